@@ -1,0 +1,161 @@
+# Every task of the project, by name. `make help` lists them.
+SHELL      := /bin/bash
+.DEFAULT_GOAL := help
+
+PROGRAMS   := edge bridge core portal sim
+VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS    := -s -w -X industrial-iot-monitor/internal/ops.Version=$(VERSION)
+GO         ?= go
+KAFKA_ADDR ?= 127.0.0.1:9092
+UI         := portal/ui
+UI_SOURCES := $(shell find $(UI) -path $(UI)/node_modules -prune -o -path $(UI)/dist -prune -o -type f -print 2>/dev/null)
+FUZZTIME   ?= 10s
+RATES      ?= 2000,20000,100000
+DURATION   ?= 60s
+LINT       := $(shell $(GO) env GOPATH)/bin/golangci-lint
+LINT_VERSION := v2.15.0
+K6         := $(shell $(GO) env GOPATH)/bin/k6
+K6_VERSION := v1.8.1
+COMPOSE    ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+service    ?=
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- build and run -------------------------------------------------------------
+
+.PHONY: deps
+deps: $(UI)/node_modules ## download the Go modules and the page's build tool
+	$(GO) mod download
+
+.PHONY: build
+build: web ## build bin/{edge,bridge,core,portal,sim,allinone}
+	@mkdir -p bin
+	@for p in $(PROGRAMS); do echo "build bin/$$p"; CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/$$p ./$$p || exit 1; done
+	@echo "build bin/allinone"; CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/allinone ./deploy/allinone
+
+.PHONY: demo
+demo: web ## run the whole plant in one process: three buildings, 1,000 devices, the page on http://127.0.0.1:8080
+	$(GO) run ./deploy/allinone
+
+.PHONY: dev-env
+dev-env: ## write .env from .env.example unless there is one
+	@if [ -e .env ]; then echo ".env exists, left as it is"; else cp .env.example .env && echo "wrote .env"; fi
+
+.PHONY: web
+web: $(UI)/dist/index.html ## bundle the page into portal/ui/dist (needs Node.js and npm)
+
+$(UI)/node_modules: $(UI)/package-lock.json
+	@command -v npm >/dev/null || { echo "make web needs Node.js 20 or newer with npm"; exit 1; }
+	cd $(UI) && npm ci --no-audit --no-fund
+	@touch $@
+
+$(UI)/dist/index.html: $(UI)/node_modules $(UI_SOURCES)
+	cd $(UI) && npm run --silent build
+
+# ---- Kafka for development -----------------------------------------------------
+
+.PHONY: kafka-up
+kafka-up: ## start Apache Kafka on 127.0.0.1:9092 with its data under ./data/kafka (needs Java 17 and Maven)
+	deploy/kafka/kafka.sh up
+
+.PHONY: kafka-setup
+kafka-setup: ## create the product's topics on it
+	deploy/kafka/kafka.sh setup
+
+.PHONY: kafka-down
+kafka-down: ## stop it; its data stays
+	deploy/kafka/kafka.sh down
+
+# ---- tests ---------------------------------------------------------------------
+
+.PHONY: test
+test: web ## all tests: Go with the race detector in random order, total coverage, then the page's
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 15m -coverprofile=coverage.out ./...
+	@$(GO) tool cover -func=coverage.out | tail -1
+	cd $(UI) && npm test --silent
+
+.PHONY: test-kafka
+test-kafka: web ## the broker-facing tests and the end-to-end test against Apache Kafka
+	deploy/kafka/test.sh
+
+.PHONY: e2e
+e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exactly once, in order
+	$(GO) test -tags e2e -count=1 -timeout 20m -v ./loadtest/e2e/...
+
+.PHONY: race
+race: web ## Go tests with the race detector, three times in random order
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -count=3 -timeout 40m ./...
+
+.PHONY: cover
+cover: test ## tests, then coverage.html
+	$(GO) tool cover -html=coverage.out -o coverage.html
+	@echo "see coverage.html"
+
+.PHONY: lint
+lint: $(LINT) ## golangci-lint, shellcheck, go mod tidy check
+	$(LINT) run ./...
+	$(LINT) run --build-tags e2e ./loadtest/...
+	@if command -v shellcheck >/dev/null; then shellcheck deploy/kafka/*.sh .ci/run; else echo "shellcheck is not installed: shell scripts were not checked"; exit 1; fi
+	$(GO) mod tidy -diff
+
+$(LINT):
+	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+.PHONY: fuzz
+fuzz: ## fuzz every decoder for FUZZTIME (10s) each
+	@$(GO) list -f '{{$$d := .ImportPath}}{{range .TestGoFiles}}{{$$d}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$d}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}' ./... | \
+	while read -r pkg file; do [ -n "$$file" ] && sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file" | while read -r f; do \
+	echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null || exit 1; done || exit 1; done
+
+.PHONY: bench benchmark
+bench: web ## Go benchmarks, then the whole chain at RATES (2k, 20k, 100k readings/s) for DURATION (60s) each
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./edge/... ./bridge/... ./core/... ./portal/... ./sim/...
+	$(GO) run ./loadtest/bench -rates $(RATES) -duration $(DURATION)
+benchmark: bench
+
+.PHONY: load
+load: $(K6) ## k6: 1,000 WebSocket clients against a running plant (make demo)
+	$(K6) run loadtest/portal.js
+
+$(K6):
+	$(GO) install go.k6.io/k6@$(K6_VERSION)
+
+# ---- containers ----------------------------------------------------------------
+
+.PHONY: docker-build
+docker-build: ## build the images (needs a Docker Engine)
+	$(COMPOSE) build
+
+.PHONY: docker-up
+docker-up: ## start the plant in containers
+	$(COMPOSE) up -d
+	$(COMPOSE) ps
+
+.PHONY: docker-down
+docker-down: ## stop it; the volumes stay
+	$(COMPOSE) down
+
+.PHONY: logs
+logs: ## the containers' last log lines; service=edge-a for one of them
+	$(COMPOSE) logs --tail=200 $(service)
+
+.PHONY: logs-follow
+logs-follow: ## follow the containers' logs; service=…
+	$(COMPOSE) logs -f --tail=50 $(service)
+
+.PHONY: logs-error
+logs-error: ## only the errors among them; service=…
+	@$(COMPOSE) logs --tail=2000 $(service) | grep -E 'level=ERROR|"level":"ERROR"|panic' || echo "no errors in the last 2000 lines"
+
+# ---- the rest ------------------------------------------------------------------
+
+.PHONY: docs
+docs: ## serve the Go documentation of the packages on http://127.0.0.1:6060
+	@echo "http://127.0.0.1:6060/industrial-iot-monitor"; $(GO) run golang.org/x/pkgsite/cmd/pkgsite@latest -http 127.0.0.1:6060 .
+
+.PHONY: clean
+clean: ## remove what was built and the demo's data (./data)
+	rm -rf bin dist data coverage.out coverage.html bench-results $(UI)/node_modules
+	find $(UI)/dist -mindepth 1 ! -name .gitkeep -delete 2>/dev/null || true
