@@ -1,0 +1,75 @@
+// Package telemetry is the message model: readings, alerts, device states and
+// aggregate windows, with the invariants each must hold. It knows nothing of
+// JSON text, NATS or Kafka (package wire does) and imports only the standard
+// library. Nothing here blocks.
+package telemetry
+
+// Parameter names one of the analog sensors a device may carry.
+type Parameter uint8
+
+// The analog parameters of the contract. The switch is not analog and has a
+// field of its own in Sensors.
+const (
+	Temperature Parameter = iota
+	Humidity
+	Pressure
+	Current
+	// NumAnalog is the number of analog parameters; it sizes arrays indexed by Parameter.
+	NumAnalog
+)
+
+var parameterNames = [NumAnalog]string{"temperature", "humidity", "pressure", "current"}
+
+// String returns the parameter's field name in the contract, for example "temperature".
+func (p Parameter) String() string {
+	if p < NumAnalog {
+		return parameterNames[p]
+	}
+	return "unknown"
+}
+
+// Reading is one message of one device: what its sensors showed at Timestamp.
+type Reading struct {
+	DeviceID  string
+	Timestamp int64 // milliseconds since 1970, UTC, by the device's clock
+	Location  Location
+	Sensors   Sensors
+	Info      DeviceInfo
+}
+
+// Location says where a device hangs.
+type Location struct {
+	Building string `json:"building"`
+	Floor    int    `json:"floor"`
+	Room     string `json:"room"`
+}
+
+// Sensors holds the sensors of one reading. A sensor that the device did not
+// send has Present false.
+type Sensors struct {
+	Analog [NumAnalog]Measurement // indexed by Parameter
+	Switch Switch
+}
+
+// Measurement is one analog sensor's value.
+type Measurement struct {
+	Present bool
+	Value   float64 // finite, in Unit
+	Unit    string
+	Status  string
+}
+
+// Switch is the state of a device's switch sensor.
+type Switch struct {
+	Present bool
+	Value   bool
+	Status  string
+}
+
+// DeviceInfo describes the device itself. All of it is optional.
+type DeviceInfo struct {
+	Model          string  `json:"model"`
+	Firmware       string  `json:"firmware"`
+	Battery        float64 `json:"battery"`         // percent
+	SignalStrength float64 `json:"signal_strength"` // dBm
+}

@@ -1,0 +1,47 @@
+package telemetry
+
+import "fmt"
+
+// Reason is a stable code that says why a message was refused. It travels in
+// publish replies, in the iot-reason header of dead letters and in metrics.
+type Reason string
+
+// Reasons of the first group blame the message: it is kept as a dead letter and
+// sending it again cannot help. Those of the second group blame the moment: the
+// device keeps the reading and tries again later.
+const (
+	ReasonEmpty            Reason = "empty_message"
+	ReasonTooLarge         Reason = "too_large"
+	ReasonInvalidUTF8      Reason = "invalid_utf8"
+	ReasonInvalidJSON      Reason = "invalid_json"
+	ReasonTooDeep          Reason = "too_deep"
+	ReasonInvalidReading   Reason = "invalid_reading"
+	ReasonInvalidTimestamp Reason = "invalid_timestamp"
+	ReasonDeviceMismatch   Reason = "device_mismatch"
+	ReasonInvalidDevice    Reason = "invalid_device_id"
+	ReasonInvalidTopic     Reason = "invalid_topic" // published where no readings are taken
+
+	ReasonBufferFull  Reason = "buffer_full"
+	ReasonUnavailable Reason = "unavailable"
+)
+
+// Refusal says why a message was not accepted: which field, what was wrong with
+// it and what would be right.
+type Refusal struct {
+	Reason  Reason
+	Field   string // dotted path as in "sensors.temperature.value"; empty when the whole message is meant
+	Message string // plain words, safe to show to the sender
+}
+
+// Error implements error.
+func (r *Refusal) Error() string {
+	if r.Field == "" {
+		return fmt.Sprintf("%s: %s", r.Reason, r.Message)
+	}
+	return fmt.Sprintf("%s: %s: %s", r.Reason, r.Field, r.Message)
+}
+
+// Temporary reports whether the sender should try the same message again later.
+func (r *Refusal) Temporary() bool {
+	return r.Reason == ReasonBufferFull || r.Reason == ReasonUnavailable
+}

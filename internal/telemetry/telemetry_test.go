@@ -1,0 +1,90 @@
+package telemetry_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestWindowMean(t *testing.T) {
+	require.Zero(t, telemetry.Window{}.Mean())
+	require.InDelta(t, 2.5, telemetry.Window{Count: 4, Sum: 10}.Mean(), 0)
+}
+
+func TestParameterNames(t *testing.T) {
+	var names []string
+	for p := range telemetry.NumAnalog {
+		names = append(names, p.String())
+	}
+	require.Equal(t, []string{"temperature", "humidity", "pressure", "current"}, names)
+	require.Equal(t, "unknown", telemetry.NumAnalog.String())
+}
+
+func TestRefusalError(t *testing.T) {
+	var err error = &telemetry.Refusal{Reason: telemetry.ReasonEmpty, Message: "the message is empty"}
+	require.EqualError(t, err, "empty_message: the message is empty")
+	err = &telemetry.Refusal{Reason: telemetry.ReasonInvalidReading, Field: "sensors.current.value", Message: "want a number"}
+	require.EqualError(t, err, "invalid_reading: sensors.current.value: want a number")
+}
+
+func TestRefusalTemporary(t *testing.T) {
+	for reason, want := range map[telemetry.Reason]bool{
+		telemetry.ReasonBufferFull: true, telemetry.ReasonUnavailable: true,
+		telemetry.ReasonEmpty: false, telemetry.ReasonTooLarge: false, telemetry.ReasonInvalidUTF8: false,
+		telemetry.ReasonInvalidJSON: false, telemetry.ReasonTooDeep: false, telemetry.ReasonInvalidReading: false,
+		telemetry.ReasonInvalidTimestamp: false, telemetry.ReasonDeviceMismatch: false, telemetry.ReasonInvalidDevice: false,
+	} {
+		require.Equal(t, want, (&telemetry.Refusal{Reason: reason}).Temporary(), reason)
+	}
+}
+
+func TestValidDeviceID(t *testing.T) {
+	for id, want := range map[string]bool{
+		"device_001": true, "A-Z_a-z-0": true, "x": true, "-": true, strings.Repeat("x", 64): true,
+		"": false, strings.Repeat("x", 65): false, "a.b": false, "a b": false, "a/b": false, "*": false, ">": false, "$SYS": false,
+		"栋": false, "a\x00": false, "a\n": false, "@": false, "[": false, "`": false, "{": false, "/": false, ":": false, "a\xff": false,
+	} {
+		require.Equal(t, want, telemetry.ValidDeviceID(id), "%q", id)
+	}
+	for c := range 256 {
+		want := strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-", rune(c))
+		require.Equal(t, want, telemetry.ValidDeviceID(string([]byte{byte(c)})), c)
+	}
+}
+
+func TestTimestampBounds(t *testing.T) {
+	for ms, want := range map[int64]bool{
+		946684800000: true, 1640995200000: true, 4102444799999: true,
+		946684799999: false, 4102444800000: false, 0: false, -1: false, 1640995200: false,
+	} {
+		require.Equal(t, want, telemetry.ValidTimestamp(ms), ms)
+	}
+}
+
+func TestRefuseTimestamp(t *testing.T) {
+	for v, want := range map[int64]string{
+		946684800:            "looks like seconds",
+		1640995200:           "looks like seconds",
+		4102444799:           "looks like seconds",
+		4102444800:           "is outside 2000-01-01 to 2100-01-01",
+		1640995200000000:     "looks like microseconds",
+		1640995200000000000:  "looks like nanoseconds",
+		4102444800000:        "is outside 2000-01-01 to 2100-01-01",
+		0:                    "is outside 2000-01-01 to 2100-01-01",
+		-1640995200:          "is outside 2000-01-01 to 2100-01-01",
+		9223372036854775807:  "is outside 2000-01-01 to 2100-01-01",
+		-9223372036854775808: "is outside 2000-01-01 to 2100-01-01",
+	} {
+		require.Equal(t, &telemetry.Refusal{
+			Reason: telemetry.ReasonInvalidTimestamp, Field: "timestamp",
+			Message: fmt.Sprintf("%d %s; want milliseconds since 1970", v, want),
+		}, telemetry.RefuseTimestamp(v))
+	}
+}
