@@ -1,0 +1,225 @@
+package wire
+
+import (
+	"math"
+	"unicode/utf8"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// Limits of a reading as JSON text.
+const (
+	MaxReadingBytes = 64 << 10
+	MaxDepth        = 32 // objects and arrays inside each other; the reading itself is the first
+)
+
+// DecodeReading parses raw into r and, when l is not nil, fills l. An error is always
+// a *telemetry.Refusal; r and l are then of no use. Strings in r do not alias raw.
+// They are parts of one copy of it, so who keeps one for long clones it.
+//
+// Any JSON text is read, with keys in any order. What is not understood is passed
+// over: unknown fields anywhere, unknown sensors. Of the fields of the contract,
+// device_id, timestamp, location.building, sensors and the value of each sensor are
+// required. The others may be absent or null, and so may a whole sensor: a null
+// sensor is an absent one. Keys are matched exactly, not regardless of case as
+// encoding/json does. When a key occurs more than once each value must be valid and
+// the last one counts, as a whole. A whole number may be written with a fraction or
+// an exponent (1640995200000.0, 1.6409952e12). A number must be finite as a float64
+// where it is understood (1e999 is not); elsewhere only its form matters.
+//
+// The refusal is about the first of these that fails: emptiness, size, UTF-8, depth
+// and JSON syntax, a field's type or bounds (the first in the text), a required field.
+// ReasonInvalidJSON means that the text is not JSON, and nothing else does.
+func DecodeReading(raw []byte, r *telemetry.Reading, l *Layout) error {
+	*r = telemetry.Reading{}
+	if refusal := checkText(raw); refusal != nil {
+		return refusal
+	}
+	d := decoder{scanner: scanner{raw: raw, s: string(raw)}, r: r}
+	d.space()
+	d.reading()
+	d.end()
+	if d.err != nil {
+		return d.err
+	}
+	if d.refusal == nil {
+		d.require()
+	}
+	if d.refusal != nil {
+		return d.refusal
+	}
+	if l != nil {
+		*l = d.layout
+	}
+	return nil
+}
+
+// checkText returns the refusal for a text that need not be parsed.
+func checkText(raw []byte) *telemetry.Refusal {
+	switch {
+	case len(raw) > MaxReadingBytes:
+		return refuse(telemetry.ReasonTooLarge, "", "%d bytes; want at most %d", len(raw), MaxReadingBytes)
+	case isBlank(raw):
+		return refuse(telemetry.ReasonEmpty, "", "the message is empty; want a reading as JSON")
+	case !utf8.Valid(raw):
+		at := invalidUTF8At(raw)
+		return refuse(telemetry.ReasonInvalidUTF8, "", "byte %d: 0x%02x is not UTF-8", at, raw[at])
+	}
+	return nil
+}
+
+// decoder reads one reading. Beside the scanner's error, which is about the text, it
+// keeps the first refusal of a field: a text that is not JSON is refused for that.
+type decoder struct {
+	scanner
+	r       *telemetry.Reading
+	layout  Layout
+	seen    uint8 // of the bits below, those of the fields read
+	refusal *telemetry.Refusal
+}
+
+const (
+	seenDevice = 1 << iota
+	seenTimestamp
+	seenLocation
+	seenSensors
+)
+
+func (d *decoder) reading() {
+	if !d.object("", true) {
+		return
+	}
+	for more := d.openObject(); more; more = d.nextMember() {
+		switch d.key() {
+		case "device_id":
+			d.deviceID()
+		case "timestamp":
+			d.timestamp()
+		case "location":
+			d.location()
+		case "sensors":
+			d.sensors()
+		case "device_info":
+			d.deviceInfo()
+		default:
+			d.skipValue()
+		}
+	}
+}
+
+// require refuses a reading that lacks a required field.
+func (d *decoder) require() {
+	switch {
+	case d.seen&seenDevice == 0:
+		d.refuse("device_id", "", "missing; want a string")
+	case d.seen&seenTimestamp == 0:
+		d.refuse("timestamp", "", "missing; want milliseconds since 1970")
+	case d.seen&seenLocation == 0:
+		d.refuse("location", "", "missing; want an object")
+	case d.r.Location.Building == "":
+		d.refuse("location", "building", "missing; want a string that is not empty")
+	case d.seen&seenSensors == 0:
+		d.refuse("sensors", "", "missing; want an object")
+	}
+}
+
+func (d *decoder) deviceID() {
+	id, ok := d.text("device_id", "", true)
+	if !ok {
+		return
+	}
+	if !telemetry.ValidDeviceID(id) {
+		d.refuse("device_id", "", "want 1 to 64 of A-Z a-z 0-9 _ -, got %s", quote(id))
+		return
+	}
+	d.seen |= seenDevice
+	d.r.DeviceID = id
+}
+
+func (d *decoder) timestamp() {
+	var n number
+	if !d.num("timestamp", "", true, &n) {
+		return
+	}
+	ms, whole := n.integer()
+	switch {
+	case !whole:
+		d.keep(refuse(telemetry.ReasonInvalidTimestamp, "timestamp",
+			"want whole milliseconds since 1970, got %s", clip(n.lit)))
+	case !telemetry.ValidTimestamp(ms):
+		d.keep(telemetry.RefuseTimestamp(ms))
+	default:
+		d.seen |= seenTimestamp
+		d.r.Timestamp = ms
+	}
+}
+
+func (d *decoder) location() {
+	loc := &d.r.Location
+	if d.seen&seenLocation != 0 {
+		*loc = telemetry.Location{}
+	}
+	if !d.object("location", true) {
+		return
+	}
+	d.seen |= seenLocation
+	for more := d.openObject(); more; more = d.nextMember() {
+		switch d.key() {
+		case "building":
+			loc.Building = d.building()
+		case "floor":
+			loc.Floor = d.floor()
+		case "room":
+			loc.Room, _ = d.text("location", "room", false)
+		default:
+			d.skipValue()
+		}
+	}
+}
+
+func (d *decoder) building() string {
+	name, ok := d.text("location", "building", true)
+	switch {
+	case !ok:
+	case name == "":
+		d.refuse("location", "building", "want a string that is not empty")
+	case len(name) > telemetry.MaxBuildingBytes:
+		d.refuse("location", "building", "%d bytes; want at most %d", len(name), telemetry.MaxBuildingBytes)
+	}
+	return name
+}
+
+func (d *decoder) floor() int {
+	var n number
+	if !d.num("location", "floor", false, &n) {
+		return 0
+	}
+	v, whole := n.integer()
+	if !whole || v < math.MinInt32 || v > math.MaxInt32 {
+		d.refuse("location", "floor", "want a whole number of 32 bits, got %s", clip(n.lit))
+		return 0
+	}
+	return int(v)
+}
+
+func (d *decoder) deviceInfo() {
+	info := &d.r.Info
+	*info = telemetry.DeviceInfo{}
+	if !d.object("device_info", false) {
+		return
+	}
+	for more := d.openObject(); more; more = d.nextMember() {
+		switch d.key() {
+		case "model":
+			info.Model, _ = d.text("device_info", "model", false)
+		case "firmware":
+			info.Firmware, _ = d.text("device_info", "firmware", false)
+		case "battery":
+			info.Battery, _ = d.float("device_info", "battery", false)
+		case "signal_strength":
+			info.SignalStrength, _ = d.float("device_info", "signal_strength", false)
+		default:
+			d.skipValue()
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package wire_test
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/wire"
+)
+
+// goldenFrameEntries are the entries of testdata/frame.golden.
+func goldenFrameEntries() []wire.FrameEntry {
+	return []wire.FrameEntry{
+		{Device: "device_001", Timestamp: 1640995200000, Received: 1640995200010, Payload: []byte(`{"device_id":"device_001"}`)},
+		{Device: "device_002", Timestamp: -1, Received: 0, Backfill: true, Payload: []byte{}},
+	}
+}
+
+func buildFrame(b *wire.FrameBuilder, gateway string, entries []wire.FrameEntry) []byte {
+	b.Reset(gateway)
+	for _, e := range entries {
+		b.Add(e)
+	}
+	return b.Finish()
+}
+
+func readFrame(t *testing.T, data []byte) (string, []wire.FrameEntry) {
+	t.Helper()
+	f, err := wire.OpenFrame(data)
+	require.NoError(t, err)
+	var got []wire.FrameEntry
+	for e, ok := f.Next(); ok; e, ok = f.Next() {
+		got = append(got, e)
+	}
+	require.NoError(t, f.Err())
+	require.Len(t, got, f.Count)
+	return f.Gateway, got
+}
+
+func TestFrameGolden(t *testing.T) {
+	var b wire.FrameBuilder
+	data := buildFrame(&b, "gw-a", goldenFrameEntries())
+	golden(t, "frame.golden", data)
+	gateway, got := readFrame(t, data)
+	require.Equal(t, "gw-a", gateway)
+	require.Equal(t, goldenFrameEntries(), got)
+}
+
+func TestFrameRoundTrip(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	var b wire.FrameBuilder
+	for range 300 {
+		entries := make([]wire.FrameEntry, r.IntN(20))
+		for i := range entries {
+			entries[i] = wire.FrameEntry{
+				Device: randomText(r, 20), Timestamp: int64(r.Uint64()), Received: int64(r.Uint64() >> r.IntN(64)),
+				Backfill: r.IntN(2) == 0, Payload: []byte(randomText(r, 300)),
+			}
+		}
+		gateway := randomText(r, 9)
+		data := buildFrame(&b, gateway, entries)
+		require.Equal(t, len(entries), b.Count())
+		require.Len(t, data, b.Size())
+		gotGateway, got := readFrame(t, data)
+		require.Equal(t, gateway, gotGateway)
+		require.Len(t, got, len(entries))
+		for i := range got {
+			require.Equal(t, entries[i], got[i])
+		}
+	}
+}
+
+func TestFrameDamage(t *testing.T) {
+	var b wire.FrameBuilder
+	whole := buildFrame(&b, "gw-a", goldenFrameEntries())
+	check := func(data []byte, want string) {
+		t.Helper()
+		f, err := wire.OpenFrame(data)
+		if err == nil {
+			for range 10 {
+				f.Next()
+			}
+			err = f.Err()
+		}
+		require.ErrorIs(t, err, wire.ErrDamagedFrame)
+		require.ErrorContains(t, err, want)
+	}
+	for i := range whole {
+		check(whole[:i], "")
+	}
+	check([]byte("IOTP\x01"), "does not begin with IOTF")
+	check([]byte("IOTF\x02"), "version 2 is unknown")
+	check([]byte("IOTF\x01\x05gw"), "head is cut short")
+	check([]byte("IOTF\x01\x00\xff\xff\xff\xff"), "4294967295 entries do not fit")
+	check([]byte("IOTF\x01\x00\x00\x00\x00\x00!"), "1 bytes after the last entry")
+	check([]byte("IOTF\x01\x00\x00\x00\x00\x01\x00\x00\x00\x09a"), "entry 0 cannot be read")
+}
+
+func TestFrameBuilderDoesNotAllocate(t *testing.T) {
+	var b wire.FrameBuilder
+	entries := goldenFrameEntries()
+	buildFrame(&b, "gw-a", entries)
+	require.Zero(t, testing.AllocsPerRun(100, func() { buildFrame(&b, "gw-a", entries) }))
+}
+
+func FuzzOpenFrame(f *testing.F) {
+	var b wire.FrameBuilder
+	f.Add(bytes.Clone(buildFrame(&b, "gw-a", goldenFrameEntries())))
+	f.Add(bytes.Clone(buildFrame(&b, "", nil)))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		fr, err := wire.OpenFrame(data)
+		if err != nil {
+			require.ErrorIs(t, err, wire.ErrDamagedFrame)
+			return
+		}
+		var entries []wire.FrameEntry
+		for e, ok := fr.Next(); ok; e, ok = fr.Next() {
+			entries = append(entries, e)
+		}
+		if fr.Err() != nil {
+			require.ErrorIs(t, fr.Err(), wire.ErrDamagedFrame)
+			return
+		}
+		_, again := readFrame(t, buildFrame(&b, fr.Gateway, entries))
+		require.Equal(t, entries, again)
+	})
+}

@@ -1,0 +1,109 @@
+// Package wire is the written form of everything that leaves a process: the JSON
+// codec of readings, packs and live frames, NATS subjects, Kafka topics, record
+// headers. Golden files in testdata hold each format still. It does no I/O and
+// nothing in it blocks.
+package wire
+
+import (
+	"strings"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// NATS subjects.
+const (
+	// TelemetrySubjects matches what every device publishes: devices.<device_id>.telemetry.
+	TelemetrySubjects = "devices.*.telemetry"
+	// StatusSubjects matches every gateway's heartbeat on the hub.
+	StatusSubjects = "gateways.*.status"
+	// LiveSubjects matches every gateway's live frames on the hub.
+	LiveSubjects = "live.*"
+	// AlertSubjects matches alerts of every severity on the hub.
+	AlertSubjects = "alerts.*"
+	// AggregateSubject carries batches of aggregate windows on the hub.
+	AggregateSubject = "aggregates"
+)
+
+// TelemetrySubject returns the subject a device publishes its readings on.
+func TelemetrySubject(deviceID string) string { return "devices." + deviceID + ".telemetry" }
+
+// TelemetryTopic returns the MQTT topic a device publishes its readings on.
+func TelemetryTopic(deviceID string) string { return "devices/" + deviceID + "/telemetry" }
+
+// StatusSubject returns the subject of a gateway's heartbeat.
+func StatusSubject(gateway string) string { return "gateways." + gateway + ".status" }
+
+// LiveSubject returns the subject of a gateway's live frames.
+func LiveSubject(gateway string) string { return "live." + gateway }
+
+// AlertSubject returns the subject that alerts of one severity are announced on.
+func AlertSubject(s telemetry.Severity) string { return "alerts." + string(s) }
+
+// PackStream returns the name of the stream in which a gateway keeps its packs. It
+// contains the gateway's id because acknowledgement subjects carry no JetStream
+// domain: equal names on two gateways could be confused.
+func PackStream(gateway string) string { return "PACKS_" + gateway }
+
+// PackSubject returns the subject under which a gateway stores its packs.
+func PackSubject(gateway string) string { return "packs." + gateway }
+
+// Domain returns the JetStream domain of a gateway: its id.
+func Domain(gateway string) string { return gateway }
+
+// DeviceOfSubject returns the device id in a telemetry subject
+// (devices.<device_id>.telemetry) or MQTT topic (devices/<device_id>/telemetry), and
+// whether the name has that form.
+func DeviceOfSubject(name string, sep byte) (string, bool) {
+	rest, ok := strings.CutPrefix(name, "devices"+string(sep))
+	if !ok {
+		return "", false
+	}
+	id, ok := strings.CutSuffix(rest, string(sep)+"telemetry")
+	if !ok || id == "" || strings.IndexByte(id, sep) >= 0 {
+		return "", false
+	}
+	return id, true
+}
+
+// Headers of a device-data record. They tell where a reading came from; together
+// gateway, epoch, seq and index name it uniquely.
+const (
+	HeaderGateway  = "iot-gateway"
+	HeaderEpoch    = "iot-epoch"    // 16 hex digits, new at every start of the gateway
+	HeaderSeq      = "iot-seq"      // decimal stream sequence of the pack
+	HeaderIndex    = "iot-index"    // decimal position in the pack, from 0
+	HeaderReceived = "iot-received" // decimal ms since 1970 when the gateway took the message
+	HeaderBackfill = "iot-backfill" // "1" when the reading waited in the gateway's buffer
+)
+
+// Further headers of a device-data-dlq record.
+const (
+	HeaderReason  = "iot-reason"
+	HeaderField   = "iot-field"
+	HeaderMessage = "iot-message"
+
+	// Of a dead letter that was found in device-data: where it was, and its length
+	// where it had to be cut.
+	HeaderTopic     = "iot-topic"
+	HeaderPartition = "iot-partition"
+	HeaderOffset    = "iot-offset"
+	HeaderLength    = "iot-length"
+)
+
+// Topics names the Kafka topics. The zero value is not usable; config fills in the
+// defaults of the contract.
+type Topics struct {
+	DeviceData  string `env:"KAFKA_TOPIC_DEVICE_DATA" envDefault:"device-data" help:"Kafka topic of readings"`
+	Alerts      string `env:"KAFKA_TOPIC_ALERTS" envDefault:"alerts" help:"Kafka topic of alerts"`
+	DeadLetters string `env:"KAFKA_TOPIC_DEAD_LETTERS" envDefault:"device-data-dlq" help:"Kafka topic of refused readings"`
+	Checkpoints string `env:"KAFKA_TOPIC_CHECKPOINTS" envDefault:"bridge-checkpoints" help:"compacted Kafka topic of the bridge's progress"`
+	AlarmState  string `env:"KAFKA_TOPIC_ALARM_STATE" envDefault:"alarm-state" help:"compacted Kafka topic of the alarm engine's state"`
+	DeviceState string `env:"KAFKA_TOPIC_DEVICE_STATE" envDefault:"device-state" help:"compacted Kafka topic of device presence"`
+}
+
+// Partition counts of topics created at start. The state topics are co-partitioned
+// with device-data.
+const (
+	DeviceDataPartitions = 10
+	AlertsPartitions     = 3
+)

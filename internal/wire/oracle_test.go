@@ -1,0 +1,233 @@
+package wire_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+)
+
+// checkDecode decodes raw and compares everything about the result with what
+// encoding/json makes of it. It returns whether the reading was accepted.
+//
+// The known differences to encoding/json: at most MaxDepth levels and MaxReadingBytes
+// bytes, only valid UTF-8, and a value that a later one with the same key replaces
+// must be valid too.
+func checkDecode(t *testing.T, raw []byte) bool {
+	t.Helper()
+	var got telemetry.Reading
+	err := wire.DecodeReading(raw, &got, nil)
+	reason := telemetry.Reason("accepted")
+	if err != nil {
+		var refusal *telemetry.Refusal
+		require.ErrorAs(t, err, &refusal)
+		require.Less(t, len(refusal.Message), 160, refusal.Message)
+		require.True(t, utf8.ValidString(refusal.Message))
+		reason = refusal.Reason
+	}
+	valid, deep := json.Valid(raw), bracketDepth(raw) > wire.MaxDepth
+	switch {
+	case len(raw) > wire.MaxReadingBytes:
+		require.Equal(t, telemetry.ReasonTooLarge, reason)
+	case strings.Trim(string(raw), " \t\r\n") == "":
+		require.Equal(t, telemetry.ReasonEmpty, reason)
+	case !utf8.Valid(raw):
+		require.Equal(t, telemetry.ReasonInvalidUTF8, reason)
+	case !valid && deep:
+		require.Contains(t, []telemetry.Reason{telemetry.ReasonInvalidJSON, telemetry.ReasonTooDeep}, reason)
+	case !valid:
+		require.Equal(t, telemetry.ReasonInvalidJSON, reason)
+	case deep:
+		require.Equal(t, telemetry.ReasonTooDeep, reason)
+	default:
+		want, wantErr := oracleReading(raw)
+		if wantErr == nil && err != nil && hasDuplicateKeys(t, raw) {
+			return false
+		}
+		require.Equal(t, wantErr == nil, err == nil, "oracle: %v, decoder: %v", wantErr, err)
+		if err != nil {
+			require.Contains(t, []telemetry.Reason{telemetry.ReasonInvalidReading, telemetry.ReasonInvalidTimestamp}, reason)
+			return false
+		}
+		require.Equal(t, want, got)
+		for p := range telemetry.NumAnalog { // Equal takes 0 for -0
+			require.Equal(t, math.Float64bits(want.Sensors.Analog[p].Value), math.Float64bits(got.Sensors.Analog[p].Value))
+		}
+		return true
+	}
+	return false
+}
+
+// bracketDepth counts how deep the objects and arrays in raw go.
+func bracketDepth(raw []byte) int {
+	depth, deepest, quoted := 0, 0, false
+	for i := 0; i < len(raw); i++ {
+		switch b := raw[i]; {
+		case b == '"':
+			quoted = !quoted
+		case quoted && b == '\\':
+			i++
+		case quoted:
+		case b == '{' || b == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case b == '}' || b == ']':
+			depth--
+		}
+	}
+	return deepest
+}
+
+// hasDuplicateKeys reports whether an object in raw has a key twice.
+func hasDuplicateKeys(t *testing.T, raw []byte) bool {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var walk func() bool
+	walk = func() bool {
+		tok, err := d.Token()
+		require.NoError(t, err)
+		found, keys := false, map[any]bool{}
+		for tok == json.Delim('{') && d.More() {
+			key, err := d.Token()
+			require.NoError(t, err)
+			found = found || keys[key]
+			keys[key] = true
+			found = walk() || found
+		}
+		for tok == json.Delim('[') && d.More() {
+			found = walk() || found
+		}
+		if tok == json.Delim('{') || tok == json.Delim('[') {
+			_, err := d.Token()
+			require.NoError(t, err)
+		}
+		return found
+	}
+	return walk()
+}
+
+// oracle reads a reading out of what encoding/json makes of its text.
+type oracle struct{ err error }
+
+func oracleReading(raw []byte) (telemetry.Reading, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var tree any
+	if err := d.Decode(&tree); err != nil {
+		return telemetry.Reading{}, err
+	}
+	var o oracle
+	var r telemetry.Reading
+	top := o.object(tree, true)
+	r.DeviceID = o.text(top["device_id"], true)
+	r.Timestamp = o.integer(top["timestamp"], true)
+	o.check(telemetry.ValidDeviceID(r.DeviceID) && telemetry.ValidTimestamp(r.Timestamp))
+
+	loc := o.object(top["location"], true)
+	r.Location.Building = o.text(loc["building"], true)
+	r.Location.Room = o.text(loc["room"], false)
+	r.Location.Floor = int(o.integer(loc["floor"], false))
+	o.check(r.Location.Building != "" && len(r.Location.Building) <= telemetry.MaxBuildingBytes)
+	o.check(int(int32(r.Location.Floor)) == r.Location.Floor)
+
+	sensors := o.object(top["sensors"], true)
+	for p := range telemetry.NumAnalog {
+		if s := o.object(sensors[p.String()], false); s != nil {
+			r.Sensors.Analog[p] = telemetry.Measurement{
+				Present: true, Value: o.float(s["value"], true), Unit: o.text(s["unit"], false), Status: o.text(s["status"], false),
+			}
+		}
+	}
+	if s := o.object(sensors["switch_status"], false); s != nil {
+		v, ok := s["value"].(bool)
+		o.check(ok)
+		r.Sensors.Switch = telemetry.Switch{Present: true, Value: v, Status: o.text(s["status"], false)}
+	}
+	info := o.object(top["device_info"], false)
+	r.Info = telemetry.DeviceInfo{
+		Model: o.text(info["model"], false), Firmware: o.text(info["firmware"], false),
+		Battery: o.float(info["battery"], false), SignalStrength: o.float(info["signal_strength"], false),
+	}
+	return r, o.err
+}
+
+func (o *oracle) check(ok bool) {
+	if !ok && o.err == nil {
+		o.err = errors.New("not a reading")
+	}
+}
+
+func typed[T any](o *oracle, v any, required bool) T {
+	t, ok := v.(T)
+	o.check(ok || v == nil && !required)
+	return t
+}
+
+func (o *oracle) object(v any, required bool) map[string]any {
+	return typed[map[string]any](o, v, required)
+}
+func (o *oracle) text(v any, required bool) string { return typed[string](o, v, required) }
+
+func (o *oracle) float(v any, required bool) float64 {
+	n := typed[json.Number](o, v, required)
+	if n == "" {
+		return 0
+	}
+	f, err := strconv.ParseFloat(string(n), 64)
+	o.check(err == nil)
+	return f
+}
+
+func (o *oracle) integer(v any, required bool) int64 {
+	f := o.float(v, required)
+	o.check(f == math.Trunc(f) && math.Abs(f) < 1<<60)
+	return int64(f)
+}
+
+func FuzzDecodeReading(f *testing.F) {
+	f.Add(sampleText(f))
+	for _, s := range refusalSeeds() {
+		f.Add([]byte(s))
+	}
+	f.Add([]byte(`{"\u0064evice_id":"d","timestamp":1640995200000.0,"location":{"building":"\ud83d\ude00\ud800","floor":-2e0},` +
+		`"sensors":{"current":{"status":null,"value":-0.0e-1},"current":null,"x":[1,{"y":[]}]},"sensors":{"humidity":{"value":123456789012345678901234567890e-10}}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		checkDecode(t, raw)
+	})
+}
+
+// FuzzNumber puts any text in the place of a number.
+func FuzzNumber(f *testing.F) {
+	for _, s := range []string{
+		"0", "-0", "1.5", "1e5", "1E+22", "1e23", "9007199254740993", "0.1e-400", "1e999", "179769313486231580793e289",
+		"2.2250738585072011e-308", "01", "1.", ".5", "-", "+1", "1e", "NaN", "-Infinity", "0x1p-2", "1_000",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		checkDecode(t, []byte(`{"device_id":"d","timestamp":1640995200000,"location":{"building":"b"},"sensors":{"current":{"value":`+s+`}}}`))
+		checkDecode(t, []byte(`{"device_id":"d","timestamp":`+s+`,"location":{"building":"b"},"sensors":{}}`))
+		checkDecode(t, []byte(`{"device_id":"d","timestamp":1640995200000,"location":{"floor":`+s+`,"building":"b"},"sensors":{}}`))
+	})
+}
+
+// FuzzString puts any text in the place of a string.
+func FuzzString(f *testing.F) {
+	for _, s := range []string{"a", `\"`, `\u0000`, `\ud800\udc00`, `\udc00`, `\ud800\u0041`, `\ud800\ud800\udc00`, `\x`, "\t", `a"b`, "栋", `\`, `\u12`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		checkDecode(t, []byte(`{"device_id":"d","timestamp":1640995200000,"location":{"building":"b","room":"`+s+`"},"sensors":{}}`))
+		checkDecode(t, []byte(`{"`+s+`":"d","timestamp":1640995200000,"location":{"building":"b"},"sensors":{}}`))
+	})
+}

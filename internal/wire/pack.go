@@ -1,0 +1,182 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// A pack is one JetStream message of a gateway: a few milliseconds of readings,
+// together with the messages refused in that time (they become dead letters).
+//
+//	"IOTP" version=1 epoch:u64 counter:u64 base:i64 count:u32 { entry } crc32c:u32   (big endian)
+//	entry = kind:u8 received-base:varint device:str payload:bytes                  kind 0, reading
+//	      | kind:u8 received-base:varint device:str payload:bytes reason:str field:str message:str   kind 1, refused
+//	str, bytes = uvarint length, then that many bytes
+//	varint, uvarint as in encoding/binary; the varint is signed because a gateway's clock may be set back
+//
+// The checksum is CRC-32C (Castagnoli) over all bytes before it.
+const (
+	packMagic    = "IOTP"
+	packVersion  = 1
+	packHeadLen  = 4 + 1 + 8 + 8 + 8 + 4
+	packTailLen  = 4
+	packEntryMin = 4 // kind, received and two empty strings: one byte each
+
+	packBaseAt  = 4 + 1 + 8 + 8
+	packCountAt = packBaseAt + 8
+
+	kindReading = 0
+	kindRefused = 1
+)
+
+// ErrDamagedPack says that bytes are not a whole, undamaged pack.
+var ErrDamagedPack = errors.New("damaged pack")
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// PackHeader identifies a pack. Epoch is drawn at random at every start of the
+// gateway and Counter counts its packs from 1, so the pair names one pack for ever,
+// even where a stream sequence was used twice.
+type PackHeader struct {
+	Epoch   uint64
+	Counter uint64
+	Base    int64 // ms since 1970, receive time of the first entry
+	Count   int
+}
+
+// PackEntry is one message in a pack. Slices and strings of a decoded entry, those
+// of its Refusal included, point into the pack's bytes: they are valid as long as
+// those are neither changed nor reused, and keep them in memory.
+type PackEntry struct {
+	Device   string
+	Received int64 // ms since 1970
+	Payload  []byte
+	Refusal  *telemetry.Refusal // nil for an accepted reading
+}
+
+// PackBuilder collects entries into a pack. The zero value is ready after Reset. Its
+// buffer is reused from pack to pack. It is not safe for concurrent use.
+type PackBuilder struct {
+	buf   []byte
+	base  int64
+	count int
+}
+
+// Reset empties the builder for the pack named by epoch and counter.
+func (b *PackBuilder) Reset(epoch, counter uint64) {
+	b.base, b.count = 0, 0
+	b.buf = append(b.buf[:0], packMagic...)
+	b.buf = append(b.buf, packVersion)
+	b.buf = binary.BigEndian.AppendUint64(b.buf, epoch)
+	b.buf = binary.BigEndian.AppendUint64(b.buf, counter)
+	b.buf = append(b.buf, make([]byte, packHeadLen-packBaseAt)...) // filled in by Finish
+}
+
+// Add appends e. The payload is copied.
+func (b *PackBuilder) Add(e PackEntry) {
+	if b.count == 0 {
+		b.base = e.Received
+	}
+	b.count++
+	kind := byte(kindReading)
+	if e.Refusal != nil {
+		kind = kindRefused
+	}
+	buf := append(b.buf, kind)
+	buf = binary.AppendVarint(buf, e.Received-b.base)
+	buf = appendBytes(buf, e.Device)
+	buf = appendBytes(buf, e.Payload)
+	if e.Refusal != nil {
+		buf = appendBytes(buf, e.Refusal.Reason)
+		buf = appendBytes(buf, e.Refusal.Field)
+		buf = appendBytes(buf, e.Refusal.Message)
+	}
+	b.buf = buf
+}
+
+// Count returns the number of entries added since Reset.
+func (b *PackBuilder) Count() int { return b.count }
+
+// Size returns the length in bytes that Finish would return now.
+func (b *PackBuilder) Size() int { return len(b.buf) + packTailLen }
+
+// Finish returns the encoded pack. It is valid until the next Add or Reset, and
+// changes nothing: more entries may be added and Finish called again.
+func (b *PackBuilder) Finish() []byte {
+	binary.BigEndian.PutUint64(b.buf[packBaseAt:], uint64(b.base))
+	binary.BigEndian.PutUint32(b.buf[packCountAt:], uint32(b.count))
+	n := len(b.buf)
+	out := binary.BigEndian.AppendUint32(b.buf, crc32.Checksum(b.buf, castagnoli))
+	b.buf = out[:n]
+	return out
+}
+
+// Pack iterates over an encoded pack.
+type Pack struct {
+	Header PackHeader
+
+	c    cursor
+	left int
+	err  error
+}
+
+// OpenPack checks the length and checksum of data and returns it for iteration. The
+// error is ErrDamagedPack, wrapped with what was wrong.
+func OpenPack(data []byte) (*Pack, error) {
+	if len(data) < packHeadLen+packTailLen {
+		return nil, fmt.Errorf("%w: %d bytes are too few", ErrDamagedPack, len(data))
+	}
+	if string(data[:4]) != packMagic {
+		return nil, fmt.Errorf("%w: it does not begin with %s", ErrDamagedPack, packMagic)
+	}
+	if data[4] != packVersion {
+		return nil, fmt.Errorf("%w: version %d is unknown", ErrDamagedPack, data[4])
+	}
+	end := len(data) - packTailLen
+	if crc32.Checksum(data[:end], castagnoli) != binary.BigEndian.Uint32(data[end:]) {
+		return nil, fmt.Errorf("%w: the checksum differs", ErrDamagedPack)
+	}
+	count := binary.BigEndian.Uint32(data[packCountAt:])
+	if uint64(count) > uint64((end-packHeadLen)/packEntryMin) {
+		return nil, fmt.Errorf("%w: %d entries do not fit", ErrDamagedPack, count)
+	}
+	return &Pack{
+		Header: PackHeader{
+			Epoch:   binary.BigEndian.Uint64(data[5:]),
+			Counter: binary.BigEndian.Uint64(data[13:]),
+			Base:    int64(binary.BigEndian.Uint64(data[packBaseAt:])),
+			Count:   int(count),
+		},
+		c:    cursor{rest: data[packHeadLen:end:end]},
+		left: int(count),
+	}, nil
+}
+
+// Next returns the next entry, or false at the end or at the first entry that cannot
+// be decoded; Err tells which.
+func (p *Pack) Next() (PackEntry, bool) {
+	if p.left == 0 || p.err != nil {
+		if p.err == nil && len(p.c.rest) > 0 {
+			p.err = fmt.Errorf("%w: %d bytes after the last entry", ErrDamagedPack, len(p.c.rest))
+		}
+		return PackEntry{}, false
+	}
+	kind := p.c.byte()
+	e := PackEntry{Received: p.Header.Base + p.c.varint(), Device: p.c.str(), Payload: p.c.bytes()}
+	if kind == kindRefused {
+		e.Refusal = &telemetry.Refusal{Reason: telemetry.Reason(p.c.str()), Field: p.c.str(), Message: p.c.str()}
+	}
+	if p.c.bad || kind > kindRefused {
+		p.err = fmt.Errorf("%w: entry %d cannot be read", ErrDamagedPack, p.Header.Count-p.left)
+		return PackEntry{}, false
+	}
+	p.left--
+	return e, true
+}
+
+// Err returns the error that ended the iteration, nil at the regular end.
+func (p *Pack) Err() error { return p.err }

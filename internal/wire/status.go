@@ -1,0 +1,34 @@
+package wire
+
+import "encoding/json"
+
+// GatewayStatus is a gateway's heartbeat, JSON on gateways.<gateway>.status at the
+// hub about once a second. Bytes are bytes on disk, times are ms since 1970 by the
+// gateway's clock.
+type GatewayStatus struct {
+	Gateway     string `json:"gateway"`
+	Building    string `json:"building"`
+	Epoch       string `json:"epoch"` // 16 hex digits
+	Time        int64  `json:"time"`
+	Started     int64  `json:"started"`
+	FirstSeq    uint64 `json:"first_seq"` // oldest pack still on disk
+	LastSeq     uint64 `json:"last_seq"`  // newest pack on disk
+	BufferBytes uint64 `json:"buffer_bytes"`
+	BufferLimit uint64 `json:"buffer_limit"`
+	OldestMS    int64  `json:"oldest_ms"`  // receive time of the oldest pack on disk, 0 when none
+	Accepted    uint64 `json:"accepted"`   // readings acknowledged or stored since start
+	Refused     uint64 `json:"refused"`    // readings refused since start
+	Unpromised  uint64 `json:"unpromised"` // plain publishes and QoS 0, included in Accepted
+	BufferFull  bool   `json:"buffer_full"`
+	Version     string `json:"version"`
+}
+
+// Encode returns the heartbeat as JSON.
+func (s GatewayStatus) Encode() ([]byte, error) { return json.Marshal(s) }
+
+// DecodeGatewayStatus parses a heartbeat.
+func DecodeGatewayStatus(data []byte) (GatewayStatus, error) {
+	var s GatewayStatus
+	err := json.Unmarshal(data, &s)
+	return s, err
+}
