@@ -1,0 +1,149 @@
+// Package config fills a program's env-tagged struct from the environment and a .env
+// file, and prints --help from the same tags, so that no setting is written twice.
+// It reads files and the environment once, at start, and blocks on nothing else. It
+// never changes the environment of the process.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/joho/godotenv"
+)
+
+// ErrHelp is returned by Load after it printed the help that was asked for.
+var ErrHelp = errors.New("help printed")
+
+// Program describes a program to its reader.
+type Program struct {
+	Name    string
+	Summary string
+	Args    []string  // command line without the program's name
+	Out     io.Writer // where help goes
+}
+
+// Load fills cfg, a pointer to an env-tagged struct: defaults, then .env in the working
+// directory, then the environment, the later winning. A text may be set to the empty
+// string; for other settings an empty value means the default. With -h, -help or --help
+// among the arguments it prints every variable and returns ErrHelp; any other argument
+// is an error. An unusable value gives an error that names the variable.
+func Load(p Program, cfg any) error {
+	for _, a := range p.Args {
+		switch a {
+		case "-h", "-help", "--help":
+			WriteHelp(p, cfg)
+			return ErrHelp
+		}
+	}
+	if len(p.Args) > 0 {
+		return fmt.Errorf("%s takes no argument %q; it is set up by environment variables, see %s --help", p.Name, p.Args[0], p.Name)
+	}
+	return FromEnvironment(cfg)
+}
+
+// FromEnvironment is Load without a command line, for programs that own their flags.
+func FromEnvironment(cfg any) error {
+	environ, err := godotenv.Read()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading .env: %w", err)
+	}
+	if environ == nil {
+		environ = map[string]string{}
+	}
+	maps.Copy(environ, env.ToMap(os.Environ()))
+	return parse(cfg, environ)
+}
+
+func parse(cfg any, environ map[string]string) error {
+	err := env.ParseWithOptions(cfg, env.Options{Environment: environ})
+	if err != nil {
+		return explain(err, cfg, environ)
+	}
+	keepEmpty(reflect.ValueOf(cfg).Elem(), "", environ)
+	return nil
+}
+
+// keepEmpty gives the texts that are set and empty that value; the env library would
+// give them their default, and an empty address would switch nothing off.
+func keepEmpty(v reflect.Value, prefix string, environ map[string]string) {
+	for f, field := range v.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
+		if name == "" { // "-" names no variable either
+			if f.Type.Kind() == reflect.Struct {
+				keepEmpty(field, prefix+f.Tag.Get("envPrefix"), environ)
+			}
+			continue
+		}
+		if value, set := environ[prefix+name]; set && value == "" && f.Type.Kind() == reflect.String {
+			field.SetString("")
+		}
+	}
+}
+
+// explain says which variables have unusable values. The env library names the field of
+// the struct, which two parts of a configuration may share, so each variable is tried
+// again alone.
+func explain(err error, cfg any, environ map[string]string) error {
+	var out []error
+	for _, l := range variables(cfg) {
+		one := reflect.New(reflect.StructOf([]reflect.StructField{l.field})).Interface()
+		bad := env.ParseWithOptions(one, env.Options{Environment: environ, Prefix: l.prefix})
+		if bad == nil {
+			continue
+		}
+		if value, set := environ[l.v.Name]; set {
+			out = append(out, fmt.Errorf("%s=%q: want %s: %w", l.v.Name, value, wanted(l.field.Type), cause(bad)))
+		} else {
+			out = append(out, fmt.Errorf("%s: %w", l.v.Name, cause(bad)))
+		}
+	}
+	if len(out) == 0 {
+		return err
+	}
+	return errors.Join(out...)
+}
+
+// cause strips what the env library and strconv wrap around the reason.
+func cause(err error) error {
+	if pe, ok := errors.AsType[env.ParseError](err); ok {
+		err = pe.Err
+	} else if all, ok := errors.AsType[env.AggregateError](err); ok && len(all.Errors) == 1 {
+		err = all.Errors[0]
+	}
+	if ne, ok := errors.AsType[*strconv.NumError](err); ok {
+		err = ne.Err
+	}
+	return err
+}
+
+// wanted says in plain words what values a type takes.
+func wanted(t reflect.Type) string {
+	if t == reflect.TypeFor[time.Duration]() {
+		return "a duration such as 300ms, 5s or 1m"
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return "a whole number"
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number, not negative"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Slice:
+		return "a list: each " + strings.TrimPrefix(wanted(t.Elem()), "a ")
+	case reflect.Pointer:
+		return wanted(t.Elem())
+	default:
+		return "a " + t.String()
+	}
+}

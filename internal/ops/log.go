@@ -1,0 +1,35 @@
+// Package ops is what every program shows to those who run it: logs, the metrics
+// registry with the process's own figures, and the HTTP server with /metrics, /livez
+// and /readyz. Run blocks until its context ends; nothing else here blocks.
+package ops
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+// LogConfig is the part of every program's environment that sets its logs.
+type LogConfig struct {
+	Level  string `env:"LOG_LEVEL" envDefault:"info" help:"least severe level that is logged: debug, info, warn, error"`
+	Format string `env:"LOG_FORMAT" envDefault:"text" help:"log format: text or json"`
+}
+
+// NewLogger returns a logger writing to w. An unknown level or format is an error that
+// names the variable.
+func NewLogger(cfg LogConfig, w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
+		return nil, fmt.Errorf("LOG_LEVEL=%q: want debug, info, warn or error", cfg.Level)
+	}
+	o := &slog.HandlerOptions{Level: level}
+	switch strings.ToLower(cfg.Format) {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	default:
+		return nil, fmt.Errorf("LOG_FORMAT=%q: want text or json", cfg.Format)
+	}
+}

@@ -1,0 +1,40 @@
+package ops_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/ops"
+)
+
+func TestLoggerWritesWhatTheEnvironmentAsksFor(t *testing.T) {
+	t.Run("text", func(t *testing.T) {
+		var out bytes.Buffer
+		log, err := ops.NewLogger(ops.LogConfig{Level: "info", Format: "text"}, &out)
+		require.NoError(t, err)
+		log.Debug("too fine")
+		log.Info("said", "n", 1)
+		require.NotContains(t, out.String(), "too fine")
+		require.Contains(t, out.String(), "level=INFO msg=said n=1")
+	})
+	t.Run("json", func(t *testing.T) {
+		var out bytes.Buffer
+		log, err := ops.NewLogger(ops.LogConfig{Level: "DEBUG", Format: "JSON"}, &out)
+		require.NoError(t, err)
+		log.Debug("said")
+		var line map[string]any
+		require.NoError(t, json.Unmarshal(out.Bytes(), &line))
+		require.Equal(t, "said", line["msg"])
+		require.Equal(t, "DEBUG", line["level"])
+	})
+}
+
+func TestLoggerNamesTheBadVariable(t *testing.T) {
+	_, err := ops.NewLogger(ops.LogConfig{Level: "loud", Format: "text"}, nil)
+	require.EqualError(t, err, `LOG_LEVEL="loud": want debug, info, warn or error`)
+	_, err = ops.NewLogger(ops.LogConfig{Level: "info", Format: "xml"}, nil)
+	require.EqualError(t, err, `LOG_FORMAT="xml": want text or json`)
+}

@@ -1,0 +1,125 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// stopTimeout is how long a stopping server waits for answers under way.
+const stopTimeout = 2 * time.Second
+
+// ServerOptions sets up the operations server of one program.
+type ServerOptions struct {
+	Addr     string // required, host:port; port 0 picks a free one
+	AddrVar  string // the environment variable Addr came from, named when the port is taken
+	Gatherer prometheus.Gatherer
+	// Ready returns nil while the program makes progress, else why it does not.
+	Ready func() error
+	// Log gets what the HTTP server itself has to say; nil keeps it silent.
+	Log *slog.Logger
+}
+
+// Server serves /metrics, /livez and /readyz.
+type Server struct {
+	ln  net.Listener
+	srv *http.Server
+}
+
+// NewServer binds the listener; Run serves it.
+func NewServer(o ServerOptions) (*Server, error) {
+	if o.Gatherer == nil {
+		return nil, errors.New("ops: ServerOptions.Gatherer is required")
+	}
+	log := o.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	ln, err := Listen(o.Addr, o.AddrVar)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{ln: ln, srv: &http.Server{
+		Handler:           Handler(o.Gatherer, o.Ready),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.With("component", "ops").Handler(), slog.LevelWarn),
+	}}, nil
+}
+
+// Handler returns the three operations routes.
+func Handler(g prometheus.Gatherer, ready func() error) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if ready != nil {
+			if err := ready(); err != nil {
+				http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
+				return
+			}
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	return mux
+}
+
+// Addr returns the bound address.
+func (s *Server) Addr() string { return s.ln.Addr().String() }
+
+// Run serves until ctx ends, then closes within two seconds.
+func (s *Server) Run(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- s.srv.Serve(s.ln) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serving operations on %s: %w", s.Addr(), err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	err := s.srv.Shutdown(stop)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.srv.Close() // whoever still reads has had their time
+	}
+	if serve := <-done; !errors.Is(serve, http.ErrServerClosed) {
+		err = errors.Join(err, serve)
+	}
+	if err != nil {
+		return fmt.Errorf("closing operations on %s: %w", s.Addr(), err)
+	}
+	return nil
+}
+
+// Close releases the listener of a server that was never run. A second call is harmless.
+func (s *Server) Close() error {
+	if err := s.ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("closing %s: %w", s.Addr(), err)
+	}
+	return nil
+}
+
+// Listen binds addr for TCP. The error names the environment variable to change.
+func Listen(addr, envVar string) (net.Listener, error) {
+	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
+	if err == nil {
+		return ln, nil
+	}
+	if envVar == "" {
+		envVar = "address"
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s=%s: another program uses this port: %w", envVar, addr, err)
+	}
+	return nil, fmt.Errorf("%s=%s: cannot listen there: %w", envVar, addr, err)
+}
