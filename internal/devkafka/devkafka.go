@@ -1,0 +1,88 @@
+// Package devkafka embeds a Kafka-compatible broker for the demo and for tests. It is
+// not a production broker: one node, no replication, franz-go's kfake. Start blocks
+// until the broker listens.
+package devkafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"syscall"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// retentionBytes bounds each partition on disk: the oldest records go, checked hourly. With
+// the product's topics that makes 4 GiB in all at the most.
+const retentionBytes = "268435456"
+
+// Options of an embedded broker.
+type Options struct {
+	Addr    string // host:port, port 0 picks a free one
+	DataDir string // where records are kept; required, memory stays small only with it
+	Log     *slog.Logger
+}
+
+// Broker is a running embedded broker.
+type Broker struct {
+	cluster *kfake.Cluster
+	addr    string
+	close   sync.Once
+}
+
+// Start runs a broker on o.Addr and continues what o.DataDir holds.
+func Start(o Options) (*Broker, error) {
+	switch {
+	case o.Log == nil:
+		return nil, errors.New("devkafka: Log is required")
+	case o.DataDir == "":
+		return nil, errors.New("devkafka: DataDir is required")
+	}
+	if _, _, err := net.SplitHostPort(o.Addr); err != nil {
+		return nil, fmt.Errorf("embedded kafka address %q: %w", o.Addr, err)
+	}
+	cluster, err := kfake.NewCluster(
+		kfake.NumBrokers(1), // one node leads every partition
+		kfake.ListenFn(func(network, _ string) (net.Listener, error) {
+			var lc net.ListenConfig
+			return lc.Listen(context.Background(), network, o.Addr)
+		}),
+		kfake.DataDir(o.DataDir),
+		kfake.BrokerConfigs(map[string]string{"log.retention.bytes": retentionBytes}),
+		kfake.WithLogger(logger{o.Log.With("component", "devkafka")}),
+	)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("embedded kafka address %s is already in use: %w", o.Addr, err)
+	case err != nil:
+		return nil, fmt.Errorf("starting embedded kafka on %s with %s: %w", o.Addr, o.DataDir, err)
+	}
+	return &Broker{cluster: cluster, addr: cluster.ListenAddrs()[0]}, nil
+}
+
+// Addr returns the bound address.
+func (b *Broker) Addr() string { return b.addr }
+
+// Close stops the broker after its data is on disk. Closing twice does nothing.
+func (b *Broker) Close() error {
+	b.close.Do(b.cluster.Close)
+	return nil
+}
+
+// logger hands kfake's lines to slog. kfake is chatty: a transaction that takes some
+// milliseconds is a warning to it, so its warnings are our debug, and the rest is left out.
+type logger struct{ log *slog.Logger }
+
+// Logf implements kfake.Logger.
+func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {
+	switch level {
+	case kfake.LogLevelError:
+		l.log.Error("embedded kafka", "detail", fmt.Sprintf(format, args...))
+	case kfake.LogLevelWarn:
+		l.log.Debug("embedded kafka", "detail", fmt.Sprintf(format, args...))
+	default:
+	}
+}

@@ -1,0 +1,124 @@
+package devkafka_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"industrial-iot-monitor/internal/devkafka"
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/kafkatest"
+)
+
+// What a broker can be made to say is tested here, because nothing but this package and
+// tests above it may know which embedded broker it is.
+
+const (
+	faultTopic = "topic"
+	faultGroup = "group"
+	perTxn     = 10
+)
+
+// transaction sends perTxn records and the group's offset in one transaction.
+func transaction(p *kafka.Producer, n int) error {
+	if err := p.Begin(); err != nil {
+		return err
+	}
+	for i := range perTxn {
+		m := &sarama.ProducerMessage{Topic: faultTopic, Key: sarama.StringEncoder(fmt.Sprintf("key-%d", i)), Value: sarama.StringEncoder(fmt.Sprintf("%d/%d", n, i))}
+		if err := p.Send(m); err != nil {
+			return err
+		}
+	}
+	offsets := map[string][]*sarama.PartitionOffsetMetadata{faultTopic: {{Partition: 0, Offset: int64(n)}}}
+	if err := p.AddOffsets(offsets, sarama.NewConsumerGroupMetadata(faultGroup)); err != nil {
+		return err
+	}
+	return p.Commit()
+}
+
+func faultyBroker(t *testing.T) (*devkafka.Broker, []string) {
+	t.Helper()
+	b := start(t, options(t))
+	brokers := []string{b.Addr()}
+	require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), brokers, kafka.Topic{Name: faultTopic, Partitions: 3}))
+	return b, brokers
+}
+
+func TestPassingErrorsNeitherLoseNorDouble(t *testing.T) {
+	for _, tc := range []struct {
+		request kmsg.Key
+		errs    []*kerr.Error
+	}{
+		{kmsg.FindCoordinator, []*kerr.Error{kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress}},
+		{kmsg.InitProducerID, []*kerr.Error{kerr.ConcurrentTransactions, kerr.NotCoordinator, kerr.CoordinatorLoadInProgress}},
+		{kmsg.AddPartitionsToTxn, []*kerr.Error{kerr.ConcurrentTransactions, kerr.NotCoordinator, kerr.CoordinatorLoadInProgress, kerr.UnknownTopicOrPartition}},
+		// The first two are answered although the batch was stored.
+		{kmsg.Produce, []*kerr.Error{kerr.RequestTimedOut, kerr.NotEnoughReplicasAfterAppend, kerr.NotLeaderForPartition, kerr.NotEnoughReplicas, kerr.KafkaStorageError, kerr.CorruptMessage}},
+		{kmsg.AddOffsetsToTxn, []*kerr.Error{kerr.ConcurrentTransactions, kerr.NotCoordinator, kerr.CoordinatorNotAvailable}},
+		{kmsg.TxnOffsetCommit, []*kerr.Error{kerr.NotCoordinator, kerr.CoordinatorLoadInProgress, kerr.RequestTimedOut}},
+		{kmsg.EndTxn, []*kerr.Error{kerr.ConcurrentTransactions, kerr.NotCoordinator, kerr.CoordinatorNotAvailable, kerr.RequestTimedOut}},
+	} {
+		for _, e := range tc.errs {
+			t.Run(tc.request.Name()+" "+e.Message, func(t *testing.T) {
+				b, brokers := faultyBroker(t)
+				fault := b.Fault(kfake.Fault{Keys: []kmsg.Key{tc.request}, Err: e, Count: 2})
+				p := producer(t, b.Addr(), "tx")
+				require.NoError(t, transaction(p, 1))
+				require.NoError(t, transaction(p, 2))
+				require.Equal(t, 2, fault.Hits(), "it happened")
+				got := values(t, b.Addr(), faultTopic, 2*perTxn)
+				require.Len(t, got, 2*perTxn)
+				require.Subset(t, got, []string{"1/0", "1/9", "2/0", "2/9"})
+				require.Equal(t, map[int32]int64{0: 2}, kafkatest.Committed(t, brokers, faultGroup, faultTopic))
+			})
+		}
+	}
+}
+
+func TestRefusalsEndTheTransaction(t *testing.T) {
+	for _, tc := range []struct {
+		request kmsg.Key
+		err     *kerr.Error
+		fenced  bool
+	}{
+		{kmsg.AddPartitionsToTxn, kerr.ProducerFenced, true},
+		{kmsg.AddPartitionsToTxn, kerr.InvalidProducerIDMapping, true},
+		{kmsg.AddPartitionsToTxn, kerr.TransactionalIDAuthorizationFailed, false},
+		{kmsg.Produce, kerr.InvalidProducerEpoch, true},
+		{kmsg.Produce, kerr.InvalidTxnState, true},
+		{kmsg.Produce, kerr.OutOfOrderSequenceNumber, false},
+		{kmsg.Produce, kerr.MessageTooLarge, false},
+		{kmsg.Produce, kerr.TopicAuthorizationFailed, false},
+		{kmsg.AddOffsetsToTxn, kerr.ProducerFenced, true},
+		{kmsg.AddOffsetsToTxn, kerr.GroupAuthorizationFailed, false},
+		{kmsg.TxnOffsetCommit, kerr.IllegalGeneration, true},
+		{kmsg.TxnOffsetCommit, kerr.UnknownMemberID, true},
+		{kmsg.TxnOffsetCommit, kerr.FencedInstanceID, true},
+		{kmsg.EndTxn, kerr.ProducerFenced, true},
+		{kmsg.EndTxn, kerr.InvalidProducerEpoch, true},
+		{kmsg.EndTxn, kerr.UnknownServerError, false},
+	} {
+		t.Run(tc.request.Name()+" "+tc.err.Message, func(t *testing.T) {
+			b, brokers := faultyBroker(t)
+			p := producer(t, b.Addr(), "tx")
+			fault := b.Fault(kfake.Fault{Keys: []kmsg.Key{tc.request}, Err: tc.err})
+			err := transaction(p, 1)
+			require.Error(t, err)
+			require.Equal(t, tc.fenced, errors.Is(err, kafka.ErrFenced), "%v", err)
+			require.Equal(t, 1, fault.Hits())
+			require.NoError(t, p.Close())
+
+			again := producer(t, b.Addr(), "tx")
+			require.NoError(t, transaction(again, 2))
+			require.Len(t, values(t, b.Addr(), faultTopic, perTxn), perTxn, "nothing of the refused transaction")
+			require.Equal(t, map[int32]int64{0: 2}, kafkatest.Committed(t, brokers, faultGroup, faultTopic))
+		})
+	}
+}

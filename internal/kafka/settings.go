@@ -1,0 +1,83 @@
+package kafka
+
+import (
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// MaxRecordBytes is the largest record the product's clients send and read: a refused
+// message of up to 1 MB travels to the dead letters with room to spare.
+const MaxRecordBytes = 4 << 20
+
+// NewSettings returns the sarama settings every client of this product starts from.
+func NewSettings(clientID string) *sarama.Config {
+	c := sarama.NewConfig()
+	c.ClientID = clientID
+	// Spoken by Apache Kafka 4 and by the embedded broker; sarama negotiates
+	// each request down to what the broker offers.
+	c.Version = sarama.V4_0_0_0
+
+	c.Net.DialTimeout = 5 * time.Second
+	// An answer may take long by design: a member that joins a group waits until
+	// the others have joined too, up to the rebalance timeout.
+	c.Net.ReadTimeout = 30 * time.Second
+	c.Net.WriteTimeout = 15 * time.Second
+
+	// An outage is ridden out here: whatever stalls first asks for metadata,
+	// again and again, until a broker answers. The count also bounds how often
+	// a group asks for its offsets while a transaction with them is still open.
+	c.Metadata.Retry.Max = 1000
+	c.Metadata.Retry.Backoff = 250 * time.Millisecond
+	c.Metadata.Timeout = 30 * time.Second
+	// A misspelled topic is an error, not a new topic.
+	c.Metadata.AllowAutoTopicCreation = false
+
+	// For sarama's own producers, should one be made of these settings: the same
+	// promises and the same placement as Producer's.
+	c.Producer.RequiredAcks = sarama.WaitForAll
+	c.Producer.Partitioner = sarama.NewMurmur2Partitioner
+	c.Producer.Compression = compression
+	c.Producer.MaxMessageBytes = MaxRecordBytes
+
+	// What an aborted transaction left behind is never seen.
+	c.Consumer.IsolationLevel = sarama.ReadCommitted
+	// A group without a position starts at the beginning: the default (newest)
+	// would lose what came before the first start.
+	c.Consumer.Offsets.Initial = sarama.OffsetOldest
+	// Positions are committed in transactions, or not at all.
+	c.Consumer.Offsets.AutoCommit.Enable = false
+	c.Consumer.Return.Errors = true
+	c.Consumer.Fetch.Default = 1 << 20
+	c.Consumer.MaxWaitTime = 250 * time.Millisecond
+	c.Consumer.Retry.Backoff = 250 * time.Millisecond
+	// A slow stage is back pressure, not a failure: a partition whose records
+	// are not taken for this long is fetched separately, which costs requests.
+	c.Consumer.MaxProcessingTime = time.Second
+
+	// A crashed member is noticed in 10 s; a restarted one leaves properly.
+	c.Consumer.Group.Session.Timeout = 10 * time.Second
+	// A member learns of a rebalance by its next heartbeat.
+	c.Consumer.Group.Heartbeat.Interval = time.Second
+	c.Consumer.Group.Rebalance.Timeout = 20 * time.Second
+	c.Consumer.Group.Rebalance.Retry.Max = 20
+	c.Consumer.Group.Rebalance.Retry.Backoff = 500 * time.Millisecond
+	c.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategySticky()}
+	return c
+}
+
+// newProducerSettings returns the settings of a transactional producer's client.
+func newProducerSettings(clientID string) *sarama.Config {
+	c := NewSettings(clientID)
+	c.Net.MaxOpenRequests = 1 // the producer has one request in flight per broker
+	// A broker that takes a request and then says nothing must not hold a lane
+	// for long; it may wait for its replicas first.
+	c.Net.ReadTimeout = produceTimeout + 5*time.Second
+	return c
+}
+
+// produceTimeout is how long the leader may wait for its replicas.
+const produceTimeout = 10 * time.Second
+
+// compression of the batches: lz4 costs least CPU altogether, the broker's work included.
+const compression = sarama.CompressionLZ4

@@ -1,0 +1,72 @@
+package kafkatest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Committed returns a consumer group's committed offset (next to read) of each
+// partition of a topic; a partition without one is absent. Offsets of a transaction
+// whose commit is still being written out are waited for.
+func Committed(tb testing.TB, brokers []string, group, topic string) map[int32]int64 {
+	tb.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
+	require.NoError(tb, err)
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(tb.Context(), 30*time.Second)
+	defer cancel()
+	all, ok := partitions(ctx, cl, topic)
+	require.True(tb, ok, "topic %s", topic)
+	// Each partition is asked for by number: asked for all of a group, a broker leaves
+	// out those that have nothing but an undecided offset.
+	rt := kmsg.NewOffsetFetchRequestGroupTopic()
+	rt.Topic, rt.Partitions = topic, all
+	rg := kmsg.NewOffsetFetchRequestGroup()
+	rg.Group = group
+	rg.Topics = append(rg.Topics, rt)
+	req := kmsg.NewPtrOffsetFetchRequest()
+	req.RequireStable = true
+	req.Groups = append(req.Groups, rg)
+	for {
+		resp, err := req.RequestWith(ctx, cl)
+		require.NoError(tb, err)
+		if offsets, ok := offsetsOf(resp); ok {
+			return offsets
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			require.NoError(tb, ctx.Err(), "the offsets of group %s stay undecided", group)
+		}
+	}
+}
+
+// offsetsOf returns the offsets in an answer, and whether all of it is settled.
+func offsetsOf(resp *kmsg.OffsetFetchResponse) (map[int32]int64, bool) {
+	offsets := map[int32]int64{}
+	for _, g := range resp.Groups {
+		if g.ErrorCode == kerr.GroupIDNotFound.Code {
+			continue // a group that never was has no offsets
+		}
+		if g.ErrorCode != 0 {
+			return nil, false
+		}
+		for _, rt := range g.Topics {
+			for _, p := range rt.Partitions {
+				if p.ErrorCode != 0 {
+					return nil, false
+				}
+				if p.Offset >= 0 {
+					offsets[p.Partition] = p.Offset
+				}
+			}
+		}
+	}
+	return offsets, true
+}
