@@ -1,0 +1,53 @@
+package gateway
+
+import (
+	"fmt"
+	"time"
+
+	"industrial-iot-monitor/internal/ops"
+)
+
+// Config is the environment of one gateway.
+type Config struct {
+	ID          string        `env:"EDGE_GATEWAY_ID" help:"required: name of this gateway, unique in the plant; 1 to 32 of A-Z a-z 0-9 _ -"`
+	Building    string        `env:"EDGE_BUILDING" help:"name of the building the gateway stands in"`
+	NATSAddr    string        `env:"EDGE_NATS_ADDR" envDefault:"127.0.0.1:4222" help:"address on which devices connect by NATS; port 0 picks a free one"`
+	MQTTAddr    string        `env:"EDGE_MQTT_ADDR" envDefault:"127.0.0.1:1883" help:"address on which devices connect by MQTT; port 0 picks a free one"`
+	HubURL      string        `env:"EDGE_HUB_URL" envDefault:"nats-leaf://127.0.0.1:7422" help:"the hub's leaf node address; it may be absent at any time"`
+	DataDir     string        `env:"EDGE_DATA_DIR" envDefault:"./data/edge" help:"directory of the buffer; each gateway has its own below it"`
+	BufferBytes int64         `env:"EDGE_BUFFER_BYTES" envDefault:"10737418240" help:"most bytes of readings kept while they cannot be delivered; lowered to what the disk has room for"`
+	HTTPAddr    string        `env:"EDGE_HTTP_ADDR" envDefault:"127.0.0.1:9101" help:"address of /metrics, /livez and /readyz; empty: none"`
+	Linger      time.Duration `env:"EDGE_LINGER" envDefault:"3ms" help:"how long a reading waits for others to be written to disk with it"`
+	ops.LogConfig
+}
+
+const maxLinger = time.Second
+
+func (c *Config) validate() error {
+	if !validID(c.ID) {
+		return fmt.Errorf("EDGE_GATEWAY_ID=%q: want 1 to 32 of A-Z a-z 0-9 _ -", c.ID)
+	}
+	for name, addr := range map[string]string{"EDGE_NATS_ADDR": c.NATSAddr, "EDGE_MQTT_ADDR": c.MQTTAddr} {
+		if addr == "" {
+			return fmt.Errorf("%s is empty: want host:port", name)
+		}
+	}
+	if c.Linger < 0 || c.Linger > maxLinger {
+		return fmt.Errorf("EDGE_LINGER=%s: want 0 to %s", c.Linger, maxLinger)
+	}
+	return nil
+}
+
+func validID(id string) bool {
+	if id == "" || len(id) > 32 {
+		return false
+	}
+	for _, r := range id {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}

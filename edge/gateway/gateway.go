@@ -1,0 +1,193 @@
+// Package gateway is the program edge: the one place of a building where devices
+// deliver readings. It stores them on its own disk before it acknowledges them, and
+// keeps them until the bridge has fetched them over the leaf link, which may be down
+// for as long as the disk lasts. It is not for looking into readings: it checks that
+// they are well formed and asks nothing more.
+//
+// New binds every listener and recovers the store; Run blocks until its context ends.
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/edge/internal/broker"
+	"industrial-iot-monitor/edge/internal/ingest"
+	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/ops"
+)
+
+// stopTimeout bounds the stop of each part. The intake takes half a second when much is
+// waiting and the collector two and a half when the disk does not answer, the others
+// next to nothing; so the whole stays within five seconds.
+const stopTimeout = 3 * time.Second
+
+// Options of a Gateway. Config.ID and Log are required.
+type Options struct {
+	Config   Config
+	Log      *slog.Logger
+	Registry *prometheus.Registry // nil: a new one; several gateways may share one
+	// StallAfter is how long the disk may take for a pack before devices are told to
+	// retry later; 0 means 1.5 s.
+	StallAfter time.Duration
+}
+
+// Gateway is one building's gateway.
+type Gateway struct {
+	cfg     Config
+	log     *slog.Logger
+	epoch   uint64
+	started time.Time
+
+	reg       *registrations
+	metrics   *metrics
+	broker    *broker.Broker
+	collector *ingest.Collector
+	mqtt      *ingest.MQTTIntake
+	http      *ops.Server  // nil without EDGE_HTTP_ADDR
+	alive     atomic.Int64 // ns since 1970 of the stream's last sign of life
+	held      broker.State // what it said then; used by monitor alone
+}
+
+// New starts the embedded server, which recovers what the last run left, and binds
+// MQTT and HTTP. Run must be called, or Close.
+func New(o Options) (_ *Gateway, err error) {
+	if o.Log == nil {
+		return nil, errors.New("gateway: Options.Log is required")
+	}
+	if err := o.Config.validate(); err != nil {
+		return nil, err
+	}
+	if o.Registry == nil {
+		o.Registry = ops.NewRegistry()
+	}
+	g := &Gateway{
+		cfg: o.Config, log: o.Log.With("gateway", o.Config.ID), epoch: newEpoch(), started: time.Now(),
+		reg: &registrations{Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"gateway": o.Config.ID}, o.Registry)},
+	}
+	g.metrics = newMetrics(g.reg)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.Close())
+		}
+	}()
+	g.broker, err = broker.New(broker.Options{
+		Gateway: g.cfg.ID, Addr: g.cfg.NATSAddr, HubURL: g.cfg.HubURL,
+		Dir: filepath.Join(g.cfg.DataDir, g.cfg.ID), BufferBytes: g.cfg.BufferBytes,
+		Log: g.log, OnReconnect: g.metrics.reconnects.Inc,
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.metrics.bufferLimit.Set(float64(g.broker.BufferLimit()))
+	g.collector = ingest.New(ingest.Options{
+		Store: g.broker.Stream(), Epoch: g.epoch, Log: g.log, Registerer: g.reg,
+		Linger: g.cfg.Linger, StallAfter: o.StallAfter,
+	})
+	g.mqtt, err = ingest.ListenMQTT(ingest.MQTTOptions{
+		Addr: g.cfg.MQTTAddr, Collector: g.collector, Log: g.log, Registerer: g.reg,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if g.cfg.HTTPAddr != "" {
+		g.http, err = ops.NewServer(ops.ServerOptions{
+			Addr: g.cfg.HTTPAddr, AddrVar: "EDGE_HTTP_ADDR", Gatherer: o.Registry, Ready: g.Ready,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// newEpoch draws the number that tells this start of the gateway from every other.
+func newEpoch() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the process instead
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// NATSAddr returns the address on which devices connect by NATS.
+func (g *Gateway) NATSAddr() string { return g.broker.Addr() }
+
+// MQTTAddr returns the address on which devices connect by MQTT.
+func (g *Gateway) MQTTAddr() string { return g.mqtt.Addr().String() }
+
+// Addr returns the address of the operations server, or "" when there is none.
+func (g *Gateway) Addr() string {
+	if g.http == nil {
+		return ""
+	}
+	return g.http.Addr()
+}
+
+// HubConnected reports whether the leaf link to the hub is up.
+func (g *Gateway) HubConnected() bool { return g.broker.HubConnected() }
+
+// Epoch returns this start's epoch as it is written in heartbeats: 16 hex digits.
+func (g *Gateway) Epoch() string { return fmt.Sprintf("%016x", g.epoch) }
+
+// Run takes readings until ctx ends. Then it stops taking, stores and answers what it
+// took, and lets go of everything, within five seconds. It returns an error when a
+// part fails, ingest.ErrStuck when storage no longer works.
+func (g *Gateway) Run(ctx context.Context) error {
+	parts := lifecycle.New(g.log, stopTimeout)
+	parts.OnStop("broker", g.stopBroker)
+	if g.http != nil {
+		parts.Go("operations server", g.http.Run)
+	}
+	parts.OnStop("mqtt", g.mqtt.Close)
+	parts.Go("monitor", g.monitor)
+	parts.Go("collector", g.collector.Run)
+	nats, err := ingest.ListenNATS(ingest.NATSOptions{
+		Conn: g.broker.Devices(), Collector: g.collector, Stream: g.broker.Stream().Name(),
+		Log: g.log, Registerer: g.reg,
+	})
+	if err != nil {
+		return errors.Join(err, parts.Stop())
+	}
+	parts.OnStop("nats intake", nats.Stop)
+	if err := g.mqtt.Serve(); err != nil {
+		return errors.Join(err, parts.Stop())
+	}
+	parts.OnStop("mqtt intake", func(context.Context) error { g.mqtt.StopIntake(); return nil })
+	g.log.Info("gateway is taking readings", "building", g.cfg.Building, "nats", g.NATSAddr(), "mqtt", g.MQTTAddr(),
+		"http", g.Addr(), "hub", g.cfg.HubURL, "buffer_bytes", g.broker.BufferLimit(), "epoch", g.Epoch())
+	return parts.Wait(ctx)
+}
+
+// stopBroker sends the last replies and stops the server.
+func (g *Gateway) stopBroker(ctx context.Context) error {
+	err := g.broker.Flush(ctx)
+	g.broker.Shutdown()
+	g.reg.release()
+	return err
+}
+
+// Close releases what New took of a gateway that is not run.
+func (g *Gateway) Close() error {
+	var errs []error
+	if g.http != nil {
+		errs = append(errs, g.http.Close())
+	}
+	if g.mqtt != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		errs = append(errs, g.mqtt.Close(ctx))
+	}
+	if g.broker != nil {
+		g.broker.Shutdown()
+	}
+	g.reg.release()
+	return errors.Join(errs...)
+}

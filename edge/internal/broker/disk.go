@@ -1,0 +1,100 @@
+package broker
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"syscall"
+)
+
+const (
+	// minBuffer is the smallest buffer that a gateway starts with where the disk,
+	// not the configuration, sets the limit.
+	minBuffer = 64 << 20
+	// leastBuffer holds the largest pack.
+	leastBuffer = 1 << 20
+	// diskReserve stays free on the disk: a store that meets a full disk stops
+	// answering until the server restarts, so the buffer is full before that.
+	diskReserve = 128 << 20
+)
+
+// fitBuffer lowers the wanted limit to what the disk can hold besides diskReserve,
+// with a warning: a gateway with a shorter memory is better than none. A disk
+// without room for minBuffer is an error.
+func (b *Broker) fitBuffer(want int64) (int64, error) {
+	free, err := diskFree(b.dir)
+	if err != nil {
+		return 0, err
+	}
+	used, err := dirSize(storeDir(b.dir))
+	if err != nil {
+		return 0, err
+	}
+	limit, err := fit(want, free, used)
+	if err != nil {
+		return 0, fmt.Errorf("%w (in %s)", err, b.dir)
+	}
+	if limit < want {
+		b.log.Warn("the disk is too small for EDGE_BUFFER_BYTES, buffer made smaller",
+			"wanted_bytes", want, "buffer_bytes", limit, "disk_free_bytes", free, "dir", b.dir)
+	}
+	return limit, nil
+}
+
+// fit returns the limit for a buffer that is to have want bytes and has used of them
+// already, on a disk with free bytes left.
+func fit(want, free, used int64) (int64, error) {
+	if want < leastBuffer {
+		return 0, fmt.Errorf("EDGE_BUFFER_BYTES=%d: want at least %d", want, leastBuffer)
+	}
+	room := free + used - diskReserve
+	if want <= room {
+		return want, nil
+	}
+	if room < minBuffer {
+		return 0, fmt.Errorf("EDGE_DATA_DIR: the disk has %d MB free, a gateway needs %d MB", free>>20, (minBuffer+diskReserve)>>20)
+	}
+	return room, nil
+}
+
+// CheckDisk looks at the free space of the disk and makes the stream refuse packs
+// while less than half of the reserve is left. It returns the free bytes.
+func (b *Broker) CheckDisk() (int64, error) {
+	free, err := diskFree(b.dir)
+	if err != nil {
+		return 0, err
+	}
+	low := free < diskReserve/2
+	if b.diskLow.Swap(low) != low {
+		b.log.Warn("free disk space crossed the reserve", "low", low, "disk_free_bytes", free, "dir", b.dir)
+	}
+	return free, nil
+}
+
+func diskFree(dir string) (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("EDGE_DATA_DIR: free space of %s: %w", dir, err)
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}
+
+// dirSize sums the files below dir, 0 when it does not exist.
+func dirSize(dir string) (int64, error) {
+	var sum int64
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return ignoreMissing(err)
+		}
+		info, err := d.Info()
+		if err != nil {
+			return ignoreMissing(err)
+		}
+		sum += info.Size()
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("EDGE_DATA_DIR: size of %s: %w", dir, err)
+	}
+	return sum, nil
+}

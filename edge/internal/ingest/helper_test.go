@@ -1,0 +1,83 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func sample(id string) []byte {
+	return fmt.Appendf(nil, `{"device_id":%q,"timestamp":1640995200000,"location":{"building":"A栋","floor":3,"room":"301"},`+
+		`"sensors":{"temperature":{"value":25.6,"unit":"°C","status":"normal"},"humidity":{"value":65.2,"unit":"%%","status":"normal"},`+
+		`"pressure":{"value":1013.25,"unit":"hPa","status":"normal"},"switch_status":{"value":true,"status":"on"},`+
+		`"current":{"value":2.5,"unit":"A","status":"normal"}},`+
+		`"device_info":{"model":"IOT-SENSOR-V2","firmware":"1.2.3","battery":85,"signal_strength":-45}}`, id)
+}
+
+// memStore is a Store in memory whose answers a test can change.
+type memStore struct {
+	mu      sync.Mutex
+	packs   [][]byte
+	put     func(ctx context.Context, n int) error // what happens to the n-th Put, from 1; nil: stored
+	putPack func(ctx context.Context, pack []byte) error
+	settle  func() (stored bool, err error)
+	full    bool
+	puts    int
+	settles int
+	keep    bool
+}
+
+func (s *memStore) Put(ctx context.Context, pack []byte) (uint64, error) {
+	s.mu.Lock()
+	s.puts++
+	n, put := s.puts, s.put
+	s.mu.Unlock()
+	if s.putPack != nil {
+		put = func(ctx context.Context, _ int) error { return s.putPack(ctx, pack) }
+	}
+	if put != nil {
+		if err := put(ctx, n); err != nil {
+			return 0, err
+		}
+	}
+	return s.store(pack), nil
+}
+
+func (s *memStore) store(pack []byte) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keep {
+		pack = slices.Clone(pack)
+	}
+	s.packs = append(s.packs, pack)
+	return uint64(len(s.packs))
+}
+
+func (s *memStore) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.packs)
+}
+
+func (s *memStore) Settle(context.Context, uint64, uint64) (uint64, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settles++
+	stored, err := s.settle()
+	return uint64(len(s.packs)), stored, err
+}
+
+func (s *memStore) HasRoom(context.Context) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.full, nil
+}

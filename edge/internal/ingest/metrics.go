@@ -1,0 +1,89 @@
+package ingest
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// Protocol is how a message came.
+type Protocol uint8
+
+// Protocols.
+const (
+	NATS Protocol = iota
+	MQTT
+	numProtocols
+)
+
+var protocolNames = [numProtocols]string{"nats", "mqtt"}
+
+// String returns the protocol's label in metrics.
+func (p Protocol) String() string { return protocolNames[p] }
+
+// Labels of edge_pack_failures_total.
+const (
+	failFull    = "full"
+	failUnknown = "unknown"
+)
+
+// reasons are those that have a series from the start.
+var reasons = []telemetry.Reason{
+	telemetry.ReasonEmpty, telemetry.ReasonTooLarge, telemetry.ReasonInvalidUTF8, telemetry.ReasonInvalidJSON,
+	telemetry.ReasonTooDeep, telemetry.ReasonInvalidReading, telemetry.ReasonInvalidTimestamp,
+	telemetry.ReasonDeviceMismatch, telemetry.ReasonInvalidDevice, telemetry.ReasonInvalidTopic,
+	telemetry.ReasonBufferFull, telemetry.ReasonUnavailable,
+}
+
+type metrics struct {
+	accepted     [numProtocols]prometheus.Counter
+	unpromised   [numProtocols]prometheus.Counter
+	refused      *prometheus.CounterVec // by protocol and reason
+	packs        prometheus.Counter
+	packFailures *prometheus.CounterVec
+	settles      prometheus.Counter
+	packEntries  prometheus.Histogram
+	packBytes    prometheus.Histogram
+	storeSeconds prometheus.Histogram
+	ackSeconds   prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return register(reg, prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help}))
+	}
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))
+	}
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		return register(reg, prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}))
+	}
+	durations := prometheus.ExponentialBuckets(0.0005, 2, 14) // 0.5 ms to 4 s
+	m := &metrics{
+		packs:        counter("edge_packs_total", "Packs stored."),
+		packFailures: vec("edge_pack_failures_total", "Packs that storage did not take: full, or unknown at first.", "cause"),
+		settles:      counter("edge_pack_retries_total", "Attempts to find out what became of a pack."),
+		packEntries:  histogram("edge_pack_entries", "Messages in a pack.", prometheus.ExponentialBuckets(1, 2, 13)),
+		packBytes:    histogram("edge_pack_bytes", "Size of a pack.", prometheus.ExponentialBuckets(1024, 2, 12)),
+		storeSeconds: histogram("edge_pack_store_duration_seconds", "From giving a pack to the stream until it is on disk.", durations),
+		ackSeconds:   histogram("edge_pack_ack_duration_seconds", "From the first message of a pack until its senders are answered.", durations),
+	}
+	m.packFailures.WithLabelValues(failFull)
+	m.packFailures.WithLabelValues(failUnknown)
+	accepted := vec("edge_readings_accepted_total", "Readings stored.", "protocol")
+	unpromised := vec("edge_readings_unpromised_total", "Stored readings that nobody waited for: plain publishes and QoS 0.", "protocol")
+	m.refused = vec("edge_readings_refused_total", "Messages refused, by reason.", "protocol", "reason")
+	for p := range numProtocols {
+		m.accepted[p] = accepted.WithLabelValues(p.String())
+		m.unpromised[p] = unpromised.WithLabelValues(p.String())
+		for _, r := range reasons {
+			m.refused.WithLabelValues(p.String(), string(r))
+		}
+	}
+	return m
+}
+
+func register[C prometheus.Collector](reg prometheus.Registerer, c C) C {
+	reg.MustRegister(c)
+	return c
+}

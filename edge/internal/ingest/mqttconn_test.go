@@ -1,0 +1,69 @@
+package ingest
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func pipe(t *testing.T) (c *mqttConn, peer net.Conn, writers *sync.WaitGroup) {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { _ = theirs.Close() })
+	writers = &sync.WaitGroup{}
+	return &mqttConn{Conn: ours, writers: writers}, theirs, writers
+}
+
+func TestClientThatDoesNotReadHoldsNobodyUp(t *testing.T) {
+	c, _, writers := pipe(t)
+	var err error
+	sent := 0
+	for err == nil { // a write that blocked would never return
+		_, err = c.Write(make([]byte, 1000))
+		sent += 1000
+	}
+	require.ErrorIs(t, err, net.ErrClosed)
+	require.LessOrEqual(t, sent, 2*maxUnsent+2000)
+	writers.Wait()
+	_, err = c.Write([]byte("x"))
+	require.ErrorIs(t, err, net.ErrClosed)
+}
+
+func TestWhatWasWrittenBeforeCloseArrivesInOrder(t *testing.T) {
+	c, peer, writers := pipe(t)
+	var want []byte
+	for i := range 100 {
+		_, err := c.Write([]byte{byte(i)})
+		require.NoError(t, err)
+		want = append(want, byte(i))
+	}
+	require.NoError(t, c.Close())
+	require.NoError(t, c.Close())
+	got, err := io.ReadAll(peer)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	writers.Wait()
+	require.ErrorIs(t, c.SetDeadline(time.Now()), net.ErrClosed)
+}
+
+func TestCloseEndsTheReader(t *testing.T) {
+	for _, writing := range []bool{false, true} {
+		c, _, writers := pipe(t)
+		if writing {
+			_, err := c.Write([]byte("x"))
+			require.NoError(t, err)
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Read(make([]byte, 1))
+			done <- err
+		}()
+		require.NoError(t, c.Close())
+		require.Error(t, <-done)
+		writers.Wait()
+	}
+}

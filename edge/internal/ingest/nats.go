@@ -1,0 +1,137 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+)
+
+// What may wait in memory between the server and the collector. Beyond that messages
+// are dropped and counted; their senders get no answer and send again.
+const (
+	pendingMessages = 1 << 19
+	pendingBytes    = 256 << 20
+)
+
+// drainTime is how long a stopping intake goes on taking what came before.
+const drainTime = 500 * time.Millisecond
+
+// NATSOptions of a NATSIntake. All are required but Registerer.
+type NATSOptions struct {
+	Conn       *nats.Conn // in the account of the devices
+	Collector  *Collector
+	Stream     string // named in acknowledgements
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// NATSIntake takes readings published on devices.<device_id>.telemetry and replies to
+// those that are requests. One goroutine judges them in the order of their arrival.
+type NATSIntake struct {
+	o     NATSOptions
+	log   *slog.Logger
+	sub   *nats.Subscription
+	done  chan struct{} // closed when the last message was handed on
+	hurry atomic.Bool   // refuse what still waits, to stop in time
+	judge judge
+	msg   Message
+
+	// Used by Answer alone.
+	seq uint64
+	ack []byte
+}
+
+// ListenNATS subscribes. Stop ends it.
+func ListenNATS(o NATSOptions) (*NATSIntake, error) {
+	n := &NATSIntake{o: o, log: o.Log.With("component", "ingest", "protocol", NATS.String()), done: make(chan struct{})}
+	sub, err := o.Conn.Subscribe(wire.TelemetrySubjects, n.take)
+	if err != nil {
+		return nil, fmt.Errorf("subscribing to %s: %w", wire.TelemetrySubjects, err)
+	}
+	n.sub = sub
+	sub.SetClosedHandler(func(string) { close(n.done) })
+	if err := sub.SetPendingLimits(pendingMessages, pendingBytes); err != nil {
+		return nil, fmt.Errorf("setting pending limits: %w", err)
+	}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "edge_intake_dropped_total",
+			Help: "NATS messages dropped before they were judged because too many were waiting; their senders got no answer.",
+		}, n.dropped))
+	}
+	return n, nil
+}
+
+func (n *NATSIntake) dropped() float64 {
+	d, err := n.sub.Dropped()
+	if err != nil {
+		return 0 // the subscription is closed
+	}
+	return float64(d)
+}
+
+func (n *NATSIntake) take(msg *nats.Msg) {
+	if n.hurry.Load() {
+		if msg.Reply != "" {
+			n.reply(msg.Reply, n.o.Collector.refuseStopping(NATS))
+		}
+		return
+	}
+	m := &n.msg
+	m.Received = time.Now()
+	m.Ticket = Ticket{Protocol: NATS, Reply: msg.Reply}
+	if msg.Reply != "" {
+		m.Ticket.To = n
+	}
+	device, ok := wire.DeviceOfSubject(msg.Subject, '.')
+	if !ok { // not by our subscription
+		return
+	}
+	n.judge.judge(m, device, msg.Data)
+	if r := n.o.Collector.Offer(m); r != nil && msg.Reply != "" {
+		n.reply(msg.Reply, wire.EncodeRefusal(r))
+	}
+}
+
+// Answer implements Responder.
+func (n *NATSIntake) Answer(t *Ticket, seq uint64, r *telemetry.Refusal) {
+	if r != nil {
+		n.reply(t.Reply, wire.EncodeRefusal(r))
+		return
+	}
+	if n.seq != seq {
+		n.seq, n.ack = seq, wire.AppendAck(n.ack[:0], n.o.Stream, seq)
+	}
+	n.reply(t.Reply, n.ack)
+}
+
+// reply queues data on the connection, which sends many replies with one write.
+func (n *NATSIntake) reply(subject string, data []byte) {
+	if err := n.o.Conn.Publish(subject, data); err != nil {
+		n.log.Warn("reply could not be sent", "err", err)
+	}
+}
+
+// Stop ends the subscription and waits until the messages that came before were
+// offered to the collector. What is still waiting after drainTime is refused.
+func (n *NATSIntake) Stop(ctx context.Context) error {
+	if err := n.sub.Drain(); err != nil {
+		return fmt.Errorf("ending the subscription: %w", err)
+	}
+	enough := time.AfterFunc(drainTime, func() { n.hurry.Store(true) })
+	defer enough.Stop()
+	select {
+	case <-n.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the subscription to drain: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,107 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/edge/internal/broker"
+)
+
+// TestAckedReadingsAreStoredOnceInOrder offers from many devices to a store with moods
+// and compares what was acknowledged with what is stored.
+func TestAckedReadingsAreStoredOnceInOrder(t *testing.T) {
+	for seed := range uint64(8) {
+		synctest.Test(t, func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(seed, 1))
+			store := moodyStore(rnd)
+			c := New(Options{Store: store, Epoch: 7, Log: discard(), Linger: 3 * time.Millisecond, StuckAfter: time.Hour})
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- c.Run(ctx) }()
+			var devices sync.WaitGroup
+			var mu sync.Mutex
+			acked := map[string][]int{}
+			for d := range 8 {
+				devices.Go(func() {
+					id := fmt.Sprintf("device_%d", d)
+					for n := range 200 {
+						for !deliver(c, id, n) {
+							<-time.After(50 * time.Millisecond)
+						}
+						mu.Lock()
+						acked[id] = append(acked[id], n)
+						mu.Unlock()
+						<-time.After(time.Duration(n%7) * time.Millisecond)
+					}
+				})
+			}
+			devices.Wait()
+			cancel()
+			require.NoError(t, <-done)
+			require.Equal(t, acked, storedByDevice(t, store), "seed %d", seed)
+		})
+	}
+}
+
+// deliver offers reading n of a device until an answer, and reports an acknowledgement.
+func deliver(c *Collector, id string, n int) bool {
+	w := make(waiter, 1)
+	m := &Message{Device: id, Payload: fmt.Append(nil, n), Received: time.Now(), Ticket: Ticket{To: w}}
+	if c.Offer(m) != nil {
+		return false
+	}
+	return (<-w).r == nil
+}
+
+// moodyStore is slow, full, silent, and sometimes stores without an answer.
+func moodyStore(rnd *rand.Rand) *memStore {
+	store := &memStore{keep: true}
+	fate := false
+	store.settle = func() (bool, error) {
+		if rnd.IntN(3) == 0 {
+			return false, errors.New("no answer")
+		}
+		return fate, nil
+	}
+	store.putPack = func(ctx context.Context, pack []byte) error {
+		switch rnd.IntN(10) {
+		case 0:
+			return broker.ErrFull
+		case 1:
+			<-ctx.Done()
+			fate = false
+			return ctx.Err()
+		case 2:
+			store.store(pack)
+			fate = true
+			return errors.New("answer lost")
+		}
+		<-time.After(time.Duration(rnd.IntN(30)) * time.Millisecond)
+		return nil
+	}
+	return store
+}
+
+func storedByDevice(t *testing.T, s *memStore) map[string][]int {
+	t.Helper()
+	out := map[string][]int{}
+	for i, p := range s.packs {
+		h, all := entries(t, p)
+		require.EqualValues(t, i+1, h.Counter)
+		for _, e := range all {
+			var n int
+			_, err := fmt.Sscan(string(e.Payload), &n)
+			require.NoError(t, err)
+			out[e.Device] = append(out[e.Device], n)
+		}
+	}
+	return out
+}

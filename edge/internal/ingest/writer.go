@@ -1,0 +1,211 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"industrial-iot-monitor/edge/internal/broker"
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+)
+
+// Run stores packs until ctx ends, then stores and answers what was taken until then,
+// in a bounded time. It returns ErrStuck when storage fails for too long.
+func (c *Collector) Run(ctx context.Context) error {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	defer timer.Stop()
+	for {
+		select {
+		case <-c.wake:
+		case <-ctx.Done():
+			return c.finish(ctx)
+		}
+		c.linger(ctx, timer)
+		if p := c.swap(); p != nil {
+			if err := c.store(ctx, p); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+	}
+}
+
+// linger waits until the open pack is due: it is large enough or old enough.
+func (c *Collector) linger(ctx context.Context, timer *time.Timer) {
+	c.mu.Lock()
+	wait := c.o.Linger - time.Since(c.open.first)
+	flush := c.open.atFlush()
+	c.mu.Unlock()
+	if wait <= 0 || flush {
+		return
+	}
+	timer.Reset(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.due:
+	case <-ctx.Done():
+	}
+}
+
+// swap takes the open pack and opens the other one. It returns nil when the open pack
+// is empty, as after a refusal.
+func (c *Collector) swap() *pack {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.open
+	if p.b.Count() == 0 {
+		return nil
+	}
+	select {
+	case <-c.due: // it was meant for p
+	default:
+	}
+	c.open, c.spare = c.spare, nil
+	c.open.reset(c.o.Epoch, c.counter+2) // p is counter+1 when it succeeds, else open is reset again
+	c.room.Broadcast()
+	return p
+}
+
+// store brings p to disk and answers everybody in it. It comes back when the next
+// pack may be stored, or with an error when ctx ended or storage is stuck.
+func (c *Collector) store(ctx context.Context, p *pack) error {
+	defer func() { c.spare = p }()
+	data := p.b.Finish()
+	c.metrics.packEntries.Observe(float64(p.b.Count()))
+	c.metrics.packBytes.Observe(float64(len(data)))
+	start := time.Now()
+	putCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.patience(ctx))
+	seq, err := c.o.Store.Put(putCtx, data)
+	cancel()
+	c.metrics.storeSeconds.Observe(time.Since(start).Seconds())
+	switch {
+	case err == nil:
+		c.stored(p, seq)
+		return nil
+	case errors.Is(err, broker.ErrFull):
+		c.log.Warn("buffer full, devices are told to retry later", "err", err)
+		c.metrics.packFailures.WithLabelValues(failFull).Inc()
+		r := retryLater(telemetry.ReasonBufferFull, isFull)
+		c.refuseAll(r)
+		c.answer(p.tickets, 0, r)
+		if err := c.awaitRoom(ctx); err != nil {
+			return err
+		}
+		c.resume()
+		return nil
+	default:
+		c.log.Error("no clear answer to a pack, finding out what became of it", "counter", c.counter+1, "err", err)
+		c.metrics.packFailures.WithLabelValues(failUnknown).Inc()
+		return c.doubt(ctx, p)
+	}
+}
+
+// lastPut is how long a store may take for a pack that is stored after the stop began.
+const lastPut = time.Second
+
+func (c *Collector) patience(ctx context.Context) time.Duration {
+	if ctx.Err() != nil {
+		return min(lastPut, c.o.StallAfter)
+	}
+	return c.o.StallAfter
+}
+
+// stored records that p is on disk and tells its senders.
+func (c *Collector) stored(p *pack, seq uint64) {
+	c.placed()
+	c.answer(p.tickets, seq, nil)
+	c.metrics.ackSeconds.Observe(time.Since(p.first).Seconds())
+}
+
+// placed records that the pack counter+1 is on disk.
+func (c *Collector) placed() {
+	c.counter++
+	c.failing = time.Time{}
+	c.metrics.packs.Inc()
+}
+
+// refuseAll refuses what comes from now on and what waits in the open pack, none of
+// which was ever given to the store.
+func (c *Collector) refuseAll(r *telemetry.Refusal) {
+	c.mu.Lock()
+	c.refusing = r
+	tickets := c.open.tickets
+	c.open.tickets = nil
+	c.open.reset(c.o.Epoch, c.counter+1)
+	c.room.Broadcast()
+	c.mu.Unlock()
+	c.answer(tickets, 0, r)
+}
+
+// resume takes messages again.
+func (c *Collector) resume() {
+	c.mu.Lock()
+	c.refusing = nil
+	c.open.reset(c.o.Epoch, c.counter+1)
+	c.mu.Unlock()
+	c.log.Info("taking readings again")
+}
+
+// finish stores what was taken before the stop and refuses the rest.
+func (c *Collector) finish(ctx context.Context) error {
+	c.mu.Lock()
+	was := c.refusing
+	c.mu.Unlock()
+	if was == nil {
+		if p := c.swap(); p != nil {
+			_ = c.store(ctx, p) // an error says that ctx ended
+		}
+	}
+	c.refuseAll(retryLater(telemetry.ReasonUnavailable, isStopping))
+	return nil
+}
+
+// refuseStopping counts and returns the reply to a message that came too late.
+func (c *Collector) refuseStopping(p Protocol) []byte {
+	r := retryLater(telemetry.ReasonUnavailable, isStopping)
+	c.refused(p, r)
+	return wire.EncodeRefusal(r)
+}
+
+// What is told to devices that are to retry later.
+const (
+	isFull     = "the gateway's buffer is full"
+	isSilent   = "the gateway's storage does not answer"
+	isStopping = "the gateway is stopping"
+)
+
+func retryLater(reason telemetry.Reason, why string) *telemetry.Refusal {
+	return &telemetry.Refusal{Reason: reason, Message: why + "; keep the reading and retry later"}
+}
+
+// answer tells everybody in a pack what became of it: stored at seq, or refused with r.
+func (c *Collector) answer(tickets []Ticket, seq uint64, r *telemetry.Refusal) {
+	var accepted, unpromised [numProtocols]int
+	for i := range tickets {
+		t := &tickets[i]
+		why := t.refusal
+		if r != nil {
+			why = r
+		}
+		switch {
+		case why != nil:
+			c.refused(t.Protocol, why)
+		case t.To == nil:
+			unpromised[t.Protocol]++
+			accepted[t.Protocol]++
+		default:
+			accepted[t.Protocol]++
+		}
+		if t.To != nil {
+			t.To.Answer(t, seq, why)
+		}
+	}
+	for p := range numProtocols {
+		c.stats.accepted.Add(uint64(accepted[p]))
+		c.stats.unpromised.Add(uint64(unpromised[p]))
+		c.metrics.accepted[p].Add(float64(accepted[p]))
+		c.metrics.unpromised[p].Add(float64(unpromised[p]))
+	}
+}

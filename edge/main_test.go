@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/wire"
+)
+
+const patience = 30 * time.Second
+
+// asProgram makes the test binary be the program itself.
+const asProgram = "as-edge"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == asProgram {
+		os.Exit(run(os.Args[2:])) //nolint:forbidigo // the test binary is the program here
+	}
+	m.Run()
+}
+
+// program starts edge as a process of its own.
+func program(t *testing.T, env ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], asProgram)
+	cmd.Dir, cmd.Env, cmd.Stderr = t.TempDir(), env, os.Stderr
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return cmd
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, ln.Close()) }()
+	return ln.Addr().String()
+}
+
+func ready(t *testing.T, addr string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/readyz", nil)
+		require.NoError(t, err)
+		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	}, patience, 10*time.Millisecond)
+}
+
+// TestAckedReadingSurvivesKill kills the program three times while ten devices publish.
+func TestAckedReadingSurvivesKill(t *testing.T) {
+	hub, js := startHub(t)
+	addr, ops := freeAddr(t), freeAddr(t)
+	env := []string{
+		"EDGE_GATEWAY_ID=gw-k", "EDGE_NATS_ADDR=" + addr, "EDGE_MQTT_ADDR=127.0.0.1:0", "EDGE_HTTP_ADDR=" + ops,
+		"EDGE_HUB_URL=" + hub, "EDGE_DATA_DIR=" + filepath.Join(t.TempDir(), "data"), "LOG_LEVEL=error",
+	}
+	acked := map[string]bool{}
+	for round := range 3 {
+		cmd := program(t, env...)
+		ready(t, ops)
+		more := publishUntilGone(t, addr, round, func() { require.NoError(t, cmd.Process.Kill()) })
+		_ = cmd.Wait()
+		require.NotEmpty(t, more)
+		for _, p := range more {
+			acked[p] = true
+		}
+	}
+	cmd := program(t, env...)
+	ready(t, ops)
+	have := stored(t, js)
+	for p := range acked {
+		require.Equal(t, 1, have[p], "acknowledged, and stored once: %s", p)
+	}
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, cmd.Wait(), "an ordinary stop is no error")
+}
+
+// publishUntilGone publishes with ten devices until the program is gone, which kill
+// sees to once enough is acknowledged, and returns the acknowledged payloads.
+func publishUntilGone(t *testing.T, addr string, round int, kill func()) []string {
+	t.Helper()
+	var mu sync.Mutex
+	var acked []string
+	var once sync.Once
+	var wg sync.WaitGroup
+	for d := range 10 {
+		nc, err := nats.Connect(addr, nats.NoReconnect())
+		require.NoError(t, err)
+		wg.Go(func() {
+			defer nc.Close()
+			id := fmt.Sprintf("device_%03d", d)
+			for n := 0; ; n++ {
+				payload := fmt.Sprintf(`{"device_id":%q,"timestamp":%d,"location":{"building":"A"},"sensors":{"temperature":{"value":%d}}}`, id, 1640995200000+n, round)
+				msg, err := nc.Request(wire.TelemetrySubject(id), []byte(payload), 5*time.Second)
+				if err != nil {
+					return
+				}
+				if r, err := wire.DecodeReply(msg.Data); err != nil || r.Error != nil {
+					continue
+				}
+				mu.Lock()
+				acked = append(acked, payload)
+				enough := len(acked) > 500
+				mu.Unlock()
+				if enough {
+					once.Do(kill)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return acked
+}
+
+func startHub(t *testing.T) (leafURL string, js jetstream.JetStream) {
+	t.Helper()
+	o := &server.Options{ServerName: "hub", Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true}
+	o.LeafNode.Host, o.LeafNode.Port = "127.0.0.1", -1
+	srv, err := server.NewServer(o)
+	require.NoError(t, err)
+	srv.Start()
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	require.True(t, srv.ReadyForConnections(patience))
+	nc, err := nats.Connect(srv.ClientURL())
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err = jetstream.NewWithDomain(nc, wire.Domain("gw-k"))
+	require.NoError(t, err)
+	v, err := srv.Varz(nil)
+	require.NoError(t, err)
+	return fmt.Sprintf("nats-leaf://127.0.0.1:%d", v.LeafNode.Port), js
+}
+
+// stored counts each payload in the gateway's stream.
+func stored(t *testing.T, js jetstream.JetStream) map[string]int {
+	t.Helper()
+	var s jetstream.Stream
+	require.Eventually(t, func() bool {
+		var err error
+		s, err = js.Stream(t.Context(), wire.PackStream("gw-k"))
+		return err == nil
+	}, patience, 10*time.Millisecond)
+	have := map[string]int{}
+	info := s.CachedInfo().State
+	for seq := info.FirstSeq; seq <= info.LastSeq; seq++ {
+		msg, err := s.GetMsg(t.Context(), seq)
+		require.NoError(t, err)
+		p, err := wire.OpenPack(msg.Data)
+		require.NoError(t, err)
+		for e, ok := p.Next(); ok; e, ok = p.Next() {
+			have[string(e.Payload)]++
+		}
+		require.NoError(t, p.Err())
+	}
+	return have
+}
+
+func TestProgramNamesWhatIsWrong(t *testing.T) {
+	tests := []struct{ env, want string }{
+		{"EDGE_GATEWAY_ID=a b", "EDGE_GATEWAY_ID"},
+		{"LOG_LEVEL=loud", "LOG_LEVEL"},
+		{"EDGE_LINGER=soon", "EDGE_LINGER"},
+	}
+	for _, tt := range tests {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], asProgram)
+		cmd.Dir, cmd.Env = t.TempDir(), []string{tt.env}
+		out, err := cmd.CombinedOutput()
+		require.Error(t, err)
+		require.Contains(t, string(out), tt.want)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], asProgram, "--help")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err)
+	require.Contains(t, string(out), "EDGE_BUFFER_BYTES")
+}
