@@ -1,0 +1,52 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+)
+
+// serverLog hands the server's lines to slog. What the server takes for information is
+// detail here, and what it calls fatal is kept as the reason why it did not start.
+type serverLog struct {
+	log  *slog.Logger
+	died atomic.Pointer[string]
+}
+
+func newServerLog(log *slog.Logger) *serverLog { return &serverLog{log: log} }
+
+// fatal returns why the server gave up, nil while it has not.
+func (l *serverLog) fatal() error {
+	if s := l.died.Load(); s != nil {
+		return errors.New(*s)
+	}
+	return nil
+}
+
+// Noticef implements server.Logger.
+func (l *serverLog) Noticef(format string, v ...any) {
+	l.log.Debug("nats server", "detail", fmt.Sprintf(format, v...))
+}
+
+// Warnf implements server.Logger.
+func (l *serverLog) Warnf(format string, v ...any) {
+	l.log.Warn("nats server", "detail", fmt.Sprintf(format, v...))
+}
+
+// Fatalf implements server.Logger. It does not end the process.
+func (l *serverLog) Fatalf(format string, v ...any) {
+	s := fmt.Sprintf(format, v...)
+	l.died.CompareAndSwap(nil, &s)
+}
+
+// Errorf implements server.Logger.
+func (l *serverLog) Errorf(format string, v ...any) {
+	l.log.Error("nats server", "detail", fmt.Sprintf(format, v...))
+}
+
+// Debugf implements server.Logger.
+func (l *serverLog) Debugf(string, ...any) {}
+
+// Tracef implements server.Logger.
+func (l *serverLog) Tracef(string, ...any) {}

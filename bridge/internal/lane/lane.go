@@ -1,0 +1,215 @@
+// Package lane moves the packs of some gateways into Kafka, each exactly once and in
+// order. A lane owns one partition of the checkpoints topic and the gateways whose ids
+// hash to it. One transaction holds the readings of some packs, their dead letters and
+// the new checkpoints; after any error the lane forgets everything and starts again
+// from the checkpoints in Kafka. It is not for deciding who owns a lane (the consumer
+// group does, in package relay), nor for looking into a reading's JSON.
+//
+// Inside a lane one puller for each gateway fetches packs, the collector turns them
+// into the records of the next transaction, and the committer brings the one before
+// to Kafka. Queues between them are bounded: whoever is faster waits.
+//
+// Lane.Run blocks until its context ends or the lane is lost to another owner.
+package lane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/nats-io/nats.go"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"industrial-iot-monitor/bridge/internal/checkpoint"
+	"industrial-iot-monitor/bridge/internal/roster"
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/wire"
+)
+
+const (
+	// memory bounds the packs of one lane that were fetched and are not committed yet,
+	// in bytes. Each gateway's fetch window comes on top.
+	memory = 32 << 20
+	// commitGrace is how long a stopping lane waits for the transaction in hand.
+	commitGrace = 1500 * time.Millisecond
+	// A failed lane starts again after a pause between these.
+	minPause = 200 * time.Millisecond
+	maxPause = 5 * time.Second
+)
+
+// Producer is the transactional producer a lane writes with, as internal/kafka makes
+// it. Close may be called while another call waits, and ends the wait.
+type Producer interface {
+	Begin() error
+	Send(m *sarama.ProducerMessage) error
+	SendTo(partition int32, m *sarama.ProducerMessage) error
+	Commit() error
+	Close() error
+}
+
+// Options of a Lane. All but Linger and TrimMargin are required.
+type Options struct {
+	Partition int32 // of the checkpoints topic: the lane's number
+	Lanes     int32 // how many there are
+	// Open makes the lane's producer, which fences the owner before, and reads the
+	// lane's checkpoints by gateway.
+	Open     func(ctx context.Context) (Producer, map[string][]byte, error)
+	NATS     *nats.Conn // at the hub
+	Roster   *roster.Roster
+	Progress *Progress
+	Metrics  *Metrics
+	Topics   wire.Topics
+	Log      *slog.Logger
+
+	MaxReadings int           // per transaction; a pack is never divided
+	Linger      time.Duration // how long a small transaction waits for more
+	TrimMargin  uint64        // packs kept in a gateway's stream behind the checkpoint
+}
+
+// Lane is one lane.
+type Lane struct {
+	o   Options
+	log *slog.Logger
+	// maxDeadLetter is how much of a dead letter's payload is kept. It shrinks when
+	// Kafka says that a record is too large: a dead letter must not hold up readings.
+	maxDeadLetter int
+}
+
+// New returns a lane; Run works it.
+func New(o Options) (*Lane, error) {
+	switch {
+	case o.Log == nil:
+		return nil, errors.New("lane: Options.Log is required")
+	case o.Open == nil, o.NATS == nil, o.Roster == nil, o.Progress == nil, o.Metrics == nil:
+		return nil, errors.New("lane: Options.Open, NATS, Roster, Progress and Metrics are required")
+	case o.MaxReadings < 1 || o.Lanes < 1:
+		return nil, errors.New("lane: Options.MaxReadings and Lanes must be positive")
+	}
+	return &Lane{o: o, log: o.Log.With("component", "lane", "lane", o.Partition), maxDeadLetter: startDeadLetter}, nil
+}
+
+// Of returns the lane that a gateway belongs to. It must never change: a gateway's
+// checkpoint lies in the partition of its lane.
+func Of(gateway string, lanes int32) int32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(gateway)) // cannot fail
+	return int32(h.Sum32() % uint32(lanes))
+}
+
+// Run works the lane until ctx ends, restarting it after errors. It returns
+// kafka.ErrFenced when another owner has taken the lane, and nil when ctx ended; what
+// was not committed by then is left to the next owner.
+func (l *Lane) Run(ctx context.Context) error {
+	l.o.Metrics.lanesOwned.Inc()
+	defer l.o.Metrics.lanesOwned.Dec()
+	pause := minPause
+	for {
+		committed, err := l.attempt(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, kafka.ErrFenced):
+			return fmt.Errorf("lane %d: %w", l.o.Partition, err)
+		}
+		l.o.Metrics.restarts.Inc()
+		l.log.Error("lane failed, starting again from its checkpoints", "err", err)
+		l.learn(err)
+		if committed {
+			pause = minPause
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// learn makes sure that a dead letter which Kafka finds too large is smaller next time.
+func (l *Lane) learn(err error) {
+	if errors.Is(err, sarama.ErrMessageSizeTooLarge) && l.maxDeadLetter > 0 {
+		l.maxDeadLetter /= 4
+		l.log.Warn("dead letters are cut shorter, a record was too large for kafka", "payload_bytes", l.maxDeadLetter)
+	}
+}
+
+// attempt is one life of the lane, from opening the producer to its first error. It
+// reports whether a transaction was committed in it.
+func (l *Lane) attempt(ctx context.Context) (committed bool, err error) {
+	producer, stored, err := l.o.Open(ctx)
+	if err != nil {
+		return false, err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	r := &run{
+		Lane:     l,
+		producer: producer,
+		start:    l.decode(stored),
+		budget:   semaphore.NewWeighted(memory),
+		packs:    make(chan item),
+		ready:    make(chan *batch),
+		free:     make(chan *batch, 2),
+		records:  newEncoder(l.o.Topics, l.maxDeadLetter),
+	}
+	l.o.Progress.Own(l.o.Partition)
+	defer l.o.Progress.Disown(l.o.Partition)
+	l.log.Info("lane started", "checkpoints", len(r.start))
+
+	idle := make(chan struct{}) // closed when the committer is done with the producer
+	g.Go(func() error { return r.pullAll(ctx) })
+	g.Go(func() error { return r.collect(ctx) })
+	g.Go(func() error { defer close(idle); return r.commit(ctx) })
+	g.Go(func() error {
+		<-ctx.Done()
+		select {
+		case <-idle:
+		case <-time.After(commitGrace): // Close below ends the wait
+		}
+		if err := producer.Close(); err != nil {
+			l.log.Debug("producer closed with an error", "err", err)
+		}
+		return nil
+	})
+	err = g.Wait()
+	l.log.Info("lane stopped") // Run says why
+	return r.committed, err
+}
+
+// decode returns the checkpoints of the lane's gateways. A gateway whose checkpoint
+// cannot be read gets an entry of nil: it is left alone, because any guess would lose
+// or double its readings.
+func (l *Lane) decode(stored map[string][]byte) map[string]*checkpoint.Checkpoint {
+	out := make(map[string]*checkpoint.Checkpoint, len(stored))
+	for gateway, data := range stored {
+		c, err := checkpoint.Decode(data)
+		if err == nil && c.Gateway != gateway {
+			err = fmt.Errorf("it is of gateway %q: %w", c.Gateway, checkpoint.ErrUnreadable)
+		}
+		if err != nil {
+			l.log.Error("gateway is left alone, its checkpoint cannot be read", "gateway", gateway, "err", err)
+			out[gateway] = nil
+			continue
+		}
+		out[gateway] = &c
+	}
+	return out
+}
+
+// run is one life of a lane.
+type run struct {
+	*Lane
+	producer  Producer
+	start     map[string]*checkpoint.Checkpoint
+	budget    *semaphore.Weighted
+	packs     chan item   // pullers to collector
+	ready     chan *batch // collector to committer
+	free      chan *batch // back, for use again
+	records   *encoder
+	committed bool // the committer's; read when it is done
+}

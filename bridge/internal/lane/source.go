@@ -1,0 +1,184 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"industrial-iot-monitor/bridge/internal/checkpoint"
+	"industrial-iot-monitor/internal/wire"
+)
+
+const (
+	// requestTimeout bounds a short question to a gateway; a gateway whose line is down
+	// is usually reported at once ("no responders").
+	requestTimeout = 1500 * time.Millisecond
+	// packTimeout bounds the fetching of one whole pack over a slow line.
+	packTimeout = 10 * time.Second
+	// heartbeat is how often an idle gateway's server says that it still serves the
+	// request for packs; two missed ones end the session.
+	heartbeat   = 750 * time.Millisecond
+	pullExpiry  = 10 * time.Second
+	keepSilent  = 30 * time.Second // an abandoned consumer is removed after this
+	windowPacks = 32               // asked for at once
+	// minWindow is the byte limit of a request for packs where the hub allows only
+	// smaller messages. A pack larger than the limit could never be fetched.
+	minWindow = 4 << 20
+	// envelope is what a message needs beyond its payload.
+	envelope = 4 << 10
+)
+
+// source asks one gateway's JetStream, through the hub. It keeps no state: every call
+// is a question, answered within its timeout.
+type source struct {
+	nc      *nats.Conn
+	gateway string
+}
+
+func (s source) jetstream() (jetstream.JetStream, error) {
+	js, err := jetstream.NewWithDomain(s.nc, wire.Domain(s.gateway))
+	if err != nil {
+		return nil, fmt.Errorf("opening jetstream of %s: %w", s.gateway, err)
+	}
+	return js, nil
+}
+
+// consume makes a consumer that delivers the packs from a sequence on. It is ordered
+// like jetstream's own ordered consumer (ephemeral, in memory, without acks), but what
+// is to be done about a gap is decided here: the library's would go on in a stream
+// that lost its end, and skip what was stored there since.
+func (s source) consume(ctx context.Context, from uint64) (jetstream.Consumer, error) {
+	js, err := s.jetstream()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	cons, err := js.CreateConsumer(ctx, wire.PackStream(s.gateway), jetstream.ConsumerConfig{
+		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:       from,
+		AckPolicy:         jetstream.AckNonePolicy,
+		ReplayPolicy:      jetstream.ReplayInstantPolicy,
+		MemoryStorage:     true,
+		Replicas:          1,
+		InactiveThreshold: keepSilent,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a consumer: %w", err)
+	}
+	return cons, nil
+}
+
+// packs asks for packs until it is stopped. At most one window of them waits in memory.
+func (s source) packs(cons jetstream.Consumer) (jetstream.MessagesContext, error) {
+	window := max(minWindow, int(s.nc.MaxPayload())) + envelope
+	it, err := cons.Messages(
+		jetstream.PullMaxMessagesWithBytesLimit(windowPacks, window),
+		// Ask again only when everything asked for has come: the library's queue has
+		// room for one window and throws away what comes beyond it.
+		jetstream.PullThresholdMessages(1),
+		jetstream.PullExpiry(pullExpiry),
+		jetstream.PullHeartbeat(heartbeat),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("asking for packs: %w", err)
+	}
+	return it, nil
+}
+
+// drop removes a consumer if the gateway can still be reached. Otherwise it goes by
+// itself after a while.
+func (s source) drop(ctx context.Context, cons jetstream.Consumer) {
+	js, err := s.jetstream()
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout/3)
+	defer cancel()
+	_ = js.DeleteConsumer(ctx, wire.PackStream(s.gateway), cons.CachedInfo().Name)
+}
+
+// view returns what the stream has now, with the pack at seq.
+func (s source) view(ctx context.Context, seq uint64) (checkpoint.View, error) {
+	stream, err := s.stream(ctx)
+	if err != nil {
+		return checkpoint.View{}, err
+	}
+	state := stream.CachedInfo().State
+	v := checkpoint.View{First: state.FirstSeq, Last: state.LastSeq}
+	if seq == 0 || seq < v.First || seq > v.Last {
+		return v, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, packTimeout)
+	defer cancel()
+	msg, err := stream.GetMsg(ctx, seq)
+	var api *jetstream.APIError
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound), errors.As(err, &api):
+		return v, nil // the stream answered: it has no such message, or cannot read it
+	case err != nil:
+		return v, fmt.Errorf("reading the pack at the checkpoint: %w", err)
+	}
+	if pack, err := wire.OpenPack(msg.Data); err == nil {
+		v.Anchor = checkpoint.Anchor{Readable: true, Epoch: pack.Header.Epoch, Counter: pack.Header.Counter}
+	}
+	return v, nil
+}
+
+// firstFrom returns the first sequence from seq on at which the stream has a pack.
+func (s source) firstFrom(ctx context.Context, seq uint64) (uint64, error) {
+	stream, err := s.stream(ctx)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, packTimeout)
+	defer cancel()
+	msg, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(wire.PackSubject(s.gateway)))
+	if err != nil {
+		return 0, fmt.Errorf("looking for the pack after a hole: %w", err)
+	}
+	return msg.Sequence, nil
+}
+
+// trim removes the packs before seq, provided that cons still exists: it is gone once the
+// gateway's server restarted, and then sequences may mean other packs.
+func (s source) trim(ctx context.Context, cons jetstream.Consumer, seq uint64) error {
+	js, err := s.jetstream()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	stream, err := s.stream(ctx)
+	if err != nil {
+		return err
+	}
+	// Two requests on one connection, one after the other: a server that restarts
+	// between them does not get the second.
+	if _, err := js.Consumer(ctx, wire.PackStream(s.gateway), cons.CachedInfo().Name); err != nil {
+		return fmt.Errorf("looking for our consumer: %w", err)
+	}
+	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(seq)); err != nil {
+		return fmt.Errorf("removing packs: %w", err)
+	}
+	return nil
+}
+
+// stream returns the stream with its present state.
+func (s source) stream(ctx context.Context) (jetstream.Stream, error) {
+	js, err := s.jetstream()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	stream, err := js.Stream(ctx, wire.PackStream(s.gateway))
+	if err != nil {
+		return nil, fmt.Errorf("reading the stream's state: %w", err)
+	}
+	return stream, nil
+}

@@ -1,0 +1,127 @@
+package lane
+
+import (
+	"context"
+	"time"
+)
+
+// collect gathers packs into batches. A batch is handed over when the committer is free
+// and the batch is full or has waited for Linger; until then it grows.
+func (r *run) collect(ctx context.Context) error {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	defer timer.Stop()
+	b := r.batch()
+	due := false   // b has waited long enough
+	var held *item // did not fit into b
+	for {
+		packs, ready := r.packs, r.ready
+		take, hand := nextBatch(b, r.o.MaxReadings, due, held != nil)
+		if !take {
+			packs = nil
+		}
+		if !hand {
+			ready = nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+			due = true
+		case it := <-packs:
+			if !b.fits(&it, r.o.MaxReadings) {
+				held = &it
+				break
+			}
+			if b.empty() {
+				due = r.o.Linger <= 0
+				timer.Reset(r.o.Linger)
+			}
+			r.add(b, &it)
+		case ready <- b:
+			timer.Stop()
+			b, due = r.batch(), false
+			if held != nil {
+				r.add(b, held)
+				held, due = nil, true
+			}
+		}
+	}
+}
+
+func (r *run) add(b *batch, it *item) {
+	r.o.Progress.fetched(it.next.Gateway, it.next.At)
+	b.add(it)
+}
+
+// batch returns an empty batch, a used one if there is one.
+func (r *run) batch() *batch {
+	select {
+	case b := <-r.free:
+		return b
+	default:
+		return &batch{}
+	}
+}
+
+// commit brings one batch after the other to Kafka. A batch in hand when ctx ends is
+// brought to its end.
+func (r *run) commit(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case b := <-r.ready:
+			start := time.Now()
+			if err := r.transact(b, start); err != nil {
+				r.o.Metrics.failed.Inc()
+				return err
+			}
+			r.committed = true
+			r.done(b, time.Since(start))
+		}
+	}
+}
+
+// transact is one Kafka transaction.
+func (r *run) transact(b *batch, now time.Time) error {
+	if err := r.producer.Begin(); err != nil {
+		return err
+	}
+	r.records.begin(now)
+	for i := range b.items {
+		if err := r.records.send(r.producer, b, &b.items[i]); err != nil {
+			return err
+		}
+	}
+	for i := range b.moves {
+		if err := r.records.sendMove(r.producer, r.o.Partition, &b.moves[i]); err != nil {
+			return err
+		}
+	}
+	return r.producer.Commit()
+}
+
+// done makes known what a committed batch brought, and frees it.
+func (r *run) done(b *batch, took time.Duration) {
+	m := r.o.Metrics
+	m.committed.Inc()
+	m.txnSeconds.Observe(took.Seconds())
+	m.txnReadings.Observe(float64(b.sent.readings))
+	m.records.Add(float64(b.sent.readings))
+	m.deadLetters.Add(float64(b.sent.letters))
+	m.packs.Add(float64(b.sent.packs))
+	m.damaged.Add(float64(b.sent.damaged))
+	for _, l := range b.losses {
+		m.losses.WithLabelValues(l.gateway).Inc()
+		m.lostPacks.WithLabelValues(l.gateway).Add(float64(l.packs))
+		r.log.Error("packs of a gateway are lost", "gateway", l.gateway, "what", l.what, "known_lost_packs", l.packs, "seq", l.seq)
+	}
+	r.o.Progress.commit(b.moves)
+	r.budget.Release(b.weight)
+	b.reset()
+	select {
+	case r.free <- b:
+	default:
+	}
+}

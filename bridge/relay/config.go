@@ -1,0 +1,66 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/wire"
+)
+
+// Config is the bridge's environment.
+type Config struct {
+	HubAddr  string `env:"BRIDGE_HUB_ADDR" envDefault:"127.0.0.1:4230" help:"address of the embedded hub for core and portal; port 0 picks a free one"`
+	LeafAddr string `env:"BRIDGE_LEAF_ADDR" envDefault:"127.0.0.1:7422" help:"address of the embedded hub that gateways dial; port 0 picks a free one"`
+	HubURL   string `env:"HUB_URL" help:"external NATS hub to use, as in nats://hub:4222; when set, nothing is embedded. It has to allow max_payload 8MB"`
+	HTTPAddr string `env:"BRIDGE_HTTP_ADDR" envDefault:"127.0.0.1:9102" help:"address of /metrics, /livez and /readyz; empty: none"`
+
+	Lanes     int    `env:"BRIDGE_LANES" envDefault:"4" help:"lanes that bridges share; the partitions of the checkpoints topic, and fixed once that exists"`
+	GroupID   string `env:"BRIDGE_GROUP_ID" envDefault:"bridge" help:"consumer group by which bridges share the lanes"`
+	TxnPrefix string `env:"BRIDGE_TXN_PREFIX" envDefault:"bridge-" help:"prefix of the lanes' transactional ids"`
+
+	TrimMargin uint64        `env:"BRIDGE_TRIM_MARGIN" envDefault:"100" help:"packs kept in a gateway behind what Kafka has, at least 1"`
+	Batch      int           `env:"BRIDGE_BATCH" envDefault:"5000" help:"most readings in one Kafka transaction"`
+	Linger     time.Duration `env:"BRIDGE_LINGER" envDefault:"2ms" help:"how long a small transaction waits for more readings"`
+
+	kafka.Config
+	wire.Topics
+	ops.LogConfig
+}
+
+// errConfig is wrapped by every complaint about a value.
+var errConfig = errors.New("bad configuration")
+
+// validate names the variable of a value that cannot be used.
+func (c *Config) validate() error {
+	for _, r := range []struct {
+		name           string
+		value, lo, hi  int64
+		whatWouldBeFit string
+	}{
+		{"BRIDGE_LANES", int64(c.Lanes), 1, 1000, "1 to 1000"},
+		{"BRIDGE_BATCH", int64(c.Batch), 1, 100_000, "1 to 100000"},
+		{"BRIDGE_LINGER", c.Linger.Milliseconds(), 0, 1000, "0 to 1s"},
+		// The pack at the checkpoint itself has to stay: it shows whether the stream is
+		// still the same after a reconnect.
+		{"BRIDGE_TRIM_MARGIN", int64(c.TrimMargin), 1, 1 << 40, "at least 1"},
+	} {
+		if r.value < r.lo || r.value > r.hi {
+			return fmt.Errorf("%s: want %s: %w", r.name, r.whatWouldBeFit, errConfig)
+		}
+	}
+	for name, value := range map[string]string{
+		"BRIDGE_GROUP_ID": c.GroupID, "BRIDGE_TXN_PREFIX": c.TxnPrefix, "KAFKA_TOPIC_DEVICE_DATA": c.DeviceData,
+		"KAFKA_TOPIC_DEAD_LETTERS": c.DeadLetters, "KAFKA_TOPIC_CHECKPOINTS": c.Checkpoints,
+	} {
+		if value == "" {
+			return fmt.Errorf("%s: must not be empty: %w", name, errConfig)
+		}
+	}
+	if len(c.Brokers) == 0 {
+		return fmt.Errorf("KAFKA_BROKERS: must not be empty: %w", errConfig)
+	}
+	return nil
+}

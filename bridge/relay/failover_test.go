@@ -1,0 +1,102 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/bridge/internal/hub"
+	"industrial-iot-monitor/internal/devkafka"
+	"industrial-iot-monitor/internal/kafkatest"
+)
+
+// A second bridge shares the lanes; then one of them is killed, as by a power cut.
+func TestKilledBridgeIsTakenOver(t *testing.T) {
+	p, want := newPlant(t), newOracle()
+	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	t.Cleanup(h.Shutdown)
+	p.cfg.HubURL = h.URL()
+	p.cfg.Batch = 100
+	var gateways []*gateway
+	for i := range 4 {
+		gateways = append(gateways, newGateway(t, fmt.Sprintf("gw-%d", i), h.LeafAddr(), want))
+	}
+	survivor := p.bridge(nil)
+	survivor.ready()
+	victim := spawn(t, p.cfg)
+	require.Eventually(t, func() bool { return survivor.metric("bridge_lanes_owned") == 2 }, patience, 20*time.Millisecond, "lanes are shared")
+	for _, g := range gateways {
+		g.storeMany(50, 10)
+	}
+	kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 100, patience)
+	require.NoError(t, victim.Process.Kill())
+	_, _ = victim.Process.Wait()
+	for _, g := range gateways {
+		g.storeMany(20, 10)
+	}
+	require.Eventually(t, func() bool { return survivor.metric("bridge_lanes_owned") == 4 }, patience, 20*time.Millisecond, "lanes are taken over")
+	want.check(t, p)
+	require.Zero(t, survivor.metric("bridge_losses_total"))
+}
+
+// spawn runs a bridge in a process of its own.
+func spawn(tb testing.TB, cfg Config) *exec.Cmd {
+	tb.Helper()
+	self, err := os.Executable()
+	require.NoError(tb, err)
+	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), self)
+	cmd.Dir = tb.TempDir()
+	cmd.Env = append(cmd.Environ(),
+		"BRIDGE_TEST_CHILD=true", "BRIDGE_HTTP_ADDR=", "HUB_URL="+cfg.HubURL, "KAFKA_BROKERS="+strings.Join(cfg.Brokers, ","),
+		"BRIDGE_GROUP_ID="+cfg.GroupID, "BRIDGE_TXN_PREFIX="+cfg.TxnPrefix, fmt.Sprintf("BRIDGE_BATCH=%d", cfg.Batch),
+		"KAFKA_TOPIC_DEVICE_DATA="+cfg.DeviceData, "KAFKA_TOPIC_DEAD_LETTERS="+cfg.DeadLetters, "KAFKA_TOPIC_CHECKPOINTS="+cfg.Checkpoints,
+	)
+	require.NoError(tb, cmd.Start())
+	tb.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_, _ = cmd.Process.Wait()
+	})
+	return cmd
+}
+
+func TestBridgeWaitsForKafka(t *testing.T) {
+	dir := t.TempDir()
+	broker := kafkatest.Embedded(t, devkafka.Options{DataDir: dir})
+	addr := broker.Addr()
+	require.NoError(t, broker.Close())
+	p, want := newPlantAt(t, []string{addr}), newOracle()
+	b := p.bridge(nil)
+	g := newGateway(t, "gw-a", b.LeafAddr(), want)
+	g.storeMany(10, 10)
+	require.ErrorContains(t, b.Ready(), "kafka")
+	broker = kafkatest.Embedded(t, devkafka.Options{DataDir: dir, Addr: addr})
+	b.ready()
+	want.check(t, p)
+
+	require.NoError(t, broker.Close()) // and through an outage
+	g.storeMany(10, 10)
+	kafkatest.Embedded(t, devkafka.Options{DataDir: dir, Addr: addr})
+	want.check(t, p)
+}
+
+func TestBridgeStopsWithoutKafka(t *testing.T) {
+	broker := kafkatest.Embedded(t, devkafka.Options{})
+	p, want := newPlantAt(t, []string{broker.Addr()}), newOracle()
+	b := p.bridge(nil)
+	g := newGateway(t, "gw-a", b.LeafAddr(), want)
+	g.storeMany(10, 10)
+	want.check(t, p)
+	require.NoError(t, broker.Close())
+	g.storeMany(10, 10)
+	start := time.Now()
+	b.stop()
+	t.Logf("stopped in %s", time.Since(start).Round(time.Millisecond))
+}
