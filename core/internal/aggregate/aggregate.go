@@ -1,0 +1,168 @@
+// Package aggregate counts readings into tumbling windows of event time: per building
+// over one second and one minute, per device over one minute. What it emits are
+// partials that add up (see telemetry.Window), so partitions need not know of each
+// other and a late reading is one more partial. It does no I/O and nothing in it blocks.
+package aggregate
+
+import (
+	"strings"
+	"time"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// Scopes of a window.
+const (
+	ScopeDevice   = "device"
+	ScopeBuilding = "building"
+)
+
+// Widths of the windows in ms.
+const (
+	Second = 1_000
+	Minute = 60_000
+)
+
+// maxBuildings bounds what texts in readings can make an Aggregator remember.
+const maxBuildings = 1000
+
+// Options of an Aggregator. All are required.
+type Options struct {
+	// Grace is how long after its end, in event time, a window stays open.
+	Grace time.Duration
+	// Idle is how long no reading may come before windows are closed by the clock.
+	Idle time.Duration
+}
+
+// Aggregator holds the open windows of one partition. It is not safe for concurrent use.
+//
+// Its watermark is the largest event time seen, but never ahead of the clock: one
+// device whose clock is fast must not close everybody's windows. A window is closed when
+// the watermark is Grace past its end; what comes later is a correction.
+type Aggregator struct {
+	grace, idle int64
+	watermark   int64
+	lastAdd     int64 // by the clock
+	devices     []*Device
+	cursor      int // where the scan of devices goes on
+	buildings   map[string]*building
+	// done holds windows that left their slot. Partials add up, so they need not
+	// wait for their closing time.
+	done []window
+	// strays holds readings that no slot could take, keyed by the window they belong to.
+	strays map[stray]*cells
+}
+
+// Device is one device's open window.
+type Device struct {
+	source
+	minute [1]slot
+}
+
+type building struct {
+	source
+	seconds [16]slot
+	minutes [2]slot
+}
+
+type source struct{ scope, id string }
+
+type slot struct {
+	start int64
+	used  bool
+	cells cells
+}
+
+type window struct {
+	of    *source
+	start int64
+	width int64
+	late  bool
+	cells cells
+}
+
+type stray struct {
+	of    *source
+	start int64
+	width int64
+	late  bool
+}
+
+// New returns an empty Aggregator.
+func New(o Options) *Aggregator {
+	return &Aggregator{
+		grace: o.Grace.Milliseconds(), idle: o.Idle.Milliseconds(),
+		buildings: make(map[string]*building), strays: make(map[stray]*cells),
+	}
+}
+
+// Register makes d, which must not be moved, the place of the device's window. Where it
+// lies is up to the caller, who has looked the device up anyway.
+func (a *Aggregator) Register(d *Device, id string) {
+	d.source = source{ScopeDevice, id}
+	a.devices = append(a.devices, d)
+}
+
+// Add counts a reading of d at clock time now. It reports whether the reading is late:
+// its second was closed already.
+func (a *Aggregator) Add(now int64, d *Device, r *telemetry.Reading) (late bool) {
+	a.lastAdd = now
+	second, minute := floor(r.Timestamp, Second), floor(r.Timestamp, Minute)
+	a.count(&d.source, d.minute[:], minute, Minute, &r.Sensors)
+	if b := a.building(r.Location.Building); b != nil {
+		a.count(&b.source, b.seconds[:], second, Second, &r.Sensors)
+		a.count(&b.source, b.minutes[:], minute, Minute, &r.Sensors)
+	}
+	late = a.closed(second, Second)
+	a.watermark = max(a.watermark, min(r.Timestamp, now))
+	return late
+}
+
+func (a *Aggregator) building(name string) *building {
+	if b, ok := a.buildings[name]; ok {
+		return b
+	}
+	if name == "" || len(a.buildings) >= maxBuildings {
+		return nil
+	}
+	name = strings.Clone(name) // the reading's strings share its whole text
+	b := &building{source: source{ScopeBuilding, name}}
+	a.buildings[name] = b
+	return b
+}
+
+// count puts s into the window of slots that starts at start. A slot that is in use for
+// an older window gives it away; one in use for a newer window leaves s a stray.
+func (a *Aggregator) count(of *source, slots []slot, start, width int64, s *telemetry.Sensors) {
+	sl := &slots[uint64(start/width)%uint64(len(slots))]
+	if sl.used && sl.start == start {
+		sl.cells.add(s)
+		return
+	}
+	if a.closed(start, width) || sl.used && sl.start > start {
+		a.strayed(of, start, width, s)
+		return
+	}
+	if sl.used {
+		a.done = append(a.done, window{of: of, start: sl.start, width: width, cells: sl.cells})
+	}
+	*sl = slot{start: start, used: true}
+	sl.cells.add(s)
+}
+
+func (a *Aggregator) strayed(of *source, start, width int64, s *telemetry.Sensors) {
+	key := stray{of: of, start: start, width: width, late: a.closed(start, width)}
+	c := a.strays[key]
+	if c == nil {
+		c = new(cells)
+		a.strays[key] = c
+	}
+	c.add(s)
+}
+
+func (a *Aggregator) closed(start, width int64) bool {
+	return start+width+a.grace <= a.watermark
+}
+
+// floor returns the start of the window of width that holds ts.
+func floor(ts, width int64) int64 { return ts - ts%width }

@@ -1,0 +1,280 @@
+// Package live sends what people look at to the hub: frames of processed readings,
+// alerts and aggregate windows. All of it is a service without a promise, because the
+// hub may be away: what it does not take is dropped and counted, and nothing here ever
+// makes the processing wait. The truth is in Kafka. Only Run blocks.
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+)
+
+const (
+	// frameReadings and frameBytes are the size at which a frame is sent at once.
+	frameReadings = 500
+	frameBytes    = 256 << 10
+	// linger is the shortest time between two frames of one gateway that are not
+	// full: the first reading after a pause goes at once, those of the next
+	// milliseconds together.
+	linger = 5 * time.Millisecond
+	// frameQueue and noteQueue bound what waits for the hub.
+	frameQueue = 64
+	noteQueue  = 4096
+	// windowsPerMessage keeps a message of windows well below the hub's limit.
+	windowsPerMessage = 1000
+	// maxGateways bounds what headers can make a Publisher remember.
+	maxGateways = 10_000
+)
+
+// Conn is the part of a NATS connection that is needed. Publish must not wait for a
+// hub that is away.
+type Conn interface {
+	Publish(subject string, data []byte) error
+	FlushTimeout(d time.Duration) error
+}
+
+// Options of a Publisher. All are required.
+type Options struct {
+	Log      *slog.Logger
+	Registry prometheus.Registerer
+}
+
+// Publisher collects and sends. Its methods may be called from any goroutine.
+type Publisher struct {
+	log     *slog.Logger
+	metrics *metrics
+
+	mu       sync.Mutex
+	gateways map[string]*gateway
+	waiting  []*gateway // those with readings in their frame
+
+	frames chan *frame
+	notes  chan note
+	free   chan *frame
+	arm    chan struct{}
+}
+
+// gateway is where the readings of one gateway are collected.
+type gateway struct {
+	name, subject string
+	frame         *frame // nil while there is nothing to send
+	sent          time.Time
+	listed        bool // in waiting
+}
+
+// frame is one message with its room, which is used again.
+type frame struct {
+	subject string
+	builder wire.FrameBuilder
+}
+
+// note is any other message.
+type note struct {
+	kind    string
+	subject string
+	data    []byte
+}
+
+// New returns a Publisher. Nothing is sent until Run.
+func New(o Options) (*Publisher, error) {
+	switch {
+	case o.Log == nil:
+		return nil, errors.New("live: Log is required")
+	case o.Registry == nil:
+		return nil, errors.New("live: Registry is required")
+	}
+	return &Publisher{
+		log: o.Log.With("component", "live"), metrics: newMetrics(o.Registry),
+		gateways: make(map[string]*gateway),
+		frames:   make(chan *frame, frameQueue),
+		notes:    make(chan note, noteQueue),
+		free:     make(chan *frame, frameQueue),
+		arm:      make(chan struct{}, 1),
+	}, nil
+}
+
+// Add puts a reading into the frame of its gateway. The payload is copied.
+func (p *Publisher) Add(gatewayID string, e wire.FrameEntry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.gateways[gatewayID]
+	if g == nil {
+		if len(p.gateways) >= maxGateways {
+			p.metrics.dropped.Inc()
+			return
+		}
+		name := strings.Clone(gatewayID)
+		g = &gateway{name: name, subject: wire.LiveSubject(name)}
+		p.gateways[name] = g
+	}
+	if g.frame == nil {
+		g.frame = p.newFrame(g)
+	}
+	if !g.listed {
+		g.listed = true
+		p.waiting = append(p.waiting, g)
+	}
+	g.frame.builder.Add(e)
+	if g.frame.builder.Count() >= frameReadings || g.frame.builder.Size() >= frameBytes {
+		p.queue(g, time.Now())
+	}
+}
+
+func (p *Publisher) newFrame(g *gateway) *frame {
+	var f *frame
+	select {
+	case f = <-p.free:
+	default:
+		f = new(frame)
+	}
+	f.subject = g.subject
+	f.builder.Reset(g.name)
+	return f
+}
+
+// Flush sends what was added, at the end of a batch of readings: at once, or within a
+// few milliseconds where the last frame of the gateway was sent just now.
+func (p *Publisher) Flush() { p.flush(time.Now(), linger) }
+
+func (p *Publisher) flush(now time.Time, pause time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kept := p.waiting[:0]
+	for _, g := range p.waiting {
+		if g.frame != nil && now.Sub(g.sent) < pause {
+			kept = append(kept, g)
+			continue
+		}
+		g.listed = false
+		if g.frame != nil { // nil: it was full and is on its way
+			p.queue(g, now)
+		}
+	}
+	p.waiting = kept
+	if len(kept) > 0 {
+		select {
+		case p.arm <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// queue hands g's frame to Run, or drops it when the hub is too far behind.
+func (p *Publisher) queue(g *gateway, now time.Time) {
+	f := g.frame
+	g.frame, g.sent = nil, now
+	select {
+	case p.frames <- f:
+	default:
+		p.drop(f)
+	}
+}
+
+func (p *Publisher) drop(f *frame) {
+	p.metrics.framesDropped.Inc()
+	p.metrics.dropped.Add(float64(f.builder.Count()))
+	p.recycle(f)
+}
+
+func (p *Publisher) recycle(f *frame) {
+	select {
+	case p.free <- f:
+	default:
+	}
+}
+
+// Alert announces an alert, given as its JSON.
+func (p *Publisher) Alert(s telemetry.Severity, data []byte) {
+	p.note(note{kind: kindAlert, subject: wire.AlertSubject(s), data: data})
+}
+
+// Windows publishes aggregate windows as JSON arrays.
+func (p *Publisher) Windows(ws []telemetry.Window) {
+	for len(ws) > 0 {
+		n := min(len(ws), windowsPerMessage)
+		data, err := json.Marshal(ws[:n])
+		if err != nil {
+			p.log.Error("aggregates cannot be encoded", "err", err)
+			return
+		}
+		p.note(note{kind: kindAggregates, subject: wire.AggregateSubject, data: data})
+		ws = ws[n:]
+	}
+}
+
+func (p *Publisher) note(n note) {
+	select {
+	case p.notes <- n:
+	default:
+		p.metrics.notes[n.kind].dropped.Inc()
+	}
+}
+
+// Run sends to conn until ctx ends, then what is left, for at most a second.
+func (p *Publisher) Run(ctx context.Context, conn Conn) error {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	defer timer.Stop()
+	for {
+		select {
+		case f := <-p.frames:
+			p.sendFrame(conn, f)
+		case n := <-p.notes:
+			p.sendNote(conn, n)
+		case <-p.arm:
+			timer.Reset(linger)
+		case <-timer.C:
+			p.flush(time.Now(), 0)
+		case <-ctx.Done():
+			p.finish(conn)
+			return nil
+		}
+	}
+}
+
+func (p *Publisher) finish(conn Conn) {
+	p.flush(time.Now(), 0)
+	for {
+		select {
+		case f := <-p.frames:
+			p.sendFrame(conn, f)
+		case n := <-p.notes:
+			p.sendNote(conn, n)
+		default:
+			if err := conn.FlushTimeout(time.Second); err != nil {
+				p.log.Debug("hub did not take the last messages", "err", err)
+			}
+			return
+		}
+	}
+}
+
+func (p *Publisher) sendFrame(conn Conn, f *frame) {
+	data := f.builder.Finish()
+	if err := conn.Publish(f.subject, data); err != nil {
+		p.drop(f)
+		return
+	}
+	p.metrics.framesPublished.Inc()
+	p.metrics.bytes.Add(float64(len(data)))
+	p.recycle(f)
+}
+
+func (p *Publisher) sendNote(conn Conn, n note) {
+	m := p.metrics.notes[n.kind]
+	if err := conn.Publish(n.subject, n.data); err != nil {
+		m.dropped.Inc()
+		return
+	}
+	m.published.Inc()
+}

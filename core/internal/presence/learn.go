@@ -1,0 +1,106 @@
+package presence
+
+import (
+	"math"
+	"strings"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// begin makes d a device that is heard of for the first time.
+func (d *Device) begin(in Input) {
+	id := strings.Clone(in.Reading.DeviceID) // the reading's strings share its whole text
+	d.State = telemetry.DeviceState{
+		DeviceID: id, Presence: telemetry.PresenceOnline, Since: in.Now,
+		LastSeen: in.Reading.Timestamp, Gateway: in.Gateway,
+	}
+	d.jitter = spread(id)
+	if in.Now-in.Heard > unknownWindow {
+		d.State.Presence = telemetry.PresenceOffline
+	}
+	d.describe(in.Reading)
+	d.settled = true
+}
+
+// learn takes in what a reading says about its device. A late reading says nothing.
+func (d *Device) learn(in Input) {
+	r := in.Reading
+	gap := r.Timestamp - d.State.LastSeen
+	if gap <= 0 {
+		return
+	}
+	if d.settled {
+		d.gaps.add(gap)
+	}
+	d.settled = true
+	d.State.LastSeen = r.Timestamp
+	if d.State.Gateway != in.Gateway {
+		d.State.Gateway, d.dirty = in.Gateway, true
+	}
+	if d.State.Location != r.Location || d.State.Info.Model != r.Info.Model || d.State.Info.Firmware != r.Info.Firmware {
+		d.describe(r)
+		d.dirty = true
+	}
+	d.State.Info.Battery, d.State.Info.SignalStrength = r.Info.Battery, r.Info.SignalStrength
+	if math.Abs(r.Info.Battery-d.battery) >= batteryStep {
+		d.dirty = true
+	}
+	if !d.dirty && d.gaps.turned() && d.intervalChanged() && (d.State.IntervalMS == 0 || in.Now-d.written >= relearn) {
+		d.dirty = true
+	}
+}
+
+// intervalChanged reports whether the interval on record is off by half or more.
+func (d *Device) intervalChanged() bool {
+	now, then := d.gaps.interval(), d.State.IntervalMS
+	return now > 0 && (2*now >= 3*then || 3*now <= 2*then)
+}
+
+func (d *Device) describe(r *telemetry.Reading) {
+	d.State.Location = telemetry.Location{
+		Building: strings.Clone(r.Location.Building), Floor: r.Location.Floor, Room: strings.Clone(r.Location.Room),
+	}
+	d.State.Info = telemetry.DeviceInfo{
+		Model: strings.Clone(r.Info.Model), Firmware: strings.Clone(r.Info.Firmware),
+		Battery: r.Info.Battery, SignalStrength: r.Info.SignalStrength,
+	}
+}
+
+// remembered is how many gaps are remembered.
+const remembered = 8
+
+// gaps remembers the last gaps between readings, in ms.
+type gaps struct {
+	ms [remembered]uint32
+	n  uint8 // gaps seen, up to twice remembered, then between once and twice
+}
+
+func (g *gaps) add(ms int64) {
+	g.ms[g.n%remembered] = uint32(min(ms, math.MaxUint32))
+	g.n++
+	if g.n == 2*remembered {
+		g.n = remembered
+	}
+}
+
+// turned reports whether it is time to look at the interval again: not at every gap.
+func (g *gaps) turned() bool { return g.n == 3 || g.n == remembered }
+
+// interval returns the second longest of the gaps, 0 before the third one: one outage
+// in between does not count, but pauses that come again do, so that a device that sends
+// in bursts is not called offline between them.
+func (g *gaps) interval() int64 {
+	if g.n < 3 {
+		return 0
+	}
+	var longest, second uint32
+	for _, ms := range g.ms[:min(g.n, remembered)] {
+		switch {
+		case ms > longest:
+			longest, second = ms, longest
+		case ms > second:
+			second = ms
+		}
+	}
+	return int64(second)
+}

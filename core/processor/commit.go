@@ -1,0 +1,112 @@
+package processor
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// work is what one task handed over for one transaction.
+type work struct {
+	task  *task
+	batch *batch
+}
+
+// commit writes what the tasks have handed over since the last time, in one
+// transaction, and then tells the hub. Without anything to write it does nothing.
+func (s *session) commit() error {
+	var all []work
+	for _, t := range s.order {
+		if b := t.take(); b != nil {
+			all = append(all, work{t, b})
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	m := s.p.metrics
+	start := time.Now()
+	if err := s.transact(all); err != nil {
+		return fmt.Errorf("committing a transaction: %w", err)
+	}
+	m.committed.Inc()
+	m.commit.Observe(time.Since(start).Seconds())
+	for _, w := range all {
+		w.task.settled()
+		s.announce(w.batch)
+	}
+	return nil
+}
+
+// transact writes one transaction. After an error the producer is useless.
+func (s *session) transact(all []work) error {
+	if err := s.producer.Begin(); err != nil {
+		return err
+	}
+	var offsets []*sarama.PartitionOffsetMetadata
+	for _, w := range all {
+		if err := s.write(w.task.partition, w.batch); err != nil {
+			return err
+		}
+		if w.batch.next >= 0 {
+			offsets = append(offsets, &sarama.PartitionOffsetMetadata{
+				Partition: w.task.partition, Offset: w.batch.next, LeaderEpoch: -1,
+			})
+		}
+	}
+	if len(offsets) > 0 {
+		err := s.producer.AddOffsets(map[string][]*sarama.PartitionOffsetMetadata{s.p.cfg.DeviceData: offsets}, s.group)
+		if err != nil {
+			return err
+		}
+	}
+	return s.producer.Commit()
+}
+
+func (s *session) write(partition int32, b *batch) error {
+	c := &s.p.cfg
+	for _, a := range b.alerts {
+		if err := s.producer.Send(record(c.Alerts, a.device, a.data)); err != nil {
+			return err
+		}
+	}
+	for _, l := range b.letters {
+		if err := s.producer.Send(l.message); err != nil {
+			return err
+		}
+	}
+	for id, data := range b.alarms {
+		if err := s.producer.SendTo(partition, record(c.AlarmState, id, data)); err != nil {
+			return err
+		}
+	}
+	for id, data := range b.devices {
+		if err := s.producer.SendTo(partition, record(c.DeviceState, id, data)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// announce tells the hub and the metrics about what is committed.
+func (s *session) announce(b *batch) {
+	m := s.p.metrics
+	for _, a := range b.alerts {
+		m.alert(a.status, a.severity)
+		s.p.live.Alert(a.severity, a.data)
+	}
+	for _, l := range b.letters {
+		m.deadLetter(l.reason)
+	}
+	s.p.live.Windows(b.windows)
+}
+
+// record returns a record; a nil value is a tombstone.
+func record(topic, key string, value []byte) *sarama.ProducerMessage {
+	m := &sarama.ProducerMessage{Topic: topic, Key: sarama.StringEncoder(key)}
+	if value != nil {
+		m.Value = sarama.ByteEncoder(value)
+	}
+	return m
+}

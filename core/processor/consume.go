@@ -1,0 +1,157 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+const (
+	// retryPause is the pause before the group is joined again after a failure.
+	retryPause = 500 * time.Millisecond
+	// errorPause is the pause between two logged errors of the consumer.
+	errorPause = 10 * time.Second
+	// stopPatience bounds the last commit when the program stops; lifePatience, when
+	// every connection is cut.
+	stopPatience = 2 * time.Second
+	lifePatience = 4 * time.Second
+	// rebalancePatience bounds the last commit when the group changes hands. It lies
+	// below the group's rebalance timeout.
+	rebalancePatience = 10 * time.Second
+)
+
+// errTopics says that the topics are not fit for use, which no waiting mends.
+var errTopics = errors.New("topics are not usable")
+
+// consume is a member of the group until ctx ends. Whatever goes wrong with a session
+// is forgotten with it: the next one starts from what was committed last.
+func (p *Processor) consume(ctx context.Context) error {
+	life, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	watch := context.AfterFunc(ctx, func() {
+		t := time.AfterFunc(lifePatience, cut)
+		context.AfterFunc(life, func() { t.Stop() })
+	})
+	defer watch()
+	for ctx.Err() == nil {
+		err := p.member(ctx, life)
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, errTopics):
+			return err
+		case err != nil:
+			p.log.Warn("kafka is not usable, trying again", "err", err)
+			pause(ctx, retryPause)
+		}
+	}
+	return nil
+}
+
+// member joins the group and works as long as the client is good.
+func (p *Processor) member(ctx, life context.Context) error {
+	client, err := p.prepare(ctx, life)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close() }()
+	group, err := sarama.NewConsumerGroupFromClient(p.cfg.GroupID, client)
+	if err != nil {
+		return fmt.Errorf("making a consumer group: %w", err)
+	}
+	var errs sync.WaitGroup
+	errs.Go(func() { p.logErrors(group.Errors()) })
+	err = p.sessions(ctx, client, group)
+	_ = group.Close() // leaves the group; without a broker there is none to leave
+	errs.Wait()
+	return err
+}
+
+// logErrors logs one error in a while: an outage is reported by every partition.
+func (p *Processor) logErrors(errs <-chan error) {
+	var last time.Time
+	more := 0
+	for err := range errs {
+		if time.Since(last) < errorPause {
+			more++
+			continue
+		}
+		p.log.Warn("consumer group error", "err", err, "unlogged", more)
+		last, more = time.Now(), 0
+	}
+}
+
+func (p *Processor) sessions(ctx context.Context, client sarama.Client, group sarama.ConsumerGroup) error {
+	for ctx.Err() == nil {
+		h := &handler{p: p, client: client, quit: ctx.Done()}
+		err := errors.Join(group.Consume(ctx, []string{p.cfg.DeviceData}, h), h.err)
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, errTopics), errors.Is(err, sarama.ErrClosedConsumerGroup):
+			return err
+		case err != nil:
+			p.log.Warn("consumer group session failed, joining again", "err", err)
+			pause(ctx, retryPause)
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// handler holds one session of the group: one assignment of partitions.
+type handler struct {
+	p      *Processor
+	client sarama.Client
+	quit   <-chan struct{}
+	s      *session
+	err    error // what ended the session, nil for the group's ordinary course
+}
+
+// Setup takes over the assigned partitions: nothing is read before their state is back.
+func (h *handler) Setup(sess sarama.ConsumerGroupSession) error {
+	p := h.p
+	if err := p.checkPartitions(h.client); err != nil {
+		return err
+	}
+	partitions := slices.Sorted(slices.Values(sess.Claims()[p.cfg.DeviceData]))
+	s := newSession(p, sarama.NewConsumerGroupMetadataFromSession(sess, p.cfg.GroupID, nil))
+	start := time.Now()
+	if err := s.restore(sess.Context(), partitions); err != nil {
+		return err
+	}
+	p.metrics.restore.Observe(time.Since(start).Seconds())
+	p.log.Info("partitions assigned", "partitions", partitions, "generation", sess.GenerationID(),
+		"devices", s.deviceCount(), "took", time.Since(start).Round(time.Millisecond))
+	h.s = s
+	p.session.Store(s)
+	go s.run(p.cfg.CommitInterval)
+	return nil
+}
+
+// ConsumeClaim processes one partition until the session ends.
+func (h *handler) ConsumeClaim(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	h.s.tasks[claim.Partition()].run(sess.Context(), claim, h.s.failed)
+	return nil
+}
+
+// Cleanup commits what was processed and gives the partitions back.
+func (h *handler) Cleanup(sarama.ConsumerGroupSession) error {
+	if h.s == nil {
+		return nil // Setup failed
+	}
+	h.p.session.CompareAndSwap(h.s, nil)
+	h.err = h.s.close(h.quit)
+	return nil
+}

@@ -1,0 +1,141 @@
+package processor
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// reasons are those a record of device-data can be refused for.
+var reasons = []telemetry.Reason{
+	telemetry.ReasonEmpty, telemetry.ReasonTooLarge, telemetry.ReasonInvalidUTF8, telemetry.ReasonInvalidJSON,
+	telemetry.ReasonTooDeep, telemetry.ReasonInvalidReading, telemetry.ReasonInvalidTimestamp,
+	telemetry.ReasonDeviceMismatch, telemetry.ReasonInvalidDevice,
+}
+
+type metrics struct {
+	succeeded, failed  prometheus.Counter
+	readings, late     prometheus.Counter
+	committed, aborted prometheus.Counter
+	alerts             *prometheus.CounterVec
+	letters            *prometheus.CounterVec
+	commit, restore    prometheus.Histogram
+	processing         *histogram
+	endToEnd           *histogram
+}
+
+func newMetrics(reg prometheus.Registerer, p *Processor) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "iot_messages_total",
+		Help: "Records of device-data by status: success, or failed, which became dead letters.",
+	}, []string{"status"})
+	transactions := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "core_transactions_total",
+		Help: "Transactions by result: committed, or aborted and done again.",
+	}, []string{"result"})
+	m := &metrics{
+		succeeded: messages.WithLabelValues("success"),
+		failed:    messages.WithLabelValues("failed"),
+		readings:  counter("core_readings_total", "Readings processed. What is done again after an aborted transaction counts again."),
+		late:      counter("core_late_total", "Readings whose second was over; they correct aggregates."),
+		committed: transactions.WithLabelValues("committed"),
+		aborted:   transactions.WithLabelValues("aborted"),
+		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "core_alerts_total",
+			Help: "Alerts committed, by status and severity.",
+		}, []string{"status", "severity"}),
+		letters: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "core_dead_letters_total",
+			Help: "Dead letters committed, by reason.",
+		}, []string{"reason"}),
+		commit: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "core_commit_duration_seconds",
+			Help:    "Time a transaction took from its first record to its commit.",
+			Buckets: []float64{.002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30},
+		}),
+		restore: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "core_restore_duration_seconds",
+			Help:    "Time it took to read back the state of the assigned partitions.",
+			Buckets: []float64{.05, .1, .2, .5, 1, 2, 5, 10, 30, 60},
+		}),
+		processing: newHistogram("iot_message_processing_duration_seconds",
+			"Time the stages took for a reading, the mean of the chunk it was processed in.",
+			[]float64{1e-6, 2e-6, 3e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2}),
+		endToEnd: newHistogram("core_end_to_end_seconds",
+			"Time from a gateway taking a live reading to its processing here, by two machines' clocks. Backfilled readings do not count.",
+			endToEndBuckets),
+	}
+	for _, status := range []telemetry.AlertStatus{telemetry.AlertActive, telemetry.AlertCleared} {
+		for _, s := range []telemetry.Severity{telemetry.SeverityCritical, telemetry.SeverityHigh, telemetry.SeverityMedium, telemetry.SeverityLow} {
+			m.alerts.WithLabelValues(string(status), string(s))
+		}
+	}
+	for _, r := range reasons {
+		m.letters.WithLabelValues(string(r))
+	}
+	reg.MustRegister(messages, m.readings, m.late, transactions, m.alerts, m.letters, m.commit, m.restore,
+		m.processing, m.endToEnd, newAssignment(p))
+	return m
+}
+
+func (m *metrics) alert(status telemetry.AlertStatus, s telemetry.Severity) {
+	m.alerts.WithLabelValues(string(status), string(s)).Inc()
+}
+
+func (m *metrics) deadLetter(r telemetry.Reason) { m.letters.WithLabelValues(string(r)).Inc() }
+
+// count adds a chunk to the metrics.
+func (t *task) count(records, refused int, took time.Duration) {
+	m := t.p.metrics
+	m.succeeded.Add(float64(records - refused))
+	m.failed.Add(float64(refused))
+	m.readings.Add(float64(records - refused))
+	m.late.Add(float64(t.late))
+	t.late = 0
+	m.processing.observe(took.Seconds()/float64(records), uint64(records))
+	m.endToEnd.absorb(&t.tally)
+}
+
+// assignment shows what the group has given us, as it is when asked.
+type assignment struct {
+	p                      *Processor
+	partitions, lag, alive *prometheus.Desc
+}
+
+func newAssignment(p *Processor) *assignment {
+	return &assignment{
+		p:          p,
+		partitions: prometheus.NewDesc("core_partitions_owned", "Partitions of device-data assigned to this process.", nil, nil),
+		lag: prometheus.NewDesc("core_partition_lag",
+			"Offsets of an assigned partition that wait to be read, markers of transactions among them.", []string{"partition"}, nil),
+		alive: prometheus.NewDesc("iot_active_devices_total", "Devices online in the assigned partitions.", nil, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (a *assignment) Describe(ch chan<- *prometheus.Desc) {
+	ch <- a.partitions
+	ch <- a.lag
+	ch <- a.alive
+}
+
+// Collect implements prometheus.Collector.
+func (a *assignment) Collect(ch chan<- prometheus.Metric) {
+	var tasks []*task
+	if s := a.p.session.Load(); s != nil {
+		tasks = s.order
+	}
+	online := int64(0)
+	for _, t := range tasks {
+		online += t.online.Load()
+		ch <- prometheus.MustNewConstMetric(a.lag, prometheus.GaugeValue, float64(t.lag()), strconv.Itoa(int(t.partition)))
+	}
+	ch <- prometheus.MustNewConstMetric(a.partitions, prometheus.GaugeValue, float64(len(tasks)))
+	ch <- prometheus.MustNewConstMetric(a.alive, prometheus.GaugeValue, float64(online))
+}

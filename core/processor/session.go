@@ -1,0 +1,209 @@
+package processor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/IBM/sarama"
+	"golang.org/x/sync/errgroup"
+
+	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/core/internal/presence"
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// restoring is how many partitions are restored at once. It is mostly waiting: sarama
+// takes 100 ms to begin with a partition.
+const restoring = 16
+
+// session is one assignment of partitions: a task for each, and one transactional
+// producer that commits for all of them. The tasks never wait for a commit; they go on
+// while the committer writes what they handed over.
+//
+// The transactional id is made from the lowest partition of the assignment, and every
+// partition's id is initialised by whoever is assigned the partition. So the open
+// transaction of an owner that died is ended by its successor at once, and an owner
+// that only seemed dead is fenced, beside the check of the group's generation.
+type session struct {
+	p        *Processor
+	log      *slog.Logger
+	group    *sarama.ConsumerGroupMetadata
+	producer *kafka.Producer // nil without partitions
+	tasks    map[int32]*task
+	order    []*task // by partition
+
+	wake   chan struct{} // an alert waits
+	stop   chan struct{}
+	done   chan struct{} // the committer has ended
+	failed chan struct{} // closed after err is set
+	err    error
+}
+
+func newSession(p *Processor, group *sarama.ConsumerGroupMetadata) *session {
+	return &session{
+		p: p, log: p.log, group: group, tasks: make(map[int32]*task),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}),
+		done: make(chan struct{}), failed: make(chan struct{}),
+	}
+}
+
+// restore takes over partitions, in ascending order: it fences their former owners and
+// reads their state.
+func (s *session) restore(ctx context.Context, partitions []int32) error {
+	s.order = make([]*task, len(partitions))
+	producers := make([]*kafka.Producer, len(partitions))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(restoring)
+	for i, k := range partitions {
+		g.Go(func() (err error) {
+			s.order[i], producers[i], err = s.takeOver(ctx, k)
+			if err == nil && i > 0 {
+				err = producers[i].Close() // it has done its work
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		for _, producer := range producers {
+			if producer != nil {
+				_ = producer.Close() // the first error says why
+			}
+		}
+		return fmt.Errorf("taking over partitions %v: %w", partitions, err)
+	}
+	for _, t := range s.order {
+		s.tasks[t.partition] = t
+	}
+	if len(producers) > 0 {
+		s.producer = producers[0]
+	}
+	return nil
+}
+
+func (s *session) takeOver(ctx context.Context, partition int32) (*task, *kafka.Producer, error) {
+	c := &s.p.cfg
+	id := c.TxnPrefix + strconv.Itoa(int(partition))
+	producer, err := kafka.NewProducer(ctx, s.log, c.Brokers, clientID, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	alarms, err := kafka.Restore(ctx, s.log, c.Brokers, producer, c.AlarmState, partition)
+	if err != nil {
+		return nil, producer, err
+	}
+	devices, err := kafka.Restore(ctx, s.log, c.Brokers, producer, c.DeviceState, partition)
+	if err != nil {
+		return nil, producer, err
+	}
+	t := newTask(s.p, partition, s.alertWaits)
+	s.load(t, alarms, devices)
+	return t, producer, nil
+}
+
+// load gives a task its state back. A record that cannot be read is left out: the
+// device is then as good as new.
+func (s *session) load(t *task, alarms, devices map[string][]byte) {
+	now := time.Now().UnixMilli()
+	for id, data := range devices {
+		state, err := decodeDeviceState(data)
+		if err != nil || state.DeviceID != id {
+			s.log.Error("device state is unreadable and ignored", "device", id, "partition", t.partition, "err", err)
+			continue
+		}
+		d := t.addDevice(id)
+		d.presence = presence.Restore(state, now)
+		d.alarm = d.alarm.SeenUntil(min(state.LastSeen, now))
+	}
+	for id, data := range alarms {
+		state, err := alarm.DecodeState(data)
+		if err != nil || !telemetry.ValidDeviceID(id) {
+			s.log.Error("alarm state is unreadable and ignored", "device", id, "partition", t.partition, "err", err)
+			continue
+		}
+		d, ok := t.devices[id]
+		if !ok {
+			d = t.addDevice(id)
+		}
+		d.alarm = state.SeenUntil(d.alarm.Last[0])
+		d.recorded = true
+		t.recorded[d] = struct{}{}
+	}
+	t.countOnline()
+}
+
+// alertWaits makes the committer hurry.
+func (s *session) alertWaits() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run commits until it is told to stop, or until a commit fails. A last commit takes
+// what the tasks left.
+func (s *session) run(interval time.Duration) {
+	defer close(s.done)
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for stopping := false; !stopping; {
+		select {
+		case <-ticker.C:
+		case <-s.wake:
+		case <-s.stop:
+			stopping = true
+		}
+		if err := s.commit(); err != nil {
+			s.p.session.CompareAndSwap(s, nil)
+			s.p.metrics.aborted.Inc()
+			s.err = err
+			close(s.failed)
+			return
+		}
+	}
+}
+
+// close ends the session after its tasks have ended. It returns the error that made the
+// session useless; what it did since the last commit is then done again by the next.
+func (s *session) close(quit <-chan struct{}) error {
+	for _, t := range s.order {
+		t.finish()
+	}
+	close(s.stop)
+	s.await(quit)
+	if s.producer != nil {
+		if err := s.producer.Close(); err != nil {
+			s.log.Debug("the producer did not close cleanly", "err", err)
+		}
+	}
+	<-s.done
+	return s.err
+}
+
+// await waits for the committer, but not for ever: closing the producer ends its wait.
+func (s *session) await(quit <-chan struct{}) {
+	patience := time.NewTimer(rebalancePatience)
+	defer patience.Stop()
+	for {
+		select {
+		case <-s.done:
+			return
+		case <-quit:
+			quit = nil
+			patience.Reset(stopPatience)
+		case <-patience.C:
+			return
+		}
+	}
+}
+
+func (s *session) deviceCount() int {
+	n := 0
+	for _, t := range s.order {
+		n += len(t.devices)
+	}
+	return n
+}

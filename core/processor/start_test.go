@@ -1,0 +1,161 @@
+package processor
+
+import (
+	"log/slog"
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/devkafka"
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	ln := listen(t)
+	require.NoError(t, ln.Close())
+	return ln.Addr().String()
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return ln
+}
+
+func TestStartsBeforeKafkaAndHub(t *testing.T) {
+	p := newPlant(t)
+	kafkaAddr, hubAddr := freeAddr(t), freeAddr(t)
+	p.cfg.Brokers = []string{kafkaAddr}
+	p.cfg.HubURL = "nats://" + hubAddr
+	c := p.start()
+	require.Error(t, c.Ready())
+	kafkatest.Embedded(t, devkafka.Options{Addr: kafkaAddr})
+	require.Eventually(t, func() bool { return c.Ready() == nil }, longTime, 10*time.Millisecond)
+
+	// Without a hub everything but the hub's part is done.
+	p.produce(reading("d1", time.Now().UnixMilli(), 99))
+	require.Len(t, p.alerts(1), 1)
+	c.eventually(t, 1, "core_live_frames_total", "dropped")
+	c.eventually(t, 1, "core_hub_messages_total", "alert", "dropped")
+
+	host, port, err := net.SplitHostPort(hubAddr)
+	require.NoError(t, err)
+	n, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	ns, err := server.NewServer(&server.Options{Host: host, Port: n, NoLog: true, NoSigs: true})
+	require.NoError(t, err)
+	ns.Start()
+	t.Cleanup(func() { ns.Shutdown(); ns.WaitForShutdown() })
+	require.Eventually(t, func() bool {
+		p.produce(reading("d1", time.Now().UnixMilli(), 20))
+		return c.value(t, "core_live_frames_total", "published") > 0
+	}, longTime, 200*time.Millisecond)
+}
+
+func TestStopIsPromptWhateverIsAway(t *testing.T) {
+	p := newPlant(t)
+	broker := kafkatest.Embedded(t, devkafka.Options{})
+	p.cfg.Brokers = []string{broker.Addr()}
+	c := p.startReady()
+	p.produce(reading("d1", time.Now().UnixMilli(), 99))
+	p.alerts(1)
+	require.NoError(t, broker.Close())
+	start := time.Now()
+	c.stop()
+	require.Less(t, time.Since(start), longTime/2)
+
+	c = p.start() // and one that never saw a Kafka
+	start = time.Now()
+	c.stop()
+	require.Less(t, time.Since(start), longTime/2)
+}
+
+func TestKafkaOutageIsRiddenOut(t *testing.T) {
+	p := newPlant(t)
+	addr, dir := freeAddr(t), t.TempDir()
+	broker := kafkatest.Embedded(t, devkafka.Options{Addr: addr, DataDir: dir})
+	p.cfg.Brokers = []string{addr}
+	c := p.startReady()
+	now := time.Now().UnixMilli()
+	p.produce(reading("d1", now-5000, 99))
+	p.alerts(1)
+	require.NoError(t, broker.Close())
+	kafkatest.Embedded(t, devkafka.Options{Addr: addr, DataDir: dir})
+	p.produce(reading("d1", now-1000, 20))
+	requireOnePair(t, p.alerts(2), 1)
+	require.Eventually(t, func() bool { return c.Ready() == nil }, longTime, 10*time.Millisecond)
+}
+
+func TestStateTopicsFollowTheInput(t *testing.T) {
+	p := newPlant(t)
+	p.createInput(3)
+	c := p.startReady()
+	c.eventually(t, 3, "core_partitions_owned")
+	p.produce(reading("d1", time.Now().UnixMilli(), 99))
+	in := kafkatest.ReadAll(t, p.cfg.Brokers, p.cfg.DeviceData, 1, longTime)
+	p.states(func(s map[string]telemetry.DeviceState) bool { return len(s) == 1 })
+	for _, topic := range []string{p.cfg.AlarmState, p.cfg.DeviceState} {
+		for _, r := range kafkatest.ReadAll(t, p.cfg.Brokers, topic, 1, longTime) {
+			if string(r.Key) == "d1" {
+				require.Equal(t, in[0].Partition, r.Partition, topic)
+			}
+		}
+	}
+}
+
+func TestPartitionsMustMatch(t *testing.T) {
+	p := newPlant(t)
+	p.createInput(3)
+	require.NoError(t, kafka.EnsureTopics(t.Context(), discardLog(), p.cfg.Brokers,
+		kafka.Topic{Name: p.cfg.AlarmState, Partitions: 2, Compacted: true}))
+	c, err := New(Options{Config: p.cfg, Log: discardLog()})
+	require.NoError(t, err)
+	err = c.Run(t.Context())
+	require.ErrorIs(t, err, errTopics)
+	require.ErrorContains(t, err, p.cfg.AlarmState+" has 2 partitions")
+}
+
+func TestBadSettingsAreNamed(t *testing.T) {
+	tests := []struct {
+		variable string
+		bend     func(*Config)
+	}{
+		{"ALERT_TEMPERATURE_LOW", func(c *Config) { c.TemperatureLow = 80 }},
+		{"ALERT_DEADBAND", func(c *Config) { c.Deadband = -1 }},
+		{"ALERT_MAX_DELAY", func(c *Config) { c.AlertMaxDelay = 0 }},
+		{"CORE_COMMIT_INTERVAL", func(c *Config) { c.CommitInterval = time.Hour }},
+		{"CORE_STATE_REFRESH", func(c *Config) { c.StateRefresh = 0 }},
+		{"CORE_TXN_PREFIX", func(c *Config) { c.TxnPrefix = "" }},
+		{"KAFKA_GROUP_ID", func(c *Config) { c.GroupID = "" }},
+		{"KAFKA_BROKERS", func(c *Config) { c.Brokers = nil }},
+		{"KAFKA_TOPIC_ALARM_STATE", func(c *Config) { c.AlarmState = "" }},
+		{"HUB_URL", func(c *Config) { c.HubURL = "" }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.variable, func(t *testing.T) {
+			cfg := defaultConfig(t)
+			tt.bend(&cfg)
+			_, err := New(Options{Config: cfg, Log: slog.Default()})
+			require.ErrorContains(t, err, tt.variable)
+		})
+	}
+	_, err := New(Options{Config: defaultConfig(t)})
+	require.ErrorContains(t, err, "Log")
+}
+
+func TestTakenPortIsNamed(t *testing.T) {
+	ln := listen(t)
+	defer func() { _ = ln.Close() }()
+	cfg := defaultConfig(t)
+	cfg.HTTPAddr = ln.Addr().String()
+	_, err := New(Options{Config: cfg, Log: discardLog()})
+	require.ErrorContains(t, err, "CORE_HTTP_ADDR")
+}

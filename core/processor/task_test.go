@@ -1,0 +1,246 @@
+package processor
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+)
+
+// newTestTask returns the task of partition 0 of a processor that is not running.
+func newTestTask(t *testing.T) *task {
+	t.Helper()
+	cfg := defaultConfig(t)
+	cfg.HTTPAddr = ""
+	p, err := New(Options{Config: cfg, Log: discardLog()})
+	require.NoError(t, err)
+	return newTask(p, 0, func() {})
+}
+
+func message(offset int64, device string, ts int64, temperature float64) *sarama.ConsumerMessage {
+	return &sarama.ConsumerMessage{
+		Topic: "device-data", Offset: offset, Timestamp: time.UnixMilli(ts),
+		Key: []byte(device), Value: sampleReading(device, ts, temperature),
+	}
+}
+
+func TestBatchHoldsTheNewestStateAndEveryAlert(t *testing.T) {
+	tk := newTestTask(t)
+	now := time.Now().UnixMilli()
+	require.Nil(t, tk.take(), "nothing done, nothing to commit")
+	for i, temperature := range []float64{85, 20, 90} {
+		tk.process([]*sarama.ConsumerMessage{message(int64(i), "d1", now+int64(i), temperature)})
+	}
+	b := tk.take()
+	require.EqualValues(t, 3, b.next)
+	require.Len(t, b.alerts, 3)
+	require.Len(t, b.alarms, 1)
+	require.Contains(t, string(b.alarms["d1"]), `"peak":90`)
+	require.Len(t, b.devices, 1)
+	require.Nil(t, tk.take())
+}
+
+func TestAlarmStateIsForgottenInTheEnd(t *testing.T) {
+	tk := newTestTask(t)
+	now := time.Now().UnixMilli()
+	tk.process([]*sarama.ConsumerMessage{message(0, "d1", now, 85), message(1, "d2", now, 85), message(2, "d1", now+1, 20)})
+	tk.take()
+	tk.tick(now + rememberMS)
+	require.NotContains(t, tk.take().alarms, "d1", "a late reading could still come")
+	tk.tick(now + rememberMS + sweepMS + 1000)
+	b := tk.take()
+	require.Contains(t, b.alarms, "d1")
+	require.Nil(t, b.alarms["d1"], "the record is removed")
+	require.NotContains(t, b.alarms, "d2", "its alarm is raised")
+}
+
+func TestRestoredTaskGoesOnWhereTheOldOneStopped(t *testing.T) {
+	old := newTestTask(t)
+	now := time.Now().UnixMilli()
+	old.process([]*sarama.ConsumerMessage{message(0, "d1", now-3000, 85), message(1, "d2", now-3000, 20)})
+	b := old.take()
+	b.devices["garbage"] = []byte("{")
+	b.devices["other"] = []byte(`{"device_id":"somebody else"}`)
+	b.alarms["garbage"] = []byte("{")
+	b.alarms["no device id!"] = []byte("{}")
+
+	tk := newTestTask(t)
+	s := newSession(tk.p, nil)
+	s.load(tk, b.alarms, b.devices)
+	require.Len(t, tk.devices, 2)
+	require.EqualValues(t, 2, tk.online.Load())
+	tk.process([]*sarama.ConsumerMessage{message(2, "d2", now-4000, 99), message(3, "d1", now-1000, 20)})
+	again := tk.take()
+	require.Len(t, again.alerts, 1, "the late reading raises nothing")
+	require.Equal(t, telemetry.AlertCleared, again.alerts[0].status)
+	require.Contains(t, string(again.alerts[0].data), `"peak_value":85`)
+}
+
+func TestTaskWaitsWhenNothingIsCommitted(t *testing.T) {
+	tk := newTestTask(t)
+	b := newBatch()
+	for i := range maxPending + 1 {
+		b.alarms[strconv.Itoa(i)] = nil
+	}
+	tk.pending = b
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		waited := make(chan bool, 1)
+		wait := func() { waited <- tk.waitForRoom(ctx, nil) }
+		tk.room = make(chan struct{}, 1)
+		go wait()
+		synctest.Wait()
+		require.Empty(t, waited)
+		require.NotNil(t, tk.take())
+		require.True(t, <-waited)
+
+		tk.pending = b
+		go wait()
+		synctest.Wait()
+		cancel()
+		require.False(t, <-waited)
+	})
+}
+
+func TestReady(t *testing.T) {
+	tk := newTestTask(t)
+	require.ErrorIs(t, tk.p.Ready(), errNoSession)
+	s := newSession(tk.p, nil)
+	tk.p.session.Store(s)
+	require.NoError(t, tk.p.Ready(), "a member without partitions stands by")
+	s.order = []*task{tk}
+
+	now := time.Now().UnixMilli()
+	long := patience.Milliseconds() + 1000
+	tests := []struct {
+		name  string
+		set   func()
+		wrong string
+	}{
+		{"nothing to do", func() {}, ""},
+		{"just read", func() { tk.waiting.Store(now) }, ""},
+		{"not taken", func() { tk.waiting.Store(now - long) }, "nothing committed"},
+		{"commit hangs", func() { tk.inFlight.Store(now - long) }, "nothing committed"},
+		{"idle with a marker behind", func() { tk.next.Store(10); tk.moved.Store(now - 9*long); tk.watch(11, now) }, ""},
+		{"aborted transaction behind", func() { tk.next.Store(10); tk.moved.Store(now - 9*long); tk.watch(5000, now-9*long+1) }, ""},
+		{"others write, nothing comes", func() { tk.next.Store(10); tk.moved.Store(now - 9*long); tk.watch(5000, now) }, "nothing read"},
+		{"behind and working", func() { tk.next.Store(10); tk.moved.Store(now - 100); tk.watch(5000, now) }, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, v := range []*atomic.Int64{&tk.waiting, &tk.inFlight, &tk.high, &tk.grew} {
+				v.Store(0)
+			}
+			tk.next.Store(-1)
+			tk.moved.Store(now)
+			tt.set()
+			if tt.wrong == "" {
+				require.NoError(t, tk.p.Ready())
+				return
+			}
+			require.ErrorContains(t, tk.p.Ready(), tt.wrong)
+		})
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	tk := newTestTask(t)
+	header := func(key, value string) *sarama.RecordHeader {
+		return &sarama.RecordHeader{Key: []byte(key), Value: []byte(value)}
+	}
+	tests := []struct {
+		name    string
+		headers []*sarama.RecordHeader
+		want    origin
+	}{
+		{"none", nil, origin{gateway: direct, received: 5000, written: 5000}},
+		{
+			"all",
+			[]*sarama.RecordHeader{header(wire.HeaderGateway, "gw-a"), header(wire.HeaderReceived, "4000"), header(wire.HeaderBackfill, "1")},
+			origin{gateway: "gw-a", received: 4000, written: 5000, backfill: true},
+		},
+		{
+			"nonsense",
+			[]*sarama.RecordHeader{header(wire.HeaderGateway, "a.b >"), header(wire.HeaderReceived, "-4000"), header(wire.HeaderBackfill, "yes")},
+			origin{gateway: direct, received: 5000, written: 5000},
+		},
+		{"too many digits", []*sarama.RecordHeader{header(wire.HeaderReceived, strings.Repeat("9", 30))}, origin{gateway: direct, received: 5000, written: 5000}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := tk.origin(&sarama.ConsumerMessage{Timestamp: time.UnixMilli(5000), Headers: tt.headers})
+			require.Equal(t, tt.want, got)
+		})
+	}
+	require.EqualValues(t, 1000, (&origin{received: 4000, written: 5000, backfill: true}).waited())
+	require.Zero(t, (&origin{received: 4000, written: 5000}).waited())
+}
+
+func TestDeadLetterIsBounded(t *testing.T) {
+	m := &sarama.ConsumerMessage{Topic: "in", Partition: 3, Offset: 42, Key: make([]byte, 5000), Value: make([]byte, 5<<20)}
+	m.Headers = append(m.Headers, &sarama.RecordHeader{Key: []byte(wire.HeaderReason), Value: []byte("forged")})
+	for range 100 {
+		m.Headers = append(m.Headers, &sarama.RecordHeader{Key: []byte("h"), Value: make([]byte, 10_000)})
+	}
+	l := bury("dlq", m, &telemetry.Refusal{Reason: telemetry.ReasonTooLarge, Message: "too large"})
+	require.Less(t, l.message.ByteSize(2), 1_000_000)
+	var seen []string
+	for _, h := range l.message.Headers {
+		if string(h.Key) == wire.HeaderReason {
+			seen = append(seen, string(h.Value))
+		}
+	}
+	require.Equal(t, []string{string(telemetry.ReasonTooLarge)}, seen)
+}
+
+func TestHistogramCountsManyAtOnce(t *testing.T) {
+	h := newHistogram("h_seconds", "h", endToEndBuckets)
+	h.observe(0.004, 10)
+	var counted tally
+	counted.add(-1) // another machine's clock
+	counted.add(0.02)
+	counted.add(1e6)
+	h.absorb(&counted)
+	require.Zero(t, counted)
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(h)
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	got := families[0].GetMetric()[0].GetHistogram()
+	require.EqualValues(t, 13, got.GetSampleCount())
+	require.InDelta(t, 10*0.004+0.02+1e6, got.GetSampleSum(), 1e-6)
+	require.EqualValues(t, 11, got.GetBucket()[0].GetCumulativeCount())
+	require.EqualValues(t, 12, got.GetBucket()[2].GetCumulativeCount())
+	require.Len(t, counted.counts, len(endToEndBuckets)+1)
+}
+
+func TestSeriesAreThereFromTheStart(t *testing.T) {
+	tk := newTestTask(t)
+	reg := prometheus.NewRegistry()
+	newMetrics(reg, tk.p)
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	series := 0
+	for _, f := range families {
+		series += len(f.GetMetric())
+	}
+	require.GreaterOrEqual(t, series, 2+2+2+8+len(reasons)+4+2)
+}
+
+func TestEveryVariableIsExplained(t *testing.T) {
+	for _, v := range config.Describe(&Config{}) {
+		require.NotEmpty(t, v.Help, v.Name)
+	}
+}
