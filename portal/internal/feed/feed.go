@@ -1,0 +1,257 @@
+// Package feed fills the plant: live frames, heartbeats and aggregates from the hub's
+// NATS, alerts and device states from Kafka. Either may be away at the start or go away
+// at any time; the feed takes up again where it was. It is not for sending anything to
+// anybody. Run blocks until its context ends; nothing else here blocks.
+package feed
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/natsconn"
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/portal/internal/plant"
+)
+
+// Options of a feed. All are required.
+type Options struct {
+	Plant    *plant.Plant
+	HubURL   string
+	Brokers  []string
+	Topics   wire.Topics
+	Log      *slog.Logger
+	Registry prometheus.Registerer
+}
+
+// Feed owns the connections to the hub and to Kafka.
+type Feed struct {
+	opts    Options
+	plant   *plant.Plant
+	log     *slog.Logger
+	metrics *metrics
+	alerts  *tail
+	states  *tail
+	nc      atomic.Pointer[nats.Conn]
+	live    atomic.Pointer[nats.Subscription]
+}
+
+var errMissing = errors.New("feed: Plant, HubURL, Brokers, Topics, Log and Registry are required")
+
+// New returns a feed; Run connects it.
+func New(o Options) (*Feed, error) {
+	if o.Plant == nil || o.HubURL == "" || len(o.Brokers) == 0 || o.Topics.Alerts == "" || o.Topics.DeviceState == "" ||
+		o.Log == nil || o.Registry == nil {
+		return nil, errMissing
+	}
+	f := &Feed{opts: o, plant: o.Plant, log: o.Log.With("component", "feed")}
+	f.alerts = newTail(tailOptions{
+		Brokers: o.Brokers, Topic: o.Topics.Alerts, Log: f.log, Apply: f.takeAlert, CaughtUp: o.Plant.AlertsCaughtUp,
+	})
+	f.states = newTail(tailOptions{
+		Brokers: o.Brokers, Topic: o.Topics.DeviceState, Log: f.log, Apply: f.takeState,
+	})
+	var err error
+	f.metrics, err = newMetrics(o.Registry, f)
+	return f, err
+}
+
+// Run fills the plant until ctx ends.
+func (f *Feed) Run(ctx context.Context) error {
+	nc, err := natsconn.Connect(natsconn.Options{URL: f.opts.HubURL, Name: "portal", Log: f.log})
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	if err := f.subscribe(nc); err != nil {
+		return err
+	}
+	f.nc.Store(nc)
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	states := make(chan struct{})
+	go func() {
+		defer close(states)
+		f.follow(ctx, f.states, kafka.Topic{Name: f.opts.Topics.DeviceState, Partitions: wire.DeviceDataPartitions, Compacted: true})
+	}()
+	f.follow(ctx, f.alerts, kafka.Topic{Name: f.opts.Topics.Alerts, Partitions: wire.AlertsPartitions})
+	<-states
+	return nil
+}
+
+// follow makes sure that a topic exists and reads it until ctx ends.
+func (f *Feed) follow(ctx context.Context, t *tail, topic kafka.Topic) {
+	for ctx.Err() == nil {
+		err := kafka.EnsureTopics(ctx, f.log, f.opts.Brokers, topic)
+		if err == nil {
+			t.run(ctx)
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		t.troubled()
+		f.log.Error("topic cannot be had, trying again", "topic", topic.Name, "err", err)
+		wait(ctx, 5*time.Second)
+	}
+}
+
+// wait returns after d or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// pendingBytes is how much of one subscription may wait while the plant is locked.
+const pendingBytes = 256 << 20
+
+func (f *Feed) subscribe(nc *nats.Conn) error {
+	for subject, take := range map[string]func([]byte) error{
+		wire.LiveSubjects:     f.takeFrame,
+		wire.StatusSubjects:   f.takeHeartbeat,
+		wire.AggregateSubject: f.takeWindows,
+	} {
+		logged := time.Time{} // of this subscription's goroutine
+		sub, err := nc.Subscribe(subject, func(m *nats.Msg) {
+			if err := take(m.Data); err != nil {
+				f.metrics.damaged[subject].Inc()
+				if now := time.Now(); now.Sub(logged) > 10*time.Second {
+					logged = now
+					f.log.Warn("message not understood", "subject", m.Subject, "err", err)
+				}
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("subscribing to %s: %w", subject, err)
+		}
+		if err := sub.SetPendingLimits(-1, pendingBytes); err != nil {
+			return fmt.Errorf("subscribing to %s: %w", subject, err)
+		}
+		if subject == wire.LiveSubjects {
+			f.live.Store(sub)
+		}
+	}
+	return nil
+}
+
+func (f *Feed) takeFrame(data []byte) error {
+	frame, err := wire.OpenFrame(data)
+	if err != nil {
+		return err
+	}
+	_, err = f.plant.ApplyFrame(frame)
+	return err
+}
+
+func (f *Feed) takeHeartbeat(data []byte) error {
+	s, err := wire.DecodeGatewayStatus(data)
+	if err != nil {
+		return fmt.Errorf("reading a heartbeat: %w", err)
+	}
+	f.plant.ApplyHeartbeat(s)
+	return nil
+}
+
+// ofBuilding is in every batch of aggregates that has something for us.
+var ofBuilding = []byte(`"building"`)
+
+func (f *Feed) takeWindows(data []byte) error {
+	if !bytes.Contains(data, ofBuilding) {
+		return nil
+	}
+	var ws []telemetry.Window
+	if err := json.Unmarshal(data, &ws); err != nil {
+		return fmt.Errorf("reading aggregates: %w", err)
+	}
+	f.plant.ApplyWindows(ws)
+	return nil
+}
+
+func (f *Feed) takeAlert(m *sarama.ConsumerMessage, live bool) {
+	a, err := plant.ParseAlert(m.Value)
+	if err != nil {
+		f.metrics.damaged[sourceAlerts].Inc()
+		f.log.Warn("alert not understood", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)
+		return
+	}
+	f.plant.ApplyAlert(a, live)
+}
+
+func (f *Feed) takeState(m *sarama.ConsumerMessage, _ bool) {
+	switch {
+	case len(m.Key) == 0 || m.Key[0] == 0:
+		return // a fence record, see internal/kafka
+	case m.Value == nil:
+		f.plant.Forget(string(m.Key))
+		return
+	}
+	var s telemetry.DeviceState
+	if err := json.Unmarshal(m.Value, &s); err != nil || s.DeviceID == "" {
+		f.metrics.damaged[sourceStates].Inc()
+		f.log.Warn("device state not understood", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)
+		return
+	}
+	f.plant.ApplyState(s)
+}
+
+// Errors of Ready.
+var (
+	errNoHub    = errors.New("the hub is not connected (HUB_URL)")
+	errNoAlerts = errors.New("the alerts in kafka have not been read yet")
+	errNoStates = errors.New("the device states in kafka have not been read yet")
+)
+
+// Ready returns nil while the hub is connected, once what Kafka held at the start has
+// been read.
+func (f *Feed) Ready() error {
+	switch {
+	case !f.HubConnected():
+		return errNoHub
+	case !f.alerts.caughtUp():
+		return errNoAlerts
+	case !f.states.caughtUp():
+		return errNoStates
+	}
+	return nil
+}
+
+// HubConnected tells whether live readings can arrive.
+func (f *Feed) HubConnected() bool {
+	nc := f.nc.Load()
+	return nc != nil && nc.IsConnected()
+}
+
+// KafkaWell tells whether alerts can arrive: everything was read and no broker has
+// failed us for some seconds.
+func (f *Feed) KafkaWell() bool {
+	return f.alerts.caughtUp() && !f.alerts.inTrouble()
+}
+
+// dropped returns how many live frames were lost because we were too slow.
+func (f *Feed) dropped() float64 {
+	sub := f.live.Load()
+	if sub == nil {
+		return 0
+	}
+	n, err := sub.Dropped()
+	if err != nil {
+		return 0 // the connection is closed: nothing more is counted
+	}
+	return float64(n)
+}

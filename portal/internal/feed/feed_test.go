@@ -1,0 +1,175 @@
+package feed
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"strconv"
+	"testing"
+
+	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/devkafka"
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/portal/internal/plant"
+)
+
+func TestNewNeedsItsParts(t *testing.T) {
+	_, err := New(Options{})
+	require.ErrorIs(t, err, errMissing)
+}
+
+func TestEverySourceReachesThePlant(t *testing.T) {
+	brokers, topics := kafkatest.Brokers(t), kafkatest.Topics(t)
+	r := start(t, brokers, topics)
+	r.ready()
+	now := r.plant.Now()
+
+	r.publish(wire.LiveSubject("gw-a"), frame("d1", now))
+	r.eventually("reading", func() bool { return r.timestamp("d1") == now })
+
+	status, err := wire.GatewayStatus{Gateway: "gw-a", Building: "A栋", BufferLimit: 10}.Encode()
+	require.NoError(t, err)
+	r.publish(wire.StatusSubject("gw-a"), status)
+	r.eventually("heartbeat", func() bool { return len(r.plant.Gateways()) == 1 })
+
+	ws, err := json.Marshal([]telemetry.Window{
+		{Scope: "building", ID: "A栋", Parameter: "temperature", Start: now / 1000 * 1000, WidthMS: 1000, Count: 2, Sum: 50},
+	})
+	require.NoError(t, err)
+	r.publish(wire.AggregateSubject, ws)
+	r.eventually("means", func() bool {
+		b := r.plant.Stats().Buildings
+		return len(b) == 1 && b[0].Means["temperature"].Count == 2
+	})
+
+	kafkatest.Produce(t, brokers, topics.Alerts, -1, alert("a1", telemetry.AlertActive))
+	r.eventually("alert", func() bool { return len(r.news.get()) == 1 })
+
+	state, err := json.Marshal(telemetry.DeviceState{DeviceID: "silent", Presence: telemetry.PresenceOffline})
+	require.NoError(t, err)
+	kafkatest.Produce(t, brokers, topics.DeviceState, -1,
+		kafkatest.Record{Key: []byte("\x00fence"), Value: []byte("nonce")},
+		kafkatest.Record{Key: []byte("silent"), Value: state})
+	r.eventually("device state", func() bool { return r.plant.Stats().Devices.Offline == 1 })
+	kafkatest.Produce(t, brokers, topics.DeviceState, -1, kafkatest.Record{Key: []byte("silent"), Value: nil})
+	r.eventually("tombstone", func() bool { return r.plant.Stats().Devices.Offline == 0 })
+}
+
+func TestWhatCannotBeReadIsCountedAndHarmsNothing(t *testing.T) {
+	brokers, topics := kafkatest.Brokers(t), kafkatest.Topics(t)
+	r := start(t, brokers, topics)
+	r.ready()
+	good := frame("d1", 5)
+	for subject, source := range map[string]string{
+		wire.LiveSubject("x"): "live", wire.StatusSubject("x"): "status", wire.AggregateSubject: "aggregates",
+	} {
+		r.publish(subject, []byte(`{"building" is damaged`))
+		r.eventually(source, func() bool { return r.damaged(source) == 1 })
+	}
+	r.publish(wire.LiveSubject("x"), good[:len(good)-2])
+	r.publish(wire.AggregateSubject, []byte(`nothing of ours`))
+	kafkatest.Produce(t, brokers, topics.Alerts, 0, kafkatest.Record{Value: []byte(`{`)}, alert("a1", telemetry.AlertActive))
+	kafkatest.Produce(t, brokers, topics.DeviceState, 0, kafkatest.Record{Key: []byte("d"), Value: []byte(`[]`)})
+	r.publish(wire.LiveSubject("x"), good)
+	r.eventually("the good ones", func() bool { return r.timestamp("d1") == 5 && len(r.news.get()) == 1 && r.damaged("device_state") == 1 })
+	require.InDelta(t, 2, r.damaged("live"), 0)
+	require.InDelta(t, 1, r.damaged("alerts"), 0)
+	require.InDelta(t, 1, r.damaged("aggregates"), 0)
+}
+
+func TestPastIsReadSilentlyAndAbortedRecordsNever(t *testing.T) {
+	brokers, topics := kafkatest.Brokers(t), kafkatest.Topics(t)
+	ensure(t, brokers, topics)
+	kafkatest.Produce(t, brokers, topics.Alerts, 0,
+		alert("old", telemetry.AlertActive), alert("old", telemetry.AlertCleared), alert("still", telemetry.AlertActive))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	p, err := kafka.NewProducer(ctx, quiet, brokers, "test", kafkatest.Name(t, "txn"))
+	require.NoError(t, err)
+	send := func(a kafkatest.Record) {
+		t.Helper()
+		require.NoError(t, p.Begin())
+		require.NoError(t, p.SendTo(1, &sarama.ProducerMessage{Topic: topics.Alerts, Key: sarama.ByteEncoder(a.Key), Value: sarama.ByteEncoder(a.Value)}))
+	}
+	send(alert("committed", telemetry.AlertActive))
+	require.NoError(t, p.Commit())
+	send(alert("aborted", telemetry.AlertActive))
+	require.NoError(t, p.Close()) // the partition now ends with what nobody may see
+
+	r := start(t, brokers, topics)
+	r.ready()
+	require.ElementsMatch(t, []string{"still active", "committed active"}, r.news.get())
+	kafkatest.Produce(t, brokers, topics.Alerts, 1, alert("new", telemetry.AlertActive))
+	r.eventually("new alert", func() bool { return len(r.news.get()) == 3 })
+	require.Len(t, r.plant.Alerts(func(*plant.Alert) bool { return true }), 4)
+}
+
+func TestHubMayGoAwayAndComeBack(t *testing.T) {
+	r := start(t, kafkatest.Brokers(t), kafkatest.Topics(t))
+	r.ready()
+	port := portOf(t, r.hub)
+	r.hub.Shutdown()
+	r.hub.WaitForShutdown()
+	r.eventually("not ready", func() bool { return r.feed.Ready() != nil })
+	require.ErrorIs(t, r.feed.Ready(), errNoHub)
+	r.hub = startNATS(t, port)
+	r.ready()
+	r.publish(wire.LiveSubject("gw-a"), frame("d1", 7))
+	r.eventually("reading", func() bool { return r.timestamp("d1") == 7 })
+}
+
+func TestKafkaMayGoAwayAndComeBack(t *testing.T) {
+	dir, topics := t.TempDir(), kafkatest.Topics(t)
+	broker := kafkatest.Embedded(t, devkafka.Options{DataDir: dir})
+	brokers := []string{broker.Addr()}
+	r := start(t, brokers, topics)
+	r.ready()
+	kafkatest.Produce(t, brokers, topics.Alerts, -1, alert("a1", telemetry.AlertActive))
+	r.eventually("a1", func() bool { return len(r.news.get()) == 1 })
+	require.True(t, r.feed.KafkaWell())
+
+	require.NoError(t, broker.Close())
+	r.eventually("trouble is noticed", func() bool { return !r.feed.KafkaWell() })
+	require.NoError(t, r.feed.Ready(), "what is known is still served")
+	kafkatest.Embedded(t, devkafka.Options{Addr: brokers[0], DataDir: dir})
+	kafkatest.Produce(t, brokers, topics.Alerts, -1, alert("a1", telemetry.AlertCleared))
+	r.eventually("a1 cleared", func() bool { return len(r.news.get()) == 2 })
+	require.Equal(t, []string{"a1 active", "a1 cleared"}, r.news.get())
+	r.eventually("trouble is over", r.feed.KafkaWell)
+}
+
+func TestTopicThatWasMadeAnewIsReadFromItsStart(t *testing.T) {
+	topics := kafkatest.Topics(t)
+	broker := kafkatest.Embedded(t, devkafka.Options{})
+	brokers := []string{broker.Addr()}
+	r := start(t, brokers, topics)
+	r.ready()
+	for i := range 5 {
+		kafkatest.Produce(t, brokers, topics.Alerts, 0, alert(strconv.Itoa(i), telemetry.AlertActive))
+	}
+	r.eventually("five", func() bool { return len(r.news.get()) == 5 })
+	require.NoError(t, broker.Close())
+	kafkatest.Embedded(t, devkafka.Options{Addr: brokers[0]}) // with nothing in it
+	ensure(t, brokers, topics)
+	kafkatest.Produce(t, brokers, topics.Alerts, 0, alert("0", telemetry.AlertActive), alert("again", telemetry.AlertActive))
+	r.eventually("the new one", func() bool { return len(r.news.get()) == 6 })
+	require.Equal(t, "again active", r.news.get()[5], "what is known already is not told again")
+}
+
+func TestFeedWaitsForKafkaAndStopsMeanwhile(t *testing.T) {
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
+	r := start(t, []string{addr}, kafkatest.Topics(t))
+	r.eventually("hub", r.feed.HubConnected)
+	require.ErrorIs(t, r.feed.Ready(), errNoAlerts)
+	require.False(t, r.feed.KafkaWell())
+	r.publish(wire.LiveSubject("gw-a"), frame("d1", 7))
+	r.eventually("live readings need no kafka", func() bool { return r.timestamp("d1") == 7 })
+}

@@ -1,0 +1,57 @@
+package feed
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/internal/wire"
+)
+
+// Sources of messages beside the NATS subjects.
+const (
+	sourceAlerts = "alerts"
+	sourceStates = "device-state"
+)
+
+type metrics struct {
+	damaged map[string]prometheus.Counter // by subject or source
+}
+
+func newMetrics(reg prometheus.Registerer, f *Feed) (*metrics, error) {
+	damaged := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portal_decode_errors_total", Help: "Messages and records that could not be understood, by where they came from.",
+	}, []string{"source"})
+	m := &metrics{damaged: make(map[string]prometheus.Counter)}
+	for key, source := range map[string]string{
+		wire.LiveSubjects: "live", wire.StatusSubjects: "status", wire.AggregateSubject: "aggregates",
+		sourceAlerts: "alerts", sourceStates: "device_state",
+	} {
+		m.damaged[key] = damaged.WithLabelValues(source)
+	}
+	cs := []prometheus.Collector{
+		damaged,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "portal_hub_connected", Help: "1 while the hub is connected.",
+		}, func() float64 { return one(f.HubConnected()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "portal_kafka_connected", Help: "1 while alerts are read from Kafka and no broker fails.",
+		}, func() float64 { return one(f.KafkaWell()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "portal_frames_dropped_total", Help: "Live frames lost because the portal did not take them in time.",
+		}, f.dropped),
+	}
+	for _, c := range cs {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("registering the feed's metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func one(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,68 @@
+package plant
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// collector shows the plant's figures at each scrape; nothing is counted twice.
+type collector struct {
+	p *Plant
+
+	frames, readings, outdated, age, devices, alerts, active *prometheus.Desc
+}
+
+// severities in the order of Rank.
+var severities = [...]string{
+	string(telemetry.SeverityCritical), string(telemetry.SeverityHigh),
+	string(telemetry.SeverityMedium), string(telemetry.SeverityLow), "other",
+}
+
+// Collector returns the plant's metrics.
+func (p *Plant) Collector() prometheus.Collector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, labels, nil)
+	}
+	return &collector{
+		p:        p,
+		frames:   desc("portal_frames_total", "Live frames received from the hub."),
+		readings: desc("portal_readings_total", "Readings in live frames.", "kind"),
+		outdated: desc("portal_readings_outdated_total", "Readings not shown because a newer one of the device was known."),
+		age:      desc("portal_reading_age_seconds", "Time from a live reading's receipt at the gateway to its arrival here."),
+		devices:  desc("portal_devices", "Devices known, by presence.", "presence"),
+		alerts:   desc("portal_alert_records_total", "Records read from the alerts topic.", "result"),
+		active:   desc("portal_active_alerts", "Active alerts, by severity.", "severity"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.frames, c.readings, c.outdated, c.age, c.devices, c.alerts, c.active} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	s := c.p.Stats()
+	counter := func(d *prometheus.Desc, v int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v int, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	counter(c.frames, s.Counts.Frames)
+	counter(c.readings, s.Counts.Readings-s.Counts.Backfilled, "live")
+	counter(c.readings, s.Counts.Backfilled, "backfill")
+	counter(c.outdated, s.Counts.Outdated)
+	counter(c.alerts, s.Counts.Alerts, "news")
+	counter(c.alerts, s.Counts.Repeated, "repeated")
+	gauge(c.devices, s.Devices.Online, "online")
+	gauge(c.devices, s.Devices.Offline, "offline")
+	gauge(c.devices, s.Devices.Unknown, "unknown")
+	for i, n := range s.Active {
+		gauge(c.active, n, severities[i])
+	}
+	c.p.View(func() { ch <- c.p.received.Histogram(c.age) })
+}

@@ -1,0 +1,79 @@
+// Numbers and times as the page shows them. Pure functions.
+
+export const THIN = '\u2009'; // between a value and its unit
+
+/** age says how old something is, in one unit: 0.3 s, 12 s, 4 min, 3 h, 2 d. */
+export function age(ms, t) {
+  if (ms === null || ms === undefined || Number.isNaN(ms)) return t('unknown');
+  const s = Math.max(ms, 0) / 1000;
+  if (s < 9.95) return t('age.s', { n: s.toFixed(1) });
+  if (s < 99.5) return t('age.s', { n: Math.round(s) });
+  const min = s / 60;
+  if (min < 99.5) return t('age.min', { n: Math.round(min) });
+  const hours = min / 60;
+  if (hours < 47.5) return t('age.h', { n: Math.round(hours) });
+  return t('age.d', { n: Math.round(hours / 24) });
+}
+
+/** count separates thousands. */
+export function count(n) {
+  if (n === null || n === undefined) return '–';
+  return String(Math.round(n)).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
+}
+
+/** rate is a number of events per second, short. */
+export function rate(n) {
+  if (n === null || n === undefined) return '–';
+  if (n >= 9950) return `${(n / 1000).toFixed(1)}k`;
+  if (n >= 100) return count(n);
+  return n.toFixed(n >= 10 ? 0 : 1);
+}
+
+const decimals = { temperature: 1, humidity: 1, pressure: 1, current: 2 };
+
+/** value is a sensor's value with its unit, or a dash when it was not sent. */
+export function value(sensor, parameter) {
+  if (!sensor || typeof sensor.value !== 'number') return '–';
+  const text = fixed(sensor.value, decimals[parameter] ?? 1);
+  return sensor.unit ? `${text}${THIN}${sensor.unit}` : text;
+}
+
+/** fixed rounds to so many decimals and separates thousands; a zero has no sign. */
+export function fixed(n, places) {
+  const s = n.toFixed(places);
+  const [whole, fraction] = s.split('.');
+  const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ',');
+  const text = fraction === undefined ? grouped : `${grouped}.${fraction}`;
+  return /^-[0.,]*$/.test(text) ? text.slice(1) : text;
+}
+
+/** milliseconds are shown whole. */
+export function millis(n) {
+  return n === null || n === undefined ? '–' : `${count(n)}${THIN}ms`;
+}
+
+/** bytes in the unit that gives one to three digits before the point. */
+export function bytes(n) {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let k = 0;
+  while (n >= 1000 && k < units.length - 1) {
+    n /= 1024;
+    k++;
+  }
+  return `${k === 0 || n >= 99.5 ? Math.round(n) : n.toFixed(1)}${THIN}${units[k]}`;
+}
+
+const two = (n) => String(n).padStart(2, '0');
+
+/** clock is a local time of day, with the date when it is not today's. */
+export function clock(ms, nowMs) {
+  const d = new Date(ms);
+  const time = `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
+  if (d.toDateString() === new Date(nowMs).toDateString()) return time;
+  return `${two(d.getMonth() + 1)}-${two(d.getDate())} ${time}`;
+}
+
+/** utc is what a tooltip shows. */
+export function utc(ms) {
+  return `${new Date(ms).toISOString().replace('T', ' ').slice(0, 19)} UTC`;
+}

@@ -1,0 +1,53 @@
+// The one requestAnimationFrame of the page. Components say that they are dirty; they are
+// drawn together, not more often than four times a second unless it is urgent (a
+// person did something), and not at all while the page is hidden.
+
+export const INTERVAL = 250;
+
+export function createScheduler({ raf, hidden, now }) {
+  const parts = new Map(); // draw → dirty
+  let requested = false;
+  let last = -Infinity;
+
+  function frame() {
+    requested = false;
+    if (hidden()) return; // visible() draws what was missed
+    const at = now();
+    const due = at - last >= INTERVAL;
+    let waiting = false;
+    if (due) last = at;
+    for (const [draw, state] of parts) {
+      if (!state) continue;
+      if (state === 'soon' && !due) {
+        waiting = true;
+        continue;
+      }
+      parts.set(draw, null);
+      draw(at);
+    }
+    if (waiting) request();
+  }
+
+  function request() {
+    if (requested || hidden()) return;
+    requested = true;
+    raf(frame);
+  }
+
+  return {
+    /** add registers a draw function and returns a function that marks it dirty. */
+    add(draw) {
+      parts.set(draw, 'urgent');
+      request();
+      return (urgent = false) => {
+        if (parts.get(draw) !== 'urgent') parts.set(draw, urgent ? 'urgent' : 'soon');
+        request();
+      };
+    },
+    /** all marks everything dirty, as after a change of language or when the page is seen again. */
+    all() {
+      for (const draw of parts.keys()) parts.set(draw, 'urgent');
+      request();
+    },
+  };
+}

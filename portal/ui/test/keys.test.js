@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import test from 'node:test';
+import { dictionaries } from '../src/core/i18n.js';
+
+const src = new URL('../src/', import.meta.url);
+const files = readdirSync(src, { recursive: true }).filter((f) => f.endsWith('.js') && !f.startsWith('i18n'));
+const code = files.map((f) => readFileSync(new URL(f, src), 'utf8')).join('\n');
+
+test('every text is used and every text that is used exists', () => {
+  const keys = Object.keys(dictionaries.en);
+  const used = new Set([...code.matchAll(/['`]([a-z]+(?:\.[a-zA-Z0-9]+)+)['`]/g)].map((m) => m[1]));
+  const families = [...code.matchAll(/`([a-z]+(?:\.[a-z]+)*\.)\$\{/g)].map((m) => m[1]);
+  const alone = new Set(['title', 'unknown']);
+  for (const key of keys) {
+    assert.ok(used.has(key) || alone.has(key) || families.some((f) => key.startsWith(f)), `${key} is not used`);
+  }
+  for (const key of used) {
+    const known = key in dictionaries.en || key.endsWith('.js');
+    assert.ok(known, `${key} is not in the dictionaries`);
+  }
+});
+
+test('nothing on the page is made from text', () => {
+  assert.doesNotMatch(code, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|DOMParser/);
+});
+
+test('there is one requestAnimationFrame', () => {
+  assert.equal([...code.matchAll(/requestAnimationFrame\(/g)].length, 1);
+});

@@ -1,0 +1,69 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/wire"
+)
+
+// Config is the portal's environment.
+type Config struct {
+	Addr           string   `env:"PORTAL_ADDR" envDefault:"127.0.0.1:8080" help:"address of the page, the API and /ws, host:port"`
+	WebSocketPort  int      `env:"WEBSOCKET_PORT" envDefault:"8081" help:"second port that serves the WebSocket, on the host of PORTAL_ADDR; 0 picks a free one"`
+	WebSocketPath  string   `env:"WEBSOCKET_PATH" envDefault:"/ws" help:"path of the WebSocket on both ports"`
+	MaxConnections int      `env:"WEBSOCKET_MAX_CONNECTIONS" envDefault:"1000" help:"WebSocket connections that may be open at once, on both ports together"`
+	HubURL         string   `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub that live readings come from"`
+	AllowedOrigins []string `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"further origins whose pages may open the WebSocket, as in https://wall.example.com, comma separated, * for any; pages of the portal's own host always may"`
+
+	kafka.Config
+	wire.Topics
+	ops.LogConfig
+}
+
+// check names the first variable that cannot be used.
+func (c *Config) check() error {
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		return fmt.Errorf("PORTAL_ADDR=%q: want host:port: %w", c.Addr, err)
+	}
+	if c.WebSocketPort < 0 || c.WebSocketPort > 65535 {
+		return fmt.Errorf("WEBSOCKET_PORT=%d: %w", c.WebSocketPort, errPort)
+	}
+	if !strings.HasPrefix(c.WebSocketPath, "/") || strings.ContainsAny(c.WebSocketPath, "*:?# ") || c.WebSocketPath == "/" {
+		return fmt.Errorf("WEBSOCKET_PATH=%q: %w", c.WebSocketPath, errPath)
+	}
+	if c.MaxConnections < 1 {
+		return fmt.Errorf("WEBSOCKET_MAX_CONNECTIONS=%d: %w", c.MaxConnections, errCount)
+	}
+	for _, o := range c.AllowedOrigins {
+		if o == "*" || o == "null" {
+			continue
+		}
+		if u, err := url.Parse(o); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {
+			return fmt.Errorf("PORTAL_ALLOWED_ORIGINS: %q: %w", o, errOrigin)
+		}
+	}
+	return nil
+}
+
+var (
+	errPort   = errors.New("want a port, 0 to 65535")
+	errPath   = errors.New("want a path such as /ws")
+	errCount  = errors.New("want 1 or more")
+	errOrigin = errors.New("want an origin such as https://wall.example.com, or *")
+)
+
+// webSocketAddr returns where the second listener goes, "" when the first one has it.
+func (c *Config) webSocketAddr() string {
+	host, port, err := net.SplitHostPort(c.Addr)
+	if err != nil || (port == strconv.Itoa(c.WebSocketPort) && port != "0") {
+		return ""
+	}
+	return net.JoinHostPort(host, strconv.Itoa(c.WebSocketPort))
+}

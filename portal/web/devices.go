@@ -1,0 +1,179 @@
+package web
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/portal/internal/plant"
+)
+
+// device is a device as the API shows it. Reading is what the device sent last with the
+// statuses core set, null when nothing has arrived since the portal started.
+type device struct {
+	DeviceID     string               `json:"device_id"`
+	Location     telemetry.Location   `json:"location"`
+	Info         telemetry.DeviceInfo `json:"device_info"`
+	Gateway      string               `json:"gateway"`
+	Presence     telemetry.Presence   `json:"presence"`
+	Since        int64                `json:"since,omitempty"`       // ms, when presence last changed
+	IntervalMS   int64                `json:"interval_ms,omitempty"` // sending interval as learned
+	LastSeen     int64                `json:"last_seen,omitempty"`   // ms, time of the newest reading known
+	AgeMS        *int64               `json:"age_ms"`                // of that reading; null when there is none
+	Backfill     bool                 `json:"backfill,omitempty"`    // the reading had waited in a gateway's buffer
+	ActiveAlerts int                  `json:"active_alerts"`
+	Severity     telemetry.Severity   `json:"severity,omitempty"` // the worst of them
+	Reading      json.RawMessage      `json:"reading"`
+}
+
+// row is what filtering and sorting need of a device.
+type row struct {
+	d        *plant.Device
+	building string
+	presence telemetry.Presence
+	seen     int64
+	active   int
+	rank     int
+}
+
+// deviceFilter is what a list of devices is narrowed down to.
+type deviceFilter struct {
+	building, gateway, presence string
+	text                        string // lower case
+}
+
+var sortNames = []string{
+	"device_id", "-device_id", "building", "-building", "presence", "-presence", "age", "-age", "alerts", "-alerts",
+}
+
+func (p *Portal) listDevices(c *fiber.Ctx) error {
+	if err := knownParameters(c, "building", "gateway", "presence", "q", "sort", "limit", "offset"); err != nil {
+		return err
+	}
+	at, err := readPaging(c)
+	if err != nil {
+		return err
+	}
+	presence, err := oneOf(c, "presence", "online", "offline", "unknown")
+	if err != nil {
+		return err
+	}
+	order, err := oneOf(c, "sort", sortNames...)
+	if err != nil {
+		return err
+	}
+	f := deviceFilter{building: c.Query("building"), gateway: c.Query("gateway"), presence: presence, text: strings.ToLower(c.Query("q"))}
+	now := p.plant.Now()
+	rows := p.match(f, now)
+	sortRows(rows, order)
+	out := list[device]{Total: len(rows), Offset: at.Offset, Time: now, Items: []device{}}
+	p.plant.View(func() {
+		for _, r := range part(rows, at) {
+			out.Items = append(out.Items, p.describe(r.d, now))
+		}
+	})
+	out.Count = len(out.Items)
+	return c.JSON(out)
+}
+
+func (p *Portal) getDevice(c *fiber.Ctx) error {
+	id := c.Params("id")
+	now := p.plant.Now()
+	var found *device
+	p.plant.View(func() {
+		if d := p.plant.Device(id); d != nil && d.Known() {
+			v := p.describe(d, now)
+			found = &v
+		}
+	})
+	if found == nil {
+		return &apiError{fiber.StatusNotFound, "device_not_found", "no device with this id has been heard of"}
+	}
+	return c.JSON(struct {
+		Time int64 `json:"time"`
+		device
+	}{now, *found})
+}
+
+// match returns the devices that f lets through, in no particular order.
+func (p *Portal) match(f deviceFilter, now int64) []row {
+	var rows []row
+	p.plant.Each(func(d *plant.Device) {
+		if r, ok := p.rowOf(d, f, now); ok {
+			rows = append(rows, r)
+		}
+	})
+	return rows
+}
+
+func (p *Portal) rowOf(d *plant.Device, f deviceFilter, now int64) (row, bool) {
+	r := row{d: d, building: d.Location().Building, presence: d.Presence(now), seen: d.Seen()}
+	switch {
+	case f.building != "" && f.building != r.building,
+		f.gateway != "" && f.gateway != d.Gateway(),
+		f.presence != "" && f.presence != string(r.presence),
+		f.text != "" && !contains(d, f.text):
+		return r, false
+	}
+	active, worst := p.plant.Attention(d.ID)
+	r.active, r.rank = active, plant.Rank(worst)
+	return r, true
+}
+
+// contains tells whether a device's id, room, building, model or gateway holds the text.
+func contains(d *plant.Device, text string) bool {
+	l := d.Location()
+	for _, s := range [...]string{d.ID, l.Room, l.Building, d.Info().Model, d.Gateway()} {
+		if strings.Contains(strings.ToLower(s), text) {
+			return true
+		}
+	}
+	return false
+}
+
+// sortRows orders rows as asked, by device id where that leaves a choice. alerts puts
+// those first that need attention most, age the oldest.
+func sortRows(rows []row, order string) {
+	name, down := strings.CutPrefix(order, "-")
+	slices.SortFunc(rows, func(a, b row) int {
+		var by int
+		switch name {
+		case "building":
+			by = cmp.Compare(a.building, b.building)
+		case "presence":
+			by = cmp.Compare(a.presence, b.presence)
+		case "age":
+			by = cmp.Compare(a.seen, b.seen)
+		case "alerts":
+			by = cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.active, a.active))
+		default:
+			by = cmp.Compare(a.d.ID, b.d.ID)
+		}
+		if down {
+			by = -by
+		}
+		return cmp.Or(by, cmp.Compare(a.d.ID, b.d.ID))
+	})
+}
+
+// describe returns what the API says of a device. It is called within a View.
+func (p *Portal) describe(d *plant.Device, now int64) device {
+	active, worst := p.plant.Attention(d.ID)
+	v := device{
+		DeviceID: d.ID, Location: d.Location(), Info: d.Info(), Gateway: d.Gateway(), Presence: d.Presence(now),
+		Since: d.Since(), IntervalMS: d.IntervalMS(), LastSeen: d.Seen(), ActiveAlerts: active, Severity: worst,
+	}
+	if v.LastSeen > 0 {
+		age := max(now-v.LastSeen, 0)
+		v.AgeMS = &age
+	}
+	if d.HasReading() {
+		v.Backfill = d.Backfill()
+		v.Reading = append(json.RawMessage(nil), d.Payload()...)
+	}
+	return v
+}

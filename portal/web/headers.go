@@ -1,0 +1,100 @@
+package web
+
+import (
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// harden sets the headers that keep browsers from doing more than the page needs.
+func (p *Portal) harden(c *fiber.Ctx) error {
+	c.Set(fiber.HeaderContentSecurityPolicy, p.contentPolicy(c.Hostname()))
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	c.Set(fiber.HeaderXFrameOptions, "DENY")
+	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+	c.Set("Cross-Origin-Opener-Policy", "same-origin")
+	c.Set("Cross-Origin-Resource-Policy", "same-origin")
+	c.Set(fiber.HeaderPermissionsPolicy, "camera=(), microphone=(), geolocation=(), payment=(), usb=()")
+	return c.Next()
+}
+
+// noStore keeps answers that are true only now out of caches.
+func noStore(c *fiber.Ctx) error {
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return c.Next()
+}
+
+// contentPolicy allows the page its own files and a WebSocket to this host, on both of
+// our ports ('self' covers the first only in newer browsers).
+func (p *Portal) contentPolicy(host string) string {
+	connect := "connect-src 'self'"
+	if name := hostName(host); name != "" {
+		connect += " ws://" + host + " wss://" + host
+		if _, port, err := net.SplitHostPort(p.WSAddr()); err == nil {
+			second := net.JoinHostPort(name, port)
+			if second != host {
+				connect += " ws://" + second + " wss://" + second
+			}
+		}
+	}
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+		connect + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+// hostName returns the name in a Host header without the port, "" when it is not one.
+func hostName(host string) string {
+	u, err := url.Parse("http://" + host)
+	if err != nil || u.Host != host || u.Hostname() == "" || strings.ContainsAny(host, ";, '\"") {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
+
+// originPolicy decides which pages may open the WebSocket. A browser says which page
+// asks in the Origin header; programs that send none are let in, for they could claim
+// anything.
+type originPolicy struct {
+	any     bool
+	allowed map[string]struct{}
+}
+
+func newOriginPolicy(list []string) originPolicy {
+	p := originPolicy{allowed: make(map[string]struct{})}
+	for _, o := range list {
+		p.any = p.any || o == "*"
+		p.allowed[strings.ToLower(o)] = struct{}{}
+	}
+	return p
+}
+
+// allows tells whether a page of origin may open a WebSocket at host: any page of the
+// same host, whatever its port, so that a page on 8080 can use 8081; on this machine
+// itself (localhost, 127.0.0.1, ::1) any page from this machine; and those that
+// PORTAL_ALLOWED_ORIGINS names.
+func (p originPolicy) allows(origin, host string) bool {
+	if origin == "" || p.any {
+		return true
+	}
+	if _, ok := p.allowed[strings.ToLower(origin)]; ok {
+		return true
+	}
+	u, err := url.Parse(origin)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") {
+		return false
+	}
+	from, to := strings.ToLower(u.Hostname()), hostName(host)
+	if from == "" || to == "" {
+		return false
+	}
+	return from == to || (loopback(from) && loopback(to))
+}
+
+func loopback(name string) bool {
+	if name == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(name)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,210 @@
+package web
+
+import (
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/portal/internal/hub"
+	"industrial-iot-monitor/portal/internal/meter"
+	"industrial-iot-monitor/portal/internal/plant"
+)
+
+// stats is the whole at one moment. Rates and latencies are over the last ten seconds.
+type stats struct {
+	Time     int64         `json:"time"`
+	Version  string        `json:"version"`
+	Socket   string        `json:"websocket_path"`
+	Devices  presences     `json:"devices"`
+	Alerts   alertCounts   `json:"alerts"`
+	Readings readingCounts `json:"readings"`
+	Pushed   pushCounts    `json:"pushed"`
+	Latency  latencies     `json:"latency_ms"`
+	Clients  clientCounts  `json:"clients"`
+	Gateways gatewayCounts `json:"gateways"`
+	Sources  sources       `json:"sources"`
+	// Buildings are in the order of their names; means are over the last minute.
+	Buildings []building `json:"buildings"`
+}
+
+type presences struct {
+	Total   int `json:"total"`
+	Online  int `json:"online"`
+	Offline int `json:"offline"`
+	Unknown int `json:"unknown"`
+}
+
+type alertCounts struct {
+	Active   int            `json:"active"`
+	Severity map[string]int `json:"by_severity"` // active ones
+	Kept     int            `json:"kept"`        // those the API can list, cleared ones included
+}
+
+type readingCounts struct {
+	PerSecond float64 `json:"per_second"`
+	Total     int64   `json:"total"`
+	Backfill  int64   `json:"backfill"`
+	Outdated  int64   `json:"outdated"`
+}
+
+type pushCounts struct {
+	PerSecond float64 `json:"per_second"`
+	Total     int64   `json:"total"`
+	Conflated int64   `json:"conflated"`
+	Alerts    int64   `json:"alerts"`
+	Bytes     int64   `json:"bytes"`
+}
+
+// latencies are from the gateway's receipt of a reading; null when nothing arrived.
+type latencies struct {
+	ToPortal *quantiles `json:"to_portal"`
+	ToSocket *quantiles `json:"to_socket"`
+}
+
+type quantiles struct {
+	Mean  float64 `json:"mean"`
+	P50   float64 `json:"p50"`
+	P99   float64 `json:"p99"`
+	Count int64   `json:"count"`
+}
+
+type clientCounts struct {
+	Open       int   `json:"open"`
+	Limit      int   `json:"limit"`
+	ClosedSlow int64 `json:"closed_slow"`
+	Refused    int64 `json:"refused"`
+}
+
+type gatewayCounts struct {
+	Total  int `json:"total"`
+	Silent int `json:"silent"`
+}
+
+// sources tells which of the portal's own sources work.
+type sources struct {
+	Hub   bool `json:"hub"`
+	Kafka bool `json:"kafka"`
+}
+
+type building struct {
+	Building string          `json:"building"`
+	Devices  presences       `json:"devices"`
+	Alerts   int             `json:"active_alerts"`
+	Means    map[string]mean `json:"means"` // by parameter
+}
+
+type mean struct {
+	Mean  float64 `json:"mean"`
+	Min   float64 `json:"min"`
+	Max   float64 `json:"max"`
+	Count int64   `json:"count"`
+}
+
+var severityNames = [...]string{"critical", "high", "medium", "low", "other"}
+
+func (p *Portal) getStats(c *fiber.Ctx) error {
+	if err := knownParameters(c); err != nil {
+		return err
+	}
+	return c.JSON(p.stats.get())
+}
+
+// statsFor is how long counted figures are shown before they are counted again.
+const statsFor = 500 * time.Millisecond
+
+// statsCache keeps many pages from counting the same devices.
+type statsCache struct {
+	p  *Portal
+	mu sync.Mutex
+	at time.Time
+	v  stats
+}
+
+func newStatsCache(p *Portal) *statsCache { return &statsCache{p: p} }
+
+func (s *statsCache) get() stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); now.Sub(s.at) >= statsFor {
+		s.at, s.v = now, s.p.count()
+	}
+	return s.v
+}
+
+func (p *Portal) count() stats {
+	s, h := p.plant.Stats(), p.hub.Stats()
+	out := stats{
+		Time: s.Time, Version: ops.Version, Socket: p.cfg.WebSocketPath, Devices: presences(s.Devices),
+		Alerts: alertCounts{Severity: make(map[string]int), Kept: s.Kept},
+		Readings: readingCounts{
+			PerSecond: s.Received.PerSecond, Total: s.Counts.Readings, Backfill: s.Counts.Backfilled, Outdated: s.Counts.Outdated,
+		},
+		Pushed:    pushed(h),
+		Latency:   latencies{ToPortal: quantilesOf(s.Received), ToSocket: quantilesOf(h.Pushed)},
+		Clients:   clientCounts{Open: h.Clients, Limit: h.Limit, ClosedSlow: h.ClosedSlow, Refused: h.Refused},
+		Gateways:  gatewayCounts{Total: s.Gateways, Silent: s.Silent},
+		Sources:   sources{Hub: p.feed.HubConnected(), Kafka: p.feed.KafkaWell()},
+		Buildings: []building{},
+	}
+	for i, n := range s.Active {
+		out.Alerts.Active += n
+		if n > 0 || i < len(severityNames)-1 {
+			out.Alerts.Severity[severityNames[i]] = n
+		}
+	}
+	for _, b := range s.Buildings {
+		out.Buildings = append(out.Buildings, buildingOf(b))
+	}
+	return out
+}
+
+func pushed(h hub.Stats) pushCounts {
+	return pushCounts{
+		PerSecond: h.Pushed.PerSecond, Total: h.Messages, Conflated: h.Conflated, Alerts: h.Alerts, Bytes: h.Bytes,
+	}
+}
+
+func quantilesOf(r meter.Recent) *quantiles {
+	if r.Aged == 0 {
+		return nil
+	}
+	return &quantiles{Mean: r.Mean, P50: r.P50, P99: r.P99, Count: r.Aged}
+}
+
+func buildingOf(b plant.Building) building {
+	out := building{Building: b.Name, Devices: presences(b.Devices), Alerts: b.Active, Means: make(map[string]mean)}
+	for name, m := range b.Means {
+		out.Means[name] = mean{Mean: m.Mean, Min: m.Min, Max: m.Max, Count: m.Count}
+	}
+	return out
+}
+
+// gateway is a gateway as the API shows it: its last heartbeat and how old that is.
+type gateway struct {
+	wire.GatewayStatus
+
+	AgeMS         int64   `json:"age_ms"` // of the heartbeat, by the portal's clock
+	Silent        bool    `json:"silent"`
+	BufferUsed    float64 `json:"buffer_used"`     // 0 to 1
+	ClockOffsetMS int64   `json:"clock_offset_ms"` // how far its clock is ahead of ours, transit included
+}
+
+func (p *Portal) listGateways(c *fiber.Ctx) error {
+	if err := knownParameters(c); err != nil {
+		return err
+	}
+	now := p.plant.Now()
+	all := p.plant.Gateways()
+	out := list[gateway]{Total: len(all), Count: len(all), Time: now, Items: []gateway{}}
+	for _, g := range all {
+		v := gateway{GatewayStatus: g.GatewayStatus, AgeMS: max(now-g.HeardAt, 0), Silent: g.Silent(now), ClockOffsetMS: g.Time - g.HeardAt}
+		if g.BufferLimit > 0 {
+			v.BufferUsed = float64(g.BufferBytes) / float64(g.BufferLimit)
+		}
+		out.Items = append(out.Items, v)
+	}
+	return c.JSON(out)
+}

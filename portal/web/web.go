@@ -1,0 +1,186 @@
+// Package web is the portal's program: a Fiber app with the page, the REST API, the
+// WebSocket and the operations routes, over the plant that package feed fills. It holds
+// no state of its own beyond caches. New binds the listeners, Run blocks until its
+// context ends; handlers block only on the plant's lock.
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/fasthttp/websocket"
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/portal/internal/feed"
+	"industrial-iot-monitor/portal/internal/hub"
+	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/ui"
+)
+
+// Options of a portal. Config and Log are required.
+type Options struct {
+	Config   Config
+	Log      *slog.Logger
+	Registry *prometheus.Registry // nil: a fresh one with the process's metrics
+	// Gatherer is what /metrics shows; nil means Registry. A process that runs
+	// several programs shows them all here.
+	Gatherer prometheus.Gatherer
+	// Limits of the WebSocket hub; zero fields take the defaults. The number of
+	// connections comes from Config.
+	Limits hub.Limits
+}
+
+// Portal is the program.
+type Portal struct {
+	cfg   Config
+	log   *slog.Logger
+	plant *plant.Plant
+	feed  *feed.Feed
+	hub   *hub.Hub
+	stats *statsCache
+
+	origins  originPolicy
+	upgrader *websocket.FastHTTPUpgrader
+	page     *page
+	ops      http.Handler
+
+	app, wsApp *fiber.App
+	ln, wsLn   net.Listener // wsLn is nil when ln serves its port too
+}
+
+var errNoLog = errors.New("web: Log is required")
+
+// New builds a portal and binds its listeners. When a port is taken the error names the
+// variable to change.
+func New(o Options) (*Portal, error) {
+	if o.Log == nil {
+		return nil, errNoLog
+	}
+	if err := o.Config.check(); err != nil {
+		return nil, err
+	}
+	if o.Registry == nil {
+		o.Registry = ops.NewRegistry()
+	}
+	if o.Gatherer == nil {
+		o.Gatherer = o.Registry
+	}
+	p := &Portal{cfg: o.Config, log: o.Log.With("component", "portal"), origins: newOriginPolicy(o.Config.AllowedOrigins)}
+	if err := p.build(o); err != nil {
+		return nil, err
+	}
+	if err := p.listen(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// build makes the parts.
+func (p *Portal) build(o Options) (err error) {
+	p.plant = plant.New(plant.Options{})
+	if err := o.Registry.Register(p.plant.Collector()); err != nil {
+		return err
+	}
+	o.Limits.Connections = o.Config.MaxConnections
+	if p.hub, err = hub.New(hub.Options{Plant: p.plant, Log: o.Log, Registry: o.Registry, Limits: o.Limits}); err != nil {
+		return err
+	}
+	p.feed, err = feed.New(feed.Options{
+		Plant: p.plant, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+	})
+	if err != nil {
+		return err
+	}
+	if p.page, err = loadPage(ui.Files()); err != nil {
+		return err
+	}
+	p.stats = newStatsCache(p)
+	p.upgrader = newUpgrader()
+	p.ops = ops.Handler(o.Gatherer, p.Ready)
+	p.app = p.newApp()
+	p.routes(p.app)
+	return nil
+}
+
+// listen binds both ports.
+func (p *Portal) listen() (err error) {
+	if p.ln, err = ops.Listen(p.cfg.Addr, "PORTAL_ADDR"); err != nil {
+		return err
+	}
+	addr := p.cfg.webSocketAddr()
+	if addr == "" {
+		return nil
+	}
+	if p.wsLn, err = ops.Listen(addr, "WEBSOCKET_PORT"); err != nil {
+		return errors.Join(err, p.ln.Close())
+	}
+	p.wsApp = p.newApp()
+	p.socketRoutes(p.wsApp)
+	return nil
+}
+
+// Addr returns the bound address of the page and the API.
+func (p *Portal) Addr() string { return p.ln.Addr().String() }
+
+// WSAddr returns the bound address of the second WebSocket port; it is Addr when the
+// two are the same.
+func (p *Portal) WSAddr() string {
+	if p.wsLn == nil {
+		return p.Addr()
+	}
+	return p.wsLn.Addr().String()
+}
+
+// Ready returns nil once the hub is connected and what Kafka held has been read.
+func (p *Portal) Ready() error { return p.feed.Ready() }
+
+// httpStop bounds how long requests that are being answered may hold up the stop.
+const httpStop = 2 * time.Second
+
+// Run serves until ctx ends, then stops: no new requests, WebSockets closed with 4001,
+// then the feed.
+func (p *Portal) Run(ctx context.Context) error {
+	g := lifecycle.New(p.log, 0)
+	g.Go("feed", p.feed.Run)
+	g.Go("hub", p.hub.Run)
+	if p.wsApp != nil {
+		serve(g, "websocket port", p.wsApp, p.wsLn)
+	}
+	serve(g, "http", p.app, p.ln)
+	p.log.Info("portal serves", "addr", p.Addr(), "websocket", p.WSAddr(), "path", p.cfg.WebSocketPath)
+	return g.Wait(ctx)
+}
+
+// serve runs app on ln as a part of g.
+func serve(g *lifecycle.Group, name string, app *fiber.App, ln net.Listener) {
+	g.Go(name, func(ctx context.Context) error {
+		done := make(chan error, 1)
+		go func() { done <- app.Listener(ln) }()
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+		}
+		// Requests still running after that time are cut off when the process ends.
+		if err := app.ShutdownWithTimeout(httpStop); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		return <-done
+	})
+}
+
+// Close releases the listeners of a portal that was never run.
+func (p *Portal) Close() error {
+	err := p.ln.Close()
+	if p.wsLn != nil {
+		err = errors.Join(err, p.wsLn.Close())
+	}
+	return err
+}
