@@ -1,0 +1,141 @@
+package fleet
+
+import (
+	"cmp"
+	"slices"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// Label is the truth about one fault: what an alarm engine ought to find. Times are ms
+// since 1970. From Start until End, both included, every reading of the device is
+// beyond the contract's default limit of the parameter; before Onset and after
+// Recovery none is; between, the value is on its way.
+type Label struct {
+	Device    string              `json:"device_id"`
+	Type      string              `json:"alert_type"` // as in an alert: "temperature_high"
+	Parameter telemetry.Parameter `json:"-"`
+	Onset     int64               `json:"onset"`
+	Start     int64               `json:"start"`
+	End       int64               `json:"end"`
+	Recovery  int64               `json:"recovery"`
+}
+
+// faultKind is one way to fail: a value goes to somewhere between lo and hi.
+type faultKind struct {
+	name      string
+	parameter telemetry.Parameter
+	lo, hi    float64
+}
+
+// The kinds of faults. The targets leave room for the contract's default limits (80 and
+// 0 °C, 90 %, 10 A).
+var faultKinds = [...]faultKind{
+	{"temperature_high", telemetry.Temperature, 84, 97},
+	{"temperature_low", telemetry.Temperature, -13, -3},
+	{"humidity_high", telemetry.Humidity, 93, 98},
+	{"current_high", telemetry.Current, 11, 15},
+}
+
+// faultPlan divides time into slots. In each slot a device has one fault or none, all
+// of it inside the slot, decided by a hash of both.
+type faultPlan struct {
+	slot        int64 // ms
+	probability float64
+	ramp        int64 // ms
+	short, long float64
+}
+
+// maxProbability of a fault in a slot: a device is healthy part of the time even when
+// more faults are asked for than the fleet can have.
+const maxProbability = 0.9
+
+func newFaultPlan(o Options) faultPlan {
+	interval := float64(o.Interval.Milliseconds())
+	p := faultPlan{
+		slot:  max(2*minute, int64(14*interval)),
+		ramp:  max(2*second, int64(interval)/2),
+		short: max(float64(15*second), 3.5*interval),
+		long:  max(float64(35*second), 6*interval),
+	}
+	p.probability = min(maxProbability, o.Faults*float64(p.slot)/float64(minute)/float64(o.Devices))
+	return p
+}
+
+// fault is a label together with where the value goes.
+type fault struct {
+	kind                          *faultKind
+	target                        float64
+	onset, start, end, recoveryMS int64
+}
+
+// at returns the fault of device d in slot n.
+func (p *faultPlan) at(d *device, n int64) (fault, bool) {
+	key := hash(d.key+keyFault, uint64(n))
+	if unit(hash(key, 0)) >= p.probability {
+		return fault{}, false
+	}
+	kind := &faultKinds[hash(key, 1)%uint64(len(faultKinds))]
+	length := int64(between(key, 2, p.short, p.long))
+	onset := n*p.slot + int64(between(key, 3, 0, float64(p.slot-length-2*p.ramp)))
+	return fault{
+		kind: kind, target: between(key, 4, kind.lo, kind.hi),
+		onset: onset, start: onset + p.ramp,
+		end: onset + p.ramp + length, recoveryMS: onset + 2*p.ramp + length,
+	}, true
+}
+
+// faultyWobble is how much of its ordinary ups and downs a value keeps during a fault:
+// enough to look alive, too little to come back inside a limit.
+const faultyWobble = 0.05
+
+// apply bends v where device d has a fault at t.
+func (p *faultPlan) apply(d *device, t int64, v *values) {
+	if p.probability == 0 {
+		return
+	}
+	f, ok := p.at(d, t/p.slot)
+	if !ok || t < f.onset || t > f.recoveryMS {
+		return
+	}
+	part := 1.0
+	switch {
+	case t < f.start:
+		part = float64(t-f.onset) / float64(p.ramp)
+	case t > f.end:
+		part = float64(f.recoveryMS-t) / float64(p.ramp)
+	}
+	a := &v.analog[f.kind.parameter]
+	bounds := ordinary[f.kind.parameter]
+	wobble := faultyWobble * (*a - (bounds[0]+bounds[1])/2)
+	*a += (f.target + wobble - *a) * part
+	if f.kind.parameter == telemetry.Current {
+		v.on = true
+		v.analog[telemetry.Temperature] += 6 * part // still ordinary: see the bounds
+	}
+}
+
+// Labels returns the faults that touch the time from..to (ms since 1970, both
+// included), by onset.
+func (f *Fleet) Labels(from, to int64) []Label {
+	var out []Label
+	if f.plan.probability == 0 {
+		return nil
+	}
+	for i := range f.devices {
+		for n := from / f.plan.slot; n <= to/f.plan.slot; n++ {
+			x, ok := f.plan.at(&f.devices[i], n)
+			if !ok || x.recoveryMS < from || x.onset > to {
+				continue
+			}
+			out = append(out, Label{
+				Device: f.devices[i].id, Type: x.kind.name, Parameter: x.kind.parameter,
+				Onset: x.onset, Start: x.start, End: x.end, Recovery: x.recoveryMS,
+			})
+		}
+	}
+	slices.SortFunc(out, func(a, b Label) int {
+		return cmp.Or(cmp.Compare(a.Onset, b.Onset), cmp.Compare(a.Device, b.Device))
+	})
+	return out
+}

@@ -1,0 +1,130 @@
+// Package fleet is a fleet of simulated devices: what each one would show at a given
+// time, and which faults it has. A reading is a pure function of (seed, device,
+// timestamp), so a fleet keeps no history, a run can be repeated byte for byte, and a
+// reading that must be sent again need not be kept. The package sends nothing and
+// knows no clock; package publisher does that. Nothing here blocks.
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// Limits of a fleet.
+const (
+	MaxDevices  = 100_000
+	MinInterval = 10 * time.Millisecond
+)
+
+// Options of a fleet. Devices is required; every other field has a usable zero value.
+type Options struct {
+	Devices int // 1 to MaxDevices
+	// First is the number of the first device. Fleets with the same Seed and disjoint
+	// numbers are parts of one larger fleet.
+	First int
+	Seed  uint64
+	// Variance scales the noise of every sensor: 0 is none, 0.1 that of a good sensor.
+	Variance float64
+	// Interval between two readings of a device; 0 means 5 s. It only stretches faults,
+	// so that each lasts for several readings.
+	Interval time.Duration
+	// Buildings get the devices in contiguous blocks of equal size. None means A栋.
+	Buildings []string
+	// Faults is how many labelled faults begin in the whole fleet in a minute, on average.
+	Faults float64
+}
+
+// Fleet is an immutable set of devices, safe for concurrent use.
+type Fleet struct {
+	devices   []device
+	seed      uint64
+	variance  float64
+	buildings []string
+	plan      faultPlan
+}
+
+// New returns the fleet that o describes.
+func New(o Options) (*Fleet, error) {
+	if o.Interval == 0 {
+		o.Interval = 5 * time.Second
+	}
+	if len(o.Buildings) == 0 {
+		o.Buildings = []string{"A栋"}
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	f := &Fleet{
+		devices:   make([]device, o.Devices),
+		seed:      o.Seed,
+		variance:  o.Variance,
+		buildings: o.Buildings,
+		plan:      newFaultPlan(o),
+	}
+	for b, name := range o.Buildings {
+		from, to := f.Block(b)
+		for i := from; i < to; i++ {
+			f.devices[i] = newDevice(o.Seed, o.First+i, place(name, i-from, to-from))
+		}
+	}
+	return f, nil
+}
+
+func (o Options) check() error {
+	switch {
+	case o.Devices < 1 || o.Devices > MaxDevices:
+		return fmt.Errorf("devices: %d is not in 1..%d", o.Devices, MaxDevices)
+	case o.First < 0:
+		return errors.New("first device number: it cannot be negative")
+	case o.Interval < MinInterval:
+		return fmt.Errorf("interval: %s is shorter than %s", o.Interval, MinInterval)
+	case !(o.Variance >= 0 && o.Variance <= 10):
+		return fmt.Errorf("variance: %v is not in 0..10", o.Variance)
+	case !(o.Faults >= 0 && o.Faults <= 1e6):
+		return fmt.Errorf("faults: %v a minute is not in 0..1000000", o.Faults)
+	case len(o.Buildings) > o.Devices:
+		return fmt.Errorf("buildings: %d are too many for %d devices", len(o.Buildings), o.Devices)
+	}
+	return nil
+}
+
+// Len returns the number of devices.
+func (f *Fleet) Len() int { return len(f.devices) }
+
+// ID returns the device_id of device i, 0 ≤ i < Len.
+func (f *Fleet) ID(i int) string { return f.devices[i].id }
+
+// Buildings returns the names of the buildings.
+func (f *Fleet) Buildings() []string { return f.buildings }
+
+// Block returns the devices of building b: from ≤ i < to.
+func (f *Fleet) Block(b int) (from, to int) {
+	n, k := len(f.devices), len(f.buildings)
+	return b * n / k, (b + 1) * n / k
+}
+
+// DeviceID returns the id of the device with a number: device_007, device_12345.
+func DeviceID(number int) string { return fmt.Sprintf("device_%03d", number) }
+
+// Limits of a building's shape.
+const (
+	floors        = 10
+	roomsPerFloor = 40
+)
+
+// place puts device k of n in a building: floor by floor, several to a room.
+func place(building string, k, n int) telemetry.Location {
+	perFloor := (n + floors - 1) / floors
+	rooms := min(perFloor, roomsPerFloor)
+	floor := 1 + k/perFloor
+	room := 1 + k%perFloor*rooms/perFloor
+	return telemetry.Location{
+		Building: building,
+		Floor:    floor,
+		Room:     strconv.Itoa(floor*100 + room),
+	}
+}

@@ -1,0 +1,193 @@
+package publisher
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestEveryReadingIsAcknowledgedOnceInOrder(t *testing.T) {
+	for _, v := range variants() {
+		t.Run(v.name, func(t *testing.T) {
+			m, l := newMemory(), &ledger{}
+			r := run(t, Options{
+				Fleet: testFleet(t, 60, 3), Gateways: gateways(t, v.protocol, m, 3), Protocol: v.protocol, PerDevice: v.perDevice,
+				Interval: 50 * time.Millisecond, Ledger: l,
+			})
+			require.Eventually(t, func() bool { return r.Stats().Acked >= 600 }, patience, often)
+			s := r.stop()
+			require.Zero(t, s.Open())
+			require.Equal(t, s.Due, s.Acked)
+			require.Equal(t, s.Sent, s.Acked)
+			require.Zero(t, s.Refused+s.GivenUp+s.Later+s.Lost)
+			require.Zero(t, s.Connections)
+			require.EqualValues(t, s.Acked, m.count())
+			require.Len(t, l.take(), 60)
+			require.Equal(t, s.Acked, r.TakeLatency().Count())
+			require.Zero(t, r.TakeLatency().Count())
+			requireTold(t, l, m)
+		})
+	}
+}
+
+func TestLaterIsTriedAgain(t *testing.T) {
+	for _, v := range variants() {
+		t.Run(v.name, func(t *testing.T) {
+			m, l := newMemory(), &ledger{}
+			m.decide = func(_ string, ts int64, seen int) verdict {
+				if oneOf(7, ts) == 0 && seen < 2 {
+					return later
+				}
+				return accept
+			}
+			r := run(t, Options{
+				Fleet: testFleet(t, 20, 1), Gateways: gateways(t, v.protocol, m, 1), Protocol: v.protocol, PerDevice: v.perDevice,
+				Interval: 100 * time.Millisecond, Ledger: l,
+			})
+			require.Eventually(t, func() bool { s := r.Stats(); return s.Acked >= 100 && s.AckedLate >= 5 }, patience, often)
+			s := r.stop()
+			require.Positive(t, s.Later+s.Lost)
+			require.Zero(t, s.GivenUp)
+			requireTold(t, l, m)
+		})
+	}
+}
+
+func TestSilenceIsTriedAgain(t *testing.T) {
+	for _, v := range variants() {
+		t.Run(v.name, func(t *testing.T) {
+			m, l := newMemory(), &ledger{}
+			m.decide = func(_ string, ts int64, seen int) verdict {
+				switch {
+				case oneOf(5, ts) == 0 && seen == 0:
+					return swallow // stored, but the device does not know
+				case oneOf(5, ts) == 1 && seen == 0:
+					return ignore
+				}
+				return accept
+			}
+			r := run(t, Options{
+				Fleet: testFleet(t, 10, 1), Gateways: gateways(t, v.protocol, m, 1), Protocol: v.protocol, PerDevice: v.perDevice,
+				Interval: 200 * time.Millisecond, AckTimeout: 300 * time.Millisecond, Ledger: l,
+			})
+			require.Eventually(t, func() bool { s := r.Stats(); return s.AckedLate >= 5 && s.Timeouts >= 5 }, patience, often)
+			s := r.stop()
+			require.GreaterOrEqual(t, s.Resent, s.AckedLate)
+			requireTold(t, l, m)
+		})
+	}
+}
+
+func TestRefusedIsNotTriedAgain(t *testing.T) {
+	m, l := newMemory(), &ledger{}
+	m.decide = func(_ string, ts int64, _ int) verdict {
+		if oneOf(2, ts) == 0 {
+			return refuse
+		}
+		return accept
+	}
+	r := run(t, Options{Fleet: testFleet(t, 10, 1), Gateways: gateways(t, NATS, m, 1), Interval: 50 * time.Millisecond, Ledger: l})
+	require.Eventually(t, func() bool { s := r.Stats(); return s.Acked >= 20 && s.Refused >= 20 }, patience, often)
+	s := r.stop()
+	require.Zero(t, s.Resent)
+	require.Equal(t, s.Due, s.Acked+s.Refused)
+	requireTold(t, l, m)
+}
+
+func TestGatewayThatGoesAndComes(t *testing.T) {
+	for _, p := range []Protocol{NATS, MQTT} {
+		t.Run(string(p), func(t *testing.T) {
+			m, l := newMemory(), &ledger{}
+			port := freePort(t)
+			addr := fmt.Sprintf("127.0.0.1:%d", port)
+			up := func() func() {
+				if p == MQTT {
+					return startMQTT(t, m, addr).stop
+				}
+				return startNATS(t, m, port).stop
+			}
+			// Nobody is there at the start.
+			r := run(t, Options{
+				Fleet: testFleet(t, 20, 1), Gateways: []string{addr}, Protocol: p,
+				Interval: 100 * time.Millisecond, AckTimeout: time.Second, Ledger: l, Drain: patience,
+			})
+			require.Eventually(t, func() bool { return r.Stats().Errors >= 20 }, patience, often)
+			require.Zero(t, r.Stats().Connections)
+			down := up()
+			require.Eventually(t, func() bool { return r.Stats().Acked >= 100 }, patience, often)
+			require.Positive(t, r.Stats().Connections)
+			down()
+			before := r.Stats()
+			require.Eventually(t, func() bool { return r.Stats().Errors >= before.Errors+20 }, patience, often)
+			require.Positive(t, r.Stats().Lost)
+			up()
+			require.Eventually(t, func() bool { return r.Stats().Acked >= before.Acked+200 }, patience, often)
+			s := r.stop()
+			require.Equal(t, s.Due, s.Acked, "%+v", s)
+			require.Zero(t, s.GivenUp)
+			requireTold(t, l, m)
+		})
+	}
+}
+
+func TestFullBacklogGivesUpTheNewest(t *testing.T) {
+	m, l := newMemory(), &ledger{}
+	var open sync.Map
+	m.decide = func(string, int64, int) verdict {
+		if _, ok := open.Load("open"); ok {
+			return accept
+		}
+		return later
+	}
+	r := run(t, Options{
+		Fleet: testFleet(t, 3, 1), Gateways: gateways(t, NATS, m, 1), Interval: 20 * time.Millisecond,
+		Backlog: 4, Ledger: l, Drain: patience,
+	})
+	require.Eventually(t, func() bool { return r.Stats().GivenUp > 10 }, patience, often)
+	s := r.Stats()
+	require.Equal(t, 3*4, s.Backlog)
+	require.Equal(t, 3, s.InFlight+s.Waiting)
+	open.Store("open", true)
+	require.Eventually(t, func() bool { return r.Stats().Acked >= 30 }, patience, often)
+	s = r.stop()
+	require.Equal(t, s.Due, s.Acked+s.GivenUp)
+	requireTold(t, l, m)
+}
+
+func TestStopIsBoundedWhenNobodyAnswers(t *testing.T) {
+	m := newMemory()
+	m.decide = func(string, int64, int) verdict { return ignore }
+	r := run(t, Options{
+		Fleet: testFleet(t, 5, 1), Gateways: gateways(t, NATS, m, 1), Interval: 20 * time.Millisecond,
+		Drain: 50 * time.Millisecond,
+	})
+	require.Eventually(t, func() bool { return r.Stats().InFlight == 5 }, patience, often)
+	s := r.stop()
+	require.Positive(t, s.Open())
+	require.Equal(t, s.Due, s.Acked+s.GivenUp+uint64(s.Open()))
+}
+
+func TestNewRefusesWhatCannotBe(t *testing.T) {
+	f := testFleet(t, 4, 2)
+	log := slog.New(slog.DiscardHandler)
+	two := []string{"a:1", "b:1"}
+	for name, o := range map[string]Options{
+		"no fleet":         {Gateways: two, Log: log},
+		"no log":           {Gateways: two, Fleet: f},
+		"too few gateways": {Gateways: two[:1], Fleet: f, Log: log},
+		"unknown protocol": {Gateways: two, Fleet: f, Log: log, Protocol: "coap"},
+		"too fast":         {Gateways: two, Fleet: f, Log: log, Interval: time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := New(o)
+			require.Error(t, err)
+		})
+	}
+}

@@ -1,0 +1,51 @@
+package publisher
+
+import "industrial-iot-monitor/internal/latency"
+
+// Latency is a histogram of acknowledgement times.
+type Latency = latency.Histogram
+
+// Stats are totals since the start, except for InFlight, Waiting, Backlog and
+// Connections, which say what is now.
+type Stats struct {
+	Due       uint64 // readings the devices made
+	Sent      uint64 // publishes, those sent again included
+	Acked     uint64 // readings acknowledged
+	Resent    uint64 // publishes beyond the first of a reading
+	AckedLate uint64 // of Acked: readings that had been sent more than once
+	Later     uint64 // answers that said "later"
+	Refused   uint64 // readings refused for good
+	Timeouts  uint64 // publishes that got no answer in time
+	Errors    uint64 // publishes that failed at once, most of them for want of a connection
+	GivenUp   uint64 // readings dropped because the device's backlog was full
+	Skipped   uint64 // readings not made because this program fell behind by a whole interval
+	Lost      uint64 // connections that broke
+
+	InFlight    int // readings sent and not answered yet
+	Waiting     int // readings to be sent again
+	Backlog     int // readings behind those
+	Connections int // open now
+}
+
+func (s *Stats) add(o *Stats) {
+	s.Due += o.Due
+	s.Sent += o.Sent
+	s.Acked += o.Acked
+	s.Resent += o.Resent
+	s.AckedLate += o.AckedLate
+	s.Later += o.Later
+	s.Refused += o.Refused
+	s.Timeouts += o.Timeouts
+	s.Errors += o.Errors
+	s.GivenUp += o.GivenUp
+	s.Skipped += o.Skipped
+	s.Lost += o.Lost
+	s.InFlight += o.InFlight
+	s.Waiting += o.Waiting
+	s.Backlog += o.Backlog
+	s.Connections += o.Connections
+}
+
+// Open returns the readings that were made and neither acknowledged nor refused nor
+// given up.
+func (s *Stats) Open() int { return s.InFlight + s.Waiting + s.Backlog }

@@ -1,0 +1,172 @@
+package simulator
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/sim/publisher"
+)
+
+// Config is the simulator's configuration: some of it from the environment, all of it
+// from flags, which win.
+type Config struct {
+	ops.LogConfig
+	Devices  int           `env:"DEVICE_COUNT" envDefault:"1000" help:"simulated devices, 1 to 100000"`
+	Interval time.Duration `env:"SEND_INTERVAL" envDefault:"5s" help:"time between two readings of a simulated device, from 10ms up"`
+	Variance float64       `env:"DATA_VARIANCE" envDefault:"0.1" help:"noise of the simulated sensors, 0 to 10; 0.1 is a good sensor"`
+	HTTPAddr string        `env:"SIM_HTTP_ADDR" envDefault:"127.0.0.1:9104" help:"address of /metrics, /livez and /readyz; empty for none"`
+
+	NATS, MQTT  []string // gateways, host:port
+	Protocol    publisher.Protocol
+	PerDevice   bool
+	Buildings   []string // of the gateways, in their order; none means A栋, B栋, …
+	First       int
+	Seed        uint64
+	Faults      float64 // a minute, in the whole fleet
+	Duration    time.Duration
+	AckTimeout  time.Duration
+	Backlog     int
+	Progress    time.Duration
+	Ledger      string // file name, "" for none
+	Summary     string // file name, "" for none
+	connections string
+}
+
+// examples end the help text.
+const examples = `
+Examples:
+  sim -devices=1000 -interval=5s
+  sim -devices=10000 -interval=1s -nats=127.0.0.1:4222,127.0.0.1:4223,127.0.0.1:4224
+  sim -devices=200 -interval=100ms -protocol=mqtt -connections=device
+
+Any interval from 10ms up will do; usual ones are 100ms, 300ms, 500ms, 1s, 2s, 3s, 5s and 10s.
+A device sends a reading when the one before was acknowledged. At intervals shorter than an
+acknowledgement takes (often 5 to 20ms) readings wait in its backlog and are at last given up.
+Several gateways share the devices in blocks of equal size, each as a building of its own.
+With -connections=device every device needs a file descriptor here and at the gateway:
+raise "ulimit -n" above the number of devices.
+Two simulators on one machine need two -http addresses, or none: -http=
+Flags win over DEVICE_COUNT, SEND_INTERVAL, DATA_VARIANCE and SIM_HTTP_ADDR; LOG_LEVEL and LOG_FORMAT are read too.
+`
+
+// Load reads the environment and then the flags in args. It prints the help to out and
+// returns config.ErrHelp when it is asked for.
+func Load(args []string, out io.Writer) (Config, error) {
+	var c Config
+	if err := config.FromEnvironment(&c); err != nil {
+		return c, err
+	}
+	fs := c.flags(out)
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return c, config.ErrHelp
+		}
+		return c, fmt.Errorf("%w; see sim -h", err)
+	}
+	if fs.NArg() > 0 {
+		return c, fmt.Errorf("unexpected argument %q; see sim -h", fs.Arg(0))
+	}
+	return c, c.check()
+}
+
+func (c *Config) flags(out io.Writer) *flag.FlagSet {
+	fs := flag.NewFlagSet("sim", flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // errors are returned
+	c.NATS, c.MQTT = []string{"127.0.0.1:4222"}, []string{"127.0.0.1:1883"}
+	fs.IntVar(&c.Devices, "devices", c.Devices, "`number` of devices, 1 to 100000 (DEVICE_COUNT)")
+	fs.DurationVar(&c.Interval, "interval", c.Interval, "`time` between two readings of a device, from 10ms up (SEND_INTERVAL)")
+	fs.Float64Var(&c.Variance, "variance", c.Variance, "`amount` of sensor noise, 0 to 10 (DATA_VARIANCE)")
+	fs.Var(list{&c.NATS}, "nats", "`addresses` of the gateways for -protocol=nats, comma separated")
+	fs.Var(list{&c.MQTT}, "mqtt", "`addresses` of the gateways for -protocol=mqtt, comma separated")
+	fs.StringVar((*string)(&c.Protocol), "protocol", string(publisher.NATS), "`name`: nats or mqtt")
+	fs.StringVar(&c.connections, "connections", "shared", "`how`: shared, or device for one connection for each device")
+	fs.Var(list{&c.Buildings}, "buildings", "`names` of the gateways' buildings, comma separated (default A栋,B栋,…)")
+	fs.IntVar(&c.First, "first", 0, "`number` of the first device, so that several simulators can share a fleet")
+	fs.Uint64Var(&c.Seed, "seed", 1, "`seed` of the fleet: the same seed and time give the same readings")
+	fs.Float64Var(&c.Faults, "excursions", 3, "labelled faults that begin in the whole fleet in a minute, a `number`; 0 for none")
+	fs.DurationVar(&c.Duration, "duration", 0, "`time` to send for; 0 is until stopped")
+	fs.DurationVar(&c.AckTimeout, "timeout", 5*time.Second, "`time` to wait for an acknowledgement before sending again")
+	fs.IntVar(&c.Backlog, "backlog", 600, "`readings` that a device keeps while its gateway does not take them")
+	fs.DurationVar(&c.Progress, "progress", 5*time.Second, "`time` between two progress lines; 0 for none")
+	fs.StringVar(&c.HTTPAddr, "http", c.HTTPAddr, "`address` of /metrics, /livez and /readyz; empty for none (SIM_HTTP_ADDR)")
+	fs.StringVar(&c.Ledger, "ledger", "", "`file` to append acknowledged readings to, as lines device_id,timestamp,attempts")
+	fs.StringVar(&c.Summary, "summary", "", "`file` to write the totals to, as JSON, at the end")
+	fs.Usage = func() {
+		fmt.Fprintln(out, "sim: simulated devices that send readings to gateways, each acknowledged.\n\nFlags:")
+		fs.SetOutput(out)
+		fs.PrintDefaults()
+		fs.SetOutput(io.Discard)
+		fmt.Fprint(out, examples)
+	}
+	return fs
+}
+
+func (c *Config) check() error {
+	switch c.connections {
+	case "shared":
+	case "device":
+		c.PerDevice = true
+	default:
+		return fmt.Errorf("-connections=%s: want shared or device", c.connections)
+	}
+	if c.Protocol != publisher.NATS && c.Protocol != publisher.MQTT {
+		return fmt.Errorf("-protocol=%s: want nats or mqtt", c.Protocol)
+	}
+	if c.Duration < 0 || c.Progress < 0 || c.AckTimeout <= 0 || c.Backlog < 1 {
+		return errors.New("-duration and -progress cannot be negative, -timeout and -backlog must be positive")
+	}
+	n := len(c.gateways())
+	if len(c.Buildings) == 0 {
+		for b := range n {
+			c.Buildings = append(c.Buildings, buildingName(b))
+		}
+	}
+	if len(c.Buildings) != n {
+		return fmt.Errorf("-buildings has %d names for %d gateways", len(c.Buildings), n)
+	}
+	return nil
+}
+
+// gateways returns the addresses for the protocol in use.
+func (c *Config) gateways() []string {
+	if c.Protocol == publisher.MQTT {
+		return c.MQTT
+	}
+	return c.NATS
+}
+
+// buildingName names the b-th building: A栋 to Z栋, then 27栋 and on.
+func buildingName(b int) string {
+	if b < 26 {
+		return string(rune('A'+b)) + "栋"
+	}
+	return fmt.Sprintf("%d栋", b+1)
+}
+
+// list is a flag value of comma separated strings.
+type list struct{ to *[]string }
+
+// String implements flag.Value.
+func (l list) String() string {
+	if l.to == nil {
+		return ""
+	}
+	return strings.Join(*l.to, ",")
+}
+
+// Set implements flag.Value.
+func (l list) Set(s string) error {
+	parts := strings.Split(s, ",")
+	if slices.Contains(parts, "") {
+		return errors.New("an entry of the list is empty")
+	}
+	*l.to = parts
+	return nil
+}

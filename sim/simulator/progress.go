@@ -1,0 +1,44 @@
+package simulator
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"industrial-iot-monitor/sim/publisher"
+)
+
+// progress is one line about the time between two states of the totals.
+func progress(last, now *publisher.Stats, passed time.Duration, acks *publisher.Latency) string {
+	rate := func(a, b uint64) float64 { return float64(b-a) / passed.Seconds() }
+	return fmt.Sprintf("sent %.0f/s  acked %.0f/s  resent %d  refused %d  errors %d  timeouts %d  given up %d  in flight %d  waiting %d  connections %d  ack p50 %s p99 %s",
+		rate(last.Sent, now.Sent), rate(last.Acked, now.Acked),
+		now.Resent-last.Resent, now.Refused-last.Refused, now.Errors-last.Errors,
+		now.Timeouts-last.Timeouts, now.GivenUp-last.GivenUp,
+		now.InFlight, now.Waiting+now.Backlog, now.Connections,
+		millis(acks.Quantile(0.5)), millis(acks.Quantile(0.99)))
+}
+
+// totals is the closing account. Every reading made is in exactly one of its lines.
+func totals(s *publisher.Stats, acks *publisher.Latency, took time.Duration) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "total after %s\n", took.Round(time.Second/10))
+	line := func(name string, n uint64, note string) { fmt.Fprintf(&b, "  %-14s %10d  %s\n", name, n, note) }
+	line("readings", s.Due, "made by the devices")
+	line("acknowledged", s.Acked, fmt.Sprintf("%d of them only after they were sent again", s.AckedLate))
+	line("refused", s.Refused, "for good, by the gateway")
+	line("given up", s.GivenUp, "the device's backlog was full")
+	line("open", uint64(s.Open()), "not acknowledged when the simulator stopped")
+	fmt.Fprintf(&b, "sent %d times, %d of them again; %d answers \"later\", %d without an answer, %d failed sends, %d connections lost\n",
+		s.Sent, s.Resent, s.Later, s.Timeouts, s.Errors, s.Lost)
+	fmt.Fprintf(&b, "acknowledged in %s on average, p50 %s, p99 %s, at most %s\n",
+		millis(acks.Mean()), millis(acks.Quantile(0.5)), millis(acks.Quantile(0.99)), millis(acks.Max()))
+	if s.Skipped > 0 {
+		fmt.Fprintf(&b, "%d readings were not made: this machine could not keep the pace\n", s.Skipped)
+	}
+	return b.String()
+}
+
+func millis(d time.Duration) string {
+	return fmt.Sprintf("%.1fms", float64(d)/float64(time.Millisecond))
+}

@@ -1,0 +1,140 @@
+// Package simulator is the sim program: its configuration from environment and flags,
+// a fleet, a publisher, a progress line and the ledger of what was acknowledged. For
+// devices inside another program use packages fleet and publisher. Run blocks until
+// its context ends or the configured duration is over.
+package simulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/sim/fleet"
+	"industrial-iot-monitor/sim/publisher"
+)
+
+// Options of a simulator. All are required.
+type Options struct {
+	Config Config // as Load returns it
+	Log    *slog.Logger
+	Out    io.Writer // gets the progress lines and the totals
+}
+
+// Simulator is a fleet that sends. Make it with New.
+type Simulator struct {
+	cfg    Config
+	out    io.Writer
+	pub    *publisher.Publisher
+	log    *slog.Logger
+	http   *ops.Server       // nil without SIM_HTTP_ADDR
+	ledger *ledgerFile       // nil for none
+	acks   publisher.Latency // of the whole run
+}
+
+// New makes the fleet, opens the ledger and binds the operations server. It does not
+// connect yet.
+func New(o Options) (*Simulator, error) {
+	c := o.Config
+	f, err := fleet.New(fleet.Options{
+		Devices: c.Devices, First: c.First, Seed: c.Seed, Variance: c.Variance,
+		Interval: c.Interval, Buildings: c.Buildings, Faults: c.Faults,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &Simulator{cfg: c, out: o.Out, log: o.Log}
+	po := publisher.Options{
+		Fleet: f, Gateways: c.gateways(), Protocol: c.Protocol, PerDevice: c.PerDevice,
+		Interval: c.Interval, AckTimeout: c.AckTimeout, Backlog: c.Backlog, Log: o.Log,
+	}
+	if c.Ledger != "" {
+		if s.ledger, err = openLedger(c.Ledger); err != nil {
+			return nil, err
+		}
+		po.Ledger = s.ledger
+	}
+	if s.pub, err = publisher.New(po); err != nil {
+		return nil, errors.Join(err, s.closeLedger())
+	}
+	if err := s.listen(); err != nil {
+		return nil, errors.Join(err, s.closeLedger())
+	}
+	return s, nil
+}
+
+// listen binds the operations server.
+func (s *Simulator) listen() (err error) {
+	if s.cfg.HTTPAddr == "" {
+		return nil
+	}
+	reg := ops.NewRegistry()
+	reg.MustRegister(newCollector(s.pub.Stats))
+	s.http, err = ops.NewServer(ops.ServerOptions{Addr: s.cfg.HTTPAddr, AddrVar: "SIM_HTTP_ADDR", Gatherer: reg, Ready: s.Ready, Log: s.log})
+	return err
+}
+
+// Run sends until ctx ends or the duration is over, then prints the totals.
+func (s *Simulator) Run(ctx context.Context) error {
+	if s.cfg.Duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.cfg.Duration)
+		defer cancel()
+	}
+	fmt.Fprintf(s.out, "%d devices, one reading each in %s, %s to %v\n", s.cfg.Devices, s.cfg.Interval, s.cfg.Protocol, s.cfg.gateways())
+	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	g, beside := errgroup.WithContext(beside)
+	g.Go(func() error { return s.report(beside) })
+	if s.http != nil {
+		g.Go(func() error { return s.http.Run(beside) })
+	}
+	begin := time.Now()
+	err := s.pub.Run(ctx)
+	stop()
+	err = errors.Join(err, g.Wait(), s.closeLedger())
+	s.acks.Merge(s.pub.TakeLatency())
+	total := s.pub.Stats()
+	fmt.Fprint(s.out, totals(&total, &s.acks, time.Since(begin)))
+	if s.cfg.Summary != "" {
+		err = errors.Join(err, writeSummary(s.cfg.Summary, &total, &s.acks))
+	}
+	return err
+}
+
+func (s *Simulator) closeLedger() error {
+	if s.ledger == nil {
+		return nil
+	}
+	return s.ledger.close()
+}
+
+// report prints the progress and writes the ledger out, until ctx ends.
+func (s *Simulator) report(ctx context.Context) error {
+	every := time.NewTicker(time.Second)
+	defer every.Stop()
+	last, lastAt := publisher.Stats{}, time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-every.C:
+		}
+		if s.ledger != nil {
+			if err := s.ledger.flush(); err != nil {
+				return err
+			}
+		}
+		if passed := time.Since(lastAt); s.cfg.Progress > 0 && passed >= s.cfg.Progress-time.Second/2 {
+			now, acks := s.pub.Stats(), s.pub.TakeLatency()
+			fmt.Fprintln(s.out, progress(&last, &now, passed, acks))
+			s.acks.Merge(acks)
+			last, lastAt = now, time.Now()
+		}
+	}
+}

@@ -1,0 +1,34 @@
+package simulator
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"industrial-iot-monitor/sim/publisher"
+)
+
+// Summary is the closing account as JSON, for programs that measure.
+type Summary struct {
+	publisher.Stats
+	AckMeanMS float64
+	AckP50MS  float64
+	AckP99MS  float64
+	AckMaxMS  float64
+}
+
+func writeSummary(name string, s *publisher.Stats, acks *publisher.Latency) error {
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	b, err := json.MarshalIndent(Summary{
+		Stats: *s, AckMeanMS: ms(acks.Mean()), AckP50MS: ms(acks.Quantile(0.5)),
+		AckP99MS: ms(acks.Quantile(0.99)), AckMaxMS: ms(acks.Max()),
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(name, append(b, '\n'), 0o600); err != nil {
+		return fmt.Errorf("writing the summary: %w", err)
+	}
+	return nil
+}
