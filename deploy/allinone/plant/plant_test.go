@@ -1,0 +1,244 @@
+package plant
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/wire"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// fasthttp's own: they end some seconds after their server, or never.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+	)
+}
+
+const patience = 60 * time.Second
+
+// testConfig is a plant of its own on ports that are free.
+func testConfig(t *testing.T, dir string) Config {
+	t.Helper()
+	t.Chdir(t.TempDir()) // no .env of the developer
+	cfg, err := LoadConfig(nil, io.Discard)
+	require.NoError(t, err)
+	cfg.DataDir, cfg.Devices, cfg.Interval = dir, 30, 300*time.Millisecond
+	return cfg
+}
+
+// start makes a plant, on another offset when a port turns out to be taken.
+func start(t *testing.T, cfg Config, out io.Writer) *Plant {
+	t.Helper()
+	var p *Plant
+	require.Eventually(t, func() (ok bool) {
+		var err error
+		cfg.PortOffset = 10_000 + rand.IntN(10_000)
+		p, err = New(Options{Config: cfg, Log: slog.New(slog.DiscardHandler), Out: out})
+		if err != nil {
+			t.Log(err)
+		}
+		return err == nil
+	}, patience, 10*time.Millisecond)
+	return p
+}
+
+// run runs p until the returned function is called, which waits for its end.
+func run(t *testing.T, p *Plant) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		select {
+		case err := <-done:
+			require.NoError(t, err)
+		case <-time.After(patience):
+			t.Fatal("the plant did not stop")
+		}
+	}
+	t.Cleanup(stop)
+	require.Eventually(t, func() bool { return p.Ready() == nil }, patience, 20*time.Millisecond)
+	return stop
+}
+
+// publish sends one acknowledged reading to the first gateway.
+func publish(t *testing.T, p *Plant, ms int64) {
+	t.Helper()
+	nc, err := nats.Connect("nats://" + p.gateways[0].NATSAddr())
+	require.NoError(t, err)
+	defer nc.Close()
+	body := fmt.Sprintf(`{"device_id":"mine","timestamp":%d,"location":{"building":"A栋","floor":1,"room":"101"},"sensors":{"temperature":{"value":95.5,"unit":"°C"}}}`, ms)
+	msg, err := nc.Request(wire.TelemetrySubject("mine"), []byte(body), patience)
+	require.NoError(t, err)
+	reply, err := wire.DecodeReply(msg.Data)
+	require.NoError(t, err)
+	require.Nil(t, reply.Error, "%+v", reply.Error)
+}
+
+// ask gets a JSON answer of the portal.
+func ask(t *testing.T, p *Plant, path string, into any) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.Addr()+path, nil)
+	require.NoError(t, err)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	data, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	if into != nil && res.StatusCode == http.StatusOK {
+		require.NoError(t, json.Unmarshal(data, into), "%s", data)
+	}
+	return res.StatusCode
+}
+
+// syncBuffer is written by the plant while the test reads.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func TestSecondStartContinuesWhereTheFirstStopped(t *testing.T) {
+	cfg := testConfig(t, t.TempDir())
+	first := time.Now().UnixMilli()
+	var out syncBuffer
+
+	p := start(t, cfg, &out)
+	stop := run(t, p)
+	publish(t, p, first)
+	var devices struct{ Total int }
+	require.Eventually(t, func() bool {
+		ask(t, p, "/api/v1/devices", &devices)
+		return devices.Total == cfg.Devices+1
+	}, patience, 50*time.Millisecond, "%d simulated devices and one of our own", cfg.Devices)
+	requireAlert(t, p)
+	require.Equal(t, http.StatusOK, ask(t, p, "/readyz", nil))
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "ready after") }, patience, 20*time.Millisecond)
+	require.Contains(t, out.String(), "mosquitto_pub -h 127.0.0.1")
+	began := time.Now()
+	stop()
+	t.Logf("stopped in %s", time.Since(began).Round(time.Millisecond))
+
+	cfg.Devices = 0
+	p = start(t, cfg, &out)
+	run(t, p)
+	publish(t, p, first+1)
+	requireAlert(t, p) // the first run's, still active, and no second one
+	var device struct {
+		LastSeen int64 `json:"last_seen"`
+	}
+	require.Eventually(t, func() bool {
+		ask(t, p, "/api/v1/devices/mine", &device)
+		return device.LastSeen == first+1
+	}, patience, 50*time.Millisecond)
+	records := kafkatest.ReadAll(t, []string{p.kafka.Addr()}, "device-data", 2, patience)
+	mine := map[string]int{}
+	for _, r := range records {
+		if string(r.Key) == "mine" {
+			mine[string(r.Value)]++
+		}
+	}
+	require.Len(t, mine, 2)
+	for value, n := range mine {
+		require.Equal(t, 1, n, "%s", value)
+	}
+}
+
+// requireAlert waits for the one alert of our own device.
+func requireAlert(t *testing.T, p *Plant) {
+	t.Helper()
+	var alerts struct {
+		Total int
+		Items []struct {
+			Status    string
+			AlertType string `json:"alert_type"`
+		}
+	}
+	require.Eventually(t, func() bool {
+		ask(t, p, "/api/v1/alerts?device_id=mine", &alerts)
+		return alerts.Total > 0
+	}, patience, 50*time.Millisecond)
+	require.Len(t, alerts.Items, 1)
+	require.Equal(t, "active", alerts.Items[0].Status)
+	require.Equal(t, "temperature_high", alerts.Items[0].AlertType)
+}
+
+func TestTakenPortIsNamed(t *testing.T) {
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = ln.Close() }()
+	cfg := testConfig(t, t.TempDir())
+	cfg.KafkaAddr = ln.Addr().String()
+	_, err = New(Options{Config: cfg, Log: slog.New(slog.DiscardHandler)})
+	require.ErrorContains(t, err, "DEMO_KAFKA_ADDR="+cfg.KafkaAddr)
+	require.ErrorContains(t, err, "DEMO_PORT_OFFSET")
+}
+
+func TestSettingsThatCannotWorkAreNamed(t *testing.T) {
+	for _, c := range []struct{ name, value string }{
+		{"DEMO_DEVICES", "-1"},
+		{"DEMO_DEVICES", "many"},
+		{"DEMO_INTERVAL", "1ms"},
+		{"DEMO_PORT_OFFSET", "x"},
+		{"ALERT_TEMPERATURE_HIGH", "hot"},
+	} {
+		t.Run(c.name+"="+c.value, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			t.Setenv(c.name, c.value)
+			_, err := LoadConfig(nil, io.Discard)
+			require.ErrorContains(t, err, c.name)
+		})
+	}
+	t.Run("ports beyond the last", func(t *testing.T) {
+		cfg := testConfig(t, t.TempDir())
+		cfg.PortOffset = 60_000
+		_, err := New(Options{Config: cfg, Log: slog.New(slog.DiscardHandler)})
+		require.ErrorContains(t, err, "DEMO_PORT_OFFSET=60000")
+	})
+}
+
+func TestHelpListsTheDemoVariables(t *testing.T) {
+	var out bytes.Buffer
+	_, err := LoadConfig([]string{"--help"}, &out)
+	require.ErrorIs(t, err, config.ErrHelp)
+	require.Contains(t, out.String(), "DEMO_DEVICES")
+}
