@@ -1,0 +1,28 @@
+// Command bench runs the whole chain, each program as a process, at several rates and
+// prints what it measured as a Markdown table. See bench -h.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/loadtest/bench/trial"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	o, err := trial.ParseFlags(os.Args[1:], os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 2
+	}
+	ctx, stop := lifecycle.SignalContext()
+	defer stop()
+	if err := trial.Run(ctx, o, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	return 0
+}

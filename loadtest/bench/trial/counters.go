@@ -1,0 +1,87 @@
+package trial
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"industrial-iot-monitor/loadtest/plant"
+)
+
+// clientsName is this process: the WebSocket clients.
+const clientsName = "WebSocket clients"
+
+// counters are totals at one moment.
+type counters struct {
+	at                           time.Time
+	accepted, inKafka, processed float64
+	conflated                    float64
+	usage                        map[string]plant.Usage
+}
+
+// counters reads the programs' metrics and the system's accounts.
+func (t *trial) counters(ctx context.Context) (counters, error) {
+	c := counters{at: time.Now(), usage: map[string]plant.Usage{}}
+	// From the end of the chain to its beginning: what moves on while this reads is
+	// counted too little rather than twice.
+	core, err := t.plant.Metrics(ctx, plant.Core)
+	if err != nil {
+		return c, err
+	}
+	c.processed = core.Sum("iot_messages_total", `status="success"`)
+	bridge, err := t.plant.Metrics(ctx, plant.Bridge)
+	if err != nil {
+		return c, err
+	}
+	c.inKafka = bridge.Sum("bridge_records_total")
+	for i := range t.plant.Gateways() {
+		edge, err := t.plant.Metrics(ctx, plant.Gateway(i))
+		if err != nil {
+			return c, err
+		}
+		c.accepted += edge.Sum("edge_readings_accepted_total")
+	}
+	portal, err := t.plant.Metrics(ctx, plant.Portal)
+	if err != nil {
+		return c, err
+	}
+	c.conflated = portal.Sum("portal_readings_conflated_total")
+	return c, t.accounts(c.usage)
+}
+
+// accounts reads CPU and memory of every process.
+func (t *trial) accounts(to map[string]plant.Usage) error {
+	for _, name := range t.plant.Names() {
+		u, err := t.plant.Usage(name)
+		if err != nil {
+			return err
+		}
+		to[name] = u
+	}
+	others := map[string]int{clientsName: os.Getpid(), plant.Kafka: t.kafka}
+	for name, pid := range others {
+		if _, known := to[name]; known || pid == 0 {
+			continue
+		}
+		u, err := plant.ProcessUsage(pid)
+		if err != nil {
+			return err
+		}
+		to[name] = u
+	}
+	return nil
+}
+
+// fill turns the difference of two moments into rates.
+func (r *Result) fill(before, after counters) {
+	r.Window = after.at.Sub(before.at)
+	s := r.Window.Seconds()
+	r.Accepted = (after.accepted - before.accepted) / s
+	r.InKafka = (after.inKafka - before.inKafka) / s
+	r.Processed = (after.processed - before.processed) / s
+	r.Conflated = (after.conflated - before.conflated) / s
+	for name, u := range after.usage {
+		r.CPU[name] = 100 * (u.CPU - before.usage[name].CPU).Seconds() / s
+		r.MaxRSS[name] = u.MaxRSS
+	}
+}

@@ -1,0 +1,118 @@
+// Package trial measures the whole chain: for each rate it starts the programs as
+// processes with fresh data, lets a simulator send, watches over WebSocket, reads the
+// programs' own counters and the system's accounts, and lets the oracle look for
+// losses. What the table says is what happened, good or bad. Run blocks for as long as
+// that takes.
+package trial
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"industrial-iot-monitor/loadtest/plant"
+)
+
+// Options of a benchmark.
+type Options struct {
+	Rates    []int // readings a second
+	Duration time.Duration
+	Warmup   time.Duration
+	Brokers  []string // empty: the embedded broker
+	Protocol string   // nats or mqtt
+	Interval time.Duration
+	Dir      string // for the data of a trial
+	Results  string // directory for the tables
+	Keep     bool   // keep data and logs
+	Viewer   bool   // a client that subscribes to everything
+	Profile  bool   // save a CPU profile of every program
+}
+
+// ParseFlags reads the command line.
+func ParseFlags(args []string, out io.Writer) (Options, error) {
+	var o Options
+	var rates, brokers string
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.SetOutput(out)
+	fs.StringVar(&rates, "rates", "2000,20000,100000", "`readings` a second, comma separated: one trial each")
+	fs.DurationVar(&o.Duration, "duration", time.Minute, "`time` that is measured in each trial")
+	fs.DurationVar(&o.Warmup, "warmup", 5*time.Second, "`time` before that")
+	fs.StringVar(&brokers, "brokers", "", "`addresses` of a running Kafka; none: the embedded broker as a process")
+	fs.StringVar(&o.Protocol, "protocol", "nats", "`name`: nats or mqtt")
+	fs.DurationVar(&o.Interval, "interval", time.Second, "`time` between two readings of a device")
+	fs.StringVar(&o.Dir, "dir", "data/bench", "`directory` for data and logs, on the disk that is to be measured")
+	fs.StringVar(&o.Results, "results", "bench-results", "`directory` for the tables")
+	fs.BoolVar(&o.Keep, "keep", false, "keep data and logs")
+	fs.BoolVar(&o.Viewer, "all", true, "also watch with a client that subscribes to every device")
+	fs.BoolVar(&o.Profile, "profile", false, "save CPU profiles of all programs beside the tables; measuring costs a little")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	for text := range strings.SplitSeq(rates, ",") {
+		rate, err := strconv.Atoi(text)
+		if err != nil || rate < 1 {
+			return o, fmt.Errorf("-rates: %q is no rate", text)
+		}
+		o.Rates = append(o.Rates, rate)
+	}
+	if brokers != "" {
+		o.Brokers = strings.Split(brokers, ",")
+	}
+	if o.Duration < time.Second || o.Interval < 10*time.Millisecond {
+		return o, errors.New("-duration is at least 1s, -interval at least 10ms")
+	}
+	return o, nil
+}
+
+// Run runs the trials one after the other, prints the table to out and saves it.
+func Run(ctx context.Context, o Options, out io.Writer) error {
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return err
+	}
+	dir = filepath.Join(dir, time.Now().Format("20060102-150405"))
+	bin := filepath.Join(dir, "bin")
+	if err := plant.Build(ctx, bin, plant.BuildOptions{Profile: o.Profile}); err != nil {
+		return err
+	}
+	if !o.Keep {
+		defer os.RemoveAll(dir) //nolint:errcheck // what is left over is only in the way
+	}
+	var results []*Result
+	for _, rate := range o.Rates {
+		fmt.Fprintf(out, "%s: %d readings/s for %s\n", time.Now().Format(time.TimeOnly), rate, o.Duration)
+		r, err := runTrial(ctx, o, rate, bin, filepath.Join(dir, strconv.Itoa(rate)))
+		if r != nil {
+			results = append(results, r)
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("at %d readings/s: %w", rate, err), report(ctx, o, results, out))
+		}
+	}
+	return report(ctx, o, results, out)
+}
+
+// report prints the table and saves it.
+func report(ctx context.Context, o Options, results []*Result, out io.Writer) error {
+	if len(results) == 0 {
+		return nil
+	}
+	text := table(ctx, o, results)
+	fmt.Fprint(out, "\n", text)
+	if err := os.MkdirAll(o.Results, 0o750); err != nil {
+		return err
+	}
+	name := filepath.Join(o.Results, time.Now().Format("20060102-150405")+".md")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("saving the table: %w", err)
+	}
+	fmt.Fprintf(out, "\nsaved as %s\n", name)
+	return nil
+}

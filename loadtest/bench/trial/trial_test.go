@@ -1,0 +1,198 @@
+package trial
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fasthttp/websocket"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/loadtest/oracle"
+	"industrial-iot-monitor/loadtest/plant"
+	"industrial-iot-monitor/sim/publisher"
+	"industrial-iot-monitor/sim/simulator"
+)
+
+// fakeAddresses are the variables that say where a program serves its metrics.
+var fakeAddresses = []string{"EDGE_HTTP_ADDR", "BRIDGE_HTTP_ADDR", "CORE_HTTP_ADDR", "PORTAL_ADDR"}
+
+// TestMain lets the test binary play the programs: a plant of fakes.
+func TestMain(m *testing.M) {
+	name := filepath.Base(os.Args[0])
+	if name == "sim" {
+		fakeSim(os.Args[1:])
+		return
+	}
+	for _, v := range fakeAddresses {
+		if addr := os.Getenv(v); addr != "" {
+			fakeProgram(addr, os.Getenv("WEBSOCKET_PORT"))
+			return
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func untilTold() {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTERM)
+	<-told
+}
+
+// fakeSim writes a summary when it is told to stop.
+func fakeSim(args []string) {
+	untilTold()
+	for _, a := range args {
+		if name, ok := strings.CutPrefix(a, "-summary="); ok {
+			b, err := json.Marshal(simulator.Summary{Stats: publisher.Stats{Acked: 7}, AckP99MS: 12})
+			if err := errors.Join(err, os.WriteFile(name, b, 0o600)); err != nil {
+				panic(err)
+			}
+		}
+	}
+}
+
+// fakeProgram serves counters that grow by 1 with every look, and readings by
+// WebSocket.
+func fakeProgram(addr, wsPort string) {
+	var n atomic.Int64
+	mux := http.NewServeMux()
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ready") })
+	mux.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) {
+		v := n.Add(1)
+		for _, name := range []string{"edge_readings_accepted_total", "bridge_records_total", `iot_messages_total{status="success"}`} {
+			// Three gateways count together: the others must not fall behind.
+			if strings.HasPrefix(name, "edge") {
+				fmt.Fprintln(w, name, v/3)
+			} else {
+				fmt.Fprintln(w, name, v)
+			}
+		}
+	})
+	mux.HandleFunc("/ws", fakeReadings)
+	serve := func(addr string) {
+		srv := &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: time.Second}
+		go func() { fmt.Fprintln(os.Stderr, srv.ListenAndServe()) }()
+	}
+	serve(addr)
+	if wsPort != "" {
+		serve("127.0.0.1:" + wsPort)
+	}
+	untilTold()
+}
+
+func fakeReadings(w http.ResponseWriter, r *http.Request) {
+	up := websocket.Upgrader{}
+	c, err := up.Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	for {
+		text := fmt.Appendf(nil, `{"type":"device_data","payload":{"device_id":"d","timestamp":%d}}`, time.Now().UnixMilli())
+		if c.WriteMessage(websocket.TextMessage, text) != nil ||
+			c.WriteMessage(websocket.TextMessage, []byte(`{"type":"alert","payload":{}}`)) != nil {
+			return
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+func TestTrialWithFakePrograms(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), "run")
+	bin := filepath.Join(dir, "bin")
+	require.NoError(t, os.MkdirAll(bin, 0o750))
+	for _, name := range []string{"edge", "bridge", "core", "portal", "sim"} {
+		require.NoError(t, os.Symlink(self, filepath.Join(bin, name)))
+	}
+	o, err := ParseFlags([]string{"-duration=1s", "-warmup=100ms", "-results=" + t.TempDir()}, io.Discard)
+	require.NoError(t, err)
+	o.Brokers = kafkatest.Brokers(t)
+	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), o.Brokers,
+		kafka.Topic{Name: "device-data-bench-run-50", Partitions: 1}))
+
+	r, err := runTrial(t.Context(), o, 50, bin, filepath.Join(dir, "50"))
+	require.NoError(t, err)
+	require.Equal(t, 50, r.Devices)
+	require.Positive(t, r.Processed)
+	require.Positive(t, r.Some.PerSecond)
+	require.Positive(t, r.All.Alerts)
+	require.Less(t, r.Some.Mean, time.Minute)
+	require.True(t, r.Caught)
+	require.EqualValues(t, 7, r.Sim.Acked)
+	require.True(t, r.Verdict.OK())
+	require.Contains(t, r.CPU, plant.Gateway(2))
+	require.Contains(t, r.CPU, clientsName)
+	require.NoDirExists(t, filepath.Join(dir, "50"), "a trial removes its data")
+
+	var out bytes.Buffer
+	require.NoError(t, report(t.Context(), o, []*Result{r}, &out))
+	require.Contains(t, out.String(), "| devices | 50 |")
+	saved, err := filepath.Glob(filepath.Join(o.Results, "*.md"))
+	require.NoError(t, err)
+	require.Len(t, saved, 1)
+	require.NoError(t, report(t.Context(), o, nil, &out), "no results, no table")
+}
+
+func TestParseFlags(t *testing.T) {
+	o, err := ParseFlags([]string{"-rates=5,10", "-brokers=a:1,b:2"}, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, []int{5, 10}, o.Rates)
+	require.Equal(t, []string{"a:1", "b:2"}, o.Brokers)
+	for _, args := range [][]string{{"-rates=x"}, {"-rates=0"}, {"-duration=1ms"}, {"-interval=1ms"}, {"-nonsense"}} {
+		_, err := ParseFlags(args, io.Discard)
+		require.Error(t, err, "%v", args)
+	}
+}
+
+func TestTimestamp(t *testing.T) {
+	for text, want := range map[string]int64{
+		`{"device_id":"d","timestamp":17,"x":1}`: 17,
+		`{"timestamp": 18}`:                      18,
+	} {
+		got, ok := timestamp([]byte(text))
+		require.True(t, ok, text)
+		require.Equal(t, want, got)
+	}
+	for _, text := range []string{``, `{"timestamp":`, `{"timestamp":"x"}`} {
+		_, ok := timestamp([]byte(text))
+		require.False(t, ok, text)
+	}
+}
+
+func TestThousands(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 999: "999", 1000: "1,000", 1234567.6: "1,234,568", -1000: "-1,000", -100: "-100"} {
+		require.Equal(t, want, thousands(v))
+	}
+}
+
+func TestTableSaysWhatWasLost(t *testing.T) {
+	o := oracle.New()
+	o.Acked("device_001", 5, 1)
+	r := &Result{Rate: 10, Verdict: o.Verdict(), Judged: true, Some: Watched{PerSecond: 1, Broken: "EOF"}, CPU: map[string]float64{"core": 50}, MaxRSS: map[string]int64{"core": 3 << 20}}
+	text := table(t.Context(), Options{Brokers: []string{"k:1"}}, []*Result{r})
+	require.Contains(t, text, "| **lost** | **1** |")
+	require.Contains(t, text, "device_001 5")
+	require.Contains(t, text, "disconnected: EOF")
+	require.Contains(t, text, "50 %, 3 MB")
+	require.Contains(t, text, "gave up")
+	require.Contains(t, text, "the Kafka at k:1")
+	r.Judged = false // the trial broke off: nothing is known of losses
+	require.Contains(t, table(t.Context(), Options{}, []*Result{r}), "| **lost** | not checked |")
+}

@@ -1,0 +1,234 @@
+// Package oracle judges whether readings were lost, doubled or reordered: it compares
+// what gateways acknowledged with what the device-data topic holds. Every test of
+// failures and every load test uses it, so that they all mean the same by "nothing
+// lost". The core is pure; Reader reads a topic and blocks while it does.
+package oracle
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Origin names one record's way into the topic: by the headers of the contract. Two
+// records with the same origin are one reading that the product wrote twice.
+type Origin struct {
+	Gateway string
+	Epoch   string
+	Seq     uint64
+	Index   uint32
+}
+
+// Record is what the oracle wants to know of a record in device-data.
+type Record struct {
+	Device    string
+	Timestamp int64 // ms since 1970, from the reading
+	Partition int32
+	Offset    int64
+	Origin    Origin
+}
+
+// Verdict is what the oracle found. Readings are named by device and timestamp.
+type Verdict struct {
+	Acked   int // readings acknowledged
+	Records int // records in the topic
+	InKafka int // acknowledged readings in the topic, each counted once
+
+	Lost       int // acknowledged readings that are not in the topic
+	Duplicated int // surplus records that are the product's fault: see below
+	OutOfOrder int // records behind a newer reading of their device
+	Strayed    int // devices with records in more than one partition
+
+	Resent  int // surplus records of readings that the device sent more than once: allowed
+	Foreign int // readings in the topic that were not acknowledged: allowed
+
+	Samples []string // the first of each fault, in words
+}
+
+// A surplus record is the product's fault when it has the same origin as another one
+// of the reading, or when the device had sent the reading only once before it was
+// acknowledged.
+
+// OK reports whether every promise was kept.
+func (v *Verdict) OK() bool {
+	return v.Lost == 0 && v.Duplicated == 0 && v.OutOfOrder == 0 && v.Strayed == 0
+}
+
+// Err returns nil when every promise was kept, else an error with the counts and
+// samples.
+func (v *Verdict) Err() error {
+	if v.OK() {
+		return nil
+	}
+	err := fmt.Errorf("of %d acknowledged readings %d lost, %d duplicated, %d out of order; %d devices in several partitions",
+		v.Acked, v.Lost, v.Duplicated, v.OutOfOrder, v.Strayed)
+	for _, s := range v.Samples {
+		err = errors.Join(err, errors.New(s))
+	}
+	return err
+}
+
+// String sums the verdict up in one line.
+func (v *Verdict) String() string {
+	return fmt.Sprintf("acked %d, in Kafka %d, lost %d, duplicated %d, out of order %d, strayed %d, resent %d, foreign %d",
+		v.Acked, v.InKafka, v.Lost, v.Duplicated, v.OutOfOrder, v.Strayed, v.Resent, v.Foreign)
+}
+
+// maxSamples of each kind of fault.
+const maxSamples = 5
+
+// ack is one acknowledged reading of a device.
+type ack struct {
+	timestamp int64
+	attempts  int
+}
+
+// stored is one record of a device.
+type stored struct {
+	timestamp int64
+	partition int32
+	source    uint32 // number of gateway and epoch
+	index     uint32
+	seq       uint64
+	offset    int64
+}
+
+// origin tells whether two records of a reading came the same way.
+func (s stored) origin() [3]uint64 { return [3]uint64{uint64(s.source), s.seq, uint64(s.index)} }
+
+// Oracle collects both sides. Make it with New. It is not safe for concurrent use.
+type Oracle struct {
+	acks    map[string][]ack
+	records map[string][]stored
+	sources map[[2]string]uint32
+	total   int
+}
+
+// New returns an oracle that has seen nothing.
+func New() *Oracle {
+	return &Oracle{acks: map[string][]ack{}, records: map[string][]stored{}, sources: map[[2]string]uint32{}}
+}
+
+// Acked records an acknowledgement. attempts is how often the device had sent the
+// reading by then. Acknowledging a reading twice counts once.
+func (o *Oracle) Acked(device string, timestamp int64, attempts int) {
+	o.acks[device] = append(o.acks[device], ack{timestamp, attempts})
+}
+
+// Stored records what the topic holds. The records of a partition come in the order of
+// their offsets.
+func (o *Oracle) Stored(r Record) {
+	key := [2]string{r.Origin.Gateway, r.Origin.Epoch}
+	source, ok := o.sources[key]
+	if !ok {
+		source = uint32(len(o.sources))
+		o.sources[key] = source
+	}
+	o.records[r.Device] = append(o.records[r.Device], stored{
+		timestamp: r.Timestamp, partition: r.Partition, offset: r.Offset,
+		source: source, seq: r.Origin.Seq, index: r.Origin.Index,
+	})
+	o.total++
+}
+
+// Missing returns how many acknowledged readings are not in the topic yet.
+func (o *Oracle) Missing() int { v := o.Verdict(); return v.Lost }
+
+// Verdict compares the two sides as far as they are known. It can be asked again.
+func (o *Oracle) Verdict() Verdict {
+	v := Verdict{Records: o.total}
+	j := judge{v: &v, samples: map[string]int{}}
+	for _, device := range sortedKeys(o.acks, o.records) {
+		j.device(device, o.acks[device], o.records[device])
+	}
+	return v
+}
+
+// judge compares device by device.
+type judge struct {
+	v       *Verdict
+	samples map[string]int
+}
+
+func (j *judge) sample(kind, format string, args ...any) {
+	if j.samples[kind]++; j.samples[kind] <= maxSamples {
+		j.v.Samples = append(j.v.Samples, kind+": "+fmt.Sprintf(format, args...))
+	}
+}
+
+func (j *judge) device(device string, acks []ack, records []stored) {
+	attempts := make(map[int64]int, len(acks))
+	for _, a := range acks {
+		attempts[a.timestamp] = max(attempts[a.timestamp], a.attempts)
+	}
+	j.v.Acked += len(attempts)
+	copies := j.walk(device, records, attempts)
+	for ts := range attempts {
+		if copies[ts] > 0 {
+			j.v.InKafka++
+		} else {
+			j.v.Lost++
+			j.sample("lost", "%s %d", device, ts)
+		}
+	}
+	j.v.Foreign += len(copies)
+	for ts := range attempts {
+		if copies[ts] > 0 {
+			j.v.Foreign--
+		}
+	}
+}
+
+// walk goes through a device's records in order and returns how many each reading has.
+func (j *judge) walk(device string, records []stored, attempts map[int64]int) map[int64]int {
+	copies := make(map[int64]int, len(records))
+	var newest stored
+	strayed := false
+	for i, r := range records {
+		strayed = strayed || r.partition != records[0].partition
+		copies[r.timestamp]++
+		switch {
+		case copies[r.timestamp] > 1:
+			j.surplus(device, r, records[:i], attempts)
+		case r.timestamp < newest.timestamp:
+			j.v.OutOfOrder++
+			j.sample("out of order", "%s %d at %d/%d behind %d at %d/%d", device,
+				r.timestamp, r.partition, r.offset, newest.timestamp, newest.partition, newest.offset)
+		default:
+			newest = r
+		}
+	}
+	if strayed {
+		j.v.Strayed++
+		j.sample("strayed", "%s has records in several partitions", device)
+	}
+	return copies
+}
+
+// surplus decides whose fault one more record of a reading is.
+func (j *judge) surplus(device string, r stored, before []stored, attempts map[int64]int) {
+	again := slices.ContainsFunc(before, func(b stored) bool {
+		return b.timestamp == r.timestamp && b.origin() == r.origin()
+	})
+	sent, known := attempts[r.timestamp]
+	if !again && (!known || sent > 1) {
+		j.v.Resent++
+		return
+	}
+	j.v.Duplicated++
+	j.sample("duplicated", "%s %d at %d/%d, same origin: %v, sent %d times", device, r.timestamp, r.partition, r.offset, again, sent)
+}
+
+func sortedKeys(a map[string][]ack, b map[string][]stored) []string {
+	keys := make([]string, 0, max(len(a), len(b)))
+	for k := range a {
+		keys = append(keys, k)
+	}
+	for k := range b {
+		if _, ok := a[k]; !ok {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}

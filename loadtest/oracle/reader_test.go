@@ -1,0 +1,106 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/wire"
+)
+
+// produce writes readings of a device in one transaction, which it commits or aborts.
+func produce(t *testing.T, brokers []string, topic, device string, commit bool, timestamps ...int64) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.TransactionalID(kafkatest.Name(t, "oracle")))
+	require.NoError(t, err)
+	defer cl.Close()
+	require.NoError(t, cl.BeginTransaction())
+	for i, ts := range timestamps {
+		value := fmt.Sprintf(`{"device_id":%q,"timestamp":%d,"location":{"building":"A栋","floor":1,"room":"101"},"sensors":{}}`, device, ts)
+		require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{
+			Topic: topic, Key: []byte(device), Value: []byte(value),
+			Headers: []kgo.RecordHeader{
+				{Key: wire.HeaderGateway, Value: []byte("gw")},
+				{Key: wire.HeaderEpoch, Value: []byte("00")},
+				{Key: wire.HeaderSeq, Value: fmt.Append(nil, ts)},
+				{Key: wire.HeaderIndex, Value: fmt.Append(nil, i)},
+			},
+		}).FirstErr())
+	}
+	end := kgo.TryAbort
+	if commit {
+		end = kgo.TryCommit
+	}
+	require.NoError(t, cl.EndTransaction(t.Context(), end))
+}
+
+func TestCatchUpReadsWhatIsCommitted(t *testing.T) {
+	brokers, topic := kafkatest.Brokers(t), kafkatest.Name(t, "oracle")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, kafka.EnsureTopics(ctx, slog.New(slog.DiscardHandler), brokers, kafka.Topic{Name: topic, Partitions: 3}))
+	start := time.Now().UnixMilli()
+	produce(t, brokers, topic, "device_1", true, start, start+1)
+	produce(t, brokers, topic, "device_2", false, start+2)
+
+	r, err := NewReader(brokers, topic)
+	require.NoError(t, err)
+	defer r.Close()
+	o := New()
+	o.Acked("device_1", start, 1)
+	o.Acked("device_2", start+2, 1)
+	require.NoError(t, o.CatchUp(ctx, r))
+	v := o.Verdict()
+	require.Equal(t, 2, v.Records)
+	require.Equal(t, 1, v.Lost, "an aborted record is not there")
+
+	produce(t, brokers, topic, "device_2", true, start+2)
+	require.NoError(t, o.CatchUp(ctx, r))
+	v = o.Verdict()
+	require.NoError(t, v.Err())
+	require.Equal(t, 3, v.Records)
+	require.Equal(t, 1, v.Foreign)
+}
+
+func TestCatchUpEndsWithItsContext(t *testing.T) {
+	r, err := NewReader(kafkatest.Brokers(t), kafkatest.Name(t, "oracle-absent"))
+	require.NoError(t, err)
+	defer r.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, r.CatchUp(ctx, func(*kgo.Record) error { return nil }), context.DeadlineExceeded)
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	good := func() *kgo.Record {
+		return &kgo.Record{
+			Key:   []byte("d"),
+			Value: []byte(`{"device_id":"d","timestamp":1640995200000,"location":{"building":"A栋","floor":1,"room":"1"},"sensors":{}}`),
+			Headers: []kgo.RecordHeader{
+				{Key: wire.HeaderSeq, Value: []byte("1")}, {Key: wire.HeaderIndex, Value: []byte("0")},
+			},
+		}
+	}
+	_, err := Decode(good())
+	require.NoError(t, err)
+	for name, spoil := range map[string]func(*kgo.Record){
+		"no reading":  func(r *kgo.Record) { r.Value = []byte("x") },
+		"another key": func(r *kgo.Record) { r.Key = []byte("e") },
+		"no seq":      func(r *kgo.Record) { r.Headers = r.Headers[1:] },
+		"no index":    func(r *kgo.Record) { r.Headers = r.Headers[:1] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := good()
+			spoil(r)
+			_, err := Decode(r)
+			require.Error(t, err)
+		})
+	}
+}
