@@ -1,0 +1,200 @@
+package arch_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Libraries and packages that some programs must do without.
+const (
+	sarama     = "github.com/IBM/sarama"
+	franz      = "github.com/twmb/franz-go"
+	fiber      = "github.com/gofiber"
+	fasthttp   = "github.com/valyala/fasthttp"
+	natsServer = "github.com/nats-io/nats-server/v2"
+	mochi      = "github.com/mochi-mqtt/server/v2"
+	testify    = "github.com/stretchr/testify"
+	devkafka   = "internal/devkafka"
+	kafkatest  = "internal/kafkatest"
+)
+
+var programs = []string{"edge", "bridge", "core", "portal", "sim"}
+
+// infrastructure is what serves every program and knows none of its messages.
+var infrastructure = []string{
+	"internal/config", "internal/ops", "internal/lifecycle", "internal/natsconn", "internal/kafka", devkafka,
+}
+
+// ban says what the packages below From must not contain, and why.
+type ban struct {
+	name   string
+	from   []string
+	never  []string
+	reason string
+}
+
+// TestNothingBannedIsPulledIn holds for everything a package contains, however deep.
+func TestNothingBannedIsPulledIn(t *testing.T) {
+	for _, b := range []ban{
+		{
+			"a gateway is small",
+			[]string{"edge"},
+			[]string{sarama, franz, fiber, fasthttp, "internal/kafka", devkafka},
+			"a gateway runs in a cellar on little hardware; it speaks NATS and MQTT, and Kafka is behind the bridge",
+		},
+		{
+			"the bridge serves no pages and no MQTT",
+			[]string{"bridge"},
+			[]string{fiber, fasthttp, mochi, franz, devkafka},
+			"the bridge moves packs into Kafka; devices and browsers have their own programs",
+		},
+		{
+			"core serves nobody",
+			[]string{"core"},
+			[]string{fiber, fasthttp, mochi, natsServer, franz, devkafka},
+			"core reads Kafka and writes Kafka and the hub; it embeds no server",
+		},
+		{
+			"the portal embeds no broker",
+			[]string{"portal"},
+			[]string{mochi, natsServer, franz, devkafka},
+			"a portal is one of several behind a load balancer and keeps nothing",
+		},
+		{
+			"the simulator is a device",
+			[]string{"sim"},
+			[]string{sarama, franz, fiber, fasthttp, mochi, natsServer, "internal/kafka", devkafka},
+			"devices know NATS or MQTT and nothing behind the gateway",
+		},
+		{
+			"infrastructure knows no message", infrastructure,
+			[]string{"internal/wire", "internal/telemetry"},
+			"what every program stands on must not change when a message does",
+		},
+		{
+			"what is shared knows no program",
+			[]string{"internal"},
+			programs,
+			"dependencies point from programs to what they share",
+		},
+		{
+			"the product does not contain its tests", append([]string{"deploy", "internal/wire", "internal/telemetry"}, append(infrastructure, programs...)...),
+			[]string{testify, "go.uber.org/goleak", kafkatest},
+			"test libraries weigh megabytes and help nobody in production",
+		},
+	} {
+		t.Run(b.name, func(t *testing.T) {
+			for _, p := range packages(t, b.from...) {
+				for _, dep := range p.Deps {
+					for _, never := range b.never {
+						require.False(t, within(dep, ours(never)), "%s contains %s: %s", p.path(), dep, b.reason)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestProgramsTalkOverTheWire holds for tests too: a bridge's test that ran a gateway
+// would hold the two together.
+func TestProgramsTalkOverTheWire(t *testing.T) {
+	for _, program := range programs {
+		for _, p := range packages(t, program) {
+			for _, imported := range p.allImports() {
+				for _, other := range programs {
+					if other != program {
+						require.False(t, within(imported, ours(other)), "%s imports %s: programs know each other only by what is on the wire", p.path(), imported)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestOnlyCompositionsHoldSeveralPrograms keeps the places few where everything meets.
+func TestOnlyCompositionsHoldSeveralPrograms(t *testing.T) {
+	composed := 0
+	for _, p := range packages(t, "") {
+		held := 0
+		for _, program := range programs {
+			if slices.ContainsFunc(p.Imports, func(i string) bool { return within(i, ours(program)) }) {
+				held++
+			}
+		}
+		if held < 2 {
+			continue
+		}
+		composed++
+		allowed := within(p.path(), "deploy/allinone") || within(p.path(), "loadtest")
+		require.True(t, allowed, "%s imports several programs: only deploy/allinone and loadtest compose them", p.path())
+	}
+	require.Positive(t, composed, "deploy/allinone composes the programs")
+}
+
+// TestMainKnowsItsAppAlone keeps main a page that starts things.
+func TestMainKnowsItsAppAlone(t *testing.T) {
+	start := []string{"internal/config", "internal/ops", "internal/lifecycle"}
+	for program, app := range map[string]string{
+		"edge": "edge/gateway", "bridge": "bridge/relay", "core": "core/processor",
+		"portal": "portal/web", "sim": "sim/simulator", "deploy/allinone": "deploy/allinone/plant",
+	} {
+		main := packages(t, program)
+		i := slices.IndexFunc(main, func(p pkg) bool { return p.path() == program })
+		require.NotEqual(t, -1, i, "%s has no package", program)
+		require.Equal(t, "main", main[i].Name, "%s is a program", program)
+		for _, imported := range main[i].Imports {
+			known := standard(imported) || imported == ours(app) || slices.ContainsFunc(start, func(s string) bool { return imported == ours(s) })
+			require.True(t, known, "%s/main.go imports %s: main loads the environment, makes the logger and runs %s", program, imported, app)
+		}
+	}
+}
+
+// TestModelStandsOnTheStandardLibrary holds for what leaves a process: it must be
+// readable without anything else, and for ever.
+func TestModelStandsOnTheStandardLibrary(t *testing.T) {
+	allowed := map[string][]string{"internal/telemetry": nil, "internal/wire": {ours("internal/telemetry")}}
+	for path, others := range allowed {
+		for _, p := range packages(t, path) {
+			for _, imported := range p.Imports {
+				require.True(t, standard(imported) || slices.Contains(others, imported),
+					"%s imports %s: wire stands on telemetry, telemetry on the standard library", p.path(), imported)
+			}
+		}
+	}
+}
+
+// TestStagesDoNoIO holds the pure parts of core: input and clock in, result out.
+func TestStagesDoNoIO(t *testing.T) {
+	io := []string{"os", "net", "internal/kafka", "internal/natsconn", sarama, "github.com/nats-io/nats.go"}
+	for _, p := range packages(t, "core/internal/validate", "core/internal/transform", "core/internal/aggregate", "core/internal/alarm", "core/internal/presence") {
+		for _, imported := range p.Imports {
+			for _, never := range io {
+				require.False(t, within(imported, ours(never)), "%s imports %s: a stage can be tested with a table because it does no I/O", p.path(), imported)
+			}
+		}
+	}
+}
+
+// TestDemoBrokerStaysInTheDemo holds the embedded broker away from production; tests may
+// use it as they like.
+func TestDemoBrokerStaysInTheDemo(t *testing.T) {
+	importers := map[string][]string{
+		devkafka:  {"deploy/allinone", "loadtest", kafkatest},
+		franz:     {devkafka, kafkatest, "loadtest"},
+		kafkatest: {"loadtest", kafkatest},
+	}
+	for broker, allowed := range importers {
+		used := false
+		for _, p := range packages(t, "") {
+			imports := func(path string) bool { return within(path, ours(broker)) }
+			used = used || slices.ContainsFunc(p.allImports(), imports)
+			if slices.ContainsFunc(p.Imports, imports) {
+				ok := slices.ContainsFunc(allowed, func(a string) bool { return within(p.path(), a) })
+				require.True(t, ok, "%s imports %s: the embedded broker keeps one copy on one disk; it is for the demo and for tests", p.path(), broker)
+			}
+		}
+		require.True(t, used, "nothing imports %s: has it moved? Then mend this test", broker)
+	}
+}
