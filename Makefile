@@ -152,8 +152,9 @@ logs-error: ## only the errors among them; service=…
 # ---- the rest ------------------------------------------------------------------
 
 .PHONY: docs
-docs: ## serve the Go documentation of the packages on http://127.0.0.1:6060
-	@echo "http://127.0.0.1:6060/industrial-iot-monitor"; $(GO) run golang.org/x/pkgsite/cmd/pkgsite@latest -http 127.0.0.1:6060 .
+docs: ## write the documentation of every Go package as text to dist/docs
+	@for p in $$($(GO) list ./...); do f=dist/docs/$${p#industrial-iot-monitor/}.txt; \
+	mkdir -p "$$(dirname "$$f")" && $(GO) doc -all "$$p" > "$$f" || exit 1; done; echo "see dist/docs"
 
 .PHONY: clean
 clean: ## remove what was built and the demo's data (./data)
