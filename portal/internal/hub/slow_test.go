@@ -3,6 +3,8 @@ package hub
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -81,7 +83,8 @@ func TestStalledClientIsClosedWith4008WithoutHarmToOthers(t *testing.T) {
 func listersServed(b *bench) bool {
 	idle := true
 	b.plant.Change(func() { // a writer takes from its queue within View
-		for _, list := range b.hub.router.byIndex {
+		r := b.hub.router
+		for _, list := range append(slices.Collect(maps.Values(r.waiting)), r.byIndex...) {
 			for _, c := range list {
 				idle = idle && c.queue.length() == 0 && len(c.alerts) == 0
 			}
