@@ -153,9 +153,6 @@ func (p *Plant) Run(ctx context.Context) error {
 // Addr returns the portal's address.
 func (p *Plant) Addr() string { return p.portal.Addr() }
 
-// WSAddr returns the address of the portal's second WebSocket listener.
-func (p *Plant) WSAddr() string { return p.portal.WSAddr() }
-
 // Ready returns nil when a reading can walk the whole way, else what is missing.
 func (p *Plant) Ready() error {
 	for i, g := range p.gateways {
