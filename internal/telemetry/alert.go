@@ -14,37 +14,165 @@ const (
 // AlertStatus tells whether the condition behind an alert still holds.
 type AlertStatus string
 
-// An alert is written to the alerts topic once with each status, both times with
-// the same AlertID.
+// Statuses. An incident is active while its condition holds, cleared after that.
 const (
 	AlertActive  AlertStatus = "active"
 	AlertCleared AlertStatus = "cleared"
 )
 
-// Alert is the value of a record in the alerts topic. Times are milliseconds
-// since 1970, UTC, by event time.
+// AlarmState is the state of an alarm as ISA-18.2 names it: whether its condition holds
+// and whether an operator has seen it.
+type AlarmState string
+
+// States. An alarm leaves the operator's list when it is normal.
+const (
+	AlarmNormal         AlarmState = "normal"                  // over, and seen
+	AlarmUnacknowledged AlarmState = "unacknowledged"          // holds, not seen
+	AlarmAcknowledged   AlarmState = "acknowledged"            // holds, seen
+	AlarmReturned       AlarmState = "returned_unacknowledged" // over, not seen
+)
+
+// AlarmSource tells what found an incident.
+type AlarmSource string
+
+// Sources.
+const (
+	SourceRule     AlarmSource = "rule"     // readings alone, by a rule
+	SourceWatchdog AlarmSource = "watchdog" // the clock: something that should have come did not
+	SourceAnomaly  AlarmSource = "anomaly"  // a model of what is usual
+)
+
+// AlarmEvent names what a record of an alert tells: the transition it was written for.
+type AlarmEvent string
+
+// Events. Those from EventAcknowledged to EventAssigned are operators' doing.
+const (
+	EventRaised       AlarmEvent = "raised"
+	EventEscalated    AlarmEvent = "escalated" // severity changed while it holds
+	EventRepeated     AlarmEvent = "repeated"  // raised again before it was acknowledged
+	EventCleared      AlarmEvent = "cleared"
+	EventSuppressed   AlarmEvent = "suppressed"
+	EventUnsuppressed AlarmEvent = "unsuppressed"
+	EventChattering   AlarmEvent = "chattering"
+	EventSettled      AlarmEvent = "settled" // chatters no longer
+	EventStale        AlarmEvent = "stale"
+	EventAcknowledged AlarmEvent = "acknowledged"
+	EventShelved      AlarmEvent = "shelved"
+	EventUnshelved    AlarmEvent = "unshelved"
+	EventOutOfService AlarmEvent = "out_of_service"
+	EventInService    AlarmEvent = "in_service"
+	EventCommented    AlarmEvent = "commented"
+	EventAssigned     AlarmEvent = "assigned"
+)
+
+// Alert is the value of a record in the alerts topic: an alarm as it is after one
+// transition. Times are milliseconds since 1970, UTC, by event time unless a comment
+// says otherwise. Of the records with one AlertID the one with the highest Revision is
+// the newest.
 type Alert struct {
 	AlertID      string      `json:"alert_id"`
 	DeviceID     string      `json:"device_id"`
 	AlertType    string      `json:"alert_type"` // for example "temperature_high"
 	Severity     Severity    `json:"severity"`
 	Message      string      `json:"message"`
-	Timestamp    int64       `json:"timestamp"` // of the reading that caused this transition
+	Timestamp    int64       `json:"timestamp"` // of what caused this transition: a reading, or an operator
 	Status       AlertStatus `json:"status"`
 	Threshold    Threshold   `json:"threshold"`
 	CurrentValue float64     `json:"current_value"`
 
-	RaisedAt  int64    `json:"raised_at"`
-	ClearedAt int64    `json:"cleared_at,omitempty"`
-	PeakValue float64  `json:"peak_value"`
-	Location  Location `json:"location"`
-	Gateway   string   `json:"gateway,omitempty"`
+	Revision int64       `json:"revision"` // 1, 2, 3, … of this AlertID
+	Event    AlarmEvent  `json:"event"`
+	State    AlarmState  `json:"state"`
+	Priority int         `json:"priority"` // 1 (worst) to 4
+	Source   AlarmSource `json:"source"`
+	// Rule and RuleVersion name what raised it; the version is 12 hex digits made from
+	// the rule's content.
+	Rule        string `json:"rule,omitempty"`
+	RuleVersion string `json:"rule_version,omitempty"`
+
+	RaisedAt        int64   `json:"raised_at"`
+	DetectedAt      int64   `json:"detected_at"` // by the clock, when core raised it
+	ClearedAt       int64   `json:"cleared_at,omitempty"`
+	LastSeen        int64   `json:"last_seen"` // newest reading that confirmed the condition
+	OccurrenceCount int     `json:"occurrence_count"`
+	PeakValue       float64 `json:"peak_value"`
+	Deadband        float64 `json:"deadband,omitempty"`
+	OnDelayMS       int64   `json:"on_delay_ms,omitempty"`
+	OffDelayMS      int64   `json:"off_delay_ms,omitempty"`
+
+	Location Location `json:"location"`
+	Gateway  string   `json:"gateway,omitempty"`
+
+	Ack           *Ack           `json:"ack,omitempty"`
+	Shelved       *Shelved       `json:"shelved,omitempty"`
+	Suppressed    *Suppressed    `json:"suppressed,omitempty"`
+	OutOfService  *OutOfService  `json:"out_of_service,omitempty"`
+	Assignee      string         `json:"assignee,omitempty"`
+	Comments      []Comment      `json:"comments,omitempty"` // the newest, oldest first
+	ParentAlarmID string         `json:"parent_alarm_id,omitempty"`
+	Chattering    bool           `json:"chattering,omitempty"`
+	Stale         bool           `json:"stale,omitempty"`
+	Historical    bool           `json:"historical,omitempty"` // found in late readings: recorded, nobody is paged
+	History       []AlarmChange  `json:"history,omitempty"`    // the newest transitions, oldest first
+	Evidence      *AlarmEvidence `json:"evidence,omitempty"`
+}
+
+// Ack says who has seen an alarm.
+type Ack struct {
+	By   string `json:"by"`
+	At   int64  `json:"at"`
+	Note string `json:"note,omitempty"`
+}
+
+// Shelved says that an alarm is put aside for a while.
+type Shelved struct {
+	By     string `json:"by"`
+	At     int64  `json:"at"`
+	Until  int64  `json:"until"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Suppressed says that an alarm is explained by another one.
+type Suppressed struct {
+	ByAlarm string `json:"by_alarm"`
+	At      int64  `json:"at"`
+}
+
+// OutOfService says that a device's alarm is switched off until somebody says otherwise.
+type OutOfService struct {
+	By     string `json:"by"`
+	At     int64  `json:"at"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Comment is a remark of an operator.
+type Comment struct {
+	By   string `json:"by"`
+	At   int64  `json:"at"`
+	Text string `json:"text"`
+}
+
+// AlarmChange is one transition in an alarm's history.
+type AlarmChange struct {
+	At    int64      `json:"at"`
+	Event AlarmEvent `json:"event"`
+	State AlarmState `json:"state"`
+	By    string     `json:"by,omitempty"` // of an operator's doing
+	Value *float64   `json:"value,omitempty"`
+	Note  string     `json:"note,omitempty"`
+}
+
+// AlarmEvidence says where in device-data the readings lie that raised an alarm.
+type AlarmEvidence struct {
+	Partition   int32 `json:"partition"`
+	FirstOffset int64 `json:"first_offset"`
+	LastOffset  int64 `json:"last_offset"`
 }
 
 // Threshold is the limit that a value crossed.
 type Threshold struct {
 	Parameter string  `json:"parameter"`
-	Operator  string  `json:"operator"` // ">" or "<"
+	Operator  string  `json:"operator"` // ">", "<", ">=", "<=", "=" or "!="
 	Value     float64 `json:"value"`
 }
 

@@ -19,7 +19,8 @@ const (
 	ReasonInvalidTimestamp Reason = "invalid_timestamp"
 	ReasonDeviceMismatch   Reason = "device_mismatch"
 	ReasonInvalidDevice    Reason = "invalid_device_id"
-	ReasonInvalidTopic     Reason = "invalid_topic" // published where no readings are taken
+	ReasonInvalidTopic     Reason = "invalid_topic"   // published where no readings are taken
+	ReasonInvalidCommand   Reason = "invalid_command" // of the commands to alarms
 
 	ReasonBufferFull  Reason = "buffer_full"
 	ReasonUnavailable Reason = "unavailable"

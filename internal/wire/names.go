@@ -16,6 +16,17 @@ const (
 	TelemetrySubjects = "devices.*.telemetry"
 	// StatusSubjects matches every gateway's heartbeat on the hub.
 	StatusSubjects = "gateways.*.status"
+	// LedgerSubjects matches every gateway's ledger on the hub.
+	LedgerSubjects = "gateways.*.ledger"
+	// AheadSubjects matches the newest packs of gateways whose older ones are still on
+	// their way, on the hub: see AheadSubject.
+	AheadSubjects = "ahead.*"
+	// ExplainSubject is asked why an alarm was raised: request an ExplainRequest, the
+	// reply is an Explanation, both JSON.
+	ExplainSubject = "alarms.explain"
+	// PeersSubject is where the members of core tell each other what one alone cannot
+	// know. It is nobody else's.
+	PeersSubject = "core.peers"
 	// LiveSubjects matches every gateway's live frames on the hub.
 	LiveSubjects = "live.*"
 	// AlertSubjects matches alerts of every severity on the hub.
@@ -32,6 +43,13 @@ func TelemetryTopic(deviceID string) string { return "devices/" + deviceID + "/t
 
 // StatusSubject returns the subject of a gateway's heartbeat.
 func StatusSubject(gateway string) string { return "gateways." + gateway + ".status" }
+
+// LedgerSubject returns the subject of a gateway's ledger.
+func LedgerSubject(gateway string) string { return "gateways." + gateway + ".ledger" }
+
+// AheadSubject returns the subject on which the bridge sends a gateway's newest packs
+// ahead of its backlog, for the screen alone. They arrive in Kafka later, in order.
+func AheadSubject(gateway string) string { return "ahead." + gateway }
 
 // LiveSubject returns the subject of a gateway's live frames.
 func LiveSubject(gateway string) string { return "live." + gateway }
@@ -98,6 +116,8 @@ type Topics struct {
 	DeadLetters string `env:"KAFKA_TOPIC_DEAD_LETTERS" envDefault:"device-data-dlq" help:"Kafka topic of refused readings"`
 	Checkpoints string `env:"KAFKA_TOPIC_CHECKPOINTS" envDefault:"bridge-checkpoints" help:"compacted Kafka topic of the bridge's progress"`
 	AlarmState  string `env:"KAFKA_TOPIC_ALARM_STATE" envDefault:"alarm-state" help:"compacted Kafka topic of the alarm engine's state"`
+	Commands    string `env:"KAFKA_TOPIC_ALARM_COMMANDS" envDefault:"alarm-commands" help:"Kafka topic of operators' commands to alarms"`
+	Audit       string `env:"KAFKA_TOPIC_ALARM_AUDIT" envDefault:"alarm-audit" help:"Kafka topic of every command and every change of an alarm, with who and when"`
 	DeviceState string `env:"KAFKA_TOPIC_DEVICE_STATE" envDefault:"device-state" help:"compacted Kafka topic of device presence"`
 }
 

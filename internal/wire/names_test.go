@@ -50,7 +50,9 @@ func TestDeviceOfSubject(t *testing.T) {
 func TestTopicsOfTheContract(t *testing.T) {
 	want := map[string]string{
 		"KAFKA_TOPIC_DEVICE_DATA": "device-data", "KAFKA_TOPIC_ALERTS": "alerts", "KAFKA_TOPIC_DEAD_LETTERS": "device-data-dlq",
-		"KAFKA_TOPIC_CHECKPOINTS": "bridge-checkpoints", "KAFKA_TOPIC_ALARM_STATE": "alarm-state", "KAFKA_TOPIC_DEVICE_STATE": "device-state",
+		"KAFKA_TOPIC_CHECKPOINTS": "bridge-checkpoints", "KAFKA_TOPIC_ALARM_COMMANDS": "alarm-commands",
+		"KAFKA_TOPIC_ALARM_AUDIT": "alarm-audit",
+		"KAFKA_TOPIC_ALARM_STATE": "alarm-state", "KAFKA_TOPIC_DEVICE_STATE": "device-state",
 	}
 	got := map[string]string{}
 	for field := range reflect.TypeFor[wire.Topics]().Fields() {

@@ -12,22 +12,24 @@ import (
 // A pack is one JetStream message of a gateway: a few milliseconds of readings,
 // together with the messages refused in that time (they become dead letters).
 //
-//	"IOTP" version=1 epoch:u64 counter:u64 base:i64 count:u32 { entry } crc32c:u32   (big endian)
+//	"IOTP" version=2 epoch:u64 counter:u64 readings:u64 refused:u64 base:i64 count:u32 { entry } crc32c:u32   (big endian)
 //	entry = kind:u8 received-base:varint device:str payload:bytes                  kind 0, reading
 //	      | kind:u8 received-base:varint device:str payload:bytes reason:str field:str message:str   kind 1, refused
 //	str, bytes = uvarint length, then that many bytes
 //	varint, uvarint as in encoding/binary; the varint is signed because a gateway's clock may be set back
 //
-// The checksum is CRC-32C (Castagnoli) over all bytes before it.
+// The checksum is CRC-32C (Castagnoli) over all bytes before it. readings and refused
+// are the totals of PackTotals.
 const (
 	packMagic    = "IOTP"
-	packVersion  = 1
-	packHeadLen  = 4 + 1 + 8 + 8 + 8 + 4
+	packVersion  = 2
+	packHeadLen  = 4 + 1 + 8 + 8 + 8 + 8 + 8 + 4
 	packTailLen  = 4
 	packEntryMin = 4 // kind, received and two empty strings: one byte each
 
-	packBaseAt  = 4 + 1 + 8 + 8
-	packCountAt = packBaseAt + 8
+	packTotalsAt = 4 + 1 + 8 + 8
+	packBaseAt   = packTotalsAt + 8 + 8
+	packCountAt  = packBaseAt + 8
 
 	kindReading = 0
 	kindRefused = 1
@@ -44,8 +46,17 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type PackHeader struct {
 	Epoch   uint64
 	Counter uint64
+	Before  PackTotals
 	Base    int64 // ms since 1970, receive time of the first entry
 	Count   int
+}
+
+// PackTotals counts what the packs of one epoch hold. In a pack's header it counts the
+// packs before this one, so that whoever finds packs missing knows how many readings
+// were in them.
+type PackTotals struct {
+	Readings uint64 `json:"readings"`
+	Refused  uint64 `json:"refused"`
 }
 
 // PackEntry is one message in a pack. Slices and strings of a decoded entry, those
@@ -61,19 +72,21 @@ type PackEntry struct {
 // PackBuilder collects entries into a pack. The zero value is ready after Reset. Its
 // buffer is reused from pack to pack. It is not safe for concurrent use.
 type PackBuilder struct {
-	buf   []byte
-	base  int64
-	count int
+	buf     []byte
+	before  PackTotals
+	base    int64
+	count   int
+	refused int
 }
 
 // Reset empties the builder for the pack named by epoch and counter.
 func (b *PackBuilder) Reset(epoch, counter uint64) {
-	b.base, b.count = 0, 0
+	b.before, b.base, b.count, b.refused = PackTotals{}, 0, 0, 0
 	b.buf = append(b.buf[:0], packMagic...)
 	b.buf = append(b.buf, packVersion)
 	b.buf = binary.BigEndian.AppendUint64(b.buf, epoch)
 	b.buf = binary.BigEndian.AppendUint64(b.buf, counter)
-	b.buf = append(b.buf, make([]byte, packHeadLen-packBaseAt)...) // filled in by Finish
+	b.buf = append(b.buf, make([]byte, packHeadLen-packTotalsAt)...) // filled in by Finish
 }
 
 // Add appends e. The payload is copied.
@@ -85,6 +98,7 @@ func (b *PackBuilder) Add(e PackEntry) {
 	kind := byte(kindReading)
 	if e.Refusal != nil {
 		kind = kindRefused
+		b.refused++
 	}
 	buf := append(b.buf, kind)
 	buf = binary.AppendVarint(buf, e.Received-b.base)
@@ -101,12 +115,25 @@ func (b *PackBuilder) Add(e PackEntry) {
 // Count returns the number of entries added since Reset.
 func (b *PackBuilder) Count() int { return b.count }
 
+// Follow says what the packs of this epoch before this one hold; Reset says nothing.
+func (b *PackBuilder) Follow(before PackTotals) { b.before = before }
+
+// Totals returns what the packs of this epoch hold, this one included.
+func (b *PackBuilder) Totals() PackTotals {
+	return PackTotals{
+		Readings: b.before.Readings + uint64(b.count-b.refused),
+		Refused:  b.before.Refused + uint64(b.refused),
+	}
+}
+
 // Size returns the length in bytes that Finish would return now.
 func (b *PackBuilder) Size() int { return len(b.buf) + packTailLen }
 
 // Finish returns the encoded pack. It is valid until the next Add or Reset, and
 // changes nothing: more entries may be added and Finish called again.
 func (b *PackBuilder) Finish() []byte {
+	binary.BigEndian.PutUint64(b.buf[packTotalsAt:], b.before.Readings)
+	binary.BigEndian.PutUint64(b.buf[packTotalsAt+8:], b.before.Refused)
 	binary.BigEndian.PutUint64(b.buf[packBaseAt:], uint64(b.base))
 	binary.BigEndian.PutUint32(b.buf[packCountAt:], uint32(b.count))
 	n := len(b.buf)
@@ -148,8 +175,12 @@ func OpenPack(data []byte) (*Pack, error) {
 		Header: PackHeader{
 			Epoch:   binary.BigEndian.Uint64(data[5:]),
 			Counter: binary.BigEndian.Uint64(data[13:]),
-			Base:    int64(binary.BigEndian.Uint64(data[packBaseAt:])),
-			Count:   int(count),
+			Before: PackTotals{
+				Readings: binary.BigEndian.Uint64(data[packTotalsAt:]),
+				Refused:  binary.BigEndian.Uint64(data[packTotalsAt+8:]),
+			},
+			Base:  int64(binary.BigEndian.Uint64(data[packBaseAt:])),
+			Count: int(count),
 		},
 		c:    cursor{rest: data[packHeadLen:end:end]},
 		left: int(count),

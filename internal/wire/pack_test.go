@@ -51,10 +51,14 @@ func readPack(t *testing.T, data []byte) (wire.PackHeader, []wire.PackEntry) {
 
 func TestPackGolden(t *testing.T) {
 	var b wire.PackBuilder
-	data := buildPack(&b, 0x0123456789abcdef, 7, goldenPackEntries())
+	buildPack(&b, 0x0123456789abcdef, 7, goldenPackEntries())
+	before := wire.PackTotals{Readings: 600, Refused: 3}
+	b.Follow(before)
+	require.Equal(t, wire.PackTotals{Readings: 602, Refused: 5}, b.Totals())
+	data := b.Finish()
 	golden(t, "pack.golden", data)
 	h, got := readPack(t, data)
-	require.Equal(t, wire.PackHeader{Epoch: 0x0123456789abcdef, Counter: 7, Base: 1640995200010, Count: 4}, h)
+	require.Equal(t, wire.PackHeader{Epoch: 0x0123456789abcdef, Counter: 7, Before: before, Base: 1640995200010, Count: 4}, h)
 	require.Equal(t, goldenPackEntries(), got)
 }
 
@@ -146,7 +150,7 @@ func seal(body []byte) []byte {
 
 func TestPackBadContentWithGoodChecksum(t *testing.T) {
 	head := func(count uint32) []byte {
-		return binary.BigEndian.AppendUint32(append([]byte("IOTP\x01"), make([]byte, 24)...), count)
+		return binary.BigEndian.AppendUint32(append([]byte("IOTP\x02"), make([]byte, 40)...), count)
 	}
 	tests := map[string]struct {
 		body []byte

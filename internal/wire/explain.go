@@ -1,0 +1,46 @@
+package wire
+
+import "industrial-iot-monitor/internal/telemetry"
+
+// ExplainRequest asks why an alarm was raised.
+type ExplainRequest struct {
+	Alert telemetry.Alert `json:"alert"` // as it is known, with its evidence
+}
+
+// Explanation shows how an alarm came about: the readings around it, what each
+// condition of the rule made of them, and the timers.
+type Explanation struct {
+	AlertID     string      `json:"alert_id"`
+	Rule        string      `json:"rule"`
+	RuleVersion string      `json:"rule_version"`
+	RuleText    string      `json:"rule_text"` // the rule in YAML, as it was applied; empty when it is not known any more
+	OnDelayMS   int64       `json:"on_delay_ms"`
+	OffDelayMS  int64       `json:"off_delay_ms"`
+	Conditions  []Condition `json:"conditions"`
+	Samples     []Sample    `json:"samples"` // in the order of event time
+	// Incomplete says why samples are missing, for example because Kafka has
+	// removed them; empty when none are.
+	Incomplete string `json:"incomplete,omitempty"`
+	Error      string `json:"error,omitempty"` // nothing could be found out, and why
+}
+
+// Condition is one comparison of a rule.
+type Condition struct {
+	Parameter string  `json:"parameter"`
+	Operator  string  `json:"operator"`
+	Limit     float64 `json:"limit"`
+	Deadband  float64 `json:"deadband"`
+	Unit      string  `json:"unit,omitempty"`
+}
+
+// Sample is one reading as the rule saw it. Values and Holds have one entry for each
+// condition; a nil value says that the reading had none.
+type Sample struct {
+	Time    int64                `json:"time"`
+	Offset  int64                `json:"offset"`
+	Values  []*float64           `json:"values"`
+	Holds   []bool               `json:"holds"`
+	Pending int64                `json:"pending_ms,omitempty"` // how long the on- or off-delay has run
+	State   telemetry.AlarmState `json:"state"`                // after this reading
+	Event   telemetry.AlarmEvent `json:"event,omitempty"`      // of the transition it caused
+}
