@@ -23,6 +23,7 @@ const retentionBytes = "268435456"
 type Options struct {
 	Addr    string // host:port, port 0 picks a free one
 	DataDir string // where records are kept; required, memory stays small only with it
+	Nodes   int    // of the cluster, 0 means 1; all but the first listen on free ports
 	Log     *slog.Logger
 }
 
@@ -45,11 +46,8 @@ func Start(o Options) (*Broker, error) {
 		return nil, fmt.Errorf("embedded kafka address %q: %w", o.Addr, err)
 	}
 	cluster, err := kfake.NewCluster(
-		kfake.NumBrokers(1), // one node leads every partition
-		kfake.ListenFn(func(network, _ string) (net.Listener, error) {
-			var lc net.ListenConfig
-			return lc.Listen(context.Background(), network, o.Addr)
-		}),
+		kfake.NumBrokers(max(o.Nodes, 1)), // one node leads every partition
+		kfake.ListenFn(listener(o.Addr)),
 		kfake.DataDir(o.DataDir),
 		kfake.BrokerConfigs(map[string]string{"log.retention.bytes": retentionBytes}),
 		kfake.WithLogger(logger{o.Log.With("component", "devkafka")}),
@@ -61,6 +59,19 @@ func Start(o Options) (*Broker, error) {
 		return nil, fmt.Errorf("starting embedded kafka on %s with %s: %w", o.Addr, o.DataDir, err)
 	}
 	return &Broker{cluster: cluster, addr: cluster.ListenAddrs()[0]}, nil
+}
+
+// listener returns a function that listens on addr first, and on free ports after that.
+func listener(addr string) func(network, _ string) (net.Listener, error) {
+	return func(network, _ string) (net.Listener, error) {
+		var lc net.ListenConfig
+		ln, err := lc.Listen(context.Background(), network, addr)
+		if err == nil {
+			host, _, _ := net.SplitHostPort(addr)
+			addr = net.JoinHostPort(host, "0")
+		}
+		return ln, err
+	}
 }
 
 // Addr returns the bound address.

@@ -41,6 +41,7 @@ type batch struct {
 	headers []sarama.RecordHeader
 	refs    []*sarama.RecordHeader
 	stored  bool
+	offset  int64 // of the first record, once stored; negative when the broker does not say
 }
 
 // placement knows a topic's partitions and their batches being filled.
@@ -48,6 +49,7 @@ type placement struct {
 	batches  []*batch // by partition
 	byKey    sarama.Partitioner
 	sequence []int32 // by partition: the sequence number of the next record
+	end      []int64 // by partition: the lowest offset that the next record can get
 }
 
 // load is what waits to be sent.
@@ -112,6 +114,7 @@ func (p *Producer) placement(topic string) (*placement, error) {
 		batches:  make([]*batch, len(partitions)),
 		byKey:    sarama.NewMurmur2Partitioner(topic),
 		sequence: make([]int32, len(partitions)),
+		end:      make([]int64, len(partitions)),
 	}
 	p.topics[topic] = t
 	return t, nil
@@ -188,7 +191,7 @@ func (b *batch) reset() {
 	records := b.wire.Records[:0]
 	b.records, b.headers, b.refs = b.records[:0], b.headers[:0], b.refs[:0]
 	b.wire = sarama.RecordBatch{Records: records}
-	b.bytes, b.stored = 0, false
+	b.bytes, b.stored, b.offset = 0, false, 0
 }
 
 // recordSize is an upper bound of a record's encoded size.

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -51,9 +52,26 @@ func (p *Producer) await() error {
 		return d.err
 	}
 	for _, b := range d.batches {
+		if err := p.confirm(b); err != nil {
+			return err
+		}
 		b.reset()
 	}
 	p.spare = append(p.spare, d.batches...)
+	return nil
+}
+
+// confirm counts what a broker acknowledged. A partition only grows: a batch that was put
+// where an earlier one lies says that the earlier one is gone.
+func (p *Producer) confirm(b *batch) error {
+	t := p.topics[b.topic]
+	if b.offset >= 0 {
+		if b.offset < t.end[b.partition] {
+			return fmt.Errorf("%w: %s/%d stored at %d what cannot be before %d", ErrRewound, b.topic, b.partition, b.offset, t.end[b.partition])
+		}
+		t.end[b.partition] = b.offset + int64(len(b.records))
+	}
+	p.acknowledged[b.topic] += len(b.records)
 	return nil
 }
 
@@ -115,8 +133,12 @@ func (p *Producer) produceTo(leader *sarama.Broker, batches []*batch) error {
 	}
 	var worst error
 	for _, b := range batches {
-		err := stored(resp.GetBlock(b.topic, b.partition))
+		block := resp.GetBlock(b.topic, b.partition)
+		err := stored(block)
 		b.stored = err == nil
+		if b.stored {
+			b.offset = block.Offset
+		}
 		if err != nil && (worst == nil || !retriable(err)) {
 			worst = err
 		}

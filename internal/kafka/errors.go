@@ -18,6 +18,10 @@ var ErrFenced = errors.New("fenced by a newer owner")
 // The outcome of a Commit that returns it is unknown.
 var ErrClosed = errors.New("producer is closed")
 
+// ErrRewound says that a partition lost records which a broker had acknowledged to this
+// producer: what came later was given an offset that was in use.
+var ErrRewound = errors.New("kafka lost acknowledged records")
+
 // fencedCodes are the broker's ways to say "not you any more". Fencing of the producer
 // comes as 47, 48 or 90 depending on the request; the last three come from a consumer
 // group that has moved on (KIP-447).

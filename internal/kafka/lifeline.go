@@ -4,22 +4,40 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
 )
 
 // NewClient returns a client made from settings, on which consumers can be built. When
-// ctx ends its connections are cut and its retries end at once, so that closing what
-// was built on it does not wait for brokers that cannot be reached. The settings must
-// not be shared with another client.
+// ctx ends its connections are cut, its retries end at once and it is closed, so that
+// closing what was built on it does not wait for brokers that cannot be reached. The
+// settings must not be shared with another client. Closing it twice does nothing.
 func NewClient(ctx context.Context, brokers []string, settings *sarama.Config) (sarama.Client, error) {
 	Bind(ctx, settings)
 	c, err := sarama.NewClient(brokers, settings)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to kafka: %w", err)
 	}
-	return c, nil
+	m := &mortal{Client: c, end: sync.OnceValue(c.Close)}
+	// Cut connections are not enough: sarama nests retries (a group asking for its
+	// offsets tries as often, each time, to find the coordinator), and a million tries
+	// take long even without a pause. A closed client refuses at once.
+	m.stop = context.AfterFunc(ctx, func() { _ = m.end() })
+	return m, nil
+}
+
+// mortal is a client that ends with a context.
+type mortal struct {
+	sarama.Client
+	stop func() bool
+	end  func() error
+}
+
+func (m *mortal) Close() error {
+	m.stop()
+	return m.end()
 }
 
 // Bind makes ctx the life of every client built from c: when ctx ends, connections are

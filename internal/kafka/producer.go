@@ -16,8 +16,8 @@ const (
 	// producer that went silent; until then its readers (read_committed) wait
 	// behind it. It also bounds what one transaction may take here: an outage
 	// shorter than this is ridden out.
-	transactionTimeout = 15 * time.Second
-	// closeTimeout bounds the polite part of Close.
+	transactionTimeout = 10 * time.Second
+	// closeTimeout bounds Close; then every connection is cut.
 	closeTimeout = 2 * time.Second
 )
 
@@ -49,8 +49,10 @@ type Producer struct {
 	filling  load
 	inflight *delivery
 	spare    []*batch
-	offsets  []groupOffsets
-	groups   map[string]*sarama.Broker // coordinators by group
+	// acknowledged counts the records of the open transaction that brokers have, by topic.
+	acknowledged map[string]int
+	offsets      []groupOffsets
+	groups       map[string]*sarama.Broker // coordinators by group
 
 	closeOnce sync.Once
 	closeErr  error
@@ -79,7 +81,8 @@ func NewProducer(ctx context.Context, log *slog.Logger, brokers []string, client
 	}
 	p := &Producer{
 		log: log, client: client, sever: sever, topics: make(map[string]*placement), groups: make(map[string]*sarama.Broker),
-		txn: coordinated{client: client, id: transactionalID, added: make(map[topicPartition]bool)},
+		acknowledged: make(map[string]int),
+		txn:          coordinated{client: client, id: transactionalID, added: make(map[topicPartition]bool)},
 	}
 	p.life, p.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	err = persist(ctx, log, "initialising transactional producer "+transactionalID, p.txn.initialise)
@@ -111,6 +114,7 @@ func (p *Producer) Begin() error {
 		return p.fail(errors.New("a transaction is open already"))
 	}
 	p.open = true
+	clear(p.acknowledged)
 	p.began, p.expire = context.WithTimeoutCause(p.life, transactionTimeout, errTooLong)
 	return nil
 }
@@ -119,7 +123,7 @@ func (p *Producer) Begin() error {
 // Kafka's own clients (murmur2). It keeps the bytes of key, value and headers until Commit
 // or Close returns, but not m itself nor its slice of headers: these may be used again for
 // the next record. It blocks while 4 MiB are on their way and as much again is waiting (or
-// 1 MB of one partition), at most until the transaction's time (15 s) is up, and returns
+// 1 MB of one partition), at most until the transaction's time (10 s) is up, and returns
 // an error as soon as a record of the transaction is known to have failed.
 func (p *Producer) Send(m *sarama.ProducerMessage) error { return p.send(byKey, m) }
 
@@ -160,7 +164,31 @@ func (p *Producer) AddOffsets(offsets map[string][]*sarama.PartitionOffsetMetada
 	return nil
 }
 
-// Commit waits for every record and commits, for at most the transaction's time (15 s from
+// Acknowledged sends what has gathered, waits for every record of the open transaction and
+// returns how many of a topic the brokers have acknowledged. It waits as Commit does, which
+// then has less to wait for, and fails with ErrRewound when an acknowledgement contradicts
+// an earlier one.
+func (p *Producer) Acknowledged(topic string) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.usable(); err != nil {
+		return 0, err
+	}
+	if err := p.settle(); err != nil {
+		return 0, p.fail(fmt.Errorf("waiting for acknowledgements: %w", err))
+	}
+	return p.acknowledged[topic], nil
+}
+
+// settle brings everything that was sent to the brokers.
+func (p *Producer) settle() error {
+	if err := p.flush(); err != nil {
+		return err
+	}
+	return p.await()
+}
+
+// Commit waits for every record and commits, for at most the transaction's time (10 s from
 // Begin) and the one request in progress. After any error the producer is useless: Close
 // it, make a new one, and start again from the last committed position, which may be this
 // transaction's: an error does not tell whether the broker has committed.
@@ -182,10 +210,7 @@ func (p *Producer) Commit() error {
 }
 
 func (p *Producer) commit() error {
-	if err := p.flush(); err != nil {
-		return err
-	}
-	if err := p.await(); err != nil {
+	if err := p.settle(); err != nil {
 		return err
 	}
 	for _, o := range p.offsets {
@@ -215,7 +240,7 @@ func (p *Producer) fail(err error) error {
 }
 
 // Close aborts an open transaction as far as the broker still allows and frees the
-// producer. It returns within a few seconds. Closing twice does nothing.
+// producer. It returns within about 2 s. Closing twice does nothing.
 func (p *Producer) Close() error {
 	p.closeOnce.Do(func() { p.closeErr = p.close() })
 	return p.closeErr
@@ -223,18 +248,21 @@ func (p *Producer) Close() error {
 
 func (p *Producer) close() error {
 	p.end(ErrClosed)
-	defer time.AfterFunc(closeTimeout, p.sever).Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, p.sever)
+	defer stop()
 	p.mu.Lock() // a call in progress returns, at the latest when it is severed
 	defer p.mu.Unlock()
 	_ = p.await()
-	err := p.abort()
+	err := p.abort(ctx)
 	p.sever()
 	return errors.Join(err, p.client.Close())
 }
 
 // abort ends an open transaction, so that readers need not wait until it times out. One
 // that was fenced has been aborted by the new owner.
-func (p *Producer) abort() error {
+func (p *Producer) abort(ctx context.Context) error {
 	if !p.open {
 		return nil
 	}
@@ -243,8 +271,6 @@ func (p *Producer) abort() error {
 	if errors.Is(p.err, ErrFenced) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
 	if err := p.endTransaction(ctx, false); err != nil && !errors.Is(err, ErrFenced) {
 		return fmt.Errorf("aborting: %w", err)
 	}

@@ -72,12 +72,12 @@ func newProducerSettings(clientID string) *sarama.Config {
 	c.Net.MaxOpenRequests = 1 // the producer has one request in flight per broker
 	// A broker that takes a request and then says nothing must not hold a lane
 	// for long; it may wait for its replicas first.
-	c.Net.ReadTimeout = produceTimeout + 5*time.Second
+	c.Net.ReadTimeout = produceTimeout + 3*time.Second
 	return c
 }
 
 // produceTimeout is how long the leader may wait for its replicas.
-const produceTimeout = 10 * time.Second
+const produceTimeout = 5 * time.Second
 
 // compression of the batches: lz4 costs least CPU altogether, the broker's work included.
 const compression = sarama.CompressionLZ4

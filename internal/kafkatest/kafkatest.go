@@ -76,6 +76,8 @@ func Topics(tb testing.TB) wire.Topics {
 		DeadLetters: "device-data-dlq" + suffix,
 		Checkpoints: "bridge-checkpoints" + suffix,
 		AlarmState:  "alarm-state" + suffix,
+		Commands:    "alarm-commands" + suffix,
+		Audit:       "alarm-audit" + suffix,
 		DeviceState: "device-state" + suffix,
 	}
 }

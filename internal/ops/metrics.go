@@ -18,7 +18,7 @@ import (
 // iot_cpu_usage_percent and iot_goroutines_total.
 func NewRegistry() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
-	cpu := &cpuMeter{last: time.Now(), used: cpuTime(), clock: cpuTime}
+	process := NewProcess()
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "iot_build_info",
 		Help: "The version of this build; always 1.",
@@ -35,13 +35,34 @@ func NewRegistry() *prometheus.Registry {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "iot_cpu_usage_percent",
 			Help: "CPU used since the last scrape (at least one second), in percent of one core.",
-		}, cpu.percent),
+		}, process.cpu.percent),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "iot_goroutines_total",
 			Help: "Goroutines that exist now.",
 		}, func() float64 { return float64(runtime.NumGoroutine()) }),
 	)
 	return reg
+}
+
+// Process measures this process as iot_memory_usage_bytes, iot_cpu_usage_percent and
+// iot_goroutines_total do.
+type Process struct{ cpu *cpuMeter }
+
+// Usage is what a process uses now.
+type Usage struct {
+	MemoryBytes float64 `json:"memory_bytes"` // resident
+	CPUPercent  float64 `json:"cpu_percent"`  // of one core, since Usage was last asked, at least one second
+	Goroutines  int     `json:"goroutines"`
+}
+
+// NewProcess returns a Process; its first CPU figure is from now on.
+func NewProcess() *Process {
+	return &Process{cpu: &cpuMeter{last: time.Now(), used: cpuTime(), clock: cpuTime}}
+}
+
+// Usage returns what the process uses now.
+func (p *Process) Usage() Usage {
+	return Usage{MemoryBytes: residentBytes(), CPUPercent: p.cpu.percent(), Goroutines: runtime.NumGoroutine()}
 }
 
 // cpuMeter turns the process's CPU time into a rate between two readings.
