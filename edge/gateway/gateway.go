@@ -37,7 +37,7 @@ type Options struct {
 	Log      *slog.Logger
 	Registry *prometheus.Registry // nil: a new one; several gateways may share one
 	// StallAfter is how long the disk may take for a pack before devices are told to
-	// retry later; 0 means 1.5 s.
+	// retry later; 0 means 1.25 s.
 	StallAfter time.Duration
 }
 
@@ -53,9 +53,16 @@ type Gateway struct {
 	broker    *broker.Broker
 	collector *ingest.Collector
 	mqtt      *ingest.MQTTIntake
-	http      *ops.Server  // nil without EDGE_HTTP_ADDR
-	alive     atomic.Int64 // ns since 1970 of the stream's last sign of life
-	held      broker.State // what it said then; used by monitor alone
+	http      *ops.Server               // nil without EDGE_HTTP_ADDR
+	alive     atomic.Pointer[time.Time] // of the stream's last sign of life
+	restarts  atomic.Uint64             // of storage
+	diskBad   atomic.Bool               // the disk takes no writes
+
+	// Used by monitor alone.
+	held    broker.State // what the stream said at its last sign of life
+	rate    rate
+	refused time.Time     // when it was last said that the hub refuses us
+	stepped time.Duration // by how much the clock was set since the start
 }
 
 // New starts the embedded server, which recovers what the last run left, and binds
@@ -89,9 +96,11 @@ func New(o Options) (_ *Gateway, err error) {
 		return nil, err
 	}
 	g.metrics.bufferLimit.Set(float64(g.broker.BufferLimit()))
+	g.noteDamage()
 	g.collector = ingest.New(ingest.Options{
 		Store: g.broker.Stream(), Epoch: g.epoch, Log: g.log, Registerer: g.reg,
-		Linger: g.cfg.Linger, StallAfter: o.StallAfter,
+		Linger: g.cfg.Linger, StallAfter: o.StallAfter, StuckAfter: stuckAfter, Excuse: g.diskBad.Load,
+		Mark: func(m ingest.Mark) { g.broker.Mark(g.epoch, m.Counter, m.Seq, m.Totals) },
 	})
 	g.mqtt, err = ingest.ListenMQTT(ingest.MQTTOptions{
 		Addr: g.cfg.MQTTAddr, Collector: g.collector, Log: g.log, Registerer: g.reg,
@@ -148,6 +157,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	parts.OnStop("mqtt", g.mqtt.Close)
 	parts.Go("monitor", g.monitor)
+	parts.Go("healer", g.heal)
 	parts.Go("collector", g.collector.Run)
 	nats, err := ingest.ListenNATS(ingest.NATSOptions{
 		Conn: g.broker.Devices(), Collector: g.collector, Stream: g.broker.Stream().Name(),
@@ -162,7 +172,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	parts.OnStop("mqtt intake", func(context.Context) error { g.mqtt.StopIntake(); return nil })
 	g.log.Info("gateway is taking readings", "building", g.cfg.Building, "nats", g.NATSAddr(), "mqtt", g.MQTTAddr(),
-		"http", g.Addr(), "hub", g.cfg.HubURL, "buffer_bytes", g.broker.BufferLimit(), "epoch", g.Epoch())
+		"http", g.Addr(), "hub", g.cfg.HubURL, "buffer_bytes", g.broker.BufferLimit(), "epoch", g.Epoch(), "instance", g.broker.Instance())
 	return parts.Wait(ctx)
 }
 

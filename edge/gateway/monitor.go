@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -68,7 +69,8 @@ func (g *Gateway) beat(ctx context.Context, listening bool) {
 	}
 	g.metrics.natsClients.Set(float64(g.broker.Clients()))
 	if state, err := g.probe(ctx); err == nil {
-		g.alive.Store(time.Now().UnixNano())
+		now := time.Now()
+		g.alive.Store(&now)
 		g.held = state
 	} else if ctx.Err() == nil {
 		g.log.Warn("the stream does not answer", "err", err)
@@ -76,10 +78,19 @@ func (g *Gateway) beat(ctx context.Context, listening bool) {
 	g.metrics.bufferBytes.Set(float64(g.held.Bytes))
 	g.metrics.bufferPacks.Set(float64(g.held.Messages))
 	g.metrics.bufferAge.Set(age(g.held.Oldest).Seconds())
+	s := g.status(g.held)
+	g.metrics.bufferFull.Set(0)
+	if s.BufferFull {
+		g.metrics.bufferFull.Set(1)
+	}
+	g.metrics.bytesPerSecond.Set(s.BytesPerSecond)
+	g.metrics.horizon.Set(float64(s.HorizonSeconds))
+	g.watchHub()
+	g.watchClock(time.Now())
 	if !listening {
 		return
 	}
-	data, err := g.status(g.held).Encode()
+	data, err := s.Encode()
 	if err == nil {
 		err = g.broker.PublishUplink(wire.StatusSubject(g.cfg.ID), data)
 	}
@@ -101,14 +112,23 @@ func (g *Gateway) probe(ctx context.Context) (broker.State, error) {
 func (g *Gateway) status(state broker.State) wire.GatewayStatus {
 	stats := g.collector.Stats()
 	refusing := g.collector.Refusing()
+	stored := g.collector.Stored()
+	now := time.Now()
+	bytes := stored.Bytes + stored.Counter*broker.PackOverhead
+	g.rate.add(now, bytes)
+	perSecond, _ := g.rate.perSecond(now, bytes)
+	salvaged := g.broker.Salvaged()
 	s := wire.GatewayStatus{
 		Gateway: g.cfg.ID, Building: g.cfg.Building, Epoch: g.Epoch(),
-		Time: time.Now().UnixMilli(), Started: g.started.UnixMilli(),
+		Time: now.UnixMilli(), Started: g.started.UnixMilli(),
 		FirstSeq: state.FirstSeq, LastSeq: state.LastSeq,
 		BufferBytes: state.Bytes, BufferLimit: uint64(g.broker.BufferLimit()),
 		Accepted: stats.Accepted, Refused: stats.Refused, Unpromised: stats.Unpromised,
 		BufferFull: refusing != nil && refusing.Reason == telemetry.ReasonBufferFull,
 		Version:    ops.Version,
+		Instance:   g.broker.Instance(), Counter: stored.Counter, Packed: stored.Totals,
+		BytesPerSecond: perSecond, HorizonSeconds: horizon(state.Bytes, uint64(g.broker.BufferLimit()), perSecond),
+		Salvaged: salvaged.Salvaged, DamagedBytes: salvaged.DamagedBytes, StoreRestarts: g.restarts.Load(),
 	}
 	if !state.Oldest.IsZero() {
 		s.OldestMS = state.Oldest.UnixMilli()
@@ -123,18 +143,77 @@ func age(t time.Time) time.Duration {
 	return max(time.Since(t), 0)
 }
 
-// Ready returns nil while readings are taken: the stream answered within the last
-// seconds, and neither a full buffer nor failing storage turns readings away.
+// watchClock says when the clock was set. Nothing here depends on it: packs are ordered
+// by their sequence and never expire, and time that passes is measured by the monotonic
+// clock. But receive times are wrong until then or from then on.
+func (g *Gateway) watchClock(now time.Time) {
+	ran := now.Sub(g.started)                     // by the monotonic clock
+	shown := now.Round(0).Sub(g.started.Round(0)) // by the clock on the wall
+	step := clockStep(ran, shown, g.stepped)
+	if step == 0 {
+		return
+	}
+	g.stepped = shown - ran
+	g.metrics.clockStep.Set(step.Seconds())
+	g.log.Warn("the clock was set; receive times of readings jump with it", "by", step)
+}
+
+// clockStep returns by how much a clock was set that shows another time than ran, beyond
+// what is known of it; 0 for an adjustment in passing.
+func clockStep(ran, shown, known time.Duration) time.Duration {
+	step := (shown - ran - known).Round(time.Second)
+	if step.Abs() < clockSlack {
+		return 0
+	}
+	return step
+}
+
+// clockSlack is how far a clock that is being adjusted may drift.
+const clockSlack = 10 * time.Second
+
+// watchHub says in plain words that the hub turns this gateway away. It is no reason
+// not to be ready: readings are taken as before.
+func (g *Gateway) watchHub() {
+	times, now := g.broker.HubRefused()
+	g.metrics.hubRefusals.Set(float64(times))
+	g.metrics.hubRefused.Set(0)
+	if !now {
+		g.refused = time.Time{}
+		return
+	}
+	g.metrics.hubRefused.Set(1)
+	if !g.refused.IsZero() && time.Since(g.refused) < refusedEvery {
+		return
+	}
+	g.refused = time.Now()
+	g.log.Warn("the hub refuses this gateway: another gateway with its id is connected, or the user in EDGE_HUB_URL is not known there; readings are kept here",
+		"instance", g.broker.Instance(), "refusals", times)
+}
+
+// refusedEvery is how often a refusal is said again.
+const refusedEvery = time.Minute
+
+// Ready returns nil while readings are taken and stored: neither a full buffer nor
+// failing storage turns them away, the stream answered within the last seconds, and
+// none has been waiting for longer than that.
 func (g *Gateway) Ready() error {
+	var refusing error
 	if r := g.collector.Refusing(); r != nil {
-		return r
+		refusing = r
 	}
-	alive := g.alive.Load()
-	if alive == 0 {
-		return fmt.Errorf("the gateway is starting")
-	}
-	if silent := time.Since(time.Unix(0, alive)); silent > aliveFor {
-		return fmt.Errorf("the stream has not answered for %s", silent.Round(time.Second))
+	return readiness(refusing, g.alive.Load(), g.collector.Waiting(), aliveFor)
+}
+
+func readiness(refusing error, alive *time.Time, waiting time.Time, patience time.Duration) error {
+	switch {
+	case refusing != nil:
+		return refusing
+	case alive == nil:
+		return errors.New("the gateway is starting")
+	case time.Since(*alive) > patience:
+		return fmt.Errorf("the stream has not answered for %s", time.Since(*alive).Round(time.Second))
+	case !waiting.IsZero() && time.Since(waiting) > patience:
+		return fmt.Errorf("readings have been waiting for %s and nothing was stored", time.Since(waiting).Round(time.Second))
 	}
 	return nil
 }

@@ -6,9 +6,9 @@
 // decided in serverOptions and nowhere else. The stream and the leaf link live in
 // the account UPLINK, which devices cannot reach.
 //
-// New blocks while an existing store is recovered. Put, Settle, Probe and Info block
-// until the server answers or their context ends. Shutdown blocks until the server
-// is gone.
+// New and Restart block while an existing store is looked at and recovered. Put,
+// Settle, Probe and Info block until the server answers or their context ends. Shutdown
+// blocks until the server is gone.
 package broker
 
 import (
@@ -19,12 +19,14 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"industrial-iot-monitor/edge/internal/salvage"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/wire"
@@ -55,23 +57,33 @@ type Options struct {
 
 // Broker is a running embedded server.
 type Broker struct {
-	log     *slog.Logger
-	gateway string
-	dir     string
-	limit   int64
-	srv     *server.Server
-	lock    *dirLock
+	o        Options
+	log      *slog.Logger
+	gateway  string
+	dir      string
+	limit    int64
+	addr     string // as bound
+	instance string
+	users    users
+	lock     *dirLock
+	marker   *salvage.Marker
 
+	srv     atomic.Pointer[server.Server]
 	devices *nats.Conn
 	uplink  *nats.Conn
 	stream  *Stream
 	diskLow atomic.Bool
+	refused refusals
+
+	mu       sync.Mutex // held while the server is started or stopped
+	closed   bool
+	salvaged salvage.Report
 }
 
-// New locks the directory, starts the server, recovers or makes the stream, and
-// returns when devices can connect. The hub may be absent.
+// New locks the directory, looks at the store, starts the server, recovers or makes
+// the stream, and returns when devices can connect. The hub may be absent.
 func New(o Options) (_ *Broker, err error) {
-	b := &Broker{log: o.Log.With("component", "broker"), gateway: o.Gateway, dir: o.Dir}
+	b := &Broker{o: o, log: o.Log.With("component", "broker"), gateway: o.Gateway, dir: o.Dir, addr: o.Addr}
 	defer func() {
 		if err != nil {
 			b.Shutdown()
@@ -83,26 +95,28 @@ func New(o Options) (_ *Broker, err error) {
 	if b.limit, err = b.fitBuffer(o.BufferBytes); err != nil {
 		return nil, err
 	}
-	users, err := newUsers()
-	if err != nil {
+	if b.instance, err = loadInstance(o.Dir); err != nil {
 		return nil, err
 	}
-	so, err := serverOptions(o, users)
-	if err != nil {
+	if b.users, err = newUsers(); err != nil {
 		return nil, err
 	}
-	if err := b.start(o.Addr, so); err != nil {
+	if err := b.start(false); err != nil {
+		return nil, err
+	}
+	b.addr = b.srv.Load().Addr().String() // a restart takes the same port
+	if b.marker, err = salvage.OpenMarker(markFile(o.Dir)); err != nil {
 		return nil, err
 	}
 	// Readings come over loopback TCP: measured at 35,000 a second, a connection within
 	// the process (an unbuffered pipe) costs a tenth more of the gateway's CPU.
-	if b.devices, err = connect(o, "ingest", users.ingest, natsconn.Options{URL: b.srv.ClientURL()}); err != nil {
+	if b.devices, err = connect(o, "ingest", b.users.ingest, natsconn.Options{URL: b.srv.Load().ClientURL()}); err != nil {
 		return nil, err
 	}
-	if b.uplink, err = connect(o, "uplink", users.uplink, natsconn.Options{InProcess: b.srv}); err != nil {
+	if b.uplink, err = connect(o, "uplink", b.users.uplink, natsconn.Options{InProcess: b}); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
 	if b.stream, err = openStream(ctx, b); err != nil {
 		return nil, err
@@ -110,7 +124,15 @@ func New(o Options) (_ *Broker, err error) {
 	return b, nil
 }
 
-func serverOptions(o Options, u users) (*server.Options, error) {
+// openTimeout bounds the making of the stream.
+const openTimeout = 30 * time.Second
+
+// InProcessConn implements nats.InProcessConnProvider with the server that runs now.
+func (b *Broker) InProcessConn() (net.Conn, error) { return b.srv.Load().InProcessConn() }
+
+func (b *Broker) serverOptions() (*server.Options, error) {
+	o, u := b.o, b.users
+	o.Addr = b.addr
 	addr, err := net.ResolveTCPAddr("tcp", o.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("EDGE_NATS_ADDR=%s: want host:port: %w", o.Addr, err)
@@ -153,53 +175,95 @@ func serverOptions(o Options, u users) (*server.Options, error) {
 	if o.HubURL == "" {
 		return so, nil
 	}
-	hub, err := url.Parse(o.HubURL)
-	if err != nil || hub.Host == "" {
-		return nil, fmt.Errorf("EDGE_HUB_URL=%s: want nats-leaf://host:port", o.HubURL)
+	hub, err := b.hubURL()
+	if err != nil {
+		return nil, err
 	}
-	so.LeafNode.ReconnectInterval = time.Second
+	so.LeafNode.ReconnectInterval = time.Second / 4 // and as much again at most, by chance
 	so.LeafNode.DialTimeout = 10 * time.Second
 	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{
 		LocalAccount:     accountUplink,
 		URLs:             []*url.URL{hub},
 		FirstInfoTimeout: 10 * time.Second,
+		// None on a near line, a fast one from 10 ms on, never a costly one: a busy machine
+		// answers late too, and must not be kept busier for it.
+		Compression: server.CompressionOpts{
+			Mode: server.CompressionS2Auto, RTTThresholds: []time.Duration{10 * time.Millisecond, time.Hour},
+		},
 	}}
 	return so, nil
 }
 
-// start runs the server. It reports why it does not come up instead of ending the
-// process, as nats-server would.
-func (b *Broker) start(addr string, so *server.Options) error {
+// hubURL returns where the hub is, with a name tag of ours where the configuration has
+// no user: the hub tells two gateways of one id apart by it.
+func (b *Broker) hubURL() (*url.URL, error) {
+	hub, err := url.Parse(b.o.HubURL)
+	if err != nil || hub.Host == "" {
+		return nil, fmt.Errorf("EDGE_HUB_URL=%s: want nats-leaf://host:port", b.o.HubURL)
+	}
+	if hub.User == nil {
+		hub.User = url.UserPassword(b.gateway, b.instance)
+	}
+	return hub, nil
+}
+
+// start looks at the store and runs the server on it. It reports why it does not come
+// up instead of ending the process, as nats-server would.
+func (b *Broker) start(examineAll bool) error {
+	so, err := b.serverOptions()
+	if err != nil {
+		return err
+	}
 	// The server binds the port itself and late; a look now gives the plain error.
-	ln, err := ops.Listen(addr, "EDGE_NATS_ADDR")
+	ln, err := ops.Listen(b.addr, "EDGE_NATS_ADDR")
 	if err != nil {
 		return err
 	}
 	if err := ln.Close(); err != nil {
-		return fmt.Errorf("EDGE_NATS_ADDR=%s: %w", addr, err)
+		return fmt.Errorf("EDGE_NATS_ADDR=%s: %w", b.addr, err)
 	}
-	if b.srv, err = server.NewServer(so); err != nil {
+	if err := b.salvage(examineAll); err != nil {
+		return err
+	}
+	srv, err := server.NewServer(so)
+	if err != nil {
 		return fmt.Errorf("setting up the nats server: %w", err)
 	}
-	log := &serverLog{log: b.log}
-	b.srv.SetLoggerV2(log, false, false, false)
-	b.srv.Start()
+	b.srv.Store(srv)
+	log := &serverLog{log: b.log, refused: &b.refused}
+	srv.SetLoggerV2(log, false, false, false)
+	srv.Start()
 	if err := log.fatal(); err != nil {
-		return fmt.Errorf("starting the nats server on EDGE_NATS_ADDR=%s: %w", addr, err)
+		return fmt.Errorf("starting the nats server on EDGE_NATS_ADDR=%s: %w", b.addr, err)
 	}
-	if !b.srv.ReadyForConnections(10 * time.Second) {
-		return fmt.Errorf("starting the nats server on EDGE_NATS_ADDR=%s: not ready within 10s", addr)
+	if !srv.ReadyForConnections(10 * time.Second) {
+		return fmt.Errorf("starting the nats server on EDGE_NATS_ADDR=%s: not ready within 10s", b.addr)
 	}
-	return b.setUpAccounts()
+	return b.setUpAccounts(srv)
 }
 
-func (b *Broker) setUpAccounts() error {
-	devices, err := b.srv.LookupAccount(accountDevices)
+// salvage saves what can be saved of damaged files before the server opens them.
+func (b *Broker) salvage(all bool) error {
+	r, err := salvage.Run(salvage.Options{
+		Dir:    filepath.Join(storeDir(b.dir), accountUplink, "streams", wire.PackStream(b.gateway)),
+		Stream: wire.PackStream(b.gateway), Subject: wire.PackSubject(b.gateway),
+		Aside: filepath.Join(b.dir, "damaged"), Mark: markFile(b.dir), Log: b.log, All: all,
+	})
+	b.salvaged.Salvaged += r.Salvaged
+	b.salvaged.DamagedBytes += r.DamagedBytes
+	b.salvaged.MissingPacks += r.MissingPacks
+	b.salvaged.MissingReadings += r.MissingReadings
+	b.salvaged.SetAside = append(b.salvaged.SetAside, r.SetAside...)
+	return err
+}
+
+func (b *Broker) setUpAccounts(srv *server.Server) error {
+	devices, err := srv.LookupAccount(accountDevices)
 	if err != nil {
 		return fmt.Errorf("looking up account %s: %w", accountDevices, err)
 	}
 	b.unmap(devices)
-	uplink, err := b.srv.LookupAccount(accountUplink)
+	uplink, err := srv.LookupAccount(accountUplink)
 	if err != nil {
 		return fmt.Errorf("looking up account %s: %w", accountUplink, err)
 	}
@@ -229,7 +293,7 @@ func connect(o Options, name string, u user, to natsconn.Options) (*nats.Conn, e
 }
 
 // Addr returns the address devices connect to by NATS.
-func (b *Broker) Addr() string { return b.srv.Addr().String() }
+func (b *Broker) Addr() string { return b.addr }
 
 // Devices returns the connection that receives readings and sends replies.
 func (b *Broker) Devices() *nats.Conn { return b.devices }
@@ -251,30 +315,38 @@ func (b *Broker) PublishUplink(subject string, data []byte) error {
 // HubWants reports whether somebody at the hub subscribes to subject, which also
 // means that the leaf link is up. It is cheap.
 func (b *Broker) HubWants(subject string) bool {
-	account, err := b.srv.LookupAccount(accountUplink)
+	account, err := b.srv.Load().LookupAccount(accountUplink)
 	return err == nil && account.Interest(subject) > 0
 }
 
 // HubConnected reports whether the leaf link is up.
-func (b *Broker) HubConnected() bool { return b.srv.NumLeafNodes() > 0 }
+func (b *Broker) HubConnected() bool { return b.srv.Load().NumLeafNodes() > 0 }
 
 // Clients returns the number of device connections by NATS.
 func (b *Broker) Clients() int {
 	const own = 2
-	return max(b.srv.NumClients()-own, 0)
+	return max(b.srv.Load().NumClients()-own, 0)
 }
 
 // Shutdown closes the connections, stops the server and waits for it, then unlocks
 // the directory. A second call does nothing.
 func (b *Broker) Shutdown() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
 	for _, nc := range []*nats.Conn{b.devices, b.uplink} {
 		if nc != nil {
 			nc.Close()
 		}
 	}
-	if b.srv != nil {
-		b.srv.Shutdown()
-		b.srv.WaitForShutdown()
+	if srv := b.srv.Load(); srv != nil {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	}
+	if b.marker != nil {
+		if err := b.marker.Close(); err != nil {
+			b.log.Warn("mark could not be closed", "err", err)
+		}
 	}
 	if err := b.lock.release(); err != nil {
 		b.log.Warn("data directory could not be unlocked", "err", err)
@@ -288,6 +360,9 @@ func (b *Broker) Flush(ctx context.Context) error {
 	}
 	return nil
 }
+
+// markFile is where the mark of the newest pack is kept below dir.
+func markFile(dir string) string { return filepath.Join(dir, "mark") }
 
 // storeDir is where nats-server keeps its files below dir.
 func storeDir(dir string) string { return filepath.Join(dir, "jetstream") }

@@ -17,7 +17,8 @@ const leafConnectError = "Error trying to connect as leafnode"
 // tell of the server's inner life. A fatal line is kept for start to report, where
 // nats-server's own logger would end the process.
 type serverLog struct {
-	log *slog.Logger
+	log     *slog.Logger
+	refused *refusals
 
 	mu  sync.Mutex
 	err error
@@ -41,11 +42,23 @@ func (l *serverLog) Warnf(format string, v ...any) {
 
 // Errorf implements server.Logger.
 func (l *serverLog) Errorf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	if isRefusal(text) {
+		l.refused.add()
+		l.log.Debug("nats server error", "text", text) // the gateway says it in plain words, and less often
+		return
+	}
 	level := slog.LevelError
 	if strings.HasPrefix(format, leafConnectError) {
 		level = slog.LevelWarn // a hub that is not there yet is nothing out of the ordinary
 	}
-	l.log.Log(context.Background(), level, "nats server error", "text", fmt.Sprintf(format, v...))
+	l.log.Log(context.Background(), level, "nats server error", "text", text)
+}
+
+// isRefusal recognises the line that tells that the hub refused the leaf link. The
+// server has no other way to say it.
+func isRefusal(text string) bool {
+	return strings.Contains(text, "Leafnode Error") && strings.Contains(text, "Authorization Violation")
 }
 
 // Fatalf implements server.Logger.

@@ -20,8 +20,7 @@ var ErrFull = errors.New("buffer full")
 
 // codesNoRoom are those with which the server refuses a message for want of room,
 // without having stored it: resource limits of the account, insufficient resources,
-// storage resources exceeded, and store failed, for which a stream that limits only
-// bytes has no other cause.
+// storage resources exceeded, and store failed.
 var codesNoRoom = []jetstream.ErrorCode{10002, 10023, 10047, 10077}
 
 // never is a last sequence that no stream has.
@@ -41,6 +40,9 @@ type Stream struct {
 	last    uint64 // sequence of the newest stored message
 }
 
+// PackOverhead is about what the store adds to a pack, in bytes: its record, subject and header.
+const PackOverhead = 100
+
 // State is what the stream holds now.
 type State struct {
 	FirstSeq, LastSeq uint64
@@ -55,7 +57,22 @@ func openStream(ctx context.Context, b *Broker) (*Stream, error) {
 		return nil, fmt.Errorf("opening jetstream: %w", err)
 	}
 	s := &Stream{b: b, js: js, subject: wire.PackSubject(b.gateway)}
-	s.str, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	if s.str, err = s.open(ctx); err != nil {
+		return nil, err
+	}
+	s.last = s.str.CachedInfo().State.LastSeq
+	return s, s.endEpoch(ctx)
+}
+
+// reopen makes the stream answer again after a restart of the server.
+func (s *Stream) reopen(ctx context.Context) error {
+	_, err := s.open(ctx)
+	return err
+}
+
+func (s *Stream) open(ctx context.Context) (jetstream.Stream, error) {
+	b := s.b
+	str, err := s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:        wire.PackStream(b.gateway),
 		Description: "packs of readings, kept until they are in Kafka",
 		Subjects:    []string{s.subject},
@@ -69,8 +86,42 @@ func openStream(ctx context.Context, b *Broker) (*Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening stream %s: %w", wire.PackStream(b.gateway), err)
 	}
-	s.last = s.str.CachedInfo().State.LastSeq
-	return s, nil
+	return str, nil
+}
+
+// endEpoch stores an empty pack behind the last one of the run before, with the totals
+// of its epoch. Without it the readings in that last pack could not be counted if it
+// were damaged later: the totals of a pack are in the one behind it. A full buffer goes
+// without.
+func (s *Stream) endEpoch(ctx context.Context) error {
+	msg, err := s.str.GetMsg(ctx, s.last)
+	if s.last == 0 || errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the newest pack: %w", err)
+	}
+	end := endOf(msg.Data)
+	if end == nil {
+		return nil
+	}
+	if _, err := s.Put(ctx, end); err != nil && !errors.Is(err, ErrFull) {
+		return fmt.Errorf("ending the epoch before: %w", err)
+	}
+	return nil
+}
+
+// endOf returns the empty pack that ends an epoch behind its newest pack, nil when that
+// is an end itself, or no pack.
+func endOf(pack []byte) []byte {
+	totals, h, err := wire.TotalsAfter(pack)
+	if err != nil || h.Count == 0 {
+		return nil
+	}
+	var b wire.PackBuilder
+	b.Reset(h.Epoch, h.Counter+1)
+	b.Follow(totals)
+	return b.Finish()
 }
 
 // Name returns the name of the stream.
@@ -85,7 +136,7 @@ func (s *Stream) Put(ctx context.Context, pack []byte) (uint64, error) {
 	}
 	ack, err := s.publish(ctx, pack, s.last)
 	if err != nil {
-		if api, ok := errors.AsType[*jetstream.APIError](err); ok && slices.Contains(codesNoRoom, api.ErrorCode) {
+		if api, ok := errors.AsType[*jetstream.APIError](err); ok && slices.Contains(codesNoRoom, api.ErrorCode) && s.isFull(ctx, len(pack)) {
 			return 0, fmt.Errorf("%w: %w", ErrFull, err)
 		}
 		return 0, fmt.Errorf("storing a pack: %w", err)
@@ -109,6 +160,10 @@ func (s *Stream) Settle(ctx context.Context, epoch, counter uint64) (seq uint64,
 	}
 	seq = s.last + 1
 	if state.LastSeq < seq {
+		if state.LastSeq < s.last {
+			s.b.log.Error("the stream lost packs that were stored", "stream", s.Name(), "last_seq", state.LastSeq, "was", s.last)
+			s.last = state.LastSeq
+		}
 		return 0, false, nil
 	}
 	msg, err := s.str.GetMsg(ctx, seq)
@@ -144,6 +199,13 @@ func (s *Stream) Probe(ctx context.Context) error {
 		err = errors.New("the server stored a message it had to turn down")
 	}
 	return fmt.Errorf("probing the stream: %w", err)
+}
+
+// isFull tells a refusal for want of room from one of a store that met a write error:
+// the server has the same code for both, and after such an error refuses for ever.
+func (s *Stream) isFull(ctx context.Context, n int) bool {
+	state, err := s.Info(ctx)
+	return err == nil && int64(state.Bytes)+int64(n)+2*PackOverhead > s.b.limit
 }
 
 func (s *Stream) publish(ctx context.Context, data []byte, last uint64) (*jetstream.PubAck, error) {

@@ -66,14 +66,19 @@ type Store interface {
 
 // Options of a Collector. Store, Epoch and Log are required.
 type Options struct {
-	Store      Store
+	Store Store
+	// Mark is told of every stored pack before its senders are: where the epoch
+	// stands, for the next start to compare with what it finds. It must not block. May be nil.
+	Mark       func(Mark)
 	Epoch      uint64 // of this start of the gateway
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: metrics are kept to itself
 	Linger     time.Duration         // how long the first message of a pack waits for company
-	StallAfter time.Duration         // how long a pack may take before new messages are refused; 0 means 1.5 s
+	StallAfter time.Duration         // how long a pack may take before new messages are refused; 0 means 1.25 s
 	StuckAfter time.Duration         // how long storage may fail before Run gives up; 0 means 60 s
 	RetryEvery time.Duration         // pause between looks at a full or silent store; 0 means 250 ms
+	// Excuse is asked before Run gives up; true lets it go on waiting. May be nil.
+	Excuse func() bool
 }
 
 // Collector groups messages into packs and stores one pack at a time: that keeps the
@@ -92,10 +97,22 @@ type Collector struct {
 	open     *pack
 	refusing *telemetry.Refusal // not nil: every message is refused with it
 
+	mark    atomic.Pointer[Mark]
+	failing moment // since when storage fails other than by a full buffer
+	waiting moment // when the first message came of the pack that is being stored
+
 	// Only Run touches what follows.
 	spare   *pack
-	counter uint64    // of the newest stored pack
-	failing time.Time // since when storage fails other than by a full buffer; zero when it does not
+	counter uint64          // of the newest stored pack
+	totals  wire.PackTotals // of the stored packs
+}
+
+// Mark is where an epoch stands: what its stored packs hold.
+type Mark struct {
+	Counter uint64 // of the newest stored pack
+	Seq     uint64 // of the newest stored pack in the stream
+	Totals  wire.PackTotals
+	Bytes   uint64 // of all stored packs
 }
 
 // Stats counts since the start.
@@ -154,13 +171,16 @@ func (p *pack) atFlush() bool { return p.b.Count() >= flushEntries || p.b.Size()
 // New returns a collector; Run makes it work.
 func New(o Options) *Collector {
 	if o.StallAfter == 0 {
-		o.StallAfter = 1500 * time.Millisecond
+		o.StallAfter = 1250 * time.Millisecond
 	}
 	if o.StuckAfter == 0 {
 		o.StuckAfter = time.Minute
 	}
 	if o.RetryEvery == 0 {
 		o.RetryEvery = 250 * time.Millisecond
+	}
+	if o.Excuse == nil {
+		o.Excuse = func() bool { return false }
 	}
 	if o.Registerer == nil {
 		o.Registerer = prometheus.NewRegistry()
@@ -171,6 +191,7 @@ func New(o Options) *Collector {
 		open: &pack{}, spare: &pack{},
 	}
 	c.room.L = &c.mu
+	c.mark.Store(&Mark{})
 	c.open.reset(o.Epoch, 1)
 	return c
 }
@@ -210,6 +231,30 @@ func (c *Collector) Offer(m *Message) *telemetry.Refusal {
 // Stats returns the counts since the start.
 func (c *Collector) Stats() Stats {
 	return Stats{Accepted: c.stats.accepted.Load(), Unpromised: c.stats.unpromised.Load(), Refused: c.stats.refused.Load()}
+}
+
+// Stored returns where the epoch stands.
+func (c *Collector) Stored() Mark { return *c.mark.Load() }
+
+// Failing returns since when storage has failed other than by a full buffer, zero
+// when it does not.
+func (c *Collector) Failing() time.Time { return c.failing.get() }
+
+// Waiting returns since when the messages of the pack that is being stored have been
+// waiting for their answer, zero when there is none.
+func (c *Collector) Waiting() time.Time { return c.waiting.get() }
+
+// moment is a time that several goroutines see, zero for none. It keeps the monotonic
+// clock's reading, so setting the wall clock does not change what is since it.
+type moment struct{ p atomic.Pointer[time.Time] }
+
+func (m *moment) set(t time.Time) { m.p.Store(&t) }
+func (m *moment) clear()          { m.p.Store(nil) }
+func (m *moment) get() time.Time {
+	if t := m.p.Load(); t != nil {
+		return *t
+	}
+	return time.Time{}
 }
 
 // Refusing returns the refusal that every message gets now, or nil.

@@ -71,7 +71,12 @@ func (c *Collector) swap() *pack {
 // store brings p to disk and answers everybody in it. It comes back when the next
 // pack may be stored, or with an error when ctx ended or storage is stuck.
 func (c *Collector) store(ctx context.Context, p *pack) error {
-	defer func() { c.spare = p }()
+	c.waiting.set(p.first)
+	defer func() {
+		c.waiting.clear()
+		c.spare = p
+	}()
+	p.b.Follow(c.totals) // the pack before p is settled by now, whatever became of it
 	data := p.b.Finish()
 	c.metrics.packEntries.Observe(float64(p.b.Count()))
 	c.metrics.packBytes.Observe(float64(len(data)))
@@ -114,15 +119,21 @@ func (c *Collector) patience(ctx context.Context) time.Duration {
 
 // stored records that p is on disk and tells its senders.
 func (c *Collector) stored(p *pack, seq uint64) {
-	c.placed()
+	c.placed(seq, &p.b)
 	c.answer(p.tickets, seq, nil)
 	c.metrics.ackSeconds.Observe(time.Since(p.first).Seconds())
 }
 
-// placed records that the pack counter+1 is on disk.
-func (c *Collector) placed() {
+// placed records that the pack counter+1, which is in b, is on disk.
+func (c *Collector) placed(seq uint64, b *wire.PackBuilder) {
 	c.counter++
-	c.failing = time.Time{}
+	c.totals = b.Totals()
+	m := Mark{Counter: c.counter, Seq: seq, Totals: c.totals, Bytes: c.mark.Load().Bytes + uint64(b.Size())}
+	c.mark.Store(&m)
+	if c.o.Mark != nil {
+		c.o.Mark(m)
+	}
+	c.failing.clear()
 	c.metrics.packs.Inc()
 }
 

@@ -1,0 +1,204 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/wire"
+)
+
+func TestRateIsThatOfTheLastMinutes(t *testing.T) {
+	var r rate
+	now := time.Unix(1000, 0)
+	_, known := r.perSecond(now, 0)
+	require.False(t, known)
+	bytes := uint64(0)
+	for range 600 {
+		now, bytes = now.Add(time.Second), bytes+1000
+		r.add(now, bytes)
+	}
+	got, known := r.perSecond(now, bytes)
+	require.True(t, known)
+	require.InDelta(t, 1000, got, 1)
+	for range 700 {
+		now = now.Add(time.Second)
+		r.add(now, bytes)
+	}
+	got, _ = r.perSecond(now, bytes)
+	require.Zero(t, got)
+	require.LessOrEqual(t, len(r.samples), int(rateWindow/rateStep)+2)
+}
+
+func TestHorizon(t *testing.T) {
+	require.EqualValues(t, 10, horizon(500, 1500, 100))
+	require.EqualValues(t, 0, horizon(1500, 1500, 100))
+	require.EqualValues(t, 0, horizon(2000, 1500, 100))
+	require.EqualValues(t, noHorizon, horizon(500, 1500, 0))
+	require.Positive(t, horizon(0, 1<<60, 1e-9), "it is bounded")
+}
+
+func TestHeartbeatAccountsForPacks(t *testing.T) {
+	g, h := plant(t)
+	ch := h.heartbeats(t)
+	send(t, g, 2, 5)
+	_, err := dial(t, g).Request(wire.TelemetrySubject("device_001"), []byte("bad"), patience)
+	require.NoError(t, err)
+	var s wire.GatewayStatus
+	require.Eventually(t, func() bool {
+		s = next(t, ch)
+		return s.Packed == wire.PackTotals{Readings: 10, Refused: 1} && s.HorizonSeconds > 0
+	}, patience, time.Millisecond)
+	require.Len(t, s.Instance, 16)
+	require.Equal(t, s.LastSeq, s.Counter)
+	require.Positive(t, s.BytesPerSecond)
+	require.Zero(t, s.StoreRestarts)
+	require.InDelta(t, float64(s.HorizonSeconds), value(t, g.metrics.horizon), float64(s.HorizonSeconds))
+}
+
+// A stream that stopped answering, as it does after a full disk, is made to answer
+// again without a restart of the process; nothing acknowledged is lost.
+func TestGatewayHealsItself(t *testing.T) {
+	h := startHub(t, -1)
+	cfg := config(t)
+	cfg.HubURL = h.url()
+	g, stop := runWith(t, Options{Config: cfg, Log: discard(), StallAfter: time.Second})
+	defer stop()
+	acked := send(t, g, 3, 10)
+	addr, mqtt := g.NATSAddr(), connectMQTT(t, g)
+
+	require.NoError(t, g.broker.StopStore())
+	nc := dial(t, g)
+	require.Eventually(t, func() bool {
+		msg, err := nc.Request(wire.TelemetrySubject("device_009"), reading("device_009", 1640995200000), 3*time.Second)
+		if err != nil {
+			return false
+		}
+		r, err := wire.DecodeReply(msg.Data)
+		return err == nil && r.Error == nil
+	}, patience, 50*time.Millisecond)
+	require.NoError(t, g.Ready())
+	require.Equal(t, addr, g.NATSAddr())
+	require.True(t, mqtt.IsConnectionOpen(), "MQTT clients do not notice")
+	require.InDelta(t, 1, value(t, g.metrics.storeRestarts), 1)
+	require.NotZero(t, g.restarts.Load())
+
+	acked["device_009"] = nil
+	for id, more := range send(t, g, 3, 10) {
+		acked[id] = append(acked[id], more...)
+	}
+	got := map[string][]string{}
+	for _, e := range h.entries(t, cfg.ID) {
+		got[e.Device] = append(got[e.Device], string(e.Payload))
+	}
+	require.NotEmpty(t, got["device_009"])
+	acked["device_009"] = got["device_009"]
+	require.Equal(t, acked, got)
+}
+
+// runWith is run with options of its own.
+func runWith(tb testing.TB, o Options) (g *Gateway, stop func()) {
+	tb.Helper()
+	g, err := New(o)
+	require.NoError(tb, err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
+	done := make(chan error, 1)
+	running := g
+	go func() { done <- running.Run(ctx) }()
+	require.Eventually(tb, func() bool { return running.Ready() == nil }, patience, 5*time.Millisecond)
+	return g, func() {
+		cancel()
+		require.NoError(tb, <-done)
+	}
+}
+
+// Readiness means progress: readings that wait for an answer and a store that gives
+// none are no ready gateway, before devices are refused.
+func TestNotReadyWhileReadingsWait(t *testing.T) {
+	long := time.Now().Add(-time.Minute)
+	require.NoError(t, readiness(nil, &long, time.Time{}, time.Minute*2))
+	require.ErrorContains(t, readiness(nil, &long, time.Time{}, aliveFor), "not answered for 1m0s")
+	now := time.Now()
+	require.ErrorContains(t, readiness(nil, &now, long, aliveFor), "waiting for 1m0s")
+	require.ErrorContains(t, readiness(nil, nil, time.Time{}, aliveFor), "starting")
+}
+
+func TestSetClockIsNoticed(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	require.Zero(t, clockStep(time.Hour, time.Hour+3*time.Second, 0), "adjusted in passing")
+	require.Equal(t, -time.Hour, clockStep(2*time.Hour, time.Hour, 0))
+	require.Zero(t, clockStep(3*time.Hour, 2*time.Hour, -time.Hour), "said already")
+	require.Equal(t, 10*year, clockStep(3*time.Hour, 10*year+2*time.Hour, -time.Hour))
+}
+
+// guardedHub lets one instance of a gateway in, as the bridge's hub does.
+type guardedHub struct{ instance string }
+
+// Check implements server.Authentication.
+func (h *guardedHub) Check(c server.ClientAuthentication) bool {
+	return c.Kind() == 0 || c.GetOpts().Password == h.instance
+}
+
+func TestSecondGatewayOfAnIDIsRefusedAndSaysSo(t *testing.T) {
+	guard := &guardedHub{}
+	o := &server.Options{ServerName: "hub", Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, CustomClientAuthentication: guard}
+	o.LeafNode.Host, o.LeafNode.Port = "127.0.0.1", -1
+	srv, err := server.NewServer(o)
+	require.NoError(t, err)
+	cfg := config(t)
+	dir := filepath.Join(cfg.DataDir, cfg.ID)
+	require.NoError(t, os.MkdirAll(dir, 0o700))
+	guard.instance = "00000000000000aa"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "instance"), []byte(guard.instance), 0o600))
+	srv.Start()
+	defer srv.WaitForShutdown()
+	defer srv.Shutdown()
+	require.True(t, srv.ReadyForConnections(patience))
+	cfg.HubURL = fmt.Sprintf("nats-leaf://127.0.0.1:%d", leafPort(t, srv))
+	first := start(t, cfg)
+	require.Eventually(t, first.HubConnected, patience, 10*time.Millisecond)
+
+	cfg.DataDir = t.TempDir()
+	second := start(t, cfg)
+	require.Eventually(t, func() bool { return value(t, second.metrics.hubRefused) == 1 }, patience, 10*time.Millisecond)
+	require.False(t, second.HubConnected())
+	require.NotZero(t, value(t, second.metrics.hubRefusals))
+	require.NoError(t, second.Ready(), "it takes readings")
+	send(t, second, 1, 2)
+	require.True(t, first.HubConnected())
+}
+
+func leafPort(t *testing.T, srv *server.Server) int {
+	t.Helper()
+	v, err := srv.Varz(nil)
+	require.NoError(t, err)
+	return v.LeafNode.Port
+}
+
+// A hub without users (an ordinary nats-server) lets a leaf in that names one.
+func TestHubWithoutUsersLetsTheGatewayIn(t *testing.T) {
+	g, h := plant(t) // its hub has no users
+	require.Eventually(t, g.HubConnected, patience, 10*time.Millisecond)
+	leafs, err := h.srv.Leafz(nil)
+	require.NoError(t, err)
+	require.Len(t, leafs.Leafs, 1)
+}
+
+// value returns what a gauge or counter shows.
+func value(t *testing.T, c prometheus.Collector) float64 {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	require.NoError(t, reg.Register(c))
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	require.Len(t, families, 1)
+	m := families[0].GetMetric()[0]
+	return m.GetGauge().GetValue() + m.GetCounter().GetValue()
+}

@@ -1,0 +1,64 @@
+package broker
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// instanceDigits is the length of an instance id.
+const instanceDigits = 16
+
+// loadInstance returns the id of this installation, which is drawn at the first start
+// and kept in dir. One that cannot be read is replaced: nothing is lost with it.
+func loadInstance(dir string) (string, error) {
+	removeTries(dir)
+	name := filepath.Join(dir, "instance")
+	if data, err := os.ReadFile(name); err == nil {
+		if id := strings.TrimSpace(string(data)); len(id) == instanceDigits && strings.Trim(id, "0123456789abcdef") == "" {
+			return id, nil
+		}
+	}
+	var b [instanceDigits / 2]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the process instead
+	id := hex.EncodeToString(b[:])
+	if err := os.WriteFile(name+".new", []byte(id+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("EDGE_DATA_DIR: keeping the instance id: %w", err)
+	}
+	if err := os.Rename(name+".new", name); err != nil {
+		return "", fmt.Errorf("EDGE_DATA_DIR: keeping the instance id: %w", err)
+	}
+	return id, nil
+}
+
+// Instance returns the id of this installation: 16 hex digits.
+func (b *Broker) Instance() string { return b.instance }
+
+// refusals counts how often the hub turned this gateway away.
+type refusals struct {
+	n    atomic.Uint64
+	last atomic.Pointer[time.Time]
+}
+
+func (r *refusals) add() {
+	now := time.Now()
+	r.last.Store(&now)
+	r.n.Add(1)
+}
+
+// HubRefused returns how often the hub refused the leaf link since the start, and
+// whether it does so now: another gateway with the same id is connected, or a user
+// named in EDGE_HUB_URL is not welcome.
+func (b *Broker) HubRefused() (times uint64, now bool) {
+	last := b.refused.last.Load()
+	return b.refused.n.Load(), last != nil && time.Since(*last) < refusedFor && !b.HubConnected()
+}
+
+// refusedFor is how long a refusal counts without another one. The server pauses
+// for half a minute after each.
+const refusedFor = 90 * time.Second

@@ -1,0 +1,283 @@
+package salvage
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func (s *salvager) msgs() string           { return filepath.Join(s.o.Dir, "msgs") }
+func (s *salvager) block(n uint32) string  { return filepath.Join(s.msgs(), fmt.Sprintf("%d.blk", n)) }
+func (s *salvager) indexFile() string      { return filepath.Join(s.msgs(), "index.db") }
+func (s *salvager) mended(n uint32) string { return s.block(n) + mendedSuffix }
+
+// mendedSuffix is no name of the server's.
+const mendedSuffix = ".mended"
+
+func blockNumber(name string) (uint32, bool) {
+	digits, ok := strings.CutSuffix(name, ".blk")
+	n, err := strconv.ParseUint(digits, 10, 32)
+	return uint32(n), ok && err == nil
+}
+
+// finish ends a replacement that a crash interrupted: the mended file is complete once
+// the damaged one is gone, and can be made again until then.
+func (s *salvager) finish(n uint32) error {
+	if _, err := os.Lstat(s.block(n)); errors.Is(err, fs.ErrNotExist) {
+		return os.Rename(s.mended(n), s.block(n))
+	}
+	return os.Remove(s.mended(n))
+}
+
+// look lists the blocks and reads the index.
+func (s *salvager) look() error {
+	entries, err := os.ReadDir(s.msgs())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		name, unfinished := strings.CutSuffix(e.Name(), mendedSuffix)
+		n, ok := blockNumber(name)
+		if !ok {
+			continue
+		}
+		if unfinished {
+			if err := s.finish(n); err != nil {
+				return err
+			}
+		}
+		s.files = append(s.files, n)
+	}
+	slices.Sort(s.files)
+	s.files = slices.Compact(s.files)
+	data, err := os.ReadFile(s.indexFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if s.index, err = readIndex(s.o.Stream, data); err != nil {
+		return s.setAside(s.indexFile()) // the server would remove it
+	}
+	s.hasIndex = true
+	sum, err := s.lastSum()
+	if err != nil {
+		return err
+	}
+	s.believed = s.index.covers(s.files, sum)
+	return nil
+}
+
+// lastSum returns the last bytes of the newest block file, where its last record's
+// hash is.
+func (s *salvager) lastSum() ([]byte, error) {
+	sum := make([]byte, hashLen)
+	if len(s.files) == 0 {
+		return nil, nil
+	}
+	f, err := os.Open(s.block(s.files[len(s.files)-1]))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil || end < hashLen {
+		return sum, err // an empty block has a sum of zeros
+	}
+	_, err = f.ReadAt(sum, end-hashLen)
+	return sum, err
+}
+
+// suspect tells by cheap signs whether a block must be read: the server is about to
+// read it because it does not believe the index, or it is shorter than the index says,
+// or it was written to when or after the index was.
+func (s *salvager) suspect(n uint32) (bool, error) {
+	if s.o.All || !s.believed {
+		return true, nil
+	}
+	file, err := os.Stat(s.block(n))
+	if err != nil {
+		return false, err
+	}
+	index, err := os.Stat(s.indexFile())
+	if err != nil {
+		return false, err
+	}
+	if s.shortage(n, int(file.Size())) > 0 {
+		return true, nil
+	}
+	return !file.ModTime().Before(index.ModTime()), nil // the clock of files is coarse
+}
+
+// shortage returns how many bytes a block file is at least shorter than the index says.
+func (s *salvager) shortage(n uint32, size int) uint64 {
+	for _, b := range s.index.blocks {
+		if s.believed && b.number == n {
+			return max(b.bytes, uint64(size)) - uint64(size)
+		}
+	}
+	return 0
+}
+
+// read returns the content of a block file, valid until the next call.
+func (s *salvager) read(n uint32) ([]byte, error) {
+	f, err := os.Open(s.block(n))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	s.buf = slices.Grow(s.buf[:0], int(info.Size()))[:info.Size()]
+	if _, err := io.ReadFull(f, s.buf); err != nil {
+		return nil, err
+	}
+	return s.buf, nil
+}
+
+// replace puts content in the place of a block file and sets the old one aside. A
+// crash in between leaves the old file, or the new one, and no index.
+func (s *salvager) replace(n uint32, content []byte) error {
+	if len(content) > 0 {
+		if err := writeSynced(s.mended(n), content); err != nil {
+			return err
+		}
+	}
+	if err := s.forgetIndex(); err != nil {
+		return err
+	}
+	if err := s.setAside(s.block(n)); err != nil {
+		return err
+	}
+	if len(content) == 0 {
+		return nil
+	}
+	if err := os.Rename(s.mended(n), s.block(n)); err != nil {
+		return err
+	}
+	return syncDir(s.msgs())
+}
+
+// write makes a new block file.
+func (s *salvager) write(n uint32, content []byte) error {
+	if err := os.MkdirAll(s.msgs(), 0o750); err != nil {
+		return err
+	}
+	if err := writeSynced(s.mended(n), content); err != nil {
+		return err
+	}
+	if err := os.Rename(s.mended(n), s.block(n)); err != nil {
+		return err
+	}
+	return syncDir(s.msgs())
+}
+
+// forgetIndex makes the server read the blocks.
+func (s *salvager) forgetIndex() error {
+	if !s.hasIndex {
+		return nil
+	}
+	s.hasIndex = false
+	return s.setAside(s.indexFile())
+}
+
+// setAside moves a file or directory out of the server's sight.
+func (s *salvager) setAside(name string) error {
+	if err := os.MkdirAll(s.aside, 0o700); err != nil {
+		return err
+	}
+	rel, err := filepath.Rel(s.o.Dir, name)
+	if err != nil {
+		return err
+	}
+	to := filepath.Join(s.aside, strings.ReplaceAll(rel, string(filepath.Separator), "_"))
+	if err := os.Rename(name, to); err != nil {
+		return err
+	}
+	s.report.SetAside = append(s.report.SetAside, to)
+	return errors.Join(syncDir(s.aside), syncDir(filepath.Dir(name)))
+}
+
+// checkMeta sets aside a description of the stream or of a consumer that the server
+// would stumble over. The stream's is made anew from the configuration, and the
+// consumers are the bridge's, which keeps its position elsewhere.
+func (s *salvager) checkMeta() error {
+	meta, sum := filepath.Join(s.o.Dir, "meta.inf"), filepath.Join(s.o.Dir, "meta.sum")
+	data, err1 := os.ReadFile(meta)
+	want, err2 := os.ReadFile(sum)
+	if err1 != nil || err2 != nil || hex.EncodeToString(newHasher(s.o.Stream).sum(data)) != string(want) {
+		if err := errors.Join(s.setAsideIfThere(meta), s.setAsideIfThere(sum)); err != nil {
+			return err
+		}
+	}
+	consumers, err := os.ReadDir(filepath.Join(s.o.Dir, "obs"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range consumers {
+		if dir := filepath.Join(s.o.Dir, "obs", e.Name()); !soundConsumer(dir) {
+			if err := s.setAside(dir); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func soundConsumer(dir string) bool {
+	meta, err := os.ReadFile(filepath.Join(dir, "meta.inf"))
+	if err != nil || !json.Valid(meta) {
+		return false
+	}
+	sum, err := os.ReadFile(filepath.Join(dir, "meta.sum"))
+	if err != nil || len(sum) != 2*hashLen || strings.Trim(string(sum), "0123456789abcdef") != "" {
+		return false
+	}
+	state, err := os.ReadFile(filepath.Join(dir, "o.dat"))
+	const stateMagic = 22
+	return errors.Is(err, fs.ErrNotExist) || (err == nil && (len(state) == 0 || state[0] == stateMagic))
+}
+
+func (s *salvager) setAsideIfThere(name string) error {
+	if _, err := os.Lstat(name); err != nil {
+		return ignoreMissing(err)
+	}
+	return s.setAside(name)
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func writeSynced(name string, content []byte) error {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(content); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func syncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
