@@ -78,8 +78,9 @@ func TestLossOfUnbridgedPacksIsSeenByHeartbeats(t *testing.T) {
 	g.want = never
 	g.storeMany(200, 2) // more than the bridge fetches while kafka does not answer
 	require.Eventually(t, func() bool {
-		now, _ := b.roster.Heard("gw-a")
-		return now.LastSeq == 210
+		heard := b.roster.Heard("gw-a")
+		last := heard[len(heard)-1]
+		return last.LastSeq == 210 && last.Counter == 200
 	}, patience, 20*time.Millisecond)
 	g.stop()
 	g.restore(copied)
@@ -105,6 +106,7 @@ func TestLossOfUnbridgedPacksIsSeenByHeartbeats(t *testing.T) {
 		}
 	}
 	require.Equal(t, lost, 2*b.metric("bridge_lost_packs_total", "gateway", "gw-a"), "two readings a pack")
+	b.reaches(lost, "bridge_ledger_readings", "gateway", "gw-a", "state", "damaged")
 }
 
 // freezing is a producer whose commits wait.
@@ -173,8 +175,10 @@ func TestDamagedPackIsNotedAndPassed(t *testing.T) {
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(3, 5)
-	g.counter++ // the pack that was damaged
-	seq := g.put([]byte("IOTP this is not a pack"))
+	counter, totals := g.packed.get()
+	seq := g.put([]byte("IOTP this is not a pack")) // the one that was damaged held two readings
+	totals.Readings += 2
+	g.packed.set(counter+1, totals)
 	g.storeMany(3, 5)
 	require.Eventually(t, func() bool { return b.metric("bridge_records_total") == 30 }, patience, 20*time.Millisecond)
 	b.stop()
@@ -189,6 +193,10 @@ func TestDamagedPackIsNotedAndPassed(t *testing.T) {
 	require.Equal(t, "gw-a", notes[0].Header(wire.HeaderGateway))
 	require.Equal(t, "IOTP this is not a pack", string(notes[0].Value))
 	b.reaches(1, "bridge_damaged_packs_total")
+	b2.reaches(2, "bridge_ledger_readings", "gateway", "gw-a", "state", "damaged")
+	b2.reaches(1, "bridge_ledger_packs", "gateway", "gw-a", "state", "damaged")
+	b2.reaches(len(want.readings), "bridge_ledger_readings", "gateway", "gw-a", "state", "committed")
+	require.Zero(t, b2.metric("bridge_ledger_difference"))
 	b.reaches(1, "bridge_losses_total", "gateway", "gw-a")
 	b.reaches(1, "bridge_lost_packs_total", "gateway", "gw-a")
 	require.Zero(t, b2.metric("bridge_losses_total", "gateway", "gw-a"))

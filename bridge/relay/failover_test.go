@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -56,15 +57,60 @@ func spawn(tb testing.TB, cfg Config) *exec.Cmd {
 	cmd.Dir = tb.TempDir()
 	cmd.Env = append(cmd.Environ(),
 		"BRIDGE_TEST_CHILD=true", "BRIDGE_HTTP_ADDR=", "HUB_URL="+cfg.HubURL, "KAFKA_BROKERS="+strings.Join(cfg.Brokers, ","),
-		"BRIDGE_GROUP_ID="+cfg.GroupID, "BRIDGE_TXN_PREFIX="+cfg.TxnPrefix, fmt.Sprintf("BRIDGE_BATCH=%d", cfg.Batch),
+		"BRIDGE_GROUP_ID="+cfg.GroupID, "BRIDGE_TXN_PREFIX="+cfg.TxnPrefix, fmt.Sprintf("BRIDGE_BATCH=%d", cfg.Batch), fmt.Sprintf("BRIDGE_TRIM_MARGIN=%d", cfg.TrimMargin),
 		"KAFKA_TOPIC_DEVICE_DATA="+cfg.DeviceData, "KAFKA_TOPIC_DEAD_LETTERS="+cfg.DeadLetters, "KAFKA_TOPIC_CHECKPOINTS="+cfg.Checkpoints,
 	)
 	require.NoError(tb, cmd.Start())
-	tb.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_, _ = cmd.Process.Wait()
-	})
+	tb.Cleanup(func() { kill(cmd) })
 	return cmd
+}
+
+// kill ends a process as a power cut does. One that is gone already is no matter.
+func kill(cmd *exec.Cmd) {
+	_ = cmd.Process.Kill()
+	_, _ = cmd.Process.Wait()
+}
+
+// A bridge that is stopped by its host for a while must not go on where it was: its lanes
+// are another's.
+func TestFrozenBridgeIsFencedWhenItWakes(t *testing.T) {
+	p, want := newPlant(t), newOracle()
+	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	t.Cleanup(h.Shutdown)
+	p.cfg.HubURL = h.URL()
+	p.cfg.Batch = 100
+	var gateways []*gateway
+	for i := range 4 {
+		gateways = append(gateways, newGateway(t, fmt.Sprintf("gw-%d", i), h.LeafAddr(), want))
+	}
+	survivor := p.bridge(nil)
+	survivor.ready()
+	frozen := spawn(t, p.cfg)
+	survivor.reaches(2, "bridge_lanes_owned")
+	for _, g := range gateways {
+		g.storeMany(50, 10)
+	}
+	kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 100, patience)
+	require.NoError(t, frozen.Process.Signal(syscall.SIGSTOP))
+	start := time.Now()
+	for _, g := range gateways {
+		g.storeMany(20, 10)
+	}
+	survivor.reaches(4, "bridge_lanes_owned")
+	t.Logf("lanes were taken over after %s", time.Since(start).Round(time.Millisecond))
+	want.check(t, p)
+	require.NoError(t, frozen.Process.Signal(syscall.SIGCONT))
+	for _, g := range gateways {
+		g.storeMany(20, 10)
+	}
+	survivor.reaches(2, "bridge_lanes_owned") // it is a member again
+	for _, g := range gateways {
+		g.storeMany(20, 10)
+	}
+	want.check(t, p)
+	require.Zero(t, survivor.metric("bridge_losses_total"))
+	require.LessOrEqual(t, survivor.metric("bridge_ledger_difference"), 0)
 }
 
 func TestBridgeWaitsForKafka(t *testing.T) {

@@ -31,19 +31,46 @@ type gateway struct {
 	leaf string
 	want *oracle
 
-	srv     *server.Server
-	nc      *nats.Conn
-	js      jetstream.JetStream
-	epoch   uint64
+	srv *server.Server
+	nc  *nats.Conn
+	js  jetstream.JetStream
+	// instance is the installation; user and password at the hub are left out without it.
+	instance string
+	epoch    uint64
+	packed   packed
+	stopped  chan struct{}
+	beats    sync.WaitGroup
+}
+
+// packed is what is stored of the present epoch, for the heartbeats to tell.
+type packed struct {
+	mu      sync.Mutex
 	counter uint64
-	stopped chan struct{}
-	beats   sync.WaitGroup
+	totals  wire.PackTotals
+}
+
+func (p *packed) get() (counter uint64, totals wire.PackTotals) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.counter, p.totals
+}
+
+func (p *packed) set(counter uint64, totals wire.PackTotals) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counter, p.totals = counter, totals
 }
 
 // newGateway starts a gateway that dials leaf.
 func newGateway(tb testing.TB, id, leaf string, want *oracle) *gateway {
 	tb.Helper()
-	g := &gateway{t: tb, id: id, dir: tb.TempDir(), leaf: leaf, want: want}
+	return newInstallation(tb, id, "", leaf, want)
+}
+
+// newInstallation starts a gateway that says who it is.
+func newInstallation(tb testing.TB, id, instance, leaf string, want *oracle) *gateway {
+	tb.Helper()
+	g := &gateway{t: tb, id: id, instance: instance, dir: tb.TempDir(), leaf: leaf, want: want}
 	g.start()
 	tb.Cleanup(g.stop)
 	return g
@@ -54,9 +81,13 @@ func (g *gateway) start() {
 	g.t.Helper()
 	var b [8]byte
 	_, _ = rand.Read(b[:])
-	g.epoch, g.counter = binary.BigEndian.Uint64(b[:]), 0
+	g.epoch = binary.BigEndian.Uint64(b[:])
+	g.packed.set(0, wire.PackTotals{})
 	leaf, err := url.Parse("nats-leaf://" + g.leaf)
 	require.NoError(g.t, err)
+	if g.instance != "" {
+		leaf.User = url.UserPassword(g.id, g.instance)
+	}
 	uplink := server.NewAccount("UPLINK")
 	so := &server.Options{
 		ServerName: g.id, Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, MaxPayload: 2 << 20,
@@ -104,7 +135,13 @@ func (g *gateway) beat() {
 		cancel()
 		if err == nil {
 			st := s.CachedInfo().State
-			data, err := wire.GatewayStatus{Gateway: g.id, Epoch: epoch, Started: started, FirstSeq: st.FirstSeq, LastSeq: st.LastSeq}.Encode()
+			beat := wire.GatewayStatus{
+				Gateway: g.id, Instance: g.instance, Epoch: epoch, Time: time.Now().UnixMilli(), Started: started,
+				FirstSeq: st.FirstSeq, LastSeq: st.LastSeq,
+			}
+			beat.Counter, beat.Packed = g.packed.get()
+			beat.Accepted = beat.Packed.Readings
+			data, err := beat.Encode()
 			if err == nil {
 				_ = g.nc.Publish(wire.StatusSubject(g.id), data)
 			}
@@ -166,13 +203,15 @@ func (g *gateway) put(data []byte) uint64 {
 // store makes a pack of entries, stores it and expects them in Kafka.
 func (g *gateway) store(entries ...wire.PackEntry) uint64 {
 	g.t.Helper()
-	g.counter++
+	counter, totals := g.packed.get()
 	var b wire.PackBuilder
-	b.Reset(g.epoch, g.counter)
+	b.Reset(g.epoch, counter+1)
+	b.Follow(totals)
 	for _, e := range entries {
 		b.Add(e)
 	}
 	seq := g.put(b.Finish())
+	g.packed.set(counter+1, b.Totals())
 	g.want.expect(g.id, checkpoint.Hex(g.epoch), seq, entries)
 	return seq
 }

@@ -71,9 +71,9 @@ func stopped(ctx context.Context, err error) error {
 
 // takePart is one membership in the group.
 func (r *Relay) takePart(ctx, life context.Context) error {
-	client, err := sarama.NewClient(r.cfg.Brokers, groupSettings(life))
+	client, err := kafka.NewClient(life, r.cfg.Brokers, groupSettings())
 	if err != nil {
-		return fmt.Errorf("connecting to kafka: %w", err)
+		return err
 	}
 	defer func() { _ = client.Close() }() // the group has closed before
 	if err := r.countLanes(client); err != nil {
@@ -111,13 +111,12 @@ func (r *Relay) takePart(ctx, life context.Context) error {
 	return err
 }
 
-func groupSettings(life context.Context) *sarama.Config {
+func groupSettings() *sarama.Config {
 	c := kafka.NewSettings(clientID)
 	c.Consumer.Offsets.Initial = sarama.OffsetNewest // what is there is read by kafka.Restore
 	c.Consumer.Group.Session.Timeout = sessionTimeout
 	c.Consumer.Group.Heartbeat.Interval = groupHeartbeat
 	c.Consumer.Group.Rebalance.Timeout = 10 * time.Second
-	kafka.Bind(life, c)
 	return c
 }
 
@@ -145,7 +144,7 @@ type handler struct {
 // Setup implements sarama.ConsumerGroupHandler.
 func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 	h.relay.log.Info("lanes assigned", "lanes", s.Claims()[h.relay.cfg.Checkpoints], "of", h.relay.lanes.Load(), "generation", s.GenerationID())
-	h.relay.joined.Store(true)
+	h.relay.members.enter()
 	if nc := h.relay.nc; nc.IsConnected() && nc.MaxPayload() < minPayload {
 		h.relay.log.Warn("the hub may be too narrow for large packs", "max_payload", nc.MaxPayload(), "want", hub.MaxPayload)
 	}
@@ -153,7 +152,10 @@ func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 }
 
 // Cleanup implements sarama.ConsumerGroupHandler.
-func (h *handler) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+func (h *handler) Cleanup(sarama.ConsumerGroupSession) error {
+	h.relay.members.leave()
+	return nil
+}
 
 // ConsumeClaim works one lane until it is assigned anew. The records of the claim are
 // of no interest, being our own, so they are not fetched; the end of their channel is
@@ -161,6 +163,8 @@ func (h *handler) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	ctx, cancel := context.WithCancel(s.Context())
 	defer cancel()
+	giveBack := h.relay.members.take(claim.Partition())
+	defer giveBack()
 	h.drains.Go(func() {
 		defer cancel()
 		for range claim.Messages() { // nothing is to be done with them

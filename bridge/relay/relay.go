@@ -52,10 +52,11 @@ type Relay struct {
 	roster   *roster.Roster
 	progress *lane.Progress
 	metrics  *lane.Metrics
+	members  *membership
 	watch    *watch
+	books    *books
 
-	lanes  atomic.Int32 // partitions of the checkpoints topic, 0 until Kafka was reached
-	joined atomic.Bool  // lanes were assigned once (perhaps none)
+	lanes atomic.Int32 // partitions of the checkpoints topic, 0 until Kafka was reached
 	// wrap lets tests stand between a lane and its producer.
 	wrap func(lane int32, p lane.Producer) lane.Producer
 }
@@ -72,7 +73,7 @@ func New(o Options) (_ *Relay, err error) {
 		o.Registry = ops.NewRegistry()
 	}
 	r := &Relay{
-		cfg: o.Config, base: o.Log, log: o.Log.With("component", "relay"), progress: lane.NewProgress(),
+		cfg: o.Config, base: o.Log, log: o.Log.With("component", "relay"), progress: lane.NewProgress(), members: newMembership(),
 		wrap: func(_ int32, p lane.Producer) lane.Producer { return p },
 	}
 	if r.roster, err = roster.New(roster.Options{Log: o.Log}); err != nil {
@@ -84,7 +85,7 @@ func New(o Options) (_ *Relay, err error) {
 		}
 	}()
 	if r.cfg.HubURL == "" {
-		r.hub, err = hub.New(hub.Options{Addr: r.cfg.HubAddr, LeafAddr: r.cfg.LeafAddr, Log: o.Log})
+		r.hub, err = hub.New(hub.Options{Addr: r.cfg.HubAddr, LeafAddr: r.cfg.LeafAddr, Log: o.Log, Refused: r.roster.Refused})
 		if err != nil {
 			return nil, err
 		}
@@ -101,7 +102,8 @@ func New(o Options) (_ *Relay, err error) {
 		}
 	}
 	r.metrics = lane.NewMetrics(o.Registry)
-	r.watch = newWatch(r.roster, r.progress, o.Registry)
+	r.watch = newWatch(r.roster, r.progress, r.members, o.Registry)
+	r.books = newBooks(r.roster, r.progress, r.nc, r.log, o.Registry)
 	return r, nil
 }
 
@@ -158,12 +160,12 @@ func (r *Relay) Addr() string {
 
 // Ready returns nil while the bridge does its work, else what keeps it from it.
 func (r *Relay) Ready() error {
-	switch {
+	switch ever, _, _ := r.members.now(); {
 	case !r.nc.IsConnected():
 		return fmt.Errorf("%w: hub %s is not connected", errNotReady, r.HubURL())
 	case r.lanes.Load() == 0:
 		return fmt.Errorf("%w: kafka at %v was not reached yet", errNotReady, r.cfg.Brokers)
-	case !r.joined.Load():
+	case !ever:
 		return fmt.Errorf("%w: lanes are not assigned yet", errNotReady)
 	}
 	return r.watch.stuck(time.Now())
@@ -185,6 +187,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		return errors.Join(err, parts.Stop())
 	}
 	parts.Go("watch", func(ctx context.Context) error { return r.watch.run(ctx, r.lanes.Load) })
+	parts.Go("books", r.books.run)
 	parts.Go("lanes", r.work)
 	r.log.Info("bridge started", "hub", r.HubURL(), "leaf", r.LeafAddr(), "http", r.Addr(), "kafka", r.cfg.Brokers)
 	return parts.Wait(ctx)

@@ -5,25 +5,31 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"industrial-iot-monitor/internal/wire"
 )
 
 // version of the written form. A reader refuses versions it does not know, because
-// guessing a position loses or doubles readings.
-const version = 1
+// guessing a position loses or doubles readings. Version 1 had no accounts: it is read,
+// and the accounts begin with the next pack.
+const version = 2
 
 // ErrUnreadable says that bytes are not a checkpoint this program understands.
 var ErrUnreadable = errors.New("unreadable checkpoint")
 
 // written is a checkpoint as JSON. Epochs are 16 hex digits, as everywhere.
 type written struct {
-	Version int               `json:"v"`
-	Gateway string            `json:"gateway"`
-	Seq     uint64            `json:"seq"`
-	Epoch   string            `json:"epoch"`
-	Counter uint64            `json:"counter"`
-	At      int64             `json:"at"`
-	Missing uint64            `json:"missing,omitempty"`
-	Seen    []writtenProgress `json:"seen,omitempty"`
+	Version  int               `json:"v"`
+	Gateway  string            `json:"gateway"`
+	Seq      uint64            `json:"seq"`
+	Epoch    string            `json:"epoch"`
+	Counter  uint64            `json:"counter"`
+	At       int64             `json:"at"`
+	Missing  uint64            `json:"missing,omitempty"`
+	Again    bool              `json:"again,omitempty"`
+	Seen     []writtenProgress `json:"seen,omitempty"`
+	Accounts []writtenAccount  `json:"accounts,omitempty"`
+	Folded   *writtenCounts    `json:"folded,omitempty"`
 }
 
 type writtenProgress struct {
@@ -31,50 +37,104 @@ type writtenProgress struct {
 	Counter uint64 `json:"counter"`
 }
 
+type writtenAccount struct {
+	Epoch    string `json:"epoch"`
+	Counter  uint64 `json:"counter"`
+	Readings uint64 `json:"readings"` // of Through
+	Rejected uint64 `json:"rejected,omitempty"`
+	writtenCounts
+}
+
+type writtenCounts struct {
+	Committed    uint64 `json:"committed"`
+	Refused      uint64 `json:"refused,omitempty"`
+	Damaged      uint64 `json:"damaged,omitempty"`
+	DamagedPacks uint64 `json:"damaged_packs,omitempty"`
+	Late         uint64 `json:"late,omitempty"`
+	Duplicates   uint64 `json:"duplicates,omitempty"`
+}
+
 // Encode returns c as JSON.
 func (c Checkpoint) Encode() ([]byte, error) {
 	w := written{
 		Version: version, Gateway: c.Gateway, Seq: c.Seq, Epoch: Hex(c.Epoch), Counter: c.Counter,
-		At: c.At, Missing: c.Missing,
+		At: c.At, Missing: c.Missing, Again: c.Again,
 	}
 	for _, s := range c.Seen {
 		w.Seen = append(w.Seen, writtenProgress{Epoch: Hex(s.Epoch), Counter: s.Counter})
 	}
+	for _, a := range c.Book.Accounts {
+		w.Accounts = append(w.Accounts, writtenAccount{
+			Epoch: Hex(a.Epoch), Counter: a.Counter, Readings: a.Through.Readings, Rejected: a.Through.Refused,
+			writtenCounts: writtenCounts(a.Counts),
+		})
+	}
+	if c.Book.Folded != (Counts{}) {
+		folded := writtenCounts(c.Book.Folded)
+		w.Folded = &folded
+	}
 	return json.Marshal(w)
 }
 
-// Decode parses what Encode wrote. The error is ErrUnreadable, wrapped with what was
-// wrong.
+// Decode parses what Encode wrote, now or in version 1. The error is ErrUnreadable,
+// wrapped with what was wrong.
 func Decode(data []byte) (Checkpoint, error) {
 	var w written
 	if err := json.Unmarshal(data, &w); err != nil {
 		return Checkpoint{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	if w.Version != version {
+	if w.Version < 1 || w.Version > version {
 		return Checkpoint{}, fmt.Errorf("%w: version %d is unknown", ErrUnreadable, w.Version)
 	}
-	epoch, err := parseHex(w.Epoch)
+	epoch, err := ParseHex(w.Epoch)
 	if err != nil {
 		return Checkpoint{}, err
 	}
-	c := Checkpoint{Gateway: w.Gateway, Seq: w.Seq, Epoch: epoch, Counter: w.Counter, At: w.At, Missing: w.Missing}
+	c := Checkpoint{
+		Gateway: w.Gateway, Seq: w.Seq, Epoch: epoch, Counter: w.Counter, At: w.At, Missing: w.Missing, Again: w.Again,
+	}
 	if len(w.Seen) > maxSeen {
 		return Checkpoint{}, fmt.Errorf("%w: %d former epochs", ErrUnreadable, len(w.Seen))
 	}
 	for _, s := range w.Seen {
-		epoch, err := parseHex(s.Epoch)
+		epoch, err := ParseHex(s.Epoch)
 		if err != nil {
 			return Checkpoint{}, err
 		}
 		c.Seen = append(c.Seen, Progress{Epoch: epoch, Counter: s.Counter})
 	}
-	return c, nil
+	if w.Version > 1 {
+		c.Book, err = w.book()
+	}
+	return c, err
+}
+
+// book returns the accounts.
+func (w *written) book() (b Book, err error) {
+	if len(w.Accounts) > maxAccounts {
+		return Book{}, fmt.Errorf("%w: %d accounts", ErrUnreadable, len(w.Accounts))
+	}
+	for _, a := range w.Accounts {
+		epoch, err := ParseHex(a.Epoch)
+		if err != nil {
+			return Book{}, err
+		}
+		b.Accounts = append(b.Accounts, Account{
+			Epoch: epoch, Counter: a.Counter, Through: wire.PackTotals{Readings: a.Readings, Refused: a.Rejected},
+			Counts: Counts(a.writtenCounts),
+		})
+	}
+	if w.Folded != nil {
+		b.Folded = Counts(*w.Folded)
+	}
+	return b, nil
 }
 
 // Hex returns an epoch in its written form, 16 hex digits.
 func Hex(epoch uint64) string { return fmt.Sprintf("%016x", epoch) }
 
-func parseHex(s string) (uint64, error) {
+// ParseHex is the reverse of Hex. The error is ErrUnreadable, wrapped.
+func ParseHex(s string) (uint64, error) {
 	v, err := strconv.ParseUint(s, 16, 64)
 	if err != nil || len(s) != 16 {
 		return 0, fmt.Errorf("%w: epoch %q is not 16 hex digits", ErrUnreadable, s)

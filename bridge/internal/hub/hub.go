@@ -25,17 +25,21 @@ const MaxPayload = 8 << 20
 
 const readyTimeout = 10 * time.Second
 
-// Options of a Hub. All are required.
+// Options of a Hub. All but Refused are required.
 type Options struct {
 	Addr     string // host:port for clients, from BRIDGE_HUB_ADDR; port 0 picks a free one
 	LeafAddr string // host:port for gateways, from BRIDGE_LEAF_ADDR; port 0 picks a free one
 	Log      *slog.Logger
+	// Refused is called when a second installation with the id of a connected gateway was
+	// turned away. It must not block.
+	Refused func(gateway, instance, remote string)
 }
 
 // Hub is a running embedded server.
 type Hub struct {
-	srv  *server.Server
-	leaf string
+	srv   *server.Server
+	guard *guard
+	leaf  string
 }
 
 // New starts the server. An address that cannot be used gives an error that names the
@@ -63,14 +67,20 @@ func New(o Options) (*Hub, error) {
 		MaxPingsOut:  2,
 	}
 	so.LeafNode.Host, so.LeafNode.Port = leafHost, leafPort
+	// Compression by how far away a gateway is, but never a costly one: a busy machine
+	// answers late too, and must not be kept busier for it.
+	so.LeafNode.Compression = server.CompressionOpts{Mode: server.CompressionS2Auto, RTTThresholds: compressFrom()}
 	// A gateway dials what it was told to. The address this server sees of itself may be
 	// of no use where the gateway stands.
 	so.LeafNode.NoAdvertise = true
+	guard := newGuard(o.Log.With("component", "hub"), o.Refused)
+	so.CustomClientAuthentication = guard
 	log := newServerLog(o.Log.With("component", "hub"))
 	srv, err := server.NewServer(so)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the hub: %w", err)
 	}
+	guard.srv = srv
 	srv.SetLoggerV2(log, false, false, false)
 	srv.Start()
 	if !srv.ReadyForConnections(readyTimeout) || log.fatal() != nil {
@@ -79,8 +89,11 @@ func New(o Options) (*Hub, error) {
 		return nil, fmt.Errorf("starting the hub on BRIDGE_HUB_ADDR=%s, BRIDGE_LEAF_ADDR=%s: %w",
 			o.Addr, o.LeafAddr, errors.Join(log.fatal(), errNotReady))
 	}
-	return &Hub{srv: srv, leaf: net.JoinHostPort(leafHost, strconv.Itoa(so.LeafNode.Port))}, nil
+	return &Hub{srv: srv, guard: guard, leaf: net.JoinHostPort(leafHost, strconv.Itoa(so.LeafNode.Port))}, nil
 }
+
+// compressFrom are the round trips from which on packs are compressed fast, and better.
+func compressFrom() []time.Duration { return []time.Duration{10 * time.Millisecond, time.Hour} }
 
 var errNotReady = fmt.Errorf("not ready within %s", readyTimeout)
 
@@ -124,4 +137,5 @@ func (h *Hub) Leafs() int { return h.srv.NumLeafNodes() }
 func (h *Hub) Shutdown() {
 	h.srv.Shutdown()
 	h.srv.WaitForShutdown()
+	h.guard.kicking.Wait()
 }

@@ -14,6 +14,7 @@ type item struct {
 	pack    *wire.Pack            // nil when there is nothing to bridge
 	damaged []byte                // the bytes of a pack that cannot be read
 	loss    *loss                 // what was found missing on the way here
+	late    bool                  // it waited in the gateway
 	weight  int64                 // bytes taken from the lane's budget
 }
 
@@ -25,12 +26,14 @@ func (it *item) entries() int {
 	return it.pack.Header.Count
 }
 
-// loss is one event by which packs of a gateway were lost.
+// loss is one event by which packs of a gateway were lost. How many is what the
+// checkpoint's account says, which is the only place where it is counted.
 type loss struct {
-	gateway string
-	what    string
-	packs   uint64 // known to be missing, 0 when it is not known how many
-	seq     uint64
+	gateway  string
+	what     string
+	packs    uint64 // known to be missing, 0 when it is not known how many
+	readings uint64 // known to have been in them
+	seq      uint64
 }
 
 // move is a gateway's new checkpoint in a transaction.

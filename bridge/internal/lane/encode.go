@@ -119,7 +119,7 @@ func (e *encoder) send(p Producer, b *batch, it *item) error {
 func (e *encoder) sendPack(p Producer, b *batch, it *item, o *origin) error {
 	h := &it.pack.Header
 	o.epoch = []byte(checkpoint.Hex(h.Epoch))
-	o.backfill = e.now.ms-h.Base > backfillAge.Milliseconds()
+	o.backfill = it.late
 	index := 0
 	for ; ; index++ {
 		entry, ok := it.pack.Next()
@@ -139,8 +139,8 @@ func (e *encoder) sendPack(p Producer, b *batch, it *item, o *origin) error {
 		}
 	}
 	if err := it.pack.Err(); err != nil {
-		// The checksum was right, so a gateway wrote it so. What follows is lost.
-		b.losses = append(b.losses, loss{gateway: it.gateway.id, what: "a pack is broken inside", packs: 1, seq: it.next.Seq})
+		// The checksum was right, so a gateway wrote it so. What follows is lost, which is
+		// known since the pack was taken.
 		return e.sendNote(p, b, o, index, err.Error(), nil)
 	}
 	return nil

@@ -38,6 +38,16 @@ func (r *recorder) Begin() error  { return nil }
 func (r *recorder) Commit() error { return r.err }
 func (r *recorder) Close() error  { return nil }
 
+func (r *recorder) Acknowledged(topic string) (int, error) {
+	n := 0
+	for i := range r.records {
+		if r.records[i].topic == topic {
+			n++
+		}
+	}
+	return n, r.err
+}
+
 func (r *recorder) Send(m *sarama.ProducerMessage) error { return r.SendTo(-1, m) }
 
 func (r *recorder) SendTo(partition int32, m *sarama.ProducerMessage) error {
@@ -124,8 +134,11 @@ func TestBackfillIsMarked(t *testing.T) {
 		mark bool
 	}{"live": {10 * time.Second, false}, "waited": {10*time.Second + time.Millisecond, true}, "clock ahead": {-time.Hour, false}} {
 		t.Run(name, func(t *testing.T) {
-			now := time.Now()
+			now := time.UnixMilli(1_700_000_000_000)
 			it := itemOf(pack(t, 1, 1, wire.PackEntry{Device: "d", Received: now.Add(-tc.age).UnixMilli(), Payload: []byte("x")}), 1)
+			content := contentOf(1, it.pack, now)
+			require.Equal(t, tc.mark, content.Late)
+			it.late = content.Late
 			var got recorder
 			e := newEncoder(topics, 2)
 			e.begin(now)
@@ -133,6 +146,25 @@ func TestBackfillIsMarked(t *testing.T) {
 			require.Equal(t, tc.mark, strings.Contains(fmt.Sprint(got.records[0].headers), "iot-backfill=1"))
 		})
 	}
+}
+
+func TestContentOfAPack(t *testing.T) {
+	var b wire.PackBuilder
+	b.Reset(0xab, 7)
+	b.Follow(wire.PackTotals{Readings: 100, Refused: 3})
+	b.Add(wire.PackEntry{Device: "d", Received: 5, Payload: []byte("x")})
+	b.Add(wire.PackEntry{Device: "d", Received: 6, Refusal: &telemetry.Refusal{Reason: telemetry.ReasonEmpty}})
+	b.Add(wire.PackEntry{Device: "d", Received: 7, Payload: []byte("y")})
+	p, err := wire.OpenPack(b.Finish())
+	require.NoError(t, err)
+	require.Equal(t, checkpoint.Pack{
+		Seq: 9, Epoch: 0xab, Counter: 7, At: 5, Before: wire.PackTotals{Readings: 100, Refused: 3}, Holds: wire.PackTotals{Readings: 2, Refused: 1},
+	}, contentOf(9, p, time.UnixMilli(5)))
+	n := 0
+	for _, ok := p.Next(); ok; _, ok = p.Next() {
+		n++
+	}
+	require.Equal(t, 3, n, "looking uses nothing up")
 }
 
 func TestLargeIndexesAreSpelled(t *testing.T) {

@@ -34,12 +34,12 @@ import (
 const (
 	// memory bounds the packs of one lane that were fetched and are not committed yet,
 	// in bytes. Each gateway's fetch window comes on top.
-	memory = 32 << 20
+	memory = 16 << 20
 	// commitGrace is how long a stopping lane waits for the transaction in hand.
 	commitGrace = 1500 * time.Millisecond
 	// A failed lane starts again after a pause between these.
 	minPause = 200 * time.Millisecond
-	maxPause = 5 * time.Second
+	maxPause = 2 * time.Second
 )
 
 // Producer is the transactional producer a lane writes with, as internal/kafka makes
@@ -50,6 +50,9 @@ type Producer interface {
 	SendTo(partition int32, m *sarama.ProducerMessage) error
 	Commit() error
 	Close() error
+	// Acknowledged waits for every record of the open transaction and returns how many of
+	// a topic the brokers acknowledged.
+	Acknowledged(topic string) (int, error)
 }
 
 // Options of a Lane. All but Linger and TrimMargin are required.
@@ -159,6 +162,11 @@ func (l *Lane) attempt(ctx context.Context) (committed bool, err error) {
 	}
 	l.o.Progress.Own(l.o.Partition)
 	defer l.o.Progress.Disown(l.o.Partition)
+	for _, c := range r.start {
+		if c != nil {
+			l.o.Progress.Begin(l.o.Partition, *c)
+		}
+	}
 	l.log.Info("lane started", "checkpoints", len(r.start))
 
 	idle := make(chan struct{}) // closed when the committer is done with the producer

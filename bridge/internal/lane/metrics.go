@@ -18,6 +18,8 @@ type Metrics struct {
 	trimFailures prometheus.Counter
 	lanesOwned   prometheus.Gauge
 	restarts     prometheus.Counter
+	ahead        prometheus.Gauge
+	aheadPacks   prometheus.Counter
 }
 
 // NewMetrics registers the lanes' figures.
@@ -55,7 +57,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		restarts: counter("bridge_lane_restarts_total", "Lanes started again from their checkpoints after an error."),
 	}
-	reg.MustRegister(m.records, m.packs, m.deadLetters, m.damaged, transactions, m.txnSeconds, m.txnReadings,
+	m.ahead = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "bridge_ahead_gateways", Help: "Gateways whose newest packs go ahead of their backlog now.",
+	})
+	m.aheadPacks = counter("bridge_ahead_packs_total", "Packs sent ahead of a backlog, for the screen alone.")
+	reg.MustRegister(m.ahead, m.aheadPacks, m.records, m.packs, m.deadLetters, m.damaged, transactions, m.txnSeconds, m.txnReadings,
 		m.losses, m.lostPacks, m.pullFailures, m.trimFailures, m.lanesOwned, m.restarts)
 	return m
 }

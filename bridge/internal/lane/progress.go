@@ -1,6 +1,8 @@
 package lane
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -8,24 +10,28 @@ import (
 )
 
 // Progress is what the lanes of one bridge tell about themselves: for each gateway
-// they read, how far it is committed. It is safe for concurrent use.
+// they know, how far it is committed and what became of its packs. It is safe for
+// concurrent use.
 type Progress struct {
 	mu       sync.Mutex
 	lanes    map[int32]struct{}
 	gateways map[string]*advance
-	moved    time.Time
+	behind   time.Time
 }
 
 type advance struct {
-	lane    int32
-	seq     uint64
-	waiting int   // items fetched and not committed
-	oldest  int64 // receive time of the first of them, ms; 0 when there is none
+	lane      int32
+	committed checkpoint.Checkpoint
+	fetched   checkpoint.Checkpoint // ahead of committed, or the same
+	waiting   int                   // items fetched and not committed
+	oldest    int64                 // receive time of the first of them, ms; 0 when there is none
 }
 
 // Position is how far one gateway is committed.
 type Position struct {
-	Seq uint64
+	Lane int32
+	// Committed is the checkpoint in Kafka, Fetched the one that what was fetched leads to.
+	Committed, Fetched checkpoint.Checkpoint
 	// Oldest is the receive time (ms since 1970) of the oldest pack that was fetched and
 	// is not committed yet, 0 when there is none.
 	Oldest int64
@@ -33,7 +39,7 @@ type Position struct {
 
 // NewProgress returns an empty Progress.
 func NewProgress() *Progress {
-	return &Progress{lanes: map[int32]struct{}{}, gateways: map[string]*advance{}, moved: time.Now()}
+	return &Progress{lanes: map[int32]struct{}{}, gateways: map[string]*advance{}}
 }
 
 // Position returns how far a gateway of an owned lane is committed.
@@ -44,7 +50,15 @@ func (p *Progress) Position(gateway string) (Position, bool) {
 	if !ok {
 		return Position{}, false
 	}
-	return Position{Seq: a.seq, Oldest: a.oldest}, true
+	return Position{Lane: a.lane, Committed: a.committed, Fetched: a.fetched, Oldest: a.oldest}, true
+}
+
+// Gateways returns the gateways of the lanes that run here and have a checkpoint or were
+// read, sorted.
+func (p *Progress) Gateways() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(maps.Keys(p.gateways))
 }
 
 // Owns reports whether a lane is running here.
@@ -55,11 +69,18 @@ func (p *Progress) Owns(lane int32) bool {
 	return ok
 }
 
-// Moved returns when a checkpoint was last committed here.
-func (p *Progress) Moved() time.Time {
+// Behind records that a gateway's newest packs are on their way, behind its older ones.
+func (p *Progress) Behind(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.moved
+	p.behind = now
+}
+
+// LastBehind returns when any gateway was behind last.
+func (p *Progress) LastBehind() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.behind
 }
 
 // Own records that a lane is worked here.
@@ -74,31 +95,27 @@ func (p *Progress) Disown(lane int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.lanes, lane)
-	for gateway, a := range p.gateways {
-		if a.lane == lane {
-			delete(p.gateways, gateway)
-		}
-	}
+	maps.DeleteFunc(p.gateways, func(_ string, a *advance) bool { return a.lane == lane })
 }
 
-// begin records that a lane reads a gateway, committed up to c.
-func (p *Progress) begin(lane int32, c checkpoint.Checkpoint) {
+// Begin records that a lane knows a gateway, committed up to c.
+func (p *Progress) Begin(lane int32, c checkpoint.Checkpoint) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.gateways[c.Gateway] = &advance{lane: lane, seq: c.Seq}
+	p.gateways[c.Gateway] = &advance{lane: lane, committed: c, fetched: c}
 }
 
-// fetched records that an item received by the gateway at that time (ms) waits for its
-// commit.
-func (p *Progress) fetched(gateway string, at int64) {
+// Fetched records that an item, behind which the position is next, waits for its commit.
+func (p *Progress) Fetched(next checkpoint.Checkpoint) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a := p.gateways[gateway]
+	a := p.gateways[next.Gateway]
 	if a == nil {
 		return
 	}
+	a.fetched = next
 	if a.waiting == 0 {
-		a.oldest = at
+		a.oldest = next.At
 	}
 	a.waiting++
 }
@@ -107,13 +124,13 @@ func (p *Progress) fetched(gateway string, at int64) {
 func (p *Progress) commit(moves []move) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.moved = time.Now()
-	for _, m := range moves {
+	for i := range moves {
+		m := &moves[i]
 		a := p.gateways[m.to.Gateway]
 		if a == nil {
 			continue
 		}
-		a.seq = m.to.Seq
+		a.committed = m.to
 		a.waiting -= m.items
 		a.oldest = 0
 		if a.waiting > 0 {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"industrial-iot-monitor/bridge/internal/checkpoint"
@@ -18,7 +19,10 @@ import (
 const (
 	// A puller whose connection failed tries again after a pause between these.
 	minRetry = 100 * time.Millisecond
-	maxRetry = 500 * time.Millisecond
+	maxRetry = 250 * time.Millisecond
+	// settleFor is how long a stream that is not the recorded one is left alone before it
+	// is believed.
+	settleFor = 2 * time.Second
 )
 
 var (
@@ -37,6 +41,7 @@ type puller struct {
 	src source
 	// failures counts the failed attempts since the stream was last read.
 	failures int
+	pace     pace
 }
 
 func newPuller(r *run, g *gateway) *puller {
@@ -58,11 +63,19 @@ func (p *puller) run(ctx context.Context) {
 		}
 		p.failed(err)
 		pause := min(minRetry<<min(p.failures-1, 10), maxRetry)
-		select {
-		case <-ctx.Done():
+		if wait(ctx, pause/2+rand.N(pause/2)) != nil {
 			return
-		case <-time.After(pause/2 + rand.N(pause/2)):
 		}
+	}
+}
+
+// wait waits for d or until ctx ends, which is the error.
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
 	}
 }
 
@@ -112,38 +125,56 @@ func (p *puller) compare(ctx context.Context) error {
 		return err
 	}
 	pos := p.g.pos
-	if verdict := pos.Compare(v); verdict == checkpoint.Changed {
+	if pos.Compare(v) != checkpoint.Same {
+		// Perhaps it is another installation that took the gateway's place at the hub. If so
+		// their heartbeats show it soon, which ends this puller.
+		if err := wait(ctx, settleFor); err != nil {
+			return err
+		}
+		if v, err = p.src.view(ctx, pos.Seq); err != nil {
+			return err
+		}
+	}
+	if pos.Compare(v) == checkpoint.Changed {
 		p.log.Error("stream is not the recorded one any more, reading it from its beginning",
 			"checkpoint_seq", pos.Seq, "first_seq", v.First, "last_seq", v.Last)
 		next := pos.Restart(v.First)
-		l := p.loss("the gateway's stream lost its end or was made anew", knownLost(p.r.o.Roster, pos, v), pos.Seq)
+		// What was lost shows when the next epoch begins.
+		l := p.loss("the gateway's stream lost its end or was made anew", checkpoint.Step{}, pos.Seq)
 		if err := p.hand(ctx, item{next: next, loss: l}); err != nil {
 			return err
 		}
-		p.g.again = true
 		return errRestarted
 	}
 	if step := pos.Trim(v.First); step.Lost > 0 {
-		l := p.loss("packs were removed from the gateway's stream before they were bridged", step.Lost, step.Next.Seq)
+		l := p.loss("packs were removed from the gateway's stream before they were bridged", step, step.Next.Seq)
 		return p.hand(ctx, item{next: step.Next, loss: l})
 	}
 	return nil
 }
 
-func (p *puller) loss(what string, packs, seq uint64) *loss {
-	return &loss{gateway: p.g.id, what: what, packs: packs, seq: seq}
+func (p *puller) loss(what string, step checkpoint.Step, seq uint64) *loss {
+	return &loss{gateway: p.g.id, what: what, packs: step.Lost, readings: step.LostReadings, seq: seq}
 }
+
+// recount is after how many packs the gateways that share the bridge are counted anew.
+const recount = 64
 
 // pull hands over packs as they come until something fails.
 func (p *puller) pull(ctx context.Context, cons jetstream.Consumer) error {
-	packs, err := p.src.packs(cons)
+	packs, err := p.src.inflow(cons)
 	if err != nil {
 		return err
 	}
-	defer packs.Stop()
-	for {
-		msg, err := packs.Next(jetstream.NextContext(ctx))
-		if err != nil {
+	defer packs.stop()
+	taken, gateways := 0, 1
+	defer func() { p.pace.ended(taken, err) }()
+	for ; ; taken++ {
+		if taken%recount == 0 {
+			gateways = p.r.neighbours()
+		}
+		var msg *nats.Msg
+		if msg, err = packs.take(ctx, p.pace.window(gateways, taken)); err != nil {
 			return fmt.Errorf("waiting for packs: %w", err)
 		}
 		md, err := msg.Metadata()
@@ -151,10 +182,11 @@ func (p *puller) pull(ctx context.Context, cons jetstream.Consumer) error {
 			return fmt.Errorf("reading a pack's sequence: %w", err)
 		}
 		seq := md.Sequence.Stream
+		p.pace.saw(len(msg.Data))
 		if err := p.inSequence(ctx, seq); err != nil {
 			return err
 		}
-		if err := p.take(ctx, seq, msg.Data()); err != nil {
+		if err := p.take(ctx, seq, msg.Data); err != nil {
 			return err
 		}
 	}
@@ -185,21 +217,57 @@ func (p *puller) take(ctx context.Context, seq uint64, data []byte) error {
 	if err != nil {
 		p.log.Error("pack cannot be read", "seq", seq, "err", err)
 		step := p.g.pos.ReadDamaged(seq)
-		l := p.loss("a pack is damaged", step.Lost, seq)
+		l := p.loss("a pack is damaged", step, seq)
 		return p.handData(ctx, item{next: step.Next, damaged: data, loss: l}, len(data))
 	}
-	h := &pack.Header
-	step := p.g.pos.Read(checkpoint.Pack{Seq: seq, Epoch: h.Epoch, Counter: h.Counter, At: h.Base})
+	content := contentOf(seq, pack, time.Now())
+	step := p.g.pos.Read(content, p.claims)
 	if step.Known {
 		return p.hand(ctx, item{next: step.Next})
 	}
-	it := item{next: step.Next, pack: pack}
-	if h.Counter == 1 && !p.g.again {
-		step.Lost = max(step.Lost, overwritten(p.r.o.Roster, p.g.id, h, seq))
-	}
-	p.g.again = false
-	if step.Lost > 0 {
-		it.loss = p.loss("packs are missing from the gateway's stream", step.Lost, seq)
+	it := item{next: step.Next, pack: pack, late: content.Late}
+	switch {
+	case content.Broken > 0:
+		it.loss = p.loss("a pack is broken inside", step, seq)
+	case step.Lost > 0:
+		it.loss = p.loss("packs are missing from the gateway's stream", step, seq)
 	}
 	return p.handData(ctx, it, len(data))
+}
+
+// contentOf says what is in a pack. The pack itself is not used up.
+func contentOf(seq uint64, pack *wire.Pack, now time.Time) checkpoint.Pack {
+	h := &pack.Header
+	c := checkpoint.Pack{
+		Seq: seq, Epoch: h.Epoch, Counter: h.Counter, At: h.Base, Before: h.Before,
+		Late: now.UnixMilli()-h.Base > backfillAge.Milliseconds(),
+	}
+	look := *pack
+	for {
+		e, ok := look.Next()
+		switch {
+		case !ok:
+			c.Broken = uint64(h.Count) - c.Holds.Readings - c.Holds.Refused
+			return c
+		case e.Refusal == nil:
+			c.Holds.Readings++
+		default:
+			c.Holds.Refused++
+		}
+	}
+}
+
+// claims returns what the gateway's heartbeats said about its epochs.
+func (p *puller) claims() []checkpoint.Claim { return Claims(p.r.o.Roster.Heard(p.g.id)) }
+
+// Claims turns heartbeats into claims. One that names no epoch is left out.
+func Claims(heard []wire.GatewayStatus) []checkpoint.Claim {
+	out := make([]checkpoint.Claim, 0, len(heard))
+	for i := range heard {
+		s := &heard[i]
+		if epoch, err := checkpoint.ParseHex(s.Epoch); err == nil {
+			out = append(out, checkpoint.Claim{Epoch: epoch, Counter: s.Counter, Holds: s.Packed, Started: s.Started})
+		}
+	}
+	return out
 }

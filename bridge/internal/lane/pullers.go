@@ -15,9 +15,6 @@ type gateway struct {
 	// the committed checkpoint, and never wrong in this life of the lane: what was
 	// handed over is committed in order, or the lane starts again.
 	pos checkpoint.Checkpoint
-	// again is set while a stream is read again from its beginning, up to its first pack
-	// that was not bridged before.
-	again bool
 
 	cancel context.CancelFunc // ends its puller; nil while it has none
 	done   chan struct{}
@@ -67,6 +64,7 @@ func (r *run) adjust(ctx context.Context, pullers *sync.WaitGroup, known map[str
 			defer close(g.done)
 			newPuller(r, g).run(pullCtx)
 		})
+		pullers.Go(func() { newScout(r, id).run(pullCtx) })
 	}
 	for id, g := range known {
 		if g.cancel != nil && !present[id] {
@@ -77,16 +75,27 @@ func (r *run) adjust(ctx context.Context, pullers *sync.WaitGroup, known map[str
 	}
 }
 
+// neighbours returns how many gateways are read by this bridge.
+func (r *run) neighbours() int {
+	n := 0
+	for _, id := range r.o.Roster.Gateways() {
+		if r.o.Progress.Owns(Of(id, r.o.Lanes)) {
+			n++
+		}
+	}
+	return n
+}
+
 // meet returns the gateway at its checkpoint, or nil when the checkpoint is unreadable.
 func (r *run) meet(id string) *gateway {
-	pos := checkpoint.Checkpoint{Gateway: id}
+	r.o.Metrics.gateway(id)
 	if c, ok := r.start[id]; ok {
 		if c == nil {
 			return nil
 		}
-		pos = *c
+		return &gateway{id: id, text: []byte(id), pos: *c}
 	}
-	r.o.Metrics.gateway(id)
-	r.o.Progress.begin(r.o.Partition, pos)
+	pos := checkpoint.Checkpoint{Gateway: id}
+	r.o.Progress.Begin(r.o.Partition, pos)
 	return &gateway{id: id, text: []byte(id), pos: pos}
 }

@@ -21,15 +21,9 @@ const (
 	packTimeout = 10 * time.Second
 	// heartbeat is how often an idle gateway's server says that it still serves the
 	// request for packs; two missed ones end the session.
-	heartbeat   = 750 * time.Millisecond
-	pullExpiry  = 10 * time.Second
-	keepSilent  = 30 * time.Second // an abandoned consumer is removed after this
-	windowPacks = 32               // asked for at once
-	// minWindow is the byte limit of a request for packs where the hub allows only
-	// smaller messages. A pack larger than the limit could never be fetched.
-	minWindow = 4 << 20
-	// envelope is what a message needs beyond its payload.
-	envelope = 4 << 10
+	heartbeat  = 750 * time.Millisecond
+	pullExpiry = 10 * time.Second
+	keepSilent = 30 * time.Second // an abandoned consumer is removed after this
 )
 
 // source asks one gateway's JetStream, through the hub. It keeps no state: every call
@@ -52,42 +46,28 @@ func (s source) jetstream() (jetstream.JetStream, error) {
 // is to be done about a gap is decided here: the library's would go on in a stream
 // that lost its end, and skip what was stored there since.
 func (s source) consume(ctx context.Context, from uint64) (jetstream.Consumer, error) {
+	return s.consumer(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from})
+}
+
+// consumeNewest makes a consumer that begins with the newest pack there is.
+func (s source) consumeNewest(ctx context.Context) (jetstream.Consumer, error) {
+	return s.consumer(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPolicy})
+}
+
+func (s source) consumer(ctx context.Context, c jetstream.ConsumerConfig) (jetstream.Consumer, error) {
 	js, err := s.jetstream()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	cons, err := js.CreateConsumer(ctx, wire.PackStream(s.gateway), jetstream.ConsumerConfig{
-		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:       from,
-		AckPolicy:         jetstream.AckNonePolicy,
-		ReplayPolicy:      jetstream.ReplayInstantPolicy,
-		MemoryStorage:     true,
-		Replicas:          1,
-		InactiveThreshold: keepSilent,
-	})
+	c.AckPolicy, c.ReplayPolicy = jetstream.AckNonePolicy, jetstream.ReplayInstantPolicy
+	c.MemoryStorage, c.Replicas, c.InactiveThreshold = true, 1, keepSilent
+	cons, err := js.CreateConsumer(ctx, wire.PackStream(s.gateway), c)
 	if err != nil {
 		return nil, fmt.Errorf("making a consumer: %w", err)
 	}
 	return cons, nil
-}
-
-// packs asks for packs until it is stopped. At most one window of them waits in memory.
-func (s source) packs(cons jetstream.Consumer) (jetstream.MessagesContext, error) {
-	window := max(minWindow, int(s.nc.MaxPayload())) + envelope
-	it, err := cons.Messages(
-		jetstream.PullMaxMessagesWithBytesLimit(windowPacks, window),
-		// Ask again only when everything asked for has come: the library's queue has
-		// room for one window and throws away what comes beyond it.
-		jetstream.PullThresholdMessages(1),
-		jetstream.PullExpiry(pullExpiry),
-		jetstream.PullHeartbeat(heartbeat),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("asking for packs: %w", err)
-	}
-	return it, nil
 }
 
 // drop removes a consumer if the gateway can still be reached. Otherwise it goes by
@@ -151,7 +131,7 @@ func (s source) trim(ctx context.Context, cons jetstream.Consumer, seq uint64) e
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, packTimeout) // nobody waits for it
 	defer cancel()
 	stream, err := s.stream(ctx)
 	if err != nil {

@@ -2,6 +2,8 @@ package lane
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -50,7 +52,7 @@ func (r *run) collect(ctx context.Context) error {
 }
 
 func (r *run) add(b *batch, it *item) {
-	r.o.Progress.fetched(it.next.Gateway, it.next.At)
+	r.o.Progress.Fetched(it.next)
 	b.add(it)
 }
 
@@ -99,7 +101,27 @@ func (r *run) transact(b *batch, now time.Time) error {
 			return err
 		}
 	}
+	if err := r.reconcile(b); err != nil {
+		return err
+	}
 	return r.producer.Commit()
+}
+
+// errMiscounted says that Kafka acknowledged another number of readings than a transaction
+// has.
+var errMiscounted = errors.New("kafka acknowledged another number of readings than was sent")
+
+// reconcile compares the readings of the open transaction with what the brokers
+// acknowledged. It waits for nothing that Commit would not wait for.
+func (r *run) reconcile(b *batch) error {
+	stored, err := r.producer.Acknowledged(r.o.Topics.DeviceData)
+	if err != nil {
+		return err
+	}
+	if stored != b.sent.readings {
+		return fmt.Errorf("%w: %d of %d", errMiscounted, stored, b.sent.readings)
+	}
+	return nil
 }
 
 // done makes known what a committed batch brought, and frees it.
@@ -115,7 +137,7 @@ func (r *run) done(b *batch, took time.Duration) {
 	for _, l := range b.losses {
 		m.losses.WithLabelValues(l.gateway).Inc()
 		m.lostPacks.WithLabelValues(l.gateway).Add(float64(l.packs))
-		r.log.Error("packs of a gateway are lost", "gateway", l.gateway, "what", l.what, "known_lost_packs", l.packs, "seq", l.seq)
+		r.log.Error("packs of a gateway are lost", "gateway", l.gateway, "what", l.what, "known_lost_packs", l.packs, "known_lost_readings", l.readings, "seq", l.seq)
 	}
 	r.o.Progress.commit(b.moves)
 	r.budget.Release(b.weight)

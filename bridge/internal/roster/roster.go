@@ -1,6 +1,7 @@
 // Package roster knows which gateways exist: those whose heartbeats arrive. It holds
-// the latest heartbeat of each and forgets a gateway that went silent. It is not for
-// reading their streams. Nothing but Run blocks, and Run until its context ends.
+// the latest heartbeat of each epoch that was heard, forgets a gateway that went silent,
+// and notices when two installations send heartbeats under one id. It is not for reading
+// their streams. Nothing but Run blocks, and Run until its context ends.
 package roster
 
 import (
@@ -18,8 +19,12 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// maxGateways bounds the roster, so that nonsense on the status subjects costs little.
-const maxGateways = 10_000
+const (
+	// maxGateways bounds the roster, so that nonsense on the status subjects costs little.
+	maxGateways = 10_000
+	// maxEpochs bounds how many epochs of a gateway keep their last heartbeat.
+	maxEpochs = 8
+)
 
 // ErrInvalid says that a heartbeat cannot be a gateway's.
 var ErrInvalid = errors.New("invalid heartbeat")
@@ -27,7 +32,9 @@ var ErrInvalid = errors.New("invalid heartbeat")
 // Options of a Roster.
 type Options struct {
 	Log *slog.Logger // required
-	// Expire is how long a silent gateway stays known. 0 means 30 s.
+	// Expire is how long a silent gateway stays known, and is tried to be read. 0 means
+	// 10 minutes: one whose line comes back is then read again at once, before its first
+	// heartbeat.
 	Expire time.Duration
 }
 
@@ -41,12 +48,20 @@ type Roster struct {
 	watchers map[chan struct{}]struct{}
 }
 
+// entry is what is known of one gateway. It stays when the gateway goes silent: what it
+// claimed to hold is needed when it comes back with less.
 type entry struct {
-	status wire.GatewayStatus
+	silent bool
 	heard  time.Time
-	// former is the last heartbeat of the epoch before this one, if it was heard.
-	former wire.GatewayStatus
+	beats  []wire.GatewayStatus // the last one of each epoch, the present epoch's last
+	rival  rival
 }
+
+// status returns the latest heartbeat.
+func (e *entry) status() wire.GatewayStatus { return e.beats[len(e.beats)-1] }
+
+// listed says whether the gateway is to be read.
+func (e *entry) listed() bool { return !e.silent && !e.rival.heard() }
 
 // New returns an empty roster.
 func New(o Options) (*Roster, error) {
@@ -54,7 +69,7 @@ func New(o Options) (*Roster, error) {
 		return nil, errors.New("roster: Options.Log is required")
 	}
 	if o.Expire == 0 {
-		o.Expire = 30 * time.Second
+		o.Expire = 10 * time.Minute
 	}
 	return &Roster{
 		log: o.Log.With("component", "roster"), expire: o.Expire,
@@ -83,22 +98,47 @@ func (r *Roster) Observe(subject string, data []byte) error {
 func (r *Roster) take(s wire.GatewayStatus) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e, known := r.gateways[s.Gateway]
-	if !known {
-		if len(r.gateways) >= maxGateways {
+	e := r.gateways[s.Gateway]
+	if e == nil {
+		if len(r.gateways) >= maxGateways && !r.makeRoom() {
 			return fmt.Errorf("%w: more than %d gateways", ErrInvalid, maxGateways)
 		}
-		e = &entry{}
+		e = &entry{silent: true}
 		r.gateways[strings.Clone(s.Gateway)] = e
+	}
+	if r.doubled(e, s) {
+		return nil
+	}
+	if e.silent {
 		r.log.Info("gateway appeared", "gateway", s.Gateway, "building", s.Building)
+		e.silent = false
 		r.changed()
 	}
-	if known && e.status.Epoch != s.Epoch {
-		e.former = e.status
-		r.log.Info("gateway restarted", "gateway", s.Gateway, "epoch", s.Epoch)
-	}
-	e.status, e.heard = s, time.Now()
+	e.heard = time.Now()
+	e.note(s)
 	return nil
+}
+
+// note keeps a heartbeat as the last one of its epoch.
+func (e *entry) note(s wire.GatewayStatus) {
+	if n := len(e.beats); n > 0 && e.beats[n-1].Epoch == s.Epoch {
+		e.beats[n-1] = s
+		return
+	}
+	e.beats = slices.DeleteFunc(e.beats, func(b wire.GatewayStatus) bool { return b.Epoch == s.Epoch })
+	e.beats = append(e.beats, s)
+	e.beats = e.beats[max(0, len(e.beats)-maxEpochs):]
+}
+
+// makeRoom removes a gateway that is silent. r.mu is held.
+func (r *Roster) makeRoom() bool {
+	for id, e := range r.gateways {
+		if e.silent {
+			delete(r.gateways, id)
+			return true
+		}
+	}
+	return false
 }
 
 // changed tells the watchers; r.mu is held.
@@ -113,7 +153,7 @@ func (r *Roster) changed() {
 
 // Run forgets silent gateways until ctx ends.
 func (r *Roster) Run(ctx context.Context) error {
-	tick := time.NewTicker(r.expire / 10)
+	tick := time.NewTicker(min(r.expire/10, rivalSilence/4))
 	defer tick.Stop()
 	for {
 		select {
@@ -125,28 +165,41 @@ func (r *Roster) Run(ctx context.Context) error {
 	}
 }
 
+// forget takes silent gateways off the list and ends quarrels that are over.
 func (r *Roster) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	before := len(r.gateways)
-	maps.DeleteFunc(r.gateways, func(gateway string, e *entry) bool {
-		silent := time.Since(e.heard)
-		if silent < r.expire {
-			return false
+	for gateway, e := range r.gateways {
+		r.reconcile(gateway, e)
+		if silent := time.Since(e.heard); !e.silent && silent >= r.expire {
+			r.log.Warn("gateway vanished", "gateway", gateway, "silent", silent.Round(time.Second))
+			e.silent = true
+			r.changed()
 		}
-		r.log.Warn("gateway vanished", "gateway", gateway, "silent", silent.Round(time.Second))
-		return true
-	})
-	if len(r.gateways) != before {
-		r.changed()
 	}
 }
 
-// Gateways returns the ids of the known gateways, sorted.
+// Gateways returns the ids of the gateways that are to be read, sorted: the known ones,
+// but for those under whose id two installations are alive.
 func (r *Roster) Gateways() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Sorted(maps.Keys(r.gateways))
+	out := make([]string, 0, len(r.gateways))
+	for id, e := range r.gateways {
+		if e.listed() {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Listed reports whether a gateway is to be read and was heard within a time.
+func (r *Roster) Listed(gateway string, within time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.gateways[gateway]
+	return e != nil && e.listed() && time.Since(e.heard) <= within
 }
 
 // Statuses returns the latest heartbeat of every known gateway, sorted by gateway.
@@ -154,22 +207,23 @@ func (r *Roster) Statuses() []wire.GatewayStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := make([]wire.GatewayStatus, 0, len(r.gateways))
-	for _, e := range r.gateways {
-		out = append(out, e.status)
+	for _, id := range slices.Sorted(maps.Keys(r.gateways)) {
+		if e := r.gateways[id]; !e.silent {
+			out = append(out, e.status())
+		}
 	}
-	slices.SortFunc(out, func(a, b wire.GatewayStatus) int { return strings.Compare(a.Gateway, b.Gateway) })
 	return out
 }
 
-// Heard returns the latest heartbeat of a gateway and the last one of the epoch before
-// it. One that was not heard is the zero value.
-func (r *Roster) Heard(gateway string) (now, before wire.GatewayStatus) {
+// Heard returns the last heartbeat of each of a gateway's newest epochs, the present one
+// last. It remembers gateways that went silent.
+func (r *Roster) Heard(gateway string) []wire.GatewayStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e, ok := r.gateways[gateway]; ok {
-		return e.status, e.former
+	if e := r.gateways[gateway]; e != nil {
+		return slices.Clone(e.beats)
 	}
-	return now, before
+	return nil
 }
 
 // Watch returns a channel that gets a signal when a gateway has appeared or vanished,

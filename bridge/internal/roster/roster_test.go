@@ -43,7 +43,7 @@ func TestGatewaysComeAndGo(t *testing.T) {
 		require.Len(t, changes, 1)
 		<-changes
 
-		for range 40 { // gw-a goes on, gw-b is silent
+		for range 700 { // gw-a goes on, gw-b is silent
 			time.Sleep(time.Second) //nolint:forbidigo // the bubble's clock
 			beat(t, r, wire.GatewayStatus{Gateway: "gw-a", LastSeq: 8})
 		}
@@ -53,20 +53,27 @@ func TestGatewaysComeAndGo(t *testing.T) {
 	})
 }
 
-func TestFormerEpochIsRemembered(t *testing.T) {
-	r := newRoster(t)
-	now, before := r.Heard("gw")
-	require.Zero(t, now)
-	require.Zero(t, before)
-	beat(t, r, wire.GatewayStatus{Gateway: "gw", Epoch: "a", LastSeq: 5})
-	beat(t, r, wire.GatewayStatus{Gateway: "gw", Epoch: "a", LastSeq: 9})
-	now, before = r.Heard("gw")
-	require.Equal(t, uint64(9), now.LastSeq)
-	require.Zero(t, before)
-	beat(t, r, wire.GatewayStatus{Gateway: "gw", Epoch: "b", LastSeq: 3})
-	now, before = r.Heard("gw")
-	require.Equal(t, uint64(3), now.LastSeq)
-	require.Equal(t, uint64(9), before.LastSeq)
+func TestFormerEpochsAreRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoster(t)
+		go func() { _ = r.Run(t.Context()) }()
+		require.Empty(t, r.Heard("gw"))
+		for i, epoch := range []string{"a", "a", "b", "a"} {
+			beat(t, r, wire.GatewayStatus{Gateway: "gw", Epoch: epoch, LastSeq: uint64(i)})
+		}
+		want := []wire.GatewayStatus{{Gateway: "gw", Epoch: "b", LastSeq: 2}, {Gateway: "gw", Epoch: "a", LastSeq: 3}}
+		require.Equal(t, want, r.Heard("gw"))
+		require.True(t, r.Listed("gw", time.Second))
+
+		time.Sleep(11 * time.Minute) //nolint:forbidigo // the bubble's clock
+		require.Empty(t, r.Gateways())
+		require.False(t, r.Listed("gw", time.Hour))
+		require.Equal(t, want, r.Heard("gw"), "what it claimed to hold is needed when it comes back with less")
+		for i := range 20 {
+			beat(t, r, wire.GatewayStatus{Gateway: "gw", Epoch: fmt.Sprint(i)})
+		}
+		require.Len(t, r.Heard("gw"), maxEpochs)
+	})
 }
 
 func TestObserveRefuses(t *testing.T) {
@@ -93,4 +100,6 @@ func TestRosterIsBounded(t *testing.T) {
 	}
 	require.ErrorIs(t, r.take(wire.GatewayStatus{Gateway: "one-more"}), ErrInvalid)
 	require.NoError(t, r.take(wire.GatewayStatus{Gateway: "1"}))
+	r.gateways["2"].silent = true
+	require.NoError(t, r.take(wire.GatewayStatus{Gateway: "one-more"}), "a silent one makes room")
 }

@@ -1,0 +1,182 @@
+package lane
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/bridge/internal/hub"
+)
+
+const asked = "asked"
+
+// played is an inflow whose requests come to the test, which plays the gateway's server.
+type played struct {
+	t        *testing.T
+	flow     *inflow
+	nc       *nats.Conn
+	requests *nats.Subscription
+	inbox    string // of the last request
+}
+
+func play(t *testing.T) *played {
+	t.Helper()
+	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	t.Cleanup(h.Shutdown)
+	p := &played{t: t}
+	p.nc, err = nats.Connect(h.URL())
+	require.NoError(t, err)
+	t.Cleanup(p.nc.Close)
+	p.flow, err = newInflow(p.nc, asked)
+	require.NoError(t, err)
+	t.Cleanup(p.flow.stop)
+	return p
+}
+
+func (p *played) serve() *played {
+	p.t.Helper()
+	var err error
+	p.requests, err = p.nc.SubscribeSync(asked)
+	require.NoError(p.t, err)
+	require.NoError(p.t, p.nc.Flush())
+	return p
+}
+
+// next returns the next request.
+func (p *played) next() request {
+	p.t.Helper()
+	msg, err := p.requests.NextMsg(30 * time.Second)
+	require.NoError(p.t, err)
+	p.inbox = msg.Reply
+	var r request
+	require.NoError(p.t, json.Unmarshal(msg.Data, &r))
+	return r
+}
+
+func (p *played) send(packs int) {
+	p.t.Helper()
+	for range packs {
+		require.NoError(p.t, p.nc.Publish(p.inbox, []byte("pack")))
+	}
+}
+
+func (p *played) say(status, text, messages, bytes string) {
+	p.t.Helper()
+	m := nats.NewMsg(p.inbox)
+	m.Header.Set("Status", status)
+	m.Header.Set("Description", text)
+	if messages != "" {
+		m.Header.Set("Nats-Pending-Messages", messages)
+		m.Header.Set("Nats-Pending-Bytes", bytes)
+	}
+	require.NoError(p.t, p.nc.PublishMsg(m))
+}
+
+func (p *played) take(packs int, w window) {
+	p.t.Helper()
+	for range packs {
+		_, err := p.flow.take(p.t.Context(), w)
+		require.NoError(p.t, err)
+	}
+}
+
+// idle demands that nothing was asked since.
+func (p *played) idle() {
+	p.t.Helper()
+	require.NoError(p.t, p.nc.Flush())
+	n, _, err := p.requests.Pending()
+	require.NoError(p.t, err)
+	require.Zero(p.t, n)
+}
+
+// blink takes for a moment in which nothing comes.
+func (p *played) blink(w window) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Millisecond)
+	defer cancel()
+	_, err := p.flow.take(ctx, w)
+	require.ErrorIs(p.t, err, context.DeadlineExceeded)
+}
+
+var ample = window{packs: 10, bytes: 2 << 20, heartbeat: 30 * time.Second}
+
+func TestNextPacksAreAskedForBeforeTheLastHaveCome(t *testing.T) {
+	p := play(t).serve()
+	p.blink(ample)
+	require.Equal(t, request{Expires: pullExpiry, Batch: 10, MaxBytes: ample.bytes, Heartbeat: ample.heartbeat}, p.next())
+	p.send(5)
+	p.take(4, ample)
+	p.idle()
+	p.take(1, ample)
+	p.blink(ample)
+	require.Equal(t, 5, p.next().Batch, "with what is still to come, a window")
+	p.send(5)
+	p.take(5, window{packs: 40, bytes: 1, heartbeat: ample.heartbeat})
+	require.Equal(t, request{Expires: pullExpiry, Batch: 30, MaxBytes: minBytes, Heartbeat: ample.heartbeat}, p.next(), "a larger window counts at once")
+}
+
+func TestWhatARequestDidNotBringIsAskedForAgain(t *testing.T) {
+	p := play(t).serve()
+	p.blink(ample)
+	require.Equal(t, 10, p.next().Batch)
+	p.send(3)
+	p.take(3, ample)
+	p.say("100", "Idle Heartbeat", "", "")
+	p.say("408", "Request Timeout", "7", "5000")
+	require.NoError(t, p.nc.Flush())
+	p.blink(ample)
+	require.Eventually(t, func() bool { p.blink(ample); n, _, _ := p.requests.Pending(); return n > 0 }, 30*time.Second, time.Millisecond)
+	require.Equal(t, 10, p.next().Batch)
+}
+
+func TestRequestGrowsUntilALargePackFits(t *testing.T) {
+	p := play(t).serve()
+	w := window{packs: 10, bytes: 1, heartbeat: ample.heartbeat}
+	for want := minBytes; want <= 8<<20; want *= 2 {
+		p.blink(w)
+		r := p.next()
+		require.Equal(t, want, r.MaxBytes)
+		p.say("409", "Message Size Exceeds MaxBytes", "10", jsonNumber(t, r.MaxBytes))
+		require.Eventually(t, func() bool { p.blink(w); n, _, _ := p.requests.Pending(); return n > 0 }, 30*time.Second, time.Millisecond)
+	}
+	require.Equal(t, hub.MaxPayload+envelope, p.next().MaxBytes, "the largest message there can be")
+	p.say("409", "Message Size Exceeds MaxBytes", "9", "100")
+	require.Eventually(t, func() bool { p.blink(w); n, _, _ := p.requests.Pending(); return n > 0 }, 30*time.Second, time.Millisecond)
+	require.Equal(t, hub.MaxPayload+envelope, p.next().MaxBytes, "some had come")
+}
+
+func jsonNumber(t *testing.T, n int) string {
+	t.Helper()
+	b, err := json.Marshal(n)
+	require.NoError(t, err)
+	return string(b)
+}
+
+func TestInflowEndsWhenNobodyServesIt(t *testing.T) {
+	p := play(t)
+	_, err := p.flow.take(t.Context(), ample)
+	require.ErrorIs(t, err, errEnded, "nobody is there")
+	require.ErrorContains(t, err, "503")
+
+	for _, end := range []struct{ status, text, messages string }{
+		{"409", "Consumer Deleted", ""}, {"409", "Server Shutdown", "10"}, {"400", "Bad Request", ""},
+	} {
+		p := play(t).serve()
+		p.blink(ample)
+		p.next()
+		p.say(end.status, end.text, end.messages, "1")
+		_, err := p.flow.take(t.Context(), ample)
+		require.ErrorIs(t, err, errEnded, end.text)
+	}
+
+	p = play(t).serve()
+	_, err = p.flow.take(t.Context(), window{packs: 1, bytes: 1, heartbeat: 5 * time.Millisecond})
+	require.ErrorIs(t, err, jetstream.ErrNoHeartbeat)
+}

@@ -1,0 +1,79 @@
+package lane
+
+import (
+	"slices"
+	"time"
+
+	"industrial-iot-monitor/bridge/internal/checkpoint"
+	"industrial-iot-monitor/internal/wire"
+)
+
+// Ledger makes the account of one gateway: what the checkpoint in Kafka says, what is
+// fetched beyond it, and what the gateway's heartbeats claim, the present epoch's last.
+func Ledger(pos Position, heard []wire.GatewayStatus, now time.Time) wire.GatewayLedger {
+	c := pos.Committed
+	l := wire.GatewayLedger{Gateway: c.Gateway, Time: now.UnixMilli(), Epochs: []wire.EpochLedger{}}
+	claims := Claims(heard)
+	total := counts(c.Book.Folded, c.Book.Folded)
+	// What is folded was packed, as far as anybody knows.
+	total.Packed = c.Book.Folded.Committed + c.Book.Folded.Damaged
+	total.Accepted = total.Packed
+	for i := range c.Book.Accounts {
+		e := epochLedger(c.Book.Accounts[i], pos.Fetched.Book, heard)
+		l.Epochs = append(l.Epochs, e)
+		total = plus(total, e.LedgerCounts)
+	}
+	if n := len(heard); n > 0 && !slices.ContainsFunc(l.Epochs, func(e wire.EpochLedger) bool { return e.Epoch == heard[n-1].Epoch }) {
+		e := wire.EpochLedger{Epoch: heard[n-1].Epoch} // nothing of it is here yet
+		e.Accepted, e.Packed = heard[n-1].Accepted, heard[n-1].Packed.Readings
+		l.Epochs = append(l.Epochs, e)
+		total = plus(total, e.LedgerCounts)
+	}
+	if a, ok := c.Book.Last(); ok {
+		var claim checkpoint.Claim
+		for _, other := range claims {
+			if other.Epoch == a.Epoch {
+				claim = other
+			}
+		}
+		l.Difference = a.Difference(claim)
+	}
+	l.Total = total
+	return l
+}
+
+// epochLedger is the account of one epoch with what the gateway says of it. Where its
+// heartbeats are not known, or older than its packs, the packs say what was stored.
+func epochLedger(a checkpoint.Account, fetched checkpoint.Book, heard []wire.GatewayStatus) wire.EpochLedger {
+	ahead := a.Counts
+	for i := range fetched.Accounts {
+		if fetched.Accounts[i].Epoch == a.Epoch {
+			ahead = fetched.Accounts[i].Counts
+		}
+	}
+	e := wire.EpochLedger{Epoch: checkpoint.Hex(a.Epoch), LedgerCounts: counts(a.Counts, ahead)}
+	e.Packed = a.Through.Readings
+	e.Accepted = e.Packed
+	for i := range heard {
+		if heard[i].Epoch == e.Epoch {
+			e.Packed = max(e.Packed, heard[i].Packed.Readings)
+			e.Accepted = max(e.Packed, heard[i].Accepted)
+		}
+	}
+	return e
+}
+
+func counts(n, ahead checkpoint.Counts) wire.LedgerCounts {
+	return wire.LedgerCounts{
+		Bridged: ahead.Committed, Committed: n.Committed, Refused: n.Refused, Damaged: n.Damaged,
+		DamagedPacks: n.DamagedPacks, Late: n.Late, Duplicates: n.Duplicates,
+	}
+}
+
+func plus(n, o wire.LedgerCounts) wire.LedgerCounts {
+	return wire.LedgerCounts{
+		Accepted: n.Accepted + o.Accepted, Packed: n.Packed + o.Packed, Bridged: n.Bridged + o.Bridged,
+		Committed: n.Committed + o.Committed, Refused: n.Refused + o.Refused, Damaged: n.Damaged + o.Damaged,
+		DamagedPacks: n.DamagedPacks + o.DamagedPacks, Late: n.Late + o.Late, Duplicates: n.Duplicates + o.Duplicates,
+	}
+}
