@@ -1,6 +1,6 @@
 // Command core processes every reading in Kafka: it sets statuses, aggregates, raises
 // and clears alarms, knows which devices are online, and sends live frames to the hub.
-// Several cores share the work through a consumer group.
+// Several cores share the work through a consumer group. "core rules" tries a rules file.
 package main
 
 import (
@@ -17,9 +17,14 @@ import (
 func main() { os.Exit(run()) }
 
 func run() int {
+	ctx, stop := lifecycle.SignalContext()
+	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == "rules" {
+		return processor.RulesCommand(ctx, os.Args[2:], os.Stdout, os.Stderr)
+	}
 	var cfg processor.Config
 	err := config.Load(config.Program{
-		Name: "core", Summary: "processes readings: statuses, aggregates, alarms, presence, live frames",
+		Name: "core", Summary: "processes readings: statuses, aggregates, alarms, presence, live frames; \"core rules\" tries a rules file",
 		Args: os.Args[1:], Out: os.Stdout,
 	}, &cfg)
 	if errors.Is(err, config.ErrHelp) {
@@ -34,8 +39,6 @@ func run() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	ctx, stop := lifecycle.SignalContext()
-	defer stop()
 	p, err := processor.New(processor.Options{Config: cfg, Log: log})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

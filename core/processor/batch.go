@@ -10,10 +10,12 @@ import (
 
 // batch is what a task has done and not yet committed.
 type batch struct {
-	next    int64 // offset to go on from, -1 while unknown
-	moved   bool  // next moved on
-	alerts  []alertRecord
-	letters []deadLetter
+	next        int64 // offset of the readings to go on from, -1 while unknown
+	nextCommand int64 // the same of the commands
+	moved       bool  // one of them moved on
+	alerts      []alertRecord
+	audits      []auditRecord
+	letters     []deadLetter
 	// State by device, the newest only. A nil value removes the record.
 	alarms  map[string][]byte
 	devices map[string][]byte
@@ -24,7 +26,15 @@ type alertRecord struct {
 	device   string
 	status   telemetry.AlertStatus
 	severity telemetry.Severity
+	event    telemetry.AlarmEvent
+	quiet    bool // nobody is to be called for it
 	data     []byte
+}
+
+type auditRecord struct {
+	device  string
+	outcome telemetry.Outcome // empty for a transition
+	data    []byte
 }
 
 type deadLetter struct {
@@ -33,12 +43,12 @@ type deadLetter struct {
 }
 
 func newBatch() *batch {
-	return &batch{next: -1, alarms: make(map[string][]byte), devices: make(map[string][]byte)}
+	return &batch{next: -1, nextCommand: -1, alarms: make(map[string][]byte), devices: make(map[string][]byte)}
 }
 
 // size is the number of records to write.
 func (b *batch) size() int {
-	return len(b.alerts) + len(b.letters) + len(b.alarms) + len(b.devices)
+	return len(b.alerts) + len(b.audits) + len(b.letters) + len(b.alarms) + len(b.devices)
 }
 
 // empty reports whether there is nothing to write and nothing to say.
@@ -48,8 +58,9 @@ func (b *batch) empty() bool {
 
 // absorb adds what came later.
 func (b *batch) absorb(o *batch) {
-	b.next, b.moved = o.next, b.moved || o.moved
+	b.next, b.nextCommand, b.moved = o.next, o.nextCommand, b.moved || o.moved
 	b.alerts = append(b.alerts, o.alerts...)
+	b.audits = append(b.audits, o.audits...)
 	b.letters = append(b.letters, o.letters...)
 	maps.Copy(b.alarms, o.alarms)
 	maps.Copy(b.devices, o.devices)
@@ -62,5 +73,7 @@ func (b *batch) reset() {
 	clear(b.devices)
 	clear(b.letters)
 	clear(b.alerts)
-	b.moved, b.alerts, b.letters, b.windows = false, b.alerts[:0], b.letters[:0], b.windows[:0]
+	clear(b.audits)
+	b.moved, b.windows = false, b.windows[:0]
+	b.alerts, b.audits, b.letters = b.alerts[:0], b.audits[:0], b.letters[:0]
 }

@@ -44,20 +44,23 @@ func (s *session) transact(all []work) error {
 	if err := s.producer.Begin(); err != nil {
 		return err
 	}
-	var offsets []*sarama.PartitionOffsetMetadata
+	offsets := make(map[string][]*sarama.PartitionOffsetMetadata)
+	add := func(topic string, partition int32, next int64) {
+		if next >= 0 {
+			offsets[topic] = append(offsets[topic], &sarama.PartitionOffsetMetadata{
+				Partition: partition, Offset: next, LeaderEpoch: -1,
+			})
+		}
+	}
 	for _, w := range all {
 		if err := s.write(w.task.partition, w.batch); err != nil {
 			return err
 		}
-		if w.batch.next >= 0 {
-			offsets = append(offsets, &sarama.PartitionOffsetMetadata{
-				Partition: w.task.partition, Offset: w.batch.next, LeaderEpoch: -1,
-			})
-		}
+		add(s.p.cfg.DeviceData, w.task.partition, w.batch.next)
+		add(s.p.cfg.Commands, w.task.partition, w.batch.nextCommand)
 	}
 	if len(offsets) > 0 {
-		err := s.producer.AddOffsets(map[string][]*sarama.PartitionOffsetMetadata{s.p.cfg.DeviceData: offsets}, s.group)
-		if err != nil {
+		if err := s.producer.AddOffsets(offsets, s.group); err != nil {
 			return err
 		}
 	}
@@ -68,6 +71,11 @@ func (s *session) write(partition int32, b *batch) error {
 	c := &s.p.cfg
 	for _, a := range b.alerts {
 		if err := s.producer.Send(record(c.Alerts, a.device, a.data)); err != nil {
+			return err
+		}
+	}
+	for _, a := range b.audits {
+		if err := s.producer.Send(record(c.Audit, a.device, a.data)); err != nil {
 			return err
 		}
 	}
@@ -92,9 +100,17 @@ func (s *session) write(partition int32, b *batch) error {
 // announce tells the hub and the metrics about what is committed.
 func (s *session) announce(b *batch) {
 	m := s.p.metrics
-	for _, a := range b.alerts {
-		m.alert(a.status, a.severity)
-		s.p.live.Alert(a.severity, a.data)
+	for i := range b.alerts {
+		a := &b.alerts[i]
+		m.alert(a)
+		if !a.quiet {
+			s.p.live.Alert(a.severity, a.data)
+		}
+	}
+	for _, a := range b.audits {
+		if a.outcome != "" {
+			m.commands.WithLabelValues(string(a.outcome)).Inc()
+		}
 	}
 	for _, l := range b.letters {
 		m.deadLetter(l.reason)

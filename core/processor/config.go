@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/core/internal/notify"
 	"industrial-iot-monitor/core/internal/transform"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/ops"
@@ -31,11 +32,17 @@ type Config struct {
 	// Deadband is a share of the parameter's span, so that one setting fits all: a
 	// share of the limit itself would be nothing for a limit of 0 °C.
 	Deadband      float64       `env:"ALERT_DEADBAND" envDefault:"2" help:"how far a value must come back inside its limit before the alarm clears, in percent of the parameter's span: from its low limit, or 0, to its high limit"`
-	AlertMaxDelay time.Duration `env:"ALERT_MAX_DELAY" envDefault:"5m" help:"a reading that waited longer in a gateway's buffer raises no alarm; it still clears one"`
+	AlertMaxDelay time.Duration `env:"ALERT_MAX_DELAY" envDefault:"5m" help:"a reading that waited longer in a gateway's buffer calls nobody; what it shows is recorded as history"`
+
+	RulesFile      string        `env:"CORE_RULES_FILE" help:"YAML file of alarm rules, read again when it changes; empty: the ALERT_ variables alone"`
+	GatewaySilence time.Duration `env:"CORE_GATEWAY_SILENCE" envDefault:"10s" help:"how long a gateway may send no heartbeat before there is an alarm"`
+	BufferHorizon  time.Duration `env:"CORE_BUFFER_HORIZON" envDefault:"6h" help:"an alarm is raised for a gateway whose buffer would last a shorter outage at its present rate; 0 for none"`
 
 	CommitInterval time.Duration `env:"CORE_COMMIT_INTERVAL" envDefault:"100ms" help:"pause between transactions; an alert does not wait for it"`
 	TxnPrefix      string        `env:"CORE_TXN_PREFIX" envDefault:"core-" help:"start of the Kafka transactional ids"`
 	StateRefresh   time.Duration `env:"CORE_STATE_REFRESH" envDefault:"10m" help:"how old last_seen in a device's state record may become"`
+
+	Notify notify.Config // has variables of its own: NOTIFY_…
 }
 
 // check returns what is wrong with the settings, each named by its variable.
@@ -61,6 +68,8 @@ func (c *Config) check() error {
 	want(c.TemperatureLow < c.TemperatureHigh, "ALERT_TEMPERATURE_LOW=%v: want less than ALERT_TEMPERATURE_HIGH=%v", c.TemperatureLow, c.TemperatureHigh)
 	want(c.Deadband >= 0 && c.Deadband <= 40, "ALERT_DEADBAND=%v: want 0 to 40 percent", c.Deadband)
 	want(c.AlertMaxDelay > 0, "ALERT_MAX_DELAY=%s: want more than 0", c.AlertMaxDelay)
+	want(c.GatewaySilence >= 5*time.Second && c.GatewaySilence <= time.Hour, "CORE_GATEWAY_SILENCE=%s: want 5s to 1h", c.GatewaySilence)
+	want(c.BufferHorizon >= 0, "CORE_BUFFER_HORIZON=%s: want 0 or more", c.BufferHorizon)
 	want(c.CommitInterval >= time.Millisecond && c.CommitInterval <= 10*time.Second, "CORE_COMMIT_INTERVAL=%s: want 1ms to 10s", c.CommitInterval)
 	want(c.StateRefresh >= time.Second, "CORE_STATE_REFRESH=%s: want 1s or more", c.StateRefresh)
 	want(len(c.Brokers) > 0, "KAFKA_BROKERS is empty: want host:port")
@@ -70,10 +79,11 @@ func (c *Config) check() error {
 	for name, topic := range map[string]string{
 		"KAFKA_TOPIC_DEVICE_DATA": c.DeviceData, "KAFKA_TOPIC_ALERTS": c.Alerts, "KAFKA_TOPIC_DEAD_LETTERS": c.DeadLetters,
 		"KAFKA_TOPIC_ALARM_STATE": c.AlarmState, "KAFKA_TOPIC_DEVICE_STATE": c.DeviceState,
+		"KAFKA_TOPIC_ALARM_COMMANDS": c.Commands, "KAFKA_TOPIC_ALARM_AUDIT": c.Audit,
 	} {
 		want(topic != "", "%s is empty", name)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Notify.Check())...)
 }
 
 // limits returns what is normal, for the statuses.
@@ -88,26 +98,19 @@ func (c *Config) limits() transform.Limits {
 	return limits
 }
 
-// rules returns the threshold alarms.
-func (c *Config) rules() (*alarm.Rules, error) {
+// builtIn returns the rules that the ALERT_ variables make.
+func (c *Config) builtIn() alarm.RuleSet {
 	share := func(span float64) float64 { return math.Abs(span) * c.Deadband / 100 }
 	temperature := share(c.TemperatureHigh - c.TemperatureLow)
-	return alarm.NewRules(c.AlertMaxDelay,
-		alarm.Rule{
-			Type: "temperature_high", Parameter: telemetry.Temperature, Operator: alarm.Above,
-			Value: c.TemperatureHigh, Deadband: temperature, Severity: telemetry.SeverityHigh,
-		},
-		alarm.Rule{
-			Type: "temperature_low", Parameter: telemetry.Temperature, Operator: alarm.Below,
-			Value: c.TemperatureLow, Deadband: temperature, Severity: telemetry.SeverityMedium,
-		},
-		alarm.Rule{
-			Type: "humidity_high", Parameter: telemetry.Humidity, Operator: alarm.Above,
-			Value: c.HumidityHigh, Deadband: share(c.HumidityHigh), Severity: telemetry.SeverityLow,
-		},
-		alarm.Rule{
-			Type: "current_high", Parameter: telemetry.Current, Operator: alarm.Above,
-			Value: c.CurrentHigh, Deadband: share(c.CurrentHigh), Severity: telemetry.SeverityCritical,
-		},
-	)
+	rule := func(id string, severity telemetry.Severity, kind alarm.Kind, p telemetry.Parameter, limit, deadband float64) alarm.Rule {
+		return alarm.Rule{ID: id, Severity: severity, If: alarm.Condition{
+			Kind: kind, Signal: alarm.Signal(p), Limit: limit, Deadband: deadband,
+		}}
+	}
+	return alarm.RuleSet{MaxWait: c.AlertMaxDelay, Rules: []alarm.Rule{
+		rule("temperature_high", telemetry.SeverityHigh, alarm.High, telemetry.Temperature, c.TemperatureHigh, temperature),
+		rule("temperature_low", telemetry.SeverityMedium, alarm.Low, telemetry.Temperature, c.TemperatureLow, temperature),
+		rule("humidity_high", telemetry.SeverityLow, alarm.High, telemetry.Humidity, c.HumidityHigh, share(c.HumidityHigh)),
+		rule("current_high", telemetry.SeverityCritical, alarm.High, telemetry.Current, c.CurrentHigh, share(c.CurrentHigh)),
+	}}
 }

@@ -16,10 +16,12 @@ const (
 	retryPause = 500 * time.Millisecond
 	// errorPause is the pause between two logged errors of the consumer.
 	errorPause = 10 * time.Second
-	// stopPatience bounds the last commit when the program stops; lifePatience, when
-	// every connection is cut.
-	stopPatience = 2 * time.Second
-	lifePatience = 4 * time.Second
+	// A stop takes 5 s at most, whatever Kafka is at. stopPatience bounds the last
+	// commit; closing the producer takes 2 s more. lifePatience is when the group's
+	// connections are cut, and sarama may be in a pause of 2 s by then, while it looks
+	// for a coordinator, that nothing ends.
+	stopPatience = time.Second
+	lifePatience = 2 * time.Second
 	// rebalancePatience bounds the last commit when the group changes hands. It lies
 	// below the group's rebalance timeout.
 	rebalancePatience = 10 * time.Second
@@ -88,7 +90,7 @@ func (p *Processor) logErrors(errs <-chan error) {
 func (p *Processor) sessions(ctx context.Context, client sarama.Client, group sarama.ConsumerGroup) error {
 	for ctx.Err() == nil {
 		h := &handler{p: p, client: client, quit: ctx.Done()}
-		err := errors.Join(group.Consume(ctx, []string{p.cfg.DeviceData}, h), h.err)
+		err := errors.Join(group.Consume(ctx, []string{p.cfg.DeviceData, p.cfg.Commands}, h), h.err)
 		switch {
 		case ctx.Err() != nil:
 		case errors.Is(err, errTopics), errors.Is(err, sarama.ErrClosedConsumerGroup):
@@ -125,7 +127,10 @@ func (h *handler) Setup(sess sarama.ConsumerGroupSession) error {
 	if err := p.checkPartitions(h.client); err != nil {
 		return err
 	}
-	partitions := slices.Sorted(slices.Values(sess.Claims()[p.cfg.DeviceData]))
+	partitions, err := p.claimed(sess.Claims())
+	if err != nil {
+		return err
+	}
 	s := newSession(p, sarama.NewConsumerGroupMetadataFromSession(sess, p.cfg.GroupID, nil))
 	start := time.Now()
 	if err := s.restore(sess.Context(), partitions); err != nil {
@@ -140,9 +145,28 @@ func (h *handler) Setup(sess sarama.ConsumerGroupSession) error {
 	return nil
 }
 
-// ConsumeClaim processes one partition until the session ends.
+// claimed returns the partitions that the group gave us: the same of both inputs, because
+// what is commanded about a device and its readings change one state.
+func (p *Processor) claimed(claims map[string][]int32) ([]int32, error) {
+	readings := slices.Sorted(slices.Values(claims[p.cfg.DeviceData]))
+	commands := slices.Sorted(slices.Values(claims[p.cfg.Commands]))
+	if !slices.Equal(readings, commands) {
+		return nil, fmt.Errorf("the group assigned partitions %v of %s and %v of %s; want the same of both: "+
+			"is there a member in group %s that consumes something else, such as an older core?",
+			readings, p.cfg.DeviceData, commands, p.cfg.Commands, p.cfg.GroupID)
+	}
+	return readings, nil
+}
+
+// ConsumeClaim processes one partition of an input until the session ends. The task has
+// one goroutine, that of its readings; commands are handed to it.
 func (h *handler) ConsumeClaim(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
-	h.s.tasks[claim.Partition()].run(sess.Context(), claim, h.s.failed)
+	t := h.s.tasks[claim.Partition()]
+	if claim.Topic() == h.p.cfg.Commands {
+		t.forward(sess.Context(), claim, h.s.failed)
+		return nil
+	}
+	t.run(sess.Context(), claim, h.s.failed)
 	return nil
 }
 

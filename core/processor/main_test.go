@@ -53,6 +53,7 @@ func newPlant(t *testing.T) *plant {
 	cfg.GroupID = kafkatest.Name(t, "core")
 	cfg.TxnPrefix = kafkatest.Name(t, "core") + "-"
 	cfg.HTTPAddr = ""
+	cfg.GatewaySilence = time.Hour // no test but one about it has gateways
 	url := startHub(t)
 	cfg.HubURL = url
 	nc, err := nats.Connect(url)
@@ -84,7 +85,8 @@ func discardLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
 type core struct {
 	*Processor
 	reg  *prometheus.Registry
-	stop func() // stops it and waits; the end of the test does the same
+	quit func() error // stops it and waits; what Run says
+	stop func()       // the same, where Run says nothing; the end of the test does it too
 }
 
 func (p *plant) start() *core {
@@ -95,12 +97,16 @@ func (p *plant) start() *core {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(p.t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- proc.Run(ctx) }()
-	stop := sync.OnceFunc(func() {
+	quit := sync.OnceValue(func() error {
 		cancel()
-		require.NoError(p.t, <-done)
+		return <-done
 	})
+	stop := func() {
+		p.t.Helper()
+		require.NoError(p.t, quit())
+	}
 	p.t.Cleanup(stop)
-	return &core{Processor: proc, reg: reg, stop: stop}
+	return &core{Processor: proc, reg: reg, quit: quit, stop: stop}
 }
 
 // startReady also waits until the processor is ready.
@@ -139,17 +145,42 @@ func (p *plant) produce(records ...kafkatest.Record) {
 	kafkatest.Produce(p.t, p.cfg.Brokers, p.cfg.DeviceData, -1, records...)
 }
 
-// alerts waits for n alerts and returns all there are, those of each device in order.
-func (p *plant) alerts(n int) []telemetry.Alert {
+// journal returns the records of alerts there are, those of each device in order.
+func (p *plant) journal() []telemetry.Alert {
 	p.t.Helper()
 	var alerts []telemetry.Alert
-	for _, r := range kafkatest.ReadAll(p.t, p.cfg.Brokers, p.cfg.Alerts, n, longTime) {
+	for _, r := range kafkatest.ReadAll(p.t, p.cfg.Brokers, p.cfg.Alerts, 0, longTime) {
 		var a telemetry.Alert
 		require.NoError(p.t, json.Unmarshal(r.Value, &a))
 		require.Equal(p.t, a.DeviceID, string(r.Key))
 		alerts = append(alerts, a)
 	}
 	return alerts
+}
+
+// await waits until the journal holds n records for which ok says yes, and returns them.
+func (p *plant) await(n int, ok func(*telemetry.Alert) bool) []telemetry.Alert {
+	p.t.Helper()
+	var found []telemetry.Alert
+	require.Eventually(p.t, func() bool {
+		found = found[:0]
+		for _, a := range p.journal() {
+			if ok(&a) {
+				found = append(found, a)
+			}
+		}
+		return len(found) >= n
+	}, longTime, 100*time.Millisecond, "%d alerts", n)
+	return found
+}
+
+// alerts waits for n alerts that readings raised or cleared and returns all there are.
+func (p *plant) alerts(n int) []telemetry.Alert {
+	p.t.Helper()
+	return p.await(n, func(a *telemetry.Alert) bool {
+		return a.Source == telemetry.SourceRule && !a.Historical &&
+			(a.Event == telemetry.EventRaised || a.Event == telemetry.EventRepeated || a.Event == telemetry.EventCleared)
+	})
 }
 
 // requireOnePair checks that each of devices has raised and cleared one alarm.
@@ -180,7 +211,7 @@ func (p *plant) states(ok func(map[string]telemetry.DeviceState) bool) map[strin
 		states = map[string]telemetry.DeviceState{}
 		for _, r := range kafkatest.ReadAll(p.t, p.cfg.Brokers, p.cfg.DeviceState, 0, longTime) {
 			if s, err := decodeDeviceState(r.Value); err == nil && s.DeviceID == string(r.Key) {
-				states[s.DeviceID] = s
+				states[s.DeviceID] = s.DeviceState
 			}
 		}
 		return ok(states)

@@ -9,18 +9,30 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// reasons are those a record of device-data can be refused for.
+// reasons are those a record of an input can be refused for.
 var reasons = []telemetry.Reason{
 	telemetry.ReasonEmpty, telemetry.ReasonTooLarge, telemetry.ReasonInvalidUTF8, telemetry.ReasonInvalidJSON,
 	telemetry.ReasonTooDeep, telemetry.ReasonInvalidReading, telemetry.ReasonInvalidTimestamp,
-	telemetry.ReasonDeviceMismatch, telemetry.ReasonInvalidDevice,
+	telemetry.ReasonDeviceMismatch, telemetry.ReasonInvalidDevice, telemetry.ReasonInvalidCommand,
+}
+
+// events are those of alarms.
+var events = []telemetry.AlarmEvent{
+	telemetry.EventRaised, telemetry.EventEscalated, telemetry.EventRepeated, telemetry.EventCleared,
+	telemetry.EventSuppressed, telemetry.EventUnsuppressed, telemetry.EventChattering, telemetry.EventSettled,
+	telemetry.EventStale, telemetry.EventAcknowledged, telemetry.EventShelved, telemetry.EventUnshelved,
+	telemetry.EventOutOfService, telemetry.EventInService, telemetry.EventCommented, telemetry.EventAssigned,
 }
 
 type metrics struct {
 	succeeded, failed  prometheus.Counter
 	readings, late     prometheus.Counter
+	clockAhead         prometheus.Counter
+	clockBehind        prometheus.Counter
 	committed, aborted prometheus.Counter
 	alerts             *prometheus.CounterVec
+	events             *prometheus.CounterVec
+	commands           *prometheus.CounterVec
 	letters            *prometheus.CounterVec
 	commit, restore    prometheus.Histogram
 	processing         *histogram
@@ -39,17 +51,18 @@ func newMetrics(reg prometheus.Registerer, p *Processor) *metrics {
 		Name: "core_transactions_total",
 		Help: "Transactions by result: committed, or aborted and done again.",
 	}, []string{"result"})
+	clocks := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "core_gateway_clock_wrong_total",
+		Help: "Readings whose receive time cannot be, by where the gateway's clock is: ahead of Kafka's, or behind the device's and Kafka's.",
+	}, []string{"direction"})
 	m := &metrics{
+		clockAhead: clocks.WithLabelValues("ahead"), clockBehind: clocks.WithLabelValues("behind"),
 		succeeded: messages.WithLabelValues("success"),
 		failed:    messages.WithLabelValues("failed"),
 		readings:  counter("core_readings_total", "Readings processed. What is done again after an aborted transaction counts again."),
 		late:      counter("core_late_total", "Readings whose second was over; they correct aggregates."),
 		committed: transactions.WithLabelValues("committed"),
 		aborted:   transactions.WithLabelValues("aborted"),
-		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "core_alerts_total",
-			Help: "Alerts committed, by status and severity.",
-		}, []string{"status", "severity"}),
 		letters: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "core_dead_letters_total",
 			Help: "Dead letters committed, by reason.",
@@ -71,21 +84,50 @@ func newMetrics(reg prometheus.Registerer, p *Processor) *metrics {
 			"Time from a gateway taking a live reading to its processing here, by two machines' clocks. Backfilled readings do not count.",
 			endToEndBuckets),
 	}
+	for _, r := range reasons {
+		m.letters.WithLabelValues(string(r))
+	}
+	reg.MustRegister(messages, clocks, m.readings, m.late, transactions, m.letters, m.commit, m.restore,
+		m.processing, m.endToEnd, newAssignment(p))
+	m.addAlarms(reg)
+	return m
+}
+
+// addAlarms makes the metrics of alarms and commands.
+func (m *metrics) addAlarms(reg prometheus.Registerer) {
+	m.alerts = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "core_alerts_total",
+		Help: "Alarms raised (active) and cleared that are committed, by status and severity.",
+	}, []string{"status", "severity"})
+	m.events = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "core_alarm_events_total",
+		Help: "Changes of alarms committed, by event.",
+	}, []string{"event"})
+	m.commands = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "core_alarm_commands_total",
+		Help: "Commands committed, by outcome: applied, nothing_to_do, or refused.",
+	}, []string{"outcome"})
 	for _, status := range []telemetry.AlertStatus{telemetry.AlertActive, telemetry.AlertCleared} {
 		for _, s := range []telemetry.Severity{telemetry.SeverityCritical, telemetry.SeverityHigh, telemetry.SeverityMedium, telemetry.SeverityLow} {
 			m.alerts.WithLabelValues(string(status), string(s))
 		}
 	}
-	for _, r := range reasons {
-		m.letters.WithLabelValues(string(r))
+	for _, e := range events {
+		m.events.WithLabelValues(string(e))
 	}
-	reg.MustRegister(messages, m.readings, m.late, transactions, m.alerts, m.letters, m.commit, m.restore,
-		m.processing, m.endToEnd, newAssignment(p))
-	return m
+	for _, o := range []telemetry.Outcome{telemetry.OutcomeApplied, telemetry.OutcomeNothing, telemetry.OutcomeRefused} {
+		m.commands.WithLabelValues(string(o))
+	}
+	reg.MustRegister(m.alerts, m.events, m.commands)
 }
 
-func (m *metrics) alert(status telemetry.AlertStatus, s telemetry.Severity) {
-	m.alerts.WithLabelValues(string(status), string(s)).Inc()
+// alert counts a committed record of an alarm.
+func (m *metrics) alert(a *alertRecord) {
+	m.events.WithLabelValues(string(a.event)).Inc()
+	switch a.event { //nolint:exhaustive // the others leave the status as it was
+	case telemetry.EventRaised, telemetry.EventRepeated, telemetry.EventCleared:
+		m.alerts.WithLabelValues(string(a.status), string(a.severity)).Inc()
+	}
 }
 
 func (m *metrics) deadLetter(r telemetry.Reason) { m.letters.WithLabelValues(string(r)).Inc() }
@@ -97,7 +139,9 @@ func (t *task) count(records, refused int, took time.Duration) {
 	m.failed.Add(float64(refused))
 	m.readings.Add(float64(records - refused))
 	m.late.Add(float64(t.late))
-	t.late = 0
+	m.clockAhead.Add(float64(t.ahead))
+	m.clockBehind.Add(float64(t.behind))
+	t.late, t.ahead, t.behind = 0, 0, 0
 	m.processing.observe(took.Seconds()/float64(records), uint64(records))
 	m.endToEnd.absorb(&t.tally)
 }

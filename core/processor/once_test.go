@@ -2,6 +2,7 @@ package processor
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -159,6 +160,15 @@ func (p *plant) processed(n int) {
 	}, longTime, 50*time.Millisecond, "%d offsets committed", n)
 }
 
+// undetected returns alerts without when core found them, which is a matter of the clock.
+func undetected(alerts []telemetry.Alert) []telemetry.Alert {
+	out := slices.Clone(alerts)
+	for i := range out {
+		out[i].DetectedAt = 0
+	}
+	return out
+}
+
 // TestReplayGivesTheSameAlerts processes the same input twice, from zero and with state
 // topics of its own each time.
 func TestReplayGivesTheSameAlerts(t *testing.T) {
@@ -178,5 +188,5 @@ func TestReplayGivesTheSameAlerts(t *testing.T) {
 	c = p.start()
 	second := p.alerts(2 * devices)
 	c.stop()
-	require.ElementsMatch(t, first, second)
+	require.ElementsMatch(t, undetected(first), undetected(second))
 }

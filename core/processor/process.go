@@ -23,12 +23,15 @@ const (
 	// catching up. A reading then proves its device to have been alive at that time, not
 	// now, and devices that are silent are given the benefit of the doubt.
 	behindMS = 10_000
+	// settleMS is how long after the start nothing is said about what does not come.
+	settleMS = 5_000
 )
 
 // process sends a chunk of records through the stages and hands over what came of it.
 func (t *task) process(chunk []*sarama.ConsumerMessage) {
 	start := time.Now()
 	now := start.UnixMilli()
+	t.follow()
 	refused := len(t.out.letters)
 	for _, m := range chunk {
 		t.one(m, now)
@@ -47,15 +50,21 @@ func (t *task) process(chunk []*sarama.ConsumerMessage) {
 // one sends one record through the stages.
 func (t *task) one(m *sarama.ConsumerMessage, now int64) {
 	o := t.origin(m)
-	t.lastWritten = o.written
+	t.lastWritten = o.Written
 	refusal := validate.Check(validate.Record{
-		Key: m.Key, Value: m.Value, Received: o.received, Written: o.written,
+		Key: m.Key, Value: m.Value, Received: o.Received, Written: o.Written,
 	}, &t.reading, &t.layout)
 	if refusal != nil {
 		t.out.letters = append(t.out.letters, bury(t.p.cfg.DeadLetters, m, refusal))
 		return
 	}
 	r := &t.reading
+	switch o.Settle(r.Timestamp) {
+	case 1:
+		t.ahead++
+	case -1:
+		t.behind++
+	}
 	d, ok := t.devices[r.DeviceID]
 	if !ok {
 		d = t.addDevice(r.DeviceID)
@@ -67,48 +76,50 @@ func (t *task) one(m *sarama.ConsumerMessage, now int64) {
 	if t.windows.Add(now, &d.windows, r) {
 		t.late++
 	}
-	t.judge(d, r, o)
+	t.judge(d, r, o, m.Offset, now)
 	t.observe(d, r, o, now)
-	t.p.live.Add(o.gateway, wire.FrameEntry{
-		Device: d.id, Timestamp: r.Timestamp, Received: o.received, Backfill: o.backfill, Payload: payload,
+	t.p.live.Add(o.from.name, wire.FrameEntry{
+		Device: d.id, Timestamp: r.Timestamp, Received: o.Received, Backfill: o.Backfill, Payload: payload,
 	})
-	if !o.backfill {
-		t.tally.add(float64(now-o.received) / 1000)
+	if o.Backfill {
+		o.from.backfilled = now
+		return
 	}
+	o.from.live = max(o.from.live, o.Written)
+	t.tally.add(float64(now-o.Received) / 1000)
 }
 
 // judge runs the alarm stage.
-func (t *task) judge(d *device, r *telemetry.Reading, o origin) {
-	var keep bool
-	d.alarm, t.alerts, keep = t.p.rules.Step(d.alarm, alarm.Input{
-		Reading: r, Gateway: o.gateway, Received: o.received, Waited: o.waited(),
-	}, t.alerts[:0])
-	if keep && !d.alarmed {
-		d.alarmed = true
-		t.alarmed = append(t.alarmed, d)
+func (t *task) judge(d *device, r *telemetry.Reading, o sourced, offset, now int64) {
+	in := alarm.Input{
+		Reading: r, Gateway: o.from.name, Received: o.Received, Waited: o.Waited(), Now: now,
+		Partition: t.partition, Offset: offset,
 	}
-	for i := range t.alerts {
-		a := &t.alerts[i]
-		data, err := json.Marshal(a)
-		if err != nil {
-			t.p.log.Error("alert cannot be encoded", "alert", a.AlertID, "err", err)
-			continue
-		}
-		t.out.alerts = append(t.out.alerts, alertRecord{d.id, a.Status, a.Severity, data})
+	if !o.Backfill && t.comparing() {
+		t.rooms.Put(&d.room, r)
+		in.Room = t.rooms.View(&d.room, &t.view)
+	}
+	var keep bool
+	d.alarm, t.changes, keep = t.book.rules.Step(d.alarm, in, t.changes[:0])
+	if keep {
+		t.keep(d)
+	}
+	if len(t.changes) > 0 {
+		t.publish(d)
 	}
 }
 
 // observe runs the presence stage.
-func (t *task) observe(d *device, r *telemetry.Reading, o origin, now int64) {
+func (t *task) observe(d *device, r *telemetry.Reading, o sourced, now int64) {
 	heard := now
-	if now-o.written > behindMS { // we are catching up; less is a matter of clocks
-		heard = o.written
+	if now-o.Written > behindMS { // we are catching up; less is a matter of clocks
+		heard = o.Written
 	}
-	if o.backfill {
-		heard = min(heard, o.received)
+	if o.Backfill {
+		heard = min(heard, o.Received)
 	}
 	wasOnline := d.presence.Online()
-	if t.presence.Observe(&d.presence, presence.Input{Reading: r, Gateway: o.gateway, Heard: heard, Now: now}) {
+	if t.presence.Observe(&d.presence, presence.Input{Reading: r, Gateway: o.from.name, Heard: heard, Now: now}) {
 		t.write(d)
 		t.countTurn(wasOnline, d.presence.Online())
 	}
@@ -156,7 +167,7 @@ func (t *task) encode() {
 	}
 	for _, d := range t.changed {
 		d.changed = false
-		data, err := json.Marshal(&d.presence.State)
+		data, err := json.Marshal(recordOf(d))
 		if err != nil {
 			t.p.log.Error("device state cannot be encoded", "device", d.id, "err", err)
 			continue
@@ -168,25 +179,46 @@ func (t *task) encode() {
 	t.alarmed, t.changed = t.alarmed[:0], t.changed[:0]
 }
 
-// tick does what the clock brings: closing windows, missing devices, forgetting.
+// tick does what the clock brings: closing windows, delays that are over, what is
+// missing, forgetting.
 func (t *task) tick(now int64) {
+	t.follow()
 	limit := max(windowsPerTick, len(t.devices)*int(telemetry.NumAnalog)/spreadTicks)
 	t.out.windows = t.windows.Collect(now, limit, t.out.windows)
-	behind := now-t.lastProcessed < 2*tickEvery.Milliseconds() && now-t.lastWritten > behindMS
+	behind := t.isBehind(now)
 	t.presence.Advance(now, behind)
+	t.lookAtGateways(now)
 	for _, d := range t.devices {
 		wasOnline := d.presence.Online()
 		if t.presence.Check(&d.presence, now) {
 			t.write(d)
 			t.countTurn(wasOnline, d.presence.Online())
 		}
+		if !behind {
+			t.time(d, now)
+			t.watchSilence(d, now)
+		}
 	}
+	if !behind {
+		t.watchGateways(now)
+	}
+	t.shareRooms(now)
 	if now-t.lastSwept > sweepMS {
 		t.lastSwept = now
 		t.sweep(now)
 	}
 	t.encode()
 	t.handOver(now)
+}
+
+// isBehind reports whether readings wait that are older than what the clock says: then
+// it is not for the clock to say what did not come.
+func (t *task) isBehind(now int64) bool {
+	if t.lastProcessed == 0 {
+		// Nothing was read yet. There may be much to read.
+		return now-t.started < settleMS || t.lag() > 0 && now-t.started < behindMS
+	}
+	return now-t.lastProcessed < 2*tickEvery.Milliseconds() && now-t.lastWritten > behindMS
 }
 
 // sweep removes the alarm states of devices of which nothing needs to be known any more.
@@ -214,8 +246,32 @@ func (t *task) watch(high, now int64) {
 	}
 }
 
-func decodeDeviceState(data []byte) (telemetry.DeviceState, error) {
-	var s telemetry.DeviceState
-	err := json.Unmarshal(data, &s)
-	return s, err
+// deviceRecord is the value of a record in device-state.
+type deviceRecord struct {
+	telemetry.DeviceState
+	// SeenUntil is the event time in ms from which on readings are new to the alarm stage,
+	// where that is not LastSeen: the device's clock was fast.
+	SeenUntil int64 `json:"seen_until,omitempty"`
+}
+
+func recordOf(d *device) *deviceRecord {
+	r := &deviceRecord{DeviceState: d.presence.State}
+	if seen := d.alarm.Seen(); seen != 0 && seen < r.LastSeen {
+		r.SeenUntil = seen
+	}
+	return r
+}
+
+// seenUntil returns until when readings were seen, as far as a record of now can tell.
+func (r *deviceRecord) seenUntil(now int64) int64 {
+	if r.SeenUntil != 0 {
+		return r.SeenUntil
+	}
+	return min(r.LastSeen, now)
+}
+
+func decodeDeviceState(data []byte) (deviceRecord, error) {
+	var r deviceRecord
+	err := json.Unmarshal(data, &r)
+	return r, err
 }

@@ -1,12 +1,14 @@
-// Package processor is core as an embeddable program: it consumes device-data as a
-// member of a consumer group, sends every reading through the pure stages (validate,
-// transform, aggregate, alarm, presence), and commits what comes of it.
+// Package processor is core as an embeddable program: it consumes device-data and
+// alarm-commands as a member of a consumer group, sends every reading through the pure
+// stages (validate, transform, aggregate, alarm, presence), applies operators' commands to
+// alarms, watches for what does not come, and commits what comes of it.
 //
-// Alerts, dead letters, the state of alarms and devices, and the input offsets are one
-// Kafka transaction, fenced by the group's generation: each takes effect exactly once.
-// State is kept in compacted topics partitioned as the input is, and is read back when
-// a partition is assigned. Live frames, alert announcements and aggregates go to the
-// hub besides, without a promise.
+// Alerts, audit entries, dead letters, the state of alarms and devices, and the offsets of
+// both inputs are one Kafka transaction, fenced by the group's generation: each takes
+// effect exactly once. State is kept in compacted topics partitioned as the inputs are,
+// and is read back when a partition is assigned. One goroutine a partition has the state
+// of its devices. Live frames, alert announcements and aggregates go to the hub besides,
+// without a promise.
 //
 // Run blocks until its context ends or a topic cannot be used. It waits for a Kafka and
 // a hub that are not there.
@@ -20,15 +22,20 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
-	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/core/internal/gateways"
 	"industrial-iot-monitor/core/internal/live"
+	"industrial-iot-monitor/core/internal/notify"
+	"industrial-iot-monitor/core/internal/peers"
 	"industrial-iot-monitor/core/internal/transform"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/wire"
 )
 
 // Options of a Processor. Log is required.
@@ -46,9 +53,17 @@ type Processor struct {
 	log     *slog.Logger
 	metrics *metrics
 	limits  transform.Limits
-	rules   *alarm.Rules
+	rules   *rulebook
 	live    *live.Publisher
+	ahead   *live.Ahead
 	server  *ops.Server // nil without an address
+
+	gateways  *gateways.Watcher
+	peers     *peers.Board
+	notifier  *notify.Notifier
+	placement sarama.Partitioner
+
+	partitions atomic.Int32 // of the inputs
 
 	session atomic.Pointer[session] // nil while the group has given us nothing
 }
@@ -65,16 +80,17 @@ func New(o Options) (*Processor, error) {
 	if reg == nil {
 		reg = ops.NewRegistry()
 	}
-	p := &Processor{cfg: o.Config, log: o.Log.With("component", "core"), limits: o.Config.limits()}
-	var err error
-	if p.rules, err = o.Config.rules(); err != nil {
-		return nil, err
+	p := &Processor{
+		cfg: o.Config, log: o.Log.With("component", "core"), limits: o.Config.limits(),
+		placement: sarama.NewMurmur2Partitioner(o.Config.DeviceData),
 	}
-	if p.live, err = live.New(live.Options{Log: p.log, Registry: reg}); err != nil {
+	p.partitions.Store(wire.DeviceDataPartitions)
+	if err := p.makeParts(reg); err != nil {
 		return nil, err
 	}
 	p.metrics = newMetrics(reg, p)
 	if o.Config.HTTPAddr != "" {
+		var err error
 		p.server, err = ops.NewServer(ops.ServerOptions{
 			Addr: o.Config.HTTPAddr, AddrVar: "CORE_HTTP_ADDR", Gatherer: reg, Ready: p.Ready,
 		})
@@ -83,6 +99,29 @@ func New(o Options) (*Processor, error) {
 		}
 	}
 	return p, nil
+}
+
+// makeParts makes what works beside the consumer.
+func (p *Processor) makeParts(reg prometheus.Registerer) (err error) {
+	if p.rules, err = newRulebook(p.log, reg, p.cfg.RulesFile, p.cfg.builtIn()); err != nil {
+		return err
+	}
+	if p.live, err = live.New(live.Options{Log: p.log, Registry: reg}); err != nil {
+		return err
+	}
+	p.ahead = live.NewAhead(p.live, reg, p.limits)
+	p.gateways, err = gateways.NewWatcher(p.log, gateways.Options{Silence: p.cfg.GatewaySilence, Horizon: p.cfg.BufferHorizon})
+	if err != nil {
+		return err
+	}
+	p.peers, err = peers.New(peers.Options{Log: p.log, Gateways: p.gateways})
+	if err != nil {
+		return err
+	}
+	p.notifier, err = notify.New(notify.Options{
+		Config: p.cfg.Notify, Kafka: p.cfg.Config, Topics: p.cfg.Topics, GroupID: p.cfg.GroupID, Log: p.log, Registry: reg,
+	})
+	return err
 }
 
 // Addr returns the bound address of the operations server, empty without one.
@@ -109,8 +148,24 @@ func (p *Processor) Run(ctx context.Context) error {
 		return nil
 	})
 	g.Go("live publisher", func(ctx context.Context) error { return p.live.Run(ctx, hub) })
-	g.Go("consumer", p.consume)
+	g.Go("ahead", func(ctx context.Context) error { return p.ahead.Run(ctx, hub) })
+	g.Go("gateways", func(ctx context.Context) error { return p.gateways.Run(ctx, hub) })
+	g.Go("peers", func(ctx context.Context) error { return p.peers.Run(ctx, hub) })
+	g.Go("explainer", func(ctx context.Context) error { return p.explain(ctx, hub) })
+	g.Go("rules", p.rules.run)
+	g.Go("consumers", p.work)
 	return g.Wait(ctx)
+}
+
+// work runs what reads Kafka. It stops at the same time: without Kafka each needs most
+// of what a stop may take.
+func (p *Processor) work(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.consume(ctx) })
+	if p.cfg.Notify.Enabled() {
+		g.Go(func() error { return p.notifier.Run(ctx) })
+	}
+	return g.Wait()
 }
 
 // connect makes the connection to the hub in the background.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"industrial-iot-monitor/core/internal/origin"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
@@ -211,6 +212,15 @@ func TestBackfillRaisesNothingAndIsMarked(t *testing.T) {
 	alerts := p.alerts(2)
 	requireOnePair(t, alerts, 1)
 	require.Equal(t, "d2", alerts[0].DeviceID)
+	past := p.await(2, func(a *telemetry.Alert) bool { return a.Historical })
+	requireOnePair(t, past, 1)
+	require.Equal(t, "d1", past[0].DeviceID)
+	require.Equal(t, now-3_600_000+5000, past[0].RaisedAt)
+	l.mu.Lock()
+	for _, m := range l.alerts {
+		require.NotContains(t, string(m.Data), `"d1"`, "nobody is called for what is long over")
+	}
+	l.mu.Unlock()
 	require.Eventually(t, func() bool { return len(l.of("d1")) == 4 }, longTime, 10*time.Millisecond)
 	for _, e := range l.of("d1") {
 		require.True(t, e.Backfill)
@@ -243,6 +253,6 @@ func TestReadingWithoutHeadersIsProcessed(t *testing.T) {
 	p.produce(r)
 	alerts := p.alerts(1)
 	require.Len(t, alerts, 1)
-	require.Equal(t, direct, alerts[0].Gateway)
+	require.Equal(t, origin.Direct, alerts[0].Gateway)
 	require.Eventually(t, func() bool { return len(l.of("d1")) == 1 }, longTime, 10*time.Millisecond)
 }

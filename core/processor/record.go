@@ -6,13 +6,13 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"industrial-iot-monitor/core/internal/gateways"
+	"industrial-iot-monitor/core/internal/origin"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
 
 const (
-	// direct stands for the gateway of a reading that came to Kafka without one.
-	direct = "direct"
 	// maxNames bounds what headers can make a task remember.
 	maxNames = 10_000
 	// What a dead letter may hold, so that no poison is too large to be put away:
@@ -23,66 +23,44 @@ const (
 	maxLetterHeaders = 64 << 10
 )
 
-// origin is where a record came from, as its headers say.
-type origin struct {
-	gateway  string
-	received int64 // ms, when the gateway took it; when it was written if that is not known
-	written  int64 // ms, when it was written to Kafka
-	backfill bool
+// sourced is where a record came from, with the gateway as the task knows it.
+type sourced struct {
+	origin.Origin
+	from *source
 }
 
-// waited returns how long a backfilled reading waited in its gateway's buffer, in ms.
-func (o *origin) waited() int64 {
-	if !o.backfill {
-		return 0
-	}
-	return o.written - o.received
-}
-
-func (t *task) origin(m *sarama.ConsumerMessage) origin {
-	o := origin{gateway: direct, written: m.Timestamp.UnixMilli()}
-	for _, h := range m.Headers {
-		switch string(h.Key) {
-		case wire.HeaderGateway:
-			o.gateway = t.gateway(h.Value)
-		case wire.HeaderReceived:
-			o.received = milliseconds(h.Value)
-		case wire.HeaderBackfill:
-			o.backfill = len(h.Value) == 1 && h.Value[0] == '1'
-		}
-	}
-	if o.received <= 0 {
-		o.received = o.written
-	}
+func (t *task) origin(m *sarama.ConsumerMessage) sourced {
+	o := sourced{Origin: origin.Of(m)}
+	o.from = t.source(o.Gateway)
 	return o
 }
 
-// gateway returns the name as a string that is kept once.
-func (t *task) gateway(name []byte) string {
+// source is a gateway as the readings of one partition show it.
+type source struct {
+	name       string
+	live       int64 // ms by Kafka's clock, the newest live reading, 0: none since the last tick
+	backfilled int64 // ms by the clock, when a reading from its buffer last came by
+
+	// As of the last tick.
+	verdict gateways.Verdict
+	gone    int64  // ms by the clock, since when the verdict is Gone, 0: it is not
+	alarm   string // id of the alarm that says so
+}
+
+// source returns the gateway of that name, which is kept once.
+func (t *task) source(name []byte) *source {
 	if s, ok := t.gateways[string(name)]; ok {
 		return s
 	}
-	s := string(name)
-	if !telemetry.ValidDeviceID(s) || len(t.gateways) >= maxNames {
-		return direct // no name that a subject could carry
+	s := origin.Name(name)
+	if len(t.gateways) >= maxNames {
+		s = origin.Direct
 	}
-	t.gateways[s] = s
-	return s
-}
-
-// milliseconds parses a decimal number without a sign, 0 for anything else.
-func milliseconds(b []byte) int64 {
-	if len(b) == 0 || len(b) > 18 {
-		return 0
+	if known, ok := t.gateways[s]; ok {
+		return known
 	}
-	n := int64(0)
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n
+	t.gateways[s] = &source{name: s}
+	return t.gateways[s]
 }
 
 // bury makes a dead letter of a record that is no reading: as it was, with the reason

@@ -68,10 +68,8 @@ func (s *session) restore(ctx context.Context, partitions []int32) error {
 		})
 	}
 	if err := g.Wait(); err != nil {
-		for _, producer := range producers {
-			if producer != nil {
-				_ = producer.Close() // the first error says why
-			}
+		if len(producers) > 0 && producers[0] != nil {
+			_ = producers[0].Close() // the first error says why
 		}
 		return fmt.Errorf("taking over partitions %v: %w", partitions, err)
 	}
@@ -84,20 +82,29 @@ func (s *session) restore(ctx context.Context, partitions []int32) error {
 	return nil
 }
 
-func (s *session) takeOver(ctx context.Context, partition int32) (*task, *kafka.Producer, error) {
+// takeOver returns the task of a partition and the producer that fenced its former owner.
+func (s *session) takeOver(ctx context.Context, partition int32) (_ *task, _ *kafka.Producer, err error) {
 	c := &s.p.cfg
 	id := c.TxnPrefix + strconv.Itoa(int(partition))
 	producer, err := kafka.NewProducer(ctx, s.log, c.Brokers, clientID, id)
 	if err != nil {
 		return nil, nil, err
 	}
+	// What is written through it to know where the state ends knows no context.
+	stop := context.AfterFunc(ctx, func() { _ = producer.Close() })
+	defer stop()
+	defer func() {
+		if err != nil {
+			_ = producer.Close() // the first error says why
+		}
+	}()
 	alarms, err := kafka.Restore(ctx, s.log, c.Brokers, producer, c.AlarmState, partition)
 	if err != nil {
-		return nil, producer, err
+		return nil, nil, err
 	}
 	devices, err := kafka.Restore(ctx, s.log, c.Brokers, producer, c.DeviceState, partition)
 	if err != nil {
-		return nil, producer, err
+		return nil, nil, err
 	}
 	t := newTask(s.p, partition, s.alertWaits)
 	s.load(t, alarms, devices)
@@ -115,8 +122,8 @@ func (s *session) load(t *task, alarms, devices map[string][]byte) {
 			continue
 		}
 		d := t.addDevice(id)
-		d.presence = presence.Restore(state, now)
-		d.alarm = d.alarm.SeenUntil(min(state.LastSeen, now))
+		d.presence = presence.Restore(state.DeviceState, now)
+		d.alarm = d.alarm.SeenUntil(state.seenUntil(now))
 	}
 	for id, data := range alarms {
 		state, err := alarm.DecodeState(data)
@@ -133,6 +140,7 @@ func (s *session) load(t *task, alarms, devices map[string][]byte) {
 		t.recorded[d] = struct{}{}
 	}
 	t.countOnline()
+	t.expect(now)
 }
 
 // alertWaits makes the committer hurry.
@@ -171,6 +179,7 @@ func (s *session) run(interval time.Duration) {
 func (s *session) close(quit <-chan struct{}) error {
 	for _, t := range s.order {
 		t.finish()
+		s.p.peers.Forget(t.partition)
 	}
 	close(s.stop)
 	s.await(quit)

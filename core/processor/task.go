@@ -12,6 +12,7 @@ import (
 	"industrial-iot-monitor/core/internal/aggregate"
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/presence"
+	"industrial-iot-monitor/core/internal/rooms"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -41,20 +42,29 @@ type task struct {
 
 	devices  map[string]*device
 	recorded map[*device]struct{} // devices with a record in alarm-state
-	gateways map[string]string    // texts kept once
+	gateways map[string]*source   // that readings came from
 	windows  *aggregate.Aggregator
 	presence *presence.Tracker
+	rooms    *rooms.Table                  // nil while no rule compares the sensors of a room
+	told     map[string]map[string]verdict // findings that Watch was told of, by gateway and type
+	book     *book
+	commands chan *sarama.ConsumerMessage
 
 	reading telemetry.Reading
 	layout  wire.Layout
 	scratch []byte
-	alerts  []telemetry.Alert
+	changes []alarm.Transition
+	view    alarm.RoomView
 	alarmed []*device // their alarm state is to be written
 	changed []*device // their device state is to be written
 	out     *batch    // of the chunk at hand
 	tally   tally
 	late    int
+	ahead   int // readings whose gateway's clock was fast, or
+	behind  int // slow
 
+	started       int64 // ms by the clock
+	nextCommand   int64 // offset of the commands to go on from, negative while unknown
 	lastWritten   int64 // ms, when the newest record processed was written to Kafka
 	lastProcessed int64 // ms by the clock
 	lastSwept     int64 // ms by the clock
@@ -80,6 +90,8 @@ type device struct {
 	alarm    alarm.State
 	presence presence.Device
 	windows  aggregate.Device
+	room     rooms.Device
+	silence  verdict // what Watch was told of its silence
 
 	alarmed, changed bool // is in the task's list
 	recorded         bool // has a record in alarm-state
@@ -89,7 +101,9 @@ func newTask(p *Processor, partition int32, alertWaits func()) *task {
 	now := time.Now().UnixMilli()
 	t := &task{
 		p: p, partition: partition, alertWaits: alertWaits,
-		devices: make(map[string]*device), recorded: make(map[*device]struct{}), gateways: make(map[string]string),
+		devices: make(map[string]*device), recorded: make(map[*device]struct{}), gateways: make(map[string]*source),
+		told: make(map[string]map[string]verdict), commands: make(chan *sarama.ConsumerMessage), started: now, nextCommand: -1,
+
 		windows:  aggregate.New(aggregate.Options{Grace: windowGrace, Idle: windowIdle}),
 		presence: presence.New(presence.Options{Refresh: p.cfg.StateRefresh}, now),
 		out:      newBatch(),
@@ -97,6 +111,7 @@ func newTask(p *Processor, partition int32, alertWaits func()) *task {
 	}
 	t.next.Store(-1)
 	t.moved.Store(now)
+	t.follow()
 	return t
 }
 
@@ -124,6 +139,11 @@ func (t *task) run(ctx context.Context, claim sarama.ConsumerGroupClaim, failed 
 		case now := <-ticker.C:
 			t.watch(claim.HighWaterMarkOffset(), now.UnixMilli())
 			t.tick(now.UnixMilli())
+		case m := <-t.commands:
+			t.command(m)
+			if !t.waitForRoom(ctx, failed) {
+				return
+			}
 		case m, ok := <-messages:
 			if !ok {
 				return
@@ -159,8 +179,8 @@ func (t *task) handOver(now int64) {
 	if t.out.empty() {
 		return
 	}
-	t.out.next = t.next.Load()
-	urgent := len(t.out.alerts) > 0
+	t.out.next, t.out.nextCommand = t.next.Load(), t.nextCommand
+	urgent := len(t.out.alerts)+len(t.out.audits) > 0
 	t.mu.Lock()
 	if t.pending == nil {
 		t.pending, t.out = t.out, newBatch()

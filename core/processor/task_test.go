@@ -3,7 +3,6 @@ package processor
 import (
 	"context"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -46,7 +45,7 @@ func TestBatchHoldsTheNewestStateAndEveryAlert(t *testing.T) {
 	require.EqualValues(t, 3, b.next)
 	require.Len(t, b.alerts, 3)
 	require.Len(t, b.alarms, 1)
-	require.Contains(t, string(b.alarms["d1"]), `"peak":90`)
+	require.Contains(t, string(b.alarms["d1"]), `"peak_value":90`)
 	require.Len(t, b.devices, 1)
 	require.Nil(t, tk.take())
 }
@@ -56,13 +55,21 @@ func TestAlarmStateIsForgottenInTheEnd(t *testing.T) {
 	now := time.Now().UnixMilli()
 	tk.process([]*sarama.ConsumerMessage{message(0, "d1", now, 85), message(1, "d2", now, 85), message(2, "d1", now+1, 20)})
 	tk.take()
+	tk.apply(acknowledge("c1", "d1", now), now)
 	tk.tick(now + rememberMS)
-	require.NotContains(t, tk.take().alarms, "d1", "a late reading could still come")
-	tk.tick(now + rememberMS + sweepMS + 1000)
+	require.NotNil(t, tk.take().alarms["d1"], "a late reading could still come")
+	tk.tick(now + 2*rememberMS)
 	b := tk.take()
 	require.Contains(t, b.alarms, "d1")
 	require.Nil(t, b.alarms["d1"], "the record is removed")
 	require.NotContains(t, b.alarms, "d2", "its alarm is raised")
+}
+
+func acknowledge(id, device string, at int64) *telemetry.AlarmCommand {
+	return &telemetry.AlarmCommand{
+		CommandID: id, DeviceID: device, AlertType: "temperature_high",
+		Action: telemetry.ActionAcknowledge, By: "somebody", At: at,
+	}
 }
 
 func TestRestoredTaskGoesOnWhereTheOldOneStopped(t *testing.T) {
@@ -153,39 +160,6 @@ func TestReady(t *testing.T) {
 			require.ErrorContains(t, tk.p.Ready(), tt.wrong)
 		})
 	}
-}
-
-func TestOrigin(t *testing.T) {
-	tk := newTestTask(t)
-	header := func(key, value string) *sarama.RecordHeader {
-		return &sarama.RecordHeader{Key: []byte(key), Value: []byte(value)}
-	}
-	tests := []struct {
-		name    string
-		headers []*sarama.RecordHeader
-		want    origin
-	}{
-		{"none", nil, origin{gateway: direct, received: 5000, written: 5000}},
-		{
-			"all",
-			[]*sarama.RecordHeader{header(wire.HeaderGateway, "gw-a"), header(wire.HeaderReceived, "4000"), header(wire.HeaderBackfill, "1")},
-			origin{gateway: "gw-a", received: 4000, written: 5000, backfill: true},
-		},
-		{
-			"nonsense",
-			[]*sarama.RecordHeader{header(wire.HeaderGateway, "a.b >"), header(wire.HeaderReceived, "-4000"), header(wire.HeaderBackfill, "yes")},
-			origin{gateway: direct, received: 5000, written: 5000},
-		},
-		{"too many digits", []*sarama.RecordHeader{header(wire.HeaderReceived, strings.Repeat("9", 30))}, origin{gateway: direct, received: 5000, written: 5000}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got := tk.origin(&sarama.ConsumerMessage{Timestamp: time.UnixMilli(5000), Headers: tt.headers})
-			require.Equal(t, tt.want, got)
-		})
-	}
-	require.EqualValues(t, 1000, (&origin{received: 4000, written: 5000, backfill: true}).waited())
-	require.Zero(t, (&origin{received: 4000, written: 5000}).waited())
 }
 
 func TestDeadLetterIsBounded(t *testing.T) {

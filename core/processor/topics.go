@@ -3,6 +3,7 @@ package processor
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/IBM/sarama"
 
@@ -13,6 +14,11 @@ import (
 // clientID names core to the brokers.
 const clientID = "core"
 
+// sessionTimeout is after how long a member that was killed is given up and its
+// partitions pass to another one. It misses six heartbeats then. One that only seemed dead
+// is fenced, so the price of an error is work done again.
+const sessionTimeout = 6 * time.Second
+
 // prepare creates the topics that are missing and returns a client. It waits for Kafka
 // until ctx ends. life is the client's life.
 func (p *Processor) prepare(ctx, life context.Context) (sarama.Client, error) {
@@ -21,16 +27,18 @@ func (p *Processor) prepare(ctx, life context.Context) (sarama.Client, error) {
 		kafka.Topic{Name: c.DeviceData, Partitions: wire.DeviceDataPartitions, MaxMessageBytes: kafka.MaxRecordBytes},
 		kafka.Topic{Name: c.Alerts, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes},
 		kafka.Topic{Name: c.DeadLetters, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes},
+		kafka.Topic{Name: c.Audit, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes},
 	)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errTopics, err)
 	}
 	conf := kafka.NewSettings(clientID)
+	// Range gives a member the same partition numbers of both inputs.
 	conf.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyRange()}
-	kafka.Bind(life, conf)
-	client, err := sarama.NewClient(c.Brokers, conf)
+	conf.Consumer.Group.Session.Timeout = sessionTimeout
+	client, err := kafka.NewClient(life, c.Brokers, conf)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to kafka: %w", err)
+		return nil, err
 	}
 	if err := p.ensureState(ctx, client); err != nil {
 		_ = client.Close() // the first error says why
@@ -39,8 +47,9 @@ func (p *Processor) prepare(ctx, life context.Context) (sarama.Client, error) {
 	return client, nil
 }
 
-// ensureState makes sure that the state topics have the partitions of the input: the
-// state of a device lies in the partition its readings are in.
+// ensureState makes sure that the commands and the state topics have the partitions of
+// the readings: what is said about a device and its state lie in the partition its
+// readings are in.
 func (p *Processor) ensureState(ctx context.Context, client sarama.Client) error {
 	c := &p.cfg
 	input, err := client.Partitions(c.DeviceData)
@@ -49,6 +58,7 @@ func (p *Processor) ensureState(ctx context.Context, client sarama.Client) error
 	}
 	want := int32(len(input))
 	err = kafka.EnsureTopics(ctx, p.log, c.Brokers,
+		kafka.Topic{Name: c.Commands, Partitions: want, MaxMessageBytes: kafka.MaxRecordBytes},
 		kafka.Topic{Name: c.AlarmState, Partitions: want, Compacted: true, MaxMessageBytes: kafka.MaxRecordBytes},
 		kafka.Topic{Name: c.DeviceState, Partitions: want, Compacted: true, MaxMessageBytes: kafka.MaxRecordBytes},
 	)
@@ -63,7 +73,7 @@ func (p *Processor) ensureState(ctx context.Context, client sarama.Client) error
 func (p *Processor) checkPartitions(client sarama.Client) error {
 	c := &p.cfg
 	counts := make(map[string]int)
-	topics := []string{c.DeviceData, c.AlarmState, c.DeviceState}
+	topics := []string{c.DeviceData, c.Commands, c.AlarmState, c.DeviceState}
 	if err := client.RefreshMetadata(topics...); err != nil {
 		return fmt.Errorf("asking for the partitions of %v: %w", topics, err)
 	}
@@ -75,12 +85,20 @@ func (p *Processor) checkPartitions(client sarama.Client) error {
 		counts[topic] = len(partitions)
 	}
 	want := counts[c.DeviceData]
+	p.partitions.Store(int32(want))
 	for _, topic := range topics[1:] {
 		if counts[topic] != want {
-			return fmt.Errorf("%w: %s has %d partitions and %s has %d, but a device's state lies beside its readings: "+
+			return fmt.Errorf("%w: %s has %d partitions and %s has %d, but a device's commands and state lie beside its readings: "+
 				"give %s %d partitions, or remove it while core is stopped (what it holds is then forgotten)",
 				errTopics, topic, counts[topic], c.DeviceData, want, topic, want)
 		}
 	}
 	return nil
+}
+
+// partitionOf returns the partition that what is said about a device lies in.
+func (p *Processor) partitionOf(id string) int32 {
+	// The error is that of a key that cannot be encoded.
+	k, _ := p.placement.Partition(&sarama.ProducerMessage{Key: sarama.StringEncoder(id)}, max(p.partitions.Load(), 1))
+	return k
 }

@@ -1,99 +1,128 @@
-// Package alarm decides when an alarm is raised and when it is cleared: a pure function
+// Package alarm decides when an alarm is raised and when it is over: a pure function
 // from a device's state and its next reading to the new state and the transitions
-// between them. Time is the readings' own, so the same readings give the same journal
-// whenever they are read, alert ids included. It does no I/O and nothing in it blocks.
+// between them, in the terms of ISA-18.2 and OPC UA Part 9. Time is the readings' own,
+// so the same readings give the same journal whenever they are read, alert ids included.
+// It reads no files (package rules does), does no I/O and nothing in it blocks.
 package alarm
 
 import (
-	"errors"
-	"fmt"
-	"math"
 	"time"
 
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// Operators of a rule: the side of the limit on which there is an alarm.
+// Kind is what a condition looks at.
+type Kind string
+
+// Kinds of conditions.
 const (
-	Above = ">"
-	Below = "<"
+	High       Kind = "high"        // above a limit
+	HighHigh   Kind = "high_high"   // above a second, worse limit
+	Low        Kind = "low"         // below a limit
+	LowLow     Kind = "low_low"     // below a second, worse limit
+	Rate       Kind = "rate"        // changes faster than a limit
+	Stuck      Kind = "stuck"       // does not change while readings come
+	Deviation  Kind = "deviation"   // further than a limit from the other sensors of the room
+	SwitchIs   Kind = "switch"      // the switch is on, or off
+	BatteryLow Kind = "battery_low" // below a limit in percent
+	SignalWeak Kind = "signal_weak" // below a limit in dBm
+	Offline    Kind = "offline"     // nothing comes: judged outside, see Watch
 )
 
-// Rule raises an alarm while a parameter is beyond a limit.
+// Direction of a rate of change.
+type Direction string
+
+// Directions.
+const (
+	Both Direction = "both"
+	Up   Direction = "up"
+	Down Direction = "down"
+)
+
+// Combine says how two conditions make one.
+type Combine string
+
+// Ways to combine.
+const (
+	And Combine = "and"
+	Or  Combine = "or"
+)
+
+// Rule raises an alarm while its condition holds.
 type Rule struct {
-	Type      string // unique, for example "temperature_high"
-	Parameter telemetry.Parameter
-	Operator  string // Above or Below
-	Value     float64
-	// Deadband is how far the value must come back inside the limit before the
-	// alarm clears, in the parameter's unit. Not negative.
-	Deadband float64
+	ID string
+	// Type is the alert_type; empty: ID. Of several rules with one type the first that
+	// fits a device is the one that counts for it.
+	Type     string
 	Severity telemetry.Severity
+	Where    Where
+	If       Condition
+	// Other is the second condition of two, nil when there is one. If gives the alarm
+	// its parameter and threshold.
+	Combine Combine
+	Other   *Condition
+	// OnDelay is how long the condition must hold before there is an alarm, OffDelay
+	// how long it must be gone before the alarm clears.
+	OnDelay, OffDelay time.Duration
+	// Disabled makes the rule as good as gone. It is how a rule of a file switches off
+	// a built-in one.
+	Disabled bool
 }
 
-// broken reports whether v is beyond the limit.
-func (r *Rule) broken(v float64) bool {
-	if r.Operator == Above {
-		return v > r.Value
+// Where restricts a rule to some devices; the zero value fits all. Each list that is
+// not empty must have an entry that fits.
+type Where struct {
+	Buildings []string
+	Floors    []int
+	Models    []string // patterns: * stands for anything
+	Devices   []string // patterns: * stands for anything
+}
+
+// Condition is one comparison. Only the fields that its Kind names are used.
+type Condition struct {
+	Kind   Kind
+	Signal Signal // of high, low, rate, stuck, deviation; the others imply theirs
+	// Limit: of rate in the signal's unit per Per, positive; of deviation positive.
+	Limit float64
+	// Deadband is how far the value must come back inside the limit before the
+	// condition is over, in the limit's unit. Not negative.
+	Deadband float64
+
+	Direction Direction     // of rate; empty: Both
+	Per       time.Duration // of rate, the unit of time of Limit; 0: a minute
+	Window    time.Duration // of rate, over which it is measured; 0: a minute
+	For       time.Duration // of stuck
+	On        bool          // of switch: which state is the alarm
+	Mean      bool          // of deviation: from the mean; else from the median
+	Sensors   int           // of deviation: how many others must be known; 0: 2
+}
+
+// RuleSet is what rules are compiled from.
+type RuleSet struct {
+	Rules []Rule
+	// MaxWait is how long a reading may have waited in a gateway's buffer and still
+	// page somebody; 0: 5 minutes.
+	MaxWait time.Duration
+}
+
+// With returns rs with the rules of over added; one with the id of a rule in rs takes
+// its place.
+func (rs RuleSet) With(over RuleSet) RuleSet {
+	out := RuleSet{MaxWait: rs.MaxWait}
+	if over.MaxWait != 0 {
+		out.MaxWait = over.MaxWait
 	}
-	return v < r.Value
-}
-
-// relieved reports whether v is far enough inside the limit to clear the alarm.
-func (r *Rule) relieved(v float64) bool {
-	if r.Operator == Above {
-		return v <= r.Value-r.Deadband
+	replaced := make(map[string]int, len(rs.Rules))
+	for i, r := range rs.Rules {
+		replaced[r.ID] = i
 	}
-	return v >= r.Value+r.Deadband
-}
-
-func (r *Rule) check() error {
-	switch {
-	case r.Type == "":
-		return errors.New("a rule needs a type")
-	case r.Parameter >= telemetry.NumAnalog:
-		return fmt.Errorf("rule %s: unknown parameter %d", r.Type, r.Parameter)
-	case r.Operator != Above && r.Operator != Below:
-		return fmt.Errorf("rule %s: operator %q; want > or <", r.Type, r.Operator)
-	case !finite(r.Value):
-		return fmt.Errorf("rule %s: limit %v; want a finite number", r.Type, r.Value)
-	case !finite(r.Deadband) || r.Deadband < 0:
-		return fmt.Errorf("rule %s: deadband %v; want a finite number, not negative", r.Type, r.Deadband)
-	}
-	return nil
-}
-
-func finite(v float64) bool { return !math.IsInf(v, 0) && !math.IsNaN(v) }
-
-// Rules is a set of rules in force. It does not change and may be shared.
-type Rules struct {
-	by      [telemetry.NumAnalog][]Rule
-	maxWait int64
-}
-
-// NewRules returns the set of rules. A reading that waited longer than maxWait in a
-// gateway's buffer raises nothing: nobody is paged for what is long over.
-func NewRules(maxWait time.Duration, rules ...Rule) (*Rules, error) {
-	rs := &Rules{maxWait: maxWait.Milliseconds()}
-	types := make(map[string]bool, len(rules))
-	for _, r := range rules {
-		if err := r.check(); err != nil {
-			return nil, err
+	out.Rules = append(out.Rules, rs.Rules...)
+	for _, r := range over.Rules {
+		if i, ok := replaced[r.ID]; ok {
+			out.Rules[i] = r
+			continue
 		}
-		if types[r.Type] {
-			return nil, fmt.Errorf("rule %s: defined twice", r.Type)
-		}
-		types[r.Type] = true
-		rs.by[r.Parameter] = append(rs.by[r.Parameter], r)
+		out.Rules = append(out.Rules, r)
 	}
-	return rs, nil
-}
-
-func (rs *Rules) find(p telemetry.Parameter, alertType string) *Rule {
-	for i := range rs.by[p] {
-		if rs.by[p][i].Type == alertType {
-			return &rs.by[p][i]
-		}
-	}
-	return nil
+	return out
 }

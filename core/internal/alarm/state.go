@@ -3,59 +3,154 @@ package alarm
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
+	"slices"
 	"strconv"
 
 	"industrial-iot-monitor/internal/telemetry"
 )
 
+const (
+	// maxHistory and maxComments bound what an alarm carries along, maxDone how many
+	// commands of a device are known again, maxOut how many of its alarm types can be
+	// out of service.
+	maxHistory  = 16
+	maxComments = 8
+	maxDone     = 16
+	maxOut      = 64
+	// ratePoints is into how many parts the window of a rate of change is cut; of each one
+	// value is kept.
+	ratePoints = 4
+)
+
 // State is what must be known of a device to judge its next reading. The zero value is
-// that of a device never seen. States are values: Step never changes the one it is given.
+// that of a device never seen. States are values: nothing here changes the one it is
+// given. A device without alarms and running delays needs no more than the struct itself.
 type State struct {
-	// Active holds the alarms that are raised, at most one of each type.
-	Active []Incident `json:"active,omitempty"`
-	// Last is the event time in ms of the newest reading of each parameter.
-	Last [telemetry.NumAnalog]int64 `json:"last"`
-	// Changed is the event time in ms of the last transition.
-	Changed int64 `json:"changed"`
+	// Last is the event time in ms of the newest reading of each signal.
+	Last [NumSignals]int64
+	// Changed is the event time in ms of the last alarm that was raised or cleared by
+	// readings.
+	Changed int64
+
+	still [telemetry.NumAnalog]still
+	rates []rate
+	mem   *memory // nil when empty
+	// What rates and mem point to is never written to once it is in a State.
 }
 
-// Incident is an alarm that is raised. It carries its limit, so that what clears it can
-// say which one it was after the limit was changed.
-type Incident struct {
-	AlertID   string              `json:"alert_id"`
-	Type      string              `json:"type"`
-	Parameter telemetry.Parameter `json:"parameter"`
-	Operator  string              `json:"operator"`
-	Value     float64             `json:"value"`
-	Severity  telemetry.Severity  `json:"severity"`
-	RaisedAt  int64               `json:"raised_at"`
-	Peak      float64             `json:"peak"`
+// still is since when a value has not changed; Since is 0 while nothing is known.
+type still struct {
+	Value  float64 `json:"value"`
+	Since  int64   `json:"since"`
+	At     int64   `json:"at"` // of the newest reading
+	Offset int64   `json:"offset"`
 }
 
-// DecodeState parses an encoded State.
-func DecodeState(data []byte) (State, error) {
-	var s State
-	if err := json.Unmarshal(data, &s); err != nil {
-		return State{}, fmt.Errorf("decoding alarm state: %w", err)
+// memory is what only few devices need.
+type memory struct {
+	Alarms       []Alarm        `json:"alarms,omitempty"`
+	Cells        []cell         `json:"cells,omitempty"`
+	OutOfService []outOfService `json:"out_of_service,omitempty"`
+	Done         []done         `json:"done,omitempty"`
+}
+
+// Alarm is one alarm of a device and what its timers need.
+type Alarm struct {
+	telemetry.Alert
+	// Past marks an incident that was found in readings that waited long: nobody knows
+	// of it until it is over, and is then recorded as history, or until a fresh reading
+	// shows that it still holds. PastDue is when to stop waiting for that, by the clock.
+	Past    bool  `json:"past,omitempty"`
+	PastDue int64 `json:"past_due,omitempty"`
+	// Bits are the conditions that hold, Lead is the one whose value is shown.
+	Bits uint8 `json:"bits,omitempty"`
+	Lead uint8 `json:"lead,omitempty"`
+	Fold fold  `json:"fold,omitempty"`
+	// Since is when the present occurrence began.
+	Since int64 `json:"since"`
+	// OffDue is when the off-delay that runs is over, 0 when none does, and OffText
+	// what is said then.
+	OffDue   int64   `json:"off_due,omitempty"`
+	OffText  string  `json:"off_text,omitempty"`
+	OffValue float64 `json:"off_value,omitempty"`
+	// Raises are the times of the newest raises, oldest first.
+	Raises []int64 `json:"raises,omitempty"`
+}
+
+// worse reports whether v is further beyond the limit than the peak.
+func (a *Alarm) worse(v float64) bool { return a.Fold.score(v) > a.Fold.score(a.PeakValue) }
+
+// holds reports whether the condition behind a holds.
+func (a *Alarm) holds() bool { return a.Status == telemetry.AlertActive }
+
+// cell is what must be remembered of a rule that has no alarm: which of its conditions
+// hold, and its on-delay if that is running.
+type cell struct {
+	Rule   string  `json:"rule"`
+	Bits   uint8   `json:"bits"`
+	Due    int64   `json:"due,omitempty"` // when the on-delay is over, 0 when none runs
+	At     int64   `json:"at,omitempty"`  // of the newest reading
+	Waited int64   `json:"waited,omitempty"`
+	Value  float64 `json:"value,omitempty"`
+	Peak   float64 `json:"peak,omitempty"`
+	Text   string  `json:"text,omitempty"`
+
+	Lead      uint8              `json:"lead,omitempty"`
+	Location  telemetry.Location `json:"location,omitzero"`
+	Device    string             `json:"device,omitempty"`
+	Gateway   string             `json:"gateway,omitempty"`
+	Partition int32              `json:"partition,omitempty"`
+	First     int64              `json:"first,omitempty"`
+	Newest    int64              `json:"newest,omitempty"` // offsets
+}
+
+// rate is the window of one condition about a rate of change.
+type rate struct {
+	Rule   string                `json:"rule"`
+	N      uint8                 `json:"n"`
+	Points [ratePoints + 1]point `json:"points"` // oldest first, N of them
+}
+
+type point struct {
+	At     int64   `json:"at"`
+	Value  float64 `json:"value"`
+	Offset int64   `json:"offset"`
+}
+
+type outOfService struct {
+	Type string `json:"type"`
+	telemetry.OutOfService
+}
+
+type done struct {
+	ID string `json:"id"`
+	At int64  `json:"at"` // by the clock
+}
+
+// empty reports whether m holds nothing.
+func (m *memory) empty() bool {
+	return len(m.Alarms) == 0 && len(m.Cells) == 0 && len(m.OutOfService) == 0 && len(m.Done) == 0
+}
+
+func (m *memory) clone() *memory {
+	return &memory{
+		Alarms: slices.Clone(m.Alarms), Cells: slices.Clone(m.Cells),
+		OutOfService: slices.Clone(m.OutOfService), Done: slices.Clone(m.Done),
 	}
-	for _, in := range s.Active {
-		if in.Parameter >= telemetry.NumAnalog {
-			return State{}, fmt.Errorf("decoding alarm state: unknown parameter %d", in.Parameter)
-		}
-	}
-	return s, nil
 }
 
-// Encode returns s as JSON.
-func (s State) Encode() ([]byte, error) { return json.Marshal(s) }
-
-// Forgettable reports whether nothing is lost when s is forgotten at now: no alarm is
-// raised and the last transition is more than keep ms ago, so that no late reading
-// could raise the same alarm again.
+// Forgettable reports whether nothing is lost when s is forgotten at now (ms): no alarm
+// is open, nothing is out of service, and the last transition and the last command are
+// more than keep ms ago, so that no late reading could raise the same alarm again.
 func (s State) Forgettable(now, keep int64) bool {
-	return len(s.Active) == 0 && now-s.Changed > keep
+	if now-s.Changed <= keep {
+		return false
+	}
+	if s.mem == nil {
+		return true
+	}
+	last := func(d done) bool { return now-d.At <= keep }
+	return len(s.mem.Alarms) == 0 && len(s.mem.Cells) == 0 && len(s.mem.OutOfService) == 0 && !slices.ContainsFunc(s.mem.Done, last)
 }
 
 // SeenUntil returns s knowing that readings up to event time ms were seen.
@@ -66,13 +161,95 @@ func (s State) SeenUntil(ms int64) State {
 	return s
 }
 
-func (s State) active(alertType string) bool {
-	for i := range s.Active {
-		if s.Active[i].Type == alertType {
+// Seen returns the event time in ms of the newest reading of any signal.
+func (s State) Seen() int64 { return slices.Max(s.Last[:]) }
+
+// Live returns the alarm of a type as its last record told it, and whether there is one
+// that is not normal. Incidents that are only history are not among them.
+func (s State) Live(alertType string) (telemetry.Alert, bool) {
+	if i := s.find(alertType); i >= 0 && s.mem.Alarms[i].State != telemetry.AlarmNormal {
+		return s.mem.Alarms[i].Alert, true
+	}
+	return telemetry.Alert{}, false
+}
+
+// Open returns how many alarms are not normal.
+func (s State) Open() int {
+	n := 0
+	if s.mem != nil {
+		for i := range s.mem.Alarms {
+			if a := &s.mem.Alarms[i]; !a.Past && a.State != telemetry.AlarmNormal {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// quiet reports whether no alarm is open and no condition half met.
+func (s *State) quiet() bool {
+	return s.mem == nil || len(s.mem.Alarms) == 0 && len(s.mem.Cells) == 0
+}
+
+// engaged reports whether r has an alarm whose condition holds, or is on the way to one.
+func (s *State) engaged(r *rule) bool {
+	if s.mem == nil {
+		return false
+	}
+	for i := range s.mem.Alarms {
+		if a := &s.mem.Alarms[i]; a.Rule == r.ID && a.holds() {
 			return true
 		}
 	}
-	return false
+	return s.cell(r.ID) >= 0
+}
+
+// find returns the place of the alarm of a type, -1 when there is none. What may be
+// only history is not among them.
+func (s *State) find(alertType string) int {
+	if s.mem != nil {
+		for i := range s.mem.Alarms {
+			if a := &s.mem.Alarms[i]; !a.Past && a.AlertType == alertType {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// holding returns the place of the alarm of a type whose condition holds, -1 for none.
+func (s *State) holding(alertType string) int {
+	if s.mem != nil {
+		for i := range s.mem.Alarms {
+			if a := &s.mem.Alarms[i]; a.holds() && a.AlertType == alertType {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+func (s *State) cell(rule string) int {
+	if s.mem != nil {
+		for i := range s.mem.Cells {
+			if s.mem.Cells[i].Rule == rule {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+func (s *State) outOfService(alertType string) *telemetry.OutOfService {
+	if s.mem != nil {
+		for i := range s.mem.OutOfService {
+			if s.mem.OutOfService[i].Type == alertType {
+				o := s.mem.OutOfService[i].OutOfService
+				return &o
+			}
+		}
+	}
+	return nil
 }
 
 // AlertID names an incident: 32 hex digits made from what makes it unique, so that

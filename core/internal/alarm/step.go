@@ -1,9 +1,8 @@
 package alarm
 
 import (
-	"fmt"
-	"slices"
-	"strconv"
+	"math/bits"
+	"strings"
 
 	"industrial-iot-monitor/internal/telemetry"
 )
@@ -13,152 +12,291 @@ import (
 // reading look late until real time has caught up.
 const aheadBy = 5_000
 
-// Input is one reading and where it came from.
-type Input struct {
-	Reading  *telemetry.Reading
-	Gateway  string
-	Received int64 // ms, when it was received
-	Waited   int64 // ms it waited in the gateway's buffer before it was written to Kafka
-}
-
-// Step judges one reading. It returns the new state, the alerts to write appended to
-// dst, and whether the state changed in a way that must be kept: a transition or a new
-// peak.
+// Step judges one reading. It returns the new state, what it caused appended to dst,
+// and whether the state changed in a way that must be kept: a transition, a new peak, a
+// delay that started, ended or saw another value.
 //
-// A parameter whose newest reading is as old as this one, or younger, is passed over:
-// a late reading neither raises nor clears. One that waited too long clears but does
-// not raise.
-func (rs *Rules) Step(s State, in Input, dst []telemetry.Alert) (State, []telemetry.Alert, bool) {
-	x := step{rules: rs, in: in, s: s, quietUntil: s.Changed, alerts: dst}
+// A signal whose newest reading is as old as this one, or younger, is passed over: a
+// late reading neither raises nor clears. What a reading finds that waited too long is
+// history: it is recorded when it is over, and pages nobody unless a fresh reading shows
+// that it still holds.
+func (rs *Rules) Step(s State, in Input, dst []Transition) (State, []Transition, bool) {
+	x := step{rules: rs, s: s, in: in, r: in.Reading, out: dst, quietUntil: s.Changed, detected: in.Now}
+	if in.Now == 0 {
+		x.detected = in.Received + in.Waited
+	}
+	x.vals = valuesOf(in.Reading)
 	ts := in.Reading.Timestamp
-	for p := range telemetry.NumAnalog {
-		m := &in.Reading.Sensors.Analog[p]
-		if !m.Present || ts <= x.s.Last[p] {
+	for p := range NumSignals {
+		if x.vals.present&(1<<p) != 0 && ts > s.Last[p] {
+			x.fresh |= 1 << p
+		}
+	}
+	if x.fresh == 0 {
+		return x.s, x.out, false
+	}
+	if x.s.mem != nil {
+		x.adopt()
+		x.advance(ts - 1)
+		x.release()
+	}
+	x.track()
+	quiet := x.s.quiet()
+	for i := range rs.rules {
+		r := &rs.rules[i]
+		if x.fresh&r.mask == 0 {
 			continue
 		}
-		x.s.Last[p] = min(ts, in.Received+aheadBy)
-		if len(x.s.Active) > 0 {
-			x.follow(p, m)
+		if r.plain && r.conds[0].within(x.vals.v[r.conds[0].Signal]) && (quiet || !x.s.engaged(r)) {
+			continue // so it is with nearly every rule and reading
 		}
-		for i := range rs.by[p] {
-			if r := &rs.by[p][i]; r.broken(m.Value) && x.mayRaise(r) {
-				x.raise(r, m)
-			}
+		x.judge(r)
+	}
+	until := min(ts, in.Received+aheadBy)
+	for p := range NumSignals {
+		if x.fresh&(1<<p) != 0 {
+			x.s.Last[p] = max(until, x.s.Last[p])
 		}
 	}
-	return x.s, x.alerts, x.changed
+	return x.end()
 }
 
-// step is the work on one reading.
+// step is the work on one reading, one tick, one command.
 type step struct {
 	rules      *Rules
-	in         Input
 	s          State
+	in         Input
+	r          *telemetry.Reading // in.Reading, nil but for a reading
+	vals       values
+	fresh      uint8 // signals that are newer than what was seen, a bit each
 	quietUntil int64
-	alerts     []telemetry.Alert
-	changed    bool
+	detected   int64
+	out        []Transition
+	owned      bool // s.mem is ours and may be written to
+	keep       bool
 }
 
-// own makes s.Active safe to write to: until then it is the caller's.
-func (x *step) own() {
-	if !x.changed {
-		x.s.Active, x.changed = slices.Clone(x.s.Active), true
+func (x *step) end() (State, []Transition, bool) {
+	if x.owned && x.s.mem.empty() {
+		x.s.mem = nil
+	}
+	return x.s, x.out, x.keep
+}
+
+// own makes s.mem safe to write to: until then it is the caller's.
+func (x *step) own() *memory {
+	switch {
+	case x.owned:
+	case x.s.mem == nil:
+		x.s.mem = new(memory)
+	default:
+		x.s.mem = x.s.mem.clone()
+	}
+	x.owned = true
+	return x.s.mem
+}
+
+// adopt tells alarms that the first version wrote whose they are.
+func (x *step) adopt() {
+	for i := range x.s.mem.Alarms {
+		if x.s.mem.Alarms[i].DeviceID == "" {
+			a := &x.own().Alarms[i]
+			a.DeviceID, a.Location, a.Gateway = strings.Clone(x.r.DeviceID), own(x.r.Location), x.in.Gateway
+		}
 	}
 }
 
-// follow keeps the peaks of the raised alarms of p and clears those that are over,
-// also one whose rule is gone: an alarm must have a way out.
-func (x *step) follow(p telemetry.Parameter, m *telemetry.Measurement) {
-	for i := 0; i < len(x.s.Active); {
-		in := &x.s.Active[i]
-		if in.Parameter != p {
+// own returns l with texts of its own: those of a reading share its whole text, which
+// must not live as long as an alarm.
+func own(l telemetry.Location) telemetry.Location {
+	l.Building, l.Room = strings.Clone(l.Building), strings.Clone(l.Room)
+	return l
+}
+
+// release clears alarms whose rule is gone or is not for this device any more: an alarm
+// must have a way out.
+func (x *step) release() {
+	for i := 0; i < len(x.s.mem.Alarms); {
+		a := &x.s.mem.Alarms[i]
+		sig, known := SignalOf(a.Threshold.Parameter)
+		if a.Source != telemetry.SourceRule || !a.holds() || !known || x.fresh&(1<<sig) == 0 || x.ruled(a) {
 			i++
 			continue
 		}
-		if r := x.rules.find(p, in.Type); r == nil || r.relieved(m.Value) {
-			x.own()
-			x.clear(i, m)
-			continue
+		before := len(x.s.mem.Alarms)
+		x.clear(i, x.r.Timestamp, x.vals.v[sig], "the rule "+a.Rule+" is gone; "+x.describe(sig))
+		i += 1 - (before - len(x.s.mem.Alarms)) // it may be removed
+	}
+}
+
+func (x *step) ruled(a *Alarm) bool {
+	r := x.rules.byID[a.Rule]
+	return r != nil && r.Type == a.AlertType && x.governs(r)
+}
+
+func (x *step) governs(r *rule) bool {
+	return r.alone || x.rules.governs(r, x.r.DeviceID, x.r.Info.Model, x.r.Location)
+}
+
+// judge holds the reading against one rule.
+func (x *step) judge(r *rule) {
+	if r.n == 1 && !x.s.engaged(r) {
+		c := &r.conds[0]
+		if v, known := x.measure(c); !known || !c.holds(v, false) {
+			return
 		}
-		if in.beats(m.Value) {
-			x.own()
-			x.s.Active[i].Peak = m.Value
+	}
+	if i := x.s.holding(r.Type); i >= 0 {
+		if x.s.mem.Alarms[i].Rule == r.ID {
+			x.follow(r, i)
 		}
-		i++
+		return
+	}
+	k := x.s.cell(r.ID)
+	prior := uint8(0)
+	if k >= 0 {
+		prior = x.s.mem.Cells[k].Bits
+	}
+	now, holds := x.truth(r, prior, false)
+	switch {
+	case now == 0 && k < 0:
+	case now == prior && !holds && x.s.mem.Cells[k].Due == 0:
+	case !x.governs(r):
+		x.dropCell(k)
+	case holds:
+		x.begin(r, k, now)
+	case r.n > 1 && now != 0: // half of what it takes
+		x.keep = x.keep || k >= 0 && x.s.mem.Cells[k].Due != 0
+		x.setCell(k, cell{Rule: r.ID, Bits: now})
+	default:
+		x.dropCell(k)
 	}
 }
 
-// beats reports whether v is further beyond the limit than the peak.
-func (in *Incident) beats(v float64) bool {
-	if in.Operator == Above {
-		return v > in.Peak
+// begin is for a condition that holds and has no alarm yet. It passes over a reading
+// that is not younger than the last transition: such a one was seen before, and the
+// alarm it raised has its end already.
+func (x *step) begin(r *rule, k int, now uint8) {
+	ts := x.r.Timestamp
+	if ts <= x.quietUntil {
+		return
 	}
-	return v < in.Peak
+	lead := uint8(bits.TrailingZeros8(now))
+	v, known := x.measure(&r.conds[lead])
+	if !known && now == 3 {
+		lead = 1
+		v, known = x.measure(&r.conds[lead])
+	}
+	c := &r.conds[lead]
+	shown := x.shown(c, v)
+	var n cell
+	if k >= 0 && x.s.mem.Cells[k].Due != 0 {
+		n = x.s.mem.Cells[k]
+	} else {
+		n = cell{
+			Rule: r.ID, Due: ts + r.onDelay, First: x.firstOffset(c), Value: shown, Peak: shown,
+			Device: strings.Clone(x.r.DeviceID), Location: own(x.r.Location), Gateway: x.in.Gateway,
+		}
+	}
+	n.Bits, n.At, n.Waited = now, ts, x.in.Waited
+	n.Partition, n.Newest = x.in.Partition, x.in.Offset
+	if known {
+		n.Lead, n.Value = lead, shown
+		if c.fold.score(shown) > c.fold.score(n.Peak) {
+			n.Peak = shown
+		}
+	}
+	n.Text = x.raisedText(r, now)
+	if ts < n.Due {
+		x.setCell(k, n)
+		x.keep = true
+		return
+	}
+	x.dropCell(k)
+	x.raise(r, &n, n.Due)
 }
 
-// mayRaise also refuses a reading that is not younger than the last transition: such a
-// one was seen before, and the alarm it raised has its end already.
-func (x *step) mayRaise(r *Rule) bool {
-	return x.in.Waited <= x.rules.maxWait && x.in.Reading.Timestamp > x.quietUntil && !x.s.active(r.Type)
-}
-
-func (x *step) raise(r *Rule, m *telemetry.Measurement) {
-	x.own()
-	ts := x.in.Reading.Timestamp
-	in := Incident{
-		AlertID: AlertID(x.in.Reading.DeviceID, r.Type, ts), Type: r.Type, Parameter: r.Parameter,
-		Operator: r.Operator, Value: r.Value, Severity: r.Severity, RaisedAt: ts, Peak: m.Value,
+// follow is for an alarm whose condition held until now.
+func (x *step) follow(r *rule, i int) {
+	a := &x.s.mem.Alarms[i]
+	now, holds := x.truth(r, a.Bits, true)
+	if !holds {
+		x.fade(r, i, now)
+		return
 	}
-	x.s.Active = append(x.s.Active, in)
-	x.s.Changed = ts
-	side := "above"
-	if r.Operator == Below {
-		side = "below"
+	if a.Bits != now || a.OffDue != 0 {
+		a = &x.own().Alarms[i]
+		x.keep = x.keep || a.OffDue != 0 || r.n > 1
+		a.Bits, a.OffDue, a.OffText = now, 0, ""
 	}
-	a := x.alert(&in, m)
-	a.Status = telemetry.AlertActive
-	a.Message = fmt.Sprintf("%s %s is %s %s", r.Parameter, quantity(m.Value, m.Unit), side, quantity(r.Value, m.Unit))
-	x.alerts = append(x.alerts, a)
-}
-
-func (x *step) clear(i int, m *telemetry.Measurement) {
-	in := x.s.Active[i]
-	x.s.Active = slices.Delete(x.s.Active, i, i+1)
-	x.s.Changed = max(x.s.Changed, x.in.Reading.Timestamp)
-	side := "below"
-	if in.Operator == Below {
-		side = "above"
+	c := &r.conds[min(int(a.Lead), r.n-1)]
+	if v, known := x.measure(c); known && c.look != atStill && a.worse(v) {
+		a = &x.own().Alarms[i]
+		a.PeakValue = v
+		x.keep = true
 	}
-	a := x.alert(&in, m)
-	a.Status, a.ClearedAt = telemetry.AlertCleared, x.in.Reading.Timestamp
-	a.Message = fmt.Sprintf("%s %s is back %s %s, peak %s", in.Parameter,
-		quantity(m.Value, m.Unit), side, quantity(in.Value, m.Unit), quantity(in.Peak, m.Unit))
-	x.alerts = append(x.alerts, a)
-}
-
-func (x *step) alert(in *Incident, m *telemetry.Measurement) telemetry.Alert {
-	r := x.in.Reading
-	return telemetry.Alert{
-		AlertID: in.AlertID, DeviceID: r.DeviceID, AlertType: in.Type, Severity: in.Severity,
-		Timestamp:    r.Timestamp,
-		Threshold:    telemetry.Threshold{Parameter: in.Parameter.String(), Operator: in.Operator, Value: in.Value},
-		CurrentValue: m.Value,
-		RaisedAt:     in.RaisedAt, PeakValue: in.Peak,
-		Location: r.Location, Gateway: x.in.Gateway,
+	if a.Past {
+		x.recall(i)
 	}
 }
 
-// quantity writes a value with its unit, with at most two decimals.
-func quantity(v float64, unit string) string {
-	s := strconv.FormatFloat(v, 'f', 2, 64)
-	for s[len(s)-1] == '0' {
-		s = s[:len(s)-1]
+// recall is for an incident found in old readings that this reading confirms.
+func (x *step) recall(i int) {
+	if x.in.Waited <= x.rules.maxWait {
+		x.promote(i)
+		return
 	}
-	if s[len(s)-1] == '.' {
-		s = s[:len(s)-1]
+	if due := x.pastDue(); due-x.s.mem.Alarms[i].PastDue > pastPatience {
+		x.own().Alarms[i].PastDue = due
+		x.keep = true
 	}
-	if unit == "" {
-		return s
+}
+
+// fade is for an alarm whose condition is over with this reading.
+func (x *step) fade(r *rule, i int, now uint8) {
+	a := &x.s.mem.Alarms[i]
+	ts := x.r.Timestamp
+	c := &r.conds[min(int(a.Lead), r.n-1)]
+	v, known := x.measure(c)
+	value := x.shown(c, v)
+	if !known {
+		value = a.CurrentValue
 	}
-	return s + " " + unit
+	if r.offDelay == 0 {
+		x.clear(i, ts, value, x.clearedText(a, c, v, known))
+		return
+	}
+	if a.OffDue == 0 {
+		text := x.clearedText(a, c, v, known)
+		x.seen(i)
+		a = &x.own().Alarms[i]
+		a.OffDue, a.OffText, a.OffValue = ts+r.offDelay, text, value
+		x.keep = true
+	}
+	if a.Bits != now {
+		a = &x.own().Alarms[i]
+		a.Bits = now
+		x.keep = true
+	}
+	if ts >= a.OffDue {
+		x.clear(i, a.OffDue, a.OffValue, a.OffText)
+	}
+}
+
+func (x *step) setCell(k int, c cell) {
+	m := x.own()
+	if k < 0 {
+		m.Cells = append(m.Cells, c)
+		return
+	}
+	m.Cells[k] = c
+}
+
+func (x *step) dropCell(k int) {
+	if k < 0 {
+		return
+	}
+	m := x.own()
+	x.keep = x.keep || m.Cells[k].Due != 0
+	m.Cells = append(m.Cells[:k], m.Cells[k+1:]...)
 }

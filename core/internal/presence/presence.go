@@ -124,6 +124,9 @@ func (t *Tracker) Check(d *Device, now int64) (write bool) {
 	return false
 }
 
+// Window returns how long d may be silent before it is offline, in ms.
+func (d *Device) Window() int64 { return d.window() }
+
 // Online reports whether d is online.
 func (d *Device) Online() bool { return d.State.Presence == telemetry.PresenceOnline }
 

@@ -1,0 +1,115 @@
+package alarm
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// Bounds of a rule's times.
+const (
+	MaxDelay  = 24 * time.Hour
+	MinWindow = 2 * time.Second
+	MinStuck  = 10 * time.Second
+)
+
+// FieldError is one thing that is wrong with a rule.
+type FieldError struct {
+	// Field as in a file of rules; that of a condition begins with "if." or "other.".
+	Field   string
+	Message string // what is there, and what would be right
+}
+
+// Error implements error.
+func (c FieldError) Error() string { return c.Field + " " + c.Message }
+
+// complaints collects what is wrong.
+type complaints struct {
+	prefix string
+	list   []FieldError
+}
+
+func (c *complaints) want(ok bool, field, format string, args ...any) {
+	if !ok {
+		c.list = append(c.list, FieldError{c.prefix + field, fmt.Sprintf(format, args...)})
+	}
+}
+
+// Check returns all that is wrong with r.
+func (r Rule) Check() []FieldError {
+	r = r.normal()
+	var c complaints
+	c.want(telemetry.ValidDeviceID(r.ID), "id", "%q: want 1 to 64 letters, digits, _ or -", r.ID)
+	c.want(telemetry.ValidDeviceID(r.Type), "type", "%q: want 1 to 64 letters, digits, _ or -", r.Type)
+	c.want(priority(r.Severity) != 0, "severity", "%q: want critical, high, medium or low", r.Severity)
+	c.want(r.OnDelay >= 0 && r.OnDelay <= MaxDelay, "on_delay", "%s: want 0s to 24h", r.OnDelay)
+	c.want(r.OffDelay >= 0 && r.OffDelay <= MaxDelay, "off_delay", "%s: want 0s to 24h", r.OffDelay)
+	c.prefix = "if."
+	r.If.check(&c)
+	if r.Other != nil {
+		c.want(r.If.Kind != Offline, "kind", "offline: it cannot be combined")
+		c.prefix = "other."
+		r.Other.check(&c)
+		c.want(r.Other.Kind != Offline, "kind", "offline: it cannot be combined")
+		c.prefix = ""
+		c.want(r.Combine == And || r.Combine == Or, "combine", "%q: want and, or", r.Combine)
+	}
+	return c.list
+}
+
+func (c *Condition) check(out *complaints) {
+	want := out.want
+	want(finite(c.Limit), "limit", "%v: want a finite number", c.Limit)
+	want(finite(c.Deadband) && c.Deadband >= 0, "deadband", "%v: want a finite number, 0 or more", c.Deadband)
+	parameter := func() {
+		want(c.Signal < Signal(telemetry.NumAnalog), "parameter", "%q: want temperature, humidity, pressure or current", c.Signal.String())
+	}
+	size := func() {
+		want(c.Limit > 0, "limit", "%v: want more than 0", c.Limit)
+		want(c.Deadband < c.Limit || c.Limit <= 0, "deadband", "%v: want less than the limit, %v", c.Deadband, c.Limit)
+	}
+	switch c.Kind {
+	case High, HighHigh, Low, LowLow:
+		parameter()
+	case Rate:
+		parameter()
+		size()
+		want(c.Direction == Both || c.Direction == Up || c.Direction == Down, "direction", "%q: want up, down or both", c.Direction)
+		want(c.Per == time.Second || c.Per == time.Minute, "per", "%s: want second or minute", c.Per)
+		want(c.Window >= MinWindow && c.Window <= MaxDelay, "window", "%s: want 2s to 24h", c.Window)
+	case Stuck:
+		parameter()
+		want(c.For >= MinStuck && c.For <= MaxDelay, "for", "%s: want 10s to 24h", c.For)
+	case Deviation:
+		parameter()
+		size()
+		want(c.Sensors >= 1 && c.Sensors <= 1000, "sensors", "%d: want 1 to 1000", c.Sensors)
+	case BatteryLow:
+		want(c.Limit > 0 && c.Limit <= 100, "limit", "%v: want a percentage, more than 0 and at most 100", c.Limit)
+	case SignalWeak:
+		want(c.Limit < 0, "limit", "%v: want dBm, less than 0", c.Limit)
+	case SwitchIs, Offline:
+	default:
+		want(false, "kind", "%q: want high, high_high, low, low_low, rate, stuck, deviation, switch, battery_low, signal_weak or offline", c.Kind)
+	}
+}
+
+func finite(v float64) bool { return !math.IsInf(v, 0) && !math.IsNaN(v) }
+
+// priority returns the rank of a severity, 1 to 4, and 0 for none.
+func priority(s telemetry.Severity) int {
+	switch s {
+	case telemetry.SeverityCritical:
+		return 1
+	case telemetry.SeverityHigh:
+		return 2
+	case telemetry.SeverityMedium:
+		return 3
+	case telemetry.SeverityLow:
+		return 4
+	default:
+		return 0
+	}
+}

@@ -1,0 +1,316 @@
+package alarm
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+const (
+	defaultMaxWait = 5 * time.Minute
+	defaultPer     = time.Minute
+	defaultWindow  = time.Minute
+	defaultSensors = 2
+)
+
+// Rules is a set of rules in force. It does not change and may be shared.
+type Rules struct {
+	rules   []rule           // those that judge readings
+	byID    map[string]*rule // all but the disabled
+	byType  map[string][]*rule
+	watched map[string]bool // types that rules of kind offline are about, disabled or not
+	still   uint8           // signals that some rule watches for being stuck, a bit each
+	watch   [telemetry.NumAnalog]stillWatch
+	rates   []int // places in rules of those with a rate of change
+	room    bool
+	maxWait int64
+}
+
+// stillWatch is what the rules about a stuck signal ask for, ms: the shortest and the
+// longest time, and the longest pause between two readings over which a value counts as
+// not having changed.
+type stillWatch struct{ shortest, longest, gap int64 }
+
+func (w *stillWatch) add(span int64) {
+	if w.shortest == 0 || span < w.shortest {
+		w.shortest, w.gap = span, span/4
+	}
+	w.longest = max(w.longest, span)
+}
+
+// rule is a rule ready for use.
+type rule struct {
+	Rule
+	version  string
+	conds    [2]cond
+	n        int
+	mask     uint8 // signals it judges, a bit each
+	onDelay  int64 // ms
+	offDelay int64
+	anywhere bool
+	alone    bool // it is for every device, and the only one of its type
+	plain    bool // it is a limit that a value crosses, and nothing else
+}
+
+// cond is a condition ready for use. A value is folded so that more is worse: the
+// condition is broken above limit and over at back or less.
+type cond struct {
+	Condition
+	look        look
+	fold        fold
+	limit, back float64
+	span        int64 // ms, of rate and stuck
+	per         float64
+	key         string // of a rate: names its window
+}
+
+// look is what a condition looks at.
+type look uint8
+
+const (
+	atValue look = iota
+	atRate
+	atStill
+	atRoom
+	atSwitch
+)
+
+type fold uint8
+
+const (
+	plain fold = iota
+	negated
+	absolute
+)
+
+// within reports whether v is inside the limit.
+func (c *cond) within(v float64) bool { return c.fold.score(v) <= c.limit }
+
+func (f fold) score(v float64) float64 {
+	switch f {
+	case negated:
+		return -v
+	case absolute:
+		return math.Abs(v)
+	default:
+		return v
+	}
+}
+
+// Compile checks rules and makes them ready for use. The error names the rule and all
+// that is wrong with it.
+func Compile(set RuleSet) (*Rules, error) {
+	rs := &Rules{
+		byID: make(map[string]*rule), byType: make(map[string][]*rule), watched: make(map[string]bool),
+		maxWait: set.MaxWait.Milliseconds(),
+	}
+	if set.MaxWait == 0 {
+		rs.maxWait = defaultMaxWait.Milliseconds()
+	}
+	var errs []error
+	seen := make(map[string]bool, len(set.Rules))
+	compiled := make([]*rule, 0, len(set.Rules))
+	for _, r := range set.Rules {
+		r = r.normal()
+		if wrong := r.Check(); len(wrong) > 0 {
+			for _, c := range wrong {
+				errs = append(errs, fmt.Errorf("rule %s: %w", r.ID, c))
+			}
+			continue
+		}
+		if seen[r.ID] {
+			errs = append(errs, fmt.Errorf("rule %s: defined twice", r.ID))
+			continue
+		}
+		seen[r.ID] = true
+		if r.If.Kind == Offline {
+			rs.watched[r.Type] = true
+		}
+		if !r.Disabled {
+			compiled = append(compiled, newRule(r))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return rs, rs.index(compiled)
+}
+
+// index makes the rules easy to find.
+func (rs *Rules) index(compiled []*rule) error {
+	rs.rules = make([]rule, 0, len(compiled)) // it must not move: it is pointed into
+	for _, c := range compiled {
+		rs.rules = append(rs.rules, *c)
+		r := &rs.rules[len(rs.rules)-1]
+		rs.byID[r.ID] = r
+		group := rs.byType[r.Type]
+		if len(group) > 0 && group[0].parameter() != r.parameter() {
+			return fmt.Errorf("rules %s and %s: one type, %s, but two parameters, %s and %s",
+				group[0].ID, r.ID, r.Type, group[0].parameter(), r.parameter())
+		}
+		rs.byType[r.Type] = append(group, r)
+		r.alone = r.anywhere && len(group) == 0
+		if len(group) > 0 {
+			group[0].alone = false
+		}
+		for i := range r.n {
+			switch c := &r.conds[i]; c.look {
+			case atRate:
+				if !slices.Contains(rs.rates, len(rs.rules)-1) {
+					rs.rates = append(rs.rates, len(rs.rules)-1)
+				}
+			case atStill:
+				rs.still |= 1 << c.Signal
+				rs.watch[c.Signal].add(c.span)
+			case atRoom:
+				rs.room = true
+			default:
+			}
+		}
+	}
+	return nil
+}
+
+// NeedsRoom reports whether some rule compares a sensor with the others of its room.
+func (rs *Rules) NeedsRoom() bool { return rs.room }
+
+// Len returns how many rules are in force.
+func (rs *Rules) Len() int { return len(rs.rules) }
+
+// Rule returns the rule with an id, with every default filled in, and its version.
+func (rs *Rules) Rule(id string) (r Rule, version string, ok bool) {
+	c, ok := rs.byID[id]
+	if !ok {
+		return Rule{}, "", false
+	}
+	return c.Rule, c.version, true
+}
+
+// All returns the rules in force, with every default filled in.
+func (rs *Rules) All() []Rule {
+	out := make([]Rule, len(rs.rules))
+	for i := range rs.rules {
+		out[i] = rs.rules[i].Rule
+	}
+	return out
+}
+
+func newRule(r Rule) *rule {
+	c := &rule{
+		Rule: r, version: r.Version(), n: 1,
+		onDelay: r.OnDelay.Milliseconds(), offDelay: r.OffDelay.Milliseconds(),
+		anywhere: r.Where.empty(),
+	}
+	c.conds[0] = newCond(r.If, r.ID)
+	if r.Other != nil {
+		c.conds[1], c.n = newCond(*r.Other, r.ID+"/2"), 2
+	}
+	c.plain = c.n == 1 && c.conds[0].look == atValue
+	for i := range c.n {
+		if c.conds[i].Kind != Offline {
+			c.mask |= 1 << c.conds[i].Signal
+		}
+	}
+	return c
+}
+
+func newCond(c Condition, key string) cond {
+	x := cond{Condition: c, limit: c.Limit, key: key}
+	switch c.Kind {
+	case Low, LowLow, BatteryLow, SignalWeak:
+		x.fold, x.limit = negated, -c.Limit
+	case Deviation:
+		x.look, x.fold = atRoom, absolute
+	case SwitchIs:
+		x.look = atSwitch
+	case Rate:
+		x.look = atRate
+		x.span = c.Window.Milliseconds()
+		x.per = float64(c.Per.Milliseconds())
+		switch c.Direction {
+		case Down:
+			x.fold = negated
+		case Up:
+		default:
+			x.fold = absolute
+		}
+	case Stuck:
+		x.look = atStill
+		x.span = c.For.Milliseconds()
+	default:
+	}
+	x.back = x.limit - c.Deadband
+	return x
+}
+
+// parameter names what the rule's alarm is about; empty for one that is judged outside.
+func (r *rule) parameter() string {
+	if r.If.Kind == Offline {
+		return ""
+	}
+	return r.If.Signal.String()
+}
+
+// normal returns r with the defaults written out.
+func (r Rule) normal() Rule {
+	if r.Type == "" {
+		r.Type = r.ID
+	}
+	if r.Severity == "" {
+		r.Severity = telemetry.SeverityMedium
+	}
+	r.If = r.If.normal()
+	if r.Other != nil {
+		other := r.Other.normal()
+		r.Other = &other
+		if r.Combine == "" {
+			r.Combine = And
+		}
+	}
+	return r
+}
+
+func (c Condition) normal() Condition {
+	switch c.Kind {
+	case BatteryLow:
+		c.Signal = Battery
+	case SignalWeak:
+		c.Signal = Strength
+	case SwitchIs:
+		c.Signal = Switch
+	case Rate:
+		if c.Direction == "" {
+			c.Direction = Both
+		}
+		if c.Per == 0 {
+			c.Per = defaultPer
+		}
+		if c.Window == 0 {
+			c.Window = defaultWindow
+		}
+	case Deviation:
+		if c.Sensors == 0 {
+			c.Sensors = defaultSensors
+		}
+	default:
+	}
+	return c
+}
+
+// Version is 12 hex digits made from what the rule says; a rule that means the same has
+// the same version, however it was written.
+func (r Rule) Version() string {
+	text, err := json.Marshal(r.normal())
+	if err != nil {
+		return "" // a limit that is not finite: no such rule is in force
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:6])
+}

@@ -1,0 +1,172 @@
+package alarm
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// threshold returns what an alarm says about its limit; value is what a stuck sensor
+// stays at.
+func (c *cond) threshold(value float64) telemetry.Threshold {
+	t := telemetry.Threshold{Parameter: c.Signal.String(), Operator: c.operator(), Value: c.Limit}
+	switch c.Kind {
+	case Stuck:
+		t.Value = value
+	case SwitchIs:
+		t.Value = 0
+		if c.On {
+			t.Value = 1
+		}
+	case Rate:
+		if c.Direction == Down {
+			t.Value = -c.Limit
+		}
+	default:
+	}
+	return t
+}
+
+func (c *cond) operator() string {
+	switch {
+	case c.Kind == Stuck || c.Kind == SwitchIs:
+		return "="
+	case c.fold == negated:
+		return "<"
+	default:
+		return ">"
+	}
+}
+
+// Unit returns the unit of a condition's limit, given that of its signal.
+func (c Condition) Unit(of string) string {
+	switch c.Kind {
+	case Rate:
+		if c.Per == time.Second {
+			return of + "/s"
+		}
+		return of + "/min"
+	case Stuck, SwitchIs, Offline:
+		return ""
+	default:
+		return of
+	}
+}
+
+// raisedText says what holds, for each of the conditions in now.
+func (x *step) raisedText(r *rule, now uint8) string {
+	var parts []string
+	for i := range r.n {
+		c := &r.conds[i]
+		if now&(1<<i) == 0 {
+			continue
+		}
+		if v, known := x.measure(c); known {
+			parts = append(parts, x.condText(c, v))
+		} else {
+			parts = append(parts, c.name()+" is as it was")
+		}
+	}
+	return strings.Join(parts, " and ")
+}
+
+func (c *cond) name() string { return strings.ReplaceAll(c.Signal.String(), "_", " ") }
+
+func (x *step) condText(c *cond, v float64) string {
+	unit := x.unit(c.Signal)
+	switch c.Kind {
+	case SwitchIs:
+		return "switch is " + onOff(v != 0)
+	case Stuck:
+		return c.name() + " has stayed at " + quantity(x.vals.v[c.Signal], unit) + " for " + FormatDuration(c.For)
+	case Rate:
+		per := c.Unit(unit)
+		return c.name() + " changes by " + quantity(v, per) + ", limit " + quantity(c.Limit, per)
+	case Deviation:
+		side := "above"
+		if v < 0 {
+			side = "below"
+		}
+		return c.name() + " " + quantity(x.vals.v[c.Signal], unit) + " is " + quantity(c.fold.score(v), unit) + " " + side +
+			" the room's, limit " + quantity(c.Limit, unit)
+	default:
+		side := "above"
+		if c.fold == negated {
+			side = "below"
+		}
+		return c.name() + " " + quantity(v, unit) + " is " + side + " " + quantity(c.Limit, unit)
+	}
+}
+
+// clearedText says how an alarm ended; it names the limit it was raised for.
+func (x *step) clearedText(a *Alarm, c *cond, v float64, known bool) string {
+	unit := x.unit(c.Signal)
+	if !known {
+		return strings.ReplaceAll(a.AlertType, "_", " ") + " is over"
+	}
+	switch c.Kind {
+	case SwitchIs:
+		return "switch is " + onOff(v != 0) + " again"
+	case Stuck:
+		return c.name() + " moves again: " + quantity(x.vals.v[c.Signal], unit)
+	case Rate:
+		per := c.Unit(unit)
+		return c.name() + " changes by " + quantity(v, per) + ", back within " + quantity(a.Threshold.Value, per) + ", peak " + quantity(a.PeakValue, per)
+	case Deviation:
+		return c.name() + " is " + quantity(c.fold.score(v), unit) + " from the room's, back within " + quantity(a.Threshold.Value, unit) +
+			", peak " + quantity(a.PeakValue, unit)
+	default:
+		side := "below"
+		if a.Threshold.Operator == "<" {
+			side = "above"
+		}
+		return c.name() + " " + quantity(v, unit) + " is back " + side + " " + quantity(a.Threshold.Value, unit) + ", peak " + quantity(a.PeakValue, unit)
+	}
+}
+
+// describe says what a signal is in this reading.
+func (x *step) describe(s Signal) string {
+	if s == Switch {
+		return "switch is " + onOff(x.vals.v[s] != 0)
+	}
+	return strings.ReplaceAll(s.String(), "_", " ") + " is " + quantity(x.vals.v[s], x.unit(s))
+}
+
+// unit returns the unit the device gave its value.
+func (x *step) unit(s Signal) string {
+	if s < Signal(telemetry.NumAnalog) {
+		return x.r.Sensors.Analog[s].Unit
+	}
+	return s.Unit()
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+// quantity writes a value with its unit, with at most two decimals.
+func quantity(v float64, unit string) string {
+	s := strconv.FormatFloat(v, 'f', 2, 64)
+	s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	if unit == "" {
+		return s
+	}
+	return s + " " + unit
+}
+
+// FormatDuration writes a time as in a file of rules: 90s is 1m30s, 10m0s is 10m.
+func FormatDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

@@ -1,0 +1,104 @@
+package alarm
+
+import (
+	"math"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// Observation is one reading as one rule sees it. Values and Holds have an entry for
+// each condition; a nil value says that the reading tells nothing about it.
+type Observation struct {
+	Values []*float64
+	Holds  []bool
+	// Pending is how long an on- or off-delay has run after this reading, ms.
+	Pending int64
+	State   telemetry.AlarmState // after this reading
+	Event   telemetry.AlarmEvent // of the first transition of the rule's type, empty for none
+}
+
+// Limit is what a condition compares with, in the terms of an Observation.
+type Limit struct {
+	Parameter, Operator, Unit string
+	Value, Deadband           float64
+}
+
+// Limits returns what a rule's conditions compare with.
+func (r Rule) Limits() []Limit {
+	c := newRule(r.normal())
+	out := make([]Limit, c.n)
+	for i := range out {
+		x := &c.conds[i]
+		t := x.threshold(0)
+		out[i] = Limit{Parameter: t.Parameter, Operator: t.Operator, Value: t.Value, Deadband: x.Deadband, Unit: x.Unit(x.Signal.Unit())}
+		if x.look == atStill {
+			out[i].Operator, out[i].Value, out[i].Unit = ">=", x.For.Seconds(), "s"
+		}
+	}
+	return out
+}
+
+// Observe does what Step does and also tells how the rule with an id saw the reading.
+func (rs *Rules) Observe(s State, in Input, id string, dst []Transition) (State, []Transition, Observation) {
+	before := len(dst)
+	next, dst, _ := rs.Step(s, in, dst)
+	r, ok := rs.byID[id]
+	if !ok {
+		return next, dst, Observation{}
+	}
+	o := rs.observe(r, s, in)
+	o.State = telemetry.AlarmNormal
+	ts := in.Reading.Timestamp
+	if i := next.find(r.Type); i >= 0 {
+		o.State = next.mem.Alarms[i].State
+	}
+	if i := next.holding(r.Type); i >= 0 {
+		a := &next.mem.Alarms[i]
+		o.State = a.State
+		if a.OffDue != 0 {
+			o.Pending = ts - (a.OffDue - r.offDelay)
+		}
+	} else if k := next.cell(id); k >= 0 && next.mem.Cells[k].Due != 0 {
+		o.Pending = ts - (next.mem.Cells[k].Due - r.onDelay)
+	}
+	for i := range dst[before:] {
+		if a := &dst[before+i].Alert; a.AlertType == r.Type {
+			o.Event = a.Event
+			break
+		}
+	}
+	return next, dst, o
+}
+
+// observe measures what the conditions of r look at.
+func (rs *Rules) observe(r *rule, s State, in Input) Observation {
+	x := step{rules: rs, s: s, in: in, r: in.Reading, vals: valuesOf(in.Reading)}
+	for p := range NumSignals {
+		if x.vals.present&(1<<p) != 0 && in.Reading.Timestamp > s.Last[p] {
+			x.fresh |= 1 << p
+		}
+	}
+	x.track()
+	prior, back := uint8(0), false
+	if i := s.holding(r.Type); i >= 0 {
+		prior, back = s.mem.Alarms[i].Bits, true
+	} else if k := s.cell(r.ID); k >= 0 {
+		prior = s.mem.Cells[k].Bits
+	}
+	now, _ := x.truth(r, prior, back)
+	o := Observation{Values: make([]*float64, r.n), Holds: make([]bool, r.n)}
+	for i := range r.n {
+		c := &r.conds[i]
+		o.Holds[i] = now&(1<<i) != 0
+		if v, known := x.measure(c); known {
+			switch {
+			case c.look == atStill:
+				v /= 1000
+			case c.fold == absolute:
+				v = math.Abs(v)
+			}
+			o.Values[i] = &v
+		}
+	}
+	return o
+}

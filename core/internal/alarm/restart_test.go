@@ -1,0 +1,82 @@
+package alarm
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// TestRestartFromWhatWasKeptChangesNothing: a state is written only when Step says that
+// it must be kept. Who is killed at any moment and goes on from the last one written
+// tells the same, delays that were running included.
+func TestRestartFromWhatWasKeptChangesNothing(t *testing.T) {
+	rules := slices.DeleteFunc(busy(), func(r Rule) bool {
+		return r.If.Kind == Rate || r.If.Kind == Stuck // their window starts anew: see the next test
+	})
+	rs := compile(t, rules...)
+	for seed := range uint64(20) {
+		rnd := rand.New(rand.NewPCG(seed, 8))
+		inputs := slices.DeleteFunc(wander(rnd, 300), func(in Input) bool { return in.Reading.Timestamp < in.Received })
+		for _, in := range inputs { // what is not told is as it was, and that need not be kept
+			for p := range in.Reading.Sensors.Analog {
+				in.Reading.Sensors.Analog[p].Present = true
+			}
+			in.Reading.Sensors.Switch.Present = true
+		}
+		_, want := play(rs, State{}, inputs...)
+		require.NotEmpty(t, want)
+		var s, kept State
+		var got []Transition
+		for _, in := range inputs {
+			var keep bool
+			if s, got, keep = rs.Step(s, in, got); keep {
+				kept = again(t, s)
+			}
+			if rnd.IntN(20) == 0 {
+				s = kept.SeenUntil(in.Reading.Timestamp)
+			}
+		}
+		require.Equal(t, timeless(want), timeless(got), "seed %d", seed)
+	}
+}
+
+// TestStuckSensorIsFoundAcrossARestart: a restart costs at most a quarter of the time.
+func TestStuckSensorIsFoundAcrossARestart(t *testing.T) {
+	rs := compile(t, Rule{ID: "x", If: Condition{Kind: Stuck, Signal: temperature, For: 10 * time.Minute}})
+	for crash := range 125 {
+		var s, kept State
+		var journal []Transition
+		for i := range 160 {
+			var keep bool
+			if s, journal, keep = rs.Step(s, at(t0+int64(i)*5000, 21), journal); keep {
+				kept = s
+			}
+			if i == crash {
+				s = again(t, kept).SeenUntil(t0 + int64(i)*5000)
+			}
+		}
+		require.Len(t, journal, 1, "crash after %d", crash)
+		took := journal[0].Alert.RaisedAt - t0
+		require.GreaterOrEqual(t, took, int64(600_000))
+		require.LessOrEqual(t, took, int64(750_000), "crash after %d", crash)
+	}
+}
+
+// TestQuietDeviceCostsNothing: what is kept of a device without alarms is the struct.
+func TestQuietDeviceCostsNothing(t *testing.T) {
+	rs := compile(t, ten()...)
+	s, out := play(rs, State{}, full(t0))
+	require.Empty(t, out)
+	require.Nil(t, s.mem)
+	_, _, keep := rs.Step(s, full(t0+1000), nil)
+	require.False(t, keep)
+	none, _ := play(standard(t), State{}, full(t0), full(t0+1000))
+	require.Equal(t, State{Last: none.Last}, none)
+	require.Equal(t, t0+1000, none.Last[Battery])
+	require.Equal(t, telemetry.NumAnalog+3, telemetry.Parameter(NumSignals))
+}

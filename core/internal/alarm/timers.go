@@ -1,0 +1,167 @@
+package alarm
+
+import "industrial-iot-monitor/internal/telemetry"
+
+// tickGrace is how long a reading may take from its device to here before the clock
+// decides in its place.
+const tickGrace = 5_000
+
+// timer is one of the things that happen by themselves.
+type timer uint8
+
+const (
+	noTimer  timer = iota
+	onDelay        // an on-delay is over
+	offDelay       // an off-delay is over
+	stale          // an alarm has held for too long
+	settle         // an alarm chatters no longer
+	forget         // an alarm that is normal is of no more use
+)
+
+// next returns the event timer that is due first: when, what, and of which cell or alarm.
+func (s *State) next() (due int64, what timer, i int) {
+	m := s.mem
+	if m == nil {
+		return 0, noTimer, 0
+	}
+	offer := func(at int64, t timer, k int) {
+		if what == noTimer || at < due {
+			due, what, i = at, t, k
+		}
+	}
+	for k := range m.Cells {
+		if m.Cells[k].Due != 0 {
+			offer(m.Cells[k].Due, onDelay, k)
+		}
+	}
+	for k := range m.Alarms {
+		a := &m.Alarms[k]
+		if a.DeviceID == "" {
+			continue
+		}
+		if a.OffDue != 0 {
+			offer(a.OffDue, offDelay, k)
+		}
+		if a.holds() && !a.Stale && !a.Past {
+			offer(a.Since+staleAfter, stale, k)
+		}
+		last := a.Since
+		if n := len(a.Raises); n > 0 {
+			last = a.Raises[n-1]
+		}
+		if a.Chattering {
+			offer(last+minute, settle, k)
+		} else if a.State == telemetry.AlarmNormal && a.Shelved == nil {
+			offer(last+minute, forget, k)
+		}
+	}
+	return due, what, i
+}
+
+// advance lets happen what is due until limit, ms by event time, in its order.
+func (x *step) advance(limit int64) {
+	for {
+		due, what, i := x.s.next()
+		if what == noTimer || due > limit {
+			return
+		}
+		x.fire(due, what, i)
+	}
+}
+
+func (x *step) fire(due int64, what timer, i int) {
+	m := x.own()
+	switch what {
+	case onDelay:
+		c := m.Cells[i]
+		x.dropCell(i)
+		if r := x.rules.byID[c.Rule]; r != nil && x.s.holding(r.Type) < 0 {
+			x.advanceLast(r.mask, due)
+			x.raise(r, &c, due)
+		}
+	case offDelay:
+		a := &m.Alarms[i]
+		if sig, ok := SignalOf(a.Threshold.Parameter); ok {
+			x.advanceLast(1<<sig, due)
+		}
+		x.clear(i, due, a.OffValue, a.OffText)
+	case stale:
+		m.Alarms[i].Stale = true
+		x.emit(i, change{event: telemetry.EventStale, from: m.Alarms[i].State, at: due})
+	case settle:
+		m.Alarms[i].Chattering = false
+		x.emit(i, change{event: telemetry.EventSettled, from: m.Alarms[i].State, at: due})
+		x.drop(i, due)
+	case forget:
+		x.remove(i)
+	case noTimer:
+	}
+}
+
+// advanceLast is for what the clock decided: a reading from before that comes too late
+// to change it.
+func (x *step) advanceLast(mask uint8, at int64) {
+	if x.r != nil {
+		return // the reading that is being judged is younger anyway
+	}
+	for p := range NumSignals {
+		if mask&(1<<p) != 0 {
+			x.s.Last[p] = max(x.s.Last[p], at)
+		}
+	}
+}
+
+// Tick advances s to the clock's now (ms): delays that have run out although no reading
+// came, alarms that have become stale or chatter no longer, shelves that end. It is
+// called when Due says so, and never while readings that are already there wait to be
+// processed.
+func (rs *Rules) Tick(s State, now int64, dst []Transition) (State, []Transition, bool) {
+	if s.mem == nil {
+		return s, dst, false
+	}
+	x := step{rules: rs, s: s, out: dst, detected: now}
+	x.advance(now - tickGrace)
+	for i := len(x.s.mem.Alarms) - 1; i >= 0; i-- {
+		a := &x.s.mem.Alarms[i]
+		switch {
+		case a.DeviceID == "":
+		case a.Past && a.PastDue <= now:
+			x.promote(i)
+		case a.Shelved != nil && a.Shelved.Until <= now:
+			until := a.Shelved.Until
+			x.own().Alarms[i].Shelved = nil
+			x.emit(i, change{event: telemetry.EventUnshelved, from: a.State, at: until})
+			x.drop(i, now)
+		}
+	}
+	return x.end()
+}
+
+// Due returns when Tick has something to do, in ms by the clock; 0: never.
+func (s State) Due() int64 {
+	if s.mem == nil {
+		return 0
+	}
+	due := int64(0)
+	offer := func(at int64) {
+		if due == 0 || at < due {
+			due = at
+		}
+	}
+	if at, what, _ := s.next(); what != noTimer {
+		offer(at + tickGrace)
+	}
+	for i := range s.mem.Alarms {
+		a := &s.mem.Alarms[i]
+		if a.DeviceID == "" {
+			continue
+		}
+		if a.Past {
+			offer(a.PastDue)
+		}
+		if a.Shelved != nil {
+			offer(a.Shelved.Until)
+		}
+	}
+	return due
+}

@@ -1,0 +1,110 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/core/internal/transform"
+	"industrial-iot-monitor/core/internal/validate"
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+)
+
+const (
+	// aheadQueue makes the members of core share the packs.
+	aheadQueue    = "core"
+	aheadMessages = 64
+)
+
+// Ahead shows the newest readings of gateways whose backlog is still on its way to
+// Kafka: it makes live frames of the packs that the bridge sends ahead, and nothing else.
+// The same readings come through Kafka later, in order, and only then do they count.
+type Ahead struct {
+	p      *Publisher
+	limits transform.Limits
+
+	reading telemetry.Reading
+	layout  wire.Layout
+	scratch []byte
+
+	shown, refused prometheus.Counter
+	damaged        prometheus.Counter
+}
+
+// NewAhead returns an Ahead that publishes through p with the statuses that limits give.
+func NewAhead(p *Publisher, reg prometheus.Registerer, limits transform.Limits) *Ahead {
+	readings := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "core_ahead_readings_total",
+		Help: "Readings that came ahead of their gateway's backlog, by result: shown, or refused because they are no readings.",
+	}, []string{"result"})
+	a := &Ahead{
+		p: p, limits: limits,
+		shown: readings.WithLabelValues("shown"), refused: readings.WithLabelValues("refused"),
+		damaged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "core_ahead_packs_damaged_total",
+			Help: "Packs sent ahead that could not be read to their end.",
+		}),
+	}
+	reg.MustRegister(readings, a.damaged)
+	return a
+}
+
+// Run listens on nc until ctx ends.
+func (a *Ahead) Run(ctx context.Context, nc *nats.Conn) error {
+	messages := make(chan *nats.Msg, aheadMessages)
+	sub, err := nc.ChanQueueSubscribe(wire.AheadSubjects, aheadQueue, messages)
+	if err != nil {
+		return fmt.Errorf("subscribing to %s: %w", wire.AheadSubjects, err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case m := <-messages:
+			_, gateway, _ := strings.Cut(m.Subject, ".")
+			a.show(gateway, m.Data, time.Now().UnixMilli())
+		}
+	}
+}
+
+// show publishes the readings of a pack.
+func (a *Ahead) show(gateway string, data []byte, now int64) {
+	pack, err := wire.OpenPack(data)
+	if err != nil || !telemetry.ValidDeviceID(gateway) {
+		a.damaged.Inc()
+		return
+	}
+	for e, ok := pack.Next(); ok; e, ok = pack.Next() {
+		if e.Refusal == nil {
+			a.one(gateway, e, now)
+		}
+	}
+	if pack.Err() != nil {
+		a.damaged.Inc()
+	}
+	a.p.Flush()
+}
+
+func (a *Ahead) one(gateway string, e wire.PackEntry, now int64) {
+	refusal := validate.Check(validate.Record{
+		Key: []byte(e.Device), Value: e.Payload, Received: e.Received, Written: now,
+	}, &a.reading, &a.layout)
+	if refusal != nil {
+		a.refused.Inc()
+		return
+	}
+	payload := a.limits.Apply(a.scratch, e.Payload, &a.reading, &a.layout)
+	if len(payload) != len(e.Payload) || len(payload) > 0 && &payload[0] != &e.Payload[0] {
+		a.scratch = payload
+	}
+	a.p.Add(gateway, wire.FrameEntry{
+		Device: e.Device, Timestamp: a.reading.Timestamp, Received: e.Received, Payload: payload,
+	})
+	a.shown.Inc()
+}

@@ -1,0 +1,80 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// Config is the part of core's environment that says who is told of alarms, and how
+// often. Without a URL nobody is told.
+type Config struct {
+	WebhookURL       string   `env:"NOTIFY_WEBHOOK_URL" help:"where alarms are posted in the form that Prometheus Alertmanager gives to webhooks; empty for nowhere"`
+	AlertmanagerURLs []string `env:"NOTIFY_ALERTMANAGER_URL" envSeparator:"," help:"base URLs of Prometheus Alertmanagers that get every alarm, comma separated (all members of a cluster); empty for none"`
+	ExternalURL      string   `env:"NOTIFY_EXTERNAL_URL" envDefault:"http://127.0.0.1:8080" help:"the portal's address as people who are told of an alarm can open it; notifications link to it"`
+	BearerToken      string   `env:"NOTIFY_BEARER_TOKEN" help:"sent to the receivers of alarms as Authorization: Bearer; never logged"`
+
+	MinSeverity    string        `env:"NOTIFY_MIN_SEVERITY" envDefault:"low" help:"the mildest alarm that anybody is told of: critical, high, medium or low"`
+	GroupWait      time.Duration `env:"NOTIFY_GROUP_WAIT" envDefault:"10s" help:"how long a webhook message waits for more alarms of the same building"`
+	GroupInterval  time.Duration `env:"NOTIFY_GROUP_INTERVAL" envDefault:"1m" help:"least time between two webhook messages with news of the same building"`
+	RepeatInterval time.Duration `env:"NOTIFY_REPEAT_INTERVAL" envDefault:"4h" help:"after this long a webhook message is sent again while an alarm in it holds and nobody has acknowledged it"`
+	MaxAlerts      int           `env:"NOTIFY_MAX_ALERTS" envDefault:"100" help:"most alarms in one webhook message; it says how many were left out"`
+	ResendInterval time.Duration `env:"NOTIFY_RESEND_INTERVAL" envDefault:"1m" help:"how often Alertmanager is told of an alarm that holds; it takes one it has not heard of for four times as long as resolved"`
+	Timeout        time.Duration `env:"NOTIFY_TIMEOUT" envDefault:"10s" help:"how long a receiver of alarms may take to answer"`
+}
+
+// Enabled says whether anybody is to be told.
+func (c *Config) Enabled() bool { return c.WebhookURL != "" || len(c.AlertmanagerURLs) > 0 }
+
+// Check returns what is wrong with the settings, each named by its variable. It never
+// quotes a URL or the token: they may be secrets.
+func (c *Config) Check() error {
+	var errs []error
+	want := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	address := func(name, text string) {
+		u, err := url.Parse(text)
+		want(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", "%s: want http:// or https:// and a host", name)
+	}
+	if c.WebhookURL != "" {
+		address("NOTIFY_WEBHOOK_URL", c.WebhookURL)
+	}
+	for _, text := range c.AlertmanagerURLs {
+		address("NOTIFY_ALERTMANAGER_URL", strings.TrimSpace(text))
+	}
+	if c.ExternalURL != "" {
+		address("NOTIFY_EXTERNAL_URL", c.ExternalURL)
+	}
+	want(!strings.ContainsAny(c.BearerToken, "\r\n"), "NOTIFY_BEARER_TOKEN: want one line")
+	want(rank(telemetry.Severity(c.MinSeverity)) > 0, "NOTIFY_MIN_SEVERITY=%q: want critical, high, medium or low", c.MinSeverity)
+	want(c.GroupWait >= 0, "NOTIFY_GROUP_WAIT=%s: want 0 or more", c.GroupWait)
+	want(c.GroupInterval >= 0, "NOTIFY_GROUP_INTERVAL=%s: want 0 or more", c.GroupInterval)
+	want(c.RepeatInterval > 0, "NOTIFY_REPEAT_INTERVAL=%s: want more than 0", c.RepeatInterval)
+	want(c.MaxAlerts > 0, "NOTIFY_MAX_ALERTS=%d: want 1 or more", c.MaxAlerts)
+	want(c.ResendInterval >= 100*time.Millisecond, "NOTIFY_RESEND_INTERVAL=%s: want 100ms or more", c.ResendInterval)
+	want(c.Timeout > 0, "NOTIFY_TIMEOUT=%s: want more than 0", c.Timeout)
+	return errors.Join(errs...)
+}
+
+// rank orders severities, 0 for an unknown one.
+func rank(s telemetry.Severity) int {
+	switch s {
+	case telemetry.SeverityCritical:
+		return 4
+	case telemetry.SeverityHigh:
+		return 3
+	case telemetry.SeverityMedium:
+		return 2
+	case telemetry.SeverityLow:
+		return 1
+	default:
+		return 0
+	}
+}

@@ -1,0 +1,112 @@
+package notify
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+const (
+	// gatherPause is how long news is collected before it is looked at.
+	gatherPause = 50 * time.Millisecond
+	// stopPatience is how long a request under way may last when the program stops.
+	stopPatience = 2 * time.Second
+)
+
+// planner decides what an output is to be told, and when.
+type planner interface {
+	plan(now time.Time) (m *message, next time.Time)
+	done(m *message, now time.Time)
+	failed(m *message, now time.Time) (tries int)
+}
+
+// deliverer tells one output, one request at a time. What it could not deliver stays in
+// the book; the next try says what is true then.
+type deliverer struct {
+	name    string
+	o       int
+	b       *book
+	planner planner
+	poster  *poster
+	counts  *counts
+	log     *slog.Logger
+
+	hold    time.Time // the receiver asked not to be called before
+	failing bool
+}
+
+// run delivers until ctx ends.
+func (d *deliverer) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		now := time.Now()
+		if d.hold.After(now) {
+			d.sleep(ctx, d.hold.Sub(now))
+			continue
+		}
+		m, next := d.planner.plan(now)
+		if m == nil {
+			d.wait(ctx, next, now)
+			continue
+		}
+		d.deliver(ctx, m)
+	}
+}
+
+// wait waits until next (for ever when that is zero) or until something changes.
+func (d *deliverer) wait(ctx context.Context, next, now time.Time) {
+	var timer <-chan time.Time
+	if !next.IsZero() {
+		t := time.NewTimer(next.Sub(now))
+		defer t.Stop()
+		timer = t.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-timer:
+	case <-d.b.changed[d.o]:
+		d.sleep(ctx, gatherPause)
+	}
+}
+
+func (*deliverer) sleep(ctx context.Context, pause time.Duration) {
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// deliver sends one message and settles what came of it.
+func (d *deliverer) deliver(ctx context.Context, m *message) {
+	life, cut := outlive(ctx, stopPatience)
+	defer cut()
+	a := d.poster.post(life, m.body)
+	now := time.Now()
+	d.counts.requests[a.outcome].Inc()
+	switch a.outcome {
+	case taken:
+		d.settle(m, now)
+		d.counts.lastSuccess.Store(now.UnixMilli())
+		if d.failing {
+			d.failing = false
+			d.log.Info("receiver takes notifications again")
+		}
+	case refused:
+		d.counts.refused.Add(float64(len(m.items)))
+		d.log.Error("receiver refuses a notification, which is given up", "status", a.status, "alarms", len(m.items), "answer", a.text, "err", a.err)
+		d.settle(m, now)
+	case failed:
+		d.failing = true
+		d.hold = now.Add(a.pause)
+		tries := d.planner.failed(m, now)
+		if tries&(tries-1) == 0 { // the 1st, 2nd, 4th, … time
+			d.log.Warn("notification not delivered, trying again", "status", a.status, "alarms", len(m.items), "tries", tries, "answer", a.text, "err", a.err)
+		}
+	}
+}
+
+func (d *deliverer) settle(m *message, now time.Time) {
+	d.b.told(d.o, m.items, now)
+	d.planner.done(m, now)
+}

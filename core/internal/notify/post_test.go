@@ -1,0 +1,177 @@
+package notify
+
+import (
+	"bytes"
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+)
+
+func TestAnswersAreUnderstood(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		want   outcome
+	}{
+		{200, taken},
+		{202, taken},
+		{204, taken},
+		{301, refused},
+		{307, refused},
+		{400, refused},
+		{401, refused},
+		{404, refused},
+		{408, failed},
+		{413, refused},
+		{429, failed},
+		{500, failed},
+		{502, failed},
+		{503, failed},
+	} {
+		t.Run(strconv.Itoa(c.status), func(t *testing.T) {
+			e := newEndpoint(t, func(_ int, w http.ResponseWriter) {
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(c.status)
+			})
+			tr := newTransport()
+			defer tr.CloseIdleConnections()
+			a := newPoster(e.URL, "", longTime, tr).post(t.Context(), []byte("{}"))
+			require.Equal(t, c.want, a.outcome)
+			require.Equal(t, c.status, a.status)
+			require.Equal(t, 1, e.requests(), "a redirect is not followed")
+		})
+	}
+}
+
+func TestRequestCarriesTheToken(t *testing.T) {
+	e := newEndpoint(t, nil)
+	tr := newTransport()
+	defer tr.CloseIdleConnections()
+	require.Equal(t, taken, newPoster(e.URL, "secret", longTime, tr).post(t.Context(), []byte("[]")).outcome)
+	require.Equal(t, "Bearer secret", e.headers[0].Get("Authorization"))
+	require.Equal(t, "application/json", e.headers[0].Get("Content-Type"))
+	require.Contains(t, e.headers[0].Get("User-Agent"), "industrial-iot-monitor/")
+}
+
+func TestReceiverOverTLS(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer s.Close()
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	tr := newTransport()
+	defer tr.CloseIdleConnections()
+	require.Equal(t, failed, newPoster(s.URL, "", longTime, tr).post(t.Context(), nil).outcome, "nobody vouches for it")
+
+	trusting := newTransport()
+	defer trusting.CloseIdleConnections()
+	roots := s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs //nolint:errcheck,forcetypeassert // it is one
+	trusting.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	require.Equal(t, taken, newPoster(s.URL, "", longTime, trusting).post(t.Context(), nil).outcome)
+}
+
+func TestSlowReceiverIsNotWaitedFor(t *testing.T) {
+	release := make(chan struct{})
+	e := newEndpoint(t, func(int, http.ResponseWriter) { <-release })
+	defer close(release)
+	tr := newTransport()
+	defer tr.CloseIdleConnections()
+	a := newPoster(e.URL, "", 50*time.Millisecond, tr).post(t.Context(), nil)
+	require.Equal(t, failed, a.outcome)
+	require.ErrorContains(t, a.err, "no answer in time")
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Now()
+	for text, want := range map[string]time.Duration{
+		"": 0, "x": 0, "-1": 0, "0": 0, "7": 7 * time.Second, "86400": longestAsked, "99999999999999999999": 0,
+		now.Add(-time.Minute).UTC().Format(http.TimeFormat): 0,
+	} {
+		require.Equal(t, want, retryAfter(http.Header{"Retry-After": {text}}, now), "%q", text)
+	}
+	at := now.Add(30 * time.Second).UTC().Format(http.TimeFormat)
+	require.InDelta(t, 30, retryAfter(http.Header{"Retry-After": {at}}, now).Seconds(), 1)
+}
+
+func TestPausesGrowToALimit(t *testing.T) {
+	var p patience
+	now := time.Now()
+	for i := range 100 {
+		require.Equal(t, i+1, p.again(now))
+		pause := p.until.Sub(now)
+		full := min(firstPause<<min(i, 20), lastPause)
+		require.GreaterOrEqual(t, pause, full/2)
+		require.LessOrEqual(t, pause, full)
+	}
+}
+
+// TestSecretsAreNotLogged has them in every place of the URL and lets the receiver echo
+// them.
+func TestSecretsAreNotLogged(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer func(w http.ResponseWriter, r *http.Request)
+	}{
+		{"refused", func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte("no " + r.Header.Get("Authorization") + r.URL.String())) // nobody to tell
+		}},
+		{"unavailable", func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte(r.URL.Path))
+		}},
+		{"hung up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := httptest.NewServer(http.HandlerFunc(c.answer))
+			defer s.Close()
+			cfg := fast(t)
+			cfg.WebhookURL = "http://user:secret1@" + s.Listener.Addr().String() + "/hook/secret2?key=secret3"
+			cfg.BearerToken = "secret4"
+			var out bytes.Buffer
+			n, err := New(Options{Config: cfg, Log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})), Registry: prometheus.NewRegistry()})
+			require.NoError(t, err)
+			defer n.transport.CloseIdleConnections()
+			n.book.open(0, 0, false)
+			n.book.begin(0, time.Now())
+			n.book.take(0, alarm("a", "temperature_high"), 0, time.Now(), time.Now())
+			d := n.deliverers[0]
+			m, _ := d.planner.plan(time.Now().Add(time.Hour))
+			require.NotNil(t, m)
+			d.deliver(t.Context(), m)
+			require.NotEmpty(t, out.String())
+			require.NotContains(t, out.String(), "secret")
+		})
+	}
+	cfg := defaultConfig(t)
+	cfg.WebhookURL, cfg.AlertmanagerURLs, cfg.BearerToken = "ftp://secret", []string{"http://secret\x7f"}, "secret\n"
+	err := cfg.Check()
+	require.ErrorContains(t, err, "NOTIFY_WEBHOOK_URL")
+	require.ErrorContains(t, err, "NOTIFY_ALERTMANAGER_URL")
+	require.ErrorContains(t, err, "NOTIFY_BEARER_TOKEN")
+	require.NotContains(t, err.Error(), "secret")
+}
+
+func TestBadSettingsAreNamed(t *testing.T) {
+	good := defaultConfig(t)
+	require.NoError(t, good.Check())
+	require.False(t, good.Enabled())
+	for name, spoil := range map[string]func(*Config){
+		"NOTIFY_EXTERNAL_URL":    func(c *Config) { c.ExternalURL = "portal" },
+		"NOTIFY_MIN_SEVERITY":    func(c *Config) { c.MinSeverity = "bad" },
+		"NOTIFY_GROUP_WAIT":      func(c *Config) { c.GroupWait = -1 },
+		"NOTIFY_GROUP_INTERVAL":  func(c *Config) { c.GroupInterval = -1 },
+		"NOTIFY_REPEAT_INTERVAL": func(c *Config) { c.RepeatInterval = 0 },
+		"NOTIFY_MAX_ALERTS":      func(c *Config) { c.MaxAlerts = 0 },
+		"NOTIFY_RESEND_INTERVAL": func(c *Config) { c.ResendInterval = 0 },
+		"NOTIFY_TIMEOUT":         func(c *Config) { c.Timeout = 0 },
+	} {
+		bad := good
+		spoil(&bad)
+		require.ErrorContains(t, bad.Check(), name)
+	}
+}

@@ -1,0 +1,113 @@
+package peers
+
+import (
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/core/internal/rooms"
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const now = 1_700_000_000_000
+
+// watch is what a member knows of gateways.
+type watch struct {
+	names []string
+	live  map[string]int64
+}
+
+func (w *watch) Known() []string             { return w.names }
+func (w *watch) Know(names ...string)        { w.names = append(w.names, names...) }
+func (w *watch) Live() map[string]int64      { return w.live }
+func (w *watch) Alive(name string, at int64) { w.live[name] = at }
+
+func newBoard(t *testing.T, names ...string) (*Board, *watch) {
+	t.Helper()
+	w := &watch{names: names, live: map[string]int64{}}
+	b, err := New(Options{Log: slog.New(slog.DiscardHandler), Gateways: w})
+	require.NoError(t, err)
+	return b, w
+}
+
+// tell hands what one says to another.
+func tell(t *testing.T, from, to *Board, at int64) {
+	t.Helper()
+	for _, m := range from.say() {
+		data, err := json.Marshal(m)
+		require.NoError(t, err)
+		to.hear(data, at)
+	}
+}
+
+func values(room string, v ...float64) rooms.Values {
+	out := rooms.Values{Room: room}
+	out.Values[telemetry.Temperature] = v
+	return out
+}
+
+func TestMembersKnowWhatOneAloneCannot(t *testing.T) {
+	a, watchA := newBoard(t, "gw-a")
+	b, watchB := newBoard(t)
+	watchA.live["gw-a"] = now
+	a.Tell(1, map[string]string{"gw-a": "alarm"}, []rooms.Values{values("301", 20, 21)})
+	a.Tell(2, nil, []rooms.Values{values("301", 22), values("302", 5)})
+	b.Tell(3, nil, []rooms.Values{values("301", 30)})
+	tell(t, a, b, now)
+	tell(t, a, a, now) // its own words come back to it
+
+	require.Equal(t, []string{"gw-a"}, watchB.names)
+	require.EqualValues(t, now, watchB.live["gw-a"])
+	require.Equal(t, "alarm", b.DownAlarm("gw-a", now))
+	require.Equal(t, "alarm", a.DownAlarm("gw-a", now))
+	require.Empty(t, b.DownAlarm("gw-b", now))
+	of := func(m *Board, partition int32, room string) []float64 {
+		v := slices.Clone(m.Room(partition, now)(room, telemetry.Temperature))
+		slices.Sort(v)
+		return v
+	}
+	require.Equal(t, []float64{20, 21, 22}, of(b, 3, "301"), "all but the partition's own")
+	require.Equal(t, []float64{22}, of(a, 1, "301"))
+	require.Equal(t, []float64{5}, of(b, 3, "302"))
+	require.Empty(t, of(b, 3, "303"))
+
+	a.Forget(1)
+	tell(t, a, b, now+1000)
+	require.Empty(t, b.DownAlarm("gw-a", now+1000))
+	require.Equal(t, []float64{22}, of(b, 3, "301"))
+}
+
+func TestWhatAMemberSaidIsForgotten(t *testing.T) {
+	a, _ := newBoard(t)
+	b, _ := newBoard(t)
+	a.Tell(1, map[string]string{"gw-a": "alarm"}, []rooms.Values{values("301", 20)})
+	tell(t, a, b, now)
+	require.Empty(t, b.DownAlarm("gw-a", now+validFor))
+	require.Empty(t, b.Room(3, now+validFor)("301", telemetry.Temperature))
+	b.hear([]byte("{"), now) // anybody may write there
+	require.Empty(t, b.others)
+}
+
+func TestManyRoomsFitIntoMessages(t *testing.T) {
+	a, _ := newBoard(t)
+	b, _ := newBoard(t)
+	var own []rooms.Values
+	for i := range 3*roomsPerMessage + 1 {
+		own = append(own, values(string(rune('a'+i%26))+string(rune('a'+i/26)), float64(i)))
+	}
+	a.Tell(1, nil, own)
+	require.Len(t, a.say(), 5)
+	tell(t, a, b, now)
+	require.Len(t, b.others[a.member].rooms, len(own))
+}
+
+func TestOptionsAreRequired(t *testing.T) {
+	_, err := New(Options{})
+	require.Error(t, err)
+}

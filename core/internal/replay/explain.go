@@ -1,0 +1,118 @@
+package replay
+
+import (
+	"time"
+
+	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/core/internal/rules"
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+)
+
+// Explain shows how an alarm came about. The inputs are readings of the alarm's device
+// in order, from some time before the evidence until some time after it; set holds the
+// rules in force. Where the alarm's rule is gone or has changed since, the alarm's own
+// limit is used as far as it says, and the answer tells so in Incomplete.
+func Explain(set *alarm.Rules, a telemetry.Alert, inputs []alarm.Input) wire.Explanation {
+	x := wire.Explanation{
+		AlertID: a.AlertID, Rule: a.Rule, RuleVersion: a.RuleVersion,
+		OnDelayMS: a.OnDelayMS, OffDelayMS: a.OffDelayMS,
+		Conditions: []wire.Condition{}, Samples: []wire.Sample{},
+	}
+	if a.Source != telemetry.SourceRule {
+		x.Error = "this alarm was not raised by readings but by the " + string(a.Source)
+		return x
+	}
+	r, version, ok := set.Rule(a.Rule)
+	switch {
+	case ok && version == a.RuleVersion:
+		x.RuleText = rules.Format(r)
+	default:
+		former, known := formerRule(a)
+		if !known {
+			x.Error = "the rule " + a.Rule + " has changed since, and what it was is not known any more"
+			return x
+		}
+		r = former
+		x.Incomplete = "the rule " + a.Rule + " has changed since; this is its former limit"
+	}
+	alone, err := alarm.Compile(alarm.RuleSet{Rules: []alarm.Rule{r}, MaxWait: maxWait})
+	if err != nil {
+		x.Error = "the rule cannot be replayed: " + err.Error()
+		return x
+	}
+	for _, l := range r.Limits() {
+		x.Conditions = append(x.Conditions, wire.Condition{
+			Parameter: l.Parameter, Operator: l.Operator, Limit: l.Value, Deadband: l.Deadband, Unit: l.Unit,
+		})
+	}
+	raised := samples(&x, alone, a, r.ID, inputs)
+	switch {
+	case len(inputs) == 0:
+		x.Incomplete = "the readings are not in Kafka any more"
+	case !raised && x.Incomplete == "" && compares(r):
+		x.Incomplete = "what the other sensors of the room showed is not known any more"
+	case !raised && x.Incomplete == "":
+		x.Incomplete = "the readings that are left do not show how it was raised"
+	}
+	return x
+}
+
+// maxWait makes a replay treat readings that waited like any other: what was history
+// when it was found is explained in the same way.
+const maxWait = 100 * 365 * 24 * time.Hour
+
+// samples replays the inputs and reports whether they raise the alarm.
+func samples(x *wire.Explanation, set *alarm.Rules, a telemetry.Alert, rule string, inputs []alarm.Input) bool {
+	var s alarm.State
+	var out []alarm.Transition
+	raised, acked := false, a.Ack == nil
+	for _, in := range inputs {
+		ts := in.Reading.Timestamp
+		if !acked && ts > a.Ack.At {
+			acked = true
+			s, out, _, _ = set.Command(s, &telemetry.AlarmCommand{
+				CommandID: "replay", DeviceID: a.DeviceID, AlertType: a.AlertType,
+				Action: telemetry.ActionAcknowledge, By: a.Ack.By, At: a.Ack.At,
+			}, a.Ack.At, out[:0])
+		}
+		var o alarm.Observation
+		s, out, o = set.Observe(s, in, rule, out[:0])
+		for i := range out {
+			event := out[i].Alert.Event
+			raised = raised || event == telemetry.EventRaised || event == telemetry.EventRepeated
+		}
+		x.Samples = append(x.Samples, wire.Sample{
+			Time: ts, Offset: in.Offset, Values: o.Values, Holds: o.Holds,
+			Pending: o.Pending, State: o.State, Event: o.Event,
+		})
+	}
+	return raised
+}
+
+// compares reports whether a rule compares a sensor with the others of its room.
+func compares(r alarm.Rule) bool {
+	return r.If.Kind == alarm.Deviation || r.Other != nil && r.Other.Kind == alarm.Deviation
+}
+
+// formerRule makes a rule of what an alarm says about the one that raised it.
+func formerRule(a telemetry.Alert) (alarm.Rule, bool) {
+	signal, ok := alarm.SignalOf(a.Threshold.Parameter)
+	if !ok || signal >= alarm.Signal(telemetry.NumAnalog) {
+		return alarm.Rule{}, false
+	}
+	r := alarm.Rule{
+		ID: a.Rule, Type: a.AlertType, Severity: a.Severity,
+		OnDelay:  time.Duration(a.OnDelayMS) * time.Millisecond,
+		OffDelay: time.Duration(a.OffDelayMS) * time.Millisecond,
+		If:       alarm.Condition{Kind: alarm.High, Signal: signal, Limit: a.Threshold.Value, Deadband: a.Deadband},
+	}
+	switch a.Threshold.Operator {
+	case ">":
+	case "<":
+		r.If.Kind = alarm.Low
+	default:
+		return alarm.Rule{}, false
+	}
+	return r, true
+}

@@ -1,0 +1,182 @@
+package replay
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const t0 = int64(1_700_000_000_000)
+
+func input(device string, second int64, temperature float64) alarm.Input {
+	r := &telemetry.Reading{DeviceID: device, Timestamp: t0 + second*1000}
+	r.Sensors.Analog[telemetry.Temperature] = telemetry.Measurement{Present: true, Value: temperature, Unit: "°C"}
+	return alarm.Input{Reading: r, Received: r.Timestamp, Partition: 3, Offset: 100 + second}
+}
+
+func series(values ...float64) []alarm.Input {
+	in := make([]alarm.Input, len(values))
+	for i, v := range values {
+		in[i] = input("d1", int64(i), v)
+	}
+	return in
+}
+
+func hot(limit float64) alarm.Rule {
+	return alarm.Rule{
+		ID: "hot", Severity: telemetry.SeverityHigh, OnDelay: 2 * time.Second, OffDelay: time.Second,
+		If: alarm.Condition{Kind: alarm.High, Signal: alarm.Signal(telemetry.Temperature), Limit: limit, Deadband: 2},
+	}
+}
+
+func compile(t *testing.T, rules ...alarm.Rule) *alarm.Rules {
+	t.Helper()
+	rs, err := alarm.Compile(alarm.RuleSet{Rules: rules})
+	require.NoError(t, err)
+	return rs
+}
+
+// play returns the first alert that inputs make.
+func play(t *testing.T, rs *alarm.Rules, inputs []alarm.Input) telemetry.Alert {
+	t.Helper()
+	r := New(rs)
+	var out []alarm.Transition
+	for _, in := range inputs {
+		out = r.Step(in, out)
+	}
+	require.NotEmpty(t, out)
+	return out[0].Alert
+}
+
+func TestReplayOfSeveralDevices(t *testing.T) {
+	r := New(compile(t, hot(80)))
+	var out []alarm.Transition
+	for i := range int64(3) {
+		out = r.Step(input("b", i, 90), out)
+		out = r.Step(input("a", i+1, 91), out)
+	}
+	require.Len(t, out, 2, "a delay is counted by the device's own readings")
+	out = r.Step(input("c", 5, 95), out)
+	require.Equal(t, 2, r.Open())
+	out = r.Finish(t0+60_000, out)
+	require.Equal(t, 3, r.Open())
+	require.Len(t, out, 3)
+	require.Equal(t, "c", out[2].Alert.DeviceID)
+	require.Equal(t, t0+7000, out[2].Alert.Timestamp)
+}
+
+func TestExplanation(t *testing.T) {
+	rs := compile(t, hot(80))
+	inputs := series(20, 81, 82, 83, 79, 70, 70)
+	a := play(t, rs, inputs)
+	x := Explain(rs, a, inputs)
+	require.Empty(t, x.Error)
+	require.Empty(t, x.Incomplete)
+	require.Equal(t, a.AlertID, x.AlertID)
+	require.Equal(t, "hot", x.Rule)
+	require.Equal(t, a.RuleVersion, x.RuleVersion)
+	require.Equal(t, "- id: hot\n  kind: high\n  parameter: temperature\n  limit: 80\n  deadband: 2\n  on_delay: 2s\n  off_delay: 1s\n  severity: high\n", x.RuleText)
+	require.EqualValues(t, 2000, x.OnDelayMS)
+	require.EqualValues(t, 1000, x.OffDelayMS)
+	require.Equal(t, []wire.Condition{{Parameter: "temperature", Operator: ">", Limit: 80, Deadband: 2, Unit: "°C"}}, x.Conditions)
+	const normal, unseen, returned = telemetry.AlarmNormal, telemetry.AlarmUnacknowledged, telemetry.AlarmReturned
+	sample := func(second int64, v float64, holds bool, pending int64, state telemetry.AlarmState, event telemetry.AlarmEvent) wire.Sample {
+		return wire.Sample{Time: t0 + second*1000, Offset: 100 + second, Values: []*float64{&v}, Holds: []bool{holds}, Pending: pending, State: state, Event: event}
+	}
+	require.Equal(t, []wire.Sample{
+		sample(0, 20, false, 0, normal, ""),
+		sample(1, 81, true, 0, normal, ""),
+		sample(2, 82, true, 1000, normal, ""),
+		sample(3, 83, true, 0, unseen, telemetry.EventRaised),
+		sample(4, 79, true, 0, unseen, ""),
+		sample(5, 70, false, 0, unseen, ""),
+		sample(6, 70, false, 0, returned, telemetry.EventCleared),
+	}, x.Samples)
+}
+
+func TestExplanationShowsWhoHadSeenIt(t *testing.T) {
+	rs := compile(t, hot(80))
+	inputs := series(81, 82, 83, 84, 20, 20)
+	a := play(t, rs, inputs)
+	a.Ack = &telemetry.Ack{By: "operator", At: t0 + 2500}
+	x := Explain(rs, a, inputs)
+	require.Equal(t, telemetry.AlarmUnacknowledged, x.Samples[2].State)
+	require.Equal(t, telemetry.AlarmAcknowledged, x.Samples[3].State)
+	require.Equal(t, telemetry.AlarmNormal, x.Samples[5].State)
+}
+
+func TestExplanationOfARuleThatHasChanged(t *testing.T) {
+	old := compile(t, hot(80))
+	inputs := series(20, 81, 82, 83)
+	a := play(t, old, inputs)
+	for name, rs := range map[string]*alarm.Rules{"changed": compile(t, hot(95)), "gone": compile(t)} {
+		x := Explain(rs, a, inputs)
+		require.Empty(t, x.Error, name)
+		require.Empty(t, x.RuleText, name)
+		require.Contains(t, x.Incomplete, "the rule hot has changed since", name)
+		require.InDelta(t, 80, x.Conditions[0].Limit, 0, name)
+		require.Equal(t, telemetry.EventRaised, x.Samples[3].Event, name)
+	}
+	a.Threshold.Operator = "="
+	require.Contains(t, Explain(compile(t), a, inputs).Error, "not known any more")
+}
+
+func TestExplanationWithoutReadings(t *testing.T) {
+	rs := compile(t, hot(80))
+	inputs := series(20, 81, 82, 83)
+	a := play(t, rs, inputs)
+	require.Equal(t, "the readings are not in Kafka any more", Explain(rs, a, nil).Incomplete)
+	require.Contains(t, Explain(rs, a, inputs[:2]).Incomplete, "do not show how it was raised")
+	a.Source = telemetry.SourceWatchdog
+	require.Contains(t, Explain(rs, a, inputs).Error, "the watchdog")
+}
+
+func TestExplanationOfOldReadings(t *testing.T) {
+	rs := compile(t, hot(80))
+	inputs := series(20, 81, 82, 83, 20, 20)
+	for i := range inputs {
+		inputs[i].Waited = 3_600_000
+	}
+	a := play(t, rs, inputs)
+	require.True(t, a.Historical)
+	x := Explain(rs, a, inputs)
+	require.Empty(t, x.Incomplete)
+	require.Equal(t, telemetry.EventRaised, x.Samples[3].Event)
+}
+
+func TestExplanationOfOtherKinds(t *testing.T) {
+	signal := alarm.Signal(telemetry.Temperature)
+	for name, tt := range map[string]struct {
+		cond   alarm.Condition
+		inputs []alarm.Input
+		want   wire.Condition
+		value  float64 // of the last sample
+	}{
+		"rate": {
+			alarm.Condition{Kind: alarm.Rate, Signal: signal, Limit: 10, Window: 4 * time.Second},
+			series(50, 49, 48, 47, 46),
+			wire.Condition{Parameter: "temperature", Operator: ">", Limit: 10, Unit: "°C/min"},
+			60,
+		},
+		"stuck": {
+			alarm.Condition{Kind: alarm.Stuck, Signal: signal, For: 10 * time.Second},
+			series(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1),
+			wire.Condition{Parameter: "temperature", Operator: ">=", Limit: 10, Unit: "s"},
+			10,
+		},
+	} {
+		rs := compile(t, alarm.Rule{ID: "x", If: tt.cond})
+		x := Explain(rs, play(t, rs, tt.inputs), tt.inputs)
+		require.Empty(t, x.Incomplete, name)
+		require.Equal(t, []wire.Condition{tt.want}, x.Conditions, name)
+		require.InDelta(t, tt.value, *x.Samples[len(x.Samples)-1].Values[0], 1e-9, name)
+	}
+}

@@ -1,0 +1,201 @@
+// Package rooms keeps what the sensors of each room show, so that one that differs from
+// its neighbours can be told. A partition knows the devices it holds; those of the same
+// room in other partitions come as values that others have sent. A view is as old as the
+// last Rebuild, about a second, and what is older than MaxAge does not count. It does no
+// I/O and nothing in it blocks.
+package rooms
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// MaxAge is how old a value may be that stands for its sensor.
+const MaxAge = time.Minute
+
+const (
+	// maxRooms bounds what texts in readings can make a Table remember.
+	maxRooms = 50_000
+	// maxValues bounds what one parameter of one room may hold. Of more sensors some
+	// stand for all.
+	maxValues = 1_000
+)
+
+// Values are what the sensors of a room show: the newest value of each.
+type Values struct {
+	Room   string                         `json:"room"`   // see Key
+	Values [telemetry.NumAnalog][]float64 `json:"values"` // by parameter, in no order
+}
+
+// Key names a room.
+func Key(l telemetry.Location) string {
+	return l.Building + "\x1f" + strconv.Itoa(l.Floor) + "\x1f" + l.Room
+}
+
+// Device is one device's place in a Table.
+type Device struct {
+	location telemetry.Location
+	room     *room
+	at       int64 // event time of the newest values
+	newest   [telemetry.NumAnalog]value
+	counted  [telemetry.NumAnalog]value // as of the last Rebuild
+}
+
+type value struct {
+	present bool
+	v       float64
+}
+
+type room struct {
+	key     string
+	devices int
+	own     [telemetry.NumAnalog][]float64
+	all     [telemetry.NumAnalog][]float64 // sorted, with those of others
+	sum     [telemetry.NumAnalog]float64
+}
+
+// Table holds the rooms of one partition. It is not safe for concurrent use.
+type Table struct {
+	rooms   map[string]*room
+	devices map[*Device]struct{} // those in a room
+}
+
+// New returns an empty Table.
+func New() *Table { return &Table{rooms: make(map[string]*room), devices: make(map[*Device]struct{})} }
+
+// Put takes in a reading of d, the zero Device when it is the first one. d must not be
+// moved. A late reading changes nothing.
+func (t *Table) Put(d *Device, r *telemetry.Reading) {
+	if d.location != r.Location {
+		t.move(d, r.Location)
+	}
+	if d.room == nil || r.Timestamp <= d.at {
+		return
+	}
+	d.at = r.Timestamp
+	for p := range telemetry.NumAnalog {
+		m := &r.Sensors.Analog[p]
+		d.newest[p] = value{m.Present, m.Value}
+	}
+}
+
+func (t *Table) move(d *Device, l telemetry.Location) {
+	if d.room != nil {
+		t.leave(d)
+	}
+	d.location = telemetry.Location{Building: strings.Clone(l.Building), Floor: l.Floor, Room: strings.Clone(l.Room)}
+	if l.Room == "" {
+		return
+	}
+	key := Key(d.location)
+	rm := t.rooms[key]
+	if rm == nil {
+		if len(t.rooms) >= maxRooms {
+			return
+		}
+		rm = &room{key: key}
+		t.rooms[key] = rm
+	}
+	rm.devices++
+	d.room, d.counted = rm, [telemetry.NumAnalog]value{}
+	t.devices[d] = struct{}{}
+}
+
+func (t *Table) leave(d *Device) {
+	d.room.devices--
+	if d.room.devices == 0 {
+		delete(t.rooms, d.room.key)
+	}
+	d.room = nil
+	delete(t.devices, d)
+}
+
+// Rebuild makes the views new at now, in ms: from the devices' newest values and from
+// what others have sent. Call it about once a second.
+func (t *Table) Rebuild(now int64, others func(room string, p telemetry.Parameter) []float64) {
+	for _, rm := range t.rooms {
+		for p := range rm.own {
+			rm.own[p] = rm.own[p][:0]
+		}
+	}
+	oldest := now - MaxAge.Milliseconds()
+	for d := range t.devices {
+		for p := range telemetry.NumAnalog {
+			v := d.newest[p]
+			v.present = v.present && d.at >= oldest && len(d.room.own[p]) < maxValues
+			d.counted[p] = v
+			if v.present {
+				d.room.own[p] = append(d.room.own[p], v.v)
+			}
+		}
+	}
+	for _, rm := range t.rooms {
+		rm.rebuild(others)
+	}
+}
+
+func (rm *room) rebuild(others func(room string, p telemetry.Parameter) []float64) {
+	for p := range telemetry.NumAnalog {
+		rm.all[p] = append(rm.all[p][:0], rm.own[p]...)
+		if others != nil {
+			rm.all[p] = append(rm.all[p], others(rm.key, p)...)
+		}
+		slices.Sort(rm.all[p])
+		rm.sum[p] = 0
+		for _, v := range rm.all[p] {
+			rm.sum[p] += v
+		}
+	}
+}
+
+// View returns what the room of d shows without d itself, in dst; nil when it is not
+// known.
+func (t *Table) View(d *Device, dst *alarm.RoomView) *alarm.RoomView {
+	if d.room == nil {
+		return nil
+	}
+	for p := range telemetry.NumAnalog {
+		dst[p] = d.room.without(p, d.counted[p])
+	}
+	return dst
+}
+
+// without returns the figures of the room's sensors but one, which is among them when it
+// is present.
+func (rm *room) without(p telemetry.Parameter, own value) alarm.RoomValue {
+	all, n, sum := rm.all[p], len(rm.all[p]), rm.sum[p]
+	skip := n // nobody
+	if own.present {
+		if i, found := slices.BinarySearch(all, own.v); found {
+			skip, n, sum = i, n-1, sum-own.v
+		}
+	}
+	if n <= 0 {
+		return alarm.RoomValue{}
+	}
+	at := func(i int) float64 {
+		if i >= skip {
+			i++
+		}
+		return all[i]
+	}
+	return alarm.RoomValue{Count: n, Mean: sum / float64(n), Median: (at((n-1)/2) + at(n/2)) / 2}
+}
+
+// Own returns what the partition's own devices show, for others.
+func (t *Table) Own() []Values {
+	out := make([]Values, 0, len(t.rooms))
+	for _, rm := range t.rooms {
+		v := Values{Room: rm.key}
+		for p := range rm.own {
+			v.Values[p] = slices.Clone(rm.own[p])
+		}
+		out = append(out, v)
+	}
+	return out
+}

@@ -1,0 +1,80 @@
+package rooms
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const now = 1_700_000_000_000
+
+func reading(room string, ts int64, temperature float64) *telemetry.Reading {
+	r := &telemetry.Reading{Timestamp: ts, Location: telemetry.Location{Building: "A", Floor: 1, Room: room}}
+	r.Sensors.Analog[telemetry.Temperature] = telemetry.Measurement{Present: true, Value: temperature}
+	return r
+}
+
+func TestADeviceIsComparedWithTheOthersOfItsRoom(t *testing.T) {
+	table := New()
+	devices := make([]Device, 5)
+	for i, v := range []float64{20, 21, 22, 50, 99} {
+		room := "301"
+		if i == 4 {
+			room = "302"
+		}
+		table.Put(&devices[i], reading(room, now, v))
+	}
+	var view alarm.RoomView
+	require.Zero(t, table.View(&devices[0], &view)[telemetry.Temperature].Count, "nothing is known before the first second")
+	table.Rebuild(now, nil)
+	require.Equal(t, alarm.RoomValue{Count: 3, Mean: 21, Median: 21}, table.View(&devices[3], &view)[telemetry.Temperature])
+	require.Equal(t, alarm.RoomValue{Count: 3, Mean: 31, Median: 22}, table.View(&devices[0], &view)[telemetry.Temperature])
+	require.Zero(t, table.View(&devices[4], &view)[telemetry.Temperature].Count, "it is alone")
+	require.Zero(t, table.View(&devices[0], &view)[telemetry.Humidity].Count)
+
+	table.Rebuild(now, func(room string, p telemetry.Parameter) []float64 {
+		require.Contains(t, []string{Key(reading("301", 0, 0).Location), Key(reading("302", 0, 0).Location)}, room)
+		if p == telemetry.Temperature {
+			return []float64{100}
+		}
+		return nil
+	})
+	require.Equal(t, alarm.RoomValue{Count: 4, Mean: 40.75, Median: 21.5}, table.View(&devices[3], &view)[telemetry.Temperature])
+}
+
+func TestOldValuesDoNotCount(t *testing.T) {
+	table := New()
+	var a, b Device
+	table.Put(&a, reading("301", now, 20))
+	table.Put(&b, reading("301", now-MaxAge.Milliseconds()-1, 30))
+	table.Put(&a, reading("301", now-1, 90)) // late
+	table.Rebuild(now, nil)
+	var view alarm.RoomView
+	require.Zero(t, table.View(&a, &view)[telemetry.Temperature].Count)
+	require.Equal(t, alarm.RoomValue{Count: 1, Mean: 20, Median: 20}, table.View(&b, &view)[telemetry.Temperature])
+}
+
+func TestADeviceThatMovesLeavesItsRoom(t *testing.T) {
+	table := New()
+	var a, b Device
+	table.Put(&a, reading("301", now, 20))
+	table.Put(&b, reading("301", now, 30))
+	table.Put(&a, reading("302", now+1, 20))
+	table.Rebuild(now, nil)
+	var view alarm.RoomView
+	require.Zero(t, table.View(&b, &view)[telemetry.Temperature].Count)
+	require.Len(t, table.Own(), 2)
+	table.Put(&b, reading("302", now+1, 30))
+	table.Rebuild(now, nil)
+	require.Len(t, table.Own(), 1, "an empty room is forgotten")
+	table.Put(&b, reading("", now+2, 30))
+	require.Nil(t, table.View(&b, &view), "no room, no neighbours")
+	table.Rebuild(now, nil)
+	require.Zero(t, table.View(&a, &view)[telemetry.Temperature].Count)
+}

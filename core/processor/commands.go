@@ -1,0 +1,121 @@
+package processor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// forward hands the commands of a claim to the goroutine that has the state, until ctx
+// ends or failed is closed.
+func (t *task) forward(ctx context.Context, claim sarama.ConsumerGroupClaim, failed <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-failed:
+			return
+		case m, ok := <-claim.Messages():
+			if !ok {
+				return
+			}
+			select {
+			case t.commands <- m:
+			case <-ctx.Done():
+				return
+			case <-failed:
+				return
+			}
+		}
+	}
+}
+
+// command applies one record of the commands and hands over what came of it. A record
+// that is no command is put aside and noted as refused, once: that it was read is
+// committed with it.
+func (t *task) command(m *sarama.ConsumerMessage) {
+	now := time.Now().UnixMilli()
+	t.follow()
+	var c telemetry.AlarmCommand
+	if why := t.readCommand(m, &c); why != "" {
+		t.refuse(m, &c, why, now)
+	} else {
+		t.apply(&c, now)
+	}
+	t.nextCommand = m.Offset + 1
+	t.out.moved = true
+	t.encode()
+	t.handOver(now)
+}
+
+// readCommand decodes a command and returns what is wrong with it.
+func (t *task) readCommand(m *sarama.ConsumerMessage, c *telemetry.AlarmCommand) (why string) {
+	if err := json.Unmarshal(m.Value, c); err != nil {
+		return fmt.Sprintf("it is no command: %v", err)
+	}
+	if err := c.Check(); err != nil {
+		return err.Error()
+	}
+	if string(m.Key) != c.DeviceID {
+		return fmt.Sprintf("device_id is %q but the record's key is %q", c.DeviceID, cut(string(m.Key), telemetry.MaxDeviceIDBytes))
+	}
+	if want := t.p.partitionOf(c.DeviceID); want != t.partition {
+		return fmt.Sprintf("it lies in partition %d; commands to %s belong in partition %d", t.partition, c.DeviceID, want)
+	}
+	return ""
+}
+
+func (t *task) apply(c *telemetry.AlarmCommand, now int64) {
+	d, known := t.devices[c.DeviceID]
+	if !known {
+		d = &device{id: c.DeviceID}
+	}
+	state, changes, entry, keep := t.book.rules.Command(d.alarm, c, now, t.changes[:0])
+	if keep {
+		if !known {
+			d = t.addDevice(c.DeviceID)
+		}
+		d.alarm = state
+		t.keep(d)
+	}
+	t.changes = changes
+	if len(changes) > 0 {
+		t.publish(d)
+	} else if entry.Outcome != "" {
+		t.audit(&entry)
+	}
+}
+
+// refuse puts a record aside that is no command.
+func (t *task) refuse(m *sarama.ConsumerMessage, c *telemetry.AlarmCommand, why string, now int64) {
+	why = cut(strings.ToValidUTF8(why, "?"), telemetry.MaxNote)
+	t.out.letters = append(t.out.letters, bury(t.p.cfg.DeadLetters, m,
+		&telemetry.Refusal{Reason: telemetry.ReasonInvalidCommand, Message: why}))
+	t.audit(&telemetry.AuditEntry{
+		Time: now, DeviceID: name(c.DeviceID), AlertType: name(c.AlertType), CommandID: name(c.CommandID),
+		By: cut(c.By, telemetry.MaxOperator), Action: telemetry.AlarmAction(name(string(c.Action))),
+		Outcome: telemetry.OutcomeRefused, Reason: why,
+	})
+}
+
+// name returns s where it is a name, else nothing: what is refused may hold anything.
+func name(s string) string {
+	if telemetry.ValidDeviceID(s) {
+		return s
+	}
+	return ""
+}
+
+// cut returns at most n bytes of s, in whole characters.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "")
+}

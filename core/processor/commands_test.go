@@ -1,0 +1,217 @@
+package processor
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+)
+
+// send writes commands as the portal does.
+func (p *plant) send(commands ...*telemetry.AlarmCommand) {
+	p.t.Helper()
+	for _, c := range commands {
+		data, err := json.Marshal(c)
+		require.NoError(p.t, err)
+		kafkatest.Produce(p.t, p.cfg.Brokers, p.cfg.Commands, -1, kafkatest.Record{Key: []byte(c.DeviceID), Value: data})
+	}
+}
+
+// audits waits until the audit trail holds n entries for which ok says yes and returns
+// them.
+func (p *plant) audits(n int, ok func(*telemetry.AuditEntry) bool) []telemetry.AuditEntry {
+	p.t.Helper()
+	var found []telemetry.AuditEntry
+	require.Eventually(p.t, func() bool {
+		found = nil
+		for _, r := range kafkatest.ReadAll(p.t, p.cfg.Brokers, p.cfg.Audit, 0, longTime) {
+			var e telemetry.AuditEntry
+			require.NoError(p.t, json.Unmarshal(r.Value, &e))
+			require.Equal(p.t, e.DeviceID, string(r.Key))
+			if ok(&e) {
+				found = append(found, e)
+			}
+		}
+		return len(found) >= n
+	}, longTime, 100*time.Millisecond, "%d audit entries", n)
+	return found
+}
+
+func commanded(e *telemetry.AuditEntry) bool { return e.CommandID != "" }
+
+func comment(device string, n int) *telemetry.AlarmCommand {
+	return &telemetry.AlarmCommand{
+		CommandID: fmt.Sprintf("%s-%d", device, n), DeviceID: device, AlertType: "temperature_high",
+		Action: telemetry.ActionComment, By: "somebody", At: time.Now().UnixMilli(), Note: fmt.Sprint(n),
+	}
+}
+
+// TestCommandsAreAppliedOnceAndInOrder sends each device its comments, each twice, while a
+// member joins, transactions are torn away, and the first member goes.
+func TestCommandsAreAppliedOnceAndInOrder(t *testing.T) {
+	p := newPlant(t)
+	p.createInput(4)
+	const devices, rounds = 12, 6
+	now := time.Now().UnixMilli()
+	first := p.startReady()
+	for i := range devices {
+		p.produce(reading(fmt.Sprint("d", i), now, 99))
+	}
+	p.alerts(devices)
+	var second *core
+	for n := range rounds {
+		switch n {
+		case 2:
+			second = p.start()
+		case 3:
+			require.NoError(t, p.steal("0").Close())
+		case 4:
+			first.stop()
+		}
+		for i := range devices {
+			c := comment(fmt.Sprint("d", i), n)
+			p.send(c, c)
+		}
+	}
+	entries := p.audits(devices*rounds, commanded)
+	second.stop()
+	entries = p.audits(len(entries), commanded)
+	require.Len(t, entries, devices*rounds, "each once")
+	next := map[string]int{}
+	for _, e := range entries {
+		require.Equal(t, telemetry.OutcomeApplied, e.Outcome, "%+v", e)
+		require.Equal(t, fmt.Sprint(next[e.DeviceID]), e.Note, "in order")
+		next[e.DeviceID]++
+	}
+	for _, a := range p.await(devices, func(a *telemetry.Alert) bool {
+		return a.Event == telemetry.EventCommented && len(a.Comments) == rounds
+	}) {
+		require.EqualValues(t, 1+rounds, a.Revision, a.DeviceID)
+	}
+}
+
+func TestCommandMeetsTheAlarmAfterARestart(t *testing.T) {
+	p := newPlant(t)
+	now := time.Now().UnixMilli()
+	c := p.startReady()
+	p.produce(reading("d1", now-5000, 99))
+	p.alerts(1)
+	shelve := comment("d1", 1)
+	shelve.Action, shelve.Until = telemetry.ActionShelve, now+3_600_000
+	p.send(shelve)
+	p.audits(1, commanded)
+	c.stop()
+	p.send(shelve, acknowledge("late", "d1", now)) // while nobody looks
+	c = p.startReady()
+	entries := p.audits(2, commanded)
+	require.Len(t, entries, 2, "what was done before is not done again")
+	require.Equal(t, telemetry.EventAcknowledged, entries[1].Event)
+	p.produce(reading("d1", now-1000, 20))
+	p.alerts(2)
+	c.stop()
+	last := p.journal()
+	a := last[len(last)-1]
+	require.Equal(t, telemetry.EventCleared, a.Event)
+	require.Equal(t, telemetry.AlarmNormal, a.State)
+	require.NotNil(t, a.Shelved)
+	require.Equal(t, "somebody", a.Ack.By)
+}
+
+func TestBadCommandIsPutAsideAndNoted(t *testing.T) {
+	p := newPlant(t)
+	p.createInput(3)
+	c := p.startReady()
+	now := time.Now().UnixMilli()
+	p.produce(reading("d1", now, 99))
+	p.alerts(1)
+	home := kafkatest.ReadAll(t, p.cfg.Brokers, p.cfg.DeviceData, 1, longTime)[0].Partition
+	elsewhere := (home + 1) % 3
+	encode := func(c *telemetry.AlarmCommand) []byte {
+		data, err := json.Marshal(c)
+		require.NoError(t, err)
+		return data
+	}
+	nameless := comment("d1", 1)
+	nameless.By = ""
+	for _, bad := range []struct {
+		partition int32
+		record    kafkatest.Record
+	}{
+		{home, kafkatest.Record{Key: []byte("d1"), Value: []byte("poison")}},
+		{home, kafkatest.Record{Key: nil, Value: nil}},
+		{home, kafkatest.Record{Key: []byte("d1"), Value: encode(nameless)}},
+		{home, kafkatest.Record{Key: []byte("d2"), Value: encode(comment("d1", 2))}},
+		{elsewhere, kafkatest.Record{Key: []byte("d1"), Value: encode(comment("d1", 3))}},
+	} {
+		kafkatest.Produce(t, p.cfg.Brokers, p.cfg.Commands, bad.partition, bad.record)
+	}
+	p.send(comment("d1", 4))
+	entries := p.audits(6, func(e *telemetry.AuditEntry) bool { return e.Outcome != "" })
+	outcomes := map[telemetry.Outcome]int{}
+	for _, e := range entries {
+		outcomes[e.Outcome]++
+		if e.Outcome == telemetry.OutcomeRefused {
+			require.NotEmpty(t, e.Reason)
+		}
+	}
+	require.Equal(t, map[telemetry.Outcome]int{telemetry.OutcomeRefused: 5, telemetry.OutcomeApplied: 1}, outcomes)
+	letters := kafkatest.ReadAll(t, p.cfg.Brokers, p.cfg.DeadLetters, 5, longTime)
+	require.Len(t, letters, 5)
+	for _, l := range letters {
+		require.Equal(t, p.cfg.Commands, l.Header(wire.HeaderTopic))
+		require.Equal(t, string(telemetry.ReasonInvalidCommand), l.Header(wire.HeaderReason))
+		require.NotEmpty(t, l.Header(wire.HeaderOffset))
+	}
+	c.eventually(t, 5, "core_alarm_commands_total", "refused")
+	c.eventually(t, 1, "core_alarm_commands_total", "applied")
+}
+
+// TestEveryTransitionIsInTheAuditTrail compares the two topics.
+func TestEveryTransitionIsInTheAuditTrail(t *testing.T) {
+	p := newPlant(t)
+	c := p.startReady()
+	now := time.Now().UnixMilli()
+	for i := range 10 {
+		id := fmt.Sprint("d", i)
+		p.produce(reading(id, now-3000, 99), reading(id, now-2000, 20), reading(id, now-1000, 99))
+	}
+	p.alerts(30)
+	p.send(acknowledge("c1", "d1", now), acknowledge("c2", "d2", now))
+	p.audits(2, commanded)
+	c.stop()
+	type key struct {
+		id       string
+		revision int64
+		event    telemetry.AlarmEvent
+	}
+	written := map[key]int{}
+	for _, a := range p.journal() {
+		written[key{a.AlertID, a.Revision, a.Event}]++
+	}
+	noted := map[key]int{}
+	for _, e := range p.audits(len(written), func(e *telemetry.AuditEntry) bool { return e.Revision != 0 }) {
+		noted[key{e.AlertID, e.Revision, e.Event}]++
+	}
+	require.Equal(t, written, noted)
+	for k, n := range written {
+		require.Equal(t, 1, n, "%v", k)
+	}
+}
+
+func TestClaimsMustMatch(t *testing.T) {
+	tk := newTestTask(t)
+	c := tk.p.cfg
+	got, err := tk.p.claimed(map[string][]int32{c.DeviceData: {2, 1}, c.Commands: {1, 2}})
+	require.NoError(t, err)
+	require.Equal(t, []int32{1, 2}, got)
+	_, err = tk.p.claimed(map[string][]int32{c.DeviceData: {1, 2}, c.Commands: {1}})
+	require.ErrorContains(t, err, "want the same of both")
+	_, err = tk.p.claimed(nil)
+	require.NoError(t, err, "a member that stands by")
+}

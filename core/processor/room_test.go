@@ -1,0 +1,95 @@
+package processor
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+const roomRule = `
+rules:
+  - id: odd_one_out
+    kind: deviation
+    parameter: temperature
+    limit: 10
+    sensors: 3
+    severity: low
+`
+
+// TestSensorsOfARoomAreComparedAcrossMembers has four sensors of a room, each in a
+// partition of its own, with two members: none of them sees three others alone.
+func TestSensorsOfARoomAreComparedAcrossMembers(t *testing.T) {
+	p := newPlant(t)
+	p.cfg.RulesFile = filepath.Join(t.TempDir(), "rules.yaml")
+	write(t, p.cfg.RulesFile, roomRule)
+	p.createInput(4)
+	first, second := p.start(), p.start()
+	require.Eventually(t, func() bool {
+		return first.value(t, "core_partitions_owned") == 2 && second.value(t, "core_partitions_owned") == 2
+	}, longTime, 10*time.Millisecond)
+	var devices []string // one of each partition
+	for i := 0; len(devices) < 4; i++ {
+		if id := fmt.Sprint("d", i); first.partitionOf(id) == int32(len(devices)) {
+			devices = append(devices, id)
+		}
+	}
+	round := func() {
+		var records []kafkatest.Record
+		for i, id := range devices {
+			records = append(records, reading(id, time.Now().UnixMilli(), []float64{20, 21, 22, 45}[i]))
+		}
+		p.produce(records...)
+	}
+	odd := func(a *telemetry.Alert) bool { return a.AlertType == "odd_one_out" }
+	require.Eventually(t, func() bool {
+		round()
+		for _, a := range p.journal() {
+			if odd(&a) {
+				return true
+			}
+		}
+		return false
+	}, longTime, 500*time.Millisecond)
+	for _, a := range p.await(1, odd) {
+		require.Equal(t, devices[3], a.DeviceID)
+		require.InDelta(t, 24, a.CurrentValue, 0.001, "from the median of the others")
+	}
+}
+
+func TestTheClockWaitsForWhatIsThereAlready(t *testing.T) {
+	tk := newTestTask(t)
+	now := tk.started
+	require.True(t, tk.isBehind(now+settleMS-1), "just assigned")
+	require.False(t, tk.isBehind(now+settleMS), "there was nothing to read")
+	tk.next.Store(10)
+	tk.watch(5000, now)
+	require.True(t, tk.isBehind(now+settleMS), "there is something to read")
+	require.False(t, tk.isBehind(now+behindMS), "and it does not come")
+	tk.lastProcessed, tk.lastWritten = now+20_000, now
+	require.True(t, tk.isBehind(now+20_000), "the past is being read")
+	require.False(t, tk.isBehind(now+25_000), "it was read")
+	tk.lastProcessed, tk.lastWritten = now+30_000, now+29_000
+	require.False(t, tk.isBehind(now+30_000))
+}
+
+func FuzzCommandRecord(f *testing.F) {
+	f.Add([]byte("d1"), []byte(`{"command_id":"c","device_id":"d1","alert_type":"temperature_high","action":"acknowledge","by":"x","at":1700000000000}`))
+	f.Add([]byte("d1"), []byte(`{"command_id":"c","device_id":"d1","alert_type":"t","action":"shelve","by":"x","at":1700000000000,"until":1800000000000}`))
+	f.Add([]byte(nil), []byte("null"))
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		tk := newTestTask(t)
+		tk.p.partitions.Store(1)
+		tk.command(&sarama.ConsumerMessage{Topic: "alarm-commands", Offset: 7, Key: key, Value: value})
+		b := tk.take()
+		require.EqualValues(t, 8, b.nextCommand)
+		require.Len(t, b.audits, 1, "every record leaves one entry")
+		require.Equal(t, len(b.letters) == 1, b.audits[0].outcome == telemetry.OutcomeRefused && len(b.alarms) == 0)
+	})
+}
