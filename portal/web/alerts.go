@@ -2,42 +2,42 @@ package web
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
-	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/portal/internal/plant"
 )
 
-// listAlerts shows each alert once, as its newest record tells it: active ones first,
-// then by severity, then the newest first; cleared ones by the time they cleared.
+// alertSorts are the orders that a list of alarms can have. The first one is the usual one: what
+// nobody has acknowledged, then what was, then what is put aside, then what is over; in each
+// the higher priority first, then the newer. What is over goes by the time alone.
+var alertSorts = []string{
+	"attention", "priority", "-priority", "raised_at", "-raised_at", "timestamp", "-timestamp", "device_id", "-device_id",
+	"building", "-building", "occurrence_count", "-occurrence_count",
+}
+
+// listAlerts shows each alarm once, as its newest record tells it.
 func (p *Portal) listAlerts(c *fiber.Ctx) error {
-	if err := knownParameters(c, "status", "severity", "device_id", "limit", "offset"); err != nil {
+	if err := knownParameters(c, append(slices.Clone(filterNames), "sort", "limit", "offset")...); err != nil {
 		return err
 	}
 	at, err := readPaging(c)
 	if err != nil {
 		return err
 	}
-	status, err := oneOf(c, "status", string(telemetry.AlertActive), string(telemetry.AlertCleared))
+	order, err := oneOf(c, "sort", alertSorts...)
 	if err != nil {
 		return err
 	}
-	severity, err := oneOf(c, "severity", string(telemetry.SeverityCritical), string(telemetry.SeverityHigh),
-		string(telemetry.SeverityMedium), string(telemetry.SeverityLow))
+	f, err := parseFilter(func(name string) string { return c.Query(name) })
 	if err != nil {
 		return err
 	}
-	device := c.Query("device_id")
-	found := p.plant.Alerts(func(a *plant.Alert) bool {
-		return (status == "" || string(a.Status) == status) &&
-			(severity == "" || string(a.Severity) == severity) &&
-			(device == "" || a.DeviceID == device)
-	})
-	slices.SortFunc(found, compareAlerts)
-	out := list[json.RawMessage]{Total: len(found), Offset: at.Offset, Time: p.plant.Now(), Items: []json.RawMessage{}}
+	found := p.find(&f)
+	p.sortAlerts(found, order)
+	out := list[alertJSON]{Total: len(found), Offset: at.Offset, Time: p.plant.Now(), Items: []alertJSON{}}
 	for _, a := range part(found, at) {
 		out.Items = append(out.Items, a.Raw)
 	}
@@ -45,16 +45,73 @@ func (p *Portal) listAlerts(c *fiber.Ctx) error {
 	return c.JSON(out)
 }
 
-func compareAlerts(a, b *plant.Alert) int {
-	if a.Active() != b.Active() {
-		if a.Active() {
-			return -1
+func (p *Portal) sortAlerts(list []*plant.Alert, order string) {
+	name, down := strings.CutPrefix(order, "-")
+	by := compareAlerts
+	switch name {
+	case "priority":
+		by = func(a, b *plant.Alert) int { return cmp.Compare(a.Priority, b.Priority) }
+	case "raised_at":
+		by = func(a, b *plant.Alert) int { return cmp.Compare(a.RaisedAt, b.RaisedAt) }
+	case "timestamp":
+		by = func(a, b *plant.Alert) int { return cmp.Compare(a.Timestamp, b.Timestamp) }
+	case "device_id":
+		by = func(a, b *plant.Alert) int { return cmp.Compare(a.DeviceID, b.DeviceID) }
+	case "building":
+		by = func(a, b *plant.Alert) int { return cmp.Compare(a.Location.Building, b.Location.Building) }
+	case "occurrence_count":
+		by = func(a, b *plant.Alert) int { return cmp.Compare(a.OccurrenceCount, b.OccurrenceCount) }
+	}
+	slices.SortFunc(list, func(a, b *plant.Alert) int {
+		n := by(a, b)
+		if down {
+			n = -n
 		}
-		return 1
+		return cmp.Or(n, cmp.Compare(b.RaisedAt, a.RaisedAt), cmp.Compare(a.AlertID, b.AlertID))
+	})
+}
+
+// urgency is where an alarm stands in the usual order.
+func urgency(a *plant.Alert) int {
+	switch {
+	case !a.Open():
+		return 3
+	case a.Aside():
+		return 2
+	case a.Unseen():
+		return 0
 	}
-	severity := 0
-	if a.Active() {
-		severity = cmp.Compare(plant.Rank(a.Severity), plant.Rank(b.Severity))
+	return 1
+}
+
+func compareAlerts(a, b *plant.Alert) int {
+	at := urgency(a)
+	if n := cmp.Compare(at, urgency(b)); n != 0 {
+		return n
 	}
-	return cmp.Or(severity, cmp.Compare(b.Timestamp, a.Timestamp), cmp.Compare(a.AlertID, b.AlertID))
+	if at == 3 {
+		return cmp.Compare(b.Timestamp, a.Timestamp)
+	}
+	return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(b.RaisedAt, a.RaisedAt))
+}
+
+// alertAnswer is one alarm.
+type alertAnswer struct {
+	Time  int64     `json:"time"`
+	Alert alertJSON `json:"alert"`
+}
+
+func errNoAlert() *apiError {
+	return refuse(fiber.StatusNotFound, "alert_not_found", "no alarm with this id is known; those that are over are kept for a while only")
+}
+
+func (p *Portal) getAlert(c *fiber.Ctx) error {
+	if err := knownParameters(c); err != nil {
+		return err
+	}
+	a := p.plant.Alert(c.Params("id"))
+	if a == nil {
+		return errNoAlert()
+	}
+	return c.JSON(alertAnswer{Time: p.plant.Now(), Alert: a.Raw})
 }

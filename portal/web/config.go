@@ -19,8 +19,13 @@ type Config struct {
 	WebSocketPort  int      `env:"WEBSOCKET_PORT" envDefault:"8081" help:"second port that serves the WebSocket, on the host of PORTAL_ADDR; 0 picks a free one"`
 	WebSocketPath  string   `env:"WEBSOCKET_PATH" envDefault:"/ws" help:"path of the WebSocket on both ports"`
 	MaxConnections int      `env:"WEBSOCKET_MAX_CONNECTIONS" envDefault:"1000" help:"WebSocket connections that may be open at once, on both ports together"`
+	MaxPerAddress  int      `env:"WEBSOCKET_MAX_CONNECTIONS_PER_IP" envDefault:"200" help:"of these, from one IP address (IPv6: one /64); connections from this machine itself, as behind a proxy, are not counted; 0: no limit"`
+	MessageRate    float64  `env:"WEBSOCKET_MESSAGES_PER_SECOND" envDefault:"50" help:"messages a WebSocket client may send on average; ten times as many at once"`
+	ReplayBytes    int      `env:"PORTAL_REPLAY_BYTES" envDefault:"67108864" help:"memory for the readings of the last minute, which clients of the simple dialect that come back get; 0: none are kept"`
 	HubURL         string   `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub that live readings come from"`
-	AllowedOrigins []string `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"further origins whose pages may open the WebSocket, as in https://wall.example.com, comma separated, * for any; pages of the portal's own host always may"`
+	GroupID        string   `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"core's consumer group, to show how far it is behind"`
+	AllowedOrigins []string `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"further origins whose pages may open the WebSocket and command alarms, as in https://wall.example.com, comma separated, * for any; pages of the portal's own host always may"`
+	AuditEntries   int      `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"entries of the alarms' audit trail that are kept in memory, the newest; some 500 bytes each"`
 
 	kafka.Config
 	wire.Topics
@@ -41,6 +46,18 @@ func (c *Config) check() error {
 	if c.MaxConnections < 1 {
 		return fmt.Errorf("WEBSOCKET_MAX_CONNECTIONS=%d: %w", c.MaxConnections, errCount)
 	}
+	if c.MaxPerAddress < 0 {
+		return fmt.Errorf("WEBSOCKET_MAX_CONNECTIONS_PER_IP=%d: %w", c.MaxPerAddress, errNotNegative)
+	}
+	if c.ReplayBytes < 0 {
+		return fmt.Errorf("PORTAL_REPLAY_BYTES=%d: %w", c.ReplayBytes, errNotNegative)
+	}
+	if c.MessageRate < 0 {
+		return fmt.Errorf("WEBSOCKET_MESSAGES_PER_SECOND=%g: %w", c.MessageRate, errNotNegative)
+	}
+	if c.AuditEntries < 1 {
+		return fmt.Errorf("PORTAL_AUDIT_ENTRIES=%d: %w", c.AuditEntries, errCount)
+	}
 	for _, o := range c.AllowedOrigins {
 		if o == "*" || o == "null" {
 			continue
@@ -53,10 +70,11 @@ func (c *Config) check() error {
 }
 
 var (
-	errPort   = errors.New("want a port, 0 to 65535")
-	errPath   = errors.New("want a path such as /ws")
-	errCount  = errors.New("want 1 or more")
-	errOrigin = errors.New("want an origin such as https://wall.example.com, or *")
+	errPort        = errors.New("want a port, 0 to 65535")
+	errNotNegative = errors.New("want 0 or more")
+	errPath        = errors.New("want a path such as /ws")
+	errCount       = errors.New("want 1 or more")
+	errOrigin      = errors.New("want an origin such as https://wall.example.com, or *")
 )
 
 // webSocketAddr returns where the second listener goes, "" when the first one has it.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -25,9 +26,15 @@ type device struct {
 	LastSeen     int64                `json:"last_seen,omitempty"`   // ms, time of the newest reading known
 	AgeMS        *int64               `json:"age_ms"`                // of that reading; null when there is none
 	Backfill     bool                 `json:"backfill,omitempty"`    // the reading had waited in a gateway's buffer
-	ActiveAlerts int                  `json:"active_alerts"`
-	Severity     telemetry.Severity   `json:"severity,omitempty"` // the worst of them
+	ActiveAlerts int                  `json:"active_alerts"`         // alarms that need attention
+	Severity     telemetry.Severity   `json:"severity,omitempty"`    // the worst of them
 	Reading      json.RawMessage      `json:"reading"`
+}
+
+// deviceAnswer is one device; its age is as of Time, in ms.
+type deviceAnswer struct {
+	Time int64 `json:"time"`
+	device
 }
 
 // row is what filtering and sorting need of a device.
@@ -42,8 +49,32 @@ type row struct {
 
 // deviceFilter is what a list of devices is narrowed down to.
 type deviceFilter struct {
-	building, gateway, presence string
-	text                        string // lower case
+	building, gateway, presence, model string
+	floor                              string // decimal
+	state                              string // a presence, or stateFault
+	text                               string // lower case
+}
+
+// stateFault is the state of a device with an alarm that needs attention.
+const stateFault = "fault"
+
+// deviceFilterNames are the parameters that readDeviceFilter reads.
+var deviceFilterNames = []string{"building", "gateway", "floor", "model", "presence", "state", "q"}
+
+func readDeviceFilter(c *fiber.Ctx) (deviceFilter, error) {
+	f := deviceFilter{
+		building: c.Query("building"), gateway: c.Query("gateway"), model: c.Query("model"), floor: c.Query("floor"),
+		text: strings.ToLower(c.Query("q")),
+	}
+	if _, err := strconv.Atoi(f.floor); f.floor != "" && err != nil {
+		return f, badParameter("floor", "a whole number")
+	}
+	var err error
+	if f.presence, err = oneOf(c, "presence", "online", "offline", "unknown"); err != nil {
+		return f, err
+	}
+	f.state, err = oneOf(c, "state", "online", "offline", "unknown", stateFault)
+	return f, err
 }
 
 var sortNames = []string{
@@ -51,14 +82,14 @@ var sortNames = []string{
 }
 
 func (p *Portal) listDevices(c *fiber.Ctx) error {
-	if err := knownParameters(c, "building", "gateway", "presence", "q", "sort", "limit", "offset"); err != nil {
+	if err := knownParameters(c, append([]string{"sort", "limit", "offset"}, deviceFilterNames...)...); err != nil {
 		return err
 	}
 	at, err := readPaging(c)
 	if err != nil {
 		return err
 	}
-	presence, err := oneOf(c, "presence", "online", "offline", "unknown")
+	f, err := readDeviceFilter(c)
 	if err != nil {
 		return err
 	}
@@ -66,7 +97,6 @@ func (p *Portal) listDevices(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	f := deviceFilter{building: c.Query("building"), gateway: c.Query("gateway"), presence: presence, text: strings.ToLower(c.Query("q"))}
 	now := p.plant.Now()
 	rows := p.match(f, now)
 	sortRows(rows, order)
@@ -91,12 +121,9 @@ func (p *Portal) getDevice(c *fiber.Ctx) error {
 		}
 	})
 	if found == nil {
-		return &apiError{fiber.StatusNotFound, "device_not_found", "no device with this id has been heard of"}
+		return errNoDevice
 	}
-	return c.JSON(struct {
-		Time int64 `json:"time"`
-		device
-	}{now, *found})
+	return c.JSON(deviceAnswer{now, *found})
 }
 
 // match returns the devices that f lets through, in no particular order.
@@ -116,12 +143,14 @@ func (p *Portal) rowOf(d *plant.Device, f deviceFilter, now int64) (row, bool) {
 	case f.building != "" && f.building != r.building,
 		f.gateway != "" && f.gateway != d.Gateway(),
 		f.presence != "" && f.presence != string(r.presence),
+		f.model != "" && f.model != d.Info().Model,
+		f.floor != "" && f.floor != strconv.Itoa(d.Location().Floor),
 		f.text != "" && !contains(d, f.text):
 		return r, false
 	}
 	active, worst := p.plant.Attention(d.ID)
 	r.active, r.rank = active, plant.Rank(worst)
-	return r, true
+	return r, f.state == "" || f.state == string(r.presence) || (f.state == stateFault && active > 0)
 }
 
 // contains tells whether a device's id, room, building, model or gateway holds the text.

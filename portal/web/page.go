@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"mime"
 	"path"
@@ -43,9 +44,16 @@ func loadPage(bundle fs.FS) (*page, error) {
 		if err != nil {
 			return err
 		}
+		if plain, ok := strings.CutSuffix(name, ".gz"); ok {
+			p.files["/"+plain], err = newPackedFile(plain, body)
+			return err
+		}
 		p.files["/"+name], err = newFile(name, body)
 		return err
 	})
+	if err == nil {
+		err = p.addDocs()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("loading the page: %w", err)
 	}
@@ -59,7 +67,23 @@ func loadPage(bundle fs.FS) (*page, error) {
 	return p, nil
 }
 
-func newFile(name string, body []byte) (*file, error) {
+// newPackedFile returns a file that the bundle holds as gzip alone.
+func newPackedFile(name string, packed []byte) (*file, error) {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(z)
+	if err != nil {
+		return nil, err
+	}
+	f := describeFile(name, body)
+	f.packed = packed
+	return f, nil
+}
+
+// describeFile returns a file with its type and tag.
+func describeFile(name string, body []byte) *file {
 	sum := sha256.Sum256(body)
 	f := &file{kind: mime.TypeByExtension(path.Ext(name)), tag: `"` + hex.EncodeToString(sum[:8]) + `"`, body: body}
 	switch path.Ext(name) { // the system's table may differ or be missing
@@ -71,10 +95,19 @@ func newFile(name string, body []byte) (*file, error) {
 		f.kind = "text/css; charset=utf-8"
 	case ".svg":
 		f.kind = "image/svg+xml"
+	case ".json":
+		f.kind = fiber.MIMEApplicationJSON
+	case ".txt":
+		f.kind = fiber.MIMETextPlainCharsetUTF8
 	}
 	if f.kind == "" {
 		f.kind = fiber.MIMEOctetStream
 	}
+	return f
+}
+
+func newFile(name string, body []byte) (*file, error) {
+	f := describeFile(name, body)
 	var packed bytes.Buffer
 	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
 	if err != nil {
@@ -97,6 +130,10 @@ func (p *page) serve(c *fiber.Ctx) error {
 	if f == nil {
 		return fiber.ErrNotFound
 	}
+	return f.send(c)
+}
+
+func (f *file) send(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderCacheControl, "no-cache") // ask each time; the answer is mostly 304
 	c.Set(fiber.HeaderETag, f.tag)
 	c.Set(fiber.HeaderVary, fiber.HeaderAcceptEncoding)

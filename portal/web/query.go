@@ -17,7 +17,7 @@ const (
 
 // badParameter says which query parameter cannot be used and what would be right.
 func badParameter(name, want string) error {
-	return &apiError{fiber.StatusBadRequest, "bad_parameter", fmt.Sprintf("%s: want %s", name, want)}
+	return refuse(fiber.StatusBadRequest, "bad_parameter", fmt.Sprintf("%s: want %s", name, want)).at(name)
 }
 
 // knownParameters refuses a misspelled filter, which would otherwise silently return
@@ -28,7 +28,7 @@ func knownParameters(c *fiber.Ctx, names ...string) error {
 		if slices.Contains(names, string(key)) {
 			return
 		}
-		err = &apiError{fiber.StatusBadRequest, "bad_parameter", "this address takes the parameters " + strings.Join(names, ", ") + " and no others"}
+		err = refuse(fiber.StatusBadRequest, "bad_parameter", "this address takes the parameters "+strings.Join(names, ", ")+" and no others").at(string(key))
 	})
 	return err
 }

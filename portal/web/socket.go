@@ -2,11 +2,16 @@ package web
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/fasthttp/websocket"
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"industrial-iot-monitor/portal/internal/board"
+	"industrial-iot-monitor/portal/internal/hub"
 )
 
 // newUpgrader returns what speaks the handshake. It is used without
@@ -18,6 +23,7 @@ func newUpgrader() *websocket.FastHTTPUpgrader {
 		WriteBufferPool: &sync.Pool{},
 		CheckOrigin:     func(*fasthttp.RequestCtx) bool { return true }, // decided before
 		Error:           func(*fasthttp.RequestCtx, int, error) {},       // answered by upgrade
+		Subprotocols:    []string{board.Subprotocol},
 	}
 }
 
@@ -25,14 +31,51 @@ func newUpgrader() *websocket.FastHTTPUpgrader {
 func (p *Portal) upgrade(c *fiber.Ctx) error {
 	if !websocket.FastHTTPIsWebSocketUpgrade(c.Context()) {
 		c.Set(fiber.HeaderUpgrade, "websocket")
-		return &apiError{fiber.StatusUpgradeRequired, "upgrade_required", "this address speaks WebSocket only"}
+		return refuse(fiber.StatusUpgradeRequired, "upgrade_required", "this address speaks WebSocket only")
 	}
 	if !p.origins.allows(c.Get(fiber.HeaderOrigin), c.Hostname()) {
-		return &apiError{fiber.StatusForbidden, "origin_not_allowed", "pages of this origin may not connect; see PORTAL_ALLOWED_ORIGINS"}
+		return refuse(fiber.StatusForbidden, "origin_not_allowed", "pages of this origin may not connect; see PORTAL_ALLOWED_ORIGINS")
 	}
-	err := p.upgrader.Upgrade(c.Context(), p.hub.Serve)
+	if unknownSubprotocol(c.Get(fiber.HeaderSecWebSocketProtocol)) {
+		return refuse(fiber.StatusBadRequest, "unknown_subprotocol", "this address speaks "+board.Subprotocol+", or the simple dialect to those that name no subprotocol")
+	}
+	commands := p.socketCommands(who(c))
+	err := p.upgrader.Upgrade(c.Context(), func(ws *websocket.Conn) { p.hub.ServeCommands(ws, commands) })
 	if _, bad := errors.AsType[websocket.HandshakeError](err); bad {
-		return &apiError{fiber.StatusBadRequest, "bad_handshake", "the WebSocket handshake is not complete"}
+		return refuse(fiber.StatusBadRequest, "bad_handshake", "the WebSocket handshake is not complete")
 	}
+	return err
+}
+
+// unknownSubprotocol tells whether a client asks for subprotocols and we speak none of
+// them.
+func unknownSubprotocol(header string) bool {
+	return header != "" && !slices.ContainsFunc(strings.Split(header, ","), func(name string) bool {
+		return strings.TrimSpace(name) == board.Subprotocol
+	})
+}
+
+// rateBurst is how many times its rate a client may send at once.
+const rateBurst = 10
+
+// buildSockets makes what speaks with WebSocket clients.
+func (p *Portal) buildSockets(o Options) (err error) {
+	p.board, err = board.New(board.Options{
+		Plant: p.plant, Log: o.Log, Registry: o.Registry, Limits: o.Board,
+		Stats:    func() any { return p.stats.get() },
+		Gateways: func() any { return p.gateways() },
+	})
+	if err != nil {
+		return err
+	}
+	o.Limits.Connections, o.Limits.PerAddress = o.Config.MaxConnections, o.Config.MaxPerAddress
+	o.Limits.RecentBytes = o.Config.ReplayBytes
+	if o.Config.ReplayBytes == 0 {
+		o.Limits.RecentBytes = -1 // the hub takes 0 for its default
+	}
+	if o.Config.MessageRate > 0 {
+		o.Limits.RatePerSecond, o.Limits.RateBurst = o.Config.MessageRate, o.Config.MessageRate*rateBurst
+	}
+	p.hub, err = hub.New(hub.Options{Plant: p.plant, Log: o.Log, Registry: o.Registry, Board: p.board, Limits: o.Limits})
 	return err
 }

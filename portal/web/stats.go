@@ -7,8 +7,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"industrial-iot-monitor/internal/ops"
-	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/hub"
+	"industrial-iot-monitor/portal/internal/lag"
 	"industrial-iot-monitor/portal/internal/meter"
 	"industrial-iot-monitor/portal/internal/plant"
 )
@@ -26,6 +26,8 @@ type stats struct {
 	Clients  clientCounts  `json:"clients"`
 	Gateways gatewayCounts `json:"gateways"`
 	Sources  sources       `json:"sources"`
+	Process  ops.Usage     `json:"process"`
+	Kafka    *lag.Lag      `json:"kafka"` // how far core is behind; null while unknown
 	// Buildings are in the order of their names; means are over the last minute.
 	Buildings []building `json:"buildings"`
 }
@@ -37,10 +39,14 @@ type presences struct {
 	Unknown int `json:"unknown"`
 }
 
+// alertCounts: alarms that are shelved, suppressed or out of service count as aside alone.
 type alertCounts struct {
-	Active   int            `json:"active"`
-	Severity map[string]int `json:"by_severity"` // active ones
-	Kept     int            `json:"kept"`        // those the API can list, cleared ones included
+	Active         int            `json:"active"`         // the condition holds
+	Attention      int            `json:"attention"`      // open: it holds, or nobody has acknowledged it
+	Unacknowledged int            `json:"unacknowledged"` // of these
+	Severity       map[string]int `json:"by_severity"`    // those that need attention
+	Aside          int            `json:"aside"`
+	Kept           int            `json:"kept"` // those the API can list, those that are over included
 }
 
 type readingCounts struct {
@@ -92,8 +98,8 @@ type sources struct {
 type building struct {
 	Building string          `json:"building"`
 	Devices  presences       `json:"devices"`
-	Alerts   int             `json:"active_alerts"`
-	Means    map[string]mean `json:"means"` // by parameter
+	Alerts   int             `json:"active_alerts"` // alarms that need attention
+	Means    map[string]mean `json:"means"`         // by parameter
 }
 
 type mean struct {
@@ -138,7 +144,7 @@ func (p *Portal) count() stats {
 	s, h := p.plant.Stats(), p.hub.Stats()
 	out := stats{
 		Time: s.Time, Version: ops.Version, Socket: p.cfg.WebSocketPath, Devices: presences(s.Devices),
-		Alerts: alertCounts{Severity: make(map[string]int), Kept: s.Kept},
+		Alerts: alertCounts{Severity: bySeverity(s.Calling), Unacknowledged: s.Unseen, Aside: s.Aside, Kept: s.Kept},
 		Readings: readingCounts{
 			PerSecond: s.Received.PerSecond, Total: s.Counts.Readings, Backfill: s.Counts.Backfilled, Outdated: s.Counts.Outdated,
 		},
@@ -147,13 +153,13 @@ func (p *Portal) count() stats {
 		Clients:   clientCounts{Open: h.Clients, Limit: h.Limit, ClosedSlow: h.ClosedSlow, Refused: h.Refused},
 		Gateways:  gatewayCounts{Total: s.Gateways, Silent: s.Silent},
 		Sources:   sources{Hub: p.feed.HubConnected(), Kafka: p.feed.KafkaWell()},
+		Process:   p.process.Usage(),
+		Kafka:     p.lag.Last(),
 		Buildings: []building{},
 	}
 	for i, n := range s.Active {
 		out.Alerts.Active += n
-		if n > 0 || i < len(severityNames)-1 {
-			out.Alerts.Severity[severityNames[i]] = n
-		}
+		out.Alerts.Attention += s.Calling[i]
 	}
 	for _, b := range s.Buildings {
 		out.Buildings = append(out.Buildings, buildingOf(b))
@@ -175,36 +181,9 @@ func quantilesOf(r meter.Recent) *quantiles {
 }
 
 func buildingOf(b plant.Building) building {
-	out := building{Building: b.Name, Devices: presences(b.Devices), Alerts: b.Active, Means: make(map[string]mean)}
+	out := building{Building: b.Name, Devices: presences(b.Devices), Alerts: b.Calling, Means: make(map[string]mean)}
 	for name, m := range b.Means {
 		out.Means[name] = mean{Mean: m.Mean, Min: m.Min, Max: m.Max, Count: m.Count}
 	}
 	return out
-}
-
-// gateway is a gateway as the API shows it: its last heartbeat and how old that is.
-type gateway struct {
-	wire.GatewayStatus
-
-	AgeMS         int64   `json:"age_ms"` // of the heartbeat, by the portal's clock
-	Silent        bool    `json:"silent"`
-	BufferUsed    float64 `json:"buffer_used"`     // 0 to 1
-	ClockOffsetMS int64   `json:"clock_offset_ms"` // how far its clock is ahead of ours, transit included
-}
-
-func (p *Portal) listGateways(c *fiber.Ctx) error {
-	if err := knownParameters(c); err != nil {
-		return err
-	}
-	now := p.plant.Now()
-	all := p.plant.Gateways()
-	out := list[gateway]{Total: len(all), Count: len(all), Time: now, Items: []gateway{}}
-	for _, g := range all {
-		v := gateway{GatewayStatus: g.GatewayStatus, AgeMS: max(now-g.HeardAt, 0), Silent: g.Silent(now), ClockOffsetMS: g.Time - g.HeardAt}
-		if g.BufferLimit > 0 {
-			v.BufferUsed = float64(g.BufferBytes) / float64(g.BufferLimit)
-		}
-		out.Items = append(out.Items, v)
-	}
-	return c.JSON(out)
 }

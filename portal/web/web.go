@@ -1,7 +1,8 @@
 // Package web is the portal's program: a Fiber app with the page, the REST API, the
 // WebSocket and the operations routes, over the plant that package feed fills. It holds
 // no state of its own beyond caches. New binds the listeners, Run blocks until its
-// context ends; handlers block only on the plant's lock.
+// context ends; handlers block only on the plant's lock, except those of commands and
+// explanations, which wait some seconds at most for Kafka and for core.
 package web
 
 import (
@@ -18,9 +19,14 @@ import (
 
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/portal/internal/audit"
+	"industrial-iot-monitor/portal/internal/board"
+	"industrial-iot-monitor/portal/internal/command"
 	"industrial-iot-monitor/portal/internal/feed"
 	"industrial-iot-monitor/portal/internal/hub"
+	"industrial-iot-monitor/portal/internal/lag"
 	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/series"
 	"industrial-iot-monitor/portal/ui"
 )
 
@@ -32,19 +38,32 @@ type Options struct {
 	// Gatherer is what /metrics shows; nil means Registry. A process that runs
 	// several programs shows them all here.
 	Gatherer prometheus.Gatherer
-	// Limits of the WebSocket hub; zero fields take the defaults. The number of
-	// connections comes from Config.
+	// Limits of the WebSocket hub; zero fields take the defaults. The numbers of
+	// connections and the message rate come from Config.
 	Limits hub.Limits
+	// Board are the limits of the dashboard's dialect; zero fields take the defaults.
+	Board board.Limits
+	// AnswerWithin is how long a command to an alarm waits for what becomes of it; 0
+	// means 2 s.
+	AnswerWithin time.Duration
 }
 
 // Portal is the program.
 type Portal struct {
-	cfg   Config
-	log   *slog.Logger
-	plant *plant.Plant
-	feed  *feed.Feed
-	hub   *hub.Hub
-	stats *statsCache
+	cfg     Config
+	log     *slog.Logger
+	plant   *plant.Plant
+	book    *audit.Book
+	feed    *feed.Feed
+	desk    *command.Desk
+	hub     *hub.Hub
+	board   *board.Board
+	series  *series.Store
+	lag     *lag.Watch
+	process *ops.Process
+	stats   *statsCache
+
+	explainWithin time.Duration
 
 	origins  originPolicy
 	upgrader *websocket.FastHTTPUpgrader
@@ -72,7 +91,7 @@ func New(o Options) (*Portal, error) {
 	if o.Gatherer == nil {
 		o.Gatherer = o.Registry
 	}
-	p := &Portal{cfg: o.Config, log: o.Log.With("component", "portal"), origins: newOriginPolicy(o.Config.AllowedOrigins)}
+	p := &Portal{cfg: o.Config, log: o.Log.With("component", "portal"), explainWithin: explainWithin, origins: newOriginPolicy(o.Config.AllowedOrigins)}
 	if err := p.build(o); err != nil {
 		return nil, err
 	}
@@ -84,24 +103,38 @@ func New(o Options) (*Portal, error) {
 
 // build makes the parts.
 func (p *Portal) build(o Options) (err error) {
-	p.plant = plant.New(plant.Options{})
+	p.plant, p.series = plant.New(plant.Options{}), series.New(series.Options{})
 	if err := o.Registry.Register(p.plant.Collector()); err != nil {
 		return err
 	}
-	o.Limits.Connections = o.Config.MaxConnections
-	if p.hub, err = hub.New(hub.Options{Plant: p.plant, Log: o.Log, Registry: o.Registry, Limits: o.Limits}); err != nil {
+	p.stats = newStatsCache(p)
+	if err := p.buildSockets(o); err != nil {
 		return err
 	}
-	p.feed, err = feed.New(feed.Options{
-		Plant: p.plant, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+	p.book = audit.NewBook(o.Config.AuditEntries)
+	p.desk, err = command.New(command.Options{
+		Plant: p.plant, Book: p.book, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+		AnswerWithin: o.AnswerWithin,
 	})
 	if err != nil {
 		return err
 	}
+	p.feed, err = feed.New(feed.Options{
+		Plant: p.plant, Series: p.series, Book: p.book, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+	})
+	if err != nil {
+		return err
+	}
+	p.lag, err = lag.New(lag.Options{
+		Brokers: o.Config.Brokers, Topic: o.Config.Topics.DeviceData, Group: o.Config.GroupID, Log: o.Log, Registry: o.Registry,
+	})
+	if err != nil {
+		return err
+	}
+	p.process = ops.NewProcess()
 	if p.page, err = loadPage(ui.Files()); err != nil {
 		return err
 	}
-	p.stats = newStatsCache(p)
 	p.upgrader = newUpgrader()
 	p.ops = ops.Handler(o.Gatherer, p.Ready)
 	p.app = p.newApp()
@@ -145,10 +178,13 @@ func (p *Portal) Ready() error { return p.feed.Ready() }
 const httpStop = 2 * time.Second
 
 // Run serves until ctx ends, then stops: no new requests, WebSockets closed with 4001,
-// then the feed.
+// then commands and feed.
 func (p *Portal) Run(ctx context.Context) error {
 	g := lifecycle.New(p.log, 0)
 	g.Go("feed", p.feed.Run)
+	g.Go("lag", p.lag.Run)
+	g.Go("board", p.board.Run)
+	g.Go("commands", p.desk.Run)
 	g.Go("hub", p.hub.Run)
 	if p.wsApp != nil {
 		serve(g, "websocket port", p.wsApp, p.wsLn)

@@ -1,7 +1,8 @@
-// Package feed fills the plant: live frames, heartbeats and aggregates from the hub's
-// NATS, alerts and device states from Kafka. Either may be away at the start or go away
-// at any time; the feed takes up again where it was. It is not for sending anything to
-// anybody. Run blocks until its context ends; nothing else here blocks.
+// Package feed fills the plant and the audit book: live frames, heartbeats, ledgers and
+// aggregates from the hub's NATS, alerts, device states and the audit trail from Kafka.
+// Either may be away at the start or go away at any time; the feed takes up again where
+// it was. It sends nothing to anybody but the questions it is told to Ask. Run blocks until its
+// context ends, Ask until there is an answer; nothing else here blocks.
 package feed
 
 import (
@@ -11,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,12 +24,16 @@ import (
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/series"
 )
 
-// Options of a feed. All are required.
+// Options of a feed. All but Series are required.
 type Options struct {
 	Plant    *plant.Plant
+	Series   *series.Store // nil: no course is kept
+	Book     *audit.Book
 	HubURL   string
 	Brokers  []string
 	Topics   wire.Topics
@@ -43,16 +49,17 @@ type Feed struct {
 	metrics *metrics
 	alerts  *tail
 	states  *tail
+	audit   *tail
 	nc      atomic.Pointer[nats.Conn]
 	live    atomic.Pointer[nats.Subscription]
 }
 
-var errMissing = errors.New("feed: Plant, HubURL, Brokers, Topics, Log and Registry are required")
+var errMissing = errors.New("feed: Plant, Book, HubURL, Brokers, Topics, Log and Registry are required")
 
 // New returns a feed; Run connects it.
 func New(o Options) (*Feed, error) {
-	if o.Plant == nil || o.HubURL == "" || len(o.Brokers) == 0 || o.Topics.Alerts == "" || o.Topics.DeviceState == "" ||
-		o.Log == nil || o.Registry == nil {
+	if o.Plant == nil || o.Book == nil || o.HubURL == "" || len(o.Brokers) == 0 ||
+		o.Topics.Alerts == "" || o.Topics.DeviceState == "" || o.Topics.Audit == "" || o.Log == nil || o.Registry == nil {
 		return nil, errMissing
 	}
 	f := &Feed{opts: o, plant: o.Plant, log: o.Log.With("component", "feed")}
@@ -61,6 +68,10 @@ func New(o Options) (*Feed, error) {
 	})
 	f.states = newTail(tailOptions{
 		Brokers: o.Brokers, Topic: o.Topics.DeviceState, Log: f.log, Apply: f.takeState,
+	})
+	f.audit = newTail(tailOptions{
+		Brokers: o.Brokers, Topic: o.Topics.Audit, Log: f.log, Apply: f.takeAudit, StartOver: o.Book.Forget,
+		Last: int64(o.Book.Figures().Limit), Skipped: func(at time.Time) { o.Book.Skipped(at.UnixMilli()) },
 	})
 	var err error
 	f.metrics, err = newMetrics(o.Registry, f)
@@ -79,15 +90,18 @@ func (f *Feed) Run(ctx context.Context) error {
 	}
 	f.nc.Store(nc)
 
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	states := make(chan struct{})
-	go func() {
-		defer close(states)
-		f.follow(ctx, f.states, kafka.Topic{Name: f.opts.Topics.DeviceState, Partitions: wire.DeviceDataPartitions, Compacted: true})
-	}()
-	f.follow(ctx, f.alerts, kafka.Topic{Name: f.opts.Topics.Alerts, Partitions: wire.AlertsPartitions})
-	<-states
+	topics := &f.opts.Topics
+	var tails sync.WaitGroup
+	tails.Go(func() {
+		f.follow(ctx, f.states, kafka.Topic{Name: topics.DeviceState, Partitions: wire.DeviceDataPartitions, Compacted: true})
+	})
+	tails.Go(func() {
+		f.follow(ctx, f.audit, kafka.Topic{Name: topics.Audit, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes})
+	})
+	tails.Go(func() {
+		f.follow(ctx, f.alerts, kafka.Topic{Name: topics.Alerts, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes})
+	})
+	tails.Wait()
 	return nil
 }
 
@@ -125,6 +139,7 @@ func (f *Feed) subscribe(nc *nats.Conn) error {
 	for subject, take := range map[string]func([]byte) error{
 		wire.LiveSubjects:     f.takeFrame,
 		wire.StatusSubjects:   f.takeHeartbeat,
+		wire.LedgerSubjects:   f.takeLedger,
 		wire.AggregateSubject: f.takeWindows,
 	} {
 		logged := time.Time{} // of this subscription's goroutine
@@ -155,8 +170,15 @@ func (f *Feed) takeFrame(data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.plant.ApplyFrame(frame)
-	return err
+	if _, err = f.plant.ApplyFrame(frame); err != nil || f.opts.Series == nil {
+		return err
+	}
+	again, err := wire.OpenFrame(data) // a frame is read once
+	if err != nil {
+		return err
+	}
+	f.opts.Series.AddFrame(again)
+	return again.Err()
 }
 
 func (f *Feed) takeHeartbeat(data []byte) error {
@@ -165,6 +187,15 @@ func (f *Feed) takeHeartbeat(data []byte) error {
 		return fmt.Errorf("reading a heartbeat: %w", err)
 	}
 	f.plant.ApplyHeartbeat(s)
+	return nil
+}
+
+func (f *Feed) takeLedger(data []byte) error {
+	l, err := wire.DecodeGatewayLedger(data)
+	if err != nil {
+		return fmt.Errorf("reading a ledger: %w", err)
+	}
+	f.plant.ApplyLedger(l)
 	return nil
 }
 
@@ -180,6 +211,9 @@ func (f *Feed) takeWindows(data []byte) error {
 		return fmt.Errorf("reading aggregates: %w", err)
 	}
 	f.plant.ApplyWindows(ws)
+	if f.opts.Series != nil {
+		f.opts.Series.AddWindows(ws)
+	}
 	return nil
 }
 
@@ -191,6 +225,16 @@ func (f *Feed) takeAlert(m *sarama.ConsumerMessage, live bool) {
 		return
 	}
 	f.plant.ApplyAlert(a, live)
+}
+
+func (f *Feed) takeAudit(m *sarama.ConsumerMessage, _ bool) {
+	e, err := audit.Parse(m.Value, m.Partition, m.Offset, m.Timestamp.UnixMilli())
+	if err != nil {
+		f.metrics.damaged[sourceAudit].Inc()
+		f.log.Warn("audit entry not understood", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)
+		return
+	}
+	f.opts.Book.Add(e)
 }
 
 func (f *Feed) takeState(m *sarama.ConsumerMessage, _ bool) {
@@ -215,6 +259,7 @@ var (
 	errNoHub    = errors.New("the hub is not connected (HUB_URL)")
 	errNoAlerts = errors.New("the alerts in kafka have not been read yet")
 	errNoStates = errors.New("the device states in kafka have not been read yet")
+	errNoAudit  = errors.New("the audit trail in kafka has not been read yet")
 )
 
 // Ready returns nil while the hub is connected, once what Kafka held at the start has
@@ -227,6 +272,8 @@ func (f *Feed) Ready() error {
 		return errNoAlerts
 	case !f.states.caughtUp():
 		return errNoStates
+	case !f.audit.caughtUp():
+		return errNoAudit
 	}
 	return nil
 }

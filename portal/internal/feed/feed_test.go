@@ -6,8 +6,10 @@ import (
 	"net"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/devkafka"
@@ -15,6 +17,7 @@ import (
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/plant"
 )
 
@@ -172,4 +175,65 @@ func TestFeedWaitsForKafkaAndStopsMeanwhile(t *testing.T) {
 	require.False(t, r.feed.KafkaWell())
 	r.publish(wire.LiveSubject("gw-a"), frame("d1", 7))
 	r.eventually("live readings need no kafka", func() bool { return r.timestamp("d1") == 7 })
+}
+
+func TestLedgersAndAuditTrailArrive(t *testing.T) {
+	brokers, topics := kafkatest.Brokers(t), kafkatest.Topics(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, kafka.EnsureTopics(ctx, quiet, brokers, kafka.Topic{Name: topics.Audit, Partitions: 2}))
+	old := make([]kafkatest.Record, 250)
+	for i := range old {
+		old[i] = kafkatest.Record{
+			Key: []byte("d1"), Value: []byte(`{"device_id":"d1","alert_id":"` + strconv.Itoa(i) + `"}`), Timestamp: time.UnixMilli(int64(1000 + i)),
+		}
+	}
+	kafkatest.Produce(t, brokers, topics.Audit, 0, old...)
+	r := start(t, brokers, topics)
+	r.ready()
+	all := func(*audit.Entry) bool { return true }
+	got := r.book.Find(all)
+	require.Len(t, got, 100, "the book's room")
+	require.Equal(t, "249", got[99].AlertID)
+	require.Equal(t, int64(100), r.book.Figures().Total, "what it has no room for is not even read")
+	require.Equal(t, int64(1150), r.book.Since())
+
+	kafkatest.Produce(t, brokers, topics.Audit, 1, kafkatest.Record{Value: []byte(`{}`)},
+		kafkatest.Record{Key: []byte("d1"), Value: []byte(`{"device_id":"d1","command_id":"c1","outcome":"applied"}`)})
+	r.eventually("outcome", func() bool { return r.book.Outcome("c1") != nil })
+	require.InDelta(t, 1, r.damaged("audit"), 0)
+
+	ledger, err := wire.GatewayLedger{Gateway: "gw-a", Difference: 3}.Encode()
+	require.NoError(t, err)
+	r.publish(wire.LedgerSubject("gw-a"), ledger)
+	r.eventually("ledger", func() bool {
+		g := r.plant.Gateways()
+		return len(g) == 1 && g[0].Ledger != nil && g[0].Ledger.Difference == 3
+	})
+}
+
+func TestQuestionsAreAskedAtTheHub(t *testing.T) {
+	r := start(t, kafkatest.Brokers(t), kafkatest.Topics(t))
+	r.ready()
+	_, err := r.feed.Ask(t.Context(), "nobody.there", nil)
+	require.ErrorIs(t, err, ErrNobody)
+	nc, err := nats.Connect(r.hub.ClientURL())
+	require.NoError(t, err)
+	defer nc.Close()
+	_, err = nc.Subscribe("echo", func(m *nats.Msg) { _ = m.Respond(m.Data) })
+	require.NoError(t, err)
+	_, err = nc.Subscribe("mute", func(*nats.Msg) {})
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	data, err := r.feed.Ask(t.Context(), "echo", []byte("x"))
+	require.NoError(t, err)
+	require.Equal(t, "x", string(data))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = r.feed.Ask(ctx, "mute", nil)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	r.hub.Shutdown()
+	r.eventually("the hub is away", func() bool { return !r.feed.HubConnected() })
+	_, err = r.feed.Ask(t.Context(), "echo", nil)
+	require.ErrorIs(t, err, ErrNobody)
 }

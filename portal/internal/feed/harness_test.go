@@ -19,6 +19,7 @@ import (
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/plant"
 )
 
@@ -72,6 +73,7 @@ type rig struct {
 	tb     testing.TB
 	feed   *Feed
 	plant  *plant.Plant
+	book   *audit.Book
 	news   *news
 	hub    *server.Server
 	topics wire.Topics
@@ -80,11 +82,11 @@ type rig struct {
 
 func start(tb testing.TB, brokers []string, topics wire.Topics) *rig {
 	tb.Helper()
-	r := &rig{tb: tb, plant: plant.New(plant.Options{}), news: &news{}, hub: startNATS(tb, -1), topics: topics, reg: prometheus.NewRegistry()}
+	r := &rig{tb: tb, plant: plant.New(plant.Options{}), book: audit.NewBook(100), news: &news{}, hub: startNATS(tb, -1), topics: topics, reg: prometheus.NewRegistry()}
 	r.plant.Watch(r.news)
 	var err error
 	r.feed, err = New(Options{
-		Plant: r.plant, HubURL: r.hub.ClientURL(), Brokers: brokers, Topics: topics, Log: quiet, Registry: r.reg,
+		Plant: r.plant, Book: r.book, HubURL: r.hub.ClientURL(), Brokers: brokers, Topics: topics, Log: quiet, Registry: r.reg,
 	})
 	require.NoError(tb, err)
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it must end before the servers do

@@ -12,6 +12,7 @@ import (
 const (
 	sourceAlerts = "alerts"
 	sourceStates = "device-state"
+	sourceAudit  = "alarm-audit"
 )
 
 type metrics struct {
@@ -24,8 +25,8 @@ func newMetrics(reg prometheus.Registerer, f *Feed) (*metrics, error) {
 	}, []string{"source"})
 	m := &metrics{damaged: make(map[string]prometheus.Counter)}
 	for key, source := range map[string]string{
-		wire.LiveSubjects: "live", wire.StatusSubjects: "status", wire.AggregateSubject: "aggregates",
-		sourceAlerts: "alerts", sourceStates: "device_state",
+		wire.LiveSubjects: "live", wire.StatusSubjects: "status", wire.LedgerSubjects: "ledger", wire.AggregateSubject: "aggregates",
+		sourceAlerts: "alerts", sourceStates: "device_state", sourceAudit: "audit",
 	} {
 		m.damaged[key] = damaged.WithLabelValues(source)
 	}

@@ -28,7 +28,7 @@ const (
 	lookEvery = time.Minute
 )
 
-// tailOptions of a tail. CaughtUp may be nil.
+// tailOptions of a tail. The functions but Apply may be nil.
 type tailOptions struct {
 	Brokers []string
 	Topic   string
@@ -38,6 +38,13 @@ type tailOptions struct {
 	Apply func(m *sarama.ConsumerMessage, live bool)
 	// CaughtUp is called each time that everything which was there has been read.
 	CaughtUp func()
+	// Last, when not 0, is how many offsets before its end each partition is read from
+	// when it is read first. Skipped is then called with the time of the first record
+	// that is read, if there were records before it.
+	Last    int64
+	Skipped func(time.Time)
+	// StartOver is called before a partition is read again from its start.
+	StartOver func(partition int32)
 }
 
 // tail reads every partition of a topic from its beginning and then goes on for ever,
@@ -53,8 +60,10 @@ type tail struct {
 
 // position is how far a partition was read.
 type position struct {
-	next   int64 // offset, or sarama.OffsetOldest
-	caught bool
+	next    int64 // offset, or sarama.OffsetOldest
+	caught  bool
+	begun   bool // where to begin was decided
+	skipped bool // there are records before the first one that will be read
 }
 
 func newTail(o tailOptions) *tail {
@@ -143,6 +152,9 @@ func (t *tail) partition(ctx context.Context, client sarama.Client, consumer sar
 	if err != nil {
 		return fmt.Errorf("looking up the end of partition %d: %w", p, err)
 	}
+	if err := t.begin(client, p, pos, end); err != nil {
+		return err
+	}
 	pc, err := consumer.ConsumePartition(t.o.Topic, p, pos.next)
 	if errors.Is(err, sarama.ErrOffsetOutOfRange) {
 		t.startOver(p, pos)
@@ -164,6 +176,10 @@ func (t *tail) partition(ctx context.Context, client sarama.Client, consumer sar
 			if !ok {
 				return fmt.Errorf("partition %d: %w", p, errEnded)
 			}
+			if pos.skipped && t.o.Skipped != nil {
+				t.o.Skipped(m.Timestamp)
+			}
+			pos.skipped = false
 			t.o.Apply(m, pos.caught)
 			pos.next = m.Offset + 1
 			if !pos.caught {
@@ -188,6 +204,24 @@ func (t *tail) partition(ctx context.Context, client sarama.Client, consumer sar
 	}
 }
 
+// begin decides where a partition is read from first.
+func (t *tail) begin(client sarama.Client, p int32, pos *position, end int64) error {
+	if pos.begun || t.o.Last == 0 {
+		return nil
+	}
+	oldest, err := client.GetOffset(t.o.Topic, p, sarama.OffsetOldest)
+	if err != nil {
+		return fmt.Errorf("looking up the start of partition %d: %w", p, err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	pos.begun = true
+	if from := end - t.o.Last; from > oldest {
+		pos.next, pos.skipped = from, true
+	}
+	return nil
+}
+
 var errEnded = errors.New("the consumer gave up")
 
 // startOver begins a partition anew whose records we knew are gone: the topic was made
@@ -197,6 +231,9 @@ func (t *tail) startOver(p int32, pos *position) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	pos.next, pos.caught = sarama.OffsetOldest, false
+	if t.o.StartOver != nil {
+		t.o.StartOver(p)
+	}
 }
 
 // caught notes that a partition was read to its end.

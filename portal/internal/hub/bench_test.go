@@ -5,10 +5,13 @@ import (
 	"io"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/portal/internal/board"
 )
 
 // BenchmarkFanOut shows what one reading of 600 bytes costs from live frame to socket, in
@@ -84,4 +87,36 @@ func makeFrames(devices, each, size int) [][]byte {
 		}
 	}
 	return frames
+}
+
+// BenchmarkDashboardFanOut shows what one delta of the fleet costs, from the change of a
+// hundred of 10,000 devices to 1,000 sockets. The clients are real connections that read and
+// throw away, so their cost is in it.
+func BenchmarkDashboardFanOut(b *testing.B) {
+	const devices, changed, clients = 10_000, 100, 1000
+	o := board.Options{Limits: board.Limits{Every: 20 * time.Millisecond}}
+	h := newBenchWith(b, Limits{Connections: 2000}, o, nil)
+	set := func(i int, p telemetry.Presence) { h.state(fmt.Sprintf("device_%05d", i), "A栋", p) }
+	for i := range devices {
+		set(i, telemetry.PresenceOnline)
+	}
+	for range clients {
+		p := h.dashboard()
+		p.subscribe("fleet")
+		p.snapshot("fleet")
+		go func() { _, _ = io.Copy(io.Discard, p.ws.NetConn()) }()
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	cpu, bytes := cpuTime(b), h.hub.Stats().Bytes
+	for n := range b.N {
+		before := h.hub.Stats().Bytes
+		for i := range changed {
+			set(i, []telemetry.Presence{telemetry.PresenceOffline, telemetry.PresenceOnline}[n%2])
+		}
+		require.Eventually(b, func() bool { return h.hub.Stats().Bytes-before > clients*changed*8 }, patience, time.Millisecond)
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(cpuTime(b)-cpu)/float64(b.N*clients), "cpu-ns/frame")
+	b.ReportMetric(float64(h.hub.Stats().Bytes-bytes)/float64(b.N*clients), "bytes/client")
 }

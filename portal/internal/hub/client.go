@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/fasthttp/websocket"
 
+	"industrial-iot-monitor/portal/internal/board"
 	"industrial-iot-monitor/portal/internal/plant"
 )
 
@@ -32,13 +34,16 @@ type rawSocket interface {
 
 // client is one connection: a reader, which Serve runs, and a writer.
 type client struct {
-	hub *Hub
-	ws  *websocket.Conn // read by the reader, never written to
-	raw rawSocket       // written to by the writer alone
+	hub     *Hub
+	ws      *websocket.Conn // read by the reader, never written to
+	raw     rawSocket       // written to by the writer alone
+	session *board.Session  // nil in the simple dialect
 
 	// Guarded by the plant's lock, as the package comment says.
 	sub        subscription
 	queue      queue
+	replays    []replay // sent before what is queued
+	missed     bool     // not everything that was to be replayed is held
 	alerts     [][]byte // frames, oldest first
 	alertLimit int
 	detached   bool
@@ -51,6 +56,10 @@ type client struct {
 
 	heard  atomic.Int64 // when the client last said anything, ns since 1970
 	pinged time.Time    // belongs to Hub.sweep
+
+	commands func(json.RawMessage) any // nil: not taken
+	working  chan struct{}             // one for each command under way
+	workers  sync.WaitGroup
 
 	wake   chan struct{} // there are readings
 	urgent chan struct{} // there is something that does not wait for the next write
@@ -72,12 +81,14 @@ func newClient(h *Hub, ws *websocket.Conn, raw rawSocket) *client {
 	c := &client{
 		hub: h, ws: ws, raw: raw, alertLimit: h.limits.Alerts, pinged: now,
 		wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), gone: make(chan struct{}),
+		working:   make(chan struct{}, mostCommands),
 		allowance: h.limits.RateBurst, allowedAt: now,
 	}
 	c.heard.Store(now.UnixNano())
 	if t, ok := raw.(*net.TCPConn); ok {
 		_ = t.SetWriteBuffer(sendBuffer) // without it the system's own size holds
 	}
+	c.openSession()
 	ws.SetPingHandler(func(data string) error { c.hear(); c.answerPing(data); return nil })
 	ws.SetPongHandler(func(string) error { c.hear(); return nil })
 	ws.SetCloseHandler(func(code int, _ string) error { c.close(code, ""); return nil })
@@ -136,17 +147,7 @@ func (c *client) close(code int, text string) {
 // note sends an error message.
 func (c *client) note(r *refusal) {
 	c.hub.counts.rejected.Add(1)
-	c.mu.Lock()
-	full := len(c.notes) >= mostNotes
-	if !full {
-		c.notes = append(c.notes, errorMessage(r.code, r.message))
-	}
-	c.mu.Unlock()
-	if full {
-		c.close(CloseSlow, "too slow: error messages were not taken")
-		return
-	}
-	c.poke(c.urgent)
+	c.tell(errorMessage(r.code, r.message))
 }
 
 func (c *client) askForPong() {
@@ -224,6 +225,10 @@ func (c *client) survive() {
 
 // handle does what a message asks for.
 func (c *client) handle(data []byte) {
+	if c.session != nil {
+		c.handleBoard(data)
+		return
+	}
 	req, err := parseRequest(data)
 	if err == nil {
 		err = c.apply(req)
@@ -236,21 +241,32 @@ func (c *client) handle(data []byte) {
 }
 
 func (c *client) apply(req request) error {
+	if req.Type == typeAlarmCommand {
+		return c.command(req.Command)
+	}
 	if req.DeviceIDs != nil {
 		c.allowance -= float64(len(*req.DeviceIDs)) / 100 // long lists cost us time
 	}
+	if req.Type == typeAlarmCommand {
+		return c.command(req.Command)
+	}
 	router := c.hub.router
 	var err error
+	missed := false
 	c.hub.plant.Change(func() {
 		switch req.Type {
 		case typeSubscribe:
-			err = router.subscribe(c, *req.DeviceIDs)
+			err = router.subscribe(c, *req.DeviceIDs, req.Since)
 		case typeSubscribeAll:
-			router.subscribeAll(c)
+			router.subscribeAll(c, req.Since)
 		case typeUnsubscribe:
 			err = router.unsubscribe(c, req.DeviceIDs)
 		}
+		missed, c.missed = c.missed, false
 	})
+	if missed {
+		return &refusal{codeNotRecoverable, "you are subscribed, but not all readings since then are held any more; those that are follow"}
+	}
 	return err
 }
 

@@ -28,6 +28,11 @@ func (r *refusal) Error() string { return r.code + ": " + r.message }
 type request struct {
 	Type      string    `json:"type"`
 	DeviceIDs *[]string `json:"device_ids"`
+	// Command is not looked into here; see Commands.
+	Command json.RawMessage `json:"command"`
+	// Since is the time of the last reading the client saw, ms: it gets those that came
+	// after it and are still held.
+	Since *int64 `json:"since"`
 }
 
 // Types of requests.
@@ -35,6 +40,7 @@ const (
 	typeSubscribe    = "subscribe"
 	typeSubscribeAll = "subscribe_all"
 	typeUnsubscribe  = "unsubscribe"
+	typeAlarmCommand = "alarm_command"
 )
 
 // parseRequest reads a client's message. The error is always a *refusal.
@@ -53,14 +59,19 @@ func parseRequest(data []byte) (request, error) {
 		if r.DeviceIDs == nil {
 			return r, nil
 		}
+	case typeAlarmCommand:
+		if len(r.Command) == 0 || r.Command[0] != '{' {
+			return r, &refusal{codeBadRequest, `alarm_command needs "command", an object`}
+		}
+		return r, nil
 	case typeSubscribe:
 		if r.DeviceIDs == nil {
 			return r, &refusal{codeBadRequest, `subscribe needs "device_ids", a list of device ids; for all devices send subscribe_all`}
 		}
 	case "":
-		return r, &refusal{codeBadRequest, `"type" is missing; want subscribe, subscribe_all or unsubscribe`}
+		return r, &refusal{codeBadRequest, `"type" is missing; want subscribe, subscribe_all, unsubscribe or alarm_command`}
 	default:
-		return r, &refusal{codeUnknownType, fmt.Sprintf("type %q is not known; want subscribe, subscribe_all or unsubscribe", cut(r.Type))}
+		return r, &refusal{codeUnknownType, fmt.Sprintf("type %q is not known; want subscribe, subscribe_all, unsubscribe or alarm_command", cut(r.Type))}
 	}
 	for _, id := range *r.DeviceIDs {
 		if !telemetry.ValidDeviceID(id) {

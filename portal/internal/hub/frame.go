@@ -2,12 +2,13 @@ package hub
 
 import (
 	"encoding/binary"
-	"encoding/json"
+
+	"industrial-iot-monitor/portal/internal/wsframe"
 )
 
 // Opcodes of the frames a server sends, with the FIN bit set (RFC 6455, section 5.2).
 const (
-	opText  = 0x81
+	opText  = wsframe.Text
 	opClose = 0x88
 	opPing  = 0x89
 	opPong  = 0x8A
@@ -38,14 +39,7 @@ const (
 
 // appendHeader appends the header of an unmasked frame with n bytes of payload.
 func appendHeader(dst []byte, op byte, n int) []byte {
-	switch {
-	case n <= 125:
-		return append(dst, op, byte(n))
-	case n <= 0xFFFF:
-		return binary.BigEndian.AppendUint16(append(dst, op, 126), uint16(n))
-	default:
-		return binary.BigEndian.AppendUint64(append(dst, op, 127), uint64(n))
-	}
+	return wsframe.AppendHeader(dst, op, n)
 }
 
 // appendMessage appends a text frame that holds head, payload and the closing brace.
@@ -72,15 +66,11 @@ func appendClose(dst []byte, code int, text string) []byte {
 
 // errorMessage returns an error message of the simple dialect as a text frame.
 func errorMessage(code, message string) []byte {
-	body, err := json.Marshal(struct {
+	return textFrame(struct { // texts always marshal
 		Type    string `json:"type"`
 		Code    string `json:"code"`
 		Message string `json:"message"`
 	}{"error", code, message})
-	if err != nil { // strings always marshal
-		body = []byte(`{"type":"error","code":"internal","message":""}`)
-	}
-	return append(appendHeader(nil, opText, len(body)), body...)
 }
 
 // frameEnd returns where the frame ends that contains the byte at index at-1 of batch,

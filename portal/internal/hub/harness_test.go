@@ -19,6 +19,7 @@ import (
 
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/portal/internal/board"
 	"industrial-iot-monitor/portal/internal/plant"
 )
 
@@ -39,25 +40,50 @@ type bench struct {
 	tb    testing.TB
 	plant *plant.Plant
 	hub   *Hub
+	board *board.Board
+	reg   *prometheus.Registry
 	addr  string
 	stop  func() // ends Run and waits for it
+
+	commands Commands // of connections opened from now on; nil: not taken
 }
 
 func newBench(tb testing.TB, limits Limits) *bench {
 	tb.Helper()
-	p := plant.New(plant.Options{})
-	h, err := New(Options{Plant: p, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Limits: limits})
+	return newBenchWith(tb, limits, board.Options{}, nil)
+}
+
+// newBenchWith also says how the board is to be and where connections come from.
+func newBenchWith(tb testing.TB, limits Limits, o board.Options, from net.Addr) *bench {
+	tb.Helper()
+	p, log, reg := plant.New(plant.Options{}), slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	o.Plant, o.Log, o.Registry = p, log, reg
+	bd, err := board.New(o)
+	require.NoError(tb, err)
+	h, err := New(Options{Plant: p, Log: log, Registry: reg, Board: bd, Limits: limits})
 	require.NoError(tb, err)
 	ln, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
-	up := websocket.FastHTTPUpgrader{ReadBufferSize: 512, WriteBufferPool: &sync.Pool{}}
-	srv := &fasthttp.Server{Handler: func(c *fasthttp.RequestCtx) { _ = up.Upgrade(c, h.Serve) }}
+	if from != nil {
+		ln = &elsewhere{ln, from}
+	}
+	up := websocket.FastHTTPUpgrader{ReadBufferSize: 512, WriteBufferPool: &sync.Pool{}, Subprotocols: []string{board.Subprotocol}}
+	b := &bench{tb: tb, plant: p, hub: h, board: bd, reg: reg, addr: ln.Addr().String()}
+	srv := &fasthttp.Server{Handler: func(c *fasthttp.RequestCtx) {
+		_ = up.Upgrade(c, func(ws *websocket.Conn) { h.ServeCommands(ws, b.commands) })
+	}}
 	served := make(chan struct{})
 	go func() { defer close(served); _ = srv.Serve(ln) }()
 	ctx, cancel := context.WithCancel(tb.Context())
 	ran := make(chan struct{})
-	go func() { defer close(ran); _ = h.Run(ctx) }()
-	b := &bench{tb: tb, plant: p, hub: h, addr: ln.Addr().String(), stop: func() { cancel(); <-ran }}
+	go func() {
+		defer close(ran)
+		var parts sync.WaitGroup
+		parts.Go(func() { _ = bd.Run(ctx) })
+		_ = h.Run(ctx)
+		parts.Wait()
+	}()
+	b.stop = func() { cancel(); <-ran }
 	tb.Cleanup(func() {
 		b.stop()
 		_ = srv.Shutdown()

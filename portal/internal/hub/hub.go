@@ -1,6 +1,8 @@
-// Package hub sends what changes in the plant to WebSocket clients. It speaks the simple
-// dialect of the contract: a client subscribes to devices or to all of them, and gets
-// device_data and alert messages.
+// Package hub sends what changes in the plant to WebSocket clients, in two dialects. In the
+// simple one of the contract a client subscribes to devices or to all of them, and gets
+// device_data and alert messages. What the dashboard's dialect iot.v1.json says is made by
+// package board; the hub carries it. What commands to alarms ask for is done by whoever
+// serves the connection. What follows is about the simple dialect.
 //
 // No reading is copied for a client that is to get it. A client has a queue of device
 // numbers; its writer looks up what each device's newest reading is at the moment of
@@ -20,8 +22,10 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,15 +33,19 @@ import (
 	"github.com/fasthttp/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"industrial-iot-monitor/portal/internal/board"
 	"industrial-iot-monitor/portal/internal/meter"
 	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/recent"
 )
 
 // Limits of a hub. A zero field takes the default.
 type Limits struct {
 	Connections   int           // open connections; default 1000
+	PerAddress    int           // of these, from one IP address that is not this machine's own; 0: no limit
 	Subscriptions int           // device ids a client may list; default 10,000
 	MessageBytes  int           // longest message of a client; default 64 KiB
+	RecentBytes   int           // for the readings of the last minute, see package recent; default 128 MiB, below 0: none
 	Alerts        int           // alerts that may wait for a client, beyond those active when it subscribed; default 10,000
 	PingEvery     time.Duration // default 25 s
 	SilentFor     time.Duration // nothing heard for this long ends a connection with 4012; default 60 s
@@ -61,6 +69,7 @@ func (l Limits) withDefaults() Limits {
 	num(&l.Connections, 1000)
 	num(&l.Subscriptions, 10_000)
 	num(&l.MessageBytes, 64<<10)
+	num(&l.RecentBytes, 128<<20)
 	num(&l.Alerts, 10_000)
 	def(&l.PingEvery, 25*time.Second)
 	def(&l.SilentFor, 60*time.Second)
@@ -75,26 +84,31 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Options of a hub. Plant, Log and Registry are required.
+// Options of a hub. Plant, Log and Registry are required. Without a Board the hub does not
+// speak the dashboard's dialect.
 type Options struct {
 	Plant    *plant.Plant
 	Log      *slog.Logger
 	Registry prometheus.Registerer
+	Board    *board.Board
 	Limits   Limits
 }
 
 // Hub owns the open connections.
 type Hub struct {
 	plant   *plant.Plant
+	board   *board.Board // nil: the simple dialect alone
 	log     *slog.Logger
 	limits  Limits
 	router  *router
+	recent  *recent.Store
 	pacer   *pacer
 	counts  counters
 	batches sync.Pool // of *batch
 
 	mu       sync.Mutex
 	clients  map[*client]struct{}
+	from     map[netip.Addr]int // clients by address, see addressOf
 	stopping bool
 	running  sync.WaitGroup // Serve calls
 	open     atomic.Int64   // clients in the map
@@ -113,22 +127,32 @@ func New(o Options) (*Hub, error) {
 	}
 	h := &Hub{
 		plant:   o.Plant,
+		board:   o.Board,
 		log:     o.Log.With("component", "hub"),
 		limits:  o.Limits.withDefaults(),
 		clients: make(map[*client]struct{}),
+		from:    make(map[netip.Addr]int),
 		batches: sync.Pool{New: newBatch},
 	}
 	h.router, h.pacer = newRouter(h), newPacer()
+	h.recent = recent.New(int64(h.limits.RecentBytes), o.Plant.Now())
+	o.Plant.RecordTo(h.recent)
 	if err := h.register(o.Registry); err != nil {
 		return nil, err
 	}
-	o.Plant.Watch(h.router)
+	if o.Board == nil {
+		o.Plant.Watch(h.router)
+	} else {
+		o.Plant.Watch(watchers{h.router, o.Board})
+	}
 	return h, nil
 }
 
 // Serve speaks with one client until the connection ends. The connection is not to be
-// used afterwards; the caller closes it.
-func (h *Hub) Serve(ws *websocket.Conn) {
+// used afterwards; the caller closes it. Alarm commands are refused.
+func (h *Hub) Serve(ws *websocket.Conn) { h.serve(ws, nil) }
+
+func (h *Hub) serve(ws *websocket.Conn, commands Commands) {
 	raw := rawConn(ws)
 	c, code, reason := h.admit(ws, raw)
 	if c == nil {
@@ -136,13 +160,20 @@ func (h *Hub) Serve(ws *websocket.Conn) {
 		return
 	}
 	defer h.running.Done()
+	ctx, cancel := context.WithCancel(context.Background()) // ends with the connection
+	defer cancel()
+	if commands != nil {
+		c.commands = func(raw json.RawMessage) any { return commands(ctx, raw) }
+	}
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
 		c.write()
 	}()
 	c.read()
+	cancel()
 	<-written
+	c.workers.Wait()
 	h.forget(c)
 }
 
@@ -155,9 +186,12 @@ func (h *Hub) admit(ws *websocket.Conn, raw rawSocket) (c *client, code int, rea
 		return nil, CloseShutdown, "shutting down"
 	case len(h.clients) >= h.limits.Connections:
 		return nil, CloseLimit, "connection limit reached"
+	case !h.roomFrom(addressOf(raw)):
+		return nil, CloseLimit, "connection limit of this address reached"
 	}
 	c = newClient(h, ws, raw)
 	h.clients[c] = struct{}{}
+	h.count(c, 1)
 	h.open.Store(int64(len(h.clients)))
 	h.running.Add(1)
 	return c, 0, ""
@@ -168,6 +202,8 @@ func (h *Hub) forget(c *client) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.clients, c)
+	h.count(c, -1)
+	h.counts.ended(c)
 	h.open.Store(int64(len(h.clients)))
 }
 

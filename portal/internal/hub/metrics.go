@@ -13,6 +13,7 @@ type counters struct {
 	accepted, rejected                 atomic.Int64
 	shutdown, slow, noPong, limit      atomic.Int64 // closes by code
 	tooBig                             atomic.Int64
+	dialects                           [dialects]dialectCounters
 }
 
 // closed counts a close frame that the hub sent of its own accord.
@@ -44,6 +45,12 @@ func (h *Hub) register(reg prometheus.Registerer) error {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "portal_write_pause_seconds", Help: "How long a WebSocket writer rests after a write; grows when the processors are busy.",
 		}, func() float64 { return h.pause().Seconds() }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "portal_recent_bytes", Help: "Memory reserved for the readings of the last minute, which clients of the simple dialect get when they come back.",
+		}, func() float64 { return float64(h.recent.Bytes()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "portal_recent_bytes_limit", Help: "Memory that may be reserved for them.",
+		}, func() float64 { return float64(max(h.limits.RecentBytes, 0)) }),
 		counter("portal_sent_bytes_total", "Bytes written to WebSocket clients.", "", "", &n.bytes),
 		counter("portal_readings_conflated_total", "Readings not sent to a client because a newer one of the same device took their place.", "", "", &n.conflated),
 		counter("portal_messages_sent_total", "Messages written to WebSocket clients.", "type", "device_data", &n.readings),
@@ -53,6 +60,7 @@ func (h *Hub) register(reg prometheus.Registerer) error {
 		&ageCollector{h, prometheus.NewDesc("portal_delivery_age_seconds",
 			"Time from a live reading's receipt at the gateway to its writing to a WebSocket client.", nil, nil)},
 	}
+	cs = append(cs, n.byDialect()...)
 	const closes = "WebSocket connections that the portal ended, by close code."
 	for code, v := range map[string]*atomic.Int64{"4001": &n.shutdown, "4008": &n.slow, "4012": &n.noPong, "4504": &n.limit, "1009": &n.tooBig} {
 		cs = append(cs, counter("portal_websocket_closes_total", closes, "code", code, v))

@@ -115,8 +115,8 @@ func (r *router) setListeners(id string, list []*client) {
 }
 
 // subscribe adds devices to what c wants and queues their newest readings and active
-// alerts.
-func (r *router) subscribe(c *client, ids []string) error {
+// alerts; with since also the readings before that are newer than it.
+func (r *router) subscribe(c *client, ids []string, since *int64) error {
 	if c.detached {
 		return nil
 	}
@@ -124,7 +124,7 @@ func (r *router) subscribe(c *client, ids []string) error {
 		for _, id := range ids {
 			if c.sub.excepts(id) {
 				delete(c.sub.except, id)
-				r.snapshot(c, id)
+				r.snapshot(c, id, since)
 			}
 		}
 		return nil
@@ -142,7 +142,7 @@ func (r *router) subscribe(c *client, ids []string) error {
 		c.sub.ids[id] = struct{}{}
 		r.listed++
 		r.setListeners(id, append(r.listeners(id), c))
-		r.snapshot(c, id)
+		r.snapshot(c, id, since)
 	}
 	return nil
 }
@@ -162,13 +162,13 @@ func (r *router) roomFor(c *client, ids []string) error {
 }
 
 // subscribeAll makes c want everything and queues what it does not have yet.
-func (r *router) subscribeAll(c *client) {
+func (r *router) subscribeAll(c *client, since *int64) {
 	switch {
 	case c.detached:
 		return
 	case c.sub.all:
 		for id := range c.sub.except {
-			r.snapshot(c, id)
+			r.snapshot(c, id, since)
 		}
 		c.sub.except = nil
 		return
@@ -178,11 +178,11 @@ func (r *router) subscribeAll(c *client) {
 	c.sub = subscription{all: true}
 	r.all = append(r.all, c)
 	for _, d := range r.hub.plant.Devices() {
-		if _, has := had[d.ID]; !has && d.HasReading() {
-			c.queue.push(d.Index, true)
+		if _, has := had[d.ID]; !has {
+			r.snapshotReading(c, d.ID, since)
 		}
 	}
-	r.hub.plant.AllActiveAlerts(func(a *plant.Alert) {
+	r.hub.plant.AllOpenAlerts(func(a *plant.Alert) {
 		if _, has := had[a.DeviceID]; !has {
 			c.queueSnapshot(a)
 		}
@@ -190,12 +190,21 @@ func (r *router) subscribeAll(c *client) {
 	c.poke(c.urgent)
 }
 
-// snapshot queues what is known of a device now.
-func (r *router) snapshot(c *client, id string) {
+// snapshotReading queues the newest reading of a device, or what was missed since a time.
+func (r *router) snapshotReading(c *client, id string, since *int64) {
+	if since != nil {
+		c.missed = !r.catchUp(c, id, *since) || c.missed
+		return
+	}
 	if d := r.hub.plant.Device(id); d != nil && d.HasReading() {
 		c.queue.push(d.Index, true)
 	}
-	r.hub.plant.ActiveAlerts(id, c.queueSnapshot)
+}
+
+// snapshot queues what is known of a device now.
+func (r *router) snapshot(c *client, id string, since *int64) {
+	r.snapshotReading(c, id, since)
+	r.hub.plant.OpenAlerts(id, c.queueSnapshot)
 	c.poke(c.urgent)
 }
 
@@ -207,6 +216,7 @@ func (r *router) unsubscribe(c *client, ids *[]string) error {
 	if ids == nil {
 		r.unlist(c)
 		c.queue.keep(func(int) bool { return false })
+		c.replays = nil
 		return nil
 	}
 	if c.sub.all {
@@ -225,6 +235,7 @@ func (r *router) unsubscribe(c *client, ids *[]string) error {
 		r.remove(c, id)
 	}
 	c.queue.keep(func(index int) bool { return c.sub.wants(r.hub.plant.DeviceAt(index).ID) })
+	c.keepReplays(func(d *plant.Device) bool { return c.sub.wants(d.ID) })
 	return nil
 }
 
@@ -255,7 +266,10 @@ func (r *router) unlist(c *client) {
 // detach ends every subscription of c for good and frees what waits for it.
 func (r *router) detach(c *client) {
 	r.unlist(c)
-	c.queue, c.alerts, c.detached = queue{}, nil, true
+	c.queue, c.replays, c.alerts, c.detached = queue{}, nil, nil, true
+	if c.session != nil {
+		c.session.Close()
+	}
 }
 
 // excepts tells whether the subscription leaves a device out.

@@ -112,11 +112,11 @@ func FuzzParseRequest(f *testing.F) {
 			require.Equal(t, "error", m.Type)
 			return
 		}
-		require.Contains(t, []string{typeSubscribe, typeSubscribeAll, typeUnsubscribe}, r.Type)
+		require.Contains(t, []string{typeSubscribe, typeSubscribeAll, typeUnsubscribe, typeAlarmCommand}, r.Type)
 		if r.Type == typeSubscribe {
 			require.NotNil(t, r.DeviceIDs)
 		}
-		if r.DeviceIDs != nil && r.Type != typeSubscribeAll {
+		if r.DeviceIDs != nil && r.Type != typeSubscribeAll && r.Type != typeAlarmCommand {
 			for _, id := range *r.DeviceIDs {
 				require.Regexp(t, `^[A-Za-z0-9_-]{1,64}$`, id)
 			}

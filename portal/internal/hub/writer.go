@@ -16,6 +16,7 @@ const batchesPerFlush = 4
 // batch is what one write sends. Writers that rest hold none.
 type batch struct {
 	buf      []byte
+	shared   []byte  // a frame that other clients get too; buf is empty then
 	received []int64 // gateway receive times of the live readings in buf
 	readings int     // device_data messages, snapshots included
 	alerts   int
@@ -25,8 +26,16 @@ type batch struct {
 func newBatch() any { return &batch{buf: make([]byte, 0, batchBytes+4096)} }
 
 func (b *batch) reset() {
-	b.buf, b.received = b.buf[:0], b.received[:0]
+	b.buf, b.shared, b.received = b.buf[:0], nil, b.received[:0]
 	b.readings, b.alerts, b.final = 0, 0, nil
+}
+
+// data returns what is to be written.
+func (b *batch) data() []byte {
+	if b.shared != nil {
+		return b.shared
+	}
+	return b.buf
 }
 
 // write sends what the client is to get until the connection ends.
@@ -80,7 +89,7 @@ func (c *client) flush() (more, alive bool) {
 	for range batchesPerFlush {
 		b.reset()
 		more = c.gather(b)
-		if len(b.buf) > 0 && !c.send(b) {
+		if len(b.data()) > 0 && !c.send(b) {
 			return false, false
 		}
 		if b.final != nil {
@@ -101,6 +110,9 @@ func (c *client) gather(b *batch) bool {
 		return false
 	}
 	more, told := false, false
+	if c.session != nil {
+		return c.gatherBoard(b, end)
+	}
 	c.hub.plant.View(func() {
 		more = c.gatherNews(b)
 		told = len(c.alerts) == 0
@@ -147,6 +159,9 @@ func (c *client) gatherNews(b *batch) (more bool) {
 	if len(c.alerts) == 0 {
 		c.alerts = nil
 	}
+	if !c.gatherReplays(b) {
+		return true
+	}
 	for len(b.buf) < batchBytes {
 		index, snapshot, ok := c.queue.pop()
 		if !ok {
@@ -164,7 +179,7 @@ func (c *client) gatherNews(b *batch) (more bool) {
 
 // send writes a batch. It returns false when the connection is over.
 func (c *client) send(b *batch) bool {
-	rest, progress := b.buf, time.Now()
+	rest, progress := b.data(), time.Now()
 	for len(rest) > 0 {
 		// In steps, because a write does not tell when its last byte was taken.
 		step := c.hub.limits.StalledFor / 4
@@ -180,11 +195,11 @@ func (c *client) send(b *batch) bool {
 		case n > 0:
 			progress = time.Now()
 		case time.Since(progress) >= c.hub.limits.StalledFor:
-			c.giveUp(b, len(b.buf)-len(rest))
+			c.giveUp(b, len(b.data())-len(rest))
 			return false
 		}
 	}
-	c.hub.account(b)
+	c.hub.account(c, b)
 	return true
 }
 
@@ -194,7 +209,7 @@ func (c *client) giveUp(b *batch, sent int) {
 	c.hub.plant.Change(func() { c.hub.router.detach(c) })
 	c.close(CloseSlow, "too slow: nothing was taken") // so that the reader's end is no second one
 	c.hub.counts.closed(CloseSlow)
-	last := b.buf[sent:frameEnd(b.buf, sent)]
+	last := b.data()[sent:frameEnd(b.data(), sent)]
 	last = appendClose(append([]byte(nil), last...), CloseSlow, "too slow: nothing was taken")
 	_ = c.raw.SetWriteDeadline(time.Now().Add(c.hub.limits.LastWords)) // the Write tells
 	_, _ = c.raw.Write(last)                                           // a client that does not read cannot be told more
@@ -208,8 +223,10 @@ func (c *client) hangUp() {
 }
 
 // account counts a batch that was written.
-func (h *Hub) account(b *batch) {
-	h.counts.bytes.Add(int64(len(b.buf)))
+func (h *Hub) account(c *client, b *batch) {
+	n := int64(len(b.data()))
+	h.counts.bytes.Add(n)
+	h.counts.dialects[c.dialect()].bytes.Add(n)
 	h.counts.readings.Add(int64(b.readings))
 	h.counts.alerts.Add(int64(b.alerts))
 	if b.final != nil {

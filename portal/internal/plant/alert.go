@@ -10,7 +10,8 @@ import (
 )
 
 // Alert is an incident as its newest record tells it. It is never changed: a new state
-// is a new Alert.
+// is a new Alert. Where a record says nothing of State, Priority and RaisedAt, as those
+// from before there were revisions do, ParseAlert fills them in.
 type Alert struct {
 	telemetry.Alert
 
@@ -19,6 +20,22 @@ type Alert struct {
 
 // Active tells whether the condition behind the alert still holds.
 func (a *Alert) Active() bool { return a.Status == telemetry.AlertActive }
+
+// Open tells whether an alarm is not done with: its condition holds or nobody has seen it. An
+// incident found in late readings is history and never open.
+func (a *Alert) Open() bool { return a.State != telemetry.AlarmNormal && !a.Historical }
+
+// Aside tells whether an alarm is not for an operator's eyes now: shelved, suppressed under
+// another one, or out of service.
+func (a *Alert) Aside() bool {
+	return a.Shelved != nil || a.Suppressed != nil || a.OutOfService != nil
+}
+
+// Calls tells whether an alarm needs an operator's attention: it is open and not put aside.
+func (a *Alert) Calls() bool { return a.Open() && !a.Aside() }
+
+// Unseen tells whether nobody has acknowledged an open alarm.
+func (a *Alert) Unseen() bool { return a.Open() && a.State != telemetry.AlarmAcknowledged }
 
 var errAlertText = errors.New("not valid UTF-8")
 
@@ -34,95 +51,74 @@ func ParseAlert(raw []byte) (*Alert, error) {
 	if a.AlertID == "" || a.DeviceID == "" {
 		return nil, fmt.Errorf("reading an alert: %w", errAlertID)
 	}
+	a.complete()
 	return a, nil
 }
 
 var errAlertID = errors.New("alert_id or device_id is missing")
 
-// alertBook keeps the newest state of every incident: all active ones and a bounded
-// number of cleared ones.
-type alertBook struct {
-	byID     map[string]*Alert
-	byDevice map[string][]*Alert // the active ones
-	cleared  []string            // ids of cleared ones, oldest first
-	max      int
-	// silent are alerts read from the past: nobody was told of them yet. It is nil
-	// from the first AlertsCaughtUp on, except while a partition is read again.
-	silent map[string]*Alert
-}
-
-func newAlertBook(limit int) alertBook {
-	return alertBook{byID: make(map[string]*Alert), byDevice: make(map[string][]*Alert), max: limit}
-}
-
-// put files a and tells whether it says anything new. Cleared is final; for the rest
-// the later transition wins.
-func (b *alertBook) put(a *Alert) bool {
-	old := b.byID[a.AlertID]
-	if old != nil {
-		if !old.Active() || (a.Status == old.Status && a.Timestamp <= old.Timestamp) {
-			return false
-		}
-		if old.Active() {
-			b.unlist(old)
+// complete fills in what a record from before there were revisions does not say. Such an
+// incident is unacknowledged as long as it is active and done with when it is cleared:
+// there was no way to acknowledge one.
+func (a *Alert) complete() {
+	if a.State == "" {
+		a.State = telemetry.AlarmNormal
+		if a.Active() {
+			a.State = telemetry.AlarmUnacknowledged
 		}
 	}
-	b.byID[a.AlertID] = a
-	if a.Active() {
-		b.byDevice[a.DeviceID] = append(b.byDevice[a.DeviceID], a)
-		return true
+	if a.Priority == 0 {
+		a.Priority = min(Rank(a.Severity)+1, len(severities)-1)
 	}
-	b.cleared = append(b.cleared, a.AlertID)
-	for len(b.cleared) > b.max {
-		delete(b.byID, b.cleared[0])
-		b.cleared = b.cleared[1:]
+	if a.RaisedAt == 0 {
+		a.RaisedAt = a.Timestamp
 	}
-	return true
 }
 
-// unlist takes an active alert off its device's list.
-func (b *alertBook) unlist(a *Alert) {
-	var rest []*Alert // a new slice: readers may hold the old one
-	for _, other := range b.byDevice[a.DeviceID] {
-		if other != a {
-			rest = append(rest, other)
-		}
+// succeeds tells whether a is newer than what is known of the same incident. The higher
+// revision wins; between records without one cleared is final and else the later
+// transition wins.
+func (a *Alert) succeeds(old *Alert) bool {
+	if a.Revision != 0 || old.Revision != 0 {
+		return a.Revision > old.Revision
 	}
-	if len(rest) == 0 {
-		delete(b.byDevice, a.DeviceID)
-		return
-	}
-	b.byDevice[a.DeviceID] = rest
+	return old.Active() && (a.Status != old.Status || a.Timestamp > old.Timestamp)
 }
 
 // ApplyAlert takes in a record of the alerts topic. The watcher is told at once when
 // live is true; else, as while the topic's past is read, only by AlertsCaughtUp and only
-// if the alert is still active then.
+// if the alarm is still open then. Of historical incidents it is not told.
 func (p *Plant) ApplyAlert(a *Alert, live bool) {
+	now := p.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	old := p.alerts.byID[a.AlertID]
 	if !p.alerts.put(a) {
 		p.counts.Repeated++
 		return
 	}
 	p.counts.Alerts++
-	if live {
+	p.calls.note(p.callOf(a, old == nil), now)
+	_, hidden := p.alerts.silent[a.AlertID]
+	told := old != nil && old.Open() && !hidden
+	switch {
+	case live || told && !a.Open():
 		delete(p.alerts.silent, a.AlertID)
-		p.watcher.Alert(a)
-		return
-	}
-	if !a.Active() {
+		if !a.Historical || told {
+			p.watcher.Alert(a)
+		}
+	case !a.Open():
 		delete(p.alerts.silent, a.AlertID)
-		return
+	default:
+		if p.alerts.silent == nil {
+			p.alerts.silent = make(map[string]*Alert)
+		}
+		p.alerts.silent[a.AlertID] = a
 	}
-	if p.alerts.silent == nil {
-		p.alerts.silent = make(map[string]*Alert)
-	}
-	p.alerts.silent[a.AlertID] = a
 }
 
 // AlertsCaughtUp says that the past of the alerts topic has been read: the watcher is
-// told of every alert that is still active and that it has not been told of.
+// told of every alarm that is still open and that it has not been told of.
 func (p *Plant) AlertsCaughtUp() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,9 +129,9 @@ func (p *Plant) AlertsCaughtUp() {
 	}
 }
 
-// ActiveAlerts calls f with every active alert of a device that the watcher has been told
+// OpenAlerts calls f with every open alarm of a device that the watcher has been told
 // of. It is called within View, Change or a watcher's method.
-func (p *Plant) ActiveAlerts(device string, f func(*Alert)) {
+func (p *Plant) OpenAlerts(device string, f func(*Alert)) {
 	for _, a := range p.alerts.byDevice[device] {
 		if p.alerts.silent[a.AlertID] == nil {
 			f(a)
@@ -143,14 +139,15 @@ func (p *Plant) ActiveAlerts(device string, f func(*Alert)) {
 	}
 }
 
-// AllActiveAlerts is ActiveAlerts of every device, in no particular order.
-func (p *Plant) AllActiveAlerts(f func(*Alert)) {
+// AllOpenAlerts is OpenAlerts of every device, in no particular order.
+func (p *Plant) AllOpenAlerts(f func(*Alert)) {
 	for device := range p.alerts.byDevice {
-		p.ActiveAlerts(device, f)
+		p.OpenAlerts(device, f)
 	}
 }
 
-// Alerts returns the alerts that keep says yes to, in no particular order.
+// Alerts returns the alerts that keep says yes to, in no particular order. keep is called
+// within a View, so it may call Place.
 func (p *Plant) Alerts(keep func(*Alert) bool) []*Alert {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -163,16 +160,38 @@ func (p *Plant) Alerts(keep func(*Alert) bool) []*Alert {
 	return out
 }
 
-// Attention tells how many alerts of a device are active and which severity is the
+// Alert returns the newest state of an incident, or nil.
+func (p *Plant) Alert(id string) *Alert {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.alerts.byID[id]
+}
+
+// Place returns where an alarm is: as its record says, else where its device hangs. It is
+// called within View, Change or a watcher's method.
+func (p *Plant) Place(a *Alert) telemetry.Location {
+	if a.Location.Building != "" {
+		return a.Location
+	}
+	if d := p.devices[a.DeviceID]; d != nil {
+		return d.location
+	}
+	return a.Location
+}
+
+// Attention tells how many alarms of a device need attention and which severity is the
 // worst of them. It is called within View, Change or a watcher's method.
-func (p *Plant) Attention(device string) (active int, worst telemetry.Severity) {
+func (p *Plant) Attention(device string) (calling int, worst telemetry.Severity) {
 	for _, a := range p.alerts.byDevice[device] {
-		active++
+		if !a.Calls() {
+			continue
+		}
+		calling++
 		if worst == "" || Rank(a.Severity) < Rank(worst) {
 			worst = a.Severity
 		}
 	}
-	return active, worst
+	return calling, worst
 }
 
 // Rank orders severities: 0 is the worst, 4 is one that is not known.

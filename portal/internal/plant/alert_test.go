@@ -52,7 +52,7 @@ func TestPastIsToldOnlyAsFarAsItStillHolds(t *testing.T) {
 	p.ApplyAlert(alert(t, "over", "d3", telemetry.AlertCleared, 2), true)
 	require.Equal(t, []string{"over cleared"}, r.alerts)
 	p.View(func() {
-		p.AllActiveAlerts(func(a *Alert) { require.Fail(t, "told too early", a.AlertID) })
+		p.AllOpenAlerts(func(a *Alert) { require.Fail(t, "told too early", a.AlertID) })
 	})
 	p.AlertsCaughtUp()
 	require.Equal(t, []string{"over cleared", "still active"}, r.alerts)
@@ -60,7 +60,7 @@ func TestPastIsToldOnlyAsFarAsItStillHolds(t *testing.T) {
 	require.Len(t, r.alerts, 2)
 	p.View(func() {
 		n := 0
-		p.AllActiveAlerts(func(a *Alert) { n++; require.Equal(t, "still", a.AlertID) })
+		p.AllOpenAlerts(func(a *Alert) { n++; require.Equal(t, "still", a.AlertID) })
 		require.Equal(t, 1, n)
 	})
 }

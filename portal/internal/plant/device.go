@@ -190,6 +190,9 @@ func (p *Plant) applyEntry(e *wire.FrameEntry, gateway string, now int64) {
 	}
 	d.take(e, gateway)
 	p.updated = append(p.updated, d)
+	if p.recorder != nil {
+		p.recorder.Record(d, now)
+	}
 }
 
 // gatewayName returns a copy of name that is kept once.

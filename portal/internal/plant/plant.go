@@ -27,8 +27,8 @@ type Watcher interface {
 
 // Options of a plant. The zero value is usable.
 type Options struct {
-	// MaxAlerts bounds the cleared alerts that are kept; 0 means 10,000. Active ones
-	// are all kept.
+	// MaxAlerts bounds the alarms that are kept though they are over; 0 means 10,000.
+	// Open ones are all kept.
 	MaxAlerts int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -40,11 +40,13 @@ type Plant struct {
 
 	mu       sync.RWMutex
 	watcher  Watcher
+	recorder Recorder // nil: nobody
 	devices  map[string]*Device
 	list     []*Device // by Index
 	gateways map[string]*Gateway
 	names    map[string]string // gateway ids, so that a device's need not be copied from each frame
 	alerts   alertBook
+	calls    callLog
 	windows  windowBook
 
 	received meter.Meter // readings that arrived, with their age

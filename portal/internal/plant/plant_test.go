@@ -198,8 +198,8 @@ func TestStatsCountWhatIsThere(t *testing.T) {
 	require.Equal(t, 2, s.Kept)
 	require.Equal(t, "A栋", s.Buildings[0].Name)
 	require.Equal(t, Presences{Total: 7, Online: 6, Offline: 1}, s.Buildings[0].Devices)
-	require.Equal(t, 1, s.Buildings[0].Active)
-	require.Equal(t, 0, s.Buildings[1].Active)
+	require.Equal(t, 1, s.Buildings[0].Calling)
+	require.Equal(t, 0, s.Buildings[1].Calling)
 	require.Equal(t, int64(10), s.Received.Aged)
 	require.InDelta(t, 20, s.Received.Mean, 0.001)
 	require.InDelta(t, 10, s.Received.PerSecond, 0.001)
@@ -231,7 +231,7 @@ func TestMetricsShowTheSameFigures(t *testing.T) {
 		"portal_devices online": 1, "portal_devices offline": 0, "portal_devices unknown": 1,
 		"portal_alert_records_total news": 1, "portal_alert_records_total repeated": 0,
 		"portal_active_alerts critical": 0, "portal_active_alerts high": 1, "portal_active_alerts medium": 0,
-		"portal_active_alerts low": 0, "portal_active_alerts other": 0,
+		"portal_active_alerts low": 0, "portal_active_alerts other": 0, "portal_alarms no": 1, "portal_alarms yes": 0, "portal_alarms_aside": 0,
 	}, got)
 }
 

@@ -12,8 +12,11 @@ import (
 type Stats struct {
 	Time      int64 // ms
 	Devices   Presences
-	Active    [5]int // active alerts by Rank
-	Kept      int    // alerts that Alerts can return, cleared ones included
+	Active    [5]int // by Rank: alarms whose condition holds and that are not put aside
+	Calling   [5]int // by Rank: alarms that need attention, see Alert.Calls
+	Unseen    int    // of these, those that nobody has acknowledged
+	Aside     int    // open alarms that are shelved, suppressed or out of service
+	Kept      int    // alarms that Alerts can return, those that are over included
 	Received  meter.Recent
 	Counts    Counts
 	Buildings []Building // by name
@@ -36,12 +39,12 @@ func (n *Presences) add(p telemetry.Presence) {
 	}
 }
 
-// Building is one building: its devices, its active alerts and the means over the last
+// Building is one building: its devices, its alarms that need attention and the means over the last
 // minute by parameter.
 type Building struct {
 	Name    string
 	Devices Presences
-	Active  int
+	Calling int
 	Means   map[string]Mean
 }
 
@@ -85,13 +88,21 @@ func (s *Stats) countDevice(buildings map[string]*Building, d *Device, now int64
 }
 
 func (p *Plant) countActive(s *Stats, buildings map[string]*Building) {
-	for id, list := range p.alerts.byDevice {
+	for _, list := range p.alerts.byDevice {
 		for _, a := range list {
-			s.Active[Rank(a.Severity)]++
-		}
-		if d := p.devices[id]; d != nil {
-			if b := buildings[d.location.Building]; b != nil {
-				b.Active += len(list)
+			if a.Aside() {
+				s.Aside++
+				continue
+			}
+			s.Calling[Rank(a.Severity)]++
+			if a.Active() {
+				s.Active[Rank(a.Severity)]++
+			}
+			if a.Unseen() {
+				s.Unseen++
+			}
+			if b := buildings[p.Place(a).Building]; b != nil {
+				b.Calling++
 			}
 		}
 	}

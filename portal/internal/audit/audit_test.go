@@ -1,0 +1,146 @@
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func entry(t *testing.T, partition int32, offset, at int64, e telemetry.AuditEntry) *Entry {
+	t.Helper()
+	if e.DeviceID == "" {
+		e.DeviceID = "d1"
+	}
+	raw, err := json.Marshal(e)
+	require.NoError(t, err)
+	out, err := Parse(raw, partition, offset, at)
+	require.NoError(t, err)
+	return out
+}
+
+func everything(*Entry) bool { return true }
+
+func times(list []*Entry) (out []int64) {
+	for _, e := range list {
+		out = append(out, e.RecordedAt)
+	}
+	return out
+}
+
+func TestNewestEntriesAreKeptWhateverTheirPartition(t *testing.T) {
+	b := NewBook(100)
+	require.Zero(t, b.Since())
+	for at := range int64(100) { // one partition is read before the other
+		b.Add(entry(t, 0, at, 2*at, telemetry.AuditEntry{CommandID: fmt.Sprint("c", 2*at), Outcome: telemetry.OutcomeApplied}))
+	}
+	require.Zero(t, b.Since(), "nothing was forgotten")
+	for at := range int64(100) {
+		b.Add(entry(t, 1, at, 2*at+1, telemetry.AuditEntry{}))
+	}
+	got := times(b.Find(everything))
+	require.Len(t, got, 100)
+	require.IsIncreasing(t, got)
+	require.Equal(t, int64(100), got[0])
+	require.Equal(t, int64(99), b.Since())
+	require.Nil(t, b.Outcome("c98"), "it is forgotten with its entry")
+	require.NotNil(t, b.Outcome("c100"))
+	require.Equal(t, Figures{Kept: 100, Limit: 100, Total: 200}, b.Figures())
+	b.Skipped(50)
+	require.Equal(t, int64(99), b.Since())
+	b.Skipped(150)
+	require.Equal(t, int64(150), b.Since())
+}
+
+func TestMemoryStaysBounded(t *testing.T) {
+	b := NewBook(10)
+	for at := range int64(10_000) {
+		b.Add(entry(t, 0, at, at, telemetry.AuditEntry{CommandID: fmt.Sprint(at), Outcome: telemetry.OutcomeApplied}))
+		require.LessOrEqual(t, len(b.entries), 13)
+		require.LessOrEqual(t, len(b.outcomes), 13)
+	}
+	require.Equal(t, int64(9990), b.Find(everything)[0].RecordedAt)
+}
+
+func TestWhoWaitsIsToldOnce(t *testing.T) {
+	b := NewBook(10)
+	first, stop := b.Await("c1")
+	second, stopSecond := b.Await("c1")
+	gone, stopGone := b.Await("c1")
+	stopGone()
+	defer stop()
+	defer stopSecond()
+	b.Add(entry(t, 0, 0, 1, telemetry.AuditEntry{CommandID: "c1"})) // a transition, no outcome
+	require.Empty(t, first)
+	b.Add(entry(t, 0, 1, 2, telemetry.AuditEntry{CommandID: "c1", Outcome: telemetry.OutcomeApplied}))
+	b.Add(entry(t, 0, 2, 3, telemetry.AuditEntry{CommandID: "c1", Outcome: telemetry.OutcomeNothing})) // sent again
+	for _, ch := range []<-chan *Entry{first, second} {
+		require.Equal(t, telemetry.OutcomeApplied, (<-ch).Outcome)
+	}
+	require.Empty(t, gone)
+	late, stopLate := b.Await("c1")
+	defer stopLate()
+	require.Equal(t, telemetry.OutcomeApplied, (<-late).Outcome)
+	require.Zero(t, b.Figures().Waiting)
+}
+
+func TestPartitionThatIsReadAgainIsForgotten(t *testing.T) {
+	b := NewBook(10)
+	b.Add(entry(t, 0, 0, 1, telemetry.AuditEntry{CommandID: "a", Outcome: telemetry.OutcomeApplied}))
+	b.Add(entry(t, 1, 0, 2, telemetry.AuditEntry{}))
+	b.Forget(0)
+	require.Equal(t, []int64{2}, times(b.Find(everything)))
+	require.Nil(t, b.Outcome("a"))
+}
+
+func TestBookIsForManyAtOnce(t *testing.T) {
+	b := NewBook(50)
+	var all sync.WaitGroup
+	for k := range int32(4) {
+		entries := make([]*Entry, 200)
+		for i := range entries {
+			entries[i] = entry(t, k, int64(i), int64(i), telemetry.AuditEntry{CommandID: fmt.Sprint(k, "-", i), Outcome: telemetry.OutcomeApplied})
+		}
+		all.Go(func() {
+			for _, e := range entries {
+				ch, stop := b.Await(e.CommandID)
+				b.Add(e)
+				<-ch
+				stop()
+				b.Find(everything)
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, int64(800), b.Figures().Total)
+}
+
+func TestParseRefusesWhatNobodyCouldRead(t *testing.T) {
+	for _, s := range []string{``, `{`, `[]`, `{}`, `{"device_id":5}`, "{\"device_id\":\"d\",\"note\":\"\xff\"}"} {
+		_, err := Parse([]byte(s), 0, 0, 0)
+		require.Error(t, err, s)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(`{"device_id":"d","time":1,"event":"raised"}`))
+	f.Add([]byte(`{"device_id":null}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		e, err := Parse(data, 1, 2, 3)
+		if err != nil {
+			return
+		}
+		require.NotEmpty(t, e.DeviceID)
+		b := NewBook(1)
+		b.Add(e)
+		_, err = json.Marshal(b.Find(everything))
+		require.NoError(t, err)
+	})
+}

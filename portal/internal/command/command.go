@@ -1,0 +1,228 @@
+// Package command hands operators' commands to the alarm engine: it writes them to the
+// alarm-commands topic, where the owner of the device finds them, and waits for what became
+// of them, which comes back in the alarm-audit topic (package audit). It decides nothing
+// about alarms or about who may command. Do blocks for some seconds at most, Run as long
+// as its context; nothing else here blocks.
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/portal/internal/audit"
+	"industrial-iot-monitor/portal/internal/plant"
+)
+
+// Outcomes beside those that the engine tells.
+const (
+	// OutcomePending: the command is in Kafka, and what became of it is not known yet.
+	OutcomePending telemetry.Outcome = "pending"
+	// OutcomeFailed: it could not be handed over; see Result.Err.
+	OutcomeFailed telemetry.Outcome = "failed"
+)
+
+// Errors of a command that failed.
+var (
+	// ErrUnavailable says that Kafka did not take the command in time. It may still have: who
+	// sends it again with the same id does no harm.
+	ErrUnavailable = errors.New("kafka does not take commands at the moment")
+	// ErrReused says that the id belongs to another command that was sent before.
+	ErrReused = errors.New("command_id was used for another command")
+)
+
+// Options of a desk. All but the times are required.
+type Options struct {
+	Plant    *plant.Plant
+	Book     *audit.Book
+	Brokers  []string
+	Topics   wire.Topics
+	Log      *slog.Logger
+	Registry prometheus.Registerer
+	// SendWithin is how long Kafka may take to store commands; 0 means 3 s.
+	SendWithin time.Duration
+	// AnswerWithin is how long to wait for what becomes of them after that; 0 means 2 s.
+	AnswerWithin time.Duration
+}
+
+// Desk hands commands over.
+type Desk struct {
+	o       Options
+	log     *slog.Logger
+	metrics *metrics
+
+	mu    sync.Mutex
+	line  *line         // nil while there is none
+	ready chan struct{} // closed when there is one again
+}
+
+var errMissing = errors.New("command: Plant, Book, Brokers, Topics, Log and Registry are required")
+
+// New returns a desk; Run connects it.
+func New(o Options) (*Desk, error) {
+	if o.Plant == nil || o.Book == nil || len(o.Brokers) == 0 || o.Topics.Commands == "" || o.Log == nil || o.Registry == nil {
+		return nil, errMissing
+	}
+	if o.SendWithin == 0 {
+		o.SendWithin = 3 * time.Second
+	}
+	if o.AnswerWithin == 0 {
+		o.AnswerWithin = 2 * time.Second
+	}
+	d := &Desk{o: o, log: o.Log.With("component", "command"), ready: make(chan struct{})}
+	var err error
+	d.metrics, err = newMetrics(o.Registry, o.Book)
+	return d, err
+}
+
+// Result is what became of one command.
+type Result struct {
+	Command telemetry.AlarmCommand
+	Outcome telemetry.Outcome
+	Entry   *audit.Entry // what the engine says, nil with OutcomePending and OutcomeFailed
+	Alert   *plant.Alert // the alarm as it is known now, nil when it is not
+	Err     error        // with OutcomeFailed
+}
+
+// Do hands commands over, in their order, and waits for what becomes of each. A command whose
+// id is known already is not sent again: its outcome is returned. The results are in
+// the order of the commands.
+func (d *Desk) Do(ctx context.Context, commands []telemetry.AlarmCommand) []Result {
+	began := time.Now()
+	results := make([]Result, len(commands))
+	outcomes := make([]<-chan *audit.Entry, len(commands))
+	var send []int
+	var stops []func()
+	defer func() {
+		for _, stop := range stops {
+			stop()
+		}
+	}()
+	for i := range commands {
+		results[i] = Result{Command: commands[i], Outcome: OutcomePending}
+		if err := commands[i].Check(); err != nil {
+			results[i].fail(err)
+			continue
+		}
+		var stop func()
+		outcomes[i], stop = d.o.Book.Await(commands[i].CommandID)
+		stops = append(stops, stop)
+		if len(outcomes[i]) == 0 {
+			send = append(send, i)
+		}
+	}
+	d.send(ctx, results, send)
+	d.answer(ctx, results, outcomes)
+	d.metrics.account(results, time.Since(began))
+	return results
+}
+
+func (r *Result) fail(err error) { r.Outcome, r.Err = OutcomeFailed, err }
+
+// send writes the commands with these indexes to Kafka and marks those that failed.
+func (d *Desk) send(ctx context.Context, results []Result, indexes []int) {
+	if len(indexes) == 0 {
+		return
+	}
+	messages := make([]*sarama.ProducerMessage, 0, len(indexes))
+	for _, i := range indexes {
+		c := &results[i].Command
+		value, err := json.Marshal(c)
+		if err != nil { // texts and numbers always marshal
+			results[i].fail(err)
+			continue
+		}
+		messages = append(messages, &sarama.ProducerMessage{
+			Topic: d.o.Topics.Commands, Key: sarama.StringEncoder(c.DeviceID), Value: sarama.ByteEncoder(value), Metadata: i,
+		})
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.o.SendWithin)
+	defer cancel()
+	err := d.produce(ctx, messages)
+	if err == nil {
+		return
+	}
+	d.log.Warn("commands could not be written", "topic", d.o.Topics.Commands, "commands", len(messages), "err", err)
+	some, partly := errors.AsType[sarama.ProducerErrors](err)
+	if !partly {
+		for _, i := range indexes {
+			results[i].fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
+		}
+		return
+	}
+	for _, e := range some {
+		if i, ok := e.Msg.Metadata.(int); ok {
+			results[i].fail(fmt.Errorf("%w: %w", ErrUnavailable, e.Err))
+		}
+	}
+}
+
+// answer waits for the outcomes, and for the alarms as they are after them.
+func (d *Desk) answer(ctx context.Context, results []Result, outcomes []<-chan *audit.Entry) {
+	ctx, cancel := context.WithTimeout(ctx, d.o.AnswerWithin)
+	defer cancel()
+	for i := range results {
+		r := &results[i]
+		if r.Err == nil {
+			select {
+			case e := <-outcomes[i]: // what is there is taken even when the time is up
+				r.settle(e)
+			default:
+				select {
+				case e := <-outcomes[i]:
+					r.settle(e)
+				case <-ctx.Done():
+				}
+			}
+		}
+		r.Alert = d.alarm(ctx, r)
+	}
+}
+
+func (r *Result) settle(e *audit.Entry) {
+	if c := &r.Command; e.DeviceID != c.DeviceID || e.AlertType != c.AlertType || e.Action != c.Action {
+		r.fail(ErrReused)
+		return
+	}
+	r.Outcome, r.Entry = e.Outcome, e
+}
+
+// lookEvery is how often it is looked whether the alarm itself has arrived.
+const lookEvery = 5 * time.Millisecond
+
+// alarm returns the alarm that a command was about, after the change that the command made if
+// that arrives in time: change and outcome come by different topics.
+func (d *Desk) alarm(ctx context.Context, r *Result) *plant.Alert {
+	id, revision := r.Command.AlertID, int64(0)
+	if r.Entry != nil {
+		revision = r.Entry.Revision
+		if r.Entry.AlertID != "" {
+			id = r.Entry.AlertID
+		}
+	}
+	if id == "" {
+		return nil
+	}
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		a := d.o.Plant.Alert(id)
+		if revision == 0 || a != nil && a.Revision >= revision {
+			return a
+		}
+		select {
+		case <-ctx.Done():
+			return a
+		case <-tick.C:
+		}
+	}
+}

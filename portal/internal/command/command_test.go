@@ -1,0 +1,110 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/portal/internal/audit"
+	"industrial-iot-monitor/portal/internal/plant"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds every wait of a test.
+const patience = 60 * time.Second
+
+// start runs a desk; the test's end stops it.
+func start(tb testing.TB, brokers []string, answer time.Duration) (*Desk, wire.Topics) {
+	tb.Helper()
+	topics := kafkatest.Topics(tb)
+	d, err := New(Options{
+		Plant: plant.New(plant.Options{}), Book: audit.NewBook(10_000), Brokers: brokers, Topics: topics,
+		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), SendWithin: patience, AnswerWithin: answer,
+	})
+	require.NoError(tb, err)
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it must end before the broker does
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	tb.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-done:
+			require.NoError(tb, err)
+		case <-time.After(patience):
+			require.Fail(tb, "the desk does not stop")
+		}
+	})
+	return d, topics
+}
+
+func commandTo(device, id string) telemetry.AlarmCommand {
+	return telemetry.AlarmCommand{
+		CommandID: id, DeviceID: device, AlertType: "x", AlertID: "a", Action: telemetry.ActionAcknowledge, By: "me", At: 1_700_000_000_000,
+	}
+}
+
+func TestNewNeedsItsParts(t *testing.T) {
+	_, err := New(Options{})
+	require.ErrorIs(t, err, errMissing)
+}
+
+func TestCommandsOfADeviceAreInOrder(t *testing.T) {
+	brokers := kafkatest.Brokers(t)
+	d, topics := start(t, brokers, time.Millisecond)
+	var commands []telemetry.AlarmCommand
+	for i := range 1000 {
+		commands = append(commands, commandTo(fmt.Sprint("d", i%7), fmt.Sprint("c", i)))
+	}
+	for _, r := range d.Do(t.Context(), commands) {
+		require.NoError(t, r.Err)
+		require.Equal(t, OutcomePending, r.Outcome)
+	}
+	last := map[string]int{}
+	records := kafkatest.ReadAll(t, brokers, topics.Commands, len(commands), patience)
+	require.Len(t, records, len(commands))
+	for _, rec := range records {
+		var c telemetry.AlarmCommand
+		require.NoError(t, json.Unmarshal(rec.Value, &c))
+		var n int
+		_, err := fmt.Sscanf(c.CommandID, "c%d", &n)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, n, last[c.DeviceID])
+		last[c.DeviceID] = n
+	}
+	require.Len(t, last, 7)
+}
+
+func TestBadCommandIsNotSentAndDoesNotStopTheOthers(t *testing.T) {
+	brokers := kafkatest.Brokers(t)
+	d, topics := start(t, brokers, time.Millisecond)
+	results := d.Do(t.Context(), []telemetry.AlarmCommand{commandTo("d1", "c1"), commandTo("d 2", "c2"), commandTo("d3", "c3")})
+	require.NoError(t, results[0].Err)
+	require.ErrorIs(t, results[1].Err, telemetry.ErrCommand)
+	require.Equal(t, OutcomeFailed, results[1].Outcome)
+	require.NoError(t, results[2].Err)
+	require.Len(t, kafkatest.ReadAll(t, brokers, topics.Commands, 2, patience), 2)
+}
+
+func TestDeskWaitsForKafkaNoLongerThanAllowed(t *testing.T) {
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
+	d, _ := start(t, []string{addr}, time.Millisecond)
+	d.o.SendWithin = 50 * time.Millisecond
+	results := d.Do(t.Context(), []telemetry.AlarmCommand{commandTo("d1", "c1")})
+	require.ErrorIs(t, results[0].Err, ErrUnavailable)
+	require.Equal(t, OutcomeFailed, results[0].Outcome)
+}

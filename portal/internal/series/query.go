@@ -1,0 +1,222 @@
+package series
+
+import (
+	"math"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// Column is one parameter over the times of a Table; nil where there is nothing.
+type Column struct {
+	Mean []*float64 `json:"mean"`
+	Min  []*float64 `json:"min"`
+	Max  []*float64 `json:"max"`
+}
+
+// Table is what is known of one device or building between two moments. Time has the
+// middle of each step in ms; a step in which nothing arrived is left out, unless it
+// separates others: then it is there once, with nil, and is drawn as a gap.
+type Table struct {
+	From   int64             `json:"from"`
+	To     int64             `json:"to"`
+	StepMS int64             `json:"step_ms"`
+	Begins int64             `json:"begins"` // since when anything is held, 0 when nothing is
+	Time   []int64           `json:"time"`
+	Values map[string]Column `json:"values"`
+}
+
+// Query says what to look for. Points bounds the steps.
+type Query struct {
+	From, To   int64 // ms, both inclusive
+	Parameters []telemetry.Parameter
+	Points     int
+}
+
+// point is one step of one parameter.
+type point struct {
+	n              int64
+	sum            float64
+	lowest, higher float64
+}
+
+func (p *point) merge(n int64, sum, lowest, higher float64) {
+	if p.n == 0 {
+		*p = point{n: n, sum: sum, lowest: lowest, higher: higher}
+		return
+	}
+	p.n += n
+	p.sum += sum
+	p.lowest, p.higher = min(p.lowest, lowest), max(p.higher, higher)
+}
+
+// grid collects steps of equal width.
+type grid struct {
+	q     Query
+	step  int64
+	first int64 // number of the first step
+	rows  [][]point
+}
+
+// newGrid takes the smallest multiple of base that gives no more than q.Points steps.
+func newGrid(q Query, base int64) *grid {
+	step := base
+	if n := (q.To-q.From)/base + 1; n > int64(q.Points) {
+		step = base * ((n + int64(q.Points) - 1) / int64(q.Points))
+	}
+	g := &grid{q: q, step: step, first: q.From / step}
+	g.rows = make([][]point, q.To/step-g.first+1)
+	return g
+}
+
+// add merges what parameter i had at a moment.
+func (g *grid) add(i int, at, n int64, sum, lowest, higher float64) {
+	if at < g.q.From || at > g.q.To {
+		return
+	}
+	row := &g.rows[at/g.step-g.first]
+	if *row == nil {
+		*row = make([]point, len(g.q.Parameters))
+	}
+	(*row)[i].merge(n, sum, lowest, higher)
+}
+
+// table writes the grid down. A gap is more than patience steps without anything.
+func (g *grid) table(begins int64, patience int) Table {
+	t := Table{From: g.q.From, To: g.q.To, StepMS: g.step, Begins: begins, Time: []int64{}, Values: make(map[string]Column)}
+	columns := make([]Column, len(g.q.Parameters))
+	for i := range columns {
+		columns[i] = Column{Mean: []*float64{}, Min: []*float64{}, Max: []*float64{}}
+	}
+	row := func(at int64, points []point) {
+		t.Time = append(t.Time, at)
+		for i := range columns {
+			var mean, lowest, higher *float64
+			if points != nil && points[i].n > 0 {
+				p := points[i]
+				m := round(p.sum / float64(p.n))
+				lo, hi := round(p.lowest), round(p.higher)
+				mean, lowest, higher = &m, &lo, &hi
+			}
+			c := &columns[i]
+			c.Mean, c.Min, c.Max = append(c.Mean, mean), append(c.Min, lowest), append(c.Max, higher)
+		}
+	}
+	missing := 0
+	for i, points := range g.rows {
+		at := (g.first+int64(i))*g.step + g.step/2
+		if points == nil {
+			missing++
+			continue
+		}
+		if missing > patience && len(t.Time) > 0 {
+			row(at-g.step, nil)
+		}
+		missing = 0
+		row(at, points)
+	}
+	for i, p := range g.q.Parameters {
+		t.Values[p.String()] = columns[i]
+	}
+	return t
+}
+
+// round keeps what a float32 holds and no more.
+func round(v float64) float64 { return math.Round(v*1e4) / 1e4 }
+
+// Device returns what is known of a device, and whether there is anything.
+func (s *Store) Device(id string, q Query) (Table, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	c := s.devices[id]
+	if c == nil {
+		return newGrid(q, fineStep).table(0, 0), false
+	}
+	// The fine tier alone serves what lies within it.
+	if q.From >= c.newest-(fineLen-1)*fineStep {
+		g := newGrid(q, fineStep)
+		for i, p := range q.Parameters {
+			c.eachFine(p, func(at int64, v float64) { g.add(i, at, 1, v, v, v) })
+		}
+		return g.table(c.begins, c.patience(g.step)), true
+	}
+	g := newGrid(q, coarseStep)
+	for i, p := range q.Parameters {
+		if c.coarse[p] == nil {
+			continue
+		}
+		for slot, n := range c.coarse[p].n {
+			if n > 0 {
+				h := c.coarse[p]
+				g.add(i, int64(c.coarseAt[slot])*coarseStep, int64(n),
+					float64(n)*float64(h.mean[slot]), float64(h.lowest[slot]), float64(h.highest[slot]))
+			}
+		}
+	}
+	return g.table(max(c.begins, c.newest-(coarseLen-1)*coarseStep), c.patience(g.step)), true
+}
+
+func (c *course) eachFine(p telemetry.Parameter, f func(at int64, v float64)) {
+	if c.fine[p] == nil {
+		return
+	}
+	for slot, v := range c.fine[p] {
+		if !math.IsNaN(float64(v)) { // there is a value
+			f(int64(c.fineAt[slot])*fineStep, float64(v))
+		}
+	}
+}
+
+// patience is how many empty steps are no gap: a device that sends every five seconds
+// has four of them between two readings. It is three of the usual
+// intervals, in whole steps.
+func (c *course) patience(step int64) int {
+	oldest, newest, n := int64(math.MaxInt64), int64(0), int64(0)
+	for _, at := range c.fineAt {
+		if at > 0 {
+			oldest, newest, n = min(oldest, int64(at)), max(newest, int64(at)), n+1
+		}
+	}
+	if n < 2 {
+		return 3
+	}
+	usual := (newest - oldest) * fineStep / (n - 1)
+	return int(3 * usual / step)
+}
+
+// Building returns the means of a building, and whether there are any.
+func (s *Store) Building(name string, q Query) (Table, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m := s.buildings[name]
+	if m == nil {
+		return newGrid(q, dayStep).table(0, 0), false
+	}
+	step, length := int64(dayStep), int64(dayLen)
+	if q.From >= m.newest-(tenLen-1)*tenStep {
+		step, length = tenStep, tenLen
+	}
+	g := newGrid(q, step)
+	for i, p := range q.Parameters {
+		t := m.by[p.String()]
+		if t == nil {
+			continue
+		}
+		ring := t.day[:]
+		if step == tenStep {
+			ring = t.ten[:]
+		}
+		for k := range ring {
+			if w := &ring[k]; w.Count > 0 {
+				g.add(i, w.Start, w.Count, w.Sum, w.Min, w.Max)
+			}
+		}
+	}
+	return g.table(max(m.begins, m.newest-(length-1)*step), 5), true
+}
+
+// Devices returns how many devices have a course.
+func (s *Store) Devices() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.devices)
+}

@@ -1,0 +1,236 @@
+package web
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/portal/internal/plant"
+)
+
+// alertFilter is what a list of alarms is narrowed down to; the zero value is all of them.
+type alertFilter struct {
+	states     []string
+	status     string
+	severities []string
+	device     string
+	building   string
+	floor      *int
+	types      []string
+	sources    []string
+	shelved    *bool
+	suppressed *bool
+	outOf      *bool // out of service
+	historical *bool
+	text       string // lower case
+	from, to   int64  // ms; open at some moment in [from, to); 0: no bound
+}
+
+// filterNames are the parameters of a filter.
+var filterNames = []string{
+	"state", "status", "severity", "device_id", "building", "floor", "alert_type", "source",
+	"shelved", "suppressed", "out_of_service", "historical", "q", "from", "to",
+}
+
+// Words that parameters may be.
+var (
+	stateWords = []string{
+		string(telemetry.AlarmUnacknowledged), string(telemetry.AlarmAcknowledged), string(telemetry.AlarmReturned), string(telemetry.AlarmNormal),
+	}
+	severityWords = []string{
+		string(telemetry.SeverityCritical), string(telemetry.SeverityHigh), string(telemetry.SeverityMedium), string(telemetry.SeverityLow),
+	}
+	sourceWords = []string{string(telemetry.SourceRule), string(telemetry.SourceWatchdog), string(telemetry.SourceAnomaly)}
+)
+
+// parser reads a filter's parameters, wherever they come from, and keeps the first error.
+type parser struct {
+	get func(name string) string
+	err error
+}
+
+func (r *parser) bad(name, want string) {
+	if r.err == nil {
+		r.err = badParameter(name, want)
+	}
+}
+
+// words reads one or several of the words, comma separated. Without words anything goes.
+func (r *parser) words(name string, words []string) []string {
+	text := r.get(name)
+	if text == "" {
+		return nil
+	}
+	list := strings.Split(strings.Clone(text), ",")
+	for _, w := range list {
+		if words != nil && !slices.Contains(words, w) {
+			r.bad(name, "one or several of "+strings.Join(words, ", "))
+		}
+	}
+	return list
+}
+
+func (r *parser) flag(name string) *bool {
+	switch r.get(name) {
+	case "":
+	case "true":
+		return new(true)
+	case "false":
+		return new(false)
+	default:
+		r.bad(name, "true or false")
+	}
+	return nil
+}
+
+func (r *parser) time(name string) int64 {
+	text := r.get(name)
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		r.bad(name, "milliseconds since 1970")
+	}
+	return n
+}
+
+func (r *parser) floor() *int {
+	text := r.get("floor")
+	if text == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		r.bad("floor", "a whole number")
+	}
+	return &n
+}
+
+// parseFilter reads a filter.
+func parseFilter(get func(name string) string) (alertFilter, error) {
+	r := parser{get: get}
+	f := alertFilter{
+		states: r.words("state", stateWords), severities: r.words("severity", severityWords),
+		types: r.words("alert_type", nil), sources: r.words("source", sourceWords),
+		device: strings.Clone(get("device_id")), building: strings.Clone(get("building")), floor: r.floor(),
+		shelved: r.flag("shelved"), suppressed: r.flag("suppressed"), outOf: r.flag("out_of_service"), historical: r.flag("historical"),
+		text: strings.ToLower(strings.Clone(get("q"))), from: r.time("from"), to: r.time("to"),
+	}
+	switch status := telemetry.AlertStatus(get("status")); status {
+	case "", telemetry.AlertActive, telemetry.AlertCleared:
+		f.status = strings.Clone(string(status))
+	default:
+		r.bad("status", "active, cleared")
+	}
+	if f.to != 0 && f.to <= f.from {
+		r.bad("to", "a time after from")
+	}
+	return f, r.err
+}
+
+// filterBody is a filter in the body of a request: the parameters of the list as an object,
+// several words in one text or as an array.
+type filterBody map[string]any
+
+// parse reads the filter.
+func (b filterBody) parse() (alertFilter, error) {
+	texts := make(map[string]string, len(b))
+	for name, v := range b {
+		if !slices.Contains(filterNames, name) {
+			return alertFilter{}, refuse(fiber.StatusBadRequest, "bad_field", "a filter has the fields "+strings.Join(filterNames, ", ")+" and no others").at("filter." + cut(name))
+		}
+		text, ok := textOf(v)
+		if !ok {
+			return alertFilter{}, badField("filter."+name, "a text, a number, true, false or a list of texts")
+		}
+		texts[name] = text
+	}
+	f, err := parseFilter(func(name string) string { return texts[name] })
+	if e, ok := err.(*apiError); ok { //nolint:errorlint // parseFilter wraps nothing
+		return f, e.at("filter." + e.body.Field)
+	}
+	return f, err
+}
+
+// textOf returns a JSON value as a query parameter would have it.
+func textOf(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case bool:
+		return strconv.FormatBool(v), true
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), true
+	case []any:
+		var list []string
+		for _, w := range v {
+			s, ok := w.(string)
+			if !ok {
+				return "", false
+			}
+			list = append(list, s)
+		}
+		return strings.Join(list, ","), true
+	}
+	return "", false
+}
+
+func within[T ~string](list []string, v T) bool {
+	return len(list) == 0 || slices.Contains(list, string(v))
+}
+
+func is(want *bool, v bool) bool { return want == nil || *want == v }
+
+// holds tells whether the filter lets an alarm through that is at place.
+func (f *alertFilter) holds(a *plant.Alert, place telemetry.Location) bool {
+	return within(f.states, a.State) && within(f.severities, a.Severity) && within(f.types, a.AlertType) && within(f.sources, a.Source) &&
+		(f.status == "" || f.status == string(a.Status)) &&
+		(f.device == "" || f.device == a.DeviceID) &&
+		(f.building == "" || f.building == place.Building) &&
+		(f.floor == nil || *f.floor == place.Floor) &&
+		is(f.shelved, a.Shelved != nil) && is(f.suppressed, a.Suppressed != nil) &&
+		is(f.outOf, a.OutOfService != nil) && is(f.historical, a.Historical) &&
+		f.during(a) && (f.text == "" || alertContains(a, place, f.text))
+}
+
+// during tells whether an alarm was open at some moment of the filter's time: an open one is
+// until now, so it stays listed however long ago it was raised.
+func (f *alertFilter) during(a *plant.Alert) bool {
+	end := a.ClearedAt
+	if end == 0 {
+		end = a.Timestamp
+	}
+	return (f.to == 0 || a.RaisedAt < f.to) && (f.from == 0 || a.Open() || end >= f.from)
+}
+
+// alertContains tells whether one of an alarm's texts holds the text.
+func alertContains(a *plant.Alert, place telemetry.Location, text string) bool {
+	for _, s := range [...]string{a.DeviceID, a.AlertType, a.Message, place.Building, place.Room, a.Gateway, a.Assignee, a.Rule, a.AlertID} {
+		if strings.Contains(strings.ToLower(s), text) {
+			return true
+		}
+	}
+	return false
+}
+
+// find returns the alarms that the filter lets through, in no particular order.
+func (p *Portal) find(f *alertFilter) []*plant.Alert {
+	return p.plant.Alerts(func(a *plant.Alert) bool { return f.holds(a, p.plant.Place(a)) })
+}
+
+// alertJSON is an alarm as its newest record in Kafka tells it, with all its fields: a
+// telemetry.Alert, to which later versions may have added.
+type alertJSON json.RawMessage
+
+// MarshalJSON implements json.Marshaler.
+func (a alertJSON) MarshalJSON() ([]byte, error) {
+	if a == nil {
+		return []byte("null"), nil
+	}
+	return a, nil
+}

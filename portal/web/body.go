@@ -1,0 +1,78 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"mime"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// changing guards requests that change something: a page may make them only from where it
+// may open the WebSocket, and only with a content type that a plain form cannot send.
+func (p *Portal) changing(c *fiber.Ctx) error {
+	if !p.origins.allows(c.Get(fiber.HeaderOrigin), c.Hostname()) {
+		return refuse(fiber.StatusForbidden, "origin_not_allowed", "pages of this origin may not do this; see PORTAL_ALLOWED_ORIGINS")
+	}
+	kind, _, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
+	if err != nil || kind != fiber.MIMEApplicationJSON {
+		return refuse(fiber.StatusUnsupportedMediaType, "unsupported_media_type", "send JSON, with Content-Type: application/json")
+	}
+	return c.Next()
+}
+
+// badField says which field of a body cannot be used and what would be right.
+func badField(name, want string) *apiError {
+	return refuse(fiber.StatusBadRequest, "bad_field", fmt.Sprintf("%s: want %s", name, want)).at(name)
+}
+
+// decode reads a JSON object into the struct that into points to. A field that the struct
+// does not have is an error that names it, and so is one of the wrong kind. No body is an
+// empty object.
+func decode(data []byte, into any) error {
+	if len(data) == 0 {
+		return nil
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return refuse(fiber.StatusBadRequest, "bad_json", "not a JSON object: "+err.Error())
+	}
+	known := fieldNames(reflect.TypeOf(into).Elem())
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if !slices.Contains(known, name) {
+			return refuse(fiber.StatusBadRequest, "bad_field", "the fields are "+strings.Join(known, ", ")+" and no others").at(cut(name))
+		}
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return badField(wrong.Field, "not a JSON "+wrong.Value)
+		}
+		return refuse(fiber.StatusBadRequest, "bad_json", "not understood: "+err.Error())
+	}
+	return nil
+}
+
+// fieldNames returns the JSON names of a struct's fields, those of embedded structs included.
+func fieldNames(t reflect.Type) []string {
+	var out []string
+	for _, f := range reflect.VisibleFields(t) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// cut shortens what is quoted back to a client.
+func cut(s string) string {
+	const most = 80
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}

@@ -1,0 +1,284 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/portal/internal/command"
+	"industrial-iot-monitor/portal/internal/plant"
+)
+
+const (
+	// mostCommands bounds the alarms that one request may command.
+	mostCommands = 1000
+	// longestShelf is how long an alarm can be shelved.
+	longestShelf = 30 * 24 * time.Hour
+)
+
+// commandBody is what a command to one alarm says beside which one and what.
+type commandBody struct {
+	// CommandID is chosen by the sender, so that the same command can be sent again without
+	// doing anything twice; without it the portal makes one.
+	CommandID string `json:"command_id"`
+	By        string `json:"by"`       // who; see access.go
+	Note      string `json:"note"`     // reason or comment; comment needs it
+	Until     int64  `json:"until"`    // of shelve: ms since 1970
+	Duration  string `json:"duration"` // of shelve, in place of until: 15m, 8h
+	Assignee  string `json:"assignee"` // of assign; empty: nobody
+}
+
+// commandsBody is a command to many alarms: those with the ids, or those that the filter
+// lets through and that the action can mean something to. With device_id and alert_type it is
+// about that alarm of the device, of whatever incident or none.
+type commandsBody struct {
+	commandBody
+
+	Action    telemetry.AlarmAction `json:"action"`
+	AlertIDs  []string              `json:"alert_ids"`
+	Filter    filterBody            `json:"filter"`
+	DeviceID  string                `json:"device_id"`
+	AlertType string                `json:"alert_type"`
+}
+
+// socketCommand is a command over the WebSocket: to one alarm, or as commandsBody.
+type socketCommand struct {
+	commandsBody
+
+	AlertID string `json:"alert_id"`
+}
+
+// commandResult is what became of one command. Outcome is applied, nothing_to_do, refused
+// (Reason says why), pending (it is in Kafka, core has not answered yet), failed (Kafka did
+// not take it; it does no harm to send it again with the same command_id) or not_found (no such
+// alarm is known; nothing was sent).
+type commandResult struct {
+	CommandID string                `json:"command_id,omitempty"`
+	AlertID   string                `json:"alert_id,omitempty"`
+	DeviceID  string                `json:"device_id,omitempty"`
+	AlertType string                `json:"alert_type,omitempty"`
+	Action    telemetry.AlarmAction `json:"action"`
+	Outcome   telemetry.Outcome     `json:"outcome"`
+	Reason    string                `json:"reason,omitempty"`
+	Event     telemetry.AlarmEvent  `json:"event,omitempty"`
+	Revision  int64                 `json:"revision,omitempty"` // of the alarm after it
+}
+
+const outcomeNotFound telemetry.Outcome = "not_found"
+
+// commandAnswer is the answer to a command to one alarm: 200 when its outcome is known, 202
+// when it is pending.
+type commandAnswer struct {
+	Time   int64         `json:"time"`
+	Result commandResult `json:"result"`
+	Alert  alertJSON     `json:"alert"` // as it is known now, null when it is not
+}
+
+// commandsAnswer is the answer to a command to many: 200, or 202 when some are pending.
+type commandsAnswer struct {
+	Time     int64                     `json:"time"`
+	Total    int                       `json:"total"`
+	Outcomes map[telemetry.Outcome]int `json:"outcomes"`
+	Items    []commandResult           `json:"items"`
+}
+
+// commandOne takes POST /api/v1/alerts/{id}/{action}.
+func (p *Portal) commandOne(c *fiber.Ctx) error {
+	action := telemetry.AlarmAction(strings.Clone(c.Params("action")))
+	if !slices.Contains(actionWords, string(action)) {
+		return fiber.ErrNotFound
+	}
+	var body commandBody
+	if err := decode(c.Body(), &body); err != nil {
+		return err
+	}
+	a := p.plant.Alert(c.Params("id"))
+	if a == nil {
+		return errNoAlert()
+	}
+	proto, err := p.prototype(who(c), action, body)
+	if err != nil {
+		return err
+	}
+	status, answer, err := p.commandAlarm(context.Background(), proto, a)
+	if err != nil {
+		return err
+	}
+	return c.Status(status).JSON(answer)
+}
+
+// commandMany takes POST /api/v1/alerts/commands.
+func (p *Portal) commandMany(c *fiber.Ctx) error {
+	var body commandsBody
+	if err := decode(c.Body(), &body); err != nil {
+		return err
+	}
+	status, answer, err := p.commandAlarms(context.Background(), who(c), body)
+	if err != nil {
+		return err
+	}
+	return c.Status(status).JSON(answer)
+}
+
+// prototype returns a command with everything but the alarm that it is to.
+func (p *Portal) prototype(id identity, action telemetry.AlarmAction, body commandBody) (telemetry.AlarmCommand, error) {
+	now := p.plant.Now()
+	c := telemetry.AlarmCommand{CommandID: body.CommandID, Action: action, At: now, Note: body.Note, Assignee: body.Assignee}
+	var err error
+	if c.By, err = id.actor(body.By); err != nil {
+		return c, err
+	}
+	if c.CommandID == "" {
+		c.CommandID = "p-" + rand.Text()
+	}
+	if c.Until, err = shelfEnd(action, body, now); err != nil {
+		return c, err
+	}
+	if body.Assignee != "" && action != telemetry.ActionAssign {
+		return c, badField("assignee", "none: only assign has one")
+	}
+	probe := c // names of the right form, to see what else is wrong
+	probe.DeviceID, probe.AlertType = "x", "x"
+	if err := probe.Check(); err != nil {
+		return c, wrongCommand(&probe, err)
+	}
+	return c, nil
+}
+
+// wrongCommand finds the field that a command's Check complained about.
+func wrongCommand(c *telemetry.AlarmCommand, err error) error {
+	field := "action"
+	switch {
+	case !telemetry.ValidDeviceID(c.CommandID):
+		field = "command_id"
+	case !telemetry.ValidDeviceID(c.DeviceID):
+		field = "device_id"
+	case !telemetry.ValidDeviceID(c.AlertType):
+		field = "alert_type"
+	case len(c.By) > telemetry.MaxOperator || strings.ToValidUTF8(c.By, "") != c.By:
+		field = "by"
+	case len(c.Note) > telemetry.MaxNote || c.Action == telemetry.ActionComment && c.Note == "":
+		field = "note"
+	case len(c.Assignee) > telemetry.MaxOperator:
+		field = "assignee"
+	}
+	return refuse(fiber.StatusBadRequest, "bad_field", err.Error()).at(field)
+}
+
+// shelfEnd returns when a shelf ends, 0 for other actions.
+func shelfEnd(action telemetry.AlarmAction, body commandBody, now int64) (int64, error) {
+	if action != telemetry.ActionShelve {
+		switch {
+		case body.Until != 0:
+			return 0, badField("until", "none: only shelve has an end")
+		case body.Duration != "":
+			return 0, badField("duration", "none: only shelve has an end")
+		}
+		return 0, nil
+	}
+	switch {
+	case body.Duration != "" && body.Until != 0:
+		return 0, badField("duration", "this or until, not both")
+	case body.Duration != "":
+		d, err := time.ParseDuration(body.Duration)
+		if err != nil || d < time.Second || d > longestShelf {
+			return 0, badField("duration", "a time from 1s to 720h, as in 15m or 8h")
+		}
+		return now + d.Milliseconds(), nil
+	case body.Until <= now || body.Until > now+longestShelf.Milliseconds():
+		return 0, badField("until", "a time in the next 30 days, in ms since 1970; or give a duration, as in 1h")
+	}
+	return body.Until, nil
+}
+
+// commandAlarm does what a command to one alarm asks for.
+func (p *Portal) commandAlarm(ctx context.Context, c telemetry.AlarmCommand, a *plant.Alert) (int, any, error) {
+	c.DeviceID, c.AlertType, c.AlertID = a.DeviceID, a.AlertType, a.AlertID
+	if err := c.Check(); err != nil {
+		return 0, nil, wrongCommand(&c, err)
+	}
+	r := p.desk.Do(ctx, []telemetry.AlarmCommand{c})[0]
+	out := commandAnswer{Time: p.plant.Now(), Result: resultOf(&r)}
+	if r.Alert != nil {
+		out.Alert = r.Alert.Raw
+	}
+	switch {
+	case errors.Is(r.Err, command.ErrReused):
+		return 0, nil, refuse(fiber.StatusConflict, "command_id_reused", "this command_id was used for another command").at("command_id").of(c.CommandID)
+	case r.Err != nil:
+		return 0, nil, errKafka().of(c.CommandID)
+	case r.Outcome == telemetry.OutcomeRefused:
+		return 0, nil, refuse(fiber.StatusConflict, "command_refused", out.Result.Reason).of(c.CommandID)
+	case r.Outcome == command.OutcomePending:
+		return fiber.StatusAccepted, out, nil
+	}
+	return fiber.StatusOK, out, nil
+}
+
+func errKafka() *apiError {
+	return refuse(fiber.StatusServiceUnavailable, "kafka_unavailable", "commands cannot be stored at the moment; send it again with the same command_id")
+}
+
+func resultOf(r *command.Result) commandResult {
+	out := commandResult{
+		CommandID: r.Command.CommandID, AlertID: r.Command.AlertID, DeviceID: r.Command.DeviceID, AlertType: r.Command.AlertType,
+		Action: r.Command.Action, Outcome: r.Outcome,
+	}
+	switch {
+	case r.Entry != nil:
+		out.Reason, out.Event, out.Revision = r.Entry.Reason, r.Entry.Event, r.Entry.Revision
+		if out.AlertID == "" {
+			out.AlertID = r.Entry.AlertID
+		}
+	case errors.Is(r.Err, command.ErrReused):
+		out.Reason = command.ErrReused.Error()
+	case r.Err != nil:
+		out.Reason = command.ErrUnavailable.Error()
+	}
+	if out.Outcome == telemetry.OutcomeRefused && out.Reason == "" {
+		out.Reason = "core refused it"
+	}
+	return out
+}
+
+// commandAlarms does what a command to many alarms asks for.
+func (p *Portal) commandAlarms(ctx context.Context, id identity, body commandsBody) (int, any, error) {
+	proto, err := p.prototype(id, body.Action, body.commandBody)
+	if err != nil {
+		return 0, nil, err
+	}
+	commands, missing, err := p.targets(proto, body)
+	if err != nil {
+		return 0, nil, err
+	}
+	if n := len(commands) + len(missing); n > mostCommands {
+		return 0, nil, refuse(fiber.StatusBadRequest, "too_many_alerts",
+			fmt.Sprintf("%d alarms match, %d at most can be commanded at once; nothing was done: narrow the filter", n, mostCommands))
+	}
+	out := commandsAnswer{Outcomes: make(map[telemetry.Outcome]int), Items: []commandResult{}}
+	results := p.desk.Do(ctx, commands)
+	for i := range results {
+		out.Items = append(out.Items, resultOf(&results[i]))
+	}
+	for _, alertID := range missing {
+		out.Items = append(out.Items, commandResult{AlertID: alertID, Action: body.Action, Outcome: outcomeNotFound, Reason: "no alarm with this id is known"})
+	}
+	for i := range out.Items {
+		out.Outcomes[out.Items[i].Outcome]++
+	}
+	out.Total, out.Time = len(out.Items), p.plant.Now()
+	switch {
+	case len(results) > 0 && out.Outcomes[command.OutcomeFailed] == len(results) && !errors.Is(results[0].Err, command.ErrReused):
+		return 0, nil, errKafka().of(proto.CommandID)
+	case out.Outcomes[command.OutcomePending] > 0:
+		return fiber.StatusAccepted, out, nil
+	}
+	return fiber.StatusOK, out, nil
+}

@@ -1,0 +1,225 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/gofiber/fiber/v2"
+
+	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// endpoint is one operation of the REST API. The table of endpoints registers the routes and
+// makes the OpenAPI document, so that neither can have what the other has not. What handlers
+// answer is held against the document by the tests.
+type endpoint struct {
+	method  string // GET unless told
+	path    string // as in the document: /devices/{id}
+	id, tag string
+	summary string
+	about   string
+	need    permission // beyond looking
+	handle  func(*Portal, *fiber.Ctx) error
+	params  []parameter
+	body    any    // a value of what the request has as JSON, nil for none
+	example object // of the body
+	answers []response
+}
+
+// response is one answer of an endpoint: a value of the type that it is made of, or the codes
+// of an error.
+type response struct {
+	status int
+	about  string
+	media  string // application/json unless told
+	body   any
+	codes  []string
+}
+
+func answered(body any) response { return response{status: fiber.StatusOK, body: body} }
+
+func failing(status int, codes ...string) response { return response{status: status, codes: codes} }
+
+func (e *endpoint) verb() string {
+	if e.method == "" {
+		return fiber.MethodGet
+	}
+	return e.method
+}
+
+// query returns the parameters in the query.
+func (e *endpoint) query() (out []parameter) {
+	for _, p := range e.params {
+		if !p.header && !strings.Contains(e.path, "{"+p.name+"}") {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// register adds the routes of the table.
+func (p *Portal) register(app *fiber.App, tables ...[]endpoint) {
+	for _, table := range tables {
+		for i := range table {
+			e := &table[i]
+			var chain []fiber.Handler
+			if e.need != "" {
+				chain = append(chain, p.allow(e.need))
+			}
+			if e.verb() != fiber.MethodGet {
+				chain = append(chain, p.changing)
+			}
+			if strings.HasPrefix(e.path, "/api/") {
+				chain = append(chain, knownToTable(e))
+			}
+			chain = append(chain, func(c *fiber.Ctx) error { return e.handle(p, c) })
+			route := strings.NewReplacer("{", ":", "}", "").Replace(e.path)
+			if e.verb() == fiber.MethodGet {
+				app.Get(route, chain...) // with HEAD
+				continue
+			}
+			app.Add(e.verb(), route, chain...)
+		}
+	}
+}
+
+const aboutAPI = `What operators and programs can ask the portal, and command.
+
+Times are milliseconds since 1970, UTC. A parameter that an address does not have is an error, not silently ignored.
+A list is {total, count, offset, time, items}: total is how many match, count how many of them are in items.
+
+Beside this API there is the WebSocket, described in [/api/asyncapi.yaml](/api/asyncapi.yaml).`
+
+// Errors that any address may answer with.
+var commonCodes = []string{"bad_request", "forbidden", "not_found", "method_not_allowed", "timeout", "too_large", "internal"}
+
+// openAPI returns the document, which is made when it is first asked for.
+var openAPI = sync.OnceValues(func() (*file, error) {
+	s, err := newSchemas()
+	if err != nil {
+		return nil, err
+	}
+	out, err := json.Marshal(s.document(plantEndpoints, alarmEndpoints))
+	if err != nil {
+		return nil, fmt.Errorf("writing the OpenAPI document: %w", err)
+	}
+	return newFile("openapi.json", out)
+})
+
+func (s *schemas) document(tables ...[]endpoint) object {
+	var paths object
+	at := make(map[string]int)
+	for _, table := range tables {
+		for i := range table {
+			e := &table[i]
+			n, known := at[e.path]
+			if !known {
+				n = len(paths)
+				at[e.path] = n
+				paths = append(paths, member{e.path, object{}})
+			}
+			item, _ := paths[n].value.(object)
+			paths[n].value = item.with(strings.ToLower(e.verb()), e.describe(s))
+		}
+	}
+	s.component(reflect.TypeFor[telemetry.Alert]())
+	s.defs = append(s.defs, member{"Reading", readingSchema()}, member{"AlertFilter", filterSchema()})
+	return object{
+		{"openapi", "3.1.0"},
+		{"info", object{
+			{"title", "industrial-iot-monitor, REST API of the portal"},
+			{"version", ops.Version},
+			{"description", aboutAPI},
+			{"license", object{{"name", "MIT"}}},
+		}},
+		{"tags", tags},
+		{"paths", paths},
+		{"components", object{{"schemas", s.defs}, {"responses", object{{"Failure", object{
+			{"description", "An error that any address may answer with."}, {"content", content("", s.failure(commonCodes))},
+		}}}}}},
+	}
+}
+
+var tags = []object{
+	{{"name", "devices"}, {"description", "Devices and their readings."}},
+	{{"name", "buildings"}, {"description", "Buildings and their means."}},
+	{{"name", "alarms"}, {"description", "Alarms, their history and what they are about."}},
+	{{"name", "commands"}, {"description", "What operators do to alarms. Commands go through Kafka; core applies each once."}},
+	{{"name", "gateways"}, {"description", "Gateways, their buffers and ledgers."}},
+	{{"name", "portal"}, {"description", "The portal itself."}},
+	{{"name", "operations"}, {"description", "For those who run the program."}},
+}
+
+// describe returns the operation as the document has it.
+func (e *endpoint) describe(s *schemas) object {
+	out := object{{"operationId", e.id}, {"tags", []string{e.tag}}, {"summary", e.summary}}
+	if e.about != "" {
+		out = out.with("description", e.about)
+	}
+	var params []object
+	for i := range e.params {
+		p := &e.params[i]
+		in := "query"
+		switch {
+		case p.header:
+			in = "header"
+		case strings.Contains(e.path, "{"+p.name+"}"):
+			in = "path"
+		}
+		params = append(params, p.describe(in))
+	}
+	if len(params) > 0 {
+		out = out.with("parameters", params)
+	}
+	if e.body != nil {
+		s.bodies = true
+		out = out.with("requestBody", object{{"required", true}, {"content", object{{fiber.MIMEApplicationJSON, object{
+			{"schema", s.of(reflect.TypeOf(e.body))}, {"example", e.example},
+		}}}}})
+		s.bodies = false
+	}
+	var answers object
+	for i := range e.answers {
+		answers = answers.with(strconv.Itoa(e.answers[i].status), e.answers[i].describe(s))
+	}
+	return out.with("responses", answers.with("default", object{{"$ref", "#/components/responses/Failure"}}))
+}
+
+func (r *response) describe(s *schemas) object {
+	if len(r.codes) > 0 {
+		about := "`" + strings.Join(r.codes, "`, `") + "`"
+		return object{{"description", about}, {"content", content("", s.failure(r.codes))}}
+	}
+	about := r.about
+	if about == "" {
+		about = "The answer."
+	}
+	return object{{"description", about}, {"content", content(r.media, s.of(reflect.TypeOf(r.body)))}}
+}
+
+// failure returns the schema of an error with one of the codes.
+func (s *schemas) failure(codes []string) object {
+	return object{
+		{"allOf", []object{s.of(reflect.TypeFor[errorAnswer]()), {{"properties", object{{"error", object{{"properties", object{{"code", object{{"enum", codes}}}}}}}}}}}},
+	}
+}
+
+func content(media string, schema object) object {
+	if media == "" {
+		media = fiber.MIMEApplicationJSON
+	}
+	return object{{media, object{{"schema", schema}}}}
+}
+
+func serveOpenAPI(c *fiber.Ctx) error {
+	doc, err := openAPI()
+	if err != nil {
+		return err
+	}
+	return doc.send(c)
+}

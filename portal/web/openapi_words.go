@@ -1,0 +1,151 @@
+package web
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+
+	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/portal/internal/audit"
+	"industrial-iot-monitor/portal/internal/command"
+	"industrial-iot-monitor/portal/internal/lag"
+	"industrial-iot-monitor/portal/internal/plant"
+)
+
+// What reflection cannot tell about the types of answers and bodies.
+
+// typeNames are names of types in the document where their own would say too little.
+var typeNames = map[reflect.Type]string{
+	reflect.TypeFor[alertJSON]():     "Alert",
+	reflect.TypeFor[*audit.Entry]():  "AuditEntry",
+	reflect.TypeFor[audit.Entry]():   "AuditEntry",
+	reflect.TypeFor[auditAnswer]():   "AuditEntryList",
+	reflect.TypeFor[lag.Lag]():       "KafkaLag",
+	reflect.TypeFor[lag.Partition](): "PartitionLag",
+	reflect.TypeFor[ops.Usage]():     "ProcessUsage",
+}
+
+// typeSchemas are schemas of types that are not written as they are declared.
+var typeSchemas = map[reflect.Type]object{
+	reflect.TypeFor[alertJSON]():       ref("Alert"),
+	reflect.TypeFor[json.RawMessage](): ref("Reading"),
+	reflect.TypeFor[filterBody]():      ref("AlertFilter"),
+}
+
+var (
+	presenceWords = []string{string(telemetry.PresenceOnline), string(telemetry.PresenceOffline), string(plant.PresenceUnknown)}
+	stateOfDevice = append(slices.Clip(presenceWords), stateFault)
+	troubleWords  = []string{
+		troubleSilent, troubleBufferFull, troubleHorizon, troubleDuplicate, troubleDifference, troubleDamaged, troubleNoLedger,
+	}
+	auditOutcomes = []string{string(telemetry.OutcomeApplied), string(telemetry.OutcomeNothing), string(telemetry.OutcomeRefused)}
+	analogWords   = []string{
+		telemetry.Temperature.String(), telemetry.Humidity.String(), telemetry.Pressure.String(), telemetry.Current.String(),
+	}
+)
+
+// typeWords are the words that texts of a type are.
+var typeWords = map[reflect.Type][]string{
+	reflect.TypeFor[telemetry.Severity]():    severityWords,
+	reflect.TypeFor[telemetry.AlertStatus](): {string(telemetry.AlertActive), string(telemetry.AlertCleared)},
+	reflect.TypeFor[telemetry.AlarmState]():  stateWords,
+	reflect.TypeFor[telemetry.AlarmSource](): sourceWords,
+	reflect.TypeFor[telemetry.AlarmAction](): actionWords,
+	reflect.TypeFor[telemetry.Presence]():    presenceWords,
+	reflect.TypeFor[telemetry.AlarmEvent](): {
+		string(telemetry.EventRaised), string(telemetry.EventEscalated), string(telemetry.EventRepeated), string(telemetry.EventCleared),
+		string(telemetry.EventSuppressed), string(telemetry.EventUnsuppressed), string(telemetry.EventChattering), string(telemetry.EventSettled),
+		string(telemetry.EventStale), string(telemetry.EventAcknowledged), string(telemetry.EventShelved), string(telemetry.EventUnshelved),
+		string(telemetry.EventOutOfService), string(telemetry.EventInService), string(telemetry.EventCommented), string(telemetry.EventAssigned),
+	},
+	reflect.TypeFor[telemetry.Outcome](): {
+		string(telemetry.OutcomeApplied), string(telemetry.OutcomeNothing), string(telemetry.OutcomeRefused),
+		string(command.OutcomePending), string(command.OutcomeFailed), string(outcomeNotFound),
+	},
+}
+
+// fieldTexts are descriptions of single fields where the comment in the sources is for those who
+// read the sources.
+var fieldTexts = map[string]string{
+	"web.commandBody.By":         "Who; the header " + headerOperator + " goes before it. One of them is needed.",
+	"web.commandsBody.AlertIDs":  "These alarms.",
+	"web.commandsBody.Filter":    "The alarms that it lets through.",
+	"web.commandsBody.DeviceID":  "With alert_type: that alarm of this device.",
+	"web.commandsBody.AlertType": "With device_id.",
+}
+
+// byWord returns the schema of a map from words.
+func byWord(value object, words ...string) object {
+	var properties object
+	for _, w := range words {
+		properties = properties.with(w, value)
+	}
+	return typed("object").with("properties", properties).with("additionalProperties", false)
+}
+
+// fieldSchemas are schemas of single fields.
+var fieldSchemas = map[string]object{
+	"web.alertCounts.Severity":     byWord(typed("integer"), severityNames[:]...),
+	"web.summaryAnswer.BySeverity": byWord(typed("integer"), severityNames[:]...),
+	"web.summaryAnswer.ByState":    byWord(typed("integer"), stateWords...),
+	"web.gateway.Trouble":          listOf(oneWord(troubleWords...)),
+	"web.building.Means":           byWord(ref("Mean"), analogWords...),
+	"series.Table.Values":          byWord(ref("Column"), analogWords...),
+	"telemetry.AuditEntry.Outcome": oneWord(auditOutcomes...),
+	"web.commandBody.CommandID":    typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
+	"web.commandBody.Note":         typed("string").with("maxLength", telemetry.MaxNote),
+	"web.commandBody.By":           typed("string").with("maxLength", telemetry.MaxOperator),
+	"web.commandBody.Assignee":     typed("string").with("maxLength", telemetry.MaxOperator),
+	"web.commandBody.Duration":     typed("string").with("examples", []string{"15m", "8h"}),
+	"web.commandsBody.AlertIDs":    listOf(typed("string")).with("maxItems", mostCommands),
+	"web.gateway.BufferUsed":       typed("number").with("minimum", 0),
+}
+
+// nullFields can be null although their type is not a pointer.
+var nullFields = map[string]bool{
+	"web.device.Reading":          true,
+	"web.commandAnswer.Alert":     true,
+	"wire.Explanation.Conditions": true,
+	"wire.Explanation.Samples":    true,
+	"wire.Sample.Values":          true,
+	"wire.Sample.Holds":           true,
+	"lag.Lag.Partitions":          true,
+}
+
+// alwaysThere are the fields that are never missing, of types whose values are passed on as
+// they came or are read from clients.
+var alwaysThere = map[reflect.Type][]string{
+	// The others are missing in records from before there were revisions.
+	reflect.TypeFor[telemetry.Alert](): {"alert_id", "device_id", "alert_type", "severity", "message", "timestamp", "status"},
+	reflect.TypeFor[commandsBody]():    {"action"},
+}
+
+// openTypes may have fields that this document does not know: they are passed on as they came.
+var openTypes = map[reflect.Type]bool{reflect.TypeFor[telemetry.Alert](): true}
+
+// readingSchema is a reading as its device sent it, with the statuses that core set.
+func readingSchema() object {
+	sensor := func(value string) object {
+		return typed("object").with("properties", object{
+			{"value", typed(value)}, {"unit", typed("string")}, {"status", typed("string")},
+		}).with("required", []string{"value"})
+	}
+	var sensors object
+	for _, name := range analogWords {
+		sensors = sensors.with(name, sensor("number"))
+	}
+	sensors = sensors.with("switch_status", sensor("boolean"))
+	return typed("object").with("description", "What a device sent, whole, with the statuses that core set from the thresholds. Fields that are not listed are passed on.").
+		with("properties", object{
+			{"device_id", typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$")},
+			{"timestamp", typed("integer").with("description", "ms since 1970, UTC")},
+			{"location", typed("object").with("properties", object{
+				{"building", typed("string")}, {"floor", typed("integer")}, {"room", typed("string")},
+			}).with("required", []string{"building"})},
+			{"sensors", typed("object").with("properties", sensors)},
+			{"device_info", typed("object").with("properties", object{
+				{"model", typed("string")}, {"firmware", typed("string")}, {"battery", typed("number")}, {"signal_strength", typed("number")},
+			})},
+		}).with("required", []string{"device_id", "timestamp", "location", "sensors"})
+}

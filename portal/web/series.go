@@ -1,0 +1,214 @@
+package web
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/series"
+)
+
+const (
+	usualSpan   = 5 * 60_000
+	longestSpan = 31 * 24 * 3_600_000
+	usualPoints = 600
+	mostPoints  = 1000
+)
+
+// deviceSeries is the course of one device's sensors.
+type deviceSeries struct {
+	DeviceID string `json:"device_id"`
+	series.Table
+}
+
+// buildingSeries is the course of one building's means.
+type buildingSeries struct {
+	Building string `json:"building"`
+	series.Table
+}
+
+func (p *Portal) getDeviceSeries(c *fiber.Ctx) error {
+	q, err := p.readSeriesQuery(c)
+	if err != nil {
+		return err
+	}
+	id := c.Params("id")
+	known := false
+	p.plant.View(func() {
+		d := p.plant.Device(id)
+		known = d != nil && d.Known()
+	})
+	if !known {
+		return errNoDevice
+	}
+	table, _ := p.series.Device(id, q)
+	return c.JSON(deviceSeries{id, table})
+}
+
+var errNoDevice = refuse(fiber.StatusNotFound, "device_not_found", "no device with this id has been heard of")
+
+func (p *Portal) getBuildingSeries(c *fiber.Ctx) error {
+	q, err := p.readSeriesQuery(c)
+	if err != nil {
+		return err
+	}
+	name, err := url.PathUnescape(c.Params("name"))
+	if err != nil {
+		return refuse(fiber.StatusBadRequest, "bad_request", "the building's name is not a valid address")
+	}
+	table, ok := p.series.Building(name, q)
+	if !ok && !p.knownBuilding(name) {
+		return refuse(fiber.StatusNotFound, "building_not_found", "no device of this building has been heard of")
+	}
+	return c.JSON(buildingSeries{name, table})
+}
+
+func (p *Portal) knownBuilding(name string) bool {
+	for _, b := range p.stats.get().Buildings {
+		if b.Building == name {
+			return true
+		}
+	}
+	return false
+}
+
+// readSeriesQuery reads parameters, from, to and points.
+func (p *Portal) readSeriesQuery(c *fiber.Ctx) (series.Query, error) {
+	var q series.Query
+	if err := knownParameters(c, "parameters", "from", "to", "points"); err != nil {
+		return q, err
+	}
+	var err error
+	if q.Parameters, err = readParameters(c.Query("parameters")); err != nil {
+		return q, err
+	}
+	if q.To, err = readMillis(c, "to", p.plant.Now()); err != nil {
+		return q, err
+	}
+	if q.From, err = readMillis(c, "from", q.To-usualSpan); err != nil {
+		return q, err
+	}
+	if q.From >= q.To || q.To-q.From > longestSpan {
+		return q, badParameter("from", "a time before to, at most 31 days")
+	}
+	q.Points, err = number(c, "points", usualPoints, 2, mostPoints)
+	return q, err
+}
+
+// readParameters reads a list of analog sensors; none means all.
+func readParameters(list string) ([]telemetry.Parameter, error) {
+	var out []telemetry.Parameter
+	if list == "" {
+		for p := range telemetry.NumAnalog {
+			out = append(out, p)
+		}
+		return out, nil
+	}
+	for name := range strings.SplitSeq(list, ",") {
+		p := parameterOf(name)
+		if p == telemetry.NumAnalog || slices.Contains(out, p) {
+			return nil, badParameter("parameters", "some of temperature, humidity, pressure, current, each once")
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// parameterOf returns the sensor of a name, NumAnalog for none.
+func parameterOf(name string) telemetry.Parameter {
+	for p := range telemetry.NumAnalog {
+		if p.String() == name {
+			return p
+		}
+	}
+	return telemetry.NumAnalog
+}
+
+// readMillis reads a time in ms since 1970.
+func readMillis(c *fiber.Ctx, name string, usual int64) (int64, error) {
+	text := c.Query(name)
+	if text == "" {
+		return usual, nil
+	}
+	ms, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || !telemetry.ValidTimestamp(ms) {
+		return 0, badParameter(name, "milliseconds since 1970")
+	}
+	return ms, nil
+}
+
+// listBuildings shows each building with its devices, alarms and means of the last minute.
+func (p *Portal) listBuildings(c *fiber.Ctx) error {
+	if err := knownParameters(c); err != nil {
+		return err
+	}
+	all := p.stats.get().Buildings
+	return c.JSON(list[building]{Total: len(all), Count: len(all), Time: p.plant.Now(), Items: all})
+}
+
+// alertTrend counts how many alarms of each severity were raised in each hour.
+type alertTrend struct {
+	StepMS   int64   `json:"step_ms"`
+	Begins   int64   `json:"begins"` // of the oldest alarm the portal holds, 0 without any
+	Time     []int64 `json:"time"`   // begin of each hour
+	Critical []int   `json:"critical"`
+	High     []int   `json:"high"`
+	Medium   []int   `json:"medium"`
+	Low      []int   `json:"low"`
+}
+
+const hour = 3_600_000
+
+func (p *Portal) getAlertTrend(c *fiber.Ctx) error {
+	if err := knownParameters(c, "hours"); err != nil {
+		return err
+	}
+	hours, err := number(c, "hours", 24, 1, 168)
+	if err != nil {
+		return err
+	}
+	last := p.plant.Now() / hour
+	out := alertTrend{
+		StepMS: hour, Time: make([]int64, hours),
+		Critical: make([]int, hours), High: make([]int, hours), Medium: make([]int, hours), Low: make([]int, hours),
+	}
+	for i := range hours {
+		out.Time[i] = (last - int64(hours-1-i)) * hour
+	}
+	p.plant.Alerts(func(a *plant.Alert) bool {
+		raised := a.RaisedAt
+		if raised == 0 {
+			raised = a.Timestamp
+		}
+		if out.Begins == 0 || raised < out.Begins {
+			out.Begins = raised
+		}
+		if i := int64(hours-1) - (last - raised/hour); i >= 0 && i < int64(hours) {
+			if counts := out.of(a.Severity); counts != nil {
+				counts[i]++
+			}
+		}
+		return false
+	})
+	return c.JSON(out)
+}
+
+func (t *alertTrend) of(s telemetry.Severity) []int {
+	switch s {
+	case telemetry.SeverityCritical:
+		return t.Critical
+	case telemetry.SeverityHigh:
+		return t.High
+	case telemetry.SeverityMedium:
+		return t.Medium
+	case telemetry.SeverityLow:
+		return t.Low
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,66 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// socketResult answers a command over the WebSocket: Status is the one that the REST API would
+// have answered with, and Result or Error its body.
+type socketResult struct {
+	Type      string     `json:"type"`
+	CommandID string     `json:"command_id,omitempty"`
+	Status    int        `json:"status"`
+	Result    any        `json:"result,omitempty"`
+	Error     *errorBody `json:"error,omitempty"`
+}
+
+// socketCommands takes the commands of a connection that id opened.
+func (p *Portal) socketCommands(id identity) func(context.Context, json.RawMessage) any {
+	return func(ctx context.Context, raw json.RawMessage) any {
+		var body socketCommand
+		out := socketResult{Type: "command_result"}
+		err := decode(raw, &body)
+		out.CommandID = body.CommandID
+		if err == nil {
+			out.Status, out.Result, err = p.socketCommand(ctx, id, body)
+		}
+		if err == nil {
+			return out
+		}
+		e, ours := errors.AsType[*apiError](err)
+		if !ours {
+			p.log.Error("command failed", "err", err)
+			e = refuse(fiber.StatusInternalServerError, "internal", "something went wrong here; the log of the portal says what")
+		}
+		if out.CommandID == "" {
+			out.CommandID = e.body.CommandID
+		}
+		out.Status, out.Error, out.Result = e.status, &e.body, nil
+		return out
+	}
+}
+
+func (p *Portal) socketCommand(ctx context.Context, id identity, body socketCommand) (int, any, error) {
+	if !id.may(alarmCommand) {
+		return 0, nil, errForbidden()
+	}
+	if body.AlertID == "" {
+		return p.commandAlarms(ctx, id, body.commandsBody)
+	}
+	if body.AlertIDs != nil || body.Filter != nil || body.DeviceID != "" || body.AlertType != "" {
+		return 0, nil, badField("alert_id", "it alone, without alert_ids, filter, device_id and alert_type")
+	}
+	a := p.plant.Alert(body.AlertID)
+	if a == nil {
+		return 0, nil, errNoAlert()
+	}
+	proto, err := p.prototype(id, body.Action, body.commandBody)
+	if err != nil {
+		return 0, nil, err
+	}
+	return p.commandAlarm(ctx, proto, a)
+}

@@ -1,0 +1,156 @@
+package web
+
+import (
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/portal/internal/plant"
+)
+
+// summaryAnswer is the state of the alarms in one operator's view: everything, or the
+// building and floor asked for. An alarm needs attention when it is open (not normal) and
+// neither shelved nor suppressed nor out of service; incidents found in late readings never do.
+type summaryAnswer struct {
+	Time int64 `json:"time"`
+	// ByState counts every alarm that is kept, those that are over included, historical
+	// ones apart.
+	ByState map[string]int `json:"by_state"`
+	// BySeverity counts the alarms that need attention, Attention is their sum and
+	// Unacknowledged those of them that nobody has acknowledged.
+	BySeverity     map[string]int `json:"by_severity"`
+	Attention      int            `json:"attention"`
+	Unacknowledged int            `json:"unacknowledged"`
+	// Shelved, Suppressed and OutOfService count open alarms that are put aside; one may be
+	// several of these.
+	Shelved      int `json:"shelved"`
+	Suppressed   int `json:"suppressed"`
+	OutOfService int `json:"out_of_service"`
+	Historical   int `json:"historical"`
+	// Buildings are those with alarms that need attention, by name.
+	Buildings []buildingAlarms `json:"buildings"`
+	Flood     floodFigures     `json:"flood"`
+	// Chattering are alarms that core marks as chattering, or that were raised or raised again
+	// three times within the last minute, and that are not put aside: offer to shelve them.
+	Chattering []chatterer `json:"chattering"`
+	// Stale are alarms that need attention and whose condition has held for more than 24 h,
+	// the oldest first.
+	Stale []staleAlarm `json:"stale"`
+	// BadActors are the ten pairs of device and alarm type that were raised, or raised again
+	// before they were acknowledged, most often within the last WindowMS, put aside or not.
+	BadActors []badActor `json:"bad_actors"`
+	WindowMS  int64      `json:"window_ms"`
+	// KnownSince is since when it is known which alarms came up, at most 24 h ago.
+	KnownSince int64 `json:"known_since"`
+}
+
+type buildingAlarms struct {
+	Building       string             `json:"building"`
+	Attention      int                `json:"attention"`
+	Unacknowledged int                `json:"unacknowledged"`
+	Severity       telemetry.Severity `json:"severity"` // the worst
+}
+
+// floodFigures: New counts the alarms that came up in the view within the last WindowMS (ten
+// minutes): raised, raised again before they were acknowledged, or no longer suppressed,
+// and not put aside at that moment. Active tells that they are more than Limit (ten).
+type floodFigures struct {
+	Active   bool  `json:"active"`
+	New      int   `json:"new"`
+	Limit    int   `json:"limit"`
+	WindowMS int64 `json:"window_ms"`
+	FirstAt  int64 `json:"first_at,omitempty"` // when the first of them came up
+}
+
+type chatterer struct {
+	DeviceID   string `json:"device_id"`
+	AlertType  string `json:"alert_type"`
+	AlertID    string `json:"alert_id,omitempty"` // the newest incident
+	LastMinute int    `json:"last_minute"`        // how often it came up within the last minute
+}
+
+type staleAlarm struct {
+	AlertID   string             `json:"alert_id"`
+	DeviceID  string             `json:"device_id"`
+	AlertType string             `json:"alert_type"`
+	Severity  telemetry.Severity `json:"severity"`
+	RaisedAt  int64              `json:"raised_at"`
+}
+
+type badActor struct {
+	DeviceID    string             `json:"device_id"`
+	AlertType   string             `json:"alert_type"`
+	Location    telemetry.Location `json:"location"`
+	Occurrences int                `json:"occurrences"`
+	LastAt      int64              `json:"last_at"`
+}
+
+// shortestWindow and longestWindow bound the time over which bad actors are looked for.
+const (
+	shortestWindow = time.Minute
+	longestWindow  = plant.CallsKept * time.Millisecond
+)
+
+func (p *Portal) alertSummary(c *fiber.Ctx) error {
+	if err := knownParameters(c, "building", "floor", "window"); err != nil {
+		return err
+	}
+	r := parser{get: func(name string) string { return c.Query(name) }}
+	scope := plant.Scope{Building: strings.Clone(c.Query("building")), Floor: r.floor()}
+	window := longestWindow
+	if text := c.Query("window"); text != "" {
+		var err error
+		if window, err = time.ParseDuration(text); err != nil || window < shortestWindow || window > longestWindow {
+			r.bad("window", "a duration from 1m to 24h")
+		}
+	}
+	if r.err != nil {
+		return r.err
+	}
+	now := p.plant.Now()
+	return c.JSON(summaryOf(p.plant.Figures(scope, window.Milliseconds()), now, window.Milliseconds()))
+}
+
+func summaryOf(f plant.Figures, now, window int64) summaryAnswer {
+	out := summaryAnswer{
+		Time: now, ByState: make(map[string]int), BySeverity: bySeverity(f.Calling), Unacknowledged: f.Unseen,
+		Shelved: f.Shelved, Suppressed: f.Suppressed, OutOfService: f.OutOfService, Historical: f.Historical,
+		Flood: floodFigures{
+			Active: f.Flood.Flooded, New: f.Flood.New, Limit: plant.FloodLimit, WindowMS: plant.FloodOver, FirstAt: f.Flood.First,
+		},
+		Buildings: []buildingAlarms{}, Chattering: []chatterer{}, Stale: []staleAlarm{}, BadActors: []badActor{},
+		WindowMS: window, KnownSince: f.Known,
+	}
+	for state, n := range f.States {
+		out.ByState[string(state)] = n
+	}
+	for _, n := range f.Calling {
+		out.Attention += n
+	}
+	for _, b := range f.Buildings {
+		out.Buildings = append(out.Buildings, buildingAlarms{Building: b.Building, Attention: b.Calling, Unacknowledged: b.Unseen, Severity: b.Worst})
+	}
+	for _, v := range f.Chattering {
+		out.Chattering = append(out.Chattering, chatterer(v))
+	}
+	for _, a := range f.Stale {
+		out.Stale = append(out.Stale, staleAlarm{AlertID: a.AlertID, DeviceID: a.DeviceID, AlertType: a.AlertType, Severity: a.Severity, RaisedAt: a.RaisedAt})
+	}
+	for _, b := range f.BadActors {
+		out.BadActors = append(out.BadActors, badActor{DeviceID: b.DeviceID, AlertType: b.AlertType, Location: b.Place, Occurrences: b.Occurrences, LastAt: b.Last})
+	}
+	return out
+}
+
+// bySeverity names counts by rank; "other" only where there are some.
+func bySeverity(counts [5]int) map[string]int {
+	out := make(map[string]int)
+	for i, n := range counts {
+		if n > 0 || i < len(severityNames)-1 {
+			out[severityNames[i]] = n
+		}
+	}
+	return out
+}
