@@ -1,6 +1,7 @@
 // Bundles src into dist: one script, one style sheet, one page. Nothing is fetched.
 import { build } from 'esbuild';
-import { copyFile, mkdir, readdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { gzipSync } from 'node:zlib';
 
 const dist = new URL('./dist/', import.meta.url);
 await mkdir(dist, { recursive: true });
@@ -25,3 +26,17 @@ for (const name of ['index.html', 'icon.svg']) {
 for (const [name, { bytes }] of Object.entries(result.metafile.outputs)) {
   console.log(`${name}  ${(bytes / 1024).toFixed(1)} KiB`);
 }
+
+// The interface of /api/docs, packed here so that the portal need not do it at each start, with
+// what its licences ask to be kept.
+const swagger = new URL('./node_modules/swagger-ui-dist/', import.meta.url);
+const pack = async (name, from) => {
+  const parts = await Promise.all(from.map((file) => readFile(new URL(file, swagger), 'utf8')));
+  const body = gzipSync(parts.join('\n').replace(/^\/[/*][#@] sourceMappingURL=.*$/gm, ''), { level: 9 });
+  await writeFile(new URL(`docs/${name}.gz`, dist), body);
+  console.log(`dist/docs/${name}.gz  ${(body.length / 1024).toFixed(1)} KiB`);
+};
+await mkdir(new URL('docs/', dist));
+await pack('swagger-ui.css', ['swagger-ui.css']);
+await pack('swagger-ui-bundle.js', ['swagger-ui-bundle.js']);
+await pack('swagger-ui-licence.txt', ['NOTICE', 'LICENSE', 'swagger-ui-bundle.js.LICENSE.txt']);

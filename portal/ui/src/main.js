@@ -1,208 +1,202 @@
-// The page: puts the parts together and keeps them fed. Telemetry and alarms come over
-// the WebSocket in the simple dialect, everything else from the REST API.
-import { all, get } from './core/api.js';
+// The page: puts the parts together and keeps them fed, by the WebSocket in the dialect
+// iot.v1.json, and by the REST API for what is not live.
+import { createChannel } from './core/channel.js';
 import { h, setAttr, setClass } from './core/dom.js';
+import * as format from './core/format.js';
 import { chooseLanguage, translator } from './core/i18n.js';
+import { listenToKeys, typing } from './core/keys.js';
+import { remembered } from './core/remembered.js';
+import { createRouter, format as href } from './core/router.js';
+import { csv, save } from './core/save.js';
 import { createScheduler } from './core/scheduler.js';
-import { connect } from './core/socket.js';
-import { createStore } from './core/store.js';
-import { createAlarms } from './components/alarms/alarms.js';
-import { createBanner } from './components/banner/banner.js';
-import { createDevices } from './components/devices/devices.js';
-import { createFigures } from './components/figures/figures.js';
-import { createBuildings, createGateways } from './components/gateways/gateways.js';
-import { createTopbar, THEMES } from './components/topbar/topbar.js';
+import { createScopes } from './core/scope.js';
+import { createAlarms } from './model/alarms.js';
+import { createFleet, STATES } from './model/fleet.js';
+import { createPlant } from './model/plant.js';
+import { createAlarmsPage } from './pages/alarms.js';
+import { createDevicePage } from './pages/device.js';
+import { createDevicesPage } from './pages/devices.js';
+import { createGatewaysPage } from './pages/gateways.js';
+import { createOverview } from './pages/overview.js';
+import { createSystemPage } from './pages/system.js';
+import { createTrends } from './pages/trends.js';
+import { UNITS, what } from './parts/badge.js';
+import { createCommands } from './parts/command.js';
+import { createBanner, createNav, createTopbar } from './parts/frame.js';
+import { showHelp } from './parts/help.js';
 
-const STATS_EVERY = 1000;
-const ABSENT_EVERY = 5000;
-const TICK = 500;
-
-/** remembered reads and writes settings; a browser that forbids it forgets them. */
-const remembered = {
-  get(key) {
-    try {
-      return localStorage.getItem(key);
-    } catch {
-      return null;
-    }
-  },
-  set(key, value) {
-    try {
-      localStorage.setItem(key, value);
-    } catch {
-      // then it holds until the page is closed
-    }
-  },
+const PAGES = {
+  overview: createOverview,
+  trends: createTrends,
+  alarms: createAlarmsPage,
+  devices: createDevicesPage,
+  device: createDevicePage,
+  gateways: createGatewaysPage,
+  system: createSystemPage,
 };
+const THEMES = ['auto', 'light', 'dark'];
+const RESTS = 1000; // ms out of sight before the page rests
+const FRESH = 30_000; // an alarm older than this is no news to read out
 
-const store = createStore();
-const scheduler = createScheduler({
-  raf: (f) => requestAnimationFrame(f),
-  hidden: () => document.hidden,
-  now: () => performance.now(),
+const fleet = createFleet();
+const alarms = createAlarms();
+const plant = createPlant();
+const scheduler = createScheduler({ raf: (f) => requestAnimationFrame(f), hidden: () => document.hidden, now: () => performance.now() });
+
+const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
+const channel = createChannel({
+  url: `${scheme}://${location.host}${document.documentElement.dataset.socket || '/ws'}`,
+  onState(name, code) {
+    plant.setSocket(name, code);
+    wake('socket', true);
+  },
+  onFrame: plant.heard,
+  onHello: plant.hello,
 });
+const { scope: newScope, wake } = createScopes({ scheduler, channel });
 
-/** wake tells components that something of a kind changed. */
-const interested = new Map();
-function wake(kind, urgent = false) {
-  for (const dirty of interested.get(kind) ?? []) dirty(urgent);
-}
-
-const view = {
-  text: '',
-  building: '',
-  severity: '',
-  set(change) {
-    Object.assign(view, change);
-    wake('view', true);
-  },
-};
-
+const coarse = matchMedia('(pointer: coarse), (max-width: 599px)');
+const announcer = h('div', { class: 'sr-only', role: 'alert' });
+const notice = h('div', { class: 'notice', role: 'status', onclick: () => (notice.textContent = '') });
 let lang = chooseLanguage(remembered.get('lang'), navigator.language);
 let theme = THEMES.includes(remembered.get('theme')) ? remembered.get('theme') : 'auto';
-const coarse = matchMedia('(pointer: coarse), (max-width: 599px)');
-const newAlarm = [];
+let scope = null;
 
 const ctx = {
-  store,
-  view,
+  fleet,
+  alarms,
+  plant,
+  channel,
+  wake,
+  view: { building: '', paused: 0 },
+  fmt: format,
   t: translator(lang),
   lang: () => lang,
   theme: () => theme,
   touch: () => coarse.matches,
-  /** dimmed says that nothing on the page can be taken for current. */
-  dimmed: () => ['stale', 'reconnecting', 'refused'].includes(store.liveness().state),
+  typing,
+  debug: {}, // what tests look at
+  go: (page, subject, params) => router.go(page, subject, params),
+  setParams: (params) => router.set(params),
+  /** age of a moment of the server's clock, in words. */
+  age: (ms) => format.age(plant.ageOf(ms), ctx.t),
+  what: (a) => what(a, ctx.t, format),
+  typeText: (type) => (ctx.t.has(`type.${type}`) ? ctx.t(`type.${type}`) : type),
+  peak: (a) => (a.threshold?.parameter && UNITS[a.threshold.parameter] !== undefined ? format.value({ value: a.peak_value, unit: UNITS[a.threshold.parameter] }, a.threshold.parameter) : '–'),
+  place: (d) => (d?.building ? ctx.t('place', { building: d.building, floor: d.floor, room: d.room }) : ''),
+  stateText: (d) => ctx.t(`state.${STATES[d.state]}`),
+  deviceHref: (id) => href({ page: 'device', subject: id }),
+  alarmHref: (a) => href({ page: 'alarms', params: { alert: a.alert_id } }),
+  /** deviceLink leads to a device; the alarms of gateways lead to the gateways. */
+  deviceLink: (id, a) => h('a', { href: a?.alert_type?.startsWith('gateway_') ? '#/gateways' : ctx.deviceHref(id) }, id),
+  /** concerns tells whether an alarm is of the building that is looked at. */
+  concerns: (a) => !ctx.view.building || a.location?.building === ctx.view.building,
+  setBuilding(name) {
+    ctx.view.building = name;
+    wake('view', true);
+  },
+  togglePause() {
+    ctx.view.paused = ctx.view.paused ? 0 : plant.serverNow();
+    wake('view', true);
+    wake('tick', true);
+  },
   setLanguage(next) {
     lang = next;
     remembered.set('lang', next);
     ctx.t = translator(next);
     document.documentElement.lang = next === 'zh' ? 'zh-CN' : 'en';
-    scheduler.all();
+    render(router.current());
   },
-  setTheme(next) {
-    theme = next;
-    remembered.set('theme', next);
-    setAttr(document.documentElement, 'data-theme', next === 'auto' ? null : next);
-    scheduler.all();
+  nextTheme() {
+    theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+    remembered.set('theme', theme);
+    dress();
+    render(router.current());
   },
-  /** component registers a draw function for the kinds of change it shows. */
-  component(draw, kinds) {
-    const dirty = scheduler.add(draw);
-    for (const kind of kinds) {
-      if (!interested.has(kind)) interested.set(kind, []);
-      interested.get(kind).push(dirty);
-    }
-    return dirty;
-  },
-  onNewAlarm: (f) => newAlarm.push(f),
+  /** tell says something that needs no answer. */
+  tell: (text) => (notice.textContent = text),
+  help: () => showHelp(ctx),
+  save,
+  saveCSV: (name, columns, rows) => save(`${name}.csv`, new Blob([csv(columns, rows)], { type: 'text/csv' })),
 };
+ctx.commands = createCommands(ctx);
 
-ctx.setTheme(theme);
-ctx.setLanguage(lang);
-
-const page = h('main', { class: 'page' },
-  createFigures(ctx), h('div', { class: 'strips' }, createGateways(ctx), createBuildings(ctx)), createDevices(ctx), createAlarms(ctx));
-document.getElementById('app').append(createTopbar(ctx), createBanner(ctx), page);
-ctx.component(() => setClass(page, 'is-dim', ctx.dimmed()), ['socket', 'stats', 'tick']);
-store.subscribe((kind) => wake(kind));
-
-// ---- what is fetched ----
-
-/** every runs a job at once and then again and again, one at a time, not while hidden. */
-function every(ms, job) {
-  const again = async () => {
-    if (!document.hidden) {
-      try {
-        await job();
-      } catch {
-        // the banner tells how old the last answer is
-      }
-    }
-    setTimeout(again, ms);
-  };
-  again();
+function dress() {
+  setAttr(document.documentElement, 'data-theme', theme === 'auto' ? null : theme);
 }
 
-let short = 0; // how often in a row the portal knew of more devices than we do
-every(STATS_EVERY, async () => {
-  const asked = Date.now();
-  const stats = await get('/api/v1/stats');
-  store.setStats(stats, asked);
-  store.setGateways(await get('/api/v1/gateways'));
-  short = stats.devices.total > store.devices.size ? short + 1 : 0;
-  if (short > 4) {
-    short = 0;
-    await all('/api/v1/devices', store.takeDevice);
-  }
-  if (stats.alerts.active !== store.activeTotal() && !loadingAlerts) adrift++;
-  else adrift = 0;
-  if (adrift > 6) await loadAlerts();
+/** render shows a page: everything of the one before is given back first. */
+function render(route) {
+  scope?.end();
+  scope = newScope();
+  const make = PAGES[route.page] ?? PAGES.overview;
+  const known = PAGES[route.page] ? route : { page: 'overview', subject: '', params: {} };
+  const main = h('main', { class: 'page', id: 'page', tabindex: '-1' });
+  document.title = `${ctx.t(`nav.${known.page === 'device' ? 'devices' : known.page}`)} · ${ctx.t('title')}`;
+  const app = document.getElementById('app');
+  const pieces = [createTopbar(ctx, scope), createBanner(ctx, scope), h('div', { class: 'frame' }, createNav(ctx, scope, known), main)];
+  app.replaceChildren(h('a', { class: 'skip', href: '#page', onclick: (e) => (e.preventDefault(), main.focus()) }, ctx.t('skip')), ...pieces, announcer, notice);
+  main.append(make(ctx, scope, known));
+  scope.draw(() => setClass(document.body, 'is-stale', plant.liveness().state !== 'live'), ['tick', 'socket']);
+}
+
+/** announce reads out new critical alarms, and nothing else. */
+function announce(a) {
+  if (a.severity !== 'critical' || plant.serverNow() - (a.detected_at || a.timestamp) > FRESH) return;
+  announcer.textContent = ctx.t('alarms.new', { device: a.device_id, what: ctx.what(a) });
+}
+
+channel.subscribe('fleet', (m) => {
+  fleet.take(m);
+  wake('fleet');
+});
+channel.subscribe('alerts', (m) => {
+  const fresh = alarms.take(m);
+  if (fresh) announce(fresh);
+  wake('alarms');
+});
+channel.subscribe('stats', (m) => {
+  if (m.kind !== 'lagged') plant.takeStats(m);
+  wake('stats');
+});
+channel.subscribe('gateways', (m) => {
+  if (m.kind !== 'lagged') plant.takeGateways(m);
+  wake('gateways');
 });
 
-every(ABSENT_EVERY, async () => {
-  const absent = [];
-  await all('/api/v1/devices?presence=offline', (d) => absent.push(d));
-  await all('/api/v1/devices?presence=unknown', (d) => absent.push(d));
-  store.setAbsent(absent);
+const router = createRouter(render);
+dress();
+document.documentElement.lang = lang === 'zh' ? 'zh-CN' : 'en';
+if (router.current().params.kiosk) document.body.classList.add('is-kiosk');
+router.start();
+channel.start();
+listenToKeys(window, {
+  go: (page) => router.go(page),
+  pause: ctx.togglePause,
+  help: ctx.help,
+  kiosk: () => document.body.classList.toggle('is-kiosk'),
+  search: () => document.querySelector('[data-search]')?.focus(),
 });
 
-let adrift = 0; // how often in a row our count of alarms was not the portal's
-let loadingAlerts = null; // alerts that arrive meanwhile
-
-/** loadAlerts reads the alarms anew: what cleared while we were away must not stay. */
-async function loadAlerts() {
-  if (loadingAlerts) return;
-  loadingAlerts = [];
-  adrift = 0;
-  try {
-    const list = [];
-    await all('/api/v1/alerts?status=active', (a) => list.push(a));
-    const cleared = await get('/api/v1/alerts?status=cleared&limit=50');
-    store.setAlerts([...list, ...cleared.items, ...loadingAlerts]);
-    store.setClearedKept(cleared.total);
-  } catch {
-    loadingAlerts.forEach(store.takeAlert);
-  } finally {
-    loadingAlerts = null;
-  }
-}
-
-function takeMessage(m) {
-  if (m.type === 'device_data') store.takeReading(m.payload);
-  else if (m.type === 'alert') {
-    if (loadingAlerts) loadingAlerts.push(m.payload);
-    const fresh = store.takeAlert(m.payload);
-    if (fresh && store.serverNow() - m.payload.timestamp < 30_000) newAlarm.forEach((f) => f(m.payload));
-  }
-}
-
-const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-async function start() {
-  const path = await socketPath();
-  connect({
-    url: `${scheme}://${location.host}${path}`,
-    onOpen(ws) {
-      ws.send('{"type":"subscribe_all"}');
-      loadAlerts();
-    },
-    onMessage: takeMessage,
-    onState: store.setSocket,
-  });
-}
-
-/** socketPath asks where the WebSocket is; the portal says so with its figures. */
-async function socketPath() {
-  for (;;) {
-    try {
-      return (await get('/api/v1/stats')).websocket_path;
-    } catch {
-      await new Promise((done) => setTimeout(done, 1000));
-    }
-  }
-}
-start();
-
-setInterval(() => wake('tick'), TICK);
-document.addEventListener('visibilitychange', () => scheduler.all());
-coarse.addEventListener('change', () => scheduler.all());
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => scheduler.all());
+let ticks = 0;
+setInterval(() => {
+  if (document.hidden) return;
+  ticks++;
+  wake('tick');
+  if (ticks % 2 === 0) wake('second');
+  if (ticks % 10 === 0) wake('slow');
+}, 500);
+// A page that nobody sees asks for nothing but alarms, and for all of it again when it is seen.
+let resting = 0;
+document.addEventListener('visibilitychange', () => {
+  clearTimeout(resting);
+  if (document.hidden) resting = setTimeout(() => channel.rest(true), RESTS);
+  else channel.rest(false);
+  scheduler.all();
+});
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
+  wake('theme', true);
+  if (theme === 'auto') render(router.current());
+});
+globalThis.iot = ctx.debug;
+ctx.debug.state = { fleet, alarms, plant };

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { dictionaries, chooseLanguage, translator } from '../src/core/i18n.js';
 import * as f from '../src/core/format.js';
-import { points } from '../src/components/figures/sparkline.js';
 
 const t = translator('en');
 
@@ -59,18 +58,12 @@ test('both dictionaries have the same texts with the same blanks', () => {
 });
 
 test('translating', () => {
-  assert.equal(translator('zh')('presence.online'), '在线');
-  assert.equal(translator('xx')('presence.online'), 'online');
+  assert.equal(translator('zh')('state.online'), '在线');
+  assert.equal(translator('xx')('state.online'), 'online');
   assert.equal(t('no.such.key'), 'no.such.key');
-  assert.equal(t('figures.online', {}), ' online');
+  assert.equal(t('gateway.horizon', {}), ' left');
   assert.equal(chooseLanguage(null, 'zh-TW'), 'zh');
   assert.equal(chooseLanguage('en', 'zh-CN'), 'en');
   assert.equal(chooseLanguage('toString', undefined), 'en');
 });
 
-test('the sparkline starts at zero and ends at the right edge', () => {
-  const p = points([0, 5, 10], 100, 20, 11);
-  assert.deepEqual(p.map(([x]) => x), [80, 90, 100]);
-  assert.equal(p[0][1], 19);
-  assert.equal(p[2][1], 2);
-});

@@ -1,29 +1,33 @@
 // The REST API. Every call has a deadline, and an error says what failed.
 
 export class ApiError extends Error {
-  constructor(path, status, code) {
-    super(`${path}: ${code}`);
+  constructor(path, status, code, message) {
+    super(message || `${path}: ${code}`);
     this.status = status;
     this.code = code;
   }
 }
 
-export async function get(path, { fetcher = fetch, within = 8000 } = {}) {
-  const response = await fetcher(path, { signal: AbortSignal.timeout(within), headers: { Accept: 'application/json' } });
+async function call(path, init, within) {
+  const response = await fetch(path, { ...init, signal: AbortSignal.timeout(within) });
   const body = await response.json().catch(() => null);
   if (!response.ok || body === null) {
-    throw new ApiError(path, response.status, body?.error?.code ?? `http ${response.status}`);
+    throw new ApiError(path, response.status, body?.error?.code ?? `http ${response.status}`, body?.error?.message);
   }
   return body;
 }
 
-/** all reads a list page by page and calls each(item) for every item. Returns the total. */
-export async function all(path, each, options) {
-  const limit = 1000;
-  for (let offset = 0; ; offset += limit) {
-    const sep = path.includes('?') ? '&' : '?';
-    const page = await get(`${path}${sep}limit=${limit}&offset=${offset}`, options);
-    page.items.forEach(each);
-    if (page.count < limit) return page.total;
-  }
+/** get asks for JSON. */
+export const get = (path, { within = 8000 } = {}) => call(path, { headers: { Accept: 'application/json' } }, within);
+
+/** post sends JSON and returns the answer. */
+export const post = (path, body, { within = 10_000 } = {}) =>
+  call(path, { method: 'POST', headers: { 'Content-Type': 'application/json', Accept: 'application/json' }, body: JSON.stringify(body) }, within);
+
+/** query writes parameters; empty ones are left out. */
+export function query(params) {
+  const q = new URLSearchParams();
+  for (const [key, value] of Object.entries(params)) if (value !== '' && value !== null && value !== undefined) q.set(key, String(value));
+  const text = q.toString();
+  return text ? `?${text}` : '';
 }

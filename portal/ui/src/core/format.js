@@ -29,7 +29,7 @@ export function rate(n) {
   return n.toFixed(n >= 10 ? 0 : 1);
 }
 
-const decimals = { temperature: 1, humidity: 1, pressure: 1, current: 2 };
+const decimals = { temperature: 1, humidity: 1, pressure: 1, current: 2, battery: 0, signal: 0, signal_strength: 0 };
 
 /** value is a sensor's value with its unit, or a dash when it was not sent. */
 export function value(sensor, parameter) {
@@ -47,9 +47,10 @@ export function fixed(n, places) {
   return /^-[0.,]*$/.test(text) ? text.slice(1) : text;
 }
 
-/** milliseconds are shown whole. */
+/** milliseconds are shown whole, and many of them as seconds. */
 export function millis(n) {
-  return n === null || n === undefined ? '–' : `${count(n)}${THIN}ms`;
+  if (n === null || n === undefined) return '–';
+  return n < 10_000 ? `${count(n)}${THIN}ms` : `${count(n / 1000)}${THIN}s`;
 }
 
 /** bytes in the unit that gives one to three digits before the point. */

@@ -7,10 +7,12 @@ export const dictionaries = { en, zh };
 /** translator returns t(key, values) for a language. */
 export function translator(lang) {
   const words = dictionaries[lang] ?? en;
-  return (key, values) => {
+  const t = (key, values) => {
     const text = words[key] ?? en[key] ?? key;
     return values ? text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? '')) : text;
   };
+  t.has = (key) => key in words;
+  return t;
 }
 
 /** chooseLanguage prefers what was chosen before, then what the browser asks for. */

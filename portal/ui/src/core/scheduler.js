@@ -2,7 +2,7 @@
 // drawn together, not more often than four times a second unless it is urgent (a
 // person did something), and not at all while the page is hidden.
 
-export const INTERVAL = 250;
+const INTERVAL = 250;
 
 export function createScheduler({ raf, hidden, now }) {
   const parts = new Map(); // draw → dirty
@@ -40,10 +40,13 @@ export function createScheduler({ raf, hidden, now }) {
       parts.set(draw, 'urgent');
       request();
       return (urgent = false) => {
+        if (!parts.has(draw)) return;
         if (parts.get(draw) !== 'urgent') parts.set(draw, urgent ? 'urgent' : 'soon');
         request();
       };
     },
+    /** remove forgets a draw function. */
+    remove: (draw) => parts.delete(draw),
     /** all marks everything dirty, as after a change of language or when the page is seen again. */
     all() {
       for (const draw of parts.keys()) parts.set(draw, 'urgent');

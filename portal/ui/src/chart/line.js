@@ -1,0 +1,156 @@
+// Lines over time, drawn by uPlot. This file alone knows that library.
+import uPlot from 'uplot';
+import { css, series } from './palette.js';
+
+const PAD = 8;
+let marked = false;
+
+/**
+ * createLine draws into el. Options: lines [{label}], height in px (none: that of el), sync (a
+ * name: charts with the same one share their cursor), limits() → [{value, color, label}],
+ * marks() → [{time, color}], band: draw min–max around the only line, onZoom(from, to),
+ * onReset(), onCursor(index|null), range: [min, max] where it is fixed, axes: false for a small one without labels.
+ *
+ * setData takes {time: [ms], lines: [[value|null]], min, max}. Nothing is animated.
+ */
+export function createLine(el, options) {
+  let plot = null;
+  let last = null;
+  let range = null;
+  const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+
+  /** height is what was asked for, or what the element has room for. */
+  const height = () => options.height ?? Math.max(el.clientHeight - PAD, 64);
+
+  function build() {
+    plot?.destroy();
+    plot = new uPlot(settings(), last ? data() : [[], ...options.lines.map(() => [])], el);
+    if (range) plot.setScale('x', range);
+  }
+
+  function settings() {
+    const text = css('--muted');
+    const grid = { stroke: css('--line'), width: 1, dash: [] };
+    const small = options.axes === false;
+    const axis = { stroke: text, grid, ticks: { ...grid, size: 4 }, font: '12px system-ui, sans-serif' };
+    const lines = options.lines.map((line, i) => ({
+      label: line.label,
+      stroke: series(line.look ?? i).color,
+      dash: series(line.look ?? i).dash,
+      width: 1.5,
+      spanGaps: false,
+      points: { show: false },
+    }));
+    const band = { stroke: 'transparent', points: { show: false }, spanGaps: false };
+    return {
+      width: Math.max(el.clientWidth, 40),
+      height: height(),
+      padding: small ? [2, 0, 2, 0] : [PAD, PAD, 0, 0],
+      legend: { show: false },
+      cursor: {
+        sync: options.sync ? { key: options.sync, setSeries: false } : undefined,
+        drag: { x: Boolean(options.onZoom), y: false, setScale: false },
+        points: { size: 6 },
+        y: false,
+      },
+      scales: {
+        x: { time: true, range: (_, from, to) => (range ? [range.min, range.max] : [from, to]) },
+        y: { range: options.range ?? ((_, min, max) => padded(min, max, options.limits?.() ?? [])) },
+      },
+      axes: [
+        { ...axis, show: !small, size: 24, space: 70, values: (_, ticks) => ticks.map((s) => clock.format(s * 1000)) },
+        { ...axis, show: !small, size: 48, values: (_, ticks) => ticks.map((v) => String(+v.toPrecision(6))) },
+      ],
+      series: [{}, ...lines, ...(options.band ? [band, band] : [])],
+      bands: options.band ? [{ series: [3, 2], fill: `${series(options.lines[0].look ?? 0).color}22` }] : [],
+      hooks: {
+        draw: [drawMarks],
+        setSelect: [
+          (u) => {
+            if (u.select.width < 4) return;
+            options.onZoom?.(u.posToVal(u.select.left, 'x') * 1000, u.posToVal(u.select.left + u.select.width, 'x') * 1000);
+            u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+          },
+        ],
+        setCursor: [(u) => options.onCursor?.(u.cursor.idx ?? null)],
+        ready: [(u) => u.over.addEventListener('dblclick', () => options.onReset?.())],
+      },
+    };
+  }
+
+  /** drawMarks draws limits across and alarms along the time axis. */
+  function drawMarks(u) {
+    const { ctx, bbox } = u;
+    ctx.save();
+    ctx.lineWidth = devicePixelRatio;
+    for (const limit of options.limits?.() ?? []) {
+      const y = Math.round(u.valToPos(limit.value, 'y', true));
+      if (y < bbox.top || y > bbox.top + bbox.height) continue;
+      ctx.strokeStyle = limit.color;
+      ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+    }
+    ctx.setLineDash([]);
+    for (const mark of options.marks?.() ?? []) {
+      const x = Math.round(u.valToPos(mark.time / 1000, 'x', true));
+      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+      ctx.fillStyle = mark.color;
+      ctx.fillRect(x - devicePixelRatio, bbox.top, 2 * devicePixelRatio, bbox.height);
+    }
+    ctx.restore();
+  }
+
+  function data() {
+    const out = [last.time.map((ms) => ms / 1000), ...last.lines];
+    if (options.band) out.push(last.min ?? last.time.map(() => null), last.max ?? last.time.map(() => null));
+    return out;
+  }
+
+  const watch = new ResizeObserver(() => {
+    if (!plot) return;
+    const width = Math.max(el.clientWidth, 40);
+    if (width !== plot.width || height() !== plot.height) plot.setSize({ width, height: height() });
+  });
+  build();
+  watch.observe(el);
+  return {
+    setData(next) {
+      last = next;
+      if (!marked && next.time.length > 0) {
+        marked = true;
+        performance.mark('chart'); // when a person first sees one
+      }
+      plot.setData(data());
+    },
+    /** setRange fixes what is shown, in ms; without arguments it follows the data. */
+    setRange(from, to) {
+      range = from === undefined ? null : { min: from / 1000, max: to / 1000 };
+      if (range) plot.setScale('x', range);
+    },
+    /** restyle draws anew after a change of theme. */
+    restyle: build,
+    /** points tells how many points of a line are drawn. */
+    points: () => last?.time.length ?? 0,
+    destroy() {
+      watch.disconnect();
+      plot?.destroy();
+      plot = null;
+    },
+  };
+}
+
+/** padded leaves a tenth free above and below, and keeps a flat line in the middle. */
+function padded(min, max, limits) {
+  if (min === null || max === null || !Number.isFinite(min)) return [0, 1];
+  const span = max - min;
+  for (const { value } of limits) {
+    // A limit is shown when it is near: far ones would press the line flat.
+    if (value > max && value - max < Math.max(span, Math.abs(max) * 0.1)) max = value;
+    if (value < min && min - value < Math.max(span, Math.abs(min) * 0.1)) min = value;
+  }
+  const room = (max - min) * 0.1 || Math.max(Math.abs(max) * 0.02, 0.5);
+  return [min - room, max + room];
+}

@@ -1,0 +1,182 @@
+// The WebSocket in the dialect iot.v1.json: topics that parts of the page ask for and give
+// back, a snapshot and then deltas for each, again after every reconnect.
+import { pause } from './pause.js';
+
+export const SUBPROTOCOL = 'iot.v1.json';
+/** Close codes after which connecting again by itself is pointless for a while. */
+const FINAL = new Set([4500, 4501, 4504]);
+/** The server sends stats every second; after this long without a frame we call it dead. */
+const SILENT = 15_000;
+
+/**
+ * createChannel keeps a connection to url. Handlers: onState(name, closeCode) with name
+ * connecting|open|waiting|refused, onFrame() for every frame that came, onHello(hello).
+ */
+export function createChannel({ url, onState, onFrame = () => {}, onHello = () => {}, WebSocketClass = WebSocket, timer = setTimeout }) {
+  const topics = new Map(); // name → {handlers, seq, epoch, parts, wanted}
+  const waiting = new Map(); // id of a request → function
+  let ws = null;
+  let ready = false;
+  let epoch = '';
+  let tries = 0;
+  let nextID = 1;
+  let flushing = false;
+  let watchdog = 0;
+  let changes = new Map(); // topic → true to subscribe, false to unsubscribe
+  let resting = false;
+  /** wanted are the topics to have now: while resting only the one that nothing may be missed of. */
+  const wanted = () => [...topics.keys()].filter((name) => !resting || name === 'alerts');
+
+  function open() {
+    onState('connecting');
+    const mine = new WebSocketClass(url, SUBPROTOCOL);
+    ws = mine;
+    mine.onmessage = (event) => {
+      alive(mine);
+      onFrame();
+      take(event.data);
+    };
+    mine.onclose = (event) => {
+      if (mine !== ws) return;
+      clearTimeout(watchdog);
+      ready = false;
+      for (const f of waiting.values()) f({ type: 'error', code: 'disconnected' });
+      waiting.clear();
+      const final = FINAL.has(event.code);
+      onState(final ? 'refused' : 'waiting', event.code);
+      if (final) tries = Math.max(tries, 5); // still look now and then
+      timer(open, pause(tries++));
+    };
+  }
+
+  /** alive puts off the end of a connection on which nothing comes any more. */
+  function alive(mine) {
+    clearTimeout(watchdog);
+    watchdog = setTimeout(() => mine === ws && mine.close(), SILENT);
+  }
+
+  function take(text) {
+    let m;
+    try {
+      m = JSON.parse(text);
+    } catch {
+      return; // not our server's; what follows may be
+    }
+    switch (m.type) {
+      case 'hello':
+        return greet(m);
+      case 'snapshot':
+        return takeSnapshot(m);
+      case 'delta': {
+        const t = topics.get(m.topic);
+        if (!t) return undefined;
+        t.seq = m.seq;
+        return each(t, m, 'delta', m.data);
+      }
+      case 'lagged': {
+        const t = topics.get(m.topic);
+        return t && each(t, m, 'lagged', null);
+      }
+      default:
+        if (m.id && waiting.has(m.id)) {
+          const f = waiting.get(m.id);
+          waiting.delete(m.id);
+          f(m);
+        }
+        return undefined;
+    }
+  }
+
+  function greet(hello) {
+    tries = 0;
+    ready = true;
+    const resume = { epoch, seq: {} };
+    if (epoch === hello.epoch && topics.get('alerts')?.seq) resume.seq.alerts = topics.get('alerts').seq;
+    epoch = hello.epoch;
+    changes = new Map();
+    onHello(hello);
+    onState('open');
+    const all = wanted();
+    if (all.length > 0) request({ type: 'subscribe', topics: all, resume });
+  }
+
+  function takeSnapshot(m) {
+    const t = topics.get(m.topic);
+    if (!t) return;
+    if ((m.part ?? 1) === 1) t.parts = [];
+    t.parts.push(m.data);
+    if (t.parts.length < (m.parts ?? 1)) return;
+    const parts = t.parts;
+    t.parts = [];
+    t.seq = m.seq;
+    each(t, m, 'snapshot', parts);
+  }
+
+  function each(t, m, kind, data) {
+    for (const f of t.handlers) f({ kind, topic: m.topic, ts: m.ts, data });
+  }
+
+  /** request sends a message and resolves with its answer. */
+  function request(message) {
+    return new Promise((done) => {
+      if (!ready) {
+        done({ type: 'error', code: 'disconnected' });
+        return;
+      }
+      const id = String(nextID++);
+      waiting.set(id, done);
+      ws.send(JSON.stringify({ ...message, id }));
+    });
+  }
+
+  /** later sends the changes of one moment as one message. */
+  function later(topic, wanted) {
+    changes.set(topic, wanted);
+    if (flushing) return;
+    flushing = true;
+    queueMicrotask(() => {
+      flushing = false;
+      const list = changes;
+      changes = new Map();
+      if (!ready || resting) return; // all is asked for when the connection is there, or the rest is over
+      const off = [...list].filter(([, on]) => !on).map(([name]) => name);
+      const on = [...list].filter(([, yes]) => yes).map(([name]) => name);
+      if (off.length > 0) request({ type: 'unsubscribe', topics: off });
+      if (on.length > 0) request({ type: 'subscribe', topics: on });
+    });
+  }
+
+  return {
+    /** start connects, and from then on keeps connecting. */
+    start: open,
+    request,
+    /** rest gives all topics but `alerts` back until it is called with false. */
+    rest(yes) {
+      if (yes === resting) return;
+      const others = [...topics.keys()].filter((name) => name !== 'alerts');
+      resting = yes;
+      if (ready && others.length > 0) request({ type: yes ? 'unsubscribe' : 'subscribe', topics: others });
+    },
+    /**
+     * subscribe calls handler({kind, topic, ts, data}) with kind snapshot (data: its parts),
+     * delta or lagged. Returns the function that ends it.
+     */
+    subscribe(topic, handler) {
+      let t = topics.get(topic);
+      if (t) {
+        t.handlers.add(handler);
+        later(topic, true); // brings a fresh snapshot for the one who came later
+      } else {
+        t = { handlers: new Set([handler]), seq: 0, parts: [] };
+        topics.set(topic, t);
+        later(topic, true);
+      }
+      return () => {
+        t.handlers.delete(handler);
+        if (t.handlers.size > 0 || topics.get(topic) !== t) return;
+        topics.delete(topic);
+        later(topic, false);
+      };
+    },
+  };
+}

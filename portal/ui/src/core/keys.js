@@ -1,0 +1,45 @@
+// Keys that work on every page.
+
+const GOTO = { o: 'overview', t: 'trends', a: 'alarms', d: 'devices', w: 'gateways', s: 'system' };
+const PATIENCE = 1000; // ms between g and what follows
+
+/** typing tells whether a key belongs to a field or to the browser. */
+export function typing(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return true;
+  return Boolean(event.target.closest?.('input:not([type=checkbox]),textarea,select,dialog'));
+}
+
+/** listen binds the keys to actions {go, pause, help, kiosk, search}. */
+export function listenToKeys(target, actions) {
+  let after = 0;
+  target.addEventListener('keydown', (event) => {
+    if (typing(event)) return;
+    const jump = event.timeStamp - after < PATIENCE ? GOTO[event.key] : undefined;
+    after = 0;
+    if (jump) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      actions.go(jump);
+      return;
+    }
+    switch (event.key) {
+      case 'g':
+        after = event.timeStamp;
+        break;
+      case '/':
+        event.preventDefault();
+        actions.search();
+        break;
+      case 'p':
+        actions.pause();
+        break;
+      case 'k':
+        actions.kiosk();
+        break;
+      case '?':
+        actions.help();
+        break;
+      default:
+    }
+  }, true);
+}

@@ -1,0 +1,116 @@
+// Every device in a row: where it hangs and how it is. Fed by the topic `fleet`.
+
+export const STATES = ['unknown', 'online', 'offline', 'stale'];
+const GONE = 4;
+export const PRIORITIES = ['', 'critical', 'high', 'medium', 'low'];
+
+const collator = new Intl.Collator('en', { numeric: true });
+
+/** compareIDs orders ids by their numbers: device_9 before device_10. */
+export function compareIDs(a, b) {
+  return collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
+}
+
+export function createFleet() {
+  const rows = []; // by the server's index; holes while a snapshot is incomplete
+  const byID = new Map();
+  let order = null;
+  let known = 0;
+  let placed = 0; // grows when a device is added or moved
+
+  /** drop takes a device out that the portal has forgotten. */
+  function drop(index) {
+    const old = rows[index];
+    if (!old) return;
+    byID.delete(old.id);
+    rows[index] = undefined;
+    known--;
+    placed++;
+    order = null;
+  }
+
+  function put([index, id, building, floor, room, model, gateway, state, priority, alarms]) {
+    if (state === GONE) {
+      drop(index);
+      return;
+    }
+    const old = rows[index];
+    if (!old) known++;
+    else if (old.id !== id) byID.delete(old.id);
+    if (!old || old.id !== id || old.building !== building || old.floor !== floor || old.room !== room) {
+      placed++;
+      order = null;
+    }
+    const row = { index, id, building, floor, room, model, gateway, state, priority, alarms };
+    rows[index] = row;
+    byID.set(id, row);
+  }
+
+  return {
+    rows,
+    byID,
+    /** take files a frame of the topic. */
+    take({ kind, data }) {
+      if (kind === 'snapshot') {
+        rows.length = 0;
+        byID.clear();
+        order = null;
+        known = 0;
+        placed++;
+        for (const part of data) part.devices.forEach(put);
+        return;
+      }
+      if (kind !== 'delta') return;
+      data.devices?.forEach(put);
+      for (const [index, state, priority, alarms] of data.states ?? []) {
+        const row = rows[index];
+        if (state === GONE) drop(index);
+        else if (row) Object.assign(row, { state, priority, alarms });
+      }
+    },
+    size: () => known,
+    /** placed tells by its change that the layout of a map is out of date. */
+    placed: () => placed,
+    /** sorted are all devices by id. */
+    sorted() {
+      order ??= rows.filter(Boolean).sort((a, b) => compareIDs(a.id, b.id));
+      return order;
+    },
+    counts(building = '') {
+      const c = { total: 0, online: 0, offline: 0, stale: 0, unknown: 0, fault: 0 };
+      for (const row of rows) {
+        if (!row || (building && row.building !== building)) continue;
+        c.total++;
+        c[STATES[row.state] ?? 'unknown']++;
+        if (row.priority > 0 && row.state === 1) c.fault++;
+      }
+      return c;
+    },
+    /** distinct returns the values of a field, sorted. */
+    distinct(field) {
+      const seen = new Set();
+      for (const row of rows) if (row && row[field] !== '') seen.add(row[field]);
+      return [...seen].sort((a, b) => (typeof a === 'number' ? a - b : compareIDs(a, b)));
+    },
+  };
+}
+
+/** filterFleet keeps the rows that match every filter that is set. */
+export function filterFleet(list, { q = '', building = '', floor = '', model = '', state = '' }) {
+  const words = q.trim().toLowerCase();
+  const wanted = state === 'fault' ? -1 : STATES.indexOf(state);
+  if (!words && !building && floor === '' && !model && !state) return list;
+  return list.filter((d) => {
+    if (building && d.building !== building) return false;
+    if (floor !== '' && String(d.floor) !== String(floor)) return false;
+    if (model && d.model !== model) return false;
+    if (state && (wanted === -1 ? d.priority === 0 : d.state !== wanted)) return false;
+    if (!words) return true;
+    return (
+      d.id.toLowerCase().includes(words) ||
+      d.room.toLowerCase().includes(words) ||
+      d.building.toLowerCase().includes(words) ||
+      d.model.toLowerCase().includes(words)
+    );
+  });
+}

@@ -1,0 +1,57 @@
+// The whole at this moment: figures, gateways, and how far what the page shows can be
+// trusted. Fed by the topics `stats` and `gateways`, and by the connection itself.
+
+/** A frame comes at least every second; without one for this long values are stale. */
+export const STALE = 2500;
+
+export function createPlant({ now = Date.now } = {}) {
+  const state = { stats: null, gateways: [], socket: 'connecting', since: now(), closeCode: 0, frame: 0, begun: now() };
+  let offset = 0; // the server's clock less ours
+  const rates = []; // readings a second, for the sparkline
+
+  const serverNow = () => now() + offset;
+
+  return {
+    state,
+    rates,
+    serverNow,
+    hello(h) {
+      offset = h.server_time - now();
+    },
+    heard() {
+      state.frame = now();
+    },
+    takeStats({ data, kind }) {
+      state.stats = kind === 'snapshot' ? data[0] : data;
+      rates.push(state.stats.readings.per_second);
+      if (rates.length > 60) rates.shift();
+      offset += (state.stats.time - now() - offset) * 0.1; // follows slowly: a late frame is no clock
+    },
+    takeGateways({ data, kind }) {
+      const items = (kind === 'snapshot' ? data[0] : data).items;
+      const before = new Map(state.gateways.map((g) => [g.gateway, g]));
+      state.gateways = items.map((g) => {
+        const old = before.get(g.gateway);
+        const again = old && old.epoch === g.epoch && g.time > old.time;
+        return { ...g, at: now(), rate: again ? ((g.accepted - old.accepted) * 1000) / (g.time - old.time) : (old?.rate ?? null) };
+      });
+    },
+    setSocket(name, code = 0) {
+      if ((state.socket === 'open') !== (name === 'open')) state.since = now();
+      state.socket = name;
+      state.closeCode = code;
+    },
+    /** ageOf is how old a moment of the server's clock is, in ms. */
+    ageOf: (ms) => (ms ? Math.max(serverNow() - ms, 0) : null),
+    /** liveness says whether what is shown is live: {state, age} with age in ms. */
+    liveness() {
+      const silence = now() - (state.frame || state.begun);
+      if (state.socket === 'refused') return { state: 'refused', age: silence };
+      if (state.socket !== 'open') return { state: silence > STALE ? 'reconnecting' : 'live', age: silence };
+      if (silence > STALE) return { state: 'stale', age: silence };
+      if (!state.stats) return { state: 'waiting', age: silence };
+      if (!state.stats.sources.hub) return { state: 'stale', age: silence };
+      return { state: 'live', age: silence };
+    },
+  };
+}

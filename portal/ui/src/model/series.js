@@ -1,0 +1,80 @@
+// The course of a device's sensors: what the portal still holds, and live from there on.
+import { get, query } from '../core/api.js';
+
+export const PARAMETERS = ['temperature', 'humidity', 'pressure', 'current'];
+export const RANGES = { '1m': 60_000, '5m': 300_000, '1h': 3_600_000, '1d': 86_400_000 };
+const POINTS = 600;
+
+/** A pause longer than this many steps is a gap. */
+const GAP_STEPS = 3;
+
+/**
+ * createCourse keeps one device's readings of the last `range` ms. load() asks the portal;
+ * take(reading) adds a live one.
+ */
+export function createCourse(id) {
+  let live = []; // {t, v: {parameter: number}} newer than the portal's answer
+  let past = null;
+  let step = 1000;
+  return {
+    id,
+    begins: () => past?.begins ?? 0,
+    async load(from, to) {
+      const answer = await get(`/api/v1/devices/${encodeURIComponent(id)}/series${query({ parameters: PARAMETERS.join(), from, to, points: POINTS })}`);
+      past = answer;
+      step = answer.step_ms;
+      const newest = past.time.at(-1) ?? 0;
+      live = live.filter((p) => p.t > newest + step);
+    },
+    take(reading) {
+      const last = live.at(-1);
+      if (last && reading.timestamp <= last.t) return;
+      const v = {};
+      for (const p of PARAMETERS) v[p] = reading.sensors[p]?.value ?? null;
+      live.push({ t: reading.timestamp, v });
+      if (live.length > 4 * POINTS) live.splice(0, POINTS);
+    },
+    /** columns returns {time, values, min, max} of a parameter between two moments. */
+    columns(parameter, from, to) {
+      const out = { time: [], values: [], min: [], max: [] };
+      const push = (t, v, lo, hi) => {
+        out.time.push(t);
+        out.values.push(v);
+        out.min.push(lo);
+        out.max.push(hi);
+      };
+      const newest = past?.time.at(-1) ?? 0;
+      const held = past?.values[parameter];
+      past?.time.forEach((t, i) => t >= from && t <= to && push(t, held?.mean[i] ?? null, held?.min?.[i] ?? null, held?.max?.[i] ?? null));
+      const fresh = live.filter((p) => p.t > newest && p.t >= from && p.t <= to);
+      const usual = interval(fresh) || step;
+      let before = newest || 0;
+      for (const p of fresh) {
+        if (before && p.t - before > GAP_STEPS * Math.max(usual, step) + 1000) push(before + 1, null, null, null);
+        push(p.t, p.v[parameter], p.v[parameter], p.v[parameter]);
+        before = p.t;
+      }
+      return out;
+    },
+    newest: () => live.at(-1)?.t ?? past?.time.at(-1) ?? 0,
+  };
+}
+
+/** interval is the usual distance of readings: the median. */
+function interval(points) {
+  if (points.length < 3) return 0;
+  const gaps = points.slice(1).map((p, i) => p.t - points[i].t).sort((a, b) => a - b);
+  return gaps[gaps.length >> 1];
+}
+
+/** align puts columns with different times under one time, for lines of one chart. */
+export function align(columns) {
+  const time = [...new Set(columns.flatMap((c) => c.time))].sort((a, b) => a - b);
+  const at = new Map(time.map((t, i) => [t, i]));
+  const lines = columns.map((c) => {
+    const line = new Array(time.length).fill(undefined); // undefined: another line's time; null: a gap
+    c.time.forEach((t, i) => (line[at.get(t)] = c.values[i]));
+    return line;
+  });
+  return { time, lines };
+}

@@ -1,0 +1,237 @@
+// One glance: is anything wrong, where, and does what we see hold.
+import { css, series } from '../chart/palette.js';
+import { createLine } from '../chart/line.js';
+import { createBars, createRound } from '../chart/round.js';
+import { get, query } from '../core/api.js';
+import { h, setText } from '../core/dom.js';
+import { needsAttention, SEVERITIES, sortAlarms, stateOf } from '../model/alarms.js';
+import { align, RANGES } from '../model/series.js';
+import { badge, field, panel } from '../parts/badge.js';
+import { createMap, MODES } from '../parts/map.js';
+import { gatewayLine } from './gateways.js';
+import { createSparkline } from '../parts/spark.js';
+
+const LISTED = 12;
+
+export function createOverview(ctx, scope) {
+  return h(
+    'div',
+    { class: 'overview' },
+    figures(ctx, scope),
+    fleetPanel(ctx, scope),
+    attention(ctx, scope),
+    means(ctx, scope),
+    states(ctx, scope),
+    models(ctx, scope),
+    gateways(ctx, scope),
+    levels(ctx, scope),
+  );
+}
+
+function figures(ctx, scope) {
+  const { t } = ctx;
+  const names = ['devices', 'states', 'alarms', 'rate', 'latency', 'lag', 'clients'];
+  const f = Object.fromEntries(names.map((n) => [n, field(t(`figure.${n}`))]));
+  const spark = createSparkline();
+  f.rate.el.append(spark.el);
+  const el = h('section', { class: 'panel figures', 'aria-label': t('figures') }, names.map((n) => f[n].el));
+  scope.draw(() => {
+    const c = ctx.fleet.counts(ctx.view.building);
+    f.devices.set(ctx.fmt.count(c.total));
+    f.states.set(ctx.fmt.count(c.online), t('figure.states.note', { offline: ctx.fmt.count(c.offline + c.stale + c.unknown), fault: ctx.fmt.count(c.fault) }));
+  }, ['fleet', 'view']);
+  scope.draw(() => {
+    const open = ctx.alarms.list((a) => needsAttention(a) && ctx.concerns(a));
+    const unseen = open.filter((a) => stateOf(a) !== 'acknowledged').length;
+    f.alarms.set(ctx.fmt.count(unseen), t('figure.alarms.note', { active: ctx.fmt.count(open.filter((a) => a.status === 'active').length) }));
+  }, ['alarms', 'view']);
+  scope.draw(() => {
+    const s = ctx.plant.state.stats;
+    if (!s) return;
+    f.rate.set(ctx.fmt.rate(s.readings.per_second));
+    spark.draw(ctx.plant.rates);
+    const l = s.latency_ms.to_socket ?? s.latency_ms.to_portal;
+    f.latency.set(l ? ctx.fmt.millis(l.mean) : '–', l ? t('figure.p99', { n: ctx.fmt.millis(l.p99) }) : t('figure.none'));
+    const lag = s.kafka?.lag;
+    f.lag.set(lag === undefined || lag === null ? '–' : ctx.fmt.count(lag), t('figure.lag.note'));
+    f.clients.set(ctx.fmt.count(s.clients.open), t('figure.clients.note', { n: ctx.fmt.rate(s.pushed.per_second) }));
+  }, ['stats']);
+  return el;
+}
+
+function fleetPanel(ctx, scope) {
+  const { t } = ctx;
+  const map = createMap(ctx, scope);
+  const mode = h('select', { class: 'control is-small', 'aria-label': t('map.colour'), onchange: () => map.setMode(mode.value) },
+    MODES.map((m) => h('option', { value: m }, m === 'state' ? t('map.colour.state') : t(`param.${m}`))));
+  const p = panel('fleet', t('map.title'), map.el);
+  p.head.append(h('span', { class: 'panel-space' }), legend(ctx), mode);
+  ctx.debug.map = map;
+  return p.el;
+}
+
+function legend(ctx) {
+  return h('span', { class: 'legend' }, ['online', 'offline', 'unknown'].map((s) => h('span', { class: 'legend-item' }, h('span', { class: `swatch swatch-${s}`, 'aria-hidden': 'true' }), ctx.t(`state.${s}`))));
+}
+
+function attention(ctx, scope) {
+  const { t } = ctx;
+  const list = h('ol', { class: 'attention-list' });
+  const rest = h('a', { class: 'panel-note', href: '#/alarms' });
+  const p = panel('attention', t('attention.title'), list);
+  p.head.append(h('span', { class: 'panel-space' }), rest);
+  scope.draw(() => {
+    const all = sortAlarms(ctx.alarms.list((a) => needsAttention(a) && ctx.concerns(a)));
+    rest.hidden = all.length <= LISTED;
+    setText(rest, all.length > LISTED ? t('attention.more', { n: ctx.fmt.count(all.length - LISTED) }) : '');
+    if (all.length === 0) {
+      const last = ctx.alarms.lastCleared();
+      list.replaceChildren(h('li', { class: 'empty' }, last ? t('alarms.none.last', { age: ctx.age(last) }) : t('alarms.none')));
+      return;
+    }
+    list.replaceChildren(...all.slice(0, LISTED).map((a) => attentionRow(ctx, a)));
+  }, ['alarms', 'view', 'slow']);
+  return p.el;
+}
+
+function attentionRow(ctx, a) {
+  return h('li', { class: 'attention-row', 'data-alert': a.alert_id },
+    badge(a, ctx.t),
+    h('a', { class: 'attention-device', href: ctx.alarmHref(a) }, a.device_id),
+    h('span', { class: 'attention-what' }, ctx.what(a)),
+    h('span', { class: 'attention-since num' }, ctx.age(a.raised_at || a.timestamp)));
+}
+
+/** means draws a line for each building. */
+function means(ctx, scope) {
+  const { t } = ctx;
+  let parameter = 'temperature';
+  let range = '5m';
+  let chart = null;
+  let drawn = '';
+  const box = h('div', { class: 'chart' });
+  const key = h('span', { class: 'legend' });
+  const note = h('span', { class: 'panel-note' });
+  const pick = h('select', { class: 'control is-small', 'aria-label': t('sensor'), onchange: () => ((parameter = pick.value), load()) },
+    MODES.slice(1).map((m) => h('option', { value: m }, t(`param.${m}`))));
+  const ranges = h('span', { class: 'group', role: 'group', 'aria-label': t('range') }, Object.keys(RANGES).map((r) =>
+    h('button', { class: 'button is-small', 'aria-pressed': String(r === range), onclick: (e) => {
+      range = r;
+      for (const b of ranges.children) b.setAttribute('aria-pressed', String(b === e.target));
+      load();
+    } }, r)));
+  const p = panel('means', t('means.title'), box);
+  p.head.append(key, h('span', { class: 'panel-space' }), note, pick, ranges);
+
+  async function load() {
+    const names = ctx.view.building ? [ctx.view.building] : ctx.fleet.distinct('building').slice(0, 8);
+    if (names.length === 0) return;
+    const to = Math.round(ctx.plant.serverNow());
+    const from = to - RANGES[range];
+    const answers = await Promise.all(names.map((n) => get(`/api/v1/buildings/${encodeURIComponent(n)}/series${query({ parameters: parameter, from, to, points: 400 })}`)));
+    if (scope.isOver()) return;
+    if (drawn !== names.join()) {
+      drawn = names.join();
+      chart?.destroy();
+      chart = createLine(box, { lines: names.map((label) => ({ label })) });
+      key.replaceChildren(...names.map((n, i) => h('span', { class: 'legend-item' }, swatch(i), n)));
+    }
+    chart.setData(align(answers.map((a) => ({ time: a.time, values: a.values[parameter]?.mean ?? [] }))));
+    chart.setRange(from, to);
+    const begins = Math.min(...answers.map((a) => a.begins || Infinity));
+    setText(note, begins > from + 15_000 && Number.isFinite(begins) ? t('series.begins', { time: ctx.fmt.clock(begins, to) }) : '');
+  }
+  const tryLoad = () => load().catch(() => setText(note, t('series.failed')));
+  scope.every(2000, tryLoad);
+  scope.draw(() => {
+    if (drawn === '') tryLoad(); // as soon as it is known which buildings there are
+  }, ['fleet']);
+  scope.onEnd(() => chart?.destroy());
+  return p.el;
+}
+
+function swatch(i) {
+  const el = h('span', { class: 'swatch', 'aria-hidden': 'true' });
+  el.style.background = series(i).color;
+  return el;
+}
+
+function states(ctx, scope) {
+  const { t } = ctx;
+  const canvas = h('canvas', { role: 'img' });
+  const middle = h('div', { class: 'round-middle num' });
+  const list = h('ul', { class: 'round-legend' });
+  const p = panel('states', t('states.title'), h('div', { class: 'round' }, h('div', { class: 'round-box' }, canvas, middle), list));
+  const chart = createRound(canvas, 'doughnut');
+  scope.draw(() => {
+    const c = ctx.fleet.counts(ctx.view.building);
+    const parts = [
+      { name: 'online', value: c.online - c.fault, color: css('--cell') },
+      { name: 'fault', value: c.fault, color: css('--high-fill') },
+      { name: 'offline', value: c.offline, color: css('--offline') },
+      { name: 'unknown', value: c.unknown + c.stale, color: css('--dim') },
+    ].map((s) => ({ ...s, label: t(`state.${s.name}`) }));
+    chart.update(parts);
+    setText(middle, ctx.fmt.count(c.total));
+    canvas.setAttribute('aria-label', parts.map((s) => `${s.label} ${s.value}`).join(', '));
+    list.replaceChildren(...legendRows(ctx, parts));
+  }, ['fleet', 'view', 'theme']);
+  scope.onEnd(() => chart.destroy());
+  return p.el;
+}
+
+function legendRows(ctx, parts) {
+  return parts.map((s) => {
+    const mark = h('span', { class: 'swatch', 'aria-hidden': 'true' });
+    mark.style.background = s.color;
+    return h('li', { class: s.value === 0 ? 'is-zero' : '' }, mark, h('span', {}, s.label), h('span', { class: 'num' }, ctx.fmt.count(s.value)));
+  });
+}
+
+const MODELS = 5;
+
+function models(ctx, scope) {
+  const { t } = ctx;
+  const canvas = h('canvas', { role: 'img' });
+  const list = h('ul', { class: 'round-legend' });
+  const p = panel('models', t('models.title'), h('div', { class: 'round' }, h('div', { class: 'round-box' }, canvas), list));
+  const chart = createRound(canvas, 'pie');
+  scope.draw(() => {
+    const by = new Map();
+    for (const d of ctx.fleet.rows) if (d && (!ctx.view.building || d.building === ctx.view.building)) by.set(d.model, (by.get(d.model) ?? 0) + 1);
+    const sorted = [...by].sort((a, b) => b[1] - a[1]);
+    const parts = sorted.slice(0, MODELS).map(([name, value], i) => ({ label: name || t('state.unknown'), value, color: css(`--ramp-${5 - i}`) }));
+    const rest = sorted.slice(MODELS).reduce((n, [, v]) => n + v, 0);
+    if (rest > 0) parts.push({ label: t('models.rest'), value: rest, color: css('--line') });
+    chart.update(parts);
+    canvas.setAttribute('aria-label', parts.map((s) => `${s.label} ${s.value}`).join(', '));
+    list.replaceChildren(...legendRows(ctx, parts));
+  }, ['fleet', 'view', 'theme']);
+  scope.onEnd(() => chart.destroy());
+  return p.el;
+}
+
+function gateways(ctx, scope) {
+  const list = h('ul', { class: 'gateway-lines' });
+  const p = panel('gateway-strip', ctx.t('gateways.title'), list);
+  scope.draw(() => {
+    const all = ctx.plant.state.gateways.filter((g) => !ctx.view.building || g.building === ctx.view.building);
+    list.replaceChildren(...(all.length > 0 ? all.map((g) => gatewayLine(ctx, g)) : [h('li', { class: 'empty' }, ctx.t('gateways.none'))]));
+  }, ['gateways', 'view']);
+  return p.el;
+}
+
+function levels(ctx, scope) {
+  const { t } = ctx;
+  const canvas = h('canvas', { role: 'img', 'aria-label': t('levels.title') });
+  const p = panel('levels', t('levels.title'), h('div', { class: 'chart' }, canvas));
+  const chart = createBars(canvas);
+  scope.every(15_000, async () => {
+    const a = await get('/api/v1/alerts/trend?hours=24');
+    if (scope.isOver()) return;
+    chart.update(a.time.map((ms) => String(new Date(ms).getHours()).padStart(2, '0')),
+      SEVERITIES.map((s) => ({ label: t(`severity.${s}`), color: css(`--${s}-fill`), values: a[s] })));
+  });
+  scope.onEnd(() => chart.destroy());
+  return p.el;
+}

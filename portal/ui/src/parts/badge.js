@@ -1,0 +1,56 @@
+// How alarms and ages look everywhere: priority is colour and shape and number.
+import { glyph, h, setAttr, setClass, setText } from '../core/dom.js';
+import { rank, stateOf } from '../model/alarms.js';
+
+/** badge shows an alarm's priority and state. */
+export function badge(alarm, t) {
+  const severity = alarm.severity;
+  const state = stateOf(alarm);
+  const label = `${t('priority', { n: rank(severity) + 1 })} ${t(`severity.${severity}`)}, ${t(`alarmstate.${state}`)}`;
+  return h(
+    'span',
+    { class: `badge badge-${severity} is-${state}${alarm.shelved ? ' is-shelved' : ''}`, role: 'img', 'aria-label': label, title: label },
+    glyph(severity),
+    h('span', { class: 'num', 'aria-hidden': 'true' }, rank(severity) + 1),
+    state === 'returned_unacknowledged' ? h('span', { 'aria-hidden': 'true' }, '✓') : null,
+    alarm.shelved ? h('span', { 'aria-hidden': 'true' }, '◷') : null,
+  );
+}
+
+/** what says in words what an alarm is about. */
+export function what(alarm, t, fmt) {
+  const p = alarm.threshold?.parameter;
+  if (alarm.source === 'watchdog' || !p) return t.has(`type.${alarm.alert_type}`) ? t(`type.${alarm.alert_type}`) : alarm.message;
+  const unit = UNITS[p] ?? '';
+  const name = t.has(`param.${p}`) ? t(`param.${p}`) : p;
+  const value = fmt.value({ value: alarm.status === 'active' ? alarm.current_value : alarm.peak_value, unit }, p);
+  return `${name} ${value} ${alarm.threshold.operator} ${fmt.value({ value: alarm.threshold.value, unit }, p)}`;
+}
+
+export const UNITS = { temperature: '°C', humidity: '%', pressure: 'hPa', current: 'A', battery: '%', signal_strength: 'dBm' };
+
+/** field is a labelled value; set(text, note) changes it. */
+export function field(label) {
+  const name = h('span', { class: 'field-label' }, label);
+  const value = h('span', { class: 'field-value num' });
+  const note = h('span', { class: 'field-note' });
+  const el = h('div', { class: 'field' }, name, value, note);
+  return {
+    el,
+    set(text, more = '', bad = false) {
+      setText(value, text);
+      setText(note, more);
+      setAttr(note, 'hidden', more === '');
+      setClass(el, 'is-bad', bad);
+    },
+    rename: (text) => setText(name, text),
+  };
+}
+
+/** panel is a card with a heading. Its body is what follows; head takes more controls. */
+export function panel(name, title, ...body) {
+  const heading = h('h2', { class: 'panel-title' }, title);
+  const head = h('header', { class: 'panel-head' }, heading);
+  const el = h('section', { class: `panel ${name}`, 'aria-label': title }, head, ...body);
+  return { el, head, heading };
+}

@@ -1,0 +1,90 @@
+// One alarm in full: the readings that raised it, its transitions, its rule, remarks.
+import { css } from '../chart/palette.js';
+import { createLine } from '../chart/line.js';
+import { get } from '../core/api.js';
+import { h, setText } from '../core/dom.js';
+import { badge, UNITS } from './badge.js';
+
+export function createDrawer(ctx, scope, onClose) {
+  const { t } = ctx;
+  const el = h('aside', { class: 'drawer panel', hidden: true, 'aria-label': t('drawer.title') });
+  let shown = null;
+  let chart = null;
+  let asked = 0;
+
+  function show(alarm) {
+    shown = alarm;
+    el.hidden = !alarm;
+    chart?.destroy();
+    chart = null;
+    el.replaceChildren();
+    if (!alarm) return;
+    const box = h('div', { class: 'chart drawer-chart' });
+    const note = h('p', { class: 'panel-note' }, t('load.wait'));
+    el.append(
+      h('header', { class: 'panel-head' }, badge(alarm, t), h('h2', { class: 'panel-title' }, alarm.device_id), h('span', { class: 'panel-space' }),
+        h('button', { class: 'button is-small', onclick: onClose, 'aria-label': t('close') }, '✕')),
+      h('div', { class: 'drawer-body' },
+        h('p', {}, ctx.what(alarm)),
+        h('p', { class: 'panel-note' }, alarm.message),
+        h('div', { class: 'action-bar' }, ['acknowledge', alarm.shelved ? 'unshelve' : 'shelve', 'comment'].map((a) =>
+          h('button', { class: 'button is-small', onclick: () => ctx.commands.ask(a, [shown]) }, t(`command.${a}`))),
+        h('a', { class: 'button is-small', href: ctx.deviceHref(alarm.device_id) }, t('drawer.device'))),
+        h('h3', {}, t('drawer.readings')), box, note,
+        h('h3', {}, t('drawer.rule')), rule(alarm),
+        h('h3', {}, t('drawer.history')), history(alarm),
+        alarm.comments?.length ? h('h3', {}, t('drawer.comments')) : null,
+        alarm.comments?.length ? h('ul', { class: 'drawer-list' }, alarm.comments.map((c) => h('li', {}, h('b', {}, c.by), ` ${ctx.fmt.clock(c.at, ctx.plant.serverNow())} `, c.text))) : null));
+    explain(alarm, box, note);
+  }
+
+  function rule(a) {
+    const rows = [
+      [t('rule.name'), a.rule || a.alert_type],
+      [t('rule.version'), a.rule_version || '–'],
+      [t('rule.limit'), a.threshold?.parameter ? `${a.threshold.operator} ${ctx.fmt.value({ value: a.threshold.value, unit: UNITS[a.threshold.parameter] }, a.threshold.parameter)}` : '–'],
+      [t('rule.deadband'), a.deadband ? ctx.fmt.value({ value: a.deadband, unit: UNITS[a.threshold.parameter] }, a.threshold.parameter) : '–'],
+      [t('rule.delays'), `${ctx.fmt.age(a.on_delay_ms ?? 0, t)} / ${ctx.fmt.age(a.off_delay_ms ?? 0, t)}`],
+    ];
+    return h('dl', { class: 'facts' }, rows.flatMap(([k, v]) => [h('dt', {}, k), h('dd', { class: 'num' }, v)]));
+  }
+
+  function history(a) {
+    return h('ol', { class: 'drawer-list' }, (a.history ?? []).map((c) =>
+      h('li', {}, h('span', { class: 'num', title: ctx.fmt.utc(c.at) }, ctx.fmt.clock(c.at, ctx.plant.serverNow())), ' ',
+        t.has(`event.${c.event}`) ? t(`event.${c.event}`) : c.event, c.by ? ` · ${c.by}` : '', c.note ? ` · “${c.note}”` : '')));
+  }
+
+  /** explain asks core why, and draws what it says. */
+  async function explain(alarm, box, note) {
+    const mine = ++asked;
+    let e;
+    try {
+      e = (await get(`/api/v1/alerts/${alarm.alert_id}/explain`, { within: 12_000 })).explanation;
+    } catch (err) {
+      if (mine === asked) setText(note, t('drawer.explain.failed', { why: err.message }));
+      return;
+    }
+    if (mine !== asked || scope.isOver()) return;
+    if (e.error || e.samples.length === 0) {
+      setText(note, e.error || t('drawer.explain.none'));
+      return;
+    }
+    const lines = e.conditions.map((c) => ({ label: t.has(`param.${c.parameter}`) ? t(`param.${c.parameter}`) : c.parameter }));
+    const limits = e.conditions.flatMap((c) => {
+      const back = c.operator.startsWith('>') ? c.limit - c.deadband : c.limit + c.deadband;
+      return [{ value: c.limit, color: css('--high-text') }, ...(c.deadband > 0 ? [{ value: back, color: css('--muted') }] : [])];
+    });
+    const marks = e.samples.filter((s) => s.event).map((s) => ({ time: s.time, color: s.event === 'cleared' ? css('--muted') : css(`--${alarm.severity}-text`) }));
+    chart = createLine(box, { lines, height: 180, limits: () => limits, marks: () => marks });
+    chart.setData({ time: e.samples.map((s) => s.time), lines: e.conditions.map((_, i) => e.samples.map((s) => s.values[i])) });
+    setText(note, [t('drawer.explain.note'), e.incomplete].filter(Boolean).join(' '));
+  }
+
+  scope.draw(() => {
+    const now = shown && ctx.alarms.all.get(shown.alert_id);
+    if (now && now !== shown) show(now);
+  }, ['alarms']);
+  scope.onEnd(() => chart?.destroy());
+  return { el, show };
+}

@@ -1,0 +1,231 @@
+// The fleet map: every device a cell on one canvas, coloured by what is wrong with it or by
+// one sensor.
+import { css } from '../chart/palette.js';
+import { h, setAttr } from '../core/dom.js';
+import { PRIORITIES } from '../model/fleet.js';
+import { at, group, place, spot } from './layout.js';
+import { createTip } from './tip.js';
+
+/** What the cells can be coloured by: state, or a sensor's topic. */
+export const MODES = ['state', 'temperature', 'humidity', 'pressure', 'current'];
+
+export function createMap(ctx, scope, { mode = 'state' } = {}) {
+  const canvas = h('canvas', { class: 'map-canvas', tabindex: '0', role: 'application', 'aria-label': ctx.t('map.label') });
+  const box = h('div', { class: 'map-box' }, canvas);
+  const live = h('div', { class: 'sr-only', 'aria-live': 'polite' });
+  const el = h('div', { class: 'map' }, box, live);
+  const tip = createTip(ctx, scope, el);
+  let layout = null;
+  let placed = -1;
+  let size = { width: 0, height: 0 };
+  let values = [];
+  let giveBack = null;
+  let focus = null; // device under the keyboard's cursor
+  let building = '';
+
+  function arrange() {
+    const rows = building ? ctx.fleet.rows.filter((r) => r?.building === building) : ctx.fleet.rows;
+    layout = place(group(rows), size.width, size.height);
+    placed = ctx.fleet.placed();
+  }
+
+  function draw() {
+    const width = box.clientWidth;
+    const height = box.clientHeight;
+    if (width < 10 || height < 10) return;
+    const wanted = ctx.view.building;
+    if (width !== size.width || height !== size.height || placed !== ctx.fleet.placed() || wanted !== building) {
+      size = { width, height };
+      building = wanted;
+      arrange();
+      const scale = devicePixelRatio;
+      canvas.width = width * scale;
+      canvas.height = Math.max(layout.height, height) * scale;
+      canvas.style.width = `${width}px`;
+      canvas.style.height = `${Math.max(layout.height, height)}px`;
+    }
+    paint();
+  }
+
+  function paint() {
+    const g = canvas.getContext('2d');
+    g.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    g.clearRect(0, 0, canvas.width, canvas.height);
+    const look = readLook(g);
+    g.textBaseline = 'top';
+    for (const title of layout.titles) {
+      g.fillStyle = look.text;
+      g.font = '600 13px system-ui, "Noto Sans CJK SC", sans-serif';
+      g.fillText(title.name || ctx.t('building.none'), title.x, title.y + 3);
+      const after = g.measureText(title.name || ctx.t('building.none')).width + 8;
+      g.fillStyle = look.muted;
+      g.font = '12px system-ui, sans-serif';
+      g.fillText(ctx.fmt.count(title.count), title.x + after, title.y + 4);
+    }
+    g.font = '11px system-ui, sans-serif';
+    g.fillStyle = look.muted;
+    for (const f of layout.floors) g.fillText(ctx.t('floor', { n: f.floor }), f.x, f.top + 1);
+    cells(g, look);
+    if (focus) mark(g, look);
+  }
+
+  /** cells draws all devices, those of one look together: a canvas is fast at few fills. */
+  function cells(g, look) {
+    const buckets = new Map();
+    const loud = [];
+    const ramp = mode === 'state' ? null : rampOf(values);
+    for (const f of layout.floors) {
+      f.devices.forEach((d, i) => {
+        const x = f.x + (i % f.columns) * layout.cell;
+        const y = f.y + Math.floor(i / f.columns) * layout.cell;
+        if (d.priority > 0) {
+          loud.push([d, x, y]);
+          return;
+        }
+        const fill = fillOf(d, look, ramp);
+        let list = buckets.get(fill);
+        if (!list) buckets.set(fill, (list = []));
+        list.push(x, y);
+      });
+    }
+    const inner = Math.max(layout.cell - 1, 2);
+    for (const [fill, list] of buckets) {
+      g.fillStyle = fill;
+      for (let i = 0; i < list.length; i += 2) g.fillRect(list[i], list[i + 1], inner, inner);
+    }
+    for (const [d, x, y] of loud) {
+      const name = PRIORITIES[d.priority];
+      g.fillStyle = look.text_[name];
+      g.fillRect(x, y, inner, inner);
+      const edge = inner >= 8 ? 2 : 1;
+      g.fillStyle = look.fill_[name];
+      if (inner > 2 * edge) g.fillRect(x + edge, y + edge, inner - 2 * edge, inner - 2 * edge);
+    }
+  }
+
+  function fillOf(d, look, ramp) {
+    if (d.state === 2) return look.offline;
+    if (d.state !== 1) return look.dim;
+    if (!ramp) return look.cell;
+    const v = values[d.index];
+    return v === null || v === undefined ? look.dim : look.ramp[ramp(v)];
+  }
+
+  function mark(g, look) {
+    const s = spot(layout, focus);
+    if (!s) return;
+    g.strokeStyle = look.accent;
+    g.lineWidth = 2;
+    g.strokeRect(s.x - 2, s.y - 2, layout.cell + 3, layout.cell + 3);
+  }
+
+  function setMode(next) {
+    mode = next;
+    giveBack?.();
+    giveBack = null;
+    values = [];
+    if (mode !== 'state') {
+      giveBack = scope.subscribe(`sensor/${mode}`, ({ kind, data }) => {
+        if (kind === 'snapshot') values = [];
+        for (const part of kind === 'snapshot' ? data : [data]) for (const [i, v] of part?.values ?? []) values[i] = v;
+        dirty();
+      });
+    }
+    dirty(true);
+  }
+
+  function pointed(event) {
+    const r = canvas.getBoundingClientRect();
+    return layout ? at(layout, event.clientX - r.left, event.clientY - r.top) : null;
+  }
+
+  canvas.addEventListener('mousemove', (event) => tip.show(pointed(event), event.clientX, event.clientY));
+  canvas.addEventListener('mouseleave', () => tip.hide());
+  canvas.addEventListener('click', (event) => {
+    const d = pointed(event);
+    if (d) ctx.go('device', d.id);
+  });
+  canvas.addEventListener('blur', () => setFocus(null));
+  canvas.addEventListener('keydown', (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 }[event.key];
+    if (event.key === 'Enter' && focus) ctx.go('device', focus.id);
+    if (!step || !layout) return;
+    event.preventDefault();
+    const vertical = event.key === 'ArrowUp' || event.key === 'ArrowDown';
+    setFocus(neighbour(step, vertical));
+  });
+
+  function neighbour(step, vertical) {
+    const k = focus ? layout.floors.findIndex((f) => f.devices.includes(focus)) : -1;
+    if (k < 0) return layout.floors[0]?.devices[0] ?? null;
+    const f = layout.floors[k];
+    const i = f.devices.indexOf(focus) + step * (vertical ? f.columns : 1);
+    if (f.devices[i]) return f.devices[i];
+    const next = layout.floors[k + step];
+    return next ? next.devices[step > 0 ? 0 : next.devices.length - 1] : focus;
+  }
+
+  function setFocus(d) {
+    focus = d;
+    if (d) live.textContent = `${d.id}, ${ctx.place(d)}, ${ctx.stateText(d)}`;
+    setAttr(canvas, 'data-focus', d?.id ?? null);
+    dirty(true);
+  }
+
+  const dirty = scope.draw(draw, ['fleet', 'view', 'theme']);
+  const watch = new ResizeObserver(() => dirty(true));
+  watch.observe(box);
+  scope.onEnd(() => watch.disconnect());
+  if (mode !== 'state') setMode(mode);
+  return {
+    el,
+    setMode,
+    mode: () => mode,
+    /** locate scrolls to a device's cell and returns its middle on the screen, for those who test. */
+    locate(id) {
+      const d = ctx.fleet.byID.get(id);
+      const s = d && layout ? spot(layout, d) : null;
+      if (s) box.scrollTop = s.y - box.clientHeight / 2;
+      const r = canvas.getBoundingClientRect();
+      return s ? { x: r.left + s.x + layout.cell / 2, y: r.top + s.y + layout.cell / 2 } : null;
+    },
+  };
+}
+
+/** rampOf returns which of five greys a value gets, by the values' own quantiles. */
+function rampOf(values) {
+  const known = values.filter((v) => typeof v === 'number').sort((a, b) => a - b);
+  const low = known[Math.floor(known.length * 0.02)] ?? 0;
+  const high = known[Math.floor(known.length * 0.98)] ?? 1;
+  const span = high - low || 1;
+  return (v) => Math.min(Math.max(Math.floor((Number(v) - low) / span * 5), 0), 4);
+}
+
+function readLook(g) {
+  const look = { text: css('--text'), muted: css('--muted'), accent: css('--accent'), cell: css('--cell'), dim: css('--dim'), text_: {}, fill_: {} };
+  for (const name of PRIORITIES.slice(1)) {
+    look.text_[name] = css(`--${name}-text`);
+    look.fill_[name] = css(`--${name}-fill`);
+  }
+  look.ramp = [1, 2, 3, 4, 5].map((n) => css(`--ramp-${n}`));
+  look.offline = hatch(g, css('--offline'), css('--panel'));
+  return look;
+}
+
+/** hatch is a pattern of slanted lines. */
+function hatch(g, line, ground) {
+  const tile = document.createElement('canvas');
+  tile.width = tile.height = 4;
+  const c = tile.getContext('2d');
+  c.fillStyle = ground;
+  c.fillRect(0, 0, 4, 4);
+  c.strokeStyle = line;
+  c.lineWidth = 1.4;
+  c.beginPath();
+  for (const shift of [-4, 0, 4]) {
+    c.moveTo(shift, 4);
+    c.lineTo(shift + 4, 0);
+  }
+  c.stroke();
+  return g.createPattern(tile, 'repeat');
+}

@@ -1,0 +1,73 @@
+// What a device is doing, beside the pointer: fetched live for the one that is pointed at.
+import { h, setText } from '../core/dom.js';
+import { UNITS } from './badge.js';
+
+const WAIT = 120; // ms of rest before a device's readings are asked for
+
+export function createTip(ctx, scope, host) {
+  const title = h('div', { class: 'tip-title' });
+  const place = h('div', { class: 'tip-place' });
+  const list = h('dl', { class: 'tip-values' });
+  const age = h('div', { class: 'tip-age' });
+  const el = h('div', { class: 'tip', role: 'tooltip', hidden: true }, title, place, list, age);
+  host.append(el);
+  let device = null;
+  let giveBack = null;
+  let timer = 0;
+  let last = null;
+
+  function hide() {
+    device = null;
+    el.hidden = true;
+    clearTimeout(timer);
+    giveBack?.();
+    giveBack = null;
+    last = null;
+  }
+
+  function show(d, x, y) {
+    if (!d) {
+      hide();
+      return;
+    }
+    move(x, y);
+    if (d === device) return;
+    hide();
+    device = d;
+    el.hidden = false;
+    fill();
+    move(x, y);
+    timer = setTimeout(() => {
+      giveBack = scope.subscribe(`device/${d.id}`, ({ kind, data }) => {
+        if (kind === 'lagged') return;
+        last = kind === 'snapshot' ? data[0] : data;
+        fill();
+      });
+    }, WAIT);
+  }
+
+  function move(x, y) {
+    const r = host.getBoundingClientRect();
+    const left = Math.min(x - r.left + 14, r.width - el.offsetWidth - 4);
+    const below = y - r.top + 16;
+    el.style.left = `${Math.max(left, 0)}px`;
+    el.style.top = `${below + el.offsetHeight > r.height ? Math.max(y - r.top - el.offsetHeight - 8, 0) : below}px`;
+  }
+
+  function fill() {
+    if (!device) return;
+    setText(title, device.id);
+    setText(place, `${ctx.place(device)} · ${ctx.stateText(device)}`);
+    const sensors = last?.reading?.sensors ?? {};
+    list.replaceChildren(
+      ...Object.keys(UNITS)
+        .filter((p) => sensors[p])
+        .flatMap((p) => [h('dt', {}, ctx.t(`param.${p}`)), h('dd', { class: 'num' }, ctx.fmt.value(sensors[p], p))]),
+    );
+    setText(age, last?.reading ? ctx.t('age.ago', { age: ctx.age(last.reading.timestamp) }) : '');
+  }
+
+  scope.draw(fill, ['tick']);
+  scope.onEnd(hide);
+  return { show, hide };
+}

@@ -1,0 +1,73 @@
+// A real browser on the page, with what tests want to know of it.
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { chromium } from 'playwright-core';
+import { base } from './plant.js';
+
+const shots = new URL('../../../../bench-results/ui/', import.meta.url).pathname;
+
+export async function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--js-flags=--expose-gc'],
+  });
+}
+
+/** open shows a page and keeps a record of what it asked for and complained of. */
+export async function open(browser, hash = '#/overview', { width = 1440, height = 900, lang = 'en-US', theme = 'light', storage = {} } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, locale: lang, colorScheme: theme, acceptDownloads: true });
+  await context.addInitScript((s) => {
+    for (const [k, v] of Object.entries(s)) localStorage.setItem(k, v);
+  }, storage);
+  const page = await context.newPage();
+  const seen = { foreign: [], errors: [] };
+  page.on('request', (r) => !r.url().startsWith(base) && !/^(data|blob):/.test(r.url()) && seen.foreign.push(r.url()));
+  page.on('console', (m) => m.type() === 'error' && seen.errors.push(m.text()));
+  page.on('pageerror', (e) => seen.errors.push(e.message));
+  const started = Date.now();
+  await page.goto(`${base}/${hash}`);
+  return { page, context, seen, started };
+}
+
+export async function shot(page, name) {
+  await mkdir(shots, { recursive: true });
+  await page.screenshot({ path: `${shots}${name}.png` });
+}
+
+/** within fails when a measured figure is beyond its limit, and prints it in any case. */
+export function within(t, what, got, limit, unit = 'ms') {
+  t.diagnostic(`${what}: ${typeof got === 'number' ? Math.round(got * 10) / 10 : got} ${unit} (limit ${limit})`);
+  assert.ok(got <= limit, `${what}: ${got} ${unit}, want at most ${limit}`);
+}
+
+/** quantile of numbers. */
+export function quantile(list, q) {
+  const sorted = [...list].sort((a, b) => a - b);
+  return sorted[Math.min(Math.ceil(q * sorted.length) - 1, sorted.length - 1)];
+}
+
+/** watch counts what a page makes its browser do: busy() is the share of the main thread in percent since the last call. */
+export async function watch(page) {
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('Performance.enable');
+  let last = null;
+  return async function busy() {
+    const { metrics: list } = await cdp.send('Performance.getMetrics');
+    const now = Object.fromEntries(list.map((m) => [m.name, m.value]));
+    const share = last && (100 * (now.TaskDuration - last.TaskDuration)) / (now.Timestamp - last.Timestamp);
+    last = now;
+    return share;
+  };
+}
+
+/** heap is what is used after a collection, in bytes. */
+export async function heap(page) {
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('HeapProfiler.collectGarbage');
+  const { usedSize } = await cdp.send('Runtime.getHeapUsage');
+  await cdp.detach();
+  return usedSize;
+}
+
+/** until waits for a condition in the page; polls at every frame. */
+export const until = (page, f, arg, timeout = 20_000) => page.waitForFunction(f, arg, { timeout });

@@ -1,0 +1,110 @@
+// The plant that the page is tested against: the all-in-one with its simulator, and a
+// portal of its own beside it that can be killed.
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { once } from 'node:events';
+
+const root = new URL('../../../../', import.meta.url).pathname;
+
+/** The ports of this plant lie this far above the usual ones. */
+const OFFSET = 20_000;
+const port = (usual) => usual + OFFSET;
+
+export const DEVICES = Number(process.env.UI_DEVICES || 10_000);
+export const base = `http://127.0.0.1:${port(8090)}`;
+
+const env = (more) => ({ ...process.env, LOG_LEVEL: 'warn', ...more });
+
+async function until(what, f, within = 120_000) {
+  const end = Date.now() + within;
+  for (;;) {
+    const last = await f().catch((e) => e);
+    if (last === true) return;
+    if (Date.now() > end) throw new Error(`${what} did not happen within ${within / 1000} s: ${last?.message ?? last}`);
+    await new Promise((done) => setTimeout(done, 100));
+  }
+}
+
+const ready = (url) => async () => (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2000) })).ok;
+
+export const api = async (path) => {
+  const r = await fetch(base + path, { signal: AbortSignal.timeout(15_000) });
+  if (!r.ok) throw new Error(`${path}: ${r.status} ${await r.text()}`);
+  return r.json();
+};
+
+export async function startPlant() {
+  const dir = await mkdtemp(join(tmpdir(), 'ui-plant-'));
+  const children = [];
+  const run = (name, more) => {
+    const child = spawn(join(root, 'bin', name), { cwd: dir, env: env(more), stdio: ['ignore', 'ignore', 'inherit'] });
+    children.push(child);
+    return child;
+  };
+  run('allinone', { DEMO_PORT_OFFSET: String(OFFSET), DEMO_DEVICES: String(DEVICES), DEMO_INTERVAL: '1s', DEMO_DATA_DIR: join(dir, 'data') });
+  await until('the plant being ready', ready(`http://127.0.0.1:${port(8080)}`));
+  let portal = null;
+  const plant = {
+    port,
+    /** startPortal starts the portal that the page is served by. */
+    async startPortal() {
+      portal = run('portal', {
+        PORTAL_ADDR: `127.0.0.1:${port(8090)}`,
+        WEBSOCKET_PORT: String(port(8091)),
+        HUB_URL: `nats://127.0.0.1:${port(4230)}`,
+        KAFKA_BROKERS: `127.0.0.1:${port(9092)}`,
+      });
+      await until('the portal being ready', ready(base));
+    },
+    /** killPortal ends it at once. */
+    async killPortal() {
+      const gone = once(portal, 'exit');
+      portal.kill('SIGKILL');
+      await gone;
+    },
+    /** revive starts the portal if it was left dead. */
+    async revive() {
+      if (portal.exitCode !== null || portal.signalCode !== null) await plant.startPortal();
+    },
+    publish,
+    async close() {
+      await Promise.all(children.filter((c) => c.exitCode === null && c.signalCode === null).map((c) => {
+        const gone = once(c, 'exit');
+        c.kill('SIGTERM');
+        return gone;
+      }));
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+  await plant.startPortal();
+  await until('every device being known', async () => (await api('/api/v1/stats')).devices.online >= DEVICES);
+  return plant;
+}
+
+let socket = null;
+
+/** publish sends a reading as a device does, by NATS. Devices of one kind stand in a building of their own, so that their alarms are no part of another's flood. */
+export async function publish(id, sensors, more = {}) {
+  if (!socket) {
+    socket = net.connect(port(4222), '127.0.0.1');
+    socket.on('data', (data) => String(data).includes('PING') && socket.write('PONG\r\n'));
+    socket.unref();
+    await once(socket, 'connect');
+    socket.write('CONNECT {"verbose":false}\r\n');
+  }
+  const body = JSON.stringify({
+    device_id: id,
+    timestamp: Date.now(),
+    location: { building: `${id.replace(/_\d+$/, '')}栋`, floor: 99, room: '9901' },
+    sensors: Object.fromEntries(Object.entries(sensors).map(([k, v]) => [k, k === 'switch_status' ? { value: v, status: v ? 'on' : 'off' } : { value: v, unit: UNITS[k], status: 'normal' }])),
+    device_info: { model: 'TEST-PROBE', firmware: '1.0.0', battery: 90, signal_strength: -50 },
+    ...more,
+  });
+  socket.write(`PUB devices.${id}.telemetry ${Buffer.byteLength(body)}\r\n${body}\r\n`);
+  return Date.now();
+}
+
+const UNITS = { temperature: '°C', humidity: '%', pressure: 'hPa', current: 'A' };
