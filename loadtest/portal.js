@@ -1,13 +1,22 @@
-// Load on a running portal: CLIENTS WebSocket clients in the simple dialect hold their
-// connections for DURATION. One in twenty takes everything, the others 5 to 20 devices.
+// Load on a running portal: CLIENTS WebSocket clients that come 1,000 in 5 seconds and stay for
+// DURATION, while the REST API is asked RATE times a second. Of every twenty clients
+//
+//   nine  have the overview open     dashboard's dialect: fleet, alerts, stats, gateways
+//   four  look at 5 to 20 devices    dashboard's dialect: device/…, alerts
+//   one   looks at a building        dashboard's dialect: building/…, a sensor of all devices, alerts
+//   four  are programs of others     simple dialect: 5 to 20 devices; one in twenty of these takes all
+//   two   read slowly                dashboard's dialect: everything, 3 seconds for each message
 //
 //   k6 run loadtest/portal.js
-//   k6 run -e CLIENTS=200 -e DURATION=20s -e AGE_P95=500 loadtest/portal.js
+//   k6 run -e CLIENTS=5000 -e DURATION=120s loadtest/portal.js    with WEBSOCKET_MAX_CONNECTIONS=6000
 //
-// What counts as passed is in `thresholds`. Ages compare the clock of this machine with
-// that of the devices, so they mean something when both are the same.
+// What counts as passed is in `thresholds`. A slow reader may be closed with 4008, everybody
+// else must not be. Ages compare the clock of this machine with those of the gateways and the
+// portal, so they mean something when all are the same. CPU and memory are those of the
+// process behind /metrics; in the all-in-one process that is the whole plant.
 import http from 'k6/http';
-import { fail } from 'k6';
+import slow from 'k6/ws'; // it reads the next message when the last one is done with
+import { check, fail, sleep } from 'k6';
 import exec from 'k6/execution';
 import { WebSocket } from 'k6/websockets';
 import { Counter, Rate, Trend } from 'k6/metrics';
@@ -16,114 +25,190 @@ const API = __ENV.PORTAL || 'http://127.0.0.1:8080';
 const SOCKET = __ENV.SOCKET || 'ws://127.0.0.1:8081/ws';
 const CLIENTS = Number(__ENV.CLIENTS || 1000);
 const DURATION = seconds(__ENV.DURATION || '60s');
-const RAMP = seconds(__ENV.RAMP || '10s');
-const AGE_P95 = Number(__ENV.AGE_P95 || 1000);
-const TAKES_ALL = 0.05;
-const SAMPLE = 10;
-const GRACE = 15; // seconds for the last connections to close
+const RATE = Number(__ENV.RATE || 20);
+const AGE_P99 = Number(__ENV.AGE_P99 || 1000); // ms
+const REST_P99 = Number(__ENV.REST_P99 || 1000); // ms
+const PER_SECOND = 200; // connections: 1,000 in 5 s
+const RAMP = CLIENTS / PER_SECOND;
+const SLOW = Math.floor(CLIENTS / 10);
+const FAST = CLIENTS - SLOW;
+const PER_VU = 10; // clients that share one interpreter
+const SAMPLE = 10; // one message in so many is looked into
+const GRACE = 20; // seconds for the last connections to close
+const DIALECT = 'iot.v1.json';
+const SENSORS = ['temperature', 'humidity', 'pressure', 'current'];
 
 const connected = new Rate('ws_connected');
 const connectTime = new Trend('ws_connect_time', true);
-const age = new Trend('reading_age', true);
-const readings = new Counter('readings');
-const fresh = new Counter('readings_fresh'); // sent by a device after the client subscribed
+const messages = new Counter('messages');
+const bytes = new Counter('message_bytes');
+const deviceAge = new Trend('age_device', true); // gateway's receipt → client, dashboard's dialect
+const simpleAge = new Trend('age_simple', true); // device's time → client, simple dialect
+const frameAge = new Trend('age_frame', true); // made by the portal → client: fleet, stats, buildings, sensors
 const alerts = new Counter('alerts');
+const gaps = new Counter('alert_gaps');
+const lagged = new Counter('lagged');
 const errors = new Counter('ws_errors');
 const closedEarly = new Counter('ws_closed_early');
+const slowClosed = new Counter('slow_closed');
+const cpu = new Trend('portal_cpu_percent');
+const rss = new Trend('portal_rss_mb');
+
+const hold = `${Math.ceil(RAMP + DURATION + GRACE)}s`;
 
 export const options = {
   scenarios: {
-    clients: {
-      executor: 'per-vu-iterations',
-      vus: CLIENTS,
-      iterations: 1,
-      maxDuration: `${RAMP + DURATION + GRACE}s`,
-      gracefulStop: '5s',
+    fast: { executor: 'per-vu-iterations', exec: 'fast', vus: Math.ceil(FAST / PER_VU), iterations: 1, maxDuration: hold, gracefulStop: '5s' },
+    slow: { executor: 'per-vu-iterations', exec: 'slowly', vus: Math.max(SLOW, 1), iterations: 1, maxDuration: hold, gracefulStop: '5s' },
+    rest: {
+      executor: 'constant-arrival-rate', exec: 'rest', rate: RATE, timeUnit: '1s', duration: `${Math.ceil(RAMP + DURATION)}s`,
+      preAllocatedVUs: Math.max(RATE, 5), gracefulStop: '5s',
     },
+    watch: { executor: 'per-vu-iterations', exec: 'watch', vus: 1, iterations: 1, maxDuration: hold, gracefulStop: '5s' },
   },
   thresholds: {
     ws_connected: ['rate==1'],
     ws_errors: ['count==0'],
     ws_closed_early: ['count==0'],
-    reading_age: [`p(95)<${AGE_P95}`],
-    readings_fresh: [`count>${CLIENTS}`], // or nothing was measured
+    alert_gaps: ['count==0'],
+    age_device: [`p(99)<${AGE_P99}`],
+    age_simple: [`p(99)<${AGE_P99}`],
+    age_frame: [`p(99)<${AGE_P99}`],
+    messages: [`count>${CLIENTS * 5}`], // or nothing was measured
+    'http_req_failed{scenario:rest}': ['rate<0.01'],
+    'http_req_duration{scenario:rest}': [`p(99)<${REST_P99}`],
   },
   summaryTrendStats: ['avg', 'med', 'p(95)', 'p(99)', 'max'],
+  discardResponseBodies: false,
 };
 
-// setup asks the portal which devices there are.
+// setup asks the portal what there is.
 export function setup() {
-  const res = http.get(`${API}/api/v1/devices?limit=1000`);
-  if (res.status !== 200) {
-    fail(`${API} answers ${res.status || res.error}: start the plant first (make demo)`);
+  const stats = http.get(`${API}/api/v1/stats`);
+  const list = http.get(`${API}/api/v1/devices?limit=1000`);
+  if (stats.status !== 200 || list.status !== 200) {
+    fail(`${API} answers ${stats.status || stats.error}: start the plant first (make demo)`);
   }
-  const ids = res.json('items').map((device) => device.device_id);
+  const ids = list.json('items').map((device) => device.device_id);
+  const limit = stats.json('clients.limit');
   if (ids.length === 0) {
     fail('the portal knows no device: is a simulator running?');
   }
-  return { ids, end: Date.now() + (RAMP + DURATION) * 1000 };
+  if (limit < CLIENTS) {
+    fail(`the portal takes ${limit} connections: start it with WEBSOCKET_MAX_CONNECTIONS=${CLIENTS + 100}`);
+  }
+  const buildings = stats.json('buildings').map((b) => b.building);
+  return { ids, buildings, start: Date.now(), end: Date.now() + (RAMP + DURATION) * 1000 };
 }
 
-export default function ({ ids, end }) {
-  const me = exec.vu.idInTest - 1;
-  // Clients come one after the other over RAMP, not in one instant.
-  setTimeout(() => client(ids, end, me), (me / CLIENTS) * RAMP * 1000);
+// ---- clients that keep up ---------------------------------------------------------
+
+export function fast(plant) {
+  const first = (exec.scenario.iterationInTest || 0) * PER_VU;
+  for (let me = first; me < Math.min(first + PER_VU, FAST); me++) {
+    setTimeout(() => client(plant, me), (me / FAST) * RAMP * 1000);
+  }
 }
 
-function client(ids, end, me) {
+function client(plant, me) {
   const started = Date.now();
-  const ws = new WebSocket(SOCKET);
-  const state = { since: 0, seen: 0, over: false };
+  const wish = wishOf(plant, me);
+  const ws = wish.dialect ? new WebSocket(SOCKET, wish.dialect) : new WebSocket(SOCKET);
+  const state = { open: 0, over: false, seen: 0, bytes: 0, seq: {}, lag: {} };
+  const count = () => {
+    messages.add(state.seen);
+    bytes.add(state.bytes);
+    state.seen = state.bytes = 0;
+  };
 
   ws.onopen = () => {
+    state.open = Date.now();
     connected.add(true);
-    connectTime.add(Date.now() - started);
-    state.since = Date.now();
-    ws.send(JSON.stringify(wish(ids, me)));
+    connectTime.add(state.open - started);
+    ws.send(JSON.stringify(wish.subscribe));
     setTimeout(() => {
       state.over = true;
-      readings.add(state.seen % SAMPLE);
+      count();
       ws.close(1000);
-    }, Math.max(end - Date.now(), 0));
+    }, Math.max(plant.end - Date.now(), 0));
   };
-  ws.onmessage = (event) => take(event.data, state);
+  ws.onmessage = (event) => {
+    state.seen++;
+    state.bytes += event.data.length;
+    if (wish.dialect) {
+      takeDashboard(event.data, state);
+    } else {
+      takeSimple(event.data, state);
+    }
+    if (state.seen >= 100) count();
+  };
   ws.onerror = (event) => {
-    if (state.since === 0) {
-      connected.add(false);
-    }
-    if (!state.over) { // the end of a connection that we close ourselves is no error
-      wrong(event.error);
-    }
+    if (state.open === 0) connected.add(false);
+    if (!state.over) wrong(event.error); // the end of a connection that we close ourselves is no error
   };
   ws.onclose = (event) => {
-    if (!state.over && state.since !== 0) {
+    if (!state.over && state.open !== 0) {
       closedEarly.add(1);
       console.error(`client ${me} was closed with ${event.code}`);
     }
   };
 }
 
-// wish is what client number me subscribes to.
-function wish(ids, me) {
-  if (me % Math.round(1 / TAKES_ALL) === 0) {
-    return { type: 'subscribe_all' };
+// wishOf says what client number me speaks and subscribes to.
+function wishOf({ ids, buildings }, me) {
+  const role = me % 18; // the other two of twenty are slow
+  const list = [];
+  for (let i = 0; i < Math.min(5 + (me % 16), ids.length); i++) {
+    list.push(ids[(me * 37 + i * 101) % ids.length]);
   }
-  const count = Math.min(5 + (me % 16), ids.length);
-  const device_ids = [];
-  for (let i = 0; i < count; i++) {
-    device_ids.push(ids[(me * 37 + i * 101) % ids.length]);
-  }
-  return { type: 'subscribe', device_ids };
+  const topics = (...names) => ({ dialect: DIALECT, subscribe: { type: 'subscribe', id: '1', topics: names } });
+  if (role < 9) return topics('fleet', 'alerts', 'stats', 'gateways');
+  if (role < 13) return topics('alerts', ...new Set(list.map((id) => `device/${id}`)));
+  if (role < 14) return topics('alerts', `building/${buildings[me % buildings.length]}`, `sensor/${SENSORS[me % SENSORS.length]}`);
+  if (me % (18 * 5) === 14) return { subscribe: { type: 'subscribe_all' } };
+  return { subscribe: { type: 'subscribe', device_ids: list } };
 }
 
-// take counts a message. One reading in SAMPLE is looked into; doing that with all of them
-// would measure this client more than the portal.
-function take(data, state) {
+function takeDashboard(data, state) {
+  if (data.startsWith('{"type":"delta","topic":"alerts"')) {
+    alerts.add(1);
+    const seq = Number(/"seq":(\d+)/.exec(data)[1]);
+    if (state.seq.alerts !== undefined && seq !== state.seq.alerts + 1) {
+      gaps.add(1);
+      console.error(`alert ${state.seq.alerts} was followed by ${seq}`);
+    }
+    state.seq.alerts = seq;
+  } else if (data.startsWith('{"type":"snapshot"')) {
+    if (data.startsWith('{"type":"snapshot","topic":"alerts"')) {
+      state.seq.alerts = Number(/"seq":(\d+)/.exec(data)[1]);
+    }
+  } else if (data.startsWith('{"type":"delta"')) {
+    if (state.seen % SAMPLE === 0) inspect(JSON.parse(data), state);
+  } else if (data.startsWith('{"type":"lagged"')) {
+    lagged.add(1);
+  } else if (!data.startsWith('{"type":"hello"') && !data.startsWith('{"type":"ack"')) {
+    wrong(data.slice(0, 200));
+  }
+}
+
+function inspect(m, state) {
+  if (!m.topic.startsWith('device/')) {
+    frameAge.add(Date.now() - m.ts);
+  } else if (!m.data.reading || !m.data.reading.sensors) {
+    wrong(`not a reading: ${JSON.stringify(m).slice(0, 200)}`);
+  } else if (!m.data.backfill && m.data.received >= state.open) {
+    deviceAge.add(Date.now() - m.data.received);
+  }
+}
+
+function takeSimple(data, state) {
   if (data.startsWith('{"type":"device_data"')) {
-    state.seen++;
-    if (state.seen % SAMPLE === 0) {
-      readings.add(SAMPLE);
-      inspect(data, state);
+    if (state.seen % SAMPLE !== 0) return;
+    const { payload } = JSON.parse(data);
+    if (!payload || !payload.device_id || !payload.timestamp || !payload.sensors) {
+      wrong(`not a reading: ${data.slice(0, 200)}`);
+    } else if (payload.timestamp >= state.open) { // not what the portal already had
+      simpleAge.add(Date.now() - payload.timestamp);
     }
   } else if (data.startsWith('{"type":"alert"')) {
     alerts.add(1);
@@ -132,36 +217,91 @@ function take(data, state) {
   }
 }
 
-function inspect(data, state) {
-  const { payload } = JSON.parse(data);
-  if (!payload || !payload.device_id || !payload.timestamp || !payload.sensors) {
-    wrong(`not a reading: ${data.slice(0, 200)}`);
-  } else if (payload.timestamp >= state.since) { // not what the portal already had
-    age.add(Date.now() - payload.timestamp);
-    fresh.add(SAMPLE);
-  }
-}
-
 function wrong(what) {
   errors.add(1);
   console.error(what);
 }
 
+// ---- clients that do not ------------------------------------------------------------
+
+export function slowly(plant) {
+  const me = exec.scenario.iterationInTest || 0;
+  if (me >= SLOW) return;
+  sleep((me / SLOW) * RAMP);
+  const topics = ['fleet', 'alerts', 'stats', 'gateways', ...SENSORS.map((name) => `sensor/${name}`), ...plant.ids.slice(0, 200).map((id) => `device/${id}`)];
+  const params = { headers: { 'Sec-WebSocket-Protocol': DIALECT } };
+  let seen = 0;
+  const response = slow.connect(SOCKET, params, (socket) => {
+    socket.on('open', () => socket.send(JSON.stringify({ type: 'subscribe', id: '1', topics })));
+    socket.on('message', () => {
+      seen++;
+      if (Date.now() >= plant.end) {
+        socket.close();
+      } else {
+        sleep(3);
+      }
+    });
+    socket.on('close', (code) => {
+      if (code === 4008) slowClosed.add(1);
+    });
+    socket.setTimeout(() => socket.close(), Math.max(plant.end - Date.now(), 1));
+  });
+  connected.add(response !== null && response.status === 101);
+  messages.add(seen);
+}
+
+// ---- the rest ---------------------------------------------------------------------------
+
+export function rest({ ids }) {
+  const n = exec.scenario.iterationInTest;
+  const path = [
+    '/api/v1/stats',
+    `/api/v1/devices?limit=100&offset=${(n * 100) % Math.max(ids.length, 100)}&sort=alerts`,
+    `/api/v1/devices/${ids[(n * 13) % ids.length]}`,
+    '/api/v1/alerts?status=active&limit=100',
+    '/api/v1/gateways',
+  ][n % 5];
+  const response = http.get(API + path, { tags: { name: path.split('?')[0].replace(/device_.*/, '{id}') } });
+  check(response, { 'REST answers 200': (r) => r.status === 200 });
+}
+
+// watch looks at the portal's CPU and memory every few seconds.
+export function watch(plant) {
+  let before = null;
+  while (Date.now() < plant.end) {
+    const text = http.get(`${API}/metrics`).body || '';
+    const value = (name) => {
+      const match = new RegExp(`^${name}(?:\\{[^}]*\\})? ([0-9.e+-]+)$`, 'm').exec(text);
+      return match ? Number(match[1]) : NaN;
+    };
+    const now = { at: Date.now(), cpu: value('process_cpu_seconds_total') };
+    if (before) cpu.add(((now.cpu - before.cpu) / (now.at - before.at)) * 100_000);
+    rss.add(value('process_resident_memory_bytes') / 1e6);
+    before = now;
+    sleep(3);
+  }
+}
+
 export function handleSummary(data) {
   const m = data.metrics;
   const count = (name) => (m[name] ? m[name].values.count : 0);
-  const rate = (name) => (m[name] ? m[name].values.rate.toFixed(0) : '0');
-  const trend = (name) => {
+  const perSecond = (name) => (count(name) / (RAMP + DURATION)).toFixed(0);
+  const trend = (name, unit) => {
     if (!m[name]) return 'none';
     const v = m[name].values;
-    return ['avg', 'med', 'p(95)', 'p(99)', 'max'].map((k) => `${k} ${v[k].toFixed(0)} ms`).join('  ');
+    return [['p50', 'med'], ['p99', 'p(99)'], ['max', 'max'], ['mean', 'avg']].map(([word, key]) => `${word} ${v[key].toFixed(0)} ${unit}`).join('  ');
   };
   const lines = [
-    `clients         ${CLIENTS}, connected ${m.ws_connected ? (m.ws_connected.values.rate * 100).toFixed(1) : 0} %`,
-    `connect time    ${trend('ws_connect_time')}`,
-    `readings        ${count('readings')} (${rate('readings')}/s), about ${count('readings_fresh')} of them fresh; alerts ${count('alerts')}`,
-    `reading age     ${trend('reading_age')}`,
-    `errors          ${count('ws_errors')}, closed early ${count('ws_closed_early')}`,
+    `connections       ${CLIENTS} (${SLOW} of them slow), connected ${m.ws_connected ? (m.ws_connected.values.rate * 100).toFixed(1) : 0} %`,
+    `connect time      ${trend('ws_connect_time', 'ms')}`,
+    `messages          ${count('messages')} (${perSecond('messages')}/s), ${(count('message_bytes') / 1e6).toFixed(0)} MB; alerts ${count('alerts')}; lagged ${count('lagged')}`,
+    `age, device/…     ${trend('age_device', 'ms')}`,
+    `age, simple       ${trend('age_simple', 'ms')}`,
+    `age, others       ${trend('age_frame', 'ms')}`,
+    `REST              ${trend('http_req_duration{scenario:rest}', 'ms')}`,
+    `errors            ${count('ws_errors')}, closed early ${count('ws_closed_early')}, alert gaps ${count('alert_gaps')}; slow ones closed with 4008: ${count('slow_closed')}`,
+    `portal CPU        ${trend('portal_cpu_percent', '%')} of one core`,
+    `portal RSS        ${trend('portal_rss_mb', 'MB')}`,
     '',
   ];
   for (const [name, metric] of Object.entries(m)) {

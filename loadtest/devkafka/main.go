@@ -1,10 +1,13 @@
 // Command devkafka runs the embedded Kafka-compatible broker as a process of its own,
-// so that load tests can tell its CPU from that of the programs, and stop and start it.
+// so that load tests can tell its CPU from that of the programs, stop and start it, and
+// tell it to misbehave.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 
 	"industrial-iot-monitor/internal/devkafka"
@@ -15,28 +18,46 @@ import (
 func main() { os.Exit(run()) }
 
 func run() int {
-	addr := flag.String("addr", "127.0.0.1:9092", "`address` to listen on")
-	data := flag.String("data", "./data/devkafka", "`directory` of the records")
+	var o devkafka.Options
+	flag.StringVar(&o.Addr, "addr", "127.0.0.1:9092", "`address` to listen on")
+	flag.StringVar(&o.DataDir, "data", "./data/devkafka", "`directory` of the records")
+	flag.IntVar(&o.Nodes, "nodes", 1, "`number` of brokers in the cluster")
+	at := flag.String("control", "", "`address` that takes orders to misbehave; empty: none")
 	flag.Parse()
-	if err := serve(*addr, *data); err != nil {
+	if err := serve(o, *at); err != nil {
 		fmt.Fprintln(os.Stderr, "devkafka:", err)
 		return 1
 	}
 	return 0
 }
 
-func serve(addr, data string) error {
+func serve(o devkafka.Options, at string) error {
 	log, err := ops.NewLogger(ops.LogConfig{Level: "info", Format: "text"}, os.Stderr)
 	if err != nil {
 		return err
 	}
+	o.Log = log
 	ctx, cancel := lifecycle.SignalContext()
 	defer cancel()
-	b, err := devkafka.Start(devkafka.Options{Addr: addr, DataDir: data, Log: log})
+	b, err := devkafka.Start(o)
 	if err != nil {
 		return err
 	}
 	log.Info("embedded kafka listens", "addr", b.Addr())
-	<-ctx.Done()
-	return b.Close()
+	if at == "" {
+		<-ctx.Done()
+		return b.Close()
+	}
+	srv := control(at, b.Cluster())
+	failed := make(chan error, 1)
+	go func() { failed <- srv.ListenAndServe() }()
+	select {
+	case <-ctx.Done():
+		err = srv.Close()
+		if e := <-failed; !errors.Is(e, http.ErrServerClosed) {
+			err = errors.Join(err, e)
+		}
+	case err = <-failed:
+	}
+	return errors.Join(err, b.Close())
 }

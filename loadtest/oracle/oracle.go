@@ -134,6 +134,31 @@ func (o *Oracle) Stored(r Record) {
 // Missing returns how many acknowledged readings are not in the topic yet.
 func (o *Oracle) Missing() int { v := o.Verdict(); return v.Lost }
 
+// Reading names a reading.
+type Reading struct {
+	Device    string
+	Timestamp int64
+}
+
+// Lost returns the acknowledged readings that are not in the topic yet, in no order, each
+// once.
+func (o *Oracle) Lost() []Reading {
+	var out []Reading
+	for device, acks := range o.acks {
+		missing := make(map[int64]bool, len(acks))
+		for _, a := range acks {
+			missing[a.timestamp] = true
+		}
+		for _, r := range o.records[device] {
+			delete(missing, r.timestamp)
+		}
+		for ts := range missing {
+			out = append(out, Reading{device, ts})
+		}
+	}
+	return out
+}
+
 // Verdict compares the two sides as far as they are known. It can be asked again.
 func (o *Oracle) Verdict() Verdict {
 	v := Verdict{Records: o.total}

@@ -136,3 +136,13 @@ func TestReadLedgerRefuses(t *testing.T) {
 	}
 	require.NoError(t, New().ReadLedgerFile("no such file"))
 }
+
+func TestLostNamesWhatVerdictCounts(t *testing.T) {
+	o := New()
+	require.NoError(t, o.ReadLedger(strings.NewReader("d,1,1\nd,2,1\nd,2,2\nd,3,2\nx,9,1\n")))
+	o.Stored(at(1, 1))
+	require.ElementsMatch(t, []Reading{{"d", 2}, {"d", 3}, {"x", 9}}, o.Lost())
+	require.Len(t, o.Lost(), o.Missing())
+	o.Stored(at(2, 2))
+	require.ElementsMatch(t, []Reading{{"d", 3}, {"x", 9}}, o.Lost())
+}

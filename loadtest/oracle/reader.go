@@ -55,25 +55,33 @@ func (r *Reader) CatchUp(ctx context.Context, each func(*kgo.Record) error) erro
 			return nil
 		}
 		for !r.reached(ends) {
-			if err := r.poll(ctx, each); err != nil {
+			if err := r.Poll(ctx, each); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (r *Reader) poll(ctx context.Context, each func(*kgo.Record) error) error {
+// Poll hands the next records that are committed, and were not handed out before, to
+// each, in the order of each partition. It blocks until there are some or ctx ends; a
+// broker that does not answer is waited for.
+func (r *Reader) Poll(ctx context.Context, each func(*kgo.Record) error) error {
 	fetches := r.client.PollFetches(ctx)
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("reading %s: %w", r.topic, err)
-	}
+	// What came counts also when ctx has ended meanwhile: the client does not hand it out
+	// a second time.
 	var err error
 	fetches.EachRecord(func(rec *kgo.Record) {
+		if rec.Offset < r.next[rec.Partition] {
+			return // read again: the partition's leader moved
+		}
 		r.next[rec.Partition] = rec.Offset + 1
 		if !rec.Attrs.IsControl() && err == nil {
 			err = each(rec)
 		}
 	})
+	if err == nil && ctx.Err() != nil {
+		err = fmt.Errorf("reading %s: %w", r.topic, ctx.Err())
+	}
 	return err
 }
 

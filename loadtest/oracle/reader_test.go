@@ -104,3 +104,23 @@ func TestDecodeRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestNothingIsDroppedWhenFollowingEnds(t *testing.T) {
+	brokers, topic := kafkatest.Brokers(t), kafkatest.Name(t, "oracle")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, kafka.EnsureTopics(ctx, slog.New(slog.DiscardHandler), brokers, kafka.Topic{Name: topic, Partitions: 3}))
+	produce(t, brokers, topic, "device_1", true, 1, 2, 3)
+	r, err := NewReader(brokers, topic)
+	require.NoError(t, err)
+	defer r.Close()
+	require.Eventually(t, func() bool { return r.client.BufferedFetchRecords() > 0 }, time.Minute, 10*time.Millisecond)
+
+	records := 0
+	count := func(*kgo.Record) error { records++; return nil }
+	over, end := context.WithCancel(ctx)
+	end()
+	require.ErrorIs(t, r.Poll(over, count), context.Canceled)
+	require.NoError(t, r.CatchUp(ctx, count))
+	require.Equal(t, 3, records, "what had been fetched when the first call ended is not lost")
+}

@@ -3,6 +3,7 @@ package plant
 import (
 	"maps"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"industrial-iot-monitor/internal/wire"
@@ -16,73 +17,134 @@ func topics(suffix string) wire.Topics {
 		DeadLetters: "device-data-dlq" + suffix,
 		Checkpoints: "bridge-checkpoints" + suffix,
 		AlarmState:  "alarm-state" + suffix,
+		Commands:    "alarm-commands" + suffix,
+		Audit:       "alarm-audit" + suffix,
 		DeviceState: "device-state" + suffix,
 	}
 }
 
-// define lays out all processes, in the order in which they are best started.
+// layout lays out the processes of a plant, in the order in which they are best started.
+type layout struct {
+	*Plant
+	o     Options
+	ports []string
+	leaf  string // the hub's address for gateways
+}
+
+// next returns an address that nobody uses.
+func (l *layout) next() string {
+	a := "127.0.0.1:" + l.ports[0]
+	l.ports = l.ports[1:]
+	return a
+}
+
+// define lays out all processes.
 func (p *Plant) define(o Options) error {
-	ports, err := freePorts(7 + 3*o.Gateways)
+	ports, err := freePorts(8 + 3*o.Gateways + o.Bridges + o.Cores)
 	if err != nil {
 		return err
 	}
-	next := func() string {
-		a := "127.0.0.1:" + ports[0]
-		ports = ports[1:]
-		return a
+	l := &layout{Plant: p, o: o, ports: ports}
+	l.defineKafka()
+	p.hub, l.leaf = l.next(), l.next()
+	if o.OwnHub {
+		p.Add(Hub, Program{Binary: "natshub", Args: []string{"-addr", p.hub, "-leaf", l.leaf}, Listens: p.hub})
 	}
-	if len(p.brokers) == 0 {
-		p.brokers = []string{next()}
-		p.Add(Kafka, Program{
-			Binary: "devkafka", Args: []string{"-addr", p.brokers[0], "-data", filepath.Join(p.dir, "kafka")}, Listens: p.brokers[0],
-		})
+	if err := l.defineBridges(); err != nil {
+		return err
 	}
-	hub, leaf := next(), next()
-	common := p.environment(o)
-	with := func(more map[string]string) map[string]string {
-		env := maps.Clone(common)
-		maps.Copy(env, more)
-		maps.Copy(env, o.Env)
-		return env
+	if err := l.defineGateways(); err != nil {
+		return err
 	}
-	addr := next()
-	p.Add(Bridge, Program{Binary: "bridge", HTTP: addr, Env: with(map[string]string{
-		"BRIDGE_HUB_ADDR": hub, "BRIDGE_LEAF_ADDR": leaf, "BRIDGE_HTTP_ADDR": addr,
-		"BRIDGE_TXN_PREFIX": "bridge" + o.Suffix + "-", "BRIDGE_GROUP_ID": "bridge-lanes" + o.Suffix,
-	})})
-	for i := range o.Gateways {
-		g := endpoints{next(), next(), next()}
-		p.gateways = append(p.gateways, g)
-		p.Add(Gateway(i), Program{Binary: "edge", HTTP: g.http, Env: with(map[string]string{
-			"EDGE_GATEWAY_ID": Gateway(i), "EDGE_BUILDING": Building(i), "EDGE_NATS_ADDR": g.nats, "EDGE_MQTT_ADDR": g.mqtt,
-			"EDGE_HTTP_ADDR": g.http, "EDGE_HUB_URL": "nats-leaf://" + leaf, "EDGE_DATA_DIR": filepath.Join(p.dir, "edge"),
+	for i := range o.Cores {
+		addr := l.next()
+		p.Add(Numbered(Core, i), Program{Binary: "core", HTTP: addr, Env: l.with(map[string]string{
+			"CORE_HTTP_ADDR": addr, "HUB_URL": p.HubURL(),
+			"KAFKA_GROUP_ID": "iot-consumer-group" + o.Suffix, "CORE_TXN_PREFIX": "core" + o.Suffix + "-",
 		})})
 	}
-	addr = next()
-	p.Add(Core, Program{Binary: "core", HTTP: addr, Env: with(map[string]string{
-		"CORE_HTTP_ADDR": addr, "HUB_URL": "nats://" + hub,
-		"KAFKA_GROUP_ID": "iot-consumer-group" + o.Suffix, "CORE_TXN_PREFIX": "core" + o.Suffix + "-",
-	})})
-	p.portal = next()
-	_, p.wsPort, _ = strings.Cut(next(), ":")
-	p.Add(Portal, Program{Binary: "portal", HTTP: p.portal, Env: with(map[string]string{
-		"PORTAL_ADDR": p.portal, "WEBSOCKET_PORT": p.wsPort, "HUB_URL": "nats://" + hub,
+	p.portal = l.next()
+	_, p.wsPort, _ = strings.Cut(l.next(), ":")
+	p.Add(Portal, Program{Binary: "portal", HTTP: p.portal, Env: l.with(map[string]string{
+		"PORTAL_ADDR": p.portal, "KAFKA_GROUP_ID": "iot-consumer-group" + o.Suffix, "WEBSOCKET_PORT": p.wsPort, "HUB_URL": p.HubURL(),
 	})})
 	return nil
 }
 
-// environment is what all programs share.
-func (p *Plant) environment(Options) map[string]string {
-	return map[string]string{
-		"LOG_LEVEL":                "info",
-		"KAFKA_BROKERS":            strings.Join(p.brokers, ","),
-		"KAFKA_TOPIC_DEVICE_DATA":  p.Topics.DeviceData,
-		"KAFKA_TOPIC_ALERTS":       p.Topics.Alerts,
-		"KAFKA_TOPIC_DEAD_LETTERS": p.Topics.DeadLetters,
-		"KAFKA_TOPIC_CHECKPOINTS":  p.Topics.Checkpoints,
-		"KAFKA_TOPIC_ALARM_STATE":  p.Topics.AlarmState,
-		"KAFKA_TOPIC_DEVICE_STATE": p.Topics.DeviceState,
+// defineKafka adds the embedded broker unless there is a Kafka.
+func (l *layout) defineKafka() {
+	if len(l.brokers) > 0 {
+		return
 	}
+	addr := l.next()
+	l.brokers, l.control = []string{addr}, l.next()
+	l.Add(Kafka, Program{
+		Binary:  "devkafka",
+		Args:    []string{"-addr", addr, "-control", l.control, "-nodes", strconv.Itoa(max(l.o.Nodes, 1)), "-data", filepath.Join(l.dir, "kafka")},
+		Listens: addr,
+	})
+}
+
+func (l *layout) defineBridges() error {
+	brokers := l.brokers
+	if l.o.BridgeBrokers != nil {
+		var err error
+		if brokers, err = l.o.BridgeBrokers(brokers); err != nil {
+			return err
+		}
+	}
+	for i := range l.o.Bridges {
+		addr := l.next()
+		env := map[string]string{
+			"BRIDGE_HTTP_ADDR": addr, "KAFKA_BROKERS": strings.Join(brokers, ","),
+			"BRIDGE_TXN_PREFIX": "bridge" + l.o.Suffix + "-", "BRIDGE_GROUP_ID": "bridge-lanes" + l.o.Suffix,
+		}
+		if l.o.OwnHub {
+			env["HUB_URL"] = l.HubURL()
+		} else {
+			env["BRIDGE_HUB_ADDR"], env["BRIDGE_LEAF_ADDR"] = l.hub, l.leaf
+		}
+		l.Add(Numbered(Bridge, i), Program{Binary: "bridge", HTTP: addr, Env: l.with(env)})
+	}
+	return nil
+}
+
+func (l *layout) defineGateways() error {
+	for i := range l.o.Gateways {
+		g := endpoints{l.next(), l.next(), l.next()}
+		dial := l.leaf
+		if l.o.Line != nil {
+			var err error
+			if dial, err = l.o.Line(i, l.leaf); err != nil {
+				return err
+			}
+		}
+		l.gateways = append(l.gateways, g)
+		l.Add(Gateway(i), Program{Binary: "edge", HTTP: g.http, Env: l.with(map[string]string{
+			"EDGE_GATEWAY_ID": Gateway(i), "EDGE_BUILDING": Building(i), "EDGE_NATS_ADDR": g.nats, "EDGE_MQTT_ADDR": g.mqtt,
+			"EDGE_HTTP_ADDR": g.http, "EDGE_HUB_URL": "nats-leaf://" + dial, "EDGE_DATA_DIR": filepath.Join(l.dir, "edge"),
+		})})
+	}
+	return nil
+}
+
+// with returns what all programs share, with more variables.
+func (l *layout) with(more map[string]string) map[string]string {
+	env := map[string]string{
+		"LOG_LEVEL":                  "info",
+		"KAFKA_BROKERS":              strings.Join(l.brokers, ","),
+		"KAFKA_TOPIC_DEVICE_DATA":    l.Topics.DeviceData,
+		"KAFKA_TOPIC_ALERTS":         l.Topics.Alerts,
+		"KAFKA_TOPIC_DEAD_LETTERS":   l.Topics.DeadLetters,
+		"KAFKA_TOPIC_CHECKPOINTS":    l.Topics.Checkpoints,
+		"KAFKA_TOPIC_ALARM_STATE":    l.Topics.AlarmState,
+		"KAFKA_TOPIC_ALARM_COMMANDS": l.Topics.Commands,
+		"KAFKA_TOPIC_ALARM_AUDIT":    l.Topics.Audit,
+		"KAFKA_TOPIC_DEVICE_STATE":   l.Topics.DeviceState,
+	}
+	maps.Copy(env, more)
+	maps.Copy(env, l.o.Env)
+	return env
 }
 
 // Building returns the name of the i-th gateway's building.

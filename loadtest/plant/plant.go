@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -22,10 +23,19 @@ import (
 // Names of the processes.
 const (
 	Kafka  = "kafka" // only when the plant has its own broker
+	Hub    = "hub"   // only when it is a process of its own
 	Bridge = "bridge"
 	Core   = "core"
 	Portal = "portal"
 )
+
+// Numbered returns the name of the i-th process of a kind, from 0: bridge, bridge-2, ….
+func Numbered(kind string, i int) string {
+	if i == 0 {
+		return kind
+	}
+	return kind + "-" + strconv.Itoa(i+1)
+}
 
 // Gateway returns the name of the i-th gateway's process, which is also its gateway id.
 func Gateway(i int) string { return "gw-" + string(rune('a'+i)) }
@@ -35,8 +45,18 @@ type Options struct {
 	Dir      string   // for data and logs
 	Bin      string   // directory with the programs; empty means to build them into Dir/bin
 	Brokers  []string // a running Kafka; empty means an embedded broker as a process
+	Nodes    int      // of the embedded broker, 0 means 1
 	Suffix   string   // of topics, group and transactional ids, so that plants can share a Kafka
 	Gateways int      // 0 means 3
+	Bridges  int      // 0 means 1; several need OwnHub
+	Cores    int      // 0 means 1
+	OwnHub   bool     // the hub is a process of its own and not embedded in the bridge
+	// Line, when set, is told the hub's address for gateways and returns the one that
+	// the i-th gateway is to dial instead.
+	Line func(gateway int, hub string) (string, error)
+	// BridgeBrokers, when set, is told the brokers' addresses and returns those that
+	// the bridges are to use instead.
+	BridgeBrokers func(brokers []string) ([]string, error)
 	// Env is added to the environment of every program.
 	Env map[string]string
 }
@@ -49,6 +69,8 @@ type Plant struct {
 	gateways []endpoints
 	portal   string
 	wsPort   string
+	hub      string // for clients
+	control  string // of the embedded broker, "" without one
 
 	mu        sync.Mutex
 	processes map[string]*process
@@ -72,6 +94,10 @@ func New(ctx context.Context, o Options) (*Plant, error) {
 	}
 	if o.Gateways == 0 {
 		o.Gateways = 3
+	}
+	o.Bridges, o.Cores = max(o.Bridges, 1), max(o.Cores, 1)
+	if o.Bridges > 1 && !o.OwnHub {
+		return nil, errors.New("plant: several bridges need OwnHub")
 	}
 	return p, p.define(o)
 }
@@ -98,6 +124,18 @@ func (p *Plant) MQTT() []string {
 		out = append(out, g.mqtt)
 	}
 	return out
+}
+
+// HubURL returns where clients of the hub connect.
+func (p *Plant) HubURL() string { return "nats://" + p.hub }
+
+// KafkaControl returns the base URL at which the embedded broker takes orders to
+// misbehave, "" when the plant has none.
+func (p *Plant) KafkaControl() string {
+	if p.control == "" {
+		return ""
+	}
+	return "http://" + p.control
 }
 
 // PortalURL returns the portal's base URL.

@@ -33,6 +33,10 @@ type Options struct {
 	Keep     bool   // keep data and logs
 	Viewer   bool   // a client that subscribes to everything
 	Profile  bool   // save a CPU profile of every program
+	// Excursions begin in the whole fleet in a minute; each is an alarm.
+	Excursions int
+	// Alarms is how many alarms are raised in one second, 0 for an ordinary benchmark.
+	Alarms int
 }
 
 // ParseFlags reads the command line.
@@ -52,8 +56,13 @@ func ParseFlags(args []string, out io.Writer) (Options, error) {
 	fs.BoolVar(&o.Keep, "keep", false, "keep data and logs")
 	fs.BoolVar(&o.Viewer, "all", true, "also watch with a client that subscribes to every device")
 	fs.BoolVar(&o.Profile, "profile", false, "save CPU profiles of all programs beside the tables; measuring costs a little")
+	fs.IntVar(&o.Excursions, "excursions", 60, "excursions, and so alarms, that begin in the whole fleet in a minute, a `number`")
+	alarms := fs.Bool("alarms", false, "in place of the table: what a flood of 1,000 alarms in one second does to the first of the rates")
 	if err := fs.Parse(args); err != nil {
 		return o, err
+	}
+	if *alarms {
+		o.Alarms = floodAlarms
 	}
 	for text := range strings.SplitSeq(rates, ",") {
 		rate, err := strconv.Atoi(text)
@@ -85,6 +94,9 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	if !o.Keep {
 		defer os.RemoveAll(dir) //nolint:errcheck // what is left over is only in the way
 	}
+	if o.Alarms > 0 {
+		return runFlood(ctx, o, bin, filepath.Join(dir, "alarms"), out)
+	}
 	var results []*Result
 	for _, rate := range o.Rates {
 		fmt.Fprintf(out, "%s: %d readings/s for %s\n", time.Now().Format(time.TimeOnly), rate, o.Duration)
@@ -106,6 +118,11 @@ func report(ctx context.Context, o Options, results []*Result, out io.Writer) er
 	}
 	text := table(ctx, o, results)
 	fmt.Fprint(out, "\n", text)
+	return save(o, text, out)
+}
+
+// save keeps a table in a file.
+func save(o Options, text string, out io.Writer) error {
 	if err := os.MkdirAll(o.Results, 0o750); err != nil {
 		return err
 	}

@@ -87,6 +87,12 @@ var latencyRows = []row{
 	}},
 	{"device → WebSocket (100 devices), mean / p50 / p99 / max ms", func(r *Result) string { return ages(r.Some) }},
 	{"device → WebSocket (all devices), mean / p50 / p99 / max ms", func(r *Result) string { return ages(r.All) }},
+	{"device → alarm on WebSocket, mean / p50 / p99 / max ms (alarms)", func(r *Result) string {
+		if r.All.Raised.Count > 0 {
+			return alarmAges(r.All.Raised)
+		}
+		return alarmAges(r.Some.Raised)
+	}},
 }
 
 // machineRows has a row for each process: CPU in percent of one core, and memory.
@@ -141,8 +147,16 @@ func judged(cell func(v *oracle.Verdict) string) func(r *Result) string {
 	}
 }
 
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func alarmAges(a Ages) string {
+	if a.Count == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f / %.1f / %.1f / %.0f (%d)", ms(a.Mean), ms(a.P50), ms(a.P99), ms(a.Max), a.Count)
+}
+
 func ages(w Watched) string {
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	if w.PerSecond == 0 {
 		return "–"
 	}

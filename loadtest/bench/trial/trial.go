@@ -98,7 +98,7 @@ func (t *trial) start(ctx context.Context) error {
 		"-http=",
 		"-protocol=" + t.o.Protocol, "-nats=" + strings.Join(t.plant.NATS(), ","), "-mqtt=" + strings.Join(t.plant.MQTT(), ","),
 		fmt.Sprintf("-devices=%d", t.result.Devices), fmt.Sprintf("-interval=%s", t.o.Interval),
-		"-ledger=" + t.ledger, "-summary=" + t.summary, "-progress=1s",
+		fmt.Sprintf("-excursions=%d", t.o.Excursions), "-ledger=" + t.ledger, "-summary=" + t.summary, "-progress=1s",
 	}})
 	return t.plant.Start(ready, simName)
 }

@@ -23,6 +23,8 @@ import (
 
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/loadtest/oracle"
 	"industrial-iot-monitor/loadtest/plant"
 	"industrial-iot-monitor/sim/publisher"
@@ -155,6 +157,10 @@ func TestParseFlags(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int{5, 10}, o.Rates)
 	require.Equal(t, []string{"a:1", "b:2"}, o.Brokers)
+	require.Zero(t, o.Alarms)
+	o, err = ParseFlags([]string{"-alarms"}, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, floodAlarms, o.Alarms)
 	for _, args := range [][]string{{"-rates=x"}, {"-rates=0"}, {"-duration=1ms"}, {"-interval=1ms"}, {"-nonsense"}} {
 		_, err := ParseFlags(args, io.Discard)
 		require.Error(t, err, "%v", args)
@@ -186,13 +192,59 @@ func TestTableSaysWhatWasLost(t *testing.T) {
 	o := oracle.New()
 	o.Acked("device_001", 5, 1)
 	r := &Result{Rate: 10, Verdict: o.Verdict(), Judged: true, Some: Watched{PerSecond: 1, Broken: "EOF"}, CPU: map[string]float64{"core": 50}, MaxRSS: map[string]int64{"core": 3 << 20}}
+	r.All.Raised = Ages{Count: 3, Mean: 7 * time.Millisecond, P50: 6 * time.Millisecond, P99: 9 * time.Millisecond, Max: 9 * time.Millisecond}
 	text := table(t.Context(), Options{Brokers: []string{"k:1"}}, []*Result{r})
 	require.Contains(t, text, "| **lost** | **1** |")
 	require.Contains(t, text, "device_001 5")
+	require.Contains(t, text, "| 7.0 / 6.0 / 9.0 / 9 (3) |")
 	require.Contains(t, text, "disconnected: EOF")
 	require.Contains(t, text, "50 %, 3 MB")
 	require.Contains(t, text, "gave up")
 	require.Contains(t, text, "the Kafka at k:1")
 	r.Judged = false // the trial broke off: nothing is known of losses
 	require.Contains(t, table(t.Context(), Options{}, []*Result{r}), "| **lost** | not checked |")
+}
+
+// TestAlarmsAges: an alarm that waits for its delay, or that a clock raised, says nothing
+// of how fast we are.
+func TestAlarmsAges(t *testing.T) {
+	var w watcher
+	at := time.Now()
+	alert := func(change func(*telemetry.Alert)) []byte {
+		a := telemetry.Alert{Source: telemetry.SourceRule, Event: telemetry.EventRaised, Timestamp: at.Add(-20 * time.Millisecond).UnixMilli()}
+		change(&a)
+		b, err := json.Marshal(a)
+		require.NoError(t, err)
+		return b
+	}
+	w.alarm(alert(func(*telemetry.Alert) {}), at)
+	w.alarm(alert(func(a *telemetry.Alert) { a.Event = telemetry.EventCleared }), at)
+	w.alarm(alert(func(a *telemetry.Alert) { a.Event = telemetry.EventAcknowledged }), at)
+	w.alarm(alert(func(a *telemetry.Alert) { a.Source = telemetry.SourceWatchdog }), at)
+	w.alarm(alert(func(a *telemetry.Alert) { a.OnDelayMS = 5 }), at)
+	w.alarm(alert(func(a *telemetry.Alert) { a.Historical = true }), at)
+	w.alarm([]byte("{"), at)
+	raised, cleared := w.alarms()
+	require.EqualValues(t, 1, raised)
+	require.EqualValues(t, 1, cleared)
+	require.InDelta(t, 20, float64(agesOf(&w.raised).Max.Milliseconds()), 2)
+}
+
+func TestCrowdSpeaksTheContract(t *testing.T) {
+	var r telemetry.Reading
+	require.NoError(t, wire.DecodeReading(crowdReading("flood_0001", "A栋", 1640995200000, hotTemperature), &r, nil))
+	require.Equal(t, "flood_0001", r.DeviceID)
+	require.InDelta(t, hotTemperature, r.Sensors.Analog[telemetry.Temperature].Value, 0)
+}
+
+func TestFloodTable(t *testing.T) {
+	f := flood{
+		before: Watched{PerSecond: 1, P99: 40 * time.Millisecond}, raised: Watched{Raised: Ages{Count: 1000, P99: 60 * time.Millisecond}},
+		lastRaised: 1100 * time.Millisecond, records: map[telemetry.AlarmEvent]int{telemetry.EventRaised: 1000, telemetry.EventCleared: 999}, twice: 1,
+	}
+	text := f.table(t.Context(), &trial{o: Options{Alarms: 1000}, result: &Result{Rate: 20000}})
+	require.Contains(t, text, "1000 alarms in one second, and their ends in another, at 20,000 readings/s")
+	require.Contains(t, text, "0.0 / 0.0 / 60.0 / 0 (1000)")
+	require.Contains(t, text, "1000 raised, 999 cleared, 1 records twice")
+	require.Contains(t, text, "| 1.1s |")
 }

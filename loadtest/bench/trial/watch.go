@@ -3,11 +3,13 @@ package trial
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"strconv"
 	"sync"
 	"time"
 
 	"industrial-iot-monitor/internal/latency"
+	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/loadtest/viewer"
 )
 
@@ -17,7 +19,19 @@ type Watched struct {
 	PerSecond           float64
 	Mean, P50, P99, Max time.Duration
 	Alerts              int
+	Raised, Cleared     Ages   // of alarms
 	Broken              string // why the connection ended early, "" when it did not
+}
+
+// Ages are those of a number of alarms: from the timestamp in the reading that raised or
+// cleared one to the receipt of the alert.
+type Ages struct {
+	Count               uint64
+	Mean, P50, P99, Max time.Duration
+}
+
+func agesOf(h *latency.Histogram) Ages {
+	return Ages{h.Count(), h.Mean(), h.Quantile(0.5), h.Quantile(0.99), h.Max()}
 }
 
 // watcher is a WebSocket client that measures ages.
@@ -25,12 +39,14 @@ type watcher struct {
 	v    *viewer.Viewer
 	done chan struct{}
 
-	mu     sync.Mutex
-	since  time.Time
-	ages   latency.Histogram
-	alerts int
-	broken error
-	closed bool
+	mu      sync.Mutex
+	since   time.Time
+	ages    latency.Histogram
+	raised  latency.Histogram
+	cleared latency.Histogram
+	alerts  int
+	broken  error
+	closed  bool
 }
 
 // newWatcher connects and subscribes to some devices, or to all when there are no ids.
@@ -71,9 +87,33 @@ func (w *watcher) run() {
 			}
 		case m.Type == viewer.TypeAlert:
 			w.alerts++
+			w.alarm(m.Payload, now)
 		}
 		w.mu.Unlock()
 	}
+}
+
+// alarm takes the age of an alarm that a reading has just raised or cleared. One whose
+// rule waits is as old as the rule wants it.
+func (w *watcher) alarm(payload []byte, now time.Time) {
+	var a telemetry.Alert
+	if json.Unmarshal(payload, &a) != nil || a.Source != telemetry.SourceRule || a.Historical || a.OnDelayMS+a.OffDelayMS != 0 {
+		return
+	}
+	switch a.Event {
+	case telemetry.EventRaised:
+		w.raised.Record(now.Sub(time.UnixMilli(a.Timestamp)))
+	case telemetry.EventCleared:
+		w.cleared.Record(now.Sub(time.UnixMilli(a.Timestamp)))
+	default:
+	}
+}
+
+// alarms returns how many alarms were raised and cleared in the window so far.
+func (w *watcher) alarms() (raised, cleared uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.raised.Count(), w.cleared.Count()
 }
 
 var timestampKey = []byte(`"timestamp":`)
@@ -95,6 +135,8 @@ func (w *watcher) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ages.Reset()
+	w.raised.Reset()
+	w.cleared.Reset()
 	w.alerts = 0
 	w.since = time.Now()
 }
@@ -106,7 +148,7 @@ func (w *watcher) end() Watched {
 	r := Watched{
 		PerSecond: float64(w.ages.Count()) / time.Since(w.since).Seconds(),
 		Mean:      w.ages.Mean(), P50: w.ages.Quantile(0.5), P99: w.ages.Quantile(0.99), Max: w.ages.Max(),
-		Alerts: w.alerts,
+		Alerts: w.alerts, Raised: agesOf(&w.raised), Cleared: agesOf(&w.cleared),
 	}
 	if w.broken != nil {
 		r.Broken = w.broken.Error()

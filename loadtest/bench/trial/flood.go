@@ -1,0 +1,256 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/loadtest/oracle"
+	"industrial-iot-monitor/loadtest/plant"
+)
+
+const (
+	// floodAlarms are raised in one second.
+	floodAlarms = 1000
+	// floodWindow is how long the readings' latency is measured around each flood, the
+	// second of the flood included.
+	floodWindow = 5 * time.Second
+	// floodPatience is how long the last alarm may take.
+	floodPatience = 30 * time.Second
+
+	ordinaryTemperature, hotTemperature = 25.6, 95.2
+)
+
+// flood is what was measured around a thousand alarms in a second.
+type flood struct {
+	before, raising, clearing Watched // an ordinary client
+	raised, cleared           Watched // a client of the devices with alarms
+	lastRaised, lastCleared   time.Duration
+	records                   map[telemetry.AlarmEvent]int // in the alerts topic, of these devices
+	twice                     int
+}
+
+// runFlood lets the simulator send at the first rate, raises an alarm at each of a
+// thousand devices in one second, clears them in another, and prints what that did to
+// the latency of everything else.
+func runFlood(ctx context.Context, o Options, bin, dir string, out io.Writer) (err error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	p, err := plant.New(ctx, plant.Options{Dir: dir, Bin: bin, Brokers: o.Brokers, Suffix: "-flood-" + filepath.Base(filepath.Dir(dir))})
+	if err != nil {
+		return err
+	}
+	t := &trial{
+		o: o, plant: p, ledger: filepath.Join(dir, "ledger"), summary: filepath.Join(dir, "summary.json"),
+		result: &Result{Rate: o.Rates[0], CPU: map[string]float64{}, MaxRSS: map[string]int64{}},
+	}
+	defer func() { err = errors.Join(err, t.close()) }()
+	if err := t.start(ctx); err != nil {
+		return err
+	}
+	f, err := t.flood(ctx)
+	if err != nil {
+		return err
+	}
+	if err := t.finish(ctx); err != nil {
+		return err
+	}
+	if err := t.judge(ctx); err != nil {
+		return err
+	}
+	if err := t.countAlarms(ctx, f); err != nil {
+		return err
+	}
+	text := f.table(ctx, t)
+	fmt.Fprint(out, "\n", text)
+	return save(o, text, out)
+}
+
+// flood raises and clears the alarms and measures.
+func (t *trial) flood(ctx context.Context) (*flood, error) {
+	devices, err := newCrowd(t.plant.NATS(), t.o.Alarms)
+	if err != nil {
+		return nil, err
+	}
+	defer devices.close()
+	alarms, err := newWatcher(ctx, t.plant.WebSocketURL(), devices.ids)
+	if err != nil {
+		return nil, err
+	}
+	defer alarms.close()
+	if err := sleep(ctx, t.o.Warmup); err != nil {
+		return nil, err
+	}
+	if err := devices.send(ctx, ordinaryTemperature); err != nil {
+		return nil, err
+	}
+	f := &flood{records: map[telemetry.AlarmEvent]int{}}
+	t.some.begin()
+	if err := sleep(ctx, 2*floodWindow); err != nil {
+		return nil, err
+	}
+	f.before = t.some.end()
+
+	raised := func() uint64 { n, _ := alarms.alarms(); return n }
+	if f.raising, f.raised, f.lastRaised, err = t.wave(ctx, devices, alarms, hotTemperature, raised); err != nil {
+		return nil, fmt.Errorf("raising: %w", err)
+	}
+	cleared := func() uint64 { _, n := alarms.alarms(); return n }
+	if f.clearing, f.cleared, f.lastCleared, err = t.wave(ctx, devices, alarms, ordinaryTemperature, cleared); err != nil {
+		return nil, fmt.Errorf("clearing: %w", err)
+	}
+	return f, nil
+}
+
+// wave lets every device of the crowd send one value within a second, and waits for
+// their alarms. It returns what an ordinary client saw meanwhile, what the alarms'
+// client saw, and how long after the first reading the last alarm was there.
+func (t *trial) wave(ctx context.Context, devices *crowd, alarms *watcher, value float64, seen func() uint64) (some, all Watched, last time.Duration, err error) {
+	t.some.begin()
+	alarms.begin()
+	began := time.Now()
+	if err := devices.send(ctx, value); err != nil {
+		return some, all, 0, err
+	}
+	for seen() < uint64(t.o.Alarms) && time.Since(began) < floodPatience {
+		if err := sleep(ctx, 5*time.Millisecond); err != nil {
+			return some, all, 0, err
+		}
+	}
+	last = time.Since(began)
+	if err := sleep(ctx, max(0, floodWindow-last)); err != nil {
+		return some, all, 0, err
+	}
+	return t.some.end(), alarms.end(), last, nil
+}
+
+// countAlarms reads what the topic holds of the crowd's alarms: each transition once.
+func (t *trial) countAlarms(ctx context.Context, f *flood) error {
+	in, err := oracle.NewReader(t.plant.Brokers(), t.plant.Topics.Alerts)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	seen := map[string]bool{}
+	return in.CatchUp(ctx, func(rec *kgo.Record) error {
+		a, err := wire.DecodeAlert(rec.Value)
+		if err != nil {
+			return err
+		}
+		if !strings.HasPrefix(a.DeviceID, crowdPrefix) {
+			return nil
+		}
+		f.records[a.Event]++
+		key := fmt.Sprint(a.AlertID, a.Revision)
+		if seen[key] {
+			f.twice++
+		}
+		seen[key] = true
+		return nil
+	})
+}
+
+// table shows a flood as Markdown.
+func (f *flood) table(ctx context.Context, t *trial) string {
+	var b strings.Builder
+	o := t.o
+	o.Duration = floodWindow
+	fmt.Fprintf(&b, "# %s\n\n%s\n\n", time.Now().Format("2006-01-02 15:04"), circumstances(ctx, o))
+	fmt.Fprintf(&b, "%d alarms in one second, and their ends in another, at %s readings/s.\n\n", t.o.Alarms, thousands(float64(t.result.Rate)))
+	b.WriteString("| | before | while they are raised | while they clear |\n|---|---:|---:|---:|\n")
+	line := func(name string, cells ...string) { fmt.Fprintf(&b, "| %s | %s |\n", name, strings.Join(cells, " | ")) }
+	line("other devices → WebSocket, mean / p50 / p99 / max ms", ages(f.before), ages(f.raising), ages(f.clearing))
+	line("device → alarm on WebSocket, mean / p50 / p99 / max ms (alarms)", "–", alarmAges(f.raised.Raised), alarmAges(f.cleared.Cleared))
+	line("first reading → last alarm", "–", f.lastRaised.Round(time.Millisecond).String(), f.lastCleared.Round(time.Millisecond).String())
+	fmt.Fprintf(&b, "\nIn the alerts topic: %d raised, %d cleared, %d records twice. Readings: %s\n",
+		f.records[telemetry.EventRaised], f.records[telemetry.EventCleared], f.twice, t.result.Verdict.String())
+	return b.String()
+}
+
+// crowdPrefix begins the ids of the crowd's devices.
+const crowdPrefix = "flood_"
+
+// crowd is devices of our own, which do as they are told. They share the gateways.
+type crowd struct {
+	ids   []string
+	conns []*nats.Conn
+}
+
+func newCrowd(addresses []string, n int) (*crowd, error) {
+	c := &crowd{}
+	for i := range n {
+		c.ids = append(c.ids, fmt.Sprintf("%s%04d", crowdPrefix, i))
+	}
+	for _, addr := range addresses {
+		nc, err := nats.Connect("nats://" + addr)
+		if err != nil {
+			c.close()
+			return nil, fmt.Errorf("connecting to %s: %w", addr, err)
+		}
+		c.conns = append(c.conns, nc)
+	}
+	return c, nil
+}
+
+func (c *crowd) close() {
+	for _, nc := range c.conns {
+		nc.Close()
+	}
+}
+
+// send lets every device send one reading, spread over a second, and returns an error
+// unless all are acknowledged.
+func (c *crowd) send(ctx context.Context, temperature float64) error {
+	answers := make(chan *nats.Msg, len(c.ids))
+	inboxes := make([]string, len(c.conns))
+	for k, nc := range c.conns {
+		inboxes[k] = nc.NewInbox()
+		sub, err := nc.ChanSubscribe(inboxes[k], answers)
+		if err != nil {
+			return fmt.Errorf("subscribing to answers: %w", err)
+		}
+		defer sub.Unsubscribe() //nolint:errcheck,revive // the connection is closed soon
+	}
+	began := time.Now()
+	for i, id := range c.ids {
+		if err := sleep(ctx, time.Until(began.Add(time.Duration(i)*time.Second/time.Duration(len(c.ids))))); err != nil {
+			return err
+		}
+		k := i % len(c.conns)
+		body := crowdReading(id, plant.Building(k), time.Now().UnixMilli(), temperature)
+		if err := c.conns[k].PublishRequest(wire.TelemetrySubject(id), inboxes[k], body); err != nil {
+			return fmt.Errorf("publishing: %w", err)
+		}
+	}
+	timeout := time.NewTimer(floodPatience)
+	defer timeout.Stop()
+	for range c.ids {
+		select {
+		case m := <-answers:
+			if r, err := wire.DecodeReply(m.Data); err != nil || r.Error != nil {
+				return fmt.Errorf("a reading was not accepted: %s", m.Data)
+			}
+		case <-timeout.C:
+			return errors.New("readings were not acknowledged in time")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func crowdReading(id, building string, timestamp int64, temperature float64) []byte {
+	return fmt.Appendf(nil, `{"device_id":%q,"timestamp":%d,"location":{"building":%q,"floor":1,"room":"101"},`+
+		`"sensors":{"temperature":{"value":%g,"unit":"°C","status":"normal"}}}`, id, timestamp, building, temperature)
+}

@@ -1,0 +1,137 @@
+package kafkaproxy
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+)
+
+const (
+	// maxFrame bounds a request or answer: more is not Kafka's protocol.
+	maxFrame = 256 << 20
+	// requestHead is key, version and correlation.
+	requestHead = 2 + 2 + 4
+)
+
+var errFrame = errors.New("not a frame of kafka's protocol")
+
+// link is one client's connection and its counterpart at the broker.
+type link struct {
+	proxy  *Proxy
+	client net.Conn
+	broker net.Conn
+
+	mu    sync.Mutex
+	asked map[int32]Exchange // by correlation, without an answer yet
+}
+
+func (l *link) cut() {
+	_ = l.client.Close()
+	_ = l.broker.Close()
+}
+
+// requests brings requests to the broker until a side ends.
+func (l *link) requests(ctx context.Context) {
+	defer l.cut()
+	for {
+		frame, err := readFrame(l.client)
+		if err != nil {
+			return
+		}
+		if len(frame) < requestHead {
+			l.proxy.log.Error("connection cut", "err", errFrame)
+			return
+		}
+		x := Exchange{
+			Key: int16(binary.BigEndian.Uint16(frame)), Version: int16(binary.BigEndian.Uint16(frame[2:])),
+			Correlation: int32(binary.BigEndian.Uint32(frame[4:])), Request: frame,
+		}
+		switch l.decide(ctx, BeforeRequest, x) {
+		case Cut:
+			return
+		case Drop:
+			continue
+		case Pass:
+		}
+		l.mu.Lock()
+		l.asked[x.Correlation] = x
+		l.mu.Unlock()
+		if writeFrame(l.broker, frame) != nil {
+			return
+		}
+	}
+}
+
+// responses brings answers to the client until a side ends.
+func (l *link) responses(ctx context.Context) {
+	defer l.cut()
+	for {
+		frame, err := readFrame(l.broker)
+		if err != nil || len(frame) < 4 {
+			return
+		}
+		x := l.answered(int32(binary.BigEndian.Uint32(frame)))
+		if frame, err = l.proxy.rewrite(x, frame); err != nil {
+			l.proxy.log.Error("answer cannot be read, connection cut", "key", x.Key, "version", x.Version, "err", err)
+			return
+		}
+		switch l.decide(ctx, BeforeResponse, x) {
+		case Cut:
+			return
+		case Drop:
+			continue
+		case Pass:
+		}
+		if writeFrame(l.client, frame) != nil || l.decide(ctx, AfterResponse, x) == Cut {
+			return
+		}
+	}
+}
+
+// answered returns the request that an answer belongs to.
+func (l *link) answered(correlation int32) Exchange {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	x, ok := l.asked[correlation]
+	if !ok {
+		x.Key = AnyKey
+	}
+	delete(l.asked, correlation)
+	return x
+}
+
+func (l *link) decide(ctx context.Context, at Point, x Exchange) Verdict {
+	for _, h := range l.proxy.matching(at, x.Key) {
+		if v := h.call(ctx, x); v != Pass {
+			return v
+		}
+	}
+	return Pass
+}
+
+func readFrame(r io.Reader) ([]byte, error) {
+	var size [4]byte
+	if _, err := io.ReadFull(r, size[:]); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(size[:])
+	if n > maxFrame {
+		return nil, fmt.Errorf("%w: %d bytes", errFrame, n)
+	}
+	frame := make([]byte, n)
+	_, err := io.ReadFull(r, frame)
+	return frame, err
+}
+
+// writeFrame writes length and frame at once, so that they travel together.
+func writeFrame(w io.Writer, frame []byte) error {
+	var size [4]byte
+	binary.BigEndian.PutUint32(size[:], uint32(len(frame)))
+	buffers := net.Buffers{size[:], frame}
+	_, err := buffers.WriteTo(w)
+	return err
+}
