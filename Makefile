@@ -17,6 +17,7 @@ LINT_VERSION := v2.15.0
 K6         := $(shell $(GO) env GOPATH)/bin/k6
 K6_VERSION := v1.8.1
 COMPOSE    ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+DRILL      ?=
 service    ?=
 
 .PHONY: help
@@ -83,6 +84,18 @@ test-kafka: web ## the broker-facing tests and the end-to-end test against Apach
 .PHONY: e2e
 e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exactly once, in order
 	$(GO) test -tags e2e -count=1 -timeout 20m -v ./loadtest/e2e/...
+
+.PHONY: drill
+drill: web ## break everything that can break, under load: nothing lost, doubled, out of order (hours; needs Java, Maven, root)
+	$(GO) run ./loadtest/drill $(DRILL)
+
+.PHONY: drill-quick
+drill-quick: web ## the same with fewer and shorter outages, at most 8 minutes; DRILL='-only gateway-kill' for single ones
+	$(GO) run ./loadtest/drill -quick $(DRILL)
+
+.PHONY: test-ui
+test-ui: build ## the page in headless Chromium (CHROMIUM) against a plant of 10,000 devices; pictures in bench-results/ui; UI_FULL=1: everything at full length
+	cd $(UI) && node --test test/browser/dashboard.test.js
 
 .PHONY: race
 race: web ## Go tests with the race detector, three times in random order
