@@ -4,49 +4,26 @@
 package main
 
 import (
-	"errors"
-	"fmt"
+	"log/slog"
 	"os"
 
 	"industrial-iot-monitor/core/processor"
-	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/lifecycle"
-	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/program"
 )
 
-func main() { os.Exit(run()) }
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "rules" {
+		os.Exit(rules(os.Args[2:]))
+	}
+	load := program.FromEnvironment[processor.Config]("core", "processes readings: statuses, aggregates, alarms, presence, live frames; \"core rules\" tries a rules file", os.Args[1:])
+	os.Exit(program.Run("core", load, func(cfg processor.Config, log *slog.Logger) (*processor.Processor, error) {
+		return processor.New(processor.Options{Config: cfg, Log: log})
+	}))
+}
 
-func run() int {
+func rules(args []string) int {
 	ctx, stop := lifecycle.SignalContext()
 	defer stop()
-	if len(os.Args) > 1 && os.Args[1] == "rules" {
-		return processor.RulesCommand(ctx, os.Args[2:], os.Stdout, os.Stderr)
-	}
-	var cfg processor.Config
-	err := config.Load(config.Program{
-		Name: "core", Summary: "processes readings: statuses, aggregates, alarms, presence, live frames; \"core rules\" tries a rules file",
-		Args: os.Args[1:], Out: os.Stdout,
-	}, &cfg)
-	if errors.Is(err, config.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 2
-	}
-	log, err := ops.NewLogger(cfg.LogConfig, os.Stderr)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 2
-	}
-	p, err := processor.New(processor.Options{Config: cfg, Log: log})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	if err := p.Run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
+	return processor.RulesCommand(ctx, args, os.Stdout, os.Stderr)
 }

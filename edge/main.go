@@ -2,49 +2,18 @@
 package main
 
 import (
-	"errors"
-	"fmt"
+	"log/slog"
 	"os"
 
 	"industrial-iot-monitor/edge/gateway"
-	"industrial-iot-monitor/internal/config"
-	"industrial-iot-monitor/internal/lifecycle"
-	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/program"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	var cfg gateway.Config
-	err := config.Load(config.Program{
-		Name:    "edge",
-		Summary: "takes the readings of one building by NATS and MQTT and keeps them until they are delivered",
-		Args:    args,
-		Out:     os.Stdout,
-	}, &cfg)
-	if errors.Is(err, config.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		return fail(err)
-	}
-	log, err := ops.NewLogger(cfg.LogConfig, os.Stderr)
-	if err != nil {
-		return fail(err)
-	}
-	ctx, cancel := lifecycle.SignalContext()
-	defer cancel()
-	g, err := gateway.New(gateway.Options{Config: cfg, Log: log})
-	if err != nil {
-		return fail(err)
-	}
-	if err := g.Run(ctx); err != nil {
-		return fail(err)
-	}
-	return 0
-}
-
-func fail(err error) int {
-	fmt.Fprintln(os.Stderr, "edge:", err)
-	return 1
+	load := program.FromEnvironment[gateway.Config]("edge", "takes the readings of one building by NATS and MQTT and keeps them until they are delivered", args)
+	return program.Run("edge", load, func(cfg gateway.Config, log *slog.Logger) (*gateway.Gateway, error) {
+		return gateway.New(gateway.Options{Config: cfg, Log: log})
+	})
 }

@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// program starts edge as a process of its own.
-func program(t *testing.T, env ...string) *exec.Cmd {
+// spawn starts edge as a process of its own.
+func spawn(t *testing.T, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], asProgram)
 	cmd.Dir, cmd.Env, cmd.Stderr = t.TempDir(), env, os.Stderr
@@ -74,7 +74,7 @@ func TestAckedReadingSurvivesKill(t *testing.T) {
 	}
 	acked := map[string]bool{}
 	for round := range 3 {
-		cmd := program(t, env...)
+		cmd := spawn(t, env...)
 		ready(t, ops)
 		more := publishUntilGone(t, addr, round, func() { require.NoError(t, cmd.Process.Kill()) })
 		_ = cmd.Wait()
@@ -83,7 +83,7 @@ func TestAckedReadingSurvivesKill(t *testing.T) {
 			acked[p] = true
 		}
 	}
-	cmd := program(t, env...)
+	cmd := spawn(t, env...)
 	ready(t, ops)
 	have := stored(t, js)
 	for p := range acked {

@@ -3,14 +3,11 @@
 package main
 
 import (
-	"errors"
-	"fmt"
+	"log/slog"
 	"os"
 	"runtime/debug"
 
-	"industrial-iot-monitor/internal/config"
-	"industrial-iot-monitor/internal/lifecycle"
-	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/program"
 	"industrial-iot-monitor/portal/web"
 )
 
@@ -22,38 +19,12 @@ const (
 	usualGOGC = 100
 )
 
-func main() { os.Exit(run()) }
-
-func run() int {
-	var cfg web.Config
-	program := config.Program{
-		Name: "portal", Summary: "serves the page, the REST API and the WebSocket.", Args: os.Args[1:], Out: os.Stdout,
-	}
-	if err := config.Load(program, &cfg); err != nil {
-		if errors.Is(err, config.ErrHelp) {
-			return 0
-		}
-		fmt.Fprintln(os.Stderr, "portal:", err)
-		return 2
-	}
-	log, err := ops.NewLogger(cfg.LogConfig, os.Stderr)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "portal:", err)
-		return 2
-	}
+func main() {
 	if before := debug.SetGCPercent(collectAt); before != usualGOGC {
 		debug.SetGCPercent(before)
 	}
-	ctx, stop := lifecycle.SignalContext()
-	defer stop()
-	p, err := web.New(web.Options{Config: cfg, Log: log})
-	if err != nil {
-		log.Error("portal cannot start", "err", err)
-		return 1
-	}
-	if err := p.Run(ctx); err != nil {
-		log.Error("portal failed", "err", err)
-		return 1
-	}
-	return 0
+	load := program.FromEnvironment[web.Config]("portal", "serves the page, the REST API and the WebSocket", os.Args[1:])
+	os.Exit(program.Run("portal", load, func(cfg web.Config, log *slog.Logger) (*web.Portal, error) {
+		return web.New(web.Options{Config: cfg, Log: log})
+	}))
 }

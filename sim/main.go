@@ -2,42 +2,16 @@
 package main
 
 import (
-	"errors"
-	"fmt"
+	"log/slog"
 	"os"
 
-	"industrial-iot-monitor/internal/config"
-	"industrial-iot-monitor/internal/lifecycle"
-	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/program"
 	"industrial-iot-monitor/sim/simulator"
 )
 
-func main() { os.Exit(run()) }
-
-func run() int {
-	cfg, err := simulator.Load(os.Args[1:], os.Stdout)
-	if errors.Is(err, config.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "sim:", err)
-		return 2
-	}
-	log, err := ops.NewLogger(cfg.LogConfig, os.Stderr)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "sim:", err)
-		return 2
-	}
-	ctx, stop := lifecycle.SignalContext()
-	defer stop()
-	s, err := simulator.New(simulator.Options{Config: cfg, Log: log, Out: os.Stdout})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "sim:", err)
-		return 2
-	}
-	if err := s.Run(ctx); err != nil {
-		log.Error("simulator failed", "err", err)
-		return 1
-	}
-	return 0
+func main() {
+	load := func() (simulator.Config, error) { return simulator.Load(os.Args[1:], os.Stdout) }
+	os.Exit(program.Run("sim", load, func(cfg simulator.Config, log *slog.Logger) (*simulator.Simulator, error) {
+		return simulator.New(simulator.Options{Config: cfg, Log: log, Out: os.Stdout})
+	}))
 }

@@ -4,42 +4,16 @@
 package main
 
 import (
-	"errors"
-	"fmt"
+	"log/slog"
 	"os"
 
 	"industrial-iot-monitor/deploy/allinone/plant"
-	"industrial-iot-monitor/internal/config"
-	"industrial-iot-monitor/internal/lifecycle"
-	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/program"
 )
 
-func main() { os.Exit(run()) }
-
-func run() int {
-	cfg, err := plant.LoadConfig(os.Args[1:], os.Stdout)
-	if errors.Is(err, config.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 2
-	}
-	log, err := ops.NewLogger(cfg.LogConfig, os.Stderr)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 2
-	}
-	ctx, stop := lifecycle.SignalContext()
-	defer stop()
-	p, err := plant.New(plant.Options{Config: cfg, Log: log, Out: os.Stdout})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	if err := p.Run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
+func main() {
+	load := func() (plant.Config, error) { return plant.LoadConfig(os.Args[1:], os.Stdout) }
+	os.Exit(program.Run("allinone", load, func(cfg plant.Config, log *slog.Logger) (*plant.Plant, error) {
+		return plant.New(plant.Options{Config: cfg, Log: log, Out: os.Stdout})
+	}))
 }

@@ -24,7 +24,7 @@ var programs = []string{"edge", "bridge", "core", "portal", "sim"}
 
 // infrastructure is what serves every program and knows none of its messages.
 var infrastructure = []string{
-	"internal/config", "internal/ops", "internal/lifecycle", "internal/natsconn", "internal/kafka", devkafka,
+	"internal/config", "internal/ops", "internal/lifecycle", "internal/program", "internal/natsconn", "internal/kafka", devkafka,
 }
 
 // ban says what the packages below From must not contain, and why.
@@ -135,7 +135,7 @@ func TestOnlyCompositionsHoldSeveralPrograms(t *testing.T) {
 
 // TestMainKnowsItsAppAlone keeps main a page that starts things.
 func TestMainKnowsItsAppAlone(t *testing.T) {
-	start := []string{"internal/config", "internal/ops", "internal/lifecycle"}
+	start := []string{"internal/program", "internal/lifecycle"}
 	for program, app := range map[string]string{
 		"edge": "edge/gateway", "bridge": "bridge/relay", "core": "core/processor",
 		"portal": "portal/web", "sim": "sim/simulator", "deploy/allinone": "deploy/allinone/plant",
@@ -146,7 +146,7 @@ func TestMainKnowsItsAppAlone(t *testing.T) {
 		require.Equal(t, "main", main[i].Name, "%s is a program", program)
 		for _, imported := range main[i].Imports {
 			known := standard(imported) || imported == ours(app) || slices.ContainsFunc(start, func(s string) bool { return imported == ours(s) })
-			require.True(t, known, "%s/main.go imports %s: main loads the environment, makes the logger and runs %s", program, imported, app)
+			require.True(t, known, "%s/main.go imports %s: main says what %s needs and leaves the rest to internal/program", program, imported, app)
 		}
 	}
 }

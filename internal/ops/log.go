@@ -16,6 +16,9 @@ type LogConfig struct {
 	Format string `env:"LOG_FORMAT" envDefault:"text" help:"log format: text or json"`
 }
 
+// Logger is NewLogger, for what has a LogConfig in it.
+func (cfg LogConfig) Logger(w io.Writer) (*slog.Logger, error) { return NewLogger(cfg, w) }
+
 // NewLogger returns a logger writing to w. An unknown level or format is an error that
 // names the variable.
 func NewLogger(cfg LogConfig, w io.Writer) (*slog.Logger, error) {

@@ -1,0 +1,76 @@
+// Package program is what every program is around its own work: settings in, a logger,
+// a service that runs until a signal, and an exit code. It is not for what the service
+// does. Run blocks until the service has ended.
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/lifecycle"
+)
+
+// Exit codes.
+const (
+	ok     = 0 // an ordinary stop, or help
+	failed = 1 // it could not start, or ended by an error
+	misuse = 2 // the settings or the command line cannot be used; starting it again does not help
+)
+
+// Settings are a program's environment; ops.LogConfig, embedded, makes them so.
+type Settings interface {
+	Logger(w io.Writer) (*slog.Logger, error)
+}
+
+// Service is a program's work. Run returns nil on an ordinary stop.
+type Service interface {
+	Run(ctx context.Context) error
+}
+
+// Run loads the settings, starts the service, lets it run until SIGINT or SIGTERM, and
+// returns the exit code. Errors go to stderr, in one line that begins with the name.
+func Run[C Settings, S Service](name string, load func() (C, error), start func(C, *slog.Logger) (S, error)) int {
+	ctx, cancel := lifecycle.SignalContext()
+	defer cancel()
+	return run(ctx, name, os.Stderr, load, start)
+}
+
+func run[C Settings, S Service](ctx context.Context, name string, stderr io.Writer, load func() (C, error), start func(C, *slog.Logger) (S, error)) int {
+	end := func(code int, err error) int {
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
+		return code
+	}
+	cfg, err := load()
+	if errors.Is(err, config.ErrHelp) {
+		return ok
+	}
+	if err != nil {
+		return end(misuse, err)
+	}
+	log, err := cfg.Logger(stderr)
+	if err != nil {
+		return end(misuse, err)
+	}
+	service, err := start(cfg, log)
+	if err != nil {
+		return end(failed, err)
+	}
+	if err := service.Run(ctx); err != nil {
+		return end(failed, err)
+	}
+	return ok
+}
+
+// FromEnvironment is a load for a program that takes nothing from its command line but
+// --help: see config.Load.
+func FromEnvironment[C any](name, summary string, args []string) func() (C, error) {
+	return func() (cfg C, err error) {
+		err = config.Load(config.Program{Name: name, Summary: summary, Args: args, Out: os.Stdout}, &cfg)
+		return cfg, err
+	}
+}
