@@ -23,8 +23,6 @@ const (
 	sessionTimeout = 6 * time.Second
 	// groupHeartbeat bounds how long a bridge does not notice that lanes are to be shared anew.
 	groupHeartbeat = time.Second
-	// rejoinPause is the pause after the group was left by an error.
-	rejoinPause = 500 * time.Millisecond
 	// minPayload is what a hub has to let through at least: the largest pack of a gateway.
 	minPayload = 2 << 20
 	// severAfter is how long after the stop the connections to Kafka are cut, whatever
@@ -32,83 +30,35 @@ const (
 	severAfter = 3 * time.Second
 )
 
-// work makes sure of the topics, then takes part in the sharing of lanes, until ctx
-// ends. It waits for Kafka as long as it takes.
+// work takes part in the sharing of lanes until ctx ends. It waits for Kafka as long as
+// it takes.
 func (r *Relay) work(ctx context.Context) error {
-	life, sever := context.WithCancel(context.WithoutCancel(ctx))
-	defer sever()
-	unbind := context.AfterFunc(ctx, func() { time.AfterFunc(severAfter, sever) })
-	defer unbind()
+	return kafka.Member{
+		Log: r.log, Group: r.cfg.GroupID, Topics: []string{r.cfg.Checkpoints}, Connect: r.prepare, Outlive: severAfter,
+		Session: func(_ sarama.Client, group sarama.ConsumerGroup) sarama.ConsumerGroupHandler {
+			return &handler{relay: r, group: group}
+		},
+	}.Run(ctx)
+}
+
+// prepare makes sure of the topics and learns the number of lanes.
+func (r *Relay) prepare(ctx, life context.Context) (sarama.Client, error) {
 	err := kafka.EnsureTopics(ctx, r.log, r.cfg.Brokers,
 		kafka.Topic{Name: r.cfg.DeviceData, Partitions: wire.DeviceDataPartitions, MaxMessageBytes: kafka.MaxRecordBytes},
 		kafka.Topic{Name: r.cfg.DeadLetters, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes},
 		kafka.Topic{Name: r.cfg.Checkpoints, Partitions: int32(r.cfg.Lanes), Compacted: true},
 	)
 	if err != nil {
-		return stopped(ctx, err)
+		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
-	for {
-		err := r.takePart(ctx, life)
-		if ctx.Err() != nil {
-			return nil
-		}
-		r.log.Error("lanes cannot be worked, trying again", "err", err)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(rejoinPause):
-		}
-	}
-}
-
-// stopped turns an error that only says that ctx ended into nil.
-func stopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil
-	}
-	return err
-}
-
-// takePart is one membership in the group.
-func (r *Relay) takePart(ctx, life context.Context) error {
 	client, err := kafka.NewClient(life, r.cfg.Brokers, groupSettings())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { _ = client.Close() }() // the group has closed before
 	if err := r.countLanes(client); err != nil {
-		return err
+		return nil, errors.Join(err, client.Close())
 	}
-	group, err := sarama.NewConsumerGroupFromClient(r.cfg.GroupID, client)
-	if err != nil {
-		return fmt.Errorf("opening group %s: %w", r.cfg.GroupID, err)
-	}
-	h := &handler{relay: r, group: group}
-	var side sync.WaitGroup
-	side.Go(func() {
-		for err := range group.Errors() {
-			r.log.Warn("group of bridges", "err", err)
-		}
-	})
-	for {
-		err = group.Consume(ctx, []string{r.cfg.Checkpoints}, h)
-		if ctx.Err() != nil || errors.Is(err, sarama.ErrClosedConsumerGroup) {
-			break
-		}
-		if err != nil {
-			r.log.Warn("group of bridges cannot be joined, trying again", "err", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(rejoinPause):
-			}
-		}
-	}
-	if closeErr := group.Close(); closeErr != nil {
-		r.log.Debug("group closed with an error", "err", closeErr)
-	}
-	side.Wait()
-	h.drains.Wait()
-	return err
+	return client, nil
 }
 
 func groupSettings() *sarama.Config {
@@ -134,7 +84,7 @@ func (r *Relay) countLanes(client sarama.Client) error {
 	return nil
 }
 
-// handler works the lanes that the group assigns.
+// handler works the lanes that the group assigns, for one session.
 type handler struct {
 	relay  *Relay
 	group  sarama.ConsumerGroup
@@ -153,6 +103,7 @@ func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 
 // Cleanup implements sarama.ConsumerGroupHandler.
 func (h *handler) Cleanup(sarama.ConsumerGroupSession) error {
+	h.drains.Wait()
 	h.relay.members.leave()
 	return nil
 }

@@ -2,20 +2,16 @@ package processor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"industrial-iot-monitor/internal/kafka"
 )
 
 const (
-	// retryPause is the pause before the group is joined again after a failure.
-	retryPause = 500 * time.Millisecond
-	// errorPause is the pause between two logged errors of the consumer.
-	errorPause = 10 * time.Second
 	// A stop takes 5 s at most, whatever Kafka is at. stopPatience bounds the last
 	// commit; closing the producer takes 2 s more. lifePatience is when the group's
 	// connections are cut, and sarama may be in a pause of 2 s by then, while it looks
@@ -27,89 +23,16 @@ const (
 	rebalancePatience = 10 * time.Second
 )
 
-// errTopics says that the topics are not fit for use, which no waiting mends.
-var errTopics = errors.New("topics are not usable")
-
 // consume is a member of the group until ctx ends. Whatever goes wrong with a session
 // is forgotten with it: the next one starts from what was committed last.
 func (p *Processor) consume(ctx context.Context) error {
-	life, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
-	watch := context.AfterFunc(ctx, func() {
-		t := time.AfterFunc(lifePatience, cut)
-		context.AfterFunc(life, func() { t.Stop() })
-	})
-	defer watch()
-	for ctx.Err() == nil {
-		err := p.member(ctx, life)
-		switch {
-		case ctx.Err() != nil:
-		case errors.Is(err, errTopics):
-			return err
-		case err != nil:
-			p.log.Warn("kafka is not usable, trying again", "err", err)
-			pause(ctx, retryPause)
-		}
-	}
-	return nil
-}
-
-// member joins the group and works as long as the client is good.
-func (p *Processor) member(ctx, life context.Context) error {
-	client, err := p.prepare(ctx, life)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = client.Close() }()
-	group, err := sarama.NewConsumerGroupFromClient(p.cfg.GroupID, client)
-	if err != nil {
-		return fmt.Errorf("making a consumer group: %w", err)
-	}
-	var errs sync.WaitGroup
-	errs.Go(func() { p.logErrors(group.Errors()) })
-	err = p.sessions(ctx, client, group)
-	_ = group.Close() // leaves the group; without a broker there is none to leave
-	errs.Wait()
-	return err
-}
-
-// logErrors logs one error in a while: an outage is reported by every partition.
-func (p *Processor) logErrors(errs <-chan error) {
-	var last time.Time
-	more := 0
-	for err := range errs {
-		if time.Since(last) < errorPause {
-			more++
-			continue
-		}
-		p.log.Warn("consumer group error", "err", err, "unlogged", more)
-		last, more = time.Now(), 0
-	}
-}
-
-func (p *Processor) sessions(ctx context.Context, client sarama.Client, group sarama.ConsumerGroup) error {
-	for ctx.Err() == nil {
-		h := &handler{p: p, client: client, quit: ctx.Done()}
-		err := errors.Join(group.Consume(ctx, []string{p.cfg.DeviceData, p.cfg.Commands}, h), h.err)
-		switch {
-		case ctx.Err() != nil:
-		case errors.Is(err, errTopics), errors.Is(err, sarama.ErrClosedConsumerGroup):
-			return err
-		case err != nil:
-			p.log.Warn("consumer group session failed, joining again", "err", err)
-			pause(ctx, retryPause)
-		}
-	}
-	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
+	return kafka.Member{
+		Log: p.log, Group: p.cfg.GroupID, Topics: []string{p.cfg.DeviceData, p.cfg.Commands},
+		Connect: p.prepare, Outlive: lifePatience,
+		Session: func(client sarama.Client, _ sarama.ConsumerGroup) sarama.ConsumerGroupHandler {
+			return &handler{p: p, client: client, quit: ctx.Done()}
+		},
+	}.Run(ctx)
 }
 
 // handler holds one session of the group: one assignment of partitions.
@@ -120,6 +43,9 @@ type handler struct {
 	s      *session
 	err    error // what ended the session, nil for the group's ordinary course
 }
+
+// Err implements kafka.Judge.
+func (h *handler) Err() error { return h.err }
 
 // Setup takes over the assigned partitions: nothing is read before their state is back.
 func (h *handler) Setup(sess sarama.ConsumerGroupSession) error {

@@ -119,7 +119,7 @@ func TestPartitionsMustMatch(t *testing.T) {
 	c, err := New(Options{Config: p.cfg, Log: discardLog()})
 	require.NoError(t, err)
 	err = c.Run(t.Context())
-	require.ErrorIs(t, err, errTopics)
+	require.ErrorIs(t, err, kafka.ErrUnusable)
 	require.ErrorContains(t, err, p.cfg.AlarmState+" has 2 partitions")
 }
 

@@ -30,7 +30,7 @@ func (p *Processor) prepare(ctx, life context.Context) (sarama.Client, error) {
 		kafka.Topic{Name: c.Audit, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes},
 	)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errTopics, err)
+		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
 	conf := kafka.NewSettings(clientID)
 	// Range gives a member the same partition numbers of both inputs.
@@ -63,7 +63,7 @@ func (p *Processor) ensureState(ctx context.Context, client sarama.Client) error
 		kafka.Topic{Name: c.DeviceState, Partitions: want, Compacted: true, MaxMessageBytes: kafka.MaxRecordBytes},
 	)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errTopics, err)
+		return fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
 	return p.checkPartitions(client)
 }
@@ -90,7 +90,7 @@ func (p *Processor) checkPartitions(client sarama.Client) error {
 		if counts[topic] != want {
 			return fmt.Errorf("%w: %s has %d partitions and %s has %d, but a device's commands and state lie beside its readings: "+
 				"give %s %d partitions, or remove it while core is stopped (what it holds is then forgotten)",
-				errTopics, topic, counts[topic], c.DeviceData, want, topic, want)
+				kafka.ErrUnusable, topic, counts[topic], c.DeviceData, want, topic, want)
 		}
 	}
 	return nil

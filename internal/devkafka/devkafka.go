@@ -19,6 +19,11 @@ import (
 // the product's topics that makes 4 GiB in all at the most.
 const retentionBytes = "268435456"
 
+// InternalTopics are those that every real cluster has. The embedded broker keeps nothing
+// in them. But a client that is told that a coordinator is not available right now asks
+// for them, and without them goes on asking for half a minute.
+func InternalTopics() []string { return []string{"__consumer_offsets", "__transaction_state"} }
+
 // Options of an embedded broker.
 type Options struct {
 	Addr    string // host:port, port 0 picks a free one
@@ -49,6 +54,7 @@ func Start(o Options) (*Broker, error) {
 		kfake.NumBrokers(max(o.Nodes, 1)), // one node leads every partition
 		kfake.ListenFn(listener(o.Addr)),
 		kfake.DataDir(o.DataDir),
+		kfake.SeedTopics(1, InternalTopics()...),
 		kfake.BrokerConfigs(map[string]string{"log.retention.bytes": retentionBytes}),
 		kfake.WithLogger(logger{o.Log.With("component", "devkafka")}),
 	)

@@ -47,13 +47,17 @@ func (m *mortal) Close() error {
 func Bind(ctx context.Context, c *sarama.Config) {
 	c.Net.Proxy.Enable = true // sarama's only hook for a dialer
 	c.Net.Proxy.Dialer = &lifeline{ctx: ctx, dialer: net.Dialer{Timeout: c.Net.DialTimeout}}
-	pause := c.Metadata.Retry.Backoff
-	c.Metadata.Retry.BackoffFunc = func(int, int) time.Duration {
-		if ctx.Err() != nil {
-			return 0
+	while := func(pause time.Duration) func(int, int) time.Duration {
+		return func(int, int) time.Duration {
+			if ctx.Err() != nil {
+				return 0
+			}
+			return pause
 		}
-		return pause
 	}
+	c.Metadata.Retry.BackoffFunc = while(c.Metadata.Retry.Backoff)
+	// An idempotent producer's start is of this kind, and tries 50 times by default.
+	c.Producer.Transaction.Retry.BackoffFunc = while(c.Producer.Transaction.Retry.Backoff)
 }
 
 // bindOnce is Bind for a client whose user does the retrying.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"industrial-iot-monitor/internal/lifecycle"
 )
 
 const (
@@ -35,21 +37,9 @@ func persist(ctx context.Context, log *slog.Logger, what string, try func() erro
 			log.Warn("kafka does not answer, still trying", "doing", what, "err", err)
 			speak = now.Add(logEvery)
 		}
-		if sleep(ctx, pause) != nil {
+		if !lifecycle.Pause(ctx, pause) {
 			return fmt.Errorf("%s: %w: %w", what, context.Cause(ctx), err)
 		}
 		pause = min(2*pause, lastPause)
-	}
-}
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }

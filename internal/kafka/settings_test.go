@@ -1,7 +1,9 @@
 package kafka_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/require"
@@ -18,4 +20,18 @@ func TestSettingsKeepThePromises(t *testing.T) {
 	require.False(t, c.Consumer.Offsets.AutoCommit.Enable)
 	require.False(t, c.Metadata.AllowAutoTopicCreation)
 	require.Greater(t, c.Net.ReadTimeout, c.Consumer.Group.Rebalance.Timeout, "joining waits for the others")
+}
+
+func TestRetriesDoNotPauseWhenTheirTimeIsOver(t *testing.T) {
+	ctx, end := context.WithCancel(t.Context())
+	c := kafka.NewSettings("test")
+	kafka.Bind(ctx, c)
+	for name, pause := range map[string]func(int, int) time.Duration{
+		"metadata": c.Metadata.Retry.BackoffFunc, "transactions": c.Producer.Transaction.Retry.BackoffFunc,
+	} {
+		require.Positive(t, pause(1, 50), name)
+	}
+	end()
+	require.Zero(t, c.Metadata.Retry.BackoffFunc(1, 50))
+	require.Zero(t, c.Producer.Transaction.Retry.BackoffFunc(1, 50))
 }

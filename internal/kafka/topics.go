@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"industrial-iot-monitor/internal/lifecycle"
 )
 
 // Topic describes a topic to create when it is missing.
@@ -118,8 +120,8 @@ func awaitLeaders(ctx context.Context, admin sarama.ClusterAdmin, topics []Topic
 		if led(known, topics) {
 			return nil
 		}
-		if err := sleep(ctx, 50*time.Millisecond); err != nil {
-			return err
+		if !lifecycle.Pause(ctx, 50*time.Millisecond) {
+			return ctx.Err()
 		}
 	}
 }

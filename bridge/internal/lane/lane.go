@@ -28,6 +28,7 @@ import (
 	"industrial-iot-monitor/bridge/internal/checkpoint"
 	"industrial-iot-monitor/bridge/internal/roster"
 	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -125,10 +126,8 @@ func (l *Lane) Run(ctx context.Context) error {
 		if committed {
 			pause = minPause
 		}
-		select {
-		case <-ctx.Done():
+		if !lifecycle.Pause(ctx, pause) {
 			return nil
-		case <-time.After(pause):
 		}
 		pause = min(2*pause, maxPause)
 	}

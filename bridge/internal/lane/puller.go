@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"industrial-iot-monitor/bridge/internal/checkpoint"
+	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -63,19 +64,9 @@ func (p *puller) run(ctx context.Context) {
 		}
 		p.failed(err)
 		pause := min(minRetry<<min(p.failures-1, 10), maxRetry)
-		if wait(ctx, pause/2+rand.N(pause/2)) != nil {
+		if !lifecycle.Pause(ctx, pause/2+rand.N(pause/2)) {
 			return
 		}
-	}
-}
-
-// wait waits for d or until ctx ends, which is the error.
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
 	}
 }
 
@@ -128,8 +119,8 @@ func (p *puller) compare(ctx context.Context) error {
 	if pos.Compare(v) != checkpoint.Same {
 		// Perhaps it is another installation that took the gateway's place at the hub. If so
 		// their heartbeats show it soon, which ends this puller.
-		if err := wait(ctx, settleFor); err != nil {
-			return err
+		if !lifecycle.Pause(ctx, settleFor) {
+			return ctx.Err()
 		}
 		if v, err = p.src.view(ctx, pos.Seq); err != nil {
 			return err

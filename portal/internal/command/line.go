@@ -10,6 +10,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -54,19 +55,9 @@ func (d *Desk) Run(ctx context.Context) error {
 			logged = time.Now()
 			d.log.Warn("commands cannot be written to kafka, trying again", "err", err)
 		}
-		wait(ctx, retryAfter)
+		lifecycle.Pause(ctx, retryAfter)
 	}
 	return nil
-}
-
-// wait returns after d or when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }
 
 // serve makes a producer and lets commands be written with it until ctx ends or it fails.

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
@@ -118,17 +119,7 @@ func (f *Feed) follow(ctx context.Context, t *tail, topic kafka.Topic) {
 		}
 		t.troubled()
 		f.log.Error("topic cannot be had, trying again", "topic", topic.Name, "err", err)
-		wait(ctx, 5*time.Second)
-	}
-}
-
-// wait returns after d or when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
+		lifecycle.Pause(ctx, 5*time.Second)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/lifecycle"
 )
 
 const (
@@ -86,7 +87,7 @@ func (t *tail) run(ctx context.Context) {
 				t.o.Log.Warn("reading from kafka failed, trying again", "err", err)
 			}
 		}
-		wait(ctx, retryAfter)
+		lifecycle.Pause(ctx, retryAfter)
 	}
 }
 
@@ -135,7 +136,7 @@ func (t *tail) positionsOf(partitions []int32) map[int32]*position {
 
 // watchPartitions ends the session when partitions were added.
 func (t *tail) watchPartitions(ctx context.Context, client sarama.Client, n int) error {
-	for wait(ctx, lookEvery); ctx.Err() == nil; wait(ctx, lookEvery) {
+	for lifecycle.Pause(ctx, lookEvery) {
 		if client.RefreshMetadata(t.o.Topic) != nil {
 			continue // the partitions' own consumers report what is wrong
 		}

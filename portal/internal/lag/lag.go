@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/lifecycle"
 )
 
 const (
@@ -92,7 +93,7 @@ func (w *Watch) Run(ctx context.Context) error {
 			logged = time.Now()
 			w.o.Log.Warn("kafka does not tell how far core is behind, trying again", "err", err)
 		}
-		pause(ctx, every)
+		lifecycle.Pause(ctx, every)
 	}
 	return nil
 }
@@ -119,7 +120,7 @@ func (w *Watch) session(ctx context.Context) error {
 		w.mu.Lock()
 		w.last = l
 		w.mu.Unlock()
-		pause(ctx, every)
+		lifecycle.Pause(ctx, every)
 	}
 	return nil
 }
@@ -149,13 +150,4 @@ func (w *Watch) ask(client sarama.Client, admin sarama.ClusterAdmin) (*Lag, erro
 	}
 	slices.SortFunc(l.Partitions, func(a, b Partition) int { return int(a.Partition - b.Partition) })
 	return l, nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }

@@ -1,0 +1,117 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"industrial-iot-monitor/internal/lifecycle"
+)
+
+const (
+	// rejoinPause is the pause before a group is joined again after a failure.
+	rejoinPause = 500 * time.Millisecond
+	// errorPause is the pause between two logged errors of a group: an outage is
+	// reported by every partition.
+	errorPause = 10 * time.Second
+)
+
+// ErrUnusable says that topics are not as they have to be, which no waiting mends.
+var ErrUnusable = errors.New("topics are not usable")
+
+// Member is a program's part in a consumer group. All fields are required.
+type Member struct {
+	Log    *slog.Logger
+	Group  string
+	Topics []string
+	// Connect makes the client of one membership and sees to it that the topics are
+	// there. ctx ends with Run's; the client is to end with life.
+	Connect func(ctx, life context.Context) (sarama.Client, error)
+	// Session makes what handles the next session. If it is a Judge it says after the
+	// session what ended it.
+	Session func(sarama.Client, sarama.ConsumerGroup) sarama.ConsumerGroupHandler
+	// Outlive is how long the client lives on when Run's context has ended, for a last
+	// commit.
+	Outlive time.Duration
+}
+
+// Judge is a handler that knows why its session ended.
+type Judge interface {
+	// Err returns what ended the session, nil for the group's ordinary course.
+	Err() error
+}
+
+// Run takes part in the group until ctx ends. Whatever goes wrong is logged and tried
+// again, on a new client if need be, except for ErrUnusable, which it returns.
+func (m Member) Run(ctx context.Context) error {
+	life, cut := lifecycle.Outlive(ctx, m.Outlive)
+	defer cut()
+	for ctx.Err() == nil {
+		err := m.join(ctx, life)
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, ErrUnusable):
+			return err
+		case err != nil:
+			m.Log.Warn("kafka is not usable, trying again", "err", err)
+			lifecycle.Pause(ctx, rejoinPause)
+		}
+	}
+	return nil
+}
+
+// join is one membership: as long as the client is good.
+func (m Member) join(ctx, life context.Context) error {
+	client, err := m.Connect(ctx, life)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close() }() // the group has closed before
+	group, err := sarama.NewConsumerGroupFromClient(m.Group, client)
+	if err != nil {
+		return fmt.Errorf("opening group %s: %w", m.Group, err)
+	}
+	var errs sync.WaitGroup
+	errs.Go(func() { m.logErrors(group.Errors()) })
+	err = m.sessions(ctx, client, group)
+	_ = group.Close() // leaves the group; without a broker there is none to leave
+	errs.Wait()
+	return err
+}
+
+func (m Member) sessions(ctx context.Context, client sarama.Client, group sarama.ConsumerGroup) error {
+	for ctx.Err() == nil {
+		h := m.Session(client, group)
+		err := group.Consume(ctx, m.Topics, h)
+		if j, ok := h.(Judge); ok {
+			err = errors.Join(err, j.Err())
+		}
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, ErrUnusable), errors.Is(err, sarama.ErrClosedConsumerGroup):
+			return err
+		case err != nil:
+			m.Log.Warn("consumer group session failed, joining again", "group", m.Group, "err", err)
+			lifecycle.Pause(ctx, rejoinPause)
+		}
+	}
+	return nil
+}
+
+func (m Member) logErrors(errs <-chan error) {
+	var last time.Time
+	more := 0
+	for err := range errs {
+		if time.Since(last) < errorPause {
+			more++
+			continue
+		}
+		m.Log.Warn("consumer group error", "group", m.Group, "err", err, "unlogged", more)
+		last, more = time.Now(), 0
+	}
+}

@@ -1,0 +1,68 @@
+package kafka_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/kafkatest"
+)
+
+// failing is a member whose sessions end at once with an error of its own.
+type failing struct{ member }
+
+func (failing) ConsumeClaim(sarama.ConsumerGroupSession, sarama.ConsumerGroupClaim) error { return nil }
+
+func (failing) Err() error { return errors.New("cannot commit") }
+
+// TestMemberComesBackAfterEveryFailure: no client at first, then a session that fails,
+// then one that lasts until the stop.
+func TestMemberComesBackAfterEveryFailure(t *testing.T) {
+	brokers := kafkatest.Brokers(t)
+	topic := newTopic(t, brokers, kafka.Topic{Partitions: 1})
+	joined := make(chan sarama.ConsumerGroupSession, 1)
+	tries, sessions := 0, 0
+	m := kafka.Member{
+		Log: quiet(), Group: kafkatest.Name(t, "group"), Topics: []string{topic},
+		Connect: func(_, life context.Context) (sarama.Client, error) {
+			if tries++; tries < 3 {
+				return nil, errors.New("no broker")
+			}
+			return kafka.NewClient(life, brokers, kafka.NewSettings("test"))
+		},
+		Session: func(sarama.Client, sarama.ConsumerGroup) sarama.ConsumerGroupHandler {
+			if sessions++; sessions == 1 {
+				return failing{member{make(chan sarama.ConsumerGroupSession, 1)}}
+			}
+			return member{joined}
+		},
+		Outlive: patience,
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	select {
+	case s := <-joined:
+		require.Equal(t, map[string][]int32{topic: {0}}, s.Claims())
+	case <-within(t).Done():
+		t.Fatal("did not join the group in time")
+	}
+	stop()
+	require.NoError(t, <-done)
+	require.Equal(t, 3, tries, "one client served both sessions")
+	require.Equal(t, 2, sessions)
+}
+
+func TestMemberEndsWhereTopicsCannotBeUsed(t *testing.T) {
+	unusable := fmt.Errorf("%w: 2 partitions, want 3", kafka.ErrUnusable)
+	m := kafka.Member{
+		Log: quiet(), Group: "group", Topics: []string{"topic"},
+		Connect: func(context.Context, context.Context) (sarama.Client, error) { return nil, unusable },
+	}
+	require.ErrorIs(t, m.Run(t.Context()), unusable)
+}
