@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/telemetry"
@@ -209,6 +210,7 @@ func newAlarmRun(t *testing.T) (*run, *pager) {
 		"NOTIFY_WEBHOOK_URL": page.URL, "NOTIFY_GROUP_WAIT": "500ms", "NOTIFY_GROUP_INTERVAL": "500ms", "NOTIFY_MAX_ALERTS": "1000",
 	}))
 	r.again(t, plant.Core)
+	r.requirePagerKnown(t)
 	f, err := fleet.New(fleet.Options{
 		Devices: alarmDevices, Seed: 1, Variance: 0.1, Interval: interval, Faults: alarmFaults,
 		Buildings: []string{plant.Building(0), plant.Building(1), plant.Building(2)},
@@ -223,6 +225,16 @@ func newAlarmRun(t *testing.T) (*run, *pager) {
 	}})
 	r.from = time.Now().UnixMilli()
 	return r, page
+}
+
+// requirePagerKnown waits until the pager is to be told of every alarm from now on: the
+// very first start tells nobody of what ended before it.
+func (r *run) requirePagerKnown(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		m, err := r.Metrics(t.Context(), plant.Core)
+		return err == nil && m.Sum("core_notify_partitions") == wire.AlertsPartitions
+	}, patience, often)
 }
 
 // again starts a program and waits until it is ready.
@@ -354,7 +366,10 @@ func (r *run) requireRevisions(t *testing.T, page *pager) {
 			continue
 		}
 		want := map[telemetry.AlertStatus]string{telemetry.AlertActive: "firing", telemetry.AlertCleared: "resolved"}[a.Status]
-		require.Eventually(t, func() bool { return page.last(id) == want }, patience, often, "alarm %s, %s, was told %v", id, a.Status, page.all(id))
+		told := func() bool { return page.last(id) == want }
+		if !told() && !assert.Eventually(t, told, patience, often) {
+			require.FailNow(t, "the pager does not know how an alarm ended", "alarm %s of %s, %s, %s: was told %v", id, a.DeviceID, a.AlertType, a.Status, page.all(id))
+		}
 	}
 	t.Logf("%d alarms", len(newest))
 }

@@ -2,14 +2,13 @@ package notify
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
 
 	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -20,8 +19,6 @@ const (
 	commitEvery = time.Second
 	// retryPause is the pause before something is tried again with Kafka.
 	retryPause = 500 * time.Millisecond
-	// errorPause is the pause between two logged errors of the consumer.
-	errorPause = 10 * time.Second
 	// lifePatience bounds the last commit when the program stops; then every connection
 	// is cut.
 	lifePatience = 1500 * time.Millisecond
@@ -29,97 +26,25 @@ const (
 
 // consume is a member of the group until ctx ends.
 func (n *Notifier) consume(ctx context.Context) error {
-	life, cut := outlive(ctx, lifePatience)
-	defer cut()
-	for ctx.Err() == nil {
-		err := n.member(ctx, life)
-		switch {
-		case ctx.Err() != nil:
-		case errors.Is(err, errTopic):
-			return err
-		case err != nil:
-			n.log.Warn("kafka is not usable, trying again", "err", err)
-			pause(ctx)
-		}
-	}
-	return nil
+	return kafka.Member{
+		Log: n.log, Group: n.group, Topics: []string{n.topic}, Connect: n.prepare, Outlive: lifePatience,
+		Session: func(client sarama.Client, _ sarama.ConsumerGroup) sarama.ConsumerGroupHandler {
+			return &handler{n: n, client: client}
+		},
+	}.Run(ctx)
 }
 
-// errTopic says that the topic cannot be used, which no waiting mends.
-var errTopic = errors.New("topic is not usable")
-
-// member joins the group and works as long as the client is good.
-func (n *Notifier) member(ctx, life context.Context) error {
+func (n *Notifier) prepare(ctx, life context.Context) (sarama.Client, error) {
 	err := kafka.EnsureTopics(ctx, n.log, n.brokers,
 		kafka.Topic{Name: n.topic, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes})
 	if err != nil {
-		return fmt.Errorf("%w: %w", errTopic, err)
+		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
 	conf := kafka.NewSettings(clientID)
 	// What is marked is committed: see position.
 	conf.Consumer.Offsets.AutoCommit.Enable = true
 	conf.Consumer.Offsets.AutoCommit.Interval = commitEvery
-	client, err := kafka.NewClient(life, n.brokers, conf)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = client.Close() }() // the group has closed before
-	group, err := sarama.NewConsumerGroupFromClient(n.group, client)
-	if err != nil {
-		return fmt.Errorf("making a consumer group: %w", err)
-	}
-	var errs sync.WaitGroup
-	errs.Go(func() { n.logErrors(group.Errors()) })
-	for ctx.Err() == nil {
-		err = group.Consume(ctx, []string{n.topic}, &handler{n: n, client: client})
-		if ctx.Err() != nil || errors.Is(err, sarama.ErrClosedConsumerGroup) {
-			break
-		}
-		if err != nil {
-			n.log.Warn("consumer group session failed, joining again", "err", err)
-			pause(ctx)
-		}
-	}
-	_ = group.Close() // leaves the group; without a broker there is none to leave
-	errs.Wait()
-	return err
-}
-
-// logErrors logs one error in a while: an outage is reported by every partition.
-func (n *Notifier) logErrors(errs <-chan error) {
-	var last time.Time
-	more := 0
-	for err := range errs {
-		if time.Since(last) < errorPause {
-			more++
-			continue
-		}
-		n.log.Warn("consumer group error", "err", err, "unlogged", more)
-		last, more = time.Now(), 0
-	}
-}
-
-// outlive returns a context that ends some time after ctx.
-func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
-	life, cut := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		t := time.AfterFunc(by, cut)
-		context.AfterFunc(life, func() { t.Stop() })
-	})
-	return life, func() {
-		stop()
-		cut()
-	}
-}
-
-// pause waits before something is tried again.
-func pause(ctx context.Context) {
-	t := time.NewTimer(retryPause)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
+	return kafka.NewClient(life, n.brokers, conf)
 }
 
 // handler holds one session of the group: one assignment of partitions.
@@ -151,6 +76,12 @@ func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consu
 		return nil
 	}
 	n.book.begin(partition, time.Now())
+	// At once: should this core die now, the next one must not take its own start for the
+	// first one ever, which tells nobody of what has ended.
+	n.mark(s, partition)
+	s.Commit()
+	n.metrics.partitions.Inc()
+	defer n.metrics.partitions.Dec()
 	ticker := time.NewTicker(commitEvery / 2)
 	defer ticker.Stop()
 	for open := true; open; {
@@ -186,7 +117,7 @@ func (h *handler) resume(ctx context.Context, claim sarama.ConsumerGroupClaim) (
 			return end, true, true
 		}
 		h.n.log.Warn("the end of a partition is not known, asking again", "partition", claim.Partition(), "err", err)
-		pause(ctx)
+		lifecycle.Pause(ctx, retryPause)
 	}
 	return 0, false, false
 }

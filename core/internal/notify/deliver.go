@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"industrial-iot-monitor/internal/lifecycle"
 )
 
 const (
@@ -40,7 +42,7 @@ func (d *deliverer) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		now := time.Now()
 		if d.hold.After(now) {
-			d.sleep(ctx, d.hold.Sub(now))
+			lifecycle.Pause(ctx, d.hold.Sub(now))
 			continue
 		}
 		m, next := d.planner.plan(now)
@@ -64,22 +66,13 @@ func (d *deliverer) wait(ctx context.Context, next, now time.Time) {
 	case <-ctx.Done():
 	case <-timer:
 	case <-d.b.changed[d.o]:
-		d.sleep(ctx, gatherPause)
-	}
-}
-
-func (*deliverer) sleep(ctx context.Context, pause time.Duration) {
-	t := time.NewTimer(pause)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
+		lifecycle.Pause(ctx, gatherPause)
 	}
 }
 
 // deliver sends one message and settles what came of it.
 func (d *deliverer) deliver(ctx context.Context, m *message) {
-	life, cut := outlive(ctx, stopPatience)
+	life, cut := lifecycle.Outlive(ctx, stopPatience)
 	defer cut()
 	a := d.poster.post(life, m.body)
 	now := time.Now()

@@ -19,6 +19,7 @@ type metrics struct {
 	requests   *prometheus.CounterVec
 	dropped    *prometheus.CounterVec
 	unreadable prometheus.Counter
+	partitions prometheus.Gauge
 }
 
 // counts are the metrics of one output.
@@ -43,11 +44,15 @@ func newMetrics(reg prometheus.Registerer, n *Notifier) *metrics {
 			Name: "core_notify_unreadable_records_total",
 			Help: "Records of the alerts topic that are no alerts; nobody was told of them.",
 		}),
+		partitions: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "core_notify_partitions",
+			Help: "Partitions of the alerts topic whose alarms this core tells of.",
+		}),
 	}
 	for _, kind := range kinds {
 		m.counts(kind)
 	}
-	reg.MustRegister(m.requests, m.dropped, m.unreadable, newGauges(n))
+	reg.MustRegister(m.requests, m.dropped, m.unreadable, m.partitions, newGauges(n))
 	return m
 }
 

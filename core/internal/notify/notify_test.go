@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
@@ -190,6 +191,41 @@ func TestFirstStartIsSilentAboutThePast(t *testing.T) {
 	p.produce(next)
 	e.await(t, next.AlertID, "firing")
 	require.Empty(t, e.told(t, old.AlertID))
+}
+
+// TestWhereNewsBeginsIsKnownFromTheStart: a core that dies before its first alarm leaves
+// behind where it began, so that its successor tells of what ended in between.
+func TestWhereNewsBeginsIsKnownFromTheStart(t *testing.T) {
+	cfg := fast(t)
+	cfg.WebhookURL = newEndpoint(t, nil).URL
+	p := newPlant(t, cfg)
+	a := alarm("device_001", "temperature_high")
+	p.produce(a, cleared(a))
+	n := p.start()
+	require.Eventually(t, func() bool { return n.value(t, "core_notify_partitions") == 3 }, longTime, often)
+	committed := p.committed(t)
+	require.Len(t, committed, 3)
+	ends := int64(0)
+	for _, at := range committed {
+		require.GreaterOrEqual(t, at, int64(0))
+		ends += at
+	}
+	require.EqualValues(t, 2, ends, "what there was is the past")
+}
+
+// committed returns the offsets that the notifiers committed, by partition.
+func (p *plant) committed(t *testing.T) map[int32]int64 {
+	t.Helper()
+	admin, err := sarama.NewClusterAdmin(p.o.Kafka.Brokers, kafka.NewSettings("test"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, admin.Close()) }()
+	r, err := admin.ListConsumerGroupOffsets(p.o.GroupID+"-notify", map[string][]int32{p.o.Topics.Alerts: {0, 1, 2}})
+	require.NoError(t, err)
+	out := map[int32]int64{}
+	for partition, block := range r.Blocks[p.o.Topics.Alerts] {
+		out[partition] = block.Offset
+	}
+	return out
 }
 
 // TestTwoNotifiersShareTheWork: one goes, the other takes over, and every alarm is told.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"industrial-iot-monitor/internal/lifecycle"
 )
 
 // quiet is how long no record comes before the past is taken as read. Mostly its last
@@ -26,7 +28,7 @@ func (n *Notifier) rebuild(ctx context.Context, client sarama.Client, partition 
 		}
 		if ctx.Err() == nil {
 			n.log.Warn("the past of a partition cannot be read, trying again", "partition", partition, "err", err)
-			pause(ctx)
+			lifecycle.Pause(ctx, retryPause)
 		}
 	}
 	return false
