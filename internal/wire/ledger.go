@@ -12,9 +12,9 @@ type GatewayLedger struct {
 	// every start since the first checkpoint.
 	Epochs []EpochLedger `json:"epochs"`
 	Total  LedgerCounts  `json:"total"`
-	// Difference is how many readings of the present epoch the gateway has stored, the
-	// bridge has come past, and that are neither committed nor known to be damaged.
-	// Anything but 0 is an alarm.
+	// Difference is how many readings of these epochs the gateway has stored, the bridge
+	// has come past, and that are neither committed nor known to be damaged. Anything but
+	// 0 is an alarm.
 	Difference int64 `json:"difference"`
 	// Oldest is the gateway's receive time (ms since 1970) of the oldest pack that the bridge
 	// has in hand and not committed, 0 when there is none.

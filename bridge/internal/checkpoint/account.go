@@ -74,12 +74,16 @@ func (b Book) Total() Counts {
 	return sum
 }
 
-// Last returns the newest account, if there is one.
-func (b Book) Last() (Account, bool) {
-	if len(b.Accounts) == 0 {
-		return Account{}, false
+// Difference sums the differences of all accounts, each with the claim of its epoch.
+func (b Book) Difference(claims []Claim) (sum int64) {
+	for _, a := range b.Accounts {
+		var claim Claim
+		if i := slices.IndexFunc(claims, func(c Claim) bool { return c.Epoch == a.Epoch }); i >= 0 {
+			claim = claims[i]
+		}
+		sum += a.Difference(claim)
 	}
-	return b.Accounts[len(b.Accounts)-1], true
+	return sum
 }
 
 // clone returns a copy that may be changed.
@@ -167,12 +171,15 @@ func (b *Book) settle(p Pack, since int64, claims []Claim, seen func(epoch uint6
 }
 
 // take books a pack that goes to Kafka. It returns how many packs of the epoch are
-// missing before it.
+// missing before it, or in its place: a gateway that lost its newest packs puts an empty
+// one where the last of them was.
 func (a *Account) take(p Pack) (gap uint64) {
 	if p.Counter > a.Counter {
-		if gap = p.Counter - a.Counter - 1; gap > 0 {
-			a.Damaged += less(p.Before.Readings, a.Through.Readings)
+		short := less(p.Before.Readings, a.Through.Readings)
+		if gap = p.Counter - a.Counter - 1; gap == 0 && short > 0 {
+			gap = 1
 		}
+		a.Damaged += short
 		a.Counter = p.Counter
 		a.Through.Readings = p.Before.Readings + p.Holds.Readings + p.Broken
 		a.Through.Refused = p.Before.Refused + p.Holds.Refused

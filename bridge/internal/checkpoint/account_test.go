@@ -166,9 +166,24 @@ func (s *scenario) act() {
 		s.restart(0)
 	case n < 98:
 		s.restart(0)
-	case n < 99 && len(s.claims) < 12:
-		s.restart(s.rnd.IntN(len(s.disk) + 1)) // with a disk that lost its end
+	case n < 99 && len(s.claims) < 12: // with a disk that lost its end
+		lost := s.rnd.IntN(len(s.disk) + 1)
+		if s.rnd.IntN(2) == 0 {
+			s.fill(lost)
+			lost = 0
+		}
+		s.restart(lost)
 	}
+}
+
+// fill puts an empty pack in the place of the last one that was lost, as a gateway does
+// that knows from its mark what it had.
+func (s *scenario) fill(lost int) {
+	if lost == 0 || s.counter == 0 {
+		return
+	}
+	clear(s.disk[len(s.disk)-lost:])
+	s.disk[len(s.disk)-1] = &stored{pack: Pack{Epoch: s.epoch, Counter: s.counter, At: int64(len(s.claims)), Before: s.totals}}
 }
 
 // restart begins a new epoch on a disk that lost its last packs.
@@ -275,6 +290,14 @@ func TestMissingReadingsAreKnownExactly(t *testing.T) {
 			from: first, pack: Pack{Seq: 2, Epoch: epochB, Counter: 1, At: 5, Holds: totals(5, 0)},
 			claims: []Claim{{Epoch: 0xc, Counter: 2, Holds: totals(8, 0), Started: 9}},
 			old:    Counts{Committed: 10, Refused: 1}, present: Counts{Committed: 5},
+		},
+		"the last pack, an empty one is in its place": {
+			from: first, pack: Pack{Seq: 2, Epoch: epochA, Counter: 2, Before: totals(18, 1)},
+			lost: 1, inThem: 8, present: Counts{Committed: 10, Refused: 1, Damaged: 8, DamagedPacks: 1},
+		},
+		"the only pack of an epoch, an empty one is in its place": {
+			from: first, pack: Pack{Seq: 2, Epoch: epochB, Counter: 1, Before: totals(8, 0)},
+			lost: 1, inThem: 8, old: Counts{Committed: 10, Refused: 1}, present: Counts{Damaged: 8, DamagedPacks: 1},
 		},
 		"broken inside": {
 			from: first, pack: Pack{Seq: 2, Epoch: epochA, Counter: 2, Before: totals(10, 1), Holds: totals(3, 0), Broken: 2},

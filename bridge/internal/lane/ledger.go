@@ -13,7 +13,6 @@ import (
 func Ledger(pos Position, heard []wire.GatewayStatus, now time.Time) wire.GatewayLedger {
 	c := pos.Committed
 	l := wire.GatewayLedger{Gateway: c.Gateway, Time: now.UnixMilli(), Epochs: []wire.EpochLedger{}}
-	claims := Claims(heard)
 	total := counts(c.Book.Folded, c.Book.Folded)
 	// What is folded was packed, as far as anybody knows.
 	total.Packed = c.Book.Folded.Committed + c.Book.Folded.Damaged
@@ -29,15 +28,7 @@ func Ledger(pos Position, heard []wire.GatewayStatus, now time.Time) wire.Gatewa
 		l.Epochs = append(l.Epochs, e)
 		total = plus(total, e.LedgerCounts)
 	}
-	if a, ok := c.Book.Last(); ok {
-		var claim checkpoint.Claim
-		for _, other := range claims {
-			if other.Epoch == a.Epoch {
-				claim = other
-			}
-		}
-		l.Difference = a.Difference(claim)
-	}
+	l.Difference = c.Book.Difference(Claims(heard))
 	l.Total = total
 	return l
 }
