@@ -28,9 +28,15 @@ func (g *Gateway) monitor(ctx context.Context) error {
 	defer tick.Stop()
 	var last time.Time
 	listening := false
+	var l lull
 	for {
 		was := listening
 		listening = g.broker.HubWants(wire.StatusSubject(g.cfg.ID))
+		linger := g.cfg.Linger
+		if l.look(time.Now(), listening, g.held.FirstSeq, g.collector.Stored().Seq) {
+			linger = max(linger, lingerAway)
+		}
+		g.collector.SetLinger(linger)
 		if now := time.Now(); now.Sub(last) >= heartbeatEvery || (listening && !was) {
 			last = now
 			g.beat(ctx, listening)

@@ -73,7 +73,7 @@ type Options struct {
 	Epoch      uint64 // of this start of the gateway
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: metrics are kept to itself
-	Linger     time.Duration         // how long the first message of a pack waits for company
+	Linger     time.Duration         // how long the first message of a pack waits for company, see SetLinger
 	StallAfter time.Duration         // how long a pack may take before new messages are refused; 0 means 1.25 s
 	StuckAfter time.Duration         // how long storage may fail before Run gives up; 0 means 60 s
 	RetryEvery time.Duration         // pause between looks at a full or silent store; 0 means 250 ms
@@ -97,6 +97,7 @@ type Collector struct {
 	open     *pack
 	refusing *telemetry.Refusal // not nil: every message is refused with it
 
+	linger  atomic.Int64 // time.Duration
 	mark    atomic.Pointer[Mark]
 	failing moment // since when storage fails other than by a full buffer
 	waiting moment // when the first message came of the pack that is being stored
@@ -192,6 +193,7 @@ func New(o Options) *Collector {
 	}
 	c.room.L = &c.mu
 	c.mark.Store(&Mark{})
+	c.SetLinger(o.Linger)
 	c.open.reset(o.Epoch, 1)
 	return c
 }
@@ -227,6 +229,10 @@ func (c *Collector) Offer(m *Message) *telemetry.Refusal {
 	}
 	return nil
 }
+
+// SetLinger changes how long the first message of a pack waits for company, from the
+// next pack on.
+func (c *Collector) SetLinger(d time.Duration) { c.linger.Store(int64(d)) }
 
 // Stats returns the counts since the start.
 func (c *Collector) Stats() Stats {

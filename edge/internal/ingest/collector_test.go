@@ -95,13 +95,21 @@ func TestMessagesOfOneLingerShareAPack(t *testing.T) {
 		require.Nil(t, c.Offer(message(a, 3, "r")))
 		pass(3 * time.Millisecond)
 		require.Equal(t, outcome{seq: 2}, a.all()[3])
+
+		c.SetLinger(time.Second)
+		require.Nil(t, c.Offer(message(a, 4, "r")))
+		pass(time.Second - time.Millisecond)
+		require.Len(t, a.all(), 4)
+		require.Nil(t, c.Offer(message(a, 5, "r")))
+		pass(time.Millisecond)
+		require.Len(t, a.all(), 6)
 	})
-	require.Len(t, store.packs, 2)
+	require.Len(t, store.packs, 3)
 	for i, p := range store.packs {
 		h, all := entries(t, p)
 		require.Equal(t, uint64(7), h.Epoch)
 		require.EqualValues(t, i+1, h.Counter)
-		require.Len(t, all, []int{3, 1}[i])
+		require.Len(t, all, []int{3, 1, 2}[i])
 	}
 }
 

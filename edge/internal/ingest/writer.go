@@ -22,7 +22,7 @@ func (c *Collector) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return c.finish(ctx)
 		}
-		c.linger(ctx, timer)
+		c.await(ctx, timer)
 		if p := c.swap(); p != nil {
 			if err := c.store(ctx, p); err != nil && ctx.Err() == nil {
 				return err
@@ -31,10 +31,10 @@ func (c *Collector) Run(ctx context.Context) error {
 	}
 }
 
-// linger waits until the open pack is due: it is large enough or old enough.
-func (c *Collector) linger(ctx context.Context, timer *time.Timer) {
+// await waits until the open pack is due: it is large enough or old enough.
+func (c *Collector) await(ctx context.Context, timer *time.Timer) {
 	c.mu.Lock()
-	wait := c.o.Linger - time.Since(c.open.first)
+	wait := time.Duration(c.linger.Load()) - time.Since(c.open.first)
 	flush := c.open.atFlush()
 	c.mu.Unlock()
 	if wait <= 0 || flush {
