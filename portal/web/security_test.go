@@ -3,6 +3,7 @@ package web
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -13,20 +14,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// raw sends a request whose target is exactly as given, which an HTTP client would tidy up, and
-// returns the status of the answer.
-func (r *rig) raw(target string) int {
+// raw sends the head of a request exactly as given, which an HTTP client would tidy up.
+func (r *rig) raw(line string, header ...string) answer {
 	r.tb.Helper()
 	c, err := (&net.Dialer{}).DialContext(r.tb.Context(), "tcp", r.portal.Addr())
 	require.NoError(r.tb, err)
 	r.tb.Cleanup(func() { _ = c.Close() })
 	require.NoError(r.tb, c.SetDeadline(time.Now().Add(patience)))
-	_, err = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", target, r.portal.Addr())
+	head := append([]string{line + " HTTP/1.1", "Host: " + r.portal.Addr(), "Connection: close"}, header...)
+	_, err = fmt.Fprint(c, strings.Join(head, "\r\n")+"\r\n\r\n")
 	require.NoError(r.tb, err)
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-	require.NoError(r.tb, err, target)
+	require.NoError(r.tb, err, line)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(r.tb, err, line)
 	require.NoError(r.tb, resp.Body.Close())
-	return resp.StatusCode
+	return answer{status: resp.StatusCode, body: string(body)}
 }
 
 func TestNoPathLeadsOutOfTheBundle(t *testing.T) {
@@ -37,11 +40,11 @@ func TestNoPathLeadsOutOfTheBundle(t *testing.T) {
 		"/.git/config", "/.env", "/dist/index.html", "/src/main.js", "/node_modules/esbuild/package.json", "/embed.go", "/" + strings.Repeat("../", 200) + "etc/passwd",
 		"/api/asyncapi.yaml/../../main.go", "/metrics/../../go.mod",
 	} {
-		status := r.raw(target)
+		status := r.raw("GET " + target).status
 		require.GreaterOrEqual(t, status, http.StatusBadRequest, target)
 		require.Less(t, status, http.StatusInternalServerError, target)
 	}
-	require.Equal(t, http.StatusOK, r.raw("/"))
+	require.Equal(t, http.StatusOK, r.raw("GET /").status)
 }
 
 func TestMessageRateIsASetting(t *testing.T) {
@@ -70,6 +73,7 @@ func TestSocketSettingsAreChecked(t *testing.T) {
 		"WEBSOCKET_MAX_CONNECTIONS_PER_IP": func(c *Config) { c.MaxPerAddress = -1 },
 		"WEBSOCKET_MESSAGES_PER_SECOND":    func(c *Config) { c.MessageRate = -1 },
 		"PORTAL_REPLAY_BYTES":              func(c *Config) { c.ReplayBytes = -1 },
+		`PORTAL_TRUSTED_PROXIES: "proxy"`:  func(c *Config) { c.TrustedProxies = []string{"proxy"} },
 	} {
 		c := good
 		change(&c)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -39,8 +40,11 @@ func (p *Portal) upgrade(c *fiber.Ctx) error {
 	if unknownSubprotocol(c.Get(fiber.HeaderSecWebSocketProtocol)) {
 		return refuse(fiber.StatusBadRequest, "unknown_subprotocol", "this address speaks "+board.Subprotocol+", or the simple dialect to those that name no subprotocol")
 	}
-	commands := p.socketCommands(who(c))
-	err := p.upgrader.Upgrade(c.Context(), func(ws *websocket.Conn) { p.hub.ServeCommands(ws, commands) })
+	v := hub.Visitor{Commands: p.socketCommands(who(c))}
+	if from, ok := netip.AddrFromSlice(c.Context().RemoteIP()); ok {
+		v.From = p.proxies.caller(from, c.Get(fiber.HeaderXForwardedFor))
+	}
+	err := p.upgrader.Upgrade(c.Context(), func(ws *websocket.Conn) { p.hub.Serve(ws, v) })
 	if _, bad := errors.AsType[websocket.HandshakeError](err); bad {
 		return refuse(fiber.StatusBadRequest, "bad_handshake", "the WebSocket handshake is not complete")
 	}

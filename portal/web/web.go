@@ -66,6 +66,7 @@ type Portal struct {
 	explainWithin time.Duration
 
 	origins  originPolicy
+	proxies  proxies
 	upgrader *websocket.FastHTTPUpgrader
 	page     *page
 	ops      http.Handler
@@ -103,6 +104,9 @@ func New(o Options) (*Portal, error) {
 
 // build makes the parts.
 func (p *Portal) build(o Options) (err error) {
+	if p.proxies, err = parseProxies(o.Config.TrustedProxies); err != nil {
+		return err
+	}
 	p.plant, p.series = plant.New(plant.Options{}), series.New(series.Options{})
 	if err := o.Registry.Register(p.plant.Collector()); err != nil {
 		return err

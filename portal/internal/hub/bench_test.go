@@ -95,7 +95,7 @@ func makeFrames(devices, each, size int) [][]byte {
 func BenchmarkDashboardFanOut(b *testing.B) {
 	const devices, changed, clients = 10_000, 100, 1000
 	o := board.Options{Limits: board.Limits{Every: 20 * time.Millisecond}}
-	h := newBenchWith(b, Limits{Connections: 2000}, o, nil)
+	h := newBenchWith(b, Limits{Connections: 2000}, o)
 	set := func(i int, p telemetry.Presence) { h.state(fmt.Sprintf("device_%05d", i), "A栋", p) }
 	for i := range devices {
 		set(i, telemetry.PresenceOnline)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -57,6 +58,7 @@ type client struct {
 	heard  atomic.Int64 // when the client last said anything, ns since 1970
 	pinged time.Time    // belongs to Hub.sweep
 
+	from     netip.Addr                // that it counts for, see Visitor
 	commands func(json.RawMessage) any // nil: not taken
 	working  chan struct{}             // one for each command under way
 	workers  sync.WaitGroup

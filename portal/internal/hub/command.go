@@ -3,8 +3,6 @@ package hub
 import (
 	"context"
 	"encoding/json"
-
-	"github.com/fasthttp/websocket"
 )
 
 // Commands does what one connection's alarm_command messages ask for and returns the message
@@ -14,9 +12,6 @@ type Commands func(ctx context.Context, command json.RawMessage) any
 
 // mostCommands bounds the commands of one client that are under way.
 const mostCommands = 8
-
-// ServeCommands is Serve for a client whose alarm commands are taken.
-func (h *Hub) ServeCommands(ws *websocket.Conn, commands Commands) { h.serve(ws, commands) }
 
 // command starts what an alarm_command message asks for; its answer comes when it is done.
 // The reader goes on meanwhile.

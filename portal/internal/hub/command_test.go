@@ -27,7 +27,7 @@ func newCommanded(tb testing.TB, commands Commands) *bench {
 	require.NoError(tb, err)
 	up := websocket.FastHTTPUpgrader{ReadBufferSize: 512, WriteBufferPool: &sync.Pool{}}
 	srv := &fasthttp.Server{Handler: func(c *fasthttp.RequestCtx) {
-		_ = up.Upgrade(c, func(ws *websocket.Conn) { h.ServeCommands(ws, commands) })
+		_ = up.Upgrade(c, func(ws *websocket.Conn) { h.Serve(ws, Visitor{Commands: commands}) })
 	}}
 	served := make(chan struct{})
 	go func() { defer close(served); _ = srv.Serve(ln) }()

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"encoding/json"
-	"net"
 	"net/netip"
 
 	"industrial-iot-monitor/portal/internal/board"
@@ -105,22 +104,6 @@ func (c *client) gatherBoard(b *batch, end *closing) (more bool) {
 	return false
 }
 
-// addressOf returns the address that a connection comes from; not valid where it is not to
-// be counted: on this machine itself, as behind a proxy, everybody has the same one.
-func addressOf(raw net.Conn) netip.Addr {
-	from, err := netip.ParseAddrPort(raw.RemoteAddr().String())
-	if err != nil || from.Addr().IsLoopback() || from.Addr().Unmap().IsLoopback() {
-		return netip.Addr{}
-	}
-	addr := from.Addr().Unmap().WithZone("")
-	if addr.Is6() { // a household or an attacker has at least a /64
-		if p, err := addr.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return addr
-}
-
 // roomFrom tells whether one more connection from an address may be open. It is called with
 // h.mu held.
 func (h *Hub) roomFrom(a netip.Addr) bool {
@@ -131,11 +114,10 @@ func (h *Hub) roomFrom(a netip.Addr) bool {
 // called with h.mu held.
 func (h *Hub) count(c *client, by int) {
 	h.counts.dialects[c.dialect()].open.Add(int64(by))
-	a := addressOf(c.raw)
-	if !a.IsValid() {
+	if !c.from.IsValid() {
 		return
 	}
-	if h.from[a] += by; h.from[a] <= 0 {
-		delete(h.from, a)
+	if h.from[c.from] += by; h.from[c.from] <= 0 {
+		delete(h.from, c.from)
 	}
 }

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"encoding/json"
-	"net"
 	"testing"
 	"time"
 
@@ -13,29 +12,6 @@ import (
 	"industrial-iot-monitor/portal/internal/board"
 	"industrial-iot-monitor/portal/internal/plant"
 )
-
-// elsewhere is a listener whose connections seem to come from another machine.
-type elsewhere struct {
-	net.Listener
-
-	from net.Addr
-}
-
-type elsewhereConn struct {
-	*net.TCPConn
-
-	from net.Addr
-}
-
-func (l *elsewhere) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if tcp, ok := c.(*net.TCPConn); ok {
-		return &elsewhereConn{tcp, l.from}, nil
-	}
-	return c, err
-}
-
-func (c *elsewhereConn) RemoteAddr() net.Addr { return c.from }
 
 // dash is a client in the dashboard's dialect.
 type dash struct {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +14,6 @@ import (
 
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
-	"industrial-iot-monitor/portal/internal/board"
 )
 
 func TestHelloTellsTheLimits(t *testing.T) {
@@ -31,7 +30,7 @@ func TestHelloTellsTheLimits(t *testing.T) {
 }
 
 func TestFleetSnapshotThenDeltas(t *testing.T) {
-	b := newBenchWith(t, Limits{}, quickBoard(), nil)
+	b := newBenchWith(t, Limits{}, quickBoard())
 	b.state("d1", "A栋", telemetry.PresenceOnline)
 	b.state("d2", "B栋", telemetry.PresenceOffline)
 	p := b.dashboard()
@@ -77,7 +76,7 @@ func TestFleetSnapshotThenDeltas(t *testing.T) {
 }
 
 func TestSensorTopics(t *testing.T) {
-	b := newBenchWith(t, Limits{}, quickBoard(), nil)
+	b := newBenchWith(t, Limits{}, quickBoard())
 	send := func(id string, ts int64, sensors, info string) {
 		b.push(wire.FrameEntry{Device: id, Timestamp: ts, Received: ts, Payload: fmt.Appendf(nil,
 			`{"device_id":%q,"timestamp":%d,"location":{"building":"A"},"sensors":{%s}%s}`, id, ts, sensors, info)})
@@ -109,7 +108,7 @@ func TestSensorTopics(t *testing.T) {
 func TestDeviceTopicLatestWins(t *testing.T) {
 	o := quickBoard()
 	o.Limits.DeviceEvery = 200 * time.Millisecond
-	b := newBenchWith(t, Limits{}, o, nil)
+	b := newBenchWith(t, Limits{}, o)
 	p := b.dashboard()
 	p.subscribe("device/d1", "device/never")
 	require.JSONEq(t, `{"received":0,"backfill":false,"gateway":"","reading":null,"state":0,"priority":0}`, string(p.snapshot("device/d1")[0].Data))
@@ -150,7 +149,7 @@ func TestBuildingStatsAndGateways(t *testing.T) {
 	o := quickBoard()
 	o.Stats = func() any { return map[string]int{"n": 1} }
 	o.Gateways = func() any { return map[string]any{"items": []int{}} }
-	b := newBenchWith(t, Limits{}, o, nil)
+	b := newBenchWith(t, Limits{}, o)
 	b.state("d1", "A栋", telemetry.PresenceOnline)
 	b.state("d2", "A栋", telemetry.PresenceOffline)
 	b.state("d3", "B栋", telemetry.PresenceOnline)
@@ -180,7 +179,7 @@ func TestBuildingStatsAndGateways(t *testing.T) {
 }
 
 func TestAskingAgainBringsAFreshSnapshot(t *testing.T) {
-	b := newBenchWith(t, Limits{}, quickBoard(), nil)
+	b := newBenchWith(t, Limits{}, quickBoard())
 	b.raise("a1", "d1", telemetry.AlertActive, 1)
 	p := b.dashboard()
 	p.subscribe("alerts", "fleet")
@@ -207,7 +206,7 @@ func TestAskingAgainBringsAFreshSnapshot(t *testing.T) {
 func TestDashboardRefusesWithAWordAndLives(t *testing.T) {
 	o := quickBoard()
 	o.Limits.Topics = 3
-	b := newBenchWith(t, Limits{}, o, nil)
+	b := newBenchWith(t, Limits{}, o)
 	p := b.dashboard()
 	for _, c := range []struct{ name, text, code string }{
 		{"not JSON", `hello`, codeBadJSON},
@@ -244,7 +243,7 @@ func TestDashboardRefusesWithAWordAndLives(t *testing.T) {
 }
 
 func TestSubscriptionsOfOneClientAreBounded(t *testing.T) {
-	b := newBenchWith(t, Limits{RateBurst: 1e6}, quickBoard(), nil)
+	b := newBenchWith(t, Limits{RateBurst: 1e6}, quickBoard())
 	p := b.dashboard()
 	refused, accepted := 0, 0
 	for n := 0; n < 100_000; n += 1000 {
@@ -271,7 +270,7 @@ func TestNoFrameIsLongerThanItsBound(t *testing.T) {
 	const devices, most = 3000, 16 << 10
 	o := quickBoard()
 	o.Limits.FrameBytes = most
-	b := newBenchWith(t, Limits{}, o, nil)
+	b := newBenchWith(t, Limits{}, o)
 	for i := range devices / 2 {
 		b.state(fmt.Sprintf("d%04d", i), "A栋", telemetry.PresenceOnline)
 	}
@@ -294,8 +293,8 @@ func TestNoFrameIsLongerThanItsBound(t *testing.T) {
 }
 
 func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
-	far := &net.TCPAddr{IP: net.ParseIP("2001:db8::1"), Port: 1}
-	b := newBenchWith(t, Limits{PerAddress: 2}, board.Options{}, far)
+	b := newBench(t, Limits{PerAddress: 2})
+	b.from = netip.MustParseAddr("2001:db8::1")
 	p, q := b.dial(), b.dashboard()
 	p.synced()
 	b.dial().expectClose(CloseLimit)
@@ -304,12 +303,12 @@ func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
 	b.dial().synced()
 	near := newBench(t, Limits{PerAddress: 1})
 	near.dial().synced()
-	near.dial().synced() // this machine's own are not counted
+	near.dial().synced() // those of no address are not counted
 }
 
 func TestCommandsAreAnsweredWhenTheyAreDone(t *testing.T) {
 	gate := make(chan struct{})
-	b := newBenchWith(t, Limits{}, quickBoard(), nil)
+	b := newBenchWith(t, Limits{}, quickBoard())
 	b.commands = func(_ context.Context, raw json.RawMessage) any {
 		<-gate
 		return map[string]any{"type": "command_result", "status": 200, "result": raw}
@@ -331,7 +330,7 @@ func TestCommandsAreAnsweredWhenTheyAreDone(t *testing.T) {
 }
 
 func TestBothDialectsAtOnce(t *testing.T) {
-	b := newBenchWith(t, Limits{}, quickBoard(), nil)
+	b := newBenchWith(t, Limits{}, quickBoard())
 	s, p := b.dial(), b.dashboard()
 	s.send(`{"type":"subscribe_all"}`)
 	s.synced()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -45,16 +46,17 @@ type bench struct {
 	addr  string
 	stop  func() // ends Run and waits for it
 
-	commands Commands // of connections opened from now on; nil: not taken
+	commands Commands   // of connections opened from now on; nil: not taken
+	from     netip.Addr // of connections opened from now on
 }
 
 func newBench(tb testing.TB, limits Limits) *bench {
 	tb.Helper()
-	return newBenchWith(tb, limits, board.Options{}, nil)
+	return newBenchWith(tb, limits, board.Options{})
 }
 
-// newBenchWith also says how the board is to be and where connections come from.
-func newBenchWith(tb testing.TB, limits Limits, o board.Options, from net.Addr) *bench {
+// newBenchWith also says how the board is to be.
+func newBenchWith(tb testing.TB, limits Limits, o board.Options) *bench {
 	tb.Helper()
 	p, log, reg := plant.New(plant.Options{}), slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	o.Plant, o.Log, o.Registry = p, log, reg
@@ -64,13 +66,10 @@ func newBenchWith(tb testing.TB, limits Limits, o board.Options, from net.Addr) 
 	require.NoError(tb, err)
 	ln, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
-	if from != nil {
-		ln = &elsewhere{ln, from}
-	}
 	up := websocket.FastHTTPUpgrader{ReadBufferSize: 512, WriteBufferPool: &sync.Pool{}, Subprotocols: []string{board.Subprotocol}}
 	b := &bench{tb: tb, plant: p, hub: h, board: bd, reg: reg, addr: ln.Addr().String()}
 	srv := &fasthttp.Server{Handler: func(c *fasthttp.RequestCtx) {
-		_ = up.Upgrade(c, func(ws *websocket.Conn) { h.ServeCommands(ws, b.commands) })
+		_ = up.Upgrade(c, func(ws *websocket.Conn) { h.Serve(ws, Visitor{b.from, b.commands}) })
 	}}
 	served := make(chan struct{})
 	go func() { defer close(served); _ = srv.Serve(ln) }()

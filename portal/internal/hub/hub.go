@@ -108,7 +108,7 @@ type Hub struct {
 
 	mu       sync.Mutex
 	clients  map[*client]struct{}
-	from     map[netip.Addr]int // clients by address, see addressOf
+	from     map[netip.Addr]int // clients by address, see Visitor
 	stopping bool
 	running  sync.WaitGroup // Serve calls
 	open     atomic.Int64   // clients in the map
@@ -148,13 +148,19 @@ func New(o Options) (*Hub, error) {
 	return h, nil
 }
 
-// Serve speaks with one client until the connection ends. The connection is not to be
-// used afterwards; the caller closes it. Alarm commands are refused.
-func (h *Hub) Serve(ws *websocket.Conn) { h.serve(ws, nil) }
+// Visitor is what is known of a client before it speaks.
+type Visitor struct {
+	// From is the address it counts for; where that is not valid it counts for none.
+	From netip.Addr
+	// Commands takes its alarm commands; nil: they are refused.
+	Commands Commands
+}
 
-func (h *Hub) serve(ws *websocket.Conn, commands Commands) {
+// Serve speaks with one client until the connection ends. The connection is not to be
+// used afterwards; the caller closes it.
+func (h *Hub) Serve(ws *websocket.Conn, v Visitor) {
 	raw := rawConn(ws)
-	c, code, reason := h.admit(ws, raw)
+	c, code, reason := h.admit(ws, raw, v.From)
 	if c == nil {
 		h.turnAway(raw, code, reason)
 		return
@@ -162,8 +168,8 @@ func (h *Hub) serve(ws *websocket.Conn, commands Commands) {
 	defer h.running.Done()
 	ctx, cancel := context.WithCancel(context.Background()) // ends with the connection
 	defer cancel()
-	if commands != nil {
-		c.commands = func(raw json.RawMessage) any { return commands(ctx, raw) }
+	if v.Commands != nil {
+		c.commands = func(raw json.RawMessage) any { return v.Commands(ctx, raw) }
 	}
 	written := make(chan struct{})
 	go func() {
@@ -178,7 +184,7 @@ func (h *Hub) serve(ws *websocket.Conn, commands Commands) {
 }
 
 // admit registers a connection, or tells with which close code to refuse it.
-func (h *Hub) admit(ws *websocket.Conn, raw rawSocket) (c *client, code int, reason string) {
+func (h *Hub) admit(ws *websocket.Conn, raw rawSocket, from netip.Addr) (c *client, code int, reason string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -186,10 +192,11 @@ func (h *Hub) admit(ws *websocket.Conn, raw rawSocket) (c *client, code int, rea
 		return nil, CloseShutdown, "shutting down"
 	case len(h.clients) >= h.limits.Connections:
 		return nil, CloseLimit, "connection limit reached"
-	case !h.roomFrom(addressOf(raw)):
+	case !h.roomFrom(from):
 		return nil, CloseLimit, "connection limit of this address reached"
 	}
 	c = newClient(h, ws, raw)
+	c.from = from
 	h.clients[c] = struct{}{}
 	h.count(c, 1)
 	h.open.Store(int64(len(h.clients)))

@@ -274,6 +274,6 @@ func clog(b *bench, peers int) {
 		if now := b.hub.Stats().Messages; now != written {
 			stuckSince, written = time.Now(), now
 		}
-		return time.Since(stuckSince) > 300*time.Millisecond && b.hub.Stats().Conflated > int64(50*peers)
+		return time.Since(stuckSince) > time.Second && b.hub.Stats().Conflated > int64(50*peers)
 	}, patience, 2*time.Millisecond)
 }

@@ -1,0 +1,62 @@
+package web
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// proxies are the machines whose word is taken about where a request comes from.
+type proxies []netip.Prefix
+
+// parseProxies reads IP addresses and networks.
+func parseProxies(list []string) (proxies, error) {
+	var p proxies
+	for _, text := range list {
+		text = strings.TrimSpace(text)
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			addr, err := netip.ParseAddr(text)
+			if err != nil {
+				return nil, fmt.Errorf("%q: want an IP address such as 10.0.0.7, or a network such as 10.0.0.0/8", text)
+			}
+			network = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		p = append(p, network.Masked())
+	}
+	return p, nil
+}
+
+func (p proxies) has(a netip.Addr) bool {
+	for _, network := range p {
+		if network.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// caller returns the address of which a request's connections are counted: that of the
+// other end, or what trusted proxies forwarded for. Each proxy appends the address it was
+// called from, so the last one that is not a trusted proxy's own is the first that
+// nobody but a trusted one can have written. An address of IPv6 stands for its /64, the least that a
+// household has. It is not valid where connections are not to be counted: on this
+// machine itself, where everybody behind an untold proxy has the same one.
+func (p proxies) caller(from netip.Addr, forwardedFor string) netip.Addr {
+	from = from.Unmap().WithZone("")
+	hops := strings.Split(forwardedFor, ",")
+	for i := len(hops) - 1; i >= 0 && p.has(from); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		from = hop.Unmap().WithZone("")
+	}
+	if !from.IsValid() || from.IsLoopback() {
+		return netip.Addr{}
+	}
+	if from.Is6() {
+		return netip.PrefixFrom(from, 64).Masked().Addr()
+	}
+	return from
+}
