@@ -1,7 +1,7 @@
 // The page: puts the parts together and keeps them fed, by the WebSocket in the dialect
 // iot.v1.json, and by the REST API for what is not live.
 import { createChannel } from './core/channel.js';
-import { h, setAttr, setClass } from './core/dom.js';
+import { h, setClass } from './core/dom.js';
 import * as format from './core/format.js';
 import { chooseLanguage, translator } from './core/i18n.js';
 import { listenToKeys, typing } from './core/keys.js';
@@ -121,8 +121,11 @@ const ctx = {
 };
 ctx.commands = createCommands(ctx);
 
+const dark = matchMedia('(prefers-color-scheme: dark)');
+
+/** dress puts the theme on the page: the chosen one, or the system's. */
 function dress() {
-  setAttr(document.documentElement, 'data-theme', theme === 'auto' ? null : theme);
+  document.documentElement.dataset.theme = theme === 'auto' ? (dark.matches ? 'dark' : 'light') : theme;
 }
 
 /** render shows a page: everything of the one before is given back first. */
@@ -194,7 +197,8 @@ document.addEventListener('visibilitychange', () => {
   else channel.rest(false);
   scheduler.all();
 });
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
+dark.addEventListener('change', () => {
+  dress();
   wake('theme', true);
   if (theme === 'auto') render(router.current());
 });

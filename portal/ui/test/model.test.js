@@ -34,6 +34,8 @@ test('the fleet is built of a snapshot in parts and follows deltas', () => {
   assert.notEqual(fleet.placed(), before);
   assert.equal(fleet.counts().offline, 1);
   assert.equal(fleet.counts('B栋').total, 1);
+  assert.deepEqual(fleet.byBuilding().get('B栋'), fleet.counts('B栋'));
+  assert.deepEqual([...fleet.byBuilding().keys()].sort(), fleet.distinct('building').sort());
   fleet.take({ kind: 'delta', data: { states: [[2, 4, 0, 0]] } });
   assert.equal(fleet.byID.has('new'), false, 'a forgotten device is gone');
   assert.equal(fleet.size(), 3);

@@ -3,6 +3,10 @@ import uPlot from 'uplot';
 import { css, series } from './palette.js';
 
 const PAD = 8;
+const LONG = 240; // s from which the time axis shows no seconds
+const SECONDS = [1, 2, 5, 10, 15, 30, 60];
+const MINUTES = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400];
+const isLong = (u) => u.scales.x.max - u.scales.x.min >= LONG;
 let marked = false;
 
 /**
@@ -17,7 +21,8 @@ export function createLine(el, options) {
   let plot = null;
   let last = null;
   let range = null;
-  const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+  const minutes = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
+  const seconds = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
 
   /** height is what was asked for, or what the element has room for. */
   const height = () => options.height ?? Math.max(el.clientHeight - PAD, 64);
@@ -26,6 +31,12 @@ export function createLine(el, options) {
     plot?.destroy();
     plot = new uPlot(settings(), last ? data() : [[], ...options.lines.map(() => [])], el);
     if (range) plot.setScale('x', range);
+  }
+
+  /** times labels the time axis. */
+  function times(u, ticks) {
+    const clock = isLong(u) ? minutes : seconds;
+    return ticks.map((s) => clock.format(s * 1000));
   }
 
   function settings() {
@@ -58,8 +69,8 @@ export function createLine(el, options) {
         y: { range: options.range ?? ((_, min, max) => padded(min, max, options.limits?.() ?? [])) },
       },
       axes: [
-        { ...axis, show: !small, size: 24, space: 70, values: (_, ticks) => ticks.map((s) => clock.format(s * 1000)) },
-        { ...axis, show: !small, size: 48, values: (_, ticks) => ticks.map((v) => String(+v.toPrecision(6))) },
+        { ...axis, show: !small, size: 24, space: (u) => (isLong(u) ? 40 : 70), incrs: (u) => (isLong(u) ? MINUTES : SECONDS), values: times },
+        { ...axis, show: !small, space: 44, size: (_, labels) => Math.max(52, 14 + 7 * Math.max(0, ...(labels ?? []).map((l) => l.length))), values: (_, ticks) => ticks.map((v) => String(+v.toPrecision(6))) },
       ],
       series: [{}, ...lines, ...(options.band ? [band, band] : [])],
       bands: options.band ? [{ series: [3, 2], fill: `${series(options.lines[0].look ?? 0).color}22` }] : [],

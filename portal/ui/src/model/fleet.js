@@ -77,14 +77,19 @@ export function createFleet() {
       return order;
     },
     counts(building = '') {
-      const c = { total: 0, online: 0, offline: 0, stale: 0, unknown: 0, fault: 0 };
-      for (const row of rows) {
-        if (!row || (building && row.building !== building)) continue;
-        c.total++;
-        c[STATES[row.state] ?? 'unknown']++;
-        if (row.priority > 0 && row.state === 1) c.fault++;
-      }
+      const c = none();
+      for (const row of rows) if (row && (!building || row.building === building)) count(c, row);
       return c;
+    },
+    /** byBuilding returns the counts of each building: name → counts. */
+    byBuilding() {
+      const by = new Map();
+      for (const row of rows) {
+        if (!row) continue;
+        if (!by.has(row.building)) by.set(row.building, none());
+        count(by.get(row.building), row);
+      }
+      return by;
     },
     /** distinct returns the values of a field, sorted. */
     distinct(field) {
@@ -93,6 +98,14 @@ export function createFleet() {
       return [...seen].sort((a, b) => (typeof a === 'number' ? a - b : compareIDs(a, b)));
     },
   };
+}
+
+const none = () => ({ total: 0, online: 0, offline: 0, stale: 0, unknown: 0, fault: 0 });
+
+function count(c, row) {
+  c.total++;
+  c[STATES[row.state] ?? 'unknown']++;
+  if (row.priority > 0 && row.state === 1) c.fault++;
 }
 
 /** filterFleet keeps the rows that match every filter that is set. */

@@ -71,6 +71,8 @@ export function createDevicePage(ctx, scope, route) {
       [t('fact.battery'), info.battery === undefined ? '–' : ctx.fmt.value({ value: info.battery, unit: '%' }, 'battery')],
       [t('fact.signal'), info.signal_strength === undefined ? '–' : ctx.fmt.value({ value: info.signal_strength, unit: 'dBm' }, 'signal')],
     ];
+    const alarm = ctx.alarms.ofDevice(id).reduce((newest, a) => Math.max(newest, a.raised_at || a.timestamp), 0);
+    rows.push([t('fact.alarm'), alarm ? ctx.fmt.clock(alarm, ctx.plant.serverNow()) : '–']);
     const key = JSON.stringify(rows);
     if (facts.dataset.key !== key) {
       facts.dataset.key = key;

@@ -7,6 +7,7 @@ import { h, setText } from '../core/dom.js';
 import { needsAttention, SEVERITIES, sortAlarms, stateOf } from '../model/alarms.js';
 import { align, RANGES } from '../model/series.js';
 import { badge, field, panel } from '../parts/badge.js';
+import { createBuildings } from '../parts/buildings.js';
 import { createMap, MODES } from '../parts/map.js';
 import { gatewayLine } from './gateways.js';
 import { createSparkline } from '../parts/spark.js';
@@ -66,6 +67,7 @@ function fleetPanel(ctx, scope) {
     MODES.map((m) => h('option', { value: m }, m === 'state' ? t('map.colour.state') : t(`param.${m}`))));
   const p = panel('fleet', t('map.title'), map.el);
   p.head.append(h('span', { class: 'panel-space' }), legend(ctx), mode);
+  p.el.append(createBuildings(ctx, scope));
   ctx.debug.map = map;
   return p.el;
 }

@@ -124,7 +124,6 @@ export function createTrends(ctx, scope, route) {
       const single = state.devices.length === 1;
       const chart = createLine(box, {
         lines: state.devices.map((label) => ({ label })),
-        height: 200,
         sync: 'trends',
         band: single,
         limits: () => limitsOf(ctx, sensor, state.devices),

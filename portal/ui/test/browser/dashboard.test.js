@@ -282,19 +282,23 @@ check('a client that stops reading costs only itself', async (t, n) => {
   };
   const round = async (first) => {
     const out = [];
-    for (let i = 0; i < 15; i++) {
+    for (let i = 0; i < 40; i++) {
       const at = await publish(`probe_slow${n}`, { temperature: first + i });
       await until(page, (v) => document.querySelector('.gauge-value').textContent.startsWith(v), (first + i).toFixed(1));
       out.push(Date.now() - at);
     }
     return quantile(out, 0.95);
   };
+  // Twice the same, alone and beside it: the portal's own memory of the plant grows meanwhile.
+  const idle = await memory();
   const alone = await round(30);
+  await pause(seconds(30, 15));
   const before = await memory();
   const slow = await stopReading();
   await pause(seconds(30, 15));
-  const beside = await round(50);
-  within(t, 'growth of the portal', ((await memory()) - before) / 1e6, 2, 'MB');
+  const beside = await round(30.5);
+  const after = await memory();
+  within(t, 'growth of the portal', (after - before - Math.max(0, before - idle)) / 1e6, 2, 'MB');
   t.diagnostic(`p95 of others: ${alone} ms before, ${beside} ms beside it`);
   assert.ok(beside <= Math.max(1.5 * alone, alone + 100), `${beside} ms beside it, ${alone} ms before`);
   slow.destroy();
@@ -350,7 +354,7 @@ check('a hidden tab rests and is current at once when it is seen', async (t, n) 
     globalThis.away = true;
     document.dispatchEvent(new Event('visibilitychange'));
   });
-  await pause(2000);
+  await pause(5000); // what the page was at is done, and what it left is collected
   const busy = await watch(page);
   await busy();
   await pause(seconds(300, 20));

@@ -6,11 +6,14 @@ import { base } from './plant.js';
 
 const shots = new URL('../../../../bench-results/ui/', import.meta.url).pathname;
 
+/** launch starts a browser and shows it a blank page: its own start is none of the page's. */
 export async function launch() {
-  return chromium.launch({
+  const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--js-flags=--expose-gc'],
   });
+  await (await browser.newPage()).close();
+  return browser;
 }
 
 /** open shows a page and keeps a record of what it asked for and complained of. */

@@ -81,6 +81,10 @@ export async function startPlant() {
   };
   await plant.startPortal();
   await until('every device being known', async () => (await api('/api/v1/stats')).devices.online >= DEVICES);
+  await until('the plant having caught up with its own start', async () => {
+    const { latency_ms: latency, kafka } = await api('/api/v1/stats');
+    return (latency.to_portal?.p99 ?? Infinity) < 500 && kafka?.lag < DEVICES;
+  });
   return plant;
 }
 

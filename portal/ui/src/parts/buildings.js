@@ -1,0 +1,31 @@
+// What a phone shows in place of the fleet map: a bar for each building, with what is not
+// as it should be.
+import { h } from '../core/dom.js';
+
+const narrow = matchMedia('(max-width: 767px)');
+
+export function createBuildings(ctx, scope) {
+  const el = h('ul', { class: 'buildings' });
+  scope.draw(() => {
+    if (!narrow.matches) return;
+    const all = [...ctx.fleet.byBuilding()].filter(([name]) => !ctx.view.building || name === ctx.view.building);
+    el.replaceChildren(...all.sort(([a], [b]) => a.localeCompare(b)).map(([name, c]) => row(ctx, name, c)));
+  }, ['fleet', 'view', 'slow']);
+  return el;
+}
+
+function row(ctx, name, c) {
+  const away = c.offline + c.stale + c.unknown;
+  const part = (kind, n) => {
+    const el = h('span', { class: `building-part is-${kind}` });
+    el.style.flexGrow = String(n);
+    el.hidden = n === 0;
+    return el;
+  };
+  return h('li', {},
+    h('a', { class: 'building', href: `#/devices?building=${encodeURIComponent(name)}` },
+      h('span', { class: 'building-name' }, name || ctx.t('building.none')),
+      h('span', { class: 'num' }, ctx.fmt.count(c.total)),
+      h('span', { class: 'building-note num' }, ctx.t('figure.states.note', { offline: ctx.fmt.count(away), fault: ctx.fmt.count(c.fault) })),
+      h('span', { class: 'building-bar', 'aria-hidden': 'true' }, part('fault', c.fault), part('away', away), part('well', c.total - c.fault - away))));
+}
