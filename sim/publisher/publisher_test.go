@@ -19,7 +19,7 @@ func TestEveryReadingIsAcknowledgedOnceInOrder(t *testing.T) {
 			m, l := newMemory(), &ledger{}
 			r := run(t, Options{
 				Fleet: testFleet(t, 60, 3), Gateways: gateways(t, v.protocol, m, 3), Protocol: v.protocol, PerDevice: v.perDevice,
-				Interval: 50 * time.Millisecond, Ledger: l,
+				Interval: 200 * time.Millisecond, Ledger: l,
 			})
 			require.Eventually(t, func() bool { return r.Stats().Acked >= 600 }, patience, often)
 			s := r.stop()
