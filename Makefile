@@ -86,7 +86,7 @@ e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exac
 	$(GO) test -tags e2e -count=1 -timeout 20m -v ./loadtest/e2e/...
 
 .PHONY: drill
-drill: web ## break everything that can break, under load: nothing lost, doubled, out of order (hours; needs Java, Maven, root)
+drill: web ## break everything that can break, under load: nothing lost, doubled, out of order (70 minutes; needs Java, Maven, root)
 	$(GO) run ./loadtest/drill $(DRILL)
 
 .PHONY: drill-quick
