@@ -18,8 +18,10 @@ import (
 	"industrial-iot-monitor/internal/kafkatest"
 )
 
-// A second bridge shares the lanes; then one of them is killed, as by a power cut.
-func TestKilledBridgeIsTakenOver(t *testing.T) {
+// newSharedPlant is a plant with a hub of its own, four gateways and a bridge that is
+// ready; further bridges share its lanes.
+func newSharedPlant(t *testing.T) (*plant, *oracle, []*gateway, *bridge) {
+	t.Helper()
 	p, want := newPlant(t), newOracle()
 	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
@@ -32,6 +34,12 @@ func TestKilledBridgeIsTakenOver(t *testing.T) {
 	}
 	survivor := p.bridge(nil)
 	survivor.ready()
+	return p, want, gateways, survivor
+}
+
+// A second bridge shares the lanes; then one of them is killed, as by a power cut.
+func TestKilledBridgeIsTakenOver(t *testing.T) {
+	p, want, gateways, survivor := newSharedPlant(t)
 	victim := spawn(t, p.cfg)
 	require.Eventually(t, func() bool { return survivor.metric("bridge_lanes_owned") == 2 }, patience, 20*time.Millisecond, "lanes are shared")
 	for _, g := range gateways {
@@ -74,18 +82,7 @@ func kill(cmd *exec.Cmd) {
 // A bridge that is stopped by its host for a while must not go on where it was: its lanes
 // are another's.
 func TestFrozenBridgeIsFencedWhenItWakes(t *testing.T) {
-	p, want := newPlant(t), newOracle()
-	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
-	require.NoError(t, err)
-	t.Cleanup(h.Shutdown)
-	p.cfg.HubURL = h.URL()
-	p.cfg.Batch = 100
-	var gateways []*gateway
-	for i := range 4 {
-		gateways = append(gateways, newGateway(t, fmt.Sprintf("gw-%d", i), h.LeafAddr(), want))
-	}
-	survivor := p.bridge(nil)
-	survivor.ready()
+	p, want, gateways, survivor := newSharedPlant(t)
 	frozen := spawn(t, p.cfg)
 	survivor.reaches(2, "bridge_lanes_owned")
 	for _, g := range gateways {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"industrial-iot-monitor/loadtest/drill/line"
 	"industrial-iot-monitor/loadtest/drill/rig"
 	"industrial-iot-monitor/loadtest/plant"
 )
@@ -119,4 +120,17 @@ func notice(ctx context.Context, r *rig.Round, gateways []int) error {
 		return unaware
 	})
 	return err
+}
+
+// cutAll cuts every line, restoreAll mends them.
+func cutAll(r *rig.Round) error     { return each(r, (*line.Line).Cut) }
+func restoreAll(r *rig.Round) error { return each(r, (*line.Line).Restore) }
+
+func each(r *rig.Round, do func(*line.Line) error) error {
+	for _, l := range r.Lines {
+		if err := do(l); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -32,10 +32,8 @@ func liveFirst(ctx context.Context, r *rig.Round) error {
 	if err != nil {
 		return err
 	}
-	for _, l := range r.Lines {
-		if err := l.Cut(); err != nil {
-			return err
-		}
+	if err := cutAll(r); err != nil {
+		return err
 	}
 	r.Happened()
 	if err := rig.Sleep(ctx, r.Short(15*time.Second, 5*time.Minute)); err != nil {
@@ -46,10 +44,8 @@ func liveFirst(ctx context.Context, r *rig.Round) error {
 		return err
 	}
 	defer s.close()
-	for _, l := range r.Lines {
-		if err := l.Restore(); err != nil {
-			return err
-		}
+	if err := restoreAll(r); err != nil {
+		return err
 	}
 	begin := time.Now()
 	b, err := base.backlog(ctx, r)

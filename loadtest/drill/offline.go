@@ -31,19 +31,15 @@ func drainTogether(ctx context.Context, r *rig.Round) error {
 	if err != nil {
 		return err
 	}
-	for _, l := range r.Lines {
-		if err := l.Cut(); err != nil {
-			return err
-		}
+	if err := cutAll(r); err != nil {
+		return err
 	}
 	r.Happened()
 	if err := rig.Sleep(ctx, r.Short(15*time.Second, 10*time.Minute)); err != nil {
 		return err
 	}
-	for _, l := range r.Lines {
-		if err := l.Restore(); err != nil {
-			return err
-		}
+	if err := restoreAll(r); err != nil {
+		return err
 	}
 	took, err := r.AwaitNew(ctx)
 	if err != nil {
