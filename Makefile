@@ -83,15 +83,15 @@ test-kafka: web ## the broker-facing tests and the end-to-end test against Apach
 
 .PHONY: e2e
 e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exactly once, in order
-	$(GO) test -tags e2e -count=1 -timeout 20m -v ./loadtest/e2e/...
+	$(GO) test -tags e2e -count=1 -timeout 20m -v ./test/e2e/...
 
 .PHONY: drill
 drill: web ## break everything that can break, under load: nothing lost, doubled, out of order (70 minutes; needs Java, Maven, root)
-	$(GO) run ./loadtest/drill $(DRILL)
+	$(GO) run ./test/drill $(DRILL)
 
 .PHONY: drill-quick
 drill-quick: web ## the same with fewer and shorter outages, at most 8 minutes; DRILL='-only gateway-kill' for single ones
-	$(GO) run ./loadtest/drill -quick $(DRILL)
+	$(GO) run ./test/drill -quick $(DRILL)
 
 .PHONY: test-ui
 test-ui: build ## the page in headless Chromium (CHROMIUM) against a plant of 10,000 devices; pictures in bench-results/ui; UI_FULL=1: everything at full length
@@ -109,7 +109,7 @@ cover: test ## tests, then coverage.html
 .PHONY: lint
 lint: $(LINT) ## golangci-lint, shellcheck, go mod tidy check
 	$(LINT) run ./...
-	$(LINT) run --build-tags e2e ./loadtest/...
+	$(LINT) run --build-tags e2e ./test/...
 	@if command -v shellcheck >/dev/null; then shellcheck deploy/kafka/*.sh .ci/run; else echo "shellcheck is not installed: shell scripts were not checked"; exit 1; fi
 	$(GO) mod tidy -diff
 

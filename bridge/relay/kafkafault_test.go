@@ -20,7 +20,7 @@ import (
 	"industrial-iot-monitor/internal/devkafka"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
-	"industrial-iot-monitor/loadtest/kafkaproxy"
+	"industrial-iot-monitor/test/faults/kafkaproxy"
 )
 
 // newCluster starts three embedded brokers that can be made to misbehave.

@@ -15,7 +15,7 @@ import (
 
 	"industrial-iot-monitor/internal/devkafka"
 	"industrial-iot-monitor/internal/kafkatest"
-	"industrial-iot-monitor/loadtest/kafkaproxy"
+	"industrial-iot-monitor/test/faults/kafkaproxy"
 )
 
 // Keys of requests, from the Kafka protocol guide.

@@ -127,8 +127,8 @@ func TestOnlyCompositionsHoldSeveralPrograms(t *testing.T) {
 			continue
 		}
 		composed++
-		allowed := within(p.path(), "deploy/allinone") || within(p.path(), "loadtest")
-		require.True(t, allowed, "%s imports several programs: only deploy/allinone and loadtest compose them", p.path())
+		allowed := within(p.path(), "deploy/allinone") || judges(p.path())
+		require.True(t, allowed, "%s imports several programs: only deploy/allinone, loadtest and test compose them", p.path())
 	}
 	require.Positive(t, composed, "deploy/allinone composes the programs")
 }
@@ -181,9 +181,9 @@ func TestStagesDoNoIO(t *testing.T) {
 // use it as they like.
 func TestDemoBrokerStaysInTheDemo(t *testing.T) {
 	importers := map[string][]string{
-		devkafka:  {"deploy/allinone", "loadtest", kafkatest},
-		franz:     {devkafka, kafkatest, "loadtest"},
-		kafkatest: {"loadtest", kafkatest},
+		devkafka:  {"deploy/allinone", "test", kafkatest},
+		franz:     {devkafka, kafkatest, "test"},
+		kafkatest: {"test", kafkatest},
 	}
 	for broker, allowed := range importers {
 		used := false

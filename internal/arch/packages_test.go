@@ -74,7 +74,7 @@ func within(path, parent string) bool {
 // ours turns a path below the module into an import path; others stay as they are.
 func ours(path string) string {
 	first, _, _ := strings.Cut(path, "/")
-	if slices.Contains([]string{"edge", "bridge", "core", "portal", "sim", "deploy", "loadtest", "internal"}, first) {
+	if slices.Contains([]string{"edge", "bridge", "core", "portal", "sim", "deploy", "loadtest", "test", "internal"}, first) {
 		return module + "/" + path
 	}
 	return path

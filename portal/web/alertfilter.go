@@ -9,7 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 // alertFilter is what a list of alarms is narrowed down to; the zero value is all of them.
@@ -187,7 +187,7 @@ func within[T ~string](list []string, v T) bool {
 func is(want *bool, v bool) bool { return want == nil || *want == v }
 
 // holds tells whether the filter lets an alarm through that is at place.
-func (f *alertFilter) holds(a *plant.Alert, place telemetry.Location) bool {
+func (f *alertFilter) holds(a *state.Alert, place telemetry.Location) bool {
 	return within(f.states, a.State) && within(f.severities, a.Severity) && within(f.types, a.AlertType) && within(f.sources, a.Source) &&
 		(f.status == "" || f.status == string(a.Status)) &&
 		(f.device == "" || f.device == a.DeviceID) &&
@@ -200,7 +200,7 @@ func (f *alertFilter) holds(a *plant.Alert, place telemetry.Location) bool {
 
 // during tells whether an alarm was open at some moment of the filter's time: an open one is
 // until now, so it stays listed however long ago it was raised.
-func (f *alertFilter) during(a *plant.Alert) bool {
+func (f *alertFilter) during(a *state.Alert) bool {
 	end := a.ClearedAt
 	if end == 0 {
 		end = a.Timestamp
@@ -209,7 +209,7 @@ func (f *alertFilter) during(a *plant.Alert) bool {
 }
 
 // alertContains tells whether one of an alarm's texts holds the text.
-func alertContains(a *plant.Alert, place telemetry.Location, text string) bool {
+func alertContains(a *state.Alert, place telemetry.Location, text string) bool {
 	for _, s := range [...]string{a.DeviceID, a.AlertType, a.Message, place.Building, place.Room, a.Gateway, a.Assignee, a.Rule, a.AlertID} {
 		if strings.Contains(strings.ToLower(s), text) {
 			return true
@@ -219,8 +219,8 @@ func alertContains(a *plant.Alert, place telemetry.Location, text string) bool {
 }
 
 // find returns the alarms that the filter lets through, in no particular order.
-func (p *Portal) find(f *alertFilter) []*plant.Alert {
-	return p.plant.Alerts(func(a *plant.Alert) bool { return f.holds(a, p.plant.Place(a)) })
+func (p *Portal) find(f *alertFilter) []*state.Alert {
+	return p.plant.Alerts(func(a *state.Alert) bool { return f.holds(a, p.plant.Place(a)) })
 }
 
 // alertJSON is an alarm as its newest record in Kafka tells it, with all its fields: a

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 // alertSorts are the orders that a list of alarms can have. The first one is the usual one: what
@@ -45,24 +45,24 @@ func (p *Portal) listAlerts(c *fiber.Ctx) error {
 	return c.JSON(out)
 }
 
-func (p *Portal) sortAlerts(list []*plant.Alert, order string) {
+func (p *Portal) sortAlerts(list []*state.Alert, order string) {
 	name, down := strings.CutPrefix(order, "-")
 	by := compareAlerts
 	switch name {
 	case "priority":
-		by = func(a, b *plant.Alert) int { return cmp.Compare(a.Priority, b.Priority) }
+		by = func(a, b *state.Alert) int { return cmp.Compare(a.Priority, b.Priority) }
 	case "raised_at":
-		by = func(a, b *plant.Alert) int { return cmp.Compare(a.RaisedAt, b.RaisedAt) }
+		by = func(a, b *state.Alert) int { return cmp.Compare(a.RaisedAt, b.RaisedAt) }
 	case "timestamp":
-		by = func(a, b *plant.Alert) int { return cmp.Compare(a.Timestamp, b.Timestamp) }
+		by = func(a, b *state.Alert) int { return cmp.Compare(a.Timestamp, b.Timestamp) }
 	case "device_id":
-		by = func(a, b *plant.Alert) int { return cmp.Compare(a.DeviceID, b.DeviceID) }
+		by = func(a, b *state.Alert) int { return cmp.Compare(a.DeviceID, b.DeviceID) }
 	case "building":
-		by = func(a, b *plant.Alert) int { return cmp.Compare(a.Location.Building, b.Location.Building) }
+		by = func(a, b *state.Alert) int { return cmp.Compare(a.Location.Building, b.Location.Building) }
 	case "occurrence_count":
-		by = func(a, b *plant.Alert) int { return cmp.Compare(a.OccurrenceCount, b.OccurrenceCount) }
+		by = func(a, b *state.Alert) int { return cmp.Compare(a.OccurrenceCount, b.OccurrenceCount) }
 	}
-	slices.SortFunc(list, func(a, b *plant.Alert) int {
+	slices.SortFunc(list, func(a, b *state.Alert) int {
 		n := by(a, b)
 		if down {
 			n = -n
@@ -72,7 +72,7 @@ func (p *Portal) sortAlerts(list []*plant.Alert, order string) {
 }
 
 // urgency is where an alarm stands in the usual order.
-func urgency(a *plant.Alert) int {
+func urgency(a *state.Alert) int {
 	switch {
 	case !a.Open():
 		return 3
@@ -84,7 +84,7 @@ func urgency(a *plant.Alert) int {
 	return 1
 }
 
-func compareAlerts(a, b *plant.Alert) int {
+func compareAlerts(a, b *state.Alert) int {
 	at := urgency(a)
 	if n := cmp.Compare(at, urgency(b)); n != 0 {
 		return n

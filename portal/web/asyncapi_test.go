@@ -17,7 +17,7 @@ import (
 
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
-	"industrial-iot-monitor/portal/internal/board"
+	"industrial-iot-monitor/portal/internal/dashboard"
 )
 
 // description is the AsyncAPI document as served, with its schemas compiled.
@@ -114,7 +114,7 @@ func (c *talk) until(texts ...string) {
 }
 
 func TestAsyncAPIDescribesWhatIsSent(t *testing.T) {
-	r := start(t, func(o *Options) { o.Board = board.Limits{Every: 50 * time.Millisecond} })
+	r := start(t, func(o *Options) { o.Board = dashboard.Limits{Every: 50 * time.Millisecond} })
 	now := populate(r)
 	hb, err := wire.GatewayStatus{Gateway: "gw-a", Building: "A栋", Time: now, BufferLimit: 100}.Encode()
 	require.NoError(t, err)
@@ -176,8 +176,8 @@ func TestAsyncAPIDescribesWhatIsSent(t *testing.T) {
 
 func TestAsyncAPIKnowsEveryType(t *testing.T) {
 	d := describe(t, string(asyncAPI))
-	require.ElementsMatch(t, board.ClientTypes, d.types("takeDashboard"))
-	require.ElementsMatch(t, board.ServerTypes, d.types("pushDashboard"))
+	require.ElementsMatch(t, dashboard.ClientTypes, d.types("takeDashboard"))
+	require.ElementsMatch(t, dashboard.ServerTypes, d.types("pushDashboard"))
 	for _, bad := range []string{
 		`{"type":"hello"}`, `{"type":"delta","topic":"fleet","seq":1,"ts":1,"data":{"devices":[[1]]}}`, `{"type":"delta","topic":"nothing","seq":1,"ts":1,"data":{}}`,
 		`{"type":"snapshot","topic":"alerts","seq":1,"ts":1,"part":1,"parts":1,"data":{}}`, `{"type":"pong","server_time":"now"}`, `{"type":"surprise"}`,
@@ -189,7 +189,7 @@ func TestAsyncAPIKnowsEveryType(t *testing.T) {
 // dashboard opens a connection in the dashboard's dialect.
 func (r *rig) dashboard() *websocket.Conn {
 	r.tb.Helper()
-	dialer := websocket.Dialer{HandshakeTimeout: patience, Subprotocols: []string{board.Subprotocol}}
+	dialer := websocket.Dialer{HandshakeTimeout: patience, Subprotocols: []string{dashboard.Subprotocol}}
 	ws, resp, err := dialer.DialContext(r.tb.Context(), "ws://"+r.portal.WSAddr()+"/ws", nil)
 	require.NoError(r.tb, err)
 	require.NoError(r.tb, resp.Body.Close())

@@ -13,7 +13,7 @@ import (
 
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/portal/internal/command"
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 const (
@@ -199,7 +199,7 @@ func shelfEnd(action telemetry.AlarmAction, body commandBody, now int64) (int64,
 }
 
 // commandAlarm does what a command to one alarm asks for.
-func (p *Portal) commandAlarm(ctx context.Context, c telemetry.AlarmCommand, a *plant.Alert) (int, any, error) {
+func (p *Portal) commandAlarm(ctx context.Context, c telemetry.AlarmCommand, a *state.Alert) (int, any, error) {
 	c.DeviceID, c.AlertType, c.AlertID = a.DeviceID, a.AlertType, a.AlertID
 	if err := c.Check(); err != nil {
 		return 0, nil, wrongCommand(&c, err)

@@ -17,7 +17,7 @@ import (
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 // alarm returns an alarm as the engine writes it.
@@ -261,7 +261,7 @@ func TestTooManyAlarmsAreNotCommanded(t *testing.T) {
 	for i := range mostCommands + 1 {
 		raw, err := json.Marshal(alarm(fmt.Sprintf("a%04d", i), "d1", 1, telemetry.AlarmUnacknowledged))
 		require.NoError(t, err)
-		a, err := plant.ParseAlert(raw)
+		a, err := state.ParseAlert(raw)
 		require.NoError(t, err)
 		r.portal.plant.ApplyAlert(a, true)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 // device is a device as the API shows it. Reading is what the device sent last with the
@@ -39,7 +39,7 @@ type deviceAnswer struct {
 
 // row is what filtering and sorting need of a device.
 type row struct {
-	d        *plant.Device
+	d        *state.Device
 	building string
 	presence telemetry.Presence
 	seen     int64
@@ -129,7 +129,7 @@ func (p *Portal) getDevice(c *fiber.Ctx) error {
 // match returns the devices that f lets through, in no particular order.
 func (p *Portal) match(f deviceFilter, now int64) []row {
 	var rows []row
-	p.plant.Each(func(d *plant.Device) {
+	p.plant.Each(func(d *state.Device) {
 		if r, ok := p.rowOf(d, f, now); ok {
 			rows = append(rows, r)
 		}
@@ -137,7 +137,7 @@ func (p *Portal) match(f deviceFilter, now int64) []row {
 	return rows
 }
 
-func (p *Portal) rowOf(d *plant.Device, f deviceFilter, now int64) (row, bool) {
+func (p *Portal) rowOf(d *state.Device, f deviceFilter, now int64) (row, bool) {
 	r := row{d: d, building: d.Location().Building, presence: d.Presence(now), seen: d.Seen()}
 	switch {
 	case f.building != "" && f.building != r.building,
@@ -149,12 +149,12 @@ func (p *Portal) rowOf(d *plant.Device, f deviceFilter, now int64) (row, bool) {
 		return r, false
 	}
 	active, worst := p.plant.Attention(d.ID)
-	r.active, r.rank = active, plant.Rank(worst)
+	r.active, r.rank = active, state.Rank(worst)
 	return r, f.state == "" || f.state == string(r.presence) || (f.state == stateFault && active > 0)
 }
 
 // contains tells whether a device's id, room, building, model or gateway holds the text.
-func contains(d *plant.Device, text string) bool {
+func contains(d *state.Device, text string) bool {
 	l := d.Location()
 	for _, s := range [...]string{d.ID, l.Room, l.Building, d.Info().Model, d.Gateway()} {
 		if strings.Contains(strings.ToLower(s), text) {
@@ -190,7 +190,7 @@ func sortRows(rows []row, order string) {
 }
 
 // describe returns what the API says of a device. It is called within a View.
-func (p *Portal) describe(d *plant.Device, now int64) device {
+func (p *Portal) describe(d *state.Device, now int64) device {
 	active, worst := p.plant.Attention(d.ID)
 	v := device{
 		DeviceID: d.ID, Location: d.Location(), Info: d.Info(), Gateway: d.Gateway(), Presence: d.Presence(now),

@@ -4,7 +4,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"industrial-iot-monitor/internal/wire"
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 // gateway is a gateway as the API shows it: its last heartbeat, its last ledger, how old
@@ -70,7 +70,7 @@ func (p *Portal) gateways() list[gateway] {
 	return out
 }
 
-func gatewayOf(g plant.Gateway, now int64) gateway {
+func gatewayOf(g state.Gateway, now int64) gateway {
 	v := gateway{GatewayStatus: g.GatewayStatus, Silent: g.Silent(now), BufferUsed: g.BufferUsed()}
 	if g.HeardAt != 0 {
 		v.AgeMS = new(max(now-g.HeardAt, 0))

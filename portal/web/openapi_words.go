@@ -10,7 +10,7 @@ import (
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/command"
 	"industrial-iot-monitor/portal/internal/lag"
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 // What reflection cannot tell about the types of answers and bodies.
@@ -34,7 +34,7 @@ var typeSchemas = map[reflect.Type]object{
 }
 
 var (
-	presenceWords = []string{string(telemetry.PresenceOnline), string(telemetry.PresenceOffline), string(plant.PresenceUnknown)}
+	presenceWords = []string{string(telemetry.PresenceOnline), string(telemetry.PresenceOffline), string(state.PresenceUnknown)}
 	stateOfDevice = append(slices.Clip(presenceWords), stateFault)
 	troubleWords  = []string{
 		troubleSilent, troubleBufferFull, troubleHorizon, troubleDuplicate, troubleDifference, troubleDamaged, troubleNoLedger,

@@ -8,7 +8,7 @@ import (
 	"github.com/fasthttp/websocket"
 	"github.com/stretchr/testify/require"
 
-	"industrial-iot-monitor/portal/internal/hub"
+	"industrial-iot-monitor/portal/internal/fanout"
 )
 
 func TestCallerIsWhoTheTrustedProxiesForwardFor(t *testing.T) {
@@ -55,5 +55,5 @@ func TestConnectionsAreCountedByCaller(t *testing.T) {
 	require.NoError(t, visit("198.51.100.1"))
 	require.NoError(t, visit("198.51.100.2"))
 	err := visit("198.51.100.1")
-	require.True(t, websocket.IsCloseError(err, hub.CloseLimit), "%v", err)
+	require.True(t, websocket.IsCloseError(err, fanout.CloseLimit), "%v", err)
 }

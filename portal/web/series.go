@@ -9,8 +9,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/portal/internal/plant"
 	"industrial-iot-monitor/portal/internal/series"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 const (
@@ -180,7 +180,7 @@ func (p *Portal) getAlertTrend(c *fiber.Ctx) error {
 	for i := range hours {
 		out.Time[i] = (last - int64(hours-1-i)) * hour
 	}
-	p.plant.Alerts(func(a *plant.Alert) bool {
+	p.plant.Alerts(func(a *state.Alert) bool {
 		raised := a.RaisedAt
 		if raised == 0 {
 			raised = a.Timestamp

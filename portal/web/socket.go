@@ -11,8 +11,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
-	"industrial-iot-monitor/portal/internal/board"
-	"industrial-iot-monitor/portal/internal/hub"
+	"industrial-iot-monitor/portal/internal/dashboard"
+	"industrial-iot-monitor/portal/internal/fanout"
 )
 
 // newUpgrader returns what speaks the handshake. It is used without
@@ -24,7 +24,7 @@ func newUpgrader() *websocket.FastHTTPUpgrader {
 		WriteBufferPool: &sync.Pool{},
 		CheckOrigin:     func(*fasthttp.RequestCtx) bool { return true }, // decided before
 		Error:           func(*fasthttp.RequestCtx, int, error) {},       // answered by upgrade
-		Subprotocols:    []string{board.Subprotocol},
+		Subprotocols:    []string{dashboard.Subprotocol},
 	}
 }
 
@@ -38,9 +38,9 @@ func (p *Portal) upgrade(c *fiber.Ctx) error {
 		return refuse(fiber.StatusForbidden, "origin_not_allowed", "pages of this origin may not connect; see PORTAL_ALLOWED_ORIGINS")
 	}
 	if unknownSubprotocol(c.Get(fiber.HeaderSecWebSocketProtocol)) {
-		return refuse(fiber.StatusBadRequest, "unknown_subprotocol", "this address speaks "+board.Subprotocol+", or the simple dialect to those that name no subprotocol")
+		return refuse(fiber.StatusBadRequest, "unknown_subprotocol", "this address speaks "+dashboard.Subprotocol+", or the simple dialect to those that name no subprotocol")
 	}
-	v := hub.Visitor{Commands: p.socketCommands(who(c))}
+	v := fanout.Visitor{Commands: p.socketCommands(who(c))}
 	if from, ok := netip.AddrFromSlice(c.Context().RemoteIP()); ok {
 		v.From = p.proxies.caller(from, c.Get(fiber.HeaderXForwardedFor))
 	}
@@ -55,7 +55,7 @@ func (p *Portal) upgrade(c *fiber.Ctx) error {
 // them.
 func unknownSubprotocol(header string) bool {
 	return header != "" && !slices.ContainsFunc(strings.Split(header, ","), func(name string) bool {
-		return strings.TrimSpace(name) == board.Subprotocol
+		return strings.TrimSpace(name) == dashboard.Subprotocol
 	})
 }
 
@@ -64,7 +64,7 @@ const rateBurst = 10
 
 // buildSockets makes what speaks with WebSocket clients.
 func (p *Portal) buildSockets(o Options) (err error) {
-	p.board, err = board.New(board.Options{
+	p.board, err = dashboard.New(dashboard.Options{
 		Plant: p.plant, Log: o.Log, Registry: o.Registry, Limits: o.Board,
 		Stats:    func() any { return p.stats.get() },
 		Gateways: func() any { return p.gateways() },
@@ -80,6 +80,6 @@ func (p *Portal) buildSockets(o Options) (err error) {
 	if o.Config.MessageRate > 0 {
 		o.Limits.RatePerSecond, o.Limits.RateBurst = o.Config.MessageRate, o.Config.MessageRate*rateBurst
 	}
-	p.hub, err = hub.New(hub.Options{Plant: p.plant, Log: o.Log, Registry: o.Registry, Board: p.board, Limits: o.Limits})
+	p.hub, err = fanout.New(fanout.Options{Plant: p.plant, Log: o.Log, Registry: o.Registry, Board: p.board, Limits: o.Limits})
 	return err
 }

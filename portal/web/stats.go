@@ -7,10 +7,10 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"industrial-iot-monitor/internal/ops"
-	"industrial-iot-monitor/portal/internal/hub"
+	"industrial-iot-monitor/portal/internal/fanout"
 	"industrial-iot-monitor/portal/internal/lag"
 	"industrial-iot-monitor/portal/internal/meter"
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 // stats is the whole at one moment. Rates and latencies are over the last ten seconds.
@@ -167,7 +167,7 @@ func (p *Portal) count() stats {
 	return out
 }
 
-func pushed(h hub.Stats) pushCounts {
+func pushed(h fanout.Stats) pushCounts {
 	return pushCounts{
 		PerSecond: h.Pushed.PerSecond, Total: h.Messages, Conflated: h.Conflated, Alerts: h.Alerts, Bytes: h.Bytes,
 	}
@@ -180,7 +180,7 @@ func quantilesOf(r meter.Recent) *quantiles {
 	return &quantiles{Mean: r.Mean, P50: r.P50, P99: r.P99, Count: r.Aged}
 }
 
-func buildingOf(b plant.Building) building {
+func buildingOf(b state.Building) building {
 	out := building{Building: b.Name, Devices: presences(b.Devices), Alerts: b.Calling, Means: make(map[string]mean)}
 	for name, m := range b.Means {
 		out.Means[name] = mean{Mean: m.Mean, Min: m.Min, Max: m.Max, Count: m.Count}

@@ -7,7 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 // summaryAnswer is the state of the alarms in one operator's view: everything, or the
@@ -90,7 +90,7 @@ type badActor struct {
 // shortestWindow and longestWindow bound the time over which bad actors are looked for.
 const (
 	shortestWindow = time.Minute
-	longestWindow  = plant.CallsKept * time.Millisecond
+	longestWindow  = state.CallsKept * time.Millisecond
 )
 
 func (p *Portal) alertSummary(c *fiber.Ctx) error {
@@ -98,7 +98,7 @@ func (p *Portal) alertSummary(c *fiber.Ctx) error {
 		return err
 	}
 	r := parser{get: func(name string) string { return c.Query(name) }}
-	scope := plant.Scope{Building: strings.Clone(c.Query("building")), Floor: r.floor()}
+	scope := state.Scope{Building: strings.Clone(c.Query("building")), Floor: r.floor()}
 	window := longestWindow
 	if text := c.Query("window"); text != "" {
 		var err error
@@ -113,12 +113,12 @@ func (p *Portal) alertSummary(c *fiber.Ctx) error {
 	return c.JSON(summaryOf(p.plant.Figures(scope, window.Milliseconds()), now, window.Milliseconds()))
 }
 
-func summaryOf(f plant.Figures, now, window int64) summaryAnswer {
+func summaryOf(f state.Figures, now, window int64) summaryAnswer {
 	out := summaryAnswer{
 		Time: now, ByState: make(map[string]int), BySeverity: bySeverity(f.Calling), Unacknowledged: f.Unseen,
 		Shelved: f.Shelved, Suppressed: f.Suppressed, OutOfService: f.OutOfService, Historical: f.Historical,
 		Flood: floodFigures{
-			Active: f.Flood.Flooded, New: f.Flood.New, Limit: plant.FloodLimit, WindowMS: plant.FloodOver, FirstAt: f.Flood.First,
+			Active: f.Flood.Flooded, New: f.Flood.New, Limit: state.FloodLimit, WindowMS: state.FloodOver, FirstAt: f.Flood.First,
 		},
 		Buildings: []buildingAlarms{}, Chattering: []chatterer{}, Stale: []staleAlarm{}, BadActors: []badActor{},
 		WindowMS: window, KnownSince: f.Known,

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 // targets returns one command for each alarm that is meant, and the ids of those that are not
@@ -21,7 +21,7 @@ func (p *Portal) targets(proto telemetry.AlarmCommand, body commandsBody) (comma
 	if ways != 1 {
 		return nil, nil, badField("filter", "one of filter, alert_ids, or device_id with alert_type")
 	}
-	var alarms []*plant.Alert
+	var alarms []*state.Alert
 	switch {
 	case body.AlertIDs != nil:
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(body.AlertIDs))) {
@@ -36,7 +36,7 @@ func (p *Portal) targets(proto telemetry.AlarmCommand, body commandsBody) (comma
 		if err != nil {
 			return nil, nil, err
 		}
-		alarms = slices.DeleteFunc(p.find(&f), func(a *plant.Alert) bool { return !concerns(proto.Action, a) })
+		alarms = slices.DeleteFunc(p.find(&f), func(a *state.Alert) bool { return !concerns(proto.Action, a) })
 		p.sortAlerts(alarms, "")
 	default:
 		proto.DeviceID, proto.AlertType = body.DeviceID, body.AlertType
@@ -63,7 +63,7 @@ func partID(commandID, alertID string) string {
 
 // concerns tells whether an action by a filter can mean something to an alarm. Incidents that
 // are over are left alone.
-func concerns(action telemetry.AlarmAction, a *plant.Alert) bool {
+func concerns(action telemetry.AlarmAction, a *state.Alert) bool {
 	switch action {
 	case telemetry.ActionAcknowledge:
 		return a.Unseen()

@@ -20,13 +20,13 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/portal/internal/audit"
-	"industrial-iot-monitor/portal/internal/board"
 	"industrial-iot-monitor/portal/internal/command"
+	"industrial-iot-monitor/portal/internal/dashboard"
+	"industrial-iot-monitor/portal/internal/fanout"
 	"industrial-iot-monitor/portal/internal/feed"
-	"industrial-iot-monitor/portal/internal/hub"
 	"industrial-iot-monitor/portal/internal/lag"
-	"industrial-iot-monitor/portal/internal/plant"
 	"industrial-iot-monitor/portal/internal/series"
+	"industrial-iot-monitor/portal/internal/state"
 	"industrial-iot-monitor/portal/ui"
 )
 
@@ -40,9 +40,9 @@ type Options struct {
 	Gatherer prometheus.Gatherer
 	// Limits of the WebSocket hub; zero fields take the defaults. The numbers of
 	// connections and the message rate come from Config.
-	Limits hub.Limits
+	Limits fanout.Limits
 	// Board are the limits of the dashboard's dialect; zero fields take the defaults.
-	Board board.Limits
+	Board dashboard.Limits
 	// AnswerWithin is how long a command to an alarm waits for what becomes of it; 0
 	// means 2 s.
 	AnswerWithin time.Duration
@@ -52,12 +52,12 @@ type Options struct {
 type Portal struct {
 	cfg     Config
 	log     *slog.Logger
-	plant   *plant.Plant
+	plant   *state.Plant
 	book    *audit.Book
 	feed    *feed.Feed
 	desk    *command.Desk
-	hub     *hub.Hub
-	board   *board.Board
+	hub     *fanout.Hub
+	board   *dashboard.Board
 	series  *series.Store
 	lag     *lag.Watch
 	process *ops.Process
@@ -107,7 +107,7 @@ func (p *Portal) build(o Options) (err error) {
 	if p.proxies, err = parseProxies(o.Config.TrustedProxies); err != nil {
 		return err
 	}
-	p.plant, p.series = plant.New(plant.Options{}), series.New(series.Options{})
+	p.plant, p.series = state.New(state.Options{}), series.New(series.Options{})
 	if err := o.Registry.Register(p.plant.Collector()); err != nil {
 		return err
 	}

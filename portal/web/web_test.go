@@ -17,7 +17,7 @@ import (
 
 	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/portal/internal/hub"
+	"industrial-iot-monitor/portal/internal/fanout"
 )
 
 func TestReadingAndAlertWalkToBothPorts(t *testing.T) {
@@ -46,8 +46,8 @@ func TestConnectionLimitIsOverBothPorts(t *testing.T) {
 		require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(`{}`)))
 		r.receive(ws)
 	}
-	r.closedWith(r.connect(r.portal.WSAddr()), hub.CloseLimit)
-	r.closedWith(r.connect(r.portal.Addr()), hub.CloseLimit)
+	r.closedWith(r.connect(r.portal.WSAddr()), fanout.CloseLimit)
+	r.closedWith(r.connect(r.portal.Addr()), fanout.CloseLimit)
 	metrics := r.get("/metrics").body
 	require.Contains(t, metrics, "iot_websocket_connections_total 2")
 	require.Contains(t, metrics, `portal_websocket_closes_total{code="4504"} 2`)
@@ -60,7 +60,7 @@ func TestShutdownTellsClients4001(t *testing.T) {
 	r.receive(ws)
 	done := make(chan struct{})
 	go func() { defer close(done); r.stop() }()
-	r.closedWith(ws, hub.CloseShutdown)
+	r.closedWith(ws, fanout.CloseShutdown)
 	<-done
 	_, _, err := r.dial(r.portal.Addr(), nil)
 	require.Error(t, err, "the port is closed")

@@ -5,7 +5,7 @@ import (
 	"os"
 	"time"
 
-	"industrial-iot-monitor/loadtest/plant"
+	"industrial-iot-monitor/test/cluster"
 )
 
 // clientsName is this process: the WebSocket clients.
@@ -16,32 +16,32 @@ type counters struct {
 	at                           time.Time
 	accepted, inKafka, processed float64
 	conflated                    float64
-	usage                        map[string]plant.Usage
+	usage                        map[string]cluster.Usage
 }
 
 // counters reads the programs' metrics and the system's accounts.
 func (t *trial) counters(ctx context.Context) (counters, error) {
-	c := counters{at: time.Now(), usage: map[string]plant.Usage{}}
+	c := counters{at: time.Now(), usage: map[string]cluster.Usage{}}
 	// From the end of the chain to its beginning: what moves on while this reads is
 	// counted too little rather than twice.
-	core, err := t.plant.Metrics(ctx, plant.Core)
+	core, err := t.plant.Metrics(ctx, cluster.Core)
 	if err != nil {
 		return c, err
 	}
 	c.processed = core.Sum("iot_messages_total", `status="success"`)
-	bridge, err := t.plant.Metrics(ctx, plant.Bridge)
+	bridge, err := t.plant.Metrics(ctx, cluster.Bridge)
 	if err != nil {
 		return c, err
 	}
 	c.inKafka = bridge.Sum("bridge_records_total")
 	for i := range t.plant.Gateways() {
-		edge, err := t.plant.Metrics(ctx, plant.Gateway(i))
+		edge, err := t.plant.Metrics(ctx, cluster.Gateway(i))
 		if err != nil {
 			return c, err
 		}
 		c.accepted += edge.Sum("edge_readings_accepted_total")
 	}
-	portal, err := t.plant.Metrics(ctx, plant.Portal)
+	portal, err := t.plant.Metrics(ctx, cluster.Portal)
 	if err != nil {
 		return c, err
 	}
@@ -50,7 +50,7 @@ func (t *trial) counters(ctx context.Context) (counters, error) {
 }
 
 // accounts reads CPU and memory of every process.
-func (t *trial) accounts(to map[string]plant.Usage) error {
+func (t *trial) accounts(to map[string]cluster.Usage) error {
 	for _, name := range t.plant.Names() {
 		u, err := t.plant.Usage(name)
 		if err != nil {
@@ -58,12 +58,12 @@ func (t *trial) accounts(to map[string]plant.Usage) error {
 		}
 		to[name] = u
 	}
-	others := map[string]int{clientsName: os.Getpid(), plant.Kafka: t.kafka}
+	others := map[string]int{clientsName: os.Getpid(), cluster.Kafka: t.kafka}
 	for name, pid := range others {
 		if _, known := to[name]; known || pid == 0 {
 			continue
 		}
-		u, err := plant.ProcessUsage(pid)
+		u, err := cluster.ProcessUsage(pid)
 		if err != nil {
 			return err
 		}

@@ -15,8 +15,8 @@ import (
 
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
-	"industrial-iot-monitor/loadtest/oracle"
-	"industrial-iot-monitor/loadtest/plant"
+	"industrial-iot-monitor/test/cluster"
+	"industrial-iot-monitor/test/oracle"
 )
 
 const (
@@ -47,7 +47,7 @@ func runFlood(ctx context.Context, o Options, bin, dir string, out io.Writer) (e
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	p, err := plant.New(ctx, plant.Options{Dir: dir, Bin: bin, Brokers: o.Brokers, Suffix: "-flood-" + filepath.Base(filepath.Dir(dir))})
+	p, err := cluster.New(ctx, cluster.Options{Dir: dir, Bin: bin, Brokers: o.Brokers, Suffix: "-flood-" + filepath.Base(filepath.Dir(dir))})
 	if err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (c *crowd) send(ctx context.Context, temperature float64) error {
 			return err
 		}
 		k := i % len(c.conns)
-		body := crowdReading(id, plant.Building(k), time.Now().UnixMilli(), temperature)
+		body := crowdReading(id, cluster.Building(k), time.Now().UnixMilli(), temperature)
 		if err := c.conns[k].PublishRequest(wire.TelemetrySubject(id), inboxes[k], body); err != nil {
 			return fmt.Errorf("publishing: %w", err)
 		}

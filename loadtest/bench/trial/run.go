@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"industrial-iot-monitor/loadtest/plant"
+	"industrial-iot-monitor/test/cluster"
 )
 
 // Options of a benchmark.
@@ -88,7 +88,7 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	}
 	dir = filepath.Join(dir, time.Now().Format("20060102-150405"))
 	bin := filepath.Join(dir, "bin")
-	if err := plant.Build(ctx, bin, plant.BuildOptions{Profile: o.Profile}); err != nil {
+	if err := cluster.Build(ctx, bin, cluster.BuildOptions{Profile: o.Profile}); err != nil {
 		return err
 	}
 	if !o.Keep {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"industrial-iot-monitor/loadtest/oracle"
+	"industrial-iot-monitor/test/oracle"
 )
 
 // row is one line of the table.

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"industrial-iot-monitor/loadtest/oracle"
-	"industrial-iot-monitor/loadtest/plant"
 	"industrial-iot-monitor/sim/fleet"
 	"industrial-iot-monitor/sim/simulator"
+	"industrial-iot-monitor/test/cluster"
+	"industrial-iot-monitor/test/oracle"
 )
 
 // simName is the simulator's process.
@@ -43,7 +43,7 @@ type Result struct {
 type trial struct {
 	o       Options
 	result  *Result
-	plant   *plant.Plant
+	plant   *cluster.Plant
 	ledger  string
 	summary string
 	all     *watcher // nil for none
@@ -56,7 +56,7 @@ func runTrial(ctx context.Context, o Options, rate int, bin, dir string) (_ *Res
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
-	p, err := plant.New(ctx, plant.Options{Dir: dir, Bin: bin, Brokers: o.Brokers, Suffix: "-bench-" + filepath.Base(filepath.Dir(dir)) + "-" + filepath.Base(dir)})
+	p, err := cluster.New(ctx, cluster.Options{Dir: dir, Bin: bin, Brokers: o.Brokers, Suffix: "-bench-" + filepath.Base(filepath.Dir(dir)) + "-" + filepath.Base(dir)})
 	if err != nil {
 		return nil, err
 	}
@@ -89,12 +89,12 @@ func (t *trial) start(ctx context.Context) error {
 		return fmt.Errorf("%d devices are more than a simulator has; choose a shorter -interval", t.result.Devices)
 	}
 	if len(t.o.Brokers) > 0 {
-		t.kafka = plant.ListenerPID(t.o.Brokers[0])
+		t.kafka = cluster.ListenerPID(t.o.Brokers[0])
 	}
 	if err := t.watch(ready); err != nil {
 		return err
 	}
-	t.plant.Add(simName, plant.Program{Binary: "sim", Args: []string{
+	t.plant.Add(simName, cluster.Program{Binary: "sim", Args: []string{
 		"-http=",
 		"-protocol=" + t.o.Protocol, "-nats=" + strings.Join(t.plant.NATS(), ","), "-mqtt=" + strings.Join(t.plant.MQTT(), ","),
 		fmt.Sprintf("-devices=%d", t.result.Devices), fmt.Sprintf("-interval=%s", t.o.Interval),
@@ -220,7 +220,7 @@ func (t *trial) finish(ctx context.Context) error {
 // judge stops the programs and lets the oracle compare ledger and topic.
 func (t *trial) judge(ctx context.Context) error {
 	t.closeWatchers()
-	for _, name := range []string{plant.Portal, plant.Core, plant.Bridge} {
+	for _, name := range []string{cluster.Portal, cluster.Core, cluster.Bridge} {
 		if err := t.plant.Stop(name); err != nil {
 			return err
 		}

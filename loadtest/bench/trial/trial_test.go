@@ -25,10 +25,10 @@ import (
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
-	"industrial-iot-monitor/loadtest/oracle"
-	"industrial-iot-monitor/loadtest/plant"
 	"industrial-iot-monitor/sim/publisher"
 	"industrial-iot-monitor/sim/simulator"
+	"industrial-iot-monitor/test/cluster"
+	"industrial-iot-monitor/test/oracle"
 )
 
 // fakeAddresses are the variables that say where a program serves its metrics.
@@ -139,7 +139,7 @@ func TestTrialWithFakePrograms(t *testing.T) {
 	require.True(t, r.Caught)
 	require.EqualValues(t, 7, r.Sim.Acked)
 	require.True(t, r.Verdict.OK())
-	require.Contains(t, r.CPU, plant.Gateway(2))
+	require.Contains(t, r.CPU, cluster.Gateway(2))
 	require.Contains(t, r.CPU, clientsName)
 	require.NoDirExists(t, filepath.Join(dir, "50"), "a trial removes its data")
 

@@ -10,7 +10,7 @@ import (
 
 	"industrial-iot-monitor/internal/latency"
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/loadtest/viewer"
+	"industrial-iot-monitor/test/viewer"
 )
 
 // Watched is what a WebSocket client saw in the window. Ages are from the timestamp in

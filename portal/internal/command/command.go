@@ -20,7 +20,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 // Outcomes beside those that the engine tells.
@@ -42,7 +42,7 @@ var (
 
 // Options of a desk. All but the times are required.
 type Options struct {
-	Plant    *plant.Plant
+	Plant    *state.Plant
 	Book     *audit.Book
 	Brokers  []string
 	Topics   wire.Topics
@@ -89,7 +89,7 @@ type Result struct {
 	Command telemetry.AlarmCommand
 	Outcome telemetry.Outcome
 	Entry   *audit.Entry // what the engine says, nil with OutcomePending and OutcomeFailed
-	Alert   *plant.Alert // the alarm as it is known now, nil when it is not
+	Alert   *state.Alert // the alarm as it is known now, nil when it is not
 	Err     error        // with OutcomeFailed
 }
 
@@ -201,7 +201,7 @@ const lookEvery = 5 * time.Millisecond
 
 // alarm returns the alarm that a command was about, after the change that the command made if
 // that arrives in time: change and outcome come by different topics.
-func (d *Desk) alarm(ctx context.Context, r *Result) *plant.Alert {
+func (d *Desk) alarm(ctx context.Context, r *Result) *state.Alert {
 	id, revision := r.Command.AlertID, int64(0)
 	if r.Entry != nil {
 		revision = r.Entry.Revision

@@ -17,7 +17,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,7 +30,7 @@ func start(tb testing.TB, brokers []string, answer time.Duration) (*Desk, wire.T
 	tb.Helper()
 	topics := kafkatest.Topics(tb)
 	d, err := New(Options{
-		Plant: plant.New(plant.Options{}), Book: audit.NewBook(10_000), Brokers: brokers, Topics: topics,
+		Plant: state.New(state.Options{}), Book: audit.NewBook(10_000), Brokers: brokers, Topics: topics,
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), SendWithin: patience, AnswerWithin: answer,
 	})
 	require.NoError(tb, err)

@@ -26,13 +26,13 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
-	"industrial-iot-monitor/portal/internal/plant"
 	"industrial-iot-monitor/portal/internal/series"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 // Options of a feed. All but Series are required.
 type Options struct {
-	Plant    *plant.Plant
+	Plant    *state.Plant
 	Series   *series.Store // nil: no course is kept
 	Book     *audit.Book
 	HubURL   string
@@ -45,7 +45,7 @@ type Options struct {
 // Feed owns the connections to the hub and to Kafka.
 type Feed struct {
 	opts    Options
-	plant   *plant.Plant
+	plant   *state.Plant
 	log     *slog.Logger
 	metrics *metrics
 	alerts  *tail
@@ -209,7 +209,7 @@ func (f *Feed) takeWindows(data []byte) error {
 }
 
 func (f *Feed) takeAlert(m *sarama.ConsumerMessage, live bool) {
-	a, err := plant.ParseAlert(m.Value)
+	a, err := state.ParseAlert(m.Value)
 	if err != nil {
 		f.metrics.damaged[sourceAlerts].Inc()
 		f.log.Warn("alert not understood", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)

@@ -18,7 +18,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 func TestNewNeedsItsParts(t *testing.T) {
@@ -109,7 +109,7 @@ func TestPastIsReadSilentlyAndAbortedRecordsNever(t *testing.T) {
 	require.ElementsMatch(t, []string{"still active", "committed active"}, r.news.get())
 	kafkatest.Produce(t, brokers, topics.Alerts, 1, alert("new", telemetry.AlertActive))
 	r.eventually("new alert", func() bool { return len(r.news.get()) == 3 })
-	require.Len(t, r.plant.Alerts(func(*plant.Alert) bool { return true }), 4)
+	require.Len(t, r.plant.Alerts(func(*state.Alert) bool { return true }), 4)
 }
 
 func TestHubMayGoAwayAndComeBack(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -54,9 +54,9 @@ type news struct {
 	alerts []string
 }
 
-func (n *news) Added(*plant.Device)      {}
-func (n *news) Readings([]*plant.Device) {}
-func (n *news) Alert(a *plant.Alert) {
+func (n *news) Added(*state.Device)      {}
+func (n *news) Readings([]*state.Device) {}
+func (n *news) Alert(a *state.Alert) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.alerts = append(n.alerts, a.AlertID+" "+string(a.Status))
@@ -72,7 +72,7 @@ func (n *news) get() []string {
 type rig struct {
 	tb     testing.TB
 	feed   *Feed
-	plant  *plant.Plant
+	plant  *state.Plant
 	book   *audit.Book
 	news   *news
 	hub    *server.Server
@@ -82,7 +82,7 @@ type rig struct {
 
 func start(tb testing.TB, brokers []string, topics wire.Topics) *rig {
 	tb.Helper()
-	r := &rig{tb: tb, plant: plant.New(plant.Options{}), book: audit.NewBook(100), news: &news{}, hub: startNATS(tb, -1), topics: topics, reg: prometheus.NewRegistry()}
+	r := &rig{tb: tb, plant: state.New(state.Options{}), book: audit.NewBook(100), news: &news{}, hub: startNATS(tb, -1), topics: topics, reg: prometheus.NewRegistry()}
 	r.plant.Watch(r.news)
 	var err error
 	r.feed, err = New(Options{

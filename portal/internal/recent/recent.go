@@ -10,7 +10,7 @@ import (
 	"encoding/binary"
 	"sync/atomic"
 
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 const (
@@ -55,7 +55,7 @@ func New(limit int64, started int64) *Store { return &Store{limit: limit, starte
 func (s *Store) Bytes() int64 { return s.bytes.Load() }
 
 // Record implements plant.Recorder.
-func (s *Store) Record(d *plant.Device, now int64) {
+func (s *Store) Record(d *state.Device, now int64) {
 	for len(s.devices) <= d.Index {
 		s.devices = append(s.devices, nil)
 	}
@@ -87,7 +87,7 @@ func (h *history) giveUp(k int) {
 	}
 }
 
-func (s *Store) add(h *history, d *plant.Device, now int64) {
+func (s *Store) add(h *history, d *state.Device, now int64) {
 	g := &h.segments[0]
 	text, ts := d.Payload(), d.Timestamp()
 	if len(g.base) == 0 || now-g.begun >= segmentMS || now < g.begun {

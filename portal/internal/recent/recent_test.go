@@ -12,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"industrial-iot-monitor/internal/wire"
-	"industrial-iot-monitor/portal/internal/plant"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,7 +22,7 @@ const start = 1_700_000_000_000
 // bench is a plant whose clock a test sets, with a store.
 type bench struct {
 	tb    testing.TB
-	plant *plant.Plant
+	plant *state.Plant
 	store *Store
 	now   int64
 }
@@ -30,7 +30,7 @@ type bench struct {
 func newBench(tb testing.TB, limit int64) *bench {
 	tb.Helper()
 	b := &bench{tb: tb, now: start, store: New(limit, start)}
-	b.plant = plant.New(plant.Options{Now: func() time.Time { return time.UnixMilli(b.now) }})
+	b.plant = state.New(state.Options{Now: func() time.Time { return time.UnixMilli(b.now) }})
 	b.plant.RecordTo(b.store)
 	return b
 }

@@ -1,0 +1,265 @@
+package dashboard
+
+import (
+	"math"
+	"strconv"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/portal/internal/state"
+)
+
+// State of a device as topic fleet shows it.
+type cellState int8
+
+const (
+	stateUnknown cellState = iota
+	stateOnline
+	stateOffline
+	stateStale
+	stateGone
+)
+
+const (
+	// usualInterval stands in for a sending interval that core has not learned yet, ms.
+	usualInterval = 20_000
+	// staleLeast is the shortest time without a reading that makes a device stale, ms.
+	staleLeast = 3_000
+)
+
+// cell is a device as the clients were told of it last. Cells belong to the goroutine of
+// Run.
+type cell struct {
+	shown    bool
+	state    cellState
+	priority int8 // 0 none, 1 critical … 4 low
+	alarms   int
+
+	location telemetry.Location
+	model    string
+	gateway  string
+	head     []byte // [index,"id","building",floor,"room","model","gateway"
+
+	read     bool // values are those of the reading of:
+	stamp    int64
+	received int64
+	values   [numSensors]float64 // NaN: absent
+}
+
+// changes is what a scan found.
+type changes struct {
+	rows   []int // new or moved devices
+	states []int
+	values [numSensors][]int
+}
+
+func (c *changes) reset() {
+	c.rows, c.states = c.rows[:0], c.states[:0]
+	for i := range c.values {
+		c.values[i] = c.values[i][:0]
+	}
+}
+
+// scanStep is how many devices a scan looks at before others get at the plant.
+const (
+	scanStep   = 1000
+	decodeStep = 200 // when readings are taken apart
+)
+
+// scan brings the cells up to date and notes in b.changes what changed.
+func (b *Board) scan(now int64, sensors bool) {
+	b.changes.reset()
+	b.tallies.reset()
+	step := scanStep
+	if sensors {
+		step = decodeStep
+	}
+	for from, more := 0, true; more; from += step {
+		b.plant.View(func() {
+			all := b.plant.Devices()
+			for len(b.cells) < len(all) {
+				b.cells = append(b.cells, newCell())
+			}
+			to := min(from+step, len(all))
+			for i := from; i < to; i++ {
+				b.look(all[i], now)
+				if sensors {
+					b.lookInside(all[i])
+				}
+			}
+			more = to < len(all)
+		})
+	}
+	b.scanned = now
+	if sensors {
+		b.decoded = now
+	}
+}
+
+func newCell() cell {
+	var c cell
+	for i := range c.values {
+		c.values[i] = math.NaN()
+	}
+	return c
+}
+
+// look compares a device with its cell. It is called within a View.
+func (b *Board) look(d *state.Device, now int64) {
+	c := &b.cells[d.Index]
+	if !d.Known() {
+		if c.shown {
+			c.shown, c.state, c.priority, c.alarms = false, stateGone, 0, 0
+			b.changes.states = append(b.changes.states, d.Index)
+		}
+		return
+	}
+	s := b.stateOf(d, now)
+	priority, alarms := b.attention(d)
+	b.tallies.add(d, s)
+	moved := !c.shown || c.location != d.Location() || c.model != d.Info().Model || c.gateway != d.Gateway()
+	if !moved && s == c.state && priority == c.priority && alarms == c.alarms {
+		return
+	}
+	c.state, c.priority, c.alarms = s, priority, alarms
+	if !moved {
+		b.changes.states = append(b.changes.states, d.Index)
+		return
+	}
+	c.shown, c.location, c.model, c.gateway = true, d.Location(), d.Info().Model, d.Gateway()
+	c.head = c.appendHead(nil, d)
+	b.changes.rows = append(b.changes.rows, d.Index)
+}
+
+// attention returns the priority of a device's worst alarm and how many need attention. It
+// is called within a View.
+func (b *Board) attention(d *state.Device) (priority int8, alarms int) {
+	n, worst := b.plant.Attention(d.ID)
+	if n == 0 {
+		return 0, 0
+	}
+	return int8(min(state.Rank(worst)+1, 4)), n
+}
+
+// stateOf judges a device. It is called within a View.
+func (b *Board) stateOf(d *state.Device, now int64) cellState {
+	switch d.Presence(now) {
+	case telemetry.PresenceOffline:
+		return stateOffline
+	case telemetry.PresenceOnline:
+	default:
+		return stateUnknown
+	}
+	last, interval := max(b.heard[d.Index], b.started), d.IntervalMS()
+	if d.HasReading() && d.Backfill() {
+		last = d.Received()
+	}
+	if interval == 0 {
+		interval = usualInterval
+	}
+	if now-last > max(3*interval, staleLeast) {
+		return stateStale
+	}
+	return stateOnline
+}
+
+func (c *cell) appendHead(dst []byte, d *state.Device) []byte {
+	dst = append(dst, '[')
+	dst = strconv.AppendInt(dst, int64(d.Index), 10)
+	dst = append(dst, ',')
+	dst = appendText(dst, d.ID)
+	dst = append(dst, ',')
+	dst = appendText(dst, c.location.Building)
+	dst = append(dst, ',')
+	dst = strconv.AppendInt(dst, int64(c.location.Floor), 10)
+	for _, s := range [...]string{c.location.Room, c.model, c.gateway} {
+		dst = append(dst, ',')
+		dst = appendText(dst, s)
+	}
+	return dst
+}
+
+// appendRow appends [index,"id",…,state,priority,alarms].
+func (c *cell) appendRow(dst []byte) []byte {
+	return c.appendState(append(dst, c.head...))
+}
+
+// appendChange appends [index,state,priority,alarms].
+func (c *cell) appendChange(dst []byte, index int) []byte {
+	dst = append(dst, '[')
+	return c.appendState(strconv.AppendInt(dst, int64(index), 10))
+}
+
+func (c *cell) appendState(dst []byte) []byte {
+	for _, n := range [...]int{int(c.state), int(c.priority), c.alarms} {
+		dst = append(dst, ',')
+		dst = strconv.AppendInt(dst, int64(n), 10)
+	}
+	return append(dst, ']')
+}
+
+// lookInside takes a device's newest reading apart unless that was done before. It is
+// called within a View.
+func (b *Board) lookInside(d *state.Device) {
+	c := &b.cells[d.Index]
+	var now [numSensors]float64
+	switch {
+	case !d.HasReading():
+		for i := range now {
+			now[i] = math.NaN()
+		}
+		c.read = false
+	case c.read && c.stamp == d.Timestamp() && c.received == d.Received():
+		return
+	default:
+		c.read, c.stamp, c.received = true, d.Timestamp(), d.Received()
+		if wire.DecodeReading(d.Payload(), &b.reading, nil) != nil {
+			return // core has read it before; if we cannot, what was known stays
+		}
+		now = valuesOf(&b.reading)
+	}
+	for i, v := range now {
+		if v != c.values[i] && !(math.IsNaN(v) && math.IsNaN(c.values[i])) {
+			c.values[i] = v
+			b.changes.values[i] = append(b.changes.values[i], d.Index)
+		}
+	}
+}
+
+func valuesOf(r *telemetry.Reading) (v [numSensors]float64) {
+	for i := range v {
+		v[i] = math.NaN()
+	}
+	for i, m := range r.Sensors.Analog {
+		if m.Present {
+			v[i] = m.Value
+		}
+	}
+	if s := r.Sensors.Switch; s.Present {
+		v[sensorSwitch] = 0
+		if s.Value {
+			v[sensorSwitch] = 1
+		}
+	}
+	if r.Info != (telemetry.DeviceInfo{}) { // it is absent or present as a whole
+		v[sensorBattery], v[sensorSignal] = r.Info.Battery, r.Info.SignalStrength
+	}
+	return v
+}
+
+// appendValue appends [index,value].
+func (c *cell) appendValue(dst []byte, index, sensor int) []byte {
+	dst = append(dst, '[')
+	dst = strconv.AppendInt(dst, int64(index), 10)
+	dst = append(dst, ',')
+	v := c.values[sensor]
+	switch {
+	case math.IsNaN(v):
+		dst = append(dst, "null"...)
+	case sensor == sensorSwitch:
+		dst = strconv.AppendBool(dst, v != 0)
+	default:
+		dst = strconv.AppendFloat(dst, v, 'g', -1, 64)
+	}
+	return append(dst, ']')
+}

@@ -1,0 +1,185 @@
+package dashboard
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// kind is what a topic is about. It is also what its metrics are counted under.
+type kind uint8
+
+const (
+	kindReply kind = iota // hello, ack, error, pong: no topic
+	kindFleet
+	kindSensor
+	kindDevice
+	kindBuilding
+	kindAlerts
+	kindStats
+	kindGateways
+	kinds // how many there are
+)
+
+var kindNames = [kinds]string{"reply", "fleet", "sensor", "device", "building", "alerts", "stats", "gateways"}
+
+// Sensors of the topics sensor/<name>, in the order of cell.values.
+const (
+	sensorSwitch = int(telemetry.NumAnalog) + iota
+	sensorBattery
+	sensorSignal
+	numSensors
+)
+
+var sensorNames = [numSensors]string{
+	"temperature", "humidity", "pressure", "current", "switch_status", "battery", "signal_strength",
+}
+
+const maxBuildingName = 256
+
+// topicName is a topic as a client names it, understood.
+type topicName struct {
+	name  string
+	kind  kind
+	param int    // of kindSensor
+	arg   string // a device's id or a building's name
+}
+
+// parseTopic reads a topic's name. The error is always a *RequestError.
+func parseTopic(name string) (topicName, error) {
+	head, arg, slash := strings.Cut(name, "/")
+	t := topicName{name: name, arg: arg}
+	if !slash {
+		switch head {
+		case "fleet":
+			t.kind = kindFleet
+		case "alerts":
+			t.kind = kindAlerts
+		case "stats":
+			t.kind = kindStats
+		case "gateways":
+			t.kind = kindGateways
+		default:
+			return t, unknownTopic(name)
+		}
+		return t, nil
+	}
+	switch head {
+	case "device":
+		if !telemetry.ValidDeviceID(arg) {
+			return t, &RequestError{codeBadDevice, fmt.Sprintf("%q is not a device id; want 1 to 64 of A-Z a-z 0-9 _ -", cut(arg))}
+		}
+		t.kind = kindDevice
+	case "building":
+		if arg == "" || len(arg) > maxBuildingName || !utf8.ValidString(arg) {
+			return t, unknownTopic(name)
+		}
+		t.kind = kindBuilding
+	case "sensor":
+		if t.param = slices.Index(sensorNames[:], arg); t.param < 0 {
+			return t, unknownTopic(name)
+		}
+		t.kind = kindSensor
+	default:
+		return t, unknownTopic(name)
+	}
+	return t, nil
+}
+
+func unknownTopic(name string) error {
+	return &RequestError{codeUnknownTopic, fmt.Sprintf("there is no topic %q; want fleet, alerts, stats, gateways, device/<id>, building/<name> or sensor/<name>, with one of %s",
+		cut(name), strings.Join(sensorNames[:], ", "))}
+}
+
+// topic is a subject that clients follow. Everything in it is guarded by Board.mu; what
+// frames hold never changes.
+type topic struct {
+	topicName
+
+	quoted []byte // the name as JSON
+	subs   []*subscription
+	seq    uint64   // of the newest delta
+	log    deltaLog // the newest deltas
+
+	snapshot *snapshot
+	made     uint64 // snapshots so far
+	wanted   bool   // a snapshot is to be made
+	dirty    bool   // of kindDevice: there is a reading to be sent
+	lastSent int64  // when the last delta was made, ms; of devices, fleet and sensors
+}
+
+// snapshot is a topic's whole state as frames.
+type snapshot struct {
+	number uint64 // counted by topic.made
+	seq    uint64 // of the last delta that is in it
+	at     int64  // ms
+	frames [][]byte
+}
+
+// Bounds of the deltas that are kept for clients that are behind. Of topics whose deltas
+// are whole in themselves the newest is enough.
+const (
+	stateDeltas     = 8
+	stateDeltaBytes = 1 << 20
+)
+
+func (b *Board) newTopic(n topicName) *topic {
+	quoted, err := json.Marshal(n.name)
+	if err != nil { // strings always marshal
+		quoted = []byte(`""`)
+	}
+	t := &topic{topicName: n, quoted: quoted, seq: b.retired}
+	switch n.kind {
+	case kindAlerts:
+		t.log.limit(b.limits.Alerts, b.limits.AlertBytes)
+	case kindFleet, kindSensor:
+		t.log.limit(stateDeltas, stateDeltaBytes)
+	default:
+		t.log.limit(1, 0)
+	}
+	return t
+}
+
+// lasting tells whether the topic is there even when nobody follows it.
+func (t *topic) lasting() bool { return t.kind != kindDevice && t.kind != kindBuilding }
+
+// whole tells whether each delta says everything, so that only the newest counts.
+func (t *topic) whole() bool {
+	return t.kind != kindFleet && t.kind != kindSensor && t.kind != kindAlerts
+}
+
+// publish files a delta. The caller wakes the subscribers.
+func (t *topic) publish(frame []byte, received int64) {
+	t.seq++
+	t.log.push(entry{seq: t.seq, frame: frame, received: received})
+}
+
+// current tells whether the snapshot may be given to a client that asks now.
+func (t *topic) current(now int64) bool {
+	s := t.snapshot
+	return s != nil && s.seq == t.seq && (!t.whole() || now-s.at < 1000)
+}
+
+// usable tells whether the snapshot serves sub: it is not older than the client asked for,
+// and the deltas after it are at hand.
+func (t *topic) usable(sub *subscription) bool {
+	s := t.snapshot
+	return s != nil && s.number >= sub.want && s.seq+1 >= t.log.first(t.seq)
+}
+
+func (t *topic) add(sub *subscription) {
+	sub.place = len(t.subs)
+	t.subs = append(t.subs, sub)
+}
+
+func (t *topic) remove(sub *subscription) {
+	last := len(t.subs) - 1
+	t.subs[sub.place] = t.subs[last]
+	t.subs[sub.place].place = sub.place
+	t.subs[last] = nil
+	t.subs = t.subs[:last]
+}

@@ -1,0 +1,290 @@
+package fanout
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fasthttp/websocket"
+
+	"industrial-iot-monitor/portal/internal/dashboard"
+	"industrial-iot-monitor/portal/internal/state"
+)
+
+const (
+	// closeWait is how long the other side may take to answer a close frame.
+	closeWait = time.Second
+	// mostNotes bounds the error messages that wait for a client.
+	mostNotes = 100
+	// sendBuffer is what the kernel may hold for a client, so that what a slow one
+	// reads is not very old.
+	sendBuffer = 256 << 10
+)
+
+// rawSocket is what is written to: the TCP connection under the WebSocket.
+type rawSocket interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// client is one connection: a reader, which Serve runs, and a writer.
+type client struct {
+	hub     *Hub
+	ws      *websocket.Conn    // read by the reader, never written to
+	raw     rawSocket          // written to by the writer alone
+	session *dashboard.Session // nil in the simple dialect
+
+	// Guarded by the plant's lock, as the package comment says.
+	sub        subscription
+	queue      queue
+	replays    []replay // sent before what is queued
+	missed     bool     // not everything that was to be replayed is held
+	alerts     [][]byte // frames, oldest first
+	alertLimit int
+	detached   bool
+
+	mu      sync.Mutex
+	notes   [][]byte // error messages, framed
+	pong    []byte   // a pong frame that is due
+	ping    bool     // a ping is due
+	closing *closing // the close frame that is due
+
+	heard  atomic.Int64 // when the client last said anything, ns since 1970
+	pinged time.Time    // belongs to Hub.sweep
+
+	from     netip.Addr                // that it counts for, see Visitor
+	commands func(json.RawMessage) any // nil: not taken
+	working  chan struct{}             // one for each command under way
+	workers  sync.WaitGroup
+
+	wake   chan struct{} // there are readings
+	urgent chan struct{} // there is something that does not wait for the next write
+	gone   chan struct{} // the reader is over
+
+	allowance float64 // messages the client may send now; belongs to the reader
+	allowedAt time.Time
+	limitTold time.Time
+}
+
+// closing says how a connection ends. A code of closeGoneSilent sends nothing.
+type closing struct {
+	code int
+	text string
+}
+
+func newClient(h *Hub, ws *websocket.Conn, raw rawSocket) *client {
+	now := time.Now()
+	c := &client{
+		hub: h, ws: ws, raw: raw, alertLimit: h.limits.Alerts, pinged: now,
+		wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), gone: make(chan struct{}),
+		working:   make(chan struct{}, mostCommands),
+		allowance: h.limits.RateBurst, allowedAt: now,
+	}
+	c.heard.Store(now.UnixNano())
+	if t, ok := raw.(*net.TCPConn); ok {
+		_ = t.SetWriteBuffer(sendBuffer) // without it the system's own size holds
+	}
+	c.openSession()
+	ws.SetPingHandler(func(data string) error { c.hear(); c.answerPing(data); return nil })
+	ws.SetPongHandler(func(string) error { c.hear(); return nil })
+	ws.SetCloseHandler(func(code int, _ string) error { c.close(code, ""); return nil })
+	return c
+}
+
+// rawConn digs out the connection under ws. Writing past the WebSocket library is what
+// lets many frames go out in one system call.
+func rawConn(ws *websocket.Conn) rawSocket {
+	conn := ws.NetConn()
+	if hijacked, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
+		conn = hijacked.UnsafeConn()
+	}
+	if raw, ok := conn.(rawSocket); ok {
+		return raw
+	}
+	return noHalfClose{conn}
+}
+
+// noHalfClose is a connection that can only be closed whole.
+type noHalfClose struct{ net.Conn }
+
+// CloseWrite does nothing: the peer sees the end when the connection is closed.
+func (noHalfClose) CloseWrite() error { return nil }
+
+// drain reads until the peer is done or the deadline has passed, so that what was sent
+// to it is not torn away by a reset.
+func drain(raw rawSocket) {
+	_, _ = io.Copy(io.Discard, raw) // the end, however it comes, is what is waited for
+}
+
+func (c *client) hear()                { c.heard.Store(time.Now().UnixNano()) }
+func (c *client) lastHeard() time.Time { return time.Unix(0, c.heard.Load()) }
+
+// poke fills one of the client's channels unless it is full already.
+func (c *client) poke(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// close makes the writer end the connection with a close frame. The first call counts.
+func (c *client) close(code int, text string) {
+	c.mu.Lock()
+	first := c.closing == nil
+	if first {
+		c.closing = &closing{code, text}
+	}
+	c.mu.Unlock()
+	if first {
+		c.poke(c.urgent)
+	}
+}
+
+// note sends an error message.
+func (c *client) note(r *refusal) {
+	c.hub.counts.rejected.Add(1)
+	c.tell(errorMessage(r.code, r.message))
+}
+
+func (c *client) askForPong() {
+	c.mu.Lock()
+	c.ping = true
+	c.mu.Unlock()
+	c.poke(c.urgent)
+}
+
+// answerPing makes a pong due. Of several unanswered pings the last one is answered
+// (RFC 6455, section 5.5.3).
+func (c *client) answerPing(data string) {
+	c.mu.Lock()
+	c.pong = appendControl(nil, opPong, []byte(data))
+	c.mu.Unlock()
+	c.poke(c.urgent)
+}
+
+// queueAlert queues an alert's frame, or tells that there is no room. Called with the
+// plant locked.
+func (c *client) queueAlert(frame []byte) bool {
+	if len(c.alerts) >= c.alertLimit {
+		return false
+	}
+	c.alerts = append(c.alerts, frame)
+	c.poke(c.urgent)
+	return true
+}
+
+// queueSnapshot queues an alert because of a subscription; it does not count against
+// the limit.
+func (c *client) queueSnapshot(a *state.Alert) {
+	c.alertLimit++
+	c.alerts = append(c.alerts, appendMessage(nil, alertHead, a.Raw))
+}
+
+// read handles the client's messages until the connection ends, and tells the writer.
+func (c *client) read() {
+	defer close(c.gone)
+	defer c.survive()
+	for {
+		kind, r, err := c.ws.NextReader()
+		if err != nil {
+			c.close(closeGoneSilent, "") // unless a close is under way
+			return
+		}
+		c.hear()
+		data, err := io.ReadAll(io.LimitReader(r, int64(c.hub.limits.MessageBytes)+1))
+		switch {
+		case err != nil:
+			c.close(closeGoneSilent, "")
+			return
+		case len(data) > c.hub.limits.MessageBytes:
+			c.close(closeTooBig, "message too big")
+			drain(c.raw) // hangUp sets its end
+			return
+		case !c.allowed(time.Now()):
+			continue
+		case kind != websocket.TextMessage:
+			c.note(&refusal{codeBadRequest, "send text messages"})
+			continue
+		}
+		c.handle(data)
+	}
+}
+
+// survive keeps a mistake of ours in handling one client's message from ending the
+// program: the connection is dropped.
+func (c *client) survive() {
+	if v := recover(); v != nil { //nolint:revive // it is deferred by read
+		c.hub.log.Error("panic while handling a client", "panic", v, "stack", string(debug.Stack()))
+		c.close(closeGoneSilent, "")
+	}
+}
+
+// handle does what a message asks for.
+func (c *client) handle(data []byte) {
+	if c.session != nil {
+		c.handleBoard(data)
+		return
+	}
+	req, err := parseRequest(data)
+	if err == nil {
+		err = c.apply(req)
+	}
+	if r, ok := errors.AsType[*refusal](err); ok {
+		c.note(r)
+		return
+	}
+	c.hub.counts.accepted.Add(1)
+}
+
+func (c *client) apply(req request) error {
+	if req.Type == typeAlarmCommand {
+		return c.command(req.Command)
+	}
+	if req.DeviceIDs != nil {
+		c.allowance -= float64(len(*req.DeviceIDs)) / 100 // long lists cost us time
+	}
+	if req.Type == typeAlarmCommand {
+		return c.command(req.Command)
+	}
+	router := c.hub.router
+	var err error
+	missed := false
+	c.hub.plant.Change(func() {
+		switch req.Type {
+		case typeSubscribe:
+			err = router.subscribe(c, *req.DeviceIDs, req.Since)
+		case typeSubscribeAll:
+			router.subscribeAll(c, req.Since)
+		case typeUnsubscribe:
+			err = router.unsubscribe(c, req.DeviceIDs)
+		}
+		missed, c.missed = c.missed, false
+	})
+	if missed {
+		return &refusal{codeNotRecoverable, "you are subscribed, but not all readings since then are held any more; those that are follow"}
+	}
+	return err
+}
+
+// allowed tells whether the client may send a message now. One that sends too many is
+// told so once a second.
+func (c *client) allowed(now time.Time) bool {
+	l := &c.hub.limits
+	c.allowance = min(l.RateBurst, c.allowance+now.Sub(c.allowedAt).Seconds()*l.RatePerSecond)
+	c.allowedAt = now
+	if c.allowance >= 1 {
+		c.allowance--
+		return true
+	}
+	if now.Sub(c.limitTold) >= time.Second {
+		c.limitTold = now
+		c.note(&refusal{codeRateLimited, "too many messages; this one and those that follow too soon are ignored"})
+	}
+	return false
+}

@@ -1,0 +1,329 @@
+// Package fanout sends what changes in the plant to WebSocket clients, in two dialects. In the
+// simple one of the contract a client subscribes to devices or to all of them, and gets
+// device_data and alert messages. What the dashboard's dialect iot.v1.json says is made by
+// package board; the hub carries it. What commands to alarms ask for is done by whoever
+// serves the connection. What follows is about the simple dialect.
+//
+// No reading is copied for a client that is to get it. A client has a queue of device
+// numbers; its writer looks up what each device's newest reading is at the moment of
+// writing, so a reading that was not sent in time is replaced by its successor
+// (conflation), and a client that has stopped reading costs a few bytes per device.
+// Alerts are queued whole and in order and are never left out: a client whose alert queue
+// is full is closed with 4008.
+//
+// Queues and subscriptions are guarded by the plant's lock: they change under Plant.Change
+// or in a method of plant.Watcher, and a client's own writer takes from its queue within
+// Plant.View, which no change can overlap. So a subscription sees each device's reading
+// and each active alert exactly once, as snapshot or as news.
+//
+// Serve blocks as long as its connection lives and Run as long as its context; what the
+// plant calls does not block.
+package fanout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fasthttp/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/portal/internal/dashboard"
+	"industrial-iot-monitor/portal/internal/meter"
+	"industrial-iot-monitor/portal/internal/recent"
+	"industrial-iot-monitor/portal/internal/state"
+)
+
+// Limits of a hub. A zero field takes the default.
+type Limits struct {
+	Connections   int           // open connections; default 1000
+	PerAddress    int           // of these, from one IP address that is not this machine's own; 0: no limit
+	Subscriptions int           // device ids a client may list; default 10,000
+	MessageBytes  int           // longest message of a client; default 64 KiB
+	RecentBytes   int           // for the readings of the last minute, see package recent; default 128 MiB, below 0: none
+	Alerts        int           // alerts that may wait for a client, beyond those active when it subscribed; default 10,000
+	PingEvery     time.Duration // default 25 s
+	SilentFor     time.Duration // nothing heard for this long ends a connection with 4012; default 60 s
+	StalledFor    time.Duration // nothing taken for this long ends a connection with 4008; default 10 s
+	LastWords     time.Duration // how long the close frame of a stalled connection may take; default 5 s
+	RatePerSecond float64       // messages a client may send, on average; default 50
+	RateBurst     float64       // and at once; default 500
+}
+
+func (l Limits) withDefaults() Limits {
+	def := func(p *time.Duration, d time.Duration) {
+		if *p == 0 {
+			*p = d
+		}
+	}
+	num := func(p *int, n int) {
+		if *p == 0 {
+			*p = n
+		}
+	}
+	num(&l.Connections, 1000)
+	num(&l.Subscriptions, 10_000)
+	num(&l.MessageBytes, 64<<10)
+	num(&l.RecentBytes, 128<<20)
+	num(&l.Alerts, 10_000)
+	def(&l.PingEvery, 25*time.Second)
+	def(&l.SilentFor, 60*time.Second)
+	def(&l.StalledFor, 10*time.Second)
+	def(&l.LastWords, 5*time.Second)
+	if l.RatePerSecond == 0 {
+		l.RatePerSecond = 50
+	}
+	if l.RateBurst == 0 {
+		l.RateBurst = 500
+	}
+	return l
+}
+
+// Options of a hub. Plant, Log and Registry are required. Without a Board the hub does not
+// speak the dashboard's dialect.
+type Options struct {
+	Plant    *state.Plant
+	Log      *slog.Logger
+	Registry prometheus.Registerer
+	Board    *dashboard.Board
+	Limits   Limits
+}
+
+// Hub owns the open connections.
+type Hub struct {
+	plant   *state.Plant
+	board   *dashboard.Board // nil: the simple dialect alone
+	log     *slog.Logger
+	limits  Limits
+	router  *router
+	recent  *recent.Store
+	pacer   *pacer
+	counts  counters
+	batches sync.Pool // of *batch
+
+	mu       sync.Mutex
+	clients  map[*client]struct{}
+	from     map[netip.Addr]int // clients by address, see Visitor
+	stopping bool
+	running  sync.WaitGroup // Serve calls
+	open     atomic.Int64   // clients in the map
+	refusing atomic.Int64   // connections being turned away
+
+	meterMu sync.Mutex
+	pushed  meter.Meter // device_data messages written, with their age
+}
+
+var errMissing = errors.New("hub: Plant, Log and Registry are required")
+
+// New returns a hub that watches o.Plant.
+func New(o Options) (*Hub, error) {
+	if o.Plant == nil || o.Log == nil || o.Registry == nil {
+		return nil, errMissing
+	}
+	h := &Hub{
+		plant:   o.Plant,
+		board:   o.Board,
+		log:     o.Log.With("component", "hub"),
+		limits:  o.Limits.withDefaults(),
+		clients: make(map[*client]struct{}),
+		from:    make(map[netip.Addr]int),
+		batches: sync.Pool{New: newBatch},
+	}
+	h.router, h.pacer = newRouter(h), newPacer()
+	h.recent = recent.New(int64(h.limits.RecentBytes), o.Plant.Now())
+	o.Plant.RecordTo(h.recent)
+	if err := h.register(o.Registry); err != nil {
+		return nil, err
+	}
+	if o.Board == nil {
+		o.Plant.Watch(h.router)
+	} else {
+		o.Plant.Watch(watchers{h.router, o.Board})
+	}
+	return h, nil
+}
+
+// Visitor is what is known of a client before it speaks.
+type Visitor struct {
+	// From is the address it counts for; where that is not valid it counts for none.
+	From netip.Addr
+	// Commands takes its alarm commands; nil: they are refused.
+	Commands Commands
+}
+
+// Serve speaks with one client until the connection ends. The connection is not to be
+// used afterwards; the caller closes it.
+func (h *Hub) Serve(ws *websocket.Conn, v Visitor) {
+	raw := rawConn(ws)
+	c, code, reason := h.admit(ws, raw, v.From)
+	if c == nil {
+		h.turnAway(raw, code, reason)
+		return
+	}
+	defer h.running.Done()
+	ctx, cancel := context.WithCancel(context.Background()) // ends with the connection
+	defer cancel()
+	if v.Commands != nil {
+		c.commands = func(raw json.RawMessage) any { return v.Commands(ctx, raw) }
+	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		c.write()
+	}()
+	c.read()
+	cancel()
+	<-written
+	c.workers.Wait()
+	h.forget(c)
+}
+
+// admit registers a connection, or tells with which close code to refuse it.
+func (h *Hub) admit(ws *websocket.Conn, raw rawSocket, from netip.Addr) (c *client, code int, reason string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.stopping:
+		return nil, CloseShutdown, "shutting down"
+	case len(h.clients) >= h.limits.Connections:
+		return nil, CloseLimit, "connection limit reached"
+	case !h.roomFrom(from):
+		return nil, CloseLimit, "connection limit of this address reached"
+	}
+	c = newClient(h, ws, raw)
+	c.from = from
+	h.clients[c] = struct{}{}
+	h.count(c, 1)
+	h.open.Store(int64(len(h.clients)))
+	h.running.Add(1)
+	return c, 0, ""
+}
+
+func (h *Hub) forget(c *client) {
+	h.plant.Change(func() { h.router.detach(c) })
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.clients, c)
+	h.count(c, -1)
+	h.counts.ended(c)
+	h.open.Store(int64(len(h.clients)))
+}
+
+// mostRefusing bounds the connections that are being told why they are refused; beyond
+// it they are dropped without a word.
+const mostRefusing = 256
+
+// turnAway ends a connection that was not admitted.
+func (h *Hub) turnAway(raw rawSocket, code int, reason string) {
+	h.counts.closed(code)
+	defer h.refusing.Add(-1)
+	if h.refusing.Add(1) > mostRefusing {
+		return
+	}
+	_ = raw.SetDeadline(time.Now().Add(closeWait)) // what fails here fails the Write below
+	if _, err := raw.Write(appendClose(nil, code, reason)); err != nil {
+		return
+	}
+	_ = raw.CloseWrite() // as good as it gets: the client is being turned away
+	drain(raw)
+}
+
+// Run sends pings and ends silent connections until ctx ends; then it closes every
+// connection with 4001 and waits for them, two seconds at most.
+func (h *Hub) Run(ctx context.Context) error {
+	every := min(max(h.limits.PingEvery/10, 10*time.Millisecond), time.Second)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	var pacing sync.WaitGroup
+	pacing.Go(func() { h.pacer.run(ctx) })
+	defer pacing.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			h.stop()
+			return nil
+		case now := <-tick.C:
+			h.sweep(now)
+		}
+	}
+}
+
+// sweep asks every client that is due for a pong and gives up those that are silent.
+func (h *Hub) sweep(now time.Time) {
+	for _, c := range h.snapshot() {
+		switch {
+		case now.Sub(c.lastHeard()) > h.limits.SilentFor:
+			c.close(CloseNoPong, "no answer to pings")
+		case now.Sub(c.pinged) >= h.limits.PingEvery:
+			c.pinged = now // only sweep touches it
+			c.askForPong()
+		}
+	}
+}
+
+func (h *Hub) snapshot() []*client {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := make([]*client, 0, len(h.clients))
+	for c := range h.clients {
+		out = append(out, c)
+	}
+	return out
+}
+
+// stop closes every connection and waits for them.
+func (h *Hub) stop() {
+	h.mu.Lock()
+	h.stopping = true
+	h.mu.Unlock()
+	for _, c := range h.snapshot() {
+		c.close(CloseShutdown, "shutting down")
+	}
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		h.running.Wait()
+	}()
+	force := time.NewTimer(2 * time.Second)
+	defer force.Stop()
+	select {
+	case <-gone:
+		return
+	case <-force.C:
+	}
+	for _, c := range h.snapshot() {
+		_ = c.raw.Close() // unblocks its reader and its writer
+	}
+	<-gone
+}
+
+// Stats are the hub's figures for the page.
+type Stats struct {
+	Clients, Limit                int
+	Messages, Alerts, Conflated   int64
+	Bytes                         int64
+	Pushed                        meter.Recent
+	ClosedSlow, Refused, Rejected int64
+}
+
+// Stats returns the hub's figures.
+func (h *Hub) Stats() Stats {
+	now := h.plant.Now()
+	h.meterMu.Lock()
+	recent := h.pushed.Recent(now)
+	h.meterMu.Unlock()
+	return Stats{
+		Clients: int(h.open.Load()), Limit: h.limits.Connections,
+		Messages: h.counts.readings.Load(), Alerts: h.counts.alerts.Load(),
+		Conflated: h.counts.conflated.Load(), Bytes: h.counts.bytes.Load(), Pushed: recent,
+		ClosedSlow: h.counts.slow.Load(), Refused: h.counts.limit.Load(), Rejected: h.counts.rejected.Load(),
+	}
+}
+
+// pause is how long a writer rests after a write.
+func (h *Hub) pause() time.Duration { return h.pacer.pause(h.open.Load()) }

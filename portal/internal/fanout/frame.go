@@ -1,0 +1,91 @@
+package fanout
+
+import (
+	"encoding/binary"
+
+	"industrial-iot-monitor/portal/internal/wsframe"
+)
+
+// Opcodes of the frames a server sends, with the FIN bit set (RFC 6455, section 5.2).
+const (
+	opText  = wsframe.Text
+	opClose = 0x88
+	opPing  = 0x89
+	opPong  = 0x8A
+)
+
+// maxControl is the longest payload of a control frame.
+const maxControl = 125
+
+// Close codes of the contract. The client may connect again after the first three.
+const (
+	CloseShutdown = 4001
+	CloseSlow     = 4008
+	CloseNoPong   = 4012
+	CloseLimit    = 4504
+
+	closeNormal      = 1000
+	closeTooBig      = 1009
+	closeGoneSilent  = 0 // no close frame: the connection is simply dropped
+	closeNoCodeGiven = 1005
+)
+
+// Messages of the simple dialect are put together around the JSON that is at hand.
+const (
+	dataHead  = `{"type":"device_data","payload":`
+	alertHead = `{"type":"alert","payload":`
+	tail      = `}`
+)
+
+// appendHeader appends the header of an unmasked frame with n bytes of payload.
+func appendHeader(dst []byte, op byte, n int) []byte {
+	return wsframe.AppendHeader(dst, op, n)
+}
+
+// appendMessage appends a text frame that holds head, payload and the closing brace.
+func appendMessage(dst []byte, head string, payload []byte) []byte {
+	dst = appendHeader(dst, opText, len(head)+len(payload)+len(tail))
+	dst = append(dst, head...)
+	dst = append(dst, payload...)
+	return append(dst, tail...)
+}
+
+// appendControl appends a control frame. A payload that is too long is cut.
+func appendControl(dst []byte, op byte, payload []byte) []byte {
+	payload = payload[:min(len(payload), maxControl)]
+	return append(appendHeader(dst, op, len(payload)), payload...)
+}
+
+// appendClose appends a close frame.
+func appendClose(dst []byte, code int, text string) []byte {
+	if code == closeNoCodeGiven {
+		return appendControl(dst, opClose, nil)
+	}
+	return appendControl(dst, opClose, append(binary.BigEndian.AppendUint16(nil, uint16(code)), text...))
+}
+
+// errorMessage returns an error message of the simple dialect as a text frame.
+func errorMessage(code, message string) []byte {
+	return textFrame(struct { // texts always marshal
+		Type    string `json:"type"`
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}{"error", code, message})
+}
+
+// frameEnd returns where the frame ends that contains the byte at index at-1 of batch,
+// which begins with a whole frame; at itself when it lies between two frames.
+func frameEnd(batch []byte, at int) int {
+	end := 0
+	for end < at && end+2 <= len(batch) {
+		switch n := int(batch[end+1]); n {
+		case 126:
+			end += 4 + int(binary.BigEndian.Uint16(batch[end+2:]))
+		case 127:
+			end += 10 + int(binary.BigEndian.Uint64(batch[end+2:]))
+		default:
+			end += 2 + n
+		}
+	}
+	return min(end, len(batch))
+}

@@ -1,0 +1,245 @@
+package fanout
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// batchBytes is how much a writer gathers before it writes. One write of this size
+// costs about as much as eight of the size of one message.
+const batchBytes = 64 << 10
+
+// batchesPerFlush is how many batches a writer sends before it rests.
+const batchesPerFlush = 4
+
+// batch is what one write sends. Writers that rest hold none.
+type batch struct {
+	buf      []byte
+	shared   []byte  // a frame that other clients get too; buf is empty then
+	received []int64 // gateway receive times of the live readings in buf
+	readings int     // device_data messages, snapshots included
+	alerts   int
+	final    *closing // buf ends with this close frame
+}
+
+func newBatch() any { return &batch{buf: make([]byte, 0, batchBytes+4096)} }
+
+func (b *batch) reset() {
+	b.buf, b.shared, b.received = b.buf[:0], nil, b.received[:0]
+	b.readings, b.alerts, b.final = 0, 0, nil
+}
+
+// data returns what is to be written.
+func (b *batch) data() []byte {
+	if b.shared != nil {
+		return b.shared
+	}
+	return b.buf
+}
+
+// write sends what the client is to get until the connection ends.
+func (c *client) write() {
+	defer c.hangUp()
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	for {
+		select {
+		case <-c.wake:
+		case <-c.urgent:
+		case <-c.gone:
+			c.flush() // a close frame may be due
+			return
+		}
+		for more := true; more; {
+			var alive bool
+			if more, alive = c.flush(); !alive {
+				return
+			}
+			if pause := c.hub.pause(); pause > 0 {
+				timer.Reset(pause)
+				more = c.rest(timer) || more
+			}
+		}
+	}
+}
+
+// rest waits for the timer, or less long when something urgent comes; then it returns
+// true.
+func (c *client) rest(timer *time.Timer) bool {
+	select {
+	case <-timer.C:
+		return false
+	case <-c.urgent:
+	case <-c.gone:
+	}
+	timer.Stop()
+	return true
+}
+
+// flush writes what is due, some batches at most. It tells whether there is more, and
+// whether the connection goes on.
+func (c *client) flush() (more, alive bool) {
+	b, ok := c.hub.batches.Get().(*batch)
+	if !ok {
+		return false, false // newBatch makes nothing else
+	}
+	defer c.hub.batches.Put(b)
+	more = true
+	for range batchesPerFlush {
+		b.reset()
+		more = c.gather(b)
+		if len(b.data()) > 0 && !c.send(b) {
+			return false, false
+		}
+		if b.final != nil {
+			return false, false
+		}
+		if !more {
+			break
+		}
+	}
+	return more, true
+}
+
+// gather fills b and tells whether there is more.
+func (c *client) gather(b *batch) bool {
+	end := c.gatherControl(b)
+	if end != nil && end.code != CloseShutdown {
+		b.finish(end)
+		return false
+	}
+	more, told := false, false
+	if c.session != nil {
+		return c.gatherBoard(b, end)
+	}
+	c.hub.plant.View(func() {
+		more = c.gatherNews(b)
+		told = len(c.alerts) == 0
+	})
+	if end != nil && told { // what was raised before the end is still told
+		b.finish(end)
+	}
+	return more
+}
+
+func (b *batch) finish(end *closing) {
+	b.final = end
+	if end.code != closeGoneSilent {
+		b.buf = appendClose(b.buf, end.code, end.text)
+	}
+}
+
+// gatherControl takes pong, ping and error messages, and returns the close that is due.
+func (c *client) gatherControl(b *batch) *closing {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing != nil && c.closing.code == closeGoneSilent {
+		return c.closing
+	}
+	b.buf = append(b.buf, c.pong...)
+	if c.ping {
+		b.buf = appendControl(b.buf, opPing, nil)
+	}
+	for _, n := range c.notes {
+		b.buf = append(b.buf, n...)
+	}
+	c.pong, c.ping, c.notes = nil, false, nil
+	return c.closing
+}
+
+// gatherNews takes alerts, then readings, as far as a batch goes. It runs within View.
+func (c *client) gatherNews(b *batch) (more bool) {
+	for len(c.alerts) > 0 && len(b.buf) < batchBytes {
+		b.buf = append(b.buf, c.alerts[0]...)
+		b.alerts++
+		c.alerts[0] = nil
+		c.alerts = c.alerts[1:]
+	}
+	if len(c.alerts) == 0 {
+		c.alerts = nil
+	}
+	if !c.gatherReplays(b) {
+		return true
+	}
+	for len(b.buf) < batchBytes {
+		index, snapshot, ok := c.queue.pop()
+		if !ok {
+			return false
+		}
+		d := c.hub.plant.DeviceAt(index)
+		b.buf = appendMessage(b.buf, dataHead, d.Payload())
+		b.readings++
+		if !snapshot && !d.Backfill() {
+			b.received = append(b.received, d.Received())
+		}
+	}
+	return len(c.alerts) > 0 || c.queue.length() > 0
+}
+
+// send writes a batch. It returns false when the connection is over.
+func (c *client) send(b *batch) bool {
+	rest, progress := b.data(), time.Now()
+	for len(rest) > 0 {
+		// In steps, because a write does not tell when its last byte was taken.
+		step := c.hub.limits.StalledFor / 4
+		if err := c.raw.SetWriteDeadline(time.Now().Add(step)); err != nil {
+			return false
+		}
+		n, err := c.raw.Write(rest)
+		rest = rest[n:]
+		switch {
+		case err == nil:
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return false
+		case n > 0:
+			progress = time.Now()
+		case time.Since(progress) >= c.hub.limits.StalledFor:
+			c.giveUp(b, len(b.data())-len(rest))
+			return false
+		}
+	}
+	c.hub.account(c, b)
+	return true
+}
+
+// giveUp ends a connection that took nothing for too long: its queues are freed at once,
+// and it gets some seconds to take the rest of the frame it is in and the close frame.
+func (c *client) giveUp(b *batch, sent int) {
+	c.hub.plant.Change(func() { c.hub.router.detach(c) })
+	c.close(CloseSlow, "too slow: nothing was taken") // so that the reader's end is no second one
+	c.hub.counts.closed(CloseSlow)
+	last := b.data()[sent:frameEnd(b.data(), sent)]
+	last = appendClose(append([]byte(nil), last...), CloseSlow, "too slow: nothing was taken")
+	_ = c.raw.SetWriteDeadline(time.Now().Add(c.hub.limits.LastWords)) // the Write tells
+	_, _ = c.raw.Write(last)                                           // a client that does not read cannot be told more
+}
+
+// hangUp ends the connection after the last write: the reader gets a moment to see the
+// client's answer to the close frame.
+func (c *client) hangUp() {
+	_ = c.raw.CloseWrite()
+	_ = c.raw.SetReadDeadline(time.Now().Add(closeWait)) // a dead connection ends the reader by itself
+}
+
+// account counts a batch that was written.
+func (h *Hub) account(c *client, b *batch) {
+	n := int64(len(b.data()))
+	h.counts.bytes.Add(n)
+	h.counts.dialects[c.dialect()].bytes.Add(n)
+	h.counts.readings.Add(int64(b.readings))
+	h.counts.alerts.Add(int64(b.alerts))
+	if b.final != nil {
+		h.counts.closed(b.final.code)
+	}
+	if b.readings == 0 {
+		return
+	}
+	now := h.plant.Now()
+	h.meterMu.Lock()
+	defer h.meterMu.Unlock()
+	h.pushed.Add(now, b.readings-len(b.received))
+	for _, at := range b.received {
+		h.pushed.AddAge(now, now-at)
+	}
+}

@@ -1,0 +1,79 @@
+package state
+
+import (
+	"cmp"
+	"slices"
+
+	"industrial-iot-monitor/internal/wire"
+)
+
+const (
+	// GatewaySilentAfter is how long, in ms, a gateway may say nothing before it counts as
+	// silent: it sends a heartbeat every second.
+	GatewaySilentAfter = 5_000
+	// mostGateways bounds what heartbeats can make the portal remember.
+	mostGateways = 4096
+)
+
+// Gateway is a gateway's last heartbeat and its last ledger, and when they arrived, in ms by the
+// portal's clock.
+type Gateway struct {
+	wire.GatewayStatus
+
+	HeardAt  int64               // 0 when there was no heartbeat yet
+	Ledger   *wire.GatewayLedger // nil when there was none yet; never changed
+	LedgerAt int64
+}
+
+// Silent tells whether too long has passed since the last heartbeat.
+func (g Gateway) Silent(now int64) bool { return now-g.HeardAt > GatewaySilentAfter }
+
+// BufferUsed tells how full the buffer is, 0 to 1.
+func (g Gateway) BufferUsed() float64 {
+	if g.BufferLimit == 0 {
+		return 0
+	}
+	return float64(g.BufferBytes) / float64(g.BufferLimit)
+}
+
+// ApplyHeartbeat takes in a gateway's heartbeat.
+func (p *Plant) ApplyHeartbeat(s wire.GatewayStatus) {
+	now := p.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if g := p.gateway(s.Gateway); g != nil {
+		g.GatewayStatus, g.HeardAt = s, now
+	}
+}
+
+// ApplyLedger takes in what the bridge says of a gateway's readings.
+func (p *Plant) ApplyLedger(l wire.GatewayLedger) {
+	now := p.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if g := p.gateway(l.Gateway); g != nil {
+		g.Ledger, g.LedgerAt = &l, now
+	}
+}
+
+// gateway returns the gateway with this id, made if need be; nil when there are too many.
+func (p *Plant) gateway(id string) *Gateway {
+	g := p.gateways[id]
+	if g == nil && len(p.gateways) < mostGateways {
+		g = &Gateway{GatewayStatus: wire.GatewayStatus{Gateway: id, HorizonSeconds: -1}}
+		p.gateways[id] = g
+	}
+	return g
+}
+
+// Gateways returns all gateways by id.
+func (p *Plant) Gateways() []Gateway {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	out := make([]Gateway, 0, len(p.gateways))
+	for _, g := range p.gateways {
+		out = append(out, *g)
+	}
+	slices.SortFunc(out, func(a, b Gateway) int { return cmp.Compare(a.Gateway, b.Gateway) })
+	return out
+}

@@ -1,0 +1,180 @@
+// Package state is what the portal knows of the plant now: every device with its newest
+// reading, the alerts, the gateways and the recent means of the buildings. It is kept
+// in memory, filled by package feed and read by packages hub and web. It does no I/O;
+// its methods block only while they wait for the plant's lock, which is held for
+// microseconds to a few milliseconds.
+package state
+
+import (
+	"sync"
+	"time"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/portal/internal/meter"
+)
+
+// Watcher is told what changed, while the plant is locked for writing: its methods must
+// not block and must not call methods of Plant that lock.
+type Watcher interface {
+	// Added tells of a device seen for the first time.
+	Added(d *Device)
+	// Readings tells which devices got a newer reading, in the order of arrival. A
+	// device may be named more than once. The slice is valid during the call.
+	Readings(updated []*Device)
+	// Alert tells of a new alert or of a new state of a known one.
+	Alert(a *Alert)
+}
+
+// Options of a plant. The zero value is usable.
+type Options struct {
+	// MaxAlerts bounds the alarms that are kept though they are over; 0 means 10,000.
+	// Open ones are all kept.
+	MaxAlerts int
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Plant is the model. All of its methods may be called concurrently.
+type Plant struct {
+	now func() time.Time
+
+	mu       sync.RWMutex
+	watcher  Watcher
+	recorder Recorder // nil: nobody
+	devices  map[string]*Device
+	list     []*Device // by Index
+	gateways map[string]*Gateway
+	names    map[string]string // gateway ids, so that a device's need not be copied from each frame
+	alerts   alertBook
+	calls    callLog
+	windows  windowBook
+
+	received meter.Meter // readings that arrived, with their age
+	counts   Counts
+	updated  []*Device // scratch of ApplyFrame
+}
+
+// Counts are totals since start.
+type Counts struct {
+	Frames     int64 // live frames
+	Readings   int64 // entries in them
+	Backfilled int64 // of these, those that waited in a gateway's buffer
+	Outdated   int64 // of these, those not newer than what was known
+	Alerts     int64 // new alerts and new states of known ones
+	Repeated   int64 // alert records that told nothing new
+}
+
+// New returns an empty plant.
+func New(o Options) *Plant {
+	if o.MaxAlerts == 0 {
+		o.MaxAlerts = 10_000
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Plant{
+		now:      o.Now,
+		watcher:  nobody{},
+		devices:  make(map[string]*Device),
+		gateways: make(map[string]*Gateway),
+		names:    make(map[string]string),
+		alerts:   newAlertBook(o.MaxAlerts),
+		windows:  newWindowBook(),
+	}
+}
+
+// Watch makes w the watcher. It is called once, before the plant is filled.
+func (p *Plant) Watch(w Watcher) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.watcher = w
+}
+
+// View runs f while nothing changes. Views run side by side; f must be short.
+func (p *Plant) View(f func()) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	f()
+}
+
+// Change runs f while nobody else reads or changes anything; f must be short. It is
+// for a watcher whose own state must change in step with the plant's.
+func (p *Plant) Change(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f()
+}
+
+// Now returns the plant's clock in milliseconds since 1970.
+func (p *Plant) Now() int64 { return p.now().UnixMilli() }
+
+// Device returns the device with this id, or nil. It is called within View, Change or a
+// watcher's method.
+func (p *Plant) Device(id string) *Device { return p.devices[id] }
+
+// DeviceAt returns the device with this index. It is called as Device is.
+func (p *Plant) DeviceAt(index int) *Device { return p.list[index] }
+
+// Devices returns all devices by index. It is called as Device is, and the slice is
+// valid for as long.
+func (p *Plant) Devices() []*Device { return p.list }
+
+// eachStep is how many devices Each looks at before others get at the plant again.
+const eachStep = 2000
+
+// Each calls f with every device that is to be shown, by index, within Views of limited
+// length: what f sees of different devices need not be of the same moment.
+func (p *Plant) Each(f func(d *Device)) {
+	for from, more := 0, true; more; from += eachStep {
+		p.View(func() {
+			to := min(from+eachStep, len(p.list))
+			for _, d := range p.list[from:to] {
+				if d.Known() {
+					f(d)
+				}
+			}
+			more = to < len(p.list)
+		})
+	}
+}
+
+// add returns the device with this id, made if need be. The id is copied.
+func (p *Plant) add(id string) *Device {
+	if d := p.devices[id]; d != nil {
+		return d
+	}
+	d := newDevice(id, len(p.list))
+	p.devices[d.ID] = d
+	p.list = append(p.list, d)
+	p.watcher.Added(d)
+	return d
+}
+
+// ApplyState takes in what core says of a device beyond its readings.
+func (p *Plant) ApplyState(s telemetry.DeviceState) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := p.add(s.DeviceID)
+	d.state, d.hasState, d.forgotten = s, true, false
+	if s.Location.Building != "" {
+		d.location = s.Location
+	}
+	if s.Info.Model != "" {
+		d.info = s.Info
+	}
+}
+
+// Forget removes a device from what is shown until it is heard of again.
+func (p *Plant) Forget(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d := p.devices[id]; d != nil {
+		d.state, d.hasState, d.forgotten = telemetry.DeviceState{}, false, true
+	}
+}
+
+type nobody struct{}
+
+func (nobody) Added(*Device)      {}
+func (nobody) Readings([]*Device) {}
+func (nobody) Alert(*Alert)       {}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package cluster
+
+import "syscall"
+
+// attributes are none: only Linux can end a process with its parent.
+func attributes() *syscall.SysProcAttr { return nil }

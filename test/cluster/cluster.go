@@ -1,0 +1,290 @@
+// Package cluster builds and runs the real programs as processes on this machine, for
+// end-to-end tests and load tests: three gateways, bridge, core, portal, simulators and
+// a Kafka. Each has its own ports, data directory and log file; each can be stopped,
+// killed and started again, and its CPU and memory are read from /proc. It is not for
+// production. Start and Stop block until the process is ready or gone.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"industrial-iot-monitor/internal/wire"
+)
+
+// Names of the processes.
+const (
+	Kafka  = "kafka" // only when the plant has its own broker
+	Hub    = "hub"   // only when it is a process of its own
+	Bridge = "bridge"
+	Core   = "core"
+	Portal = "portal"
+)
+
+// Numbered returns the name of the i-th process of a kind, from 0: bridge, bridge-2, ….
+func Numbered(kind string, i int) string {
+	if i == 0 {
+		return kind
+	}
+	return kind + "-" + strconv.Itoa(i+1)
+}
+
+// Gateway returns the name of the i-th gateway's process, which is also its gateway id.
+func Gateway(i int) string { return "gw-" + string(rune('a'+i)) }
+
+// Options of a plant. Dir is required.
+type Options struct {
+	Dir      string   // for data and logs
+	Bin      string   // directory with the programs; empty means to build them into Dir/bin
+	Brokers  []string // a running Kafka; empty means an embedded broker as a process
+	Nodes    int      // of the embedded broker, 0 means 1
+	Suffix   string   // of topics, group and transactional ids, so that plants can share a Kafka
+	Gateways int      // 0 means 3
+	Bridges  int      // 0 means 1; several need OwnHub
+	Cores    int      // 0 means 1
+	OwnHub   bool     // the hub is a process of its own and not embedded in the bridge
+	// Line, when set, is told the hub's address for gateways and returns the one that
+	// the i-th gateway is to dial instead.
+	Line func(gateway int, hub string) (string, error)
+	// BridgeBrokers, when set, is told the brokers' addresses and returns those that
+	// the bridges are to use instead.
+	BridgeBrokers func(brokers []string) ([]string, error)
+	// Env is added to the environment of every program.
+	Env map[string]string
+}
+
+// Plant is a set of processes. Make it with New and Close it.
+type Plant struct {
+	dir, bin string
+	brokers  []string
+	Topics   wire.Topics
+	gateways []endpoints
+	portal   string
+	wsPort   string
+	hub      string // for clients
+	control  string // of the embedded broker, "" without one
+
+	mu        sync.Mutex
+	processes map[string]*process
+	order     []string
+}
+
+// endpoints of a gateway.
+type endpoints struct{ nats, mqtt, http string }
+
+// New builds the programs unless they are built and chooses the ports. It starts none.
+func New(ctx context.Context, o Options) (*Plant, error) {
+	if o.Dir == "" {
+		return nil, errors.New("plant: Dir is missing")
+	}
+	p := &Plant{dir: o.Dir, bin: o.Bin, brokers: o.Brokers, Topics: topics(o.Suffix), processes: map[string]*process{}}
+	if p.bin == "" {
+		p.bin = filepath.Join(o.Dir, "bin")
+		if err := Build(ctx, p.bin, BuildOptions{}); err != nil {
+			return nil, err
+		}
+	}
+	if o.Gateways == 0 {
+		o.Gateways = 3
+	}
+	o.Bridges, o.Cores = max(o.Bridges, 1), max(o.Cores, 1)
+	if o.Bridges > 1 && !o.OwnHub {
+		return nil, errors.New("plant: several bridges need OwnHub")
+	}
+	return p, p.define(o)
+}
+
+// Brokers returns the bootstrap servers of the plant's Kafka.
+func (p *Plant) Brokers() []string { return p.brokers }
+
+// Gateways returns how many gateways there are.
+func (p *Plant) Gateways() int { return len(p.gateways) }
+
+// NATS returns the device addresses of all gateways.
+func (p *Plant) NATS() []string {
+	var out []string
+	for _, g := range p.gateways {
+		out = append(out, g.nats)
+	}
+	return out
+}
+
+// MQTT returns the MQTT addresses of all gateways.
+func (p *Plant) MQTT() []string {
+	var out []string
+	for _, g := range p.gateways {
+		out = append(out, g.mqtt)
+	}
+	return out
+}
+
+// HubURL returns where clients of the hub connect.
+func (p *Plant) HubURL() string { return "nats://" + p.hub }
+
+// KafkaControl returns the base URL at which the embedded broker takes orders to
+// misbehave, "" when the plant has none.
+func (p *Plant) KafkaControl() string {
+	if p.control == "" {
+		return ""
+	}
+	return "http://" + p.control
+}
+
+// PortalURL returns the portal's base URL.
+func (p *Plant) PortalURL() string { return "http://" + p.portal }
+
+// WebSocketURL returns the WebSocket on the port of its own.
+func (p *Plant) WebSocketURL() string { return "ws://127.0.0.1:" + p.wsPort + "/ws" }
+
+// Names returns the processes in the order of their definition.
+func (p *Plant) Names() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.order)
+}
+
+// Add defines one more process, for example a simulator.
+func (p *Plant) Add(name string, prog Program) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.processes[name] = &process{
+		name: name, prog: prog, bin: filepath.Join(p.bin, prog.Binary), dir: p.dir,
+		logFile: filepath.Join(p.dir, name+".log"),
+	}
+	p.order = append(p.order, name)
+}
+
+func (p *Plant) process(name string) (*process, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if pr, ok := p.processes[name]; ok {
+		return pr, nil
+	}
+	return nil, fmt.Errorf("plant: there is no process %q", name)
+}
+
+// StartAll starts every process that was defined and does not run, and waits until all
+// are ready.
+func (p *Plant) StartAll(ctx context.Context) error { return p.Start(ctx, p.Names()...) }
+
+// Start starts processes one after the other without waiting in between, except for a
+// broker, and then waits until all of them are ready.
+func (p *Plant) Start(ctx context.Context, names ...string) error {
+	var started []*process
+	for _, name := range names {
+		pr, err := p.process(name)
+		if err != nil {
+			return err
+		}
+		if pr.running() {
+			continue
+		}
+		if err := pr.start(); err != nil {
+			return err
+		}
+		started = append(started, pr)
+		if name == Kafka {
+			if err := pr.awaitReady(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	for _, pr := range started {
+		if err := pr.awaitReady(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stop tells a process to stop (SIGTERM) and waits until it is gone. An exit code other
+// than 0 is an error, and so is one that takes longer than StopTime.
+func (p *Plant) Stop(name string) error {
+	pr, err := p.process(name)
+	if err != nil {
+		return err
+	}
+	return pr.stop()
+}
+
+// StopTime is how long a program may take to stop: the 5 s promised, and as much again
+// for a busy machine.
+const StopTime = 10 * time.Second
+
+// Kill ends a process at once (SIGKILL) and waits until it is gone.
+func (p *Plant) Kill(name string) error {
+	pr, err := p.process(name)
+	if err != nil {
+		return err
+	}
+	return pr.signalAndWait(os.Kill, StopTime)
+}
+
+// Signal sends a signal to a running process.
+func (p *Plant) Signal(name string, s os.Signal) error {
+	pr, err := p.process(name)
+	if err != nil {
+		return err
+	}
+	return pr.signal(s)
+}
+
+// Profile starts a CPU profile of every process that runs; the next call ends it. The
+// profiles are in the plant's directory, named after the process and ending in .pprof.
+// The programs must have been built with BuildOptions.Profile.
+func (p *Plant) Profile() error {
+	var errs []error
+	for _, name := range p.Names() {
+		if p.Running(name) {
+			errs = append(errs, p.Signal(name, syscall.SIGUSR1))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Wait waits until a process ends by itself; an exit code other than 0 is an error.
+func (p *Plant) Wait(ctx context.Context, name string) error {
+	pr, err := p.process(name)
+	if err != nil {
+		return err
+	}
+	return pr.wait(ctx)
+}
+
+// Running reports whether a process runs.
+func (p *Plant) Running(name string) bool {
+	pr, err := p.process(name)
+	return err == nil && pr.running()
+}
+
+// Close stops every process that runs, the last one defined first, and kills those
+// that do not stop.
+func (p *Plant) Close() error {
+	names := p.Names()
+	slices.Reverse(names)
+	var errs []error
+	for _, name := range names {
+		if p.Running(name) {
+			errs = append(errs, p.Stop(name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Logs returns what a process wrote, over all its starts.
+func (p *Plant) Logs(name string) (string, error) {
+	pr, err := p.process(name)
+	if err != nil {
+		return "", err
+	}
+	b, err := os.ReadFile(pr.logFile)
+	return string(b), err
+}

@@ -1,0 +1,62 @@
+package cluster
+
+import (
+	"context"
+	"maps"
+)
+
+// SetEnv changes variables of a process for its next start.
+func (p *Plant) SetEnv(name string, env map[string]string) error {
+	pr, err := p.process(name)
+	if err != nil {
+		return err
+	}
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	changed := maps.Clone(pr.prog.Env)
+	if changed == nil {
+		changed = map[string]string{}
+	}
+	maps.Copy(changed, env)
+	pr.prog.Env = changed
+	return nil
+}
+
+// Env returns a variable that a process is started with.
+func (p *Plant) Env(name, variable string) string {
+	pr, err := p.process(name)
+	if err != nil {
+		return ""
+	}
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	return pr.prog.Env[variable]
+}
+
+// PID returns the process id of a running process, 0 for one that does not run.
+func (p *Plant) PID(name string) int {
+	pr, err := p.process(name)
+	if err != nil || !pr.running() {
+		return 0
+	}
+	cmd, _ := pr.state()
+	return cmd.Process.Pid
+}
+
+// Ask returns nil when a process is ready now, else why it is not.
+func (p *Plant) Ask(ctx context.Context, name string) error {
+	pr, err := p.process(name)
+	if err != nil {
+		return err
+	}
+	return pr.ask(ctx)
+}
+
+// Launch starts a process and does not wait until it is ready.
+func (p *Plant) Launch(name string) error {
+	pr, err := p.process(name)
+	if err != nil || pr.running() {
+		return err
+	}
+	return pr.start()
+}

@@ -1,0 +1,151 @@
+package cluster
+
+import (
+	"maps"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"industrial-iot-monitor/internal/wire"
+)
+
+// topics returns the topics' names, each ending in suffix.
+func topics(suffix string) wire.Topics {
+	return wire.Topics{
+		DeviceData:  "device-data" + suffix,
+		Alerts:      "alerts" + suffix,
+		DeadLetters: "device-data-dlq" + suffix,
+		Checkpoints: "bridge-checkpoints" + suffix,
+		AlarmState:  "alarm-state" + suffix,
+		Commands:    "alarm-commands" + suffix,
+		Audit:       "alarm-audit" + suffix,
+		DeviceState: "device-state" + suffix,
+	}
+}
+
+// layout lays out the processes of a plant, in the order in which they are best started.
+type layout struct {
+	*Plant
+	o     Options
+	ports []string
+	leaf  string // the hub's address for gateways
+}
+
+// next returns an address that nobody uses.
+func (l *layout) next() string {
+	a := "127.0.0.1:" + l.ports[0]
+	l.ports = l.ports[1:]
+	return a
+}
+
+// define lays out all processes.
+func (p *Plant) define(o Options) error {
+	ports, err := freePorts(8 + 3*o.Gateways + o.Bridges + o.Cores)
+	if err != nil {
+		return err
+	}
+	l := &layout{Plant: p, o: o, ports: ports}
+	l.defineKafka()
+	p.hub, l.leaf = l.next(), l.next()
+	if o.OwnHub {
+		p.Add(Hub, Program{Binary: "natshub", Args: []string{"-addr", p.hub, "-leaf", l.leaf}, Listens: p.hub})
+	}
+	if err := l.defineBridges(); err != nil {
+		return err
+	}
+	if err := l.defineGateways(); err != nil {
+		return err
+	}
+	for i := range o.Cores {
+		addr := l.next()
+		p.Add(Numbered(Core, i), Program{Binary: "core", HTTP: addr, Env: l.with(map[string]string{
+			"CORE_HTTP_ADDR": addr, "HUB_URL": p.HubURL(),
+			"KAFKA_GROUP_ID": "iot-consumer-group" + o.Suffix, "CORE_TXN_PREFIX": "core" + o.Suffix + "-",
+		})})
+	}
+	p.portal = l.next()
+	_, p.wsPort, _ = strings.Cut(l.next(), ":")
+	p.Add(Portal, Program{Binary: "portal", HTTP: p.portal, Env: l.with(map[string]string{
+		"PORTAL_ADDR": p.portal, "KAFKA_GROUP_ID": "iot-consumer-group" + o.Suffix, "WEBSOCKET_PORT": p.wsPort, "HUB_URL": p.HubURL(),
+	})})
+	return nil
+}
+
+// defineKafka adds the embedded broker unless there is a Kafka.
+func (l *layout) defineKafka() {
+	if len(l.brokers) > 0 {
+		return
+	}
+	addr := l.next()
+	l.brokers, l.control = []string{addr}, l.next()
+	l.Add(Kafka, Program{
+		Binary:  "devkafka",
+		Args:    []string{"-addr", addr, "-control", l.control, "-nodes", strconv.Itoa(max(l.o.Nodes, 1)), "-data", filepath.Join(l.dir, "kafka")},
+		Listens: addr,
+	})
+}
+
+func (l *layout) defineBridges() error {
+	brokers := l.brokers
+	if l.o.BridgeBrokers != nil {
+		var err error
+		if brokers, err = l.o.BridgeBrokers(brokers); err != nil {
+			return err
+		}
+	}
+	for i := range l.o.Bridges {
+		addr := l.next()
+		env := map[string]string{
+			"BRIDGE_HTTP_ADDR": addr, "KAFKA_BROKERS": strings.Join(brokers, ","),
+			"BRIDGE_TXN_PREFIX": "bridge" + l.o.Suffix + "-", "BRIDGE_GROUP_ID": "bridge-lanes" + l.o.Suffix,
+		}
+		if l.o.OwnHub {
+			env["HUB_URL"] = l.HubURL()
+		} else {
+			env["BRIDGE_HUB_ADDR"], env["BRIDGE_LEAF_ADDR"] = l.hub, l.leaf
+		}
+		l.Add(Numbered(Bridge, i), Program{Binary: "bridge", HTTP: addr, Env: l.with(env)})
+	}
+	return nil
+}
+
+func (l *layout) defineGateways() error {
+	for i := range l.o.Gateways {
+		g := endpoints{l.next(), l.next(), l.next()}
+		dial := l.leaf
+		if l.o.Line != nil {
+			var err error
+			if dial, err = l.o.Line(i, l.leaf); err != nil {
+				return err
+			}
+		}
+		l.gateways = append(l.gateways, g)
+		l.Add(Gateway(i), Program{Binary: "edge", HTTP: g.http, Env: l.with(map[string]string{
+			"EDGE_GATEWAY_ID": Gateway(i), "EDGE_BUILDING": Building(i), "EDGE_NATS_ADDR": g.nats, "EDGE_MQTT_ADDR": g.mqtt,
+			"EDGE_HTTP_ADDR": g.http, "EDGE_HUB_URL": "nats-leaf://" + dial, "EDGE_DATA_DIR": filepath.Join(l.dir, "edge"),
+		})})
+	}
+	return nil
+}
+
+// with returns what all programs share, with more variables.
+func (l *layout) with(more map[string]string) map[string]string {
+	env := map[string]string{
+		"LOG_LEVEL":                  "info",
+		"KAFKA_BROKERS":              strings.Join(l.brokers, ","),
+		"KAFKA_TOPIC_DEVICE_DATA":    l.Topics.DeviceData,
+		"KAFKA_TOPIC_ALERTS":         l.Topics.Alerts,
+		"KAFKA_TOPIC_DEAD_LETTERS":   l.Topics.DeadLetters,
+		"KAFKA_TOPIC_CHECKPOINTS":    l.Topics.Checkpoints,
+		"KAFKA_TOPIC_ALARM_STATE":    l.Topics.AlarmState,
+		"KAFKA_TOPIC_ALARM_COMMANDS": l.Topics.Commands,
+		"KAFKA_TOPIC_ALARM_AUDIT":    l.Topics.Audit,
+		"KAFKA_TOPIC_DEVICE_STATE":   l.Topics.DeviceState,
+	}
+	maps.Copy(env, more)
+	maps.Copy(env, l.o.Env)
+	return env
+}
+
+// Building returns the name of the i-th gateway's building.
+func Building(i int) string { return string(rune('A'+i)) + "栋" }

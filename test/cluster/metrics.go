@@ -1,0 +1,90 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// Metrics are the samples of one scrape by series: the name, or the name and its labels
+// in braces, as the program wrote them.
+type Metrics map[string]float64
+
+// Sum adds up every series of a metric whose labels contain all the given pieces, such
+// as `status="failed"`.
+func (m Metrics) Sum(name string, labels ...string) float64 {
+	var sum float64
+	for series, v := range m {
+		base, rest, _ := strings.Cut(series, "{")
+		if base != name {
+			continue
+		}
+		matches := true
+		for _, l := range labels {
+			matches = matches && strings.Contains(rest, l)
+		}
+		if matches {
+			sum += v
+		}
+	}
+	return sum
+}
+
+// Metrics scrapes a process.
+func (p *Plant) Metrics(ctx context.Context, name string) (Metrics, error) {
+	pr, err := p.process(name)
+	if err != nil {
+		return nil, err
+	}
+	if pr.prog.HTTP == "" {
+		return nil, fmt.Errorf("%s serves no metrics", name)
+	}
+	code, body, err := get(ctx, "http://"+pr.prog.HTTP+"/metrics")
+	if err != nil {
+		return nil, fmt.Errorf("scraping %s: %w", name, err)
+	}
+	if code != http.StatusOK {
+		return nil, fmt.Errorf("scraping %s: status %d", name, code)
+	}
+	return parseMetrics(body)
+}
+
+// parseMetrics reads the text exposition format. Timestamps are not used here.
+func parseMetrics(text string) (Metrics, error) {
+	m := Metrics{}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		at := strings.LastIndexByte(line, ' ')
+		if at < 0 {
+			return nil, fmt.Errorf("metrics line %q has no value", line)
+		}
+		v, err := strconv.ParseFloat(line[at+1:], 64)
+		if err != nil {
+			return nil, fmt.Errorf("metrics line %q: %w", line, err)
+		}
+		m[line[:at]] = v
+	}
+	return m, nil
+}
+
+// get fetches a small page.
+func get(ctx context.Context, url string) (code int, body string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return 0, "", err
+	}
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := c.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), err
+}

@@ -1,0 +1,97 @@
+package cluster
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Usage is what a process used of the machine.
+type Usage struct {
+	CPU    time.Duration // user and system, over all starts
+	MaxRSS int64         // bytes, the highest resident set of all starts
+}
+
+func (u *Usage) add(o Usage) {
+	u.CPU += o.CPU
+	u.MaxRSS = max(u.MaxRSS, o.MaxRSS)
+}
+
+// exitUsage is the account of a process that ended.
+func exitUsage(s *os.ProcessState) Usage {
+	if s == nil {
+		return Usage{}
+	}
+	u := Usage{CPU: s.UserTime() + s.SystemTime()}
+	if r, ok := s.SysUsage().(*syscall.Rusage); ok {
+		u.MaxRSS = r.Maxrss << 10
+	}
+	return u
+}
+
+// Usage returns what a process used since the plant started it first.
+func (p *Plant) Usage(name string) (Usage, error) {
+	pr, err := p.process(name)
+	if err != nil {
+		return Usage{}, err
+	}
+	pr.mu.Lock()
+	past, cmd := pr.past, pr.cmd
+	pr.mu.Unlock()
+	if !pr.running() {
+		return past, nil
+	}
+	now, err := ProcessUsage(cmd.Process.Pid)
+	if err != nil {
+		return past, fmt.Errorf("usage of %s: %w", name, err)
+	}
+	past.add(now)
+	return past, nil
+}
+
+// clockTick is the unit of times in /proc: USER_HZ, 100 on every Linux.
+const clockTick = 10 * time.Millisecond
+
+// ProcessUsage reads the account of a running process from /proc.
+func ProcessUsage(pid int) (Usage, error) {
+	dir := "/proc/" + strconv.Itoa(pid)
+	stat, err := os.ReadFile(dir + "/stat")
+	if err != nil {
+		return Usage{}, err
+	}
+	// The second field is the command in parentheses and may hold anything.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	const utime, stime = 11, 12 // counted from the third field of proc(5)
+	if len(fields) <= stime {
+		return Usage{}, fmt.Errorf("%s/stat has %d fields", dir, len(fields))
+	}
+	user, err := strconv.ParseInt(fields[utime], 10, 64)
+	if err != nil {
+		return Usage{}, err
+	}
+	system, err := strconv.ParseInt(fields[stime], 10, 64)
+	if err != nil {
+		return Usage{}, err
+	}
+	rss, err := peakRSS(dir)
+	return Usage{CPU: time.Duration(user+system) * clockTick, MaxRSS: rss}, err
+}
+
+// peakRSS reads VmHWM.
+func peakRSS(dir string) (int64, error) {
+	status, err := os.ReadFile(dir + "/status")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kb << 10, err
+		}
+	}
+	return 0, fmt.Errorf("%s/status has no VmHWM", dir)
+}

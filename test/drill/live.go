@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"industrial-iot-monitor/test/cluster"
+	"industrial-iot-monitor/test/drill/rig"
+	"industrial-iot-monitor/test/viewer"
+)
+
+// liveLimit is how old the newest reading on a screen may be, while a backlog drains.
+const liveLimit = time.Second
+
+// liveFaults look at the screen after an outage.
+func liveFaults() []rig.Fault {
+	return []rig.Fault{{
+		Name: "live-first", Breaks: "every line is down for 5 min (quick: 15 s) and the backlog drains",
+		Holds: "meanwhile the newest reading on the screen is at most 1 s old", Times: 1, Quick: 1, Site: common(), Run: liveFirst,
+	}}
+}
+
+func liveFirst(ctx context.Context, r *rig.Round) error {
+	base, err := takeStock(ctx, r)
+	if err != nil {
+		return err
+	}
+	if err := cutAll(r); err != nil {
+		return err
+	}
+	r.Happened()
+	if err := rig.Sleep(ctx, r.Short(15*time.Second, 5*time.Minute)); err != nil {
+		return err
+	}
+	s, err := openScreen(ctx, r.WebSocketURL())
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if err := restoreAll(r); err != nil {
+		return err
+	}
+	begin := time.Now()
+	b, err := base.backlog(ctx, r)
+	if err != nil {
+		return err
+	}
+	took, err := rig.Await(ctx, "fresh readings of every building on the screen", func() error { return s.fresh(r, liveLimit) })
+	if err != nil {
+		return err
+	}
+	r.Recovered("a fresh reading of every building on the screen after the lines were back", took, resumeLimit+liveLimit)
+	waiting := 0
+	var worst time.Duration
+	drained, err := rig.Await(ctx, "the backlog in Kafka", func() error {
+		err := b.drained(r)
+		if err != nil {
+			waiting++
+			worst = max(worst, s.oldest(r))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.Note("the backlog of %d readings was drained %s after the lines were back, %d looks at the screen meanwhile", b.waiting, time.Since(begin).Round(10*time.Millisecond), waiting)
+	r.Check(waiting > 0, "the backlog had drained before anything fresh was on the screen (%s): nothing was proved", drained)
+	r.Recovered("age of the newest reading on the screen while the backlog drained", worst, liveLimit)
+	return nil
+}
+
+// screen is a WebSocket client that sees everything and remembers the newest reading of
+// each building.
+type screen struct {
+	v    *viewer.Viewer
+	done chan struct{}
+
+	mu     sync.Mutex
+	newest map[string]int64 // ms, by building
+	broken error
+}
+
+func openScreen(ctx context.Context, url string) (*screen, error) {
+	v, err := viewer.Dial(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.SubscribeAll(); err != nil {
+		return nil, err
+	}
+	s := &screen{v: v, done: make(chan struct{}), newest: map[string]int64{}}
+	go s.run()
+	return s, nil
+}
+
+func (s *screen) run() {
+	defer close(s.done)
+	for {
+		m, err := s.v.Read()
+		s.mu.Lock()
+		if err != nil {
+			s.broken = err
+			s.mu.Unlock()
+			return
+		}
+		if made, building, ok := glance(m.Payload); ok && m.Type == viewer.TypeReading {
+			s.newest[building] = max(s.newest[building], made)
+		}
+		s.mu.Unlock()
+	}
+}
+
+func (s *screen) close() {
+	_ = s.v.Close() // it may have ended by itself
+	<-s.done
+}
+
+// oldest returns the age of the newest reading of the building where that is oldest.
+func (s *screen) oldest(r *rig.Round) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var worst time.Duration
+	for i := range r.Site.Gateways {
+		worst = max(worst, time.Since(time.UnixMilli(s.newest[cluster.Building(i)])))
+	}
+	return worst
+}
+
+// fresh returns nil when a reading of every building is on the screen that is at most
+// limit old.
+func (s *screen) fresh(r *rig.Round, limit time.Duration) error {
+	age := s.oldest(r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if age > limit {
+		err := fmt.Errorf("the newest reading of some building is %s old; the screen shows %v",
+			age.Round(time.Millisecond), slices.Sorted(maps.Keys(s.newest)))
+		return errors.Join(err, s.broken)
+	}
+	return nil
+}
+
+// glance finds a reading's timestamp and building without parsing the rest: the
+// screen's own cost must not be what is measured.
+func glance(reading []byte) (made int64, building string, ok bool) {
+	text, ok1 := between(reading, `"timestamp":`, ",}")
+	name, ok2 := between(reading, `"building":"`, `"`)
+	made, err := strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64)
+	return made, string(name), ok1 && ok2 && err == nil
+}
+
+func between(text []byte, key, end string) ([]byte, bool) {
+	_, rest, ok := bytes.Cut(text, []byte(key))
+	i := bytes.IndexAny(rest, end)
+	if !ok || i < 0 {
+		return nil, false
+	}
+	return rest[:i], true
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

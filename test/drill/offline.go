@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"industrial-iot-monitor/test/drill/rig"
+)
+
+// Limits of draining a backlog.
+const (
+	drainFactor = 5 // times the rate at which readings come in
+	memoryLimit = 512 << 20
+)
+
+// offlineFaults let backlogs build up in gateways.
+func offlineFaults() []rig.Fault {
+	return []rig.Fault{{
+		Name: "offline", Breaks: "20 gateways (quick: 8) are offline for 10 min (quick: 15 s) and drained together",
+		Holds: "drained at 5 times the live rate or faster, every program has at most 512 MB", Times: 1, Quick: 1,
+		Site: rig.Site{Lines: true, Gateways: 20}, QuickSite: &rig.Site{Lines: true, Gateways: 8}, Run: drainTogether,
+	}}
+}
+
+func drainTogether(ctx context.Context, r *rig.Round) error {
+	if err := r.Moment(ctx, time.Second, 2*time.Second); err != nil {
+		return err
+	}
+	base, err := takeStock(ctx, r)
+	if err != nil {
+		return err
+	}
+	if err := cutAll(r); err != nil {
+		return err
+	}
+	r.Happened()
+	if err := rig.Sleep(ctx, r.Short(15*time.Second, 10*time.Minute)); err != nil {
+		return err
+	}
+	if err := restoreAll(r); err != nil {
+		return err
+	}
+	took, err := r.AwaitNew(ctx)
+	if err != nil {
+		return err
+	}
+	r.Note("readings of every gateway arrived %s after the lines were back", took.Round(10*time.Millisecond))
+	b, err := base.backlog(ctx, r)
+	if err != nil {
+		return err
+	}
+	took, n, err := b.drain(ctx, r)
+	if err != nil {
+		return err
+	}
+	rate := float64(n) / took.Seconds()
+	live := float64(r.Site.Load.Rate)
+	r.Recovered(fmt.Sprintf("draining %d readings", b.waiting), took, 0)
+	r.Check(rate >= drainFactor*live, "drained at %.0f readings/s, wanted %.0f: %d times the live %.0f", rate, drainFactor*live, drainFactor, live)
+	r.Note("drained at %.0f readings/s, %.1f times the live rate", rate, rate/live)
+	r.CheckMemory(memoryLimit)
+	return notePacks(ctx, r)
+}
+
+// notePacks tells how many readings a pack had: that decides what draining costs.
+func notePacks(ctx context.Context, r *rig.Round) error {
+	readings, packs := 0.0, 0.0
+	for _, g := range r.GatewayNames() {
+		m, err := r.Metrics(ctx, g)
+		if err != nil {
+			return err
+		}
+		readings += m.Sum("edge_readings_accepted_total")
+		packs += m.Sum("edge_packs_total")
+	}
+	r.Note("%.1f readings in a pack on average", readings/max(1, packs))
+	return nil
+}
+
+// backlog is what gateways have taken and Kafka does not have.
+type backlog struct {
+	accepted map[string]int // readings by gateway that are to be in Kafka, since the plant's start
+	waiting  int
+}
+
+// stock is, by gateway, how many readings were in Kafka before those that the gateway
+// has counted since its own start.
+type stock map[string]int
+
+// takeStock is called while nothing stands in the way: the few readings that are on it
+// just then do not matter.
+func takeStock(ctx context.Context, r *rig.Round) (stock, error) {
+	s := stock{}
+	for _, g := range r.GatewayNames() {
+		n, err := r.Metric(ctx, g, "edge_readings_accepted_total")
+		if err != nil {
+			return nil, err
+		}
+		s[g] = r.Arrived(g) - int(n)
+	}
+	return s, nil
+}
+
+// backlog asks every gateway how many readings it has taken by now.
+func (s stock) backlog(ctx context.Context, r *rig.Round) (backlog, error) {
+	b := backlog{accepted: map[string]int{}}
+	for g, before := range s {
+		n, err := r.Metric(ctx, g, "edge_readings_accepted_total")
+		if err != nil {
+			return b, err
+		}
+		b.accepted[g] = before + int(n)
+		b.waiting += max(0, b.accepted[g]-r.Arrived(g))
+	}
+	return b, nil
+}
+
+// drained returns nil when everything that was waiting is in Kafka.
+func (b backlog) drained(r *rig.Round) error {
+	for g, n := range b.accepted {
+		if at := r.Arrived(g); at < n {
+			return fmt.Errorf("%s: %d of %d", g, at, n)
+		}
+	}
+	return nil
+}
+
+// drain waits until everything that was waiting is in Kafka and returns how long that
+// took and how many readings arrived in that time, the fresh ones included.
+func (b backlog) drain(ctx context.Context, r *rig.Round) (time.Duration, int, error) {
+	total := func() (n int) {
+		for g := range b.accepted {
+			n += r.Arrived(g)
+		}
+		return n
+	}
+	before := total()
+	took, err := rig.AwaitLong(ctx, "the backlog in Kafka", r.Short(rig.Patience, 10*time.Minute), func() error { return b.drained(r) })
+	return took, total() - before, err
+}

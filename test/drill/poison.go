@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/sim/fleet"
+	"industrial-iot-monitor/test/drill/rig"
+	"industrial-iot-monitor/test/oracle"
+	"industrial-iot-monitor/test/viewer"
+)
+
+// poisonFaults put what is no reading where readings should be.
+func poisonFaults() []rig.Fault {
+	return []rig.Fault{{
+		Name: "poison", Breaks: "somebody else writes records into device-data that are no readings",
+		Holds: "each is dead-lettered once, with its offset; its partition goes on", Times: 40, Quick: 8, Site: common(), Run: poison,
+	}}
+}
+
+// poisons are values that are no readings, each bad in another way.
+func poisons() map[string][]byte {
+	return map[string][]byte{
+		"no JSON":        []byte("\x00\xff\xfe poison"),
+		"half a reading": []byte(`{"device_id":"device_001","timestamp":16409952`),
+		"an array":       []byte(`[1,2,3]`),
+		"no value":       {},
+		"a tombstone":    nil,
+		"no device":      []byte(`{"timestamp":1640995200000,"location":{"building":"A","floor":1,"room":"1"},"sensors":{}}`),
+		"a huge one":     make([]byte, 600<<10),
+		"the wrong kind": []byte(`{"device_id":"device_001","timestamp":"now","location":{"building":"A","floor":1,"room":"1"},"sensors":{}}`),
+	}
+}
+
+// at is where a record lies.
+type at struct {
+	partition int32
+	offset    int64
+}
+
+func poison(ctx context.Context, r *rig.Round) error {
+	r.AllowStrange(func(rec *kgo.Record) bool { return oracle.Header(rec, wire.HeaderGateway) == "" })
+	client, err := kgo.NewClient(kgo.SeedBrokers(r.Brokers()...), kgo.AllowAutoTopicCreation())
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	sent := map[at]string{}
+	kinds := sortedKeys(poisons())
+	for i := range r.Times {
+		if err := r.Moment(ctx, 50*time.Millisecond, 500*time.Millisecond); err != nil {
+			return err
+		}
+		kind, device := kinds[i%len(kinds)], fleet.DeviceID(r.Rand.IntN(100))
+		rec := &kgo.Record{Topic: r.Topics.DeviceData, Key: []byte(device), Value: poisons()[kind]}
+		if err := client.ProduceSync(ctx, rec).FirstErr(); err != nil {
+			return fmt.Errorf("writing %s: %w", kind, err)
+		}
+		r.Happened()
+		sent[at{rec.Partition, rec.Offset}] = kind
+		took, err := freshOnScreen(ctx, r, device)
+		if err != nil {
+			return fmt.Errorf("after %s in the partition of %s: %w", kind, device, err)
+		}
+		r.Recovered(fmt.Sprintf("a reading of the same partition on the screen after %s", kind), took, 0)
+	}
+	r.AtTheEnd(func(ctx context.Context) error { return deadLetters(ctx, r, sent) })
+	return nil
+}
+
+// deadLetters demands that each poisoned record is in the dead letters once.
+func deadLetters(ctx context.Context, r *rig.Round, sent map[at]string) error {
+	in, err := oracle.NewReader(r.Brokers(), r.Topics.DeadLetters)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	found := map[at]int{}
+	each := func(rec *kgo.Record) error {
+		if oracle.Header(rec, wire.HeaderTopic) != r.Topics.DeviceData {
+			return nil
+		}
+		partition, err1 := strconv.ParseInt(oracle.Header(rec, wire.HeaderPartition), 10, 32)
+		offset, err2 := strconv.ParseInt(oracle.Header(rec, wire.HeaderOffset), 10, 64)
+		r.Check(err1 == nil && err2 == nil, "dead letter %d/%d does not say where it was", rec.Partition, rec.Offset)
+		r.Check(oracle.Header(rec, wire.HeaderReason) != "", "dead letter %d/%d gives no reason", rec.Partition, rec.Offset)
+		found[at{int32(partition), offset}]++
+		return nil
+	}
+	for range 3 { // the second and third time for what comes twice
+		limit, cancel := context.WithTimeout(ctx, rig.Patience)
+		err := in.CatchUp(limit, each)
+		cancel()
+		if err != nil {
+			return err
+		}
+		if err := rig.Sleep(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+	for where, kind := range sent {
+		r.Check(found[where] == 1, "%s at %d/%d was dead-lettered %d times", kind, where.partition, where.offset, found[where])
+	}
+	for where := range found {
+		r.Check(sent[where] != "", "the record at %d/%d was dead-lettered and is good", where.partition, where.offset)
+	}
+	return nil
+}
+
+// freshOnScreen waits until a reading of a device that was made after the call is shown
+// to a WebSocket client.
+func freshOnScreen(ctx context.Context, r *rig.Round, device string) (time.Duration, error) {
+	begin := time.Now()
+	limit, cancel := context.WithTimeout(ctx, rig.Patience)
+	defer cancel()
+	v, err := viewer.Dial(limit, r.WebSocketURL())
+	if err != nil {
+		return 0, err
+	}
+	end := sync.OnceFunc(func() { _ = v.Close() }) // it may have ended by itself
+	defer end()
+	unbind := context.AfterFunc(limit, end)
+	defer unbind()
+	if err := v.Subscribe(device); err != nil {
+		return 0, err
+	}
+	for {
+		m, err := v.Read()
+		if err != nil {
+			return 0, fmt.Errorf("watching %s: %w", device, err)
+		}
+		if m.Type != viewer.TypeReading {
+			continue
+		}
+		if made, _, ok := glance(m.Payload); ok && made > begin.UnixMilli() {
+			return time.Since(begin), nil
+		}
+	}
+}

@@ -1,0 +1,130 @@
+// Package rig is the machinery of the outage drill: it starts the real programs as
+// processes, keeps a steady load on them, reads back what reached Kafka, and judges each
+// fault by one oracle. What is broken, and how, is not its business: faults are values of
+// type Fault, made by whoever calls Run. Run blocks until every fault was tried or its
+// context ends, and leaves nothing running.
+package rig
+
+import (
+	"context"
+	"time"
+
+	"industrial-iot-monitor/test/cluster"
+)
+
+// Fault is one thing that can go wrong, and what must hold when it does. That nothing
+// acknowledged is lost, doubled or out of order holds always and need not be said.
+type Fault struct {
+	Name   string // short, lower case, with hyphens
+	Breaks string // what it breaks, in a few words
+	Holds  string // what must hold besides, in a few words
+	Times  int    // how often, in the full drill
+	Quick  int    // how often, in the quick one; 0: not at all
+	Site   Site   // what it needs around it
+	// QuickSite is the site of the quick drill where that is another one.
+	QuickSite *Site
+
+	// Possible returns why the fault cannot be tried on this machine, nil when it can.
+	Possible func() error
+	// Run breaks things while the load runs, r.Times times, and checks what must hold.
+	// An error ends the fault: it was not tried as it should have been. What does not
+	// hold is told with r.Check or r.Recovered, and the fault goes on.
+	Run func(ctx context.Context, r *Round) error
+}
+
+// Broker says which Kafka a fault needs.
+type Broker int
+
+// Brokers.
+const (
+	AnyBroker  Broker = iota
+	RealBroker        // Apache Kafka, which the fault may stop and start
+	DevBroker         // the embedded broker, which can be told to misbehave
+)
+
+// Site describes the plant that a fault needs. Faults with equal sites share one in the
+// quick drill, one after the other; in the full one each has its own.
+type Site struct {
+	Gateways int // 0 means 3
+	Bridges  int // 0 means 1
+	Cores    int // 0 means 1
+	Broker   Broker
+	OwnHub   bool // the hub is a process of its own
+	Lines    bool // gateways reach the hub through lines that can be broken: Round.Lines
+	Proxy    bool // bridges reach Kafka through a proxy that can be told to misbehave: Round.Proxy
+	// Own keeps the site from being shared in the quick drill: the fault leaves it in
+	// no state for another. It names the fault.
+	Own string
+	// Env is added to every program's environment, as in "A=1;B=2".
+	Env  string
+	Load Load
+}
+
+// Load is what the devices send.
+type Load struct {
+	// Rate in readings a second, half of them by NATS and half by MQTT with QoS 1;
+	// 0 means DefaultRate.
+	Rate int
+	// Interval between two readings of one device; 0 means 200 ms.
+	Interval time.Duration
+	// Excursions is how many labelled faults begin in a minute in the whole fleet.
+	Excursions int
+	// Backlog is how many readings a device keeps while its gateway does not take them;
+	// 0 means 3000.
+	Backlog int
+	// Timeout is how long a device waits for an acknowledgement; 0 means 2 s.
+	Timeout time.Duration
+	// Gradual is set when the fault keeps devices from sending for so long that their
+	// rate is no measure: the drill does not look at it.
+	Gradual bool
+}
+
+// Rates of the load, readings a second.
+const (
+	DefaultRate  = 5_600 // a little above what is promised
+	PromisedRate = 5_000
+)
+
+func (l *Load) defaults() {
+	if l.Rate == 0 {
+		l.Rate = DefaultRate
+	}
+	if l.Interval == 0 {
+		l.Interval = 200 * time.Millisecond
+	}
+	if l.Backlog == 0 {
+		l.Backlog = 3000
+	}
+	if l.Timeout == 0 {
+		l.Timeout = 2 * time.Second
+	}
+}
+
+// devices returns how many devices each of the two protocols has.
+func (l *Load) devices() int {
+	return max(1, int(float64(l.Rate)*l.Interval.Seconds()/2))
+}
+
+func (s *Site) defaults() {
+	if s.Gateways == 0 {
+		s.Gateways = 3
+	}
+	s.Bridges, s.Cores = max(s.Bridges, 1), max(s.Cores, 1)
+	s.Load.defaults()
+}
+
+// programs are the processes of a site that a fault may look at: all but brokers and
+// simulators.
+func (s *Site) programs() []string {
+	var names []string
+	for i := range s.Gateways {
+		names = append(names, cluster.Gateway(i))
+	}
+	for i := range s.Bridges {
+		names = append(names, cluster.Numbered(cluster.Bridge, i))
+	}
+	for i := range s.Cores {
+		names = append(names, cluster.Numbered(cluster.Core, i))
+	}
+	return append(names, cluster.Portal)
+}

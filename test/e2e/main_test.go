@@ -1,0 +1,139 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/test/cluster"
+)
+
+// patience bounds what ought to happen at once but may take long on a busy machine.
+const patience = 90 * time.Second
+
+// often is how often a condition is looked at.
+const often = 100 * time.Millisecond
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "e2e-bin-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return // without an exit code the test run fails
+	}
+	bin = dir
+	m.Run() // its result becomes the exit code when TestMain returns
+	if err := errors.Join(goleak.Find(), os.RemoveAll(dir)); err != nil {
+		panic(err)
+	}
+}
+
+// bin is where the programs are built, once for all tests.
+var bin string
+
+// built reports what came of building them.
+var built = sync.OnceValue(func() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	return cluster.Build(ctx, bin, cluster.BuildOptions{})
+})
+
+// duration is how long the devices send.
+func duration(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("E2E_DURATION")
+	if text == "" {
+		return time.Minute
+	}
+	d, err := time.ParseDuration(text)
+	require.NoError(t, err, "E2E_DURATION")
+	return d
+}
+
+// startPlant builds and starts everything except simulators.
+func startPlant(t *testing.T) *cluster.Plant {
+	t.Helper()
+	require.NoError(t, built())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	o := cluster.Options{Dir: t.TempDir(), Bin: bin, Suffix: kafkatest.Name(t, "")}
+	if kafkatest.Real() {
+		o.Brokers = strings.Split(os.Getenv(kafkatest.EnvBrokers), ",")
+	}
+	p, err := cluster.New(ctx, o)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Errorf("stopping the plant: %v", err)
+		}
+		if t.Failed() {
+			keepLogs(t, p)
+		}
+	})
+	require.NoError(t, p.StartAll(ctx))
+	return p
+}
+
+// keepLogs puts what the programs wrote where it outlives the test.
+func keepLogs(t *testing.T, p *cluster.Plant) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "e2e-logs-") //nolint:usetesting // it must outlive the test
+	if err != nil {
+		t.Log(err)
+		return
+	}
+	for _, name := range p.Names() {
+		text, err := p.Logs(name)
+		if err != nil {
+			continue // it was never started
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".log"), []byte(text), 0o600); err != nil {
+			t.Log(err)
+		}
+	}
+	t.Logf("the programs' logs are in %s", dir)
+}
+
+// fleetPart is a simulator: a share of the devices over one protocol.
+type fleetPart struct {
+	name     string
+	protocol string
+	first    int
+}
+
+const (
+	devices  = 1000
+	interval = time.Second
+	faults   = 60 // a minute, in each part
+)
+
+// parts are the two simulators of the tests.
+var parts = []fleetPart{
+	{"sim-nats", "nats", 0},
+	{"sim-mqtt", "mqtt", devices / 2},
+}
+
+func (f fleetPart) ledger(dir string) string { return filepath.Join(dir, f.name+".ledger") }
+
+// add defines the simulator as a process of the plant. It runs until it is stopped.
+func (f fleetPart) add(p *cluster.Plant, dir string) {
+	p.Add(f.name, cluster.Program{Binary: "sim", Args: []string{
+		"-http=",
+		"-protocol=" + f.protocol,
+		"-nats=" + strings.Join(p.NATS(), ","), "-mqtt=" + strings.Join(p.MQTT(), ","),
+		fmt.Sprintf("-devices=%d", devices/len(parts)), fmt.Sprintf("-first=%d", f.first),
+		fmt.Sprintf("-interval=%s", interval), fmt.Sprintf("-excursions=%d", faults),
+		"-ledger=" + f.ledger(dir), "-progress=1s",
+	}})
+}

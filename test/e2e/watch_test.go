@@ -1,0 +1,222 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/test/oracle"
+	"industrial-iot-monitor/test/viewer"
+)
+
+// watcher is a WebSocket client that sees everything and keeps count.
+type watcher struct {
+	mu       sync.Mutex
+	readings map[string]int
+	statuses map[string]bool // of a sensor, as pushed
+	alerts   map[string]telemetry.Alert
+	faults   []string // messages that should not come
+}
+
+// key names one of the two records of an incident.
+func key(a *telemetry.Alert) string { return a.AlertID + " " + string(a.Status) }
+
+// watch connects and subscribes as the JavaScript sample does.
+func watch(t *testing.T, url string) *watcher {
+	t.Helper()
+	w := &watcher{readings: map[string]int{}, statuses: map[string]bool{}, alerts: map[string]telemetry.Alert{}}
+	v, err := viewer.Dial(t.Context(), url)
+	require.NoError(t, err)
+	require.NoError(t, v.Subscribe("device_001"))
+	require.NoError(t, v.SubscribeAll())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			m, err := v.Read()
+			if err != nil {
+				return
+			}
+			w.take(m)
+		}
+	}()
+	t.Cleanup(func() {
+		_ = v.Close() // the portal may be gone already
+		<-done
+	})
+	return w
+}
+
+func (w *watcher) take(m viewer.Message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch m.Type {
+	case viewer.TypeReading:
+		var r struct {
+			DeviceID string `json:"device_id"`
+			Sensors  map[string]struct {
+				Status string `json:"status"`
+			} `json:"sensors"`
+		}
+		if err := json.Unmarshal(m.Payload, &r); err != nil {
+			w.faults = append(w.faults, err.Error())
+			return
+		}
+		w.readings[r.DeviceID]++
+		w.statuses[r.Sensors["temperature"].Status] = true
+	case viewer.TypeAlert:
+		var a telemetry.Alert
+		if err := json.Unmarshal(m.Payload, &a); err != nil {
+			w.faults = append(w.faults, err.Error())
+			return
+		}
+		w.alerts[key(&a)] = a
+	default:
+		w.faults = append(w.faults, m.Type+" "+m.Code+" "+m.Message)
+	}
+}
+
+// requireSeen demands that the client saw every device, and every alert of the topic
+// that came after it had subscribed.
+func (w *watcher) requireSeen(t *testing.T, r *run, alerts []telemetry.Alert) {
+	t.Helper()
+	missing := func() []telemetry.Alert {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		var out []telemetry.Alert
+		for _, a := range alerts {
+			if _, ok := w.alerts[key(&a)]; !ok {
+				out = append(out, a)
+			}
+		}
+		return out
+	}
+	require.Eventually(t, func() bool { return len(missing()) == 0 }, patience, often, "alerts the client did not see: %v", missing())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	require.Empty(t, w.faults)
+	require.Len(t, w.readings, devices, "the client saw every device")
+	require.True(t, w.statuses["normal"], "%v", w.statuses)
+	require.Greater(t, len(w.statuses), 1, "values beyond a limit carry another status: %v", w.statuses)
+	require.Positive(t, r.from)
+}
+
+// alerts reads the alerts topic to its end.
+func (r *run) alerts(t *testing.T) []telemetry.Alert {
+	t.Helper()
+	var out []telemetry.Alert
+	r.readTopic(t, r.Topics.Alerts, func(rec *kgo.Record) error {
+		var a telemetry.Alert
+		out = append(out, a)
+		return json.Unmarshal(rec.Value, &out[len(out)-1])
+	})
+	return out
+}
+
+// deadLetters reads the topic of refused messages to its end.
+func (r *run) deadLetters(t *testing.T) []*kgo.Record {
+	t.Helper()
+	var out []*kgo.Record
+	r.readTopic(t, r.Topics.DeadLetters, func(rec *kgo.Record) error {
+		out = append(out, rec)
+		return nil
+	})
+	return out
+}
+
+// readTopic hands every record of a topic to each, once nothing more has come for a
+// while.
+func (r *run) readTopic(t *testing.T, topic string, each func(*kgo.Record) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	in, err := oracle.NewReader(r.Brokers(), topic)
+	require.NoError(t, err)
+	defer in.Close()
+	for n, before := 0, -1; n != before; {
+		before = n
+		require.NoError(t, in.CatchUp(ctx, func(rec *kgo.Record) error { n++; return each(rec) }))
+		wait(t, 2*time.Second)
+	}
+}
+
+// requireAlerts holds the alerts against the labelled faults: one incident for each
+// fault of which a reading arrived, no incident without a fault, no record twice.
+func (r *run) requireAlerts(t *testing.T, alerts []telemetry.Alert, stored readings) {
+	t.Helper()
+	incidents := map[string]*incident{}
+	byDevice := map[string][]*incident{}
+	for _, a := range alerts {
+		if a.Source != telemetry.SourceRule {
+			continue // what is silent while programs are restarted
+		}
+		id := fmt.Sprintf("%s/%d", a.AlertID, a.OccurrenceCount) // raised again, it has the same alert_id
+		in, ok := incidents[id]
+		if !ok {
+			in = &incident{id: id, device: a.DeviceID, kind: a.AlertType}
+			incidents[id] = in
+			byDevice[a.DeviceID+" "+a.AlertType] = append(byDevice[a.DeviceID+" "+a.AlertType], in)
+		}
+		in.take(t, &a)
+	}
+	expected := 0
+	explained := map[string]bool{}
+	for _, f := range r.fleets {
+		for _, l := range f.Labels(r.from, r.to) {
+			found := false
+			for _, in := range byDevice[l.Device+" "+l.Type] {
+				if in.raised <= l.Recovery && in.raised >= l.Onset {
+					explained[in.id] = true
+				}
+				found = found || in.raised <= l.End && (in.cleared == 0 || in.cleared >= l.Start)
+			}
+			if arrived(stored[l.Device], l.Start, l.End) {
+				expected++
+				require.True(t, found, "no alert for %+v, of which readings arrived; its incidents: %v", l, byDevice[l.Device+" "+l.Type])
+			}
+		}
+	}
+	for id, in := range incidents {
+		require.True(t, explained[id], "alert without a fault: %+v", in)
+	}
+	require.Positive(t, expected, "there were faults")
+	t.Logf("%d faults, %d incidents, %d alert records", expected, len(incidents), len(alerts))
+}
+
+func arrived(timestamps map[int64]bool, from, to int64) bool {
+	for ts := range timestamps {
+		if ts >= from && ts <= to {
+			return true
+		}
+	}
+	return false
+}
+
+// incident is what the records with one alert_id say.
+type incident struct {
+	id, device, kind string
+	raised, cleared  int64
+}
+
+func (in *incident) take(t *testing.T, a *telemetry.Alert) {
+	t.Helper()
+	switch a.Event {
+	case telemetry.EventRaised, telemetry.EventRepeated:
+		require.Zero(t, in.raised, "alert %s was raised twice", a.AlertID)
+		in.raised = a.Timestamp
+	case telemetry.EventCleared:
+		require.Zero(t, in.cleared, "alert %s was cleared twice", a.AlertID)
+		require.NotZero(t, in.raised, "alert %s was cleared before it was raised", a.AlertID)
+		in.cleared = a.Timestamp
+	default: // how it went on in between
+	}
+}
