@@ -1,4 +1,3 @@
-// Package arch holds the tests of the architecture: who may import whom, and why; what
-// every package, file and setting must have. It has no code of its own and is imported
-// by nothing.
+// Package arch contains the architecture tests: allowed imports with their reasons, and the
+// rules for packages, files, settings and documentation. It exports nothing.
 package arch

@@ -17,7 +17,7 @@ const (
 	fileLines = 500
 )
 
-// TestEveryPackageSaysWhatItIsFor holds the doc comments that go doc shows first.
+// TestEveryPackageSaysWhatItIsFor enforces package comments, the first thing go doc shows.
 func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 	for _, p := range packages(t, "") {
 		if len(p.GoFiles) == 0 {
@@ -75,5 +75,5 @@ func abs(t *testing.T, file string) string {
 	return a
 }
 
-// judges reports whether a path is of what loads or judges the product.
+// judges reports whether a path belongs to the packages that load or test the product.
 func judges(path string) bool { return within(path, "loadtest") || within(path, "test") }

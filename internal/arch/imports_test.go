@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Libraries and packages that some programs must do without.
+// Libraries and packages banned from some programs.
 const (
 	sarama     = "github.com/IBM/sarama"
 	franz      = "github.com/twmb/franz-go"
@@ -22,12 +22,12 @@ const (
 
 var programs = []string{"edge", "bridge", "core", "portal", "sim"}
 
-// infrastructure is what serves every program and knows none of its messages.
+// infrastructure lists the packages that every program uses and that depend on no message.
 var infrastructure = []string{
 	"internal/config", "internal/ops", "internal/lifecycle", "internal/program", "internal/natsconn", "internal/kafka", devkafka,
 }
 
-// ban says what the packages below From must not contain, and why.
+// ban lists imports that the packages below from must not have, and the reason.
 type ban struct {
 	name   string
 	from   []string
@@ -35,14 +35,14 @@ type ban struct {
 	reason string
 }
 
-// TestNothingBannedIsPulledIn holds for everything a package contains, however deep.
+// TestNothingBannedIsPulledIn checks transitive dependencies.
 func TestNothingBannedIsPulledIn(t *testing.T) {
 	for _, b := range []ban{
 		{
 			"a gateway is small",
 			[]string{"edge"},
 			[]string{sarama, franz, fiber, fasthttp, "internal/kafka", devkafka},
-			"a gateway runs in a cellar on little hardware; it speaks NATS and MQTT, and Kafka is behind the bridge",
+			"a gateway runs on small hardware and speaks NATS and MQTT; Kafka is behind the bridge",
 		},
 		{
 			"the bridge serves no pages and no MQTT",
@@ -51,38 +51,38 @@ func TestNothingBannedIsPulledIn(t *testing.T) {
 			"the bridge moves packs into Kafka; devices and browsers have their own programs",
 		},
 		{
-			"core serves nobody",
+			"core embeds no server",
 			[]string{"core"},
 			[]string{fiber, fasthttp, mochi, natsServer, franz, devkafka},
-			"core reads Kafka and writes Kafka and the hub; it embeds no server",
+			"core consumes Kafka and publishes to Kafka and the hub",
 		},
 		{
 			"the portal embeds no broker",
 			[]string{"portal"},
 			[]string{mochi, natsServer, franz, devkafka},
-			"a portal is one of several behind a load balancer and keeps nothing",
+			"portals run behind a load balancer and are stateless",
 		},
 		{
 			"the simulator is a device",
 			[]string{"sim"},
 			[]string{sarama, franz, fiber, fasthttp, mochi, natsServer, "internal/kafka", devkafka},
-			"devices know NATS or MQTT and nothing behind the gateway",
+			"devices speak NATS or MQTT to a gateway and nothing else",
 		},
 		{
-			"infrastructure knows no message", infrastructure,
+			"infrastructure depends on no message", infrastructure,
 			[]string{"internal/wire", "internal/telemetry"},
-			"what every program stands on must not change when a message does",
+			"packages every program depends on must not change with a message",
 		},
 		{
-			"what is shared knows no program",
+			"shared packages import no program",
 			[]string{"internal"},
 			programs,
 			"dependencies point from programs to what they share",
 		},
 		{
-			"the product does not contain its tests", append([]string{"deploy", "internal/wire", "internal/telemetry"}, append(infrastructure, programs...)...),
+			"no test libraries in the product", append([]string{"deploy", "internal/wire", "internal/telemetry"}, append(infrastructure, programs...)...),
 			[]string{testify, "go.uber.org/goleak", kafkatest},
-			"test libraries weigh megabytes and help nobody in production",
+			"test libraries weigh megabytes and are useless in production",
 		},
 	} {
 		t.Run(b.name, func(t *testing.T) {
@@ -97,15 +97,15 @@ func TestNothingBannedIsPulledIn(t *testing.T) {
 	}
 }
 
-// TestProgramsTalkOverTheWire holds for tests too: a bridge's test that ran a gateway
-// would hold the two together.
+// TestProgramsTalkOverTheWire includes test files: a bridge test that ran a gateway would
+// couple the two.
 func TestProgramsTalkOverTheWire(t *testing.T) {
 	for _, program := range programs {
 		for _, p := range packages(t, program) {
 			for _, imported := range p.allImports() {
 				for _, other := range programs {
 					if other != program {
-						require.False(t, within(imported, ours(other)), "%s imports %s: programs know each other only by what is on the wire", p.path(), imported)
+						require.False(t, within(imported, ours(other)), "%s imports %s: programs communicate only over the wire", p.path(), imported)
 					}
 				}
 			}
@@ -113,7 +113,7 @@ func TestProgramsTalkOverTheWire(t *testing.T) {
 	}
 }
 
-// TestOnlyCompositionsHoldSeveralPrograms keeps the places few where everything meets.
+// TestOnlyCompositionsHoldSeveralPrograms limits the packages that import several programs.
 func TestOnlyCompositionsHoldSeveralPrograms(t *testing.T) {
 	composed := 0
 	for _, p := range packages(t, "") {
@@ -133,7 +133,7 @@ func TestOnlyCompositionsHoldSeveralPrograms(t *testing.T) {
 	require.Positive(t, composed, "deploy/allinone composes the programs")
 }
 
-// TestMainKnowsItsAppAlone keeps main a page that starts things.
+// TestMainKnowsItsAppAlone keeps main free of anything but starting its app.
 func TestMainKnowsItsAppAlone(t *testing.T) {
 	start := []string{"internal/program", "internal/lifecycle"}
 	for program, app := range map[string]string{
@@ -146,26 +146,26 @@ func TestMainKnowsItsAppAlone(t *testing.T) {
 		require.Equal(t, "main", main[i].Name, "%s is a program", program)
 		for _, imported := range main[i].Imports {
 			known := standard(imported) || imported == ours(app) || slices.ContainsFunc(start, func(s string) bool { return imported == ours(s) })
-			require.True(t, known, "%s/main.go imports %s: main says what %s needs and leaves the rest to internal/program", program, imported, app)
+			require.True(t, known, "%s/main.go imports %s: main starts %s and leaves the rest to internal/program", program, imported, app)
 		}
 	}
 }
 
-// TestModelStandsOnTheStandardLibrary holds for what leaves a process: it must be
-// readable without anything else, and for ever.
+// TestModelStandsOnTheStandardLibrary keeps the stored and transmitted formats free of
+// third-party code, so that they stay readable.
 func TestModelStandsOnTheStandardLibrary(t *testing.T) {
 	allowed := map[string][]string{"internal/telemetry": nil, "internal/wire": {ours("internal/telemetry")}}
 	for path, others := range allowed {
 		for _, p := range packages(t, path) {
 			for _, imported := range p.Imports {
 				require.True(t, standard(imported) || slices.Contains(others, imported),
-					"%s imports %s: wire stands on telemetry, telemetry on the standard library", p.path(), imported)
+					"%s imports %s: wire depends on telemetry, telemetry on the standard library", p.path(), imported)
 			}
 		}
 	}
 }
 
-// TestStagesDoNoIO holds the pure parts of core: input and clock in, result out.
+// TestStagesDoNoIO keeps the stages of core pure: input and clock in, result out.
 func TestStagesDoNoIO(t *testing.T) {
 	io := []string{"os", "net", "internal/kafka", "internal/natsconn", sarama, "github.com/nats-io/nats.go"}
 	for _, p := range packages(t, "core/internal/validate", "core/internal/transform", "core/internal/aggregate", "core/internal/alarm", "core/internal/presence") {
@@ -177,8 +177,8 @@ func TestStagesDoNoIO(t *testing.T) {
 	}
 }
 
-// TestDemoBrokerStaysInTheDemo holds the embedded broker away from production; tests may
-// use it as they like.
+// TestDemoBrokerStaysInTheDemo keeps the embedded broker out of production code; tests may
+// use it.
 func TestDemoBrokerStaysInTheDemo(t *testing.T) {
 	importers := map[string][]string{
 		devkafka:  {"deploy/allinone", "test", kafkatest},
@@ -195,6 +195,6 @@ func TestDemoBrokerStaysInTheDemo(t *testing.T) {
 				require.True(t, ok, "%s imports %s: the embedded broker keeps one copy on one disk; it is for the demo and for tests", p.path(), broker)
 			}
 		}
-		require.True(t, used, "nothing imports %s: has it moved? Then mend this test", broker)
+		require.True(t, used, "nothing imports %s: update this test if it moved", broker)
 	}
 }

@@ -17,7 +17,7 @@ const (
 	root   = "../.."
 )
 
-// pkg is what go list says of one of our packages.
+// pkg describes one of our packages as reported by go list.
 type pkg struct {
 	ImportPath, Dir, Name, Doc         string
 	GoFiles, TestGoFiles, XTestGoFiles []string
@@ -51,7 +51,7 @@ var list = sync.OnceValues(func() ([]pkg, error) {
 })
 
 // packages returns our packages whose path below the module has one of the prefixes;
-// there must be some, or the test would hold nothing.
+// it fails if there are none, since the test would then check nothing.
 func packages(t *testing.T, prefixes ...string) []pkg {
 	t.Helper()
 	all, err := list()
@@ -62,7 +62,7 @@ func packages(t *testing.T, prefixes ...string) []pkg {
 			out = append(out, p)
 		}
 	}
-	require.NotEmpty(t, out, "no package below %v: has it moved? Then mend this test", prefixes)
+	require.NotEmpty(t, out, "no package below %v: update this test if it moved", prefixes)
 	return out
 }
 

@@ -23,14 +23,14 @@ import (
 
 var update = flag.Bool("update", false, "write .env.example from the programs' configurations")
 
-// setting is a variable as one or several programs describe it.
+// setting is a variable with the programs that share its description.
 type setting struct {
 	config.Var
 	programs []string
 }
 
 // settings lists the variables of all programs. A variable that programs describe
-// differently is there once for each description.
+// differently appears once per description.
 func settings(t *testing.T) []setting {
 	t.Helper()
 	var all []setting
@@ -66,7 +66,7 @@ func TestEveryVariableHasAMeaning(t *testing.T) {
 	}
 }
 
-// TestEnvExampleListsEveryVariable holds .env.example against the programs' structs.
+// TestEnvExampleListsEveryVariable compares .env.example with the configuration structs.
 func TestEnvExampleListsEveryVariable(t *testing.T) {
 	file := filepath.Join(root, ".env.example")
 	want := envExample(settings(t))
@@ -102,7 +102,7 @@ func envExample(all []setting) string {
 	return b.String()
 }
 
-// TestComposeSetsVariablesThatExist finds the misspelled variable that nothing reads.
+// TestComposeSetsVariablesThatExist catches misspelled variables.
 func TestComposeSetsVariablesThatExist(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join(root, "docker-compose.yml"))
 	require.NoError(t, err)
