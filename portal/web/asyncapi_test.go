@@ -114,7 +114,7 @@ func (c *talk) until(texts ...string) {
 }
 
 func TestAsyncAPIDescribesWhatIsSent(t *testing.T) {
-	r := start(t, func(o *Options) { o.Board = dashboard.Limits{Every: 50 * time.Millisecond} })
+	r := start(t, func(o *Options) { o.Dashboard = dashboard.Limits{Every: 50 * time.Millisecond} })
 	now := populate(r)
 	hb, err := wire.GatewayStatus{Gateway: "gw-a", Building: "A栋", Time: now, BufferLimit: 100}.Encode()
 	require.NoError(t, err)

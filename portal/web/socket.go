@@ -44,7 +44,7 @@ func (p *Portal) upgrade(c *fiber.Ctx) error {
 	if from, ok := netip.AddrFromSlice(c.Context().RemoteIP()); ok {
 		v.From = p.proxies.caller(from, c.Get(fiber.HeaderXForwardedFor))
 	}
-	err := p.upgrader.Upgrade(c.Context(), func(ws *websocket.Conn) { p.hub.Serve(ws, v) })
+	err := p.upgrader.Upgrade(c.Context(), func(ws *websocket.Conn) { p.fanout.Serve(ws, v) })
 	if _, bad := errors.AsType[websocket.HandshakeError](err); bad {
 		return refuse(fiber.StatusBadRequest, "bad_handshake", "the WebSocket handshake is not complete")
 	}
@@ -64,8 +64,8 @@ const rateBurst = 10
 
 // buildSockets makes what speaks with WebSocket clients.
 func (p *Portal) buildSockets(o Options) (err error) {
-	p.board, err = dashboard.New(dashboard.Options{
-		Plant: p.plant, Log: o.Log, Registry: o.Registry, Limits: o.Board,
+	p.dashboard, err = dashboard.New(dashboard.Options{
+		Model: p.plant, Log: o.Log, Registry: o.Registry, Limits: o.Dashboard,
 		Stats:    func() any { return p.stats.get() },
 		Gateways: func() any { return p.gateways() },
 	})
@@ -80,6 +80,6 @@ func (p *Portal) buildSockets(o Options) (err error) {
 	if o.Config.MessageRate > 0 {
 		o.Limits.RatePerSecond, o.Limits.RateBurst = o.Config.MessageRate, o.Config.MessageRate*rateBurst
 	}
-	p.hub, err = fanout.New(fanout.Options{Plant: p.plant, Log: o.Log, Registry: o.Registry, Board: p.board, Limits: o.Limits})
+	p.fanout, err = fanout.New(fanout.Options{Model: p.plant, Log: o.Log, Registry: o.Registry, Publisher: p.dashboard, Limits: o.Limits})
 	return err
 }

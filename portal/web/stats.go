@@ -141,7 +141,7 @@ func (s *statsCache) get() stats {
 }
 
 func (p *Portal) count() stats {
-	s, h := p.plant.Stats(), p.hub.Stats()
+	s, h := p.plant.Stats(), p.fanout.Stats()
 	out := stats{
 		Time: s.Time, Version: ops.Version, Socket: p.cfg.WebSocketPath, Devices: presences(s.Devices),
 		Alerts: alertCounts{Severity: bySeverity(s.Calling), Unacknowledged: s.Unseen, Aside: s.Aside, Kept: s.Kept},

@@ -41,8 +41,8 @@ type Options struct {
 	// Limits of the WebSocket hub; zero fields take the defaults. The numbers of
 	// connections and the message rate come from Config.
 	Limits fanout.Limits
-	// Board are the limits of the dashboard's dialect; zero fields take the defaults.
-	Board dashboard.Limits
+	// Dashboard are the limits of the dashboard's dialect; zero fields take the defaults.
+	Dashboard dashboard.Limits
 	// AnswerWithin is how long a command to an alarm waits for what becomes of it; 0
 	// means 2 s.
 	AnswerWithin time.Duration
@@ -50,18 +50,18 @@ type Options struct {
 
 // Portal is the program.
 type Portal struct {
-	cfg     Config
-	log     *slog.Logger
-	plant   *state.Plant
-	book    *audit.Book
-	feed    *feed.Feed
-	desk    *command.Desk
-	hub     *fanout.Hub
-	board   *dashboard.Board
-	series  *series.Store
-	lag     *lag.Watch
-	process *ops.Process
-	stats   *statsCache
+	cfg       Config
+	log       *slog.Logger
+	plant     *state.Model
+	book      *audit.Book
+	feed      *feed.Feed
+	desk      *command.Desk
+	fanout    *fanout.Broadcaster
+	dashboard *dashboard.Publisher
+	series    *series.Store
+	lag       *lag.Watch
+	process   *ops.Process
+	stats     *statsCache
 
 	explainWithin time.Duration
 
@@ -117,14 +117,14 @@ func (p *Portal) build(o Options) (err error) {
 	}
 	p.book = audit.NewBook(o.Config.AuditEntries)
 	p.desk, err = command.New(command.Options{
-		Plant: p.plant, Book: p.book, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+		Model: p.plant, Book: p.book, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
 		AnswerWithin: o.AnswerWithin,
 	})
 	if err != nil {
 		return err
 	}
 	p.feed, err = feed.New(feed.Options{
-		Plant: p.plant, Series: p.series, Book: p.book, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+		Model: p.plant, Series: p.series, Book: p.book, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
 	})
 	if err != nil {
 		return err
@@ -187,9 +187,9 @@ func (p *Portal) Run(ctx context.Context) error {
 	g := lifecycle.New(p.log, 0)
 	g.Go("feed", p.feed.Run)
 	g.Go("lag", p.lag.Run)
-	g.Go("board", p.board.Run)
+	g.Go("dashboard", p.dashboard.Run)
 	g.Go("commands", p.desk.Run)
-	g.Go("hub", p.hub.Run)
+	g.Go("fanout", p.fanout.Run)
 	if p.wsApp != nil {
 		serve(g, "websocket port", p.wsApp, p.wsLn)
 	}

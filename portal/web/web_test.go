@@ -114,7 +114,7 @@ func TestWebSocketAddressSpeaksNothingElse(t *testing.T) {
 	r.refused("/ws", http.StatusUpgradeRequired, "upgrade_required")
 	a := r.get("/ws", "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13")
 	require.Equal(t, http.StatusBadRequest, a.status)
-	require.Zero(t, r.portal.hub.Stats().Clients)
+	require.Zero(t, r.portal.fanout.Stats().Clients)
 }
 
 func TestOperationsRoutes(t *testing.T) {

@@ -42,7 +42,7 @@ var (
 
 // Options of a desk. All but the times are required.
 type Options struct {
-	Plant    *state.Plant
+	Model    *state.Model
 	Book     *audit.Book
 	Brokers  []string
 	Topics   wire.Topics
@@ -65,11 +65,11 @@ type Desk struct {
 	ready chan struct{} // closed when there is one again
 }
 
-var errMissing = errors.New("command: Plant, Book, Brokers, Topics, Log and Registry are required")
+var errMissing = errors.New("command: Model, Book, Brokers, Topics, Log and Registry are required")
 
 // New returns a desk; Run connects it.
 func New(o Options) (*Desk, error) {
-	if o.Plant == nil || o.Book == nil || len(o.Brokers) == 0 || o.Topics.Commands == "" || o.Log == nil || o.Registry == nil {
+	if o.Model == nil || o.Book == nil || len(o.Brokers) == 0 || o.Topics.Commands == "" || o.Log == nil || o.Registry == nil {
 		return nil, errMissing
 	}
 	if o.SendWithin == 0 {
@@ -215,7 +215,7 @@ func (d *Desk) alarm(ctx context.Context, r *Result) *state.Alert {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		a := d.o.Plant.Alert(id)
+		a := d.o.Model.Alert(id)
 		if revision == 0 || a != nil && a.Revision >= revision {
 			return a
 		}

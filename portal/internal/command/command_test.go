@@ -30,7 +30,7 @@ func start(tb testing.TB, brokers []string, answer time.Duration) (*Desk, wire.T
 	tb.Helper()
 	topics := kafkatest.Topics(tb)
 	d, err := New(Options{
-		Plant: state.New(state.Options{}), Book: audit.NewBook(10_000), Brokers: brokers, Topics: topics,
+		Model: state.New(state.Options{}), Book: audit.NewBook(10_000), Brokers: brokers, Topics: topics,
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), SendWithin: patience, AnswerWithin: answer,
 	})
 	require.NoError(tb, err)

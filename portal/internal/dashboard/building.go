@@ -60,28 +60,28 @@ func (t *tallies) add(d *state.Device, s cellState) {
 }
 
 // buildingData returns a building as the last scan counted it, and whether it has devices.
-func (b *Board) buildingData(name string) (data []byte, known bool) {
-	v, known := b.tallies.by[name]
+func (p *Publisher) buildingData(name string) (data []byte, known bool) {
+	v, known := p.tallies.by[name]
 	if !known {
 		v = &tally{Gateways: []string{}}
 	}
 	slices.Sort(v.Gateways)
-	v.Alarms, v.Means = b.alarmsIn(name), make(map[string]meanValue)
-	for param, m := range b.plant.Means(name) {
+	v.Alarms, v.Means = p.alarmsIn(name), make(map[string]meanValue)
+	for param, m := range p.model.Means(name) {
 		v.Means[param] = meanValue{Mean: m.Mean, Min: m.Min, Max: m.Max, Count: m.Count}
 	}
-	return b.encode(v), known
+	return p.encode(v), known
 }
 
 // alarmsIn counts the alarms of a building that need attention.
-func (b *Board) alarmsIn(building string) int {
+func (p *Publisher) alarmsIn(building string) int {
 	n := 0
-	b.plant.View(func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		for _, a := range b.open {
+	p.model.View(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, a := range p.open {
 			place := a.Location.Building
-			if d := b.plant.Device(a.DeviceID); place == "" && d != nil {
+			if d := p.model.Device(a.DeviceID); place == "" && d != nil {
 				place = d.Location().Building
 			}
 			if place == building && a.Shelved == nil && a.Suppressed == nil && a.OutOfService == nil {
@@ -101,10 +101,10 @@ func isOpen(a *state.Alert) bool {
 }
 
 // encode returns v as JSON, null when that cannot be.
-func (b *Board) encode(v any) []byte {
+func (p *Publisher) encode(v any) []byte {
 	data, err := json.Marshal(v)
 	if err != nil {
-		b.log.Error("message cannot be encoded", "err", err)
+		p.log.Error("message cannot be encoded", "err", err)
 		return []byte("null")
 	}
 	return data

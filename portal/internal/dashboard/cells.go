@@ -67,32 +67,32 @@ const (
 )
 
 // scan brings the cells up to date and notes in b.changes what changed.
-func (b *Board) scan(now int64, sensors bool) {
-	b.changes.reset()
-	b.tallies.reset()
+func (p *Publisher) scan(now int64, sensors bool) {
+	p.changes.reset()
+	p.tallies.reset()
 	step := scanStep
 	if sensors {
 		step = decodeStep
 	}
 	for from, more := 0, true; more; from += step {
-		b.plant.View(func() {
-			all := b.plant.Devices()
-			for len(b.cells) < len(all) {
-				b.cells = append(b.cells, newCell())
+		p.model.View(func() {
+			all := p.model.Devices()
+			for len(p.cells) < len(all) {
+				p.cells = append(p.cells, newCell())
 			}
 			to := min(from+step, len(all))
 			for i := from; i < to; i++ {
-				b.look(all[i], now)
+				p.look(all[i], now)
 				if sensors {
-					b.lookInside(all[i])
+					p.lookInside(all[i])
 				}
 			}
 			more = to < len(all)
 		})
 	}
-	b.scanned = now
+	p.scanned = now
 	if sensors {
-		b.decoded = now
+		p.decoded = now
 	}
 }
 
@@ -105,36 +105,36 @@ func newCell() cell {
 }
 
 // look compares a device with its cell. It is called within a View.
-func (b *Board) look(d *state.Device, now int64) {
-	c := &b.cells[d.Index]
+func (p *Publisher) look(d *state.Device, now int64) {
+	c := &p.cells[d.Index]
 	if !d.Known() {
 		if c.shown {
 			c.shown, c.state, c.priority, c.alarms = false, stateGone, 0, 0
-			b.changes.states = append(b.changes.states, d.Index)
+			p.changes.states = append(p.changes.states, d.Index)
 		}
 		return
 	}
-	s := b.stateOf(d, now)
-	priority, alarms := b.attention(d)
-	b.tallies.add(d, s)
+	s := p.stateOf(d, now)
+	priority, alarms := p.attention(d)
+	p.tallies.add(d, s)
 	moved := !c.shown || c.location != d.Location() || c.model != d.Info().Model || c.gateway != d.Gateway()
 	if !moved && s == c.state && priority == c.priority && alarms == c.alarms {
 		return
 	}
 	c.state, c.priority, c.alarms = s, priority, alarms
 	if !moved {
-		b.changes.states = append(b.changes.states, d.Index)
+		p.changes.states = append(p.changes.states, d.Index)
 		return
 	}
 	c.shown, c.location, c.model, c.gateway = true, d.Location(), d.Info().Model, d.Gateway()
 	c.head = c.appendHead(nil, d)
-	b.changes.rows = append(b.changes.rows, d.Index)
+	p.changes.rows = append(p.changes.rows, d.Index)
 }
 
 // attention returns the priority of a device's worst alarm and how many need attention. It
 // is called within a View.
-func (b *Board) attention(d *state.Device) (priority int8, alarms int) {
-	n, worst := b.plant.Attention(d.ID)
+func (p *Publisher) attention(d *state.Device) (priority int8, alarms int) {
+	n, worst := p.model.Attention(d.ID)
 	if n == 0 {
 		return 0, 0
 	}
@@ -142,7 +142,7 @@ func (b *Board) attention(d *state.Device) (priority int8, alarms int) {
 }
 
 // stateOf judges a device. It is called within a View.
-func (b *Board) stateOf(d *state.Device, now int64) cellState {
+func (p *Publisher) stateOf(d *state.Device, now int64) cellState {
 	switch d.Presence(now) {
 	case telemetry.PresenceOffline:
 		return stateOffline
@@ -150,7 +150,7 @@ func (b *Board) stateOf(d *state.Device, now int64) cellState {
 	default:
 		return stateUnknown
 	}
-	last, interval := max(b.heard[d.Index], b.started), d.IntervalMS()
+	last, interval := max(p.heard[d.Index], p.started), d.IntervalMS()
 	if d.HasReading() && d.Backfill() {
 		last = d.Received()
 	}
@@ -200,8 +200,8 @@ func (c *cell) appendState(dst []byte) []byte {
 
 // lookInside takes a device's newest reading apart unless that was done before. It is
 // called within a View.
-func (b *Board) lookInside(d *state.Device) {
-	c := &b.cells[d.Index]
+func (p *Publisher) lookInside(d *state.Device) {
+	c := &p.cells[d.Index]
 	var now [numSensors]float64
 	switch {
 	case !d.HasReading():
@@ -213,15 +213,15 @@ func (b *Board) lookInside(d *state.Device) {
 		return
 	default:
 		c.read, c.stamp, c.received = true, d.Timestamp(), d.Received()
-		if wire.DecodeReading(d.Payload(), &b.reading, nil) != nil {
+		if wire.DecodeReading(d.Payload(), &p.reading, nil) != nil {
 			return // core has read it before; if we cannot, what was known stays
 		}
-		now = valuesOf(&b.reading)
+		now = valuesOf(&p.reading)
 	}
 	for i, v := range now {
 		if v != c.values[i] && !(math.IsNaN(v) && math.IsNaN(c.values[i])) {
 			c.values[i] = v
-			b.changes.values[i] = append(b.changes.values[i], d.Index)
+			p.changes.values[i] = append(p.changes.values[i], d.Index)
 		}
 	}
 }

@@ -66,9 +66,9 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Options of a board. Plant, Log and Registry are required.
+// Options of a board. Model, Log and Registry are required.
 type Options struct {
-	Plant    *state.Plant
+	Model    *state.Model
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 	// Stats and Gateways return the data of the topics of these names, to be encoded as
@@ -77,9 +77,9 @@ type Options struct {
 	Limits          Limits
 }
 
-// Board owns the topics. It is a plant.Watcher.
-type Board struct {
-	plant   *state.Plant
+// Publisher owns the topics. It is a state.Observer.
+type Publisher struct {
+	model   *state.Model
 	log     *slog.Logger
 	opts    Options
 	limits  Limits
@@ -114,20 +114,20 @@ type Board struct {
 	buf              []byte
 }
 
-var errMissing = errors.New("board: Plant, Log and Registry are required")
+var errMissing = errors.New("dashboard: Model, Log and Registry are required")
 
 // New returns a board. Whoever owns the plant makes it a watcher.
-func New(o Options) (*Board, error) {
-	if o.Plant == nil || o.Log == nil || o.Registry == nil {
+func New(o Options) (*Publisher, error) {
+	if o.Model == nil || o.Log == nil || o.Registry == nil {
 		return nil, errMissing
 	}
 	m, err := newMetrics(o.Registry)
 	if err != nil {
 		return nil, err
 	}
-	b := &Board{
-		plant: o.Plant, log: o.Log.With("component", "board"), opts: o, limits: o.Limits.withDefaults(), metrics: m,
-		epoch: randomHex(), started: o.Plant.Now(), work: make(chan struct{}, 1),
+	b := &Publisher{
+		model: o.Model, log: o.Log.With("component", "dashboard"), opts: o, limits: o.Limits.withDefaults(), metrics: m,
+		epoch: randomHex(), started: o.Model.Now(), work: make(chan struct{}, 1),
 		topics: make(map[string]*topic), devices: make(map[string]*topic), open: make(map[string]*state.Alert),
 	}
 	b.alerts = b.newTopic(topicName{name: "alerts", kind: kindAlerts})
@@ -136,7 +136,7 @@ func New(o Options) (*Board, error) {
 }
 
 // Epoch names this start of the portal: 16 hex digits.
-func (b *Board) Epoch() string { return b.epoch }
+func (p *Publisher) Epoch() string { return p.epoch }
 
 func randomHex() string {
 	var raw [8]byte
@@ -144,115 +144,115 @@ func randomHex() string {
 	return hex.EncodeToString(raw[:])
 }
 
-// Added implements plant.Watcher.
-func (b *Board) Added(d *state.Device) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.byIndex = append(b.byIndex, b.devices[d.ID]) // devices are numbered from 0 without gaps
-	b.heard = append(b.heard, 0)
+// Added implements state.Observer.
+func (p *Publisher) Added(d *state.Device) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.byIndex = append(p.byIndex, p.devices[d.ID]) // devices are numbered from 0 without gaps
+	p.heard = append(p.heard, 0)
 }
 
-// Readings implements plant.Watcher.
-func (b *Board) Readings(updated []*state.Device) {
-	now := b.plant.Now()
+// Readings implements state.Observer.
+func (p *Publisher) Readings(updated []*state.Device) {
+	now := p.model.Now()
 	for _, d := range updated {
-		b.heard[d.Index] = now
+		p.heard[d.Index] = now
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.devices) == 0 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.devices) == 0 {
 		return
 	}
-	before := len(b.dirty)
+	before := len(p.dirty)
 	for _, d := range updated {
-		if t := b.byIndex[d.Index]; t != nil && !t.dirty {
+		if t := p.byIndex[d.Index]; t != nil && !t.dirty {
 			t.dirty = true
-			b.dirty = append(b.dirty, t)
+			p.dirty = append(p.dirty, t)
 		}
 	}
-	if len(b.dirty) > before {
-		b.poke()
+	if len(p.dirty) > before {
+		p.poke()
 	}
 }
 
-// Alert implements plant.Watcher.
-func (b *Board) Alert(a *state.Alert) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// Alert implements state.Observer.
+func (p *Publisher) Alert(a *state.Alert) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if isOpen(a) {
-		b.open[a.AlertID] = a
+		p.open[a.AlertID] = a
 	} else {
-		delete(b.open, a.AlertID)
+		delete(p.open, a.AlertID)
 	}
-	t := b.alerts
-	data := b.alertData(a)
-	t.publish(deltaFrame(t, t.seq+1, b.plant.Now(), data), 0)
-	b.news = true
-	b.poke()
+	t := p.alerts
+	data := p.alertData(a)
+	t.publish(deltaFrame(t, t.seq+1, p.model.Now(), data), 0)
+	p.news = true
+	p.poke()
 }
 
 // alertData returns {"alert":{…}}. What an alarm says of its past is left out when it would
 // not fit.
-func (b *Board) alertData(a *state.Alert) []byte {
-	raw := b.alertText(a)
+func (p *Publisher) alertData(a *state.Alert) []byte {
+	raw := p.alertText(a)
 	data := make([]byte, 0, len(raw)+len(`{"alert":}`))
 	data = append(data, `{"alert":`...)
 	data = append(data, raw...)
 	return append(data, '}')
 }
 
-func (b *Board) alertText(a *state.Alert) []byte {
-	if len(a.Raw) < b.limits.FrameBytes-2*envelopeRoom {
+func (p *Publisher) alertText(a *state.Alert) []byte {
+	if len(a.Raw) < p.limits.FrameBytes-2*envelopeRoom {
 		return a.Raw
 	}
 	short := a.Alert
 	short.Comments, short.History = nil, nil
-	return b.encode(short)
+	return p.encode(short)
 }
 
 // poke makes Run look for work.
-func (b *Board) poke() {
+func (p *Publisher) poke() {
 	select {
-	case b.work <- struct{}{}:
+	case p.work <- struct{}{}:
 	default:
 	}
 }
 
 // Clients returns how many clients there are.
-func (b *Board) Clients() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.clients
+func (p *Publisher) Clients() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.clients
 }
 
 // topicFor returns the topic, made if need be. It is called with the plant in view and the
 // board locked.
-func (b *Board) topicFor(n topicName) *topic {
-	if t := b.topics[n.name]; t != nil {
+func (p *Publisher) topicFor(n topicName) *topic {
+	if t := p.topics[n.name]; t != nil {
 		return t
 	}
-	t := b.newTopic(n)
-	b.topics[n.name] = t
+	t := p.newTopic(n)
+	p.topics[n.name] = t
 	if n.kind == kindDevice {
-		b.devices[n.arg] = t
-		if d := b.plant.Device(n.arg); d != nil {
-			b.byIndex[d.Index] = t
+		p.devices[n.arg] = t
+		if d := p.model.Device(n.arg); d != nil {
+			p.byIndex[d.Index] = t
 		}
 	}
 	return t
 }
 
 // release forgets a topic that nobody follows. It is called as topicFor is.
-func (b *Board) release(t *topic) {
+func (p *Publisher) release(t *topic) {
 	if len(t.subs) > 0 || t.lasting() {
 		return
 	}
-	delete(b.topics, t.name)
-	b.retired = max(b.retired, t.seq)
+	delete(p.topics, t.name)
+	p.retired = max(p.retired, t.seq)
 	if t.kind == kindDevice {
-		delete(b.devices, t.arg)
-		if d := b.plant.Device(t.arg); d != nil {
-			b.byIndex[d.Index] = nil
+		delete(p.devices, t.arg)
+		if d := p.model.Device(t.arg); d != nil {
+			p.byIndex[d.Index] = nil
 		}
 	}
 }

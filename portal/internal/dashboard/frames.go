@@ -1,11 +1,34 @@
 package dashboard
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"strconv"
-
-	"industrial-iot-monitor/portal/internal/wsframe"
 )
+
+// opText is the first byte of a text message in one frame, with the FIN bit set.
+const opText = 0x81
+
+// maxHeader is the longest head of an unmasked frame, in bytes.
+const maxHeader = 10
+
+// AppendFrameHeader appends the head of an unmasked WebSocket frame with n bytes of payload
+// (RFC 6455, section 5.2).
+func AppendFrameHeader(dst []byte, op byte, n int) []byte {
+	switch {
+	case n <= 125:
+		return append(dst, op, byte(n))
+	case n <= 0xFFFF:
+		return binary.BigEndian.AppendUint16(append(dst, op, 126), uint16(n))
+	default:
+		return binary.BigEndian.AppendUint64(append(dst, op, 127), uint64(n))
+	}
+}
+
+// TextFrame returns payload as a whole text frame.
+func TextFrame(payload []byte) []byte {
+	return append(AppendFrameHeader(make([]byte, 0, maxHeader+len(payload)), opText, len(payload)), payload...)
+}
 
 // envelopeRoom is more than what stands around the data of a message without its topic.
 const envelopeRoom = 160
@@ -46,7 +69,7 @@ func appendEnvelope(b []byte, kind string, topic []byte, seq uint64, now int64) 
 // finish closes the message and returns it as a frame of its own.
 func finish(b, data []byte) []byte {
 	n := len(b) + len(`,"data":}`) + len(data)
-	f := wsframe.AppendHeader(make([]byte, 0, n+wsframe.MaxHeader), wsframe.Text, n)
+	f := AppendFrameHeader(make([]byte, 0, n+maxHeader), opText, n)
 	f = append(f, b...)
 	f = append(f, `,"data":`...)
 	f = append(f, data...)
@@ -58,7 +81,7 @@ func laggedFrame(t *topic, dropped uint64) []byte {
 	b := append([]byte(`{"type":"lagged","topic":`), t.quoted...)
 	b = append(b, `,"dropped":`...)
 	b = strconv.AppendUint(b, dropped, 10)
-	return wsframe.TextMessage(append(b, '}'))
+	return TextFrame(append(b, '}'))
 }
 
 // replyFrame returns any other message as a frame.
@@ -67,7 +90,7 @@ func replyFrame(v any) []byte {
 	if err != nil { // what we make always marshals; what a caller gave may not
 		body = []byte(`{"type":"error","code":"internal","message":"the answer cannot be shown"}`)
 	}
-	return wsframe.TextMessage(body)
+	return TextFrame(body)
 }
 
 // packer fills JSON objects with lists so that none becomes longer than a bound: a message

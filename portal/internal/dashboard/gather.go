@@ -16,7 +16,7 @@ type Batch struct {
 // Gather adds frames to the batch until about room bytes are in it, and tells whether there
 // are more.
 func (s *Session) Gather(to *Batch, room int) (more bool) {
-	b := s.board
+	b := s.publisher
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	g := gathering{b: b, to: to, room: room}
@@ -75,7 +75,7 @@ func (s *Session) requeue(sub *subscription) {
 
 // gathering is one call of Gather.
 type gathering struct {
-	b    *Board
+	b    *Publisher
 	to   *Batch
 	room int
 }
@@ -186,9 +186,9 @@ func (g *gathering) count(k kind, e *entry) {
 // askSnapshot makes the subscription wait for a snapshot: the one at hand if nothing has
 // changed since, else one that Run makes. It is called with the board locked.
 func (sub *subscription) askSnapshot() {
-	t, b := sub.topic, sub.session.board
+	t, b := sub.topic, sub.session.publisher
 	sub.fresh = true
-	if t.current(b.plant.Now()) {
+	if t.current(b.model.Now()) {
 		sub.want = t.snapshot.number
 		sub.session.enqueue(sub)
 		sub.session.client.Wake(true)

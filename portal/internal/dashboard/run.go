@@ -8,8 +8,8 @@ import (
 )
 
 // Run makes deltas and snapshots until ctx ends.
-func (b *Board) Run(ctx context.Context) error {
-	tick := time.NewTicker(b.limits.Every)
+func (p *Publisher) Run(ctx context.Context) error {
+	tick := time.NewTicker(p.limits.Every)
 	defer tick.Stop()
 	later := time.NewTimer(time.Hour) // for devices that were sent a moment ago
 	defer later.Stop()
@@ -18,42 +18,42 @@ func (b *Board) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			b.everySecond()
-		case <-b.work:
-			b.wakeForAlerts()
-			b.makeSnapshots()
-			later.Reset(b.sendDevices())
+			p.everySecond()
+		case <-p.work:
+			p.wakeForAlerts()
+			p.makeSnapshots()
+			later.Reset(p.sendDevices())
 		case <-later.C:
-			later.Reset(b.sendDevices())
+			later.Reset(p.sendDevices())
 		}
 	}
 }
 
 // everySecond publishes what goes out once a second.
-func (b *Board) everySecond() {
-	now := b.plant.Now()
-	if fleet, sensors := b.scanNeeds(); fleet || sensors {
-		b.scanAndTell(now, sensors)
+func (p *Publisher) everySecond() {
+	now := p.model.Now()
+	if fleet, sensors := p.scanNeeds(); fleet || sensors {
+		p.scanAndTell(now, sensors)
 	}
-	for _, t := range b.followed() {
+	for _, t := range p.followed() {
 		switch t.kind {
 		case kindBuilding:
-			if data, known := b.buildingData(t.arg); known {
-				b.tell(t, now, data, 0)
+			if data, known := p.buildingData(t.arg); known {
+				p.tell(t, now, data, 0)
 			}
 		case kindStats, kindGateways:
-			b.tell(t, now, b.figures(t.kind), 0)
+			p.tell(t, now, p.figures(t.kind), 0)
 		default: // not once a second, or after a scan
 		}
 	}
 }
 
 // followed returns the topics that somebody follows.
-func (b *Board) followed() []*topic {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (p *Publisher) followed() []*topic {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var out []*topic
-	for _, t := range b.topics {
+	for _, t := range p.topics {
 		if len(t.subs) > 0 && t.kind != kindDevice {
 			out = append(out, t)
 		}
@@ -62,12 +62,12 @@ func (b *Board) followed() []*topic {
 }
 
 // scanNeeds tells whether somebody follows what a scan finds.
-func (b *Board) scanNeeds() (fleet, sensors bool) {
-	b.tallies.on = false
-	for _, t := range b.followed() {
+func (p *Publisher) scanNeeds() (fleet, sensors bool) {
+	p.tallies.on = false
+	for _, t := range p.followed() {
 		switch t.kind {
 		case kindBuilding:
-			fleet, b.tallies.on = true, true
+			fleet, p.tallies.on = true, true
 		case kindFleet:
 			fleet = true
 		case kindSensor:
@@ -79,35 +79,35 @@ func (b *Board) scanNeeds() (fleet, sensors bool) {
 }
 
 // figures returns the data of topic stats or gateways.
-func (b *Board) figures(k kind) []byte {
-	get := b.opts.Stats
+func (p *Publisher) figures(k kind) []byte {
+	get := p.opts.Stats
 	if k == kindGateways {
-		get = b.opts.Gateways
+		get = p.opts.Gateways
 	}
 	if get == nil {
 		return []byte("{}")
 	}
-	return b.encode(get())
+	return p.encode(get())
 }
 
 // scanAndTell looks at every device and publishes what changed.
-func (b *Board) scanAndTell(now int64, sensors bool) {
-	b.scan(now, sensors)
-	for _, t := range b.followed() {
+func (p *Publisher) scanAndTell(now int64, sensors bool) {
+	p.scan(now, sensors)
+	for _, t := range p.followed() {
 		var parts [][]byte
 		switch t.kind {
 		case kindFleet:
-			parts = b.fleetChanges()
+			parts = p.fleetChanges()
 		case kindSensor:
-			parts = b.sensorChanges(t.param)
+			parts = p.sensorChanges(t.param)
 		default:
 			continue
 		}
 		for _, data := range parts {
 			quiet := now - t.lastSent
-			if data != nil || quiet < 0 || quiet >= signOfLife*b.limits.Every.Milliseconds() {
+			if data != nil || quiet < 0 || quiet >= signOfLife*p.limits.Every.Milliseconds() {
 				t.lastSent = now
-				b.tell(t, now, orEmpty(data), 0)
+				p.tell(t, now, orEmpty(data), 0)
 			}
 		}
 	}
@@ -124,29 +124,29 @@ func orEmpty(data []byte) []byte {
 }
 
 // dataMost is how long the data of one message may be.
-func (b *Board) dataMost() int { return b.limits.FrameBytes - 2*envelopeRoom - maxBuildingName*6 }
+func (p *Publisher) dataMost() int { return p.limits.FrameBytes - 2*envelopeRoom - maxBuildingName*6 }
 
 // fleetChanges returns the data of the deltas of topic fleet, one nil when nothing changed.
-func (b *Board) fleetChanges() [][]byte {
-	p := newPacker(b.dataMost())
-	for _, i := range b.changes.rows {
-		b.buf = b.cells[i].appendRow(b.buf[:0])
-		p.add("devices", b.buf)
+func (p *Publisher) fleetChanges() [][]byte {
+	out := newPacker(p.dataMost())
+	for _, i := range p.changes.rows {
+		p.buf = p.cells[i].appendRow(p.buf[:0])
+		out.add("devices", p.buf)
 	}
-	for _, i := range b.changes.states {
-		b.buf = b.cells[i].appendChange(b.buf[:0], i)
-		p.add("states", b.buf)
+	for _, i := range p.changes.states {
+		p.buf = p.cells[i].appendChange(p.buf[:0], i)
+		out.add("states", p.buf)
 	}
-	return orNil(p)
+	return orNil(out)
 }
 
-func (b *Board) sensorChanges(sensor int) [][]byte {
-	p := newPacker(b.dataMost())
-	for _, i := range b.changes.values[sensor] {
-		b.buf = b.cells[i].appendValue(b.buf[:0], i, sensor)
-		p.add("values", b.buf)
+func (p *Publisher) sensorChanges(sensor int) [][]byte {
+	out := newPacker(p.dataMost())
+	for _, i := range p.changes.values[sensor] {
+		p.buf = p.cells[i].appendValue(p.buf[:0], i, sensor)
+		out.add("values", p.buf)
 	}
-	return orNil(p)
+	return orNil(out)
 }
 
 func orNil(p *packer) [][]byte {
@@ -157,20 +157,20 @@ func orNil(p *packer) [][]byte {
 }
 
 // tell publishes a delta and wakes who follows the topic.
-func (b *Board) tell(t *topic, now int64, data []byte, received int64) {
-	if len(data) > b.dataMost() {
-		b.metrics.tooLarge.Inc()
-		b.log.Error("message is larger than a frame may be, left out", "topic_kind", kindNames[t.kind], "bytes", len(data))
+func (p *Publisher) tell(t *topic, now int64, data []byte, received int64) {
+	if len(data) > p.dataMost() {
+		p.metrics.tooLarge.Inc()
+		p.log.Error("message is larger than a frame may be, left out", "topic_kind", kindNames[t.kind], "bytes", len(data))
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	t.publish(deltaFrame(t, t.seq+1, now, data), received)
-	b.wake(t)
+	p.wake(t)
 }
 
 // wake wakes everybody who follows a topic. It is called with the board locked.
-func (b *Board) wake(t *topic) {
+func (p *Publisher) wake(t *topic) {
 	for _, sub := range t.subs {
 		if !sub.fresh {
 			sub.session.enqueue(sub)
@@ -181,15 +181,15 @@ func (b *Board) wake(t *topic) {
 
 // wakeForAlerts wakes everybody who follows the alerts, and gives those up that are too far
 // behind.
-func (b *Board) wakeForAlerts() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.news {
+func (p *Publisher) wakeForAlerts() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.news {
 		return
 	}
-	b.news = false
-	for _, sub := range b.alerts.subs {
-		if sub.started && sub.behind() > int64(b.limits.QueueBytes) {
+	p.news = false
+	for _, sub := range p.alerts.subs {
+		if sub.started && sub.behind() > int64(p.limits.QueueBytes) {
 			sub.session.client.TooSlow("too slow: alerts were not taken")
 			continue
 		}
@@ -209,15 +209,15 @@ type deviceNews struct {
 
 // sendDevices publishes the newest reading of each device that is due, and returns when to
 // look again.
-func (b *Board) sendDevices() (again time.Duration) {
-	now, every := b.plant.Now(), b.limits.DeviceEvery.Milliseconds()
-	due, again := b.dueDevices(now, every)
+func (p *Publisher) sendDevices() (again time.Duration) {
+	now, every := p.model.Now(), p.limits.DeviceEvery.Milliseconds()
+	due, again := p.dueDevices(now, every)
 	for len(due) > 0 {
 		n := min(len(due), 100)
 		var news []deviceNews
-		b.plant.View(func() {
+		p.model.View(func() {
 			for _, t := range due[:n] {
-				if d := b.plant.Device(t.arg); d != nil && d.HasReading() {
+				if d := p.model.Device(t.arg); d != nil && d.HasReading() {
 					received := d.Received()
 					if d.Backfill() {
 						received = 0
@@ -227,7 +227,7 @@ func (b *Board) sendDevices() (again time.Duration) {
 			}
 		})
 		for _, v := range news {
-			b.tell(v.t, now, v.data, v.received)
+			p.tell(v.t, now, v.data, v.received)
 		}
 		due = due[n:]
 	}
@@ -235,12 +235,12 @@ func (b *Board) sendDevices() (again time.Duration) {
 }
 
 // dueDevices takes the devices off b.dirty that were not sent a moment ago.
-func (b *Board) dueDevices(now, every int64) (due []*topic, again time.Duration) {
+func (p *Publisher) dueDevices(now, every int64) (due []*topic, again time.Duration) {
 	again = time.Hour
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	rest := b.dirty[:0]
-	for _, t := range b.dirty {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rest := p.dirty[:0]
+	for _, t := range p.dirty {
 		wait := t.lastSent + every - now
 		switch {
 		case len(t.subs) == 0:
@@ -253,9 +253,9 @@ func (b *Board) dueDevices(now, every int64) (due []*topic, again time.Duration)
 			due = append(due, t)
 		}
 	}
-	clear(b.dirty[len(rest):])
-	b.dirty = rest
+	clear(p.dirty[len(rest):])
+	p.dirty = rest
 	return due, again
 }
 
-var _ state.Watcher = (*Board)(nil)
+var _ state.Observer = (*Publisher)(nil)

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-
-	"industrial-iot-monitor/portal/internal/wsframe"
 )
 
 // Client is who carries a session's frames.
@@ -27,10 +25,10 @@ type ClientLimits struct {
 }
 
 // Session is what one client follows and where it is. Its methods may be called
-// concurrently; what is in it is guarded by Board.mu.
+// concurrently; what is in it is guarded by Publisher.mu.
 type Session struct {
-	board  *Board
-	client Client
+	publisher *Publisher
+	client    Client
 
 	subs    map[string]*subscription
 	alerts  *subscription
@@ -64,11 +62,11 @@ type helloLimits struct {
 }
 
 // Open returns a session for a new client. Hello waits in it.
-func (b *Board) Open(c Client, l ClientLimits) *Session {
-	s := &Session{board: b, client: c, subs: make(map[string]*subscription)}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.clients++
+func (p *Publisher) Open(c Client, l ClientLimits) *Session {
+	s := &Session{publisher: p, client: c, subs: make(map[string]*subscription)}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clients++
 	s.reply(struct {
 		Type       string      `json:"type"`
 		Session    string      `json:"session"`
@@ -76,8 +74,8 @@ func (b *Board) Open(c Client, l ClientLimits) *Session {
 		ServerTime int64       `json:"server_time"`
 		Limits     helloLimits `json:"limits"`
 	}{
-		typeHello, randomHex(), b.epoch, b.plant.Now(),
-		helloLimits{b.limits.Topics, l.MessageBytes, l.MessagesPerSecond, b.limits.FrameBytes},
+		typeHello, randomHex(), p.epoch, p.model.Now(),
+		helloLimits{p.limits.Topics, l.MessageBytes, l.MessagesPerSecond, p.limits.FrameBytes},
 	})
 	return s
 }
@@ -85,7 +83,7 @@ func (b *Board) Open(c Client, l ClientLimits) *Session {
 // Close ends everything the session follows and frees what waits in it. It is called with
 // the plant in view or locked; a second call does nothing.
 func (s *Session) Close() {
-	b := s.board
+	b := s.publisher
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if s.over {
@@ -103,7 +101,7 @@ func (s *Session) Close() {
 func (s *Session) drop(sub *subscription) {
 	sub.gone = true
 	sub.topic.remove(sub)
-	s.board.release(sub.topic)
+	s.publisher.release(sub.topic)
 	delete(s.subs, sub.topic.name)
 	if s.alerts == sub {
 		s.alerts = nil
@@ -139,8 +137,8 @@ func (n topicName) cost(request string) float64 {
 }
 
 func (s *Session) refuse(id string, r *RequestError) {
-	s.board.mu.Lock()
-	defer s.board.mu.Unlock()
+	s.publisher.mu.Lock()
+	defer s.publisher.mu.Unlock()
 	s.reply(struct {
 		Type    string `json:"type"`
 		ID      string `json:"id,omitempty"`
@@ -159,7 +157,7 @@ func (s *Session) replyFrame(frame []byte) {
 	switch {
 	case s.over:
 		return
-	case len(s.replies) >= s.board.limits.Replies:
+	case len(s.replies) >= s.publisher.limits.Replies:
 		s.client.TooSlow("too slow: answers were not taken")
 		return
 	}
@@ -168,17 +166,17 @@ func (s *Session) replyFrame(frame []byte) {
 }
 
 func (s *Session) apply(req *request) error {
-	b := s.board
+	b := s.publisher
 	var err error
 	switch req.Type {
 	case typeSubscribe:
-		b.plant.View(func() {
+		b.model.View(func() {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			err = s.subscribe(req)
 		})
 	case typeUnsubscribe:
-		b.plant.View(func() {
+		b.model.View(func() {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			s.unsubscribe(req)
@@ -190,7 +188,7 @@ func (s *Session) apply(req *request) error {
 			Type       string `json:"type"`
 			ID         string `json:"id,omitempty"`
 			ServerTime int64  `json:"server_time"`
-		}{typePong, req.ID, b.plant.Now()})
+		}{typePong, req.ID, b.model.Now()})
 	case typeCommand:
 		id := req.ID
 		return s.client.Command(req.Command, func(result any) { s.answer(id, result) })
@@ -210,7 +208,7 @@ func (s *Session) subscribe(req *request) error {
 	if s.over {
 		return nil
 	}
-	b, n := s.board, len(s.subs)
+	b, n := s.publisher, len(s.subs)
 	answer := ack{Type: typeAck, ID: req.ID, Topics: make([]string, 0, len(req.names))}
 	for _, name := range req.names {
 		if s.subs[name.name] == nil {
@@ -237,7 +235,7 @@ func (s *Session) subscribe(req *request) error {
 // follow subscribes to one topic, or asks for a fresh snapshot of one that is followed
 // already. asked says that the client wants to go on where it was, recovered that it can.
 func (s *Session) follow(name topicName, r *resume) (recovered, asked bool) {
-	b := s.board
+	b := s.publisher
 	sub := s.subs[name.name]
 	var from uint64
 	if r != nil {
@@ -279,7 +277,7 @@ func (s *Session) unsubscribe(req *request) {
 
 // answer sends the result of a command with the id of the request in it.
 func (s *Session) answer(id string, result any) {
-	b := s.board
+	b := s.publisher
 	fields := b.encode(result)
 	if len(fields) < 2 || fields[0] != '{' {
 		fields = []byte("{}")
@@ -296,5 +294,5 @@ func (s *Session) answer(id string, result any) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s.replyFrame(wsframe.TextMessage(append(text, '}')))
+	s.replyFrame(TextFrame(append(text, '}')))
 }

@@ -10,42 +10,42 @@ import (
 )
 
 // makeSnapshots makes the snapshots that clients wait for.
-func (b *Board) makeSnapshots() {
-	b.mu.Lock()
-	wanted := b.wanted
-	b.wanted = nil
+func (p *Publisher) makeSnapshots() {
+	p.mu.Lock()
+	wanted := p.wanted
+	p.wanted = nil
 	for _, t := range wanted {
 		t.wanted = false // who asks from now on gets a later one
 	}
-	b.mu.Unlock()
+	p.mu.Unlock()
 	if len(wanted) == 0 {
 		return
 	}
-	now := b.plant.Now()
-	b.freshen(wanted, now)
+	now := p.model.Now()
+	p.freshen(wanted, now)
 	for _, t := range wanted {
-		b.keep(t, now, b.snapshotOf(t))
+		p.keep(t, now, p.snapshotOf(t))
 	}
 }
 
 // freshen scans the devices again when the last scan is too old for what is wanted.
-func (b *Board) freshen(wanted []*topic, now int64) {
-	old := now - b.limits.Every.Milliseconds()*3/2
-	fleet, sensors, tallied := false, false, b.tallies.on && b.tallies.by != nil
+func (p *Publisher) freshen(wanted []*topic, now int64) {
+	old := now - p.limits.Every.Milliseconds()*3/2
+	fleet, sensors, tallied := false, false, p.tallies.on && p.tallies.by != nil
 	for _, t := range wanted {
 		switch t.kind {
 		case kindFleet:
-			fleet = fleet || b.scanned <= old
+			fleet = fleet || p.scanned <= old
 		case kindBuilding:
-			fleet = fleet || b.scanned <= old || !tallied
-			b.tallies.on = true
+			fleet = fleet || p.scanned <= old || !tallied
+			p.tallies.on = true
 		case kindSensor:
-			sensors = sensors || b.decoded <= old
+			sensors = sensors || p.decoded <= old
 		default: // no device is looked at for it
 		}
 	}
 	if fleet || sensors {
-		b.scanAndTell(now, sensors)
+		p.scanAndTell(now, sensors)
 	}
 }
 
@@ -56,9 +56,9 @@ type made struct {
 }
 
 // keep files a snapshot and wakes those who wait for it.
-func (b *Board) keep(t *topic, now int64, m made) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (p *Publisher) keep(t *topic, now int64, m made) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	t.made++
 	t.snapshot = &snapshot{number: t.made, seq: m.seq, at: now, frames: snapshotFrames(t, m.seq, now, m.parts)}
 	for _, sub := range t.subs {
@@ -71,82 +71,82 @@ func (b *Board) keep(t *topic, now int64, m made) {
 
 // snapshotOf makes a snapshot. Only alerts are published by somebody else than the
 // goroutine that this is; so for all others the number may be read before.
-func (b *Board) snapshotOf(t *topic) made {
+func (p *Publisher) snapshotOf(t *topic) made {
 	if t.kind == kindAlerts {
-		return b.alertSnapshot()
+		return p.alertSnapshot()
 	}
-	b.mu.Lock()
+	p.mu.Lock()
 	m := made{seq: t.seq}
-	b.mu.Unlock()
+	p.mu.Unlock()
 	switch t.kind {
 	case kindFleet:
-		m.parts = b.fleetSnapshot()
+		m.parts = p.fleetSnapshot()
 	case kindSensor:
-		m.parts = b.sensorSnapshot(t.param)
+		m.parts = p.sensorSnapshot(t.param)
 	case kindDevice:
-		m.parts = [][]byte{b.deviceSnapshot(t.arg)}
+		m.parts = [][]byte{p.deviceSnapshot(t.arg)}
 	case kindBuilding:
-		data, _ := b.buildingData(t.arg)
+		data, _ := p.buildingData(t.arg)
 		m.parts = [][]byte{data}
 	default:
-		m.parts = [][]byte{b.figures(t.kind)}
+		m.parts = [][]byte{p.figures(t.kind)}
 	}
 	return m
 }
 
-func (b *Board) fleetSnapshot() [][]byte {
-	p := newPacker(b.dataMost())
-	for i := range b.cells {
-		if c := &b.cells[i]; c.shown {
-			b.buf = c.appendRow(b.buf[:0])
-			p.add("devices", b.buf)
+func (p *Publisher) fleetSnapshot() [][]byte {
+	out := newPacker(p.dataMost())
+	for i := range p.cells {
+		if c := &p.cells[i]; c.shown {
+			p.buf = c.appendRow(p.buf[:0])
+			out.add("devices", p.buf)
 		}
 	}
-	return p.finish(`{"devices":[]}`)
+	return out.finish(`{"devices":[]}`)
 }
 
-func (b *Board) sensorSnapshot(sensor int) [][]byte {
-	p := newPacker(b.dataMost())
-	for i := range b.cells {
-		if c := &b.cells[i]; !math.IsNaN(c.values[sensor]) {
-			b.buf = c.appendValue(b.buf[:0], i, sensor)
-			p.add("values", b.buf)
+func (p *Publisher) sensorSnapshot(sensor int) [][]byte {
+	out := newPacker(p.dataMost())
+	for i := range p.cells {
+		if c := &p.cells[i]; !math.IsNaN(c.values[sensor]) {
+			p.buf = c.appendValue(p.buf[:0], i, sensor)
+			out.add("values", p.buf)
 		}
 	}
-	return p.finish(`{"values":[]}`)
+	return out.finish(`{"values":[]}`)
 }
 
-func (b *Board) alertSnapshot() made {
-	b.mu.Lock()
-	m := made{seq: b.alerts.seq}
-	all := make([]*state.Alert, 0, len(b.open))
-	for _, a := range b.open {
+func (p *Publisher) alertSnapshot() made {
+	p.mu.Lock()
+	m := made{seq: p.alerts.seq}
+	all := make([]*state.Alert, 0, len(p.open))
+	for _, a := range p.open {
 		all = append(all, a)
 	}
-	b.mu.Unlock()
+	p.mu.Unlock()
 	slices.SortFunc(all, func(x, y *state.Alert) int {
 		return cmp.Or(cmp.Compare(x.Timestamp, y.Timestamp), cmp.Compare(x.AlertID, y.AlertID))
 	})
-	p := newPacker(b.dataMost())
+	out := newPacker(p.dataMost())
 	for _, a := range all {
-		p.add("alerts", b.alertText(a))
+		out.add("alerts", p.alertText(a))
 	}
-	m.parts = p.finish(`{"alerts":[]}`)
+	m.parts = out.finish(`{"alerts":[]}`)
 	return m
 }
 
-func (b *Board) deviceSnapshot(id string) (data []byte) {
-	now := b.plant.Now()
-	b.plant.View(func() {
-		d := b.plant.Device(id)
+func (p *Publisher) deviceSnapshot(id string) (data []byte) {
+	now := p.model.Now()
+	p.model.View(func() {
+		d := p.model.Device(id)
 		if d == nil || !d.Known() {
 			data = []byte(`{"received":0,"backfill":false,"gateway":"","reading":null,"state":0,"priority":0}`)
 			return
 		}
-		priority, _ := b.attention(d)
+		priority, _ := p.attention(d)
 		data = appendDevice(nil, d)
 		data = append(data[:len(data)-1], `,"state":`...)
-		data = strconv.AppendInt(data, int64(b.stateOf(d, now)), 10)
+		data = strconv.AppendInt(data, int64(p.stateOf(d, now)), 10)
 		data = append(data, `,"priority":`...)
 		data = strconv.AppendInt(data, int64(priority), 10)
 		data = append(data, '}')

@@ -95,7 +95,7 @@ func unknownTopic(name string) error {
 		cut(name), strings.Join(sensorNames[:], ", "))}
 }
 
-// topic is a subject that clients follow. Everything in it is guarded by Board.mu; what
+// topic is a subject that clients follow. Everything in it is guarded by Publisher.mu; what
 // frames hold never changes.
 type topic struct {
 	topicName
@@ -127,15 +127,15 @@ const (
 	stateDeltaBytes = 1 << 20
 )
 
-func (b *Board) newTopic(n topicName) *topic {
+func (p *Publisher) newTopic(n topicName) *topic {
 	quoted, err := json.Marshal(n.name)
 	if err != nil { // strings always marshal
 		quoted = []byte(`""`)
 	}
-	t := &topic{topicName: n, quoted: quoted, seq: b.retired}
+	t := &topic{topicName: n, quoted: quoted, seq: p.retired}
 	switch n.kind {
 	case kindAlerts:
-		t.log.limit(b.limits.Alerts, b.limits.AlertBytes)
+		t.log.limit(p.limits.Alerts, p.limits.AlertBytes)
 	case kindFleet, kindSensor:
 		t.log.limit(stateDeltas, stateDeltaBytes)
 	default:

@@ -121,7 +121,7 @@ func FuzzHandle(f *testing.F) {
 		require.Equal(t, ok, m.Type != typeError)
 		require.Contains(t, ServerTypes, m.Type)
 		require.Less(t, len(m.Message), 500)
-		b.plant.View(s.Close)
+		b.model.View(s.Close)
 		require.LessOrEqual(t, len(b.topics), 4, "nothing is left behind")
 		require.Empty(t, b.devices)
 	})
@@ -151,11 +151,11 @@ func (c *fakeClient) Command(_ json.RawMessage, answer func(any)) error {
 	return nil
 }
 
-func newTestBoard(tb testing.TB, p *state.Plant) *Board {
+func newTestBoard(tb testing.TB, p *state.Model) *Publisher {
 	tb.Helper()
-	b, err := New(Options{Plant: p, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	b, err := New(Options{Model: p, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	require.NoError(tb, err)
-	p.Watch(b)
+	p.SetObserver(b)
 	return b
 }
 
@@ -168,8 +168,8 @@ func TestAnswersThatAreNotTakenEndTheConnection(t *testing.T) {
 	}
 	require.NotEmpty(t, c.slow)
 	require.Len(t, s.replies, b.limits.Replies)
-	b.plant.View(s.Close)
-	b.plant.View(s.Close)
+	b.model.View(s.Close)
+	b.model.View(s.Close)
 	require.Zero(t, b.Clients())
 	s.Handle([]byte(`{"type":"subscribe","topics":["fleet"]}`))
 	require.Empty(t, b.followed())
@@ -216,7 +216,7 @@ func TestOversizedAlertLosesItsPastNotItself(t *testing.T) {
 	require.NoError(t, err)
 	parsed, err := state.ParseAlert(raw)
 	require.NoError(t, err)
-	b.plant.ApplyAlert(parsed, true)
+	b.model.ApplyAlert(parsed, true)
 	frame := b.alerts.log.after(0, 1).frame
 	require.Less(t, len(frame), 4096)
 	require.Contains(t, string(frame), `"hot"`)

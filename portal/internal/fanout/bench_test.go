@@ -47,12 +47,12 @@ func BenchmarkFanOut(b *testing.B) {
 				f := frames[i%len(frames)]
 				frame, err := wire.OpenFrame(f)
 				require.NoError(b, err)
-				k, err := h.plant.ApplyFrame(frame)
+				k, err := h.model.ApplyFrame(frame)
 				require.NoError(b, err)
 				n += k
 			}
 			b.StopTimer()
-			s := h.hub.Stats()
+			s := h.broadcaster.Stats()
 			b.ReportMetric(float64(cpuTime(b)-cpu)/float64(n), "cpu-ns/op")
 			b.ReportMetric(float64(s.Messages)/float64(n), "sent/op")
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "readings/s")
@@ -108,15 +108,15 @@ func BenchmarkDashboardFanOut(b *testing.B) {
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
-	cpu, bytes := cpuTime(b), h.hub.Stats().Bytes
+	cpu, bytes := cpuTime(b), h.broadcaster.Stats().Bytes
 	for n := range b.N {
-		before := h.hub.Stats().Bytes
+		before := h.broadcaster.Stats().Bytes
 		for i := range changed {
 			set(i, []telemetry.Presence{telemetry.PresenceOffline, telemetry.PresenceOnline}[n%2])
 		}
-		require.Eventually(b, func() bool { return h.hub.Stats().Bytes-before > clients*changed*8 }, patience, time.Millisecond)
+		require.Eventually(b, func() bool { return h.broadcaster.Stats().Bytes-before > clients*changed*8 }, patience, time.Millisecond)
 	}
 	b.StopTimer()
 	b.ReportMetric(float64(cpuTime(b)-cpu)/float64(b.N*clients), "cpu-ns/frame")
-	b.ReportMetric(float64(h.hub.Stats().Bytes-bytes)/float64(b.N*clients), "bytes/client")
+	b.ReportMetric(float64(h.broadcaster.Stats().Bytes-bytes)/float64(b.N*clients), "bytes/client")
 }

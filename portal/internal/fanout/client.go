@@ -35,10 +35,10 @@ type rawSocket interface {
 
 // client is one connection: a reader, which Serve runs, and a writer.
 type client struct {
-	hub     *Hub
-	ws      *websocket.Conn    // read by the reader, never written to
-	raw     rawSocket          // written to by the writer alone
-	session *dashboard.Session // nil in the simple dialect
+	broadcaster *Broadcaster
+	ws          *websocket.Conn    // read by the reader, never written to
+	raw         rawSocket          // written to by the writer alone
+	session     *dashboard.Session // nil in the simple dialect
 
 	// Guarded by the plant's lock, as the package comment says.
 	sub        subscription
@@ -56,7 +56,7 @@ type client struct {
 	closing *closing // the close frame that is due
 
 	heard  atomic.Int64 // when the client last said anything, ns since 1970
-	pinged time.Time    // belongs to Hub.sweep
+	pinged time.Time    // belongs to Broadcaster.sweep
 
 	from     netip.Addr                // that it counts for, see Visitor
 	commands func(json.RawMessage) any // nil: not taken
@@ -78,10 +78,10 @@ type closing struct {
 	text string
 }
 
-func newClient(h *Hub, ws *websocket.Conn, raw rawSocket) *client {
+func newClient(h *Broadcaster, ws *websocket.Conn, raw rawSocket) *client {
 	now := time.Now()
 	c := &client{
-		hub: h, ws: ws, raw: raw, alertLimit: h.limits.Alerts, pinged: now,
+		broadcaster: h, ws: ws, raw: raw, alertLimit: h.limits.Alerts, pinged: now,
 		wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), gone: make(chan struct{}),
 		working:   make(chan struct{}, mostCommands),
 		allowance: h.limits.RateBurst, allowedAt: now,
@@ -148,7 +148,7 @@ func (c *client) close(code int, text string) {
 
 // note sends an error message.
 func (c *client) note(r *refusal) {
-	c.hub.counts.rejected.Add(1)
+	c.broadcaster.counts.rejected.Add(1)
 	c.tell(errorMessage(r.code, r.message))
 }
 
@@ -197,12 +197,12 @@ func (c *client) read() {
 			return
 		}
 		c.hear()
-		data, err := io.ReadAll(io.LimitReader(r, int64(c.hub.limits.MessageBytes)+1))
+		data, err := io.ReadAll(io.LimitReader(r, int64(c.broadcaster.limits.MessageBytes)+1))
 		switch {
 		case err != nil:
 			c.close(closeGoneSilent, "")
 			return
-		case len(data) > c.hub.limits.MessageBytes:
+		case len(data) > c.broadcaster.limits.MessageBytes:
 			c.close(closeTooBig, "message too big")
 			drain(c.raw) // hangUp sets its end
 			return
@@ -220,7 +220,7 @@ func (c *client) read() {
 // program: the connection is dropped.
 func (c *client) survive() {
 	if v := recover(); v != nil { //nolint:revive // it is deferred by read
-		c.hub.log.Error("panic while handling a client", "panic", v, "stack", string(debug.Stack()))
+		c.broadcaster.log.Error("panic while handling a client", "panic", v, "stack", string(debug.Stack()))
 		c.close(closeGoneSilent, "")
 	}
 }
@@ -228,7 +228,7 @@ func (c *client) survive() {
 // handle does what a message asks for.
 func (c *client) handle(data []byte) {
 	if c.session != nil {
-		c.handleBoard(data)
+		c.handleDashboard(data)
 		return
 	}
 	req, err := parseRequest(data)
@@ -239,7 +239,7 @@ func (c *client) handle(data []byte) {
 		c.note(r)
 		return
 	}
-	c.hub.counts.accepted.Add(1)
+	c.broadcaster.counts.accepted.Add(1)
 }
 
 func (c *client) apply(req request) error {
@@ -252,10 +252,10 @@ func (c *client) apply(req request) error {
 	if req.Type == typeAlarmCommand {
 		return c.command(req.Command)
 	}
-	router := c.hub.router
+	router := c.broadcaster.router
 	var err error
 	missed := false
-	c.hub.plant.Change(func() {
+	c.broadcaster.model.Change(func() {
 		switch req.Type {
 		case typeSubscribe:
 			err = router.subscribe(c, *req.DeviceIDs, req.Since)
@@ -275,7 +275,7 @@ func (c *client) apply(req request) error {
 // allowed tells whether the client may send a message now. One that sends too many is
 // told so once a second.
 func (c *client) allowed(now time.Time) bool {
-	l := &c.hub.limits
+	l := &c.broadcaster.limits
 	c.allowance = min(l.RateBurst, c.allowance+now.Sub(c.allowedAt).Seconds()*l.RatePerSecond)
 	c.allowedAt = now
 	if c.allowance >= 1 {

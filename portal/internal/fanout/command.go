@@ -3,6 +3,8 @@ package fanout
 import (
 	"context"
 	"encoding/json"
+
+	"industrial-iot-monitor/portal/internal/dashboard"
 )
 
 // Commands does what one connection's alarm_command messages ask for and returns the message
@@ -40,7 +42,7 @@ func textFrame(v any) []byte {
 	if err != nil {
 		return nil
 	}
-	return append(appendHeader(nil, opText, len(body)), body...)
+	return dashboard.TextFrame(body)
 }
 
 // tell queues a message that is neither a reading nor an alert.

@@ -21,7 +21,7 @@ import (
 func newCommanded(tb testing.TB, commands Commands) *bench {
 	tb.Helper()
 	p := state.New(state.Options{})
-	h, err := New(Options{Plant: p, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	h, err := New(Options{Model: p, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	require.NoError(tb, err)
 	ln, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
@@ -40,7 +40,7 @@ func newCommanded(tb testing.TB, commands Commands) *bench {
 		_ = srv.Shutdown()
 		<-served
 	})
-	return &bench{tb: tb, plant: p, hub: h, addr: ln.Addr().String()}
+	return &bench{tb: tb, model: p, broadcaster: h, addr: ln.Addr().String()}
 }
 
 func TestCommandIsAnsweredWhileOtherMessagesAreHandled(t *testing.T) {

@@ -8,35 +8,35 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// watchers are told one after the other.
-type watchers [2]state.Watcher
+// observers are notified one after the other.
+type observers [2]state.Observer
 
-// Added implements plant.Watcher.
-func (w watchers) Added(d *state.Device) {
-	for _, v := range w {
+// Added implements state.Observer.
+func (o observers) Added(d *state.Device) {
+	for _, v := range o {
 		v.Added(d)
 	}
 }
 
-// Readings implements plant.Watcher.
-func (w watchers) Readings(updated []*state.Device) {
-	for _, v := range w {
+// Readings implements state.Observer.
+func (o observers) Readings(updated []*state.Device) {
+	for _, v := range o {
 		v.Readings(updated)
 	}
 }
 
-// Alert implements plant.Watcher.
-func (w watchers) Alert(a *state.Alert) {
-	for _, v := range w {
+// Alert implements state.Observer.
+func (o observers) Alert(a *state.Alert) {
+	for _, v := range o {
 		v.Alert(a)
 	}
 }
 
-// carrier is a client as its session on the board knows it.
-type carrier struct{ c *client }
+// dashboardClient is a client as its session on the board knows it.
+type dashboardClient struct{ c *client }
 
-// Wake implements board.Client.
-func (v carrier) Wake(urgent bool) {
+// Wake implements dashboard.Client.
+func (v dashboardClient) Wake(urgent bool) {
 	if urgent {
 		v.c.poke(v.c.urgent)
 		return
@@ -44,11 +44,11 @@ func (v carrier) Wake(urgent bool) {
 	v.c.poke(v.c.wake)
 }
 
-// TooSlow implements board.Client.
-func (v carrier) TooSlow(why string) { v.c.close(CloseSlow, why) }
+// TooSlow implements dashboard.Client.
+func (v dashboardClient) TooSlow(why string) { v.c.close(CloseSlow, why) }
 
-// Command implements board.Client.
-func (v carrier) Command(raw json.RawMessage, answer func(any)) error {
+// Command implements dashboard.Client.
+func (v dashboardClient) Command(raw json.RawMessage, answer func(any)) error {
 	c := v.c
 	if c.commands == nil {
 		return &dashboard.RequestError{Code: codeBadRequest, Message: "commands are not taken here"}
@@ -68,28 +68,28 @@ func (v carrier) Command(raw json.RawMessage, answer func(any)) error {
 
 // openSession gives a client of the dashboard's dialect its session.
 func (c *client) openSession() {
-	if c.hub.board == nil || c.ws.Subprotocol() != dashboard.Subprotocol {
+	if c.broadcaster.publisher == nil || c.ws.Subprotocol() != dashboard.Subprotocol {
 		return
 	}
-	c.session = c.hub.board.Open(carrier{c}, dashboard.ClientLimits{
-		MessageBytes: c.hub.limits.MessageBytes, MessagesPerSecond: c.hub.limits.RatePerSecond,
+	c.session = c.broadcaster.publisher.Open(dashboardClient{c}, dashboard.ClientLimits{
+		MessageBytes: c.broadcaster.limits.MessageBytes, MessagesPerSecond: c.broadcaster.limits.RatePerSecond,
 	})
 }
 
-// handleBoard does what a message in the dashboard's dialect asks for.
-func (c *client) handleBoard(data []byte) {
+// handleDashboard does what a message in the dashboard's dialect asks for.
+func (c *client) handleDashboard(data []byte) {
 	cost, ok := c.session.Handle(data)
 	c.allowance -= cost
 	if ok {
-		c.hub.counts.accepted.Add(1)
+		c.broadcaster.counts.accepted.Add(1)
 		return
 	}
-	c.hub.counts.rejected.Add(1)
+	c.broadcaster.counts.rejected.Add(1)
 }
 
-// gatherBoard adds what the client's session has to b and tells whether there is more. end
+// gatherDashboard adds what the client's session has to b and tells whether there is more. end
 // is the close frame that is due after it, nil when none is.
-func (c *client) gatherBoard(b *batch, end *closing) (more bool) {
+func (c *client) gatherDashboard(b *batch, end *closing) (more bool) {
 	v := dashboard.Batch{Buf: b.buf, Received: b.received}
 	more = c.session.Gather(&v, batchBytes)
 	b.buf, b.shared, b.received = v.Buf, v.Shared, v.Received
@@ -106,18 +106,18 @@ func (c *client) gatherBoard(b *batch, end *closing) (more bool) {
 
 // roomFrom tells whether one more connection from an address may be open. It is called with
 // h.mu held.
-func (h *Hub) roomFrom(a netip.Addr) bool {
-	return h.limits.PerAddress == 0 || !a.IsValid() || h.from[a] < h.limits.PerAddress
+func (b *Broadcaster) roomFrom(a netip.Addr) bool {
+	return b.limits.PerAddress == 0 || !a.IsValid() || b.from[a] < b.limits.PerAddress
 }
 
 // count keeps how many connections there are of a client's address and dialect. It is
 // called with h.mu held.
-func (h *Hub) count(c *client, by int) {
-	h.counts.dialects[c.dialect()].open.Add(int64(by))
+func (b *Broadcaster) count(c *client, by int) {
+	b.counts.dialects[c.dialect()].open.Add(int64(by))
 	if !c.from.IsValid() {
 		return
 	}
-	if h.from[c.from] += by; h.from[c.from] <= 0 {
-		delete(h.from, c.from)
+	if b.from[c.from] += by; b.from[c.from] <= 0 {
+		delete(b.from, c.from)
 	}
 }

@@ -190,7 +190,7 @@ func (b *bench) state(id, building string, presence telemetry.Presence) {
 }
 
 func (b *bench) stateEvery(intervalMS int64, id, building string, presence telemetry.Presence) {
-	b.plant.ApplyState(telemetry.DeviceState{
+	b.model.ApplyState(telemetry.DeviceState{
 		DeviceID: id, Presence: presence, Since: 1, Gateway: "gw-a", IntervalMS: intervalMS,
 		Location: telemetry.Location{Building: building, Floor: 2, Room: "201"}, Info: telemetry.DeviceInfo{Model: "M1"},
 	})
@@ -200,4 +200,4 @@ func quickBoard() dashboard.Options {
 	return dashboard.Options{Limits: dashboard.Limits{Every: 50 * time.Millisecond, DeviceEvery: 20 * time.Millisecond}}
 }
 
-var _ state.Watcher = watchers{}
+var _ state.Observer = observers{}

@@ -63,9 +63,9 @@ func TestWhatCannotBeReplayedIsSaidPlainly(t *testing.T) {
 		b.raise(fmt.Sprint("a", i), "d1", telemetry.AlertActive, int64(i))
 	}
 	for name, from := range map[string]place{
-		"too long ago":      {b.board.Epoch(), map[string]uint64{"alerts": 2}},
+		"too long ago":      {b.publisher.Epoch(), map[string]uint64{"alerts": 2}},
 		"of another portal": {"0123456789abcdef", map[string]uint64{"alerts": 9}},
-		"from the future":   {b.board.Epoch(), map[string]uint64{"alerts": 11}},
+		"from the future":   {b.publisher.Epoch(), map[string]uint64{"alerts": 11}},
 		"without an epoch":  {"", map[string]uint64{"alerts": 9}},
 	} {
 		p := b.dashboard()
@@ -79,7 +79,7 @@ func TestWhatCannotBeReplayedIsSaidPlainly(t *testing.T) {
 		require.Len(t, v.Alerts, 10, "all that are not normal")
 	}
 	p := b.dashboard()
-	m := p.ask(wants{Type: "subscribe", ID: "r", Topics: []string{"alerts"}, Resume: &place{b.board.Epoch(), map[string]uint64{"alerts": 7}}})
+	m := p.ask(wants{Type: "subscribe", ID: "r", Topics: []string{"alerts"}, Resume: &place{b.publisher.Epoch(), map[string]uint64{"alerts": 7}}})
 	require.Equal(t, map[string]bool{"alerts": true}, m.Recovered)
 	require.Equal(t, []string{"a7", "a8", "a9"}, p.alertsOf(3, 7))
 }
@@ -110,7 +110,7 @@ func clogDash(b *bench, p *dash) {
 	require.Eventually(b.tb, func() bool {
 		ts++
 		b.push(entry("big", ts, 60_000))
-		if now := b.hub.Stats().Bytes; now != written {
+		if now := b.broadcaster.Stats().Bytes; now != written {
 			written, since = now, time.Now()
 		}
 		return time.Since(since) > 1500*time.Millisecond
@@ -201,13 +201,13 @@ func TestDashboardThatDoesNotTakeAlertsIsClosedWith4008(t *testing.T) {
 	for i := range n {
 		b.raise(fmt.Sprint("a", i), "d1", telemetry.AlertActive, int64(i))
 		if i%20 == 0 { // the quick one is to keep up
-			require.Eventually(t, func() bool { return b.hub.Stats().Alerts >= int64(i) }, patience, time.Millisecond)
+			require.Eventually(t, func() bool { return b.broadcaster.Stats().Alerts >= int64(i) }, patience, time.Millisecond)
 		}
 	}
 	reading.Wait()
 	p.expectClose(CloseSlow)
-	require.Equal(t, int64(1), b.hub.Stats().ClosedSlow)
-	require.Eventually(t, func() bool { return b.hub.counts.dialects[dashboardDialect].ends[endedSlow].Load() == 1 }, patience, time.Millisecond)
+	require.Equal(t, int64(1), b.broadcaster.Stats().ClosedSlow)
+	require.Eventually(t, func() bool { return b.broadcaster.counts.dialects[dashboardDialect].ends[endedSlow].Load() == 1 }, patience, time.Millisecond)
 }
 
 func TestStalledDashboardIsClosedWith4008(t *testing.T) {
@@ -219,7 +219,7 @@ func TestStalledDashboardIsClosedWith4008(t *testing.T) {
 	require.Eventually(t, func() bool {
 		sent++
 		b.push(entry("small", sent, 1))
-		return b.hub.Stats().ClosedSlow == 1
+		return b.broadcaster.Stats().ClosedSlow == 1
 	}, patience, 20*time.Millisecond)
 	p.expectClose(CloseSlow)
 	require.NoError(t, q.ws.SetReadDeadline(time.Now().Add(patience)))
@@ -283,7 +283,7 @@ func TestManyClientsComeAndGo(t *testing.T) {
 	all.Wait()
 	close(stop)
 	busy.Wait()
-	require.Eventually(t, func() bool { return b.board.Clients() == 0 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.publisher.Clients() == 0 }, patience, 5*time.Millisecond)
 }
 
 func comeAndGo(t *testing.T, b *bench, k, rounds int) {

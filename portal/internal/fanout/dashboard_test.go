@@ -20,7 +20,7 @@ func TestHelloTellsTheLimits(t *testing.T) {
 	b := newBench(t, Limits{})
 	p, q := b.dashboard(), b.dashboard()
 	require.Regexp(t, "^[0-9a-f]{16}$", p.hello.Session)
-	require.Equal(t, b.board.Epoch(), p.hello.Epoch)
+	require.Equal(t, b.publisher.Epoch(), p.hello.Epoch)
 	require.Equal(t, p.hello.Epoch, q.hello.Epoch)
 	require.NotEqual(t, p.hello.Session, q.hello.Session)
 	require.InDelta(t, time.Now().UnixMilli(), p.hello.ServerTime, 60_000)
@@ -62,7 +62,7 @@ func TestFleetSnapshotThenDeltas(t *testing.T) {
 	follow(func() bool { return view.row("d1")[6] == 3.0 }) // nothing came for three intervals
 	b.stateEvery(3_600_000, "d1", "A栋", telemetry.PresenceOnline)
 	follow(func() bool { return view.row("d1")[6] == 1.0 })
-	b.plant.Forget("d3")
+	b.model.Forget("d3")
 	follow(func() bool { return view.row("d3")[6] == 4.0 })
 	q := b.dashboard()
 	q.subscribe("fleet")
@@ -154,7 +154,7 @@ func TestBuildingStatsAndGateways(t *testing.T) {
 	b.state("d2", "A栋", telemetry.PresenceOffline)
 	b.state("d3", "B栋", telemetry.PresenceOnline)
 	b.raise("a1", "d2", telemetry.AlertActive, 1)
-	b.plant.ApplyWindows([]telemetry.Window{{
+	b.model.ApplyWindows([]telemetry.Window{{
 		Scope: "building", ID: "A栋", Parameter: "temperature", Start: time.Now().UnixMilli() / 1000 * 1000, WidthMS: 1000, Count: 4, Sum: 90, Min: 20, Max: 25,
 	}})
 	p := b.dashboard()
@@ -299,7 +299,7 @@ func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
 	p.synced()
 	b.dial().expectClose(CloseLimit)
 	require.NoError(t, q.ws.Close())
-	require.Eventually(t, func() bool { return b.hub.Stats().Clients == 1 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.broadcaster.Stats().Clients == 1 }, patience, 5*time.Millisecond)
 	b.dial().synced()
 	near := newBench(t, Limits{PerAddress: 1})
 	near.dial().synced()
@@ -343,6 +343,6 @@ func TestBothDialectsAtOnce(t *testing.T) {
 	p.of("delta", "device/d1")
 	require.NoError(t, p.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(patience)))
 	p.expectClose(1000)
-	require.Eventually(t, func() bool { return b.board.Clients() == 0 }, patience, 5*time.Millisecond)
-	require.Eventually(t, func() bool { return b.hub.counts.dialects[dashboardDialect].ends[endedByClient].Load() == 1 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.publisher.Clients() == 0 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.broadcaster.counts.dialects[dashboardDialect].ends[endedByClient].Load() == 1 }, patience, 5*time.Millisecond)
 }

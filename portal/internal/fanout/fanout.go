@@ -11,9 +11,9 @@
 // Alerts are queued whole and in order and are never left out: a client whose alert queue
 // is full is closed with 4008.
 //
-// Queues and subscriptions are guarded by the plant's lock: they change under Plant.Change
-// or in a method of plant.Watcher, and a client's own writer takes from its queue within
-// Plant.View, which no change can overlap. So a subscription sees each device's reading
+// Queues and subscriptions are guarded by the plant's lock: they change under Model.Change
+// or in a method of state.Observer, and a client's own writer takes from its queue within
+// Model.View, which no change can overlap. So a subscription sees each device's reading
 // and each active alert exactly once, as snapshot or as news.
 //
 // Serve blocks as long as its connection lives and Run as long as its context; what the
@@ -84,27 +84,27 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Options of a hub. Plant, Log and Registry are required. Without a Board the hub does not
+// Options of a hub. Model, Log and Registry are required. Without a Board the hub does not
 // speak the dashboard's dialect.
 type Options struct {
-	Plant    *state.Plant
-	Log      *slog.Logger
-	Registry prometheus.Registerer
-	Board    *dashboard.Board
-	Limits   Limits
+	Model     *state.Model
+	Log       *slog.Logger
+	Registry  prometheus.Registerer
+	Publisher *dashboard.Publisher
+	Limits    Limits
 }
 
-// Hub owns the open connections.
-type Hub struct {
-	plant   *state.Plant
-	board   *dashboard.Board // nil: the simple dialect alone
-	log     *slog.Logger
-	limits  Limits
-	router  *router
-	recent  *recent.Store
-	pacer   *pacer
-	counts  counters
-	batches sync.Pool // of *batch
+// Broadcaster owns the open connections.
+type Broadcaster struct {
+	model     *state.Model
+	publisher *dashboard.Publisher // nil: the simple dialect alone
+	log       *slog.Logger
+	limits    Limits
+	router    *router
+	recent    *recent.Store
+	pacer     *pacer
+	counts    counters
+	batches   sync.Pool // of *batch
 
 	mu       sync.Mutex
 	clients  map[*client]struct{}
@@ -118,32 +118,32 @@ type Hub struct {
 	pushed  meter.Meter // device_data messages written, with their age
 }
 
-var errMissing = errors.New("hub: Plant, Log and Registry are required")
+var errMissing = errors.New("fanout: Model, Log and Registry are required")
 
-// New returns a hub that watches o.Plant.
-func New(o Options) (*Hub, error) {
-	if o.Plant == nil || o.Log == nil || o.Registry == nil {
+// New returns a hub that watches o.Model.
+func New(o Options) (*Broadcaster, error) {
+	if o.Model == nil || o.Log == nil || o.Registry == nil {
 		return nil, errMissing
 	}
-	h := &Hub{
-		plant:   o.Plant,
-		board:   o.Board,
-		log:     o.Log.With("component", "hub"),
-		limits:  o.Limits.withDefaults(),
-		clients: make(map[*client]struct{}),
-		from:    make(map[netip.Addr]int),
-		batches: sync.Pool{New: newBatch},
+	h := &Broadcaster{
+		model:     o.Model,
+		publisher: o.Publisher,
+		log:       o.Log.With("component", "fanout"),
+		limits:    o.Limits.withDefaults(),
+		clients:   make(map[*client]struct{}),
+		from:      make(map[netip.Addr]int),
+		batches:   sync.Pool{New: newBatch},
 	}
 	h.router, h.pacer = newRouter(h), newPacer()
-	h.recent = recent.New(int64(h.limits.RecentBytes), o.Plant.Now())
-	o.Plant.RecordTo(h.recent)
+	h.recent = recent.New(int64(h.limits.RecentBytes), o.Model.Now())
+	o.Model.SetRecorder(h.recent)
 	if err := h.register(o.Registry); err != nil {
 		return nil, err
 	}
-	if o.Board == nil {
-		o.Plant.Watch(h.router)
+	if o.Publisher == nil {
+		o.Model.SetObserver(h.router)
 	} else {
-		o.Plant.Watch(watchers{h.router, o.Board})
+		o.Model.SetObserver(observers{h.router, o.Publisher})
 	}
 	return h, nil
 }
@@ -158,14 +158,14 @@ type Visitor struct {
 
 // Serve speaks with one client until the connection ends. The connection is not to be
 // used afterwards; the caller closes it.
-func (h *Hub) Serve(ws *websocket.Conn, v Visitor) {
+func (b *Broadcaster) Serve(ws *websocket.Conn, v Visitor) {
 	raw := rawConn(ws)
-	c, code, reason := h.admit(ws, raw, v.From)
+	c, code, reason := b.admit(ws, raw, v.From)
 	if c == nil {
-		h.turnAway(raw, code, reason)
+		b.turnAway(raw, code, reason)
 		return
 	}
-	defer h.running.Done()
+	defer b.running.Done()
 	ctx, cancel := context.WithCancel(context.Background()) // ends with the connection
 	defer cancel()
 	if v.Commands != nil {
@@ -180,38 +180,38 @@ func (h *Hub) Serve(ws *websocket.Conn, v Visitor) {
 	cancel()
 	<-written
 	c.workers.Wait()
-	h.forget(c)
+	b.forget(c)
 }
 
 // admit registers a connection, or tells with which close code to refuse it.
-func (h *Hub) admit(ws *websocket.Conn, raw rawSocket, from netip.Addr) (c *client, code int, reason string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+func (b *Broadcaster) admit(ws *websocket.Conn, raw rawSocket, from netip.Addr) (c *client, code int, reason string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	switch {
-	case h.stopping:
+	case b.stopping:
 		return nil, CloseShutdown, "shutting down"
-	case len(h.clients) >= h.limits.Connections:
+	case len(b.clients) >= b.limits.Connections:
 		return nil, CloseLimit, "connection limit reached"
-	case !h.roomFrom(from):
+	case !b.roomFrom(from):
 		return nil, CloseLimit, "connection limit of this address reached"
 	}
-	c = newClient(h, ws, raw)
+	c = newClient(b, ws, raw)
 	c.from = from
-	h.clients[c] = struct{}{}
-	h.count(c, 1)
-	h.open.Store(int64(len(h.clients)))
-	h.running.Add(1)
+	b.clients[c] = struct{}{}
+	b.count(c, 1)
+	b.open.Store(int64(len(b.clients)))
+	b.running.Add(1)
 	return c, 0, ""
 }
 
-func (h *Hub) forget(c *client) {
-	h.plant.Change(func() { h.router.detach(c) })
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.clients, c)
-	h.count(c, -1)
-	h.counts.ended(c)
-	h.open.Store(int64(len(h.clients)))
+func (b *Broadcaster) forget(c *client) {
+	b.model.Change(func() { b.router.detach(c) })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.clients, c)
+	b.count(c, -1)
+	b.counts.ended(c)
+	b.open.Store(int64(len(b.clients)))
 }
 
 // mostRefusing bounds the connections that are being told why they are refused; beyond
@@ -219,10 +219,10 @@ func (h *Hub) forget(c *client) {
 const mostRefusing = 256
 
 // turnAway ends a connection that was not admitted.
-func (h *Hub) turnAway(raw rawSocket, code int, reason string) {
-	h.counts.closed(code)
-	defer h.refusing.Add(-1)
-	if h.refusing.Add(1) > mostRefusing {
+func (b *Broadcaster) turnAway(raw rawSocket, code int, reason string) {
+	b.counts.closed(code)
+	defer b.refusing.Add(-1)
+	if b.refusing.Add(1) > mostRefusing {
 		return
 	}
 	_ = raw.SetDeadline(time.Now().Add(closeWait)) // what fails here fails the Write below
@@ -235,59 +235,59 @@ func (h *Hub) turnAway(raw rawSocket, code int, reason string) {
 
 // Run sends pings and ends silent connections until ctx ends; then it closes every
 // connection with 4001 and waits for them, two seconds at most.
-func (h *Hub) Run(ctx context.Context) error {
-	every := min(max(h.limits.PingEvery/10, 10*time.Millisecond), time.Second)
+func (b *Broadcaster) Run(ctx context.Context) error {
+	every := min(max(b.limits.PingEvery/10, 10*time.Millisecond), time.Second)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	var pacing sync.WaitGroup
-	pacing.Go(func() { h.pacer.run(ctx) })
+	pacing.Go(func() { b.pacer.run(ctx) })
 	defer pacing.Wait()
 	for {
 		select {
 		case <-ctx.Done():
-			h.stop()
+			b.stop()
 			return nil
 		case now := <-tick.C:
-			h.sweep(now)
+			b.sweep(now)
 		}
 	}
 }
 
 // sweep asks every client that is due for a pong and gives up those that are silent.
-func (h *Hub) sweep(now time.Time) {
-	for _, c := range h.snapshot() {
+func (b *Broadcaster) sweep(now time.Time) {
+	for _, c := range b.snapshot() {
 		switch {
-		case now.Sub(c.lastHeard()) > h.limits.SilentFor:
+		case now.Sub(c.lastHeard()) > b.limits.SilentFor:
 			c.close(CloseNoPong, "no answer to pings")
-		case now.Sub(c.pinged) >= h.limits.PingEvery:
+		case now.Sub(c.pinged) >= b.limits.PingEvery:
 			c.pinged = now // only sweep touches it
 			c.askForPong()
 		}
 	}
 }
 
-func (h *Hub) snapshot() []*client {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	out := make([]*client, 0, len(h.clients))
-	for c := range h.clients {
+func (b *Broadcaster) snapshot() []*client {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make([]*client, 0, len(b.clients))
+	for c := range b.clients {
 		out = append(out, c)
 	}
 	return out
 }
 
 // stop closes every connection and waits for them.
-func (h *Hub) stop() {
-	h.mu.Lock()
-	h.stopping = true
-	h.mu.Unlock()
-	for _, c := range h.snapshot() {
+func (b *Broadcaster) stop() {
+	b.mu.Lock()
+	b.stopping = true
+	b.mu.Unlock()
+	for _, c := range b.snapshot() {
 		c.close(CloseShutdown, "shutting down")
 	}
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		h.running.Wait()
+		b.running.Wait()
 	}()
 	force := time.NewTimer(2 * time.Second)
 	defer force.Stop()
@@ -296,7 +296,7 @@ func (h *Hub) stop() {
 		return
 	case <-force.C:
 	}
-	for _, c := range h.snapshot() {
+	for _, c := range b.snapshot() {
 		_ = c.raw.Close() // unblocks its reader and its writer
 	}
 	<-gone
@@ -312,18 +312,18 @@ type Stats struct {
 }
 
 // Stats returns the hub's figures.
-func (h *Hub) Stats() Stats {
-	now := h.plant.Now()
-	h.meterMu.Lock()
-	recent := h.pushed.Recent(now)
-	h.meterMu.Unlock()
+func (b *Broadcaster) Stats() Stats {
+	now := b.model.Now()
+	b.meterMu.Lock()
+	recent := b.pushed.Recent(now)
+	b.meterMu.Unlock()
 	return Stats{
-		Clients: int(h.open.Load()), Limit: h.limits.Connections,
-		Messages: h.counts.readings.Load(), Alerts: h.counts.alerts.Load(),
-		Conflated: h.counts.conflated.Load(), Bytes: h.counts.bytes.Load(), Pushed: recent,
-		ClosedSlow: h.counts.slow.Load(), Refused: h.counts.limit.Load(), Rejected: h.counts.rejected.Load(),
+		Clients: int(b.open.Load()), Limit: b.limits.Connections,
+		Messages: b.counts.readings.Load(), Alerts: b.counts.alerts.Load(),
+		Conflated: b.counts.conflated.Load(), Bytes: b.counts.bytes.Load(), Pushed: recent,
+		ClosedSlow: b.counts.slow.Load(), Refused: b.counts.limit.Load(), Rejected: b.counts.rejected.Load(),
 	}
 }
 
 // pause is how long a writer rests after a write.
-func (h *Hub) pause() time.Duration { return h.pacer.pause(h.open.Load()) }
+func (b *Broadcaster) pause() time.Duration { return b.pacer.pause(b.open.Load()) }

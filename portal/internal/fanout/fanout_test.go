@@ -32,7 +32,7 @@ func TestMessagesAreExactlyThoseOfTheContract(t *testing.T) {
 
 	a, err := state.ParseAlert([]byte(`{"alert_id":"x","device_id":"device_001","status":"active","extra":[1]}`))
 	require.NoError(t, err)
-	b.plant.ApplyAlert(a, true)
+	b.model.ApplyAlert(a, true)
 	_, data, err = p.ws.ReadMessage()
 	require.NoError(t, err)
 	want := `{"type":"alert","payload":{"alert_id":"x","device_id":"device_001","status":"active","extra":[1]}}`
@@ -63,7 +63,7 @@ func TestSubscribeToADeviceNobodyHasHeardOf(t *testing.T) {
 	q.send(`{"type":"subscribe","device_ids":["new"]}`)
 	q.send(`{"type":"unsubscribe","device_ids":["new"]}`)
 	q.synced()
-	b.plant.ApplyState(telemetry.DeviceState{DeviceID: "new", Presence: telemetry.PresenceOffline}) // known, but silent
+	b.model.ApplyState(telemetry.DeviceState{DeviceID: "new", Presence: telemetry.PresenceOffline}) // known, but silent
 	p.quiet()
 	b.push(entry("x", 1, 1), entry("new", 1, 1))
 	p.expectDevice("new", 1)
@@ -169,7 +169,7 @@ func TestTooManyMessagesAreRefusedWithAWord(t *testing.T) {
 		p.send(`{"type":"unsubscribe","device_ids":[]}`)
 	}
 	p.expectError(codeRateLimited)
-	require.Equal(t, int64(3), b.hub.counts.accepted.Load())
+	require.Equal(t, int64(3), b.broadcaster.counts.accepted.Load())
 	b.push(entry("z", 1, 1))
 	require.NoError(t, p.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(patience)))
 }
@@ -196,7 +196,7 @@ func TestCloseIsEchoed(t *testing.T) {
 	p := b.dial()
 	require.NoError(t, p.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, "bye"), time.Now().Add(patience)))
 	p.expectClose(1000)
-	require.Eventually(t, func() bool { return b.hub.Stats().Clients == 0 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.broadcaster.Stats().Clients == 0 }, patience, 5*time.Millisecond)
 	q := b.dial()
 	require.NoError(t, q.ws.WriteControl(websocket.CloseMessage, nil, time.Now().Add(patience)))
 	q.expectClose(closeNoCodeGiven)
@@ -210,9 +210,9 @@ func TestConnectionLimitIsToldWith4504(t *testing.T) {
 	b.dial().expectClose(CloseLimit)
 	p.quiet()
 	require.NoError(t, p.ws.Close())
-	require.Eventually(t, func() bool { return b.hub.Stats().Clients == 1 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.broadcaster.Stats().Clients == 1 }, patience, 5*time.Millisecond)
 	b.dial().quiet()
-	require.Equal(t, int64(1), b.hub.Stats().Refused)
+	require.Equal(t, int64(1), b.broadcaster.Stats().Refused)
 }
 
 func TestSilentClientIsClosedWith4012(t *testing.T) {
@@ -271,9 +271,9 @@ func clog(b *bench, peers int) {
 			es = append(es, entry(fmt.Sprintf("d%02d", d), ts, 20_000))
 		}
 		b.push(es...)
-		if now := b.hub.Stats().Messages; now != written {
+		if now := b.broadcaster.Stats().Messages; now != written {
 			stuckSince, written = time.Now(), now
 		}
-		return time.Since(stuckSince) > time.Second && b.hub.Stats().Conflated > int64(50*peers)
+		return time.Since(stuckSince) > time.Second && b.broadcaster.Stats().Conflated > int64(50*peers)
 	}, patience, 2*time.Millisecond)
 }

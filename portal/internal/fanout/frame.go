@@ -3,12 +3,12 @@ package fanout
 import (
 	"encoding/binary"
 
-	"industrial-iot-monitor/portal/internal/wsframe"
+	"industrial-iot-monitor/portal/internal/dashboard"
 )
 
 // Opcodes of the frames a server sends, with the FIN bit set (RFC 6455, section 5.2).
 const (
-	opText  = wsframe.Text
+	opText  = 0x81
 	opClose = 0x88
 	opPing  = 0x89
 	opPong  = 0x8A
@@ -37,14 +37,9 @@ const (
 	tail      = `}`
 )
 
-// appendHeader appends the header of an unmasked frame with n bytes of payload.
-func appendHeader(dst []byte, op byte, n int) []byte {
-	return wsframe.AppendHeader(dst, op, n)
-}
-
 // appendMessage appends a text frame that holds head, payload and the closing brace.
 func appendMessage(dst []byte, head string, payload []byte) []byte {
-	dst = appendHeader(dst, opText, len(head)+len(payload)+len(tail))
+	dst = dashboard.AppendFrameHeader(dst, opText, len(head)+len(payload)+len(tail))
 	dst = append(dst, head...)
 	dst = append(dst, payload...)
 	return append(dst, tail...)
@@ -53,7 +48,7 @@ func appendMessage(dst []byte, head string, payload []byte) []byte {
 // appendControl appends a control frame. A payload that is too long is cut.
 func appendControl(dst []byte, op byte, payload []byte) []byte {
 	payload = payload[:min(len(payload), maxControl)]
-	return append(appendHeader(dst, op, len(payload)), payload...)
+	return append(dashboard.AppendFrameHeader(dst, op, len(payload)), payload...)
 }
 
 // appendClose appends a close frame.

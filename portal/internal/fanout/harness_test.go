@@ -38,13 +38,13 @@ func TestMain(m *testing.M) {
 
 // bench is a hub behind a real HTTP server.
 type bench struct {
-	tb    testing.TB
-	plant *state.Plant
-	hub   *Hub
-	board *dashboard.Board
-	reg   *prometheus.Registry
-	addr  string
-	stop  func() // ends Run and waits for it
+	tb          testing.TB
+	model       *state.Model
+	broadcaster *Broadcaster
+	publisher   *dashboard.Publisher
+	reg         *prometheus.Registry
+	addr        string
+	stop        func() // ends Run and waits for it
 
 	commands Commands   // of connections opened from now on; nil: not taken
 	from     netip.Addr // of connections opened from now on
@@ -59,15 +59,15 @@ func newBench(tb testing.TB, limits Limits) *bench {
 func newBenchWith(tb testing.TB, limits Limits, o dashboard.Options) *bench {
 	tb.Helper()
 	p, log, reg := state.New(state.Options{}), slog.New(slog.DiscardHandler), prometheus.NewRegistry()
-	o.Plant, o.Log, o.Registry = p, log, reg
+	o.Model, o.Log, o.Registry = p, log, reg
 	bd, err := dashboard.New(o)
 	require.NoError(tb, err)
-	h, err := New(Options{Plant: p, Log: log, Registry: reg, Board: bd, Limits: limits})
+	h, err := New(Options{Model: p, Log: log, Registry: reg, Publisher: bd, Limits: limits})
 	require.NoError(tb, err)
 	ln, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
 	up := websocket.FastHTTPUpgrader{ReadBufferSize: 512, WriteBufferPool: &sync.Pool{}, Subprotocols: []string{dashboard.Subprotocol}}
-	b := &bench{tb: tb, plant: p, hub: h, board: bd, reg: reg, addr: ln.Addr().String()}
+	b := &bench{tb: tb, model: p, broadcaster: h, publisher: bd, reg: reg, addr: ln.Addr().String()}
 	srv := &fasthttp.Server{Handler: func(c *fasthttp.RequestCtx) {
 		_ = up.Upgrade(c, func(ws *websocket.Conn) { h.Serve(ws, Visitor{b.from, b.commands}) })
 	}}
@@ -106,7 +106,7 @@ func (b *bench) push(entries ...wire.FrameEntry) {
 	}
 	f, err := wire.OpenFrame(fb.Finish())
 	require.NoError(b.tb, err)
-	_, err = b.plant.ApplyFrame(f)
+	_, err = b.model.ApplyFrame(f)
 	require.NoError(b.tb, err)
 }
 
@@ -122,7 +122,7 @@ func (b *bench) raise(id, device string, status telemetry.AlertStatus, ts int64)
 	require.NoError(b.tb, err)
 	a, err := state.ParseAlert(raw)
 	require.NoError(b.tb, err)
-	b.plant.ApplyAlert(a, true)
+	b.model.ApplyAlert(a, true)
 }
 
 // peer is a client of the hub.

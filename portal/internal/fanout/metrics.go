@@ -33,31 +33,31 @@ func (n *counters) closed(code int) {
 }
 
 // register shows the hub's figures in reg.
-func (h *Hub) register(reg prometheus.Registerer) error {
-	n := &h.counts
+func (b *Broadcaster) register(reg prometheus.Registerer) error {
+	n := &b.counts
 	cs := []prometheus.Collector{
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "iot_websocket_connections_total", Help: "WebSocket connections that are open now.",
-		}, func() float64 { return float64(h.open.Load()) }),
+		}, func() float64 { return float64(b.open.Load()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "portal_websocket_connections_limit", Help: "WebSocket connections that may be open at once.",
-		}, func() float64 { return float64(h.limits.Connections) }),
+		}, func() float64 { return float64(b.limits.Connections) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "portal_write_pause_seconds", Help: "How long a WebSocket writer rests after a write; grows when the processors are busy.",
-		}, func() float64 { return h.pause().Seconds() }),
+		}, func() float64 { return b.pause().Seconds() }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "portal_recent_bytes", Help: "Memory reserved for the readings of the last minute, which clients of the simple dialect get when they come back.",
-		}, func() float64 { return float64(h.recent.Bytes()) }),
+		}, func() float64 { return float64(b.recent.Bytes()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "portal_recent_bytes_limit", Help: "Memory that may be reserved for them.",
-		}, func() float64 { return float64(max(h.limits.RecentBytes, 0)) }),
+		}, func() float64 { return float64(max(b.limits.RecentBytes, 0)) }),
 		counter("portal_sent_bytes_total", "Bytes written to WebSocket clients.", "", "", &n.bytes),
 		counter("portal_readings_conflated_total", "Readings not sent to a client because a newer one of the same device took their place.", "", "", &n.conflated),
 		counter("portal_messages_sent_total", "Messages written to WebSocket clients.", "type", "device_data", &n.readings),
 		counter("portal_messages_sent_total", "Messages written to WebSocket clients.", "type", "alert", &n.alerts),
 		counter("portal_client_messages_total", "Messages received from WebSocket clients.", "result", "accepted", &n.accepted),
 		counter("portal_client_messages_total", "Messages received from WebSocket clients.", "result", "rejected", &n.rejected),
-		&ageCollector{h, prometheus.NewDesc("portal_delivery_age_seconds",
+		&ageCollector{b, prometheus.NewDesc("portal_delivery_age_seconds",
 			"Time from a live reading's receipt at the gateway to its writing to a WebSocket client.", nil, nil)},
 	}
 	cs = append(cs, n.byDialect()...)
@@ -84,7 +84,7 @@ func counter(name, help, label, value string, v *atomic.Int64) prometheus.Collec
 
 // ageCollector shows the ages of what was pushed.
 type ageCollector struct {
-	h    *Hub
+	h    *Broadcaster
 	desc *prometheus.Desc
 }
 

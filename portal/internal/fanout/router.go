@@ -11,7 +11,7 @@ import (
 // router knows who wants what. It is the plant's watcher, and everything in it is
 // guarded by the plant's lock.
 type router struct {
-	hub *Hub
+	broadcaster *Broadcaster
 
 	all     []*client            // those that want every device
 	listed  int                  // how many devices are listed, each counted once for each client
@@ -26,17 +26,17 @@ type subscription struct {
 	ids    map[string]struct{} // without
 }
 
-func newRouter(h *Hub) *router {
-	return &router{hub: h, waiting: make(map[string][]*client)}
+func newRouter(h *Broadcaster) *router {
+	return &router{broadcaster: h, waiting: make(map[string][]*client)}
 }
 
-// Added implements plant.Watcher.
+// Added implements state.Observer.
 func (r *router) Added(d *state.Device) {
 	r.byIndex = append(r.byIndex, r.waiting[d.ID]) // devices are numbered from 0 without gaps
 	delete(r.waiting, d.ID)
 }
 
-// Readings implements plant.Watcher.
+// Readings implements state.Observer.
 func (r *router) Readings(updated []*state.Device) {
 	if len(r.all) == 0 && r.listed == 0 {
 		return
@@ -64,10 +64,10 @@ func (r *router) Readings(updated []*state.Device) {
 			}
 		}
 	}
-	r.hub.counts.conflated.Add(int64(conflated))
+	r.broadcaster.counts.conflated.Add(int64(conflated))
 }
 
-// Alert implements plant.Watcher.
+// Alert implements state.Observer.
 func (r *router) Alert(a *state.Alert) {
 	if len(r.all) == 0 && r.listed == 0 {
 		return
@@ -95,7 +95,7 @@ func (r *router) Alert(a *state.Alert) {
 
 // listeners returns the clients that list a device.
 func (r *router) listeners(id string) []*client {
-	if d := r.hub.plant.Device(id); d != nil {
+	if d := r.broadcaster.model.Device(id); d != nil {
 		return r.byIndex[d.Index]
 	}
 	return r.waiting[id]
@@ -103,7 +103,7 @@ func (r *router) listeners(id string) []*client {
 
 // setListeners replaces them.
 func (r *router) setListeners(id string, list []*client) {
-	if d := r.hub.plant.Device(id); d != nil {
+	if d := r.broadcaster.model.Device(id); d != nil {
 		r.byIndex[d.Index] = list
 		return
 	}
@@ -155,7 +155,7 @@ func (r *router) roomFor(c *client, ids []string) error {
 			n++
 		}
 	}
-	if limit := r.hub.limits.Subscriptions; n > limit {
+	if limit := r.broadcaster.limits.Subscriptions; n > limit {
 		return &refusal{codeTooMany, fmt.Sprintf("%d device ids would be subscribed, %d at most can be; nothing was changed; for all devices send subscribe_all", n, limit)}
 	}
 	return nil
@@ -177,12 +177,12 @@ func (r *router) subscribeAll(c *client, since *int64) {
 	r.unlist(c)
 	c.sub = subscription{all: true}
 	r.all = append(r.all, c)
-	for _, d := range r.hub.plant.Devices() {
+	for _, d := range r.broadcaster.model.Devices() {
 		if _, has := had[d.ID]; !has {
 			r.snapshotReading(c, d.ID, since)
 		}
 	}
-	r.hub.plant.AllOpenAlerts(func(a *state.Alert) {
+	r.broadcaster.model.AllOpenAlerts(func(a *state.Alert) {
 		if _, has := had[a.DeviceID]; !has {
 			c.queueSnapshot(a)
 		}
@@ -196,7 +196,7 @@ func (r *router) snapshotReading(c *client, id string, since *int64) {
 		c.missed = !r.catchUp(c, id, *since) || c.missed
 		return
 	}
-	if d := r.hub.plant.Device(id); d != nil && d.HasReading() {
+	if d := r.broadcaster.model.Device(id); d != nil && d.HasReading() {
 		c.queue.push(d.Index, true)
 	}
 }
@@ -204,7 +204,7 @@ func (r *router) snapshotReading(c *client, id string, since *int64) {
 // snapshot queues what is known of a device now.
 func (r *router) snapshot(c *client, id string, since *int64) {
 	r.snapshotReading(c, id, since)
-	r.hub.plant.OpenAlerts(id, c.queueSnapshot)
+	r.broadcaster.model.OpenAlerts(id, c.queueSnapshot)
 	c.poke(c.urgent)
 }
 
@@ -220,8 +220,8 @@ func (r *router) unsubscribe(c *client, ids *[]string) error {
 		return nil
 	}
 	if c.sub.all {
-		if n := len(c.sub.except) + len(*ids); n > r.hub.limits.Subscriptions {
-			return &refusal{codeTooMany, fmt.Sprintf("%d device ids would be excepted, %d at most can be; nothing was changed", n, r.hub.limits.Subscriptions)}
+		if n := len(c.sub.except) + len(*ids); n > r.broadcaster.limits.Subscriptions {
+			return &refusal{codeTooMany, fmt.Sprintf("%d device ids would be excepted, %d at most can be; nothing was changed", n, r.broadcaster.limits.Subscriptions)}
 		}
 		if c.sub.except == nil {
 			c.sub.except = make(map[string]struct{}, len(*ids))
@@ -234,7 +234,7 @@ func (r *router) unsubscribe(c *client, ids *[]string) error {
 		}
 		r.remove(c, id)
 	}
-	c.queue.keep(func(index int) bool { return c.sub.wants(r.hub.plant.DeviceAt(index).ID) })
+	c.queue.keep(func(index int) bool { return c.sub.wants(r.broadcaster.model.DeviceAt(index).ID) })
 	c.keepReplays(func(d *state.Device) bool { return c.sub.wants(d.ID) })
 	return nil
 }

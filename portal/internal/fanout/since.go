@@ -21,14 +21,14 @@ type replay struct {
 // held, then the newest one. It tells whether that is all of them. Called with the plant
 // locked.
 func (r *router) catchUp(c *client, id string, since int64) (complete bool) {
-	d := r.hub.plant.Device(id)
+	d := r.broadcaster.model.Device(id)
 	if d == nil {
-		return r.hub.recent.Complete(-1, since)
+		return r.broadcaster.recent.Complete(-1, since)
 	}
 	if d.HasReading() && d.Timestamp() > since {
 		c.replays = append(c.replays, replay{d.Index, since})
 	}
-	return r.hub.recent.Complete(d.Index, since)
+	return r.broadcaster.recent.Complete(d.Index, since)
 }
 
 // gatherReplays adds missed readings to b and tells whether there is room for more. It is
@@ -36,8 +36,8 @@ func (r *router) catchUp(c *client, id string, since int64) (complete bool) {
 func (c *client) gatherReplays(b *batch) bool {
 	for len(c.replays) > 0 {
 		r := &c.replays[0]
-		d := c.hub.plant.DeviceAt(r.index)
-		done := c.hub.recent.Each(r.index, r.since, d.Timestamp(), func(ts int64, text []byte) bool {
+		d := c.broadcaster.model.DeviceAt(r.index)
+		done := c.broadcaster.recent.Each(r.index, r.since, d.Timestamp(), func(ts int64, text []byte) bool {
 			if len(b.buf) >= batchBytes {
 				return false
 			}
@@ -60,5 +60,5 @@ func (c *client) gatherReplays(b *batch) bool {
 
 // keepReplays removes the missed readings of devices that f says no to.
 func (c *client) keepReplays(f func(d *state.Device) bool) {
-	c.replays = slices.DeleteFunc(c.replays, func(r replay) bool { return !f(c.hub.plant.DeviceAt(r.index)) })
+	c.replays = slices.DeleteFunc(c.replays, func(r replay) bool { return !f(c.broadcaster.model.DeviceAt(r.index)) })
 }

@@ -48,7 +48,7 @@ func TestSlowClientGetsTheNewestReadingsAndEveryAlert(t *testing.T) {
 			fresh++
 		}
 	}
-	require.Positive(t, b.hub.Stats().Conflated)
+	require.Positive(t, b.broadcaster.Stats().Conflated)
 }
 
 func TestStalledClientIsClosedWith4008WithoutHarmToOthers(t *testing.T) {
@@ -76,7 +76,7 @@ func TestStalledClientIsClosedWith4008WithoutHarmToOthers(t *testing.T) {
 	require.Eventually(t, func() bool { // on a busy machine it is closed before
 		ts++
 		b.push(entry("big", ts, 60_000))
-		return b.hub.Stats().ClosedSlow == 1
+		return b.broadcaster.Stats().ClosedSlow == 1
 	}, patience, 5*time.Millisecond)
 	slow.expectClose(CloseSlow) // it reads on, and is told why
 	b.push(entry("quick", 1000, 1))
@@ -86,8 +86,8 @@ func TestStalledClientIsClosedWith4008WithoutHarmToOthers(t *testing.T) {
 // listersServed tells whether no client that lists devices has anything waiting.
 func listersServed(b *bench) bool {
 	idle := true
-	b.plant.Change(func() { // a writer takes from its queue within View
-		r := b.hub.router
+	b.model.Change(func() { // a writer takes from its queue within View
+		r := b.broadcaster.router
 		for _, list := range append(slices.Collect(maps.Values(r.waiting)), r.byIndex...) {
 			for _, c := range list {
 				idle = idle && c.queue.length() == 0 && len(c.alerts) == 0
@@ -110,7 +110,7 @@ func TestClientThatDoesNotTakeAlertsIsClosedWith4008(t *testing.T) {
 		require.Eventually(t, func() bool { return listersServed(b) }, patience, time.Millisecond)
 	}
 	p.expectClose(CloseSlow)
-	require.Equal(t, int64(1), b.hub.Stats().ClosedSlow)
+	require.Equal(t, int64(1), b.broadcaster.Stats().ClosedSlow)
 	for range 101 {
 		require.Equal(t, "alert", q.read().Type)
 	}

@@ -56,7 +56,7 @@ func (c *client) write() {
 			if more, alive = c.flush(); !alive {
 				return
 			}
-			if pause := c.hub.pause(); pause > 0 {
+			if pause := c.broadcaster.pause(); pause > 0 {
 				timer.Reset(pause)
 				more = c.rest(timer) || more
 			}
@@ -80,11 +80,11 @@ func (c *client) rest(timer *time.Timer) bool {
 // flush writes what is due, some batches at most. It tells whether there is more, and
 // whether the connection goes on.
 func (c *client) flush() (more, alive bool) {
-	b, ok := c.hub.batches.Get().(*batch)
+	b, ok := c.broadcaster.batches.Get().(*batch)
 	if !ok {
 		return false, false // newBatch makes nothing else
 	}
-	defer c.hub.batches.Put(b)
+	defer c.broadcaster.batches.Put(b)
 	more = true
 	for range batchesPerFlush {
 		b.reset()
@@ -111,9 +111,9 @@ func (c *client) gather(b *batch) bool {
 	}
 	more, told := false, false
 	if c.session != nil {
-		return c.gatherBoard(b, end)
+		return c.gatherDashboard(b, end)
 	}
-	c.hub.plant.View(func() {
+	c.broadcaster.model.View(func() {
 		more = c.gatherNews(b)
 		told = len(c.alerts) == 0
 	})
@@ -167,7 +167,7 @@ func (c *client) gatherNews(b *batch) (more bool) {
 		if !ok {
 			return false
 		}
-		d := c.hub.plant.DeviceAt(index)
+		d := c.broadcaster.model.DeviceAt(index)
 		b.buf = appendMessage(b.buf, dataHead, d.Payload())
 		b.readings++
 		if !snapshot && !d.Backfill() {
@@ -182,7 +182,7 @@ func (c *client) send(b *batch) bool {
 	rest, progress := b.data(), time.Now()
 	for len(rest) > 0 {
 		// In steps, because a write does not tell when its last byte was taken.
-		step := c.hub.limits.StalledFor / 4
+		step := c.broadcaster.limits.StalledFor / 4
 		if err := c.raw.SetWriteDeadline(time.Now().Add(step)); err != nil {
 			return false
 		}
@@ -194,25 +194,25 @@ func (c *client) send(b *batch) bool {
 			return false
 		case n > 0:
 			progress = time.Now()
-		case time.Since(progress) >= c.hub.limits.StalledFor:
+		case time.Since(progress) >= c.broadcaster.limits.StalledFor:
 			c.giveUp(b, len(b.data())-len(rest))
 			return false
 		}
 	}
-	c.hub.account(c, b)
+	c.broadcaster.account(c, b)
 	return true
 }
 
 // giveUp ends a connection that took nothing for too long: its queues are freed at once,
 // and it gets some seconds to take the rest of the frame it is in and the close frame.
 func (c *client) giveUp(b *batch, sent int) {
-	c.hub.plant.Change(func() { c.hub.router.detach(c) })
+	c.broadcaster.model.Change(func() { c.broadcaster.router.detach(c) })
 	c.close(CloseSlow, "too slow: nothing was taken") // so that the reader's end is no second one
-	c.hub.counts.closed(CloseSlow)
+	c.broadcaster.counts.closed(CloseSlow)
 	last := b.data()[sent:frameEnd(b.data(), sent)]
 	last = appendClose(append([]byte(nil), last...), CloseSlow, "too slow: nothing was taken")
-	_ = c.raw.SetWriteDeadline(time.Now().Add(c.hub.limits.LastWords)) // the Write tells
-	_, _ = c.raw.Write(last)                                           // a client that does not read cannot be told more
+	_ = c.raw.SetWriteDeadline(time.Now().Add(c.broadcaster.limits.LastWords)) // the Write tells
+	_, _ = c.raw.Write(last)                                                   // a client that does not read cannot be told more
 }
 
 // hangUp ends the connection after the last write: the reader gets a moment to see the
@@ -223,23 +223,23 @@ func (c *client) hangUp() {
 }
 
 // account counts a batch that was written.
-func (h *Hub) account(c *client, b *batch) {
-	n := int64(len(b.data()))
-	h.counts.bytes.Add(n)
-	h.counts.dialects[c.dialect()].bytes.Add(n)
-	h.counts.readings.Add(int64(b.readings))
-	h.counts.alerts.Add(int64(b.alerts))
-	if b.final != nil {
-		h.counts.closed(b.final.code)
+func (b *Broadcaster) account(c *client, sent *batch) {
+	n := int64(len(sent.data()))
+	b.counts.bytes.Add(n)
+	b.counts.dialects[c.dialect()].bytes.Add(n)
+	b.counts.readings.Add(int64(sent.readings))
+	b.counts.alerts.Add(int64(sent.alerts))
+	if sent.final != nil {
+		b.counts.closed(sent.final.code)
 	}
-	if b.readings == 0 {
+	if sent.readings == 0 {
 		return
 	}
-	now := h.plant.Now()
-	h.meterMu.Lock()
-	defer h.meterMu.Unlock()
-	h.pushed.Add(now, b.readings-len(b.received))
-	for _, at := range b.received {
-		h.pushed.AddAge(now, now-at)
+	now := b.model.Now()
+	b.meterMu.Lock()
+	defer b.meterMu.Unlock()
+	b.pushed.Add(now, sent.readings-len(sent.received))
+	for _, at := range sent.received {
+		b.pushed.AddAge(now, now-at)
 	}
 }

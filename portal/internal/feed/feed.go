@@ -32,7 +32,7 @@ import (
 
 // Options of a feed. All but Series are required.
 type Options struct {
-	Plant    *state.Plant
+	Model    *state.Model
 	Series   *series.Store // nil: no course is kept
 	Book     *audit.Book
 	HubURL   string
@@ -45,7 +45,7 @@ type Options struct {
 // Feed owns the connections to the hub and to Kafka.
 type Feed struct {
 	opts    Options
-	plant   *state.Plant
+	plant   *state.Model
 	log     *slog.Logger
 	metrics *metrics
 	alerts  *tail
@@ -55,17 +55,17 @@ type Feed struct {
 	live    atomic.Pointer[nats.Subscription]
 }
 
-var errMissing = errors.New("feed: Plant, Book, HubURL, Brokers, Topics, Log and Registry are required")
+var errMissing = errors.New("feed: Model, Book, HubURL, Brokers, Topics, Log and Registry are required")
 
 // New returns a feed; Run connects it.
 func New(o Options) (*Feed, error) {
-	if o.Plant == nil || o.Book == nil || o.HubURL == "" || len(o.Brokers) == 0 ||
+	if o.Model == nil || o.Book == nil || o.HubURL == "" || len(o.Brokers) == 0 ||
 		o.Topics.Alerts == "" || o.Topics.DeviceState == "" || o.Topics.Audit == "" || o.Log == nil || o.Registry == nil {
 		return nil, errMissing
 	}
-	f := &Feed{opts: o, plant: o.Plant, log: o.Log.With("component", "feed")}
+	f := &Feed{opts: o, plant: o.Model, log: o.Log.With("component", "feed")}
 	f.alerts = newTail(tailOptions{
-		Brokers: o.Brokers, Topic: o.Topics.Alerts, Log: f.log, Apply: f.takeAlert, CaughtUp: o.Plant.AlertsCaughtUp,
+		Brokers: o.Brokers, Topic: o.Topics.Alerts, Log: f.log, Apply: f.takeAlert, CaughtUp: o.Model.AlertsCaughtUp,
 	})
 	f.states = newTail(tailOptions{
 		Brokers: o.Brokers, Topic: o.Topics.DeviceState, Log: f.log, Apply: f.takeState,

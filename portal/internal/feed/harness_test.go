@@ -72,7 +72,7 @@ func (n *news) get() []string {
 type rig struct {
 	tb     testing.TB
 	feed   *Feed
-	plant  *state.Plant
+	plant  *state.Model
 	book   *audit.Book
 	news   *news
 	hub    *server.Server
@@ -83,10 +83,10 @@ type rig struct {
 func start(tb testing.TB, brokers []string, topics wire.Topics) *rig {
 	tb.Helper()
 	r := &rig{tb: tb, plant: state.New(state.Options{}), book: audit.NewBook(100), news: &news{}, hub: startNATS(tb, -1), topics: topics, reg: prometheus.NewRegistry()}
-	r.plant.Watch(r.news)
+	r.plant.SetObserver(r.news)
 	var err error
 	r.feed, err = New(Options{
-		Plant: r.plant, Book: r.book, HubURL: r.hub.ClientURL(), Brokers: brokers, Topics: topics, Log: quiet, Registry: r.reg,
+		Model: r.plant, Book: r.book, HubURL: r.hub.ClientURL(), Brokers: brokers, Topics: topics, Log: quiet, Registry: r.reg,
 	})
 	require.NoError(tb, err)
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it must end before the servers do

@@ -22,7 +22,7 @@ const start = 1_700_000_000_000
 // bench is a plant whose clock a test sets, with a store.
 type bench struct {
 	tb    testing.TB
-	plant *state.Plant
+	plant *state.Model
 	store *Store
 	now   int64
 }
@@ -31,7 +31,7 @@ func newBench(tb testing.TB, limit int64) *bench {
 	tb.Helper()
 	b := &bench{tb: tb, now: start, store: New(limit, start)}
 	b.plant = state.New(state.Options{Now: func() time.Time { return time.UnixMilli(b.now) }})
-	b.plant.RecordTo(b.store)
+	b.plant.SetRecorder(b.store)
 	return b
 }
 

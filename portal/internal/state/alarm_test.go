@@ -54,12 +54,12 @@ func in(building string, floor int) func(*telemetry.Alert) {
 	return func(a *telemetry.Alert) { a.Location = telemetry.Location{Building: building, Floor: floor} }
 }
 
-func (p *Plant) kept() int { return len(p.Alerts(func(*Alert) bool { return true })) }
+func (m *Model) kept() int { return len(m.Alerts(func(*Alert) bool { return true })) }
 
 func TestNewestRevisionWins(t *testing.T) {
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	r := &recorder{}
-	p.Watch(r)
+	p.SetObserver(r)
 	for _, a := range []*Alert{
 		alarm(t, "a", 2, telemetry.AlarmAcknowledged),
 		alarm(t, "a", 1, telemetry.AlarmUnacknowledged), // late
@@ -90,7 +90,7 @@ func TestRecordsWithoutStateAreCompleted(t *testing.T) {
 }
 
 func TestAlarmsThatAreNotNormalAreAllKept(t *testing.T) {
-	p, _ := newPlant(Options{MaxAlerts: 3})
+	p, _ := newModel(Options{MaxAlerts: 3})
 	for i := range 20 {
 		p.ApplyAlert(alarm(t, fmt.Sprint("returned", i), 2, telemetry.AlarmReturned), true)
 		p.ApplyAlert(alarm(t, fmt.Sprint("normal", i), 3, telemetry.AlarmNormal), true)
@@ -111,9 +111,9 @@ func TestAlarmsThatAreNotNormalAreAllKept(t *testing.T) {
 }
 
 func TestHistoricalAlarmsAreListedButNoNews(t *testing.T) {
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	r := &recorder{}
-	p.Watch(r)
+	p.SetObserver(r)
 	p.ApplyAlert(alarm(t, "h", 1, telemetry.AlarmUnacknowledged, historical), true)
 	p.ApplyAlert(alarm(t, "h", 2, telemetry.AlarmReturned, historical), false)
 	p.ApplyAlert(alarm(t, "a", 1, telemetry.AlarmUnacknowledged), true)
@@ -125,9 +125,9 @@ func TestHistoricalAlarmsAreListedButNoNews(t *testing.T) {
 }
 
 func TestWhatIsToldOfThePastGoesByTheState(t *testing.T) {
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	r := &recorder{}
-	p.Watch(r)
+	p.SetObserver(r)
 	p.ApplyAlert(alarm(t, "returned", 2, telemetry.AlarmReturned), false)
 	p.ApplyAlert(alarm(t, "normal", 3, telemetry.AlarmNormal), false)
 	p.ApplyAlert(alarm(t, "told", 1, telemetry.AlarmUnacknowledged), true)
@@ -143,7 +143,7 @@ func TestWhatIsToldOfThePastGoesByTheState(t *testing.T) {
 }
 
 func TestWhatIsPutAsideDoesNotCall(t *testing.T) {
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	p.ApplyState(telemetry.DeviceState{DeviceID: "d1", Location: telemetry.Location{Building: "A栋"}})
 	for id, change := range map[string]func(*telemetry.Alert){"shelved": shelved, "suppressed": suppressed, "off": outOfUse} {
 		p.ApplyAlert(alarm(t, id, 1, telemetry.AlarmUnacknowledged, change), true)
@@ -170,7 +170,7 @@ func TestWhatIsPutAsideDoesNotCall(t *testing.T) {
 }
 
 func TestLedgerAndHeartbeatAreOneGateway(t *testing.T) {
-	p, c := newPlant(Options{})
+	p, c := newModel(Options{})
 	p.ApplyLedger(wire.GatewayLedger{Gateway: "g", Difference: 1})
 	g := p.Gateways()[0]
 	require.True(t, g.Silent(c.ms))

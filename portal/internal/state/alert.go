@@ -85,74 +85,74 @@ func (a *Alert) succeeds(old *Alert) bool {
 	return old.Active() && (a.Status != old.Status || a.Timestamp > old.Timestamp)
 }
 
-// ApplyAlert takes in a record of the alerts topic. The watcher is told at once when
+// ApplyAlert takes in a record of the alerts topic. The observer is told at once when
 // live is true; else, as while the topic's past is read, only by AlertsCaughtUp and only
 // if the alarm is still open then. Of historical incidents it is not told.
-func (p *Plant) ApplyAlert(a *Alert, live bool) {
-	now := p.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	old := p.alerts.byID[a.AlertID]
-	if !p.alerts.put(a) {
-		p.counts.Repeated++
+func (m *Model) ApplyAlert(a *Alert, live bool) {
+	now := m.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old := m.alerts.byID[a.AlertID]
+	if !m.alerts.put(a) {
+		m.counts.Repeated++
 		return
 	}
-	p.counts.Alerts++
-	p.calls.note(p.callOf(a, old == nil), now)
-	_, hidden := p.alerts.silent[a.AlertID]
+	m.counts.Alerts++
+	m.calls.note(m.callOf(a, old == nil), now)
+	_, hidden := m.alerts.silent[a.AlertID]
 	told := old != nil && old.Open() && !hidden
 	switch {
 	case live || told && !a.Open():
-		delete(p.alerts.silent, a.AlertID)
+		delete(m.alerts.silent, a.AlertID)
 		if !a.Historical || told {
-			p.watcher.Alert(a)
+			m.observer.Alert(a)
 		}
 	case !a.Open():
-		delete(p.alerts.silent, a.AlertID)
+		delete(m.alerts.silent, a.AlertID)
 	default:
-		if p.alerts.silent == nil {
-			p.alerts.silent = make(map[string]*Alert)
+		if m.alerts.silent == nil {
+			m.alerts.silent = make(map[string]*Alert)
 		}
-		p.alerts.silent[a.AlertID] = a
+		m.alerts.silent[a.AlertID] = a
 	}
 }
 
-// AlertsCaughtUp says that the past of the alerts topic has been read: the watcher is
+// AlertsCaughtUp says that the past of the alerts topic has been read: the observer is
 // told of every alarm that is still open and that it has not been told of.
-func (p *Plant) AlertsCaughtUp() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	silent := p.alerts.silent
-	p.alerts.silent = nil
+func (m *Model) AlertsCaughtUp() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	silent := m.alerts.silent
+	m.alerts.silent = nil
 	for _, a := range silent {
-		p.watcher.Alert(a)
+		m.observer.Alert(a)
 	}
 }
 
-// OpenAlerts calls f with every open alarm of a device that the watcher has been told
-// of. It is called within View, Change or a watcher's method.
-func (p *Plant) OpenAlerts(device string, f func(*Alert)) {
-	for _, a := range p.alerts.byDevice[device] {
-		if p.alerts.silent[a.AlertID] == nil {
+// OpenAlerts calls f with every open alarm of a device that the observer has been told
+// of. It is called within View, Change or an Observer's method.
+func (m *Model) OpenAlerts(device string, f func(*Alert)) {
+	for _, a := range m.alerts.byDevice[device] {
+		if m.alerts.silent[a.AlertID] == nil {
 			f(a)
 		}
 	}
 }
 
 // AllOpenAlerts is OpenAlerts of every device, in no particular order.
-func (p *Plant) AllOpenAlerts(f func(*Alert)) {
-	for device := range p.alerts.byDevice {
-		p.OpenAlerts(device, f)
+func (m *Model) AllOpenAlerts(f func(*Alert)) {
+	for device := range m.alerts.byDevice {
+		m.OpenAlerts(device, f)
 	}
 }
 
 // Alerts returns the alerts that keep says yes to, in no particular order. keep is called
 // within a View, so it may call Place.
-func (p *Plant) Alerts(keep func(*Alert) bool) []*Alert {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
+func (m *Model) Alerts(keep func(*Alert) bool) []*Alert {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
 	var out []*Alert
-	for _, a := range p.alerts.byID {
+	for _, a := range m.alerts.byID {
 		if keep(a) {
 			out = append(out, a)
 		}
@@ -161,28 +161,28 @@ func (p *Plant) Alerts(keep func(*Alert) bool) []*Alert {
 }
 
 // Alert returns the newest state of an incident, or nil.
-func (p *Plant) Alert(id string) *Alert {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.alerts.byID[id]
+func (m *Model) Alert(id string) *Alert {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.alerts.byID[id]
 }
 
 // Place returns where an alarm is: as its record says, else where its device hangs. It is
-// called within View, Change or a watcher's method.
-func (p *Plant) Place(a *Alert) telemetry.Location {
+// called within View, Change or an Observer's method.
+func (m *Model) Place(a *Alert) telemetry.Location {
 	if a.Location.Building != "" {
 		return a.Location
 	}
-	if d := p.devices[a.DeviceID]; d != nil {
+	if d := m.devices[a.DeviceID]; d != nil {
 		return d.location
 	}
 	return a.Location
 }
 
 // Attention tells how many alarms of a device need attention and which severity is the
-// worst of them. It is called within View, Change or a watcher's method.
-func (p *Plant) Attention(device string) (calling int, worst telemetry.Severity) {
-	for _, a := range p.alerts.byDevice[device] {
+// worst of them. It is called within View, Change or an Observer's method.
+func (m *Model) Attention(device string) (calling int, worst telemetry.Severity) {
+	for _, a := range m.alerts.byDevice[device] {
 		if !a.Calls() {
 			continue
 		}

@@ -17,9 +17,9 @@ func alert(t *testing.T, id, device string, status telemetry.AlertStatus, ts int
 }
 
 func TestAlertsAreToldOnceForEachState(t *testing.T) {
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	r := &recorder{}
-	p.Watch(r)
+	p.SetObserver(r)
 	for _, a := range []*Alert{
 		alert(t, "a", "d1", telemetry.AlertActive, 1), alert(t, "a", "d1", telemetry.AlertActive, 1),
 		alert(t, "a", "d1", telemetry.AlertActive, 2), // something else about it changed
@@ -42,9 +42,9 @@ func TestAlertsAreToldOnceForEachState(t *testing.T) {
 }
 
 func TestPastIsToldOnlyAsFarAsItStillHolds(t *testing.T) {
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	r := &recorder{}
-	p.Watch(r)
+	p.SetObserver(r)
 	p.ApplyAlert(alert(t, "old", "d1", telemetry.AlertActive, 1), false)
 	p.ApplyAlert(alert(t, "old", "d1", telemetry.AlertCleared, 2), false)
 	p.ApplyAlert(alert(t, "still", "d2", telemetry.AlertActive, 1), false)
@@ -66,7 +66,7 @@ func TestPastIsToldOnlyAsFarAsItStillHolds(t *testing.T) {
 }
 
 func TestClearedAlertsAreBoundedAndActiveOnesAreNot(t *testing.T) {
-	p, _ := newPlant(Options{MaxAlerts: 3})
+	p, _ := newModel(Options{MaxAlerts: 3})
 	for i := range int64(10) {
 		p.ApplyAlert(alert(t, fmt.Sprint("c", i), "d1", telemetry.AlertActive, i), true)
 		p.ApplyAlert(alert(t, fmt.Sprint("c", i), "d1", telemetry.AlertCleared, i+1), true)

@@ -27,8 +27,8 @@ type call struct {
 
 // callOf tells what record a says in this regard; the zero call says nothing. first is set when
 // nothing was known of the incident.
-func (p *Plant) callOf(a *Alert, first bool) call {
-	c := call{at: a.Timestamp, device: a.DeviceID, kind: a.AlertType, place: p.Place(a), shown: !a.Aside()}
+func (m *Model) callOf(a *Alert, first bool) call {
+	c := call{at: a.Timestamp, device: a.DeviceID, kind: a.AlertType, place: m.Place(a), shown: !a.Aside()}
 	switch {
 	case a.Historical:
 		return call{}

@@ -24,7 +24,7 @@ const (
 )
 
 // Device is one device. ID and Index never change; everything else is read within
-// View, Change or a watcher's method.
+// View, Change or an Observer's method.
 type Device struct {
 	ID    string
 	Index int
@@ -157,50 +157,50 @@ func same(old, now string) string {
 
 // ApplyFrame takes in a live frame. It returns how many entries were read and the error
 // that ended the reading, if any; what came before it has been applied.
-func (p *Plant) ApplyFrame(f *wire.Frame) (int, error) {
-	now := p.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	gateway := p.gatewayName(f.Gateway)
-	p.updated = p.updated[:0]
+func (m *Model) ApplyFrame(f *wire.Frame) (int, error) {
+	now := m.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	gateway := m.gatewayName(f.Gateway)
+	m.updated = m.updated[:0]
 	n := 0
 	for e, ok := f.Next(); ok; e, ok = f.Next() {
 		n++
-		p.applyEntry(&e, gateway, now)
+		m.applyEntry(&e, gateway, now)
 	}
-	p.counts.Frames++
-	p.counts.Readings += int64(n)
-	if len(p.updated) > 0 {
-		p.watcher.Readings(p.updated)
+	m.counts.Frames++
+	m.counts.Readings += int64(n)
+	if len(m.updated) > 0 {
+		m.observer.Readings(m.updated)
 	}
 	return n, f.Err()
 }
 
-func (p *Plant) applyEntry(e *wire.FrameEntry, gateway string, now int64) {
+func (m *Model) applyEntry(e *wire.FrameEntry, gateway string, now int64) {
 	if e.Backfill {
-		p.counts.Backfilled++
-		p.received.Add(now, 1) // its age says how long it waited, not how fast we are
+		m.counts.Backfilled++
+		m.received.Add(now, 1) // its age says how long it waited, not how fast we are
 	} else {
-		p.received.AddAge(now, now-e.Received)
+		m.received.AddAge(now, now-e.Received)
 	}
-	d := p.add(e.Device)
+	d := m.add(e.Device)
 	if !d.newer(e) {
-		p.counts.Outdated++
+		m.counts.Outdated++
 		return
 	}
 	d.take(e, gateway)
-	p.updated = append(p.updated, d)
-	if p.recorder != nil {
-		p.recorder.Record(d, now)
+	m.updated = append(m.updated, d)
+	if m.recorder != nil {
+		m.recorder.Record(d, now)
 	}
 }
 
 // gatewayName returns a copy of name that is kept once.
-func (p *Plant) gatewayName(name string) string {
-	if s, ok := p.names[name]; ok {
+func (m *Model) gatewayName(name string) string {
+	if s, ok := m.names[name]; ok {
 		return s
 	}
 	s := strings.Clone(name)
-	p.names[s] = s
+	m.names[s] = s
 	return s
 }

@@ -97,20 +97,20 @@ type actor struct{ device, kind string }
 
 // Figures counts the alarms in scope. Bad actors are looked for over the last window ms, at
 // most CallsKept.
-func (p *Plant) Figures(scope Scope, window int64) Figures {
-	now := p.Now()
-	p.mu.RLock()
-	defer p.mu.RUnlock()
+func (m *Model) Figures(scope Scope, window int64) Figures {
+	now := m.Now()
+	m.mu.RLock()
+	defer m.mu.RUnlock()
 	f := Figures{
 		States: map[telemetry.AlarmState]int{
 			telemetry.AlarmNormal: 0, telemetry.AlarmUnacknowledged: 0, telemetry.AlarmAcknowledged: 0, telemetry.AlarmReturned: 0,
 		},
-		Known: max(now-CallsKept, p.calls.lost),
+		Known: max(now-CallsKept, m.calls.lost),
 	}
 	buildings := make(map[string]*BuildingAlarms)
 	newest := make(map[actor]*Alert)
-	for _, a := range p.alerts.byID {
-		place := p.Place(a)
+	for _, a := range m.alerts.byID {
+		place := m.Place(a)
 		if !scope.holds(place) {
 			continue
 		}
@@ -125,7 +125,7 @@ func (p *Plant) Figures(scope Scope, window int64) Figures {
 	for _, b := range buildings {
 		f.Buildings = append(f.Buildings, *b)
 	}
-	p.countCalls(&f, scope, now, min(window, CallsKept), newest)
+	m.countCalls(&f, scope, now, min(window, CallsKept), newest)
 	f.sort()
 	return f
 }
@@ -173,10 +173,10 @@ func countIn(buildings map[string]*BuildingAlarms, name string, a *Alert) {
 }
 
 // countCalls finds flood, chatter and bad actors. newest are the newest incidents.
-func (p *Plant) countCalls(f *Figures, scope Scope, now, window int64, newest map[actor]*Alert) {
+func (m *Model) countCalls(f *Figures, scope Scope, now, window int64, newest map[actor]*Alert) {
 	bad := make(map[actor]*BadActor)
 	minute := make(map[actor]int)
-	p.calls.since(now-max(window, FloodOver, ChatterOver), func(c *call) {
+	m.calls.since(now-max(window, FloodOver, ChatterOver), func(c *call) {
 		if !scope.holds(c.place) {
 			return
 		}

@@ -16,7 +16,7 @@ const (
 )
 
 // raised applies n alarms that came up now, each a second before the one before it.
-func raised(t *testing.T, p *Plant, name string, n int, now int64, change ...func(*telemetry.Alert)) {
+func raised(t *testing.T, p *Model, name string, n int, now int64, change ...func(*telemetry.Alert)) {
 	t.Helper()
 	for i := range n {
 		p.ApplyAlert(alarm(t, fmt.Sprint(name, i), 1, telemetry.AlarmUnacknowledged,
@@ -26,59 +26,59 @@ func raised(t *testing.T, p *Plant, name string, n int, now int64, change ...fun
 
 func TestFloodIsMoreThanTenNewAlarmsInTenMinutes(t *testing.T) {
 	for name, c := range map[string]struct {
-		fill  func(p *Plant)
+		fill  func(p *Model)
 		scope Scope
 		new   int
 		flood bool
 	}{
-		"nothing":        {func(*Plant) {}, Scope{}, 0, false},
-		"ten":            {func(p *Plant) { raised(t, p, "a", 10, t0) }, Scope{}, 10, false},
-		"eleven":         {func(p *Plant) { raised(t, p, "a", 11, t0) }, Scope{}, 11, true},
-		"too long ago":   {func(p *Plant) { raised(t, p, "a", 11, t0-10*minute) }, Scope{}, 0, false},
-		"partly":         {func(p *Plant) { raised(t, p, "a", 11, t0-10*minute+5_500) }, Scope{}, 6, false},
-		"shelved":        {func(p *Plant) { raised(t, p, "a", 11, t0, shelved) }, Scope{}, 0, false},
-		"suppressed":     {func(p *Plant) { raised(t, p, "a", 11, t0, suppressed) }, Scope{}, 0, false},
-		"historical":     {func(p *Plant) { raised(t, p, "a", 11, t0, historical) }, Scope{}, 0, false},
-		"in this view":   {func(p *Plant) { raised(t, p, "a", 11, t0) }, Scope{Building: "A栋", Floor: new(3)}, 11, true},
-		"in another one": {func(p *Plant) { raised(t, p, "a", 11, t0) }, Scope{Building: "B栋"}, 0, false},
-		"another floor":  {func(p *Plant) { raised(t, p, "a", 11, t0) }, Scope{Floor: new(4)}, 0, false},
-		"over already": {func(p *Plant) {
+		"nothing":        {func(*Model) {}, Scope{}, 0, false},
+		"ten":            {func(p *Model) { raised(t, p, "a", 10, t0) }, Scope{}, 10, false},
+		"eleven":         {func(p *Model) { raised(t, p, "a", 11, t0) }, Scope{}, 11, true},
+		"too long ago":   {func(p *Model) { raised(t, p, "a", 11, t0-10*minute) }, Scope{}, 0, false},
+		"partly":         {func(p *Model) { raised(t, p, "a", 11, t0-10*minute+5_500) }, Scope{}, 6, false},
+		"shelved":        {func(p *Model) { raised(t, p, "a", 11, t0, shelved) }, Scope{}, 0, false},
+		"suppressed":     {func(p *Model) { raised(t, p, "a", 11, t0, suppressed) }, Scope{}, 0, false},
+		"historical":     {func(p *Model) { raised(t, p, "a", 11, t0, historical) }, Scope{}, 0, false},
+		"in this view":   {func(p *Model) { raised(t, p, "a", 11, t0) }, Scope{Building: "A栋", Floor: new(3)}, 11, true},
+		"in another one": {func(p *Model) { raised(t, p, "a", 11, t0) }, Scope{Building: "B栋"}, 0, false},
+		"another floor":  {func(p *Model) { raised(t, p, "a", 11, t0) }, Scope{Floor: new(4)}, 0, false},
+		"over already": {func(p *Model) {
 			raised(t, p, "a", 11, t0)
 			for i := range 11 {
 				p.ApplyAlert(alarm(t, fmt.Sprint("a", i), 3, telemetry.AlarmNormal, event(telemetry.EventAcknowledged)), true)
 			}
 		}, Scope{}, 11, true},
-		"not suppressed any more": {func(p *Plant) {
+		"not suppressed any more": {func(p *Model) {
 			raised(t, p, "a", 11, t0-hour, suppressed)
 			for i := range 11 {
 				p.ApplyAlert(alarm(t, fmt.Sprint("a", i), 2, telemetry.AlarmUnacknowledged, event(telemetry.EventUnsuppressed)), true)
 			}
 		}, Scope{}, 11, true},
-		"raised again": {func(p *Plant) {
+		"raised again": {func(p *Model) {
 			raised(t, p, "a", 1, t0-hour)
 			for i := range int64(11) {
 				p.ApplyAlert(alarm(t, "a0", 2+i, telemetry.AlarmUnacknowledged, event(telemetry.EventRepeated)), true)
 			}
 		}, Scope{}, 11, true},
-		"acknowledged, commented": {func(p *Plant) {
+		"acknowledged, commented": {func(p *Model) {
 			for i, e := range []telemetry.AlarmEvent{telemetry.EventAcknowledged, telemetry.EventCommented, telemetry.EventEscalated, telemetry.EventCleared} {
 				p.ApplyAlert(alarm(t, "a", int64(i+2), telemetry.AlarmAcknowledged, event(e)), true)
 			}
 		}, Scope{}, 0, false},
-		"from before there were revisions": {func(p *Plant) {
+		"from before there were revisions": {func(p *Model) {
 			for i := range 11 {
 				p.ApplyAlert(alert(t, fmt.Sprint(i), "d1", telemetry.AlertActive, t0), true)
 				p.ApplyAlert(alert(t, fmt.Sprint(i), "d1", telemetry.AlertCleared, t0), true)
 			}
 		}, Scope{}, 11, true},
-		"read from the past": {func(p *Plant) {
+		"read from the past": {func(p *Model) {
 			for i := range 11 {
 				p.ApplyAlert(alarm(t, fmt.Sprint(i), 1, telemetry.AlarmUnacknowledged), false)
 			}
 		}, Scope{}, 11, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, _ := newPlant(Options{})
+			p, _ := newModel(Options{})
 			c.fill(p)
 			f := p.Figures(c.scope, hour).Flood
 			require.Equal(t, c.new, f.New)
@@ -89,7 +89,7 @@ func TestFloodIsMoreThanTenNewAlarmsInTenMinutes(t *testing.T) {
 }
 
 func TestFloodEndsWithTime(t *testing.T) {
-	p, c := newPlant(Options{})
+	p, c := newModel(Options{})
 	raised(t, p, "a", 11, t0)
 	require.Equal(t, t0-10_000, p.Figures(Scope{}, hour).Flood.First)
 	c.ms += 10*minute - 10_000
@@ -100,7 +100,7 @@ func TestFloodEndsWithTime(t *testing.T) {
 
 func TestChatteringAlarmsAreNamedToBeShelved(t *testing.T) {
 	chattering := func(a *telemetry.Alert) { a.Chattering = true }
-	p, c := newPlant(Options{})
+	p, c := newModel(Options{})
 	p.ApplyAlert(alarm(t, "said", 5, telemetry.AlarmReturned, of("d1", "x"), chattering, event(telemetry.EventChattering)), true)
 	p.ApplyAlert(alarm(t, "shelved", 5, telemetry.AlarmReturned, of("d2", "x"), chattering, shelved, event(telemetry.EventShelved)), true)
 	p.ApplyAlert(alarm(t, "off", 5, telemetry.AlarmReturned, of("d3", "x"), chattering, outOfUse, event(telemetry.EventOutOfService)), true)
@@ -119,7 +119,7 @@ func TestChatteringAlarmsAreNamedToBeShelved(t *testing.T) {
 func TestStaleAlarmsHaveHeldForADay(t *testing.T) {
 	day := 24 * hour
 	stale := func(a *telemetry.Alert) { a.Stale = true }
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	for id, c := range map[string]struct {
 		state  telemetry.AlarmState
 		change []func(*telemetry.Alert)
@@ -143,7 +143,7 @@ func TestStaleAlarmsHaveHeldForADay(t *testing.T) {
 }
 
 func TestBadActorsCameUpMostOften(t *testing.T) {
-	p, c := newPlant(Options{})
+	p, c := newModel(Options{})
 	for i := range 12 {
 		raised(t, p, fmt.Sprint("d", i, "-"), i+1, t0-minute, of(fmt.Sprintf("d%02d", i), "x"))
 	}
@@ -163,7 +163,7 @@ func TestBadActorsCameUpMostOften(t *testing.T) {
 }
 
 func TestFiguresCountByStateAndPlace(t *testing.T) {
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	critical := func(a *telemetry.Alert) { a.Severity = telemetry.SeverityCritical }
 	p.ApplyAlert(alarm(t, "1", 1, telemetry.AlarmUnacknowledged), true)
 	p.ApplyAlert(alarm(t, "2", 1, telemetry.AlarmAcknowledged, critical), true)

@@ -37,41 +37,41 @@ func (g Gateway) BufferUsed() float64 {
 }
 
 // ApplyHeartbeat takes in a gateway's heartbeat.
-func (p *Plant) ApplyHeartbeat(s wire.GatewayStatus) {
-	now := p.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if g := p.gateway(s.Gateway); g != nil {
+func (m *Model) ApplyHeartbeat(s wire.GatewayStatus) {
+	now := m.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if g := m.gateway(s.Gateway); g != nil {
 		g.GatewayStatus, g.HeardAt = s, now
 	}
 }
 
 // ApplyLedger takes in what the bridge says of a gateway's readings.
-func (p *Plant) ApplyLedger(l wire.GatewayLedger) {
-	now := p.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if g := p.gateway(l.Gateway); g != nil {
+func (m *Model) ApplyLedger(l wire.GatewayLedger) {
+	now := m.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if g := m.gateway(l.Gateway); g != nil {
 		g.Ledger, g.LedgerAt = &l, now
 	}
 }
 
 // gateway returns the gateway with this id, made if need be; nil when there are too many.
-func (p *Plant) gateway(id string) *Gateway {
-	g := p.gateways[id]
-	if g == nil && len(p.gateways) < mostGateways {
+func (m *Model) gateway(id string) *Gateway {
+	g := m.gateways[id]
+	if g == nil && len(m.gateways) < mostGateways {
 		g = &Gateway{GatewayStatus: wire.GatewayStatus{Gateway: id, HorizonSeconds: -1}}
-		p.gateways[id] = g
+		m.gateways[id] = g
 	}
 	return g
 }
 
 // Gateways returns all gateways by id.
-func (p *Plant) Gateways() []Gateway {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	out := make([]Gateway, 0, len(p.gateways))
-	for _, g := range p.gateways {
+func (m *Model) Gateways() []Gateway {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	out := make([]Gateway, 0, len(m.gateways))
+	for _, g := range m.gateways {
 		out = append(out, *g)
 	}
 	slices.SortFunc(out, func(a, b Gateway) int { return cmp.Compare(a.Gateway, b.Gateway) })

@@ -1,9 +1,9 @@
 package state
 
 // Means returns the means of a building over the last minute, by parameter.
-func (p *Plant) Means(building string) map[string]Mean {
-	now := p.Now()
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.windows.means(building, now-meansOver, now)
+func (m *Model) Means(building string) map[string]Mean {
+	now := m.Now()
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.windows.means(building, now-meansOver, now)
 }

@@ -8,7 +8,7 @@ import (
 
 // collector shows the plant's figures at each scrape; nothing is counted twice.
 type collector struct {
-	p *Plant
+	m *Model
 
 	frames, readings, outdated, age, devices, alerts, active, calling, aside *prometheus.Desc
 
@@ -22,12 +22,12 @@ var severities = [...]string{
 }
 
 // Collector returns the plant's metrics.
-func (p *Plant) Collector() prometheus.Collector {
+func (m *Model) Collector() prometheus.Collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &collector{
-		p:        p,
+		m:        m,
 		frames:   desc("portal_frames_total", "Live frames received from the hub."),
 		readings: desc("portal_readings_total", "Readings in live frames.", "kind"),
 		outdated: desc("portal_readings_outdated_total", "Readings not shown because a newer one of the device was known."),
@@ -54,7 +54,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	s := c.p.Stats()
+	s := c.m.Stats()
 	counter := func(d *prometheus.Desc, v int64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
@@ -81,7 +81,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.calling, calling-s.Unseen, "yes")
 	gauge(c.aside, s.Aside)
 	c.collectGateways(ch, s.Time)
-	c.p.View(func() { ch <- c.p.received.Histogram(c.age) })
+	c.m.View(func() { ch <- c.m.received.Histogram(c.age) })
 }
 
 // collectGateways shows what heartbeats and ledgers say that nobody else's metrics do.
@@ -89,7 +89,7 @@ func (c *collector) collectGateways(ch chan<- prometheus.Metric, now int64) {
 	gauge := func(d *prometheus.Desc, v float64, gateway string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, gateway)
 	}
-	for _, g := range c.p.Gateways() {
+	for _, g := range c.m.Gateways() {
 		if g.HeardAt != 0 {
 			gauge(c.gatewayAge, float64(now-g.HeardAt)/1000, g.Gateway)
 			gauge(c.horizon, float64(g.HorizonSeconds), g.Gateway)

@@ -13,9 +13,9 @@ import (
 	"industrial-iot-monitor/portal/internal/meter"
 )
 
-// Watcher is told what changed, while the plant is locked for writing: its methods must
-// not block and must not call methods of Plant that lock.
-type Watcher interface {
+// Observer is notified of changes, while the plant is locked for writing: its methods must
+// not block and must not call methods of Model that lock.
+type Observer interface {
 	// Added tells of a device seen for the first time.
 	Added(d *Device)
 	// Readings tells which devices got a newer reading, in the order of arrival. A
@@ -34,12 +34,12 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Plant is the model. All of its methods may be called concurrently.
-type Plant struct {
+// Model is the model. All of its methods may be called concurrently.
+type Model struct {
 	now func() time.Time
 
 	mu       sync.RWMutex
-	watcher  Watcher
+	observer Observer
 	recorder Recorder // nil: nobody
 	devices  map[string]*Device
 	list     []*Device // by Index
@@ -65,16 +65,16 @@ type Counts struct {
 }
 
 // New returns an empty plant.
-func New(o Options) *Plant {
+func New(o Options) *Model {
 	if o.MaxAlerts == 0 {
 		o.MaxAlerts = 10_000
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Plant{
+	return &Model{
 		now:      o.Now,
-		watcher:  nobody{},
+		observer: noObserver{},
 		devices:  make(map[string]*Device),
 		gateways: make(map[string]*Gateway),
 		names:    make(map[string]string),
@@ -83,78 +83,78 @@ func New(o Options) *Plant {
 	}
 }
 
-// Watch makes w the watcher. It is called once, before the plant is filled.
-func (p *Plant) Watch(w Watcher) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.watcher = w
+// SetObserver makes w the observer. It is called once, before the plant is filled.
+func (m *Model) SetObserver(o Observer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.observer = o
 }
 
 // View runs f while nothing changes. Views run side by side; f must be short.
-func (p *Plant) View(f func()) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
+func (m *Model) View(f func()) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
 	f()
 }
 
 // Change runs f while nobody else reads or changes anything; f must be short. It is
-// for a watcher whose own state must change in step with the plant's.
-func (p *Plant) Change(f func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// for an observer whose own state must change in step with the plant's.
+func (m *Model) Change(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	f()
 }
 
 // Now returns the plant's clock in milliseconds since 1970.
-func (p *Plant) Now() int64 { return p.now().UnixMilli() }
+func (m *Model) Now() int64 { return m.now().UnixMilli() }
 
 // Device returns the device with this id, or nil. It is called within View, Change or a
 // watcher's method.
-func (p *Plant) Device(id string) *Device { return p.devices[id] }
+func (m *Model) Device(id string) *Device { return m.devices[id] }
 
 // DeviceAt returns the device with this index. It is called as Device is.
-func (p *Plant) DeviceAt(index int) *Device { return p.list[index] }
+func (m *Model) DeviceAt(index int) *Device { return m.list[index] }
 
 // Devices returns all devices by index. It is called as Device is, and the slice is
 // valid for as long.
-func (p *Plant) Devices() []*Device { return p.list }
+func (m *Model) Devices() []*Device { return m.list }
 
 // eachStep is how many devices Each looks at before others get at the plant again.
 const eachStep = 2000
 
 // Each calls f with every device that is to be shown, by index, within Views of limited
 // length: what f sees of different devices need not be of the same moment.
-func (p *Plant) Each(f func(d *Device)) {
+func (m *Model) Each(f func(d *Device)) {
 	for from, more := 0, true; more; from += eachStep {
-		p.View(func() {
-			to := min(from+eachStep, len(p.list))
-			for _, d := range p.list[from:to] {
+		m.View(func() {
+			to := min(from+eachStep, len(m.list))
+			for _, d := range m.list[from:to] {
 				if d.Known() {
 					f(d)
 				}
 			}
-			more = to < len(p.list)
+			more = to < len(m.list)
 		})
 	}
 }
 
 // add returns the device with this id, made if need be. The id is copied.
-func (p *Plant) add(id string) *Device {
-	if d := p.devices[id]; d != nil {
+func (m *Model) add(id string) *Device {
+	if d := m.devices[id]; d != nil {
 		return d
 	}
-	d := newDevice(id, len(p.list))
-	p.devices[d.ID] = d
-	p.list = append(p.list, d)
-	p.watcher.Added(d)
+	d := newDevice(id, len(m.list))
+	m.devices[d.ID] = d
+	m.list = append(m.list, d)
+	m.observer.Added(d)
 	return d
 }
 
 // ApplyState takes in what core says of a device beyond its readings.
-func (p *Plant) ApplyState(s telemetry.DeviceState) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	d := p.add(s.DeviceID)
+func (m *Model) ApplyState(s telemetry.DeviceState) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.add(s.DeviceID)
 	d.state, d.hasState, d.forgotten = s, true, false
 	if s.Location.Building != "" {
 		d.location = s.Location
@@ -165,16 +165,16 @@ func (p *Plant) ApplyState(s telemetry.DeviceState) {
 }
 
 // Forget removes a device from what is shown until it is heard of again.
-func (p *Plant) Forget(id string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if d := p.devices[id]; d != nil {
+func (m *Model) Forget(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if d := m.devices[id]; d != nil {
 		d.state, d.hasState, d.forgotten = telemetry.DeviceState{}, false, true
 	}
 }
 
-type nobody struct{}
+type noObserver struct{}
 
-func (nobody) Added(*Device)      {}
-func (nobody) Readings([]*Device) {}
-func (nobody) Alert(*Alert)       {}
+func (noObserver) Added(*Device)      {}
+func (noObserver) Readings([]*Device) {}
+func (noObserver) Alert(*Alert)       {}

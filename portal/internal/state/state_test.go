@@ -20,7 +20,7 @@ const t0 = int64(1_700_000_000_000)
 // clock is a plant whose time stands still until it is told otherwise.
 type clock struct{ ms int64 }
 
-func newPlant(o Options) (*Plant, *clock) {
+func newModel(o Options) (*Model, *clock) {
 	c := &clock{t0}
 	o.Now = func() time.Time { return time.UnixMilli(c.ms) }
 	return New(o), c
@@ -34,7 +34,7 @@ func entry(id string, ts, received int64) wire.FrameEntry {
 	return wire.FrameEntry{Device: id, Timestamp: ts, Received: received, Payload: payload(id, ts, "A栋")}
 }
 
-func apply(t *testing.T, p *Plant, entries ...wire.FrameEntry) {
+func apply(t *testing.T, p *Model, entries ...wire.FrameEntry) {
 	t.Helper()
 	var b wire.FrameBuilder
 	b.Reset("gw-a")
@@ -52,7 +52,7 @@ func apply(t *testing.T, p *Plant, entries ...wire.FrameEntry) {
 	}
 }
 
-// recorder is a watcher that writes down what it is told.
+// recorder is an observer that writes down what it is told.
 type recorder struct{ added, readings, alerts []string }
 
 func (r *recorder) Added(d *Device) { r.added = append(r.added, d.ID) }
@@ -64,9 +64,9 @@ func (r *recorder) Readings(u []*Device) {
 func (r *recorder) Alert(a *Alert) { r.alerts = append(r.alerts, a.AlertID+" "+string(a.Status)) }
 
 func TestNewestReadingWins(t *testing.T) {
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	r := &recorder{}
-	p.Watch(r)
+	p.SetObserver(r)
 	backfill := entry("d1", t0-50, t0)
 	backfill.Backfill = true
 	newerBackfill := entry("d1", t0+200, t0+300)
@@ -97,7 +97,7 @@ func TestNewestReadingWins(t *testing.T) {
 }
 
 func TestClockThatWasPutRightDoesNotFreezeADevice(t *testing.T) {
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	apply(t, p, entry("d1", t0+300_000, t0)) // five minutes ahead
 	apply(t, p, entry("d1", t0+1000, t0+1000))
 	p.View(func() { require.Equal(t, t0+1000, p.Device("d1").Timestamp()) })
@@ -106,7 +106,7 @@ func TestClockThatWasPutRightDoesNotFreezeADevice(t *testing.T) {
 }
 
 func TestSeenIsNeverInTheFuture(t *testing.T) {
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	apply(t, p, entry("d1", t0+300_000, t0))
 	p.View(func() { require.Equal(t, t0, p.Device("d1").Seen()) })
 	p.ApplyState(telemetry.DeviceState{DeviceID: "d2", LastSeen: t0 - 5})
@@ -114,7 +114,7 @@ func TestSeenIsNeverInTheFuture(t *testing.T) {
 }
 
 func TestPlaceComesFromReadingsAndStates(t *testing.T) {
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	p.ApplyState(telemetry.DeviceState{DeviceID: "d1", Location: telemetry.Location{Building: "C栋", Room: "1"}, Info: telemetry.DeviceInfo{Model: "M1"}, Gateway: "gw-c"})
 	p.View(func() {
 		d := p.Device("d1")
@@ -138,7 +138,7 @@ func TestPlaceComesFromReadingsAndStates(t *testing.T) {
 }
 
 func TestPresence(t *testing.T) {
-	p, c := newPlant(Options{})
+	p, c := newModel(Options{})
 	presence := func(id string) (out telemetry.Presence) {
 		p.View(func() { out = p.Device(id).Presence(c.ms) })
 		return out
@@ -163,7 +163,7 @@ func TestPresence(t *testing.T) {
 }
 
 func TestGatewaysAgeByOurClock(t *testing.T) {
-	p, c := newPlant(Options{})
+	p, c := newModel(Options{})
 	p.ApplyHeartbeat(wire.GatewayStatus{Gateway: "gw-b", Time: 1})
 	p.ApplyHeartbeat(wire.GatewayStatus{Gateway: "gw-a", Time: 1})
 	c.ms += GatewaySilentAfter
@@ -179,7 +179,7 @@ func TestGatewaysAgeByOurClock(t *testing.T) {
 }
 
 func TestStatsCountWhatIsThere(t *testing.T) {
-	p, c := newPlant(Options{})
+	p, c := newModel(Options{})
 	for i := range 10 {
 		e := entry(fmt.Sprint("d", i), t0, t0-20)
 		if i >= 7 {
@@ -206,7 +206,7 @@ func TestStatsCountWhatIsThere(t *testing.T) {
 }
 
 func TestMetricsShowTheSameFigures(t *testing.T) {
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	old := entry("d2", t0, t0)
 	old.Backfill = true
 	apply(t, p, entry("d1", t0, t0-10), old)
@@ -236,7 +236,7 @@ func TestMetricsShowTheSameFigures(t *testing.T) {
 }
 
 func TestDamagedFrameIsAppliedAsFarAsItGoes(t *testing.T) {
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	var b wire.FrameBuilder
 	b.Reset("gw-a")
 	b.Add(entry("d1", t0, t0))

@@ -53,23 +53,23 @@ const meansOver = 60_000
 
 // Stats counts everything. It looks at each device once, some thousand at a time, so
 // that what arrives meanwhile need not wait.
-func (p *Plant) Stats() Stats {
-	now := p.Now()
+func (m *Model) Stats() Stats {
+	now := m.Now()
 	s := Stats{Time: now}
 	buildings := make(map[string]*Building)
-	p.Each(func(d *Device) { s.countDevice(buildings, d, now) })
+	m.Each(func(d *Device) { s.countDevice(buildings, d, now) })
 
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	s.Kept, s.Received, s.Counts, s.Gateways = len(p.alerts.byID), p.received.Recent(now), p.counts, len(p.gateways)
-	p.countActive(&s, buildings)
-	for _, g := range p.gateways {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	s.Kept, s.Received, s.Counts, s.Gateways = len(m.alerts.byID), m.received.Recent(now), m.counts, len(m.gateways)
+	m.countActive(&s, buildings)
+	for _, g := range m.gateways {
 		if g.Silent(now) {
 			s.Silent++
 		}
 	}
 	for _, b := range buildings {
-		b.Means = p.windows.means(b.Name, now-meansOver, now)
+		b.Means = m.windows.means(b.Name, now-meansOver, now)
 		s.Buildings = append(s.Buildings, *b)
 	}
 	slices.SortFunc(s.Buildings, func(a, b Building) int { return cmp.Compare(a.Name, b.Name) })
@@ -87,8 +87,8 @@ func (s *Stats) countDevice(buildings map[string]*Building, d *Device, now int64
 	b.Devices.add(presence)
 }
 
-func (p *Plant) countActive(s *Stats, buildings map[string]*Building) {
-	for _, list := range p.alerts.byDevice {
+func (m *Model) countActive(s *Stats, buildings map[string]*Building) {
+	for _, list := range m.alerts.byDevice {
 		for _, a := range list {
 			if a.Aside() {
 				s.Aside++
@@ -101,7 +101,7 @@ func (p *Plant) countActive(s *Stats, buildings map[string]*Building) {
 			if a.Unseen() {
 				s.Unseen++
 			}
-			if b := buildings[p.Place(a).Building]; b != nil {
+			if b := buildings[m.Place(a).Building]; b != nil {
 				b.Calling++
 			}
 		}
@@ -109,8 +109,8 @@ func (p *Plant) countActive(s *Stats, buildings map[string]*Building) {
 }
 
 // Totals returns the totals since start alone, without counting devices.
-func (p *Plant) Totals() Counts {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.counts
+func (m *Model) Totals() Counts {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.counts
 }

@@ -90,10 +90,10 @@ func (b *windowBook) means(building string, from, to int64) map[string]Mean {
 
 // ApplyWindows takes in partial aggregates. Those of buildings over one second are kept
 // for some minutes, the rest is not used here.
-func (p *Plant) ApplyWindows(ws []telemetry.Window) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (m *Model) ApplyWindows(ws []telemetry.Window) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for i := range ws {
-		p.windows.put(&ws[i])
+		m.windows.put(&ws[i])
 	}
 }

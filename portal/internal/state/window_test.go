@@ -14,7 +14,7 @@ func window(building string, start int64, count int64, sum, low, high float64) t
 }
 
 func TestWindowsMergeAndAge(t *testing.T) {
-	p, c := newPlant(Options{})
+	p, c := newModel(Options{})
 	apply(t, p, entry("d1", t0, t0))
 	late := window("A栋", t0-2000, 1, 10, 10, 10)
 	late.Late = true
@@ -38,7 +38,7 @@ func TestWindowsMergeAndAge(t *testing.T) {
 }
 
 func TestWindowsOfManyBuildingsAreBounded(t *testing.T) {
-	p, _ := newPlant(Options{})
+	p, _ := newModel(Options{})
 	for i := range maxBuildings + 10 {
 		p.ApplyWindows([]telemetry.Window{window(fmt.Sprint(i), t0, 1, 1, 1, 1)})
 	}
