@@ -18,6 +18,10 @@ K6         := $(shell $(GO) env GOPATH)/bin/k6
 K6_VERSION := v1.8.1
 COMPOSE    ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 DRILL      ?=
+PKG        ?= ./edge/internal/ingest ./bridge/internal/lane ./internal/kafka ./core/processor ./core/internal/alarm ./portal/internal/...
+N          ?= 40
+SEED       ?= 1
+MUTATE     ?=
 service    ?=
 
 .PHONY: help
@@ -121,6 +125,10 @@ fuzz: ## fuzz every decoder for FUZZTIME (10s) each
 	@$(GO) list -f '{{$$d := .ImportPath}}{{range .TestGoFiles}}{{$$d}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$d}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}' ./... | \
 	while read -r pkg file; do [ -n "$$file" ] && sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file" | while read -r f; do \
 	echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null || exit 1; done || exit 1; done
+
+.PHONY: mutate
+mutate: web ## faults the tests of PKG let pass: N (40; 0: all) mutants a package, drawn by SEED; MUTATE='-p 2 -min 80' for more (-h). For a night: 2 hours
+	$(GO) run ./test/mutate -n $(N) -seed $(SEED) $(MUTATE) $(PKG)
 
 .PHONY: bench benchmark
 bench: web ## Go benchmarks, then the whole chain at RATES (2k, 20k, 100k readings/s) for DURATION (60s) each
