@@ -1,8 +1,8 @@
 package cluster
 
 // SetBinary makes the next starts of a process run another program file.
-func (p *Plant) SetBinary(name, file string) error {
-	pr, err := p.process(name)
+func (c *Cluster) SetBinary(name, file string) error {
+	pr, err := c.process(name)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// packages are the programs of a plant, by the name of the binary: the last part of the path.
+// packages are the programs of a cluster, by the name of the binary: the last part of the path.
 var packages = map[string]string{
 	"edge": "./edge", "bridge": "./bridge", "core": "./core", "portal": "./portal",
 	"sim": "./sim", "devkafka": "./test/faults/cmd/devkafka", "natshub": "./test/faults/cmd/natshub",
@@ -30,7 +30,7 @@ var profiler []byte
 // BuildOptions say how the programs are compiled.
 type BuildOptions struct {
 	// Profile adds a CPU profiler to every program, without touching its source:
-	// see Plant.Profile.
+	// see Cluster.Profile.
 	Profile bool
 }
 

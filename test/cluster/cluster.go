@@ -22,7 +22,7 @@ import (
 
 // Names of the processes.
 const (
-	Kafka  = "kafka" // only when the plant has its own broker
+	Kafka  = "kafka" // only when the cluster has its own broker
 	Hub    = "hub"   // only when it is a process of its own
 	Bridge = "bridge"
 	Core   = "core"
@@ -40,13 +40,13 @@ func Numbered(kind string, i int) string {
 // Gateway returns the name of the i-th gateway's process, which is also its gateway id.
 func Gateway(i int) string { return "gw-" + string(rune('a'+i)) }
 
-// Options of a plant. Dir is required.
+// Options of a cluster. Dir is required.
 type Options struct {
 	Dir      string   // for data and logs
 	Bin      string   // directory with the programs; empty means to build them into Dir/bin
 	Brokers  []string // a running Kafka; empty means an embedded broker as a process
 	Nodes    int      // of the embedded broker, 0 means 1
-	Suffix   string   // of topics, group and transactional ids, so that plants can share a Kafka
+	Suffix   string   // of topics, group and transactional ids, so that clusters can share a Kafka
 	Gateways int      // 0 means 3
 	Bridges  int      // 0 means 1; several need OwnHub
 	Cores    int      // 0 means 1
@@ -61,8 +61,8 @@ type Options struct {
 	Env map[string]string
 }
 
-// Plant is a set of processes. Make it with New and Close it.
-type Plant struct {
+// Cluster is a set of processes. Make it with New and Close it.
+type Cluster struct {
 	dir, bin string
 	brokers  []string
 	Topics   wire.Topics
@@ -81,14 +81,14 @@ type Plant struct {
 type endpoints struct{ nats, mqtt, http string }
 
 // New builds the programs unless they are built and chooses the ports. It starts none.
-func New(ctx context.Context, o Options) (*Plant, error) {
+func New(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Dir == "" {
-		return nil, errors.New("plant: Dir is missing")
+		return nil, errors.New("cluster: Dir is missing")
 	}
-	p := &Plant{dir: o.Dir, bin: o.Bin, brokers: o.Brokers, Topics: topics(o.Suffix), processes: map[string]*process{}}
-	if p.bin == "" {
-		p.bin = filepath.Join(o.Dir, "bin")
-		if err := Build(ctx, p.bin, BuildOptions{}); err != nil {
+	c := &Cluster{dir: o.Dir, bin: o.Bin, brokers: o.Brokers, Topics: topics(o.Suffix), processes: map[string]*process{}}
+	if c.bin == "" {
+		c.bin = filepath.Join(o.Dir, "bin")
+		if err := Build(ctx, c.bin, BuildOptions{}); err != nil {
 			return nil, err
 		}
 	}
@@ -97,90 +97,90 @@ func New(ctx context.Context, o Options) (*Plant, error) {
 	}
 	o.Bridges, o.Cores = max(o.Bridges, 1), max(o.Cores, 1)
 	if o.Bridges > 1 && !o.OwnHub {
-		return nil, errors.New("plant: several bridges need OwnHub")
+		return nil, errors.New("cluster: several bridges need OwnHub")
 	}
-	return p, p.define(o)
+	return c, c.define(o)
 }
 
-// Brokers returns the bootstrap servers of the plant's Kafka.
-func (p *Plant) Brokers() []string { return p.brokers }
+// Brokers returns the bootstrap servers of the cluster's Kafka.
+func (c *Cluster) Brokers() []string { return c.brokers }
 
 // Gateways returns how many gateways there are.
-func (p *Plant) Gateways() int { return len(p.gateways) }
+func (c *Cluster) Gateways() int { return len(c.gateways) }
 
 // NATS returns the device addresses of all gateways.
-func (p *Plant) NATS() []string {
+func (c *Cluster) NATS() []string {
 	var out []string
-	for _, g := range p.gateways {
+	for _, g := range c.gateways {
 		out = append(out, g.nats)
 	}
 	return out
 }
 
 // MQTT returns the MQTT addresses of all gateways.
-func (p *Plant) MQTT() []string {
+func (c *Cluster) MQTT() []string {
 	var out []string
-	for _, g := range p.gateways {
+	for _, g := range c.gateways {
 		out = append(out, g.mqtt)
 	}
 	return out
 }
 
 // HubURL returns where clients of the hub connect.
-func (p *Plant) HubURL() string { return "nats://" + p.hub }
+func (c *Cluster) HubURL() string { return "nats://" + c.hub }
 
 // KafkaControl returns the base URL at which the embedded broker takes orders to
-// misbehave, "" when the plant has none.
-func (p *Plant) KafkaControl() string {
-	if p.control == "" {
+// misbehave, "" when the cluster has none.
+func (c *Cluster) KafkaControl() string {
+	if c.control == "" {
 		return ""
 	}
-	return "http://" + p.control
+	return "http://" + c.control
 }
 
 // PortalURL returns the portal's base URL.
-func (p *Plant) PortalURL() string { return "http://" + p.portal }
+func (c *Cluster) PortalURL() string { return "http://" + c.portal }
 
 // WebSocketURL returns the WebSocket on the port of its own.
-func (p *Plant) WebSocketURL() string { return "ws://127.0.0.1:" + p.wsPort + "/ws" }
+func (c *Cluster) WebSocketURL() string { return "ws://127.0.0.1:" + c.wsPort + "/ws" }
 
 // Names returns the processes in the order of their definition.
-func (p *Plant) Names() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.order)
+func (c *Cluster) Names() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.order)
 }
 
 // Add defines one more process, for example a simulator.
-func (p *Plant) Add(name string, prog Program) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.processes[name] = &process{
-		name: name, prog: prog, bin: filepath.Join(p.bin, prog.Binary), dir: p.dir,
-		logFile: filepath.Join(p.dir, name+".log"),
+func (c *Cluster) Add(name string, prog Program) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.processes[name] = &process{
+		name: name, prog: prog, bin: filepath.Join(c.bin, prog.Binary), dir: c.dir,
+		logFile: filepath.Join(c.dir, name+".log"),
 	}
-	p.order = append(p.order, name)
+	c.order = append(c.order, name)
 }
 
-func (p *Plant) process(name string) (*process, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if pr, ok := p.processes[name]; ok {
+func (c *Cluster) process(name string) (*process, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if pr, ok := c.processes[name]; ok {
 		return pr, nil
 	}
-	return nil, fmt.Errorf("plant: there is no process %q", name)
+	return nil, fmt.Errorf("cluster: there is no process %q", name)
 }
 
 // StartAll starts every process that was defined and does not run, and waits until all
 // are ready.
-func (p *Plant) StartAll(ctx context.Context) error { return p.Start(ctx, p.Names()...) }
+func (c *Cluster) StartAll(ctx context.Context) error { return c.Start(ctx, c.Names()...) }
 
 // Start starts processes one after the other without waiting in between, except for a
 // broker, and then waits until all of them are ready.
-func (p *Plant) Start(ctx context.Context, names ...string) error {
+func (c *Cluster) Start(ctx context.Context, names ...string) error {
 	var started []*process
 	for _, name := range names {
-		pr, err := p.process(name)
+		pr, err := c.process(name)
 		if err != nil {
 			return err
 		}
@@ -207,8 +207,8 @@ func (p *Plant) Start(ctx context.Context, names ...string) error {
 
 // Stop tells a process to stop (SIGTERM) and waits until it is gone. An exit code other
 // than 0 is an error, and so is one that takes longer than StopTime.
-func (p *Plant) Stop(name string) error {
-	pr, err := p.process(name)
+func (c *Cluster) Stop(name string) error {
+	pr, err := c.process(name)
 	if err != nil {
 		return err
 	}
@@ -220,8 +220,8 @@ func (p *Plant) Stop(name string) error {
 const StopTime = 10 * time.Second
 
 // Kill ends a process at once (SIGKILL) and waits until it is gone.
-func (p *Plant) Kill(name string) error {
-	pr, err := p.process(name)
+func (c *Cluster) Kill(name string) error {
+	pr, err := c.process(name)
 	if err != nil {
 		return err
 	}
@@ -229,8 +229,8 @@ func (p *Plant) Kill(name string) error {
 }
 
 // Signal sends a signal to a running process.
-func (p *Plant) Signal(name string, s os.Signal) error {
-	pr, err := p.process(name)
+func (c *Cluster) Signal(name string, s os.Signal) error {
+	pr, err := c.process(name)
 	if err != nil {
 		return err
 	}
@@ -238,21 +238,21 @@ func (p *Plant) Signal(name string, s os.Signal) error {
 }
 
 // Profile starts a CPU profile of every process that runs; the next call ends it. The
-// profiles are in the plant's directory, named after the process and ending in .pprof.
+// profiles are in the cluster's directory, named after the process and ending in .pprof.
 // The programs must have been built with BuildOptions.Profile.
-func (p *Plant) Profile() error {
+func (c *Cluster) Profile() error {
 	var errs []error
-	for _, name := range p.Names() {
-		if p.Running(name) {
-			errs = append(errs, p.Signal(name, syscall.SIGUSR1))
+	for _, name := range c.Names() {
+		if c.Running(name) {
+			errs = append(errs, c.Signal(name, syscall.SIGUSR1))
 		}
 	}
 	return errors.Join(errs...)
 }
 
 // Wait waits until a process ends by itself; an exit code other than 0 is an error.
-func (p *Plant) Wait(ctx context.Context, name string) error {
-	pr, err := p.process(name)
+func (c *Cluster) Wait(ctx context.Context, name string) error {
+	pr, err := c.process(name)
 	if err != nil {
 		return err
 	}
@@ -260,28 +260,28 @@ func (p *Plant) Wait(ctx context.Context, name string) error {
 }
 
 // Running reports whether a process runs.
-func (p *Plant) Running(name string) bool {
-	pr, err := p.process(name)
+func (c *Cluster) Running(name string) bool {
+	pr, err := c.process(name)
 	return err == nil && pr.running()
 }
 
 // Close stops every process that runs, the last one defined first, and kills those
 // that do not stop.
-func (p *Plant) Close() error {
-	names := p.Names()
+func (c *Cluster) Close() error {
+	names := c.Names()
 	slices.Reverse(names)
 	var errs []error
 	for _, name := range names {
-		if p.Running(name) {
-			errs = append(errs, p.Stop(name))
+		if c.Running(name) {
+			errs = append(errs, c.Stop(name))
 		}
 	}
 	return errors.Join(errs...)
 }
 
 // Logs returns what a process wrote, over all its starts.
-func (p *Plant) Logs(name string) (string, error) {
-	pr, err := p.process(name)
+func (c *Cluster) Logs(name string) (string, error) {
+	pr, err := c.process(name)
 	if err != nil {
 		return "", err
 	}

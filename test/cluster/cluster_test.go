@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if addr := os.Getenv("PLANT_TEST_SERVE"); addr != "" {
+	if addr := os.Getenv("CLUSTER_TEST_SERVE"); addr != "" {
 		serve(addr)
 		return
 	}
@@ -32,8 +32,8 @@ func serve(addr string) {
 	fmt.Fprintln(os.Stderr, srv.ListenAndServe())
 }
 
-// newPlant is a plant whose programs are all this test binary.
-func newPlant(t *testing.T) (*Plant, string) {
+// newCluster is a cluster whose programs are all this test binary.
+func newCluster(t *testing.T) (*Cluster, string) {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -46,13 +46,13 @@ func newPlant(t *testing.T) (*Plant, string) {
 	ports, err := freePorts(1)
 	require.NoError(t, err)
 	addr := "127.0.0.1:" + ports[0]
-	p.Add("served", Program{Binary: "sim", HTTP: addr, Env: map[string]string{"PLANT_TEST_SERVE": addr}})
+	p.Add("served", Program{Binary: "sim", HTTP: addr, Env: map[string]string{"CLUSTER_TEST_SERVE": addr}})
 	t.Cleanup(func() { _ = p.Close() }) // the test's own binary ends with an error code when told to stop
 	return p, "served"
 }
 
 func TestLayout(t *testing.T) {
-	p, _ := newPlant(t)
+	p, _ := newCluster(t)
 	require.Equal(t, []string{Bridge, "gw-a", "gw-b", "gw-c", Core, Portal, "served"}, p.Names())
 	require.Equal(t, "device-data-x", p.Topics.DeviceData)
 	require.Len(t, p.NATS(), 3)
@@ -67,7 +67,7 @@ func TestLayout(t *testing.T) {
 }
 
 func TestStartKillStartAgain(t *testing.T) {
-	p, name := newPlant(t)
+	p, name := newCluster(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	require.False(t, p.Running(name))
@@ -98,7 +98,7 @@ func TestStartKillStartAgain(t *testing.T) {
 }
 
 func TestAProgramThatEndsIsNotWaitedFor(t *testing.T) {
-	p, _ := newPlant(t)
+	p, _ := newCluster(t)
 	p.Add("fails", Program{Binary: "sim", Args: []string{"-no-such-flag"}, HTTP: "127.0.0.1:1"})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -107,7 +107,7 @@ func TestAProgramThatEndsIsNotWaitedFor(t *testing.T) {
 }
 
 func TestUnknownNames(t *testing.T) {
-	p, _ := newPlant(t)
+	p, _ := newCluster(t)
 	require.Error(t, p.Start(t.Context(), "x"))
 	require.Error(t, p.Stop("x"))
 	require.Error(t, p.Kill("x"))

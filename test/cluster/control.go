@@ -6,8 +6,8 @@ import (
 )
 
 // SetEnv changes variables of a process for its next start.
-func (p *Plant) SetEnv(name string, env map[string]string) error {
-	pr, err := p.process(name)
+func (c *Cluster) SetEnv(name string, env map[string]string) error {
+	pr, err := c.process(name)
 	if err != nil {
 		return err
 	}
@@ -23,8 +23,8 @@ func (p *Plant) SetEnv(name string, env map[string]string) error {
 }
 
 // Env returns a variable that a process is started with.
-func (p *Plant) Env(name, variable string) string {
-	pr, err := p.process(name)
+func (c *Cluster) Env(name, variable string) string {
+	pr, err := c.process(name)
 	if err != nil {
 		return ""
 	}
@@ -34,8 +34,8 @@ func (p *Plant) Env(name, variable string) string {
 }
 
 // PID returns the process id of a running process, 0 for one that does not run.
-func (p *Plant) PID(name string) int {
-	pr, err := p.process(name)
+func (c *Cluster) PID(name string) int {
+	pr, err := c.process(name)
 	if err != nil || !pr.running() {
 		return 0
 	}
@@ -44,8 +44,8 @@ func (p *Plant) PID(name string) int {
 }
 
 // Ask returns nil when a process is ready now, else why it is not.
-func (p *Plant) Ask(ctx context.Context, name string) error {
-	pr, err := p.process(name)
+func (c *Cluster) Ask(ctx context.Context, name string) error {
+	pr, err := c.process(name)
 	if err != nil {
 		return err
 	}
@@ -53,8 +53,8 @@ func (p *Plant) Ask(ctx context.Context, name string) error {
 }
 
 // Launch starts a process and does not wait until it is ready.
-func (p *Plant) Launch(name string) error {
-	pr, err := p.process(name)
+func (c *Cluster) Launch(name string) error {
+	pr, err := c.process(name)
 	if err != nil || pr.running() {
 		return err
 	}

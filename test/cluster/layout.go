@@ -23,9 +23,9 @@ func topics(suffix string) wire.Topics {
 	}
 }
 
-// layout lays out the processes of a plant, in the order in which they are best started.
+// layout lays out the processes of a cluster, in the order in which they are best started.
 type layout struct {
-	*Plant
+	*Cluster
 	o     Options
 	ports []string
 	leaf  string // the hub's address for gateways
@@ -39,16 +39,16 @@ func (l *layout) next() string {
 }
 
 // define lays out all processes.
-func (p *Plant) define(o Options) error {
+func (c *Cluster) define(o Options) error {
 	ports, err := freePorts(8 + 3*o.Gateways + o.Bridges + o.Cores)
 	if err != nil {
 		return err
 	}
-	l := &layout{Plant: p, o: o, ports: ports}
+	l := &layout{Cluster: c, o: o, ports: ports}
 	l.defineKafka()
-	p.hub, l.leaf = l.next(), l.next()
+	c.hub, l.leaf = l.next(), l.next()
 	if o.OwnHub {
-		p.Add(Hub, Program{Binary: "natshub", Args: []string{"-addr", p.hub, "-leaf", l.leaf}, Listens: p.hub})
+		c.Add(Hub, Program{Binary: "natshub", Args: []string{"-addr", c.hub, "-leaf", l.leaf}, Listens: c.hub})
 	}
 	if err := l.defineBridges(); err != nil {
 		return err
@@ -58,15 +58,15 @@ func (p *Plant) define(o Options) error {
 	}
 	for i := range o.Cores {
 		addr := l.next()
-		p.Add(Numbered(Core, i), Program{Binary: "core", HTTP: addr, Env: l.with(map[string]string{
-			"CORE_HTTP_ADDR": addr, "HUB_URL": p.HubURL(),
+		c.Add(Numbered(Core, i), Program{Binary: "core", HTTP: addr, Env: l.with(map[string]string{
+			"CORE_HTTP_ADDR": addr, "HUB_URL": c.HubURL(),
 			"KAFKA_GROUP_ID": "iot-consumer-group" + o.Suffix, "CORE_TXN_PREFIX": "core" + o.Suffix + "-",
 		})})
 	}
-	p.portal = l.next()
-	_, p.wsPort, _ = strings.Cut(l.next(), ":")
-	p.Add(Portal, Program{Binary: "portal", HTTP: p.portal, Env: l.with(map[string]string{
-		"PORTAL_ADDR": p.portal, "KAFKA_GROUP_ID": "iot-consumer-group" + o.Suffix, "WEBSOCKET_PORT": p.wsPort, "HUB_URL": p.HubURL(),
+	c.portal = l.next()
+	_, c.wsPort, _ = strings.Cut(l.next(), ":")
+	c.Add(Portal, Program{Binary: "portal", HTTP: c.portal, Env: l.with(map[string]string{
+		"PORTAL_ADDR": c.portal, "KAFKA_GROUP_ID": "iot-consumer-group" + o.Suffix, "WEBSOCKET_PORT": c.wsPort, "HUB_URL": c.HubURL(),
 	})})
 	return nil
 }

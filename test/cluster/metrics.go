@@ -34,8 +34,8 @@ func (m Metrics) Sum(name string, labels ...string) float64 {
 }
 
 // Metrics scrapes a process.
-func (p *Plant) Metrics(ctx context.Context, name string) (Metrics, error) {
-	pr, err := p.process(name)
+func (c *Cluster) Metrics(ctx context.Context, name string) (Metrics, error) {
+	pr, err := c.process(name)
 	if err != nil {
 		return nil, err
 	}

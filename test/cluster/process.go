@@ -17,7 +17,7 @@ import (
 
 // Program says how a process is run and when it is ready.
 type Program struct {
-	Binary  string // file name in the plant's directory of programs
+	Binary  string // file name in the cluster's directory of programs
 	Args    []string
 	Env     map[string]string
 	HTTP    string // host:port that serves /readyz and /metrics, "" for none
@@ -46,7 +46,7 @@ func (pr *process) start() error {
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", pr.name, err)
 	}
-	// The process outlives the call: whoever started the plant closes it.
+	// The process outlives the call: whoever started the cluster closes it.
 	cmd := exec.CommandContext(context.Background(), pr.bin, pr.prog.Args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = pr.dir, log, log
 	cmd.Env = []string{

@@ -33,9 +33,9 @@ func exitUsage(s *os.ProcessState) Usage {
 	return u
 }
 
-// Usage returns what a process used since the plant started it first.
-func (p *Plant) Usage(name string) (Usage, error) {
-	pr, err := p.process(name)
+// Usage returns what a process used since the cluster started it first.
+func (c *Cluster) Usage(name string) (Usage, error) {
+	pr, err := c.process(name)
 	if err != nil {
 		return Usage{}, err
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // faults is the table of everything that the drill breaks. Faults on the same kind of
-// site stand together: the quick drill tries them on one plant.
+// site stand together: the quick drill tries them on one cluster.
 func faults() []rig.Fault {
 	return slices.Concat(
 		gatewayFaults(),

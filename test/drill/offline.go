@@ -80,7 +80,7 @@ func notePacks(ctx context.Context, r *rig.Round) error {
 
 // backlog is what gateways have taken and Kafka does not have.
 type backlog struct {
-	accepted map[string]int // readings by gateway that are to be in Kafka, since the plant's start
+	accepted map[string]int // readings by gateway that are to be in Kafka, since the cluster's start
 	waiting  int
 }
 

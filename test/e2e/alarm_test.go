@@ -204,7 +204,7 @@ func (r *run) acknowledge(t *testing.T, id string, c acknowledgement) telemetry.
 func newAlarmRun(t *testing.T) (*run, *pager) {
 	t.Helper()
 	page := newPager(t)
-	r := &run{Plant: startPlant(t), dir: t.TempDir()}
+	r := &run{Cluster: startCluster(t), dir: t.TempDir()}
 	require.NoError(t, r.Stop(cluster.Core))
 	require.NoError(t, r.SetEnv(cluster.Core, map[string]string{
 		"NOTIFY_WEBHOOK_URL": page.URL, "NOTIFY_GROUP_WAIT": "500ms", "NOTIFY_GROUP_INTERVAL": "500ms", "NOTIFY_MAX_ALERTS": "1000",

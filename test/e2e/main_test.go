@@ -61,8 +61,8 @@ func duration(t *testing.T) time.Duration {
 	return d
 }
 
-// startPlant builds and starts everything except simulators.
-func startPlant(t *testing.T) *cluster.Plant {
+// startCluster builds and starts everything except simulators.
+func startCluster(t *testing.T) *cluster.Cluster {
 	t.Helper()
 	require.NoError(t, built())
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -75,7 +75,7 @@ func startPlant(t *testing.T) *cluster.Plant {
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if err := p.Close(); err != nil {
-			t.Errorf("stopping the plant: %v", err)
+			t.Errorf("stopping the cluster: %v", err)
 		}
 		if t.Failed() {
 			keepLogs(t, p)
@@ -86,7 +86,7 @@ func startPlant(t *testing.T) *cluster.Plant {
 }
 
 // keepLogs puts what the programs wrote where it outlives the test.
-func keepLogs(t *testing.T, p *cluster.Plant) {
+func keepLogs(t *testing.T, p *cluster.Cluster) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "e2e-logs-") //nolint:usetesting // it must outlive the test
 	if err != nil {
@@ -126,8 +126,8 @@ var parts = []fleetPart{
 
 func (f fleetPart) ledger(dir string) string { return filepath.Join(dir, f.name+".ledger") }
 
-// add defines the simulator as a process of the plant. It runs until it is stopped.
-func (f fleetPart) add(p *cluster.Plant, dir string) {
+// add defines the simulator as a process of the cluster. It runs until it is stopped.
+func (f fleetPart) add(p *cluster.Cluster, dir string) {
 	p.Add(f.name, cluster.Program{Binary: "sim", Args: []string{
 		"-http=",
 		"-protocol=" + f.protocol,

@@ -20,7 +20,7 @@ import (
 
 // run is one run of all programs with both simulators.
 type run struct {
-	*cluster.Plant
+	*cluster.Cluster
 	dir    string
 	fleets []*fleet.Fleet
 	from   int64 // ms, before the first reading
@@ -30,7 +30,7 @@ type run struct {
 // newRun starts everything, the simulators last.
 func newRun(t *testing.T) *run {
 	t.Helper()
-	r := &run{Plant: startPlant(t), dir: t.TempDir()}
+	r := &run{Cluster: startCluster(t), dir: t.TempDir()}
 	for _, part := range parts {
 		f, err := fleet.New(fleet.Options{
 			Devices: devices / len(parts), First: part.first, Seed: 1, Variance: 0.1, Interval: interval, Faults: faults,
@@ -38,7 +38,7 @@ func newRun(t *testing.T) *run {
 		})
 		require.NoError(t, err)
 		r.fleets = append(r.fleets, f)
-		part.add(r.Plant, r.dir)
+		part.add(r.Cluster, r.dir)
 	}
 	r.from = time.Now().UnixMilli()
 	return r
@@ -183,7 +183,7 @@ func TestRestarts(t *testing.T) {
 	}
 }
 
-// wait lets the plant work for a while.
+// wait lets the cluster work for a while.
 func wait(t *testing.T, d time.Duration) {
 	t.Helper()
 	select {

@@ -24,24 +24,24 @@ func (t *trial) counters(ctx context.Context) (counters, error) {
 	c := counters{at: time.Now(), usage: map[string]cluster.Usage{}}
 	// From the end of the chain to its beginning: what moves on while this reads is
 	// counted too little rather than twice.
-	core, err := t.plant.Metrics(ctx, cluster.Core)
+	core, err := t.cluster.Metrics(ctx, cluster.Core)
 	if err != nil {
 		return c, err
 	}
 	c.processed = core.Sum("iot_messages_total", `status="success"`)
-	bridge, err := t.plant.Metrics(ctx, cluster.Bridge)
+	bridge, err := t.cluster.Metrics(ctx, cluster.Bridge)
 	if err != nil {
 		return c, err
 	}
 	c.inKafka = bridge.Sum("bridge_records_total")
-	for i := range t.plant.Gateways() {
-		edge, err := t.plant.Metrics(ctx, cluster.Gateway(i))
+	for i := range t.cluster.Gateways() {
+		edge, err := t.cluster.Metrics(ctx, cluster.Gateway(i))
 		if err != nil {
 			return c, err
 		}
 		c.accepted += edge.Sum("edge_readings_accepted_total")
 	}
-	portal, err := t.plant.Metrics(ctx, cluster.Portal)
+	portal, err := t.cluster.Metrics(ctx, cluster.Portal)
 	if err != nil {
 		return c, err
 	}
@@ -51,8 +51,8 @@ func (t *trial) counters(ctx context.Context) (counters, error) {
 
 // accounts reads CPU and memory of every process.
 func (t *trial) accounts(to map[string]cluster.Usage) error {
-	for _, name := range t.plant.Names() {
-		u, err := t.plant.Usage(name)
+	for _, name := range t.cluster.Names() {
+		u, err := t.cluster.Usage(name)
 		if err != nil {
 			return err
 		}

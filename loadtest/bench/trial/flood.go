@@ -52,7 +52,7 @@ func runFlood(ctx context.Context, o Options, bin, dir string, out io.Writer) (e
 		return err
 	}
 	t := &trial{
-		o: o, plant: p, ledger: filepath.Join(dir, "ledger"), summary: filepath.Join(dir, "summary.json"),
+		o: o, cluster: p, ledger: filepath.Join(dir, "ledger"), summary: filepath.Join(dir, "summary.json"),
 		result: &Result{Rate: o.Rates[0], CPU: map[string]float64{}, MaxRSS: map[string]int64{}},
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
@@ -79,12 +79,12 @@ func runFlood(ctx context.Context, o Options, bin, dir string, out io.Writer) (e
 
 // flood raises and clears the alarms and measures.
 func (t *trial) flood(ctx context.Context) (*flood, error) {
-	devices, err := newCrowd(t.plant.NATS(), t.o.Alarms)
+	devices, err := newCrowd(t.cluster.NATS(), t.o.Alarms)
 	if err != nil {
 		return nil, err
 	}
 	defer devices.close()
-	alarms, err := newWatcher(ctx, t.plant.WebSocketURL(), devices.ids)
+	alarms, err := newWatcher(ctx, t.cluster.WebSocketURL(), devices.ids)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (t *trial) wave(ctx context.Context, devices *crowd, alarms *watcher, value
 
 // countAlarms reads what the topic holds of the crowd's alarms: each transition once.
 func (t *trial) countAlarms(ctx context.Context, f *flood) error {
-	in, err := oracle.NewReader(t.plant.Brokers(), t.plant.Topics.Alerts)
+	in, err := oracle.NewReader(t.cluster.Brokers(), t.cluster.Topics.Alerts)
 	if err != nil {
 		return err
 	}

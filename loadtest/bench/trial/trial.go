@@ -43,7 +43,7 @@ type Result struct {
 type trial struct {
 	o       Options
 	result  *Result
-	plant   *cluster.Plant
+	cluster *cluster.Cluster
 	ledger  string
 	summary string
 	all     *watcher // nil for none
@@ -61,7 +61,7 @@ func runTrial(ctx context.Context, o Options, rate int, bin, dir string) (_ *Res
 		return nil, err
 	}
 	t := &trial{
-		o: o, plant: p, ledger: filepath.Join(dir, "ledger"), summary: filepath.Join(dir, "summary.json"),
+		o: o, cluster: p, ledger: filepath.Join(dir, "ledger"), summary: filepath.Join(dir, "summary.json"),
 		result: &Result{Rate: rate, CPU: map[string]float64{}, MaxRSS: map[string]int64{}},
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
@@ -81,7 +81,7 @@ func runTrial(ctx context.Context, o Options, rate int, bin, dir string) (_ *Res
 func (t *trial) start(ctx context.Context) error {
 	ready, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	if err := t.plant.StartAll(ready); err != nil {
+	if err := t.cluster.StartAll(ready); err != nil {
 		return err
 	}
 	t.result.Devices = max(1, int(float64(t.result.Rate)*t.o.Interval.Seconds()))
@@ -94,13 +94,13 @@ func (t *trial) start(ctx context.Context) error {
 	if err := t.watch(ready); err != nil {
 		return err
 	}
-	t.plant.Add(simName, cluster.Program{Binary: "sim", Args: []string{
+	t.cluster.Add(simName, cluster.Program{Binary: "sim", Args: []string{
 		"-http=",
-		"-protocol=" + t.o.Protocol, "-nats=" + strings.Join(t.plant.NATS(), ","), "-mqtt=" + strings.Join(t.plant.MQTT(), ","),
+		"-protocol=" + t.o.Protocol, "-nats=" + strings.Join(t.cluster.NATS(), ","), "-mqtt=" + strings.Join(t.cluster.MQTT(), ","),
 		fmt.Sprintf("-devices=%d", t.result.Devices), fmt.Sprintf("-interval=%s", t.o.Interval),
 		fmt.Sprintf("-excursions=%d", t.o.Excursions), "-ledger=" + t.ledger, "-summary=" + t.summary, "-progress=1s",
 	}})
-	return t.plant.Start(ready, simName)
+	return t.cluster.Start(ready, simName)
 }
 
 // watch connects the clients: one that wants a hundred devices from all buildings, and
@@ -112,10 +112,10 @@ func (t *trial) watch(ctx context.Context) error {
 		ids = append(ids, fleet.DeviceID(k*t.result.Devices/n))
 	}
 	var err error
-	if t.some, err = newWatcher(ctx, t.plant.WebSocketURL(), ids); err != nil || !t.o.Viewer {
+	if t.some, err = newWatcher(ctx, t.cluster.WebSocketURL(), ids); err != nil || !t.o.Viewer {
 		return err
 	}
-	t.all, err = newWatcher(ctx, t.plant.WebSocketURL(), nil)
+	t.all, err = newWatcher(ctx, t.cluster.WebSocketURL(), nil)
 	return err
 }
 
@@ -134,7 +134,7 @@ func (t *trial) measure(ctx context.Context) error {
 		return err
 	}
 	if t.o.Profile {
-		if err := t.plant.Profile(); err != nil {
+		if err := t.cluster.Profile(); err != nil {
 			return err
 		}
 	}
@@ -161,7 +161,7 @@ func (t *trial) measure(ctx context.Context) error {
 // saveProfiles ends the profiles and puts them beside the tables; they hold their
 // own symbols.
 func (t *trial) saveProfiles(ctx context.Context) error {
-	if err := t.plant.Profile(); err != nil {
+	if err := t.cluster.Profile(); err != nil {
 		return err
 	}
 	if err := sleep(ctx, time.Second); err != nil { // while they are written
@@ -190,7 +190,7 @@ func (t *trial) saveProfiles(ctx context.Context) error {
 
 // finish ends the load and waits until core has all of it.
 func (t *trial) finish(ctx context.Context) error {
-	if err := t.plant.Stop(simName); err != nil {
+	if err := t.cluster.Stop(simName); err != nil {
 		return err
 	}
 	raw, err := os.ReadFile(t.summary)
@@ -221,7 +221,7 @@ func (t *trial) finish(ctx context.Context) error {
 func (t *trial) judge(ctx context.Context) error {
 	t.closeWatchers()
 	for _, name := range []string{cluster.Portal, cluster.Core, cluster.Bridge} {
-		if err := t.plant.Stop(name); err != nil {
+		if err := t.cluster.Stop(name); err != nil {
 			return err
 		}
 	}
@@ -229,7 +229,7 @@ func (t *trial) judge(ctx context.Context) error {
 	if err := o.ReadLedgerFile(t.ledger); err != nil {
 		return err
 	}
-	in, err := oracle.NewReader(t.plant.Brokers(), t.plant.Topics.DeviceData)
+	in, err := oracle.NewReader(t.cluster.Brokers(), t.cluster.Topics.DeviceData)
 	if err != nil {
 		return err
 	}
@@ -252,7 +252,7 @@ func (t *trial) closeWatchers() {
 // close ends what still runs and removes the trial's data, which can be gigabytes.
 func (t *trial) close() error {
 	t.closeWatchers()
-	err := t.plant.Close()
+	err := t.cluster.Close()
 	if !t.o.Keep {
 		err = errors.Join(err, os.RemoveAll(filepath.Dir(t.ledger)))
 	}

@@ -42,7 +42,7 @@ const (
 	DevBroker         // the embedded broker, which can be told to misbehave
 )
 
-// Site describes the plant that a fault needs. Faults with equal sites share one in the
+// Site describes the cluster that a fault needs. Faults with equal sites share one in the
 // quick drill, one after the other; in the full one each has its own.
 type Site struct {
 	Gateways int // 0 means 3

@@ -169,7 +169,7 @@ func (d *drill) enter(ctx context.Context, f *Fault) error {
 	d.scenes++
 	s, err := startScene(ctx, f.Site, &d.Options, filepath.Join(d.dir, strconv.Itoa(d.scenes)), d.bin)
 	if err != nil {
-		return fmt.Errorf("starting the plant: %w", err)
+		return fmt.Errorf("starting the cluster: %w", err)
 	}
 	d.scene = s
 	return nil
@@ -187,7 +187,7 @@ func (d *drill) leave() {
 	spoiled := d.spoiled || err != nil
 	d.spoiled, d.kept = false, d.kept || spoiled
 	if err = errors.Join(err, d.tidy(s.dir, spoiled)); err != nil {
-		s.last.fail("ending the plant: %v", err)
+		s.last.fail("ending the cluster: %v", err)
 	}
 }
 

@@ -20,9 +20,9 @@ import (
 	"industrial-iot-monitor/test/oracle"
 )
 
-// Scene is a plant at work, with what stands around it.
+// Scene is a cluster at work, with what stands around it.
 type Scene struct {
-	*cluster.Plant
+	*cluster.Cluster
 	Site  Site
 	Lines []*tcpline.Line   // to the hub, by gateway; none unless Site.Lines
 	Proxy *kafkaproxy.Proxy // nil unless Site.Proxy
@@ -60,7 +60,7 @@ func startScene(ctx context.Context, site Site, o *Options, dir, bin string) (_ 
 	if site.Proxy {
 		po.BridgeBrokers = s.addProxy
 	}
-	if s.Plant, err = cluster.New(ctx, po); err != nil {
+	if s.Cluster, err = cluster.New(ctx, po); err != nil {
 		return nil, err
 	}
 	limit, cancel := context.WithTimeout(ctx, Patience)
@@ -134,8 +134,8 @@ func (s *Scene) close() error {
 	if s.hub != nil {
 		s.hub.close()
 	}
-	if s.Plant != nil {
-		errs = append(errs, s.Plant.Close())
+	if s.Cluster != nil {
+		errs = append(errs, s.Cluster.Close())
 	}
 	for _, l := range s.Lines {
 		errs = append(errs, l.Close())
