@@ -16,7 +16,7 @@ import (
 // changing guards requests that change something: a page may make them only from where it
 // may open the WebSocket, and only with a content type that a plain form cannot send.
 func (p *Portal) changing(c *fiber.Ctx) error {
-	if !p.origins.allows(c.Get(fiber.HeaderOrigin), c.Hostname()) {
+	if !p.origins.allows(c.Get(fiber.HeaderOrigin), p.host(c)) {
 		return refuse(fiber.StatusForbidden, "origin_not_allowed", "pages of this origin may not do this; see PORTAL_ALLOWED_ORIGINS")
 	}
 	kind, _, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))

@@ -96,7 +96,7 @@ func (p *Portal) commandOne(c *fiber.Ctx) error {
 		return fiber.ErrNotFound
 	}
 	var body commandBody
-	if err := decode(c.Body(), &body); err != nil {
+	if err := decode(c.Request().Body(), &body); err != nil {
 		return err
 	}
 	a := p.plant.Alert(c.Params("id"))
@@ -117,7 +117,7 @@ func (p *Portal) commandOne(c *fiber.Ctx) error {
 // commandMany takes POST /api/v1/alerts/commands.
 func (p *Portal) commandMany(c *fiber.Ctx) error {
 	var body commandsBody
-	if err := decode(c.Body(), &body); err != nil {
+	if err := decode(c.Request().Body(), &body); err != nil {
 		return err
 	}
 	status, answer, err := p.commandAlarms(context.Background(), who(c), body)

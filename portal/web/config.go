@@ -20,7 +20,8 @@ type Config struct {
 	WebSocketPath  string   `env:"WEBSOCKET_PATH" envDefault:"/ws" help:"path of the WebSocket on both ports"`
 	MaxConnections int      `env:"WEBSOCKET_MAX_CONNECTIONS" envDefault:"1000" help:"WebSocket connections that may be open at once, on both ports together"`
 	MaxPerAddress  int      `env:"WEBSOCKET_MAX_CONNECTIONS_PER_IP" envDefault:"200" help:"of these, from one IP address (IPv6: one /64); connections from this machine itself are not counted; 0: no limit; behind a proxy see PORTAL_TRUSTED_PROXIES"`
-	TrustedProxies []string `env:"PORTAL_TRUSTED_PROXIES" envSeparator:"," help:"IP addresses and networks (10.0.0.0/8) of the proxies before the portal, comma separated: their X-Forwarded-For says whose a connection is"`
+	Hosts          []string `env:"PORTAL_HOSTS" envSeparator:"," help:"names under which browsers, proxies and scrapers reach the portal, as in portal.example.com, comma separated; localhost and the IP addresses it listens on always count; requests for another host are refused (421)"`
+	TrustedProxies []string `env:"PORTAL_TRUSTED_PROXIES" envSeparator:"," help:"IP addresses and networks (10.0.0.0/8) of the proxies before the portal, comma separated: X-Forwarded-For and X-Forwarded-Host count from these only"`
 	MessageRate    float64  `env:"WEBSOCKET_MESSAGES_PER_SECOND" envDefault:"50" help:"messages a WebSocket client may send on average; ten times as many at once"`
 	ReplayBytes    int      `env:"PORTAL_REPLAY_BYTES" envDefault:"67108864" help:"memory for the readings of the last minute, which clients of the simple dialect that come back get; 0: none are kept"`
 	HubURL         string   `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub that live readings come from"`
@@ -61,6 +62,9 @@ func (c *Config) check() error {
 	}
 	if _, err := parseProxies(c.TrustedProxies); err != nil {
 		return fmt.Errorf("PORTAL_TRUSTED_PROXIES: %w", err)
+	}
+	if err := checkHosts(c.Hosts); err != nil {
+		return fmt.Errorf("PORTAL_HOSTS: %w", err)
 	}
 	for _, o := range c.AllowedOrigins {
 		if o == "*" || o == "null" {

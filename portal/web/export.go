@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"encoding/csv"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -128,13 +131,12 @@ func moment(ms int64) string {
 	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// safe keeps a text of a device from being taken for a formula by a spreadsheet.
+// safe keeps a device's text from being taken for a formula by a spreadsheet. Those for
+// Chinese and Japanese take full-width signs too, and all skip what is blank before a sign.
 func safe(s string) string {
-	if s == "" {
-		return s
-	}
-	switch s[0] {
-	case '=', '+', '-', '@', '\t', '\r':
+	text := strings.TrimLeftFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf) })
+	first, _ := utf8.DecodeRuneInString(text)
+	if strings.ContainsRune("=+-@＝＋－＠", first) || strings.IndexAny(s, "\t\r\n") == 0 {
 		return "'" + s
 	}
 	return s

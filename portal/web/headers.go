@@ -8,15 +8,28 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// harden sets the headers that keep browsers from doing more than the page needs.
+// harden sets the headers that keep browsers from doing more than the page needs, and refuses
+// requests for a foreign host, and bodies that would have to be unpacked: 405 bytes of
+// brotli become 512 MiB, and BodyLimit counts the bytes before that.
 func (p *Portal) harden(c *fiber.Ctx) error {
-	c.Set(fiber.HeaderContentSecurityPolicy, p.contentPolicy(c.Hostname()))
+	host := p.host(c)
+	if !p.hosts.allow(host) {
+		host = ""
+	}
+	c.Set(fiber.HeaderContentSecurityPolicy, p.contentPolicy(host))
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	c.Set(fiber.HeaderXFrameOptions, "DENY")
 	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
 	c.Set("Cross-Origin-Opener-Policy", "same-origin")
 	c.Set("Cross-Origin-Resource-Policy", "same-origin")
 	c.Set(fiber.HeaderPermissionsPolicy, "camera=(), microphone=(), geolocation=(), payment=(), usb=()")
+	if host == "" {
+		return refuse(fiber.StatusMisdirectedRequest, "host_not_allowed", "the portal is not reached under this host; see PORTAL_HOSTS")
+	}
+	if len(c.Request().Header.PeekAll(fiber.HeaderContentEncoding)) > 0 {
+		c.Set(fiber.HeaderAcceptEncoding, "identity") // RFC 9110, section 15.5.16
+		return refuse(fiber.StatusUnsupportedMediaType, "unsupported_media_type", "send the body without a Content-Encoding")
+	}
 	return c.Next()
 }
 
@@ -41,15 +54,6 @@ func (p *Portal) contentPolicy(host string) string {
 	}
 	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
 		connect + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-}
-
-// hostName returns the name in a Host header without the port, "" when it is not one.
-func hostName(host string) string {
-	u, err := url.Parse("http://" + host)
-	if err != nil || u.Host != host || u.Hostname() == "" || strings.ContainsAny(host, ";, '\"") {
-		return ""
-	}
-	return strings.ToLower(u.Hostname())
 }
 
 // originPolicy decides which pages may open the WebSocket. A browser says which page

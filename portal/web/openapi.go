@@ -96,7 +96,7 @@ A list is {total, count, offset, time, items}: total is how many match, count ho
 Beside this API there is the WebSocket, described in [/api/asyncapi.yaml](/api/asyncapi.yaml).`
 
 // Errors that any address may answer with.
-var commonCodes = []string{"bad_request", "forbidden", "not_found", "method_not_allowed", "timeout", "too_large", "internal"}
+var commonCodes = []string{"bad_request", "forbidden", "host_not_allowed", "not_found", "method_not_allowed", "timeout", "too_large", "unsupported_media_type", "internal"}
 
 // openAPI returns the document, which is made when it is first asked for.
 var openAPI = sync.OnceValues(func() (*file, error) {

@@ -42,7 +42,7 @@ func (r *rig) exchange(request string) (int, string) {
 
 func TestLimitsOfRequestsAreAnsweredInWords(t *testing.T) {
 	r := start(t, nil)
-	const head = " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+	const head = " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 	for name, c := range map[string]struct {
 		request string
 		status  int
@@ -69,7 +69,7 @@ func TestLimitsOfRequestsAreAnsweredInWords(t *testing.T) {
 func TestMethodsThatAnAddressDoesNotTake(t *testing.T) {
 	r := start(t, nil)
 	r.raise(alarm("a1", "d1", 1, telemetry.AlarmUnacknowledged))
-	const head = " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+	const head = " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
 	for _, request := range []string{
 		"POST /api/v1/devices", "DELETE /api/v1/devices/d1", "PUT /api/v1/alerts/a1", "PATCH /api/v1/alerts/a1/history", "DELETE /api/v1/alerts/a1",
 		"POST /api/v1/stats", "OPTIONS /api/v1/devices", "POST /api/openapi.json", "DELETE /api/docs", "PUT /api/docs/docs.js", "POST /", "DELETE /app.js", "POST /ws",
@@ -101,7 +101,7 @@ func TestPanicsTellClientsNothing(t *testing.T) {
 	k, err := theContract()
 	require.NoError(t, err)
 	for _, path := range []string{"/text", "/error", "/nil", "/index", "/late"} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1"+path, nil)
 		require.NoError(t, err)
 		resp, err := app.Test(req, -1)
 		require.NoError(t, err)

@@ -27,6 +27,7 @@ func parseProxies(list []string) (proxies, error) {
 	return p, nil
 }
 
+// has reports whether a is one of them.
 func (p proxies) has(a netip.Addr) bool {
 	for _, network := range p {
 		if network.Contains(a) {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"errors"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -34,16 +33,13 @@ func (p *Portal) upgrade(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderUpgrade, "websocket")
 		return refuse(fiber.StatusUpgradeRequired, "upgrade_required", "this address speaks WebSocket only")
 	}
-	if !p.origins.allows(c.Get(fiber.HeaderOrigin), c.Hostname()) {
+	if !p.origins.allows(c.Get(fiber.HeaderOrigin), p.host(c)) {
 		return refuse(fiber.StatusForbidden, "origin_not_allowed", "pages of this origin may not connect; see PORTAL_ALLOWED_ORIGINS")
 	}
 	if unknownSubprotocol(c.Get(fiber.HeaderSecWebSocketProtocol)) {
 		return refuse(fiber.StatusBadRequest, "unknown_subprotocol", "this address speaks "+dashboard.Subprotocol+", or the simple dialect to those that name no subprotocol")
 	}
-	v := fanout.Visitor{Commands: p.socketCommands(who(c))}
-	if from, ok := netip.AddrFromSlice(c.Context().RemoteIP()); ok {
-		v.From = p.proxies.caller(from, c.Get(fiber.HeaderXForwardedFor))
-	}
+	v := fanout.Visitor{Commands: p.socketCommands(who(c)), From: p.proxies.caller(remoteIP(c), forwarded(c, fiber.HeaderXForwardedFor))}
 	err := p.upgrader.Upgrade(c.Context(), func(ws *websocket.Conn) { p.fanout.Serve(ws, v) })
 	if _, bad := errors.AsType[websocket.HandshakeError](err); bad {
 		return refuse(fiber.StatusBadRequest, "bad_handshake", "the WebSocket handshake is not complete")

@@ -67,6 +67,7 @@ type Portal struct {
 
 	origins  originPolicy
 	proxies  proxies
+	hosts    hosts
 	upgrader *websocket.FastHTTPUpgrader
 	page     *page
 	ops      http.Handler
@@ -151,6 +152,7 @@ func (p *Portal) listen() (err error) {
 	if p.ln, err = ops.Listen(p.cfg.Addr, "PORTAL_ADDR"); err != nil {
 		return err
 	}
+	p.hosts = newHosts(p.cfg.Hosts, p.cfg.Addr, p.ln.Addr())
 	addr := p.cfg.webSocketAddr()
 	if addr == "" {
 		return nil

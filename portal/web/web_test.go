@@ -67,7 +67,9 @@ func TestShutdownTellsClients4001(t *testing.T) {
 }
 
 func TestOriginsThatMayConnect(t *testing.T) {
-	r := start(t, func(o *Options) { o.Config.AllowedOrigins = []string{"https://wall.example.com"} })
+	r := start(t, func(o *Options) {
+		o.Config.AllowedOrigins, o.Config.Hosts = []string{"https://wall.example.com"}, []string{"plant.example.com"}
+	})
 	for _, c := range []struct {
 		origin, host string
 		allowed      bool
@@ -172,7 +174,7 @@ func TestErrorsTellNothingOfTheInside(t *testing.T) {
 		status int
 		code   string
 	}{"/panic": {500, "internal"}, "/fail": {500, "internal"}, "/forbidden": {403, "forbidden"}} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1"+path, nil)
 		require.NoError(t, err)
 		resp, err := app.Test(req, -1)
 		require.NoError(t, err)
