@@ -31,14 +31,14 @@ func (p *Portal) routes(app *fiber.App) {
 	p.register(app, plantEndpoints, alarmEndpoints)
 	app.Get("/api/openapi.json", serveOpenAPI)
 	app.Get("/api/asyncapi.yaml", serveAsyncAPI)
-	app.Get(p.cfg.WebSocketPath, p.allow(viewPlant), p.upgrade)
+	app.Get(p.cfg.WebSocketPath, p.allow(viewPlant), p.checkHandshake, p.serveSocket)
 	app.Get("/*", p.page.serve)
 }
 
 // socketRoutes of the second port: the WebSocket, and whether we live.
 func (p *Portal) socketRoutes(app *fiber.App) {
 	app.Get("/livez", adaptor.HTTPHandler(p.ops))
-	app.Get(p.cfg.WebSocketPath, p.allow(viewPlant), p.upgrade)
+	app.Get(p.cfg.WebSocketPath, p.allow(viewPlant), p.checkHandshake, p.serveSocket)
 }
 
 var errPanic = errors.New("panic in a handler")

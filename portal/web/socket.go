@@ -1,50 +1,61 @@
 package web
 
 import (
-	"errors"
+	"log/slog"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/fasthttp/websocket"
+	fastws "github.com/fasthttp/websocket"
+	"github.com/gofiber/contrib/websocket"
 	"github.com/gofiber/fiber/v2"
-	"github.com/valyala/fasthttp"
 
 	"industrial-iot-monitor/portal/internal/dashboard"
 	"industrial-iot-monitor/portal/internal/fanout"
 )
 
-// newUpgrader returns what speaks the handshake. It is used without
-// gofiber/contrib/websocket, which keeps five maps of the request for as long as the
-// connection lives and writes panics to the client.
-func newUpgrader() *websocket.FastHTTPUpgrader {
-	return &websocket.FastHTTPUpgrader{
+// visitorKey is the Locals key under which checkHandshake passes a fanout.Visitor on.
+const visitorKey = "visitor"
+
+// socketHandler returns the handler that upgrades a request checked by checkHandshake and
+// runs serve for as long as the connection lives. A panic in serve ends the connection; it
+// is logged and never sent to the client, as the library would by default.
+func socketHandler(log *slog.Logger, serve func(*fastws.Conn, fanout.Visitor)) fiber.Handler {
+	return websocket.New(func(c *websocket.Conn) {
+		if v, ok := c.Locals(visitorKey).(fanout.Visitor); ok {
+			serve(c.Conn, v)
+		}
+	}, websocket.Config{
 		ReadBufferSize:  512, // clients send little
 		WriteBufferPool: &sync.Pool{},
-		CheckOrigin:     func(*fasthttp.RequestCtx) bool { return true }, // decided before
-		Error:           func(*fasthttp.RequestCtx, int, error) {},       // answered by upgrade
 		Subprotocols:    []string{dashboard.Subprotocol},
-	}
+		RecoverHandler: func(*websocket.Conn) {
+			if v := recover(); v != nil {
+				log.Error("panic while serving a WebSocket", "panic", v, "stack", string(debug.Stack()))
+			}
+		},
+	})
 }
 
-// upgrade hands the connection to the hub.
-func (p *Portal) upgrade(c *fiber.Ctx) error {
-	if !websocket.FastHTTPIsWebSocketUpgrade(c.Context()) {
+// checkHandshake refuses requests that may not be upgraded; the library checks no origin of
+// its own and answers every fault with 426.
+func (p *Portal) checkHandshake(c *fiber.Ctx) error {
+	switch {
+	case !websocket.IsWebSocketUpgrade(c):
 		c.Set(fiber.HeaderUpgrade, "websocket")
 		return refuse(fiber.StatusUpgradeRequired, "upgrade_required", "this address speaks WebSocket only")
-	}
-	if !p.origins.allows(c.Get(fiber.HeaderOrigin), p.host(c)) {
+	case !p.origins.allows(c.Get(fiber.HeaderOrigin), p.host(c)):
 		return refuse(fiber.StatusForbidden, "origin_not_allowed", "pages of this origin may not connect; see PORTAL_ALLOWED_ORIGINS")
-	}
-	if unknownSubprotocol(c.Get(fiber.HeaderSecWebSocketProtocol)) {
+	case unknownSubprotocol(c.Get(fiber.HeaderSecWebSocketProtocol)):
 		return refuse(fiber.StatusBadRequest, "unknown_subprotocol", "this address speaks "+dashboard.Subprotocol+", or the simple dialect to those that name no subprotocol")
-	}
-	v := fanout.Visitor{Commands: p.socketCommands(who(c)), From: p.proxies.caller(remoteIP(c), forwarded(c, fiber.HeaderXForwardedFor))}
-	err := p.upgrader.Upgrade(c.Context(), func(ws *websocket.Conn) { p.fanout.Serve(ws, v) })
-	if _, bad := errors.AsType[websocket.HandshakeError](err); bad {
+	case c.Method() != fiber.MethodGet, c.Get(fiber.HeaderSecWebSocketVersion) != "13", c.Get(fiber.HeaderSecWebSocketKey) == "":
 		return refuse(fiber.StatusBadRequest, "bad_handshake", "the WebSocket handshake is not complete")
 	}
-	return err
+	c.Locals(visitorKey, fanout.Visitor{
+		Commands: p.socketCommands(who(c)), From: p.proxies.caller(remoteIP(c), forwarded(c, fiber.HeaderXForwardedFor)),
+	})
+	return c.Next()
 }
 
 // unknownSubprotocol tells whether a client asks for subprotocols and we speak none of

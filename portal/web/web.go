@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/fasthttp/websocket"
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -65,12 +64,12 @@ type Portal struct {
 
 	explainWithin time.Duration
 
-	origins  originPolicy
-	proxies  proxies
-	hosts    hosts
-	upgrader *websocket.FastHTTPUpgrader
-	page     *page
-	ops      http.Handler
+	origins     originPolicy
+	serveSocket fiber.Handler // behind checkHandshake
+	proxies     proxies
+	hosts       hosts
+	page        *page
+	ops         http.Handler
 
 	app, wsApp *fiber.App
 	ln, wsLn   net.Listener // wsLn is nil when ln serves its port too
@@ -140,7 +139,7 @@ func (p *Portal) build(o Options) (err error) {
 	if p.page, err = loadPage(ui.Files()); err != nil {
 		return err
 	}
-	p.upgrader = newUpgrader()
+	p.serveSocket = socketHandler(p.log, p.fanout.Serve)
 	p.ops = ops.Handler(o.Gatherer, p.Ready)
 	p.app = p.newApp()
 	p.routes(p.app)
