@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/core/internal/notify"
-	"industrial-iot-monitor/core/internal/transform"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/telemetry"
@@ -86,13 +86,13 @@ func (c *Config) check() error {
 	return errors.Join(append(errs, c.Notify.Check())...)
 }
 
-// limits returns what is normal, for the statuses.
-func (c *Config) limits() transform.Limits {
-	limits := transform.Limits{}
+// limits returns the normal ranges, for the statuses.
+func (c *Config) limits() *intake.Limits {
+	limits := &intake.Limits{}
 	for p := range limits {
-		limits[p] = transform.Unlimited()
+		limits[p] = intake.Unlimited()
 	}
-	limits[telemetry.Temperature] = transform.Range{Low: c.TemperatureLow, High: c.TemperatureHigh}
+	limits[telemetry.Temperature] = intake.Range{Low: c.TemperatureLow, High: c.TemperatureHigh}
 	limits[telemetry.Humidity].High = c.HumidityHigh
 	limits[telemetry.Current].High = c.CurrentHigh
 	return limits

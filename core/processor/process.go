@@ -7,8 +7,8 @@ import (
 	"github.com/IBM/sarama"
 
 	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/core/internal/presence"
-	"industrial-iot-monitor/core/internal/validate"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -51,27 +51,22 @@ func (t *task) process(chunk []*sarama.ConsumerMessage) {
 func (t *task) one(m *sarama.ConsumerMessage, now int64) {
 	o := t.origin(m)
 	t.lastWritten = o.Written
-	refusal := validate.Check(validate.Record{
-		Key: m.Key, Value: m.Value, Received: o.Received, Written: o.Written,
-	}, &t.reading, &t.layout)
+	payload, refusal := t.intake.Accept(m.Key, m.Value, &o.Origin)
 	if refusal != nil {
 		t.out.letters = append(t.out.letters, bury(t.p.cfg.DeadLetters, m, refusal))
 		return
 	}
-	r := &t.reading
-	switch o.Settle(r.Timestamp) {
-	case 1:
+	r := &t.intake.Reading
+	switch o.Clock {
+	case intake.ClockAhead:
 		t.ahead++
-	case -1:
+	case intake.ClockBehind:
 		t.behind++
+	case intake.ClockGood:
 	}
 	d, ok := t.devices[r.DeviceID]
 	if !ok {
 		d = t.addDevice(r.DeviceID)
-	}
-	payload := t.p.limits.Apply(t.scratch, m.Value, r, &t.layout)
-	if len(payload) != len(m.Value) || len(payload) > 0 && &payload[0] != &m.Value[0] {
-		t.scratch = payload // it may have grown
 	}
 	if t.windows.Add(now, &d.windows, r) {
 		t.late++

@@ -1,6 +1,6 @@
 // Package processor is core as an embeddable program: it consumes device-data and
 // alarm-commands as a member of a consumer group, sends every reading through the pure
-// stages (validate, transform, aggregate, alarm, presence), applies operators' commands to
+// stages (intake, aggregate, alarm, presence), applies operators' commands to
 // alarms, watches for what does not come, and commits what comes of it.
 //
 // Alerts, audit entries, dead letters, the state of alarms and devices, and the offsets of
@@ -28,10 +28,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"industrial-iot-monitor/core/internal/gateways"
+	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/core/internal/live"
 	"industrial-iot-monitor/core/internal/notify"
 	"industrial-iot-monitor/core/internal/peers"
-	"industrial-iot-monitor/core/internal/transform"
+	"industrial-iot-monitor/core/internal/replay"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
@@ -52,7 +53,7 @@ type Processor struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *metrics
-	limits  transform.Limits
+	limits  *intake.Limits
 	rules   *rulebook
 	live    *live.Publisher
 	ahead   *live.Ahead
@@ -151,7 +152,10 @@ func (p *Processor) Run(ctx context.Context) error {
 	g.Go("ahead", func(ctx context.Context) error { return p.ahead.Run(ctx, hub) })
 	g.Go("gateways", func(ctx context.Context) error { return p.gateways.Run(ctx, hub) })
 	g.Go("peers", func(ctx context.Context) error { return p.peers.Run(ctx, hub) })
-	g.Go("explainer", func(ctx context.Context) error { return p.explain(ctx, hub) })
+	explainer := replay.Explainer{
+		Log: p.log, Brokers: p.cfg.Brokers, Topic: p.cfg.DeviceData, ClientID: clientID, Rules: p.rules.forAlert,
+	}
+	g.Go("explainer", func(ctx context.Context) error { return explainer.Run(ctx, hub) })
 	g.Go("rules", p.rules.run)
 	g.Go("consumers", p.work)
 	return g.Wait(ctx)

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"industrial-iot-monitor/core/internal/origin"
+	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
@@ -253,6 +253,6 @@ func TestReadingWithoutHeadersIsProcessed(t *testing.T) {
 	p.produce(r)
 	alerts := p.alerts(1)
 	require.Len(t, alerts, 1)
-	require.Equal(t, origin.Direct, alerts[0].Gateway)
+	require.Equal(t, intake.Direct, alerts[0].Gateway)
 	require.Eventually(t, func() bool { return len(l.of("d1")) == 1 }, longTime, 10*time.Millisecond)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"industrial-iot-monitor/core/internal/gateways"
-	"industrial-iot-monitor/core/internal/origin"
+	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -25,12 +25,15 @@ const (
 
 // sourced is where a record came from, with the gateway as the task knows it.
 type sourced struct {
-	origin.Origin
+	intake.Origin
 	from *source
 }
 
 func (t *task) origin(m *sarama.ConsumerMessage) sourced {
-	o := sourced{Origin: origin.Of(m)}
+	o := sourced{Origin: intake.Origin{Written: m.Timestamp.UnixMilli()}}
+	for _, h := range m.Headers {
+		o.ReadHeader(h.Key, h.Value)
+	}
 	o.from = t.source(o.Gateway)
 	return o
 }
@@ -52,9 +55,9 @@ func (t *task) source(name []byte) *source {
 	if s, ok := t.gateways[string(name)]; ok {
 		return s
 	}
-	s := origin.Name(name)
+	s := intake.GatewayName(name)
 	if len(t.gateways) >= maxNames {
-		s = origin.Direct
+		s = intake.Direct
 	}
 	if known, ok := t.gateways[s]; ok {
 		return known

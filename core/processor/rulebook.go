@@ -19,6 +19,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/rules"
+	"industrial-iot-monitor/internal/telemetry"
 )
 
 const (
@@ -112,11 +113,17 @@ func (b *rulebook) use(data []byte) error {
 	return nil
 }
 
-// books returns the rules in force and those before them, the newest first.
-func (b *rulebook) books() []*book {
+// forAlert returns the rules that raised an alarm, those in force if they are gone.
+func (b *rulebook) forAlert(a *telemetry.Alert) *alarm.Rules {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]*book{b.load()}, b.past...)
+	now := b.load()
+	for _, past := range append([]*book{now}, b.past...) {
+		if _, version, ok := past.rules.Rule(a.Rule); ok && version == a.RuleVersion {
+			return past.rules
+		}
+	}
+	return now.rules
 }
 
 func (b *rulebook) compile(data []byte) (*book, error) {

@@ -11,10 +11,9 @@ import (
 
 	"industrial-iot-monitor/core/internal/aggregate"
 	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/core/internal/presence"
 	"industrial-iot-monitor/core/internal/rooms"
-	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/internal/wire"
 )
 
 const (
@@ -50,9 +49,7 @@ type task struct {
 	book     *book
 	commands chan *sarama.ConsumerMessage
 
-	reading telemetry.Reading
-	layout  wire.Layout
-	scratch []byte
+	intake  intake.Intake
 	changes []alarm.Transition
 	view    alarm.RoomView
 	alarmed []*device // their alarm state is to be written
@@ -109,6 +106,7 @@ func newTask(p *Processor, partition int32, alertWaits func()) *task {
 		out:      newBatch(),
 		room:     make(chan struct{}, 1),
 	}
+	t.intake.Limits = p.limits
 	t.next.Store(-1)
 	t.moved.Store(now)
 	t.follow()

@@ -6,7 +6,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/gateways"
-	"industrial-iot-monitor/core/internal/origin"
+	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -33,7 +33,7 @@ type verdict struct {
 // lookAtGateways learns what there is to know of the gateways that readings came from.
 func (t *task) lookAtGateways(now int64) {
 	for _, s := range t.gateways {
-		if s.name == origin.Direct {
+		if s.name == intake.Direct {
 			continue
 		}
 		if s.live != 0 {
@@ -92,7 +92,7 @@ func (t *task) watchSilence(d *device, now int64) {
 
 // mayJudge reports whether it can be said why a silent device is silent.
 func (t *task) mayJudge(from *source, d *device, now int64) bool {
-	if from.name == origin.Direct {
+	if from.name == intake.Direct {
 		return true
 	}
 	switch from.verdict.Presence {
@@ -192,7 +192,7 @@ func (t *task) expect(now int64) {
 			expected[id] = struct{}{}
 		}
 		s := &d.presence.State
-		if s.DeviceID != "" && s.Gateway != origin.Direct && now-s.LastSeen < knownFor {
+		if s.DeviceID != "" && s.Gateway != intake.Direct && now-s.LastSeen < knownFor {
 			expected[s.Gateway] = struct{}{}
 		}
 	}

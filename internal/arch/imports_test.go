@@ -168,7 +168,7 @@ func TestModelStandsOnTheStandardLibrary(t *testing.T) {
 // TestStagesDoNoIO keeps the stages of core pure: input and clock in, result out.
 func TestStagesDoNoIO(t *testing.T) {
 	io := []string{"os", "net", "internal/kafka", "internal/natsconn", sarama, "github.com/nats-io/nats.go"}
-	for _, p := range packages(t, "core/internal/validate", "core/internal/transform", "core/internal/aggregate", "core/internal/alarm", "core/internal/presence") {
+	for _, p := range packages(t, "core/internal/intake", "core/internal/aggregate", "core/internal/alarm", "core/internal/presence") {
 		for _, imported := range p.Imports {
 			for _, never := range io {
 				require.False(t, within(imported, ours(never)), "%s imports %s: a stage can be tested with a table because it does no I/O", p.path(), imported)

@@ -6,6 +6,7 @@ package wire
 
 import (
 	"strings"
+	"time"
 
 	"industrial-iot-monitor/internal/telemetry"
 )
@@ -93,6 +94,10 @@ const (
 	HeaderReceived = "iot-received" // decimal ms since 1970 when the gateway took the message
 	HeaderBackfill = "iot-backfill" // "1" when the reading waited in the gateway's buffer
 )
+
+// BackfillAge is the age from which a reading counts as backfilled: it waited in its
+// gateway's buffer. Bridge and core draw the same line.
+const BackfillAge = 10 * time.Second
 
 // Further headers of a device-data-dlq record.
 const (

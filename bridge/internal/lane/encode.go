@@ -17,8 +17,6 @@ const (
 	startDeadLetter = 2 << 20
 	// maxRefusalText bounds the headers that say why.
 	maxRefusalText = 1 << 10
-	// backfillAge is the age from which a reading counts as having waited in the gateway.
-	backfillAge = 10 * time.Second
 
 	// headerTruncated gives the full length of a dead letter that was cut.
 	headerTruncated = "iot-truncated"

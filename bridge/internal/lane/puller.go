@@ -231,7 +231,7 @@ func contentOf(seq uint64, pack *wire.Pack, now time.Time) checkpoint.Pack {
 	h := &pack.Header
 	c := checkpoint.Pack{
 		Seq: seq, Epoch: h.Epoch, Counter: h.Counter, At: h.Base, Before: h.Before,
-		Late: now.UnixMilli()-h.Base > backfillAge.Milliseconds(),
+		Late: now.UnixMilli()-h.Base > wire.BackfillAge.Milliseconds(),
 	}
 	look := *pack
 	for {

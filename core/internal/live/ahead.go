@@ -9,8 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"industrial-iot-monitor/core/internal/transform"
-	"industrial-iot-monitor/core/internal/validate"
+	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -26,24 +25,20 @@ const (
 // The same readings come through Kafka later, in order, and only then do they count.
 type Ahead struct {
 	p      *Publisher
-	limits transform.Limits
-
-	reading telemetry.Reading
-	layout  wire.Layout
-	scratch []byte
+	intake intake.Intake
 
 	shown, refused prometheus.Counter
 	damaged        prometheus.Counter
 }
 
 // NewAhead returns an Ahead that publishes through p with the statuses that limits give.
-func NewAhead(p *Publisher, reg prometheus.Registerer, limits transform.Limits) *Ahead {
+func NewAhead(p *Publisher, reg prometheus.Registerer, limits *intake.Limits) *Ahead {
 	readings := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "core_ahead_readings_total",
 		Help: "Readings that came ahead of their gateway's backlog, by result: shown, or refused because they are no readings.",
 	}, []string{"result"})
 	a := &Ahead{
-		p: p, limits: limits,
+		p: p, intake: intake.Intake{Limits: limits},
 		shown: readings.WithLabelValues("shown"), refused: readings.WithLabelValues("refused"),
 		damaged: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "core_ahead_packs_damaged_total",
@@ -92,19 +87,13 @@ func (a *Ahead) show(gateway string, data []byte, now int64) {
 }
 
 func (a *Ahead) one(gateway string, e wire.PackEntry, now int64) {
-	refusal := validate.Check(validate.Record{
-		Key: []byte(e.Device), Value: e.Payload, Received: e.Received, Written: now,
-	}, &a.reading, &a.layout)
+	payload, refusal := a.intake.Accept([]byte(e.Device), e.Payload, &intake.Origin{Received: e.Received, Written: now})
 	if refusal != nil {
 		a.refused.Inc()
 		return
 	}
-	payload := a.limits.Apply(a.scratch, e.Payload, &a.reading, &a.layout)
-	if len(payload) != len(e.Payload) || len(payload) > 0 && &payload[0] != &e.Payload[0] {
-		a.scratch = payload
-	}
 	a.p.Add(gateway, wire.FrameEntry{
-		Device: e.Device, Timestamp: a.reading.Timestamp, Received: e.Received, Payload: payload,
+		Device: e.Device, Timestamp: a.intake.Reading.Timestamp, Received: e.Received, Payload: payload,
 	})
 	a.shown.Inc()
 }

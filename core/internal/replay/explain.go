@@ -9,11 +9,10 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// Explain shows how an alarm came about. The inputs are readings of the alarm's device
-// in order, from some time before the evidence until some time after it; set holds the
-// rules in force. Where the alarm's rule is gone or has changed since, the alarm's own
-// limit is used as far as it says, and the answer tells so in Incomplete.
-func Explain(set *alarm.Rules, a telemetry.Alert, inputs []alarm.Input) wire.Explanation {
+// explain shows how an alarm came about. The inputs are the readings of the alarm's device
+// around the evidence, in order; set holds the rules in force. If the alarm's rule is gone
+// or has changed, the limit recorded in the alarm takes its place, and Incomplete says so.
+func explain(set *alarm.Rules, a telemetry.Alert, inputs []alarm.Input) wire.Explanation {
 	x := wire.Explanation{
 		AlertID: a.AlertID, Rule: a.Rule, RuleVersion: a.RuleVersion,
 		OnDelayMS: a.OnDelayMS, OffDelayMS: a.OffDelayMS,
@@ -30,7 +29,7 @@ func Explain(set *alarm.Rules, a telemetry.Alert, inputs []alarm.Input) wire.Exp
 	default:
 		former, known := formerRule(a)
 		if !known {
-			x.Error = "the rule " + a.Rule + " has changed since, and what it was is not known any more"
+			x.Error = "the rule " + a.Rule + " has changed since, and the alarm does not record its former limit"
 			return x
 		}
 		r = former
@@ -49,17 +48,17 @@ func Explain(set *alarm.Rules, a telemetry.Alert, inputs []alarm.Input) wire.Exp
 	raised := samples(&x, alone, a, r.ID, inputs)
 	switch {
 	case len(inputs) == 0:
-		x.Incomplete = "the readings are not in Kafka any more"
+		x.Incomplete = "the readings are no longer in Kafka"
 	case !raised && x.Incomplete == "" && compares(r):
-		x.Incomplete = "what the other sensors of the room showed is not known any more"
+		x.Incomplete = "the values of the room's other sensors were not kept"
 	case !raised && x.Incomplete == "":
-		x.Incomplete = "the readings that are left do not show how it was raised"
+		x.Incomplete = "the remaining readings do not show how it was raised"
 	}
 	return x
 }
 
-// maxWait makes a replay treat readings that waited like any other: what was history
-// when it was found is explained in the same way.
+// maxWait is so long that backfilled readings are replayed like live ones: a historical
+// alarm is explained in the same way.
 const maxWait = 100 * 365 * 24 * time.Hour
 
 // samples replays the inputs and reports whether they raise the alarm.
@@ -95,7 +94,7 @@ func compares(r alarm.Rule) bool {
 	return r.If.Kind == alarm.Deviation || r.Other != nil && r.Other.Kind == alarm.Deviation
 }
 
-// formerRule makes a rule of what an alarm says about the one that raised it.
+// formerRule rebuilds the rule that raised an alarm from the limit recorded in it.
 func formerRule(a telemetry.Alert) (alarm.Rule, bool) {
 	signal, ok := alarm.SignalOf(a.Threshold.Parameter)
 	if !ok || signal >= alarm.Signal(telemetry.NumAnalog) {

@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const t0 = int64(1_700_000_000_000)
 
-func input(device string, second int64, temperature float64) alarm.Input {
+func inputAt(device string, second int64, temperature float64) alarm.Input {
 	r := &telemetry.Reading{DeviceID: device, Timestamp: t0 + second*1000}
 	r.Sensors.Analog[telemetry.Temperature] = telemetry.Measurement{Present: true, Value: temperature, Unit: "°C"}
 	return alarm.Input{Reading: r, Received: r.Timestamp, Partition: 3, Offset: 100 + second}
@@ -25,7 +25,7 @@ func input(device string, second int64, temperature float64) alarm.Input {
 func series(values ...float64) []alarm.Input {
 	in := make([]alarm.Input, len(values))
 	for i, v := range values {
-		in[i] = input("d1", int64(i), v)
+		in[i] = inputAt("d1", int64(i), v)
 	}
 	return in
 }
@@ -44,40 +44,23 @@ func compile(t *testing.T, rules ...alarm.Rule) *alarm.Rules {
 	return rs
 }
 
-// play returns the first alert that inputs make.
+// play returns the first alert that inputs raise.
 func play(t *testing.T, rs *alarm.Rules, inputs []alarm.Input) telemetry.Alert {
 	t.Helper()
-	r := New(rs)
+	var s alarm.State
 	var out []alarm.Transition
 	for _, in := range inputs {
-		out = r.Step(in, out)
+		s, out, _ = rs.Step(s, in, out)
 	}
 	require.NotEmpty(t, out)
 	return out[0].Alert
-}
-
-func TestReplayOfSeveralDevices(t *testing.T) {
-	r := New(compile(t, hot(80)))
-	var out []alarm.Transition
-	for i := range int64(3) {
-		out = r.Step(input("b", i, 90), out)
-		out = r.Step(input("a", i+1, 91), out)
-	}
-	require.Len(t, out, 2, "a delay is counted by the device's own readings")
-	out = r.Step(input("c", 5, 95), out)
-	require.Equal(t, 2, r.Open())
-	out = r.Finish(t0+60_000, out)
-	require.Equal(t, 3, r.Open())
-	require.Len(t, out, 3)
-	require.Equal(t, "c", out[2].Alert.DeviceID)
-	require.Equal(t, t0+7000, out[2].Alert.Timestamp)
 }
 
 func TestExplanation(t *testing.T) {
 	rs := compile(t, hot(80))
 	inputs := series(20, 81, 82, 83, 79, 70, 70)
 	a := play(t, rs, inputs)
-	x := Explain(rs, a, inputs)
+	x := explain(rs, a, inputs)
 	require.Empty(t, x.Error)
 	require.Empty(t, x.Incomplete)
 	require.Equal(t, a.AlertID, x.AlertID)
@@ -107,7 +90,7 @@ func TestExplanationShowsWhoHadSeenIt(t *testing.T) {
 	inputs := series(81, 82, 83, 84, 20, 20)
 	a := play(t, rs, inputs)
 	a.Ack = &telemetry.Ack{By: "operator", At: t0 + 2500}
-	x := Explain(rs, a, inputs)
+	x := explain(rs, a, inputs)
 	require.Equal(t, telemetry.AlarmUnacknowledged, x.Samples[2].State)
 	require.Equal(t, telemetry.AlarmAcknowledged, x.Samples[3].State)
 	require.Equal(t, telemetry.AlarmNormal, x.Samples[5].State)
@@ -118,7 +101,7 @@ func TestExplanationOfARuleThatHasChanged(t *testing.T) {
 	inputs := series(20, 81, 82, 83)
 	a := play(t, old, inputs)
 	for name, rs := range map[string]*alarm.Rules{"changed": compile(t, hot(95)), "gone": compile(t)} {
-		x := Explain(rs, a, inputs)
+		x := explain(rs, a, inputs)
 		require.Empty(t, x.Error, name)
 		require.Empty(t, x.RuleText, name)
 		require.Contains(t, x.Incomplete, "the rule hot has changed since", name)
@@ -126,17 +109,17 @@ func TestExplanationOfARuleThatHasChanged(t *testing.T) {
 		require.Equal(t, telemetry.EventRaised, x.Samples[3].Event, name)
 	}
 	a.Threshold.Operator = "="
-	require.Contains(t, Explain(compile(t), a, inputs).Error, "not known any more")
+	require.Contains(t, explain(compile(t), a, inputs).Error, "does not record its former limit")
 }
 
 func TestExplanationWithoutReadings(t *testing.T) {
 	rs := compile(t, hot(80))
 	inputs := series(20, 81, 82, 83)
 	a := play(t, rs, inputs)
-	require.Equal(t, "the readings are not in Kafka any more", Explain(rs, a, nil).Incomplete)
-	require.Contains(t, Explain(rs, a, inputs[:2]).Incomplete, "do not show how it was raised")
+	require.Equal(t, "the readings are no longer in Kafka", explain(rs, a, nil).Incomplete)
+	require.Contains(t, explain(rs, a, inputs[:2]).Incomplete, "do not show how it was raised")
 	a.Source = telemetry.SourceWatchdog
-	require.Contains(t, Explain(rs, a, inputs).Error, "the watchdog")
+	require.Contains(t, explain(rs, a, inputs).Error, "the watchdog")
 }
 
 func TestExplanationOfOldReadings(t *testing.T) {
@@ -147,7 +130,7 @@ func TestExplanationOfOldReadings(t *testing.T) {
 	}
 	a := play(t, rs, inputs)
 	require.True(t, a.Historical)
-	x := Explain(rs, a, inputs)
+	x := explain(rs, a, inputs)
 	require.Empty(t, x.Incomplete)
 	require.Equal(t, telemetry.EventRaised, x.Samples[3].Event)
 }
@@ -174,7 +157,7 @@ func TestExplanationOfOtherKinds(t *testing.T) {
 		},
 	} {
 		rs := compile(t, alarm.Rule{ID: "x", If: tt.cond})
-		x := Explain(rs, play(t, rs, tt.inputs), tt.inputs)
+		x := explain(rs, play(t, rs, tt.inputs), tt.inputs)
 		require.Empty(t, x.Incomplete, name)
 		require.Equal(t, []wire.Condition{tt.want}, x.Conditions, name)
 		require.InDelta(t, tt.value, *x.Samples[len(x.Samples)-1].Values[0], 1e-9, name)

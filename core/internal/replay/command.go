@@ -1,4 +1,4 @@
-package dryrun
+package replay
 
 import (
 	"cmp"
@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -40,7 +39,6 @@ readings were written to Kafka.
 
 // Command is "core rules …" on the command line.
 type Command struct {
-	Log     *slog.Logger
 	Brokers []string
 	Topic   string
 	BuiltIn alarm.RuleSet
@@ -61,7 +59,7 @@ func (c *Command) Run(ctx context.Context, args []string) int {
 	file := flags.String("rules", "", "rules file")
 	from := flags.String("from", "1h", "")
 	to := flags.String("to", "", "")
-	o := Options{Log: c.Log, Brokers: c.Brokers, Topic: c.Topic}
+	o := Options{Brokers: c.Brokers, Topic: c.Topic}
 	flags.StringVar(&o.Device, "device", "", "")
 	rows := flags.Int("rows", 200, "")
 	if err := flags.Parse(args[1:]); err != nil {
@@ -85,7 +83,7 @@ func (c *Command) Run(ctx context.Context, args []string) int {
 		fmt.Fprintf(c.Out, "%s is good: %d rules with the built-in ones\n", *file, len(set.Rules))
 		return exitOK
 	}
-	result, err := Test(ctx, o)
+	result, err := DryRun(ctx, o)
 	if err != nil {
 		fmt.Fprintln(c.Err, err)
 		return exitFailed

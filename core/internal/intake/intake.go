@@ -1,0 +1,79 @@
+// Package intake turns records of device-data into readings that the other stages may
+// trust. Gateways check readings too, but anyone with access to the topic can write
+// anything. It does no I/O and nothing in it blocks.
+package intake
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+)
+
+// MaxAhead is how far a reading's timestamp may be ahead of the time it was received.
+const MaxAhead = 10 * time.Minute
+
+// Intake accepts one record at a time and reuses its buffers. It is not safe for
+// concurrent use.
+type Intake struct {
+	// Limits set the statuses; nil leaves them as the devices sent them.
+	Limits *Limits
+	// Reading is the reading of the last record accepted, valid until the next one.
+	Reading telemetry.Reading
+
+	layout  wire.Layout
+	scratch []byte
+}
+
+// Accept decodes and checks a record that came from o, corrects o where the gateway's
+// clock was wrong, and returns value with the statuses that the limits give, valid until
+// the next call. Every other byte stays as the device sent it. For a record that is no
+// reading it returns the refusal instead.
+//
+// The key must be the reading's device, because key and partition keep a device's
+// readings in order. A timestamp may be up to MaxAhead later than the gateway's receive
+// time. A gateway with a slow clock must not cost a whole building its alarms, so the
+// time the record was written counts too: the later of the two is the reference.
+func (in *Intake) Accept(key, value []byte, o *Origin) (payload []byte, refusal *telemetry.Refusal) {
+	r := &in.Reading
+	if err := wire.DecodeReading(value, r, &in.layout); err != nil {
+		return nil, refusalOf(err)
+	}
+	if string(key) != r.DeviceID {
+		return nil, &telemetry.Refusal{
+			Reason: telemetry.ReasonDeviceMismatch, Field: "device_id",
+			Message: fmt.Sprintf("is %q but the record's key is %q", r.DeviceID, clip(key)),
+		}
+	}
+	if ahead := r.Timestamp - max(o.Received, o.Written); ahead > MaxAhead.Milliseconds() {
+		return nil, &telemetry.Refusal{
+			Reason: telemetry.ReasonInvalidTimestamp, Field: "timestamp",
+			Message: fmt.Sprintf("%d is %s ahead of the time it was received; want at most %s",
+				r.Timestamp, (time.Duration(ahead) * time.Millisecond).Round(time.Second), MaxAhead),
+		}
+	}
+	if o.Received == 0 {
+		o.Received = o.Written
+	}
+	o.correct(r.Timestamp)
+	statuses, changed := in.Limits.apply(r)
+	if !changed {
+		return value, nil
+	}
+	in.scratch = wire.AppendWithStatus(in.scratch[:0], value, &in.layout, &statuses)
+	return in.scratch, nil
+}
+
+func refusalOf(err error) *telemetry.Refusal {
+	if refusal, ok := errors.AsType[*telemetry.Refusal](err); ok {
+		return refusal
+	}
+	return &telemetry.Refusal{Reason: telemetry.ReasonInvalidReading, Message: err.Error()}
+}
+
+// clip bounds the part of a key that a message quotes.
+func clip(key []byte) []byte {
+	return key[:min(len(key), telemetry.MaxDeviceIDBytes)]
+}

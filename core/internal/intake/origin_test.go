@@ -1,0 +1,91 @@
+package intake
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/wire"
+)
+
+func TestOriginIsReadFromTheHeaders(t *testing.T) {
+	const written = now + 1000
+	tests := []struct {
+		name    string
+		headers [][2]string
+		want    Origin
+	}{
+		{"none", nil, Origin{Received: written, Written: written}},
+		{
+			"all",
+			[][2]string{{wire.HeaderGateway, "gw-a"}, {wire.HeaderReceived, "1700000000000"}, {wire.HeaderBackfill, "1"}, {wire.HeaderSeq, "7"}},
+			Origin{Gateway: []byte("gw-a"), Received: now, Written: written, Backfill: true},
+		},
+		{"nonsense", [][2]string{{wire.HeaderReceived, "-4000"}, {wire.HeaderBackfill, "yes"}}, Origin{Received: written, Written: written}},
+		{"not digits", [][2]string{{wire.HeaderReceived, "17000000000:0"}, {wire.HeaderBackfill, "10"}}, Origin{Received: written, Written: written}},
+		{"empty", [][2]string{{wire.HeaderReceived, ""}, {wire.HeaderBackfill, ""}}, Origin{Received: written, Written: written}},
+		{"too many digits", [][2]string{{wire.HeaderReceived, strings.Repeat("9", 30)}}, Origin{Received: written, Written: written}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := Origin{Written: written}
+			for _, h := range tt.headers {
+				o.ReadHeader([]byte(h[0]), []byte(h[1]))
+			}
+			_, refusal := new(Intake).Accept([]byte("d1"), reading("d1", now), &o)
+			require.Nil(t, refusal)
+			require.Equal(t, tt.want, o)
+		})
+	}
+	require.Equal(t, "gw-a", GatewayName([]byte("gw-a")))
+	require.Equal(t, Direct, GatewayName(nil))
+	require.Equal(t, Direct, GatewayName([]byte("a.b >")))
+	require.EqualValues(t, 1000, (&Origin{Received: 4000, Written: 5000, Backfill: true}).Waited())
+	require.Zero(t, (&Origin{Received: 4000, Written: 5000}).Waited())
+}
+
+func TestWrongGatewayClockIsCorrected(t *testing.T) {
+	const (
+		hour = 60 * minute
+		year = 365 * 24 * hour
+		slip = int64(60_000)
+	)
+	age := wire.BackfillAge.Milliseconds()
+	tests := []struct {
+		name              string
+		received, written int64
+		backfill          bool
+		ts                int64
+		clock             Clock
+		corrected         int64
+		waited            bool
+	}{
+		{"all agree", now - 50, now, false, now - 100, ClockGood, now - 50, false},
+		{"a buffer's backlog", now - hour, now, true, now - hour - 100, ClockGood, now - hour, true},
+		{"ten years ahead", now + 10*year, now, false, now - 100, ClockAhead, now - 100, false},
+		{"ten years ahead and a backlog", now + 10*year, now, false, now - hour, ClockAhead, now - hour, true},
+		{"1970 at boot", 5000, now, true, now - 100, ClockBehind, now - 100, false},
+		{"1970 at boot and a backlog", 5000, now, true, now - hour, ClockBehind, now - hour, true},
+		{"an hour behind", now - hour, now, true, now - 100, ClockBehind, now - 100, false},
+		{"a device that is fast", now - 50, now, false, now + 90_000, ClockGood, now - 50, false},
+		{"a device that is slow", now - 50, now, false, now - hour, ClockGood, now - 50, false},
+		{"ahead within the slack", now + slip, now, false, now, ClockGood, now + slip, false},
+		{"ahead beyond the slack", now + slip + 1, now, false, now, ClockAhead, now, false},
+		{"behind within the slack", now - slip, now, true, now, ClockGood, now - slip, true},
+		{"behind beyond the slack", now - slip - 1, now, true, now, ClockBehind, now, false},
+		{"a fast device within the slack", now - slip, now, true, now + slip, ClockBehind, now, false},
+		{"live to the last", now + year, now, false, now - age, ClockAhead, now - age, false},
+		{"backfilled from then on", now + year, now, false, now - age - 1, ClockAhead, now - age - 1, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := Origin{Received: tt.received, Written: tt.written, Backfill: tt.backfill}
+			_, refusal := new(Intake).Accept([]byte("d1"), reading("d1", tt.ts), &o)
+			require.Nil(t, refusal)
+			require.Equal(t, tt.clock, o.Clock)
+			require.Equal(t, tt.corrected, o.Received)
+			require.Equal(t, tt.waited, o.Backfill)
+		})
+	}
+}

@@ -1,0 +1,105 @@
+package replay
+
+import (
+	"github.com/IBM/sarama"
+
+	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/core/internal/intake"
+	"industrial-iot-monitor/core/internal/rooms"
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// player is the alarm engine with the rooms and the clock that core gives it.
+type player struct {
+	o       Options
+	result  Result
+	devices map[string]*device
+	alarms  map[string]*Occurrence // the newest by alert id
+	rooms   *rooms.Table
+	clock   int64 // ms, when the newest record was written
+	ticked  int64 // clock of the last tick
+
+	intake  intake.Intake
+	view    alarm.RoomView
+	changes []alarm.Transition
+}
+
+type device struct {
+	state alarm.State
+	room  rooms.Device
+}
+
+func newPlayer(o Options) *player {
+	return &player{o: o, devices: make(map[string]*device), alarms: make(map[string]*Occurrence), rooms: rooms.New()}
+}
+
+// record plays one record.
+func (p *player) record(m *sarama.ConsumerMessage) {
+	if written := m.Timestamp.UnixMilli(); written > p.clock {
+		p.clock = written
+		p.tick()
+	}
+	// The other devices of a room count even when one device is asked for.
+	if p.o.Device != "" && string(m.Key) != p.o.Device && !p.o.Rules.NeedsRoom() {
+		return
+	}
+	in, ok := input(&p.intake, m)
+	if !ok {
+		p.result.Refused++
+		return
+	}
+	r := in.Reading
+	d := p.devices[r.DeviceID]
+	if d == nil {
+		d = new(device)
+		p.devices[string(m.Key)] = d
+	}
+	if p.o.Rules.NeedsRoom() && in.Waited == 0 {
+		p.rooms.Put(&d.room, r)
+		in.Room = p.rooms.View(&d.room, &p.view)
+	}
+	if p.o.Device != "" && r.DeviceID != p.o.Device {
+		return
+	}
+	p.result.Readings++
+	d.state, p.changes, _ = p.o.Rules.Step(d.state, in, p.changes[:0])
+	p.note()
+}
+
+// tick runs what is due by the clock, at most once a second as in core.
+func (p *player) tick() {
+	if p.clock-p.ticked < 1000 {
+		return
+	}
+	p.ticked = p.clock
+	if p.o.Rules.NeedsRoom() {
+		p.rooms.Rebuild(p.clock, nil)
+	}
+	for _, d := range p.devices {
+		if due := d.state.Due(); due != 0 && due <= p.clock {
+			d.state, p.changes, _ = p.o.Rules.Tick(d.state, p.clock, p.changes[:0])
+			p.note()
+		}
+	}
+}
+
+// note records the changes of each alarm. Without acknowledgements an alarm that returns
+// keeps its id; each occurrence is listed.
+func (p *player) note() {
+	for i := range p.changes {
+		a := &p.changes[i].Alert
+		known := p.alarms[a.AlertID]
+		switch {
+		case known == nil:
+			known = &Occurrence{Start: a.RaisedAt}
+		case a.Event == telemetry.EventRepeated:
+			known = &Occurrence{Start: a.Timestamp}
+		default:
+			known.Alert = *a
+			continue
+		}
+		known.Alert = *a
+		p.alarms[a.AlertID] = known
+		p.result.Raised = append(p.result.Raised, known)
+	}
+}
