@@ -7,7 +7,7 @@ import (
 
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/ops"
-	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/internal/topology"
 )
 
 // Config is the bridge's environment.
@@ -26,7 +26,7 @@ type Config struct {
 	Linger     time.Duration `env:"BRIDGE_LINGER" envDefault:"2ms" help:"how long a small transaction waits for more readings"`
 
 	kafka.Config
-	wire.Topics
+	topology.Topics
 	ops.LogConfig
 }
 
@@ -52,8 +52,7 @@ func (c *Config) validate() error {
 		}
 	}
 	for name, value := range map[string]string{
-		"BRIDGE_GROUP_ID": c.GroupID, "BRIDGE_TXN_PREFIX": c.TxnPrefix, "KAFKA_TOPIC_DEVICE_DATA": c.DeviceData,
-		"KAFKA_TOPIC_DEAD_LETTERS": c.DeadLetters, "KAFKA_TOPIC_CHECKPOINTS": c.Checkpoints,
+		"BRIDGE_GROUP_ID": c.GroupID, "BRIDGE_TXN_PREFIX": c.TxnPrefix,
 	} {
 		if value == "" {
 			return fmt.Errorf("%s: must not be empty: %w", name, errConfig)
@@ -62,5 +61,5 @@ func (c *Config) validate() error {
 	if len(c.Brokers) == 0 {
 		return fmt.Errorf("KAFKA_BROKERS: must not be empty: %w", errConfig)
 	}
-	return nil
+	return c.Topics.Check()
 }

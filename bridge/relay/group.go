@@ -12,7 +12,6 @@ import (
 	"industrial-iot-monitor/bridge/internal/hub"
 	"industrial-iot-monitor/bridge/internal/lane"
 	"industrial-iot-monitor/internal/kafka"
-	"industrial-iot-monitor/internal/wire"
 )
 
 const (
@@ -43,12 +42,9 @@ func (r *Relay) work(ctx context.Context) error {
 
 // prepare makes sure of the topics and learns the number of lanes.
 func (r *Relay) prepare(ctx, life context.Context) (sarama.Client, error) {
-	err := kafka.EnsureTopics(ctx, r.log, r.cfg.Brokers,
-		kafka.Topic{Name: r.cfg.DeviceData, Partitions: wire.DeviceDataPartitions, MaxMessageBytes: kafka.MaxRecordBytes},
-		kafka.Topic{Name: r.cfg.DeadLetters, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes},
-		kafka.Topic{Name: r.cfg.Checkpoints, Partitions: int32(r.cfg.Lanes), Compacted: true},
-	)
-	if err != nil {
+	specs := r.cfg.Specs()
+	specs.Checkpoints.Partitions = int32(r.cfg.Lanes)
+	if err := kafka.EnsureTopics(ctx, r.log, r.cfg.Brokers, specs.DeviceData, specs.DeadLetters, specs.Checkpoints); err != nil {
 		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
 	client, err := kafka.NewClient(life, r.cfg.Brokers, groupSettings())

@@ -16,7 +16,7 @@ import (
 	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/lifecycle"
-	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/internal/topology"
 )
 
 // child tells a copy of the test program that it is a bridge, to be killed by a test.
@@ -54,7 +54,7 @@ func beBridge() int {
 type plant struct {
 	t       testing.TB
 	brokers []string
-	topics  wire.Topics
+	topics  topology.Topics
 	cfg     Config
 }
 

@@ -12,14 +12,14 @@ import (
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/internal/topology"
 )
 
 // Config is core's environment.
 type Config struct {
 	ops.LogConfig
 	kafka.Config
-	wire.Topics
+	topology.Topics
 
 	GroupID  string `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"consumer group that shares the partitions of the readings"`
 	HubURL   string `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live frames; processing goes on without it"`
@@ -76,14 +76,7 @@ func (c *Config) check() error {
 	want(c.GroupID != "", "KAFKA_GROUP_ID is empty")
 	want(c.TxnPrefix != "", "CORE_TXN_PREFIX is empty")
 	want(c.HubURL != "", "HUB_URL is empty")
-	for name, topic := range map[string]string{
-		"KAFKA_TOPIC_DEVICE_DATA": c.DeviceData, "KAFKA_TOPIC_ALERTS": c.Alerts, "KAFKA_TOPIC_DEAD_LETTERS": c.DeadLetters,
-		"KAFKA_TOPIC_ALARM_STATE": c.AlarmState, "KAFKA_TOPIC_DEVICE_STATE": c.DeviceState,
-		"KAFKA_TOPIC_ALARM_COMMANDS": c.Commands, "KAFKA_TOPIC_ALARM_AUDIT": c.Audit,
-	} {
-		want(topic != "", "%s is empty", name)
-	}
-	return errors.Join(append(errs, c.Notify.Check())...)
+	return errors.Join(append(errs, c.Topics.Check(), c.Notify.Check())...)
 }
 
 // limits returns the normal ranges, for the statuses.

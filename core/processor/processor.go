@@ -36,7 +36,7 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
-	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/internal/topology"
 )
 
 // Options of a Processor. Log is required.
@@ -85,7 +85,7 @@ func New(o Options) (*Processor, error) {
 		cfg: o.Config, log: o.Log.With("component", "core"), limits: o.Config.limits(),
 		placement: sarama.NewMurmur2Partitioner(o.Config.DeviceData),
 	}
-	p.partitions.Store(wire.DeviceDataPartitions)
+	p.partitions.Store(topology.DataPartitions)
 	if err := p.makeParts(reg); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -108,7 +109,7 @@ func TestReadingsWalkThrough(t *testing.T) {
 	c.eventually(t, 102, "iot_message_processing_duration_seconds")
 	c.eventually(t, 102, "core_end_to_end_seconds")
 	c.eventually(t, 100, "iot_active_devices_total")
-	c.eventually(t, wire.DeviceDataPartitions, "core_partitions_owned")
+	c.eventually(t, topology.DataPartitions, "core_partitions_owned")
 	c.eventually(t, 1, "core_alerts_total", "active", "high")
 	for _, path := range []string{"/readyz", "/livez", "/metrics"} {
 		require.Equal(t, http.StatusOK, get(t, "http://"+c.Addr()+path), path)

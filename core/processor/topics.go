@@ -8,7 +8,6 @@ import (
 	"github.com/IBM/sarama"
 
 	"industrial-iot-monitor/internal/kafka"
-	"industrial-iot-monitor/internal/wire"
 )
 
 // clientID names core to the brokers.
@@ -22,13 +21,9 @@ const sessionTimeout = 6 * time.Second
 // prepare creates the topics that are missing and returns a client. It waits for Kafka
 // until ctx ends. life is the client's life.
 func (p *Processor) prepare(ctx, life context.Context) (sarama.Client, error) {
-	c := &p.cfg
-	err := kafka.EnsureTopics(ctx, p.log, c.Brokers,
-		kafka.Topic{Name: c.DeviceData, Partitions: wire.DeviceDataPartitions, MaxMessageBytes: kafka.MaxRecordBytes},
-		kafka.Topic{Name: c.Alerts, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes},
-		kafka.Topic{Name: c.DeadLetters, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes},
-		kafka.Topic{Name: c.Audit, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes},
-	)
+	c, specs := &p.cfg, p.cfg.Specs()
+	err := kafka.EnsureTopics(ctx, p.log, c.Brokers, specs.DeviceData, specs.Alerts, specs.DeadLetters, specs.Audit,
+		specs.Commands, specs.AlarmState, specs.DeviceState)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
@@ -40,36 +35,15 @@ func (p *Processor) prepare(ctx, life context.Context) (sarama.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.ensureState(ctx, client); err != nil {
+	if err := p.checkPartitions(client); err != nil {
 		_ = client.Close() // the first error says why
 		return nil, err
 	}
 	return client, nil
 }
 
-// ensureState makes sure that the commands and the state topics have the partitions of
-// the readings: what is said about a device and its state lie in the partition its
-// readings are in.
-func (p *Processor) ensureState(ctx context.Context, client sarama.Client) error {
-	c := &p.cfg
-	input, err := client.Partitions(c.DeviceData)
-	if err != nil {
-		return fmt.Errorf("asking for the partitions of %s: %w", c.DeviceData, err)
-	}
-	want := int32(len(input))
-	err = kafka.EnsureTopics(ctx, p.log, c.Brokers,
-		kafka.Topic{Name: c.Commands, Partitions: want, MaxMessageBytes: kafka.MaxRecordBytes},
-		kafka.Topic{Name: c.AlarmState, Partitions: want, Compacted: true, MaxMessageBytes: kafka.MaxRecordBytes},
-		kafka.Topic{Name: c.DeviceState, Partitions: want, Compacted: true, MaxMessageBytes: kafka.MaxRecordBytes},
-	)
-	if err != nil {
-		return fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
-	}
-	return p.checkPartitions(client)
-}
-
-// checkPartitions compares the topics as they are now: somebody may have added
-// partitions to the input.
+// checkPartitions makes sure that the commands and the state topics have the partitions of
+// the readings, for which partitions may have been added since the topics were created.
 func (p *Processor) checkPartitions(client sarama.Client) error {
 	c := &p.cfg
 	counts := make(map[string]int)

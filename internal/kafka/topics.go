@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,12 +18,17 @@ import (
 type Topic struct {
 	Name       string
 	Partitions int32
-	Compacted  bool
+	// Like, when set, is a topic that is created first and whose number of partitions counts
+	// in place of Partitions.
+	Like      *Topic
+	Compacted bool
+	// KeepForever switches deletion by age and size off.
+	KeepForever bool
 	// MaxMessageBytes, when not 0, is set as max.message.bytes.
 	MaxMessageBytes int
 }
 
-// detail returns what the broker is asked to create.
+// detail returns the request to create the topic.
 func (t Topic) detail() *sarama.TopicDetail {
 	d := &sarama.TopicDetail{
 		NumPartitions:     t.Partitions,
@@ -32,12 +38,15 @@ func (t Topic) detail() *sarama.TopicDetail {
 	set := func(k, v string) { d.ConfigEntries[k] = &v }
 	if t.Compacted {
 		set("cleanup.policy", "compact")
-		// Kafka does not apply retention to a compacted topic; others do.
-		set("retention.ms", "-1")
-		set("retention.bytes", "-1")
-		// Only closed segments are compacted, and Restore reads what is not: the default
-		// of 1 GiB would make a new owner read millions of outdated records.
+		// Only closed segments are compacted, and Restore reads the open one whole: the
+		// default of 1 GiB would make a new owner read millions of outdated records.
 		set("segment.bytes", strconv.Itoa(compactedSegment))
+	}
+	// Kafka does not apply retention to a compacted topic; other brokers do.
+	if t.Compacted || t.KeepForever {
+		for _, k := range retention {
+			set(k, unlimited)
+		}
 	}
 	if t.MaxMessageBytes != 0 {
 		set("max.message.bytes", strconv.Itoa(t.MaxMessageBytes))
@@ -48,9 +57,15 @@ func (t Topic) detail() *sarama.TopicDetail {
 // compactedSegment is the size of a compacted topic's segments in bytes.
 const compactedSegment = 16 << 20
 
+// retention names the settings by which a topic's records are deleted.
+var retention = []string{"retention.ms", "retention.bytes"}
+
+// unlimited is a retention setting's value for no limit.
+const unlimited = "-1"
+
 // EnsureTopics creates the topics that are missing, with the broker's default
 // replication factor, and leaves the others as they are. It waits until each has
-// leaders. It retries until ctx ends while the brokers cannot be reached.
+// leaders. It retries until ctx ends while the brokers are unreachable.
 func EnsureTopics(ctx context.Context, log *slog.Logger, brokers []string, topics ...Topic) error {
 	return persist(ctx, log, "creating topics", func() error {
 		admin, err := newAdmin(ctx, brokers)
@@ -58,7 +73,25 @@ func EnsureTopics(ctx context.Context, log *slog.Logger, brokers []string, topic
 			return err
 		}
 		defer func() { _ = admin.Close() }()
-		return ensure(ctx, log, admin, topics)
+		var first, second []Topic
+		for _, t := range topics {
+			if t.Like != nil {
+				second = append(second, t)
+				t = *t.Like
+			}
+			if !slices.ContainsFunc(first, func(o Topic) bool { return o.Name == t.Name }) {
+				first = append(first, t)
+			}
+		}
+		known, err := ensure(ctx, log, admin, first)
+		if err != nil || len(second) == 0 {
+			return err
+		}
+		for i := range second {
+			second[i].Partitions = int32(len(known[second[i].Like.Name].Partitions))
+		}
+		_, err = ensure(ctx, log, admin, second)
+		return err
 	})
 }
 
@@ -68,13 +101,17 @@ func newAdmin(ctx context.Context, brokers []string) (sarama.ClusterAdmin, error
 	return sarama.NewClusterAdmin(brokers, c)
 }
 
-func ensure(ctx context.Context, log *slog.Logger, admin sarama.ClusterAdmin, topics []Topic) error {
+// ensure creates the missing topics and returns the metadata of all.
+func ensure(ctx context.Context, log *slog.Logger, admin sarama.ClusterAdmin, topics []Topic) (map[string]*sarama.TopicMetadata, error) {
 	known, err := describe(admin, topics)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, t := range topics {
 		if known[t.Name] != nil {
+			if t.KeepForever {
+				warnOfDeletion(log, admin, t.Name)
+			}
 			continue
 		}
 		err := admin.CreateTopic(t.Name, t.detail(), false)
@@ -82,10 +119,24 @@ func ensure(ctx context.Context, log *slog.Logger, admin sarama.ClusterAdmin, to
 		case err == nil:
 			log.Info("topic created", "topic", t.Name, "partitions", t.Partitions)
 		case !errors.Is(err, sarama.ErrTopicAlreadyExists):
-			return fmt.Errorf("creating topic %s: %w", t.Name, err)
+			return nil, fmt.Errorf("creating topic %s: %w", t.Name, err)
 		}
 	}
 	return awaitLeaders(ctx, admin, topics)
+}
+
+// warnOfDeletion logs a limited retention of a topic that is meant to be kept.
+func warnOfDeletion(log *slog.Logger, admin sarama.ClusterAdmin, topic string) {
+	entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: topic, ConfigNames: retention})
+	if err != nil {
+		log.Warn("retention of a topic unknown: make sure that it is unlimited", "topic", topic, "err", err)
+		return
+	}
+	for _, e := range entries {
+		if slices.Contains(retention, e.Name) && e.Value != unlimited {
+			log.Warn("retention of a topic is limited, Kafka deletes its oldest records", "topic", topic, e.Name, e.Value, "want", e.Name+"="+unlimited)
+		}
+	}
 }
 
 // describe returns the topics that exist, by name.
@@ -111,22 +162,22 @@ func describe(admin sarama.ClusterAdmin, topics []Topic) (map[string]*sarama.Top
 	return known, nil
 }
 
-func awaitLeaders(ctx context.Context, admin sarama.ClusterAdmin, topics []Topic) error {
+func awaitLeaders(ctx context.Context, admin sarama.ClusterAdmin, topics []Topic) (map[string]*sarama.TopicMetadata, error) {
 	for {
 		known, err := describe(admin, topics)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if led(known, topics) {
-			return nil
+			return known, nil
 		}
 		if !lifecycle.Pause(ctx, 50*time.Millisecond) {
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 }
 
-// led says whether every partition of every topic has a leader.
+// led reports whether every partition of every topic has a leader.
 func led(known map[string]*sarama.TopicMetadata, topics []Topic) bool {
 	for _, t := range topics {
 		m := known[t.Name]

@@ -1,7 +1,10 @@
 package kafka_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"log/slog"
 	"math"
 	"testing"
 	"time"
@@ -24,27 +27,93 @@ func TestEnsureTopicsCreatesWhatIsMissingAndLeavesTheRest(t *testing.T) {
 	for range 2 {
 		require.NoError(t, kafka.EnsureTopics(within(t), log, brokers, all...))
 	}
-	admin, err := sarama.NewClusterAdmin(brokers, kafka.NewSettings("test"))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, admin.Close()) }()
-	topics, err := admin.ListTopics()
-	require.NoError(t, err)
+	topics := listTopics(t, brokers)
 	require.EqualValues(t, 2, topics[kept].NumPartitions, "left as it was")
 	require.EqualValues(t, 3, topics[plain.Name].NumPartitions)
 	require.EqualValues(t, 1, topics[compacted.Name].NumPartitions)
-	configOf := func(topic string) map[string]string {
-		configs, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: topic}}, sarama.DescribeConfigsOptions{})
-		require.NoError(t, err)
-		require.Len(t, configs, 1)
-		out := map[string]string{}
-		for _, e := range configs[0].Configs {
-			out[e.Name] = e.Value
-		}
-		return out
+	require.Equal(t, "delete", configOf(t, brokers, kept)["cleanup.policy"])
+	require.Equal(t, "compact", configOf(t, brokers, compacted.Name)["cleanup.policy"])
+	require.Equal(t, "4194304", configOf(t, brokers, compacted.Name)["max.message.bytes"])
+}
+
+func newAdmin(t *testing.T, brokers []string) sarama.ClusterAdmin {
+	t.Helper()
+	admin, err := sarama.NewClusterAdmin(brokers, kafka.NewSettings("test"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, admin.Close()) })
+	return admin
+}
+
+func listTopics(t *testing.T, brokers []string) map[string]sarama.TopicDetail {
+	t.Helper()
+	topics, err := newAdmin(t, brokers).ListTopics()
+	require.NoError(t, err)
+	return topics
+}
+
+// configOf returns the settings of a topic.
+func configOf(t *testing.T, brokers []string, topic string) map[string]string {
+	t.Helper()
+	entries, err := newAdmin(t, brokers).DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: topic})
+	require.NoError(t, err)
+	out := map[string]string{}
+	for _, e := range entries {
+		out[e.Name] = e.Value
 	}
-	require.Equal(t, "delete", configOf(kept)["cleanup.policy"])
-	require.Equal(t, "compact", configOf(compacted.Name)["cleanup.policy"])
-	require.Equal(t, "4194304", configOf(compacted.Name)["max.message.bytes"])
+	return out
+}
+
+func TestTopicsHaveThePartitionsOfTheTopicTheyFollow(t *testing.T) {
+	for _, given := range []int32{0, 4, 20} {
+		t.Run(fmt.Sprint(given), func(t *testing.T) {
+			brokers := kafkatest.Brokers(t)
+			data := kafka.Topic{Name: kafkatest.Name(t, "data"), Partitions: 5}
+			want := data.Partitions
+			if given > 0 {
+				want = given
+				require.NoError(t, kafka.EnsureTopics(within(t), quiet(), brokers, kafka.Topic{Name: data.Name, Partitions: given}))
+			}
+			a, b := kafka.Topic{Name: kafkatest.Name(t, "a"), Like: &data}, kafka.Topic{Name: kafkatest.Name(t, "b"), Like: &data, Compacted: true}
+			require.NoError(t, kafka.EnsureTopics(within(t), quiet(), brokers, a, b, data))
+			topics := listTopics(t, brokers)
+			for _, name := range []string{data.Name, a.Name, b.Name} {
+				require.Equal(t, want, topics[name].NumPartitions, name)
+			}
+		})
+	}
+}
+
+func TestKeptTopicIsCreatedWithoutRetention(t *testing.T) {
+	brokers := kafkatest.Brokers(t)
+	topic := newTopic(t, brokers, kafka.Topic{Partitions: 1, KeepForever: true})
+	settings := configOf(t, brokers, topic)
+	require.Equal(t, "-1", settings["retention.ms"])
+	require.Equal(t, "-1", settings["retention.bytes"])
+	require.Equal(t, "delete", settings["cleanup.policy"])
+	require.NotContains(t, ensureLogged(t, brokers, topic), "retention")
+}
+
+func TestLimitedRetentionOfAKeptTopicIsReported(t *testing.T) {
+	brokers := kafkatest.Brokers(t)
+	topic := kafkatest.Name(t, "topic")
+	week := "604800000"
+	require.NoError(t, newAdmin(t, brokers).CreateTopic(topic, &sarama.TopicDetail{
+		NumPartitions: 1, ReplicationFactor: -1, ConfigEntries: map[string]*string{"retention.ms": &week},
+	}, false))
+	logged := ensureLogged(t, brokers, topic)
+	for _, part := range []string{"level=WARN", "topic=" + topic, "retention.ms=604800000", `want="retention.ms=-1"`} {
+		require.Contains(t, logged, part)
+	}
+	require.Equal(t, week, configOf(t, brokers, topic)["retention.ms"], "left as it was")
+}
+
+// ensureLogged returns the log of ensuring a topic that is to be kept.
+func ensureLogged(t *testing.T, brokers []string, topic string) string {
+	t.Helper()
+	var out bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&out, nil))
+	require.NoError(t, kafka.EnsureTopics(within(t), log, brokers, kafka.Topic{Name: topic, Partitions: 1, KeepForever: true}))
+	return out.String()
 }
 
 func TestEnsureTopicsByManyAtOnce(t *testing.T) {

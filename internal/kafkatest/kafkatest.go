@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/devkafka"
-	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/internal/topology"
 )
 
 // EnvBrokers names a real Kafka for the tests: host:port, comma separated.
@@ -67,17 +67,7 @@ func Name(tb testing.TB, prefix string) string {
 }
 
 // Topics returns topic names that no other test uses. The topics do not exist yet.
-func Topics(tb testing.TB) wire.Topics {
+func Topics(tb testing.TB) topology.Topics {
 	tb.Helper()
-	suffix := Name(tb, "")
-	return wire.Topics{
-		DeviceData:  "device-data" + suffix,
-		Alerts:      "alerts" + suffix,
-		DeadLetters: "device-data-dlq" + suffix,
-		Checkpoints: "bridge-checkpoints" + suffix,
-		AlarmState:  "alarm-state" + suffix,
-		Commands:    "alarm-commands" + suffix,
-		Audit:       "alarm-audit" + suffix,
-		DeviceState: "device-state" + suffix,
-	}
+	return topology.Suffixed(Name(tb, ""))
 }

@@ -1,6 +1,5 @@
 // Package wire is the written form of everything that leaves a process: the JSON
-// codec of readings, packs and live frames, NATS subjects, Kafka topics, record
-// headers. Golden files in testdata hold each format still. It does no I/O and
+// codec of readings, packs and live frames, NATS subjects, record headers. Golden files in testdata hold each format still. It does no I/O and
 // nothing in it blocks.
 package wire
 
@@ -111,24 +110,4 @@ const (
 	HeaderPartition = "iot-partition"
 	HeaderOffset    = "iot-offset"
 	HeaderLength    = "iot-length"
-)
-
-// Topics names the Kafka topics. The zero value is not usable; config fills in the
-// defaults of the contract.
-type Topics struct {
-	DeviceData  string `env:"KAFKA_TOPIC_DEVICE_DATA" envDefault:"device-data" help:"Kafka topic of readings"`
-	Alerts      string `env:"KAFKA_TOPIC_ALERTS" envDefault:"alerts" help:"Kafka topic of alerts"`
-	DeadLetters string `env:"KAFKA_TOPIC_DEAD_LETTERS" envDefault:"device-data-dlq" help:"Kafka topic of refused readings"`
-	Checkpoints string `env:"KAFKA_TOPIC_CHECKPOINTS" envDefault:"bridge-checkpoints" help:"compacted Kafka topic of the bridge's progress"`
-	AlarmState  string `env:"KAFKA_TOPIC_ALARM_STATE" envDefault:"alarm-state" help:"compacted Kafka topic of the alarm engine's state"`
-	Commands    string `env:"KAFKA_TOPIC_ALARM_COMMANDS" envDefault:"alarm-commands" help:"Kafka topic of operators' commands to alarms"`
-	Audit       string `env:"KAFKA_TOPIC_ALARM_AUDIT" envDefault:"alarm-audit" help:"Kafka topic of every command and every change of an alarm, with who and when"`
-	DeviceState string `env:"KAFKA_TOPIC_DEVICE_STATE" envDefault:"device-state" help:"compacted Kafka topic of device presence"`
-}
-
-// Partition counts of topics created at start. The state topics are co-partitioned
-// with device-data.
-const (
-	DeviceDataPartitions = 10
-	AlertsPartitions     = 3
 )

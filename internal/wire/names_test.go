@@ -1,7 +1,6 @@
 package wire_test
 
 import (
-	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,20 +43,4 @@ func TestDeviceOfSubject(t *testing.T) {
 		require.Equal(t, tt.want, got, tt.name)
 		require.Equal(t, tt.want != "", ok, tt.name)
 	}
-}
-
-// TestTopicsOfTheContract holds the public topic names and variables still.
-func TestTopicsOfTheContract(t *testing.T) {
-	want := map[string]string{
-		"KAFKA_TOPIC_DEVICE_DATA": "device-data", "KAFKA_TOPIC_ALERTS": "alerts", "KAFKA_TOPIC_DEAD_LETTERS": "device-data-dlq",
-		"KAFKA_TOPIC_CHECKPOINTS": "bridge-checkpoints", "KAFKA_TOPIC_ALARM_COMMANDS": "alarm-commands",
-		"KAFKA_TOPIC_ALARM_AUDIT": "alarm-audit",
-		"KAFKA_TOPIC_ALARM_STATE": "alarm-state", "KAFKA_TOPIC_DEVICE_STATE": "device-state",
-	}
-	got := map[string]string{}
-	for field := range reflect.TypeFor[wire.Topics]().Fields() {
-		got[field.Tag.Get("env")] = field.Tag.Get("envDefault")
-		require.NotEmpty(t, field.Tag.Get("help"))
-	}
-	require.Equal(t, want, got)
 }

@@ -10,7 +10,7 @@ import (
 
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/ops"
-	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/internal/topology"
 )
 
 // Config is the portal's environment.
@@ -30,7 +30,7 @@ type Config struct {
 	AuditEntries   int      `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"entries of the alarms' audit trail that are kept in memory, the newest; some 500 bytes each"`
 
 	kafka.Config
-	wire.Topics
+	topology.Topics
 	ops.LogConfig
 }
 
@@ -74,7 +74,7 @@ func (c *Config) check() error {
 			return fmt.Errorf("PORTAL_ALLOWED_ORIGINS: %q: %w", o, errOrigin)
 		}
 	}
-	return nil
+	return c.Topics.Check()
 }
 
 var (

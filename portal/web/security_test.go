@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/valyala/fasthttp"
 
+	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/portal/internal/fanout"
 )
 
@@ -73,7 +74,7 @@ func TestLongMessageEndsADashboardToo(t *testing.T) {
 }
 
 func TestSocketSettingsAreChecked(t *testing.T) {
-	good := Config{Addr: "127.0.0.1:0", WebSocketPath: "/ws", MaxConnections: 1, AuditEntries: 1}
+	good := Config{Addr: "127.0.0.1:0", WebSocketPath: "/ws", MaxConnections: 1, AuditEntries: 1, Topics: topology.Suffixed("")}
 	require.NoError(t, good.check())
 	for name, change := range map[string]func(*Config){
 		"WEBSOCKET_MAX_CONNECTIONS_PER_IP": func(c *Config) { c.MaxPerAddress = -1 },

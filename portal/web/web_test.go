@@ -17,6 +17,7 @@ import (
 
 	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/portal/internal/fanout"
 )
 
@@ -233,12 +234,13 @@ func TestOnePortForBoth(t *testing.T) {
 }
 
 func TestConfigNamesTheVariable(t *testing.T) {
-	good := Config{Addr: "127.0.0.1:0", WebSocketPort: 0, WebSocketPath: "/ws", MaxConnections: 1, AuditEntries: 1}
+	good := Config{Addr: "127.0.0.1:0", WebSocketPort: 0, WebSocketPath: "/ws", MaxConnections: 1, AuditEntries: 1, Topics: topology.Suffixed("")}
 	require.NoError(t, good.check())
 	for name, change := range map[string]func(*Config){
 		"PORTAL_ADDR":               func(c *Config) { c.Addr = "nonsense" },
 		"WEBSOCKET_PORT":            func(c *Config) { c.WebSocketPort = 70000 },
 		"WEBSOCKET_PATH":            func(c *Config) { c.WebSocketPath = "ws" },
+		"KAFKA_TOPIC_ALARM_AUDIT":   func(c *Config) { c.Audit = "bad topic!" },
 		"WEBSOCKET_MAX_CONNECTIONS": func(c *Config) { c.MaxConnections = 0 },
 		"PORTAL_AUDIT_ENTRIES":      func(c *Config) { c.AuditEntries = 0 },
 		"PORTAL_ALLOWED_ORIGINS":    func(c *Config) { c.AllowedOrigins = []string{"wall"} },

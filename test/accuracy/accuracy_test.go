@@ -19,6 +19,7 @@ import (
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/sim/fleet"
 )
@@ -186,7 +187,7 @@ func produce(t *testing.T, brokers []string, topic string, f *fleet.Fleet, from,
 
 // journal runs a core until it has written n records of alarms and returns those that
 // readings caused, in order for each device.
-func journal(t *testing.T, brokers []string, topics wire.Topics, n int) []telemetry.Alert {
+func journal(t *testing.T, brokers []string, topics topology.Topics, n int) []telemetry.Alert {
 	t.Helper()
 	t.Chdir(t.TempDir()) // no .env
 	var cfg processor.Config

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/internal/topology"
 )
 
 // Names of the processes.
@@ -65,7 +65,7 @@ type Options struct {
 type Cluster struct {
 	dir, bin string
 	brokers  []string
-	Topics   wire.Topics
+	Topics   topology.Topics
 	gateways []endpoints
 	portal   string
 	wsPort   string
@@ -85,7 +85,7 @@ func New(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Dir == "" {
 		return nil, errors.New("cluster: Dir is missing")
 	}
-	c := &Cluster{dir: o.Dir, bin: o.Bin, brokers: o.Brokers, Topics: topics(o.Suffix), processes: map[string]*process{}}
+	c := &Cluster{dir: o.Dir, bin: o.Bin, brokers: o.Brokers, Topics: topology.Suffixed(o.Suffix), processes: map[string]*process{}}
 	if c.bin == "" {
 		c.bin = filepath.Join(o.Dir, "bin")
 		if err := Build(ctx, c.bin, BuildOptions{}); err != nil {

@@ -5,23 +5,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"industrial-iot-monitor/internal/wire"
 )
-
-// topics returns the topics' names, each ending in suffix.
-func topics(suffix string) wire.Topics {
-	return wire.Topics{
-		DeviceData:  "device-data" + suffix,
-		Alerts:      "alerts" + suffix,
-		DeadLetters: "device-data-dlq" + suffix,
-		Checkpoints: "bridge-checkpoints" + suffix,
-		AlarmState:  "alarm-state" + suffix,
-		Commands:    "alarm-commands" + suffix,
-		Audit:       "alarm-audit" + suffix,
-		DeviceState: "device-state" + suffix,
-	}
-}
 
 // layout lays out the processes of a cluster, in the order in which they are best started.
 type layout struct {

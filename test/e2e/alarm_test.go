@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/sim/fleet"
 	"industrial-iot-monitor/test/cluster"
@@ -233,7 +234,7 @@ func (r *run) requirePagerKnown(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		m, err := r.Metrics(t.Context(), cluster.Core)
-		return err == nil && m.Sum("core_notify_partitions") == wire.AlertsPartitions
+		return err == nil && m.Sum("core_notify_partitions") == topology.AlertPartitions
 	}, patience, often)
 }
 

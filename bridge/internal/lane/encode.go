@@ -8,6 +8,7 @@ import (
 
 	"industrial-iot-monitor/bridge/internal/checkpoint"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -60,7 +61,7 @@ type encoder struct {
 	value  text
 }
 
-func newEncoder(topics wire.Topics, maxDeadLetter int) *encoder {
+func newEncoder(topics topology.Topics, maxDeadLetter int) *encoder {
 	e := &encoder{
 		deviceData: topics.DeviceData, deadLetters: topics.DeadLetters, checkpoints: topics.Checkpoints,
 		maxDeadLetter: maxDeadLetter,

@@ -13,12 +13,13 @@ import (
 
 	"industrial-iot-monitor/bridge/internal/checkpoint"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/internal/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var topics = wire.Topics{DeviceData: "data", DeadLetters: "dlq", Checkpoints: "checkpoints"}
+var topics = topology.Topics{DeviceData: "data", DeadLetters: "dlq", Checkpoints: "checkpoints"}
 
 // record is what a producer was given, kept as the producer may keep it.
 type record struct {

@@ -29,7 +29,7 @@ import (
 	"industrial-iot-monitor/bridge/internal/roster"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/lifecycle"
-	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/internal/topology"
 )
 
 const (
@@ -67,7 +67,7 @@ type Options struct {
 	Roster   *roster.Roster
 	Progress *Progress
 	Metrics  *Metrics
-	Topics   wire.Topics
+	Topics   topology.Topics
 	Log      *slog.Logger
 
 	MaxReadings int           // per transaction; a pack is never divided

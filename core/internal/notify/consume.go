@@ -35,9 +35,7 @@ func (n *Notifier) consume(ctx context.Context) error {
 }
 
 func (n *Notifier) prepare(ctx, life context.Context) (sarama.Client, error) {
-	err := kafka.EnsureTopics(ctx, n.log, n.brokers,
-		kafka.Topic{Name: n.topic, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes})
-	if err != nil {
+	if err := kafka.EnsureTopics(ctx, n.log, n.brokers, n.spec); err != nil {
 		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
 	conf := kafka.NewSettings(clientID)

@@ -21,6 +21,7 @@ import (
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -197,7 +198,7 @@ func newPlant(t *testing.T, cfg Config) *plant {
 	p.o = Options{
 		Config: cfg, Kafka: kafka.Config{Brokers: kafkatest.Brokers(t)}, Topics: kafkatest.Topics(t), GroupID: kafkatest.Name(t, "core"), Log: p.log,
 	}
-	require.NoError(t, kafka.EnsureTopics(t.Context(), p.log, p.o.Kafka.Brokers, kafka.Topic{Name: p.o.Topics.Alerts, Partitions: wire.AlertsPartitions}))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), p.log, p.o.Kafka.Brokers, kafka.Topic{Name: p.o.Topics.Alerts, Partitions: topology.AlertPartitions}))
 	return p
 }
 

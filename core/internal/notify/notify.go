@@ -43,14 +43,14 @@ import (
 
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/internal/topology"
 )
 
 // Options of a Notifier. All are required.
 type Options struct {
 	Config   Config
 	Kafka    kafka.Config
-	Topics   wire.Topics
+	Topics   topology.Topics
 	GroupID  string // of core; the notifier's own group is named after it
 	Log      *slog.Logger
 	Registry prometheus.Registerer
@@ -61,6 +61,7 @@ type Notifier struct {
 	cfg     Config
 	brokers []string
 	topic   string
+	spec    kafka.Topic // of topic
 	group   string
 	log     *slog.Logger
 
@@ -79,7 +80,7 @@ func New(o Options) (*Notifier, error) {
 		return nil, err
 	}
 	n := &Notifier{
-		cfg: o.Config, brokers: o.Kafka.Brokers, topic: o.Topics.Alerts, group: o.GroupID + "-notify",
+		cfg: o.Config, brokers: o.Kafka.Brokers, topic: o.Topics.Alerts, spec: o.Topics.Specs().Alerts, group: o.GroupID + "-notify",
 		log: o.Log.With("component", "notify"), transport: newTransport(),
 	}
 	if err := n.outputs(o.Registry); err != nil {

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	)
 }
 
-const patience = 60 * time.Second
+const waitTimeout = 60 * time.Second
 
 // testConfig is a plant of its own on ports that are free.
 func testConfig(t *testing.T, dir string) Config {
@@ -56,7 +56,7 @@ func start(t *testing.T, cfg Config, out io.Writer) *Plant {
 			t.Log(err)
 		}
 		return err == nil
-	}, patience, 10*time.Millisecond)
+	}, waitTimeout, 10*time.Millisecond)
 	return p
 }
 
@@ -76,12 +76,12 @@ func run(t *testing.T, p *Plant) (stop func()) {
 		select {
 		case err := <-done:
 			require.NoError(t, err)
-		case <-time.After(patience):
+		case <-time.After(waitTimeout):
 			t.Fatal("the plant did not stop")
 		}
 	}
 	t.Cleanup(stop)
-	require.Eventually(t, func() bool { return p.Ready() == nil }, patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return p.Ready() == nil }, waitTimeout, 20*time.Millisecond)
 	return stop
 }
 
@@ -92,7 +92,7 @@ func publish(t *testing.T, p *Plant, ms int64) {
 	require.NoError(t, err)
 	defer nc.Close()
 	body := fmt.Sprintf(`{"device_id":"mine","timestamp":%d,"location":{"building":"A栋","floor":1,"room":"101"},"sensors":{"temperature":{"value":95.5,"unit":"°C"}}}`, ms)
-	msg, err := nc.Request(wire.TelemetrySubject("mine"), []byte(body), patience)
+	msg, err := nc.Request(wire.TelemetrySubject("mine"), []byte(body), waitTimeout)
 	require.NoError(t, err)
 	reply, err := wire.DecodeReply(msg.Data)
 	require.NoError(t, err)
@@ -102,7 +102,7 @@ func publish(t *testing.T, p *Plant, ms int64) {
 // ask gets a JSON answer of the portal.
 func ask(t *testing.T, p *Plant, path string, into any) int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.Addr()+path, nil)
 	require.NoError(t, err)
@@ -149,10 +149,10 @@ func TestSecondStartContinuesWhereTheFirstStopped(t *testing.T) {
 	require.Eventually(t, func() bool {
 		ask(t, p, "/api/v1/devices", &devices)
 		return devices.Total == cfg.Devices+1
-	}, patience, 50*time.Millisecond, "%d simulated devices and one of our own", cfg.Devices)
+	}, waitTimeout, 50*time.Millisecond, "%d simulated devices and one of our own", cfg.Devices)
 	requireAlert(t, p)
 	require.Equal(t, http.StatusOK, ask(t, p, "/readyz", nil))
-	require.Eventually(t, func() bool { return strings.Contains(out.String(), "ready after") }, patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "ready after") }, waitTimeout, 20*time.Millisecond)
 	require.Contains(t, out.String(), "mosquitto_pub -h 127.0.0.1")
 	began := time.Now()
 	stop()
@@ -169,8 +169,8 @@ func TestSecondStartContinuesWhereTheFirstStopped(t *testing.T) {
 	require.Eventually(t, func() bool {
 		ask(t, p, "/api/v1/devices/mine", &device)
 		return device.LastSeen == first+1
-	}, patience, 50*time.Millisecond)
-	records := kafkatest.ReadAll(t, []string{p.kafka.Addr()}, "device-data", 2, patience)
+	}, waitTimeout, 50*time.Millisecond)
+	records := kafkatest.ReadAll(t, []string{p.kafka.Addr()}, "device-data", 2, waitTimeout)
 	mine := map[string]int{}
 	for _, r := range records {
 		if string(r.Key) == "mine" {
@@ -196,7 +196,7 @@ func requireAlert(t *testing.T, p *Plant) {
 	require.Eventually(t, func() bool {
 		ask(t, p, "/api/v1/alerts?device_id=mine", &alerts)
 		return alerts.Total > 0
-	}, patience, 50*time.Millisecond)
+	}, waitTimeout, 50*time.Millisecond)
 	require.Len(t, alerts.Items, 1)
 	require.Equal(t, "active", alerts.Items[0].Status)
 	require.Equal(t, "temperature_high", alerts.Items[0].AlertType)

@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/state"
 )
@@ -45,7 +45,7 @@ type Options struct {
 	Model    *state.Model
 	Book     *audit.Book
 	Brokers  []string
-	Topics   wire.Topics
+	Topics   topology.Topics
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 	// SendWithin is how long Kafka may take to store commands; 0 means 3 s.

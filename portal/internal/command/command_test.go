@@ -15,7 +15,7 @@ import (
 
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/state"
 )
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const patience = 60 * time.Second
 
 // start runs a desk; the test's end stops it.
-func start(tb testing.TB, brokers []string, answer time.Duration) (*Desk, wire.Topics) {
+func start(tb testing.TB, brokers []string, answer time.Duration) (*Desk, topology.Topics) {
 	tb.Helper()
 	topics := kafkatest.Topics(tb)
 	d, err := New(Options{

@@ -11,7 +11,6 @@ import (
 
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/lifecycle"
-	"industrial-iot-monitor/internal/wire"
 )
 
 const (
@@ -70,7 +69,8 @@ func (d *Desk) serve(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = client.Close() }() // everything was answered, or given up
-	if err := d.ensure(ctx, client); err != nil {
+	// With the partitions of the readings: the owner of a device's readings reads its commands.
+	if err := kafka.EnsureTopics(ctx, d.log, d.o.Brokers, d.o.Topics.Specs().Commands); err != nil {
 		return err
 	}
 	producer, err := sarama.NewSyncProducerFromClient(client)
@@ -87,22 +87,6 @@ func (d *Desk) serve(ctx context.Context) error {
 	d.open(nil)
 	l.settle(cut)
 	return producer.Close()
-}
-
-// ensure creates the topic when it is missing, with the partitions of the readings: a
-// device's commands are read by who reads its readings.
-func (d *Desk) ensure(ctx context.Context, client sarama.Client) error {
-	partitions := int32(wire.DeviceDataPartitions)
-	known, err := client.Partitions(d.o.Topics.DeviceData)
-	switch {
-	case err == nil && len(known) > 0:
-		partitions = int32(len(known))
-	case err != nil && !errors.Is(err, sarama.ErrUnknownTopicOrPartition):
-		return fmt.Errorf("looking up partitions: %w", err)
-	}
-	return kafka.EnsureTopics(ctx, d.log, d.o.Brokers, kafka.Topic{
-		Name: d.o.Topics.Commands, Partitions: partitions, MaxMessageBytes: kafka.MaxRecordBytes,
-	})
 }
 
 // open makes l the line that commands are written with; nil: there is none.

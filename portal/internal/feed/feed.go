@@ -24,6 +24,7 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/series"
@@ -37,7 +38,7 @@ type Options struct {
 	Book     *audit.Book
 	HubURL   string
 	Brokers  []string
-	Topics   wire.Topics
+	Topics   topology.Topics
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 }
@@ -91,17 +92,11 @@ func (f *Feed) Run(ctx context.Context) error {
 	}
 	f.nc.Store(nc)
 
-	topics := &f.opts.Topics
+	specs := f.opts.Topics.Specs()
 	var tails sync.WaitGroup
-	tails.Go(func() {
-		f.follow(ctx, f.states, kafka.Topic{Name: topics.DeviceState, Partitions: wire.DeviceDataPartitions, Compacted: true})
-	})
-	tails.Go(func() {
-		f.follow(ctx, f.audit, kafka.Topic{Name: topics.Audit, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes})
-	})
-	tails.Go(func() {
-		f.follow(ctx, f.alerts, kafka.Topic{Name: topics.Alerts, Partitions: wire.AlertsPartitions, MaxMessageBytes: kafka.MaxRecordBytes})
-	})
+	tails.Go(func() { f.follow(ctx, f.states, specs.DeviceState) })
+	tails.Go(func() { f.follow(ctx, f.audit, specs.Audit) })
+	tails.Go(func() { f.follow(ctx, f.alerts, specs.Alerts) })
 	tails.Wait()
 	return nil
 }

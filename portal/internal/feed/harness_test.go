@@ -18,6 +18,7 @@ import (
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/state"
@@ -76,11 +77,11 @@ type rig struct {
 	book   *audit.Book
 	news   *news
 	hub    *server.Server
-	topics wire.Topics
+	topics topology.Topics
 	reg    *prometheus.Registry
 }
 
-func start(tb testing.TB, brokers []string, topics wire.Topics) *rig {
+func start(tb testing.TB, brokers []string, topics topology.Topics) *rig {
 	tb.Helper()
 	r := &rig{tb: tb, plant: state.New(state.Options{}), book: audit.NewBook(100), news: &news{}, hub: startNATS(tb, -1), topics: topics, reg: prometheus.NewRegistry()}
 	r.plant.SetObserver(r.news)
@@ -165,7 +166,7 @@ func alert(id string, status telemetry.AlertStatus) kafkatest.Record {
 	}
 }
 
-func ensure(tb testing.TB, brokers []string, topics wire.Topics) {
+func ensure(tb testing.TB, brokers []string, topics topology.Topics) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()

@@ -1,0 +1,82 @@
+package plant
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/kafkatest"
+)
+
+// TestAnyProgramMayStartFirst starts each program alone on a Kafka whose device-data has
+// other than the usual number of partitions, then the rest.
+func TestAnyProgramMayStartFirst(t *testing.T) {
+	const partitions = 4
+	for _, first := range []string{"bridge", "core", "portal"} {
+		t.Run(first, func(t *testing.T) {
+			cfg := testConfig(t, t.TempDir())
+			cfg.Brokers, cfg.Devices = kafkatest.Brokers(t), 0
+			topics := kafkatest.Topics(t)
+			parts := &cfg.Parts
+			parts.Bridge.Topics, parts.Core.Topics, parts.Portal.Topics = topics, topics, topics
+			parts.Bridge.GroupID, parts.Core.GroupID = kafkatest.Name(t, "bridge"), kafkatest.Name(t, "core")
+			data := topics.Specs().DeviceData
+			data.Partitions = partitions
+			require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), cfg.Brokers, data))
+
+			p := start(t, cfg, io.Discard)
+			runs := map[string]func(context.Context) error{
+				"bridge": p.bridge.Run, "core": p.core.Run, "portal": p.portal.Run,
+				"gw-a": p.gateways[0].Run, "gw-b": p.gateways[1].Run, "gw-c": p.gateways[2].Run,
+			}
+			ends := make(chan error, len(runs))
+			ctx, stop := context.WithCancel(t.Context())
+			t.Cleanup(func() {
+				stop()
+				for range runs {
+					require.NoError(t, <-ends)
+				}
+			})
+			launch := func(name string) { go func() { ends <- runs[name](ctx) }() }
+			launch(first)
+			creates := map[string][]string{
+				"bridge": {topics.DeadLetters, topics.Checkpoints},
+				"core":   {topics.Alerts, topics.DeadLetters, topics.Audit, topics.Commands, topics.AlarmState, topics.DeviceState},
+				"portal": {topics.Alerts, topics.Audit, topics.Commands, topics.DeviceState},
+			}[first]
+			admin, err := sarama.NewClusterAdmin(cfg.Brokers, kafka.NewSettings("test"))
+			require.NoError(t, err)
+			defer func() { require.NoError(t, admin.Close()) }()
+			listed := func() map[string]sarama.TopicDetail {
+				all, err := admin.ListTopics()
+				require.NoError(t, err)
+				return all
+			}
+			require.Eventually(t, func() bool {
+				all := listed()
+				for _, name := range creates {
+					if _, ok := all[name]; !ok {
+						return false
+					}
+				}
+				return true
+			}, waitTimeout, 20*time.Millisecond, "%s creates %v", first, creates)
+
+			for name := range runs {
+				if name != first {
+					launch(name)
+				}
+			}
+			require.Eventually(t, func() bool { return p.Ready() == nil }, waitTimeout, 20*time.Millisecond)
+			for _, name := range []string{topics.DeviceData, topics.Commands, topics.AlarmState, topics.DeviceState} {
+				require.EqualValues(t, partitions, listed()[name].NumPartitions, name)
+			}
+		})
+	}
+}

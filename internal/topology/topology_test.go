@@ -1,0 +1,65 @@
+package topology_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/topology"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestTopicsOfTheContract keeps the public topic names and variables from changing.
+func TestTopicsOfTheContract(t *testing.T) {
+	want := map[string]string{
+		"KAFKA_TOPIC_DEVICE_DATA": "device-data", "KAFKA_TOPIC_ALERTS": "alerts", "KAFKA_TOPIC_DEAD_LETTERS": "device-data-dlq",
+		"KAFKA_TOPIC_CHECKPOINTS": "bridge-checkpoints", "KAFKA_TOPIC_ALARM_COMMANDS": "alarm-commands",
+		"KAFKA_TOPIC_ALARM_AUDIT": "alarm-audit",
+		"KAFKA_TOPIC_ALARM_STATE": "alarm-state", "KAFKA_TOPIC_DEVICE_STATE": "device-state",
+	}
+	got := map[string]string{}
+	for _, v := range config.Describe(topology.Topics{}) {
+		got[v.Name] = v.Default
+		require.NotEmpty(t, v.Help)
+	}
+	require.Equal(t, want, got)
+}
+
+func TestTableHasEveryTopicOnce(t *testing.T) {
+	topics := topology.Suffixed("-x")
+	specs := topics.Specs()
+	listed := map[string]int{}
+	for _, s := range specs.All() {
+		listed[s.Name]++
+		require.True(t, s.Partitions > 0 || s.Like.Name == "device-data-x", s.Name)
+	}
+	names := reflect.ValueOf(topics)
+	require.Len(t, listed, names.NumField())
+	for field, value := range reflect.ValueOf(specs).Fields() {
+		name := names.FieldByName(field.Name).String()
+		require.Equal(t, name, value.FieldByName("Name").String(), field.Name)
+		require.Equal(t, 1, listed[name], name)
+	}
+	require.True(t, specs.Audit.KeepForever, "who acknowledged an alarm is never forgotten")
+}
+
+func TestNamesThatKafkaCannotHaveAreRefused(t *testing.T) {
+	for _, bad := range []string{"", ".", "..", "bad topic!", "温度", strings.Repeat("x", 250)} {
+		topics := topology.Suffixed("")
+		require.NoError(t, topics.Check())
+		topics.Audit, topics.Alerts = bad, bad
+		err := topics.Check()
+		require.ErrorContains(t, err, `KAFKA_TOPIC_ALARM_AUDIT="`+bad+`"`)
+		require.ErrorContains(t, err, "KAFKA_TOPIC_ALERTS")
+		require.NotContains(t, err.Error(), "KAFKA_TOPIC_DEVICE_DATA")
+	}
+	longest := topology.Suffixed("")
+	longest.Alerts = strings.Repeat("x", 249)
+	longest.Audit = "a.b_c-D9"
+	require.NoError(t, longest.Check())
+}
