@@ -15,7 +15,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// fill stores packs of readings of the usual size, without an oracle.
+// fill stores packs of readings of the usual size, without expecting them.
 func (g *gateway) fill(packs, readings int) {
 	g.t.Helper()
 	value := make([]byte, 0, 600)
@@ -49,7 +49,7 @@ func BenchmarkDrain(b *testing.B) {
 	require.NoError(b, err)
 	b.Cleanup(h.Shutdown)
 	p.cfg.HubURL = h.URL()
-	g := newGateway(b, "gw-a", h.LeafAddr(), newOracle())
+	g := newGateway(b, "gw-a", h.LeafAddr(), newExpected())
 	g.fill(packs, readings)
 	b.ResetTimer()
 	cmd := spawn(b, p.cfg)
@@ -80,7 +80,7 @@ func BenchmarkDrainHere(b *testing.B) {
 	leaf := r.LeafAddr()
 	require.NoError(b, r.Close())
 	p.cfg.LeafAddr = leaf
-	g := newGateway(b, "gw-a", leaf, newOracle())
+	g := newGateway(b, "gw-a", leaf, newExpected())
 	g.fill(packs, readings)
 	b.ResetTimer()
 	br := p.bridge(nil)
@@ -100,7 +100,7 @@ func BenchmarkDrainMany(b *testing.B) {
 	p.cfg.HubURL, p.cfg.TrimMargin = h.URL(), 1
 	var all []*gateway
 	for i := range gateways {
-		g := newGateway(b, fmt.Sprintf("gw-%02d", i), h.LeafAddr(), newOracle())
+		g := newGateway(b, fmt.Sprintf("gw-%02d", i), h.LeafAddr(), newExpected())
 		g.fill(packs, readings)
 		all = append(all, g)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 func TestNewDiskIsALossAndNothingIsDoubled(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(30, 10)
@@ -36,7 +36,7 @@ func TestNewDiskIsALossAndNothingIsDoubled(t *testing.T) {
 func TestLostTailIsALossAndNothingIsDoubled(t *testing.T) {
 	for name, after := range map[string]int{"stream stays shorter": 5, "stream grows beyond": 40} {
 		t.Run(name, func(t *testing.T) {
-			p, want := newPlant(t), newOracle()
+			p, want := newPlant(t), newExpected()
 			b := p.bridge(nil)
 			g := newGateway(t, "gw-a", b.LeafAddr(), want)
 			g.storeMany(20, 10)
@@ -61,7 +61,7 @@ func TestLostTailIsALossAndNothingIsDoubled(t *testing.T) {
 
 // Packs that the bridge never had are lost with the disk: only the heartbeats tell.
 func TestLossOfUnbridgedPacksIsSeenByHeartbeats(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	p.cfg.Batch = 20 // so that the bridge soon has its hands full
 	stuck := make(chan struct{})
 	var freeze atomic.Bool
@@ -74,7 +74,7 @@ func TestLossOfUnbridgedPacksIsSeenByHeartbeats(t *testing.T) {
 	copied := g.save()
 	g.start()
 	freeze.Store(true)
-	never := newOracle() // these are acknowledged and then lost
+	never := newExpected() // these are acknowledged and then lost
 	g.want = never
 	g.storeMany(200, 2) // more than the bridge fetches while kafka does not answer
 	require.Eventually(t, func() bool {
@@ -125,13 +125,13 @@ func (f freezing) Commit() error {
 }
 
 func TestPacksRemovedBySomebodyAreALoss(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(10, 10)
 	want.check(t, p)
 	b.stop()
-	g.want = newOracle()
+	g.want = newExpected()
 	g.storeMany(7, 10)
 	ctx, cancel := g.deadline()
 	defer cancel()
@@ -147,14 +147,14 @@ func TestPacksRemovedBySomebodyAreALoss(t *testing.T) {
 }
 
 func TestHoleInTheStreamIsALoss(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(5, 10)
 	want.check(t, p)
 	b.stop()
 	g.storeMany(2, 10)
-	g.want = newOracle()
+	g.want = newExpected()
 	g.storeMany(2, 10)
 	last := g.state().LastSeq
 	g.want = want
@@ -172,7 +172,7 @@ func TestHoleInTheStreamIsALoss(t *testing.T) {
 }
 
 func TestDamagedPackIsNotedAndPassed(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(3, 5)
@@ -185,8 +185,7 @@ func TestDamagedPackIsNotedAndPassed(t *testing.T) {
 	b.stop()
 	b2 := p.bridge(nil)
 	g.storeMany(1, 5)
-	kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, len(want.readings), patience)
-	want.compare(t, kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, len(want.readings), patience), want.readings)
+	want.checkReadings(t, p)
 	notes := kafkatest.ReadAll(t, p.brokers, p.topics.DeadLetters, 1, patience)
 	require.Len(t, notes, 1)
 	require.Equal(t, "damaged_pack", notes[0].Header(wire.HeaderReason))

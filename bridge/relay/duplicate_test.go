@@ -14,14 +14,14 @@ import (
 // second starts another installation under gw-a that has packs of its own.
 func second(t *testing.T, leaf string) *gateway {
 	t.Helper()
-	nowhere := newOracle() // nothing of it is expected in Kafka
+	nowhere := newExpected() // nothing of it is expected in Kafka
 	g := newInstallation(t, "gw-a", "2222222222222222", leaf, nowhere)
 	g.storeMany(30, 10)
 	return g
 }
 
 func TestSecondInstallationIsRefusedByTheHub(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	first := newInstallation(t, "gw-a", "1111111111111111", b.LeafAddr(), want)
 	first.storeMany(10, 10)
@@ -51,7 +51,7 @@ func TestSecondInstallationAtAnExternalHubIsNotRead(t *testing.T) {
 	require.NoError(t, err)
 	leaf := fmt.Sprintf("127.0.0.1:%d", varz.LeafNode.Port)
 
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	p.cfg.HubURL = hub.ClientURL()
 	b := p.bridge(nil)
 	first := newInstallation(t, "gw-a", "1111111111111111", leaf, want)

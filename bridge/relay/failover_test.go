@@ -20,9 +20,9 @@ import (
 
 // newSharedPlant is a plant with a hub of its own, four gateways and a bridge that is
 // ready; further bridges share its lanes.
-func newSharedPlant(t *testing.T) (*plant, *oracle, []*gateway, *bridge) {
+func newSharedPlant(t *testing.T) (*plant, *expected, []*gateway, *bridge) {
 	t.Helper()
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(h.Shutdown)
@@ -115,7 +115,7 @@ func TestBridgeWaitsForKafka(t *testing.T) {
 	broker := kafkatest.Embedded(t, devkafka.Options{DataDir: dir})
 	addr := broker.Addr()
 	require.NoError(t, broker.Close())
-	p, want := newPlantAt(t, []string{addr}), newOracle()
+	p, want := newPlantAt(t, []string{addr}), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(10, 10)
@@ -132,7 +132,7 @@ func TestBridgeWaitsForKafka(t *testing.T) {
 
 func TestBridgeStopsWithoutKafka(t *testing.T) {
 	broker := kafkatest.Embedded(t, devkafka.Options{})
-	p, want := newPlantAt(t, []string{broker.Addr()}), newOracle()
+	p, want := newPlantAt(t, []string{broker.Addr()}), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(10, 10)

@@ -19,7 +19,7 @@ import (
 )
 
 func TestBridgeContinuesWhereItStopped(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	a, c := newGateway(t, "gw-a", b.LeafAddr(), want), newGateway(t, "gw-c", b.LeafAddr(), want)
 	for range 3 {
@@ -34,7 +34,7 @@ func TestBridgeContinuesWhereItStopped(t *testing.T) {
 }
 
 func TestGatewayRestartsChangeNothing(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	for range 3 {
@@ -78,7 +78,7 @@ func (f faulty) Commit() error {
 func TestLaneStartsAgainAfterAFailedTransaction(t *testing.T) {
 	for name, storeToo := range map[string]bool{"not stored": false, "stored all the same": true} {
 		t.Run(name, func(t *testing.T) {
-			p, want := newPlant(t), newOracle()
+			p, want := newPlant(t), newExpected()
 			p.cfg.Batch = 50
 			f := &faults{failAt: map[int64]bool{2: true, 3: true, 7: true}, storeToo: storeToo, err: errInjected}
 			b := p.bridge(func(_ int32, inner lane.Producer) lane.Producer { return faulty{inner, f} })
@@ -93,7 +93,7 @@ func TestLaneStartsAgainAfterAFailedTransaction(t *testing.T) {
 }
 
 func TestFencedLaneIsLeftAndTakenAgain(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	p.cfg.Lanes = 1
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
@@ -108,7 +108,7 @@ func TestFencedLaneIsLeftAndTakenAgain(t *testing.T) {
 }
 
 func TestDeadLetterTooLargeForKafkaHoldsUpNothing(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	p.cfg.Lanes = 1
 	f := &faults{failAt: map[int64]bool{1: true, 2: true}, err: fmt.Errorf("producing: %w", sarama.ErrMessageSizeTooLarge)}
 	b := p.bridge(func(_ int32, inner lane.Producer) lane.Producer { return faulty{inner, f} })
@@ -126,7 +126,7 @@ func TestDeadLetterTooLargeForKafkaHoldsUpNothing(t *testing.T) {
 }
 
 func TestLineCutWhilePacksAreFetched(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	l := newLine(t, b.LeafAddr())
 	g := newGateway(t, "gw-a", l.addr(), want)
@@ -142,7 +142,7 @@ func TestLineCutWhilePacksAreFetched(t *testing.T) {
 }
 
 func TestGatewayIsPickedUpSoonAfterTheLineReturns(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	l := newLine(t, b.LeafAddr())
 	g := newGateway(t, "gw-a", l.addr(), want)

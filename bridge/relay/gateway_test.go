@@ -29,7 +29,7 @@ type gateway struct {
 	id   string
 	dir  string
 	leaf string
-	want *oracle
+	want *expected
 
 	srv *server.Server
 	nc  *nats.Conn
@@ -62,13 +62,13 @@ func (p *packed) set(counter uint64, totals wire.PackTotals) {
 }
 
 // newGateway starts a gateway that dials leaf.
-func newGateway(tb testing.TB, id, leaf string, want *oracle) *gateway {
+func newGateway(tb testing.TB, id, leaf string, want *expected) *gateway {
 	tb.Helper()
 	return newInstallation(tb, id, "", leaf, want)
 }
 
 // newInstallation starts a gateway that says who it is.
-func newInstallation(tb testing.TB, id, instance, leaf string, want *oracle) *gateway {
+func newInstallation(tb testing.TB, id, instance, leaf string, want *expected) *gateway {
 	tb.Helper()
 	g := &gateway{t: tb, id: id, instance: instance, dir: tb.TempDir(), leaf: leaf, want: want}
 	g.start()
@@ -212,7 +212,7 @@ func (g *gateway) store(entries ...wire.PackEntry) uint64 {
 	}
 	seq := g.put(b.Finish())
 	g.packed.set(counter+1, b.Totals())
-	g.want.expect(g.id, checkpoint.Hex(g.epoch), seq, entries)
+	g.want.store(g.id, checkpoint.Hex(g.epoch), seq, entries)
 	return seq
 }
 

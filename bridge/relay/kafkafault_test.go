@@ -64,7 +64,7 @@ func TestFaultsOfTheBrokersLoseAndDoubleNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, brokers := newCluster(t)
-			p, want := newPlantAt(t, brokers), newOracle()
+			p, want := newPlantAt(t, brokers), newExpected()
 			p.cfg.Batch = 50
 			b := p.bridge(nil)
 			gateways := []*gateway{newGateway(t, "gw-a", b.LeafAddr(), want), newGateway(t, "gw-b", b.LeafAddr(), want)}
@@ -99,7 +99,7 @@ func newProxy(t *testing.T, p *plant) *kafkaproxy.Proxy {
 
 // The broker does what it was asked, and the answer never arrives.
 func TestLostAnswersLoseAndDoubleNothing(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	x := newProxy(t, p)
 	p.cfg.Batch = 50
 	b := p.bridge(nil)
@@ -126,7 +126,7 @@ func TestLostAnswersLoseAndDoubleNothing(t *testing.T) {
 // A bridge is killed at each point of a transaction; its successor finds what was
 // committed and goes on from there.
 func TestBridgeKilledAtEveryPointOfATransaction(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(h.Shutdown)
@@ -179,7 +179,7 @@ func (p *plant) within() context.Context {
 // A transaction that a dead bridge left open must not hold up read_committed readers, even
 // if nobody takes its lanes.
 func TestReadersAreNotHeldUpByADeadBridge(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(h.Shutdown)

@@ -75,7 +75,7 @@ func waitFor(ok func() bool) bool {
 }
 
 func TestLedgerAddsUpAcrossRestarts(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(20, 10)
@@ -110,7 +110,7 @@ func TestLedgerAddsUpAcrossRestarts(t *testing.T) {
 }
 
 func TestLedgerShowsReadingsThatWereDropped(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	l := b.ledgers(t)
@@ -124,7 +124,7 @@ func TestLedgerShowsReadingsThatWereDropped(t *testing.T) {
 
 // A plant that runs is upgraded: its checkpoints are of the first version.
 func TestUpgradedBridgeGoesOnFromOldCheckpoints(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	p.cfg.Lanes = 1
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
@@ -163,7 +163,7 @@ func TestUpgradedBridgeGoesOnFromOldCheckpoints(t *testing.T) {
 // While a backlog drains, what is new goes ahead for the screen; Kafka gets everything
 // once and in order.
 func TestNewestPacksGoAheadOfABacklog(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	p.cfg.Batch = 50
 	gate := newGate()
 	b := p.bridge(func(_ int32, inner lane.Producer) lane.Producer { return gated{inner, gate} })

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"strconv"
 	"sync"
 	"testing"
@@ -11,44 +10,44 @@ import (
 
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/test/oracle"
 )
 
 // patience is how long a test waits for something that has to happen.
 const patience = 60 * time.Second
 
-// oracle knows what gateways stored and says whether Kafka has it: every message
-// exactly once, in order per device, byte for byte.
-type oracle struct {
+// expected is what gateways stored and Kafka must have: every message exactly once, in
+// order per device, byte for byte. test/oracle judges; its timestamps are the order of
+// storing.
+type expected struct {
 	mu       sync.Mutex
 	readings map[string]stored // by name
 	letters  map[string]stored
-	order    map[string][]string // names by gateway and device, as stored
 }
 
 type stored struct {
-	device string
 	entry  wire.PackEntry
+	device string // with its gateway
+	order  int64
 }
 
-func newOracle() *oracle {
-	return &oracle{readings: map[string]stored{}, letters: map[string]stored{}, order: map[string][]string{}}
+func newExpected() *expected {
+	return &expected{readings: map[string]stored{}, letters: map[string]stored{}}
 }
 
 func name(gateway, epoch, seq, index string) string {
 	return gateway + "/" + epoch + "/" + seq + "/" + index
 }
 
-func (o *oracle) expect(gateway, epoch string, seq uint64, entries []wire.PackEntry) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for i, e := range entries {
-		n := name(gateway, epoch, strconv.FormatUint(seq, 10), strconv.Itoa(i))
-		if e.Refusal != nil {
-			o.letters[n] = stored{e.Device, e}
-			continue
+func (e *expected) store(gateway, epoch string, seq uint64, entries []wire.PackEntry) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, entry := range entries {
+		to := e.readings
+		if entry.Refusal != nil {
+			to = e.letters
 		}
-		o.readings[n] = stored{e.Device, e}
-		o.order[gateway+" "+e.Device] = append(o.order[gateway+" "+e.Device], n)
+		to[name(gateway, epoch, strconv.FormatUint(seq, 10), strconv.Itoa(i))] = stored{entry, gateway + " " + entry.Device, int64(len(to)) + 1}
 	}
 }
 
@@ -57,47 +56,41 @@ func nameOf(r kafkatest.Record) string {
 }
 
 // check waits until Kafka has what was stored and compares.
-func (o *oracle) check(t *testing.T, p *plant) {
+func (e *expected) check(t *testing.T, p *plant) {
 	t.Helper()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	got := kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, len(o.readings), patience)
-	o.compare(t, got, o.readings)
-	order := map[string][]string{}
-	for _, r := range got {
-		d := r.Header(wire.HeaderGateway) + " " + string(r.Key)
-		order[d] = append(order[d], nameOf(r))
-	}
-	for d, want := range o.order {
-		require.Equal(t, want, order[d], "order of %s", d)
-	}
-	o.compare(t, kafkatest.ReadAll(t, p.brokers, p.topics.DeadLetters, len(o.letters), patience), o.letters)
+	e.checkReadings(t, p)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	compare(t, p, p.topics.DeadLetters, e.letters)
 }
 
-func (o *oracle) compare(t *testing.T, got []kafkatest.Record, want map[string]stored) {
+func (e *expected) checkReadings(t *testing.T, p *plant) {
 	t.Helper()
-	seen := map[string]bool{}
-	for _, r := range got {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	compare(t, p, p.topics.DeviceData, e.readings)
+}
+
+func compare(t *testing.T, p *plant, topic string, want map[string]stored) {
+	t.Helper()
+	o := oracle.New()
+	for _, w := range want {
+		o.Acked(w.device, w.order, 1)
+	}
+	for _, r := range kafkatest.ReadAll(t, p.brokers, topic, len(want), patience) {
 		n := nameOf(r)
 		w, ok := want[n]
 		require.True(t, ok, "record %s was never stored", n)
-		require.False(t, seen[n], "record %s is there twice", n)
-		seen[n] = true
-		require.Equal(t, w.device, string(r.Key), "key of %s", n)
-		require.True(t, bytes.Equal(w.entry.Payload, r.Value), "value of %s differs", n)
+		require.Equal(t, w.entry.Device, string(r.Key), "key of %s", n)
+		require.Equal(t, string(w.entry.Payload), string(r.Value), "value of %s", n)
 		require.Equal(t, strconv.FormatInt(w.entry.Received, 10), r.Header(wire.HeaderReceived))
 		if w.entry.Refusal != nil {
 			require.Equal(t, string(w.entry.Refusal.Reason), r.Header(wire.HeaderReason))
 			require.Equal(t, w.entry.Refusal.Field, r.Header(wire.HeaderField))
 			require.Equal(t, w.entry.Refusal.Message, r.Header(wire.HeaderMessage))
 		}
+		o.Stored(oracle.Record{Device: w.device, Timestamp: w.order, Partition: r.Partition, Offset: r.Offset})
 	}
-	missing := 0
-	first := ""
-	for n := range want {
-		if !seen[n] {
-			missing, first = missing+1, n
-		}
-	}
-	require.Zero(t, missing, "%d of %d records are missing, among them %s", missing, len(want), first)
+	v := o.Verdict()
+	require.NoError(t, v.Err())
 }

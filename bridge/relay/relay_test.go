@@ -15,7 +15,7 @@ import (
 )
 
 func TestEveryReadingOnceAndInOrder(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	var gateways []*gateway
 	for i := range 3 {
@@ -40,7 +40,7 @@ func TestEveryReadingOnceAndInOrder(t *testing.T) {
 }
 
 func TestValuesAreByteIdentical(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.store(
@@ -54,7 +54,7 @@ func TestValuesAreByteIdentical(t *testing.T) {
 }
 
 func TestRefusedMessagesAreDeadLettersOnce(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.store(
@@ -74,7 +74,7 @@ func TestRefusedMessagesAreDeadLettersOnce(t *testing.T) {
 }
 
 func TestOldReadingsAreMarkedAsBackfill(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	old := reading("device_001", `{"old":1}`)
@@ -88,7 +88,7 @@ func TestOldReadingsAreMarkedAsBackfill(t *testing.T) {
 }
 
 func TestStreamIsTrimmedBehindTheCheckpoint(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	p.cfg.TrimMargin = 5
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
@@ -105,7 +105,7 @@ func TestStreamIsTrimmedBehindTheCheckpoint(t *testing.T) {
 }
 
 func TestTopicDecidesTheNumberOfLanes(t *testing.T) {
-	p, want := newPlant(t), newOracle()
+	p, want := newPlant(t), newExpected()
 	p.cfg.Lanes = 2
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)

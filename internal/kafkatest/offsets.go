@@ -21,8 +21,8 @@ func Committed(tb testing.TB, brokers []string, group, topic string) map[int32]i
 	defer cl.Close()
 	ctx, cancel := context.WithTimeout(tb.Context(), 30*time.Second)
 	defer cancel()
-	all, ok := partitions(ctx, cl, topic)
-	require.True(tb, ok, "topic %s", topic)
+	all, err := partitions(ctx, cl, topic)
+	require.NoError(tb, err)
 	// Each partition is asked for by number: asked for all of a group, a broker leaves
 	// out those that have nothing but an undecided offset.
 	rt := kmsg.NewOffsetFetchRequestGroupTopic()
@@ -36,8 +36,8 @@ func Committed(tb testing.TB, brokers []string, group, topic string) map[int32]i
 	for {
 		resp, err := req.RequestWith(ctx, cl)
 		require.NoError(tb, err)
-		if offsets, ok := offsetsOf(resp); ok {
-			return offsets
+		if settled, ok := offsetsOf(resp); ok {
+			return settled
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
@@ -49,7 +49,7 @@ func Committed(tb testing.TB, brokers []string, group, topic string) map[int32]i
 
 // offsetsOf returns the offsets in an answer, and whether all of it is settled.
 func offsetsOf(resp *kmsg.OffsetFetchResponse) (map[int32]int64, bool) {
-	offsets := map[int32]int64{}
+	settled := map[int32]int64{}
 	for _, g := range resp.Groups {
 		if g.ErrorCode == kerr.GroupIDNotFound.Code {
 			continue // a group that never was has no offsets
@@ -63,10 +63,10 @@ func offsetsOf(resp *kmsg.OffsetFetchResponse) (map[int32]int64, bool) {
 					return nil, false
 				}
 				if p.Offset >= 0 {
-					offsets[p.Partition] = p.Offset
+					settled[p.Partition] = p.Offset
 				}
 			}
 		}
 	}
-	return offsets, true
+	return settled, true
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/test/drill/rig"
 	"industrial-iot-monitor/test/oracle"
@@ -56,7 +57,7 @@ type occurrence struct{ from, to int64 }
 // check reads alerts until core has come to the end of the readings and nothing more
 // comes.
 func (j *journal) check(ctx context.Context, r *rig.Round) error {
-	in, err := oracle.NewReader(r.Brokers(), r.Topics.Alerts)
+	in, err := kafkatest.NewReader(r.Brokers(), r.Topics.Alerts)
 	if err != nil {
 		return err
 	}

@@ -9,10 +9,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/sim/fleet"
 	"industrial-iot-monitor/test/drill/rig"
-	"industrial-iot-monitor/test/oracle"
 	"industrial-iot-monitor/test/viewer"
 )
 
@@ -45,7 +45,7 @@ type at struct {
 }
 
 func poison(ctx context.Context, r *rig.Round) error {
-	r.AllowStrange(func(rec *kgo.Record) bool { return oracle.Header(rec, wire.HeaderGateway) == "" })
+	r.AllowStrange(func(rec *kgo.Record) bool { return kafkatest.Header(rec.Headers, wire.HeaderGateway) == "" })
 	client, err := kgo.NewClient(kgo.SeedBrokers(r.Brokers()...), kgo.AllowAutoTopicCreation())
 	if err != nil {
 		return err
@@ -76,20 +76,20 @@ func poison(ctx context.Context, r *rig.Round) error {
 
 // deadLetters demands that each poisoned record is in the dead letters once.
 func deadLetters(ctx context.Context, r *rig.Round, sent map[at]string) error {
-	in, err := oracle.NewReader(r.Brokers(), r.Topics.DeadLetters)
+	in, err := kafkatest.NewReader(r.Brokers(), r.Topics.DeadLetters)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
 	found := map[at]int{}
 	each := func(rec *kgo.Record) error {
-		if oracle.Header(rec, wire.HeaderTopic) != r.Topics.DeviceData {
+		if kafkatest.Header(rec.Headers, wire.HeaderTopic) != r.Topics.DeviceData {
 			return nil
 		}
-		partition, err1 := strconv.ParseInt(oracle.Header(rec, wire.HeaderPartition), 10, 32)
-		offset, err2 := strconv.ParseInt(oracle.Header(rec, wire.HeaderOffset), 10, 64)
+		partition, err1 := strconv.ParseInt(kafkatest.Header(rec.Headers, wire.HeaderPartition), 10, 32)
+		offset, err2 := strconv.ParseInt(kafkatest.Header(rec.Headers, wire.HeaderOffset), 10, 64)
 		r.Check(err1 == nil && err2 == nil, "dead letter %d/%d does not say where it was", rec.Partition, rec.Offset)
-		r.Check(oracle.Header(rec, wire.HeaderReason) != "", "dead letter %d/%d gives no reason", rec.Partition, rec.Offset)
+		r.Check(kafkatest.Header(rec.Headers, wire.HeaderReason) != "", "dead letter %d/%d gives no reason", rec.Partition, rec.Offset)
 		found[at{int32(partition), offset}]++
 		return nil
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
-	"industrial-iot-monitor/test/oracle"
 )
 
 // bad is a message that no gateway may accept.
@@ -138,15 +138,15 @@ func requireDeadLetters(t *testing.T, letters []*kgo.Record, sent map[string]bad
 		id := string(rec.Key)
 		b, ok := sent[id]
 		if !ok {
-			require.Equal(t, string(telemetry.ReasonInvalidDevice), oracle.Header(rec, wire.HeaderReason), "unexpected dead letter %q", id)
+			require.Equal(t, string(telemetry.ReasonInvalidDevice), kafkatest.Header(rec.Headers, wire.HeaderReason), "unexpected dead letter %q", id)
 			badIDs++
 			continue
 		}
 		seen[id]++
-		require.Equal(t, string(b.reason), oracle.Header(rec, wire.HeaderReason), "%s as %s", b.name, id)
-		require.Equal(t, b.field, oracle.Header(rec, wire.HeaderField), "%s as %s", b.name, id)
-		require.NotEmpty(t, oracle.Header(rec, wire.HeaderMessage), "%s as %s", b.name, id)
-		require.NotEmpty(t, oracle.Header(rec, wire.HeaderGateway), "%s as %s", b.name, id)
+		require.Equal(t, string(b.reason), kafkatest.Header(rec.Headers, wire.HeaderReason), "%s as %s", b.name, id)
+		require.Equal(t, b.field, kafkatest.Header(rec.Headers, wire.HeaderField), "%s as %s", b.name, id)
+		require.NotEmpty(t, kafkatest.Header(rec.Headers, wire.HeaderMessage), "%s as %s", b.name, id)
+		require.NotEmpty(t, kafkatest.Header(rec.Headers, wire.HeaderGateway), "%s as %s", b.name, id)
 		want := payloads[id][:min(len(payloads[id]), wire.MaxReadingBytes)] // of what is too large the beginning is kept
 		require.True(t, bytes.Equal([]byte(want), rec.Value), "%s as %s: %d bytes sent, %d kept", b.name, id, len(payloads[id]), len(rec.Value))
 	}

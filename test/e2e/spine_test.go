@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/sim/fleet"
 	"industrial-iot-monitor/test/cluster"
 	"industrial-iot-monitor/test/oracle"
@@ -72,7 +73,7 @@ func (r *run) judge(t *testing.T) (oracle.Verdict, readings) {
 	for _, part := range parts {
 		require.NoError(t, o.ReadLedgerFile(part.ledger(r.dir)))
 	}
-	in, err := oracle.NewReader(r.Brokers(), r.Topics.DeviceData)
+	in, err := kafkatest.NewReader(r.Brokers(), r.Topics.DeviceData)
 	require.NoError(t, err)
 	defer in.Close()
 	stored := readings{}

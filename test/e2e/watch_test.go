@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/test/oracle"
 	"industrial-iot-monitor/test/viewer"
 )
 
@@ -139,7 +139,7 @@ func (r *run) readTopic(t *testing.T, topic string, each func(*kgo.Record) error
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	in, err := oracle.NewReader(r.Brokers(), topic)
+	in, err := kafkatest.NewReader(r.Brokers(), topic)
 	require.NoError(t, err)
 	defer in.Close()
 	for n, before := 0, -1; n != before; {

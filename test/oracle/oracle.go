@@ -1,7 +1,7 @@
-// Package oracle judges whether readings were lost, doubled or reordered: it compares
-// what gateways acknowledged with what the device-data topic holds. Every test of
-// failures and every load test uses it, so that they all mean the same by "nothing
-// lost". The core is pure; Reader reads a topic and blocks while it does.
+// Package oracle judges whether readings were lost, duplicated or reordered: it compares the
+// readings that gateways acknowledged with the records of device-data. Every failure test
+// (the bridge's, end to end, the outage drill) and the benchmark use it, so that "nothing
+// lost" means the same in all of them. Judging is pure; Read blocks while it reads a topic.
 package oracle
 
 import (

@@ -137,13 +137,8 @@ func (t *trial) wave(ctx context.Context, devices *crowd, alarms *watcher, value
 
 // countAlarms reads what the topic holds of the crowd's alarms: each transition once.
 func (t *trial) countAlarms(ctx context.Context, f *flood) error {
-	in, err := oracle.NewReader(t.cluster.Brokers(), t.cluster.Topics.Alerts)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
 	seen := map[string]bool{}
-	return in.CatchUp(ctx, func(rec *kgo.Record) error {
+	return oracle.Read(ctx, t.cluster.Brokers(), t.cluster.Topics.Alerts, func(rec *kgo.Record) error {
 		a, err := wire.DecodeAlert(rec.Value)
 		if err != nil {
 			return err

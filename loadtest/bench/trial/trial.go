@@ -229,12 +229,7 @@ func (t *trial) judge(ctx context.Context) error {
 	if err := o.ReadLedgerFile(t.ledger); err != nil {
 		return err
 	}
-	in, err := oracle.NewReader(t.cluster.Brokers(), t.cluster.Topics.DeviceData)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	if err := o.CatchUp(ctx, in); err != nil {
+	if err := o.Read(ctx, t.cluster.Brokers(), t.cluster.Topics.DeviceData); err != nil {
 		return err
 	}
 	t.result.Verdict, t.result.Judged = o.Verdict(), true

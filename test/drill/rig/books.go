@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/test/oracle"
 )
 
@@ -18,7 +19,7 @@ import (
 // record that comes after an account was closed is held against that account. It is safe
 // for concurrent use.
 type books struct {
-	reader *oracle.Reader
+	reader *kafkatest.Reader
 
 	mu       sync.Mutex
 	accounts []*account // by their start, the newest last
@@ -40,7 +41,7 @@ type account struct {
 
 // openBooks starts to read a topic. The topic need not exist yet.
 func openBooks(brokers []string, topic string) (*books, error) {
-	reader, err := oracle.NewReader(brokers, topic)
+	reader, err := kafkatest.NewReader(brokers, topic)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/test/cluster"
 	"industrial-iot-monitor/test/faults/kafkaproxy"
 	"industrial-iot-monitor/test/faults/tcpline"
@@ -176,6 +177,11 @@ func (s *Scene) AwaitNew(ctx context.Context, gateways ...string) (time.Duration
 		}
 		return nil
 	})
+}
+
+// HeldUp returns the partitions of device-data in which readers wait for a transaction.
+func (s *Scene) HeldUp(ctx context.Context) ([]int32, error) {
+	return kafkatest.OpenTransactions(ctx, s.Brokers(), s.Topics.DeviceData)
 }
 
 // Metric reads a program's metric: the sum of the series with all the given labels.

@@ -41,7 +41,7 @@ func produce(t *testing.T, brokers []string, topic, device string, commit bool, 
 	require.NoError(t, cl.EndTransaction(t.Context(), end))
 }
 
-func TestCatchUpReadsWhatIsCommitted(t *testing.T) {
+func TestCommittedRecordsAloneCount(t *testing.T) {
 	brokers, topic := kafkatest.Brokers(t), kafkatest.Name(t, "oracle")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -50,32 +50,23 @@ func TestCatchUpReadsWhatIsCommitted(t *testing.T) {
 	produce(t, brokers, topic, "device_1", true, start, start+1)
 	produce(t, brokers, topic, "device_2", false, start+2)
 
-	r, err := NewReader(brokers, topic)
-	require.NoError(t, err)
-	defer r.Close()
 	o := New()
 	o.Acked("device_1", start, 1)
 	o.Acked("device_2", start+2, 1)
-	require.NoError(t, o.CatchUp(ctx, r))
+	require.NoError(t, o.Read(ctx, brokers, topic))
 	v := o.Verdict()
 	require.Equal(t, 2, v.Records)
 	require.Equal(t, 1, v.Lost, "an aborted record is not there")
 
 	produce(t, brokers, topic, "device_2", true, start+2)
-	require.NoError(t, o.CatchUp(ctx, r))
+	o = New()
+	o.Acked("device_1", start, 1)
+	o.Acked("device_2", start+2, 1)
+	require.NoError(t, o.Read(ctx, brokers, topic))
 	v = o.Verdict()
 	require.NoError(t, v.Err())
 	require.Equal(t, 3, v.Records)
 	require.Equal(t, 1, v.Foreign)
-}
-
-func TestCatchUpEndsWithItsContext(t *testing.T) {
-	r, err := NewReader(kafkatest.Brokers(t), kafkatest.Name(t, "oracle-absent"))
-	require.NoError(t, err)
-	defer r.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	require.ErrorIs(t, r.CatchUp(ctx, func(*kgo.Record) error { return nil }), context.DeadlineExceeded)
 }
 
 func TestDecodeRefuses(t *testing.T) {
@@ -103,24 +94,4 @@ func TestDecodeRefuses(t *testing.T) {
 			require.Error(t, err)
 		})
 	}
-}
-
-func TestNothingIsDroppedWhenFollowingEnds(t *testing.T) {
-	brokers, topic := kafkatest.Brokers(t), kafkatest.Name(t, "oracle")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	require.NoError(t, kafka.EnsureTopics(ctx, slog.New(slog.DiscardHandler), brokers, kafka.Topic{Name: topic, Partitions: 3}))
-	produce(t, brokers, topic, "device_1", true, 1, 2, 3)
-	r, err := NewReader(brokers, topic)
-	require.NoError(t, err)
-	defer r.Close()
-	require.Eventually(t, func() bool { return r.client.BufferedFetchRecords() > 0 }, time.Minute, 10*time.Millisecond)
-
-	records := 0
-	count := func(*kgo.Record) error { records++; return nil }
-	over, end := context.WithCancel(ctx)
-	end()
-	require.ErrorIs(t, r.Poll(over, count), context.Canceled)
-	require.NoError(t, r.CatchUp(ctx, count))
-	require.Equal(t, 3, records, "what had been fetched when the first call ended is not lost")
 }
