@@ -12,7 +12,7 @@ import (
 // reasons are those a record of an input can be refused for.
 var reasons = []telemetry.Reason{
 	telemetry.ReasonEmpty, telemetry.ReasonTooLarge, telemetry.ReasonInvalidUTF8, telemetry.ReasonInvalidJSON,
-	telemetry.ReasonTooDeep, telemetry.ReasonInvalidReading, telemetry.ReasonInvalidTimestamp,
+	telemetry.ReasonTooDeep, telemetry.ReasonDuplicateKey, telemetry.ReasonInvalidReading, telemetry.ReasonInvalidTimestamp,
 	telemetry.ReasonDeviceMismatch, telemetry.ReasonInvalidDevice, telemetry.ReasonInvalidCommand,
 }
 

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -158,17 +159,19 @@ func TestPoisonRecordIsPutAside(t *testing.T) {
 	ahead := reading("d1", now+700_000, 99)
 	mismatch := reading("d2", now, 99)
 	mismatch.Key = []byte("d3")
+	twice := bytes.Replace(reading("d1", now-2000, 99).Value, []byte(`"value":`), []byte(`"value":20,"value":`), 1)
 	p.produce(
 		reading("d1", now-3000, 99),
 		kafkatest.Record{Key: []byte("d1"), Value: []byte("poison"), Headers: []kgo.RecordHeader{{Key: "who", Value: []byte("somebody")}}},
 		kafkatest.Record{Value: nil},
 		kafkatest.Record{Key: []byte("d1"), Value: []byte(strings.Repeat("x", maxLetterValue+1000))},
 		ahead, mismatch,
+		kafkatest.Record{Key: []byte("d1"), Value: twice},
 		reading("d1", now-1000, 20),
 	)
 	requireOnePair(t, p.alerts(2), 1) // the partition goes on
-	letters := kafkatest.ReadAll(t, p.cfg.Brokers, p.cfg.DeadLetters, 5, longTime)
-	require.Len(t, letters, 5)
+	letters := kafkatest.ReadAll(t, p.cfg.Brokers, p.cfg.DeadLetters, 6, longTime)
+	require.Len(t, letters, 6)
 	byOffset := map[string]kafkatest.Record{}
 	for _, r := range letters {
 		require.Equal(t, p.cfg.DeviceData, r.Header(wire.HeaderTopic))
@@ -179,6 +182,7 @@ func TestPoisonRecordIsPutAside(t *testing.T) {
 	for offset, reason := range map[string]telemetry.Reason{
 		"1": telemetry.ReasonInvalidJSON, "2": telemetry.ReasonEmpty, "3": telemetry.ReasonTooLarge,
 		"4": telemetry.ReasonInvalidTimestamp, "5": telemetry.ReasonDeviceMismatch,
+		"6": telemetry.ReasonDuplicateKey,
 	} {
 		require.Equal(t, string(reason), byOffset[offset].Header(wire.HeaderReason), "offset %s", offset)
 		c.eventually(t, 1, "core_dead_letters_total", string(reason))
@@ -189,7 +193,7 @@ func TestPoisonRecordIsPutAside(t *testing.T) {
 	require.Equal(t, "gw-a", byOffset["4"].Header(wire.HeaderGateway))
 	require.Len(t, byOffset["3"].Value, maxLetterValue)
 	require.Equal(t, fmt.Sprint(maxLetterValue+1000), byOffset["3"].Header(wire.HeaderLength))
-	c.eventually(t, 5, "iot_messages_total", "failed")
+	c.eventually(t, 6, "iot_messages_total", "failed")
 }
 
 func TestBackfillRaisesNothingAndIsMarked(t *testing.T) {

@@ -24,6 +24,7 @@ var badInput = []struct {
 	{"empty message", "", telemetry.ReasonEmpty, ""},
 	{"truncated JSON", good()[:200], telemetry.ReasonInvalidJSON, ""},
 	{"no JSON at all", "hello", telemetry.ReasonInvalidJSON, ""},
+	{"key twice", strings.Replace(good(), `"value":25.6`, `"value":25.6,"value":99`, 1), telemetry.ReasonDuplicateKey, "sensors.temperature.value"},
 	{"NaN", strings.Replace(good(), "25.6", "NaN", 1), telemetry.ReasonInvalidJSON, ""},
 	{"1e999", strings.Replace(good(), "25.6", "1e999", 1), telemetry.ReasonInvalidReading, "sensors.temperature.value"},
 	{"string for a number", strings.Replace(good(), "25.6", `"warm"`, 1), telemetry.ReasonInvalidReading, "sensors.temperature.value"},

@@ -15,6 +15,7 @@ const (
 	ReasonInvalidUTF8      Reason = "invalid_utf8"
 	ReasonInvalidJSON      Reason = "invalid_json"
 	ReasonTooDeep          Reason = "too_deep"
+	ReasonDuplicateKey     Reason = "duplicate_key" // an object with a key twice: readers disagree on which counts
 	ReasonInvalidReading   Reason = "invalid_reading"
 	ReasonInvalidTimestamp Reason = "invalid_timestamp"
 	ReasonDeviceMismatch   Reason = "device_mismatch"

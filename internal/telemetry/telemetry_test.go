@@ -39,7 +39,7 @@ func TestRefusalTemporary(t *testing.T) {
 		telemetry.ReasonBufferFull: true, telemetry.ReasonUnavailable: true,
 		telemetry.ReasonEmpty: false, telemetry.ReasonTooLarge: false, telemetry.ReasonInvalidUTF8: false,
 		telemetry.ReasonInvalidJSON: false, telemetry.ReasonTooDeep: false, telemetry.ReasonInvalidReading: false,
-		telemetry.ReasonInvalidTimestamp: false, telemetry.ReasonDeviceMismatch: false, telemetry.ReasonInvalidDevice: false,
+		telemetry.ReasonInvalidTimestamp: false, telemetry.ReasonDuplicateKey: false, telemetry.ReasonDeviceMismatch: false, telemetry.ReasonInvalidDevice: false,
 	} {
 		require.Equal(t, want, (&telemetry.Refusal{Reason: reason}).Temporary(), reason)
 	}

@@ -22,14 +22,16 @@ const (
 // device_id, timestamp, location.building, sensors and the value of each sensor are
 // required. The others may be absent or null, and so may a whole sensor: a null
 // sensor is an absent one. Keys are matched exactly, not regardless of case as
-// encoding/json does. When a key occurs more than once each value must be valid and
-// the last one counts, as a whole. A whole number may be written with a fraction or
-// an exponent (1640995200000.0, 1.6409952e12). A number must be finite as a float64
-// where it is understood (1e999 is not); elsewhere only its form matters.
+// encoding/json does. No object may hold a key twice, however it is escaped, unknown
+// objects included: readers of JSON disagree on which value counts (RFC 8259, section
+// 4). A whole number may be written with a fraction or an exponent (1640995200000.0,
+// 1.6409952e12). A number must be finite as a float64 where it is understood (1e999
+// is not); elsewhere only its form matters.
 //
 // The refusal is about the first of these that fails: emptiness, size, UTF-8, depth
-// and JSON syntax, a field's type or bounds (the first in the text), a required field.
-// ReasonInvalidJSON means that the text is not JSON, and nothing else does.
+// and JSON syntax, a field's type, bounds or repetition (the first in the text), an
+// unknown field's repetition, a required field. ReasonInvalidJSON means that the text
+// is not JSON, and nothing else does.
 func DecodeReading(raw []byte, r *telemetry.Reading, l *Layout) error {
 	*r = telemetry.Reading{}
 	if refusal := checkText(raw); refusal != nil {
@@ -42,9 +44,8 @@ func DecodeReading(raw []byte, r *telemetry.Reading, l *Layout) error {
 	if d.err != nil {
 		return d.err
 	}
-	if d.refusal == nil {
-		d.require()
-	}
+	d.checkUnknown()
+	d.require()
 	if d.refusal != nil {
 		return d.refusal
 	}
@@ -74,15 +75,17 @@ type decoder struct {
 	scanner
 	r       *telemetry.Reading
 	layout  Layout
-	seen    uint8 // of the bits below, those of the fields read
+	seen    keySet // fields of the reading itself
+	unknown members
 	refusal *telemetry.Refusal
 }
 
 const (
-	seenDevice = 1 << iota
-	seenTimestamp
-	seenLocation
-	seenSensors
+	keyDevice keySet = 1 << iota
+	keyTimestamp
+	keyLocation
+	keySensors
+	keyInfo
 )
 
 func (d *decoder) reading() {
@@ -90,35 +93,41 @@ func (d *decoder) reading() {
 		return
 	}
 	for more := d.openObject(); more; more = d.nextMember() {
-		switch d.key() {
+		switch key := d.key(); key {
 		case "device_id":
+			d.once(&d.seen, keyDevice, "device_id", "")
 			d.deviceID()
 		case "timestamp":
+			d.once(&d.seen, keyTimestamp, "timestamp", "")
 			d.timestamp()
 		case "location":
+			d.once(&d.seen, keyLocation, "location", "")
 			d.location()
 		case "sensors":
+			d.once(&d.seen, keySensors, "sensors", "")
 			d.sensors()
 		case "device_info":
+			d.once(&d.seen, keyInfo, "device_info", "")
 			d.deviceInfo()
 		default:
-			d.skipValue()
+			d.skipMember("", key)
 		}
 	}
 }
 
-// require refuses a reading that lacks a required field.
+// require refuses a reading that lacks a required field, if nothing else is wrong.
 func (d *decoder) require() {
 	switch {
-	case d.seen&seenDevice == 0:
+	case d.refusal != nil:
+	case d.seen&keyDevice == 0:
 		d.refuse("device_id", "", "missing; want a string")
-	case d.seen&seenTimestamp == 0:
+	case d.seen&keyTimestamp == 0:
 		d.refuse("timestamp", "", "missing; want milliseconds since 1970")
-	case d.seen&seenLocation == 0:
+	case d.seen&keyLocation == 0:
 		d.refuse("location", "", "missing; want an object")
 	case d.r.Location.Building == "":
 		d.refuse("location", "building", "missing; want a string that is not empty")
-	case d.seen&seenSensors == 0:
+	case d.seen&keySensors == 0:
 		d.refuse("sensors", "", "missing; want an object")
 	}
 }
@@ -132,7 +141,6 @@ func (d *decoder) deviceID() {
 		d.refuse("device_id", "", "want 1 to 64 of A-Z a-z 0-9 _ -, got %s", quote(id))
 		return
 	}
-	d.seen |= seenDevice
 	d.r.DeviceID = id
 }
 
@@ -149,30 +157,29 @@ func (d *decoder) timestamp() {
 	case !telemetry.ValidTimestamp(ms):
 		d.keep(telemetry.RefuseTimestamp(ms))
 	default:
-		d.seen |= seenTimestamp
 		d.r.Timestamp = ms
 	}
 }
 
 func (d *decoder) location() {
 	loc := &d.r.Location
-	if d.seen&seenLocation != 0 {
-		*loc = telemetry.Location{}
-	}
 	if !d.object("location", true) {
 		return
 	}
-	d.seen |= seenLocation
+	var seen keySet
 	for more := d.openObject(); more; more = d.nextMember() {
-		switch d.key() {
+		switch key := d.key(); key {
 		case "building":
+			d.once(&seen, 1, "location", "building")
 			loc.Building = d.building()
 		case "floor":
+			d.once(&seen, 2, "location", "floor")
 			loc.Floor = d.floor()
 		case "room":
+			d.once(&seen, 4, "location", "room")
 			loc.Room, _ = d.text("location", "room", false)
 		default:
-			d.skipValue()
+			d.skipMember("location", key)
 		}
 	}
 }
@@ -204,22 +211,26 @@ func (d *decoder) floor() int {
 
 func (d *decoder) deviceInfo() {
 	info := &d.r.Info
-	*info = telemetry.DeviceInfo{}
 	if !d.object("device_info", false) {
 		return
 	}
+	var seen keySet
 	for more := d.openObject(); more; more = d.nextMember() {
-		switch d.key() {
+		switch key := d.key(); key {
 		case "model":
+			d.once(&seen, 1, "device_info", "model")
 			info.Model, _ = d.text("device_info", "model", false)
 		case "firmware":
+			d.once(&seen, 2, "device_info", "firmware")
 			info.Firmware, _ = d.text("device_info", "firmware", false)
 		case "battery":
+			d.once(&seen, 4, "device_info", "battery")
 			info.Battery, _ = d.float("device_info", "battery", false)
 		case "signal_strength":
+			d.once(&seen, 8, "device_info", "signal_strength")
 			info.SignalStrength, _ = d.float("device_info", "signal_strength", false)
 		default:
-			d.skipValue()
+			d.skipMember("device_info", key)
 		}
 	}
 }

@@ -21,6 +21,19 @@ func BenchmarkDecodeReading(b *testing.B) {
 	}
 }
 
+// BenchmarkDecodeUnknown decodes a reading with fields that are not of the contract.
+func BenchmarkDecodeUnknown(b *testing.B) {
+	raw := append([]byte(`{"site":"north","vendor":{"serial":"A-17","batch":4,"tags":["a","b"],"link":{"rssi":-60,"snr":9.5}},`), sampleText(b)[1:]...)
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	var r telemetry.Reading
+	for b.Loop() {
+		if err := wire.DecodeReading(raw, &r, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkEncodingJSON decodes the same text with the standard library, for
 // comparison.
 func BenchmarkEncodingJSON(b *testing.B) {

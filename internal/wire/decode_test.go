@@ -77,12 +77,6 @@ func TestDecodeAccepts(t *testing.T) {
 		"timestamp as exponent":  with(`1640995200000`, `1.6409952E+12`),
 		"first timestamp":        with(`1640995200000`, `946684800000`),
 		"last timestamp":         with(`1640995200000`, `4102444799999`),
-		"duplicate field":        with(`{"device_id"`, `{"device_id":"other","device_id"`),
-		"duplicate sensor":       sensors(`{"current":{"value":1,"unit":"A"},"current":{"value":2}}`),
-		"duplicate sensor, null": sensors(`{"current":{"value":1},"current":null}`),
-		"duplicate sensors":      sensors(`{"current":{"value":1}},"sensors":{"humidity":{"value":3}}`),
-		"duplicate location":     with(`"location"`, `"location":{"building":"A","room":"1"},"location"`),
-		"duplicate in unknown":   with(`{"device_id"`, `{"x":{"a":1,"a":2},"device_id"`),
 		"1e999 in unknown":       with(`{"device_id"`, `{"x":1e999,"device_id"`),
 		"longest device id":      with(`d-1`, strings.Repeat("x", 64)),
 		"longest building":       with(`"B"`, `"`+strings.Repeat("x", 128)+`"`),
@@ -113,6 +107,7 @@ func refusalTests() []refusalTest {
 		reading = telemetry.ReasonInvalidReading
 		stamp   = telemetry.ReasonInvalidTimestamp
 		syntax  = telemetry.ReasonInvalidJSON
+		twice   = telemetry.ReasonDuplicateKey
 	)
 	sensors := func(s string) string { return with(`"sensors":{}`, `"sensors":`+s) }
 	at := func(s string) string { return with(`1640995200000`, s) }
@@ -207,7 +202,9 @@ func refusalTests() []refusalTest {
 		{"info text", sensors(`{},"device_info":"v2"`), reading, "device_info", "want an object, got a string"},
 		{"battery text", sensors(`{},"device_info":{"battery":"85%"}`), reading, "device_info.battery", "want a number, got a string"},
 		{"first refusal counts", `{"timestamp":1,"device_id":5}`, stamp, "timestamp", "1 is outside 2000-01-01 to 2100-01-01; want milliseconds since 1970"},
-		{"replaced value must be valid", with(`{"device_id"`, `{"device_id":1,"device_id"`), reading, "device_id", "want a string, got a number"},
+		{"type before repetition", with(`{"device_id"`, `{"device_id":1,"device_id"`), reading, "device_id", "want a string, got a number"},
+		{"syntax before repetition", with(`{"device_id"`, `{"device_id":"x","device_id"`) + "x", syntax, "", "byte 102: want nothing after the reading, got 'x'"},
+		{"repetition before absence", `{"x":1,"x":2}`, twice, "x", "the key occurs twice in one object"},
 	}
 }
 

@@ -99,8 +99,8 @@ func (d *decoder) blame(group, name string) {
 
 // join returns the dotted path of a field.
 func join(group, name string) string {
-	if name == "" {
-		return group
+	if group == "" || name == "" {
+		return group + name
 	}
 	return group + "." + name
 }

@@ -32,13 +32,7 @@ func TestAppendWithStatus(t *testing.T) {
 			statuses{"t", "h", "p", "c"},
 		},
 		{
-			"last duplicate", `{"current":{"value":1,"status":"a","status":"b"},"x":{"status":1}}`,
-			`{"current":{"value":1,"status":"a","status":"new"},"x":{"status":1}}`,
-			statuses{3: "new"},
-		},
-		{
-			"duplicate sensor", `{"current":{"value":1,"status":"a"},"current":{"value":2}}`,
-			`{"current":{"value":1,"status":"a"},"current":{"value":2,"status":"new"}}`,
+			"unknown sensor", `{"x":{"status":1},"current":{"value":1,"status":"a"}}`, `{"x":{"status":1},"current":{"value":1,"status":"new"}}`,
 			statuses{3: "new"},
 		},
 		{"escaped", `{"current":{"value":1,"sta\u0074us":"\u0041\""}}`, `{"current":{"value":1,"sta\u0074us":"a\"\\\n栋"}}`, statuses{3: "a\"\\\n栋"}},
@@ -55,14 +49,6 @@ func TestAppendWithStatus(t *testing.T) {
 			checkRewrite(t, raw, tt.status)
 		})
 	}
-}
-
-func TestLayoutOfSupersededSensors(t *testing.T) {
-	raw := []byte(with(`"sensors":{}`, `"sensors":{"current":{"value":1}},"sensors":{}`))
-	var r telemetry.Reading
-	var l wire.Layout
-	require.NoError(t, wire.DecodeReading(raw, &r, &l))
-	require.Equal(t, string(raw), string(wire.AppendWithStatus(nil, raw, &l, &statuses{"a", "b", "c", "d"})))
 }
 
 // checkRewrite rewrites the statuses of raw, first each alone, and checks that the

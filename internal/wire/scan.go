@@ -18,6 +18,7 @@ type scanner struct {
 	i     int    // position in raw
 	depth int    // open objects and arrays
 	err   *telemetry.Refusal
+	twice *telemetry.Refusal // of the first object skipped that has a key twice
 }
 
 // peek returns the byte at the position, or 0 at the end.
@@ -156,11 +157,7 @@ func (c *scanner) skipValue() {
 	case '"':
 		c.quoted()
 	case '{':
-		for more := c.openObject(); more; more = c.nextMember() {
-			c.quoted()
-			c.colon()
-			c.skipValue()
-		}
+		c.skipObject()
 	case '[':
 		c.skipArray()
 	case 't':

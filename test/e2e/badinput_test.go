@@ -52,6 +52,7 @@ var badInputs = []bad{
 	{"sensors as array", replaced(`"sensors":{`, `"sensors":[],"x":{`), telemetry.ReasonInvalidReading, "sensors"},
 	{"not an object", func(string) string { return `[1,2,3]` }, telemetry.ReasonInvalidReading, ""},
 	{"NaN", replaced("25.6", "NaN"), telemetry.ReasonInvalidJSON, "sensors.temperature.value"},
+	{"key twice", replaced(`"value":25.6`, `"value":25.6,"valu\u0065":99`), telemetry.ReasonDuplicateKey, "sensors.temperature.value"},
 	{"1e999", replaced("25.6", "1e999"), telemetry.ReasonInvalidReading, "sensors.temperature.value"},
 	{"one megabyte", replaced("IOT-SENSOR-V2", strings.Repeat("x", 1<<20)), telemetry.ReasonTooLarge, ""},
 	{"invalid UTF-8", replaced("301", "30\xff"), telemetry.ReasonInvalidUTF8, ""},

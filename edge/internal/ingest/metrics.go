@@ -30,7 +30,7 @@ const (
 // reasons are those that have a series from the start.
 var reasons = []telemetry.Reason{
 	telemetry.ReasonEmpty, telemetry.ReasonTooLarge, telemetry.ReasonInvalidUTF8, telemetry.ReasonInvalidJSON,
-	telemetry.ReasonTooDeep, telemetry.ReasonInvalidReading, telemetry.ReasonInvalidTimestamp,
+	telemetry.ReasonTooDeep, telemetry.ReasonDuplicateKey, telemetry.ReasonInvalidReading, telemetry.ReasonInvalidTimestamp,
 	telemetry.ReasonDeviceMismatch, telemetry.ReasonInvalidDevice, telemetry.ReasonInvalidTopic,
 	telemetry.ReasonBufferFull, telemetry.ReasonUnavailable,
 }
