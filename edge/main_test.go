@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,7 +23,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-const patience = 30 * time.Second
+const waitTimeout = 30 * time.Second
 
 // asProgram makes the test binary be the program itself.
 const asProgram = "as-edge"
@@ -61,7 +64,7 @@ func ready(t *testing.T, addr string) {
 		}
 		defer resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
-	}, patience, 10*time.Millisecond)
+	}, waitTimeout, 10*time.Millisecond)
 }
 
 // TestAckedReadingSurvivesKill kills the program three times while ten devices publish.
@@ -138,7 +141,7 @@ func startHub(t *testing.T) (leafURL string, js jetstream.JetStream) {
 	require.NoError(t, err)
 	srv.Start()
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	require.True(t, srv.ReadyForConnections(patience))
+	require.True(t, srv.ReadyForConnections(waitTimeout))
 	nc, err := nats.Connect(srv.ClientURL())
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
@@ -157,7 +160,7 @@ func stored(t *testing.T, js jetstream.JetStream) map[string]int {
 		var err error
 		s, err = js.Stream(t.Context(), wire.PackStream("gw-k"))
 		return err == nil
-	}, patience, 10*time.Millisecond)
+	}, waitTimeout, 10*time.Millisecond)
 	have := map[string]int{}
 	info := s.CachedInfo().State
 	for seq := info.FirstSeq; seq <= info.LastSeq; seq++ {
@@ -171,6 +174,62 @@ func stored(t *testing.T, js jetstream.JetStream) map[string]int {
 		require.NoError(t, p.Err())
 	}
 	return have
+}
+
+// The log at debug level, /metrics and /readyz are searched for the password of the hub:
+// with the hub connected, unreachable, and with a URL that is refused.
+func TestHubPasswordIsNotInTheLog(t *testing.T) {
+	connected, _ := startHub(t)
+	_, leaf, _ := strings.Cut(connected, "://")
+	tests := []struct{ name, url, until string }{
+		{"connected", "nats-leaf://user:hunter2@" + leaf, "Leafnode connection created"},
+		{"unreachable", "nats-leaf://user:hunter2@127.0.0.1:1", "Error trying to connect as leafnode"},
+		{"comma in the password", "nats-leaf://user:hunter2,hunter2@127.0.0.1:1", "Error trying to connect as leafnode"},
+		{"no scheme", "user:hunter2@127.0.0.1:1", "want nats-leaf://host:port"},
+		{"no URL", "nats-leaf://user:hunter2/@hunter2:x%@host", "want nats-leaf://host:port"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ops := freeAddr(t)
+			ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, os.Args[0], asProgram)
+			cmd.Dir, cmd.Env = t.TempDir(), []string{
+				"EDGE_GATEWAY_ID=gw-k", "EDGE_NATS_ADDR=127.0.0.1:0", "EDGE_MQTT_ADDR=127.0.0.1:0", "EDGE_HTTP_ADDR=" + ops,
+				"EDGE_HUB_URL=" + tt.url, "LOG_LEVEL=debug",
+			}
+			stderr, err := cmd.StderrPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			var log strings.Builder
+			lines, served := bufio.NewScanner(io.TeeReader(stderr, &log)), false
+			for lines.Scan() {
+				if !strings.Contains(log.String(), tt.until) || !strings.Contains(log.String(), "xxxxx@") || served {
+					continue
+				}
+				if served = strings.Contains(log.String(), "gateway is taking readings"); served {
+					log.WriteString(get(t, ops, "/metrics") + get(t, ops, "/readyz"))
+					require.NoError(t, cmd.Process.Signal(os.Interrupt))
+				}
+			}
+			_ = cmd.Wait() // fails where the URL is refused
+			require.Contains(t, log.String(), tt.until)
+			require.Contains(t, log.String(), "xxxxx@", "the log names the hub")
+			require.NotContains(t, log.String(), "hunter2")
+		})
+	}
+}
+
+func get(t *testing.T, addr, path string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+path, nil)
+	require.NoError(t, err)
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return string(b)
 }
 
 func TestProgramNamesWhatIsWrong(t *testing.T) {

@@ -162,7 +162,7 @@ func (r *Relay) Addr() string {
 func (r *Relay) Ready() error {
 	switch ever, _, _ := r.members.now(); {
 	case !r.nc.IsConnected():
-		return fmt.Errorf("%w: hub %s is not connected", errNotReady, r.HubURL())
+		return fmt.Errorf("%w: hub %s is not connected", errNotReady, natsconn.Redact(r.HubURL()))
 	case r.lanes.Load() == 0:
 		return fmt.Errorf("%w: kafka at %v was not reached yet", errNotReady, r.cfg.Brokers)
 	case !ever:
@@ -189,7 +189,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	parts.Go("watch", func(ctx context.Context) error { return r.watch.run(ctx, r.lanes.Load) })
 	parts.Go("books", r.books.run)
 	parts.Go("lanes", r.work)
-	r.log.Info("bridge started", "hub", r.HubURL(), "leaf", r.LeafAddr(), "http", r.Addr(), "kafka", r.cfg.Brokers)
+	r.log.Info("bridge started", "hub", natsconn.Redact(r.HubURL()), "leaf", r.LeafAddr(), "http", r.Addr(), "kafka", r.cfg.Brokers)
 	return parts.Wait(ctx)
 }
 

@@ -23,6 +23,7 @@ import (
 	"industrial-iot-monitor/edge/internal/broker"
 	"industrial-iot-monitor/edge/internal/ingest"
 	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
 )
 
@@ -172,7 +173,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	parts.OnStop("mqtt intake", func(context.Context) error { g.mqtt.StopIntake(); return nil })
 	g.log.Info("gateway is taking readings", "building", g.cfg.Building, "nats", g.NATSAddr(), "mqtt", g.MQTTAddr(),
-		"http", g.Addr(), "hub", g.cfg.HubURL, "buffer_bytes", g.broker.BufferLimit(), "epoch", g.Epoch(), "instance", g.broker.Instance())
+		"http", g.Addr(), "hub", natsconn.Redact(g.cfg.HubURL), "buffer_bytes", g.broker.BufferLimit(), "epoch", g.Epoch(), "instance", g.broker.Instance())
 	return parts.Wait(ctx)
 }
 

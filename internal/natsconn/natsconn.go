@@ -1,6 +1,6 @@
-// Package natsconn connects to NATS the one way every program does: reconnecting for
-// ever, with state changes in the log. It knows nothing of subjects or messages.
-// Connect blocks no longer than its dial timeout for each server of the URL.
+// Package natsconn connects every program to NATS in the same way: it reconnects for
+// ever and logs each change of state. It is not for subjects or messages.
+// Connect blocks no longer than the dial timeout for each server of the URL.
 package natsconn
 
 import (
@@ -19,7 +19,7 @@ import (
 // Timing of every connection.
 const (
 	dialTimeout   = 5 * time.Second
-	pingInterval  = 5 * time.Second // a link that died silently is noticed after two of these
+	pingInterval  = 5 * time.Second // a silently dead link is noticed after two of these
 	reconnectWait = 250 * time.Millisecond
 )
 
@@ -31,17 +31,16 @@ type Options struct {
 	// InProcess connects to an embedded server instead of URL.
 	InProcess      nats.InProcessConnProvider
 	User, Password string
-	// MustConnect makes a server that cannot be reached now an error; without it the
-	// connection is returned at once and made in the background.
+	// MustConnect makes an unreachable server an error; without it the connection is
+	// returned at once and established in the background.
 	MustConnect bool
-	// OnReconnect runs after each time a lost connection was made again. The first
-	// connection does not count, whenever it is made.
+	// OnReconnect runs after each reconnect; a late first connection is none.
 	OnReconnect func()
 	Extra       []nats.Option // applied last
 }
 
-// Connect returns a connection that reconnects until it is closed, also after an
-// authentication error: the server may learn of the user later.
+// Connect returns a connection that reconnects until it is closed, even after an
+// authentication error: the user may be added to the server later.
 func Connect(o Options) (*nats.Conn, error) {
 	if o.Name == "" || o.Log == nil {
 		return nil, errors.New("natsconn: Options.Name and Options.Log are required")
@@ -49,15 +48,20 @@ func Connect(o Options) (*nats.Conn, error) {
 	log := o.Log.With("connection", o.Name)
 	var late atomic.Bool
 	nc, err := nats.Connect(o.URL, append(settings(o, log, &late), o.Extra...)...)
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		err = errInvalidURL // the parser's error quotes the URL, password included
+	}
 	if err != nil {
-		return nil, fmt.Errorf("connecting to nats at %q: %w", redact(o.URL), err)
+		return nil, fmt.Errorf("connecting to NATS at %q: %w", Redact(o.URL), err)
 	}
 	if !nc.IsConnected() {
 		late.Store(true)
-		log.Warn("nats cannot be reached yet, trying on", "url", redact(o.URL))
+		log.Warn("NATS unreachable, retrying", "url", Redact(o.URL))
 	}
 	return nc, nil
 }
+
+var errInvalidURL = errors.New("not a URL")
 
 func settings(o Options, log *slog.Logger, late *atomic.Bool) []nats.Option {
 	opts := []nats.Option{
@@ -80,7 +84,7 @@ func settings(o Options, log *slog.Logger, late *atomic.Bool) []nats.Option {
 	return append(opts, handlers(log, late, o.OnReconnect)...)
 }
 
-// handlers put every change of state into the log, a first connection only if it is late.
+// handlers log every change of state, the first connection at info only if it is late.
 func handlers(log *slog.Logger, late *atomic.Bool, onReconnect func()) []nats.Option {
 	return []nats.Option{
 		nats.ConnectHandler(func(nc *nats.Conn) {
@@ -88,42 +92,42 @@ func handlers(log *slog.Logger, late *atomic.Bool, onReconnect func()) []nats.Op
 			if late.Load() {
 				level = slog.LevelInfo
 			}
-			log.Log(context.Background(), level, "nats connected", "url", nc.ConnectedUrlRedacted())
+			log.Log(context.Background(), level, "NATS connected", "url", Redact(nc.ConnectedUrl()))
 		}),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			if nc.IsClosed() {
-				return // by ourselves
+				return // our own Close
 			}
-			log.Warn("nats connection lost, reconnecting", "err", err)
+			log.Warn("NATS connection lost, reconnecting", "err", err)
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			log.Debug("nats still cannot be reached", "err", err)
+			log.Debug("NATS still unreachable", "err", err)
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			log.Info("nats connected again", "url", nc.ConnectedUrlRedacted())
+			log.Info("NATS reconnected", "url", Redact(nc.ConnectedUrl()))
 			if onReconnect != nil {
 				onReconnect()
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
 			if s == nil {
-				log.Error("nats error", "err", err)
+				log.Error("NATS error", "err", err)
 				return
 			}
-			log.Error("nats error", "subject", s.Subject, "err", err)
+			log.Error("NATS error", "subject", s.Subject, "err", err)
 		}),
 	}
 }
 
-// redact hides the passwords of a comma-separated list of URLs.
-func redact(urls string) string {
-	list := strings.Split(urls, ",")
-	for i, one := range list {
-		if u, err := url.Parse(strings.TrimSpace(one)); err == nil {
-			list[i] = u.Redacted()
-		} else if _, host, ok := strings.Cut(one, "@"); ok {
-			list[i] = host // not a URL, but what is before the @ may be secret
+// Redact hides the user information of a NATS URL, or of each in a comma-separated list.
+// Unlike url.URL.Redacted it hides the user name, which may be a token, and a password
+// in a string that is no valid URL.
+func Redact(urls string) string {
+	parts := strings.SplitAfter(urls, "://")
+	for i, p := range parts {
+		if at := strings.LastIndexByte(p, '@'); at >= 0 {
+			parts[i] = "xxxxx" + p[at:]
 		}
 	}
-	return strings.Join(list, ",")
+	return strings.Join(parts, "")
 }

@@ -199,7 +199,7 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 func (b *Broker) hubURL() (*url.URL, error) {
 	hub, err := url.Parse(b.o.HubURL)
 	if err != nil || hub.Host == "" {
-		return nil, fmt.Errorf("EDGE_HUB_URL=%s: want nats-leaf://host:port", b.o.HubURL)
+		return nil, fmt.Errorf("EDGE_HUB_URL=%s: want nats-leaf://host:port", natsconn.Redact(b.o.HubURL))
 	}
 	if hub.User == nil {
 		hub.User = url.UserPassword(b.gateway, b.instance)
