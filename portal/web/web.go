@@ -58,7 +58,7 @@ type Portal struct {
 	fanout    *fanout.Broadcaster
 	dashboard *dashboard.Publisher
 	series    *series.Store
-	lag       *lag.Watch
+	lag       *lag.Poller
 	process   *ops.Process
 	stats     *statsCache
 

@@ -56,11 +56,13 @@ func TestEverySourceReachesThePlant(t *testing.T) {
 	state, err := json.Marshal(telemetry.DeviceState{DeviceID: "silent", Presence: telemetry.PresenceOffline})
 	require.NoError(t, err)
 	kafkatest.Produce(t, brokers, topics.DeviceState, -1,
-		kafkatest.Record{Key: []byte("\x00fence"), Value: []byte("nonce")},
+		kafkatest.Record{Key: []byte("\x00fence"), Value: []byte("nonce")}, kafkatest.Record{Value: []byte("no key")},
 		kafkatest.Record{Key: []byte("silent"), Value: state})
 	r.eventually("device state", func() bool { return r.plant.Stats().Devices.Offline == 1 })
 	kafkatest.Produce(t, brokers, topics.DeviceState, -1, kafkatest.Record{Key: []byte("silent"), Value: nil})
 	r.eventually("tombstone", func() bool { return r.plant.Stats().Devices.Offline == 0 })
+	require.Zero(t, r.damaged("device_state"), "what has no device's key is no state, damaged or not")
+	require.Equal(t, 1, r.plant.Stats().Devices.Total, "d1")
 }
 
 func TestWhatCannotBeReadIsCountedAndHarmsNothing(t *testing.T) {

@@ -1,0 +1,160 @@
+package lag
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/internal/devkafka"
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/kafkatest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const waitTimeout = 60 * time.Second
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// options returns those for a topic with three partitions.
+func options(tb testing.TB, brokers []string) Options {
+	tb.Helper()
+	o := Options{Brokers: brokers, Topic: kafkatest.Name(tb, "readings"), Group: kafkatest.Name(tb, "core"), Log: quiet, Registry: prometheus.NewRegistry()}
+	ctx, cancel := context.WithTimeout(tb.Context(), waitTimeout)
+	defer cancel()
+	require.NoError(tb, kafka.EnsureTopics(ctx, quiet, brokers, kafka.Topic{Name: o.Topic, Partitions: 3}))
+	return o
+}
+
+func start(tb testing.TB, o Options) *Poller {
+	tb.Helper()
+	p, err := New(o)
+	require.NoError(tb, err)
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it must end before the broker does
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	tb.Cleanup(func() {
+		cancel()
+		require.NoError(tb, <-done)
+	})
+	return p
+}
+
+// commit commits an offset of a partition for the group.
+func commit(tb testing.TB, o Options, partition int32, offset int64) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), waitTimeout)
+	defer cancel()
+	client, err := kafka.NewClient(ctx, o.Brokers, kafka.NewSettings("test"))
+	require.NoError(tb, err)
+	defer func() { _ = client.Close() }()
+	coordinator, err := client.Coordinator(o.Group)
+	require.NoError(tb, err)
+	req := &sarama.OffsetCommitRequest{Version: 2, ConsumerGroup: o.Group, ConsumerGroupGeneration: -1, RetentionTime: -1} // of no member
+	req.AddBlock(o.Topic, partition, offset, 0, "")
+	resp, err := coordinator.CommitOffset(req)
+	require.NoError(tb, err)
+	require.Equal(tb, sarama.ErrNoError, resp.Errors[o.Topic][partition])
+	require.Equal(tb, offset, kafkatest.Committed(tb, o.Brokers, o.Group, o.Topic)[partition])
+}
+
+func produce(tb testing.TB, o Options, partition int32, n int) {
+	tb.Helper()
+	kafkatest.Produce(tb, o.Brokers, o.Topic, partition, make([]kafkatest.Record, n)...)
+}
+
+// gauge returns the value of the only metric.
+func gauge(tb testing.TB, o Options) float64 {
+	tb.Helper()
+	reg, ok := o.Registry.(*prometheus.Registry)
+	require.True(tb, ok)
+	families, err := reg.Gather()
+	require.NoError(tb, err)
+	require.Len(tb, families, 1)
+	require.Equal(tb, "portal_kafka_lag_records", families[0].GetName())
+	return families[0].GetMetric()[0].GetGauge().GetValue()
+}
+
+func TestNewNeedsItsParts(t *testing.T) {
+	good := Options{Brokers: []string{"x:1"}, Topic: "t", Group: "g", Log: quiet, Registry: prometheus.NewRegistry()}
+	for name, change := range map[string]func(*Options){
+		"Brokers": func(o *Options) { o.Brokers = nil }, "Topic": func(o *Options) { o.Topic = "" }, "Group": func(o *Options) { o.Group = "" },
+		"Log": func(o *Options) { o.Log = nil }, "Registry": func(o *Options) { o.Registry = nil },
+	} {
+		o := good
+		change(&o)
+		_, err := New(o)
+		require.ErrorIs(t, err, errMissing, name)
+	}
+	_, err := New(good)
+	require.NoError(t, err)
+	_, err = New(good)
+	require.Error(t, err, "its metric is registered already")
+}
+
+// TestLagIsWhatWasWrittenAndNotCommitted has one partition read in part, one read to its
+// end and one of which the group has committed nothing: all of that one is lag.
+func TestLagIsWhatWasWrittenAndNotCommitted(t *testing.T) {
+	o := options(t, kafkatest.Brokers(t))
+	produce(t, o, 0, 7)
+	produce(t, o, 1, 4)
+	produce(t, o, 2, 5)
+	commit(t, o, 0, 5)
+	commit(t, o, 1, 4)
+	p := start(t, o)
+	require.Eventually(t, func() bool { return p.Last() != nil }, waitTimeout, time.Millisecond)
+	l := p.Last()
+	require.Equal(t, []Partition{{0, 2}, {1, 0}, {2, 5}}, l.Partitions)
+	require.Equal(t, int64(7), l.Total)
+	require.InDelta(t, time.Now().UnixMilli(), l.At, float64(waitTimeout.Milliseconds()))
+	require.InDelta(t, 7, gauge(t, o), 0)
+	commit(t, o, 2, 5)
+	require.Eventually(t, func() bool { return p.Last() != nil && p.Last().Total == 2 }, waitTimeout, time.Millisecond, "it asks again")
+}
+
+// TestCommitBeyondTheEndIsNoLag is a topic that was created again behind a group's commits.
+func TestCommitBeyondTheEndIsNoLag(t *testing.T) {
+	o := options(t, kafkatest.Brokers(t))
+	produce(t, o, 1, 3)
+	commit(t, o, 0, 50)
+	p := start(t, o)
+	require.Eventually(t, func() bool { return p.Last() != nil }, waitTimeout, time.Millisecond)
+	require.Equal(t, []Partition{{0, 0}, {1, 3}, {2, 0}}, p.Last().Partitions)
+	require.Equal(t, int64(3), p.Last().Total)
+}
+
+func TestOldAnswerIsNone(t *testing.T) {
+	o := Options{Brokers: []string{"x:1"}, Topic: "t", Group: "g", Log: quiet, Registry: prometheus.NewRegistry()}
+	p, err := New(o)
+	require.NoError(t, err)
+	require.Nil(t, p.Last())
+	require.InDelta(t, -1, gauge(t, o), 0)
+	p.last = &Lag{Total: 3, At: time.Now().UnixMilli()}
+	require.Equal(t, int64(3), p.Last().Total)
+	p.last = &Lag{Total: 3, At: time.Now().Add(-staleAfter - time.Millisecond).UnixMilli()}
+	require.Nil(t, p.Last())
+	p.last = &Lag{Total: 3, At: time.Now().Add(-staleAfter / 2).UnixMilli()}
+	require.NotNil(t, p.Last())
+}
+
+func TestKafkaMayGoAwayAndComeBack(t *testing.T) {
+	dir := t.TempDir()
+	broker := kafkatest.Embedded(t, devkafka.Options{DataDir: dir})
+	o := options(t, []string{broker.Addr()})
+	produce(t, o, 0, 2)
+	commit(t, o, 0, 1)
+	p := start(t, o)
+	require.Eventually(t, func() bool { return p.Last() != nil }, waitTimeout, time.Millisecond)
+	require.NoError(t, broker.Close())
+	p.mu.Lock()
+	p.last = nil
+	p.mu.Unlock()
+	kafkatest.Embedded(t, devkafka.Options{Addr: o.Brokers[0], DataDir: dir})
+	require.Eventually(t, func() bool { return p.Last() != nil && p.Last().Total == 1 }, waitTimeout, time.Millisecond)
+}
