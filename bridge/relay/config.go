@@ -28,6 +28,7 @@ type Config struct {
 	kafka.Config
 	topology.Topics
 	ops.LogConfig
+	ops.PprofConfig
 }
 
 // errConfig is wrapped by every complaint about a value.

@@ -95,7 +95,7 @@ func New(o Options) (_ *Relay, err error) {
 	}
 	if r.cfg.HTTPAddr != "" {
 		r.http, err = ops.NewServer(ops.ServerOptions{
-			Addr: r.cfg.HTTPAddr, AddrVar: "BRIDGE_HTTP_ADDR", Gatherer: o.Registry, Ready: r.Ready, Log: o.Log,
+			Addr: r.cfg.HTTPAddr, AddrVar: "BRIDGE_HTTP_ADDR", Gatherer: o.Registry, Ready: r.Ready, Log: o.Log, Pprof: r.cfg.PprofConfig,
 		})
 		if err != nil {
 			return nil, err

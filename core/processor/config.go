@@ -18,6 +18,7 @@ import (
 // Config is core's environment.
 type Config struct {
 	ops.LogConfig
+	ops.PprofConfig
 	kafka.Config
 	topology.Topics
 

@@ -93,7 +93,7 @@ func New(o Options) (*Processor, error) {
 	if o.Config.HTTPAddr != "" {
 		var err error
 		p.server, err = ops.NewServer(ops.ServerOptions{
-			Addr: o.Config.HTTPAddr, AddrVar: "CORE_HTTP_ADDR", Gatherer: reg, Ready: p.Ready,
+			Addr: o.Config.HTTPAddr, AddrVar: "CORE_HTTP_ADDR", Gatherer: reg, Ready: p.Ready, Pprof: o.Config.PprofConfig,
 		})
 		if err != nil {
 			return nil, err

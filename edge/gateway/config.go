@@ -19,6 +19,7 @@ type Config struct {
 	HTTPAddr    string        `env:"EDGE_HTTP_ADDR" envDefault:"127.0.0.1:9101" help:"address of /metrics, /livez and /readyz; empty: none"`
 	Linger      time.Duration `env:"EDGE_LINGER" envDefault:"3ms" help:"how long a reading waits for others to be written to disk with it"`
 	ops.LogConfig
+	ops.PprofConfig
 }
 
 const maxLinger = time.Second

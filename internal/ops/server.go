@@ -22,13 +22,14 @@ type ServerOptions struct {
 	Addr     string // required, host:port; port 0 picks a free one
 	AddrVar  string // the environment variable Addr came from, named when the port is taken
 	Gatherer prometheus.Gatherer
+	Pprof    PprofConfig
 	// Ready returns nil while the program makes progress, else why it does not.
 	Ready func() error
-	// Log gets what the HTTP server itself has to say; nil keeps it silent.
+	// Log gets the HTTP server's own errors; nil keeps it silent.
 	Log *slog.Logger
 }
 
-// Server serves /metrics, /livez and /readyz.
+// Server serves /metrics, /livez and /readyz, and /debug/pprof when asked to.
 type Server struct {
 	ln  net.Listener
 	srv *http.Server
@@ -43,12 +44,15 @@ func NewServer(o ServerOptions) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	if err := o.Pprof.CheckPprof(o.Addr, o.AddrVar); err != nil {
+		return nil, err
+	}
 	ln, err := Listen(o.Addr, o.AddrVar)
 	if err != nil {
 		return nil, err
 	}
 	return &Server{ln: ln, srv: &http.Server{
-		Handler:           Handler(o.Gatherer, o.Ready),
+		Handler:           Handler(o.Gatherer, o.Ready, o.Pprof),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -57,8 +61,8 @@ func NewServer(o ServerOptions) (*Server, error) {
 	}}, nil
 }
 
-// Handler returns the three operations routes.
-func Handler(g prometheus.Gatherer, ready func() error) http.Handler {
+// Handler returns the operations routes.
+func Handler(g prometheus.Gatherer, ready func() error, profiles PprofConfig) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -71,6 +75,9 @@ func Handler(g prometheus.Gatherer, ready func() error) http.Handler {
 		}
 		fmt.Fprintln(w, "ready")
 	})
+	if profiles.Pprof {
+		handlePprof(mux)
+	}
 	return mux
 }
 
@@ -90,7 +97,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer cancel()
 	err := s.srv.Shutdown(stop)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = s.srv.Close() // whoever still reads has had their time
+		err = s.srv.Close() // who still reads has had their time
 	}
 	if serve := <-done; !errors.Is(serve, http.ErrServerClosed) {
 		err = errors.Join(err, serve)

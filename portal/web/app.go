@@ -32,6 +32,9 @@ func (p *Portal) routes(app *fiber.App) {
 	app.Get("/api/openapi.json", serveOpenAPI)
 	app.Get("/api/asyncapi.yaml", serveAsyncAPI)
 	app.Get(p.cfg.WebSocketPath, p.allow(viewPlant), p.checkHandshake, p.serveSocket)
+	if p.cfg.Pprof {
+		app.Get("/debug/pprof/*", p.operations)
+	}
 	app.Get("/*", p.page.serve)
 }
 

@@ -32,6 +32,7 @@ type Config struct {
 	kafka.Config
 	topology.Topics
 	ops.LogConfig
+	ops.PprofConfig
 }
 
 // check names the first variable that cannot be used.
@@ -74,7 +75,7 @@ func (c *Config) check() error {
 			return fmt.Errorf("PORTAL_ALLOWED_ORIGINS: %q: %w", o, errOrigin)
 		}
 	}
-	return c.Topics.Check()
+	return errors.Join(c.Topics.Check(), c.CheckPprof(c.Addr, "PORTAL_ADDR"))
 }
 
 var (

@@ -140,7 +140,7 @@ func (p *Portal) build(o Options) (err error) {
 		return err
 	}
 	p.serveSocket = socketHandler(p.log, p.fanout.Serve)
-	p.ops = ops.Handler(o.Gatherer, p.Ready)
+	p.ops = ops.Handler(o.Gatherer, p.Ready, o.Config.PprofConfig)
 	p.app = p.newApp()
 	p.routes(p.app)
 	return nil

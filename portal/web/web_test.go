@@ -240,6 +240,7 @@ func TestConfigNamesTheVariable(t *testing.T) {
 		"PORTAL_ADDR":               func(c *Config) { c.Addr = "nonsense" },
 		"WEBSOCKET_PORT":            func(c *Config) { c.WebSocketPort = 70000 },
 		"WEBSOCKET_PATH":            func(c *Config) { c.WebSocketPath = "ws" },
+		"PORTAL_ADDR=0.0.0.0:80":    func(c *Config) { c.Addr, c.Pprof = "0.0.0.0:80", true },
 		"KAFKA_TOPIC_ALARM_AUDIT":   func(c *Config) { c.Audit = "bad topic!" },
 		"WEBSOCKET_MAX_CONNECTIONS": func(c *Config) { c.MaxConnections = 0 },
 		"PORTAL_AUDIT_ENTRIES":      func(c *Config) { c.AuditEntries = 0 },

@@ -18,6 +18,7 @@ import (
 // from flags, which win.
 type Config struct {
 	ops.LogConfig
+	ops.PprofConfig
 	Devices  int           `env:"DEVICE_COUNT" envDefault:"1000" help:"simulated devices, 1 to 100000"`
 	Interval time.Duration `env:"SEND_INTERVAL" envDefault:"5s" help:"time between two readings of a simulated device, from 10ms up"`
 	Variance float64       `env:"DATA_VARIANCE" envDefault:"0.1" help:"noise of the simulated sensors, 0 to 10; 0.1 is a good sensor"`

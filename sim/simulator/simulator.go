@@ -75,7 +75,9 @@ func (s *Simulator) listen() (err error) {
 	}
 	reg := ops.NewRegistry()
 	reg.MustRegister(newCollector(s.pub.Stats))
-	s.http, err = ops.NewServer(ops.ServerOptions{Addr: s.cfg.HTTPAddr, AddrVar: "SIM_HTTP_ADDR", Gatherer: reg, Ready: s.Ready, Log: s.log})
+	s.http, err = ops.NewServer(ops.ServerOptions{
+		Addr: s.cfg.HTTPAddr, AddrVar: "SIM_HTTP_ADDR", Gatherer: reg, Ready: s.Ready, Log: s.log, Pprof: s.cfg.PprofConfig,
+	})
 	return err
 }
 
