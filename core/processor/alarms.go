@@ -2,94 +2,144 @@ package processor
 
 import (
 	"encoding/json"
+	"log/slog"
 
+	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/rooms"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
 
-// follow makes the rules in force those of the readings to come.
-func (t *task) follow() {
-	b := t.p.rules.load()
-	if b == t.book {
+const (
+	// rememberMS is how long a device's alarm state is kept after its last alarm cleared,
+	// so that a late reading does not raise it again after a restart.
+	rememberMS = 3_600_000
+	// sweepMS is the time between two searches for alarm states to forget.
+	sweepMS = 60_000
+)
+
+// alarmStage runs the alarm engine on the devices of a partition and adds the results to
+// a batch.
+type alarmStage struct {
+	log   *slog.Logger
+	file  *ruleFile
+	rules *ruleSet     // in force
+	rooms *rooms.Table // nil until a rule compares the sensors of a room
+
+	changes []alarm.Transition // of the device at hand
+	view    alarm.RoomView
+	changed []*device            // alarm states to write
+	stored  map[*device]struct{} // devices with a record in alarm-state
+	swept   int64                // ms by the clock
+}
+
+// reload switches to the newest rules and reports whether they have changed.
+func (a *alarmStage) reload() bool {
+	latest := a.file.load()
+	if latest == a.rules {
+		return false
+	}
+	a.rules = latest
+	if a.rules.NeedsRoom() && a.rooms == nil {
+		a.rooms = rooms.New() // kept from then on: devices keep their places in it
+	}
+	return true
+}
+
+// comparesRooms reports whether a rule compares the sensors of a room.
+func (a *alarmStage) comparesRooms() bool { return a.rooms != nil && a.rules.NeedsRoom() }
+
+// reading evaluates the rules on a reading of d.
+func (a *alarmStage) reading(d *device, in alarm.Input, backfill bool, out *batch) {
+	if !backfill && a.comparesRooms() {
+		a.rooms.Put(&d.room, in.Reading)
+		in.Room = a.rooms.View(&d.room, &a.view)
+	}
+	var keep bool
+	d.alarm, a.changes, keep = a.rules.Step(d.alarm, in, a.changes[:0])
+	a.publish(d, keep, out)
+}
+
+// tick runs the delays of d that are over.
+func (a *alarmStage) tick(d *device, now int64, out *batch) {
+	if due := d.alarm.Due(); due == 0 || due > now {
 		return
 	}
-	t.book = b
-	if b.rules.NeedsRoom() && t.rooms == nil {
-		t.rooms = rooms.New() // kept from then on: devices have their places in it
-	}
-	// A rule may say something else now about what the clock has found.
-	clear(t.told)
-	for _, d := range t.devices {
-		d.silence = verdict{}
-	}
+	var keep bool
+	d.alarm, a.changes, keep = a.rules.Tick(d.alarm, now, a.changes[:0])
+	a.publish(d, keep, out)
 }
 
-// comparing reports whether a rule compares the sensors of a room.
-func (t *task) comparing() bool { return t.rooms != nil && t.book.rules.NeedsRoom() }
-
-// keep puts d on the list of alarm states to write.
-func (t *task) keep(d *device) {
-	if !d.alarmed {
-		d.alarmed = true
-		t.alarmed = append(t.alarmed, d)
-	}
+// watch applies a condition that the watchdog found.
+func (a *alarmStage) watch(d *device, w alarm.Watch, out *batch) {
+	var keep bool
+	d.alarm, a.changes, keep = a.rules.Watch(d.alarm, w, a.changes[:0])
+	a.publish(d, keep, out)
 }
 
-// publish makes records of the changes of d's alarms.
-func (t *task) publish(d *device) {
-	for i := range t.changes {
-		a := &t.changes[i].Alert
-		data, err := wire.EncodeAlert(a)
+// publish adds the changes of d's alarms to out; keep also writes d's alarm state.
+func (a *alarmStage) publish(d *device, keep bool, out *batch) {
+	if keep && !d.alarmChanged {
+		d.alarmChanged = true
+		a.changed = append(a.changed, d)
+	}
+	for i := range a.changes {
+		alert := &a.changes[i].Alert
+		data, err := wire.EncodeAlert(alert)
 		if err != nil {
-			t.p.log.Error("alert cannot be encoded", "alert", a.AlertID, "err", err)
+			a.log.Error("alert not encodable, dropped", "alert", alert.AlertID, "err", err)
 			continue
 		}
-		t.out.alerts = append(t.out.alerts, alertRecord{
-			device: d.id, status: a.Status, severity: a.Severity, event: a.Event, quiet: quiet(a), data: data,
+		out.alerts = append(out.alerts, alertRecord{
+			device: d.id, status: alert.Status, severity: alert.Severity, event: alert.Event, quiet: quiet(alert), data: data,
 		})
-		t.audit(&t.changes[i].Audit)
+		a.audit(&a.changes[i].Audit, out)
 	}
-	clear(t.changes)
+	clear(a.changes)
 }
 
-// quiet reports whether nobody is to be called for an alarm: it is long over, somebody
-// has put it aside, or another one explains it.
+// quiet reports whether an alarm calls no operator: it is historical, put aside by an
+// operator, or explained by another alarm.
 func quiet(a *telemetry.Alert) bool {
 	return a.Historical || a.Suppressed != nil || a.Shelved != nil || a.OutOfService != nil
 }
 
-// audit makes a record of an entry.
-func (t *task) audit(e *telemetry.AuditEntry) {
+// audit adds an entry to the audit trail.
+func (a *alarmStage) audit(e *telemetry.AuditEntry, out *batch) {
 	data, err := json.Marshal(e)
 	if err != nil {
-		t.p.log.Error("audit entry cannot be encoded", "device", e.DeviceID, "err", err)
+		a.log.Error("audit entry not encodable, dropped", "device", e.DeviceID, "err", err)
 		return
 	}
-	t.out.audits = append(t.out.audits, auditRecord{device: e.DeviceID, outcome: e.Outcome, data: data})
+	out.audits = append(out.audits, auditRecord{device: e.DeviceID, outcome: e.Outcome, data: data})
 }
 
-// time lets the clock do its part with d's alarms.
-func (t *task) time(d *device, now int64) {
-	due := d.alarm.Due()
-	if due == 0 || due > now {
+// encode adds the changed alarm states to out.
+func (a *alarmStage) encode(out *batch) {
+	for _, d := range a.changed {
+		d.alarmChanged = false
+		data, err := d.alarm.Encode()
+		if err != nil {
+			a.log.Error("alarm state not encodable, not stored", "device", d.id, "err", err)
+			continue
+		}
+		out.alarms[d.id] = data
+		a.stored[d] = struct{}{}
+	}
+	clear(a.changed)
+	a.changed = a.changed[:0]
+}
+
+// sweep removes the stored alarm states that are no longer needed.
+func (a *alarmStage) sweep(now int64, out *batch) {
+	if now-a.swept <= sweepMS {
 		return
 	}
-	var keep bool
-	d.alarm, t.changes, keep = t.book.rules.Tick(d.alarm, now, t.changes[:0])
-	if keep {
-		t.keep(d)
+	a.swept = now
+	for d := range a.stored {
+		if d.alarm.Forgettable(now, rememberMS) {
+			out.alarms[d.id] = nil
+			delete(a.stored, d)
+		}
 	}
-	t.publish(d)
-}
-
-// shareRooms makes the rooms' figures new and tells the other members of them, and of
-// the gateways whose alarms are here.
-func (t *task) shareRooms(now int64) {
-	var own []rooms.Values
-	if t.comparing() {
-		t.rooms.Rebuild(now, t.p.peers.Room(t.partition, now))
-		own = t.rooms.Own()
-	}
-	t.p.peers.Tell(t.partition, t.downAlarms(), own)
 }

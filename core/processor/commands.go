@@ -12,8 +12,8 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// forward hands the commands of a claim to the goroutine that has the state, until ctx
-// ends or failed is closed.
+// forward sends the commands of a claim to the task's goroutine until ctx ends or failed
+// is closed.
 func (t *task) forward(ctx context.Context, claim sarama.ConsumerGroupClaim, failed <-chan struct{}) {
 	for {
 		select {
@@ -36,12 +36,11 @@ func (t *task) forward(ctx context.Context, claim sarama.ConsumerGroupClaim, fai
 	}
 }
 
-// command applies one record of the commands and hands over what came of it. A record
-// that is no command is put aside and noted as refused, once: that it was read is
-// committed with it.
+// command applies one record of the commands and flushes the result. A record that is no
+// command becomes a dead letter and an audit entry, once: its offset is committed with it.
 func (t *task) command(m *sarama.ConsumerMessage) {
 	now := time.Now().UnixMilli()
-	t.follow()
+	t.reloadRules()
 	var c telemetry.AlarmCommand
 	if why := t.readCommand(m, &c); why != "" {
 		t.refuse(m, &c, why, now)
@@ -50,14 +49,13 @@ func (t *task) command(m *sarama.ConsumerMessage) {
 	}
 	t.nextCommand = m.Offset + 1
 	t.out.moved = true
-	t.encode()
-	t.handOver(now)
+	t.flush(now)
 }
 
-// readCommand decodes a command and returns what is wrong with it.
+// readCommand decodes a command and returns why it is none.
 func (t *task) readCommand(m *sarama.ConsumerMessage, c *telemetry.AlarmCommand) (why string) {
 	if err := json.Unmarshal(m.Value, c); err != nil {
-		return fmt.Sprintf("it is no command: %v", err)
+		return fmt.Sprintf("not a command: %v", err)
 	}
 	if err := c.Check(); err != nil {
 		return err.Error()
@@ -66,7 +64,7 @@ func (t *task) readCommand(m *sarama.ConsumerMessage, c *telemetry.AlarmCommand)
 		return fmt.Sprintf("device_id is %q but the record's key is %q", c.DeviceID, cut(string(m.Key), telemetry.MaxDeviceIDBytes))
 	}
 	if want := t.p.partitionOf(c.DeviceID); want != t.partition {
-		return fmt.Sprintf("it lies in partition %d; commands to %s belong in partition %d", t.partition, c.DeviceID, want)
+		return fmt.Sprintf("the record is in partition %d; commands for %s belong in partition %d", t.partition, c.DeviceID, want)
 	}
 	return ""
 }
@@ -76,35 +74,33 @@ func (t *task) apply(c *telemetry.AlarmCommand, now int64) {
 	if !known {
 		d = &device{id: c.DeviceID}
 	}
-	state, changes, entry, keep := t.book.rules.Command(d.alarm, c, now, t.changes[:0])
+	state, changes, entry, keep := t.alarms.rules.Command(d.alarm, c, now, t.alarms.changes[:0])
 	if keep {
 		if !known {
 			d = t.addDevice(c.DeviceID)
 		}
 		d.alarm = state
-		t.keep(d)
 	}
-	t.changes = changes
-	if len(changes) > 0 {
-		t.publish(d)
-	} else if entry.Outcome != "" {
-		t.audit(&entry)
+	t.alarms.changes = changes
+	t.alarms.publish(d, keep, t.out)
+	if len(changes) == 0 && entry.Outcome != "" {
+		t.alarms.audit(&entry, t.out)
 	}
 }
 
-// refuse puts a record aside that is no command.
+// refuse makes a dead letter and an audit entry of a record that is no command.
 func (t *task) refuse(m *sarama.ConsumerMessage, c *telemetry.AlarmCommand, why string, now int64) {
 	why = cut(strings.ToValidUTF8(why, "?"), telemetry.MaxNote)
-	t.out.letters = append(t.out.letters, bury(t.p.cfg.DeadLetters, m,
+	t.out.letters = append(t.out.letters, newDeadLetter(t.p.cfg.DeadLetters, m,
 		&telemetry.Refusal{Reason: telemetry.ReasonInvalidCommand, Message: why}))
-	t.audit(&telemetry.AuditEntry{
+	t.alarms.audit(&telemetry.AuditEntry{
 		Time: now, DeviceID: name(c.DeviceID), AlertType: name(c.AlertType), CommandID: name(c.CommandID),
 		By: cut(c.By, telemetry.MaxOperator), Action: telemetry.AlarmAction(name(string(c.Action))),
 		Outcome: telemetry.OutcomeRefused, Reason: why,
-	})
+	}, t.out)
 }
 
-// name returns s where it is a name, else nothing: what is refused may hold anything.
+// name returns s if it is a valid name, else nothing: a refused record may contain anything.
 func name(s string) string {
 	if telemetry.ValidDeviceID(s) {
 		return s

@@ -7,18 +7,18 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// work is what one task handed over for one transaction.
+// work is what one task contributes to a transaction.
 type work struct {
 	task  *task
 	batch *batch
 }
 
-// commit writes what the tasks have handed over since the last time, in one
-// transaction, and then tells the hub. Without anything to write it does nothing.
+// commit writes the pending results of all tasks in one transaction and then announces
+// them on the hub. Without any it does nothing.
 func (s *session) commit() error {
 	var all []work
 	for _, t := range s.order {
-		if b := t.take(); b != nil {
+		if b := t.pending.pop(); b != nil {
 			all = append(all, work{t, b})
 		}
 	}
@@ -33,13 +33,13 @@ func (s *session) commit() error {
 	m.committed.Inc()
 	m.commit.Observe(time.Since(start).Seconds())
 	for _, w := range all {
-		w.task.settled()
+		w.task.pending.committed()
 		s.announce(w.batch)
 	}
 	return nil
 }
 
-// transact writes one transaction. After an error the producer is useless.
+// transact writes one transaction. After an error the producer is unusable.
 func (s *session) transact(all []work) error {
 	if err := s.producer.Begin(); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (s *session) write(partition int32, b *batch) error {
 	return nil
 }
 
-// announce tells the hub and the metrics about what is committed.
+// announce publishes committed results on the hub and counts them.
 func (s *session) announce(b *batch) {
 	m := s.p.metrics
 	for i := range b.alerts {

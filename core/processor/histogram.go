@@ -7,11 +7,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// endToEndBuckets are in seconds. The last ones are for what waited out an outage.
+// endToEndBuckets are in seconds. The last ones are for readings that waited out an outage.
 var endToEndBuckets = []float64{.005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 60, 600, 3600}
 
-// histogram is a Prometheus histogram that takes many observations at once: one at a
-// time, as the client library's wants it, costs as much as a stage.
+// histogram is a Prometheus histogram that takes many observations at once: taking them
+// one at a time, like the client library's, costs as much as a stage.
 type histogram struct {
 	desc   *prometheus.Desc
 	bounds []float64
@@ -39,16 +39,16 @@ func (h *histogram) observe(v float64, n uint64) {
 	h.total += n
 }
 
-// absorb adds what t has counted with h's bounds and empties t.
-func (h *histogram) absorb(t *tally) {
+// absorb adds the observations in o, which must have h's bounds, and empties o.
+func (h *histogram) absorb(o *observations) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for i, n := range t.counts {
+	for i, n := range o.counts {
 		h.counts[i] += n
 		h.total += n
 	}
-	h.sum += t.sum
-	*t = tally{}
+	h.sum += o.sum
+	*o = observations{}
 }
 
 // Describe implements prometheus.Collector.
@@ -67,18 +67,18 @@ func (h *histogram) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstHistogram(h.desc, h.total, h.sum, buckets)
 }
 
-// tally counts end-to-end times of one task between two looks.
-type tally struct {
+// observations counts the end-to-end times of a chunk by bucket.
+type observations struct {
 	counts [15]uint64 // len(endToEndBuckets) + 1
 	sum    float64
 }
 
-func (t *tally) add(v float64) {
+func (o *observations) add(v float64) {
 	v = max(v, 0) // two clocks may disagree
 	i := 0
 	for i < len(endToEndBuckets) && v > endToEndBuckets[i] {
 		i++
 	}
-	t.counts[i]++
-	t.sum += v
+	o.counts[i]++
+	o.sum += v
 }

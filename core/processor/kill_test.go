@@ -92,13 +92,13 @@ func played(t *testing.T, p *Processor, in []*sarama.ConsumerMessage, next func(
 		at = end
 		commit, kill := next()
 		if commit {
-			store(tk.take())
+			store(tk.pending.pop())
 		}
 		if kill {
 			tk = begin()
 			at = stored.next
 		}
 	}
-	store(tk.take())
+	store(tk.pending.pop())
 	return journal
 }

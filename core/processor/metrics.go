@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -132,18 +133,37 @@ func (m *metrics) alert(a *alertRecord) {
 
 func (m *metrics) deadLetter(r telemetry.Reason) { m.letters.WithLabelValues(string(r)).Inc() }
 
-// count adds a chunk to the metrics.
-func (t *task) count(records, refused int, took time.Duration) {
-	m := t.p.metrics
-	m.succeeded.Add(float64(records - refused))
-	m.failed.Add(float64(refused))
-	m.readings.Add(float64(records - refused))
-	m.late.Add(float64(t.late))
-	m.clockAhead.Add(float64(t.ahead))
-	m.clockBehind.Add(float64(t.behind))
-	t.late, t.ahead, t.behind = 0, 0, 0
+// counts are the figures of a chunk.
+type counts struct {
+	refused, late, ahead, behind int
+	endToEnd                     observations
+}
+
+// reading counts an accepted reading. The time a backfilled one waited is no latency.
+func (c *counts) reading(o *intake.Origin, now int64) {
+	switch o.Clock {
+	case intake.ClockAhead:
+		c.ahead++
+	case intake.ClockBehind:
+		c.behind++
+	case intake.ClockGood:
+	}
+	if !o.Backfill {
+		c.endToEnd.add(seconds(now - o.Received))
+	}
+}
+
+// chunk adds the counts of a chunk of records, which took some time, and empties them.
+func (m *metrics) chunk(c *counts, records int, took time.Duration) {
+	m.succeeded.Add(float64(records - c.refused))
+	m.failed.Add(float64(c.refused))
+	m.readings.Add(float64(records - c.refused))
+	m.late.Add(float64(c.late))
+	m.clockAhead.Add(float64(c.ahead))
+	m.clockBehind.Add(float64(c.behind))
 	m.processing.observe(took.Seconds()/float64(records), uint64(records))
-	m.endToEnd.absorb(&t.tally)
+	m.endToEnd.absorb(&c.endToEnd)
+	*c = counts{}
 }
 
 // assignment shows what the group has given us, as it is when asked.
@@ -177,8 +197,8 @@ func (a *assignment) Collect(ch chan<- prometheus.Metric) {
 	}
 	online := int64(0)
 	for _, t := range tasks {
-		online += t.online.Load()
-		ch <- prometheus.MustNewConstMetric(a.lag, prometheus.GaugeValue, float64(t.lag()), strconv.Itoa(int(t.partition)))
+		online += t.presence.online.Load()
+		ch <- prometheus.MustNewConstMetric(a.lag, prometheus.GaugeValue, float64(t.progress.lag()), strconv.Itoa(int(t.partition)))
 	}
 	ch <- prometheus.MustNewConstMetric(a.partitions, prometheus.GaugeValue, float64(len(tasks)))
 	ch <- prometheus.MustNewConstMetric(a.alive, prometheus.GaugeValue, float64(online))

@@ -54,7 +54,7 @@ type Processor struct {
 	log     *slog.Logger
 	metrics *metrics
 	limits  *intake.Limits
-	rules   *rulebook
+	rules   *ruleFile
 	live    *live.Publisher
 	ahead   *live.Ahead
 	server  *ops.Server // nil without an address
@@ -104,7 +104,7 @@ func New(o Options) (*Processor, error) {
 
 // makeParts makes what works beside the consumer.
 func (p *Processor) makeParts(reg prometheus.Registerer) (err error) {
-	if p.rules, err = newRulebook(p.log, reg, p.cfg.RulesFile, p.cfg.builtIn()); err != nil {
+	if p.rules, err = newRuleFile(p.log, reg, p.cfg.RulesFile, p.cfg.builtIn()); err != nil {
 		return err
 	}
 	if p.live, err = live.New(live.Options{Log: p.log, Registry: reg}); err != nil {

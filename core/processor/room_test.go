@@ -65,18 +65,18 @@ func TestSensorsOfARoomAreComparedAcrossMembers(t *testing.T) {
 
 func TestTheClockWaitsForWhatIsThereAlready(t *testing.T) {
 	tk := newTestTask(t)
-	now := tk.started
-	require.True(t, tk.isBehind(now+settleMS-1), "just assigned")
-	require.False(t, tk.isBehind(now+settleMS), "there was nothing to read")
-	tk.next.Store(10)
-	tk.watch(5000, now)
-	require.True(t, tk.isBehind(now+settleMS), "there is something to read")
-	require.False(t, tk.isBehind(now+behindMS), "and it does not come")
-	tk.lastProcessed, tk.lastWritten = now+20_000, now
-	require.True(t, tk.isBehind(now+20_000), "the past is being read")
-	require.False(t, tk.isBehind(now+25_000), "it was read")
-	tk.lastProcessed, tk.lastWritten = now+30_000, now+29_000
-	require.False(t, tk.isBehind(now+30_000))
+	now := tk.progress.started
+	require.True(t, tk.progress.isBehind(now+settleMS-1), "just assigned")
+	require.False(t, tk.progress.isBehind(now+settleMS), "there was nothing to read")
+	tk.progress.next.Store(10)
+	tk.progress.grow(5000, now)
+	require.True(t, tk.progress.isBehind(now+settleMS), "there is something to read")
+	require.False(t, tk.progress.isBehind(now+behindMS), "and it does not come")
+	tk.progress.processed, tk.progress.written = now+20_000, now
+	require.True(t, tk.progress.isBehind(now+20_000), "the past is being read")
+	require.False(t, tk.progress.isBehind(now+25_000), "it was read")
+	tk.progress.processed, tk.progress.written = now+30_000, now+29_000
+	require.False(t, tk.progress.isBehind(now+30_000))
 }
 
 func FuzzCommandRecord(f *testing.F) {
@@ -87,7 +87,7 @@ func FuzzCommandRecord(f *testing.F) {
 		tk := newTestTask(t)
 		tk.p.partitions.Store(1)
 		tk.command(&sarama.ConsumerMessage{Topic: "alarm-commands", Offset: 7, Key: key, Value: value})
-		b := tk.take()
+		b := tk.pending.pop()
 		require.EqualValues(t, 8, b.nextCommand)
 		require.Len(t, b.audits, 1, "every record leaves one entry")
 		require.Equal(t, len(b.letters) == 1, b.audits[0].outcome == telemetry.OutcomeRefused && len(b.alarms) == 0)

@@ -106,7 +106,7 @@ func (s *session) takeOver(ctx context.Context, partition int32) (_ *task, _ *ka
 	if err != nil {
 		return nil, nil, err
 	}
-	t := newTask(s.p, partition, s.alertWaits)
+	t := newTask(s.p, partition, s.hurry)
 	s.load(t, alarms, devices)
 	return t, producer, nil
 }
@@ -123,6 +123,7 @@ func (s *session) load(t *task, alarms, devices map[string][]byte) {
 		}
 		d := t.addDevice(id)
 		d.presence = presence.Restore(state.DeviceState, now)
+		t.presence.count(false, d.presence.Online())
 		d.alarm = d.alarm.SeenUntil(state.seenUntil(now))
 	}
 	for id, data := range alarms {
@@ -136,15 +137,13 @@ func (s *session) load(t *task, alarms, devices map[string][]byte) {
 			d = t.addDevice(id)
 		}
 		d.alarm = state.SeenUntil(d.alarm.Last[0])
-		d.recorded = true
-		t.recorded[d] = struct{}{}
+		t.alarms.stored[d] = struct{}{}
 	}
-	t.countOnline()
-	t.expect(now)
+	t.watchdog.expect(t.devices, now)
 }
 
-// alertWaits makes the committer hurry.
-func (s *session) alertWaits() {
+// hurry starts a commit before its time.
+func (s *session) hurry() {
 	select {
 	case s.wake <- struct{}{}:
 	default:

@@ -37,29 +37,29 @@ func message(offset int64, device string, ts int64, temperature float64) *sarama
 func TestBatchHoldsTheNewestStateAndEveryAlert(t *testing.T) {
 	tk := newTestTask(t)
 	now := time.Now().UnixMilli()
-	require.Nil(t, tk.take(), "nothing done, nothing to commit")
+	require.Nil(t, tk.pending.pop(), "nothing done, nothing to commit")
 	for i, temperature := range []float64{85, 20, 90} {
 		tk.process([]*sarama.ConsumerMessage{message(int64(i), "d1", now+int64(i), temperature)})
 	}
-	b := tk.take()
+	b := tk.pending.pop()
 	require.EqualValues(t, 3, b.next)
 	require.Len(t, b.alerts, 3)
 	require.Len(t, b.alarms, 1)
 	require.Contains(t, string(b.alarms["d1"]), `"peak_value":90`)
 	require.Len(t, b.devices, 1)
-	require.Nil(t, tk.take())
+	require.Nil(t, tk.pending.pop())
 }
 
 func TestAlarmStateIsForgottenInTheEnd(t *testing.T) {
 	tk := newTestTask(t)
 	now := time.Now().UnixMilli()
 	tk.process([]*sarama.ConsumerMessage{message(0, "d1", now, 85), message(1, "d2", now, 85), message(2, "d1", now+1, 20)})
-	tk.take()
+	tk.pending.pop()
 	tk.apply(acknowledge("c1", "d1", now), now)
 	tk.tick(now + rememberMS)
-	require.NotNil(t, tk.take().alarms["d1"], "a late reading could still come")
+	require.NotNil(t, tk.pending.pop().alarms["d1"], "a late reading could still come")
 	tk.tick(now + 2*rememberMS)
-	b := tk.take()
+	b := tk.pending.pop()
 	require.Contains(t, b.alarms, "d1")
 	require.Nil(t, b.alarms["d1"], "the record is removed")
 	require.NotContains(t, b.alarms, "d2", "its alarm is raised")
@@ -76,7 +76,7 @@ func TestRestoredTaskGoesOnWhereTheOldOneStopped(t *testing.T) {
 	old := newTestTask(t)
 	now := time.Now().UnixMilli()
 	old.process([]*sarama.ConsumerMessage{message(0, "d1", now-3000, 85), message(1, "d2", now-3000, 20)})
-	b := old.take()
+	b := old.pending.pop()
 	b.devices["garbage"] = []byte("{")
 	b.devices["other"] = []byte(`{"device_id":"somebody else"}`)
 	b.alarms["garbage"] = []byte("{")
@@ -86,9 +86,9 @@ func TestRestoredTaskGoesOnWhereTheOldOneStopped(t *testing.T) {
 	s := newSession(tk.p, nil)
 	s.load(tk, b.alarms, b.devices)
 	require.Len(t, tk.devices, 2)
-	require.EqualValues(t, 2, tk.online.Load())
+	require.EqualValues(t, 2, tk.presence.online.Load())
 	tk.process([]*sarama.ConsumerMessage{message(2, "d2", now-4000, 99), message(3, "d1", now-1000, 20)})
-	again := tk.take()
+	again := tk.pending.pop()
 	require.Len(t, again.alerts, 1, "the late reading raises nothing")
 	require.Equal(t, telemetry.AlertCleared, again.alerts[0].status)
 	require.Contains(t, string(again.alerts[0].data), `"peak_value":85`)
@@ -100,20 +100,20 @@ func TestTaskWaitsWhenNothingIsCommitted(t *testing.T) {
 	for i := range maxPending + 1 {
 		b.alarms[strconv.Itoa(i)] = nil
 	}
-	tk.pending = b
+	tk.pending.batch = b
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		waited := make(chan bool, 1)
-		wait := func() { waited <- tk.waitForRoom(ctx, nil) }
-		tk.room = make(chan struct{}, 1)
+		wait := func() { waited <- tk.pending.waitForRoom(ctx, nil) }
+		tk.pending.popped = make(chan struct{}, 1)
 		go wait()
 		synctest.Wait()
 		require.Empty(t, waited)
-		require.NotNil(t, tk.take())
+		require.NotNil(t, tk.pending.pop())
 		require.True(t, <-waited)
 
-		tk.pending = b
+		tk.pending.batch = b
 		go wait()
 		synctest.Wait()
 		cancel()
@@ -130,28 +130,28 @@ func TestReady(t *testing.T) {
 	s.order = []*task{tk}
 
 	now := time.Now().UnixMilli()
-	long := patience.Milliseconds() + 1000
+	long := stallTimeout.Milliseconds() + 1000
 	tests := []struct {
 		name  string
 		set   func()
 		wrong string
 	}{
 		{"nothing to do", func() {}, ""},
-		{"just read", func() { tk.waiting.Store(now) }, ""},
-		{"not taken", func() { tk.waiting.Store(now - long) }, "nothing committed"},
-		{"commit hangs", func() { tk.inFlight.Store(now - long) }, "nothing committed"},
-		{"idle with a marker behind", func() { tk.next.Store(10); tk.moved.Store(now - 9*long); tk.watch(11, now) }, ""},
-		{"aborted transaction behind", func() { tk.next.Store(10); tk.moved.Store(now - 9*long); tk.watch(5000, now-9*long+1) }, ""},
-		{"others write, nothing comes", func() { tk.next.Store(10); tk.moved.Store(now - 9*long); tk.watch(5000, now) }, "nothing read"},
-		{"behind and working", func() { tk.next.Store(10); tk.moved.Store(now - 100); tk.watch(5000, now) }, ""},
+		{"just read", func() { tk.pending.waiting.Store(now) }, ""},
+		{"not taken", func() { tk.pending.waiting.Store(now - long) }, "nothing committed"},
+		{"commit hangs", func() { tk.pending.inFlight.Store(now - long) }, "nothing committed"},
+		{"idle with a marker behind", func() { tk.progress.next.Store(10); tk.progress.moved.Store(now - 9*long); tk.progress.grow(11, now) }, ""},
+		{"aborted transaction behind", func() { tk.progress.next.Store(10); tk.progress.moved.Store(now - 9*long); tk.progress.grow(5000, now-9*long+1) }, ""},
+		{"others write, nothing comes", func() { tk.progress.next.Store(10); tk.progress.moved.Store(now - 9*long); tk.progress.grow(5000, now) }, "nothing read"},
+		{"behind and working", func() { tk.progress.next.Store(10); tk.progress.moved.Store(now - 100); tk.progress.grow(5000, now) }, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, v := range []*atomic.Int64{&tk.waiting, &tk.inFlight, &tk.high, &tk.grew} {
+			for _, v := range []*atomic.Int64{&tk.pending.waiting, &tk.pending.inFlight, &tk.progress.high, &tk.progress.grew} {
 				v.Store(0)
 			}
-			tk.next.Store(-1)
-			tk.moved.Store(now)
+			tk.progress.next.Store(-1)
+			tk.progress.moved.Store(now)
 			tt.set()
 			if tt.wrong == "" {
 				require.NoError(t, tk.p.Ready())
@@ -168,7 +168,7 @@ func TestDeadLetterIsBounded(t *testing.T) {
 	for range 100 {
 		m.Headers = append(m.Headers, &sarama.RecordHeader{Key: []byte("h"), Value: make([]byte, 10_000)})
 	}
-	l := bury("dlq", m, &telemetry.Refusal{Reason: telemetry.ReasonTooLarge, Message: "too large"})
+	l := newDeadLetter("dlq", m, &telemetry.Refusal{Reason: telemetry.ReasonTooLarge, Message: "too large"})
 	require.Less(t, l.message.ByteSize(2), 1_000_000)
 	var seen []string
 	for _, h := range l.message.Headers {
@@ -182,7 +182,7 @@ func TestDeadLetterIsBounded(t *testing.T) {
 func TestHistogramCountsManyAtOnce(t *testing.T) {
 	h := newHistogram("h_seconds", "h", endToEndBuckets)
 	h.observe(0.004, 10)
-	var counted tally
+	var counted observations
 	counted.add(-1) // another machine's clock
 	counted.add(0.02)
 	counted.add(1e6)

@@ -7,40 +7,97 @@ import (
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/gateways"
 	"industrial-iot-monitor/core/internal/intake"
+	"industrial-iot-monitor/core/internal/peers"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
 const (
 	// deviceOffline is the type of the alarm of a silent device.
 	deviceOffline = "device_offline"
-	// parentPatience is how long a silent device waits for the alarm of its gateway,
-	// which another member may have to raise, to be put under it.
-	parentPatience = 15_000
-	// judgeSlack is added to what a reading may take: heartbeats and looks come every
+	// parentWaitMS is how long the alarm of a silent device waits for that of its gateway,
+	// its parent, which another member may have to raise.
+	parentWaitMS = 15_000
+	// slackMS is added to the time a reading may take: heartbeats and ticks come every
 	// second.
-	judgeSlack = 2_000
-	// knownFor is how long ago a device must have sent for its gateway to be expected.
-	knownFor = 86_400_000
+	slackMS = 2_000
+	// expectMS is how recently a device must have sent for its gateway to be expected.
+	expectMS = 86_400_000
+	// maxSources bounds the memory that headers can claim.
+	maxSources = 10_000
 )
 
-// verdict is what the alarm stage was told of a condition that is judged here.
-type verdict struct {
-	told   bool // since the start, and since the rules changed
-	holds  bool
-	parent string
+// watchdog finds devices of a partition, and gateways, that no longer report.
+type watchdog struct {
+	gateways *gateways.Watcher
+	peers    *peers.Board
+	sources  map[string]*source // gateways that readings came from
+	reports  map[topic]report   // of gateways
 }
 
-// lookAtGateways learns what there is to know of the gateways that readings came from.
-func (t *task) lookAtGateways(now int64) {
-	for _, s := range t.gateways {
+// topic is what a report is about.
+type topic struct{ gateway, alarm string }
+
+// report is a condition as the alarm stage last received it; the zero value if it never
+// did under the rules in force.
+type report struct {
+	made, holds bool
+	parent      string // id of the alarm that explains it
+}
+
+// source is a gateway as the readings of one partition show it.
+type source struct {
+	name       string
+	live       int64 // ms by Kafka's clock, the newest live reading, 0: none since the last tick
+	backfilled int64 // ms by the clock, when the last backfilled reading arrived
+
+	// As of the last tick.
+	verdict gateways.Verdict
+	gone    int64  // ms by the clock, since when the gateway is down, 0: it is not
+	alarm   string // id of its alarm
+}
+
+func newWatchdog(g *gateways.Watcher, p *peers.Board) watchdog {
+	return watchdog{gateways: g, peers: p, sources: make(map[string]*source), reports: make(map[topic]report)}
+}
+
+// source returns the gateway named in a record's header. Beyond maxSources new names
+// count as no gateway.
+func (w *watchdog) source(header []byte) *source {
+	if s, ok := w.sources[string(header)]; ok {
+		return s
+	}
+	name := intake.GatewayName(header)
+	if len(w.sources) >= maxSources {
+		name = intake.Direct
+	}
+	s, ok := w.sources[name]
+	if !ok {
+		s = &source{name: name}
+		w.sources[name] = s
+	}
+	return s
+}
+
+// received notes that a reading arrived.
+func (s *source) received(o *intake.Origin, now int64) {
+	if o.Backfill {
+		s.backfilled = now
+	} else {
+		s.live = max(s.live, o.Written)
+	}
+}
+
+// inspectSources finds out which of the gateways that readings came from are down.
+func (w *watchdog) inspectSources(now int64) {
+	for _, s := range w.sources {
 		if s.name == intake.Direct {
 			continue
 		}
 		if s.live != 0 {
-			t.p.gateways.Alive(s.name, s.live)
+			w.gateways.Alive(s.name, s.live)
 			s.live = 0
 		}
-		s.verdict, _ = t.p.gateways.Look(s.name, now)
+		s.verdict, _ = w.gateways.Look(s.name, now)
 		if s.verdict.Presence != gateways.Gone {
 			s.gone, s.alarm = 0, ""
 			continue
@@ -48,156 +105,119 @@ func (t *task) lookAtGateways(now int64) {
 		if s.gone == 0 {
 			s.gone = now
 		}
-		if id := t.p.peers.DownAlarm(s.name, now); id != "" {
+		if id := w.peers.DownAlarm(s.name, now); id != "" {
 			s.alarm = id
 		}
 	}
 }
 
-// watchSilence raises and clears the alarm of a silent device. While it is not clear
-// whether its gateway is there, nothing is said. When the gateway is known to be down the
-// alarm is put under the gateway's, and stays there until the gateway is back, has sent
-// what it had in its buffer, and the device has had its time to send.
-func (t *task) watchSilence(d *device, now int64) {
+// silence returns whether d is silent if that is news. While the state of its gateway is
+// unclear it reports nothing. The alarm of a gateway that is down becomes the parent, and
+// stays it until the gateway is back, has sent its buffer, and the device has had its time
+// to send.
+func (w *watchdog) silence(d *device, now int64) (watch alarm.Watch, news bool) {
 	s := &d.presence.State
 	if s.DeviceID == "" {
-		return // nothing was ever read from it
+		return watch, false // it never sent a reading
 	}
 	offline := s.Presence == telemetry.PresenceOffline
-	v := verdict{told: true, holds: offline}
+	r := report{made: true, holds: offline}
 	if offline {
-		from := t.source([]byte(s.Gateway))
-		if !t.mayJudge(from, d, now) {
-			return
+		from := w.source([]byte(s.Gateway))
+		if !from.explains(d, now) {
+			return watch, false
 		}
-		v.parent = from.alarm
+		r.parent = from.alarm
 	}
-	if v == d.silence {
-		return
+	if r == d.silence {
+		return watch, false
 	}
 	window := d.presence.Window()
-	t.tell(d, alarm.Watch{
+	return alarm.Watch{
 		Device: d.id, Type: deviceOffline, Holds: offline, Since: s.Since, Now: now,
 		Severity:  telemetry.SeverityMedium,
 		Threshold: telemetry.Threshold{Parameter: "silence_seconds", Operator: ">", Value: seconds(window)},
 		Value:     seconds(max(now-s.LastSeen, window)),
 		Message:   fmt.Sprintf("%s has sent nothing for more than %s", d.id, (time.Duration(window) * time.Millisecond).Round(time.Second)),
-		Location:  s.Location, Model: s.Info.Model, Gateway: s.Gateway, Parent: v.parent,
-	})
-	// An on-delay may run, or no rule may want an alarm: then it is asked again.
-	if _, live := d.alarm.Live(deviceOffline); live || !offline {
-		d.silence = v
-	}
+		Location:  s.Location, Model: s.Info.Model, Gateway: s.Gateway, Parent: r.parent,
+	}, true
 }
 
-// mayJudge reports whether it can be said why a silent device is silent.
-func (t *task) mayJudge(from *source, d *device, now int64) bool {
-	if from.name == intake.Direct {
+// explains reports whether it is clear why a device of s is silent: the gateway is up and
+// its other data arrives, or it is down and has its alarm.
+func (s *source) explains(d *device, now int64) bool {
+	if s.name == intake.Direct {
 		return true
 	}
-	switch from.verdict.Presence {
+	switch s.verdict.Presence {
 	case gateways.Up:
-		// What it said before the device fell silent says nothing: both may be gone. And
-		// it takes a while to show that nothing comes through.
+		// A heartbeat from before the device fell silent proves nothing: both may be gone.
+		// And it takes a while to show that no data arrives.
 		since := d.presence.State.Since
-		alone := from.verdict.Heard > since && now-since > gateways.OnTheWay+judgeSlack && from.verdict.Flows
-		return alone && now-max(from.verdict.Back, from.backfilled) > d.presence.Window()
+		alone := s.verdict.Heard > since && now-since > gateways.OnTheWay+slackMS && s.verdict.Flows
+		return alone && now-max(s.verdict.Back, s.backfilled) > d.presence.Window()
 	case gateways.Gone:
-		return from.alarm != "" || now-from.gone > parentPatience
+		return s.alarm != "" || now-s.gone > parentWaitMS
 	case gateways.Unknown, gateways.Doubtful:
 	}
 	return false
 }
 
-// watchGateways raises and clears the alarms of the gateways whose ids belong to this
-// partition.
-func (t *task) watchGateways(now int64) {
-	for _, id := range t.p.gateways.Known() {
-		if t.p.partitionOf(id) != t.partition {
-			continue
-		}
-		v, ok := t.p.gateways.Look(id, now)
-		if !ok {
-			continue
-		}
-		for i := range v.Findings {
-			t.find(v, &v.Findings[i], now)
-		}
-	}
-}
-
-// find tells the alarm stage of a finding, if that is news.
-func (t *task) find(v gateways.Verdict, f *gateways.Finding, now int64) {
-	told := t.told[v.Gateway]
-	if told == nil {
-		told = make(map[string]verdict)
-		t.told[v.Gateway] = told
-	}
-	is := verdict{told: true, holds: f.Holds}
-	if told[f.Type] == is {
-		return
-	}
-	d, ok := t.devices[v.Gateway]
+// findings returns the conditions of a gateway that are news.
+func (w *watchdog) findings(gateway string, now int64) (news []alarm.Watch) {
+	v, ok := w.gateways.Look(gateway, now)
 	if !ok {
-		if !f.Holds {
-			return // nothing there to be cleared
-		}
-		d = t.addDevice(v.Gateway)
+		return nil
 	}
-	t.tell(d, alarm.Watch{
-		Device: d.id, Type: f.Type, Holds: f.Holds, Since: now, Now: now, Severity: f.Severity,
-		Threshold: f.Threshold, Value: f.Value, Message: f.Message,
-		Location: telemetry.Location{Building: v.Building}, Gateway: d.id,
-	})
-	if _, live := d.alarm.Live(f.Type); live || !f.Holds {
-		told[f.Type] = is
-	}
-}
-
-// tell hands a condition that was judged here to the alarm stage.
-func (t *task) tell(d *device, w alarm.Watch) {
-	var keep bool
-	d.alarm, t.changes, keep = t.book.rules.Watch(d.alarm, w, t.changes[:0])
-	if keep {
-		t.keep(d)
-	}
-	t.publish(d)
-}
-
-// downAlarms returns the alarms of the gateways of this partition that are down.
-func (t *task) downAlarms() map[string]string {
-	var down map[string]string
-	for id, told := range t.told {
-		if !told[gateways.Down].holds {
+	for i := range v.Findings {
+		f := &v.Findings[i]
+		if w.reports[topic{gateway, f.Type}] == (report{made: true, holds: f.Holds}) {
 			continue
 		}
-		if d, ok := t.devices[id]; ok {
+		news = append(news, alarm.Watch{
+			Device: gateway, Type: f.Type, Holds: f.Holds, Since: now, Now: now, Severity: f.Severity,
+			Threshold: f.Threshold, Value: f.Value, Message: f.Message,
+			Location: telemetry.Location{Building: v.Building}, Gateway: gateway,
+		})
+	}
+	return news
+}
+
+// reported notes that the alarm stage has received a condition of d.
+func (w *watchdog) reported(d *device, c *alarm.Watch) {
+	r := report{made: true, holds: c.Holds, parent: c.Parent}
+	if c.Type == deviceOffline {
+		d.silence = r
+	} else {
+		w.reports[topic{d.id, c.Type}] = r
+	}
+}
+
+// downAlarms returns the ids of the alarms of this partition's gateways that are down, by
+// gateway.
+func (w *watchdog) downAlarms(devices map[string]*device) map[string]string {
+	down := make(map[string]string)
+	for about, r := range w.reports {
+		if d, ok := devices[about.gateway]; ok && about.alarm == gateways.Down && r.holds {
 			if a, live := d.alarm.Live(gateways.Down); live && a.Status == telemetry.AlertActive {
-				if down == nil {
-					down = make(map[string]string)
-				}
-				down[id] = a.AlertID
+				down[about.gateway] = a.AlertID
 			}
 		}
 	}
 	return down
 }
 
-// expect makes the gateways known that the restored state names: those that have alarms,
-// and those that devices sent through not long ago.
-func (t *task) expect(now int64) {
-	expected := make(map[string]struct{})
-	for id, d := range t.devices {
+// expect registers the gateways in the restored state: those with alarms, and those that
+// devices recently sent through.
+func (w *watchdog) expect(devices map[string]*device, now int64) {
+	for id, d := range devices {
 		if a, live := d.alarm.Live(gateways.Down); live && a.Source == telemetry.SourceWatchdog {
-			expected[id] = struct{}{}
+			w.gateways.Know(id)
 		}
 		s := &d.presence.State
-		if s.DeviceID != "" && s.Gateway != intake.Direct && now-s.LastSeen < knownFor {
-			expected[s.Gateway] = struct{}{}
+		if s.DeviceID != "" && s.Gateway != intake.Direct && now-s.LastSeen < expectMS {
+			w.gateways.Know(s.Gateway)
 		}
-	}
-	for id := range expected {
-		t.p.gateways.Know(id)
 	}
 }
 

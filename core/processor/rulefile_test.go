@@ -48,7 +48,7 @@ func TestRulesAreReadAgainWhileRunning(t *testing.T) {
 	a := p.alerts(1)[0]
 	require.Equal(t, "hot", a.AlertType)
 	require.InDelta(t, 41, a.CurrentValue, 0, "not before the rule was there")
-	_, version, ok := c.rules.load().rules.Rule("hot")
+	_, version, ok := c.rules.load().Rule("hot")
 	require.True(t, ok)
 	require.Equal(t, version, a.RuleVersion)
 
@@ -92,22 +92,22 @@ func TestRulesBehindASymbolicLink(t *testing.T) {
 func TestABadRulesFileStopsTheStart(t *testing.T) {
 	cfg := defaultConfig(t)
 	cfg.RulesFile = filepath.Join(t.TempDir(), "rules.yaml")
-	_, err := newRulebook(discardLog(), prometheus.NewRegistry(), cfg.RulesFile, cfg.builtIn())
+	_, err := newRuleFile(discardLog(), prometheus.NewRegistry(), cfg.RulesFile, cfg.builtIn())
 	require.ErrorContains(t, err, "CORE_RULES_FILE")
 	write(t, cfg.RulesFile, "rules:\n  - id: x\n    kind: hihg\n")
-	_, err = newRulebook(discardLog(), prometheus.NewRegistry(), cfg.RulesFile, cfg.builtIn())
+	_, err = newRuleFile(discardLog(), prometheus.NewRegistry(), cfg.RulesFile, cfg.builtIn())
 	require.ErrorContains(t, err, "line 3")
 }
 
 // TestPastRulesAreRememberedForAWhile bounds what explaining old alarms costs.
 func TestPastRulesAreRememberedForAWhile(t *testing.T) {
 	cfg := defaultConfig(t)
-	b, err := newRulebook(discardLog(), prometheus.NewRegistry(), "", cfg.builtIn())
+	b, err := newRuleFile(discardLog(), prometheus.NewRegistry(), "", cfg.builtIn())
 	require.NoError(t, err)
-	for range 3 * keepBooks {
+	for range 3 * maxPast {
 		require.NoError(t, b.use(nil))
 	}
-	require.Len(t, b.past, keepBooks)
+	require.Len(t, b.past, maxPast)
 }
 
 func TestExplainShowsTheReadings(t *testing.T) {
