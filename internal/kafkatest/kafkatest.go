@@ -1,8 +1,7 @@
-// Package kafkatest gives tests a Kafka: the embedded broker, or the real one that
-// TEST_KAFKA_BROKERS names (make test-kafka), and an independent client (franz-go, where
-// the product uses sarama) to write to it and to see what is really there. It is
-// imported by tests only. Everything that reads or writes blocks until it is done or
-// its time is up, which fails the test.
+// Package kafkatest provides tests with a Kafka: the embedded broker, or the real one named by
+// TEST_KAFKA_BROKERS (make test-kafka), and an independent client (franz-go, where the
+// product uses sarama) to write topics and to read their actual content. Only tests and
+// test programs import it. Reads and writes block until done or timed out.
 package kafkatest
 
 import (

@@ -44,13 +44,13 @@ var limits = map[string]struct {
 	"current_high":     {telemetry.Current, 1, 10, 0.2},
 }
 
-// excursion is a time that a value spent beyond its limit.
+// excursion is a time during which a value was beyond its limit.
 type excursion struct {
 	device, kind string
 	from, to     int64 // to is 0 while it lasts
 }
 
-// excursions finds by itself what core ought to find.
+// excursions computes independently what core should find.
 func excursions(readings []telemetry.Reading) []excursion {
 	var out []excursion
 	for kind, l := range limits {
@@ -77,7 +77,7 @@ func order(a, b excursion) int {
 	return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.device, b.device), cmp.Compare(a.kind, b.kind))
 }
 
-// found makes excursions of the journal of alarms.
+// found converts the journal of alarms to excursions.
 func found(t *testing.T, journal []telemetry.Alert) []excursion {
 	t.Helper()
 	var out []excursion
@@ -97,15 +97,15 @@ func found(t *testing.T, journal []telemetry.Alert) []excursion {
 			delete(open, key)
 		case telemetry.EventChattering, telemetry.EventSettled:
 		default:
-			require.Fail(t, "nobody asked for this", "%+v", a)
+			require.Fail(t, "unexpected event", "%+v", a)
 		}
 	}
 	slices.SortFunc(out, order)
 	return out
 }
 
-// TestLabelledExcursionsAreFoundExactly also replays device-data from zero by a core that
-// knows nothing: its journal must be the same, but for when it noticed.
+// TestLabelledExcursionsAreFoundExactly also replays device-data from the start with a core
+// without state: its journal must be the same except for the time of detection.
 func TestLabelledExcursionsAreFoundExactly(t *testing.T) {
 	f, err := fleet.New(fleet.Options{Devices: devices, Seed: 7, Variance: 0.1, Interval: interval, Faults: 12})
 	require.NoError(t, err)
@@ -134,7 +134,7 @@ func TestLabelledExcursionsAreFoundExactly(t *testing.T) {
 	require.Equal(t, timeless(t, first), timeless(t, second))
 }
 
-// requireLabels holds the excursions against the labels, both ways.
+// requireLabels compares the excursions with the labels, both ways.
 func requireLabels(t *testing.T, f *fleet.Fleet, all []excursion, from, to int64) {
 	t.Helper()
 	labels := f.Labels(from, to)
@@ -194,7 +194,7 @@ func journal(t *testing.T, brokers []string, topics topology.Topics, n int) []te
 	require.NoError(t, config.FromEnvironment(&cfg))
 	cfg.Brokers, cfg.Topics = brokers, topics
 	cfg.GroupID, cfg.TxnPrefix, cfg.HTTPAddr = kafkatest.Name(t, "core"), kafkatest.Name(t, "core")+"-", ""
-	cfg.HubURL = "nats://127.0.0.1:1" // nobody looks
+	cfg.HubURL = "nats://127.0.0.1:1" // no hub
 	p, err := processor.New(processor.Options{Config: cfg, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -225,8 +225,8 @@ func journal(t *testing.T, brokers []string, topics topology.Topics, n int) []te
 	return out
 }
 
-// timeless returns the journal of each device without when core noticed, and without
-// last_seen, which a core that lost and regained its partitions knows less well.
+// timeless returns the journal of each device without the time of detection and last_seen,
+// which is less precise after a core lost and regained its partitions.
 func timeless(t *testing.T, journal []telemetry.Alert) map[string][]string {
 	t.Helper()
 	out := map[string][]string{}

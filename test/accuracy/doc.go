@@ -1,5 +1,5 @@
-// Package accuracy holds the alarms of core against the truth: the simulator's labelled
-// faults go through a real core and Kafka, and every excursion over a limit must be one
-// alarm, from its first reading beyond the limit to the first one back inside the
-// deadband, and nothing else may be one. It holds nothing but that test.
+// Package accuracy compares core's alarms with the truth: the simulator's labelled faults go
+// through a real core and Kafka. Every excursion beyond a limit must be exactly one alarm,
+// from its first reading beyond the limit to the first one back inside the deadband, and
+// nothing else may be an alarm. It contains only that test.
 package accuracy

@@ -4,5 +4,5 @@ package cluster
 
 import "syscall"
 
-// attributes are none: only Linux can end a process with its parent.
+// attributes are none: only Linux can kill a process with its parent.
 func attributes() *syscall.SysProcAttr { return nil }

@@ -44,7 +44,7 @@ func Build(ctx context.Context, dir string, o BuildOptions) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	flags := []string{"-ldflags=-w"} // linking is quicker without what a debugger needs
+	flags := []string{"-ldflags=-w"} // linking is faster without debug information
 	if o.Profile {
 		overlay, err := writeOverlay(module, dir)
 		if err != nil {
@@ -52,7 +52,7 @@ func Build(ctx context.Context, dir string, o BuildOptions) error {
 		}
 		flags = append(flags, "-overlay", overlay)
 	}
-	// One command for all: what they share is compiled once, and they are linked side by side.
+	// One command for all: shared packages are compiled once, and linking runs in parallel.
 	args := slices.Concat([]string{"build"}, flags, []string{"-o", dir + string(filepath.Separator)}, slices.Sorted(maps.Values(packages)))
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = module
@@ -82,11 +82,11 @@ func writeOverlay(module, dir string) (string, error) {
 	return name, os.WriteFile(name, b, 0o600)
 }
 
-// Ports are drawn from below the range from which the system gives out ports by itself,
-// so that no outgoing connection takes one between a stop and a start.
+// Ports are below the system's ephemeral range, so that no outgoing connection uses one
+// between a stop and a start.
 const firstPort, lastPort = 12_000, 32_000
 
-// freePorts returns n ports that are free now.
+// freePorts returns n free ports.
 func freePorts(n int) ([]string, error) {
 	var ports []string
 	port := firstPort + rand.N(lastPort-firstPort)
@@ -109,7 +109,7 @@ func freePorts(n int) ([]string, error) {
 	return nil, fmt.Errorf("found %d free ports, want %d", len(ports), n)
 }
 
-// FreeAddresses returns addresses of this machine that nobody listens on.
+// FreeAddresses returns n unused loopback addresses.
 func FreeAddresses(n int) ([]string, error) {
 	ports, err := freePorts(n)
 	for i, p := range ports {

@@ -1,8 +1,8 @@
-// Package cluster builds and runs the real programs as processes on this machine, for
-// end-to-end tests and load tests: three gateways, bridge, core, portal, simulators and
-// a Kafka. Each has its own ports, data directory and log file; each can be stopped,
-// killed and started again, and its CPU and memory are read from /proc. It is not for
-// production. Start and Stop block until the process is ready or gone.
+// Package cluster builds the real programs and runs them as processes on this machine, for
+// end-to-end tests and load tests: gateways, bridge, core, portal, simulators and a Kafka.
+// Each has its own ports, data directory and log file, can be stopped, killed and restarted,
+// and its CPU and memory are read from /proc. Not for production. Start and Stop block until
+// the process is ready or gone.
 package cluster
 
 import (
@@ -22,8 +22,8 @@ import (
 
 // Names of the processes.
 const (
-	Kafka  = "kafka" // only when the cluster has its own broker
-	Hub    = "hub"   // only when it is a process of its own
+	Kafka  = "kafka" // only with an embedded broker
+	Hub    = "hub"   // only with OwnHub
 	Bridge = "bridge"
 	Core   = "core"
 	Portal = "portal"
@@ -50,12 +50,12 @@ type Options struct {
 	Gateways int      // 0 means 3
 	Bridges  int      // 0 means 1; several need OwnHub
 	Cores    int      // 0 means 1
-	OwnHub   bool     // the hub is a process of its own and not embedded in the bridge
-	// Line, when set, is told the hub's address for gateways and returns the one that
-	// the i-th gateway is to dial instead.
+	OwnHub   bool     // the hub is a separate process, not embedded in the bridge
+	// Line, when set, receives the hub's address for gateways and returns the address that
+	// the i-th gateway dials instead.
 	Line func(gateway int, hub string) (string, error)
-	// BridgeBrokers, when set, is told the brokers' addresses and returns those that
-	// the bridges are to use instead.
+	// BridgeBrokers, when set, receives the brokers' addresses and returns those that the
+	// bridges use instead.
 	BridgeBrokers func(brokers []string) ([]string, error)
 	// Env is added to the environment of every program.
 	Env map[string]string
@@ -80,7 +80,7 @@ type Cluster struct {
 // endpoints of a gateway.
 type endpoints struct{ nats, mqtt, http string }
 
-// New builds the programs unless they are built and chooses the ports. It starts none.
+// New builds the programs unless Options.Bin is set, and chooses the ports. It starts none.
 func New(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Dir == "" {
 		return nil, errors.New("cluster: Dir is missing")
@@ -129,8 +129,8 @@ func (c *Cluster) MQTT() []string {
 // HubURL returns where clients of the hub connect.
 func (c *Cluster) HubURL() string { return "nats://" + c.hub }
 
-// KafkaControl returns the base URL at which the embedded broker takes orders to
-// misbehave, "" when the cluster has none.
+// KafkaControl returns the base URL of the embedded broker's fault injection, "" without an
+// embedded broker.
 func (c *Cluster) KafkaControl() string {
 	if c.control == "" {
 		return ""
@@ -141,7 +141,7 @@ func (c *Cluster) KafkaControl() string {
 // PortalURL returns the portal's base URL.
 func (c *Cluster) PortalURL() string { return "http://" + c.portal }
 
-// WebSocketURL returns the WebSocket on the port of its own.
+// WebSocketURL returns the WebSocket on WEBSOCKET_PORT.
 func (c *Cluster) WebSocketURL() string { return "ws://127.0.0.1:" + c.wsPort + "/ws" }
 
 // Names returns the processes in the order of their definition.
@@ -168,15 +168,14 @@ func (c *Cluster) process(name string) (*process, error) {
 	if pr, ok := c.processes[name]; ok {
 		return pr, nil
 	}
-	return nil, fmt.Errorf("cluster: there is no process %q", name)
+	return nil, fmt.Errorf("cluster: unknown process %q", name)
 }
 
-// StartAll starts every process that was defined and does not run, and waits until all
-// are ready.
+// StartAll starts every defined process that does not run, and waits until all are ready.
 func (c *Cluster) StartAll(ctx context.Context) error { return c.Start(ctx, c.Names()...) }
 
-// Start starts processes one after the other without waiting in between, except for a
-// broker, and then waits until all of them are ready.
+// Start starts processes without waiting in between, except for a broker, and then waits
+// until all of them are ready.
 func (c *Cluster) Start(ctx context.Context, names ...string) error {
 	var started []*process
 	for _, name := range names {
@@ -205,8 +204,8 @@ func (c *Cluster) Start(ctx context.Context, names ...string) error {
 	return nil
 }
 
-// Stop tells a process to stop (SIGTERM) and waits until it is gone. An exit code other
-// than 0 is an error, and so is one that takes longer than StopTime.
+// Stop sends SIGTERM to a process and waits until it is gone. An exit code other than 0 and a
+// stop longer than StopTime are errors.
 func (c *Cluster) Stop(name string) error {
 	pr, err := c.process(name)
 	if err != nil {
@@ -215,8 +214,8 @@ func (c *Cluster) Stop(name string) error {
 	return pr.stop()
 }
 
-// StopTime is how long a program may take to stop: the 5 s promised, and as much again
-// for a busy machine.
+// StopTime is how long a program may take to stop: the promised 5 s, doubled for a busy
+// machine.
 const StopTime = 10 * time.Second
 
 // Kill ends a process at once (SIGKILL) and waits until it is gone.
@@ -250,7 +249,7 @@ func (c *Cluster) Profile() error {
 	return errors.Join(errs...)
 }
 
-// Wait waits until a process ends by itself; an exit code other than 0 is an error.
+// Wait waits until a process exits by itself; an exit code other than 0 is an error.
 func (c *Cluster) Wait(ctx context.Context, name string) error {
 	pr, err := c.process(name)
 	if err != nil {
@@ -265,8 +264,7 @@ func (c *Cluster) Running(name string) bool {
 	return err == nil && pr.running()
 }
 
-// Close stops every process that runs, the last one defined first, and kills those
-// that do not stop.
+// Close stops the running processes in reverse order and kills those that do not stop.
 func (c *Cluster) Close() error {
 	names := c.Names()
 	slices.Reverse(names)
@@ -279,7 +277,7 @@ func (c *Cluster) Close() error {
 	return errors.Join(errs...)
 }
 
-// Logs returns what a process wrote, over all its starts.
+// Logs returns the output of a process over all its starts.
 func (c *Cluster) Logs(name string) (string, error) {
 	pr, err := c.process(name)
 	if err != nil {

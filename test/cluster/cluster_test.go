@@ -32,7 +32,7 @@ func serve(addr string) {
 	fmt.Fprintln(os.Stderr, srv.ListenAndServe())
 }
 
-// newCluster is a cluster whose programs are all this test binary.
+// newCluster returns a cluster whose programs are all this test binary.
 func newCluster(t *testing.T) (*Cluster, string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -47,7 +47,7 @@ func newCluster(t *testing.T) (*Cluster, string) {
 	require.NoError(t, err)
 	addr := "127.0.0.1:" + ports[0]
 	p.Add("served", Program{Binary: "sim", HTTP: addr, Env: map[string]string{"CLUSTER_TEST_SERVE": addr}})
-	t.Cleanup(func() { _ = p.Close() }) // the test's own binary ends with an error code when told to stop
+	t.Cleanup(func() { _ = p.Close() }) // the test binary exits with an error code on SIGTERM
 	return p, "served"
 }
 
@@ -87,7 +87,7 @@ func TestStartKillStartAgain(t *testing.T) {
 	require.NoError(t, p.Kill(name))
 	require.False(t, p.Running(name))
 	require.ErrorContains(t, p.Wait(ctx, name), "killed")
-	require.ErrorContains(t, p.Stop(name), "does not run")
+	require.ErrorContains(t, p.Stop(name), "is not running")
 
 	require.NoError(t, p.Start(ctx, name))
 	again, err := p.Usage(name)
@@ -97,12 +97,12 @@ func TestStartKillStartAgain(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAProgramThatEndsIsNotWaitedFor(t *testing.T) {
+func TestStartFailsWhenTheProgramExits(t *testing.T) {
 	p, _ := newCluster(t)
 	p.Add("fails", Program{Binary: "sim", Args: []string{"-no-such-flag"}, HTTP: "127.0.0.1:1"})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	require.ErrorContains(t, p.Start(ctx, "fails"), "ended while starting")
+	require.ErrorContains(t, p.Start(ctx, "fails"), "exited while starting")
 	require.NoError(t, ctx.Err())
 }
 
@@ -112,7 +112,7 @@ func TestUnknownNames(t *testing.T) {
 	require.Error(t, p.Stop("x"))
 	require.Error(t, p.Kill("x"))
 	require.Error(t, p.Signal("x", os.Interrupt))
-	require.Error(t, p.Signal(Bridge, os.Interrupt), "it was not started")
+	require.Error(t, p.Signal(Bridge, os.Interrupt), "not started")
 	require.False(t, p.Running("x"))
 	_, err := p.Usage("x")
 	require.Error(t, err)

@@ -43,13 +43,13 @@ func (c *Cluster) PID(name string) int {
 	return cmd.Process.Pid
 }
 
-// Ask returns nil when a process is ready now, else why it is not.
-func (c *Cluster) Ask(ctx context.Context, name string) error {
+// Ready returns nil when a process is ready now, else the reason why not.
+func (c *Cluster) Ready(ctx context.Context, name string) error {
 	pr, err := c.process(name)
 	if err != nil {
 		return err
 	}
-	return pr.ask(ctx)
+	return pr.ready(ctx)
 }
 
 // Launch starts a process and does not wait until it is ready.
@@ -59,4 +59,16 @@ func (c *Cluster) Launch(name string) error {
 		return err
 	}
 	return pr.start()
+}
+
+// SetBinary changes the program file of a process for its next start.
+func (c *Cluster) SetBinary(name, file string) error {
+	pr, err := c.process(name)
+	if err != nil {
+		return err
+	}
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	pr.bin = file
+	return nil
 }

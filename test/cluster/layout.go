@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// layout lays out the processes of a cluster, in the order in which they are best started.
+// layout defines the processes of a cluster in the order of their start.
 type layout struct {
 	*Cluster
 	o     Options
@@ -15,14 +15,14 @@ type layout struct {
 	leaf  string // the hub's address for gateways
 }
 
-// next returns an address that nobody uses.
+// next returns an unused address.
 func (l *layout) next() string {
 	a := "127.0.0.1:" + l.ports[0]
 	l.ports = l.ports[1:]
 	return a
 }
 
-// define lays out all processes.
+// define defines all processes.
 func (c *Cluster) define(o Options) error {
 	ports, err := freePorts(8 + 3*o.Gateways + o.Bridges + o.Cores)
 	if err != nil {
@@ -112,7 +112,7 @@ func (l *layout) defineGateways() error {
 	return nil
 }
 
-// with returns what all programs share, with more variables.
+// with returns the environment shared by all programs, plus more variables.
 func (l *layout) with(more map[string]string) map[string]string {
 	env := map[string]string{
 		"LOG_LEVEL":                  "info",

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// ListenerPID returns the process that listens on an address of this machine, or 0
-// when it cannot be told: the address is elsewhere, or the system has no /proc.
+// ListenerPID returns the process that listens on an address of this machine, or 0 when
+// unknown: the address is remote, or the system has no /proc.
 func ListenerPID(addr string) int {
 	_, portText, err := net.SplitHostPort(addr)
 	if err != nil {

@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// Metrics are the samples of one scrape by series: the name, or the name and its labels
-// in braces, as the program wrote them.
+// Metrics are the samples of one scrape by series: name, or name{labels} as exposed.
 type Metrics map[string]float64
 
 // Sum adds up every series of a metric whose labels contain all the given pieces, such
@@ -40,7 +39,7 @@ func (c *Cluster) Metrics(ctx context.Context, name string) (Metrics, error) {
 		return nil, err
 	}
 	if pr.prog.HTTP == "" {
-		return nil, fmt.Errorf("%s serves no metrics", name)
+		return nil, fmt.Errorf("%s has no metrics endpoint", name)
 	}
 	code, body, err := get(ctx, "http://"+pr.prog.HTTP+"/metrics")
 	if err != nil {
@@ -52,7 +51,7 @@ func (c *Cluster) Metrics(ctx context.Context, name string) (Metrics, error) {
 	return parseMetrics(body)
 }
 
-// parseMetrics reads the text exposition format. Timestamps are not used here.
+// parseMetrics reads the text exposition format without timestamps.
 func parseMetrics(text string) (Metrics, error) {
 	m := Metrics{}
 	for line := range strings.Lines(text) {

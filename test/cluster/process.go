@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// Program says how a process is run and when it is ready.
+// Program is how a process is run and when it is ready.
 type Program struct {
-	Binary  string // file name in the cluster's directory of programs
+	Binary  string // file name in the directory of programs
 	Args    []string
 	Env     map[string]string
 	HTTP    string // host:port that serves /readyz and /metrics, "" for none
-	Listens string // host:port that is open when it is ready, for a program without HTTP
+	Listens string // host:port that accepts connections when ready, for a program without HTTP
 }
 
 // process is one program, over all its starts.
@@ -46,7 +46,7 @@ func (pr *process) start() error {
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", pr.name, err)
 	}
-	// The process outlives the call: whoever started the cluster closes it.
+	// The process outlives the call; Cluster.Close stops it.
 	cmd := exec.CommandContext(context.Background(), pr.bin, pr.prog.Args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = pr.dir, log, log
 	cmd.Env = []string{
@@ -73,7 +73,7 @@ func (pr *process) start() error {
 	return nil
 }
 
-// state returns the current start's process and end.
+// state returns the process of the current start and the channel closed at its exit.
 func (pr *process) state() (*exec.Cmd, chan struct{}) {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
@@ -99,13 +99,13 @@ func (pr *process) exitError() error {
 	if pr.exit == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w; the end of %s:\n%s", pr.name, pr.exit, pr.logFile, tail(pr.logFile))
+	return fmt.Errorf("%s: %w; tail of %s:\n%s", pr.name, pr.exit, pr.logFile, tail(pr.logFile))
 }
 
 func (pr *process) signal(s os.Signal) error {
 	cmd, _ := pr.state()
 	if cmd == nil {
-		return fmt.Errorf("%s was not started", pr.name)
+		return fmt.Errorf("%s not started", pr.name)
 	}
 	if err := cmd.Process.Signal(s); err != nil {
 		return fmt.Errorf("signalling %s: %w", pr.name, err)
@@ -124,8 +124,8 @@ func (pr *process) signalAndWait(s os.Signal, limit time.Duration) error {
 		return nil
 	case <-time.After(limit):
 	}
-	err := fmt.Errorf("%s did not end in %s after %s; the end of %s:\n%s", pr.name, limit, s, pr.logFile, tail(pr.logFile))
-	// SIGQUIT makes a Go program say where it hangs, in its log.
+	err := fmt.Errorf("%s still running %s after %s; tail of %s:\n%s", pr.name, limit, s, pr.logFile, tail(pr.logFile))
+	// SIGQUIT makes a Go program log its stacks.
 	err = errors.Join(err, pr.signal(syscall.SIGQUIT))
 	select {
 	case <-gone:
@@ -139,7 +139,7 @@ func (pr *process) signalAndWait(s os.Signal, limit time.Duration) error {
 
 func (pr *process) stop() error {
 	if !pr.running() {
-		return errors.Join(fmt.Errorf("%s does not run any more", pr.name), pr.exitError())
+		return errors.Join(fmt.Errorf("%s is not running", pr.name), pr.exitError())
 	}
 	if err := pr.signalAndWait(syscall.SIGTERM, StopTime); err != nil {
 		return err
@@ -157,26 +157,26 @@ func (pr *process) wait(ctx context.Context) error {
 	}
 }
 
-// awaitReady waits until the process says that it is ready.
+// awaitReady waits until the process is ready.
 func (pr *process) awaitReady(ctx context.Context) error {
 	_, gone := pr.state()
 	for {
-		last := pr.ask(ctx)
+		last := pr.ready(ctx)
 		if last == nil {
 			return nil
 		}
 		select {
 		case <-gone:
-			return errors.Join(fmt.Errorf("%s ended while starting", pr.name), pr.exitError())
+			return errors.Join(fmt.Errorf("%s exited while starting", pr.name), pr.exitError())
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s to be ready: %w: %w; the end of %s:\n%s", pr.name, ctx.Err(), last, pr.logFile, tail(pr.logFile))
+			return fmt.Errorf("waiting for %s to be ready: %w: %w; tail of %s:\n%s", pr.name, ctx.Err(), last, pr.logFile, tail(pr.logFile))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-// ask returns nil when the process is ready now.
-func (pr *process) ask(ctx context.Context) error {
+// ready returns nil when the process is ready now.
+func (pr *process) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	if pr.prog.HTTP == "" {

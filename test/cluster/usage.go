@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Usage is what a process used of the machine.
+// Usage is the CPU and memory a process used.
 type Usage struct {
 	CPU    time.Duration // user and system, over all starts
 	MaxRSS int64         // bytes, the highest resident set of all starts
@@ -21,7 +21,7 @@ func (u *Usage) add(o Usage) {
 	u.MaxRSS = max(u.MaxRSS, o.MaxRSS)
 }
 
-// exitUsage is the account of a process that ended.
+// exitUsage is the usage of a process that exited.
 func exitUsage(s *os.ProcessState) Usage {
 	if s == nil {
 		return Usage{}
@@ -33,7 +33,7 @@ func exitUsage(s *os.ProcessState) Usage {
 	return u
 }
 
-// Usage returns what a process used since the cluster started it first.
+// Usage returns the usage of a process over all its starts.
 func (c *Cluster) Usage(name string) (Usage, error) {
 	pr, err := c.process(name)
 	if err != nil {
@@ -56,14 +56,14 @@ func (c *Cluster) Usage(name string) (Usage, error) {
 // clockTick is the unit of times in /proc: USER_HZ, 100 on every Linux.
 const clockTick = 10 * time.Millisecond
 
-// ProcessUsage reads the account of a running process from /proc.
+// ProcessUsage reads the usage of a running process from /proc.
 func ProcessUsage(pid int) (Usage, error) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	stat, err := os.ReadFile(dir + "/stat")
 	if err != nil {
 		return Usage{}, err
 	}
-	// The second field is the command in parentheses and may hold anything.
+	// The second field is the command in parentheses and may contain anything.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	const utime, stime = 11, 12 // counted from the third field of proc(5)
 	if len(fields) <= stime {

@@ -15,15 +15,15 @@ func bridgeFaults() []rig.Fault {
 	return []rig.Fault{
 		{
 			Name: "bridge-kill", Breaks: "the bridge is killed (kill -9) at each of six points of its transaction (quick: three of them)",
-			Holds: "it goes on where it was", Times: 100, Quick: 3, Site: common(), Run: killBridge,
+			Expects: "it resumes where it stopped", Times: 100, Quick: 3, Site: common(), Run: killBridge,
 		},
 		{
-			Name: "kafka-lost-answers", Breaks: "Kafka does what the bridge asks, and the answer is lost",
-			Holds: "readings arrive again", Times: 20, Quick: 2, Site: common(), Run: loseAnswers,
+			Name: "kafka-lost-answers", Breaks: "Kafka executes a request of the bridge, and the answer is lost",
+			Expects: "readings arrive again", Times: 20, Quick: 2, Site: common(), Run: loseAnswers,
 		},
 		{
-			Name: "hung-transaction", Breaks: "the bridge is killed in a transaction and stays away",
-			Holds: "readers of device-data are held up for at most 15 s", Times: 5, Quick: 1, Site: common(), Run: hangTransaction,
+			Name: "hung-transaction", Breaks: "the bridge is killed within a transaction and stays down",
+			Expects: "readers of device-data are blocked for at most 15 s", Times: 5, Quick: 1, Site: common(), Run: hangTransaction,
 		},
 	}
 }
@@ -33,13 +33,13 @@ type point struct {
 	name  string
 	at    kafkaproxy.Point
 	key   int16
-	topic func(r *rig.Round) string // that the request names, nil for any request
+	topic func(r *rig.Round) string // named by the request, nil for any request
 }
 
 func data(r *rig.Round) string        { return r.Topics.DeviceData }
 func checkpoints(r *rig.Round) string { return r.Topics.Checkpoints }
 
-// points are the six moments at which a transaction can be left.
+// points are the six moments at which a transaction can be interrupted.
 func points() []point {
 	return []point{
 		{"before produce", kafkaproxy.BeforeRequest, kafkaproxy.Produce, data},
@@ -51,18 +51,18 @@ func points() []point {
 	}
 }
 
-// reach waits until a transaction of the bridge is at a point, where it is held.
+// reach waits until the proxy holds a transaction of the bridge at a point.
 func (p point) reach(ctx context.Context, r *rig.Round) (*kafkaproxy.Trap, error) {
 	var match func(kafkaproxy.Exchange) bool
 	if p.topic != nil {
 		match = kafkaproxy.Mentions(p.topic(r))
 	}
 	trap := r.Proxy.Trap(p.at, p.key, match)
-	limit, cancel := context.WithTimeout(ctx, rig.Patience)
+	limit, cancel := context.WithTimeout(ctx, rig.WaitTimeout)
 	defer cancel()
 	if _, err := trap.Wait(limit); err != nil {
 		trap.Release(kafkaproxy.Pass)
-		return nil, fmt.Errorf("no transaction came to the point %q: %w", p.name, err)
+		return nil, fmt.Errorf("no transaction reached the point %q: %w", p.name, err)
 	}
 	return trap, nil
 }
@@ -91,8 +91,8 @@ func killBridge(ctx context.Context, r *rig.Round) error {
 	return nil
 }
 
-// loseAnswers lets the broker do what is asked and loses the answer: the connection with
-// it, or the answer alone.
+// loseAnswers lets the broker execute a request and drops its answer, in turn with the
+// connection and without.
 func loseAnswers(ctx context.Context, r *rig.Round) error {
 	for i := range r.Times {
 		if err := r.Moment(ctx, 100*time.Millisecond, time.Second); err != nil {
@@ -123,7 +123,7 @@ func loseAnswers(ctx context.Context, r *rig.Round) error {
 
 const unblockLimit = 15 * time.Second
 
-// hangTransaction leaves a transaction open for as long as the broker lets it.
+// hangTransaction leaves a transaction open until the broker aborts it.
 func hangTransaction(ctx context.Context, r *rig.Round) error {
 	for range r.Times {
 		if err := r.Moment(ctx, 100*time.Millisecond, time.Second); err != nil {
@@ -139,22 +139,22 @@ func hangTransaction(ctx context.Context, r *rig.Round) error {
 			return err
 		}
 		r.Happened()
-		held, err := r.HeldUp(ctx)
+		blocked, err := r.Blocked(ctx)
 		if err != nil {
 			return err
 		}
-		r.Check(len(held) > 0, "no partition was held up by an open transaction")
+		r.Check(len(blocked) > 0, "no partition was blocked by an open transaction")
 		took, err := rig.Await(ctx, "the end of the open transaction", func() error {
-			held, err := r.HeldUp(ctx)
-			if err == nil && len(held) > 0 {
-				err = fmt.Errorf("readers cannot pass in partitions %v", held)
+			blocked, err := r.Blocked(ctx)
+			if err == nil && len(blocked) > 0 {
+				err = fmt.Errorf("readers are blocked in partitions %v", blocked)
 			}
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		r.Recovered("readers of device-data, held up by an open transaction", took, unblockLimit)
+		r.Recovered("readers of device-data, blocked by an open transaction", took, unblockLimit)
 		if err := bringBack(ctx, r, cluster.Bridge, false); err != nil {
 			return err
 		}

@@ -11,15 +11,15 @@ import (
 // coreFaults break core while alarms come and go.
 func coreFaults() []rig.Fault {
 	return []rig.Fault{{
-		Name: "core-kill", Breaks: "one of two cores is killed (kill -9) or stopped, and comes back",
-		Holds: "each transition of an alarm is once in alerts, none is missing", Times: 20, Quick: 2,
+		Name: "core-kill", Breaks: "one of two cores is killed (kill -9) or stopped, and restarted",
+		Expects: "each transition of an alarm is in alerts exactly once", Times: 20, Quick: 2,
 		Site: rig.Site{Cores: 2, Load: rig.Load{Excursions: 400}}, Run: killCores,
 	}}
 }
 
 func killCores(ctx context.Context, r *rig.Round) error {
 	journal := newJournal(r)
-	remove := r.Watch(journal.reading)
+	remove := r.Observe(journal.observe)
 	defer remove()
 	for i := range r.Times {
 		if err := r.Moment(ctx, 2*time.Second, 4*time.Second); err != nil {
@@ -28,7 +28,7 @@ func killCores(ctx context.Context, r *rig.Round) error {
 		name := cluster.Numbered(cluster.Core, r.Rand.IntN(r.Site.Cores))
 		end := r.Kill
 		if i%3 == 2 {
-			end = r.Stop // leaves the group in order: a rebalance without a crash
+			end = r.Stop // leaves the group: a rebalance without a crash
 		}
 		if err := end(name); err != nil {
 			return err
@@ -37,7 +37,7 @@ func killCores(ctx context.Context, r *rig.Round) error {
 		if err := r.Moment(ctx, 0, 3*time.Second); err != nil {
 			return err
 		}
-		// No limit: what is promised is exactness, and readiness shows the work going on.
+		// No limit: the promise is exactness, not time.
 		if err := restart(ctx, r, name, "ready again", 0); err != nil {
 			return err
 		}
@@ -45,6 +45,6 @@ func killCores(ctx context.Context, r *rig.Round) error {
 	if err := rig.Sleep(ctx, 3*time.Second); err != nil {
 		return err
 	}
-	r.AtTheEnd(func(ctx context.Context) error { return journal.check(ctx, r) })
+	r.AtEnd(func(ctx context.Context) error { return journal.check(ctx, r) })
 	return nil
 }

@@ -6,8 +6,8 @@ import (
 	"industrial-iot-monitor/test/drill/rig"
 )
 
-// faults is the table of everything that the drill breaks. Faults on the same kind of
-// site stand together: the quick drill tries them on one cluster.
+// faults is the table of everything the drill breaks. Faults with the same site are adjacent:
+// the quick drill tries them on one cluster.
 func faults() []rig.Fault {
 	return slices.Concat(
 		gatewayFaults(),
@@ -26,6 +26,5 @@ func faults() []rig.Fault {
 	)
 }
 
-// common is the site of every fault that needs no other: lines and a proxy that can be
-// broken stand in the way of all readings.
+// common is the site of most faults: all readings pass lines and a proxy that can be broken.
 func common() rig.Site { return rig.Site{Lines: true, Proxy: true} }

@@ -9,15 +9,15 @@ import (
 	"industrial-iot-monitor/test/drill/rig"
 )
 
-// gatewayFaults break gateways as programs.
+// gatewayFaults kill gateways.
 func gatewayFaults() []rig.Fault {
 	return []rig.Fault{{
-		Name: "gateway-kill", Breaks: "a gateway is killed (kill -9) and started again",
-		Holds: "ready within 2 s", Times: 50, Quick: 5, Site: common(), Run: killGateways,
+		Name: "gateway-kill", Breaks: "a gateway is killed (kill -9) and restarted",
+		Expects: "ready within 2 s", Times: 50, Quick: 5, Site: common(), Run: killGateways,
 	}}
 }
 
-// killGateways kills one gateway after another, at random.
+// killGateways kills random gateways one after another.
 func killGateways(ctx context.Context, r *rig.Round) error {
 	for range r.Times {
 		if err := r.Moment(ctx, 100*time.Millisecond, 2*time.Second); err != nil {
@@ -35,18 +35,18 @@ func killGateways(ctx context.Context, r *rig.Round) error {
 			return err
 		}
 		if _, err := r.AwaitNew(ctx, name); err != nil {
-			return fmt.Errorf("after %s was started again: %w", name, err)
+			return fmt.Errorf("after %s was restarted: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// restart starts a process that was ended and demands that it is ready in time.
+// restart starts a process that was ended and checks that it is ready in time.
 func restart(ctx context.Context, r *rig.Round, name, what string, limit time.Duration) error {
 	if err := r.Launch(name); err != nil {
 		return err
 	}
-	took, err := rig.Await(ctx, name+" "+what, func() error { return r.Ask(ctx, name) })
+	took, err := rig.Await(ctx, name+" "+what, func() error { return r.Ready(ctx, name) })
 	if err != nil {
 		return err
 	}

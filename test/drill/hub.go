@@ -14,8 +14,8 @@ const reconnectLimit = 5 * time.Second
 // hubFaults break the hub that the bridge embeds.
 func hubFaults() []rig.Fault {
 	return []rig.Fault{{
-		Name: "hub-kill", Breaks: "the hub is killed (kill -9) with the bridge around it, and started again",
-		Holds: "every gateway is heard again within 5 s", Times: 20, Quick: 1, Site: common(), Run: killHub,
+		Name: "hub-kill", Breaks: "the hub is killed (kill -9) together with its bridge, and restarted",
+		Expects: "heartbeats of every gateway arrive again within 5 s", Times: 20, Quick: 1, Site: common(), Run: killHub,
 	}}
 }
 
@@ -38,33 +38,33 @@ func killHub(ctx context.Context, r *rig.Round) error {
 	return nil
 }
 
-// bringBack starts a bridge that was ended and waits until readings arrive. When it
-// carries the hub the gateways have to be heard there in time.
+// bringBack starts a bridge that was ended and waits until readings arrive. With the hub
+// embedded in it, heartbeats have to arrive in time.
 func bringBack(ctx context.Context, r *rig.Round, bridge string, hub bool) error {
 	begin := time.Now()
 	if err := r.Launch(bridge); err != nil {
 		return err
 	}
 	if hub {
-		took, err := awaitHeard(ctx, r, begin)
+		took, err := awaitHeartbeats(ctx, r, begin)
 		if err != nil {
 			return err
 		}
-		r.Recovered("hearing every gateway at the new hub", took, reconnectLimit)
+		r.Recovered("heartbeats of every gateway at the new hub", took, reconnectLimit)
 	}
 	if _, err := r.AwaitNew(ctx); err != nil {
-		return fmt.Errorf("after %s was started again: %w", bridge, err)
+		return fmt.Errorf("after %s was restarted: %w", bridge, err)
 	}
-	r.Recovered("readings of every gateway after "+bridge+" was started again", time.Since(begin), 0)
+	r.Recovered("readings of every gateway after "+bridge+" was restarted", time.Since(begin), 0)
 	return nil
 }
 
-// awaitHeard waits until every gateway was heard at the hub since a moment.
-func awaitHeard(ctx context.Context, r *rig.Round, since time.Time) (time.Duration, error) {
+// awaitHeartbeats waits for a heartbeat of every gateway that arrived after since.
+func awaitHeartbeats(ctx context.Context, r *rig.Round, since time.Time) (time.Duration, error) {
 	_, err := rig.Await(ctx, "heartbeats at the hub", func() error {
 		for _, g := range r.GatewayNames() {
-			if heard := r.Status(g); !heard.At.After(since) {
-				return fmt.Errorf("none of %s for %s", g, time.Since(heard.At).Round(time.Millisecond))
+			if s := r.Status(g); !s.At.After(since) {
+				return fmt.Errorf("none of %s for %s", g, time.Since(s.At).Round(time.Millisecond))
 			}
 		}
 		return nil

@@ -16,9 +16,9 @@ import (
 	"industrial-iot-monitor/test/oracle"
 )
 
-// journal holds the records in alerts against the faults that the devices were made
-// with: one incident for each fault of which readings arrived, no incident without a
-// fault, every transition once.
+// journal compares the records in alerts with the devices' simulated faults: one incident
+// for each fault of which readings arrived, no incident without a fault, every transition
+// once.
 type journal struct {
 	from int64 // ms
 
@@ -30,8 +30,8 @@ func newJournal(*rig.Round) *journal {
 	return &journal{from: time.Now().UnixMilli(), seen: map[string][2]int64{}}
 }
 
-// reading takes note of what arrived.
-func (j *journal) reading(x oracle.Record) {
+// observe notes a reading that arrived.
+func (j *journal) observe(x oracle.Record) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s, ok := j.seen[x.Device]
@@ -42,20 +42,19 @@ func (j *journal) reading(x oracle.Record) {
 	j.seen[x.Device] = s
 }
 
-// incident is what the records with one alert_id say.
+// incident is the records with one alert_id.
 type incident struct {
 	first   telemetry.Alert
 	records int
-	// occurrences, oldest first: one that nobody acknowledged and that comes back is the
-	// same incident.
+	// occurrences, oldest first: an alarm that is raised again before it was acknowledged
+	// belongs to the same incident.
 	occurrences []*occurrence
 }
 
-// occurrence is from when until when an alarm's condition held, to is 0 while it does.
+// occurrence is the time during which an alarm's condition was true; to is 0 while it is.
 type occurrence struct{ from, to int64 }
 
-// check reads alerts until core has come to the end of the readings and nothing more
-// comes.
+// check reads alerts until no more arrive, and compares.
 func (j *journal) check(ctx context.Context, r *rig.Round) error {
 	in, err := kafkatest.NewReader(r.Brokers(), r.Topics.Alerts)
 	if err != nil {
@@ -66,14 +65,14 @@ func (j *journal) check(ctx context.Context, r *rig.Round) error {
 	records := 0
 	for before := -1; records != before; {
 		before = records
-		limit, cancel := context.WithTimeout(ctx, rig.Patience)
+		limit, cancel := context.WithTimeout(ctx, rig.WaitTimeout)
 		err := in.CatchUp(limit, func(rec *kgo.Record) error {
 			records++
 			var a telemetry.Alert
 			if err := json.Unmarshal(rec.Value, &a); err != nil {
 				return fmt.Errorf("alerts %d/%d: %w", rec.Partition, rec.Offset, err)
 			}
-			j.enter(r, incidents, &a)
+			j.add(r, incidents, &a)
 			return nil
 		})
 		cancel()
@@ -89,8 +88,8 @@ func (j *journal) check(ctx context.Context, r *rig.Round) error {
 	return err
 }
 
-// enter adds one record to its incident and checks that it continues it.
-func (j *journal) enter(r *rig.Round, incidents map[string]*incident, a *telemetry.Alert) {
+// add adds one record to its incident and checks that it continues it.
+func (j *journal) add(r *rig.Round, incidents map[string]*incident, a *telemetry.Alert) {
 	i, ok := incidents[a.AlertID]
 	if !ok {
 		i = &incident{first: *a}
@@ -115,8 +114,8 @@ func (j *journal) enter(r *rig.Round, incidents map[string]*incident, a *telemet
 	}
 }
 
-// compare holds the incidents against the devices' faults and returns how many faults
-// there were of which readings arrived.
+// compare compares the incidents with the devices' faults and returns the number of faults
+// of which readings arrived.
 func (j *journal) compare(r *rig.Round, incidents map[string]*incident) (int, error) {
 	byDevice := map[string][]*incident{}
 	for _, i := range incidents {
@@ -154,6 +153,6 @@ func (j *journal) compare(r *rig.Round, incidents map[string]*incident) (int, er
 			}
 		}
 	}
-	r.Check(expected > 0, "no device had a fault: nothing was proved")
+	r.Check(expected > 0, "no device had a fault: nothing was checked")
 	return expected, nil
 }

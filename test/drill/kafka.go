@@ -18,15 +18,15 @@ func brokerFaults() []rig.Fault {
 	return []rig.Fault{
 		{
 			Name: "kafka-leaders", Breaks: "every partition's leader moves to another broker",
-			Holds: "readings arrive again", Times: 50, Quick: 3, Site: site, Run: order("/leaders"),
+			Expects: "readings arrive again", Times: 50, Quick: 3, Site: site, Run: order("/leaders"),
 		},
 		{
 			Name: "kafka-coordinators", Breaks: "the coordinators of groups and transactions move",
-			Holds: "readings arrive again", Times: 50, Quick: 3, Site: site, Run: order("/coordinators"),
+			Expects: "readings arrive again", Times: 50, Quick: 3, Site: site, Run: order("/coordinators"),
 		},
 		{
-			Name: "kafka-append", Breaks: "Kafka stores what is produced and answers that it did not",
-			Holds: "readings arrive again", Times: 50, Quick: 3, Site: site, Run: order(
+			Name: "kafka-append", Breaks: "Kafka stores produced records and answers that it did not",
+			Expects: "readings arrive again", Times: 50, Quick: 3, Site: site, Run: order(
 				"/fault?request=Produce&error=REQUEST_TIMED_OUT&count=1",
 				"/fault?request=Produce&error=NOT_ENOUGH_REPLICAS_AFTER_APPEND&count=2",
 				"/fault?request=EndTxn&error=REQUEST_TIMED_OUT&count=1",
@@ -50,11 +50,11 @@ func misbehave(ctx context.Context, r *rig.Round, orders []string) error {
 		}
 		resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
 		if err != nil {
-			return fmt.Errorf("telling the broker %s: %w", path, err)
+			return fmt.Errorf("ordering the broker %s: %w", path, err)
 		}
 		resp.Body.Close()
 		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("telling the broker %s: status %d", path, resp.StatusCode)
+			return fmt.Errorf("ordering the broker %s: status %d", path, resp.StatusCode)
 		}
 		r.Happened()
 		took, err := r.AwaitNew(ctx)
@@ -75,8 +75,8 @@ const (
 // kafkaFaults need Apache Kafka.
 func kafkaFaults() []rig.Fault {
 	return []rig.Fault{{
-		Name: "kafka-down", Breaks: "Apache Kafka is away for 5 min, stopped or killed, and comes back",
-		Holds: "readings arrive within 10 s of its return, the bridge has at most 256 MB", Times: 2, Quick: 1,
+		Name: "kafka-down", Breaks: "Apache Kafka is down for 5 min, stopped or killed",
+		Expects: "readings arrive within 10 s of its return, the bridge uses at most 256 MB", Times: 2, Quick: 1,
 		Site: rig.Site{Broker: rig.RealBroker}, Run: stopKafka,
 	}}
 }

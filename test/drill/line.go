@@ -22,17 +22,17 @@ func lineFaults() []rig.Fault {
 	site := common()
 	return []rig.Fault{
 		{
-			Name: "line-cut", Breaks: "a gateway's line to the hub is cut while packs are on it",
-			Holds: "readings arrive within 2 s of the line's return", Times: 50, Quick: 6, Site: site, Run: cutLines,
+			Name: "line-cut", Breaks: "a gateway's line to the hub is cut while packs are in flight",
+			Expects: "readings arrive within 2 s of the line's return", Times: 50, Quick: 6, Site: site, Run: cutLines,
 		},
 		{
-			Name: "line-silent", Breaks: "one line swallows everything for 60 s and closes nothing, another is half-open",
-			Holds: "both are noticed within 20 s, readings arrive within 2 s of their return", Times: 3, Quick: 1, Site: site, Run: silence,
+			Name: "line-silent", Breaks: "one line drops everything for 60 s and closes nothing, another is half-open",
+			Expects: "both are detected within 20 s, readings arrive within 2 s of their return", Times: 3, Quick: 1, Site: site, Run: silence,
 		},
 	}
 }
 
-// cutLines cuts lines in the middle of the traffic.
+// cutLines cuts random lines under load.
 func cutLines(ctx context.Context, r *rig.Round) error {
 	for range r.Times {
 		if err := r.Moment(ctx, 100*time.Millisecond, time.Second); err != nil {
@@ -53,7 +53,7 @@ func cutLines(ctx context.Context, r *rig.Round) error {
 	return nil
 }
 
-// resume makes a line whole and demands that readings of its gateway arrive in time.
+// resume restores a line and checks that readings of its gateway arrive in time.
 func resume(ctx context.Context, r *rig.Round, i int) error {
 	name := cluster.Gateway(i)
 	if err := r.Lines[i].Restore(); err != nil {
@@ -61,16 +61,16 @@ func resume(ctx context.Context, r *rig.Round, i int) error {
 	}
 	took, err := r.AwaitNew(ctx, name)
 	if err != nil {
-		return fmt.Errorf("after the line of %s was back: %w", name, err)
+		return fmt.Errorf("after the line of %s was restored: %w", name, err)
 	}
-	r.Recovered("readings of "+name+" after its line was back", took, resumeLimit)
+	r.Recovered("readings of "+name+" after its line was restored", took, resumeLimit)
 	return nil
 }
 
-var errUnnoticed = errors.New("the gateway believes that it is connected")
+var errUnnoticed = errors.New("still considers itself connected")
 
-// silence breaks two lines without telling their gateways: one is a black hole, and of
-// the other the hub's end is gone.
+// silence breaks two lines without closing the gateways' connections: one is a black hole,
+// the other has lost the hub's end.
 func silence(ctx context.Context, r *rig.Round) error {
 	for range r.Times {
 		if err := r.Moment(ctx, 100*time.Millisecond, time.Second); err != nil {
@@ -96,11 +96,11 @@ func silence(ctx context.Context, r *rig.Round) error {
 	return nil
 }
 
-// notice demands that gateways learn in time that their hub is gone.
+// notice checks that gateways detect in time that their hub is gone.
 func notice(ctx context.Context, r *rig.Round, gateways []int) error {
 	noticed := map[int]bool{}
 	begin := time.Now()
-	_, err := rig.Await(ctx, "noticing dead lines", func() error {
+	_, err := rig.Await(ctx, "detection of dead lines", func() error {
 		var unaware error
 		for _, i := range gateways {
 			if noticed[i] {
@@ -114,7 +114,7 @@ func notice(ctx context.Context, r *rig.Round, gateways []int) error {
 				unaware = fmt.Errorf("%s: %w", name, errUnnoticed)
 			default:
 				noticed[i] = true
-				r.Recovered(name+" noticing that its line is dead", time.Since(begin), detectLimit)
+				r.Recovered(name+" detecting its dead line", time.Since(begin), detectLimit)
 			}
 		}
 		return unaware
@@ -122,7 +122,7 @@ func notice(ctx context.Context, r *rig.Round, gateways []int) error {
 	return err
 }
 
-// cutAll cuts every line, restoreAll mends them.
+// cutAll cuts every line, restoreAll restores them.
 func cutAll(r *rig.Round) error     { return each(r, (*tcpline.Line).Cut) }
 func restoreAll(r *rig.Round) error { return each(r, (*tcpline.Line).Restore) }
 

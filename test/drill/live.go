@@ -19,16 +19,16 @@ import (
 // liveLimit is how old the newest reading on a screen may be, while a backlog drains.
 const liveLimit = time.Second
 
-// liveFaults look at the screen after an outage.
+// liveFaults check the live path after an outage.
 func liveFaults() []rig.Fault {
 	return []rig.Fault{{
 		Name: "live-first", Breaks: "every line is down for 5 min (quick: 15 s) and the backlog drains",
-		Holds: "meanwhile the newest reading on the screen is at most 1 s old", Times: 1, Quick: 1, Site: common(), Run: liveFirst,
+		Expects: "the newest reading on the screen stays at most 1 s old", Times: 1, Quick: 1, Site: common(), Run: liveFirst,
 	}}
 }
 
 func liveFirst(ctx context.Context, r *rig.Round) error {
-	base, err := takeStock(ctx, r)
+	base, err := takeBaseline(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func liveFirst(ctx context.Context, r *rig.Round) error {
 	if err != nil {
 		return err
 	}
-	r.Recovered("a fresh reading of every building on the screen after the lines were back", took, resumeLimit+liveLimit)
+	r.Recovered("a fresh reading of every building on the screen after the lines were restored", took, resumeLimit+liveLimit)
 	waiting := 0
 	var worst time.Duration
 	drained, err := rig.Await(ctx, "the backlog in Kafka", func() error {
@@ -70,14 +70,13 @@ func liveFirst(ctx context.Context, r *rig.Round) error {
 	if err != nil {
 		return err
 	}
-	r.Note("the backlog of %d readings was drained %s after the lines were back, %d looks at the screen meanwhile", b.waiting, time.Since(begin).Round(10*time.Millisecond), waiting)
-	r.Check(waiting > 0, "the backlog had drained before anything fresh was on the screen (%s): nothing was proved", drained)
+	r.Note("the backlog of %d readings was drained %s after the lines were restored, the screen was checked %d times meanwhile", b.waiting, time.Since(begin).Round(10*time.Millisecond), waiting)
+	r.Check(waiting > 0, "the backlog had drained before anything fresh was on the screen (%s): nothing was checked", drained)
 	r.Recovered("age of the newest reading on the screen while the backlog drained", worst, liveLimit)
 	return nil
 }
 
-// screen is a WebSocket client that sees everything and remembers the newest reading of
-// each building.
+// screen is a WebSocket client that keeps the newest reading of each building.
 type screen struct {
 	v    *viewer.Viewer
 	done chan struct{}
@@ -110,7 +109,7 @@ func (s *screen) run() {
 			s.mu.Unlock()
 			return
 		}
-		if made, building, ok := glance(m.Payload); ok && m.Type == viewer.TypeReading {
+		if made, building, ok := peek(m.Payload); ok && m.Type == viewer.TypeReading {
 			s.newest[building] = max(s.newest[building], made)
 		}
 		s.mu.Unlock()
@@ -122,7 +121,7 @@ func (s *screen) close() {
 	<-s.done
 }
 
-// oldest returns the age of the newest reading of the building where that is oldest.
+// oldest returns the age of the newest reading of the building that is furthest behind.
 func (s *screen) oldest(r *rig.Round) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,8 +132,7 @@ func (s *screen) oldest(r *rig.Round) time.Duration {
 	return worst
 }
 
-// fresh returns nil when a reading of every building is on the screen that is at most
-// limit old.
+// fresh returns nil when the newest reading of every building is at most limit old.
 func (s *screen) fresh(r *rig.Round, limit time.Duration) error {
 	age := s.oldest(r)
 	s.mu.Lock()
@@ -147,9 +145,9 @@ func (s *screen) fresh(r *rig.Round, limit time.Duration) error {
 	return nil
 }
 
-// glance finds a reading's timestamp and building without parsing the rest: the
-// screen's own cost must not be what is measured.
-func glance(reading []byte) (made int64, building string, ok bool) {
+// peek finds a reading's timestamp and building without parsing the rest: the cost of the
+// client must not distort the measurement.
+func peek(reading []byte) (made int64, building string, ok bool) {
 	text, ok1 := between(reading, `"timestamp":`, ",}")
 	name, ok2 := between(reading, `"building":"`, `"`)
 	made, err := strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64)

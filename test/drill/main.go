@@ -38,7 +38,7 @@ func run() int {
 	return 0
 }
 
-// errDone says that the command line asked for nothing but text.
+// errDone reports that the command line asked only for text.
 var errDone = errors.New("done")
 
 // parse reads the command line.
@@ -51,12 +51,12 @@ func parse(args []string, out io.Writer) (rig.Options, error) {
 	fs.BoolVar(&o.Quick, "quick", false, "fewer and shorter outages, in at most 8 minutes")
 	fs.StringVar(&only, "only", "", "`names` of the faults to try, comma separated; empty: all")
 	fs.Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "`seed` of the random moments; it is printed")
-	fs.BoolVar(&list, "list", false, "list the faults and end")
-	fs.StringVar(&o.Dir, "dir", "data/drill", "`directory` for data and logs, on the disk that is to be tested")
-	fs.BoolVar(&o.Keep, "keep", false, "keep data and logs; logs of what failed are always kept")
+	fs.BoolVar(&list, "list", false, "list the faults and exit")
+	fs.StringVar(&o.Dir, "dir", "data/drill", "`directory` for data and logs, on the disk to be tested")
+	fs.BoolVar(&o.Keep, "keep", false, "keep data and logs; logs of failed faults are always kept")
 	fs.StringVar(&o.Bin, "bin", "", "`directory` of the programs; empty: build them")
-	fs.StringVar(&o.Kafka, "kafka", "", "`host:port` of a running Kafka, for faults that need neither to stop it nor to tell it to misbehave; empty: the embedded broker")
-	fs.BoolVar(&o.AllowMissing, "allow-missing", false, "a fault that cannot be tried on this machine is no failure")
+	fs.StringVar(&o.Kafka, "kafka", "", "`host:port` of a running Kafka, for faults that do not stop it or make it misbehave; empty: the embedded broker")
+	fs.BoolVar(&o.AllowMissing, "allow-missing", false, "do not fail on faults that cannot be tried on this machine")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			err = errDone
@@ -75,7 +75,7 @@ func parse(args []string, out io.Writer) (rig.Options, error) {
 	return o, err
 }
 
-// choose returns the faults that are wanted, in the table's order.
+// choose returns the selected faults, in the table's order.
 func choose(all []rig.Fault, only string, quick bool) ([]rig.Fault, error) {
 	if only == "" {
 		return slices.DeleteFunc(all, func(f rig.Fault) bool { return quick && f.Quick == 0 }), nil
@@ -83,7 +83,7 @@ func choose(all []rig.Fault, only string, quick bool) ([]rig.Fault, error) {
 	wanted := strings.Split(only, ",")
 	for _, name := range wanted {
 		if !slices.ContainsFunc(all, func(f rig.Fault) bool { return f.Name == name }) {
-			return nil, fmt.Errorf("-only: there is no fault %q; see drill -list", name)
+			return nil, fmt.Errorf("-only: unknown fault %q; see drill -list", name)
 		}
 	}
 	return slices.DeleteFunc(all, func(f rig.Fault) bool { return !slices.Contains(wanted, f.Name) }), nil
@@ -91,9 +91,9 @@ func choose(all []rig.Fault, only string, quick bool) ([]rig.Fault, error) {
 
 func printList(out io.Writer, all []rig.Fault) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "fault\ttimes\tquick\tbreaks\tmust hold, besides: nothing lost, doubled or out of order")
+	fmt.Fprintln(w, "fault\ttimes\tquick\tbreaks\texpects, besides nothing lost, duplicated or out of order")
 	for _, f := range all {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\n", f.Name, f.Times, f.Quick, f.Breaks, f.Holds)
+		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\n", f.Name, f.Times, f.Quick, f.Breaks, f.Expects)
 	}
 	_ = w.Flush() // out is the user's
 }

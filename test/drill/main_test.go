@@ -16,14 +16,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestEveryFaultSaysWhatItIs(t *testing.T) {
+func TestEveryFaultIsDescribed(t *testing.T) {
 	name := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	seen := map[string]bool{}
 	for _, f := range faults() {
 		t.Run(f.Name, func(t *testing.T) {
 			require.Regexp(t, name, f.Name)
 			require.NotEmpty(t, f.Breaks)
-			require.NotEmpty(t, f.Holds)
+			require.NotEmpty(t, f.Expects)
 			require.Positive(t, f.Times)
 			require.LessOrEqual(t, f.Quick, f.Times)
 			require.NotNil(t, f.Run)
@@ -68,23 +68,23 @@ func TestListAndHelpEnd(t *testing.T) {
 	}
 }
 
-func TestGlance(t *testing.T) {
-	made, building, ok := glance([]byte(`{"device_id":"d","timestamp":1640995200000,"location":{"building":"A栋","floor":3},"sensors":{}}`))
+func TestPeek(t *testing.T) {
+	made, building, ok := peek([]byte(`{"device_id":"d","timestamp":1640995200000,"location":{"building":"A栋","floor":3},"sensors":{}}`))
 	require.True(t, ok)
 	require.Equal(t, int64(1640995200000), made)
 	require.Equal(t, "A栋", building)
 	for _, text := range []string{"", `{"timestamp":12`, `{"timestamp":x,"building":"A"}`, `{"building":"A"}`} {
-		_, _, ok := glance([]byte(text))
+		_, _, ok := peek([]byte(text))
 		require.False(t, ok, text)
 	}
 }
 
 func TestRefusalsAreRecognised(t *testing.T) {
-	require.True(t, says("level=WARN msg=\"the hub refuses this gateway: another gateway with its id is connected\" gateway=gw-a\n", "gw-a"))
-	require.True(t, says("level=INFO msg=x\nlevel=ERROR msg=\"gateway refused, another installation\" gateway=gw-a\n", "gw-a"))
-	require.False(t, says("level=WARN msg=\"another gateway\" gateway=gw-b\n", "gw-a"))
-	require.False(t, says("level=INFO msg=\"another gateway\" gateway=gw-a\n", "gw-a"))
-	require.False(t, says("level=WARN msg=\"the disk is slow\" gateway=gw-a\n", "gw-a"))
+	require.True(t, mentionsRefusal("level=WARN msg=\"the hub refuses this gateway: another gateway with its id is connected\" gateway=gw-a\n", "gw-a"))
+	require.True(t, mentionsRefusal("level=INFO msg=x\nlevel=ERROR msg=\"gateway refused, another installation\" gateway=gw-a\n", "gw-a"))
+	require.False(t, mentionsRefusal("level=WARN msg=\"another gateway\" gateway=gw-b\n", "gw-a"))
+	require.False(t, mentionsRefusal("level=INFO msg=\"another gateway\" gateway=gw-a\n", "gw-a"))
+	require.False(t, mentionsRefusal("level=WARN msg=\"the disk is slow\" gateway=gw-a\n", "gw-a"))
 }
 
 func TestPoisonsAreNoReadings(t *testing.T) {

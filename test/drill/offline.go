@@ -17,8 +17,8 @@ const (
 // offlineFaults let backlogs build up in gateways.
 func offlineFaults() []rig.Fault {
 	return []rig.Fault{{
-		Name: "offline", Breaks: "20 gateways (quick: 8) are offline for 10 min (quick: 15 s) and drained together",
-		Holds: "drained at 5 times the live rate or faster, every program has at most 512 MB", Times: 1, Quick: 1,
+		Name: "offline", Breaks: "20 gateways (quick: 8) are offline for 10 min (quick: 15 s) and drain together",
+		Expects: "drained at 5 times the live rate or faster, every program uses at most 512 MB", Times: 1, Quick: 1,
 		Site: rig.Site{Lines: true, Gateways: 20}, QuickSite: &rig.Site{Lines: true, Gateways: 8}, Run: drainTogether,
 	}}
 }
@@ -27,7 +27,7 @@ func drainTogether(ctx context.Context, r *rig.Round) error {
 	if err := r.Moment(ctx, time.Second, 2*time.Second); err != nil {
 		return err
 	}
-	base, err := takeStock(ctx, r)
+	base, err := takeBaseline(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func drainTogether(ctx context.Context, r *rig.Round) error {
 	if err != nil {
 		return err
 	}
-	r.Note("readings of every gateway arrived %s after the lines were back", took.Round(10*time.Millisecond))
+	r.Note("readings of every gateway arrived %s after the lines were restored", took.Round(10*time.Millisecond))
 	b, err := base.backlog(ctx, r)
 	if err != nil {
 		return err
@@ -57,13 +57,13 @@ func drainTogether(ctx context.Context, r *rig.Round) error {
 	rate := float64(n) / took.Seconds()
 	live := float64(r.Site.Load.Rate)
 	r.Recovered(fmt.Sprintf("draining %d readings", b.waiting), took, 0)
-	r.Check(rate >= drainFactor*live, "drained at %.0f readings/s, wanted %.0f: %d times the live %.0f", rate, drainFactor*live, drainFactor, live)
+	r.Check(rate >= drainFactor*live, "drained at %.0f readings/s, expected %.0f: %d times the live %.0f", rate, drainFactor*live, drainFactor, live)
 	r.Note("drained at %.0f readings/s, %.1f times the live rate", rate, rate/live)
 	r.CheckMemory(memoryLimit)
 	return notePacks(ctx, r)
 }
 
-// notePacks tells how many readings a pack had: that decides what draining costs.
+// notePacks reports the readings per pack, which determine the cost of draining.
 func notePacks(ctx context.Context, r *rig.Round) error {
 	readings, packs := 0.0, 0.0
 	for _, g := range r.GatewayNames() {
@@ -78,20 +78,19 @@ func notePacks(ctx context.Context, r *rig.Round) error {
 	return nil
 }
 
-// backlog is what gateways have taken and Kafka does not have.
+// backlog is the readings that gateways have accepted and Kafka does not have.
 type backlog struct {
 	accepted map[string]int // readings by gateway that are to be in Kafka, since the cluster's start
 	waiting  int
 }
 
-// stock is, by gateway, how many readings were in Kafka before those that the gateway
+// baseline is, by gateway, how many readings were in Kafka before those that the gateway
 // has counted since its own start.
-type stock map[string]int
+type baseline map[string]int
 
-// takeStock is called while nothing stands in the way: the few readings that are on it
-// just then do not matter.
-func takeStock(ctx context.Context, r *rig.Round) (stock, error) {
-	s := stock{}
+// takeBaseline is called while the lines are up: the few readings in flight do not matter.
+func takeBaseline(ctx context.Context, r *rig.Round) (baseline, error) {
+	s := baseline{}
 	for _, g := range r.GatewayNames() {
 		n, err := r.Metric(ctx, g, "edge_readings_accepted_total")
 		if err != nil {
@@ -102,8 +101,8 @@ func takeStock(ctx context.Context, r *rig.Round) (stock, error) {
 	return s, nil
 }
 
-// backlog asks every gateway how many readings it has taken by now.
-func (s stock) backlog(ctx context.Context, r *rig.Round) (backlog, error) {
+// backlog returns the readings that every gateway has accepted by now.
+func (s baseline) backlog(ctx context.Context, r *rig.Round) (backlog, error) {
 	b := backlog{accepted: map[string]int{}}
 	for g, before := range s {
 		n, err := r.Metric(ctx, g, "edge_readings_accepted_total")
@@ -116,7 +115,7 @@ func (s stock) backlog(ctx context.Context, r *rig.Round) (backlog, error) {
 	return b, nil
 }
 
-// drained returns nil when everything that was waiting is in Kafka.
+// drained returns nil when the whole backlog is in Kafka.
 func (b backlog) drained(r *rig.Round) error {
 	for g, n := range b.accepted {
 		if at := r.Arrived(g); at < n {
@@ -126,8 +125,8 @@ func (b backlog) drained(r *rig.Round) error {
 	return nil
 }
 
-// drain waits until everything that was waiting is in Kafka and returns how long that
-// took and how many readings arrived in that time, the fresh ones included.
+// drain waits until the whole backlog is in Kafka and returns how long that took and how
+// many readings arrived in that time, including fresh ones.
 func (b backlog) drain(ctx context.Context, r *rig.Round) (time.Duration, int, error) {
 	total := func() (n int) {
 		for g := range b.accepted {
@@ -136,6 +135,6 @@ func (b backlog) drain(ctx context.Context, r *rig.Round) (time.Duration, int, e
 		return n
 	}
 	before := total()
-	took, err := rig.AwaitLong(ctx, "the backlog in Kafka", r.Short(rig.Patience, 10*time.Minute), func() error { return b.drained(r) })
+	took, err := rig.AwaitFor(ctx, "the backlog in Kafka", r.Short(rig.WaitTimeout, 10*time.Minute), func() error { return b.drained(r) })
 	return took, total() - before, err
 }

@@ -16,15 +16,15 @@ import (
 	"industrial-iot-monitor/test/viewer"
 )
 
-// poisonFaults put what is no reading where readings should be.
+// poisonFaults write invalid records to device-data.
 func poisonFaults() []rig.Fault {
 	return []rig.Fault{{
-		Name: "poison", Breaks: "somebody else writes records into device-data that are no readings",
-		Holds: "each is dead-lettered once, with its offset; its partition goes on", Times: 40, Quick: 8, Site: common(), Run: poison,
+		Name: "poison", Breaks: "another program writes invalid records to device-data",
+		Expects: "each is dead-lettered once, with its offset, and its partition continues", Times: 40, Quick: 8, Site: common(), Run: poison,
 	}}
 }
 
-// poisons are values that are no readings, each bad in another way.
+// poisons are values that are no readings, one of each kind.
 func poisons() map[string][]byte {
 	return map[string][]byte{
 		"no JSON":        []byte("\x00\xff\xfe poison"),
@@ -38,14 +38,14 @@ func poisons() map[string][]byte {
 	}
 }
 
-// at is where a record lies.
+// at is the place of a record.
 type at struct {
 	partition int32
 	offset    int64
 }
 
 func poison(ctx context.Context, r *rig.Round) error {
-	r.AllowStrange(func(rec *kgo.Record) bool { return kafkatest.Header(rec.Headers, wire.HeaderGateway) == "" })
+	r.IgnoreInvalid(func(rec *kgo.Record) bool { return kafkatest.Header(rec.Headers, wire.HeaderGateway) == "" })
 	client, err := kgo.NewClient(kgo.SeedBrokers(r.Brokers()...), kgo.AllowAutoTopicCreation())
 	if err != nil {
 		return err
@@ -70,11 +70,11 @@ func poison(ctx context.Context, r *rig.Round) error {
 		}
 		r.Recovered(fmt.Sprintf("a reading of the same partition on the screen after %s", kind), took, 0)
 	}
-	r.AtTheEnd(func(ctx context.Context) error { return deadLetters(ctx, r, sent) })
+	r.AtEnd(func(ctx context.Context) error { return deadLetters(ctx, r, sent) })
 	return nil
 }
 
-// deadLetters demands that each poisoned record is in the dead letters once.
+// deadLetters checks that each poisoned record was dead-lettered once.
 func deadLetters(ctx context.Context, r *rig.Round, sent map[at]string) error {
 	in, err := kafkatest.NewReader(r.Brokers(), r.Topics.DeadLetters)
 	if err != nil {
@@ -88,13 +88,13 @@ func deadLetters(ctx context.Context, r *rig.Round, sent map[at]string) error {
 		}
 		partition, err1 := strconv.ParseInt(kafkatest.Header(rec.Headers, wire.HeaderPartition), 10, 32)
 		offset, err2 := strconv.ParseInt(kafkatest.Header(rec.Headers, wire.HeaderOffset), 10, 64)
-		r.Check(err1 == nil && err2 == nil, "dead letter %d/%d does not say where it was", rec.Partition, rec.Offset)
-		r.Check(kafkatest.Header(rec.Headers, wire.HeaderReason) != "", "dead letter %d/%d gives no reason", rec.Partition, rec.Offset)
+		r.Check(err1 == nil && err2 == nil, "dead letter %d/%d does not name its origin", rec.Partition, rec.Offset)
+		r.Check(kafkatest.Header(rec.Headers, wire.HeaderReason) != "", "dead letter %d/%d has no reason", rec.Partition, rec.Offset)
 		found[at{int32(partition), offset}]++
 		return nil
 	}
-	for range 3 { // the second and third time for what comes twice
-		limit, cancel := context.WithTimeout(ctx, rig.Patience)
+	for range 3 { // again, to see duplicates
+		limit, cancel := context.WithTimeout(ctx, rig.WaitTimeout)
 		err := in.CatchUp(limit, each)
 		cancel()
 		if err != nil {
@@ -108,16 +108,16 @@ func deadLetters(ctx context.Context, r *rig.Round, sent map[at]string) error {
 		r.Check(found[where] == 1, "%s at %d/%d was dead-lettered %d times", kind, where.partition, where.offset, found[where])
 	}
 	for where := range found {
-		r.Check(sent[where] != "", "the record at %d/%d was dead-lettered and is good", where.partition, where.offset)
+		r.Check(sent[where] != "", "the valid record at %d/%d was dead-lettered", where.partition, where.offset)
 	}
 	return nil
 }
 
-// freshOnScreen waits until a reading of a device that was made after the call is shown
-// to a WebSocket client.
+// freshOnScreen waits until a WebSocket client receives a reading that a device made after
+// the call.
 func freshOnScreen(ctx context.Context, r *rig.Round, device string) (time.Duration, error) {
 	begin := time.Now()
-	limit, cancel := context.WithTimeout(ctx, rig.Patience)
+	limit, cancel := context.WithTimeout(ctx, rig.WaitTimeout)
 	defer cancel()
 	v, err := viewer.Dial(limit, r.WebSocketURL())
 	if err != nil {
@@ -133,12 +133,12 @@ func freshOnScreen(ctx context.Context, r *rig.Round, device string) (time.Durat
 	for {
 		m, err := v.Read()
 		if err != nil {
-			return 0, fmt.Errorf("watching %s: %w", device, err)
+			return 0, fmt.Errorf("waiting for a reading of %s: %w", device, err)
 		}
 		if m.Type != viewer.TypeReading {
 			continue
 		}
-		if made, _, ok := glance(m.Payload); ok && made > begin.UnixMilli() {
+		if made, _, ok := peek(m.Payload); ok && made > begin.UnixMilli() {
 			return time.Since(begin), nil
 		}
 	}

@@ -15,35 +15,35 @@ import (
 	"industrial-iot-monitor/test/drill/rig"
 )
 
-// storageFaults break what a gateway stores, and the clock it stores it by.
+// storageFaults break the disk, files and clock of gateways.
 func storageFaults() []rig.Fault {
 	return []rig.Fault{
 		{
 			Name: "power-cut", Breaks: "the power of a gateway fails; one cut comes right after its first start",
-			Holds: "the stream is there and ready within 5 s", Times: 20, Quick: 3, Site: common(), Possible: canCutPower, Run: cutPower,
+			Expects: "the stream is intact and the gateway ready within 5 s", Times: 20, Quick: 3, Site: common(), Possible: canCutPower, Run: cutPower,
 		},
 		{
-			Name: "disk-full", Breaks: "the disk of a gateway is full, and freed again",
-			Holds: "devices are refused within 2 s with a reason, healed within 10 s", Times: 5, Quick: 1, Site: common(), Possible: canMount, Run: fillDisk,
+			Name: "disk-full", Breaks: "the disk of a gateway fills up, and is freed again",
+			Expects: "devices are refused within 2 s with a reason, accepted again within 10 s", Times: 5, Quick: 1, Site: common(), Possible: canMount, Run: fillDisk,
 		},
 		{
-			Name: "buffer-full", Breaks: "a gateway's buffer reaches its limit while the hub is away",
-			Holds: "devices are told to retry later, it shows within 5 s, and drains after", Times: 3, Quick: 1, Site: common(), Run: fillBuffer,
+			Name: "buffer-full", Breaks: "a gateway's buffer reaches its limit while the hub is unreachable",
+			Expects: "devices are asked to retry later, metrics show it within 5 s, it drains after", Times: 3, Quick: 1, Site: common(), Run: fillBuffer,
 		},
 		{
 			Name: "damaged-files", Breaks: "bits flip in a gateway's files, their tails are cut off, or they are zeroed",
-			Holds: "what is lost was in a damaged pack; the ledger counts exactly those", Times: 3 * len(damages()), Quick: len(damages()), Site: common(), Run: damageFiles,
+			Expects: "only readings in damaged packs are lost; the ledger counts exactly those", Times: 3 * len(damages()), Quick: len(damages()), Site: common(), Run: damageFiles,
 		},
 		{
 			Name: "wrong-clock", Breaks: "a gateway starts with its clock ten years ahead, an hour behind, or in 1970",
-			Holds: "readings arrive as ever", Times: 3 * len(clocks()), Quick: len(clocks()), Site: common(), Possible: canShiftClock, Run: shiftClock,
+			Expects: "readings arrive as usual", Times: 3 * len(clocks()), Quick: len(clocks()), Site: common(), Possible: canShiftClock, Run: shiftClock,
 		},
 	}
 }
 
-var errNotRoot = errors.New("it takes root to mount a disk")
+var errNotRoot = errors.New("mounting a disk needs root")
 
-// canMount says why no file system can be mounted here.
+// canMount returns why no file system can be mounted here.
 func canMount() error {
 	if os.Geteuid() != 0 {
 		return errNotRoot
@@ -69,11 +69,11 @@ func gatewayDir(r *rig.Round, gateway string) string {
 	return filepath.Join(r.Env(gateway, "EDGE_DATA_DIR"), gateway)
 }
 
-// move stops a gateway, takes its data to another directory, and returns how to take it
-// back, which leaves the gateway stopped.
+// move stops a gateway and moves its data to another directory. back moves it home and
+// leaves the gateway stopped.
 func move(ctx context.Context, r *rig.Round, gateway, dir string) (back func(context.Context) error, err error) {
 	home := r.Env(gateway, "EDGE_DATA_DIR")
-	take := func(ctx context.Context, from, to string) error {
+	relocate := func(ctx context.Context, from, to string) error {
 		if r.Running(gateway) {
 			if err := r.Stop(gateway); err != nil {
 				return err
@@ -87,11 +87,11 @@ func move(ctx context.Context, r *rig.Round, gateway, dir string) (back func(con
 		}
 		return r.SetEnv(gateway, map[string]string{"EDGE_DATA_DIR": to})
 	}
-	return func(ctx context.Context) error { return take(ctx, dir, home) }, take(ctx, home, dir)
+	return func(ctx context.Context) error { return relocate(ctx, dir, home) }, relocate(ctx, home, dir)
 }
 
-// prober asks a gateway again and again whether it takes messages. What it sends is no
-// reading: a gateway that works keeps it as a dead letter and says so.
+// prober checks whether a gateway accepts messages. It sends no readings: a working gateway
+// keeps them as dead letters and answers so.
 type prober struct {
 	nc      *nats.Conn
 	subject string
@@ -108,11 +108,11 @@ func newProber(r *rig.Round, gateway string) (*prober, error) {
 
 // Answers of a gateway.
 var (
-	errRefused = errors.New("told to retry later")
-	errTaken   = errors.New("taken")
+	errRefused  = errors.New("asked to retry later")
+	errAccepted = errors.New("accepted")
 )
 
-// ask returns errTaken, errRefused with the reason, or what else came of a message.
+// ask sends a message and returns errAccepted, errRefused with the reason, or another error.
 func (p *prober) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -125,14 +125,14 @@ func (p *prober) ask(ctx context.Context) error {
 	case err != nil:
 		return err
 	case reply.Error == nil:
-		return errors.New("an empty message was taken for a reading")
+		return errors.New("an empty message was accepted as a reading")
 	case reply.Error.Code == 503:
 		return fmt.Errorf("%w: %s: %s", errRefused, reply.Error.Reason, reply.Error.Message)
 	}
-	return errTaken
+	return errAccepted
 }
 
-// until waits for a kind of answer.
+// until waits for an answer.
 func (p *prober) until(ctx context.Context, what string, want error) (took time.Duration, answer error, err error) {
 	took, err = rig.Await(ctx, what, func() error {
 		answer = p.ask(ctx)

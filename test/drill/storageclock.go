@@ -17,10 +17,10 @@ import (
 	"industrial-iot-monitor/test/drill/rig"
 )
 
-// clockVariable tells a gateway built by buildShifted how many seconds to add.
+// clockVariable is the number of seconds that a gateway built by buildShifted adds.
 const clockVariable = "DRILL_CLOCK_SECONDS"
 
-// clock is a wrong one.
+// clock is a wrong clock.
 type clock struct {
 	name  string
 	shift func(now time.Time) time.Duration
@@ -34,8 +34,8 @@ func clocks() []clock {
 	}
 }
 
-// canShiftClock builds the gateway with a clock to shift, before there is any load: it
-// compiles all that the gateway is made of, unless that was done before.
+// canShiftClock builds the gateway with a shifted clock before there is any load, because it
+// compiles everything unless that is in the build cache.
 func canShiftClock() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
@@ -43,7 +43,7 @@ func canShiftClock() error {
 	return err
 }
 
-// shiftedDir is one place for all drills, so that what was compiled is used again.
+// shiftedDir is shared by all drills, so that the build cache is used.
 func shiftedDir() string { return filepath.Join(os.TempDir(), "drill-clock") }
 
 // shiftClock starts gateways with wrong clocks, and then with the right one again.
@@ -66,7 +66,7 @@ func shiftClock(ctx context.Context, r *rig.Round) (err error) {
 			return err
 		}
 		skew := time.UnixMilli(r.Status(name).Value.Time).Sub(r.Status(name).At)
-		r.Check((skew-c.shift(time.Now())).Abs() < 10*time.Second, "%s: the heartbeat shows a clock that is %s off", c.name, skew)
+		r.Check((skew-c.shift(time.Now())).Abs() < 10*time.Second, "%s: the heartbeat's clock is off by %s", c.name, skew)
 	}
 	if err := restartShifted(ctx, r, name, 0); err != nil {
 		return err
@@ -91,7 +91,7 @@ func restartShifted(ctx context.Context, r *rig.Round, name string, shift time.D
 	return err
 }
 
-// shifting is what is added to package time: the number of seconds to add.
+// shifting is the file added to package time.
 const shifting = `package time
 
 import "syscall"
@@ -106,11 +106,11 @@ var drillShift = func() int64 {
 }()
 `
 
-var errOtherTime = errors.New("package time is not as it was: Now has no runtimeNow")
+var errOtherTime = errors.New("package time has changed: Now does not call runtimeNow")
 
-// buildShifted builds a gateway whose clock can be shifted. Programs in Go ask the kernel
-// and not the C library for the time, so its package time is compiled anew, from the
-// copy in the toolchain.
+// buildShifted builds a gateway whose clock can be shifted. Go programs get the time from the
+// kernel and not from the C library (so faketime does not work); therefore package time is
+// compiled again, from a changed copy of the toolchain's.
 func buildShifted(ctx context.Context) (program string, err error) {
 	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
@@ -145,7 +145,7 @@ func buildShifted(ctx context.Context) (program string, err error) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-w", "-overlay", filepath.Join(work, "overlay.json"), "-o", program, "industrial-iot-monitor/edge")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building a gateway with a clock to shift: %w\n%s", err, out)
+		return "", fmt.Errorf("building a gateway with a shifted clock: %w\n%s", err, out)
 	}
 	return program, nil
 }

@@ -24,11 +24,10 @@ import (
 // damageReady is how soon a gateway with damaged files is ready.
 const damageReady = 5 * time.Second
 
-// damaging is one way to damage the files of a gateway. It returns how many readings it
-// destroyed.
+// damaging is one way to damage the files of a gateway.
 type damaging struct {
 	name   string
-	kill   bool // the gateway is killed before; otherwise it is stopped in order
+	kill   bool // the gateway is killed before; otherwise stopped
 	damage func(s *storedPacks) (lost []storedPack, err error)
 }
 
@@ -49,9 +48,8 @@ func damages() []damaging {
 	}
 }
 
-// destroyed are the readings in damaged packs. Not each of them must be lost: one whose
-// device had not heard of its acknowledgement when the gateway ended is sent again, or was
-// never acknowledged.
+// destroyed are the readings in damaged packs. Not all of them must be lost: a device that
+// had not received the acknowledgement when the gateway ended sends the reading again.
 type destroyed struct {
 	mu    sync.Mutex
 	made  map[oracle.Reading]bool // true once it was sent again
@@ -66,7 +64,7 @@ func (d *destroyed) add(p storedPack) {
 	}
 }
 
-func (d *destroyed) see(x oracle.Record) {
+func (d *destroyed) observe(x oracle.Record) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	m := oracle.Reading{Device: x.Device, Timestamp: x.Timestamp}
@@ -76,23 +74,23 @@ func (d *destroyed) see(x oracle.Record) {
 	}
 }
 
-// judge demands that nothing is lost that was not in a damaged pack.
+// judge checks that only readings in damaged packs are lost.
 func (d *destroyed) judge(lost []oracle.Reading) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var errs []error
 	for _, m := range lost {
 		if _, ok := d.made[m]; !ok && len(errs) < 5 {
-			errs = append(errs, fmt.Errorf("lost and in no damaged pack: %s %d", m.Device, m.Timestamp))
+			errs = append(errs, fmt.Errorf("lost, but in no damaged pack: %s %d", m.Device, m.Timestamp))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// damageFiles damages what a gateway has not delivered yet, each time in another way.
+// damageFiles damages undelivered packs of gateways, each time in another way.
 func damageFiles(ctx context.Context, r *rig.Round) error {
 	all := &destroyed{made: map[oracle.Reading]bool{}}
-	remove := r.Watch(all.see)
+	remove := r.Observe(all.observe)
 	counts := map[string]int{}
 	before := map[string]uint64{}
 	for _, g := range r.GatewayNames() {
@@ -109,14 +107,14 @@ func damageFiles(ctx context.Context, r *rig.Round) error {
 			counts[cluster.Gateway(i)] += len(p.made)
 		}
 	}
-	r.LossIs(all.judge)
-	r.AtTheEnd(func(ctx context.Context) error {
+	r.AllowLoss(all.judge)
+	r.AtEnd(func(ctx context.Context) error {
 		defer remove()
-		r.Note("%d readings were in the packs that were damaged; %d of them arrived all the same, sent again by devices that had no answer", len(all.made), all.again)
+		r.Note("%d readings were in damaged packs; %d of them arrived anyway, sent again by devices without an answer", len(all.made), all.again)
 		for _, g := range r.GatewayNames() {
-			_, err := rig.AwaitLong(ctx, "the ledger of "+g, 10*time.Second, func() error {
+			_, err := rig.AwaitFor(ctx, "the ledger of "+g, 10*time.Second, func() error {
 				if got := r.Ledger(g).Value.Total.Damaged - before[g]; got != uint64(counts[g]) {
-					return fmt.Errorf("the ledger of %s says %d readings were damaged, %d were", g, got, counts[g])
+					return fmt.Errorf("the ledger of %s counts %d damaged readings, expected %d", g, got, counts[g])
 				}
 				return nil
 			})
@@ -127,14 +125,14 @@ func damageFiles(ctx context.Context, r *rig.Round) error {
 	return nil
 }
 
-// damageOnce cuts the line of a gateway so that packs stay there, damages some of them,
-// and starts it again.
+// damageOnce cuts the line of a gateway so that packs accumulate, damages some of them, and
+// restarts it.
 func damageOnce(ctx context.Context, r *rig.Round, i int, d damaging, all *destroyed) (lost []storedPack, err error) {
 	gateway := cluster.Gateway(i)
 	if err := r.Lines[i].Cut(); err != nil {
 		return nil, err
 	}
-	if err := rig.Sleep(ctx, 500*time.Millisecond); err != nil { // what was on the line arrives
+	if err := rig.Sleep(ctx, 500*time.Millisecond); err != nil { // packs in flight arrive
 		return nil, err
 	}
 	cut := time.Now()
@@ -171,14 +169,14 @@ func damageOnce(ctx context.Context, r *rig.Round, i int, d damaging, all *destr
 		return lost, err
 	}
 	took, err := r.AwaitNew(ctx, gateway)
-	r.Recovered("readings of "+gateway+" after its line was back", took, 0)
+	r.Recovered("readings of "+gateway+" after its line was restored", took, 0)
 	return lost, err
 }
 
-// fewPacks have to wait in a gateway before some of them are damaged.
+// fewPacks have to accumulate in a gateway before some of them are damaged.
 const fewPacks = 20
 
-// pileUp waits until enough packs are stored, and a random while longer.
+// pileUp waits until enough packs are stored, and a random time longer.
 func pileUp(ctx context.Context, r *rig.Round, gateway string) error {
 	before, err := r.Metric(ctx, gateway, "edge_packs_total")
 	if err != nil {
@@ -271,7 +269,7 @@ func flipPack(s *storedPacks) (lost []storedPack, err error) {
 	return []storedPack{p}, os.WriteFile(s.file, s.data, 0o600)
 }
 
-// flipHead changes a bit in what the store wrote before a pack.
+// flipHead changes a bit of the stream's record header before a pack.
 func flipHead(s *storedPacks) (lost []storedPack, err error) {
 	p := s.packs[s.pick()]
 	subject := bytes.LastIndex(s.data[:p.start], []byte(s.subject))
@@ -284,7 +282,7 @@ func flipHead(s *storedPacks) (lost []storedPack, err error) {
 	return nil, os.WriteFile(s.file, s.data, 0o600)
 }
 
-// cutTail cuts the file off within a pack, one of the last.
+// cutTail truncates the file within one of the last packs.
 func cutTail(s *storedPacks) (lost []storedPack, err error) {
 	lost = s.packs[len(s.packs)-1-s.r.Rand.IntN(10):]
 	return lost, os.Truncate(s.file, int64(lost[0].start+s.r.Rand.IntN(lost[0].end-lost[0].start)))

@@ -21,7 +21,7 @@ const (
 	drainLimit  = 30 * time.Second
 )
 
-// fillDisk puts a gateway on a small disk and fills that.
+// fillDisk moves a gateway to a small disk and fills it.
 func fillDisk(ctx context.Context, r *rig.Round) (err error) {
 	gateway := cluster.Gateway(r.Rand.IntN(r.Site.Gateways))
 	dir := filepath.Join(r.Dir, "small")
@@ -58,7 +58,7 @@ func fillDisk(ctx context.Context, r *rig.Round) (err error) {
 		}
 	}
 	restarts, err := r.Metric(ctx, gateway, "edge_store_restarts_total")
-	r.Note("storage of %s was started again %.0f times by itself", gateway, restarts)
+	r.Note("%s restarted its storage %.0f times", gateway, restarts)
 	return err
 }
 
@@ -73,23 +73,23 @@ func fillOnce(ctx context.Context, r *rig.Round, p *prober, gateway, dir string)
 		return err
 	}
 	r.Recovered("a refusal with a reason on a full disk", took, refuseLimit)
-	r.Note("with a full disk devices were %v", answer)
+	r.Note("with a full disk, devices were %v", answer)
 	if err := rig.Sleep(ctx, r.Short(4*time.Second, 20*time.Second)); err != nil {
 		return err
 	}
 	if err := os.Remove(filler); err != nil {
 		return err
 	}
-	took, _, err = p.until(ctx, gateway+" taking messages again", errTaken)
+	took, _, err = p.until(ctx, gateway+" accepting messages again", errAccepted)
 	if err != nil {
 		return err
 	}
-	r.Recovered("taking messages after the disk was freed", took, healLimit)
+	r.Recovered("accepting messages after the disk was freed", took, healLimit)
 	_, err = r.AwaitNew(ctx, gateway)
 	return err
 }
 
-// fill takes all the disk has, at once, so that a write meets it before anybody looked.
+// fill allocates the whole disk at once, so that a write fails before any check sees it.
 func fill(name string) error {
 	f, err := os.Create(name)
 	if err != nil {
@@ -97,7 +97,7 @@ func fill(name string) error {
 	}
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(name, &st); err == nil {
-		_ = syscall.Fallocate(int(f.Fd()), 0, 0, int64(st.Bavail)*st.Bsize) // what it leaves is written
+		_ = syscall.Fallocate(int(f.Fd()), 0, 0, int64(st.Bavail)*st.Bsize) // the rest is written
 	}
 	_, err = f.Seek(0, io.SeekEnd)
 	if err == nil {
@@ -118,7 +118,7 @@ func (endless) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// fillBuffer gives a gateway a small buffer and cuts its line until that is full.
+// fillBuffer gives a gateway a small buffer and cuts its line until the buffer is full.
 func fillBuffer(ctx context.Context, r *rig.Round) (err error) {
 	i := r.Rand.IntN(r.Site.Gateways)
 	gateway := cluster.Gateway(i)
@@ -126,13 +126,13 @@ func fillBuffer(ctx context.Context, r *rig.Round) (err error) {
 	if was == "" {
 		was = "10737418240"
 	}
-	again := func(ctx context.Context, bytes string) error {
+	restartWith := func(ctx context.Context, bytes string) error {
 		return errors.Join(r.Stop(gateway), r.SetEnv(gateway, map[string]string{"EDGE_BUFFER_BYTES": bytes}), r.Start(ctx, gateway))
 	}
-	if err := again(ctx, fmt.Sprint(8<<20)); err != nil {
+	if err := restartWith(ctx, fmt.Sprint(8<<20)); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, again(context.WithoutCancel(ctx), was)) }()
+	defer func() { err = errors.Join(err, restartWith(context.WithoutCancel(ctx), was)) }()
 	p, err := newProber(r, gateway)
 	if err != nil {
 		return err
@@ -162,7 +162,7 @@ func fillBufferOnce(ctx context.Context, r *rig.Round, p *prober, i int) error {
 		return err
 	}
 	r.Note("the buffer was full after %s, devices were %v", took.Round(100*time.Millisecond), answer)
-	took, err = rig.Await(ctx, "a sign of the full buffer", func() error {
+	took, err = rig.Await(ctx, "the metric of a full buffer", func() error {
 		full, err := r.Metric(ctx, gateway, "edge_buffer_full")
 		if err == nil && full != 1 {
 			err = errNotShown
@@ -173,17 +173,17 @@ func fillBufferOnce(ctx context.Context, r *rig.Round, p *prober, i int) error {
 		return err
 	}
 	r.Recovered("the full buffer in "+gateway+"'s metrics", took, showLimit)
-	r.Check(r.Ask(ctx, gateway) != nil, "%s says it is ready with a full buffer", gateway)
+	r.Check(r.Ready(ctx, gateway) != nil, "%s reports ready with a full buffer", gateway)
 	if err := r.Moment(ctx, time.Second, 3*time.Second); err != nil {
 		return err
 	}
 	if err := resume(ctx, r, i); err != nil {
 		return err
 	}
-	took, _, err = p.until(ctx, gateway+" taking messages again", errTaken)
+	took, _, err = p.until(ctx, gateway+" accepting messages again", errAccepted)
 	if err != nil {
 		return err
 	}
-	r.Recovered("taking messages after the line was back", took, drainLimit)
+	r.Recovered("accepting messages after the line was restored", took, drainLimit)
 	return nil
 }

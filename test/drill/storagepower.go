@@ -19,13 +19,13 @@ const (
 	powerReady = 5 * time.Second
 	diskBytes  = 768 << 20
 
-	// From linux/fs.h and fs/ext4/ext4.h: the file system stops at once, and what it had
-	// not written to the disk is gone.
+	// EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH (fs/ext4/ext4.h): the file system
+	// stops at once and loses what was not written to the disk.
 	fsIocShutdown  = 0x8004587d
 	shutdownNoLogs = 2
 )
 
-// canCutPower says why the power of a disk cannot be cut here.
+// canCutPower returns why the power of a disk cannot be cut here.
 func canCutPower() error {
 	if err := canMount(); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (d *disk) mount(ctx context.Context) error {
 
 func (d *disk) unmount(ctx context.Context) error { return command(ctx, "umount", d.dir) }
 
-// cut makes the disk lose its power.
+// cut simulates a power failure of the disk.
 func (d *disk) cut() error {
 	f, err := os.Open(d.dir)
 	if err != nil {
@@ -81,7 +81,7 @@ func (d *disk) cut() error {
 	return err
 }
 
-// cutPower puts a gateway on a disk of its own and cuts its power.
+// cutPower moves a gateway to a separate disk and cuts its power.
 func cutPower(ctx context.Context, r *rig.Round) (err error) {
 	gateway := cluster.Gateway(r.Rand.IntN(r.Site.Gateways))
 	d, err := newDisk(ctx, r.Dir)
@@ -121,7 +121,7 @@ func cutPower(ctx context.Context, r *rig.Round) (err error) {
 	return nil
 }
 
-// firstStart lets a gateway deliver what it has, and starts it on an empty disk.
+// firstStart drains a gateway and starts it on an empty disk.
 func firstStart(ctx context.Context, r *rig.Round, gateway string, d *disk) (back func(context.Context) error, err error) {
 	if err := drain(ctx, r, gateway); err != nil {
 		return nil, err
@@ -136,14 +136,14 @@ func firstStart(ctx context.Context, r *rig.Round, gateway string, d *disk) (bac
 	if err := r.Launch(gateway); err != nil {
 		return back, err
 	}
-	if _, err := rig.Await(ctx, gateway+" on its new disk", func() error { return r.Ask(ctx, gateway) }); err != nil {
+	if _, err := rig.Await(ctx, gateway+" on its new disk", func() error { return r.Ready(ctx, gateway) }); err != nil {
 		return back, err
 	}
 	return back, r.Moment(ctx, 0, 300*time.Millisecond)
 }
 
-// drain starts a gateway where no device finds it, and waits until all it had is in
-// Kafka. It leaves the gateway stopped and its addresses as they were.
+// drain starts a gateway on other addresses, without devices, and waits until its buffer is
+// in Kafka. It leaves the gateway stopped with its own addresses.
 func drain(ctx context.Context, r *rig.Round, gateway string) error {
 	if err := r.Stop(gateway); err != nil {
 		return err
@@ -162,7 +162,7 @@ func drain(ctx context.Context, r *rig.Round, gateway string) error {
 	}
 	const quiet = 2 * time.Second
 	count, since := r.Arrived(gateway), time.Now()
-	_, err = rig.Await(ctx, gateway+" delivering what it has", func() error {
+	_, err = rig.Await(ctx, gateway+" delivering its buffer", func() error {
 		if now := r.Arrived(gateway); now != count {
 			count, since = now, time.Now()
 		}

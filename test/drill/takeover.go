@@ -12,17 +12,17 @@ import (
 
 const takeoverLimit = 10 * time.Second
 
-// takeoverFaults need two bridges and a hub of its own.
+// takeoverFaults need two bridges and a separate hub.
 func takeoverFaults() []rig.Fault {
 	site := rig.Site{OwnHub: true, Bridges: 2, Gateways: 4}
 	return []rig.Fault{
 		{
-			Name: "two-bridges", Breaks: "one of two bridges is stopped (SIGSTOP) for 30 s and then goes on (SIGCONT)",
-			Holds: "the other has its lanes within 10 s, the old one is fenced", Times: 6, Quick: 1, Site: site, Run: stopOneBridge,
+			Name: "two-bridges", Breaks: "one of two bridges is suspended (SIGSTOP) for 30 s and then resumed (SIGCONT)",
+			Expects: "the other takes over its lanes within 10 s and the suspended one is fenced", Times: 6, Quick: 1, Site: site, Run: stopOneBridge,
 		},
 		{
-			Name: "own-hub-kill", Breaks: "a hub of its own is killed (kill -9) and started again",
-			Holds: "every gateway is heard again within 5 s", Times: 20, Site: site, Run: killOwnHub,
+			Name: "own-hub-kill", Breaks: "a separate hub is killed (kill -9) and restarted",
+			Expects: "heartbeats of every gateway arrive again within 5 s", Times: 20, Site: site, Run: killOwnHub,
 		},
 	}
 }
@@ -51,28 +51,28 @@ func stopOneBridge(ctx context.Context, r *rig.Round) error {
 		if err != nil {
 			return err
 		}
-		if err := rig.Sleep(ctx, 3*time.Second); err != nil { // what it still has in hand comes out now
+		if err := rig.Sleep(ctx, 3*time.Second); err != nil { // it tries to write what it had in flight
 			return err
 		}
 	}
 	return nil
 }
 
-// afterStop waits until the readings of every gateway arrive though a bridge stands still.
+// afterStop waits until readings of every gateway arrive while a bridge is suspended.
 func afterStop(ctx context.Context, r *rig.Round, name string, begin time.Time) error {
-	if err := rig.Sleep(ctx, 500*time.Millisecond); err != nil { // what it had sent is through by then
+	if err := rig.Sleep(ctx, 500*time.Millisecond); err != nil { // what it had sent has arrived by then
 		return err
 	}
 	if _, err := r.AwaitNew(ctx); err != nil {
-		return fmt.Errorf("while %s stands still: %w", name, err)
+		return fmt.Errorf("while %s is suspended: %w", name, err)
 	}
-	r.Recovered("readings of every gateway while "+name+" stands still", time.Since(begin), takeoverLimit)
+	r.Recovered("readings of every gateway while "+name+" is suspended", time.Since(begin), takeoverLimit)
 	return nil
 }
 
-// awaitShared waits until every bridge has lanes.
+// awaitShared waits until every bridge owns lanes.
 func awaitShared(ctx context.Context, r *rig.Round) error {
-	_, err := rig.Await(ctx, "every bridge having lanes", func() error {
+	_, err := rig.Await(ctx, "every bridge owning lanes", func() error {
 		for i := range r.Site.Bridges {
 			name := cluster.Numbered(cluster.Bridge, i)
 			n, err := r.Metric(ctx, name, "bridge_lanes_owned")
@@ -104,13 +104,13 @@ func killOwnHub(ctx context.Context, r *rig.Round) error {
 		if err := r.Start(ctx, cluster.Hub); err != nil {
 			return err
 		}
-		took, err := awaitHeard(ctx, r, begin)
+		took, err := awaitHeartbeats(ctx, r, begin)
 		if err != nil {
 			return err
 		}
-		r.Recovered("hearing every gateway at the new hub", took, reconnectLimit)
+		r.Recovered("heartbeats of every gateway at the new hub", took, reconnectLimit)
 		if _, err := r.AwaitNew(ctx); err != nil {
-			return fmt.Errorf("after the hub was started again: %w", err)
+			return fmt.Errorf("after the hub was restarted: %w", err)
 		}
 		r.Recovered("readings of every gateway at the new hub", time.Since(begin), 0)
 	}

@@ -19,15 +19,15 @@ import (
 // twinFaults give one id to two gateways.
 func twinFaults() []rig.Fault {
 	return []rig.Fault{{
-		Name: "twin", Breaks: "a second gateway is started with the id of one that works",
-		Holds: "it is refused with a reason in both logs, nothing of it crosses", Times: 3, Quick: 1, Site: common(), Run: startTwin,
+		Name: "twin", Breaks: "a second gateway is started with the id of a running one",
+		Expects: "it is refused with a reason in both logs, none of its readings reach Kafka", Times: 3, Quick: 1, Site: common(), Run: startTwin,
 	}}
 }
 
 // twinDevices are the numbers of the devices at the second gateway.
 const twinFirst, twinDevices = 90_000, 50
 
-// refusal is what the logs have to say in one way or another.
+// refusal matches the reason in the logs, however it is worded.
 var refusal = regexp.MustCompile(`(?i)(another|second|same|duplicate|two|already|twin|rival|other installation)`)
 
 func startTwin(ctx context.Context, r *rig.Round) error {
@@ -36,12 +36,12 @@ func startTwin(ctx context.Context, r *rig.Round) error {
 	for i := range twinDevices {
 		strangers[fleet.DeviceID(twinFirst+i)] = true
 	}
-	remove := r.Watch(func(x oracle.Record) {
+	remove := r.Observe(func(x oracle.Record) {
 		if strangers[x.Device] {
 			crossed.Add(1)
 		}
 	})
-	r.AtTheEnd(func(context.Context) error {
+	r.AtEnd(func(context.Context) error {
 		defer remove()
 		r.Check(crossed.Load() == 0, "%d readings of the second gateway's devices are in device-data", crossed.Load())
 		return nil
@@ -58,7 +58,7 @@ func startTwin(ctx context.Context, r *rig.Round) error {
 	return nil
 }
 
-// oneTwin starts a twin of the i-th gateway with devices of its own, and ends it again.
+// oneTwin starts a twin of the i-th gateway with its own devices, and ends it again.
 func oneTwin(ctx context.Context, r *rig.Round, i, k int) (err error) {
 	id := cluster.Gateway(i)
 	name, sim := fmt.Sprintf("%s-twin-%d", id, k), fmt.Sprintf("sim-twin-%d", k)
@@ -86,12 +86,12 @@ func oneTwin(ctx context.Context, r *rig.Round, i, k int) (err error) {
 		}
 	}
 	r.Happened()
-	took, err := rig.AwaitLong(ctx, "a reason in both logs", 15*time.Second, func() error { return reasons(r, id, name, len(before)) })
+	took, err := rig.AwaitFor(ctx, "a reason in both logs", 15*time.Second, func() error { return reasons(r, id, name, len(before)) })
 	r.Check(err == nil, "%v", err)
 	if err == nil {
 		r.Recovered("the refusal of a second "+id, took, 0)
 	}
-	if err := rig.Sleep(ctx, 5*time.Second-time.Since(begin)); err != nil { // time enough to cross
+	if err := rig.Sleep(ctx, 5*time.Second-time.Since(begin)); err != nil { // time enough to reach Kafka
 		return err
 	}
 	if _, err := r.AwaitNew(ctx, id); err != nil {
@@ -107,8 +107,8 @@ func endIfRunning(r *rig.Round, name string) error {
 	return r.Kill(name)
 }
 
-// reasons returns nil when the log of the second gateway and the hub's both say why the
-// second one is refused.
+// reasons returns nil when the logs of the second gateway and of the hub both give the reason
+// of the refusal.
 func reasons(r *rig.Round, id, twin string, seen int) error {
 	own, err := r.Logs(twin)
 	if err != nil {
@@ -118,17 +118,17 @@ func reasons(r *rig.Round, id, twin string, seen int) error {
 	if err != nil {
 		return err
 	}
-	if !says(own, id) {
-		return fmt.Errorf("the log of the second %s gives no reason", id)
+	if !mentionsRefusal(own, id) {
+		return fmt.Errorf("the log of the second %s has no reason", id)
 	}
-	if !says(hub[min(seen, len(hub)):], id) {
-		return fmt.Errorf("the hub's log does not say that a second %s was refused", id)
+	if !mentionsRefusal(hub[min(seen, len(hub)):], id) {
+		return fmt.Errorf("the hub's log does not report that a second %s was refused", id)
 	}
 	return nil
 }
 
-// says reports whether a warning or an error in a log is about a second gateway.
-func says(log, id string) bool {
+// mentionsRefusal reports whether a log has a warning or an error about a second gateway.
+func mentionsRefusal(log, id string) bool {
 	for line := range strings.Lines(log) {
 		bad := strings.Contains(line, "WARN") || strings.Contains(line, "ERROR")
 		if bad && strings.Contains(line, id) && refusal.MatchString(line) {

@@ -33,7 +33,7 @@ func (o *Oracle) ReadLedger(r io.Reader) error {
 	return in.Err()
 }
 
-// ReadLedgerFile is ReadLedger of a file. A file that does not exist holds nothing.
+// ReadLedgerFile is ReadLedger for a file, which need not exist.
 func (o *Oracle) ReadLedgerFile(name string) error {
 	f, err := os.Open(name)
 	if errors.Is(err, os.ErrNotExist) {

@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// Origin names one record's way into the topic: by the headers of the contract. Two
-// records with the same origin are one reading that the product wrote twice.
+// Origin identifies an entry of a pack by the record's headers. Two records with the same
+// origin are one reading that the product wrote twice.
 type Origin struct {
 	Gateway string
 	Epoch   string
@@ -19,7 +19,7 @@ type Origin struct {
 	Index   uint32
 }
 
-// Record is what the oracle wants to know of a record in device-data.
+// Record is a record of device-data as far as the oracle needs it.
 type Record struct {
 	Device    string
 	Timestamp int64 // ms since 1970, from the reading
@@ -28,34 +28,32 @@ type Record struct {
 	Origin    Origin
 }
 
-// Verdict is what the oracle found. Readings are named by device and timestamp.
+// Verdict is the oracle's result. A reading is identified by device and timestamp.
 type Verdict struct {
 	Acked   int // readings acknowledged
 	Records int // records in the topic
 	InKafka int // acknowledged readings in the topic, each counted once
 
 	Lost       int // acknowledged readings that are not in the topic
-	Duplicated int // surplus records that are the product's fault: see below
-	OutOfOrder int // records behind a newer reading of their device
+	Duplicated int // surplus records caused by the product: see below
+	OutOfOrder int // records after a newer reading of their device
 	Strayed    int // devices with records in more than one partition
 
 	Resent  int // surplus records of readings that the device sent more than once: allowed
 	Foreign int // readings in the topic that were not acknowledged: allowed
 
-	Samples []string // the first of each fault, in words
+	Samples []string // descriptions of the first faults of each kind
 }
 
-// A surplus record is the product's fault when it has the same origin as another one
-// of the reading, or when the device had sent the reading only once before it was
-// acknowledged.
+// A surplus record is caused by the product when it has the same origin as another record of
+// the reading, or when the device had sent the reading only once before it was acknowledged.
 
-// OK reports whether every promise was kept.
+// OK reports whether nothing was lost, duplicated, reordered or strayed.
 func (v *Verdict) OK() bool {
 	return v.Lost == 0 && v.Duplicated == 0 && v.OutOfOrder == 0 && v.Strayed == 0
 }
 
-// Err returns nil when every promise was kept, else an error with the counts and
-// samples.
+// Err returns nil when OK, else an error with the counts and samples.
 func (v *Verdict) Err() error {
 	if v.OK() {
 		return nil
@@ -68,7 +66,7 @@ func (v *Verdict) Err() error {
 	return err
 }
 
-// String sums the verdict up in one line.
+// String is the verdict in one line.
 func (v *Verdict) String() string {
 	return fmt.Sprintf("acked %d, in Kafka %d, lost %d, duplicated %d, out of order %d, strayed %d, resent %d, foreign %d",
 		v.Acked, v.InKafka, v.Lost, v.Duplicated, v.OutOfOrder, v.Strayed, v.Resent, v.Foreign)
@@ -93,7 +91,7 @@ type stored struct {
 	offset    int64
 }
 
-// origin tells whether two records of a reading came the same way.
+// origin is equal for two records of the same entry.
 func (s stored) origin() [3]uint64 { return [3]uint64{uint64(s.source), s.seq, uint64(s.index)} }
 
 // Oracle collects both sides. Make it with New. It is not safe for concurrent use.
@@ -104,7 +102,7 @@ type Oracle struct {
 	total   int
 }
 
-// New returns an oracle that has seen nothing.
+// New returns an empty oracle.
 func New() *Oracle {
 	return &Oracle{acks: map[string][]ack{}, records: map[string][]stored{}, sources: map[[2]string]uint32{}}
 }
@@ -115,7 +113,7 @@ func (o *Oracle) Acked(device string, timestamp int64, attempts int) {
 	o.acks[device] = append(o.acks[device], ack{timestamp, attempts})
 }
 
-// Stored records what the topic holds. The records of a partition come in the order of
+// Stored adds a record of the topic. The records of a partition must come in the order of
 // their offsets.
 func (o *Oracle) Stored(r Record) {
 	key := [2]string{r.Origin.Gateway, r.Origin.Epoch}
@@ -134,7 +132,7 @@ func (o *Oracle) Stored(r Record) {
 // Missing returns how many acknowledged readings are not in the topic yet.
 func (o *Oracle) Missing() int { v := o.Verdict(); return v.Lost }
 
-// Reading names a reading.
+// Reading identifies a reading.
 type Reading struct {
 	Device    string
 	Timestamp int64
@@ -159,7 +157,7 @@ func (o *Oracle) Lost() []Reading {
 	return out
 }
 
-// Verdict compares the two sides as far as they are known. It can be asked again.
+// Verdict compares what was added so far. It can be called again.
 func (o *Oracle) Verdict() Verdict {
 	v := Verdict{Records: o.total}
 	j := judge{v: &v, samples: map[string]int{}}
@@ -204,7 +202,7 @@ func (j *judge) device(device string, acks []ack, records []stored) {
 	}
 }
 
-// walk goes through a device's records in order and returns how many each reading has.
+// walk checks a device's records in order and returns the number of records of each reading.
 func (j *judge) walk(device string, records []stored, attempts map[int64]int) map[int64]int {
 	copies := make(map[int64]int, len(records))
 	var newest stored
@@ -217,7 +215,7 @@ func (j *judge) walk(device string, records []stored, attempts map[int64]int) ma
 			j.surplus(device, r, records[:i], attempts)
 		case r.timestamp < newest.timestamp:
 			j.v.OutOfOrder++
-			j.sample("out of order", "%s %d at %d/%d behind %d at %d/%d", device,
+			j.sample("out of order", "%s %d at %d/%d after %d at %d/%d", device,
 				r.timestamp, r.partition, r.offset, newest.timestamp, newest.partition, newest.offset)
 		default:
 			newest = r
@@ -230,7 +228,7 @@ func (j *judge) walk(device string, records []stored, attempts map[int64]int) ma
 	return copies
 }
 
-// surplus decides whose fault one more record of a reading is.
+// surplus decides whether the product or the device caused one more record of a reading.
 func (j *judge) surplus(device string, r stored, before []stored, attempts map[int64]int) {
 	again := slices.ContainsFunc(before, func(b stored) bool {
 		return b.timestamp == r.timestamp && b.origin() == r.origin()

@@ -26,7 +26,7 @@ func TestVerdict(t *testing.T) {
 		want    Verdict
 	}{
 		"nothing": {},
-		"all is well": {
+		"all stored once, in order": {
 			ledger:  "d,1,1\nd,2,1\n",
 			records: []Record{at(1, 1), at(2, 2)},
 			want:    Verdict{Acked: 2, Records: 2, InKafka: 2},
@@ -74,7 +74,7 @@ func TestVerdict(t *testing.T) {
 			records: []Record{at(2, 2), at(1, 1), at(3, 3)},
 			want:    Verdict{Acked: 3, Records: 3, InKafka: 3, OutOfOrder: 1},
 		},
-		"a late copy of what was sent again is not out of order": {
+		"a late copy of a reading sent again is not out of order": {
 			ledger:  "d,1,2\nd,2,1\n",
 			records: []Record{at(1, 1), at(2, 2), at(1, 3)},
 			want:    Verdict{Acked: 2, Records: 3, InKafka: 2, Resent: 1},

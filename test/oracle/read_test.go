@@ -56,7 +56,7 @@ func TestCommittedRecordsAloneCount(t *testing.T) {
 	require.NoError(t, o.Read(ctx, brokers, topic))
 	v := o.Verdict()
 	require.Equal(t, 2, v.Records)
-	require.Equal(t, 1, v.Lost, "an aborted record is not there")
+	require.Equal(t, 1, v.Lost, "an aborted record does not count")
 
 	produce(t, brokers, topic, "device_2", true, start+2)
 	o = New()

@@ -1,5 +1,5 @@
-// Package viewer is a WebSocket client that speaks the portal's simple dialect, as the
-// JavaScript sample does: for end-to-end tests and load tests. Read blocks until a
+// Package viewer is a WebSocket client for the portal's simple dialect, as in the JavaScript
+// sample, for end-to-end tests and load tests. Read blocks until a
 // message arrives or the connection ends.
 package viewer
 
@@ -52,13 +52,13 @@ func Dial(ctx context.Context, url string) (*Viewer, error) {
 // Close ends the connection.
 func (v *Viewer) Close() error { return v.conn.Close() }
 
-// SubscribeAll asks for every device and all alerts.
+// SubscribeAll subscribes to every device and all alerts.
 func (v *Viewer) SubscribeAll() error { return v.Send(`{"type":"subscribe_all"}`) }
 
-// Subscribe asks for some devices.
+// Subscribe subscribes to some devices.
 func (v *Viewer) Subscribe(ids ...string) error { return v.request("subscribe", ids) }
 
-// Unsubscribe ends it for some devices.
+// Unsubscribe cancels the subscription to some devices.
 func (v *Viewer) Unsubscribe(ids ...string) error { return v.request("unsubscribe", ids) }
 
 func (v *Viewer) request(kind string, ids []string) error {
@@ -79,7 +79,7 @@ func (v *Viewer) Send(text string) error {
 	return v.conn.WriteMessage(websocket.TextMessage, []byte(text))
 }
 
-// Read returns the next message. After an error the connection is of no more use.
+// Read returns the next message. After an error the connection is unusable.
 func (v *Viewer) Read() (Message, error) {
 	_, r, err := v.conn.NextReader()
 	if err != nil {
@@ -94,7 +94,7 @@ func (v *Viewer) Read() (Message, error) {
 
 var readingPrefix = []byte(`{"type":"` + TypeReading + `","payload":`)
 
-// parse takes the short way for readings, of which there are many.
+// parse has a fast path for readings, the bulk of the messages.
 func parse(raw []byte) (Message, error) {
 	if rest, ok := bytes.CutPrefix(raw, readingPrefix); ok {
 		if payload, ok := bytes.CutSuffix(bytes.TrimRight(rest, " \n"), []byte("}")); ok {

@@ -29,7 +29,7 @@ func TestParse(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestConversation talks to a server that sends back what it is sent.
+// TestConversation talks to a server that echoes each message as an alert.
 func TestConversation(t *testing.T) {
 	up := websocket.Upgrader{}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

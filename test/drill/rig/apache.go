@@ -22,7 +22,7 @@ type Apache struct {
 	dir    string
 }
 
-// ApachePossible returns nil when Apache Kafka can be started here.
+// ApachePossible returns nil when Apache Kafka can be started on this machine.
 func ApachePossible() error {
 	var missing []string
 	for _, tool := range []string{"java", "bash", "ps"} {
@@ -82,10 +82,10 @@ func pairOfPorts() (int, error) {
 	return 0, errors.New("no free ports for Apache Kafka")
 }
 
-// Start starts the broker, which goes on where it stopped, and waits until it answers.
+// Start starts the broker with the data it had and waits until it answers.
 func (a *Apache) Start(ctx context.Context) error { return a.call(ctx, "up") }
 
-// Stop stops the broker in order.
+// Stop stops the broker gracefully.
 func (a *Apache) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -108,9 +108,9 @@ func (a *Apache) Kill() error {
 func (a *Apache) call(ctx context.Context, command string) error {
 	cmd := exec.CommandContext(ctx, a.script, command)
 	cmd.Env = a.env
-	// A group of its own: Ctrl-C is for the drill, which stops the broker in order.
+	// Its own process group: Ctrl-C is for the drill, which stops the broker gracefully.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	// Stopped half way, it takes with it what it has started.
+	// Also end what the script has started.
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	out, err := cmd.CombinedOutput()
 	if err != nil {

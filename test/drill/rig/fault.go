@@ -1,8 +1,8 @@
 // Package rig is the machinery of the outage drill: it starts the real programs as
-// processes, keeps a steady load on them, reads back what reached Kafka, and judges each
-// fault by one oracle. What is broken, and how, is not its business: faults are values of
-// type Fault, made by whoever calls Run. Run blocks until every fault was tried or its
-// context ends, and leaves nothing running.
+// processes, keeps a steady load on them, reads device-data back, and judges each fault by
+// test/oracle. It contains no faults: the caller passes them to Run as values of type
+// Fault. Run blocks until every fault was tried or its context ends, and leaves nothing
+// running.
 package rig
 
 import (
@@ -12,23 +12,23 @@ import (
 	"industrial-iot-monitor/test/cluster"
 )
 
-// Fault is one thing that can go wrong, and what must hold when it does. That nothing
-// acknowledged is lost, doubled or out of order holds always and need not be said.
+// Fault is one thing that can go wrong, and what is expected of the product when it does.
+// That nothing acknowledged is lost, duplicated or out of order is always expected.
 type Fault struct {
-	Name   string // short, lower case, with hyphens
-	Breaks string // what it breaks, in a few words
-	Holds  string // what must hold besides, in a few words
-	Times  int    // how often, in the full drill
-	Quick  int    // how often, in the quick one; 0: not at all
-	Site   Site   // what it needs around it
-	// QuickSite is the site of the quick drill where that is another one.
+	Name    string // short, lower case, with hyphens
+	Breaks  string // what it breaks, in a few words
+	Expects string // what is expected besides, in a few words
+	Times   int    // how often, in the full drill
+	Quick   int    // how often, in the quick one; 0: not at all
+	Site    Site   // the cluster it needs
+	// QuickSite replaces Site in the quick drill.
 	QuickSite *Site
 
 	// Possible returns why the fault cannot be tried on this machine, nil when it can.
 	Possible func() error
-	// Run breaks things while the load runs, r.Times times, and checks what must hold.
-	// An error ends the fault: it was not tried as it should have been. What does not
-	// hold is told with r.Check or r.Recovered, and the fault goes on.
+	// Run breaks things while the load runs, r.Times times. It reports unmet expectations
+	// with r.Check or r.Recovered and goes on; an error means that the fault could not be
+	// tried as intended.
 	Run func(ctx context.Context, r *Round) error
 }
 
@@ -39,7 +39,7 @@ type Broker int
 const (
 	AnyBroker  Broker = iota
 	RealBroker        // Apache Kafka, which the fault may stop and start
-	DevBroker         // the embedded broker, which can be told to misbehave
+	DevBroker         // the embedded broker, which can be made to misbehave
 )
 
 // Site describes the cluster that a fault needs. Faults with equal sites share one in the
@@ -51,10 +51,7 @@ type Site struct {
 	Broker   Broker
 	OwnHub   bool // the hub is a process of its own
 	Lines    bool // gateways reach the hub through lines that can be broken: Round.Lines
-	Proxy    bool // bridges reach Kafka through a proxy that can be told to misbehave: Round.Proxy
-	// Own keeps the site from being shared in the quick drill: the fault leaves it in
-	// no state for another. It names the fault.
-	Own string
+	Proxy    bool // bridges reach Kafka through a proxy that can break their requests: Round.Proxy
 	// Env is added to every program's environment, as in "A=1;B=2".
 	Env  string
 	Load Load
@@ -67,21 +64,17 @@ type Load struct {
 	Rate int
 	// Interval between two readings of one device; 0 means 200 ms.
 	Interval time.Duration
-	// Excursions is how many labelled faults begin in a minute in the whole fleet.
+	// Excursions is how many labelled faults start in a minute in the whole fleet.
 	Excursions int
-	// Backlog is how many readings a device keeps while its gateway does not take them;
-	// 0 means 3000.
+	// Backlog is how many unacknowledged readings a device keeps; 0 means 3000.
 	Backlog int
 	// Timeout is how long a device waits for an acknowledgement; 0 means 2 s.
 	Timeout time.Duration
-	// Gradual is set when the fault keeps devices from sending for so long that their
-	// rate is no measure: the drill does not look at it.
-	Gradual bool
 }
 
 // Rates of the load, readings a second.
 const (
-	DefaultRate  = 5_600 // a little above what is promised
+	DefaultRate  = 5_600 // a little above PromisedRate
 	PromisedRate = 5_000
 )
 
@@ -113,8 +106,7 @@ func (s *Site) defaults() {
 	s.Load.defaults()
 }
 
-// programs are the processes of a site that a fault may look at: all but brokers and
-// simulators.
+// programs are the processes of a site except brokers and simulators.
 func (s *Site) programs() []string {
 	var names []string
 	for i := range s.Gateways {

@@ -12,24 +12,24 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// hubWatch keeps what gateways and bridges say of themselves on the hub.
-type hubWatch struct {
+// hubListener keeps the newest heartbeat and ledger of each gateway.
+type hubListener struct {
 	nc *nats.Conn
 
 	mu       sync.Mutex
-	statuses map[string]Heard[wire.GatewayStatus]
-	ledgers  map[string]Heard[wire.GatewayLedger]
+	statuses map[string]Received[wire.GatewayStatus]
+	ledgers  map[string]Received[wire.GatewayLedger]
 }
 
-// Heard is a message and when it came.
-type Heard[T any] struct {
-	At    time.Time // zero when none came
+// Received is a message and its time of arrival.
+type Received[T any] struct {
+	At    time.Time // zero without a message
 	Value T
 }
 
-// watchHub connects to a hub, which may come and go.
-func watchHub(url string) (*hubWatch, error) {
-	h := &hubWatch{statuses: map[string]Heard[wire.GatewayStatus]{}, ledgers: map[string]Heard[wire.GatewayLedger]{}}
+// listenHub subscribes at a hub, which may be down at times.
+func listenHub(url string) (*hubListener, error) {
+	h := &hubListener{statuses: map[string]Received[wire.GatewayStatus]{}, ledgers: map[string]Received[wire.GatewayLedger]{}}
 	nc, err := nats.Connect(url, nats.Name("drill"), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(100*time.Millisecond), nats.IgnoreDiscoveredServers(), nats.Timeout(5*time.Second))
 	if err != nil {
@@ -48,37 +48,34 @@ func watchHub(url string) (*hubWatch, error) {
 }
 
 // keep stores a message under the gateway in its subject.
-func keep[T any](h *hubWatch, to map[string]Heard[T], m *nats.Msg, decode func([]byte) (T, error)) {
+func keep[T any](h *hubListener, to map[string]Received[T], m *nats.Msg, decode func([]byte) (T, error)) {
 	v, err := decode(m.Data)
 	parts := strings.Split(m.Subject, ".")
 	if err != nil || len(parts) != 3 {
-		return // the product's own tests look after the form
+		return // the form is tested elsewhere
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	to[parts[1]] = Heard[T]{time.Now(), v}
+	to[parts[1]] = Received[T]{time.Now(), v}
 }
 
-func (h *hubWatch) close() { h.nc.Close() }
+func (h *hubListener) close() { h.nc.Close() }
 
 // Status returns the newest heartbeat of a gateway.
-func (s *Scene) Status(gateway string) Heard[wire.GatewayStatus] {
+func (s *Scene) Status(gateway string) Received[wire.GatewayStatus] {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	return s.hub.statuses[gateway]
 }
 
 // Ledger returns the newest ledger of a gateway.
-func (s *Scene) Ledger(gateway string) Heard[wire.GatewayLedger] {
+func (s *Scene) Ledger(gateway string) Received[wire.GatewayLedger] {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	return s.hub.ledgers[gateway]
 }
 
-// Hub returns a connection to the hub, for faults that want to listen or to ask.
-func (s *Scene) Hub() *nats.Conn { return s.hub.nc }
-
-// LedgerLine is one gateway's account as the bridge keeps it, for the report.
+// LedgerLine is one gateway's ledger as the bridge publishes it, for the report.
 type LedgerLine struct {
 	Gateway string
 	wire.LedgerCounts
@@ -92,25 +89,25 @@ func (l LedgerLine) String() string {
 		l.Gateway, l.Accepted, l.Packed, l.Bridged, l.Committed, l.Refused, l.Damaged, l.Late, l.Duplicates, l.Difference, l.Records)
 }
 
-// balanced returns what is wrong with an account, "" when it agrees with Kafka.
+// balanced returns the disagreement of a ledger with Kafka, "" for none.
 func (l LedgerLine) balanced() string {
 	switch {
 	case l.Difference != 0:
 		return fmt.Sprintf("the ledger of %s has a difference of %d readings", l.Gateway, l.Difference)
 	case l.Committed != uint64(l.Records):
-		return fmt.Sprintf("the ledger of %s says %d readings were committed, device-data has %d of it", l.Gateway, l.Committed, l.Records)
+		return fmt.Sprintf("the ledger of %s has %d readings committed, device-data has %d", l.Gateway, l.Committed, l.Records)
 	}
 	return ""
 }
 
-// ledgers returns the account of every gateway that has one.
+// ledgers returns the ledger of every gateway that published one.
 func (s *Scene) ledgers() []LedgerLine {
-	records := s.books.counts()
+	records := s.tallies.counts()
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	var out []LedgerLine
-	for g, heard := range s.hub.ledgers {
-		out = append(out, LedgerLine{Gateway: g, LedgerCounts: heard.Value.Total, Difference: heard.Value.Difference, Records: records[g]})
+	for g, m := range s.hub.ledgers {
+		out = append(out, LedgerLine{Gateway: g, LedgerCounts: m.Value.Total, Difference: m.Value.Difference, Records: records[g]})
 	}
 	slices.SortFunc(out, func(a, b LedgerLine) int { return strings.Compare(a.Gateway, b.Gateway) })
 	return out

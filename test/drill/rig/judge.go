@@ -8,8 +8,8 @@ import (
 	"industrial-iot-monitor/test/oracle"
 )
 
-// judge closes the books of a fault.
-func (s *Scene) judge(ctx context.Context, r *Round, a *account, l *load) error {
+// judge settles the tally of a fault and checks everything else that must be true after it.
+func (s *Scene) judge(ctx context.Context, r *Round, a *tally, l *load) error {
 	res := r.result
 	names, err := s.ended(ctx)
 	for _, name := range names {
@@ -18,8 +18,8 @@ func (s *Scene) judge(ctx context.Context, r *Round, a *account, l *load) error 
 	if err != nil {
 		return err
 	}
-	s.books.rest()
-	v, err := s.books.close(ctx, a, l.ledgers, r.lossIs != nil)
+	s.tallies.pause()
+	v, err := s.tallies.settle(ctx, a, l.ledgers, r.allowLoss != nil)
 	res.Acked, res.InKafka, res.Lost, res.Duplicated, res.OutOfOrder = v.Acked, v.InKafka, v.Lost, v.Duplicated, v.OutOfOrder
 	if err != nil {
 		return err
@@ -37,11 +37,11 @@ func (s *Scene) judge(ctx context.Context, r *Round, a *account, l *load) error 
 	return s.checkLedgers(ctx, r)
 }
 
-func (s *Scene) checkVerdict(r *Round, a *account, v *oracle.Verdict) {
+func (s *Scene) checkVerdict(r *Round, a *tally, v *oracle.Verdict) {
 	res := r.result
 	lost := v.Lost
-	if r.lossIs != nil {
-		if err := r.lossIs(a.oracle.Lost()); err != nil {
+	if r.allowLoss != nil {
+		if err := r.allowLoss(a.oracle.Lost()); err != nil {
 			res.fail("%v", err)
 		}
 		lost = 0
@@ -50,22 +50,22 @@ func (s *Scene) checkVerdict(r *Round, a *account, v *oracle.Verdict) {
 		return
 	}
 	for _, sample := range v.Samples {
-		if r.lossIs == nil || len(sample) < 4 || sample[:4] != "lost" {
+		if r.allowLoss == nil || len(sample) < 4 || sample[:4] != "lost" {
 			res.fail("%s", sample)
 		}
 	}
 }
 
-// checkRate demands that there was load.
+// checkRate checks that there was enough load.
 func (s *Scene) checkRate(r *Round, l *load, acked int) {
 	res := r.result
 	res.Rate = float64(acked) / l.sent.Seconds()
-	told, err := l.acked()
+	counted, err := l.acked()
 	r.Check(err == nil, "the devices' totals: %v", err)
-	r.Check(err != nil || told == uint64(acked), "the devices counted %d acknowledged readings, their ledgers have %d", told, acked)
+	r.Check(err != nil || counted == uint64(acked), "the devices counted %d acknowledged readings, their ledgers have %d", counted, acked)
 	want := float64(min(PromisedRate, s.Site.Load.Rate))
-	if res.Rate < want && !s.Site.Load.Gradual {
-		text := fmt.Sprintf("the load was only %.0f readings/s, wanted %.0f", res.Rate, want)
+	if res.Rate < want {
+		text := fmt.Sprintf("the load was %.0f readings/s, expected %.0f", res.Rate, want)
 		r.Check(r.Quick, "%s", text)
 		r.Note("%s", text)
 	}
@@ -94,7 +94,7 @@ func (s *Scene) checkLedgers(ctx context.Context, r *Round) error {
 		r.result.fail("%s", text)
 	}
 	if len(r.result.Ledgers) == 0 {
-		r.Note("no gateway's ledger was published")
+		r.Note("no gateway published a ledger")
 	}
 	return nil
 }

@@ -5,8 +5,8 @@ import (
 	"industrial-iot-monitor/test/cluster"
 )
 
-// Labels returns the faults that the devices of this site's load were made with, as far
-// as they touch the time from..to (ms since 1970).
+// Labels returns the simulated faults of this site's devices that touch the time from..to
+// (ms since 1970).
 func (s *Scene) Labels(from, to int64) ([]fleet.Label, error) {
 	var buildings []string
 	for i := range s.Site.Gateways {

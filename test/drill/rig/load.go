@@ -14,14 +14,14 @@ import (
 	"industrial-iot-monitor/test/cluster"
 )
 
-// load is the simulators that send for one fault, each with a ledger of its own.
+// load is the simulators of one fault, each with a ledger of its own.
 type load struct {
 	scene   *Scene
 	names   []string
 	ledgers []string
 	totals  []string
 	began   time.Time
-	sent    time.Duration // how long they made readings, once they were told to stop
+	sent    time.Duration // how long they sent, set when they are stopped
 }
 
 // protocols are those of the simulators; each has its own devices.

@@ -38,7 +38,7 @@ func TestWorstRecoveryIsShown(t *testing.T) {
 	require.True(t, r.result.OK())
 	r.Recovered("late", 11*time.Second, 10*time.Second)
 	require.Equal(t, "11s of 10s", recovery(r.result))
-	require.Equal(t, []string{"late took 11s, allowed are 10s"}, r.result.Failures)
+	require.Equal(t, []string{"late took 11s, limit 10s"}, r.result.Failures)
 }
 
 func TestFailuresAreBounded(t *testing.T) {
@@ -79,9 +79,9 @@ func TestAwait(t *testing.T) {
 			return nil
 		})
 		require.NoError(t, err)
-		require.Equal(t, 3*look, took)
-		_, err = AwaitLong(t.Context(), "it", time.Second, func() error { return errors.New("never") })
-		require.ErrorContains(t, err, "it did not come within 1s: never")
+		require.Equal(t, 3*pollInterval, took)
+		_, err = AwaitFor(t.Context(), "it", time.Second, func() error { return errors.New("never") })
+		require.ErrorContains(t, err, "it: not within 1s: never")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err = Await(ctx, "it", func() error { return errors.New("never") })
@@ -137,7 +137,7 @@ func TestLedgerMustAgreeWithKafka(t *testing.T) {
 	l := LedgerLine{Gateway: "gw-a", LedgerCounts: wire.LedgerCounts{Committed: 7}, Records: 7}
 	require.Empty(t, l.balanced())
 	l.Records = 8
-	require.Contains(t, l.balanced(), "7 readings were committed, device-data has 8")
+	require.Contains(t, l.balanced(), "7 readings committed, device-data has 8")
 	l.Difference = -2
 	require.Contains(t, l.balanced(), "difference of -2")
 }
@@ -183,11 +183,11 @@ func ledger(t *testing.T, device string, timestamps ...int64) []string {
 	return []string{name}
 }
 
-// TestBooksCatchWhatIsPlanted closes one account after another over the same topic.
-func TestBooksCatchWhatIsPlanted(t *testing.T) {
-	brokers, topic := kafkatest.Brokers(t), kafkatest.Name(t, "books")
+// TestTallyCountsLossDuplicatesAndDisorder settles one tally after another on one topic.
+func TestTallyCountsLossDuplicatesAndDisorder(t *testing.T) {
+	brokers, topic := kafkatest.Brokers(t), kafkatest.Name(t, "tally")
 	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), brokers, kafka.Topic{Name: topic, Partitions: 3}))
-	b, err := openBooks(brokers, topic)
+	b, err := openTallies(brokers, topic)
 	require.NoError(t, err)
 	defer b.reader.Close()
 
@@ -196,8 +196,8 @@ func TestBooksCatchWhatIsPlanted(t *testing.T) {
 	b.follow()
 	write(t, brokers, topic, "d", 1, ts, ts+1, ts+2)
 	require.Eventually(t, func() bool { return b.count("gw-a") == 3 }, time.Minute, 10*time.Millisecond)
-	b.rest()
-	v, err := b.close(t.Context(), first, ledger(t, "d", ts, ts+1, ts+2), false)
+	b.pause()
+	v, err := b.settle(t.Context(), first, ledger(t, "d", ts, ts+1, ts+2), false)
 	require.NoError(t, err)
 	require.NoError(t, v.Err())
 	require.Equal(t, 3, v.InKafka)
@@ -207,26 +207,26 @@ func TestBooksCatchWhatIsPlanted(t *testing.T) {
 	ts2 := second.from
 	write(t, brokers, topic, "d", 2, ts2, ts2+2, ts2+1) // out of order
 	write(t, brokers, topic, "d", 2, ts2)               // doubled
-	write(t, brokers, topic, "d", 1, ts)                // of the first account, again
-	v, err = b.close(t.Context(), second, ledger(t, "d", ts2, ts2+1, ts2+2, ts2+3), true)
-	require.ErrorContains(t, err, "readings of an earlier fault came again")
+	write(t, brokers, topic, "d", 1, ts)                // of the first tally, again
+	v, err = b.settle(t.Context(), second, ledger(t, "d", ts2, ts2+1, ts2+2, ts2+3), true)
+	require.ErrorContains(t, err, "readings of an earlier fault arrived again")
 	require.Equal(t, []int{4, 3, 1, 1, 1}, []int{v.Acked, v.InKafka, v.Lost, v.Duplicated, v.OutOfOrder})
 }
 
-func TestBooksRefuseWhatIsNoReading(t *testing.T) {
-	brokers, topic := kafkatest.Brokers(t), kafkatest.Name(t, "books-strange")
+func TestInvalidRecordIsAnErrorUnlessIgnored(t *testing.T) {
+	brokers, topic := kafkatest.Brokers(t), kafkatest.Name(t, "tally-invalid")
 	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), brokers, kafka.Topic{Name: topic, Partitions: 1}))
 	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
 	require.NoError(t, err)
 	defer cl.Close()
 	require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte("x")}).FirstErr())
 	for _, allowed := range []bool{false, true} {
-		b, err := openBooks(brokers, topic)
+		b, err := openTallies(brokers, topic)
 		require.NoError(t, err)
-		b.strange = func(*kgo.Record) bool { return allowed }
+		b.ignored = func(*kgo.Record) bool { return allowed }
 		a := b.open()
 		a.oracle.Acked("d", 1, 1)
-		_, err = b.close(t.Context(), a, nil, true)
+		_, err = b.settle(t.Context(), a, nil, true)
 		require.Equal(t, allowed, err == nil, "%v", err)
 		b.reader.Close()
 	}

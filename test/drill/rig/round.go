@@ -9,8 +9,7 @@ import (
 	"industrial-iot-monitor/test/oracle"
 )
 
-// Round is one trial of a fault: what the fault works with, and what came of it. It is
-// for one goroutine, except where it says otherwise.
+// Round is one trial of a fault and its outcome. It is for one goroutine unless noted.
 type Round struct {
 	*Scene
 	Rand  *rand.Rand // the same for the same seed and fault
@@ -18,21 +17,21 @@ type Round struct {
 	Quick bool
 	Dir   string // an empty directory of the fault's own
 
-	result *Result
-	lossIs func(lost []oracle.Reading) error
-	atEnd  []func(context.Context) error
+	result    *Result
+	allowLoss func(lost []oracle.Reading) error
+	atEnd     []func(context.Context) error
 }
 
-// AtTheEnd adds a check for when the load has ended and its books are closed: everything
-// that was acknowledged is in Kafka by then.
-func (r *Round) AtTheEnd(check func(context.Context) error) { r.atEnd = append(r.atEnd, check) }
+// AtEnd adds a check that runs when the load has ended and everything acknowledged is in
+// Kafka.
+func (r *Round) AtEnd(check func(context.Context) error) { r.atEnd = append(r.atEnd, check) }
 
-// LossIs says that readings may be lost, because the fault destroys what was stored, and
-// which: judge is told the acknowledged readings that never arrived and returns an error
-// when they are not those that they should be.
-func (r *Round) LossIs(judge func(lost []oracle.Reading) error) { r.lossIs = judge }
+// AllowLoss permits loss, for a fault that destroys stored data. judge receives the
+// acknowledged readings that never arrived and returns an error when others than the
+// destroyed ones are among them.
+func (r *Round) AllowLoss(judge func(lost []oracle.Reading) error) { r.allowLoss = judge }
 
-// Result is what came of a fault.
+// Result is the outcome of a fault.
 type Result struct {
 	Fault *Fault
 	Times int // how often it happened
@@ -45,16 +44,16 @@ type Result struct {
 	Limit    time.Duration // of the worst, 0 for none
 	Recovers string        // what that was
 
-	Impossible string   // why it could not be tried, "" when it was
-	Failures   []string // what did not hold
+	Impossible string // why it could not be tried here, "" when it was
+	Failures   []string
 	Notes      []string
 	Ledgers    []LedgerLine
 }
 
-// OK reports whether the fault was tried and everything held.
+// OK reports whether the fault was tried and every expectation was met.
 func (r *Result) OK() bool { return r.Impossible == "" && len(r.Failures) == 0 }
 
-// maxFailures bounds what is told of one fault.
+// maxFailures bounds the failures reported for one fault.
 const maxFailures = 20
 
 func (r *Result) fail(format string, args ...any) {
@@ -63,10 +62,10 @@ func (r *Result) fail(format string, args ...any) {
 	}
 }
 
-// Happened counts one more time that the fault struck.
+// Happened counts one occurrence of the fault.
 func (r *Round) Happened() { r.result.Times++ }
 
-// Check says what must hold, and whether it did.
+// Check records a failure unless ok.
 func (r *Round) Check(ok bool, format string, args ...any) {
 	if !ok {
 		r.result.fail(format, args...)
@@ -78,8 +77,8 @@ func (r *Round) Note(format string, args ...any) {
 	r.result.Notes = append(r.result.Notes, fmt.Sprintf(format, args...))
 }
 
-// Recovered says how long a recovery took and how long it may take, 0 for any time. The
-// table shows the one that came closest to its limit, or most beyond it.
+// Recovered records the time of a recovery and fails it beyond limit; 0 is no limit. The
+// table shows the recovery closest to its limit, or furthest beyond it.
 func (r *Round) Recovered(what string, took, limit time.Duration) {
 	s := r.result
 	share := func(d, of time.Duration) float64 {
@@ -92,7 +91,7 @@ func (r *Round) Recovered(what string, took, limit time.Duration) {
 		s.Recovers, s.Recovery, s.Limit = what, took, limit
 	}
 	if limit > 0 {
-		r.Check(took <= limit, "%s took %s, allowed are %s", what, round(took), limit)
+		r.Check(took <= limit, "%s took %s, limit %s", what, round(took), limit)
 	}
 }
 
@@ -103,7 +102,7 @@ func (r *Round) Between(lo, hi time.Duration) time.Duration {
 	return lo + time.Duration(r.Rand.Int64N(int64(hi-lo)+1))
 }
 
-// Moment lets the load run for a random while.
+// Moment lets the load run for a random time from lo to hi.
 func (r *Round) Moment(ctx context.Context, lo, hi time.Duration) error {
 	return Sleep(ctx, r.Between(lo, hi))
 }
@@ -126,30 +125,30 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Patience is how long to wait for what must come in the end, whatever its limit.
-const Patience = 90 * time.Second
+// WaitTimeout is how long to wait for an expected event, whatever its limit.
+const WaitTimeout = 90 * time.Second
 
-const look = 10 * time.Millisecond
+const pollInterval = 10 * time.Millisecond
 
-// Await waits until holds returns nil and returns how long that took. It gives up after
-// Patience, with what holds said last.
-func Await(ctx context.Context, what string, holds func() error) (time.Duration, error) {
-	return AwaitLong(ctx, what, Patience, holds)
+// Await calls check until it returns nil and returns how long that took. After WaitTimeout
+// it returns the last error of check.
+func Await(ctx context.Context, what string, check func() error) (time.Duration, error) {
+	return AwaitFor(ctx, what, WaitTimeout, check)
 }
 
-// AwaitLong is Await with another patience.
-func AwaitLong(ctx context.Context, what string, patience time.Duration, holds func() error) (time.Duration, error) {
+// AwaitFor is Await with another timeout.
+func AwaitFor(ctx context.Context, what string, timeout time.Duration, check func() error) (time.Duration, error) {
 	begin := time.Now()
 	for {
-		err := holds()
+		err := check()
 		took := time.Since(begin)
 		if err == nil {
 			return took, nil
 		}
-		if took > patience {
-			return took, fmt.Errorf("%s did not come within %s: %w", what, patience, err)
+		if took > timeout {
+			return took, fmt.Errorf("%s: not within %s: %w", what, timeout, err)
 		}
-		if err := Sleep(ctx, look); err != nil {
+		if err := Sleep(ctx, pollInterval); err != nil {
 			return took, fmt.Errorf("waiting for %s: %w", what, err)
 		}
 	}

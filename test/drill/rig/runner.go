@@ -23,21 +23,21 @@ type Options struct {
 	Dir          string // for data and logs
 	Keep         bool   // keep them
 	Bin          string // directory with the programs, "" to build them
-	Kafka        string // a running Kafka for faults that can do with any, "" for the embedded one
-	AllowMissing bool   // what cannot be tried here does not fail the drill
+	Kafka        string // a running Kafka for faults that need no special one, "" for the embedded one
+	AllowMissing bool   // faults that cannot be tried here do not fail the drill
 	Out          io.Writer
 }
 
-// ErrFailed is returned by Run when something did not hold or could not be tried.
-var ErrFailed = errors.New("not every promise was kept")
+// ErrFailed is returned by Run when an expectation was not met or a fault not tried.
+var ErrFailed = errors.New("not every expectation was met")
 
-// drill is a drill at work.
+// drill is a running drill.
 type drill struct {
 	Options
 	dir, bin string
 	scenes   int
 	scene    *Scene // nil when none is up
-	spoiled  bool   // something failed here: its logs are kept
+	spoiled  bool   // something failed in the scene: its logs are kept
 	kept     bool
 	results  []*Result
 }
@@ -94,7 +94,7 @@ func (d *drill) tryAll(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return fmt.Errorf("stopped during %s: %w", f.Name, ctx.Err())
 			}
-			d.leave() // a scene that broke is not good enough for the next fault
+			d.leave() // the next fault needs an intact scene
 		}
 		res.Took = time.Since(begin)
 		fmt.Fprintf(d.Out, "%s: %s after %s\n", f.Name, verdict(res), res.Took.Round(time.Second))
@@ -117,7 +117,7 @@ func (d *drill) impossible(f *Fault, res *Result) bool {
 	return err != nil
 }
 
-// try runs one fault under load and closes its books.
+// try runs one fault under load and judges it.
 func (d *drill) try(ctx context.Context, f *Fault, res *Result) error {
 	if err := d.enter(ctx, f); err != nil {
 		return err
@@ -130,19 +130,19 @@ func (d *drill) try(ctx context.Context, f *Fault, res *Result) error {
 		Dir: filepath.Join(s.dir, f.Name), result: res,
 	}
 	if d.Quick {
-		r.Times = max(1, f.Quick) // asked for by name, what the quick drill leaves out is tried once
+		r.Times = max(1, f.Quick) // a fault that the quick drill omits is tried once when selected by name
 	}
 	if err := os.MkdirAll(r.Dir, 0o750); err != nil {
 		return err
 	}
-	a := s.books.open()
-	s.books.follow()
-	defer s.books.rest()
+	a := s.tallies.open()
+	s.tallies.follow()
+	defer s.tallies.pause()
 	load, err := s.startLoad(ctx, s.number)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = load.stop() }() // when it was not stopped before
+	defer func() { _ = load.stop() }() // after an error
 	if _, err := s.AwaitNew(ctx); err != nil {
 		return fmt.Errorf("before anything was broken: %w", err)
 	}
@@ -158,7 +158,7 @@ func nameSeed(name string) uint64 {
 	return h.Sum64()
 }
 
-// enter makes sure of the scene that a fault needs.
+// enter starts the scene that a fault needs, unless it is up.
 func (d *drill) enter(ctx context.Context, f *Fault) error {
 	if d.scene != nil && (!d.Quick || d.scene.Site != f.Site) {
 		d.leave()
@@ -175,8 +175,7 @@ func (d *drill) enter(ctx context.Context, f *Fault) error {
 	return nil
 }
 
-// leave ends the scene. What goes wrong then is the failure of the last fault that was
-// tried there.
+// leave stops the scene. An error is a failure of the last fault tried there.
 func (d *drill) leave() {
 	s := d.scene
 	if s == nil {
@@ -187,11 +186,11 @@ func (d *drill) leave() {
 	spoiled := d.spoiled || err != nil
 	d.spoiled, d.kept = false, d.kept || spoiled
 	if err = errors.Join(err, d.tidy(s.dir, spoiled)); err != nil {
-		s.last.fail("ending the cluster: %v", err)
+		s.last.fail("stopping the cluster: %v", err)
 	}
 }
 
-// tidy removes a scene's data, but not its logs when something failed.
+// tidy removes a scene's data, except its logs when something failed.
 func (d *drill) tidy(dir string, spoiled bool) error {
 	if d.Keep {
 		return nil
@@ -208,7 +207,7 @@ func (d *drill) tidy(dir string, spoiled bool) error {
 	return err
 }
 
-// clean removes the programs, and everything when nothing is worth keeping.
+// clean removes the programs, and the whole directory unless logs are kept.
 func (d *drill) clean() error {
 	if d.Keep {
 		return nil

@@ -21,7 +21,7 @@ import (
 	"industrial-iot-monitor/test/oracle"
 )
 
-// Scene is a cluster at work, with what stands around it.
+// Scene is a running cluster with its faulty lines, proxy and Kafka.
 type Scene struct {
 	*cluster.Cluster
 	Site  Site
@@ -29,15 +29,15 @@ type Scene struct {
 	Proxy *kafkaproxy.Proxy // nil unless Site.Proxy
 	Kafka *Apache           // nil unless Site.Broker is RealBroker
 
-	dir    string
-	number int // of faults tried here
-	last   *Result
-	books  *books
-	hub    *hubWatch
-	read   map[string]int // bytes of each log that were looked through
+	dir     string
+	number  int // of faults tried here
+	last    *Result
+	tallies *tallies
+	hub     *hubListener
+	read    map[string]int // bytes of each log checked for panics
 }
 
-// startScene builds a site and waits until all of it is ready.
+// startScene starts a site and waits until all programs are ready.
 func startScene(ctx context.Context, site Site, o *Options, dir, bin string) (_ *Scene, err error) {
 	s := &Scene{Site: site, dir: dir, read: map[string]int{}}
 	defer func() {
@@ -64,15 +64,15 @@ func startScene(ctx context.Context, site Site, o *Options, dir, bin string) (_ 
 	if s.Cluster, err = cluster.New(ctx, po); err != nil {
 		return nil, err
 	}
-	limit, cancel := context.WithTimeout(ctx, Patience)
+	limit, cancel := context.WithTimeout(ctx, WaitTimeout)
 	defer cancel()
 	if err := s.StartAll(limit); err != nil {
 		return nil, err
 	}
-	if s.hub, err = watchHub(s.HubURL()); err != nil {
+	if s.hub, err = listenHub(s.HubURL()); err != nil {
 		return nil, err
 	}
-	s.books, err = openBooks(s.Brokers(), s.Topics.DeviceData)
+	s.tallies, err = openTallies(s.Brokers(), s.Topics.DeviceData)
 	return s, err
 }
 
@@ -128,9 +128,9 @@ func (s *Scene) addProxy(brokers []string) ([]string, error) {
 // close ends everything.
 func (s *Scene) close() error {
 	var errs []error
-	if s.books != nil {
-		s.books.rest()
-		s.books.reader.Close()
+	if s.tallies != nil {
+		s.tallies.pause()
+		s.tallies.reader.Close()
 	}
 	if s.hub != nil {
 		s.hub.close()
@@ -160,27 +160,27 @@ func (s *Scene) GatewayNames() []string {
 }
 
 // Arrived returns how many readings of a gateway are in Kafka by now.
-func (s *Scene) Arrived(gateway string) int { return s.books.count(gateway) }
+func (s *Scene) Arrived(gateway string) int { return s.tallies.count(gateway) }
 
 // AwaitNew waits until a new reading of each of the gateways is in Kafka; none means all.
 func (s *Scene) AwaitNew(ctx context.Context, gateways ...string) (time.Duration, error) {
 	if len(gateways) == 0 {
 		gateways = s.GatewayNames()
 	}
-	before := s.books.counts()
+	before := s.tallies.counts()
 	return Await(ctx, fmt.Sprintf("new readings of %v", gateways), func() error {
-		now := s.books.counts()
+		now := s.tallies.counts()
 		for _, g := range gateways {
 			if now[g] <= before[g] {
-				return fmt.Errorf("none of %s, %d before", g, before[g])
+				return fmt.Errorf("%s: none yet, %d before", g, before[g])
 			}
 		}
 		return nil
 	})
 }
 
-// HeldUp returns the partitions of device-data in which readers wait for a transaction.
-func (s *Scene) HeldUp(ctx context.Context) ([]int32, error) {
+// Blocked returns the partitions of device-data in which an open transaction blocks readers.
+func (s *Scene) Blocked(ctx context.Context) ([]int32, error) {
 	return kafkatest.OpenTransactions(ctx, s.Brokers(), s.Topics.DeviceData)
 }
 
@@ -193,35 +193,34 @@ func (s *Scene) Metric(ctx context.Context, process, name string, labels ...stri
 	return m.Sum(name, labels...), nil
 }
 
-// AllowStrange makes the books pass over records in device-data that are no readings and
-// that is says yes to.
-func (s *Scene) AllowStrange(is func(*kgo.Record) bool) {
-	s.books.mu.Lock()
-	defer s.books.mu.Unlock()
-	s.books.strange = is
+// IgnoreInvalid makes records in device-data that are no readings, and for which is returns
+// true, no error.
+func (s *Scene) IgnoreInvalid(is func(*kgo.Record) bool) {
+	s.tallies.mu.Lock()
+	defer s.tallies.mu.Unlock()
+	s.tallies.ignored = is
 }
 
-// Watch calls each for every reading in device-data from now on, until it is removed.
-// each must not block and not ask the scene.
-func (s *Scene) Watch(each func(oracle.Record)) (remove func()) {
-	s.books.mu.Lock()
-	defer s.books.mu.Unlock()
-	s.books.watchers[&each] = struct{}{}
+// Observe calls each for every reading in device-data from now on, until remove is called.
+// each must not block and not call the scene.
+func (s *Scene) Observe(each func(oracle.Record)) (remove func()) {
+	s.tallies.mu.Lock()
+	defer s.tallies.mu.Unlock()
+	s.tallies.observers[&each] = struct{}{}
 	return func() {
-		s.books.mu.Lock()
-		defer s.books.mu.Unlock()
-		delete(s.books.watchers, &each)
+		s.tallies.mu.Lock()
+		defer s.tallies.mu.Unlock()
+		delete(s.tallies.observers, &each)
 	}
 }
 
-// panics returns the lines in the programs' logs, new since the last call, that tell of a
-// crash.
+// panics returns the crashes logged by the programs since the last call.
 func (s *Scene) panics() []string {
 	var found []string
 	for _, name := range s.Names() {
 		text, err := s.Logs(name)
 		if err != nil || len(text) < s.read[name] {
-			continue // never started
+			continue // not started yet
 		}
 		news := text[s.read[name]:]
 		s.read[name] = len(text)
@@ -234,13 +233,12 @@ func (s *Scene) panics() []string {
 	return found
 }
 
-// ended returns the programs that ended though nobody told them to, and starts them
-// again.
+// ended returns the programs that ended unexpectedly, and restarts them.
 func (s *Scene) ended(ctx context.Context) (names []string, err error) {
 	for _, name := range s.Site.programs() {
 		if !s.Running(name) {
 			names = append(names, name)
-			limit, cancel := context.WithTimeout(ctx, Patience)
+			limit, cancel := context.WithTimeout(ctx, WaitTimeout)
 			err = errors.Join(err, s.Start(limit, name))
 			cancel()
 		}
@@ -259,8 +257,8 @@ func (s *Scene) memory() map[string]int64 {
 	return out
 }
 
-// CheckMemory demands that no program whose name begins with one of the prefixes ever
-// had more memory than limit bytes; no prefix means all programs.
+// CheckMemory checks that no program whose name starts with one of the prefixes ever used
+// more than limit bytes of memory; no prefix means all programs.
 func (r *Round) CheckMemory(limit int64, prefixes ...string) {
 	used := r.memory()
 	var most int64
@@ -269,7 +267,7 @@ func (r *Round) CheckMemory(limit int64, prefixes ...string) {
 			continue
 		}
 		most = max(most, used[name])
-		r.Check(used[name] <= limit, "%s had %d MB in memory, allowed are %d", name, used[name]>>20, limit>>20)
+		r.Check(used[name] <= limit, "%s used %d MB of memory, limit %d", name, used[name]>>20, limit>>20)
 	}
-	r.Note("memory: at most %d MB of %d", most>>20, limit>>20)
+	r.Note("memory: at most %d of %d MB", most>>20, limit>>20)
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// verdict is a result in a word or a few.
+// verdict is a result in a few words.
 func verdict(r *Result) string {
 	switch {
 	case r.Impossible != "":
@@ -31,7 +31,7 @@ func recovery(r *Result) string {
 	return fmt.Sprintf("%s of %s", round(r.Recovery), r.Limit)
 }
 
-// report prints the table, and after it what there is to say about single faults.
+// report prints the table and the details of each fault.
 func (d *drill) report(took time.Duration) {
 	if len(d.results) == 0 {
 		return
@@ -73,7 +73,7 @@ func Table(out io.Writer, results []*Result) {
 	_ = w.Flush() // out is the caller's
 }
 
-// details says why a fault failed, and what else was seen.
+// details prints the failures and notes of a fault.
 func details(out io.Writer, r *Result) {
 	fmt.Fprintf(out, "\n%s: %s\n", r.Fault.Name, verdict(r))
 	for _, f := range r.Failures {

@@ -21,14 +21,14 @@ const (
 	describeCluster    int16 = 60
 )
 
-// Point is how far an exchange has come.
+// Point is a stage of an exchange.
 type Point uint8
 
 // Points.
 const (
 	// BeforeRequest: the client has sent the request, the broker does not have it.
 	BeforeRequest Point = iota
-	// BeforeResponse: the broker has done what was asked, the client does not know it.
+	// BeforeResponse: the broker has executed the request, the client has no answer.
 	BeforeResponse
 	// AfterResponse: the answer is on its way to the client. The verdict can only cut.
 	AfterResponse
@@ -39,9 +39,9 @@ type Verdict uint8
 
 // Verdicts.
 const (
-	// Pass lets it go on.
+	// Pass continues it.
 	Pass Verdict = iota
-	// Drop loses the request or the answer. The connection stays, and the client waits.
+	// Drop discards the request or the answer. The connection stays open, and the client waits.
 	Drop
 	// Cut ends the connection on both sides; nothing more passes.
 	Cut
@@ -56,13 +56,12 @@ type Exchange struct {
 	Request []byte
 }
 
-// Mentions returns a match for requests that contain text, as a topic's name or a
-// transactional id, somewhere.
+// Mentions matches requests that contain text, such as a topic or a transactional id.
 func Mentions(text string) func(Exchange) bool {
 	return func(x Exchange) bool { return bytes.Contains(x.Request, []byte(text)) }
 }
 
-// Hook decides about an exchange. It may wait; ctx ends when the proxy is closed.
+// Hook decides about an exchange. It may block; ctx ends when the proxy is closed.
 type Hook func(ctx context.Context, x Exchange) Verdict
 
 type hook struct {
@@ -79,12 +78,12 @@ type Trap struct {
 	once   sync.Once
 }
 
-// Trap makes a trap that holds the next exchange with that key (or AnyKey) that match, if
-// not nil, says yes to.
+// Trap holds the next exchange with that key (or AnyKey) for which match, if not nil, returns
+// true.
 func (p *Proxy) Trap(at Point, key int16, match func(Exchange) bool) *Trap {
 	t := &Trap{caught: make(chan Exchange, 1), free: make(chan Verdict, 1)}
 	var once sync.Once
-	set := make(chan struct{}) // closed when t.remove is there: the hook works before On returns
+	set := make(chan struct{}) // closed when t.remove is set: the hook may run before On returns
 	t.remove = p.On(at, key, func(ctx context.Context, x Exchange) (v Verdict) {
 		if match != nil && !match(x) {
 			return Pass
@@ -110,7 +109,7 @@ func (t *Trap) hold(ctx context.Context, x Exchange) Verdict {
 	}
 }
 
-// Wait returns what was caught. It is called once.
+// Wait returns the trapped exchange. Call it once.
 func (t *Trap) Wait(ctx context.Context) (Exchange, error) {
 	select {
 	case x := <-t.caught:
@@ -120,8 +119,8 @@ func (t *Trap) Wait(ctx context.Context) (Exchange, error) {
 	}
 }
 
-// Release decides about what is held and removes the trap. A trap that has caught nothing
-// yet catches nothing any more. Further calls do nothing.
+// Release decides about the trapped exchange and removes the trap, also when it has trapped
+// nothing yet. Further calls do nothing.
 func (t *Trap) Release(v Verdict) {
 	t.once.Do(func() {
 		t.remove()

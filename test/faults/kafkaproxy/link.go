@@ -25,8 +25,8 @@ type link struct {
 	client net.Conn
 	broker net.Conn
 
-	mu    sync.Mutex
-	asked map[int32]Exchange // by correlation, without an answer yet
+	mu      sync.Mutex
+	pending map[int32]Exchange // by correlation: requests without an answer
 }
 
 func (l *link) cut() {
@@ -34,7 +34,7 @@ func (l *link) cut() {
 	_ = l.broker.Close()
 }
 
-// requests brings requests to the broker until a side ends.
+// requests forwards requests to the broker until either side closes.
 func (l *link) requests(ctx context.Context) {
 	defer l.cut()
 	for {
@@ -58,7 +58,7 @@ func (l *link) requests(ctx context.Context) {
 		case Pass:
 		}
 		l.mu.Lock()
-		l.asked[x.Correlation] = x
+		l.pending[x.Correlation] = x
 		l.mu.Unlock()
 		if writeFrame(l.broker, frame) != nil {
 			return
@@ -66,7 +66,7 @@ func (l *link) requests(ctx context.Context) {
 	}
 }
 
-// responses brings answers to the client until a side ends.
+// responses forwards answers to the client until either side closes.
 func (l *link) responses(ctx context.Context) {
 	defer l.cut()
 	for {
@@ -76,7 +76,7 @@ func (l *link) responses(ctx context.Context) {
 		}
 		x := l.answered(int32(binary.BigEndian.Uint32(frame)))
 		if frame, err = l.proxy.rewrite(x, frame); err != nil {
-			l.proxy.log.Error("answer cannot be read, connection cut", "key", x.Key, "version", x.Version, "err", err)
+			l.proxy.log.Error("unreadable answer, connection cut", "key", x.Key, "version", x.Version, "err", err)
 			return
 		}
 		switch l.decide(ctx, BeforeResponse, x) {
@@ -92,15 +92,15 @@ func (l *link) responses(ctx context.Context) {
 	}
 }
 
-// answered returns the request that an answer belongs to.
+// answered returns the request of an answer.
 func (l *link) answered(correlation int32) Exchange {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	x, ok := l.asked[correlation]
+	x, ok := l.pending[correlation]
 	if !ok {
 		x.Key = AnyKey
 	}
-	delete(l.asked, correlation)
+	delete(l.pending, correlation)
 	return x
 }
 
@@ -127,7 +127,7 @@ func readFrame(r io.Reader) ([]byte, error) {
 	return frame, err
 }
 
-// writeFrame writes length and frame at once, so that they travel together.
+// writeFrame writes length and frame in one call.
 func writeFrame(w io.Writer, frame []byte) error {
 	var size [4]byte
 	binary.BigEndian.PutUint32(size[:], uint32(len(frame)))

@@ -1,15 +1,15 @@
-// Package kafkaproxy stands between clients and one Kafka broker and stops single
-// requests where a test wants them: before the broker has the request, before the client
-// has the answer, or just after. So a program can be killed at an exact point of a
-// transaction without a line of test code in it. It works with the embedded broker and
-// with Apache Kafka alike, because it changes the broker's address to its own in the
-// answers that tell it. It is not for TLS, SASL or clusters of several brokers.
+// Package kafkaproxy is a proxy between clients and one Kafka broker that stops single
+// requests at a chosen point: before the broker has the request, before the client has the
+// answer, or just after. So a program can be killed at an exact point of a transaction
+// without test code in it. It works with the embedded broker and with Apache Kafka, because
+// it replaces the broker's address by its own in answers. It does not support TLS, SASL or
+// clusters of several brokers.
 //
 //	p, err := kafkaproxy.New(kafkaproxy.Options{Listen: "127.0.0.1:0", Upstream: broker.Addr(), Log: log})
 //	defer p.Close()
-//	// KAFKA_BROKERS=p.Addr() for whom it concerns
+//	// KAFKA_BROKERS=p.Addr() for the program under test
 //	trap := p.Trap(kafkaproxy.BeforeResponse, kafkaproxy.EndTxn, nil)
-//	x, err := trap.Wait(ctx)            // the broker has committed, the client does not know
+//	x, err := trap.Wait(ctx)            // the broker has committed, the client has no answer
 //	kill(bridge)
 //	trap.Release(kafkaproxy.Cut)        // the answer is lost with the connection
 //
@@ -22,10 +22,9 @@
 //	EndTxn without answer    Trap(BeforeResponse, EndTxn, nil)
 //	after commit             Trap(AfterResponse, EndTxn, nil)
 //
-// A trap takes the next match; NewProducer and Restore make small transactions too, so
-// set it while readings flow. Only the connection that is held waits, the others go on.
-// On is for what a trap cannot do (observe, drop every third answer, delay); Down is a
-// broker that is away.
+// A trap holds the next match; NewProducer and Restore make small transactions too, so set it
+// while readings flow. Only the trapped connection waits. On is for everything else (observe,
+// drop every third answer, delay); Down simulates a dead broker.
 //
 // New blocks until the proxy listens, Close until every connection is gone.
 package kafkaproxy
@@ -91,7 +90,7 @@ func New(o Options) (*Proxy, error) {
 // Addr returns the host:port where clients find the broker.
 func (p *Proxy) Addr() string { return p.ln.Addr().String() }
 
-// Close ends every connection, releases what is held and frees the port. Closing twice
+// Close closes every connection, releases trapped exchanges and frees the port. Closing twice
 // does nothing.
 func (p *Proxy) Close() error {
 	p.end()
@@ -115,7 +114,7 @@ func (p *Proxy) Down(down bool) {
 	}
 }
 
-// CutAll cuts every connection there is now.
+// CutAll cuts every open connection.
 func (p *Proxy) CutAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,15 +133,15 @@ func (p *Proxy) accept() {
 	}
 }
 
-// serve works one connection until either side ends it.
+// serve forwards one connection until either side closes it.
 func (p *Proxy) serve(client net.Conn) {
 	broker, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(p.life, "tcp", p.upstream)
 	if err != nil {
-		p.log.Debug("broker cannot be reached", "addr", p.upstream, "err", err)
+		p.log.Debug("broker unreachable", "addr", p.upstream, "err", err)
 		_ = client.Close()
 		return
 	}
-	l := &link{proxy: p, client: client, broker: broker, asked: map[int32]Exchange{}}
+	l := &link{proxy: p, client: client, broker: broker, pending: map[int32]Exchange{}}
 	if !p.keep(l) {
 		l.cut()
 		return
@@ -154,7 +153,7 @@ func (p *Proxy) serve(client net.Conn) {
 	both.Wait()
 }
 
-// keep takes a link into the list, unless the proxy is down or closing.
+// keep registers a link, unless the proxy is down or closing.
 func (p *Proxy) keep(l *link) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -185,8 +184,8 @@ func (p *Proxy) matching(at Point, key int16) []*hook {
 }
 
 // On calls f for every exchange with that key (or AnyKey) at a point, until remove is
-// called. Hooks run in the order they were added, the first verdict that is not Pass
-// decides. A hook that waits holds up its connection, and nothing else.
+// called. Hooks run in the order they were added; the first verdict other than Pass decides.
+// A hook that blocks delays only its connection.
 func (p *Proxy) On(at Point, key int16, f Hook) (remove func()) {
 	h := &hook{at: at, key: key, call: f}
 	p.mu.Lock()

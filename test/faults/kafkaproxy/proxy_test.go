@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 60 * time.Second
+const waitTimeout = 60 * time.Second
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
@@ -35,7 +35,7 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	// A proxy knows one broker, and what TEST_KAFKA_BROKERS names first is one.
+	// The proxy supports one broker: the first of TEST_KAFKA_BROKERS.
 	r := &rig{t: t, direct: kafkatest.Brokers(t), topic: kafkatest.Name(t, "topic"), id: kafkatest.Name(t, "tx")}
 	require.NoError(t, kafka.EnsureTopics(r.ctx(), quiet(), r.direct, kafka.Topic{Name: r.topic, Partitions: 1}))
 	var err error
@@ -46,7 +46,7 @@ func newRig(t *testing.T) *rig {
 }
 
 func (r *rig) ctx() context.Context {
-	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(r.t.Context(), waitTimeout)
 	r.t.Cleanup(cancel)
 	return ctx
 }
@@ -73,7 +73,7 @@ func (r *rig) write(p *kafka.Producer, value string) error {
 func (r *rig) values(want int) []string {
 	r.t.Helper()
 	var out []string
-	for _, rec := range kafkatest.ReadAll(r.t, r.direct, r.topic, want, patience) {
+	for _, rec := range kafkatest.ReadAll(r.t, r.direct, r.topic, want, waitTimeout) {
 		out = append(out, string(rec.Value))
 	}
 	return out
@@ -92,7 +92,7 @@ func TestClientsStayBehindTheProxy(t *testing.T) {
 	require.NoError(t, r.write(p, "2"))
 	require.GreaterOrEqual(t, requests.Load()-before, int64(3), "partitions, records and the end of the transaction passed")
 	// An independent client learns the proxy's address too.
-	recs := kafkatest.ReadAll(t, []string{r.proxy.Addr()}, r.topic, 2, patience)
+	recs := kafkatest.ReadAll(t, []string{r.proxy.Addr()}, r.topic, 2, waitTimeout)
 	require.Len(t, recs, 2)
 }
 
@@ -100,7 +100,7 @@ func TestTransactionIsStoppedAtEachPoint(t *testing.T) {
 	for name, tc := range map[string]struct {
 		at     kafkaproxy.Point
 		key    int16
-		stored bool // the transaction is committed all the same
+		stored bool // the transaction is committed anyway
 	}{
 		"before the partitions": {kafkaproxy.BeforeRequest, kafkaproxy.AddPartitionsToTxn, false},
 		"before produce":        {kafkaproxy.BeforeRequest, kafkaproxy.Produce, false},
@@ -122,10 +122,10 @@ func TestTransactionIsStoppedAtEachPoint(t *testing.T) {
 			r.proxy.Down(true) // as when the client dies: nothing more of it arrives
 			trap.Release(kafkaproxy.Cut)
 			require.NoError(t, closeNow(p))
-			t.Logf("the client was told: %v", <-result)
+			t.Logf("the client got: %v", <-result)
 
 			r.proxy.Down(false)
-			next := r.producer() // decides what lay open
+			next := r.producer() // aborts or commits the open transaction
 			require.NoError(t, r.write(next, "3"))
 			want := []string{"1", "3"}
 			if tc.stored {
@@ -136,19 +136,19 @@ func TestTransactionIsStoppedAtEachPoint(t *testing.T) {
 	}
 }
 
-// closeNow closes a producer whose broker is away: that it could not abort is no matter.
+// closeNow closes a producer whose broker is down; its abort may fail.
 func closeNow(p *kafka.Producer) error {
 	_ = p.Close()
 	return nil
 }
 
-func TestLostAnswersAreAskedForAgain(t *testing.T) {
+func TestRequestsWithLostAnswersAreRetried(t *testing.T) {
 	r := newRig(t)
 	p := r.producer()
 	require.NoError(t, r.write(p, "1"))
 	for _, key := range []int16{kafkaproxy.AddPartitionsToTxn, kafkaproxy.Produce, kafkaproxy.EndTxn} {
 		trap := r.proxy.Trap(kafkaproxy.BeforeResponse, key, nil)
-		trap.Release(kafkaproxy.Cut) // released before it caught: it catches nothing
+		trap.Release(kafkaproxy.Cut) // released before it trapped anything
 		trap = r.proxy.Trap(kafkaproxy.BeforeResponse, key, nil)
 		result := make(chan error, 1)
 		go func() { result <- r.write(p, "2") }()
@@ -161,12 +161,12 @@ func TestLostAnswersAreAskedForAgain(t *testing.T) {
 	require.Equal(t, []string{"1", "2", "2", "2"}, r.values(4))
 }
 
-func TestDownIsABrokerThatIsAway(t *testing.T) {
+func TestDownIsADeadBroker(t *testing.T) {
 	r := newRig(t)
 	r.proxy.Down(true)
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", r.proxy.Addr())
 	if err == nil {
-		require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(waitTimeout)))
 		_, err = conn.Read(make([]byte, 1))
 		require.NoError(t, conn.Close())
 	}
@@ -175,7 +175,7 @@ func TestDownIsABrokerThatIsAway(t *testing.T) {
 	require.NoError(t, r.write(r.producer(), "1"))
 }
 
-func TestCloseReleasesWhatIsHeld(t *testing.T) {
+func TestCloseReleasesTraps(t *testing.T) {
 	r := newRig(t)
 	p := r.producer()
 	trap := r.proxy.Trap(kafkaproxy.BeforeRequest, kafkaproxy.Produce, nil)
@@ -189,7 +189,7 @@ func TestCloseReleasesWhatIsHeld(t *testing.T) {
 	require.Error(t, <-result)
 }
 
-func TestRubbishIsCutOff(t *testing.T) {
+func TestInvalidFramesCloseTheConnection(t *testing.T) {
 	r := newRig(t)
 	for name, bytes := range map[string]string{"no frame": "\xff\xff\xff\xffGET", "too short": "\x00\x00\x00\x01a"} {
 		t.Run(name, func(t *testing.T) {
@@ -198,14 +198,14 @@ func TestRubbishIsCutOff(t *testing.T) {
 			defer func() { _ = conn.Close() }()
 			_, err = conn.Write([]byte(bytes))
 			require.NoError(t, err)
-			require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+			require.NoError(t, conn.SetReadDeadline(time.Now().Add(waitTimeout)))
 			_, err = conn.Read(make([]byte, 1))
 			require.Error(t, err)
 		})
 	}
 }
 
-func TestNewSaysWhatIsWrong(t *testing.T) {
+func TestNewNamesTheMistake(t *testing.T) {
 	_, err := kafkaproxy.New(kafkaproxy.Options{})
 	require.ErrorContains(t, err, "required")
 	b := kafkatest.Embedded(t, devkafka.Options{})

@@ -7,8 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// rewrite puts the proxy's address in the place of the broker's where an answer tells it.
-// Any other answer stays as it is.
+// rewrite replaces the broker's address by the proxy's in answers that contain it.
 func (p *Proxy) rewrite(x Exchange, frame []byte) ([]byte, error) {
 	switch x.Key {
 	case Metadata, FindCoordinator, describeCluster:

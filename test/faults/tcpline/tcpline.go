@@ -1,8 +1,6 @@
-// Package tcpline is a TCP line that can be broken: it stands between a gateway and the hub
-// and forwards bytes until it is told otherwise. It can be cut, fall silent in both
-// directions without closing anything (a black hole), or lose one end (half-open). It is
-// for the outage drill. New binds; nothing blocks but Close, which waits for the
-// goroutines.
+// Package tcpline is a TCP forwarder between a gateway and the hub that can be broken: cut,
+// silent in both directions without closing anything (a black hole), or half-open. It is for
+// the outage drill. New binds; only Close blocks, until its goroutines have ended.
 package tcpline
 
 import (
@@ -22,7 +20,7 @@ const (
 	silent       // connections stay open, nothing is forwarded
 )
 
-// Line forwards what comes in on its address to a target. Make it with New.
+// Line forwards connections to a target. Make it with New.
 type Line struct {
 	target string
 	addr   string
@@ -100,16 +98,16 @@ func (l *Line) Cut() error {
 }
 
 // Silence stops forwarding in both directions. Nothing is closed, and neither end can
-// tell the line from one that is merely slow.
+// distinguish the line from a slow one.
 func (l *Line) Silence() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.set(silent)
 }
 
-// HalfOpen closes the connections to the target while those to the dialling side stay
-// open and silent, as after a hub's machine was replaced: one end knows, the other does
-// not. New connections fall silent too, until Restore.
+// HalfOpen closes the connections to the target while those to the dialling side stay open
+// and silent, as after a hub's machine was replaced. New connections are silent too, until
+// Restore.
 func (l *Line) HalfOpen() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -121,8 +119,8 @@ func (l *Line) HalfOpen() {
 	}
 }
 
-// Restore makes the line whole again. Connections that were silent are dropped: after a
-// real outage no packet of theirs is answered either.
+// Restore repairs the line. Silent connections are dropped: after a real outage their packets
+// are not answered either.
 func (l *Line) Restore() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -139,7 +137,7 @@ func (l *Line) Restore() error {
 	return l.listen(l.addr)
 }
 
-// Close ends everything.
+// Close closes the line and its connections.
 func (l *Line) Close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -189,8 +187,8 @@ func (l *Line) accept(ln net.Listener) {
 
 const dialTimeout = 5 * time.Second
 
-// serve connects to the target and forwards until one end closes. While the line is
-// silent a connection is taken and goes nowhere.
+// serve connects to the target and forwards until one end closes. While the line is silent
+// it accepts connections and does not forward them.
 func (l *Line) serve(p *pair) {
 	defer l.forget(p)
 	if !l.open(p) {
@@ -202,7 +200,7 @@ func (l *Line) serve(p *pair) {
 	}
 	l.mu.Lock()
 	p.far = far
-	broken := l.closed || l.state != up // while it dialled
+	broken := l.closed || l.state != up // since it dialled
 	l.mu.Unlock()
 	if broken {
 		return
@@ -220,7 +218,7 @@ func (l *Line) forget(p *pair) {
 	p.close()
 }
 
-// open waits while the line is silent and reports whether it is up then.
+// open waits while the line is silent and reports whether it is up afterwards.
 func (l *Line) open(p *pair) bool {
 	for {
 		l.mu.Lock()
@@ -237,8 +235,8 @@ func (l *Line) open(p *pair) bool {
 	}
 }
 
-// pump forwards one direction. In a silent line it holds what it has read and reads no
-// more; an end that closes is not told to the other before the line is up again.
+// pump forwards one direction. While the line is silent it keeps the bytes it has read and
+// reads no more; it passes a close on only when the line is up again.
 func (l *Line) pump(p *pair, from, to net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {

@@ -14,9 +14,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 30 * time.Second
+const waitTimeout = 30 * time.Second
 
-// echo is a server that sends lines back.
+// echo starts a server that echoes lines.
 func echo(t *testing.T) string {
 	t.Helper()
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -61,7 +61,7 @@ func talk(t *testing.T, l *Line) (net.Conn, *bufio.Reader) {
 
 func requireEcho(t *testing.T, c net.Conn, r *bufio.Reader) {
 	t.Helper()
-	require.NoError(t, c.SetDeadline(time.Now().Add(patience)))
+	require.NoError(t, c.SetDeadline(time.Now().Add(waitTimeout)))
 	_, err := c.Write([]byte("hello\n"))
 	require.NoError(t, err)
 	got, err := r.ReadString('\n')
@@ -69,7 +69,7 @@ func requireEcho(t *testing.T, c net.Conn, r *bufio.Reader) {
 	require.Equal(t, "hello\n", got)
 }
 
-// requireNothing demands that no byte and no end comes.
+// requireNothing checks that neither a byte nor a close arrives.
 func requireNothing(t *testing.T, c net.Conn, r *bufio.Reader) {
 	t.Helper()
 	require.NoError(t, c.SetReadDeadline(time.Now().Add(200*time.Millisecond)))
@@ -81,7 +81,7 @@ func requireNothing(t *testing.T, c net.Conn, r *bufio.Reader) {
 
 func requireEnd(t *testing.T, c net.Conn, r *bufio.Reader) {
 	t.Helper()
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(waitTimeout)))
 	_, err := r.ReadByte()
 	var ne net.Error
 	require.Error(t, err)
@@ -94,7 +94,7 @@ func TestForwards(t *testing.T) {
 	requireEcho(t, c, r)
 	require.Equal(t, 1, l.Connections())
 	require.NoError(t, c.Close())
-	require.Eventually(t, func() bool { return l.Connections() == 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return l.Connections() == 0 }, waitTimeout, time.Millisecond)
 	require.Equal(t, 1, l.Dialled())
 }
 
@@ -113,7 +113,7 @@ func TestCutClosesAndRefuses(t *testing.T) {
 	requireEcho(t, c, r)
 }
 
-func TestSilenceTellsNobody(t *testing.T) {
+func TestSilenceIsInvisibleToBothEnds(t *testing.T) {
 	l := start(t)
 	c, r := talk(t, l)
 	requireEcho(t, c, r)
@@ -121,7 +121,7 @@ func TestSilenceTellsNobody(t *testing.T) {
 	_, err := c.Write([]byte("lost\n"))
 	require.NoError(t, err)
 	requireNothing(t, c, r)
-	late, lateReader := talk(t, l) // taken, and goes nowhere
+	late, lateReader := talk(t, l) // accepted, not forwarded
 	requireNothing(t, late, lateReader)
 	require.NoError(t, l.Restore())
 	requireEnd(t, c, r)
@@ -129,7 +129,7 @@ func TestSilenceTellsNobody(t *testing.T) {
 	requireEcho(t, c, r)
 }
 
-func TestHalfOpenTellsOneEnd(t *testing.T) {
+func TestHalfOpenClosesOneEnd(t *testing.T) {
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = ln.Close() })

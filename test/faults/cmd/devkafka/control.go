@@ -12,15 +12,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// control takes orders to misbehave, by POST:
+// control serves fault injection by POST:
 //
 //	/leaders                        every partition gets another leader
 //	/coordinators                   groups and transactions get other coordinators
 //	/fault?request=Produce&error=REQUEST_TIMED_OUT&count=3
 //
-// The last one answers the next count requests of a kind with an error. As with a real
-// broker, REQUEST_TIMED_OUT and NOT_ENOUGH_REPLICAS_AFTER_APPEND are answered to a produce
-// request whose records were stored.
+// /fault answers the next count requests of a kind with an error. As with a real broker, the
+// records of a produce request are stored before REQUEST_TIMED_OUT and
+// NOT_ENOUGH_REPLICAS_AFTER_APPEND.
 func control(addr string, c *kfake.Cluster) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /leaders", func(http.ResponseWriter, *http.Request) { c.ShufflePartitionLeaders() })
@@ -50,7 +50,7 @@ func requestKey(name string) (kmsg.Key, error) {
 			return k, nil
 		}
 	}
-	return 0, fmt.Errorf("request %q is not known", name)
+	return 0, fmt.Errorf("unknown request %q", name)
 }
 
 // kafkaError finds an error by its name in the protocol.
@@ -61,5 +61,5 @@ func kafkaError(name string) (*kerr.Error, error) {
 			return e, nil
 		}
 	}
-	return nil, fmt.Errorf("error %q is not known", name)
+	return nil, fmt.Errorf("unknown error %q", name)
 }

@@ -1,6 +1,5 @@
-// Command devkafka runs the embedded Kafka-compatible broker as a process of its own,
-// so that load tests can tell its CPU from that of the programs, stop and start it, and
-// tell it to misbehave.
+// Command devkafka runs the embedded Kafka-compatible broker as a separate process, so that
+// load tests can measure its CPU apart, stop and start it, and inject faults.
 package main
 
 import (
@@ -22,7 +21,7 @@ func run() int {
 	flag.StringVar(&o.Addr, "addr", "127.0.0.1:9092", "`address` to listen on")
 	flag.StringVar(&o.DataDir, "data", "./data/devkafka", "`directory` of the records")
 	flag.IntVar(&o.Nodes, "nodes", 1, "`number` of brokers in the cluster")
-	at := flag.String("control", "", "`address` that takes orders to misbehave; empty: none")
+	at := flag.String("control", "", "`address` for fault injection; empty: none")
 	flag.Parse()
 	if err := serve(o, *at); err != nil {
 		fmt.Fprintln(os.Stderr, "devkafka:", err)

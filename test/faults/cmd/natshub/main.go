@@ -1,5 +1,5 @@
-// Command natshub runs a plain NATS server as a hub of its own, so that tests can run
-// several bridges at one hub, and can end the hub without ending a bridge.
+// Command natshub runs a plain NATS server as a separate hub, so that tests can run several
+// bridges at one hub and stop the hub without a bridge.
 package main
 
 import (
