@@ -4,6 +4,8 @@
 // library. Nothing here blocks.
 package telemetry
 
+import "encoding/json"
+
 // Parameter names one of the analog sensors a device may carry.
 type Parameter uint8
 
@@ -68,8 +70,39 @@ type Switch struct {
 
 // DeviceInfo describes the device itself. All of it is optional.
 type DeviceInfo struct {
-	Model          string  `json:"model"`
-	Firmware       string  `json:"firmware"`
-	Battery        float64 `json:"battery"`         // percent
-	SignalStrength float64 `json:"signal_strength"` // dBm
+	Model          string   `json:"model"`
+	Firmware       string   `json:"firmware"`
+	Battery        Optional `json:"battery,omitzero"`         // percent; absent when the device does not report it
+	SignalStrength Optional `json:"signal_strength,omitzero"` // dBm; absent when the device does not report it
+}
+
+// Optional is a number that may be absent; the zero value is. In JSON it is a number or
+// null, and omitzero leaves an absent one out.
+type Optional struct {
+	Value   float64 // 0 when absent
+	Present bool
+}
+
+// Some returns v as a number that is present.
+func Some(v float64) Optional { return Optional{Value: v, Present: true} }
+
+// MarshalJSON implements json.Marshaler.
+func (o Optional) MarshalJSON() ([]byte, error) {
+	if !o.Present {
+		return []byte("null"), nil
+	}
+	return json.Marshal(o.Value)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *Optional) UnmarshalJSON(data []byte) error {
+	var v *float64
+	if err := json.Unmarshal(data, &v); err != nil {
+		return err
+	}
+	*o = Optional{}
+	if v != nil {
+		*o = Some(*v)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package telemetry_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -43,6 +44,27 @@ func TestRefusalTemporary(t *testing.T) {
 	} {
 		require.Equal(t, want, (&telemetry.Refusal{Reason: reason}).Temporary(), reason)
 	}
+}
+
+func TestAbsentIsNeverZero(t *testing.T) {
+	for info, want := range map[telemetry.DeviceInfo]string{
+		{}: `{"model":"","firmware":""}`,
+		{Battery: telemetry.Some(0), SignalStrength: telemetry.Some(-45.5)}: `{"model":"","firmware":"","battery":0,"signal_strength":-45.5}`,
+	} {
+		text, err := json.Marshal(info)
+		require.NoError(t, err)
+		require.JSONEq(t, want, string(text))
+		var back telemetry.DeviceInfo
+		require.NoError(t, json.Unmarshal(text, &back))
+		require.Equal(t, info, back)
+	}
+	got := telemetry.Some(1)
+	require.NoError(t, json.Unmarshal([]byte("null"), &got))
+	require.Equal(t, telemetry.Optional{}, got)
+	require.Error(t, json.Unmarshal([]byte(`"5"`), &got))
+	text, err := json.Marshal(telemetry.Optional{})
+	require.NoError(t, err)
+	require.JSONEq(t, "null", string(text))
 }
 
 func TestValidDeviceID(t *testing.T) {

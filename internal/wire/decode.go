@@ -225,10 +225,10 @@ func (d *decoder) deviceInfo() {
 			info.Firmware, _ = d.text("device_info", "firmware", false)
 		case "battery":
 			d.once(&seen, 4, "device_info", "battery")
-			info.Battery, _ = d.float("device_info", "battery", false)
+			info.Battery.Value, info.Battery.Present = d.float("device_info", "battery", false)
 		case "signal_strength":
 			d.once(&seen, 8, "device_info", "signal_strength")
-			info.SignalStrength, _ = d.float("device_info", "signal_strength", false)
+			info.SignalStrength.Value, info.SignalStrength.Present = d.float("device_info", "signal_strength", false)
 		default:
 			d.skipMember("device_info", key)
 		}

@@ -24,7 +24,7 @@ func sampleReading() telemetry.Reading {
 			Analog: [telemetry.NumAnalog]telemetry.Measurement{m(25.6, "°C"), m(65.2, "%"), m(1013.25, "hPa"), m(2.5, "A")},
 			Switch: telemetry.Switch{Present: true, Value: true, Status: "on"},
 		},
-		Info: telemetry.DeviceInfo{Model: "IOT-SENSOR-V2", Firmware: "1.2.3", Battery: 85, SignalStrength: -45},
+		Info: telemetry.DeviceInfo{Model: "IOT-SENSOR-V2", Firmware: "1.2.3", Battery: telemetry.Some(85), SignalStrength: telemetry.Some(-45)},
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 )
 
 // AppendReading appends r as the JSON of the contract, fields in the contract's order
-// and without white space. Absent sensors, an empty unit or status and an empty
-// device_info are left out. It does not check r: DecodeReading refuses what it
+// and without white space. Absent sensors and numbers, an empty unit or status and an
+// empty device_info are left out. It does not check r: DecodeReading refuses what it
 // writes for a reading that breaks an invariant. A number that is not finite becomes
 // null.
 func AppendReading(dst []byte, r *telemetry.Reading) []byte {
@@ -64,10 +64,12 @@ func appendInfo(dst []byte, info *telemetry.DeviceInfo) []byte {
 	dst = appendString(dst, info.Model)
 	dst = append(dst, `,"firmware":`...)
 	dst = appendString(dst, info.Firmware)
-	dst = append(dst, `,"battery":`...)
-	dst = appendFloat(dst, info.Battery)
-	dst = append(dst, `,"signal_strength":`...)
-	dst = appendFloat(dst, info.SignalStrength)
+	if info.Battery.Present {
+		dst = appendFloat(append(dst, `,"battery":`...), info.Battery.Value)
+	}
+	if info.SignalStrength.Present {
+		dst = appendFloat(append(dst, `,"signal_strength":`...), info.SignalStrength.Value)
+	}
 	return append(dst, '}')
 }
 

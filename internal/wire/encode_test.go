@@ -32,6 +32,11 @@ func TestAppendReadingSparse(t *testing.T) {
 	r := telemetry.Reading{DeviceID: "d", Timestamp: 1640995200000, Location: telemetry.Location{Building: "B", Floor: -1}}
 	const head = `{"device_id":"d","timestamp":1640995200000,"location":{"building":"B","floor":-1,"room":""},`
 	sameText(t, head+`"sensors":{}}`, wire.AppendReading(nil, &r))
+	r.Info.Model = "m"
+	sameText(t, head+`"sensors":{},"device_info":{"model":"m","firmware":""}}`, wire.AppendReading(nil, &r))
+	r.Info = telemetry.DeviceInfo{Battery: telemetry.Some(0)}
+	sameText(t, head+`"sensors":{},"device_info":{"model":"","firmware":"","battery":0}}`, wire.AppendReading(nil, &r))
+	r.Info = telemetry.DeviceInfo{}
 	r.Sensors.Switch = telemetry.Switch{Present: true}
 	r.Sensors.Analog[telemetry.Current] = telemetry.Measurement{Present: true, Value: math.NaN()}
 	sameText(t, head+`"sensors":{"switch_status":{"value":false},"current":{"value":null}}}`, wire.AppendReading(nil, &r))
@@ -52,7 +57,7 @@ func randomReading(r *rand.Rand) telemetry.Reading {
 		DeviceID:  "device_" + strconv.Itoa(r.IntN(1e6)),
 		Timestamp: telemetry.MinTimestamp + r.Int64N(telemetry.MaxTimestamp-telemetry.MinTimestamp),
 		Location:  telemetry.Location{Building: str(1), Floor: r.IntN(200) - 100, Room: str(0)},
-		Info:      telemetry.DeviceInfo{Model: str(0), Firmware: str(0), Battery: randomFloat(r), SignalStrength: randomFloat(r)},
+		Info:      telemetry.DeviceInfo{Model: str(0), Firmware: str(0), Battery: randomOptional(r), SignalStrength: randomOptional(r)},
 	}
 	for p := range telemetry.NumAnalog {
 		if r.IntN(4) > 0 {
@@ -63,6 +68,13 @@ func randomReading(r *rand.Rand) telemetry.Reading {
 		reading.Sensors.Switch = telemetry.Switch{Present: true, Value: r.IntN(2) == 0, Status: str(0)}
 	}
 	return reading
+}
+
+func randomOptional(r *rand.Rand) telemetry.Optional {
+	if r.IntN(4) == 0 {
+		return telemetry.Optional{}
+	}
+	return telemetry.Some(randomFloat(r))
 }
 
 func randomFloat(r *rand.Rand) float64 {
@@ -92,7 +104,7 @@ func TestAppendReadingRoundTrip(t *testing.T) {
 // valueText returns v as AppendReading writes it.
 func valueText(v float64) string {
 	r := sampleReading()
-	r.Info.Battery = v
+	r.Info.Battery = telemetry.Some(v)
 	_, tail, _ := strings.Cut(string(wire.AppendReading(nil, &r)), `"battery":`)
 	text, _, _ := strings.Cut(tail, ",")
 	return text

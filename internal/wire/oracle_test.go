@@ -157,7 +157,7 @@ func oracleReading(raw []byte) (telemetry.Reading, error) {
 	info := o.object(top["device_info"], false)
 	r.Info = telemetry.DeviceInfo{
 		Model: o.text(info["model"], false), Firmware: o.text(info["firmware"], false),
-		Battery: o.float(info["battery"], false), SignalStrength: o.float(info["signal_strength"], false),
+		Battery: o.optional(info["battery"]), SignalStrength: o.optional(info["signal_strength"]),
 	}
 	return r, o.err
 }
@@ -187,6 +187,10 @@ func (o *oracle) float(v any, required bool) float64 {
 	f, err := strconv.ParseFloat(string(n), 64)
 	o.check(err == nil)
 	return f
+}
+
+func (o *oracle) optional(v any) telemetry.Optional {
+	return telemetry.Optional{Value: o.float(v, false), Present: v != nil}
 }
 
 func (o *oracle) integer(v any, required bool) int64 {

@@ -117,9 +117,16 @@ func exportRow(d *device, r *telemetry.Reading, l *wire.Layout) []string {
 		if r.Sensors.Switch.Present {
 			state = strconv.FormatBool(r.Sensors.Switch.Value)
 		}
-		battery, signal = decimal(r.Info.Battery), decimal(r.Info.SignalStrength)
+		battery, signal = optional(r.Info.Battery), optional(r.Info.SignalStrength)
 	}
 	return append(row, state, battery, signal, strconv.Itoa(d.ActiveAlerts), string(d.Severity))
+}
+
+func optional(v telemetry.Optional) string {
+	if !v.Present {
+		return ""
+	}
+	return decimal(v.Value)
 }
 
 func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

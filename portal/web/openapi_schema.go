@@ -228,7 +228,7 @@ func jsonFields(t reflect.Type) []jsonField {
 			if name == "" {
 				name = f.Name
 			}
-			out = append(out, jsonField{name: name, goName: f.Name, kind: f.Type, owner: t, optional: strings.Contains(options, "omitempty")})
+			out = append(out, jsonField{name: name, goName: f.Name, kind: f.Type, owner: t, optional: strings.Contains(options, "omit")})
 		}
 	}
 	return out

@@ -28,9 +28,10 @@ var typeNames = map[reflect.Type]string{
 
 // typeSchemas are schemas of types that are not written as they are declared.
 var typeSchemas = map[reflect.Type]object{
-	reflect.TypeFor[alertJSON]():       ref("Alert"),
-	reflect.TypeFor[json.RawMessage](): ref("Reading"),
-	reflect.TypeFor[filterBody]():      ref("AlertFilter"),
+	reflect.TypeFor[alertJSON]():          ref("Alert"),
+	reflect.TypeFor[json.RawMessage]():    ref("Reading"),
+	reflect.TypeFor[filterBody]():         ref("AlertFilter"),
+	reflect.TypeFor[telemetry.Optional](): typed("number"),
 }
 
 var (
@@ -124,12 +125,14 @@ var alwaysThere = map[reflect.Type][]string{
 // openTypes may have fields that this document does not know: they are passed on as they came.
 var openTypes = map[reflect.Type]bool{reflect.TypeFor[telemetry.Alert](): true}
 
-// readingSchema is a reading as its device sent it, with the statuses that core set.
+// readingSchema is a reading as its device sent it, with the statuses that core set. A
+// device may send null for whatever is not required.
 func readingSchema() object {
+	text, number := orNull(typed("string")), orNull(typed("number"))
 	sensor := func(value string) object {
-		return typed("object").with("properties", object{
-			{"value", typed(value)}, {"unit", typed("string")}, {"status", typed("string")},
-		}).with("required", []string{"value"})
+		return orNull(typed("object").with("properties", object{
+			{"value", typed(value)}, {"unit", text}, {"status", text},
+		}).with("required", []string{"value"}))
 	}
 	var sensors object
 	for _, name := range analogWords {
@@ -141,11 +144,11 @@ func readingSchema() object {
 			{"device_id", typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$")},
 			{"timestamp", typed("integer").with("description", "ms since 1970, UTC")},
 			{"location", typed("object").with("properties", object{
-				{"building", typed("string")}, {"floor", typed("integer")}, {"room", typed("string")},
+				{"building", typed("string")}, {"floor", orNull(typed("integer"))}, {"room", text},
 			}).with("required", []string{"building"})},
 			{"sensors", typed("object").with("properties", sensors)},
-			{"device_info", typed("object").with("properties", object{
-				{"model", typed("string")}, {"firmware", typed("string")}, {"battery", typed("number")}, {"signal_strength", typed("number")},
-			})},
+			{"device_info", orNull(typed("object").with("properties", object{
+				{"model", text}, {"firmware", text}, {"battery", number}, {"signal_strength", number},
+			}))},
 		}).with("required", []string{"device_id", "timestamp", "location", "sensors"})
 }

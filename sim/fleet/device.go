@@ -116,7 +116,7 @@ func (g *Generator) Reading(i int, t int64, r *telemetry.Reading) {
 	}
 	r.Info = telemetry.DeviceInfo{
 		Model: "IOT-SENSOR-V2", Firmware: "1.2.3",
-		Battery: v.battery, SignalStrength: v.signal,
+		Battery: telemetry.Some(v.battery), SignalStrength: telemetry.Some(v.signal),
 	}
 }
 

@@ -71,10 +71,10 @@ func TestKinds(t *testing.T) {
 			in.Reading.Sensors.Switch = telemetry.Switch{Present: true, Value: v > 0}
 		}, 0, []float64{0, 1, 1, 0}, []message{{raised, 1, "switch is on"}, {cleared, 3, "switch is off again"}}},
 		{"switch that is not told", Rule{If: Condition{Kind: SwitchIs, On: false}}, nil, 0, []float64{1, 2}, nil},
-		{"battery", Rule{If: Condition{Kind: BatteryLow, Limit: 15, Deadband: 5}}, func(in *Input, v float64) { in.Reading.Info.Battery = v }, 0, []float64{0, 15, 14, 0, 19, 100}, []message{
+		{"battery", Rule{If: Condition{Kind: BatteryLow, Limit: 15, Deadband: 5}}, func(in *Input, v float64) { in.Reading.Info.Battery = telemetry.Some(v) }, 0, []float64{0, 15, 14, 0, 19, 100}, []message{
 			{raised, 2, "battery 14 % is below 15 %"}, {cleared, 5, "battery 100 % is back above 15 %, peak 14 %"},
 		}},
-		{"signal", Rule{If: Condition{Kind: SignalWeak, Limit: -85}}, func(in *Input, v float64) { in.Reading.Info.SignalStrength = v }, 0, []float64{-60, -86, -85, 0}, []message{
+		{"signal", Rule{If: Condition{Kind: SignalWeak, Limit: -85}}, func(in *Input, v float64) { in.Reading.Info.SignalStrength = telemetry.Some(v) }, 0, []float64{-60, -86, -85, 0}, []message{
 			{raised, 1, "signal strength -86 dBm is below -85 dBm"}, {cleared, 2, "signal strength -85 dBm is back above -85 dBm, peak -86 dBm"},
 		}},
 		{"offline is not judged by readings", Rule{If: Condition{Kind: Offline}}, nil, 0, []float64{1, 2}, nil},

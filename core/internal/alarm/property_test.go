@@ -57,7 +57,7 @@ func wander(rnd *rand.Rand, n int) []Input {
 		s.Analog[telemetry.Humidity] = telemetry.Measurement{Present: rnd.IntN(5) > 0, Value: h, Unit: "%"}
 		s.Analog[telemetry.Current] = telemetry.Measurement{Present: rnd.IntN(3) > 0, Value: 9.5 + float64(rnd.IntN(3)), Unit: "A"}
 		s.Switch = telemetry.Switch{Present: rnd.IntN(3) > 0, Value: on}
-		in.Reading.Info = telemetry.DeviceInfo{Battery: float64(rnd.IntN(100)), SignalStrength: -float64(rnd.IntN(100))}
+		in.Reading.Info = telemetry.DeviceInfo{Battery: telemetry.Some(float64(rnd.IntN(100))), SignalStrength: telemetry.Some(-float64(rnd.IntN(100)))}
 		if rnd.IntN(4) > 0 {
 			in.Room = &RoomView{telemetry.Temperature: {Count: rnd.IntN(5), Mean: v, Median: 70}}
 		}

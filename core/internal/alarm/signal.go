@@ -78,13 +78,13 @@ func valuesOf(r *telemetry.Reading) (x values) {
 			x.v[p] = m.Value
 		}
 	}
-	if r.Info.Battery != 0 {
+	if v := r.Info.Battery.Value; v != 0 {
 		x.present |= 1 << Battery
-		x.v[Battery] = r.Info.Battery
+		x.v[Battery] = v
 	}
-	if r.Info.SignalStrength != 0 {
+	if v := r.Info.SignalStrength.Value; v != 0 {
 		x.present |= 1 << Strength
-		x.v[Strength] = r.Info.SignalStrength
+		x.v[Strength] = v
 	}
 	if r.Sensors.Switch.Present {
 		x.present |= 1 << Switch

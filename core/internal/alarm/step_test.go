@@ -297,7 +297,7 @@ func full(ts int64) Input {
 	r.Sensors.Analog[telemetry.Pressure] = telemetry.Measurement{Present: true, Value: 1013, Unit: "hPa"}
 	r.Sensors.Analog[telemetry.Current] = telemetry.Measurement{Present: true, Value: 2.5, Unit: "A"}
 	r.Sensors.Switch = telemetry.Switch{Present: true, Value: true}
-	r.Info = telemetry.DeviceInfo{Model: "IOT-SENSOR-V2", Battery: 85, SignalStrength: -45}
+	r.Info = telemetry.DeviceInfo{Model: "IOT-SENSOR-V2", Battery: telemetry.Some(85), SignalStrength: telemetry.Some(-45)}
 	in.Room = &RoomView{telemetry.Temperature: {Count: 3, Mean: 24, Median: 24}}
 	return in
 }

@@ -42,7 +42,7 @@ func (d *Device) learn(in Input) {
 		d.dirty = true
 	}
 	d.State.Info.Battery, d.State.Info.SignalStrength = r.Info.Battery, r.Info.SignalStrength
-	if math.Abs(r.Info.Battery-d.battery) >= batteryStep {
+	if b := r.Info.Battery; b.Present != d.battery.Present || math.Abs(b.Value-d.battery.Value) >= batteryStep {
 		d.dirty = true
 	}
 	if !d.dirty && d.gaps.turned() && d.intervalChanged() && (d.State.IntervalMS == 0 || in.Now-d.written >= relearn) {

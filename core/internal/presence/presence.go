@@ -60,7 +60,7 @@ type Device struct {
 
 	heard   int64 // ms by the clock, the newest sign of life
 	written int64 // ms by the clock, when State was last to be written
-	battery float64
+	battery telemetry.Optional
 	jitter  int64 // spreads the refreshes
 	gaps    gaps
 	dirty   bool

@@ -21,7 +21,7 @@ func reading(ts int64) *telemetry.Reading {
 	return &telemetry.Reading{
 		DeviceID: "d1", Timestamp: ts,
 		Location: telemetry.Location{Building: "A栋", Floor: 3, Room: "301"},
-		Info:     telemetry.DeviceInfo{Model: "m", Firmware: "1", Battery: 85, SignalStrength: -45},
+		Info:     telemetry.DeviceInfo{Model: "m", Firmware: "1", Battery: telemetry.Some(85), SignalStrength: telemetry.Some(-45)},
 	}
 }
 
@@ -50,7 +50,7 @@ func TestFirstReadingMakesADevice(t *testing.T) {
 	require.Equal(t, telemetry.DeviceState{
 		DeviceID: "d1", Presence: telemetry.PresenceOnline, Since: t0, LastSeen: t0, Gateway: "gw-a",
 		Location: telemetry.Location{Building: "A栋", Floor: 3, Room: "301"},
-		Info:     telemetry.DeviceInfo{Model: "m", Firmware: "1", Battery: 85, SignalStrength: -45},
+		Info:     telemetry.DeviceInfo{Model: "m", Firmware: "1", Battery: telemetry.Some(85), SignalStrength: telemetry.Some(-45)},
 	}, d.State)
 	require.False(t, hear(tr, &d, t0+5000), "nothing new")
 	require.Equal(t, t0+5000, d.State.LastSeen)
@@ -211,9 +211,10 @@ func TestChangesAreWritten(t *testing.T) {
 		{"room", func(in *Input) { in.Reading.Location.Room = "302" }, true},
 		{"firmware", func(in *Input) { in.Reading.Info.Firmware = "2" }, true},
 		{"gateway", func(in *Input) { in.Gateway = "gw-b" }, true},
-		{"battery by five", func(in *Input) { in.Reading.Info.Battery = 80 }, true},
-		{"battery by four", func(in *Input) { in.Reading.Info.Battery = 81 }, false},
-		{"signal", func(in *Input) { in.Reading.Info.SignalStrength = -90 }, false},
+		{"battery by five", func(in *Input) { in.Reading.Info.Battery.Value = 80 }, true},
+		{"battery no longer reported", func(in *Input) { in.Reading.Info.Battery = telemetry.Optional{} }, true},
+		{"battery by four", func(in *Input) { in.Reading.Info.Battery.Value = 81 }, false},
+		{"signal", func(in *Input) { in.Reading.Info.SignalStrength.Value = -90 }, false},
 		{"late room", func(in *Input) { in.Reading.Location.Room = "302"; in.Reading.Timestamp = t0 - 1 }, false},
 	}
 	for _, tt := range tests {

@@ -241,8 +241,11 @@ func valuesOf(r *telemetry.Reading) (v [numSensors]float64) {
 			v[sensorSwitch] = 1
 		}
 	}
-	if r.Info != (telemetry.DeviceInfo{}) { // it is absent or present as a whole
-		v[sensorBattery], v[sensorSignal] = r.Info.Battery, r.Info.SignalStrength
+	if b := r.Info.Battery; b.Present {
+		v[sensorBattery] = b.Value
+	}
+	if s := r.Info.SignalStrength; s.Present {
+		v[sensorSignal] = s.Value
 	}
 	return v
 }

@@ -83,7 +83,7 @@ func TestSensorTopics(t *testing.T) {
 	}
 	at := time.Now().UnixMilli()
 	send("d0", at, `"temperature":{"value":21.5},"switch_status":{"value":true}`, `,"device_info":{"model":"m","battery":85,"signal_strength":-45}`)
-	send("d1", at, `"humidity":{"value":40}`, "")
+	send("d1", at, `"humidity":{"value":40}`, `,"device_info":{"model":"m"}`)
 	p := b.dashboard()
 	p.subscribe("sensor/temperature", "sensor/switch_status", "sensor/battery", "sensor/humidity")
 	for topic, want := range map[string]string{
