@@ -193,16 +193,24 @@ func (r *Relay) Run(ctx context.Context) error {
 	return parts.Wait(ctx)
 }
 
-// listen takes the gateways' heartbeats.
+// listen subscribes to the gateways' heartbeats.
 func (r *Relay) listen(parts *lifecycle.Group) error {
-	sub, err := r.nc.Subscribe(wire.StatusSubjects, func(m *nats.Msg) {
-		if err := r.roster.Observe(m.Subject, m.Data); err != nil {
-			r.log.Warn("heartbeat refused", "subject", m.Subject, "err", err)
-		}
-	})
+	sub, err := r.nc.Subscribe(wire.StatusSubjects, r.observer())
 	if err != nil {
 		return fmt.Errorf("subscribing to heartbeats: %w", err)
 	}
 	parts.OnStop("heartbeats", func(context.Context) error { return sub.Unsubscribe() })
 	return nil
+}
+
+// observer returns the handler of one subscription to heartbeats.
+func (r *Relay) observer() nats.MsgHandler {
+	var limit ops.LogLimit
+	return func(m *nats.Msg) {
+		if err := r.roster.Observe(m.Subject, m.Data); err != nil {
+			if skipped, ok := limit.Allow(); ok {
+				r.log.Warn("heartbeat refused", "subject", m.Subject, "err", err, "skipped", skipped)
+			}
+		}
+	}
 }

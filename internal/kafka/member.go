@@ -11,15 +11,11 @@ import (
 	"github.com/IBM/sarama"
 
 	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/ops"
 )
 
-const (
-	// rejoinPause is the pause before a group is joined again after a failure.
-	rejoinPause = 500 * time.Millisecond
-	// errorPause is the pause between two logged errors of a group: an outage is
-	// reported by every partition.
-	errorPause = 10 * time.Second
-)
+// rejoinPause is the pause before a group is joined again after a failure.
+const rejoinPause = 500 * time.Millisecond
 
 // ErrUnusable says that topics are not as they have to be, which no waiting mends.
 var ErrUnusable = errors.New("topics are not usable")
@@ -104,14 +100,10 @@ func (m Member) sessions(ctx context.Context, client sarama.Client, group sarama
 }
 
 func (m Member) logErrors(errs <-chan error) {
-	var last time.Time
-	more := 0
+	var limit ops.LogLimit // an outage is reported by every partition
 	for err := range errs {
-		if time.Since(last) < errorPause {
-			more++
-			continue
+		if skipped, ok := limit.Allow(); ok {
+			m.Log.Warn("consumer group error", "group", m.Group, "err", err, "skipped", skipped)
 		}
-		m.Log.Warn("consumer group error", "group", m.Group, "err", err, "unlogged", more)
-		last, more = time.Now(), 0
 	}
 }

@@ -146,6 +146,7 @@ func (b *PackBuilder) Finish() []byte {
 type Pack struct {
 	Header PackHeader
 
+	body []byte // the entries
 	c    cursor
 	left int
 	err  error
@@ -171,7 +172,7 @@ func OpenPack(data []byte) (*Pack, error) {
 	if uint64(count) > uint64((end-packHeadLen)/packEntryMin) {
 		return nil, fmt.Errorf("%w: %d entries do not fit", ErrDamagedPack, count)
 	}
-	return &Pack{
+	p := &Pack{
 		Header: PackHeader{
 			Epoch:   binary.BigEndian.Uint64(data[5:]),
 			Counter: binary.BigEndian.Uint64(data[13:]),
@@ -182,10 +183,14 @@ func OpenPack(data []byte) (*Pack, error) {
 			Base:  int64(binary.BigEndian.Uint64(data[packBaseAt:])),
 			Count: int(count),
 		},
-		c:    cursor{rest: data[packHeadLen:end:end]},
-		left: int(count),
-	}, nil
+		body: data[packHeadLen:end:end],
+	}
+	p.Rewind()
+	return p, nil
 }
+
+// Rewind makes Next start again at the first entry.
+func (p *Pack) Rewind() { p.c, p.left, p.err = cursor{rest: p.body}, p.Header.Count, nil }
 
 // Next returns the next entry, or false at the end or at the first entry that cannot
 // be decoded; Err tells which.

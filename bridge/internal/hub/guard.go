@@ -80,7 +80,7 @@ func (g *guard) alive(a admission) bool {
 	return g.srv.GetLeafNode(a.id) != nil || time.Since(a.at) < admissionGrace
 }
 
-// refuse makes a refusal known. g.mu is held.
+// refuse reports a refusal. g.mu is held.
 func (g *guard) refuse(gateway string, old, next admission) {
 	if g.refused != nil {
 		g.refused(gateway, next.instance, next.remote)
@@ -93,9 +93,9 @@ func (g *guard) refuse(gateway string, old, next admission) {
 		clear(g.logged)
 	}
 	g.logged[key] = time.Now()
+	// The instances are left out: they serve as passwords.
 	g.log.Error("gateway refused, another installation with this id is connected: give one of them another EDGE_GATEWAY_ID",
-		"gateway", gateway, "instance", next.instance, "remote", next.remote,
-		"connected_instance", old.instance, "connected_remote", old.remote)
+		"gateway", gateway, "remote", next.remote, "connected_remote", old.remote)
 }
 
 // makeRoom forgets gateways that are gone, once there are many. g.mu is held.

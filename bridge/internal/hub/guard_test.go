@@ -1,8 +1,10 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"sync"
@@ -14,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const patience = 60 * time.Second
+const waitTimeout = 60 * time.Second
 
 // leaf starts a gateway's server that dials addr with these credentials.
 func leaf(t *testing.T, addr, name, user, password string) *server.Server {
@@ -29,7 +31,7 @@ func leaf(t *testing.T, addr, name, user, password string) *server.Server {
 	srv, err := server.NewServer(so)
 	require.NoError(t, err)
 	srv.Start()
-	require.True(t, srv.ReadyForConnections(patience))
+	require.True(t, srv.ReadyForConnections(waitTimeout))
 	t.Cleanup(func() { stopLeaf(srv) })
 	return srv
 }
@@ -57,10 +59,10 @@ func (r *refusals) of(gateway, instance string) int {
 	return r.seen[gateway+"/"+instance]
 }
 
-func guarded(t *testing.T) (*Hub, *refusals) {
+func guarded(t *testing.T, log *slog.Logger) (*Hub, *refusals) {
 	t.Helper()
 	r := &refusals{seen: map[string]int{}}
-	h, err := New(Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: quiet(), Refused: r.add})
+	h, err := New(Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: log, Refused: r.add})
 	require.NoError(t, err)
 	t.Cleanup(h.Shutdown)
 	return h, r
@@ -68,7 +70,7 @@ func guarded(t *testing.T) (*Hub, *refusals) {
 
 func connected(t *testing.T, h *Hub, n int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return h.Leafs() == n }, patience, 5*time.Millisecond, "%d gateways are connected", n)
+	require.Eventually(t, func() bool { return h.Leafs() == n }, waitTimeout, 5*time.Millisecond, "%d gateways are connected", n)
 }
 
 // crosses says whether what is published at a gateway arrives at the hub.
@@ -93,14 +95,14 @@ func crosses(t *testing.T, h *Hub, from *server.Server, subject string) bool {
 }
 
 func TestSecondInstallationOfAGatewayIsRefused(t *testing.T) {
-	h, refused := guarded(t)
+	h, refused := guarded(t, quiet())
 	for _, name := range []string{"gw-a", "elsewhere"} { // whatever its server is called
 		t.Run("called "+name, func(t *testing.T) {
 			first := leaf(t, h.LeafAddr(), "gw-a", "gw-a", "1111")
 			connected(t, h, 1)
 			before := refused.of("gw-a", "2222")
 			second := leaf(t, h.LeafAddr(), name, "gw-a", "2222")
-			require.Eventually(t, func() bool { return refused.of("gw-a", "2222") > before+2 }, patience, 5*time.Millisecond, "it keeps trying")
+			require.Eventually(t, func() bool { return refused.of("gw-a", "2222") > before+2 }, waitTimeout, 5*time.Millisecond, "it keeps trying")
 			require.Equal(t, 1, h.Leafs())
 			require.True(t, crosses(t, h, first, "one"))
 			require.False(t, crosses(t, h, second, "two"), "nothing of the second one crosses")
@@ -114,8 +116,33 @@ func TestSecondInstallationOfAGatewayIsRefused(t *testing.T) {
 	}
 }
 
+// The instance id of a gateway is its password at the hub: who reads it in a log takes the
+// gateway's place.
+func TestRefusalLogsNoCredentials(t *testing.T) {
+	var mu sync.Mutex
+	var out bytes.Buffer
+	h, refused := guarded(t, slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return out.Write(p)
+	}), &slog.HandlerOptions{Level: slog.LevelDebug})))
+	leaf(t, h.LeafAddr(), "gw-a", "gw-a", "first-secret")
+	connected(t, h, 1)
+	leaf(t, h.LeafAddr(), "gw-a", "gw-a", "second-secret")
+	require.Eventually(t, func() bool { return refused.of("gw-a", "second-secret") > 0 }, waitTimeout, 5*time.Millisecond)
+	h.Shutdown()
+	mu.Lock()
+	defer mu.Unlock()
+	require.Contains(t, out.String(), "gateway refused")
+	require.NotContains(t, out.String(), "secret")
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
 func TestOthersAreLetIn(t *testing.T) {
-	h, _ := guarded(t)
+	h, _ := guarded(t, quiet())
 	for i, creds := range []string{"", "gw-b", "gw-c"} { // one that sends no credentials, as before
 		srv := leaf(t, h.LeafAddr(), fmt.Sprintf("server-%d", i), creds, "same")
 		connected(t, h, i+1)
@@ -129,7 +156,7 @@ func TestOthersAreLetIn(t *testing.T) {
 // The line of a gateway goes dead without a word: the hub still holds its connection when
 // the gateway dials again.
 func TestSameInstallationComesBackAtOnce(t *testing.T) {
-	h, refused := guarded(t)
+	h, refused := guarded(t, quiet())
 	for _, name := range []string{"gw-a", "renamed"} {
 		t.Run("called "+name, func(t *testing.T) {
 			line := newDeadLine(t, h.LeafAddr())
@@ -142,7 +169,7 @@ func TestSameInstallationComesBackAtOnce(t *testing.T) {
 			require.Eventually(t, func() bool {
 				ids := h.leafIDs(t)
 				return len(ids) == 1 && ids[0] != old[0]
-			}, patience, 5*time.Millisecond, "the old connection is closed")
+			}, waitTimeout, 5*time.Millisecond, "the old connection is closed")
 			require.True(t, crosses(t, h, again, "back"))
 			t.Logf("back after %s", time.Since(start).Round(time.Millisecond))
 			require.Zero(t, refused.of("gw-a", "1111"))

@@ -226,26 +226,23 @@ func (p *puller) take(ctx context.Context, seq uint64, data []byte) error {
 	return p.handData(ctx, it, len(data))
 }
 
-// contentOf says what is in a pack. The pack itself is not used up.
+// contentOf describes a pack by walking its entries, and rewinds it.
 func contentOf(seq uint64, pack *wire.Pack, now time.Time) checkpoint.Pack {
 	h := &pack.Header
 	c := checkpoint.Pack{
 		Seq: seq, Epoch: h.Epoch, Counter: h.Counter, At: h.Base, Before: h.Before,
 		Late: now.UnixMilli()-h.Base > wire.BackfillAge.Milliseconds(),
 	}
-	look := *pack
-	for {
-		e, ok := look.Next()
-		switch {
-		case !ok:
-			c.Broken = uint64(h.Count) - c.Holds.Readings - c.Holds.Refused
-			return c
-		case e.Refusal == nil:
+	for e, ok := pack.Next(); ok; e, ok = pack.Next() {
+		if e.Refusal == nil {
 			c.Holds.Readings++
-		default:
+		} else {
 			c.Holds.Refused++
 		}
 	}
+	c.Broken = uint64(h.Count) - c.Holds.Readings - c.Holds.Refused
+	pack.Rewind()
+	return c
 }
 
 // claims returns what the gateway's heartbeats said about its epochs.

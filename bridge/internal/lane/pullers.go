@@ -23,8 +23,8 @@ type gateway struct {
 // pullAll keeps one puller running for each gateway of the lane that the roster knows,
 // until ctx ends.
 func (r *run) pullAll(ctx context.Context) error {
-	changed, unwatch := r.o.Roster.Watch()
-	defer unwatch()
+	changed, unsubscribe := r.o.Roster.Subscribe()
+	defer unsubscribe()
 	var pullers sync.WaitGroup
 	defer pullers.Wait()
 	known := map[string]*gateway{}

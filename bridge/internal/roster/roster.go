@@ -1,7 +1,7 @@
-// Package roster knows which gateways exist: those whose heartbeats arrive. It holds
-// the latest heartbeat of each epoch that was heard, forgets a gateway that went silent,
-// and notices when two installations send heartbeats under one id. It is not for reading
-// their streams. Nothing but Run blocks, and Run until its context ends.
+// Package roster tracks which gateways exist: those whose heartbeats arrive. It keeps the
+// latest heartbeat of each epoch, removes a gateway that fell silent, and detects two
+// installations under one gateway id. It does not read their streams. Only Run blocks,
+// until its context ends.
 package roster
 
 import (
@@ -20,48 +20,47 @@ import (
 )
 
 const (
-	// maxGateways bounds the roster, so that nonsense on the status subjects costs little.
+	// maxGateways bounds the roster, so that junk on the status subjects costs little.
 	maxGateways = 10_000
-	// maxEpochs bounds how many epochs of a gateway keep their last heartbeat.
+	// maxEpochs is how many epochs of a gateway keep their last heartbeat.
 	maxEpochs = 8
 )
 
-// ErrInvalid says that a heartbeat cannot be a gateway's.
+// ErrInvalid is returned for a heartbeat that no gateway sends.
 var ErrInvalid = errors.New("invalid heartbeat")
 
 // Options of a Roster.
 type Options struct {
 	Log *slog.Logger // required
-	// Expire is how long a silent gateway stays known, and is tried to be read. 0 means
-	// 10 minutes: one whose line comes back is then read again at once, before its first
-	// heartbeat.
+	// Expire is how long a silent gateway stays on the list, and its stream is retried. 0
+	// means 10 minutes: packs flow as soon as its line is back, before its first heartbeat.
 	Expire time.Duration
 }
 
-// Roster is the list of known gateways. It is safe for concurrent use.
+// Roster is the list of gateways. It is safe for concurrent use.
 type Roster struct {
 	log    *slog.Logger
 	expire time.Duration
 
-	mu       sync.Mutex
-	gateways map[string]*entry
-	watchers map[chan struct{}]struct{}
+	mu        sync.Mutex
+	gateways  map[string]*entry
+	listeners map[chan struct{}]struct{} // see Subscribe
 }
 
-// entry is what is known of one gateway. It stays when the gateway goes silent: what it
-// claimed to hold is needed when it comes back with less.
+// entry is one gateway. It stays when the gateway falls silent: its claims are needed when
+// it comes back with fewer packs.
 type entry struct {
-	silent bool
-	heard  time.Time
-	beats  []wire.GatewayStatus // the last one of each epoch, the present epoch's last
-	rival  rival
+	silent    bool
+	heard     time.Time
+	beats     []wire.GatewayStatus // the last one of each epoch, the current epoch's last
+	duplicate duplicate
 }
 
 // status returns the latest heartbeat.
 func (e *entry) status() wire.GatewayStatus { return e.beats[len(e.beats)-1] }
 
-// listed says whether the gateway is to be read.
-func (e *entry) listed() bool { return !e.silent && !e.rival.heard() }
+// listed reports whether the gateway's stream is to be read.
+func (e *entry) listed() bool { return !e.silent && !e.duplicate.beats }
 
 // New returns an empty roster.
 func New(o Options) (*Roster, error) {
@@ -73,12 +72,12 @@ func New(o Options) (*Roster, error) {
 	}
 	return &Roster{
 		log: o.Log.With("component", "roster"), expire: o.Expire,
-		gateways: map[string]*entry{}, watchers: map[chan struct{}]struct{}{},
+		gateways: map[string]*entry{}, listeners: map[chan struct{}]struct{}{},
 	}, nil
 }
 
-// Observe takes a heartbeat received on subject. The error is ErrInvalid, wrapped with
-// what was wrong.
+// Observe records a heartbeat received on subject. Its error wraps ErrInvalid and gives
+// the reason.
 func (r *Roster) Observe(subject string, data []byte) error {
 	s, err := wire.DecodeGatewayStatus(data)
 	if err != nil {
@@ -92,10 +91,10 @@ func (r *Roster) Observe(subject string, data []byte) error {
 	if subject != wire.StatusSubject(s.Gateway) {
 		return fmt.Errorf("%w: gateway %s on subject %.200s", ErrInvalid, s.Gateway, subject)
 	}
-	return r.take(s)
+	return r.record(s)
 }
 
-func (r *Roster) take(s wire.GatewayStatus) error {
+func (r *Roster) record(s wire.GatewayStatus) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.gateways[s.Gateway]
@@ -106,13 +105,13 @@ func (r *Roster) take(s wire.GatewayStatus) error {
 		e = &entry{silent: true}
 		r.gateways[strings.Clone(s.Gateway)] = e
 	}
-	if r.doubled(e, s) {
+	if r.checkDuplicate(e, s) {
 		return nil
 	}
 	if e.silent {
 		r.log.Info("gateway appeared", "gateway", s.Gateway, "building", s.Building)
 		e.silent = false
-		r.changed()
+		r.notify()
 	}
 	e.heard = time.Now()
 	e.note(s)
@@ -141,46 +140,46 @@ func (r *Roster) makeRoom() bool {
 	return false
 }
 
-// changed tells the watchers; r.mu is held.
-func (r *Roster) changed() {
-	for w := range r.watchers {
+// notify signals the listeners. r.mu is held.
+func (r *Roster) notify() {
+	for w := range r.listeners {
 		select {
 		case w <- struct{}{}:
-		default: // it has one to look at already
+		default: // one is pending already
 		}
 	}
 }
 
-// Run forgets silent gateways until ctx ends.
+// Run expires silent gateways until ctx ends.
 func (r *Roster) Run(ctx context.Context) error {
-	tick := time.NewTicker(min(r.expire/10, rivalSilence/4))
+	tick := time.NewTicker(min(r.expire/10, successionAfter/4))
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			r.forget()
+			r.expireSilent()
 		}
 	}
 }
 
-// forget takes silent gateways off the list and ends quarrels that are over.
-func (r *Roster) forget() {
+// expireSilent takes silent gateways off the list and ends duplicates that are over.
+func (r *Roster) expireSilent() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for gateway, e := range r.gateways {
-		r.reconcile(gateway, e)
+		r.settleDuplicate(gateway, e)
 		if silent := time.Since(e.heard); !e.silent && silent >= r.expire {
-			r.log.Warn("gateway vanished", "gateway", gateway, "silent", silent.Round(time.Second))
+			r.log.Warn("gateway disappeared", "gateway", gateway, "silent", silent.Round(time.Second))
 			e.silent = true
-			r.changed()
+			r.notify()
 		}
 	}
 }
 
-// Gateways returns the ids of the gateways that are to be read, sorted: the known ones,
-// but for those under whose id two installations are alive.
+// Gateways returns the ids of the gateways to read, sorted: all but the silent ones and
+// those with a duplicate.
 func (r *Roster) Gateways() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -194,7 +193,7 @@ func (r *Roster) Gateways() []string {
 	return out
 }
 
-// Listed reports whether a gateway is to be read and was heard within a time.
+// Listed reports whether a gateway is to be read and sent a heartbeat within a time.
 func (r *Roster) Listed(gateway string, within time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -202,7 +201,8 @@ func (r *Roster) Listed(gateway string, within time.Duration) bool {
 	return e != nil && e.listed() && time.Since(e.heard) <= within
 }
 
-// Statuses returns the latest heartbeat of every known gateway, sorted by gateway.
+// Statuses returns the latest heartbeat of every gateway that is not silent, sorted by
+// gateway.
 func (r *Roster) Statuses() []wire.GatewayStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -215,8 +215,8 @@ func (r *Roster) Statuses() []wire.GatewayStatus {
 	return out
 }
 
-// Heard returns the last heartbeat of each of a gateway's newest epochs, the present one
-// last. It remembers gateways that went silent.
+// Heard returns the last heartbeat of each of a gateway's newest epochs, the current one
+// last. It includes gateways that fell silent.
 func (r *Roster) Heard(gateway string) []wire.GatewayStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -226,16 +226,16 @@ func (r *Roster) Heard(gateway string) []wire.GatewayStatus {
 	return nil
 }
 
-// Watch returns a channel that gets a signal when a gateway has appeared or vanished,
-// and a function that ends the watch. Signals that nobody took yet count as one.
-func (r *Roster) Watch() (<-chan struct{}, func()) {
+// Subscribe returns a channel that receives a signal when a gateway appeared or disappeared,
+// and a function that ends the subscription. Pending signals merge into one.
+func (r *Roster) Subscribe() (<-chan struct{}, func()) {
 	w := make(chan struct{}, 1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.watchers[w] = struct{}{}
+	r.listeners[w] = struct{}{}
 	return w, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		delete(r.watchers, w)
+		delete(r.listeners, w)
 	}
 }

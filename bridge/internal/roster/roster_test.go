@@ -33,7 +33,7 @@ func beat(t *testing.T, r *Roster, s wire.GatewayStatus) {
 func TestGatewaysComeAndGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoster(t)
-		changes, stop := r.Watch()
+		changes, stop := r.Subscribe()
 		defer stop()
 		go func() { _ = r.Run(t.Context()) }()
 
@@ -96,10 +96,10 @@ func TestObserveRefuses(t *testing.T) {
 func TestRosterIsBounded(t *testing.T) {
 	r := newRoster(t)
 	for i := range maxGateways {
-		require.NoError(t, r.take(wire.GatewayStatus{Gateway: fmt.Sprint(i)}))
+		require.NoError(t, r.record(wire.GatewayStatus{Gateway: fmt.Sprint(i)}))
 	}
-	require.ErrorIs(t, r.take(wire.GatewayStatus{Gateway: "one-more"}), ErrInvalid)
-	require.NoError(t, r.take(wire.GatewayStatus{Gateway: "1"}))
+	require.ErrorIs(t, r.record(wire.GatewayStatus{Gateway: "one-more"}), ErrInvalid)
+	require.NoError(t, r.record(wire.GatewayStatus{Gateway: "1"}))
 	r.gateways["2"].silent = true
-	require.NoError(t, r.take(wire.GatewayStatus{Gateway: "one-more"}), "a silent one makes room")
+	require.NoError(t, r.record(wire.GatewayStatus{Gateway: "one-more"}), "a silent one makes room")
 }

@@ -23,6 +23,7 @@ import (
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
+	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/internal/wire"
@@ -128,13 +129,12 @@ func (f *Feed) subscribe(nc *nats.Conn) error {
 		wire.LedgerSubjects:   f.takeLedger,
 		wire.AggregateSubject: f.takeWindows,
 	} {
-		logged := time.Time{} // of this subscription's goroutine
+		var limit ops.LogLimit // of this subscription's goroutine
 		sub, err := nc.Subscribe(subject, func(m *nats.Msg) {
 			if err := take(m.Data); err != nil {
 				f.metrics.damaged[subject].Inc()
-				if now := time.Now(); now.Sub(logged) > 10*time.Second {
-					logged = now
-					f.log.Warn("message not understood", "subject", m.Subject, "err", err)
+				if skipped, ok := limit.Allow(); ok {
+					f.log.Warn("message not understood", "subject", m.Subject, "err", err, "skipped", skipped)
 				}
 			}
 		})

@@ -56,8 +56,8 @@ func TestTwoInstallationsUnderOneIDAreNotRead(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRoster(t)
 				go func() { _ = r.Run(t.Context()) }()
-				changes, unwatch := r.Watch()
-				defer unwatch()
+				changes, unsubscribe := r.Subscribe()
+				defer unsubscribe()
 				stopFirst := installation(t, r, "one")
 				defer stopFirst()
 				pass(3 * time.Second)
@@ -82,7 +82,7 @@ func TestTwoInstallationsUnderOneIDAreNotRead(t *testing.T) {
 				} else {
 					stopFirst()
 				}
-				pass(2 * rivalSilence)
+				pass(2 * successionAfter)
 				<-changes
 				require.Equal(t, []string{"gw"}, r.Gateways())
 				require.Empty(t, r.Duplicate("gw"))
@@ -97,7 +97,7 @@ func TestReplacedInstallationIsNoDuplicate(t *testing.T) {
 		r := newRoster(t)
 		go func() { _ = r.Run(t.Context()) }()
 		installation(t, r, "one")()
-		pass(rivalSilence)
+		pass(successionAfter)
 		defer installation(t, r, "two")()
 		pass(time.Second)
 		require.Equal(t, []string{"gw"}, r.Gateways())
@@ -112,8 +112,8 @@ func TestRefusalByTheHubIsShownForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoster(t)
 		go func() { _ = r.Run(t.Context()) }()
-		r.Refused("nobody", "x", "1.2.3.4:5")
-		require.Empty(t, r.Duplicate("nobody"))
+		r.Refused("gw-unknown", "x", "1.2.3.4:5")
+		require.Empty(t, r.Duplicate("gw-unknown"))
 		defer installation(t, r, "one")()
 		pass(time.Second)
 		r.Refused("gw", "two", "1.2.3.4:5")
@@ -121,7 +121,7 @@ func TestRefusalByTheHubIsShownForAWhile(t *testing.T) {
 		require.Equal(t, []string{"gw"}, r.Gateways(), "it was kept out, so the other is read")
 		pass(3 * time.Second)
 		require.NotEmpty(t, r.Duplicate("gw"))
-		pass(2 * rivalSilence)
+		pass(2 * successionAfter)
 		require.Empty(t, r.Duplicate("gw"))
 		require.Equal(t, []string{"gw"}, r.Gateways())
 	})

@@ -1,0 +1,238 @@
+package lane
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/bridge/internal/hub"
+	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/wire"
+)
+
+// open starts pulling packs that are expected to have a size.
+type open func(b *testing.B, s source, cons jetstream.Consumer, size int) (next func() error, stop func())
+
+// pullers are the ways to pull that ADR 6 compares.
+var pullers = []struct {
+	name string
+	open open
+}{{"inflow", byInflow}, {"iterator", byIterator(1, 2)}, {"iterator-3of4", byIterator(3, 4)}, {"iterator-bytes", byIteratorBytes}}
+
+// BenchmarkPull drains a gateway's stream through a leaf node and a hub, by inflow and by
+// the client library's iterator. The iterator cannot change its window, so it starts with
+// the one that inflow grows to.
+func BenchmarkPull(b *testing.B) {
+	for _, delay := range []time.Duration{0, 5 * time.Millisecond} {
+		for _, load := range []struct{ size, packs int }{{2 << 10, 10_000}, {180 << 10, 300}} {
+			s := fullSource(b, delay, load.size, load.packs)
+			for _, puller := range pullers {
+				b.Run(fmt.Sprintf("rtt=%s/size=%dKiB/%s", 2*delay, load.size>>10, puller.name), func(b *testing.B) {
+					b.SetBytes(int64(load.size * load.packs))
+					b.ReportAllocs()
+					for b.Loop() {
+						drainOnce(b, s, load.size, load.packs, puller.open)
+					}
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkUnread measures how many bytes reach the bridge before they are read, when a
+// gateway sends packs of 1 MiB after packs of 2 KiB, as one does that was cut off.
+func BenchmarkUnread(b *testing.B) {
+	s := fullSource(b, 0, 1<<20, 64)
+	for _, puller := range pullers[:3] { // the last one stalls at a pack of 1 MiB
+		b.Run(puller.name, func(b *testing.B) {
+			var unread uint64
+			for b.Loop() {
+				cons, err := s.consume(b.Context(), 1)
+				require.NoError(b, err)
+				before := s.nc.Stats().InBytes
+				next, stop := puller.open(b, s, cons, 2<<10)
+				require.NoError(b, next())
+				for last := before; last != s.nc.Stats().InBytes; lifecycle.Pause(b.Context(), 300*time.Millisecond) {
+					last = s.nc.Stats().InBytes
+				}
+				unread = s.nc.Stats().InBytes - before
+				stop()
+				s.drop(b.Context(), cons)
+			}
+			b.ReportMetric(float64(unread)/(1<<20), "MiB-unread")
+		})
+	}
+}
+
+func drainOnce(b *testing.B, s source, size, packs int, open open) {
+	b.Helper()
+	cons, err := s.consume(b.Context(), 1)
+	require.NoError(b, err)
+	next, stop := open(b, s, cons, size)
+	for range packs {
+		if err := next(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	stop()
+	s.drop(b.Context(), cons)
+}
+
+func byInflow(b *testing.B, s source, cons jetstream.Consumer, size int) (next func() error, stop func()) {
+	b.Helper()
+	f, err := s.inflow(cons)
+	require.NoError(b, err)
+	p := pace{size: size}
+	taken := 0
+	return func() error {
+		msg, err := f.take(b.Context(), p.window(1, taken))
+		if err != nil {
+			return err
+		}
+		taken++
+		p.saw(len(msg.Data))
+		_, err = msg.Metadata()
+		return err
+	}, f.stop
+}
+
+// byIterator asks for more when less than num/den of the window is still to come. Each
+// request has to allow for the largest pack there can be: at a larger one the iterator
+// stalls and reports nothing.
+func byIterator(num, den int) open {
+	return func(b *testing.B, _ source, cons jetstream.Consumer, size int) (next func() error, stop func()) {
+		b.Helper()
+		packs := max(1, min(most/size, maxWindow))
+		return iterate(b, cons, jetstream.PullMaxMessagesWithBytesLimit(packs, hub.MaxPayload+envelope),
+			jetstream.PullThresholdMessages(max(1, packs*num/den)))
+	}
+}
+
+func byIteratorBytes(b *testing.B, _ source, cons jetstream.Consumer, _ int) (next func() error, stop func()) {
+	b.Helper()
+	return iterate(b, cons, jetstream.PullMaxBytes(most))
+}
+
+func iterate(b *testing.B, cons jetstream.Consumer, opts ...jetstream.PullMessagesOpt) (next func() error, stop func()) {
+	b.Helper()
+	it, err := cons.Messages(append(opts, jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(heartbeat))...)
+	require.NoError(b, err)
+	return func() error {
+		msg, err := it.Next(jetstream.NextContext(b.Context()))
+		if err != nil {
+			return err
+		}
+		_, err = msg.Metadata()
+		return err
+	}, it.Stop
+}
+
+// fullSource is a gateway with a stream of packs, at a hub behind a line with a delay each way.
+func fullSource(tb testing.TB, delay time.Duration, size, packs int) source {
+	tb.Helper()
+	const id = "gw-a"
+	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
+	require.NoError(tb, err)
+	tb.Cleanup(h.Shutdown)
+	uplink := server.NewAccount("UPLINK")
+	so := &server.Options{
+		ServerName: id, Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, MaxPayload: 8 << 20,
+		Accounts: []*server.Account{uplink}, NoAuthUser: "uplink",
+		Users:     []*server.User{{Username: "uplink", Password: "x", Account: uplink}},
+		JetStream: true, JetStreamDomain: wire.Domain(id), StoreDir: tb.TempDir(),
+	}
+	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{LocalAccount: "UPLINK", URLs: []*url.URL{{Scheme: "nats-leaf", Host: slowLine(tb, h.LeafAddr(), delay)}}}}
+	srv, err := server.NewServer(so)
+	require.NoError(tb, err)
+	srv.Start()
+	tb.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	require.True(tb, srv.ReadyForConnections(time.Minute))
+	account, err := srv.LookupAccount("UPLINK")
+	require.NoError(tb, err)
+	require.NoError(tb, account.EnableJetStream(nil, nil))
+	local, err := nats.Connect("", nats.InProcessServer(srv))
+	require.NoError(tb, err)
+	tb.Cleanup(local.Close)
+	js, err := jetstream.New(local)
+	require.NoError(tb, err)
+	_, err = js.CreateStream(tb.Context(), jetstream.StreamConfig{Name: wire.PackStream(id), Subjects: []string{wire.PackSubject(id)}})
+	require.NoError(tb, err)
+	data := make([]byte, size)
+	_, _ = rand.Read(data)
+	for range packs {
+		_, err := js.PublishAsync(wire.PackSubject(id), data)
+		require.NoError(tb, err)
+	}
+	select {
+	case <-js.PublishAsyncComplete():
+	case <-time.After(time.Minute):
+		tb.Fatal("packs were not stored")
+	}
+	nc, err := nats.Connect("", nats.InProcessServer(h.InProcess()))
+	require.NoError(tb, err)
+	tb.Cleanup(nc.Close)
+	s := source{nc: nc, gateway: id}
+	require.Eventually(tb, func() bool { _, err := s.view(tb.Context(), 0); return err == nil }, time.Minute, 10*time.Millisecond)
+	return s
+}
+
+// slowLine forwards connections to an address, and delays what passes.
+func slowLine(tb testing.TB, to string, delay time.Duration) string {
+	tb.Helper()
+	ln, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			a, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			z, err := (&net.Dialer{}).DialContext(context.WithoutCancel(tb.Context()), "tcp", to)
+			if err != nil {
+				_ = a.Close()
+				continue
+			}
+			go forward(a, z, delay)
+			go forward(z, a, delay)
+		}
+	}()
+	return ln.Addr().String()
+}
+
+func forward(from io.ReadCloser, to io.WriteCloser, delay time.Duration) {
+	type chunk struct {
+		due  time.Time
+		data []byte
+	}
+	chunks := make(chan chunk, 1<<12)
+	go func() {
+		defer func() { _ = to.Close() }()
+		for c := range chunks {
+			time.Sleep(time.Until(c.due))
+			if _, err := to.Write(c.data); err != nil {
+				return
+			}
+		}
+	}()
+	defer close(chunks)
+	for {
+		buf := make([]byte, 64<<10)
+		n, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		chunks <- chunk{time.Now().Add(delay), buf[:n]}
+	}
+}
