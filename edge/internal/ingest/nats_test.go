@@ -1,0 +1,92 @@
+package ingest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+)
+
+const waitTimeout = 30 * time.Second
+
+// natsConns returns connections to a NATS server of their own inside this process.
+func natsConns(t *testing.T, n int) []*nats.Conn {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true})
+	require.NoError(t, err)
+	s.Start()
+	require.True(t, s.ReadyForConnections(waitTimeout))
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	var conns []*nats.Conn
+	for range n {
+		nc, err := nats.Connect("", nats.InProcessServer(s))
+		require.NoError(t, err)
+		t.Cleanup(nc.Close)
+		conns = append(conns, nc)
+	}
+	return conns
+}
+
+// runCollector runs a collector in real time until the test ends.
+func runCollector(t *testing.T, o Options) *Collector {
+	t.Helper()
+	o.Epoch, o.Log, o.Linger = 7, discard(), time.Millisecond
+	c := New(o)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
+	return c
+}
+
+// With ten packs of messages waiting and a disk that takes drainTime for each, Stop
+// stores a few, refuses the rest, and leaves no request unanswered.
+func TestStopOfTheNATSIntakeIsBounded(t *testing.T) {
+	const sent = 10 * limitEntries
+	conns := natsConns(t, 2)
+	store := &memStore{put: func(context.Context, int) error {
+		<-time.After(drainTime)
+		return nil
+	}}
+	c := runCollector(t, Options{Store: store, StallAfter: waitTimeout})
+	intake, err := ListenNATS(NATSOptions{Conn: conns[0], Collector: c, Stream: "S", Log: discard()})
+	require.NoError(t, err)
+	require.NoError(t, conns[0].Flush())
+
+	device := conns[1]
+	replies, err := device.SubscribeSync(device.NewRespInbox())
+	require.NoError(t, err)
+	for range sent {
+		require.NoError(t, device.PublishRequest(wire.TelemetrySubject("device_001"), replies.Subject, sample("device_001")))
+	}
+	require.NoError(t, device.Flush())
+	require.Eventually(t, func() bool { return c.Waiting() != time.Time{} }, waitTimeout, time.Millisecond, "the first pack is being stored")
+	require.NoError(t, intake.Stop(t.Context()))
+
+	stored, refused := 0, 0
+	for range sent {
+		msg, err := replies.NextMsg(waitTimeout)
+		require.NoError(t, err)
+		r, err := wire.DecodeReply(msg.Data)
+		require.NoError(t, err)
+		if r.Error == nil {
+			stored++
+			continue
+		}
+		require.Equal(t, telemetry.ReasonUnavailable, r.Error.Reason)
+		require.Contains(t, r.Error.Message, isStopping)
+		refused++
+	}
+	require.NotZero(t, stored, "messages received before the stop are stored")
+	require.NotZero(t, refused, "the rest is refused")
+	require.Equal(t, Stats{Accepted: uint64(stored), Refused: uint64(refused)}, c.Stats())
+}
