@@ -100,7 +100,7 @@ func New(o Options) (_ *Gateway, err error) {
 	g.noteDamage()
 	g.collector = ingest.New(ingest.Options{
 		Store: g.broker.Stream(), Epoch: g.epoch, Log: g.log, Registerer: g.reg,
-		Linger: g.cfg.Linger, StallAfter: o.StallAfter, StuckAfter: stuckAfter, Excuse: g.diskBad.Load,
+		Linger: g.cfg.Linger, StallAfter: o.StallAfter, StuckAfter: stuckAfter, KeepWaiting: g.diskBad.Load,
 		Mark: func(m ingest.Mark) { g.broker.Mark(g.epoch, m.Counter, m.Seq, m.Totals) },
 	})
 	g.mqtt, err = ingest.ListenMQTT(ingest.MQTTOptions{

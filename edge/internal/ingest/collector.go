@@ -1,26 +1,25 @@
-// Package ingest takes messages from devices by NATS and MQTT, judges each, collects
-// them into packs, and answers a device when its pack is on disk. It is not for
-// keeping packs (package broker does that) and knows nothing of the hub.
+// Package ingest receives device messages by NATS and MQTT, validates them, groups them
+// into packs, and replies once a pack is on disk. It does not store packs (package
+// broker does) and does not use the hub.
 //
-// # What an answer means
+// # Replies
 //
 // An acknowledgement means that the reading is on disk. A permanent refusal means that
 // the message is on disk as a dead letter. "Retry later" (buffer_full, unavailable)
-// means that the message is not stored and never will be, so that sending it again
-// cannot double it. When the fate of a pack is in doubt the gateway says nothing to
-// those who have a message in it until it knows: it asks the stream, which is written
-// by nobody else and takes a pack only behind the one it knows of. A device that gave
-// up waiting and sends again may be stored twice; that is what at-least-once means,
-// and no answer was a lie.
+// means that the message is not stored and never will be, so a resend cannot duplicate
+// it. While the outcome of a write is unknown, its senders get no reply: the collector
+// first probes the stream, of which it is the only writer and which accepts a pack only
+// after its predecessor. A device that times out and resends may be stored twice, as
+// at-least-once delivery allows.
 //
-// While a pack is refused or in doubt everything behind it is refused at once, so a
-// device's readings are not overtaken by its later ones.
+// While a pack is refused or its outcome unknown, all later messages are refused, so
+// that a device's readings keep their order.
 //
-// # What blocks
+// # Blocking
 //
-// Collector.Offer blocks while a full pack waits for the one before it to be synced,
-// at most Options.StallAfter; after that everything is refused until storage answers
-// again. Nobody who had an acknowledgement loses.
+// Collector.Offer blocks while a full pack waits for its predecessor's sync, at most
+// Options.StallAfter; then everything is refused until storage responds again.
+// Acknowledged readings are never affected.
 package ingest
 
 import (
@@ -37,10 +36,9 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// Sizes of a pack. One that reaches a flush size is stored without waiting out the
-// linger time; while the pack before it is being synced it may grow on to the limit.
-// With one more message of wire.MaxReadingBytes it is still below 1 MiB, the largest
-// message that a hub takes that nobody configured.
+// Pack sizes. A pack at a flush size is stored before its linger time is over; while its
+// predecessor is being synced it may grow to the limit. The limit plus one message of
+// wire.MaxReadingBytes is below 1 MiB, the default max_payload of nats-server.
 const (
 	flushEntries = 1000
 	flushBytes   = 512 << 10
@@ -48,41 +46,41 @@ const (
 	limitBytes   = 896 << 10
 )
 
-// ErrStuck is returned by Collector.Run when storage has not taken a pack for
-// Options.StuckAfter, other than for a full buffer. Only a restart helps then: a
-// stream that met a write error answers nobody again.
-var ErrStuck = errors.New("storage does not take packs")
+// ErrStuck is returned by Collector.Run when no pack could be stored for
+// Options.StuckAfter, unless the buffer was full. Only a restart helps then: after a
+// write error a stream no longer responds.
+var ErrStuck = errors.New("storage accepts no packs")
 
 // Store keeps packs in order. Put and Settle are called by one goroutine.
 type Store interface {
-	// Put stores a pack and returns its sequence when it is on disk. An error that
-	// is broker.ErrFull says that it is certainly not stored.
+	// Put stores a pack and returns its sequence when it is on disk. After
+	// broker.ErrFull the pack is certainly not stored; after other errors it may be.
 	Put(ctx context.Context, pack []byte) (uint64, error)
-	// Settle says what became of the pack of a Put that failed otherwise.
+	// Settle reports whether the pack of a failed Put is stored.
 	Settle(ctx context.Context, epoch, counter uint64) (seq uint64, stored bool, err error)
-	// HasRoom reports whether a full buffer takes packs again.
+	// HasRoom reports whether a full buffer accepts packs again.
 	HasRoom(ctx context.Context) (bool, error)
 }
 
 // Options of a Collector. Store, Epoch and Log are required.
 type Options struct {
 	Store Store
-	// Mark is told of every stored pack before its senders are: where the epoch
-	// stands, for the next start to compare with what it finds. It must not block. May be nil.
+	// Mark is called for every stored pack before its senders get their replies; the next
+	// start compares the mark with the stream. It must not block. May be nil.
 	Mark       func(Mark)
 	Epoch      uint64 // of this start of the gateway
 	Log        *slog.Logger
-	Registerer prometheus.Registerer // nil: metrics are kept to itself
-	Linger     time.Duration         // how long the first message of a pack waits for company, see SetLinger
-	StallAfter time.Duration         // how long a pack may take before new messages are refused; 0 means 1.25 s
-	StuckAfter time.Duration         // how long storage may fail before Run gives up; 0 means 60 s
-	RetryEvery time.Duration         // pause between looks at a full or silent store; 0 means 250 ms
-	// Excuse is asked before Run gives up; true lets it go on waiting. May be nil.
-	Excuse func() bool
+	Registerer prometheus.Registerer // nil: metrics are not exported
+	Linger     time.Duration         // how long a pack stays open for further messages, see SetLinger
+	StallAfter time.Duration         // how long a write may take before new messages are refused; 0 means 1.25 s
+	StuckAfter time.Duration         // how long storage may fail before Run returns ErrStuck; 0 means 60 s
+	RetryEvery time.Duration         // interval of probes of a full or silent store; 0 means 250 ms
+	// KeepWaiting true prevents ErrStuck, as while the disk accepts no writes. May be nil.
+	KeepWaiting func() bool
 }
 
-// Collector groups messages into packs and stores one pack at a time: that keeps the
-// order of each device, and makes a pack as large as the disk is slow.
+// Collector groups messages into packs and stores one pack at a time, which keeps the
+// order of each device and makes packs larger the slower the disk is.
 type Collector struct {
 	o       Options
 	log     *slog.Logger
@@ -93,22 +91,22 @@ type Collector struct {
 	due  chan struct{} // the open pack has reached a flush size
 
 	mu       sync.Mutex
-	room     sync.Cond // the open pack can take messages again, or everything is refused
+	room     sync.Cond // the open pack has room again, or everything is refused
 	open     *pack
-	refusing *telemetry.Refusal // not nil: every message is refused with it
+	refusing *telemetry.Refusal // nil while messages are accepted
 
 	linger  atomic.Int64 // time.Duration
 	mark    atomic.Pointer[Mark]
-	failing moment // since when storage fails other than by a full buffer
-	waiting moment // when the first message came of the pack that is being stored
+	failing moment // start of the current storage failure, a full buffer excluded
+	waiting moment // arrival of the first message of the pack being stored
 
-	// Only Run touches what follows.
+	// Used by Run alone.
 	spare   *pack
 	counter uint64          // of the newest stored pack
 	totals  wire.PackTotals // of the stored packs
 }
 
-// Mark is where an epoch stands: what its stored packs hold.
+// Mark is the position of an epoch and the totals of its stored packs.
 type Mark struct {
 	Counter uint64 // of the newest stored pack
 	Seq     uint64 // of the newest stored pack in the stream
@@ -116,16 +114,16 @@ type Mark struct {
 	Bytes   uint64 // of all stored packs
 }
 
-// Stats counts since the start.
+// Stats are counts since the start.
 type Stats struct {
 	Accepted   uint64 // readings stored
-	Unpromised uint64 // among them those nobody waited for
-	Refused    uint64 // messages refused for whatever reason
+	Unpromised uint64 // those of Accepted without a reply address
+	Refused    uint64 // messages refused, permanently or not
 }
 
 type stats struct{ accepted, unpromised, refused atomic.Uint64 }
 
-// Message is one message of a device, judged.
+// Message is one validated message of a device.
 type Message struct {
 	Device   string // from the subject or topic
 	Payload  []byte // copied
@@ -134,22 +132,22 @@ type Message struct {
 	Ticket   Ticket
 }
 
-// Ticket says who is told what became of a message.
+// Ticket is where the reply to a message goes.
 type Ticket struct {
 	Protocol Protocol
-	To       Responder // nil when nobody waits: a plain publish, QoS 0
+	To       Responder // nil for a message without reply: a plain publish, QoS 0
 	Reply    string    // of a NATS request
 	Packet   uint16    // packet id of an MQTT publish
 
 	refusal *telemetry.Refusal
 }
 
-// Responder tells senders what became of their messages. Answer is called from the
-// one goroutine that stores packs and must not block.
+// Responder sends replies. Answer is called from the goroutine that stores packs and
+// must not block.
 type Responder interface {
-	// Answer is called once for each message that Offer took. A seq other than 0 means
-	// stored in that pack, as a dead letter when r is not nil. With seq 0 r says why
-	// the message is not stored and may be sent again.
+	// Answer is called once for each message that Offer accepted. A seq other than 0 is
+	// that of the pack which stores the message, as a dead letter if r is not nil. With
+	// seq 0 the message is not stored and may be sent again; r is the reason.
 	Answer(t *Ticket, seq uint64, r *telemetry.Refusal)
 }
 
@@ -157,7 +155,7 @@ type Responder interface {
 type pack struct {
 	b       wire.PackBuilder
 	tickets []Ticket
-	first   time.Time // when its first message came
+	first   time.Time // arrival of its first message
 }
 
 func (p *pack) reset(epoch, counter uint64) {
@@ -169,7 +167,7 @@ func (p *pack) reset(epoch, counter uint64) {
 func (p *pack) atLimit() bool { return p.b.Count() >= limitEntries || p.b.Size() >= limitBytes }
 func (p *pack) atFlush() bool { return p.b.Count() >= flushEntries || p.b.Size() >= flushBytes }
 
-// New returns a collector; Run makes it work.
+// New returns a collector; Run stores its packs.
 func New(o Options) *Collector {
 	if o.StallAfter == 0 {
 		o.StallAfter = 1250 * time.Millisecond
@@ -180,8 +178,8 @@ func New(o Options) *Collector {
 	if o.RetryEvery == 0 {
 		o.RetryEvery = 250 * time.Millisecond
 	}
-	if o.Excuse == nil {
-		o.Excuse = func() bool { return false }
+	if o.KeepWaiting == nil {
+		o.KeepWaiting = func() bool { return false }
 	}
 	if o.Registerer == nil {
 		o.Registerer = prometheus.NewRegistry()
@@ -198,9 +196,8 @@ func New(o Options) *Collector {
 	return c
 }
 
-// Offer puts m into the open pack; its responder hears of it later. When m cannot be
-// taken now Offer returns the refusal instead, which is always a temporary one, and
-// the responder hears nothing.
+// Offer adds m to the open pack; its responder is called later. If m cannot be accepted
+// now, Offer returns a temporary refusal and the responder is not called.
 func (c *Collector) Offer(m *Message) *telemetry.Refusal {
 	c.mu.Lock()
 	for c.refusing == nil && c.open.atLimit() {
@@ -230,8 +227,8 @@ func (c *Collector) Offer(m *Message) *telemetry.Refusal {
 	return nil
 }
 
-// SetLinger changes how long the first message of a pack waits for company, from the
-// next pack on.
+// SetLinger changes how long a pack stays open for further messages, from the next pack
+// on.
 func (c *Collector) SetLinger(d time.Duration) { c.linger.Store(int64(d)) }
 
 // Stats returns the counts since the start.
@@ -239,19 +236,19 @@ func (c *Collector) Stats() Stats {
 	return Stats{Accepted: c.stats.accepted.Load(), Unpromised: c.stats.unpromised.Load(), Refused: c.stats.refused.Load()}
 }
 
-// Stored returns where the epoch stands.
+// Stored returns the mark of the newest stored pack.
 func (c *Collector) Stored() Mark { return *c.mark.Load() }
 
-// Failing returns since when storage has failed other than by a full buffer, zero
-// when it does not.
+// Failing returns the start of the current storage failure, zero if there is none. A
+// full buffer is no failure.
 func (c *Collector) Failing() time.Time { return c.failing.get() }
 
-// Waiting returns since when the messages of the pack that is being stored have been
-// waiting for their answer, zero when there is none.
+// Waiting returns the arrival of the first message of the pack being stored, zero if
+// there is none.
 func (c *Collector) Waiting() time.Time { return c.waiting.get() }
 
-// moment is a time that several goroutines see, zero for none. It keeps the monotonic
-// clock's reading, so setting the wall clock does not change what is since it.
+// moment is an atomic time, zero for none. It keeps the monotonic clock reading, so
+// setting the wall clock does not change time.Since.
 type moment struct{ p atomic.Pointer[time.Time] }
 
 func (m *moment) set(t time.Time) { m.p.Store(&t) }
@@ -263,7 +260,7 @@ func (m *moment) get() time.Time {
 	return time.Time{}
 }
 
-// Refusing returns the refusal that every message gets now, or nil.
+// Refusing returns the refusal that every message currently gets, or nil.
 func (c *Collector) Refusing() *telemetry.Refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -278,6 +275,6 @@ func (c *Collector) refused(p Protocol, r *telemetry.Refusal) {
 func signal(ch chan struct{}) {
 	select {
 	case ch <- struct{}{}:
-	default: // it is signalled already
+	default: // already signalled
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// answers collects what a responder is told, by packet id.
+// answers is a Responder that keeps every reply, by packet id.
 type answers struct {
 	mu  sync.Mutex
 	got map[uint16]outcome
@@ -35,7 +35,7 @@ func (a *answers) Answer(t *Ticket, seq uint64, r *telemetry.Refusal) {
 	a.n++
 }
 
-// all returns what was said until now.
+// all returns the replies so far.
 func (a *answers) all() map[uint16]outcome {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -60,7 +60,7 @@ func collect(t *testing.T, o Options, test func(c *Collector)) {
 	})
 }
 
-// pass lets time go by and everything happen that happens until then.
+// pass advances the bubble's clock and waits until every goroutine is idle.
 func pass(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
@@ -82,14 +82,14 @@ func entries(t *testing.T, pack []byte) (wire.PackHeader, []wire.PackEntry) {
 	return p.Header, all
 }
 
-func TestMessagesOfOneLingerShareAPack(t *testing.T) {
+func TestMessagesWithinLingerShareAPack(t *testing.T) {
 	store, a := &memStore{keep: true}, &answers{}
 	collect(t, Options{Store: store}, func(c *Collector) {
 		for id := range uint16(3) {
 			require.Nil(t, c.Offer(message(a, id, "r")))
 		}
 		synctest.Wait()
-		require.Empty(t, a.all(), "nothing is answered before it is stored")
+		require.Empty(t, a.all(), "no reply before the pack is stored")
 		pass(3 * time.Millisecond)
 		require.Len(t, a.all(), 3)
 		require.Nil(t, c.Offer(message(a, 3, "r")))
@@ -113,7 +113,7 @@ func TestMessagesOfOneLingerShareAPack(t *testing.T) {
 	}
 }
 
-func TestFullPackDoesNotWait(t *testing.T) {
+func TestFullPackIsStoredAtOnce(t *testing.T) {
 	tests := []struct {
 		name    string
 		n, size int
@@ -136,7 +136,7 @@ func TestFullPackDoesNotWait(t *testing.T) {
 	}
 }
 
-func TestPackGrowsWhileTheOneBeforeItIsSyncedUpToALimit(t *testing.T) {
+func TestPackGrowsToALimitWhileItsPredecessorIsSynced(t *testing.T) {
 	release := make(chan struct{})
 	store := &memStore{keep: true, put: func(_ context.Context, n int) error {
 		if n == 1 {
@@ -153,18 +153,18 @@ func TestPackGrowsWhileTheOneBeforeItIsSyncedUpToALimit(t *testing.T) {
 		go func() { done <- c.Run(ctx) }()
 		_ = c.Offer(message(a, 0, "first"))
 		pass(2 * time.Millisecond)
-		var taken atomic.Int64
+		var accepted atomic.Int64
 		go func() {
 			for i := range limitEntries + 10 {
 				_ = c.Offer(message(a, uint16(i+1), "next"))
-				taken.Add(1)
+				accepted.Add(1)
 			}
 		}()
 		synctest.Wait()
-		require.EqualValues(t, limitEntries, taken.Load(), "the rest waits")
+		require.EqualValues(t, limitEntries, accepted.Load(), "Offer blocks at the limit")
 		close(release)
 		synctest.Wait()
-		require.EqualValues(t, limitEntries+10, taken.Load())
+		require.EqualValues(t, limitEntries+10, accepted.Load())
 		pass(2 * time.Millisecond)
 		cancel()
 		require.NoError(t, <-done)
@@ -173,7 +173,7 @@ func TestPackGrowsWhileTheOneBeforeItIsSyncedUpToALimit(t *testing.T) {
 	require.Equal(t, limitEntries+11, a.n)
 }
 
-func TestDeadLettersAreStoredBeforeTheyAreAnswered(t *testing.T) {
+func TestDeadLettersAreStoredBeforeTheReply(t *testing.T) {
 	store, a := &memStore{keep: true}, &answers{}
 	why := &telemetry.Refusal{Reason: telemetry.ReasonInvalidJSON, Field: "x", Message: "y"}
 	collect(t, Options{Store: store}, func(c *Collector) {
@@ -189,7 +189,7 @@ func TestDeadLettersAreStoredBeforeTheyAreAnswered(t *testing.T) {
 	require.Equal(t, "{", string(all[0].Payload))
 }
 
-func TestFullBufferTellsEverybodyToRetryLaterAndHeals(t *testing.T) {
+func TestFullBufferRefusesUntilItHasRoom(t *testing.T) {
 	store := &memStore{keep: true, full: true, put: func(_ context.Context, n int) error {
 		if n == 2 {
 			return broker.ErrFull
@@ -222,10 +222,10 @@ func TestFullBufferTellsEverybodyToRetryLaterAndHeals(t *testing.T) {
 		require.Equal(t, Stats{Accepted: 2, Refused: 3}, c.Stats())
 	})
 	h, _ := entries(t, store.packs[1])
-	require.EqualValues(t, 2, h.Counter, "the count has no gap")
+	require.EqualValues(t, 2, h.Counter, "counters have no gap")
 }
 
-func TestSilentStoreRefusesWithinTwoSecondsAndDoubtIsSettled(t *testing.T) {
+func TestSilentStoreRefusesWithinTwoSecondsAndSettles(t *testing.T) {
 	for _, stored := range []bool{true, false} {
 		t.Run(fmt.Sprintf("stored=%t", stored), func(t *testing.T) {
 			known := false
@@ -248,11 +248,11 @@ func TestSilentStoreRefusesWithinTwoSecondsAndDoubtIsSettled(t *testing.T) {
 			}
 			a := &answers{}
 			collect(t, Options{Store: store}, func(c *Collector) {
-				_ = c.Offer(message(a, 1, "in doubt"))
+				_ = c.Offer(message(a, 1, "outcome unknown"))
 				pass(10 * time.Millisecond)
 				_ = c.Offer(message(a, 2, "behind it"))
 				pass(2 * time.Second)
-				require.NotContains(t, a.all(), uint16(1), "nobody is told what is not known")
+				require.NotContains(t, a.all(), uint16(1), "no reply while the outcome is unknown")
 				require.Equal(t, telemetry.ReasonUnavailable, a.all()[2].r.Reason)
 				require.Equal(t, telemetry.ReasonUnavailable, c.Offer(message(a, 3, "now")).Reason)
 
@@ -271,17 +271,17 @@ func TestSilentStoreRefusesWithinTwoSecondsAndDoubtIsSettled(t *testing.T) {
 				require.NotZero(t, a.all()[4].seq)
 			})
 			h, all := entries(t, store.packs[1])
-			require.EqualValues(t, 2, h.Counter, "the count has no gap")
+			require.EqualValues(t, 2, h.Counter, "counters have no gap")
 			require.Equal(t, "again", string(all[0].Payload))
 			if !stored {
 				_, all = entries(t, store.packs[0])
-				require.Empty(t, all, "an empty pack showed that storage works again")
+				require.Empty(t, all, "storage was tested with an empty pack")
 			}
 		})
 	}
 }
 
-func TestStoreThatNeverAnswersEndsTheGateway(t *testing.T) {
+func TestStoreThatNeverRespondsEndsTheGateway(t *testing.T) {
 	for name, settle := range map[string]func() (bool, error){
 		"silent":            func() (bool, error) { return false, errors.New("no answer") },
 		"refuses each pack": func() (bool, error) { return false, nil },
@@ -297,13 +297,13 @@ func TestStoreThatNeverAnswersEndsTheGateway(t *testing.T) {
 					_ = c.Offer(message(nil, 1, "x"))
 				}
 				require.ErrorIs(t, <-done, ErrStuck)
-				require.NotNil(t, c.Offer(message(nil, 1, "x")), "and takes nothing more")
+				require.NotNil(t, c.Offer(message(nil, 1, "x")), "accepts no more messages")
 			})
 		})
 	}
 }
 
-func TestStopStoresAndAnswersWhatWasTaken(t *testing.T) {
+func TestStopStoresAndAnswersTheOpenPack(t *testing.T) {
 	store, a := &memStore{}, &answers{}
 	var c *Collector
 	collect(t, Options{Store: store, Linger: time.Hour}, func(started *Collector) {
@@ -315,9 +315,9 @@ func TestStopStoresAndAnswersWhatWasTaken(t *testing.T) {
 	require.Equal(t, telemetry.ReasonUnavailable, c.Offer(message(a, 2, "too late")).Reason)
 }
 
-// A store that failed must take an empty pack before any device is trusted to it, also
-// when the buffer was full in between.
-func TestStorageIsTriedBeforeDevicesAreLetInAgain(t *testing.T) {
+// After a failure the store must accept an empty pack before any reading, even if the
+// buffer was full in between.
+func TestStorageIsTestedBeforeReadingsAreAccepted(t *testing.T) {
 	store := &memStore{keep: true, full: true}
 	store.settle = func() (bool, error) { return false, nil }
 	store.put = func(_ context.Context, n int) error {

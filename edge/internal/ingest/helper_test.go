@@ -23,11 +23,11 @@ func sample(id string) []byte {
 		`"device_info":{"model":"IOT-SENSOR-V2","firmware":"1.2.3","battery":85,"signal_strength":-45}}`, id)
 }
 
-// memStore is a Store in memory whose answers a test can change.
+// memStore is a Store in memory with settable results.
 type memStore struct {
 	mu      sync.Mutex
 	packs   [][]byte
-	put     func(ctx context.Context, n int) error // what happens to the n-th Put, from 1; nil: stored
+	put     func(ctx context.Context, n int) error // result of the n-th Put, from 1; nil: stored
 	putPack func(ctx context.Context, pack []byte) error
 	settle  func() (stored bool, err error)
 	full    bool

@@ -6,7 +6,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// Protocol is how a message came.
+// Protocol is how a message was received.
 type Protocol uint8
 
 // Protocols.
@@ -27,7 +27,7 @@ const (
 	failUnknown = "unknown"
 )
 
-// reasons are those that have a series from the start.
+// reasons have a series from the start.
 var reasons = []telemetry.Reason{
 	telemetry.ReasonEmpty, telemetry.ReasonTooLarge, telemetry.ReasonInvalidUTF8, telemetry.ReasonInvalidJSON,
 	telemetry.ReasonTooDeep, telemetry.ReasonDuplicateKey, telemetry.ReasonInvalidReading, telemetry.ReasonInvalidTimestamp,
@@ -61,17 +61,17 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	durations := prometheus.ExponentialBuckets(0.0005, 2, 14) // 0.5 ms to 4 s
 	m := &metrics{
 		packs:        counter("edge_packs_total", "Packs stored."),
-		packFailures: vec("edge_pack_failures_total", "Packs that storage did not take: full, or unknown at first.", "cause"),
-		settles:      counter("edge_pack_retries_total", "Attempts to find out what became of a pack."),
+		packFailures: vec("edge_pack_failures_total", "Failed pack writes: full, or of unknown outcome at first.", "cause"),
+		settles:      counter("edge_pack_retries_total", "Probes of the stream after a pack write of unknown outcome."),
 		packEntries:  histogram("edge_pack_entries", "Messages in a pack.", prometheus.ExponentialBuckets(1, 2, 13)),
 		packBytes:    histogram("edge_pack_bytes", "Size of a pack.", prometheus.ExponentialBuckets(1024, 2, 12)),
-		storeSeconds: histogram("edge_pack_store_duration_seconds", "From giving a pack to the stream until it is on disk.", durations),
-		ackSeconds:   histogram("edge_pack_ack_duration_seconds", "From the first message of a pack until its senders are answered.", durations),
+		storeSeconds: histogram("edge_pack_store_duration_seconds", "Duration of a pack write, sync included.", durations),
+		ackSeconds:   histogram("edge_pack_ack_duration_seconds", "Time from the first message of a pack to the replies.", durations),
 	}
 	m.packFailures.WithLabelValues(failFull)
 	m.packFailures.WithLabelValues(failUnknown)
 	accepted := vec("edge_readings_accepted_total", "Readings stored.", "protocol")
-	unpromised := vec("edge_readings_unpromised_total", "Stored readings that nobody waited for: plain publishes and QoS 0.", "protocol")
+	unpromised := vec("edge_readings_unpromised_total", "Stored readings without a reply: plain publishes and QoS 0.", "protocol")
 	m.refused = vec("edge_readings_refused_total", "Messages refused, by reason.", "protocol", "reason")
 	for p := range numProtocols {
 		m.accepted[p] = accepted.WithLabelValues(p.String())

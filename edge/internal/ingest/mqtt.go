@@ -23,21 +23,20 @@ type MQTTOptions struct {
 	Registerer prometheus.Registerer
 }
 
-// MQTTIntake is the MQTT server of the gateway (3.1, 3.1.1 and 5). It takes readings
+// MQTTIntake is the MQTT server of the gateway (3.1, 3.1.1 and 5). It receives readings
 // published to devices/<device_id>/telemetry and acknowledges them when they are on
-// disk. Nothing is passed on to other clients: a client may subscribe, and hears
-// nothing.
+// disk. Clients may subscribe, but no message is ever delivered to them.
 //
-//   - QoS 0 is taken without a promise.
-//   - QoS 1 gets its PUBACK when the reading is on disk; many may be under way at once.
-//   - QoS 2 gets its PUBREC then, one at a time. That a message is stored once holds
-//     as long as the gateway runs: the ids of unfinished exchanges are kept in memory.
-//   - A message that can never be accepted is kept as a dead letter. MQTT 5 then gets
-//     a reason code; older versions have none for a PUBLISH and get their PUBACK,
-//     since sending it again cannot help.
-//   - "Retry later" is a reason code in MQTT 5. Older versions are disconnected, and
-//     send again when they come back.
-//   - A will is kept by us and judged like a QoS 0 publish when the client is lost.
+//   - QoS 0 is accepted without a promise.
+//   - QoS 1 gets its PUBACK when the reading is on disk; many may be in flight.
+//   - QoS 2 gets its PUBREC then, one at a time. A message is stored once as long as
+//     the gateway runs: the ids of unfinished exchanges are in memory.
+//   - A permanently refused message is stored as a dead letter. MQTT 5 gets a reason
+//     code (section 3.4.2.1); MQTT 3 has none for a PUBLISH and gets its PUBACK, since
+//     a resend cannot help.
+//   - "Retry later" is a reason code in MQTT 5. MQTT 3 clients are disconnected and
+//     resend after they reconnect.
+//   - A will is held back and treated like a QoS 0 publish when the client is lost.
 type MQTTIntake struct {
 	ln     *mqttListener
 	srv    *mqtt.Server
@@ -57,14 +56,14 @@ func ListenMQTT(o MQTTOptions) (*MQTTIntake, error) {
 		Capabilities:            capabilities(),
 		ClientNetReadBufferSize: 8 << 10,
 		Logger:                  slog.New(quietHandler{log.Handler()}),
-		SysTopicResendInterval:  24 * 3600, // seconds; each sends the world to a stop to measure memory
+		SysTopicResendInterval:  24 * 3600, // seconds; each calls runtime.ReadMemStats, which stops the world
 	})
 	m.hook = &mqttHook{collector: o.Collector, log: log, stopping: make(chan struct{}), closing: make(chan struct{})}
 	if err := m.srv.AddHook(m.hook, nil); err != nil {
-		return nil, fmt.Errorf("setting up mqtt: %w", err)
+		return nil, fmt.Errorf("setting up MQTT: %w", err)
 	}
 	if err := m.srv.AddListener(listeners.NewNet("mqtt", m.ln)); err != nil {
-		return nil, fmt.Errorf("setting up mqtt: %w", err)
+		return nil, fmt.Errorf("setting up MQTT: %w", err)
 	}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -79,9 +78,9 @@ func capabilities() *mqtt.Capabilities {
 	c.MaximumPacketSize = broker.MaxPayload
 	c.ReceiveMaximum = 16 << 10
 	c.MaximumInflight = 16 << 10
-	c.MaximumClientWritesPending = 16 // a queue of this size is made for each client, and nothing uses it
+	c.MaximumClientWritesPending = 16 // allocated for each client, and unused
 	c.MaximumSessionExpiryInterval = 24 * 3600
-	c.RetainAvailable = 1 // a retain flag is ignored rather than a reason to refuse
+	c.RetainAvailable = 1 // the retain flag is ignored, not refused
 	return c
 }
 
@@ -89,7 +88,7 @@ func capabilities() *mqtt.Capabilities {
 func (m *MQTTIntake) Serve() error {
 	m.served.Store(true)
 	if err := m.srv.Serve(); err != nil {
-		return fmt.Errorf("starting mqtt: %w", err)
+		return fmt.Errorf("starting MQTT: %w", err)
 	}
 	return nil
 }
@@ -97,15 +96,15 @@ func (m *MQTTIntake) Serve() error {
 // Addr returns the bound address.
 func (m *MQTTIntake) Addr() net.Addr { return m.ln.Addr() }
 
-// StopIntake accepts no more clients and takes no more messages. What is under way
-// can still be answered.
+// StopIntake accepts no more clients and messages. Messages in flight still get their
+// replies.
 func (m *MQTTIntake) StopIntake() {
 	m.hook.stop()
-	_ = m.ln.Close() // closed once more by the server
+	_ = m.ln.Close() // the server closes it once more
 }
 
-// Close disconnects the clients, after sending what is queued for them, and waits for
-// the server's goroutines. StopIntake comes first.
+// Close calls StopIntake, flushes the replies, disconnects the clients and waits for the
+// server's goroutines.
 func (m *MQTTIntake) Close(ctx context.Context) error {
 	m.StopIntake()
 	m.hook.close()
@@ -122,12 +121,12 @@ func (m *MQTTIntake) Close(ctx context.Context) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for mqtt clients to go: %w", ctx.Err())
+		return fmt.Errorf("disconnecting MQTT clients: %w", ctx.Err())
 	}
 }
 
-// quietHandler passes on only what mochi calls an error: it warns of every client that
-// goes without saying goodbye, and repeats the message in the log.
+// quietHandler logs errors of the MQTT server only: it warns about every client that
+// disconnects without DISCONNECT, and logs its payload.
 type quietHandler struct{ slog.Handler }
 
 // Enabled implements slog.Handler.

@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// maxUnsent bounds the bytes that wait for one MQTT client to read them. A client
-	// that lets more pile up is disconnected.
+	// maxUnsent bounds the bytes queued for one MQTT client; one that exceeds it is
+	// disconnected.
 	maxUnsent = 1 << 20
-	// writeTimeout bounds one write to a client, partingTimeout the last ones.
-	writeTimeout   = 10 * time.Second
-	partingTimeout = time.Second
+	// writeTimeout bounds one write to a client, closeTimeout the last one.
+	writeTimeout = 10 * time.Second
+	closeTimeout = time.Second
 )
 
-// mqttListener makes an mqttConn of every connection it accepts.
+// mqttListener wraps every accepted connection in an mqttConn.
 type mqttListener struct {
 	net.Listener
 	writers sync.WaitGroup
@@ -33,18 +33,17 @@ func (l *mqttListener) Accept() (net.Conn, error) {
 	return &mqttConn{Conn: c, writers: &l.writers}, nil
 }
 
-// mqttConn is the connection of one MQTT client. Write never blocks: it queues, and a
-// goroutine that lives only while there is something to send writes what has come
-// together. So the one goroutine that answers the senders of a pack cannot be held up
-// by a client that does not read, and many PUBACKs leave with one system call.
+// mqttConn is the connection of one MQTT client. Write never blocks: it queues for a
+// goroutine that runs only while the queue is not empty. So a client that does not read
+// cannot block the goroutine that sends replies, and many PUBACKs share a system call.
 type mqttConn struct {
 	net.Conn
 	writers *sync.WaitGroup
 
-	// Of the session, set at CONNECT and used by the goroutine that reads the client.
+	// The session, set at CONNECT and used by the goroutine that reads the client.
 	cl    *mqtt.Client
 	will  *mqtt.Will
-	judge judge
+	check validator
 	msg   Message
 
 	mu      sync.Mutex
@@ -54,7 +53,7 @@ type mqttConn struct {
 	closed  bool
 }
 
-// Write implements net.Conn. An error means that the client is gone.
+// Write implements net.Conn. It fails when the client is gone.
 func (c *mqttConn) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,7 +72,7 @@ func (c *mqttConn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// write sends until nothing is left, then closes the connection if that was asked for.
+// write sends until the queue is empty, then closes the connection if Close was called.
 func (c *mqttConn) write() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,7 +81,7 @@ func (c *mqttConn) write() {
 		c.unsent, c.spare = c.spare[:0], nil
 		timeout := writeTimeout
 		if c.closed {
-			timeout = partingTimeout
+			timeout = closeTimeout
 		}
 		c.mu.Unlock()
 		err := c.Conn.SetWriteDeadline(time.Now().Add(timeout))
@@ -97,11 +96,11 @@ func (c *mqttConn) write() {
 	}
 	c.writing = false
 	if c.closed {
-		_ = c.Conn.Close() // the reader learns of it
+		_ = c.Conn.Close() // unblocks the reader
 	}
 }
 
-// Close implements net.Conn. What was written before is still sent.
+// Close implements net.Conn. Queued bytes are still sent.
 func (c *mqttConn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -112,13 +111,13 @@ func (c *mqttConn) Close() error {
 	if c.writing {
 		return errors.Join(
 			c.Conn.SetReadDeadline(time.Unix(1, 0)), // the reader stops now
-			c.Conn.SetWriteDeadline(time.Now().Add(partingTimeout)))
+			c.Conn.SetWriteDeadline(time.Now().Add(closeTimeout)))
 	}
 	return c.Conn.Close()
 }
 
-// SetDeadline sets the deadline of reading, which is what the MQTT keep-alive is
-// about; writing has its own.
+// SetDeadline sets the read deadline alone, for the MQTT keep-alive; writes have their
+// own.
 func (c *mqttConn) SetDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

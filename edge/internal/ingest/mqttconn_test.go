@@ -18,11 +18,11 @@ func pipe(t *testing.T) (c *mqttConn, peer net.Conn, writers *sync.WaitGroup) {
 	return &mqttConn{Conn: ours, writers: writers}, theirs, writers
 }
 
-func TestClientThatDoesNotReadHoldsNobodyUp(t *testing.T) {
+func TestClientThatDoesNotReadBlocksNoWriter(t *testing.T) {
 	c, _, writers := pipe(t)
 	var err error
 	sent := 0
-	for err == nil { // a write that blocked would never return
+	for err == nil { // a blocking write would hang
 		_, err = c.Write(make([]byte, 1000))
 		sent += 1000
 	}
@@ -33,7 +33,7 @@ func TestClientThatDoesNotReadHoldsNobodyUp(t *testing.T) {
 	require.ErrorIs(t, err, net.ErrClosed)
 }
 
-func TestWhatWasWrittenBeforeCloseArrivesInOrder(t *testing.T) {
+func TestQueuedBytesArriveInOrderBeforeClose(t *testing.T) {
 	c, peer, writers := pipe(t)
 	var want []byte
 	for i := range 100 {

@@ -13,17 +13,17 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// errRetryLater is why an MQTT 3 client is disconnected.
-var errRetryLater = errors.New("the gateway cannot take the message now")
+// errRetryLater is the reason for disconnecting an MQTT 3 client.
+var errRetryLater = errors.New("the gateway cannot accept the message now")
 
-// mqttHook is what the MQTT server asks about its clients. Its methods run on the
-// goroutine that reads the client.
+// mqttHook receives the events of the MQTT server. Its methods run on the goroutine that
+// reads the client.
 type mqttHook struct {
 	mqtt.HookBase
 	collector *Collector
 	log       *slog.Logger
-	stopping  chan struct{} // no more messages are taken
-	closing   chan struct{} // no more answers come
+	stopping  chan struct{} // no more messages are accepted
+	closing   chan struct{} // no more replies are sent
 	stopOnce  sync.Once
 	closeOnce sync.Once
 }
@@ -52,7 +52,7 @@ func (h *mqttHook) Provides(b byte) bool {
 	return false
 }
 
-// allowed is the one place where it is decided who may use MQTT: everybody.
+// allowed decides who may use MQTT: everybody.
 func (h *mqttHook) allowed(*mqtt.Client) bool { return true }
 
 // OnConnectAuthenticate implements mqtt.Hook.
@@ -63,11 +63,11 @@ func (h *mqttHook) OnConnectAuthenticate(cl *mqtt.Client, _ packets.Packet) bool
 // OnACLCheck implements mqtt.Hook.
 func (h *mqttHook) OnACLCheck(cl *mqtt.Client, _ string, _ bool) bool { return h.allowed(cl) }
 
-// OnConnect takes the will away from the server, which would pass it to subscribers.
+// OnConnect removes the will from the server, which would publish it to subscribers.
 func (h *mqttHook) OnConnect(cl *mqtt.Client, _ packets.Packet) error {
 	c, ok := cl.Net.Conn.(*mqttConn)
 	if !ok {
-		return errors.New("connection of unknown kind")
+		return errors.New("unexpected connection type")
 	}
 	c.cl = cl
 	if will := cl.Properties.Will; will.Flag != 0 {
@@ -77,43 +77,42 @@ func (h *mqttHook) OnConnect(cl *mqtt.Client, _ packets.Packet) error {
 	return nil
 }
 
-// OnDisconnect takes the will of a client that was lost. That it is gone without a
-// promise when the buffer is full is what QoS 0 means.
+// OnDisconnect offers the will of a lost client to the collector, as QoS 0.
 func (h *mqttHook) OnDisconnect(cl *mqtt.Client, err error, _ bool) {
 	c, ok := cl.Net.Conn.(*mqttConn)
 	if !ok || c.will == nil || err == nil || h.isStopping() {
 		return
 	}
-	m := h.judge(c, c.will.TopicName, c.will.Payload)
-	_ = h.collector.Offer(m) // counted; nobody is there to be told
+	m := h.message(c, c.will.TopicName, c.will.Payload)
+	_ = h.collector.Offer(m) // counted; the client is gone
 }
 
-// judge fills the connection's message.
-func (h *mqttHook) judge(c *mqttConn, topic string, payload []byte) *Message {
+// message validates a publish into the connection's message.
+func (h *mqttHook) message(c *mqttConn, topic string, payload []byte) *Message {
 	m := &c.msg
 	m.Received = time.Now()
 	m.Ticket = Ticket{Protocol: MQTT}
 	if device, ok := wire.DeviceOfSubject(topic, '/'); ok {
-		c.judge.judge(m, device, payload)
+		c.check.message(m, device, payload)
 	} else {
 		wrongTopic(m, topic, payload)
 	}
 	return m
 }
 
-// OnPublish takes a message. It tells the server to do nothing more with it
-// (ErrRejectPacket: no acknowledgement, no subscribers, no change to the quotas),
-// and the PUBACK is written by Answer. Only QoS 2 goes on to the server's own
-// exchange, when the message is stored.
+// OnPublish offers a message to the collector. The server then ignores it
+// (ErrRejectPacket: no acknowledgement, no subscribers, no change to the quotas) and
+// Answer writes the PUBACK. Only QoS 2 continues with the server's own exchange, once
+// the message is stored.
 func (h *mqttHook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c, ok := cl.Net.Conn.(*mqttConn)
 	if !ok || h.isStopping() {
 		return pk, packets.ErrRejectPacket
 	}
-	m := h.judge(c, pk.TopicName, pk.Payload)
+	m := h.message(c, pk.TopicName, pk.Payload)
 	switch pk.FixedHeader.Qos {
 	case 0:
-		_ = h.collector.Offer(m) // counted; QoS 0 has no answer
+		_ = h.collector.Offer(m) // counted; QoS 0 has no reply
 		return pk, packets.ErrRejectPacket
 	case 1:
 		m.Ticket.To, m.Ticket.Packet = c, pk.PacketID
@@ -126,7 +125,7 @@ func (h *mqttHook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet
 	}
 }
 
-// outcome is what Answer says, as a value.
+// outcome is the arguments of Answer.
 type outcome struct {
 	seq uint64
 	r   *telemetry.Refusal
@@ -139,7 +138,7 @@ type waiter chan outcome
 func (w waiter) Answer(_ *Ticket, seq uint64, r *telemetry.Refusal) { w <- outcome{seq, r} }
 
 // exactlyOnce waits until a QoS 2 message is stored, then lets the server send the
-// PUBREC. With the fate in doubt for long the client is disconnected.
+// PUBREC. If the outcome stays unknown for writeTimeout, the client is disconnected.
 func (h *mqttHook) exactlyOnce(c *mqttConn, m *Message, id uint16) error {
 	w := make(waiter, 1)
 	m.Ticket.To = w
@@ -147,11 +146,11 @@ func (h *mqttHook) exactlyOnce(c *mqttConn, m *Message, id uint16) error {
 	if r := h.collector.Offer(m); r != nil {
 		out.r = r
 	} else {
-		patience := time.NewTimer(writeTimeout)
-		defer patience.Stop()
+		timeout := time.NewTimer(writeTimeout)
+		defer timeout.Stop()
 		select {
 		case out = <-w:
-		case <-patience.C:
+		case <-timeout.C:
 			c.cl.Stop(errRetryLater)
 			return packets.ErrRejectPacket
 		case <-h.closing:
@@ -159,7 +158,7 @@ func (h *mqttHook) exactlyOnce(c *mqttConn, m *Message, id uint16) error {
 		}
 	}
 	if out.r == nil || (out.seq != 0 && c.cl.Properties.ProtocolVersion < 5) {
-		return packets.CodeSuccessIgnore // PUBREC, and to no subscribers
+		return packets.CodeSuccessIgnore // PUBREC, no subscribers
 	}
 	c.refuse(packets.Pubrec, id, out.seq, out.r)
 	return packets.ErrRejectPacket
@@ -169,13 +168,13 @@ func (h *mqttHook) exactlyOnce(c *mqttConn, m *Message, id uint16) error {
 func (c *mqttConn) Answer(t *Ticket, seq uint64, r *telemetry.Refusal) {
 	if r == nil || (seq != 0 && c.cl.Properties.ProtocolVersion < 5) {
 		// A PUBACK without a reason code is the same four bytes in every version.
-		_, _ = c.Write([]byte{packets.Puback << 4, 2, byte(t.Packet >> 8), byte(t.Packet)}) // a client that is gone sends again
+		_, _ = c.Write([]byte{packets.Puback << 4, 2, byte(t.Packet >> 8), byte(t.Packet)}) // a lost client resends
 		return
 	}
 	c.refuse(packets.Puback, t.Packet, seq, r)
 }
 
-// refuse says no: with a reason code in MQTT 5, by disconnecting before that.
+// refuse replies with a reason code in MQTT 5 and disconnects older clients.
 func (c *mqttConn) refuse(ack byte, id uint16, seq uint64, r *telemetry.Refusal) {
 	if c.cl.Properties.ProtocolVersion < 5 {
 		c.cl.Stop(errRetryLater)
@@ -188,7 +187,7 @@ func (c *mqttConn) refuse(ack byte, id uint16, seq uint64, r *telemetry.Refusal)
 	case r.Reason == telemetry.ReasonInvalidTopic:
 		code = packets.ErrTopicNameInvalid
 	}
-	_ = c.cl.WritePacket(packets.Packet{ // a client that is gone sends again
+	_ = c.cl.WritePacket(packets.Packet{ // a lost client resends
 		FixedHeader: packets.FixedHeader{Type: ack},
 		PacketID:    id,
 		ReasonCode:  code.Code,

@@ -14,34 +14,34 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// What may wait in memory between the server and the collector. Beyond that messages
-// are dropped and counted; their senders get no answer and send again.
+// Limits of the queue between the server and the collector. Beyond them messages are
+// dropped and counted; their senders get no reply and send again.
 const (
 	pendingMessages = 1 << 19
 	pendingBytes    = 256 << 20
 )
 
-// drainTime is how long a stopping intake goes on taking what came before.
+// drainTime is how long a stopping intake accepts the messages already queued.
 const drainTime = 500 * time.Millisecond
 
 // NATSOptions of a NATSIntake. All are required but Registerer.
 type NATSOptions struct {
 	Conn       *nats.Conn // in the account of the devices
 	Collector  *Collector
-	Stream     string // named in acknowledgements
+	Stream     string // name in acknowledgements
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
 
-// NATSIntake takes readings published on devices.<device_id>.telemetry and replies to
-// those that are requests. One goroutine judges them in the order of their arrival.
+// NATSIntake receives readings published on devices.<device_id>.telemetry and replies
+// to requests. One goroutine validates them in order of arrival.
 type NATSIntake struct {
 	o     NATSOptions
 	log   *slog.Logger
 	sub   *nats.Subscription
-	done  chan struct{} // closed when the last message was handed on
-	hurry atomic.Bool   // refuse what still waits, to stop in time
-	judge judge
+	done  chan struct{} // closed after the last message
+	late  atomic.Bool   // drainTime is over: refuse the queued messages
+	check validator
 	msg   Message
 
 	// Used by Answer alone.
@@ -52,7 +52,7 @@ type NATSIntake struct {
 // ListenNATS subscribes. Stop ends it.
 func ListenNATS(o NATSOptions) (*NATSIntake, error) {
 	n := &NATSIntake{o: o, log: o.Log.With("component", "ingest", "protocol", NATS.String()), done: make(chan struct{})}
-	sub, err := o.Conn.Subscribe(wire.TelemetrySubjects, n.take)
+	sub, err := o.Conn.Subscribe(wire.TelemetrySubjects, n.receive)
 	if err != nil {
 		return nil, fmt.Errorf("subscribing to %s: %w", wire.TelemetrySubjects, err)
 	}
@@ -64,7 +64,7 @@ func ListenNATS(o NATSOptions) (*NATSIntake, error) {
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "edge_intake_dropped_total",
-			Help: "NATS messages dropped before they were judged because too many were waiting; their senders got no answer.",
+			Help: "NATS messages dropped because the intake queue was full; their senders got no reply.",
 		}, n.dropped))
 	}
 	return n, nil
@@ -78,8 +78,8 @@ func (n *NATSIntake) dropped() float64 {
 	return float64(d)
 }
 
-func (n *NATSIntake) take(msg *nats.Msg) {
-	if n.hurry.Load() {
+func (n *NATSIntake) receive(msg *nats.Msg) {
+	if n.late.Load() {
 		if msg.Reply != "" {
 			n.reply(msg.Reply, n.o.Collector.refuseStopping(NATS))
 		}
@@ -92,10 +92,10 @@ func (n *NATSIntake) take(msg *nats.Msg) {
 		m.Ticket.To = n
 	}
 	device, ok := wire.DeviceOfSubject(msg.Subject, '.')
-	if !ok { // not by our subscription
+	if !ok { // excluded by the subscription
 		return
 	}
-	n.judge.judge(m, device, msg.Data)
+	n.check.message(m, device, msg.Data)
 	if r := n.o.Collector.Offer(m); r != nil && msg.Reply != "" {
 		n.reply(msg.Reply, wire.EncodeRefusal(r))
 	}
@@ -116,18 +116,18 @@ func (n *NATSIntake) Answer(t *Ticket, seq uint64, r *telemetry.Refusal) {
 // reply queues data on the connection, which sends many replies with one write.
 func (n *NATSIntake) reply(subject string, data []byte) {
 	if err := n.o.Conn.Publish(subject, data); err != nil {
-		n.log.Warn("reply could not be sent", "err", err)
+		n.log.Warn("sending a reply failed", "err", err)
 	}
 }
 
-// Stop ends the subscription and waits until the messages that came before were
-// offered to the collector. What is still waiting after drainTime is refused.
+// Stop ends the subscription and waits until the queued messages were offered to the
+// collector, or refused after drainTime.
 func (n *NATSIntake) Stop(ctx context.Context) error {
 	if err := n.sub.Drain(); err != nil {
 		return fmt.Errorf("ending the subscription: %w", err)
 	}
-	enough := time.AfterFunc(drainTime, func() { n.hurry.Store(true) })
-	defer enough.Stop()
+	limit := time.AfterFunc(drainTime, func() { n.late.Store(true) })
+	defer limit.Stop()
 	select {
 	case <-n.done:
 		return nil

@@ -15,13 +15,13 @@ import (
 	"industrial-iot-monitor/edge/internal/broker"
 )
 
-// TestAckedReadingsAreStoredOnceInOrder offers from many devices to a store with moods
-// and compares what was acknowledged with what is stored.
+// TestAckedReadingsAreStoredOnceInOrder offers from many devices to an unreliable store
+// and compares the acknowledged with the stored readings.
 func TestAckedReadingsAreStoredOnceInOrder(t *testing.T) {
-	for seed := range uint64(20) { // many short bubbles: the race detector has been seen to crash in long ones with many timers
+	for seed := range uint64(20) { // short bubbles: the race detector crashed in long ones with many timers
 		synctest.Test(t, func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
-			store := moodyStore(rnd)
+			store := unreliableStore(rnd)
 			c := New(Options{Store: store, Epoch: 7, Log: discard(), Linger: 3 * time.Millisecond, StuckAfter: time.Hour})
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
@@ -51,7 +51,7 @@ func TestAckedReadingsAreStoredOnceInOrder(t *testing.T) {
 	}
 }
 
-// deliver offers reading n of a device until an answer, and reports an acknowledgement.
+// deliver offers reading n of a device, waits for the reply and reports whether it is an acknowledgement.
 func deliver(c *Collector, id string, n int) bool {
 	w := make(waiter, 1)
 	m := &Message{Device: id, Payload: fmt.Append(nil, n), Received: time.Now(), Ticket: Ticket{To: w}}
@@ -61,15 +61,15 @@ func deliver(c *Collector, id string, n int) bool {
 	return (<-w).r == nil
 }
 
-// moodyStore is slow, full, silent, and sometimes stores without an answer.
-func moodyStore(rnd *rand.Rand) *memStore {
+// unreliableStore is slow, full or silent at random, and sometimes stores without a reply.
+func unreliableStore(rnd *rand.Rand) *memStore {
 	store := &memStore{keep: true}
-	fate := false
+	outcome := false
 	store.settle = func() (bool, error) {
 		if rnd.IntN(3) == 0 {
 			return false, errors.New("no answer")
 		}
-		return fate, nil
+		return outcome, nil
 	}
 	store.putPack = func(ctx context.Context, pack []byte) error {
 		switch rnd.IntN(10) {
@@ -77,11 +77,11 @@ func moodyStore(rnd *rand.Rand) *memStore {
 			return broker.ErrFull
 		case 1:
 			<-ctx.Done()
-			fate = false
+			outcome = false
 			return ctx.Err()
 		case 2:
 			store.store(pack)
-			fate = true
+			outcome = true
 			return errors.New("answer lost")
 		}
 		<-time.After(time.Duration(rnd.IntN(30)) * time.Millisecond)

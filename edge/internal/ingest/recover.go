@@ -11,62 +11,62 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// awaitRoom waits until a full buffer has room.
+// awaitRoom waits until a full buffer has room again.
 func (c *Collector) awaitRoom(ctx context.Context) error {
 	return c.retry(ctx, func(ctx context.Context) bool {
 		room, err := c.o.Store.HasRoom(ctx)
 		if err != nil {
-			c.log.Warn("state of the buffer is unknown", "err", err)
+			c.log.Warn("buffer state unknown, retrying", "err", err)
 		}
 		return room
 	})
 }
 
-// doubt finds out what became of p, to whose Put there was no clear answer. Its senders
-// are told when it is known, and everybody else to retry later until then. After a
-// pack that was not stored an empty one must succeed before messages are taken again.
-func (c *Collector) doubt(ctx context.Context, p *pack) error {
+// settle probes the stream for p, whose Put failed with an unknown outcome, and then
+// answers its senders; until then all other messages are refused. If p was not stored,
+// an empty pack must succeed before messages are accepted again.
+func (c *Collector) settle(ctx context.Context, p *pack) error {
 	if c.failing.get().IsZero() {
 		c.failing.set(time.Now())
 	}
-	r := retryLater(telemetry.ReasonUnavailable, isSilent)
+	r := retryLater(telemetry.ReasonUnavailable, storageSilent)
 	c.refuseAll(r)
 	var seq uint64
 	var stored bool
 	err := c.retry(ctx, func(ctx context.Context) (known bool) {
-		seq, stored, known = c.fate(ctx)
+		seq, stored, known = c.probe(ctx)
 		return known
 	})
 	if err != nil {
-		c.log.Error("gave up on a pack in doubt, its senders get no answer", "counter", c.counter+1, "messages", len(p.tickets))
+		c.log.Error("pack write outcome still unknown at the end, its senders get no reply", "counter", c.counter+1, "messages", len(p.tickets))
 		return err
 	}
 	if stored {
-		c.log.Info("pack was stored after all", "counter", c.counter+1, "seq", seq)
-		c.stored(p, seq)
+		c.log.Info("pack was stored", "counter", c.counter+1, "seq", seq)
+		c.acknowledge(p, seq)
 		c.resume()
 		return nil
 	}
-	c.log.Warn("pack was not stored, devices are told to retry later", "counter", c.counter+1)
+	c.log.Warn("pack was not stored, asking devices to retry later", "counter", c.counter+1)
 	c.answer(p.tickets, 0, r)
-	return c.trial(ctx)
+	return c.testStorage(ctx)
 }
 
-// fate asks what became of the pack counter+1.
-func (c *Collector) fate(ctx context.Context) (seq uint64, stored, known bool) {
+// probe asks the store for the outcome of pack counter+1.
+func (c *Collector) probe(ctx context.Context) (seq uint64, stored, known bool) {
 	c.metrics.settles.Inc()
 	seq, stored, err := c.o.Store.Settle(ctx, c.o.Epoch, c.counter+1)
 	if err != nil {
-		c.log.Warn("fate of the pack is still unknown", "counter", c.counter+1, "err", err)
+		c.log.Warn("pack write outcome still unknown, retrying", "counter", c.counter+1, "err", err)
 	}
 	return seq, stored, err == nil
 }
 
-// trial stores empty packs until one succeeds, so that no device's reading has to find
-// out whether storage works. A full buffer makes it wait.
-func (c *Collector) trial(ctx context.Context) error {
+// testStorage writes empty packs until one is stored, so that no reading is risked on
+// storage that may still be broken. While the buffer is full it waits.
+func (c *Collector) testStorage(ctx context.Context) error {
 	for {
-		full, err := c.tryEmpty(ctx)
+		full, err := c.putEmpty(ctx)
 		if err != nil {
 			return err
 		}
@@ -75,24 +75,24 @@ func (c *Collector) trial(ctx context.Context) error {
 			return nil
 		}
 		c.failing.clear()
-		c.refuseAll(retryLater(telemetry.ReasonBufferFull, isFull))
+		c.refuseAll(retryLater(telemetry.ReasonBufferFull, bufferIsFull))
 		if err := c.awaitRoom(ctx); err != nil {
 			return err
 		}
-		c.failing.set(time.Now()) // until the next try shows otherwise
+		c.failing.set(time.Now()) // until a pack is stored
 	}
 }
 
-// tryEmpty stores an empty pack, again and again until it succeeds or the buffer is full.
-func (c *Collector) tryEmpty(ctx context.Context) (full bool, err error) {
+// putEmpty retries an empty pack until it is stored or the buffer is full.
+func (c *Collector) putEmpty(ctx context.Context) (full bool, err error) {
 	var b wire.PackBuilder
-	inDoubt := false
+	unknown := false
 	err = c.retry(ctx, func(ctx context.Context) bool {
-		if inDoubt {
-			seq, stored, known := c.fate(ctx)
-			inDoubt = !known
+		if unknown {
+			seq, stored, known := c.probe(ctx)
+			unknown = !known
 			if stored {
-				c.placed(seq, &b)
+				c.advance(seq, &b)
 			}
 			return stored
 		}
@@ -101,20 +101,20 @@ func (c *Collector) tryEmpty(ctx context.Context) (full bool, err error) {
 		seq, err := c.o.Store.Put(ctx, b.Finish())
 		switch {
 		case err == nil:
-			c.placed(seq, &b)
+			c.advance(seq, &b)
 		case errors.Is(err, broker.ErrFull):
 			full = true
 		default:
-			c.log.Warn("storage still does not work", "err", err)
-			inDoubt = true
+			c.log.Warn("storage still failing, retrying", "err", err)
+			unknown = true
 		}
-		return !inDoubt
+		return !unknown
 	})
 	return full, err
 }
 
-// retry calls try every RetryEvery until it returns true. It ends early, with an
-// error, when ctx ends or storage is stuck.
+// retry calls try every RetryEvery until it returns true. It returns an error when ctx
+// ends or storage is stuck.
 func (c *Collector) retry(ctx context.Context, try func(ctx context.Context) bool) error {
 	tick := time.NewTicker(c.o.RetryEvery)
 	defer tick.Stop()
@@ -130,7 +130,7 @@ func (c *Collector) retry(ctx context.Context, try func(ctx context.Context) boo
 		if done {
 			return nil
 		}
-		if since := c.failing.get(); !since.IsZero() && time.Since(since) > c.o.StuckAfter && !c.o.Excuse() {
+		if since := c.failing.get(); !since.IsZero() && time.Since(since) > c.o.StuckAfter && !c.o.KeepWaiting() {
 			return fmt.Errorf("%w since %s", ErrStuck, since.Format(time.TimeOnly))
 		}
 	}

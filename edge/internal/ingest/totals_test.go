@@ -16,7 +16,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// requireTotals checks that every stored pack tells what the packs before it hold.
+// requireTotals checks the totals in the header of every stored pack and returns their sum.
 func requireTotals(t *testing.T, packs [][]byte) wire.PackTotals {
 	t.Helper()
 	var sum wire.PackTotals
@@ -35,11 +35,11 @@ func requireTotals(t *testing.T, packs [][]byte) wire.PackTotals {
 	return sum
 }
 
-// Packs that are not stored do not count, neither the full ones nor those in doubt.
-func TestPacksTellWhatTheOnesBeforeThemHold(t *testing.T) {
+// Packs that were not stored do not count.
+func TestPackHeadersHoldTheTotalsBeforeThem(t *testing.T) {
 	for seed := range uint64(8) {
 		synctest.Test(t, func(t *testing.T) {
-			store := moodyStore(rand.New(rand.NewPCG(seed, 2)))
+			store := unreliableStore(rand.New(rand.NewPCG(seed, 2)))
 			var marks []Mark
 			c := New(Options{
 				Store: store, Epoch: 7, Log: discard(), Linger: time.Millisecond, StuckAfter: time.Hour,
@@ -74,8 +74,8 @@ func TestPacksTellWhatTheOnesBeforeThemHold(t *testing.T) {
 	}
 }
 
-// The trial pack after a failure holds nothing and counts.
-func TestTrialPackTellsTotalsToo(t *testing.T) {
+// The empty pack after a failure has a header with totals too.
+func TestEmptyPackHoldsTotalsToo(t *testing.T) {
 	store := &memStore{keep: true, settle: func() (bool, error) { return false, nil }}
 	store.put = func(_ context.Context, n int) error {
 		switch n {
@@ -96,7 +96,7 @@ func TestTrialPackTellsTotalsToo(t *testing.T) {
 	require.NotZero(t, sum.Readings)
 }
 
-func TestFailingAndWaitingAreSeenFromOutside(t *testing.T) {
+func TestFailingAndWaitingStartAndEnd(t *testing.T) {
 	store := &memStore{settle: func() (bool, error) { return false, errors.New("no answer") }}
 	store.put = func(context.Context, int) error { return errors.New("broken") }
 	collect(t, Options{Store: store}, func(c *Collector) {

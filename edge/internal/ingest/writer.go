@@ -10,8 +10,8 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// Run stores packs until ctx ends, then stores and answers what was taken until then,
-// in a bounded time. It returns ErrStuck when storage fails for too long.
+// Run stores packs until ctx ends, then stores and answers the open pack within a
+// bounded time. It returns ErrStuck when storage fails for too long.
 func (c *Collector) Run(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
@@ -31,7 +31,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	}
 }
 
-// await waits until the open pack is due: it is large enough or old enough.
+// await waits until the open pack reaches a flush size or its linger time is over.
 func (c *Collector) await(ctx context.Context, timer *time.Timer) {
 	c.mu.Lock()
 	wait := time.Duration(c.linger.Load()) - time.Since(c.open.first)
@@ -49,8 +49,8 @@ func (c *Collector) await(ctx context.Context, timer *time.Timer) {
 	}
 }
 
-// swap takes the open pack and opens the other one. It returns nil when the open pack
-// is empty, as after a refusal.
+// swap closes the open pack, returns it and opens the spare one. It returns nil if the
+// pack is empty, as after a refusal.
 func (c *Collector) swap() *pack {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -59,40 +59,40 @@ func (c *Collector) swap() *pack {
 		return nil
 	}
 	select {
-	case <-c.due: // it was meant for p
+	case <-c.due: // p's
 	default:
 	}
 	c.open, c.spare = c.spare, nil
-	c.open.reset(c.o.Epoch, c.counter+2) // p is counter+1 when it succeeds, else open is reset again
+	c.open.reset(c.o.Epoch, c.counter+2) // p is counter+1 if it is stored, else open is reset again
 	c.room.Broadcast()
 	return p
 }
 
-// store brings p to disk and answers everybody in it. It comes back when the next
-// pack may be stored, or with an error when ctx ended or storage is stuck.
+// store writes p and answers its senders. It returns when the next pack may be stored,
+// or with an error when ctx ended or storage is stuck.
 func (c *Collector) store(ctx context.Context, p *pack) error {
 	c.waiting.set(p.first)
 	defer func() {
 		c.waiting.clear()
 		c.spare = p
 	}()
-	p.b.Follow(c.totals) // the pack before p is settled by now, whatever became of it
+	p.b.Follow(c.totals) // its predecessor's outcome is known by now
 	data := p.b.Finish()
 	c.metrics.packEntries.Observe(float64(p.b.Count()))
 	c.metrics.packBytes.Observe(float64(len(data)))
 	start := time.Now()
-	putCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.patience(ctx))
+	putCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.putTimeout(ctx))
 	seq, err := c.o.Store.Put(putCtx, data)
 	cancel()
 	c.metrics.storeSeconds.Observe(time.Since(start).Seconds())
 	switch {
 	case err == nil:
-		c.stored(p, seq)
+		c.acknowledge(p, seq)
 		return nil
 	case errors.Is(err, broker.ErrFull):
-		c.log.Warn("buffer full, devices are told to retry later", "err", err)
+		c.log.Warn("buffer full, asking devices to retry later", "err", err)
 		c.metrics.packFailures.WithLabelValues(failFull).Inc()
-		r := retryLater(telemetry.ReasonBufferFull, isFull)
+		r := retryLater(telemetry.ReasonBufferFull, bufferIsFull)
 		c.refuseAll(r)
 		c.answer(p.tickets, 0, r)
 		if err := c.awaitRoom(ctx); err != nil {
@@ -101,31 +101,31 @@ func (c *Collector) store(ctx context.Context, p *pack) error {
 		c.resume()
 		return nil
 	default:
-		c.log.Error("no clear answer to a pack, finding out what became of it", "counter", c.counter+1, "err", err)
+		c.log.Error("pack write outcome unknown, probing the stream", "counter", c.counter+1, "err", err)
 		c.metrics.packFailures.WithLabelValues(failUnknown).Inc()
-		return c.doubt(ctx, p)
+		return c.settle(ctx, p)
 	}
 }
 
-// lastPut is how long a store may take for a pack that is stored after the stop began.
+// lastPut bounds the write of the last pack, during the stop.
 const lastPut = time.Second
 
-func (c *Collector) patience(ctx context.Context) time.Duration {
+func (c *Collector) putTimeout(ctx context.Context) time.Duration {
 	if ctx.Err() != nil {
 		return min(lastPut, c.o.StallAfter)
 	}
 	return c.o.StallAfter
 }
 
-// stored records that p is on disk and tells its senders.
-func (c *Collector) stored(p *pack, seq uint64) {
-	c.placed(seq, &p.b)
+// acknowledge records that p is on disk and answers its senders.
+func (c *Collector) acknowledge(p *pack, seq uint64) {
+	c.advance(seq, &p.b)
 	c.answer(p.tickets, seq, nil)
 	c.metrics.ackSeconds.Observe(time.Since(p.first).Seconds())
 }
 
-// placed records that the pack counter+1, which is in b, is on disk.
-func (c *Collector) placed(seq uint64, b *wire.PackBuilder) {
+// advance records that b, the pack counter+1, is on disk.
+func (c *Collector) advance(seq uint64, b *wire.PackBuilder) {
 	c.counter++
 	c.totals = b.Totals()
 	m := Mark{Counter: c.counter, Seq: seq, Totals: c.totals, Bytes: c.mark.Load().Bytes + uint64(b.Size())}
@@ -137,8 +137,8 @@ func (c *Collector) placed(seq uint64, b *wire.PackBuilder) {
 	c.metrics.packs.Inc()
 }
 
-// refuseAll refuses what comes from now on and what waits in the open pack, none of
-// which was ever given to the store.
+// refuseAll refuses all further messages and those of the open pack, which was never
+// passed to the store.
 func (c *Collector) refuseAll(r *telemetry.Refusal) {
 	c.mu.Lock()
 	c.refusing = r
@@ -150,48 +150,48 @@ func (c *Collector) refuseAll(r *telemetry.Refusal) {
 	c.answer(tickets, 0, r)
 }
 
-// resume takes messages again.
+// resume accepts messages again.
 func (c *Collector) resume() {
 	c.mu.Lock()
 	c.refusing = nil
 	c.open.reset(c.o.Epoch, c.counter+1)
 	c.mu.Unlock()
-	c.log.Info("taking readings again")
+	c.log.Info("accepting readings again")
 }
 
-// finish stores what was taken before the stop and refuses the rest.
+// finish stores the open pack and refuses all further messages.
 func (c *Collector) finish(ctx context.Context) error {
 	c.mu.Lock()
 	was := c.refusing
 	c.mu.Unlock()
 	if was == nil {
 		if p := c.swap(); p != nil {
-			_ = c.store(ctx, p) // an error says that ctx ended
+			_ = c.store(ctx, p) // ctx has ended: no error of interest
 		}
 	}
 	c.refuseAll(retryLater(telemetry.ReasonUnavailable, isStopping))
 	return nil
 }
 
-// refuseStopping counts and returns the reply to a message that came too late.
+// refuseStopping counts and returns the reply to a message received during the stop.
 func (c *Collector) refuseStopping(p Protocol) []byte {
 	r := retryLater(telemetry.ReasonUnavailable, isStopping)
 	c.refused(p, r)
 	return wire.EncodeRefusal(r)
 }
 
-// What is told to devices that are to retry later.
+// Reasons in replies that ask a device to retry later.
 const (
-	isFull     = "the gateway's buffer is full"
-	isSilent   = "the gateway's storage does not answer"
-	isStopping = "the gateway is stopping"
+	bufferIsFull  = "the gateway's buffer is full"
+	storageSilent = "the gateway's storage does not respond"
+	isStopping    = "the gateway is stopping"
 )
 
 func retryLater(reason telemetry.Reason, why string) *telemetry.Refusal {
 	return &telemetry.Refusal{Reason: reason, Message: why + "; keep the reading and retry later"}
 }
 
-// answer tells everybody in a pack what became of it: stored at seq, or refused with r.
+// answer replies to the senders of a pack: stored at seq, or refused with r.
 func (c *Collector) answer(tickets []Ticket, seq uint64, r *telemetry.Refusal) {
 	var accepted, unpromised [numProtocols]int
 	for i := range tickets {

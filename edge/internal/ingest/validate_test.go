@@ -10,7 +10,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-func TestJudgement(t *testing.T) {
+func TestValidation(t *testing.T) {
 	long := strings.Repeat("x", 1000)
 	tests := []struct {
 		name, device string
@@ -27,11 +27,11 @@ func TestJudgement(t *testing.T) {
 		{"nothing", "device_001", nil, telemetry.ReasonEmpty, "device_001"},
 		{"too much", "device_001", make([]byte, 1<<20), telemetry.ReasonTooLarge, "device_001"},
 	}
-	var j judge
+	var v validator
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m := Message{Refusal: &telemetry.Refusal{}} // of the message before
-			j.judge(&m, tt.device, tt.payload)
+			v.message(&m, tt.device, tt.payload)
 			require.Equal(t, tt.kept, m.Device)
 			if tt.reason == "" {
 				require.Nil(t, m.Refusal)

@@ -9,33 +9,33 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// keptBytes is how much of a message that is too large is kept as a dead letter.
+// keptBytes is how much of a message a dead letter keeps.
 const keptBytes = wire.MaxReadingBytes
 
-// keptNameBytes is how much of a device id or topic that breaks the rules is kept.
+// keptNameBytes is how much of an invalid device id or topic is kept.
 const keptNameBytes = telemetry.MaxDeviceIDBytes
 
-// judge decides about messages. It is for one goroutine: it decodes into a reading of
-// its own, again and again.
-type judge struct{ reading telemetry.Reading }
+// validator checks messages. It reuses one reading for all of them, so it is for one
+// goroutine.
+type validator struct{ reading telemetry.Reading }
 
-// judge checks a message published under the name of device and fills what m says
-// about it: device, payload, refusal.
-func (j *judge) judge(m *Message, device string, payload []byte) {
+// message validates a payload published as device and sets device, payload and refusal
+// of m.
+func (v *validator) message(m *Message, device string, payload []byte) {
 	m.Device, m.Payload, m.Refusal = device, payload, nil
-	err := wire.DecodeReading(payload, &j.reading, nil)
+	err := wire.DecodeReading(payload, &v.reading, nil)
 	switch {
 	case err != nil:
 		m.Refusal = asRefusal(err)
-	case j.reading.DeviceID != device && !telemetry.ValidDeviceID(device):
+	case v.reading.DeviceID != device && !telemetry.ValidDeviceID(device):
 		m.Refusal = &telemetry.Refusal{
 			Reason:  telemetry.ReasonInvalidDevice,
 			Message: fmt.Sprintf("published as device %q; want 1 to %d of A-Z a-z 0-9 _ -", clip(device), telemetry.MaxDeviceIDBytes),
 		}
-	case j.reading.DeviceID != device:
+	case v.reading.DeviceID != device:
 		m.Refusal = &telemetry.Refusal{
 			Reason: telemetry.ReasonDeviceMismatch, Field: "device_id",
-			Message: fmt.Sprintf("%q in the body, %q in the subject or topic; want the same", j.reading.DeviceID, clip(device)),
+			Message: fmt.Sprintf("%q in the body, %q in the subject or topic; want the same", v.reading.DeviceID, clip(device)),
 		}
 	default:
 		return
@@ -43,7 +43,7 @@ func (j *judge) judge(m *Message, device string, payload []byte) {
 	m.clip()
 }
 
-// wrongTopic is the judgement about a message that was not published as a reading.
+// wrongTopic refuses a message that was not published as a reading.
 func wrongTopic(m *Message, topic string, payload []byte) {
 	m.Device, m.Payload = "", payload
 	m.Refusal = &telemetry.Refusal{
@@ -53,7 +53,7 @@ func wrongTopic(m *Message, topic string, payload []byte) {
 	m.clip()
 }
 
-// clip cuts what a dead letter keeps to a size that every stage behind can carry.
+// clip cuts a dead letter to a size that every later stage can carry.
 func (m *Message) clip() {
 	m.Device = clip(m.Device)
 	if len(m.Payload) > keptBytes {
