@@ -34,8 +34,8 @@ type Config struct {
 // errConfig is wrapped by every complaint about a value.
 var errConfig = errors.New("bad configuration")
 
-// validate names the variable of a value that cannot be used.
-func (c *Config) validate() error {
+// Check names the variable of an unusable value.
+func (c *Config) Check() error {
 	for _, r := range []struct {
 		name           string
 		value, lo, hi  int64
@@ -59,8 +59,5 @@ func (c *Config) validate() error {
 			return fmt.Errorf("%s: must not be empty: %w", name, errConfig)
 		}
 	}
-	if len(c.Brokers) == 0 {
-		return fmt.Errorf("KAFKA_BROKERS: must not be empty: %w", errConfig)
-	}
-	return c.Topics.Check()
+	return errors.Join(c.Config.Check(), c.Topics.Check())
 }

@@ -20,7 +20,7 @@ func defaults(t *testing.T) Config {
 
 func TestDefaultsAreUsable(t *testing.T) {
 	c := defaults(t)
-	require.NoError(t, c.validate())
+	require.NoError(t, c.Check())
 	require.Equal(t, "127.0.0.1:4230", c.HubAddr)
 	require.Equal(t, "127.0.0.1:7422", c.LeafAddr)
 	require.Equal(t, "127.0.0.1:9102", c.HTTPAddr)

@@ -66,7 +66,7 @@ func New(o Options) (_ *Relay, err error) {
 	if o.Log == nil {
 		return nil, errors.New("relay: Options.Log is required")
 	}
-	if err := o.Config.validate(); err != nil {
+	if err := o.Config.Check(); err != nil {
 		return nil, err
 	}
 	if o.Registry == nil {

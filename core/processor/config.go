@@ -46,8 +46,8 @@ type Config struct {
 	Notify notify.Config // has variables of its own: NOTIFY_…
 }
 
-// check returns what is wrong with the settings, each named by its variable.
-func (c *Config) check() error {
+// Check returns what is wrong with the settings, each with its variable.
+func (c *Config) Check() error {
 	var errs []error
 	want := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -73,11 +73,10 @@ func (c *Config) check() error {
 	want(c.BufferHorizon >= 0, "CORE_BUFFER_HORIZON=%s: want 0 or more", c.BufferHorizon)
 	want(c.CommitInterval >= time.Millisecond && c.CommitInterval <= 10*time.Second, "CORE_COMMIT_INTERVAL=%s: want 1ms to 10s", c.CommitInterval)
 	want(c.StateRefresh >= time.Second, "CORE_STATE_REFRESH=%s: want 1s or more", c.StateRefresh)
-	want(len(c.Brokers) > 0, "KAFKA_BROKERS is empty: want host:port")
 	want(c.GroupID != "", "KAFKA_GROUP_ID is empty")
 	want(c.TxnPrefix != "", "CORE_TXN_PREFIX is empty")
 	want(c.HubURL != "", "HUB_URL is empty")
-	return errors.Join(append(errs, c.Topics.Check(), c.Notify.Check())...)
+	return errors.Join(append(errs, c.Config.Check(), c.Topics.Check(), c.Notify.Check())...)
 }
 
 // limits returns the normal ranges, for the statuses.

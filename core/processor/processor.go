@@ -74,7 +74,7 @@ func New(o Options) (*Processor, error) {
 	if o.Log == nil {
 		return nil, errors.New("processor: Log is required")
 	}
-	if err := o.Config.check(); err != nil {
+	if err := o.Config.Check(); err != nil {
 		return nil, err
 	}
 	reg := o.Registry

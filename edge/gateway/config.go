@@ -24,7 +24,8 @@ type Config struct {
 
 const maxLinger = time.Second
 
-func (c *Config) validate() error {
+// Check names the variable of an unusable value.
+func (c *Config) Check() error {
 	if !validID(c.ID) {
 		return fmt.Errorf("EDGE_GATEWAY_ID=%q: want 1 to 32 of A-Z a-z 0-9 _ -", c.ID)
 	}

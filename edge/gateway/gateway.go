@@ -72,7 +72,7 @@ func New(o Options) (_ *Gateway, err error) {
 	if o.Log == nil {
 		return nil, errors.New("gateway: Options.Log is required")
 	}
-	if err := o.Config.validate(); err != nil {
+	if err := o.Config.Check(); err != nil {
 		return nil, err
 	}
 	if o.Registry == nil {

@@ -12,6 +12,7 @@ const MaxRecordBytes = 4 << 20
 
 // NewSettings returns the sarama settings every client of this product starts from.
 func NewSettings(clientID string) *sarama.Config {
+	muteSarama()
 	c := sarama.NewConfig()
 	c.ClientID = clientID
 	// Spoken by Apache Kafka 4 and by the embedded broker; sarama negotiates

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/rcrowley/go-metrics"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/kafka"
@@ -34,4 +35,17 @@ func TestRetriesDoNotPauseWhenTheirTimeIsOver(t *testing.T) {
 	end()
 	require.Zero(t, c.Metadata.Retry.BackoffFunc(1, 50))
 	require.Zero(t, c.Producer.Transaction.Retry.BackoffFunc(1, 50))
+}
+
+func TestBrokersHaveToBeAddresses(t *testing.T) {
+	require.NoError(t, kafka.Config{Brokers: []string{"127.0.0.1:9092", "[::1]:9092", "kafka:9092"}}.Check())
+	require.ErrorContains(t, kafka.Config{}.Check(), "KAFKA_BROKERS is empty")
+	for _, bad := range []string{"", "kafka", ":9092", "kafka:"} {
+		require.ErrorContains(t, kafka.Config{Brokers: []string{"kafka:9092", bad}}.Check(), "KAFKA_BROKERS: \""+bad+"\"")
+	}
+}
+
+// TestSaramaMeasuresNothing would see the goroutine of sarama's meters in goleak too.
+func TestSaramaMeasuresNothing(t *testing.T) {
+	require.IsType(t, metrics.NilMeter{}, metrics.GetOrRegisterMeter("any", kafka.NewSettings("test").MetricRegistry))
 }

@@ -35,8 +35,8 @@ type Config struct {
 	ops.PprofConfig
 }
 
-// check names the first variable that cannot be used.
-func (c *Config) check() error {
+// Check names the variable of an unusable value.
+func (c *Config) Check() error {
 	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
 		return fmt.Errorf("PORTAL_ADDR=%q: want host:port: %w", c.Addr, err)
 	}
@@ -75,7 +75,7 @@ func (c *Config) check() error {
 			return fmt.Errorf("PORTAL_ALLOWED_ORIGINS: %q: %w", o, errOrigin)
 		}
 	}
-	return errors.Join(c.Topics.Check(), c.CheckPprof(c.Addr, "PORTAL_ADDR"))
+	return errors.Join(c.Config.Check(), c.Topics.Check(), c.CheckPprof(c.Addr, "PORTAL_ADDR"))
 }
 
 var (

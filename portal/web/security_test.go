@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/valyala/fasthttp"
 
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/portal/internal/fanout"
 )
@@ -74,8 +75,8 @@ func TestLongMessageEndsADashboardToo(t *testing.T) {
 }
 
 func TestSocketSettingsAreChecked(t *testing.T) {
-	good := Config{Addr: "127.0.0.1:0", WebSocketPath: "/ws", MaxConnections: 1, AuditEntries: 1, Topics: topology.Suffixed("")}
-	require.NoError(t, good.check())
+	good := Config{Addr: "127.0.0.1:0", WebSocketPath: "/ws", MaxConnections: 1, AuditEntries: 1, Topics: topology.Suffixed(""), Config: kafka.Config{Brokers: []string{"127.0.0.1:9092"}}}
+	require.NoError(t, good.Check())
 	for name, change := range map[string]func(*Config){
 		"WEBSOCKET_MAX_CONNECTIONS_PER_IP": func(c *Config) { c.MaxPerAddress = -1 },
 		"WEBSOCKET_MESSAGES_PER_SECOND":    func(c *Config) { c.MessageRate = -1 },
@@ -86,7 +87,7 @@ func TestSocketSettingsAreChecked(t *testing.T) {
 	} {
 		c := good
 		change(&c)
-		require.ErrorContains(t, c.check(), name)
+		require.ErrorContains(t, c.Check(), name)
 	}
 }
 

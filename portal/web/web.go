@@ -83,7 +83,7 @@ func New(o Options) (*Portal, error) {
 	if o.Log == nil {
 		return nil, errNoLog
 	}
-	if err := o.Config.check(); err != nil {
+	if err := o.Config.Check(); err != nil {
 		return nil, err
 	}
 	if o.Registry == nil {

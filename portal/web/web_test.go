@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/portal/internal/fanout"
@@ -234,8 +235,8 @@ func TestOnePortForBoth(t *testing.T) {
 }
 
 func TestConfigNamesTheVariable(t *testing.T) {
-	good := Config{Addr: "127.0.0.1:0", WebSocketPort: 0, WebSocketPath: "/ws", MaxConnections: 1, AuditEntries: 1, Topics: topology.Suffixed("")}
-	require.NoError(t, good.check())
+	good := Config{Addr: "127.0.0.1:0", WebSocketPort: 0, WebSocketPath: "/ws", MaxConnections: 1, AuditEntries: 1, Topics: topology.Suffixed(""), Config: kafka.Config{Brokers: []string{"127.0.0.1:9092"}}}
+	require.NoError(t, good.Check())
 	for name, change := range map[string]func(*Config){
 		"PORTAL_ADDR":               func(c *Config) { c.Addr = "nonsense" },
 		"WEBSOCKET_PORT":            func(c *Config) { c.WebSocketPort = 70000 },
@@ -248,7 +249,7 @@ func TestConfigNamesTheVariable(t *testing.T) {
 	} {
 		c := good
 		change(&c)
-		require.ErrorContains(t, c.check(), name)
+		require.ErrorContains(t, c.Check(), name)
 		_, err := New(Options{Config: c, Log: slog.New(slog.DiscardHandler)})
 		require.ErrorContains(t, err, name)
 	}

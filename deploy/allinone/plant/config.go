@@ -1,6 +1,7 @@
 package plant
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -62,8 +63,14 @@ func LoadConfig(args []string, out io.Writer) (Config, error) {
 	return c, c.check()
 }
 
+// check refuses what a part would refuse, before anything is opened.
 func (c *Config) check() error {
-	var errs []error
+	placed := *c
+	errs := []error{placed.place()}
+	p := &placed.Parts
+	edge := placed.gateway(buildings[0])
+	// The first complaint alone: programs share variables.
+	errs = append(errs, cmp.Or(edge.Check(), p.Bridge.Check(), p.Core.Check(), p.Portal.Check()))
 	if c.Devices < 0 || c.Devices > 100_000 {
 		errs = append(errs, fmt.Errorf("DEMO_DEVICES=%d: want 0 to 100000", c.Devices))
 	}
@@ -97,7 +104,7 @@ func (c *Config) shift(variable, addr string) (string, error) {
 		return "", fmt.Errorf("%s=%s: want host:port: %w", variable, addr, err)
 	}
 	n, err := strconv.Atoi(port)
-	if err != nil || n+c.PortOffset < 1 || n+c.PortOffset > 65535 {
+	if err != nil || n < 1 || n > 65535 || n+c.PortOffset < 1 || n+c.PortOffset > 65535 {
 		return "", fmt.Errorf("%s=%s with DEMO_PORT_OFFSET=%d: want a port from 1 to 65535", variable, addr, c.PortOffset)
 	}
 	return net.JoinHostPort(host, strconv.Itoa(n+c.PortOffset)), nil
@@ -117,11 +124,21 @@ func (c *Config) place() error {
 		*addr = moved
 	}
 	p := &c.Parts
-	shift("DEMO_KAFKA_ADDR", &c.KafkaAddr)
+	for _, b := range buildings {
+		for variable, port := range map[string]int{"EDGE_NATS_ADDR": b.natsPort, "EDGE_MQTT_ADDR": b.mqttPort} {
+			_, err := c.shift(variable, net.JoinHostPort(loopback, strconv.Itoa(port)))
+			errs = append(errs, err)
+		}
+	}
+	if len(c.Brokers) == 0 {
+		shift("DEMO_KAFKA_ADDR", &c.KafkaAddr)
+	}
 	shift("BRIDGE_HUB_ADDR", &p.Bridge.HubAddr)
 	shift("BRIDGE_LEAF_ADDR", &p.Bridge.LeafAddr)
 	shift("PORTAL_ADDR", &p.Portal.Addr)
-	if p.Portal.WebSocketPort != 0 {
+	if port := p.Portal.WebSocketPort; port != 0 {
+		_, err := c.shift("WEBSOCKET_PORT", ":"+strconv.Itoa(port))
+		errs = append(errs, err)
 		p.Portal.WebSocketPort += c.PortOffset
 	}
 	brokers := c.Brokers

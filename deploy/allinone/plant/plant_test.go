@@ -219,7 +219,23 @@ func TestSettingsThatCannotWorkAreNamed(t *testing.T) {
 		{"DEMO_DEVICES", "many"},
 		{"DEMO_INTERVAL", "1ms"},
 		{"DEMO_PORT_OFFSET", "x"},
+		{"DEMO_PORT_OFFSET", "60000"},
+		{"DEMO_PORT_OFFSET", "-2000"}, // MQTT on 1883
+		{"DEMO_KAFKA_ADDR", "nowhere"},
+		{"KAFKA_BROKERS", "nowhere"},
 		{"ALERT_TEMPERATURE_HIGH", "hot"},
+		{"ALERT_TEMPERATURE_HIGH", "-5"},
+		{"WEBSOCKET_PORT", "99999"},
+		{"WEBSOCKET_PORT", "-1"},
+		{"WEBSOCKET_PATH", "ws"},
+		{"PORTAL_ADDR", "127.0.0.1:99999"},
+		{"PORTAL_TRUSTED_PROXIES", "proxy"},
+		{"KAFKA_TOPIC_DEVICE_DATA", "bad topic!"},
+		{"KAFKA_TOPIC_CHECKPOINTS", ".."},
+		{"KAFKA_GROUP_ID", ""},
+		{"BRIDGE_LANES", "0"},
+		{"EDGE_LINGER", "1h"},
+		{"NOTIFY_WEBHOOK_URL", "nowhere"},
 	} {
 		t.Run(c.name+"="+c.value, func(t *testing.T) {
 			t.Chdir(t.TempDir())

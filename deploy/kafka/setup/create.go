@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -24,7 +25,7 @@ func (s *settings) check() error {
 	if s.Lanes < 1 || s.Lanes > 1000 {
 		return fmt.Errorf("BRIDGE_LANES=%d: want 1 to 1000", s.Lanes)
 	}
-	return s.Topics.Check()
+	return errors.Join(s.Config.Check(), s.Topics.Check())
 }
 
 // create creates the missing topics.
