@@ -137,7 +137,6 @@ func (b *Book) Find(keep func(*Entry) bool) []*Entry {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.trim()
-	b.order()
 	var out []*Entry
 	for _, e := range b.entries {
 		if keep(e) {

@@ -91,6 +91,49 @@ func TestWhoWaitsIsToldOnce(t *testing.T) {
 	require.Zero(t, b.Figures().Waiting)
 }
 
+func TestEntriesComeInTheOrderOfRecording(t *testing.T) {
+	b := NewBook(10)
+	require.Empty(t, b.Find(everything))
+	b.Add(entry(t, 0, 0, 2, telemetry.AuditEntry{}))
+	b.Add(entry(t, 1, 0, 1, telemetry.AuditEntry{}))
+	require.Equal(t, []int64{1, 2}, times(b.Find(everything)))
+	b.Add(entry(t, 0, 1, 4, telemetry.AuditEntry{}))
+	b.Add(entry(t, 1, 1, 3, telemetry.AuditEntry{}))
+	require.Equal(t, []int64{1, 2, 3, 4}, times(b.Find(everything)))
+	require.Equal(t, []int64{2}, times(b.Find(func(e *Entry) bool { return e.RecordedAt == 2 })))
+}
+
+func TestLimitIsExact(t *testing.T) {
+	b := NewBook(100)
+	add := func(at int64) { b.Add(entry(t, 0, at, at, telemetry.AuditEntry{})) }
+	for at := range int64(125) {
+		add(at)
+	}
+	require.Len(t, b.entries, 125, "it is not trimmed entry by entry")
+	require.Equal(t, 100, b.Figures().Kept)
+	add(125)
+	require.Len(t, b.entries, 100)
+	add(126)
+	require.Equal(t, int64(26), b.Since())
+	require.Equal(t, int64(27), b.Find(everything)[0].RecordedAt)
+	add(127)
+	require.Len(t, b.Find(everything), 100)
+}
+
+func TestOneWhoLeavesDoesNotTakeOthersAlong(t *testing.T) {
+	b := NewBook(10)
+	stays, stop := b.Await("c1")
+	_, leave := b.Await("c1")
+	leave()
+	require.Equal(t, 1, b.Figures().Waiting)
+	b.Add(entry(t, 0, 0, 1, telemetry.AuditEntry{CommandID: "c1", Outcome: telemetry.OutcomeApplied}))
+	require.Len(t, stays, 1)
+	stop()
+	_, leave = b.Await("c2")
+	leave()
+	require.Zero(t, b.Figures().Waiting)
+}
+
 func TestPartitionThatIsReadAgainIsForgotten(t *testing.T) {
 	b := NewBook(10)
 	b.Add(entry(t, 0, 0, 1, telemetry.AuditEntry{CommandID: "a", Outcome: telemetry.OutcomeApplied}))

@@ -116,25 +116,19 @@ func (m *Meter) Recent(nowMS int64) Recent {
 	return r
 }
 
-// quantile interpolates within the class in which the q-th of the ages lies.
+// quantile interpolates within the class that holds the q-th of the ages. For ages beyond
+// the last bound it returns that bound.
 func (s *second) quantile(q float64) float64 {
 	rank := q * float64(s.aged)
-	seen := 0.0
-	for k, n := range s.class {
-		if n == 0 || seen+float64(n) < rank {
-			seen += float64(n)
-			continue
+	seen, low := 0.0, int64(0)
+	for k, bound := range bounds {
+		n := float64(s.class[k])
+		if n > 0 && seen+n >= rank {
+			return float64(low) + float64(bound-low)*(rank-seen)/n
 		}
-		if k == len(bounds) {
-			return float64(bounds[k-1])
-		}
-		low := int64(0)
-		if k > 0 {
-			low = bounds[k-1]
-		}
-		return float64(low) + float64(bounds[k]-low)*(rank-seen)/float64(n)
+		seen, low = seen+n, bound
 	}
-	return 0
+	return float64(low)
 }
 
 // Histogram returns the ages since start as a Prometheus histogram in seconds.

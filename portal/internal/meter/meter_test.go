@@ -52,6 +52,41 @@ func TestAgesBelowZeroAndBeyondTheLastClass(t *testing.T) {
 	require.Zero(t, (&Meter{}).Recent(t0).Aged)
 }
 
+func TestQuantileInterpolatesWithinItsClass(t *testing.T) {
+	for _, c := range []struct {
+		ages     []int64
+		p50, p99 float64
+	}{
+		{[]int64{0}, 0.5, 0.99},
+		{[]int64{1}, 0.5, 0.99},
+		{[]int64{2}, 1.5, 1.99},
+		{[]int64{9}, 9, 9.98},
+		{[]int64{1, 1, 10, 10}, 1, 9.96},
+		{[]int64{1, 10, 10, 10}, 8 + 2.0/3, 8 + 2*2.96/3},
+		{[]int64{50_000}, 45_000, 59_700},
+	} {
+		var m Meter
+		for _, age := range c.ages {
+			m.AddAge(t0, age)
+		}
+		r := m.Recent(t0 + 1000)
+		require.InDelta(t, c.p50, r.P50, 1e-9, "%v", c.ages)
+		require.InDelta(t, c.p99, r.P99, 1e-9, "%v", c.ages)
+	}
+}
+
+func TestEventsWithAndWithoutAge(t *testing.T) {
+	var m Meter
+	m.Add(t0, 3)
+	require.Equal(t, Recent{PerSecond: 3}, m.Recent(t0+1000), "without ages there is no mean")
+	m.AddAge(t0+500, 8)
+	require.Equal(t, int64(4), m.Total())
+	require.Equal(t, Recent{PerSecond: 4, Aged: 1, Mean: 8, P50: 7, P99: 7.98}, m.Recent(t0+1000))
+	require.InDelta(t, 2, m.Recent(t0+2000).PerSecond, 0)
+	require.InDelta(t, 0.4, m.Recent(t0+10_000).PerSecond, 0)
+	require.Zero(t, m.Recent(t0+11_000).Aged)
+}
+
 func TestHistogramAgreesWithWhatWasAdded(t *testing.T) {
 	var m Meter
 	for _, age := range []int64{1, 2, 3, 30, 70_000} {

@@ -90,7 +90,7 @@ func (h *history) giveUp(k int) {
 func (s *Store) add(h *history, d *state.Device, now int64) {
 	g := &h.segments[0]
 	text, ts := d.Payload(), d.Timestamp()
-	if len(g.base) == 0 || now-g.begun >= segmentMS || now < g.begun {
+	if now-g.begun >= segmentMS || now < g.begun {
 		h.turn(now)
 		g.begun, g.first, g.last = now, ts, ts
 		g.base = append(g.base[:0], text...)

@@ -2,6 +2,7 @@ package recent
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -131,6 +132,110 @@ func TestStopsWhenAsked(t *testing.T) {
 	n := 0
 	require.False(t, b.store.Each(0, 0, b.now, func(int64, []byte) bool { n++; return n < 45 }))
 	require.Equal(t, 45, n)
+}
+
+func TestEachTellsWhetherItWasStopped(t *testing.T) {
+	b, r := newBench(t, 1<<20), rand.New(rand.NewPCG(1, 2))
+	for range 40 { // two segments
+		b.now += 1000
+		b.push(reading(r, "d", b.now))
+	}
+	const all = 40
+	for stopAt := 1; stopAt <= all+1; stopAt++ {
+		n := 0
+		stopped := !b.store.Each(0, 0, b.now+1, func(int64, []byte) bool { n++; return n < stopAt })
+		require.Equal(t, stopAt <= all, stopped, "stopped at %d", stopAt)
+		require.Equal(t, min(stopAt, all), n)
+	}
+	for _, unknown := range []int{-1, 1, 2} {
+		require.True(t, b.store.Each(unknown, 0, b.now, func(int64, []byte) bool { return false }))
+	}
+}
+
+// TestLimitIsUsedUpToItsLastByte fills one segment.
+func TestLimitIsUsedUpToItsLastByte(t *testing.T) {
+	fill := func(limit int64) *bench {
+		b, r := newBench(t, limit), rand.New(rand.NewPCG(1, 2))
+		for range 20 {
+			b.now += 1000
+			b.push(reading(r, "d1", b.now), reading(r, "d2", b.now))
+		}
+		return b
+	}
+	need := fill(1 << 30).store.Bytes()
+	for _, c := range []struct {
+		limit int64
+		all   bool
+	}{{need, true}, {need - 1, false}} {
+		b := fill(c.limit)
+		complete := b.store.Complete(0, start) && b.store.Complete(1, start)
+		require.Equal(t, c.all, complete)
+		require.Equal(t, c.all, b.store.Bytes() == need)
+	}
+}
+
+func TestCommonCountsToTheByte(t *testing.T) {
+	const text = "abcdefghijklmnopqrstuvwxyz"
+	for n := range len(text) {
+		other := []byte(text)
+		other[n] = '!'
+		require.Equal(t, n, common([]byte(text), other))
+		require.Equal(t, n, common([]byte(text), []byte(text)[:n]))
+		require.Equal(t, n, common([]byte(text)[:n], other))
+	}
+}
+
+func TestValueEnds(t *testing.T) {
+	for text, want := range map[string]int{"": 0, "12": 2, "12,3": 2, "12}": 2, `on","x"`: 2, `,`: 0, `}`: 0, `"`: 0} {
+		require.Equal(t, want, valueEnd([]byte(text)), text)
+	}
+}
+
+func TestDifferencesStepByStep(t *testing.T) {
+	const tail = `,"x":"........................"}`
+	for _, c := range []struct{ name, base, text, diff string }{
+		{"nothing", "{}", "{}", "\x02\x00\x00"},
+		{"one value", `{"v":12` + tail, `{"v":345` + tail, "\x05\x02\x03345\x20\x00\x00"},
+		{"a value less", `{"v":1,2` + tail, `{"v":1}2` + tail, "\x06\x01\x01}\x21\x00\x00"},
+		{"a value that became empty", `{"v":"on"` + tail, `{"v":""` + tail, "\x06\x02\x00\x21\x00\x00"},
+		{"little in common", `{"a":1,"b":2,"c":3}`, `[9,9,9,9,9,9,9,9,9]`, "\x00\x00\x13[9,9,9,9,9,9,9,9,9]"},
+		{"no end in sight", `{"v":1}`, `{"v":2222222`, "\x05\x00\x072222222"},
+	} {
+		diff := appendDiff([]byte("before"), []byte(c.base), []byte(c.text))
+		require.Equal(t, "before"+c.diff, string(diff), c.name)
+		got, ok := appendText([]byte("before"), []byte(c.base), diff[len("before"):])
+		require.True(t, ok, c.name)
+		require.Equal(t, "before"+c.text, string(got), c.name)
+	}
+}
+
+func TestDamagedDifferenceIsNoticed(t *testing.T) {
+	step := func(n, skip, insert uint64, text string) []byte {
+		b := binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(nil, n), skip), insert)
+		return append(b, text...)
+	}
+	base := []byte("0123456789")
+	for name, c := range map[string]struct {
+		diff []byte
+		ok   bool
+	}{
+		"all of it":               {step(10, 0, 0, ""), true},
+		"all of it is left out":   {step(0, 10, 0, ""), true},
+		"some of each":            {step(4, 6, 1, "x"), true},
+		"copies too much":         {step(11, 0, 0, ""), false},
+		"leaves out too much":     {step(0, 11, 0, ""), false},
+		"both together":           {step(5, 6, 0, ""), false},
+		"the second step":         {append(step(3, 3, 0, ""), step(3, 2, 0, "")...), false},
+		"inserts what is missing": {step(0, 0, 2, "x"), false},
+		"inserts too much":        {step(0, 0, 1<<31, "x"), false},
+		"the largest number":      {step(1<<30, 0, 0, ""), false},
+		"beyond all numbers":      {bytes.Repeat([]byte{0xff}, 11), false},
+		"ends in a number":        {[]byte{1, 0}, false},
+		"ends at once":            {[]byte{0x80}, false},
+	} {
+		_, ok := appendText(nil, base, c.diff)
+		require.Equal(t, c.ok, ok, name)
+	}
 }
 
 func TestDifferencesAreShort(t *testing.T) {
