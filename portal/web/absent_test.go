@@ -16,14 +16,14 @@ import (
 // with one that reported zero.
 func TestAbsentNumbersAreAbsent(t *testing.T) {
 	r := start(t, nil)
-	now := r.portal.plant.Now()
+	now := r.portal.model.Now()
 	described := func(id, info string) wire.FrameEntry {
 		return wire.FrameEntry{Device: id, Timestamp: now, Received: now, Payload: fmt.Appendf(nil,
 			`{"device_id":%q,"timestamp":%d,"location":{"building":"A","floor":null},"sensors":{"current":null}%s}`, id, now, info)}
 	}
 	r.publish("gw-a", described("none", ""), described("model", `,"device_info":{"model":"m","battery":null}`),
 		described("zero", `,"device_info":{"battery":0,"signal_strength":0}`), described("full", `,"device_info":{"battery":85.5,"signal_strength":-45}`))
-	r.eventually("the devices", func() bool { return r.portal.plant.Stats().Devices.Total == 4 })
+	r.eventually("the devices", func() bool { return r.portal.model.Stats().Devices.Total == 4 })
 
 	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(r.get("/api/v1/export.csv").body, "\ufeff"))).ReadAll()
 	require.NoError(t, err)

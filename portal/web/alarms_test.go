@@ -124,7 +124,7 @@ func TestAlarmsAreFilteredByWhatTheyAre(t *testing.T) {
 
 func TestSummaryIsOfTheOperatorsView(t *testing.T) {
 	r := start(t, nil)
-	now := r.portal.plant.Now()
+	now := r.portal.model.Now()
 	for i := range 12 {
 		r.raise(with(alarm(string(rune('a'+i)), "d1", 1, telemetry.AlarmUnacknowledged), func(a *telemetry.Alert) {
 			a.RaisedAt, a.DetectedAt, a.Timestamp = now-int64(i)*1000, now-int64(i)*1000, now
@@ -169,7 +169,7 @@ func TestHistoryAndAuditTrail(t *testing.T) {
 		telemetry.AuditEntry{Time: 2, DeviceID: "d1", AlertType: "t", AlertID: "a1", Revision: 2, Event: telemetry.EventAcknowledged, By: "李工", CommandID: "c1", Action: "acknowledge", Outcome: "applied"},
 		telemetry.AuditEntry{Time: 3, DeviceID: "d2", AlertType: "t", AlertID: "a2", By: "Zhang", CommandID: "c2", Action: "shelve", Outcome: "refused", Reason: "no"},
 	)
-	r.eventually("entries", func() bool { return r.portal.book.Figures().Kept == 3 })
+	r.eventually("entries", func() bool { return r.portal.trail.Figures().Kept == 3 })
 	var h historyAnswer
 	r.getJSON("/api/v1/alerts/a1/history", &h)
 	require.Equal(t, 2, h.Total)
@@ -208,7 +208,7 @@ func TestExplainAsksCore(t *testing.T) {
 	r.portal.explainWithin = 100 * time.Millisecond
 	require.Contains(t, r.refused("/api/v1/alerts/a1/explain", http.StatusServiceUnavailable, "explain_unavailable"), "in time")
 	require.NoError(t, mute.Unsubscribe())
-	r.portal.explainWithin = patience
+	r.portal.explainWithin = waitTimeout
 
 	reply := []byte("nonsense")
 	_, err = r.nc.Subscribe(wire.ExplainSubject, func(m *nats.Msg) {
@@ -239,7 +239,7 @@ func TestGatewaysShowTheirLedger(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, r.nc.Publish(subject, data))
 	}
-	hb, err := wire.GatewayStatus{Gateway: "gw-a", Time: r.portal.plant.Now(), BufferBytes: 50, BufferLimit: 100, BytesPerSecond: 10, HorizonSeconds: 5400, BufferFull: true}.Encode()
+	hb, err := wire.GatewayStatus{Gateway: "gw-a", Time: r.portal.model.Now(), BufferBytes: 50, BufferLimit: 100, BytesPerSecond: 10, HorizonSeconds: 5400, BufferFull: true}.Encode()
 	send(wire.StatusSubject("gw-a"), hb, err)
 	l, err := wire.GatewayLedger{
 		Gateway: "gw-a", Difference: 7, Duplicate: "gw-a at 10.0.0.9", Total: wire.LedgerCounts{Accepted: 100, Committed: 90},

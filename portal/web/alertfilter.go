@@ -220,7 +220,7 @@ func alertContains(a *state.Alert, place telemetry.Location, text string) bool {
 
 // find returns the alarms that the filter lets through, in no particular order.
 func (p *Portal) find(f *alertFilter) []*state.Alert {
-	return p.plant.Alerts(func(a *state.Alert) bool { return f.holds(a, p.plant.Place(a)) })
+	return p.model.Alerts(func(a *state.Alert) bool { return f.holds(a, p.model.Place(a)) })
 }
 
 // alertJSON is an alarm as its newest record in Kafka tells it, with all its fields: a

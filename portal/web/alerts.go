@@ -37,7 +37,7 @@ func (p *Portal) listAlerts(c *fiber.Ctx) error {
 	}
 	found := p.find(&f)
 	p.sortAlerts(found, order)
-	out := list[alertJSON]{Total: len(found), Offset: at.Offset, Time: p.plant.Now(), Items: []alertJSON{}}
+	out := list[alertJSON]{Total: len(found), Offset: at.Offset, Time: p.model.Now(), Items: []alertJSON{}}
 	for _, a := range part(found, at) {
 		out.Items = append(out.Items, a.Raw)
 	}
@@ -109,9 +109,9 @@ func (p *Portal) getAlert(c *fiber.Ctx) error {
 	if err := knownParameters(c); err != nil {
 		return err
 	}
-	a := p.plant.Alert(c.Params("id"))
+	a := p.model.Alert(c.Params("id"))
 	if a == nil {
 		return errNoAlert()
 	}
-	return c.JSON(alertAnswer{Time: p.plant.Now(), Alert: a.Raw})
+	return c.JSON(alertAnswer{Time: p.model.Now(), Alert: a.Raw})
 }

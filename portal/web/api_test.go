@@ -41,7 +41,7 @@ func (d devicesAnswer) ids() []string {
 // has never sent anything.
 func populate(r *rig) (now int64) {
 	r.tb.Helper()
-	now = r.portal.plant.Now()
+	now = r.portal.model.Now()
 	var a, b []wire.FrameEntry
 	for i := range 30 {
 		a = append(a, reading(fmt.Sprintf("a%02d", i), "A栋", now-int64(i)*10))
@@ -57,7 +57,7 @@ func populate(r *rig) (now int64) {
 	})
 	require.NoError(r.tb, err)
 	kafkatest.Produce(r.tb, r.brokers, r.cfg.DeviceState, -1, kafkatest.Record{Key: []byte("silent"), Value: state})
-	r.eventually("51 devices", func() bool { return r.portal.plant.Stats().Devices.Total == 51 })
+	r.eventually("51 devices", func() bool { return r.portal.model.Stats().Devices.Total == 51 })
 	return now
 }
 
@@ -211,11 +211,11 @@ func TestBadParametersAreNamed(t *testing.T) {
 func TestGatewaysShowTheirAge(t *testing.T) {
 	r := start(t, nil)
 	hb, err := wire.GatewayStatus{
-		Gateway: "gw-a", Building: "A栋", Time: r.portal.plant.Now() - 60_000, BufferBytes: 25, BufferLimit: 100, LastSeq: 7,
+		Gateway: "gw-a", Building: "A栋", Time: r.portal.model.Now() - 60_000, BufferBytes: 25, BufferLimit: 100, LastSeq: 7,
 	}.Encode()
 	require.NoError(t, err)
 	require.NoError(t, r.nc.Publish(wire.StatusSubject("gw-a"), hb))
-	r.eventually("heartbeat", func() bool { return len(r.portal.plant.Gateways()) == 1 })
+	r.eventually("heartbeat", func() bool { return len(r.portal.model.Gateways()) == 1 })
 	var g struct {
 		Total int
 		Items []gateway

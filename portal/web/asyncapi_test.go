@@ -189,12 +189,12 @@ func TestAsyncAPIKnowsEveryType(t *testing.T) {
 // dashboard opens a connection in the dashboard's dialect.
 func (r *rig) dashboard() *websocket.Conn {
 	r.tb.Helper()
-	dialer := websocket.Dialer{HandshakeTimeout: patience, Subprotocols: []string{dashboard.Subprotocol}}
+	dialer := websocket.Dialer{HandshakeTimeout: waitTimeout, Subprotocols: []string{dashboard.Subprotocol}}
 	ws, resp, err := dialer.DialContext(r.tb.Context(), "ws://"+r.portal.WSAddr()+"/ws", nil)
 	require.NoError(r.tb, err)
 	require.NoError(r.tb, resp.Body.Close())
 	r.tb.Cleanup(func() { _ = ws.Close() })
-	require.NoError(r.tb, ws.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(r.tb, ws.SetReadDeadline(time.Now().Add(waitTimeout)))
 	return ws
 }
 

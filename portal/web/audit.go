@@ -25,11 +25,11 @@ func (p *Portal) getHistory(c *fiber.Ctx) error {
 		return err
 	}
 	id := strings.Clone(c.Params("id"))
-	found := p.book.Find(func(e *audit.Entry) bool { return e.AlertID == id })
-	if len(found) == 0 && p.plant.Alert(id) == nil {
+	found := p.trail.Find(func(e *audit.Entry) bool { return e.AlertID == id })
+	if len(found) == 0 && p.model.Alert(id) == nil {
 		return errNoAlert()
 	}
-	out := historyAnswer{Time: p.plant.Now(), AlertID: id, Total: len(found), Items: []*audit.Entry{}}
+	out := historyAnswer{Time: p.model.Now(), AlertID: id, Total: len(found), Items: []*audit.Entry{}}
 	out.Items = append(out.Items, found...)
 	out.Complete = len(found) > 0 && found[0].Revision == 1
 	return c.JSON(out)
@@ -73,7 +73,7 @@ func (p *Portal) listAudit(c *fiber.Ctx) error {
 	}
 	device, alertID, kind, by, command := c.Query("device_id"), c.Query("alert_id"), c.Query("alert_type"), c.Query("by"), c.Query("command_id")
 	same := func(want, v string) bool { return want == "" || want == v }
-	found := p.book.Find(func(e *audit.Entry) bool {
+	found := p.trail.Find(func(e *audit.Entry) bool {
 		return same(device, e.DeviceID) && same(alertID, e.AlertID) && same(kind, e.AlertType) && same(by, e.By) && same(command, e.CommandID) &&
 			within(actions, e.Action) && within(outcomes, e.Outcome) &&
 			(from == 0 || e.RecordedAt >= from) && (to == 0 || e.RecordedAt < to)
@@ -81,8 +81,8 @@ func (p *Portal) listAudit(c *fiber.Ctx) error {
 	if order != "recorded_at" {
 		slices.Reverse(found)
 	}
-	out := auditAnswer{Since: p.book.Since()}
-	out.Total, out.Offset, out.Time = len(found), at.Offset, p.plant.Now()
+	out := auditAnswer{Since: p.trail.Since()}
+	out.Total, out.Offset, out.Time = len(found), at.Offset, p.model.Now()
 	out.Items = append([]*audit.Entry{}, part(found, at)...)
 	out.Count = len(out.Items)
 	return c.JSON(out)

@@ -99,7 +99,7 @@ func (p *Portal) commandOne(c *fiber.Ctx) error {
 	if err := decode(c.Request().Body(), &body); err != nil {
 		return err
 	}
-	a := p.plant.Alert(c.Params("id"))
+	a := p.model.Alert(c.Params("id"))
 	if a == nil {
 		return errNoAlert()
 	}
@@ -129,7 +129,7 @@ func (p *Portal) commandMany(c *fiber.Ctx) error {
 
 // prototype returns a command with everything but the alarm that it is to.
 func (p *Portal) prototype(id identity, action telemetry.AlarmAction, body commandBody) (telemetry.AlarmCommand, error) {
-	now := p.plant.Now()
+	now := p.model.Now()
 	c := telemetry.AlarmCommand{CommandID: body.CommandID, Action: action, At: now, Note: body.Note, Assignee: body.Assignee}
 	var err error
 	if c.By, err = id.actor(body.By); err != nil {
@@ -204,8 +204,8 @@ func (p *Portal) commandAlarm(ctx context.Context, c telemetry.AlarmCommand, a *
 	if err := c.Check(); err != nil {
 		return 0, nil, wrongCommand(&c, err)
 	}
-	r := p.desk.Do(ctx, []telemetry.AlarmCommand{c})[0]
-	out := commandAnswer{Time: p.plant.Now(), Result: resultOf(&r)}
+	r := p.commands.Do(ctx, []telemetry.AlarmCommand{c})[0]
+	out := commandAnswer{Time: p.model.Now(), Result: resultOf(&r)}
 	if r.Alert != nil {
 		out.Alert = r.Alert.Raw
 	}
@@ -263,7 +263,7 @@ func (p *Portal) commandAlarms(ctx context.Context, id identity, body commandsBo
 			fmt.Sprintf("%d alarms match, %d at most can be commanded at once; nothing was done: narrow the filter", n, mostCommands))
 	}
 	out := commandsAnswer{Outcomes: make(map[telemetry.Outcome]int), Items: []commandResult{}}
-	results := p.desk.Do(ctx, commands)
+	results := p.commands.Do(ctx, commands)
 	for i := range results {
 		out.Items = append(out.Items, resultOf(&results[i]))
 	}
@@ -273,7 +273,7 @@ func (p *Portal) commandAlarms(ctx context.Context, id identity, body commandsBo
 	for i := range out.Items {
 		out.Outcomes[out.Items[i].Outcome]++
 	}
-	out.Total, out.Time = len(out.Items), p.plant.Now()
+	out.Total, out.Time = len(out.Items), p.model.Now()
 	switch {
 	case len(results) > 0 && out.Outcomes[command.OutcomeFailed] == len(results) && !errors.Is(results[0].Err, command.ErrReused):
 		return 0, nil, errKafka().of(proto.CommandID)

@@ -83,7 +83,7 @@ func (a answer) failure(tb testing.TB) errorBody {
 // commands waits for so many commands in Kafka and returns all there are.
 func (r *rig) commands(want int) ([]kafkatest.Record, []telemetry.AlarmCommand) {
 	r.tb.Helper()
-	records := kafkatest.ReadAll(r.tb, r.brokers, r.cfg.Commands, want, patience)
+	records := kafkatest.ReadAll(r.tb, r.brokers, r.cfg.Commands, want, waitTimeout)
 	out := make([]telemetry.AlarmCommand, len(records))
 	for i, rec := range records {
 		require.NoError(r.tb, json.Unmarshal(rec.Value, &out[i]))
@@ -126,7 +126,7 @@ func TestCommandReachesKafkaAndItsOutcomeComesBack(t *testing.T) {
 		By: "李工", At: c.At, Note: "on my way",
 	}, c)
 	kafkatest.Produce(t, r.brokers, r.cfg.DeviceData, -1, kafkatest.Record{Key: []byte("device_001"), Value: []byte("{}")})
-	reading := kafkatest.ReadAll(t, r.brokers, r.cfg.DeviceData, 1, patience)
+	reading := kafkatest.ReadAll(t, r.brokers, r.cfg.DeviceData, 1, waitTimeout)
 	require.Equal(t, reading[0].Partition, records[0].Partition, "a device's commands lie beside its readings")
 
 	r.audited(outcome(c, telemetry.OutcomeApplied, 2)) // before the alarm itself
@@ -172,7 +172,7 @@ func TestCommandThatCoreDoesNotAnswerIsPending(t *testing.T) {
 	refused := outcome(commands[0], telemetry.OutcomeRefused, 0)
 	refused.Reason = "it is shelved"
 	r.audited(refused)
-	r.eventually("outcome", func() bool { return r.portal.book.Outcome("c-1") != nil })
+	r.eventually("outcome", func() bool { return r.portal.trail.Outcome("c-1") != nil })
 	a = r.post("/api/v1/alerts/a1/acknowledge", body)
 	require.Equal(t, http.StatusConflict, a.status)
 	e := a.failure(t)
@@ -197,7 +197,7 @@ func TestCommandsWithoutKafkaAreRefused(t *testing.T) {
 	r.audited(telemetry.AuditEntry{
 		DeviceID: "d1", AlertType: "temperature_high", CommandID: "again", Action: telemetry.ActionAcknowledge, Outcome: telemetry.OutcomeNothing,
 	})
-	r.eventually("the audit trail is read again", func() bool { return r.portal.book.Outcome("again") != nil })
+	r.eventually("the audit trail is read again", func() bool { return r.portal.trail.Outcome("again") != nil })
 	require.Equal(t, http.StatusOK, r.post("/api/v1/alerts/a1/acknowledge", `{"by":"x","command_id":"again"}`).status)
 	r.eventually("commands are taken again", func() bool {
 		return r.post("/api/v1/alerts/a1/comment", `{"by":"x","note":"y"}`).status == http.StatusAccepted
@@ -263,7 +263,7 @@ func TestTooManyAlarmsAreNotCommanded(t *testing.T) {
 		require.NoError(t, err)
 		a, err := state.ParseAlert(raw)
 		require.NoError(t, err)
-		r.portal.plant.ApplyAlert(a, true)
+		r.portal.model.ApplyAlert(a, true)
 	}
 	a := r.post("/api/v1/alerts/commands", `{"action":"acknowledge","by":"x","filter":{"status":"active"}}`)
 	require.Equal(t, http.StatusBadRequest, a.status)

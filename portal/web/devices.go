@@ -97,11 +97,11 @@ func (p *Portal) listDevices(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	now := p.plant.Now()
+	now := p.model.Now()
 	rows := p.match(f, now)
 	sortRows(rows, order)
 	out := list[device]{Total: len(rows), Offset: at.Offset, Time: now, Items: []device{}}
-	p.plant.View(func() {
+	p.model.View(func() {
 		for _, r := range part(rows, at) {
 			out.Items = append(out.Items, p.describe(r.d, now))
 		}
@@ -112,10 +112,10 @@ func (p *Portal) listDevices(c *fiber.Ctx) error {
 
 func (p *Portal) getDevice(c *fiber.Ctx) error {
 	id := c.Params("id")
-	now := p.plant.Now()
+	now := p.model.Now()
 	var found *device
-	p.plant.View(func() {
-		if d := p.plant.Device(id); d != nil && d.Known() {
+	p.model.View(func() {
+		if d := p.model.Device(id); d != nil && d.Known() {
 			v := p.describe(d, now)
 			found = &v
 		}
@@ -129,7 +129,7 @@ func (p *Portal) getDevice(c *fiber.Ctx) error {
 // match returns the devices that f lets through, in no particular order.
 func (p *Portal) match(f deviceFilter, now int64) []row {
 	var rows []row
-	p.plant.Each(func(d *state.Device) {
+	p.model.Each(func(d *state.Device) {
 		if r, ok := p.rowOf(d, f, now); ok {
 			rows = append(rows, r)
 		}
@@ -148,7 +148,7 @@ func (p *Portal) rowOf(d *state.Device, f deviceFilter, now int64) (row, bool) {
 		f.text != "" && !contains(d, f.text):
 		return r, false
 	}
-	active, worst := p.plant.Attention(d.ID)
+	active, worst := p.model.Attention(d.ID)
 	r.active, r.rank = active, state.Rank(worst)
 	return r, f.state == "" || f.state == string(r.presence) || (f.state == stateFault && active > 0)
 }
@@ -191,7 +191,7 @@ func sortRows(rows []row, order string) {
 
 // describe returns what the API says of a device. It is called within a View.
 func (p *Portal) describe(d *state.Device, now int64) device {
-	active, worst := p.plant.Attention(d.ID)
+	active, worst := p.model.Attention(d.ID)
 	v := device{
 		DeviceID: d.ID, Location: d.Location(), Info: d.Info(), Gateway: d.Gateway(), Presence: d.Presence(now),
 		Since: d.Since(), IntervalMS: d.IntervalMS(), LastSeen: d.Seen(), ActiveAlerts: active, Severity: worst,

@@ -23,7 +23,7 @@ func (p *Portal) explain(c *fiber.Ctx) error {
 	if err := knownParameters(c); err != nil {
 		return err
 	}
-	a := p.plant.Alert(c.Params("id"))
+	a := p.model.Alert(c.Params("id"))
 	if a == nil {
 		return errNoAlert()
 	}
@@ -41,7 +41,7 @@ func (p *Portal) explain(c *fiber.Ctx) error {
 	if err := json.Unmarshal(data, &e); err != nil {
 		return p.unexplained(err)
 	}
-	return c.JSON(explainAnswer{Time: p.plant.Now(), Explanation: e})
+	return c.JSON(explainAnswer{Time: p.model.Now(), Explanation: e})
 }
 
 // explainWithin is how long core may take to explain an alarm.
@@ -51,7 +51,7 @@ func (p *Portal) unexplained(err error) error {
 	p.log.Warn("alarm could not be explained", "err", err)
 	message := "core could not be understood; try again"
 	switch {
-	case errors.Is(err, feed.ErrNobody):
+	case errors.Is(err, feed.ErrNoResponder):
 		message = "core, which explains alarms, is away; try again later"
 	case errors.Is(err, context.DeadlineExceeded):
 		message = "core has not answered in time; try again later"

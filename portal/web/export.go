@@ -48,7 +48,7 @@ func (p *Portal) exportCSV(c *fiber.Ctx) error {
 	if lang == "zh" {
 		head = exportHeadChinese
 	}
-	now := p.plant.Now()
+	now := p.model.Now()
 	rows := p.match(f, now)
 	sortRows(rows, "device_id")
 	c.Set(fiber.HeaderContentType, "text/csv; charset=utf-8")
@@ -78,7 +78,7 @@ func (p *Portal) writeCSV(w *bufio.Writer, head []string, rows []row, now int64)
 	for len(rows) > 0 {
 		n := min(exportStep, len(rows))
 		devices := make([]device, 0, n)
-		p.plant.View(func() {
+		p.model.View(func() {
 			for _, row := range rows[:n] {
 				devices = append(devices, p.describe(row.d, now))
 			}

@@ -61,8 +61,8 @@ func (p *Portal) listGateways(c *fiber.Ctx) error {
 
 // gateways is the answer of listGateways, which is also what topic gateways says.
 func (p *Portal) gateways() list[gateway] {
-	now := p.plant.Now()
-	all := p.plant.Gateways()
+	now := p.model.Now()
+	all := p.model.Gateways()
 	out := list[gateway]{Total: len(all), Count: len(all), Time: now, Items: []gateway{}}
 	for _, g := range all {
 		out.Items = append(out.Items, gatewayOf(g, now))

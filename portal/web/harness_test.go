@@ -24,8 +24,8 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// patience bounds every wait of a test.
-const patience = 60 * time.Second
+// waitTimeout bounds every wait of a test.
+const waitTimeout = 60 * time.Second
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
@@ -55,7 +55,7 @@ func startNATS(tb testing.TB) *server.Server {
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true})
 	require.NoError(tb, err)
 	s.Start()
-	require.True(tb, s.ReadyForConnections(patience))
+	require.True(tb, s.ReadyForConnections(waitTimeout))
 	tb.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
 	return s
 }
@@ -64,12 +64,12 @@ func startNATS(tb testing.TB) *server.Server {
 func start(tb testing.TB, change func(*Options)) *rig {
 	tb.Helper()
 	h := startNATS(tb)
-	r := &rig{tb: tb, hub: h, brokers: kafkatest.Brokers(tb), client: &http.Client{Timeout: patience, Transport: checkedTransport(tb)}}
+	r := &rig{tb: tb, hub: h, brokers: kafkatest.Brokers(tb), client: &http.Client{Timeout: waitTimeout, Transport: checkedTransport(tb)}}
 	r.cfg = Config{
 		Addr: "127.0.0.1:0", WebSocketPath: "/ws", MaxConnections: 1000, AuditEntries: 1000, HubURL: h.ClientURL(),
 		GroupID: kafkatest.Name(tb, "core"), Config: kafka.Config{Brokers: r.brokers}, Topics: kafkatest.Topics(tb),
 	}
-	o := Options{Config: r.cfg, Log: slog.New(slog.DiscardHandler), AnswerWithin: patience}
+	o := Options{Config: r.cfg, Log: slog.New(slog.DiscardHandler), AnswerWithin: waitTimeout}
 	if change != nil {
 		change(&o)
 		r.cfg = o.Config
@@ -86,7 +86,7 @@ func start(tb testing.TB, change func(*Options)) *rig {
 		select {
 		case err := <-done:
 			require.NoError(tb, err)
-		case <-time.After(patience):
+		case <-time.After(waitTimeout):
 			require.Fail(tb, "the portal does not stop")
 		}
 	})
@@ -101,7 +101,7 @@ func start(tb testing.TB, change func(*Options)) *rig {
 
 func (r *rig) eventually(what string, f func() bool) {
 	r.tb.Helper()
-	require.Eventually(r.tb, f, patience, 10*time.Millisecond, what)
+	require.Eventually(r.tb, f, waitTimeout, 10*time.Millisecond, what)
 }
 
 // publish sends a live frame of readings.
@@ -126,12 +126,12 @@ func reading(id, building string, ts int64) wire.FrameEntry {
 
 func (r *rig) raise(alerts ...telemetry.Alert) {
 	r.tb.Helper()
-	before := r.portal.plant.Totals().Alerts
+	before := r.portal.model.Totals().Alerts
 	for _, a := range alerts {
 		raw := record(r.tb, a)
 		kafkatest.Produce(r.tb, r.brokers, r.cfg.Alerts, -1, kafkatest.Record{Key: []byte(a.DeviceID), Value: raw})
 	}
-	r.eventually("alerts", func() bool { return r.portal.plant.Totals().Alerts == before+int64(len(alerts)) })
+	r.eventually("alerts", func() bool { return r.portal.model.Totals().Alerts == before+int64(len(alerts)) })
 }
 
 // record returns an alarm as its record in Kafka has it. One without a revision is as those were
@@ -208,7 +208,7 @@ func (r *rig) refused(path string, status int, code string) string {
 
 // dial tries to open a WebSocket and returns the status of the answer, 0 without one.
 func (r *rig) dial(addr string, header http.Header) (*websocket.Conn, int, error) {
-	d := websocket.Dialer{HandshakeTimeout: patience}
+	d := websocket.Dialer{HandshakeTimeout: waitTimeout}
 	ws, resp, err := d.DialContext(r.tb.Context(), "ws://"+addr+"/ws", header)
 	status := 0
 	if resp != nil {
@@ -226,7 +226,7 @@ func (r *rig) connect(addr string) *websocket.Conn {
 	r.tb.Helper()
 	ws, _, err := r.dial(addr, nil)
 	require.NoError(r.tb, err)
-	require.NoError(r.tb, ws.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(r.tb, ws.SetReadDeadline(time.Now().Add(waitTimeout)))
 	return ws
 }
 

@@ -23,7 +23,7 @@ func (r *rig) exchange(request string) (int, string) {
 	c, err := (&net.Dialer{}).DialContext(r.tb.Context(), "tcp", r.portal.Addr())
 	require.NoError(r.tb, err)
 	r.tb.Cleanup(func() { _ = c.Close() })
-	require.NoError(r.tb, c.SetDeadline(time.Now().Add(patience)))
+	require.NoError(r.tb, c.SetDeadline(time.Now().Add(waitTimeout)))
 	var sending sync.WaitGroup
 	sending.Go(func() { _, _ = io.WriteString(c, request) }) // the portal may hang up before it has read everything
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -78,7 +78,7 @@ func TestMethodsThatAnAddressDoesNotTake(t *testing.T) {
 		status, body := r.exchange(request + head)
 		require.Contains(t, []int{http.StatusMethodNotAllowed, http.StatusNotFound}, status, "%s: %s", request, body)
 	}
-	require.Equal(t, telemetry.AlarmUnacknowledged, r.portal.plant.Alert("a1").State)
+	require.Equal(t, telemetry.AlarmUnacknowledged, r.portal.model.Alert("a1").State)
 }
 
 func TestPanicsTellClientsNothing(t *testing.T) {

@@ -28,7 +28,7 @@ func (r *rig) raw(line string, header ...string) answer {
 	c, err := (&net.Dialer{}).DialContext(r.tb.Context(), "tcp", r.portal.Addr())
 	require.NoError(r.tb, err)
 	r.tb.Cleanup(func() { _ = c.Close() })
-	require.NoError(r.tb, c.SetDeadline(time.Now().Add(patience)))
+	require.NoError(r.tb, c.SetDeadline(time.Now().Add(waitTimeout)))
 	head := append([]string{line + " HTTP/1.1", "Host: " + r.portal.Addr(), "Connection: close"}, header...)
 	_, err = fmt.Fprint(c, strings.Join(head, "\r\n")+"\r\n\r\n")
 	require.NoError(r.tb, err)

@@ -39,8 +39,8 @@ func (p *Portal) getDeviceSeries(c *fiber.Ctx) error {
 	}
 	id := c.Params("id")
 	known := false
-	p.plant.View(func() {
-		d := p.plant.Device(id)
+	p.model.View(func() {
+		d := p.model.Device(id)
 		known = d != nil && d.Known()
 	})
 	if !known {
@@ -87,7 +87,7 @@ func (p *Portal) readSeriesQuery(c *fiber.Ctx) (series.Query, error) {
 	if q.Parameters, err = readParameters(c.Query("parameters")); err != nil {
 		return q, err
 	}
-	if q.To, err = readMillis(c, "to", p.plant.Now()); err != nil {
+	if q.To, err = readMillis(c, "to", p.model.Now()); err != nil {
 		return q, err
 	}
 	if q.From, err = readMillis(c, "from", q.To-usualSpan); err != nil {
@@ -148,7 +148,7 @@ func (p *Portal) listBuildings(c *fiber.Ctx) error {
 		return err
 	}
 	all := p.stats.get().Buildings
-	return c.JSON(list[building]{Total: len(all), Count: len(all), Time: p.plant.Now(), Items: all})
+	return c.JSON(list[building]{Total: len(all), Count: len(all), Time: p.model.Now(), Items: all})
 }
 
 // alertTrend counts how many alarms of each severity were raised in each hour.
@@ -172,7 +172,7 @@ func (p *Portal) getAlertTrend(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	last := p.plant.Now() / hour
+	last := p.model.Now() / hour
 	out := alertTrend{
 		StepMS: hour, Time: make([]int64, hours),
 		Critical: make([]int, hours), High: make([]int, hours), Medium: make([]int, hours), Low: make([]int, hours),
@@ -180,7 +180,7 @@ func (p *Portal) getAlertTrend(c *fiber.Ctx) error {
 	for i := range hours {
 		out.Time[i] = (last - int64(hours-1-i)) * hour
 	}
-	p.plant.Alerts(func(a *state.Alert) bool {
+	p.model.Alerts(func(a *state.Alert) bool {
 		raised := a.RaisedAt
 		if raised == 0 {
 			raised = a.Timestamp

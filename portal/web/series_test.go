@@ -16,7 +16,7 @@ import (
 
 func TestDeviceSeries(t *testing.T) {
 	r := start(t, nil)
-	now := r.portal.plant.Now()
+	now := r.portal.model.Now()
 	first := now - 20_000
 	for i := range int64(20) {
 		r.publish("gw-a", reading("d1", "A栋", first+i*1000))
@@ -69,7 +69,7 @@ func TestBuildingSeries(t *testing.T) {
 
 func TestAlertTrend(t *testing.T) {
 	r := start(t, nil)
-	now := r.portal.plant.Now()
+	now := r.portal.model.Now()
 	r.raise(alert("1", "a", telemetry.SeverityHigh, telemetry.AlertActive, now),
 		alert("2", "b", telemetry.SeverityHigh, telemetry.AlertActive, now-2*hour),
 		alert("3", "c", telemetry.SeverityCritical, telemetry.AlertActive, now-30*hour))
@@ -88,7 +88,7 @@ func TestExportIsExactlyWhatIsFiltered(t *testing.T) {
 	now := populate(r)
 	evil := reading("-cmd", "=cmd|' /C calc'!A0", now)
 	r.publish("gw-a", evil)
-	r.eventually("the device", func() bool { return r.portal.plant.Stats().Devices.Total == 52 })
+	r.eventually("the device", func() bool { return r.portal.model.Stats().Devices.Total == 52 })
 
 	for _, query := range []string{"", "building=" + url.QueryEscape("A栋"), "q=b0", "state=offline", "floor=2", "model=IOT-SENSOR-V2&state=online"} {
 		a := r.get("/api/v1/export.csv?" + query)

@@ -72,7 +72,7 @@ const rateBurst = 10
 // buildSockets makes what speaks with WebSocket clients.
 func (p *Portal) buildSockets(o Options) (err error) {
 	p.dashboard, err = dashboard.New(dashboard.Options{
-		Model: p.plant, Log: o.Log, Registry: o.Registry, Limits: o.Dashboard,
+		Model: p.model, Log: o.Log, Registry: o.Registry, Limits: o.Dashboard,
 		Stats:    func() any { return p.stats.get() },
 		Gateways: func() any { return p.gateways() },
 	})
@@ -87,6 +87,6 @@ func (p *Portal) buildSockets(o Options) (err error) {
 	if o.Config.MessageRate > 0 {
 		o.Limits.RatePerSecond, o.Limits.RateBurst = o.Config.MessageRate, o.Config.MessageRate*rateBurst
 	}
-	p.fanout, err = fanout.New(fanout.Options{Model: p.plant, Log: o.Log, Registry: o.Registry, Publisher: p.dashboard, Limits: o.Limits})
+	p.fanout, err = fanout.New(fanout.Options{Model: p.model, Log: o.Log, Registry: o.Registry, Publisher: p.dashboard, Limits: o.Limits})
 	return err
 }

@@ -63,7 +63,7 @@ func TestPanicOfASocketIsLoggedAndNotSentToTheClient(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	defer func() { _ = ws.Close() }()
-	require.NoError(t, ws.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(t, ws.SetReadDeadline(time.Now().Add(waitTimeout)))
 	_, data, err := ws.ReadMessage()
 	var ended *websocket.CloseError
 	require.ErrorAs(t, err, &ended)

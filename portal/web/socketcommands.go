@@ -54,7 +54,7 @@ func (p *Portal) socketCommand(ctx context.Context, id identity, body socketComm
 	if body.AlertIDs != nil || body.Filter != nil || body.DeviceID != "" || body.AlertType != "" {
 		return 0, nil, badField("alert_id", "it alone, without alert_ids, filter, device_id and alert_type")
 	}
-	a := p.plant.Alert(body.AlertID)
+	a := p.model.Alert(body.AlertID)
 	if a == nil {
 		return 0, nil, errNoAlert()
 	}

@@ -141,7 +141,7 @@ func (s *statsCache) get() stats {
 }
 
 func (p *Portal) count() stats {
-	s, h := p.plant.Stats(), p.fanout.Stats()
+	s, h := p.model.Stats(), p.fanout.Stats()
 	out := stats{
 		Time: s.Time, Version: ops.Version, Socket: p.cfg.WebSocketPath, Devices: presences(s.Devices),
 		Alerts: alertCounts{Severity: bySeverity(s.Calling), Unacknowledged: s.Unseen, Aside: s.Aside, Kept: s.Kept},
@@ -152,7 +152,7 @@ func (p *Portal) count() stats {
 		Latency:   latencies{ToPortal: quantilesOf(s.Received), ToSocket: quantilesOf(h.Pushed)},
 		Clients:   clientCounts{Open: h.Clients, Limit: h.Limit, ClosedSlow: h.ClosedSlow, Refused: h.Refused},
 		Gateways:  gatewayCounts{Total: s.Gateways, Silent: s.Silent},
-		Sources:   sources{Hub: p.feed.HubConnected(), Kafka: p.feed.KafkaWell()},
+		Sources:   sources{Hub: p.feed.HubConnected(), Kafka: p.feed.KafkaHealthy()},
 		Process:   p.process.Usage(),
 		Kafka:     p.lag.Last(),
 		Buildings: []building{},

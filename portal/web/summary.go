@@ -109,8 +109,8 @@ func (p *Portal) alertSummary(c *fiber.Ctx) error {
 	if r.err != nil {
 		return r.err
 	}
-	now := p.plant.Now()
-	return c.JSON(summaryOf(p.plant.Figures(scope, window.Milliseconds()), now, window.Milliseconds()))
+	now := p.model.Now()
+	return c.JSON(summaryOf(p.model.Figures(scope, window.Milliseconds()), now, window.Milliseconds()))
 }
 
 func summaryOf(f state.Figures, now, window int64) summaryAnswer {

@@ -25,7 +25,7 @@ func (p *Portal) targets(proto telemetry.AlarmCommand, body commandsBody) (comma
 	switch {
 	case body.AlertIDs != nil:
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(body.AlertIDs))) {
-			if a := p.plant.Alert(id); a != nil {
+			if a := p.model.Alert(id); a != nil {
 				alarms = append(alarms, a)
 			} else {
 				missing = append(missing, cut(id))

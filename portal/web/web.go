@@ -51,10 +51,10 @@ type Options struct {
 type Portal struct {
 	cfg       Config
 	log       *slog.Logger
-	plant     *state.Model
-	book      *audit.Book
+	model     *state.Model
+	trail     *audit.Trail
 	feed      *feed.Feed
-	desk      *command.Desk
+	commands  *command.Dispatcher
 	fanout    *fanout.Broadcaster
 	dashboard *dashboard.Publisher
 	series    *series.Store
@@ -107,24 +107,24 @@ func (p *Portal) build(o Options) (err error) {
 	if p.proxies, err = parseProxies(o.Config.TrustedProxies); err != nil {
 		return err
 	}
-	p.plant, p.series = state.New(state.Options{}), series.New(series.Options{})
-	if err := o.Registry.Register(p.plant.Collector()); err != nil {
+	p.model, p.series = state.New(state.Options{}), series.New(series.Options{})
+	if err := o.Registry.Register(p.model.Collector()); err != nil {
 		return err
 	}
 	p.stats = newStatsCache(p)
 	if err := p.buildSockets(o); err != nil {
 		return err
 	}
-	p.book = audit.NewBook(o.Config.AuditEntries)
-	p.desk, err = command.New(command.Options{
-		Model: p.plant, Book: p.book, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+	p.trail = audit.NewTrail(o.Config.AuditEntries)
+	p.commands, err = command.New(command.Options{
+		Model: p.model, Trail: p.trail, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
 		AnswerWithin: o.AnswerWithin,
 	})
 	if err != nil {
 		return err
 	}
 	p.feed, err = feed.New(feed.Options{
-		Model: p.plant, Series: p.series, Book: p.book, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+		Model: p.model, Series: p.series, Trail: p.trail, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
 	})
 	if err != nil {
 		return err
@@ -189,7 +189,7 @@ func (p *Portal) Run(ctx context.Context) error {
 	g.Go("feed", p.feed.Run)
 	g.Go("lag", p.lag.Run)
 	g.Go("dashboard", p.dashboard.Run)
-	g.Go("commands", p.desk.Run)
+	g.Go("commands", p.commands.Run)
 	g.Go("fanout", p.fanout.Run)
 	if p.wsApp != nil {
 		serve(g, "websocket port", p.wsApp, p.wsLn)

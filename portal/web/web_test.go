@@ -31,7 +31,7 @@ func TestReadingAndAlertWalkToBothPorts(t *testing.T) {
 		require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"subscribe","device_ids":["`+id+`"]}`)))
 		require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"?"}`)))
 		require.Equal(t, "error", r.receive(ws).Type)
-		e := reading(id, "A栋", r.portal.plant.Now())
+		e := reading(id, "A栋", r.portal.model.Now())
 		r.publish("gw-a", reading("other", "A栋", 1), e)
 		m := r.receive(ws)
 		require.Equal(t, "device_data", m.Type)

@@ -47,8 +47,8 @@ func Parse(raw []byte, partition int32, offset, recordedAt int64) (*Entry, error
 	return e, nil
 }
 
-// Book holds the newest entries. Its methods may be called concurrently.
-type Book struct {
+// Trail holds the newest entries. Its methods may be called concurrently.
+type Trail struct {
 	max int
 
 	mu        sync.Mutex
@@ -60,70 +60,70 @@ type Book struct {
 	total     int64
 }
 
-// NewBook returns a book of at most limit entries, which is 1 or more.
-func NewBook(limit int) *Book {
-	return &Book{max: limit, sorted: true, outcomes: make(map[string]*Entry), waiting: make(map[string][]chan *Entry)}
+// NewTrail returns a book of at most limit entries, which is 1 or more.
+func NewTrail(limit int) *Trail {
+	return &Trail{max: limit, sorted: true, outcomes: make(map[string]*Entry), waiting: make(map[string][]chan *Entry)}
 }
 
 // Add files an entry and tells those who wait for its command.
-func (b *Book) Add(e *Entry) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.total++
-	if n := len(b.entries); n > 0 && compare(b.entries[n-1], e) > 0 {
-		b.sorted = false
+func (t *Trail) Add(e *Entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.total++
+	if n := len(t.entries); n > 0 && compare(t.entries[n-1], e) > 0 {
+		t.sorted = false
 	}
-	b.entries = append(b.entries, e)
-	if e.CommandID != "" && e.Outcome != "" && b.outcomes[e.CommandID] == nil {
-		b.outcomes[e.CommandID] = e // what is said of a repetition does not change what became of it
+	t.entries = append(t.entries, e)
+	if e.CommandID != "" && e.Outcome != "" && t.outcomes[e.CommandID] == nil {
+		t.outcomes[e.CommandID] = e // what is said of a repetition does not change what became of it
 	}
 	if e.CommandID != "" && e.Outcome != "" {
-		for _, ch := range b.waiting[e.CommandID] {
-			ch <- b.outcomes[e.CommandID] // it has room for one
+		for _, ch := range t.waiting[e.CommandID] {
+			ch <- t.outcomes[e.CommandID] // it has room for one
 		}
-		delete(b.waiting, e.CommandID)
+		delete(t.waiting, e.CommandID)
 	}
-	if len(b.entries) > b.max+b.max/4 {
-		b.trim()
+	if len(t.entries) > t.max+t.max/4 {
+		t.trim()
 	}
 }
 
 // Forget removes the entries of a partition that is being read again from its start.
-func (b *Book) Forget(partition int32) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.drop(func(e *Entry) bool { return e.partition == partition })
+func (t *Trail) Forget(partition int32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.drop(func(e *Entry) bool { return e.partition == partition })
 }
 
 // trim forgets the oldest entries beyond the bound. It is done for a quarter of the book
 // at a time, so that it costs little an entry.
-func (b *Book) trim() {
-	b.order()
-	n := len(b.entries) - b.max
+func (t *Trail) trim() {
+	t.order()
+	n := len(t.entries) - t.max
 	if n <= 0 {
 		return
 	}
-	oldest := b.entries[n]
-	b.forgotten = b.entries[n-1].RecordedAt
-	b.drop(func(e *Entry) bool { return compare(e, oldest) < 0 })
+	oldest := t.entries[n]
+	t.forgotten = t.entries[n-1].RecordedAt
+	t.drop(func(e *Entry) bool { return compare(e, oldest) < 0 })
 }
 
-func (b *Book) drop(gone func(*Entry) bool) {
-	b.entries = slices.DeleteFunc(b.entries, func(e *Entry) bool {
+func (t *Trail) drop(gone func(*Entry) bool) {
+	t.entries = slices.DeleteFunc(t.entries, func(e *Entry) bool {
 		if !gone(e) {
 			return false
 		}
-		if b.outcomes[e.CommandID] == e {
-			delete(b.outcomes, e.CommandID)
+		if t.outcomes[e.CommandID] == e {
+			delete(t.outcomes, e.CommandID)
 		}
 		return true
 	})
 }
 
-func (b *Book) order() {
-	if !b.sorted {
-		slices.SortFunc(b.entries, compare)
-		b.sorted = true
+func (t *Trail) order() {
+	if !t.sorted {
+		slices.SortFunc(t.entries, compare)
+		t.sorted = true
 	}
 }
 
@@ -133,12 +133,12 @@ func compare(a, b *Entry) int {
 
 // Find returns the entries that keep says yes to, in the order of recording, of those the
 // newest limit of the book at most.
-func (b *Book) Find(keep func(*Entry) bool) []*Entry {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.trim()
+func (t *Trail) Find(keep func(*Entry) bool) []*Entry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.trim()
 	var out []*Entry
-	for _, e := range b.entries {
+	for _, e := range t.entries {
 		if keep(e) {
 			out = append(out, e)
 		}
@@ -148,50 +148,50 @@ func (b *Book) Find(keep func(*Entry) bool) []*Entry {
 
 // Since returns the time, in ms, after which nothing that was recorded has been forgotten: 0 when
 // nothing has been forgotten at all.
-func (b *Book) Since() int64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.trim()
-	return b.forgotten
+func (t *Trail) Since() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.trim()
+	return t.forgotten
 }
 
 // Skipped says that records up to the time at, in ms, were never read.
-func (b *Book) Skipped(at int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.forgotten = max(b.forgotten, at)
+func (t *Trail) Skipped(at int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.forgotten = max(t.forgotten, at)
 }
 
 // Outcome returns what became of a command, or nil while it is not known.
-func (b *Book) Outcome(commandID string) *Entry {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.outcomes[commandID]
+func (t *Trail) Outcome(commandID string) *Entry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.outcomes[commandID]
 }
 
 // Await returns a channel on which what becomes of a command is sent once, at once when it is
 // known. stop is called when nobody waits any more.
-func (b *Book) Await(commandID string) (outcome <-chan *Entry, stop func()) {
+func (t *Trail) Await(commandID string) (outcome <-chan *Entry, stop func()) {
 	ch := make(chan *Entry, 1)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if e := b.outcomes[commandID]; e != nil {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.outcomes[commandID]; e != nil {
 		ch <- e
 		return ch, func() {}
 	}
-	b.waiting[commandID] = append(b.waiting[commandID], ch)
-	return ch, func() { b.leave(commandID, ch) }
+	t.waiting[commandID] = append(t.waiting[commandID], ch)
+	return ch, func() { t.leave(commandID, ch) }
 }
 
-func (b *Book) leave(commandID string, ch chan *Entry) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	rest := slices.DeleteFunc(b.waiting[commandID], func(c chan *Entry) bool { return c == ch })
+func (t *Trail) leave(commandID string, ch chan *Entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	rest := slices.DeleteFunc(t.waiting[commandID], func(c chan *Entry) bool { return c == ch })
 	if len(rest) == 0 {
-		delete(b.waiting, commandID)
+		delete(t.waiting, commandID)
 		return
 	}
-	b.waiting[commandID] = rest
+	t.waiting[commandID] = rest
 }
 
 // Figures of a book for metrics.
@@ -201,8 +201,8 @@ type Figures struct {
 }
 
 // Figures returns how full the book is.
-func (b *Book) Figures() Figures {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return Figures{Kept: min(len(b.entries), b.max), Limit: b.max, Waiting: len(b.waiting), Total: b.total}
+func (t *Trail) Figures() Figures {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Figures{Kept: min(len(t.entries), t.max), Limit: t.max, Waiting: len(t.waiting), Total: t.total}
 }

@@ -36,115 +36,115 @@ func times(list []*Entry) (out []int64) {
 }
 
 func TestNewestEntriesAreKeptWhateverTheirPartition(t *testing.T) {
-	b := NewBook(100)
-	require.Zero(t, b.Since())
+	trail := NewTrail(100)
+	require.Zero(t, trail.Since())
 	for at := range int64(100) { // one partition is read before the other
-		b.Add(entry(t, 0, at, 2*at, telemetry.AuditEntry{CommandID: fmt.Sprint("c", 2*at), Outcome: telemetry.OutcomeApplied}))
+		trail.Add(entry(t, 0, at, 2*at, telemetry.AuditEntry{CommandID: fmt.Sprint("c", 2*at), Outcome: telemetry.OutcomeApplied}))
 	}
-	require.Zero(t, b.Since(), "nothing was forgotten")
+	require.Zero(t, trail.Since(), "nothing was forgotten")
 	for at := range int64(100) {
-		b.Add(entry(t, 1, at, 2*at+1, telemetry.AuditEntry{}))
+		trail.Add(entry(t, 1, at, 2*at+1, telemetry.AuditEntry{}))
 	}
-	got := times(b.Find(everything))
+	got := times(trail.Find(everything))
 	require.Len(t, got, 100)
 	require.IsIncreasing(t, got)
 	require.Equal(t, int64(100), got[0])
-	require.Equal(t, int64(99), b.Since())
-	require.Nil(t, b.Outcome("c98"), "it is forgotten with its entry")
-	require.NotNil(t, b.Outcome("c100"))
-	require.Equal(t, Figures{Kept: 100, Limit: 100, Total: 200}, b.Figures())
-	b.Skipped(50)
-	require.Equal(t, int64(99), b.Since())
-	b.Skipped(150)
-	require.Equal(t, int64(150), b.Since())
+	require.Equal(t, int64(99), trail.Since())
+	require.Nil(t, trail.Outcome("c98"), "it is forgotten with its entry")
+	require.NotNil(t, trail.Outcome("c100"))
+	require.Equal(t, Figures{Kept: 100, Limit: 100, Total: 200}, trail.Figures())
+	trail.Skipped(50)
+	require.Equal(t, int64(99), trail.Since())
+	trail.Skipped(150)
+	require.Equal(t, int64(150), trail.Since())
 }
 
 func TestMemoryStaysBounded(t *testing.T) {
-	b := NewBook(10)
+	trail := NewTrail(10)
 	for at := range int64(10_000) {
-		b.Add(entry(t, 0, at, at, telemetry.AuditEntry{CommandID: fmt.Sprint(at), Outcome: telemetry.OutcomeApplied}))
-		require.LessOrEqual(t, len(b.entries), 13)
-		require.LessOrEqual(t, len(b.outcomes), 13)
+		trail.Add(entry(t, 0, at, at, telemetry.AuditEntry{CommandID: fmt.Sprint(at), Outcome: telemetry.OutcomeApplied}))
+		require.LessOrEqual(t, len(trail.entries), 13)
+		require.LessOrEqual(t, len(trail.outcomes), 13)
 	}
-	require.Equal(t, int64(9990), b.Find(everything)[0].RecordedAt)
+	require.Equal(t, int64(9990), trail.Find(everything)[0].RecordedAt)
 }
 
 func TestWhoWaitsIsToldOnce(t *testing.T) {
-	b := NewBook(10)
-	first, stop := b.Await("c1")
-	second, stopSecond := b.Await("c1")
-	gone, stopGone := b.Await("c1")
+	trail := NewTrail(10)
+	first, stop := trail.Await("c1")
+	second, stopSecond := trail.Await("c1")
+	gone, stopGone := trail.Await("c1")
 	stopGone()
 	defer stop()
 	defer stopSecond()
-	b.Add(entry(t, 0, 0, 1, telemetry.AuditEntry{CommandID: "c1"})) // a transition, no outcome
+	trail.Add(entry(t, 0, 0, 1, telemetry.AuditEntry{CommandID: "c1"})) // a transition, no outcome
 	require.Empty(t, first)
-	b.Add(entry(t, 0, 1, 2, telemetry.AuditEntry{CommandID: "c1", Outcome: telemetry.OutcomeApplied}))
-	b.Add(entry(t, 0, 2, 3, telemetry.AuditEntry{CommandID: "c1", Outcome: telemetry.OutcomeNothing})) // sent again
+	trail.Add(entry(t, 0, 1, 2, telemetry.AuditEntry{CommandID: "c1", Outcome: telemetry.OutcomeApplied}))
+	trail.Add(entry(t, 0, 2, 3, telemetry.AuditEntry{CommandID: "c1", Outcome: telemetry.OutcomeNothing})) // sent again
 	for _, ch := range []<-chan *Entry{first, second} {
 		require.Equal(t, telemetry.OutcomeApplied, (<-ch).Outcome)
 	}
 	require.Empty(t, gone)
-	late, stopLate := b.Await("c1")
+	late, stopLate := trail.Await("c1")
 	defer stopLate()
 	require.Equal(t, telemetry.OutcomeApplied, (<-late).Outcome)
-	require.Zero(t, b.Figures().Waiting)
+	require.Zero(t, trail.Figures().Waiting)
 }
 
 func TestEntriesComeInTheOrderOfRecording(t *testing.T) {
-	b := NewBook(10)
-	require.Empty(t, b.Find(everything))
-	b.Add(entry(t, 0, 0, 2, telemetry.AuditEntry{}))
-	b.Add(entry(t, 1, 0, 1, telemetry.AuditEntry{}))
-	require.Equal(t, []int64{1, 2}, times(b.Find(everything)))
-	b.Add(entry(t, 0, 1, 4, telemetry.AuditEntry{}))
-	b.Add(entry(t, 1, 1, 3, telemetry.AuditEntry{}))
-	require.Equal(t, []int64{1, 2, 3, 4}, times(b.Find(everything)))
-	require.Equal(t, []int64{2}, times(b.Find(func(e *Entry) bool { return e.RecordedAt == 2 })))
+	trail := NewTrail(10)
+	require.Empty(t, trail.Find(everything))
+	trail.Add(entry(t, 0, 0, 2, telemetry.AuditEntry{}))
+	trail.Add(entry(t, 1, 0, 1, telemetry.AuditEntry{}))
+	require.Equal(t, []int64{1, 2}, times(trail.Find(everything)))
+	trail.Add(entry(t, 0, 1, 4, telemetry.AuditEntry{}))
+	trail.Add(entry(t, 1, 1, 3, telemetry.AuditEntry{}))
+	require.Equal(t, []int64{1, 2, 3, 4}, times(trail.Find(everything)))
+	require.Equal(t, []int64{2}, times(trail.Find(func(e *Entry) bool { return e.RecordedAt == 2 })))
 }
 
 func TestLimitIsExact(t *testing.T) {
-	b := NewBook(100)
-	add := func(at int64) { b.Add(entry(t, 0, at, at, telemetry.AuditEntry{})) }
+	trail := NewTrail(100)
+	add := func(at int64) { trail.Add(entry(t, 0, at, at, telemetry.AuditEntry{})) }
 	for at := range int64(125) {
 		add(at)
 	}
-	require.Len(t, b.entries, 125, "it is not trimmed entry by entry")
-	require.Equal(t, 100, b.Figures().Kept)
+	require.Len(t, trail.entries, 125, "it is not trimmed entry by entry")
+	require.Equal(t, 100, trail.Figures().Kept)
 	add(125)
-	require.Len(t, b.entries, 100)
+	require.Len(t, trail.entries, 100)
 	add(126)
-	require.Equal(t, int64(26), b.Since())
-	require.Equal(t, int64(27), b.Find(everything)[0].RecordedAt)
+	require.Equal(t, int64(26), trail.Since())
+	require.Equal(t, int64(27), trail.Find(everything)[0].RecordedAt)
 	add(127)
-	require.Len(t, b.Find(everything), 100)
+	require.Len(t, trail.Find(everything), 100)
 }
 
 func TestOneWhoLeavesDoesNotTakeOthersAlong(t *testing.T) {
-	b := NewBook(10)
-	stays, stop := b.Await("c1")
-	_, leave := b.Await("c1")
+	trail := NewTrail(10)
+	stays, stop := trail.Await("c1")
+	_, leave := trail.Await("c1")
 	leave()
-	require.Equal(t, 1, b.Figures().Waiting)
-	b.Add(entry(t, 0, 0, 1, telemetry.AuditEntry{CommandID: "c1", Outcome: telemetry.OutcomeApplied}))
+	require.Equal(t, 1, trail.Figures().Waiting)
+	trail.Add(entry(t, 0, 0, 1, telemetry.AuditEntry{CommandID: "c1", Outcome: telemetry.OutcomeApplied}))
 	require.Len(t, stays, 1)
 	stop()
-	_, leave = b.Await("c2")
+	_, leave = trail.Await("c2")
 	leave()
-	require.Zero(t, b.Figures().Waiting)
+	require.Zero(t, trail.Figures().Waiting)
 }
 
 func TestPartitionThatIsReadAgainIsForgotten(t *testing.T) {
-	b := NewBook(10)
-	b.Add(entry(t, 0, 0, 1, telemetry.AuditEntry{CommandID: "a", Outcome: telemetry.OutcomeApplied}))
-	b.Add(entry(t, 1, 0, 2, telemetry.AuditEntry{}))
-	b.Forget(0)
-	require.Equal(t, []int64{2}, times(b.Find(everything)))
-	require.Nil(t, b.Outcome("a"))
+	trail := NewTrail(10)
+	trail.Add(entry(t, 0, 0, 1, telemetry.AuditEntry{CommandID: "a", Outcome: telemetry.OutcomeApplied}))
+	trail.Add(entry(t, 1, 0, 2, telemetry.AuditEntry{}))
+	trail.Forget(0)
+	require.Equal(t, []int64{2}, times(trail.Find(everything)))
+	require.Nil(t, trail.Outcome("a"))
 }
 
 func TestBookIsForManyAtOnce(t *testing.T) {
-	b := NewBook(50)
+	trail := NewTrail(50)
 	var all sync.WaitGroup
 	for k := range int32(4) {
 		entries := make([]*Entry, 200)
@@ -153,16 +153,16 @@ func TestBookIsForManyAtOnce(t *testing.T) {
 		}
 		all.Go(func() {
 			for _, e := range entries {
-				ch, stop := b.Await(e.CommandID)
-				b.Add(e)
+				ch, stop := trail.Await(e.CommandID)
+				trail.Add(e)
 				<-ch
 				stop()
-				b.Find(everything)
+				trail.Find(everything)
 			}
 		})
 	}
 	all.Wait()
-	require.Equal(t, int64(800), b.Figures().Total)
+	require.Equal(t, int64(800), trail.Figures().Total)
 }
 
 func TestParseRefusesWhatNobodyCouldRead(t *testing.T) {
@@ -181,9 +181,9 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		require.NotEmpty(t, e.DeviceID)
-		b := NewBook(1)
-		b.Add(e)
-		_, err = json.Marshal(b.Find(everything))
+		trail := NewTrail(1)
+		trail.Add(e)
+		_, err = json.Marshal(trail.Find(everything))
 		require.NoError(t, err)
 	})
 }

@@ -43,7 +43,7 @@ var (
 // Options of a desk. All but the times are required.
 type Options struct {
 	Model    *state.Model
-	Book     *audit.Book
+	Trail    *audit.Trail
 	Brokers  []string
 	Topics   topology.Topics
 	Log      *slog.Logger
@@ -54,22 +54,22 @@ type Options struct {
 	AnswerWithin time.Duration
 }
 
-// Desk hands commands over.
-type Desk struct {
+// Dispatcher hands commands over.
+type Dispatcher struct {
 	o       Options
 	log     *slog.Logger
 	metrics *metrics
 
-	mu    sync.Mutex
-	line  *line         // nil while there is none
-	ready chan struct{} // closed when there is one again
+	mu     sync.Mutex
+	writer *writer       // nil while there is none
+	ready  chan struct{} // closed when there is one again
 }
 
-var errMissing = errors.New("command: Model, Book, Brokers, Topics, Log and Registry are required")
+var errMissing = errors.New("command: Model, Trail, Brokers, Topics, Log and Registry are required")
 
 // New returns a desk; Run connects it.
-func New(o Options) (*Desk, error) {
-	if o.Model == nil || o.Book == nil || len(o.Brokers) == 0 || o.Topics.Commands == "" || o.Log == nil || o.Registry == nil {
+func New(o Options) (*Dispatcher, error) {
+	if o.Model == nil || o.Trail == nil || len(o.Brokers) == 0 || o.Topics.Commands == "" || o.Log == nil || o.Registry == nil {
 		return nil, errMissing
 	}
 	if o.SendWithin == 0 {
@@ -78,9 +78,9 @@ func New(o Options) (*Desk, error) {
 	if o.AnswerWithin == 0 {
 		o.AnswerWithin = 2 * time.Second
 	}
-	d := &Desk{o: o, log: o.Log.With("component", "command"), ready: make(chan struct{})}
+	d := &Dispatcher{o: o, log: o.Log.With("component", "command"), ready: make(chan struct{})}
 	var err error
-	d.metrics, err = newMetrics(o.Registry, o.Book)
+	d.metrics, err = newMetrics(o.Registry, o.Trail)
 	return d, err
 }
 
@@ -96,7 +96,7 @@ type Result struct {
 // Do hands commands over, in their order, and waits for what becomes of each. A command whose
 // id is known already is not sent again: its outcome is returned. The results are in
 // the order of the commands.
-func (d *Desk) Do(ctx context.Context, commands []telemetry.AlarmCommand) []Result {
+func (d *Dispatcher) Do(ctx context.Context, commands []telemetry.AlarmCommand) []Result {
 	began := time.Now()
 	results := make([]Result, len(commands))
 	outcomes := make([]<-chan *audit.Entry, len(commands))
@@ -114,7 +114,7 @@ func (d *Desk) Do(ctx context.Context, commands []telemetry.AlarmCommand) []Resu
 			continue
 		}
 		var stop func()
-		outcomes[i], stop = d.o.Book.Await(commands[i].CommandID)
+		outcomes[i], stop = d.o.Trail.Await(commands[i].CommandID)
 		stops = append(stops, stop)
 		if len(outcomes[i]) == 0 {
 			send = append(send, i)
@@ -129,7 +129,7 @@ func (d *Desk) Do(ctx context.Context, commands []telemetry.AlarmCommand) []Resu
 func (r *Result) fail(err error) { r.Outcome, r.Err = OutcomeFailed, err }
 
 // send writes the commands with these indexes to Kafka and marks those that failed.
-func (d *Desk) send(ctx context.Context, results []Result, indexes []int) {
+func (d *Dispatcher) send(ctx context.Context, results []Result, indexes []int) {
 	if len(indexes) == 0 {
 		return
 	}
@@ -167,7 +167,7 @@ func (d *Desk) send(ctx context.Context, results []Result, indexes []int) {
 }
 
 // answer waits for the outcomes, and for the alarms as they are after them.
-func (d *Desk) answer(ctx context.Context, results []Result, outcomes []<-chan *audit.Entry) {
+func (d *Dispatcher) answer(ctx context.Context, results []Result, outcomes []<-chan *audit.Entry) {
 	ctx, cancel := context.WithTimeout(ctx, d.o.AnswerWithin)
 	defer cancel()
 	for i := range results {
@@ -201,7 +201,7 @@ const lookEvery = 5 * time.Millisecond
 
 // alarm returns the alarm that a command was about, after the change that the command made if
 // that arrives in time: change and outcome come by different topics.
-func (d *Desk) alarm(ctx context.Context, r *Result) *state.Alert {
+func (d *Dispatcher) alarm(ctx context.Context, r *Result) *state.Alert {
 	id, revision := r.Command.AlertID, int64(0)
 	if r.Entry != nil {
 		revision = r.Entry.Revision

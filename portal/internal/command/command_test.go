@@ -22,16 +22,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait of a test.
-const patience = 60 * time.Second
+// waitTimeout bounds every wait of a test.
+const waitTimeout = 60 * time.Second
 
 // start runs a desk; the test's end stops it.
-func start(tb testing.TB, brokers []string, answer time.Duration) (*Desk, topology.Topics) {
+func start(tb testing.TB, brokers []string, answer time.Duration) (*Dispatcher, topology.Topics) {
 	tb.Helper()
 	topics := kafkatest.Topics(tb)
 	d, err := New(Options{
-		Model: state.New(state.Options{}), Book: audit.NewBook(10_000), Brokers: brokers, Topics: topics,
-		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), SendWithin: patience, AnswerWithin: answer,
+		Model: state.New(state.Options{}), Trail: audit.NewTrail(10_000), Brokers: brokers, Topics: topics,
+		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), SendWithin: waitTimeout, AnswerWithin: answer,
 	})
 	require.NoError(tb, err)
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it must end before the broker does
@@ -42,7 +42,7 @@ func start(tb testing.TB, brokers []string, answer time.Duration) (*Desk, topolo
 		select {
 		case err := <-done:
 			require.NoError(tb, err)
-		case <-time.After(patience):
+		case <-time.After(waitTimeout):
 			require.Fail(tb, "the desk does not stop")
 		}
 	})
@@ -72,7 +72,7 @@ func TestCommandsOfADeviceAreInOrder(t *testing.T) {
 		require.Equal(t, OutcomePending, r.Outcome)
 	}
 	last := map[string]int{}
-	records := kafkatest.ReadAll(t, brokers, topics.Commands, len(commands), patience)
+	records := kafkatest.ReadAll(t, brokers, topics.Commands, len(commands), waitTimeout)
 	require.Len(t, records, len(commands))
 	for _, rec := range records {
 		var c telemetry.AlarmCommand
@@ -94,7 +94,7 @@ func TestBadCommandIsNotSentAndDoesNotStopTheOthers(t *testing.T) {
 	require.ErrorIs(t, results[1].Err, telemetry.ErrCommand)
 	require.Equal(t, OutcomeFailed, results[1].Outcome)
 	require.NoError(t, results[2].Err)
-	require.Len(t, kafkatest.ReadAll(t, brokers, topics.Commands, 2, patience), 2)
+	require.Len(t, kafkatest.ReadAll(t, brokers, topics.Commands, 2, waitTimeout), 2)
 }
 
 func TestDeskWaitsForKafkaNoLongerThanAllowed(t *testing.T) {

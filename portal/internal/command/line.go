@@ -23,7 +23,7 @@ const (
 )
 
 // line is one producer's life. After an error it is not trusted any more and replaced.
-type line struct {
+type writer struct {
 	producer sarama.SyncProducer
 	sends    sync.WaitGroup
 	waiting  chan struct{} // one for each write under way
@@ -46,7 +46,7 @@ func newSettings() *sarama.Config {
 }
 
 // Run keeps a producer until ctx ends.
-func (d *Desk) Run(ctx context.Context) error {
+func (d *Dispatcher) Run(ctx context.Context) error {
 	var logged time.Time
 	for ctx.Err() == nil {
 		err := d.serve(ctx)
@@ -60,7 +60,7 @@ func (d *Desk) Run(ctx context.Context) error {
 }
 
 // serve makes a producer and lets commands be written with it until ctx ends or it fails.
-func (d *Desk) serve(ctx context.Context) error {
+func (d *Dispatcher) serve(ctx context.Context) error {
 	life, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	making := context.AfterFunc(ctx, cut)
@@ -78,23 +78,23 @@ func (d *Desk) serve(ctx context.Context) error {
 		return fmt.Errorf("making the commands' producer: %w", err)
 	}
 	making() // from here on ctx ends writing in order
-	l := &line{producer: producer, waiting: make(chan struct{}, mostSends), broken: make(chan struct{})}
-	d.open(l)
+	w := &writer{producer: producer, waiting: make(chan struct{}, mostSends), broken: make(chan struct{})}
+	d.setWriter(w)
 	select {
 	case <-ctx.Done():
-	case <-l.broken:
+	case <-w.broken:
 	}
-	d.open(nil)
-	l.settle(cut)
+	d.setWriter(nil)
+	w.drain(cut)
 	return producer.Close()
 }
 
 // open makes l the line that commands are written with; nil: there is none.
-func (d *Desk) open(l *line) {
+func (d *Dispatcher) setWriter(w *writer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.line = l
-	if l != nil {
+	d.writer = w
+	if w != nil {
 		close(d.ready)
 		return
 	}
@@ -102,23 +102,23 @@ func (d *Desk) open(l *line) {
 }
 
 // settle waits for the writes under way; those that take too long are cut off.
-func (l *line) settle(cut func()) {
+func (w *writer) drain(cut func()) {
 	t := time.AfterFunc(grace, cut)
 	defer t.Stop()
-	l.sends.Wait()
+	w.sends.Wait()
 }
 
 // take returns the line, with one write counted on it, as soon as there is one.
-func (d *Desk) take(ctx context.Context) (*line, error) {
+func (d *Dispatcher) acquire(ctx context.Context) (*writer, error) {
 	for {
 		d.mu.Lock()
-		l, ready := d.line, d.ready
-		if l != nil {
-			l.sends.Add(1)
+		w, ready := d.writer, d.ready
+		if w != nil {
+			w.sends.Add(1)
 		}
 		d.mu.Unlock()
-		if l != nil {
-			return l, nil
+		if w != nil {
+			return w, nil
 		}
 		select {
 		case <-ready:
@@ -136,24 +136,24 @@ var (
 
 // produce writes messages and waits until they are stored or ctx ends; then they may still be
 // stored.
-func (d *Desk) produce(ctx context.Context, messages []*sarama.ProducerMessage) error {
-	l, err := d.take(ctx)
+func (d *Dispatcher) produce(ctx context.Context, messages []*sarama.ProducerMessage) error {
+	w, err := d.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	select {
-	case l.waiting <- struct{}{}:
+	case w.waiting <- struct{}{}:
 	default:
-		l.sends.Done()
+		w.sends.Done()
 		return errBusy
 	}
 	done := make(chan error, 1)
 	go func() { // waited for by settle
-		defer l.sends.Done()
-		err := l.producer.SendMessages(messages)
-		<-l.waiting
+		defer w.sends.Done()
+		err := w.producer.SendMessages(messages)
+		<-w.waiting
 		if err != nil {
-			l.breaking.Do(func() { close(l.broken) })
+			w.breaking.Do(func() { close(w.broken) })
 		}
 		done <- err
 	}()

@@ -15,7 +15,7 @@ type metrics struct {
 	seconds  prometheus.Histogram
 }
 
-func newMetrics(reg prometheus.Registerer, book *audit.Book) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, trail *audit.Trail) (*metrics, error) {
 	commands := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "portal_alarm_commands_total", Help: "Commands to alarms taken from operators, by what became of them in time.",
 	}, []string{"outcome"})
@@ -32,7 +32,7 @@ func newMetrics(reg prometheus.Registerer, book *audit.Book) (*metrics, error) {
 		m.commands[o] = commands.WithLabelValues(string(o))
 	}
 	gauge := func(name, help string, f func(audit.Figures) float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return f(book.Figures()) })
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return f(trail.Figures()) })
 	}
 	for _, c := range []prometheus.Collector{
 		commands, m.seconds,

@@ -36,7 +36,7 @@ import (
 type Options struct {
 	Model    *state.Model
 	Series   *series.Store // nil: no course is kept
-	Book     *audit.Book
+	Trail    *audit.Trail
 	HubURL   string
 	Brokers  []string
 	Topics   topology.Topics
@@ -47,7 +47,7 @@ type Options struct {
 // Feed owns the connections to the hub and to Kafka.
 type Feed struct {
 	opts    Options
-	plant   *state.Model
+	model   *state.Model
 	log     *slog.Logger
 	metrics *metrics
 	alerts  *tail
@@ -57,24 +57,24 @@ type Feed struct {
 	live    atomic.Pointer[nats.Subscription]
 }
 
-var errMissing = errors.New("feed: Model, Book, HubURL, Brokers, Topics, Log and Registry are required")
+var errMissing = errors.New("feed: Model, Trail, HubURL, Brokers, Topics, Log and Registry are required")
 
 // New returns a feed; Run connects it.
 func New(o Options) (*Feed, error) {
-	if o.Model == nil || o.Book == nil || o.HubURL == "" || len(o.Brokers) == 0 ||
+	if o.Model == nil || o.Trail == nil || o.HubURL == "" || len(o.Brokers) == 0 ||
 		o.Topics.Alerts == "" || o.Topics.DeviceState == "" || o.Topics.Audit == "" || o.Log == nil || o.Registry == nil {
 		return nil, errMissing
 	}
-	f := &Feed{opts: o, plant: o.Model, log: o.Log.With("component", "feed")}
+	f := &Feed{opts: o, model: o.Model, log: o.Log.With("component", "feed")}
 	f.alerts = newTail(tailOptions{
-		Brokers: o.Brokers, Topic: o.Topics.Alerts, Log: f.log, Apply: f.takeAlert, CaughtUp: o.Model.AlertsCaughtUp,
+		Brokers: o.Brokers, Topic: o.Topics.Alerts, Log: f.log, Apply: f.applyAlert, CaughtUp: o.Model.AlertsCaughtUp,
 	})
 	f.states = newTail(tailOptions{
-		Brokers: o.Brokers, Topic: o.Topics.DeviceState, Log: f.log, Apply: f.takeState,
+		Brokers: o.Brokers, Topic: o.Topics.DeviceState, Log: f.log, Apply: f.applyState,
 	})
 	f.audit = newTail(tailOptions{
-		Brokers: o.Brokers, Topic: o.Topics.Audit, Log: f.log, Apply: f.takeAudit, StartOver: o.Book.Forget,
-		Last: int64(o.Book.Figures().Limit), Skipped: func(at time.Time) { o.Book.Skipped(at.UnixMilli()) },
+		Brokers: o.Brokers, Topic: o.Topics.Audit, Log: f.log, Apply: f.applyAudit, Restart: o.Trail.Forget,
+		Last: int64(o.Trail.Figures().Limit), Skipped: func(at time.Time) { o.Trail.Skipped(at.UnixMilli()) },
 	})
 	var err error
 	f.metrics, err = newMetrics(o.Registry, f)
@@ -113,7 +113,7 @@ func (f *Feed) follow(ctx context.Context, t *tail, topic kafka.Topic) {
 		if ctx.Err() != nil {
 			return
 		}
-		t.troubled()
+		t.failed()
 		f.log.Error("topic cannot be had, trying again", "topic", topic.Name, "err", err)
 		lifecycle.Pause(ctx, 5*time.Second)
 	}
@@ -123,18 +123,18 @@ func (f *Feed) follow(ctx context.Context, t *tail, topic kafka.Topic) {
 const pendingBytes = 256 << 20
 
 func (f *Feed) subscribe(nc *nats.Conn) error {
-	for subject, take := range map[string]func([]byte) error{
-		wire.LiveSubjects:     f.takeFrame,
-		wire.StatusSubjects:   f.takeHeartbeat,
-		wire.LedgerSubjects:   f.takeLedger,
-		wire.AggregateSubject: f.takeWindows,
+	for subject, apply := range map[string]func([]byte) error{
+		wire.LiveSubjects:     f.applyFrame,
+		wire.StatusSubjects:   f.applyHeartbeat,
+		wire.LedgerSubjects:   f.applyLedger,
+		wire.AggregateSubject: f.applyWindows,
 	} {
 		var limit ops.LogLimit // of this subscription's goroutine
 		sub, err := nc.Subscribe(subject, func(m *nats.Msg) {
-			if err := take(m.Data); err != nil {
-				f.metrics.damaged[subject].Inc()
+			if err := apply(m.Data); err != nil {
+				f.metrics.malformed[subject].Inc()
 				if skipped, ok := limit.Allow(); ok {
-					f.log.Warn("message not understood", "subject", m.Subject, "err", err, "skipped", skipped)
+					f.log.Warn("malformed message dropped", "subject", m.Subject, "err", err, "skipped", skipped)
 				}
 			}
 		})
@@ -151,12 +151,12 @@ func (f *Feed) subscribe(nc *nats.Conn) error {
 	return nil
 }
 
-func (f *Feed) takeFrame(data []byte) error {
+func (f *Feed) applyFrame(data []byte) error {
 	frame, err := wire.OpenFrame(data)
 	if err != nil {
 		return err
 	}
-	if _, err = f.plant.ApplyFrame(frame); err != nil || f.opts.Series == nil {
+	if _, err = f.model.ApplyFrame(frame); err != nil || f.opts.Series == nil {
 		return err
 	}
 	again, err := wire.OpenFrame(data) // a frame is read once
@@ -167,28 +167,28 @@ func (f *Feed) takeFrame(data []byte) error {
 	return again.Err()
 }
 
-func (f *Feed) takeHeartbeat(data []byte) error {
+func (f *Feed) applyHeartbeat(data []byte) error {
 	s, err := wire.DecodeGatewayStatus(data)
 	if err != nil {
 		return fmt.Errorf("reading a heartbeat: %w", err)
 	}
-	f.plant.ApplyHeartbeat(s)
+	f.model.ApplyHeartbeat(s)
 	return nil
 }
 
-func (f *Feed) takeLedger(data []byte) error {
+func (f *Feed) applyLedger(data []byte) error {
 	l, err := wire.DecodeGatewayLedger(data)
 	if err != nil {
 		return fmt.Errorf("reading a ledger: %w", err)
 	}
-	f.plant.ApplyLedger(l)
+	f.model.ApplyLedger(l)
 	return nil
 }
 
 // ofBuilding is in every batch of aggregates that has something for us.
 var ofBuilding = []byte(`"building"`)
 
-func (f *Feed) takeWindows(data []byte) error {
+func (f *Feed) applyWindows(data []byte) error {
 	if !bytes.Contains(data, ofBuilding) {
 		return nil
 	}
@@ -196,48 +196,48 @@ func (f *Feed) takeWindows(data []byte) error {
 	if err := json.Unmarshal(data, &ws); err != nil {
 		return fmt.Errorf("reading aggregates: %w", err)
 	}
-	f.plant.ApplyWindows(ws)
+	f.model.ApplyWindows(ws)
 	if f.opts.Series != nil {
 		f.opts.Series.AddWindows(ws)
 	}
 	return nil
 }
 
-func (f *Feed) takeAlert(m *sarama.ConsumerMessage, live bool) {
+func (f *Feed) applyAlert(m *sarama.ConsumerMessage, live bool) {
 	a, err := state.ParseAlert(m.Value)
 	if err != nil {
-		f.metrics.damaged[sourceAlerts].Inc()
+		f.metrics.malformed[sourceAlerts].Inc()
 		f.log.Warn("alert not understood", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)
 		return
 	}
-	f.plant.ApplyAlert(a, live)
+	f.model.ApplyAlert(a, live)
 }
 
-func (f *Feed) takeAudit(m *sarama.ConsumerMessage, _ bool) {
+func (f *Feed) applyAudit(m *sarama.ConsumerMessage, _ bool) {
 	e, err := audit.Parse(m.Value, m.Partition, m.Offset, m.Timestamp.UnixMilli())
 	if err != nil {
-		f.metrics.damaged[sourceAudit].Inc()
+		f.metrics.malformed[sourceAudit].Inc()
 		f.log.Warn("audit entry not understood", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)
 		return
 	}
-	f.opts.Book.Add(e)
+	f.opts.Trail.Add(e)
 }
 
-func (f *Feed) takeState(m *sarama.ConsumerMessage, _ bool) {
+func (f *Feed) applyState(m *sarama.ConsumerMessage, _ bool) {
 	switch {
 	case len(m.Key) == 0 || m.Key[0] == 0:
 		return // a fence record, see internal/kafka
 	case m.Value == nil:
-		f.plant.Forget(string(m.Key))
+		f.model.Forget(string(m.Key))
 		return
 	}
 	var s telemetry.DeviceState
 	if err := json.Unmarshal(m.Value, &s); err != nil || s.DeviceID == "" {
-		f.metrics.damaged[sourceStates].Inc()
+		f.metrics.malformed[sourceStates].Inc()
 		f.log.Warn("device state not understood", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)
 		return
 	}
-	f.plant.ApplyState(s)
+	f.model.ApplyState(s)
 }
 
 // Errors of Ready.
@@ -270,10 +270,10 @@ func (f *Feed) HubConnected() bool {
 	return nc != nil && nc.IsConnected()
 }
 
-// KafkaWell tells whether alerts can arrive: everything was read and no broker has
+// KafkaHealthy tells whether alerts can arrive: everything was read and no broker has
 // failed us for some seconds.
-func (f *Feed) KafkaWell() bool {
-	return f.alerts.caughtUp() && !f.alerts.inTrouble()
+func (f *Feed) KafkaHealthy() bool {
+	return f.alerts.caughtUp() && !f.alerts.failing()
 }
 
 // dropped returns how many live frames were lost because we were too slow.

@@ -30,7 +30,7 @@ func TestEverySourceReachesThePlant(t *testing.T) {
 	brokers, topics := kafkatest.Brokers(t), kafkatest.Topics(t)
 	r := start(t, brokers, topics)
 	r.ready()
-	now := r.plant.Now()
+	now := r.model.Now()
 
 	r.publish(wire.LiveSubject("gw-a"), frame("d1", now))
 	r.eventually("reading", func() bool { return r.timestamp("d1") == now })
@@ -38,7 +38,7 @@ func TestEverySourceReachesThePlant(t *testing.T) {
 	status, err := wire.GatewayStatus{Gateway: "gw-a", Building: "A栋", BufferLimit: 10}.Encode()
 	require.NoError(t, err)
 	r.publish(wire.StatusSubject("gw-a"), status)
-	r.eventually("heartbeat", func() bool { return len(r.plant.Gateways()) == 1 })
+	r.eventually("heartbeat", func() bool { return len(r.model.Gateways()) == 1 })
 
 	ws, err := json.Marshal([]telemetry.Window{
 		{Scope: "building", ID: "A栋", Parameter: "temperature", Start: now / 1000 * 1000, WidthMS: 1000, Count: 2, Sum: 50},
@@ -46,7 +46,7 @@ func TestEverySourceReachesThePlant(t *testing.T) {
 	require.NoError(t, err)
 	r.publish(wire.AggregateSubject, ws)
 	r.eventually("means", func() bool {
-		b := r.plant.Stats().Buildings
+		b := r.model.Stats().Buildings
 		return len(b) == 1 && b[0].Means["temperature"].Count == 2
 	})
 
@@ -58,11 +58,11 @@ func TestEverySourceReachesThePlant(t *testing.T) {
 	kafkatest.Produce(t, brokers, topics.DeviceState, -1,
 		kafkatest.Record{Key: []byte("\x00fence"), Value: []byte("nonce")}, kafkatest.Record{Value: []byte("no key")},
 		kafkatest.Record{Key: []byte("silent"), Value: state})
-	r.eventually("device state", func() bool { return r.plant.Stats().Devices.Offline == 1 })
+	r.eventually("device state", func() bool { return r.model.Stats().Devices.Offline == 1 })
 	kafkatest.Produce(t, brokers, topics.DeviceState, -1, kafkatest.Record{Key: []byte("silent"), Value: nil})
-	r.eventually("tombstone", func() bool { return r.plant.Stats().Devices.Offline == 0 })
-	require.Zero(t, r.damaged("device_state"), "what has no device's key is no state, damaged or not")
-	require.Equal(t, 1, r.plant.Stats().Devices.Total, "d1")
+	r.eventually("tombstone", func() bool { return r.model.Stats().Devices.Offline == 0 })
+	require.Zero(t, r.malformed("device_state"), "what has no device's key is no state, malformed or not")
+	require.Equal(t, 1, r.model.Stats().Devices.Total, "d1")
 }
 
 func TestWhatCannotBeReadIsCountedAndHarmsNothing(t *testing.T) {
@@ -73,18 +73,20 @@ func TestWhatCannotBeReadIsCountedAndHarmsNothing(t *testing.T) {
 	for subject, source := range map[string]string{
 		wire.LiveSubject("x"): "live", wire.StatusSubject("x"): "status", wire.AggregateSubject: "aggregates",
 	} {
-		r.publish(subject, []byte(`{"building" is damaged`))
-		r.eventually(source, func() bool { return r.damaged(source) == 1 })
+		r.publish(subject, []byte(`{"building" is malformed`))
+		r.eventually(source, func() bool { return r.malformed(source) == 1 })
 	}
 	r.publish(wire.LiveSubject("x"), good[:len(good)-2])
 	r.publish(wire.AggregateSubject, []byte(`nothing of ours`))
 	kafkatest.Produce(t, brokers, topics.Alerts, 0, kafkatest.Record{Value: []byte(`{`)}, alert("a1", telemetry.AlertActive))
 	kafkatest.Produce(t, brokers, topics.DeviceState, 0, kafkatest.Record{Key: []byte("d"), Value: []byte(`[]`)})
 	r.publish(wire.LiveSubject("x"), good)
-	r.eventually("the good ones", func() bool { return r.timestamp("d1") == 5 && len(r.news.get()) == 1 && r.damaged("device_state") == 1 })
-	require.InDelta(t, 2, r.damaged("live"), 0)
-	require.InDelta(t, 1, r.damaged("alerts"), 0)
-	require.InDelta(t, 1, r.damaged("aggregates"), 0)
+	r.eventually("the good ones", func() bool {
+		return r.timestamp("d1") == 5 && len(r.news.get()) == 1 && r.malformed("device_state") == 1
+	})
+	require.InDelta(t, 2, r.malformed("live"), 0)
+	require.InDelta(t, 1, r.malformed("alerts"), 0)
+	require.InDelta(t, 1, r.malformed("aggregates"), 0)
 }
 
 func TestPastIsReadSilentlyAndAbortedRecordsNever(t *testing.T) {
@@ -92,7 +94,7 @@ func TestPastIsReadSilentlyAndAbortedRecordsNever(t *testing.T) {
 	ensure(t, brokers, topics)
 	kafkatest.Produce(t, brokers, topics.Alerts, 0,
 		alert("old", telemetry.AlertActive), alert("old", telemetry.AlertCleared), alert("still", telemetry.AlertActive))
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	p, err := kafka.NewProducer(ctx, quiet, brokers, "test", kafkatest.Name(t, "txn"))
 	require.NoError(t, err)
@@ -111,7 +113,7 @@ func TestPastIsReadSilentlyAndAbortedRecordsNever(t *testing.T) {
 	require.ElementsMatch(t, []string{"still active", "committed active"}, r.news.get())
 	kafkatest.Produce(t, brokers, topics.Alerts, 1, alert("new", telemetry.AlertActive))
 	r.eventually("new alert", func() bool { return len(r.news.get()) == 3 })
-	require.Len(t, r.plant.Alerts(func(*state.Alert) bool { return true }), 4)
+	require.Len(t, r.model.Alerts(func(*state.Alert) bool { return true }), 4)
 }
 
 func TestHubMayGoAwayAndComeBack(t *testing.T) {
@@ -136,16 +138,16 @@ func TestKafkaMayGoAwayAndComeBack(t *testing.T) {
 	r.ready()
 	kafkatest.Produce(t, brokers, topics.Alerts, -1, alert("a1", telemetry.AlertActive))
 	r.eventually("a1", func() bool { return len(r.news.get()) == 1 })
-	require.True(t, r.feed.KafkaWell())
+	require.True(t, r.feed.KafkaHealthy())
 
 	require.NoError(t, broker.Close())
-	r.eventually("trouble is noticed", func() bool { return !r.feed.KafkaWell() })
+	r.eventually("trouble is noticed", func() bool { return !r.feed.KafkaHealthy() })
 	require.NoError(t, r.feed.Ready(), "what is known is still served")
 	kafkatest.Embedded(t, devkafka.Options{Addr: brokers[0], DataDir: dir})
 	kafkatest.Produce(t, brokers, topics.Alerts, -1, alert("a1", telemetry.AlertCleared))
 	r.eventually("a1 cleared", func() bool { return len(r.news.get()) == 2 })
 	require.Equal(t, []string{"a1 active", "a1 cleared"}, r.news.get())
-	r.eventually("trouble is over", r.feed.KafkaWell)
+	r.eventually("trouble is over", r.feed.KafkaHealthy)
 }
 
 func TestTopicThatWasMadeAnewIsReadFromItsStart(t *testing.T) {
@@ -174,14 +176,14 @@ func TestFeedWaitsForKafkaAndStopsMeanwhile(t *testing.T) {
 	r := start(t, []string{addr}, kafkatest.Topics(t))
 	r.eventually("hub", r.feed.HubConnected)
 	require.ErrorIs(t, r.feed.Ready(), errNoAlerts)
-	require.False(t, r.feed.KafkaWell())
+	require.False(t, r.feed.KafkaHealthy())
 	r.publish(wire.LiveSubject("gw-a"), frame("d1", 7))
 	r.eventually("live readings need no kafka", func() bool { return r.timestamp("d1") == 7 })
 }
 
 func TestLedgersAndAuditTrailArrive(t *testing.T) {
 	brokers, topics := kafkatest.Brokers(t), kafkatest.Topics(t)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	require.NoError(t, kafka.EnsureTopics(ctx, quiet, brokers, kafka.Topic{Name: topics.Audit, Partitions: 2}))
 	old := make([]kafkatest.Record, 250)
@@ -194,22 +196,22 @@ func TestLedgersAndAuditTrailArrive(t *testing.T) {
 	r := start(t, brokers, topics)
 	r.ready()
 	all := func(*audit.Entry) bool { return true }
-	got := r.book.Find(all)
+	got := r.trail.Find(all)
 	require.Len(t, got, 100, "the book's room")
 	require.Equal(t, "249", got[99].AlertID)
-	require.Equal(t, int64(100), r.book.Figures().Total, "what it has no room for is not even read")
-	require.Equal(t, int64(1150), r.book.Since())
+	require.Equal(t, int64(100), r.trail.Figures().Total, "what it has no room for is not even read")
+	require.Equal(t, int64(1150), r.trail.Since())
 
 	kafkatest.Produce(t, brokers, topics.Audit, 1, kafkatest.Record{Value: []byte(`{}`)},
 		kafkatest.Record{Key: []byte("d1"), Value: []byte(`{"device_id":"d1","command_id":"c1","outcome":"applied"}`)})
-	r.eventually("outcome", func() bool { return r.book.Outcome("c1") != nil })
-	require.InDelta(t, 1, r.damaged("audit"), 0)
+	r.eventually("outcome", func() bool { return r.trail.Outcome("c1") != nil })
+	require.InDelta(t, 1, r.malformed("audit"), 0)
 
 	ledger, err := wire.GatewayLedger{Gateway: "gw-a", Difference: 3}.Encode()
 	require.NoError(t, err)
 	r.publish(wire.LedgerSubject("gw-a"), ledger)
 	r.eventually("ledger", func() bool {
-		g := r.plant.Gateways()
+		g := r.model.Gateways()
 		return len(g) == 1 && g[0].Ledger != nil && g[0].Ledger.Difference == 3
 	})
 }
@@ -218,7 +220,7 @@ func TestQuestionsAreAskedAtTheHub(t *testing.T) {
 	r := start(t, kafkatest.Brokers(t), kafkatest.Topics(t))
 	r.ready()
 	_, err := r.feed.Ask(t.Context(), "nobody.there", nil)
-	require.ErrorIs(t, err, ErrNobody)
+	require.ErrorIs(t, err, ErrNoResponder)
 	nc, err := nats.Connect(r.hub.ClientURL())
 	require.NoError(t, err)
 	defer nc.Close()
@@ -237,5 +239,5 @@ func TestQuestionsAreAskedAtTheHub(t *testing.T) {
 	r.hub.Shutdown()
 	r.eventually("the hub is away", func() bool { return !r.feed.HubConnected() })
 	_, err = r.feed.Ask(t.Context(), "echo", nil)
-	require.ErrorIs(t, err, ErrNobody)
+	require.ErrorIs(t, err, ErrNoResponder)
 }

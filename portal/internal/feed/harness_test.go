@@ -26,8 +26,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait of a test.
-const patience = 60 * time.Second
+// waitTimeout bounds every wait of a test.
+const waitTimeout = 60 * time.Second
 
 var quiet = slog.New(slog.DiscardHandler)
 
@@ -37,7 +37,7 @@ func startNATS(tb testing.TB, port int) *server.Server {
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true})
 	require.NoError(tb, err)
 	s.Start()
-	require.True(tb, s.ReadyForConnections(patience))
+	require.True(tb, s.ReadyForConnections(waitTimeout))
 	tb.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
 	return s
 }
@@ -73,8 +73,8 @@ func (n *news) get() []string {
 type rig struct {
 	tb     testing.TB
 	feed   *Feed
-	plant  *state.Model
-	book   *audit.Book
+	model  *state.Model
+	trail  *audit.Trail
 	news   *news
 	hub    *server.Server
 	topics topology.Topics
@@ -83,11 +83,11 @@ type rig struct {
 
 func start(tb testing.TB, brokers []string, topics topology.Topics) *rig {
 	tb.Helper()
-	r := &rig{tb: tb, plant: state.New(state.Options{}), book: audit.NewBook(100), news: &news{}, hub: startNATS(tb, -1), topics: topics, reg: prometheus.NewRegistry()}
-	r.plant.SetObserver(r.news)
+	r := &rig{tb: tb, model: state.New(state.Options{}), trail: audit.NewTrail(100), news: &news{}, hub: startNATS(tb, -1), topics: topics, reg: prometheus.NewRegistry()}
+	r.model.SetObserver(r.news)
 	var err error
 	r.feed, err = New(Options{
-		Model: r.plant, Book: r.book, HubURL: r.hub.ClientURL(), Brokers: brokers, Topics: topics, Log: quiet, Registry: r.reg,
+		Model: r.model, Trail: r.trail, HubURL: r.hub.ClientURL(), Brokers: brokers, Topics: topics, Log: quiet, Registry: r.reg,
 	})
 	require.NoError(tb, err)
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it must end before the servers do
@@ -98,7 +98,7 @@ func start(tb testing.TB, brokers []string, topics topology.Topics) *rig {
 		select {
 		case err := <-done:
 			require.NoError(tb, err)
-		case <-time.After(patience):
+		case <-time.After(waitTimeout):
 			require.Fail(tb, "the feed does not stop")
 		}
 	})
@@ -107,7 +107,7 @@ func start(tb testing.TB, brokers []string, topics topology.Topics) *rig {
 
 func (r *rig) eventually(what string, f func() bool) {
 	r.tb.Helper()
-	require.Eventually(r.tb, f, patience, 10*time.Millisecond, what)
+	require.Eventually(r.tb, f, waitTimeout, 10*time.Millisecond, what)
 }
 
 func (r *rig) ready() {
@@ -136,15 +136,15 @@ func frame(id string, ts int64) []byte {
 }
 
 func (r *rig) timestamp(id string) (ts int64) {
-	r.plant.View(func() {
-		if d := r.plant.Device(id); d != nil {
+	r.model.View(func() {
+		if d := r.model.Device(id); d != nil {
 			ts = d.Timestamp()
 		}
 	})
 	return ts
 }
 
-func (r *rig) damaged(source string) float64 {
+func (r *rig) malformed(source string) float64 {
 	r.tb.Helper()
 	families, err := r.reg.Gather()
 	require.NoError(r.tb, err)
@@ -168,7 +168,7 @@ func alert(id string, status telemetry.AlertStatus) kafkatest.Record {
 
 func ensure(tb testing.TB, brokers []string, topics topology.Topics) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	ctx, cancel := context.WithTimeout(tb.Context(), waitTimeout)
 	defer cancel()
 	require.NoError(tb, kafka.EnsureTopics(ctx, quiet, brokers,
 		kafka.Topic{Name: topics.Alerts, Partitions: 3}, kafka.Topic{Name: topics.DeviceState, Partitions: 10, Compacted: true}))

@@ -16,28 +16,28 @@ const (
 )
 
 type metrics struct {
-	damaged map[string]prometheus.Counter // by subject or source
+	malformed map[string]prometheus.Counter // by subject or source
 }
 
 func newMetrics(reg prometheus.Registerer, f *Feed) (*metrics, error) {
-	damaged := prometheus.NewCounterVec(prometheus.CounterOpts{
+	malformed := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "portal_decode_errors_total", Help: "Messages and records that could not be understood, by where they came from.",
 	}, []string{"source"})
-	m := &metrics{damaged: make(map[string]prometheus.Counter)}
+	m := &metrics{malformed: make(map[string]prometheus.Counter)}
 	for key, source := range map[string]string{
 		wire.LiveSubjects: "live", wire.StatusSubjects: "status", wire.LedgerSubjects: "ledger", wire.AggregateSubject: "aggregates",
 		sourceAlerts: "alerts", sourceStates: "device_state", sourceAudit: "audit",
 	} {
-		m.damaged[key] = damaged.WithLabelValues(source)
+		m.malformed[key] = malformed.WithLabelValues(source)
 	}
 	cs := []prometheus.Collector{
-		damaged,
+		malformed,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "portal_hub_connected", Help: "1 while the hub is connected.",
 		}, func() float64 { return one(f.HubConnected()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "portal_kafka_connected", Help: "1 while alerts are read from Kafka and no broker fails.",
-		}, func() float64 { return one(f.KafkaWell()) }),
+		}, func() float64 { return one(f.KafkaHealthy()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "portal_frames_dropped_total", Help: "Live frames lost because the portal did not take them in time.",
 		}, f.dropped),

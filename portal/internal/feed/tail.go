@@ -17,16 +17,16 @@ import (
 )
 
 const (
-	// quietFor is how long a partition that answers may have no record for us
+	// silenceIsEnd is how long a partition that answers may have no record for us
 	// before we take it as read: its end may hold only markers and what was aborted,
 	// which no consumer gets to see.
-	quietFor = time.Second
-	// troubleFor is how long after a broker's last error it counts as failing.
-	troubleFor = 6 * time.Second
+	silenceIsEnd = time.Second
+	// failingFor is how long after a broker's last error it counts as failing.
+	failingFor = 6 * time.Second
 	// retryAfter is the pause before everything is set up anew.
 	retryAfter = 500 * time.Millisecond
-	// lookEvery is how often the number of partitions is looked up.
-	lookEvery = time.Minute
+	// partitionsEvery is how often the number of partitions is looked up.
+	partitionsEvery = time.Minute
 )
 
 // tailOptions of a tail. The functions but Apply may be nil.
@@ -44,15 +44,15 @@ type tailOptions struct {
 	// that is read, if there were records before it.
 	Last    int64
 	Skipped func(time.Time)
-	// StartOver is called before a partition is read again from its start.
-	StartOver func(partition int32)
+	// Restart is called before a partition is read again from its start.
+	Restart func(partition int32)
 }
 
 // tail reads every partition of a topic from its beginning and then goes on for ever,
 // in no group: every portal reads everything.
 type tail struct {
-	o       tailOptions
-	trouble atomic.Int64 // when a broker failed last, ns since 1970
+	o           tailOptions
+	lastFailure atomic.Int64 // when a broker failed last, ns since 1970
 
 	mu         sync.Mutex
 	partitions map[int32]*position
@@ -61,10 +61,10 @@ type tail struct {
 
 // position is how far a partition was read.
 type position struct {
-	next    int64 // offset, or sarama.OffsetOldest
-	caught  bool
-	begun   bool // where to begin was decided
-	skipped bool // there are records before the first one that will be read
+	next     int64 // offset, or sarama.OffsetOldest
+	caughtUp bool
+	started  bool // where to begin was decided
+	skipped  bool // there are records before the first one that will be read
 }
 
 func newTail(o tailOptions) *tail {
@@ -81,7 +81,7 @@ func (t *tail) run(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			t.troubled()
+			t.failed()
 			if now := time.Now(); now.Sub(logged) > 10*time.Second {
 				logged = now
 				t.o.Log.Warn("reading from kafka failed, trying again", "err", err)
@@ -116,7 +116,7 @@ func (t *tail) session(ctx context.Context) error {
 	for p, pos := range positions {
 		group.Go(func() error { return t.partition(ctx, client, consumer, p, pos) })
 	}
-	group.Go(func() error { return t.watchPartitions(ctx, client, len(partitions)) })
+	group.Go(func() error { return t.checkPartitions(ctx, client, len(partitions)) })
 	return group.Wait()
 }
 
@@ -134,9 +134,9 @@ func (t *tail) positionsOf(partitions []int32) map[int32]*position {
 	return out
 }
 
-// watchPartitions ends the session when partitions were added.
-func (t *tail) watchPartitions(ctx context.Context, client sarama.Client, n int) error {
-	for lifecycle.Pause(ctx, lookEvery) {
+// checkPartitions ends the session when partitions were added.
+func (t *tail) checkPartitions(ctx context.Context, client sarama.Client, n int) error {
+	for lifecycle.Pause(ctx, partitionsEvery) {
 		if client.RefreshMetadata(t.o.Topic) != nil {
 			continue // the partitions' own consumers report what is wrong
 		}
@@ -153,21 +153,21 @@ func (t *tail) partition(ctx context.Context, client sarama.Client, consumer sar
 	if err != nil {
 		return fmt.Errorf("looking up the end of partition %d: %w", p, err)
 	}
-	if err := t.begin(client, p, pos, end); err != nil {
+	if err := t.chooseStart(client, p, pos, end); err != nil {
 		return err
 	}
 	pc, err := consumer.ConsumePartition(t.o.Topic, p, pos.next)
 	if errors.Is(err, sarama.ErrOffsetOutOfRange) {
-		t.startOver(p, pos)
+		t.restart(p, pos)
 	}
 	if err != nil {
 		return fmt.Errorf("reading partition %d: %w", p, err)
 	}
 	defer func() { _ = pc.Close() }() // its errors were read, and it holds nothing of ours
-	quiet := time.NewTimer(quietFor)
+	quiet := time.NewTimer(silenceIsEnd)
 	defer quiet.Stop()
 	if pos.next >= end || end == 0 {
-		t.caught(pos)
+		t.reachedEnd(pos)
 	}
 	for {
 		select {
@@ -181,33 +181,33 @@ func (t *tail) partition(ctx context.Context, client sarama.Client, consumer sar
 				t.o.Skipped(m.Timestamp)
 			}
 			pos.skipped = false
-			t.o.Apply(m, pos.caught)
+			t.o.Apply(m, pos.caughtUp)
 			pos.next = m.Offset + 1
-			if !pos.caught {
-				quiet.Reset(quietFor)
+			if !pos.caughtUp {
+				quiet.Reset(silenceIsEnd)
 				if pos.next >= end {
-					t.caught(pos)
+					t.reachedEnd(pos)
 				}
 			}
 		case err, ok := <-pc.Errors():
 			if !ok {
 				return fmt.Errorf("partition %d: %w", p, errEnded)
 			}
-			t.troubled()
-			quiet.Reset(quietFor)
+			t.failed()
+			quiet.Reset(silenceIsEnd)
 			if errors.Is(err, sarama.ErrOffsetOutOfRange) {
-				t.startOver(p, pos)
+				t.restart(p, pos)
 				return err
 			}
 		case <-quiet.C:
-			t.caught(pos)
+			t.reachedEnd(pos)
 		}
 	}
 }
 
 // begin decides where a partition is read from first.
-func (t *tail) begin(client sarama.Client, p int32, pos *position, end int64) error {
-	if pos.begun || t.o.Last == 0 {
+func (t *tail) chooseStart(client sarama.Client, p int32, pos *position, end int64) error {
+	if pos.started || t.o.Last == 0 {
 		return nil
 	}
 	oldest, err := client.GetOffset(t.o.Topic, p, sarama.OffsetOldest)
@@ -216,7 +216,7 @@ func (t *tail) begin(client sarama.Client, p int32, pos *position, end int64) er
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	pos.begun = true
+	pos.started = true
 	if from := end - t.o.Last; from > oldest {
 		pos.next, pos.skipped = from, true
 	}
@@ -225,29 +225,29 @@ func (t *tail) begin(client sarama.Client, p int32, pos *position, end int64) er
 
 var errEnded = errors.New("the consumer gave up")
 
-// startOver begins a partition anew whose records we knew are gone: the topic was made
+// restart begins a partition anew whose records we knew are gone: the topic was made
 // again or its tail was deleted. What is read again is recognised by its alert id.
-func (t *tail) startOver(p int32, pos *position) {
+func (t *tail) restart(p int32, pos *position) {
 	t.o.Log.Warn("partition does not hold the position any more, reading it from the start", "partition", p, "offset", pos.next)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	pos.next, pos.caught = sarama.OffsetOldest, false
-	if t.o.StartOver != nil {
-		t.o.StartOver(p)
+	pos.next, pos.caughtUp = sarama.OffsetOldest, false
+	if t.o.Restart != nil {
+		t.o.Restart(p)
 	}
 }
 
 // caught notes that a partition was read to its end.
-func (t *tail) caught(pos *position) {
+func (t *tail) reachedEnd(pos *position) {
 	t.mu.Lock()
-	if pos.caught {
+	if pos.caughtUp {
 		t.mu.Unlock()
 		return
 	}
-	pos.caught = true
+	pos.caughtUp = true
 	all := true
 	for _, other := range t.partitions {
-		all = all && other.caught
+		all = all && other.caughtUp
 	}
 	t.complete = t.complete || all
 	t.mu.Unlock()
@@ -263,6 +263,6 @@ func (t *tail) caughtUp() bool {
 	return t.complete
 }
 
-func (t *tail) troubled() { t.trouble.Store(time.Now().UnixNano()) }
+func (t *tail) failed() { t.lastFailure.Store(time.Now().UnixNano()) }
 
-func (t *tail) inTrouble() bool { return time.Since(time.Unix(0, t.trouble.Load())) < troubleFor }
+func (t *tail) failing() bool { return time.Since(time.Unix(0, t.lastFailure.Load())) < failingFor }

@@ -40,7 +40,7 @@ type history struct {
 // segment holds readings of one stretch of time: the first one as it was, of the others
 // uvarint length, varint of time minus the first one's, difference to the first one.
 type segment struct {
-	begun       int64 // by our clock, ms
+	started     int64 // by our clock, ms
 	first, last int64 // times of the readings, ms
 	base        []byte
 	rest        []byte
@@ -67,7 +67,7 @@ func (s *Store) Record(d *state.Device, now int64) {
 	before := h.size()
 	s.add(h, d, now)
 	for k := segments - 1; k >= 0 && s.bytes.Load()+h.size()-before > s.limit; k-- {
-		h.giveUp(k) // each device gives up its own oldest
+		h.discard(k) // each device gives up its own oldest
 		h.segments[k] = segment{}
 	}
 	s.bytes.Add(h.size() - before)
@@ -80,8 +80,8 @@ func (h *history) size() (n int64) {
 	return n
 }
 
-// giveUp notes that a segment's readings are no longer held.
-func (h *history) giveUp(k int) {
+// discard notes that a segment's readings are no longer held.
+func (h *history) discard(k int) {
 	if g := &h.segments[k]; len(g.base) > 0 {
 		h.lost = max(h.lost, g.first, g.last)
 	}
@@ -90,9 +90,9 @@ func (h *history) giveUp(k int) {
 func (s *Store) add(h *history, d *state.Device, now int64) {
 	g := &h.segments[0]
 	text, ts := d.Payload(), d.Timestamp()
-	if now-g.begun >= segmentMS || now < g.begun {
-		h.turn(now)
-		g.begun, g.first, g.last = now, ts, ts
+	if now-g.started >= segmentMS || now < g.started {
+		h.rotate(now)
+		g.started, g.first, g.last = now, ts, ts
 		g.base = append(g.base[:0], text...)
 		return
 	}
@@ -109,18 +109,18 @@ func (s *Store) add(h *history, d *state.Device, now int64) {
 
 // turn begins a new segment. Segments that are so old that a newer one holds the whole
 // last minute are given up; the oldest one's memory is used again.
-func (h *history) turn(now int64) {
+func (h *history) rotate(now int64) {
 	if len(h.segments[0].base) == 0 {
 		return
 	}
-	h.giveUp(segments - 1)
+	h.discard(segments - 1)
 	oldest := h.segments[segments-1]
 	copy(h.segments[1:], h.segments[:segments-1])
-	h.segments[0] = segment{base: oldest.base[:0], rest: oldest.rest[:0], begun: now}
+	h.segments[0] = segment{base: oldest.base[:0], rest: oldest.rest[:0], started: now}
 }
 
 // of returns what is kept of a device, nil when that is nothing.
-func (s *Store) of(index int) *history {
+func (s *Store) history(index int) *history {
 	if index < 0 || index >= len(s.devices) {
 		return nil
 	}
@@ -133,7 +133,7 @@ func (s *Store) Complete(index int, since int64) bool {
 	if since < s.started {
 		return false // what was sent before our start is not known
 	}
-	h := s.of(index)
+	h := s.history(index)
 	return h == nil || since >= h.lost
 }
 
@@ -141,7 +141,7 @@ func (s *Store) Complete(index int, since int64) bool {
 // exclusive, in the order in which they came, until f returns false. It returns false then.
 // The text is valid during the call.
 func (s *Store) Each(index int, after, before int64, f func(ts int64, text []byte) bool) bool {
-	h := s.of(index)
+	h := s.history(index)
 	if h == nil {
 		return true
 	}

@@ -80,8 +80,8 @@ func (g *grid) add(i int, at, n int64, sum, lowest, higher float64) {
 	(*row)[i].merge(n, sum, lowest, higher)
 }
 
-// table writes the grid down. A gap is more than patience steps without anything.
-func (g *grid) table(begins int64, patience int) Table {
+// table writes the grid down. A gap is more than maxGap steps without anything.
+func (g *grid) table(begins int64, maxGap int) Table {
 	t := Table{From: g.q.From, To: g.q.To, StepMS: g.step, Begins: begins, Time: []int64{}, Values: make(map[string]Column)}
 	columns := make([]Column, len(g.q.Parameters))
 	for i := range columns {
@@ -108,7 +108,7 @@ func (g *grid) table(begins int64, patience int) Table {
 			missing++
 			continue
 		}
-		if missing > patience && len(t.Time) > 0 {
+		if missing > maxGap && len(t.Time) > 0 {
 			row(at-g.step, nil)
 		}
 		missing = 0
@@ -137,7 +137,7 @@ func (s *Store) Device(id string, q Query) (Table, bool) {
 		for i, p := range q.Parameters {
 			c.eachFine(p, func(at int64, v float64) { g.add(i, at, 1, v, v, v) })
 		}
-		return g.table(c.begins, c.patience(g.step)), true
+		return g.table(c.begins, c.maxGap(g.step)), true
 	}
 	g := newGrid(q, coarseStep)
 	for i, p := range q.Parameters {
@@ -152,10 +152,10 @@ func (s *Store) Device(id string, q Query) (Table, bool) {
 			}
 		}
 	}
-	return g.table(max(c.begins, c.newest-(coarseLen-1)*coarseStep), c.patience(g.step)), true
+	return g.table(max(c.begins, c.newest-(coarseLen-1)*coarseStep), c.maxGap(g.step)), true
 }
 
-func (c *course) eachFine(p telemetry.Parameter, f func(at int64, v float64)) {
+func (c *device) eachFine(p telemetry.Parameter, f func(at int64, v float64)) {
 	if c.fine[p] == nil {
 		return
 	}
@@ -166,10 +166,10 @@ func (c *course) eachFine(p telemetry.Parameter, f func(at int64, v float64)) {
 	}
 }
 
-// patience is how many empty steps are no gap: a device that sends every five seconds
+// maxGap is how many empty steps are no gap: a device that sends every five seconds
 // has four of them between two readings. It is three of the usual
 // intervals, in whole steps.
-func (c *course) patience(step int64) int {
+func (c *device) maxGap(step int64) int {
 	oldest, newest, n := int64(math.MaxInt64), int64(0), int64(0)
 	for _, at := range c.fineAt {
 		if at > 0 {

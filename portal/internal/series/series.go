@@ -40,14 +40,14 @@ type Store struct {
 	o Options
 
 	mu        sync.RWMutex
-	devices   map[string]*course
-	buildings map[string]*means
+	devices   map[string]*device
+	buildings map[string]*building
 	reading   telemetry.Reading
 	layout    wire.Layout
 }
 
 // course is one device: every analog parameter in two tiers.
-type course struct {
+type device struct {
 	begins int64
 	newest int64
 	fine   [telemetry.NumAnalog]*[fineLen]float32
@@ -78,7 +78,7 @@ func (h *hour) add(slot int64, v float32) {
 }
 
 // means is one building: its parameters in two tiers.
-type means struct {
+type building struct {
 	begins int64
 	newest int64
 	by     map[string]*tiers
@@ -90,7 +90,7 @@ type tiers struct {
 }
 
 // file merges a window into the slot of a ring that its start belongs to.
-func file(ring []telemetry.Window, step int64, w *telemetry.Window) {
+func merge(ring []telemetry.Window, step int64, w *telemetry.Window) {
 	start := w.Start - w.Start%step
 	slot := &ring[start/step%int64(len(ring))]
 	switch {
@@ -112,7 +112,7 @@ func New(o Options) *Store {
 	if o.MaxBuildings == 0 {
 		o.MaxBuildings = 1_000
 	}
-	return &Store{o: o, devices: make(map[string]*course), buildings: make(map[string]*means)}
+	return &Store{o: o, devices: make(map[string]*device), buildings: make(map[string]*building)}
 }
 
 // AddFrame takes in the entries of a live frame. It reads the frame to its end.
@@ -136,7 +136,7 @@ func (s *Store) add(id string, at int64) {
 		if len(s.devices) >= s.o.MaxDevices {
 			return
 		}
-		c = &course{begins: at}
+		c = &device{begins: at}
 		s.devices[string([]byte(id))] = c // the frame's bytes are used again
 	}
 	c.begins, c.newest = min(c.begins, at), max(c.newest, at)
@@ -175,7 +175,7 @@ func newFine() *[fineLen]float32 {
 }
 
 // openFine makes a slot that of a moment, and reports whether the moment is still kept.
-func (c *course) openFine(slot, step int64) bool {
+func (c *device) openFine(slot, step int64) bool {
 	if held := int64(c.fineAt[slot]); held >= step {
 		return held == step
 	}
@@ -188,7 +188,7 @@ func (c *course) openFine(slot, step int64) bool {
 	return true
 }
 
-func (c *course) openCoarse(slot, step int64) bool {
+func (c *device) openCoarse(slot, step int64) bool {
 	if held := int64(c.coarseAt[slot]); held >= step {
 		return held == step
 	}
@@ -220,7 +220,7 @@ func (s *Store) addWindow(w *telemetry.Window) {
 		if len(s.buildings) >= s.o.MaxBuildings {
 			return
 		}
-		m = &means{begins: w.Start, by: make(map[string]*tiers)}
+		m = &building{begins: w.Start, by: make(map[string]*tiers)}
 		s.buildings[w.ID] = m
 	}
 	m.begins, m.newest = min(m.begins, w.Start), max(m.newest, w.Start)
@@ -232,6 +232,6 @@ func (s *Store) addWindow(w *telemetry.Window) {
 		t = new(tiers)
 		m.by[w.Parameter] = t
 	}
-	file(t.ten[:], tenStep, w)
-	file(t.day[:], dayStep, w)
+	merge(t.ten[:], tenStep, w)
+	merge(t.day[:], dayStep, w)
 }
