@@ -2,8 +2,6 @@ package cluster
 
 import (
 	"context"
-	_ "embed"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -22,20 +20,8 @@ var packages = map[string]string{
 	"sim": "./sim", "devkafka": "./test/faults/cmd/devkafka", "natshub": "./test/faults/cmd/natshub",
 }
 
-// profiler is the source that is added to a program that can be profiled.
-//
-//go:embed profile.go.txt
-var profiler []byte
-
-// BuildOptions say how the programs are compiled.
-type BuildOptions struct {
-	// Profile adds a CPU profiler to every program, without touching its source:
-	// see Cluster.Profile.
-	Profile bool
-}
-
 // Build compiles the programs into dir. It must be called inside the module.
-func Build(ctx context.Context, dir string, o BuildOptions) error {
+func Build(ctx context.Context, dir string) error {
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
 		return fmt.Errorf("finding the module: %w", err)
@@ -44,16 +30,8 @@ func Build(ctx context.Context, dir string, o BuildOptions) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	flags := []string{"-ldflags=-w"} // linking is faster without debug information
-	if o.Profile {
-		overlay, err := writeOverlay(module, dir)
-		if err != nil {
-			return err
-		}
-		flags = append(flags, "-overlay", overlay)
-	}
-	// One command for all: shared packages are compiled once, and linking runs in parallel.
-	args := slices.Concat([]string{"build"}, flags, []string{"-o", dir + string(filepath.Separator)}, slices.Sorted(maps.Values(packages)))
+	// -w: linking is faster without debug information. One command for all: shared packages are compiled once, and linking runs in parallel.
+	args := append([]string{"build", "-ldflags=-w", "-o", dir + string(filepath.Separator)}, slices.Sorted(maps.Values(packages))...)
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -61,25 +39,6 @@ func Build(ctx context.Context, dir string, o BuildOptions) error {
 		return fmt.Errorf("building the programs: %w\n%s", err, out)
 	}
 	return nil
-}
-
-// writeOverlay returns a file that tells the compiler of one more source file in each
-// program.
-func writeOverlay(module, dir string) (string, error) {
-	source := filepath.Join(dir, "profile.go")
-	if err := os.WriteFile(source, profiler, 0o600); err != nil {
-		return "", err
-	}
-	replace := map[string]string{}
-	for _, pkg := range packages {
-		replace[filepath.Join(module, pkg, "profile_of_plant.go")] = source
-	}
-	b, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return "", err
-	}
-	name := filepath.Join(dir, "overlay.json")
-	return name, os.WriteFile(name, b, 0o600)
 }
 
 // Ports are below the system's ephemeral range, so that no outgoing connection uses one

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"industrial-iot-monitor/internal/topology"
@@ -88,7 +87,7 @@ func New(ctx context.Context, o Options) (*Cluster, error) {
 	c := &Cluster{dir: o.Dir, bin: o.Bin, brokers: o.Brokers, Topics: topology.Suffixed(o.Suffix), processes: map[string]*process{}}
 	if c.bin == "" {
 		c.bin = filepath.Join(o.Dir, "bin")
-		if err := Build(ctx, c.bin, BuildOptions{}); err != nil {
+		if err := Build(ctx, c.bin); err != nil {
 			return nil, err
 		}
 	}
@@ -234,19 +233,6 @@ func (c *Cluster) Signal(name string, s os.Signal) error {
 		return err
 	}
 	return pr.signal(s)
-}
-
-// Profile starts a CPU profile of every process that runs; the next call ends it. The
-// profiles are in the cluster's directory, named after the process and ending in .pprof.
-// The programs must have been built with BuildOptions.Profile.
-func (c *Cluster) Profile() error {
-	var errs []error
-	for _, name := range c.Names() {
-		if c.Running(name) {
-			errs = append(errs, c.Signal(name, syscall.SIGUSR1))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // Wait waits until a process exits by itself; an exit code other than 0 is an error.

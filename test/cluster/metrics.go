@@ -5,8 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Metrics are the samples of one scrape by series: name, or name{labels} as exposed.
@@ -72,7 +77,33 @@ func parseMetrics(text string) (Metrics, error) {
 	return m, nil
 }
 
-// get fetches a small page.
+// Profile takes a CPU profile of every running program that has a metrics endpoint, all at
+// the same time, and saves it as dir/NAME.pprof. The programs need OPS_PPROF=true.
+func (c *Cluster) Profile(ctx context.Context, dir string, d time.Duration) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	var all errgroup.Group
+	for _, name := range c.Names() {
+		pr, err := c.process(name)
+		if err != nil || !pr.running() || pr.prog.HTTP == "" {
+			continue
+		}
+		all.Go(func() error {
+			code, body, err := get(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%.0f", pr.prog.HTTP, d.Seconds()))
+			if err == nil && code != http.StatusOK {
+				err = fmt.Errorf("status %d: %s", code, body)
+			}
+			if err != nil {
+				return fmt.Errorf("profiling %s: %w", name, err)
+			}
+			return os.WriteFile(filepath.Join(dir, name+".pprof"), []byte(body), 0o600)
+		})
+	}
+	return all.Wait()
+}
+
+// get fetches a page.
 func get(ctx context.Context, url string) (code int, body string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -49,10 +48,7 @@ func (pr *process) start() error {
 	// The process outlives the call; Cluster.Close stops it.
 	cmd := exec.CommandContext(context.Background(), pr.bin, pr.prog.Args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = pr.dir, log, log
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir(),
-		"PLANT_CPU_PROFILE=" + filepath.Join(pr.dir, pr.name+".pprof"),
-	}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir()}
 	for k, v := range pr.prog.Env {
 		cmd.Env = append(cmd.Env, k+"="+v)
 	}

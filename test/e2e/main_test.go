@@ -46,7 +46,7 @@ var bin string
 var built = sync.OnceValue(func() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	return cluster.Build(ctx, bin, cluster.BuildOptions{})
+	return cluster.Build(ctx, bin)
 })
 
 // duration is how long the devices send.

@@ -8,7 +8,7 @@ import (
 	"industrial-iot-monitor/test/cluster"
 )
 
-// clientsName is this process: the WebSocket clients.
+// clientsName is this process, which contains the WebSocket clients.
 const clientsName = "WebSocket clients"
 
 // counters are totals at one moment.
@@ -19,11 +19,11 @@ type counters struct {
 	usage                        map[string]cluster.Usage
 }
 
-// counters reads the programs' metrics and the system's accounts.
+// counters reads the programs' metrics and the usage of every process.
 func (t *trial) counters(ctx context.Context) (counters, error) {
 	c := counters{at: time.Now(), usage: map[string]cluster.Usage{}}
-	// From the end of the chain to its beginning: what moves on while this reads is
-	// counted too little rather than twice.
+	// From the end of the chain to its start: readings that move on during the scrapes are
+	// missed rather than counted twice.
 	core, err := t.cluster.Metrics(ctx, cluster.Core)
 	if err != nil {
 		return c, err
@@ -46,11 +46,11 @@ func (t *trial) counters(ctx context.Context) (counters, error) {
 		return c, err
 	}
 	c.conflated = portal.Sum("portal_readings_conflated_total")
-	return c, t.accounts(c.usage)
+	return c, t.readUsage(c.usage)
 }
 
-// accounts reads CPU and memory of every process.
-func (t *trial) accounts(to map[string]cluster.Usage) error {
+// readUsage reads CPU and memory of every process.
+func (t *trial) readUsage(to map[string]cluster.Usage) error {
 	for _, name := range t.cluster.Names() {
 		u, err := t.cluster.Usage(name)
 		if err != nil {

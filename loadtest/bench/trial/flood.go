@@ -22,32 +22,31 @@ import (
 const (
 	// floodAlarms are raised in one second.
 	floodAlarms = 1000
-	// floodWindow is how long the readings' latency is measured around each flood, the
-	// second of the flood included.
+	// floodWindow is how long latency is measured around each flood, including it.
 	floodWindow = 5 * time.Second
-	// floodPatience is how long the last alarm may take.
-	floodPatience = 30 * time.Second
+	// floodTimeout is the limit for the last alarm.
+	floodTimeout = 30 * time.Second
 
 	ordinaryTemperature, hotTemperature = 25.6, 95.2
 )
 
-// flood is what was measured around a thousand alarms in a second.
+// flood is the measurement around a thousand alarms in a second.
 type flood struct {
-	before, raising, clearing Watched // an ordinary client
-	raised, cleared           Watched // a client of the devices with alarms
+	before, raising, clearing Sample // an ordinary client
+	raised, cleared           Sample // a client of the devices with alarms
 	lastRaised, lastCleared   time.Duration
 	records                   map[telemetry.AlarmEvent]int // in the alerts topic, of these devices
-	twice                     int
+	duplicates                int
 }
 
-// runFlood lets the simulator send at the first rate, raises an alarm at each of a
-// thousand devices in one second, clears them in another, and prints what that did to
-// the latency of everything else.
+// runFlood runs the simulator at the first rate, raises an alarm at each of a thousand
+// devices in one second, clears them in another, and prints the latency of the other
+// devices meanwhile.
 func runFlood(ctx context.Context, o Options, bin, dir string, out io.Writer) (err error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	p, err := cluster.New(ctx, cluster.Options{Dir: dir, Bin: bin, Brokers: o.Brokers, Suffix: "-flood-" + filepath.Base(filepath.Dir(dir))})
+	p, err := cluster.New(ctx, cluster.Options{Dir: dir, Bin: bin, Brokers: o.Brokers, Env: o.env(), Suffix: "-flood-" + filepath.Base(filepath.Dir(dir))})
 	if err != nil {
 		return err
 	}
@@ -84,7 +83,7 @@ func (t *trial) flood(ctx context.Context) (*flood, error) {
 		return nil, err
 	}
 	defer devices.close()
-	alarms, err := newWatcher(ctx, t.cluster.WebSocketURL(), devices.ids)
+	alarms, err := newSampler(ctx, t.cluster.WebSocketURL(), devices.ids)
 	if err != nil {
 		return nil, err
 	}
@@ -96,11 +95,11 @@ func (t *trial) flood(ctx context.Context) (*flood, error) {
 		return nil, err
 	}
 	f := &flood{records: map[telemetry.AlarmEvent]int{}}
-	t.some.begin()
+	t.some.start()
 	if err := sleep(ctx, 2*floodWindow); err != nil {
 		return nil, err
 	}
-	f.before = t.some.end()
+	f.before = t.some.stop()
 
 	raised := func() uint64 { n, _ := alarms.alarms(); return n }
 	if f.raising, f.raised, f.lastRaised, err = t.wave(ctx, devices, alarms, hotTemperature, raised); err != nil {
@@ -113,17 +112,17 @@ func (t *trial) flood(ctx context.Context) (*flood, error) {
 	return f, nil
 }
 
-// wave lets every device of the crowd send one value within a second, and waits for
-// their alarms. It returns what an ordinary client saw meanwhile, what the alarms'
-// client saw, and how long after the first reading the last alarm was there.
-func (t *trial) wave(ctx context.Context, devices *crowd, alarms *watcher, value float64, seen func() uint64) (some, all Watched, last time.Duration, err error) {
-	t.some.begin()
-	alarms.begin()
+// wave lets every device of the crowd send one value within a second, and waits for their
+// alarms. It returns the samples of an ordinary client and of the alarms' client, and the
+// time from the first reading to the last alarm.
+func (t *trial) wave(ctx context.Context, devices *crowd, alarms *sampler, value float64, seen func() uint64) (some, all Sample, last time.Duration, err error) {
+	t.some.start()
+	alarms.start()
 	began := time.Now()
 	if err := devices.send(ctx, value); err != nil {
 		return some, all, 0, err
 	}
-	for seen() < uint64(t.o.Alarms) && time.Since(began) < floodPatience {
+	for seen() < uint64(t.o.Alarms) && time.Since(began) < floodTimeout {
 		if err := sleep(ctx, 5*time.Millisecond); err != nil {
 			return some, all, 0, err
 		}
@@ -132,10 +131,10 @@ func (t *trial) wave(ctx context.Context, devices *crowd, alarms *watcher, value
 	if err := sleep(ctx, max(0, floodWindow-last)); err != nil {
 		return some, all, 0, err
 	}
-	return t.some.end(), alarms.end(), last, nil
+	return t.some.stop(), alarms.stop(), last, nil
 }
 
-// countAlarms reads what the topic holds of the crowd's alarms: each transition once.
+// countAlarms counts the records of the crowd's alarms in the topic, and duplicates.
 func (t *trial) countAlarms(ctx context.Context, f *flood) error {
 	seen := map[string]bool{}
 	return oracle.Read(ctx, t.cluster.Brokers(), t.cluster.Topics.Alerts, func(rec *kgo.Record) error {
@@ -149,7 +148,7 @@ func (t *trial) countAlarms(ctx context.Context, f *flood) error {
 		f.records[a.Event]++
 		key := fmt.Sprint(a.AlertID, a.Revision)
 		if seen[key] {
-			f.twice++
+			f.duplicates++
 		}
 		seen[key] = true
 		return nil
@@ -162,21 +161,21 @@ func (f *flood) table(ctx context.Context, t *trial) string {
 	o := t.o
 	o.Duration = floodWindow
 	fmt.Fprintf(&b, "# %s\n\n%s\n\n", time.Now().Format("2006-01-02 15:04"), circumstances(ctx, o))
-	fmt.Fprintf(&b, "%d alarms in one second, and their ends in another, at %s readings/s.\n\n", t.o.Alarms, thousands(float64(t.result.Rate)))
-	b.WriteString("| | before | while they are raised | while they clear |\n|---|---:|---:|---:|\n")
+	fmt.Fprintf(&b, "%d alarms raised in one second and cleared in another, at %s readings/s.\n\n", t.o.Alarms, thousands(float64(t.result.Rate)))
+	b.WriteString("| | before | while raised | while cleared |\n|---|---:|---:|---:|\n")
 	line := func(name string, cells ...string) { fmt.Fprintf(&b, "| %s | %s |\n", name, strings.Join(cells, " | ")) }
 	line("other devices → WebSocket, mean / p50 / p99 / max ms", ages(f.before), ages(f.raising), ages(f.clearing))
 	line("device → alarm on WebSocket, mean / p50 / p99 / max ms (alarms)", "–", alarmAges(f.raised.Raised), alarmAges(f.cleared.Cleared))
 	line("first reading → last alarm", "–", f.lastRaised.Round(time.Millisecond).String(), f.lastCleared.Round(time.Millisecond).String())
-	fmt.Fprintf(&b, "\nIn the alerts topic: %d raised, %d cleared, %d records twice. Readings: %s\n",
-		f.records[telemetry.EventRaised], f.records[telemetry.EventCleared], f.twice, t.result.Verdict.String())
+	fmt.Fprintf(&b, "\nIn the alerts topic: %d raised, %d cleared, %d duplicate records. Readings: %s\n",
+		f.records[telemetry.EventRaised], f.records[telemetry.EventCleared], f.duplicates, t.result.Verdict.String())
 	return b.String()
 }
 
-// crowdPrefix begins the ids of the crowd's devices.
+// crowdPrefix is the prefix of the ids of the crowd's devices.
 const crowdPrefix = "flood_"
 
-// crowd is devices of our own, which do as they are told. They share the gateways.
+// crowd is devices controlled by the benchmark, at the same gateways as the simulator's.
 type crowd struct {
 	ids   []string
 	conns []*nats.Conn
@@ -204,7 +203,7 @@ func (c *crowd) close() {
 	}
 }
 
-// send lets every device send one reading, spread over a second, and returns an error
+// send publishes one reading of every device, spread over a second. It returns an error
 // unless all are acknowledged.
 func (c *crowd) send(ctx context.Context, temperature float64) error {
 	answers := make(chan *nats.Msg, len(c.ids))
@@ -228,7 +227,7 @@ func (c *crowd) send(ctx context.Context, temperature float64) error {
 			return fmt.Errorf("publishing: %w", err)
 		}
 	}
-	timeout := time.NewTimer(floodPatience)
+	timeout := time.NewTimer(floodTimeout)
 	defer timeout.Stop()
 	for range c.ids {
 		select {

@@ -1,8 +1,7 @@
-// Package trial measures the whole chain: for each rate it starts the programs as
-// processes with fresh data, lets a simulator send, watches over WebSocket, reads the
-// programs' own counters and the system's accounts, and lets the oracle look for
-// losses. What the table says is what happened, good or bad. Run blocks for as long as
-// that takes.
+// Package trial measures the whole chain: for each rate it starts the programs as processes
+// with fresh data, runs a simulator and WebSocket clients, reads the programs' counters and
+// the CPU and memory of the processes, and lets test/oracle judge. Run blocks until the
+// results are printed.
 package trial
 
 import (
@@ -33,10 +32,15 @@ type Options struct {
 	Keep     bool   // keep data and logs
 	Viewer   bool   // a client that subscribes to everything
 	Profile  bool   // save a CPU profile of every program
-	// Excursions begin in the whole fleet in a minute; each is an alarm.
+	// Excursions start in the whole fleet in a minute; each is an alarm.
 	Excursions int
 	// Alarms is how many alarms are raised in one second, 0 for an ordinary benchmark.
 	Alarms int
+}
+
+// env is the environment added to every program.
+func (o *Options) env() map[string]string {
+	return map[string]string{"OPS_PPROF": strconv.FormatBool(o.Profile)}
 }
 
 // ParseFlags reads the command line.
@@ -46,18 +50,18 @@ func ParseFlags(args []string, out io.Writer) (Options, error) {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(out)
 	fs.StringVar(&rates, "rates", "2000,20000,100000", "`readings` a second, comma separated: one trial each")
-	fs.DurationVar(&o.Duration, "duration", time.Minute, "`time` that is measured in each trial")
+	fs.DurationVar(&o.Duration, "duration", time.Minute, "`time` measured in each trial")
 	fs.DurationVar(&o.Warmup, "warmup", 5*time.Second, "`time` before that")
 	fs.StringVar(&brokers, "brokers", "", "`addresses` of a running Kafka; none: the embedded broker as a process")
 	fs.StringVar(&o.Protocol, "protocol", "nats", "`name`: nats or mqtt")
 	fs.DurationVar(&o.Interval, "interval", time.Second, "`time` between two readings of a device")
-	fs.StringVar(&o.Dir, "dir", "data/bench", "`directory` for data and logs, on the disk that is to be measured")
+	fs.StringVar(&o.Dir, "dir", "data/bench", "`directory` for data and logs, on the disk to be measured")
 	fs.StringVar(&o.Results, "results", "bench-results", "`directory` for the tables")
 	fs.BoolVar(&o.Keep, "keep", false, "keep data and logs")
-	fs.BoolVar(&o.Viewer, "all", true, "also watch with a client that subscribes to every device")
-	fs.BoolVar(&o.Profile, "profile", false, "save CPU profiles of all programs beside the tables; measuring costs a little")
-	fs.IntVar(&o.Excursions, "excursions", 60, "excursions, and so alarms, that begin in the whole fleet in a minute, a `number`")
-	alarms := fs.Bool("alarms", false, "in place of the table: what a flood of 1,000 alarms in one second does to the first of the rates")
+	fs.BoolVar(&o.Viewer, "all", true, "also measure at a client that subscribes to every device")
+	fs.BoolVar(&o.Profile, "profile", false, "save CPU profiles of all programs beside the tables; this costs some CPU")
+	fs.IntVar(&o.Excursions, "excursions", 60, "`number` of excursions, and so alarms, that start in the whole fleet in a minute")
+	alarms := fs.Bool("alarms", false, "instead of the table: the effect of a flood of 1,000 alarms in one second at the first rate")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -67,7 +71,7 @@ func ParseFlags(args []string, out io.Writer) (Options, error) {
 	for text := range strings.SplitSeq(rates, ",") {
 		rate, err := strconv.Atoi(text)
 		if err != nil || rate < 1 {
-			return o, fmt.Errorf("-rates: %q is no rate", text)
+			return o, fmt.Errorf("-rates: invalid rate %q", text)
 		}
 		o.Rates = append(o.Rates, rate)
 	}
@@ -75,7 +79,7 @@ func ParseFlags(args []string, out io.Writer) (Options, error) {
 		o.Brokers = strings.Split(brokers, ",")
 	}
 	if o.Duration < time.Second || o.Interval < 10*time.Millisecond {
-		return o, errors.New("-duration is at least 1s, -interval at least 10ms")
+		return o, errors.New("-duration must be at least 1s, -interval at least 10ms")
 	}
 	return o, nil
 }
@@ -88,11 +92,11 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	}
 	dir = filepath.Join(dir, time.Now().Format("20060102-150405"))
 	bin := filepath.Join(dir, "bin")
-	if err := cluster.Build(ctx, bin, cluster.BuildOptions{Profile: o.Profile}); err != nil {
+	if err := cluster.Build(ctx, bin); err != nil {
 		return err
 	}
 	if !o.Keep {
-		defer os.RemoveAll(dir) //nolint:errcheck // what is left over is only in the way
+		defer os.RemoveAll(dir) //nolint:errcheck // leftovers are harmless
 	}
 	if o.Alarms > 0 {
 		return runFlood(ctx, o, bin, filepath.Join(dir, "alarms"), out)
@@ -121,7 +125,7 @@ func report(ctx context.Context, o Options, results []*Result, out io.Writer) er
 	return save(o, text, out)
 }
 
-// save keeps a table in a file.
+// save writes a table to a file.
 func save(o Options, text string, out io.Writer) error {
 	if err := os.MkdirAll(o.Results, 0o750); err != nil {
 		return err

@@ -44,7 +44,7 @@ func table(ctx context.Context, o Options, results []*Result) string {
 	return b.String()
 }
 
-// circumstances says where and how it was measured.
+// circumstances describes where and how it was measured.
 func circumstances(ctx context.Context, o Options) string {
 	kafka := "the embedded broker"
 	if len(o.Brokers) > 0 {
@@ -78,7 +78,7 @@ var flowRows = []row{
 	{"processed by core, readings/s", func(r *Result) string { return thousands(r.Processed) }},
 	{"pushed to a client of 100 devices, readings/s", func(r *Result) string { return thousands(r.Some.PerSecond) + broken(r.Some) }},
 	{"pushed to a client of all devices, readings/s", func(r *Result) string { return thousands(r.All.PerSecond) + broken(r.All) }},
-	{"left out because a newer one was there, readings/s", func(r *Result) string { return thousands(r.Conflated) }},
+	{"conflated (replaced by a newer one), readings/s", func(r *Result) string { return thousands(r.Conflated) }},
 }
 
 var latencyRows = []row{
@@ -109,7 +109,7 @@ func machineRows(results []*Result) []row {
 			return fmt.Sprintf("%.0f %%, %d MB", r.CPU[name], r.MaxRSS[name]>>20)
 		}})
 	}
-	return append(rows, row{"all of it: CPU %", func(r *Result) string {
+	return append(rows, row{"total: CPU %", func(r *Result) string {
 		var sum float64
 		for _, v := range r.CPU {
 			sum += v
@@ -119,12 +119,12 @@ func machineRows(results []*Result) []row {
 }
 
 var truthRows = []row{
-	{"devices could not be simulated in time, readings", func(r *Result) string { return thousands(float64(r.Sim.Skipped)) }},
+	{"skipped by an overloaded simulator, readings", func(r *Result) string { return thousands(float64(r.Sim.Skipped)) }},
 	{"not acknowledged at the end, given up, refused, readings", func(r *Result) string {
 		return fmt.Sprintf("%d, %d, %d", r.Sim.Open(), r.Sim.GivenUp, r.Sim.Refused)
 	}},
 	{"sent again by devices", func(r *Result) string { return thousands(float64(r.Sim.Resent)) }},
-	{"until core had everything after the end", func(r *Result) string {
+	{"time until core had processed everything", func(r *Result) string {
 		if !r.Caught {
 			return "gave up after " + r.CatchUp.Round(time.Second).String()
 		}
@@ -134,7 +134,7 @@ var truthRows = []row{
 	{"**lost**", judged(func(v *oracle.Verdict) string { return fmt.Sprintf("**%d**", v.Lost) })},
 	{"**duplicated**", judged(func(v *oracle.Verdict) string { return fmt.Sprintf("**%d**", v.Duplicated) })},
 	{"**out of order**", judged(func(v *oracle.Verdict) string { return fmt.Sprintf("**%d**", v.OutOfOrder) })},
-	{"stored twice because the device sent it twice", judged(func(v *oracle.Verdict) string { return thousands(float64(v.Resent)) })},
+	{"stored twice because the device sent twice", judged(func(v *oracle.Verdict) string { return thousands(float64(v.Resent)) })},
 }
 
 // judged is a cell about the oracle's verdict, where there is one.
@@ -156,14 +156,14 @@ func alarmAges(a Ages) string {
 	return fmt.Sprintf("%.1f / %.1f / %.1f / %.0f (%d)", ms(a.Mean), ms(a.P50), ms(a.P99), ms(a.Max), a.Count)
 }
 
-func ages(w Watched) string {
+func ages(w Sample) string {
 	if w.PerSecond == 0 {
 		return "–"
 	}
 	return fmt.Sprintf("%.1f / %.1f / %.1f / %.0f", ms(w.Mean), ms(w.P50), ms(w.P99), ms(w.Max))
 }
 
-func broken(w Watched) string {
+func broken(w Sample) string {
 	if w.Broken == "" {
 		return ""
 	}

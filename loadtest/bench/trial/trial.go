@@ -23,11 +23,11 @@ const simName = "sim"
 type Result struct {
 	Rate    int
 	Devices int
-	Window  time.Duration // that was measured
+	Window  time.Duration // of the measurement
 
 	Accepted, InKafka, Processed float64 // readings a second in the window
-	All, Some                    Watched // what the two WebSocket clients saw
-	Conflated                    float64 // readings that clients were spared, a second
+	All, Some                    Sample  // of the two WebSocket clients
+	Conflated                    float64 // readings a second
 
 	CPU    map[string]float64 // by process, in percent of one core
 	MaxRSS map[string]int64   // bytes
@@ -36,27 +36,27 @@ type Result struct {
 	CatchUp time.Duration // from the end of the load until core had everything
 	Caught  bool          // false when that took too long
 	Verdict oracle.Verdict
-	Judged  bool // false when the trial ended before the oracle could look
+	Judged  bool // false when the trial was aborted before judging
 }
 
-// trial is a trial at work.
+// trial is a running trial.
 type trial struct {
 	o       Options
 	result  *Result
 	cluster *cluster.Cluster
 	ledger  string
 	summary string
-	all     *watcher // nil for none
-	some    *watcher
-	kafka   int // pid of a Kafka that is not the plant's, 0 when not found
+	all     *sampler // nil for none
+	some    *sampler
+	kafka   int // pid of an external Kafka, 0 if unknown
 }
 
-// runTrial runs one trial from start to verdict. It returns what it has when it fails.
+// runTrial runs one trial from start to verdict. With an error it may return a partial result.
 func runTrial(ctx context.Context, o Options, rate int, bin, dir string) (_ *Result, err error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
-	p, err := cluster.New(ctx, cluster.Options{Dir: dir, Bin: bin, Brokers: o.Brokers, Suffix: "-bench-" + filepath.Base(filepath.Dir(dir)) + "-" + filepath.Base(dir)})
+	p, err := cluster.New(ctx, cluster.Options{Dir: dir, Bin: bin, Brokers: o.Brokers, Env: o.env(), Suffix: "-bench-" + filepath.Base(filepath.Dir(dir)) + "-" + filepath.Base(dir)})
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func runTrial(ctx context.Context, o Options, rate int, bin, dir string) (_ *Res
 	return t.result, t.judge(ctx)
 }
 
-// start starts everything and the clients, and the simulator last.
+// start starts all programs and clients, the simulator last.
 func (t *trial) start(ctx context.Context) error {
 	ready, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -86,16 +86,20 @@ func (t *trial) start(ctx context.Context) error {
 	}
 	t.result.Devices = max(1, int(float64(t.result.Rate)*t.o.Interval.Seconds()))
 	if t.result.Devices > fleet.MaxDevices {
-		return fmt.Errorf("%d devices are more than a simulator has; choose a shorter -interval", t.result.Devices)
+		return fmt.Errorf("%d devices exceed the simulator's maximum; choose a shorter -interval", t.result.Devices)
 	}
 	if len(t.o.Brokers) > 0 {
 		t.kafka = cluster.ListenerPID(t.o.Brokers[0])
 	}
-	if err := t.watch(ready); err != nil {
+	if err := t.connect(ready); err != nil {
 		return err
 	}
-	t.cluster.Add(simName, cluster.Program{Binary: "sim", Args: []string{
-		"-http=",
+	addr, err := cluster.FreeAddresses(1)
+	if err != nil {
+		return err
+	}
+	t.cluster.Add(simName, cluster.Program{Binary: "sim", HTTP: addr[0], Env: t.o.env(), Args: []string{
+		"-http=" + addr[0],
 		"-protocol=" + t.o.Protocol, "-nats=" + strings.Join(t.cluster.NATS(), ","), "-mqtt=" + strings.Join(t.cluster.MQTT(), ","),
 		fmt.Sprintf("-devices=%d", t.result.Devices), fmt.Sprintf("-interval=%s", t.o.Interval),
 		fmt.Sprintf("-excursions=%d", t.o.Excursions), "-ledger=" + t.ledger, "-summary=" + t.summary, "-progress=1s",
@@ -103,92 +107,62 @@ func (t *trial) start(ctx context.Context) error {
 	return t.cluster.Start(ready, simName)
 }
 
-// watch connects the clients: one that wants a hundred devices from all buildings, and
-// one that wants everything.
-func (t *trial) watch(ctx context.Context) error {
+// connect connects the clients: one subscribed to a hundred devices of all buildings, one to
+// everything.
+func (t *trial) connect(ctx context.Context) error {
 	var ids []string
 	n := min(100, t.result.Devices)
 	for k := range n {
 		ids = append(ids, fleet.DeviceID(k*t.result.Devices/n))
 	}
 	var err error
-	if t.some, err = newWatcher(ctx, t.cluster.WebSocketURL(), ids); err != nil || !t.o.Viewer {
+	if t.some, err = newSampler(ctx, t.cluster.WebSocketURL(), ids); err != nil || !t.o.Viewer {
 		return err
 	}
-	t.all, err = newWatcher(ctx, t.cluster.WebSocketURL(), nil)
+	t.all, err = newSampler(ctx, t.cluster.WebSocketURL(), nil)
 	return err
 }
 
-// measure waits for the warm-up and takes the difference of all counters over the
-// window.
+// measure waits for the warm-up and takes the difference of all counters over the window.
 func (t *trial) measure(ctx context.Context) error {
 	if err := sleep(ctx, t.o.Warmup); err != nil {
 		return err
 	}
-	t.some.begin()
+	t.some.start()
 	if t.all != nil {
-		t.all.begin()
+		t.all.start()
 	}
 	before, err := t.counters(ctx)
 	if err != nil {
 		return err
 	}
-	if t.o.Profile {
-		if err := t.cluster.Profile(); err != nil {
-			return err
-		}
-	}
+	profiled := make(chan error, 1)
+	go func() { profiled <- t.profile(ctx) }()
 	if err := sleep(ctx, t.o.Duration); err != nil {
-		return err
+		return errors.Join(err, <-profiled)
 	}
 	after, err := t.counters(ctx)
-	if err != nil {
+	if err := errors.Join(err, <-profiled); err != nil {
 		return err
 	}
-	if t.o.Profile {
-		if err := t.saveProfiles(ctx); err != nil {
-			return err
-		}
-	}
-	t.result.Some = t.some.end()
+	t.result.Some = t.some.stop()
 	if t.all != nil {
-		t.result.All = t.all.end()
+		t.result.All = t.all.stop()
 	}
 	t.result.fill(before, after)
 	return nil
 }
 
-// saveProfiles ends the profiles and puts them beside the tables; they hold their
-// own symbols.
-func (t *trial) saveProfiles(ctx context.Context) error {
-	if err := t.cluster.Profile(); err != nil {
-		return err
+// profile saves CPU profiles of the window beside the tables, if Options.Profile is set.
+func (t *trial) profile(ctx context.Context) error {
+	if !t.o.Profile {
+		return nil
 	}
-	if err := sleep(ctx, time.Second); err != nil { // while they are written
-		return err
-	}
-	dir := filepath.Dir(t.ledger)
-	to := filepath.Join(t.o.Results, fmt.Sprintf("%s-%d-profiles", time.Now().Format("20060102-150405"), t.result.Rate))
-	if err := os.MkdirAll(to, 0o750); err != nil {
-		return err
-	}
-	names, err := filepath.Glob(filepath.Join(dir, "*.pprof"))
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(to, filepath.Base(name)), b, 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
+	dir := filepath.Join(t.o.Results, fmt.Sprintf("%s-%d-profiles", time.Now().Format("20060102-150405"), t.result.Rate))
+	return t.cluster.Profile(ctx, dir, t.o.Duration)
 }
 
-// finish ends the load and waits until core has all of it.
+// finish ends the load and waits until core has processed it.
 func (t *trial) finish(ctx context.Context) error {
 	if err := t.cluster.Stop(simName); err != nil {
 		return err
@@ -217,9 +191,9 @@ func (t *trial) finish(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// judge stops the programs and lets the oracle compare ledger and topic.
+// judge stops the programs and lets the oracle compare the ledger with the topic.
 func (t *trial) judge(ctx context.Context) error {
-	t.closeWatchers()
+	t.closeSamplers()
 	for _, name := range []string{cluster.Portal, cluster.Core, cluster.Bridge} {
 		if err := t.cluster.Stop(name); err != nil {
 			return err
@@ -236,17 +210,17 @@ func (t *trial) judge(ctx context.Context) error {
 	return nil
 }
 
-func (t *trial) closeWatchers() {
-	for _, w := range []*watcher{t.all, t.some} {
+func (t *trial) closeSamplers() {
+	for _, w := range []*sampler{t.all, t.some} {
 		if w != nil {
 			w.close()
 		}
 	}
 }
 
-// close ends what still runs and removes the trial's data, which can be gigabytes.
+// close stops the programs and removes the trial's data, which can be gigabytes.
 func (t *trial) close() error {
-	t.closeWatchers()
+	t.closeSamplers()
 	err := t.cluster.Close()
 	if !t.o.Keep {
 		err = errors.Join(err, os.RemoveAll(filepath.Dir(t.ledger)))

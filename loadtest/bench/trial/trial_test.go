@@ -31,10 +31,10 @@ import (
 	"industrial-iot-monitor/test/oracle"
 )
 
-// fakeAddresses are the variables that say where a program serves its metrics.
+// fakeAddresses are the variables with the address of a program's metrics.
 var fakeAddresses = []string{"EDGE_HTTP_ADDR", "BRIDGE_HTTP_ADDR", "CORE_HTTP_ADDR", "PORTAL_ADDR"}
 
-// TestMain lets the test binary play the programs: a plant of fakes.
+// TestMain lets the test binary run as fakes of the programs.
 func TestMain(m *testing.M) {
 	name := filepath.Base(os.Args[0])
 	if name == "sim" {
@@ -50,15 +50,20 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func untilTold() {
-	told := make(chan os.Signal, 1)
-	signal.Notify(told, syscall.SIGTERM)
-	<-told
+func awaitSIGTERM() {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	<-stop
 }
 
-// fakeSim writes a summary when it is told to stop.
+// fakeSim is ready at once and writes a summary on SIGTERM.
 func fakeSim(args []string) {
-	untilTold()
+	for _, a := range args {
+		if addr, ok := strings.CutPrefix(a, "-http="); ok {
+			fakeServe(addr)
+		}
+	}
+	awaitSIGTERM()
 	for _, a := range args {
 		if name, ok := strings.CutPrefix(a, "-summary="); ok {
 			b, err := json.Marshal(simulator.Summary{Stats: publisher.Stats{Acked: 7}, AckP99MS: 12})
@@ -69,16 +74,23 @@ func fakeSim(args []string) {
 	}
 }
 
-// fakeProgram serves counters that grow by 1 with every look, and readings by
-// WebSocket.
+// fakeProgram serves counters that grow by 1 with every scrape, and readings by WebSocket.
 func fakeProgram(addr, wsPort string) {
+	fakeServe(addr)
+	if wsPort != "" {
+		fakeServe("127.0.0.1:" + wsPort)
+	}
+	awaitSIGTERM()
+}
+
+func fakeServe(addr string) {
 	var n atomic.Int64
 	mux := http.NewServeMux()
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ready") })
 	mux.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) {
 		v := n.Add(1)
 		for _, name := range []string{"edge_readings_accepted_total", "bridge_records_total", `iot_messages_total{status="success"}`} {
-			// Three gateways count together: the others must not fall behind.
+			// Three gateways are summed up: bridge and core must not fall behind.
 			if strings.HasPrefix(name, "edge") {
 				fmt.Fprintln(w, name, v/3)
 			} else {
@@ -86,16 +98,10 @@ func fakeProgram(addr, wsPort string) {
 			}
 		}
 	})
+	mux.HandleFunc("/debug/pprof/profile", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.FormValue("seconds")) })
 	mux.HandleFunc("/ws", fakeReadings)
-	serve := func(addr string) {
-		srv := &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: time.Second}
-		go func() { fmt.Fprintln(os.Stderr, srv.ListenAndServe()) }()
-	}
-	serve(addr)
-	if wsPort != "" {
-		serve("127.0.0.1:" + wsPort)
-	}
-	untilTold()
+	srv := &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: time.Second}
+	go func() { fmt.Fprintln(os.Stderr, srv.ListenAndServe()) }()
 }
 
 func fakeReadings(w http.ResponseWriter, r *http.Request) {
@@ -123,7 +129,7 @@ func TestTrialWithFakePrograms(t *testing.T) {
 	for _, name := range []string{"edge", "bridge", "core", "portal", "sim"} {
 		require.NoError(t, os.Symlink(self, filepath.Join(bin, name)))
 	}
-	o, err := ParseFlags([]string{"-duration=1s", "-warmup=100ms", "-results=" + t.TempDir()}, io.Discard)
+	o, err := ParseFlags([]string{"-duration=1s", "-warmup=100ms", "-profile", "-results=" + t.TempDir()}, io.Discard)
 	require.NoError(t, err)
 	o.Brokers = kafkatest.Brokers(t)
 	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), o.Brokers,
@@ -141,6 +147,12 @@ func TestTrialWithFakePrograms(t *testing.T) {
 	require.True(t, r.Verdict.OK())
 	require.Contains(t, r.CPU, cluster.Gateway(2))
 	require.Contains(t, r.CPU, clientsName)
+	profiles, err := filepath.Glob(filepath.Join(o.Results, "*-50-profiles", "*.pprof"))
+	require.NoError(t, err)
+	require.Len(t, profiles, 7, "three gateways, bridge, core, portal and the simulator")
+	seconds, err := os.ReadFile(profiles[0])
+	require.NoError(t, err)
+	require.Equal(t, "1", string(seconds))
 	require.NoDirExists(t, filepath.Join(dir, "50"), "a trial removes its data")
 
 	var out bytes.Buffer
@@ -188,10 +200,10 @@ func TestThousands(t *testing.T) {
 	}
 }
 
-func TestTableSaysWhatWasLost(t *testing.T) {
+func TestTableShowsLoss(t *testing.T) {
 	o := oracle.New()
 	o.Acked("device_001", 5, 1)
-	r := &Result{Rate: 10, Verdict: o.Verdict(), Judged: true, Some: Watched{PerSecond: 1, Broken: "EOF"}, CPU: map[string]float64{"core": 50}, MaxRSS: map[string]int64{"core": 3 << 20}}
+	r := &Result{Rate: 10, Verdict: o.Verdict(), Judged: true, Some: Sample{PerSecond: 1, Broken: "EOF"}, CPU: map[string]float64{"core": 50}, MaxRSS: map[string]int64{"core": 3 << 20}}
 	r.All.Raised = Ages{Count: 3, Mean: 7 * time.Millisecond, P50: 6 * time.Millisecond, P99: 9 * time.Millisecond, Max: 9 * time.Millisecond}
 	text := table(t.Context(), Options{Brokers: []string{"k:1"}}, []*Result{r})
 	require.Contains(t, text, "| **lost** | **1** |")
@@ -201,14 +213,13 @@ func TestTableSaysWhatWasLost(t *testing.T) {
 	require.Contains(t, text, "50 %, 3 MB")
 	require.Contains(t, text, "gave up")
 	require.Contains(t, text, "the Kafka at k:1")
-	r.Judged = false // the trial broke off: nothing is known of losses
+	r.Judged = false // the trial was aborted before judging
 	require.Contains(t, table(t.Context(), Options{}, []*Result{r}), "| **lost** | not checked |")
 }
 
-// TestAlarmsAges: an alarm that waits for its delay, or that a clock raised, says nothing
-// of how fast we are.
-func TestAlarmsAges(t *testing.T) {
-	var w watcher
+// Delayed alarms and those of watchdogs would distort the measured latency.
+func TestOnlyImmediateAlarmsAreMeasured(t *testing.T) {
+	var w sampler
 	at := time.Now()
 	alert := func(change func(*telemetry.Alert)) []byte {
 		a := telemetry.Alert{Source: telemetry.SourceRule, Event: telemetry.EventRaised, Timestamp: at.Add(-20 * time.Millisecond).UnixMilli()}
@@ -217,20 +228,20 @@ func TestAlarmsAges(t *testing.T) {
 		require.NoError(t, err)
 		return b
 	}
-	w.alarm(alert(func(*telemetry.Alert) {}), at)
-	w.alarm(alert(func(a *telemetry.Alert) { a.Event = telemetry.EventCleared }), at)
-	w.alarm(alert(func(a *telemetry.Alert) { a.Event = telemetry.EventAcknowledged }), at)
-	w.alarm(alert(func(a *telemetry.Alert) { a.Source = telemetry.SourceWatchdog }), at)
-	w.alarm(alert(func(a *telemetry.Alert) { a.OnDelayMS = 5 }), at)
-	w.alarm(alert(func(a *telemetry.Alert) { a.Historical = true }), at)
-	w.alarm([]byte("{"), at)
+	w.recordAlarm(alert(func(*telemetry.Alert) {}), at)
+	w.recordAlarm(alert(func(a *telemetry.Alert) { a.Event = telemetry.EventCleared }), at)
+	w.recordAlarm(alert(func(a *telemetry.Alert) { a.Event = telemetry.EventAcknowledged }), at)
+	w.recordAlarm(alert(func(a *telemetry.Alert) { a.Source = telemetry.SourceWatchdog }), at)
+	w.recordAlarm(alert(func(a *telemetry.Alert) { a.OnDelayMS = 5 }), at)
+	w.recordAlarm(alert(func(a *telemetry.Alert) { a.Historical = true }), at)
+	w.recordAlarm([]byte("{"), at)
 	raised, cleared := w.alarms()
 	require.EqualValues(t, 1, raised)
 	require.EqualValues(t, 1, cleared)
 	require.InDelta(t, 20, float64(agesOf(&w.raised).Max.Milliseconds()), 2)
 }
 
-func TestCrowdSpeaksTheContract(t *testing.T) {
+func TestCrowdSendsValidReadings(t *testing.T) {
 	var r telemetry.Reading
 	require.NoError(t, wire.DecodeReading(crowdReading("flood_0001", "A栋", 1640995200000, hotTemperature), &r, nil))
 	require.Equal(t, "flood_0001", r.DeviceID)
@@ -239,12 +250,12 @@ func TestCrowdSpeaksTheContract(t *testing.T) {
 
 func TestFloodTable(t *testing.T) {
 	f := flood{
-		before: Watched{PerSecond: 1, P99: 40 * time.Millisecond}, raised: Watched{Raised: Ages{Count: 1000, P99: 60 * time.Millisecond}},
-		lastRaised: 1100 * time.Millisecond, records: map[telemetry.AlarmEvent]int{telemetry.EventRaised: 1000, telemetry.EventCleared: 999}, twice: 1,
+		before: Sample{PerSecond: 1, P99: 40 * time.Millisecond}, raised: Sample{Raised: Ages{Count: 1000, P99: 60 * time.Millisecond}},
+		lastRaised: 1100 * time.Millisecond, records: map[telemetry.AlarmEvent]int{telemetry.EventRaised: 1000, telemetry.EventCleared: 999}, duplicates: 1,
 	}
 	text := f.table(t.Context(), &trial{o: Options{Alarms: 1000}, result: &Result{Rate: 20000}})
-	require.Contains(t, text, "1000 alarms in one second, and their ends in another, at 20,000 readings/s")
+	require.Contains(t, text, "1000 alarms raised in one second and cleared in another, at 20,000 readings/s")
 	require.Contains(t, text, "0.0 / 0.0 / 60.0 / 0 (1000)")
-	require.Contains(t, text, "1000 raised, 999 cleared, 1 records twice")
+	require.Contains(t, text, "1000 raised, 999 cleared, 1 duplicate records")
 	require.Contains(t, text, "| 1.1s |")
 }

@@ -55,7 +55,7 @@ func Run(ctx context.Context, o Options) error {
 	if o.Bin != "" {
 		d.bin, err = filepath.Abs(o.Bin)
 	} else {
-		err = cluster.Build(ctx, d.bin, cluster.BuildOptions{})
+		err = cluster.Build(ctx, d.bin)
 		fmt.Fprintf(o.Out, "building took %s\n", time.Since(begin).Round(time.Second))
 	}
 	if err == nil {
