@@ -1,17 +1,16 @@
 package checkpoint
 
-// View is what a stream has now. An empty stream has Last = First-1, or both 0 while
-// it never held anything.
+// View is the present state of a stream. An empty stream has Last = First-1, or both are
+// 0 if it never had a pack.
 type View struct {
 	First, Last uint64
-	// Anchor is the pack at the checkpoint's sequence; it is looked at only where
-	// First <= Seq <= Last.
+	// Anchor is the pack at the checkpoint's sequence, used only if First <= Seq <= Last.
 	Anchor Anchor
 }
 
 // Anchor is the pack found at a checkpoint's sequence.
 type Anchor struct {
-	// Readable says that there is a whole, undamaged pack; Epoch and Counter are its name.
+	// Readable is set for a whole, undamaged pack, named by Epoch and Counter.
 	Readable bool
 	Epoch    uint64
 	Counter  uint64
@@ -24,11 +23,11 @@ type Verdict uint8
 const (
 	// Same: the pack at the checkpoint is the one recorded. The next one follows.
 	Same Verdict = iota
-	// Gone: the pack at the checkpoint was removed together with all before it. Nothing
-	// contradicts the checkpoint; packs may be missing (see Checkpoint.Trim).
+	// Gone: the pack at the checkpoint was removed with all before it. Nothing contradicts
+	// the checkpoint, but packs may be missing (see Checkpoint.Trim).
 	Gone
-	// Changed: the stream ends before the checkpoint or has another pack there. It
-	// lost its tail or was made anew, and sequences are being used a second time.
+	// Changed: the stream ends before the checkpoint or has another pack there. It lost its
+	// tail or was recreated, and sequences are used a second time.
 	Changed
 )
 
@@ -44,10 +43,10 @@ func (v Verdict) String() string {
 	}
 }
 
-// Compare tells whether the stream is still the one that c was recorded from. In
-// doubt it says Changed: reading a stream again from its beginning costs a little,
-// because packs known by name are not bridged twice; going on in the wrong place would
-// skip packs in silence.
+// Compare reports whether the stream is still the one that c was recorded from. In doubt
+// it returns Changed: reading a stream again from its start costs little, because packs
+// known by name are not bridged twice; going on in the wrong place would skip packs
+// silently.
 func (c Checkpoint) Compare(v View) Verdict {
 	switch {
 	case c.Seq == 0:
@@ -56,7 +55,7 @@ func (c Checkpoint) Compare(v View) Verdict {
 		return Changed
 	case c.Seq < v.First:
 		return Gone
-	case c.Counter == 0 && !v.Anchor.Readable: // was not readable then, is not now
+	case c.Counter == 0 && !v.Anchor.Readable: // unreadable then and now
 		return Same
 	case c.Counter != 0 && v.Anchor.Readable && v.Anchor.Epoch == c.Epoch && v.Anchor.Counter == c.Counter:
 		return Same

@@ -14,9 +14,9 @@ const (
 	epochB = 0xb
 )
 
-// withoutBook is the position alone.
-func withoutBook(c Checkpoint) Checkpoint {
-	c.Book = Book{}
+// withoutLedger is the position alone.
+func withoutLedger(c Checkpoint) Checkpoint {
+	c.Ledger = Ledger{}
 	return c
 }
 
@@ -28,12 +28,12 @@ func TestReadInOrderLosesNothing(t *testing.T) {
 		require.Zero(t, s.Lost)
 		c = s.Next
 	}
-	require.Equal(t, Checkpoint{Gateway: "gw", Seq: 5, Epoch: epochA, Counter: 5, At: 4}, withoutBook(c))
+	require.Equal(t, Checkpoint{Gateway: "gw", Seq: 5, Epoch: epochA, Counter: 5, At: 4}, withoutLedger(c))
 
 	s := c.Read(Pack{Seq: 6, Epoch: epochB, Counter: 1, At: 9}, nil)
 	require.False(t, s.Known)
 	require.Zero(t, s.Lost)
-	require.Equal(t, []Progress{{epochA, 5}}, s.Next.Seen)
+	require.Equal(t, []HighWater{{epochA, 5}}, s.Next.Seen)
 	require.Empty(t, c.Seen, "a step must not change the checkpoint it started from")
 }
 
@@ -70,7 +70,7 @@ func TestDamagedPackIsOneLoss(t *testing.T) {
 	c := Checkpoint{Seq: 10, Epoch: epochA, Counter: 4}
 	s := c.ReadDamaged(11)
 	require.Equal(t, uint64(1), s.Lost)
-	require.Equal(t, Checkpoint{Seq: 11, Missing: 1, Seen: []Progress{{epochA, 4}}}, withoutBook(s.Next))
+	require.Equal(t, Checkpoint{Seq: 11, Missing: 1, Seen: []HighWater{{epochA, 4}}}, withoutLedger(s.Next))
 
 	s = s.Next.ReadDamaged(14)
 	require.Equal(t, uint64(3), s.Lost)
@@ -80,7 +80,7 @@ func TestDamagedPackIsOneLoss(t *testing.T) {
 // After a disk lost its tail the stream is read again from its beginning: what was
 // bridged is known by name, whatever sequence it has now.
 func TestRestartBridgesNothingTwice(t *testing.T) {
-	c := Checkpoint{Seq: 100, Epoch: epochA, Counter: 7, Seen: []Progress{{0xf, 93}}}
+	c := Checkpoint{Seq: 100, Epoch: epochA, Counter: 7, Seen: []HighWater{{0xf, 93}}}
 	c = c.Restart(90)
 	require.Equal(t, uint64(89), c.Seq)
 
@@ -101,7 +101,7 @@ func TestRestartBridgesNothingTwice(t *testing.T) {
 		require.Zero(t, s.Lost)
 		c = s.Next
 	}
-	require.Equal(t, Checkpoint{Seq: 95, Epoch: epochB, Counter: 2, Seen: []Progress{{0xf, 93}, {epochA, 7}}}, withoutBook(c))
+	require.Equal(t, Checkpoint{Seq: 95, Epoch: epochB, Counter: 2, Seen: []HighWater{{0xf, 93}, {epochA, 7}}}, withoutLedger(c))
 
 	c = c.Restart(1)
 	require.True(t, c.Read(Pack{Seq: 1, Epoch: epochA, Counter: 7}, nil).Known)

@@ -9,27 +9,27 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// version of the written form. A reader refuses versions it does not know, because
-// guessing a position loses or doubles readings. Version 1 had no accounts: it is read,
-// and the accounts begin with the next pack.
+// version of the encoding. Unknown versions are refused, because guessing a position loses
+// or doubles readings. Version 1 had no ledger: it is accepted, and the ledger starts with
+// the next pack.
 const version = 2
 
-// ErrUnreadable says that bytes are not a checkpoint this program understands.
+// ErrUnreadable is returned for bytes that are not a checkpoint of a known version.
 var ErrUnreadable = errors.New("unreadable checkpoint")
 
-// written is a checkpoint as JSON. Epochs are 16 hex digits, as everywhere.
+// written is the JSON form of a checkpoint. Epochs are 16 hex digits, as everywhere.
 type written struct {
-	Version  int               `json:"v"`
-	Gateway  string            `json:"gateway"`
-	Seq      uint64            `json:"seq"`
-	Epoch    string            `json:"epoch"`
-	Counter  uint64            `json:"counter"`
-	At       int64             `json:"at"`
-	Missing  uint64            `json:"missing,omitempty"`
-	Again    bool              `json:"again,omitempty"`
-	Seen     []writtenProgress `json:"seen,omitempty"`
-	Accounts []writtenAccount  `json:"accounts,omitempty"`
-	Folded   *writtenCounts    `json:"folded,omitempty"`
+	Version int               `json:"v"`
+	Gateway string            `json:"gateway"`
+	Seq     uint64            `json:"seq"`
+	Epoch   string            `json:"epoch"`
+	Counter uint64            `json:"counter"`
+	At      int64             `json:"at"`
+	Missing uint64            `json:"missing,omitempty"`
+	Again   bool              `json:"again,omitempty"`
+	Seen    []writtenProgress `json:"seen,omitempty"`
+	Epochs  []writtenLedger   `json:"accounts,omitempty"`
+	Folded  *writtenCounts    `json:"folded,omitempty"`
 }
 
 type writtenProgress struct {
@@ -37,7 +37,7 @@ type writtenProgress struct {
 	Counter uint64 `json:"counter"`
 }
 
-type writtenAccount struct {
+type writtenLedger struct {
 	Epoch    string `json:"epoch"`
 	Counter  uint64 `json:"counter"`
 	Readings uint64 `json:"readings"` // of Through
@@ -63,21 +63,21 @@ func (c Checkpoint) Encode() ([]byte, error) {
 	for _, s := range c.Seen {
 		w.Seen = append(w.Seen, writtenProgress{Epoch: Hex(s.Epoch), Counter: s.Counter})
 	}
-	for _, a := range c.Book.Accounts {
-		w.Accounts = append(w.Accounts, writtenAccount{
+	for _, a := range c.Ledger.Epochs {
+		w.Epochs = append(w.Epochs, writtenLedger{
 			Epoch: Hex(a.Epoch), Counter: a.Counter, Readings: a.Through.Readings, Rejected: a.Through.Refused,
 			writtenCounts: writtenCounts(a.Counts),
 		})
 	}
-	if c.Book.Folded != (Counts{}) {
-		folded := writtenCounts(c.Book.Folded)
+	if c.Ledger.Folded != (Counts{}) {
+		folded := writtenCounts(c.Ledger.Folded)
 		w.Folded = &folded
 	}
 	return json.Marshal(w)
 }
 
-// Decode parses what Encode wrote, now or in version 1. The error is ErrUnreadable,
-// wrapped with what was wrong.
+// Decode parses a checkpoint of this version or version 1. Its error wraps ErrUnreadable
+// and gives the reason.
 func Decode(data []byte) (Checkpoint, error) {
 	var w written
 	if err := json.Unmarshal(data, &w); err != nil {
@@ -101,25 +101,25 @@ func Decode(data []byte) (Checkpoint, error) {
 		if err != nil {
 			return Checkpoint{}, err
 		}
-		c.Seen = append(c.Seen, Progress{Epoch: epoch, Counter: s.Counter})
+		c.Seen = append(c.Seen, HighWater{Epoch: epoch, Counter: s.Counter})
 	}
 	if w.Version > 1 {
-		c.Book, err = w.book()
+		c.Ledger, err = w.ledger()
 	}
 	return c, err
 }
 
-// book returns the accounts.
-func (w *written) book() (b Book, err error) {
-	if len(w.Accounts) > maxAccounts {
-		return Book{}, fmt.Errorf("%w: %d accounts", ErrUnreadable, len(w.Accounts))
+// ledger returns the decoded ledger.
+func (w *written) ledger() (b Ledger, err error) {
+	if len(w.Epochs) > maxLedgerEpochs {
+		return Ledger{}, fmt.Errorf("%w: %d epochs in the ledger", ErrUnreadable, len(w.Epochs))
 	}
-	for _, a := range w.Accounts {
+	for _, a := range w.Epochs {
 		epoch, err := ParseHex(a.Epoch)
 		if err != nil {
-			return Book{}, err
+			return Ledger{}, err
 		}
-		b.Accounts = append(b.Accounts, Account{
+		b.Epochs = append(b.Epochs, EpochLedger{
 			Epoch: epoch, Counter: a.Counter, Through: wire.PackTotals{Readings: a.Readings, Refused: a.Rejected},
 			Counts: Counts(a.writtenCounts),
 		})
@@ -130,10 +130,10 @@ func (w *written) book() (b Book, err error) {
 	return b, nil
 }
 
-// Hex returns an epoch in its written form, 16 hex digits.
+// Hex returns an epoch as 16 hex digits.
 func Hex(epoch uint64) string { return fmt.Sprintf("%016x", epoch) }
 
-// ParseHex is the reverse of Hex. The error is ErrUnreadable, wrapped.
+// ParseHex is the reverse of Hex. Its error wraps ErrUnreadable.
 func ParseHex(s string) (uint64, error) {
 	v, err := strconv.ParseUint(s, 16, 64)
 	if err != nil || len(s) != 16 {

@@ -11,9 +11,9 @@ import (
 
 func TestWrittenForm(t *testing.T) {
 	c := Checkpoint{
-		Gateway: "gw-a", Seq: 12, Epoch: 0xab, Counter: 5, At: 1640995200000, Missing: 2, Again: true, Seen: []Progress{{0xcd, 9}},
-		Book: Book{
-			Accounts: []Account{
+		Gateway: "gw-a", Seq: 12, Epoch: 0xab, Counter: 5, At: 1640995200000, Missing: 2, Again: true, Seen: []HighWater{{0xcd, 9}},
+		Ledger: Ledger{
+			Epochs: []EpochLedger{
 				{Epoch: 0xcd, Counter: 9, Through: totals(90, 3), Counts: Counts{Committed: 80, Refused: 3, Damaged: 10, DamagedPacks: 1, Late: 7, Duplicates: 2}},
 				{Epoch: 0xab, Counter: 5, Through: totals(50, 0), Counts: Counts{Committed: 50}},
 			},
@@ -37,7 +37,7 @@ func TestFirstWrittenFormIsRead(t *testing.T) {
 	require.NoError(t, err)
 	c, err := Decode(data)
 	require.NoError(t, err)
-	require.Equal(t, Checkpoint{Gateway: "gw-a", Seq: 12, Epoch: 0xab, Counter: 5, At: 1640995200000, Missing: 2, Seen: []Progress{{0xcd, 9}}}, c)
+	require.Equal(t, Checkpoint{Gateway: "gw-a", Seq: 12, Epoch: 0xab, Counter: 5, At: 1640995200000, Missing: 2, Seen: []HighWater{{0xcd, 9}}}, c)
 }
 
 func totals(readings, refused uint64) wire.PackTotals {
@@ -46,15 +46,15 @@ func totals(readings, refused uint64) wire.PackTotals {
 
 func TestDecodeRefuses(t *testing.T) {
 	for name, in := range map[string]string{
-		"nothing":         ``,
-		"not JSON":        `seq 5`,
-		"unknown version": `{"v":3,"gateway":"gw","seq":1,"epoch":"00000000000000ab","counter":1}`,
-		"no version":      `{"gateway":"gw","seq":1,"epoch":"00000000000000ab","counter":1}`,
-		"short epoch":     `{"v":1,"gateway":"gw","seq":1,"epoch":"ab","counter":1}`,
-		"negative seq":    `{"v":1,"gateway":"gw","seq":-1,"epoch":"00000000000000ab","counter":1}`,
-		"bad account":     `{"v":2,"gateway":"gw","seq":1,"epoch":"00000000000000ab","counter":1,"accounts":[{"epoch":"x"}]}`,
-		"many accounts":   `{"v":2,"gateway":"gw","seq":1,"epoch":"00000000000000ab","counter":1,"accounts":[{},{},{},{},{}]}`,
-		"bad seen epoch":  `{"v":1,"gateway":"gw","seq":1,"epoch":"00000000000000ab","counter":1,"seen":[{"epoch":"x"}]}`,
+		"nothing":            ``,
+		"not JSON":           `seq 5`,
+		"unknown version":    `{"v":3,"gateway":"gw","seq":1,"epoch":"00000000000000ab","counter":1}`,
+		"no version":         `{"gateway":"gw","seq":1,"epoch":"00000000000000ab","counter":1}`,
+		"short epoch":        `{"v":1,"gateway":"gw","seq":1,"epoch":"ab","counter":1}`,
+		"negative seq":       `{"v":1,"gateway":"gw","seq":-1,"epoch":"00000000000000ab","counter":1}`,
+		"bad ledger epochs":  `{"v":2,"gateway":"gw","seq":1,"epoch":"00000000000000ab","counter":1,"accounts":[{"epoch":"x"}]}`,
+		"many ledger epochs": `{"v":2,"gateway":"gw","seq":1,"epoch":"00000000000000ab","counter":1,"accounts":[{},{},{},{},{}]}`,
+		"bad seen epoch":     `{"v":1,"gateway":"gw","seq":1,"epoch":"00000000000000ab","counter":1,"seen":[{"epoch":"x"}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Decode([]byte(in))
@@ -89,7 +89,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 0x80, 1, 2, 3, 4, 0x11, 0x12, 0xc0, 1})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		var c Checkpoint
-		bridged := map[Progress]bool{}
+		bridged := map[HighWater]bool{}
 		for _, b := range script {
 			switch {
 			case b >= 0xc0:
@@ -97,7 +97,7 @@ func FuzzRead(f *testing.F) {
 			case b >= 0x80:
 				c = c.Restart(uint64(b & 0x3f))
 			default:
-				name := Progress{Epoch: uint64(b >> 4), Counter: uint64(b&0xf) + 1}
+				name := HighWater{Epoch: uint64(b >> 4), Counter: uint64(b&0xf) + 1}
 				s := c.Read(Pack{Seq: c.Seq + 1, Epoch: name.Epoch, Counter: name.Counter}, nil)
 				if !s.Known {
 					require.False(t, bridged[name], "pack %+v bridged twice", name)

@@ -13,12 +13,12 @@ import (
 func Ledger(pos Position, heard []wire.GatewayStatus, now time.Time) wire.GatewayLedger {
 	c := pos.Committed
 	l := wire.GatewayLedger{Gateway: c.Gateway, Time: now.UnixMilli(), Epochs: []wire.EpochLedger{}}
-	total := counts(c.Book.Folded, c.Book.Folded)
+	total := counts(c.Ledger.Folded, c.Ledger.Folded)
 	// What is folded was packed, as far as anybody knows.
-	total.Packed = c.Book.Folded.Committed + c.Book.Folded.Damaged
+	total.Packed = c.Ledger.Folded.Committed + c.Ledger.Folded.Damaged
 	total.Accepted = total.Packed
-	for i := range c.Book.Accounts {
-		e := epochLedger(c.Book.Accounts[i], pos.Fetched.Book, heard)
+	for i := range c.Ledger.Epochs {
+		e := epochLedger(c.Ledger.Epochs[i], pos.Fetched.Ledger, heard)
 		l.Epochs = append(l.Epochs, e)
 		total = plus(total, e.LedgerCounts)
 	}
@@ -28,18 +28,18 @@ func Ledger(pos Position, heard []wire.GatewayStatus, now time.Time) wire.Gatewa
 		l.Epochs = append(l.Epochs, e)
 		total = plus(total, e.LedgerCounts)
 	}
-	l.Difference = c.Book.Difference(Claims(heard))
+	l.Difference = c.Ledger.Difference(Claims(heard))
 	l.Total = total
 	return l
 }
 
 // epochLedger is the account of one epoch with what the gateway says of it. Where its
 // heartbeats are not known, or older than its packs, the packs say what was stored.
-func epochLedger(a checkpoint.Account, fetched checkpoint.Book, heard []wire.GatewayStatus) wire.EpochLedger {
+func epochLedger(a checkpoint.EpochLedger, fetched checkpoint.Ledger, heard []wire.GatewayStatus) wire.EpochLedger {
 	ahead := a.Counts
-	for i := range fetched.Accounts {
-		if fetched.Accounts[i].Epoch == a.Epoch {
-			ahead = fetched.Accounts[i].Counts
+	for i := range fetched.Epochs {
+		if fetched.Epochs[i].Epoch == a.Epoch {
+			ahead = fetched.Epochs[i].Counts
 		}
 	}
 	e := wire.EpochLedger{Epoch: checkpoint.Hex(a.Epoch), LedgerCounts: counts(a.Counts, ahead)}

@@ -16,18 +16,18 @@ const (
 )
 
 func TestLedger(t *testing.T) {
-	account := func(epoch, counter, through, committed, damaged uint64) checkpoint.Account {
-		return checkpoint.Account{
+	account := func(epoch, counter, through, committed, damaged uint64) checkpoint.EpochLedger {
+		return checkpoint.EpochLedger{
 			Epoch: epoch, Counter: counter, Through: wire.PackTotals{Readings: through},
 			Counts: checkpoint.Counts{Committed: committed, Damaged: damaged, Late: 1, Refused: 2, Duplicates: 3, DamagedPacks: 4},
 		}
 	}
-	committed := checkpoint.Checkpoint{Gateway: "gw", Seq: 9, Epoch: epochB, Counter: 5, Book: checkpoint.Book{
-		Accounts: []checkpoint.Account{account(epochA, 3, 30, 25, 5), account(epochB, 5, 50, 50, 0)},
-		Folded:   checkpoint.Counts{Committed: 1000, Damaged: 10},
+	committed := checkpoint.Checkpoint{Gateway: "gw", Seq: 9, Epoch: epochB, Counter: 5, Ledger: checkpoint.Ledger{
+		Epochs: []checkpoint.EpochLedger{account(epochA, 3, 30, 25, 5), account(epochB, 5, 50, 50, 0)},
+		Folded: checkpoint.Counts{Committed: 1000, Damaged: 10},
 	}}
 	fetched := committed
-	fetched.Book.Accounts = []checkpoint.Account{committed.Book.Accounts[0], account(epochB, 7, 70, 70, 0)}
+	fetched.Ledger.Epochs = []checkpoint.EpochLedger{committed.Ledger.Epochs[0], account(epochB, 7, 70, 70, 0)}
 	pos := Position{Committed: committed, Fetched: fetched}
 	beat := func(epoch, counter, packed, accepted uint64) wire.GatewayStatus {
 		return wire.GatewayStatus{Epoch: checkpoint.Hex(epoch), Counter: counter, Packed: wire.PackTotals{Readings: packed}, Accepted: accepted}

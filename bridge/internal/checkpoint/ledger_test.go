@@ -130,7 +130,7 @@ func (s *scenario) commit() {
 	require.NoError(s.t, err)
 	s.safe, err = Decode(data)
 	require.NoError(s.t, err)
-	require.Equal(s.t, s.at.Book.Total(), s.safe.Book.Total())
+	require.Equal(s.t, s.at.Ledger.Total(), s.safe.Ledger.Total())
 	s.kafka = clone(s.pending)
 }
 
@@ -158,7 +158,7 @@ func (s *scenario) act() {
 		s.look()
 	// Damaged packs are read back after all, at other sequences; of an epoch that is folded
 	// already nobody could tell that they had been counted.
-	case n < 96 && len(s.claims) < maxAccounts:
+	case n < 96 && len(s.claims) < maxLedgerEpochs:
 		s.disk = slices.DeleteFunc(s.disk, func(d *stored) bool { return d == nil })
 		for _, d := range s.disk {
 			d.damaged = false
@@ -221,22 +221,22 @@ func (s *scenario) check(what string) {
 		packed.Readings += claim.Holds.Readings
 		committed.Readings += s.kafka[claim.Epoch].Readings
 		committed.Refused += s.kafka[claim.Epoch].Refused
-		i := s.safe.Book.find(claim.Epoch)
+		i := s.safe.Ledger.find(claim.Epoch)
 		if i < 0 {
 			continue // folded, or nothing was ever stored
 		}
-		a := s.safe.Book.Accounts[i]
+		a := s.safe.Ledger.Epochs[i]
 		require.Equal(s.t, s.kafka[claim.Epoch].Readings, a.Committed, "%s: committed of epoch %x", what, claim.Epoch)
 		require.Equal(s.t, s.kafka[claim.Epoch].Refused, a.Refused, "%s: refused of epoch %x", what, claim.Epoch)
 		require.Equal(s.t, claim.Holds.Readings, a.Committed+a.Damaged, "%s: sum of epoch %x", what, claim.Epoch)
 		require.Zero(s.t, a.Difference(claim), "%s: difference of epoch %x", what, claim.Epoch)
 		require.LessOrEqual(s.t, a.Late, a.Committed, what)
 	}
-	sum := s.safe.Book.Total()
+	sum := s.safe.Ledger.Total()
 	require.Equal(s.t, committed.Readings, sum.Committed, "%s: committed in all", what)
 	require.Equal(s.t, committed.Refused, sum.Refused, "%s: refused in all", what)
 	require.Equal(s.t, packed.Readings, sum.Committed+sum.Damaged, "%s: sum of all", what)
-	require.LessOrEqual(s.t, len(s.safe.Book.Accounts), maxAccounts, what)
+	require.LessOrEqual(s.t, len(s.safe.Ledger.Epochs), maxLedgerEpochs, what)
 }
 
 func claimed(c ...Claim) func() []Claim { return func() []Claim { return c } }
@@ -308,10 +308,10 @@ func TestMissingReadingsAreKnownExactly(t *testing.T) {
 			s := tc.from.Read(tc.pack, claimed(tc.claims...))
 			require.Equal(t, tc.lost, s.Lost)
 			require.Equal(t, tc.inThem, s.LostReadings)
-			accounts := s.Next.Book.Accounts
-			require.Equal(t, tc.present, accounts[len(accounts)-1].Counts)
+			epochs := s.Next.Ledger.Epochs
+			require.Equal(t, tc.present, epochs[len(epochs)-1].Counts)
 			if tc.old != (Counts{}) {
-				require.Equal(t, tc.old, accounts[len(accounts)-2].Counts)
+				require.Equal(t, tc.old, epochs[len(epochs)-2].Counts)
 			}
 		})
 	}
@@ -320,16 +320,16 @@ func TestMissingReadingsAreKnownExactly(t *testing.T) {
 func TestAccountBeginsInTheMiddleAfterAnUpgrade(t *testing.T) {
 	c := Checkpoint{Gateway: "gw", Seq: 10, Epoch: epochA, Counter: 10} // as version 1 left it
 	next := c.Read(Pack{Seq: 11, Epoch: epochA, Counter: 11, Before: totals(100, 2), Holds: totals(5, 0)}, nil).Next
-	require.Equal(t, []Account{{Epoch: epochA, Counter: 11, Through: totals(105, 2), Counts: Counts{Committed: 105, Refused: 2}}}, next.Book.Accounts)
-	require.Zero(t, next.Book.Accounts[0].Difference(Claim{Epoch: epochA, Counter: 11, Holds: totals(105, 2)}))
+	require.Equal(t, []EpochLedger{{Epoch: epochA, Counter: 11, Through: totals(105, 2), Counts: Counts{Committed: 105, Refused: 2}}}, next.Ledger.Epochs)
+	require.Zero(t, next.Ledger.Epochs[0].Difference(Claim{Epoch: epochA, Counter: 11, Holds: totals(105, 2)}))
 
 	s := c.Read(Pack{Seq: 12, Epoch: epochA, Counter: 21, Before: totals(200, 0), Holds: totals(5, 0)}, nil)
 	require.Equal(t, uint64(10), s.Lost)
-	require.Equal(t, Counts{Committed: 105, Damaged: 100, DamagedPacks: 10}, s.Next.Book.Accounts[0].Counts, "half of the packs before are missing")
+	require.Equal(t, Counts{Committed: 105, Damaged: 100, DamagedPacks: 10}, s.Next.Ledger.Epochs[0].Counts, "half of the packs before are missing")
 }
 
 func TestDifferenceShowsWhatDoesNotAddUp(t *testing.T) {
-	a := Account{Epoch: epochA, Counter: 5, Through: totals(50, 0), Counts: Counts{Committed: 45, Damaged: 5}}
+	a := EpochLedger{Epoch: epochA, Counter: 5, Through: totals(50, 0), Counts: Counts{Committed: 45, Damaged: 5}}
 	for name, tc := range map[string]struct {
 		claim Claim
 		want  int64
