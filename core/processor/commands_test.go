@@ -96,6 +96,24 @@ func TestCommandsAreAppliedOnceAndInOrder(t *testing.T) {
 	}
 }
 
+// TestCommandsAreReadOnce checks that the offsets of the commands are in the transaction: the next
+// owner starts behind them.
+func TestCommandsAreReadOnce(t *testing.T) {
+	p := newPlant(t)
+	p.createInput(2)
+	c := p.startReady()
+	p.produce(reading("d1", time.Now().UnixMilli(), 99))
+	p.alerts(1)
+	p.send(comment("d1", 1), comment("d1", 2), comment("d1", 3))
+	p.audits(3, commanded)
+	c.stop()
+	committed := int64(0)
+	for _, offset := range kafkatest.Committed(t, p.cfg.Brokers, p.cfg.GroupID, p.cfg.Commands) {
+		committed += offset
+	}
+	require.EqualValues(t, 3, committed)
+}
+
 func TestCommandMeetsTheAlarmAfterARestart(t *testing.T) {
 	p := newPlant(t)
 	now := time.Now().UnixMilli()

@@ -63,22 +63,6 @@ func TestSensorsOfARoomAreComparedAcrossMembers(t *testing.T) {
 	}
 }
 
-func TestTheClockWaitsForWhatIsThereAlready(t *testing.T) {
-	tk := newTestTask(t)
-	now := tk.progress.started
-	require.True(t, tk.progress.isBehind(now+settleMS-1), "just assigned")
-	require.False(t, tk.progress.isBehind(now+settleMS), "there was nothing to read")
-	tk.progress.next.Store(10)
-	tk.progress.grow(5000, now)
-	require.True(t, tk.progress.isBehind(now+settleMS), "there is something to read")
-	require.False(t, tk.progress.isBehind(now+behindMS), "and it does not come")
-	tk.progress.processed, tk.progress.written = now+20_000, now
-	require.True(t, tk.progress.isBehind(now+20_000), "the past is being read")
-	require.False(t, tk.progress.isBehind(now+25_000), "it was read")
-	tk.progress.processed, tk.progress.written = now+30_000, now+29_000
-	require.False(t, tk.progress.isBehind(now+30_000))
-}
-
 func FuzzCommandRecord(f *testing.F) {
 	f.Add([]byte("d1"), []byte(`{"command_id":"c","device_id":"d1","alert_type":"temperature_high","action":"acknowledge","by":"x","at":1700000000000}`))
 	f.Add([]byte("d1"), []byte(`{"command_id":"c","device_id":"d1","alert_type":"t","action":"shelve","by":"x","at":1700000000000,"until":1800000000000}`))

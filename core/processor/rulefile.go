@@ -38,7 +38,6 @@ const (
 // ruleSet is an immutable set of compiled rules.
 type ruleSet struct {
 	*alarm.Rules
-	size    int    // number of rules
 	version string // 12 hex digits of the file's SHA-256
 }
 
@@ -140,7 +139,7 @@ func (f *ruleFile) compile(data []byte) (*ruleSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ruleSet{Rules: compiled, size: len(set.Rules), version: version}, nil
+	return &ruleSet{Rules: compiled, version: version}, nil
 }
 
 // reread loads the file if it has changed.
@@ -162,7 +161,7 @@ func (f *ruleFile) reread() {
 		f.log.Error("rules file invalid, keeping the previous rules", "file", f.file, "err", err)
 		return
 	}
-	f.log.Info("rules loaded", "file", f.file, "version", f.load().version, "rules", f.load().size)
+	f.log.Info("rules loaded", "file", f.file, "version", f.load().version, "rules", f.load().Len())
 }
 
 // run reloads the file until ctx ends. It watches the folder: editors replace the file,

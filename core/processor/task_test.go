@@ -1,11 +1,7 @@
 package processor
 
 import (
-	"context"
-	"strconv"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -92,74 +88,6 @@ func TestRestoredTaskGoesOnWhereTheOldOneStopped(t *testing.T) {
 	require.Len(t, again.alerts, 1, "the late reading raises nothing")
 	require.Equal(t, telemetry.AlertCleared, again.alerts[0].status)
 	require.Contains(t, string(again.alerts[0].data), `"peak_value":85`)
-}
-
-func TestTaskWaitsWhenNothingIsCommitted(t *testing.T) {
-	tk := newTestTask(t)
-	b := newBatch()
-	for i := range maxPending + 1 {
-		b.alarms[strconv.Itoa(i)] = nil
-	}
-	tk.pending.batch = b
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		waited := make(chan bool, 1)
-		wait := func() { waited <- tk.pending.waitForRoom(ctx, nil) }
-		tk.pending.popped = make(chan struct{}, 1)
-		go wait()
-		synctest.Wait()
-		require.Empty(t, waited)
-		require.NotNil(t, tk.pending.pop())
-		require.True(t, <-waited)
-
-		tk.pending.batch = b
-		go wait()
-		synctest.Wait()
-		cancel()
-		require.False(t, <-waited)
-	})
-}
-
-func TestReady(t *testing.T) {
-	tk := newTestTask(t)
-	require.ErrorIs(t, tk.p.Ready(), errNoSession)
-	s := newSession(tk.p, nil)
-	tk.p.session.Store(s)
-	require.NoError(t, tk.p.Ready(), "a member without partitions stands by")
-	s.order = []*task{tk}
-
-	now := time.Now().UnixMilli()
-	long := stallTimeout.Milliseconds() + 1000
-	tests := []struct {
-		name  string
-		set   func()
-		wrong string
-	}{
-		{"nothing to do", func() {}, ""},
-		{"just read", func() { tk.pending.waiting.Store(now) }, ""},
-		{"not taken", func() { tk.pending.waiting.Store(now - long) }, "nothing committed"},
-		{"commit hangs", func() { tk.pending.inFlight.Store(now - long) }, "nothing committed"},
-		{"idle with a marker behind", func() { tk.progress.next.Store(10); tk.progress.moved.Store(now - 9*long); tk.progress.grow(11, now) }, ""},
-		{"aborted transaction behind", func() { tk.progress.next.Store(10); tk.progress.moved.Store(now - 9*long); tk.progress.grow(5000, now-9*long+1) }, ""},
-		{"others write, nothing comes", func() { tk.progress.next.Store(10); tk.progress.moved.Store(now - 9*long); tk.progress.grow(5000, now) }, "nothing read"},
-		{"behind and working", func() { tk.progress.next.Store(10); tk.progress.moved.Store(now - 100); tk.progress.grow(5000, now) }, ""},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			for _, v := range []*atomic.Int64{&tk.pending.waiting, &tk.pending.inFlight, &tk.progress.high, &tk.progress.grew} {
-				v.Store(0)
-			}
-			tk.progress.next.Store(-1)
-			tk.progress.moved.Store(now)
-			tt.set()
-			if tt.wrong == "" {
-				require.NoError(t, tk.p.Ready())
-				return
-			}
-			require.ErrorContains(t, tk.p.Ready(), tt.wrong)
-		})
-	}
 }
 
 func TestDeadLetterIsBounded(t *testing.T) {
