@@ -8,26 +8,26 @@ import (
 const (
 	// batchSize is how many alerts go to Alertmanager in one request.
 	batchSize = 200
-	// keepResolved is how long Alertmanager is told again that an alarm is over, as
-	// Prometheus does: it may have crashed before it told anybody.
+	// keepResolved is how long a resolved alert is resent, as Prometheus does
+	// (resolvedRetention): Alertmanager may have crashed before it notified anyone.
 	keepResolved = 15 * time.Minute
 	// holdFactor times the resend interval is how long an alarm fires at Alertmanager
 	// without being sent again, as Prometheus does.
 	holdFactor = 4
 )
 
-// alertmanager plans requests to one Alertmanager: what is new at once, and every alarm
-// that holds again and again, since Alertmanager takes silence for the end. Grouping,
-// waiting and repeating are its own business.
+// alertmanager plans requests to one Alertmanager: news at once, and every alarm that
+// holds at an interval, since Alertmanager resolves an alert that is not resent. Grouping,
+// waiting and repeating are left to it.
 type alertmanager struct {
-	b     *book
+	b     *outbox
 	o     int
 	cfg   *Config
-	retry patience
+	retry backoff
 }
 
-// plan returns the request that is due now, or when the next will be (zero: when
-// something changes).
+// plan returns the request that is due now, or when the next will be (zero: after the
+// next change).
 func (am *alertmanager) plan(now time.Time) (m *message, next time.Time) {
 	if am.retry.until.After(now) {
 		return nil, am.retry.until
@@ -55,8 +55,8 @@ func (am *alertmanager) due(in *incident, now time.Time) (time.Time, bool) {
 	switch {
 	case t.waiting:
 		return now, true
-	case in.want.firing || t.ours && t.told != nil && !t.told.firing && now.Sub(in.want.at) < keepResolved:
-		return t.toldAt.Add(am.cfg.ResendInterval), true
+	case in.want.firing || t.ours && t.sent != nil && !t.sent.firing && now.Sub(in.want.at) < keepResolved:
+		return t.sentAt.Add(am.cfg.ResendInterval), true
 	default:
 		return time.Time{}, false
 	}
@@ -77,6 +77,6 @@ func (am *alertmanager) write(due []*incident, now time.Time) *message {
 	return m
 }
 
-func (am *alertmanager) done(*message, time.Time) { am.retry = patience{} }
+func (am *alertmanager) done(*message, time.Time) { am.retry = backoff{} }
 
-func (am *alertmanager) failed(_ *message, now time.Time) (tries int) { return am.retry.again(now) }
+func (am *alertmanager) failed(_ *message, now time.Time) (tries int) { return am.retry.next(now) }

@@ -159,7 +159,7 @@ func TestAlertmanagerRoutesAnAlarm(t *testing.T) {
 
 	// It holds, so it goes on firing beyond the end that it was first sent with.
 	require.Eventually(t, func() bool { return r.alerts()[a.AlertID].EndsAt.After(got.EndsAt.Add(time.Second)) }, longTime, 50*time.Millisecond)
-	require.Equal(t, []string{"firing"}, compact(e.told(t, a.AlertID)))
+	require.Equal(t, []string{"firing"}, compact(e.statuses(t, a.AlertID)))
 
 	p.produce(cleared(a))
 	e.await(t, a.AlertID, "firing", "resolved")
@@ -167,7 +167,7 @@ func TestAlertmanagerRoutesAnAlarm(t *testing.T) {
 }
 
 // TestNextIncidentIsNotTakenForTheLast: both come within one group interval. Were they one
-// alarm to Alertmanager, nobody would hear that it began again.
+// alarm to Alertmanager, no notification would go out for the second one.
 func TestNextIncidentIsNotTakenForTheLast(t *testing.T) {
 	path, ok := findAlertmanager(t)
 	if !ok {
@@ -195,8 +195,8 @@ func TestNextIncidentIsNotTakenForTheLast(t *testing.T) {
 	require.Eventually(t, func() bool { return len(r.alerts()) == 0 }, longTime, often)
 }
 
-// TestAlertmanagerThatForgotIsToldAgain: it keeps alerts in memory alone.
-func TestAlertmanagerThatForgotIsToldAgain(t *testing.T) {
+// TestAlertsAreResentToARestartedAlertmanager: it keeps alerts in memory alone.
+func TestAlertsAreResentToARestartedAlertmanager(t *testing.T) {
 	path, ok := findAlertmanager(t)
 	if !ok {
 		return

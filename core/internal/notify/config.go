@@ -10,28 +10,28 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// Config is the part of core's environment that says who is told of alarms, and how
-// often. Without a URL nobody is told.
+// Config is the part of core's environment about notifications. Without a URL none are
+// sent.
 type Config struct {
 	WebhookURL       string   `env:"NOTIFY_WEBHOOK_URL" help:"where alarms are posted in the form that Prometheus Alertmanager gives to webhooks; empty for nowhere"`
 	AlertmanagerURLs []string `env:"NOTIFY_ALERTMANAGER_URL" envSeparator:"," help:"base URLs of Prometheus Alertmanagers that get every alarm, comma separated (all members of a cluster); empty for none"`
-	ExternalURL      string   `env:"NOTIFY_EXTERNAL_URL" envDefault:"http://127.0.0.1:8080" help:"the portal's address as people who are told of an alarm can open it; notifications link to it"`
+	ExternalURL      string   `env:"NOTIFY_EXTERNAL_URL" envDefault:"http://127.0.0.1:8080" help:"the portal's address as recipients of notifications can open it; notifications link to it"`
 	BearerToken      string   `env:"NOTIFY_BEARER_TOKEN" help:"sent to the receivers of alarms as Authorization: Bearer; never logged"`
 
-	MinSeverity    string        `env:"NOTIFY_MIN_SEVERITY" envDefault:"low" help:"the mildest alarm that anybody is told of: critical, high, medium or low"`
+	MinSeverity    string        `env:"NOTIFY_MIN_SEVERITY" envDefault:"low" help:"the lowest severity that is sent: critical, high, medium or low"`
 	GroupWait      time.Duration `env:"NOTIFY_GROUP_WAIT" envDefault:"10s" help:"how long a webhook message waits for more alarms of the same building"`
 	GroupInterval  time.Duration `env:"NOTIFY_GROUP_INTERVAL" envDefault:"1m" help:"least time between two webhook messages with news of the same building"`
-	RepeatInterval time.Duration `env:"NOTIFY_REPEAT_INTERVAL" envDefault:"4h" help:"after this long a webhook message is sent again while an alarm in it holds and nobody has acknowledged it"`
-	MaxAlerts      int           `env:"NOTIFY_MAX_ALERTS" envDefault:"100" help:"most alarms in one webhook message; it says how many were left out"`
-	ResendInterval time.Duration `env:"NOTIFY_RESEND_INTERVAL" envDefault:"1m" help:"how often Alertmanager is told of an alarm that holds; it takes one it has not heard of for four times as long as resolved"`
+	RepeatInterval time.Duration `env:"NOTIFY_REPEAT_INTERVAL" envDefault:"4h" help:"after this long a webhook message is sent again while an alarm in it holds unacknowledged"`
+	MaxAlerts      int           `env:"NOTIFY_MAX_ALERTS" envDefault:"100" help:"most alarms listed in one webhook message; the rest are counted"`
+	ResendInterval time.Duration `env:"NOTIFY_RESEND_INTERVAL" envDefault:"1m" help:"how often an alarm that holds is resent to Alertmanager, which resolves it after four times as long without"`
 	Timeout        time.Duration `env:"NOTIFY_TIMEOUT" envDefault:"10s" help:"how long a receiver of alarms may take to answer"`
 }
 
-// Enabled says whether anybody is to be told.
+// Enabled reports whether notifications are configured.
 func (c *Config) Enabled() bool { return c.WebhookURL != "" || len(c.AlertmanagerURLs) > 0 }
 
-// Check returns what is wrong with the settings, each named by its variable. It never
-// quotes a URL or the token: they may be secrets.
+// Check returns an error that names the variable of every bad setting. It never quotes a
+// URL or the token: they may be secrets.
 func (c *Config) Check() error {
 	var errs []error
 	want := func(ok bool, format string, args ...any) {

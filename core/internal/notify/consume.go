@@ -15,19 +15,19 @@ import (
 const (
 	// clientID names the notifier to the brokers.
 	clientID = "core-notify"
-	// commitEvery is how often positions are taken note of and committed.
+	// commitEvery is how often positions are committed.
 	commitEvery = time.Second
-	// retryPause is the pause before something is tried again with Kafka.
+	// retryPause is the pause before a Kafka request is retried.
 	retryPause = 500 * time.Millisecond
-	// lifePatience bounds the last commit when the program stops; then every connection
-	// is cut.
-	lifePatience = 1500 * time.Millisecond
+	// commitTimeout bounds the last commit when the program stops; then all connections
+	// are closed.
+	commitTimeout = 1500 * time.Millisecond
 )
 
 // consume is a member of the group until ctx ends.
 func (n *Notifier) consume(ctx context.Context) error {
 	return kafka.Member{
-		Log: n.log, Group: n.group, Topics: []string{n.topic}, Connect: n.prepare, Outlive: lifePatience,
+		Log: n.log, Group: n.group, Topics: []string{n.topic}, Connect: n.prepare, Outlive: commitTimeout,
 		Session: func(client sarama.Client, _ sarama.ConsumerGroup) sarama.ConsumerGroupHandler {
 			return &handler{n: n, client: client}
 		},
@@ -39,7 +39,7 @@ func (n *Notifier) prepare(ctx, life context.Context) (sarama.Client, error) {
 		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
 	conf := kafka.NewSettings(clientID)
-	// What is marked is committed: see position.
+	// Marked offsets are committed: see position.
 	conf.Consumer.Offsets.AutoCommit.Enable = true
 	conf.Consumer.Offsets.AutoCommit.Interval = commitEvery
 	return kafka.NewClient(life, n.brokers, conf)
@@ -53,8 +53,8 @@ type handler struct {
 
 // Setup implements sarama.ConsumerGroupHandler.
 func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
-	h.n.book.turn()
-	h.n.log.Info("alarms to tell of assigned", "partitions", s.Claims()[h.n.topic], "generation", s.GenerationID())
+	h.n.outbox.nextAssignment()
+	h.n.log.Info("alert partitions assigned", "partitions", s.Claims()[h.n.topic], "generation", s.GenerationID())
 	return nil
 }
 
@@ -68,14 +68,14 @@ func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consu
 	if !ok {
 		return nil
 	}
-	n.book.open(partition, resume, first)
-	defer n.book.drop(partition)
+	n.outbox.open(partition, resume, first)
+	defer n.outbox.drop(partition)
 	if !n.rebuild(s.Context(), h.client, partition, resume) {
 		return nil
 	}
-	n.book.begin(partition, time.Now())
-	// At once: should this core die now, the next one must not take its own start for the
-	// first one ever, which tells nobody of what has ended.
+	n.outbox.start(partition, time.Now())
+	// At once: if this core dies now, the next one must not take its own start for the
+	// first one ever, which sends nothing about ended alarms.
 	n.mark(s, partition)
 	s.Commit()
 	n.metrics.partitions.Inc()
@@ -86,7 +86,7 @@ func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consu
 		select {
 		case m, more := <-claim.Messages():
 			if open = more; more {
-				n.take(m)
+				n.receive(m)
 			}
 		case <-ticker.C:
 			n.mark(s, partition)
@@ -96,15 +96,15 @@ func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consu
 	return nil
 }
 
-// mark takes note of how far a partition was told; the group commits it.
+// mark marks a partition's position; the group commits it.
 func (n *Notifier) mark(s sarama.ConsumerGroupSession, partition int32) {
-	if at, ok := n.book.position(partition, time.Now()); ok {
+	if at, ok := n.outbox.position(partition, time.Now()); ok {
 		s.MarkOffset(n.topic, partition, at, "")
 	}
 }
 
-// resume returns where news begins: at the committed offset, and without one, which is
-// first, at the end of the partition.
+// resume returns the offset of the first news: the committed one, or, if there is none
+// (first), the end of the partition.
 func (h *handler) resume(ctx context.Context, claim sarama.ConsumerGroupClaim) (offset int64, first, ok bool) {
 	if at := claim.InitialOffset(); at >= 0 {
 		return at, false, true
@@ -114,19 +114,19 @@ func (h *handler) resume(ctx context.Context, claim sarama.ConsumerGroupClaim) (
 		if err == nil {
 			return end, true, true
 		}
-		h.n.log.Warn("the end of a partition is not known, asking again", "partition", claim.Partition(), "err", err)
+		h.n.log.Warn("reading the end offset of a partition failed, retrying", "partition", claim.Partition(), "err", err)
 		lifecycle.Pause(ctx, retryPause)
 	}
 	return 0, false, false
 }
 
-// take brings a record into the book.
-func (n *Notifier) take(m *sarama.ConsumerMessage) {
+// receive puts a record into the outbox.
+func (n *Notifier) receive(m *sarama.ConsumerMessage) {
 	a, err := wire.DecodeAlert(m.Value)
 	if err != nil || a.AlertID == "" {
 		n.metrics.unreadable.Inc()
-		n.log.Error("record is no alert, nobody is told of it", "partition", m.Partition, "offset", m.Offset, "err", err)
+		n.log.Error("record is not an alert, no notification sent", "partition", m.Partition, "offset", m.Offset, "err", err)
 		return
 	}
-	n.book.take(m.Partition, a, m.Offset, m.Timestamp, time.Now())
+	n.outbox.apply(m.Partition, a, m.Offset, m.Timestamp, time.Now())
 }

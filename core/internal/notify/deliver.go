@@ -9,40 +9,40 @@ import (
 )
 
 const (
-	// gatherPause is how long news is collected before it is looked at.
+	// gatherPause is how long news is collected before a message is planned.
 	gatherPause = 50 * time.Millisecond
-	// stopPatience is how long a request under way may last when the program stops.
-	stopPatience = 2 * time.Second
+	// stopTimeout is how long a request under way may last when the program stops.
+	stopTimeout = 2 * time.Second
 )
 
-// planner decides what an output is to be told, and when.
+// planner decides what to send to an output, and when.
 type planner interface {
 	plan(now time.Time) (m *message, next time.Time)
 	done(m *message, now time.Time)
 	failed(m *message, now time.Time) (tries int)
 }
 
-// deliverer tells one output, one request at a time. What it could not deliver stays in
-// the book; the next try says what is true then.
+// deliverer sends to one output, one request at a time. What it could not deliver stays
+// in the outbox; a retry sends the state of that moment.
 type deliverer struct {
 	name    string
 	o       int
-	b       *book
+	b       *outbox
 	planner planner
 	poster  *poster
 	counts  *counts
 	log     *slog.Logger
 
-	hold    time.Time // the receiver asked not to be called before
-	failing bool
+	notBefore time.Time // set by the receiver's Retry-After
+	failing   bool
 }
 
 // run delivers until ctx ends.
 func (d *deliverer) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		now := time.Now()
-		if d.hold.After(now) {
-			lifecycle.Pause(ctx, d.hold.Sub(now))
+		if d.notBefore.After(now) {
+			lifecycle.Pause(ctx, d.notBefore.Sub(now))
 			continue
 		}
 		m, next := d.planner.plan(now)
@@ -54,7 +54,7 @@ func (d *deliverer) run(ctx context.Context) {
 	}
 }
 
-// wait waits until next (for ever when that is zero) or until something changes.
+// wait blocks until next (for ever when that is zero) or until the outbox changes.
 func (d *deliverer) wait(ctx context.Context, next, now time.Time) {
 	var timer <-chan time.Time
 	if !next.IsZero() {
@@ -70,36 +70,36 @@ func (d *deliverer) wait(ctx context.Context, next, now time.Time) {
 	}
 }
 
-// deliver sends one message and settles what came of it.
+// deliver sends one message and records its outcome.
 func (d *deliverer) deliver(ctx context.Context, m *message) {
-	life, cut := lifecycle.Outlive(ctx, stopPatience)
+	life, cut := lifecycle.Outlive(ctx, stopTimeout)
 	defer cut()
 	a := d.poster.post(life, m.body)
 	now := time.Now()
 	d.counts.requests[a.outcome].Inc()
 	switch a.outcome {
-	case taken:
+	case accepted:
 		d.settle(m, now)
 		d.counts.lastSuccess.Store(now.UnixMilli())
 		if d.failing {
 			d.failing = false
-			d.log.Info("receiver takes notifications again")
+			d.log.Info("receiver accepts notifications again")
 		}
 	case refused:
 		d.counts.refused.Add(float64(len(m.items)))
-		d.log.Error("receiver refuses a notification, which is given up", "status", a.status, "alarms", len(m.items), "answer", a.text, "err", a.err)
+		d.log.Error("notification refused, dropped", "status", a.status, "alarms", len(m.items), "answer", a.text, "err", a.err)
 		d.settle(m, now)
 	case failed:
 		d.failing = true
-		d.hold = now.Add(a.pause)
+		d.notBefore = now.Add(a.pause)
 		tries := d.planner.failed(m, now)
 		if tries&(tries-1) == 0 { // the 1st, 2nd, 4th, … time
-			d.log.Warn("notification not delivered, trying again", "status", a.status, "alarms", len(m.items), "tries", tries, "answer", a.text, "err", a.err)
+			d.log.Warn("notification failed, retrying", "status", a.status, "alarms", len(m.items), "tries", tries, "answer", a.text, "err", a.err)
 		}
 	}
 }
 
 func (d *deliverer) settle(m *message, now time.Time) {
-	d.b.told(d.o, m.items, now)
+	d.b.delivered(d.o, m.items, now)
 	d.planner.done(m, now)
 }

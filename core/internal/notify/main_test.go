@@ -74,11 +74,11 @@ func cleared(a telemetry.Alert) telemetry.Alert {
 // endpoint is an HTTP server that keeps what it was sent.
 type endpoint struct {
 	*httptest.Server
-	mu      sync.Mutex
-	answer  func(n int, w http.ResponseWriter) // n counts requests from 0; nil: 200
-	tries   int
-	headers []http.Header
-	taken   [][]byte // bodies answered with 200
+	mu       sync.Mutex
+	answer   func(n int, w http.ResponseWriter) // n counts requests from 0; nil: 200
+	tries    int
+	headers  []http.Header
+	accepted [][]byte // bodies answered with 200
 }
 
 func newEndpoint(t *testing.T, answer func(n int, w http.ResponseWriter)) *endpoint {
@@ -106,7 +106,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if rec.status == http.StatusOK {
 		e.mu.Lock()
-		e.taken = append(e.taken, body)
+		e.accepted = append(e.accepted, body)
 		e.mu.Unlock()
 	}
 }
@@ -133,7 +133,7 @@ func (e *endpoint) requests() int {
 	return e.tries
 }
 
-// alerts returns every alert that was taken, from webhook messages.
+// alerts returns every alert that was accepted, from webhook messages.
 func (e *endpoint) alerts(t *testing.T) []alertJSON {
 	t.Helper()
 	var all []alertJSON
@@ -148,7 +148,7 @@ func (e *endpoint) messages(t *testing.T) []groupJSON {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var all []groupJSON
-	for _, body := range e.taken {
+	for _, body := range e.accepted {
 		var g groupJSON
 		require.NoError(t, json.Unmarshal(body, &g))
 		all = append(all, g)
@@ -156,8 +156,8 @@ func (e *endpoint) messages(t *testing.T) []groupJSON {
 	return all
 }
 
-// told returns the statuses that an alarm was told with, in order.
-func (e *endpoint) told(t *testing.T, id string) []string {
+// statuses returns the statuses that were sent for an alarm, in order.
+func (e *endpoint) statuses(t *testing.T, id string) []string {
 	t.Helper()
 	var out []string
 	for _, a := range e.alerts(t) {
@@ -168,11 +168,11 @@ func (e *endpoint) told(t *testing.T, id string) []string {
 	return out
 }
 
-// await waits until an alarm was told with these statuses, repetitions aside.
+// await waits until these statuses were sent for an alarm, ignoring repetitions.
 func (e *endpoint) await(t *testing.T, id string, want ...string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(compact(e.told(t, id))) >= len(want) }, longTime, often, "%s: want %v", id, want)
-	require.Equal(t, want, compact(e.told(t, id)))
+	require.Eventually(t, func() bool { return len(compact(e.statuses(t, id))) >= len(want) }, longTime, often, "%s: want %v", id, want)
+	require.Equal(t, want, compact(e.statuses(t, id)))
 }
 
 func compact(list []string) []string {
@@ -239,10 +239,10 @@ func (p *plant) start() *running {
 func (r *running) ready(t *testing.T, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		r.book.mu.Lock()
-		defer r.book.mu.Unlock()
+		r.outbox.mu.Lock()
+		defer r.outbox.mu.Unlock()
 		known := 0
-		for _, p := range r.book.parts {
+		for _, p := range r.outbox.partitions {
 			if p.ready {
 				known++
 			}

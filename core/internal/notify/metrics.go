@@ -34,19 +34,19 @@ func newMetrics(reg prometheus.Registerer, n *Notifier) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "core_notifications_total",
-			Help: "Requests to receivers of alarms, by what came of them: sent, failed (tried again), dropped (refused for good).",
+			Help: "Notification requests by result: sent, failed (retried), dropped (refused by the receiver).",
 		}, []string{"output", "result"}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "core_notify_dropped_alarms_total",
-			Help: "News of alarms that a receiver was not told, because it refused or because too many ended ones waited for it.",
+			Help: "Alarm notifications dropped because the receiver refused them or too many ended alarms waited for it.",
 		}, []string{"output", "reason"}),
 		unreadable: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "core_notify_unreadable_records_total",
-			Help: "Records of the alerts topic that are no alerts; nobody was told of them.",
+			Help: "Records of the alerts topic that are not alerts; no notification was sent for them.",
 		}),
 		partitions: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "core_notify_partitions",
-			Help: "Partitions of the alerts topic whose alarms this core tells of.",
+			Help: "Partitions of the alerts topic this core sends notifications for.",
 		}),
 	}
 	for _, kind := range kinds {
@@ -59,16 +59,16 @@ func newMetrics(reg prometheus.Registerer, n *Notifier) *metrics {
 func (m *metrics) counts(kind string) *counts {
 	return &counts{
 		requests: map[outcome]prometheus.Counter{
-			taken:   m.requests.WithLabelValues(kind, "sent"),
-			failed:  m.requests.WithLabelValues(kind, "failed"),
-			refused: m.requests.WithLabelValues(kind, "dropped"),
+			accepted: m.requests.WithLabelValues(kind, "sent"),
+			failed:   m.requests.WithLabelValues(kind, "failed"),
+			refused:  m.requests.WithLabelValues(kind, "dropped"),
 		},
 		refused:  m.dropped.WithLabelValues(kind, "refused"),
 		overflow: m.dropped.WithLabelValues(kind, "overflow"),
 	}
 }
 
-// gauges shows what waits, as it is when asked; of several Alertmanagers the worst.
+// gauges computes the waiting alarms at scrape time; of several Alertmanagers the worst.
 type gauges struct {
 	n                            *Notifier
 	pending, limit, oldest, last *prometheus.Desc
@@ -80,10 +80,10 @@ func newGauges(n *Notifier) *gauges {
 	}
 	return &gauges{
 		n:       n,
-		pending: desc("core_notify_pending", "Alarms with news that a receiver was not told yet, those that wait for company included."),
-		limit:   desc("core_notify_pending_limit", "How many ended alarms wait before the oldest are given up."),
-		oldest:  desc("core_notify_oldest_seconds", "How long the oldest of these waits."),
-		last:    desc("core_notify_last_success_timestamp_seconds", "When a receiver took a notification last, 0 for never since the start."),
+		pending: desc("core_notify_pending", "Alarms waiting to be sent, including those waiting for the group interval."),
+		limit:   desc("core_notify_pending_limit", "Number of waiting ended alarms above which the oldest are dropped."),
+		oldest:  desc("core_notify_oldest_seconds", "Age of the oldest waiting alarm."),
+		last:    desc("core_notify_last_success_timestamp_seconds", "Time of the last accepted notification; 0 if none since the start."),
 	}
 }
 
@@ -104,7 +104,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 			if d.name != kind {
 				continue
 			}
-			waiting, since := g.n.book.figures(d.o)
+			waiting, since := g.n.outbox.stats(d.o)
 			pending = max(pending, waiting)
 			if !since.IsZero() {
 				oldest = max(oldest, now.Sub(since).Seconds())

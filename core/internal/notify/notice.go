@@ -12,19 +12,18 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// notice is what one record of the alerts topic means to those who are told of alarms.
-// It does not change after it was made.
+// notice is one record of the alerts topic as receivers see it. It is immutable.
 type notice struct {
 	alert  telemetry.Alert // without what grows: history, comments, evidence
 	offset int64
 	at     time.Time // of the record
-	// firing says that somebody is to be told that the alarm holds. An alarm that holds
-	// and is suppressed, shelved, out of service or too mild does not fire.
+	// firing is set when the alarm holds and notifications are wanted: it is not
+	// suppressed, shelved, out of service or below the minimum severity.
 	firing      bool
 	fingerprint string
 }
 
-// newNotice judges an alert.
+// newNotice makes a notice of an alert.
 func newNotice(a telemetry.Alert, offset int64, at time.Time, minSeverity int) *notice {
 	a.History, a.Comments, a.Evidence = nil, nil, nil
 	if a.Revision == 0 { // from before alerts were numbered
@@ -44,9 +43,9 @@ func (n *notice) cleared() bool { return n.alert.Status == telemetry.AlertCleare
 
 // labels identify an alarm to Alertmanager: two alerts with the same labels are one.
 // alert_id is among them, so each incident is raised and resolved by itself. Without it
-// a second incident of a device that comes before the first was told as resolved would
-// look like one alarm that never ended, and nobody would hear of it. Silences and routes
-// that name the device or the type match all its incidents all the same.
+// a second incident that starts before the first was sent as resolved would look like one
+// alarm that never ended, and no notification would be sent. Silences and routes that
+// name the device or the type still match all its incidents.
 //
 // The severity is among them because receivers are chosen by it. An alarm that escalates
 // is therefore resolved under its old severity and fires under the new one.
@@ -66,7 +65,7 @@ func (n *notice) labels() map[string]string {
 	return tidy(l)
 }
 
-// annotations tell a person what is known. A receiver takes the newest.
+// annotations describe the alarm to people. Receivers show the newest ones.
 func (n *notice) annotations(link string) map[string]string {
 	a := &n.alert
 	m := map[string]string{
@@ -95,7 +94,7 @@ func (n *notice) annotations(link string) map[string]string {
 	return tidy(m)
 }
 
-// silenced says why nobody is told any more of an alarm that holds.
+// silenced returns why no more notifications are sent for an alarm that holds.
 func (n *notice) silenced() string {
 	a := &n.alert
 	switch {
@@ -126,7 +125,7 @@ func (n *notice) summary() string {
 }
 
 // began returns when the alarm was raised. Devices' clocks may be ahead of ours, and a
-// receiver would take a time in the future for one that is still to come.
+// receiver would take a start in the future for an alert that has not started.
 func (n *notice) began(now time.Time) time.Time {
 	ms := n.alert.RaisedAt
 	if ms == 0 {
@@ -166,8 +165,8 @@ func fingerprint(labels map[string]string) string {
 	return fmt.Sprintf("%016x", h.Sum64())
 }
 
-// tidy removes empty values, which Alertmanager does too, and mends broken UTF-8, which
-// it refuses.
+// tidy removes empty values, as Alertmanager does, and replaces invalid UTF-8, which it
+// refuses.
 func tidy(m map[string]string) map[string]string {
 	for k, v := range m {
 		if v == "" {

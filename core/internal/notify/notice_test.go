@@ -9,7 +9,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-func TestWhoIsPaged(t *testing.T) {
+func TestWhichAlertsFire(t *testing.T) {
 	raised := alarm("device_001", "temperature_high")
 	for _, c := range []struct {
 		name   string
@@ -55,7 +55,7 @@ func TestLabelsIdentifyTheIncident(t *testing.T) {
 	require.NotEqual(t, n.fingerprint, newNotice(again, 2, time.Now(), 1).fingerprint, "the next incident is another alarm")
 }
 
-func TestAnnotationsTellWhatIsKnown(t *testing.T) {
+func TestAnnotationsDescribeTheAlarm(t *testing.T) {
 	a := alarm("device_001", "temperature_high")
 	a.OccurrenceCount, a.Assignee = 3, "night shift"
 	require.Equal(t, map[string]string{

@@ -1,29 +1,29 @@
-// Package notify tells people and other systems of alarms. It reads the alerts topic
-// and posts what it finds to a webhook, in the form that Prometheus Alertmanager gives
-// to webhooks, and to Alertmanagers themselves, which route to mail, chat and phone. It
-// decides nothing about alarms; that is the engine's work.
+// Package notify sends notifications of alarms. It reads the alerts topic and posts to a
+// webhook, in the format of Prometheus Alertmanager's webhooks, and to Alertmanagers,
+// which route to mail, chat and phone. It decides nothing about alarms; the alarm engine
+// does.
 //
-// Told are alarms that are raised, escalated, repeated and cleared. Nobody is told of an
-// alarm that is historical, suppressed, shelved, out of service or milder than asked
-// for; one that stops being so and still holds is told then, and one that becomes so
-// after it was told is resolved, with the reason.
+// Notifications are sent when an alarm is raised, escalates, repeats or clears. None are
+// sent for an alarm that is historical, suppressed, shelved, out of service or below the
+// configured severity. If such an alarm stops being so and still holds, it is sent then;
+// if an alarm becomes so after it was sent, it is resolved, with the reason.
 //
 // Several cores share the topic's partitions as a consumer group. A partition's offset
-// is committed only up to the oldest alarm that an output was not told yet, so nothing
-// is forgotten by a restart. What was told and not committed before a crash is told
-// again, with the same fingerprint and group key. Within a process no revision of an
-// alarm is told twice, except where Alertmanager wants to hear of it again.
+// is committed only up to the oldest alarm that an output has not received, so a restart
+// loses nothing. After a crash, what was sent and not committed is sent again, with the
+// same fingerprint and group key. Within a process no revision of an alarm is sent twice,
+// except to Alertmanager, which expects firing alerts to be repeated.
 //
-// To know which alarms still hold, a new owner of a partition reads what the topic
-// retains from the beginning to the committed offset, and takes that as told. It does so
-// rather than begin at some recent offset because the alarm that was raised longest ago
-// is the one that must not drop out of repeats, and because the topic is small: a record
-// for each change of an alarm, not for each reading. An alarm older than the topic's
-// retention is known again with its next change. On the very first start there is
-// no committed offset: the alarms that hold are told, those that ended are not.
+// To find the alarms that still hold, a new owner of a partition reads the topic from its
+// oldest record to the committed offset and treats those records as sent. It does not
+// start at some recent offset, because the alarm raised longest ago is the one that must
+// not drop out of repeats, and because the topic is small: a record for each change of an
+// alarm, not for each reading. An alarm older than the topic's retention is picked up at
+// its next change. On the very first start there is no committed offset: alarms that hold
+// are sent, ended ones are not.
 //
-// A receiver that is away costs little: of each alarm the newest state is kept, so one
-// that was raised and cleared meanwhile is told once, as resolved.
+// An unreachable receiver costs little: only the newest state of each alarm is kept, so
+// one that was raised and cleared meanwhile is sent once, as resolved.
 //
 // Run blocks until its context ends.
 package notify
@@ -56,7 +56,7 @@ type Options struct {
 	Registry prometheus.Registerer
 }
 
-// Notifier is one member of the group that tells of alarms.
+// Notifier is one member of the group that sends notifications.
 type Notifier struct {
 	cfg     Config
 	brokers []string
@@ -65,7 +65,7 @@ type Notifier struct {
 	group   string
 	log     *slog.Logger
 
-	book       *book
+	outbox     *outbox
 	deliverers []*deliverer
 	transport  *http.Transport
 	metrics    *metrics
@@ -89,7 +89,7 @@ func New(o Options) (*Notifier, error) {
 	return n, nil
 }
 
-// outputs makes the book and what delivers from it.
+// outputs creates the outbox and its deliverers.
 func (n *Notifier) outputs(reg prometheus.Registerer) error {
 	type output struct {
 		kind, url string
@@ -110,33 +110,33 @@ func (n *Notifier) outputs(reg prometheus.Registerer) error {
 	for o := range all {
 		keep[o] = all[o].keep
 	}
-	n.book = newBook(rank(telemetry.Severity(n.cfg.MinSeverity)), keep)
+	n.outbox = newOutbox(rank(telemetry.Severity(n.cfg.MinSeverity)), keep)
 	n.metrics = newMetrics(reg, n)
 	for o, out := range all {
 		d := &deliverer{
-			name: out.kind, o: o, b: n.book, counts: n.metrics.counts(out.kind), log: n.log.With("output", out.kind, "number", o+1),
+			name: out.kind, o: o, b: n.outbox, counts: n.metrics.counts(out.kind), log: n.log.With("output", out.kind, "number", o+1),
 			poster: newPoster(out.url, n.cfg.BearerToken, n.cfg.Timeout, n.transport),
 		}
 		if out.kind == kindWebhook {
-			d.planner = newWebhook(n.book, o, &n.cfg)
+			d.planner = newWebhook(n.outbox, o, &n.cfg)
 		} else {
-			d.planner = &alertmanager{b: n.book, o: o, cfg: &n.cfg}
+			d.planner = &alertmanager{b: n.outbox, o: o, cfg: &n.cfg}
 		}
 		n.deliverers = append(n.deliverers, d)
 	}
-	n.book.overflow = func(o, alarms int) {
+	n.outbox.overflow = func(o, alarms int) {
 		n.deliverers[o].counts.overflow.Add(float64(alarms))
-		n.deliverers[o].log.Error("too many ended alarms wait for the receiver, the oldest are given up", "alarms", alarms)
+		n.deliverers[o].log.Error("too many ended alarms wait for the receiver, oldest dropped", "alarms", alarms)
 	}
 	return nil
 }
 
-// Run tells of alarms until ctx ends. It waits for a Kafka that is not there. Without an
-// output it returns at once. When ctx ends, a request under way is given 2 s to come
-// back, so that what it told is committed.
+// Run sends notifications until ctx ends. It waits for Kafka to become available. Without
+// an output it returns at once. When ctx ends, a request in flight gets 2 s to finish, so
+// that its delivery is committed.
 func (n *Notifier) Run(ctx context.Context) error {
 	if len(n.deliverers) == 0 {
-		n.log.Info("nobody is told of alarms: neither NOTIFY_WEBHOOK_URL nor NOTIFY_ALERTMANAGER_URL is set")
+		n.log.Info("notifications disabled: neither NOTIFY_WEBHOOK_URL nor NOTIFY_ALERTMANAGER_URL is set")
 		return nil
 	}
 	defer n.transport.CloseIdleConnections()
@@ -146,13 +146,13 @@ func (n *Notifier) Run(ctx context.Context) error {
 	for _, d := range n.deliverers {
 		outputs.Go(func() { d.run(ctx) })
 	}
-	watch := context.AfterFunc(ctx, func() {
-		outputs.Wait() // what they were told is then in the book, and is committed
+	unlink := context.AfterFunc(ctx, func() {
+		outputs.Wait() // their deliveries are then in the outbox, and get committed
 		stop()
 	})
-	defer watch()
+	defer unlink()
 	if err := n.consume(reading); err != nil {
-		return fmt.Errorf("telling of alarms: %w", err)
+		return fmt.Errorf("reading alerts: %w", err)
 	}
 	outputs.Wait()
 	return nil

@@ -35,7 +35,7 @@ func TestWithoutAnOutputRunReturnsAtOnce(t *testing.T) {
 	}
 }
 
-func TestAlarmIsToldWhenRaisedAndWhenCleared(t *testing.T) {
+func TestAlarmIsSentWhenRaisedAndWhenCleared(t *testing.T) {
 	cfg := fast(t)
 	e := newEndpoint(t, nil)
 	cfg.WebhookURL, cfg.ExternalURL = e.URL, "https://portal.example/iot/"
@@ -86,14 +86,14 @@ func TestOutageOfTheReceiverLosesNothing(t *testing.T) {
 	require.Eventually(t, func() bool { return n.value(t, "core_notify_oldest_seconds", kindWebhook) > 0.1 }, longTime, often)
 	require.InDelta(t, 2, n.value(t, "core_notify_pending", kindWebhook), 0)
 	require.Positive(t, n.value(t, "core_notifications_total", kindWebhook, "failed"))
-	require.Eventually(t, func() bool { return n.book.wanted(over.AlertID) == 2 }, longTime, often)
+	require.Eventually(t, func() bool { return n.outbox.wanted(over.AlertID) == 2 }, longTime, often)
 	e.set(nil)
 	e.await(t, over.AlertID, "resolved")
 	e.await(t, holds.AlertID, "firing")
 }
 
-// wanted returns the newest revision of an alarm that the book knows.
-func (b *book) wanted(id string) (revision int64) {
+// wanted returns the newest revision of an alarm in the outbox.
+func (b *outbox) wanted(id string) (revision int64) {
 	b.each(func(in *incident) {
 		if in.want.alert.AlertID == id {
 			revision = in.want.alert.Revision
@@ -102,7 +102,7 @@ func (b *book) wanted(id string) (revision int64) {
 	return revision
 }
 
-func TestReceiverThatAsksForPatienceGetsIt(t *testing.T) {
+func TestRetryAfterIsObeyed(t *testing.T) {
 	cfg := fast(t)
 	var asked, came time.Time
 	e := newEndpoint(t, nil)
@@ -143,9 +143,9 @@ func TestRefusedNotificationIsCountedAndDoesNotHoldUpOthers(t *testing.T) {
 	e.await(t, b.AlertID, "firing")
 }
 
-// TestNothingIsForgottenOverARestart: what the receiver did not take before the stop, it
+// TestRestartLosesNoNotification: what the receiver did not take before the stop, it
 // gets after the start, and what it took it does not get again.
-func TestNothingIsForgottenOverARestart(t *testing.T) {
+func TestRestartLosesNoNotification(t *testing.T) {
 	cfg := fast(t)
 	e := newEndpoint(t, nil)
 	cfg.WebhookURL = e.URL
@@ -190,12 +190,12 @@ func TestFirstStartIsSilentAboutThePast(t *testing.T) {
 	next := alarm("device_001", "current_high")
 	p.produce(next)
 	e.await(t, next.AlertID, "firing")
-	require.Empty(t, e.told(t, old.AlertID))
+	require.Empty(t, e.statuses(t, old.AlertID))
 }
 
-// TestWhereNewsBeginsIsKnownFromTheStart: a core that dies before its first alarm leaves
-// behind where it began, so that its successor tells of what ended in between.
-func TestWhereNewsBeginsIsKnownFromTheStart(t *testing.T) {
+// TestFirstPositionIsCommittedAtOnce: a core that dies before its first alarm leaves
+// after its start, so that its successor sends what ended in between.
+func TestFirstPositionIsCommittedAtOnce(t *testing.T) {
 	cfg := fast(t)
 	cfg.WebhookURL = newEndpoint(t, nil).URL
 	p := newPlant(t, cfg)
@@ -228,7 +228,7 @@ func (p *plant) committed(t *testing.T) map[int32]int64 {
 	return out
 }
 
-// TestTwoNotifiersShareTheWork: one goes, the other takes over, and every alarm is told.
+// TestTwoNotifiersShareTheWork: one goes, the other takes over, and every alarm is sent.
 func TestTwoNotifiersShareTheWork(t *testing.T) {
 	cfg := fast(t)
 	e := newEndpoint(t, nil)
@@ -236,9 +236,9 @@ func TestTwoNotifiersShareTheWork(t *testing.T) {
 	p := newPlant(t, cfg)
 	first, second := p.start(), p.start()
 	owned := func(n *running) int {
-		n.book.mu.Lock()
-		defer n.book.mu.Unlock()
-		return len(n.book.parts)
+		n.outbox.mu.Lock()
+		defer n.outbox.mu.Unlock()
+		return len(n.outbox.partitions)
 	}
 	require.Eventually(t, func() bool { return owned(first) > 0 && owned(second) > 0 && owned(first)+owned(second) == 3 }, longTime, often)
 	var all []telemetry.Alert
@@ -258,7 +258,7 @@ func TestTwoNotifiersShareTheWork(t *testing.T) {
 	}
 }
 
-func TestUnreadableRecordIsCountedAndPassed(t *testing.T) {
+func TestUnreadableRecordIsCountedAndSkipped(t *testing.T) {
 	cfg := fast(t)
 	e := newEndpoint(t, nil)
 	cfg.WebhookURL = e.URL
@@ -274,9 +274,9 @@ func TestUnreadableRecordIsCountedAndPassed(t *testing.T) {
 	require.Eventually(t, func() bool { return n.value(t, "core_notify_unreadable_records_total") == 3 }, longTime, often)
 }
 
-// TestPastBehindMarkersIsRead: transactions end in records that no reader sees, so the
+// TestPastBehindTransactionMarkersIsRead: transactions end in records that no reader sees, so the
 // last record before the committed end cannot be recognised by its offset.
-func TestPastBehindMarkersIsRead(t *testing.T) {
+func TestPastBehindTransactionMarkersIsRead(t *testing.T) {
 	cfg := fast(t)
 	e := newEndpoint(t, nil)
 	cfg.WebhookURL = e.URL
@@ -302,7 +302,7 @@ func (p *plant) produceInTransaction(a telemetry.Alert) {
 	require.NoError(p.t, producer.Close())
 }
 
-func TestKafkaThatComesLateIsWaitedFor(t *testing.T) {
+func TestNotifierWaitsForKafka(t *testing.T) {
 	cfg := fast(t)
 	cfg.WebhookURL = newEndpoint(t, nil).URL
 	reg := prometheus.NewRegistry()

@@ -59,17 +59,16 @@ func (f form) link(id string) string {
 	return strings.TrimSuffix(f.externalURL, "/") + "/#/alarms/" + url.PathEscape(id)
 }
 
-// of returns what the output o is to be told of an alarm: mostly one alert. An alarm
-// whose severity changed is another one to Alertmanager, so the one it was before is
-// resolved.
+// of returns the alerts to send to output o for an alarm: usually one. An alarm whose
+// severity changed is a different alert to Alertmanager, so the previous one is resolved.
 func (f form) of(in *incident, o int, now time.Time) []alertJSON {
-	want, told := in.want, in.outputs[o].told
-	changed := told != nil && told.firing && told.fingerprint != want.fingerprint
+	want, sent := in.want, in.outputs[o].sent
+	changed := sent != nil && sent.firing && sent.fingerprint != want.fingerprint
 	switch {
 	case want.firing && changed:
-		return []alertJSON{f.alert(want, want, now), f.alert(told, &notice{alert: want.alert}, now)}
+		return []alertJSON{f.alert(want, want, now), f.alert(sent, &notice{alert: want.alert}, now)}
 	case changed:
-		return []alertJSON{f.alert(told, want, now)}
+		return []alertJSON{f.alert(sent, want, now)}
 	default:
 		return []alertJSON{f.alert(want, want, now)}
 	}
@@ -111,7 +110,7 @@ func common(alerts []alertJSON, of func(*alertJSON) map[string]string) map[strin
 	return out
 }
 
-// encode writes v as JSON that leaves < and > as they are.
+// encode writes v as JSON, without escaping < and >.
 func encode(v any) []byte {
 	var buf bytes.Buffer
 	e := json.NewEncoder(&buf)

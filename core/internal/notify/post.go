@@ -24,18 +24,18 @@ const (
 type outcome int
 
 const (
-	taken   outcome = iota // 2xx
-	failed                 // worth another try: no answer, 408, 429, 5xx
-	refused                // anything else: the same again would be refused again
+	accepted outcome = iota // 2xx
+	failed                  // worth a retry: no answer, 408, 429, 5xx
+	refused                 // anything else: a retry would be refused again
 )
 
-// answer is what came of a request.
+// answer is the outcome of a request.
 type answer struct {
 	outcome outcome
 	status  int           // 0 without an answer
-	pause   time.Duration // that the receiver asks for
-	text    string        // the beginning of what it said
-	err     error         // without the address
+	pause   time.Duration // asked for by the receiver
+	text    string        // the start of the body
+	err     error         // without the URL
 }
 
 // poster sends JSON to one address.
@@ -51,7 +51,7 @@ func newPoster(address, token string, timeout time.Duration, transport http.Roun
 	p := &poster{url: address, token: token, client: &http.Client{
 		Timeout:   timeout,
 		Transport: transport,
-		// A redirected POST becomes a GET that says nothing to anybody.
+		// net/http would repeat a redirected POST as a GET without a body.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	p.secrets = append(p.secrets, token, address)
@@ -90,21 +90,21 @@ func (p *poster) post(ctx context.Context, body []byte) answer {
 		return answer{outcome: failed, err: bare(err)}
 	}
 	defer res.Body.Close()
-	said, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer)) // the status says what matters
+	said, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer)) // the status is what matters
 	a := answer{
-		outcome: judge(res.StatusCode), status: res.StatusCode, pause: retryAfter(res.Header, time.Now()),
+		outcome: classify(res.StatusCode), status: res.StatusCode, pause: retryAfter(res.Header, time.Now()),
 		text: p.show(said),
 	}
-	if a.outcome != taken {
-		a.err = fmt.Errorf("the receiver answers %d", res.StatusCode)
+	if a.outcome != accepted {
+		a.err = fmt.Errorf("receiver answered %d", res.StatusCode)
 	}
 	return a
 }
 
-func judge(status int) outcome {
+func classify(status int) outcome {
 	switch {
 	case status >= 200 && status < 300:
-		return taken
+		return accepted
 	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
 		return failed
 	default:
@@ -112,7 +112,7 @@ func judge(status int) outcome {
 	}
 }
 
-// bare takes the address off an error: there may be a secret in it.
+// bare removes the URL from an error: it may contain a secret.
 func bare(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		if e.Timeout() {
@@ -123,7 +123,7 @@ func bare(err error) error {
 	return err
 }
 
-// show returns the beginning of an answer for the log, unless a secret is in it.
+// show returns the start of an answer for the log, unless it contains a secret.
 func (p *poster) show(said []byte) string {
 	text := strings.ToValidUTF8(string(said), "�")
 	for _, secret := range p.secrets {

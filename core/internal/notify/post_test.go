@@ -14,14 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAnswersAreUnderstood(t *testing.T) {
+func TestAnswersAreClassified(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		want   outcome
 	}{
-		{200, taken},
-		{202, taken},
-		{204, taken},
+		{200, accepted},
+		{202, accepted},
+		{204, accepted},
 		{301, refused},
 		{307, refused},
 		{400, refused},
@@ -53,7 +53,7 @@ func TestRequestCarriesTheToken(t *testing.T) {
 	e := newEndpoint(t, nil)
 	tr := newTransport()
 	defer tr.CloseIdleConnections()
-	require.Equal(t, taken, newPoster(e.URL, "secret", longTime, tr).post(t.Context(), []byte("[]")).outcome)
+	require.Equal(t, accepted, newPoster(e.URL, "secret", longTime, tr).post(t.Context(), []byte("[]")).outcome)
 	require.Equal(t, "Bearer secret", e.headers[0].Get("Authorization"))
 	require.Equal(t, "application/json", e.headers[0].Get("Content-Type"))
 	require.Contains(t, e.headers[0].Get("User-Agent"), "industrial-iot-monitor/")
@@ -65,13 +65,13 @@ func TestReceiverOverTLS(t *testing.T) {
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	tr := newTransport()
 	defer tr.CloseIdleConnections()
-	require.Equal(t, failed, newPoster(s.URL, "", longTime, tr).post(t.Context(), nil).outcome, "nobody vouches for it")
+	require.Equal(t, failed, newPoster(s.URL, "", longTime, tr).post(t.Context(), nil).outcome, "the certificate is not trusted")
 
 	trusting := newTransport()
 	defer trusting.CloseIdleConnections()
 	roots := s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs //nolint:errcheck,forcetypeassert // it is one
 	trusting.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	require.Equal(t, taken, newPoster(s.URL, "", longTime, trusting).post(t.Context(), nil).outcome)
+	require.Equal(t, accepted, newPoster(s.URL, "", longTime, trusting).post(t.Context(), nil).outcome)
 }
 
 func TestSlowReceiverIsNotWaitedFor(t *testing.T) {
@@ -88,7 +88,7 @@ func TestSlowReceiverIsNotWaitedFor(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	now := time.Now()
 	for text, want := range map[string]time.Duration{
-		"": 0, "x": 0, "-1": 0, "0": 0, "7": 7 * time.Second, "86400": longestAsked, "99999999999999999999": 0,
+		"": 0, "x": 0, "-1": 0, "0": 0, "7": 7 * time.Second, "86400": maxRetryAfter, "99999999999999999999": 0,
 		now.Add(-time.Minute).UTC().Format(http.TimeFormat): 0,
 	} {
 		require.Equal(t, want, retryAfter(http.Header{"Retry-After": {text}}, now), "%q", text)
@@ -97,13 +97,13 @@ func TestRetryAfter(t *testing.T) {
 	require.InDelta(t, 30, retryAfter(http.Header{"Retry-After": {at}}, now).Seconds(), 1)
 }
 
-func TestPausesGrowToALimit(t *testing.T) {
-	var p patience
+func TestBackoffGrowsToALimit(t *testing.T) {
+	var p backoff
 	now := time.Now()
 	for i := range 100 {
-		require.Equal(t, i+1, p.again(now))
+		require.Equal(t, i+1, p.next(now))
 		pause := p.until.Sub(now)
-		full := min(firstPause<<min(i, 20), lastPause)
+		full := min(minBackoff<<min(i, 20), maxBackoff)
 		require.GreaterOrEqual(t, pause, full/2)
 		require.LessOrEqual(t, pause, full)
 	}
@@ -118,7 +118,7 @@ func TestSecretsAreNotLogged(t *testing.T) {
 	}{
 		{"refused", func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusForbidden)
-			_, _ = w.Write([]byte("no " + r.Header.Get("Authorization") + r.URL.String())) // nobody to tell
+			_, _ = w.Write([]byte("no " + r.Header.Get("Authorization") + r.URL.String())) // the test sees what arrived
 		}},
 		{"unavailable", func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -136,9 +136,9 @@ func TestSecretsAreNotLogged(t *testing.T) {
 			n, err := New(Options{Config: cfg, Log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})), Registry: prometheus.NewRegistry()})
 			require.NoError(t, err)
 			defer n.transport.CloseIdleConnections()
-			n.book.open(0, 0, false)
-			n.book.begin(0, time.Now())
-			n.book.take(0, alarm("a", "temperature_high"), 0, time.Now(), time.Now())
+			n.outbox.open(0, 0, false)
+			n.outbox.start(0, time.Now())
+			n.outbox.apply(0, alarm("a", "temperature_high"), 0, time.Now(), time.Now())
 			d := n.deliverers[0]
 			m, _ := d.planner.plan(time.Now().Add(time.Hour))
 			require.NotNil(t, m)

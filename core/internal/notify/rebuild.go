@@ -11,23 +11,23 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 )
 
-// quiet is how long no record comes before the past is taken as read. Mostly its last
-// record says so: the committed offset follows a record or is that of one. Only markers of
-// transactions, which are never shown, can stand between.
+// quiet is how long no record may come before the past counts as read. Usually its last
+// record shows it: the committed offset follows a record or is that of one. Only
+// transaction markers, which consumers never see, can be in between.
 const quiet = 3 * time.Second
 
-// rebuild brings the past of a partition, the records before resume, into the book. It
-// tries until it succeeds or ctx ends, and reports which.
+// rebuild reads the past of a partition, the records before resume, into the outbox. It
+// retries until it succeeds, and returns false when ctx ends first.
 func (n *Notifier) rebuild(ctx context.Context, client sarama.Client, partition int32, resume int64) bool {
 	start := time.Now()
 	for ctx.Err() == nil {
 		records, err := n.past(ctx, client, partition, resume)
 		if err == nil {
-			n.log.Info("alarms that hold are known", "partition", partition, "records", records, "took", time.Since(start).Round(time.Millisecond))
+			n.log.Info("standing alarms restored", "partition", partition, "records", records, "took", time.Since(start).Round(time.Millisecond))
 			return true
 		}
 		if ctx.Err() == nil {
-			n.log.Warn("the past of a partition cannot be read, trying again", "partition", partition, "err", err)
+			n.log.Warn("reading a partition's past failed, retrying", "partition", partition, "err", err)
 			lifecycle.Pause(ctx, retryPause)
 		}
 	}
@@ -38,7 +38,7 @@ func (n *Notifier) rebuild(ctx context.Context, client sarama.Client, partition 
 func (n *Notifier) past(ctx context.Context, client sarama.Client, partition int32, resume int64) (records int, err error) {
 	oldest, err := client.GetOffset(n.topic, partition, sarama.OffsetOldest)
 	if err != nil {
-		return 0, fmt.Errorf("asking for the oldest offset: %w", err)
+		return 0, fmt.Errorf("reading the oldest offset: %w", err)
 	}
 	if oldest >= resume {
 		return 0, nil
@@ -64,7 +64,7 @@ func (n *Notifier) past(ctx context.Context, client sarama.Client, partition int
 			if m.Offset >= resume {
 				return records, nil
 			}
-			n.take(m)
+			n.receive(m)
 			records++
 			if m.Offset == resume-1 {
 				return records, nil
@@ -73,7 +73,7 @@ func (n *Notifier) past(ctx context.Context, client sarama.Client, partition int
 		case e := <-pc.Errors():
 			return records, e
 		case <-timer.C:
-			if pc.HighWaterMarkOffset() >= resume { // it has been answered
+			if pc.HighWaterMarkOffset() >= resume { // the broker has answered
 				return records, nil
 			}
 			timer.Reset(quiet)

@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// told settles what an output was told, or what it was given up on telling. An alarm
-// that changed in the meantime waits on.
-func (b *book) told(o int, items []item, now time.Time) {
+// delivered records that items were sent to an output, or dropped. An alarm that changed
+// meanwhile stays waiting.
+func (b *outbox) delivered(o int, items []item, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, it := range items {
 		in := b.live(it)
 		if in == nil {
-			b.carry(it.n, o)
+			b.remember(it.n, o)
 			continue
 		}
 		t := &in.outputs[o]
-		if t.told != nil && t.told.alert.Revision > it.n.alert.Revision {
+		if t.sent != nil && t.sent.alert.Revision > it.n.alert.Revision {
 			continue
 		}
-		t.told, t.toldAt, t.ours, t.listed = it.n, now, true, it.listed
+		t.sent, t.sentAt, t.ours, t.listed = it.n, now, true, it.listed
 		if t.waiting {
 			t.first = max(t.first, it.n.offset+1)
 		}
@@ -30,17 +30,17 @@ func (b *book) told(o int, items []item, now time.Time) {
 	}
 }
 
-// live returns an alarm of a message as the book knows it now: its partition may have
-// been given back and assigned again while the message was under way.
-func (b *book) live(it item) *incident {
-	if p := b.parts[it.in.partition]; p != nil {
+// live returns the current state of an alarm in a message: its partition may have been revoked
+// and assigned again while the message was in flight.
+func (b *outbox) live(it item) *incident {
+	if p := b.partitions[it.in.partition]; p != nil {
 		return p.incidents[it.n.alert.AlertID]
 	}
 	return nil
 }
 
-// carry remembers what was told of a partition that was given back and not committed.
-func (b *book) carry(n *notice, o int) {
+// remember keeps what was sent for a revoked partition and not committed.
+func (b *outbox) remember(n *notice, o int) {
 	for _, m := range []map[string][]*notice{b.carried, b.leaving} {
 		if m[n.alert.AlertID] == nil {
 			m[n.alert.AlertID] = make([]*notice, b.outputs)
@@ -49,19 +49,19 @@ func (b *book) carry(n *notice, o int) {
 	}
 }
 
-// position returns the offset up to which every output was told everything, and forgets
-// what is over.
-func (b *book) position(partition int32, now time.Time) (int64, bool) {
+// position returns the offset up to which every output has received everything, and
+// forgets incidents that are over.
+func (b *outbox) position(partition int32, now time.Time) (int64, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := b.parts[partition]
+	p := b.partitions[partition]
 	if p == nil || !p.ready {
 		return 0, false
 	}
 	return b.sweep(p, partition, now), true
 }
 
-func (b *book) sweep(p *part, partition int32, now time.Time) int64 {
+func (b *outbox) sweep(p *partitionState, partition int32, now time.Time) int64 {
 	floor := b.floor(p, partition)
 	maps.DeleteFunc(p.incidents, func(_ string, in *incident) bool {
 		if in.want.firing || in.want.offset >= floor {
@@ -77,7 +77,7 @@ func (b *book) sweep(p *part, partition int32, now time.Time) int64 {
 	return floor
 }
 
-func (b *book) floor(p *part, partition int32) int64 {
+func (b *outbox) floor(p *partitionState, partition int32) int64 {
 	floor := p.next
 	for o := range b.waiting {
 		for in := range b.waiting[o] {
@@ -89,40 +89,40 @@ func (b *book) floor(p *part, partition int32) int64 {
 	return floor
 }
 
-// drop forgets a partition that was given back, except what was told of it and not
-// committed: should it come back, that is not told again.
-func (b *book) drop(partition int32) {
+// drop forgets a revoked partition, except what was sent and not committed: if the
+// partition comes back, that is not sent again.
+func (b *outbox) drop(partition int32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := b.parts[partition]
+	p := b.partitions[partition]
 	if p == nil {
 		return
 	}
-	delete(b.parts, partition)
+	delete(b.partitions, partition)
 	floor := b.floor(p, partition)
 	for _, in := range p.incidents {
 		for o := range in.outputs {
-			if t := &in.outputs[o]; t.ours && t.told != nil && t.told.offset >= floor {
-				b.carry(t.told, o)
+			if t := &in.outputs[o]; t.ours && t.sent != nil && t.sent.offset >= floor {
+				b.remember(t.sent, o)
 			}
 			b.settled(in, o)
 		}
 	}
 }
 
-// turn begins a new assignment.
-func (b *book) turn() {
+// nextAssignment starts a new assignment of partitions.
+func (b *outbox) nextAssignment() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.carried, b.leaving = b.leaving, map[string][]*notice{}
 }
 
-// each calls do for every alarm of the partitions whose past is known. The book is
-// locked meanwhile.
-func (b *book) each(do func(*incident)) {
+// each calls do for every alarm of the partitions whose past has been read. The outbox
+// is locked meanwhile.
+func (b *outbox) each(do func(*incident)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, p := range b.parts {
+	for _, p := range b.partitions {
 		if !p.ready {
 			continue
 		}

@@ -16,10 +16,10 @@ type message struct {
 	group groupKey
 }
 
-// groupKey names the alarms that share webhook messages. The partition belongs to it
-// because the core that owns a partition knows only its alarms: were two cores to write
-// under one key, the one's "resolved" would end what the other's still fires. With the
-// partition in it a key means the same whichever core writes.
+// groupKey names the alarms that share webhook messages. The partition is part of it
+// because the core that owns a partition sees only its alarms: if two cores wrote under
+// one key, one core's "resolved" would end what still fires at the other. With the
+// partition a key means the same whichever core writes.
 type groupKey struct {
 	partition int32
 	building  string
@@ -31,9 +31,9 @@ func (k groupKey) String() string {
 
 // webhook plans messages as Alertmanager does: the first of a group waits for company,
 // further ones follow at an interval, and without news the message is repeated while
-// an alarm in it holds that nobody has acknowledged.
+// an alarm in it holds unacknowledged.
 type webhook struct {
-	b      *book
+	b      *outbox
 	o      int
 	cfg    *Config
 	groups map[groupKey]*group
@@ -42,24 +42,24 @@ type webhook struct {
 // group is what was sent of a group.
 type group struct {
 	last  time.Time // zero for never
-	retry patience
+	retry backoff
 }
 
-func newWebhook(b *book, o int, cfg *Config) *webhook {
+func newWebhook(b *outbox, o int, cfg *Config) *webhook {
 	return &webhook{b: b, o: o, cfg: cfg, groups: map[groupKey]*group{}}
 }
 
-// view is a group as it is now.
+// view is the present state of a group.
 type view struct {
 	members []*incident
 	waiting int
 	since   time.Time // the first began to wait
-	told    time.Time // of the newest record that somebody else told of
-	nag     bool      // an alarm holds and was not acknowledged
+	sent    time.Time // of the newest record sent by another core
+	unacked bool      // an alarm holds and was not acknowledged
 }
 
-// plan returns the message that is due now, or when the next will be (zero: when
-// something changes).
+// plan returns the message that is due now, or when the next will be (zero: after the
+// next change).
 func (w *webhook) plan(now time.Time) (m *message, next time.Time) {
 	views := map[groupKey]*view{}
 	w.b.each(func(in *incident) { w.add(views, in) })
@@ -78,7 +78,7 @@ func (w *webhook) plan(now time.Time) (m *message, next time.Time) {
 	return w.write(best, now), now
 }
 
-// add puts an alarm in its group, unless it is over and was told so.
+// add puts an alarm in its group, unless its end was sent.
 func (w *webhook) add(views map[groupKey]*view, in *incident) {
 	t := &in.outputs[w.o]
 	if !t.waiting && !in.want.firing {
@@ -97,10 +97,10 @@ func (w *webhook) add(views map[groupKey]*view, in *incident) {
 			v.since = t.since
 		}
 	} else if in.want.alert.Ack == nil {
-		v.nag = true
+		v.unacked = true
 	}
-	if t.told != nil && !t.ours && t.told.at.After(v.told) {
-		v.told = t.told.at
+	if t.sent != nil && !t.ours && t.sent.at.After(v.sent) {
+		v.sent = t.sent.at
 	}
 }
 
@@ -109,10 +109,10 @@ func (w *webhook) due(key groupKey, v *view, now time.Time) time.Time {
 	g := w.groups[key]
 	if g == nil {
 		g = &group{}
-		if !v.told.IsZero() {
-			// Somebody else wrote. Repeats keep the rhythm that the newest alarm
-			// began, however often cores start.
-			g.last = now.Add(-(now.Sub(v.told) % w.cfg.RepeatInterval))
+		if !v.sent.IsZero() {
+			// Another core wrote. Repeats keep the rhythm of the newest alarm,
+			// however often cores start.
+			g.last = now.Add(-(now.Sub(v.sent) % w.cfg.RepeatInterval))
 		}
 		w.groups[key] = g
 	}
@@ -123,7 +123,7 @@ func (w *webhook) due(key groupKey, v *view, now time.Time) time.Time {
 		if !g.last.IsZero() {
 			due = later(due, g.last.Add(w.cfg.GroupInterval))
 		}
-	case v.nag:
+	case v.unacked:
 		due = g.last.Add(w.cfg.RepeatInterval)
 	default:
 		return time.Time{}
@@ -139,7 +139,7 @@ func (w *webhook) forget(views map[groupKey]*view, now time.Time) {
 	}
 }
 
-// write makes a group's message of what the book says now.
+// write makes a group's message of the present state.
 func (w *webhook) write(key groupKey, now time.Time) *message {
 	var members []*incident
 	m := &message{group: key}
@@ -166,7 +166,7 @@ func (w *webhook) write(key groupKey, now time.Time) *message {
 		} else {
 			g.TruncatedAlerts++
 		}
-		// The end of an alarm that was named is named too, in a later message.
+		// The end of an alarm that was listed is listed too, in a later message.
 		if listed || in.want.firing || !in.outputs[w.o].listed {
 			m.items = append(m.items, item{in, in.want, listed})
 		}
@@ -177,15 +177,15 @@ func (w *webhook) write(key groupKey, now time.Time) *message {
 	return m
 }
 
-// done takes note of a message that was taken, or given up.
+// done records a message that was accepted, or dropped.
 func (w *webhook) done(m *message, now time.Time) {
 	w.groups[m.group] = &group{last: now}
 }
 
-// failed puts a group off. The others are tried meanwhile: the receiver may dislike
-// just this message.
+// failed delays a group. The others are tried meanwhile: the receiver may object to this
+// message only.
 func (w *webhook) failed(m *message, now time.Time) (tries int) {
-	return w.groups[m.group].retry.again(now)
+	return w.groups[m.group].retry.next(now)
 }
 
 func later(a, b time.Time) time.Time {

@@ -11,10 +11,10 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// desk is a book with a webhook, on a clock of the test's own.
+// desk is an outbox with a webhook, on the test's own clock.
 type desk struct {
 	t   *testing.T
-	b   *book
+	b   *outbox
 	w   *webhook
 	cfg Config
 	now time.Time
@@ -26,17 +26,17 @@ func newDesk(t *testing.T) *desk {
 	d := &desk{t: t, now: time.Now().Add(time.Hour), cfg: Config{
 		GroupWait: 10 * time.Second, GroupInterval: time.Minute, RepeatInterval: 4 * time.Hour, MaxAlerts: 100, ResendInterval: time.Minute,
 	}}
-	d.b = newBook(1, []time.Duration{0})
+	d.b = newOutbox(1, []time.Duration{0})
 	d.w = newWebhook(d.b, 0, &d.cfg)
 	d.b.open(0, 0, false)
-	d.b.begin(0, d.now)
+	d.b.start(0, d.now)
 	return d
 }
 
-// take brings in records, one after the other.
-func (d *desk) take(alerts ...telemetry.Alert) {
+// apply applies records, one after the other.
+func (d *desk) apply(alerts ...telemetry.Alert) {
 	for _, a := range alerts {
-		d.b.take(0, a, d.off, d.now, d.now)
+		d.b.apply(0, a, d.off, d.now, d.now)
 		d.off++
 	}
 }
@@ -48,7 +48,7 @@ func (d *desk) next(within time.Duration) *groupJSON {
 	if m == nil {
 		return nil
 	}
-	d.b.told(0, m.items, d.now)
+	d.b.delivered(0, m.items, d.now)
 	d.w.done(m, d.now)
 	return d.read(m)
 }
@@ -91,12 +91,12 @@ func (d *desk) position() int64 {
 
 func TestFirstMessageWaitsForCompany(t *testing.T) {
 	d := newDesk(t)
-	d.take(alarm("a", "temperature_high"))
+	d.apply(alarm("a", "temperature_high"))
 	require.Nil(t, d.next(9*time.Second))
 	b := alarm("b", "humidity_high")
 	other := alarm("c", "humidity_high")
 	other.Location.Building = "B栋"
-	d.take(b, other)
+	d.apply(b, other)
 	g := d.next(time.Second)
 	require.Equal(t, map[string]string{"a high": "firing", "b high": "firing"}, statuses(g))
 	require.Equal(t, map[string]string{"building": "A栋"}, g.GroupLabels)
@@ -112,71 +112,71 @@ func TestFirstMessageWaitsForCompany(t *testing.T) {
 func TestNewsOfAGroupFollowAtAnInterval(t *testing.T) {
 	d := newDesk(t)
 	a := alarm("a", "temperature_high")
-	d.take(a)
+	d.apply(a)
 	require.NotNil(t, d.next(time.Minute))
-	d.take(alarm("b", "temperature_high"))
+	d.apply(alarm("b", "temperature_high"))
 	require.Nil(t, d.next(59*time.Second))
 	require.Equal(t, map[string]string{"a high": "firing", "b high": "firing"}, statuses(d.next(time.Second)), "a message shows all that fires")
-	d.take(cleared(a))
+	d.apply(cleared(a))
 	g := d.next(time.Minute)
 	require.Equal(t, map[string]string{"a high": "resolved", "b high": "firing"}, statuses(g))
 	require.Equal(t, "firing", g.Status)
 	require.Nil(t, d.next(3*time.Hour), "without news there is nothing to say")
 }
 
-func TestMessageIsRepeatedUntilSomebodyAcknowledges(t *testing.T) {
+func TestMessageIsRepeatedUntilAcknowledged(t *testing.T) {
 	d := newDesk(t)
 	a := alarm("a", "temperature_high")
-	d.take(a)
+	d.apply(a)
 	require.NotNil(t, d.next(time.Minute))
 	require.Nil(t, d.next(4*time.Hour-time.Second))
 	require.Equal(t, map[string]string{"a high": "firing"}, statuses(d.next(time.Second)))
-	d.take(then(a, telemetry.EventAcknowledged, func(a *telemetry.Alert) { a.Ack = &telemetry.Ack{By: "op"} }))
+	d.apply(then(a, telemetry.EventAcknowledged, func(a *telemetry.Alert) { a.Ack = &telemetry.Ack{By: "op"} }))
 	require.Nil(t, d.next(24*time.Hour))
 }
 
-func TestRaisedAndClearedUnseenIsToldOnce(t *testing.T) {
+func TestRaisedAndClearedUnseenIsSentOnce(t *testing.T) {
 	d := newDesk(t)
 	a := alarm("a", "temperature_high")
-	d.take(a, cleared(a))
+	d.apply(a, cleared(a))
 	g := d.next(time.Minute)
 	require.Equal(t, map[string]string{"a high": "resolved"}, statuses(g))
 	require.Equal(t, "resolved", g.Status)
 	require.Nil(t, d.next(24*time.Hour))
 	require.EqualValues(t, 2, d.position())
-	require.Empty(t, d.b.parts[0].incidents, "it is forgotten")
+	require.Empty(t, d.b.partitions[0].incidents, "it is forgotten")
 }
 
 func TestShelvedAndUnshelved(t *testing.T) {
 	d := newDesk(t)
 	a := alarm("a", "temperature_high")
-	d.take(a)
+	d.apply(a)
 	require.NotNil(t, d.next(time.Minute))
 	shelved := then(a, telemetry.EventShelved, func(a *telemetry.Alert) { a.Shelved = &telemetry.Shelved{By: "op", Until: 1} })
-	d.take(shelved)
+	d.apply(shelved)
 	g := d.next(time.Minute)
 	require.Equal(t, map[string]string{"a high": "resolved"}, statuses(g))
 	require.Contains(t, g.Alerts[0].Annotations["resolved_because"], "shelved by op")
-	d.take(then(shelved, telemetry.EventUnshelved, func(a *telemetry.Alert) { a.Shelved = nil }))
+	d.apply(then(shelved, telemetry.EventUnshelved, func(a *telemetry.Alert) { a.Shelved = nil }))
 	require.Equal(t, map[string]string{"a high": "firing"}, statuses(d.next(time.Minute)), "it still holds")
 }
 
-func TestSuppressedFromTheStartIsToldOnlyWhenItIsNotAnyMore(t *testing.T) {
+func TestSuppressedAlarmIsSentOnceUnsuppressed(t *testing.T) {
 	d := newDesk(t)
 	a := alarm("a", "device_offline")
 	a.Suppressed = &telemetry.Suppressed{ByAlarm: "gateway_down"}
 	b := a
 	b.AlertID, b.DeviceID = "other", "b"
-	d.take(a, b, cleared(b))
+	d.apply(a, b, cleared(b))
 	require.Nil(t, d.next(24*time.Hour))
-	d.take(then(a, telemetry.EventUnsuppressed, func(a *telemetry.Alert) { a.Suppressed = nil }))
+	d.apply(then(a, telemetry.EventUnsuppressed, func(a *telemetry.Alert) { a.Suppressed = nil }))
 	require.Equal(t, map[string]string{"a high": "firing"}, statuses(d.next(time.Minute)))
 }
 
-func TestShelvedBeforeAnybodyWasToldIsNotMentioned(t *testing.T) {
+func TestAlarmShelvedBeforeItWasSentIsNeverSent(t *testing.T) {
 	d := newDesk(t)
 	a := alarm("a", "temperature_high")
-	d.take(a, then(a, telemetry.EventShelved, func(a *telemetry.Alert) { a.Shelved = &telemetry.Shelved{By: "op"} }))
+	d.apply(a, then(a, telemetry.EventShelved, func(a *telemetry.Alert) { a.Shelved = &telemetry.Shelved{By: "op"} }))
 	require.Nil(t, d.next(24*time.Hour))
 	require.EqualValues(t, 2, d.position())
 }
@@ -184,66 +184,66 @@ func TestShelvedBeforeAnybodyWasToldIsNotMentioned(t *testing.T) {
 func TestEscalatedIsResolvedUnderItsOldSeverity(t *testing.T) {
 	d := newDesk(t)
 	a := alarm("a", "temperature_high")
-	d.take(a)
+	d.apply(a)
 	require.NotNil(t, d.next(time.Minute))
 	worse := then(a, telemetry.EventEscalated, func(a *telemetry.Alert) { a.Severity = telemetry.SeverityCritical })
-	d.take(worse)
+	d.apply(worse)
 	require.Equal(t, map[string]string{"a high": "resolved", "a critical": "firing"}, statuses(d.next(time.Minute)))
-	d.take(cleared(worse))
+	d.apply(cleared(worse))
 	require.Equal(t, map[string]string{"a critical": "resolved"}, statuses(d.next(time.Minute)))
 }
 
-func TestEscalatedAndClearedUnseenIsResolvedAsItWasKnown(t *testing.T) {
+func TestEscalatedAndClearedUnseenIsResolvedAsItWasSent(t *testing.T) {
 	d := newDesk(t)
 	a := alarm("a", "temperature_high")
-	d.take(a)
+	d.apply(a)
 	require.NotNil(t, d.next(time.Minute))
 	worse := then(a, telemetry.EventEscalated, func(a *telemetry.Alert) { a.Severity = telemetry.SeverityCritical })
-	d.take(worse, cleared(worse))
+	d.apply(worse, cleared(worse))
 	require.Equal(t, map[string]string{"a high": "resolved"}, statuses(d.next(time.Minute)))
 }
 
 func TestRepeatedIsNewsUnlessItChatters(t *testing.T) {
 	d := newDesk(t)
 	a := alarm("a", "temperature_high")
-	d.take(a)
+	d.apply(a)
 	require.NotNil(t, d.next(time.Minute))
 	again := then(cleared(a), telemetry.EventRepeated, func(a *telemetry.Alert) { a.Status, a.ClearedAt, a.OccurrenceCount = telemetry.AlertActive, 0, 2 })
-	d.take(cleared(a), again)
+	d.apply(cleared(a), again)
 	require.Equal(t, map[string]string{"a high": "firing"}, statuses(d.next(time.Minute)))
-	d.take(then(again, telemetry.EventRepeated, func(a *telemetry.Alert) { a.Chattering, a.OccurrenceCount = true, 3 }))
+	d.apply(then(again, telemetry.EventRepeated, func(a *telemetry.Alert) { a.Chattering, a.OccurrenceCount = true, 3 }))
 	require.Nil(t, d.next(time.Hour))
 }
 
-func TestSameRevisionIsToldOnce(t *testing.T) {
+func TestSameRevisionIsSentOnce(t *testing.T) {
 	d := newDesk(t)
 	a := alarm("a", "temperature_high")
-	d.take(a)
+	d.apply(a)
 	require.NotNil(t, d.next(time.Minute))
-	d.take(a, a)
+	d.apply(a, a)
 	require.Nil(t, d.next(time.Hour))
 }
 
-func TestWhatChangesWhileAMessageIsUnderWayIsToldNext(t *testing.T) {
+func TestChangeDuringARequestIsSentNext(t *testing.T) {
 	d := newDesk(t)
 	a := alarm("a", "temperature_high")
-	d.take(a)
+	d.apply(a)
 	m := d.due(time.Minute)
-	d.take(cleared(a))
-	d.b.told(0, m.items, d.now)
+	d.apply(cleared(a))
+	d.b.delivered(0, m.items, d.now)
 	d.w.done(m, d.now)
-	require.EqualValues(t, 1, d.position(), "the end was not told")
+	require.EqualValues(t, 1, d.position(), "the end was not sent")
 	require.Equal(t, map[string]string{"a high": "resolved"}, statuses(d.next(time.Minute)))
 	require.EqualValues(t, 2, d.position())
 }
 
-func TestPositionStaysAtTheOldestUntoldRecord(t *testing.T) {
+func TestPositionStaysAtTheOldestUnsentRecord(t *testing.T) {
 	d := newDesk(t)
-	d.take(alarm("a", "temperature_high"))
+	d.apply(alarm("a", "temperature_high"))
 	require.NotNil(t, d.next(time.Minute))
 	b := alarm("b", "temperature_high")
 	b.Location.Building = "B栋"
-	d.take(b, alarm("c", "temperature_high"), then(b, telemetry.EventCommented, nil))
+	d.apply(b, alarm("c", "temperature_high"), then(b, telemetry.EventCommented, nil))
 	require.EqualValues(t, 1, d.position())
 	require.Equal(t, "firing", statuses(d.next(time.Minute))["b high"])
 	require.EqualValues(t, 2, d.position(), "c's group has to wait longer")
@@ -251,7 +251,7 @@ func TestPositionStaysAtTheOldestUntoldRecord(t *testing.T) {
 	require.EqualValues(t, 4, d.position())
 }
 
-func TestFloodIsCutAndCounted(t *testing.T) {
+func TestFloodIsTruncatedAndCounted(t *testing.T) {
 	d := newDesk(t)
 	d.cfg.MaxAlerts = 5
 	var flood []telemetry.Alert
@@ -262,16 +262,16 @@ func TestFloodIsCutAndCounted(t *testing.T) {
 		}
 		flood = append(flood, a)
 	}
-	d.take(flood...)
+	d.apply(flood...)
 	g := d.next(time.Minute)
 	require.Len(t, g.Alerts, 5)
 	require.Equal(t, 15, g.TruncatedAlerts)
 	require.Equal(t, "critical", g.Alerts[0].Labels["severity"], "the worst are named")
 	require.Equal(t, "critical", g.Alerts[1].Labels["severity"])
-	require.EqualValues(t, 20, d.position(), "all of them were told, if only by their number")
+	require.EqualValues(t, 20, d.position(), "all of them were sent, if only as a count")
 
 	for _, a := range flood {
-		d.take(cleared(a))
+		d.apply(cleared(a))
 	}
 	resolved := map[string]bool{}
 	for range 3 {
@@ -286,10 +286,10 @@ func TestFloodIsCutAndCounted(t *testing.T) {
 		require.True(t, resolved[want], "what was named as firing is named as resolved: %v", resolved)
 	}
 	require.EqualValues(t, 40, d.position())
-	require.Empty(t, d.b.parts[0].incidents)
+	require.Empty(t, d.b.partitions[0].incidents)
 }
 
-func TestOutageIsBounded(t *testing.T) {
+func TestOutageQueueIsBounded(t *testing.T) {
 	d := newDesk(t)
 	d.b.limit = 100
 	d.b.full[0] = 100
@@ -297,12 +297,12 @@ func TestOutageIsBounded(t *testing.T) {
 	d.b.overflow = func(_, n int) { given += n }
 	for i := range 1000 {
 		a := alarm(fmt.Sprintf("d%03d", i), "temperature_high")
-		d.take(a, cleared(a))
+		d.apply(a, cleared(a))
 		d.now = d.now.Add(time.Millisecond)
 	}
 	holds := alarm("holds", "temperature_high")
-	d.take(holds)
-	waiting, _ := d.b.figures(0)
+	d.apply(holds)
+	waiting, _ := d.b.stats(0)
 	require.LessOrEqual(t, waiting, 111)
 	require.Equal(t, 1001, waiting+given, "what was given up is counted")
 	g := d.next(time.Minute)
@@ -310,46 +310,46 @@ func TestOutageIsBounded(t *testing.T) {
 	require.Equal(t, "resolved", statuses(g)["d999 high"], "the newest are kept")
 }
 
-func TestPastIsTakenAsTold(t *testing.T) {
+func TestPastCountsAsSent(t *testing.T) {
 	d := newDesk(t)
 	d.b.open(1, 3, false)
 	a, b := alarm("a", "temperature_high"), alarm("b", "temperature_high")
 	for off, r := range []telemetry.Alert{a, b, cleared(b)} {
-		d.b.take(1, r, int64(off), d.now.Add(-time.Hour), d.now)
+		d.b.apply(1, r, int64(off), d.now.Add(-time.Hour), d.now)
 	}
-	d.b.begin(1, d.now)
-	require.Len(t, d.b.parts[1].incidents, 1)
-	require.Nil(t, d.next(2*time.Hour+59*time.Minute), "it was told when it was raised")
+	d.b.start(1, d.now)
+	require.Len(t, d.b.partitions[1].incidents, 1)
+	require.Nil(t, d.next(2*time.Hour+59*time.Minute), "it was sent when it was raised")
 	g := d.next(time.Minute)
 	require.Equal(t, map[string]string{"a high": "firing"}, statuses(g), "repeats go on in their rhythm")
-	d.b.take(1, cleared(a), 3, d.now, d.now)
+	d.b.apply(1, cleared(a), 3, d.now, d.now)
 	require.Equal(t, map[string]string{"a high": "resolved"}, statuses(d.next(time.Minute)))
 }
 
-func TestFirstStartTellsWhatHolds(t *testing.T) {
+func TestFirstStartSendsStandingAlarms(t *testing.T) {
 	d := newDesk(t)
 	d.b.open(1, 3, true)
 	a, b := alarm("a", "temperature_high"), alarm("b", "temperature_high")
 	for off, r := range []telemetry.Alert{a, b, cleared(b)} {
-		d.b.take(1, r, int64(off), d.now.Add(-time.Hour), d.now)
+		d.b.apply(1, r, int64(off), d.now.Add(-time.Hour), d.now)
 	}
-	d.b.begin(1, d.now)
+	d.b.start(1, d.now)
 	require.Equal(t, map[string]string{"a high": "firing"}, statuses(d.next(time.Minute)))
 	at, ok := d.b.position(1, d.now)
 	require.True(t, ok)
 	require.EqualValues(t, 3, at)
 }
 
-// TestRebalanceTellsNothingTwice: a partition goes and comes back with the position that
-// was committed, which lies before much that was told.
-func TestRebalanceTellsNothingTwice(t *testing.T) {
+// TestRebalanceSendsNothingTwice: a partition goes and comes back with the position that
+// was committed, which is behind much that was sent.
+func TestRebalanceSendsNothingTwice(t *testing.T) {
 	d := newDesk(t)
 	stuck := alarm("stuck", "temperature_high")
 	stuck.Location.Building = "B栋"
 	a, b := alarm("a", "temperature_high"), alarm("b", "temperature_high")
-	d.take(a)
+	d.apply(a)
 	require.NotNil(t, d.next(time.Minute))
-	d.take(stuck, b, cleared(b), cleared(a))
+	d.apply(stuck, b, cleared(b), cleared(a))
 	d.now = d.now.Add(time.Hour)
 	m := d.due(0)
 	if d.read(m).GroupLabels["building"] == "B栋" { // its message fails, the other's does not
@@ -357,17 +357,17 @@ func TestRebalanceTellsNothingTwice(t *testing.T) {
 		m = d.due(0)
 	}
 	d.b.drop(0) // while the message is under way
-	d.b.told(0, m.items, d.now)
+	d.b.delivered(0, m.items, d.now)
 	d.w.done(m, d.now)
 
-	d.b.turn()
+	d.b.nextAssignment()
 	d.b.open(0, 1, false)
 	for off, r := range []telemetry.Alert{a} {
-		d.b.take(0, r, int64(off), d.now, d.now)
+		d.b.apply(0, r, int64(off), d.now, d.now)
 	}
-	d.b.begin(0, d.now)
+	d.b.start(0, d.now)
 	for off, r := range []telemetry.Alert{stuck, b, cleared(b), cleared(a)} {
-		d.b.take(0, r, int64(off+1), d.now, d.now)
+		d.b.apply(0, r, int64(off+1), d.now, d.now)
 	}
 	require.Equal(t, map[string]string{"stuck high": "firing"}, statuses(d.next(time.Hour)))
 	require.Nil(t, d.next(time.Hour))
@@ -378,16 +378,16 @@ func TestFailedGroupDoesNotHoldUpOthers(t *testing.T) {
 	d := newDesk(t)
 	b := alarm("b", "temperature_high")
 	b.Location.Building = "B栋"
-	d.take(alarm("a", "temperature_high"), b)
+	d.apply(alarm("a", "temperature_high"), b)
 	m := d.due(time.Minute)
 	require.Equal(t, 1, d.w.failed(m, d.now))
 	failed := d.read(m).GroupLabels["building"]
 	require.NotEqual(t, failed, d.next(0).GroupLabels["building"])
-	require.Nil(t, d.next(firstPause/2-time.Millisecond), "no sooner than half the pause")
-	require.Equal(t, failed, d.next(firstPause).GroupLabels["building"])
+	require.Nil(t, d.next(minBackoff/2-time.Millisecond), "no sooner than half the pause")
+	require.Equal(t, failed, d.next(minBackoff).GroupLabels["building"])
 }
 
-func TestAlertmanagerHearsAgainOfWhatHoldsAndOfWhatEnded(t *testing.T) {
+func TestAlertmanagerGetsStandingAndEndedAlarmsAgain(t *testing.T) {
 	d := newDesk(t)
 	am := &alertmanager{b: d.b, o: 0, cfg: &d.cfg}
 	d.b.keep[0] = keepResolved
@@ -397,14 +397,14 @@ func TestAlertmanagerHearsAgainOfWhatHoldsAndOfWhatEnded(t *testing.T) {
 		if m == nil {
 			return nil
 		}
-		d.b.told(0, m.items, d.now)
+		d.b.delivered(0, m.items, d.now)
 		am.done(m, d.now)
 		var alerts []alertJSON
 		require.NoError(t, json.Unmarshal(m.body, &alerts))
 		return alerts
 	}
 	a := alarm("a", "temperature_high")
-	d.take(a)
+	d.apply(a)
 	got := send()
 	require.Len(t, got, 1, "at once")
 	require.Equal(t, d.now.Add(4*time.Minute).UTC(), got[0].EndsAt)
@@ -415,7 +415,7 @@ func TestAlertmanagerHearsAgainOfWhatHoldsAndOfWhatEnded(t *testing.T) {
 	d.now = next
 	require.Len(t, send(), 1)
 
-	d.take(cleared(a))
+	d.apply(cleared(a))
 	got = send()
 	require.False(t, got[0].EndsAt.After(d.now))
 	sent := 0
@@ -425,5 +425,5 @@ func TestAlertmanagerHearsAgainOfWhatHoldsAndOfWhatEnded(t *testing.T) {
 		d.position()
 	}
 	require.Equal(t, 14, sent, "a quarter of an hour long")
-	require.Empty(t, d.b.parts[0].incidents)
+	require.Empty(t, d.b.partitions[0].incidents)
 }
