@@ -11,7 +11,7 @@ const (
 	SeverityLow      Severity = "low"
 )
 
-// AlertStatus tells whether the condition behind an alert still holds.
+// AlertStatus is whether the condition behind an alert holds.
 type AlertStatus string
 
 // Statuses. An incident is active while its condition holds, cleared after that.
@@ -20,32 +20,32 @@ const (
 	AlertCleared AlertStatus = "cleared"
 )
 
-// AlarmState is the state of an alarm as ISA-18.2 names it: whether its condition holds
-// and whether an operator has seen it.
+// AlarmState is the state of an alarm in the terms of ISA-18.2: whether its condition
+// holds and whether an operator has acknowledged it.
 type AlarmState string
 
 // States. An alarm leaves the operator's list when it is normal.
 const (
-	AlarmNormal         AlarmState = "normal"                  // over, and seen
-	AlarmUnacknowledged AlarmState = "unacknowledged"          // holds, not seen
-	AlarmAcknowledged   AlarmState = "acknowledged"            // holds, seen
-	AlarmReturned       AlarmState = "returned_unacknowledged" // over, not seen
+	AlarmNormal         AlarmState = "normal"                  // cleared and acknowledged
+	AlarmUnacknowledged AlarmState = "unacknowledged"          // holds, not acknowledged
+	AlarmAcknowledged   AlarmState = "acknowledged"            // holds, acknowledged
+	AlarmReturned       AlarmState = "returned_unacknowledged" // cleared, not acknowledged
 )
 
-// AlarmSource tells what found an incident.
+// AlarmSource is what detected an incident.
 type AlarmSource string
 
 // Sources.
 const (
-	SourceRule     AlarmSource = "rule"     // readings alone, by a rule
-	SourceWatchdog AlarmSource = "watchdog" // the clock: something that should have come did not
-	SourceAnomaly  AlarmSource = "anomaly"  // a model of what is usual
+	SourceRule     AlarmSource = "rule"     // a rule, from readings alone
+	SourceWatchdog AlarmSource = "watchdog" // a watchdog: something expected did not arrive
+	SourceAnomaly  AlarmSource = "anomaly"  // a model of usual values
 )
 
-// AlarmEvent names what a record of an alert tells: the transition it was written for.
+// AlarmEvent is the transition that a record of an alert was written for.
 type AlarmEvent string
 
-// Events. Those from EventAcknowledged to EventAssigned are operators' doing.
+// Events. Those from EventAcknowledged to EventAssigned come from operators' commands.
 const (
 	EventRaised       AlarmEvent = "raised"
 	EventEscalated    AlarmEvent = "escalated" // severity changed while it holds
@@ -54,7 +54,7 @@ const (
 	EventSuppressed   AlarmEvent = "suppressed"
 	EventUnsuppressed AlarmEvent = "unsuppressed"
 	EventChattering   AlarmEvent = "chattering"
-	EventSettled      AlarmEvent = "settled" // chatters no longer
+	EventSettled      AlarmEvent = "settled" // no longer chatters
 	EventStale        AlarmEvent = "stale"
 	EventAcknowledged AlarmEvent = "acknowledged"
 	EventShelved      AlarmEvent = "shelved"
@@ -65,7 +65,7 @@ const (
 	EventAssigned     AlarmEvent = "assigned"
 )
 
-// Alert is the value of a record in the alerts topic: an alarm as it is after one
+// Alert is the value of a record in the alerts topic: the state of an alarm after one
 // transition. Times are milliseconds since 1970, UTC, by event time unless a comment
 // says otherwise. Of the records with one AlertID the one with the highest Revision is
 // the newest.
@@ -75,7 +75,7 @@ type Alert struct {
 	AlertType    string      `json:"alert_type"` // for example "temperature_high"
 	Severity     Severity    `json:"severity"`
 	Message      string      `json:"message"`
-	Timestamp    int64       `json:"timestamp"` // of what caused this transition: a reading, or an operator
+	Timestamp    int64       `json:"timestamp"` // of the reading or command that caused this transition
 	Status       AlertStatus `json:"status"`
 	Threshold    Threshold   `json:"threshold"`
 	CurrentValue float64     `json:"current_value"`
@@ -85,8 +85,8 @@ type Alert struct {
 	State    AlarmState  `json:"state"`
 	Priority int         `json:"priority"` // 1 (worst) to 4
 	Source   AlarmSource `json:"source"`
-	// Rule and RuleVersion name what raised it; the version is 12 hex digits made from
-	// the rule's content.
+	// Rule and RuleVersion name the rule that raised it; the version is 12 hex digits of
+	// a hash of the rule's content.
 	Rule        string `json:"rule,omitempty"`
 	RuleVersion string `json:"rule_version,omitempty"`
 
@@ -112,19 +112,19 @@ type Alert struct {
 	ParentAlarmID string         `json:"parent_alarm_id,omitempty"`
 	Chattering    bool           `json:"chattering,omitempty"`
 	Stale         bool           `json:"stale,omitempty"`
-	Historical    bool           `json:"historical,omitempty"` // found in late readings: recorded, nobody is paged
+	Historical    bool           `json:"historical,omitempty"` // found in late readings: recorded, no notification is sent
 	History       []AlarmChange  `json:"history,omitempty"`    // the newest transitions, oldest first
 	Evidence      *AlarmEvidence `json:"evidence,omitempty"`
 }
 
-// Ack says who has seen an alarm.
+// Ack is who acknowledged an alarm, and when.
 type Ack struct {
 	By   string `json:"by"`
 	At   int64  `json:"at"`
 	Note string `json:"note,omitempty"`
 }
 
-// Shelved says that an alarm is put aside for a while.
+// Shelved is who shelved an alarm, and until when.
 type Shelved struct {
 	By     string `json:"by"`
 	At     int64  `json:"at"`
@@ -132,13 +132,13 @@ type Shelved struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Suppressed says that an alarm is explained by another one.
+// Suppressed names the alarm that explains this one.
 type Suppressed struct {
 	ByAlarm string `json:"by_alarm"`
 	At      int64  `json:"at"`
 }
 
-// OutOfService says that a device's alarm is switched off until somebody says otherwise.
+// OutOfService is who switched off a device's alarm, until it is put back in service.
 type OutOfService struct {
 	By     string `json:"by"`
 	At     int64  `json:"at"`
@@ -157,12 +157,12 @@ type AlarmChange struct {
 	At    int64      `json:"at"`
 	Event AlarmEvent `json:"event"`
 	State AlarmState `json:"state"`
-	By    string     `json:"by,omitempty"` // of an operator's doing
+	By    string     `json:"by,omitempty"` // the operator, of a command
 	Value *float64   `json:"value,omitempty"`
 	Note  string     `json:"note,omitempty"`
 }
 
-// AlarmEvidence says where in device-data the readings lie that raised an alarm.
+// AlarmEvidence locates in device-data the readings that raised an alarm.
 type AlarmEvidence struct {
 	Partition   int32 `json:"partition"`
 	FirstOffset int64 `json:"first_offset"`
@@ -176,7 +176,7 @@ type Threshold struct {
 	Value     float64 `json:"value"`
 }
 
-// Presence tells whether a device is sending.
+// Presence is whether a device is sending.
 type Presence string
 
 // Presences.
@@ -186,12 +186,12 @@ const (
 )
 
 // DeviceState is the value of a record in the compacted device-state topic, key
-// DeviceID: what is known of a device beyond its last reading.
+// DeviceID: the state of a device beyond its last reading.
 type DeviceState struct {
 	DeviceID   string     `json:"device_id"`
 	Presence   Presence   `json:"presence"`
 	Since      int64      `json:"since"`       // ms, when Presence last changed
-	LastSeen   int64      `json:"last_seen"`   // ms, event time of the newest reading known when this was written
+	LastSeen   int64      `json:"last_seen"`   // ms, event time of the newest reading when this was written
 	IntervalMS int64      `json:"interval_ms"` // the device's own sending interval as learned; 0 while unknown
 	Gateway    string     `json:"gateway"`
 	Location   Location   `json:"location"`
@@ -211,7 +211,7 @@ type Window struct {
 	Sum       float64 `json:"sum"`
 	Min       float64 `json:"min"`
 	Max       float64 `json:"max"`
-	Late      bool    `json:"late,omitempty"` // true for a correction sent after the window was closed
+	Late      bool    `json:"late,omitempty"` // a correction sent after the window was closed
 }
 
 // Mean returns Sum/Count, or 0 for an empty window.

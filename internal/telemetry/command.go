@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// AlarmAction is what an operator wants done with an alarm.
+// AlarmAction is an operator's command to an alarm.
 type AlarmAction string
 
-// Actions. OutOfService and InService are about a device's alarm type whether or not
-// there is an alarm; the others need one.
+// Actions. OutOfService and InService apply to a device's alarm type whether or not there
+// is an alarm; the others need one.
 const (
 	ActionAcknowledge  AlarmAction = "acknowledge"
 	ActionShelve       AlarmAction = "shelve"
@@ -35,19 +35,19 @@ type AlarmCommand struct {
 	CommandID string      `json:"command_id"` // chosen by the sender, 1 to 64 of [A-Za-z0-9_-]
 	DeviceID  string      `json:"device_id"`
 	AlertType string      `json:"alert_type"`
-	AlertID   string      `json:"alert_id,omitempty"` // the incident that was meant; empty: whichever there is
+	AlertID   string      `json:"alert_id,omitempty"` // the incident that is meant; empty: the current one, if any
 	Action    AlarmAction `json:"action"`
 	By        string      `json:"by"`
 	At        int64       `json:"at"`                 // ms since 1970, by the portal's clock
 	Note      string      `json:"note,omitempty"`     // reason or comment
 	Until     int64       `json:"until,omitempty"`    // of shelve, ms since 1970
-	Assignee  string      `json:"assignee,omitempty"` // of assign; empty: nobody
+	Assignee  string      `json:"assignee,omitempty"` // of assign; empty: unassigned
 }
 
-// ErrCommand is wrapped by every complaint about a command.
+// ErrCommand is wrapped by every error of Check.
 var ErrCommand = errors.New("bad command")
 
-// Check returns what is wrong with c, naming the field.
+// Check returns an error that names the first bad field of c, or nil.
 func (c *AlarmCommand) Check() error {
 	bad := func(field, want string) error { return fmt.Errorf("%w: %s: want %s", ErrCommand, field, want) }
 	switch {
@@ -85,13 +85,13 @@ func (c *AlarmCommand) Check() error {
 func text(s string, limit int) bool { return len(s) <= limit && utf8.ValidString(s) }
 
 // AuditEntry is the value of a record in the alarm-audit topic, key DeviceID: one
-// command and what became of it, or one transition that nobody commanded.
+// command and its outcome, or one transition without a command.
 type AuditEntry struct {
 	Time      int64       `json:"time"` // ms since 1970: by the clock for a command, event time for a transition
 	DeviceID  string      `json:"device_id"`
 	AlertType string      `json:"alert_type"`
 	AlertID   string      `json:"alert_id,omitempty"`
-	Revision  int64       `json:"revision,omitempty"` // of the alert record it made
+	Revision  int64       `json:"revision,omitempty"` // of the resulting alert record
 	Event     AlarmEvent  `json:"event,omitempty"`
 	From      AlarmState  `json:"from,omitempty"`
 	To        AlarmState  `json:"to,omitempty"`
@@ -103,12 +103,12 @@ type AuditEntry struct {
 	Note      string      `json:"note,omitempty"`
 }
 
-// Outcome is what became of a command.
+// Outcome is the result of a command.
 type Outcome string
 
 // Outcomes.
 const (
 	OutcomeApplied Outcome = "applied"
-	OutcomeNothing Outcome = "nothing_to_do" // it was so already
-	OutcomeRefused Outcome = "refused"       // Reason says why
+	OutcomeNothing Outcome = "nothing_to_do" // the alarm was already in that state
+	OutcomeRefused Outcome = "refused"       // for Reason
 )

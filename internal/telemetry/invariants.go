@@ -31,11 +31,11 @@ func ValidDeviceID(id string) bool {
 	return true
 }
 
-// ValidTimestamp reports whether ms lies in [MinTimestamp, MaxTimestamp).
+// ValidTimestamp reports whether ms is in [MinTimestamp, MaxTimestamp).
 func ValidTimestamp(ms int64) bool { return MinTimestamp <= ms && ms < MaxTimestamp }
 
-// RefuseTimestamp returns the refusal for a timestamp that is not valid. Its message
-// recognises the usual mistakes: seconds, microseconds and nanoseconds.
+// RefuseTimestamp returns the refusal of an invalid timestamp. Its message recognises the
+// usual mistakes: seconds, microseconds and nanoseconds.
 func RefuseTimestamp(v int64) *Refusal {
 	const want = "; want milliseconds since 1970"
 	msg := strconv.FormatInt(v, 10)

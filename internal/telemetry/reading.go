@@ -1,7 +1,7 @@
 // Package telemetry is the message model: readings, alerts, device states and
-// aggregate windows, with the invariants each must hold. It knows nothing of
-// JSON text, NATS or Kafka (package wire does) and imports only the standard
-// library. Nothing here blocks.
+// aggregate windows, and their invariants. Encodings, NATS and Kafka are the
+// business of package wire; this one imports only the standard library. Nothing
+// here blocks.
 package telemetry
 
 import "encoding/json"
@@ -30,7 +30,7 @@ func (p Parameter) String() string {
 	return "unknown"
 }
 
-// Reading is one message of one device: what its sensors showed at Timestamp.
+// Reading is one message of one device: its sensors' values at Timestamp.
 type Reading struct {
 	DeviceID  string
 	Timestamp int64 // milliseconds since 1970, UTC, by the device's clock
@@ -39,7 +39,7 @@ type Reading struct {
 	Info      DeviceInfo
 }
 
-// Location says where a device hangs.
+// Location is where a device is installed.
 type Location struct {
 	Building string `json:"building"`
 	Floor    int    `json:"floor"`

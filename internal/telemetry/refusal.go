@@ -2,37 +2,37 @@ package telemetry
 
 import "fmt"
 
-// Reason is a stable code that says why a message was refused. It travels in
-// publish replies, in the iot-reason header of dead letters and in metrics.
+// Reason is a stable code for why a message was refused. It is used in publish replies,
+// in the iot-reason header of dead letters and in metrics.
 type Reason string
 
-// Reasons of the first group blame the message: it is kept as a dead letter and
-// sending it again cannot help. Those of the second group blame the moment: the
-// device keeps the reading and tries again later.
+// Reasons of the first group are permanent: the message is kept as a dead letter, and
+// sending it again cannot help. Those of the second group are temporary: the device keeps
+// the reading and retries later.
 const (
 	ReasonEmpty            Reason = "empty_message"
 	ReasonTooLarge         Reason = "too_large"
 	ReasonInvalidUTF8      Reason = "invalid_utf8"
 	ReasonInvalidJSON      Reason = "invalid_json"
 	ReasonTooDeep          Reason = "too_deep"
-	ReasonDuplicateKey     Reason = "duplicate_key" // an object with a key twice: readers disagree on which counts
+	ReasonDuplicateKey     Reason = "duplicate_key" // an object has a key twice: readers disagree on which value counts
 	ReasonInvalidReading   Reason = "invalid_reading"
 	ReasonInvalidTimestamp Reason = "invalid_timestamp"
 	ReasonDeviceMismatch   Reason = "device_mismatch"
 	ReasonInvalidDevice    Reason = "invalid_device_id"
-	ReasonInvalidTopic     Reason = "invalid_topic"   // published where no readings are taken
-	ReasonInvalidCommand   Reason = "invalid_command" // of the commands to alarms
+	ReasonInvalidTopic     Reason = "invalid_topic"   // published to a topic that is not for readings
+	ReasonInvalidCommand   Reason = "invalid_command" // of commands to alarms
 
 	ReasonBufferFull  Reason = "buffer_full"
 	ReasonUnavailable Reason = "unavailable"
 )
 
-// Refusal says why a message was not accepted: which field, what was wrong with
-// it and what would be right.
+// Refusal is why a message was not accepted: the field, what was found and what was
+// wanted.
 type Refusal struct {
 	Reason  Reason
 	Field   string // dotted path as in "sensors.temperature.value"; empty when the whole message is meant
-	Message string // plain words, safe to show to the sender
+	Message string // safe to show to the sender
 }
 
 // Error implements error.
@@ -43,7 +43,7 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("%s: %s: %s", r.Reason, r.Field, r.Message)
 }
 
-// Temporary reports whether the sender should try the same message again later.
+// Temporary reports whether the sender should retry the same message later.
 func (r *Refusal) Temporary() bool {
 	return r.Reason == ReasonBufferFull || r.Reason == ReasonUnavailable
 }

@@ -7,9 +7,9 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// EncodeAlert returns a as the JSON of the contract. Unlike json.Marshal it leaves >
-// and < as they are, so that an operator can be read in the raw text. The error is
-// that of a number that is not finite.
+// EncodeAlert returns a as the JSON of the contract. Unlike json.Marshal it does not
+// escape > and <, so that a threshold's operator is legible in the raw text. It fails
+// only for a number that is not finite.
 func EncodeAlert(a *telemetry.Alert) ([]byte, error) {
 	var buf bytes.Buffer
 	e := json.NewEncoder(&buf)

@@ -54,7 +54,7 @@ func (c *cursor) str() string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
-// fail marks the input as bad and skips what is left of it.
+// fail marks the input as bad and skips the rest of it.
 func (c *cursor) fail() { c.bad, c.rest = true, nil }
 
 // appendBytes appends b with its length before it, as cursor.bytes reads it.

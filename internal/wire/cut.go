@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 )
 
-// FindPack returns where the first whole, undamaged pack in data lies: data[start:end].
-// It knows packs by their own form alone, whatever surrounds them, and is for reading
-// back what a damaged file still holds.
+// FindPack locates the first whole, undamaged pack in data: data[start:end]. It recognises
+// packs by their own form alone, whatever surrounds them, and is for recovering packs from
+// damaged files.
 func FindPack(data []byte) (start, end int, ok bool) {
 	for start = 0; ; start += len(packMagic) {
 		i := bytes.Index(data[start:], []byte(packMagic))
@@ -23,7 +23,7 @@ func FindPack(data []byte) (start, end int, ok bool) {
 	}
 }
 
-// packLength returns the length of the pack that data begins with, by walking over its
+// packLength returns the length of the pack at the start of data, by walking over its
 // entries; 0 when there is none.
 func packLength(data []byte) int {
 	if len(data) < packHeadLen+packTailLen || data[4] != packVersion {
@@ -50,8 +50,8 @@ func packLength(data []byte) int {
 	return len(data) - len(c.rest) + packTailLen
 }
 
-// TotalsAfter returns what the packs of an epoch hold up to and with the given one, and
-// its header.
+// TotalsAfter returns the totals of an epoch's packs up to and including the given one,
+// and its header.
 func TotalsAfter(pack []byte) (PackTotals, PackHeader, error) {
 	p, err := OpenPack(pack)
 	if err != nil {

@@ -14,19 +14,19 @@ const (
 )
 
 // DecodeReading parses raw into r and, when l is not nil, fills l. An error is always
-// a *telemetry.Refusal; r and l are then of no use. Strings in r do not alias raw.
-// They are parts of one copy of it, so who keeps one for long clones it.
+// a *telemetry.Refusal; r and l are then undefined. Strings in r do not alias raw.
+// They are parts of one copy of it, so a caller that keeps one for long clones it.
 //
-// Any JSON text is read, with keys in any order. What is not understood is passed
-// over: unknown fields anywhere, unknown sensors. Of the fields of the contract,
+// Any JSON text is accepted, with keys in any order. Unknown fields and unknown sensors
+// are skipped. Of the fields of the contract,
 // device_id, timestamp, location.building, sensors and the value of each sensor are
 // required. The others may be absent or null, and so may a whole sensor: a null
 // sensor is an absent one. Keys are matched exactly, not regardless of case as
 // encoding/json does. No object may hold a key twice, however it is escaped, unknown
 // objects included: readers of JSON disagree on which value counts (RFC 8259, section
 // 4). A whole number may be written with a fraction or an exponent (1640995200000.0,
-// 1.6409952e12). A number must be finite as a float64 where it is understood (1e999
-// is not); elsewhere only its form matters.
+// 1.6409952e12). A number of a known field must be finite as a float64 (1e999 is not);
+// elsewhere only its form matters.
 //
 // The refusal is about the first of these that fails: emptiness, size, UTF-8, depth
 // and JSON syntax, a field's type, bounds or repetition (the first in the text), an
@@ -55,7 +55,7 @@ func DecodeReading(raw []byte, r *telemetry.Reading, l *Layout) error {
 	return nil
 }
 
-// checkText returns the refusal for a text that need not be parsed.
+// checkText returns the refusal of a text that is refused without parsing.
 func checkText(raw []byte) *telemetry.Refusal {
 	switch {
 	case len(raw) > MaxReadingBytes:
@@ -69,8 +69,8 @@ func checkText(raw []byte) *telemetry.Refusal {
 	return nil
 }
 
-// decoder reads one reading. Beside the scanner's error, which is about the text, it
-// keeps the first refusal of a field: a text that is not JSON is refused for that.
+// decoder reads one reading. Besides the scanner's error, which is about the text, it
+// keeps the first refusal of a field. The former takes precedence.
 type decoder struct {
 	scanner
 	r       *telemetry.Reading

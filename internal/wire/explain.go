@@ -2,26 +2,26 @@ package wire
 
 import "industrial-iot-monitor/internal/telemetry"
 
-// ExplainRequest asks why an alarm was raised.
+// ExplainRequest is a request to explain why an alarm was raised.
 type ExplainRequest struct {
-	Alert telemetry.Alert `json:"alert"` // as it is known, with its evidence
+	Alert telemetry.Alert `json:"alert"` // the newest record, with its evidence
 }
 
-// Explanation shows how an alarm came about: the readings around it, what each
-// condition of the rule made of them, and the timers.
+// Explanation is how an alarm came about: the readings around it, the result of each
+// condition of the rule, and the timers.
 type Explanation struct {
 	AlertID     string      `json:"alert_id"`
 	Rule        string      `json:"rule"`
 	RuleVersion string      `json:"rule_version"`
-	RuleText    string      `json:"rule_text"` // the rule in YAML, as it was applied; empty when it is not known any more
+	RuleText    string      `json:"rule_text"` // the rule in YAML, as it was applied; empty when it is no longer available
 	OnDelayMS   int64       `json:"on_delay_ms"`
 	OffDelayMS  int64       `json:"off_delay_ms"`
 	Conditions  []Condition `json:"conditions"`
-	Samples     []Sample    `json:"samples"` // in the order of event time
-	// Incomplete says why samples are missing, for example because Kafka has
-	// removed them; empty when none are.
+	Samples     []Sample    `json:"samples"` // by event time
+	// Incomplete is why samples are missing, for example because Kafka has deleted them;
+	// empty when none are.
 	Incomplete string `json:"incomplete,omitempty"`
-	Error      string `json:"error,omitempty"` // nothing could be found out, and why
+	Error      string `json:"error,omitempty"` // why no explanation is possible
 }
 
 // Condition is one comparison of a rule.
@@ -34,7 +34,7 @@ type Condition struct {
 }
 
 // Sample is one reading as the rule saw it. Values and Holds have one entry for each
-// condition; a nil value says that the reading had none.
+// condition; a nil value means that the reading had none.
 type Sample struct {
 	Time    int64                `json:"time"`
 	Offset  int64                `json:"offset"`

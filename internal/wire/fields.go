@@ -4,10 +4,10 @@ import "industrial-iot-monitor/internal/telemetry"
 
 // The methods below read a field's value. The field is named in two parts, group and
 // name, which are joined only for a refusal. They return false when there is no
-// value: it was refused, or it is null and not required.
+// value: it was refused, or it is null and optional.
 
-// object reports whether the value at the position is an object, which is then to be
-// read by the caller.
+// object reports whether the value at the position is an object, which the caller then
+// reads.
 func (d *decoder) object(group string, required bool) bool {
 	return d.peek() == '{' || d.other(group, "", required, "an object")
 }
@@ -63,8 +63,8 @@ func (d *decoder) boolean(group, name string) (value, ok bool) {
 	return value, ok
 }
 
-// other passes over a value of another type than the one wanted. It refuses it,
-// unless it is null and the field not required. It returns false.
+// other skips a value of an unexpected type and refuses it, unless it is null and the
+// field optional. It returns false.
 func (d *decoder) other(group, name string, required bool, want string) bool {
 	b := d.peek()
 	d.skipValue()

@@ -22,7 +22,7 @@ const (
 	flagBackfill = 1
 )
 
-// ErrDamagedFrame says that bytes are not a whole live frame.
+// ErrDamagedFrame is returned for bytes that are not a whole live frame.
 var ErrDamagedFrame = errors.New("damaged live frame")
 
 // FrameEntry is one processed reading of a live frame. Payload is the reading's JSON
@@ -32,8 +32,8 @@ var ErrDamagedFrame = errors.New("damaged live frame")
 type FrameEntry struct {
 	Device    string
 	Timestamp int64 // ms, event time
-	Received  int64 // ms, when the gateway took it
-	Backfill  bool  // true when the reading is not live: it waited in a buffer
+	Received  int64 // ms, when the gateway received it
+	Backfill  bool  // the reading waited in a gateway's buffer
 	Payload   []byte
 }
 
@@ -91,10 +91,10 @@ type Frame struct {
 }
 
 // OpenFrame checks the head of data and returns it for iteration. The error is
-// ErrDamagedFrame, wrapped with what was wrong.
+// ErrDamagedFrame, wrapped with the reason.
 func OpenFrame(data []byte) (*Frame, error) {
 	if len(data) < 5 || string(data[:4]) != frameMagic {
-		return nil, fmt.Errorf("%w: it does not begin with %s", ErrDamagedFrame, frameMagic)
+		return nil, fmt.Errorf("%w: it does not start with %s", ErrDamagedFrame, frameMagic)
 	}
 	if data[4] != frameVersion {
 		return nil, fmt.Errorf("%w: version %d is unknown", ErrDamagedFrame, data[4])
@@ -102,7 +102,7 @@ func OpenFrame(data []byte) (*Frame, error) {
 	f := &Frame{c: cursor{rest: data[5:]}}
 	f.Gateway = f.c.str()
 	if f.c.bad || len(f.c.rest) < 4 {
-		return nil, fmt.Errorf("%w: the head is cut short", ErrDamagedFrame)
+		return nil, fmt.Errorf("%w: the head is truncated", ErrDamagedFrame)
 	}
 	count := binary.BigEndian.Uint32(f.c.rest)
 	f.c.rest = f.c.rest[4:]
@@ -113,7 +113,7 @@ func OpenFrame(data []byte) (*Frame, error) {
 	return f, nil
 }
 
-// Next returns the next entry, or false at the end or at a damaged entry; Err tells which.
+// Next returns the next entry, or false at the end or at a damaged entry; see Err.
 func (f *Frame) Next() (FrameEntry, bool) {
 	if f.left == 0 || f.err != nil {
 		if f.err == nil && len(f.c.rest) > 0 {
@@ -130,7 +130,7 @@ func (f *Frame) Next() (FrameEntry, bool) {
 		Backfill:  flags&flagBackfill != 0,
 	}
 	if f.c.bad {
-		f.err = fmt.Errorf("%w: entry %d cannot be read", ErrDamagedFrame, f.Count-f.left)
+		f.err = fmt.Errorf("%w: entry %d is unreadable", ErrDamagedFrame, f.Count-f.left)
 		return FrameEntry{}, false
 	}
 	f.left--

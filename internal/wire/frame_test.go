@@ -95,7 +95,7 @@ func TestFrameDamage(t *testing.T) {
 	check([]byte("IOTF\x01\x05gw"), "head is cut short")
 	check([]byte("IOTF\x01\x00\xff\xff\xff\xff"), "4294967295 entries do not fit")
 	check([]byte("IOTF\x01\x00\x00\x00\x00\x00!"), "1 bytes after the last entry")
-	check([]byte("IOTF\x01\x00\x00\x00\x00\x01\x00\x00\x00\x09a"), "entry 0 cannot be read")
+	check([]byte("IOTF\x01\x00\x00\x00\x00\x01\x00\x00\x00\x09a"), "entry 0 is unreadable")
 }
 
 func TestFrameBuilderDoesNotAllocate(t *testing.T) {

@@ -2,8 +2,8 @@ package wire
 
 import "industrial-iot-monitor/internal/telemetry"
 
-// Layout tells where in the raw JSON the parts are that a stage may rewrite. It is
-// filled by DecodeReading and used by AppendWithStatus.
+// Layout locates the parts of the raw JSON that a stage may rewrite. It is filled by
+// DecodeReading and used by AppendWithStatus.
 type Layout struct {
 	status [telemetry.NumAnalog]span
 }
@@ -38,8 +38,8 @@ func AppendWithStatus(dst, raw []byte, l *Layout, status *[telemetry.NumAnalog]s
 	return append(dst, raw[done:]...)
 }
 
-// nextAfter returns the first status at or after position i that is to be written.
-// Two never share a position: each lies inside its sensor's braces.
+// nextAfter returns the first status to write at or after position i.
+// Two never share a position: each is inside its sensor's braces.
 func (l *Layout) nextAfter(i int32, status *[telemetry.NumAnalog]string) (next telemetry.Parameter, ok bool) {
 	for p := range telemetry.NumAnalog {
 		at := l.status[p]

@@ -2,9 +2,8 @@ package wire
 
 import "encoding/json"
 
-// GatewayLedger accounts for what a gateway took: where each reading is now. The bridge
-// that works the gateway's lane publishes it as JSON on gateways.<gateway>.ledger about
-// once a second.
+// GatewayLedger accounts for every reading that a gateway accepted. The bridge that owns
+// the gateway's lane publishes it as JSON on gateways.<gateway>.ledger about once a second.
 type GatewayLedger struct {
 	Gateway string `json:"gateway"`
 	Time    int64  `json:"time"` // ms since 1970
@@ -12,25 +11,25 @@ type GatewayLedger struct {
 	// every start since the first checkpoint.
 	Epochs []EpochLedger `json:"epochs"`
 	Total  LedgerCounts  `json:"total"`
-	// Difference is how many readings of these epochs the gateway has stored, the bridge
-	// has come past, and that are neither committed nor known to be damaged. Anything but
-	// 0 is an alarm.
+	// Difference is the number of readings of these epochs that the gateway has stored,
+	// the bridge has passed, and that are neither committed nor known to be damaged.
+	// Anything but 0 is an alarm.
 	Difference int64 `json:"difference"`
 	// Oldest is the gateway's receive time (ms since 1970) of the oldest pack that the bridge
-	// has in hand and not committed, 0 when there is none.
+	// has fetched and not committed, 0 when there is none.
 	Oldest int64 `json:"oldest,omitempty"`
-	// Duplicate is set while two installations send heartbeats under this id, to what
-	// is known of the one that is refused.
+	// Duplicate describes the refused installation while two installations send
+	// heartbeats under this id.
 	Duplicate string `json:"duplicate,omitempty"`
 }
 
-// EpochLedger is the account of one start of a gateway.
+// EpochLedger is the ledger of one start of a gateway.
 type EpochLedger struct {
 	Epoch string `json:"epoch"` // 16 hex digits
 	LedgerCounts
 }
 
-// LedgerCounts counts readings, except where it says otherwise.
+// LedgerCounts counts readings, unless a comment says otherwise.
 type LedgerCounts struct {
 	Accepted     uint64 `json:"accepted"`      // acknowledged, as the gateway counts them
 	Packed       uint64 `json:"packed"`        // in packs on the gateway's disk, as the gateway counts them
@@ -39,8 +38,8 @@ type LedgerCounts struct {
 	Refused      uint64 `json:"refused"`       // messages in device-data-dlq
 	Damaged      uint64 `json:"damaged"`       // known to be lost in damaged or missing packs
 	DamagedPacks uint64 `json:"damaged_packs"` // packs that were damaged or missing
-	Late         uint64 `json:"late"`          // among the committed ones those that waited in the buffer
-	Duplicates   uint64 `json:"duplicates"`    // packs that came a second time and were dropped
+	Late         uint64 `json:"late"`          // of the committed ones, those that waited in the buffer
+	Duplicates   uint64 `json:"duplicates"`    // packs that arrived twice and were dropped
 }
 
 // Encode returns the ledger as JSON.

@@ -1,6 +1,6 @@
-// Package wire is the written form of everything that leaves a process: the JSON
-// codec of readings, packs and live frames, NATS subjects, record headers. Golden files in testdata hold each format still. It does no I/O and
-// nothing in it blocks.
+// Package wire encodes everything that leaves a process: the JSON codec of readings,
+// packs and live frames, NATS subjects, record headers. Golden files in testdata pin each
+// format. It does no I/O and nothing in it blocks.
 package wire
 
 import (
@@ -12,20 +12,20 @@ import (
 
 // NATS subjects.
 const (
-	// TelemetrySubjects matches what every device publishes: devices.<device_id>.telemetry.
+	// TelemetrySubjects matches the readings of every device: devices.<device_id>.telemetry.
 	TelemetrySubjects = "devices.*.telemetry"
 	// StatusSubjects matches every gateway's heartbeat on the hub.
 	StatusSubjects = "gateways.*.status"
 	// LedgerSubjects matches every gateway's ledger on the hub.
 	LedgerSubjects = "gateways.*.ledger"
-	// AheadSubjects matches the newest packs of gateways whose older ones are still on
-	// their way, on the hub: see AheadSubject.
+	// AheadSubjects matches packs that the bridge sends ahead of a gateway's backlog, on
+	// the hub: see AheadSubject.
 	AheadSubjects = "ahead.*"
-	// ExplainSubject is asked why an alarm was raised: request an ExplainRequest, the
-	// reply is an Explanation, both JSON.
+	// ExplainSubject answers why an alarm was raised: the request is an ExplainRequest,
+	// the reply an Explanation, both JSON.
 	ExplainSubject = "alarms.explain"
-	// PeersSubject is where the members of core tell each other what one alone cannot
-	// know. It is nobody else's.
+	// PeersSubject is for core instances alone: they exchange the state that no single
+	// one of them has.
 	PeersSubject = "core.peers"
 	// LiveSubjects matches every gateway's live frames on the hub.
 	LiveSubjects = "live.*"
@@ -83,8 +83,8 @@ func DeviceOfSubject(name string, sep byte) (string, bool) {
 	return id, true
 }
 
-// Headers of a device-data record. They tell where a reading came from; together
-// gateway, epoch, seq and index name it uniquely.
+// Headers of a device-data record: the origin of a reading. Gateway, epoch, seq and index
+// together identify it.
 const (
 	HeaderGateway  = "iot-gateway"
 	HeaderEpoch    = "iot-epoch"    // 16 hex digits, new at every start of the gateway
@@ -95,7 +95,7 @@ const (
 )
 
 // BackfillAge is the age from which a reading counts as backfilled: it waited in its
-// gateway's buffer. Bridge and core draw the same line.
+// gateway's buffer. It is the same for bridge and core.
 const BackfillAge = 10 * time.Second
 
 // Further headers of a device-data-dlq record.
@@ -104,8 +104,8 @@ const (
 	HeaderField   = "iot-field"
 	HeaderMessage = "iot-message"
 
-	// Of a dead letter that was found in device-data: where it was, and its length
-	// where it had to be cut.
+	// Of a dead letter from device-data: its position there, and its length if it was
+	// truncated.
 	HeaderTopic     = "iot-topic"
 	HeaderPartition = "iot-partition"
 	HeaderOffset    = "iot-offset"

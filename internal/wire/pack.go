@@ -35,13 +35,13 @@ const (
 	kindRefused = 1
 )
 
-// ErrDamagedPack says that bytes are not a whole, undamaged pack.
+// ErrDamagedPack is returned for bytes that are not a whole, undamaged pack.
 var ErrDamagedPack = errors.New("damaged pack")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // PackHeader identifies a pack. Epoch is drawn at random at every start of the
-// gateway and Counter counts its packs from 1, so the pair names one pack for ever,
+// gateway and Counter counts its packs from 1, so the pair identifies one pack for ever,
 // even where a stream sequence was used twice.
 type PackHeader struct {
 	Epoch   uint64
@@ -51,9 +51,8 @@ type PackHeader struct {
 	Count   int
 }
 
-// PackTotals counts what the packs of one epoch hold. In a pack's header it counts the
-// packs before this one, so that whoever finds packs missing knows how many readings
-// were in them.
+// PackTotals counts the messages in packs of one epoch. In a pack's header it counts those
+// of the packs before it, which gives the number of readings in missing packs.
 type PackTotals struct {
 	Readings uint64 `json:"readings"`
 	Refused  uint64 `json:"refused"`
@@ -115,10 +114,10 @@ func (b *PackBuilder) Add(e PackEntry) {
 // Count returns the number of entries added since Reset.
 func (b *PackBuilder) Count() int { return b.count }
 
-// Follow says what the packs of this epoch before this one hold; Reset says nothing.
+// Follow sets the totals of the packs before this one in its epoch; Reset clears them.
 func (b *PackBuilder) Follow(before PackTotals) { b.before = before }
 
-// Totals returns what the packs of this epoch hold, this one included.
+// Totals returns the totals of this epoch's packs, this one included.
 func (b *PackBuilder) Totals() PackTotals {
 	return PackTotals{
 		Readings: b.before.Readings + uint64(b.count-b.refused),
@@ -153,20 +152,20 @@ type Pack struct {
 }
 
 // OpenPack checks the length and checksum of data and returns it for iteration. The
-// error is ErrDamagedPack, wrapped with what was wrong.
+// error is ErrDamagedPack, wrapped with the reason.
 func OpenPack(data []byte) (*Pack, error) {
 	if len(data) < packHeadLen+packTailLen {
 		return nil, fmt.Errorf("%w: %d bytes are too few", ErrDamagedPack, len(data))
 	}
 	if string(data[:4]) != packMagic {
-		return nil, fmt.Errorf("%w: it does not begin with %s", ErrDamagedPack, packMagic)
+		return nil, fmt.Errorf("%w: it does not start with %s", ErrDamagedPack, packMagic)
 	}
 	if data[4] != packVersion {
 		return nil, fmt.Errorf("%w: version %d is unknown", ErrDamagedPack, data[4])
 	}
 	end := len(data) - packTailLen
 	if crc32.Checksum(data[:end], castagnoli) != binary.BigEndian.Uint32(data[end:]) {
-		return nil, fmt.Errorf("%w: the checksum differs", ErrDamagedPack)
+		return nil, fmt.Errorf("%w: checksum mismatch", ErrDamagedPack)
 	}
 	count := binary.BigEndian.Uint32(data[packCountAt:])
 	if uint64(count) > uint64((end-packHeadLen)/packEntryMin) {
@@ -193,7 +192,7 @@ func OpenPack(data []byte) (*Pack, error) {
 func (p *Pack) Rewind() { p.c, p.left, p.err = cursor{rest: p.body}, p.Header.Count, nil }
 
 // Next returns the next entry, or false at the end or at the first entry that cannot
-// be decoded; Err tells which.
+// be decoded; see Err.
 func (p *Pack) Next() (PackEntry, bool) {
 	if p.left == 0 || p.err != nil {
 		if p.err == nil && len(p.c.rest) > 0 {
@@ -207,7 +206,7 @@ func (p *Pack) Next() (PackEntry, bool) {
 		e.Refusal = &telemetry.Refusal{Reason: telemetry.Reason(p.c.str()), Field: p.c.str(), Message: p.c.str()}
 	}
 	if p.c.bad || kind > kindRefused {
-		p.err = fmt.Errorf("%w: entry %d cannot be read", ErrDamagedPack, p.Header.Count-p.left)
+		p.err = fmt.Errorf("%w: entry %d is unreadable", ErrDamagedPack, p.Header.Count-p.left)
 		return PackEntry{}, false
 	}
 	p.left--

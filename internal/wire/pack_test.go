@@ -157,12 +157,12 @@ func TestPackBadContentWithGoodChecksum(t *testing.T) {
 		want string
 	}{
 		"count too large":   {head(math.MaxUint32), "4294967295 entries do not fit"},
-		"entry cut short":   {append(head(1), 0, 0, 9, 'a'), "entry 0 cannot be read"},
-		"length overflows":  {append(head(1), 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01), "entry 0 cannot be read"},
-		"varint overflows":  {append(head(1), []byte("\x00"+strings.Repeat("\xff", 12))...), "entry 0 cannot be read"},
-		"unknown kind":      {append(head(1), 2, 0, 0, 0), "entry 0 cannot be read"},
+		"entry cut short":   {append(head(1), 0, 0, 9, 'a'), "entry 0 is unreadable"},
+		"length overflows":  {append(head(1), 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01), "entry 0 is unreadable"},
+		"varint overflows":  {append(head(1), []byte("\x00"+strings.Repeat("\xff", 12))...), "entry 0 is unreadable"},
+		"unknown kind":      {append(head(1), 2, 0, 0, 0), "entry 0 is unreadable"},
 		"bytes at the end":  {append(head(1), 0, 0, 0, 0, 7), "1 bytes after the last entry"},
-		"second entry gone": {append(head(2), 0, 0, 0, 4, 'a', 'b', 'c', 'd'), "entry 1 cannot be read"},
+		"second entry gone": {append(head(2), 0, 0, 0, 4, 'a', 'b', 'c', 'd'), "entry 1 is unreadable"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -9,14 +9,14 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// maxEcho is how many bytes of a message a refusal repeats at most.
+// maxEcho is the most bytes of a message that a refusal quotes.
 const maxEcho = 36
 
 func refuse(reason telemetry.Reason, field, format string, args ...any) *telemetry.Refusal {
 	return &telemetry.Refusal{Reason: reason, Field: field, Message: fmt.Sprintf(format, args...)}
 }
 
-// fail records that something else was wanted at the position, and goes to the end of
+// fail records that something else was wanted at the position, and moves to the end of
 // the text. It returns false.
 func (c *scanner) fail(want string) bool {
 	return c.failAt("want %s, got %s", want, c.found())
@@ -45,7 +45,7 @@ func (c *scanner) failEscape() bool {
 
 func (c *scanner) failDepth() bool {
 	if c.err == nil {
-		c.err = refuse(telemetry.ReasonTooDeep, "", "byte %d: more than %d objects and arrays inside each other", c.i, MaxDepth)
+		c.err = refuse(telemetry.ReasonTooDeep, "", "byte %d: objects and arrays are nested more than %d deep", c.i, MaxDepth)
 	}
 	c.i = len(c.raw)
 	return false
@@ -59,7 +59,7 @@ func (c *scanner) end() {
 	}
 }
 
-// found describes what is at the position.
+// found describes the character at the position.
 func (c *scanner) found() string {
 	rest := c.s[min(c.i, len(c.s)):]
 	if rest == "" {
@@ -67,7 +67,7 @@ func (c *scanner) found() string {
 	}
 	for _, word := range []string{"NaN", "Infinity", "nan", "inf"} {
 		if strings.HasPrefix(rest, word) {
-			return word + ", which is no JSON number"
+			return word + ", which is not a JSON number"
 		}
 	}
 	r, _ := utf8.DecodeRuneInString(rest)

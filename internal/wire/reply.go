@@ -16,7 +16,7 @@ type Reply struct {
 	Error     *ReplyError `json:"error,omitempty"`
 }
 
-// ReplyError says why a publish was refused. Code follows HTTP: 400 for a message
+// ReplyError is why a publish was refused. Code follows HTTP: 400 for a message
 // that can never be accepted, 413 for one too large, 503 for "retry later".
 type ReplyError struct {
 	Code    int              `json:"code"`

@@ -11,14 +11,14 @@ import (
 // scanner walks over JSON text (RFC 8259) that is known to be valid UTF-8. Its errors
 // are sticky: the first one is kept in err and moves the scanner to the end of the
 // text, where every further step fails as well, so that loops end by themselves and
-// only the caller of the outermost one looks at err.
+// only the outermost caller checks err.
 type scanner struct {
 	raw   []byte
-	s     string // a copy of raw, of which the strings handed out are parts
+	s     string // a copy of raw; returned strings are parts of it
 	i     int    // position in raw
 	depth int    // open objects and arrays
 	err   *telemetry.Refusal
-	twice *telemetry.Refusal // of the first object skipped that has a key twice
+	twice *telemetry.Refusal // the first key found twice in a skipped object
 }
 
 // peek returns the byte at the position, or 0 at the end.
@@ -62,7 +62,7 @@ func (c *scanner) openObject() bool {
 	return c.fail("a key or '}'")
 }
 
-// nextMember goes on after a member's value and reports whether another one follows.
+// nextMember moves past a member's value and reports whether another one follows.
 func (c *scanner) nextMember() bool {
 	if i := c.i + 1; i < len(c.raw) && c.raw[i-1] == ',' && c.raw[i] == '"' {
 		c.i = i
@@ -204,8 +204,8 @@ func (c *scanner) strSlow() string {
 	return ""
 }
 
-// quoted passes over the string at the position and reports whether it holds an
-// escape sequence. Every escape sequence has been checked then.
+// quoted skips the string at the position and reports whether it contains an escape
+// sequence. It checks every escape sequence.
 func (c *scanner) quoted() (escaped bool) {
 	i := c.i + 1 // past the opening quote
 	for {

@@ -25,16 +25,16 @@ type GatewayStatus struct {
 	// Instance names the installation: 16 hex digits, made once and kept beside the
 	// packs. Two installations with one gateway id differ in it.
 	Instance string `json:"instance"`
-	// Counter is that of the newest pack of this epoch, Packed what the epoch's packs hold.
+	// Counter is that of the newest pack of this epoch, Packed the totals of its packs.
 	Counter uint64     `json:"counter"`
 	Packed  PackTotals `json:"packed"`
-	// BytesPerSecond is at what rate packs were stored over the last minutes, and
+	// BytesPerSecond is the rate at which packs were stored over the last minutes, and
 	// HorizonSeconds how long the buffer lasts at that rate if nothing leaves it; -1
-	// where nothing comes in or no rate is known yet.
+	// when nothing comes in or the rate is not known yet.
 	BytesPerSecond float64 `json:"bytes_per_second"`
 	HorizonSeconds int64   `json:"horizon_seconds"`
-	// Salvaged counts packs that were read back at this start from damaged files,
-	// DamagedBytes what could not be read back.
+	// Salvaged counts packs that this start recovered from damaged files, DamagedBytes
+	// the bytes it could not.
 	Salvaged     uint64 `json:"salvaged,omitempty"`
 	DamagedBytes uint64 `json:"damaged_bytes,omitempty"`
 	// StoreRestarts counts restarts of the storage since the gateway's start.

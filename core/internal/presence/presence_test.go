@@ -202,6 +202,18 @@ func TestBackfillIsNoSignOfLife(t *testing.T) {
 	require.Equal(t, t0-3_600_000, off.State.LastSeen, "it was seen, though")
 }
 
+func TestBatteryThatIsNoLongerReportedIsWritten(t *testing.T) {
+	tr := newTracker()
+	var d Device
+	for i, battery := range []telemetry.Optional{telemetry.Some(1), {}} { // too small a change for a value
+		now := t0 + int64(i)*60_000
+		in := Input{Reading: reading(now), Gateway: "gw-a", Heard: now, Now: now}
+		in.Reading.Info.Battery = battery
+		require.True(t, tr.Observe(&d, in))
+		require.Equal(t, battery, d.State.Info.Battery)
+	}
+}
+
 func TestChangesAreWritten(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -212,7 +224,6 @@ func TestChangesAreWritten(t *testing.T) {
 		{"firmware", func(in *Input) { in.Reading.Info.Firmware = "2" }, true},
 		{"gateway", func(in *Input) { in.Gateway = "gw-b" }, true},
 		{"battery by five", func(in *Input) { in.Reading.Info.Battery.Value = 80 }, true},
-		{"battery no longer reported", func(in *Input) { in.Reading.Info.Battery = telemetry.Optional{} }, true},
 		{"battery by four", func(in *Input) { in.Reading.Info.Battery.Value = 81 }, false},
 		{"signal", func(in *Input) { in.Reading.Info.SignalStrength.Value = -90 }, false},
 		{"late room", func(in *Input) { in.Reading.Location.Room = "302"; in.Reading.Timestamp = t0 - 1 }, false},
