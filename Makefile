@@ -1,4 +1,4 @@
-# Every task of the project, by name. `make help` lists them.
+# All tasks of the project; `make help` lists them.
 SHELL      := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -41,12 +41,12 @@ build: web ## build bin/{edge,bridge,core,portal,sim,allinone}
 	@echo "build bin/allinone"; CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/allinone ./deploy/allinone
 
 .PHONY: demo
-demo: web ## run the whole plant in one process: three buildings, 1,000 devices, the page on http://127.0.0.1:8080
+demo: web ## run everything in one process: three buildings, 1,000 devices, the page on http://127.0.0.1:8080
 	$(GO) run ./deploy/allinone
 
 .PHONY: dev-env
-dev-env: ## write .env from .env.example unless there is one
-	@if [ -e .env ]; then echo ".env exists, left as it is"; else cp .env.example .env && echo "wrote .env"; fi
+dev-env: ## write .env from .env.example if missing
+	@if [ -e .env ]; then echo ".env exists, unchanged"; else cp .env.example .env && echo "wrote .env"; fi
 
 .PHONY: web
 web: $(UI)/dist/index.html ## bundle the page into portal/ui/dist (needs Node.js and npm)
@@ -76,7 +76,7 @@ kafka-down: ## stop it; its data stays
 # ---- tests ---------------------------------------------------------------------
 
 .PHONY: test
-test: web ## all tests: Go with the race detector in random order, total coverage, then the page's
+test: web ## all tests: Go with the race detector in random order, total coverage, then the page
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 15m -coverprofile=coverage.out ./...
 	@$(GO) tool cover -func=coverage.out | tail -1
 	cd $(UI) && npm test --silent
@@ -90,15 +90,15 @@ e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exac
 	$(GO) test -tags e2e -count=1 -timeout 20m -v ./test/e2e/...
 
 .PHONY: drill
-drill: web ## break everything that can break, under load: nothing lost, doubled, out of order (70 minutes; needs Java, Maven, root)
+drill: web ## outages of everything under load: nothing lost, duplicated, out of order (70 minutes; needs Java, Maven, root)
 	$(GO) run ./test/drill $(DRILL)
 
 .PHONY: drill-quick
-drill-quick: web ## the same with fewer and shorter outages, at most 8 minutes; DRILL='-only gateway-kill' for single ones
+drill-quick: web ## the same with fewer and shorter outages, at most 8 minutes; DRILL='-only gateway-kill' for single faults
 	$(GO) run ./test/drill -quick $(DRILL)
 
 .PHONY: test-ui
-test-ui: build ## the page in headless Chromium (CHROMIUM) against a plant of 10,000 devices; pictures in bench-results/ui; UI_FULL=1: everything at full length
+test-ui: build ## the page in headless Chromium (CHROMIUM) with 10,000 devices; screenshots in bench-results/ui; UI_FULL=1: full length
 	cd $(UI) && node --test test/browser/dashboard.test.js
 
 .PHONY: race
@@ -114,7 +114,7 @@ cover: test ## tests, then coverage.html
 lint: $(LINT) ## golangci-lint, shellcheck, go mod tidy check
 	$(LINT) run ./...
 	$(LINT) run --build-tags e2e ./test/...
-	@if command -v shellcheck >/dev/null; then shellcheck deploy/kafka/*.sh .ci/run; else echo "shellcheck is not installed: shell scripts were not checked"; exit 1; fi
+	@if command -v shellcheck >/dev/null; then shellcheck deploy/kafka/*.sh .ci/run; else echo "shellcheck is not installed"; exit 1; fi
 	$(GO) mod tidy -diff
 
 $(LINT):
@@ -127,7 +127,7 @@ fuzz: ## fuzz every decoder for FUZZTIME (10s) each
 	echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null || exit 1; done || exit 1; done
 
 .PHONY: mutate
-mutate: web ## faults the tests of PKG let pass: N (40; 0: all) mutants a package, drawn by SEED; MUTATE='-p 2 -min 80' for more (-h). For a night: 2 hours
+mutate: web ## mutation testing: which faults in the code of PKG its tests miss; N mutants per package (40; 0: all), SEED, MUTATE='-p 2 -min 80'; a nightly job (2 hours)
 	$(GO) run ./test/mutate -n $(N) -seed $(SEED) $(MUTATE) $(PKG)
 
 .PHONY: bench benchmark
@@ -137,7 +137,7 @@ bench: web ## Go benchmarks, then the whole chain at RATES (2k, 20k, 100k readin
 benchmark: bench
 
 .PHONY: load
-load: $(K6) ## k6: 1,000 WebSocket clients against a running plant (make demo)
+load: $(K6) ## k6: 1,000 WebSocket clients against a running portal (make demo)
 	$(K6) run loadtest/portal.js
 
 $(K6):
@@ -150,7 +150,7 @@ docker-build: ## build the images (needs a Docker Engine)
 	$(COMPOSE) build
 
 .PHONY: docker-up
-docker-up: ## start the plant in containers
+docker-up: ## start everything in containers
 	$(COMPOSE) up -d
 	$(COMPOSE) ps
 
@@ -167,10 +167,10 @@ logs-follow: ## follow the containers' logs; service=…
 	$(COMPOSE) logs -f --tail=50 $(service)
 
 .PHONY: logs-error
-logs-error: ## only the errors among them; service=…
+logs-error: ## only errors; service=…
 	@$(COMPOSE) logs --tail=2000 $(service) | grep -E 'level=ERROR|"level":"ERROR"|panic' || echo "no errors in the last 2000 lines"
 
-# ---- the rest ------------------------------------------------------------------
+# ---- miscellaneous ------------------------------------------------------------------
 
 .PHONY: docs
 docs: ## write the documentation of every Go package as text to dist/docs
@@ -178,6 +178,6 @@ docs: ## write the documentation of every Go package as text to dist/docs
 	mkdir -p "$$(dirname "$$f")" && $(GO) doc -all "$$p" > "$$f" || exit 1; done; echo "see dist/docs"
 
 .PHONY: clean
-clean: ## remove what was built and the demo's data (./data)
+clean: ## remove build results and the demo's data (./data)
 	rm -rf bin dist data coverage.out coverage.html bench-results $(UI)/node_modules
 	find $(UI)/dist -mindepth 1 ! -name .gitkeep -delete 2>/dev/null || true

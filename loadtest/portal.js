@@ -1,21 +1,21 @@
-// Load on a running portal: CLIENTS WebSocket clients that come 1,000 in 5 seconds and stay for
-// DURATION, while the REST API is asked RATE times a second. Of every twenty clients
+// Load on a running portal: CLIENTS WebSocket clients connect, 1,000 in 5 seconds, and stay for
+// DURATION, with RATE REST requests a second. Of every twenty clients
 //
-//   nine  have the overview open     dashboard's dialect: fleet, alerts, stats, gateways
-//   four  look at 5 to 20 devices    dashboard's dialect: device/…, alerts
-//   one   looks at a building        dashboard's dialect: building/…, a sensor of all devices, alerts
-//   four  are programs of others     simple dialect: 5 to 20 devices; one in twenty of these takes all
+//   nine  show the overview          dashboard's dialect: fleet, alerts, stats, gateways
+//   four  show 5 to 20 devices       dashboard's dialect: device/…, alerts
+//   one   shows a building           dashboard's dialect: building/…, a sensor of all devices, alerts
+//   four  are other programs         simple dialect: 5 to 20 devices; one in twenty of these subscribes to all
 //   two   read slowly                dashboard's dialect: everything, 3 seconds for each message
 //
 //   k6 run loadtest/portal.js
 //   k6 run -e CLIENTS=5000 -e DURATION=120s loadtest/portal.js    with WEBSOCKET_MAX_CONNECTIONS=6000
 //
-// What counts as passed is in `thresholds`. A slow reader may be closed with 4008, everybody
-// else must not be. Ages compare the clock of this machine with those of the gateways and the
-// portal, so they mean something when all are the same. CPU and memory are those of the
-// process behind /metrics; in the all-in-one process that is the whole plant.
+// The pass criteria are in `thresholds`. Only slow readers may be closed (4008). Ages are
+// differences between the clock of this machine and those of the gateways and the portal, so
+// run everything on one machine. CPU and memory are those of the process behind /metrics,
+// which in the all-in-one process is the whole product.
 import http from 'k6/http';
-import slow from 'k6/ws'; // it reads the next message when the last one is done with
+import slow from 'k6/ws'; // it reads the next message when the handler has returned
 import { check, fail, sleep } from 'k6';
 import exec from 'k6/execution';
 import { WebSocket } from 'k6/websockets';
@@ -33,7 +33,7 @@ const RAMP = CLIENTS / PER_SECOND;
 const SLOW = Math.floor(CLIENTS / 10);
 const FAST = CLIENTS - SLOW;
 const PER_VU = 10; // clients that share one interpreter
-const SAMPLE = 10; // one message in so many is looked into
+const SAMPLE = 10; // one message in so many is checked
 const GRACE = 20; // seconds for the last connections to close
 const DIALECT = 'iot.v1.json';
 const SENSORS = ['temperature', 'humidity', 'pressure', 'current'];
@@ -64,7 +64,7 @@ export const options = {
       executor: 'constant-arrival-rate', exec: 'rest', rate: RATE, timeUnit: '1s', duration: `${Math.ceil(RAMP + DURATION)}s`,
       preAllocatedVUs: Math.max(RATE, 5), gracefulStop: '5s',
     },
-    watch: { executor: 'per-vu-iterations', exec: 'watch', vus: 1, iterations: 1, maxDuration: hold, gracefulStop: '5s' },
+    sampler: { executor: 'per-vu-iterations', exec: 'sampler', vus: 1, iterations: 1, maxDuration: hold, gracefulStop: '5s' },
   },
   thresholds: {
     ws_connected: ['rate==1'],
@@ -82,20 +82,20 @@ export const options = {
   discardResponseBodies: false,
 };
 
-// setup asks the portal what there is.
+// setup gets the devices and buildings from the portal.
 export function setup() {
   const stats = http.get(`${API}/api/v1/stats`);
   const list = http.get(`${API}/api/v1/devices?limit=1000`);
   if (stats.status !== 200 || list.status !== 200) {
-    fail(`${API} answers ${stats.status || stats.error}: start the plant first (make demo)`);
+    fail(`${API} answers ${stats.status || stats.error}: start it first (make demo)`);
   }
   const ids = list.json('items').map((device) => device.device_id);
   const limit = stats.json('clients.limit');
   if (ids.length === 0) {
-    fail('the portal knows no device: is a simulator running?');
+    fail('the portal has no devices: is a simulator running?');
   }
   if (limit < CLIENTS) {
-    fail(`the portal takes ${limit} connections: start it with WEBSOCKET_MAX_CONNECTIONS=${CLIENTS + 100}`);
+    fail(`the portal accepts ${limit} connections: start it with WEBSOCKET_MAX_CONNECTIONS=${CLIENTS + 100}`);
   }
   const buildings = stats.json('buildings').map((b) => b.building);
   return { ids, buildings, start: Date.now(), end: Date.now() + (RAMP + DURATION) * 1000 };
@@ -103,16 +103,16 @@ export function setup() {
 
 // ---- clients that keep up ---------------------------------------------------------
 
-export function fast(plant) {
+export function fast(target) {
   const first = (exec.scenario.iterationInTest || 0) * PER_VU;
   for (let me = first; me < Math.min(first + PER_VU, FAST); me++) {
-    setTimeout(() => client(plant, me), (me / FAST) * RAMP * 1000);
+    setTimeout(() => client(target, me), (me / FAST) * RAMP * 1000);
   }
 }
 
-function client(plant, me) {
+function client(target, me) {
   const started = Date.now();
-  const wish = wishOf(plant, me);
+  const wish = wishOf(target, me);
   const ws = wish.dialect ? new WebSocket(SOCKET, wish.dialect) : new WebSocket(SOCKET);
   const state = { open: 0, over: false, seen: 0, bytes: 0, seq: {}, lag: {} };
   const count = () => {
@@ -130,21 +130,21 @@ function client(plant, me) {
       state.over = true;
       count();
       ws.close(1000);
-    }, Math.max(plant.end - Date.now(), 0));
+    }, Math.max(target.end - Date.now(), 0));
   };
   ws.onmessage = (event) => {
     state.seen++;
     state.bytes += event.data.length;
     if (wish.dialect) {
-      takeDashboard(event.data, state);
+      readDashboard(event.data, state);
     } else {
-      takeSimple(event.data, state);
+      readSimple(event.data, state);
     }
     if (state.seen >= 100) count();
   };
   ws.onerror = (event) => {
     if (state.open === 0) connected.add(false);
-    if (!state.over) wrong(event.error); // the end of a connection that we close ourselves is no error
+    if (!state.over) wrong(event.error); // closing a connection ourselves is no error
   };
   ws.onclose = (event) => {
     if (!state.over && state.open !== 0) {
@@ -154,7 +154,7 @@ function client(plant, me) {
   };
 }
 
-// wishOf says what client number me speaks and subscribes to.
+// wishOf returns the dialect and subscriptions of client number me.
 function wishOf({ ids, buildings }, me) {
   const role = me % 18; // the other two of twenty are slow
   const list = [];
@@ -169,7 +169,7 @@ function wishOf({ ids, buildings }, me) {
   return { subscribe: { type: 'subscribe', device_ids: list } };
 }
 
-function takeDashboard(data, state) {
+function readDashboard(data, state) {
   if (data.startsWith('{"type":"delta","topic":"alerts"')) {
     alerts.add(1);
     const seq = Number(/"seq":(\d+)/.exec(data)[1]);
@@ -201,13 +201,13 @@ function inspect(m, state) {
   }
 }
 
-function takeSimple(data, state) {
+function readSimple(data, state) {
   if (data.startsWith('{"type":"device_data"')) {
     if (state.seen % SAMPLE !== 0) return;
     const { payload } = JSON.parse(data);
     if (!payload || !payload.device_id || !payload.timestamp || !payload.sensors) {
       wrong(`not a reading: ${data.slice(0, 200)}`);
-    } else if (payload.timestamp >= state.open) { // not what the portal already had
+    } else if (payload.timestamp >= state.open) { // not from the portal's initial state
       simpleAge.add(Date.now() - payload.timestamp);
     }
   } else if (data.startsWith('{"type":"alert"')) {
@@ -224,18 +224,18 @@ function wrong(what) {
 
 // ---- clients that do not ------------------------------------------------------------
 
-export function slowly(plant) {
+export function slowly(target) {
   const me = exec.scenario.iterationInTest || 0;
   if (me >= SLOW) return;
   sleep((me / SLOW) * RAMP);
-  const topics = ['fleet', 'alerts', 'stats', 'gateways', ...SENSORS.map((name) => `sensor/${name}`), ...plant.ids.slice(0, 200).map((id) => `device/${id}`)];
+  const topics = ['fleet', 'alerts', 'stats', 'gateways', ...SENSORS.map((name) => `sensor/${name}`), ...target.ids.slice(0, 200).map((id) => `device/${id}`)];
   const params = { headers: { 'Sec-WebSocket-Protocol': DIALECT } };
   let seen = 0;
   const response = slow.connect(SOCKET, params, (socket) => {
     socket.on('open', () => socket.send(JSON.stringify({ type: 'subscribe', id: '1', topics })));
     socket.on('message', () => {
       seen++;
-      if (Date.now() >= plant.end) {
+      if (Date.now() >= target.end) {
         socket.close();
       } else {
         sleep(3);
@@ -244,7 +244,7 @@ export function slowly(plant) {
     socket.on('close', (code) => {
       if (code === 4008) slowClosed.add(1);
     });
-    socket.setTimeout(() => socket.close(), Math.max(plant.end - Date.now(), 1));
+    socket.setTimeout(() => socket.close(), Math.max(target.end - Date.now(), 1));
   });
   connected.add(response !== null && response.status === 101);
   messages.add(seen);
@@ -265,10 +265,10 @@ export function rest({ ids }) {
   check(response, { 'REST answers 200': (r) => r.status === 200 });
 }
 
-// watch looks at the portal's CPU and memory every few seconds.
-export function watch(plant) {
+// sampler records the portal's CPU and memory every few seconds.
+export function sampler(target) {
   let before = null;
-  while (Date.now() < plant.end) {
+  while (Date.now() < target.end) {
     const text = http.get(`${API}/metrics`).body || '';
     const value = (name) => {
       const match = new RegExp(`^${name}(?:\\{[^}]*\\})? ([0-9.e+-]+)$`, 'm').exec(text);

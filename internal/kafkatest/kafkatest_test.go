@@ -17,13 +17,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 60 * time.Second
+const waitTimeout = 60 * time.Second
 
 func TestReadAllSeesWhatProduceWrote(t *testing.T) {
 	brokers := kafkatest.Brokers(t)
 	topics := kafkatest.Topics(t)
 	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), brokers, kafka.Topic{Name: topics.Alerts, Partitions: 3}))
-	require.Empty(t, kafkatest.ReadAll(t, brokers, topics.Alerts, 0, patience))
+	require.Empty(t, kafkatest.ReadAll(t, brokers, topics.Alerts, 0, waitTimeout))
 	const n = 20_000
 	records := make([]kafkatest.Record, n)
 	for i := range records {
@@ -34,7 +34,7 @@ func TestReadAllSeesWhatProduceWrote(t *testing.T) {
 	}
 	kafkatest.Produce(t, brokers, topics.Alerts, -1, records...)
 	kafkatest.Produce(t, brokers, topics.Alerts, 2, kafkatest.Record{Key: []byte("k")})
-	got := kafkatest.ReadAll(t, brokers, topics.Alerts, n+1, patience)
+	got := kafkatest.ReadAll(t, brokers, topics.Alerts, n+1, waitTimeout)
 	require.Len(t, got, n+1)
 	last := got[n]
 	require.EqualValues(t, 2, last.Partition)
@@ -65,7 +65,7 @@ func TestReadAllSeesCommittedRecordsAlone(t *testing.T) {
 	write((*kafka.Producer).Close)
 	write((*kafka.Producer).Commit)
 	write((*kafka.Producer).Close)
-	require.Len(t, kafkatest.ReadAll(t, brokers, topic, 4, patience), 4)
+	require.Len(t, kafkatest.ReadAll(t, brokers, topic, 4, waitTimeout), 4)
 }
 
 func TestTopicsAreUnique(t *testing.T) {

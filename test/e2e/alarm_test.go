@@ -29,8 +29,8 @@ import (
 const (
 	alarmDevices = 300
 	alarmFaults  = 60 // a minute
-	// alarmLeft is how long an excursion must go on after its alarm was seen, for all
-	// that happens while it holds.
+	// alarmLeft is how long an excursion must last after its alarm was raised, for everything
+	// the test does meanwhile.
 	alarmLeft = 22 * time.Second
 	alarmSim  = "sim-alarms"
 )
@@ -38,13 +38,13 @@ const (
 // pager is a receiver of notifications: a webhook as Alertmanager calls it.
 type pager struct {
 	*httptest.Server
-	mu   sync.Mutex
-	told map[string][]string // by alert_id: firing, resolved
+	mu       sync.Mutex
+	received map[string][]string // by alert_id: firing, resolved
 }
 
 func newPager(t *testing.T) *pager {
 	t.Helper()
-	p := &pager{told: map[string][]string{}}
+	p := &pager{received: map[string][]string{}}
 	p.Server = httptest.NewServer(p)
 	t.Cleanup(p.Close)
 	return p
@@ -67,17 +67,17 @@ func (p *pager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer p.mu.Unlock()
 	for _, a := range m.Alerts {
 		id := a.Labels["alert_id"]
-		if list := p.told[id]; len(list) == 0 || list[len(list)-1] != a.Status {
-			p.told[id] = append(list, a.Status)
+		if list := p.received[id]; len(list) == 0 || list[len(list)-1] != a.Status {
+			p.received[id] = append(list, a.Status)
 		}
 	}
 }
 
-// last returns what was said of an alarm last.
+// last returns the newest status of an alarm.
 func (p *pager) last(id string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if list := p.told[id]; len(list) > 0 {
+	if list := p.received[id]; len(list) > 0 {
 		return list[len(list)-1]
 	}
 	return ""
@@ -86,10 +86,10 @@ func (p *pager) last(id string) string {
 func (p *pager) all(id string) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]string(nil), p.told[id]...)
+	return append([]string(nil), p.received[id]...)
 }
 
-// screen is a WebSocket client that keeps every alert it is shown.
+// screen is a WebSocket client that keeps every alert.
 type screen struct {
 	mu     sync.Mutex
 	alerts []telemetry.Alert
@@ -124,7 +124,7 @@ func openScreen(t *testing.T, url string) *screen {
 	return s
 }
 
-// find waits for an alert for which ok says yes.
+// find waits for an alert for which ok returns true.
 func (s *screen) find(t *testing.T, what string, ok func(*telemetry.Alert) bool) telemetry.Alert {
 	t.Helper()
 	var found telemetry.Alert
@@ -138,12 +138,12 @@ func (s *screen) find(t *testing.T, what string, ok func(*telemetry.Alert) bool)
 			}
 		}
 		return false
-	}, patience, often, what)
+	}, waitTimeout, pollInterval, what)
 	return found
 }
 
-// ask sends a request to the portal's API and decodes the answer into out.
-func (r *run) ask(t *testing.T, method, path string, body, out any) int {
+// request sends a request to the portal's API and decodes the answer into out.
+func (r *run) request(t *testing.T, method, path string, body, out any) int {
 	t.Helper()
 	var in io.Reader = http.NoBody
 	if body != nil {
@@ -151,7 +151,7 @@ func (r *run) ask(t *testing.T, method, path string, body, out any) int {
 		require.NoError(t, err)
 		in = bytes.NewReader(b)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, r.PortalURL()+path, in)
 	require.NoError(t, err)
@@ -170,24 +170,24 @@ func (r *run) ask(t *testing.T, method, path string, body, out any) int {
 	return res.StatusCode
 }
 
-// alarm asks for an alarm.
+// alarm gets an alarm from the API.
 func (r *run) alarm(t *testing.T, id string) telemetry.Alert {
 	t.Helper()
 	var out struct {
 		Alert telemetry.Alert `json:"alert"`
 	}
-	require.Equal(t, http.StatusOK, r.ask(t, http.MethodGet, "/api/v1/alerts/"+id, nil, &out))
+	require.Equal(t, http.StatusOK, r.request(t, http.MethodGet, "/api/v1/alerts/"+id, nil, &out))
 	return out.Alert
 }
 
-// acknowledgement is a command as the API takes it, and what it answers.
+// acknowledgement is the body of an acknowledge command.
 type acknowledgement struct {
 	CommandID string `json:"command_id"`
 	By        string `json:"by"`
 	Note      string `json:"note"`
 }
 
-// acknowledge commands until the outcome is known.
+// acknowledge sends the command until its outcome is known.
 func (r *run) acknowledge(t *testing.T, id string, c acknowledgement) telemetry.Outcome {
 	t.Helper()
 	var out struct {
@@ -196,12 +196,12 @@ func (r *run) acknowledge(t *testing.T, id string, c acknowledgement) telemetry.
 		} `json:"result"`
 	}
 	require.Eventually(t, func() bool {
-		return r.ask(t, http.MethodPost, "/api/v1/alerts/"+id+"/acknowledge", c, &out) == http.StatusOK
-	}, patience, often, "the command can be sent again until it is done")
+		return r.request(t, http.MethodPost, "/api/v1/alerts/"+id+"/acknowledge", c, &out) == http.StatusOK
+	}, waitTimeout, pollInterval, "an outcome")
 	return out.Result.Outcome
 }
 
-// newAlarmRun starts everything, with notifications to a pager, the simulator last.
+// newAlarmRun starts all programs, with notifications to a pager, and defines the simulator.
 func newAlarmRun(t *testing.T) (*run, *pager) {
 	t.Helper()
 	page := newPager(t)
@@ -210,8 +210,8 @@ func newAlarmRun(t *testing.T) (*run, *pager) {
 	require.NoError(t, r.SetEnv(cluster.Core, map[string]string{
 		"NOTIFY_WEBHOOK_URL": page.URL, "NOTIFY_GROUP_WAIT": "500ms", "NOTIFY_GROUP_INTERVAL": "500ms", "NOTIFY_MAX_ALERTS": "1000",
 	}))
-	r.again(t, cluster.Core)
-	r.requirePagerKnown(t)
+	r.restart(t, cluster.Core)
+	r.requirePagerReady(t)
 	f, err := fleet.New(fleet.Options{
 		Devices: alarmDevices, Seed: 1, Variance: 0.1, Interval: interval, Faults: alarmFaults,
 		Buildings: []string{cluster.Building(0), cluster.Building(1), cluster.Building(2)},
@@ -228,20 +228,20 @@ func newAlarmRun(t *testing.T) (*run, *pager) {
 	return r, page
 }
 
-// requirePagerKnown waits until the pager is to be told of every alarm from now on: the
-// very first start tells nobody of what ended before it.
-func (r *run) requirePagerKnown(t *testing.T) {
+// requirePagerReady waits until core notifies the pager of every alarm: a first start sends no
+// notifications for alarms that cleared before it.
+func (r *run) requirePagerReady(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		m, err := r.Metrics(t.Context(), cluster.Core)
 		return err == nil && m.Sum("core_notify_partitions") == topology.AlertPartitions
-	}, patience, often)
+	}, waitTimeout, pollInterval)
 }
 
-// again starts a program and waits until it is ready.
-func (r *run) again(t *testing.T, name string) {
+// restart starts a program and waits until it is ready.
+func (r *run) restart(t *testing.T, name string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	require.NoError(t, r.Start(ctx, name))
 }
@@ -258,15 +258,15 @@ func (r *run) label(a *telemetry.Alert) (fleet.Label, bool) {
 	return fleet.Label{}, false
 }
 
-// TestAlarmFromExcursionToResolution follows one alarm the whole way: a simulated
-// excursion raises it, two screens and the API show it, an operator acknowledges it, core
-// is killed, it is still acknowledged, it clears, and the pager heard of both ends.
+// TestAlarmFromExcursionToResolution follows one alarm: a simulated excursion raises it, two
+// screens and the API show it, an operator acknowledges it, core is killed, it is still
+// acknowledged, it clears, and the pager received both notifications.
 func TestAlarmFromExcursionToResolution(t *testing.T) {
 	r, page := newAlarmRun(t)
 	first, second := openScreen(t, r.WebSocketURL()), openScreen(t, r.WebSocketURL())
 	require.NoError(t, r.Start(t.Context(), alarmSim))
 
-	raised := first.find(t, "an alarm for an excursion that goes on for a while", func(a *telemetry.Alert) bool {
+	raised := first.find(t, "an alarm for a long excursion", func(a *telemetry.Alert) bool {
 		l, ok := r.label(a)
 		return ok && a.Event == telemetry.EventRaised && time.Until(time.UnixMilli(l.End)) > alarmLeft
 	})
@@ -287,13 +287,13 @@ func TestAlarmFromExcursionToResolution(t *testing.T) {
 
 	require.NoError(t, r.Kill(cluster.Core))
 	require.Equal(t, acked.Ack, r.alarm(t, id).Ack, "without core")
-	r.again(t, cluster.Core)
+	r.restart(t, cluster.Core)
 	require.Equal(t, acked.Ack, r.alarm(t, id).Ack, "with the next one")
-	require.Equal(t, telemetry.OutcomeApplied, r.acknowledge(t, id, command), "a command that is sent again is answered as it was")
+	require.Equal(t, telemetry.OutcomeApplied, r.acknowledge(t, id, command), "a repeated command gets the same answer")
 
 	cleared := second.find(t, "it clears", func(a *telemetry.Alert) bool { return a.AlertID == id && a.Status == telemetry.AlertCleared })
 	require.Equal(t, acked.Ack, cleared.Ack)
-	require.Equal(t, telemetry.AlarmNormal, cleared.State, "it was acknowledged, so it is over")
+	require.Equal(t, telemetry.AlarmNormal, cleared.State, "an acknowledged alarm returns to normal")
 	l, ok := r.label(&raised)
 	require.True(t, ok)
 	require.GreaterOrEqual(t, cleared.ClearedAt, l.End-interval.Milliseconds())
@@ -301,18 +301,18 @@ func TestAlarmFromExcursionToResolution(t *testing.T) {
 	r.requireHistory(t, id, command)
 
 	require.NoError(t, r.Stop(alarmSim))
-	require.Eventually(t, func() bool { return page.last(id) == "resolved" }, patience, often)
+	require.Eventually(t, func() bool { return page.last(id) == "resolved" }, waitTimeout, pollInterval)
 	require.Equal(t, []string{"firing", "resolved"}, page.all(id))
 	r.requireRevisions(t, page)
 }
 
-// requireExplained asks why an alarm was raised.
+// requireExplained checks the explanation of an alarm.
 func (r *run) requireExplained(t *testing.T, id string) {
 	t.Helper()
 	var out struct {
 		Explanation wire.Explanation `json:"explanation"`
 	}
-	require.Equal(t, http.StatusOK, r.ask(t, http.MethodGet, "/api/v1/alerts/"+id+"/explain", nil, &out))
+	require.Equal(t, http.StatusOK, r.request(t, http.MethodGet, "/api/v1/alerts/"+id+"/explain", nil, &out))
 	e := out.Explanation
 	require.Empty(t, e.Error)
 	require.NotEmpty(t, e.Conditions)
@@ -328,7 +328,7 @@ func (r *run) requireExplained(t *testing.T, id string) {
 	require.Positive(t, raised, "the reading that raised it is among the %d samples", len(e.Samples))
 }
 
-// requireHistory asks for the audit trail of an alarm.
+// requireHistory checks the audit trail of an alarm.
 func (r *run) requireHistory(t *testing.T, id string, c acknowledgement) {
 	t.Helper()
 	var out struct {
@@ -336,9 +336,9 @@ func (r *run) requireHistory(t *testing.T, id string, c acknowledgement) {
 		Items    []telemetry.AuditEntry `json:"items"`
 	}
 	require.Eventually(t, func() bool {
-		require.Equal(t, http.StatusOK, r.ask(t, http.MethodGet, "/api/v1/alerts/"+id+"/history", nil, &out))
+		require.Equal(t, http.StatusOK, r.request(t, http.MethodGet, "/api/v1/alerts/"+id+"/history", nil, &out))
 		return len(out.Items) >= 3
-	}, patience, often)
+	}, waitTimeout, pollInterval)
 	require.True(t, out.Complete)
 	var events []telemetry.AlarmEvent
 	for _, e := range out.Items {
@@ -351,8 +351,8 @@ func (r *run) requireHistory(t *testing.T, id string, c acknowledgement) {
 	require.Equal(t, []telemetry.AlarmEvent{telemetry.EventRaised, telemetry.EventAcknowledged, telemetry.EventCleared}, events)
 }
 
-// requireRevisions demands of every alarm in the topic that its revisions are 1, 2, 3, …,
-// each once, and that the pager knows how it ended.
+// requireRevisions checks that the revisions of every alarm in the topic are 1, 2, 3, …, each
+// once, and that the pager received its final status.
 func (r *run) requireRevisions(t *testing.T, page *pager) {
 	t.Helper()
 	newest := map[string]telemetry.Alert{}
@@ -360,16 +360,16 @@ func (r *run) requireRevisions(t *testing.T, page *pager) {
 		require.Equal(t, newest[a.AlertID].Revision+1, a.Revision, "alarm %s: %s after %s", a.AlertID, a.Event, newest[a.AlertID].Event)
 		newest[a.AlertID] = a
 	}
-	require.Greater(t, len(newest), 10, "there were more alarms than one")
+	require.Greater(t, len(newest), 10, "several alarms")
 	for id, a := range newest {
 		paged := !a.Historical && a.Suppressed == nil
 		if !paged {
 			continue
 		}
 		want := map[telemetry.AlertStatus]string{telemetry.AlertActive: "firing", telemetry.AlertCleared: "resolved"}[a.Status]
-		told := func() bool { return page.last(id) == want }
-		if !told() && !assert.Eventually(t, told, patience, often) {
-			require.FailNow(t, "the pager does not know how an alarm ended", "alarm %s of %s, %s, %s: was told %v", id, a.DeviceID, a.AlertType, a.Status, page.all(id))
+		delivered := func() bool { return page.last(id) == want }
+		if !delivered() && !assert.Eventually(t, delivered, waitTimeout, pollInterval) {
+			require.FailNow(t, "the pager misses the final status of an alarm", "alarm %s of %s, %s, %s: received %v", id, a.DeviceID, a.AlertType, a.Status, page.all(id))
 		}
 	}
 	t.Logf("%d alarms", len(newest))

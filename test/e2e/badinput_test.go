@@ -19,7 +19,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// bad is a message that no gateway may accept.
+// bad is a message that every gateway must refuse.
 type bad struct {
 	name    string
 	payload func(device string) string
@@ -66,7 +66,7 @@ var badInputs = []bad{
 func TestBadInputBecomesADeadLetter(t *testing.T) {
 	r := newRun(t)
 	r.startSims(t)
-	wait(t, 2*time.Second) // the bad ones come between good ones
+	wait(t, 2*time.Second) // bad messages between good ones
 
 	sent := map[string]bad{} // by device
 	payloads := map[string]string{}
@@ -84,7 +84,7 @@ func TestBadInputBecomesADeadLetter(t *testing.T) {
 		requireRefused(t, nc, id, payloads[id], b)
 		id = device("mqtt", k, b)
 		token := mc.Publish(wire.TelemetryTopic(id), 1, false, payloads[id])
-		require.True(t, token.WaitTimeout(patience), "%s: no PUBACK", b.name)
+		require.True(t, token.WaitTimeout(waitTimeout), "%s: no PUBACK", b.name)
 		require.NoError(t, token.Error(), b.name)
 	}
 	requireBadIDsRefused(t, nc)
@@ -93,7 +93,7 @@ func TestBadInputBecomesADeadLetter(t *testing.T) {
 
 	v, _ := r.judge(t)
 	t.Log(v.String())
-	require.NoError(t, v.Err(), "the good readings are not disturbed")
+	require.NoError(t, v.Err(), "good readings are unaffected")
 	require.Zero(t, v.Resent+v.Foreign)
 	requireDeadLetters(t, r.deadLetters(t), sent, payloads)
 }
@@ -102,16 +102,16 @@ func connectMQTT(t *testing.T, addr string) mqtt.Client {
 	t.Helper()
 	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker("tcp://" + addr).SetClientID("bad").SetAutoReconnect(false))
 	token := c.Connect()
-	require.True(t, token.WaitTimeout(patience))
+	require.True(t, token.WaitTimeout(waitTimeout))
 	require.NoError(t, token.Error())
 	t.Cleanup(func() { c.Disconnect(100) })
 	return c
 }
 
-// requireRefused demands an answer that says why.
+// requireRefused checks that the answer has the reason.
 func requireRefused(t *testing.T, nc *nats.Conn, device, payload string, b bad) {
 	t.Helper()
-	m, err := nc.Request(wire.TelemetrySubject(device), []byte(payload), patience)
+	m, err := nc.Request(wire.TelemetrySubject(device), []byte(payload), waitTimeout)
 	require.NoError(t, err, b.name)
 	reply, err := wire.DecodeReply(m.Data)
 	require.NoError(t, err, "%s: %s", b.name, m.Data)
@@ -122,8 +122,7 @@ func requireRefused(t *testing.T, nc *nats.Conn, device, payload string, b bad) 
 	require.Contains(t, []int{400, 413}, reply.Error.Code, b.name)
 }
 
-// requireBadIDsRefused publishes under names that are no device ids. They are refused
-// like the rest.
+// requireBadIDsRefused publishes with invalid device ids.
 func requireBadIDsRefused(t *testing.T, nc *nats.Conn) {
 	t.Helper()
 	for _, id := range []string{strings.Repeat("x", 65), "a+b", "设备"} {
@@ -148,7 +147,7 @@ func requireDeadLetters(t *testing.T, letters []*kgo.Record, sent map[string]bad
 		require.Equal(t, b.field, kafkatest.Header(rec.Headers, wire.HeaderField), "%s as %s", b.name, id)
 		require.NotEmpty(t, kafkatest.Header(rec.Headers, wire.HeaderMessage), "%s as %s", b.name, id)
 		require.NotEmpty(t, kafkatest.Header(rec.Headers, wire.HeaderGateway), "%s as %s", b.name, id)
-		want := payloads[id][:min(len(payloads[id]), wire.MaxReadingBytes)] // of what is too large the beginning is kept
+		want := payloads[id][:min(len(payloads[id]), wire.MaxReadingBytes)] // the start of a too large message is kept
 		require.True(t, bytes.Equal([]byte(want), rec.Value), "%s as %s: %d bytes sent, %d kept", b.name, id, len(payloads[id]), len(rec.Value))
 	}
 	for id, b := range sent {

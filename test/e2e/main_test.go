@@ -20,11 +20,11 @@ import (
 	"industrial-iot-monitor/test/cluster"
 )
 
-// patience bounds what ought to happen at once but may take long on a busy machine.
-const patience = 90 * time.Second
+// waitTimeout is how long to wait for an expected event: long, for a busy machine.
+const waitTimeout = 90 * time.Second
 
-// often is how often a condition is looked at.
-const often = 100 * time.Millisecond
+// pollInterval is how often a condition is checked.
+const pollInterval = 100 * time.Millisecond
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "e2e-bin-")
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 // bin is where the programs are built, once for all tests.
 var bin string
 
-// built reports what came of building them.
+// built builds them on first use.
 var built = sync.OnceValue(func() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
@@ -61,11 +61,11 @@ func duration(t *testing.T) time.Duration {
 	return d
 }
 
-// startCluster builds and starts everything except simulators.
+// startCluster builds and starts all programs except simulators.
 func startCluster(t *testing.T) *cluster.Cluster {
 	t.Helper()
 	require.NoError(t, built())
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	o := cluster.Options{Dir: t.TempDir(), Bin: bin, Suffix: kafkatest.Name(t, "")}
 	if kafkatest.Real() {
@@ -85,7 +85,7 @@ func startCluster(t *testing.T) *cluster.Cluster {
 	return p
 }
 
-// keepLogs puts what the programs wrote where it outlives the test.
+// keepLogs saves the programs' logs in a directory that outlives the test.
 func keepLogs(t *testing.T, p *cluster.Cluster) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "e2e-logs-") //nolint:usetesting // it must outlive the test
@@ -96,13 +96,13 @@ func keepLogs(t *testing.T, p *cluster.Cluster) {
 	for _, name := range p.Names() {
 		text, err := p.Logs(name)
 		if err != nil {
-			continue // it was never started
+			continue // not started
 		}
 		if err := os.WriteFile(filepath.Join(dir, name+".log"), []byte(text), 0o600); err != nil {
 			t.Log(err)
 		}
 	}
-	t.Logf("the programs' logs are in %s", dir)
+	t.Logf("logs are in %s", dir)
 }
 
 // fleetPart is a simulator: a share of the devices over one protocol.

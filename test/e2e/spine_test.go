@@ -28,7 +28,7 @@ type run struct {
 	to     int64 // ms, after the last reading
 }
 
-// newRun starts everything, the simulators last.
+// newRun starts all programs and defines the simulators.
 func newRun(t *testing.T) *run {
 	t.Helper()
 	r := &run{Cluster: startCluster(t), dir: t.TempDir()}
@@ -60,14 +60,14 @@ func (r *run) stopSims(t *testing.T) {
 	r.to = time.Now().UnixMilli()
 }
 
-// readings is what device-data holds: by device, the timestamps.
+// readings are the timestamps in device-data by device.
 type readings map[string]map[int64]bool
 
-// judge waits until everything acknowledged is in device-data, and then until nothing
-// more comes, holds the values against what the devices sent, and returns the verdict.
+// judge waits until every acknowledged reading is in device-data and no more records arrive,
+// compares the values with those the devices sent, and returns the verdict.
 func (r *run) judge(t *testing.T) (oracle.Verdict, readings) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	o := oracle.New()
 	for _, part := range parts {
@@ -101,14 +101,14 @@ func (r *run) judge(t *testing.T) (oracle.Verdict, readings) {
 			return now, stored
 		}
 		select {
-		case <-ctx.Done(): // what is missing does not come any more
+		case <-ctx.Done(): // missing readings will not arrive any more
 			return now, stored
-		case <-time.After(3 * time.Second): // longer than a transaction or a replay takes to begin
+		case <-time.After(3 * time.Second): // longer than a transaction or a replay takes to start
 		}
 	}
 }
 
-// values returns a function that makes the text a device sent: a fleet makes the same
+// values returns a function that generates the text a device sent: a fleet generates the same
 // reading for the same time.
 func (r *run) values() func(device string, timestamp int64) string {
 	index := map[string]int{}
@@ -131,7 +131,7 @@ func (r *run) values() func(device string, timestamp int64) string {
 
 func TestEveryAcknowledgedReadingIsInKafkaOnceInOrder(t *testing.T) {
 	r := newRun(t)
-	w := watch(t, r.WebSocketURL())
+	w := connect(t, r.WebSocketURL())
 	r.startSims(t)
 	wait(t, duration(t))
 	r.stopSims(t)
@@ -139,7 +139,7 @@ func TestEveryAcknowledgedReadingIsInKafkaOnceInOrder(t *testing.T) {
 	v, stored := r.judge(t)
 	t.Log(v.String())
 	require.NoError(t, v.Err())
-	require.Zero(t, v.Resent, "nothing was disturbed: nothing is sent twice")
+	require.Zero(t, v.Resent, "without faults no reading is sent twice")
 	require.Zero(t, v.Foreign, "the simulators waited for the last acknowledgement")
 	require.Len(t, stored, devices)
 	enough := int(duration(t)/interval) * devices * 9 / 10
@@ -151,8 +151,8 @@ func TestEveryAcknowledgedReadingIsInKafkaOnceInOrder(t *testing.T) {
 	require.Empty(t, r.deadLetters(t))
 }
 
-// TestRestarts ends each program once, one after the other, and starts it again.
-func TestRestarts(t *testing.T) {
+// Each program is ended and restarted once, one after the other.
+func TestNothingIsLostAcrossRestarts(t *testing.T) {
 	for name, end := range map[string]os.Signal{"stopped": syscall.SIGTERM, "killed": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
 			r := newRun(t)
@@ -167,7 +167,7 @@ func TestRestarts(t *testing.T) {
 					require.NoError(t, r.Kill(name))
 				}
 				wait(t, pause)
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 				require.NoError(t, r.Start(ctx, name))
 				cancel()
 			}
@@ -184,7 +184,7 @@ func TestRestarts(t *testing.T) {
 	}
 }
 
-// wait lets the cluster work for a while.
+// wait lets the cluster run for a while.
 func wait(t *testing.T, d time.Duration) {
 	t.Helper()
 	select {

@@ -292,7 +292,7 @@ func isString(n ast.Expr) bool {
 	return ok && lit.Kind == token.STRING
 }
 
-// called is the last name of what is called.
+// called returns the name of the called function or method.
 func called(call *ast.CallExpr) string {
 	switch fn := call.Fun.(type) {
 	case *ast.Ident:

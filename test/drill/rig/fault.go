@@ -12,12 +12,12 @@ import (
 	"industrial-iot-monitor/test/cluster"
 )
 
-// Fault is one thing that can go wrong, and what is expected of the product when it does.
-// That nothing acknowledged is lost, duplicated or out of order is always expected.
+// Fault is one thing that can go wrong, and the expected behaviour of the product. That
+// nothing acknowledged is lost, duplicated or out of order is always expected.
 type Fault struct {
 	Name    string // short, lower case, with hyphens
 	Breaks  string // what it breaks, in a few words
-	Expects string // what is expected besides, in a few words
+	Expects string // further expectations, in a few words
 	Times   int    // how often, in the full drill
 	Quick   int    // how often, in the quick one; 0: not at all
 	Site    Site   // the cluster it needs

@@ -18,22 +18,22 @@ import (
 	"industrial-iot-monitor/test/viewer"
 )
 
-// watcher is a WebSocket client that sees everything and keeps count.
-type watcher struct {
+// client is a WebSocket client that is subscribed to everything and counts messages.
+type client struct {
 	mu       sync.Mutex
 	readings map[string]int
 	statuses map[string]bool // of a sensor, as pushed
 	alerts   map[string]telemetry.Alert
-	faults   []string // messages that should not come
+	faults   []string // unexpected messages
 }
 
-// key names one of the two records of an incident.
+// key identifies one of the two records of an incident.
 func key(a *telemetry.Alert) string { return a.AlertID + " " + string(a.Status) }
 
-// watch connects and subscribes as the JavaScript sample does.
-func watch(t *testing.T, url string) *watcher {
+// connect connects and subscribes as the JavaScript sample does.
+func connect(t *testing.T, url string) *client {
 	t.Helper()
-	w := &watcher{readings: map[string]int{}, statuses: map[string]bool{}, alerts: map[string]telemetry.Alert{}}
+	c := &client{readings: map[string]int{}, statuses: map[string]bool{}, alerts: map[string]telemetry.Alert{}}
 	v, err := viewer.Dial(t.Context(), url)
 	require.NoError(t, err)
 	require.NoError(t, v.Subscribe("device_001"))
@@ -46,19 +46,19 @@ func watch(t *testing.T, url string) *watcher {
 			if err != nil {
 				return
 			}
-			w.take(m)
+			c.record(m)
 		}
 	}()
 	t.Cleanup(func() {
 		_ = v.Close() // the portal may be gone already
 		<-done
 	})
-	return w
+	return c
 }
 
-func (w *watcher) take(m viewer.Message) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (c *client) record(m viewer.Message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch m.Type {
 	case viewer.TypeReading:
 		var r struct {
@@ -68,45 +68,45 @@ func (w *watcher) take(m viewer.Message) {
 			} `json:"sensors"`
 		}
 		if err := json.Unmarshal(m.Payload, &r); err != nil {
-			w.faults = append(w.faults, err.Error())
+			c.faults = append(c.faults, err.Error())
 			return
 		}
-		w.readings[r.DeviceID]++
-		w.statuses[r.Sensors["temperature"].Status] = true
+		c.readings[r.DeviceID]++
+		c.statuses[r.Sensors["temperature"].Status] = true
 	case viewer.TypeAlert:
 		var a telemetry.Alert
 		if err := json.Unmarshal(m.Payload, &a); err != nil {
-			w.faults = append(w.faults, err.Error())
+			c.faults = append(c.faults, err.Error())
 			return
 		}
-		w.alerts[key(&a)] = a
+		c.alerts[key(&a)] = a
 	default:
-		w.faults = append(w.faults, m.Type+" "+m.Code+" "+m.Message)
+		c.faults = append(c.faults, m.Type+" "+m.Code+" "+m.Message)
 	}
 }
 
-// requireSeen demands that the client saw every device, and every alert of the topic
-// that came after it had subscribed.
-func (w *watcher) requireSeen(t *testing.T, r *run, alerts []telemetry.Alert) {
+// requireSeen checks that the client received readings of every device and every alert of the
+// topic.
+func (c *client) requireSeen(t *testing.T, r *run, alerts []telemetry.Alert) {
 	t.Helper()
 	missing := func() []telemetry.Alert {
-		w.mu.Lock()
-		defer w.mu.Unlock()
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		var out []telemetry.Alert
 		for _, a := range alerts {
-			if _, ok := w.alerts[key(&a)]; !ok {
+			if _, ok := c.alerts[key(&a)]; !ok {
 				out = append(out, a)
 			}
 		}
 		return out
 	}
-	require.Eventually(t, func() bool { return len(missing()) == 0 }, patience, often, "alerts the client did not see: %v", missing())
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	require.Empty(t, w.faults)
-	require.Len(t, w.readings, devices, "the client saw every device")
-	require.True(t, w.statuses["normal"], "%v", w.statuses)
-	require.Greater(t, len(w.statuses), 1, "values beyond a limit carry another status: %v", w.statuses)
+	require.Eventually(t, func() bool { return len(missing()) == 0 }, waitTimeout, pollInterval, "alerts the client did not receive: %v", missing())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	require.Empty(t, c.faults)
+	require.Len(t, c.readings, devices, "readings of every device")
+	require.True(t, c.statuses["normal"], "%v", c.statuses)
+	require.Greater(t, len(c.statuses), 1, "values beyond a limit carry another status: %v", c.statuses)
 	require.Positive(t, r.from)
 }
 
@@ -133,11 +133,10 @@ func (r *run) deadLetters(t *testing.T) []*kgo.Record {
 	return out
 }
 
-// readTopic hands every record of a topic to each, once nothing more has come for a
-// while.
+// readTopic calls each for every record of a topic, until no more records arrive.
 func (r *run) readTopic(t *testing.T, topic string, each func(*kgo.Record) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	in, err := kafkatest.NewReader(r.Brokers(), topic)
 	require.NoError(t, err)
@@ -149,15 +148,15 @@ func (r *run) readTopic(t *testing.T, topic string, each func(*kgo.Record) error
 	}
 }
 
-// requireAlerts holds the alerts against the labelled faults: one incident for each
-// fault of which a reading arrived, no incident without a fault, no record twice.
+// requireAlerts compares the alerts with the labelled faults: one incident for each fault of
+// which a reading arrived, no incident without a fault, no duplicate record.
 func (r *run) requireAlerts(t *testing.T, alerts []telemetry.Alert, stored readings) {
 	t.Helper()
 	incidents := map[string]*incident{}
 	byDevice := map[string][]*incident{}
 	for _, a := range alerts {
 		if a.Source != telemetry.SourceRule {
-			continue // what is silent while programs are restarted
+			continue // watchdog alerts while programs are restarted
 		}
 		id := fmt.Sprintf("%s/%d", a.AlertID, a.OccurrenceCount) // raised again, it has the same alert_id
 		in, ok := incidents[id]
@@ -166,7 +165,7 @@ func (r *run) requireAlerts(t *testing.T, alerts []telemetry.Alert, stored readi
 			incidents[id] = in
 			byDevice[a.DeviceID+" "+a.AlertType] = append(byDevice[a.DeviceID+" "+a.AlertType], in)
 		}
-		in.take(t, &a)
+		in.apply(t, &a)
 	}
 	expected := 0
 	explained := map[string]bool{}
@@ -201,13 +200,13 @@ func arrived(timestamps map[int64]bool, from, to int64) bool {
 	return false
 }
 
-// incident is what the records with one alert_id say.
+// incident is the records of one occurrence of an alarm.
 type incident struct {
 	id, device, kind string
 	raised, cleared  int64
 }
 
-func (in *incident) take(t *testing.T, a *telemetry.Alert) {
+func (in *incident) apply(t *testing.T, a *telemetry.Alert) {
 	t.Helper()
 	switch a.Event {
 	case telemetry.EventRaised, telemetry.EventRepeated:
@@ -217,6 +216,6 @@ func (in *incident) take(t *testing.T, a *telemetry.Alert) {
 		require.Zero(t, in.cleared, "alert %s was cleared twice", a.AlertID)
 		require.NotZero(t, in.raised, "alert %s was cleared before it was raised", a.AlertID)
 		in.cleared = a.Timestamp
-	default: // how it went on in between
+	default: // acknowledged, shelved, …
 	}
 }
