@@ -25,7 +25,7 @@ import (
 
 const waitTimeout = 30 * time.Second
 
-// asProgram makes the test binary be the program itself.
+// asProgram is the argument that makes the test binary run the program.
 const asProgram = "as-edge"
 
 func TestMain(m *testing.M) {
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// spawn starts edge as a process of its own.
+// spawn starts edge as a separate process.
 func spawn(t *testing.T, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], asProgram)
@@ -79,7 +79,7 @@ func TestAckedReadingSurvivesKill(t *testing.T) {
 	for round := range 3 {
 		cmd := spawn(t, env...)
 		ready(t, ops)
-		more := publishUntilGone(t, addr, round, func() { require.NoError(t, cmd.Process.Kill()) })
+		more := publishUntilKilled(t, addr, round, func() { require.NoError(t, cmd.Process.Kill()) })
 		_ = cmd.Wait()
 		require.NotEmpty(t, more)
 		for _, p := range more {
@@ -93,12 +93,12 @@ func TestAckedReadingSurvivesKill(t *testing.T) {
 		require.Equal(t, 1, have[p], "acknowledged, and stored once: %s", p)
 	}
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	require.NoError(t, cmd.Wait(), "an ordinary stop is no error")
+	require.NoError(t, cmd.Wait(), "a normal stop is no error")
 }
 
-// publishUntilGone publishes with ten devices until the program is gone, which kill
-// sees to once enough is acknowledged, and returns the acknowledged payloads.
-func publishUntilGone(t *testing.T, addr string, round int, kill func()) []string {
+// publishUntilKilled publishes with ten devices, calls kill after 500 acknowledgements and
+// returns the acknowledged payloads.
+func publishUntilKilled(t *testing.T, addr string, round int, kill func()) []string {
 	t.Helper()
 	var mu sync.Mutex
 	var acked []string
@@ -207,7 +207,7 @@ func TestHubPasswordIsNotInTheLog(t *testing.T) {
 				if !strings.Contains(log.String(), tt.until) || !strings.Contains(log.String(), "xxxxx@") || served {
 					continue
 				}
-				if served = strings.Contains(log.String(), "gateway is taking readings"); served {
+				if served = strings.Contains(log.String(), "gateway started"); served {
 					log.WriteString(get(t, ops, "/metrics") + get(t, ops, "/readyz"))
 					require.NoError(t, cmd.Process.Signal(os.Interrupt))
 				}
@@ -232,7 +232,7 @@ func get(t *testing.T, addr, path string) string {
 	return string(b)
 }
 
-func TestProgramNamesWhatIsWrong(t *testing.T) {
+func TestProgramNamesTheInvalidSetting(t *testing.T) {
 	tests := []struct{ env, want string }{
 		{"EDGE_GATEWAY_ID=a b", "EDGE_GATEWAY_ID"},
 		{"LOG_LEVEL=loud", "LOG_LEVEL"},

@@ -14,16 +14,16 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// badInput are messages that no gateway takes, with what is said about each.
+// badInput are permanently refused messages with reason and field.
 var badInput = []struct {
 	name    string
 	payload string
 	reason  telemetry.Reason
-	field   string // empty: whatever
+	field   string // empty: any
 }{
 	{"empty message", "", telemetry.ReasonEmpty, ""},
 	{"truncated JSON", good()[:200], telemetry.ReasonInvalidJSON, ""},
-	{"no JSON at all", "hello", telemetry.ReasonInvalidJSON, ""},
+	{"no JSON", "hello", telemetry.ReasonInvalidJSON, ""},
 	{"key twice", strings.Replace(good(), `"value":25.6`, `"value":25.6,"value":99`, 1), telemetry.ReasonDuplicateKey, "sensors.temperature.value"},
 	{"NaN", strings.Replace(good(), "25.6", "NaN", 1), telemetry.ReasonInvalidJSON, ""},
 	{"1e999", strings.Replace(good(), "25.6", "1e999", 1), telemetry.ReasonInvalidReading, "sensors.temperature.value"},
@@ -34,18 +34,18 @@ var badInput = []struct {
 	{"invalid UTF-8", strings.Replace(good(), "301", "\xff\xfe", 1), telemetry.ReasonInvalidUTF8, ""},
 	{"depth 10,000", strings.Replace(good(), `"301"`, strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000), 1), telemetry.ReasonTooDeep, ""},
 	{"other device", string(reading("device_002", 1640995200000)), telemetry.ReasonDeviceMismatch, "device_id"},
-	{"impossible device", string(reading("device 1", 1640995200000)), telemetry.ReasonInvalidReading, "device_id"},
+	{"invalid device", string(reading("device 1", 1640995200000)), telemetry.ReasonInvalidReading, "device_id"},
 	{"timestamp in seconds", string(reading("device_001", 1640995200)), telemetry.ReasonInvalidTimestamp, "timestamp"},
 	{"timestamp in the year 2100", string(reading("device_001", 4102444800000)), telemetry.ReasonInvalidTimestamp, "timestamp"},
 }
 
 func good() string { return string(reading("device_001", 1640995200000)) }
 
-func TestBadInputByNATSIsRefusedWithItsReasonAndKept(t *testing.T) {
+func TestBadInputByNATSIsRefusedAndKept(t *testing.T) {
 	g, h := plant(t)
 	nc := dial(t, g)
 	for _, tt := range badInput {
-		msg, err := nc.Request(wire.TelemetrySubject("device_001"), []byte(tt.payload), patience)
+		msg, err := nc.Request(wire.TelemetrySubject("device_001"), []byte(tt.payload), waitTimeout)
 		require.NoError(t, err, tt.name)
 		reply, err := wire.DecodeReply(msg.Data)
 		require.NoError(t, err)
@@ -59,12 +59,12 @@ func TestBadInputByNATSIsRefusedWithItsReasonAndKept(t *testing.T) {
 	requireUndisturbed(t, g)
 }
 
-func TestBadInputByMQTTIsKeptAndNotSentAgain(t *testing.T) {
+func TestBadInputByMQTTIsAcknowledgedAndKept(t *testing.T) {
 	g, h := plant(t)
 	client := connectMQTT(t, g)
 	for _, tt := range badInput {
 		token := client.Publish(wire.TelemetryTopic("device_001"), 1, false, tt.payload)
-		require.True(t, token.WaitTimeout(patience), tt.name)
+		require.True(t, token.WaitTimeout(waitTimeout), tt.name)
 		require.NoError(t, token.Error())
 	}
 	requireDeadLetters(t, h, g)
@@ -92,7 +92,7 @@ func requireDeadLetters(t *testing.T, h *hub, g *Gateway) {
 // requireUndisturbed sends a good reading.
 func requireUndisturbed(t *testing.T, g *Gateway) {
 	t.Helper()
-	msg, err := dial(t, g).Request(wire.TelemetrySubject("device_001"), []byte(good()), patience)
+	msg, err := dial(t, g).Request(wire.TelemetrySubject("device_001"), []byte(good()), waitTimeout)
 	require.NoError(t, err)
 	reply, err := wire.DecodeReply(msg.Data)
 	require.NoError(t, err)
@@ -102,14 +102,13 @@ func requireUndisturbed(t *testing.T, g *Gateway) {
 	require.NoError(t, g.Ready())
 }
 
-func TestMessageLargerThanTheServerTakesClosesOnlyItsConnection(t *testing.T) {
+func TestOversizedMessageClosesOnlyItsConnection(t *testing.T) {
 	g, _ := plant(t)
 	nc := dial(t, g)
 	require.ErrorIs(t, nc.Publish(wire.TelemetrySubject("device_001"), bytes.Repeat([]byte("x"), 3<<20)), nats.ErrMaxPayload)
 	client := connectMQTT(t, g)
-	token := client.Publish(wire.TelemetryTopic("device_001"), 1, false, bytes.Repeat([]byte("x"), 3<<20))
-	require.Eventually(t, func() bool { return !client.IsConnectionOpen() }, patience, 5*time.Millisecond)
-	_ = token
+	client.Publish(wire.TelemetryTopic("device_001"), 1, false, bytes.Repeat([]byte("x"), 3<<20))
+	require.Eventually(t, func() bool { return !client.IsConnectionOpen() }, waitTimeout, 5*time.Millisecond)
 	requireUndisturbed(t, g)
 }
 
@@ -121,7 +120,7 @@ func dial(tb testing.TB, g *Gateway) *nats.Conn {
 	return nc
 }
 
-// connectMQTT connects a client that does not come back by itself.
+// connectMQTT connects a client that does not reconnect.
 func connectMQTT(tb testing.TB, g *Gateway) paho.Client {
 	tb.Helper()
 	return connectMQTTAs(tb, g, tb.Name())
@@ -132,7 +131,7 @@ func connectMQTTAs(tb testing.TB, g *Gateway, id string) paho.Client {
 	o := paho.NewClientOptions().AddBroker("tcp://" + g.MQTTAddr()).SetAutoReconnect(false).SetClientID(id)
 	c := paho.NewClient(o)
 	token := c.Connect()
-	require.True(tb, token.WaitTimeout(patience))
+	require.True(tb, token.WaitTimeout(waitTimeout))
 	require.NoError(tb, token.Error())
 	tb.Cleanup(func() { c.Disconnect(100) })
 	return c

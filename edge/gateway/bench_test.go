@@ -12,10 +12,9 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// BenchmarkNATS is a reading's whole way by NATS, from a client's publish to the
-// acknowledgement after the sync, on this machine's disk: 1,000 devices on one
-// connection with up to 4,096 readings under way. cpu-ns/op is the processor time of
-// the gateway and the client together.
+// BenchmarkNATS measures a reading by NATS from the client's publish to the
+// acknowledgement after the sync, on this machine's disk: 1,000 devices on one connection
+// with up to 4,096 readings in flight. cpu-ns/op is the CPU time of gateway and client.
 func BenchmarkNATS(b *testing.B) {
 	g := start(b, config(b))
 	nc, err := nats.Connect(g.NATSAddr())

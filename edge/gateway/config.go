@@ -10,14 +10,14 @@ import (
 // Config is the environment of one gateway.
 type Config struct {
 	ID          string        `env:"EDGE_GATEWAY_ID" help:"required: name of this gateway, unique in the plant; 1 to 32 of A-Z a-z 0-9 _ -"`
-	Building    string        `env:"EDGE_BUILDING" help:"name of the building the gateway stands in"`
+	Building    string        `env:"EDGE_BUILDING" help:"name of the building the gateway is installed in"`
 	NATSAddr    string        `env:"EDGE_NATS_ADDR" envDefault:"127.0.0.1:4222" help:"address on which devices connect by NATS; port 0 picks a free one"`
 	MQTTAddr    string        `env:"EDGE_MQTT_ADDR" envDefault:"127.0.0.1:1883" help:"address on which devices connect by MQTT; port 0 picks a free one"`
-	HubURL      string        `env:"EDGE_HUB_URL" envDefault:"nats-leaf://127.0.0.1:7422" help:"the hub's leaf node address; it may be absent at any time"`
-	DataDir     string        `env:"EDGE_DATA_DIR" envDefault:"./data/edge" help:"directory of the buffer; each gateway has its own below it"`
-	BufferBytes int64         `env:"EDGE_BUFFER_BYTES" envDefault:"10737418240" help:"most bytes of readings kept while they cannot be delivered; lowered to what the disk has room for"`
+	HubURL      string        `env:"EDGE_HUB_URL" envDefault:"nats-leaf://127.0.0.1:7422" help:"leaf node URL of the hub; the hub may be down at any time"`
+	DataDir     string        `env:"EDGE_DATA_DIR" envDefault:"./data/edge" help:"directory of the buffer; each gateway uses a subdirectory"`
+	BufferBytes int64         `env:"EDGE_BUFFER_BYTES" envDefault:"10737418240" help:"limit of the buffer for undelivered readings, in bytes; lowered to the room on the disk"`
 	HTTPAddr    string        `env:"EDGE_HTTP_ADDR" envDefault:"127.0.0.1:9101" help:"address of /metrics, /livez and /readyz; empty: none"`
-	Linger      time.Duration `env:"EDGE_LINGER" envDefault:"3ms" help:"how long a reading waits for others to be written to disk with it"`
+	Linger      time.Duration `env:"EDGE_LINGER" envDefault:"3ms" help:"how long a pack stays open for further readings before it is written to disk; 0 to 1s"`
 	ops.LogConfig
 	ops.PprofConfig
 }

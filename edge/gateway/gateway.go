@@ -1,8 +1,7 @@
-// Package gateway is the program edge: the one place of a building where devices
-// deliver readings. It stores them on its own disk before it acknowledges them, and
-// keeps them until the bridge has fetched them over the leaf link, which may be down
-// for as long as the disk lasts. It is not for looking into readings: it checks that
-// they are well formed and asks nothing more.
+// Package gateway is the program edge, to which the devices of one building deliver their
+// readings. It writes them to its own disk before it acknowledges them, and keeps them
+// until the bridge has pulled them over the leaf link, which may be down for as long as
+// the disk has room. It checks that readings are well formed, never what they say.
 //
 // New binds every listener and recovers the store; Run blocks until its context ends.
 package gateway
@@ -27,9 +26,9 @@ import (
 	"industrial-iot-monitor/internal/ops"
 )
 
-// stopTimeout bounds the stop of each part. The intake takes half a second when much is
-// waiting and the collector two and a half when the disk does not answer, the others
-// next to nothing; so the whole stays within five seconds.
+// stopTimeout bounds the stop of each part. A busy intake takes half a second, the
+// collector two and a half if the disk does not respond, the others next to nothing: the
+// whole stop stays within five seconds.
 const stopTimeout = 3 * time.Second
 
 // Options of a Gateway. Config.ID and Log are required.
@@ -37,8 +36,8 @@ type Options struct {
 	Config   Config
 	Log      *slog.Logger
 	Registry *prometheus.Registry // nil: a new one; several gateways may share one
-	// StallAfter is how long the disk may take for a pack before devices are told to
-	// retry later; 0 means 1.25 s.
+	// StallAfter is how long a pack write may take before devices get "retry later";
+	// 0 means 1.25 s.
 	StallAfter time.Duration
 }
 
@@ -55,19 +54,19 @@ type Gateway struct {
 	collector *ingest.Collector
 	mqtt      *ingest.MQTTIntake
 	http      *ops.Server               // nil without EDGE_HTTP_ADDR
-	alive     atomic.Pointer[time.Time] // of the stream's last sign of life
+	alive     atomic.Pointer[time.Time] // of the newest successful probe of the stream
 	restarts  atomic.Uint64             // of storage
-	diskBad   atomic.Bool               // the disk takes no writes
+	diskBad   atomic.Bool               // the disk accepts no writes
 
 	// Used by monitor alone.
-	held    broker.State // what the stream said at its last sign of life
+	held    broker.State // the stream at its newest successful probe
 	rate    rate
-	refused time.Time     // when it was last said that the hub refuses us
-	stepped time.Duration // by how much the clock was set since the start
+	refused time.Time     // when the hub's refusal was last logged
+	stepped time.Duration // sum of the clock's steps since the start
 }
 
-// New starts the embedded server, which recovers what the last run left, and binds
-// MQTT and HTTP. Run must be called, or Close.
+// New starts the embedded server, which recovers the store, and binds MQTT and HTTP. The
+// caller must call Run or Close.
 func New(o Options) (_ *Gateway, err error) {
 	if o.Log == nil {
 		return nil, errors.New("gateway: Options.Log is required")
@@ -120,10 +119,10 @@ func New(o Options) (_ *Gateway, err error) {
 	return g, nil
 }
 
-// newEpoch draws the number that tells this start of the gateway from every other.
+// newEpoch draws the random number that identifies this start of the gateway.
 func newEpoch() uint64 {
 	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails: it ends the process instead
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand crashes the process instead
 	return binary.BigEndian.Uint64(b[:])
 }
 
@@ -144,12 +143,12 @@ func (g *Gateway) Addr() string {
 // HubConnected reports whether the leaf link to the hub is up.
 func (g *Gateway) HubConnected() bool { return g.broker.HubConnected() }
 
-// Epoch returns this start's epoch as it is written in heartbeats: 16 hex digits.
+// Epoch returns the epoch as in heartbeats: 16 hex digits.
 func (g *Gateway) Epoch() string { return fmt.Sprintf("%016x", g.epoch) }
 
-// Run takes readings until ctx ends. Then it stops taking, stores and answers what it
-// took, and lets go of everything, within five seconds. It returns an error when a
-// part fails, ingest.ErrStuck when storage no longer works.
+// Run accepts readings until ctx ends. Then it stops the intake, stores and acknowledges
+// the accepted readings and releases everything, within five seconds. It returns an error
+// if a part fails, ingest.ErrStuck if storage fails for good.
 func (g *Gateway) Run(ctx context.Context) error {
 	parts := lifecycle.New(g.log, stopTimeout)
 	parts.OnStop("broker", g.stopBroker)
@@ -172,12 +171,12 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return errors.Join(err, parts.Stop())
 	}
 	parts.OnStop("mqtt intake", func(context.Context) error { g.mqtt.StopIntake(); return nil })
-	g.log.Info("gateway is taking readings", "building", g.cfg.Building, "nats", g.NATSAddr(), "mqtt", g.MQTTAddr(),
+	g.log.Info("gateway started", "building", g.cfg.Building, "nats", g.NATSAddr(), "mqtt", g.MQTTAddr(),
 		"http", g.Addr(), "hub", natsconn.Redact(g.cfg.HubURL), "buffer_bytes", g.broker.BufferLimit(), "epoch", g.Epoch(), "instance", g.broker.Instance())
 	return parts.Wait(ctx)
 }
 
-// stopBroker sends the last replies and stops the server.
+// stopBroker flushes the last replies and stops the server.
 func (g *Gateway) stopBroker(ctx context.Context) error {
 	err := g.broker.Flush(ctx)
 	g.broker.Shutdown()
@@ -185,7 +184,7 @@ func (g *Gateway) stopBroker(ctx context.Context) error {
 	return err
 }
 
-// Close releases what New took of a gateway that is not run.
+// Close releases a gateway on which Run was not called.
 func (g *Gateway) Close() error {
 	var errs []error
 	if g.http != nil {

@@ -17,8 +17,8 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// send publishes readings of several devices at once, each device one after the other,
-// and returns what was acknowledged, by device, in the order of the acknowledgements.
+// send publishes readings of several devices concurrently, one at a time per device, and
+// returns the acknowledged payloads by device, in order.
 func send(t *testing.T, g *Gateway, devices, each int) map[string][]string {
 	t.Helper()
 	acked := make(map[string][]string, devices)
@@ -29,9 +29,9 @@ func send(t *testing.T, g *Gateway, devices, each int) map[string][]string {
 		nc := dial(t, g)
 		wg.Go(func() {
 			for n := range each {
-				// Pretty-printed, so that keeping it byte for byte means something.
+				// Pretty-printed, to show that it is kept byte for byte.
 				payload := strings.ReplaceAll(string(reading(id, 1640995200000+int64(n))), ",", ",\n\t")
-				msg, err := nc.Request(wire.TelemetrySubject(id), []byte(payload), patience)
+				msg, err := nc.Request(wire.TelemetrySubject(id), []byte(payload), waitTimeout)
 				if err != nil {
 					continue
 				}
@@ -47,8 +47,8 @@ func send(t *testing.T, g *Gateway, devices, each int) map[string][]string {
 	return acked
 }
 
-// requireStored checks that what was acknowledged is stored once, byte for byte and in
-// order, and nothing else is.
+// requireStored checks that exactly the acknowledged readings are stored, once, byte for
+// byte and in order.
 func requireStored(t *testing.T, acked map[string][]string, all []stored) {
 	t.Helper()
 	got := map[string][]string{}
@@ -78,18 +78,18 @@ func TestPlainPublishIsStoredWithoutAPromise(t *testing.T) {
 	require.Eventually(t, func() bool {
 		s := g.collector.Stats()
 		return s.Accepted == 20 && s.Unpromised == 20 && s.Refused == 1
-	}, patience, 5*time.Millisecond)
+	}, waitTimeout, 5*time.Millisecond)
 	require.Len(t, h.entries(t, g.cfg.ID), 21)
 }
 
-func TestFullBufferSaysSoAndHealsWhenTheHubTrims(t *testing.T) {
+func TestFullBufferRefusesUntilTheHubTrims(t *testing.T) {
 	h := startHub(t, -1)
 	cfg := config(t)
 	cfg.HubURL, cfg.BufferBytes = h.url(), 1<<20
 	g := start(t, cfg)
 	nc := dial(t, g)
 	publish := func() wire.Reply {
-		msg, err := nc.Request(wire.TelemetrySubject("device_001"), pad(good(), 60<<10), patience)
+		msg, err := nc.Request(wire.TelemetrySubject("device_001"), pad(good(), 60<<10), waitTimeout)
 		require.NoError(t, err)
 		r, err := wire.DecodeReply(msg.Data)
 		require.NoError(t, err)
@@ -103,19 +103,19 @@ func TestFullBufferSaysSoAndHealsWhenTheHubTrims(t *testing.T) {
 	require.Equal(t, telemetry.ReasonBufferFull, r.Error.Reason)
 	require.Equal(t, 503, r.Error.Code)
 	require.ErrorContains(t, g.Ready(), "buffer_full")
-	require.Len(t, h.entries(t, cfg.ID), acked, "nothing stored gave way")
+	require.Len(t, h.entries(t, cfg.ID), acked, "no stored pack was dropped")
 
 	require.NoError(t, h.stream(t, cfg.ID).Purge(t.Context()))
-	require.Eventually(t, func() bool { return publish().Error == nil }, patience, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return publish().Error == nil }, waitTimeout, 50*time.Millisecond)
 	require.NoError(t, g.Ready())
 }
 
-// pad makes a reading larger with a field that nobody knows.
+// pad enlarges a reading with an unknown field.
 func pad(reading string, n int) []byte {
 	return []byte(`{"x":"` + strings.Repeat("x", n-len(reading)-7) + `",` + reading[1:])
 }
 
-func TestRestartKeepsEverythingAndBeginsANewEpoch(t *testing.T) {
+func TestRestartKeepsEverythingAndStartsANewEpoch(t *testing.T) {
 	h := startHub(t, -1)
 	cfg := config(t)
 	cfg.HubURL = h.url()
@@ -144,7 +144,7 @@ func TestRestartKeepsEverythingAndBeginsANewEpoch(t *testing.T) {
 	require.Equal(t, map[string]bool{first: true, g.Epoch(): true}, epochs)
 }
 
-func TestStopUnderLoadLosesNothingThatWasAcked(t *testing.T) {
+func TestStopUnderLoadLosesNoAckedReading(t *testing.T) {
 	h := startHub(t, -1)
 	cfg := config(t)
 	cfg.HubURL = h.url()
@@ -175,9 +175,9 @@ func TestStopUnderLoadLosesNothingThatWasAcked(t *testing.T) {
 		}
 	})
 	<-sending
-	began := time.Now()
+	asked := time.Now()
 	stop()
-	require.Less(t, time.Since(began), patience)
+	require.Less(t, time.Since(asked), waitTimeout)
 	wg.Wait()
 	nc.Close()
 

@@ -10,36 +10,36 @@ import (
 
 // Timing of the healer.
 const (
-	healLook = 250 * time.Millisecond
-	// healAfter is how long storage may fail before its server is started again. A
-	// stream that met a write error answers nobody, or refuses everything, until then.
+	healEvery = 250 * time.Millisecond
+	// healAfter is how long storage may fail before its server is restarted. After a
+	// write error a stream does not respond, or refuses everything, until then.
 	healAfter = 2 * time.Second
-	// silentFor is how long the canary may get no answer: a slow disk is not a dead one.
-	silentFor = 5 * time.Second
-	// slowDisk is a disk on which a restart would help nobody.
+	// canaryTimeout is how long the canary may fail: a slow disk is not a dead one.
+	canaryTimeout = 5 * time.Second
+	// slowDisk is a test write so slow that a restart would not help.
 	slowDisk = time.Second
-	// healPause lies between two restarts; it doubles up to healPauseMax while they do not help.
+	// healPause separates two restarts; it doubles up to healPauseMax while they do not help.
 	healPause    = 3 * time.Second
 	healPauseMax = 30 * time.Second
 	restartLimit = 30 * time.Second
-	// stuckAfter ends the gateway as the last resort. The supervisor starts it again.
+	// stuckAfter ends the gateway as the last resort, for the supervisor to restart it.
 	stuckAfter = 5 * time.Minute
 	warnEvery  = 10 * time.Second
 )
 
-// healer starts the embedded server again when storage does not work and the disk
-// does: on a disk that takes no writes nothing helps but waiting for it.
+// healer restarts the embedded server when storage fails although the disk works. While
+// the disk accepts no writes it only waits.
 type healer struct {
-	g     *Gateway
-	pause time.Duration
-	last  time.Time // of the newest restart
-	said  time.Time // when it was last said that the disk takes nothing
+	g      *Gateway
+	pause  time.Duration
+	last   time.Time // of the newest restart
+	warned time.Time // when the bad disk was last logged
 }
 
-// heal looks after storage until ctx ends.
+// heal checks storage until ctx ends.
 func (g *Gateway) heal(ctx context.Context) error {
 	h := &healer{g: g, pause: healPause}
-	tick := time.NewTicker(healLook)
+	tick := time.NewTicker(healEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -47,12 +47,12 @@ func (g *Gateway) heal(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		h.look(ctx)
+		h.check(ctx)
 	}
 }
 
-func (h *healer) look(ctx context.Context) {
-	why := h.g.ailing()
+func (h *healer) check(ctx context.Context) {
+	why := h.g.storageFailure()
 	if why == "" {
 		if time.Since(h.last) > healPauseMax {
 			h.pause = healPause
@@ -65,9 +65,9 @@ func (h *healer) look(ctx context.Context) {
 	took, err := h.g.broker.TryDisk()
 	if err != nil || took > slowDisk {
 		h.g.diskBad.Store(true)
-		if time.Since(h.said) > warnEvery {
-			h.said = time.Now()
-			h.g.log.Error("storage does not work, and the disk takes no writes; waiting for it", "why", why, "took", took, "err", err)
+		if time.Since(h.warned) > warnEvery {
+			h.warned = time.Now()
+			h.g.log.Error("storage failing and the disk accepts no writes, waiting", "why", why, "took", took, "err", err)
 		}
 		return
 	}
@@ -76,7 +76,7 @@ func (h *healer) look(ctx context.Context) {
 }
 
 func (h *healer) restart(ctx context.Context, why string) {
-	h.g.log.Warn("storage does not work although the disk does, starting it again", "why", why)
+	h.g.log.Warn("storage failing on a working disk, restarting it", "why", why)
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, restartLimit)
 	defer cancel()
@@ -92,24 +92,24 @@ func (h *healer) restart(ctx context.Context, why string) {
 	h.g.metrics.storeRestarts.Inc()
 	h.g.noteDamage()
 	if err != nil {
-		h.g.log.Error("storage could not be started again", "err", err, "took", time.Since(began))
+		h.g.log.Error("storage restart failed", "err", err, "took", time.Since(began))
 		return
 	}
-	h.g.log.Info("storage was started again", "took", time.Since(began))
+	h.g.log.Info("storage restarted", "took", time.Since(began))
 }
 
-// ailing says what is wrong with storage, nothing when it works.
-func (g *Gateway) ailing() string {
+// storageFailure describes the failure of storage, "" while it works.
+func (g *Gateway) storageFailure() string {
 	if since := g.collector.Failing(); !since.IsZero() && time.Since(since) > healAfter {
 		return "packs are not stored"
 	}
-	if at := g.alive.Load(); at != nil && time.Since(*at) > silentFor {
-		return "the stream does not answer"
+	if at := g.alive.Load(); at != nil && time.Since(*at) > canaryTimeout {
+		return "the stream does not respond"
 	}
 	return ""
 }
 
-// noteDamage shows what was salvaged.
+// noteDamage sets the metrics of the salvage.
 func (g *Gateway) noteDamage() {
 	r := g.broker.Salvaged()
 	g.metrics.salvaged.Set(float64(r.Salvaged))

@@ -15,7 +15,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-func TestRateIsThatOfTheLastMinutes(t *testing.T) {
+func TestRateCoversTheLastMinutes(t *testing.T) {
 	var r rate
 	now := time.Unix(1000, 0)
 	_, known := r.perSecond(now, 0)
@@ -42,20 +42,20 @@ func TestHorizon(t *testing.T) {
 	require.EqualValues(t, 0, horizon(1500, 1500, 100))
 	require.EqualValues(t, 0, horizon(2000, 1500, 100))
 	require.EqualValues(t, noHorizon, horizon(500, 1500, 0))
-	require.Positive(t, horizon(0, 1<<60, 1e-9), "it is bounded")
+	require.Positive(t, horizon(0, 1<<60, 1e-9), "bounded")
 }
 
-func TestHeartbeatAccountsForPacks(t *testing.T) {
+func TestHeartbeatHoldsTheTotals(t *testing.T) {
 	g, h := plant(t)
 	ch := h.heartbeats(t)
 	send(t, g, 2, 5)
-	_, err := dial(t, g).Request(wire.TelemetrySubject("device_001"), []byte("bad"), patience)
+	_, err := dial(t, g).Request(wire.TelemetrySubject("device_001"), []byte("bad"), waitTimeout)
 	require.NoError(t, err)
 	var s wire.GatewayStatus
 	require.Eventually(t, func() bool {
 		s = next(t, ch)
 		return s.Packed == wire.PackTotals{Readings: 10, Refused: 1} && s.HorizonSeconds > 0
-	}, patience, time.Millisecond)
+	}, waitTimeout, time.Millisecond)
 	require.Len(t, s.Instance, 16)
 	require.Equal(t, s.LastSeq, s.Counter)
 	require.Positive(t, s.BytesPerSecond)
@@ -63,8 +63,8 @@ func TestHeartbeatAccountsForPacks(t *testing.T) {
 	require.InDelta(t, float64(s.HorizonSeconds), value(t, g.metrics.horizon), float64(s.HorizonSeconds))
 }
 
-// A stream that stopped answering, as it does after a full disk, is made to answer
-// again without a restart of the process; nothing acknowledged is lost.
+// A stream that stopped responding, as after a full disk, is restarted without the
+// process; no acknowledged reading is lost.
 func TestGatewayHealsItself(t *testing.T) {
 	h := startHub(t, -1)
 	cfg := config(t)
@@ -83,7 +83,7 @@ func TestGatewayHealsItself(t *testing.T) {
 		}
 		r, err := wire.DecodeReply(msg.Data)
 		return err == nil && r.Error == nil
-	}, patience, 50*time.Millisecond)
+	}, waitTimeout, 50*time.Millisecond)
 	require.NoError(t, g.Ready())
 	require.Equal(t, addr, g.NATSAddr())
 	require.True(t, mqtt.IsConnectionOpen(), "MQTT clients do not notice")
@@ -103,7 +103,7 @@ func TestGatewayHealsItself(t *testing.T) {
 	require.Equal(t, acked, got)
 }
 
-// runWith is run with options of its own.
+// runWith is run with options.
 func runWith(tb testing.TB, o Options) (g *Gateway, stop func()) {
 	tb.Helper()
 	g, err := New(o)
@@ -112,33 +112,33 @@ func runWith(tb testing.TB, o Options) (g *Gateway, stop func()) {
 	done := make(chan error, 1)
 	running := g
 	go func() { done <- running.Run(ctx) }()
-	require.Eventually(tb, func() bool { return running.Ready() == nil }, patience, 5*time.Millisecond)
+	require.Eventually(tb, func() bool { return running.Ready() == nil }, waitTimeout, 5*time.Millisecond)
 	return g, func() {
 		cancel()
 		require.NoError(tb, <-done)
 	}
 }
 
-// Readiness means progress: readings that wait for an answer and a store that gives
-// none are no ready gateway, before devices are refused.
-func TestNotReadyWhileReadingsWait(t *testing.T) {
+// Readiness means progress: a pending write or an unresponsive stream ends it before
+// devices are refused.
+func TestNotReadyWithoutProgress(t *testing.T) {
 	long := time.Now().Add(-time.Minute)
 	require.NoError(t, readiness(nil, &long, time.Time{}, time.Minute*2))
-	require.ErrorContains(t, readiness(nil, &long, time.Time{}, aliveFor), "not answered for 1m0s")
+	require.ErrorContains(t, readiness(nil, &long, time.Time{}, probeMaxAge), "not responded for 1m0s")
 	now := time.Now()
-	require.ErrorContains(t, readiness(nil, &now, long, aliveFor), "waiting for 1m0s")
-	require.ErrorContains(t, readiness(nil, nil, time.Time{}, aliveFor), "starting")
+	require.ErrorContains(t, readiness(nil, &now, long, probeMaxAge), "pending for 1m0s")
+	require.ErrorContains(t, readiness(nil, nil, time.Time{}, probeMaxAge), "starting")
 }
 
-func TestSetClockIsNoticed(t *testing.T) {
+func TestClockStepIsDetected(t *testing.T) {
 	const year = 365 * 24 * time.Hour
-	require.Zero(t, clockStep(time.Hour, time.Hour+3*time.Second, 0), "adjusted in passing")
+	require.Zero(t, clockStep(time.Hour, time.Hour+3*time.Second, 0), "drift")
 	require.Equal(t, -time.Hour, clockStep(2*time.Hour, time.Hour, 0))
-	require.Zero(t, clockStep(3*time.Hour, 2*time.Hour, -time.Hour), "said already")
+	require.Zero(t, clockStep(3*time.Hour, 2*time.Hour, -time.Hour), "reported already")
 	require.Equal(t, 10*year, clockStep(3*time.Hour, 10*year+2*time.Hour, -time.Hour))
 }
 
-// guardedHub lets one instance of a gateway in, as the bridge's hub does.
+// guardedHub admits one instance of a gateway, as the bridge's hub does.
 type guardedHub struct{ instance string }
 
 // Check implements server.Authentication.
@@ -146,7 +146,7 @@ func (h *guardedHub) Check(c server.ClientAuthentication) bool {
 	return c.Kind() == 0 || c.GetOpts().Password == h.instance
 }
 
-func TestSecondGatewayOfAnIDIsRefusedAndSaysSo(t *testing.T) {
+func TestSecondGatewayWithTheSameIDReportsItsRefusal(t *testing.T) {
 	guard := &guardedHub{}
 	o := &server.Options{ServerName: "hub", Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, CustomClientAuthentication: guard}
 	o.LeafNode.Host, o.LeafNode.Port = "127.0.0.1", -1
@@ -160,17 +160,17 @@ func TestSecondGatewayOfAnIDIsRefusedAndSaysSo(t *testing.T) {
 	srv.Start()
 	defer srv.WaitForShutdown()
 	defer srv.Shutdown()
-	require.True(t, srv.ReadyForConnections(patience))
+	require.True(t, srv.ReadyForConnections(waitTimeout))
 	cfg.HubURL = fmt.Sprintf("nats-leaf://127.0.0.1:%d", leafPort(t, srv))
 	first := start(t, cfg)
-	require.Eventually(t, first.HubConnected, patience, 10*time.Millisecond)
+	require.Eventually(t, first.HubConnected, waitTimeout, 10*time.Millisecond)
 
 	cfg.DataDir = t.TempDir()
 	second := start(t, cfg)
-	require.Eventually(t, func() bool { return value(t, second.metrics.hubRefused) == 1 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return value(t, second.metrics.hubRefused) == 1 }, waitTimeout, 10*time.Millisecond)
 	require.False(t, second.HubConnected())
 	require.NotZero(t, value(t, second.metrics.hubRefusals))
-	require.NoError(t, second.Ready(), "it takes readings")
+	require.NoError(t, second.Ready(), "it accepts readings")
 	send(t, second, 1, 2)
 	require.True(t, first.HubConnected())
 }
@@ -182,16 +182,16 @@ func leafPort(t *testing.T, srv *server.Server) int {
 	return v.LeafNode.Port
 }
 
-// A hub without users (an ordinary nats-server) lets a leaf in that names one.
-func TestHubWithoutUsersLetsTheGatewayIn(t *testing.T) {
+// A plain nats-server without users admits a leaf that sends one.
+func TestHubWithoutUsersAdmitsTheGateway(t *testing.T) {
 	g, h := plant(t) // its hub has no users
-	require.Eventually(t, g.HubConnected, patience, 10*time.Millisecond)
+	require.Eventually(t, g.HubConnected, waitTimeout, 10*time.Millisecond)
 	leafs, err := h.srv.Leafz(nil)
 	require.NoError(t, err)
 	require.Len(t, leafs.Leafs, 1)
 }
 
-// value returns what a gauge or counter shows.
+// value returns the value of a gauge or counter.
 func value(t *testing.T, c prometheus.Collector) float64 {
 	t.Helper()
 	reg := prometheus.NewRegistry()

@@ -11,8 +11,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience bounds every wait of these tests: they also run on small, busy machines.
-const patience = 30 * time.Second
+// waitTimeout bounds every wait of these tests, which also run on small, busy machines.
+const waitTimeout = 30 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -48,13 +48,13 @@ func start(tb testing.TB, cfg Config) *Gateway {
 func run(tb testing.TB, cfg Config) (g *Gateway, stop func()) {
 	tb.Helper()
 	// On a busy machine a sync takes its time, which is not what these tests are about.
-	g, err := New(Options{Config: cfg, Log: discard(), StallAfter: patience})
+	g, err := New(Options{Config: cfg, Log: discard(), StallAfter: waitTimeout})
 	require.NoError(tb, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context())) // cleanups come after the test's context
 	done := make(chan error, 1)
 	running := g
 	go func() { done <- running.Run(ctx) }()
-	require.Eventually(tb, func() bool { return running.Ready() == nil }, patience, 5*time.Millisecond)
+	require.Eventually(tb, func() bool { return running.Ready() == nil }, waitTimeout, 5*time.Millisecond)
 	stopped := false
 	return g, func() {
 		if stopped {
@@ -65,7 +65,7 @@ func run(tb testing.TB, cfg Config) (g *Gateway, stop func()) {
 		select {
 		case err := <-done:
 			require.NoError(tb, err)
-		case <-time.After(patience):
+		case <-time.After(waitTimeout):
 			require.Fail(tb, "the gateway did not stop")
 		}
 	}

@@ -28,7 +28,7 @@ func startHub(tb testing.TB, leafPort int) *hub {
 	srv, err := server.NewServer(o)
 	require.NoError(tb, err)
 	srv.Start()
-	require.True(tb, srv.ReadyForConnections(patience))
+	require.True(tb, srv.ReadyForConnections(waitTimeout))
 	nc, err := nats.Connect(srv.ClientURL())
 	require.NoError(tb, err)
 	v, err := srv.Varz(nil)
@@ -44,7 +44,7 @@ func (h *hub) stop() {
 	h.srv.WaitForShutdown()
 }
 
-// url is what a gateway dials.
+// url is the leaf node URL.
 func (h *hub) url() string {
 	return fmt.Sprintf("nats-leaf://127.0.0.1:%d", h.leafPort)
 }
@@ -58,18 +58,18 @@ func (h *hub) stream(tb testing.TB, gateway string) jetstream.Stream {
 	require.Eventually(tb, func() bool {
 		s, err = js.Stream(tb.Context(), wire.PackStream(gateway))
 		return err == nil
-	}, patience, 10*time.Millisecond)
+	}, waitTimeout, 10*time.Millisecond)
 	return s
 }
 
-// stored is one entry as it lies in a gateway's stream.
+// stored is one entry of a gateway's stream.
 type stored struct {
 	wire.PackHeader
 	wire.PackEntry
 	Seq uint64
 }
 
-// entries reads everything in a gateway's stream, oldest first.
+// entries reads a gateway's whole stream, oldest first.
 func (h *hub) entries(tb testing.TB, gateway string) []stored {
 	tb.Helper()
 	s := h.stream(tb, gateway)

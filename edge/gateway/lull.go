@@ -3,27 +3,27 @@ package gateway
 import "time"
 
 const (
-	// A hub that was silent for awayFor is away: nobody waits for the newest readings there,
-	// so they wait lingerAway for others. What piles up then lies in fewer and larger packs,
-	// which is what draining it costs.
+	// After awayFor without the hub, packs stay open for lingerAway: no one needs the
+	// newest readings at once, and a backlog of fewer, larger packs drains faster.
 	awayFor    = 2 * time.Second
 	lingerAway = 50 * time.Millisecond
-	// leftBehind is how many packs a bridge leaves at the gateway of those it has; one that
-	// is told to leave more (BRIDGE_TRIM_MARGIN) prolongs a lull a little.
-	leftBehind = 128
+	// trimMargin is how many bridged packs stay in the stream by default; a larger
+	// BRIDGE_TRIM_MARGIN prolongs a lull a little.
+	trimMargin = 128
 )
 
-// lull knows whether readings may wait longer for others: while the hub is away, and
-// after that until what has piled up is gone, for what is stored meanwhile competes with
-// it for the disk and for the bridge. The newest packs go ahead to the screen anyway.
+// lull decides when packs may stay open longer: while the hub is away, and then until the
+// backlog is drained, since new packs compete with it for the disk and the bridge. The
+// live path shows the newest packs first anyway.
 type lull struct {
-	silent time.Time // since when the hub has been silent, zero while it is heard
-	mark   uint64    // the newest pack when it was heard again
-	until  time.Time // when the backlog is gone at the latest: it drains faster than it grew
+	silent time.Time // when the hub was lost, zero while it is connected
+	mark   uint64    // the newest pack when it came back
+	until  time.Time // latest end of the backlog: it drains faster than it grew
 }
 
-// look takes whether the hub listens, and the sequences of the oldest and the newest pack.
-func (l *lull) look(now time.Time, listening bool, first, last uint64) bool {
+// update returns whether there is a lull, given whether the hub listens and the sequences
+// of the oldest and the newest pack.
+func (l *lull) update(now time.Time, listening bool, first, last uint64) bool {
 	if !listening {
 		if l.silent.IsZero() {
 			l.silent = now
@@ -40,5 +40,5 @@ func (l *lull) look(now time.Time, listening bool, first, last uint64) bool {
 }
 
 func (l *lull) draining(now time.Time, first uint64) bool {
-	return first+leftBehind <= l.mark && now.Before(l.until)
+	return first+trimMargin <= l.mark && now.Before(l.until)
 }

@@ -32,28 +32,28 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m := &metrics{
 		bufferBytes:    gauge("edge_buffer_bytes", "Bytes of packs on disk."),
-		bufferLimit:    gauge("edge_buffer_limit_bytes", "Bytes of packs the disk may hold before devices are told to retry later."),
+		bufferLimit:    gauge("edge_buffer_limit_bytes", "Limit of the buffer; beyond it devices have to retry later."),
 		bufferPacks:    gauge("edge_buffer_packs", "Packs on disk."),
 		bufferAge:      gauge("edge_buffer_oldest_age_seconds", "Age of the oldest pack on disk, 0 when there is none."),
-		diskFree:       gauge("edge_disk_free_bytes", "Free space of the disk that holds the buffer."),
+		diskFree:       gauge("edge_disk_free_bytes", "Free space on the disk of the buffer."),
 		hubConnected:   gauge("edge_hub_connected", "1 while the leaf link to the hub is up."),
 		natsClients:    gauge("edge_nats_clients", "NATS clients connected."),
-		bufferFull:     gauge("edge_buffer_full", "1 while devices are told to retry later because the buffer or the disk is full."),
-		clockStep:      gauge("edge_clock_step_seconds", "By how much the clock of the gateway was last set, 0 when it never was since the start."),
-		bytesPerSecond: gauge("edge_buffer_bytes_per_second", "Rate at which packs were stored over the last minutes."),
-		horizon:        gauge("edge_buffer_horizon_seconds", "How long the buffer lasts at that rate if nothing leaves it; -1 while nothing comes in."),
-		salvaged:       gauge("edge_salvaged_packs", "Packs that were saved from damaged files since the start."),
-		damagedBytes:   gauge("edge_damaged_bytes", "Bytes in damaged files that could not be saved, found since the start."),
-		missingPacks:   gauge("edge_missing_packs", "Acknowledged packs that were missing at the end of the stream, found since the start."),
-		hubRefused:     gauge("edge_hub_refused", "1 while the hub refuses this gateway, as it does when another one with its id is connected."),
+		bufferFull:     gauge("edge_buffer_full", "1 while devices have to retry later because the buffer or the disk is full."),
+		clockStep:      gauge("edge_clock_step_seconds", "Size of the last step of the gateway's clock, 0 if there was none since the start."),
+		bytesPerSecond: gauge("edge_buffer_bytes_per_second", "Bytes of packs stored per second over the last 5 minutes."),
+		horizon:        gauge("edge_buffer_horizon_seconds", "Time until the buffer is full at that rate if nothing is trimmed; -1 without input."),
+		salvaged:       gauge("edge_salvaged_packs", "Packs salvaged from damaged files since the start."),
+		damagedBytes:   gauge("edge_damaged_bytes", "Bytes lost in damaged files, found since the start."),
+		missingPacks:   gauge("edge_missing_packs", "Acknowledged packs missing at the end of the stream, found since the start."),
+		hubRefused:     gauge("edge_hub_refused", "1 while the hub refuses this gateway, as when another one with its id is connected."),
 		hubRefusals:    gauge("edge_hub_refusals", "Times the hub refused this gateway since the start."),
 		storeRestarts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "edge_store_restarts_total",
-			Help: "Times the storage was started again because it did not work although the disk did.",
+			Help: "Restarts of storage that failed on a working disk.",
 		}),
 		reconnects: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "edge_internal_reconnects_total",
-			Help: "Times the gateway lost a connection to its own server; what was on the way got no answer.",
+			Help: "Reconnects of the gateway to its own server; requests in flight got no reply.",
 		}),
 	}
 	reg.MustRegister(m.reconnects, m.storeRestarts)
@@ -61,8 +61,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-// registrations remembers what was registered with it, so that a gateway that ends
-// leaves nothing in a registry that others go on using.
+// registrations tracks the collectors of one gateway and unregisters them when it ends,
+// since several gateways may share a registry.
 type registrations struct {
 	prometheus.Registerer
 	mine []prometheus.Collector

@@ -14,17 +14,16 @@ import (
 
 const (
 	heartbeatEvery = time.Second
-	// linkLook is how often a gateway without a listening hub looks for one, so that
-	// the hub learns of the gateway as soon as the link is up.
-	linkLook = 100 * time.Millisecond
-	// aliveFor is how long a sign of life from the stream counts.
-	aliveFor = 5 * time.Second
+	// linkCheckEvery is how often a gateway without a hub checks for one, so that the
+	// first heartbeat is sent as soon as the link is up.
+	linkCheckEvery = 100 * time.Millisecond
+	// probeMaxAge is how old the newest successful probe of the stream may be.
+	probeMaxAge = 5 * time.Second
 )
 
-// monitor looks after the stream, the disk and the link each second, and sends the
-// heartbeat.
+// monitor checks the stream, the disk and the link each second and sends the heartbeat.
 func (g *Gateway) monitor(ctx context.Context) error {
-	tick := time.NewTicker(linkLook)
+	tick := time.NewTicker(linkCheckEvery)
 	defer tick.Stop()
 	var last time.Time
 	listening := false
@@ -33,7 +32,7 @@ func (g *Gateway) monitor(ctx context.Context) error {
 		was := listening
 		listening = g.broker.HubWants(wire.StatusSubject(g.cfg.ID))
 		linger := g.cfg.Linger
-		if l.look(time.Now(), listening, g.held.FirstSeq, g.collector.Stored().Seq) {
+		if l.update(time.Now(), listening, g.held.FirstSeq, g.collector.Stored().Seq) {
 			linger = max(linger, lingerAway)
 		}
 		g.collector.SetLinger(linger)
@@ -43,7 +42,7 @@ func (g *Gateway) monitor(ctx context.Context) error {
 		}
 		if listening != was {
 			g.log.Info("hub link changed", "connected", listening)
-			tick.Reset(every(listening))
+			tick.Reset(linkInterval(listening))
 		}
 		select {
 		case <-tick.C:
@@ -53,19 +52,19 @@ func (g *Gateway) monitor(ctx context.Context) error {
 	}
 }
 
-// every returns the pause between two looks at the link.
-func every(listening bool) time.Duration {
+// linkInterval returns the interval of link checks.
+func linkInterval(listening bool) time.Duration {
 	if listening {
 		return heartbeatEvery
 	}
-	return linkLook
+	return linkCheckEvery
 }
 
-// beat measures, and sends the heartbeat when somebody listens. While the stream does
-// not answer it tells what the stream held last.
+// beat updates the metrics and sends the heartbeat if the hub listens. While the stream
+// does not respond, both show its last known state.
 func (g *Gateway) beat(ctx context.Context, listening bool) {
 	if free, err := g.broker.CheckDisk(); err != nil {
-		g.log.Warn("free disk space is unknown", "err", err)
+		g.log.Warn("free disk space unknown", "err", err)
 	} else {
 		g.metrics.diskFree.Set(float64(free))
 	}
@@ -79,7 +78,7 @@ func (g *Gateway) beat(ctx context.Context, listening bool) {
 		g.alive.Store(&now)
 		g.held = state
 	} else if ctx.Err() == nil {
-		g.log.Warn("the stream does not answer", "err", err)
+		g.log.Warn("stream does not respond", "err", err)
 	}
 	g.metrics.bufferBytes.Set(float64(g.held.Bytes))
 	g.metrics.bufferPacks.Set(float64(g.held.Messages))
@@ -91,8 +90,8 @@ func (g *Gateway) beat(ctx context.Context, listening bool) {
 	}
 	g.metrics.bytesPerSecond.Set(s.BytesPerSecond)
 	g.metrics.horizon.Set(float64(s.HorizonSeconds))
-	g.watchHub()
-	g.watchClock(time.Now())
+	g.reportRefusal()
+	g.checkClock(time.Now())
 	if !listening {
 		return
 	}
@@ -101,11 +100,11 @@ func (g *Gateway) beat(ctx context.Context, listening bool) {
 		err = g.broker.PublishUplink(wire.StatusSubject(g.cfg.ID), data)
 	}
 	if err != nil {
-		g.log.Warn("heartbeat not sent", "err", err)
+		g.log.Warn("sending the heartbeat failed", "err", err)
 	}
 }
 
-// probe asks the stream for a sign of life and for what it holds.
+// probe checks that the stream responds and returns its state.
 func (g *Gateway) probe(ctx context.Context) (broker.State, error) {
 	ctx, cancel := context.WithTimeout(ctx, heartbeatEvery)
 	defer cancel()
@@ -149,37 +148,36 @@ func age(t time.Time) time.Duration {
 	return max(time.Since(t), 0)
 }
 
-// watchClock says when the clock was set. Nothing here depends on it: packs are ordered
-// by their sequence and never expire, and time that passes is measured by the monotonic
-// clock. But receive times are wrong until then or from then on.
-func (g *Gateway) watchClock(now time.Time) {
+// checkClock logs steps of the wall clock. Only receive times depend on it: packs are
+// ordered by sequence and never expire, and durations use the monotonic clock.
+func (g *Gateway) checkClock(now time.Time) {
 	ran := now.Sub(g.started)                     // by the monotonic clock
-	shown := now.Round(0).Sub(g.started.Round(0)) // by the clock on the wall
+	shown := now.Round(0).Sub(g.started.Round(0)) // by the wall clock
 	step := clockStep(ran, shown, g.stepped)
 	if step == 0 {
 		return
 	}
 	g.stepped = shown - ran
 	g.metrics.clockStep.Set(step.Seconds())
-	g.log.Warn("the clock was set; receive times of readings jump with it", "by", step)
+	g.log.Warn("clock was set, receive times of readings jump", "by", step)
 }
 
-// clockStep returns by how much a clock was set that shows another time than ran, beyond
-// what is known of it; 0 for an adjustment in passing.
-func clockStep(ran, shown, known time.Duration) time.Duration {
-	step := (shown - ran - known).Round(time.Second)
+// clockStep returns the new step of a wall clock that advanced by shown while ran passed
+// and whose earlier steps add up to stepped; 0 for a drift below clockSlack.
+func clockStep(ran, shown, stepped time.Duration) time.Duration {
+	step := (shown - ran - stepped).Round(time.Second)
 	if step.Abs() < clockSlack {
 		return 0
 	}
 	return step
 }
 
-// clockSlack is how far a clock that is being adjusted may drift.
+// clockSlack is how far a clock under NTP adjustment may drift.
 const clockSlack = 10 * time.Second
 
-// watchHub says in plain words that the hub turns this gateway away. It is no reason
-// not to be ready: readings are taken as before.
-func (g *Gateway) watchHub() {
+// reportRefusal logs that the hub refuses this gateway. The gateway stays ready: it
+// accepts readings as before.
+func (g *Gateway) reportRefusal() {
 	times, now := g.broker.HubRefused()
 	g.metrics.hubRefusals.Set(float64(times))
 	g.metrics.hubRefused.Set(0)
@@ -192,34 +190,33 @@ func (g *Gateway) watchHub() {
 		return
 	}
 	g.refused = time.Now()
-	g.log.Warn("the hub refuses this gateway: another gateway with its id is connected, or the user in EDGE_HUB_URL is not known there; readings are kept here",
+	g.log.Warn("the hub refuses this gateway: another gateway with its id is connected, or the hub has no such user as in EDGE_HUB_URL; readings stay in the buffer",
 		"instance", g.broker.Instance(), "refusals", times)
 }
 
-// refusedEvery is how often a refusal is said again.
+// refusedEvery is the interval of that warning.
 const refusedEvery = time.Minute
 
-// Ready returns nil while readings are taken and stored: neither a full buffer nor
-// failing storage turns them away, the stream answered within the last seconds, and
-// none has been waiting for longer than that.
+// Ready returns nil while readings are accepted and stored: no full buffer or failing
+// storage, and a successful probe and write within probeMaxAge.
 func (g *Gateway) Ready() error {
 	var refusing error
 	if r := g.collector.Refusing(); r != nil {
 		refusing = r
 	}
-	return readiness(refusing, g.alive.Load(), g.collector.Waiting(), aliveFor)
+	return readiness(refusing, g.alive.Load(), g.collector.Waiting(), probeMaxAge)
 }
 
-func readiness(refusing error, alive *time.Time, waiting time.Time, patience time.Duration) error {
+func readiness(refusing error, alive *time.Time, waiting time.Time, limit time.Duration) error {
 	switch {
 	case refusing != nil:
 		return refusing
 	case alive == nil:
 		return errors.New("the gateway is starting")
-	case time.Since(*alive) > patience:
-		return fmt.Errorf("the stream has not answered for %s", time.Since(*alive).Round(time.Second))
-	case !waiting.IsZero() && time.Since(waiting) > patience:
-		return fmt.Errorf("readings have been waiting for %s and nothing was stored", time.Since(waiting).Round(time.Second))
+	case time.Since(*alive) > limit:
+		return fmt.Errorf("the stream has not responded for %s", time.Since(*alive).Round(time.Second))
+	case !waiting.IsZero() && time.Since(waiting) > limit:
+		return fmt.Errorf("a pack write has been pending for %s", time.Since(waiting).Round(time.Second))
 	}
 	return nil
 }

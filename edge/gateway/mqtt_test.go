@@ -26,11 +26,11 @@ func TestMQTTPublishIsStoredBeforeItIsAcknowledged(t *testing.T) {
 		for n := range 10 {
 			payload := reading("device_001", 1640995200000+int64(qos)*100+int64(n))
 			token := client.Publish(wire.TelemetryTopic("device_001"), qos, n%2 == 0, payload)
-			require.True(t, token.WaitTimeout(patience))
+			require.True(t, token.WaitTimeout(waitTimeout))
 			require.NoError(t, token.Error())
 			want = append(want, string(payload))
 			if qos > 0 {
-				require.NotZero(t, h.count(t, g.cfg.ID, string(payload)), "it is stored when the acknowledgement comes")
+				require.NotZero(t, h.count(t, g.cfg.ID, string(payload)), "stored before the acknowledgement")
 			}
 		}
 	}
@@ -40,7 +40,7 @@ func TestMQTTPublishIsStoredBeforeItIsAcknowledged(t *testing.T) {
 	require.EqualValues(t, 10, stats.Unpromised)
 }
 
-// count returns how often a payload lies in the stream.
+// count returns how often a payload is in the stream.
 func (h *hub) count(t *testing.T, gateway, payload string) int {
 	t.Helper()
 	n := 0
@@ -63,28 +63,28 @@ func TestManyMQTTPublishesOfOneClientShareAPack(t *testing.T) {
 		tokens = append(tokens, client.Publish(wire.TelemetryTopic("device_001"), 1, false, reading("device_001", 1640995200000+int64(n))))
 	}
 	for _, token := range tokens {
-		require.True(t, token.WaitTimeout(patience))
+		require.True(t, token.WaitTimeout(waitTimeout))
 		require.NoError(t, token.Error())
 	}
 	all := h.entries(t, cfg.ID)
 	require.Len(t, all, 50)
-	require.Less(t, all[49].Seq, uint64(25), "publishes do not wait for each other's acknowledgement")
+	require.Less(t, all[49].Seq, uint64(25), "publishes share packs")
 }
 
-func TestMQTTOnOtherTopicsIsRefusedAndHeardByNobody(t *testing.T) {
+func TestMQTTOnOtherTopicsIsRefusedAndNotDelivered(t *testing.T) {
 	g, h := plant(t)
 	client := connectMQTT(t, g)
 	heard := make(chan paho.Message, 10)
 	token := client.Subscribe("#", 1, func(_ paho.Client, m paho.Message) { heard <- m })
-	require.True(t, token.WaitTimeout(patience))
+	require.True(t, token.WaitTimeout(waitTimeout))
 	require.NoError(t, token.Error())
 	topics := []string{"devices/device_001/status", "devices/a/b/telemetry", "devices//telemetry", "telemetry", "homeassistant/sensor/x/config"}
 	for _, topic := range topics {
 		token := client.Publish(topic, 1, true, reading("device_001", 1640995200000))
-		require.True(t, token.WaitTimeout(patience))
+		require.True(t, token.WaitTimeout(waitTimeout))
 	}
 	token = client.Publish(wire.TelemetryTopic("device_001"), 1, true, reading("device_001", 1640995200000))
-	require.True(t, token.WaitTimeout(patience))
+	require.True(t, token.WaitTimeout(waitTimeout))
 	all := h.entries(t, g.cfg.ID)
 	require.Len(t, all, len(topics)+1)
 	for i, topic := range topics {
@@ -94,21 +94,21 @@ func TestMQTTOnOtherTopicsIsRefusedAndHeardByNobody(t *testing.T) {
 	require.Nil(t, all[len(topics)].Refusal)
 	late := connectMQTTAs(t, g, "late")
 	token = late.Subscribe("#", 1, func(_ paho.Client, m paho.Message) { heard <- m })
-	require.True(t, token.WaitTimeout(patience))
+	require.True(t, token.WaitTimeout(waitTimeout))
 	select {
 	case m := <-heard:
-		require.Fail(t, "nothing is passed on", "%s", m.Topic())
+		require.Fail(t, "a message was delivered", "%s", m.Topic())
 	case <-time.After(50 * time.Millisecond):
 	}
 }
 
-func TestWillIsAReadingWithoutAPromise(t *testing.T) {
+func TestWillIsStoredLikeQoS0(t *testing.T) {
 	g, h := plant(t)
 	c := connectRaw(t, g, 4, func(pk *packets.Packet) {
 		pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillPayload = true, wire.TelemetryTopic("device_001"), []byte(good())
 	})
 	require.NoError(t, c.Close())
-	require.Eventually(t, func() bool { return g.collector.Stats().Unpromised == 1 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return g.collector.Stats().Unpromised == 1 }, waitTimeout, 5*time.Millisecond)
 	require.Equal(t, good(), string(h.entries(t, g.cfg.ID)[0].Payload))
 
 	c = connectRaw(t, g, 4, func(pk *packets.Packet) {
@@ -117,7 +117,7 @@ func TestWillIsAReadingWithoutAPromise(t *testing.T) {
 	c.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}})
 	_, err := c.r.ReadByte()
 	require.Error(t, err, "the server closes")
-	require.EqualValues(t, 1, g.collector.Stats().Unpromised, "who says goodbye leaves no will")
+	require.EqualValues(t, 1, g.collector.Stats().Unpromised, "DISCONNECT discards the will")
 }
 
 func TestMQTT5GetsReasonCodes(t *testing.T) {
@@ -147,7 +147,7 @@ func TestMQTT5GetsReasonCodes(t *testing.T) {
 	require.Len(t, h.entries(t, g.cfg.ID), 6)
 }
 
-func TestMQTTClientsAreToldOfAFullBufferAsTheirVersionCan(t *testing.T) {
+func TestFullBufferByMQTTVersion(t *testing.T) {
 	h := startHub(t, -1)
 	cfg := config(t)
 	cfg.HubURL, cfg.BufferBytes = h.url(), 1<<20
@@ -157,7 +157,7 @@ func TestMQTTClientsAreToldOfAFullBufferAsTheirVersionCan(t *testing.T) {
 		five.publish(wire.TelemetryTopic("device_001"), 1, 1, string(pad(good(), 60<<10)))
 		return five.read().ReasonCode
 	}
-	require.Eventually(t, func() bool { return fill() != 0 }, patience, time.Microsecond)
+	require.Eventually(t, func() bool { return fill() != 0 }, waitTimeout, time.Microsecond)
 	require.Equal(t, packets.ErrQuotaExceeded.Code, fill())
 	five.publish(wire.TelemetryTopic("device_001"), 2, 1, good())
 	require.Equal(t, packets.ErrQuotaExceeded.Code, five.read().ReasonCode)
@@ -170,7 +170,7 @@ func TestMQTTClientsAreToldOfAFullBufferAsTheirVersionCan(t *testing.T) {
 	}
 	require.Len(t, h.entries(t, cfg.ID), stored)
 	require.NoError(t, h.stream(t, cfg.ID).Purge(t.Context()))
-	require.Eventually(t, func() bool { return fill() == 0 }, patience, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return fill() == 0 }, waitTimeout, 50*time.Millisecond)
 }
 
 // rawClient speaks MQTT packet by packet.
@@ -186,7 +186,7 @@ func connectRaw(t *testing.T, g *Gateway, version byte, change func(*packets.Pac
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", g.MQTTAddr())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(waitTimeout)))
 	c := &rawClient{conn, t, version, bufio.NewReader(conn)}
 	pk := packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Connect},

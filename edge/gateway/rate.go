@@ -2,16 +2,16 @@ package gateway
 
 import "time"
 
-// rateWindow is over how long the rate of storing is measured, rateLeast what must have
-// passed before it is known, rateStep how often it is looked at.
+// The rate is measured over rateWindow from samples at least rateStep apart, and known
+// after rateLeast.
 const (
 	rateWindow = 5 * time.Minute
 	rateLeast  = 5 * time.Second
 	rateStep   = 5 * time.Second
 )
 
-// rate measures how many bytes a second are stored, over the last minutes. The zero
-// value is ready.
+// rate measures the bytes stored per second over the last minutes. The zero value is
+// ready to use.
 type rate struct {
 	samples []sample // oldest first
 }
@@ -21,7 +21,7 @@ type sample struct {
 	bytes uint64 // stored since the start
 }
 
-// add takes note of how much was stored until now.
+// add samples the bytes stored so far.
 func (r *rate) add(now time.Time, bytes uint64) {
 	if n := len(r.samples); n > 0 && now.Sub(r.samples[n-1].at) < rateStep {
 		return
@@ -44,11 +44,11 @@ func (r *rate) perSecond(now time.Time, bytes uint64) (float64, bool) {
 	return float64(bytes-r.samples[0].bytes) / took.Seconds(), true
 }
 
-// noHorizon says that a buffer is not going to be full: nothing comes in, or the rate
-// is not known yet.
+// noHorizon is the horizon of a buffer that does not fill: no input, or the rate is
+// unknown.
 const noHorizon = -1
 
-// horizon returns in how many seconds a buffer is full if nothing leaves it.
+// horizon returns the seconds until a buffer is full if nothing is trimmed.
 func horizon(held, limit uint64, perSecond float64) int64 {
 	if perSecond <= 0 {
 		return noHorizon

@@ -11,7 +11,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// heartbeats delivers what gateways say at the hub.
+// heartbeats returns the heartbeats that arrive at the hub.
 func (h *hub) heartbeats(t *testing.T) <-chan wire.GatewayStatus {
 	t.Helper()
 	ch := make(chan wire.GatewayStatus, 1000)
@@ -30,7 +30,7 @@ func next(t *testing.T, ch <-chan wire.GatewayStatus) wire.GatewayStatus {
 	select {
 	case s := <-ch:
 		return s
-	case <-time.After(patience):
+	case <-time.After(waitTimeout):
 		require.Fail(t, "no heartbeat")
 		return wire.GatewayStatus{}
 	}
@@ -50,12 +50,12 @@ func TestHeartbeatTellsWhatTheGatewayHolds(t *testing.T) {
 	require.False(t, s.BufferFull)
 
 	send(t, g, 2, 3)
-	_, err := dial(t, g).Request(wire.TelemetrySubject("device_001"), []byte("bad"), patience)
+	_, err := dial(t, g).Request(wire.TelemetrySubject("device_001"), []byte("bad"), waitTimeout)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		s = next(t, ch)
 		return s.Accepted == 6 && s.Refused == 1
-	}, patience, time.Millisecond)
+	}, waitTimeout, time.Millisecond)
 	require.NotZero(t, s.LastSeq)
 	require.EqualValues(t, 1, s.FirstSeq)
 	require.NotZero(t, s.BufferBytes)
@@ -77,7 +77,7 @@ func TestGatewayWorksWithoutAHubAndIsHeardWhenOneComes(t *testing.T) {
 		require.Equal(t, "gw-a", next(t, ch).Gateway)
 		requireStored(t, acked, h.entries(t, cfg.ID))
 		h.stop()
-		require.Eventually(t, func() bool { return !g.broker.HubConnected() }, patience, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return !g.broker.HubConnected() }, waitTimeout, 5*time.Millisecond)
 		for id, more := range send(t, g, 3, 10) {
 			acked[id] = append(acked[id], more...)
 		}
@@ -85,7 +85,7 @@ func TestGatewayWorksWithoutAHubAndIsHeardWhenOneComes(t *testing.T) {
 	}
 }
 
-// A hub that nobody configured takes messages of up to 1 MiB.
+// A hub with default settings accepts messages of up to 1 MiB.
 func TestLargestPackReachesAnOrdinaryHub(t *testing.T) {
 	g, h := plant(t)
 	var b wire.PackBuilder
@@ -98,7 +98,7 @@ func TestLargestPackReachesAnOrdinaryHub(t *testing.T) {
 	require.Len(t, h.entries(t, g.cfg.ID), b.Count())
 	consumer, err := h.stream(t, g.cfg.ID).OrderedConsumer(t.Context(), jetstream.OrderedConsumerConfig{})
 	require.NoError(t, err)
-	msg, err := consumer.Next(jetstream.FetchMaxWait(patience))
+	msg, err := consumer.Next(jetstream.FetchMaxWait(waitTimeout))
 	require.NoError(t, err)
 	require.Equal(t, b.Finish(), msg.Data())
 }

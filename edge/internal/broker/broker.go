@@ -1,14 +1,14 @@
-// Package broker is the embedded NATS server of one gateway: its accounts, the stream
-// that holds packs on disk, and the leaf link to the hub. It is not for judging or
-// packing readings (package ingest does that) and it never opens a payload.
+// Package broker runs the embedded NATS server of one gateway: its accounts, the stream
+// of packs on disk, and the leaf link to the hub. It does not validate or pack readings
+// (package ingest does) and never opens a payload.
 //
-// Devices live in the account DEVICES and need no password: who may connect is
-// decided in serverOptions and nowhere else. The stream and the leaf link live in
-// the account UPLINK, which devices cannot reach.
+// Devices use the account DEVICES without a password; serverOptions alone decides who may
+// connect. The stream and the leaf link use the account UPLINK, which devices cannot
+// reach.
 //
-// New and Restart block while an existing store is looked at and recovered. Put,
-// Settle, Probe and Info block until the server answers or their context ends. Shutdown
-// blocks until the server is gone.
+// New and Restart block while an existing store is examined and recovered; Put, Settle,
+// Probe and Info until the server responds or their context ends; Shutdown until the
+// server has stopped.
 package broker
 
 import (
@@ -38,8 +38,8 @@ const (
 	accountUplink  = "UPLINK"
 )
 
-// MaxPayload is the largest NATS message in bytes. A larger one is refused by the
-// server, which closes the connection that sent it.
+// MaxPayload is the largest NATS message in bytes. The server closes the connection of a
+// client that sends a larger one.
 const MaxPayload = 2 << 20
 
 // Options of a Broker. Gateway, Addr, Dir, BufferBytes and Log are required.
@@ -48,10 +48,10 @@ type Options struct {
 	Addr    string // host:port for devices, from EDGE_NATS_ADDR; port 0 picks a free one
 	HubURL  string // nats-leaf://host:port, from EDGE_HUB_URL; empty: no hub
 	Dir     string // of this gateway alone
-	// BufferBytes limits the stream. It is lowered to what the disk has room for.
+	// BufferBytes limits the stream. It is lowered to the room on the disk.
 	BufferBytes int64
 	Log         *slog.Logger
-	// OnReconnect is called when one of the internal connections was lost and made again.
+	// OnReconnect is called when an internal connection has reconnected.
 	OnReconnect func()
 }
 
@@ -80,8 +80,8 @@ type Broker struct {
 	salvaged salvage.Report
 }
 
-// New locks the directory, looks at the store, starts the server, recovers or makes
-// the stream, and returns when devices can connect. The hub may be absent.
+// New locks the directory, examines the store, starts the server, recovers or creates
+// the stream, and returns when devices can connect. The hub may be down.
 func New(o Options) (_ *Broker, err error) {
 	b := &Broker{o: o, log: o.Log.With("component", "broker"), gateway: o.Gateway, dir: o.Dir, addr: o.Addr}
 	defer func() {
@@ -104,12 +104,12 @@ func New(o Options) (_ *Broker, err error) {
 	if err := b.start(false); err != nil {
 		return nil, err
 	}
-	b.addr = b.srv.Load().Addr().String() // a restart takes the same port
+	b.addr = b.srv.Load().Addr().String() // a restart uses the same port
 	if b.marker, err = salvage.OpenMarker(markFile(o.Dir)); err != nil {
 		return nil, err
 	}
-	// Readings come over loopback TCP: measured at 35,000 a second, a connection within
-	// the process (an unbuffered pipe) costs a tenth more of the gateway's CPU.
+	// Readings come over loopback TCP: at 35,000 a second, an in-process connection (an
+	// unbuffered pipe) was measured to cost a tenth more of the gateway's CPU.
 	if b.devices, err = connect(o, "ingest", b.users.ingest, natsconn.Options{URL: b.srv.Load().ClientURL()}); err != nil {
 		return nil, err
 	}
@@ -124,10 +124,10 @@ func New(o Options) (_ *Broker, err error) {
 	return b, nil
 }
 
-// openTimeout bounds the making of the stream.
+// openTimeout bounds opening the stream.
 const openTimeout = 30 * time.Second
 
-// InProcessConn implements nats.InProcessConnProvider with the server that runs now.
+// InProcessConn implements nats.InProcessConnProvider with the current server.
 func (b *Broker) InProcessConn() (net.Conn, error) { return b.srv.Load().InProcessConn() }
 
 func (b *Broker) serverOptions() (*server.Options, error) {
@@ -158,17 +158,17 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 			{Nkey: u.ingest.name, Account: devices},
 			{Nkey: u.uplink.name, Account: uplink},
 		},
-		NoAuthUser: u.device.name, // whoever connects without credentials is a device
+		NoAuthUser: u.device.name, // a client without credentials is a device
 
 		JetStream:       true,
 		JetStreamDomain: wire.Domain(o.Gateway),
 		StoreDir:        o.Dir,
 		SyncAlways:      true, // an acknowledged pack is on disk
-		// The stream's own MaxBytes is the limit; the server's must never come first.
+		// The stream's MaxBytes is the limit; the server's must never apply first.
 		JetStreamMaxStore:  1 << 60,
 		JetStreamMaxMemory: 256 << 20, // ordered consumers of the bridge keep their state in memory
 
-		// A link that died silently is noticed after MaxPingsOut+1 intervals.
+		// A silently dead link is closed after MaxPingsOut+1 intervals.
 		PingInterval: 5 * time.Second,
 		MaxPingsOut:  2,
 	}
@@ -179,14 +179,14 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	so.LeafNode.ReconnectInterval = time.Second / 4 // and as much again at most, by chance
+	so.LeafNode.ReconnectInterval = time.Second / 4 // plus a random part of up to as much
 	so.LeafNode.DialTimeout = 10 * time.Second
 	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{
 		LocalAccount:     accountUplink,
 		URLs:             []*url.URL{hub},
 		FirstInfoTimeout: 10 * time.Second,
-		// None on a near line, a fast one from 10 ms on, never a costly one: a busy machine
-		// answers late too, and must not be kept busier for it.
+		// No compression on a fast link, the fastest from 10 ms RTT, never a costlier one: a
+		// busy machine has a high RTT too and must not be loaded further.
 		Compression: server.CompressionOpts{
 			Mode: server.CompressionS2Auto, RTTThresholds: []time.Duration{10 * time.Millisecond, time.Hour},
 		},
@@ -194,8 +194,8 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 	return so, nil
 }
 
-// hubURL returns where the hub is, with a name tag of ours where the configuration has
-// no user: the hub tells two gateways of one id apart by it.
+// hubURL returns the URL of the hub. Without a user in the configuration it adds gateway
+// and instance id, by which the hub distinguishes two gateways with the same id.
 func (b *Broker) hubURL() (*url.URL, error) {
 	hub, err := url.Parse(b.o.HubURL)
 	if err != nil || hub.Host == "" {
@@ -207,14 +207,14 @@ func (b *Broker) hubURL() (*url.URL, error) {
 	return hub, nil
 }
 
-// start looks at the store and runs the server on it. It reports why it does not come
-// up instead of ending the process, as nats-server would.
+// start examines the store and starts the server on it. Where nats-server would exit the
+// process, it returns the error.
 func (b *Broker) start(examineAll bool) error {
 	so, err := b.serverOptions()
 	if err != nil {
 		return err
 	}
-	// The server binds the port itself and late; a look now gives the plain error.
+	// The server binds the port late; binding it now gives a clear error.
 	ln, err := ops.Listen(b.addr, "EDGE_NATS_ADDR")
 	if err != nil {
 		return err
@@ -227,22 +227,22 @@ func (b *Broker) start(examineAll bool) error {
 	}
 	srv, err := server.NewServer(so)
 	if err != nil {
-		return fmt.Errorf("setting up the nats server: %w", err)
+		return fmt.Errorf("setting up the NATS server: %w", err)
 	}
 	b.srv.Store(srv)
 	log := &serverLog{log: b.log, refused: &b.refused}
 	srv.SetLoggerV2(log, false, false, false)
 	srv.Start()
 	if err := log.fatal(); err != nil {
-		return fmt.Errorf("starting the nats server on EDGE_NATS_ADDR=%s: %w", b.addr, err)
+		return fmt.Errorf("starting the NATS server on EDGE_NATS_ADDR=%s: %w", b.addr, err)
 	}
 	if !srv.ReadyForConnections(10 * time.Second) {
-		return fmt.Errorf("starting the nats server on EDGE_NATS_ADDR=%s: not ready within 10s", b.addr)
+		return fmt.Errorf("starting the NATS server on EDGE_NATS_ADDR=%s: not ready within 10s", b.addr)
 	}
 	return b.setUpAccounts(srv)
 }
 
-// salvage saves what can be saved of damaged files before the server opens them.
+// salvage repairs damaged files before the server opens them.
 func (b *Broker) salvage(all bool) error {
 	r, err := salvage.Run(salvage.Options{
 		Dir:    filepath.Join(storeDir(b.dir), accountUplink, "streams", wire.PackStream(b.gateway)),
@@ -273,9 +273,9 @@ func (b *Broker) setUpAccounts(srv *server.Server) error {
 	return nil
 }
 
-// unmap takes the JetStream domain's subject mappings from the devices' account, which
-// has no JetStream: the server would compare every reading's subject with each of
-// them, an eighth of all it does.
+// unmap removes the JetStream domain's subject mappings from the devices' account, which
+// has no JetStream: matching every reading's subject against them was measured as an
+// eighth of the server's CPU.
 func (b *Broker) unmap(devices *server.Account) {
 	for _, suffix := range []string{"INFO", "STREAM.>", "CONSUMER.>", "DIRECT.>", "META.>", "SERVER.>", "ACCOUNT.>", "$KV.>", "$OBJ.>"} {
 		devices.RemoveMapping("$JS." + wire.Domain(b.gateway) + ".API." + suffix)
@@ -286,7 +286,7 @@ func connect(o Options, name string, u user, to natsconn.Options) (*nats.Conn, e
 	to.Name, to.Log, to.MustConnect, to.OnReconnect = name, o.Log, true, o.OnReconnect
 	to.Extra = []nats.Option{
 		nats.Nkey(u.name, u.key.Sign),
-		// Replies go to subjects that the server has just let through.
+		// The server has already validated the reply subjects.
 		nats.SkipSubjectValidation(),
 	}
 	return natsconn.Connect(to)
@@ -295,7 +295,7 @@ func connect(o Options, name string, u user, to natsconn.Options) (*nats.Conn, e
 // Addr returns the address devices connect to by NATS.
 func (b *Broker) Addr() string { return b.addr }
 
-// Devices returns the connection that receives readings and sends replies.
+// Devices returns the connection for readings and replies.
 func (b *Broker) Devices() *nats.Conn { return b.devices }
 
 // Stream returns the stream of packs.
@@ -304,7 +304,7 @@ func (b *Broker) Stream() *Stream { return b.stream }
 // BufferLimit returns the limit of the stream in bytes.
 func (b *Broker) BufferLimit() int64 { return b.limit }
 
-// PublishUplink publishes to the hub. With the link down the message is gone.
+// PublishUplink publishes to the hub. While the link is down the message is lost.
 func (b *Broker) PublishUplink(subject string, data []byte) error {
 	if err := b.uplink.Publish(subject, data); err != nil {
 		return fmt.Errorf("publishing on %s: %w", subject, err)
@@ -312,8 +312,8 @@ func (b *Broker) PublishUplink(subject string, data []byte) error {
 	return nil
 }
 
-// HubWants reports whether somebody at the hub subscribes to subject, which also
-// means that the leaf link is up. It is cheap.
+// HubWants reports whether the hub has a subscriber to subject, which implies that the
+// leaf link is up. It is cheap.
 func (b *Broker) HubWants(subject string) bool {
 	account, err := b.srv.Load().LookupAccount(accountUplink)
 	return err == nil && account.Interest(subject) > 0
@@ -345,15 +345,15 @@ func (b *Broker) Shutdown() {
 	}
 	if b.marker != nil {
 		if err := b.marker.Close(); err != nil {
-			b.log.Warn("mark could not be closed", "err", err)
+			b.log.Warn("closing the mark failed", "err", err)
 		}
 	}
 	if err := b.lock.release(); err != nil {
-		b.log.Warn("data directory could not be unlocked", "err", err)
+		b.log.Warn("unlocking the data directory failed", "err", err)
 	}
 }
 
-// Flush waits until the server has everything that was published to devices.
+// Flush waits until the server has received every reply to devices.
 func (b *Broker) Flush(ctx context.Context) error {
 	if err := b.devices.FlushWithContext(ctx); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		return fmt.Errorf("flushing replies: %w", err)
@@ -361,8 +361,8 @@ func (b *Broker) Flush(ctx context.Context) error {
 	return nil
 }
 
-// markFile is where the mark of the newest pack is kept below dir.
+// markFile is the mark's path below dir.
 func markFile(dir string) string { return filepath.Join(dir, "mark") }
 
-// storeDir is where nats-server keeps its files below dir.
+// storeDir is nats-server's directory below dir.
 func storeDir(dir string) string { return filepath.Join(dir, "jetstream") }

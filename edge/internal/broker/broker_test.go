@@ -14,7 +14,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-func TestTakenPortIsNamed(t *testing.T) {
+func TestPortInUseIsNamed(t *testing.T) {
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, ln.Close()) }()
@@ -24,7 +24,7 @@ func TestTakenPortIsNamed(t *testing.T) {
 	require.ErrorContains(t, err, "EDGE_NATS_ADDR="+o.Addr)
 }
 
-func TestUnusableSettingsAreNamed(t *testing.T) {
+func TestInvalidSettingsAreNamed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	tests := []struct {
@@ -81,7 +81,7 @@ func TestBufferFitsTheDisk(t *testing.T) {
 	}
 }
 
-func TestHugeBufferIsMadeToFit(t *testing.T) {
+func TestHugeBufferIsLoweredToTheDisk(t *testing.T) {
 	o := options(t)
 	o.BufferBytes = 1 << 60
 	b := start(t, o)
@@ -90,7 +90,7 @@ func TestHugeBufferIsMadeToFit(t *testing.T) {
 	require.Less(t, b.BufferLimit(), free+1<<30)
 }
 
-// Devices can reach neither the stream nor its API, nor anything at the hub.
+// Devices cannot reach the stream, its API or the hub.
 func TestDevicesAreConfinedToTheirAccount(t *testing.T) {
 	b := start(t, options(t))
 	_, err := b.Stream().Put(t.Context(), pack(7, 1, 10))
@@ -107,7 +107,7 @@ func TestDevicesAreConfinedToTheirAccount(t *testing.T) {
 		_, err = js.Stream(t.Context(), wire.PackStream("gw-a"))
 		require.Error(t, err)
 	}
-	_, err = nc.Request(wire.PackSubject("gw-a"), pack(7, 2, 10), patience)
+	_, err = nc.Request(wire.PackSubject("gw-a"), pack(7, 2, 10), waitTimeout)
 	require.ErrorIs(t, err, nats.ErrNoResponders)
 	sub, err := nc.SubscribeSync(wire.StatusSubjects)
 	require.NoError(t, err)

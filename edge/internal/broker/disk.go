@@ -8,19 +8,18 @@ import (
 )
 
 const (
-	// minBuffer is the smallest buffer that a gateway starts with where the disk,
-	// not the configuration, sets the limit.
+	// minBuffer is the smallest buffer to which a small disk may lower the limit.
 	minBuffer = 64 << 20
-	// leastBuffer holds the largest pack.
-	leastBuffer = 1 << 20
-	// diskReserve stays free on the disk: a store that meets a full disk stops
-	// answering until the server restarts, so the buffer is full before that.
+	// minConfigured is the smallest configurable buffer; the largest pack fits.
+	minConfigured = 1 << 20
+	// diskReserve stays free on the disk: after a full disk the store does not respond
+	// until the server restarts, so the buffer must be full first.
 	diskReserve = 128 << 20
 )
 
-// fitBuffer lowers the wanted limit to what the disk can hold besides diskReserve,
-// with a warning: a gateway with a shorter memory is better than none. A disk
-// without room for minBuffer is an error.
+// fitBuffer lowers the wanted limit to the room on the disk without diskReserve and logs
+// a warning: a gateway with a smaller buffer is better than none. A disk without room for
+// minBuffer is an error.
 func (b *Broker) fitBuffer(want int64) (int64, error) {
 	free, err := diskFree(b.dir)
 	if err != nil {
@@ -35,17 +34,17 @@ func (b *Broker) fitBuffer(want int64) (int64, error) {
 		return 0, fmt.Errorf("%w (in %s)", err, b.dir)
 	}
 	if limit < want {
-		b.log.Warn("the disk is too small for EDGE_BUFFER_BYTES, buffer made smaller",
+		b.log.Warn("disk too small for EDGE_BUFFER_BYTES, buffer limit lowered",
 			"wanted_bytes", want, "buffer_bytes", limit, "disk_free_bytes", free, "dir", b.dir)
 	}
 	return limit, nil
 }
 
-// fit returns the limit for a buffer that is to have want bytes and has used of them
-// already, on a disk with free bytes left.
+// fit returns the limit of a buffer of want bytes, of which used are on disk already, on
+// a disk with free bytes left.
 func fit(want, free, used int64) (int64, error) {
-	if want < leastBuffer {
-		return 0, fmt.Errorf("EDGE_BUFFER_BYTES=%d: want at least %d", want, leastBuffer)
+	if want < minConfigured {
+		return 0, fmt.Errorf("EDGE_BUFFER_BYTES=%d: want at least %d", want, minConfigured)
 	}
 	room := free + used - diskReserve
 	if want <= room {
@@ -57,8 +56,8 @@ func fit(want, free, used int64) (int64, error) {
 	return room, nil
 }
 
-// CheckDisk looks at the free space of the disk and makes the stream refuse packs
-// while less than half of the reserve is left. It returns the free bytes.
+// CheckDisk returns the free bytes on the disk and makes the stream refuse packs while
+// less than half of the reserve is left.
 func (b *Broker) CheckDisk() (int64, error) {
 	free, err := diskFree(b.dir)
 	if err != nil {

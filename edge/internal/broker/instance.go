@@ -14,8 +14,8 @@ import (
 // instanceDigits is the length of an instance id.
 const instanceDigits = 16
 
-// loadInstance returns the id of this installation, which is drawn at the first start
-// and kept in dir. One that cannot be read is replaced: nothing is lost with it.
+// loadInstance returns the id of this installation, drawn at the first start and kept in
+// dir. An unreadable one is replaced; nothing else depends on it.
 func loadInstance(dir string) (string, error) {
 	removeTries(dir)
 	name := filepath.Join(dir, "instance")
@@ -25,13 +25,13 @@ func loadInstance(dir string) (string, error) {
 		}
 	}
 	var b [instanceDigits / 2]byte
-	_, _ = rand.Read(b[:]) // never fails: it ends the process instead
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand crashes the process instead
 	id := hex.EncodeToString(b[:])
 	if err := os.WriteFile(name+".new", []byte(id+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("EDGE_DATA_DIR: keeping the instance id: %w", err)
+		return "", fmt.Errorf("EDGE_DATA_DIR: saving the instance id: %w", err)
 	}
 	if err := os.Rename(name+".new", name); err != nil {
-		return "", fmt.Errorf("EDGE_DATA_DIR: keeping the instance id: %w", err)
+		return "", fmt.Errorf("EDGE_DATA_DIR: saving the instance id: %w", err)
 	}
 	return id, nil
 }
@@ -39,7 +39,7 @@ func loadInstance(dir string) (string, error) {
 // Instance returns the id of this installation: 16 hex digits.
 func (b *Broker) Instance() string { return b.instance }
 
-// refusals counts how often the hub turned this gateway away.
+// refusals counts how often the hub refused this gateway.
 type refusals struct {
 	n    atomic.Uint64
 	last atomic.Pointer[time.Time]
@@ -51,14 +51,14 @@ func (r *refusals) add() {
 	r.n.Add(1)
 }
 
-// HubRefused returns how often the hub refused the leaf link since the start, and
-// whether it does so now: another gateway with the same id is connected, or a user
-// named in EDGE_HUB_URL is not welcome.
+// HubRefused returns how often the hub refused the leaf link since the start, and whether
+// it does so now: because another gateway with the same id is connected, or because the
+// hub has no such user as in EDGE_HUB_URL.
 func (b *Broker) HubRefused() (times uint64, now bool) {
 	last := b.refused.last.Load()
 	return b.refused.n.Load(), last != nil && time.Since(*last) < refusedFor && !b.HubConnected()
 }
 
-// refusedFor is how long a refusal counts without another one. The server pauses
-// for half a minute after each.
+// refusedFor is how long a refusal counts. The server waits half a minute after each
+// before it dials again.
 const refusedFor = 90 * time.Second

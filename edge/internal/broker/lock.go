@@ -8,14 +8,14 @@ import (
 	"syscall"
 )
 
-// dirLock holds a directory for one process. The kernel lets go of it when the
-// process ends, however it ends.
+// dirLock locks a directory for one process. The kernel releases the lock when the
+// process ends, in any way.
 type dirLock struct{ f *os.File }
 
-// lockDir makes dir if it is missing and locks it, or says that another gateway has it.
+// lockDir creates dir if necessary and locks it. It fails if another gateway uses it.
 func lockDir(dir string) (*dirLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("EDGE_DATA_DIR: making the data directory: %w", err)
+		return nil, fmt.Errorf("EDGE_DATA_DIR: creating the data directory: %w", err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -10,12 +10,11 @@ import (
 	"sync"
 )
 
-// leafConnectError begins the line that tells of a hub that cannot be reached.
+// leafConnectError is the prefix of the server's log line about an unreachable hub.
 const leafConnectError = "Error trying to connect as leafnode"
 
-// serverLog puts nats-server's log lines into slog. Notices become debug lines: they
-// tell of the server's inner life. A fatal line is kept for start to report, where
-// nats-server's own logger would end the process.
+// serverLog writes nats-server's log to slog, its notices at debug level. A fatal error,
+// after which nats-server's own logger would exit the process, is kept for start.
 type serverLog struct {
 	log     *slog.Logger
 	refused *refusals
@@ -32,12 +31,12 @@ func (l *serverLog) fatal() error {
 
 // Noticef implements server.Logger.
 func (l *serverLog) Noticef(format string, v ...any) {
-	l.log.Debug("nats server notice", "text", fmt.Sprintf(format, v...))
+	l.log.Debug("NATS server notice", "text", fmt.Sprintf(format, v...))
 }
 
 // Warnf implements server.Logger.
 func (l *serverLog) Warnf(format string, v ...any) {
-	l.log.Warn("nats server warning", "text", fmt.Sprintf(format, v...))
+	l.log.Warn("NATS server warning", "text", fmt.Sprintf(format, v...))
 }
 
 // Errorf implements server.Logger.
@@ -45,18 +44,18 @@ func (l *serverLog) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
 	if isRefusal(text) {
 		l.refused.add()
-		l.log.Debug("nats server error", "text", text) // the gateway says it in plain words, and less often
+		l.log.Debug("NATS server error", "text", text) // the gateway logs it in its own words, less often
 		return
 	}
 	level := slog.LevelError
 	if strings.HasPrefix(format, leafConnectError) {
-		level = slog.LevelWarn // a hub that is not there yet is nothing out of the ordinary
+		level = slog.LevelWarn // the hub may be down at any time
 	}
-	l.log.Log(context.Background(), level, "nats server error", "text", text)
+	l.log.Log(context.Background(), level, "NATS server error", "text", text)
 }
 
-// isRefusal recognises the line that tells that the hub refused the leaf link. The
-// server has no other way to say it.
+// isRefusal recognises the log line of a leaf link that the hub refused; the server has
+// no event for it.
 func isRefusal(text string) bool {
 	return strings.Contains(text, "Leafnode Error") && strings.Contains(text, "Authorization Violation")
 }
@@ -74,7 +73,7 @@ func (l *serverLog) Debugf(string, ...any) {}
 // Tracef implements server.Logger.
 func (l *serverLog) Tracef(string, ...any) {}
 
-// ignoreMissing turns "does not exist" into nil.
+// ignoreMissing returns nil for fs.ErrNotExist.
 func ignoreMissing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -12,27 +12,26 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// ErrStopped says that the broker was shut down.
+// ErrStopped is returned by Restart after Shutdown.
 var ErrStopped = errors.New("the broker is stopped")
 
-// Mark remembers the newest acknowledged pack beside the store, for the next start to
-// compare with what it finds. It is for the goroutine that stores packs.
+// Mark records the newest acknowledged pack in a file of its own, with which the next
+// start compares the stream. It is for the goroutine that stores packs.
 func (b *Broker) Mark(epoch, counter, seq uint64, totals wire.PackTotals) {
-	// A mark that could not be written is older than the store, which is allowed.
+	// After a failed write the mark is older than the store, which is allowed.
 	_ = b.marker.Write(salvage.Mark{Epoch: epoch, Counter: counter, Seq: seq, Totals: totals})
 }
 
-// Salvaged returns what was found damaged since New began, restarts included.
+// Salvaged returns the damage found since New, restarts included.
 func (b *Broker) Salvaged() salvage.Report {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.salvaged
 }
 
-// Restart stops the server and starts it again, on the same files and the same port.
-// Connections of devices are lost and may come back at once; the stream's methods work
-// again when the connections of the broker are made again, which takes a moment. With
-// examineAll every block of the store is looked at in between.
+// Restart restarts the server on the same files and port. Devices lose their connections
+// and may reconnect at once; the stream's methods work again once the broker has
+// reconnected, a moment later. With examineAll every block of the store is examined.
 func (b *Broker) Restart(ctx context.Context, examineAll bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -49,7 +48,7 @@ func (b *Broker) Restart(ctx context.Context, examineAll bool) error {
 	select {
 	case <-gone:
 	case <-ctx.Done():
-		return fmt.Errorf("stopping the nats server: %w", ctx.Err())
+		return fmt.Errorf("stopping the NATS server: %w", ctx.Err())
 	}
 	if err := b.start(examineAll); err != nil {
 		return err
@@ -59,35 +58,35 @@ func (b *Broker) Restart(ctx context.Context, examineAll bool) error {
 	return b.stream.reopen(openCtx)
 }
 
-// StopStore makes the stream stop answering, as it does when the disk was full. It is
-// for tests of those who have to notice.
+// StopStore makes the stream unresponsive, as after a full disk. It is for tests of the
+// callers.
 func (b *Broker) StopStore() error { return b.srv.Load().DisableJetStream() }
 
-// TryDisk writes a little to the disk of the store and syncs it, to find out whether
-// it takes anything now. The file is removed again.
+// TryDisk tests whether the disk of the store accepts writes: it writes and syncs a
+// temporary file.
 func (b *Broker) TryDisk() (took time.Duration, err error) {
-	began := time.Now()
+	start := time.Now()
 	f, err := os.CreateTemp(b.dir, "try-")
 	if err != nil {
-		return 0, fmt.Errorf("trying the disk: %w", err)
+		return 0, fmt.Errorf("testing the disk: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
 	if _, err := f.Write(make([]byte, tryBytes)); err != nil {
-		return 0, errors.Join(fmt.Errorf("trying the disk: %w", err), f.Close())
+		return 0, errors.Join(fmt.Errorf("testing the disk: %w", err), f.Close())
 	}
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return 0, fmt.Errorf("trying the disk: %w", err)
+		return 0, fmt.Errorf("testing the disk: %w", err)
 	}
-	return time.Since(began), nil
+	return time.Since(start), nil
 }
 
-// tryBytes is more than a starting server writes before it takes the first pack.
+// tryBytes is more than a starting server writes before the first pack.
 const tryBytes = 1 << 20
 
-// removeTries removes what a crash left of TryDisk.
+// removeTries removes files that TryDisk left behind in a crash.
 func removeTries(dir string) {
 	names, _ := filepath.Glob(filepath.Join(dir, "try-*"))
 	for _, name := range names {
-		_ = os.Remove(name) // a leftover does no harm
+		_ = os.Remove(name) // harmless if left
 	}
 }

@@ -15,9 +15,9 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// After a restart the port, the stream, its numbering and the internal connections are
-// what they were, and devices come back by themselves.
-func TestRestartMakesADeadStreamAnswer(t *testing.T) {
+// After a restart, port, stream, sequences and internal connections are as before, and
+// devices reconnect.
+func TestRestartRevivesADeadStream(t *testing.T) {
 	b := start(t, options(t))
 	for c := range uint64(3) {
 		_, err := b.Stream().Put(t.Context(), pack(7, c+1, 100))
@@ -53,20 +53,20 @@ func TestRestartMakesADeadStreamAnswer(t *testing.T) {
 		case <-time.After(50 * time.Millisecond):
 			return false
 		}
-	}, patience, time.Millisecond)
+	}, waitTimeout, time.Millisecond)
 
 	b.Shutdown()
 	require.ErrorIs(t, b.Restart(t.Context(), false), ErrStopped)
 }
 
-// The server refuses everything with the code of a full store once a write failed.
-func TestStoreThatMetAWriteErrorIsNotTakenForFull(t *testing.T) {
+// After a write error the server refuses everything with the code of a full store.
+func TestStoreWithAWriteErrorIsNotReportedFull(t *testing.T) {
 	s := start(t, options(t)).Stream()
 	require.False(t, s.isFull(t.Context(), 1000))
 	require.True(t, s.isFull(t.Context(), 64<<20))
 }
 
-func TestTryDiskTellsWhetherItTakesWrites(t *testing.T) {
+func TestTryDiskFailsWithoutWrites(t *testing.T) {
 	b := start(t, options(t))
 	_, err := b.TryDisk()
 	require.NoError(t, err)
@@ -78,7 +78,7 @@ func TestTryDiskTellsWhetherItTakesWrites(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestInstanceIsKeptAndMadeAgainWhenItCannotBeRead(t *testing.T) {
+func TestInstanceIsKeptAndReplacedIfUnreadable(t *testing.T) {
 	o := options(t)
 	b := start(t, o)
 	first := b.Instance()
@@ -94,7 +94,7 @@ func TestInstanceIsKeptAndMadeAgainWhenItCannotBeRead(t *testing.T) {
 	require.NotEqual(t, b.Instance(), start(t, options(t)).Instance())
 }
 
-func TestUserOfTheHubIsTheGatewayUnlessOneIsConfigured(t *testing.T) {
+func TestHubUserDefaultsToTheGateway(t *testing.T) {
 	b := start(t, options(t))
 	b.o.HubURL = "nats-leaf://hub:7422"
 	u, err := b.hubURL()
@@ -106,8 +106,8 @@ func TestUserOfTheHubIsTheGatewayUnlessOneIsConfigured(t *testing.T) {
 	require.Equal(t, b.o.HubURL, u.String())
 }
 
-// The epoch of the run before ends with an empty pack that tells what it held.
-func TestEpochBeforeIsEnded(t *testing.T) {
+// The previous epoch ends with an empty pack that holds its totals.
+func TestPreviousEpochIsEnded(t *testing.T) {
 	o := options(t)
 	b := start(t, o)
 	for c := range uint64(3) {

@@ -14,24 +14,22 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// ErrFull says that a pack is certainly not stored because the buffer or the disk
-// has no room for it.
+// ErrFull is returned when a pack is certainly not stored because the buffer or the disk
+// is full.
 var ErrFull = errors.New("buffer full")
 
-// codesNoRoom are those with which the server refuses a message for want of room,
-// without having stored it: resource limits of the account, insufficient resources,
-// storage resources exceeded, and store failed.
+// codesNoRoom are the server's errors for a message refused for lack of room: account
+// resources exceeded, insufficient resources, storage resources exceeded, store failed.
 var codesNoRoom = []jetstream.ErrorCode{10002, 10023, 10047, 10077}
 
-// never is a last sequence that no stream has.
+// never is a last sequence that no stream reaches.
 const never = math.MaxInt64
 
 // Stream holds the packs of this gateway, oldest first, until the bridge trims them.
 //
-// Every pack is stored on condition that the last sequence is the one this process
-// knows of, so a pack cannot be stored twice, and what became of an unanswered one
-// can be found out by looking at a single sequence (Settle). Put and Settle are for
-// one goroutine; the other methods may be called by any.
+// Every write is conditional on the last sequence known here, so a pack cannot be stored
+// twice and a single sequence shows whether an unanswered one was stored (Settle). Put
+// and Settle are for one goroutine; the other methods may be called by any.
 type Stream struct {
 	b       *Broker
 	js      jetstream.JetStream
@@ -40,10 +38,10 @@ type Stream struct {
 	last    uint64 // sequence of the newest stored message
 }
 
-// PackOverhead is about what the store adds to a pack, in bytes: its record, subject and header.
+// PackOverhead is about how many bytes the store adds to a pack: record, subject, header.
 const PackOverhead = 100
 
-// State is what the stream holds now.
+// State is the stream's state.
 type State struct {
 	FirstSeq, LastSeq uint64
 	Messages          uint64
@@ -54,7 +52,7 @@ type State struct {
 func openStream(ctx context.Context, b *Broker) (*Stream, error) {
 	js, err := jetstream.New(b.uplink)
 	if err != nil {
-		return nil, fmt.Errorf("opening jetstream: %w", err)
+		return nil, fmt.Errorf("opening JetStream: %w", err)
 	}
 	s := &Stream{b: b, js: js, subject: wire.PackSubject(b.gateway)}
 	if s.str, err = s.open(ctx); err != nil {
@@ -64,10 +62,18 @@ func openStream(ctx context.Context, b *Broker) (*Stream, error) {
 	return s, s.endEpoch(ctx)
 }
 
-// reopen makes the stream answer again after a restart of the server.
+// reopen opens the stream after a restart of the server. It repeats requests without a
+// reply: one sent before the uplink notices that its connection was lost gets none, which
+// happens on a busy machine.
 func (s *Stream) reopen(ctx context.Context) error {
-	_, err := s.open(ctx)
-	return err
+	for {
+		attempt, cancel := context.WithTimeout(ctx, openTimeout/10)
+		_, err := s.open(attempt)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 func (s *Stream) open(ctx context.Context) (jetstream.Stream, error) {
@@ -81,7 +87,7 @@ func (s *Stream) open(ctx context.Context) (jetstream.Stream, error) {
 		Discard:     jetstream.DiscardNew, // nothing undelivered is ever overwritten
 		MaxBytes:    b.limit,
 		Replicas:    1,
-		AllowDirect: true, // a message read by its sequence comes as it is, not as JSON a third larger
+		AllowDirect: true, // reads by sequence return raw bytes, not JSON a third larger
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening stream %s: %w", wire.PackStream(b.gateway), err)
@@ -89,10 +95,9 @@ func (s *Stream) open(ctx context.Context) (jetstream.Stream, error) {
 	return str, nil
 }
 
-// endEpoch stores an empty pack behind the last one of the run before, with the totals
-// of its epoch. Without it the readings in that last pack could not be counted if it
-// were damaged later: the totals of a pack are in the one behind it. A full buffer goes
-// without.
+// endEpoch stores an empty pack with the previous epoch's totals after its last pack. The
+// header of a pack holds the totals before it, so without this one the readings of the
+// last pack could not be counted if it were damaged. A full buffer goes without.
 func (s *Stream) endEpoch(ctx context.Context) error {
 	msg, err := s.str.GetMsg(ctx, s.last)
 	if s.last == 0 || errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -106,13 +111,13 @@ func (s *Stream) endEpoch(ctx context.Context) error {
 		return nil
 	}
 	if _, err := s.Put(ctx, end); err != nil && !errors.Is(err, ErrFull) {
-		return fmt.Errorf("ending the epoch before: %w", err)
+		return fmt.Errorf("ending the previous epoch: %w", err)
 	}
 	return nil
 }
 
-// endOf returns the empty pack that ends an epoch behind its newest pack, nil when that
-// is an end itself, or no pack.
+// endOf returns the empty pack that ends an epoch after its newest pack, nil if that is
+// empty itself or no pack.
 func endOf(pack []byte) []byte {
 	totals, h, err := wire.TotalsAfter(pack)
 	if err != nil || h.Count == 0 {
@@ -127,9 +132,9 @@ func endOf(pack []byte) []byte {
 // Name returns the name of the stream.
 func (s *Stream) Name() string { return wire.PackStream(s.b.gateway) }
 
-// Put stores a pack and returns its sequence when it is on disk. ErrFull means that
-// it is certainly not stored. After any other error its fate is unknown and Settle
-// must be called before the next Put.
+// Put stores a pack and returns its sequence when it is on disk. After ErrFull it is
+// certainly not stored. After any other error the outcome is unknown and Settle must be
+// called before the next Put.
 func (s *Stream) Put(ctx context.Context, pack []byte) (uint64, error) {
 	if s.b.diskLow.Load() {
 		return 0, fmt.Errorf("%w: the disk has less than %d MB left", ErrFull, diskReserve/2>>20)
@@ -145,12 +150,11 @@ func (s *Stream) Put(ctx context.Context, pack []byte) (uint64, error) {
 	return ack.Sequence, nil
 }
 
-// Settle finds out what became of the pack of a failed Put, named by its epoch and
-// counter: stored at seq, or not stored and never going to be. An error means that
-// the stream does not answer yet.
+// Settle returns the outcome of a failed Put of the pack with this epoch and counter:
+// stored at seq, or not stored now or later. It fails while the stream does not respond.
 func (s *Stream) Settle(ctx context.Context, epoch, counter uint64) (seq uint64, stored bool, err error) {
-	// The stream handles messages in the order of their arrival, so an answer to the
-	// probe says that everything sent before it was stored or dropped.
+	// The stream processes messages in order of arrival, so a reply to the probe proves
+	// that everything sent before it was stored or dropped.
 	if err := s.Probe(ctx); err != nil {
 		return 0, false, err
 	}
@@ -161,7 +165,7 @@ func (s *Stream) Settle(ctx context.Context, epoch, counter uint64) (seq uint64,
 	seq = s.last + 1
 	if state.LastSeq < seq {
 		if state.LastSeq < s.last {
-			s.b.log.Error("the stream lost packs that were stored", "stream", s.Name(), "last_seq", state.LastSeq, "was", s.last)
+			s.b.log.Error("stream lost stored packs", "stream", s.Name(), "last_seq", state.LastSeq, "was", s.last)
 			s.last = state.LastSeq
 		}
 		return 0, false, nil
@@ -169,7 +173,7 @@ func (s *Stream) Settle(ctx context.Context, epoch, counter uint64) (seq uint64,
 	msg, err := s.str.GetMsg(ctx, seq)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		// It was stored by the only writer there is and trimmed since.
+		// Stored, since there is no other writer, and trimmed already.
 		s.last = state.LastSeq
 		return seq, true, nil
 	case err != nil:
@@ -177,7 +181,7 @@ func (s *Stream) Settle(ctx context.Context, epoch, counter uint64) (seq uint64,
 	}
 	s.last = state.LastSeq
 	if !isPack(msg.Data, epoch, counter) {
-		s.b.log.Error("stream holds a message that this gateway did not write", "stream", s.Name(), "seq", seq)
+		s.b.log.Error("foreign message in the stream", "stream", s.Name(), "seq", seq)
 		return 0, false, nil
 	}
 	return seq, true, nil
@@ -188,21 +192,21 @@ func isPack(data []byte, epoch, counter uint64) bool {
 	return err == nil && p.Header.Epoch == epoch && p.Header.Counter == counter
 }
 
-// Probe asks the stream for a sign of life: a message on a condition that cannot
-// hold, which takes the way of a pack up to the disk and is turned down there.
+// Probe checks that the stream responds with a canary: a write on a condition that cannot
+// hold, which takes the path of a pack up to the disk and is rejected there.
 func (s *Stream) Probe(ctx context.Context) error {
 	_, err := s.publish(ctx, nil, never)
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
 		return nil
 	}
 	if err == nil {
-		err = errors.New("the server stored a message it had to turn down")
+		err = errors.New("the server stored the canary")
 	}
 	return fmt.Errorf("probing the stream: %w", err)
 }
 
-// isFull tells a refusal for want of room from one of a store that met a write error:
-// the server has the same code for both, and after such an error refuses for ever.
+// isFull reports whether a pack of n bytes exceeds the limit. The server uses the same
+// error code for a write error, after which it refuses for ever.
 func (s *Stream) isFull(ctx context.Context, n int) bool {
 	state, err := s.Info(ctx)
 	return err == nil && int64(state.Bytes)+int64(n)+2*PackOverhead > s.b.limit
@@ -213,9 +217,9 @@ func (s *Stream) publish(ctx context.Context, data []byte, last uint64) (*jetstr
 		jetstream.WithExpectLastSequence(last), jetstream.WithRetryAttempts(0))
 }
 
-// Info returns what the stream holds.
+// Info returns the stream's state.
 func (s *Stream) Info(ctx context.Context) (State, error) {
-	// Not s.str.Info: it keeps its answer in s.str, and this is called from several goroutines.
+	// Not s.str.Info, which caches its result in s.str and is not safe for concurrent use.
 	str, err := s.js.Stream(ctx, s.Name())
 	if err != nil {
 		return State{}, fmt.Errorf("reading the state of stream %s: %w", s.Name(), err)
@@ -228,8 +232,8 @@ func (s *Stream) Info(ctx context.Context) (State, error) {
 	return out, nil
 }
 
-// HasRoom reports whether the buffer takes packs again: a little below its limit, so
-// that it does not open and close with every pack.
+// HasRoom reports whether the buffer accepts packs again. The threshold is below the
+// limit, so that the state does not flip with every pack.
 func (s *Stream) HasRoom(ctx context.Context) (bool, error) {
 	if s.b.diskLow.Load() {
 		return false, nil

@@ -29,7 +29,7 @@ func TestPacksAreNumberedInOrderAndSurviveARestart(t *testing.T) {
 	require.EqualValues(t, 5, seq)
 }
 
-func TestFullBufferRefusesAndHealsAndKeepsWhatItHas(t *testing.T) {
+func TestFullBufferRefusesAndKeepsItsPacks(t *testing.T) {
 	o := options(t)
 	o.BufferBytes = 1 << 20
 	b := start(t, o)
@@ -48,7 +48,7 @@ func TestFullBufferRefusesAndHealsAndKeepsWhatItHas(t *testing.T) {
 	require.False(t, room)
 	state, err := s.Info(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, n, state.Messages, "nothing stored is dropped for what is new")
+	require.Equal(t, n, state.Messages, "no stored pack is dropped for a new one")
 	require.EqualValues(t, 1, state.FirstSeq)
 
 	require.NoError(t, s.str.Purge(t.Context()))
@@ -78,7 +78,7 @@ func TestSmallerLimitAtARestartDropsNothing(t *testing.T) {
 	require.ErrorIs(t, err, ErrFull)
 }
 
-func TestFateOfAnUnansweredPackIsFound(t *testing.T) {
+func TestSettleFindsTheOutcomeOfAPut(t *testing.T) {
 	ctx := t.Context()
 	tests := []struct {
 		name   string
@@ -128,7 +128,7 @@ func TestFateOfAnUnansweredPackIsFound(t *testing.T) {
 	}
 }
 
-// A pack is stored only behind the last one known, so sending it again cannot double it.
+// A write is conditional on the last sequence, so a repeated one cannot store a pack twice.
 func TestSamePackTwiceIsStoredOnce(t *testing.T) {
 	s := start(t, options(t)).Stream()
 	_, err := s.publish(t.Context(), pack(7, 1, 10), 0)
@@ -145,7 +145,7 @@ func TestSamePackTwiceIsStoredOnce(t *testing.T) {
 	require.EqualValues(t, 1, state.Messages)
 }
 
-func TestProbeLeavesNothingBehindAndFailsOnADeadStream(t *testing.T) {
+func TestProbeStoresNothingAndFailsOnADeadStream(t *testing.T) {
 	b := start(t, options(t))
 	for range 10 {
 		require.NoError(t, b.Stream().Probe(t.Context()))
