@@ -116,7 +116,7 @@ type Publisher struct {
 
 var errMissing = errors.New("dashboard: Model, Log and Registry are required")
 
-// New returns a board. Whoever owns the plant makes it a watcher.
+// New returns a publisher that observes o.Model.
 func New(o Options) (*Publisher, error) {
 	if o.Model == nil || o.Log == nil || o.Registry == nil {
 		return nil, errMissing
@@ -132,6 +132,7 @@ func New(o Options) (*Publisher, error) {
 	}
 	b.alerts = b.newTopic(topicName{name: "alerts", kind: kindAlerts})
 	b.topics["alerts"] = b.alerts
+	o.Model.Observe(b)
 	return b, nil
 }
 

@@ -80,21 +80,23 @@ func (p *Publisher) Open(c Client, l ClientLimits) *Session {
 	return s
 }
 
-// Close ends everything the session follows and frees what waits in it. It is called with
-// the plant in view or locked; a second call does nothing.
+// Close ends everything the session follows and frees what waits in it. A second call does
+// nothing.
 func (s *Session) Close() {
-	b := s.publisher
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if s.over {
-		return
-	}
-	s.over = true
-	b.clients--
-	for _, sub := range s.subs {
-		s.drop(sub)
-	}
-	s.subs, s.alerts, s.fifo, s.replies, s.parts, s.partsOf = nil, nil, nil, nil, nil, nil
+	p := s.publisher
+	p.model.View(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if s.over {
+			return
+		}
+		s.over = true
+		p.clients--
+		for _, sub := range s.subs {
+			s.drop(sub)
+		}
+		s.subs, s.alerts, s.fifo, s.replies, s.parts, s.partsOf = nil, nil, nil, nil, nil, nil
+	})
 }
 
 // drop ends one subscription.

@@ -155,7 +155,6 @@ func newTestBoard(tb testing.TB, p *state.Model) *Publisher {
 	tb.Helper()
 	b, err := New(Options{Model: p, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	require.NoError(tb, err)
-	p.SetObserver(b)
 	return b
 }
 

@@ -14,7 +14,6 @@ import (
 	"github.com/fasthttp/websocket"
 
 	"industrial-iot-monitor/portal/internal/dashboard"
-	"industrial-iot-monitor/portal/internal/state"
 )
 
 const (
@@ -40,16 +39,12 @@ type client struct {
 	raw         rawSocket          // written to by the writer alone
 	session     *dashboard.Session // nil in the simple dialect
 
-	// Guarded by the plant's lock, as the package comment says.
-	sub        subscription
-	queue      queue
-	replays    []replay // sent before what is queued
-	missed     bool     // not everything that was to be replayed is held
-	alerts     [][]byte // frames, oldest first
-	alertLimit int
-	detached   bool
+	// Guarded by router.mu.
+	sub      subscription
+	detached bool // it subscribes to nothing any more
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	pending
 	notes   [][]byte // error messages, framed
 	pong    []byte   // a pong frame that is due
 	ping    bool     // a ping is due
@@ -78,13 +73,13 @@ type closing struct {
 	text string
 }
 
-func newClient(h *Broadcaster, ws *websocket.Conn, raw rawSocket) *client {
+func newClient(b *Broadcaster, ws *websocket.Conn, raw rawSocket) *client {
 	now := time.Now()
 	c := &client{
-		broadcaster: h, ws: ws, raw: raw, alertLimit: h.limits.Alerts, pinged: now,
+		broadcaster: b, ws: ws, raw: raw, pinged: now,
 		wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), gone: make(chan struct{}),
 		working:   make(chan struct{}, mostCommands),
-		allowance: h.limits.RateBurst, allowedAt: now,
+		allowance: b.limits.RateBurst, allowedAt: now,
 	}
 	c.heard.Store(now.UnixNano())
 	if t, ok := raw.(*net.TCPConn); ok {
@@ -125,14 +120,6 @@ func drain(raw rawSocket) {
 func (c *client) hear()                { c.heard.Store(time.Now().UnixNano()) }
 func (c *client) lastHeard() time.Time { return time.Unix(0, c.heard.Load()) }
 
-// poke fills one of the client's channels unless it is full already.
-func (c *client) poke(ch chan struct{}) {
-	select {
-	case ch <- struct{}{}:
-	default:
-	}
-}
-
 // close makes the writer end the connection with a close frame. The first call counts.
 func (c *client) close(code int, text string) {
 	c.mu.Lock()
@@ -142,7 +129,7 @@ func (c *client) close(code int, text string) {
 	}
 	c.mu.Unlock()
 	if first {
-		c.poke(c.urgent)
+		poke(c.urgent)
 	}
 }
 
@@ -156,7 +143,7 @@ func (c *client) askForPong() {
 	c.mu.Lock()
 	c.ping = true
 	c.mu.Unlock()
-	c.poke(c.urgent)
+	poke(c.urgent)
 }
 
 // answerPing makes a pong due. Of several unanswered pings the last one is answered
@@ -165,25 +152,7 @@ func (c *client) answerPing(data string) {
 	c.mu.Lock()
 	c.pong = appendControl(nil, opPong, []byte(data))
 	c.mu.Unlock()
-	c.poke(c.urgent)
-}
-
-// queueAlert queues an alert's frame, or tells that there is no room. Called with the
-// plant locked.
-func (c *client) queueAlert(frame []byte) bool {
-	if len(c.alerts) >= c.alertLimit {
-		return false
-	}
-	c.alerts = append(c.alerts, frame)
-	c.poke(c.urgent)
-	return true
-}
-
-// queueSnapshot queues an alert because of a subscription; it does not count against
-// the limit.
-func (c *client) queueSnapshot(a *state.Alert) {
-	c.alertLimit++
-	c.alerts = append(c.alerts, appendMessage(nil, alertHead, a.Raw))
+	poke(c.urgent)
 }
 
 // read handles the client's messages until the connection ends, and tells the writer.
@@ -249,23 +218,7 @@ func (c *client) apply(req request) error {
 	if req.DeviceIDs != nil {
 		c.allowance -= float64(len(*req.DeviceIDs)) / 100 // long lists cost us time
 	}
-	if req.Type == typeAlarmCommand {
-		return c.command(req.Command)
-	}
-	router := c.broadcaster.router
-	var err error
-	missed := false
-	c.broadcaster.model.Change(func() {
-		switch req.Type {
-		case typeSubscribe:
-			err = router.subscribe(c, *req.DeviceIDs, req.Since)
-		case typeSubscribeAll:
-			router.subscribeAll(c, req.Since)
-		case typeUnsubscribe:
-			err = router.unsubscribe(c, req.DeviceIDs)
-		}
-		missed, c.missed = c.missed, false
-	})
+	missed, err := c.broadcaster.router.apply(c, req)
 	if missed {
 		return &refusal{codeNotRecoverable, "you are subscribed, but not all readings since then are held any more; those that are follow"}
 	}

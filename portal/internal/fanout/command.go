@@ -57,5 +57,5 @@ func (c *client) tell(frame []byte) {
 		c.close(CloseSlow, "too slow: answers were not taken")
 		return
 	}
-	c.poke(c.urgent)
+	poke(c.urgent)
 }

@@ -5,32 +5,7 @@ import (
 	"net/netip"
 
 	"industrial-iot-monitor/portal/internal/dashboard"
-	"industrial-iot-monitor/portal/internal/state"
 )
-
-// observers are notified one after the other.
-type observers [2]state.Observer
-
-// Added implements state.Observer.
-func (o observers) Added(d *state.Device) {
-	for _, v := range o {
-		v.Added(d)
-	}
-}
-
-// Readings implements state.Observer.
-func (o observers) Readings(updated []*state.Device) {
-	for _, v := range o {
-		v.Readings(updated)
-	}
-}
-
-// Alert implements state.Observer.
-func (o observers) Alert(a *state.Alert) {
-	for _, v := range o {
-		v.Alert(a)
-	}
-}
 
 // dashboardClient is a client as its session on the board knows it.
 type dashboardClient struct{ c *client }
@@ -38,10 +13,10 @@ type dashboardClient struct{ c *client }
 // Wake implements dashboard.Client.
 func (v dashboardClient) Wake(urgent bool) {
 	if urgent {
-		v.c.poke(v.c.urgent)
+		poke(v.c.urgent)
 		return
 	}
-	v.c.poke(v.c.wake)
+	poke(v.c.wake)
 }
 
 // TooSlow implements dashboard.Client.

@@ -200,4 +200,4 @@ func quickBoard() dashboard.Options {
 	return dashboard.Options{Limits: dashboard.Limits{Every: 50 * time.Millisecond, DeviceEvery: 20 * time.Millisecond}}
 }
 
-var _ state.Observer = observers{}
+var _ state.Observer = (*router)(nil)

@@ -96,8 +96,15 @@ func reading(id string, ts int64, pad int) []byte {
 	return fmt.Appendf(nil, `{"device_id":%q,"timestamp":%d,"location":{"building":"A栋","floor":1,"room":"101"},"sensors":{},"pad":"%0*d"}`, id, ts, pad, 0)
 }
 
-// push applies one live frame.
+// push applies one live frame and waits until it is in the clients' queues.
 func (b *bench) push(entries ...wire.FrameEntry) {
+	b.tb.Helper()
+	b.apply(entries...)
+	b.broadcaster.router.distribute()
+}
+
+// apply applies one live frame.
+func (b *bench) apply(entries ...wire.FrameEntry) {
 	b.tb.Helper()
 	var fb wire.FrameBuilder
 	fb.Reset("gw-a")
@@ -116,13 +123,19 @@ func entry(id string, ts int64, pad int) wire.FrameEntry {
 
 func (b *bench) raise(id, device string, status telemetry.AlertStatus, ts int64) {
 	b.tb.Helper()
+	b.model.ApplyAlert(parsed(b.tb, id, device, status, ts), true)
+	b.broadcaster.router.distribute()
+}
+
+func parsed(tb testing.TB, id, device string, status telemetry.AlertStatus, ts int64) *state.Alert {
+	tb.Helper()
 	raw, err := json.Marshal(telemetry.Alert{
 		AlertID: id, DeviceID: device, AlertType: "temperature_high", Severity: telemetry.SeverityHigh, Status: status, Timestamp: ts,
 	})
-	require.NoError(b.tb, err)
+	require.NoError(tb, err)
 	a, err := state.ParseAlert(raw)
-	require.NoError(b.tb, err)
-	b.model.ApplyAlert(a, true)
+	require.NoError(tb, err)
+	return a
 }
 
 // peer is a client of the hub.

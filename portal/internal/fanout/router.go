@@ -1,91 +1,130 @@
 package fanout
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// router knows who wants what. It is the plant's watcher, and everything in it is
-// guarded by the plant's lock.
-type router struct {
-	broadcaster *Broadcaster
-
-	all     []*client            // those that want every device
-	listed  int                  // how many devices are listed, each counted once for each client
-	byIndex [][]*client          // those that list a device, by the device's number
-	waiting map[string][]*client // those that list a device nobody has heard of yet
+// model is the part of state.Model that the fan-out reads. Device, DeviceAt, Devices and
+// the alerts are read within View.
+type model interface {
+	View(f func())
+	Device(id string) *state.Device
+	DeviceAt(index int) *state.Device
+	Devices() []*state.Device
+	OpenAlerts(device string, f func(*state.Alert))
+	AllOpenAlerts(f func(*state.Alert))
+	Now() int64
 }
 
-// subscription is what one client wants: all devices except some, or a list.
+// router distributes changes of the model to the queues of the clients that subscribe. It is
+// a state.Observer.
+type router struct {
+	model  model
+	limits *Limits
+	counts *counters
+	inbox  inbox
+
+	// subscriptions counts clients that subscribe to all and listed devices, each once per
+	// client. With none, nothing enters the inbox.
+	subscriptions atomic.Int64
+	// distributed is the seq up to which readings are in the clients' queues.
+	distributed atomic.Uint64
+
+	mu    sync.Mutex
+	all   []*client            // subscribed to every device
+	lists map[string][]*client // subscribed to a device, by its id
+	spare []event
+}
+
+// subscription is what one client subscribes to: all devices except some, or a list.
 type subscription struct {
 	all    bool
 	except map[string]struct{} // with all
 	ids    map[string]struct{} // without
 }
 
-func newRouter(h *Broadcaster) *router {
-	return &router{broadcaster: h, waiting: make(map[string][]*client)}
+func newRouter(m model, l *Limits, n *counters) *router {
+	return &router{model: m, limits: l, counts: n, inbox: newInbox(), lists: make(map[string][]*client)}
 }
 
 // Added implements state.Observer.
-func (r *router) Added(d *state.Device) {
-	r.byIndex = append(r.byIndex, r.waiting[d.ID]) // devices are numbered from 0 without gaps
-	delete(r.waiting, d.ID)
-}
+func (r *router) Added(*state.Device) {}
 
 // Readings implements state.Observer.
 func (r *router) Readings(updated []*state.Device) {
-	if len(r.all) == 0 && r.listed == 0 {
-		return
-	}
-	conflated := 0
-	for _, c := range r.all {
-		excepting := len(c.sub.except) > 0
-		for _, d := range updated {
-			if excepting && c.sub.excepts(d.ID) {
-				continue
-			}
-			if !c.queue.push(d.Index, false) {
-				conflated++
-			}
-		}
-		c.poke(c.wake)
-	}
-	if r.listed > 0 {
-		for _, d := range updated {
-			for _, c := range r.byIndex[d.Index] {
-				if !c.queue.push(d.Index, false) {
-					conflated++
-				}
-				c.poke(c.wake)
-			}
-		}
-	}
-	r.broadcaster.counts.conflated.Add(int64(conflated))
+	r.inbox.addReadings(updated, r.subscriptions.Load() > 0)
 }
 
 // Alert implements state.Observer.
 func (r *router) Alert(a *state.Alert) {
-	if len(r.all) == 0 && r.listed == 0 {
-		return
+	if r.subscriptions.Load() > 0 {
+		r.inbox.addAlert(a)
 	}
-	frame := appendMessage(nil, alertHead, a.Raw)
+}
+
+// run distributes changes until ctx ends.
+func (r *router) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.inbox.ready:
+			r.distribute()
+		}
+	}
+}
+
+// distribute empties the inbox into the clients' queues.
+func (r *router) distribute() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.distributeLocked()
+}
+
+func (r *router) distributeLocked() {
+	events, alerts, seq := r.inbox.drain(r.spare)
+	for _, a := range alerts {
+		r.queueAlert(a)
+	}
+	conflated := 0
+	for _, c := range r.all {
+		conflated += c.queueReadings(events)
+	}
+	if len(r.lists) > 0 {
+		for i := range events {
+			for _, c := range r.lists[events[i].device.ID] {
+				conflated += c.queueReadings(events[i : i+1])
+			}
+		}
+	}
+	r.counts.conflated.Add(int64(conflated))
+	r.spare = events
+	r.distributed.Store(seq)
+}
+
+// queueAlert queues an alert for every client that subscribes to its device. Clients whose
+// queue is full are closed.
+func (r *router) queueAlert(a *state.Alert) {
 	var full []*client
-	give := func(c *client) {
-		if !c.queueAlert(frame) {
+	offer := func(c *client) {
+		if !c.queueAlert(a, false) {
 			full = append(full, c)
 		}
 	}
 	for _, c := range r.all {
 		if !c.sub.excepts(a.DeviceID) {
-			give(c)
+			offer(c)
 		}
 	}
-	for _, c := range r.listeners(a.DeviceID) {
-		give(c)
+	for _, c := range r.lists[a.DeviceID] {
+		offer(c)
 	}
 	for _, c := range full {
 		r.detach(c)
@@ -93,44 +132,49 @@ func (r *router) Alert(a *state.Alert) {
 	}
 }
 
-// listeners returns the clients that list a device.
-func (r *router) listeners(id string) []*client {
-	if d := r.broadcaster.model.Device(id); d != nil {
-		return r.byIndex[d.Index]
-	}
-	return r.waiting[id]
+// apply changes c's subscription and queues the snapshot that goes with it. missed is set
+// when readings since a time are no longer kept.
+//
+// The model cannot change within View, so the snapshot and the changes distributed before
+// and after it meet without gap. Alerts raised until then go to the clients first, or c
+// would get them twice; readings may follow, because a device is queued once.
+func (r *router) apply(c *client, req request) (missed bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.distributeLocked()
+	r.model.View(func() {
+		for _, a := range r.inbox.drainAlerts() {
+			r.queueAlert(a)
+		}
+		if c.detached {
+			return
+		}
+		switch req.Type {
+		case typeSubscribe:
+			missed, err = r.subscribe(c, *req.DeviceIDs, req.Since)
+		case typeSubscribeAll:
+			missed = r.subscribeAll(c, req.Since)
+		case typeUnsubscribe:
+			err = r.unsubscribe(c, req.DeviceIDs)
+		}
+	})
+	return missed, err
 }
 
-// setListeners replaces them.
-func (r *router) setListeners(id string, list []*client) {
-	if d := r.broadcaster.model.Device(id); d != nil {
-		r.byIndex[d.Index] = list
-		return
-	}
-	if len(list) == 0 {
-		delete(r.waiting, id)
-		return
-	}
-	r.waiting[id] = list
-}
-
-// subscribe adds devices to what c wants and queues their newest readings and active
-// alerts; with since also the readings before that are newer than it.
-func (r *router) subscribe(c *client, ids []string, since *int64) error {
-	if c.detached {
-		return nil
-	}
+// subscribe adds devices to c's subscription and queues their newest readings and open
+// alerts; with since also the kept readings that are newer than that.
+func (r *router) subscribe(c *client, ids []string, since *int64) (missed bool, err error) {
 	if c.sub.all {
 		for _, id := range ids {
 			if c.sub.excepts(id) {
 				delete(c.sub.except, id)
-				r.snapshot(c, id, since)
+				missed = r.snapshot(c, id, since) || missed
 			}
 		}
-		return nil
+		return missed, nil
 	}
 	if err := r.roomFor(c, ids); err != nil {
-		return err
+		return false, err
 	}
 	if c.sub.ids == nil {
 		c.sub.ids = make(map[string]struct{}, len(ids))
@@ -140,14 +184,14 @@ func (r *router) subscribe(c *client, ids []string, since *int64) error {
 			continue
 		}
 		c.sub.ids[id] = struct{}{}
-		r.listed++
-		r.setListeners(id, append(r.listeners(id), c))
-		r.snapshot(c, id, since)
+		r.subscriptions.Add(1)
+		r.lists[id] = append(r.lists[id], c)
+		missed = r.snapshot(c, id, since) || missed
 	}
-	return nil
+	return missed, nil
 }
 
-// roomFor tells whether c may list ids too.
+// roomFor returns a refusal when c cannot list ids too.
 func (r *router) roomFor(c *client, ids []string) error {
 	n := len(c.sub.ids)
 	for _, id := range ids {
@@ -155,73 +199,59 @@ func (r *router) roomFor(c *client, ids []string) error {
 			n++
 		}
 	}
-	if limit := r.broadcaster.limits.Subscriptions; n > limit {
+	if limit := r.limits.Subscriptions; n > limit {
 		return &refusal{codeTooMany, fmt.Sprintf("%d device ids would be subscribed, %d at most can be; nothing was changed; for all devices send subscribe_all", n, limit)}
 	}
 	return nil
 }
 
-// subscribeAll makes c want everything and queues what it does not have yet.
-func (r *router) subscribeAll(c *client, since *int64) {
-	switch {
-	case c.detached:
-		return
-	case c.sub.all:
+// subscribeAll subscribes c to every device and queues snapshots of those that are new to it.
+func (r *router) subscribeAll(c *client, since *int64) (missed bool) {
+	if c.sub.all {
 		for id := range c.sub.except {
-			r.snapshot(c, id, since)
+			missed = r.snapshot(c, id, since) || missed
 		}
 		c.sub.except = nil
-		return
+		return missed
 	}
 	had := maps.Clone(c.sub.ids)
 	r.unlist(c)
 	c.sub = subscription{all: true}
 	r.all = append(r.all, c)
-	for _, d := range r.broadcaster.model.Devices() {
+	r.subscriptions.Add(1)
+	for _, d := range r.model.Devices() {
 		if _, has := had[d.ID]; !has {
-			r.snapshotReading(c, d.ID, since)
+			missed = c.queueSnapshot(d, since) || missed
 		}
 	}
-	r.broadcaster.model.AllOpenAlerts(func(a *state.Alert) {
+	r.model.AllOpenAlerts(func(a *state.Alert) {
 		if _, has := had[a.DeviceID]; !has {
-			c.queueSnapshot(a)
+			c.queueAlert(a, true)
 		}
 	})
-	c.poke(c.urgent)
+	poke(c.urgent)
+	return missed
 }
 
-// snapshotReading queues the newest reading of a device, or what was missed since a time.
-func (r *router) snapshotReading(c *client, id string, since *int64) {
-	if since != nil {
-		c.missed = !r.catchUp(c, id, *since) || c.missed
-		return
-	}
-	if d := r.broadcaster.model.Device(id); d != nil && d.HasReading() {
-		c.queue.push(d.Index, true)
-	}
+// snapshot queues the newest reading and the open alerts of a device.
+func (r *router) snapshot(c *client, id string, since *int64) (missed bool) {
+	missed = c.queueSnapshot(r.model.Device(id), since)
+	r.model.OpenAlerts(id, func(a *state.Alert) { c.queueAlert(a, true) })
+	poke(c.urgent)
+	return missed
 }
 
-// snapshot queues what is known of a device now.
-func (r *router) snapshot(c *client, id string, since *int64) {
-	r.snapshotReading(c, id, since)
-	r.broadcaster.model.OpenAlerts(id, c.queueSnapshot)
-	c.poke(c.urgent)
-}
-
-// unsubscribe removes devices from what c wants; without a list, everything.
+// unsubscribe removes devices from c's subscription, or everything when ids is nil, and
+// drops what is queued for them.
 func (r *router) unsubscribe(c *client, ids *[]string) error {
-	if c.detached {
-		return nil
-	}
 	if ids == nil {
 		r.unlist(c)
-		c.queue.keep(func(int) bool { return false })
-		c.replays = nil
+		c.dropAll()
 		return nil
 	}
 	if c.sub.all {
-		if n := len(c.sub.except) + len(*ids); n > r.broadcaster.limits.Subscriptions {
-			return &refusal{codeTooMany, fmt.Sprintf("%d device ids would be excepted, %d at most can be; nothing was changed", n, r.broadcaster.limits.Subscriptions)}
+		if n := len(c.sub.except) + len(*ids); n > r.limits.Subscriptions {
+			return &refusal{codeTooMany, fmt.Sprintf("%d device ids would be excepted, %d at most can be; nothing was changed", n, r.limits.Subscriptions)}
 		}
 		if c.sub.except == nil {
 			c.sub.except = make(map[string]struct{}, len(*ids))
@@ -234,8 +264,7 @@ func (r *router) unsubscribe(c *client, ids *[]string) error {
 		}
 		r.remove(c, id)
 	}
-	c.queue.keep(func(index int) bool { return c.sub.wants(r.broadcaster.model.DeviceAt(index).ID) })
-	c.keepReplays(func(d *state.Device) bool { return c.sub.wants(d.ID) })
+	c.drop(c.sub.wants)
 	return nil
 }
 
@@ -245,10 +274,13 @@ func (r *router) remove(c *client, id string) {
 		return
 	}
 	delete(c.sub.ids, id)
-	r.listed--
-	list := r.listeners(id)
+	r.subscriptions.Add(-1)
+	list := r.lists[id]
 	if i := slices.Index(list, c); i >= 0 {
-		r.setListeners(id, slices.Delete(list, i, i+1))
+		list = slices.Delete(list, i, i+1)
+	}
+	if r.lists[id] = list; len(list) == 0 {
+		delete(r.lists, id)
 	}
 }
 
@@ -259,26 +291,25 @@ func (r *router) unlist(c *client) {
 	}
 	if i := slices.Index(r.all, c); i >= 0 {
 		r.all = slices.Delete(r.all, i, i+1)
+		r.subscriptions.Add(-1)
 	}
 	c.sub = subscription{}
 }
 
-// detach ends every subscription of c for good and frees what waits for it.
+// detach ends every subscription of c for good and frees its queues.
 func (r *router) detach(c *client) {
 	r.unlist(c)
-	c.queue, c.replays, c.alerts, c.detached = queue{}, nil, nil, true
-	if c.session != nil {
-		c.session.Close()
-	}
+	c.detached = true
+	c.dropAll()
 }
 
-// excepts tells whether the subscription leaves a device out.
+// excepts reports whether the subscription leaves a device out.
 func (s *subscription) excepts(id string) bool {
 	_, has := s.except[id]
 	return has
 }
 
-// wants tells whether the subscription covers a device.
+// wants reports whether the subscription covers a device.
 func (s *subscription) wants(id string) bool {
 	if s.all {
 		return !s.excepts(id)

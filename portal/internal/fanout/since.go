@@ -1,38 +1,41 @@
 package fanout
 
-import (
-	"slices"
+import "industrial-iot-monitor/portal/internal/state"
 
-	"industrial-iot-monitor/portal/internal/state"
-)
-
-// codeNotRecoverable tells a client that came back that not everything since its `since`
-// is held any more.
+// codeNotRecoverable is sent to a client that reconnects when some readings since its
+// `since` are no longer kept.
 const codeNotRecoverable = "not_recoverable"
 
-// replay is a device whose readings a client missed. Where it is in them is a time, for
-// what was read already is not there a second time.
+// replay is a device whose readings a client missed. The position in them is a time, so that
+// none is sent twice.
 type replay struct {
 	index int
 	since int64 // ms; readings up to here were sent
 }
 
-// catchUp queues what a client missed of a device: the readings since then that are still
-// held, then the newest one. It tells whether that is all of them. Called with the plant
-// locked.
-func (r *router) catchUp(c *client, id string, since int64) (complete bool) {
-	d := r.broadcaster.model.Device(id)
-	if d == nil {
-		return r.broadcaster.recent.Complete(-1, since)
+// queueSnapshot queues the newest reading of a device; with since the kept readings after
+// that time too. missed is set when some of those are no longer kept. d is nil when the
+// device is unknown. It is called within View.
+func (c *client) queueSnapshot(d *state.Device, since *int64) (missed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case d == nil:
+		return since != nil && !c.broadcaster.recent.Complete(-1, *since)
+	case since == nil:
+		if d.HasReading() {
+			c.queue.push(d.Index, true)
+		}
+		return false
 	}
-	if d.HasReading() && d.Timestamp() > since {
-		c.replays = append(c.replays, replay{d.Index, since})
+	if d.HasReading() && d.Timestamp() > *since {
+		c.replays = append(c.replays, replay{d.Index, *since})
 	}
-	return r.broadcaster.recent.Complete(d.Index, since)
+	return !c.broadcaster.recent.Complete(d.Index, *since)
 }
 
-// gatherReplays adds missed readings to b and tells whether there is room for more. It is
-// called within a View, before the queue is looked at: what is queued is newer.
+// gatherReplays adds missed readings to b and reports whether there is room for more. It
+// comes before the queue, whose readings are newer.
 func (c *client) gatherReplays(b *batch) bool {
 	for len(c.replays) > 0 {
 		r := &c.replays[0]
@@ -56,9 +59,4 @@ func (c *client) gatherReplays(b *batch) bool {
 	}
 	c.replays = nil
 	return true
-}
-
-// keepReplays removes the missed readings of devices that f says no to.
-func (c *client) keepReplays(f func(d *state.Device) bool) {
-	c.replays = slices.DeleteFunc(c.replays, func(r replay) bool { return !f(c.broadcaster.model.DeviceAt(r.index)) })
 }

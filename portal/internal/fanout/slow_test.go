@@ -3,8 +3,6 @@ package fanout
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -86,14 +84,16 @@ func TestStalledClientIsClosedWith4008WithoutHarmToOthers(t *testing.T) {
 // listersServed tells whether no client that lists devices has anything waiting.
 func listersServed(b *bench) bool {
 	idle := true
-	b.model.Change(func() { // a writer takes from its queue within View
-		r := b.broadcaster.router
-		for _, list := range append(slices.Collect(maps.Values(r.waiting)), r.byIndex...) {
-			for _, c := range list {
-				idle = idle && c.queue.length() == 0 && len(c.alerts) == 0
-			}
+	r := b.broadcaster.router
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, list := range r.lists {
+		for _, c := range list {
+			c.mu.Lock()
+			idle = idle && c.queue.length() == 0 && len(c.alerts) == 0
+			c.mu.Unlock()
 		}
-	})
+	}
 	return idle
 }
 
@@ -172,7 +172,7 @@ func TestNoReadingComesTwiceAndTheNewestAlwaysComes(t *testing.T) {
 		for d := range devices {
 			es = append(es, entry(fmt.Sprintf("d%02d", d), ts+1, 10))
 		}
-		b.push(es...)
+		b.apply(es...)
 	}
 	all.Wait()
 }

@@ -109,15 +109,11 @@ func (c *client) gather(b *batch) bool {
 		b.finish(end)
 		return false
 	}
-	more, told := false, false
 	if c.session != nil {
 		return c.gatherDashboard(b, end)
 	}
-	c.broadcaster.model.View(func() {
-		more = c.gatherNews(b)
-		told = len(c.alerts) == 0
-	})
-	if end != nil && told { // what was raised before the end is still told
+	more, moreAlerts := c.gatherNews(b)
+	if end != nil && !moreAlerts { // alerts raised before the end are still sent
 		b.finish(end)
 	}
 	return more
@@ -146,35 +142,6 @@ func (c *client) gatherControl(b *batch) *closing {
 	}
 	c.pong, c.ping, c.notes = nil, false, nil
 	return c.closing
-}
-
-// gatherNews takes alerts, then readings, as far as a batch goes. It runs within View.
-func (c *client) gatherNews(b *batch) (more bool) {
-	for len(c.alerts) > 0 && len(b.buf) < batchBytes {
-		b.buf = append(b.buf, c.alerts[0]...)
-		b.alerts++
-		c.alerts[0] = nil
-		c.alerts = c.alerts[1:]
-	}
-	if len(c.alerts) == 0 {
-		c.alerts = nil
-	}
-	if !c.gatherReplays(b) {
-		return true
-	}
-	for len(b.buf) < batchBytes {
-		index, snapshot, ok := c.queue.pop()
-		if !ok {
-			return false
-		}
-		d := c.broadcaster.model.DeviceAt(index)
-		b.buf = appendMessage(b.buf, dataHead, d.Payload())
-		b.readings++
-		if !snapshot && !d.Backfill() {
-			b.received = append(b.received, d.Received())
-		}
-	}
-	return len(c.alerts) > 0 || c.queue.length() > 0
 }
 
 // send writes a batch. It returns false when the connection is over.
@@ -206,7 +173,7 @@ func (c *client) send(b *batch) bool {
 // giveUp ends a connection that took nothing for too long: its queues are freed at once,
 // and it gets some seconds to take the rest of the frame it is in and the close frame.
 func (c *client) giveUp(b *batch, sent int) {
-	c.broadcaster.model.Change(func() { c.broadcaster.router.detach(c) })
+	c.broadcaster.detach(c)
 	c.close(CloseSlow, "too slow: nothing was taken") // so that the reader's end is no second one
 	c.broadcaster.counts.closed(CloseSlow)
 	last := b.data()[sent:frameEnd(b.data(), sent)]

@@ -84,7 +84,7 @@ type rig struct {
 func start(tb testing.TB, brokers []string, topics topology.Topics) *rig {
 	tb.Helper()
 	r := &rig{tb: tb, model: state.New(state.Options{}), trail: audit.NewTrail(100), news: &news{}, hub: startNATS(tb, -1), topics: topics, reg: prometheus.NewRegistry()}
-	r.model.SetObserver(r.news)
+	r.model.Observe(r.news)
 	var err error
 	r.feed, err = New(Options{
 		Model: r.model, Trail: r.trail, HubURL: r.hub.ClientURL(), Brokers: brokers, Topics: topics, Log: quiet, Registry: r.reg,

@@ -59,7 +59,7 @@ func (m *Model) kept() int { return len(m.Alerts(func(*Alert) bool { return true
 func TestNewestRevisionWins(t *testing.T) {
 	p, _ := newModel(Options{})
 	r := &recorder{}
-	p.SetObserver(r)
+	p.Observe(r)
 	for _, a := range []*Alert{
 		alarm(t, "a", 2, telemetry.AlarmAcknowledged),
 		alarm(t, "a", 1, telemetry.AlarmUnacknowledged), // late
@@ -113,7 +113,7 @@ func TestAlarmsThatAreNotNormalAreAllKept(t *testing.T) {
 func TestHistoricalAlarmsAreListedButNoNews(t *testing.T) {
 	p, _ := newModel(Options{})
 	r := &recorder{}
-	p.SetObserver(r)
+	p.Observe(r)
 	p.ApplyAlert(alarm(t, "h", 1, telemetry.AlarmUnacknowledged, historical), true)
 	p.ApplyAlert(alarm(t, "h", 2, telemetry.AlarmReturned, historical), false)
 	p.ApplyAlert(alarm(t, "a", 1, telemetry.AlarmUnacknowledged), true)
@@ -127,7 +127,7 @@ func TestHistoricalAlarmsAreListedButNoNews(t *testing.T) {
 func TestWhatIsToldOfThePastGoesByTheState(t *testing.T) {
 	p, _ := newModel(Options{})
 	r := &recorder{}
-	p.SetObserver(r)
+	p.Observe(r)
 	p.ApplyAlert(alarm(t, "returned", 2, telemetry.AlarmReturned), false)
 	p.ApplyAlert(alarm(t, "normal", 3, telemetry.AlarmNormal), false)
 	p.ApplyAlert(alarm(t, "told", 1, telemetry.AlarmUnacknowledged), true)

@@ -105,7 +105,7 @@ func (m *Model) ApplyAlert(a *Alert, live bool) {
 	case live || told && !a.Open():
 		delete(m.alerts.silent, a.AlertID)
 		if !a.Historical || told {
-			m.observer.Alert(a)
+			m.notify(a)
 		}
 	case !a.Open():
 		delete(m.alerts.silent, a.AlertID)
@@ -125,12 +125,18 @@ func (m *Model) AlertsCaughtUp() {
 	silent := m.alerts.silent
 	m.alerts.silent = nil
 	for _, a := range silent {
-		m.observer.Alert(a)
+		m.notify(a)
+	}
+}
+
+func (m *Model) notify(a *Alert) {
+	for _, o := range m.observers {
+		o.Alert(a)
 	}
 }
 
 // OpenAlerts calls f with every open alarm of a device that the observer has been told
-// of. It is called within View, Change or an Observer's method.
+// of. It is called within View or an Observer's method.
 func (m *Model) OpenAlerts(device string, f func(*Alert)) {
 	for _, a := range m.alerts.byDevice[device] {
 		if m.alerts.silent[a.AlertID] == nil {
@@ -168,7 +174,7 @@ func (m *Model) Alert(id string) *Alert {
 }
 
 // Place returns where an alarm is: as its record says, else where its device hangs. It is
-// called within View, Change or an Observer's method.
+// called within View or an Observer's method.
 func (m *Model) Place(a *Alert) telemetry.Location {
 	if a.Location.Building != "" {
 		return a.Location
@@ -180,7 +186,7 @@ func (m *Model) Place(a *Alert) telemetry.Location {
 }
 
 // Attention tells how many alarms of a device need attention and which severity is the
-// worst of them. It is called within View, Change or an Observer's method.
+// worst of them. It is called within View or an Observer's method.
 func (m *Model) Attention(device string) (calling int, worst telemetry.Severity) {
 	for _, a := range m.alerts.byDevice[device] {
 		if !a.Calls() {

@@ -19,7 +19,7 @@ func alert(t *testing.T, id, device string, status telemetry.AlertStatus, ts int
 func TestAlertsAreToldOnceForEachState(t *testing.T) {
 	p, _ := newModel(Options{})
 	r := &recorder{}
-	p.SetObserver(r)
+	p.Observe(r)
 	for _, a := range []*Alert{
 		alert(t, "a", "d1", telemetry.AlertActive, 1), alert(t, "a", "d1", telemetry.AlertActive, 1),
 		alert(t, "a", "d1", telemetry.AlertActive, 2), // something else about it changed
@@ -44,7 +44,7 @@ func TestAlertsAreToldOnceForEachState(t *testing.T) {
 func TestPastIsToldOnlyAsFarAsItStillHolds(t *testing.T) {
 	p, _ := newModel(Options{})
 	r := &recorder{}
-	p.SetObserver(r)
+	p.Observe(r)
 	p.ApplyAlert(alert(t, "old", "d1", telemetry.AlertActive, 1), false)
 	p.ApplyAlert(alert(t, "old", "d1", telemetry.AlertCleared, 2), false)
 	p.ApplyAlert(alert(t, "still", "d2", telemetry.AlertActive, 1), false)

@@ -24,7 +24,7 @@ const (
 )
 
 // Device is one device. ID and Index never change; everything else is read within
-// View, Change or an Observer's method.
+// View or an Observer's method.
 type Device struct {
 	ID    string
 	Index int
@@ -33,6 +33,7 @@ type Device struct {
 	timestamp int64
 	received  int64
 	backfill  bool
+	seq       uint64
 	gateway   string
 
 	state     telemetry.DeviceState
@@ -62,6 +63,10 @@ func (d *Device) Received() int64 { return d.received }
 
 // Backfill tells whether the newest reading had waited in a gateway's buffer.
 func (d *Device) Backfill() bool { return d.backfill }
+
+// Seq numbers the newest reading among those of all devices, in the order in which they
+// were applied, from 1; 0: there is none yet.
+func (d *Device) Seq() uint64 { return d.seq }
 
 // Known tells whether the device is to be shown.
 func (d *Device) Known() bool { return !d.forgotten }
@@ -171,7 +176,9 @@ func (m *Model) ApplyFrame(f *wire.Frame) (int, error) {
 	m.counts.Frames++
 	m.counts.Readings += int64(n)
 	if len(m.updated) > 0 {
-		m.observer.Readings(m.updated)
+		for _, o := range m.observers {
+			o.Readings(m.updated)
+		}
 	}
 	return n, f.Err()
 }
@@ -189,6 +196,8 @@ func (m *Model) applyEntry(e *wire.FrameEntry, gateway string, now int64) {
 		return
 	}
 	d.take(e, gateway)
+	m.updates++
+	d.seq = m.updates
 	m.updated = append(m.updated, d)
 	if m.recorder != nil {
 		m.recorder.Record(d, now)

@@ -38,19 +38,20 @@ type Options struct {
 type Model struct {
 	now func() time.Time
 
-	mu       sync.RWMutex
-	observer Observer
-	recorder Recorder // nil: nobody
-	devices  map[string]*Device
-	list     []*Device // by Index
-	gateways map[string]*Gateway
-	names    map[string]string // gateway ids, so that a device's need not be copied from each frame
-	alerts   alertBook
-	calls    callLog
-	windows  windowBook
+	mu        sync.RWMutex
+	observers []Observer
+	recorder  Recorder // nil: none
+	devices   map[string]*Device
+	list      []*Device // by Index
+	gateways  map[string]*Gateway
+	names     map[string]string // gateway ids, so that a device's need not be copied from each frame
+	alerts    alertBook
+	calls     callLog
+	windows   windowBook
 
 	received meter.Meter // readings that arrived, with their age
 	counts   Counts
+	updates  uint64    // newest readings so far, see Device.Seq
 	updated  []*Device // scratch of ApplyFrame
 }
 
@@ -74,7 +75,6 @@ func New(o Options) *Model {
 	}
 	return &Model{
 		now:      o.Now,
-		observer: noObserver{},
 		devices:  make(map[string]*Device),
 		gateways: make(map[string]*Gateway),
 		names:    make(map[string]string),
@@ -83,11 +83,12 @@ func New(o Options) *Model {
 	}
 }
 
-// SetObserver makes w the observer. It is called once, before the plant is filled.
-func (m *Model) SetObserver(o Observer) {
+// Observe makes o one of the observers, which are notified in the order they were added. It
+// is called before the model is filled.
+func (m *Model) Observe(o Observer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.observer = o
+	m.observers = append(m.observers, o)
 }
 
 // View runs f while nothing changes. Views run side by side; f must be short.
@@ -97,18 +98,10 @@ func (m *Model) View(f func()) {
 	f()
 }
 
-// Change runs f while nobody else reads or changes anything; f must be short. It is
-// for an observer whose own state must change in step with the plant's.
-func (m *Model) Change(f func()) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	f()
-}
-
 // Now returns the plant's clock in milliseconds since 1970.
 func (m *Model) Now() int64 { return m.now().UnixMilli() }
 
-// Device returns the device with this id, or nil. It is called within View, Change or a
+// Device returns the device with this id, or nil. It is called within View or a
 // watcher's method.
 func (m *Model) Device(id string) *Device { return m.devices[id] }
 
@@ -146,7 +139,9 @@ func (m *Model) add(id string) *Device {
 	d := newDevice(id, len(m.list))
 	m.devices[d.ID] = d
 	m.list = append(m.list, d)
-	m.observer.Added(d)
+	for _, o := range m.observers {
+		o.Added(d)
+	}
 	return d
 }
 
@@ -172,9 +167,3 @@ func (m *Model) Forget(id string) {
 		d.state, d.hasState, d.forgotten = telemetry.DeviceState{}, false, true
 	}
 }
-
-type noObserver struct{}
-
-func (noObserver) Added(*Device)      {}
-func (noObserver) Readings([]*Device) {}
-func (noObserver) Alert(*Alert)       {}

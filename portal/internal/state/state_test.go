@@ -66,7 +66,7 @@ func (r *recorder) Alert(a *Alert) { r.alerts = append(r.alerts, a.AlertID+" "+s
 func TestNewestReadingWins(t *testing.T) {
 	p, _ := newModel(Options{})
 	r := &recorder{}
-	p.SetObserver(r)
+	p.Observe(r)
 	backfill := entry("d1", t0-50, t0)
 	backfill.Backfill = true
 	newerBackfill := entry("d1", t0+200, t0+300)
