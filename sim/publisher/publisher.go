@@ -133,12 +133,12 @@ func (p *Publisher) Stats() Stats {
 // TakeLatency returns how long acknowledgements took since it was called last, from a
 // reading's first sending on.
 func (p *Publisher) TakeLatency() *Latency {
-	var l Latency
+	l := NewLatency()
 	for _, w := range p.workers {
 		w.mu.Lock()
-		l.Merge(&w.latency)
+		l.Merge(w.latency)
 		w.latency.Reset()
 		w.mu.Unlock()
 	}
-	return &l
+	return l
 }

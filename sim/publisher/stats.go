@@ -1,9 +1,18 @@
 package publisher
 
-import "industrial-iot-monitor/internal/latency"
+import (
+	"time"
 
-// Latency is a histogram of acknowledgement times.
-type Latency = latency.Histogram
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Latency is a histogram of acknowledgement times, in nanoseconds.
+type Latency = hdrhistogram.Histogram
+
+// NewLatency returns an empty histogram of nanoseconds, from 1 µs to a week, exact to 1 %.
+func NewLatency() *Latency {
+	return hdrhistogram.New(int64(time.Microsecond), int64(7*24*time.Hour), 2)
+}
 
 // Stats are totals since the start, except for InFlight, Waiting, Backlog and
 // Connections, which say what is now.

@@ -66,7 +66,7 @@ type worker struct {
 	retries   schedule
 	deadlines timeouts
 	stats     Stats
-	latency   Latency
+	latency   *Latency
 }
 
 func newWorker(o *Options, building int) *worker {
@@ -76,6 +76,7 @@ func newWorker(o *Options, building int) *worker {
 		log:     o.Log.With("building", o.Fleet.Buildings()[building], "addr", o.Gateways[building]),
 		base:    from,
 		gen:     o.Fleet.Generator(),
+		latency: NewLatency(),
 		devices: make([]state, to-from),
 	}
 	name := wire.TelemetrySubject

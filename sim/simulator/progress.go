@@ -16,7 +16,7 @@ func progress(last, now *publisher.Stats, passed time.Duration, acks *publisher.
 		now.Resent-last.Resent, now.Refused-last.Refused, now.Errors-last.Errors,
 		now.Timeouts-last.Timeouts, now.GivenUp-last.GivenUp,
 		now.InFlight, now.Waiting+now.Backlog, now.Connections,
-		millis(acks.Quantile(0.5)), millis(acks.Quantile(0.99)))
+		millis(acks.ValueAtQuantile(50)), millis(acks.ValueAtQuantile(99)))
 }
 
 // totals is the closing account. Every reading made is in exactly one of its lines.
@@ -32,13 +32,13 @@ func totals(s *publisher.Stats, acks *publisher.Latency, took time.Duration) str
 	fmt.Fprintf(&b, "sent %d times, %d of them again; %d answers \"later\", %d without an answer, %d failed sends, %d connections lost\n",
 		s.Sent, s.Resent, s.Later, s.Timeouts, s.Errors, s.Lost)
 	fmt.Fprintf(&b, "acknowledged in %s on average, p50 %s, p99 %s, at most %s\n",
-		millis(acks.Mean()), millis(acks.Quantile(0.5)), millis(acks.Quantile(0.99)), millis(acks.Max()))
+		millis(int64(acks.Mean())), millis(acks.ValueAtQuantile(50)), millis(acks.ValueAtQuantile(99)), millis(acks.Max()))
 	if s.Skipped > 0 {
 		fmt.Fprintf(&b, "%d readings were not made: this machine could not keep the pace\n", s.Skipped)
 	}
 	return b.String()
 }
 
-func millis(d time.Duration) string {
-	return fmt.Sprintf("%.1fms", float64(d)/float64(time.Millisecond))
+func millis(ns int64) string {
+	return fmt.Sprintf("%.1fms", float64(ns)/float64(time.Millisecond))
 }

@@ -32,9 +32,9 @@ type Simulator struct {
 	out    io.Writer
 	pub    *publisher.Publisher
 	log    *slog.Logger
-	http   *ops.Server       // nil without SIM_HTTP_ADDR
-	ledger *ledgerFile       // nil for none
-	acks   publisher.Latency // of the whole run
+	http   *ops.Server        // nil without SIM_HTTP_ADDR
+	ledger *ledgerFile        // nil for none
+	acks   *publisher.Latency // of the whole run
 }
 
 // New makes the fleet, opens the ledger and binds the operations server. It does not
@@ -48,7 +48,7 @@ func New(o Options) (*Simulator, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Simulator{cfg: c, out: o.Out, log: o.Log}
+	s := &Simulator{acks: publisher.NewLatency(), cfg: c, out: o.Out, log: o.Log}
 	po := publisher.Options{
 		Fleet: f, Gateways: c.gateways(), Protocol: c.Protocol, PerDevice: c.PerDevice,
 		Interval: c.Interval, AckTimeout: c.AckTimeout, Backlog: c.Backlog, Log: o.Log,
@@ -102,9 +102,9 @@ func (s *Simulator) Run(ctx context.Context) error {
 	err = errors.Join(err, g.Wait(), s.closeLedger())
 	s.acks.Merge(s.pub.TakeLatency())
 	total := s.pub.Stats()
-	fmt.Fprint(s.out, totals(&total, &s.acks, time.Since(begin)))
+	fmt.Fprint(s.out, totals(&total, s.acks, time.Since(begin)))
 	if s.cfg.Summary != "" {
-		err = errors.Join(err, writeSummary(s.cfg.Summary, &total, &s.acks))
+		err = errors.Join(err, writeSummary(s.cfg.Summary, &total, s.acks))
 	}
 	return err
 }

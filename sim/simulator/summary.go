@@ -19,10 +19,10 @@ type Summary struct {
 }
 
 func writeSummary(name string, s *publisher.Stats, acks *publisher.Latency) error {
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	const ms = float64(time.Millisecond)
 	b, err := json.MarshalIndent(Summary{
-		Stats: *s, AckMeanMS: ms(acks.Mean()), AckP50MS: ms(acks.Quantile(0.5)),
-		AckP99MS: ms(acks.Quantile(0.99)), AckMaxMS: ms(acks.Max()),
+		Stats: *s, AckMeanMS: acks.Mean() / ms, AckP50MS: float64(acks.ValueAtQuantile(50)) / ms,
+		AckP99MS: float64(acks.ValueAtQuantile(99)) / ms, AckMaxMS: float64(acks.Max()) / ms,
 	}, "", "  ")
 	if err != nil {
 		return err

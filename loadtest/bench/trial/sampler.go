@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"industrial-iot-monitor/internal/latency"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/sim/publisher"
 	"industrial-iot-monitor/test/viewer"
 )
 
@@ -30,8 +30,14 @@ type Ages struct {
 	Mean, P50, P99, Max time.Duration
 }
 
-func agesOf(h *latency.Histogram) Ages {
-	return Ages{h.Count(), h.Mean(), h.Quantile(0.5), h.Quantile(0.99), h.Max()}
+func agesOf(h *publisher.Latency) Ages {
+	at := func(percent float64) time.Duration { return time.Duration(h.ValueAtQuantile(percent)) }
+	return Ages{uint64(h.TotalCount()), time.Duration(h.Mean()), at(50), at(99), time.Duration(h.Max())}
+}
+
+// record counts an age. One that a clock turned negative counts as zero.
+func record(h *publisher.Latency, age time.Duration) {
+	_ = h.RecordValue(int64(max(age, 0))) // none reaches the histogram's end
 }
 
 // sampler is a WebSocket client that measures the ages of what it receives.
@@ -41,9 +47,9 @@ type sampler struct {
 
 	mu      sync.Mutex
 	since   time.Time
-	ages    latency.Histogram
-	raised  latency.Histogram
-	cleared latency.Histogram
+	ages    *publisher.Latency
+	raised  *publisher.Latency
+	cleared *publisher.Latency
 	alerts  int
 	broken  error
 	closed  bool
@@ -63,7 +69,10 @@ func newSampler(ctx context.Context, url string, ids []string) (*sampler, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &sampler{v: v, done: make(chan struct{}), since: time.Now()}
+	s := &sampler{
+		v: v, done: make(chan struct{}), since: time.Now(),
+		ages: publisher.NewLatency(), raised: publisher.NewLatency(), cleared: publisher.NewLatency(),
+	}
 	go s.run()
 	return s, nil
 }
@@ -83,7 +92,7 @@ func (s *sampler) run() {
 			return
 		case m.Type == viewer.TypeReading:
 			if ms, ok := timestamp(m.Payload); ok {
-				s.ages.Record(now.Sub(time.UnixMilli(ms)))
+				record(s.ages, now.Sub(time.UnixMilli(ms)))
 			}
 		case m.Type == viewer.TypeAlert:
 			s.alerts++
@@ -102,9 +111,9 @@ func (s *sampler) recordAlarm(payload []byte, now time.Time) {
 	}
 	switch a.Event {
 	case telemetry.EventRaised:
-		s.raised.Record(now.Sub(time.UnixMilli(a.Timestamp)))
+		record(s.raised, now.Sub(time.UnixMilli(a.Timestamp)))
 	case telemetry.EventCleared:
-		s.cleared.Record(now.Sub(time.UnixMilli(a.Timestamp)))
+		record(s.cleared, now.Sub(time.UnixMilli(a.Timestamp)))
 	default:
 	}
 }
@@ -113,7 +122,7 @@ func (s *sampler) recordAlarm(payload []byte, now time.Time) {
 func (s *sampler) alarms() (raised, cleared uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.raised.Count(), s.cleared.Count()
+	return uint64(s.raised.TotalCount()), uint64(s.cleared.TotalCount())
 }
 
 var timestampKey = []byte(`"timestamp":`)
@@ -145,10 +154,11 @@ func (s *sampler) start() {
 func (s *sampler) stop() Sample {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	all := agesOf(s.ages)
 	r := Sample{
-		PerSecond: float64(s.ages.Count()) / time.Since(s.since).Seconds(),
-		Mean:      s.ages.Mean(), P50: s.ages.Quantile(0.5), P99: s.ages.Quantile(0.99), Max: s.ages.Max(),
-		Alerts: s.alerts, Raised: agesOf(&s.raised), Cleared: agesOf(&s.cleared),
+		PerSecond: float64(all.Count) / time.Since(s.since).Seconds(),
+		Mean:      all.Mean, P50: all.P50, P99: all.P99, Max: all.Max,
+		Alerts: s.alerts, Raised: agesOf(s.raised), Cleared: agesOf(s.cleared),
 	}
 	if s.broken != nil {
 		r.Broken = s.broken.Error()

@@ -219,7 +219,7 @@ func TestTableShowsLoss(t *testing.T) {
 
 // Delayed alarms and those of watchdogs would distort the measured latency.
 func TestOnlyImmediateAlarmsAreMeasured(t *testing.T) {
-	var w sampler
+	w := sampler{raised: publisher.NewLatency(), cleared: publisher.NewLatency()}
 	at := time.Now()
 	alert := func(change func(*telemetry.Alert)) []byte {
 		a := telemetry.Alert{Source: telemetry.SourceRule, Event: telemetry.EventRaised, Timestamp: at.Add(-20 * time.Millisecond).UnixMilli()}
@@ -238,7 +238,7 @@ func TestOnlyImmediateAlarmsAreMeasured(t *testing.T) {
 	raised, cleared := w.alarms()
 	require.EqualValues(t, 1, raised)
 	require.EqualValues(t, 1, cleared)
-	require.InDelta(t, 20, float64(agesOf(&w.raised).Max.Milliseconds()), 2)
+	require.InDelta(t, 20, float64(agesOf(w.raised).Max.Milliseconds()), 2)
 }
 
 func TestCrowdSendsValidReadings(t *testing.T) {
