@@ -1,8 +1,7 @@
-// Package audit remembers what was done to alarms, and by whom: the newest entries of the
-// alarm-audit topic, which package feed fills in. It answers questions about them and
-// tells those who wait for a command what became of it. It is not the audit trail itself:
-// that is the topic, and what is forgotten here is still there. It does no I/O; nothing in it
-// blocks but its own lock.
+// Package audit keeps the newest entries of the audit trail, the alarm-audit topic, in memory:
+// what was done to alarms and by whom. Package feed adds them. Callers can search them and
+// wait for the outcome of a command. An entry that is dropped here is still in the topic. The
+// package does no I/O and blocks only on its own lock.
 package audit
 
 import (
@@ -17,7 +16,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// Entry is an entry with its place in the topic.
+// Entry is an audit entry with its position in the topic.
 type Entry struct {
 	telemetry.AuditEntry
 
@@ -47,25 +46,25 @@ func Parse(raw []byte, partition int32, offset, recordedAt int64) (*Entry, error
 	return e, nil
 }
 
-// Trail holds the newest entries. Its methods may be called concurrently.
+// Trail holds the newest entries. It is safe for concurrent use.
 type Trail struct {
 	max int
 
 	mu        sync.Mutex
-	entries   []*Entry // in order of recording when sorted
+	entries   []*Entry // ordered as recorded if sorted
 	sorted    bool
-	forgotten int64             // when the newest of the forgotten entries was recorded
+	forgotten int64             // when the newest dropped entry was recorded
 	outcomes  map[string]*Entry // of commands, by command id
 	waiting   map[string][]chan *Entry
 	total     int64
 }
 
-// NewTrail returns a book of at most limit entries, which is 1 or more.
+// NewTrail returns a trail of at most limit entries; limit is at least 1.
 func NewTrail(limit int) *Trail {
 	return &Trail{max: limit, sorted: true, outcomes: make(map[string]*Entry), waiting: make(map[string][]chan *Entry)}
 }
 
-// Add files an entry and tells those who wait for its command.
+// Add adds an entry and delivers it to the callers that await its command.
 func (t *Trail) Add(e *Entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -75,11 +74,11 @@ func (t *Trail) Add(e *Entry) {
 	}
 	t.entries = append(t.entries, e)
 	if e.CommandID != "" && e.Outcome != "" && t.outcomes[e.CommandID] == nil {
-		t.outcomes[e.CommandID] = e // what is said of a repetition does not change what became of it
+		t.outcomes[e.CommandID] = e // a repeated command does not change the first outcome
 	}
 	if e.CommandID != "" && e.Outcome != "" {
 		for _, ch := range t.waiting[e.CommandID] {
-			ch <- t.outcomes[e.CommandID] // it has room for one
+			ch <- t.outcomes[e.CommandID] // buffered
 		}
 		delete(t.waiting, e.CommandID)
 	}
@@ -88,15 +87,15 @@ func (t *Trail) Add(e *Entry) {
 	}
 }
 
-// Forget removes the entries of a partition that is being read again from its start.
+// Forget removes the entries of a partition that is about to be read from its start again.
 func (t *Trail) Forget(partition int32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.drop(func(e *Entry) bool { return e.partition == partition })
 }
 
-// trim forgets the oldest entries beyond the bound. It is done for a quarter of the book
-// at a time, so that it costs little an entry.
+// trim drops the oldest entries beyond the limit. Add calls it once for a quarter of the limit,
+// so it costs little per entry.
 func (t *Trail) trim() {
 	t.order()
 	n := len(t.entries) - t.max
@@ -131,8 +130,7 @@ func compare(a, b *Entry) int {
 	return cmp.Or(cmp.Compare(a.RecordedAt, b.RecordedAt), cmp.Compare(a.partition, b.partition), cmp.Compare(a.offset, b.offset))
 }
 
-// Find returns the entries that keep says yes to, in the order of recording, of those the
-// newest limit of the book at most.
+// Find returns the entries that keep accepts, in the order they were recorded.
 func (t *Trail) Find(keep func(*Entry) bool) []*Entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -146,8 +144,7 @@ func (t *Trail) Find(keep func(*Entry) bool) []*Entry {
 	return out
 }
 
-// Since returns the time, in ms, after which nothing that was recorded has been forgotten: 0 when
-// nothing has been forgotten at all.
+// Since returns the time, in ms since 1970, after which the trail is complete; 0: nothing was dropped.
 func (t *Trail) Since() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -155,22 +152,22 @@ func (t *Trail) Since() int64 {
 	return t.forgotten
 }
 
-// Skipped says that records up to the time at, in ms, were never read.
+// Skipped notes that records up to at, in ms since 1970, were never read.
 func (t *Trail) Skipped(at int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.forgotten = max(t.forgotten, at)
 }
 
-// Outcome returns what became of a command, or nil while it is not known.
+// Outcome returns the entry with the outcome of a command, nil while it is unknown.
 func (t *Trail) Outcome(commandID string) *Entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.outcomes[commandID]
 }
 
-// Await returns a channel on which what becomes of a command is sent once, at once when it is
-// known. stop is called when nobody waits any more.
+// Await returns a channel that receives the outcome of a command once, immediately if it is
+// known. The caller must call stop when it no longer waits.
 func (t *Trail) Await(commandID string) (outcome <-chan *Entry, stop func()) {
 	ch := make(chan *Entry, 1)
 	t.mu.Lock()
@@ -194,13 +191,13 @@ func (t *Trail) leave(commandID string, ch chan *Entry) {
 	t.waiting[commandID] = rest
 }
 
-// Figures of a book for metrics.
+// Figures are those of a trail for metrics.
 type Figures struct {
 	Kept, Limit, Waiting int
 	Total                int64
 }
 
-// Figures returns how full the book is.
+// Figures returns how full the trail is.
 func (t *Trail) Figures() Figures {
 	t.mu.Lock()
 	defer t.mu.Unlock()

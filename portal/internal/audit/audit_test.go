@@ -41,7 +41,7 @@ func TestNewestEntriesAreKeptWhateverTheirPartition(t *testing.T) {
 	for at := range int64(100) { // one partition is read before the other
 		trail.Add(entry(t, 0, at, 2*at, telemetry.AuditEntry{CommandID: fmt.Sprint("c", 2*at), Outcome: telemetry.OutcomeApplied}))
 	}
-	require.Zero(t, trail.Since(), "nothing was forgotten")
+	require.Zero(t, trail.Since(), "nothing was dropped")
 	for at := range int64(100) {
 		trail.Add(entry(t, 1, at, 2*at+1, telemetry.AuditEntry{}))
 	}
@@ -50,7 +50,7 @@ func TestNewestEntriesAreKeptWhateverTheirPartition(t *testing.T) {
 	require.IsIncreasing(t, got)
 	require.Equal(t, int64(100), got[0])
 	require.Equal(t, int64(99), trail.Since())
-	require.Nil(t, trail.Outcome("c98"), "it is forgotten with its entry")
+	require.Nil(t, trail.Outcome("c98"), "it is dropped with its entry")
 	require.NotNil(t, trail.Outcome("c100"))
 	require.Equal(t, Figures{Kept: 100, Limit: 100, Total: 200}, trail.Figures())
 	trail.Skipped(50)
@@ -69,7 +69,7 @@ func TestMemoryStaysBounded(t *testing.T) {
 	require.Equal(t, int64(9990), trail.Find(everything)[0].RecordedAt)
 }
 
-func TestWhoWaitsIsToldOnce(t *testing.T) {
+func TestWaitersGetTheOutcomeOnce(t *testing.T) {
 	trail := NewTrail(10)
 	first, stop := trail.Await("c1")
 	second, stopSecond := trail.Await("c1")
@@ -120,7 +120,7 @@ func TestLimitIsExact(t *testing.T) {
 	require.Len(t, trail.Find(everything), 100)
 }
 
-func TestOneWhoLeavesDoesNotTakeOthersAlong(t *testing.T) {
+func TestStoppedWaiterDoesNotStopOthers(t *testing.T) {
 	trail := NewTrail(10)
 	stays, stop := trail.Await("c1")
 	_, leave := trail.Await("c1")
@@ -134,7 +134,7 @@ func TestOneWhoLeavesDoesNotTakeOthersAlong(t *testing.T) {
 	require.Zero(t, trail.Figures().Waiting)
 }
 
-func TestPartitionThatIsReadAgainIsForgotten(t *testing.T) {
+func TestForgottenPartitionIsGone(t *testing.T) {
 	trail := NewTrail(10)
 	trail.Add(entry(t, 0, 0, 1, telemetry.AuditEntry{CommandID: "a", Outcome: telemetry.OutcomeApplied}))
 	trail.Add(entry(t, 1, 0, 2, telemetry.AuditEntry{}))
@@ -143,7 +143,7 @@ func TestPartitionThatIsReadAgainIsForgotten(t *testing.T) {
 	require.Nil(t, trail.Outcome("a"))
 }
 
-func TestBookIsForManyAtOnce(t *testing.T) {
+func TestTrailIsSafeForConcurrentUse(t *testing.T) {
 	trail := NewTrail(50)
 	var all sync.WaitGroup
 	for k := range int32(4) {
@@ -165,7 +165,7 @@ func TestBookIsForManyAtOnce(t *testing.T) {
 	require.Equal(t, int64(800), trail.Figures().Total)
 }
 
-func TestParseRefusesWhatNobodyCouldRead(t *testing.T) {
+func TestParseRefusesMalformedEntries(t *testing.T) {
 	for _, s := range []string{``, `{`, `[]`, `{}`, `{"device_id":5}`, "{\"device_id\":\"d\",\"note\":\"\xff\"}"} {
 		_, err := Parse([]byte(s), 0, 0, 0)
 		require.Error(t, err, s)

@@ -1,8 +1,8 @@
-// Package command hands operators' commands to the alarm engine: it writes them to the
-// alarm-commands topic, where the owner of the device finds them, and waits for what became
-// of them, which comes back in the alarm-audit topic (package audit). It decides nothing
-// about alarms or about who may command. Do blocks for some seconds at most, Run as long
-// as its context; nothing else here blocks.
+// Package command sends operators' commands to the alarm engine: it writes them to the
+// alarm-commands topic, where the owner of the device's partition reads them, and waits for
+// the outcome, which arrives in the alarm-audit topic (package audit). It does not judge
+// alarms or permissions. Do blocks for a few seconds at most, Run until its context ends;
+// nothing else blocks.
 package command
 
 import (
@@ -23,24 +23,24 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// Outcomes beside those that the engine tells.
+// Outcomes in addition to those of the engine.
 const (
-	// OutcomePending: the command is in Kafka, and what became of it is not known yet.
+	// OutcomePending: the command is in Kafka, core has not answered yet.
 	OutcomePending telemetry.Outcome = "pending"
-	// OutcomeFailed: it could not be handed over; see Result.Err.
+	// OutcomeFailed: the command could not be sent; see Result.Err.
 	OutcomeFailed telemetry.Outcome = "failed"
 )
 
 // Errors of a command that failed.
 var (
-	// ErrUnavailable says that Kafka did not take the command in time. It may still have: who
-	// sends it again with the same id does no harm.
-	ErrUnavailable = errors.New("kafka does not take commands at the moment")
-	// ErrReused says that the id belongs to another command that was sent before.
+	// ErrUnavailable means that Kafka did not acknowledge the command in time. It may have
+	// stored it; a retry with the same id is safe.
+	ErrUnavailable = errors.New("kafka unavailable")
+	// ErrReused means that the id belongs to another command.
 	ErrReused = errors.New("command_id was used for another command")
 )
 
-// Options of a desk. All but the times are required.
+// Options of a Dispatcher. All but the durations are required.
 type Options struct {
 	Model    *state.Model
 	Trail    *audit.Trail
@@ -50,11 +50,11 @@ type Options struct {
 	Registry prometheus.Registerer
 	// SendWithin is how long Kafka may take to store commands; 0 means 3 s.
 	SendWithin time.Duration
-	// AnswerWithin is how long to wait for what becomes of them after that; 0 means 2 s.
+	// AnswerWithin is how long to wait for their outcomes after that; 0 means 2 s.
 	AnswerWithin time.Duration
 }
 
-// Dispatcher hands commands over.
+// Dispatcher sends commands and collects their outcomes.
 type Dispatcher struct {
 	o       Options
 	log     *slog.Logger
@@ -67,7 +67,7 @@ type Dispatcher struct {
 
 var errMissing = errors.New("command: Model, Trail, Brokers, Topics, Log and Registry are required")
 
-// New returns a desk; Run connects it.
+// New returns a Dispatcher; Run connects it.
 func New(o Options) (*Dispatcher, error) {
 	if o.Model == nil || o.Trail == nil || len(o.Brokers) == 0 || o.Topics.Commands == "" || o.Log == nil || o.Registry == nil {
 		return nil, errMissing
@@ -84,18 +84,17 @@ func New(o Options) (*Dispatcher, error) {
 	return d, err
 }
 
-// Result is what became of one command.
+// Result is the outcome of one command.
 type Result struct {
 	Command telemetry.AlarmCommand
 	Outcome telemetry.Outcome
-	Entry   *audit.Entry // what the engine says, nil with OutcomePending and OutcomeFailed
-	Alert   *state.Alert // the alarm as it is known now, nil when it is not
+	Entry   *audit.Entry // the engine's answer, nil with OutcomePending and OutcomeFailed
+	Alert   *state.Alert // the alarm's current state, nil if unknown
 	Err     error        // with OutcomeFailed
 }
 
-// Do hands commands over, in their order, and waits for what becomes of each. A command whose
-// id is known already is not sent again: its outcome is returned. The results are in
-// the order of the commands.
+// Do sends commands in order and waits for their outcomes. A command whose id has an outcome
+// already is not sent again. The results are in the order of the commands.
 func (d *Dispatcher) Do(ctx context.Context, commands []telemetry.AlarmCommand) []Result {
 	began := time.Now()
 	results := make([]Result, len(commands))
@@ -122,7 +121,7 @@ func (d *Dispatcher) Do(ctx context.Context, commands []telemetry.AlarmCommand) 
 	}
 	d.send(ctx, results, send)
 	d.answer(ctx, results, outcomes)
-	d.metrics.account(results, time.Since(began))
+	d.metrics.observe(results, time.Since(began))
 	return results
 }
 
@@ -151,7 +150,7 @@ func (d *Dispatcher) send(ctx context.Context, results []Result, indexes []int) 
 	if err == nil {
 		return
 	}
-	d.log.Warn("commands could not be written", "topic", d.o.Topics.Commands, "commands", len(messages), "err", err)
+	d.log.Warn("commands not written", "topic", d.o.Topics.Commands, "commands", len(messages), "err", err)
 	some, partly := errors.AsType[sarama.ProducerErrors](err)
 	if !partly {
 		for _, i := range indexes {
@@ -166,7 +165,7 @@ func (d *Dispatcher) send(ctx context.Context, results []Result, indexes []int) 
 	}
 }
 
-// answer waits for the outcomes, and for the alarms as they are after them.
+// answer waits for the outcomes and for the alarms that they changed.
 func (d *Dispatcher) answer(ctx context.Context, results []Result, outcomes []<-chan *audit.Entry) {
 	ctx, cancel := context.WithTimeout(ctx, d.o.AnswerWithin)
 	defer cancel()
@@ -174,7 +173,7 @@ func (d *Dispatcher) answer(ctx context.Context, results []Result, outcomes []<-
 		r := &results[i]
 		if r.Err == nil {
 			select {
-			case e := <-outcomes[i]: // what is there is taken even when the time is up
+			case e := <-outcomes[i]: // one that has arrived counts even after the deadline
 				r.settle(e)
 			default:
 				select {
@@ -196,11 +195,11 @@ func (r *Result) settle(e *audit.Entry) {
 	r.Outcome, r.Entry = e.Outcome, e
 }
 
-// lookEvery is how often it is looked whether the alarm itself has arrived.
+// lookEvery is the interval of checks for the changed alarm.
 const lookEvery = 5 * time.Millisecond
 
-// alarm returns the alarm that a command was about, after the change that the command made if
-// that arrives in time: change and outcome come by different topics.
+// alarm returns the alarm of a command, with the command's change if that arrives in time: change
+// and outcome come through different topics.
 func (d *Dispatcher) alarm(ctx context.Context, r *Result) *state.Alert {
 	id, revision := r.Command.AlertID, int64(0)
 	if r.Entry != nil {

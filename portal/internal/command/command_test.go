@@ -22,10 +22,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// waitTimeout bounds every wait of a test.
+// waitTimeout bounds each wait of a test.
 const waitTimeout = 60 * time.Second
 
-// start runs a desk; the test's end stops it.
+// start runs a dispatcher; the end of the test stops it.
 func start(tb testing.TB, brokers []string, answer time.Duration) (*Dispatcher, topology.Topics) {
 	tb.Helper()
 	topics := kafkatest.Topics(tb)
@@ -43,7 +43,7 @@ func start(tb testing.TB, brokers []string, answer time.Duration) (*Dispatcher, 
 		case err := <-done:
 			require.NoError(tb, err)
 		case <-time.After(waitTimeout):
-			require.Fail(tb, "the desk does not stop")
+			require.Fail(tb, "the dispatcher does not stop")
 		}
 	})
 	return d, topics
@@ -97,7 +97,7 @@ func TestBadCommandIsNotSentAndDoesNotStopTheOthers(t *testing.T) {
 	require.Len(t, kafkatest.ReadAll(t, brokers, topics.Commands, 2, waitTimeout), 2)
 }
 
-func TestDeskWaitsForKafkaNoLongerThanAllowed(t *testing.T) {
+func TestDispatcherWaitsForKafkaNoLongerThanAllowed(t *testing.T) {
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := l.Addr().String()

@@ -17,12 +17,12 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer, trail *audit.Trail) (*metrics, error) {
 	commands := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "portal_alarm_commands_total", Help: "Commands to alarms taken from operators, by what became of them in time.",
+		Name: "portal_alarm_commands_total", Help: "Operator commands to alarms, by outcome.",
 	}, []string{"outcome"})
 	m := &metrics{
 		commands: make(map[telemetry.Outcome]prometheus.Counter),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "portal_alarm_command_seconds", Help: "Time from a command to what became of it, whichever way.",
+			Name: "portal_alarm_command_seconds", Help: "Time from a command to its outcome or timeout.",
 			Buckets: []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5},
 		}),
 	}
@@ -37,8 +37,8 @@ func newMetrics(reg prometheus.Registerer, trail *audit.Trail) (*metrics, error)
 	for _, c := range []prometheus.Collector{
 		commands, m.seconds,
 		gauge("portal_audit_entries", "Entries of the audit trail in memory.", func(f audit.Figures) float64 { return float64(f.Kept) }),
-		gauge("portal_audit_entries_limit", "Entries of the audit trail that are kept in memory.", func(f audit.Figures) float64 { return float64(f.Limit) }),
-		gauge("portal_alarm_commands_waiting", "Commands whose outcome is being waited for.", func(f audit.Figures) float64 { return float64(f.Waiting) }),
+		gauge("portal_audit_entries_limit", "Most entries of the audit trail kept in memory.", func(f audit.Figures) float64 { return float64(f.Limit) }),
+		gauge("portal_alarm_commands_waiting", "Commands awaiting their outcome.", func(f audit.Figures) float64 { return float64(f.Waiting) }),
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the commands' metrics: %w", err)
@@ -47,8 +47,8 @@ func newMetrics(reg prometheus.Registerer, trail *audit.Trail) (*metrics, error)
 	return m, nil
 }
 
-// account counts the results of one call, which took so long.
-func (m *metrics) account(results []Result, took time.Duration) {
+// observe records the results and the duration of one call.
+func (m *metrics) observe(results []Result, took time.Duration) {
 	for i := range results {
 		if c := m.commands[results[i].Outcome]; c != nil {
 			c.Inc()

@@ -8,11 +8,11 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// ErrNoResponder says that nobody at the hub answers a question.
-var ErrNoResponder = errors.New("nobody answers")
+// ErrNoResponder means that the hub is unreachable or has no subscriber for the subject.
+var ErrNoResponder = errors.New("no responder")
 
-// Ask sends a question to the hub and returns the answer. The error wraps ErrNoResponder when the
-// hub is away or nobody there takes the question, and is the context's when it ended.
+// Ask sends a request through the hub and returns the reply. The error wraps ErrNoResponder, or
+// is the context's when that ended first.
 func (f *Feed) Ask(ctx context.Context, subject string, question []byte) ([]byte, error) {
 	nc := f.nc.Load()
 	if nc == nil || !nc.IsConnected() {

@@ -1,8 +1,8 @@
-// Package feed fills the plant and the audit book: live frames, heartbeats, ledgers and
-// aggregates from the hub's NATS, alerts, device states and the audit trail from Kafka.
-// Either may be away at the start or go away at any time; the feed takes up again where
-// it was. It sends nothing to anybody but the questions it is told to Ask. Run blocks until its
-// context ends, Ask until there is an answer; nothing else here blocks.
+// Package feed fills the model and the audit trail: live frames, heartbeats, ledgers and
+// aggregates come from the hub, alerts, device states and audit entries from Kafka. Both may
+// be down at the start or fail at any time; the feed resumes where it was. It publishes
+// nothing but the requests of Ask. Run blocks until its context ends, Ask until there is a
+// reply; nothing else blocks.
 package feed
 
 import (
@@ -35,7 +35,7 @@ import (
 // Options of a feed. All but Series are required.
 type Options struct {
 	Model    *state.Model
-	Series   *series.Store // nil: no course is kept
+	Series   *series.Store // nil: none are kept
 	Trail    *audit.Trail
 	HubURL   string
 	Brokers  []string
@@ -81,7 +81,7 @@ func New(o Options) (*Feed, error) {
 	return f, err
 }
 
-// Run fills the plant until ctx ends.
+// Run fills the model until ctx ends.
 func (f *Feed) Run(ctx context.Context) error {
 	nc, err := natsconn.Connect(natsconn.Options{URL: f.opts.HubURL, Name: "portal", Log: f.log})
 	if err != nil {
@@ -102,7 +102,7 @@ func (f *Feed) Run(ctx context.Context) error {
 	return nil
 }
 
-// follow makes sure that a topic exists and reads it until ctx ends.
+// follow creates a topic if it is missing and reads it until ctx ends.
 func (f *Feed) follow(ctx context.Context, t *tail, topic kafka.Topic) {
 	for ctx.Err() == nil {
 		err := kafka.EnsureTopics(ctx, f.log, f.opts.Brokers, topic)
@@ -114,12 +114,12 @@ func (f *Feed) follow(ctx context.Context, t *tail, topic kafka.Topic) {
 			return
 		}
 		t.failed()
-		f.log.Error("topic cannot be had, trying again", "topic", topic.Name, "err", err)
+		f.log.Error("topic unavailable, retrying", "topic", topic.Name, "err", err)
 		lifecycle.Pause(ctx, 5*time.Second)
 	}
 }
 
-// pendingBytes is how much of one subscription may wait while the plant is locked.
+// pendingBytes bounds the messages of one subscription that wait while the model is locked.
 const pendingBytes = 256 << 20
 
 func (f *Feed) subscribe(nc *nats.Conn) error {
@@ -185,7 +185,7 @@ func (f *Feed) applyLedger(data []byte) error {
 	return nil
 }
 
-// ofBuilding is in every batch of aggregates that has something for us.
+// ofBuilding is in every message with windows of buildings.
 var ofBuilding = []byte(`"building"`)
 
 func (f *Feed) applyWindows(data []byte) error {
@@ -207,7 +207,7 @@ func (f *Feed) applyAlert(m *sarama.ConsumerMessage, live bool) {
 	a, err := state.ParseAlert(m.Value)
 	if err != nil {
 		f.metrics.malformed[sourceAlerts].Inc()
-		f.log.Warn("alert not understood", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)
+		f.log.Warn("malformed alert dropped", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)
 		return
 	}
 	f.model.ApplyAlert(a, live)
@@ -217,7 +217,7 @@ func (f *Feed) applyAudit(m *sarama.ConsumerMessage, _ bool) {
 	e, err := audit.Parse(m.Value, m.Partition, m.Offset, m.Timestamp.UnixMilli())
 	if err != nil {
 		f.metrics.malformed[sourceAudit].Inc()
-		f.log.Warn("audit entry not understood", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)
+		f.log.Warn("malformed audit entry dropped", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)
 		return
 	}
 	f.opts.Trail.Add(e)
@@ -234,7 +234,7 @@ func (f *Feed) applyState(m *sarama.ConsumerMessage, _ bool) {
 	var s telemetry.DeviceState
 	if err := json.Unmarshal(m.Value, &s); err != nil || s.DeviceID == "" {
 		f.metrics.malformed[sourceStates].Inc()
-		f.log.Warn("device state not understood", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)
+		f.log.Warn("malformed device state dropped", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)
 		return
 	}
 	f.model.ApplyState(s)
@@ -242,14 +242,14 @@ func (f *Feed) applyState(m *sarama.ConsumerMessage, _ bool) {
 
 // Errors of Ready.
 var (
-	errNoHub    = errors.New("the hub is not connected (HUB_URL)")
-	errNoAlerts = errors.New("the alerts in kafka have not been read yet")
-	errNoStates = errors.New("the device states in kafka have not been read yet")
-	errNoAudit  = errors.New("the audit trail in kafka has not been read yet")
+	errNoHub    = errors.New("no connection to the hub (HUB_URL)")
+	errNoAlerts = errors.New("still reading alerts from kafka")
+	errNoStates = errors.New("still reading device states from kafka")
+	errNoAudit  = errors.New("still reading the audit trail from kafka")
 )
 
-// Ready returns nil while the hub is connected, once what Kafka held at the start has
-// been read.
+// Ready returns nil while the hub is connected, once the records that were in Kafka at the start
+// have been read.
 func (f *Feed) Ready() error {
 	switch {
 	case !f.HubConnected():
@@ -264,19 +264,19 @@ func (f *Feed) Ready() error {
 	return nil
 }
 
-// HubConnected tells whether live readings can arrive.
+// HubConnected reports whether live readings can arrive.
 func (f *Feed) HubConnected() bool {
 	nc := f.nc.Load()
 	return nc != nil && nc.IsConnected()
 }
 
-// KafkaHealthy tells whether alerts can arrive: everything was read and no broker has
-// failed us for some seconds.
+// KafkaHealthy reports whether alerts can arrive: the topic was read to its end and Kafka has not
+// failed for some seconds.
 func (f *Feed) KafkaHealthy() bool {
 	return f.alerts.caughtUp() && !f.alerts.failing()
 }
 
-// dropped returns how many live frames were lost because we were too slow.
+// dropped returns how many live frames were dropped because the portal was too slow.
 func (f *Feed) dropped() float64 {
 	sub := f.live.Load()
 	if sub == nil {
@@ -284,7 +284,7 @@ func (f *Feed) dropped() float64 {
 	}
 	n, err := sub.Dropped()
 	if err != nil {
-		return 0 // the connection is closed: nothing more is counted
+		return 0 // the connection is closed
 	}
 	return float64(n)
 }

@@ -26,7 +26,7 @@ func TestNewNeedsItsParts(t *testing.T) {
 	require.ErrorIs(t, err, errMissing)
 }
 
-func TestEverySourceReachesThePlant(t *testing.T) {
+func TestEverySourceReachesTheModel(t *testing.T) {
 	brokers, topics := kafkatest.Brokers(t), kafkatest.Topics(t)
 	r := start(t, brokers, topics)
 	r.ready()
@@ -61,11 +61,11 @@ func TestEverySourceReachesThePlant(t *testing.T) {
 	r.eventually("device state", func() bool { return r.model.Stats().Devices.Offline == 1 })
 	kafkatest.Produce(t, brokers, topics.DeviceState, -1, kafkatest.Record{Key: []byte("silent"), Value: nil})
 	r.eventually("tombstone", func() bool { return r.model.Stats().Devices.Offline == 0 })
-	require.Zero(t, r.malformed("device_state"), "what has no device's key is no state, malformed or not")
+	require.Zero(t, r.malformed("device_state"), "records without a device's key are skipped, not malformed")
 	require.Equal(t, 1, r.model.Stats().Devices.Total, "d1")
 }
 
-func TestWhatCannotBeReadIsCountedAndHarmsNothing(t *testing.T) {
+func TestMalformedInputIsCountedAndDoesNoHarm(t *testing.T) {
 	brokers, topics := kafkatest.Brokers(t), kafkatest.Topics(t)
 	r := start(t, brokers, topics)
 	r.ready()
@@ -89,7 +89,7 @@ func TestWhatCannotBeReadIsCountedAndHarmsNothing(t *testing.T) {
 	require.InDelta(t, 1, r.malformed("aggregates"), 0)
 }
 
-func TestPastIsReadSilentlyAndAbortedRecordsNever(t *testing.T) {
+func TestOldAlertsAreNotNewsAndAbortedOnesNeverRead(t *testing.T) {
 	brokers, topics := kafkatest.Brokers(t), kafkatest.Topics(t)
 	ensure(t, brokers, topics)
 	kafkatest.Produce(t, brokers, topics.Alerts, 0,
@@ -106,7 +106,7 @@ func TestPastIsReadSilentlyAndAbortedRecordsNever(t *testing.T) {
 	send(alert("committed", telemetry.AlertActive))
 	require.NoError(t, p.Commit())
 	send(alert("aborted", telemetry.AlertActive))
-	require.NoError(t, p.Close()) // the partition now ends with what nobody may see
+	require.NoError(t, p.Close()) // the partition now ends with aborted records
 
 	r := start(t, brokers, topics)
 	r.ready()
@@ -142,7 +142,7 @@ func TestKafkaMayGoAwayAndComeBack(t *testing.T) {
 
 	require.NoError(t, broker.Close())
 	r.eventually("trouble is noticed", func() bool { return !r.feed.KafkaHealthy() })
-	require.NoError(t, r.feed.Ready(), "what is known is still served")
+	require.NoError(t, r.feed.Ready(), "cached data is still served")
 	kafkatest.Embedded(t, devkafka.Options{Addr: brokers[0], DataDir: dir})
 	kafkatest.Produce(t, brokers, topics.Alerts, -1, alert("a1", telemetry.AlertCleared))
 	r.eventually("a1 cleared", func() bool { return len(r.news.get()) == 2 })
@@ -150,7 +150,7 @@ func TestKafkaMayGoAwayAndComeBack(t *testing.T) {
 	r.eventually("trouble is over", r.feed.KafkaHealthy)
 }
 
-func TestTopicThatWasMadeAnewIsReadFromItsStart(t *testing.T) {
+func TestRecreatedTopicIsReadFromItsStart(t *testing.T) {
 	topics := kafkatest.Topics(t)
 	broker := kafkatest.Embedded(t, devkafka.Options{})
 	brokers := []string{broker.Addr()}
@@ -165,7 +165,7 @@ func TestTopicThatWasMadeAnewIsReadFromItsStart(t *testing.T) {
 	ensure(t, brokers, topics)
 	kafkatest.Produce(t, brokers, topics.Alerts, 0, alert("0", telemetry.AlertActive), alert("again", telemetry.AlertActive))
 	r.eventually("the new one", func() bool { return len(r.news.get()) == 6 })
-	require.Equal(t, "again active", r.news.get()[5], "what is known already is not told again")
+	require.Equal(t, "again active", r.news.get()[5], "a known alert is not reported again")
 }
 
 func TestFeedWaitsForKafkaAndStopsMeanwhile(t *testing.T) {
@@ -197,9 +197,9 @@ func TestLedgersAndAuditTrailArrive(t *testing.T) {
 	r.ready()
 	all := func(*audit.Entry) bool { return true }
 	got := r.trail.Find(all)
-	require.Len(t, got, 100, "the book's room")
+	require.Len(t, got, 100, "the limit of the trail")
 	require.Equal(t, "249", got[99].AlertID)
-	require.Equal(t, int64(100), r.trail.Figures().Total, "what it has no room for is not even read")
+	require.Equal(t, int64(100), r.trail.Figures().Total, "older ones are not even read")
 	require.Equal(t, int64(1150), r.trail.Since())
 
 	kafkatest.Produce(t, brokers, topics.Audit, 1, kafkatest.Record{Value: []byte(`{}`)},
@@ -216,10 +216,10 @@ func TestLedgersAndAuditTrailArrive(t *testing.T) {
 	})
 }
 
-func TestQuestionsAreAskedAtTheHub(t *testing.T) {
+func TestAskRequestsThroughTheHub(t *testing.T) {
 	r := start(t, kafkatest.Brokers(t), kafkatest.Topics(t))
 	r.ready()
-	_, err := r.feed.Ask(t.Context(), "nobody.there", nil)
+	_, err := r.feed.Ask(t.Context(), "no.responder", nil)
 	require.ErrorIs(t, err, ErrNoResponder)
 	nc, err := nats.Connect(r.hub.ClientURL())
 	require.NoError(t, err)

@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// waitTimeout bounds every wait of a test.
+// waitTimeout bounds each wait of a test.
 const waitTimeout = 60 * time.Second
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -49,7 +49,7 @@ func portOf(tb testing.TB, s *server.Server) int {
 	return a.Port
 }
 
-// news writes down what the watcher is told.
+// news records the alerts that the observer receives.
 type news struct {
 	mu     sync.Mutex
 	alerts []string

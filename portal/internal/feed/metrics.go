@@ -8,7 +8,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// Sources of messages beside the NATS subjects.
+// Sources other than NATS subjects.
 const (
 	sourceAlerts = "alerts"
 	sourceStates = "device-state"
@@ -21,7 +21,7 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer, f *Feed) (*metrics, error) {
 	malformed := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "portal_decode_errors_total", Help: "Messages and records that could not be understood, by where they came from.",
+		Name: "portal_decode_errors_total", Help: "Malformed messages and records, by source.",
 	}, []string{"source"})
 	m := &metrics{malformed: make(map[string]prometheus.Counter)}
 	for key, source := range map[string]string{
@@ -36,10 +36,10 @@ func newMetrics(reg prometheus.Registerer, f *Feed) (*metrics, error) {
 			Name: "portal_hub_connected", Help: "1 while the hub is connected.",
 		}, func() float64 { return one(f.HubConnected()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "portal_kafka_connected", Help: "1 while alerts are read from Kafka and no broker fails.",
+			Name: "portal_kafka_connected", Help: "1 while alerts can be read from Kafka.",
 		}, func() float64 { return one(f.KafkaHealthy()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "portal_frames_dropped_total", Help: "Live frames lost because the portal did not take them in time.",
+			Name: "portal_frames_dropped_total", Help: "Live frames dropped because the portal was too slow.",
 		}, f.dropped),
 	}
 	for _, c := range cs {

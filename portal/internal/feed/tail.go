@@ -14,18 +14,18 @@ import (
 
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/ops"
 )
 
 const (
-	// silenceIsEnd is how long a partition that answers may have no record for us
-	// before we take it as read: its end may hold only markers and what was aborted,
-	// which no consumer gets to see.
+	// silenceIsEnd is how long a partition must deliver no record to count as read: its last
+	// offsets may be transaction markers and aborted records, which consumers never receive.
 	silenceIsEnd = time.Second
-	// failingFor is how long after a broker's last error it counts as failing.
+	// failingFor is how long Kafka counts as failing after an error.
 	failingFor = 6 * time.Second
-	// retryAfter is the pause before everything is set up anew.
+	// retryAfter is the pause between sessions.
 	retryAfter = 500 * time.Millisecond
-	// partitionsEvery is how often the number of partitions is looked up.
+	// partitionsEvery is how often the number of partitions is checked.
 	partitionsEvery = time.Minute
 )
 
@@ -34,37 +34,36 @@ type tailOptions struct {
 	Brokers []string
 	Topic   string
 	Log     *slog.Logger
-	// Apply takes a record, committed and in order within its partition. live is
-	// false while what was there at the start is read.
+	// Apply receives each committed record, in order within its partition. live is false for
+	// records that were there at the start.
 	Apply func(m *sarama.ConsumerMessage, live bool)
-	// CaughtUp is called each time that everything which was there has been read.
+	// CaughtUp is called each time all partitions have been read to their ends.
 	CaughtUp func()
-	// Last, when not 0, is how many offsets before its end each partition is read from
-	// when it is read first. Skipped is then called with the time of the first record
-	// that is read, if there were records before it.
+	// Last, if not 0, limits the first read of each partition to that many offsets before its
+	// end. If that leaves out records, Skipped is called with the time of the first one read.
 	Last    int64
 	Skipped func(time.Time)
 	// Restart is called before a partition is read again from its start.
 	Restart func(partition int32)
 }
 
-// tail reads every partition of a topic from its beginning and then goes on for ever,
-// in no group: every portal reads everything.
+// tail reads every partition of a topic from its start and follows it, without a consumer
+// group: every portal reads everything.
 type tail struct {
 	o           tailOptions
-	lastFailure atomic.Int64 // when a broker failed last, ns since 1970
+	lastFailure atomic.Int64 // ns since 1970
 
 	mu         sync.Mutex
 	partitions map[int32]*position
-	complete   bool // everything was read once
+	complete   bool // all partitions were read to their ends once
 }
 
 // position is how far a partition was read.
 type position struct {
 	next     int64 // offset, or sarama.OffsetOldest
 	caughtUp bool
-	started  bool // where to begin was decided
-	skipped  bool // there are records before the first one that will be read
+	started  bool // the first offset was chosen
+	skipped  bool // records before the first one read were left out
 }
 
 func newTail(o tailOptions) *tail {
@@ -74,7 +73,7 @@ func newTail(o tailOptions) *tail {
 
 // run reads until ctx ends.
 func (t *tail) run(ctx context.Context) {
-	var logged time.Time
+	var limit ops.LogLimit
 	for {
 		err := t.session(ctx)
 		if ctx.Err() != nil {
@@ -82,21 +81,20 @@ func (t *tail) run(ctx context.Context) {
 		}
 		if err != nil {
 			t.failed()
-			if now := time.Now(); now.Sub(logged) > 10*time.Second {
-				logged = now
-				t.o.Log.Warn("reading from kafka failed, trying again", "err", err)
+			if skipped, ok := limit.Allow(); ok {
+				t.o.Log.Warn("reading from kafka failed, retrying", "err", err, "skipped", skipped)
 			}
 		}
 		lifecycle.Pause(ctx, retryAfter)
 	}
 }
 
-var errMorePartitions = errors.New("the topic has more partitions now")
+var errMorePartitions = errors.New("partitions were added")
 
-// session reads with one client until something ends it.
+// session reads with one client until a partition fails.
 func (t *tail) session(ctx context.Context) error {
 	settings := kafka.NewSettings("portal")
-	settings.Metadata.Retry.Max = 1 // consumers go on trying, and say so each time
+	settings.Metadata.Retry.Max = 1 // consumers retry by themselves and report each failure
 	client, err := kafka.NewClient(ctx, t.o.Brokers, settings)
 	if err != nil {
 		return err
@@ -108,7 +106,7 @@ func (t *tail) session(ctx context.Context) error {
 	}
 	consumer, err := sarama.NewConsumerFromClient(client)
 	if err != nil {
-		return fmt.Errorf("making a consumer: %w", err)
+		return fmt.Errorf("creating a consumer: %w", err)
 	}
 	defer func() { _ = consumer.Close() }() // likewise
 	positions := t.positionsOf(partitions)
@@ -138,7 +136,7 @@ func (t *tail) positionsOf(partitions []int32) map[int32]*position {
 func (t *tail) checkPartitions(ctx context.Context, client sarama.Client, n int) error {
 	for lifecycle.Pause(ctx, partitionsEvery) {
 		if client.RefreshMetadata(t.o.Topic) != nil {
-			continue // the partitions' own consumers report what is wrong
+			continue // the partitions' consumers report the failure
 		}
 		if now, err := client.Partitions(t.o.Topic); err == nil && len(now) != n {
 			return errMorePartitions
@@ -163,7 +161,7 @@ func (t *tail) partition(ctx context.Context, client sarama.Client, consumer sar
 	if err != nil {
 		return fmt.Errorf("reading partition %d: %w", p, err)
 	}
-	defer func() { _ = pc.Close() }() // its errors were read, and it holds nothing of ours
+	defer func() { _ = pc.Close() }() // its errors were read
 	quiet := time.NewTimer(silenceIsEnd)
 	defer quiet.Stop()
 	if pos.next >= end || end == 0 {
@@ -205,7 +203,7 @@ func (t *tail) partition(ctx context.Context, client sarama.Client, consumer sar
 	}
 }
 
-// begin decides where a partition is read from first.
+// chooseStart sets the offset from which a partition is read first.
 func (t *tail) chooseStart(client sarama.Client, p int32, pos *position, end int64) error {
 	if pos.started || t.o.Last == 0 {
 		return nil
@@ -223,12 +221,12 @@ func (t *tail) chooseStart(client sarama.Client, p int32, pos *position, end int
 	return nil
 }
 
-var errEnded = errors.New("the consumer gave up")
+var errEnded = errors.New("consumer stopped")
 
-// restart begins a partition anew whose records we knew are gone: the topic was made
-// again or its tail was deleted. What is read again is recognised by its alert id.
+// restart rewinds a partition that no longer has the position: the topic was created again or
+// its tail deleted. Alerts that are read twice are recognised by their ids.
 func (t *tail) restart(p int32, pos *position) {
-	t.o.Log.Warn("partition does not hold the position any more, reading it from the start", "partition", p, "offset", pos.next)
+	t.o.Log.Warn("position out of range, reading the partition from its start", "partition", p, "offset", pos.next)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	pos.next, pos.caughtUp = sarama.OffsetOldest, false
@@ -237,7 +235,7 @@ func (t *tail) restart(p int32, pos *position) {
 	}
 }
 
-// caught notes that a partition was read to its end.
+// reachedEnd notes that a partition was read to its end.
 func (t *tail) reachedEnd(pos *position) {
 	t.mu.Lock()
 	if pos.caughtUp {
@@ -256,7 +254,7 @@ func (t *tail) reachedEnd(pos *position) {
 	}
 }
 
-// caughtUp tells whether everything that was there at the start has been read.
+// caughtUp reports whether the records that were there at the start have been read.
 func (t *tail) caughtUp() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

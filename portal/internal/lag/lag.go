@@ -1,5 +1,5 @@
-// Package lag asks Kafka how far core's consumer group is behind, partition by partition.
-// Run blocks until its context ends; the other methods do not block.
+// Package lag polls Kafka for the lag of core's consumer group, partition by partition. It reads
+// no records. Run blocks until its context ends; the other methods do not block.
 package lag
 
 import (
@@ -16,6 +16,7 @@ import (
 
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/ops"
 )
 
 const (
@@ -86,12 +87,12 @@ func (p *Poller) Last() *Lag {
 
 // Run asks until ctx ends.
 func (p *Poller) Run(ctx context.Context) error {
-	var logged time.Time
+	var limit ops.LogLimit
 	for ctx.Err() == nil {
-		err := p.session(ctx)
-		if err != nil && ctx.Err() == nil && time.Since(logged) > time.Minute {
-			logged = time.Now()
-			p.o.Log.Warn("consumer lag unavailable, retrying", "err", err)
+		if err := p.session(ctx); err != nil && ctx.Err() == nil {
+			if skipped, ok := limit.Allow(); ok {
+				p.o.Log.Warn("consumer lag unavailable, retrying", "err", err, "skipped", skipped)
+			}
 		}
 		lifecycle.Pause(ctx, every)
 	}
@@ -109,9 +110,9 @@ func (p *Poller) session(ctx context.Context) error {
 	admin, err := sarama.NewClusterAdminFromClient(client)
 	if err != nil {
 		_ = client.Close() // the first error says why
-		return fmt.Errorf("making an admin client: %w", err)
+		return fmt.Errorf("creating an admin client: %w", err)
 	}
-	defer func() { _ = admin.Close() }() // closes the client; nothing is written through it
+	defer func() { _ = admin.Close() }() // closes the client
 	for ctx.Err() == nil {
 		l, err := p.ask(client, admin)
 		if err != nil {
@@ -132,13 +133,13 @@ func (p *Poller) ask(client sarama.Client, admin sarama.ClusterAdmin) (*Lag, err
 	}
 	committed, err := admin.ListConsumerGroupOffsets(p.o.Group, map[string][]int32{p.o.Topic: partitions})
 	if err != nil {
-		return nil, fmt.Errorf("asking for the group's offsets: %w", err)
+		return nil, fmt.Errorf("reading the group's offsets: %w", err)
 	}
 	l := &Lag{At: time.Now().UnixMilli()}
 	for _, n := range partitions {
 		end, err := client.GetOffset(p.o.Topic, n, sarama.OffsetNewest)
 		if err != nil {
-			return nil, fmt.Errorf("asking for the end of partition %d: %w", n, err)
+			return nil, fmt.Errorf("reading the end of partition %d: %w", n, err)
 		}
 		at := int64(0)
 		if b := committed.GetBlock(p.o.Topic, n); b != nil {

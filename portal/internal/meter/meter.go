@@ -1,6 +1,6 @@
-// Package meter keeps rates and ages over the last ten seconds, cheaply enough to be
-// fed with every reading, and the ages since start as a Prometheus histogram. It does
-// not lock and nothing in it blocks: the owner of a meter guards it.
+// Package meter measures rates and ages over the last ten seconds, cheaply enough to count every
+// reading, and the ages since start as a Prometheus histogram. It does not lock and never
+// blocks: the owner of a Meter guards it.
 package meter
 
 import (
@@ -9,11 +9,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Window is how many whole seconds the recent figures look back.
+// Window is how many whole seconds Recent covers.
 const Window = 10
 
-// bounds are the upper limits, in milliseconds and inclusive, of the age classes; one more class
-// takes what is older. A step is at most 30 %, so a quantile is off by less than that.
+// bounds are the inclusive upper limits of the age classes, in milliseconds; one more class counts
+// older ones. Steps are at most 30 %, which bounds the error of a quantile.
 var bounds = [...]int64{
 	1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 160, 200, 250, 320, 400, 500,
 	640, 800, 1000, 1280, 1600, 2000, 2500, 3200, 4000, 5000, 6400, 8000, 10000, 13000, 16000, 20000, 30000, 60000,
@@ -26,7 +26,7 @@ var exported = [...]int64{2, 5, 10, 25, 50, 100, 200, 500, 1000, 2000, 5000, 100
 
 // second holds what was recorded in one second.
 type second struct {
-	unix  int64 // the second it is about; what it holds is stale when this is not
+	unix  int64 // which second; an older one is stale
 	count int64
 	aged  int64 // how many of count came with an age
 	sum   int64 // of their ages, ms
@@ -35,7 +35,7 @@ type second struct {
 
 // Meter counts events and the ages they had. The zero value is ready.
 type Meter struct {
-	ring  [Window + 1]second // one more than looked at: the running second
+	ring  [Window + 1]second // Window and the current second
 	first int64              // the second of the first event
 	total int64
 	aged  uint64
@@ -81,8 +81,8 @@ func (m *Meter) at(nowMS int64) *second {
 // Total returns the number of events since start.
 func (m *Meter) Total() int64 { return m.total }
 
-// Recent are the figures of the last Window whole seconds. Ages are in milliseconds;
-// Aged says how many events they rest on, and with 0 they mean nothing.
+// Recent are the figures of the last Window whole seconds. Ages are in milliseconds, over the Aged
+// events that had one; they are 0 if there were none.
 type Recent struct {
 	PerSecond      float64
 	Aged           int64
@@ -105,7 +105,7 @@ func (m *Meter) Recent(nowMS int64) Recent {
 			sum.class[k] += n
 		}
 	}
-	// A meter that is younger than the window is not to show too little.
+	// A meter younger than the window has a shorter one.
 	seconds := min(max(now-m.first, 1), Window)
 	r := Recent{PerSecond: float64(sum.count) / float64(seconds), Aged: sum.aged}
 	if sum.aged > 0 {

@@ -5,11 +5,11 @@ import (
 	"math/bits"
 )
 
-// A difference is a list of steps: copy so many bytes of the base, leave out so many, insert
-// so many that follow. The numbers are uvarints. Readings of one device differ in a few
-// digits, so that a difference has about a tenth of their length.
+// A difference is a list of steps: copy n bytes of the base, skip n, insert the n that follow. The
+// numbers are uvarints. Readings of one device differ in a few digits, so a difference has
+// about a tenth of their length.
 
-// appendDiff appends what makes text of base. It is not much longer than text.
+// appendDiff appends the difference that turns base into text. It is at most slightly longer than text.
 func appendDiff(dst, base, text []byte) []byte {
 	from, i, j := len(dst), 0, 0
 	for {
@@ -33,7 +33,7 @@ func appendStep(dst []byte, n, skip int, insert []byte) []byte {
 	return append(dst, insert...)
 }
 
-// common returns how many bytes a and b begin with alike.
+// common returns the length of the common prefix of a and b.
 func common(a, b []byte) int {
 	n := min(len(a), len(b))
 	k := 0
@@ -48,8 +48,8 @@ func common(a, b []byte) int {
 	return k
 }
 
-// meet returns how much of each text to pass over to come to the end of the value in which
-// they differ; where there is no such place, all of b.
+// meet returns how many bytes to skip in each text to reach the end of the JSON value in which they
+// differ, or all of b if there is no such end.
 func meet(a, b []byte) (skip, insert int) {
 	skip, insert = valueEnd(a), valueEnd(b)
 	if insert == len(b) || skip == len(a) {
@@ -61,7 +61,7 @@ func meet(a, b []byte) (skip, insert int) {
 	return skip, insert
 }
 
-// valueEnd returns where the JSON value at the beginning of s ends.
+// valueEnd returns where the JSON value at the start of s ends.
 func valueEnd(s []byte) int {
 	for i, c := range s {
 		if c == ',' || c == '}' || c == '"' {
@@ -71,7 +71,7 @@ func valueEnd(s []byte) int {
 	return len(s)
 }
 
-// appendText appends the text that diff makes of base, and tells whether it is well formed.
+// appendText applies diff to base and appends the result. It reports whether diff is well formed.
 func appendText(dst, base, diff []byte) ([]byte, bool) {
 	at := 0
 	for len(diff) > 0 {

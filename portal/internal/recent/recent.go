@@ -1,9 +1,8 @@
-// Package recent keeps the readings of the last minute of every device, for clients that
-// come back after a short while and say what they saw last. It is not a history: what is
-// older than a minute and a half is gone, and so is the oldest when the bytes are used up.
-// A reading is stored as what makes it differ from one before it, about a tenth of its
-// length. It does not lock: what changes it is called with the plant locked, what reads it
-// with the plant in view. Nothing in it blocks.
+// Package recent keeps every device's readings of the last minute, for clients that reconnect
+// soon and resume. It is not a history: readings older than a minute and a half are dropped,
+// and older ones first when the memory limit is reached. A reading is stored as its difference
+// from an earlier one, about a tenth of its length. The package does not lock or block: methods
+// that change it are called in the model's update, methods that read it in its View.
 package recent
 
 import (
@@ -14,31 +13,30 @@ import (
 )
 
 const (
-	// segments of so many ms are kept for each device: the running one and those before
-	// it, so that at least a minute is there.
+	// Each device has the current segment and two before it, so at least a minute.
 	segments  = 3
 	segmentMS = 30_000
-	// spare is what a segment that is full grows by at least.
+	// spare is the least number of bytes by which a full segment grows.
 	spare = 256
 )
 
-// Store holds the readings. It is a plant.Recorder.
+// Store holds the readings. It is a state.Recorder.
 type Store struct {
 	limit   int64
 	started int64
 	bytes   atomic.Int64 // reserved
-	devices []*history   // by the device's number
+	devices []*history   // by Device.Index
 	scratch []byte
 }
 
-// history is what is kept of one device, the newest segment first.
+// history has the readings of one device, the newest segment first.
 type history struct {
 	segments [segments]segment
-	lost     int64 // time of the newest reading that was given up, ms; 0: none was
+	lost     int64 // time of the newest dropped reading, ms; 0: none
 }
 
-// segment holds readings of one stretch of time: the first one as it was, of the others
-// uvarint length, varint of time minus the first one's, difference to the first one.
+// segment has the readings of one period: the first one as it was, of each other one the uvarint
+// length, the varint time since the first one and the difference from the first one.
 type segment struct {
 	started     int64 // by our clock, ms
 	first, last int64 // times of the readings, ms
@@ -48,13 +46,13 @@ type segment struct {
 
 func (g *segment) size() int64 { return int64(cap(g.base) + cap(g.rest)) }
 
-// New returns a store that reserves so many bytes at most; started is now, in ms.
+// New returns a store of at most limit bytes; started is the current time, in ms.
 func New(limit int64, started int64) *Store { return &Store{limit: limit, started: started} }
 
-// Bytes returns how much memory is reserved for readings. It may be called at any time.
+// Bytes returns the memory reserved for readings. It is safe for concurrent use.
 func (s *Store) Bytes() int64 { return s.bytes.Load() }
 
-// Record implements plant.Recorder.
+// Record implements state.Recorder.
 func (s *Store) Record(d *state.Device, now int64) {
 	for len(s.devices) <= d.Index {
 		s.devices = append(s.devices, nil)
@@ -67,7 +65,7 @@ func (s *Store) Record(d *state.Device, now int64) {
 	before := h.size()
 	s.add(h, d, now)
 	for k := segments - 1; k >= 0 && s.bytes.Load()+h.size()-before > s.limit; k-- {
-		h.discard(k) // each device gives up its own oldest
+		h.discard(k) // a device drops its own oldest
 		h.segments[k] = segment{}
 	}
 	s.bytes.Add(h.size() - before)
@@ -80,7 +78,7 @@ func (h *history) size() (n int64) {
 	return n
 }
 
-// discard notes that a segment's readings are no longer held.
+// discard notes that a segment's readings are dropped.
 func (h *history) discard(k int) {
 	if g := &h.segments[k]; len(g.base) > 0 {
 		h.lost = max(h.lost, g.first, g.last)
@@ -107,8 +105,7 @@ func (s *Store) add(h *history, d *state.Device, now int64) {
 	g.last = ts
 }
 
-// turn begins a new segment. Segments that are so old that a newer one holds the whole
-// last minute are given up; the oldest one's memory is used again.
+// turn starts a new segment in the memory of the oldest one, which it drops.
 func (h *history) rotate(now int64) {
 	if len(h.segments[0].base) == 0 {
 		return
@@ -119,7 +116,7 @@ func (h *history) rotate(now int64) {
 	h.segments[0] = segment{base: oldest.base[:0], rest: oldest.rest[:0], started: now}
 }
 
-// of returns what is kept of a device, nil when that is nothing.
+// history returns the readings of a device, nil without any.
 func (s *Store) history(index int) *history {
 	if index < 0 || index >= len(s.devices) {
 		return nil
@@ -127,19 +124,18 @@ func (s *Store) history(index int) *history {
 	return s.devices[index]
 }
 
-// Complete tells whether everything that is newer than since, in ms, is held of a device;
-// an index below 0 is one of which nobody has heard.
+// Complete reports whether all readings of a device newer than since, in ms, are held. An unknown
+// device has index -1.
 func (s *Store) Complete(index int, since int64) bool {
 	if since < s.started {
-		return false // what was sent before our start is not known
+		return false // readings from before the start are missing
 	}
 	h := s.history(index)
 	return h == nil || since >= h.lost
 }
 
-// Each calls f with the readings of a device whose time is between after and before, both
-// exclusive, in the order in which they came, until f returns false. It returns false then.
-// The text is valid during the call.
+// Each calls f with the readings of a device between after and before, both exclusive, in order of
+// arrival, until f returns false; then it returns false too. text is valid during the call.
 func (s *Store) Each(index int, after, before int64, f func(ts int64, text []byte) bool) bool {
 	h := s.history(index)
 	if h == nil {

@@ -20,10 +20,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const start = 1_700_000_000_000
 
-// bench is a plant whose clock a test sets, with a store.
+// bench is a model with a store and a clock that the test sets.
 type bench struct {
 	tb    testing.TB
-	plant *state.Model
+	model *state.Model
 	store *Store
 	now   int64
 }
@@ -31,8 +31,8 @@ type bench struct {
 func newBench(tb testing.TB, limit int64) *bench {
 	tb.Helper()
 	b := &bench{tb: tb, now: start, store: New(limit, start)}
-	b.plant = state.New(state.Options{Now: func() time.Time { return time.UnixMilli(b.now) }})
-	b.plant.SetRecorder(b.store)
+	b.model = state.New(state.Options{Now: func() time.Time { return time.UnixMilli(b.now) }})
+	b.model.SetRecorder(b.store)
 	return b
 }
 
@@ -45,7 +45,7 @@ func (b *bench) push(entries ...wire.FrameEntry) {
 	}
 	f, err := wire.OpenFrame(fb.Finish())
 	require.NoError(b.tb, err)
-	_, err = b.plant.ApplyFrame(f)
+	_, err = b.model.ApplyFrame(f)
 	require.NoError(b.tb, err)
 }
 
@@ -60,7 +60,7 @@ func reading(r *rand.Rand, id string, ts int64) wire.FrameEntry {
 
 // since returns what the store holds of a device after a time.
 func (b *bench) since(index int, after, before int64) (times []int64, texts [][]byte) {
-	b.plant.View(func() {
+	b.model.View(func() {
 		b.store.Each(index, after, before, func(ts int64, text []byte) bool {
 			times = append(times, ts)
 			texts = append(texts, bytes.Clone(text))
@@ -70,7 +70,7 @@ func (b *bench) since(index int, after, before int64) (times []int64, texts [][]
 	return times, texts
 }
 
-func TestTheLastMinuteIsHeldByteForByte(t *testing.T) {
+func TestTheLastMinuteIsKeptByteForByte(t *testing.T) {
 	b, r := newBench(t, 1<<30), rand.New(rand.NewPCG(1, 2))
 	sent := map[int64][]byte{}
 	for range 200 {
@@ -86,11 +86,11 @@ func TestTheLastMinuteIsHeldByteForByte(t *testing.T) {
 	for i, ts := range times {
 		require.Equal(t, string(sent[ts]), string(texts[i]))
 	}
-	b.plant.View(func() {
+	b.model.View(func() {
 		require.True(t, b.store.Complete(0, b.now-60_000))
 		require.False(t, b.store.Complete(0, b.now-100_000))
 		require.False(t, b.store.Complete(0, start-1), "before we started")
-		require.True(t, b.store.Complete(5, start), "nobody has heard of it")
+		require.True(t, b.store.Complete(5, start), "an unknown device")
 	})
 	times, _ = b.since(0, b.now-1, b.now+1)
 	require.Equal(t, []int64{b.now}, times)
@@ -98,7 +98,7 @@ func TestTheLastMinuteIsHeldByteForByte(t *testing.T) {
 	require.Empty(t, times)
 }
 
-func TestBytesAreBoundedAndWhatIsLostIsKnown(t *testing.T) {
+func TestMemoryIsBoundedAndDroppedReadingsAreKnown(t *testing.T) {
 	const limit = 40_000
 	b, r := newBench(t, limit), rand.New(rand.NewPCG(1, 2))
 	for range 100 {
@@ -109,7 +109,7 @@ func TestBytesAreBoundedAndWhatIsLostIsKnown(t *testing.T) {
 		require.LessOrEqual(t, b.store.Bytes(), int64(limit))
 	}
 	incomplete := 0
-	b.plant.View(func() {
+	b.model.View(func() {
 		for d := range 20 {
 			if !b.store.Complete(d, b.now-60_000) {
 				incomplete++
@@ -120,7 +120,7 @@ func TestBytesAreBoundedAndWhatIsLostIsKnown(t *testing.T) {
 	none := newBench(t, 0)
 	none.push(reading(r, "d", start+1))
 	require.Zero(t, none.store.Bytes())
-	none.plant.View(func() { require.False(t, none.store.Complete(0, start)) })
+	none.model.View(func() { require.False(t, none.store.Complete(0, start)) })
 }
 
 func TestStopsWhenAsked(t *testing.T) {
@@ -219,19 +219,19 @@ func TestDamagedDifferenceIsNoticed(t *testing.T) {
 		diff []byte
 		ok   bool
 	}{
-		"all of it":               {step(10, 0, 0, ""), true},
-		"all of it is left out":   {step(0, 10, 0, ""), true},
-		"some of each":            {step(4, 6, 1, "x"), true},
-		"copies too much":         {step(11, 0, 0, ""), false},
-		"leaves out too much":     {step(0, 11, 0, ""), false},
-		"both together":           {step(5, 6, 0, ""), false},
-		"the second step":         {append(step(3, 3, 0, ""), step(3, 2, 0, "")...), false},
-		"inserts what is missing": {step(0, 0, 2, "x"), false},
-		"inserts too much":        {step(0, 0, 1<<31, "x"), false},
-		"the largest number":      {step(1<<30, 0, 0, ""), false},
-		"beyond all numbers":      {bytes.Repeat([]byte{0xff}, 11), false},
-		"ends in a number":        {[]byte{1, 0}, false},
-		"ends at once":            {[]byte{0x80}, false},
+		"all of it":                  {step(10, 0, 0, ""), true},
+		"all of it is left out":      {step(0, 10, 0, ""), true},
+		"some of each":               {step(4, 6, 1, "x"), true},
+		"copies too much":            {step(11, 0, 0, ""), false},
+		"leaves out too much":        {step(0, 11, 0, ""), false},
+		"both together":              {step(5, 6, 0, ""), false},
+		"the second step":            {append(step(3, 3, 0, ""), step(3, 2, 0, "")...), false},
+		"inserts more than there is": {step(0, 0, 2, "x"), false},
+		"inserts too much":           {step(0, 0, 1<<31, "x"), false},
+		"the largest number":         {step(1<<30, 0, 0, ""), false},
+		"beyond all numbers":         {bytes.Repeat([]byte{0xff}, 11), false},
+		"ends in a number":           {[]byte{1, 0}, false},
+		"ends at once":               {[]byte{0x80}, false},
 	} {
 		_, ok := appendText(nil, base, c.diff)
 		require.Equal(t, c.ok, ok, name)

@@ -6,26 +6,25 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// Column is one parameter over the times of a Table; nil where there is nothing.
+// Column is one parameter at the times of a Table; nil where it has no value.
 type Column struct {
 	Mean []*float64 `json:"mean"`
 	Min  []*float64 `json:"min"`
 	Max  []*float64 `json:"max"`
 }
 
-// Table is what is known of one device or building between two moments. Time has the
-// middle of each step in ms; a step in which nothing arrived is left out, unless it
-// separates others: then it is there once, with nil, and is drawn as a gap.
+// Table is the series of one device or building between two times. Time has the middle of each
+// step in ms. Empty steps are left out, but a gap appears as one step with nil values.
 type Table struct {
 	From   int64             `json:"from"`
 	To     int64             `json:"to"`
 	StepMS int64             `json:"step_ms"`
-	Begins int64             `json:"begins"` // since when anything is held, 0 when nothing is
+	Begins int64             `json:"begins"` // time of the oldest value held, 0 without any
 	Time   []int64           `json:"time"`
 	Values map[string]Column `json:"values"`
 }
 
-// Query says what to look for. Points bounds the steps.
+// Query selects a part of a series. Points bounds the number of steps.
 type Query struct {
 	From, To   int64 // ms, both inclusive
 	Parameters []telemetry.Parameter
@@ -57,7 +56,7 @@ type grid struct {
 	rows  [][]point
 }
 
-// newGrid takes the smallest multiple of base that gives no more than q.Points steps.
+// newGrid uses the smallest multiple of base that needs no more than q.Points steps.
 func newGrid(q Query, base int64) *grid {
 	step := base
 	if n := (q.To-q.From)/base + 1; n > int64(q.Points) {
@@ -68,7 +67,7 @@ func newGrid(q Query, base int64) *grid {
 	return g
 }
 
-// add merges what parameter i had at a moment.
+// add merges n values of parameter i at a time.
 func (g *grid) add(i int, at, n int64, sum, lowest, higher float64) {
 	if at < g.q.From || at > g.q.To {
 		return
@@ -80,7 +79,7 @@ func (g *grid) add(i int, at, n int64, sum, lowest, higher float64) {
 	(*row)[i].merge(n, sum, lowest, higher)
 }
 
-// table writes the grid down. A gap is more than maxGap steps without anything.
+// table returns the grid as a Table. More than maxGap empty steps are a gap.
 func (g *grid) table(begins int64, maxGap int) Table {
 	t := Table{From: g.q.From, To: g.q.To, StepMS: g.step, Begins: begins, Time: []int64{}, Values: make(map[string]Column)}
 	columns := make([]Column, len(g.q.Parameters))
@@ -120,10 +119,10 @@ func (g *grid) table(begins int64, maxGap int) Table {
 	return t
 }
 
-// round keeps what a float32 holds and no more.
+// round drops digits beyond the precision of a float32.
 func round(v float64) float64 { return math.Round(v*1e4) / 1e4 }
 
-// Device returns what is known of a device, and whether there is anything.
+// Device returns the series of a device, and whether it has one.
 func (s *Store) Device(id string, q Query) (Table, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -131,7 +130,7 @@ func (s *Store) Device(id string, q Query) (Table, bool) {
 	if c == nil {
 		return newGrid(q, fineStep).table(0, 0), false
 	}
-	// The fine tier alone serves what lies within it.
+	// The fine tier alone serves a range within it.
 	if q.From >= c.newest-(fineLen-1)*fineStep {
 		g := newGrid(q, fineStep)
 		for i, p := range q.Parameters {
@@ -160,15 +159,14 @@ func (c *device) eachFine(p telemetry.Parameter, f func(at int64, v float64)) {
 		return
 	}
 	for slot, v := range c.fine[p] {
-		if !math.IsNaN(float64(v)) { // there is a value
+		if !math.IsNaN(float64(v)) {
 			f(int64(c.fineAt[slot])*fineStep, float64(v))
 		}
 	}
 }
 
-// maxGap is how many empty steps are no gap: a device that sends every five seconds
-// has four of them between two readings. It is three of the usual
-// intervals, in whole steps.
+// maxGap is how many empty steps are not a gap: a device that sends every five seconds has four
+// of them between two readings. It is three times the mean interval, in whole steps.
 func (c *device) maxGap(step int64) int {
 	oldest, newest, n := int64(math.MaxInt64), int64(0), int64(0)
 	for _, at := range c.fineAt {
@@ -183,7 +181,7 @@ func (c *device) maxGap(step int64) int {
 	return int(3 * usual / step)
 }
 
-// Building returns the means of a building, and whether there are any.
+// Building returns the means of a building, and whether it has any.
 func (s *Store) Building(name string, q Query) (Table, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -214,7 +212,7 @@ func (s *Store) Building(name string, q Query) (Table, bool) {
 	return g.table(max(m.begins, m.newest-(length-1)*step), 5), true
 }
 
-// Devices returns how many devices have a course.
+// Devices returns how many devices have a series.
 func (s *Store) Devices() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

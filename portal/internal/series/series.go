@@ -1,9 +1,7 @@
-// Package series keeps the recent course of every device's sensors and of every
-// building's means in memory, in buckets of event time: the last three minutes by the
-// second and the last hour by 15 seconds for devices, the last ten minutes by the second
-// and the last day by the minute for buildings. It is not a history: what it holds begins
-// when the portal started. It does no I/O, and its methods block only while they wait for
-// its lock.
+// Package series keeps recent time series in memory, in buckets of event time: for each device's
+// sensors the last three minutes by the second and the last hour by 15 seconds, for each
+// building's means the last ten minutes by the second and the last day by the minute. It is
+// not a history: it starts empty with the portal. It does no I/O and blocks only on its own lock.
 package series
 
 import (
@@ -21,17 +19,16 @@ const (
 	coarseStep, coarseLen = 15_000, 240
 	tenStep, tenLen       = 1_000, 600
 	dayStep, dayLen       = 60_000, 1440
-	// aheadBy is how far before its receipt a device's clock may run; further ahead a
-	// reading would push out what is true.
+	// aheadBy is how far, in ms, a timestamp may be ahead of the time of receipt. Readings of
+	// faster clocks would push correct ones out of the rings.
 	aheadBy = 5_000
 )
 
 // Options of a Store. The zero value is usable.
 type Options struct {
-	// MaxDevices bounds the devices whose course is kept; 0 means 20,000. Of others
-	// there is only what is live.
+	// MaxDevices bounds the devices with a series; 0 means 20,000. Further ones have none.
 	MaxDevices int
-	// MaxBuildings bounds the same of buildings; 0 means 1,000.
+	// MaxBuildings bounds the buildings with a series; 0 means 1,000.
 	MaxBuildings int
 }
 
@@ -46,20 +43,19 @@ type Store struct {
 	layout    wire.Layout
 }
 
-// course is one device: every analog parameter in two tiers.
+// course is the series of one device: every analog parameter in two tiers.
 type device struct {
 	begins int64
 	newest int64
 	fine   [telemetry.NumAnalog]*[fineLen]float32
 	coarse [telemetry.NumAnalog]*hour
-	// fineAt and coarseAt say which moment each slot is of, as a number of steps: 32 bits
-	// last until 2106.
+	// fineAt and coarseAt are the step number of each slot: 32 bits last until 2106.
 	fineAt   [fineLen]uint32
 	coarseAt [coarseLen]uint32
 }
 
-// hour is the coarse tier of one parameter; n is how many readings a slot merges, at
-// most 255: of more in 15 s the mean follows the newer ones.
+// hour is the coarse tier of one parameter. n counts a slot's readings up to 255; with more in
+// 15 s the mean follows the newer ones.
 type hour struct {
 	mean, lowest, highest [coarseLen]float32
 	n                     [coarseLen]uint8
@@ -77,7 +73,7 @@ func (h *hour) add(slot int64, v float32) {
 	h.lowest[slot], h.highest[slot] = min(h.lowest[slot], v), max(h.highest[slot], v)
 }
 
-// means is one building: its parameters in two tiers.
+// means is the series of one building: its parameters in two tiers.
 type building struct {
 	begins int64
 	newest int64
@@ -115,7 +111,7 @@ func New(o Options) *Store {
 	return &Store{o: o, devices: make(map[string]*device), buildings: make(map[string]*building)}
 }
 
-// AddFrame takes in the entries of a live frame. It reads the frame to its end.
+// AddFrame adds the readings of a live frame, which it reads to its end.
 func (s *Store) AddFrame(f *wire.Frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +125,7 @@ func (s *Store) AddFrame(f *wire.Frame) {
 	}
 }
 
-// add files the decoded reading.
+// add adds the decoded reading.
 func (s *Store) add(id string, at int64) {
 	c := s.devices[id]
 	if c == nil {
@@ -137,7 +133,7 @@ func (s *Store) add(id string, at int64) {
 			return
 		}
 		c = &device{begins: at}
-		s.devices[string([]byte(id))] = c // the frame's bytes are used again
+		s.devices[string([]byte(id))] = c // the frame's bytes are reused
 	}
 	c.begins, c.newest = min(c.begins, at), max(c.newest, at)
 	fine, coarse := at/fineStep, at/coarseStep
@@ -174,12 +170,12 @@ func newFine() *[fineLen]float32 {
 	return f
 }
 
-// openFine makes a slot that of a moment, and reports whether the moment is still kept.
+// openFine clears a slot if it holds an older step, and reports whether it now holds this step.
 func (c *device) openFine(slot, step int64) bool {
 	if held := int64(c.fineAt[slot]); held >= step {
 		return held == step
 	}
-	c.fineAt[slot] = uint32(step) // a valid timestamp lies before 2100
+	c.fineAt[slot] = uint32(step) // timestamps after 2100 are invalid
 	for _, f := range c.fine {
 		if f != nil {
 			f[slot] = nothing
@@ -192,7 +188,7 @@ func (c *device) openCoarse(slot, step int64) bool {
 	if held := int64(c.coarseAt[slot]); held >= step {
 		return held == step
 	}
-	c.coarseAt[slot] = uint32(step) // a valid timestamp lies before 2100
+	c.coarseAt[slot] = uint32(step) // timestamps after 2100 are invalid
 	for _, h := range c.coarse {
 		if h != nil {
 			h.n[slot] = 0
@@ -201,7 +197,7 @@ func (c *device) openCoarse(slot, step int64) bool {
 	return true
 }
 
-// AddWindows takes in partial aggregates; those of buildings over a second are kept.
+// AddWindows adds one-second aggregates of buildings and ignores all others.
 func (s *Store) AddWindows(windows []telemetry.Window) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -36,7 +36,7 @@ func temperatures(from, to int64, points int) series.Query {
 	return series.Query{From: from, To: to, Points: points, Parameters: []telemetry.Parameter{telemetry.Temperature}}
 }
 
-// numbers returns what pointers point to, -1 for nil.
+// numbers dereferences pointers; nil becomes -1.
 func numbers(list []*float64) []float64 {
 	out := make([]float64, len(list))
 	for i, v := range list {

@@ -11,31 +11,32 @@ import (
 
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/ops"
 )
 
 const (
-	// retryAfter is the pause before a new producer is made.
+	// retryAfter is the pause before a new producer is created.
 	retryAfter = 500 * time.Millisecond
-	// grace is how long writes under way may take when the producer is to be closed.
+	// grace is how long pending writes may take when the producer closes.
 	grace = time.Second
-	// mostSends bounds the writes that wait for Kafka.
+	// mostSends bounds the pending writes.
 	mostSends = 64
 )
 
-// line is one producer's life. After an error it is not trusted any more and replaced.
+// writer is a producer and its pending writes. It is replaced after any error.
 type writer struct {
 	producer sarama.SyncProducer
 	sends    sync.WaitGroup
-	waiting  chan struct{} // one for each write under way
+	waiting  chan struct{} // one for each pending write
 	broken   chan struct{} // closed at the first error
 	breaking sync.Once
 }
 
-// newSettings returns the settings of the commands' producer: it is idempotent, waits for
-// all replicas and gives up soon, because a person is waiting.
+// newSettings returns the producer's settings: idempotent, all replicas, short timeouts because
+// an operator is waiting.
 func newSettings() *sarama.Config {
 	c := kafka.NewSettings("portal-commands")
-	c.Net.MaxOpenRequests = 1 // idempotence asks for it
+	c.Net.MaxOpenRequests = 1 // required by idempotence
 	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = time.Second, 5*time.Second, 2*time.Second
 	c.Metadata.Retry.Max, c.Metadata.Retry.Backoff, c.Metadata.Timeout = 3, 100*time.Millisecond, 2*time.Second
 	c.Producer.Idempotent = true
@@ -47,19 +48,19 @@ func newSettings() *sarama.Config {
 
 // Run keeps a producer until ctx ends.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	var logged time.Time
+	var limit ops.LogLimit
 	for ctx.Err() == nil {
-		err := d.serve(ctx)
-		if err != nil && ctx.Err() == nil && time.Since(logged) > 10*time.Second {
-			logged = time.Now()
-			d.log.Warn("commands cannot be written to kafka, trying again", "err", err)
+		if err := d.serve(ctx); err != nil && ctx.Err() == nil {
+			if skipped, ok := limit.Allow(); ok {
+				d.log.Warn("kafka producer for commands failed, retrying", "err", err, "skipped", skipped)
+			}
 		}
 		lifecycle.Pause(ctx, retryAfter)
 	}
 	return nil
 }
 
-// serve makes a producer and lets commands be written with it until ctx ends or it fails.
+// serve creates a producer and offers it to produce until ctx ends or a write fails.
 func (d *Dispatcher) serve(ctx context.Context) error {
 	life, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
@@ -68,16 +69,16 @@ func (d *Dispatcher) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = client.Close() }() // everything was answered, or given up
+	defer func() { _ = client.Close() }() // every write was answered or abandoned
 	// With the partitions of the readings: the owner of a device's readings reads its commands.
 	if err := kafka.EnsureTopics(ctx, d.log, d.o.Brokers, d.o.Topics.Specs().Commands); err != nil {
 		return err
 	}
 	producer, err := sarama.NewSyncProducerFromClient(client)
 	if err != nil {
-		return fmt.Errorf("making the commands' producer: %w", err)
+		return fmt.Errorf("creating the producer for commands: %w", err)
 	}
-	making() // from here on ctx ends writing in order
+	making() // from here on ctx stops the writer in order
 	w := &writer{producer: producer, waiting: make(chan struct{}, mostSends), broken: make(chan struct{})}
 	d.setWriter(w)
 	select {
@@ -89,7 +90,7 @@ func (d *Dispatcher) serve(ctx context.Context) error {
 	return producer.Close()
 }
 
-// open makes l the line that commands are written with; nil: there is none.
+// setWriter replaces the current writer; nil: there is none.
 func (d *Dispatcher) setWriter(w *writer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -101,14 +102,14 @@ func (d *Dispatcher) setWriter(w *writer) {
 	d.ready = make(chan struct{})
 }
 
-// settle waits for the writes under way; those that take too long are cut off.
+// drain waits for the pending writes and cuts them off after grace.
 func (w *writer) drain(cut func()) {
 	t := time.AfterFunc(grace, cut)
 	defer t.Stop()
 	w.sends.Wait()
 }
 
-// take returns the line, with one write counted on it, as soon as there is one.
+// acquire waits for a writer and counts one pending write on it.
 func (d *Dispatcher) acquire(ctx context.Context) (*writer, error) {
 	for {
 		d.mu.Lock()
@@ -129,13 +130,13 @@ func (d *Dispatcher) acquire(ctx context.Context) (*writer, error) {
 }
 
 var (
-	errNoProducer = errors.New("kafka cannot be reached")
-	errBusy       = errors.New("too many commands are waiting for kafka")
-	errSlow       = errors.New("kafka has not answered in time")
+	errNoProducer = errors.New("no connection to kafka")
+	errBusy       = errors.New("too many pending commands")
+	errSlow       = errors.New("no answer from kafka in time")
 )
 
-// produce writes messages and waits until they are stored or ctx ends; then they may still be
-// stored.
+// produce writes messages and waits until they are stored. When ctx ends first they may still be
+// stored later.
 func (d *Dispatcher) produce(ctx context.Context, messages []*sarama.ProducerMessage) error {
 	w, err := d.acquire(ctx)
 	if err != nil {
@@ -148,7 +149,7 @@ func (d *Dispatcher) produce(ctx context.Context, messages []*sarama.ProducerMes
 		return errBusy
 	}
 	done := make(chan error, 1)
-	go func() { // waited for by settle
+	go func() { // drain waits for it
 		defer w.sends.Done()
 		err := w.producer.SendMessages(messages)
 		<-w.waiting
