@@ -41,12 +41,12 @@ func killHub(ctx context.Context, r *rig.Round) error {
 // bringBack starts a bridge that was ended and waits until readings arrive. With the hub
 // embedded in it, heartbeats have to arrive in time.
 func bringBack(ctx context.Context, r *rig.Round, bridge string, hub bool) error {
-	begin := time.Now()
+	start := time.Now()
 	if err := r.Launch(bridge); err != nil {
 		return err
 	}
 	if hub {
-		took, err := awaitHeartbeats(ctx, r, begin)
+		took, err := awaitHeartbeats(ctx, r, start)
 		if err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func bringBack(ctx context.Context, r *rig.Round, bridge string, hub bool) error
 	if _, err := r.AwaitNew(ctx); err != nil {
 		return fmt.Errorf("after %s was restarted: %w", bridge, err)
 	}
-	r.Recovered("readings of every gateway after "+bridge+" was restarted", time.Since(begin), 0)
+	r.Recovered("readings of every gateway after "+bridge+" was restarted", time.Since(start), 0)
 	return nil
 }
 

@@ -80,11 +80,11 @@ func silence(ctx context.Context, r *rig.Round) error {
 		r.Lines[broken[0]].Silence()
 		r.Lines[broken[1]].HalfOpen()
 		r.Happened()
-		begin := time.Now()
+		start := time.Now()
 		if err := notice(ctx, r, broken); err != nil {
 			return err
 		}
-		if err := rig.Sleep(ctx, r.Short(0, time.Minute)-time.Since(begin)); err != nil {
+		if err := rig.Sleep(ctx, r.Short(0, time.Minute)-time.Since(start)); err != nil {
 			return err
 		}
 		for _, i := range broken {
@@ -99,7 +99,7 @@ func silence(ctx context.Context, r *rig.Round) error {
 // notice checks that gateways detect in time that their hub is gone.
 func notice(ctx context.Context, r *rig.Round, gateways []int) error {
 	noticed := map[int]bool{}
-	begin := time.Now()
+	start := time.Now()
 	_, err := rig.Await(ctx, "detection of dead lines", func() error {
 		var unaware error
 		for _, i := range gateways {
@@ -114,7 +114,7 @@ func notice(ctx context.Context, r *rig.Round, gateways []int) error {
 				unaware = fmt.Errorf("%s: %w", name, errUnnoticed)
 			default:
 				noticed[i] = true
-				r.Recovered(name+" detecting its dead line", time.Since(begin), detectLimit)
+				r.Recovered(name+" detecting its dead line", time.Since(start), detectLimit)
 			}
 		}
 		return unaware

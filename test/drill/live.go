@@ -47,7 +47,7 @@ func liveFirst(ctx context.Context, r *rig.Round) error {
 	if err := restoreAll(r); err != nil {
 		return err
 	}
-	begin := time.Now()
+	start := time.Now()
 	b, err := base.backlog(ctx, r)
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func liveFirst(ctx context.Context, r *rig.Round) error {
 	if err != nil {
 		return err
 	}
-	r.Note("the backlog of %d readings was drained %s after the lines were restored, the screen was checked %d times meanwhile", b.waiting, time.Since(begin).Round(10*time.Millisecond), waiting)
+	r.Note("the backlog of %d readings was drained %s after the lines were restored, the screen was checked %d times meanwhile", b.waiting, time.Since(start).Round(10*time.Millisecond), waiting)
 	r.Check(waiting > 0, "the backlog had drained before anything fresh was on the screen (%s): nothing was checked", drained)
 	r.Recovered("age of the newest reading on the screen while the backlog drained", worst, liveLimit)
 	return nil

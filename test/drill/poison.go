@@ -116,7 +116,7 @@ func deadLetters(ctx context.Context, r *rig.Round, sent map[at]string) error {
 // freshOnScreen waits until a WebSocket client receives a reading that a device made after
 // the call.
 func freshOnScreen(ctx context.Context, r *rig.Round, device string) (time.Duration, error) {
-	begin := time.Now()
+	start := time.Now()
 	limit, cancel := context.WithTimeout(ctx, rig.WaitTimeout)
 	defer cancel()
 	v, err := viewer.Dial(limit, r.WebSocketURL())
@@ -138,8 +138,8 @@ func freshOnScreen(ctx context.Context, r *rig.Round, device string) (time.Durat
 		if m.Type != viewer.TypeReading {
 			continue
 		}
-		if made, _, ok := peek(m.Payload); ok && made > begin.UnixMilli() {
-			return time.Since(begin), nil
+		if made, _, ok := peek(m.Payload); ok && made > start.UnixMilli() {
+			return time.Since(start), nil
 		}
 	}
 }

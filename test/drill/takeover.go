@@ -40,10 +40,10 @@ func stopOneBridge(ctx context.Context, r *rig.Round) error {
 			return err
 		}
 		r.Happened()
-		begin := time.Now()
-		err := afterStop(ctx, r, name, begin)
+		start := time.Now()
+		err := afterStop(ctx, r, name, start)
 		if err == nil {
-			err = rig.Sleep(ctx, r.Short(12*time.Second, 30*time.Second)-time.Since(begin))
+			err = rig.Sleep(ctx, r.Short(12*time.Second, 30*time.Second)-time.Since(start))
 		}
 		if contErr := r.Signal(name, syscall.SIGCONT); err == nil {
 			err = contErr
@@ -59,14 +59,14 @@ func stopOneBridge(ctx context.Context, r *rig.Round) error {
 }
 
 // afterStop waits until readings of every gateway arrive while a bridge is suspended.
-func afterStop(ctx context.Context, r *rig.Round, name string, begin time.Time) error {
+func afterStop(ctx context.Context, r *rig.Round, name string, start time.Time) error {
 	if err := rig.Sleep(ctx, 500*time.Millisecond); err != nil { // what it had sent has arrived by then
 		return err
 	}
 	if _, err := r.AwaitNew(ctx); err != nil {
 		return fmt.Errorf("while %s is suspended: %w", name, err)
 	}
-	r.Recovered("readings of every gateway while "+name+" is suspended", time.Since(begin), takeoverLimit)
+	r.Recovered("readings of every gateway while "+name+" is suspended", time.Since(start), takeoverLimit)
 	return nil
 }
 
@@ -100,11 +100,11 @@ func killOwnHub(ctx context.Context, r *rig.Round) error {
 		if err := r.Moment(ctx, 0, 3*time.Second); err != nil {
 			return err
 		}
-		begin := time.Now()
+		start := time.Now()
 		if err := r.Start(ctx, cluster.Hub); err != nil {
 			return err
 		}
-		took, err := awaitHeartbeats(ctx, r, begin)
+		took, err := awaitHeartbeats(ctx, r, start)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func killOwnHub(ctx context.Context, r *rig.Round) error {
 		if _, err := r.AwaitNew(ctx); err != nil {
 			return fmt.Errorf("after the hub was restarted: %w", err)
 		}
-		r.Recovered("readings of every gateway at the new hub", time.Since(begin), 0)
+		r.Recovered("readings of every gateway at the new hub", time.Since(start), 0)
 	}
 	return nil
 }

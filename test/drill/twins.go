@@ -78,7 +78,7 @@ func oneTwin(ctx context.Context, r *rig.Round, i, k int) (err error) {
 	r.Add(sim, cluster.Program{Binary: "sim", Args: []string{
 		"-http=", "-nats=" + addrs[0], "-interval=100ms", fmt.Sprintf("-first=%d", twinFirst), fmt.Sprintf("-devices=%d", twinDevices),
 	}})
-	begin := time.Now()
+	start := time.Now()
 	defer func() { err = errors.Join(err, endIfRunning(r, sim), endIfRunning(r, name)) }()
 	for _, n := range []string{name, sim} {
 		if err := r.Launch(n); err != nil {
@@ -91,7 +91,7 @@ func oneTwin(ctx context.Context, r *rig.Round, i, k int) (err error) {
 	if err == nil {
 		r.Recovered("the refusal of a second "+id, took, 0)
 	}
-	if err := rig.Sleep(ctx, 5*time.Second-time.Since(begin)); err != nil { // time enough to reach Kafka
+	if err := rig.Sleep(ctx, 5*time.Second-time.Since(start)); err != nil { // time enough to reach Kafka
 		return err
 	}
 	if _, err := r.AwaitNew(ctx, id); err != nil {

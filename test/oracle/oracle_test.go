@@ -79,7 +79,7 @@ func TestVerdict(t *testing.T) {
 			records: []Record{at(1, 1), at(2, 2), at(1, 3)},
 			want:    Verdict{Acked: 2, Records: 3, InKafka: 2, Resent: 1},
 		},
-		"a replay from the beginning": {
+		"a replay from the start": {
 			ledger:  "d,1,1\nd,2,1\n",
 			records: []Record{at(1, 1), at(2, 2), at(1, 1), at(2, 2)},
 			want:    Verdict{Acked: 2, Records: 4, InKafka: 2, Duplicated: 2},

@@ -118,16 +118,16 @@ func (t *trial) flood(ctx context.Context) (*flood, error) {
 func (t *trial) wave(ctx context.Context, devices *crowd, alarms *sampler, value float64, seen func() uint64) (some, all Sample, last time.Duration, err error) {
 	t.some.start()
 	alarms.start()
-	began := time.Now()
+	start := time.Now()
 	if err := devices.send(ctx, value); err != nil {
 		return some, all, 0, err
 	}
-	for seen() < uint64(t.o.Alarms) && time.Since(began) < floodTimeout {
+	for seen() < uint64(t.o.Alarms) && time.Since(start) < floodTimeout {
 		if err := sleep(ctx, 5*time.Millisecond); err != nil {
 			return some, all, 0, err
 		}
 	}
-	last = time.Since(began)
+	last = time.Since(start)
 	if err := sleep(ctx, max(0, floodWindow-last)); err != nil {
 		return some, all, 0, err
 	}
@@ -216,9 +216,9 @@ func (c *crowd) send(ctx context.Context, temperature float64) error {
 		}
 		defer sub.Unsubscribe() //nolint:errcheck,revive // the connection is closed soon
 	}
-	began := time.Now()
+	start := time.Now()
 	for i, id := range c.ids {
-		if err := sleep(ctx, time.Until(began.Add(time.Duration(i)*time.Second/time.Duration(len(c.ids))))); err != nil {
+		if err := sleep(ctx, time.Until(start.Add(time.Duration(i)*time.Second/time.Duration(len(c.ids))))); err != nil {
 			return err
 		}
 		k := i % len(c.conns)

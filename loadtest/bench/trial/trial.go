@@ -174,7 +174,7 @@ func (t *trial) finish(ctx context.Context) error {
 	if err := json.Unmarshal(raw, &t.result.Sim); err != nil {
 		return fmt.Errorf("reading the simulator's summary: %w", err)
 	}
-	begin := time.Now()
+	start := time.Now()
 	limit, cancel := context.WithTimeout(ctx, 2*t.o.Duration+2*time.Minute)
 	defer cancel()
 	for {
@@ -187,7 +187,7 @@ func (t *trial) finish(ctx context.Context) error {
 			break
 		}
 	}
-	t.result.CatchUp = time.Since(begin)
+	t.result.CatchUp = time.Since(start)
 	return ctx.Err()
 }
 

@@ -20,7 +20,7 @@ type load struct {
 	names   []string
 	ledgers []string
 	totals  []string
-	began   time.Time
+	started time.Time
 	sent    time.Duration // how long they sent, set when they are stopped
 }
 
@@ -46,14 +46,14 @@ func (s *Scene) startLoad(ctx context.Context, number int) (*load, error) {
 		}})
 	}
 	err := s.Start(ctx, l.names...)
-	l.began = time.Now()
+	l.started = time.Now()
 	return l, err
 }
 
 // stop ends the simulators, which wait for the last acknowledgements.
 func (l *load) stop() error {
 	if l.sent == 0 {
-		l.sent = time.Since(l.began)
+		l.sent = time.Since(l.started)
 	}
 	var errs []error
 	for _, name := range l.names {

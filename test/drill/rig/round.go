@@ -138,10 +138,10 @@ func Await(ctx context.Context, what string, check func() error) (time.Duration,
 
 // AwaitFor is Await with another timeout.
 func AwaitFor(ctx context.Context, what string, timeout time.Duration, check func() error) (time.Duration, error) {
-	begin := time.Now()
+	start := time.Now()
 	for {
 		err := check()
-		took := time.Since(begin)
+		took := time.Since(start)
 		if err == nil {
 			return took, nil
 		}

@@ -51,18 +51,18 @@ func Run(ctx context.Context, o Options) error {
 	}
 	d := &drill{Options: o, dir: dir, bin: filepath.Join(dir, "bin")}
 	fmt.Fprintf(o.Out, "seed %d, data and logs in %s\n", o.Seed, dir)
-	begin := time.Now()
+	start := time.Now()
 	if o.Bin != "" {
 		d.bin, err = filepath.Abs(o.Bin)
 	} else {
 		err = cluster.Build(ctx, d.bin)
-		fmt.Fprintf(o.Out, "building took %s\n", time.Since(begin).Round(time.Second))
+		fmt.Fprintf(o.Out, "building took %s\n", time.Since(start).Round(time.Second))
 	}
 	if err == nil {
 		err = d.tryAll(ctx)
 	}
 	d.leave()
-	d.report(time.Since(begin))
+	d.report(time.Since(start))
 	err = errors.Join(err, d.clean())
 	if err == nil && !d.ok() {
 		return ErrFailed
@@ -86,7 +86,7 @@ func (d *drill) tryAll(ctx context.Context) error {
 			fmt.Fprintf(d.Out, "%s: %s\n", f.Name, res.Impossible)
 			continue
 		}
-		begin := time.Now()
+		start := time.Now()
 		fmt.Fprintf(d.Out, "%s: %s\n", f.Name, f.Breaks)
 		if err := d.try(ctx, f, res); err != nil {
 			res.fail("%v", err)
@@ -96,7 +96,7 @@ func (d *drill) tryAll(ctx context.Context) error {
 			}
 			d.leave() // the next fault needs an intact scene
 		}
-		res.Took = time.Since(begin)
+		res.Took = time.Since(start)
 		fmt.Fprintf(d.Out, "%s: %s after %s\n", f.Name, verdict(res), res.Took.Round(time.Second))
 		d.spoiled = d.spoiled || !res.OK()
 	}

@@ -56,7 +56,7 @@ type Proxy struct {
 	ln       net.Listener
 	host     string
 	port     int32
-	life     context.Context //nolint:containedctx // ends when Close begins
+	life     context.Context //nolint:containedctx // ends with Close
 	end      context.CancelFunc
 	wg       sync.WaitGroup
 
