@@ -1,6 +1,6 @@
-// Command core processes every reading in Kafka: it sets statuses, aggregates, raises
-// and clears alarms, knows which devices are online, and sends live frames to the hub.
-// Several cores share the work through a consumer group. "core rules" tries a rules file.
+// Command core processes every reading in Kafka: it sets statuses, aggregates, raises and
+// clears alarms, tracks which devices are online, and publishes live frames on the hub.
+// Several instances share the work as a consumer group. "core rules" tries a rules file.
 package main
 
 import (

@@ -39,8 +39,7 @@ func from(m *sarama.ConsumerMessage, gateway string) *sarama.ConsumerMessage {
 	return m
 }
 
-// processOne processes messages, each as a chunk of its own, and returns what is to be
-// committed.
+// processOne processes messages, each as a chunk of its own, and returns the results.
 func processOne(tk *task, messages ...*sarama.ConsumerMessage) *batch {
 	for _, m := range messages {
 		tk.process([]*sarama.ConsumerMessage{m})

@@ -8,15 +8,15 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// batch is what a task has done and not yet committed.
+// batch holds the uncommitted results of a task.
 type batch struct {
-	next        int64 // offset of the readings to go on from, -1 while unknown
-	nextCommand int64 // the same of the commands
-	moved       bool  // one of them moved on
+	next        int64 // offset of the readings to continue from, -1 while unknown
+	nextCommand int64 // the same for the commands
+	moved       bool  // one of them advanced
 	alerts      []alertRecord
 	audits      []auditRecord
 	letters     []deadLetter
-	// State by device, the newest only. A nil value removes the record.
+	// The newest state by device. A nil value removes the record.
 	alarms  map[string][]byte
 	devices map[string][]byte
 	windows []telemetry.Window
@@ -27,13 +27,13 @@ type alertRecord struct {
 	status   telemetry.AlertStatus
 	severity telemetry.Severity
 	event    telemetry.AlarmEvent
-	quiet    bool // nobody is to be called for it
+	quiet    bool // it calls no operator
 	data     []byte
 }
 
 type auditRecord struct {
 	device  string
-	outcome telemetry.Outcome // empty for a transition
+	outcome telemetry.Outcome // empty unless a command caused it
 	data    []byte
 }
 
@@ -51,12 +51,12 @@ func (b *batch) size() int {
 	return len(b.alerts) + len(b.audits) + len(b.letters) + len(b.alarms) + len(b.devices)
 }
 
-// empty reports whether there is nothing to write and nothing to say.
+// empty reports whether there is nothing to commit or announce.
 func (b *batch) empty() bool {
 	return !b.moved && b.size() == 0 && len(b.windows) == 0
 }
 
-// absorb adds what came later.
+// absorb adds the results of o, which are later.
 func (b *batch) absorb(o *batch) {
 	b.next, b.nextCommand, b.moved = o.next, o.nextCommand, b.moved || o.moved
 	b.alerts = append(b.alerts, o.alerts...)
@@ -67,7 +67,7 @@ func (b *batch) absorb(o *batch) {
 	b.windows = append(b.windows, o.windows...)
 }
 
-// reset empties b and keeps its room.
+// reset empties b and keeps its capacity.
 func (b *batch) reset() {
 	clear(b.alarms)
 	clear(b.devices)

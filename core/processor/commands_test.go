@@ -14,7 +14,7 @@ import (
 )
 
 // send writes commands as the portal does.
-func (p *plant) send(commands ...*telemetry.AlarmCommand) {
+func (p *env) send(commands ...*telemetry.AlarmCommand) {
 	p.t.Helper()
 	for _, c := range commands {
 		data, err := json.Marshal(c)
@@ -23,14 +23,13 @@ func (p *plant) send(commands ...*telemetry.AlarmCommand) {
 	}
 }
 
-// audits waits until the audit trail holds n entries for which ok says yes and returns
-// them.
-func (p *plant) audits(n int, ok func(*telemetry.AuditEntry) bool) []telemetry.AuditEntry {
+// audits waits until the audit trail has n entries that are ok, and returns them.
+func (p *env) audits(n int, ok func(*telemetry.AuditEntry) bool) []telemetry.AuditEntry {
 	p.t.Helper()
 	var found []telemetry.AuditEntry
 	require.Eventually(p.t, func() bool {
 		found = nil
-		for _, r := range kafkatest.ReadAll(p.t, p.cfg.Brokers, p.cfg.Audit, 0, longTime) {
+		for _, r := range kafkatest.ReadAll(p.t, p.cfg.Brokers, p.cfg.Audit, 0, waitTimeout) {
 			var e telemetry.AuditEntry
 			require.NoError(p.t, json.Unmarshal(r.Value, &e))
 			require.Equal(p.t, e.DeviceID, string(r.Key))
@@ -39,7 +38,7 @@ func (p *plant) audits(n int, ok func(*telemetry.AuditEntry) bool) []telemetry.A
 			}
 		}
 		return len(found) >= n
-	}, longTime, 100*time.Millisecond, "%d audit entries", n)
+	}, waitTimeout, 100*time.Millisecond, "%d audit entries", n)
 	return found
 }
 
@@ -53,9 +52,9 @@ func comment(device string, n int) *telemetry.AlarmCommand {
 }
 
 // TestCommandsAreAppliedOnceAndInOrder sends each device its comments, each twice, while a
-// member joins, transactions are torn away, and the first member goes.
+// member joins, transactions are aborted, and the first member leaves.
 func TestCommandsAreAppliedOnceAndInOrder(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	p.createInput(4)
 	const devices, rounds = 12, 6
 	now := time.Now().UnixMilli()
@@ -96,10 +95,10 @@ func TestCommandsAreAppliedOnceAndInOrder(t *testing.T) {
 	}
 }
 
-// TestCommandsAreReadOnce checks that the offsets of the commands are in the transaction: the next
-// owner starts behind them.
+// TestCommandsAreReadOnce checks that the offsets of the commands are in the transaction:
+// the next owner starts behind them.
 func TestCommandsAreReadOnce(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	p.createInput(2)
 	c := p.startReady()
 	p.produce(reading("d1", time.Now().UnixMilli(), 99))
@@ -115,7 +114,7 @@ func TestCommandsAreReadOnce(t *testing.T) {
 }
 
 func TestCommandMeetsTheAlarmAfterARestart(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	now := time.Now().UnixMilli()
 	c := p.startReady()
 	p.produce(reading("d1", now-5000, 99))
@@ -125,10 +124,10 @@ func TestCommandMeetsTheAlarmAfterARestart(t *testing.T) {
 	p.send(shelve)
 	p.audits(1, commanded)
 	c.stop()
-	p.send(shelve, acknowledge("late", "d1", now)) // while nobody looks
+	p.send(shelve, acknowledge("late", "d1", now)) // while no core runs
 	c = p.startReady()
 	entries := p.audits(2, commanded)
-	require.Len(t, entries, 2, "what was done before is not done again")
+	require.Len(t, entries, 2, "a repeated command has no effect")
 	require.Equal(t, telemetry.EventAcknowledged, entries[1].Event)
 	p.produce(reading("d1", now-1000, 20))
 	p.alerts(2)
@@ -141,14 +140,14 @@ func TestCommandMeetsTheAlarmAfterARestart(t *testing.T) {
 	require.Equal(t, "somebody", a.Ack.By)
 }
 
-func TestBadCommandIsPutAsideAndNoted(t *testing.T) {
-	p := newPlant(t)
+func TestInvalidCommandIsADeadLetterAndAudited(t *testing.T) {
+	p := newEnv(t)
 	p.createInput(3)
 	c := p.startReady()
 	now := time.Now().UnixMilli()
 	p.produce(reading("d1", now, 99))
 	p.alerts(1)
-	home := kafkatest.ReadAll(t, p.cfg.Brokers, p.cfg.DeviceData, 1, longTime)[0].Partition
+	home := kafkatest.ReadAll(t, p.cfg.Brokers, p.cfg.DeviceData, 1, waitTimeout)[0].Partition
 	elsewhere := (home + 1) % 3
 	encode := func(c *telemetry.AlarmCommand) []byte {
 		data, err := json.Marshal(c)
@@ -179,7 +178,7 @@ func TestBadCommandIsPutAsideAndNoted(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[telemetry.Outcome]int{telemetry.OutcomeRefused: 5, telemetry.OutcomeApplied: 1}, outcomes)
-	letters := kafkatest.ReadAll(t, p.cfg.Brokers, p.cfg.DeadLetters, 5, longTime)
+	letters := kafkatest.ReadAll(t, p.cfg.Brokers, p.cfg.DeadLetters, 5, waitTimeout)
 	require.Len(t, letters, 5)
 	for _, l := range letters {
 		require.Equal(t, p.cfg.Commands, l.Header(wire.HeaderTopic))
@@ -192,7 +191,7 @@ func TestBadCommandIsPutAsideAndNoted(t *testing.T) {
 
 // TestEveryTransitionIsInTheAuditTrail compares the two topics.
 func TestEveryTransitionIsInTheAuditTrail(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	c := p.startReady()
 	now := time.Now().UnixMilli()
 	for i := range 10 {

@@ -22,31 +22,31 @@ type Config struct {
 	kafka.Config
 	topology.Topics
 
-	GroupID  string `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"consumer group that shares the partitions of the readings"`
-	HubURL   string `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live frames; processing goes on without it"`
+	GroupID  string `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"consumer group of all core instances"`
+	HubURL   string `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live frames; processing continues without it"`
 	HTTPAddr string `env:"CORE_HTTP_ADDR" envDefault:"127.0.0.1:9103" help:"address of /metrics, /livez and /readyz; empty for none"`
 
-	TemperatureHigh float64 `env:"ALERT_TEMPERATURE_HIGH" envDefault:"80" help:"temperature above which there is an alarm, in °C"`
-	TemperatureLow  float64 `env:"ALERT_TEMPERATURE_LOW" envDefault:"0" help:"temperature below which there is an alarm, in °C"`
-	HumidityHigh    float64 `env:"ALERT_HUMIDITY_HIGH" envDefault:"90" help:"humidity above which there is an alarm, in %"`
-	CurrentHigh     float64 `env:"ALERT_CURRENT_HIGH" envDefault:"10" help:"current above which there is an alarm, in A"`
-	// Deadband is a share of the parameter's span, so that one setting fits all: a
-	// share of the limit itself would be nothing for a limit of 0 °C.
-	Deadband      float64       `env:"ALERT_DEADBAND" envDefault:"2" help:"how far a value must come back inside its limit before the alarm clears, in percent of the parameter's span: from its low limit, or 0, to its high limit"`
-	AlertMaxDelay time.Duration `env:"ALERT_MAX_DELAY" envDefault:"5m" help:"a reading that waited longer in a gateway's buffer calls nobody; what it shows is recorded as history"`
+	TemperatureHigh float64 `env:"ALERT_TEMPERATURE_HIGH" envDefault:"80" help:"temperature above which an alarm is raised, in °C"`
+	TemperatureLow  float64 `env:"ALERT_TEMPERATURE_LOW" envDefault:"0" help:"temperature below which an alarm is raised, in °C"`
+	HumidityHigh    float64 `env:"ALERT_HUMIDITY_HIGH" envDefault:"90" help:"humidity above which an alarm is raised, in %"`
+	CurrentHigh     float64 `env:"ALERT_CURRENT_HIGH" envDefault:"10" help:"current above which an alarm is raised, in A"`
+	// Deadband is a share of the parameter's span so that one setting fits all: a share of
+	// the limit itself would be 0 for a limit of 0 °C.
+	Deadband      float64       `env:"ALERT_DEADBAND" envDefault:"2" help:"how far a value must return inside its limit before the alarm clears, in percent of the parameter's span: from its low limit, or 0, to its high limit"`
+	AlertMaxDelay time.Duration `env:"ALERT_MAX_DELAY" envDefault:"5m" help:"a reading that waited longer in a gateway's buffer raises no live alarm; its alarm is recorded as historical"`
 
-	RulesFile      string        `env:"CORE_RULES_FILE" help:"YAML file of alarm rules, read again when it changes; empty: the ALERT_ variables alone"`
-	GatewaySilence time.Duration `env:"CORE_GATEWAY_SILENCE" envDefault:"10s" help:"how long a gateway may send no heartbeat before there is an alarm"`
-	BufferHorizon  time.Duration `env:"CORE_BUFFER_HORIZON" envDefault:"6h" help:"an alarm is raised for a gateway whose buffer would last a shorter outage at its present rate; 0 for none"`
+	RulesFile      string        `env:"CORE_RULES_FILE" help:"YAML file of alarm rules, reloaded when it changes; empty: only the ALERT_ variables"`
+	GatewaySilence time.Duration `env:"CORE_GATEWAY_SILENCE" envDefault:"10s" help:"time without a heartbeat after which a gateway raises an alarm"`
+	BufferHorizon  time.Duration `env:"CORE_BUFFER_HORIZON" envDefault:"6h" help:"a gateway raises an alarm when its buffer would last a shorter outage at the present rate; 0: no alarm"`
 
-	CommitInterval time.Duration `env:"CORE_COMMIT_INTERVAL" envDefault:"100ms" help:"pause between transactions; an alert does not wait for it"`
-	TxnPrefix      string        `env:"CORE_TXN_PREFIX" envDefault:"core-" help:"start of the Kafka transactional ids"`
-	StateRefresh   time.Duration `env:"CORE_STATE_REFRESH" envDefault:"10m" help:"how old last_seen in a device's state record may become"`
+	CommitInterval time.Duration `env:"CORE_COMMIT_INTERVAL" envDefault:"100ms" help:"time between transactions; alerts are committed at once"`
+	TxnPrefix      string        `env:"CORE_TXN_PREFIX" envDefault:"core-" help:"prefix of the Kafka transactional ids"`
+	StateRefresh   time.Duration `env:"CORE_STATE_REFRESH" envDefault:"10m" help:"maximum age of last_seen in a device's state record"`
 
-	Notify notify.Config // has variables of its own: NOTIFY_…
+	Notify notify.Config // the NOTIFY_ variables
 }
 
-// Check returns what is wrong with the settings, each with its variable.
+// Check returns the invalid settings, each named by its variable.
 func (c *Config) Check() error {
 	var errs []error
 	want := func(ok bool, format string, args ...any) {
@@ -91,7 +91,7 @@ func (c *Config) limits() *intake.Limits {
 	return limits
 }
 
-// builtIn returns the rules that the ALERT_ variables make.
+// builtIn returns the rules that the ALERT_ variables define.
 func (c *Config) builtIn() alarm.RuleSet {
 	share := func(span float64) float64 { return math.Abs(span) * c.Deadband / 100 }
 	temperature := share(c.TemperatureHigh - c.TemperatureLow)

@@ -12,23 +12,23 @@ import (
 )
 
 const (
-	// A stop takes 5 s at most, whatever Kafka is at. stopPatience bounds the last
-	// commit; closing the producer takes 2 s more. lifePatience is when the group's
-	// connections are cut, and sarama may be in a pause of 2 s by then, while it looks
-	// for a coordinator, that nothing ends.
-	stopPatience = time.Second
-	lifePatience = 2 * time.Second
-	// rebalancePatience bounds the last commit when the group changes hands. It lies
-	// below the group's rebalance timeout.
-	rebalancePatience = 10 * time.Second
+	// A stop takes at most 5 s, whatever state Kafka is in. stopTimeout bounds the last
+	// commit; closing the producer takes up to 2 s more. After disconnectTimeout the
+	// group's connections are cut; sarama may then still be in a back-off of 2 s, looking
+	// for a coordinator, that cannot be interrupted.
+	stopTimeout       = time.Second
+	disconnectTimeout = 2 * time.Second
+	// rebalanceTimeout bounds the last commit before a rebalance. It is below the group's
+	// rebalance timeout.
+	rebalanceTimeout = 10 * time.Second
 )
 
-// consume is a member of the group until ctx ends. Whatever goes wrong with a session
-// is forgotten with it: the next one starts from what was committed last.
+// consume is a member of the group until ctx ends. After any error the next session
+// starts from the last commit.
 func (p *Processor) consume(ctx context.Context) error {
 	return kafka.Member{
 		Log: p.log, Group: p.cfg.GroupID, Topics: []string{p.cfg.DeviceData, p.cfg.Commands},
-		Connect: p.prepare, Outlive: lifePatience,
+		Connect: p.prepare, Outlive: disconnectTimeout,
 		Session: func(client sarama.Client, _ sarama.ConsumerGroup) sarama.ConsumerGroupHandler {
 			return &handler{p: p, client: client, quit: ctx.Done()}
 		},
@@ -41,13 +41,13 @@ type handler struct {
 	client sarama.Client
 	quit   <-chan struct{}
 	s      *session
-	err    error // what ended the session, nil for the group's ordinary course
+	err    error // the error that ended the session, nil after a rebalance or stop
 }
 
 // Err implements kafka.Judge.
 func (h *handler) Err() error { return h.err }
 
-// Setup takes over the assigned partitions: nothing is read before their state is back.
+// Setup takes over the assigned partitions: nothing is read before their state is restored.
 func (h *handler) Setup(sess sarama.ConsumerGroupSession) error {
 	p := h.p
 	if err := p.checkPartitions(h.client); err != nil {
@@ -71,21 +71,21 @@ func (h *handler) Setup(sess sarama.ConsumerGroupSession) error {
 	return nil
 }
 
-// claimed returns the partitions that the group gave us: the same of both inputs, because
-// what is commanded about a device and its readings change one state.
+// claimed returns the assigned partitions. They must be the same of both inputs, because a
+// device's commands and readings change the same state.
 func (p *Processor) claimed(claims map[string][]int32) ([]int32, error) {
 	readings := slices.Sorted(slices.Values(claims[p.cfg.DeviceData]))
 	commands := slices.Sorted(slices.Values(claims[p.cfg.Commands]))
 	if !slices.Equal(readings, commands) {
 		return nil, fmt.Errorf("the group assigned partitions %v of %s and %v of %s; want the same of both: "+
-			"is there a member in group %s that consumes something else, such as an older core?",
+			"does a member of group %s consume other topics, such as an older core?",
 			readings, p.cfg.DeviceData, commands, p.cfg.Commands, p.cfg.GroupID)
 	}
 	return readings, nil
 }
 
-// ConsumeClaim processes one partition of an input until the session ends. The task has
-// one goroutine, that of its readings; commands are handed to it.
+// ConsumeClaim processes one partition of an input until the session ends. The task runs
+// on the goroutine of its readings; that of its commands forwards them.
 func (h *handler) ConsumeClaim(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	t := h.s.tasks[claim.Partition()]
 	if claim.Topic() == h.p.cfg.Commands {
@@ -96,7 +96,7 @@ func (h *handler) ConsumeClaim(sess sarama.ConsumerGroupSession, claim sarama.Co
 	return nil
 }
 
-// Cleanup commits what was processed and gives the partitions back.
+// Cleanup commits the last results and releases the partitions.
 func (h *handler) Cleanup(sarama.ConsumerGroupSession) error {
 	if h.s == nil {
 		return nil // Setup failed

@@ -14,13 +14,13 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// TestKillAtAnyCommitChangesNothing kills a task again and again, at random, and goes on
-// from what was committed last: state and offset, as a transaction holds them together.
-// The journal is that of a task that was never killed. Some devices' clocks are fast for a
-// while and then put right: what they said must not make later readings look late.
+// TestKillAtAnyCommitChangesNothing kills a task repeatedly, at random, and continues from
+// the state and offset committed last, which a transaction keeps together. The journal is
+// that of a task that was never killed. Some devices' clocks are fast for a while and then
+// corrected: their readings must not make later ones look late.
 //
-// Without late readings, that is: what is late is known of the last state written, and
-// not every reading is worth a state.
+// There are no late readings: lateness is judged by the last state written, and not every
+// reading writes one.
 func TestKillAtAnyCommitChangesNothing(t *testing.T) {
 	tk := newTestTask(t)
 	for seed := range uint64(20) {
@@ -33,8 +33,8 @@ func TestKillAtAnyCommitChangesNothing(t *testing.T) {
 	}
 }
 
-// wandering returns readings of devices whose temperature goes in and out of its limits,
-// in their order.
+// wandering returns readings, in order, of devices whose temperature goes in and out of its
+// limits.
 func wandering(rnd *rand.Rand, from int64) []*sarama.ConsumerMessage {
 	const devices, rounds = 6, 60
 	var in []*sarama.ConsumerMessage
@@ -46,7 +46,7 @@ func wandering(rnd *rand.Rand, from int64) []*sarama.ConsumerMessage {
 			case d%2 == 0:
 			case back < 0: // its clock is fast
 				ts += 40_000
-			case back < 6: // or what it sends next would be late
+			case back < 6: // or its next readings would be late
 				continue
 			}
 			value := []float64{20, 21, 79.5, 85, 95, -3, 0.5}[rnd.IntN(7)]
@@ -58,8 +58,8 @@ func wandering(rnd *rand.Rand, from int64) []*sarama.ConsumerMessage {
 	return in
 }
 
-// played processes in and returns the journal that was committed. Between two chunks,
-// next says whether what there is is committed, and whether the task is killed then.
+// played processes in and returns the committed journal. Between two chunks, next decides
+// whether to commit, and whether to kill the task.
 func played(t *testing.T, p *Processor, in []*sarama.ConsumerMessage, next func() (commit, kill bool)) map[string][]telemetry.Alert {
 	t.Helper()
 	stored := newBatch()
@@ -76,16 +76,16 @@ func played(t *testing.T, p *Processor, in []*sarama.ConsumerMessage, next func(
 			var a telemetry.Alert
 			require.NoError(t, json.Unmarshal(r.data, &a))
 			a.DetectedAt = 0
-			a.LastSeen = 0 // what confirms an alarm and changes nothing is not kept
+			a.LastSeen = 0 // a reading that only confirms an alarm is not stored
 			journal[a.DeviceID] = append(journal[a.DeviceID], a)
 		}
 	}
-	begin := func() *task {
+	restart := func() *task {
 		tk := newTask(p, 0, func() {})
 		newSession(p, nil).load(tk, stored.alarms, stored.devices)
 		return tk
 	}
-	tk := begin()
+	tk := restart()
 	for at := int64(0); at < int64(len(in)); {
 		end := min(at+5, int64(len(in)))
 		tk.process(in[at:end])
@@ -95,7 +95,7 @@ func played(t *testing.T, p *Processor, in []*sarama.ConsumerMessage, next func(
 			store(tk.pending.pop())
 		}
 		if kill {
-			tk = begin()
+			tk = restart()
 			at = stored.next
 		}
 	}

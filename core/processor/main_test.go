@@ -26,8 +26,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// longTime bounds every wait for something that will happen.
-const longTime = 60 * time.Second
+// waitTimeout bounds every wait for a condition.
+const waitTimeout = 60 * time.Second
 
 // defaultConfig returns the settings an empty environment gives.
 func defaultConfig(tb testing.TB) Config {
@@ -38,14 +38,14 @@ func defaultConfig(tb testing.TB) Config {
 	return cfg
 }
 
-// plant is what surrounds a processor: a Kafka and a hub of the test's own.
-type plant struct {
+// env is the environment of a processor: a Kafka and a hub of the test's own.
+type env struct {
 	t   *testing.T
 	cfg Config
 	hub *nats.Conn
 }
 
-func newPlant(t *testing.T) *plant {
+func newEnv(t *testing.T) *env {
 	t.Helper()
 	cfg := defaultConfig(t)
 	cfg.Brokers = kafkatest.Brokers(t)
@@ -53,13 +53,13 @@ func newPlant(t *testing.T) *plant {
 	cfg.GroupID = kafkatest.Name(t, "core")
 	cfg.TxnPrefix = kafkatest.Name(t, "core") + "-"
 	cfg.HTTPAddr = ""
-	cfg.GatewaySilence = time.Hour // no test but one about it has gateways
+	cfg.GatewaySilence = time.Hour // only tests about it have gateways
 	url := startHub(t)
 	cfg.HubURL = url
 	nc, err := nats.Connect(url)
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
-	return &plant{t: t, cfg: cfg, hub: nc}
+	return &env{t: t, cfg: cfg, hub: nc}
 }
 
 func startHub(t *testing.T) string {
@@ -68,12 +68,12 @@ func startHub(t *testing.T) string {
 	require.NoError(t, err)
 	ns.Start()
 	t.Cleanup(func() { ns.Shutdown(); ns.WaitForShutdown() })
-	require.True(t, ns.ReadyForConnections(longTime))
+	require.True(t, ns.ReadyForConnections(waitTimeout))
 	return ns.ClientURL()
 }
 
 // createInput creates device-data with n partitions.
-func (p *plant) createInput(n int32) {
+func (p *env) createInput(n int32) {
 	p.t.Helper()
 	require.NoError(p.t, kafka.EnsureTopics(p.t.Context(), discardLog(), p.cfg.Brokers,
 		kafka.Topic{Name: p.cfg.DeviceData, Partitions: n}))
@@ -85,11 +85,11 @@ func discardLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
 type core struct {
 	*Processor
 	reg  *prometheus.Registry
-	quit func() error // stops it and waits; what Run says
-	stop func()       // the same, where Run says nothing; the end of the test does it too
+	quit func() error // stops it, waits and returns Run's error
+	stop func()       // the same, requiring no error; the end of the test calls it too
 }
 
-func (p *plant) start() *core {
+func (p *env) start() *core {
 	p.t.Helper()
 	reg := prometheus.NewRegistry()
 	proc, err := New(Options{Config: p.cfg, Log: slog.New(slog.NewTextHandler(p.t.Output(), nil)), Registry: reg})
@@ -110,10 +110,10 @@ func (p *plant) start() *core {
 }
 
 // startReady also waits until the processor is ready.
-func (p *plant) startReady() *core {
+func (p *env) startReady() *core {
 	p.t.Helper()
 	c := p.start()
-	require.Eventually(p.t, func() bool { return c.Ready() == nil }, longTime, 10*time.Millisecond)
+	require.Eventually(p.t, func() bool { return c.Ready() == nil }, waitTimeout, 10*time.Millisecond)
 	return c
 }
 
@@ -140,16 +140,16 @@ func reading(device string, ts int64, temperature float64) kafkatest.Record {
 	}
 }
 
-func (p *plant) produce(records ...kafkatest.Record) {
+func (p *env) produce(records ...kafkatest.Record) {
 	p.t.Helper()
 	kafkatest.Produce(p.t, p.cfg.Brokers, p.cfg.DeviceData, -1, records...)
 }
 
-// journal returns the records of alerts there are, those of each device in order.
-func (p *plant) journal() []telemetry.Alert {
+// journal returns all records of alerts, those of each device in order.
+func (p *env) journal() []telemetry.Alert {
 	p.t.Helper()
 	var alerts []telemetry.Alert
-	for _, r := range kafkatest.ReadAll(p.t, p.cfg.Brokers, p.cfg.Alerts, 0, longTime) {
+	for _, r := range kafkatest.ReadAll(p.t, p.cfg.Brokers, p.cfg.Alerts, 0, waitTimeout) {
 		var a telemetry.Alert
 		require.NoError(p.t, json.Unmarshal(r.Value, &a))
 		require.Equal(p.t, a.DeviceID, string(r.Key))
@@ -158,8 +158,8 @@ func (p *plant) journal() []telemetry.Alert {
 	return alerts
 }
 
-// await waits until the journal holds n records for which ok says yes, and returns them.
-func (p *plant) await(n int, ok func(*telemetry.Alert) bool) []telemetry.Alert {
+// await waits until the journal has n records that are ok, and returns them.
+func (p *env) await(n int, ok func(*telemetry.Alert) bool) []telemetry.Alert {
 	p.t.Helper()
 	var found []telemetry.Alert
 	require.Eventually(p.t, func() bool {
@@ -170,12 +170,12 @@ func (p *plant) await(n int, ok func(*telemetry.Alert) bool) []telemetry.Alert {
 			}
 		}
 		return len(found) >= n
-	}, longTime, 100*time.Millisecond, "%d alerts", n)
+	}, waitTimeout, 100*time.Millisecond, "%d alerts", n)
 	return found
 }
 
 // alerts waits for n alerts that readings raised or cleared and returns all there are.
-func (p *plant) alerts(n int) []telemetry.Alert {
+func (p *env) alerts(n int) []telemetry.Alert {
 	p.t.Helper()
 	return p.await(n, func(a *telemetry.Alert) bool {
 		return a.Source == telemetry.SourceRule && !a.Historical &&
@@ -202,24 +202,23 @@ func requireOnePair(t *testing.T, alerts []telemetry.Alert, devices int) {
 	require.Equal(t, devices, cleared)
 }
 
-// states waits until device-state holds a record for which ok says yes and returns the
-// newest record of each device.
-func (p *plant) states(ok func(map[string]telemetry.DeviceState) bool) map[string]telemetry.DeviceState {
+// states waits until the newest records of device-state by device are ok, and returns them.
+func (p *env) states(ok func(map[string]telemetry.DeviceState) bool) map[string]telemetry.DeviceState {
 	p.t.Helper()
 	var states map[string]telemetry.DeviceState
 	require.Eventually(p.t, func() bool {
 		states = map[string]telemetry.DeviceState{}
-		for _, r := range kafkatest.ReadAll(p.t, p.cfg.Brokers, p.cfg.DeviceState, 0, longTime) {
+		for _, r := range kafkatest.ReadAll(p.t, p.cfg.Brokers, p.cfg.DeviceState, 0, waitTimeout) {
 			if s, err := decodeDeviceState(r.Value); err == nil && s.DeviceID == string(r.Key) {
 				states[s.DeviceID] = s.DeviceState
 			}
 		}
 		return ok(states)
-	}, longTime, 100*time.Millisecond)
+	}, waitTimeout, 100*time.Millisecond)
 	return states
 }
 
-// value returns the sum of a metric's series with the given label values in them.
+// value returns the sum of a metric's series with the given label values.
 func (c *core) value(t *testing.T, name string, labels ...string) float64 {
 	t.Helper()
 	families, err := c.reg.Gather()
@@ -251,7 +250,7 @@ func (c *core) value(t *testing.T, name string, labels ...string) float64 {
 // eventually waits for a metric to reach a value.
 func (c *core) eventually(t *testing.T, want float64, name string, labels ...string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return c.value(t, name, labels...) >= want }, longTime, 10*time.Millisecond,
+	require.Eventually(t, func() bool { return c.value(t, name, labels...) >= want }, waitTimeout, 10*time.Millisecond,
 		"%s %v", name, labels)
 	require.InDelta(t, want, c.value(t, name, labels...), 0, "%s %v", name, labels)
 }

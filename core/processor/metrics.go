@@ -10,14 +10,14 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// reasons are those a record of an input can be refused for.
+// reasons are why a record of an input may be refused.
 var reasons = []telemetry.Reason{
 	telemetry.ReasonEmpty, telemetry.ReasonTooLarge, telemetry.ReasonInvalidUTF8, telemetry.ReasonInvalidJSON,
 	telemetry.ReasonTooDeep, telemetry.ReasonDuplicateKey, telemetry.ReasonInvalidReading, telemetry.ReasonInvalidTimestamp,
 	telemetry.ReasonDeviceMismatch, telemetry.ReasonInvalidDevice, telemetry.ReasonInvalidCommand,
 }
 
-// events are those of alarms.
+// events are the events of alarms.
 var events = []telemetry.AlarmEvent{
 	telemetry.EventRaised, telemetry.EventEscalated, telemetry.EventRepeated, telemetry.EventCleared,
 	telemetry.EventSuppressed, telemetry.EventUnsuppressed, telemetry.EventChattering, telemetry.EventSettled,
@@ -50,18 +50,18 @@ func newMetrics(reg prometheus.Registerer, p *Processor) *metrics {
 	}, []string{"status"})
 	transactions := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "core_transactions_total",
-		Help: "Transactions by result: committed, or aborted and done again.",
+		Help: "Transactions by result: committed, or aborted and retried.",
 	}, []string{"result"})
 	clocks := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "core_gateway_clock_wrong_total",
-		Help: "Readings whose receive time cannot be, by where the gateway's clock is: ahead of Kafka's, or behind the device's and Kafka's.",
+		Help: "Readings with an impossible receive time, by direction of the gateway's clock: ahead of Kafka's, or behind the device's and Kafka's.",
 	}, []string{"direction"})
 	m := &metrics{
 		clockAhead: clocks.WithLabelValues("ahead"), clockBehind: clocks.WithLabelValues("behind"),
 		succeeded: messages.WithLabelValues("success"),
 		failed:    messages.WithLabelValues("failed"),
-		readings:  counter("core_readings_total", "Readings processed. What is done again after an aborted transaction counts again."),
-		late:      counter("core_late_total", "Readings whose second was over; they correct aggregates."),
+		readings:  counter("core_readings_total", "Readings processed. Those retried after an aborted transaction count again."),
+		late:      counter("core_late_total", "Readings that arrived after their second was closed; they correct aggregates."),
 		committed: transactions.WithLabelValues("committed"),
 		aborted:   transactions.WithLabelValues("aborted"),
 		letters: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -70,19 +70,19 @@ func newMetrics(reg prometheus.Registerer, p *Processor) *metrics {
 		}, []string{"reason"}),
 		commit: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "core_commit_duration_seconds",
-			Help:    "Time a transaction took from its first record to its commit.",
+			Help:    "Kafka transaction duration.",
 			Buckets: []float64{.002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30},
 		}),
 		restore: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "core_restore_duration_seconds",
-			Help:    "Time it took to read back the state of the assigned partitions.",
+			Help:    "Time to restore the state of the assigned partitions.",
 			Buckets: []float64{.05, .1, .2, .5, 1, 2, 5, 10, 30, 60},
 		}),
 		processing: newHistogram("iot_message_processing_duration_seconds",
-			"Time the stages took for a reading, the mean of the chunk it was processed in.",
+			"Processing time of a reading in all stages, averaged over its chunk.",
 			[]float64{1e-6, 2e-6, 3e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2}),
 		endToEnd: newHistogram("core_end_to_end_seconds",
-			"Time from a gateway taking a live reading to its processing here, by two machines' clocks. Backfilled readings do not count.",
+			"Time from a gateway receiving a live reading to its processing here, by two machines' clocks. Backfilled readings do not count.",
 			endToEndBuckets),
 	}
 	for _, r := range reasons {
@@ -94,19 +94,19 @@ func newMetrics(reg prometheus.Registerer, p *Processor) *metrics {
 	return m
 }
 
-// addAlarms makes the metrics of alarms and commands.
+// addAlarms adds the metrics of alarms and commands.
 func (m *metrics) addAlarms(reg prometheus.Registerer) {
 	m.alerts = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "core_alerts_total",
-		Help: "Alarms raised (active) and cleared that are committed, by status and severity.",
+		Help: "Alarms raised (active) and cleared, committed, by status and severity.",
 	}, []string{"status", "severity"})
 	m.events = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "core_alarm_events_total",
-		Help: "Changes of alarms committed, by event.",
+		Help: "Alarm events committed, by event.",
 	}, []string{"event"})
 	m.commands = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "core_alarm_commands_total",
-		Help: "Commands committed, by outcome: applied, nothing_to_do, or refused.",
+		Help: "Alarm commands committed, by outcome: applied, nothing_to_do, or refused.",
 	}, []string{"outcome"})
 	for _, status := range []telemetry.AlertStatus{telemetry.AlertActive, telemetry.AlertCleared} {
 		for _, s := range []telemetry.Severity{telemetry.SeverityCritical, telemetry.SeverityHigh, telemetry.SeverityMedium, telemetry.SeverityLow} {
@@ -166,7 +166,7 @@ func (m *metrics) chunk(c *counts, records int, took time.Duration) {
 	*c = counts{}
 }
 
-// assignment shows what the group has given us, as it is when asked.
+// assignment collects the metrics of the assigned partitions when scraped.
 type assignment struct {
 	p                      *Processor
 	partitions, lag, alive *prometheus.Desc
@@ -177,7 +177,7 @@ func newAssignment(p *Processor) *assignment {
 		p:          p,
 		partitions: prometheus.NewDesc("core_partitions_owned", "Partitions of device-data assigned to this process.", nil, nil),
 		lag: prometheus.NewDesc("core_partition_lag",
-			"Offsets of an assigned partition that wait to be read, markers of transactions among them.", []string{"partition"}, nil),
+			"Unread offsets of an assigned partition, transaction markers included.", []string{"partition"}, nil),
 		alive: prometheus.NewDesc("iot_active_devices_total", "Devices online in the assigned partitions.", nil, nil),
 	}
 }

@@ -14,14 +14,14 @@ import (
 )
 
 func TestAlarmSurvivesRestart(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	now := time.Now().UnixMilli()
 	c := p.startReady()
 	p.produce(reading("d1", now-9000, 85), reading("d1", now-8000, 95))
 	p.alerts(1)
 	c.eventually(t, 2, "core_readings_total")
 	c.stop()
-	p.produce(reading("d1", now-7000, 90)) // still too hot while nobody looks
+	p.produce(reading("d1", now-7000, 90)) // still too hot while no core runs
 	c = p.startReady()
 	c.eventually(t, 1, "core_readings_total")
 	p.produce(reading("d1", now-6000, 20))
@@ -32,7 +32,7 @@ func TestAlarmSurvivesRestart(t *testing.T) {
 }
 
 func TestLateReadingAfterRestartRaisesNothing(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	now := time.Now().UnixMilli()
 	c := p.startReady()
 	p.produce(reading("d1", now-9000, 85), reading("d1", now-5000, 20))
@@ -58,7 +58,7 @@ func excursions(devices int, from int64) (waves [][]kafkatest.Record) {
 }
 
 func TestNoAlertIsDoubledWhenMembersComeAndGo(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	const devices = 40
 	waves := excursions(devices, time.Now().UnixMilli()-60_000)
 	first := p.startReady()
@@ -69,7 +69,7 @@ func TestNoAlertIsDoubledWhenMembersComeAndGo(t *testing.T) {
 	require.Eventually(t, func() bool {
 		s := second.session.Load()
 		return s != nil && len(s.order) > 0
-	}, longTime, 10*time.Millisecond, "the second gets its share")
+	}, waitTimeout, 10*time.Millisecond, "the second gets its share")
 	p.produce(waves[3]...)
 	p.produce(waves[4]...)
 	first.stop()
@@ -82,16 +82,15 @@ func TestNoAlertIsDoubledWhenMembersComeAndGo(t *testing.T) {
 }
 
 // TestFencedMemberStartsAgain takes the transactional id away from a running processor,
-// as a second owner of its partition would, at every other wave of readings: each time
-// the transaction fails, everything since the last one is done again, and nothing is
-// doubled.
+// as a second owner of its partition would, at every other wave of readings: each time the
+// transaction fails, the work since the last one is repeated, and nothing is doubled.
 func TestFencedMemberStartsAgain(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	p.createInput(4)
 	const devices = 40
 	c := p.startReady()
 	for i, wave := range excursions(devices, time.Now().UnixMilli()-60_000) {
-		require.Eventually(t, func() bool { return c.Ready() == nil }, longTime, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return c.Ready() == nil }, waitTimeout, 10*time.Millisecond)
 		if i%2 == 0 {
 			p.produce(wave...)
 			p.processed((i + 1) * devices)
@@ -100,7 +99,7 @@ func TestFencedMemberStartsAgain(t *testing.T) {
 		thief := p.steal("0")
 		p.produce(wave...)
 		require.Eventually(t, func() bool { return c.value(t, "core_transactions_total", "aborted") >= float64(i/2+1) },
-			longTime, 10*time.Millisecond, "wave %d", i)
+			waitTimeout, 10*time.Millisecond, "wave %d", i)
 		require.NoError(t, thief.Close())
 	}
 	p.alerts(2 * devices)
@@ -109,9 +108,9 @@ func TestFencedMemberStartsAgain(t *testing.T) {
 	require.Len(t, p.states(func(map[string]telemetry.DeviceState) bool { return true }), devices)
 }
 
-// TestFencedAtAnyMoment does the same without caring what the processor is at.
+// TestFencedAtAnyMoment does the same at arbitrary moments.
 func TestFencedAtAnyMoment(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	p.createInput(4)
 	const devices = 40
 	c := p.startReady()
@@ -141,7 +140,7 @@ func TestFencedAtAnyMoment(t *testing.T) {
 
 // steal makes a producer with the transactional id of a partition, which fences the
 // processor's.
-func (p *plant) steal(partition string) *kafka.Producer {
+func (p *env) steal(partition string) *kafka.Producer {
 	p.t.Helper()
 	thief, err := kafka.NewProducer(p.t.Context(), discardLog(), p.cfg.Brokers, "thief", p.cfg.TxnPrefix+partition)
 	require.NoError(p.t, err)
@@ -149,7 +148,7 @@ func (p *plant) steal(partition string) *kafka.Producer {
 }
 
 // processed waits until the group has committed n offsets.
-func (p *plant) processed(n int) {
+func (p *env) processed(n int) {
 	p.t.Helper()
 	require.Eventually(p.t, func() bool {
 		sum := int64(0)
@@ -157,10 +156,10 @@ func (p *plant) processed(n int) {
 			sum += offset
 		}
 		return sum == int64(n)
-	}, longTime, 50*time.Millisecond, "%d offsets committed", n)
+	}, waitTimeout, 50*time.Millisecond, "%d offsets committed", n)
 }
 
-// undetected returns alerts without when core found them, which is a matter of the clock.
+// undetected returns alerts without their detection time, which is that of the clock.
 func undetected(alerts []telemetry.Alert) []telemetry.Alert {
 	out := slices.Clone(alerts)
 	for i := range out {
@@ -169,10 +168,10 @@ func undetected(alerts []telemetry.Alert) []telemetry.Alert {
 	return out
 }
 
-// TestReplayGivesTheSameAlerts processes the same input twice, from zero and with state
-// topics of its own each time.
+// TestReplayGivesTheSameAlerts processes the same input twice, each time from zero and with
+// empty state topics.
 func TestReplayGivesTheSameAlerts(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	const devices = 20
 	for _, wave := range excursions(devices, time.Now().UnixMilli()-60_000) {
 		p.createInput(4)

@@ -74,8 +74,8 @@ func aliveAt(o *intake.Origin, now int64) int64 {
 	return at
 }
 
-// tick does what is due by the clock: closing windows, delays that are over, missing data,
-// forgetting.
+// tick runs whatever the clock brings: closing windows, ending delays, detecting missing
+// data, forgetting.
 func (t *task) tick(now int64) {
 	t.reloadRules()
 	limit := max(windowsPerTick, len(t.devices)*int(telemetry.NumAnalog)/spreadTicks)

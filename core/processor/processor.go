@@ -1,17 +1,17 @@
 // Package processor is core as an embeddable program: it consumes device-data and
-// alarm-commands as a member of a consumer group, sends every reading through the pure
-// stages (intake, aggregate, alarm, presence), applies operators' commands to
-// alarms, watches for what does not come, and commits what comes of it.
+// alarm-commands as a member of a consumer group, runs every reading through the pure
+// stages (intake, aggregate, alarm, presence), applies operators' commands to alarms,
+// detects missing data, and commits the results.
 //
 // Alerts, audit entries, dead letters, the state of alarms and devices, and the offsets of
 // both inputs are one Kafka transaction, fenced by the group's generation: each takes
-// effect exactly once. State is kept in compacted topics partitioned as the inputs are,
-// and is read back when a partition is assigned. One goroutine a partition has the state
-// of its devices. Live frames, alert announcements and aggregates go to the hub besides,
-// without a promise.
+// effect exactly once. State is kept in compacted topics partitioned like the inputs and
+// restored when a partition is assigned. One goroutine per partition owns the state of its
+// devices. Live frames, alerts and aggregates are also published on the hub, without a
+// promise.
 //
-// Run blocks until its context ends or a topic cannot be used. It waits for a Kafka and
-// a hub that are not there.
+// Run blocks until its context ends or a topic is unusable. While Kafka or the hub is
+// unavailable it retries.
 package processor
 
 import (
@@ -43,8 +43,7 @@ import (
 type Options struct {
 	Config Config
 	Log    *slog.Logger
-	// Registry takes the metrics; nil makes a fresh one. The operations server
-	// shows all that is in it.
+	// Registry takes the metrics; nil creates one. The operations server serves all of it.
 	Registry *prometheus.Registry
 }
 
@@ -66,7 +65,7 @@ type Processor struct {
 
 	partitions atomic.Int32 // of the inputs
 
-	session atomic.Pointer[session] // nil while the group has given us nothing
+	session atomic.Pointer[session] // nil without an assignment
 }
 
 // New checks the settings and binds the operations server; Run starts the work.
@@ -102,7 +101,7 @@ func New(o Options) (*Processor, error) {
 	return p, nil
 }
 
-// makeParts makes what works beside the consumer.
+// makeParts creates the parts that run beside the consumer.
 func (p *Processor) makeParts(reg prometheus.Registerer) (err error) {
 	if p.rules, err = newRuleFile(p.log, reg, p.cfg.RulesFile, p.cfg.builtIn()); err != nil {
 		return err
@@ -133,8 +132,8 @@ func (p *Processor) Addr() string {
 	return p.server.Addr()
 }
 
-// Run works until ctx ends, then stops in order: no more reading, what is processed is
-// committed, the group is left, connections are closed.
+// Run works until ctx ends, then stops in order: it stops reading, commits the results,
+// leaves the group and closes its connections.
 func (p *Processor) Run(ctx context.Context) error {
 	hub, err := p.connect()
 	if err != nil {
@@ -161,8 +160,8 @@ func (p *Processor) Run(ctx context.Context) error {
 	return g.Wait(ctx)
 }
 
-// work runs what reads Kafka. It stops at the same time: without Kafka each needs most
-// of what a stop may take.
+// work runs the consumers of Kafka. They stop at the same time, because without Kafka each
+// needs most of the time that a stop may take.
 func (p *Processor) work(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.consume(ctx) })
@@ -172,12 +171,12 @@ func (p *Processor) work(ctx context.Context) error {
 	return g.Wait()
 }
 
-// connect makes the connection to the hub in the background.
+// connect starts connecting to the hub in the background.
 func (p *Processor) connect() (*nats.Conn, error) {
 	nc, err := natsconn.Connect(natsconn.Options{
 		URL: p.cfg.HubURL, Name: "core", Log: p.log,
 		Extra: []nats.Option{
-			nats.ReconnectBufSize(-1), // what the hub cannot take now is dropped
+			nats.ReconnectBufSize(-1), // drop while disconnected
 			nats.FlusherTimeout(time.Second),
 		},
 	})

@@ -30,7 +30,7 @@ type screen struct {
 	windows []telemetry.Window
 }
 
-func (p *plant) listen() *screen {
+func (p *env) listen() *screen {
 	p.t.Helper()
 	l := &screen{entries: map[string][]wire.FrameEntry{}}
 	subscribe := func(subject string, f func(m *nats.Msg)) {
@@ -67,8 +67,8 @@ func (l *screen) of(device string) []wire.FrameEntry {
 	return l.entries[device]
 }
 
-func TestReadingsWalkThrough(t *testing.T) {
-	p := newPlant(t)
+func TestReadingsReachEveryOutput(t *testing.T) {
+	p := newEnv(t)
 	p.cfg.HTTPAddr = "127.0.0.1:0"
 	l := p.listen()
 	c := p.startReady()
@@ -91,7 +91,7 @@ func TestReadingsWalkThrough(t *testing.T) {
 	require.Equal(t, telemetry.PresenceOnline, states["d42"].Presence)
 	require.Equal(t, "A栋", states["d42"].Location.Building)
 
-	require.Eventually(t, func() bool { return len(l.of("d7")) == 3 }, longTime, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(l.of("d7")) == 3 }, waitTimeout, 10*time.Millisecond)
 	for i, want := range []string{"normal", "high", "normal"} {
 		var r telemetry.Reading
 		require.NoError(t, wire.DecodeReading(l.of("d7")[i].Payload, &r, nil))
@@ -102,7 +102,7 @@ func TestReadingsWalkThrough(t *testing.T) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return len(l.alerts) == 2
-	}, longTime, 10*time.Millisecond)
+	}, waitTimeout, 10*time.Millisecond)
 	require.Equal(t, "alerts.high", l.alerts[0].Subject)
 
 	c.eventually(t, 102, "core_readings_total")
@@ -121,11 +121,11 @@ func TestReadingsWalkThrough(t *testing.T) {
 		committed += offset
 	}
 	require.EqualValues(t, 102, committed)
-	// Open windows are handed over at the end, so nothing is missing.
-	require.Eventually(t, func() bool { return l.counted("humidity") == 102 }, longTime, 10*time.Millisecond)
+	// Open windows are flushed at the end, so no reading is missing.
+	require.Eventually(t, func() bool { return l.counted("humidity") == 102 }, waitTimeout, 10*time.Millisecond)
 }
 
-// counted returns how many readings the building's second windows hold.
+// counted returns how many readings are in the building's second windows.
 func (l *screen) counted(parameter string) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -151,8 +151,8 @@ func get(t *testing.T, url string) int {
 	return resp.StatusCode
 }
 
-func TestPoisonRecordIsPutAside(t *testing.T) {
-	p := newPlant(t)
+func TestPoisonRecordIsADeadLetter(t *testing.T) {
+	p := newEnv(t)
 	p.createInput(1)
 	c := p.startReady()
 	now := time.Now().UnixMilli()
@@ -170,7 +170,7 @@ func TestPoisonRecordIsPutAside(t *testing.T) {
 		reading("d1", now-1000, 20),
 	)
 	requireOnePair(t, p.alerts(2), 1) // the partition goes on
-	letters := kafkatest.ReadAll(t, p.cfg.Brokers, p.cfg.DeadLetters, 6, longTime)
+	letters := kafkatest.ReadAll(t, p.cfg.Brokers, p.cfg.DeadLetters, 6, waitTimeout)
 	require.Len(t, letters, 6)
 	byOffset := map[string]kafkatest.Record{}
 	for _, r := range letters {
@@ -197,7 +197,7 @@ func TestPoisonRecordIsPutAside(t *testing.T) {
 }
 
 func TestBackfillRaisesNothingAndIsMarked(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	l := p.listen()
 	p.startReady()
 	now := time.Now().UnixMilli()
@@ -223,10 +223,10 @@ func TestBackfillRaisesNothingAndIsMarked(t *testing.T) {
 	require.Equal(t, now-3_600_000+5000, past[0].RaisedAt)
 	l.mu.Lock()
 	for _, m := range l.alerts {
-		require.NotContains(t, string(m.Data), `"d1"`, "nobody is called for what is long over")
+		require.NotContains(t, string(m.Data), `"d1"`, "historical alarms are not announced")
 	}
 	l.mu.Unlock()
-	require.Eventually(t, func() bool { return len(l.of("d1")) == 4 }, longTime, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(l.of("d1")) == 4 }, waitTimeout, 10*time.Millisecond)
 	for _, e := range l.of("d1") {
 		require.True(t, e.Backfill)
 	}
@@ -236,7 +236,7 @@ func TestBackfillRaisesNothingAndIsMarked(t *testing.T) {
 }
 
 func TestSilentDeviceGoesOffline(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	c := p.startReady()
 	for range 10 {
 		p.produce(reading("d1", time.Now().UnixMilli(), 20))
@@ -250,7 +250,7 @@ func TestSilentDeviceGoesOffline(t *testing.T) {
 }
 
 func TestReadingWithoutHeadersIsProcessed(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	l := p.listen()
 	p.startReady()
 	r := reading("d1", time.Now().UnixMilli(), 99)
@@ -259,5 +259,5 @@ func TestReadingWithoutHeadersIsProcessed(t *testing.T) {
 	alerts := p.alerts(1)
 	require.Len(t, alerts, 1)
 	require.Equal(t, intake.Direct, alerts[0].Gateway)
-	require.Eventually(t, func() bool { return len(l.of("d1")) == 1 }, longTime, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(l.of("d1")) == 1 }, waitTimeout, 10*time.Millisecond)
 }

@@ -77,7 +77,7 @@ func TestStallBeginsAfterTheTimeout(t *testing.T) {
 	g.grow(4000, now+9*limit)
 	require.EqualValues(t, 5000, g.high.Load(), "it does not shrink")
 	g.grow(5000, now+9*limit)
-	require.EqualValues(t, now+limit+1, g.grew.Load(), "nor grow")
+	require.Equal(t, now+limit+1, g.grew.Load(), "nor grow")
 	g.moved.Store(now + 1)
 	require.NoError(t, g.stalled(now+limit+1))
 	g.advance(4999, now+2)

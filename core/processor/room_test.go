@@ -23,17 +23,17 @@ rules:
     severity: low
 `
 
-// TestSensorsOfARoomAreComparedAcrossMembers has four sensors of a room, each in a
-// partition of its own, with two members: none of them sees three others alone.
+// TestSensorsOfARoomAreComparedAcrossMembers has four sensors of a room in four partitions,
+// with two members: neither has three other sensors alone.
 func TestSensorsOfARoomAreComparedAcrossMembers(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	p.cfg.RulesFile = filepath.Join(t.TempDir(), "rules.yaml")
 	write(t, p.cfg.RulesFile, roomRule)
 	p.createInput(4)
 	first, second := p.start(), p.start()
 	require.Eventually(t, func() bool {
 		return first.value(t, "core_partitions_owned") == 2 && second.value(t, "core_partitions_owned") == 2
-	}, longTime, 10*time.Millisecond)
+	}, waitTimeout, 10*time.Millisecond)
 	var devices []string // one of each partition
 	for i := 0; len(devices) < 4; i++ {
 		if id := fmt.Sprint("d", i); first.partitionOf(id) == int32(len(devices)) {
@@ -56,7 +56,7 @@ func TestSensorsOfARoomAreComparedAcrossMembers(t *testing.T) {
 			}
 		}
 		return false
-	}, longTime, 500*time.Millisecond)
+	}, waitTimeout, 500*time.Millisecond)
 	for _, a := range p.await(1, odd) {
 		require.Equal(t, devices[3], a.DeviceID)
 		require.InDelta(t, 24, a.CurrentValue, 0.001, "from the median of the others")

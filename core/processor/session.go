@@ -16,18 +16,18 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// restoring is how many partitions are restored at once. It is mostly waiting: sarama
-// takes 100 ms to begin with a partition.
+// restoring is how many partitions are restored at once. Restoring is mostly waiting:
+// sarama takes 100 ms to start reading a partition.
 const restoring = 16
 
 // session is one assignment of partitions: a task for each, and one transactional
-// producer that commits for all of them. The tasks never wait for a commit; they go on
-// while the committer writes what they handed over.
+// producer that commits for all of them. The tasks do not wait for a commit; they continue
+// while the committer writes their results.
 //
-// The transactional id is made from the lowest partition of the assignment, and every
-// partition's id is initialised by whoever is assigned the partition. So the open
-// transaction of an owner that died is ended by its successor at once, and an owner
-// that only seemed dead is fenced, beside the check of the group's generation.
+// The transactional id is that of the lowest partition of the assignment, and a new owner
+// initialises the ids of all its partitions. So the open transaction of an owner that died
+// ends at once, and an owner that only seemed dead is fenced, in addition to the check of
+// the group's generation.
 type session struct {
 	p        *Processor
 	log      *slog.Logger
@@ -36,7 +36,7 @@ type session struct {
 	tasks    map[int32]*task
 	order    []*task // by partition
 
-	wake   chan struct{} // an alert waits
+	wake   chan struct{} // commit at once
 	stop   chan struct{}
 	done   chan struct{} // the committer has ended
 	failed chan struct{} // closed after err is set
@@ -62,7 +62,7 @@ func (s *session) restore(ctx context.Context, partitions []int32) error {
 		g.Go(func() (err error) {
 			s.order[i], producers[i], err = s.takeOver(ctx, k)
 			if err == nil && i > 0 {
-				err = producers[i].Close() // it has done its work
+				err = producers[i].Close() // it was needed to fence
 			}
 			return err
 		})
@@ -90,7 +90,7 @@ func (s *session) takeOver(ctx context.Context, partition int32) (_ *task, _ *ka
 	if err != nil {
 		return nil, nil, err
 	}
-	// What is written through it to know where the state ends knows no context.
+	// Restore writes its fence record through the producer, which takes no context.
 	stop := context.AfterFunc(ctx, func() { _ = producer.Close() })
 	defer stop()
 	defer func() {
@@ -111,14 +111,13 @@ func (s *session) takeOver(ctx context.Context, partition int32) (_ *task, _ *ka
 	return t, producer, nil
 }
 
-// load gives a task its state back. A record that cannot be read is left out: the
-// device is then as good as new.
+// load restores the state of a task. The device of an unreadable record starts afresh.
 func (s *session) load(t *task, alarms, devices map[string][]byte) {
 	now := time.Now().UnixMilli()
 	for id, data := range devices {
 		state, err := decodeDeviceState(data)
 		if err != nil || state.DeviceID != id {
-			s.log.Error("device state is unreadable and ignored", "device", id, "partition", t.partition, "err", err)
+			s.log.Error("device state unreadable, ignored", "device", id, "partition", t.partition, "err", err)
 			continue
 		}
 		d := t.addDevice(id)
@@ -129,7 +128,7 @@ func (s *session) load(t *task, alarms, devices map[string][]byte) {
 	for id, data := range alarms {
 		state, err := alarm.DecodeState(data)
 		if err != nil || !telemetry.ValidDeviceID(id) {
-			s.log.Error("alarm state is unreadable and ignored", "device", id, "partition", t.partition, "err", err)
+			s.log.Error("alarm state unreadable, ignored", "device", id, "partition", t.partition, "err", err)
 			continue
 		}
 		d, ok := t.devices[id]
@@ -150,8 +149,8 @@ func (s *session) hurry() {
 	}
 }
 
-// run commits until it is told to stop, or until a commit fails. A last commit takes
-// what the tasks left.
+// run commits until stop is closed, then once more for the last results, or until a commit
+// fails.
 func (s *session) run(interval time.Duration) {
 	defer close(s.done)
 	ticker := time.NewTicker(interval)
@@ -173,8 +172,8 @@ func (s *session) run(interval time.Duration) {
 	}
 }
 
-// close ends the session after its tasks have ended. It returns the error that made the
-// session useless; what it did since the last commit is then done again by the next.
+// close ends the session after its tasks have ended. It returns the error that ended the
+// session early; the next session then repeats the work since the last commit.
 func (s *session) close(quit <-chan struct{}) error {
 	for _, t := range s.order {
 		t.finish()
@@ -184,25 +183,25 @@ func (s *session) close(quit <-chan struct{}) error {
 	s.await(quit)
 	if s.producer != nil {
 		if err := s.producer.Close(); err != nil {
-			s.log.Debug("the producer did not close cleanly", "err", err)
+			s.log.Debug("producer did not close cleanly", "err", err)
 		}
 	}
 	<-s.done
 	return s.err
 }
 
-// await waits for the committer, but not for ever: closing the producer ends its wait.
+// await waits for the committer a limited time: closing the producer ends a commit.
 func (s *session) await(quit <-chan struct{}) {
-	patience := time.NewTimer(rebalancePatience)
-	defer patience.Stop()
+	timeout := time.NewTimer(rebalanceTimeout)
+	defer timeout.Stop()
 	for {
 		select {
 		case <-s.done:
 			return
 		case <-quit:
 			quit = nil
-			patience.Reset(stopPatience)
-		case <-patience.C:
+			timeout.Reset(stopTimeout)
+		case <-timeout.C:
 			return
 		}
 	}

@@ -31,16 +31,16 @@ func listen(t *testing.T) net.Listener {
 }
 
 func TestStartsBeforeKafkaAndHub(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	kafkaAddr, hubAddr := freeAddr(t), freeAddr(t)
 	p.cfg.Brokers = []string{kafkaAddr}
 	p.cfg.HubURL = "nats://" + hubAddr
 	c := p.start()
 	require.Error(t, c.Ready())
 	kafkatest.Embedded(t, devkafka.Options{Addr: kafkaAddr})
-	require.Eventually(t, func() bool { return c.Ready() == nil }, longTime, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return c.Ready() == nil }, waitTimeout, 10*time.Millisecond)
 
-	// Without a hub everything but the hub's part is done.
+	// Without a hub everything but its part works.
 	p.produce(reading("d1", time.Now().UnixMilli(), 99))
 	require.Len(t, p.alerts(1), 1)
 	c.eventually(t, 1, "core_live_frames_total", "dropped")
@@ -57,11 +57,11 @@ func TestStartsBeforeKafkaAndHub(t *testing.T) {
 	require.Eventually(t, func() bool {
 		p.produce(reading("d1", time.Now().UnixMilli(), 20))
 		return c.value(t, "core_live_frames_total", "published") > 0
-	}, longTime, 200*time.Millisecond)
+	}, waitTimeout, 200*time.Millisecond)
 }
 
 func TestStopIsPromptWhateverIsAway(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	broker := kafkatest.Embedded(t, devkafka.Options{})
 	p.cfg.Brokers = []string{broker.Addr()}
 	c := p.startReady()
@@ -70,16 +70,16 @@ func TestStopIsPromptWhateverIsAway(t *testing.T) {
 	require.NoError(t, broker.Close())
 	start := time.Now()
 	c.stop()
-	require.Less(t, time.Since(start), longTime/2)
+	require.Less(t, time.Since(start), waitTimeout/2)
 
-	c = p.start() // and one that never saw a Kafka
+	c = p.start() // and one that never reached Kafka
 	start = time.Now()
 	c.stop()
-	require.Less(t, time.Since(start), longTime/2)
+	require.Less(t, time.Since(start), waitTimeout/2)
 }
 
 func TestKafkaOutageIsRiddenOut(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	addr, dir := freeAddr(t), t.TempDir()
 	broker := kafkatest.Embedded(t, devkafka.Options{Addr: addr, DataDir: dir})
 	p.cfg.Brokers = []string{addr}
@@ -91,19 +91,19 @@ func TestKafkaOutageIsRiddenOut(t *testing.T) {
 	kafkatest.Embedded(t, devkafka.Options{Addr: addr, DataDir: dir})
 	p.produce(reading("d1", now-1000, 20))
 	requireOnePair(t, p.alerts(2), 1)
-	require.Eventually(t, func() bool { return c.Ready() == nil }, longTime, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return c.Ready() == nil }, waitTimeout, 10*time.Millisecond)
 }
 
 func TestStateTopicsFollowTheInput(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	p.createInput(3)
 	c := p.startReady()
 	c.eventually(t, 3, "core_partitions_owned")
 	p.produce(reading("d1", time.Now().UnixMilli(), 99))
-	in := kafkatest.ReadAll(t, p.cfg.Brokers, p.cfg.DeviceData, 1, longTime)
+	in := kafkatest.ReadAll(t, p.cfg.Brokers, p.cfg.DeviceData, 1, waitTimeout)
 	p.states(func(s map[string]telemetry.DeviceState) bool { return len(s) == 1 })
 	for _, topic := range []string{p.cfg.AlarmState, p.cfg.DeviceState} {
-		for _, r := range kafkatest.ReadAll(t, p.cfg.Brokers, topic, 1, longTime) {
+		for _, r := range kafkatest.ReadAll(t, p.cfg.Brokers, topic, 1, waitTimeout) {
 			if string(r.Key) == "d1" {
 				require.Equal(t, in[0].Partition, r.Partition, topic)
 			}
@@ -112,7 +112,7 @@ func TestStateTopicsFollowTheInput(t *testing.T) {
 }
 
 func TestPartitionsMustMatch(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	p.createInput(3)
 	require.NoError(t, kafka.EnsureTopics(t.Context(), discardLog(), p.cfg.Brokers,
 		kafka.Topic{Name: p.cfg.AlarmState, Partitions: 2, Compacted: true}))

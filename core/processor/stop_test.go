@@ -27,16 +27,16 @@ const (
 	syncGroup   int16 = 14
 )
 
-// TestStopIsPromptWhateverKafkaIsAt stops a processor while Kafka, at some moment, takes a
-// request and never answers, or answers again and again that it is not so far. Run itself
-// says when a part did not end in its time.
+// TestStopIsPromptWhateverKafkaIsAt stops a processor while Kafka receives a request and
+// never answers, or keeps answering that it is not ready. Run returns an error when a part
+// did not stop in time.
 func TestStopIsPromptWhateverKafkaIsAt(t *testing.T) {
 	silent := func(key int16, match func(kafkaproxy.Exchange) bool) func(*halfBroker) {
 		return func(b *halfBroker) { b.swallow(key, match) }
 	}
 	tests := []struct {
 		name string
-		// starting is what goes wrong from the start, working what does when all is well.
+		// starting is the fault from the start, working the fault once it is ready.
 		starting, working func(*halfBroker)
 	}{
 		{name: "connecting", starting: silent(kafkaproxy.AnyKey, nil)},
@@ -62,7 +62,7 @@ func TestStopIsPromptWhateverKafkaIsAt(t *testing.T) {
 		{name: "everything", working: silent(kafkaproxy.AnyKey, nil)},
 		{name: "leaving", working: func(b *halfBroker) {
 			silent(leaveGroup, nil)(b)
-			b.hit() // it is asked only then
+			b.hit() // the request comes only at the stop
 		}},
 	}
 	for some := range slices.Chunk(tests, 6) { // a stop is mostly waiting
@@ -79,10 +79,10 @@ func TestStopIsPromptWhateverKafkaIsAt(t *testing.T) {
 	}
 }
 
-// startHalfway returns a processor whose Kafka has come to what goes wrong.
+// startHalfway returns a processor whose Kafka has reached the fault.
 func startHalfway(t *testing.T, starting, working func(*halfBroker)) *core {
 	t.Helper()
-	p := newPlant(t)
+	p := newEnv(t)
 	b := newHalfBroker(t)
 	p.cfg.Brokers = []string{b.proxy.Addr()}
 	if starting != nil {
@@ -100,14 +100,14 @@ func startHalfway(t *testing.T, starting, working func(*halfBroker)) *core {
 	return c
 }
 
-// halfBroker is a Kafka that is only half there.
+// halfBroker is a Kafka with a fault.
 type halfBroker struct {
 	t     *testing.T
 	addr  string
 	kafka *devkafka.Broker
 	proxy *kafkaproxy.Proxy
 	met   chan struct{}
-	hit   func() // says that the moment has come
+	hit   func() // marks the fault as reached
 }
 
 func newHalfBroker(t *testing.T) *halfBroker {
@@ -126,12 +126,12 @@ func (b *halfBroker) await() {
 	b.t.Helper()
 	select {
 	case <-b.met:
-	case <-time.After(longTime):
-		require.Fail(b.t, "the moment does not come")
+	case <-time.After(waitTimeout):
+		require.Fail(b.t, "the fault was not reached")
 	}
 }
 
-// swallow loses every request of a kind.
+// swallow drops every request of a kind.
 func (b *halfBroker) swallow(key int16, match func(kafkaproxy.Exchange) bool) {
 	b.proxy.On(kafkaproxy.BeforeRequest, key, func(_ context.Context, x kafkaproxy.Exchange) kafkaproxy.Verdict {
 		if match != nil && !match(x) {
@@ -142,7 +142,7 @@ func (b *halfBroker) swallow(key int16, match func(kafkaproxy.Exchange) bool) {
 	})
 }
 
-// noCoordinator answers that coordinators are not there yet.
+// noCoordinator answers that no coordinator is available.
 func (b *halfBroker) noCoordinator() {
 	b.kafka.Cluster().ControlKey(kafkaproxy.FindCoordinator, func(req kmsg.Request) (kmsg.Response, error, bool) {
 		b.kafka.Cluster().KeepControl()
@@ -155,7 +155,7 @@ func (b *halfBroker) noCoordinator() {
 	})
 }
 
-// unstableOffsets answers that a transaction with the group's offsets is not decided yet.
+// unstableOffsets answers that the group's offsets are in an open transaction.
 func (b *halfBroker) unstableOffsets() {
 	code := kerr.UnstableOffsetCommit.Code
 	b.kafka.Cluster().ControlKey(offsetFetch, func(req kmsg.Request) (kmsg.Response, error, bool) {

@@ -10,9 +10,8 @@ import (
 	"industrial-iot-monitor/internal/config"
 )
 
-// RulesCommand is "core rules check" and "core rules test": it tries a file of rules
-// without running core. It takes its settings from the environment as core does and
-// returns the exit code.
+// RulesCommand is "core rules check" and "core rules test": it tries a rules file without
+// running core. It takes its settings from the environment and returns the exit code.
 func RulesCommand(ctx context.Context, args []string, out, errs io.Writer) int {
 	var cfg Config
 	err := config.FromEnvironment(&cfg)

@@ -10,16 +10,16 @@ import (
 	"industrial-iot-monitor/internal/kafka"
 )
 
-// clientID names core to the brokers.
+// clientID is core's client id at the brokers.
 const clientID = "core"
 
-// sessionTimeout is after how long a member that was killed is given up and its
-// partitions pass to another one. It misses six heartbeats then. One that only seemed dead
-// is fenced, so the price of an error is work done again.
+// sessionTimeout is how long after its last heartbeat a member loses its partitions: six
+// heartbeats are missing then. A member that only seemed dead is fenced, so a mistake costs
+// repeated work.
 const sessionTimeout = 6 * time.Second
 
 // prepare creates the topics that are missing and returns a client. It waits for Kafka
-// until ctx ends. life is the client's life.
+// until ctx ends. The client ends with life.
 func (p *Processor) prepare(ctx, life context.Context) (sarama.Client, error) {
 	c, specs := &p.cfg, p.cfg.Specs()
 	err := kafka.EnsureTopics(ctx, p.log, c.Brokers, specs.DeviceData, specs.Alerts, specs.DeadLetters, specs.Audit,
@@ -28,7 +28,7 @@ func (p *Processor) prepare(ctx, life context.Context) (sarama.Client, error) {
 		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
 	conf := kafka.NewSettings(clientID)
-	// Range gives a member the same partition numbers of both inputs.
+	// Range assigns the same partitions of both inputs to a member.
 	conf.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyRange()}
 	conf.Consumer.Group.Session.Timeout = sessionTimeout
 	client, err := kafka.NewClient(life, c.Brokers, conf)
@@ -49,12 +49,12 @@ func (p *Processor) checkPartitions(client sarama.Client) error {
 	counts := make(map[string]int)
 	topics := []string{c.DeviceData, c.Commands, c.AlarmState, c.DeviceState}
 	if err := client.RefreshMetadata(topics...); err != nil {
-		return fmt.Errorf("asking for the partitions of %v: %w", topics, err)
+		return fmt.Errorf("refreshing the metadata of %v: %w", topics, err)
 	}
 	for _, topic := range topics {
 		partitions, err := client.Partitions(topic)
 		if err != nil {
-			return fmt.Errorf("asking for the partitions of %s: %w", topic, err)
+			return fmt.Errorf("listing the partitions of %s: %w", topic, err)
 		}
 		counts[topic] = len(partitions)
 	}
@@ -62,17 +62,17 @@ func (p *Processor) checkPartitions(client sarama.Client) error {
 	p.partitions.Store(int32(want))
 	for _, topic := range topics[1:] {
 		if counts[topic] != want {
-			return fmt.Errorf("%w: %s has %d partitions and %s has %d, but a device's commands and state lie beside its readings: "+
-				"give %s %d partitions, or remove it while core is stopped (what it holds is then forgotten)",
+			return fmt.Errorf("%w: %s has %d partitions and %s has %d, but a device's commands and state must be in the partition of its readings: "+
+				"give %s %d partitions, or remove it while core is stopped (its data is then lost)",
 				kafka.ErrUnusable, topic, counts[topic], c.DeviceData, want, topic, want)
 		}
 	}
 	return nil
 }
 
-// partitionOf returns the partition that what is said about a device lies in.
+// partitionOf returns the partition of a device's readings, commands and state.
 func (p *Processor) partitionOf(id string) int32 {
-	// The error is that of a key that cannot be encoded.
+	// Only the encoding of a key can fail, and a string's cannot.
 	k, _ := p.placement.Partition(&sarama.ProducerMessage{Key: sarama.StringEncoder(id)}, max(p.partitions.Load(), 1))
 	return k
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // beat sends a gateway's heartbeats until stop is called.
-func (p *plant) beat(gateway string, ledger *wire.GatewayLedger) (stop func()) {
+func (p *env) beat(gateway string, ledger *wire.GatewayLedger) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(p.t.Context()))
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -43,8 +43,8 @@ func (p *plant) beat(gateway string, ledger *wire.GatewayLedger) (stop func()) {
 	return stop
 }
 
-// chatter makes devices send through a gateway five times a second until stop is called.
-func (p *plant) chatter(devices ...string) (stop func()) {
+// sendSteadily makes devices send through a gateway five times a second until stop is called.
+func (p *env) sendSteadily(devices ...string) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(p.t.Context()))
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -74,10 +74,10 @@ func of(device, kind string, event telemetry.AlarmEvent) func(*telemetry.Alert) 
 }
 
 func TestSilentDeviceIsAnAlarmUntilItSpeaks(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	p.beat("gw-a", nil)
 	c := p.startReady()
-	stop := p.chatter("d1")
+	stop := p.sendSteadily("d1")
 	p.states(func(s map[string]telemetry.DeviceState) bool { return s["d1"].IntervalMS > 0 })
 	stop()
 	a := p.await(1, of("d1", deviceOffline, telemetry.EventRaised))[0]
@@ -92,16 +92,16 @@ func TestSilentDeviceIsAnAlarmUntilItSpeaks(t *testing.T) {
 	require.Len(t, p.await(1, of("d1", deviceOffline, telemetry.EventRaised)), 1)
 }
 
-// TestGatewayDownIsOneAlarm holds the topology: the devices of a gateway that is down are
-// put under its alarm, those that come back with it clear, and the one that stays silent
-// comes forward.
+// TestGatewayDownIsOneAlarm checks that the alarms of a gateway's devices are suppressed by
+// the gateway's own while it is down, clear when the devices return with it, and are
+// unsuppressed for the one that stays silent.
 func TestGatewayDownIsOneAlarm(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	p.cfg.GatewaySilence = 5 * time.Second
 	p.createInput(4)
 	stopGateway := p.beat("gw-a", nil)
 	c := p.startReady()
-	stop := p.chatter("d1", "d2", "d3")
+	stop := p.sendSteadily("d1", "d2", "d3")
 	p.states(func(s map[string]telemetry.DeviceState) bool { return s["d1"].IntervalMS > 0 && s["d2"].IntervalMS > 0 })
 	stopGateway()
 	stop()
@@ -112,10 +112,10 @@ func TestGatewayDownIsOneAlarm(t *testing.T) {
 		require.NotNil(t, a.Suppressed, d)
 		require.Equal(t, down.AlertID, a.Suppressed.ByAlarm, d)
 	}
-	c.stop() // the next owner goes on with it
+	c.stop() // the next owner continues
 	p.startReady()
 	p.beat("gw-a", nil)
-	stop = p.chatter("d2", "d3")
+	stop = p.sendSteadily("d2", "d3")
 	p.await(1, of("gw-a", gateways.Down, telemetry.EventCleared))
 	p.await(1, of("d2", deviceOffline, telemetry.EventCleared))
 	p.await(1, of("d3", deviceOffline, telemetry.EventCleared))
@@ -131,7 +131,7 @@ func TestGatewayDownIsOneAlarm(t *testing.T) {
 }
 
 func TestLedgerThatDoesNotBalanceIsAnAlarm(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	ledger := &wire.GatewayLedger{Gateway: "gw-b", Difference: 3, Duplicate: "instance 2"}
 	stop := p.beat("gw-b", ledger)
 	p.startReady()
@@ -144,10 +144,10 @@ func TestLedgerThatDoesNotBalanceIsAnAlarm(t *testing.T) {
 	p.await(1, of("gw-b", gateways.Duplicate, telemetry.EventCleared))
 }
 
-// TestAThousandAlarmsAtOnceCostNoReading counts: none is missing, and what comes behind
-// them is processed.
+// TestAThousandAlarmsAtOnceCostNoReading checks that every alarm is raised and the readings
+// behind them are processed.
 func TestAThousandAlarmsAtOnceCostNoReading(t *testing.T) {
-	p := newPlant(t)
+	p := newEnv(t)
 	l := p.listen()
 	c := p.startReady()
 	const devices = 1000
@@ -163,6 +163,6 @@ func TestAThousandAlarmsAtOnceCostNoReading(t *testing.T) {
 	require.Len(t, p.alerts(devices), devices)
 	c.eventually(t, 2*devices, "core_readings_total")
 	for _, i := range []int{0, 500, 999} {
-		require.Eventually(t, func() bool { return len(l.of(fmt.Sprint("d", i))) == 2 }, longTime, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return len(l.of(fmt.Sprint("d", i))) == 2 }, waitTimeout, 10*time.Millisecond)
 	}
 }

@@ -1,7 +1,7 @@
 // Package aggregate counts readings into tumbling windows of event time: per building
-// over one second and one minute, per device over one minute. What it emits are
-// partials that add up (see telemetry.Window), so partitions need not know of each
-// other and a late reading is one more partial. It does no I/O and nothing in it blocks.
+// over one second and one minute, per device over one minute. It emits partials that add
+// up (see telemetry.Window), so partitions are independent and a late reading is one more
+// partial. It does no I/O and nothing in it blocks.
 package aggregate
 
 import (
@@ -23,33 +23,33 @@ const (
 	Minute = 60_000
 )
 
-// maxBuildings bounds what texts in readings can make an Aggregator remember.
+// maxBuildings bounds the memory that names in readings can claim.
 const maxBuildings = 1000
 
 // Options of an Aggregator. All are required.
 type Options struct {
 	// Grace is how long after its end, in event time, a window stays open.
 	Grace time.Duration
-	// Idle is how long no reading may come before windows are closed by the clock.
+	// Idle is the time without a reading after which windows are closed by the clock.
 	Idle time.Duration
 }
 
 // Aggregator holds the open windows of one partition. It is not safe for concurrent use.
 //
 // Its watermark is the largest event time seen, but never ahead of the clock: one
-// device whose clock is fast must not close everybody's windows. A window is closed when
-// the watermark is Grace past its end; what comes later is a correction.
+// device with a fast clock must not close the windows of all others. A window is closed when
+// the watermark is Grace past its end; later readings are corrections.
 type Aggregator struct {
 	grace, idle int64
 	watermark   int64
 	lastAdd     int64 // by the clock
 	devices     []*Device
-	cursor      int // where the scan of devices goes on
+	cursor      int // where the scan of devices continues
 	buildings   map[string]*building
-	// done holds windows that left their slot. Partials add up, so they need not
-	// wait for their closing time.
+	// done holds windows that lost their slot. Partials add up, so they need not wait for
+	// their closing time.
 	done []window
-	// strays holds readings that no slot could take, keyed by the window they belong to.
+	// strays holds readings without a slot by their window.
 	strays map[stray]*cells
 }
 
@@ -96,15 +96,15 @@ func New(o Options) *Aggregator {
 	}
 }
 
-// Register makes d, which must not be moved, the place of the device's window. Where it
-// lies is up to the caller, who has looked the device up anyway.
+// Register adds a device whose open window is kept in d, which must not be moved. The caller
+// owns d because it has looked the device up anyway.
 func (a *Aggregator) Register(d *Device, id string) {
 	d.source = source{ScopeDevice, id}
 	a.devices = append(a.devices, d)
 }
 
-// Add counts a reading of d at clock time now. It reports whether the reading is late:
-// its second was closed already.
+// Add counts a reading of d at clock time now. It reports whether the reading is late: its
+// second was already closed.
 func (a *Aggregator) Add(now int64, d *Device, r *telemetry.Reading) (late bool) {
 	a.lastAdd = now
 	second, minute := floor(r.Timestamp, Second), floor(r.Timestamp, Minute)
@@ -131,8 +131,8 @@ func (a *Aggregator) building(name string) *building {
 	return b
 }
 
-// count puts s into the window of slots that starts at start. A slot that is in use for
-// an older window gives it away; one in use for a newer window leaves s a stray.
+// count adds s to the window of slots that starts at start. An older window in its slot moves
+// to done; a newer one makes s a stray.
 func (a *Aggregator) count(of *source, slots []slot, start, width int64, s *telemetry.Sensors) {
 	sl := &slots[uint64(start/width)%uint64(len(slots))]
 	if sl.used && sl.start == start {
@@ -164,5 +164,5 @@ func (a *Aggregator) closed(start, width int64) bool {
 	return start+width+a.grace <= a.watermark
 }
 
-// floor returns the start of the window of width that holds ts.
+// floor returns the start of the window of width that contains ts.
 func floor(ts, width int64) int64 { return ts - ts%width }

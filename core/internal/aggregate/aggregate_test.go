@@ -20,10 +20,10 @@ const (
 	all = math.MaxInt / 2
 )
 
-// book merges partials as whoever reads them does.
-type book map[telemetry.Window]telemetry.Window
+// sums adds up partials as their readers do.
+type sums map[telemetry.Window]telemetry.Window
 
-func (b book) take(ws []telemetry.Window) {
+func (b sums) add(ws []telemetry.Window) {
 	for _, w := range ws {
 		key := telemetry.Window{Scope: w.Scope, ID: w.ID, Parameter: w.Parameter, Start: w.Start, WidthMS: w.WidthMS}
 		sum, ok := b[key]
@@ -38,7 +38,7 @@ func (b book) take(ws []telemetry.Window) {
 	}
 }
 
-func (b book) window(scope, id string, start, width int64) telemetry.Window {
+func (b sums) window(scope, id string, start, width int64) telemetry.Window {
 	return b[telemetry.Window{Scope: scope, ID: id, Parameter: "temperature", Start: start, WidthMS: width}]
 }
 
@@ -64,8 +64,8 @@ func TestWindowsTumble(t *testing.T) {
 	for i := range int64(130) { // a reading a second for 2 min 10 s
 		require.False(t, a.Add(t0+i*1000+500, d, reading(t0+i*1000, float64(i))))
 	}
-	b := book{}
-	b.take(a.Collect(t0+130_000, all, nil))
+	b := sums{}
+	b.add(a.Collect(t0+130_000, all, nil))
 	require.Equal(t, telemetry.Window{
 		Scope: ScopeDevice, ID: "d1", Parameter: "temperature", Start: t0, WidthMS: Minute,
 		Count: 60, Sum: 59 * 60 / 2, Min: 0, Max: 59,
@@ -74,7 +74,7 @@ func TestWindowsTumble(t *testing.T) {
 	require.EqualValues(t, 1, b.window(ScopeBuilding, "A栋", t0+42*Second, Second).Count)
 	require.InDelta(t, 29.5, b.window(ScopeDevice, "d1", t0, Minute).Mean(), 1e-9)
 	require.Zero(t, b.window(ScopeDevice, "d1", t0+2*Minute, Minute).Count, "the third minute is open")
-	b.take(a.Flush(nil))
+	b.add(a.Flush(nil))
 	require.EqualValues(t, 10, b.window(ScopeDevice, "d1", t0+2*Minute, Minute).Count)
 	require.Empty(t, a.Flush(nil), "what was emitted is forgotten")
 }
@@ -87,8 +87,8 @@ func TestGraceKeepsAWindowOpen(t *testing.T) {
 	require.Empty(t, a.Collect(t0+2900, all, nil))
 	require.False(t, a.Add(t0+2900, d, reading(t0+900, 3)), "late, but within the grace")
 	a.Add(t0+3000, d, reading(t0+3000, 4))
-	b := book{}
-	b.take(a.Collect(t0+3000, all, nil))
+	b := sums{}
+	b.add(a.Collect(t0+3000, all, nil))
 	require.EqualValues(t, 2, b.window(ScopeBuilding, "A栋", t0, Second).Count)
 	require.Len(t, b, 1)
 }
@@ -128,7 +128,7 @@ func TestSilenceClosesWindowsByTheClock(t *testing.T) {
 
 func TestLimitSpreadsTheEndOfAMinute(t *testing.T) {
 	a := newAggregator()
-	b := book{}
+	b := sums{}
 	devices := make([]*Device, 100)
 	for i := range devices {
 		devices[i] = device(a, fmt.Sprint("d", i))
@@ -145,7 +145,7 @@ func TestLimitSpreadsTheEndOfAMinute(t *testing.T) {
 		}
 		require.LessOrEqual(t, len(ws), 14)
 		n += len(ws)
-		b.take(ws)
+		b.add(ws)
 	}
 	for i := range devices {
 		require.EqualValues(t, 1, b.window(ScopeDevice, fmt.Sprint("d", i), t0, Minute).Count)
@@ -160,7 +160,7 @@ func TestPartialsAddUp(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		a := newAggregator()
 		devices := []*Device{device(a, "d0"), device(a, "d1"), device(a, "d2")}
-		want, got := book{}, book{}
+		want, got := sums{}, sums{}
 		clock := t0
 		for range 2000 {
 			clock += rnd.Int64N(400)
@@ -182,13 +182,13 @@ func TestPartialsAddUp(t *testing.T) {
 				{Scope: ScopeBuilding, ID: "A栋", Start: floor(ts, Second), WidthMS: Second},
 			} {
 				w.Parameter, w.Count, w.Sum, w.Min, w.Max = "temperature", 1, v, v, v
-				want.take([]telemetry.Window{w})
+				want.add([]telemetry.Window{w})
 			}
 			if rnd.IntN(20) == 0 {
-				got.take(a.Collect(clock, 1+rnd.IntN(50), nil))
+				got.add(a.Collect(clock, 1+rnd.IntN(50), nil))
 			}
 		}
-		got.take(a.Flush(nil))
+		got.add(a.Flush(nil))
 		require.Equal(t, want, got, "seed %d", seed)
 	}
 }

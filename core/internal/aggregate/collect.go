@@ -6,9 +6,8 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// Collect appends the closed windows and all corrections to dst, about limit of them at
-// most, and forgets them; what is left comes with the next call. Call it about once a
-// second.
+// Collect removes closed windows and corrections, about limit at most, and appends them to
+// dst; the rest follows with the next call. Call it about once a second.
 func (a *Aggregator) Collect(now int64, limit int, dst []telemetry.Window) []telemetry.Window {
 	if now-a.lastAdd > a.idle {
 		a.watermark = max(a.watermark, now-a.idle)
@@ -28,8 +27,8 @@ func (a *Aggregator) Collect(now int64, limit int, dst []telemetry.Window) []tel
 	return dst
 }
 
-// Flush appends everything to dst, closed or not. Whoever counts on adds partials to
-// the same windows.
+// Flush removes all windows, closed or not, and appends them to dst. The next owner of the
+// partition emits further partials of the same windows.
 func (a *Aggregator) Flush(dst []telemetry.Window) []telemetry.Window {
 	const all = int(^uint(0) >> 1)
 	every := func(int64, int64) bool { return true }
@@ -54,7 +53,7 @@ func (a *Aggregator) collectStrays(room int, dst []telemetry.Window) []telemetry
 	return dst
 }
 
-// collectBuildings also forgets buildings without open windows.
+// collectBuildings also removes buildings without open windows.
 func (a *Aggregator) collectBuildings(due func(start, width int64) bool, dst []telemetry.Window) []telemetry.Window {
 	for name, b := range a.buildings {
 		dst = collect(dst, &b.source, b.seconds[:], Second, due)
@@ -72,7 +71,7 @@ func (a *Aggregator) collectDone(room int, dst []telemetry.Window) []telemetry.W
 		dst = a.done[n].appendTo(dst)
 	}
 	if n == len(a.done) {
-		a.done = nil // a minute's end fills it, the rest of the minute does without
+		a.done = nil // only the end of a minute fills it
 		return dst
 	}
 	a.done = a.done[n:]
@@ -140,7 +139,7 @@ func (w *window) appendTo(dst []telemetry.Window) []telemetry.Window {
 	return dst
 }
 
-// finite keeps a sum that outgrew float64 writable as JSON.
+// finite makes a sum that overflowed encodable as JSON.
 func finite(sum float64) float64 {
 	if math.IsNaN(sum) {
 		return 0 // it overflowed both ways

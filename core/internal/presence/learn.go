@@ -7,7 +7,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// begin makes d a device that is heard of for the first time.
+// begin initialises d from its first reading.
 func (d *Device) begin(in Input) {
 	id := strings.Clone(in.Reading.DeviceID) // the reading's strings share its whole text
 	d.State = telemetry.DeviceState{
@@ -22,7 +22,7 @@ func (d *Device) begin(in Input) {
 	d.settled = true
 }
 
-// learn takes in what a reading says about its device. A late reading says nothing.
+// learn updates d from a reading, unless it is late.
 func (d *Device) learn(in Input) {
 	r := in.Reading
 	gap := r.Timestamp - d.State.LastSeen
@@ -50,7 +50,7 @@ func (d *Device) learn(in Input) {
 	}
 }
 
-// intervalChanged reports whether the interval on record is off by half or more.
+// intervalChanged reports whether the recorded interval is off by half or more.
 func (d *Device) intervalChanged() bool {
 	now, then := d.gaps.interval(), d.State.IntervalMS
 	return now > 0 && (2*now >= 3*then || 3*now <= 2*then)
@@ -66,35 +66,35 @@ func (d *Device) describe(r *telemetry.Reading) {
 	}
 }
 
-// remembered is how many gaps are remembered.
-const remembered = 8
+// maxGaps is how many gaps are kept.
+const maxGaps = 8
 
-// gaps remembers the last gaps between readings, in ms.
+// gaps are the last gaps between readings, in ms.
 type gaps struct {
-	ms [remembered]uint32
-	n  uint8 // gaps seen, up to twice remembered, then between once and twice
+	ms [maxGaps]uint32
+	n  uint8 // gaps seen, up to twice maxGaps, then between once and twice
 }
 
 func (g *gaps) add(ms int64) {
-	g.ms[g.n%remembered] = uint32(min(ms, math.MaxUint32))
+	g.ms[g.n%maxGaps] = uint32(min(ms, math.MaxUint32))
 	g.n++
-	if g.n == 2*remembered {
-		g.n = remembered
+	if g.n == 2*maxGaps {
+		g.n = maxGaps
 	}
 }
 
-// turned reports whether it is time to look at the interval again: not at every gap.
-func (g *gaps) turned() bool { return g.n == 3 || g.n == remembered }
+// turned reports whether to compute the interval again, which is not worth it at every gap.
+func (g *gaps) turned() bool { return g.n == 3 || g.n == maxGaps }
 
-// interval returns the second longest of the gaps, 0 before the third one: one outage
-// in between does not count, but pauses that come again do, so that a device that sends
-// in bursts is not called offline between them.
+// interval returns the second longest of the gaps, 0 before the third: a single outage does
+// not count, but repeated pauses do, so that a device that sends in bursts is not offline
+// between them.
 func (g *gaps) interval() int64 {
 	if g.n < 3 {
 		return 0
 	}
 	var longest, second uint32
-	for _, ms := range g.ms[:min(g.n, remembered)] {
+	for _, ms := range g.ms[:min(g.n, maxGaps)] {
 		switch {
 		case ms > longest:
 			longest, second = ms, longest

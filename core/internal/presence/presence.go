@@ -1,7 +1,6 @@
-// Package presence tells who is online. A device is offline when three of its own
-// sending intervals, learned from its timestamps, have passed without a word. Going
-// offline is decided by the clock the caller hands in. It does no I/O and nothing in it
-// blocks.
+// Package presence tracks which devices are online. A device is offline when three of its
+// own sending intervals, learned from its timestamps, have passed without a reading. Time
+// is the caller's clock. It does no I/O and nothing in it blocks.
 package presence
 
 import (
@@ -11,60 +10,60 @@ import (
 )
 
 const (
-	// missed is how many intervals may pass in silence.
+	// missed is how many intervals may pass without a reading.
 	missed = 3
-	// minWindow is the shortest silence that counts, whatever the interval.
+	// minWindow is the shortest silence that makes a device offline, whatever its interval.
 	minWindow = 1_000
-	// slack is what the way from device to core may vary by, in ms.
+	// slack is the jitter of the path from device to core, in ms.
 	slack = 1_000
-	// unknownWindow is the silence that counts while a device's interval is unknown.
+	// unknownWindow is the window of a device whose interval is unknown.
 	unknownWindow = 30_000
-	// stall is a gap between two calls of Advance, due every second, after which it
-	// was us who slept and not the devices.
+	// stall is a gap between two calls of Advance, due every second, that shows that this
+	// process slept, not the devices.
 	stall = 5_000
-	// minPause is how long after a record another one of the same device waits, unless
-	// its presence changed. A device that seems to move with every reading costs little.
+	// minPause is the time between two records of a device whose presence is unchanged,
+	// so that one that changes with every reading costs little.
 	minPause = 1_000
-	// relearn is the same for a changed interval.
+	// relearn is minPause for a changed interval.
 	relearn = 60_000
-	// batteryStep is the change of the battery, in percent, that is worth a record.
+	// batteryStep is the change of the battery, in percent, that makes a new record.
 	batteryStep = 5
 )
 
 // Options of a Tracker. All are required.
 type Options struct {
-	// Refresh is how old a device's record may become before it is written again,
-	// so that its last_seen is not older than that.
+	// Refresh is the age at which a device's record is written again, which bounds the age
+	// of its last_seen.
 	Refresh time.Duration
 }
 
-// Tracker judges the devices of one partition. It is not safe for concurrent use.
+// Tracker tracks the devices of one partition. It is not safe for concurrent use.
 type Tracker struct {
 	refresh int64
-	// base is when everybody's silence began to count, at the earliest: the start,
-	// or the last time that we could not listen.
+	// base is the earliest start of any device's silence: the start, or the last time that
+	// this process could not listen.
 	base     int64
 	advanced int64
 }
 
-// New returns a Tracker that starts listening at now. Devices it restores are given
-// their whole window from then on.
+// New returns a Tracker that starts at now. Restored devices have their whole window from
+// then on.
 func New(o Options, now int64) *Tracker {
 	return &Tracker{refresh: o.Refresh.Milliseconds(), base: now, advanced: now}
 }
 
-// Device is what is known of one device. State is the record to write when a method
-// says so; read it, do not change it.
+// Device is the presence of one device. State is the record to write when a method returns
+// true; do not change it.
 type Device struct {
 	State telemetry.DeviceState
 
-	heard   int64 // ms by the clock, the newest sign of life
-	written int64 // ms by the clock, when State was last to be written
+	heard   int64 // ms by the clock, when it was last known to be alive
+	written int64 // ms by the clock, when State was last written
 	battery telemetry.Optional
 	jitter  int64 // spreads the refreshes
 	gaps    gaps
 	dirty   bool
-	settled bool // LastSeen is exact, not what an older record said
+	settled bool // LastSeen is that of a reading, not of an older record
 }
 
 // Input is one reading and where it came from.
@@ -75,13 +74,13 @@ type Input struct {
 	Now     int64 // ms by the clock
 }
 
-// Restore returns a device as its last record told.
+// Restore returns the device of a record.
 func Restore(s telemetry.DeviceState, now int64) Device {
 	return Device{State: s, written: now, battery: s.Info.Battery, jitter: spread(s.DeviceID)}
 }
 
-// Observe takes in a reading of d, the zero Device when it is the first one. It returns
-// whether d.State is to be written.
+// Observe learns from a reading of d, which is the zero Device before its first reading. It
+// returns whether to write d.State.
 func (t *Tracker) Observe(d *Device, in Input) (write bool) {
 	first := d.State.DeviceID == ""
 	if first {
@@ -99,8 +98,8 @@ func (t *Tracker) Observe(d *Device, in Input) (write bool) {
 	return false
 }
 
-// Advance tells the time, about once a second. While behind is true the partition is
-// catching up with its past: what is silent then may only not have been read yet.
+// Advance sets the time, about once a second. While behind is true the partition is
+// catching up: the readings of a silent device may still be unread.
 func (t *Tracker) Advance(now int64, behind bool) {
 	if behind || now-t.advanced > stall {
 		t.base = now
@@ -108,8 +107,8 @@ func (t *Tracker) Advance(now int64, behind bool) {
 	t.advanced = now
 }
 
-// Check looks at d at now, about once a second. It returns whether d.State is to be
-// written: the device went offline, or its record is due.
+// Check updates d at now, about once a second. It returns whether to write d.State: the
+// device went offline, or its record is due.
 func (t *Tracker) Check(d *Device, now int64) (write bool) {
 	silence := now - max(d.heard, t.base)
 	switch {

@@ -194,7 +194,7 @@ func TestBackfillIsNoSignOfLife(t *testing.T) {
 	old := Input{Reading: reading(t0 - 3_600_000), Gateway: "gw-a", Heard: t0 - 3_590_000, Now: t0}
 	var unknown Device
 	require.True(t, tr.Observe(&unknown, old))
-	require.False(t, unknown.Online(), "a device first heard of through backfill")
+	require.False(t, unknown.Online(), "a device whose first reading is backfilled")
 
 	off := Restore(telemetry.DeviceState{DeviceID: "d1", Presence: telemetry.PresenceOffline, IntervalMS: 1000}, t0)
 	tr.Observe(&off, old)

@@ -22,19 +22,18 @@ import (
 // Exit codes of a Command.
 const (
 	exitOK     = 0
-	exitFailed = 1 // Kafka could not be read
-	exitWrong  = 2 // the file or the command line
+	exitFailed = 1 // reading Kafka failed
+	exitUsage  = 2 // invalid file or command line
 )
 
 const usage = `usage: core rules check -rules FILE
        core rules test -rules FILE [-from 2h] [-to TIME] [-device ID] [-rows 200]
 
-check reads a rules file and says what is wrong with it.
+check validates a rules file.
 test shows which alarms the rules would have raised from the readings in Kafka
-(KAFKA_BROKERS, KAFKA_TOPIC_DEVICE_DATA). The file is used as core would use it: on top
-of the rules that the ALERT_ variables make. TIME is a duration before now (90m),
-milliseconds since 1970, or a time such as 2026-01-02T15:04:05Z; it is compared with when
-readings were written to Kafka.
+(KAFKA_BROKERS, KAFKA_TOPIC_DEVICE_DATA). As in core, the rules are added to those that
+the ALERT_ variables define. TIME is a duration before now (90m), milliseconds since 1970,
+or a time such as 2026-01-02T15:04:05Z; it refers to when readings were written to Kafka.
 `
 
 // Command is "core rules …" on the command line.
@@ -43,15 +42,15 @@ type Command struct {
 	Topic   string
 	BuiltIn alarm.RuleSet
 	Out     io.Writer // results
-	Err     io.Writer // what is wrong
+	Err     io.Writer // errors
 	Now     time.Time
 }
 
-// Run does what args say and returns the exit code.
+// Run executes args and returns the exit code.
 func (c *Command) Run(ctx context.Context, args []string) int {
 	if len(args) == 0 || args[0] != "check" && args[0] != "test" {
 		fmt.Fprint(c.Err, usage)
-		return exitWrong
+		return exitUsage
 	}
 	flags := flag.NewFlagSet("core rules "+args[0], flag.ContinueOnError)
 	flags.SetOutput(c.Err)
@@ -66,7 +65,7 @@ func (c *Command) Run(ctx context.Context, args []string) int {
 		if errors.Is(err, flag.ErrHelp) {
 			return exitOK
 		}
-		return exitWrong
+		return exitUsage
 	}
 	set, err := c.read(*file)
 	if err == nil && args[0] == "test" {
@@ -77,10 +76,10 @@ func (c *Command) Run(ctx context.Context, args []string) int {
 	}
 	if err != nil {
 		fmt.Fprintln(c.Err, err)
-		return exitWrong
+		return exitUsage
 	}
 	if args[0] == "check" {
-		fmt.Fprintf(c.Out, "%s is good: %d rules with the built-in ones\n", *file, len(set.Rules))
+		fmt.Fprintf(c.Out, "%s is valid: %d rules with the built-in ones\n", *file, len(set.Rules))
 		return exitOK
 	}
 	result, err := DryRun(ctx, o)
@@ -130,7 +129,7 @@ func (c *Command) time(name, text string) (int64, error) {
 	return 0, fmt.Errorf("%s=%q: want a duration before now such as 2h, milliseconds since 1970, or 2026-01-02T15:04:05Z", name, text)
 }
 
-// print writes the alarms and the totals of each rule.
+// print writes the alarms and the totals of the rules.
 func (c *Command) print(r *Result, set alarm.RuleSet, rows int) {
 	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
 	if len(r.Raised) > 0 {
@@ -140,30 +139,30 @@ func (c *Command) print(r *Result, set alarm.RuleSet, rows int) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%g\t%s\n", time.UnixMilli(a.Start).UTC().Format("2006-01-02T15:04:05.000Z"),
 			a.DeviceID, a.AlertType, a.Severity, a.Rule, a.PeakValue, lasted(a))
 	}
-	_ = w.Flush() // an error comes again with the next line
+	_ = w.Flush() // an error returns with the next line
 	if more := len(r.Raised) - rows; more > 0 && rows >= 0 {
 		fmt.Fprintf(c.Out, "… and %d more, see -rows\n", more)
 	}
 	fmt.Fprintln(c.Out)
 	c.totals(r, set)
-	fmt.Fprintf(c.Out, "\n%d readings of %d devices, %d records that are no readings, %d alarms\n", r.Readings, r.Devices, r.Refused, len(r.Raised))
+	fmt.Fprintf(c.Out, "\n%d readings of %d devices, %d refused records, %d alarms\n", r.Readings, r.Devices, r.Refused, len(r.Raised))
 	if r.Incomplete != "" {
-		fmt.Fprintln(c.Out, "not everything could be read:", r.Incomplete)
+		fmt.Fprintln(c.Out, "incomplete:", r.Incomplete)
 	}
 }
 
 func lasted(a *Occurrence) string {
-	text := "still holds"
+	text := "active"
 	if a.Status == telemetry.AlertCleared {
 		text = (time.Duration(a.ClearedAt-a.Start) * time.Millisecond).Round(time.Millisecond).String()
 	}
 	if a.Historical {
-		text += ", found late"
+		text += ", historical"
 	}
 	return text
 }
 
-// total is what one rule did.
+// total counts the alarms of one rule.
 type total struct {
 	alarms, open, late int
 	devices            map[string]struct{}
@@ -191,11 +190,11 @@ func (c *Command) totals(r *Result, set alarm.RuleSet) {
 		}
 	}
 	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "RULE\tALARMS\tDEVICES\tSTILL HOLD\tFOUND LATE")
+	fmt.Fprintln(w, "RULE\tALARMS\tDEVICES\tACTIVE\tHISTORICAL")
 	for _, id := range slices.SortedFunc(maps.Keys(by), func(a, b string) int {
 		return cmp.Or(cmp.Compare(by[b].alarms, by[a].alarms), cmp.Compare(a, b))
 	}) {
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", id, by[id].alarms, len(by[id].devices), by[id].open, by[id].late)
 	}
-	_ = w.Flush() // there is nowhere else to say it
+	_ = w.Flush() // there is nowhere else to report an error
 }

@@ -62,8 +62,9 @@ func openTransaction(t *testing.T, brokers []string, topic string, records []kaf
 }
 
 // TestOpenTransactionMakesTheAnswerIncomplete has the newest readings in a transaction
-// that nobody ends: both tools answer with the readings before it and say so.
+// that stays open: both tools answer with the readings before it and report the gap.
 func TestOpenTransactionMakesTheAnswerIncomplete(t *testing.T) {
+	t.Parallel()
 	brokers, topic := newTopic(t, 1)
 	now := time.Now().UnixMilli()
 	kafkatest.Produce(t, brokers, topic, 0, hotReadings("d1", now-60_000, 20, 81, 82, 83, 84)...)

@@ -66,7 +66,7 @@ func (p *player) record(m *sarama.ConsumerMessage) {
 	p.note()
 }
 
-// tick runs what is due by the clock, at most once a second as in core.
+// tick runs the delays that are over by the clock, at most once a second as in core.
 func (p *player) tick() {
 	if p.clock-p.ticked < 1000 {
 		return
