@@ -103,7 +103,7 @@ func (t *task) tick(now int64) {
 // watchGateways raises and clears the alarms of the gateways whose ids belong to this
 // partition.
 func (t *task) watchGateways(now int64) {
-	for _, id := range t.p.gateways.Known() {
+	for _, id := range t.p.gateways.Names() {
 		if t.p.partitionOf(id) != t.partition {
 			continue
 		}
@@ -134,8 +134,8 @@ func (t *task) watch(d *device, w alarm.Watch) {
 func (t *task) shareWithPeers(now int64) {
 	var own []rooms.Values
 	if a := &t.alarms; a.comparesRooms() {
-		a.rooms.Rebuild(now, t.p.peers.Room(t.partition, now))
+		a.rooms.Rebuild(now, t.p.peers.RoomValues(t.partition, now))
 		own = a.rooms.Own()
 	}
-	t.p.peers.Tell(t.partition, t.watchdog.downAlarms(t.devices), own)
+	t.p.peers.Set(t.partition, t.watchdog.downAlarms(t.devices), own)
 }

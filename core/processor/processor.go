@@ -58,8 +58,8 @@ type Processor struct {
 	ahead   *live.Ahead
 	server  *ops.Server // nil without an address
 
-	gateways  *gateways.Watcher
-	peers     *peers.Board
+	gateways  *gateways.Watchdog
+	peers     *peers.Exchange
 	notifier  *notify.Notifier
 	placement sarama.Partitioner
 
@@ -110,7 +110,7 @@ func (p *Processor) makeParts(reg prometheus.Registerer) (err error) {
 		return err
 	}
 	p.ahead = live.NewAhead(p.live, reg, p.limits)
-	p.gateways, err = gateways.NewWatcher(p.log, gateways.Options{Silence: p.cfg.GatewaySilence, Horizon: p.cfg.BufferHorizon})
+	p.gateways, err = gateways.NewWatchdog(p.log, gateways.Options{Silence: p.cfg.GatewaySilence, Horizon: p.cfg.BufferHorizon})
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func TestBackfillIsNeitherLatencyNorSignOfLife(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	tk.p.metrics = newMetrics(reg, tk.p)
 	c := &core{Processor: tk.p, reg: reg}
-	tk.p.gateways.Know("gw-a")
+	tk.p.gateways.Expect("gw-a")
 	now := time.Now().UnixMilli()
 
 	old := now - 3_600_000
@@ -181,7 +181,7 @@ func TestConditionWithoutAlarmIsReportedAgain(t *testing.T) {
 func TestGatewayThatIsDownExplainsItsDevices(t *testing.T) {
 	tk, d, now := silentTask(t)
 	tk.p.gateways.Link(true)
-	tk.p.gateways.Know("gw-a")
+	tk.p.gateways.Expect("gw-a")
 	gw := tk.watchdog.source([]byte("gw-a"))
 	direct := tk.watchdog.source(nil)
 	tk.watchdog.inspectSources(now)
@@ -217,7 +217,7 @@ func TestGatewayThatIsDownExplainsItsDevices(t *testing.T) {
 func TestGatewaysBelongToOnePartition(t *testing.T) {
 	tk := newTestTask(t)
 	tk.p.gateways.Link(true)
-	tk.p.gateways.Know("gw-a")
+	tk.p.gateways.Expect("gw-a")
 	later := time.Now().UnixMilli() + 600_000
 	tk.partition = tk.p.partitionOf("gw-a") + 1
 	tk.watchGateways(later)
@@ -249,21 +249,21 @@ func TestRestoredStateNamesTheGatewaysToExpect(t *testing.T) {
 			d := tk.addDevice("d1")
 			d.presence.State = telemetry.DeviceState{DeviceID: "d1", Gateway: tt.gateway, LastSeen: tt.lastSeen}
 			tk.watchdog.expect(tk.devices, now)
-			require.Equal(t, tt.want, len(tk.p.gateways.Known()) == 1)
+			require.Equal(t, tt.want, len(tk.p.gateways.Names()) == 1)
 		})
 	}
 	tk := newTestTask(t)
 	tk.addDevice("d1").presence.State.LastSeen = now
 	tk.watchdog.expect(tk.devices, now)
-	require.Empty(t, tk.p.gateways.Known(), "it has an alarm state but never sent a reading")
+	require.Empty(t, tk.p.gateways.Names(), "it has an alarm state but never sent a reading")
 
 	// A gateway whose alarm was raised is expected whatever its devices did.
 	raised, _, later := silentTask(t)
 	raised.p.gateways.Link(true)
-	raised.p.gateways.Know("gw-b")
+	raised.p.gateways.Expect("gw-b")
 	raised.watchGateways(later + 600_000)
 	require.NotNil(t, raised.devices["gw-b"])
 	fresh := newTestTask(t)
 	fresh.watchdog.expect(map[string]*device{"gw-b": raised.devices["gw-b"]}, now)
-	require.Equal(t, []string{"gw-b"}, fresh.p.gateways.Known())
+	require.Equal(t, []string{"gw-b"}, fresh.p.gateways.Names())
 }

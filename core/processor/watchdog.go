@@ -28,8 +28,8 @@ const (
 
 // watchdog finds devices of a partition, and gateways, that no longer report.
 type watchdog struct {
-	gateways *gateways.Watcher
-	peers    *peers.Board
+	gateways *gateways.Watchdog
+	peers    *peers.Exchange
 	sources  map[string]*source // gateways that readings came from
 	reports  map[topic]report   // of gateways
 }
@@ -56,7 +56,7 @@ type source struct {
 	alarm   string // id of its alarm
 }
 
-func newWatchdog(g *gateways.Watcher, p *peers.Board) watchdog {
+func newWatchdog(g *gateways.Watchdog, p *peers.Exchange) watchdog {
 	return watchdog{gateways: g, peers: p, sources: make(map[string]*source), reports: make(map[topic]report)}
 }
 
@@ -97,7 +97,7 @@ func (w *watchdog) inspectSources(now int64) {
 			w.gateways.Alive(s.name, s.live)
 			s.live = 0
 		}
-		s.verdict, _ = w.gateways.Look(s.name, now)
+		s.verdict, _ = w.gateways.Check(s.name, now)
 		if s.verdict.Presence != gateways.Gone {
 			s.gone, s.alarm = 0, ""
 			continue
@@ -165,7 +165,7 @@ func (s *source) explains(d *device, now int64) bool {
 
 // findings returns the conditions of a gateway that are news.
 func (w *watchdog) findings(gateway string, now int64) (news []alarm.Watch) {
-	v, ok := w.gateways.Look(gateway, now)
+	v, ok := w.gateways.Check(gateway, now)
 	if !ok {
 		return nil
 	}
@@ -212,11 +212,11 @@ func (w *watchdog) downAlarms(devices map[string]*device) map[string]string {
 func (w *watchdog) expect(devices map[string]*device, now int64) {
 	for id, d := range devices {
 		if a, live := d.alarm.Live(gateways.Down); live && a.Source == telemetry.SourceWatchdog {
-			w.gateways.Know(id)
+			w.gateways.Expect(id)
 		}
 		s := &d.presence.State
 		if s.DeviceID != "" && s.Gateway != intake.Direct && now-s.LastSeen < expectMS {
-			w.gateways.Know(s.Gateway)
+			w.gateways.Expect(s.Gateway)
 		}
 	}
 }

@@ -90,9 +90,9 @@ func TestFrameDamage(t *testing.T) {
 	for i := range whole {
 		check(whole[:i], "")
 	}
-	check([]byte("IOTP\x01"), "does not begin with IOTF")
+	check([]byte("IOTP\x01"), "does not start with IOTF")
 	check([]byte("IOTF\x02"), "version 2 is unknown")
-	check([]byte("IOTF\x01\x05gw"), "head is cut short")
+	check([]byte("IOTF\x01\x05gw"), "head is truncated")
 	check([]byte("IOTF\x01\x00\xff\xff\xff\xff"), "4294967295 entries do not fit")
 	check([]byte("IOTF\x01\x00\x00\x00\x00\x00!"), "1 bytes after the last entry")
 	check([]byte("IOTF\x01\x00\x00\x00\x00\x01\x00\x00\x00\x09a"), "entry 0 is unreadable")

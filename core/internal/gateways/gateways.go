@@ -1,7 +1,7 @@
-// Package gateways judges gateways by what they and the bridge say of them: heartbeats
-// and ledgers from the hub, and the readings that arrive. From these and the clock it
-// tells whether a gateway is there and what is wrong with it. Judge is pure: signs and
-// clock in, verdicts out. Watcher feeds a Judge from the hub; only its Run blocks.
+// Package gateways judges the state of gateways by their heartbeats and ledgers on the hub
+// and by the readings that arrive: whether a gateway is up, and its faults. Judge is pure:
+// observations and clock in, verdicts out. Watchdog feeds a Judge from the hub; only its
+// Run blocks.
 package gateways
 
 import (
@@ -23,64 +23,65 @@ const (
 	Clock     = "gateway_clock"
 )
 
-// OnTheWay is how long a reading may take from its gateway to here, in ms. A silence
-// younger than that says nothing: whether Flows is true of it shows later.
+// OnTheWay is how long a reading may take from its gateway to here, in ms. Flows cannot
+// be judged for a shorter silence.
 const OnTheWay = 5_000
 
 const (
-	// doubt is the silence after which nothing is said about a gateway's devices until
-	// it is clear whether the gateway is down.
+	// doubt is the silence after which a gateway's devices are not judged until it is
+	// clear whether the gateway is down.
 	doubt = 3_000
-	// grace is how long gateways have to be heard of after our own start, and after the
-	// hub was away, beyond the silence that is allowed anyway: they connect again too.
+	// grace is the time gateways have to reconnect after our own start and after an
+	// outage of the hub, in addition to the silence that is always allowed.
 	grace = 10_000
-	// unheard is the silence allowed to a gateway no heartbeat of which was ever heard.
+	// unheard is the silence allowed to a gateway that never sent a heartbeat.
 	unheard = 60_000
-	// settle is how long a finding that may be the matter of a moment must hold.
+	// settle is how long a finding that may be transient must hold.
 	settle = 5_000
-	// horizonSettle is the same for a rate, which swings.
+	// horizonSettle is the same for a rate, which fluctuates.
 	horizonSettle = 60_000
-	// horizonBack is the factor by which the horizon must exceed its limit again.
+	// horizonBack times the limit is where the horizon is long enough again.
 	horizonBack = 1.25
-	// damageShown is how long a damage is shown after it was last seen to grow.
+	// damageShown is how long damage is shown after it last grew.
 	damageShown = 3_600_000
 	// clockOff is how far a gateway's clock may be off ours, in ms.
 	clockOff = 60_000
-	// maxGateways bounds what strangers on the hub can make a Judge remember.
+	// maxGateways bounds the gateways that other hub clients can make a Judge keep.
 	maxGateways = 10_000
 )
 
-// Presence tells whether a gateway is there.
+// Presence is whether a gateway is up.
 type Presence uint8
 
 // Presences.
 const (
-	Unknown  Presence = iota // nobody can tell: the hub is away, or nothing was heard yet
-	Up                       // heard of just now
+	Unknown  Presence = iota // the hub is unreachable, or no heartbeat has arrived yet
+	Up                       // heartbeats arrive
 	Doubtful                 // silent, but not for long enough
 	Gone                     // silent for too long
 )
 
 // Options of a Judge. Silence is required.
 type Options struct {
-	// Silence is how long no heartbeat may come before a gateway is down.
+	// Silence is how long heartbeats may be missing before a gateway is down.
 	Silence time.Duration
 	// Horizon is the time for which a gateway's buffer should last; 0 for any.
 	Horizon time.Duration
 }
 
-// Verdict is what is known of a gateway at a moment.
+// Verdict is the state of a gateway at one moment.
 type Verdict struct {
 	Gateway  string
 	Building string
 	Presence Presence
-	// Heard is when, by the clock, it was last heard of; now for one nobody expects.
+	// Heard is the time, by the clock, of the last sign of life; now for an unexpected
+	// gateway.
 	Heard int64
-	// Back is since when, by the clock, the gateway is heard again without a break, and
-	// the hub; the time of the judge's start where neither was ever away.
+	// Back is the time, by the clock, since which gateway and hub have been reachable
+	// without a break; the Judge's start if neither was ever away.
 	Back int64
-	// Flows reports whether what the gateway takes comes through: while it does not, the
-	// silence of a device may be that of Kafka, the bridge or a backlog.
+	// Flows is whether the readings that the gateway accepts arrive here: while they do
+	// not, a device's silence may be due to Kafka, the bridge or a backlog.
 	Flows    bool
 	Findings []Finding // of conditions that can be judged now
 }
@@ -95,36 +96,36 @@ type Finding struct {
 	Message   string // while it holds
 }
 
-// Judge keeps the last signs of every gateway. It is not safe for concurrent use. Times
-// are ms by the caller's clock.
+// Judge keeps the last signs of life of every gateway. It is not safe for concurrent use.
+// Times are ms by the caller's clock.
 type Judge struct {
 	silence, horizon int64
-	quiet            int64 // when silence begins to count, at the earliest
+	quiet            int64 // silence counts from here at the earliest
 	linked           bool
 	gateways         map[string]*gateway
 }
 
 type gateway struct {
 	name     string
-	beat     bool // a heartbeat was heard, ever
+	beat     bool // a heartbeat has arrived
 	heard    int64
 	back     int64
-	live     int64 // when a live reading last came through
-	grew     int64 // when the gateway last said that it had taken more, 0: never
+	live     int64 // when a live reading last arrived
+	grew     int64 // when the gateway last reported more accepted readings, 0: never
 	status   wire.GatewayStatus
 	statusAt int64
 	ledger   wire.GatewayLedger
 	ledgerAt int64 // 0: none
 
-	damage  uint64 // as the last ledger told
-	damaged int64  // when damage was last seen to grow, 0: never
+	damage  uint64 // of the last ledger
+	damaged int64  // when damage last grew, 0: never
 	full    spell
 	horizon spell
 	differs spell
 	clock   spell
 }
 
-// New returns a Judge that listens from now on.
+// New returns a Judge that starts at now.
 func New(o Options, now int64) *Judge {
 	return &Judge{
 		silence: o.Silence.Milliseconds(), horizon: o.Horizon.Milliseconds(),
@@ -132,24 +133,24 @@ func New(o Options, now int64) *Judge {
 	}
 }
 
-// Link tells whether the hub can be heard. While it cannot, no silence means anything.
+// Link sets whether the hub is reachable. While it is not, silence means nothing.
 func (j *Judge) Link(up bool, now int64) {
 	if up && !j.linked {
 		j.quiet = max(j.quiet, now+grace)
 		for _, g := range j.gateways {
-			g.back = now // its readings may have had nobody to take them to Kafka
+			g.back = now // the bridge may have been away too
 		}
 	}
 	j.linked = up
 }
 
-// Know makes the gateway one that ought to be there, because somebody's records name it.
-func (j *Judge) Know(name string) {
+// Expect adds a gateway that records name, so that its silence is a fault.
+func (j *Judge) Expect(name string) {
 	j.get(name)
 }
 
-// Known returns the names of all gateways.
-func (j *Judge) Known() []string {
+// Names returns the names of all gateways.
+func (j *Judge) Names() []string {
 	names := make([]string, 0, len(j.gateways))
 	for name := range j.gateways {
 		names = append(names, name)
@@ -157,8 +158,8 @@ func (j *Judge) Known() []string {
 	return names
 }
 
-// Alive takes in another sign of life than a heartbeat: a live reading that came through
-// at a time. It does not make the gateway one that ought to be there.
+// Alive records a live reading that arrived at a time, a sign of life. It does not make
+// the gateway an expected one.
 func (j *Judge) Alive(name string, at int64) {
 	if g := j.gateways[name]; g != nil {
 		g.live = max(g.live, at)
@@ -166,7 +167,7 @@ func (j *Judge) Alive(name string, at int64) {
 	}
 }
 
-// Live returns when a live reading of each gateway last came through.
+// Live returns when a live reading of each gateway last arrived.
 func (j *Judge) Live() map[string]int64 {
 	out := make(map[string]int64)
 	for name, g := range j.gateways {
@@ -177,7 +178,7 @@ func (j *Judge) Live() map[string]int64 {
 	return out
 }
 
-// Heartbeat takes in a heartbeat that arrived now.
+// Heartbeat records a heartbeat that arrived now.
 func (j *Judge) Heartbeat(s wire.GatewayStatus, now int64) {
 	g := j.get(s.Gateway)
 	if g == nil {
@@ -204,7 +205,7 @@ func (j *Judge) Heartbeat(s wire.GatewayStatus, now int64) {
 	}
 }
 
-// Ledger takes in a ledger that arrived now.
+// Ledger records a ledger that arrived now.
 func (j *Judge) Ledger(l wire.GatewayLedger, now int64) {
 	g := j.get(l.Gateway)
 	if g == nil {
@@ -230,7 +231,7 @@ func (j *Judge) get(name string) *gateway {
 	return g
 }
 
-// sign notes a sign of life.
+// sign records a sign of life.
 func (g *gateway) sign(at int64, j *Judge) {
 	if at <= g.heard {
 		return
@@ -241,12 +242,11 @@ func (g *gateway) sign(at int64, j *Judge) {
 	g.heard = at
 }
 
-// Look returns what is known of a gateway at now, and whether it is one that ought to be
-// there.
-func (j *Judge) Look(name string, now int64) (Verdict, bool) {
+// Check returns the verdict about a gateway at now, and whether the gateway is expected.
+func (j *Judge) Check(name string, now int64) (Verdict, bool) {
 	g := j.gateways[name]
 	if g == nil {
-		// Nobody expects it, so nothing is missing.
+		// It is not expected, so it is not missing.
 		v := Verdict{Gateway: name, Presence: Up, Heard: now, Flows: true, Back: j.quiet - grace}
 		if !j.linked || now < j.quiet {
 			v.Presence = Unknown
@@ -264,7 +264,7 @@ func (j *Judge) presence(g *gateway, now int64) Presence {
 	silent := now - max(g.heard, j.quiet)
 	allowed := j.silence
 	if !g.beat {
-		allowed = max(allowed, unheard) // all that is known of it are records
+		allowed = max(allowed, unheard) // only records name it
 	}
 	switch {
 	case !j.linked:
@@ -287,7 +287,7 @@ func (j *Judge) findings(g *gateway, p Presence, now int64) []Finding {
 		add(j.down(g, p, now))
 	}
 	if p != Up {
-		return out // what it said last is no news
+		return out // its last heartbeat is out of date
 	}
 	if g.beat && now-g.statusAt <= doubt {
 		g.fromStatus(j, now, add)
@@ -306,7 +306,7 @@ func (j *Judge) down(g *gateway, p Presence, now int64) Finding {
 	return Finding{
 		Type: Down, Holds: p == Gone, Severity: telemetry.SeverityCritical,
 		Threshold: limit("heartbeat_age_seconds", ">", float64(j.silence)/1000), Value: max(silent, 0),
-		Message: fmt.Sprintf("gateway %s has not been heard of for %s", g.name, time.Duration(j.silence)*time.Millisecond),
+		Message: fmt.Sprintf("no heartbeat from gateway %s for %s", g.name, time.Duration(j.silence)*time.Millisecond),
 	}
 }
 
@@ -326,7 +326,7 @@ func (g *gateway) fromStatus(j *Judge, now int64, add func(Finding)) {
 		add(Finding{
 			Type: Horizon, Holds: g.horizon.holds(now, horizonSettle), Severity: telemetry.SeverityLow,
 			Threshold: limit("buffer_horizon_hours", "<", float64(j.horizon)/3_600_000), Value: left,
-			Message: fmt.Sprintf("gateway %s could buffer an outage of %.1f h at this rate", g.name, left),
+			Message: fmt.Sprintf("gateway %s has buffer for an outage of %.1f h at this rate", g.name, left),
 		})
 	}
 	off := float64(s.Time-g.statusAt) / 1000
@@ -342,7 +342,7 @@ func (g *gateway) fromLedger(now int64, add func(Finding)) {
 	add(Finding{
 		Type: Ledger, Holds: g.differs.holds(now, settle), Severity: telemetry.SeverityCritical,
 		Threshold: limit("ledger_difference", "!=", 0), Value: float64(l.Difference),
-		Message: fmt.Sprintf("the account of gateway %s does not balance: %d readings", g.name, l.Difference),
+		Message: fmt.Sprintf("the ledger of gateway %s does not balance: %d readings", g.name, l.Difference),
 	})
 	second := 0.0
 	if l.Duplicate != "" {
@@ -351,7 +351,7 @@ func (g *gateway) fromLedger(now int64, add func(Finding)) {
 	add(Finding{
 		Type: Duplicate, Holds: l.Duplicate != "", Severity: telemetry.SeverityCritical,
 		Threshold: limit("installations", ">", 1), Value: 1 + second,
-		Message: fmt.Sprintf("a second gateway calls itself %s and is refused: %s", g.name, l.Duplicate),
+		Message: fmt.Sprintf("a second installation uses gateway id %s and is refused: %s", g.name, l.Duplicate),
 	})
 }
 
@@ -359,7 +359,7 @@ func (g *gateway) damageFinding(now int64) Finding {
 	return Finding{
 		Type: Damaged, Holds: g.damaged != 0 && now-g.damaged < damageShown, Severity: telemetry.SeverityHigh,
 		Threshold: limit("damaged_readings", ">", 0), Value: float64(g.ledger.Total.Damaged),
-		Message: fmt.Sprintf("the store of gateway %s was damaged: %d readings and %d packs are lost, %d bytes could not be read back",
+		Message: fmt.Sprintf("the storage of gateway %s was damaged: %d readings and %d packs are lost, %d bytes were not recovered",
 			g.name, g.ledger.Total.Damaged, g.ledger.Total.DamagedPacks, g.status.DamagedBytes),
 	}
 }
@@ -368,7 +368,7 @@ func limit(parameter, operator string, value float64) telemetry.Threshold {
 	return telemetry.Threshold{Parameter: parameter, Operator: operator, Value: value}
 }
 
-// spell is for how long something holds.
+// spell is how long a condition has held.
 type spell struct{ since int64 }
 
 func (s *spell) see(holds bool, now int64) {
@@ -380,7 +380,7 @@ func (s *spell) see(holds bool, now int64) {
 	}
 }
 
-// holds reports whether it has held for that long.
+// holds reports whether the condition has held for that long.
 func (s *spell) holds(now, long int64) bool { return s.since != 0 && now-s.since >= long }
 
 func abs(v int64) int64 { return max(v, -v) }

@@ -52,7 +52,7 @@ func (s *story) ledger(bend func(*wire.GatewayLedger)) {
 func (s *story) wait(n int64) { s.now += n * second }
 
 func (s *story) look() Verdict {
-	v, _ := s.j.Look("gw", s.now)
+	v, _ := s.j.Check("gw", s.now)
 	return v
 }
 
@@ -104,23 +104,23 @@ func TestWithoutTheHubThereIsNoVerdict(t *testing.T) {
 	s.j.Link(true, s.now)
 	s.wait(5)
 	require.Equal(t, Unknown, s.look().Presence, "gateways connect again too")
-	require.Equal(t, s.now-5*second, s.look().Back, "whoever was silent gets another chance")
+	require.Equal(t, s.now-5*second, s.look().Back, "a silent one gets another chance")
 	s.wait(20)
 	require.Equal(t, Gone, s.look().Presence)
 }
 
 func TestAtTheStartGatewaysHaveTime(t *testing.T) {
 	s := begin(t)
-	s.j.Know("gw")
+	s.j.Expect("gw")
 	s.wait(15)
 	require.NotEqual(t, Gone, s.look().Presence)
 	s.wait(60)
 	require.Equal(t, Gone, s.look().Presence, "records name it and nothing is heard")
-	v, expected := s.j.Look("stranger", s.now)
+	v, expected := s.j.Check("stranger", s.now)
 	require.False(t, expected)
-	require.Equal(t, Up, v.Presence, "nobody misses it")
-	s.j.Know("a.b")
-	require.Equal(t, []string{"gw"}, s.j.Known(), "that is no name")
+	require.Equal(t, Up, v.Presence, "it is not expected")
+	s.j.Expect("a.b")
+	require.Equal(t, []string{"gw"}, s.j.Names(), "not a valid name")
 }
 
 func TestLiveReadingsAreSignsOfLife(t *testing.T) {
@@ -131,7 +131,7 @@ func TestLiveReadingsAreSignsOfLife(t *testing.T) {
 	s.wait(3)
 	require.Equal(t, Up, s.look().Presence)
 	s.j.Alive("stranger", s.now)
-	require.Len(t, s.j.Known(), 1)
+	require.Len(t, s.j.Names(), 1)
 	require.Equal(t, map[string]int64{"gw": s.now - 3*second}, s.j.Live())
 }
 
@@ -224,8 +224,8 @@ func TestDamageIsShownForAWhile(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	_, err := NewWatcher(nil, Options{Silence: 1})
+	_, err := NewWatchdog(nil, Options{Silence: 1})
 	require.Error(t, err)
-	_, err = NewWatcher(slog.New(slog.DiscardHandler), Options{})
+	_, err = NewWatchdog(slog.New(slog.DiscardHandler), Options{})
 	require.Error(t, err)
 }

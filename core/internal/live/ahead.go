@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// aheadQueue makes the members of core share the packs.
+	// aheadQueue is the queue group in which core instances share the packs.
 	aheadQueue    = "core"
 	aheadMessages = 64
 )
 
-// Ahead shows the newest readings of gateways whose backlog is still on its way to
-// Kafka: it makes live frames of the packs that the bridge sends ahead, and nothing else.
-// The same readings come through Kafka later, in order, and only then do they count.
+// Ahead publishes the newest readings of gateways that have a backlog: it makes live
+// frames of the packs that the bridge sends ahead, and does nothing else with them. The
+// same readings arrive through Kafka later, in order, and only then are processed.
 type Ahead struct {
 	p      *Publisher
 	intake intake.Intake
@@ -35,14 +35,14 @@ type Ahead struct {
 func NewAhead(p *Publisher, reg prometheus.Registerer, limits *intake.Limits) *Ahead {
 	readings := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "core_ahead_readings_total",
-		Help: "Readings that came ahead of their gateway's backlog, by result: shown, or refused because they are no readings.",
+		Help: "Readings sent ahead of their gateway's backlog, by result: shown, or refused as invalid.",
 	}, []string{"result"})
 	a := &Ahead{
 		p: p, intake: intake.Intake{Limits: limits},
 		shown: readings.WithLabelValues("shown"), refused: readings.WithLabelValues("refused"),
 		damaged: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "core_ahead_packs_damaged_total",
-			Help: "Packs sent ahead that could not be read to their end.",
+			Help: "Packs sent ahead that were damaged.",
 		}),
 	}
 	reg.MustRegister(readings, a.damaged)

@@ -1,7 +1,7 @@
-// Package live sends what people look at to the hub: frames of processed readings,
-// alerts and aggregate windows. All of it is a service without a promise, because the
-// hub may be away: what it does not take is dropped and counted, and nothing here ever
-// makes the processing wait. The truth is in Kafka. Only Run blocks.
+// Package live publishes to the hub for screens: frames of processed readings, alerts and
+// aggregate windows. It is best effort, because the hub may be unreachable: messages that
+// cannot be sent are dropped and counted, and processing never waits. Kafka has the
+// complete record. Only Run blocks.
 package live
 
 import (
@@ -24,20 +24,20 @@ const (
 	frameReadings = 500
 	frameBytes    = 256 << 10
 	// linger is the shortest time between two frames of one gateway that are not
-	// full: the first reading after a pause goes at once, those of the next
+	// full: the first reading after a pause is sent at once, those of the next
 	// milliseconds together.
 	linger = 5 * time.Millisecond
-	// frameQueue and noteQueue bound what waits for the hub.
+	// frameQueue and noteQueue bound the messages that wait for the hub.
 	frameQueue = 64
 	noteQueue  = 4096
 	// windowsPerMessage keeps a message of windows well below the hub's limit.
 	windowsPerMessage = 1000
-	// maxGateways bounds what headers can make a Publisher remember.
+	// maxGateways bounds the gateways that headers can make a Publisher keep.
 	maxGateways = 10_000
 )
 
-// Conn is the part of a NATS connection that is needed. Publish must not wait for a
-// hub that is away.
+// Conn is the part of a NATS connection that a Publisher uses. Publish must not block
+// while the hub is unreachable.
 type Conn interface {
 	Publish(subject string, data []byte) error
 	FlushTimeout(d time.Duration) error
@@ -49,7 +49,8 @@ type Options struct {
 	Registry prometheus.Registerer
 }
 
-// Publisher collects and sends. Its methods may be called from any goroutine.
+// Publisher collects readings into frames and publishes them. It is safe for concurrent
+// use.
 type Publisher struct {
 	log     *slog.Logger
 	metrics *metrics
@@ -64,15 +65,15 @@ type Publisher struct {
 	arm    chan struct{}
 }
 
-// gateway is where the readings of one gateway are collected.
+// gateway collects the readings of one gateway.
 type gateway struct {
 	name, subject string
-	frame         *frame // nil while there is nothing to send
+	frame         *frame // nil while empty
 	sent          time.Time
 	listed        bool // in waiting
 }
 
-// frame is one message with its room, which is used again.
+// frame is one message; its buffer is reused.
 type frame struct {
 	subject string
 	builder wire.FrameBuilder
@@ -142,8 +143,8 @@ func (p *Publisher) newFrame(g *gateway) *frame {
 	return f
 }
 
-// Flush sends what was added, at the end of a batch of readings: at once, or within a
-// few milliseconds where the last frame of the gateway was sent just now.
+// Flush sends the readings added so far, at the end of a batch: at once, or within a few
+// milliseconds if the last frame of the gateway was sent just now.
 func (p *Publisher) Flush() { p.flush(time.Now(), linger) }
 
 func (p *Publisher) flush(now time.Time, pause time.Duration) {
@@ -156,7 +157,7 @@ func (p *Publisher) flush(now time.Time, pause time.Duration) {
 			continue
 		}
 		g.listed = false
-		if g.frame != nil { // nil: it was full and is on its way
+		if g.frame != nil { // nil: it was full and has been queued
 			p.queue(g, now)
 		}
 	}
@@ -169,7 +170,7 @@ func (p *Publisher) flush(now time.Time, pause time.Duration) {
 	}
 }
 
-// queue hands g's frame to Run, or drops it when the hub is too far behind.
+// queue enqueues g's frame for Run, or drops it when the queue is full.
 func (p *Publisher) queue(g *gateway, now time.Time) {
 	f := g.frame
 	g.frame, g.sent = nil, now
@@ -204,7 +205,7 @@ func (p *Publisher) Windows(ws []telemetry.Window) {
 		n := min(len(ws), windowsPerMessage)
 		data, err := json.Marshal(ws[:n])
 		if err != nil {
-			p.log.Error("aggregates cannot be encoded", "err", err)
+			p.log.Error("encoding aggregates failed", "err", err)
 			return
 		}
 		p.note(note{kind: kindAggregates, subject: wire.AggregateSubject, data: data})
@@ -220,7 +221,7 @@ func (p *Publisher) note(n note) {
 	}
 }
 
-// Run sends to conn until ctx ends, then what is left, for at most a second.
+// Run publishes to conn until ctx ends, then the rest, for at most a second.
 func (p *Publisher) Run(ctx context.Context, conn Conn) error {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
@@ -252,7 +253,7 @@ func (p *Publisher) finish(conn Conn) {
 			p.sendNote(conn, n)
 		default:
 			if err := conn.FlushTimeout(time.Second); err != nil {
-				p.log.Debug("hub did not take the last messages", "err", err)
+				p.log.Debug("flushing the last messages failed", "err", err)
 			}
 			return
 		}

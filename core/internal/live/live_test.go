@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// hub is a Conn that keeps what it is given, unless it is away.
+// hub is a Conn that records messages, unless it is away.
 type hub struct {
 	mu       sync.Mutex
 	away     bool
@@ -144,7 +144,7 @@ func TestFullFrameGoesWithoutFlush(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, h.on("live.gw-b"), 1)
 		stop()
-		require.Len(t, entries(t, h.on("live.gw-a")), frameReadings+1, "what is left goes at the end")
+		require.Len(t, entries(t, h.on("live.gw-a")), frameReadings+1, "the rest is sent at the end")
 	})
 }
 
@@ -179,8 +179,8 @@ func TestAbsentHubCostsNothingButTheFrames(t *testing.T) {
 	})
 }
 
-// TestSlowHubMakesNobodyWait adds far more than fits while nothing is sent.
-func TestSlowHubMakesNobodyWait(t *testing.T) {
+// TestSlowHubNeverBlocks adds far more than fits while nothing is sent.
+func TestSlowHubNeverBlocks(t *testing.T) {
 	p := newPublisher(t)
 	const readings = 3 * frameQueue * frameReadings
 	for i := range readings {

@@ -2,7 +2,7 @@ package live
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Kinds of messages beside frames.
+// Kinds of messages other than frames.
 const (
 	kindAlert      = "alert"
 	kindAggregates = "aggregates"
@@ -20,11 +20,11 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) *metrics {
 	frames := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "core_live_frames_total",
-		Help: "Live frames by result: published to the hub, or dropped because it was away or too slow.",
+		Help: "Live frames by result: published to the hub, or dropped because it was unreachable or too slow.",
 	}, []string{"result"})
 	notes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "core_hub_messages_total",
-		Help: "Messages to the hub beside live frames, by kind (alert, aggregates) and result (published, dropped).",
+		Help: "Messages to the hub other than live frames, by kind (alert, aggregates) and result (published, dropped).",
 	}, []string{"kind", "result"})
 	m := &metrics{
 		framesPublished: frames.WithLabelValues("published"),
@@ -35,7 +35,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "core_live_readings_dropped_total",
-			Help: "Readings in live frames that were dropped. They were processed all the same.",
+			Help: "Readings in live frames that were dropped. They were processed anyway.",
 		}),
 		notes: make(map[string]outcome),
 	}

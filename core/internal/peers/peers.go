@@ -1,7 +1,7 @@
-// Package peers is what the members of core tell each other once a second through the
-// hub: which gateways there ought to be, which alarms explain a gateway's silent
-// devices, and what the sensors of shared rooms show. All of it is a help that may be
-// missing or seconds old; nothing that must be exact goes this way. Only Run blocks.
+// Package peers exchanges state between core instances through the hub once a second:
+// which gateways are expected, which alarms explain a gateway's silent devices, and the
+// sensor values of shared rooms. All of it is best effort and may be missing or seconds
+// old; nothing that must be exact is exchanged here. Only Run blocks.
 package peers
 
 import (
@@ -26,81 +26,82 @@ import (
 const (
 	// every is the time between two messages.
 	every = time.Second
-	// validFor is how long what a member said counts, in ms.
+	// validFor is how long a peer's state counts, in ms.
 	validFor = 5_000
 	// roomsPerMessage keeps a message below the hub's limit.
 	roomsPerMessage = 500
 )
 
-// Message is one member's word. Several with one Round make a whole.
+// Message is a part of one instance's state. Messages with one Round make a whole.
 type Message struct {
 	Member string `json:"member"`
 	Round  int64  `json:"round"`
-	First  bool   `json:"first,omitempty"` // the one with everything but rooms
-	// Gateways are those that its devices' records name.
+	First  bool   `json:"first,omitempty"` // has everything but rooms
+	// Gateways are those named in its devices' records.
 	Gateways []string `json:"gateways,omitempty"`
 	// Live is when a live reading of each gateway last came through, in ms.
 	Live map[string]int64 `json:"live,omitempty"`
-	// Down has the id of the alarm of each gateway it knows to be down.
+	// Down has the alarm id of each gateway that is down.
 	Down  map[string]string `json:"down,omitempty"`
 	Rooms []rooms.Values    `json:"rooms,omitempty"`
 }
 
-// Board holds what was said last. Its methods may be called from any goroutine.
-type Board struct {
-	log    *slog.Logger
-	member string
-	watch  Gateways
+// Exchange holds the newest state of this instance and its peers. It is safe for
+// concurrent use.
+type Exchange struct {
+	log      *slog.Logger
+	member   string
+	gateways Gateways
 
 	mu     sync.Mutex
 	round  int64
-	own    map[int32]part // by partition
-	others map[string]*other
+	own    map[int32]ownState // by partition
+	others map[string]*peerState
 }
 
-// part is what one of our own partitions says.
-type part struct {
+// ownState is the state of one of our own partitions.
+type ownState struct {
 	down  map[string]string
 	rooms []rooms.Values
 }
 
-// other is what another member said.
-type other struct {
+// peerState is the state of another instance.
+type peerState struct {
 	round int64
 	at    int64 // ms by the clock
 	down  map[string]string
 	rooms map[string]rooms.Values
 }
 
-// Options of a Board. All are required.
+// Options of an Exchange. All are required.
 type Options struct {
 	Log      *slog.Logger
 	Gateways Gateways
 }
 
-// Gateways is what a member knows of gateways: what it tells the others, and what it
-// takes in from them.
+// Gateways is where the gateways to send to peers come from, and where those received
+// from them go.
 type Gateways interface {
-	Known() []string
-	Know(names ...string)
+	Names() []string
+	Expect(names ...string)
 	Live() map[string]int64
 	Alive(name string, at int64)
 }
 
-// New returns a Board. It says and hears nothing until Run.
-func New(o Options) (*Board, error) {
+// New returns an Exchange. Nothing is sent or received until Run.
+func New(o Options) (*Exchange, error) {
 	if o.Log == nil || o.Gateways == nil {
 		return nil, errors.New("peers: Log and Gateways are required")
 	}
-	return &Board{
-		log: o.Log.With("component", "peers"), member: rand.Text(), watch: o.Gateways,
-		own: make(map[int32]part), others: make(map[string]*other),
+	return &Exchange{
+		log: o.Log.With("component", "peers"), member: rand.Text(), gateways: o.Gateways,
+		own: make(map[int32]ownState), others: make(map[string]*peerState),
 	}, nil
 }
 
-// Run speaks and listens on nc until ctx ends.
-func (b *Board) Run(ctx context.Context, nc *nats.Conn) error {
-	sub, err := nc.Subscribe(wire.PeersSubject, func(m *nats.Msg) { b.hear(m.Data, time.Now().UnixMilli()) })
+// Run sends and receives on nc until ctx ends.
+func (e *Exchange) Run(ctx context.Context, nc *nats.Conn) error {
+	sub, err := nc.Subscribe(wire.PeersSubject, func(m *nats.Msg) { e.receive(m.Data, time.Now().UnixMilli()) })
 	if err != nil {
 		return fmt.Errorf("subscribing to %s: %w", wire.PeersSubject, err)
 	}
@@ -112,49 +113,49 @@ func (b *Board) Run(ctx context.Context, nc *nats.Conn) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			for _, m := range b.say() {
-				b.publish(nc, m)
+			for _, m := range e.messages() {
+				e.publish(nc, m)
 			}
 		}
 	}
 }
 
-func (b *Board) publish(nc *nats.Conn, m Message) {
+func (e *Exchange) publish(nc *nats.Conn, m Message) {
 	data, err := json.Marshal(m)
 	if err == nil {
 		err = nc.Publish(wire.PeersSubject, data)
 	}
 	if err != nil {
-		b.log.Debug("the others could not be told", "err", err)
+		e.log.Debug("publishing to peers failed", "err", err)
 	}
 }
 
-// Tell sets what the members are told of a partition: alarms of gateways that are down,
-// and its rooms. It keeps both.
-func (b *Board) Tell(partition int32, down map[string]string, own []rooms.Values) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.own[partition] = part{down: down, rooms: own}
+// Set sets the state of a partition: the alarms of gateways that are down, and its rooms.
+// It keeps both arguments.
+func (e *Exchange) Set(partition int32, down map[string]string, own []rooms.Values) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.own[partition] = ownState{down: down, rooms: own}
 }
 
 // Forget removes a partition that is no longer ours.
-func (b *Board) Forget(partition int32) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.own, partition)
+func (e *Exchange) Forget(partition int32) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.own, partition)
 }
 
-// DownAlarm returns the id of the alarm that says that a gateway is down, as its owner
-// told; empty when nobody did.
-func (b *Board) DownAlarm(gateway string, now int64) string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, p := range b.own {
+// DownAlarm returns the id of the alarm for a gateway that is down; empty when no instance
+// has one.
+func (e *Exchange) DownAlarm(gateway string, now int64) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range e.own {
 		if id := p.down[gateway]; id != "" {
 			return id
 		}
 	}
-	for _, o := range b.others {
+	for _, o := range e.others {
 		if id := o.down[gateway]; id != "" && now-o.at < validFor {
 			return id
 		}
@@ -162,10 +163,10 @@ func (b *Board) DownAlarm(gateway string, now int64) string {
 	return ""
 }
 
-// Room returns a function that tells what the sensors of a room show that are not in
-// the partition.
-func (b *Board) Room(partition int32, now int64) func(room string, p telemetry.Parameter) []float64 {
-	all := b.outside(partition, now)
+// RoomValues returns a function that returns the values of a room's sensors that are not
+// in the partition.
+func (e *Exchange) RoomValues(partition int32, now int64) func(room string, p telemetry.Parameter) []float64 {
+	all := e.outside(partition, now)
 	return func(room string, p telemetry.Parameter) []float64 {
 		if values := all[room]; values != nil {
 			return values[p]
@@ -174,7 +175,7 @@ func (b *Board) Room(partition int32, now int64) func(room string, p telemetry.P
 	}
 }
 
-func (b *Board) outside(partition int32, now int64) map[string]*[telemetry.NumAnalog][]float64 {
+func (e *Exchange) outside(partition int32, now int64) map[string]*[telemetry.NumAnalog][]float64 {
 	all := make(map[string]*[telemetry.NumAnalog][]float64)
 	add := func(v rooms.Values) {
 		sum := all[v.Room]
@@ -186,18 +187,18 @@ func (b *Board) outside(partition int32, now int64) map[string]*[telemetry.NumAn
 			sum[p] = append(sum[p], v.Values[p]...)
 		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for k, p := range b.own {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for k, p := range e.own {
 		if k != partition {
 			for _, v := range p.rooms {
 				add(v)
 			}
 		}
 	}
-	for name, o := range b.others {
+	for name, o := range e.others {
 		if now-o.at >= validFor {
-			delete(b.others, name)
+			delete(e.others, name)
 			continue
 		}
 		for _, v := range o.rooms {
@@ -207,50 +208,50 @@ func (b *Board) outside(partition int32, now int64) map[string]*[telemetry.NumAn
 	return all
 }
 
-// say returns this second's messages.
-func (b *Board) say() []Message {
-	names, live := b.watch.Known(), b.watch.Live()
+// messages returns this second's messages.
+func (e *Exchange) messages() []Message {
+	names, live := e.gateways.Names(), e.gateways.Live()
 	slices.Sort(names)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.round++
-	first := Message{Member: b.member, Round: b.round, First: true, Gateways: names, Live: live, Down: make(map[string]string)}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.round++
+	first := Message{Member: e.member, Round: e.round, First: true, Gateways: names, Live: live, Down: make(map[string]string)}
 	var all []rooms.Values
-	for _, p := range b.own {
+	for _, p := range e.own {
 		maps.Copy(first.Down, p.down)
 		all = append(all, p.rooms...)
 	}
 	out := []Message{first}
 	for chunk := range slices.Chunk(all, roomsPerMessage) {
-		out = append(out, Message{Member: b.member, Round: b.round, Rooms: chunk})
+		out = append(out, Message{Member: e.member, Round: e.round, Rooms: chunk})
 	}
 	return out
 }
 
-// hear takes in a message.
-func (b *Board) hear(data []byte, now int64) {
+// receive applies a peer's message.
+func (e *Exchange) receive(data []byte, now int64) {
 	var m Message
 	if err := json.Unmarshal(data, &m); err != nil {
-		b.log.Debug("message of another member is unreadable", "err", err)
+		e.log.Debug("message of a peer is unreadable", "err", err)
 		return
 	}
-	if m.Member == b.member {
+	if m.Member == e.member {
 		return
 	}
-	b.watch.Know(m.Gateways...)
+	e.gateways.Expect(m.Gateways...)
 	for name, at := range m.Live {
-		b.watch.Alive(name, min(at, now))
+		e.gateways.Alive(name, min(at, now))
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	o := b.others[m.Member]
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	o := e.others[m.Member]
 	if o == nil || m.Round != o.round {
-		next := &other{round: m.Round, rooms: make(map[string]rooms.Values)}
+		next := &peerState{round: m.Round, rooms: make(map[string]rooms.Values)}
 		if o != nil {
 			next.down = o.down // until its first message comes
 		}
 		o = next
-		b.others[m.Member] = o
+		e.others[m.Member] = o
 	}
 	if m.First {
 		o.down = m.Down
@@ -261,8 +262,8 @@ func (b *Board) hear(data []byte, now int64) {
 	}
 }
 
-// add takes in the values of a room, of which several partitions may hold some.
-func (o *other) add(v rooms.Values) {
+// add adds values of a room, which several partitions may share.
+func (o *peerState) add(v rooms.Values) {
 	sum := o.rooms[v.Room]
 	sum.Room = v.Room
 	for p := range v.Values {

@@ -17,32 +17,32 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const now = 1_700_000_000_000
 
-// watch is what a member knows of gateways.
-type watch struct {
+// gateways is a Gateways in memory.
+type gateways struct {
 	names []string
 	live  map[string]int64
 }
 
-func (w *watch) Known() []string             { return w.names }
-func (w *watch) Know(names ...string)        { w.names = append(w.names, names...) }
-func (w *watch) Live() map[string]int64      { return w.live }
-func (w *watch) Alive(name string, at int64) { w.live[name] = at }
+func (w *gateways) Names() []string             { return w.names }
+func (w *gateways) Expect(names ...string)      { w.names = append(w.names, names...) }
+func (w *gateways) Live() map[string]int64      { return w.live }
+func (w *gateways) Alive(name string, at int64) { w.live[name] = at }
 
-func newBoard(t *testing.T, names ...string) (*Board, *watch) {
+func newExchange(t *testing.T, names ...string) (*Exchange, *gateways) {
 	t.Helper()
-	w := &watch{names: names, live: map[string]int64{}}
+	w := &gateways{names: names, live: map[string]int64{}}
 	b, err := New(Options{Log: slog.New(slog.DiscardHandler), Gateways: w})
 	require.NoError(t, err)
 	return b, w
 }
 
-// tell hands what one says to another.
-func tell(t *testing.T, from, to *Board, at int64) {
+// deliver passes the messages of one to another.
+func deliver(t *testing.T, from, to *Exchange, at int64) {
 	t.Helper()
-	for _, m := range from.say() {
+	for _, m := range from.messages() {
 		data, err := json.Marshal(m)
 		require.NoError(t, err)
-		to.hear(data, at)
+		to.receive(data, at)
 	}
 }
 
@@ -52,23 +52,23 @@ func values(room string, v ...float64) rooms.Values {
 	return out
 }
 
-func TestMembersKnowWhatOneAloneCannot(t *testing.T) {
-	a, watchA := newBoard(t, "gw-a")
-	b, watchB := newBoard(t)
+func TestPeersShareGatewaysAlarmsAndRooms(t *testing.T) {
+	a, watchA := newExchange(t, "gw-a")
+	b, watchB := newExchange(t)
 	watchA.live["gw-a"] = now
-	a.Tell(1, map[string]string{"gw-a": "alarm"}, []rooms.Values{values("301", 20, 21)})
-	a.Tell(2, nil, []rooms.Values{values("301", 22), values("302", 5)})
-	b.Tell(3, nil, []rooms.Values{values("301", 30)})
-	tell(t, a, b, now)
-	tell(t, a, a, now) // its own words come back to it
+	a.Set(1, map[string]string{"gw-a": "alarm"}, []rooms.Values{values("301", 20, 21)})
+	a.Set(2, nil, []rooms.Values{values("301", 22), values("302", 5)})
+	b.Set(3, nil, []rooms.Values{values("301", 30)})
+	deliver(t, a, b, now)
+	deliver(t, a, a, now) // the hub echoes its own messages
 
 	require.Equal(t, []string{"gw-a"}, watchB.names)
 	require.EqualValues(t, now, watchB.live["gw-a"])
 	require.Equal(t, "alarm", b.DownAlarm("gw-a", now))
 	require.Equal(t, "alarm", a.DownAlarm("gw-a", now))
 	require.Empty(t, b.DownAlarm("gw-b", now))
-	of := func(m *Board, partition int32, room string) []float64 {
-		v := slices.Clone(m.Room(partition, now)(room, telemetry.Temperature))
+	of := func(m *Exchange, partition int32, room string) []float64 {
+		v := slices.Clone(m.RoomValues(partition, now)(room, telemetry.Temperature))
 		slices.Sort(v)
 		return v
 	}
@@ -78,32 +78,32 @@ func TestMembersKnowWhatOneAloneCannot(t *testing.T) {
 	require.Empty(t, of(b, 3, "303"))
 
 	a.Forget(1)
-	tell(t, a, b, now+1000)
+	deliver(t, a, b, now+1000)
 	require.Empty(t, b.DownAlarm("gw-a", now+1000))
 	require.Equal(t, []float64{22}, of(b, 3, "301"))
 }
 
-func TestWhatAMemberSaidIsForgotten(t *testing.T) {
-	a, _ := newBoard(t)
-	b, _ := newBoard(t)
-	a.Tell(1, map[string]string{"gw-a": "alarm"}, []rooms.Values{values("301", 20)})
-	tell(t, a, b, now)
+func TestStateOfAPeerExpires(t *testing.T) {
+	a, _ := newExchange(t)
+	b, _ := newExchange(t)
+	a.Set(1, map[string]string{"gw-a": "alarm"}, []rooms.Values{values("301", 20)})
+	deliver(t, a, b, now)
 	require.Empty(t, b.DownAlarm("gw-a", now+validFor))
-	require.Empty(t, b.Room(3, now+validFor)("301", telemetry.Temperature))
-	b.hear([]byte("{"), now) // anybody may write there
+	require.Empty(t, b.RoomValues(3, now+validFor)("301", telemetry.Temperature))
+	b.receive([]byte("{"), now) // any hub client may publish there
 	require.Empty(t, b.others)
 }
 
 func TestManyRoomsFitIntoMessages(t *testing.T) {
-	a, _ := newBoard(t)
-	b, _ := newBoard(t)
+	a, _ := newExchange(t)
+	b, _ := newExchange(t)
 	var own []rooms.Values
 	for i := range 3*roomsPerMessage + 1 {
 		own = append(own, values(string(rune('a'+i%26))+string(rune('a'+i/26)), float64(i)))
 	}
-	a.Tell(1, nil, own)
-	require.Len(t, a.say(), 5)
-	tell(t, a, b, now)
+	a.Set(1, nil, own)
+	require.Len(t, a.messages(), 5)
+	deliver(t, a, b, now)
 	require.Len(t, b.others[a.member].rooms, len(own))
 }
 

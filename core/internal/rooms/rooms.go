@@ -1,8 +1,8 @@
-// Package rooms keeps what the sensors of each room show, so that one that differs from
-// its neighbours can be told. A partition knows the devices it holds; those of the same
-// room in other partitions come as values that others have sent. A view is as old as the
-// last Rebuild, about a second, and what is older than MaxAge does not count. It does no
-// I/O and nothing in it blocks.
+// Package rooms keeps the sensor values of each room, so that rules can detect a sensor
+// that deviates from its neighbours. A Table has the devices of one partition; devices of
+// the same room in other partitions are present as values received from peers. A view is
+// as old as the last Rebuild, about a second; values older than MaxAge do not count. It
+// does no I/O and nothing in it blocks.
 package rooms
 
 import (
@@ -15,24 +15,24 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// MaxAge is how old a value may be that stands for its sensor.
+// MaxAge is how old the newest value of a sensor may be to count.
 const MaxAge = time.Minute
 
 const (
-	// maxRooms bounds what texts in readings can make a Table remember.
+	// maxRooms bounds the rooms that readings can make a Table keep.
 	maxRooms = 50_000
-	// maxValues bounds what one parameter of one room may hold. Of more sensors some
-	// stand for all.
+	// maxValues bounds the values of one parameter of one room. Of more sensors only
+	// some count.
 	maxValues = 1_000
 )
 
-// Values are what the sensors of a room show: the newest value of each.
+// Values are the newest values of a room's sensors.
 type Values struct {
 	Room   string                         `json:"room"`   // see Key
 	Values [telemetry.NumAnalog][]float64 `json:"values"` // by parameter, in no order
 }
 
-// Key names a room.
+// Key returns the key of a room, unique across buildings.
 func Key(l telemetry.Location) string {
 	return l.Building + "\x1f" + strconv.Itoa(l.Floor) + "\x1f" + l.Room
 }
@@ -55,7 +55,7 @@ type room struct {
 	key     string
 	devices int
 	own     [telemetry.NumAnalog][]float64
-	all     [telemetry.NumAnalog][]float64 // sorted, with those of others
+	all     [telemetry.NumAnalog][]float64 // sorted, with those of peers
 	sum     [telemetry.NumAnalog]float64
 }
 
@@ -68,8 +68,8 @@ type Table struct {
 // New returns an empty Table.
 func New() *Table { return &Table{rooms: make(map[string]*room), devices: make(map[*Device]struct{})} }
 
-// Put takes in a reading of d, the zero Device when it is the first one. d must not be
-// moved. A late reading changes nothing.
+// Put applies a reading of d, the zero Device for its first one. d must not be copied
+// afterwards. A late reading changes nothing.
 func (t *Table) Put(d *Device, r *telemetry.Reading) {
 	if d.location != r.Location {
 		t.move(d, r.Location)
@@ -115,8 +115,8 @@ func (t *Table) leave(d *Device) {
 	delete(t.devices, d)
 }
 
-// Rebuild makes the views new at now, in ms: from the devices' newest values and from
-// what others have sent. Call it about once a second.
+// Rebuild renews the views at now, in ms, from the devices' newest values and from those
+// of other partitions. Call it about once a second.
 func (t *Table) Rebuild(now int64, others func(room string, p telemetry.Parameter) []float64) {
 	for _, rm := range t.rooms {
 		for p := range rm.own {
@@ -153,8 +153,7 @@ func (rm *room) rebuild(others func(room string, p telemetry.Parameter) []float6
 	}
 }
 
-// View returns what the room of d shows without d itself, in dst; nil when it is not
-// known.
+// View returns in dst the figures of d's room without d itself; nil when d has no room.
 func (t *Table) View(d *Device, dst *alarm.RoomView) *alarm.RoomView {
 	if d.room == nil {
 		return nil
@@ -165,11 +164,11 @@ func (t *Table) View(d *Device, dst *alarm.RoomView) *alarm.RoomView {
 	return dst
 }
 
-// without returns the figures of the room's sensors but one, which is among them when it
-// is present.
+// without returns the figures of the room's sensors without one, which is among them if
+// present.
 func (rm *room) without(p telemetry.Parameter, own value) alarm.RoomValue {
 	all, n, sum := rm.all[p], len(rm.all[p]), rm.sum[p]
-	skip := n // nobody
+	skip := n // none
 	if own.present {
 		if i, found := slices.BinarySearch(all, own.v); found {
 			skip, n, sum = i, n-1, sum-own.v
@@ -187,7 +186,7 @@ func (rm *room) without(p telemetry.Parameter, own value) alarm.RoomValue {
 	return alarm.RoomValue{Count: n, Mean: sum / float64(n), Median: (at((n-1)/2) + at(n/2)) / 2}
 }
 
-// Own returns what the partition's own devices show, for others.
+// Own returns the values of the partition's own devices, for peers.
 func (t *Table) Own() []Values {
 	out := make([]Values, 0, len(t.rooms))
 	for _, rm := range t.rooms {
