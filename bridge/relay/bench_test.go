@@ -44,7 +44,7 @@ func (g *gateway) fill(packs, readings int) {
 func BenchmarkDrain(b *testing.B) {
 	const readings = 300
 	packs := max(b.N/readings, 200)
-	p := newPlant(b)
+	p := newCluster(b)
 	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
 	require.NoError(b, err)
 	b.Cleanup(h.Shutdown)
@@ -73,7 +73,7 @@ func (g *gateway) awaitTrim(packs int) {
 func BenchmarkDrainHere(b *testing.B) {
 	const readings = 300
 	packs := max(b.N/readings, 200)
-	p := newPlant(b)
+	p := newCluster(b)
 	p.cfg.LeafAddr = "127.0.0.1:0"
 	r, err := New(Options{Config: p.cfg, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	require.NoError(b, err)
@@ -93,7 +93,7 @@ func BenchmarkDrainHere(b *testing.B) {
 // BenchmarkDrainMany measures what a bridge needs to empty twenty gateways at once.
 func BenchmarkDrainMany(b *testing.B) {
 	const gateways, packs, readings = 20, 60, 300
-	p := newPlant(b)
+	p := newCluster(b)
 	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
 	require.NoError(b, err)
 	b.Cleanup(h.Shutdown)

@@ -18,10 +18,10 @@ type Config struct {
 	HTTPAddr string `env:"BRIDGE_HTTP_ADDR" envDefault:"127.0.0.1:9102" help:"address of /metrics, /livez and /readyz; empty: none"`
 
 	Lanes     int    `env:"BRIDGE_LANES" envDefault:"4" help:"lanes that bridges share; the partitions of the checkpoints topic, and fixed once that exists"`
-	GroupID   string `env:"BRIDGE_GROUP_ID" envDefault:"bridge" help:"consumer group by which bridges share the lanes"`
+	GroupID   string `env:"BRIDGE_GROUP_ID" envDefault:"bridge" help:"consumer group in which bridges share the lanes"`
 	TxnPrefix string `env:"BRIDGE_TXN_PREFIX" envDefault:"bridge-" help:"prefix of the lanes' transactional ids"`
 
-	TrimMargin uint64        `env:"BRIDGE_TRIM_MARGIN" envDefault:"100" help:"packs kept in a gateway behind what Kafka has, at least 1"`
+	TrimMargin uint64        `env:"BRIDGE_TRIM_MARGIN" envDefault:"100" help:"packs kept in a gateway behind its checkpoint, at least 1"`
 	Batch      int           `env:"BRIDGE_BATCH" envDefault:"5000" help:"most readings in one Kafka transaction"`
 	Linger     time.Duration `env:"BRIDGE_LINGER" envDefault:"2ms" help:"how long a small transaction waits for more readings"`
 
@@ -31,25 +31,25 @@ type Config struct {
 	ops.PprofConfig
 }
 
-// errConfig is wrapped by every complaint about a value.
+// errConfig is wrapped by every error about a value.
 var errConfig = errors.New("bad configuration")
 
 // Check names the variable of an unusable value.
 func (c *Config) Check() error {
 	for _, r := range []struct {
-		name           string
-		value, lo, hi  int64
-		whatWouldBeFit string
+		name          string
+		value, lo, hi int64
+		want          string
 	}{
 		{"BRIDGE_LANES", int64(c.Lanes), 1, 1000, "1 to 1000"},
 		{"BRIDGE_BATCH", int64(c.Batch), 1, 100_000, "1 to 100000"},
 		{"BRIDGE_LINGER", c.Linger.Milliseconds(), 0, 1000, "0 to 1s"},
-		// The pack at the checkpoint itself has to stay: it shows whether the stream is
-		// still the same after a reconnect.
+		// The pack at the checkpoint itself must stay: it identifies the stream after a
+		// reconnect.
 		{"BRIDGE_TRIM_MARGIN", int64(c.TrimMargin), 1, 1 << 40, "at least 1"},
 	} {
 		if r.value < r.lo || r.value > r.hi {
-			return fmt.Errorf("%s: want %s: %w", r.name, r.whatWouldBeFit, errConfig)
+			return fmt.Errorf("%s: want %s: %w", r.name, r.want, errConfig)
 		}
 	}
 	for name, value := range map[string]string{

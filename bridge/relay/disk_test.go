@@ -15,7 +15,7 @@ import (
 )
 
 func TestNewDiskIsALossAndNothingIsDoubled(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(30, 10)
@@ -23,7 +23,7 @@ func TestNewDiskIsALossAndNothingIsDoubled(t *testing.T) {
 	g.wipe()
 	g.storeMany(20, 10) // their sequences were used before
 	want.check(t, p)
-	require.Eventually(t, func() bool { return b.metric("bridge_losses_total", "gateway", "gw-a") == 1 }, patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return b.metric("bridge_losses_total", "gateway", "gw-a") == 1 }, waitTimeout, 20*time.Millisecond)
 	b.stop()
 	b = p.bridge(nil)
 	g.storeMany(20, 10) // beyond the old checkpoint
@@ -36,7 +36,7 @@ func TestNewDiskIsALossAndNothingIsDoubled(t *testing.T) {
 func TestLostTailIsALossAndNothingIsDoubled(t *testing.T) {
 	for name, after := range map[string]int{"stream stays shorter": 5, "stream grows beyond": 40} {
 		t.Run(name, func(t *testing.T) {
-			p, want := newPlant(t), newExpected()
+			p, want := newCluster(t), newExpected()
 			b := p.bridge(nil)
 			g := newGateway(t, "gw-a", b.LeafAddr(), want)
 			g.storeMany(20, 10)
@@ -53,7 +53,7 @@ func TestLostTailIsALossAndNothingIsDoubled(t *testing.T) {
 			g.storeMany(after, 10)
 			b = p.bridge(nil)
 			want.check(t, p)
-			require.Eventually(t, func() bool { return b.metric("bridge_losses_total", "gateway", "gw-a") == 1 }, patience, 20*time.Millisecond)
+			require.Eventually(t, func() bool { return b.metric("bridge_losses_total", "gateway", "gw-a") == 1 }, waitTimeout, 20*time.Millisecond)
 			require.Zero(t, b.metric("bridge_lost_packs_total", "gateway", "gw-a"), "all that is gone from the disk was in kafka")
 		})
 	}
@@ -61,7 +61,7 @@ func TestLostTailIsALossAndNothingIsDoubled(t *testing.T) {
 
 // Packs that the bridge never had are lost with the disk: only the heartbeats tell.
 func TestLossOfUnbridgedPacksIsSeenByHeartbeats(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	p.cfg.Batch = 20 // so that the bridge soon has its hands full
 	stuck := make(chan struct{})
 	var freeze atomic.Bool
@@ -81,18 +81,18 @@ func TestLossOfUnbridgedPacksIsSeenByHeartbeats(t *testing.T) {
 		heard := b.roster.Heard("gw-a")
 		last := heard[len(heard)-1]
 		return last.LastSeq == 210 && last.Counter == 200
-	}, patience, 20*time.Millisecond)
+	}, waitTimeout, 20*time.Millisecond)
 	g.stop()
 	g.restore(copied)
 	g.want = want
 	g.start()
 	g.storeMany(5, 10)
 	close(stuck)
-	require.Eventually(t, func() bool { return b.metric("bridge_losses_total", "gateway", "gw-a") >= 1 }, patience, 20*time.Millisecond)
-	require.Eventually(t, func() bool { return b.metric("bridge_lost_packs_total", "gateway", "gw-a") > 0 }, patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return b.metric("bridge_losses_total", "gateway", "gw-a") >= 1 }, waitTimeout, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return b.metric("bridge_lost_packs_total", "gateway", "gw-a") > 0 }, waitTimeout, 20*time.Millisecond)
 	fetched := 200 - b.metric("bridge_lost_packs_total", "gateway", "gw-a") // in time, and so in kafka
 	maps.Copy(want.readings, never.readings)
-	got := kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 10*10+2*fetched+5*10, patience)
+	got := kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 10*10+2*fetched+5*10, waitTimeout)
 	seen := map[string]bool{}
 	for _, r := range got {
 		require.False(t, seen[nameOf(r)], "doubled")
@@ -125,7 +125,7 @@ func (f freezing) Commit() error {
 }
 
 func TestPacksRemovedBySomebodyAreALoss(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(10, 10)
@@ -147,7 +147,7 @@ func TestPacksRemovedBySomebodyAreALoss(t *testing.T) {
 }
 
 func TestHoleInTheStreamIsALoss(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(5, 10)
@@ -172,7 +172,7 @@ func TestHoleInTheStreamIsALoss(t *testing.T) {
 }
 
 func TestDamagedPackIsNotedAndPassed(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(3, 5)
@@ -181,12 +181,12 @@ func TestDamagedPackIsNotedAndPassed(t *testing.T) {
 	totals.Readings += 2
 	g.packed.set(counter+1, totals)
 	g.storeMany(3, 5)
-	require.Eventually(t, func() bool { return b.metric("bridge_records_total") == 30 }, patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return b.metric("bridge_records_total") == 30 }, waitTimeout, 20*time.Millisecond)
 	b.stop()
 	b2 := p.bridge(nil)
 	g.storeMany(1, 5)
 	want.checkReadings(t, p)
-	notes := kafkatest.ReadAll(t, p.brokers, p.topics.DeadLetters, 1, patience)
+	notes := kafkatest.ReadAll(t, p.brokers, p.topics.DeadLetters, 1, waitTimeout)
 	require.Len(t, notes, 1)
 	require.Equal(t, "damaged_pack", notes[0].Header(wire.HeaderReason))
 	require.Equal(t, fmt.Sprint(seq), notes[0].Header(wire.HeaderSeq))

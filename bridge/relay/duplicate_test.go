@@ -21,7 +21,7 @@ func second(t *testing.T, leaf string) *gateway {
 }
 
 func TestSecondInstallationIsRefusedByTheHub(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	first := newInstallation(t, "gw-a", "1111111111111111", b.LeafAddr(), want)
 	first.storeMany(10, 10)
@@ -45,13 +45,13 @@ func TestSecondInstallationAtAnExternalHubIsNotRead(t *testing.T) {
 	})
 	require.NoError(t, err)
 	hub.Start()
-	require.True(t, hub.ReadyForConnections(patience))
+	require.True(t, hub.ReadyForConnections(waitTimeout))
 	t.Cleanup(func() { hub.Shutdown(); hub.WaitForShutdown() })
 	varz, err := hub.Varz(nil)
 	require.NoError(t, err)
 	leaf := fmt.Sprintf("127.0.0.1:%d", varz.LeafNode.Port)
 
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	p.cfg.HubURL = hub.ClientURL()
 	b := p.bridge(nil)
 	first := newInstallation(t, "gw-a", "1111111111111111", leaf, want)
@@ -61,7 +61,7 @@ func TestSecondInstallationAtAnExternalHubIsNotRead(t *testing.T) {
 	other := second(t, leaf)
 	l.becomes("gw-a", "both are known", func(l wire.GatewayLedger) bool { return l.Duplicate != "" })
 	require.NotContains(t, b.roster.Gateways(), "gw-a")
-	kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 100, patience)
+	kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 100, waitTimeout)
 	want.check(t, p) // nothing of the second crossed
 	other.stop()
 	l.becomes("gw-a", "it is over", func(l wire.GatewayLedger) bool { return l.Duplicate == "" })

@@ -20,9 +20,9 @@ import (
 
 // newSharedPlant is a plant with a hub of its own, four gateways and a bridge that is
 // ready; further bridges share its lanes.
-func newSharedPlant(t *testing.T) (*plant, *expected, []*gateway, *bridge) {
+func newSharedPlant(t *testing.T) (*cluster, *expected, []*gateway, *bridge) {
 	t.Helper()
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(h.Shutdown)
@@ -41,17 +41,17 @@ func newSharedPlant(t *testing.T) (*plant, *expected, []*gateway, *bridge) {
 func TestKilledBridgeIsTakenOver(t *testing.T) {
 	p, want, gateways, survivor := newSharedPlant(t)
 	victim := spawn(t, p.cfg)
-	require.Eventually(t, func() bool { return survivor.metric("bridge_lanes_owned") == 2 }, patience, 20*time.Millisecond, "lanes are shared")
+	require.Eventually(t, func() bool { return survivor.metric("bridge_lanes_owned") == 2 }, waitTimeout, 20*time.Millisecond, "lanes are shared")
 	for _, g := range gateways {
 		g.storeMany(50, 10)
 	}
-	kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 100, patience)
+	kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 100, waitTimeout)
 	require.NoError(t, victim.Process.Kill())
 	_, _ = victim.Process.Wait()
 	for _, g := range gateways {
 		g.storeMany(20, 10)
 	}
-	require.Eventually(t, func() bool { return survivor.metric("bridge_lanes_owned") == 4 }, patience, 20*time.Millisecond, "lanes are taken over")
+	require.Eventually(t, func() bool { return survivor.metric("bridge_lanes_owned") == 4 }, waitTimeout, 20*time.Millisecond, "lanes are taken over")
 	want.check(t, p)
 	require.Zero(t, survivor.metric("bridge_losses_total"))
 }
@@ -88,7 +88,7 @@ func TestFrozenBridgeIsFencedWhenItWakes(t *testing.T) {
 	for _, g := range gateways {
 		g.storeMany(50, 10)
 	}
-	kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 100, patience)
+	kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 100, waitTimeout)
 	require.NoError(t, frozen.Process.Signal(syscall.SIGSTOP))
 	start := time.Now()
 	for _, g := range gateways {
@@ -115,7 +115,7 @@ func TestBridgeWaitsForKafka(t *testing.T) {
 	broker := kafkatest.Embedded(t, devkafka.Options{DataDir: dir})
 	addr := broker.Addr()
 	require.NoError(t, broker.Close())
-	p, want := newPlantAt(t, []string{addr}), newExpected()
+	p, want := newClusterAt(t, []string{addr}), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(10, 10)
@@ -132,7 +132,7 @@ func TestBridgeWaitsForKafka(t *testing.T) {
 
 func TestBridgeStopsWithoutKafka(t *testing.T) {
 	broker := kafkatest.Embedded(t, devkafka.Options{})
-	p, want := newPlantAt(t, []string{broker.Addr()}), newExpected()
+	p, want := newClusterAt(t, []string{broker.Addr()}), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(10, 10)

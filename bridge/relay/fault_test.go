@@ -19,7 +19,7 @@ import (
 )
 
 func TestBridgeContinuesWhereItStopped(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	a, c := newGateway(t, "gw-a", b.LeafAddr(), want), newGateway(t, "gw-c", b.LeafAddr(), want)
 	for range 3 {
@@ -34,7 +34,7 @@ func TestBridgeContinuesWhereItStopped(t *testing.T) {
 }
 
 func TestGatewayRestartsChangeNothing(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	for range 3 {
@@ -56,7 +56,7 @@ type faulty struct {
 type faults struct {
 	commits  atomic.Int64
 	failAt   map[int64]bool // number of the commit that fails
-	storeToo bool           // it is stored all the same
+	storeToo bool           // it is stored anyway
 	err      error
 }
 
@@ -76,9 +76,9 @@ func (f faulty) Commit() error {
 }
 
 func TestLaneStartsAgainAfterAFailedTransaction(t *testing.T) {
-	for name, storeToo := range map[string]bool{"not stored": false, "stored all the same": true} {
+	for name, storeToo := range map[string]bool{"not stored": false, "stored anyway": true} {
 		t.Run(name, func(t *testing.T) {
-			p, want := newPlant(t), newExpected()
+			p, want := newCluster(t), newExpected()
 			p.cfg.Batch = 50
 			f := &faults{failAt: map[int64]bool{2: true, 3: true, 7: true}, storeToo: storeToo, err: errInjected}
 			b := p.bridge(func(_ int32, inner lane.Producer) lane.Producer { return faulty{inner, f} })
@@ -93,7 +93,7 @@ func TestLaneStartsAgainAfterAFailedTransaction(t *testing.T) {
 }
 
 func TestFencedLaneIsLeftAndTakenAgain(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	p.cfg.Lanes = 1
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
@@ -108,7 +108,7 @@ func TestFencedLaneIsLeftAndTakenAgain(t *testing.T) {
 }
 
 func TestDeadLetterTooLargeForKafkaHoldsUpNothing(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	p.cfg.Lanes = 1
 	f := &faults{failAt: map[int64]bool{1: true, 2: true}, err: fmt.Errorf("producing: %w", sarama.ErrMessageSizeTooLarge)}
 	b := p.bridge(func(_ int32, inner lane.Producer) lane.Producer { return faulty{inner, f} })
@@ -117,8 +117,8 @@ func TestDeadLetterTooLargeForKafkaHoldsUpNothing(t *testing.T) {
 	big := refused("device_001", strings.Repeat("z", 1<<20), telemetry.Refusal{Reason: telemetry.ReasonTooLarge, Message: "1 MB"})
 	g.store(big)
 	g.store(reading("device_001", `{"ok":2}`))
-	kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 2, patience)
-	got := kafkatest.ReadAll(t, p.brokers, p.topics.DeadLetters, 1, patience)
+	kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 2, waitTimeout)
+	got := kafkatest.ReadAll(t, p.brokers, p.topics.DeadLetters, 1, waitTimeout)
 	require.Len(t, got, 1)
 	require.Len(t, got[0].Value, 128<<10, "it was cut twice")
 	require.Equal(t, fmt.Sprint(1<<20), got[0].Header("iot-truncated"))
@@ -126,13 +126,13 @@ func TestDeadLetterTooLargeForKafkaHoldsUpNothing(t *testing.T) {
 }
 
 func TestLineCutWhilePacksAreFetched(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	l := newLine(t, b.LeafAddr())
 	g := newGateway(t, "gw-a", l.addr(), want)
 	for range 4 {
 		g.storeMany(60, 20)
-		kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 1, patience) // it is under way
+		kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 1, waitTimeout) // it is under way
 		l.cut()
 		g.storeMany(10, 20)
 		l.mend()
@@ -142,14 +142,14 @@ func TestLineCutWhilePacksAreFetched(t *testing.T) {
 }
 
 func TestGatewayIsPickedUpSoonAfterTheLineReturns(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	l := newLine(t, b.LeafAddr())
 	g := newGateway(t, "gw-a", l.addr(), want)
 	g.storeMany(1, 1)
 	want.check(t, p)
 	l.cut()
-	require.Eventually(t, func() bool { return b.metric("bridge_pull_failures_total", "gateway", "gw-a") > 2 }, patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return b.metric("bridge_pull_failures_total", "gateway", "gw-a") > 2 }, waitTimeout, 20*time.Millisecond)
 	g.storeMany(3, 5)
 	l.mend()
 	start := time.Now()

@@ -42,7 +42,7 @@ type gateway struct {
 	beats    sync.WaitGroup
 }
 
-// packed is what is stored of the present epoch, for the heartbeats to tell.
+// packed is the content stored of the current epoch, for the heartbeats.
 type packed struct {
 	mu      sync.Mutex
 	counter uint64

@@ -17,21 +17,21 @@ import (
 const (
 	// clientID names the bridge to the brokers.
 	clientID = "bridge"
-	// A lane of a bridge that died is taken over after this long; brokers allow no less
+	// sessionTimeout is when the lanes of a dead bridge are reassigned; brokers allow no less
 	// than 6 s by default.
 	sessionTimeout = 6 * time.Second
-	// groupHeartbeat bounds how long a bridge does not notice that lanes are to be shared anew.
+	// groupHeartbeat bounds how late a bridge learns of a rebalance.
 	groupHeartbeat = time.Second
-	// minPayload is what a hub has to let through at least: the largest pack of a gateway.
+	// minPayload is the least max_payload of a hub: the largest pack of a gateway.
 	minPayload = 2 << 20
-	// severAfter is how long after the stop the connections to Kafka are cut, whatever
-	// still waits for an answer.
+	// severAfter is when connections to Kafka are cut after a stop, with requests pending or
+	// not.
 	severAfter = 3 * time.Second
 )
 
-// work takes part in the sharing of lanes until ctx ends. It waits for Kafka as long as
-// it takes.
-func (r *Relay) work(ctx context.Context) error {
+// joinGroup runs the lanes assigned by the consumer group until ctx ends. It waits for Kafka
+// without a limit.
+func (r *Relay) joinGroup(ctx context.Context) error {
 	return kafka.Member{
 		Log: r.log, Group: r.cfg.GroupID, Topics: []string{r.cfg.Checkpoints}, Connect: r.prepare, Outlive: severAfter,
 		Session: func(_ sarama.Client, group sarama.ConsumerGroup) sarama.ConsumerGroupHandler {
@@ -40,7 +40,7 @@ func (r *Relay) work(ctx context.Context) error {
 	}.Run(ctx)
 }
 
-// prepare makes sure of the topics and learns the number of lanes.
+// prepare ensures the topics and reads the number of lanes.
 func (r *Relay) prepare(ctx, life context.Context) (sarama.Client, error) {
 	specs := r.cfg.Specs()
 	specs.Checkpoints.Partitions = int32(r.cfg.Lanes)
@@ -59,28 +59,28 @@ func (r *Relay) prepare(ctx, life context.Context) (sarama.Client, error) {
 
 func groupSettings() *sarama.Config {
 	c := kafka.NewSettings(clientID)
-	c.Consumer.Offsets.Initial = sarama.OffsetNewest // what is there is read by kafka.Restore
+	c.Consumer.Offsets.Initial = sarama.OffsetNewest // kafka.Restore reads the earlier ones
 	c.Consumer.Group.Session.Timeout = sessionTimeout
 	c.Consumer.Group.Heartbeat.Interval = groupHeartbeat
 	c.Consumer.Group.Rebalance.Timeout = 10 * time.Second
 	return c
 }
 
-// countLanes learns the number of lanes from the topic, which wins over the environment.
+// countLanes reads the number of lanes from the topic, which overrides the environment.
 func (r *Relay) countLanes(client sarama.Client) error {
 	partitions, err := client.Partitions(r.cfg.Checkpoints)
 	if err != nil {
-		return fmt.Errorf("asking for the partitions of %s: %w", r.cfg.Checkpoints, err)
+		return fmt.Errorf("reading the partitions of %s: %w", r.cfg.Checkpoints, err)
 	}
 	lanes := int32(len(partitions))
 	if r.lanes.Swap(lanes) != lanes && lanes != int32(r.cfg.Lanes) {
-		r.log.Warn("the checkpoints topic decides the number of lanes, BRIDGE_LANES is ignored",
+		r.log.Warn("number of lanes taken from the checkpoints topic, BRIDGE_LANES ignored",
 			"topic", r.cfg.Checkpoints, "lanes", lanes, "bridge_lanes", r.cfg.Lanes)
 	}
 	return nil
 }
 
-// handler works the lanes that the group assigns, for one session.
+// handler runs the lanes of one session of the group.
 type handler struct {
 	relay  *Relay
 	group  sarama.ConsumerGroup
@@ -92,7 +92,7 @@ func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 	h.relay.log.Info("lanes assigned", "lanes", s.Claims()[h.relay.cfg.Checkpoints], "of", h.relay.lanes.Load(), "generation", s.GenerationID())
 	h.relay.members.enter()
 	if nc := h.relay.nc; nc.IsConnected() && nc.MaxPayload() < minPayload {
-		h.relay.log.Warn("the hub may be too narrow for large packs", "max_payload", nc.MaxPayload(), "want", hub.MaxPayload)
+		h.relay.log.Warn("max_payload of the hub is too small for large packs", "max_payload", nc.MaxPayload(), "want", hub.MaxPayload)
 	}
 	return nil
 }
@@ -104,17 +104,16 @@ func (h *handler) Cleanup(sarama.ConsumerGroupSession) error {
 	return nil
 }
 
-// ConsumeClaim works one lane until it is assigned anew. The records of the claim are
-// of no interest, being our own, so they are not fetched; the end of their channel is
-// how the group takes the lane away.
+// ConsumeClaim runs one lane until the group revokes it, which closes the channel of the
+// claim's records. The records themselves are this program's own and are not fetched.
 func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	ctx, cancel := context.WithCancel(s.Context())
 	defer cancel()
-	giveBack := h.relay.members.take(claim.Partition())
-	defer giveBack()
+	release := h.relay.members.claim(claim.Partition())
+	defer release()
 	h.drains.Go(func() {
 		defer cancel()
-		for range claim.Messages() { // nothing is to be done with them
+		for range claim.Messages() { // discarded
 		}
 	})
 	h.group.Pause(map[string][]int32{claim.Topic(): {claim.Partition()}})
@@ -134,14 +133,13 @@ func (r *Relay) newLane(partition int32) (*lane.Lane, error) {
 	})
 }
 
-// open takes a lane: from the moment the producer exists, the owner before can commit
-// nothing any more.
+// open opens a lane: once the producer exists, the previous owner is fenced.
 func (r *Relay) open(ctx context.Context, partition int32) (lane.Producer, map[string][]byte, error) {
 	p, err := kafka.NewProducer(ctx, r.log, r.cfg.Brokers, clientID, fmt.Sprintf("%s%d", r.cfg.TxnPrefix, partition))
 	if err != nil {
 		return nil, nil, err
 	}
-	giveUp := context.AfterFunc(ctx, func() { _ = p.Close() }) // Restore writes, and that knows no context
+	giveUp := context.AfterFunc(ctx, func() { _ = p.Close() }) // Restore writes, which has no context
 	defer giveUp()
 	state, err := kafka.Restore(ctx, r.log, r.cfg.Brokers, p, r.cfg.Checkpoints, partition)
 	if err != nil {

@@ -23,8 +23,8 @@ import (
 	"industrial-iot-monitor/test/faults/kafkaproxy"
 )
 
-// newCluster starts three embedded brokers that can be made to misbehave.
-func newCluster(t *testing.T) (*kfake.Cluster, []string) {
+// newBrokers starts three embedded brokers that can be made to misbehave.
+func newBrokers(t *testing.T) (*kfake.Cluster, []string) {
 	t.Helper()
 	c, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(1, devkafka.InternalTopics()...), kfake.DataDir(t.TempDir()))
 	require.NoError(t, err)
@@ -63,8 +63,8 @@ func TestFaultsOfTheBrokersLoseAndDoubleNothing(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, brokers := newCluster(t)
-			p, want := newPlantAt(t, brokers), newExpected()
+			c, brokers := newBrokers(t)
+			p, want := newClusterAt(t, brokers), newExpected()
 			p.cfg.Batch = 50
 			b := p.bridge(nil)
 			gateways := []*gateway{newGateway(t, "gw-a", b.LeafAddr(), want), newGateway(t, "gw-b", b.LeafAddr(), want)}
@@ -76,7 +76,7 @@ func TestFaultsOfTheBrokersLoseAndDoubleNothing(t *testing.T) {
 					g.storeMany(3, 10)
 				}
 				// Not too far ahead, so that every round meets transactions.
-				require.Eventually(t, func() bool { return b.metric("bridge_records_total") >= (i-1)*each }, patience, time.Millisecond)
+				require.Eventually(t, func() bool { return b.metric("bridge_records_total") >= (i-1)*each }, waitTimeout, time.Millisecond)
 			}
 			want.check(t, p)
 			b.reaches(rounds*each, "bridge_ledger_readings", "state", "committed")
@@ -88,7 +88,7 @@ func TestFaultsOfTheBrokersLoseAndDoubleNothing(t *testing.T) {
 }
 
 // newProxy stands before a plant's broker.
-func newProxy(t *testing.T, p *plant) *kafkaproxy.Proxy {
+func newProxy(t *testing.T, p *cluster) *kafkaproxy.Proxy {
 	t.Helper()
 	x, err := kafkaproxy.New(kafkaproxy.Options{Listen: "127.0.0.1:0", Upstream: p.brokers[0], Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
@@ -99,7 +99,7 @@ func newProxy(t *testing.T, p *plant) *kafkaproxy.Proxy {
 
 // The broker does what it was asked, and the answer never arrives.
 func TestLostAnswersLoseAndDoubleNothing(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	x := newProxy(t, p)
 	p.cfg.Batch = 50
 	b := p.bridge(nil)
@@ -126,7 +126,7 @@ func TestLostAnswersLoseAndDoubleNothing(t *testing.T) {
 // A bridge is killed at each point of a transaction; its successor finds what was
 // committed and goes on from there.
 func TestBridgeKilledAtEveryPointOfATransaction(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(h.Shutdown)
@@ -153,7 +153,7 @@ func TestBridgeKilledAtEveryPointOfATransaction(t *testing.T) {
 		victim := spawn(t, p.cfg)
 		stored := len(want.readings)
 		g.storeMany(20, 10)
-		kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, stored+1, patience) // it is at work
+		kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, stored+1, waitTimeout) // it is at work
 		trap := x.Trap(point.at, point.key, point.match)
 		g.storeMany(20, 10)
 		_, err := trap.Wait(p.within())
@@ -170,16 +170,16 @@ func TestBridgeKilledAtEveryPointOfATransaction(t *testing.T) {
 	require.Zero(t, b.metric("bridge_losses_total"))
 }
 
-func (p *plant) within() context.Context {
-	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+func (p *cluster) within() context.Context {
+	ctx, cancel := context.WithTimeout(p.t.Context(), waitTimeout)
 	p.t.Cleanup(cancel)
 	return ctx
 }
 
 // A transaction that a dead bridge left open must not hold up read_committed readers, even
-// if nobody takes its lanes.
+// if no bridge takes its lanes.
 func TestReadersAreNotHeldUpByADeadBridge(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(h.Shutdown)
@@ -205,7 +205,7 @@ func TestReadersAreNotHeldUpByADeadBridge(t *testing.T) {
 		require.NoError(t, other.SendTo(partition, &sarama.ProducerMessage{Topic: p.topics.DeviceData, Value: sarama.StringEncoder("behind")}))
 	}
 	require.NoError(t, other.Commit())
-	got := kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 60, patience)
-	require.Len(t, got, 60, "what was committed before, and what lies behind the open transaction")
+	got := kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 60, waitTimeout)
+	require.Len(t, got, 60, "committed before and after the open transaction")
 	t.Logf("readers were unblocked %s after the bridge died", time.Since(died).Round(time.Millisecond))
 }

@@ -59,7 +59,7 @@ func (l *ledgers) becomes(gateway, what string, ok func(wire.GatewayLedger) bool
 }
 
 func waitFor(ok func() bool) bool {
-	timeout := time.After(patience)
+	timeout := time.After(waitTimeout)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -75,7 +75,7 @@ func waitFor(ok func() bool) bool {
 }
 
 func TestLedgerAddsUpAcrossRestarts(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(20, 10)
@@ -110,7 +110,7 @@ func TestLedgerAddsUpAcrossRestarts(t *testing.T) {
 }
 
 func TestLedgerShowsReadingsThatWereDropped(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	l := b.ledgers(t)
@@ -124,7 +124,7 @@ func TestLedgerShowsReadingsThatWereDropped(t *testing.T) {
 
 // A plant that runs is upgraded: its checkpoints are of the first version.
 func TestUpgradedBridgeGoesOnFromOldCheckpoints(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	p.cfg.Lanes = 1
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
@@ -132,7 +132,7 @@ func TestUpgradedBridgeGoesOnFromOldCheckpoints(t *testing.T) {
 	want.check(t, p)
 	b.stop()
 
-	records := kafkatest.ReadAll(t, p.brokers, p.topics.Checkpoints, 1, patience)
+	records := kafkatest.ReadAll(t, p.brokers, p.topics.Checkpoints, 1, waitTimeout)
 	var c map[string]any
 	for _, r := range records {
 		if string(r.Key) == "gw-a" {
@@ -160,10 +160,10 @@ func TestUpgradedBridgeGoesOnFromOldCheckpoints(t *testing.T) {
 	require.Zero(t, b.metric("bridge_losses_total", "gateway", "gw-a"))
 }
 
-// While a backlog drains, what is new goes ahead for the screen; Kafka gets everything
+// While a backlog drains, new packs go ahead on the live path; Kafka gets everything
 // once and in order.
 func TestNewestPacksGoAheadOfABacklog(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	p.cfg.Batch = 50
 	gate := newGate()
 	b := p.bridge(func(_ int32, inner lane.Producer) lane.Producer { return gated{inner, gate} })
@@ -183,7 +183,7 @@ func TestNewestPacksGoAheadOfABacklog(t *testing.T) {
 	b.reaches(1, "bridge_ahead_gateways")
 	fresh := g.store(reading("device_001", `{"fresh":1}`))
 	for seen := uint64(0); seen < fresh; {
-		msg, err := ahead.NextMsg(patience)
+		msg, err := ahead.NextMsg(waitTimeout)
 		require.NoError(t, err)
 		require.Equal(t, wire.AheadSubject("gw-a"), msg.Subject)
 		pack, err := wire.OpenPack(msg.Data)

@@ -6,32 +6,32 @@ import (
 	"sync"
 )
 
-// membership is what the group of bridges has given to this one.
+// membership is this bridge's part in the consumer group.
 type membership struct {
 	mu    sync.Mutex
 	ever  bool // lanes were assigned once (perhaps none)
-	in    bool // of the group's present generation
+	in    bool // in the current generation
 	lanes map[int32]int
 }
 
 func newMembership() *membership { return &membership{lanes: map[int32]int{}} }
 
-// enter records that the group has a generation with this bridge, leave that it is over.
+// enter records the start of a generation with this bridge.
 func (m *membership) enter() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ever, m.in = true, true
 }
 
+// leave records its end.
 func (m *membership) leave() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.in = false
 }
 
-// take records that a lane is given to this bridge, and returns what records that it is
-// given back.
-func (m *membership) take(lane int32) (giveBack func()) {
+// claim records that a lane is assigned to this bridge, until release.
+func (m *membership) claim(lane int32) (release func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lanes[lane]++
@@ -45,7 +45,7 @@ func (m *membership) take(lane int32) (giveBack func()) {
 }
 
 // now returns whether lanes were ever assigned, whether this bridge is in the group, and
-// the lanes it has.
+// its lanes.
 func (m *membership) now() (ever, in bool, lanes []int32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

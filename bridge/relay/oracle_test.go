@@ -13,8 +13,8 @@ import (
 	"industrial-iot-monitor/test/oracle"
 )
 
-// patience is how long a test waits for something that has to happen.
-const patience = 60 * time.Second
+// waitTimeout bounds the wait for an event in a test.
+const waitTimeout = 60 * time.Second
 
 // expected is what gateways stored and Kafka must have: every message exactly once, in
 // order per device, byte for byte. test/oracle judges; its timestamps are the order of
@@ -56,7 +56,7 @@ func nameOf(r kafkatest.Record) string {
 }
 
 // check waits until Kafka has what was stored and compares.
-func (e *expected) check(t *testing.T, p *plant) {
+func (e *expected) check(t *testing.T, p *cluster) {
 	t.Helper()
 	e.checkReadings(t, p)
 	e.mu.Lock()
@@ -64,20 +64,20 @@ func (e *expected) check(t *testing.T, p *plant) {
 	compare(t, p, p.topics.DeadLetters, e.letters)
 }
 
-func (e *expected) checkReadings(t *testing.T, p *plant) {
+func (e *expected) checkReadings(t *testing.T, p *cluster) {
 	t.Helper()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	compare(t, p, p.topics.DeviceData, e.readings)
 }
 
-func compare(t *testing.T, p *plant, topic string, want map[string]stored) {
+func compare(t *testing.T, p *cluster, topic string, want map[string]stored) {
 	t.Helper()
 	o := oracle.New()
 	for _, w := range want {
 		o.Acked(w.device, w.order, 1)
 	}
-	for _, r := range kafkatest.ReadAll(t, p.brokers, topic, len(want), patience) {
+	for _, r := range kafkatest.ReadAll(t, p.brokers, topic, len(want), waitTimeout) {
 		n := nameOf(r)
 		w, ok := want[n]
 		require.True(t, ok, "record %s was never stored", n)

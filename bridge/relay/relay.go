@@ -1,11 +1,10 @@
-// Package relay is the program bridge: it carries the hub that gateways dial, knows
-// the gateways by their heartbeats, shares the lanes with other bridges through a Kafka
-// consumer group, and works the lanes it gets (package lane). It is not for looking
-// into readings.
+// Package relay is the program bridge: it runs the hub that gateways dial, tracks the
+// gateways by their heartbeats, shares the lanes with other bridges through a Kafka
+// consumer group, and runs its own lanes (package lane). It does not parse readings.
 //
-// The number of lanes is the number of partitions of the checkpoints topic. It must
-// not be changed once there are checkpoints: a gateway's lane follows from it, and a
-// gateway on another lane is a gateway without a checkpoint.
+// The number of lanes is the number of partitions of the checkpoints topic. It must not
+// change once there are checkpoints: it determines a gateway's lane, and on another lane a
+// gateway has no checkpoint.
 //
 // New binds every listener; Run blocks until its context ends.
 package relay
@@ -30,8 +29,8 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// stopTimeout bounds the stop of each part. Only the lanes can need it, when Kafka
-// does not answer.
+// stopTimeout bounds the stop of each part. Only lanes come near it, if Kafka does not
+// answer.
 const stopTimeout = 4500 * time.Millisecond
 
 // Options of a Relay. Log is required.
@@ -43,25 +42,25 @@ type Options struct {
 
 // Relay is one bridge.
 type Relay struct {
-	cfg      Config
-	base     *slog.Logger // for the parts, which name themselves
-	log      *slog.Logger
-	hub      *hub.Hub // nil with an external hub
-	nc       *nats.Conn
-	http     *ops.Server // nil without BRIDGE_HTTP_ADDR
-	roster   *roster.Roster
-	progress *lane.Progress
-	metrics  *lane.Metrics
-	members  *membership
-	watch    *watch
-	books    *books
+	cfg       Config
+	base      *slog.Logger // for the parts, which add their component
+	log       *slog.Logger
+	hub       *hub.Hub // nil with an external hub
+	nc        *nats.Conn
+	http      *ops.Server // nil without BRIDGE_HTTP_ADDR
+	roster    *roster.Roster
+	progress  *lane.Progress
+	metrics   *lane.Metrics
+	members   *membership
+	monitor   *monitor
+	publisher *ledgerPublisher
 
-	lanes atomic.Int32 // partitions of the checkpoints topic, 0 until Kafka was reached
-	// wrap lets tests stand between a lane and its producer.
+	lanes atomic.Int32 // partitions of the checkpoints topic, 0 until Kafka was reachable
+	// wrap lets tests replace the producer of a lane.
 	wrap func(lane int32, p lane.Producer) lane.Producer
 }
 
-// New starts the hub and binds HTTP. Kafka may be absent. Run must be called, or Close.
+// New starts the hub and binds HTTP. Kafka may be unreachable. Call Run, or Close.
 func New(o Options) (_ *Relay, err error) {
 	if o.Log == nil {
 		return nil, errors.New("relay: Options.Log is required")
@@ -102,8 +101,8 @@ func New(o Options) (_ *Relay, err error) {
 		}
 	}
 	r.metrics = lane.NewMetrics(o.Registry)
-	r.watch = newWatch(r.roster, r.progress, r.members, o.Registry)
-	r.books = newBooks(r.roster, r.progress, r.nc, r.log, o.Registry)
+	r.monitor = newMonitor(r.roster, r.progress, r.members, o.Registry)
+	r.publisher = newLedgerPublisher(r.roster, r.progress, r.nc, r.log, o.Registry)
 	return r, nil
 }
 
@@ -115,7 +114,7 @@ func (r *Relay) connect(log *slog.Logger) (*nats.Conn, error) {
 	return natsconn.Connect(o)
 }
 
-// Close lets go of everything that New took, for a relay that is not run.
+// Close releases the resources of a relay that is not run.
 func (r *Relay) Close() error {
 	var err error
 	if r.http != nil {
@@ -134,7 +133,7 @@ func (r *Relay) closeHub() {
 	}
 }
 
-// HubURL returns where clients reach the hub.
+// HubURL returns the URL of the hub for clients.
 func (r *Relay) HubURL() string {
 	if r.hub == nil {
 		return r.cfg.HubURL
@@ -150,7 +149,7 @@ func (r *Relay) LeafAddr() string {
 	return r.hub.LeafAddr()
 }
 
-// Addr returns the address of the operations server, or "" when there is none.
+// Addr returns the address of the operations server, or "" without one.
 func (r *Relay) Addr() string {
 	if r.http == nil {
 		return ""
@@ -158,24 +157,24 @@ func (r *Relay) Addr() string {
 	return r.http.Addr()
 }
 
-// Ready returns nil while the bridge does its work, else what keeps it from it.
+// Ready returns nil while the bridge works, else the obstacle.
 func (r *Relay) Ready() error {
 	switch ever, _, _ := r.members.now(); {
 	case !r.nc.IsConnected():
-		return fmt.Errorf("%w: hub %s is not connected", errNotReady, natsconn.Redact(r.HubURL()))
+		return fmt.Errorf("%w: hub %s not connected", errNotReady, natsconn.Redact(r.HubURL()))
 	case r.lanes.Load() == 0:
-		return fmt.Errorf("%w: kafka at %v was not reached yet", errNotReady, r.cfg.Brokers)
+		return fmt.Errorf("%w: kafka at %v unreachable so far", errNotReady, r.cfg.Brokers)
 	case !ever:
-		return fmt.Errorf("%w: lanes are not assigned yet", errNotReady)
+		return fmt.Errorf("%w: lanes not assigned yet", errNotReady)
 	}
-	return r.watch.stuck(time.Now())
+	return r.monitor.stuck(time.Now())
 }
 
-var errNotReady = errors.New("bridge is waiting")
+var errNotReady = errors.New("bridge not ready")
 
-// Run bridges until ctx ends. Then the lanes finish the transactions in hand, leave the
-// group and the hub is closed, within five seconds. It returns an error when Kafka
-// refuses the bridge for good.
+// Run bridges until ctx ends. Then the lanes finish their transactions, leave the group and
+// the hub is closed, within five seconds. It returns an error if Kafka refuses the bridge
+// permanently.
 func (r *Relay) Run(ctx context.Context) error {
 	parts := lifecycle.New(r.log, stopTimeout)
 	parts.OnStop("hub", func(context.Context) error { r.closeHub(); return nil })
@@ -186,9 +185,9 @@ func (r *Relay) Run(ctx context.Context) error {
 	if err := r.listen(parts); err != nil {
 		return errors.Join(err, parts.Stop())
 	}
-	parts.Go("watch", func(ctx context.Context) error { return r.watch.run(ctx, r.lanes.Load) })
-	parts.Go("books", r.books.run)
-	parts.Go("lanes", r.work)
+	parts.Go("monitor", func(ctx context.Context) error { return r.monitor.run(ctx, r.lanes.Load) })
+	parts.Go("ledgers", r.publisher.run)
+	parts.Go("lanes", r.joinGroup)
 	r.log.Info("bridge started", "hub", natsconn.Redact(r.HubURL()), "leaf", r.LeafAddr(), "http", r.Addr(), "kafka", r.cfg.Brokers)
 	return parts.Wait(ctx)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 func TestEveryReadingOnceAndInOrder(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	var gateways []*gateway
 	for i := range 3 {
@@ -36,11 +36,11 @@ func TestEveryReadingOnceAndInOrder(t *testing.T) {
 	b.reaches(4, "bridge_lanes_owned")
 	require.Eventually(t, func() bool {
 		return b.metric("bridge_gateways_known") == 3 && b.metric("bridge_gateway_lag_packs") == 0
-	}, patience, 50*time.Millisecond)
+	}, waitTimeout, 50*time.Millisecond)
 }
 
 func TestValuesAreByteIdentical(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.store(
@@ -54,7 +54,7 @@ func TestValuesAreByteIdentical(t *testing.T) {
 }
 
 func TestRefusedMessagesAreDeadLettersOnce(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.store(
@@ -74,7 +74,7 @@ func TestRefusedMessagesAreDeadLettersOnce(t *testing.T) {
 }
 
 func TestOldReadingsAreMarkedAsBackfill(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	old := reading("device_001", `{"old":1}`)
@@ -82,21 +82,21 @@ func TestOldReadingsAreMarkedAsBackfill(t *testing.T) {
 	g.store(old)
 	g.store(reading("device_001", `{"old":0}`))
 	want.check(t, p)
-	got := kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 2, patience)
+	got := kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 2, waitTimeout)
 	require.Equal(t, "1", got[0].Header(wire.HeaderBackfill))
 	require.Empty(t, got[1].Header(wire.HeaderBackfill))
 }
 
 func TestStreamIsTrimmedBehindTheCheckpoint(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	p.cfg.TrimMargin = 5
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(50, 2)
-	require.Eventually(t, func() bool { return g.state().FirstSeq == 46 }, patience, 50*time.Millisecond, "the margin stays, the rest goes")
+	require.Eventually(t, func() bool { return g.state().FirstSeq == 46 }, waitTimeout, 50*time.Millisecond, "the margin stays, the rest goes")
 	g.storeMany(3, 2)
 	want.check(t, p)
-	require.Eventually(t, func() bool { return g.state().FirstSeq == 49 }, patience, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return g.state().FirstSeq == 49 }, waitTimeout, 50*time.Millisecond)
 	b.stop()
 	b = p.bridge(nil)
 	g.storeMany(3, 2)
@@ -105,7 +105,7 @@ func TestStreamIsTrimmedBehindTheCheckpoint(t *testing.T) {
 }
 
 func TestTopicDecidesTheNumberOfLanes(t *testing.T) {
-	p, want := newPlant(t), newExpected()
+	p, want := newCluster(t), newExpected()
 	p.cfg.Lanes = 2
 	b := p.bridge(nil)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
@@ -121,7 +121,7 @@ func TestTopicDecidesTheNumberOfLanes(t *testing.T) {
 }
 
 func TestOperationsServer(t *testing.T) {
-	p := newPlant(t)
+	p := newCluster(t)
 	p.cfg.HTTPAddr = "127.0.0.1:0"
 	b := p.bridge(nil)
 	b.ready()

@@ -11,7 +11,7 @@ import (
 )
 
 func TestHubPasswordIsNotInTheLog(t *testing.T) {
-	p := newPlant(t)
+	p := newCluster(t)
 	p.cfg.HubURL = "nats://user:hunter2@127.0.0.1:1"
 	var log bytes.Buffer
 	r, err := New(Options{Config: p.cfg, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), Registry: prometheus.NewRegistry()})

@@ -139,7 +139,7 @@ func TestCompare(t *testing.T) {
 		"damaged then, readable now":    {damaged, View{First: 1, Last: 12, Anchor: same}, Changed},
 		"restarted before the first":    {c.Restart(8), View{First: 8, Last: 9}, Gone},
 		"restarted in an empty stream":  {c.Restart(0), View{}, Same},
-		"restarted, stream made anew":   {c.Restart(8), View{First: 1, Last: 3}, Changed},
+		"restarted, stream recreated":   {c.Restart(8), View{First: 1, Last: 3}, Changed},
 		"restarted, stream grew beyond": {c.Restart(8), View{First: 1, Last: 9, Anchor: same}, Changed},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// scenario is a gateway, its disk and the bridge's checkpoint, and what is true about
-// them, to hold the account against.
+// scenario is a gateway, its disk and the bridge's checkpoint, with the true numbers that
+// the ledger is compared with.
 type scenario struct {
 	t   *testing.T
 	rnd *rand.Rand
@@ -157,7 +157,7 @@ func (s *scenario) act() {
 		s.disk, s.first = slices.Clone(s.disk[k:]), s.first+uint64(k)
 		s.look()
 	// Damaged packs are read back after all, at other sequences; of an epoch that is folded
-	// already nobody could tell that they had been counted.
+	// nothing shows any more that they were counted.
 	case n < 96 && len(s.claims) < maxLedgerEpochs:
 		s.disk = slices.DeleteFunc(s.disk, func(d *stored) bool { return d == nil })
 		for _, d := range s.disk {
@@ -196,9 +196,9 @@ func (s *scenario) restart(lost int) {
 	s.start()
 }
 
-// TestAccountsAddUp: for any sequence of packs, losses, duplicates and restarts, what is
-// committed and what is damaged make what the packs said, to the reading.
-func TestAccountsAddUp(t *testing.T) {
+// TestLedgerAddsUp: for any sequence of packs, losses, duplicates and restarts, committed
+// and damaged readings add up to the content of the packs.
+func TestLedgerAddsUp(t *testing.T) {
 	for seed := range uint64(300) {
 		s := newScenario(t, seed)
 		for range 150 {
@@ -280,7 +280,7 @@ func TestMissingReadingsAreKnownExactly(t *testing.T) {
 			lost:   1, inThem: 20,
 			old: Counts{Committed: 10, Refused: 1}, present: Counts{Committed: 5, Damaged: 20, DamagedPacks: 2},
 		},
-		"a whole epoch nobody saw a pack of": {
+		"a whole epoch without a pack": {
 			from: first, pack: Pack{Seq: 2, Epoch: epochB, Counter: 1, Holds: totals(5, 0)},
 			claims: []Claim{{Epoch: epochA, Counter: 1, Holds: totals(10, 1)}, {Epoch: 0xc, Counter: 2, Holds: totals(8, 0)}, {Epoch: epochB, Counter: 1}},
 			lost:   2, inThem: 8,

@@ -9,31 +9,30 @@ import (
 )
 
 const (
-	// admissionGrace is how long an accepted gateway may take to show up among the
-	// connections.
+	// admissionGrace is how long an admitted gateway may take to appear among the connections.
 	admissionGrace = 2 * time.Second
-	// refusalEvery bounds how often the same refusal is logged.
+	// refusalEvery is how often the same refusal is logged.
 	refusalEvery = 30 * time.Second
-	// maxAdmissions bounds what is remembered of gateways that are gone.
+	// maxAdmissions bounds the entries of gateways that are gone.
 	maxAdmissions = 4096
 )
 
-// guard lets one installation of each gateway in. A gateway connects with its id as the
-// user and with the id of its installation as the password; one that sends neither is let
-// in, as are clients. It is not for keeping strangers out: who may reach the hub decides
-// the network, or an external hub with real credentials.
+// guard admits one installation of each gateway. A gateway connects with its id as the user
+// and the id of its installation as the password; one that sends neither is admitted, as are
+// clients. It is no access control: that is up to the network, or to an external hub with
+// real credentials.
 type guard struct {
 	log     *slog.Logger
 	refused func(gateway, instance, remote string) // may be nil
 
-	mu      sync.Mutex
-	srv     *server.Server
-	inside  map[string]admission // by gateway
-	logged  map[string]time.Time // when a refusal was logged, by gateway and instance
-	kicking sync.WaitGroup
+	mu          sync.Mutex
+	srv         *server.Server
+	admitted    map[string]admission // by gateway
+	logged      map[string]time.Time // the last line about a refusal, by gateway and instance
+	disconnects sync.WaitGroup
 }
 
-// admission is the connection that a gateway was let in with.
+// admission is the connection of an admitted gateway.
 type admission struct {
 	instance string
 	remote   string
@@ -42,7 +41,7 @@ type admission struct {
 }
 
 func newGuard(log *slog.Logger, refused func(gateway, instance, remote string)) *guard {
-	return &guard{log: log, refused: refused, inside: map[string]admission{}, logged: map[string]time.Time{}}
+	return &guard{log: log, refused: refused, admitted: map[string]admission{}, logged: map[string]time.Time{}}
 }
 
 // Check implements server.Authentication.
@@ -60,18 +59,18 @@ func (g *guard) Check(c server.ClientAuthentication) bool {
 	if addr := c.RemoteAddress(); addr != nil {
 		next.remote = addr.String()
 	}
-	old, known := g.inside[gateway]
+	old, known := g.admitted[gateway]
 	switch {
 	case !known || !g.alive(old):
 	case old.instance == next.instance:
-		// It comes again because its line broke; what is left of the old one is in its way.
-		g.kicking.Go(func() { _ = g.srv.DisconnectClientByID(old.id) }) // an error says that it is gone
+		// It reconnects after its line broke, before the hub closed the old connection.
+		g.disconnects.Go(func() { _ = g.srv.DisconnectClientByID(old.id) }) // an error means that it is gone
 	default:
 		g.refuse(gateway, old, next)
 		return false
 	}
-	g.makeRoom()
-	g.inside[gateway] = next
+	g.evict()
+	g.admitted[gateway] = next
 	return true
 }
 
@@ -98,14 +97,14 @@ func (g *guard) refuse(gateway string, old, next admission) {
 		"gateway", gateway, "remote", next.remote, "connected_remote", old.remote)
 }
 
-// makeRoom forgets gateways that are gone, once there are many. g.mu is held.
-func (g *guard) makeRoom() {
-	if len(g.inside) < maxAdmissions {
+// evict removes gateways that are gone, once there are many. g.mu is held.
+func (g *guard) evict() {
+	if len(g.admitted) < maxAdmissions {
 		return
 	}
-	for gateway, a := range g.inside {
+	for gateway, a := range g.admitted {
 		if !g.alive(a) {
-			delete(g.inside, gateway)
+			delete(g.admitted, gateway)
 		}
 	}
 }

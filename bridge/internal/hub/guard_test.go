@@ -41,7 +41,7 @@ func stopLeaf(srv *server.Server) {
 	srv.WaitForShutdown()
 }
 
-// refusals remembers who was turned away.
+// refusals counts the refused installations.
 type refusals struct {
 	mu   sync.Mutex
 	seen map[string]int
@@ -73,7 +73,7 @@ func connected(t *testing.T, h *Hub, n int) {
 	require.Eventually(t, func() bool { return h.Leafs() == n }, waitTimeout, 5*time.Millisecond, "%d gateways are connected", n)
 }
 
-// crosses says whether what is published at a gateway arrives at the hub.
+// crosses reports whether a message published at a gateway arrives at the hub.
 func crosses(t *testing.T, h *Hub, from *server.Server, subject string) bool {
 	t.Helper()
 	in, err := nats.Connect(h.URL())
@@ -191,7 +191,7 @@ func (h *Hub) leafIDs(t *testing.T) []uint64 {
 	return ids
 }
 
-// deadLine carries bytes until it dies; then it carries none, and tells nobody.
+// deadLine forwards bytes until it dies, and keeps its connections open then.
 type deadLine struct {
 	ln   net.Listener
 	dead chan struct{}

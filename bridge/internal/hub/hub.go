@@ -1,7 +1,7 @@
-// Package hub is the NATS server in the middle: gateways dial it as leaf nodes, core
-// and portal as clients. It stores nothing: JetStream lives in the gateways. It is not
-// for reading or writing messages. New blocks until the server accepts connections,
-// Shutdown until it is gone.
+// Package hub is the NATS server in the centre: gateways dial it as leaf nodes, core and
+// portal as clients. It stores nothing: JetStream runs in the gateways. It does not read or
+// write messages. New blocks until the server accepts connections, Shutdown until it has
+// ended.
 package hub
 
 import (
@@ -19,8 +19,8 @@ import (
 	"industrial-iot-monitor/internal/ops"
 )
 
-// MaxPayload is the largest message that passes the hub, in bytes. It leaves room
-// above the largest pack a gateway makes.
+// MaxPayload is the largest message that passes the hub, in bytes: more than the largest
+// pack of a gateway.
 const MaxPayload = 8 << 20
 
 const readyTimeout = 10 * time.Second
@@ -30,8 +30,8 @@ type Options struct {
 	Addr     string // host:port for clients, from BRIDGE_HUB_ADDR; port 0 picks a free one
 	LeafAddr string // host:port for gateways, from BRIDGE_LEAF_ADDR; port 0 picks a free one
 	Log      *slog.Logger
-	// Refused is called when a second installation with the id of a connected gateway was
-	// turned away. It must not block.
+	// Refused is called after a second installation with the id of a connected gateway was
+	// refused. It must not block.
 	Refused func(gateway, instance, remote string)
 }
 
@@ -42,17 +42,16 @@ type Hub struct {
 	leaf  string
 }
 
-// New starts the server. An address that cannot be used gives an error that names the
-// variable it came from.
+// New starts the server. The error about an unusable address names its variable.
 func New(o Options) (*Hub, error) {
 	if o.Log == nil {
 		return nil, errors.New("hub: Options.Log is required")
 	}
-	host, port, err := look(o.Addr, "BRIDGE_HUB_ADDR")
+	host, port, err := probe(o.Addr, "BRIDGE_HUB_ADDR")
 	if err != nil {
 		return nil, err
 	}
-	leafHost, leafPort, err := look(o.LeafAddr, "BRIDGE_LEAF_ADDR")
+	leafHost, leafPort, err := probe(o.LeafAddr, "BRIDGE_LEAF_ADDR")
 	if err != nil {
 		return nil, err
 	}
@@ -62,16 +61,16 @@ func New(o Options) (*Hub, error) {
 		Port:       port,
 		NoSigs:     true,
 		MaxPayload: MaxPayload,
-		// A connection that died silently is noticed after MaxPingsOut+1 intervals.
+		// A dead connection is detected after MaxPingsOut+1 intervals.
 		PingInterval: 5 * time.Second,
 		MaxPingsOut:  2,
 	}
 	so.LeafNode.Host, so.LeafNode.Port = leafHost, leafPort
-	// Compression by how far away a gateway is, but never a costly one: a busy machine
-	// answers late too, and must not be kept busier for it.
+	// Compression depends on the round trip to a gateway, but is never expensive: a busy
+	// machine answers late too, and must not get busier for it.
 	so.LeafNode.Compression = server.CompressionOpts{Mode: server.CompressionS2Auto, RTTThresholds: compressFrom()}
-	// A gateway dials what it was told to. The address this server sees of itself may be
-	// of no use where the gateway stands.
+	// A gateway dials its configured address. The one that this server sees of itself may be
+	// unreachable for it.
 	so.LeafNode.NoAdvertise = true
 	guard := newGuard(o.Log.With("component", "hub"), o.Refused)
 	so.CustomClientAuthentication = guard
@@ -92,14 +91,14 @@ func New(o Options) (*Hub, error) {
 	return &Hub{srv: srv, guard: guard, leaf: net.JoinHostPort(leafHost, strconv.Itoa(so.LeafNode.Port))}, nil
 }
 
-// compressFrom are the round trips from which on packs are compressed fast, and better.
+// compressFrom returns the round trips from which packs are compressed fast, and better.
 func compressFrom() []time.Duration { return []time.Duration{10 * time.Millisecond, time.Hour} }
 
 var errNotReady = fmt.Errorf("not ready within %s", readyTimeout)
 
-// look finds out whether addr can be listened on: the server itself binds late and
-// ends in a log line where a plain error is wanted.
-func look(addr, envVar string) (host string, port int, err error) {
+// probe checks that addr can be listened on: the server itself binds late, and logs a failure
+// instead of returning it.
+func probe(addr, envVar string) (host string, port int, err error) {
 	host, text, err := net.SplitHostPort(addr)
 	if err != nil {
 		return "", 0, fmt.Errorf("%s=%s: want host:port: %w", envVar, addr, err)
@@ -123,7 +122,7 @@ func look(addr, envVar string) (host string, port int, err error) {
 // InProcess lets a client of the same process connect without a socket.
 func (h *Hub) InProcess() nats.InProcessConnProvider { return h.srv }
 
-// URL returns where clients connect.
+// URL returns the URL for clients.
 func (h *Hub) URL() string { return h.srv.ClientURL() }
 
 // LeafAddr returns the host:port that gateways dial.
@@ -132,10 +131,10 @@ func (h *Hub) LeafAddr() string { return h.leaf }
 // Leafs returns the number of gateways connected now.
 func (h *Hub) Leafs() int { return h.srv.NumLeafNodes() }
 
-// Shutdown closes every connection and waits for the server to end. A second call
-// does nothing.
+// Shutdown closes every connection and waits for the server to end. Calling it again does
+// nothing.
 func (h *Hub) Shutdown() {
 	h.srv.Shutdown()
 	h.srv.WaitForShutdown()
-	h.guard.kicking.Wait()
+	h.guard.disconnects.Wait()
 }

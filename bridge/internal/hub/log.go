@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// serverLog hands the server's lines to slog. What the server takes for information is
-// detail here, and what it calls fatal is kept as the reason why it did not start.
+// serverLog forwards the server's log to slog. Its notices become debug lines, and a fatal
+// one is kept as the reason why it did not start.
 type serverLog struct {
 	log  *slog.Logger
 	died atomic.Pointer[string]
@@ -16,7 +16,7 @@ type serverLog struct {
 
 func newServerLog(log *slog.Logger) *serverLog { return &serverLog{log: log} }
 
-// fatal returns why the server gave up, nil while it has not.
+// fatal returns the server's fatal error, nil without one.
 func (l *serverLog) fatal() error {
 	if s := l.died.Load(); s != nil {
 		return errors.New(*s)

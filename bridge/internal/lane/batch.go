@@ -7,15 +7,15 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// item is what a puller hands to the collector: a pack, or only a new checkpoint.
+// item is a pack on its way from a puller to the collector, or only a new checkpoint.
 type item struct {
 	gateway *gateway
 	next    checkpoint.Checkpoint // once the item is committed
 	pack    *wire.Pack            // nil when there is nothing to bridge
-	damaged []byte                // the bytes of a pack that cannot be read
-	loss    *loss                 // what was found missing on the way here
+	damaged []byte                // the bytes of an unreadable pack
+	loss    *loss                 // detected at this pack
 	late    bool                  // it waited in the gateway
-	weight  int64                 // bytes taken from the lane's budget
+	weight  int64                 // bytes of the lane's memory
 }
 
 // entries is the number of messages in the item.
@@ -26,33 +26,33 @@ func (it *item) entries() int {
 	return it.pack.Header.Count
 }
 
-// loss is one event by which packs of a gateway were lost. How many is what the
-// checkpoint's account says, which is the only place where it is counted.
+// loss is an event in which packs of a gateway were lost. The numbers are from the ledger,
+// the only place that counts them.
 type loss struct {
 	gateway  string
-	what     string
-	packs    uint64 // known to be missing, 0 when it is not known how many
-	readings uint64 // known to have been in them
+	reason   string
+	packs    uint64 // known to be lost, 0 if unknown
+	readings uint64 // known to be in them
 	seq      uint64
 }
 
-// move is a gateway's new checkpoint in a transaction.
-type move struct {
+// update is a gateway's new checkpoint in a transaction, after so many items.
+type update struct {
 	to    checkpoint.Checkpoint
 	items int
 }
 
-// batch is what one transaction brings to Kafka. It is used again for later ones.
+// batch is the content of one transaction. It is reused for later ones.
 type batch struct {
 	items   []item
-	moves   []move // the newest checkpoint of each gateway
+	updates []update // the newest checkpoint of each gateway
 	losses  []loss
 	entries int   // messages in the items
 	weight  int64 // of the items
 	sent    sent
 }
 
-// sent counts what a transaction carried.
+// sent counts the records of a transaction.
 type sent struct {
 	readings, letters, packs, damaged int
 }
@@ -60,7 +60,7 @@ type sent struct {
 // empty reports whether nothing was added.
 func (b *batch) empty() bool { return len(b.items) == 0 }
 
-// add takes an item.
+// add appends an item.
 func (b *batch) add(it *item) {
 	b.items = append(b.items, *it)
 	b.entries += it.entries()
@@ -68,27 +68,26 @@ func (b *batch) add(it *item) {
 	if it.loss != nil {
 		b.losses = append(b.losses, *it.loss)
 	}
-	for i := range b.moves {
-		if b.moves[i].to.Gateway == it.next.Gateway {
-			b.moves[i] = move{to: it.next, items: b.moves[i].items + 1}
+	for i := range b.updates {
+		if b.updates[i].to.Gateway == it.next.Gateway {
+			b.updates[i] = update{to: it.next, items: b.updates[i].items + 1}
 			return
 		}
 	}
-	b.moves = append(b.moves, move{to: it.next, items: 1})
+	b.updates = append(b.updates, update{to: it.next, items: 1})
 }
 
-// reset empties the batch and lets go of the packs.
+// reset empties the batch and drops its packs.
 func (b *batch) reset() {
 	clear(b.items)
-	clear(b.moves)
+	clear(b.updates)
 	clear(b.losses)
-	*b = batch{items: b.items[:0], moves: b.moves[:0], losses: b.losses[:0]}
+	*b = batch{items: b.items[:0], updates: b.updates[:0], losses: b.losses[:0]}
 }
 
-// nextBatch decides what the collector may do: take another pack, hand the batch over,
-// or both. due says that the batch has waited long enough, held that a pack did not fit
-// into it any more.
-func nextBatch(b *batch, most int, due, held bool) (take, hand bool) {
+// nextBatch decides whether the collector receives another pack, flushes the batch, or both.
+// due is set when the batch has waited long enough, held when a pack did not fit into it.
+func nextBatch(b *batch, most int, due, held bool) (receive, flush bool) {
 	full := held || b.entries >= most
 	return !held, !b.empty() && (due || full)
 }
@@ -99,7 +98,7 @@ func (b *batch) fits(it *item, most int) bool {
 	return b.empty() || b.entries+it.entries() <= most
 }
 
-// clock spells the time that a batch is sent at.
+// clock is the time at which a batch is sent.
 type clock struct {
 	ms    int64
 	stamp time.Time

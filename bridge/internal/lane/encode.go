@@ -13,23 +13,23 @@ import (
 )
 
 const (
-	// startDeadLetter is how many bytes of a refused message are kept at first; what a
-	// device can send fits.
+	// startDeadLetter is the first limit for the payload of a dead letter, in bytes; any
+	// message of a device fits.
 	startDeadLetter = 2 << 20
-	// maxRefusalText bounds the headers that say why.
+	// maxRefusalText bounds the headers with the reason.
 	maxRefusalText = 1 << 10
 
-	// headerTruncated gives the full length of a dead letter that was cut.
+	// headerTruncated is the full length of a truncated dead letter.
 	headerTruncated = "iot-truncated"
-	// reasonDamaged marks the dead letter of a pack that could not be read.
+	// reasonDamaged marks the dead letter of an unreadable pack.
 	reasonDamaged telemetry.Reason = "damaged_pack"
 
-	// spelled is how many indexes are spelled beforehand.
-	spelled = 4096
+	// preformatted is the number of indexes formatted in advance.
+	preformatted = 4096
 )
 
-// text is a key or value as sarama asks for it. A pointer to one fits into an
-// interface without an allocation.
+// text is a key or value for sarama. A pointer to it fits into an interface without an
+// allocation.
 type text []byte
 
 // Encode implements sarama.Encoder.
@@ -38,21 +38,21 @@ func (t *text) Encode() ([]byte, error) { return *t, nil }
 // Length implements sarama.Encoder.
 func (t *text) Length() int { return len(*t) }
 
-// encoder turns packs into records and gives them to a producer. The producer keeps the
+// encoder turns packs into records and sends them to a producer. The producer keeps the
 // bytes of a record until the transaction is committed, but not the record itself, so
-// one record serves for all; what is spelled for it lies in digits until then. An encoder
-// is used by one goroutine.
+// one record is reused for all; text formatted for it stays in digits until then. It is for
+// one goroutine.
 type encoder struct {
 	deviceData    string
 	deadLetters   string
 	checkpoints   string
 	maxDeadLetter int
 
-	// Keys of headers, and values that are always the same.
+	// Keys of headers, and constant values.
 	gateway, epoch, seq, index, received, backfill []byte
 	reason, field, message, truncated              []byte
 	one                                            []byte
-	indexes                                        [spelled][]byte // "0", "1", …
+	indexes                                        [preformatted][]byte // "0", "1", …
 
 	now    clock
 	digits []byte
@@ -73,40 +73,40 @@ func newEncoder(topics topology.Topics, maxDeadLetter int) *encoder {
 	for i := range e.indexes {
 		e.indexes[i] = e.number(uint64(i))
 	}
-	e.digits = nil // the indexes keep the one before
+	e.digits = nil // the indexes keep the former array
 	return e
 }
 
-// begin starts a transaction: what was spelled for the one before is not needed any more.
+// begin starts a transaction and drops the text formatted for the previous one.
 func (e *encoder) begin(now time.Time) {
 	e.now = newClock(now)
 	e.digits = e.digits[:0]
 }
 
-// number spells n. The array may move as it grows; what was spelled stays where it is.
+// number formats n. The array may move as it grows; text formatted before stays valid.
 func (e *encoder) number(n uint64) []byte {
 	from := len(e.digits)
 	e.digits = strconv.AppendUint(e.digits, n, 10)
 	return e.digits[from:len(e.digits):len(e.digits)]
 }
 
-// origin is what the records of one pack have in common.
-type origin struct {
+// packHeaders are the header values that the records of one pack share.
+type packHeaders struct {
 	gateway, epoch, seq []byte
 	backfill            bool
-	// received spells the receive time of the entry before, which often is that of the next.
+	// received is the receive time of the previous entry, often that of the next too.
 	received []byte
 	at       int64
 }
 
-// send gives the records of an item to the producer.
+// send sends the records of an item to the producer.
 func (e *encoder) send(p Producer, b *batch, it *item) error {
-	o := origin{gateway: it.gateway.text, seq: e.number(it.next.Seq)}
+	o := packHeaders{gateway: it.gateway.text, seq: e.number(it.next.Seq)}
 	switch {
 	case it.damaged != nil:
 		b.sent.packs++
 		b.sent.damaged++
-		return e.sendNote(p, b, &o, 0, "the gateway's pack cannot be read", it.damaged)
+		return e.sendDamaged(p, b, &o, 0, "the gateway's pack is unreadable", it.damaged)
 	case it.pack != nil:
 		b.sent.packs++
 		return e.sendPack(p, b, it, &o)
@@ -115,7 +115,7 @@ func (e *encoder) send(p Producer, b *batch, it *item) error {
 	}
 }
 
-func (e *encoder) sendPack(p Producer, b *batch, it *item, o *origin) error {
+func (e *encoder) sendPack(p Producer, b *batch, it *item, o *packHeaders) error {
 	h := &it.pack.Header
 	o.epoch = []byte(checkpoint.Hex(h.Epoch))
 	o.backfill = it.late
@@ -138,15 +138,15 @@ func (e *encoder) sendPack(p Producer, b *batch, it *item, o *origin) error {
 		}
 	}
 	if err := it.pack.Err(); err != nil {
-		// The checksum was right, so a gateway wrote it so. What follows is lost, which is
-		// known since the pack was taken.
-		return e.sendNote(p, b, o, index, err.Error(), nil)
+		// The checksum was right, so the gateway wrote it so. The rest is lost, and was
+		// counted when the pack arrived.
+		return e.sendDamaged(p, b, o, index, err.Error(), nil)
 	}
 	return nil
 }
 
-// fill makes e.record the record of an entry, with the headers that all records carry.
-func (e *encoder) fill(topic string, entry *wire.PackEntry, o *origin, index int) {
+// fill makes e.record the record of an entry, with the headers common to all records.
+func (e *encoder) fill(topic string, entry *wire.PackEntry, o *packHeaders, index int) {
 	headers := append(e.record.Headers[:0], sarama.RecordHeader{Key: e.gateway, Value: o.gateway})
 	if o.epoch != nil {
 		headers = append(headers, sarama.RecordHeader{Key: e.epoch, Value: o.epoch})
@@ -182,7 +182,7 @@ func (e *encoder) indexText(index int) []byte {
 }
 
 // sendRefused sends a dead letter.
-func (e *encoder) sendRefused(p Producer, b *batch, entry *wire.PackEntry, o *origin, index int) error {
+func (e *encoder) sendRefused(p Producer, b *batch, entry *wire.PackEntry, o *packHeaders, index int) error {
 	b.sent.letters++
 	full := len(entry.Payload)
 	entry.Payload = entry.Payload[:min(full, e.maxDeadLetter)]
@@ -200,16 +200,16 @@ func (e *encoder) sendRefused(p Producer, b *batch, entry *wire.PackEntry, o *or
 
 func cut(s string) []byte { return []byte(s[:min(len(s), maxRefusalText)]) }
 
-// sendNote leaves a dead letter about what could not be read.
-func (e *encoder) sendNote(p Producer, b *batch, o *origin, index int, message string, raw []byte) error {
+// sendDamaged sends a dead letter about an unreadable pack.
+func (e *encoder) sendDamaged(p Producer, b *batch, o *packHeaders, index int, message string, raw []byte) error {
 	return e.sendRefused(p, b, &wire.PackEntry{
 		Received: e.now.ms, Payload: raw,
 		Refusal: &telemetry.Refusal{Reason: reasonDamaged, Message: message},
 	}, o, index)
 }
 
-// sendMove sends a checkpoint to the lane's partition.
-func (e *encoder) sendMove(p Producer, partition int32, m *move) error {
+// sendCheckpoint sends a checkpoint to the lane's partition.
+func (e *encoder) sendCheckpoint(p Producer, partition int32, m *update) error {
 	data, err := m.to.Encode()
 	if err != nil {
 		return err

@@ -186,7 +186,7 @@ func TestDamagedPackLeavesANote(t *testing.T) {
 	require.NoError(t, e.send(&got, &b, it))
 	require.Equal(t, []record{{"dlq", -1, "<none>", "rubbish", []string{
 		"iot-gateway=gw", "iot-seq=5", "iot-index=0", "iot-received=1000",
-		"iot-reason=damaged_pack", "iot-field=", "iot-message=the gateway's pack cannot be read",
+		"iot-reason=damaged_pack", "iot-field=", "iot-message=the gateway's pack is unreadable",
 	}}}, got.records)
 	require.Equal(t, sent{letters: 1, packs: 1, damaged: 1}, b.sent)
 }
@@ -194,8 +194,8 @@ func TestDamagedPackLeavesANote(t *testing.T) {
 func TestCheckpointGoesToTheLanesPartition(t *testing.T) {
 	var got recorder
 	e := newEncoder(topics, 0)
-	m := move{to: checkpoint.Checkpoint{Gateway: "gw", Seq: 9, Epoch: 1, Counter: 2}}
-	require.NoError(t, e.sendMove(&got, 3, &m))
+	m := update{to: checkpoint.Checkpoint{Gateway: "gw", Seq: 9, Epoch: 1, Counter: 2}}
+	require.NoError(t, e.sendCheckpoint(&got, 3, &m))
 	require.Len(t, got.records, 1)
 	require.Equal(t, "checkpoints", got.records[0].topic)
 	require.Equal(t, int32(3), got.records[0].partition)
@@ -212,10 +212,10 @@ func TestSendStopsAtTheFirstError(t *testing.T) {
 	require.Len(t, got.records, 1)
 }
 
-// nobody is a producer that looks at nothing.
-type nobody struct{ recorder }
+// discard is a producer that ignores its records.
+type discard struct{ recorder }
 
-func (*nobody) Send(*sarama.ProducerMessage) error { return nil }
+func (*discard) Send(*sarama.ProducerMessage) error { return nil }
 
 func BenchmarkEncode(b *testing.B) {
 	const readings = 300
@@ -230,7 +230,7 @@ func BenchmarkEncode(b *testing.B) {
 	e := newEncoder(topics, 0)
 	it := itemOf(nil, 1)
 	var bt batch
-	var p nobody
+	var p discard
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range b.N {

@@ -1,15 +1,15 @@
 // Package lane moves the packs of some gateways into Kafka, each exactly once and in
 // order. A lane owns one partition of the checkpoints topic and the gateways whose ids
-// hash to it. One transaction holds the readings of some packs, their dead letters and
-// the new checkpoints; after any error the lane forgets everything and starts again
-// from the checkpoints in Kafka. It is not for deciding who owns a lane (the consumer
-// group does, in package relay), nor for looking into a reading's JSON.
+// hash to it. One transaction contains the readings of some packs, their dead letters and
+// the new checkpoints; after any error the lane drops its state and restarts from the
+// checkpoints in Kafka. It does not decide who owns a lane (the consumer group does, in
+// package relay) and does not parse readings.
 //
-// Inside a lane one puller for each gateway fetches packs, the collector turns them
-// into the records of the next transaction, and the committer brings the one before
-// to Kafka. Queues between them are bounded: whoever is faster waits.
+// In a lane one puller for each gateway fetches packs, the collector gathers them into the
+// next transaction, and the committer writes the previous one to Kafka. Queues between them
+// are bounded: the faster side blocks.
 //
-// Lane.Run blocks until its context ends or the lane is lost to another owner.
+// Lane.Run blocks until its context ends or another owner took the lane.
 package lane
 
 import (
@@ -33,37 +33,37 @@ import (
 )
 
 const (
-	// memory bounds the packs of one lane that were fetched and are not committed yet,
-	// in bytes. Each gateway's fetch window comes on top.
+	// memory bounds the uncommitted packs of one lane, in bytes. The window of each gateway
+	// comes on top.
 	memory = 16 << 20
-	// commitGrace is how long a stopping lane waits for the transaction in hand.
+	// commitGrace is how long a stopping lane waits for the current transaction.
 	commitGrace = 1500 * time.Millisecond
-	// A failed lane starts again after a pause between these.
+	// A failed lane restarts after a pause between these.
 	minPause = 200 * time.Millisecond
 	maxPause = 2 * time.Second
 )
 
-// Producer is the transactional producer a lane writes with, as internal/kafka makes
-// it. Close may be called while another call waits, and ends the wait.
+// Producer is the transactional producer of a lane, implemented by internal/kafka. Close may
+// be called during another call, and ends it.
 type Producer interface {
 	Begin() error
 	Send(m *sarama.ProducerMessage) error
 	SendTo(partition int32, m *sarama.ProducerMessage) error
 	Commit() error
 	Close() error
-	// Acknowledged waits for every record of the open transaction and returns how many of
-	// a topic the brokers acknowledged.
+	// Acknowledged waits for all records of the open transaction and returns how many of a
+	// topic the brokers acknowledged.
 	Acknowledged(topic string) (int, error)
 }
 
 // Options of a Lane. All but Linger and TrimMargin are required.
 type Options struct {
-	Partition int32 // of the checkpoints topic: the lane's number
-	Lanes     int32 // how many there are
-	// Open makes the lane's producer, which fences the owner before, and reads the
+	Partition int32 // of the checkpoints topic, the number of the lane
+	Lanes     int32 // number of lanes
+	// Open creates the lane's producer, which fences the previous owner, and reads the
 	// lane's checkpoints by gateway.
 	Open     func(ctx context.Context) (Producer, map[string][]byte, error)
-	NATS     *nats.Conn // at the hub
+	NATS     *nats.Conn // to the hub
 	Roster   *roster.Roster
 	Progress *Progress
 	Metrics  *Metrics
@@ -79,12 +79,12 @@ type Options struct {
 type Lane struct {
 	o   Options
 	log *slog.Logger
-	// maxDeadLetter is how much of a dead letter's payload is kept. It shrinks when
-	// Kafka says that a record is too large: a dead letter must not hold up readings.
+	// maxDeadLetter is the longest payload of a dead letter, in bytes. It shrinks when Kafka
+	// refuses a record as too large: a dead letter must not block readings.
 	maxDeadLetter int
 }
 
-// New returns a lane; Run works it.
+// New returns a lane, to be Run.
 func New(o Options) (*Lane, error) {
 	switch {
 	case o.Log == nil:
@@ -97,17 +97,17 @@ func New(o Options) (*Lane, error) {
 	return &Lane{o: o, log: o.Log.With("component", "lane", "lane", o.Partition), maxDeadLetter: startDeadLetter}, nil
 }
 
-// Of returns the lane that a gateway belongs to. It must never change: a gateway's
-// checkpoint lies in the partition of its lane.
+// Of returns the lane of a gateway. It must never change: a gateway's checkpoint is in the
+// partition of its lane.
 func Of(gateway string, lanes int32) int32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(gateway)) // cannot fail
 	return int32(h.Sum32() % uint32(lanes))
 }
 
-// Run works the lane until ctx ends, restarting it after errors. It returns
-// kafka.ErrFenced when another owner has taken the lane, and nil when ctx ended; what
-// was not committed by then is left to the next owner.
+// Run runs the lane until ctx ends, and restarts it after errors. It returns kafka.ErrFenced
+// when another owner took the lane, nil when ctx ended; the next owner continues from the
+// last commit.
 func (l *Lane) Run(ctx context.Context) error {
 	l.o.Metrics.lanesOwned.Inc()
 	defer l.o.Metrics.lanesOwned.Dec()
@@ -121,8 +121,8 @@ func (l *Lane) Run(ctx context.Context) error {
 			return fmt.Errorf("lane %d: %w", l.o.Partition, err)
 		}
 		l.o.Metrics.restarts.Inc()
-		l.log.Error("lane failed, starting again from its checkpoints", "err", err)
-		l.learn(err)
+		l.log.Error("lane failed, restarting from its checkpoints", "err", err)
+		l.shrinkDeadLetters(err)
 		if committed {
 			pause = minPause
 		}
@@ -133,16 +133,16 @@ func (l *Lane) Run(ctx context.Context) error {
 	}
 }
 
-// learn makes sure that a dead letter which Kafka finds too large is smaller next time.
-func (l *Lane) learn(err error) {
+// shrinkDeadLetters makes dead letters smaller after Kafka refused a record as too large.
+func (l *Lane) shrinkDeadLetters(err error) {
 	if errors.Is(err, sarama.ErrMessageSizeTooLarge) && l.maxDeadLetter > 0 {
 		l.maxDeadLetter /= 4
-		l.log.Warn("dead letters are cut shorter, a record was too large for kafka", "payload_bytes", l.maxDeadLetter)
+		l.log.Warn("record too large for kafka, truncating dead letters further", "payload_bytes", l.maxDeadLetter)
 	}
 }
 
-// attempt is one life of the lane, from opening the producer to its first error. It
-// reports whether a transaction was committed in it.
+// attempt runs the lane from opening the producer to the first error. It reports whether a
+// transaction was committed.
 func (l *Lane) attempt(ctx context.Context) (committed bool, err error) {
 	producer, stored, err := l.o.Open(ctx)
 	if err != nil {
@@ -176,7 +176,7 @@ func (l *Lane) attempt(ctx context.Context) (committed bool, err error) {
 		<-ctx.Done()
 		select {
 		case <-idle:
-		case <-time.After(commitGrace): // Close below ends the wait
+		case <-time.After(commitGrace): // Close ends the commit
 		}
 		if err := producer.Close(); err != nil {
 			l.log.Debug("producer closed with an error", "err", err)
@@ -184,22 +184,21 @@ func (l *Lane) attempt(ctx context.Context) (committed bool, err error) {
 		return nil
 	})
 	err = g.Wait()
-	l.log.Info("lane stopped") // Run says why
+	l.log.Info("lane stopped") // Run logs the reason
 	return r.committed, err
 }
 
-// decode returns the checkpoints of the lane's gateways. A gateway whose checkpoint
-// cannot be read gets an entry of nil: it is left alone, because any guess would lose
-// or double its readings.
+// decode returns the checkpoints of the lane's gateways, nil for an unreadable one: that
+// gateway is skipped, because any guess would lose or double its readings.
 func (l *Lane) decode(stored map[string][]byte) map[string]*checkpoint.Checkpoint {
 	out := make(map[string]*checkpoint.Checkpoint, len(stored))
 	for gateway, data := range stored {
 		c, err := checkpoint.Decode(data)
 		if err == nil && c.Gateway != gateway {
-			err = fmt.Errorf("it is of gateway %q: %w", c.Gateway, checkpoint.ErrUnreadable)
+			err = fmt.Errorf("checkpoint of gateway %q: %w", c.Gateway, checkpoint.ErrUnreadable)
 		}
 		if err != nil {
-			l.log.Error("gateway is left alone, its checkpoint cannot be read", "gateway", gateway, "err", err)
+			l.log.Error("checkpoint unreadable, skipping its gateway", "gateway", gateway, "err", err)
 			out[gateway] = nil
 			continue
 		}
@@ -208,7 +207,7 @@ func (l *Lane) decode(stored map[string][]byte) map[string]*checkpoint.Checkpoin
 	return out
 }
 
-// run is one life of a lane.
+// run is the state of one attempt of a lane.
 type run struct {
 	*Lane
 	producer  Producer
@@ -216,7 +215,7 @@ type run struct {
 	budget    *semaphore.Weighted
 	packs     chan item   // pullers to collector
 	ready     chan *batch // collector to committer
-	free      chan *batch // back, for use again
+	free      chan *batch // committer to collector, for reuse
 	records   *encoder
-	committed bool // the committer's; read when it is done
+	committed bool // owned by the committer while it runs
 }

@@ -19,7 +19,7 @@ import (
 	"industrial-iot-monitor/internal/kafka"
 )
 
-// Where a gateway's checkpoint lies follows from its lane: these must never change.
+// The lane decides in which partition the checkpoint of a gateway is: these must never change.
 func TestLaneOfAGatewayIsFixed(t *testing.T) {
 	for gateway, want := range map[string]int32{"gw-a": 1, "gw-b": 0, "gw-c": 3, "building_17": 2} {
 		require.Equal(t, want, Of(gateway, 4), gateway)
@@ -78,10 +78,10 @@ func TestFencedLaneIsLeft(t *testing.T) {
 
 func TestDeadLettersShrinkUntilKafkaTakesThem(t *testing.T) {
 	l := testLane(t, func(context.Context) (Producer, map[string][]byte, error) { return nil, nil, nil })
-	l.learn(errors.New("something else"))
+	l.shrinkDeadLetters(errors.New("something else"))
 	require.Equal(t, startDeadLetter, l.maxDeadLetter)
 	for range 20 {
-		l.learn(fmt.Errorf("sending: %w", sarama.ErrMessageSizeTooLarge))
+		l.shrinkDeadLetters(fmt.Errorf("sending: %w", sarama.ErrMessageSizeTooLarge))
 	}
 	require.Zero(t, l.maxDeadLetter)
 }
@@ -97,9 +97,9 @@ func TestUnreadableCheckpointLeavesItsGatewayAlone(t *testing.T) {
 	require.Nil(t, got["gw-c"])
 
 	r := &run{Lane: l, start: got}
-	require.Nil(t, r.meet("gw-b"))
-	require.Equal(t, uint64(3), r.meet("gw-a").pos.Seq)
-	require.Zero(t, r.meet("gw-new").pos.Seq)
+	require.Nil(t, r.load("gw-b"))
+	require.Equal(t, uint64(3), r.load("gw-a").pos.Seq)
+	require.Zero(t, r.load("gw-new").pos.Seq)
 }
 
 func TestNextBatch(t *testing.T) {
@@ -130,10 +130,10 @@ func TestBatchKeepsTheNewestCheckpoints(t *testing.T) {
 	for i, gw := range []string{"a", "b", "a", "a"} {
 		b.add(&item{next: checkpoint.Checkpoint{Gateway: gw, Seq: uint64(i)}, weight: 10})
 	}
-	require.Equal(t, []move{
+	require.Equal(t, []update{
 		{to: checkpoint.Checkpoint{Gateway: "a", Seq: 3}, items: 3},
 		{to: checkpoint.Checkpoint{Gateway: "b", Seq: 1}, items: 1},
-	}, b.moves)
+	}, b.updates)
 	require.Equal(t, int64(40), b.weight)
 
 	big := itemOf(pack(t, 1, 1, readings(11)...), 1)
@@ -158,10 +158,10 @@ func TestProgress(t *testing.T) {
 	pos, ok := p.Position("gw")
 	require.True(t, ok)
 	require.Equal(t, Position{Lane: 2, Committed: at(7, 0), Fetched: at(9, 110), Oldest: 100}, pos)
-	p.commit([]move{{to: at(8, 100), items: 1}})
+	p.commit([]update{{to: at(8, 100), items: 1}})
 	pos, _ = p.Position("gw")
 	require.Equal(t, Position{Lane: 2, Committed: at(8, 100), Fetched: at(9, 110), Oldest: 100}, pos)
-	p.commit([]move{{to: at(9, 110), items: 1}})
+	p.commit([]update{{to: at(9, 110), items: 1}})
 	pos, _ = p.Position("gw")
 	require.Equal(t, Position{Lane: 2, Committed: at(9, 110), Fetched: at(9, 110)}, pos)
 	require.Equal(t, []string{"gw"}, p.Gateways())
@@ -170,8 +170,8 @@ func TestProgress(t *testing.T) {
 	require.False(t, ok)
 	require.False(t, p.Owns(2))
 	require.Empty(t, p.Gateways())
-	p.Fetched(at(1, 1)) // nobody's any more
-	p.commit([]move{{to: at(1, 1)}})
+	p.Fetched(at(1, 1)) // of no lane
+	p.commit([]update{{to: at(1, 1)}})
 }
 
 // miscounting is a producer whose broker has another number of records than was sent.

@@ -8,13 +8,13 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// Ledger makes the account of one gateway: what the checkpoint in Kafka says, what is
-// fetched beyond it, and what the gateway's heartbeats claim, the present epoch's last.
+// Ledger returns the ledger of one gateway from its checkpoint in Kafka, the packs fetched
+// beyond it, and the claims in its heartbeats, the current epoch's last.
 func Ledger(pos Position, heard []wire.GatewayStatus, now time.Time) wire.GatewayLedger {
 	c := pos.Committed
 	l := wire.GatewayLedger{Gateway: c.Gateway, Time: now.UnixMilli(), Epochs: []wire.EpochLedger{}}
 	total := counts(c.Ledger.Folded, c.Ledger.Folded)
-	// What is folded was packed, as far as anybody knows.
+	// The gateway's numbers for folded epochs are gone.
 	total.Packed = c.Ledger.Folded.Committed + c.Ledger.Folded.Damaged
 	total.Accepted = total.Packed
 	for i := range c.Ledger.Epochs {
@@ -23,7 +23,7 @@ func Ledger(pos Position, heard []wire.GatewayStatus, now time.Time) wire.Gatewa
 		total = plus(total, e.LedgerCounts)
 	}
 	if n := len(heard); n > 0 && !slices.ContainsFunc(l.Epochs, func(e wire.EpochLedger) bool { return e.Epoch == heard[n-1].Epoch }) {
-		e := wire.EpochLedger{Epoch: heard[n-1].Epoch} // nothing of it is here yet
+		e := wire.EpochLedger{Epoch: heard[n-1].Epoch} // none of its packs arrived yet
 		e.Accepted, e.Packed = heard[n-1].Accepted, heard[n-1].Packed.Readings
 		l.Epochs = append(l.Epochs, e)
 		total = plus(total, e.LedgerCounts)
@@ -33,8 +33,8 @@ func Ledger(pos Position, heard []wire.GatewayStatus, now time.Time) wire.Gatewa
 	return l
 }
 
-// epochLedger is the account of one epoch with what the gateway says of it. Where its
-// heartbeats are not known, or older than its packs, the packs say what was stored.
+// epochLedger returns the ledger of one epoch with the claims of the gateway. Where its
+// heartbeats are missing, or older than its packs, the packs tell what it stored.
 func epochLedger(a checkpoint.EpochLedger, fetched checkpoint.Ledger, heard []wire.GatewayStatus) wire.EpochLedger {
 	ahead := a.Counts
 	for i := range fetched.Epochs {

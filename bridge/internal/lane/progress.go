@@ -9,9 +9,8 @@ import (
 	"industrial-iot-monitor/bridge/internal/checkpoint"
 )
 
-// Progress is what the lanes of one bridge tell about themselves: for each gateway
-// they know, how far it is committed and what became of its packs. It is safe for
-// concurrent use.
+// Progress tracks for each gateway of a bridge's lanes how far its packs are fetched and
+// committed. It is safe for concurrent use.
 type Progress struct {
 	mu       sync.Mutex
 	lanes    map[int32]struct{}
@@ -27,13 +26,13 @@ type advance struct {
 	oldest    int64                 // receive time of the first of them, ms; 0 when there is none
 }
 
-// Position is how far one gateway is committed.
+// Position is the progress of one gateway.
 type Position struct {
 	Lane int32
-	// Committed is the checkpoint in Kafka, Fetched the one that what was fetched leads to.
+	// Committed is the checkpoint in Kafka, Fetched the one after the last fetched item.
 	Committed, Fetched checkpoint.Checkpoint
-	// Oldest is the receive time (ms since 1970) of the oldest pack that was fetched and
-	// is not committed yet, 0 when there is none.
+	// Oldest is the receive time (ms since 1970) of the oldest fetched and uncommitted pack,
+	// 0 if there is none.
 	Oldest int64
 }
 
@@ -42,7 +41,7 @@ func NewProgress() *Progress {
 	return &Progress{lanes: map[int32]struct{}{}, gateways: map[string]*advance{}}
 }
 
-// Position returns how far a gateway of an owned lane is committed.
+// Position returns the progress of a gateway of an owned lane.
 func (p *Progress) Position(gateway string) (Position, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -53,15 +52,15 @@ func (p *Progress) Position(gateway string) (Position, bool) {
 	return Position{Lane: a.lane, Committed: a.committed, Fetched: a.fetched, Oldest: a.oldest}, true
 }
 
-// Gateways returns the gateways of the lanes that run here and have a checkpoint or were
-// read, sorted.
+// Gateways returns the gateways of the owned lanes that have a checkpoint or were read,
+// sorted.
 func (p *Progress) Gateways() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Sorted(maps.Keys(p.gateways))
 }
 
-// Owns reports whether a lane is running here.
+// Owns reports whether this bridge runs a lane.
 func (p *Progress) Owns(lane int32) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,7 +68,7 @@ func (p *Progress) Owns(lane int32) bool {
 	return ok
 }
 
-// Behind records that a gateway's newest packs are on their way, behind its older ones.
+// Behind records that a gateway has a backlog before its newest packs.
 func (p *Progress) Behind(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -83,14 +82,14 @@ func (p *Progress) LastBehind() time.Time {
 	return p.behind
 }
 
-// Own records that a lane is worked here.
+// Own records that this bridge runs a lane.
 func (p *Progress) Own(lane int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lanes[lane] = struct{}{}
 }
 
-// Disown records that a lane is not worked here any more.
+// Disown records that this bridge no longer runs a lane.
 func (p *Progress) Disown(lane int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -98,14 +97,14 @@ func (p *Progress) Disown(lane int32) {
 	maps.DeleteFunc(p.gateways, func(_ string, a *advance) bool { return a.lane == lane })
 }
 
-// Begin records that a lane knows a gateway, committed up to c.
+// Begin adds a gateway to a lane, committed up to c.
 func (p *Progress) Begin(lane int32, c checkpoint.Checkpoint) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.gateways[c.Gateway] = &advance{lane: lane, committed: c, fetched: c}
 }
 
-// Fetched records that an item, behind which the position is next, waits for its commit.
+// Fetched records an item that waits for its commit, and the checkpoint after it.
 func (p *Progress) Fetched(next checkpoint.Checkpoint) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -120,12 +119,12 @@ func (p *Progress) Fetched(next checkpoint.Checkpoint) {
 	a.waiting++
 }
 
-// commit records what a transaction brought.
-func (p *Progress) commit(moves []move) {
+// commit records the checkpoints of a committed transaction.
+func (p *Progress) commit(updates []update) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := range moves {
-		m := &moves[i]
+	for i := range updates {
+		m := &updates[i]
 		a := p.gateways[m.to.Gateway]
 		if a == nil {
 			continue

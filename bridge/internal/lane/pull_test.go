@@ -31,12 +31,12 @@ func TestLargePacksArriveWithinTheAllowance(t *testing.T) {
 	s := fullSource(t, 0, size, packs)
 	cons, err := s.consume(t.Context(), 1)
 	require.NoError(t, err)
-	f, err := s.inflow(cons)
+	f, err := s.prefetch(cons)
 	require.NoError(t, err)
 	t.Cleanup(f.stop)
 	before := s.nc.Stats().InBytes
 	for taken := range packs {
-		_, err := f.take(t.Context(), window{packs: 512, bytes: 100 << 10, heartbeat: maxHeartbeat})
+		_, err := f.next(t.Context(), window{packs: 512, bytes: 100 << 10, heartbeat: maxHeartbeat})
 		require.NoError(t, err)
 		_, err = s.view(t.Context(), 0) // the gateway answers behind what it sent
 		require.NoError(t, err)

@@ -18,29 +18,28 @@ import (
 )
 
 const (
-	// A puller whose connection failed tries again after a pause between these.
+	// A failed session is retried after a pause between these.
 	minRetry = 100 * time.Millisecond
 	maxRetry = 250 * time.Millisecond
-	// settleFor is how long a stream that is not the recorded one is left alone before it
-	// is believed.
+	// settleFor is the wait before a stream is accepted that is not the recorded one.
 	settleFor = 2 * time.Second
 )
 
 var (
-	// errRestarted says that the position was moved: connect again, from there.
+	// errRestarted ends a session after the position was moved.
 	errRestarted = errors.New("position moved")
-	// errJump says that the stream went on at another sequence than expected.
+	// errJump ends a session in which packs went missing or arrived twice.
 	errJump = errors.New("packs arrived out of sequence")
 )
 
-// puller reads the stream of one gateway from g.pos on and hands the packs to the
+// puller reads the stream of one gateway from g.pos on and passes the packs to the
 // collector.
 type puller struct {
 	r   *run
 	g   *gateway
 	log *slog.Logger
 	src source
-	// failures counts the failed attempts since the stream was last read.
+	// failures counts the failed sessions since the stream was last readable.
 	failures int
 	pace     pace
 }
@@ -52,7 +51,7 @@ func newPuller(r *run, g *gateway) *puller {
 	}
 }
 
-// run reads until ctx ends. Whatever goes wrong is tried again after a pause.
+// run reads until ctx ends, and retries failed sessions after a pause.
 func (p *puller) run(ctx context.Context) {
 	for {
 		err := p.session(ctx)
@@ -70,7 +69,7 @@ func (p *puller) run(ctx context.Context) {
 	}
 }
 
-// failed makes a failure known, once until the stream can be read again.
+// failed logs a failure, as a warning only once until the stream is readable again.
 func (p *puller) failed(err error) {
 	p.r.o.Metrics.pullFailures.WithLabelValues(p.g.id).Inc()
 	p.failures++
@@ -78,14 +77,12 @@ func (p *puller) failed(err error) {
 	if p.failures == 1 {
 		level = slog.LevelWarn
 	}
-	p.log.Log(context.Background(), level, "gateway cannot be read, trying again", "err", err)
+	p.log.Log(context.Background(), level, "gateway unreadable, retrying", "err", err)
 }
 
-// session is one connection to the stream: a fresh consumer, made first, so that it
-// sees whatever is stored from now on; then the comparison of the position with the
-// stream; then packs until something fails. A consumer lives in the memory of the
-// gateway's server, so packs of a stream that was replaced meanwhile never come
-// through it.
+// session creates a consumer, compares the position with the stream, then reads packs until
+// something fails. The consumer comes first and lives in the memory of the gateway's server:
+// packs of a stream that was replaced in the meantime never arrive through it.
 func (p *puller) session(ctx context.Context) error {
 	cons, err := p.src.consume(ctx, p.g.pos.Seq+1)
 	if err != nil {
@@ -96,7 +93,7 @@ func (p *puller) session(ctx context.Context) error {
 		return err
 	}
 	if p.failures > 0 {
-		p.log.Info("gateway is read again", "after_failures", p.failures, "seq", p.g.pos.Seq)
+		p.log.Info("gateway readable again", "after_failures", p.failures, "seq", p.g.pos.Seq)
 	}
 	p.failures = 0
 
@@ -108,8 +105,8 @@ func (p *puller) session(ctx context.Context) error {
 	return p.pull(ctx, cons)
 }
 
-// compare checks that the stream is the one that the position was recorded from, and
-// moves the position where it has to: every loss that shows is reported.
+// compare checks that the stream is the one that the position was recorded from, else moves
+// the position and reports the losses.
 func (p *puller) compare(ctx context.Context) error {
 	v, err := p.src.view(ctx, p.g.pos.Seq)
 	if err != nil {
@@ -117,8 +114,8 @@ func (p *puller) compare(ctx context.Context) error {
 	}
 	pos := p.g.pos
 	if pos.Compare(v) != checkpoint.Same {
-		// Perhaps it is another installation that took the gateway's place at the hub. If so
-		// their heartbeats show it soon, which ends this puller.
+		// It may be another installation with the gateway's id. Then the roster finds a
+		// duplicate soon, which ends this puller.
 		if !lifecycle.Pause(ctx, settleFor) {
 			return ctx.Err()
 		}
@@ -127,45 +124,45 @@ func (p *puller) compare(ctx context.Context) error {
 		}
 	}
 	if pos.Compare(v) == checkpoint.Changed {
-		p.log.Error("stream is not the recorded one any more, reading it from its beginning",
+		p.log.Error("stream lost its end or was recreated, reading it from its start",
 			"checkpoint_seq", pos.Seq, "first_seq", v.First, "last_seq", v.Last)
 		next := pos.Restart(v.First)
-		// What was lost shows when the next epoch begins.
-		l := p.loss("the gateway's stream lost its end or was made anew", checkpoint.Step{}, pos.Seq)
-		if err := p.hand(ctx, item{next: next, loss: l}); err != nil {
+		// The losses are known once the next epoch starts.
+		l := p.loss("the gateway's stream lost its end or was recreated", checkpoint.Step{}, pos.Seq)
+		if err := p.enqueue(ctx, item{next: next, loss: l}); err != nil {
 			return err
 		}
 		return errRestarted
 	}
 	if step := pos.Trim(v.First); step.Lost > 0 {
 		l := p.loss("packs were removed from the gateway's stream before they were bridged", step, step.Next.Seq)
-		return p.hand(ctx, item{next: step.Next, loss: l})
+		return p.enqueue(ctx, item{next: step.Next, loss: l})
 	}
 	return nil
 }
 
-func (p *puller) loss(what string, step checkpoint.Step, seq uint64) *loss {
-	return &loss{gateway: p.g.id, what: what, packs: step.Lost, readings: step.LostReadings, seq: seq}
+func (p *puller) loss(reason string, step checkpoint.Step, seq uint64) *loss {
+	return &loss{gateway: p.g.id, reason: reason, packs: step.Lost, readings: step.LostReadings, seq: seq}
 }
 
-// recount is after how many packs the gateways that share the bridge are counted anew.
-const recount = 64
+// recountEvery is the number of packs between two counts of the bridge's gateways.
+const recountEvery = 64
 
-// pull hands over packs as they come until something fails.
+// pull passes on packs until something fails.
 func (p *puller) pull(ctx context.Context, cons jetstream.Consumer) error {
-	packs, err := p.src.inflow(cons)
+	packs, err := p.src.prefetch(cons)
 	if err != nil {
 		return err
 	}
 	defer packs.stop()
 	taken, gateways := 0, 1
-	defer func() { p.pace.ended(taken, err) }()
+	defer func() { p.pace.finish(taken, err) }()
 	for ; ; taken++ {
-		if taken%recount == 0 {
-			gateways = p.r.neighbours()
+		if taken%recountEvery == 0 {
+			gateways = p.r.gatewayCount()
 		}
 		var msg *nats.Msg
-		if msg, err = packs.take(ctx, p.pace.window(gateways, taken)); err != nil {
+		if msg, err = packs.next(ctx, p.pace.window(gateways, taken)); err != nil {
 			return fmt.Errorf("waiting for packs: %w", err)
 		}
 		md, err := msg.Metadata()
@@ -173,18 +170,18 @@ func (p *puller) pull(ctx context.Context, cons jetstream.Consumer) error {
 			return fmt.Errorf("reading a pack's sequence: %w", err)
 		}
 		seq := md.Sequence.Stream
-		p.pace.saw(len(msg.Data))
+		p.pace.observe(len(msg.Data))
 		if err := p.inSequence(ctx, seq); err != nil {
 			return err
 		}
-		if err := p.take(ctx, seq, msg.Data); err != nil {
+		if err := p.receive(ctx, seq, msg.Data); err != nil {
 			return err
 		}
 	}
 }
 
-// inSequence makes sure that no pack went missing on the way here: a jump in the
-// sequence is taken only when the stream itself has a hole there.
+// inSequence checks that no pack went missing on its way: a jump in the sequence is
+// accepted only if the stream itself has a hole there.
 func (p *puller) inSequence(ctx context.Context, seq uint64) error {
 	want := p.g.pos.Seq + 1
 	if seq == want {
@@ -202,28 +199,28 @@ func (p *puller) inSequence(ctx context.Context, seq uint64) error {
 	return fmt.Errorf("%w: want %d, got %d", errJump, want, seq)
 }
 
-// take hands over the pack at seq.
-func (p *puller) take(ctx context.Context, seq uint64, data []byte) error {
+// receive passes on the pack at seq.
+func (p *puller) receive(ctx context.Context, seq uint64, data []byte) error {
 	pack, err := wire.OpenPack(data)
 	if err != nil {
-		p.log.Error("pack cannot be read", "seq", seq, "err", err)
+		p.log.Error("pack unreadable", "seq", seq, "err", err)
 		step := p.g.pos.ReadDamaged(seq)
 		l := p.loss("a pack is damaged", step, seq)
-		return p.handData(ctx, item{next: step.Next, damaged: data, loss: l}, len(data))
+		return p.enqueueData(ctx, item{next: step.Next, damaged: data, loss: l}, len(data))
 	}
 	content := contentOf(seq, pack, time.Now())
 	step := p.g.pos.Read(content, p.claims)
 	if step.Known {
-		return p.hand(ctx, item{next: step.Next})
+		return p.enqueue(ctx, item{next: step.Next})
 	}
 	it := item{next: step.Next, pack: pack, late: content.Late}
 	switch {
 	case content.Broken > 0:
-		it.loss = p.loss("a pack is broken inside", step, seq)
+		it.loss = p.loss("a pack has unreadable entries", step, seq)
 	case step.Lost > 0:
 		it.loss = p.loss("packs are missing from the gateway's stream", step, seq)
 	}
-	return p.handData(ctx, it, len(data))
+	return p.enqueueData(ctx, it, len(data))
 }
 
 // contentOf describes a pack by walking its entries, and rewinds it.
@@ -245,10 +242,10 @@ func contentOf(seq uint64, pack *wire.Pack, now time.Time) checkpoint.Pack {
 	return c
 }
 
-// claims returns what the gateway's heartbeats said about its epochs.
+// claims returns the claims in the gateway's heartbeats.
 func (p *puller) claims() []checkpoint.Claim { return Claims(p.r.o.Roster.Heard(p.g.id)) }
 
-// Claims turns heartbeats into claims. One that names no epoch is left out.
+// Claims returns the claims in heartbeats. Those without an epoch are skipped.
 func Claims(heard []wire.GatewayStatus) []checkpoint.Claim {
 	out := make([]checkpoint.Claim, 0, len(heard))
 	for i := range heard {

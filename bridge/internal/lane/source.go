@@ -14,20 +14,20 @@ import (
 )
 
 const (
-	// requestTimeout bounds a short question to a gateway; a gateway whose line is down
-	// is usually reported at once ("no responders").
+	// requestTimeout bounds a short request to a gateway; one whose line is down is usually
+	// reported at once ("no responders").
 	requestTimeout = 1500 * time.Millisecond
-	// packTimeout bounds the fetching of one whole pack over a slow line.
+	// packTimeout bounds fetching one pack over a slow line.
 	packTimeout = 10 * time.Second
-	// heartbeat is how often an idle gateway's server says that it still serves the
-	// request for packs; two missed ones end the session.
-	heartbeat  = 750 * time.Millisecond
-	pullExpiry = 10 * time.Second
-	keepSilent = 30 * time.Second // an abandoned consumer is removed after this
+	// heartbeat is the interval of status messages from an idle gateway's server; two missed
+	// ones end the session.
+	heartbeat   = 750 * time.Millisecond
+	pullExpiry  = 10 * time.Second
+	inactiveFor = 30 * time.Second // an abandoned consumer is removed after this
 )
 
-// source asks one gateway's JetStream, through the hub. It keeps no state: every call
-// is a question, answered within its timeout.
+// source sends requests to the JetStream of one gateway, through the hub. It is stateless,
+// and every call has a timeout.
 type source struct {
 	nc      *nats.Conn
 	gateway string
@@ -41,15 +41,15 @@ func (s source) jetstream() (jetstream.JetStream, error) {
 	return js, nil
 }
 
-// consume makes a consumer that delivers the packs from a sequence on. It is ordered
-// like jetstream's own ordered consumer (ephemeral, in memory, without acks), but what
-// is to be done about a gap is decided here: the library's would go on in a stream
-// that lost its end, and skip what was stored there since.
+// consume creates a consumer that delivers the packs from a sequence on. It is configured
+// like jetstream's ordered consumer (ephemeral, in memory, without acks), but gaps are
+// handled here: the library's would go on in a stream that lost its end, and skip the packs
+// stored there since.
 func (s source) consume(ctx context.Context, from uint64) (jetstream.Consumer, error) {
 	return s.consumer(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from})
 }
 
-// consumeNewest makes a consumer that begins with the newest pack there is.
+// consumeNewest creates a consumer that starts at the newest pack.
 func (s source) consumeNewest(ctx context.Context) (jetstream.Consumer, error) {
 	return s.consumer(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPolicy})
 }
@@ -62,16 +62,16 @@ func (s source) consumer(ctx context.Context, c jetstream.ConsumerConfig) (jetst
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	c.AckPolicy, c.ReplayPolicy = jetstream.AckNonePolicy, jetstream.ReplayInstantPolicy
-	c.MemoryStorage, c.Replicas, c.InactiveThreshold = true, 1, keepSilent
+	c.MemoryStorage, c.Replicas, c.InactiveThreshold = true, 1, inactiveFor
 	cons, err := js.CreateConsumer(ctx, wire.PackStream(s.gateway), c)
 	if err != nil {
-		return nil, fmt.Errorf("making a consumer: %w", err)
+		return nil, fmt.Errorf("creating a consumer: %w", err)
 	}
 	return cons, nil
 }
 
-// drop removes a consumer if the gateway can still be reached. Otherwise it goes by
-// itself after a while.
+// drop removes a consumer if the gateway is reachable. Otherwise the server removes it after
+// inactiveFor.
 func (s source) drop(ctx context.Context, cons jetstream.Consumer) {
 	js, err := s.jetstream()
 	if err != nil {
@@ -82,7 +82,7 @@ func (s source) drop(ctx context.Context, cons jetstream.Consumer) {
 	_ = js.DeleteConsumer(ctx, wire.PackStream(s.gateway), cons.CachedInfo().Name)
 }
 
-// view returns what the stream has now, with the pack at seq.
+// view returns the present state of the stream, with the pack at seq.
 func (s source) view(ctx context.Context, seq uint64) (checkpoint.View, error) {
 	stream, err := s.stream(ctx)
 	if err != nil {
@@ -99,7 +99,7 @@ func (s source) view(ctx context.Context, seq uint64) (checkpoint.View, error) {
 	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound), errors.As(err, &api):
-		return v, nil // the stream answered: it has no such message, or cannot read it
+		return v, nil // the stream has no such message, or cannot read it
 	case err != nil:
 		return v, fmt.Errorf("reading the pack at the checkpoint: %w", err)
 	}
@@ -119,28 +119,28 @@ func (s source) firstFrom(ctx context.Context, seq uint64) (uint64, error) {
 	defer cancel()
 	msg, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(wire.PackSubject(s.gateway)))
 	if err != nil {
-		return 0, fmt.Errorf("looking for the pack after a hole: %w", err)
+		return 0, fmt.Errorf("finding the pack after a hole: %w", err)
 	}
 	return msg.Sequence, nil
 }
 
-// trim removes the packs before seq, provided that cons still exists: it is gone once the
-// gateway's server restarted, and then sequences may mean other packs.
+// trim removes the packs before seq, if cons still exists: a restart of the gateway's server
+// removes it, and then the sequences may be those of other packs.
 func (s source) trim(ctx context.Context, cons jetstream.Consumer, seq uint64) error {
 	js, err := s.jetstream()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, packTimeout) // nobody waits for it
+	ctx, cancel := context.WithTimeout(ctx, packTimeout) // the lane does not wait for it
 	defer cancel()
 	stream, err := s.stream(ctx)
 	if err != nil {
 		return err
 	}
-	// Two requests on one connection, one after the other: a server that restarts
-	// between them does not get the second.
+	// Two requests in sequence on one connection: a server that restarts in between does
+	// not receive the second.
 	if _, err := js.Consumer(ctx, wire.PackStream(s.gateway), cons.CachedInfo().Name); err != nil {
-		return fmt.Errorf("looking for our consumer: %w", err)
+		return fmt.Errorf("checking the consumer: %w", err)
 	}
 	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(seq)); err != nil {
 		return fmt.Errorf("removing packs: %w", err)
@@ -148,7 +148,7 @@ func (s source) trim(ctx context.Context, cons jetstream.Consumer, seq uint64) e
 	return nil
 }
 
-// stream returns the stream with its present state.
+// stream returns the stream with its current state.
 func (s source) stream(ctx context.Context) (jetstream.Stream, error) {
 	js, err := s.jetstream()
 	if err != nil {

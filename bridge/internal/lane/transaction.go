@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// collect gathers packs into batches. A batch is handed over when the committer is free
-// and the batch is full or has waited for Linger; until then it grows.
+// collect gathers packs into batches. A batch is flushed when the committer is free and the
+// batch is full or has waited for Linger; until then it grows.
 func (r *run) collect(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
@@ -18,11 +18,11 @@ func (r *run) collect(ctx context.Context) error {
 	var held *item // did not fit into b
 	for {
 		packs, ready := r.packs, r.ready
-		take, hand := nextBatch(b, r.o.MaxReadings, due, held != nil)
-		if !take {
+		receive, flush := nextBatch(b, r.o.MaxReadings, due, held != nil)
+		if !receive {
 			packs = nil
 		}
-		if !hand {
+		if !flush {
 			ready = nil
 		}
 		select {
@@ -56,7 +56,7 @@ func (r *run) add(b *batch, it *item) {
 	b.add(it)
 }
 
-// batch returns an empty batch, a used one if there is one.
+// batch returns an empty batch, a used one if possible.
 func (r *run) batch() *batch {
 	select {
 	case b := <-r.free:
@@ -66,8 +66,8 @@ func (r *run) batch() *batch {
 	}
 }
 
-// commit brings one batch after the other to Kafka. A batch in hand when ctx ends is
-// brought to its end.
+// commit writes one batch after the other to Kafka. The current one is finished when ctx
+// ends.
 func (r *run) commit(ctx context.Context) error {
 	for {
 		select {
@@ -85,7 +85,7 @@ func (r *run) commit(ctx context.Context) error {
 	}
 }
 
-// transact is one Kafka transaction.
+// transact writes a batch in one Kafka transaction.
 func (r *run) transact(b *batch, now time.Time) error {
 	if err := r.producer.Begin(); err != nil {
 		return err
@@ -96,8 +96,8 @@ func (r *run) transact(b *batch, now time.Time) error {
 			return err
 		}
 	}
-	for i := range b.moves {
-		if err := r.records.sendMove(r.producer, r.o.Partition, &b.moves[i]); err != nil {
+	for i := range b.updates {
+		if err := r.records.sendCheckpoint(r.producer, r.o.Partition, &b.updates[i]); err != nil {
 			return err
 		}
 	}
@@ -107,12 +107,11 @@ func (r *run) transact(b *batch, now time.Time) error {
 	return r.producer.Commit()
 }
 
-// errMiscounted says that Kafka acknowledged another number of readings than a transaction
-// has.
-var errMiscounted = errors.New("kafka acknowledged another number of readings than was sent")
+// errMiscounted is returned when Kafka acknowledged more or fewer readings than were sent.
+var errMiscounted = errors.New("number of readings acknowledged by kafka differs from those sent")
 
-// reconcile compares the readings of the open transaction with what the brokers
-// acknowledged. It waits for nothing that Commit would not wait for.
+// reconcile compares the readings of the open transaction with the number that the brokers
+// acknowledged. It waits no longer than Commit would.
 func (r *run) reconcile(b *batch) error {
 	stored, err := r.producer.Acknowledged(r.o.Topics.DeviceData)
 	if err != nil {
@@ -124,7 +123,7 @@ func (r *run) reconcile(b *batch) error {
 	return nil
 }
 
-// done makes known what a committed batch brought, and frees it.
+// done records a committed batch in metrics, log and progress, and frees it.
 func (r *run) done(b *batch, took time.Duration) {
 	m := r.o.Metrics
 	m.committed.Inc()
@@ -137,9 +136,9 @@ func (r *run) done(b *batch, took time.Duration) {
 	for _, l := range b.losses {
 		m.losses.WithLabelValues(l.gateway).Inc()
 		m.lostPacks.WithLabelValues(l.gateway).Add(float64(l.packs))
-		r.log.Error("packs of a gateway are lost", "gateway", l.gateway, "what", l.what, "known_lost_packs", l.packs, "known_lost_readings", l.readings, "seq", l.seq)
+		r.log.Error("packs of a gateway lost", "gateway", l.gateway, "reason", l.reason, "known_lost_packs", l.packs, "known_lost_readings", l.readings, "seq", l.seq)
 	}
-	r.o.Progress.commit(b.moves)
+	r.o.Progress.commit(b.updates)
 	r.budget.Release(b.weight)
 	b.reset()
 	select {

@@ -10,14 +10,14 @@ import (
 const (
 	// trimEvery is the shortest time between two trims of one stream.
 	trimEvery = time.Second
-	// trimBehind is that while a backlog drains: a trim holds up the gateway's disk, and with
-	// it what is read from there.
+	// trimBehind is the same while a backlog drains: a trim keeps the gateway's disk busy,
+	// from which the backlog is read.
 	trimBehind = 5 * time.Second
 )
 
-// trim removes what lies further behind the committed checkpoint than the margin, until
-// ctx ends. A stream that is not trimmed only uses more of its gateway's disk, so an
-// error is logged and the next round tries again.
+// trim removes the packs that are further behind the committed checkpoint than the margin,
+// until ctx ends. An untrimmed stream only uses more of its gateway's disk, so errors are
+// logged and the next round retries.
 func (p *puller) trim(ctx context.Context, cons jetstream.Consumer) {
 	tick := time.NewTicker(trimEvery)
 	defer tick.Stop()
@@ -38,7 +38,7 @@ func (p *puller) trim(ctx context.Context, cons jetstream.Consumer) {
 		if err := p.src.trim(ctx, cons, upTo+1); err != nil {
 			if ctx.Err() == nil {
 				p.r.o.Metrics.trimFailures.Inc()
-				p.log.Warn("stream could not be trimmed", "err", err)
+				p.log.Warn("trimming the stream failed, retrying", "err", err)
 			}
 			continue
 		}

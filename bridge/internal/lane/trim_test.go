@@ -39,12 +39,12 @@ func TestTrimIsPutOffWhileABacklogDrains(t *testing.T) {
 		})
 	}
 	p := &puller{r: heard(t, wire.GatewayStatus{Gateway: "gw-b"}), g: &gateway{id: "gw-a"}}
-	require.False(t, p.unhurried(Position{}), "never heard of")
+	require.False(t, p.unhurried(Position{}), "no heartbeat yet")
 }
 
-func TestScoutThatFellBehindBeginsAnew(t *testing.T) {
-	s := newScout(heard(t, wire.GatewayStatus{Gateway: "gw-a", LastSeq: 1000}), "gw-a")
+func TestAheadSenderThatFellBehindStartsAgain(t *testing.T) {
+	s := newAheadSender(heard(t, wire.GatewayStatus{Gateway: "gw-a", LastSeq: 1000}), "gw-a")
 	require.False(t, s.stale(1000))
-	require.False(t, s.stale(1000-scoutPacks), "that many can be on their way")
-	require.True(t, s.stale(1000-scoutPacks-1))
+	require.False(t, s.stale(1000-aheadPacks), "that many can be on their way")
+	require.True(t, s.stale(1000-aheadPacks-1))
 }

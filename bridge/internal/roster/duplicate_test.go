@@ -102,7 +102,7 @@ func TestReplacedInstallationIsNoDuplicate(t *testing.T) {
 		pass(time.Second)
 		require.Equal(t, []string{"gw"}, r.Gateways())
 		require.Empty(t, r.Duplicate("gw"))
-		// Gateways that do not say who they are cannot be told apart.
+		// Gateways without an instance are indistinguishable.
 		beat(t, r, wire.GatewayStatus{Gateway: "gw"})
 		require.Empty(t, r.Duplicate("gw"))
 	})

@@ -15,27 +15,27 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// watched is a watch over gateways that are only told about.
-type watched struct {
-	*watch
+// monitored is a monitor of gateways that exist only as heartbeats.
+type monitored struct {
+	*monitor
 	t      *testing.T
 	b      *bridge
 	beats  map[string]uint64 // newest pack of the gateways whose heartbeats arrive
 	silent map[string]bool
 }
 
-func newWatched(t *testing.T) *watched {
+func newMonitored(t *testing.T) *monitored {
 	t.Helper()
 	r, err := roster.New(roster.Options{Log: slog.New(slog.DiscardHandler), Expire: time.Hour})
 	require.NoError(t, err)
 	b := &bridge{t: t, reg: prometheus.NewRegistry()}
 	m := newMembership()
 	m.enter()
-	return &watched{watch: newWatch(r, lane.NewProgress(), m, b.reg), t: t, b: b, beats: map[string]uint64{}, silent: map[string]bool{}}
+	return &monitored{monitor: newMonitor(r, lane.NewProgress(), m, b.reg), t: t, b: b, beats: map[string]uint64{}, silent: map[string]bool{}}
 }
 
 // pass lets time go by, with a heartbeat of each gateway and a look each second.
-func (w *watched) pass(d time.Duration) {
+func (w *monitored) pass(d time.Duration) {
 	w.t.Helper()
 	for range d / time.Second {
 		time.Sleep(time.Second) //nolint:forbidigo // the bubble's clock
@@ -47,32 +47,32 @@ func (w *watched) pass(d time.Duration) {
 			require.NoError(w.t, err)
 			require.NoError(w.t, w.roster.Observe(wire.StatusSubject(gateway), data))
 		}
-		w.look(time.Now(), 1)
+		w.check(time.Now(), 1)
 	}
 }
 
 // has makes lane 0 work, with a gateway committed and fetched up to some pack.
-func (w *watched) has(gateway string, committed, fetched uint64) {
+func (w *monitored) has(gateway string, committed, fetched uint64) {
 	w.progress.Own(0)
 	w.progress.Begin(0, checkpoint.Checkpoint{Gateway: gateway, Seq: committed})
 	w.progress.Fetched(checkpoint.Checkpoint{Gateway: gateway, Seq: fetched})
 }
 
-func (w *watched) ready(why string) {
+func (w *monitored) ready(why string) {
 	w.t.Helper()
 	require.NoError(w.t, w.stuck(time.Now()), why)
 }
 
-func (w *watched) notReady(says string) {
+func (w *monitored) notReady(says string) {
 	w.t.Helper()
 	err := w.stuck(time.Now())
 	require.ErrorIs(w.t, err, errNotReady)
 	require.ErrorContains(w.t, err, says)
 }
 
-func TestBridgeIsNotReadyWhileWorkLiesAbout(t *testing.T) {
+func TestBridgeIsNotReadyWhileWorkWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWatched(t)
+		w := newMonitored(t)
 		w.beats["gw"] = 5
 		w.pass(time.Minute)
 		w.ready("the lane is not ours")
@@ -84,7 +84,7 @@ func TestBridgeIsNotReadyWhileWorkLiesAbout(t *testing.T) {
 		w.b.reaches(5, "bridge_gateway_lag_packs", "gateway", "gw")
 		w.b.reaches(9, "bridge_gateway_unbridged_age_seconds", "gateway", "gw")
 		w.pass(10 * time.Second)
-		w.notReady("no checkpoint has moved")
+		w.notReady("no checkpoint moved")
 		w.has("gw", 1, 1)
 		w.pass(time.Second)
 		w.ready("it moved")
@@ -92,13 +92,13 @@ func TestBridgeIsNotReadyWhileWorkLiesAbout(t *testing.T) {
 		w.progress.Disown(0)
 		w.pass(2 * time.Second)
 		w.ready("the work is another bridge's now")
-		require.Empty(t, w.waits)
+		require.Empty(t, w.gateways)
 	})
 }
 
-func TestOnePackInHandMustBeCommitted(t *testing.T) {
+func TestFetchedPackMustBeCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWatched(t)
+		w := newMonitored(t)
 		w.beats["stuck"], w.beats["busy"] = 5, 100
 		w.has("stuck", 3, 5)
 		for i := range uint64(10) {
@@ -110,7 +110,7 @@ func TestOnePackInHandMustBeCommitted(t *testing.T) {
 			w.has("busy", 10+i, 11+i)
 			w.pass(time.Second)
 		}
-		w.notReady("packs of gateway stuck are in hand")
+		w.notReady("gateway stuck")
 		w.has("stuck", 5, 5)
 		w.pass(time.Second)
 		w.ready("they were committed")
@@ -121,7 +121,7 @@ func TestOnePackInHandMustBeCommitted(t *testing.T) {
 // away from the others.
 func TestOneBadGatewayDoesNotMakeTheBridgeUnready(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWatched(t)
+		w := newMonitored(t)
 		w.beats["broken"], w.beats["good"], w.beats["flapping"], w.beats["alone"] = 9, 7, 9, 9
 		w.has("broken", 3, 3)
 		w.has("good", 7, 7)
@@ -136,29 +136,29 @@ func TestOneBadGatewayDoesNotMakeTheBridgeUnready(t *testing.T) {
 		w.pass(time.Minute)
 		w.silent["flapping"] = true
 		w.pass(time.Minute)
-		w.ready("nobody can be reached")
+		w.ready("no gateway is reachable")
 	})
 }
 
 func TestLanesMustBeAssignedAndOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWatched(t)
-		giveBack := w.members.take(2)
+		w := newMonitored(t)
+		release := w.members.claim(2)
 		w.pass(10 * time.Second)
 		w.ready("it may take a while to open")
 		w.pass(10 * time.Second)
-		w.notReady("lane 2 does not open")
+		w.notReady("lane 2 assigned but not open")
 		w.progress.Own(2)
 		w.pass(time.Second)
 		w.ready("it is open")
 
-		giveBack()
+		release()
 		w.progress.Disown(2)
 		w.members.leave()
 		w.pass(10 * time.Second)
 		w.ready("a rebalance takes a while")
 		w.pass(10 * time.Second)
-		w.notReady("the group of bridges")
+		w.notReady("not in the consumer group")
 		w.members.enter()
 		w.pass(time.Second)
 		w.ready("it is a member again")

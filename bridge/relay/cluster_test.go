@@ -50,22 +50,22 @@ func beBridge() int {
 	return 0
 }
 
-// plant is the Kafka side of a test: brokers, topics and names no other test has.
-type plant struct {
+// cluster is the Kafka side of a test: brokers, topics and names that no other test uses.
+type cluster struct {
 	t       testing.TB
 	brokers []string
 	topics  topology.Topics
 	cfg     Config
 }
 
-func newPlant(tb testing.TB) *plant {
+func newCluster(tb testing.TB) *cluster {
 	tb.Helper()
-	return newPlantAt(tb, kafkatest.Brokers(tb))
+	return newClusterAt(tb, kafkatest.Brokers(tb))
 }
 
-func newPlantAt(tb testing.TB, brokers []string) *plant {
+func newClusterAt(tb testing.TB, brokers []string) *cluster {
 	tb.Helper()
-	p := &plant{t: tb, brokers: brokers, topics: kafkatest.Topics(tb)}
+	p := &cluster{t: tb, brokers: brokers, topics: kafkatest.Topics(tb)}
 	p.cfg = Config{
 		HubAddr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0",
 		Lanes: 4, GroupID: kafkatest.Name(tb, "bridge"), TxnPrefix: kafkatest.Name(tb, "bridge") + "-",
@@ -85,7 +85,7 @@ type bridge struct {
 }
 
 // bridge starts a bridge. Changes are made to its options before.
-func (p *plant) bridge(wrap func(int32, lane.Producer) lane.Producer) *bridge {
+func (p *cluster) bridge(wrap func(int32, lane.Producer) lane.Producer) *bridge {
 	p.t.Helper()
 	b := &bridge{t: p.t, reg: prometheus.NewRegistry(), done: make(chan error, 1)}
 	var err error
@@ -121,14 +121,14 @@ func (b *bridge) stop() {
 	select {
 	case err := <-b.done:
 		require.NoError(b.t, err)
-	case <-time.After(patience):
+	case <-time.After(waitTimeout):
 		require.Fail(b.t, "bridge does not stop")
 	}
 }
 
 func (b *bridge) ready() {
 	b.t.Helper()
-	require.Eventually(b.t, func() bool { return b.Ready() == nil }, patience, 20*time.Millisecond, "bridge gets ready")
+	require.Eventually(b.t, func() bool { return b.Ready() == nil }, waitTimeout, 20*time.Millisecond, "bridge gets ready")
 }
 
 // metric sums the samples of a counter or gauge that have the labels. It is -1 when there
@@ -155,7 +155,7 @@ func (b *bridge) metric(name string, labels ...string) int {
 // reaches waits for a metric, which follows a moment after what it counts.
 func (b *bridge) reaches(want int, name string, labels ...string) {
 	b.t.Helper()
-	require.Eventually(b.t, func() bool { return b.metric(name, labels...) == want }, patience, 10*time.Millisecond, "%s %v becomes %d", name, labels, want)
+	require.Eventually(b.t, func() bool { return b.metric(name, labels...) == want }, waitTimeout, 10*time.Millisecond, "%s %v becomes %d", name, labels, want)
 }
 
 func has(m *dto.Metric, labels []string) bool {

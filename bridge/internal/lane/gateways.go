@@ -7,21 +7,20 @@ import (
 	"industrial-iot-monitor/bridge/internal/checkpoint"
 )
 
-// gateway is what a lane keeps of one gateway, whether it is there now or not.
+// gateway is the lane's state of one gateway, whether it is connected or not.
 type gateway struct {
 	id   string
 	text []byte // id as a header value
-	// pos is the position after the last item handed to the collector. It is ahead of
-	// the committed checkpoint, and never wrong in this life of the lane: what was
-	// handed over is committed in order, or the lane starts again.
+	// pos is the position after the last item passed to the collector. It is ahead of the
+	// committed checkpoint, and valid as long as this run of the lane: items are committed
+	// in order, or the lane restarts.
 	pos checkpoint.Checkpoint
 
 	cancel context.CancelFunc // ends its puller; nil while it has none
 	done   chan struct{}
 }
 
-// pullAll keeps one puller running for each gateway of the lane that the roster knows,
-// until ctx ends.
+// pullAll runs one puller for each gateway of the lane on the roster, until ctx ends.
 func (r *run) pullAll(ctx context.Context) error {
 	changed, unsubscribe := r.o.Roster.Subscribe()
 	defer unsubscribe()
@@ -29,7 +28,7 @@ func (r *run) pullAll(ctx context.Context) error {
 	defer pullers.Wait()
 	known := map[string]*gateway{}
 	for {
-		r.adjust(ctx, &pullers, known)
+		r.reconcilePullers(ctx, &pullers, known)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -38,9 +37,9 @@ func (r *run) pullAll(ctx context.Context) error {
 	}
 }
 
-// adjust starts the pullers of gateways that appeared and stops those of gateways that
-// vanished.
-func (r *run) adjust(ctx context.Context, pullers *sync.WaitGroup, known map[string]*gateway) {
+// reconcilePullers starts the pullers of gateways that appeared and stops those of gateways
+// that disappeared.
+func (r *run) reconcilePullers(ctx context.Context, pullers *sync.WaitGroup, known map[string]*gateway) {
 	present := map[string]bool{}
 	for _, id := range r.o.Roster.Gateways() {
 		if Of(id, r.o.Lanes) != r.o.Partition {
@@ -49,7 +48,7 @@ func (r *run) adjust(ctx context.Context, pullers *sync.WaitGroup, known map[str
 		present[id] = true
 		g := known[id]
 		if g == nil {
-			if g = r.meet(id); g == nil {
+			if g = r.load(id); g == nil {
 				continue
 			}
 			known[id] = g
@@ -64,7 +63,7 @@ func (r *run) adjust(ctx context.Context, pullers *sync.WaitGroup, known map[str
 			defer close(g.done)
 			newPuller(r, g).run(pullCtx)
 		})
-		pullers.Go(func() { newScout(r, id).run(pullCtx) })
+		pullers.Go(func() { newAheadSender(r, id).run(pullCtx) })
 	}
 	for id, g := range known {
 		if g.cancel != nil && !present[id] {
@@ -75,8 +74,8 @@ func (r *run) adjust(ctx context.Context, pullers *sync.WaitGroup, known map[str
 	}
 }
 
-// neighbours returns how many gateways are read by this bridge.
-func (r *run) neighbours() int {
+// gatewayCount returns how many gateways this bridge reads.
+func (r *run) gatewayCount() int {
 	n := 0
 	for _, id := range r.o.Roster.Gateways() {
 		if r.o.Progress.Owns(Of(id, r.o.Lanes)) {
@@ -86,8 +85,8 @@ func (r *run) neighbours() int {
 	return n
 }
 
-// meet returns the gateway at its checkpoint, or nil when the checkpoint is unreadable.
-func (r *run) meet(id string) *gateway {
+// load returns the gateway at its checkpoint, nil if the checkpoint is unreadable.
+func (r *run) load(id string) *gateway {
 	r.o.Metrics.gateway(id)
 	if c, ok := r.start[id]; ok {
 		if c == nil {

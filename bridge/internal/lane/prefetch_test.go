@@ -14,12 +14,12 @@ import (
 	"industrial-iot-monitor/bridge/internal/hub"
 )
 
-const asked = "asked"
+const requests = "requests"
 
-// played is an inflow whose requests come to the test, which plays the gateway's server.
+// played is a prefetcher with the test in place of the gateway's server.
 type played struct {
 	t        *testing.T
-	flow     *inflow
+	flow     *prefetcher
 	nc       *nats.Conn
 	requests *nats.Subscription
 	inbox    string // of the last request
@@ -34,7 +34,7 @@ func play(t *testing.T) *played {
 	p.nc, err = nats.Connect(h.URL())
 	require.NoError(t, err)
 	t.Cleanup(p.nc.Close)
-	p.flow, err = newInflow(p.nc, asked)
+	p.flow, err = newPrefetcher(p.nc, requests)
 	require.NoError(t, err)
 	t.Cleanup(p.flow.stop)
 	return p
@@ -43,19 +43,19 @@ func play(t *testing.T) *played {
 func (p *played) serve() *played {
 	p.t.Helper()
 	var err error
-	p.requests, err = p.nc.SubscribeSync(asked)
+	p.requests, err = p.nc.SubscribeSync(requests)
 	require.NoError(p.t, err)
 	require.NoError(p.t, p.nc.Flush())
 	return p
 }
 
-// next returns the next request.
-func (p *played) next() request {
+// request returns the next request.
+func (p *played) request() pullRequest {
 	p.t.Helper()
 	msg, err := p.requests.NextMsg(30 * time.Second)
 	require.NoError(p.t, err)
 	p.inbox = msg.Reply
-	var r request
+	var r pullRequest
 	require.NoError(p.t, json.Unmarshal(msg.Data, &r))
 	return r
 }
@@ -79,15 +79,15 @@ func (p *played) say(status, text, messages, bytes string) {
 	require.NoError(p.t, p.nc.PublishMsg(m))
 }
 
-func (p *played) take(packs int, w window) {
+func (p *played) receive(packs int, w window) {
 	p.t.Helper()
 	for range packs {
-		_, err := p.flow.take(p.t.Context(), w)
+		_, err := p.flow.next(p.t.Context(), w)
 		require.NoError(p.t, err)
 	}
 }
 
-// idle demands that nothing was asked since.
+// idle requires that no request was sent since.
 func (p *played) idle() {
 	p.t.Helper()
 	require.NoError(p.t, p.nc.Flush())
@@ -96,44 +96,44 @@ func (p *played) idle() {
 	require.Zero(p.t, n)
 }
 
-// blink takes for a moment in which nothing comes.
+// blink waits for a moment in which no pack arrives.
 func (p *played) blink(w window) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), time.Millisecond)
 	defer cancel()
-	_, err := p.flow.take(ctx, w)
+	_, err := p.flow.next(ctx, w)
 	require.ErrorIs(p.t, err, context.DeadlineExceeded)
 }
 
 var ample = window{packs: 10, bytes: 2 << 20, heartbeat: 30 * time.Second}
 
-func TestNextPacksAreAskedForBeforeTheLastHaveCome(t *testing.T) {
+func TestNextPacksAreRequestedEarly(t *testing.T) {
 	p := play(t).serve()
 	p.blink(ample)
-	require.Equal(t, request{Expires: pullExpiry, Batch: 10, MaxBytes: ample.bytes, Heartbeat: ample.heartbeat}, p.next())
+	require.Equal(t, pullRequest{Expires: pullExpiry, Batch: 10, MaxBytes: ample.bytes, Heartbeat: ample.heartbeat}, p.request())
 	p.send(5)
-	p.take(4, ample)
+	p.receive(4, ample)
 	p.idle()
-	p.take(1, ample)
+	p.receive(1, ample)
 	p.blink(ample)
-	require.Equal(t, 5, p.next().Batch, "with what is still to come, a window")
+	require.Equal(t, 5, p.request().Batch, "with the pending ones, a window")
 	p.send(5)
-	p.take(5, window{packs: 40, bytes: 1, heartbeat: ample.heartbeat})
-	require.Equal(t, request{Expires: pullExpiry, Batch: 30, MaxBytes: minBytes, Heartbeat: ample.heartbeat}, p.next(), "a larger window counts at once")
+	p.receive(5, window{packs: 40, bytes: 1, heartbeat: ample.heartbeat})
+	require.Equal(t, pullRequest{Expires: pullExpiry, Batch: 30, MaxBytes: minBytes, Heartbeat: ample.heartbeat}, p.request(), "a larger window counts at once")
 }
 
-func TestWhatARequestDidNotBringIsAskedForAgain(t *testing.T) {
+func TestUndeliveredPacksAreRequestedAgain(t *testing.T) {
 	p := play(t).serve()
 	p.blink(ample)
-	require.Equal(t, 10, p.next().Batch)
+	require.Equal(t, 10, p.request().Batch)
 	p.send(3)
-	p.take(3, ample)
+	p.receive(3, ample)
 	p.say("100", "Idle Heartbeat", "", "")
 	p.say("408", "Request Timeout", "7", "5000")
 	require.NoError(t, p.nc.Flush())
 	p.blink(ample)
 	require.Eventually(t, func() bool { p.blink(ample); n, _, _ := p.requests.Pending(); return n > 0 }, 30*time.Second, time.Millisecond)
-	require.Equal(t, 10, p.next().Batch)
+	require.Equal(t, 10, p.request().Batch)
 }
 
 func TestRequestGrowsUntilALargePackFits(t *testing.T) {
@@ -141,15 +141,15 @@ func TestRequestGrowsUntilALargePackFits(t *testing.T) {
 	w := window{packs: 10, bytes: 1, heartbeat: ample.heartbeat}
 	for want := minBytes; want <= 8<<20; want *= 2 {
 		p.blink(w)
-		r := p.next()
+		r := p.request()
 		require.Equal(t, want, r.MaxBytes)
 		p.say("409", "Message Size Exceeds MaxBytes", "10", jsonNumber(t, r.MaxBytes))
 		require.Eventually(t, func() bool { p.blink(w); n, _, _ := p.requests.Pending(); return n > 0 }, 30*time.Second, time.Millisecond)
 	}
-	require.Equal(t, hub.MaxPayload+envelope, p.next().MaxBytes, "the largest message there can be")
+	require.Equal(t, hub.MaxPayload+envelope, p.request().MaxBytes, "the largest message there can be")
 	p.say("409", "Message Size Exceeds MaxBytes", "9", "100")
 	require.Eventually(t, func() bool { p.blink(w); n, _, _ := p.requests.Pending(); return n > 0 }, 30*time.Second, time.Millisecond)
-	require.Equal(t, hub.MaxPayload+envelope, p.next().MaxBytes, "some had come")
+	require.Equal(t, hub.MaxPayload+envelope, p.request().MaxBytes, "some had come")
 }
 
 func jsonNumber(t *testing.T, n int) string {
@@ -159,10 +159,10 @@ func jsonNumber(t *testing.T, n int) string {
 	return string(b)
 }
 
-func TestInflowEndsWhenNobodyServesIt(t *testing.T) {
+func TestPrefetcherEndsWhenTheServerIsGone(t *testing.T) {
 	p := play(t)
-	_, err := p.flow.take(t.Context(), ample)
-	require.ErrorIs(t, err, errEnded, "nobody is there")
+	_, err := p.flow.next(t.Context(), ample)
+	require.ErrorIs(t, err, errEnded, "no server answers")
 	require.ErrorContains(t, err, "503")
 
 	for _, end := range []struct{ status, text, messages string }{
@@ -170,13 +170,13 @@ func TestInflowEndsWhenNobodyServesIt(t *testing.T) {
 	} {
 		p := play(t).serve()
 		p.blink(ample)
-		p.next()
+		p.request()
 		p.say(end.status, end.text, end.messages, "1")
-		_, err := p.flow.take(t.Context(), ample)
+		_, err := p.flow.next(t.Context(), ample)
 		require.ErrorIs(t, err, errEnded, end.text)
 	}
 
 	p = play(t).serve()
-	_, err = p.flow.take(t.Context(), window{packs: 1, bytes: 1, heartbeat: 5 * time.Millisecond})
+	_, err = p.flow.next(t.Context(), window{packs: 1, bytes: 1, heartbeat: 5 * time.Millisecond})
 	require.ErrorIs(t, err, jetstream.ErrNoHeartbeat)
 }
