@@ -99,15 +99,81 @@ func TestABadRulesFileStopsTheStart(t *testing.T) {
 	require.ErrorContains(t, err, "line 3")
 }
 
-// TestPastRulesAreRememberedForAWhile bounds what explaining old alarms costs.
-func TestPastRulesAreRememberedForAWhile(t *testing.T) {
+// TestPastRulesAreKeptForAWhile bounds the memory for explaining old alarms.
+func TestPastRulesAreKeptForAWhile(t *testing.T) {
 	cfg := defaultConfig(t)
-	b, err := newRuleFile(discardLog(), prometheus.NewRegistry(), "", cfg.builtIn())
+	f, err := newRuleFile(discardLog(), prometheus.NewRegistry(), "", cfg.builtIn())
 	require.NoError(t, err)
-	for range 3 * maxPast {
-		require.NoError(t, b.use(nil))
+	require.Equal(t, builtInVersion, f.load().version)
+	first := f.load()
+	for range maxPast {
+		require.NoError(t, f.use(nil))
 	}
-	require.Len(t, b.past, maxPast)
+	require.Len(t, f.past, maxPast)
+	require.Same(t, first, f.past[maxPast-1])
+	require.NoError(t, f.use(nil))
+	require.Len(t, f.past, maxPast)
+	require.NotSame(t, first, f.past[maxPast-1])
+}
+
+// reloadable returns a rules file on disk and its metrics.
+func reloadable(t *testing.T, text string) (*ruleFile, *core) {
+	t.Helper()
+	cfg := defaultConfig(t)
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	write(t, file, text)
+	reg := prometheus.NewRegistry()
+	f, err := newRuleFile(discardLog(), reg, file, cfg.builtIn())
+	require.NoError(t, err)
+	return f, &core{reg: reg}
+}
+
+func TestAlarmIsExplainedByTheRulesThatRaisedIt(t *testing.T) {
+	f, _ := reloadable(t, hotRule)
+	former := f.load()
+	_, version, ok := former.Rule("hot")
+	require.True(t, ok)
+	a := &telemetry.Alert{Rule: "hot", RuleVersion: version}
+	require.Same(t, former.Rules, f.forAlert(a))
+	require.NoError(t, f.use([]byte("rules: []\n")))
+	require.NotEqual(t, former.version, f.load().version)
+	require.Same(t, former.Rules, f.forAlert(a))
+	a.RuleVersion = "unknown"
+	require.Same(t, f.load().Rules, f.forAlert(a), "those in force")
+}
+
+func TestUnusableRulesFileChangesNothing(t *testing.T) {
+	f, c := reloadable(t, hotRule)
+	good := f.load()
+	failures := func() float64 { return c.value(t, "core_rules_load_failures_total") }
+	f.reread()
+	require.Same(t, good, f.load(), "the same content")
+	require.InDelta(t, 1, c.value(t, "core_rules_version", good.version), 0)
+	require.Len(t, good.version, 12)
+	require.InDelta(t, float64(time.Now().Unix()), c.value(t, "core_rules_loaded_timestamp_seconds"), 60)
+
+	write(t, f.file, "rules: 7\n")
+	f.reread()
+	f.reread()
+	require.InDelta(t, 1, failures(), 0, "counted once")
+	require.NoError(t, os.Remove(f.file))
+	f.reread()
+	f.reread()
+	require.InDelta(t, 2, failures(), 0, "counted once")
+	require.Same(t, good, f.load())
+	// Valid YAML that does not compile: a rule twice.
+	write(t, f.file, hotRule+"  - id: hot\n    kind: offline\n")
+	f.reread()
+	require.InDelta(t, 3, failures(), 0)
+	require.Same(t, good, f.load())
+
+	write(t, f.file, "rules: []\n")
+	f.reread()
+	require.NotEqual(t, good.version, f.load().version)
+	require.InDelta(t, 1, c.value(t, "core_rules_version"), 0, "one version at a time")
+	write(t, f.file, hotRule)
+	f.reread()
+	require.Equal(t, good.version, f.load().version)
 }
 
 func TestExplainShowsTheReadings(t *testing.T) {

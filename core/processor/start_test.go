@@ -1,7 +1,6 @@
 package processor
 
 import (
-	"log/slog"
 	"net"
 	"strconv"
 	"testing"
@@ -121,34 +120,6 @@ func TestPartitionsMustMatch(t *testing.T) {
 	err = c.Run(t.Context())
 	require.ErrorIs(t, err, kafka.ErrUnusable)
 	require.ErrorContains(t, err, p.cfg.AlarmState+" has 2 partitions")
-}
-
-func TestBadSettingsAreNamed(t *testing.T) {
-	tests := []struct {
-		variable string
-		bend     func(*Config)
-	}{
-		{"ALERT_TEMPERATURE_LOW", func(c *Config) { c.TemperatureLow = 80 }},
-		{"ALERT_DEADBAND", func(c *Config) { c.Deadband = -1 }},
-		{"ALERT_MAX_DELAY", func(c *Config) { c.AlertMaxDelay = 0 }},
-		{"CORE_COMMIT_INTERVAL", func(c *Config) { c.CommitInterval = time.Hour }},
-		{"CORE_STATE_REFRESH", func(c *Config) { c.StateRefresh = 0 }},
-		{"CORE_TXN_PREFIX", func(c *Config) { c.TxnPrefix = "" }},
-		{"KAFKA_GROUP_ID", func(c *Config) { c.GroupID = "" }},
-		{"KAFKA_BROKERS", func(c *Config) { c.Brokers = nil }},
-		{"KAFKA_TOPIC_ALARM_STATE", func(c *Config) { c.AlarmState = "" }},
-		{"HUB_URL", func(c *Config) { c.HubURL = "" }},
-	}
-	for _, tt := range tests {
-		t.Run(tt.variable, func(t *testing.T) {
-			cfg := defaultConfig(t)
-			tt.bend(&cfg)
-			_, err := New(Options{Config: cfg, Log: slog.Default()})
-			require.ErrorContains(t, err, tt.variable)
-		})
-	}
-	_, err := New(Options{Config: defaultConfig(t)})
-	require.ErrorContains(t, err, "Log")
 }
 
 func TestTakenPortIsNamed(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/config"
@@ -107,38 +106,89 @@ func TestDeadLetterIsBounded(t *testing.T) {
 	require.Equal(t, []string{string(telemetry.ReasonTooLarge)}, seen)
 }
 
-func TestHistogramCountsManyAtOnce(t *testing.T) {
-	h := newHistogram("h_seconds", "h", endToEndBuckets)
-	h.observe(0.004, 10)
-	var counted observations
-	counted.add(-1) // another machine's clock
-	counted.add(0.02)
-	counted.add(1e6)
-	h.absorb(&counted)
-	require.Zero(t, counted)
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(h)
-	families, err := reg.Gather()
-	require.NoError(t, err)
-	got := families[0].GetMetric()[0].GetHistogram()
-	require.EqualValues(t, 13, got.GetSampleCount())
-	require.InDelta(t, 10*0.004+0.02+1e6, got.GetSampleSum(), 1e-6)
-	require.EqualValues(t, 11, got.GetBucket()[0].GetCumulativeCount())
-	require.EqualValues(t, 12, got.GetBucket()[2].GetCumulativeCount())
-	require.Len(t, counted.counts, len(endToEndBuckets)+1)
+func TestDeadLetterKeepsShortRecordsWhole(t *testing.T) {
+	header := func(key string, size int) *sarama.RecordHeader {
+		return &sarama.RecordHeader{Key: []byte(key), Value: make([]byte, size-len(key))}
+	}
+	m := &sarama.ConsumerMessage{
+		Topic: "in", Partition: 3, Offset: 42, Value: make([]byte, maxLetterValue),
+		Headers: []*sarama.RecordHeader{header("a", 100), header("b", maxLetterHeaders-100), header("c", 1)},
+	}
+	l := newDeadLetter("dlq", m, &telemetry.Refusal{Reason: telemetry.ReasonInvalidReading, Field: "sensors", Message: "why"})
+	require.Equal(t, "dlq", l.message.Topic)
+	require.Equal(t, telemetry.ReasonInvalidReading, l.reason)
+	require.Nil(t, l.message.Key)
+	require.Equal(t, maxLetterValue, l.message.Value.Length())
+	headers := map[string]string{}
+	for _, h := range l.message.Headers[2:] {
+		headers[string(h.Key)] = string(h.Value)
+	}
+	require.Equal(t, map[string]string{
+		wire.HeaderReason: "invalid_reading", wire.HeaderField: "sensors", wire.HeaderMessage: "why",
+		wire.HeaderTopic: "in", wire.HeaderPartition: "3", wire.HeaderOffset: "42",
+	}, headers, "without the third header and a length")
+
+	m.Key, m.Headers = []byte("d1"), []*sarama.RecordHeader{header("long", maxLetterHeaders+1), header("a", 1)}
+	l = newDeadLetter("dlq", m, &telemetry.Refusal{Reason: telemetry.ReasonInvalidReading})
+	require.Equal(t, sarama.ByteEncoder("d1"), l.message.Key)
+	require.Len(t, l.message.Headers, 4)
 }
 
-func TestSeriesAreThereFromTheStart(t *testing.T) {
+// TestOffsetsMoveOnWithoutResults has readings that change nothing: they are not read again
+// after a restart.
+func TestOffsetsMoveOnWithoutResults(t *testing.T) {
 	tk := newTestTask(t)
-	reg := prometheus.NewRegistry()
-	newMetrics(reg, tk.p)
-	families, err := reg.Gather()
-	require.NoError(t, err)
-	series := 0
-	for _, f := range families {
-		series += len(f.GetMetric())
+	now := time.Now().UnixMilli()
+	processOne(tk, message(0, "d1", now, 20))
+	b := processOne(tk, message(1, "d1", now+1, 20))
+	require.NotNil(t, b)
+	require.Zero(t, b.size())
+	require.EqualValues(t, 2, b.next)
+}
+
+func TestTickFindsSilentDevicesAndClosedWindows(t *testing.T) {
+	tk := newTestTask(t)
+	now := time.Now().UnixMilli()
+	processOne(tk, message(0, "d1", now, 20))
+	require.EqualValues(t, 1, tk.presence.online.Load())
+	for end := now + 32_000; now < end; now += 1000 {
+		tk.tick(now)
 	}
-	require.GreaterOrEqual(t, series, 2+2+2+8+len(reasons)+4+2)
+	b := tk.pending.pop()
+	require.Zero(t, tk.presence.online.Load())
+	require.Contains(t, string(b.devices["d1"]), `"presence":"offline"`)
+	require.NotEmpty(t, b.windows, "the second is closed")
+	require.Len(t, b.alerts, 1, "no gateway, so it is the device")
+	open := len(b.windows)
+	tk.process([]*sarama.ConsumerMessage{message(1, "d1", now, 20)})
+	tk.finish()
+	require.Greater(t, len(tk.pending.pop().windows), open, "open windows too")
+}
+
+func TestNewestReadingsAreNotBehindTheClock(t *testing.T) {
+	tk := newTestTask(t)
+	now := time.Now().UnixMilli()
+	processOne(tk, message(0, "d1", now-behindMS-5000, 20))
+	require.True(t, tk.progress.isBehind(time.Now().UnixMilli()))
+	processOne(tk, message(1, "d1", now, 20), &sarama.ConsumerMessage{Offset: 2, Timestamp: time.UnixMilli(now), Value: []byte("poison")})
+	require.False(t, tk.progress.isBehind(time.Now().UnixMilli()))
+}
+
+func TestStateOfAFastClockIsRestored(t *testing.T) {
+	const now = 1_000_000
+	r := deviceRecord{DeviceState: telemetry.DeviceState{LastSeen: now + 50}}
+	require.EqualValues(t, now, r.seenUntil(now), "not beyond the clock")
+	require.EqualValues(t, now+50, r.seenUntil(now+60))
+	r.SeenUntil = now - 7
+	require.EqualValues(t, now-7, r.seenUntil(now))
+
+	d := &device{id: "d1"}
+	d.presence.State.LastSeen = now
+	require.Zero(t, recordOf(d).SeenUntil, "no reading was judged")
+	d.alarm = d.alarm.SeenUntil(now)
+	require.Zero(t, recordOf(d).SeenUntil, "it is LastSeen")
+	d.presence.State.LastSeen = now + 1
+	require.EqualValues(t, now, recordOf(d).SeenUntil)
 }
 
 func TestEveryVariableIsExplained(t *testing.T) {
