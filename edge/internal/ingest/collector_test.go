@@ -254,6 +254,7 @@ func TestSilentStoreRefusesWithinTwoSecondsAndSettles(t *testing.T) {
 				pass(2 * time.Second)
 				require.NotContains(t, a.all(), uint16(1), "no reply while the outcome is unknown")
 				require.Equal(t, telemetry.ReasonUnavailable, a.all()[2].r.Reason)
+				require.Zero(t, a.all()[2].seq)
 				require.Equal(t, telemetry.ReasonUnavailable, c.Offer(message(a, 3, "now")).Reason)
 
 				store.mu.Lock()
@@ -265,6 +266,7 @@ func TestSilentStoreRefusesWithinTwoSecondsAndSettles(t *testing.T) {
 					require.Equal(t, outcome{seq: 1}, a.all()[1])
 				} else {
 					require.Equal(t, telemetry.ReasonUnavailable, a.all()[1].r.Reason)
+					require.Zero(t, a.all()[1].seq)
 				}
 				require.Nil(t, c.Offer(message(a, 4, "again")))
 				pass(time.Second)

@@ -104,11 +104,11 @@ func (m *MQTTIntake) StopIntake() {
 }
 
 // Close calls StopIntake, flushes the replies, disconnects the clients and waits for the
-// server's goroutines.
+// server's goroutines. A second call does nothing.
 func (m *MQTTIntake) Close(ctx context.Context) error {
 	m.StopIntake()
 	m.hook.close()
-	if !m.served.Load() {
+	if !m.served.Swap(false) {
 		return nil
 	}
 	done := make(chan error, 1)

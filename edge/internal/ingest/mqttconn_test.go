@@ -67,3 +67,55 @@ func TestCloseEndsTheReader(t *testing.T) {
 		writers.Wait()
 	}
 }
+
+// recorder is a connection that keeps the last write deadline.
+type recorder struct {
+	net.Conn
+	deadline time.Time
+	written  []byte
+	err      error
+}
+
+func (r *recorder) SetWriteDeadline(t time.Time) error { r.deadline = t; return nil }
+func (r *recorder) SetReadDeadline(time.Time) error    { return nil }
+func (r *recorder) Close() error                       { return nil }
+
+func (r *recorder) Write(b []byte) (int, error) {
+	r.written = append(r.written, b...)
+	return len(b), r.err
+}
+
+func TestWriteDeadlines(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		r := &recorder{}
+		c := &mqttConn{Conn: r, unsent: []byte("x"), writing: true, closed: closed}
+		start := time.Now()
+		c.write()
+		require.Equal(t, "x", string(r.written))
+		require.False(t, c.writing)
+		want := writeTimeout
+		if closed {
+			want = closeTimeout
+		}
+		require.WithinRange(t, r.deadline, start.Add(want), time.Now().Add(want))
+	}
+	r := &recorder{err: net.ErrClosed}
+	c := &mqttConn{Conn: r, unsent: []byte("x"), writing: true}
+	c.write()
+	_, err := c.Write([]byte("y"))
+	require.ErrorIs(t, err, net.ErrClosed, "after a failed write the client is gone")
+	require.Equal(t, "x", string(r.written))
+}
+
+func TestQueueOfAClientIsBounded(t *testing.T) {
+	c := &mqttConn{Conn: &recorder{}, writing: true} // no goroutine writes
+	n, err := c.Write(make([]byte, maxUnsent))
+	require.NoError(t, err)
+	require.Equal(t, maxUnsent, n)
+	for range 2 {
+		n, err = c.Write([]byte("x"))
+		require.ErrorIs(t, err, net.ErrClosed)
+		require.Zero(t, n)
+		c.unsent = nil // once closed it stays closed
+	}
+}

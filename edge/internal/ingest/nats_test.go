@@ -7,8 +7,10 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/edge/internal/broker"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -89,4 +91,67 @@ func TestStopOfTheNATSIntakeIsBounded(t *testing.T) {
 	require.NotZero(t, stored, "messages received before the stop are stored")
 	require.NotZero(t, refused, "the rest is refused")
 	require.Equal(t, Stats{Accepted: uint64(stored), Refused: uint64(refused)}, c.Stats())
+}
+
+func TestNATSRequestsGetReplies(t *testing.T) {
+	conns := natsConns(t, 2)
+	store := &memStore{keep: true}
+	reg := prometheus.NewRegistry()
+	c := runCollector(t, Options{Store: store})
+	intake, err := ListenNATS(NATSOptions{Conn: conns[0], Collector: c, Stream: "S", Log: discard(), Registerer: reg})
+	require.NoError(t, err)
+	require.NoError(t, conns[0].Flush())
+	request := func(payload []byte) wire.Reply {
+		msg, err := conns[1].Request(wire.TelemetrySubject("device_001"), payload, waitTimeout)
+		require.NoError(t, err)
+		r, err := wire.DecodeReply(msg.Data)
+		require.NoError(t, err)
+		return r
+	}
+	for seq := range uint64(3) {
+		require.Equal(t, wire.Reply{Stream: "S", Seq: seq + 1}, request(sample("device_001")))
+	}
+	r := request([]byte("bad"))
+	require.Equal(t, telemetry.ReasonInvalidJSON, r.Error.Reason)
+	require.NoError(t, conns[1].Publish(wire.TelemetrySubject("device_001"), sample("device_001")))
+	require.Eventually(t, func() bool { return c.Stats() == Stats{Accepted: 4, Unpromised: 1, Refused: 1} }, waitTimeout, time.Millisecond)
+	_, all := entries(t, store.packs[0])
+	require.WithinDuration(t, time.Now(), time.UnixMilli(all[0].Received), time.Minute)
+
+	hasRoom := store.fails(broker.ErrFull)
+	defer hasRoom()
+	for range 2 { // refused by the failed write, then by Offer
+		require.Equal(t, telemetry.ReasonBufferFull, request(sample("device_001")).Error.Reason)
+	}
+	require.NoError(t, conns[1].Publish(wire.TelemetrySubject("device_001"), sample("device_001")))
+	require.Eventually(t, func() bool { return c.Stats().Refused == 4 }, waitTimeout, time.Millisecond)
+	require.NoError(t, intake.Stop(t.Context()))
+	require.Zero(t, intake.dropped())
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	require.Equal(t, "edge_intake_dropped_total", families[0].GetName())
+}
+
+func TestStopOfTheNATSIntakeEndsWithItsContext(t *testing.T) {
+	conns := natsConns(t, 2)
+	c, release := blockedCollector(t)
+	intake, err := ListenNATS(NATSOptions{Conn: conns[0], Collector: c, Stream: "S", Log: discard()})
+	require.NoError(t, err)
+	require.NoError(t, conns[0].Flush())
+	for range 2*limitEntries + 1 {
+		require.NoError(t, conns[1].Publish(wire.TelemetrySubject("device_001"), []byte("x")))
+	}
+	require.NoError(t, conns[1].Flush())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, intake.Stop(ctx), context.DeadlineExceeded)
+	release()
+	<-intake.done
+}
+
+func TestNATSIntakeNeedsAConnection(t *testing.T) {
+	nc := natsConns(t, 1)[0]
+	nc.Close()
+	_, err := ListenNATS(NATSOptions{Conn: nc, Collector: New(Options{Log: discard()}), Stream: "S", Log: discard()})
+	require.ErrorIs(t, err, nats.ErrConnectionClosed)
 }
