@@ -71,9 +71,9 @@ func (a *alarmStage) tick(d *device, now int64, out *batch) {
 }
 
 // watch applies a condition that the watchdog found.
-func (a *alarmStage) watch(d *device, w alarm.Watch, out *batch) {
+func (a *alarmStage) watch(d *device, w alarm.Finding, out *batch) {
 	var keep bool
-	d.alarm, a.changes, keep = a.rules.Watch(d.alarm, w, a.changes[:0])
+	d.alarm, a.changes, keep = a.rules.Apply(d.alarm, w, a.changes[:0])
 	a.publish(d, keep, out)
 }
 

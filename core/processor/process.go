@@ -122,7 +122,7 @@ func (t *task) watchGateways(now int64) {
 
 // watch passes a condition that the watchdog found to the alarm stage. While a rule's
 // on-delay runs, or no rule wants an alarm, the watchdog reports it again.
-func (t *task) watch(d *device, w alarm.Watch) {
+func (t *task) watch(d *device, w alarm.Finding) {
 	t.alarms.watch(d, w, t.out)
 	if _, live := d.alarm.Live(w.Type); live || !w.Holds {
 		t.watchdog.reported(d, &w)

@@ -115,7 +115,7 @@ func (w *watchdog) inspectSources(now int64) {
 // unclear it reports nothing. The alarm of a gateway that is down becomes the parent, and
 // stays it until the gateway is back, has sent its buffer, and the device has had its time
 // to send.
-func (w *watchdog) silence(d *device, now int64) (watch alarm.Watch, news bool) {
+func (w *watchdog) silence(d *device, now int64) (watch alarm.Finding, news bool) {
 	s := &d.presence.State
 	if s.DeviceID == "" {
 		return watch, false // it never sent a reading
@@ -133,7 +133,7 @@ func (w *watchdog) silence(d *device, now int64) (watch alarm.Watch, news bool) 
 		return watch, false
 	}
 	window := d.presence.Window()
-	return alarm.Watch{
+	return alarm.Finding{
 		Device: d.id, Type: deviceOffline, Holds: offline, Since: s.Since, Now: now,
 		Severity:  telemetry.SeverityMedium,
 		Threshold: telemetry.Threshold{Parameter: "silence_seconds", Operator: ">", Value: seconds(window)},
@@ -164,7 +164,7 @@ func (s *source) explains(d *device, now int64) bool {
 }
 
 // findings returns the conditions of a gateway that are news.
-func (w *watchdog) findings(gateway string, now int64) (news []alarm.Watch) {
+func (w *watchdog) findings(gateway string, now int64) (news []alarm.Finding) {
 	v, ok := w.gateways.Check(gateway, now)
 	if !ok {
 		return nil
@@ -174,7 +174,7 @@ func (w *watchdog) findings(gateway string, now int64) (news []alarm.Watch) {
 		if w.reports[topic{gateway, f.Type}] == (report{made: true, holds: f.Holds}) {
 			continue
 		}
-		news = append(news, alarm.Watch{
+		news = append(news, alarm.Finding{
 			Device: gateway, Type: f.Type, Holds: f.Holds, Since: now, Now: now, Severity: f.Severity,
 			Threshold: f.Threshold, Value: f.Value, Message: f.Message,
 			Location: telemetry.Location{Building: v.Building}, Gateway: gateway,
@@ -184,7 +184,7 @@ func (w *watchdog) findings(gateway string, now int64) (news []alarm.Watch) {
 }
 
 // reported notes that the alarm stage has received a condition of d.
-func (w *watchdog) reported(d *device, c *alarm.Watch) {
+func (w *watchdog) reported(d *device, c *alarm.Finding) {
 	r := report{made: true, holds: c.Holds, parent: c.Parent}
 	if c.Type == deviceOffline {
 		d.silence = r

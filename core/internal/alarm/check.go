@@ -15,32 +15,32 @@ const (
 	MinStuck  = 10 * time.Second
 )
 
-// FieldError is one thing that is wrong with a rule.
+// FieldError is one error in a rule.
 type FieldError struct {
-	// Field as in a file of rules; that of a condition begins with "if." or "other.".
+	// Field as in a rules file; that of a condition starts with "if." or "other.".
 	Field   string
-	Message string // what is there, and what would be right
+	Message string // the value found, and the values wanted
 }
 
 // Error implements error.
 func (c FieldError) Error() string { return c.Field + " " + c.Message }
 
-// complaints collects what is wrong.
-type complaints struct {
+// problems collects errors.
+type problems struct {
 	prefix string
 	list   []FieldError
 }
 
-func (c *complaints) want(ok bool, field, format string, args ...any) {
+func (c *problems) want(ok bool, field, format string, args ...any) {
 	if !ok {
 		c.list = append(c.list, FieldError{c.prefix + field, fmt.Sprintf(format, args...)})
 	}
 }
 
-// Check returns all that is wrong with r.
+// Check returns all errors in r.
 func (r Rule) Check() []FieldError {
 	r = r.normal()
-	var c complaints
+	var c problems
 	c.want(telemetry.ValidDeviceID(r.ID), "id", "%q: want 1 to 64 letters, digits, _ or -", r.ID)
 	c.want(telemetry.ValidDeviceID(r.Type), "type", "%q: want 1 to 64 letters, digits, _ or -", r.Type)
 	c.want(priority(r.Severity) != 0, "severity", "%q: want critical, high, medium or low", r.Severity)
@@ -59,7 +59,7 @@ func (r Rule) Check() []FieldError {
 	return c.list
 }
 
-func (c *Condition) check(out *complaints) {
+func (c *Condition) check(out *problems) {
 	want := out.want
 	want(finite(c.Limit), "limit", "%v: want a finite number", c.Limit)
 	want(finite(c.Deadband) && c.Deadband >= 0, "deadband", "%v: want a finite number, 0 or more", c.Deadband)

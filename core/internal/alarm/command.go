@@ -6,10 +6,10 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// Command applies an operator's command at the clock's now (ms). The entry says what
-// became of it; where it made a transition, the entry is that transition's Audit, so it
-// is to be written on its own only when no transition was appended. It is empty when
-// the command was done before, and nothing is to be written.
+// Command applies an operator's command at the clock's now (ms). The entry has its outcome;
+// if the command made a transition, the entry is that transition's Audit, so it needs to be
+// written separately only when no transition was appended. It is empty for a command that
+// was applied before, and nothing needs to be written.
 func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Transition) (State, []Transition, telemetry.AuditEntry, bool) {
 	if s.mem != nil && slices.ContainsFunc(s.mem.Done, func(d done) bool { return d.ID == c.CommandID }) {
 		return s, dst, telemetry.AuditEntry{}, false
@@ -45,11 +45,11 @@ func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Tr
 	return s, dst, entry, true
 }
 
-// apply does what c says and returns what became of it and why.
+// apply carries out c and returns the outcome and the reason.
 func (x *step) apply(c *telemetry.AlarmCommand, now int64) (telemetry.Outcome, string) {
 	i := x.s.find(c.AlertType)
 	if i >= 0 && x.s.mem.Alarms[i].DeviceID == "" {
-		x.own().Alarms[i].DeviceID = c.DeviceID // the first version did not write it down
+		x.own().Alarms[i].DeviceID = c.DeviceID // states of the first version lack it
 	}
 	switch c.Action {
 	case telemetry.ActionOutOfService:
@@ -77,7 +77,7 @@ func (x *step) apply(c *telemetry.AlarmCommand, now int64) (telemetry.Outcome, s
 		return x.unshelve(i, c, now)
 	case telemetry.ActionComment:
 		a = &x.own().Alarms[i]
-		// The slice is shared with records that were handed out: never written to.
+		// The slice is shared with emitted records: never written to.
 		a.Comments = slices.Concat(a.Comments[max(0, len(a.Comments)-maxComments+1):], []telemetry.Comment{{By: c.By, At: c.At, Text: c.Note}})
 		return x.done(i, c, telemetry.EventCommented, a.State)
 	case telemetry.ActionAssign:

@@ -20,32 +20,32 @@ const (
 	defaultSensors = 2
 )
 
-// Rules is a set of rules in force. It does not change and may be shared.
+// Rules is a compiled set of rules. It is immutable and may be shared.
 type Rules struct {
-	rules   []rule           // those that judge readings
-	byID    map[string]*rule // all but the disabled
-	byType  map[string][]*rule
-	watched map[string]bool // types that rules of kind offline are about, disabled or not
-	still   uint8           // signals that some rule watches for being stuck, a bit each
-	watch   [telemetry.NumAnalog]stillWatch
-	rates   []int // places in rules of those with a rate of change
-	room    bool
-	maxWait int64
+	rules        []rule           // those that apply to readings
+	byID         map[string]*rule // all but the disabled
+	byType       map[string][]*rule
+	offlineTypes map[string]bool // types of rules of kind offline, disabled or not
+	still        uint8           // signals with a rule about being stuck, a bit each
+	bounds       [telemetry.NumAnalog]stillBounds
+	rates        []int // indexes in rules of those with a rate of change
+	room         bool
+	maxWait      int64
 }
 
-// stillWatch is what the rules about a stuck signal ask for, ms: the shortest and the
-// longest time, and the longest pause between two readings over which a value counts as
-// not having changed.
-type stillWatch struct{ shortest, longest, gap int64 }
+// stillBounds are the bounds of the rules about a stuck signal, in ms: the shortest and
+// the longest time, and the longest pause between two readings over which a value counts
+// as unchanged.
+type stillBounds struct{ shortest, longest, gap int64 }
 
-func (w *stillWatch) add(span int64) {
-	if w.shortest == 0 || span < w.shortest {
-		w.shortest, w.gap = span, span/4
+func (b *stillBounds) add(span int64) {
+	if b.shortest == 0 || span < b.shortest {
+		b.shortest, b.gap = span, span/4
 	}
-	w.longest = max(w.longest, span)
+	b.longest = max(b.longest, span)
 }
 
-// rule is a rule ready for use.
+// rule is a compiled Rule.
 type rule struct {
 	Rule
 	version  string
@@ -55,12 +55,12 @@ type rule struct {
 	onDelay  int64 // ms
 	offDelay int64
 	anywhere bool
-	alone    bool // it is for every device, and the only one of its type
-	plain    bool // it is a limit that a value crosses, and nothing else
+	alone    bool // for every device, and the only one of its type
+	plain    bool // a limit that a value crosses, and nothing else
 }
 
-// cond is a condition ready for use. A value is folded so that more is worse: the
-// condition is broken above limit and over at back or less.
+// cond is a compiled Condition. A value is folded so that more is worse: the condition
+// starts to hold above limit and ends at back or less.
 type cond struct {
 	Condition
 	look        look
@@ -68,10 +68,10 @@ type cond struct {
 	limit, back float64
 	span        int64 // ms, of rate and stuck
 	per         float64
-	key         string // of a rate: names its window
+	key         string // of a rate: the key of its window
 }
 
-// look is what a condition looks at.
+// look is the quantity that a condition measures.
 type look uint8
 
 const (
@@ -104,11 +104,10 @@ func (f fold) score(v float64) float64 {
 	}
 }
 
-// Compile checks rules and makes them ready for use. The error names the rule and all
-// that is wrong with it.
+// Compile checks and compiles rules. The error names each rule and all errors in it.
 func Compile(set RuleSet) (*Rules, error) {
 	rs := &Rules{
-		byID: make(map[string]*rule), byType: make(map[string][]*rule), watched: make(map[string]bool),
+		byID: make(map[string]*rule), byType: make(map[string][]*rule), offlineTypes: make(map[string]bool),
 		maxWait: set.MaxWait.Milliseconds(),
 	}
 	if set.MaxWait == 0 {
@@ -131,7 +130,7 @@ func Compile(set RuleSet) (*Rules, error) {
 		}
 		seen[r.ID] = true
 		if r.If.Kind == Offline {
-			rs.watched[r.Type] = true
+			rs.offlineTypes[r.Type] = true
 		}
 		if !r.Disabled {
 			compiled = append(compiled, newRule(r))
@@ -143,9 +142,9 @@ func Compile(set RuleSet) (*Rules, error) {
 	return rs, rs.index(compiled)
 }
 
-// index makes the rules easy to find.
+// index fills the lookup tables.
 func (rs *Rules) index(compiled []*rule) error {
-	rs.rules = make([]rule, 0, len(compiled)) // it must not move: it is pointed into
+	rs.rules = make([]rule, 0, len(compiled)) // it must not move: byID and byType point into it
 	for _, c := range compiled {
 		rs.rules = append(rs.rules, *c)
 		r := &rs.rules[len(rs.rules)-1]
@@ -168,7 +167,7 @@ func (rs *Rules) index(compiled []*rule) error {
 				}
 			case atStill:
 				rs.still |= 1 << c.Signal
-				rs.watch[c.Signal].add(c.span)
+				rs.bounds[c.Signal].add(c.span)
 			case atRoom:
 				rs.room = true
 			default:
@@ -181,7 +180,7 @@ func (rs *Rules) index(compiled []*rule) error {
 // NeedsRoom reports whether some rule compares a sensor with the others of its room.
 func (rs *Rules) NeedsRoom() bool { return rs.room }
 
-// Len returns how many rules are in force.
+// Len returns the number of enabled rules.
 func (rs *Rules) Len() int { return len(rs.rules) }
 
 // Rule returns the rule with an id, with every default filled in, and its version.
@@ -193,7 +192,7 @@ func (rs *Rules) Rule(id string) (r Rule, version string, ok bool) {
 	return c.Rule, c.version, true
 }
 
-// All returns the rules in force, with every default filled in.
+// All returns the enabled rules, with every default filled in.
 func (rs *Rules) All() []Rule {
 	out := make([]Rule, len(rs.rules))
 	for i := range rs.rules {
@@ -250,7 +249,7 @@ func newCond(c Condition, key string) cond {
 	return x
 }
 
-// parameter names what the rule's alarm is about; empty for one that is judged outside.
+// parameter returns the parameter of the rule's alarm; empty for findings.
 func (r *rule) parameter() string {
 	if r.If.Kind == Offline {
 		return ""
@@ -304,12 +303,12 @@ func (c Condition) normal() Condition {
 	return c
 }
 
-// Version is 12 hex digits made from what the rule says; a rule that means the same has
-// the same version, however it was written.
+// Version returns 12 hex digits of a hash of the rule with its defaults filled in: rules
+// that mean the same have the same version, however they are written.
 func (r Rule) Version() string {
 	text, err := json.Marshal(r.normal())
 	if err != nil {
-		return "" // a limit that is not finite: no such rule is in force
+		return "" // a limit that is not finite: Compile refuses it
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:6])

@@ -15,7 +15,7 @@ type written struct {
 	Still   []writtenStill    `json:"still,omitempty"`
 	Rates   []rate            `json:"rates,omitempty"`
 	memory
-	// Active is what the first version wrote: an alarm was there or not.
+	// Active is the alarms of the first version, which had no states.
 	Active []active `json:"active,omitempty"`
 }
 
@@ -36,8 +36,8 @@ type active struct {
 	Peak      float64             `json:"peak"`
 }
 
-// upgrade returns the alarm as the first version would have written it today. Which
-// device it is of comes with its next reading.
+// upgrade converts an alarm of the first version. Its device is filled in by the next
+// reading.
 func (in *active) upgrade() (Alarm, error) {
 	if in.Parameter >= telemetry.NumAnalog {
 		return Alarm{}, fmt.Errorf("unknown parameter %d", in.Parameter)
@@ -77,7 +77,7 @@ func (s State) Encode() ([]byte, error) {
 	return data, nil
 }
 
-// DecodeState parses an encoded State, also one that the first version wrote.
+// DecodeState parses an encoded State, including those of the first version.
 func DecodeState(data []byte) (State, error) {
 	var w written
 	if err := json.Unmarshal(data, &w); err != nil {
@@ -105,14 +105,14 @@ func DecodeState(data []byte) (State, error) {
 
 var (
 	errTwice  = errors.New("two alarms of one type")
-	errNoSign = errors.New("an alarm about no parameter that is known")
-	errSource = errors.New("an alarm of no source that is known")
-	errRate   = errors.New("too many points of a rate of change")
+	errNoSign = errors.New("an alarm of an unknown parameter")
+	errSource = errors.New("an alarm of an unknown source")
+	errRate   = errors.New("too many points in a rate of change")
 	errStill  = errors.New("a value that is not analog")
-	errState  = errors.New("an alarm whose status and state do not fit")
+	errState  = errors.New("an alarm whose status and state contradict each other")
 )
 
-// check refuses what the engine cannot have written: it could not be worked with.
+// check refuses states that the engine cannot have written and could not process.
 func (w *written) check() error {
 	type key struct {
 		alertType string

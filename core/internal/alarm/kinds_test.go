@@ -66,11 +66,11 @@ func TestKinds(t *testing.T) {
 			{raised, 1, "temperature 84 °C is 6 °C below the room's, limit 5 °C"},
 		}},
 		{"deviation from too few", Rule{If: Condition{Kind: Deviation, Signal: temperature, Limit: 5}}, room(1, 20, 20), 0, []float64{99}, nil},
-		{"deviation from nobody", Rule{If: Condition{Kind: Deviation, Signal: temperature, Limit: 5}}, nil, 0, []float64{99}, nil},
+		{"deviation in an empty room", Rule{If: Condition{Kind: Deviation, Signal: temperature, Limit: 5}}, nil, 0, []float64{99}, nil},
 		{"switch", Rule{If: Condition{Kind: SwitchIs, On: true}}, func(in *Input, v float64) {
 			in.Reading.Sensors.Switch = telemetry.Switch{Present: true, Value: v > 0}
 		}, 0, []float64{0, 1, 1, 0}, []message{{raised, 1, "switch is on"}, {cleared, 3, "switch is off again"}}},
-		{"switch that is not told", Rule{If: Condition{Kind: SwitchIs, On: false}}, nil, 0, []float64{1, 2}, nil},
+		{"switch that is not reported", Rule{If: Condition{Kind: SwitchIs, On: false}}, nil, 0, []float64{1, 2}, nil},
 		{"battery", Rule{If: Condition{Kind: BatteryLow, Limit: 15, Deadband: 5}}, func(in *Input, v float64) { in.Reading.Info.Battery = telemetry.Some(v) }, 0, []float64{0, 15, 14, 0, 19, 100}, []message{
 			{raised, 2, "battery 14 % is below 15 %"}, {cleared, 5, "battery 100 % is back above 15 %, peak 14 %"},
 		}},

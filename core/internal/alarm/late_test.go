@@ -19,7 +19,7 @@ func waited(second int64, v float64, d time.Duration) Input {
 func TestExcursionWhollyInThePastIsHistory(t *testing.T) {
 	rs := standard(t)
 	s, journal := play(rs, State{}, waited(0, 20, time.Hour), waited(1, 95, time.Hour), waited(2, 99, time.Hour), waited(3, 20, time.Hour), waited(4, 20, time.Minute))
-	require.Equal(t, []told{{"temperature_high", telemetry.EventRaised, 1}, {"temperature_high", telemetry.EventCleared, 3}}, short(journal))
+	require.Equal(t, []brief{{"temperature_high", telemetry.EventRaised, 1}, {"temperature_high", telemetry.EventCleared, 3}}, briefs(journal))
 	require.Zero(t, s.Open())
 	for i, state := range []telemetry.AlarmState{telemetry.AlarmUnacknowledged, telemetry.AlarmNormal} {
 		a := &journal[i].Alert
@@ -37,10 +37,10 @@ func TestExcursionThatStillHoldsBecomesAnAlarm(t *testing.T) {
 	rs := standard(t)
 	s, journal := play(rs, State{}, waited(0, 95, time.Hour), waited(1, 99, 30*time.Minute))
 	require.Empty(t, journal)
-	require.Zero(t, s.Open(), "nobody is told yet")
+	require.Zero(t, s.Open(), "not announced yet")
 	s = again(t, s)
 	s, journal = play(rs, s, waited(2, 90, time.Minute))
-	require.Equal(t, []told{{"temperature_high", telemetry.EventRaised, 0}}, short(journal), "since when it holds is known")
+	require.Equal(t, []brief{{"temperature_high", telemetry.EventRaised, 0}}, briefs(journal), "its start is known")
 	require.False(t, journal[0].Alert.Historical)
 	require.InDelta(t, 99, journal[0].Alert.PeakValue, 0)
 	require.Equal(t, t0+2000+60_000, journal[0].Alert.DetectedAt)
@@ -64,12 +64,12 @@ func TestExcursionOfADeviceThatSendsNoMoreBecomesAnAlarm(t *testing.T) {
 func TestOldReadingsEndAnAlarmButDoNotRepeatIt(t *testing.T) {
 	rs := standard(t)
 	s, journal := play(rs, State{}, at(t0, 95), waited(1, 20, time.Hour), waited(2, 96, time.Hour), waited(3, 20, time.Hour))
-	require.Equal(t, []told{
+	require.Equal(t, []brief{
 		{"temperature_high", telemetry.EventRaised, 0},
 		{"temperature_high", telemetry.EventCleared, 1},
 		{"temperature_high", telemetry.EventRaised, 2},
 		{"temperature_high", telemetry.EventCleared, 3},
-	}, short(journal))
+	}, briefs(journal))
 	require.False(t, journal[1].Alert.Historical, "that it is over is news")
 	require.True(t, journal[2].Alert.Historical)
 	require.NotEqual(t, journal[0].Alert.AlertID, journal[2].Alert.AlertID)
@@ -78,7 +78,7 @@ func TestOldReadingsEndAnAlarmButDoNotRepeatIt(t *testing.T) {
 	require.Equal(t, telemetry.AlarmReturned, a.State)
 
 	_, journal = play(rs, s, waited(4, 97, time.Hour), at(t0+5000, 98))
-	require.Equal(t, []told{{"temperature_high", telemetry.EventRepeated, 4}}, short(journal))
+	require.Equal(t, []brief{{"temperature_high", telemetry.EventRepeated, 4}}, briefs(journal))
 	require.Equal(t, a.AlertID, journal[0].Alert.AlertID)
 	require.InDelta(t, 98, journal[0].Alert.PeakValue, 0)
 }
@@ -89,16 +89,16 @@ func TestDelays(t *testing.T) {
 	tests := []struct {
 		name   string
 		values []float64
-		want   []told
+		want   []brief
 	}{
 		{"too short", []float64{81, 82, 83, 80, 20, 20}, nil},
-		{"starts anew", []float64{81, 82, 80, 81, 82, 83, 20}, nil},
-		{"the deadband is for what is raised", []float64{81, 79, 79, 79, 79, 79}, nil},
-		{"long enough", []float64{81, 82, 83, 84}, []told{{"x", raised, 3}}},
-		{"back for too short", []float64{81, 82, 83, 84, 20, 20, 20, 20, 81, 81}, []told{{"x", raised, 3}}},
-		{"comes back before the end", []float64{81, 82, 83, 84, 20, 20, 20, 81, 20, 20, 20, 20}, []told{{"x", raised, 3}}},
-		{"comes back into the deadband only", []float64{81, 82, 83, 84, 20, 20, 20, 79, 79, 20}, []told{{"x", raised, 3}, {"x", cleared, 8}}},
-		{"and again", []float64{81, 82, 83, 84, 20, 20, 20, 20, 20, 81, 81, 81, 81}, []told{{"x", raised, 3}, {"x", cleared, 8}, {"x", repeated, 12}}},
+		{"restarts", []float64{81, 82, 80, 81, 82, 83, 20}, nil},
+		{"the deadband applies once raised", []float64{81, 79, 79, 79, 79, 79}, nil},
+		{"long enough", []float64{81, 82, 83, 84}, []brief{{"x", raised, 3}}},
+		{"back for too short", []float64{81, 82, 83, 84, 20, 20, 20, 20, 81, 81}, []brief{{"x", raised, 3}}},
+		{"comes back before the end", []float64{81, 82, 83, 84, 20, 20, 20, 81, 20, 20, 20, 20}, []brief{{"x", raised, 3}}},
+		{"comes back into the deadband only", []float64{81, 82, 83, 84, 20, 20, 20, 79, 79, 20}, []brief{{"x", raised, 3}, {"x", cleared, 8}}},
+		{"and again", []float64{81, 82, 83, 84, 20, 20, 20, 20, 20, 81, 81, 81, 81}, []brief{{"x", raised, 3}, {"x", cleared, 8}, {"x", repeated, 12}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestDelays(t *testing.T) {
 				s, journal, _ = rs.Step(s, in, journal)
 				s = again(t, s)
 			}
-			require.Equal(t, tt.want, short(journal))
+			require.Equal(t, tt.want, briefs(journal))
 		})
 	}
 }
@@ -119,7 +119,7 @@ func TestDelayElapsesWithoutAReading(t *testing.T) {
 	require.True(t, keep, "a running delay survives a restart")
 	require.Equal(t, t0+30_000+tickGrace, s.Due())
 	s, byClock, _ := rs.Tick(again(t, s), s.Due(), nil)
-	require.Equal(t, []told{{"x", telemetry.EventRaised, 30}}, short(byClock))
+	require.Equal(t, []brief{{"x", telemetry.EventRaised, 30}}, briefs(byClock))
 	require.Equal(t, "temperature 85 °C is above 80 °C for 30s", byClock[0].Alert.Message)
 	require.Equal(t, &telemetry.AlarmEvidence{Partition: 7}, byClock[0].Alert.Evidence)
 
@@ -131,14 +131,14 @@ func TestDelayElapsesWithoutAReading(t *testing.T) {
 	s, _, keep = rs.Step(s, at(t0+60_000, 20), nil)
 	require.True(t, keep)
 	_, byClock, _ = rs.Tick(again(t, s), s.Due(), nil)
-	require.Equal(t, []told{{"x", telemetry.EventCleared, 100}}, short(byClock))
+	require.Equal(t, []brief{{"x", telemetry.EventCleared, 100}}, briefs(byClock))
 
 	// The next reading finds out the same: only when it was noticed differs.
 	_, journal = play(rs, State{}, at(t0, 85), at(t0+60_000, 20), at(t0+200_000, 20))
-	require.Equal(t, []told{{"x", telemetry.EventRaised, 30}, {"x", telemetry.EventCleared, 100}}, short(journal))
+	require.Equal(t, []brief{{"x", telemetry.EventRaised, 30}, {"x", telemetry.EventCleared, 100}}, briefs(journal))
 }
 
-func TestFirstVersionsStateIsUnderstood(t *testing.T) {
+func TestStateOfTheFirstVersionIsRead(t *testing.T) {
 	old := `{"active":[{"alert_id":"abc","type":"temperature_high","parameter":0,"operator":">","value":80,"severity":"high","raised_at":1700000000000,"peak":90}],"last":[1700000000000,0,0,0],"changed":1700000000000}`
 	s, err := DecodeState([]byte(old))
 	require.NoError(t, err)
@@ -149,7 +149,7 @@ func TestFirstVersionsStateIsUnderstood(t *testing.T) {
 	require.Zero(t, s.Due(), "whose it is is not known yet")
 	rs := standard(t)
 	s, journal := play(rs, again(t, s), at(t0+1000, 95), at(t0+2000, 20))
-	require.Equal(t, []told{{"temperature_high", telemetry.EventCleared, 2}}, short(journal))
+	require.Equal(t, []brief{{"temperature_high", telemetry.EventCleared, 2}}, briefs(journal))
 	require.Equal(t, "abc", journal[0].Alert.AlertID)
 	require.Equal(t, "d1", journal[0].Alert.DeviceID)
 	require.Equal(t, "A栋", journal[0].Alert.Location.Building)
@@ -185,7 +185,7 @@ func TestForgettable(t *testing.T) {
 	s, _ := play(rs, State{}, at(t0, 85))
 	require.False(t, s.Forgettable(t0+1e9, 1000), "an alarm is raised")
 	s, _ = play(rs, s, at(t0+1000, 20))
-	require.False(t, s.Forgettable(t0+1e9, 1000), "nobody has seen it")
+	require.False(t, s.Forgettable(t0+1e9, 1000), "not acknowledged")
 	s, _ = do(t, rs, s, command(telemetry.ActionAcknowledge, "c", 100))
 	require.False(t, s.Forgettable(t0+100_000, 1000), "the command may come again")
 	require.True(t, s.Forgettable(t0+101_001, 1000))

@@ -62,18 +62,18 @@ func play(rs *Rules, s State, inputs ...Input) (State, []Transition) {
 	return s, journal
 }
 
-// told is a transition in short.
-type told struct {
+// brief is a transition in short.
+type brief struct {
 	kind   string
 	event  telemetry.AlarmEvent
 	second int64
 }
 
-func short(journal []Transition) []told {
-	var out []told
+func briefs(journal []Transition) []brief {
+	var out []brief
 	for i := range journal {
 		a := &journal[i].Alert
-		out = append(out, told{a.AlertType, a.Event, (a.Timestamp - t0) / 1000})
+		out = append(out, brief{a.AlertType, a.Event, (a.Timestamp - t0) / 1000})
 	}
 	return out
 }

@@ -6,8 +6,8 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// measure returns what a condition looks at in this reading, in the unit of its limit,
-// and whether it is known: a reading need not have the signal, a room may be unknown.
+// measure returns the quantity of a condition in this reading, in the unit of its limit,
+// and whether it is known: a reading may lack the signal, a room may be unknown.
 func (x *step) measure(c *cond) (float64, bool) {
 	if x.fresh&(1<<c.Signal) == 0 {
 		return 0, false
@@ -31,8 +31,8 @@ func (x *step) measure(c *cond) (float64, bool) {
 	}
 }
 
-// holds reports whether a condition holds with v, and with was, whether it still does
-// after it has held.
+// holds reports whether a condition holds with v; was is whether it has held, in which
+// case the deadband applies.
 func (c *cond) holds(v float64, was bool) bool {
 	switch c.look {
 	case atStill:
@@ -47,9 +47,9 @@ func (c *cond) holds(v float64, was bool) bool {
 	}
 }
 
-// truth returns which conditions of a rule hold, a bit each, and whether the rule does.
-// What this reading says nothing about is as it was before. back is for an alarm: it
-// makes the deadband count.
+// truth returns which conditions of a rule hold, a bit each, and whether the rule does. A
+// condition that this reading has no value for keeps its prior bit. back is set for an
+// alarm: the deadband applies.
 func (x *step) truth(r *rule, prior uint8, back bool) (now uint8, holds bool) {
 	for i := range r.n {
 		was := prior&(1<<i) != 0
@@ -67,8 +67,8 @@ func (x *step) truth(r *rule, prior uint8, back bool) (now uint8, holds bool) {
 	return now, now != 0
 }
 
-// shown returns the current value of an alarm: what was measured, but of a value that
-// is stuck the value.
+// shown returns the current value of an alarm: the measured quantity, but for a stuck
+// sensor its value.
 func (x *step) shown(c *cond, v float64) float64 {
 	if c.look == atStill {
 		return x.vals.v[c.Signal]
@@ -76,7 +76,7 @@ func (x *step) shown(c *cond, v float64) float64 {
 	return v
 }
 
-// firstOffset returns where the readings begin that a condition was judged by.
+// firstOffset returns the offset of the first reading that a condition was judged by.
 func (x *step) firstOffset(c *cond) int64 {
 	switch c.look {
 	case atStill:
@@ -90,12 +90,12 @@ func (x *step) firstOffset(c *cond) int64 {
 	return x.in.Offset
 }
 
-// track keeps up what conditions need of earlier readings.
+// track updates the history that conditions need.
 func (x *step) track() {
 	ts := x.r.Timestamp
-	if watched := x.rules.still & x.fresh; watched != 0 {
+	if tracked := x.rules.still & x.fresh; tracked != 0 {
 		for p := range telemetry.NumAnalog {
-			if watched&(1<<p) != 0 {
+			if tracked&(1<<p) != 0 {
 				x.trackStill(p, ts)
 			}
 		}
@@ -113,22 +113,22 @@ func (x *step) track() {
 	}
 }
 
-// trackStill notes since when a value is the same. A long pause starts it anew, as who
-// sends nothing is not stuck; but what was stuck already stays so. Part of the way is
-// worth keeping, so that a restart costs at most a quarter of the time.
+// trackStill tracks since when a value has been the same. A long pause restarts the time,
+// since a silent sensor is not stuck; one that was stuck already stays so. Progress is
+// kept, so that a restart costs at most a quarter of the time.
 func (x *step) trackStill(p telemetry.Parameter, ts int64) {
-	st, watch := &x.s.still[p], &x.rules.watch[p]
-	paused := ts-st.At > watch.gap && st.At-st.Since < watch.shortest
+	st, bounds := &x.s.still[p], &x.rules.bounds[p]
+	paused := ts-st.At > bounds.gap && st.At-st.Since < bounds.shortest
 	if st.Since == 0 || x.vals.v[p] != st.Value || paused || ts < st.At {
 		*st = still{Value: x.vals.v[p], Since: ts, At: ts, Offset: x.in.Offset}
 		return
 	}
-	quarter := (ts-st.Since)/watch.gap != (st.At-st.Since)/watch.gap
-	x.keep = x.keep || quarter && st.At-st.Since < watch.longest
+	quarter := (ts-st.Since)/bounds.gap != (st.At-st.Since)/bounds.gap
+	x.keep = x.keep || quarter && st.At-st.Since < bounds.longest
 	st.At = ts
 }
 
-// trackRate notes a value for the rate of change, one for each part of the window.
+// trackRate keeps a value for the rate of change, one for each part of the window.
 func (x *step) trackRate(c *cond, ts int64) {
 	i := x.window(c.key)
 	var w rate
@@ -161,7 +161,7 @@ func (x *step) trackRate(c *cond, ts int64) {
 	x.s.rates[i] = n
 }
 
-// used returns a copy of windows without those whose rule is gone.
+// used returns a copy of windows without those whose rule was removed.
 func (rs *Rules) used(windows []rate) []rate {
 	kept := make([]rate, 0, len(windows)+1)
 	for _, w := range windows {
@@ -198,8 +198,8 @@ func (x *step) base(c *cond) *point {
 	return nil
 }
 
-// rate returns the rate of change over the window; it is known when at least half of
-// the window is.
+// rate returns the rate of change over the window; it is known when the values cover at
+// least half of the window.
 func (x *step) rate(c *cond, v float64) (float64, bool) {
 	p := x.base(c)
 	if p == nil {

@@ -8,8 +8,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// threshold returns what an alarm says about its limit; value is what a stuck sensor
-// stays at.
+// threshold returns the threshold of an alarm; value is that of a stuck sensor.
 func (c *cond) threshold(value float64) telemetry.Threshold {
 	t := telemetry.Threshold{Parameter: c.Signal.String(), Operator: c.operator(), Value: c.Limit}
 	switch c.Kind {
@@ -55,7 +54,7 @@ func (c Condition) Unit(of string) string {
 	}
 }
 
-// raisedText says what holds, for each of the conditions in now.
+// raisedText describes each of the conditions in now.
 func (x *step) raisedText(r *rule, now uint8) string {
 	var parts []string
 	for i := range r.n {
@@ -100,7 +99,7 @@ func (x *step) condText(c *cond, v float64) string {
 	}
 }
 
-// clearedText says how an alarm ended; it names the limit it was raised for.
+// clearedText describes how an alarm ended; it names the limit of the raise.
 func (x *step) clearedText(a *Alarm, c *cond, v float64, known bool) string {
 	unit := x.unit(c.Signal)
 	if !known {
@@ -126,7 +125,7 @@ func (x *step) clearedText(a *Alarm, c *cond, v float64, known bool) string {
 	}
 }
 
-// describe says what a signal is in this reading.
+// describe describes the value of a signal in this reading.
 func (x *step) describe(s Signal) string {
 	if s == Switch {
 		return "switch is " + onOff(x.vals.v[s] != 0)
@@ -149,7 +148,7 @@ func onOff(on bool) string {
 	return "off"
 }
 
-// quantity writes a value with its unit, with at most two decimals.
+// quantity formats a value with its unit, with at most two decimals.
 func quantity(v float64, unit string) string {
 	s := strconv.FormatFloat(v, 'f', 2, 64)
 	s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
@@ -159,7 +158,7 @@ func quantity(v float64, unit string) string {
 	return s + " " + unit
 }
 
-// FormatDuration writes a time as in a file of rules: 90s is 1m30s, 10m0s is 10m.
+// FormatDuration formats a time as in a rules file: 90s is 1m30s, 10m0s is 10m.
 func FormatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

@@ -7,7 +7,7 @@ import (
 )
 
 // Observation is one reading as one rule sees it. Values and Holds have an entry for
-// each condition; a nil value says that the reading tells nothing about it.
+// each condition; a value is nil when the reading has none for it.
 type Observation struct {
 	Values []*float64
 	Holds  []bool
@@ -17,13 +17,13 @@ type Observation struct {
 	Event   telemetry.AlarmEvent // of the first transition of the rule's type, empty for none
 }
 
-// Limit is what a condition compares with, in the terms of an Observation.
+// Limit is the limit of a condition, in the units of an Observation.
 type Limit struct {
 	Parameter, Operator, Unit string
 	Value, Deadband           float64
 }
 
-// Limits returns what a rule's conditions compare with.
+// Limits returns the limits of a rule's conditions.
 func (r Rule) Limits() []Limit {
 	c := newRule(r.normal())
 	out := make([]Limit, c.n)
@@ -38,7 +38,7 @@ func (r Rule) Limits() []Limit {
 	return out
 }
 
-// Observe does what Step does and also tells how the rule with an id saw the reading.
+// Observe is Step, and also returns how the rule with an id saw the reading.
 func (rs *Rules) Observe(s State, in Input, id string, dst []Transition) (State, []Transition, Observation) {
 	before := len(dst)
 	next, dst, _ := rs.Step(s, in, dst)
@@ -70,7 +70,7 @@ func (rs *Rules) Observe(s State, in Input, id string, dst []Transition) (State,
 	return next, dst, o
 }
 
-// observe measures what the conditions of r look at.
+// observe measures the conditions of r.
 func (rs *Rules) observe(r *rule, s State, in Input) Observation {
 	x := step{rules: rs, s: s, in: in, r: in.Reading, vals: valuesOf(in.Reading)}
 	for p := range NumSignals {

@@ -74,7 +74,7 @@ func wander(rnd *rand.Rand, n int) []Input {
 	return inputs
 }
 
-// world plays readings, ticks, watches and commands in a random order.
+// world plays readings, ticks, findings and commands in a random order.
 type world struct {
 	t       *testing.T
 	rs      *Rules
@@ -104,11 +104,11 @@ func (w *world) step(in Input) {
 	case 2:
 		w.command(now)
 	}
-	watch := Watch{Device: "d1", Type: "device_offline", Holds: w.silent, Since: w.silence, Now: now, Value: 1}
+	watch := Finding{Device: "d1", Type: "device_offline", Holds: w.silent, Since: w.silence, Now: now, Value: 1}
 	if w.rnd.IntN(3) == 0 {
 		watch.Parent = "gw"
 	}
-	w.s, w.journal, _ = w.rs.Watch(w.s, watch, w.journal)
+	w.s, w.journal, _ = w.rs.Apply(w.s, watch, w.journal)
 	w.s, w.journal, _ = w.rs.Step(w.s, in, w.journal)
 	if before != nil {
 		require.Equal(w.t, string(before), string(encode(w.t, given)), "a state that was given was changed")
@@ -170,9 +170,8 @@ func legal(e telemetry.AlarmEvent, from, to telemetry.AlarmState) bool {
 	}
 }
 
-// TestNoIllegalTransition: of what readings, the clock, watches and commands do to the
-// alarms of a device every transition is legal, each alarm is one thing at a time, and
-// its records can be put in order.
+// TestNoIllegalTransition: whatever readings, the clock, findings and commands do, every
+// transition is legal, each alarm has one state at a time, and its records have an order.
 func TestNoIllegalTransition(t *testing.T) {
 	for seed := range uint64(20) {
 		w := live(t, seed, false)
@@ -244,7 +243,7 @@ func TestEveryAlarmHasAWayOut(t *testing.T) {
 			w.s, w.journal, _ = w.rs.Step(w.s, in, w.journal)
 		}
 		ts += 300_000
-		w.s, w.journal, _ = w.rs.Watch(w.s, Watch{Device: "d1", Type: "device_offline", Since: ts, Now: ts}, w.journal)
+		w.s, w.journal, _ = w.rs.Apply(w.s, Finding{Device: "d1", Type: "device_offline", Since: ts, Now: ts}, w.journal)
 		for _, r := range busy() {
 			a, open := w.s.Live(r.ID)
 			if !open {
@@ -310,8 +309,8 @@ func TestClockChangesNothingThatReadingsTell(t *testing.T) {
 	}
 }
 
-// TestReadingsSeenTwiceAddNothing: what is processed again after a restart from a state
-// that is ahead of it adds no alarm.
+// TestReadingsSeenTwiceAddNothing: readings processed again after a restart, from a state
+// that includes them, add no alarm.
 func TestReadingsSeenTwiceAddNothing(t *testing.T) {
 	for seed := range uint64(8) {
 		inputs := wander(rand.New(rand.NewPCG(seed, 4)), 300)
@@ -390,10 +389,10 @@ func FuzzDecodeState(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// Whatever was read, nothing panics, and what is written can be read again.
+		// No input panics, and the encoded state can be decoded again.
 		s, _ = play(rs, s, full(t0), full(t0+1000))
 		s, _, _ = rs.Tick(s, t0+1e9, nil)
-		s, _, _ = rs.Watch(s, Watch{Device: "d1", Type: "device_offline", Holds: true, Since: t0, Now: t0 + 10_000}, nil)
+		s, _, _ = rs.Apply(s, Finding{Device: "d1", Type: "device_offline", Holds: true, Since: t0, Now: t0 + 10_000}, nil)
 		c := command(telemetry.ActionAcknowledge, "c", 1)
 		s, _, _, _ = rs.Command(s, c, c.At, nil)
 		out, err := s.Encode()

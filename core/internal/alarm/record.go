@@ -12,17 +12,16 @@ const (
 	chatterRaises = 3
 	// staleAfter is how long an alarm may hold before it is stale.
 	staleAfter = 24 * 60 * minute
-	// pastPatience is how much longer than the longest wait a fresh reading may be in
-	// coming.
-	pastPatience = minute
+	// pastSlack is how much later than the longest wait a fresh reading may arrive.
+	pastSlack = minute
 )
 
 // pastDue returns when, by the clock, to stop waiting for a fresh reading.
 func (x *step) pastDue() int64 {
-	return x.in.Received + x.in.Waited + x.rules.maxWait + 2*pastPatience
+	return x.in.Received + x.in.Waited + x.rules.maxWait + 2*pastSlack
 }
 
-// raise makes an alarm of a condition that has held for as long as its rule asks.
+// raise makes an alarm of a condition that has held for its on-delay.
 func (x *step) raise(r *rule, c *cell, at int64) {
 	lead := &r.conds[min(int(c.Lead), r.n-1)]
 	text := c.Text
@@ -48,7 +47,7 @@ func (x *step) raise(r *rule, c *cell, at int64) {
 		if x.r != nil {
 			a.PastDue = x.pastDue()
 		} else {
-			a.PastDue = x.detected + x.rules.maxWait + 2*pastPatience
+			a.PastDue = x.detected + x.rules.maxWait + 2*pastSlack
 		}
 		m := x.own()
 		m.Alarms = append(m.Alarms, a)
@@ -58,8 +57,8 @@ func (x *step) raise(r *rule, c *cell, at int64) {
 	x.open(a, at)
 }
 
-// open announces an alarm. One of its type that returned and was not acknowledged is the
-// same alarm, come back; one that is normal hands on what outlives an incident.
+// open announces an alarm. If one of its type returned and was not acknowledged, it is that
+// alarm again; from one that is normal it takes over shelving and chatter.
 func (x *step) open(a Alarm, at int64) {
 	m := x.own()
 	event, from := telemetry.EventRaised, telemetry.AlarmNormal
@@ -113,7 +112,7 @@ func (x *step) clear(i int, at int64, value float64, text string) {
 	}
 	from := a.State
 	a.Status, a.State, a.ClearedAt = telemetry.AlertCleared, telemetry.AlarmReturned, at
-	// What was hidden from the operators need not be acknowledged by them.
+	// An alarm that operators were not shown needs no acknowledgement.
 	if from == telemetry.AlarmAcknowledged || a.Suppressed != nil || a.OutOfService != nil {
 		a.State = telemetry.AlarmNormal
 	}
@@ -124,7 +123,7 @@ func (x *step) clear(i int, at int64, value float64, text string) {
 	x.drop(i, at)
 }
 
-// history records an incident that was over before anybody could be told.
+// history records an incident that had ended before it was found.
 func (x *step) history(i int, at int64, value float64, text string) {
 	a := &x.s.mem.Alarms[i]
 	peak, first := a.PeakValue, a.CurrentValue
@@ -137,7 +136,7 @@ func (x *step) history(i int, at int64, value float64, text string) {
 	x.remove(i)
 }
 
-// promote makes an incident of old readings an alarm: it still holds.
+// promote makes an incident of old readings an alarm, since it still holds.
 func (x *step) promote(i int) {
 	a := x.own().Alarms[i]
 	x.remove(i)
@@ -146,8 +145,8 @@ func (x *step) promote(i int) {
 	x.open(a, a.RaisedAt)
 }
 
-// drop removes an alarm that is over, unless something of it is needed at the next one:
-// the shelf it lies on, or when it was raised, to notice chatter.
+// drop removes an alarm that is over, unless the next one needs something of it: its
+// shelving, or its raises, to detect chatter.
 func (x *step) drop(i int, at int64) {
 	a := &x.s.mem.Alarms[i]
 	if a.State != telemetry.AlarmNormal || a.Shelved != nil || a.Chattering {
@@ -163,7 +162,7 @@ func (x *step) remove(i int) {
 	m.Alarms = slices.Delete(m.Alarms, i, i+1)
 }
 
-// change is what is particular to a transition.
+// change describes a transition.
 type change struct {
 	event telemetry.AlarmEvent
 	from  telemetry.AlarmState
@@ -173,7 +172,7 @@ type change struct {
 	command *telemetry.AlarmCommand
 }
 
-// emit writes the record of a transition of alarm i, which is as it is after it.
+// emit appends the record of a transition of alarm i, which already has its new state.
 func (x *step) emit(i int, c change) {
 	x.seen(i)
 	a := &x.own().Alarms[i]
@@ -189,14 +188,13 @@ func (x *step) emit(i int, c change) {
 		audit.By, audit.Note = c.command.By, c.command.Note
 		audit.CommandID, audit.Action, audit.Outcome = c.command.CommandID, c.command.Action, telemetry.OutcomeApplied
 	}
-	// The slice is shared with records that were handed out: never written to.
+	// The slice is shared with emitted records: never written to.
 	a.History = slices.Concat(a.History[max(0, len(a.History)-maxHistory+1):], []telemetry.AlarmChange{h})
 	x.out = append(x.out, Transition{Alert: a.Alert, Audit: audit})
 	x.keep = true
 }
 
-// seen brings last_seen up to date: as long as an alarm holds, every reading of its
-// signal has confirmed it.
+// seen updates last_seen: while an alarm holds, every reading of its signal confirms it.
 func (x *step) seen(i int) {
 	a := &x.s.mem.Alarms[i]
 	if !a.holds() || a.Source != telemetry.SourceRule || a.OffDue != 0 {

@@ -16,13 +16,13 @@ import (
 // tells the same, delays that were running included.
 func TestRestartFromWhatWasKeptChangesNothing(t *testing.T) {
 	rules := slices.DeleteFunc(busy(), func(r Rule) bool {
-		return r.If.Kind == Rate || r.If.Kind == Stuck // their window starts anew: see the next test
+		return r.If.Kind == Rate || r.If.Kind == Stuck // their window restarts: see the next test
 	})
 	rs := compile(t, rules...)
 	for seed := range uint64(20) {
 		rnd := rand.New(rand.NewPCG(seed, 8))
 		inputs := slices.DeleteFunc(wander(rnd, 300), func(in Input) bool { return in.Reading.Timestamp < in.Received })
-		for _, in := range inputs { // what is not told is as it was, and that need not be kept
+		for _, in := range inputs { // unchanged state need not be kept
 			for p := range in.Reading.Sensors.Analog {
 				in.Reading.Sensors.Analog[p].Present = true
 			}
@@ -67,7 +67,7 @@ func TestStuckSensorIsFoundAcrossARestart(t *testing.T) {
 	}
 }
 
-// TestQuietDeviceCostsNothing: what is kept of a device without alarms is the struct.
+// TestQuietDeviceCostsNothing: a device without alarms needs only the struct.
 func TestQuietDeviceCostsNothing(t *testing.T) {
 	rs := compile(t, ten()...)
 	s, out := play(rs, State{}, full(t0))

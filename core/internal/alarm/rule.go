@@ -1,8 +1,8 @@
-// Package alarm decides when an alarm is raised and when it is over: a pure function
-// from a device's state and its next reading to the new state and the transitions
-// between them, in the terms of ISA-18.2 and OPC UA Part 9. Time is the readings' own,
-// so the same readings give the same journal whenever they are read, alert ids included.
-// It reads no files (package rules does), does no I/O and nothing in it blocks.
+// Package alarm decides when an alarm is raised and cleared: a pure function from a
+// device's state and its next reading to the new state and the transitions between them,
+// in the terms of ISA-18.2 and OPC UA Part 9. Time is event time, so the same readings
+// give the same journal whenever they are processed, alert ids included. Rules files are
+// read by package rules; this one does no I/O and nothing in it blocks.
 package alarm
 
 import (
@@ -11,7 +11,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// Kind is what a condition looks at.
+// Kind is the kind of a condition.
 type Kind string
 
 // Kinds of conditions.
@@ -21,12 +21,12 @@ const (
 	Low        Kind = "low"         // below a limit
 	LowLow     Kind = "low_low"     // below a second, worse limit
 	Rate       Kind = "rate"        // changes faster than a limit
-	Stuck      Kind = "stuck"       // does not change while readings come
+	Stuck      Kind = "stuck"       // does not change while readings arrive
 	Deviation  Kind = "deviation"   // further than a limit from the other sensors of the room
 	SwitchIs   Kind = "switch"      // the switch is on, or off
 	BatteryLow Kind = "battery_low" // below a limit in percent
 	SignalWeak Kind = "signal_weak" // below a limit in dBm
-	Offline    Kind = "offline"     // nothing comes: judged outside, see Watch
+	Offline    Kind = "offline"     // nothing comes: judged outside, see Finding
 )
 
 // Direction of a rate of change.
@@ -39,7 +39,7 @@ const (
 	Down Direction = "down"
 )
 
-// Combine says how two conditions make one.
+// Combine is how two conditions make one.
 type Combine string
 
 // Ways to combine.
@@ -52,7 +52,7 @@ const (
 type Rule struct {
 	ID string
 	// Type is the alert_type; empty: ID. Of several rules with one type the first that
-	// fits a device is the one that counts for it.
+	// matches a device applies to it.
 	Type     string
 	Severity telemetry.Severity
 	Where    Where
@@ -64,18 +64,18 @@ type Rule struct {
 	// OnDelay is how long the condition must hold before there is an alarm, OffDelay
 	// how long it must be gone before the alarm clears.
 	OnDelay, OffDelay time.Duration
-	// Disabled makes the rule as good as gone. It is how a rule of a file switches off
-	// a built-in one.
+	// Disabled switches the rule off. It is how a rules file switches off a built-in
+	// rule.
 	Disabled bool
 }
 
-// Where restricts a rule to some devices; the zero value fits all. Each list that is
-// not empty must have an entry that fits.
+// Where restricts a rule to some devices; the zero value matches all. Each list that is
+// not empty must have an entry that matches.
 type Where struct {
 	Buildings []string
 	Floors    []int
-	Models    []string // patterns: * stands for anything
-	Devices   []string // patterns: * stands for anything
+	Models    []string // patterns: * matches anything
+	Devices   []string // patterns: * matches anything
 }
 
 // Condition is one comparison. Only the fields that its Kind names are used.
@@ -84,8 +84,8 @@ type Condition struct {
 	Signal Signal // of high, low, rate, stuck, deviation; the others imply theirs
 	// Limit: of rate in the signal's unit per Per, positive; of deviation positive.
 	Limit float64
-	// Deadband is how far the value must come back inside the limit before the
-	// condition is over, in the limit's unit. Not negative.
+	// Deadband is how far the value must return inside the limit before the condition
+	// ends, in the limit's unit. Not negative.
 	Deadband float64
 
 	Direction Direction     // of rate; empty: Both
@@ -94,19 +94,19 @@ type Condition struct {
 	For       time.Duration // of stuck
 	On        bool          // of switch: which state is the alarm
 	Mean      bool          // of deviation: from the mean; else from the median
-	Sensors   int           // of deviation: how many others must be known; 0: 2
+	Sensors   int           // of deviation: how many others must have a value; 0: 2
 }
 
-// RuleSet is what rules are compiled from.
+// RuleSet is the source of Rules.
 type RuleSet struct {
 	Rules []Rule
-	// MaxWait is how long a reading may have waited in a gateway's buffer and still
-	// page somebody; 0: 5 minutes.
+	// MaxWait is how long a reading may have waited in a gateway's buffer and still raise
+	// an alarm that is notified; 0: 5 minutes.
 	MaxWait time.Duration
 }
 
-// With returns rs with the rules of over added; one with the id of a rule in rs takes
-// its place.
+// With returns rs with the rules of over added; one with the id of a rule in rs replaces
+// it.
 func (rs RuleSet) With(over RuleSet) RuleSet {
 	out := RuleSet{MaxWait: rs.MaxWait}
 	if over.MaxWait != 0 {

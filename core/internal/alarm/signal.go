@@ -6,16 +6,16 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// Signal is something of a reading that a rule can judge: one of the analog parameters,
-// or one of the signals below.
+// Signal is a value of a reading that a rule can judge: one of the analog parameters, or
+// one of the signals below.
 type Signal uint8
 
-// The signals that are no analog parameters.
+// The signals that are not analog parameters.
 const (
-	// Battery is device_info.battery in percent. 0 counts as not told: an empty battery
-	// sends nothing.
+	// Battery is device_info.battery in percent. 0 counts as absent: a device with an
+	// empty battery sends nothing.
 	Battery = Signal(telemetry.NumAnalog) + iota
-	// Strength is device_info.signal_strength in dBm. 0 counts as not told.
+	// Strength is device_info.signal_strength in dBm. 0 counts as absent.
 	Strength
 	// Switch is sensors.switch_status: 1 for on, 0 for off.
 	Switch
@@ -65,7 +65,7 @@ func (s *Signal) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// values is what a reading says of each signal; present is a set of bits by signal.
+// values are the signals of a reading; present has a bit for each.
 type values struct {
 	present uint8
 	v       [NumSignals]float64

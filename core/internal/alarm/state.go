@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	// maxHistory and maxComments bound what an alarm carries along, maxDone how many
-	// commands of a device are known again, maxOut how many of its alarm types can be
-	// out of service.
+	// maxHistory and maxComments bound the history and comments of an alarm, maxDone the
+	// commands of a device that are recognised when repeated, maxOut its alarm types that
+	// can be out of service.
 	maxHistory  = 16
 	maxComments = 8
 	maxDone     = 16
 	maxOut      = 64
-	// ratePoints is into how many parts the window of a rate of change is cut; of each one
-	// value is kept.
+	// ratePoints is the number of parts of a rate of change's window; one value of each is
+	// kept.
 	ratePoints = 4
 )
 
-// State is what must be known of a device to judge its next reading. The zero value is
-// that of a device never seen. States are values: nothing here changes the one it is
-// given. A device without alarms and running delays needs no more than the struct itself.
+// State is the state of a device that is needed to judge its next reading. The zero value
+// is that of a device never seen. States are values: no function changes its argument. A
+// device without alarms and running delays needs only the struct itself.
 type State struct {
 	// Last is the event time in ms of the newest reading of each signal.
 	Last [NumSignals]int64
@@ -35,10 +35,10 @@ type State struct {
 	still [telemetry.NumAnalog]still
 	rates []rate
 	mem   *memory // nil when empty
-	// What rates and mem point to is never written to once it is in a State.
+	// The targets of rates and mem are never written to once they are in a State.
 }
 
-// still is since when a value has not changed; Since is 0 while nothing is known.
+// still is the time since which a value is unchanged; Since is 0 while unknown.
 type still struct {
 	Value  float64 `json:"value"`
 	Since  int64   `json:"since"`
@@ -46,7 +46,7 @@ type still struct {
 	Offset int64   `json:"offset"`
 }
 
-// memory is what only few devices need.
+// memory is the part of a State that few devices need.
 type memory struct {
 	Alarms       []Alarm        `json:"alarms,omitempty"`
 	Cells        []cell         `json:"cells,omitempty"`
@@ -54,22 +54,22 @@ type memory struct {
 	Done         []done         `json:"done,omitempty"`
 }
 
-// Alarm is one alarm of a device and what its timers need.
+// Alarm is one alarm of a device and its timers.
 type Alarm struct {
 	telemetry.Alert
-	// Past marks an incident that was found in readings that waited long: nobody knows
-	// of it until it is over, and is then recorded as history, or until a fresh reading
-	// shows that it still holds. PastDue is when to stop waiting for that, by the clock.
+	// Past marks an incident found in readings that waited long: it is not announced until
+	// it ends, when it is recorded as history, or until a fresh reading shows that it
+	// still holds. PastDue is when to stop waiting for that, by the clock.
 	Past    bool  `json:"past,omitempty"`
 	PastDue int64 `json:"past_due,omitempty"`
 	// Bits are the conditions that hold, Lead is the one whose value is shown.
 	Bits uint8 `json:"bits,omitempty"`
 	Lead uint8 `json:"lead,omitempty"`
 	Fold fold  `json:"fold,omitempty"`
-	// Since is when the present occurrence began.
+	// Since is the start of the present occurrence.
 	Since int64 `json:"since"`
-	// OffDue is when the off-delay that runs is over, 0 when none does, and OffText
-	// what is said then.
+	// OffDue is when the running off-delay ends, 0 when none runs; OffText and OffValue
+	// are the message and value of that end.
 	OffDue   int64   `json:"off_due,omitempty"`
 	OffText  string  `json:"off_text,omitempty"`
 	OffValue float64 `json:"off_value,omitempty"`
@@ -83,12 +83,12 @@ func (a *Alarm) worse(v float64) bool { return a.Fold.score(v) > a.Fold.score(a.
 // holds reports whether the condition behind a holds.
 func (a *Alarm) holds() bool { return a.Status == telemetry.AlertActive }
 
-// cell is what must be remembered of a rule that has no alarm: which of its conditions
-// hold, and its on-delay if that is running.
+// cell is the state of a rule without an alarm: which of its conditions hold, and its
+// on-delay if that is running.
 type cell struct {
 	Rule   string  `json:"rule"`
 	Bits   uint8   `json:"bits"`
-	Due    int64   `json:"due,omitempty"` // when the on-delay is over, 0 when none runs
+	Due    int64   `json:"due,omitempty"` // end of the on-delay, 0 when none runs
 	At     int64   `json:"at,omitempty"`  // of the newest reading
 	Waited int64   `json:"waited,omitempty"`
 	Value  float64 `json:"value,omitempty"`
@@ -127,7 +127,7 @@ type done struct {
 	At int64  `json:"at"` // by the clock
 }
 
-// empty reports whether m holds nothing.
+// empty reports whether m has no content.
 func (m *memory) empty() bool {
 	return len(m.Alarms) == 0 && len(m.Cells) == 0 && len(m.OutOfService) == 0 && len(m.Done) == 0
 }
@@ -139,9 +139,9 @@ func (m *memory) clone() *memory {
 	}
 }
 
-// Forgettable reports whether nothing is lost when s is forgotten at now (ms): no alarm
-// is open, nothing is out of service, and the last transition and the last command are
-// more than keep ms ago, so that no late reading could raise the same alarm again.
+// Forgettable reports whether s can be forgotten at now (ms) without loss: no alarm is
+// open, nothing is out of service, and the last transition and the last command are more
+// than keep ms ago, so that no late reading could raise the same alarm again.
 func (s State) Forgettable(now, keep int64) bool {
 	if now-s.Changed <= keep {
 		return false
@@ -153,7 +153,7 @@ func (s State) Forgettable(now, keep int64) bool {
 	return len(s.mem.Alarms) == 0 && len(s.mem.Cells) == 0 && len(s.mem.OutOfService) == 0 && !slices.ContainsFunc(s.mem.Done, last)
 }
 
-// SeenUntil returns s knowing that readings up to event time ms were seen.
+// SeenUntil returns s with all readings up to event time ms marked as seen.
 func (s State) SeenUntil(ms int64) State {
 	for p := range s.Last {
 		s.Last[p] = max(s.Last[p], ms)
@@ -164,8 +164,8 @@ func (s State) SeenUntil(ms int64) State {
 // Seen returns the event time in ms of the newest reading of any signal.
 func (s State) Seen() int64 { return slices.Max(s.Last[:]) }
 
-// Live returns the alarm of a type as its last record told it, and whether there is one
-// that is not normal. Incidents that are only history are not among them.
+// Live returns the last record of the alarm of a type, and whether there is one that is
+// not normal. Incidents that are only history do not count.
 func (s State) Live(alertType string) (telemetry.Alert, bool) {
 	if i := s.find(alertType); i >= 0 && s.mem.Alarms[i].State != telemetry.AlarmNormal {
 		return s.mem.Alarms[i].Alert, true
@@ -191,7 +191,7 @@ func (s *State) quiet() bool {
 	return s.mem == nil || len(s.mem.Alarms) == 0 && len(s.mem.Cells) == 0
 }
 
-// engaged reports whether r has an alarm whose condition holds, or is on the way to one.
+// engaged reports whether r has an alarm whose condition holds, or a cell.
 func (s *State) engaged(r *rule) bool {
 	if s.mem == nil {
 		return false
@@ -204,8 +204,8 @@ func (s *State) engaged(r *rule) bool {
 	return s.cell(r.ID) >= 0
 }
 
-// find returns the place of the alarm of a type, -1 when there is none. What may be
-// only history is not among them.
+// find returns the index of the alarm of a type, -1 when there is none. Incidents that may
+// be only history do not count.
 func (s *State) find(alertType string) int {
 	if s.mem != nil {
 		for i := range s.mem.Alarms {
@@ -217,7 +217,7 @@ func (s *State) find(alertType string) int {
 	return -1
 }
 
-// holding returns the place of the alarm of a type whose condition holds, -1 for none.
+// holding returns the index of the alarm of a type whose condition holds, -1 for none.
 func (s *State) holding(alertType string) int {
 	if s.mem != nil {
 		for i := range s.mem.Alarms {
@@ -252,8 +252,8 @@ func (s *State) outOfService(alertType string) *telemetry.OutOfService {
 	return nil
 }
 
-// AlertID names an incident: 32 hex digits made from what makes it unique, so that
-// whoever finds the same incident gives it the same name.
+// AlertID returns the id of an incident: 32 hex digits of a hash of its key, so that the
+// same incident always gets the same id.
 func AlertID(device, alertType string, raisedAt int64) string {
 	sum := sha256.Sum256([]byte(device + "|" + alertType + "|" + strconv.FormatInt(raisedAt, 10)))
 	return hex.EncodeToString(sum[:16])

@@ -12,14 +12,14 @@ import (
 // reading look late until real time has caught up.
 const aheadBy = 5_000
 
-// Step judges one reading. It returns the new state, what it caused appended to dst,
-// and whether the state changed in a way that must be kept: a transition, a new peak, a
-// delay that started, ended or saw another value.
+// Step judges one reading. It returns the new state, the transitions appended to dst, and
+// whether the state changed in a way that must be persisted: a transition, a new peak, a
+// delay that started, ended or got another value.
 //
-// A signal whose newest reading is as old as this one, or younger, is passed over: a
-// late reading neither raises nor clears. What a reading finds that waited too long is
-// history: it is recorded when it is over, and pages nobody unless a fresh reading shows
-// that it still holds.
+// A signal that already has a reading of the same age or younger is skipped: a late
+// reading neither raises nor clears. An incident in readings that waited too long is
+// history: it is recorded when it ends, without a notification, unless a fresh reading
+// shows that it still holds.
 func (rs *Rules) Step(s State, in Input, dst []Transition) (State, []Transition, bool) {
 	x := step{rules: rs, s: s, in: in, r: in.Reading, out: dst, quietUntil: s.Changed, detected: in.Now}
 	if in.Now == 0 {
@@ -48,7 +48,7 @@ func (rs *Rules) Step(s State, in Input, dst []Transition) (State, []Transition,
 			continue
 		}
 		if r.plain && r.conds[0].within(x.vals.v[r.conds[0].Signal]) && (quiet || !x.s.engaged(r)) {
-			continue // so it is with nearly every rule and reading
+			continue // the case of nearly every rule and reading
 		}
 		x.judge(r)
 	}
@@ -61,18 +61,18 @@ func (rs *Rules) Step(s State, in Input, dst []Transition) (State, []Transition,
 	return x.end()
 }
 
-// step is the work on one reading, one tick, one command.
+// step processes one reading, tick, finding or command.
 type step struct {
 	rules      *Rules
 	s          State
 	in         Input
-	r          *telemetry.Reading // in.Reading, nil but for a reading
+	r          *telemetry.Reading // in.Reading, nil except for a reading
 	vals       values
-	fresh      uint8 // signals that are newer than what was seen, a bit each
+	fresh      uint8 // signals newer than those seen before, a bit each
 	quietUntil int64
 	detected   int64
 	out        []Transition
-	owned      bool // s.mem is ours and may be written to
+	owned      bool // s.mem is a copy and may be written to
 	keep       bool
 }
 
@@ -83,7 +83,7 @@ func (x *step) end() (State, []Transition, bool) {
 	return x.s, x.out, x.keep
 }
 
-// own makes s.mem safe to write to: until then it is the caller's.
+// own makes s.mem writable: until then it is shared with the caller's State.
 func (x *step) own() *memory {
 	switch {
 	case x.owned:
@@ -96,7 +96,7 @@ func (x *step) own() *memory {
 	return x.s.mem
 }
 
-// adopt tells alarms that the first version wrote whose they are.
+// adopt fills in the device of alarms written by the first version.
 func (x *step) adopt() {
 	for i := range x.s.mem.Alarms {
 		if x.s.mem.Alarms[i].DeviceID == "" {
@@ -106,15 +106,15 @@ func (x *step) adopt() {
 	}
 }
 
-// own returns l with texts of its own: those of a reading share its whole text, which
-// must not live as long as an alarm.
+// own returns l with its strings cloned: those of a reading keep its whole text in memory,
+// which must not live as long as an alarm.
 func own(l telemetry.Location) telemetry.Location {
 	l.Building, l.Room = strings.Clone(l.Building), strings.Clone(l.Room)
 	return l
 }
 
-// release clears alarms whose rule is gone or is not for this device any more: an alarm
-// must have a way out.
+// release clears alarms whose rule was removed or no longer applies to this device: an
+// alarm must have a way out.
 func (x *step) release() {
 	for i := 0; i < len(x.s.mem.Alarms); {
 		a := &x.s.mem.Alarms[i]
@@ -138,7 +138,7 @@ func (x *step) governs(r *rule) bool {
 	return r.alone || x.rules.governs(r, x.r.DeviceID, x.r.Info.Model, x.r.Location)
 }
 
-// judge holds the reading against one rule.
+// judge evaluates one rule on the reading.
 func (x *step) judge(r *rule) {
 	if r.n == 1 && !x.s.engaged(r) {
 		c := &r.conds[0]
@@ -165,7 +165,7 @@ func (x *step) judge(r *rule) {
 		x.dropCell(k)
 	case holds:
 		x.begin(r, k, now)
-	case r.n > 1 && now != 0: // half of what it takes
+	case r.n > 1 && now != 0: // one condition of two
 		x.keep = x.keep || k >= 0 && x.s.mem.Cells[k].Due != 0
 		x.setCell(k, cell{Rule: r.ID, Bits: now})
 	default:
@@ -173,9 +173,9 @@ func (x *step) judge(r *rule) {
 	}
 }
 
-// begin is for a condition that holds and has no alarm yet. It passes over a reading
-// that is not younger than the last transition: such a one was seen before, and the
-// alarm it raised has its end already.
+// begin handles a condition that holds and has no alarm yet. It skips a reading that is
+// not younger than the last transition: it was processed before, and the alarm it raised
+// has ended.
 func (x *step) begin(r *rule, k int, now uint8) {
 	ts := x.r.Timestamp
 	if ts <= x.quietUntil {
@@ -216,7 +216,7 @@ func (x *step) begin(r *rule, k int, now uint8) {
 	x.raise(r, &n, n.Due)
 }
 
-// follow is for an alarm whose condition held until now.
+// follow handles an alarm whose condition has held until now.
 func (x *step) follow(r *rule, i int) {
 	a := &x.s.mem.Alarms[i]
 	now, holds := x.truth(r, a.Bits, true)
@@ -240,19 +240,19 @@ func (x *step) follow(r *rule, i int) {
 	}
 }
 
-// recall is for an incident found in old readings that this reading confirms.
+// recall handles an incident found in old readings that this reading confirms.
 func (x *step) recall(i int) {
 	if x.in.Waited <= x.rules.maxWait {
 		x.promote(i)
 		return
 	}
-	if due := x.pastDue(); due-x.s.mem.Alarms[i].PastDue > pastPatience {
+	if due := x.pastDue(); due-x.s.mem.Alarms[i].PastDue > pastSlack {
 		x.own().Alarms[i].PastDue = due
 		x.keep = true
 	}
 }
 
-// fade is for an alarm whose condition is over with this reading.
+// fade handles an alarm whose condition ends with this reading.
 func (x *step) fade(r *rule, i int, now uint8) {
 	a := &x.s.mem.Alarms[i]
 	ts := x.r.Timestamp

@@ -12,7 +12,7 @@ import (
 func TestAlarmIsRaisedAndCleared(t *testing.T) {
 	rs := standard(t)
 	s, journal := play(rs, State{}, series(25, 85.25, 91, 79, 78, 25)...)
-	require.Equal(t, 1, s.Open(), "nobody has acknowledged it")
+	require.Equal(t, 1, s.Open(), "not acknowledged")
 	require.Len(t, journal, 2)
 	id := AlertID("d1", "temperature_high", t0+1000)
 	require.Len(t, id, 32)
@@ -57,14 +57,14 @@ func TestTransitions(t *testing.T) {
 	tests := []struct {
 		name   string
 		inputs []Input
-		want   []told
+		want   []brief
 	}{
 		{"the limit itself is normal", series(80, 80, 0, 0), nil},
-		{"chatter around the limit is one alarm", series(81, 79.9, 81, 79, 80.5, 78.1, 82, 78), []told{{"temperature_high", raised, 0}, {"temperature_high", cleared, 7}}},
-		{"the other side has its own", series(-1, 1, -5, 2), []told{{"temperature_low", raised, 0}, {"temperature_low", cleared, 3}}},
-		{"from one side to the other", series(81, -1), []told{{"temperature_high", raised, 0}, {"temperature_high", cleared, 1}, {"temperature_low", raised, 1}}},
-		{"again before anybody saw it", series(81, 20, 81, 20), []told{{"temperature_high", raised, 0}, {"temperature_high", cleared, 1}, {"temperature_high", repeated, 2}, {"temperature_high", cleared, 3}}},
-		{"three times in a minute chatters", series(81, 20, 81, 20, 81), []told{
+		{"chatter around the limit is one alarm", series(81, 79.9, 81, 79, 80.5, 78.1, 82, 78), []brief{{"temperature_high", raised, 0}, {"temperature_high", cleared, 7}}},
+		{"the other side has its own", series(-1, 1, -5, 2), []brief{{"temperature_low", raised, 0}, {"temperature_low", cleared, 3}}},
+		{"from one side to the other", series(81, -1), []brief{{"temperature_high", raised, 0}, {"temperature_high", cleared, 1}, {"temperature_low", raised, 1}}},
+		{"again before anybody saw it", series(81, 20, 81, 20), []brief{{"temperature_high", raised, 0}, {"temperature_high", cleared, 1}, {"temperature_high", repeated, 2}, {"temperature_high", cleared, 3}}},
+		{"three times in a minute chatters", series(81, 20, 81, 20, 81), []brief{
 			{"temperature_high", raised, 0},
 			{"temperature_high", cleared, 1},
 			{"temperature_high", repeated, 2},
@@ -73,13 +73,13 @@ func TestTransitions(t *testing.T) {
 			{"temperature_high", chatters, 4},
 		}},
 		{"a late reading raises nothing", append(series(20, 20, 20), late(1, 99)), nil},
-		{"a late reading clears nothing", append(series(20, 20, 99), late(1, 20)), []told{{"temperature_high", raised, 2}}},
-		{"a repeated reading changes nothing", []Input{at(t0, 99), at(t0, 99), at(t0, 20)}, []told{{"temperature_high", raised, 0}}},
+		{"a late reading clears nothing", append(series(20, 20, 99), late(1, 20)), []brief{{"temperature_high", raised, 2}}},
+		{"a repeated reading changes nothing", []Input{at(t0, 99), at(t0, 99), at(t0, 20)}, []brief{{"temperature_high", raised, 0}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, journal := play(standard(t), State{}, tt.inputs...)
-			require.Equal(t, tt.want, short(journal))
+			require.Equal(t, tt.want, briefs(journal))
 		})
 	}
 }
@@ -128,7 +128,7 @@ func TestClockThatWasFastDoesNotBlindTheDevice(t *testing.T) {
 	require.Len(t, journal, 1)
 }
 
-func TestRepeatOfWhatRaisedDoesNotRaiseAgain(t *testing.T) {
+func TestRepeatedReadingDoesNotRaiseAgain(t *testing.T) {
 	// A clock that is minutes fast, and a message that comes twice.
 	fast := func(second int64, v float64) Input {
 		in := at(t0+9*60_000+second*1000, v)
@@ -139,7 +139,7 @@ func TestRepeatOfWhatRaisedDoesNotRaiseAgain(t *testing.T) {
 	require.Len(t, journal, 2)
 }
 
-func TestRuleThatIsGoneLetsItsAlarmGo(t *testing.T) {
+func TestAlarmOfARemovedRuleClears(t *testing.T) {
 	s, _ := play(standard(t), State{}, at(t0, 99))
 	_, journal := play(compile(t), s, at(t0+1000, 99))
 	require.Len(t, journal, 1)
@@ -171,7 +171,7 @@ func TestFirstRuleOfATypeThatFitsCounts(t *testing.T) {
 		Rule{ID: "hot_elsewhere", Type: "hot", If: Condition{Kind: High, Signal: temperature, Limit: 30}},
 	)
 	_, journal := play(rs, State{}, series(50, 95, 95)...)
-	require.Equal(t, []told{{"hot", telemetry.EventRaised, 1}}, short(journal))
+	require.Equal(t, []brief{{"hot", telemetry.EventRaised, 1}}, briefs(journal))
 	require.Equal(t, "hot_in_the_server_room", journal[0].Alert.Rule)
 
 	other := at(t0, 50)
@@ -223,7 +223,7 @@ func TestStaleAlarm(t *testing.T) {
 	require.Equal(t, t0+day+tickGrace, s.Due())
 	ticked, journal, keep := rs.Tick(s, s.Due(), nil)
 	require.True(t, keep)
-	require.Equal(t, []told{{"temperature_high", telemetry.EventStale, day / 1000}}, short(journal))
+	require.Equal(t, []brief{{"temperature_high", telemetry.EventStale, day / 1000}}, briefs(journal))
 	require.True(t, journal[0].Alert.Stale)
 	require.Zero(t, ticked.Due())
 
@@ -240,7 +240,7 @@ func TestChatteringSettles(t *testing.T) {
 	a, _ := s.Live("temperature_high")
 	require.True(t, a.Chattering)
 	s, journal, _ := rs.Tick(s, t0+4000+minute+tickGrace, nil)
-	require.Equal(t, []told{{"temperature_high", telemetry.EventSettled, 64}}, short(journal))
+	require.Equal(t, []brief{{"temperature_high", telemetry.EventSettled, 64}}, briefs(journal))
 	require.Zero(t, s.Due())
 
 	// Acknowledged in between: what made it chatter is not forgotten.
@@ -249,10 +249,10 @@ func TestChatteringSettles(t *testing.T) {
 	s, _ = play(rs, s, at(t0+3000, 81), at(t0+4000, 20))
 	s, _ = do(t, rs, s, command(telemetry.ActionAcknowledge, "c2", 5))
 	s, journal = play(rs, s, at(t0+6000, 81), at(t0+7000, 20))
-	require.Equal(t, []told{{"temperature_high", telemetry.EventRaised, 6}, {"temperature_high", telemetry.EventChattering, 6}, {"temperature_high", telemetry.EventCleared, 7}}, short(journal))
+	require.Equal(t, []brief{{"temperature_high", telemetry.EventRaised, 6}, {"temperature_high", telemetry.EventChattering, 6}, {"temperature_high", telemetry.EventCleared, 7}}, briefs(journal))
 	s, _ = do(t, rs, s, command(telemetry.ActionAcknowledge, "c3", 8))
 	s, journal, _ = rs.Tick(s, t0+10*minute, nil)
-	require.Equal(t, []told{{"temperature_high", telemetry.EventSettled, 66}}, short(journal))
+	require.Equal(t, []brief{{"temperature_high", telemetry.EventSettled, 66}}, briefs(journal))
 	require.Empty(t, s.mem.Alarms)
 }
 
@@ -303,7 +303,7 @@ func full(ts int64) Input {
 }
 
 // BenchmarkStep is the cost of a reading: of a quiet device with the built-in rules and
-// with ten, of one with an alarm that nobody has acknowledged, and of one whose alarm holds.
+// with ten, of one with an unacknowledged alarm, and of one whose alarm holds.
 func BenchmarkStep(b *testing.B) {
 	for _, bench := range []struct {
 		name  string

@@ -3,22 +3,22 @@ package alarm
 import "industrial-iot-monitor/internal/telemetry"
 
 // tickGrace is how long a reading may take from its device to here before the clock
-// decides in its place.
+// decides instead.
 const tickGrace = 5_000
 
-// timer is one of the things that happen by themselves.
+// timer is a change that needs no reading.
 type timer uint8
 
 const (
 	noTimer  timer = iota
-	onDelay        // an on-delay is over
-	offDelay       // an off-delay is over
+	onDelay        // an on-delay ends
+	offDelay       // an off-delay ends
 	stale          // an alarm has held for too long
-	settle         // an alarm chatters no longer
-	forget         // an alarm that is normal is of no more use
+	settle         // an alarm no longer chatters
+	forget         // a normal alarm is no longer needed
 )
 
-// next returns the event timer that is due first: when, what, and of which cell or alarm.
+// next returns the timer that is due first: its time, kind, and cell or alarm.
 func (s *State) next() (due int64, what timer, i int) {
 	m := s.mem
 	if m == nil {
@@ -58,7 +58,7 @@ func (s *State) next() (due int64, what timer, i int) {
 	return due, what, i
 }
 
-// advance lets happen what is due until limit, ms by event time, in its order.
+// advance fires the timers that are due until limit, ms by event time, in order.
 func (x *step) advance(limit int64) {
 	for {
 		due, what, i := x.s.next()
@@ -98,11 +98,11 @@ func (x *step) fire(due int64, what timer, i int) {
 	}
 }
 
-// advanceLast is for what the clock decided: a reading from before that comes too late
-// to change it.
+// advanceLast records a decision by the clock: an earlier reading that arrives later does
+// not change it.
 func (x *step) advanceLast(mask uint8, at int64) {
 	if x.r != nil {
-		return // the reading that is being judged is younger anyway
+		return // the reading being judged is younger
 	}
 	for p := range NumSignals {
 		if mask&(1<<p) != 0 {
@@ -111,10 +111,9 @@ func (x *step) advanceLast(mask uint8, at int64) {
 	}
 }
 
-// Tick advances s to the clock's now (ms): delays that have run out although no reading
-// came, alarms that have become stale or chatter no longer, shelves that end. It is
-// called when Due says so, and never while readings that are already there wait to be
-// processed.
+// Tick advances s to the clock's now (ms): delays that end without a reading, alarms that
+// become stale or no longer chatter, shelvings that end. Call it when Due is reached, and
+// never while unprocessed readings are waiting.
 func (rs *Rules) Tick(s State, now int64, dst []Transition) (State, []Transition, bool) {
 	if s.mem == nil {
 		return s, dst, false
@@ -137,7 +136,7 @@ func (rs *Rules) Tick(s State, now int64, dst []Transition) (State, []Transition
 	return x.end()
 }
 
-// Due returns when Tick has something to do, in ms by the clock; 0: never.
+// Due returns when to call Tick, in ms by the clock; 0: never.
 func (s State) Due() int64 {
 	if s.mem == nil {
 		return 0

@@ -11,7 +11,7 @@ func (w *Where) empty() bool {
 	return len(w.Buildings) == 0 && len(w.Floors) == 0 && len(w.Models) == 0 && len(w.Devices) == 0
 }
 
-// fits reports whether a device is among those that w means.
+// fits reports whether w matches a device.
 func (w *Where) fits(device, model string, loc telemetry.Location) bool {
 	return (len(w.Buildings) == 0 || slices.Contains(w.Buildings, loc.Building)) &&
 		(len(w.Floors) == 0 || slices.Contains(w.Floors, loc.Floor)) &&
@@ -28,7 +28,7 @@ func anyMatch(patterns []string, s string) bool {
 	return false
 }
 
-// match reports whether s has the form of a pattern in which * stands for anything.
+// match reports whether s matches a pattern in which * stands for any text.
 func match(pattern, s string) bool {
 	for {
 		star := strings.IndexByte(pattern, '*')
@@ -46,7 +46,7 @@ func match(pattern, s string) bool {
 		if next < 0 {
 			return strings.HasSuffix(s, pattern)
 		}
-		// The earliest place of what lies between two stars leaves most to the rest.
+		// The earliest match of the part between two stars leaves most to the rest.
 		at := strings.Index(s, pattern[:next])
 		if at < 0 {
 			return false
@@ -55,8 +55,8 @@ func match(pattern, s string) bool {
 	}
 }
 
-// governs reports whether r is the rule of its type that counts for a device: the first
-// that fits.
+// governs reports whether r is the rule of its type that applies to a device: the first
+// that matches.
 func (rs *Rules) governs(r *rule, device, model string, loc telemetry.Location) bool {
 	for _, other := range rs.byType[r.Type] {
 		if other.anywhere || other.Where.fits(device, model, loc) {

@@ -9,26 +9,26 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-func offline(holds bool, since, now int64, parent string) Watch {
-	return Watch{
+func offline(holds bool, since, now int64, parent string) Finding {
+	return Finding{
 		Device: "d1", Type: "device_offline", Holds: holds, Since: t0 + since*1000, Now: t0 + now*1000, Parent: parent,
 		Threshold: telemetry.Threshold{Parameter: "last_seen", Operator: ">", Value: 30}, Value: float64(now - since), Gateway: "gw-a",
 	}
 }
 
-// see applies watches one after the other.
-func see(rs *Rules, s State, watches ...Watch) (State, []Transition) {
+// see applies findings one after the other.
+func see(rs *Rules, s State, findings ...Finding) (State, []Transition) {
 	var journal []Transition
-	for _, w := range watches {
-		s, journal, _ = rs.Watch(s, w, journal)
+	for _, f := range findings {
+		s, journal, _ = rs.Apply(s, f, journal)
 	}
 	return s, journal
 }
 
-func TestWatchedAlarm(t *testing.T) {
+func TestFindingRaisesAndClears(t *testing.T) {
 	rs := standard(t)
 	s, journal := see(rs, State{}, offline(false, 0, 5, ""), offline(true, 10, 12, ""), offline(true, 10, 13, ""), offline(false, 20, 21, ""), offline(false, 20, 22, ""))
-	require.Equal(t, []told{{"device_offline", telemetry.EventRaised, 10}, {"device_offline", telemetry.EventCleared, 20}}, short(journal))
+	require.Equal(t, []brief{{"device_offline", telemetry.EventRaised, 10}, {"device_offline", telemetry.EventCleared, 20}}, briefs(journal))
 	a := journal[0].Alert
 	require.Equal(t, AlertID("d1", "device_offline", t0+10_000), a.AlertID)
 	require.Equal(t, telemetry.SourceWatchdog, a.Source)
@@ -37,12 +37,12 @@ func TestWatchedAlarm(t *testing.T) {
 	require.Equal(t, telemetry.AlarmReturned, journal[1].Alert.State)
 
 	_, journal = see(rs, s, offline(true, 30, 31, ""))
-	require.Equal(t, []told{{"device_offline", telemetry.EventRepeated, 30}}, short(journal))
+	require.Equal(t, []brief{{"device_offline", telemetry.EventRepeated, 30}}, briefs(journal))
 
 	// Readings neither clear it nor are kept from raising what they find.
 	s, _ = see(rs, State{}, offline(true, 10, 12, ""))
 	s, journal = play(rs, s, at(t0+5000, 99))
-	require.Equal(t, []told{{"temperature_high", telemetry.EventRaised, 5}}, short(journal))
+	require.Equal(t, []brief{{"temperature_high", telemetry.EventRaised, 5}}, briefs(journal))
 	require.Equal(t, 2, s.Open())
 }
 
@@ -53,7 +53,7 @@ func TestAlarmUnderAParentIsSuppressed(t *testing.T) {
 	require.Equal(t, &telemetry.Suppressed{ByAlarm: "gw", At: t0 + 10_000}, journal[0].Alert.Suppressed)
 	require.Equal(t, "gw", journal[0].Alert.ParentAlarmID)
 
-	// It comes back with its gateway: nobody was told, nobody need acknowledge.
+	// It comes back with its gateway: it was not announced, so it needs no acknowledgement.
 	over, journal := see(rs, again(t, s), offline(false, 20, 20, "gw"))
 	require.Len(t, journal, 1)
 	require.Equal(t, telemetry.AlarmNormal, journal[0].Alert.State)
@@ -61,31 +61,31 @@ func TestAlarmUnderAParentIsSuppressed(t *testing.T) {
 
 	// It stays silent when the gateway is back.
 	_, journal = see(rs, s, offline(true, 10, 100, "gw"), offline(true, 10, 130, ""), offline(true, 10, 131, ""))
-	require.Equal(t, []told{{"device_offline", telemetry.EventUnsuppressed, 130}}, short(journal))
+	require.Equal(t, []brief{{"device_offline", telemetry.EventUnsuppressed, 130}}, briefs(journal))
 	require.Nil(t, journal[0].Alert.Suppressed)
 
 	// The gateway goes down after the device.
 	_, journal = see(rs, State{}, offline(true, 10, 12, ""), offline(true, 10, 50, "gw"), offline(true, 10, 51, "gw"), offline(true, 10, 60, "gw2"))
-	require.Equal(t, []told{{"device_offline", telemetry.EventRaised, 10}, {"device_offline", telemetry.EventSuppressed, 50}, {"device_offline", telemetry.EventSuppressed, 60}}, short(journal))
+	require.Equal(t, []brief{{"device_offline", telemetry.EventRaised, 10}, {"device_offline", telemetry.EventSuppressed, 50}, {"device_offline", telemetry.EventSuppressed, 60}}, briefs(journal))
 }
 
-func TestWatchThatGetsWorseEscalates(t *testing.T) {
+func TestFindingThatGetsWorseEscalates(t *testing.T) {
 	rs := standard(t)
 	w := offline(true, 10, 12, "")
 	worse := w
 	worse.Severity, worse.Now, worse.Value, worse.Message = telemetry.SeverityCritical, t0+20_000, 99, "still nothing"
 	s, journal := see(rs, State{}, w, worse, worse)
-	require.Equal(t, []told{{"device_offline", telemetry.EventRaised, 10}, {"device_offline", telemetry.EventEscalated, 20}}, short(journal))
+	require.Equal(t, []brief{{"device_offline", telemetry.EventRaised, 10}, {"device_offline", telemetry.EventEscalated, 20}}, briefs(journal))
 	a, _ := s.Live("device_offline")
 	require.Equal(t, 1, a.Priority)
 	require.Equal(t, "still nothing", a.Message)
 	require.InDelta(t, 99, a.PeakValue, 0)
 }
 
-func TestOfflineRuleSaysWhetherAndWhen(t *testing.T) {
+func TestOfflineRuleDecidesWhetherAndWhen(t *testing.T) {
 	rs := compile(t, Rule{ID: "device_offline", If: Condition{Kind: Offline}, OnDelay: time.Minute, Severity: telemetry.SeverityHigh, Where: Where{Devices: []string{"d*"}}})
 	s, journal := see(rs, State{}, offline(true, 10, 69, ""), offline(true, 10, 70, ""))
-	require.Equal(t, []told{{"device_offline", telemetry.EventRaised, 70}}, short(journal))
+	require.Equal(t, []brief{{"device_offline", telemetry.EventRaised, 70}}, briefs(journal))
 	require.Equal(t, telemetry.SeverityHigh, journal[0].Alert.Severity)
 	require.Equal(t, "device_offline", journal[0].Alert.Rule)
 
@@ -96,7 +96,7 @@ func TestOfflineRuleSaysWhetherAndWhen(t *testing.T) {
 
 	none := compile(t, Rule{ID: "device_offline", If: Condition{Kind: Offline}, Disabled: true})
 	_, journal = see(none, s, offline(true, 10, 100, ""), offline(true, 10, 101, ""))
-	require.Equal(t, []told{{"device_offline", telemetry.EventCleared, 100}}, short(journal))
+	require.Equal(t, []brief{{"device_offline", telemetry.EventCleared, 100}}, briefs(journal))
 }
 
 func TestCommands(t *testing.T) {
@@ -178,7 +178,7 @@ func TestCommands(t *testing.T) {
 		require.NotEqual(t, live.AlertID, a.AlertID)
 		require.NotNil(t, a.Shelved, "the shelf outlives the incident")
 		_, journal, _ := rs.Tick(again(t, s), t0+100_000, nil)
-		require.Equal(t, []told{{"temperature_high", telemetry.EventUnshelved, 100}}, short(journal))
+		require.Equal(t, []brief{{"temperature_high", telemetry.EventUnshelved, 100}}, briefs(journal))
 		require.Nil(t, journal[0].Alert.Shelved)
 
 		s, _ = do(t, rs, s, command(telemetry.ActionUnshelve, "u", 21))
@@ -198,7 +198,7 @@ func TestCommands(t *testing.T) {
 		require.False(t, s.Forgettable(t0+1e12, 1))
 		s, journal := play(rs, again(t, s), at(t0+20_000, 99), at(t0+21_000, 20))
 		require.Equal(t, "heater is off", journal[0].Alert.OutOfService.Reason)
-		require.Equal(t, telemetry.AlarmNormal, journal[1].Alert.State, "nobody was told")
+		require.Equal(t, telemetry.AlarmNormal, journal[1].Alert.State, "it was not announced")
 		_, out, entry = apply(s, command(telemetry.ActionOutOfService, "again", 22))
 		require.Empty(t, out)
 		require.Equal(t, telemetry.OutcomeNothing, entry.Outcome)
