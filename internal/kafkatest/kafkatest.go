@@ -21,12 +21,12 @@ import (
 // EnvBrokers names a real Kafka for the tests: host:port, comma separated.
 const EnvBrokers = "TEST_KAFKA_BROKERS"
 
-// Real says whether the tests use the Kafka that TEST_KAFKA_BROKERS names.
+// Real reports whether the tests use the Kafka named by TEST_KAFKA_BROKERS.
 func Real() bool { return os.Getenv(EnvBrokers) != "" }
 
 // Brokers returns the bootstrap servers of the Kafka that tests use. Without
-// TEST_KAFKA_BROKERS it starts an embedded broker, which lives as long as the test that
-// asks: call it once per test.
+// TEST_KAFKA_BROKERS it starts an embedded broker, which the end of the test closes: call it
+// once per test.
 func Brokers(tb testing.TB) []string {
 	tb.Helper()
 	if Real() {
@@ -35,9 +35,9 @@ func Brokers(tb testing.TB) []string {
 	return []string{Embedded(tb, devkafka.Options{}).Addr()}
 }
 
-// Embedded starts an embedded broker even when the tests use a real Kafka, for tests
-// that stop and start it. What o leaves out is filled in: a free loopback port, a
-// temporary directory, no log. The end of the test closes it.
+// Embedded starts an embedded broker even when the tests use a real Kafka, for tests that
+// stop and start it. The defaults of o are a free loopback port, a temporary directory and no
+// log. The end of the test closes it.
 func Embedded(tb testing.TB, o devkafka.Options) *devkafka.Broker {
 	tb.Helper()
 	if o.Addr == "" {

@@ -12,8 +12,8 @@ import (
 )
 
 // Committed returns a consumer group's committed offset (next to read) of each
-// partition of a topic; a partition without one is absent. Offsets of a transaction
-// whose commit is still being written out are waited for.
+// partition of a topic; a partition without one is absent. It waits for offsets of a
+// transaction whose commit is still being written.
 func Committed(tb testing.TB, brokers []string, group, topic string) map[int32]int64 {
 	tb.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
@@ -23,8 +23,8 @@ func Committed(tb testing.TB, brokers []string, group, topic string) map[int32]i
 	defer cancel()
 	all, err := partitions(ctx, cl, topic)
 	require.NoError(tb, err)
-	// Each partition is asked for by number: asked for all of a group, a broker leaves
-	// out those that have nothing but an undecided offset.
+	// The request lists each partition: for a request for all partitions of a group, a broker
+	// omits those that have only an undecided offset.
 	rt := kmsg.NewOffsetFetchRequestGroupTopic()
 	rt.Topic, rt.Partitions = topic, all
 	rg := kmsg.NewOffsetFetchRequestGroup()
@@ -42,17 +42,17 @@ func Committed(tb testing.TB, brokers []string, group, topic string) map[int32]i
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			require.NoError(tb, ctx.Err(), "the offsets of group %s stay undecided", group)
+			require.NoError(tb, ctx.Err(), "the offsets of group %s remain undecided", group)
 		}
 	}
 }
 
-// offsetsOf returns the offsets in an answer, and whether all of it is settled.
+// offsetsOf returns the offsets in an answer, and whether all of them are settled.
 func offsetsOf(resp *kmsg.OffsetFetchResponse) (map[int32]int64, bool) {
 	settled := map[int32]int64{}
 	for _, g := range resp.Groups {
 		if g.ErrorCode == kerr.GroupIDNotFound.Code {
-			continue // a group that never was has no offsets
+			continue // an unknown group has no offsets
 		}
 		if g.ErrorCode != 0 {
 			return nil, false

@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +14,8 @@ import (
 
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/sim/fleet"
+	"industrial-iot-monitor/test/oracle"
 	"industrial-iot-monitor/test/viewer"
 )
 
@@ -148,74 +149,23 @@ func (r *run) readTopic(t *testing.T, topic string, each func(*kgo.Record) error
 	}
 }
 
-// requireAlerts compares the alerts with the labelled faults: one incident for each fault of
-// which a reading arrived, no incident without a fault, no duplicate record.
+// requireAlerts compares the alerts with the devices' labelled faults.
 func (r *run) requireAlerts(t *testing.T, alerts []telemetry.Alert, stored readings) {
 	t.Helper()
-	incidents := map[string]*incident{}
-	byDevice := map[string][]*incident{}
-	for _, a := range alerts {
-		if a.Source != telemetry.SourceRule {
-			continue // watchdog alerts while programs are restarted
+	o := oracle.NewAlarms()
+	for device, timestamps := range stored {
+		for ts := range timestamps {
+			o.Reading(device, ts)
 		}
-		id := fmt.Sprintf("%s/%d", a.AlertID, a.OccurrenceCount) // raised again, it has the same alert_id
-		in, ok := incidents[id]
-		if !ok {
-			in = &incident{id: id, device: a.DeviceID, kind: a.AlertType}
-			incidents[id] = in
-			byDevice[a.DeviceID+" "+a.AlertType] = append(byDevice[a.DeviceID+" "+a.AlertType], in)
-		}
-		in.apply(t, &a)
 	}
-	expected := 0
-	explained := map[string]bool{}
+	for i := range alerts {
+		o.Alert(&alerts[i])
+	}
+	var labels []fleet.Label
 	for _, f := range r.fleets {
-		for _, l := range f.Labels(r.from, r.to) {
-			found := false
-			for _, in := range byDevice[l.Device+" "+l.Type] {
-				if in.raised <= l.Recovery && in.raised >= l.Onset {
-					explained[in.id] = true
-				}
-				found = found || in.raised <= l.End && (in.cleared == 0 || in.cleared >= l.Start)
-			}
-			if arrived(stored[l.Device], l.Start, l.End) {
-				expected++
-				require.True(t, found, "no alert for %+v, of which readings arrived; its incidents: %v", l, byDevice[l.Device+" "+l.Type])
-			}
-		}
+		labels = append(labels, f.Labels(r.from, r.to)...)
 	}
-	for id, in := range incidents {
-		require.True(t, explained[id], "alert without a fault: %+v", in)
-	}
-	require.Positive(t, expected, "there were faults")
-	t.Logf("%d faults, %d incidents, %d alert records", expected, len(incidents), len(alerts))
-}
-
-func arrived(timestamps map[int64]bool, from, to int64) bool {
-	for ts := range timestamps {
-		if ts >= from && ts <= to {
-			return true
-		}
-	}
-	return false
-}
-
-// incident is the records of one occurrence of an alarm.
-type incident struct {
-	id, device, kind string
-	raised, cleared  int64
-}
-
-func (in *incident) apply(t *testing.T, a *telemetry.Alert) {
-	t.Helper()
-	switch a.Event {
-	case telemetry.EventRaised, telemetry.EventRepeated:
-		require.Zero(t, in.raised, "alert %s was raised twice", a.AlertID)
-		in.raised = a.Timestamp
-	case telemetry.EventCleared:
-		require.Zero(t, in.cleared, "alert %s was cleared twice", a.AlertID)
-		require.NotZero(t, in.raised, "alert %s was cleared before it was raised", a.AlertID)
-		in.cleared = a.Timestamp
-	default: // acknowledged, shelved, …
-	}
+	v := o.Verdict(labels, r.from)
+	t.Log(v.String())
+	require.NoError(t, v.Err())
 }

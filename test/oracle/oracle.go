@@ -1,7 +1,8 @@
 // Package oracle judges whether readings were lost, duplicated or reordered: it compares the
 // readings that gateways acknowledged with the records of device-data. Every failure test
 // (the bridge's, end to end, the outage drill) and the benchmark use it, so that "nothing
-// lost" means the same in all of them. Judging is pure; Read blocks while it reads a topic.
+// lost" means the same in all of them. Alarms does the same for the alerts topic. Judging is
+// pure; Read blocks while it reads a topic.
 package oracle
 
 import (
