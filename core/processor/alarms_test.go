@@ -145,6 +145,7 @@ func TestStoredStateIsEncodedOncePerChunk(t *testing.T) {
 	for i, v := range []float64{85, 20, 85} {
 		tk.record(message(int64(i), "d1", now+int64(i), v), now)
 	}
+	tk.presence.update(tk.devices["d1"], true, true)
 	require.Len(t, tk.alarms.changed, 1)
 	require.Len(t, tk.presence.changed, 1)
 	require.Len(t, tk.out.alerts, 3)
@@ -156,7 +157,9 @@ func TestStoredStateIsEncodedOncePerChunk(t *testing.T) {
 	require.Empty(t, slices.Collect(maps.Keys(tk.out.alarms)), "a fresh batch")
 	require.Len(t, tk.alarms.stored, 1)
 	tk.record(message(3, "d1", now+3, 20), now)
+	tk.presence.update(tk.devices["d1"], true, true)
 	require.Len(t, tk.alarms.changed, 1, "listed again")
+	require.Len(t, tk.presence.changed, 1)
 }
 
 func TestQuietAlarmsCallNobody(t *testing.T) {

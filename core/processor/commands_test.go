@@ -3,9 +3,11 @@ package processor
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/kafkatest"
@@ -232,3 +234,118 @@ func TestClaimsMustMatch(t *testing.T) {
 	_, err = tk.p.claimed(nil)
 	require.NoError(t, err, "a member that stands by")
 }
+
+// commandTask returns a task with the readings and commands of every device.
+func commandTask(t *testing.T) *task {
+	t.Helper()
+	tk := newTestTask(t)
+	tk.p.partitions.Store(1)
+	return tk
+}
+
+func commandRecord(t *testing.T, offset int64, c *telemetry.AlarmCommand) *sarama.ConsumerMessage {
+	t.Helper()
+	data, err := json.Marshal(c)
+	require.NoError(t, err)
+	return &sarama.ConsumerMessage{Topic: "alarm-commands", Offset: offset, Key: []byte(c.DeviceID), Value: data}
+}
+
+func TestCommandChangesTheAlarmOfItsDevice(t *testing.T) {
+	tk := commandTask(t)
+	now := time.Now().UnixMilli()
+	processOne(tk, message(0, "d1", now, 85))
+	tk.command(commandRecord(t, 5, acknowledge("c1", "d1", now)))
+	b := tk.pending.pop()
+	require.EqualValues(t, 6, b.nextCommand)
+	require.EqualValues(t, 1, b.next, "that of the readings stays")
+	require.Len(t, b.alerts, 1)
+	require.Len(t, b.audits, 1, "the transition is the outcome")
+	require.Equal(t, telemetry.OutcomeApplied, b.audits[0].outcome)
+	require.Len(t, b.alarms, 1)
+	require.Equal(t, telemetry.AlarmAcknowledged, mustLive(t, tk.devices["d1"], "temperature_high").State)
+
+	again := acknowledge("c2", "d1", now)
+	tk.command(commandRecord(t, 6, again))
+	b = tk.pending.pop()
+	require.Empty(t, b.alerts)
+	require.Len(t, b.audits, 1)
+	require.Equal(t, telemetry.OutcomeNothing, b.audits[0].outcome)
+}
+
+func TestCommandForAnUnknownDevice(t *testing.T) {
+	tk := commandTask(t)
+	now := time.Now().UnixMilli()
+	tk.command(commandRecord(t, 0, acknowledge("c1", "d1", now)))
+	b := tk.pending.pop()
+	require.Len(t, b.alarms, 1, "its id is stored")
+	require.Equal(t, telemetry.OutcomeRefused, b.audits[0].outcome)
+	tk.command(commandRecord(t, 0, acknowledge("c1", "d1", now)))
+	b = tk.pending.pop()
+	require.Empty(t, b.alarms, "a repeated command")
+	require.Empty(t, b.audits)
+	out := acknowledge("c2", "d1", now)
+	out.Action = telemetry.ActionOutOfService
+	tk.command(commandRecord(t, 1, out))
+	require.Len(t, tk.pending.pop().alarms, 1)
+	require.Contains(t, tk.devices, "d1")
+	processOne(tk, message(0, "d1", now, 85))
+	require.NotNil(t, mustLive(t, tk.devices["d1"], "temperature_high").OutOfService)
+}
+
+func TestNewRulesApplyToTheNextCommand(t *testing.T) {
+	tk := commandTask(t)
+	useRules(t, tk, hotRule)
+	tk.command(commandRecord(t, 0, acknowledge("c1", "d1", time.Now().UnixMilli())))
+	require.Same(t, tk.p.rules.load(), tk.alarms.rules)
+}
+
+func TestRefusedCommandIsQuotedBriefly(t *testing.T) {
+	tk := commandTask(t)
+	bad := acknowledge("c1", "d1", time.Now().UnixMilli())
+	bad.By = strings.Repeat("é", telemetry.MaxOperator)
+	m := commandRecord(t, 0, bad)
+	m.Key = []byte(strings.Repeat("\xff", 10_000))
+	tk.command(m)
+	b := tk.pending.pop()
+	require.Equal(t, telemetry.OutcomeRefused, b.audits[0].outcome)
+	var e telemetry.AuditEntry
+	require.NoError(t, json.Unmarshal(b.audits[0].data, &e))
+	require.LessOrEqual(t, len(e.Reason), telemetry.MaxNote)
+	require.LessOrEqual(t, len(e.By), telemetry.MaxOperator)
+	require.Equal(t, "c1", e.CommandID)
+	require.Empty(t, name("not a name!"))
+
+	tk.refuse(m, bad, strings.Repeat("x", telemetry.MaxNote+1)+"\xff", 0)
+	require.NoError(t, json.Unmarshal(tk.out.audits[0].data, &e))
+	require.Len(t, e.Reason, telemetry.MaxNote)
+	require.Equal(t, "ab", cut("ab", 2))
+	require.Equal(t, "a", cut("aé", 2), "whole characters")
+}
+
+func TestForwardEndsWithItsClaim(t *testing.T) {
+	tk := commandTask(t)
+	messages := make(chan *sarama.ConsumerMessage, 1)
+	messages <- &sarama.ConsumerMessage{Offset: 7}
+	close(messages)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tk.forward(t.Context(), claim{messages: messages}, nil)
+	}()
+	require.EqualValues(t, 7, (<-tk.commands).Offset)
+	<-done
+	failed := make(chan struct{})
+	close(failed)
+	tk.forward(t.Context(), claim{}, failed)
+	waiting := make(chan *sarama.ConsumerMessage, 1)
+	waiting <- &sarama.ConsumerMessage{}
+	tk.forward(t.Context(), claim{messages: waiting}, failed)
+}
+
+// claim is a claim with the given messages.
+type claim struct {
+	sarama.ConsumerGroupClaim
+	messages chan *sarama.ConsumerMessage
+}
+
+func (c claim) Messages() <-chan *sarama.ConsumerMessage { return c.messages }

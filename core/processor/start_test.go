@@ -130,3 +130,33 @@ func TestTakenPortIsNamed(t *testing.T) {
 	_, err := New(Options{Config: cfg, Log: discardLog()})
 	require.ErrorContains(t, err, "CORE_HTTP_ADDR")
 }
+
+func TestInvalidHubURLEndsRun(t *testing.T) {
+	cfg := defaultConfig(t)
+	cfg.HubURL = "nats://%zz"
+	for _, addr := range []string{"127.0.0.1:0", ""} {
+		cfg.HTTPAddr = addr
+		p, err := New(Options{Config: cfg, Log: discardLog()})
+		require.NoError(t, err)
+		require.ErrorContains(t, p.Run(t.Context()), "HUB_URL")
+		if addr == "" {
+			require.Empty(t, p.Addr())
+			continue
+		}
+		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", p.Addr())
+		require.NoError(t, err, "its port is free again")
+		require.NoError(t, ln.Close())
+	}
+}
+
+func TestUnusablePartStopsTheStart(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"CORE_RULES_FILE": func(c *Config) { c.RulesFile = "missing.yaml" },
+		"CORE_HTTP_ADDR":  func(c *Config) { c.HTTPAddr = "no address" },
+	} {
+		cfg := defaultConfig(t)
+		change(&cfg)
+		_, err := New(Options{Config: cfg, Log: discardLog()})
+		require.ErrorContains(t, err, name)
+	}
+}

@@ -81,7 +81,9 @@ func TestRestoredTaskGoesOnWhereTheOldOneStopped(t *testing.T) {
 	s := newSession(tk.p, nil)
 	s.load(tk, b.alarms, b.devices)
 	require.Len(t, tk.devices, 2)
+	require.Len(t, tk.alarms.stored, 1, "to be removed in the end")
 	require.EqualValues(t, 2, tk.presence.online.Load())
+	require.Equal(t, 2, deviceCount(tk))
 	tk.process([]*sarama.ConsumerMessage{message(2, "d2", now-4000, 99), message(3, "d1", now-1000, 20)})
 	again := tk.pending.pop()
 	require.Len(t, again.alerts, 1, "the late reading raises nothing")
@@ -195,4 +197,22 @@ func TestEveryVariableIsExplained(t *testing.T) {
 	for _, v := range config.Describe(&Config{}) {
 		require.NotEmpty(t, v.Help, v.Name)
 	}
+}
+
+func deviceCount(tasks ...*task) int { return (&session{order: tasks}).deviceCount() }
+
+// TestAlarmStateAloneIsRestored has a gateway, which is no device in device-state.
+func TestAlarmStateAloneIsRestored(t *testing.T) {
+	raised, _, now := silentTask(t)
+	raised.p.gateways.Link(true)
+	raised.p.gateways.Expect("gw-b")
+	raised.watchGateways(now + 600_000)
+	raised.flush(now)
+	b := raised.pending.pop()
+	require.Contains(t, b.alarms, "gw-b")
+	tk := newTestTask(t)
+	newSession(tk.p, nil).load(tk, map[string][]byte{"gw-b": b.alarms["gw-b"]}, nil)
+	require.Len(t, tk.devices, 1)
+	mustLive(t, tk.devices["gw-b"], "gateway_down")
+	require.Equal(t, []string{"gw-b"}, tk.p.gateways.Names(), "its heartbeats are expected")
 }
