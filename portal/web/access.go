@@ -6,13 +6,11 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// identity is who makes a request, as far as we know. This file is the one place where
-// that, and what follows from it, is decided. Today everybody is an operator who may look
-// at everything and command every alarm, under the name that the request gives: in the
-// header X-Operator, which a proxy that signs people in can set, or else in the command
-// itself.
+// identity is the caller of a request. Only this file decides who a caller is and what that permits.
+// Today every caller is an operator who may view everything and command every alarm, under the
+// name in the header X-Operator, which an authenticating proxy can set, or else in the command.
 type identity struct {
-	Name string // as the header gives it, "" when it does not
+	Name string // from the header, "" without it
 	Role role
 }
 
@@ -23,7 +21,7 @@ const operator role = "operator"
 // headerOperator names the operator who makes a request.
 const headerOperator = "X-Operator"
 
-// permission is something that a request may need.
+// permission is required by a request.
 type permission string
 
 const (
@@ -31,27 +29,26 @@ const (
 	alarmCommand permission = "alarm_command"
 )
 
-// may tells what an identity is permitted.
+// may reports whether an identity has a permission.
 func (id identity) may(p permission) bool {
 	return id.Role == operator && (p == viewPlant || p == alarmCommand)
 }
 
-// actor returns under which name an identity does what it asks for; claimed is the name that
-// the command itself gives.
+// actor returns the name under which an identity acts; claimed is the name in the command.
 func (id identity) actor(claimed string) (string, error) {
 	name := claimed
 	if id.Name != "" {
 		name = id.Name
 	}
 	if name = strings.TrimSpace(name); name == "" {
-		return "", refuse(fiber.StatusBadRequest, "operator_missing", `say who you are: a name in "by", or in the header `+headerOperator).at("by")
+		return "", refuse(fiber.StatusBadRequest, "operator_missing", `want the operator's name in "by" or in the header `+headerOperator).at("by")
 	}
 	return name, nil
 }
 
 type identityKey struct{}
 
-// identify decides who makes the request.
+// identify determines the caller.
 func (p *Portal) identify(c *fiber.Ctx) error {
 	c.Locals(identityKey{}, identity{Name: strings.Clone(c.Get(headerOperator)), Role: operator})
 	return c.Next()
@@ -66,7 +63,7 @@ func who(c *fiber.Ctx) identity {
 	return id
 }
 
-// allow lets only those pass who have the permission.
+// allow refuses callers without the permission.
 func (p *Portal) allow(need permission) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		if !who(c).may(need) {
@@ -77,5 +74,5 @@ func (p *Portal) allow(need permission) fiber.Handler {
 }
 
 func errForbidden() error {
-	return refuse(fiber.StatusForbidden, "forbidden", "you may not do this")
+	return refuse(fiber.StatusForbidden, "forbidden", "not permitted")
 }

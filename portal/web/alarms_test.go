@@ -108,14 +108,14 @@ func TestAlarmsAreFilteredByWhatTheyAre(t *testing.T) {
 	var one struct{ Alert telemetry.Alert }
 	r.getJSON("/api/v1/alerts/shelved", &one)
 	require.Equal(t, "李工", one.Alert.Shelved.By)
-	r.refused("/api/v1/alerts/nobody", http.StatusNotFound, "alert_not_found")
-	r.refused("/api/v1/alerts/nobody/history", http.StatusNotFound, "alert_not_found")
-	r.refused("/api/v1/alerts/nobody/explain", http.StatusNotFound, "alert_not_found")
+	r.refused("/api/v1/alerts/unknown", http.StatusNotFound, "alert_not_found")
+	r.refused("/api/v1/alerts/unknown/history", http.StatusNotFound, "alert_not_found")
+	r.refused("/api/v1/alerts/unknown/explain", http.StatusNotFound, "alert_not_found")
 
 	var s stats
 	r.getJSON("/api/v1/stats", &s)
 	require.Equal(t, 4, s.Alerts.Active)
-	require.Equal(t, 5, s.Alerts.Attention, "what is put aside does not call")
+	require.Equal(t, 5, s.Alerts.Attention, "alarms that are set aside do not count")
 	require.Equal(t, 4, s.Alerts.Unacknowledged)
 	require.Equal(t, 3, s.Alerts.Aside)
 	require.Equal(t, map[string]int{"critical": 3, "high": 0, "medium": 1, "low": 1}, s.Alerts.Severity)
@@ -201,7 +201,7 @@ func TestHistoryAndAuditTrail(t *testing.T) {
 func TestExplainAsksCore(t *testing.T) {
 	r := start(t, nil)
 	r.raise(alarm("a1", "d1", 1, telemetry.AlarmUnacknowledged))
-	require.Contains(t, r.refused("/api/v1/alerts/a1/explain", http.StatusServiceUnavailable, "explain_unavailable"), "away")
+	require.Contains(t, r.refused("/api/v1/alerts/a1/explain", http.StatusServiceUnavailable, "explain_unavailable"), "unreachable")
 	mute, err := r.nc.Subscribe(wire.ExplainSubject, func(*nats.Msg) {})
 	require.NoError(t, err)
 	require.NoError(t, r.nc.Flush())

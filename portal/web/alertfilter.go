@@ -12,7 +12,7 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// alertFilter is what a list of alarms is narrowed down to; the zero value is all of them.
+// alertFilter selects alarms; the zero value selects all.
 type alertFilter struct {
 	states     []string
 	status     string
@@ -30,13 +30,10 @@ type alertFilter struct {
 	from, to   int64  // ms; open at some moment in [from, to); 0: no bound
 }
 
-// filterNames are the parameters of a filter.
-var filterNames = []string{
-	"state", "status", "severity", "device_id", "building", "floor", "alert_type", "source",
-	"shelved", "suppressed", "out_of_service", "historical", "q", "from", "to",
-}
+// filterNames are the parameters of an alertFilter.
+var filterNames = names(alertFilterParameters)
 
-// Words that parameters may be.
+// Values of parameters.
 var (
 	stateWords = []string{
 		string(telemetry.AlarmUnacknowledged), string(telemetry.AlarmAcknowledged), string(telemetry.AlarmReturned), string(telemetry.AlarmNormal),
@@ -47,7 +44,7 @@ var (
 	sourceWords = []string{string(telemetry.SourceRule), string(telemetry.SourceWatchdog), string(telemetry.SourceAnomaly)}
 )
 
-// parser reads a filter's parameters, wherever they come from, and keeps the first error.
+// parser reads a filter's parameters from any source and keeps the first error.
 type parser struct {
 	get func(name string) string
 	err error
@@ -59,7 +56,7 @@ func (r *parser) bad(name, want string) {
 	}
 }
 
-// words reads one or several of the words, comma separated. Without words anything goes.
+// words reads comma-separated values. If words are given, each value must be one of them.
 func (r *parser) words(name string, words []string) []string {
 	text := r.get(name)
 	if text == "" {
@@ -133,8 +130,8 @@ func parseFilter(get func(name string) string) (alertFilter, error) {
 	return f, r.err
 }
 
-// filterBody is a filter in the body of a request: the parameters of the list as an object,
-// several words in one text or as an array.
+// filterBody is a filter in a request body: the parameters of the list as an object. Several values
+// are one string or an array.
 type filterBody map[string]any
 
 // parse reads the filter.
@@ -142,7 +139,7 @@ func (b filterBody) parse() (alertFilter, error) {
 	texts := make(map[string]string, len(b))
 	for name, v := range b {
 		if !slices.Contains(filterNames, name) {
-			return alertFilter{}, refuse(fiber.StatusBadRequest, "bad_field", "a filter has the fields "+strings.Join(filterNames, ", ")+" and no others").at("filter." + cut(name))
+			return alertFilter{}, refuse(fiber.StatusBadRequest, "bad_field", "unknown field; valid ones are "+strings.Join(filterNames, ", ")).at("filter." + cut(name))
 		}
 		text, ok := textOf(v)
 		if !ok {
@@ -157,7 +154,7 @@ func (b filterBody) parse() (alertFilter, error) {
 	return f, err
 }
 
-// textOf returns a JSON value as a query parameter would have it.
+// textOf returns a JSON value as the text of a query parameter.
 func textOf(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:
@@ -186,8 +183,8 @@ func within[T ~string](list []string, v T) bool {
 
 func is(want *bool, v bool) bool { return want == nil || *want == v }
 
-// holds tells whether the filter lets an alarm through that is at place.
-func (f *alertFilter) holds(a *state.Alert, place telemetry.Location) bool {
+// matches reports whether the filter selects an alarm at place.
+func (f *alertFilter) matches(a *state.Alert, place telemetry.Location) bool {
 	return within(f.states, a.State) && within(f.severities, a.Severity) && within(f.types, a.AlertType) && within(f.sources, a.Source) &&
 		(f.status == "" || f.status == string(a.Status)) &&
 		(f.device == "" || f.device == a.DeviceID) &&
@@ -198,8 +195,8 @@ func (f *alertFilter) holds(a *state.Alert, place telemetry.Location) bool {
 		f.during(a) && (f.text == "" || alertContains(a, place, f.text))
 }
 
-// during tells whether an alarm was open at some moment of the filter's time: an open one is
-// until now, so it stays listed however long ago it was raised.
+// during reports whether an alarm was open at some time in the filter's range. An open alarm still
+// is, however long ago it was raised.
 func (f *alertFilter) during(a *state.Alert) bool {
 	end := a.ClearedAt
 	if end == 0 {
@@ -208,7 +205,7 @@ func (f *alertFilter) during(a *state.Alert) bool {
 	return (f.to == 0 || a.RaisedAt < f.to) && (f.from == 0 || a.Open() || end >= f.from)
 }
 
-// alertContains tells whether one of an alarm's texts holds the text.
+// alertContains reports whether one of an alarm's texts contains the text.
 func alertContains(a *state.Alert, place telemetry.Location, text string) bool {
 	for _, s := range [...]string{a.DeviceID, a.AlertType, a.Message, place.Building, place.Room, a.Gateway, a.Assignee, a.Rule, a.AlertID} {
 		if strings.Contains(strings.ToLower(s), text) {
@@ -218,13 +215,13 @@ func alertContains(a *state.Alert, place telemetry.Location, text string) bool {
 	return false
 }
 
-// find returns the alarms that the filter lets through, in no particular order.
+// find returns the selected alarms, in no particular order.
 func (p *Portal) find(f *alertFilter) []*state.Alert {
-	return p.model.Alerts(func(a *state.Alert) bool { return f.holds(a, p.model.Place(a)) })
+	return p.model.Alerts(func(a *state.Alert) bool { return f.matches(a, p.model.Place(a)) })
 }
 
-// alertJSON is an alarm as its newest record in Kafka tells it, with all its fields: a
-// telemetry.Alert, to which later versions may have added.
+// alertJSON is the newest record of an alarm in Kafka with all its fields: a telemetry.Alert, possibly
+// with fields of later versions.
 type alertJSON json.RawMessage
 
 // MarshalJSON implements json.Marshaler.

@@ -10,19 +10,16 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// alertSorts are the orders that a list of alarms can have. The first one is the usual one: what
-// nobody has acknowledged, then what was, then what is put aside, then what is over; in each
-// the higher priority first, then the newer. What is over goes by the time alone.
+// alertSorts are the sort orders of a list of alarms. The default is the first one: unacknowledged,
+// acknowledged, set aside, closed; in each group by priority, then newest first. Closed alarms
+// are sorted by time only.
 var alertSorts = []string{
 	"attention", "priority", "-priority", "raised_at", "-raised_at", "timestamp", "-timestamp", "device_id", "-device_id",
 	"building", "-building", "occurrence_count", "-occurrence_count",
 }
 
-// listAlerts shows each alarm once, as its newest record tells it.
+// listAlerts returns each alarm once, by its newest record.
 func (p *Portal) listAlerts(c *fiber.Ctx) error {
-	if err := knownParameters(c, append(slices.Clone(filterNames), "sort", "limit", "offset")...); err != nil {
-		return err
-	}
 	at, err := readPaging(c)
 	if err != nil {
 		return err
@@ -71,7 +68,7 @@ func (p *Portal) sortAlerts(list []*state.Alert, order string) {
 	})
 }
 
-// urgency is where an alarm stands in the usual order.
+// urgency is an alarm's group in the default order.
 func urgency(a *state.Alert) int {
 	switch {
 	case !a.Open():
@@ -106,9 +103,6 @@ func errNoAlert() *apiError {
 }
 
 func (p *Portal) getAlert(c *fiber.Ctx) error {
-	if err := knownParameters(c); err != nil {
-		return err
-	}
 	a := p.model.Alert(c.Params("id"))
 	if a == nil {
 		return errNoAlert()

@@ -142,7 +142,7 @@ func TestDeviceShowsItsReadingAndItsAge(t *testing.T) {
 	require.Equal(t, d.Time-(now-9000), *d.AgeMS)
 	require.Equal(t, "117", d.Location.Room)
 
-	r.refused("/api/v1/devices/nobody", http.StatusNotFound, "device_not_found")
+	r.refused("/api/v1/devices/unknown", http.StatusNotFound, "device_not_found")
 	r.refused("/api/v1/devices/a05%2f..", http.StatusNotFound, "device_not_found")
 }
 
@@ -201,6 +201,9 @@ func TestBadParametersAreNamed(t *testing.T) {
 		"/api/v1/devices?house=x":         "building",
 		"/api/v1/alerts?status=open":      "status",
 		"/api/v1/alerts?severity=bad":     "severity",
+		"/api/v1/devices?state=":          "state",
+		"/api/v1/export.csv?state=":       "state",
+		"/api/v1/devices?limit=":          "limit",
 		"/api/v1/stats?x=1":               "parameter",
 		"/api/v1/gateways?x=1":            "parameter",
 	} {

@@ -9,7 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 )
 
-// newApp returns an app with the limits and the middleware that both ports share.
+// newApp returns an app with the limits and middleware of both ports.
 func (p *Portal) newApp() *fiber.App {
 	app := fiber.New(fiber.Config{
 		DisableStartupMessage: true,
@@ -17,7 +17,7 @@ func (p *Portal) newApp() *fiber.App {
 		WriteTimeout:          30 * time.Second,
 		IdleTimeout:           60 * time.Second,
 		BodyLimit:             64 << 10,
-		ReadBufferSize:        8 << 10, // longest head of a request; a browser sends the cookies of every program on its host
+		ReadBufferSize:        8 << 10, // for the request's head; browsers send the cookies of every program on the host
 		ErrorHandler:          p.answerError,
 		Network:               "tcp",
 	})
@@ -25,7 +25,7 @@ func (p *Portal) newApp() *fiber.App {
 	return app
 }
 
-// routes of the main port.
+// routes adds those of the main port.
 func (p *Portal) routes(app *fiber.App) {
 	app.Use("/api/v1", p.allow(viewPlant), noStore)
 	p.register(app, plantEndpoints, alarmEndpoints)
@@ -38,7 +38,7 @@ func (p *Portal) routes(app *fiber.App) {
 	app.Get("/*", p.page.serve)
 }
 
-// socketRoutes of the second port: the WebSocket, and whether we live.
+// socketRoutes adds those of the second port: the WebSocket and /livez.
 func (p *Portal) socketRoutes(app *fiber.App) {
 	app.Get("/livez", adaptor.HTTPHandler(p.ops))
 	app.Get(p.cfg.WebSocketPath, p.allow(viewPlant), p.checkHandshake, p.serveSocket)

@@ -6,7 +6,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// asyncAPI describes both dialects of the WebSocket; tests hold it against what is sent.
+// asyncAPI describes both dialects of the WebSocket; tests check messages against it.
 //
 //go:embed asyncapi.yaml
 var asyncAPI []byte

@@ -10,8 +10,8 @@ import (
 	"industrial-iot-monitor/portal/internal/audit"
 )
 
-// historyAnswer is what happened to one alarm, oldest first. Complete tells that it begins
-// with the alarm's first transition; else the beginning is in the alarm-audit topic only.
+// historyAnswer is the history of one alarm, oldest entry first. Complete means that it starts with
+// the alarm's first transition; else the start is in the alarm-audit topic only.
 type historyAnswer struct {
 	Time     int64          `json:"time"`
 	AlertID  string         `json:"alert_id"`
@@ -21,9 +21,6 @@ type historyAnswer struct {
 }
 
 func (p *Portal) getHistory(c *fiber.Ctx) error {
-	if err := knownParameters(c); err != nil {
-		return err
-	}
 	id := strings.Clone(c.Params("id"))
 	found := p.trail.Find(func(e *audit.Entry) bool { return e.AlertID == id })
 	if len(found) == 0 && p.model.Alert(id) == nil {
@@ -35,27 +32,22 @@ func (p *Portal) getHistory(c *fiber.Ctx) error {
 	return c.JSON(out)
 }
 
-// auditAnswer is a part of the audit trail. Since is the time, in ms, from which on it is
-// whole here, 0 when it is whole from its beginning: what is older may be in the alarm-audit
-// topic only.
+// auditAnswer is a part of the audit trail. Since is the time, in ms since 1970, from which the portal
+// has all entries, 0: from the start. Older ones may be in the alarm-audit topic only.
 type auditAnswer struct {
 	list[*audit.Entry]
 
 	Since int64 `json:"since"`
 }
 
-// actionWords are what operators can do.
+// actionWords are the actions of operators.
 var actionWords = []string{
 	string(telemetry.ActionAcknowledge), string(telemetry.ActionShelve), string(telemetry.ActionUnshelve),
 	string(telemetry.ActionOutOfService), string(telemetry.ActionInService), string(telemetry.ActionComment), string(telemetry.ActionAssign),
 }
 
-// listAudit shows who did what, and what happened by itself, the newest first.
+// listAudit returns the actions of operators and of the system, newest first.
 func (p *Portal) listAudit(c *fiber.Ctx) error {
-	err := knownParameters(c, "device_id", "alert_id", "alert_type", "by", "action", "outcome", "command_id", "from", "to", "sort", "limit", "offset")
-	if err != nil {
-		return err
-	}
 	at, err := readPaging(c)
 	if err != nil {
 		return err
@@ -66,7 +58,7 @@ func (p *Portal) listAudit(c *fiber.Ctx) error {
 	}
 	r := parser{get: func(name string) string { return c.Query(name) }}
 	actions := r.words("action", actionWords)
-	outcomes := r.words("outcome", []string{string(telemetry.OutcomeApplied), string(telemetry.OutcomeNothing), string(telemetry.OutcomeRefused)})
+	outcomes := r.words("outcome", auditOutcomes)
 	from, to := r.time("from"), r.time("to")
 	if r.err != nil {
 		return r.err

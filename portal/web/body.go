@@ -13,11 +13,11 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// changing guards requests that change something: a page may make them only from where it
-// may open the WebSocket, and only with a content type that a plain form cannot send.
+// changing guards requests that change state: a page may send them only from an origin that may open
+// the WebSocket, and only with a content type that an HTML form cannot send.
 func (p *Portal) changing(c *fiber.Ctx) error {
 	if !p.origins.allows(c.Get(fiber.HeaderOrigin), p.host(c)) {
-		return refuse(fiber.StatusForbidden, "origin_not_allowed", "pages of this origin may not do this; see PORTAL_ALLOWED_ORIGINS")
+		return refuse(fiber.StatusForbidden, "origin_not_allowed", "origin not allowed; see PORTAL_ALLOWED_ORIGINS")
 	}
 	kind, _, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
 	if err != nil || kind != fiber.MIMEApplicationJSON {
@@ -26,14 +26,13 @@ func (p *Portal) changing(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// badField says which field of a body cannot be used and what would be right.
+// badField names a bad field of a body and the valid values.
 func badField(name, want string) *apiError {
 	return refuse(fiber.StatusBadRequest, "bad_field", fmt.Sprintf("%s: want %s", name, want)).at(name)
 }
 
-// decode reads a JSON object into the struct that into points to. A field that the struct
-// does not have is an error that names it, and so is one of the wrong kind. No body is an
-// empty object.
+// decode reads a JSON object into the struct that into points to. An unknown field or one of the wrong
+// type is an error that names it. An empty body is an empty object.
 func decode(data []byte, into any) error {
 	if len(data) == 0 {
 		return nil
@@ -45,14 +44,14 @@ func decode(data []byte, into any) error {
 	known := fieldNames(reflect.TypeOf(into).Elem())
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if !slices.Contains(known, name) {
-			return refuse(fiber.StatusBadRequest, "bad_field", "the fields are "+strings.Join(known, ", ")+" and no others").at(cut(name))
+			return refuse(fiber.StatusBadRequest, "bad_field", "unknown field; valid ones are "+strings.Join(known, ", ")).at(cut(name))
 		}
 	}
 	if err := json.Unmarshal(data, into); err != nil {
 		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return badField(wrong.Field, "not a JSON "+wrong.Value)
 		}
-		return refuse(fiber.StatusBadRequest, "bad_json", "not understood: "+err.Error())
+		return refuse(fiber.StatusBadRequest, "bad_json", "malformed JSON: "+err.Error())
 	}
 	return nil
 }
@@ -68,7 +67,7 @@ func fieldNames(t reflect.Type) []string {
 	return out
 }
 
-// cut shortens what is quoted back to a client.
+// cut shortens a client's text before it is quoted.
 func cut(s string) string {
 	const most = 80
 	if len(s) > most {

@@ -17,27 +17,26 @@ import (
 )
 
 const (
-	// mostCommands bounds the alarms that one request may command.
+	// mostCommands bounds the alarms of one request.
 	mostCommands = 1000
-	// longestShelf is how long an alarm can be shelved.
+	// longestShelf is the longest time for which an alarm can be shelved.
 	longestShelf = 30 * 24 * time.Hour
 )
 
-// commandBody is what a command to one alarm says beside which one and what.
+// commandBody has the fields of a command other than alarm and action.
 type commandBody struct {
-	// CommandID is chosen by the sender, so that the same command can be sent again without
-	// doing anything twice; without it the portal makes one.
+	// CommandID is chosen by the sender and makes a retry safe. By default the portal generates one.
 	CommandID string `json:"command_id"`
-	By        string `json:"by"`       // who; see access.go
-	Note      string `json:"note"`     // reason or comment; comment needs it
+	By        string `json:"by"`       // operator; see access.go
+	Note      string `json:"note"`     // reason or comment; required by comment
 	Until     int64  `json:"until"`    // of shelve: ms since 1970
-	Duration  string `json:"duration"` // of shelve, in place of until: 15m, 8h
-	Assignee  string `json:"assignee"` // of assign; empty: nobody
+	Duration  string `json:"duration"` // of shelve, instead of until: 15m, 8h
+	Assignee  string `json:"assignee"` // of assign; empty: unassign
 }
 
-// commandsBody is a command to many alarms: those with the ids, or those that the filter
-// lets through and that the action can mean something to. With device_id and alert_type it is
-// about that alarm of the device, of whatever incident or none.
+// commandsBody is a command to many alarms: those with the ids, or those selected by the filter to
+// which the action applies. With device_id and alert_type it is a command to that alarm of
+// the device, in any incident or none.
 type commandsBody struct {
 	commandBody
 
@@ -55,10 +54,9 @@ type socketCommand struct {
 	AlertID string `json:"alert_id"`
 }
 
-// commandResult is what became of one command. Outcome is applied, nothing_to_do, refused
-// (Reason says why), pending (it is in Kafka, core has not answered yet), failed (Kafka did
-// not take it; it does no harm to send it again with the same command_id) or not_found (no such
-// alarm is known; nothing was sent).
+// commandResult is the outcome of one command: applied, nothing_to_do, refused (see Reason), pending
+// (it is in Kafka, core has not answered yet), failed (not stored in Kafka in time; retry with
+// the same command_id) or not_found (unknown alarm; nothing was sent).
 type commandResult struct {
 	CommandID string                `json:"command_id,omitempty"`
 	AlertID   string                `json:"alert_id,omitempty"`
@@ -73,15 +71,14 @@ type commandResult struct {
 
 const outcomeNotFound telemetry.Outcome = "not_found"
 
-// commandAnswer is the answer to a command to one alarm: 200 when its outcome is known, 202
-// when it is pending.
+// commandAnswer answers a command to one alarm: 200, or 202 while its outcome is pending.
 type commandAnswer struct {
 	Time   int64         `json:"time"`
 	Result commandResult `json:"result"`
-	Alert  alertJSON     `json:"alert"` // as it is known now, null when it is not
+	Alert  alertJSON     `json:"alert"` // its current state, null if unknown
 }
 
-// commandsAnswer is the answer to a command to many: 200, or 202 when some are pending.
+// commandsAnswer answers a command to many alarms: 200, or 202 while some outcomes are pending.
 type commandsAnswer struct {
 	Time     int64                     `json:"time"`
 	Total    int                       `json:"total"`
@@ -89,7 +86,7 @@ type commandsAnswer struct {
 	Items    []commandResult           `json:"items"`
 }
 
-// commandOne takes POST /api/v1/alerts/{id}/{action}.
+// commandOne handles POST /api/v1/alerts/{id}/{action}.
 func (p *Portal) commandOne(c *fiber.Ctx) error {
 	action := telemetry.AlarmAction(strings.Clone(c.Params("action")))
 	if !slices.Contains(actionWords, string(action)) {
@@ -114,7 +111,7 @@ func (p *Portal) commandOne(c *fiber.Ctx) error {
 	return c.Status(status).JSON(answer)
 }
 
-// commandMany takes POST /api/v1/alerts/commands.
+// commandMany handles POST /api/v1/alerts/commands.
 func (p *Portal) commandMany(c *fiber.Ctx) error {
 	var body commandsBody
 	if err := decode(c.Request().Body(), &body); err != nil {
@@ -127,7 +124,7 @@ func (p *Portal) commandMany(c *fiber.Ctx) error {
 	return c.Status(status).JSON(answer)
 }
 
-// prototype returns a command with everything but the alarm that it is to.
+// prototype returns a command without its alarm.
 func (p *Portal) prototype(id identity, action telemetry.AlarmAction, body commandBody) (telemetry.AlarmCommand, error) {
 	now := p.model.Now()
 	c := telemetry.AlarmCommand{CommandID: body.CommandID, Action: action, At: now, Note: body.Note, Assignee: body.Assignee}
@@ -142,9 +139,9 @@ func (p *Portal) prototype(id identity, action telemetry.AlarmAction, body comma
 		return c, err
 	}
 	if body.Assignee != "" && action != telemetry.ActionAssign {
-		return c, badField("assignee", "none: only assign has one")
+		return c, badField("assignee", "none: only assign has an assignee")
 	}
-	probe := c // names of the right form, to see what else is wrong
+	probe := c // valid names, to check everything else
 	probe.DeviceID, probe.AlertType = "x", "x"
 	if err := probe.Check(); err != nil {
 		return c, wrongCommand(&probe, err)
@@ -152,7 +149,7 @@ func (p *Portal) prototype(id identity, action telemetry.AlarmAction, body comma
 	return c, nil
 }
 
-// wrongCommand finds the field that a command's Check complained about.
+// wrongCommand finds the field that failed a command's Check.
 func wrongCommand(c *telemetry.AlarmCommand, err error) error {
 	field := "action"
 	switch {
@@ -172,7 +169,7 @@ func wrongCommand(c *telemetry.AlarmCommand, err error) error {
 	return refuse(fiber.StatusBadRequest, "bad_field", err.Error()).at(field)
 }
 
-// shelfEnd returns when a shelf ends, 0 for other actions.
+// shelfEnd returns the end of a shelf, 0 for other actions.
 func shelfEnd(action telemetry.AlarmAction, body commandBody, now int64) (int64, error) {
 	if action != telemetry.ActionShelve {
 		switch {
@@ -198,7 +195,7 @@ func shelfEnd(action telemetry.AlarmAction, body commandBody, now int64) (int64,
 	return body.Until, nil
 }
 
-// commandAlarm does what a command to one alarm asks for.
+// commandAlarm executes a command to one alarm.
 func (p *Portal) commandAlarm(ctx context.Context, c telemetry.AlarmCommand, a *state.Alert) (int, any, error) {
 	c.DeviceID, c.AlertType, c.AlertID = a.DeviceID, a.AlertType, a.AlertID
 	if err := c.Check(); err != nil {
@@ -223,7 +220,7 @@ func (p *Portal) commandAlarm(ctx context.Context, c telemetry.AlarmCommand, a *
 }
 
 func errKafka() *apiError {
-	return refuse(fiber.StatusServiceUnavailable, "kafka_unavailable", "commands cannot be stored at the moment; send it again with the same command_id")
+	return refuse(fiber.StatusServiceUnavailable, "kafka_unavailable", "command not stored; retry with the same command_id")
 }
 
 func resultOf(r *command.Result) commandResult {
@@ -248,7 +245,7 @@ func resultOf(r *command.Result) commandResult {
 	return out
 }
 
-// commandAlarms does what a command to many alarms asks for.
+// commandAlarms executes a command to many alarms.
 func (p *Portal) commandAlarms(ctx context.Context, id identity, body commandsBody) (int, any, error) {
 	proto, err := p.prototype(id, body.Action, body.commandBody)
 	if err != nil {
@@ -260,7 +257,7 @@ func (p *Portal) commandAlarms(ctx context.Context, id identity, body commandsBo
 	}
 	if n := len(commands) + len(missing); n > mostCommands {
 		return 0, nil, refuse(fiber.StatusBadRequest, "too_many_alerts",
-			fmt.Sprintf("%d alarms match, %d at most can be commanded at once; nothing was done: narrow the filter", n, mostCommands))
+			fmt.Sprintf("%d alarms match, the limit is %d; nothing was done: narrow the filter", n, mostCommands))
 	}
 	out := commandsAnswer{Outcomes: make(map[telemetry.Outcome]int), Items: []commandResult{}}
 	results := p.commands.Do(ctx, commands)
@@ -268,7 +265,7 @@ func (p *Portal) commandAlarms(ctx context.Context, id identity, body commandsBo
 		out.Items = append(out.Items, resultOf(&results[i]))
 	}
 	for _, alertID := range missing {
-		out.Items = append(out.Items, commandResult{AlertID: alertID, Action: body.Action, Outcome: outcomeNotFound, Reason: "no alarm with this id is known"})
+		out.Items = append(out.Items, commandResult{AlertID: alertID, Action: body.Action, Outcome: outcomeNotFound, Reason: "unknown alarm"})
 	}
 	for i := range out.Items {
 		out.Outcomes[out.Items[i].Outcome]++

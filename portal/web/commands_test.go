@@ -153,7 +153,7 @@ func TestCommandReachesKafkaAndItsOutcomeComesBack(t *testing.T) {
 	require.Equal(t, "command_id_reused", e.Code)
 	require.Equal(t, "command_id", e.Field)
 	_, commands = r.commands(1)
-	require.Len(t, commands, 1, "what is known is not sent again")
+	require.Len(t, commands, 1, "a command with a known outcome is not sent again")
 	require.Contains(t, r.get("/metrics").body, `portal_alarm_commands_total{outcome="applied"} 2`)
 }
 
@@ -214,7 +214,7 @@ func TestManyAlarmsAreCommandedAtOnce(t *testing.T) {
 	)
 	got := r.posting("/api/v1/alerts/commands", `{"action":"acknowledge","by":"x","command_id":"all","filter":{"shelved":false,"severity":["high","low"]}}`)
 	_, commands := r.commands(2)
-	require.Len(t, commands, 2, "what is acknowledged or over is left alone")
+	require.Len(t, commands, 2, "acknowledged and closed alarms are left alone")
 	for _, c := range commands {
 		require.Equal(t, partID("all", c.AlertID), c.CommandID)
 	}
@@ -232,7 +232,7 @@ func TestManyAlarmsAreCommandedAtOnce(t *testing.T) {
 		require.Equal(t, item.AlertID == commands[1].AlertID, item.Reason == "no")
 	}
 
-	got = r.posting("/api/v1/alerts/commands", `{"action":"shelve","duration":"1h","by":"x","alert_ids":["a1","nobody","a1"]}`)
+	got = r.posting("/api/v1/alerts/commands", `{"action":"shelve","duration":"1h","by":"x","alert_ids":["a1","unknown","a1"]}`)
 	_, commands = r.commands(3)
 	c := commands[len(commands)-1]
 	for _, v := range commands {
@@ -246,7 +246,7 @@ func TestManyAlarmsAreCommandedAtOnce(t *testing.T) {
 	require.Equal(t, http.StatusOK, a.status, a.body)
 	require.NoError(t, json.Unmarshal([]byte(a.body), &out))
 	require.Len(t, out.Items, 2)
-	require.Equal(t, "nobody", out.Items[1].AlertID)
+	require.Equal(t, "unknown", out.Items[1].AlertID)
 	require.Equal(t, outcomeNotFound, out.Items[1].Outcome)
 
 	got = r.posting("/api/v1/alerts/commands", `{"action":"in_service","by":"x","device_id":"d9","alert_type":"door_open","command_id":"d9"}`)
@@ -305,7 +305,7 @@ func TestBadCommandsNameTheField(t *testing.T) {
 		{"a1/shelve", `{"by":"x","duration":"1000h"}`, 400, "bad_field", "duration"},
 		{"a1/comment", `{"by":"x"}`, 400, "bad_field", "note"},
 		{"a1/assign", `{"by":"x","assignee":"` + long + `"}`, 400, "bad_field", "assignee"},
-		{"nobody/acknowledge", `{"by":"x"}`, 404, "alert_not_found", ""},
+		{"unknown/acknowledge", `{"by":"x"}`, 404, "alert_not_found", ""},
 		{"a1/delete", `{"by":"x"}`, 404, "not_found", ""},
 		{"commands", `{"by":"x","action":"acknowledge"}`, 400, "bad_field", "filter"},
 		{"commands", `{"by":"x","action":"acknowledge","filter":{},"alert_ids":[]}`, 400, "bad_field", "filter"},
@@ -337,11 +337,11 @@ func TestBadCommandsNameTheField(t *testing.T) {
 func TestProxyNamesTheOperator(t *testing.T) {
 	r := start(t, func(o *Options) { o.AnswerWithin = time.Millisecond })
 	r.raise(alarm("a1", "d1", 1, telemetry.AlarmUnacknowledged))
-	a := r.post("/api/v1/alerts/a1/acknowledge", `{"by":"somebody else"}`, headerOperator, "proxied", "Origin", "http://127.0.0.1:1")
+	a := r.post("/api/v1/alerts/a1/acknowledge", `{"by":"another"}`, headerOperator, "proxied", "Origin", "http://127.0.0.1:1")
 	require.Equal(t, http.StatusAccepted, a.status, a.body)
 	_, commands := r.commands(1)
 	require.Equal(t, "proxied", commands[0].By)
-	require.False(t, identity{}.may(alarmCommand), "who is nobody may do nothing")
+	require.False(t, identity{}.may(alarmCommand), "an unknown caller has no permission")
 }
 
 func TestCommandOverTheWebSocketShowsInAnotherTab(t *testing.T) {
@@ -371,7 +371,7 @@ func TestCommandOverTheWebSocketShowsInAnotherTab(t *testing.T) {
 	require.Equal(t, acked, shown, "the whole alarm is pushed")
 
 	for body, want := range map[string]string{
-		`{"type":"alarm_command","command":{"action":"acknowledge","alert_id":"nobody","by":"x"}}`:                      "alert_not_found",
+		`{"type":"alarm_command","command":{"action":"acknowledge","alert_id":"unknown","by":"x"}}`:                      "alert_not_found",
 		`{"type":"alarm_command","command":{"action":"acknowledge","alert_id":"a1"}}`:                                   "operator_missing",
 		`{"type":"alarm_command","command":{"action":"acknowledge","alert_id":"a1","filter":{},"by":"x"}}`:              "bad_field",
 		`{"type":"alarm_command","command":{"action":"shelve","filter":{"device_id":"d1"},"by":"x"}}`:                   "bad_field",

@@ -16,18 +16,18 @@ import (
 // Config is the portal's environment.
 type Config struct {
 	Addr           string   `env:"PORTAL_ADDR" envDefault:"127.0.0.1:8080" help:"address of the page, the API and /ws, host:port"`
-	WebSocketPort  int      `env:"WEBSOCKET_PORT" envDefault:"8081" help:"second port that serves the WebSocket, on the host of PORTAL_ADDR; 0 picks a free one"`
+	WebSocketPort  int      `env:"WEBSOCKET_PORT" envDefault:"8081" help:"second port for the WebSocket, on the host of PORTAL_ADDR; 0: a free one"`
 	WebSocketPath  string   `env:"WEBSOCKET_PATH" envDefault:"/ws" help:"path of the WebSocket on both ports"`
-	MaxConnections int      `env:"WEBSOCKET_MAX_CONNECTIONS" envDefault:"1000" help:"WebSocket connections that may be open at once, on both ports together"`
-	MaxPerAddress  int      `env:"WEBSOCKET_MAX_CONNECTIONS_PER_IP" envDefault:"200" help:"of these, from one IP address (IPv6: one /64); connections from this machine itself are not counted; 0: no limit; behind a proxy see PORTAL_TRUSTED_PROXIES"`
-	Hosts          []string `env:"PORTAL_HOSTS" envSeparator:"," help:"names under which browsers, proxies and scrapers reach the portal, as in portal.example.com, comma separated; localhost and the IP addresses it listens on always count; requests for another host are refused (421)"`
-	TrustedProxies []string `env:"PORTAL_TRUSTED_PROXIES" envSeparator:"," help:"IP addresses and networks (10.0.0.0/8) of the proxies before the portal, comma separated: X-Forwarded-For and X-Forwarded-Host count from these only"`
-	MessageRate    float64  `env:"WEBSOCKET_MESSAGES_PER_SECOND" envDefault:"50" help:"messages a WebSocket client may send on average; ten times as many at once"`
-	ReplayBytes    int      `env:"PORTAL_REPLAY_BYTES" envDefault:"67108864" help:"memory for the readings of the last minute, which clients of the simple dialect that come back get; 0: none are kept"`
-	HubURL         string   `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub that live readings come from"`
-	GroupID        string   `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"core's consumer group, to show how far it is behind"`
-	AllowedOrigins []string `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"further origins whose pages may open the WebSocket and command alarms, as in https://wall.example.com, comma separated, * for any; pages of the portal's own host always may"`
-	AuditEntries   int      `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"entries of the alarms' audit trail that are kept in memory, the newest; some 500 bytes each"`
+	MaxConnections int      `env:"WEBSOCKET_MAX_CONNECTIONS" envDefault:"1000" help:"limit of open WebSocket connections, both ports together"`
+	MaxPerAddress  int      `env:"WEBSOCKET_MAX_CONNECTIONS_PER_IP" envDefault:"200" help:"limit of these for one IP address (IPv6: one /64), loopback excepted; 0: none; behind a proxy see PORTAL_TRUSTED_PROXIES"`
+	Hosts          []string `env:"PORTAL_HOSTS" envSeparator:"," help:"comma-separated host names of the portal, such as portal.example.com; localhost and its own IP addresses are always allowed, requests for other hosts get 421"`
+	TrustedProxies []string `env:"PORTAL_TRUSTED_PROXIES" envSeparator:"," help:"comma-separated IP addresses and networks (10.0.0.0/8) of reverse proxies; X-Forwarded-For and X-Forwarded-Host are ignored from others"`
+	MessageRate    float64  `env:"WEBSOCKET_MESSAGES_PER_SECOND" envDefault:"50" help:"rate limit of messages from a WebSocket client; bursts of ten times as many are allowed"`
+	ReplayBytes    int      `env:"PORTAL_REPLAY_BYTES" envDefault:"67108864" help:"memory for the readings of the last minute, from which reconnecting clients of the simple dialect resume; 0: none"`
+	HubURL         string   `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live readings"`
+	GroupID        string   `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"core's consumer group, to report its lag"`
+	AllowedOrigins []string `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"comma-separated further origins whose pages may open the WebSocket and command alarms, such as https://wall.example.com; *: any; the portal's own host is always allowed"`
+	AuditEntries   int      `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"newest entries of the audit trail kept in memory, some 500 bytes each"`
 
 	kafka.Config
 	topology.Topics
@@ -86,7 +86,7 @@ var (
 	errOrigin      = errors.New("want an origin such as https://wall.example.com, or *")
 )
 
-// webSocketAddr returns where the second listener goes, "" when the first one has it.
+// webSocketAddr returns the address of the second listener, "" if the first one serves its port.
 func (c *Config) webSocketAddr() string {
 	host, port, err := net.SplitHostPort(c.Addr)
 	if err != nil || (port == strconv.Itoa(c.WebSocketPort) && port != "0") {

@@ -13,8 +13,8 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// device is a device as the API shows it. Reading is what the device sent last with the
-// statuses core set, null when nothing has arrived since the portal started.
+// device is a device in the API. Reading is its newest reading with the statuses set by core, null if
+// none has arrived since the portal started.
 type device struct {
 	DeviceID     string               `json:"device_id"`
 	Location     telemetry.Location   `json:"location"`
@@ -22,22 +22,22 @@ type device struct {
 	Gateway      string               `json:"gateway"`
 	Presence     telemetry.Presence   `json:"presence"`
 	Since        int64                `json:"since,omitempty"`       // ms, when presence last changed
-	IntervalMS   int64                `json:"interval_ms,omitempty"` // sending interval as learned
-	LastSeen     int64                `json:"last_seen,omitempty"`   // ms, time of the newest reading known
-	AgeMS        *int64               `json:"age_ms"`                // of that reading; null when there is none
-	Backfill     bool                 `json:"backfill,omitempty"`    // the reading had waited in a gateway's buffer
+	IntervalMS   int64                `json:"interval_ms,omitempty"` // learned sending interval
+	LastSeen     int64                `json:"last_seen,omitempty"`   // ms, time of the newest known reading
+	AgeMS        *int64               `json:"age_ms"`                // of that reading; null without one
+	Backfill     bool                 `json:"backfill,omitempty"`    // the reading was in a gateway's buffer for a while
 	ActiveAlerts int                  `json:"active_alerts"`         // alarms that need attention
 	Severity     telemetry.Severity   `json:"severity,omitempty"`    // the worst of them
 	Reading      json.RawMessage      `json:"reading"`
 }
 
-// deviceAnswer is one device; its age is as of Time, in ms.
+// deviceAnswer is one device; its age refers to Time, in ms.
 type deviceAnswer struct {
 	Time int64 `json:"time"`
 	device
 }
 
-// row is what filtering and sorting need of a device.
+// row has the fields of a device that filters and sort orders need.
 type row struct {
 	d        *state.Device
 	building string
@@ -47,7 +47,7 @@ type row struct {
 	rank     int
 }
 
-// deviceFilter is what a list of devices is narrowed down to.
+// deviceFilter selects devices.
 type deviceFilter struct {
 	building, gateway, presence, model string
 	floor                              string // decimal
@@ -57,9 +57,6 @@ type deviceFilter struct {
 
 // stateFault is the state of a device with an alarm that needs attention.
 const stateFault = "fault"
-
-// deviceFilterNames are the parameters that readDeviceFilter reads.
-var deviceFilterNames = []string{"building", "gateway", "floor", "model", "presence", "state", "q"}
 
 func readDeviceFilter(c *fiber.Ctx) (deviceFilter, error) {
 	f := deviceFilter{
@@ -82,9 +79,6 @@ var sortNames = []string{
 }
 
 func (p *Portal) listDevices(c *fiber.Ctx) error {
-	if err := knownParameters(c, append([]string{"sort", "limit", "offset"}, deviceFilterNames...)...); err != nil {
-		return err
-	}
 	at, err := readPaging(c)
 	if err != nil {
 		return err
@@ -126,7 +120,7 @@ func (p *Portal) getDevice(c *fiber.Ctx) error {
 	return c.JSON(deviceAnswer{now, *found})
 }
 
-// match returns the devices that f lets through, in no particular order.
+// match returns the selected devices, in no particular order.
 func (p *Portal) match(f deviceFilter, now int64) []row {
 	var rows []row
 	p.model.Each(func(d *state.Device) {
@@ -153,7 +147,7 @@ func (p *Portal) rowOf(d *state.Device, f deviceFilter, now int64) (row, bool) {
 	return r, f.state == "" || f.state == string(r.presence) || (f.state == stateFault && active > 0)
 }
 
-// contains tells whether a device's id, room, building, model or gateway holds the text.
+// contains reports whether a device's id, room, building, model or gateway contains the text.
 func contains(d *state.Device, text string) bool {
 	l := d.Location()
 	for _, s := range [...]string{d.ID, l.Room, l.Building, d.Info().Model, d.Gateway()} {
@@ -164,8 +158,8 @@ func contains(d *state.Device, text string) bool {
 	return false
 }
 
-// sortRows orders rows as asked, by device id where that leaves a choice. alerts puts
-// those first that need attention most, age the oldest.
+// sortRows sorts rows; ties are broken by device id. alerts sorts by need of attention, age from
+// the oldest.
 func sortRows(rows []row, order string) {
 	name, down := strings.CutPrefix(order, "-")
 	slices.SortFunc(rows, func(a, b row) int {
@@ -189,7 +183,7 @@ func sortRows(rows []row, order string) {
 	})
 }
 
-// describe returns what the API says of a device. It is called within a View.
+// describe returns a device for the API. The caller holds a View.
 func (p *Portal) describe(d *state.Device, now int64) device {
 	active, worst := p.model.Attention(d.ID)
 	v := device{

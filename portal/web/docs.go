@@ -5,15 +5,14 @@ import (
 	"strings"
 )
 
-// docsPath is where the API is shown: with Swagger UI, which the bundle brings in its folder
-// docs, and with the files below. They are files of the page, under the page's policy: Swagger UI
-// works without inline scripts and styles.
+// docsPath is the path of the API documentation: Swagger UI from the bundle's folder docs, and the
+// files below, under the page's content policy. Swagger UI works without inline scripts and styles.
 const docsPath = "/api/docs"
 
 //go:embed docs.html docs.css docs.js
 var docsFiles embed.FS
 
-// addDocs puts the files of /api/docs in their places.
+// addDocs adds the files of /api/docs.
 func (p *page) addDocs() error {
 	for name, f := range p.files {
 		if rest, ok := strings.CutPrefix(name, "/docs/"); ok {

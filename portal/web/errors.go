@@ -6,13 +6,13 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// apiError is an error whose words are meant for the client.
+// apiError is an error with a message for the client.
 type apiError struct {
 	status int
 	body   errorBody
 }
 
-// errorAnswer is the one form that errors have.
+// errorAnswer is the form of every error.
 type errorAnswer struct {
 	Error errorBody `json:"error"`
 }
@@ -20,24 +20,24 @@ type errorAnswer struct {
 type errorBody struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
-	// Field names the parameter, header or field of the body that cannot be used.
+	// Field is the parameter, header or body field at fault.
 	Field string `json:"field,omitempty"`
-	// CommandID names the command that the error is about.
+	// CommandID is the command at fault.
 	CommandID string `json:"command_id,omitempty"`
 }
 
-// refuse makes an error for the client.
+// refuse returns an error for the client.
 func refuse(status int, code, message string) *apiError {
 	return &apiError{status: status, body: errorBody{Code: code, Message: message}}
 }
 
-// at says which field is meant.
+// at sets the field at fault.
 func (e *apiError) at(field string) *apiError {
 	e.body.Field = field
 	return e
 }
 
-// of says which command is meant.
+// of sets the command at fault.
 func (e *apiError) of(commandID string) *apiError {
 	e.body.CommandID = commandID
 	return e
@@ -46,8 +46,7 @@ func (e *apiError) of(commandID string) *apiError {
 // Error implements error.
 func (e *apiError) Error() string { return e.body.Code + ": " + e.body.Message }
 
-// answerError writes an error. Words come from us alone; what went wrong inside goes to
-// the log.
+// answerError writes an error. Clients get only our own messages; internal errors go to the log.
 func (p *Portal) answerError(c *fiber.Ctx, err error) error {
 	ours, ok := errors.AsType[*apiError](err)
 	if !ok {
@@ -56,7 +55,7 @@ func (p *Portal) answerError(c *fiber.Ctx, err error) error {
 	return c.Status(ours.status).JSON(errorAnswer{ours.body})
 }
 
-// translate finds safe words for an error of Fiber or of a handler.
+// translate returns a safe message for an error of Fiber or of a handler.
 func (p *Portal) translate(c *fiber.Ctx, err error) *apiError {
 	status := fiber.StatusInternalServerError
 	if f, ok := errors.AsType[*fiber.Error](err); ok {
@@ -64,17 +63,17 @@ func (p *Portal) translate(c *fiber.Ctx, err error) *apiError {
 	}
 	switch status {
 	case fiber.StatusNotFound:
-		return refuse(status, "not_found", "there is nothing at this address")
+		return refuse(status, "not_found", "no such path")
 	case fiber.StatusMethodNotAllowed:
-		return refuse(status, "method_not_allowed", "this address does not take this method")
+		return refuse(status, "method_not_allowed", "this path does not allow the method")
 	case fiber.StatusRequestEntityTooLarge, fiber.StatusRequestHeaderFieldsTooLarge:
 		return refuse(status, "too_large", "the request is too large")
 	case fiber.StatusRequestTimeout:
 		return refuse(status, "timeout", "the request took too long to arrive")
 	}
 	if status >= fiber.StatusBadRequest && status < fiber.StatusInternalServerError {
-		return refuse(status, "bad_request", "the request could not be understood")
+		return refuse(status, "bad_request", "malformed request")
 	}
 	p.log.Error("request failed", "method", c.Method(), "path", c.Path(), "err", err)
-	return refuse(fiber.StatusInternalServerError, "internal", "something went wrong here; the log of the portal says what")
+	return refuse(fiber.StatusInternalServerError, "internal", "internal error; see the portal's log")
 }

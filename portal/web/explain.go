@@ -12,17 +12,14 @@ import (
 	"industrial-iot-monitor/portal/internal/feed"
 )
 
-// explainAnswer says why an alarm was raised.
+// explainAnswer explains why an alarm was raised.
 type explainAnswer struct {
 	Time        int64            `json:"time"`
 	Explanation wire.Explanation `json:"explanation"`
 }
 
-// explain asks core, which reads the readings behind the alarm from Kafka again.
+// explain asks core, which reads the alarm's readings from Kafka again.
 func (p *Portal) explain(c *fiber.Ctx) error {
-	if err := knownParameters(c); err != nil {
-		return err
-	}
 	a := p.model.Alert(c.Params("id"))
 	if a == nil {
 		return errNoAlert()
@@ -48,13 +45,13 @@ func (p *Portal) explain(c *fiber.Ctx) error {
 const explainWithin = 10 * time.Second
 
 func (p *Portal) unexplained(err error) error {
-	p.log.Warn("alarm could not be explained", "err", err)
-	message := "core could not be understood; try again"
+	p.log.Warn("alarm not explained", "err", err)
+	message := "malformed answer from core; try again"
 	switch {
 	case errors.Is(err, feed.ErrNoResponder):
-		message = "core, which explains alarms, is away; try again later"
+		message = "core is unreachable; try again later"
 	case errors.Is(err, context.DeadlineExceeded):
-		message = "core has not answered in time; try again later"
+		message = "no answer from core in time; try again later"
 	}
 	return refuse(fiber.StatusServiceUnavailable, "explain_unavailable", message)
 }

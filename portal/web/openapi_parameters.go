@@ -1,14 +1,21 @@
 package web
 
-import "github.com/gofiber/fiber/v2"
+import (
+	"slices"
+	"strings"
 
-// parameter is one parameter of an address: in its path when the path has it in braces, in a
-// header when it says so, else in the query.
+	"github.com/gofiber/fiber/v2"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// parameter is a parameter of an endpoint: in the path if the path has it in braces, in a header if
+// header is set, else in the query.
 type parameter struct {
 	name, about string
 	schema      object
 	several     bool // comma separated
-	header      bool // it is a header
+	header      bool
 	example     any
 }
 
@@ -18,7 +25,7 @@ func wordParameter(name, about string, words ...string) parameter {
 }
 
 func wordsParameter(name, about string, words ...string) parameter {
-	return parameter{name: name, about: about + " One or several, comma separated.", schema: listOf(oneWord(words...)), several: true, example: words[:1]}
+	return parameter{name: name, about: about + " Comma-separated.", schema: listOf(oneWord(words...)), several: true, example: words[:1]}
 }
 
 func textParameter(name, about, example string) parameter {
@@ -29,8 +36,8 @@ func flagParameter(name, about string) parameter {
 	return parameter{name: name, about: about, schema: typed("boolean"), example: true}
 }
 
-func timeParameter(name, about string) parameter {
-	return parameter{name: name, about: about + " ms since 1970, UTC.", schema: typed("integer").with("format", "int64")}
+func timeParameter(name, about string, earliest int64) parameter {
+	return parameter{name: name, about: about + " ms since 1970, UTC.", schema: typed("integer").with("format", "int64").with("minimum", earliest)}
 }
 
 func numberParameter(name, about string, usual, low, high int) parameter {
@@ -46,8 +53,8 @@ func sortParameter(about string, words ...string) parameter {
 // Parameters that several addresses have.
 var (
 	pagingParameters = []parameter{
-		numberParameter("limit", "How many items to return at most.", defaultLimit, 1, maxLimit),
-		numberParameter("offset", "How many items to leave out before the first one.", 0, 0, 1<<31-1),
+		numberParameter("limit", "Most items to return.", defaultLimit, 1, maxLimit),
+		numberParameter("offset", "Items to skip.", 0, 0, 1<<31-1),
 	}
 	floorParameter = parameter{name: "floor", about: "Floor, a whole number.", schema: typed("integer"), example: 3}
 
@@ -57,39 +64,39 @@ var (
 		floorParameter,
 		textParameter("model", "Model of the device.", "IOT-SENSOR-V2"),
 		wordParameter("presence", "Whether the device is sending.", presenceWords...),
-		wordParameter("state", "As presence; fault: a device with an alarm that needs attention.", stateOfDevice...),
-		textParameter("q", "Part of the id, room, building, model or gateway; upper and lower case are the same.", "301"),
+		wordParameter("state", "Like presence, or fault: the device has an alarm that needs attention.", stateOfDevice...),
+		textParameter("q", "Part of the id, room, building, model or gateway, in any case.", "301"),
 	}
 
 	alertFilterParameters = []parameter{
-		wordsParameter("state", "Acknowledged or not, over or not.", stateWords...),
+		wordsParameter("state", "Acknowledged or not, active or not.", stateWords...),
 		wordParameter("status", "active: the condition holds.", "active", "cleared"),
 		wordsParameter("severity", "Severity.", severityWords...),
 		textParameter("device_id", "Id of the device.", "device_001"),
 		textParameter("building", "Name of the building.", "A栋"),
 		floorParameter,
-		{name: "alert_type", about: "Types. One or several, comma separated.", schema: listOf(typed("string")), several: true, example: []string{"temperature_high"}},
-		wordsParameter("source", "What found it.", sourceWords...),
+		{name: "alert_type", about: "Types. Comma-separated.", schema: listOf(typed("string")), several: true, example: []string{"temperature_high"}},
+		wordsParameter("source", "What detected it.", sourceWords...),
 		flagParameter("shelved", "Whether it is shelved."),
 		flagParameter("suppressed", "Whether it is suppressed under another alarm."),
 		flagParameter("out_of_service", "Whether it is out of service."),
 		flagParameter("historical", "Whether it was found in late readings."),
 		textParameter("q", "Part of the device, type, message, building, room, gateway, assignee, rule or id.", "301"),
-		timeParameter("from", "Alarms that were open at or after this time; an open one stays listed however long ago it was raised."),
-		timeParameter("to", "Alarms that were raised before this time."),
+		timeParameter("from", "Alarms that were open at or after this time, however long ago they were raised.", 0),
+		timeParameter("to", "Alarms that were raised before this time.", 0),
 	}
 
 	seriesParameters = []parameter{
-		wordsParameter("parameters", "Which sensors; all of them unless told.", analogWords...),
-		timeParameter("from", "Begin; five minutes before to unless told, 31 days at most."),
-		timeParameter("to", "End; now unless told."),
-		numberParameter("points", "How many steps at most.", usualPoints, 2, mostPoints),
+		wordsParameter("parameters", "Sensors; all by default.", analogWords...),
+		timeParameter("from", "Start, at most 31 days before to; five minutes before it by default.", telemetry.MinTimestamp),
+		timeParameter("to", "End; now by default.", telemetry.MinTimestamp),
+		numberParameter("points", "Most steps to return.", usualPoints, 2, mostPoints),
 	}
 )
 
 func inPath(name, about, example string) parameter { return textParameter(name, about, example) }
 
-// join puts lists of parameters together.
+// join concatenates lists of parameters.
 func join(lists ...[]parameter) (out []parameter) {
 	for _, l := range lists {
 		out = append(out, l...)
@@ -97,21 +104,31 @@ func join(lists ...[]parameter) (out []parameter) {
 	return out
 }
 
-// knownToTable refuses parameters that the table of endpoints does not have.
+// knownToTable refuses parameters that the endpoint does not have: a misspelled filter would silently
+// return everything.
 func knownToTable(e *endpoint) fiber.Handler {
-	var names []string
-	for _, p := range e.query() {
-		names = append(names, p.name)
-	}
-	return func(c *fiber.Ctx) error {
-		if err := knownParameters(c, names...); err != nil {
+	known := names(e.query())
+	return func(c *fiber.Ctx) (err error) {
+		c.Context().QueryArgs().VisitAll(func(key, _ []byte) {
+			if !slices.Contains(known, string(key)) {
+				err = refuse(fiber.StatusBadRequest, "bad_parameter", "unknown parameter; valid ones are "+strings.Join(known, ", ")).at(string(key))
+			}
+		})
+		if err != nil {
 			return err
 		}
 		return c.Next()
 	}
 }
 
-// describe returns the parameter as the document has it.
+func names(params []parameter) (out []string) {
+	for i := range params {
+		out = append(out, params[i].name)
+	}
+	return out
+}
+
+// describe returns the parameter for the document.
 func (p *parameter) describe(in string) object {
 	out := object{{"name", p.name}, {"in", in}, {"description", p.about}, {"schema", p.schema}}
 	if in == "path" {
@@ -137,6 +154,6 @@ func filterSchema() object {
 		}
 		properties = properties.with(p.name, schema.with("description", p.about))
 	}
-	return typed("object").with("description", "The parameters of the list of alarms; {} is all of them.").
+	return typed("object").with("description", "The parameters of the list of alarms; {} selects all.").
 		with("properties", properties).with("additionalProperties", false)
 }

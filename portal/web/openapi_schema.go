@@ -82,7 +82,7 @@ type schemas struct {
 	defs     object
 	named    map[string]reflect.Type
 	comments map[string]string
-	bodies   bool // what is made now is read from clients: no field is required
+	bodies   bool // schemas of request bodies: no field is required
 }
 
 func newSchemas() (*schemas, error) {

@@ -13,9 +13,9 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// What reflection cannot tell about the types of answers and bodies.
+// What reflection does not know about the types of answers and bodies.
 
-// typeNames are names of types in the document where their own would say too little.
+// typeNames are names of types in the document that differ from those in Go.
 var typeNames = map[reflect.Type]string{
 	reflect.TypeFor[alertJSON]():     "Alert",
 	reflect.TypeFor[*audit.Entry]():  "AuditEntry",
@@ -26,7 +26,7 @@ var typeNames = map[reflect.Type]string{
 	reflect.TypeFor[ops.Usage]():     "ProcessUsage",
 }
 
-// typeSchemas are schemas of types that are not written as they are declared.
+// typeSchemas are schemas of types with their own JSON form.
 var typeSchemas = map[reflect.Type]object{
 	reflect.TypeFor[alertJSON]():          ref("Alert"),
 	reflect.TypeFor[json.RawMessage]():    ref("Reading"),
@@ -46,7 +46,7 @@ var (
 	}
 )
 
-// typeWords are the words that texts of a type are.
+// typeWords are the values of string types.
 var typeWords = map[reflect.Type][]string{
 	reflect.TypeFor[telemetry.Severity]():    severityWords,
 	reflect.TypeFor[telemetry.AlertStatus](): {string(telemetry.AlertActive), string(telemetry.AlertCleared)},
@@ -66,17 +66,16 @@ var typeWords = map[reflect.Type][]string{
 	},
 }
 
-// fieldTexts are descriptions of single fields where the comment in the sources is for those who
-// read the sources.
+// fieldTexts are descriptions of single fields whose comment is for readers of the code.
 var fieldTexts = map[string]string{
-	"web.commandBody.By":         "Who; the header " + headerOperator + " goes before it. One of them is needed.",
+	"web.commandBody.By":         "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
 	"web.commandsBody.AlertIDs":  "These alarms.",
-	"web.commandsBody.Filter":    "The alarms that it lets through.",
+	"web.commandsBody.Filter":    "The alarms that it selects.",
 	"web.commandsBody.DeviceID":  "With alert_type: that alarm of this device.",
 	"web.commandsBody.AlertType": "With device_id.",
 }
 
-// byWord returns the schema of a map from words.
+// byWord returns the schema of a map with these keys.
 func byWord(value object, words ...string) object {
 	var properties object
 	for _, w := range words {
@@ -96,7 +95,7 @@ var fieldSchemas = map[string]object{
 	"telemetry.AuditEntry.Outcome": oneWord(auditOutcomes...),
 	"web.commandBody.CommandID":    typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
 	"web.commandBody.Note":         typed("string").with("maxLength", telemetry.MaxNote),
-	"web.commandBody.By":           typed("string").with("maxLength", telemetry.MaxOperator),
+	"web.commandBody.By":           typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
 	"web.commandBody.Assignee":     typed("string").with("maxLength", telemetry.MaxOperator),
 	"web.commandBody.Duration":     typed("string").with("examples", []string{"15m", "8h"}),
 	"web.commandsBody.AlertIDs":    listOf(typed("string")).with("maxItems", mostCommands),
@@ -114,19 +113,18 @@ var nullFields = map[string]bool{
 	"lag.Lag.Partitions":          true,
 }
 
-// alwaysThere are the fields that are never missing, of types whose values are passed on as
-// they came or are read from clients.
+// alwaysThere are the required fields of types that are passed on unchanged or read from clients.
 var alwaysThere = map[reflect.Type][]string{
 	// The others are missing in records from before there were revisions.
 	reflect.TypeFor[telemetry.Alert](): {"alert_id", "device_id", "alert_type", "severity", "message", "timestamp", "status"},
 	reflect.TypeFor[commandsBody]():    {"action"},
 }
 
-// openTypes may have fields that this document does not know: they are passed on as they came.
+// openTypes may have fields that the document does not list: they are passed on unchanged.
 var openTypes = map[reflect.Type]bool{reflect.TypeFor[telemetry.Alert](): true}
 
-// readingSchema is a reading as its device sent it, with the statuses that core set. A
-// device may send null for whatever is not required.
+// readingSchema is a reading as its device sent it, with the statuses set by core. A device may send
+// null for any optional field.
 func readingSchema() object {
 	text, number := orNull(typed("string")), orNull(typed("number"))
 	sensor := func(value string) object {
@@ -139,7 +137,7 @@ func readingSchema() object {
 		sensors = sensors.with(name, sensor("number"))
 	}
 	sensors = sensors.with("switch_status", sensor("boolean"))
-	return typed("object").with("description", "What a device sent, whole, with the statuses that core set from the thresholds. Fields that are not listed are passed on.").
+	return typed("object").with("description", "A device's reading with the statuses that core set from the thresholds. Unlisted fields are passed on.").
 		with("properties", object{
 			{"device_id", typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$")},
 			{"timestamp", typed("integer").with("description", "ms since 1970, UTC")},

@@ -15,18 +15,18 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// page serves the bundle. Every file is in memory under its address, so an address that
-// is not in the bundle leads nowhere, whatever dots it has.
+// page serves the bundle. All files are in memory under their paths, so a path outside the bundle
+// cannot reach a file, whatever dots it has.
 type page struct{ files map[string]*file }
 
 type file struct {
 	kind   string // content type
 	tag    string // ETag
 	body   []byte
-	packed []byte // gzip of body, nil when that is not smaller
+	packed []byte // gzip of body, nil if not smaller
 }
 
-// notBuilt is the page of a portal that was compiled without the bundle.
+// notBuilt is the page of a portal compiled without the bundle.
 const notBuilt = `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>industrial-iot-monitor</title>
 <h1>The page is not in this build</h1>
@@ -67,7 +67,7 @@ func loadPage(bundle fs.FS) (*page, error) {
 	return p, nil
 }
 
-// newPackedFile returns a file that the bundle holds as gzip alone.
+// newPackedFile returns a file that is only stored as gzip.
 func newPackedFile(name string, packed []byte) (*file, error) {
 	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
@@ -134,14 +134,14 @@ func (p *page) serve(c *fiber.Ctx) error {
 }
 
 func (f *file) send(c *fiber.Ctx) error {
-	c.Set(fiber.HeaderCacheControl, "no-cache") // ask each time; the answer is mostly 304
+	c.Set(fiber.HeaderCacheControl, "no-cache") // revalidate; the answer is mostly 304
 	c.Set(fiber.HeaderETag, f.tag)
 	c.Set(fiber.HeaderVary, fiber.HeaderAcceptEncoding)
 	if c.Get(fiber.HeaderIfNoneMatch) == f.tag {
 		return c.SendStatus(fiber.StatusNotModified)
 	}
 	c.Set(fiber.HeaderContentType, f.kind)
-	// Fiber takes a request that names no encoding for one that takes any.
+	// Fiber treats a missing Accept-Encoding as any.
 	if f.packed != nil && c.Get(fiber.HeaderAcceptEncoding) != "" && c.AcceptsEncodings("gzip") != "" {
 		c.Set(fiber.HeaderContentEncoding, "gzip")
 		return c.Send(f.packed)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// proxies are the machines whose word is taken about where a request comes from.
+// proxies are the addresses whose forwarded headers count.
 type proxies []netip.Prefix
 
 // parseProxies reads IP addresses and networks.
@@ -37,12 +37,11 @@ func (p proxies) has(a netip.Addr) bool {
 	return false
 }
 
-// caller returns the address of which a request's connections are counted: that of the
-// other end, or what trusted proxies forwarded for. Each proxy appends the address it was
-// called from, so the last one that is not a trusted proxy's own is the first that
-// nobody but a trusted one can have written. An address of IPv6 stands for its /64, the least that a
-// household has. It is not valid where connections are not to be counted: on this
-// machine itself, where everybody behind an untold proxy has the same one.
+// caller returns the address for which a connection counts: the peer's, or the one that trusted
+// proxies forwarded. Each proxy appends the address of its peer, so the last address that is
+// not a trusted proxy's is the client's. For IPv6 it is the /64, the least that a household
+// gets. It is invalid, and not counted, on loopback, where all clients of a local proxy that
+// is not listed have the same address.
 func (p proxies) caller(from netip.Addr, forwardedFor string) netip.Addr {
 	from = from.Unmap().WithZone("")
 	hops := strings.Split(forwardedFor, ",")

@@ -15,28 +15,20 @@ const (
 	maxLimit     = 1000
 )
 
-// badParameter says which query parameter cannot be used and what would be right.
+// badParameter names a bad query parameter and the valid values.
 func badParameter(name, want string) error {
 	return refuse(fiber.StatusBadRequest, "bad_parameter", fmt.Sprintf("%s: want %s", name, want)).at(name)
 }
 
-// knownParameters refuses a misspelled filter, which would otherwise silently return
-// everything.
-func knownParameters(c *fiber.Ctx, names ...string) error {
-	var err error
-	c.Context().QueryArgs().VisitAll(func(key, _ []byte) {
-		if slices.Contains(names, string(key)) {
-			return
-		}
-		err = refuse(fiber.StatusBadRequest, "bad_parameter", "this address takes the parameters "+strings.Join(names, ", ")+" and no others").at(string(key))
-	})
-	return err
+// queryText returns a query parameter, and whether the query has it.
+func queryText(c *fiber.Ctx, name string) (text string, given bool) {
+	return c.Query(name), c.Context().QueryArgs().Has(name)
 }
 
-// number reads a query parameter between low and high.
+// number reads a query parameter between low and high; absent, it is def.
 func number(c *fiber.Ctx, name string, def, low, high int) (int, error) {
-	text := c.Query(name)
-	if text == "" {
+	text, given := queryText(c, name)
+	if !given {
 		return def, nil
 	}
 	n, err := strconv.Atoi(text)
@@ -46,10 +38,10 @@ func number(c *fiber.Ctx, name string, def, low, high int) (int, error) {
 	return n, nil
 }
 
-// oneOf reads a query parameter that is one of the given words or absent.
+// oneOf reads a query parameter that is one of the words or absent. An empty one is neither.
 func oneOf(c *fiber.Ctx, name string, words ...string) (string, error) {
-	text := c.Query(name)
-	if text == "" {
+	text, given := queryText(c, name)
+	if !given {
 		return "", nil
 	}
 	if i := slices.Index(words, text); i >= 0 {
@@ -58,7 +50,7 @@ func oneOf(c *fiber.Ctx, name string, words ...string) (string, error) {
 	return "", badParameter(name, strings.Join(words, ", "))
 }
 
-// paging is which part of a list is asked for.
+// paging selects a part of a list.
 type paging struct{ Limit, Offset int }
 
 func readPaging(c *fiber.Ctx) (p paging, err error) {
@@ -69,18 +61,18 @@ func readPaging(c *fiber.Ctx) (p paging, err error) {
 	return p, err
 }
 
-// part returns the part of a list of all that the paging asks for.
+// part returns the selected part of all.
 func part[T any](all []T, p paging) []T {
 	from := min(p.Offset, len(all))
 	return all[from:min(from+p.Limit, len(all))]
 }
 
-// list is the form of every answer with several items: total is how many there are,
-// count how many of them are in items, from offset on.
+// list is the form of every answer with several items: total counts all matches, count those in
+// items, which start at offset.
 type list[T any] struct {
 	Total  int   `json:"total"`
 	Count  int   `json:"count"`
 	Offset int   `json:"offset"`
-	Time   int64 `json:"time"` // ms since 1970 by the portal's clock; ages are as of then
+	Time   int64 `json:"time"` // ms since 1970 by the portal's clock; ages refer to it
 	Items  []T   `json:"items"`
 }

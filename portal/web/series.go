@@ -20,13 +20,13 @@ const (
 	mostPoints  = 1000
 )
 
-// deviceSeries is the course of one device's sensors.
+// deviceSeries is the time series of one device's sensors.
 type deviceSeries struct {
 	DeviceID string `json:"device_id"`
 	series.Table
 }
 
-// buildingSeries is the course of one building's means.
+// buildingSeries is the time series of one building's means.
 type buildingSeries struct {
 	Building string `json:"building"`
 	series.Table
@@ -50,7 +50,7 @@ func (p *Portal) getDeviceSeries(c *fiber.Ctx) error {
 	return c.JSON(deviceSeries{id, table})
 }
 
-var errNoDevice = refuse(fiber.StatusNotFound, "device_not_found", "no device with this id has been heard of")
+var errNoDevice = refuse(fiber.StatusNotFound, "device_not_found", "unknown device")
 
 func (p *Portal) getBuildingSeries(c *fiber.Ctx) error {
 	q, err := p.readSeriesQuery(c)
@@ -59,11 +59,11 @@ func (p *Portal) getBuildingSeries(c *fiber.Ctx) error {
 	}
 	name, err := url.PathUnescape(c.Params("name"))
 	if err != nil {
-		return refuse(fiber.StatusBadRequest, "bad_request", "the building's name is not a valid address")
+		return refuse(fiber.StatusBadRequest, "bad_request", "the building's name is not percent-encoded correctly")
 	}
 	table, ok := p.series.Building(name, q)
 	if !ok && !p.knownBuilding(name) {
-		return refuse(fiber.StatusNotFound, "building_not_found", "no device of this building has been heard of")
+		return refuse(fiber.StatusNotFound, "building_not_found", "unknown building")
 	}
 	return c.JSON(buildingSeries{name, table})
 }
@@ -77,12 +77,9 @@ func (p *Portal) knownBuilding(name string) bool {
 	return false
 }
 
-// readSeriesQuery reads parameters, from, to and points.
+// readSeriesQuery reads the parameters of a series.
 func (p *Portal) readSeriesQuery(c *fiber.Ctx) (series.Query, error) {
 	var q series.Query
-	if err := knownParameters(c, "parameters", "from", "to", "points"); err != nil {
-		return q, err
-	}
 	var err error
 	if q.Parameters, err = readParameters(c.Query("parameters")); err != nil {
 		return q, err
@@ -100,7 +97,7 @@ func (p *Portal) readSeriesQuery(c *fiber.Ctx) (series.Query, error) {
 	return q, err
 }
 
-// readParameters reads a list of analog sensors; none means all.
+// readParameters reads a list of analog sensors; the default is all.
 func readParameters(list string) ([]telemetry.Parameter, error) {
 	var out []telemetry.Parameter
 	if list == "" {
@@ -119,7 +116,7 @@ func readParameters(list string) ([]telemetry.Parameter, error) {
 	return out, nil
 }
 
-// parameterOf returns the sensor of a name, NumAnalog for none.
+// parameterOf returns the sensor of that name, NumAnalog if there is none.
 func parameterOf(name string) telemetry.Parameter {
 	for p := range telemetry.NumAnalog {
 		if p.String() == name {
@@ -142,20 +139,17 @@ func readMillis(c *fiber.Ctx, name string, usual int64) (int64, error) {
 	return ms, nil
 }
 
-// listBuildings shows each building with its devices, alarms and means of the last minute.
+// listBuildings returns each building with its devices, alarms and means of the last minute.
 func (p *Portal) listBuildings(c *fiber.Ctx) error {
-	if err := knownParameters(c); err != nil {
-		return err
-	}
 	all := p.stats.get().Buildings
 	return c.JSON(list[building]{Total: len(all), Count: len(all), Time: p.model.Now(), Items: all})
 }
 
-// alertTrend counts how many alarms of each severity were raised in each hour.
+// alertTrend counts the alarms raised in each hour, by severity.
 type alertTrend struct {
 	StepMS   int64   `json:"step_ms"`
-	Begins   int64   `json:"begins"` // of the oldest alarm the portal holds, 0 without any
-	Time     []int64 `json:"time"`   // begin of each hour
+	Begins   int64   `json:"begins"` // time of the oldest alarm in the portal, 0 without any
+	Time     []int64 `json:"time"`   // start of each hour
 	Critical []int   `json:"critical"`
 	High     []int   `json:"high"`
 	Medium   []int   `json:"medium"`
@@ -165,9 +159,6 @@ type alertTrend struct {
 const hour = 3_600_000
 
 func (p *Portal) getAlertTrend(c *fiber.Ctx) error {
-	if err := knownParameters(c, "hours"); err != nil {
-		return err
-	}
 	hours, err := number(c, "hours", 24, 1, 168)
 	if err != nil {
 		return err

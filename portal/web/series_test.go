@@ -36,7 +36,7 @@ func TestDeviceSeries(t *testing.T) {
 	require.Len(t, got.Values, int(telemetry.NumAnalog))
 	require.Nil(t, got.Values["humidity"].Mean[0], "a sensor that the device does not have")
 
-	r.refused("/api/v1/devices/nobody/series", http.StatusNotFound, "device_not_found")
+	r.refused("/api/v1/devices/unknown/series", http.StatusNotFound, "device_not_found")
 	for _, query := range []string{"parameters=colour", "parameters=temperature,temperature", "from=yesterday", "points=1", "points=5000", "from=1640995200000&to=1640995200000", "step=1"} {
 		r.refused("/api/v1/devices/d1/series?"+query, http.StatusBadRequest, "bad_parameter")
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// socketResult answers a command over the WebSocket: Status is the one that the REST API would
-// have answered with, and Result or Error its body.
+// socketResult answers a command over the WebSocket: Status is that of the REST API, Result or Error
+// its body.
 type socketResult struct {
 	Type      string     `json:"type"`
 	CommandID string     `json:"command_id,omitempty"`
@@ -18,7 +18,7 @@ type socketResult struct {
 	Error     *errorBody `json:"error,omitempty"`
 }
 
-// socketCommands takes the commands of a connection that id opened.
+// socketCommands handles the commands of a connection opened by id.
 func (p *Portal) socketCommands(id identity) func(context.Context, json.RawMessage) any {
 	return func(ctx context.Context, raw json.RawMessage) any {
 		var body socketCommand
@@ -34,7 +34,7 @@ func (p *Portal) socketCommands(id identity) func(context.Context, json.RawMessa
 		e, ours := errors.AsType[*apiError](err)
 		if !ours {
 			p.log.Error("command failed", "err", err)
-			e = refuse(fiber.StatusInternalServerError, "internal", "something went wrong here; the log of the portal says what")
+			e = refuse(fiber.StatusInternalServerError, "internal", "internal error; see the portal's log")
 		}
 		if out.CommandID == "" {
 			out.CommandID = e.body.CommandID
@@ -52,7 +52,7 @@ func (p *Portal) socketCommand(ctx context.Context, id identity, body socketComm
 		return p.commandAlarms(ctx, id, body.commandsBody)
 	}
 	if body.AlertIDs != nil || body.Filter != nil || body.DeviceID != "" || body.AlertType != "" {
-		return 0, nil, badField("alert_id", "it alone, without alert_ids, filter, device_id and alert_type")
+		return 0, nil, badField("alert_id", "alert_id alone, without alert_ids, filter, device_id and alert_type")
 	}
 	a := p.model.Alert(body.AlertID)
 	if a == nil {

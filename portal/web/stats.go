@@ -13,7 +13,7 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// stats is the whole at one moment. Rates and latencies are over the last ten seconds.
+// stats are the totals at one time. Rates and latencies cover the last ten seconds.
 type stats struct {
 	Time     int64         `json:"time"`
 	Version  string        `json:"version"`
@@ -27,8 +27,8 @@ type stats struct {
 	Gateways gatewayCounts `json:"gateways"`
 	Sources  sources       `json:"sources"`
 	Process  ops.Usage     `json:"process"`
-	Kafka    *lag.Lag      `json:"kafka"` // how far core is behind; null while unknown
-	// Buildings are in the order of their names; means are over the last minute.
+	Kafka    *lag.Lag      `json:"kafka"` // core's consumer lag; null while unknown
+	// Buildings are sorted by name; means cover the last minute.
 	Buildings []building `json:"buildings"`
 }
 
@@ -39,14 +39,14 @@ type presences struct {
 	Unknown int `json:"unknown"`
 }
 
-// alertCounts: alarms that are shelved, suppressed or out of service count as aside alone.
+// alertCounts counts alarms. Those that are shelved, suppressed or out of service count as aside only.
 type alertCounts struct {
 	Active         int            `json:"active"`         // the condition holds
-	Attention      int            `json:"attention"`      // open: it holds, or nobody has acknowledged it
+	Attention      int            `json:"attention"`      // open: active or unacknowledged
 	Unacknowledged int            `json:"unacknowledged"` // of these
 	Severity       map[string]int `json:"by_severity"`    // those that need attention
 	Aside          int            `json:"aside"`
-	Kept           int            `json:"kept"` // those the API can list, those that are over included
+	Kept           int            `json:"kept"` // all that the API can list, including closed ones
 }
 
 type readingCounts struct {
@@ -64,7 +64,7 @@ type pushCounts struct {
 	Bytes     int64   `json:"bytes"`
 }
 
-// latencies are from the gateway's receipt of a reading; null when nothing arrived.
+// latencies start at the gateway's receipt of a reading; null if none arrived.
 type latencies struct {
 	ToPortal *quantiles `json:"to_portal"`
 	ToSocket *quantiles `json:"to_socket"`
@@ -89,7 +89,7 @@ type gatewayCounts struct {
 	Silent int `json:"silent"`
 }
 
-// sources tells which of the portal's own sources work.
+// sources reports which of the portal's sources are connected.
 type sources struct {
 	Hub   bool `json:"hub"`
 	Kafka bool `json:"kafka"`
@@ -112,16 +112,13 @@ type mean struct {
 var severityNames = [...]string{"critical", "high", "medium", "low", "other"}
 
 func (p *Portal) getStats(c *fiber.Ctx) error {
-	if err := knownParameters(c); err != nil {
-		return err
-	}
 	return c.JSON(p.stats.get())
 }
 
-// statsFor is how long counted figures are shown before they are counted again.
+// statsFor is how long the figures are cached.
 const statsFor = 500 * time.Millisecond
 
-// statsCache keeps many pages from counting the same devices.
+// statsCache lets many clients share one count of the devices.
 type statsCache struct {
 	p  *Portal
 	mu sync.Mutex

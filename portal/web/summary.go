@@ -10,39 +10,37 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// summaryAnswer is the state of the alarms in one operator's view: everything, or the
-// building and floor asked for. An alarm needs attention when it is open (not normal) and
-// neither shelved nor suppressed nor out of service; incidents found in late readings never do.
+// summaryAnswer is the state of the alarms in one operator's view: all, or those of a building and
+// floor. An alarm needs attention if it is open (not normal) and neither shelved nor suppressed
+// nor out of service; incidents found in late readings never do.
 type summaryAnswer struct {
 	Time int64 `json:"time"`
-	// ByState counts every alarm that is kept, those that are over included, historical
-	// ones apart.
+	// ByState counts every alarm in the portal, including closed ones but not historical ones.
 	ByState map[string]int `json:"by_state"`
-	// BySeverity counts the alarms that need attention, Attention is their sum and
-	// Unacknowledged those of them that nobody has acknowledged.
+	// BySeverity counts the alarms that need attention, Attention is their sum, and Unacknowledged
+	// counts the unacknowledged ones among them.
 	BySeverity     map[string]int `json:"by_severity"`
 	Attention      int            `json:"attention"`
 	Unacknowledged int            `json:"unacknowledged"`
-	// Shelved, Suppressed and OutOfService count open alarms that are put aside; one may be
-	// several of these.
+	// Shelved, Suppressed and OutOfService count open alarms that are set aside; an alarm can be
+	// in several of these.
 	Shelved      int `json:"shelved"`
 	Suppressed   int `json:"suppressed"`
 	OutOfService int `json:"out_of_service"`
 	Historical   int `json:"historical"`
-	// Buildings are those with alarms that need attention, by name.
+	// Buildings has the buildings with alarms that need attention, sorted by name.
 	Buildings []buildingAlarms `json:"buildings"`
 	Flood     floodFigures     `json:"flood"`
-	// Chattering are alarms that core marks as chattering, or that were raised or raised again
-	// three times within the last minute, and that are not put aside: offer to shelve them.
+	// Chattering has alarms that core marks as chattering or that were raised or repeated three
+	// times within the last minute, unless they are set aside: candidates for shelving.
 	Chattering []chatterer `json:"chattering"`
-	// Stale are alarms that need attention and whose condition has held for more than 24 h,
-	// the oldest first.
+	// Stale has alarms that need attention and have been active for more than 24 h, oldest first.
 	Stale []staleAlarm `json:"stale"`
-	// BadActors are the ten pairs of device and alarm type that were raised, or raised again
-	// before they were acknowledged, most often within the last WindowMS, put aside or not.
+	// BadActors has the ten pairs of device and alarm type that were raised or repeated most often
+	// within the last WindowMS, set aside or not.
 	BadActors []badActor `json:"bad_actors"`
 	WindowMS  int64      `json:"window_ms"`
-	// KnownSince is since when it is known which alarms came up, at most 24 h ago.
+	// KnownSince is the time since which all raised alarms are counted, at most 24 h ago.
 	KnownSince int64 `json:"known_since"`
 }
 
@@ -53,22 +51,22 @@ type buildingAlarms struct {
 	Severity       telemetry.Severity `json:"severity"` // the worst
 }
 
-// floodFigures: New counts the alarms that came up in the view within the last WindowMS (ten
-// minutes): raised, raised again before they were acknowledged, or no longer suppressed,
-// and not put aside at that moment. Active tells that they are more than Limit (ten).
+// floodFigures describe an alarm flood. New counts the alarms of the view that came up within the last
+// WindowMS (ten minutes): raised, repeated or no longer suppressed, and not set aside at that
+// time. Active means that New exceeds Limit (ten).
 type floodFigures struct {
 	Active   bool  `json:"active"`
 	New      int   `json:"new"`
 	Limit    int   `json:"limit"`
 	WindowMS int64 `json:"window_ms"`
-	FirstAt  int64 `json:"first_at,omitempty"` // when the first of them came up
+	FirstAt  int64 `json:"first_at,omitempty"` // when the first one came up
 }
 
 type chatterer struct {
 	DeviceID   string `json:"device_id"`
 	AlertType  string `json:"alert_type"`
 	AlertID    string `json:"alert_id,omitempty"` // the newest incident
-	LastMinute int    `json:"last_minute"`        // how often it came up within the last minute
+	LastMinute int    `json:"last_minute"`        // how often it came up in the last minute
 }
 
 type staleAlarm struct {
@@ -87,16 +85,13 @@ type badActor struct {
 	LastAt      int64              `json:"last_at"`
 }
 
-// shortestWindow and longestWindow bound the time over which bad actors are looked for.
+// shortestWindow and longestWindow bound the window for bad actors.
 const (
 	shortestWindow = time.Minute
 	longestWindow  = state.CallsKept * time.Millisecond
 )
 
 func (p *Portal) alertSummary(c *fiber.Ctx) error {
-	if err := knownParameters(c, "building", "floor", "window"); err != nil {
-		return err
-	}
 	r := parser{get: func(name string) string { return c.Query(name) }}
 	scope := state.Scope{Building: strings.Clone(c.Query("building")), Floor: r.floor()}
 	window := longestWindow
@@ -144,7 +139,7 @@ func summaryOf(f state.Figures, now, window int64) summaryAnswer {
 	return out
 }
 
-// bySeverity names counts by rank; "other" only where there are some.
+// bySeverity maps counts by rank to names; "other" only if there are any.
 func bySeverity(counts [5]int) map[string]int {
 	out := make(map[string]int)
 	for i, n := range counts {

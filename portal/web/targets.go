@@ -9,8 +9,7 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// targets returns one command for each alarm that is meant, and the ids of those that are not
-// known.
+// targets returns one command for each alarm of body, and the ids of unknown alarms.
 func (p *Portal) targets(proto telemetry.AlarmCommand, body commandsBody) (commands []telemetry.AlarmCommand, missing []string, err error) {
 	ways := 0
 	for _, given := range []bool{body.AlertIDs != nil, body.Filter != nil, body.DeviceID != "" || body.AlertType != ""} {
@@ -54,15 +53,15 @@ func (p *Portal) targets(proto telemetry.AlarmCommand, body commandsBody) (comma
 	return commands, missing, nil
 }
 
-// partID makes the id of one of many commands from the id of all of them and the alarm, so
-// that who sends all again sends the same ones.
+// partID derives the id of one of many commands from the id of the request and the alarm, so that
+// a repeated request repeats the same commands.
 func partID(commandID, alertID string) string {
 	sum := sha256.Sum256([]byte(commandID + "\x00" + alertID))
 	return "m-" + hex.EncodeToString(sum[:16])
 }
 
-// concerns tells whether an action by a filter can mean something to an alarm. Incidents that
-// are over are left alone.
+// concerns reports whether an action selected by a filter applies to an alarm. Closed incidents are
+// left alone.
 func concerns(action telemetry.AlarmAction, a *state.Alert) bool {
 	switch action {
 	case telemetry.ActionAcknowledge:

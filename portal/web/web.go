@@ -1,8 +1,7 @@
-// Package web is the portal's program: a Fiber app with the page, the REST API, the
-// WebSocket and the operations routes, over the plant that package feed fills. It holds
-// no state of its own beyond caches. New binds the listeners, Run blocks until its
-// context ends; handlers block only on the plant's lock, except those of commands and
-// explanations, which wait some seconds at most for Kafka and for core.
+// Package web is the portal: a Fiber app with the page, the REST API, the WebSocket and the operations
+// routes, over the model that package feed fills. Its only own state are caches. New binds the
+// listeners, Run blocks until its context ends. Handlers block only on the model's lock,
+// except that commands and explanations wait a few seconds at most for Kafka and core.
 package web
 
 import (
@@ -176,10 +175,10 @@ func (p *Portal) WSAddr() string {
 	return p.wsLn.Addr().String()
 }
 
-// Ready returns nil once the hub is connected and what Kafka held has been read.
+// Ready returns nil once the hub is connected and Kafka's topics have been read.
 func (p *Portal) Ready() error { return p.feed.Ready() }
 
-// httpStop bounds how long requests that are being answered may hold up the stop.
+// httpStop bounds how long pending requests may delay the stop.
 const httpStop = 2 * time.Second
 
 // Run serves until ctx ends, then stops: no new requests, WebSockets closed with 4001,
@@ -195,7 +194,7 @@ func (p *Portal) Run(ctx context.Context) error {
 		serve(g, "websocket port", p.wsApp, p.wsLn)
 	}
 	serve(g, "http", p.app, p.ln)
-	p.log.Info("portal serves", "addr", p.Addr(), "websocket", p.WSAddr(), "path", p.cfg.WebSocketPath)
+	p.log.Info("portal listening", "addr", p.Addr(), "websocket", p.WSAddr(), "path", p.cfg.WebSocketPath)
 	return g.Wait(ctx)
 }
 
@@ -209,7 +208,7 @@ func serve(g *lifecycle.Group, name string, app *fiber.App, ln net.Listener) {
 			return err
 		case <-ctx.Done():
 		}
-		// Requests still running after that time are cut off when the process ends.
+		// Requests that still run then are cut off when the process ends.
 		if err := app.ShutdownWithTimeout(httpStop); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
@@ -217,7 +216,7 @@ func serve(g *lifecycle.Group, name string, app *fiber.App, ln net.Listener) {
 	})
 }
 
-// Close releases the listeners of a portal that was never run.
+// Close closes the listeners of a portal that was never run.
 func (p *Portal) Close() error {
 	err := p.ln.Close()
 	if p.wsLn != nil {
