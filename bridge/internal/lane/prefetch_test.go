@@ -180,3 +180,22 @@ func TestPrefetcherEndsWhenTheServerIsGone(t *testing.T) {
 	_, err = p.flow.next(t.Context(), window{packs: 1, bytes: 1, heartbeat: 5 * time.Millisecond})
 	require.ErrorIs(t, err, jetstream.ErrNoHeartbeat)
 }
+
+// A status message has headers and no payload. Any other message is a pack, also an empty
+// one, which is unreadable and counted as such.
+func TestEveryMessageButAStatusIsAPack(t *testing.T) {
+	p := play(t).serve()
+	p.blink(ample)
+	p.request()
+	for _, payload := range []string{"pack", ""} {
+		require.NoError(t, p.nc.Publish(p.inbox, []byte(payload)))
+		msg, err := p.flow.next(t.Context(), ample)
+		require.NoError(t, err)
+		require.Equal(t, payload, string(msg.Data))
+	}
+	m := nats.NewMsg(p.inbox)
+	m.Header.Set("X", "y")
+	m.Data = []byte("pack")
+	require.NoError(t, p.nc.PublishMsg(m))
+	p.receive(1, ample)
+}

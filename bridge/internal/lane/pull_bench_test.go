@@ -1,24 +1,15 @@
 package lane
 
 import (
-	"context"
-	"crypto/rand"
 	"fmt"
-	"io"
-	"log/slog"
-	"net"
-	"net/url"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/bridge/internal/hub"
 	"industrial-iot-monitor/internal/lifecycle"
-	"industrial-iot-monitor/internal/wire"
 )
 
 // open starts pulling packs that are expected to have a size.
@@ -136,98 +127,4 @@ func iterate(b *testing.B, cons jetstream.Consumer, opts ...jetstream.PullMessag
 		_, err = msg.Metadata()
 		return err
 	}, it.Stop
-}
-
-// fullSource is a gateway with a stream of packs, at a hub behind a line with a delay each way.
-func fullSource(tb testing.TB, delay time.Duration, size, packs int) source {
-	tb.Helper()
-	const id = "gw-a"
-	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
-	require.NoError(tb, err)
-	tb.Cleanup(h.Shutdown)
-	uplink := server.NewAccount("UPLINK")
-	so := &server.Options{
-		ServerName: id, Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, MaxPayload: 8 << 20,
-		Accounts: []*server.Account{uplink}, NoAuthUser: "uplink",
-		Users:     []*server.User{{Username: "uplink", Password: "x", Account: uplink}},
-		JetStream: true, JetStreamDomain: wire.Domain(id), StoreDir: tb.TempDir(),
-	}
-	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{LocalAccount: "UPLINK", URLs: []*url.URL{{Scheme: "nats-leaf", Host: slowLine(tb, h.LeafAddr(), delay)}}}}
-	srv, err := server.NewServer(so)
-	require.NoError(tb, err)
-	srv.Start()
-	tb.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	require.True(tb, srv.ReadyForConnections(time.Minute))
-	account, err := srv.LookupAccount("UPLINK")
-	require.NoError(tb, err)
-	require.NoError(tb, account.EnableJetStream(nil, nil))
-	local, err := nats.Connect("", nats.InProcessServer(srv))
-	require.NoError(tb, err)
-	tb.Cleanup(local.Close)
-	js, err := jetstream.New(local)
-	require.NoError(tb, err)
-	_, err = js.CreateStream(tb.Context(), jetstream.StreamConfig{Name: wire.PackStream(id), Subjects: []string{wire.PackSubject(id)}})
-	require.NoError(tb, err)
-	data := make([]byte, size)
-	_, _ = rand.Read(data)
-	for range packs {
-		_, err := js.Publish(tb.Context(), wire.PackSubject(id), data)
-		require.NoError(tb, err)
-	}
-	nc, err := nats.Connect("", nats.InProcessServer(h.InProcess()))
-	require.NoError(tb, err)
-	tb.Cleanup(nc.Close)
-	s := source{nc: nc, gateway: id}
-	require.Eventually(tb, func() bool { _, err := s.view(tb.Context(), 0); return err == nil }, time.Minute, 10*time.Millisecond)
-	return s
-}
-
-// slowLine forwards connections to an address, and delays what passes.
-func slowLine(tb testing.TB, to string, delay time.Duration) string {
-	tb.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(tb, err)
-	tb.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			a, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			z, err := (&net.Dialer{}).DialContext(context.WithoutCancel(tb.Context()), "tcp", to)
-			if err != nil {
-				_ = a.Close()
-				continue
-			}
-			go forward(a, z, delay)
-			go forward(z, a, delay)
-		}
-	}()
-	return ln.Addr().String()
-}
-
-func forward(from io.ReadCloser, to io.WriteCloser, delay time.Duration) {
-	type chunk struct {
-		due  time.Time
-		data []byte
-	}
-	chunks := make(chan chunk, 1<<12)
-	go func() {
-		defer func() { _ = to.Close() }()
-		for c := range chunks {
-			time.Sleep(time.Until(c.due))
-			if _, err := to.Write(c.data); err != nil {
-				return
-			}
-		}
-	}()
-	defer close(chunks)
-	for {
-		buf := make([]byte, 64<<10)
-		n, err := from.Read(buf)
-		if err != nil {
-			return
-		}
-		chunks <- chunk{time.Now().Add(delay), buf[:n]}
-	}
 }

@@ -1,0 +1,233 @@
+package lane
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/semaphore"
+
+	"industrial-iot-monitor/bridge/internal/checkpoint"
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+)
+
+func TestNewRefusesIncompleteOptions(t *testing.T) {
+	whole := testLane(t, func(context.Context) (Producer, map[string][]byte, error) { return nil, nil, nil }).o
+	for name, change := range map[string]func(*Options){
+		"no log":         func(o *Options) { o.Log = nil },
+		"no producer":    func(o *Options) { o.Open = nil },
+		"no connection":  func(o *Options) { o.NATS = nil },
+		"no roster":      func(o *Options) { o.Roster = nil },
+		"no progress":    func(o *Options) { o.Progress = nil },
+		"no metrics":     func(o *Options) { o.Metrics = nil },
+		"no transaction": func(o *Options) { o.MaxReadings = 0 },
+		"no lanes":       func(o *Options) { o.Lanes = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := whole
+			change(&o)
+			_, err := New(o)
+			require.Error(t, err)
+		})
+	}
+}
+
+func TestUncommittedPacksAreBoundedInBytes(t *testing.T) {
+	p := &puller{
+		r: &run{budget: semaphore.NewWeighted(memory), packs: make(chan item, 3)},
+		g: &gateway{id: "gw"},
+	}
+	next := func(seq uint64) item { return item{next: checkpoint.Checkpoint{Seq: seq}} }
+	require.NoError(t, p.enqueueData(t.Context(), next(1), memory/2))
+	require.NoError(t, p.enqueueData(t.Context(), next(2), memory/2))
+	require.Equal(t, uint64(2), p.g.pos.Seq)
+	full, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, p.enqueueData(full, next(3), 1), context.Canceled, "it waits for memory")
+	require.Equal(t, uint64(2), p.g.pos.Seq)
+
+	first := <-p.r.packs
+	require.Equal(t, int64(memory/2), first.weight)
+	require.Same(t, p.g, first.gateway)
+	p.r.budget.Release(2 * first.weight)
+	p.r.packs = make(chan item) // and now nobody receives
+	require.ErrorIs(t, p.enqueueData(full, next(3), 10*memory), context.Canceled)
+	require.True(t, p.r.budget.TryAcquire(memory), "the memory of an item that was not enqueued is free again")
+}
+
+// collecting is a collector whose pullers and committer are the test.
+func collecting(t *testing.T, linger time.Duration) *run {
+	t.Helper()
+	l := testLane(t, func(context.Context) (Producer, map[string][]byte, error) { return nil, nil, nil })
+	l.o.Linger = linger
+	r := &run{Lane: l, packs: make(chan item), ready: make(chan *batch), free: make(chan *batch, 2)}
+	go func() { _ = r.collect(t.Context()) }()
+	return r
+}
+
+func TestCollectorFlushesWhenFullOrAfterLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := collecting(t, time.Second)
+		r.packs <- *itemOf(pack(t, 1, 1, readings(4)...), 1)
+		r.packs <- *itemOf(pack(t, 1, 2, readings(4)...), 2)
+		start := time.Now()
+		b := <-r.ready
+		require.Equal(t, time.Second, time.Since(start), "it waits for more")
+		require.Len(t, b.items, 2)
+
+		r.packs <- *itemOf(pack(t, 1, 3, readings(8)...), 3)
+		r.packs <- *itemOf(pack(t, 1, 4, readings(3)...), 4) // 11 do not fit into 10
+		start = time.Now()
+		b = <-r.ready
+		require.Zero(t, time.Since(start), "it is full")
+		require.Equal(t, uint64(3), b.items[len(b.items)-1].next.Seq)
+		b = <-r.ready
+		require.Zero(t, time.Since(start), "the pack that did not fit has waited")
+		require.Equal(t, uint64(4), b.items[0].next.Seq)
+
+		used := &batch{items: make([]item, 0, 7)}
+		r.free <- used
+		r.packs <- *itemOf(pack(t, 1, 5, readings(10)...), 5)
+		<-r.ready
+		r.packs <- *itemOf(pack(t, 1, 6, readings(10)...), 6)
+		require.Same(t, used, <-r.ready, "batches are reused")
+	})
+}
+
+func TestCollectorWithoutLingerFlushesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := collecting(t, 0)
+		start := time.Now()
+		r.packs <- *itemOf(pack(t, 1, 1, readings(1)...), 1)
+		<-r.ready
+		require.Zero(t, time.Since(start))
+	})
+}
+
+func TestViewHasThePackAtASequence(t *testing.T) {
+	g := newTestGateway(t, 0)
+	v, err := g.view(t.Context(), 7)
+	require.NoError(t, err)
+	require.Equal(t, checkpoint.View{}, v, "an empty stream")
+	g.store(3, 1)
+	g.put([]byte("no pack"))
+	s, err := g.js.Stream(t.Context(), wire.PackStream("gw-a"))
+	require.NoError(t, err)
+	require.NoError(t, s.Purge(t.Context(), jetstream.WithPurgeSequence(2)))
+	for seq, want := range map[uint64]checkpoint.Anchor{
+		0: {}, 1: {}, 2: {Readable: true, Epoch: epochA, Counter: 2}, 3: {Readable: true, Epoch: epochA, Counter: 3}, 4: {}, 5: {},
+	} {
+		v, err := g.view(t.Context(), seq)
+		require.NoError(t, err)
+		require.Equal(t, checkpoint.View{First: 2, Last: 4, Anchor: want}, v, "sequence %d", seq)
+	}
+	require.NoError(t, s.DeleteMsg(t.Context(), 3))
+	v, err = g.view(t.Context(), 3)
+	require.NoError(t, err)
+	require.False(t, v.Anchor.Readable, "a hole")
+}
+
+func TestStreamIsNotTrimmedWithoutItsConsumer(t *testing.T) {
+	g := newTestGateway(t, 0)
+	g.store(5, 1)
+	cons, err := g.consume(t.Context(), 1)
+	require.NoError(t, err)
+	require.NoError(t, g.trim(t.Context(), cons, 3))
+	require.Equal(t, uint64(3), g.state().FirstSeq)
+	g.drop(t.Context(), cons)
+	require.ErrorIs(t, g.trim(t.Context(), cons, 5), jetstream.ErrConsumerNotFound)
+	require.Equal(t, uint64(3), g.state().FirstSeq)
+}
+
+func TestUnreadableGatewayIsRetriedAndWarnedAboutOnce(t *testing.T) {
+	var out strings.Builder
+	r := newRunning(t, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&out, nil)) })
+	r.testGateway.store(1, 1)
+	r.beat(r.roster, "")
+	stream, err := r.js.Stream(t.Context(), wire.PackStream("gw-a"))
+	require.NoError(t, err)
+	require.NoError(t, r.js.DeleteStream(t.Context(), wire.PackStream("gw-a")))
+	r.runLane()
+	require.Eventually(t, func() bool { return r.metric("bridge_pull_failures_total") >= 3 }, waitTimeout, time.Millisecond)
+	_, err = r.js.CreateStream(t.Context(), stream.CachedInfo().Config)
+	require.NoError(t, err)
+	r.testGateway.store(1, 1)
+	r.reaches(1)
+	r.stop()
+	require.Equal(t, 1, strings.Count(out.String(), "gateway unreadable, retrying"))
+	require.Equal(t, 1, strings.Count(out.String(), "gateway readable again"))
+}
+
+func TestBacklogBoundaries(t *testing.T) {
+	start := time.UnixMilli(1_700_000_000_000)
+	at := func(last uint64, late time.Duration) bool {
+		s := wire.GatewayStatus{LastSeq: last, Time: start.Add(late).UnixMilli()}
+		return new(aheadSender).behind(s, Position{Committed: checkpoint.Checkpoint{Seq: 100, At: start.UnixMilli()}}, start)
+	}
+	require.True(t, at(101+behindPacks, behindFor+time.Millisecond))
+	require.False(t, at(100+behindPacks, behindFor+time.Millisecond), "not enough packs")
+	require.False(t, at(101+behindPacks, behindFor), "not late enough")
+
+	for name, c := range map[string]struct {
+		s    wire.GatewayStatus
+		want bool
+	}{
+		"one pack too few": {wire.GatewayStatus{LastSeq: 100 + behindPacks, BufferLimit: 100}, false},
+		"enough packs":     {wire.GatewayStatus{LastSeq: 101 + behindPacks, BufferBytes: 49, BufferLimit: 100}, true},
+		"half full":        {wire.GatewayStatus{LastSeq: 101 + behindPacks, BufferBytes: 50, BufferLimit: 100}, false},
+	} {
+		c.s.Gateway = "gw-a"
+		p := &puller{r: heard(t, c.s), g: &gateway{id: "gw-a"}}
+		require.Equal(t, c.want, p.unhurried(Position{Committed: checkpoint.Checkpoint{Seq: 100}}), name)
+	}
+}
+
+func TestPackSizesAreAveraged(t *testing.T) {
+	var p pace
+	for _, c := range [][2]int{{8000, 8000}, {16_000, 9000}, {1000, 8000}} {
+		p.observe(c[0])
+		require.Equal(t, c[1], p.size)
+	}
+	for range 1000 {
+		p.observe(0)
+	}
+	require.Positive(t, p.size)
+	require.Less(t, p.size, 10)
+}
+
+func TestContentOfAPackCountsItsEntriesAndLeavesItUnread(t *testing.T) {
+	refused := wire.PackEntry{Refusal: &telemetry.Refusal{Reason: telemetry.ReasonEmpty}}
+	entries := append(readings(3), refused, refused)
+	p := pack(t, epochA, 7, entries...)
+	now := time.UnixMilli(p.Header.Base).Add(wire.BackfillAge)
+	c := contentOf(9, p, now)
+	require.Equal(t, checkpoint.Pack{Seq: 9, Epoch: epochA, Counter: 7, At: p.Header.Base, Holds: wire.PackTotals{Readings: 3, Refused: 2}}, c)
+	require.True(t, contentOf(9, p, now.Add(time.Millisecond)).Late)
+	n := 0
+	for _, ok := p.Next(); ok; _, ok = p.Next() {
+		n++
+	}
+	require.Equal(t, 5, n)
+}
+
+func TestGatewaysOfTheLaneAreCounted(t *testing.T) {
+	l := testLane(t, func(context.Context) (Producer, map[string][]byte, error) { return nil, nil, nil })
+	l.o.Lanes = 4
+	r := &run{Lane: l}
+	for _, id := range []string{"gw-a", "gw-b", "gw-c", "gw-d"} {
+		data, err := wire.GatewayStatus{Gateway: id}.Encode()
+		require.NoError(t, err)
+		require.NoError(t, l.o.Roster.Observe(wire.StatusSubject(id), data))
+	}
+	require.Zero(t, r.gatewayCount())
+	l.o.Progress.Own(Of("gw-a", 4))
+	want := len(slices.DeleteFunc(l.o.Roster.Gateways(), func(id string) bool { return Of(id, 4) != Of("gw-a", 4) }))
+	require.Equal(t, want, r.gatewayCount())
+}
