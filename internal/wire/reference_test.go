@@ -53,8 +53,8 @@ func checkDecode(t *testing.T, raw []byte) bool {
 			require.Contains(t, append(reasons, telemetry.ReasonDuplicateKey), reason)
 			return false
 		}
-		want, wantErr := oracleReading(raw)
-		require.Equal(t, wantErr == nil, err == nil, "oracle: %v, decoder: %v", wantErr, err)
+		want, wantErr := referenceReading(raw)
+		require.Equal(t, wantErr == nil, err == nil, "reference: %v, decoder: %v", wantErr, err)
 		if err != nil {
 			require.Contains(t, reasons, reason)
 			return false
@@ -117,85 +117,85 @@ func hasDuplicateKeys(t *testing.T, raw []byte) bool {
 	return walk()
 }
 
-// oracle reads a reading out of what encoding/json makes of its text.
-type oracle struct{ err error }
+// reference decodes a reading with encoding/json, to compare the decoder with.
+type reference struct{ err error }
 
-func oracleReading(raw []byte) (telemetry.Reading, error) {
+func referenceReading(raw []byte) (telemetry.Reading, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	var tree any
 	if err := d.Decode(&tree); err != nil {
 		return telemetry.Reading{}, err
 	}
-	var o oracle
+	var ref reference
 	var r telemetry.Reading
-	top := o.object(tree, true)
-	r.DeviceID = o.text(top["device_id"], true)
-	r.Timestamp = o.integer(top["timestamp"], true)
-	o.check(telemetry.ValidDeviceID(r.DeviceID) && telemetry.ValidTimestamp(r.Timestamp))
+	top := ref.object(tree, true)
+	r.DeviceID = ref.text(top["device_id"], true)
+	r.Timestamp = ref.integer(top["timestamp"], true)
+	ref.check(telemetry.ValidDeviceID(r.DeviceID) && telemetry.ValidTimestamp(r.Timestamp))
 
-	loc := o.object(top["location"], true)
-	r.Location.Building = o.text(loc["building"], true)
-	r.Location.Room = o.text(loc["room"], false)
-	r.Location.Floor = int(o.integer(loc["floor"], false))
-	o.check(r.Location.Building != "" && len(r.Location.Building) <= telemetry.MaxBuildingBytes)
-	o.check(int(int32(r.Location.Floor)) == r.Location.Floor)
+	loc := ref.object(top["location"], true)
+	r.Location.Building = ref.text(loc["building"], true)
+	r.Location.Room = ref.text(loc["room"], false)
+	r.Location.Floor = int(ref.integer(loc["floor"], false))
+	ref.check(r.Location.Building != "" && len(r.Location.Building) <= telemetry.MaxBuildingBytes)
+	ref.check(int(int32(r.Location.Floor)) == r.Location.Floor)
 
-	sensors := o.object(top["sensors"], true)
+	sensors := ref.object(top["sensors"], true)
 	for p := range telemetry.NumAnalog {
-		if s := o.object(sensors[p.String()], false); s != nil {
+		if s := ref.object(sensors[p.String()], false); s != nil {
 			r.Sensors.Analog[p] = telemetry.Measurement{
-				Present: true, Value: o.float(s["value"], true), Unit: o.text(s["unit"], false), Status: o.text(s["status"], false),
+				Present: true, Value: ref.float(s["value"], true), Unit: ref.text(s["unit"], false), Status: ref.text(s["status"], false),
 			}
 		}
 	}
-	if s := o.object(sensors["switch_status"], false); s != nil {
+	if s := ref.object(sensors["switch_status"], false); s != nil {
 		v, ok := s["value"].(bool)
-		o.check(ok)
-		r.Sensors.Switch = telemetry.Switch{Present: true, Value: v, Status: o.text(s["status"], false)}
+		ref.check(ok)
+		r.Sensors.Switch = telemetry.Switch{Present: true, Value: v, Status: ref.text(s["status"], false)}
 	}
-	info := o.object(top["device_info"], false)
+	info := ref.object(top["device_info"], false)
 	r.Info = telemetry.DeviceInfo{
-		Model: o.text(info["model"], false), Firmware: o.text(info["firmware"], false),
-		Battery: o.optional(info["battery"]), SignalStrength: o.optional(info["signal_strength"]),
+		Model: ref.text(info["model"], false), Firmware: ref.text(info["firmware"], false),
+		Battery: ref.optional(info["battery"]), SignalStrength: ref.optional(info["signal_strength"]),
 	}
-	return r, o.err
+	return r, ref.err
 }
 
-func (o *oracle) check(ok bool) {
-	if !ok && o.err == nil {
-		o.err = errors.New("not a reading")
+func (ref *reference) check(ok bool) {
+	if !ok && ref.err == nil {
+		ref.err = errors.New("not a reading")
 	}
 }
 
-func typed[T any](o *oracle, v any, required bool) T {
+func typed[T any](ref *reference, v any, required bool) T {
 	t, ok := v.(T)
-	o.check(ok || v == nil && !required)
+	ref.check(ok || v == nil && !required)
 	return t
 }
 
-func (o *oracle) object(v any, required bool) map[string]any {
-	return typed[map[string]any](o, v, required)
+func (ref *reference) object(v any, required bool) map[string]any {
+	return typed[map[string]any](ref, v, required)
 }
-func (o *oracle) text(v any, required bool) string { return typed[string](o, v, required) }
+func (ref *reference) text(v any, required bool) string { return typed[string](ref, v, required) }
 
-func (o *oracle) float(v any, required bool) float64 {
-	n := typed[json.Number](o, v, required)
+func (ref *reference) float(v any, required bool) float64 {
+	n := typed[json.Number](ref, v, required)
 	if n == "" {
 		return 0
 	}
 	f, err := strconv.ParseFloat(string(n), 64)
-	o.check(err == nil)
+	ref.check(err == nil)
 	return f
 }
 
-func (o *oracle) optional(v any) telemetry.Optional {
-	return telemetry.Optional{Value: o.float(v, false), Present: v != nil}
+func (ref *reference) optional(v any) telemetry.Optional {
+	return telemetry.Optional{Value: ref.float(v, false), Present: v != nil}
 }
 
-func (o *oracle) integer(v any, required bool) int64 {
-	f := o.float(v, required)
-	o.check(f == math.Trunc(f) && math.Abs(f) < 1<<60)
+func (ref *reference) integer(v any, required bool) int64 {
+	f := ref.float(v, required)
+	ref.check(f == math.Trunc(f) && math.Abs(f) < 1<<60)
 	return int64(f)
 }
 
