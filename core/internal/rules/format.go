@@ -9,8 +9,7 @@ import (
 	"industrial-iot-monitor/core/internal/alarm"
 )
 
-// Format returns a rule as it would be written in a file: the entry of the list, without
-// what is as it would be anyway.
+// Format returns a rule as an entry of the list in a rules file, with defaults left out.
 func Format(r alarm.Rule) string {
 	w := &writer{}
 	w.b.WriteString("- id: " + r.ID + "\n")
@@ -45,7 +44,7 @@ func Format(r alarm.Rule) string {
 type writer struct {
 	b      strings.Builder
 	indent string
-	dash   bool // the next line begins an entry of a list
+	dash   bool // the next line starts a list entry
 }
 
 func (w *writer) line(format string, args ...any) {

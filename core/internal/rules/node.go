@@ -17,13 +17,13 @@ var timeForm = regexp.MustCompile(`^([0-9]+(\.[0-9]*)?(ms|s|m|h))+$`)
 // mapping is a YAML mapping: its keys in order.
 type mapping struct {
 	node  ast.Node
-	field string // where it is, "" for the top
+	field string // its path, "" for the top
 	keys  []string
 	where map[string]ast.Node // of the key
 	value map[string]ast.Node
 }
 
-// path returns the whole name of a key.
+// path returns the path of a key.
 func (m *mapping) path(key string) string {
 	if m.field == "" {
 		return key
@@ -31,12 +31,12 @@ func (m *mapping) path(key string) string {
 	return m.field + "." + key
 }
 
-func (m *mapping) take(key string) (ast.Node, bool) {
+func (m *mapping) get(key string) (ast.Node, bool) {
 	n, ok := m.value[key]
 	return n, ok
 }
 
-// mapping reads n as one.
+// mapping reads n as a mapping.
 func (p *reader) mapping(n ast.Node, field string) (*mapping, bool) {
 	m := &mapping{node: n, field: field, where: map[string]ast.Node{}, value: map[string]ast.Node{}}
 	var pairs []*ast.MappingValueNode
@@ -56,7 +56,7 @@ func (p *reader) mapping(n ast.Node, field string) (*mapping, bool) {
 			continue
 		}
 		if _, twice := m.value[key]; twice {
-			p.wrong(pair.Key, m.path(key), "it is there twice; want it once")
+			p.wrong(pair.Key, m.path(key), "the key occurs twice; want it once")
 			continue
 		}
 		m.keys = append(m.keys, key)
@@ -65,11 +65,11 @@ func (p *reader) mapping(n ast.Node, field string) (*mapping, bool) {
 	return m, true
 }
 
-// only complains about keys that do not belong there.
+// only reports keys that are not allowed.
 func (p *reader) only(m *mapping, allowed ...string) {
 	for _, key := range m.keys {
 		if !slices.Contains(allowed, key) {
-			p.wrong(m.where[key], m.path(key), "there is no such field here; want one of %s", strings.Join(allowed, ", "))
+			p.wrong(m.where[key], m.path(key), "unknown field; want one of %s", strings.Join(allowed, ", "))
 		}
 	}
 }
@@ -84,7 +84,7 @@ func (p *reader) sequence(n ast.Node, field string) ([]ast.Node, bool) {
 
 // choice reads one of some words.
 func (p *reader) choice(m *mapping, key, otherwise string, words ...string) string {
-	n, ok := m.take(key)
+	n, ok := m.get(key)
 	if !ok {
 		return otherwise
 	}
@@ -96,10 +96,10 @@ func (p *reader) choice(m *mapping, key, otherwise string, words ...string) stri
 }
 
 func (p *reader) number(m *mapping, key string, required bool) float64 {
-	n, ok := m.take(key)
+	n, ok := m.get(key)
 	if !ok {
 		if required {
-			p.wrong(m.node, m.path(key), "it is missing; want a number")
+			p.wrong(m.node, m.path(key), "missing; want a number")
 		}
 		return 0
 	}
@@ -120,12 +120,12 @@ func (p *reader) number(m *mapping, key string, required bool) float64 {
 	return 0
 }
 
-// duration reads a time with a unit; what is not there is 0.
+// duration reads a time with a unit; 0 when absent.
 func (p *reader) duration(m *mapping, key string, required bool) time.Duration {
-	n, ok := m.take(key)
+	n, ok := m.get(key)
 	if !ok {
 		if required {
-			p.wrong(m.node, m.path(key), `it is missing; want a time like 30s or 5m`)
+			p.wrong(m.node, m.path(key), `missing; want a time like 30s or 5m`)
 		}
 		return 0
 	}
@@ -139,10 +139,10 @@ func (p *reader) duration(m *mapping, key string, required bool) time.Duration {
 }
 
 func (p *reader) text(m *mapping, key string, required bool, want string) string {
-	n, ok := m.take(key)
+	n, ok := m.get(key)
 	if !ok {
 		if required {
-			p.wrong(m.node, m.path(key), "it is missing; want %s", want)
+			p.wrong(m.node, m.path(key), "missing; want %s", want)
 		}
 		return ""
 	}
@@ -154,7 +154,7 @@ func (p *reader) text(m *mapping, key string, required bool, want string) string
 }
 
 func (p *reader) boolean(m *mapping, key string) bool {
-	n, ok := m.take(key)
+	n, ok := m.get(key)
 	if !ok {
 		return false
 	}
@@ -167,7 +167,7 @@ func (p *reader) boolean(m *mapping, key string) bool {
 
 // many reads one value or a list of them.
 func many[T any](p *reader, m *mapping, key string, read func(ast.Node) (T, bool), want string) []T {
-	n, ok := m.take(key)
+	n, ok := m.get(key)
 	if !ok {
 		return nil
 	}
@@ -219,7 +219,7 @@ func integer(n ast.Node) (int, bool) {
 	return 0, false
 }
 
-// show writes what is there, in short.
+// show describes a node in short.
 func show(n ast.Node) string {
 	switch n := n.(type) {
 	case *ast.MappingNode, *ast.MappingValueNode:

@@ -57,7 +57,7 @@ func (p *reader) rule(n ast.Node, field string) (alarm.Rule, ast.Node) {
 	if len(p.problems) == before {
 		p.bounds(&r, places)
 	}
-	id, ok := m.take("id")
+	id, ok := m.get("id")
 	if !ok {
 		return r, n
 	}
@@ -68,25 +68,25 @@ func (p *reader) rule(n ast.Node, field string) (alarm.Rule, ast.Node) {
 func (p *reader) conditions(m *mapping, r *alarm.Rule, places map[string]*mapping) {
 	var lists []string
 	for _, key := range []string{"all", "any"} {
-		if _, ok := m.take(key); ok {
+		if _, ok := m.get(key); ok {
 			lists = append(lists, key)
 		}
 	}
 	if len(lists) == 0 {
 		places["if."] = m
 		r.If = p.condition(m, ruleFields)
-		if _, ok := m.take("off_delay"); ok && r.If.Kind == alarm.Offline {
-			p.wrong(m.where["off_delay"], m.path("off_delay"), "a rule of kind offline has none: want it left out")
+		if _, ok := m.get("off_delay"); ok && r.If.Kind == alarm.Offline {
+			p.wrong(m.where["off_delay"], m.path("off_delay"), "a rule of kind offline has none; leave it out")
 		}
 		return
 	}
 	p.only(m, slices.Concat(ruleFields, []string{"all", "any"})...)
 	key := lists[0]
 	if len(lists) > 1 {
-		p.wrong(m.where["any"], m.path("any"), "there is all too; want one of them")
+		p.wrong(m.where["any"], m.path("any"), "all is present too; want one of them")
 		return
 	}
-	list, _ := m.take(key)
+	list, _ := m.get(key)
 	items, ok := p.sequence(list, m.path(key))
 	if !ok {
 		return
@@ -111,14 +111,14 @@ func (p *reader) conditions(m *mapping, r *alarm.Rule, places map[string]*mappin
 	r.If, r.Other = conds[0], &conds[1]
 }
 
-// condition reads what belongs to a kind; others are fields that may be there besides.
+// condition reads the fields of a kind; others are fields that are allowed besides.
 func (p *reader) condition(m *mapping, others []string) alarm.Condition {
 	var c alarm.Condition
-	n, ok := m.take("kind")
+	n, ok := m.get("kind")
 	name, isText := text(n)
 	switch {
 	case !ok:
-		p.wrong(m.node, m.path("kind"), "it is missing; want %s", either(kinds))
+		p.wrong(m.node, m.path("kind"), "missing; want %s", either(kinds))
 		return c
 	case !isText || !slices.Contains(kinds, name):
 		p.wrong(n, m.path("kind"), "%s: want %s", show(n), either(kinds))
@@ -153,15 +153,15 @@ func (p *reader) condition(m *mapping, others []string) alarm.Condition {
 }
 
 func (p *reader) parameter(m *mapping) string {
-	if _, ok := m.take("parameter"); !ok {
-		p.wrong(m.node, m.path("parameter"), "it is missing; want temperature, humidity, pressure or current")
+	if _, ok := m.get("parameter"); !ok {
+		p.wrong(m.node, m.path("parameter"), "missing; want temperature, humidity, pressure or current")
 		return ""
 	}
 	return p.choice(m, "parameter", "", "temperature", "humidity", "pressure", "current")
 }
 
 func (p *reader) count(m *mapping, key string) int {
-	n, ok := m.take(key)
+	n, ok := m.get(key)
 	if !ok {
 		return 0
 	}
@@ -174,9 +174,9 @@ func (p *reader) count(m *mapping, key string) int {
 
 // switchState reads on or off, which some writers of YAML turn into true and false.
 func (p *reader) switchState(m *mapping) bool {
-	n, ok := m.take("is")
+	n, ok := m.get("is")
 	if !ok {
-		p.wrong(m.node, m.path("is"), "it is missing; want on or off")
+		p.wrong(m.node, m.path("is"), "missing; want on or off")
 		return false
 	}
 	if b, isBool := n.(*ast.BoolNode); isBool {
@@ -186,7 +186,7 @@ func (p *reader) switchState(m *mapping) bool {
 }
 
 func (p *reader) where(m *mapping) alarm.Where {
-	n, ok := m.take("where")
+	n, ok := m.get("where")
 	if !ok {
 		return alarm.Where{}
 	}
@@ -198,12 +198,12 @@ func (p *reader) where(m *mapping) alarm.Where {
 	return alarm.Where{
 		Buildings: many(p, w, "building", word, "the name of a building, or a list of them"),
 		Floors:    many(p, w, "floor", integer, "a whole number, or a list of them"),
-		Models:    many(p, w, "model", word, "a model, in which * stands for anything, or a list of them"),
-		Devices:   many(p, w, "device", word, "a device id, in which * stands for anything, or a list of them"),
+		Models:    many(p, w, "model", word, "a model, in which * matches anything, or a list of them"),
+		Devices:   many(p, w, "device", word, "a device id, in which * matches anything, or a list of them"),
 	}
 }
 
-// bounds says which of the values are out of bounds, each at its place.
+// bounds reports the values that are out of bounds, each at its position.
 func (p *reader) bounds(r *alarm.Rule, places map[string]*mapping) {
 	for _, c := range r.Check() {
 		prefix, key := "", c.Field
@@ -217,7 +217,7 @@ func (p *reader) bounds(r *alarm.Rule, places map[string]*mapping) {
 			m = places[""]
 		}
 		n := m.node
-		if at, ok := m.take(key); ok {
+		if at, ok := m.get(key); ok {
 			n = at
 		}
 		p.wrong(n, m.path(key), "%s", c.Message)

@@ -1,7 +1,6 @@
-// Package rules is the written form of alarm rules: it reads a file in YAML, says in
-// which line something is wrong and what would be right, and writes a rule out again.
-// deploy/rules/rules.schema.json describes the same form for editors. It does no I/O:
-// who calls it reads the file. Nothing here blocks.
+// Package rules parses and formats alarm rules in YAML. Errors name the line, the value
+// found and the values wanted. deploy/rules/rules.schema.json describes the same format
+// for editors. It does no I/O: the caller reads the file. Nothing here blocks.
 package rules
 
 import (
@@ -21,20 +20,20 @@ import (
 const (
 	MaxBytes = 1 << 20
 	MaxRules = 1000
-	// maxProblems is how many are told at once.
+	// maxProblems is the most errors reported at once.
 	maxProblems = 20
 )
 
-// Error is all that is wrong with a file.
+// Error has all errors in a file.
 type Error struct {
 	Problems []Problem
 }
 
-// Problem is one thing that is wrong.
+// Problem is one error.
 type Problem struct {
 	Line, Column int    // from 1; 0 when the whole file is meant
 	Field        string // for example "rules[2].limit"
-	Message      string // what is there, and what would be right
+	Message      string // the value found, and the values wanted
 }
 
 // String returns the problem on one line.
@@ -58,7 +57,7 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Load parses a file of rules and checks it wholly. The error is an *Error.
+// Load parses and checks a rules file. The error is an *Error.
 func Load(data []byte) (alarm.RuleSet, error) {
 	if len(data) > MaxBytes {
 		return alarm.RuleSet{}, &Error{[]Problem{{Message: fmt.Sprintf("the file has %d bytes; want at most %d", len(data), MaxBytes)}}}
@@ -76,13 +75,13 @@ func Load(data []byte) (alarm.RuleSet, error) {
 		}
 		return alarm.RuleSet{}, &Error{p.problems}
 	}
-	if _, err := alarm.Compile(set); err != nil { // what only all rules together show
+	if _, err := alarm.Compile(set); err != nil { // errors that involve several rules
 		return alarm.RuleSet{}, &Error{[]Problem{{Message: err.Error()}}}
 	}
 	return set, nil
 }
 
-// syntax returns what is wrong with a file that is no YAML.
+// syntax returns the error of a file that is not YAML.
 func syntax(err error) Problem {
 	if at, ok := errors.AsType[yaml.Error](err); ok {
 		p := Problem{Message: "this is not YAML: " + at.GetMessage()}
@@ -94,7 +93,7 @@ func syntax(err error) Problem {
 	return Problem{Message: "this is not YAML: " + err.Error()}
 }
 
-// reader goes through a file and collects what is wrong with it.
+// reader walks over a file and collects errors.
 type reader struct {
 	problems []Problem
 }
@@ -109,7 +108,7 @@ func (p *reader) wrong(n ast.Node, field, format string, args ...any) {
 	p.problems = append(p.problems, x)
 }
 
-// file reads the whole.
+// file reads the document.
 func (p *reader) file(f *ast.File) alarm.RuleSet {
 	var docs []ast.Node
 	for _, d := range f.Docs {
@@ -126,14 +125,14 @@ func (p *reader) file(f *ast.File) alarm.RuleSet {
 		return alarm.RuleSet{}
 	}
 	p.only(top, "version", "rules")
-	if n, ok := top.take("version"); ok {
+	if n, ok := top.get("version"); ok {
 		if v, isInt := integer(n); !isInt || v != 1 {
 			p.wrong(n, "version", "%s: want 1, the only version there is", show(n))
 		}
 	}
-	list, ok := top.take("rules")
+	list, ok := top.get("rules")
 	if !ok {
-		p.wrong(docs[0], "rules", "it is missing; want a list of rules")
+		p.wrong(docs[0], "rules", "missing; want a list of rules")
 		return alarm.RuleSet{}
 	}
 	items, ok := p.sequence(list, "rules")

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const folder = "../../../deploy/rules/"
 
-// schema is what deploy/rules/rules.schema.json says.
+// schema is deploy/rules/rules.schema.json.
 func schema(tb testing.TB) *jsonschema.Schema {
 	tb.Helper()
 	s, err := jsonschema.NewCompiler().Compile(folder + "rules.schema.json")
@@ -32,7 +32,7 @@ func schema(tb testing.TB) *jsonschema.Schema {
 	return s
 }
 
-// validate holds a file in YAML against the schema.
+// validate checks a YAML file against the schema.
 func validate(s *jsonschema.Schema, file []byte) error {
 	var v any
 	if err := yaml.Unmarshal(file, &v); err != nil {
@@ -82,7 +82,7 @@ func TestExample(t *testing.T) {
 	require.Equal(t, "humidity_high", last.ID)
 }
 
-// TestFormatIsReadBack: a rule that was written out is the same rule.
+// TestFormatIsReadBack: a formatted rule parses to the same rule.
 func TestFormatIsReadBack(t *testing.T) {
 	set, err := Load(example(t))
 	require.NoError(t, err)
@@ -107,7 +107,7 @@ func TestFiles(t *testing.T) {
 	tests := []struct {
 		name, file string
 		problem    string // empty: a good file
-		goOnly     bool   // the schema cannot know
+		goOnly     bool   // the schema cannot check it
 	}{
 		{"no rules", "rules: []\n", "", false},
 		{"a version", "version: 1\nrules: []\n", "", false},
@@ -125,26 +125,26 @@ func TestFiles(t *testing.T) {
 		{"empty", "", "the file has 0 documents; want one with the key rules", true},
 		{"two documents", "rules: []\n---\nrules: []\n", "the file has 2 documents", true},
 		{"a list", "- id: x\n", "line 1: a list: want keys and values", false},
-		{"no key rules", "version: 1\n", "rules: it is missing; want a list of rules", false},
+		{"no key rules", "version: 1\n", "rules: missing; want a list of rules", false},
 		{"rules no list", "rules: 5\n", "line 1: rules: 5: want a list", false},
-		{"unknown key", "rules: []\nrule: []\n", "line 2: rule: there is no such field here; want one of version, rules", false},
+		{"unknown key", "rules: []\nrule: []\n", "line 2: rule: unknown field; want one of version, rules", false},
 		{"wrong version", "version: 2\nrules: []\n", "line 1: version: 2: want 1, the only version there is", false},
 		{"a key twice", "rules: []\nrules: []\n", "line 2: ", false},
 		{"rule is a text", "rules:\n  - temperature\n", `line 2: rules[0]: "temperature": want keys and values`, false},
-		{"no id", "rules:\n  - kind: offline\n", "line 2: rules[0].id: it is missing; want a name of letters, digits, _ or -", false},
+		{"no id", "rules:\n  - kind: offline\n", "line 2: rules[0].id: missing; want a name of letters, digits, _ or -", false},
 		{"bad id", "rules:\n  - id: too hot\n    kind: offline\n", `line 2: rules[0].id: "too hot": want 1 to 64 letters, digits, _ or -`, false},
-		{"no kind", rule("limit: 5"), "line 2: rules[0].kind: it is missing; want high, high_high,", false},
+		{"no kind", rule("limit: 5"), "line 2: rules[0].kind: missing; want high, high_high,", false},
 		{"unknown kind", rule("kind: hihi", "limit: 5"), `line 3: rules[0].kind: "hihi": want high, high_high, low, low_low, rate, stuck, deviation, switch, battery_low, signal_weak or offline`, false},
 		{"limit is a text", rule("kind: high", "parameter: temperature", "limit: hot"), `line 5: rules[0].limit: "hot": want a number`, false},
 		{"limit is quoted", rule("kind: high", "parameter: temperature", `limit: "80"`), `line 5: rules[0].limit: "80": want a number`, false},
 		{"limit is infinite", rule("kind: high", "parameter: temperature", "limit: .inf"), "line 5: rules[0].limit: .inf: want a number", false},
-		{"no limit", rule("kind: high", "parameter: temperature"), "line 2: rules[0].limit: it is missing; want a number", false},
+		{"no limit", rule("kind: high", "parameter: temperature"), "line 2: rules[0].limit: missing; want a number", false},
 		{"limit is nothing", rule("kind: high", "parameter: temperature", "limit:"), "line 5: rules[0].limit: nothing: want a number", false},
 		{"unknown parameter", rule("kind: high", "limit: 5", "parameter: noise"), `line 5: rules[0].parameter: "noise": want temperature, humidity, pressure or current`, false},
-		{"no parameter", rule("kind: high", "limit: 5"), "line 2: rules[0].parameter: it is missing; want temperature, humidity, pressure or current", false},
+		{"no parameter", rule("kind: high", "limit: 5"), "line 2: rules[0].parameter: missing; want temperature, humidity, pressure or current", false},
 		{"negative deadband", with("deadband: -1"), "line 6: rules[0].deadband: -1: want a finite number, 0 or more", false},
 		{"unknown severity", with("severity: bad"), `line 6: rules[0].severity: "bad": want critical, high, medium or low`, false},
-		{"field of another kind", with("window: 1m"), "line 6: rules[0].window: there is no such field here; want one of id, type, severity, where, on_delay, off_delay, disabled, kind, parameter, limit, deadband", false},
+		{"field of another kind", with("window: 1m"), "line 6: rules[0].window: unknown field; want one of id, type, severity, where, on_delay, off_delay, disabled, kind, parameter, limit, deadband", false},
 		{"time without unit", with("on_delay: 30"), "line 6: rules[0].on_delay: 30: want a time with its unit, like 30s, 5m or 1h30m", false},
 		{"time in words", with(`off_delay: "a while"`), `line 6: rules[0].off_delay: "a while": want a time`, false},
 		{"negative time", with(`on_delay: "-30s"`), `line 6: rules[0].on_delay: "-30s": want a time`, false},
@@ -153,21 +153,21 @@ func TestFiles(t *testing.T) {
 		{"rate of zero", rule("kind: rate", "parameter: current", "limit: 0"), "line 5: rules[0].limit: 0: want more than 0", false},
 		{"rate with a window too short", rule("kind: rate", "parameter: current", "limit: 1", "window: 1s"), "line 6: rules[0].window: 1s: want 2s to 24h", true},
 		{"rate in an odd unit", rule("kind: rate", "parameter: current", "limit: 1", "per: hour"), `line 6: rules[0].per: "hour": want second or minute`, false},
-		{"stuck for no time", rule("kind: stuck", "parameter: current"), "line 2: rules[0].for: it is missing; want a time like 30s or 5m", false},
+		{"stuck for no time", rule("kind: stuck", "parameter: current"), "line 2: rules[0].for: missing; want a time like 30s or 5m", false},
 		{"no sensors", rule("kind: deviation", "parameter: current", "limit: 1", "sensors: 0"), "line 6: rules[0].sensors: 0: want a whole number of 1 or more", false},
 		{"half a sensor", rule("kind: deviation", "parameter: current", "limit: 1", "sensors: 1.5"), "line 6: rules[0].sensors: 1.5: want a whole number", false},
-		{"switch without a state", rule("kind: switch"), "line 2: rules[0].is: it is missing; want on or off", false},
+		{"switch without a state", rule("kind: switch"), "line 2: rules[0].is: missing; want on or off", false},
 		{"battery above 100", rule("kind: battery_low", "limit: 120"), "line 4: rules[0].limit: 120: want a percentage", false},
 		{"strong signal", rule("kind: signal_weak", "limit: 85"), "line 4: rules[0].limit: 85: want dBm, less than 0", false},
-		{"offline with a limit", rule("kind: offline", "limit: 85"), "line 4: rules[0].limit: there is no such field here", false},
+		{"offline with a limit", rule("kind: offline", "limit: 85"), "line 4: rules[0].limit: unknown field", false},
 		{"offline with an off-delay", rule("kind: offline", "off_delay: 5s"), "line 4: rules[0].off_delay: a rule of kind offline has none", false},
 		{"one condition of two", rule("all:", "  - {kind: switch, is: on}"), "line 4: rules[0].all: 1 conditions; want two", false},
-		{"both and either", rule("all: []", "any: []"), "line 4: rules[0].any: there is all too; want one of them", false},
-		{"conditions and a kind", rule("kind: offline", "any:", "  - {kind: switch, is: on}", "  - {kind: switch, is: off}"), "line 3: rules[0].kind: there is no such field here", false},
-		{"a condition with a delay", rule("all:", "  - {kind: switch, is: on}", "  - {kind: switch, is: off, on_delay: 5s}"), "line 5: rules[0].all[1].on_delay: there is no such field here; want one of kind, is", false},
+		{"both and either", rule("all: []", "any: []"), "line 4: rules[0].any: all is present too; want one of them", false},
+		{"conditions and a kind", rule("kind: offline", "any:", "  - {kind: switch, is: on}", "  - {kind: switch, is: off}"), "line 3: rules[0].kind: unknown field", false},
+		{"a condition with a delay", rule("all:", "  - {kind: switch, is: on}", "  - {kind: switch, is: off, on_delay: 5s}"), "line 5: rules[0].all[1].on_delay: unknown field; want one of kind, is", false},
 		{"a condition about nothing", rule("all:", "  - {kind: switch, is: on}", "  - {kind: offline}"), "line 5: rules[0].all[1].kind: offline: it cannot be combined", false},
 		{"bad limit of a condition", rule("all:", "  - {kind: switch, is: on}", "  - {kind: battery_low, limit: 0}"), "line 5: rules[0].all[1].limit: 0: want a percentage", false},
-		{"unknown place", with("where: {house: 5}"), "line 6: rules[0].where.house: there is no such field here; want one of building, floor, model, device", false},
+		{"unknown place", with("where: {house: 5}"), "line 6: rules[0].where.house: unknown field; want one of building, floor, model, device", false},
 		{"floor is a text", with("where: {floor: ground}"), `line 6: rules[0].where.floor: "ground": want a whole number, or a list of them`, false},
 		{"no building", with("where: {building: []}"), "line 6: rules[0].where.building: the list is empty", false},
 		{"an anchor", "rules: &r []\n", "line 1: rules: an anchor, alias or tag: want a list", true},
@@ -195,10 +195,10 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-func TestEveryProblemIsTold(t *testing.T) {
+func TestEveryProblemIsReported(t *testing.T) {
 	_, err := Load([]byte("rules:\n  - {id: a, kind: high}\n  - {id: b, kind: low, parameter: x, limit: y}\n"))
-	require.Equal(t, `line 2: rules[0].parameter: it is missing; want temperature, humidity, pressure or current
-line 2: rules[0].limit: it is missing; want a number
+	require.Equal(t, `line 2: rules[0].parameter: missing; want temperature, humidity, pressure or current
+line 2: rules[0].limit: missing; want a number
 line 3: rules[1].parameter: "x": want temperature, humidity, pressure or current
 line 3: rules[1].limit: "y": want a number`, err.Error())
 
