@@ -50,7 +50,7 @@ func (l *link) requests(ctx context.Context) {
 			Key: int16(binary.BigEndian.Uint16(frame)), Version: int16(binary.BigEndian.Uint16(frame[2:])),
 			Correlation: int32(binary.BigEndian.Uint32(frame[4:])), Request: frame,
 		}
-		switch l.decide(ctx, BeforeRequest, x) {
+		switch decide(ctx, l.proxy.matching(BeforeRequest, x.Key), x) {
 		case Cut:
 			return
 		case Drop:
@@ -79,14 +79,16 @@ func (l *link) responses(ctx context.Context) {
 			l.proxy.log.Error("unreadable answer, connection cut", "key", x.Key, "version", x.Version, "err", err)
 			return
 		}
-		switch l.decide(ctx, BeforeResponse, x) {
+		switch decide(ctx, l.proxy.matching(BeforeResponse, x.Key), x) {
 		case Cut:
 			return
 		case Drop:
 			continue
 		case Pass:
 		}
-		if writeFrame(l.client, frame) != nil || l.decide(ctx, AfterResponse, x) == Cut {
+		// Chosen before the client has the answer: a hook that it sets then is for later exchanges.
+		hooks := l.proxy.matching(AfterResponse, x.Key)
+		if writeFrame(l.client, frame) != nil || decide(ctx, hooks, x) == Cut {
 			return
 		}
 	}
@@ -104,8 +106,8 @@ func (l *link) answered(correlation int32) Exchange {
 	return x
 }
 
-func (l *link) decide(ctx context.Context, at Point, x Exchange) Verdict {
-	for _, h := range l.proxy.matching(at, x.Key) {
+func decide(ctx context.Context, hooks []*hook, x Exchange) Verdict {
+	for _, h := range hooks {
 		if v := h.call(ctx, x); v != Pass {
 			return v
 		}
