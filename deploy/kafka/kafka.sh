@@ -17,10 +17,10 @@ log_file=$data/kafka.log
 usage() {
   cat <<TEXT
 usage: kafka.sh up|setup|status|down
-  up      fetch Apache Kafka by Maven if it is not there, start it, wait until it answers
+  up      fetch Apache Kafka with Maven if needed, start it, wait until it answers
   setup   create the product's topics on it (needs Go)
-  status  say whether it runs
-  down    stop it and wait; its data stays
+  status  print whether it runs
+  down    stop it and wait; its data is kept
 variables:
   KAFKA_PORT=9092             clients
   KAFKA_CONTROLLER_PORT       its own controller, KAFKA_PORT + 1
@@ -35,7 +35,7 @@ die() {
   exit 1
 }
 
-# need COMMAND WHAT: stops with what is missing.
+# need COMMAND PURPOSE: fails unless COMMAND is installed.
 need() {
   command -v "$1" >/dev/null || die "$1 is missing: Apache Kafka needs $2 (Debian: apt-get install openjdk-17-jre-headless maven)"
 }

@@ -20,10 +20,10 @@ import (
 	"github.com/joho/godotenv"
 )
 
-// ErrHelp is returned by Load after it printed the help that was asked for.
+// ErrHelp is returned by Load after it printed the requested help.
 var ErrHelp = errors.New("help printed")
 
-// Program describes a program to its reader.
+// Program describes a program for its help.
 type Program struct {
 	Name    string
 	Summary string
@@ -32,7 +32,7 @@ type Program struct {
 }
 
 // Load fills cfg, a pointer to an env-tagged struct: defaults, then .env in the working
-// directory, then the environment, the later winning. A text may be set to the empty
+// directory, then the environment, later ones winning. A text may be set to the empty
 // string; for other settings an empty value means the default. With -h, -help or --help
 // among the arguments it prints every variable and returns ErrHelp; any other argument
 // is an error. An unusable value gives an error that names the variable.
@@ -45,7 +45,7 @@ func Load(p Program, cfg any) error {
 		}
 	}
 	if len(p.Args) > 0 {
-		return fmt.Errorf("%s takes no argument %q; it is set up by environment variables, see %s --help", p.Name, p.Args[0], p.Name)
+		return fmt.Errorf("%s takes no argument %q; it is configured by environment variables, see %s --help", p.Name, p.Args[0], p.Name)
 	}
 	return FromEnvironment(cfg)
 }
@@ -72,8 +72,8 @@ func parse(cfg any, environ map[string]string) error {
 	return nil
 }
 
-// keepEmpty gives the texts that are set and empty that value; the env library would
-// give them their default, and an empty address would switch nothing off.
+// keepEmpty sets texts whose variable is set and empty to ""; the env library would use
+// the default, and an empty address would not switch its listener off.
 func keepEmpty(v reflect.Value, prefix string, environ map[string]string) {
 	for f, field := range v.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
@@ -89,9 +89,9 @@ func keepEmpty(v reflect.Value, prefix string, environ map[string]string) {
 	}
 }
 
-// explain says which variables have unusable values. The env library names the field of
-// the struct, which two parts of a configuration may share, so each variable is tried
-// again alone.
+// explain names the variables with unusable values. The env library names the struct's
+// field, which two parts of a configuration may share, so each variable is parsed again
+// alone.
 func explain(err error, cfg any, environ map[string]string) error {
 	var out []error
 	for _, l := range variables(cfg) {
@@ -112,7 +112,7 @@ func explain(err error, cfg any, environ map[string]string) error {
 	return errors.Join(out...)
 }
 
-// cause strips what the env library and strconv wrap around the reason.
+// cause strips the wrappers of the env library and strconv.
 func cause(err error) error {
 	if pe, ok := errors.AsType[env.ParseError](err); ok {
 		err = pe.Err
@@ -125,7 +125,7 @@ func cause(err error) error {
 	return err
 }
 
-// wanted says in plain words what values a type takes.
+// wanted describes the values of a type in plain words.
 func wanted(t reflect.Type) string {
 	if t == reflect.TypeFor[time.Duration]() {
 		return "a duration such as 300ms, 5s or 1m"

@@ -24,7 +24,7 @@ func Describe(cfg any) []Var {
 	return vars
 }
 
-// variables lists each variable once, where two parts of a configuration read the same.
+// variables lists each variable once, also when two parts of a configuration read it.
 func variables(cfg any) []leaf {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(leaves(reflect.TypeOf(cfg), ""), func(l leaf) bool {
@@ -53,7 +53,7 @@ func leaves(t reflect.Type, prefix string) []leaf {
 		case name != "":
 			out = append(out, leaf{
 				v: Var{Name: prefix + name, Default: f.Tag.Get("envDefault"), Help: f.Tag.Get("help"), Field: f.Name},
-				// A field of a struct made by reflection: what it is embedded in does not matter.
+				// A field of a struct made by reflection: its parent does not matter.
 				field:  reflect.StructField{Name: f.Name, Type: f.Type, Tag: f.Tag},
 				prefix: prefix,
 			})
@@ -75,5 +75,5 @@ func WriteHelp(p Program, cfg any) {
 		}
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", v.Name, def, v.Help)
 	}
-	_ = w.Flush() // help goes to a terminal: there is nobody to tell
+	_ = w.Flush() // a failed write of the help has no other reader
 }

@@ -15,19 +15,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// retentionBytes bounds each partition on disk: the oldest records go, checked hourly. With
-// the product's topics that makes 4 GiB in all at the most.
+// retentionBytes bounds each partition on disk: the oldest records are deleted, checked
+// hourly. With the product's topics that is at most 4 GiB, plus the audit trail.
 const retentionBytes = "268435456"
 
-// InternalTopics are those that every real cluster has. The embedded broker keeps nothing
-// in them. But a client that is told that a coordinator is not available right now asks
-// for them, and without them goes on asking for half a minute.
+// InternalTopics are the internal topics of every real cluster. The embedded broker stores
+// nothing in them, but a client whose coordinator is unavailable asks for them, and without
+// them it retries for half a minute.
 func InternalTopics() []string { return []string{"__consumer_offsets", "__transaction_state"} }
 
 // Options of an embedded broker.
 type Options struct {
 	Addr    string // host:port, port 0 picks a free one
-	DataDir string // where records are kept; required, memory stays small only with it
+	DataDir string // for the records; required: memory stays small only with it
 	Nodes   int    // of the cluster, 0 means 1; all but the first listen on free ports
 	Log     *slog.Logger
 }
@@ -39,7 +39,7 @@ type Broker struct {
 	close   sync.Once
 }
 
-// Start runs a broker on o.Addr and continues what o.DataDir holds.
+// Start runs a broker on o.Addr with the data in o.DataDir.
 func Start(o Options) (*Broker, error) {
 	switch {
 	case o.Log == nil:
@@ -83,14 +83,14 @@ func listener(addr string) func(network, _ string) (net.Listener, error) {
 // Addr returns the bound address.
 func (b *Broker) Addr() string { return b.addr }
 
-// Close stops the broker after its data is on disk. Closing twice does nothing.
+// Close stops the broker once its data is on disk. Closing twice does nothing.
 func (b *Broker) Close() error {
 	b.close.Do(b.cluster.Close)
 	return nil
 }
 
-// logger hands kfake's lines to slog. kfake is chatty: a transaction that takes some
-// milliseconds is a warning to it, so its warnings are our debug, and the rest is left out.
+// logger forwards kfake's lines to slog. kfake is chatty: it warns of a transaction that takes
+// some milliseconds, so its warnings are our debug, and lower levels are dropped.
 type logger struct{ log *slog.Logger }
 
 // Logf implements kfake.Logger.

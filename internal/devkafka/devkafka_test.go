@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 60 * time.Second
+const waitTimeout = 60 * time.Second
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
@@ -40,7 +40,7 @@ func start(t *testing.T, o devkafka.Options) *devkafka.Broker {
 // producer returns a producer that is closed with the test.
 func producer(t *testing.T, addr, id string) *kafka.Producer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	p, err := kafka.NewProducer(ctx, quiet(), []string{addr}, "test", id)
 	require.NoError(t, err)
@@ -56,7 +56,7 @@ func send(t *testing.T, p *kafka.Producer, topic, value string) {
 func values(t *testing.T, addr, topic string, want int) []string {
 	t.Helper()
 	var out []string
-	for _, r := range kafkatest.ReadAll(t, []string{addr}, topic, want, patience) {
+	for _, r := range kafkatest.ReadAll(t, []string{addr}, topic, want, waitTimeout) {
 		out = append(out, string(r.Value))
 	}
 	return out
@@ -82,7 +82,7 @@ func TestRestartGoesOnWhereItStopped(t *testing.T) {
 	require.NoError(t, p.Begin()) // goes on after the restart
 	send(t, p, topic, "3")
 
-	require.NoError(t, open.Begin()) // lies open during the restart, with records stored
+	require.NoError(t, open.Begin()) // stays open during the restart, with records stored
 	for range 4 {
 		send(t, open, topic, string(make([]byte, 600_000)))
 	}
@@ -109,7 +109,7 @@ func TestStateSurvivesCleaning(t *testing.T) {
 	const topic = "state"
 	require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), []string{o.Addr}, kafka.Topic{Name: topic, Partitions: 1, Compacted: true}))
 	p := producer(t, o.Addr, "tx")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	restore := func() map[string][]byte {
 		state, err := kafka.Restore(ctx, quiet(), []string{o.Addr}, p, topic, 0)
@@ -133,7 +133,7 @@ func TestStateSurvivesCleaning(t *testing.T) {
 	require.NoError(t, b.Close())
 	start(t, o)
 	require.Equal(t, want, restore())
-	require.Less(t, len(kafkatest.ReadAll(t, []string{o.Addr}, topic, 1000, patience)), 2000, "it was compacted")
+	require.Less(t, len(kafkatest.ReadAll(t, []string{o.Addr}, topic, 1000, waitTimeout)), 2000, "it was compacted")
 }
 
 func TestTwoBrokersAtOnce(t *testing.T) {

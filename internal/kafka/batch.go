@@ -12,14 +12,14 @@ const (
 	// Kafka's default max.message.bytes (1 MiB) however badly it compresses. A larger
 	// single record travels alone.
 	maxBatchBytes = 1_000_000
-	// flushBytes is how much is gathered before it is sent while the transaction is
-	// still being filled: few large requests cost least.
+	// flushBytes is the amount gathered before a request is sent in an open transaction:
+	// few large requests cost least.
 	flushBytes = 4 << 20
 	// recordOverhead is the most that a record's framing adds to its content, and
 	// headerOverhead a header's.
 	recordOverhead = 31
 	headerOverhead = 10
-	// batchOverhead is what a batch adds to a single record that does not compress.
+	// batchOverhead bounds what a batch adds to a single record that does not compress.
 	batchOverhead = 1 << 10
 )
 
@@ -41,10 +41,10 @@ type batch struct {
 	headers []sarama.RecordHeader
 	refs    []*sarama.RecordHeader
 	stored  bool
-	offset  int64 // of the first record, once stored; negative when the broker does not say
+	offset  int64 // of the first record, once stored; negative when the broker does not report it
 }
 
-// placement knows a topic's partitions and their batches being filled.
+// placement holds a topic's partitions and the batches being filled for them.
 type placement struct {
 	batches  []*batch // by partition
 	byKey    sarama.Partitioner
@@ -52,13 +52,13 @@ type placement struct {
 	end      []int64 // by partition: the lowest offset that the next record can get
 }
 
-// load is what waits to be sent.
+// load is the batches of one delivery.
 type load struct {
 	batches []*batch
 	bytes   int
 }
 
-// add puts a record into its partition's batch and sends what is full.
+// add puts a record into its partition's batch and flushes full batches.
 func (p *Producer) add(partition int32, m *sarama.ProducerMessage) error {
 	t, err := p.placement(m.Topic)
 	if err != nil {
@@ -97,7 +97,7 @@ func (p *Producer) add(partition int32, m *sarama.ProducerMessage) error {
 	return nil
 }
 
-// placement looks a topic up once in the producer's life.
+// placement returns a topic's placement, looking it up on first use.
 func (p *Producer) placement(topic string) (*placement, error) {
 	if t := p.topics[topic]; t != nil {
 		return t, nil
@@ -130,8 +130,8 @@ func (p *Producer) newBatch(tp topicPartition) *batch {
 	return b
 }
 
-// add appends a record. The arrays may move as they grow; what already points into the
-// old ones stays valid there.
+// add appends a record. The arrays may move as they grow; pointers into the old ones stay
+// valid.
 func (b *batch) add(m *sarama.ProducerMessage, size int) error {
 	r := sarama.Record{}
 	var err error
@@ -183,7 +183,7 @@ func (b *batch) seal(producerID int64, epoch int16, sequence int32) {
 	}
 }
 
-// reset empties the batch and lets go of the records' bytes.
+// reset empties the batch and releases the records' bytes.
 func (b *batch) reset() {
 	clear(b.records)
 	clear(b.headers)

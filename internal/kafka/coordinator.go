@@ -8,7 +8,7 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// coordinated speaks to the transaction coordinator on behalf of one transactional id.
+// coordinated is the client of the transaction coordinator for one transactional id.
 // Each method is one try; persist repeats it.
 type coordinated struct {
 	client     sarama.Client
@@ -17,11 +17,11 @@ type coordinated struct {
 	epoch      int16
 	node       *sarama.Broker          // the coordinator, once found
 	added      map[topicPartition]bool // partitions in the open transaction
-	touched    bool                    // the coordinator knows of an open transaction
+	touched    bool                    // the coordinator may have an open transaction
 }
 
-// findCoordinator asks any broker for the coordinator of a group or transactional id. A
-// fresh cluster creates the topic that coordinators need on the first such question.
+// findCoordinator asks any broker for the coordinator of a group or transactional id. On the
+// first such request a new cluster creates the topic that coordinators need.
 func findCoordinator(client sarama.Client, kind sarama.CoordinatorType, key string) (*sarama.Broker, error) {
 	broker := client.LeastLoadedBroker()
 	if broker == nil {
@@ -44,7 +44,7 @@ func findCoordinator(client sarama.Client, kind sarama.CoordinatorType, key stri
 	return node, nil
 }
 
-// coordinator returns the coordinator's broker, ready to be asked.
+// coordinator returns the coordinator's broker, looking it up if needed.
 func (c *coordinated) coordinator() (*sarama.Broker, error) {
 	if c.node == nil {
 		node, err := findCoordinator(c.client, sarama.CoordinatorTransaction, c.id)
@@ -56,8 +56,8 @@ func (c *coordinated) coordinator() (*sarama.Broker, error) {
 	return c.node, nil
 }
 
-// check looks at one answer: err is the connection's, code the broker's. After a broken
-// connection or a coordinator that is none any more, the next try looks for it again.
+// check returns the error of one answer: err is the connection's, code the broker's. After a
+// broken connection or a moved coordinator the next try looks it up again.
 func (c *coordinated) check(err error, code sarama.KError) error {
 	if err == nil && !errors.Is(code, sarama.ErrNoError) {
 		err = code
@@ -113,7 +113,7 @@ func (c *coordinated) addPartitions(batches []*batch) error {
 			if err := c.check(nil, p.Err); err == nil {
 				c.added[topicPartition{topic, p.Partition}] = true
 			} else if worst == nil || !retriable(err) && !errors.Is(err, sarama.ErrOperationNotAttempted) {
-				worst = err // "not attempted" only says that another partition was refused
+				worst = err // "not attempted" only means that another partition was refused
 			}
 		}
 	}
@@ -178,7 +178,7 @@ func (p *Producer) commitOffsets(o groupOffsets) error {
 			err = offsetsError(resp)
 		}
 		if err != nil {
-			delete(p.groups, o.group.GroupID) // look for it again
+			delete(p.groups, o.group.GroupID) // look it up again
 		}
 		return err
 	})
@@ -197,7 +197,7 @@ func (p *Producer) groupCoordinator(group string) (*sarama.Broker, error) {
 	return node, nil
 }
 
-// offsetsError returns the error that decides: one that cannot be mended before others.
+// offsetsError returns the deciding error: one that cannot be retried before others.
 func offsetsError(resp *sarama.TxnOffsetCommitResponse) error {
 	var worst error
 	for _, partitions := range resp.Topics {
@@ -210,7 +210,7 @@ func offsetsError(resp *sarama.TxnOffsetCommitResponse) error {
 	return worst
 }
 
-// endTransaction commits or aborts, if the coordinator knows of a transaction at all.
+// endTransaction commits or aborts, if the coordinator may have a transaction at all.
 func (p *Producer) endTransaction(ctx context.Context, commit bool) error {
 	if !p.txn.touched {
 		return nil

@@ -16,7 +16,7 @@ type delivery struct {
 	err  error // valid once done
 }
 
-// flush waits for the delivery in progress and starts the next with what has gathered.
+// flush waits for the delivery in progress and starts the next with the gathered batches.
 func (p *Producer) flush() error {
 	if err := p.await(); err != nil {
 		return err
@@ -40,7 +40,7 @@ func (p *Producer) flush() error {
 	return nil
 }
 
-// await waits for the delivery in progress, if any. It needs no time limit: deliver has one.
+// await waits for the delivery in progress, if any. deliver bounds the wait.
 func (p *Producer) await() error {
 	d := p.inflight
 	if d == nil {
@@ -61,13 +61,13 @@ func (p *Producer) await() error {
 	return nil
 }
 
-// confirm counts what a broker acknowledged. A partition only grows: a batch that was put
-// where an earlier one lies says that the earlier one is gone.
+// confirm counts acknowledged records. A partition only grows: a batch at the offset of an
+// earlier one shows that the broker lost the earlier one.
 func (p *Producer) confirm(b *batch) error {
 	t := p.topics[b.topic]
 	if b.offset >= 0 {
 		if b.offset < t.end[b.partition] {
-			return fmt.Errorf("%w: %s/%d stored at %d what cannot be before %d", ErrRewound, b.topic, b.partition, b.offset, t.end[b.partition])
+			return fmt.Errorf("%w: %s/%d: acknowledged at offset %d, expected at least %d", ErrRewound, b.topic, b.partition, b.offset, t.end[b.partition])
 		}
 		t.end[b.partition] = b.offset + int64(len(b.records))
 	}
@@ -75,7 +75,7 @@ func (p *Producer) confirm(b *batch) error {
 	return nil
 }
 
-// deliver brings a load to the brokers, repeating what they did not answer.
+// deliver sends a load to the brokers and repeats unanswered requests.
 func (p *Producer) deliver(d *delivery) error {
 	err := persist(p.began, p.log, "adding partitions to the transaction", func() error { return p.txn.addPartitions(d.batches) })
 	if err != nil {
@@ -107,7 +107,7 @@ func (p *Producer) produce(batches []*batch) error {
 	var err error
 	for e := range results {
 		if err == nil || !retriable(e) && e != nil {
-			err = e // one that cannot be mended decides
+			err = e // one that cannot be retried decides
 		}
 	}
 	if err != nil && retriable(err) {
@@ -146,7 +146,7 @@ func (p *Producer) produceTo(leader *sarama.Broker, batches []*batch) error {
 	return worst
 }
 
-// stored returns nil when the broker has the batch, now or from an earlier try.
+// stored returns nil when the broker has the batch, from this or an earlier request.
 func stored(block *sarama.ProduceResponseBlock) error {
 	switch {
 	case block == nil:

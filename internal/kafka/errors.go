@@ -7,28 +7,27 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// ErrFenced says that another producer took over this transactional id, or that the
-// group moved on: whatever was in the open transaction is gone and must be done again
-// from the last committed position by whoever owns it now. A broker that gave up a
-// transaction because it took too long says the same; an owner that is still the owner
-// goes on with a new producer.
+// ErrFenced reports that another producer took over this transactional id, or that the
+// group moved on: the open transaction is aborted, and the new owner starts again from the
+// last committed position. A broker that timed a transaction out returns the same; an owner
+// that is still the owner continues with a new producer.
 var ErrFenced = errors.New("fenced by a newer owner")
 
-// ErrClosed says that the producer was closed, perhaps while the call was waiting.
+// ErrClosed reports that the producer was closed, perhaps while the call was waiting.
 // The outcome of a Commit that returns it is unknown.
 var ErrClosed = errors.New("producer is closed")
 
-// ErrRewound says that a partition lost records which a broker had acknowledged to this
-// producer: what came later was given an offset that was in use.
+// ErrRewound reports that a partition lost records that a broker had acknowledged to this
+// producer: a later record was given an offset that was already in use.
 var ErrRewound = errors.New("kafka lost acknowledged records")
 
-// fencedCodes are the broker's ways to say "not you any more". Fencing of the producer
-// comes as 47, 48 or 90 depending on the request; the last three come from a consumer
-// group that has moved on (KIP-447).
+// fencedCodes are the broker's answers to a fenced producer, which come as 47, 48 or 90
+// depending on the request, and, the last three, to a member of a consumer group that has
+// moved on (KIP-447).
 var fencedCodes = codes(
 	sarama.ErrProducerFenced,           // 90
 	sarama.ErrInvalidProducerEpoch,     // 47
-	sarama.ErrInvalidTxnState,          // 48: the transaction was ended by somebody else
+	sarama.ErrInvalidTxnState,          // 48: another producer ended the transaction
 	sarama.ErrInvalidProducerIDMapping, // the id expired or moved to another producer
 	sarama.ErrUnknownProducerID,
 	sarama.ErrIllegalGeneration,
@@ -36,7 +35,7 @@ var fencedCodes = codes(
 	sarama.ErrFencedInstancedId,
 )
 
-// permanentCodes are refusals that only a change of configuration can mend.
+// permanentCodes are refusals that only a change of configuration can resolve.
 var permanentCodes = codes(
 	sarama.ErrInvalidTopic,
 	sarama.ErrInvalidPartitions,
@@ -52,10 +51,10 @@ var permanentCodes = codes(
 	sarama.ErrInvalidTransactionTimeout,
 )
 
-// retriableCodes are Kafka's RetriableException and its kind.
+// retriableCodes are the subclasses of Kafka's RetriableException, and similar.
 var retriableCodes = codes(
-	sarama.ErrInvalidMessage,          // damaged on the way
-	sarama.ErrUnknownTopicOrPartition, // a broker that has not heard of it yet
+	sarama.ErrInvalidMessage,          // damaged in transit
+	sarama.ErrUnknownTopicOrPartition, // not yet in this broker's metadata
 	sarama.ErrLeaderNotAvailable,
 	sarama.ErrNotLeaderForPartition,
 	sarama.ErrRequestTimedOut,
@@ -78,7 +77,7 @@ var retriableCodes = codes(
 	sarama.ErrEligibleLeadersNotAvailable,
 	sarama.ErrUnstableOffsetCommit,
 	sarama.ErrThrottlingQuotaExceeded,
-	sarama.ErrOperationNotAttempted, // alone: the reason is in another partition's answer
+	sarama.ErrOperationNotAttempted, // set because another partition failed, which has the reason
 )
 
 func codes(list ...sarama.KError) map[sarama.KError]bool {
@@ -89,14 +88,14 @@ func codes(list ...sarama.KError) map[sarama.KError]bool {
 	return set
 }
 
-// in says whether err carries one of the codes.
+// in reports whether err carries one of the codes.
 func in(set map[sarama.KError]bool, err error) bool {
 	code, ok := errors.AsType[sarama.KError](err)
 	return ok && set[code]
 }
 
-// classify wraps err in ErrFenced when the broker says that somebody newer owns the
-// transactional id or the group membership, and leaves any other error as it is.
+// classify wraps err in ErrFenced when a newer owner has the transactional id or the group
+// membership, and returns any other error unchanged.
 func classify(err error) error {
 	if in(fencedCodes, err) && !errors.Is(err, ErrFenced) {
 		return fmt.Errorf("%w: %w", ErrFenced, err)
@@ -104,16 +103,15 @@ func classify(err error) error {
 	return err
 }
 
-// Permanent says whether trying again cannot help until somebody changes the
-// configuration: the brokers understood what was asked and refused it, or the settings
-// contradict themselves.
+// Permanent reports whether retrying is useless until the configuration changes: the
+// brokers understood the request and refused it, or the settings contradict each other.
 func Permanent(err error) bool {
 	_, config := errors.AsType[sarama.ConfigurationError](err)
 	return config || in(permanentCodes, err)
 }
 
-// retriable says whether trying the same again can help: yes for everything that happens
-// to a connection, and for what a broker says while leaders and coordinators move.
+// retriable reports whether the same request can succeed later: yes after connection
+// errors and while leaders and coordinators move.
 func retriable(err error) bool {
 	if code, ok := errors.AsType[sarama.KError](err); ok {
 		return retriableCodes[code]

@@ -89,5 +89,5 @@ func TestOffsetsAreCommittedWithTheTransaction(t *testing.T) {
 		require.NoError(t, p.Close())
 	}
 	require.Equal(t, map[int32]int64{0: 9, 1: 8}, kafkatest.Committed(t, brokers, group, in), "what was refused left nothing")
-	require.Len(t, kafkatest.ReadAll(t, brokers, out, 2, patience), 2, "nor its records")
+	require.Len(t, kafkatest.ReadAll(t, brokers, out, 2, waitTimeout), 2, "nor its records")
 }

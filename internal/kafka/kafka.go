@@ -1,8 +1,7 @@
-// Package kafka holds the one way this product talks to Kafka: client settings, topic
-// creation, transactional producers and the restoring of compacted topics. It knows
-// nothing of readings or packs, and it is not for consuming: sarama's consumers and
-// groups are used directly, with NewSettings. Every function that asks the broker
-// blocks until it answers or its context ends.
+// Package kafka is the product's Kafka client: settings, topic creation, transactional
+// producers, consumer group members and restoring compacted topics. It is not for readings
+// or packs, nor for plain consumers: use sarama's with NewSettings. Functions that call the
+// broker block until it answers or their context ends.
 package kafka
 
 import (

@@ -17,15 +17,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait of a test.
-const patience = 60 * time.Second
+// waitTimeout bounds every wait of a test.
+const waitTimeout = 60 * time.Second
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// within returns a context that ends with the test or after patience.
+// within returns a context that ends with the test or after waitTimeout.
 func within(tb testing.TB) context.Context {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	ctx, cancel := context.WithTimeout(tb.Context(), waitTimeout)
 	tb.Cleanup(cancel)
 	return ctx
 }

@@ -17,33 +17,32 @@ import (
 // rejoinPause is the pause before a group is joined again after a failure.
 const rejoinPause = 500 * time.Millisecond
 
-// ErrUnusable says that topics are not as they have to be, which no waiting mends.
+// ErrUnusable reports that topics do not fit the program; waiting does not help.
 var ErrUnusable = errors.New("topics are not usable")
 
-// Member is a program's part in a consumer group. All fields are required.
+// Member is one member of a consumer group. All fields are required.
 type Member struct {
 	Log    *slog.Logger
 	Group  string
 	Topics []string
-	// Connect makes the client of one membership and sees to it that the topics are
-	// there. ctx ends with Run's; the client is to end with life.
+	// Connect makes the client of one membership and creates missing topics. ctx ends with
+	// Run's; the client must end with life.
 	Connect func(ctx, life context.Context) (sarama.Client, error)
-	// Session makes what handles the next session. If it is a Judge it says after the
-	// session what ended it.
+	// Session returns the handler of the next session. A handler that is a Judge reports
+	// afterwards why the session ended.
 	Session func(sarama.Client, sarama.ConsumerGroup) sarama.ConsumerGroupHandler
-	// Outlive is how long the client lives on when Run's context has ended, for a last
-	// commit.
+	// Outlive is how long the client outlives Run's context, for a last commit.
 	Outlive time.Duration
 }
 
-// Judge is a handler that knows why its session ended.
+// Judge is a handler that reports why its session ended.
 type Judge interface {
 	// Err returns what ended the session, nil for the group's ordinary course.
 	Err() error
 }
 
-// Run takes part in the group until ctx ends. Whatever goes wrong is logged and tried
-// again, on a new client if need be, except for ErrUnusable, which it returns.
+// Run takes part in the group until ctx ends. Failures are logged and retried, on a new
+// client if needed, except ErrUnusable, which is returned.
 func (m Member) Run(ctx context.Context) error {
 	life, cut := lifecycle.Outlive(ctx, m.Outlive)
 	defer cut()
@@ -54,14 +53,14 @@ func (m Member) Run(ctx context.Context) error {
 		case errors.Is(err, ErrUnusable):
 			return err
 		case err != nil:
-			m.Log.Warn("kafka is not usable, trying again", "err", err)
+			m.Log.Warn("kafka unavailable, retrying", "err", err)
 			lifecycle.Pause(ctx, rejoinPause)
 		}
 	}
 	return nil
 }
 
-// join is one membership: as long as the client is good.
+// join is one membership: it lasts as long as its client.
 func (m Member) join(ctx, life context.Context) error {
 	client, err := m.Connect(ctx, life)
 	if err != nil {
@@ -92,7 +91,7 @@ func (m Member) sessions(ctx context.Context, client sarama.Client, group sarama
 		case errors.Is(err, ErrUnusable), errors.Is(err, sarama.ErrClosedConsumerGroup):
 			return err
 		case err != nil:
-			m.Log.Warn("consumer group session failed, joining again", "group", m.Group, "err", err)
+			m.Log.Warn("consumer group session failed, rejoining", "group", m.Group, "err", err)
 			lifecycle.Pause(ctx, rejoinPause)
 		}
 	}

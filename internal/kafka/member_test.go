@@ -41,7 +41,7 @@ func TestMemberComesBackAfterEveryFailure(t *testing.T) {
 			}
 			return member{joined}
 		},
-		Outlive: patience,
+		Outlive: waitTimeout,
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -78,7 +78,7 @@ func TestNothingIsLostOrDoubledWhileTheBrokerRestarts(t *testing.T) {
 		checkpoints: newTopic(t, brokers, kafka.Topic{Partitions: 1, Compacted: true}),
 	}
 	const n = 20_000
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*waitTimeout)
 	defer cancel()
 	progress := make(chan int, n)
 	result := make(chan error, 1)
@@ -99,7 +99,7 @@ func TestNothingIsLostOrDoubledWhileTheBrokerRestarts(t *testing.T) {
 	}
 	require.NoError(t, <-result)
 	t.Logf("sessions that failed: %d", c.failures)
-	records := kafkatest.ReadAll(t, brokers, c.data, n, patience)
+	records := kafkatest.ReadAll(t, brokers, c.data, n, waitTimeout)
 	require.Len(t, records, n)
 	for i, r := range records {
 		require.Equal(t, strconv.Itoa(i), string(r.Value))

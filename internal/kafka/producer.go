@@ -12,10 +12,9 @@ import (
 )
 
 const (
-	// transactionTimeout is how long the broker keeps a transaction open for a
-	// producer that went silent; until then its readers (read_committed) wait
-	// behind it. It also bounds what one transaction may take here: an outage
-	// shorter than this is ridden out.
+	// transactionTimeout is how long the broker keeps the transaction of a silent producer
+	// open; until then read_committed consumers wait behind it. It also bounds one
+	// transaction here: outages shorter than this are ridden out.
 	transactionTimeout = 10 * time.Second
 	// closeTimeout bounds Close; then every connection is cut.
 	closeTimeout = 2 * time.Second
@@ -37,19 +36,19 @@ type Producer struct {
 	txn    coordinated
 	sever  context.CancelFunc // cuts every connection
 
-	life context.Context         //nolint:containedctx // ends when Close begins
+	life context.Context         //nolint:containedctx // ends when Close starts
 	end  context.CancelCauseFunc // ends life
 
 	mu       sync.Mutex      // held by the call in progress; Close waits for it
-	err      error           // why the producer is useless
+	err      error           // why the producer is unusable
 	open     bool            // between Begin and Commit
-	began    context.Context //nolint:containedctx // the open transaction's time
+	began    context.Context //nolint:containedctx // the open transaction's time limit
 	expire   context.CancelFunc
 	topics   map[string]*placement
 	filling  load
 	inflight *delivery
 	spare    []*batch
-	// acknowledged counts the records of the open transaction that brokers have, by topic.
+	// acknowledged counts the acknowledged records of the open transaction, by topic.
 	acknowledged map[string]int
 	offsets      []groupOffsets
 	groups       map[string]*sarama.Broker // coordinators by group
@@ -66,7 +65,7 @@ type groupOffsets struct {
 
 // NewProducer initialises a transactional producer, which fences every older producer
 // with the same transactional id and aborts its open transaction. It retries until
-// ctx ends while the brokers cannot be reached. Ending ctx later changes nothing.
+// ctx ends while the brokers are unreachable. Ending ctx later changes nothing.
 func NewProducer(ctx context.Context, log *slog.Logger, brokers []string, clientID, transactionalID string) (*Producer, error) {
 	conns, sever := context.WithCancel(context.WithoutCancel(ctx))
 	made := context.AfterFunc(ctx, sever)
@@ -103,7 +102,7 @@ func dial(ctx context.Context, log *slog.Logger, brokers []string, conf *sarama.
 	return client, err
 }
 
-// Begin opens a transaction. It asks nobody and does not block.
+// Begin opens a transaction. It calls no broker and does not block.
 func (p *Producer) Begin() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,12 +118,12 @@ func (p *Producer) Begin() error {
 	return nil
 }
 
-// Send hands a record to the open transaction; its partition follows from its key, as in
+// Send adds a record to the open transaction; its partition follows from its key, as in
 // Kafka's own clients (murmur2). It keeps the bytes of key, value and headers until Commit
-// or Close returns, but not m itself nor its slice of headers: these may be used again for
-// the next record. It blocks while 4 MiB are on their way and as much again is waiting (or
-// 1 MB of one partition), at most until the transaction's time (10 s) is up, and returns
-// an error as soon as a record of the transaction is known to have failed.
+// or Close returns, but not m itself nor its slice of headers: these may be reused for the
+// next record. It blocks while 4 MiB are in flight and as much again is waiting (or 1 MB of
+// one partition), at most until the transaction times out (10 s), and returns an error as
+// soon as a record of the transaction is known to have failed.
 func (p *Producer) Send(m *sarama.ProducerMessage) error { return p.send(byKey, m) }
 
 // SendTo is Send to the given partition, whatever the record's key.
@@ -148,9 +147,9 @@ func (p *Producer) send(partition int32, m *sarama.ProducerMessage) error {
 }
 
 // AddOffsets makes the consumer group's offsets (next to read, by topic and partition)
-// part of the transaction, fenced by the group's generation (KIP-447). The broker hears of
-// them in Commit, which is where a stale generation is refused with ErrFenced. It keeps
-// both arguments until then.
+// part of the transaction, fenced by the group's generation (KIP-447). Commit sends them to
+// the broker; there a stale generation is refused with ErrFenced. It keeps both arguments
+// until then.
 func (p *Producer) AddOffsets(offsets map[string][]*sarama.PartitionOffsetMetadata, group *sarama.ConsumerGroupMetadata) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -164,10 +163,10 @@ func (p *Producer) AddOffsets(offsets map[string][]*sarama.PartitionOffsetMetada
 	return nil
 }
 
-// Acknowledged sends what has gathered, waits for every record of the open transaction and
-// returns how many of a topic the brokers have acknowledged. It waits as Commit does, which
-// then has less to wait for, and fails with ErrRewound when an acknowledgement contradicts
-// an earlier one.
+// Acknowledged flushes the open transaction, waits for every record of it and returns how
+// many of a topic the brokers have acknowledged. It waits as Commit does, which then has
+// less to wait for, and fails with ErrRewound when an acknowledgement contradicts an earlier
+// one.
 func (p *Producer) Acknowledged(topic string) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,7 +179,7 @@ func (p *Producer) Acknowledged(topic string) (int, error) {
 	return p.acknowledged[topic], nil
 }
 
-// settle brings everything that was sent to the brokers.
+// settle flushes and waits for every acknowledgement.
 func (p *Producer) settle() error {
 	if err := p.flush(); err != nil {
 		return err
@@ -188,10 +187,10 @@ func (p *Producer) settle() error {
 	return p.await()
 }
 
-// Commit waits for every record and commits, for at most the transaction's time (10 s from
-// Begin) and the one request in progress. After any error the producer is useless: Close
-// it, make a new one, and start again from the last committed position, which may be this
-// transaction's: an error does not tell whether the broker has committed.
+// Commit waits for every record and commits, for at most 10 s from Begin and the one request
+// in progress. After any error the producer is unusable: Close it, make a new one, and start
+// again from the last committed position, which may be this transaction's: after an error
+// the outcome is unknown.
 func (p *Producer) Commit() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -223,7 +222,7 @@ func (p *Producer) commit() error {
 	return p.endTransaction(p.began, true)
 }
 
-// usable returns why no more can be done, if so.
+// usable returns the error that makes the producer unusable, if any.
 func (p *Producer) usable() error {
 	if p.life.Err() != nil {
 		return ErrClosed
@@ -231,7 +230,7 @@ func (p *Producer) usable() error {
 	return p.err
 }
 
-// fail keeps the first error, which every later call returns.
+// fail records the first error, which every later call returns.
 func (p *Producer) fail(err error) error {
 	if p.err == nil {
 		p.err = err
@@ -239,8 +238,8 @@ func (p *Producer) fail(err error) error {
 	return err
 }
 
-// Close aborts an open transaction as far as the broker still allows and frees the
-// producer. It returns within about 2 s. Closing twice does nothing.
+// Close aborts an open transaction if the broker still allows it and frees the producer. It
+// returns within about 2 s. Closing twice does nothing.
 func (p *Producer) Close() error {
 	p.closeOnce.Do(func() { p.closeErr = p.close() })
 	return p.closeErr
@@ -252,7 +251,7 @@ func (p *Producer) close() error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, p.sever)
 	defer stop()
-	p.mu.Lock() // a call in progress returns, at the latest when it is severed
+	p.mu.Lock() // a call in progress returns, at the latest when its connection is cut
 	defer p.mu.Unlock()
 	_ = p.await()
 	err := p.abort(ctx)
@@ -260,8 +259,8 @@ func (p *Producer) close() error {
 	return errors.Join(err, p.client.Close())
 }
 
-// abort ends an open transaction, so that readers need not wait until it times out. One
-// that was fenced has been aborted by the new owner.
+// abort aborts an open transaction, so that readers need not wait until it times out. The
+// new owner has aborted a fenced one already.
 func (p *Producer) abort(ctx context.Context) error {
 	if !p.open {
 		return nil

@@ -36,7 +36,7 @@ func TestCommittedRecordsAreReadAsTheyWereSent(t *testing.T) {
 		}
 		require.NoError(t, p.Commit())
 	}
-	records := kafkatest.ReadAll(t, brokers, topic, transactions*n, patience)
+	records := kafkatest.ReadAll(t, brokers, topic, transactions*n, waitTimeout)
 	require.Len(t, records, transactions*n)
 	last := map[string]int{}
 	for _, r := range records {
@@ -69,7 +69,7 @@ func TestKeysArePlacedAsKafkaClientsPlaceThem(t *testing.T) {
 	kafkatest.Produce(t, brokers, theirs, -1, records...)
 	place := func(topic string) map[string]int32 {
 		out := map[string]int32{}
-		for _, r := range kafkatest.ReadAll(t, brokers, topic, 200, patience) {
+		for _, r := range kafkatest.ReadAll(t, brokers, topic, 200, waitTimeout) {
 			out[string(r.Key)] = r.Partition
 		}
 		return out
@@ -90,8 +90,8 @@ func TestLargeRecordsAndLargeTransactions(t *testing.T) {
 		require.NoError(t, p.SendTo(0, &sarama.ProducerMessage{Topic: plain, Value: sarama.ByteEncoder(noise(t, 20_000))}))
 	}
 	require.NoError(t, p.Commit())
-	require.True(t, bytes.Equal(huge, kafkatest.ReadAll(t, brokers, letters, 1, patience)[0].Value))
-	require.Len(t, kafkatest.ReadAll(t, brokers, plain, n, patience), n)
+	require.True(t, bytes.Equal(huge, kafkatest.ReadAll(t, brokers, letters, 1, waitTimeout)[0].Value))
+	require.Len(t, kafkatest.ReadAll(t, brokers, plain, n, waitTimeout), n)
 
 	require.NoError(t, p.Begin())
 	err := p.SendTo(0, &sarama.ProducerMessage{Topic: letters, Value: sarama.ByteEncoder(noise(t, kafka.MaxRecordBytes))})
@@ -143,7 +143,7 @@ func TestOlderProducerIsFenced(t *testing.T) {
 			require.ErrorIs(t, attempt(older, message(topic, "a", "too late")), kafka.ErrFenced)
 			require.ErrorIs(t, older.Begin(), kafka.ErrFenced, "it stays fenced")
 			require.NoError(t, older.Close())
-			all := kafkatest.ReadAll(t, brokers, topic, 1, patience)
+			all := kafkatest.ReadAll(t, brokers, topic, 1, waitTimeout)
 			require.Equal(t, marker, string(all[len(all)-1].Value))
 			for _, r := range all {
 				require.Contains(t, string(r.Value), "newer")
@@ -179,7 +179,7 @@ func TestClosedTransactionIsNeverRead(t *testing.T) {
 
 	other := newProducer(t, brokers, kafkatest.Name(t, "tx")) // needs no taking over: it was aborted
 	commit(t, other, message(topic, "a", "3"))
-	records := kafkatest.ReadAll(t, brokers, topic, 2, patience)
+	records := kafkatest.ReadAll(t, brokers, topic, 2, waitTimeout)
 	require.Len(t, records, 2)
 	require.Equal(t, "3", string(records[1].Value))
 }

@@ -14,18 +14,18 @@ import (
 // fenceKey is reserved in every restored topic.
 const fenceKey = "\x00fence"
 
-// fencePatience is how long Restore reads without meeting its fence before it commits
-// another one: the first may have been compacted away by a newer owner's, and then
-// the commit is what says so.
-const fencePatience = 5 * time.Second
+// fenceTimeout is how long Restore reads without finding its fence before it commits another
+// one: a newer owner's fence may have compacted the first one away, and then the commit
+// fails.
+const fenceTimeout = 5 * time.Second
 
 // Restore reads a partition of a compacted topic and returns the newest value of each
 // key (a key whose newest value is nil is absent). To know where the end is, it first
 // commits a fence record under the reserved key "\x00fence" through p and reads,
-// read_committed, until it meets that record: so a transaction that an older owner left open is
+// read_committed, until it finds that record: so an older owner's open transaction is
 // decided before Restore returns. An older owner with p's transactional id was fenced and
-// its transaction aborted when p was made; one with another id is waited for until the
-// broker gives it up (the other's transaction timeout).
+// its transaction aborted when p was made; Restore waits for one with another id until the
+// broker times it out.
 func Restore(ctx context.Context, log *slog.Logger, brokers []string, p *Producer, topic string, partition int32) (map[string][]byte, error) {
 	nonce := []byte(rand.Text())
 	if err := p.fence(topic, partition, nonce); err != nil {
@@ -42,7 +42,7 @@ func Restore(ctx context.Context, log *slog.Logger, brokers []string, p *Produce
 	return state, nil
 }
 
-// fence commits the record that marks the end of what there is to read.
+// fence commits the record that marks the end of the data to read.
 func (p *Producer) fence(topic string, partition int32, nonce []byte) error {
 	if err := p.Begin(); err != nil {
 		return err
@@ -76,7 +76,7 @@ func restore(ctx context.Context, brokers []string, p *Producer, topic string, p
 	return collect(ctx, pc, nonce, func() error { return p.fence(topic, partition, nonce) })
 }
 
-// drain throws away what was fetched too much and waits until the consumer is gone.
+// drain discards surplus records and waits until the consumer has closed.
 func drain(pc sarama.PartitionConsumer) {
 	for range pc.Messages() {
 	}
@@ -85,11 +85,11 @@ func drain(pc sarama.PartitionConsumer) {
 }
 
 // collect gathers the newest values up to the fence with that nonce, and calls again for
-// another fence when none comes.
+// another fence when none arrives in time.
 func collect(ctx context.Context, pc sarama.PartitionConsumer, nonce []byte, again func() error) (map[string][]byte, error) {
 	state := make(map[string][]byte)
-	patience := time.NewTicker(fencePatience)
-	defer patience.Stop()
+	overdue := time.NewTicker(fenceTimeout)
+	defer overdue.Stop()
 	for {
 		select {
 		case m := <-pc.Messages():
@@ -101,7 +101,7 @@ func collect(ctx context.Context, pc sarama.PartitionConsumer, nonce []byte, aga
 			}
 		case e := <-pc.Errors():
 			return nil, e.Err
-		case <-patience.C:
+		case <-overdue.C:
 			if err := again(); err != nil {
 				return nil, err
 			}
@@ -111,7 +111,7 @@ func collect(ctx context.Context, pc sarama.PartitionConsumer, nonce []byte, aga
 	}
 }
 
-// set takes a record into the state. It copies the value, which lies in a fetch buffer a
+// set applies a record to the state. It copies the value, which is part of a fetch buffer a
 // thousand times its size.
 func set(state map[string][]byte, m *sarama.ConsumerMessage) {
 	if m.Value == nil {

@@ -10,9 +10,8 @@ import (
 )
 
 const (
-	// firstPause is short because the most frequent reason to try again is that the
-	// transaction before is still being written out (CONCURRENT_TRANSACTIONS), which
-	// takes a millisecond or two.
+	// firstPause is short because retries are mostly caused by the previous transaction still
+	// being written out (CONCURRENT_TRANSACTIONS), which takes a millisecond or two.
 	firstPause = time.Millisecond
 	lastPause  = 250 * time.Millisecond
 	// quietFor is how long a failure may last before it is logged, and then how often.
@@ -20,9 +19,9 @@ const (
 	logEvery = 10 * time.Second
 )
 
-// persist calls try until it succeeds, fails for good or ctx ends, with growing pauses.
-// It says in the log when it takes long. The error it returns is classified, and says
-// why ctx ended.
+// persist calls try until it succeeds, fails permanently or ctx ends, with growing pauses.
+// Long retries are logged. The returned error is classified and includes the cause of ctx's
+// end.
 func persist(ctx context.Context, log *slog.Logger, what string, try func() error) error {
 	pause, speak := firstPause, time.Now().Add(quietFor)
 	for {
@@ -34,7 +33,7 @@ func persist(ctx context.Context, log *slog.Logger, what string, try func() erro
 			return fmt.Errorf("%s: %w", what, classify(err))
 		}
 		if now := time.Now(); now.After(speak) {
-			log.Warn("kafka does not answer, still trying", "doing", what, "err", err)
+			log.Warn("kafka unavailable, retrying", "doing", what, "err", err)
 			speak = now.Add(logEvery)
 		}
 		if !lifecycle.Pause(ctx, pause) {

@@ -7,7 +7,7 @@ import (
 )
 
 // MaxRecordBytes is the largest record the product's clients send and read: a refused
-// message of up to 1 MB travels to the dead letters with room to spare.
+// message of up to 1 MB fits into the dead letters with room to spare.
 const MaxRecordBytes = 4 << 20
 
 // NewSettings returns the sarama settings every client of this product starts from.
@@ -15,8 +15,8 @@ func NewSettings(clientID string) *sarama.Config {
 	muteSarama()
 	c := sarama.NewConfig()
 	c.ClientID = clientID
-	// Spoken by Apache Kafka 4 and by the embedded broker; sarama negotiates
-	// each request down to what the broker offers.
+	// Supported by Apache Kafka 4 and the embedded broker; sarama negotiates each
+	// request down to the broker's version.
 	c.Version = sarama.V4_0_0_0
 
 	c.Net.DialTimeout = 5 * time.Second
@@ -25,26 +25,26 @@ func NewSettings(clientID string) *sarama.Config {
 	c.Net.ReadTimeout = 30 * time.Second
 	c.Net.WriteTimeout = 15 * time.Second
 
-	// An outage is ridden out here: whatever stalls first asks for metadata,
-	// again and again, until a broker answers. The count also bounds how often
-	// a group asks for its offsets while a transaction with them is still open.
+	// Outages are ridden out here: stalled requests refresh metadata until a broker
+	// answers. The count also bounds how often a group fetches its offsets while a
+	// transaction with them is still open.
 	c.Metadata.Retry.Max = 1000
 	c.Metadata.Retry.Backoff = 250 * time.Millisecond
 	c.Metadata.Timeout = 30 * time.Second
 	// A misspelled topic is an error, not a new topic.
 	c.Metadata.AllowAutoTopicCreation = false
 
-	// For sarama's own producers, should one be made of these settings: the same
-	// promises and the same placement as Producer's.
+	// For sarama's own producers made from these settings: the same guarantees and
+	// placement as Producer's.
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.Partitioner = sarama.NewMurmur2Partitioner
 	c.Producer.Compression = compression
 	c.Producer.MaxMessageBytes = MaxRecordBytes
 
-	// What an aborted transaction left behind is never seen.
+	// Records of aborted transactions are never seen.
 	c.Consumer.IsolationLevel = sarama.ReadCommitted
-	// A group without a position starts at the beginning: the default (newest)
-	// would lose what came before the first start.
+	// A group without a position starts at the oldest record: the default (newest)
+	// would lose records from before the first start.
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
 	// Positions are committed in transactions, or not at all.
 	c.Consumer.Offsets.AutoCommit.Enable = false
@@ -52,8 +52,8 @@ func NewSettings(clientID string) *sarama.Config {
 	c.Consumer.Fetch.Default = 1 << 20
 	c.Consumer.MaxWaitTime = 250 * time.Millisecond
 	c.Consumer.Retry.Backoff = 250 * time.Millisecond
-	// A slow stage is back pressure, not a failure: a partition whose records
-	// are not taken for this long is fetched separately, which costs requests.
+	// A slow stage is back pressure, not a failure: a partition whose records are not
+	// consumed for this long is fetched separately, which costs requests.
 	c.Consumer.MaxProcessingTime = time.Second
 
 	// A crashed member is noticed in 10 s; a restarted one leaves properly.
@@ -71,8 +71,8 @@ func NewSettings(clientID string) *sarama.Config {
 func newProducerSettings(clientID string) *sarama.Config {
 	c := NewSettings(clientID)
 	c.Net.MaxOpenRequests = 1 // the producer has one request in flight per broker
-	// A broker that takes a request and then says nothing must not hold a lane
-	// for long; it may wait for its replicas first.
+	// A broker that accepts a request and never answers must not block a lane for long;
+	// it may wait for its replicas first.
 	c.Net.ReadTimeout = produceTimeout + 3*time.Second
 	return c
 }
@@ -80,5 +80,5 @@ func newProducerSettings(clientID string) *sarama.Config {
 // produceTimeout is how long the leader may wait for its replicas.
 const produceTimeout = 5 * time.Second
 
-// compression of the batches: lz4 costs least CPU altogether, the broker's work included.
+// compression of the batches: lz4 costs least CPU in total, the broker's included.
 const compression = sarama.CompressionLZ4

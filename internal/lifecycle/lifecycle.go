@@ -20,7 +20,7 @@ import (
 // DefaultStopTimeout bounds the stop of one part.
 const DefaultStopTimeout = 5 * time.Second
 
-// grace is what a stop step has, after its context ended, to return what it knows.
+// grace is the time a stop step has to return its error after its context ended.
 const grace = 200 * time.Millisecond
 
 // SignalContext returns a context that ends on SIGINT or SIGTERM. After the first
@@ -59,7 +59,7 @@ func New(log *slog.Logger, stopTimeout time.Duration) *Group {
 }
 
 // OnStop registers a stop step. Steps run in the reverse order of registration. On a
-// group that has been stopped the step runs at once, so that nothing is left behind.
+// stopped group the step runs at once, so that nothing is left behind.
 func (g *Group) OnStop(name string, stop func(ctx context.Context) error) {
 	p := part{name, stop}
 	if g.add(p) {
@@ -70,7 +70,7 @@ func (g *Group) OnStop(name string, stop func(ctx context.Context) error) {
 	}
 }
 
-// add reports whether p was taken; a stopped group takes nothing.
+// add reports whether p was added; a stopped group accepts nothing.
 func (g *Group) add(p part) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -82,8 +82,8 @@ func (g *Group) add(p part) bool {
 }
 
 // Go runs a part in a goroutine of its own and registers its stop: cancel its context
-// and wait for it. A part that returns before it is told to, with or without an
-// error, ends the whole group. On a group that has been stopped nothing is run.
+// and wait for it. A part that returns before that, with or without an error, stops the
+// whole group. On a stopped group nothing is run.
 func (g *Group) Go(name string, run func(ctx context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &runner{cancel: cancel, done: make(chan struct{})}
@@ -173,8 +173,8 @@ func (g *Group) Stop() error {
 	return errors.Join(errs...)
 }
 
-// stopPart gives one part its time. A step that ignores its context is left behind, so
-// that the parts below it are stopped all the same.
+// stopPart stops one part within the time limit. A step that ignores its context is left
+// behind, so that the parts below it are stopped anyway.
 func (g *Group) stopPart(p part) error {
 	ctx, cancel := context.WithTimeout(context.Background(), g.stopTimeout)
 	defer cancel()
@@ -186,7 +186,7 @@ func (g *Group) stopPart(p part) error {
 	case err = <-done:
 	case <-ctx.Done():
 		select {
-		case err = <-done: // it kept to its time after all
+		case err = <-done: // in time after all
 		case <-time.After(grace):
 			err = errStillRunning
 		}

@@ -21,8 +21,8 @@ var errBroken = errors.New("broken")
 
 func group(timeout time.Duration) *Group { return New(slog.New(slog.DiscardHandler), timeout) }
 
-// untilTold is a part that runs until it is stopped.
-func untilTold(ctx context.Context) error {
+// untilStopped is a part that runs until it is stopped.
+func untilStopped(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
@@ -43,13 +43,13 @@ func TestPartsStopLastInFirstOut(t *testing.T) {
 
 func TestWaitEndsWithItsContext(t *testing.T) {
 	g := group(0)
-	g.Go("a", untilTold)
-	g.Go("b", untilTold)
+	g.Go("a", untilStopped)
+	g.Go("b", untilStopped)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- g.Wait(ctx) }()
 	cancel()
-	require.NoError(t, <-done, "being told to stop is no failure")
+	require.NoError(t, <-done, "an ordered stop is no failure")
 }
 
 func TestFailureOfAPartStopsTheGroup(t *testing.T) {
@@ -60,9 +60,9 @@ func TestFailureOfAPartStopsTheGroup(t *testing.T) {
 		stopped = true
 		return nil
 	})
-	g.Go("ill", func(context.Context) error { return errBroken })
+	g.Go("faulty", func(context.Context) error { return errBroken })
 	err := g.Wait(t.Context())
-	require.EqualError(t, err, "ill stopped by itself: broken", "reported once")
+	require.EqualError(t, err, "faulty stopped by itself: broken", "reported once")
 	require.ErrorIs(t, err, errBroken)
 	require.True(t, stopped)
 }
@@ -102,19 +102,19 @@ func TestStopIsBoundedInTime(t *testing.T) {
 		release := make(chan struct{})
 		released := false
 		g.OnStop("below", func(context.Context) error { released = true; return nil })
-		g.Go("deaf part", func(context.Context) error { <-release; return nil })
-		g.OnStop("deaf step", func(context.Context) error { <-release; return nil })
+		g.Go("stuck part", func(context.Context) error { <-release; return nil })
+		g.OnStop("stuck step", func(context.Context) error { <-release; return nil })
 
 		start := time.Now()
 		err := g.Stop()
-		require.EqualError(t, err, "stopping deaf step: still running, left behind\nstopping deaf part: still running, left behind")
+		require.EqualError(t, err, "stopping stuck step: still running, left behind\nstopping stuck part: still running, left behind")
 		require.LessOrEqual(t, time.Since(start), 2*(3*time.Second+grace))
-		require.True(t, released, "what lies below a stuck part is released all the same")
+		require.True(t, released, "parts below a stuck one are released anyway")
 		close(release)
 	})
 }
 
-func TestStepMayTellWhatItLostWhenItsTimeIsUp(t *testing.T) {
+func TestStepMayReportItsErrorAfterItsTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := group(time.Second)
 		g.OnStop("flush", func(ctx context.Context) error {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Pause waits for d, or until ctx ends. It reports whether d went by.
+// Pause waits for d, or until ctx ends. It reports whether d passed.
 func Pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -17,8 +17,8 @@ func Pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Outlive returns a context that ends some time after ctx, for what is to be brought to
-// its end then. cut ends it at once and must be called.
+// Outlive returns a context that ends some time after ctx, for a last commit or flush. cut
+// ends it at once and must be called.
 func Outlive(ctx context.Context, by time.Duration) (life context.Context, cut context.CancelFunc) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {

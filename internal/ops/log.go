@@ -1,6 +1,5 @@
-// Package ops is what every program shows to those who run it: logs, the metrics
-// registry with the process's own figures, and the HTTP server with /metrics, /livez
-// and /readyz. Run blocks until its context ends; nothing else here blocks.
+// Package ops is the operations side of every program: logs, the metrics registry with the
+// process's own figures, and the HTTP server with /metrics, /livez, /readyz and /debug/pprof. Run blocks until its context ends; nothing else here blocks.
 package ops
 
 import (
@@ -16,7 +15,7 @@ type LogConfig struct {
 	Format string `env:"LOG_FORMAT" envDefault:"text" help:"log format: text or json"`
 }
 
-// Logger is NewLogger, for what has a LogConfig in it.
+// Logger is NewLogger, for configurations that embed LogConfig.
 func (cfg LogConfig) Logger(w io.Writer) (*slog.Logger, error) { return NewLogger(cfg, w) }
 
 // NewLogger returns a logger writing to w. An unknown level or format is an error that

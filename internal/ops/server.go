@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// stopTimeout is how long a stopping server waits for answers under way.
+// stopTimeout is how long a stopping server waits for responses in progress.
 const stopTimeout = 2 * time.Second
 
 // ServerOptions sets up the operations server of one program.

@@ -1,6 +1,6 @@
-// Package program is what every program is around its own work: settings in, a logger,
-// a service that runs until a signal, and an exit code. It is not for what the service
-// does. Run blocks until the service has ended.
+// Package program is the frame of every main: settings, a logger, a service that runs until a
+// signal, and an exit code. It is not for the service itself. Run blocks until the service
+// has ended.
 package program
 
 import (
@@ -17,23 +17,23 @@ import (
 
 // Exit codes.
 const (
-	ok     = 0 // an ordinary stop, or help
-	failed = 1 // it could not start, or ended by an error
-	misuse = 2 // the settings or the command line cannot be used; starting it again does not help
+	ok     = 0 // an ordered stop, or help
+	failed = 1 // it could not start, or ended with an error
+	misuse = 2 // the settings or the command line are unusable; a restart does not help
 )
 
-// Settings are a program's environment; ops.LogConfig, embedded, makes them so.
+// Settings are a program's environment; embedding ops.LogConfig implements it.
 type Settings interface {
 	Logger(w io.Writer) (*slog.Logger, error)
 }
 
-// Service is a program's work. Run returns nil on an ordinary stop.
+// Service is a program's work. Run returns nil on an ordered stop.
 type Service interface {
 	Run(ctx context.Context) error
 }
 
 // Run loads the settings, starts the service, lets it run until SIGINT or SIGTERM, and
-// returns the exit code. Errors go to stderr, in one line that begins with the name.
+// returns the exit code. Errors go to stderr, in one line that starts with the name.
 func Run[C Settings, S Service](name string, load func() (C, error), start func(C, *slog.Logger) (S, error)) int {
 	ctx, cancel := lifecycle.SignalContext()
 	defer cancel()
@@ -66,8 +66,8 @@ func run[C Settings, S Service](ctx context.Context, name string, stderr io.Writ
 	return ok
 }
 
-// FromEnvironment is a load for a program that takes nothing from its command line but
-// --help: see config.Load.
+// FromEnvironment returns a load function for a program whose only argument is --help: see
+// config.Load.
 func FromEnvironment[C any](name, summary string, args []string) func() (C, error) {
 	return func() (cfg C, err error) {
 		err = config.Load(config.Program{Name: name, Summary: summary, Args: args, Out: os.Stdout}, &cfg)

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type settings struct{ ops.LogConfig }
 
-// service ends with an error, or with nil when it is told to stop.
+// service ends with err, or with nil when its context ends.
 type service struct{ err error }
 
 func (s service) Run(ctx context.Context) error {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// introduce prints what runs where.
+// introduce prints the addresses of all parts.
 func (p *Plant) introduce() {
 	w := tabwriter.NewWriter(p.out, 0, 4, 2, ' ', 0)
 	for i, b := range buildings {
@@ -24,18 +24,18 @@ func (p *Plant) introduce() {
 	if p.sim != nil {
 		fmt.Fprintf(w, "devices\t\t%d simulated\tone reading each %s\n", p.cfg.Devices, p.cfg.Interval)
 	}
-	_ = w.Flush() // to a terminal: there is nobody to tell
+	_ = w.Flush() // a failed write to the terminal has no other reader
 }
 
-// announceReady waits until a reading can walk the whole way and says so once.
+// announceReady waits until a reading can reach the browsers and prints that once.
 func (p *Plant) announceReady(ctx context.Context) {
 	start := time.Now()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	told := start
+	reported := start
 	for err := p.Ready(); err != nil; err = p.Ready() {
-		if time.Since(told) > 10*time.Second {
-			told = time.Now()
+		if time.Since(reported) > 10*time.Second {
+			reported = time.Now()
 			fmt.Fprintf(p.out, "not ready yet: %v\n", err)
 		}
 		select {
@@ -48,7 +48,7 @@ func (p *Plant) announceReady(ctx context.Context) {
 	fmt.Fprintf(p.out, "to see an alarm, be a device that is too hot:\n  %s\n", p.hotDevice())
 }
 
-// hotDevice is a command that publishes one reading above the threshold.
+// hotDevice returns a command that publishes one reading above the threshold.
 func (p *Plant) hotDevice() string {
 	host, port, _ := strings.Cut(p.gateways[0].MQTTAddr(), ":")
 	return fmt.Sprintf(`mosquitto_pub -h %s -p %s -q 1 -t devices/device_9000/telemetry -m '{"device_id":"device_9000","timestamp":'$(date +%%s)000',`+

@@ -1,5 +1,5 @@
-// Package plant composes every program into one process on fixed addresses: the
-// newcomer's whole plant. It adds no behaviour of its own. New binds every listener;
+// Package plant composes all programs into one process on fixed addresses, for newcomers and
+// demos. It adds no behaviour of its own. New binds every listener;
 // Run blocks until its context ends.
 package plant
 
@@ -32,7 +32,7 @@ const stopTimeout = 2 * time.Second
 type Options struct {
 	Config Config
 	Log    *slog.Logger
-	Out    io.Writer // what started, where, and when it is ready; nil: nowhere
+	Out    io.Writer // gets the addresses and when the plant is ready; nil: none
 }
 
 // Plant is the whole product in one process.
@@ -67,7 +67,7 @@ func New(o Options) (_ *Plant, err error) {
 	return p, nil
 }
 
-// build makes the parts in the order in which they need each other. One registry
+// build makes the parts in the order of their dependencies. One registry
 // serves all: /metrics of the portal shows the whole plant.
 func (p *Plant) build(reg *prometheus.Registry) (err error) {
 	parts := p.cfg.Parts
@@ -118,7 +118,7 @@ func (p *Plant) buildSimulator() error {
 }
 
 // Run runs the plant until ctx ends, then stops it in order: devices, gateways,
-// portal, core, bridge, broker. It says "ready" when a reading can walk the whole way.
+// portal, core, bridge, broker. It prints "ready" when a reading can reach the browsers.
 func (p *Plant) Run(ctx context.Context) error {
 	parts := lifecycle.New(p.log, stopTimeout)
 	if p.kafka != nil {
@@ -139,7 +139,7 @@ func (p *Plant) Run(ctx context.Context) error {
 		defer close(ready)
 		p.announceReady(ctx)
 	}()
-	parts.OnStop("ready watch", func(stop context.Context) error {
+	parts.OnStop("ready announcement", func(stop context.Context) error {
 		select {
 		case <-ready:
 			return nil
@@ -153,7 +153,7 @@ func (p *Plant) Run(ctx context.Context) error {
 // Addr returns the portal's address.
 func (p *Plant) Addr() string { return p.portal.Addr() }
 
-// Ready returns nil when a reading can walk the whole way, else what is missing.
+// Ready returns nil when a reading can reach the browsers, otherwise the missing part.
 func (p *Plant) Ready() error {
 	for i, g := range p.gateways {
 		if err := g.Ready(); err != nil {
