@@ -4,24 +4,23 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// block is what was found in one block file.
+// block is the content of one block file.
 type block struct {
 	pieces []piece
-	// damaged is the number of bytes that belong to no whole record or pack.
+	// damaged is the number of bytes outside intact records and packs.
 	damaged int
-	// saved counts the packs that the server would not have kept: those behind the
-	// first damage, where it cuts the file, and those whose record is broken around them.
+	// saved counts the packs that the server would have lost: those after the first
+	// damage, where it truncates, and intact ones in damaged records.
 	saved int
-	// torn says that the only damage is at the end of the file and holds no whole pack.
+	// torn is true if the only damage is at the end and contains no intact pack.
 	torn bool
 }
 
-// piece is a stretch of a block file: undamaged records, or one pack that was found in
-// a damaged stretch.
+// piece is a part of a block file: intact records, or one pack found in a damaged part.
 type piece struct {
 	records []byte
-	packs   int    // among the records
-	first   place  // of the first record that is a pack
+	packs   int    // in the records
+	first   place  // of the first pack in the records
 	last    place  // of the last one
 	highest uint64 // sequence, tombstones and removed messages included
 
@@ -34,7 +33,7 @@ type place struct {
 	pack []byte
 }
 
-func (b *block) whole() bool { return b.damaged == 0 && b.saved == 0 }
+func (b *block) intact() bool { return b.damaged == 0 && b.saved == 0 }
 
 // highest returns the highest sequence in the block's records.
 func (b *block) highest() (seq uint64) {
@@ -44,7 +43,7 @@ func (b *block) highest() (seq uint64) {
 	return seq
 }
 
-// examine takes a block file apart.
+// examine splits a block file into pieces.
 func (c *codec) examine(buf []byte) block {
 	var b block
 	broken := false
@@ -70,7 +69,7 @@ func (c *codec) examine(buf []byte) block {
 	return b
 }
 
-// records returns the undamaged records that buf begins with.
+// records returns the intact records at the start of buf.
 func (c *codec) records(buf []byte) piece {
 	var p piece
 	n := 0
@@ -94,8 +93,8 @@ func (c *codec) records(buf []byte) piece {
 	return p
 }
 
-// damageEnd returns where the damage that begins at at ends: at the next record as the
-// broken one's length says it, if that leads to one, or else at the next that is found.
+// damageEnd returns the end of the damage that starts at at: the next record by the
+// damaged one's length, if there is one, else the next record found.
 func (c *codec) damageEnd(buf []byte, at int) int {
 	next := c.next(buf, at+1)
 	if n, _, ok := length(buf[at:]); ok && at+n < next {
@@ -106,7 +105,7 @@ func (c *codec) damageEnd(buf []byte, at int) int {
 	return next
 }
 
-// carve returns the whole packs in a damaged stretch, and how many bytes they have.
+// carve returns the intact packs in a damaged part and their size in bytes.
 func carve(buf []byte) (found []piece, bytes int) {
 	for {
 		start, end, ok := wire.FindPack(buf)

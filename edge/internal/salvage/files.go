@@ -14,13 +14,13 @@ import (
 	"strings"
 )
 
-func (s *salvager) msgs() string           { return filepath.Join(s.o.Dir, "msgs") }
-func (s *salvager) block(n uint32) string  { return filepath.Join(s.msgs(), fmt.Sprintf("%d.blk", n)) }
-func (s *salvager) indexFile() string      { return filepath.Join(s.msgs(), "index.db") }
-func (s *salvager) mended(n uint32) string { return s.block(n) + mendedSuffix }
+func (s *salvager) msgs() string             { return filepath.Join(s.o.Dir, "msgs") }
+func (s *salvager) block(n uint32) string    { return filepath.Join(s.msgs(), fmt.Sprintf("%d.blk", n)) }
+func (s *salvager) indexFile() string        { return filepath.Join(s.msgs(), "index.db") }
+func (s *salvager) repaired(n uint32) string { return s.block(n) + repairedSuffix }
 
-// mendedSuffix is no name of the server's.
-const mendedSuffix = ".mended"
+// repairedSuffix is not used by the server.
+const repairedSuffix = ".mended"
 
 func blockNumber(name string) (uint32, bool) {
 	digits, ok := strings.CutSuffix(name, ".blk")
@@ -28,23 +28,23 @@ func blockNumber(name string) (uint32, bool) {
 	return uint32(n), ok && err == nil
 }
 
-// finish ends a replacement that a crash interrupted: the mended file is complete once
-// the damaged one is gone, and can be made again until then.
+// finish completes a replacement interrupted by a crash: the repaired file is complete if
+// the damaged one has been moved away, and otherwise removed, to be written again.
 func (s *salvager) finish(n uint32) error {
 	if _, err := os.Lstat(s.block(n)); errors.Is(err, fs.ErrNotExist) {
-		return os.Rename(s.mended(n), s.block(n))
+		return os.Rename(s.repaired(n), s.block(n))
 	}
-	return os.Remove(s.mended(n))
+	return os.Remove(s.repaired(n))
 }
 
-// look lists the blocks and reads the index.
-func (s *salvager) look() error {
+// list lists the blocks and reads the index.
+func (s *salvager) list() error {
 	entries, err := os.ReadDir(s.msgs())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, e := range entries {
-		name, unfinished := strings.CutSuffix(e.Name(), mendedSuffix)
+		name, unfinished := strings.CutSuffix(e.Name(), repairedSuffix)
 		n, ok := blockNumber(name)
 		if !ok {
 			continue
@@ -73,12 +73,11 @@ func (s *salvager) look() error {
 	if err != nil {
 		return err
 	}
-	s.believed = s.index.covers(s.files, sum)
+	s.trusted = s.index.covers(s.files, sum)
 	return nil
 }
 
-// lastSum returns the last bytes of the newest block file, where its last record's
-// hash is.
+// lastSum returns the hash of the last record of the newest block file, its last bytes.
 func (s *salvager) lastSum() ([]byte, error) {
 	sum := make([]byte, hashLen)
 	if len(s.files) == 0 {
@@ -97,11 +96,11 @@ func (s *salvager) lastSum() ([]byte, error) {
 	return sum, err
 }
 
-// suspect tells by cheap signs whether a block must be read: the server is about to
-// read it because it does not believe the index, or it is shorter than the index says,
-// or it was written to when or after the index was.
+// suspect reports by cheap checks whether a block must be read: the server will read it
+// since it does not trust the index, or the block is shorter than in the index, or not
+// older than it.
 func (s *salvager) suspect(n uint32) (bool, error) {
-	if s.o.All || !s.believed {
+	if s.o.All || !s.trusted {
 		return true, nil
 	}
 	file, err := os.Stat(s.block(n))
@@ -115,13 +114,13 @@ func (s *salvager) suspect(n uint32) (bool, error) {
 	if s.shortage(n, int(file.Size())) > 0 {
 		return true, nil
 	}
-	return !file.ModTime().Before(index.ModTime()), nil // the clock of files is coarse
+	return !file.ModTime().Before(index.ModTime()), nil // file times are coarse
 }
 
-// shortage returns how many bytes a block file is at least shorter than the index says.
+// shortage returns by how many bytes at least a block file is shorter than in the index.
 func (s *salvager) shortage(n uint32, size int) uint64 {
 	for _, b := range s.index.blocks {
-		if s.believed && b.number == n {
+		if s.trusted && b.number == n {
 			return max(b.bytes, uint64(size)) - uint64(size)
 		}
 	}
@@ -146,15 +145,15 @@ func (s *salvager) read(n uint32) ([]byte, error) {
 	return s.buf, nil
 }
 
-// replace puts content in the place of a block file and sets the old one aside. A
-// crash in between leaves the old file, or the new one, and no index.
+// replace replaces a block file by content and sets the old one aside. A crash leaves
+// either of them, and no index.
 func (s *salvager) replace(n uint32, content []byte) error {
 	if len(content) > 0 {
-		if err := writeSynced(s.mended(n), content); err != nil {
+		if err := writeSynced(s.repaired(n), content); err != nil {
 			return err
 		}
 	}
-	if err := s.forgetIndex(); err != nil {
+	if err := s.dropIndex(); err != nil {
 		return err
 	}
 	if err := s.setAside(s.block(n)); err != nil {
@@ -163,28 +162,28 @@ func (s *salvager) replace(n uint32, content []byte) error {
 	if len(content) == 0 {
 		return nil
 	}
-	if err := os.Rename(s.mended(n), s.block(n)); err != nil {
+	if err := os.Rename(s.repaired(n), s.block(n)); err != nil {
 		return err
 	}
 	return syncDir(s.msgs())
 }
 
-// write makes a new block file.
+// write creates a block file.
 func (s *salvager) write(n uint32, content []byte) error {
 	if err := os.MkdirAll(s.msgs(), 0o750); err != nil {
 		return err
 	}
-	if err := writeSynced(s.mended(n), content); err != nil {
+	if err := writeSynced(s.repaired(n), content); err != nil {
 		return err
 	}
-	if err := os.Rename(s.mended(n), s.block(n)); err != nil {
+	if err := os.Rename(s.repaired(n), s.block(n)); err != nil {
 		return err
 	}
 	return syncDir(s.msgs())
 }
 
-// forgetIndex makes the server read the blocks.
-func (s *salvager) forgetIndex() error {
+// dropIndex sets the index aside, so that the server reads the blocks.
+func (s *salvager) dropIndex() error {
 	if !s.hasIndex {
 		return nil
 	}
@@ -192,7 +191,7 @@ func (s *salvager) forgetIndex() error {
 	return s.setAside(s.indexFile())
 }
 
-// setAside moves a file or directory out of the server's sight.
+// setAside moves a file or directory to the aside directory.
 func (s *salvager) setAside(name string) error {
 	if err := os.MkdirAll(s.aside, 0o700); err != nil {
 		return err
@@ -209,15 +208,15 @@ func (s *salvager) setAside(name string) error {
 	return errors.Join(syncDir(s.aside), syncDir(filepath.Dir(name)))
 }
 
-// checkMeta sets aside a description of the stream or of a consumer that the server
-// would stumble over. The stream's is made anew from the configuration, and the
-// consumers are the bridge's, which keeps its position elsewhere.
+// checkMeta sets aside damaged metadata of the stream or a consumer, on which the server
+// would fail. The stream's is recreated from the configuration; the consumers belong to
+// the bridge, whose position is a checkpoint in Kafka.
 func (s *salvager) checkMeta() error {
 	meta, sum := filepath.Join(s.o.Dir, "meta.inf"), filepath.Join(s.o.Dir, "meta.sum")
 	data, err1 := os.ReadFile(meta)
 	want, err2 := os.ReadFile(sum)
 	if err1 != nil || err2 != nil || hex.EncodeToString(newHasher(s.o.Stream).sum(data)) != string(want) {
-		if err := errors.Join(s.setAsideIfThere(meta), s.setAsideIfThere(sum)); err != nil {
+		if err := errors.Join(s.setAsideIfPresent(meta), s.setAsideIfPresent(sum)); err != nil {
 			return err
 		}
 	}
@@ -226,7 +225,7 @@ func (s *salvager) checkMeta() error {
 		return err
 	}
 	for _, e := range consumers {
-		if dir := filepath.Join(s.o.Dir, "obs", e.Name()); !soundConsumer(dir) {
+		if dir := filepath.Join(s.o.Dir, "obs", e.Name()); !intactConsumer(dir) {
 			if err := s.setAside(dir); err != nil {
 				return err
 			}
@@ -235,7 +234,7 @@ func (s *salvager) checkMeta() error {
 	return nil
 }
 
-func soundConsumer(dir string) bool {
+func intactConsumer(dir string) bool {
 	meta, err := os.ReadFile(filepath.Join(dir, "meta.inf"))
 	if err != nil || !json.Valid(meta) {
 		return false
@@ -249,7 +248,7 @@ func soundConsumer(dir string) bool {
 	return errors.Is(err, fs.ErrNotExist) || (err == nil && (len(state) == 0 || state[0] == stateMagic))
 }
 
-func (s *salvager) setAsideIfThere(name string) error {
+func (s *salvager) setAsideIfPresent(name string) error {
 	if _, err := os.Lstat(name); err != nil {
 		return ignoreMissing(err)
 	}

@@ -20,10 +20,10 @@ import (
 )
 
 const (
-	patience = 30 * time.Second
-	stream   = "PACKS_gw-a"
-	subject  = "packs.gw-a"
-	perPack  = 3 // readings
+	waitTimeout = 30 * time.Second
+	stream      = "PACKS_gw-a"
+	subject     = "packs.gw-a"
+	perPack     = 3 // readings
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,7 +42,7 @@ func pack(epoch, counter uint64, size int) []byte {
 	return b.Finish()
 }
 
-// store is a directory with a server's files in it.
+// store is a directory with a server's files.
 type store struct {
 	dir  string
 	mark Mark
@@ -53,7 +53,7 @@ func newStore(tb testing.TB) *store {
 	return &store{dir: tb.TempDir()}
 }
 
-// copy returns a copy of the files, in which every time of change is that of the original.
+// copy returns a copy of the files with their modification times.
 func (s *store) copy(tb testing.TB) *store {
 	tb.Helper()
 	to := newStore(tb)
@@ -82,7 +82,7 @@ func (s *store) streamDir() string {
 func (s *store) msgs(name string) string { return filepath.Join(s.streamDir(), "msgs", name) }
 func (s *store) markFile() string        { return filepath.Join(s.dir, "mark") }
 
-// serve runs a server on the files while use does something with its stream.
+// serve runs a server on the files while use uses its stream.
 func (s *store) serve(tb testing.TB, use func(js jetstream.JetStream, str jetstream.Stream)) {
 	tb.Helper()
 	srv, err := server.NewServer(&server.Options{
@@ -94,7 +94,7 @@ func (s *store) serve(tb testing.TB, use func(js jetstream.JetStream, str jetstr
 		srv.Shutdown()
 		srv.WaitForShutdown()
 	}()
-	require.True(tb, srv.ReadyForConnections(patience))
+	require.True(tb, srv.ReadyForConnections(waitTimeout))
 	nc, err := nats.Connect("", nats.InProcessServer(srv))
 	require.NoError(tb, err)
 	defer nc.Close()
@@ -119,7 +119,7 @@ func (s *store) put(tb testing.TB, js jetstream.JetStream, epoch uint64, from, t
 	}
 }
 
-// end stores the empty pack with which a gateway ends the epoch before its own.
+// end stores the empty pack with which a gateway ends the previous epoch.
 func (s *store) end(tb testing.TB, js jetstream.JetStream) {
 	tb.Helper()
 	var b wire.PackBuilder
@@ -147,7 +147,7 @@ func (s *store) salvage(tb testing.TB) Report {
 	require.NoError(tb, err)
 	for _, name := range r.SetAside {
 		_, err := os.Stat(name)
-		require.NoError(tb, err, "what is damaged is kept")
+		require.NoError(tb, err, "damaged files are kept")
 	}
 	return r
 }

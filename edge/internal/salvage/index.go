@@ -9,21 +9,20 @@ import (
 	"github.com/nats-io/nats-server/v2/server/avl"
 )
 
-// index is what the server's index.db says: it is written when the server stops and
-// now and then before, and the server believes it as long as it fits the last block.
-// Then no block is read at the start, otherwise all of them are.
+// index is the server's index.db, written at its stop and now and then before. If it fits
+// the last block, the server trusts it and reads no block at the start, otherwise all.
 type index struct {
 	lastSeq  uint64
 	lastTime int64 // ns since 1970
 	blocks   []indexed
 	last     uint32        // number of the last block
-	sum      [hashLen]byte // that ends the last block
+	sum      [hashLen]byte // hash at the end of the last block
 }
 
 // indexed is one block in an index.
 type indexed struct {
 	number     uint32
-	bytes      uint64 // of messages in it that were not removed
+	bytes      uint64 // of its messages that were not removed
 	first      uint64 // sequence of the first one
 	empty      bool   // all were removed
 	lastInFile uint64
@@ -33,7 +32,7 @@ const indexMagic = 11
 
 var errIndex = errors.New("index is damaged")
 
-// readIndex decodes index.db, which ends with its hash, keyed with the stream's name.
+// readIndex decodes index.db, which ends with its hash, keyed by the stream's name.
 //
 //	magic version messages bytes first-seq first-time:v last-seq last-time:v
 //	subjects { length name total first-block last-block }
@@ -52,7 +51,7 @@ func readIndex(stream string, data []byte) (index, error) {
 	r.skip(4)
 	x := index{lastSeq: r.number(), lastTime: unzigzag(r.number())}
 	for n := r.number(); n > 0 && !r.bad; n-- {
-		r.take(r.number())
+		r.bytes(r.number())
 		total := r.number()
 		r.skip(1)
 		if total > 1 || version >= 4 {
@@ -63,7 +62,7 @@ func readIndex(stream string, data []byte) (index, error) {
 		x.blocks = append(x.blocks, r.block(version))
 	}
 	x.last = uint32(r.number())
-	copy(x.sum[:], r.take(hashLen))
+	copy(x.sum[:], r.bytes(hashLen))
 	if r.bad || len(r.rest) != 0 {
 		return index{}, errIndex
 	}
@@ -72,7 +71,7 @@ func readIndex(stream string, data []byte) (index, error) {
 
 func unzigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }
 
-// reader reads numbers from front to back. Past the end it sets bad.
+// reader decodes numbers in sequence. Past the end it sets bad.
 type reader struct {
 	rest []byte
 	bad  bool
@@ -94,7 +93,7 @@ func (r *reader) skip(n int) {
 	}
 }
 
-func (r *reader) take(n uint64) []byte {
+func (r *reader) bytes(n uint64) []byte {
 	if n > uint64(len(r.rest)) {
 		r.bad, r.rest = true, nil
 		return nil
@@ -117,13 +116,13 @@ func (r *reader) block(version byte) indexed {
 			r.bad = true
 			return b
 		}
-		r.take(uint64(n))
+		r.bytes(uint64(n))
 	}
 	b.empty = b.lastInFile+1-b.first <= removed
 	return b
 }
 
-// covers reports whether the server will believe x: it fits the block files there are
+// covers reports whether the server will trust x: it fits the existing block files
 // (numbers, in order) and the end of the last one.
 func (x *index) covers(files []uint32, lastSum []byte) bool {
 	if len(files) == 0 || files[len(files)-1] != x.last || !bytes.Equal(x.sum[:], lastSum) {

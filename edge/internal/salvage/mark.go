@@ -11,10 +11,10 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// Mark is where an epoch of the gateway stood: the newest pack that was acknowledged,
-// and what the epoch's packs hold with it. The gateway writes it beside its store
-// after each pack, without a sync: it survives the end of the process, and after a
-// power cut it may be older than the store, never newer.
+// Mark is the position of the gateway's newest acknowledged pack and the totals of its
+// epoch up to it. The gateway writes it to a file of its own after each pack, without a
+// sync: it survives the end of the process, and after a power cut it may be older than
+// the store, never newer.
 type Mark struct {
 	Epoch   uint64
 	Counter uint64
@@ -29,7 +29,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// encode returns the mark's written form.
+// encode returns the mark's bytes.
 func (m Mark) encode() [markLen]byte {
 	var out [markLen]byte
 	b := append(out[:0], markMagic...)
@@ -50,8 +50,8 @@ func decodeMark(b []byte) (m Mark, ok bool) {
 	return m, true
 }
 
-// pack returns an empty pack in the mark's place: whoever reads it learns what the
-// epoch's packs up to the mark held, and so what is missing.
+// pack returns an empty pack with the counter and totals of the mark, from which a reader
+// can compute the missing readings.
 func (m Mark) pack() []byte {
 	var b wire.PackBuilder
 	b.Reset(m.Epoch, m.Counter)
@@ -59,7 +59,7 @@ func (m Mark) pack() []byte {
 	return b.Finish()
 }
 
-// ReadMark returns the mark in a file, false where there is none that can be read.
+// ReadMark returns the mark in a file, false if there is no readable one.
 func ReadMark(name string) (Mark, bool) {
 	b, err := os.ReadFile(name)
 	if err != nil {
@@ -71,7 +71,7 @@ func ReadMark(name string) (Mark, bool) {
 // Marker writes marks. It is for one goroutine.
 type Marker struct{ f *os.File }
 
-// OpenMarker opens a mark's file and leaves the mark in it as it is.
+// OpenMarker opens a mark's file and keeps the mark in it.
 func OpenMarker(name string) (*Marker, error) {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -17,7 +17,7 @@ type stored struct {
 	pack, packEnd       int // of the pack in it
 }
 
-// randomBlock makes a block of packs of a few epochs, with a tombstone here and there.
+// randomBlock returns a block of packs of a few epochs with some tombstones.
 func randomBlock(rnd *rand.Rand, c *codec) (file []byte, all []stored) {
 	seq, epoch, counter := rnd.Uint64N(1000), uint64(1), rnd.Uint64N(50)
 	for range 5 + rnd.IntN(30) {
@@ -39,14 +39,14 @@ func randomBlock(rnd *rand.Rand, c *codec) (file []byte, all []stored) {
 	return file, all
 }
 
-// packsOf reads a mended block: it must be whole, its sequences must rise.
+// packsOf reads a repaired block, which must be intact, with rising sequences.
 func packsOf(t *testing.T, c *codec, file []byte) map[uint64]wire.PackHeader {
 	t.Helper()
 	out := map[uint64]wire.PackHeader{}
 	last := uint64(0)
 	for at := 0; at < len(file); {
 		r, ok := c.read(file[at:])
-		require.True(t, ok, "a mended block is whole")
+		require.True(t, ok, "a repaired block is intact")
 		at += len(r.raw)
 		if r.message == nil {
 			continue
@@ -60,8 +60,7 @@ func packsOf(t *testing.T, c *codec, file []byte) map[uint64]wire.PackHeader {
 	return out
 }
 
-// One or more flipped bits cost the packs they are in, nothing else, and every pack keeps
-// its sequence.
+// Flipped bits cost only the packs they are in, and every other pack keeps its sequence.
 func TestFlippedBitsCostOnlyTheirPacks(t *testing.T) {
 	for seed := range uint64(400) {
 		rnd := rand.New(rand.NewPCG(seed, 7))
@@ -75,9 +74,9 @@ func TestFlippedBitsCostOnlyTheirPacks(t *testing.T) {
 			hit[at] = true
 		}
 		b := c.examine(file)
-		mended, dropped := c.mend(b, before)
+		repaired, dropped := c.repair(b, before)
 		require.Zero(t, dropped, "seed %d", seed)
-		got := packsOf(t, c, mended)
+		got := packsOf(t, c, repaired)
 		for _, s := range all {
 			broken := false
 			for at := range hit {
@@ -85,7 +84,7 @@ func TestFlippedBitsCostOnlyTheirPacks(t *testing.T) {
 			}
 			h, ok := got[s.seq]
 			if broken {
-				continue // two flips may undo each other
+				continue // two flips may cancel out
 			}
 			require.True(t, ok, "seed %d: sequence %d is lost", seed, s.seq)
 			require.Equal(t, []uint64{s.epoch, s.counter}, []uint64{h.Epoch, h.Counter}, "seed %d", seed)
@@ -94,37 +93,37 @@ func TestFlippedBitsCostOnlyTheirPacks(t *testing.T) {
 	}
 }
 
-// A block that lost its end keeps every pack before.
-func TestCutBlockKeepsWhatIsBeforeTheCut(t *testing.T) {
+// A truncated block keeps every pack before the cut.
+func TestTruncatedBlockKeepsThePacksBefore(t *testing.T) {
 	for seed := range uint64(200) {
 		rnd := rand.New(rand.NewPCG(seed, 8))
 		c := newCodec(stream, subject, 1)
 		file, all := randomBlock(rnd, c)
 		cut := rnd.IntN(len(file))
 		b := c.examine(file[:cut])
-		mended, _ := c.mend(b, place{all[0].seq - 1, nil})
-		got := packsOf(t, c, mended)
+		repaired, _ := c.repair(b, place{all[0].seq - 1, nil})
+		got := packsOf(t, c, repaired)
 		for _, s := range all {
 			_, ok := got[s.seq]
 			require.Equal(t, s.packEnd <= cut, ok, "seed %d", seed)
 		}
-		require.True(t, b.whole() || b.torn || b.saved > 0)
+		require.True(t, b.intact() || b.torn || b.saved > 0)
 	}
 }
 
-func TestUndamagedBlockIsLeftAsItIs(t *testing.T) {
+func TestIntactBlockIsUnchanged(t *testing.T) {
 	for seed := range uint64(50) {
 		c := newCodec(stream, subject, 1)
 		file, _ := randomBlock(rand.New(rand.NewPCG(seed, 9)), c)
 		b := c.examine(file)
-		require.True(t, b.whole())
-		mended, _ := c.mend(b, place{})
-		require.Equal(t, file, mended)
+		require.True(t, b.intact())
+		repaired, _ := c.repair(b, place{})
+		require.Equal(t, file, repaired)
 	}
 }
 
-// FuzzExamine throws anything at the examination: it must not fail, what it makes must be
-// whole, and every pack that can be found must be in it or have no place there.
+// FuzzExamine examines arbitrary bytes: the repaired block must be intact and contain every
+// pack in them that has a free sequence.
 func FuzzExamine(f *testing.F) {
 	c := newCodec(stream, subject, 1)
 	for seed := range uint64(5) {
@@ -138,9 +137,9 @@ func FuzzExamine(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := newCodec(stream, subject, 1)
 		b := c.examine(data)
-		mended, dropped := c.mend(b, place{})
-		again := c.examine(mended)
-		require.True(t, again.whole())
+		repaired, dropped := c.repair(b, place{})
+		again := c.examine(repaired)
+		require.True(t, again.intact())
 		packs := 0
 		for _, p := range again.pieces {
 			packs += p.packs
@@ -156,7 +155,7 @@ func FuzzExamine(f *testing.F) {
 	})
 }
 
-// FuzzReadIndex reads anything.
+// FuzzReadIndex decodes arbitrary bytes.
 func FuzzReadIndex(f *testing.F) {
 	f.Add([]byte{indexMagic, 4, 1, 1, 1, 1, 1, 1, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -170,7 +169,7 @@ func FuzzReadIndex(f *testing.F) {
 	})
 }
 
-func TestMarkIsReadBackOrNotAtAll(t *testing.T) {
+func TestMarkIsReadBackUnlessDamaged(t *testing.T) {
 	m := Mark{Epoch: 1 << 63, Counter: 2, Seq: 3, Totals: wire.PackTotals{Readings: 4, Refused: 5}}
 	b := m.encode()
 	got, ok := decodeMark(b[:])

@@ -10,24 +10,24 @@ import (
 	"github.com/minio/highwayhash"
 )
 
-// A block file of nats-server (2.9 to 2.15, neither encrypted nor compressed) is
-// nothing but records, little endian:
+// A block file of nats-server (2.9 to 2.15, see filestore.go; neither encrypted nor
+// compressed) is a sequence of records, little endian:
 //
 //	length:u32 seq:u64 time:i64 subject-length:u16 subject message hash:8
 //
-// length covers the whole record; its highest bit says that a header length (u32) and
-// a header stand before the message. The hash is HighwayHash-64, keyed with the SHA-256
-// of "<stream>-<number of the block>", over seq, time, subject, header and message.
-// TestServerReadsAndWritesThisForm holds that against the server in use.
+// length covers the whole record; if its highest bit is set, a header length (u32) and a
+// header precede the message. The hash is HighwayHash-64, keyed by the SHA-256 of
+// "<stream>-<number of the block>", over seq, time, subject, header and message.
+// TestServerReadsAndWritesThisForm checks this with the server in use.
 const (
-	headLen  = 4 + 8 + 8 + 2
-	hashLen  = 8
-	leastLen = headLen + hashLen
-	mostLen  = 32 << 20 // the server takes a longer record for damage
+	headLen = 4 + 8 + 8 + 2
+	hashLen = 8
+	minLen  = headLen + hashLen
+	maxLen  = 32 << 20 // the server treats a longer record as damage
 
 	headerBit    = 1 << 31 // of the length
 	erasedBit    = 1 << 63 // of the sequence: a removed message
-	tombstoneBit = 1 << 62 // of the sequence: a note that a message elsewhere was removed
+	tombstoneBit = 1 << 62 // of the sequence: records the removal of a message elsewhere
 )
 
 // codec reads and writes the records of one block. It is for one goroutine.
@@ -40,7 +40,7 @@ func newCodec(stream, subject string, number uint32) *codec {
 	return &codec{h: newHasher(fmt.Sprintf("%s-%d", stream, number)), subject: []byte(subject)}
 }
 
-// hasher computes the hashes in the server's files. Its key comes from a name.
+// hasher computes the hashes in the server's files, keyed by a name.
 type hasher struct {
 	h   hash.Hash
 	out [hashLen]byte
@@ -50,7 +50,7 @@ func newHasher(name string) *hasher {
 	key := sha256.Sum256([]byte(name))
 	h, err := highwayhash.New64(key[:])
 	if err != nil {
-		panic(err) // it wants 32 bytes, and there are
+		panic(err) // only for a key of other than 32 bytes
 	}
 	return &hasher{h: h}
 }
@@ -59,7 +59,7 @@ func newHasher(name string) *hasher {
 func (h *hasher) sum(parts ...[]byte) []byte {
 	h.h.Reset()
 	for _, p := range parts {
-		_, _ = h.h.Write(p) // a hash takes everything
+		_, _ = h.h.Write(p) // a hash never fails
 	}
 	return h.h.Sum(h.out[:0])
 }
@@ -72,7 +72,7 @@ type record struct {
 	message   []byte // nil where the message was removed
 }
 
-// read returns the record that buf begins with, if it is whole and undamaged.
+// read returns the record at the start of buf, if it is intact.
 func (c *codec) read(buf []byte) (record, bool) {
 	n, hasHeader, ok := length(buf)
 	if !ok {
@@ -95,7 +95,7 @@ func (c *codec) read(buf []byte) (record, bool) {
 	if r.tombstone || seq&erasedBit != 0 {
 		return r, true
 	}
-	// The hash does not cover where subject, header and message part.
+	// The hash does not cover the boundaries of subject, header and message.
 	if !bytes.Equal(body[:subjectLen], c.subject) || (hasHeader && !bytes.HasSuffix(hashed[:headerLen], []byte("\r\n\r\n"))) {
 		return record{}, false
 	}
@@ -103,19 +103,19 @@ func (c *codec) read(buf []byte) (record, bool) {
 	return r, true
 }
 
-// length returns what a record's first bytes say of its length, if that can be.
+// length returns a record's length from its first bytes, if it is plausible.
 func length(buf []byte) (n int, hasHeader, ok bool) {
-	if len(buf) < leastLen {
+	if len(buf) < minLen {
 		return 0, false, false
 	}
 	l := binary.LittleEndian.Uint32(buf)
 	hasHeader = l&headerBit != 0
 	n = int(l &^ headerBit)
-	least := leastLen + int(binary.LittleEndian.Uint16(buf[20:]))
+	least := minLen + int(binary.LittleEndian.Uint16(buf[20:]))
 	if hasHeader {
 		least += 4
 	}
-	return n, hasHeader, n >= least && n <= len(buf) && n <= mostLen
+	return n, hasHeader, n >= least && n <= len(buf) && n <= maxLen
 }
 
 // appendMessage appends the record of a message without a header.
@@ -123,14 +123,14 @@ func (c *codec) appendMessage(dst []byte, seq uint64, time int64, message []byte
 	return c.append(dst, seq, time, c.subject, message)
 }
 
-// appendTombstone appends the note that the message seq was removed.
+// appendTombstone appends a record of the removal of message seq.
 func (c *codec) appendTombstone(dst []byte, seq uint64, time int64) []byte {
 	return c.append(dst, seq|tombstoneBit, time, nil, nil)
 }
 
 func (c *codec) append(dst []byte, seq uint64, time int64, subject, message []byte) []byte {
 	at := len(dst)
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(leastLen+len(subject)+len(message)))
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(minLen+len(subject)+len(message)))
 	dst = binary.LittleEndian.AppendUint64(dst, seq)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(time))
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(subject)))
@@ -138,8 +138,8 @@ func (c *codec) append(dst []byte, seq uint64, time int64, subject, message []by
 	return append(dst, c.h.sum(dst[at+4:at+20], subject, message)...)
 }
 
-// next returns the first offset from or behind at which an undamaged record of a pack
-// begins, len(buf) when there is none. It finds a record by the subject in it.
+// next returns the offset of the first intact record of a pack at or after from, len(buf)
+// if there is none. It searches for the subject in the record.
 func (c *codec) next(buf []byte, from int) int {
 	for at := from + headLen; at < len(buf); at++ {
 		i := bytes.Index(buf[at:], c.subject)

@@ -15,8 +15,8 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// This package depends on the form of the server's files. What fails here fails when a
-// new version of the server changed it.
+// This package depends on the format of the server's files. This test fails if a new
+// version of the server changes it.
 func TestServerReadsAndWritesThisForm(t *testing.T) {
 	s, c := newStore(t), newCodec(stream, subject, 1)
 	s.serve(t, func(js jetstream.JetStream, str jetstream.Stream) {
@@ -26,7 +26,7 @@ func TestServerReadsAndWritesThisForm(t *testing.T) {
 	data, err := os.ReadFile(s.msgs("1.blk"))
 	require.NoError(t, err)
 	b := c.examine(data)
-	require.True(t, b.whole())
+	require.True(t, b.intact())
 	require.Len(t, b.pieces, 1)
 	require.EqualValues(t, 20, b.pieces[0].last.seq)
 	require.Equal(t, pack(7, 20, 1000), b.pieces[0].last.pack)
@@ -55,7 +55,7 @@ func TestServerReadsAndWritesThisForm(t *testing.T) {
 	})
 }
 
-// damage changes the files of a stopped server.
+// damage modifies the files of a stopped server.
 type damage func(t *testing.T, s *store)
 
 func flip(name string, at func(data []byte) int) damage {
@@ -120,14 +120,14 @@ func remove(name string) damage {
 }
 
 // TestLossIsExactlyTheDamagedPacks damages the files of 40 packs in four blocks and two
-// epochs, and starts the server on what salvage made of them.
+// epochs, and starts the server on the salvaged files.
 func TestLossIsExactlyTheDamagedPacks(t *testing.T) {
 	const inMessage = headLen + len(subject) + 200
 	tests := []struct {
 		name    string
 		damages []damage
 		lost    []uint64 // sequences
-		tail    bool     // what is lost are acknowledged packs at the end
+		tail    bool     // the lost packs are acknowledged ones at the end
 		clean   bool     // nothing is reported
 	}{
 		{name: "nothing", clean: true},
@@ -190,27 +190,27 @@ func TestLossIsExactlyTheDamagedPacks(t *testing.T) {
 				delete(expect, seq)
 			}
 			if tt.tail {
-				expect[41] = "b:20" // empty, and tells what was there
+				expect[41] = "b:20" // empty, with the totals
 				require.EqualValues(t, len(tt.lost), r.MissingPacks)
 				require.EqualValues(t, perPack*min(20, len(tt.lost)), r.MissingReadings, "of the last epoch")
 			}
 			s.serve(t, func(js jetstream.JetStream, str jetstream.Stream) {
 				require.Equal(t, expect, held(t, str))
-				requireTotalsTell(t, str, expect)
+				requireTotals(t, str, expect)
 				s.put(t, js, 0xc, 1, 2, 10)
 				expect[42], expect[43] = "c:1", "c:2"
 				require.Equal(t, expect, held(t, str))
 			})
 			r = s.salvage(t)
-			require.False(t, r.Damaged(), "once is enough")
+			require.False(t, r.Damaged(), "a second run finds no damage")
 			s.serve(t, func(_ jetstream.JetStream, str jetstream.Stream) { require.Equal(t, expect, held(t, str)) })
 		})
 	}
 }
 
-// requireTotalsTell checks that the totals in the packs account for every reading that
-// is missing before the newest pack of its epoch.
-func requireTotalsTell(t *testing.T, str jetstream.Stream, packs map[uint64]string) {
+// requireTotals checks that the totals in the packs account for every reading missing
+// before the newest pack of its epoch.
+func requireTotals(t *testing.T, str jetstream.Stream, packs map[uint64]string) {
 	t.Helper()
 	have := map[uint64]uint64{}
 	for _, seq := range slices.Sorted(maps.Keys(packs)) {
@@ -238,9 +238,8 @@ func seqs(from, to uint64) []uint64 {
 	return all
 }
 
-// Silent damage to an old block, which no sign at the start tells of, is found when
-// every block is looked at.
-func TestEveryBlockCanBeLookedAt(t *testing.T) {
+// Silent damage to an old block is found if every block is examined.
+func TestEveryBlockCanBeExamined(t *testing.T) {
 	s := newStore(t)
 	s.serve(t, func(js jetstream.JetStream, _ jetstream.Stream) { s.put(t, js, 0xa, 1, 20, 120_000) })
 	info, err := os.Stat(s.msgs("1.blk"))
@@ -249,7 +248,7 @@ func TestEveryBlockCanBeLookedAt(t *testing.T) {
 	require.NoError(t, os.Chtimes(s.msgs("1.blk"), info.ModTime(), info.ModTime().Add(-time.Minute)))
 	r := s.salvage(t)
 	require.False(t, r.Damaged())
-	require.LessOrEqual(t, r.Examined, 1, "an undamaged store is not read, but for what was written last")
+	require.LessOrEqual(t, r.Examined, 1, "of an intact store at most the newest block is read")
 	r, err = Run(Options{
 		Dir: s.streamDir(), Stream: stream, Subject: subject, Aside: filepath.Join(s.dir, "damaged"), Mark: s.markFile(), Log: discard(), All: true,
 	})
@@ -258,7 +257,7 @@ func TestEveryBlockCanBeLookedAt(t *testing.T) {
 	s.serve(t, func(_ jetstream.JetStream, str jetstream.Stream) { require.Len(t, held(t, str), 19) })
 }
 
-// What a write that the power cut broke off left behind was acknowledged to nobody.
+// A write cut off by a power failure was never acknowledged.
 func TestTornWriteIsNoDamage(t *testing.T) {
 	s := newStore(t)
 	s.serve(t, func(js jetstream.JetStream, _ jetstream.Stream) { s.put(t, js, 0xa, 1, 5, 1000) })
@@ -291,7 +290,7 @@ func TestBrokenConsumerIsSetAside(t *testing.T) {
 	}
 }
 
-// A crash while a damaged block is replaced leaves the old file, or the new one.
+// A crash during a replacement leaves the old file or the new one.
 func TestInterruptedReplacementIsFinished(t *testing.T) {
 	s := newStore(t)
 	s.serve(t, func(js jetstream.JetStream, _ jetstream.Stream) { s.put(t, js, 0xa, 1, 5, 1000) })

@@ -7,11 +7,11 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// mend returns a block file with what is whole of b: the records as they are, and the
-// packs that were found without one in new records, in their places. before is the
-// last pack before the block, its seq 0 where that is not known. dropped counts found
-// packs that have no place between their neighbours.
-func (c *codec) mend(b block, before place) (file []byte, dropped int) {
+// repair returns a block file of the intact parts of b: its records unchanged, and packs
+// found without a record in new records at their sequences. before is the last pack before
+// the block, with seq 0 if unknown. dropped counts found packs for which no sequence is
+// free between their neighbours.
+func (c *codec) repair(b block, before place) (file []byte, dropped int) {
 	last := before
 	for i, p := range b.pieces {
 		if p.pack == nil {
@@ -33,8 +33,8 @@ func (c *codec) mend(b block, before place) (file []byte, dropped int) {
 	return file, dropped
 }
 
-// following returns the first pack among pieces that has a sequence, or the place
-// behind all where there is none.
+// following returns the first pack in pieces with a sequence, or the highest place if
+// there is none.
 func following(pieces []piece) place {
 	for _, p := range pieces {
 		if p.first.seq != 0 {
@@ -44,9 +44,9 @@ func following(pieces []piece) place {
 	return place{seq: math.MaxInt64}
 }
 
-// position returns the sequence of a pack that was found between two others. Within an
-// epoch sequences and counters go up together, so a neighbour of the same epoch tells
-// it exactly. Between two epochs it can only be known to lie between.
+// position returns the sequence of a pack found between two others. Within an epoch,
+// sequences and counters rise together, so a neighbour of the same epoch determines it
+// exactly; otherwise it is only known to be between them.
 func position(pack []byte, before, after place) (seq uint64, ok bool) {
 	h, ok := header(pack)
 	if !ok {
@@ -69,7 +69,7 @@ func header(pack []byte) (wire.PackHeader, bool) {
 	return p.Header, true
 }
 
-// received returns when the first message of a pack came, in ns since 1970.
+// received returns when the first message of a pack was received, in ns since 1970.
 func received(pack []byte) int64 {
 	h, _ := header(pack)
 	const ms = int64(time.Millisecond)
