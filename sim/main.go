@@ -1,4 +1,4 @@
-// Command sim plays a fleet of devices that send to gateways. See sim -h.
+// Command sim simulates a fleet of devices that send readings to gateways. See sim -h.
 package main
 
 import (

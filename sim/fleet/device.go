@@ -28,13 +28,13 @@ const (
 	keyWeather
 )
 
-// device holds what makes one device different from the next. It never changes.
+// device is the fixed traits of one device.
 type device struct {
 	id  string
 	key uint64
 	loc telemetry.Location
 
-	warmth    float64 // °C around which the room lives
+	warmth    float64 // °C, mean of the room
 	daily     float64 // °C, amplitude of the daily cycle
 	phase     float64 // of all its cycles, in periods
 	trend     int64   // ms, period of the slow trend
@@ -65,7 +65,7 @@ func newDevice(seed uint64, number int, loc telemetry.Location) device {
 	return d
 }
 
-// load returns the machine's load at t and how warm it has become from it, both 0..1.
+// load returns the machine's load at t and the heat it has built up, both 0..1.
 func (d *device) load(t int64) (level, heat float64) {
 	n, x := slot(t+d.loadShift, d.loadSlot)
 	level, before := d.loadLevel(n), d.loadLevel(n-1)
@@ -78,7 +78,7 @@ func (d *device) loadLevel(n int64) float64 {
 	return levels[hash(d.key+keyLoad, uint64(n))%uint64(len(levels))]
 }
 
-// Generator makes readings. Each goroutine needs its own.
+// Generator makes readings. It is for one goroutine.
 type Generator struct {
 	fleet   *Fleet
 	noise   whiteNoise
@@ -96,7 +96,7 @@ func (g *Generator) Append(dst []byte, i int, t int64) []byte {
 	return wire.AppendReading(dst, &g.reading)
 }
 
-// Reading fills r with what device i shows at t (ms since 1970).
+// Reading fills r with the reading of device i at t (ms since 1970).
 func (g *Generator) Reading(i int, t int64, r *telemetry.Reading) {
 	d := &g.fleet.devices[i]
 	g.noise.aim(d.key+keyNoise, t)
@@ -120,7 +120,7 @@ func (g *Generator) Reading(i int, t int64, r *telemetry.Reading) {
 	}
 }
 
-// values is what a device's sensors show before they are written down.
+// values are a device's values before rounding.
 type values struct {
 	analog  [telemetry.NumAnalog]float64
 	on      bool
@@ -128,8 +128,8 @@ type values struct {
 	signal  float64
 }
 
-// Bounds of an ordinary value: well inside the contract's alarm limits, whatever the
-// noise, so that only labelled faults cross them.
+// Bounds of ordinary values, well inside the contract's alarm limits at any noise, so that
+// only labelled faults exceed them.
 var ordinary = [telemetry.NumAnalog][2]float64{
 	telemetry.Temperature: {5, 70},
 	telemetry.Humidity:    {12, 82},
@@ -137,8 +137,8 @@ var ordinary = [telemetry.NumAnalog][2]float64{
 	telemetry.Current:     {0, 8.5},
 }
 
-// values returns the ordinary course of a device: a daily cycle, a slow trend, drift
-// and white noise; the load's current warms the room, and warm air is drier.
+// values returns the ordinary values of a device: a daily cycle, a slow trend, drift and
+// white noise; the load warms the room, and warm air is drier.
 func (g *Generator) values(d *device, t int64) values {
 	var v values
 	noise := g.fleet.variance
@@ -167,11 +167,11 @@ func (g *Generator) values(d *device, t int64) values {
 	return v
 }
 
-// weather is the air pressure outside, the same for the whole fleet.
+// weather is the outdoor air pressure, the same for the whole fleet.
 func (f *Fleet) weather(t int64) float64 {
 	key := hash(mix(f.seed), keyWeather<<32)
 	return 1013.25 + 7*drift(key, t, 2*day) + 0.6*cycle(t, day/2, 0)
 }
 
-// round keeps as many steps to a unit as the sensor resolves.
+// round rounds to the sensor's resolution of steps per unit.
 func round(v, steps float64) float64 { return math.Round(v*steps) / steps }

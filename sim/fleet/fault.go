@@ -7,10 +7,10 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// Label is the truth about one fault: what an alarm engine ought to find. Times are ms
-// since 1970. From Start until End, both included, every reading of the device is
-// beyond the contract's default limit of the parameter; before Onset and after
-// Recovery none is; between, the value is on its way.
+// Label is the ground truth of one fault, for checking an alarm engine. Times are ms since
+// 1970. From Start to End, inclusive, every reading of the device exceeds the contract's
+// default limit of the parameter; before Onset and after Recovery none does; between them
+// the value ramps.
 type Label struct {
 	Device    string              `json:"device_id"`
 	Type      string              `json:"alert_type"` // as in an alert: "temperature_high"
@@ -21,15 +21,15 @@ type Label struct {
 	Recovery  int64               `json:"recovery"`
 }
 
-// faultKind is one way to fail: a value goes to somewhere between lo and hi.
+// faultKind is a kind of fault: a value ramps to a target between lo and hi.
 type faultKind struct {
 	name      string
 	parameter telemetry.Parameter
 	lo, hi    float64
 }
 
-// The kinds of faults. The targets leave room for the contract's default limits (80 and
-// 0 °C, 90 %, 10 A).
+// The kinds of faults, with targets clear of the contract's default limits (80 and 0 °C,
+// 90 %, 10 A).
 var faultKinds = [...]faultKind{
 	{"temperature_high", telemetry.Temperature, 84, 97},
 	{"temperature_low", telemetry.Temperature, -13, -3},
@@ -37,8 +37,8 @@ var faultKinds = [...]faultKind{
 	{"current_high", telemetry.Current, 11, 15},
 }
 
-// faultPlan divides time into slots. In each slot a device has one fault or none, all
-// of it inside the slot, decided by a hash of both.
+// faultPlan divides time into slots. A hash of slot and device decides whether the device
+// has a fault in it; a fault never crosses the slot.
 type faultPlan struct {
 	slot        int64 // ms
 	probability float64
@@ -46,8 +46,8 @@ type faultPlan struct {
 	short, long float64
 }
 
-// maxProbability of a fault in a slot: a device is healthy part of the time even when
-// more faults are asked for than the fleet can have.
+// maxProbability of a fault in a slot, so that a device is healthy part of the time even
+// if Faults is too high for the fleet.
 const maxProbability = 0.9
 
 func newFaultPlan(o Options) faultPlan {
@@ -111,12 +111,11 @@ func (p *faultPlan) apply(d *device, t int64, v *values) {
 	*a += (f.target + wobble - *a) * part
 	if f.kind.parameter == telemetry.Current {
 		v.on = true
-		v.analog[telemetry.Temperature] += 6 * part // still ordinary: see the bounds
+		v.analog[telemetry.Temperature] += 6 * part // within the ordinary bounds
 	}
 }
 
-// Labels returns the faults that touch the time from..to (ms since 1970, both
-// included), by onset.
+// Labels returns the faults that overlap from..to (ms since 1970, inclusive), by onset.
 func (f *Fleet) Labels(from, to int64) []Label {
 	var out []Label
 	if f.plan.probability == 0 {

@@ -1,8 +1,7 @@
-// Package fleet is a fleet of simulated devices: what each one would show at a given
-// time, and which faults it has. A reading is a pure function of (seed, device,
-// timestamp), so a fleet keeps no history, a run can be repeated byte for byte, and a
-// reading that must be sent again need not be kept. The package sends nothing and
-// knows no clock; package publisher does that. Nothing here blocks.
+// Package fleet simulates devices: their readings at a given time and their faults. A
+// reading is a pure function of (seed, device, timestamp), so a fleet keeps no history, a
+// run is reproducible byte for byte, and a reading need not be kept for a resend. The
+// package sends nothing and uses no clock; package publisher does. Nothing here blocks.
 package fleet
 
 import (
@@ -27,14 +26,14 @@ type Options struct {
 	// numbers are parts of one larger fleet.
 	First int
 	Seed  uint64
-	// Variance scales the noise of every sensor: 0 is none, 0.1 that of a good sensor.
+	// Variance scales the noise of every sensor: 0 is none, 0.1 typical of a good sensor.
 	Variance float64
-	// Interval between two readings of a device; 0 means 5 s. It only stretches faults,
-	// so that each lasts for several readings.
+	// Interval between two readings of a device; 0 means 5 s. It only determines the length
+	// of faults, so that each lasts for several readings.
 	Interval time.Duration
 	// Buildings get the devices in contiguous blocks of equal size. None means A栋.
 	Buildings []string
-	// Faults is how many labelled faults begin in the whole fleet in a minute, on average.
+	// Faults is the mean number of labelled faults per minute in the whole fleet.
 	Faults float64
 }
 
@@ -47,7 +46,7 @@ type Fleet struct {
 	plan      faultPlan
 }
 
-// New returns the fleet that o describes.
+// New returns a fleet.
 func New(o Options) (*Fleet, error) {
 	if o.Interval == 0 {
 		o.Interval = 5 * time.Second
@@ -79,15 +78,15 @@ func (o Options) check() error {
 	case o.Devices < 1 || o.Devices > MaxDevices:
 		return fmt.Errorf("devices: %d is not in 1..%d", o.Devices, MaxDevices)
 	case o.First < 0:
-		return errors.New("first device number: it cannot be negative")
+		return errors.New("first device number: must not be negative")
 	case o.Interval < MinInterval:
 		return fmt.Errorf("interval: %s is shorter than %s", o.Interval, MinInterval)
 	case !(o.Variance >= 0 && o.Variance <= 10):
 		return fmt.Errorf("variance: %v is not in 0..10", o.Variance)
 	case !(o.Faults >= 0 && o.Faults <= 1e6):
-		return fmt.Errorf("faults: %v a minute is not in 0..1000000", o.Faults)
+		return fmt.Errorf("faults: %v per minute is not in 0..1000000", o.Faults)
 	case len(o.Buildings) > o.Devices:
-		return fmt.Errorf("buildings: %d are too many for %d devices", len(o.Buildings), o.Devices)
+		return fmt.Errorf("buildings: %d for %d devices, want at most one per device", len(o.Buildings), o.Devices)
 	}
 	return nil
 }
@@ -107,7 +106,7 @@ func (f *Fleet) Block(b int) (from, to int) {
 	return b * n / k, (b + 1) * n / k
 }
 
-// DeviceID returns the id of the device with a number: device_007, device_12345.
+// DeviceID returns the id of a device by its number: device_007, device_12345.
 func DeviceID(number int) string { return fmt.Sprintf("device_%03d", number) }
 
 // Limits of a building's shape.

@@ -73,7 +73,7 @@ func TestSameSeedSameBytes(t *testing.T) {
 	require.Equal(t, 20, differ)
 }
 
-func TestPartsOfAFleetMakeTheWhole(t *testing.T) {
+func TestPartsOfAFleetMatchTheWhole(t *testing.T) {
 	whole := newFleet(t, Options{Devices: 10, Seed: 3})
 	part := newFleet(t, Options{Devices: 4, First: 6, Seed: 3})
 	var a, b telemetry.Reading
@@ -83,7 +83,7 @@ func TestPartsOfAFleetMakeTheWhole(t *testing.T) {
 	require.Equal(t, a.Sensors.Analog[telemetry.Humidity], b.Sensors.Analog[telemetry.Humidity])
 }
 
-func TestAppendIsTheContract(t *testing.T) {
+func TestAppendMatchesTheContract(t *testing.T) {
 	f := newFleet(t, Options{Devices: 3, Variance: 0.1})
 	raw := f.Generator().Append(nil, 1, start)
 	var got struct {
@@ -108,7 +108,7 @@ func TestAppendIsTheContract(t *testing.T) {
 	require.Equal(t, "IOT-SENSOR-V2", got.Info.Model)
 }
 
-func TestRoomsHangOnTheirFloor(t *testing.T) {
+func TestRoomNumbersMatchTheirFloor(t *testing.T) {
 	for _, n := range []int{1, 9, 10, 334, 33_334} {
 		for k := range n {
 			loc := place("A栋", k, n)
@@ -119,7 +119,7 @@ func TestRoomsHangOnTheirFloor(t *testing.T) {
 	}
 }
 
-// limits are the contract's default alarm limits.
+// beyond returns the default alarm that a value raises, "" for none.
 func beyond(p telemetry.Parameter, v float64) string {
 	switch {
 	case p == telemetry.Temperature && v > 80:
@@ -183,7 +183,7 @@ func checkAgainstLabels(t *testing.T, r *telemetry.Reading, labels []Label) {
 	}
 }
 
-func TestFaultRateIsThatAskedFor(t *testing.T) {
+func TestFaultRateMatchesOptions(t *testing.T) {
 	f := newFleet(t, Options{Devices: 5000, Faults: 40})
 	n := len(f.Labels(start, start+hour))
 	require.InEpsilon(t, 40*60, n, 0.1)

@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 )
 
-// mix is the finaliser of SplitMix64 (Steele, Lea, Flood 2014): it turns equal-looking
-// inputs into independent-looking bits.
+// mix is the finaliser of SplitMix64 (Steele, Lea, Flood 2014), which makes similar inputs
+// look independent.
 func mix(x uint64) uint64 {
 	x ^= x >> 30
 	x *= 0xbf58476d1ce4e5b9
@@ -35,7 +35,7 @@ func drift(key uint64, t, period int64) float64 {
 	return a + (b-a)*x
 }
 
-// slot returns the number of the period that t lies in, and how much of it has passed.
+// slot returns the number of the period that contains t, and the elapsed part of it.
 func slot(t, period int64) (n int64, part float64) {
 	n = t / period
 	return n, float64(t-n*period) / float64(period)
@@ -47,8 +47,8 @@ func cycle(t, period int64, phase float64) float64 {
 	return math.Sin(2 * math.Pi * (x + phase))
 }
 
-// splitMix is a source of random numbers that costs nothing to seed, so that every
-// reading can have its own sequence.
+// splitMix is a random source that is free to seed, so that every reading has its own
+// sequence.
 type splitMix struct{ state uint64 }
 
 // Uint64 implements rand.Source.
@@ -57,7 +57,7 @@ func (s *splitMix) Uint64() uint64 {
 	return mix(s.state)
 }
 
-// whiteNoise draws normal numbers that depend only on what it was last aimed at.
+// whiteNoise draws normal numbers that depend only on the arguments of the last aim.
 type whiteNoise struct {
 	src *splitMix
 	rng *rand.Rand

@@ -10,7 +10,7 @@ import (
 	"industrial-iot-monitor/sim/fleet"
 )
 
-// nullLink takes everything and answers nothing.
+// nullLink discards everything and never answers.
 type nullLink struct{}
 
 func (nullLink) send(int, uint32, []byte) error    { return nil }
@@ -18,8 +18,8 @@ func (nullLink) flush()                            {}
 func (nullLink) unanswered()                       {}
 func (nullLink) run(context.Context, func()) error { return nil }
 
-// BenchmarkReading is the publisher's own cost of a reading: made, encoded, handed
-// over, acknowledged.
+// BenchmarkReading measures the publisher's own cost of a reading: making, encoding,
+// sending and acknowledgement.
 func BenchmarkReading(b *testing.B) {
 	f, err := fleet.New(fleet.Options{Devices: 10_000, Variance: 0.1, Faults: 3})
 	require.NoError(b, err)

@@ -21,7 +21,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// verdict is what a test gateway does with one publish.
+// verdict is a test gateway's reaction to one publish.
 type verdict int
 
 const (
@@ -32,7 +32,7 @@ const (
 	ignore          // neither
 )
 
-// memory is what the test gateways stored, by device, in order of arrival.
+// memory holds the readings stored by the test gateways, by device, in order of arrival.
 type memory struct {
 	mu     sync.Mutex
 	decide func(device string, timestamp int64, seen int) verdict // seen: earlier arrivals of the reading
@@ -86,7 +86,7 @@ func (m *memory) count() int {
 	return n
 }
 
-// natsGateway is a NATS server with an intake that answers in the contract's form.
+// natsGateway is a NATS server with an intake that answers as a gateway does.
 type natsGateway struct {
 	t   *testing.T
 	mem *memory

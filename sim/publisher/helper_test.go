@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	patience = 60 * time.Second
-	often    = 5 * time.Millisecond
+	waitTimeout = 60 * time.Second
+	often       = 5 * time.Millisecond
 )
 
 // entry of the test's ledger.
@@ -42,7 +42,7 @@ func (l *ledger) Acked(device string, timestamp int64, attempts int) {
 	l.all[device] = append(l.all[device], entry{timestamp, attempts})
 }
 
-func (l *ledger) take() map[string][]entry {
+func (l *ledger) snapshot() map[string][]entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.all
@@ -59,7 +59,7 @@ func testFleet(t *testing.T, devices, buildings int) *fleet.Fleet {
 	return f
 }
 
-// running is a publisher at work.
+// running is a running publisher.
 type running struct {
 	*Publisher
 	stop func() Stats
@@ -78,7 +78,7 @@ func run(t *testing.T, o Options) *running {
 		select {
 		case err := <-done:
 			require.NoError(t, err)
-		case <-time.After(patience):
+		case <-time.After(waitTimeout):
 			t.Error("the publisher does not stop")
 		}
 		return p.Stats()
@@ -87,12 +87,12 @@ func run(t *testing.T, o Options) *running {
 	return &running{p, stop}
 }
 
-// requireTold holds the ledger against the gateways' memory: all that was acknowledged
-// is there, in order; a reading sent once is there once.
-func requireTold(t *testing.T, l *ledger, m *memory) {
+// requireLedger compares the ledger with the gateways' memory: every acknowledged reading
+// is there, in order, and one sent once is there once.
+func requireLedger(t *testing.T, l *ledger, m *memory) {
 	t.Helper()
 	stored, _ := m.snapshot()
-	for device, entries := range l.take() {
+	for device, entries := range l.snapshot() {
 		got := stored[device]
 		require.True(t, slices.IsSorted(got), "%s: %v", device, got)
 		require.True(t, slices.IsSortedFunc(entries, func(a, b entry) int { return int(a.timestamp - b.timestamp) }))
@@ -109,7 +109,7 @@ func requireTold(t *testing.T, l *ledger, m *memory) {
 	}
 }
 
-// gateways starts n gateways of a protocol over one memory.
+// gateways starts n gateways of a protocol with one memory.
 func gateways(t *testing.T, p Protocol, m *memory, n int) []string {
 	t.Helper()
 	var addrs []string
@@ -152,7 +152,7 @@ func variants() []variant {
 	}
 }
 
-// oneOf sorts timestamps into n classes without regard to any period they have.
+// oneOf assigns timestamps to n classes, independent of any period.
 func oneOf(n uint64, timestamp int64) uint64 {
 	return uint64(timestamp) * 0x9e3779b97f4a7c15 >> 32 % n
 }

@@ -15,14 +15,13 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// mqttLink publishes with QoS 1 over one MQTT 3.1.1 connection with a clean session.
-// It uses the packets of the Paho client and not the client itself, which holds some
-// eight goroutines a connection and one more for every publish that is waited for: a
-// fleet of 10,000 connections has one each here.
+// mqttLink publishes with QoS 1 over one MQTT 3.1.1 connection with a clean session. It
+// uses the packets of the Paho client but not the client, which runs about eight
+// goroutines per connection and one per pending publish; here a connection has one.
 //
-// The packet identifier says which device a PUBACK is for; a device has one publish
-// under way at most. MQTT 3.1.1 sends a publish again only on a new connection, so an
-// overdue PUBACK ends the connection.
+// The packet identifier identifies the device of a PUBACK; a device has at most one
+// publish in flight. MQTT 3.1.1 (section 4.4) resends a publish only on a new connection,
+// so an overdue PUBACK closes the connection.
 type mqttLink struct {
 	w     *worker
 	addr  string
@@ -36,8 +35,8 @@ type mqttLink struct {
 }
 
 const (
-	mqttKeepAlive = 20 * time.Second // silence after which a PINGREQ goes out
-	mqttTimeout   = 5 * time.Second  // to connect, to write, to get the rest of a packet
+	mqttKeepAlive = 20 * time.Second // silence after which a PINGREQ is sent
+	mqttTimeout   = 5 * time.Second  // to connect, to write, to receive the rest of a packet
 	mqttBuffer    = 4 << 10
 )
 
@@ -56,7 +55,7 @@ func (l *mqttLink) run(ctx context.Context, attempted func()) error {
 			err = l.serve(ctx, conn, in)
 		}
 		if ctx.Err() == nil && !l.w.opts.PerDevice {
-			l.w.log.Log(ctx, levelOf(tries), "gateway not connected by mqtt, trying on", "err", err)
+			l.w.log.Log(ctx, levelOf(tries), "MQTT connection failed, retrying", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -66,7 +65,7 @@ func (l *mqttLink) run(ctx context.Context, attempted func()) error {
 	return nil
 }
 
-// levelOf keeps a gateway that is away for long from filling the log.
+// levelOf logs only the first failure at warn level.
 func levelOf(tries int) slog.Level {
 	if tries == 1 {
 		return slog.LevelWarn
@@ -74,7 +73,7 @@ func levelOf(tries int) slog.Level {
 	return slog.LevelDebug
 }
 
-// connect dials and says CONNECT.
+// connect dials and sends CONNECT.
 func (l *mqttLink) connect(ctx context.Context) (net.Conn, *bufio.Reader, error) {
 	select {
 	case l.gate <- struct{}{}:
@@ -118,7 +117,7 @@ func (l *mqttLink) greet(conn net.Conn, in *bufio.Reader) error {
 	return conn.SetDeadline(time.Time{})
 }
 
-// serve takes answers until the connection ends.
+// serve handles answers until the connection ends.
 func (l *mqttLink) serve(ctx context.Context, conn net.Conn, in *bufio.Reader) error {
 	l.mu.Lock()
 	l.conn, l.out = conn, bufio.NewWriterSize(conn, mqttBuffer)
@@ -137,7 +136,7 @@ func (l *mqttLink) serve(ctx context.Context, conn net.Conn, in *bufio.Reader) e
 	return err
 }
 
-// read handles packets until one cannot be read.
+// read handles packets until reading fails.
 func (l *mqttLink) read(conn net.Conn, in *bufio.Reader) error {
 	pinged := false
 	for {
@@ -174,7 +173,7 @@ func (l *mqttLink) acked(id uint16) {
 	if id == 0 || d >= len(l.w.devices) {
 		return
 	}
-	l.w.ackedHere(d)
+	l.w.ackedAny(d)
 }
 
 // send implements link.
@@ -193,14 +192,14 @@ func (l *mqttLink) send(device int, _ uint32, payload []byte) error {
 	if l.out.Available() < len(l.head)+len(payload) {
 		l.limitWrite()
 	}
-	// An error of the buffer stays with it and comes back from flush; by then some bytes
-	// may have left, so this publish counts as sent.
+	// bufio keeps an error and returns it from Flush; some bytes may have been sent, so
+	// this publish counts as sent.
 	_, _ = l.out.Write(l.head)
 	_, _ = l.out.Write(payload)
 	return nil
 }
 
-// limitWrite bounds the next writes in time; an error shows in the write itself.
+// limitWrite sets the deadline of the next writes; the write itself reports an error.
 func (l *mqttLink) limitWrite() {
 	_ = l.conn.SetWriteDeadline(time.Now().Add(mqttTimeout))
 }
@@ -234,7 +233,7 @@ func (l *mqttLink) write(p packets.ControlPacket) error {
 // hangUp closes the connection; the reader notices and cleans up.
 func (l *mqttLink) hangUp() {
 	if l.conn != nil {
-		_ = l.conn.Close() // it is given up: nothing is left to lose
+		_ = l.conn.Close() // no unsent data matters any more
 	}
 }
 
@@ -245,9 +244,9 @@ func (l *mqttLink) unanswered() {
 	l.hangUp()
 }
 
-// bye ends the connection in order.
+// bye sends DISCONNECT and closes the connection.
 func (l *mqttLink) bye() {
-	// Whether the gateway hears of it makes no difference any more.
+	// An error does not matter any more.
 	_ = l.write(&packets.DisconnectPacket{FixedHeader: packets.FixedHeader{MessageType: packets.Disconnect}})
 	l.unanswered()
 }

@@ -18,9 +18,9 @@ import (
 
 var errNotConnected = errors.New("not connected")
 
-// natsLink publishes with a reply subject of its own and takes the answers in one
-// subscription: the last token of the reply subject says which device and reading an
-// answer is for, so no goroutine waits for it.
+// natsLink publishes with its own reply subjects and receives all answers in one
+// subscription: the last token of the subject identifies device and reading, so no
+// goroutine waits for an answer.
 type natsLink struct {
 	w     *worker
 	addr  string
@@ -49,17 +49,17 @@ func (l *natsLink) run(ctx context.Context, attempted func()) error {
 	nc, err := l.connect()
 	<-l.gate
 	if err != nil {
-		return fmt.Errorf("gateway %s: %w", l.addr, err)
+		return fmt.Errorf("gateway %s: %w", natsconn.Redact(l.addr), err)
 	}
 	defer nc.Close()
 	if _, err := nc.Subscribe(l.inbox+"*", l.answer); err != nil {
-		return fmt.Errorf("gateway %s: subscribing to answers: %w", l.addr, err)
+		return fmt.Errorf("gateway %s: subscribing to answers: %w", natsconn.Redact(l.addr), err)
 	}
 	l.nc.Store(nc)
 	if nc.IsConnected() {
 		l.connected()
 	} else {
-		l.log().Warn("gateway cannot be reached yet, trying on")
+		l.log().Warn("gateway unreachable, retrying")
 	}
 	attempted()
 	<-ctx.Done()
@@ -76,15 +76,15 @@ func (l *natsLink) connect() (*nats.Conn, error) {
 			nats.ConnectHandler(func(*nats.Conn) { l.connected() }),
 			nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 				if err != nil && l.lost(true) {
-					l.log().Warn("gateway connection lost, connecting again", "err", err)
+					l.log().Warn("gateway connection lost, reconnecting", "err", err)
 				}
 			}),
 		},
 	})
 }
 
-// log returns the worker's logger, or a silent one where every device has a connection
-// and the totals have to say enough.
+// log returns the worker's logger, or a silent one if every device has a connection: then
+// the totals must suffice.
 func (l *natsLink) log() *slog.Logger {
 	if l.w.opts.PerDevice {
 		return slog.New(slog.DiscardHandler)
@@ -122,15 +122,15 @@ func (l *natsLink) send(device int, serial uint32, payload []byte) error {
 	return nc.PublishRequest(l.w.subjects[device], string(l.reply), payload)
 }
 
-// flush implements link: the NATS client flushes by itself.
+// flush implements link: the NATS client flushes itself.
 func (l *natsLink) flush() {}
 
-// unanswered implements link: the connection may be good all the same.
+// unanswered implements link: the connection may still work.
 func (l *natsLink) unanswered() {}
 
 var ackPrefix = []byte(`{"stream":`)
 
-// answer takes the reply to one publish.
+// answer handles the reply to one publish.
 func (l *natsLink) answer(m *nats.Msg) {
 	var token [tokenLen / 2]byte
 	if len(m.Subject) != len(l.inbox)+tokenLen {
@@ -146,7 +146,7 @@ func (l *natsLink) answer(m *nats.Msg) {
 	}
 	r, err := wire.DecodeReply(m.Data)
 	switch {
-	case err != nil: // also the empty "no responders": the gateway's intake is not there
+	case err != nil: // also the empty "no responders": the gateway has no intake
 		l.w.later(device, serial)
 	case r.Error == nil:
 		l.w.acked(device, serial)
@@ -157,5 +157,5 @@ func (l *natsLink) answer(m *nats.Msg) {
 	}
 }
 
-// laterCode is the code of a refusal that asks to try again.
+// laterCode is the code of "retry later".
 const laterCode = 503

@@ -1,8 +1,7 @@
-// Package publisher sends the readings of a fleet to gateways as devices would: each
-// device at its own moment of the interval, acknowledged, one reading at a time, the
-// next not before the one before was acknowledged or given up, and again after a while
-// when the gateway says "later" or says nothing. It parses no flags and prints nothing.
-// Run blocks until its context ends; the accessors do not block.
+// Package publisher sends the readings of a fleet to gateways as devices would: each device
+// at its own point of the interval, one reading at a time, repeated until it is
+// acknowledged or refused for good. It parses no flags and prints nothing. Run blocks
+// until its context ends; the other methods do not block.
 package publisher
 
 import (
@@ -16,7 +15,7 @@ import (
 	"industrial-iot-monitor/sim/fleet"
 )
 
-// Protocol is how devices talk to their gateway.
+// Protocol of the devices.
 type Protocol string
 
 // Protocols.
@@ -25,10 +24,9 @@ const (
 	MQTT Protocol = "mqtt" // MQTT 3.1.1 publishes of QoS 1
 )
 
-// Ledger is told of every reading that a gateway acknowledged, at the moment of the
-// acknowledgement. attempts is how often the reading had been sent by then: after more
-// than one, the gateway may hold it more than once. Calls come from several goroutines
-// and should not block.
+// Ledger records every acknowledged reading, at the time of its acknowledgement. attempts
+// is how often it was sent; after more than one, the gateway may have stored it more than
+// once. Acked is called from several goroutines and should not block.
 type Ledger interface {
 	Acked(deviceID string, timestamp int64, attempts int)
 }
@@ -38,15 +36,15 @@ type Options struct {
 	Fleet    *fleet.Fleet
 	Gateways []string // host:port of the gateway of each building of the fleet
 	Protocol Protocol // empty means NATS
-	// PerDevice gives each device a connection of its own; without it the devices of a
-	// building share a few. A connection costs a file descriptor here and at the
-	// gateway, and memory: here about 20 KB with MQTT and 50 KB with NATS.
+	// PerDevice opens a connection for each device; otherwise the devices of a building
+	// share a few. A connection costs a file descriptor here and at the gateway, and about
+	// 20 KB of memory here with MQTT, 50 KB with NATS.
 	PerDevice bool
 	Interval  time.Duration // between two readings of a device; 0 means 5 s
-	// AckTimeout is how long to wait for an answer before sending again; 0 means 5 s.
+	// AckTimeout is how long to wait for an answer before a resend; 0 means 5 s.
 	AckTimeout time.Duration
-	// Backlog is how many readings a device keeps while the gateway does not take them,
-	// beyond the one it is sending; 0 means 600. The oldest are kept.
+	// Backlog is how many readings a device keeps behind its current one; 0 means 600.
+	// When it is full, new readings are dropped.
 	Backlog int
 	// Drain is how long Run waits for the last acknowledgements; 0 means 4 s.
 	Drain  time.Duration
@@ -57,9 +55,9 @@ type Options struct {
 func (o *Options) defaults() error {
 	switch {
 	case o.Fleet == nil:
-		return errors.New("publisher: Fleet is missing")
+		return errors.New("publisher: Options.Fleet is required")
 	case o.Log == nil:
-		return errors.New("publisher: Log is missing")
+		return errors.New("publisher: Options.Log is required")
 	case len(o.Gateways) != len(o.Fleet.Buildings()):
 		return fmt.Errorf("publisher: %d gateways for %d buildings", len(o.Gateways), len(o.Fleet.Buildings()))
 	}
@@ -86,7 +84,7 @@ func setDefault[T comparable](v *T, def T) {
 	}
 }
 
-// Publisher sends for a fleet. Make it with New.
+// Publisher sends the readings of a fleet. Create it with New.
 type Publisher struct {
 	opts    Options
 	workers []*worker // one for each gateway
@@ -105,21 +103,21 @@ func New(o Options) (*Publisher, error) {
 	return p, nil
 }
 
-// Run sends until ctx ends, then waits for the acknowledgements that are due, at most
-// Drain long, and closes the connections. Gateways that cannot be reached are tried
-// until they can be; Run fails only when a connection cannot even be set up.
+// Run sends until ctx ends, then waits for outstanding acknowledgements, at most Drain, and
+// closes the connections. It retries unreachable gateways; it fails only if a connection
+// cannot be set up at all.
 func (p *Publisher) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(p.workers))
-	begin := time.Now()
+	start := time.Now()
 	for i, w := range p.workers {
-		wg.Go(func() { errs[i] = w.run(ctx, begin) })
+		wg.Go(func() { errs[i] = w.run(ctx, start) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-// Stats returns the totals since the publisher was made.
+// Stats returns the totals since New.
 func (p *Publisher) Stats() Stats {
 	var s Stats
 	for _, w := range p.workers {
@@ -130,9 +128,9 @@ func (p *Publisher) Stats() Stats {
 	return s
 }
 
-// TakeLatency returns how long acknowledgements took since it was called last, from a
-// reading's first sending on.
-func (p *Publisher) TakeLatency() *Latency {
+// DrainLatency returns the times from the first sending of a reading to its acknowledgement
+// since the last call.
+func (p *Publisher) DrainLatency() *Latency {
 	l := NewLatency()
 	for _, w := range p.workers {
 		w.mu.Lock()

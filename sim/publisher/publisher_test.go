@@ -21,7 +21,7 @@ func TestEveryReadingIsAcknowledgedOnceInOrder(t *testing.T) {
 				Fleet: testFleet(t, 60, 3), Gateways: gateways(t, v.protocol, m, 3), Protocol: v.protocol, PerDevice: v.perDevice,
 				Interval: 200 * time.Millisecond, Ledger: l,
 			})
-			require.Eventually(t, func() bool { return r.Stats().Acked >= 600 }, patience, often)
+			require.Eventually(t, func() bool { return r.Stats().Acked >= 600 }, waitTimeout, often)
 			s := r.stop()
 			require.Zero(t, s.Open())
 			require.Equal(t, s.Due, s.Acked)
@@ -29,15 +29,15 @@ func TestEveryReadingIsAcknowledgedOnceInOrder(t *testing.T) {
 			require.Zero(t, s.Refused+s.GivenUp+s.Later+s.Lost)
 			require.Zero(t, s.Connections)
 			require.EqualValues(t, s.Acked, m.count())
-			require.Len(t, l.take(), 60)
-			require.EqualValues(t, s.Acked, r.TakeLatency().TotalCount())
-			require.Zero(t, r.TakeLatency().TotalCount())
-			requireTold(t, l, m)
+			require.Len(t, l.snapshot(), 60)
+			require.EqualValues(t, s.Acked, r.DrainLatency().TotalCount())
+			require.Zero(t, r.DrainLatency().TotalCount())
+			requireLedger(t, l, m)
 		})
 	}
 }
 
-func TestLaterIsTriedAgain(t *testing.T) {
+func TestReadingIsResentAfterRetryLater(t *testing.T) {
 	for _, v := range variants() {
 		t.Run(v.name, func(t *testing.T) {
 			m, l := newMemory(), &ledger{}
@@ -51,16 +51,16 @@ func TestLaterIsTriedAgain(t *testing.T) {
 				Fleet: testFleet(t, 20, 1), Gateways: gateways(t, v.protocol, m, 1), Protocol: v.protocol, PerDevice: v.perDevice,
 				Interval: 100 * time.Millisecond, Ledger: l,
 			})
-			require.Eventually(t, func() bool { s := r.Stats(); return s.Acked >= 100 && s.AckedLate >= 5 }, patience, often)
+			require.Eventually(t, func() bool { s := r.Stats(); return s.Acked >= 100 && s.AckedLate >= 5 }, waitTimeout, often)
 			s := r.stop()
 			require.Positive(t, s.Later+s.Lost)
 			require.Zero(t, s.GivenUp)
-			requireTold(t, l, m)
+			requireLedger(t, l, m)
 		})
 	}
 }
 
-func TestSilenceIsTriedAgain(t *testing.T) {
+func TestReadingIsResentWithoutAnAnswer(t *testing.T) {
 	for _, v := range variants() {
 		t.Run(v.name, func(t *testing.T) {
 			m, l := newMemory(), &ledger{}
@@ -77,15 +77,15 @@ func TestSilenceIsTriedAgain(t *testing.T) {
 				Fleet: testFleet(t, 10, 1), Gateways: gateways(t, v.protocol, m, 1), Protocol: v.protocol, PerDevice: v.perDevice,
 				Interval: 200 * time.Millisecond, AckTimeout: 300 * time.Millisecond, Ledger: l,
 			})
-			require.Eventually(t, func() bool { s := r.Stats(); return s.AckedLate >= 5 && s.Timeouts >= 5 }, patience, often)
+			require.Eventually(t, func() bool { s := r.Stats(); return s.AckedLate >= 5 && s.Timeouts >= 5 }, waitTimeout, often)
 			s := r.stop()
 			require.GreaterOrEqual(t, s.Resent, s.AckedLate)
-			requireTold(t, l, m)
+			requireLedger(t, l, m)
 		})
 	}
 }
 
-func TestRefusedIsNotTriedAgain(t *testing.T) {
+func TestRefusedReadingIsNotResent(t *testing.T) {
 	m, l := newMemory(), &ledger{}
 	m.decide = func(_ string, ts int64, _ int) verdict {
 		if oneOf(2, ts) == 0 {
@@ -94,14 +94,14 @@ func TestRefusedIsNotTriedAgain(t *testing.T) {
 		return accept
 	}
 	r := run(t, Options{Fleet: testFleet(t, 10, 1), Gateways: gateways(t, NATS, m, 1), Interval: 50 * time.Millisecond, Ledger: l})
-	require.Eventually(t, func() bool { s := r.Stats(); return s.Acked >= 20 && s.Refused >= 20 }, patience, often)
+	require.Eventually(t, func() bool { s := r.Stats(); return s.Acked >= 20 && s.Refused >= 20 }, waitTimeout, often)
 	s := r.stop()
 	require.Zero(t, s.Resent)
 	require.Equal(t, s.Due, s.Acked+s.Refused)
-	requireTold(t, l, m)
+	requireLedger(t, l, m)
 }
 
-func TestGatewayThatGoesAndComes(t *testing.T) {
+func TestGatewayComesAndGoes(t *testing.T) {
 	for _, p := range []Protocol{NATS, MQTT} {
 		t.Run(string(p), func(t *testing.T) {
 			m, l := newMemory(), &ledger{}
@@ -113,31 +113,31 @@ func TestGatewayThatGoesAndComes(t *testing.T) {
 				}
 				return startNATS(t, m, port).stop
 			}
-			// Nobody is there at the start.
+			// The gateway is down at the start.
 			r := run(t, Options{
 				Fleet: testFleet(t, 20, 1), Gateways: []string{addr}, Protocol: p,
-				Interval: 100 * time.Millisecond, AckTimeout: time.Second, Ledger: l, Drain: patience,
+				Interval: 100 * time.Millisecond, AckTimeout: time.Second, Ledger: l, Drain: waitTimeout,
 			})
-			require.Eventually(t, func() bool { return r.Stats().Errors >= 20 }, patience, often)
+			require.Eventually(t, func() bool { return r.Stats().Errors >= 20 }, waitTimeout, often)
 			require.Zero(t, r.Stats().Connections)
 			down := up()
-			require.Eventually(t, func() bool { return r.Stats().Acked >= 100 }, patience, often)
+			require.Eventually(t, func() bool { return r.Stats().Acked >= 100 }, waitTimeout, often)
 			require.Positive(t, r.Stats().Connections)
 			down()
 			before := r.Stats()
-			require.Eventually(t, func() bool { return r.Stats().Errors >= before.Errors+20 }, patience, often)
+			require.Eventually(t, func() bool { return r.Stats().Errors >= before.Errors+20 }, waitTimeout, often)
 			require.Positive(t, r.Stats().Lost)
 			up()
-			require.Eventually(t, func() bool { return r.Stats().Acked >= before.Acked+200 }, patience, often)
+			require.Eventually(t, func() bool { return r.Stats().Acked >= before.Acked+200 }, waitTimeout, often)
 			s := r.stop()
 			require.Equal(t, s.Due, s.Acked, "%+v", s)
 			require.Zero(t, s.GivenUp)
-			requireTold(t, l, m)
+			requireLedger(t, l, m)
 		})
 	}
 }
 
-func TestFullBacklogGivesUpTheNewest(t *testing.T) {
+func TestFullBacklogDropsNewReadings(t *testing.T) {
 	m, l := newMemory(), &ledger{}
 	var open sync.Map
 	m.decide = func(string, int64, int) verdict {
@@ -148,33 +148,33 @@ func TestFullBacklogGivesUpTheNewest(t *testing.T) {
 	}
 	r := run(t, Options{
 		Fleet: testFleet(t, 3, 1), Gateways: gateways(t, NATS, m, 1), Interval: 20 * time.Millisecond,
-		Backlog: 4, Ledger: l, Drain: patience,
+		Backlog: 4, Ledger: l, Drain: waitTimeout,
 	})
-	require.Eventually(t, func() bool { return r.Stats().GivenUp > 10 }, patience, often)
+	require.Eventually(t, func() bool { return r.Stats().GivenUp > 10 }, waitTimeout, often)
 	s := r.Stats()
 	require.Equal(t, 3*4, s.Backlog)
 	require.Equal(t, 3, s.InFlight+s.Waiting)
 	open.Store("open", true)
-	require.Eventually(t, func() bool { return r.Stats().Acked >= 30 }, patience, often)
+	require.Eventually(t, func() bool { return r.Stats().Acked >= 30 }, waitTimeout, often)
 	s = r.stop()
 	require.Equal(t, s.Due, s.Acked+s.GivenUp)
-	requireTold(t, l, m)
+	requireLedger(t, l, m)
 }
 
-func TestStopIsBoundedWhenNobodyAnswers(t *testing.T) {
+func TestStopIsBoundedWithoutAnswers(t *testing.T) {
 	m := newMemory()
 	m.decide = func(string, int64, int) verdict { return ignore }
 	r := run(t, Options{
 		Fleet: testFleet(t, 5, 1), Gateways: gateways(t, NATS, m, 1), Interval: 20 * time.Millisecond,
 		Drain: 50 * time.Millisecond,
 	})
-	require.Eventually(t, func() bool { return r.Stats().InFlight == 5 }, patience, often)
+	require.Eventually(t, func() bool { return r.Stats().InFlight == 5 }, waitTimeout, often)
 	s := r.stop()
 	require.Positive(t, s.Open())
 	require.Equal(t, s.Due, s.Acked+s.GivenUp+uint64(s.Open()))
 }
 
-func TestNewRefusesWhatCannotBe(t *testing.T) {
+func TestNewRefusesInvalidOptions(t *testing.T) {
 	f := testFleet(t, 4, 2)
 	log := slog.New(slog.DiscardHandler)
 	two := []string{"a:1", "b:1"}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Pauses before a reading is sent again: they double, and each is drawn at random
-// from its upper half so that devices do not come back in step.
+// Pauses before a resend: they double, with equal jitter, so that devices do not resend
+// in step.
 const (
 	firstPause = 100 * time.Millisecond
 	maxPause   = 5 * time.Second
@@ -19,17 +19,17 @@ func pause(attempts int) time.Duration {
 	return p/2 + rand.N(p/2+1)
 }
 
-// alarm wakes a device's reading at a time. It is void when the device has moved on to
-// another reading or another attempt.
-type alarm struct {
+// timer fires for a device's reading at a time. It is void once the device has another
+// current reading or attempt.
+type timer struct {
 	at       time.Duration // since the worker's start
 	device   int32
 	serial   uint32
 	attempts int32
 }
 
-// schedule is a heap of alarms by time.
-type schedule []alarm
+// schedule is a heap of timers by time.
+type schedule []timer
 
 // Len implements heap.Interface.
 func (s schedule) Len() int { return len(s) }
@@ -42,8 +42,8 @@ func (s schedule) Swap(i, j int) { s[i], s[j] = s[j], s[i] }
 
 // Push implements heap.Interface.
 func (s *schedule) Push(x any) {
-	if a, ok := x.(alarm); ok {
-		*s = append(*s, a)
+	if t, ok := x.(timer); ok {
+		*s = append(*s, t)
 	}
 }
 
@@ -55,30 +55,30 @@ func (s *schedule) Pop() any {
 	return a
 }
 
-func (s *schedule) add(a alarm) { heap.Push(s, a) }
+func (s *schedule) add(t timer) { heap.Push(s, t) }
 
-// due takes the first alarm out if its time has come.
-func (s *schedule) due(now time.Duration) (alarm, bool) {
+// due removes and returns the first timer if its time has come.
+func (s *schedule) due(now time.Duration) (timer, bool) {
 	if len(*s) == 0 || (*s)[0].at > now {
-		return alarm{}, false
+		return timer{}, false
 	}
 	a := (*s)[0]
 	heap.Pop(s)
 	return a, true
 }
 
-// timeouts is a queue of alarms that are added in the order of their times.
+// timeouts is a queue of timers added in the order of their times.
 type timeouts struct {
-	ring  []alarm
+	ring  []timer
 	first int
 }
 
-func (q *timeouts) add(a alarm) { q.ring = append(q.ring, a) }
+func (q *timeouts) add(t timer) { q.ring = append(q.ring, t) }
 
-// due takes the first alarm out if its time has come.
-func (q *timeouts) due(now time.Duration) (alarm, bool) {
+// due removes and returns the first timer if its time has come.
+func (q *timeouts) due(now time.Duration) (timer, bool) {
 	if q.first == len(q.ring) || q.ring[q.first].at > now {
-		return alarm{}, false
+		return timer{}, false
 	}
 	a := q.ring[q.first]
 	q.first++

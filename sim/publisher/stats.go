@@ -14,26 +14,26 @@ func NewLatency() *Latency {
 	return hdrhistogram.New(int64(time.Microsecond), int64(7*24*time.Hour), 2)
 }
 
-// Stats are totals since the start, except for InFlight, Waiting, Backlog and
-// Connections, which say what is now.
+// Stats are totals since the start, except for the current InFlight, Waiting, Backlog and
+// Connections.
 type Stats struct {
 	Due       uint64 // readings the devices made
-	Sent      uint64 // publishes, those sent again included
+	Sent      uint64 // publishes, resends included
 	Acked     uint64 // readings acknowledged
 	Resent    uint64 // publishes beyond the first of a reading
 	AckedLate uint64 // of Acked: readings that had been sent more than once
-	Later     uint64 // answers that said "later"
+	Later     uint64 // answers "retry later"
 	Refused   uint64 // readings refused for good
 	Timeouts  uint64 // publishes that got no answer in time
-	Errors    uint64 // publishes that failed at once, most of them for want of a connection
+	Errors    uint64 // publishes that failed at once, most of them without a connection
 	GivenUp   uint64 // readings dropped because the device's backlog was full
 	Skipped   uint64 // readings not made because this program fell behind by a whole interval
 	Lost      uint64 // connections that broke
 
 	InFlight    int // readings sent and not answered yet
 	Waiting     int // readings to be sent again
-	Backlog     int // readings behind those
-	Connections int // open now
+	Backlog     int // readings after those
+	Connections int // open connections
 }
 
 func (s *Stats) add(o *Stats) {
@@ -55,6 +55,5 @@ func (s *Stats) add(o *Stats) {
 	s.Connections += o.Connections
 }
 
-// Open returns the readings that were made and neither acknowledged nor refused nor
-// given up.
+// Open returns the readings neither acknowledged nor refused nor given up.
 func (s *Stats) Open() int { return s.InFlight + s.Waiting + s.Backlog }

@@ -7,44 +7,45 @@ import (
 	"sync"
 	"time"
 
+	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/sim/fleet"
 )
 
-// phase of the reading that a device has in hand.
+// phase of a device's current reading.
 type phase uint8
 
 const (
-	idle    phase = iota // none in hand
-	flying               // sent, not answered
-	waiting              // to be sent again
+	idle     phase = iota // no current reading
+	inFlight              // sent, not answered
+	waiting               // to be sent again
 )
 
-// state of one device. Its reading in hand is named by the timestamp; the text is made
-// anew for each attempt, since the fleet makes the same bytes for the same time.
+// state of one device. Its current reading is identified by the timestamp and encoded for
+// each attempt, since the fleet makes the same bytes for the same time.
 type state struct {
-	timestamp int64         // of the reading in hand, ms
-	last      int64         // newest timestamp given to a reading
+	timestamp int64         // of the current reading, ms
+	last      int64         // newest timestamp of a reading
 	firstSent time.Duration // since the worker's start
-	backlog   []int64       // timestamps of the readings behind it
-	serial    uint32        // counts the readings in hand: tells an answer to this one from a stale one
-	sent      int32         // how often the one in hand went out
-	tries     int32         // the same, attempts that failed at once included
+	backlog   []int64       // timestamps of the following readings
+	serial    uint32        // number of the current reading, to recognise stale answers
+	sent      int32         // how often the current reading was sent
+	tries     int32         // attempts to send it, failed ones included
 	phase     phase
 }
 
-// link is one connection to the gateway. The worker calls it with its lock held,
-// except for run.
+// link is one connection to the gateway. The worker calls send and unanswered with its
+// lock held.
 type link interface {
-	// send hands over the current reading of a device. An error means that it was
-	// certainly not sent.
+	// send sends the current reading of a device. After an error it was certainly not
+	// sent.
 	send(device int, serial uint32, payload []byte) error
-	// flush pushes out what was sent.
+	// flush writes buffered readings to the network.
 	flush()
 	// unanswered is called when an answer is overdue.
 	unanswered()
-	// run connects, keeps connected and closes when ctx ends. It calls attempted
-	// after the first attempt to connect, whatever came of it.
+	// run connects, reconnects, and closes when ctx ends. It calls attempted after the
+	// first attempt to connect, successful or not.
 	run(ctx context.Context, attempted func()) error
 }
 
@@ -52,17 +53,17 @@ type link interface {
 type worker struct {
 	opts     *Options
 	log      *slog.Logger
-	base     int      // number in the fleet of the worker's first device
+	base     int      // number of the worker's first device in the fleet
 	subjects []string // or topics, by device
 	links    []link   // device d uses link d modulo their number
 
 	mu        sync.Mutex
-	begin     time.Time
+	start     time.Time
 	gen       *fleet.Generator
 	devices   []state
-	made      int64 // readings due that were dealt with
+	made      int64 // readings due that were made or skipped
 	buf       []byte
-	touched   []link // sent to since the last flush
+	unflushed []link // sent to since the last flush
 	retries   schedule
 	deadlines timeouts
 	stats     Stats
@@ -73,7 +74,7 @@ func newWorker(o *Options, building int) *worker {
 	from, to := o.Fleet.Block(building)
 	w := &worker{
 		opts:    o,
-		log:     o.Log.With("building", o.Fleet.Buildings()[building], "addr", o.Gateways[building]),
+		log:     o.Log.With("building", o.Fleet.Buildings()[building], "addr", natsconn.Redact(o.Gateways[building])),
 		base:    from,
 		gen:     o.Fleet.Generator(),
 		latency: NewLatency(),
@@ -90,11 +91,11 @@ func newWorker(o *Options, building int) *worker {
 	return w
 }
 
-// newLinks makes the worker's connections, not yet connected.
+// newLinks returns the worker's links, not yet connected.
 func newLinks(w *worker, addr string) []link {
-	n, make1 := 1, newNATSLink
+	n, newLink := 1, newNATSLink
 	if w.opts.Protocol == MQTT {
-		n, make1 = sharedMQTTLinks, newMQTTLink
+		n, newLink = sharedMQTTLinks, newMQTTLink
 	}
 	if w.opts.PerDevice {
 		n = len(w.devices)
@@ -103,7 +104,7 @@ func newLinks(w *worker, addr string) []link {
 	var links []link
 	gate := make(chan struct{}, maxDialling)
 	for k := range n {
-		links = append(links, make1(w, addr, k, gate))
+		links = append(links, newLink(w, addr, k, gate))
 	}
 	return links
 }
@@ -113,26 +114,26 @@ const (
 	// maxPerLink is how many devices can share a connection: MQTT has 65,535 packet
 	// identifiers.
 	maxPerLink = 1<<16 - 1
-	// maxDialling bounds how many connections of a worker are being made at once.
+	// maxDialling bounds the concurrent connection attempts of a worker.
 	maxDialling = 32
 	// maxConnecting is how long the first reading waits for connections.
 	maxConnecting = 10 * time.Second
-	// maxBatch bounds how many readings are made before answers are let in again.
+	// maxBatch bounds how many readings are made before the lock is released for answers.
 	maxBatch = 64
-	// maxBehind is how late readings may be made; beyond it they are left out.
+	// maxBehind is how late readings may be made; later ones are skipped.
 	maxBehind = time.Second
-	// minPause makes batches at high rates.
+	// minPause batches readings at high rates.
 	minPause = 2 * time.Millisecond
 	maxIdle  = 10 * time.Millisecond
 )
 
 // run sends until ctx ends, drains and closes the links.
-func (w *worker) run(ctx context.Context, begin time.Time) error {
+func (w *worker) run(ctx context.Context, start time.Time) error {
 	linkCtx, closeLinks := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeLinks()
 	var running, attempts sync.WaitGroup
 	errs := make(chan error, len(w.links))
-	w.begin = begin
+	w.start = start
 	for _, l := range w.links {
 		attempts.Add(1)
 		running.Go(func() {
@@ -143,7 +144,7 @@ func (w *worker) run(ctx context.Context, begin time.Time) error {
 	}
 	w.awaitAttempts(ctx, &attempts)
 	w.mu.Lock()
-	w.made = w.due(w.now()) // what was due before there was a connection does not count
+	w.made = w.due(w.now()) // readings due before the first connection do not count
 	w.mu.Unlock()
 
 	w.loop(ctx, func() bool { return false }, true)
@@ -153,11 +154,10 @@ func (w *worker) run(ctx context.Context, begin time.Time) error {
 	closeLinks()
 	running.Wait()
 	close(errs)
-	return <-errs // nil when there is none
+	return <-errs // nil if there is none
 }
 
-// awaitAttempts waits until every link has tried to connect, but not for ever: some
-// may have to wait for a gateway that does not answer.
+// awaitAttempts waits until every link has tried to connect, at most maxConnecting.
 func (w *worker) awaitAttempts(ctx context.Context, attempts *sync.WaitGroup) {
 	all := make(chan struct{})
 	go func() {
@@ -171,8 +171,7 @@ func (w *worker) awaitAttempts(ctx context.Context, attempts *sync.WaitGroup) {
 	}
 }
 
-// loop makes readings and sends what is to be sent again, until ctx ends or done
-// returns true.
+// loop makes readings and resends, until ctx ends or done returns true.
 func (w *worker) loop(ctx context.Context, done func() bool, making bool) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -195,7 +194,7 @@ func (w *worker) drained() bool {
 	return w.stats.Open() == 0
 }
 
-// step does what is due now and returns how long to wait for the next.
+// step makes and sends the readings due and returns the pause until the next.
 func (w *worker) step(making bool) time.Duration {
 	now := w.now()
 	w.housekeeping(now)
@@ -204,18 +203,18 @@ func (w *worker) step(making bool) time.Duration {
 	}
 	for stop := now + maxIdle; w.batch(w.due(now)); {
 		if now = w.now(); now > stop {
-			return 0 // behind: the caller may have been told to end meanwhile
+			return 0 // behind: let the caller check its context
 		}
 	}
 	return max(minPause, min(w.dueAt(w.made)-w.now(), maxIdle))
 }
 
-// housekeeping sends again what waited long enough.
+// housekeeping handles overdue answers and sends the resends that are due.
 func (w *worker) housekeeping(now time.Duration) {
 	w.mu.Lock()
 	defer w.unlockAndFlush()
 	for a, ok := w.deadlines.due(now); ok; a, ok = w.deadlines.due(now) {
-		if s := &w.devices[a.device]; s.phase == flying && s.serial == a.serial && s.tries == a.attempts {
+		if s := &w.devices[a.device]; s.phase == inFlight && s.serial == a.serial && s.tries == a.attempts {
 			w.stats.Timeouts++
 			w.wait(int(a.device))
 			w.link(int(a.device)).unanswered()
@@ -229,48 +228,47 @@ func (w *worker) housekeeping(now time.Duration) {
 	}
 }
 
-// batch makes the next readings up to the number due, at most maxBatch, and reports
-// whether some are left. A reading's timestamp is the time at which it was due, so that
-// whoever measures ages from it sees this program's own delays too.
+// batch makes the next readings due, at most maxBatch, and reports whether some are left.
+// A reading's timestamp is the time at which it was due, so that measured ages include
+// delays of this program.
 func (w *worker) batch(due int64) bool {
 	w.mu.Lock()
 	defer w.unlockAndFlush()
 	n := int64(len(w.devices))
-	patience := max(1, int64(maxBehind/w.opts.Interval))
-	if behind := (due - w.made) / n; behind > patience {
+	allowed := max(1, int64(maxBehind/w.opts.Interval))
+	if behind := (due - w.made) / n; behind > allowed {
 		w.stats.Skipped += uint64(behind * n)
 		w.made += behind * n
 	}
-	start := time.Now().Add(-w.now()) // by the clock on the wall as it is now
+	start := time.Now().Add(-w.now()) // by the current wall clock
 	for end := min(due, w.made+maxBatch); w.made < end; w.made++ {
 		w.makeReading(int(w.made%n), start.Add(w.dueAt(w.made)).UnixMilli())
 	}
 	return w.made < due
 }
 
-// due returns how many readings are due in the first now of the run.
+// due returns how many readings are due until now, since the start of the run.
 func (w *worker) due(now time.Duration) int64 {
 	n, interval := int64(len(w.devices)), int64(w.opts.Interval)
 	return int64(now)/interval*n + int64(now)%interval*n/interval
 }
 
-// dueAt is when the k-th reading (from 0) is due.
+// dueAt returns when reading k (from 0) is due.
 func (w *worker) dueAt(k int64) time.Duration {
 	n, interval := int64(len(w.devices)), int64(w.opts.Interval)
 	return time.Duration((k+1)/n*interval + (k+1)%n*interval/n)
 }
 
-func (w *worker) now() time.Duration { return time.Since(w.begin) }
+func (w *worker) now() time.Duration { return time.Since(w.start) }
 
 func (w *worker) link(device int) link { return w.links[device%len(w.links)] }
 
-// unlockAndFlush ends a stretch of sending. Flushing is done while the lock is free:
-// it may have to wait for the network.
+// unlockAndFlush releases the lock and then flushes, which may block on the network.
 func (w *worker) unlockAndFlush() {
-	touched := w.touched
-	w.touched = nil
+	unflushed := w.unflushed
+	w.unflushed = nil
 	w.mu.Unlock()
-	for _, l := range touched {
+	for _, l := range unflushed {
 		l.flush()
 	}
 }

@@ -14,14 +14,14 @@ import (
 	"industrial-iot-monitor/sim/publisher"
 )
 
-// Config is the simulator's configuration: some of it from the environment, all of it
-// from flags, which win.
+// Config is the simulator's configuration. Every field has a flag, some also a variable;
+// flags take precedence.
 type Config struct {
 	ops.LogConfig
 	ops.PprofConfig
-	Devices  int           `env:"DEVICE_COUNT" envDefault:"1000" help:"simulated devices, 1 to 100000"`
+	Devices  int           `env:"DEVICE_COUNT" envDefault:"1000" help:"number of simulated devices, 1 to 100000"`
 	Interval time.Duration `env:"SEND_INTERVAL" envDefault:"5s" help:"time between two readings of a simulated device, from 10ms up"`
-	Variance float64       `env:"DATA_VARIANCE" envDefault:"0.1" help:"noise of the simulated sensors, 0 to 10; 0.1 is a good sensor"`
+	Variance float64       `env:"DATA_VARIANCE" envDefault:"0.1" help:"noise of the simulated sensors, 0 to 10; 0.1 is typical of a good sensor"`
 	HTTPAddr string        `env:"SIM_HTTP_ADDR" envDefault:"127.0.0.1:9104" help:"address of /metrics, /livez and /readyz; empty for none"`
 
 	NATS, MQTT  []string // gateways, host:port
@@ -30,7 +30,7 @@ type Config struct {
 	Buildings   []string // of the gateways, in their order; none means A栋, B栋, …
 	First       int
 	Seed        uint64
-	Faults      float64 // a minute, in the whole fleet
+	Faults      float64 // per minute, in the whole fleet
 	Duration    time.Duration
 	AckTimeout  time.Duration
 	Backlog     int
@@ -47,18 +47,18 @@ Examples:
   sim -devices=10000 -interval=1s -nats=127.0.0.1:4222,127.0.0.1:4223,127.0.0.1:4224
   sim -devices=200 -interval=100ms -protocol=mqtt -connections=device
 
-Any interval from 10ms up will do; usual ones are 100ms, 300ms, 500ms, 1s, 2s, 3s, 5s and 10s.
-A device sends a reading when the one before was acknowledged. At intervals shorter than an
-acknowledgement takes (often 5 to 20ms) readings wait in its backlog and are at last given up.
-Several gateways share the devices in blocks of equal size, each as a building of its own.
+Common intervals are 100ms, 300ms, 500ms, 1s, 2s, 3s, 5s and 10s; any from 10ms up works.
+A device sends a reading once the previous one is acknowledged. At intervals shorter than
+an acknowledgement takes (often 5 to 20ms) its backlog fills and new readings are dropped.
+Several gateways get equal blocks of the devices, each block as a separate building.
 With -connections=device every device needs a file descriptor here and at the gateway:
 raise "ulimit -n" above the number of devices.
-Two simulators on one machine need two -http addresses, or none: -http=
-Flags win over DEVICE_COUNT, SEND_INTERVAL, DATA_VARIANCE and SIM_HTTP_ADDR; LOG_LEVEL and LOG_FORMAT are read too.
+Two simulators on one machine need different -http addresses, or none: -http=
+Flags override DEVICE_COUNT, SEND_INTERVAL, DATA_VARIANCE and SIM_HTTP_ADDR; LOG_LEVEL and LOG_FORMAT also apply.
 `
 
-// Load reads the environment and then the flags in args. It prints the help to out and
-// returns config.ErrHelp when it is asked for.
+// Load reads the environment and then the flags in args. On -h it prints the help to out
+// and returns config.ErrHelp.
 func Load(args []string, out io.Writer) (Config, error) {
 	var c Config
 	if err := config.FromEnvironment(&c); err != nil {
@@ -84,23 +84,23 @@ func (c *Config) flags(out io.Writer) *flag.FlagSet {
 	fs.IntVar(&c.Devices, "devices", c.Devices, "`number` of devices, 1 to 100000 (DEVICE_COUNT)")
 	fs.DurationVar(&c.Interval, "interval", c.Interval, "`time` between two readings of a device, from 10ms up (SEND_INTERVAL)")
 	fs.Float64Var(&c.Variance, "variance", c.Variance, "`amount` of sensor noise, 0 to 10 (DATA_VARIANCE)")
-	fs.Var(list{&c.NATS}, "nats", "`addresses` of the gateways for -protocol=nats, comma separated")
-	fs.Var(list{&c.MQTT}, "mqtt", "`addresses` of the gateways for -protocol=mqtt, comma separated")
+	fs.Var(list{&c.NATS}, "nats", "`addresses` of the gateways for -protocol=nats, comma-separated")
+	fs.Var(list{&c.MQTT}, "mqtt", "`addresses` of the gateways for -protocol=mqtt, comma-separated")
 	fs.StringVar((*string)(&c.Protocol), "protocol", string(publisher.NATS), "`name`: nats or mqtt")
-	fs.StringVar(&c.connections, "connections", "shared", "`how`: shared, or device for one connection for each device")
-	fs.Var(list{&c.Buildings}, "buildings", "`names` of the gateways' buildings, comma separated (default A栋,B栋,…)")
-	fs.IntVar(&c.First, "first", 0, "`number` of the first device, so that several simulators can share a fleet")
+	fs.StringVar(&c.connections, "connections", "shared", "`mode`: shared, or device for one connection per device")
+	fs.Var(list{&c.Buildings}, "buildings", "`names` of the gateways' buildings, comma-separated (default A栋,B栋,…)")
+	fs.IntVar(&c.First, "first", 0, "`number` of the first device, to share a fleet between simulators")
 	fs.Uint64Var(&c.Seed, "seed", 1, "`seed` of the fleet: the same seed and time give the same readings")
-	fs.Float64Var(&c.Faults, "excursions", 3, "labelled faults that begin in the whole fleet in a minute, a `number`; 0 for none")
-	fs.DurationVar(&c.Duration, "duration", 0, "`time` to send for; 0 is until stopped")
-	fs.DurationVar(&c.AckTimeout, "timeout", 5*time.Second, "`time` to wait for an acknowledgement before sending again")
-	fs.IntVar(&c.Backlog, "backlog", 600, "`readings` that a device keeps while its gateway does not take them")
+	fs.Float64Var(&c.Faults, "excursions", 3, "`number` of labelled faults per minute in the whole fleet; 0 for none")
+	fs.DurationVar(&c.Duration, "duration", 0, "`time` to run; 0 for no limit")
+	fs.DurationVar(&c.AckTimeout, "timeout", 5*time.Second, "`time` to wait for an acknowledgement before a resend")
+	fs.IntVar(&c.Backlog, "backlog", 600, "`number` of readings a device keeps while its gateway is unavailable")
 	fs.DurationVar(&c.Progress, "progress", 5*time.Second, "`time` between two progress lines; 0 for none")
 	fs.StringVar(&c.HTTPAddr, "http", c.HTTPAddr, "`address` of /metrics, /livez and /readyz; empty for none (SIM_HTTP_ADDR)")
-	fs.StringVar(&c.Ledger, "ledger", "", "`file` to append acknowledged readings to, as lines device_id,timestamp,attempts")
-	fs.StringVar(&c.Summary, "summary", "", "`file` to write the totals to, as JSON, at the end")
+	fs.StringVar(&c.Ledger, "ledger", "", "`file` to append acknowledged readings to, one line device_id,timestamp,attempts each")
+	fs.StringVar(&c.Summary, "summary", "", "`file` for the final totals as JSON")
 	fs.Usage = func() {
-		fmt.Fprintln(out, "sim: simulated devices that send readings to gateways, each acknowledged.\n\nFlags:")
+		fmt.Fprintln(out, "sim: simulates devices that send readings to gateways, with acknowledgements.\n\nFlags:")
 		fs.SetOutput(out)
 		fs.PrintDefaults()
 		fs.SetOutput(io.Discard)
@@ -151,7 +151,7 @@ func buildingName(b int) string {
 	return fmt.Sprintf("%d栋", b+1)
 }
 
-// list is a flag value of comma separated strings.
+// list is a flag.Value of comma-separated strings.
 type list struct{ to *[]string }
 
 // String implements flag.Value.

@@ -12,15 +12,15 @@ import (
 //
 //	device_id,timestamp,attempts
 //
-// It writes whole lines only, so that a simulator that is killed leaves no half line.
+// It writes whole lines only, so that a killed simulator leaves no partial line.
 type ledgerFile struct {
 	mu   sync.Mutex
 	file *os.File
 	buf  []byte
-	err  error // the first failure to write
+	err  error // of the first failed write
 }
 
-// ledgerBuffer is how much is held before it is written out between two flushes.
+// ledgerBuffer is the buffer size that triggers a write between two flushes.
 const ledgerBuffer = 64 << 10
 
 func openLedger(name string) (*ledgerFile, error) {
@@ -53,7 +53,7 @@ func (l *ledgerFile) write() {
 	l.buf = l.buf[:0]
 }
 
-// flush writes out what is held and returns the first failure so far.
+// flush writes the buffer and returns the first error so far.
 func (l *ledgerFile) flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,8 +8,7 @@ import (
 	"industrial-iot-monitor/sim/publisher"
 )
 
-// collector shows the publisher's figures. It asks for all of them at once, so that they
-// belong to one moment.
+// collector exports the publisher's stats, all from one snapshot.
 type collector struct {
 	stats func() publisher.Stats
 	rows  []row
@@ -35,15 +34,15 @@ func newCollector(stats func() publisher.Stats) *collector {
 			func(s *publisher.Stats) float64 { return float64(value(s)) },
 		})
 	}
-	counter("sim_publishes_total", "Readings published, those sent again included.", func(s *publisher.Stats) uint64 { return s.Sent })
-	counter("sim_readings_acknowledged_total", "Readings that a gateway acknowledged.", func(s *publisher.Stats) uint64 { return s.Acked })
+	counter("sim_publishes_total", "Publishes, resends included.", func(s *publisher.Stats) uint64 { return s.Sent })
+	counter("sim_readings_acknowledged_total", "Readings acknowledged.", func(s *publisher.Stats) uint64 { return s.Acked })
 	counter("sim_resends_total", "Publishes beyond the first of a reading.", func(s *publisher.Stats) uint64 { return s.Resent })
-	counter("sim_retry_later_total", "Answers that told a device to retry later.", func(s *publisher.Stats) uint64 { return s.Later })
-	counter("sim_readings_refused_total", "Readings that a gateway refused for good.", func(s *publisher.Stats) uint64 { return s.Refused })
-	counter("sim_timeouts_total", "Publishes that got no answer in time.", func(s *publisher.Stats) uint64 { return s.Timeouts })
+	counter("sim_retry_later_total", "Answers that asked a device to retry later.", func(s *publisher.Stats) uint64 { return s.Later })
+	counter("sim_readings_refused_total", "Readings refused permanently.", func(s *publisher.Stats) uint64 { return s.Refused })
+	counter("sim_timeouts_total", "Publishes without an answer in time.", func(s *publisher.Stats) uint64 { return s.Timeouts })
 	counter("sim_publish_errors_total", "Publishes that failed at once.", func(s *publisher.Stats) uint64 { return s.Errors })
 	counter("sim_readings_dropped_total", "Readings dropped because the device's backlog was full.", func(s *publisher.Stats) uint64 { return s.GivenUp })
-	gauge("sim_readings_open", "Readings made and not acknowledged, refused or dropped.", func(s *publisher.Stats) int { return s.Open() })
+	gauge("sim_readings_open", "Readings not yet acknowledged, refused or dropped.", func(s *publisher.Stats) int { return s.Open() })
 	gauge("sim_connections", "Connections to gateways.", func(s *publisher.Stats) int { return s.Connections })
 	return c
 }

@@ -8,7 +8,7 @@ import (
 	"industrial-iot-monitor/sim/publisher"
 )
 
-// progress is one line about the time between two states of the totals.
+// progress returns a line about the time between two totals.
 func progress(last, now *publisher.Stats, passed time.Duration, acks *publisher.Latency) string {
 	rate := func(a, b uint64) float64 { return float64(b-a) / passed.Seconds() }
 	return fmt.Sprintf("sent %.0f/s  acked %.0f/s  resent %d  refused %d  errors %d  timeouts %d  given up %d  in flight %d  waiting %d  connections %d  ack p50 %s p99 %s",
@@ -19,22 +19,22 @@ func progress(last, now *publisher.Stats, passed time.Duration, acks *publisher.
 		millis(acks.ValueAtQuantile(50)), millis(acks.ValueAtQuantile(99)))
 }
 
-// totals is the closing account. Every reading made is in exactly one of its lines.
+// totals returns the final totals. Every reading made counts in exactly one line.
 func totals(s *publisher.Stats, acks *publisher.Latency, took time.Duration) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "total after %s\n", took.Round(time.Second/10))
 	line := func(name string, n uint64, note string) { fmt.Fprintf(&b, "  %-14s %10d  %s\n", name, n, note) }
 	line("readings", s.Due, "made by the devices")
-	line("acknowledged", s.Acked, fmt.Sprintf("%d of them only after they were sent again", s.AckedLate))
-	line("refused", s.Refused, "for good, by the gateway")
+	line("acknowledged", s.Acked, fmt.Sprintf("%d of them after a resend", s.AckedLate))
+	line("refused", s.Refused, "permanently, by the gateway")
 	line("given up", s.GivenUp, "the device's backlog was full")
 	line("open", uint64(s.Open()), "not acknowledged when the simulator stopped")
-	fmt.Fprintf(&b, "sent %d times, %d of them again; %d answers \"later\", %d without an answer, %d failed sends, %d connections lost\n",
+	fmt.Fprintf(&b, "%d publishes, %d of them resends; %d answers \"retry later\", %d without an answer, %d failed, %d connections lost\n",
 		s.Sent, s.Resent, s.Later, s.Timeouts, s.Errors, s.Lost)
-	fmt.Fprintf(&b, "acknowledged in %s on average, p50 %s, p99 %s, at most %s\n",
+	fmt.Fprintf(&b, "acknowledgement time: mean %s, p50 %s, p99 %s, max %s\n",
 		millis(int64(acks.Mean())), millis(acks.ValueAtQuantile(50)), millis(acks.ValueAtQuantile(99)), millis(acks.Max()))
 	if s.Skipped > 0 {
-		fmt.Fprintf(&b, "%d readings were not made: this machine could not keep the pace\n", s.Skipped)
+		fmt.Fprintf(&b, "%d readings skipped: this machine could not keep up\n", s.Skipped)
 	}
 	return b.String()
 }

@@ -1,7 +1,7 @@
-// Package simulator is the sim program: its configuration from environment and flags,
-// a fleet, a publisher, a progress line and the ledger of what was acknowledged. For
-// devices inside another program use packages fleet and publisher. Run blocks until
-// its context ends or the configured duration is over.
+// Package simulator is the program sim: configuration from environment and flags, a fleet,
+// a publisher, progress lines and a ledger of acknowledged readings. It is not for devices
+// inside another program; those use packages fleet and publisher. Run blocks until its
+// context ends or the configured duration is over.
 package simulator
 
 import (
@@ -10,10 +10,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/sim/fleet"
 	"industrial-iot-monitor/sim/publisher"
@@ -23,10 +25,10 @@ import (
 type Options struct {
 	Config Config // as Load returns it
 	Log    *slog.Logger
-	Out    io.Writer // gets the progress lines and the totals
+	Out    io.Writer // for the progress lines and the totals
 }
 
-// Simulator is a fleet that sends. Make it with New.
+// Simulator runs a fleet and its publisher. Create it with New.
 type Simulator struct {
 	cfg    Config
 	out    io.Writer
@@ -37,7 +39,7 @@ type Simulator struct {
 	acks   *publisher.Latency // of the whole run
 }
 
-// New makes the fleet, opens the ledger and binds the operations server. It does not
+// New creates the fleet, opens the ledger and binds the operations server. It does not
 // connect yet.
 func New(o Options) (*Simulator, error) {
 	c := o.Config
@@ -88,21 +90,22 @@ func (s *Simulator) Run(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, s.cfg.Duration)
 		defer cancel()
 	}
-	fmt.Fprintf(s.out, "%d devices, one reading each in %s, %s to %v\n", s.cfg.Devices, s.cfg.Interval, s.cfg.Protocol, s.cfg.gateways())
-	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
+	fmt.Fprintf(s.out, "%d devices, one reading each per %s, %s to %s\n",
+		s.cfg.Devices, s.cfg.Interval, s.cfg.Protocol, natsconn.Redact(strings.Join(s.cfg.gateways(), ",")))
+	aux, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	g, beside := errgroup.WithContext(beside)
-	g.Go(func() error { return s.report(beside) })
+	g, aux := errgroup.WithContext(aux)
+	g.Go(func() error { return s.report(aux) })
 	if s.http != nil {
-		g.Go(func() error { return s.http.Run(beside) })
+		g.Go(func() error { return s.http.Run(aux) })
 	}
-	begin := time.Now()
+	start := time.Now()
 	err := s.pub.Run(ctx)
 	stop()
 	err = errors.Join(err, g.Wait(), s.closeLedger())
-	s.acks.Merge(s.pub.TakeLatency())
+	s.acks.Merge(s.pub.DrainLatency())
 	total := s.pub.Stats()
-	fmt.Fprint(s.out, totals(&total, s.acks, time.Since(begin)))
+	fmt.Fprint(s.out, totals(&total, s.acks, time.Since(start)))
 	if s.cfg.Summary != "" {
 		err = errors.Join(err, writeSummary(s.cfg.Summary, &total, s.acks))
 	}
@@ -116,7 +119,7 @@ func (s *Simulator) closeLedger() error {
 	return s.ledger.close()
 }
 
-// report prints the progress and writes the ledger out, until ctx ends.
+// report prints progress lines and flushes the ledger, until ctx ends.
 func (s *Simulator) report(ctx context.Context) error {
 	every := time.NewTicker(time.Second)
 	defer every.Stop()
@@ -133,7 +136,7 @@ func (s *Simulator) report(ctx context.Context) error {
 			}
 		}
 		if passed := time.Since(lastAt); s.cfg.Progress > 0 && passed >= s.cfg.Progress-time.Second/2 {
-			now, acks := s.pub.Stats(), s.pub.TakeLatency()
+			now, acks := s.pub.Stats(), s.pub.DrainLatency()
 			fmt.Fprintln(s.out, progress(&last, &now, passed, acks))
 			s.acks.Merge(acks)
 			last, lastAt = now, time.Now()

@@ -9,7 +9,7 @@ import (
 	"industrial-iot-monitor/sim/publisher"
 )
 
-// Summary is the closing account as JSON, for programs that measure.
+// Summary is the JSON of the final totals, for measuring programs.
 type Summary struct {
 	publisher.Stats
 	AckMeanMS float64
