@@ -52,7 +52,7 @@ func (t *task) command(m *sarama.ConsumerMessage) {
 	t.flush(now)
 }
 
-// readCommand decodes a command and returns why it is none.
+// readCommand decodes a command; why is the reason if the record is none.
 func (t *task) readCommand(m *sarama.ConsumerMessage, c *telemetry.AlarmCommand) (why string) {
 	if err := json.Unmarshal(m.Value, c); err != nil {
 		return fmt.Sprintf("not a command: %v", err)

@@ -67,34 +67,32 @@ func (s *session) transact(all []work) error {
 	return s.producer.Commit()
 }
 
-func (s *session) write(partition int32, b *batch) error {
+func (s *session) write(partition int32, b *batch) (err error) {
 	c := &s.p.cfg
-	for _, a := range b.alerts {
-		if err := s.producer.Send(record(c.Alerts, a.device, a.data)); err != nil {
-			return err
+	send := func(m *sarama.ProducerMessage) {
+		if err == nil {
+			err = s.producer.Send(m)
 		}
+	}
+	for _, a := range b.alerts {
+		send(record(c.Alerts, a.device, a.data))
 	}
 	for _, a := range b.audits {
-		if err := s.producer.Send(record(c.Audit, a.device, a.data)); err != nil {
-			return err
-		}
+		send(record(c.Audit, a.device, a.data))
 	}
 	for _, l := range b.letters {
-		if err := s.producer.Send(l.message); err != nil {
-			return err
+		send(l.message)
+	}
+	store := func(topic string, states map[string][]byte) {
+		for id, data := range states {
+			if err == nil {
+				err = s.producer.SendTo(partition, record(topic, id, data))
+			}
 		}
 	}
-	for id, data := range b.alarms {
-		if err := s.producer.SendTo(partition, record(c.AlarmState, id, data)); err != nil {
-			return err
-		}
-	}
-	for id, data := range b.devices {
-		if err := s.producer.SendTo(partition, record(c.DeviceState, id, data)); err != nil {
-			return err
-		}
-	}
-	return nil
+	store(c.AlarmState, b.alarms)
+	store(c.DeviceState, b.devices)
+	return err
 }
 
 // announce publishes committed results on the hub and counts them.

@@ -25,14 +25,14 @@ func reading(ts int64) *telemetry.Reading {
 	}
 }
 
-// hear lets d be heard at now with a reading of that time.
-func hear(t *Tracker, d *Device, now int64) bool {
+// observe gives d a reading of time now.
+func observe(t *Tracker, d *Device, now int64) bool {
 	return t.Observe(d, Input{Reading: reading(now), Gateway: "gw-a", Heard: now, Now: now})
 }
 
-// watch ticks every second from one time to another and returns the times in ms after
+// advance ticks every second from one time to another and returns the times in ms after
 // t0 at which the device was to be written.
-func watch(t *Tracker, d *Device, from, to int64, behind bool) []int64 {
+func advance(t *Tracker, d *Device, from, to int64, behind bool) []int64 {
 	var written []int64
 	for now := from; now <= to; now += 1000 {
 		t.Advance(now, behind)
@@ -46,13 +46,13 @@ func watch(t *Tracker, d *Device, from, to int64, behind bool) []int64 {
 func TestFirstReadingMakesADevice(t *testing.T) {
 	tr := newTracker()
 	var d Device
-	require.True(t, hear(tr, &d, t0))
+	require.True(t, observe(tr, &d, t0))
 	require.Equal(t, telemetry.DeviceState{
 		DeviceID: "d1", Presence: telemetry.PresenceOnline, Since: t0, LastSeen: t0, Gateway: "gw-a",
 		Location: telemetry.Location{Building: "A栋", Floor: 3, Room: "301"},
 		Info:     telemetry.DeviceInfo{Model: "m", Firmware: "1", Battery: telemetry.Some(85), SignalStrength: telemetry.Some(-45)},
 	}, d.State)
-	require.False(t, hear(tr, &d, t0+5000), "nothing new")
+	require.False(t, observe(tr, &d, t0+5000), "nothing new")
 	require.Equal(t, t0+5000, d.State.LastSeen)
 }
 
@@ -65,7 +65,7 @@ func TestOfflineAfterThreeMissedIntervals(t *testing.T) {
 			for i := range int64(20) {
 				now = t0 + i*interval
 				tr.Advance(now, false)
-				hear(tr, &d, now)
+				observe(tr, &d, now)
 				require.False(t, tr.Check(&d, now) && !d.Online())
 			}
 			last := now
@@ -81,7 +81,7 @@ func TestOfflineAfterThreeMissedIntervals(t *testing.T) {
 			require.Equal(t, now, d.State.Since)
 			require.Equal(t, last, d.State.LastSeen)
 
-			require.True(t, hear(tr, &d, now+1000), "back again")
+			require.True(t, observe(tr, &d, now+1000), "back again")
 			require.True(t, d.Online())
 			require.Equal(t, now+1000, d.State.Since)
 		})
@@ -91,8 +91,8 @@ func TestOfflineAfterThreeMissedIntervals(t *testing.T) {
 func TestUnknownIntervalIsGivenTime(t *testing.T) {
 	tr := newTracker()
 	var d Device
-	hear(tr, &d, t0)
-	require.Equal(t, []int64{31_000}, watch(tr, &d, t0, t0+60_000, false))
+	observe(tr, &d, t0)
+	require.Equal(t, []int64{31_000}, advance(tr, &d, t0, t0+60_000, false))
 	require.False(t, d.Online())
 }
 
@@ -118,7 +118,7 @@ func TestIrregularSenders(t *testing.T) {
 					tr.Check(&d, now)
 					require.True(t, i < 10 || d.Online(), "reading %d", i)
 				}
-				hear(tr, &d, now)
+				observe(tr, &d, now)
 			}
 		})
 	}
@@ -130,10 +130,10 @@ func TestOneOutageDoesNotChangeTheInterval(t *testing.T) {
 	now := t0
 	for range 8 {
 		now += 1000
-		hear(tr, &d, now)
+		observe(tr, &d, now)
 	}
 	now += 3_600_000
-	hear(tr, &d, now)
+	observe(tr, &d, now)
 	require.EqualValues(t, 1000, d.gaps.interval())
 }
 
@@ -142,7 +142,7 @@ func TestIntervalIsWrittenWhenItIsLearned(t *testing.T) {
 	var d Device
 	var written []int
 	for i := range 40 {
-		if hear(tr, &d, t0+int64(i)*2000) {
+		if observe(tr, &d, t0+int64(i)*2000) {
 			written = append(written, i)
 		}
 	}
@@ -154,39 +154,39 @@ func TestRestartGivesEverybodyTime(t *testing.T) {
 	hourAgo := telemetry.DeviceState{DeviceID: "d1", Presence: telemetry.PresenceOnline, LastSeen: t0 - 3_600_000, IntervalMS: 5000}
 	tr := newTracker()
 	d := Restore(hourAgo, t0)
-	require.Equal(t, []int64{17_000}, watch(tr, &d, t0, t0+30_000, false), "a whole window from the start on")
+	require.Equal(t, []int64{17_000}, advance(tr, &d, t0, t0+30_000, false), "a whole window from the start on")
 
 	tr = newTracker()
 	d = Restore(hourAgo, t0)
-	hear(tr, &d, t0+2000)
+	observe(tr, &d, t0+2000)
 	require.EqualValues(t, 0, d.gaps.n, "the gap to the record says nothing")
-	require.Equal(t, []int64{19_000}, watch(tr, &d, t0+2000, t0+30_000, false))
+	require.Equal(t, []int64{19_000}, advance(tr, &d, t0+2000, t0+30_000, false))
 }
 
 func TestRestoredOfflineDeviceStaysOffline(t *testing.T) {
 	tr := newTracker()
 	d := Restore(telemetry.DeviceState{DeviceID: "d1", Presence: telemetry.PresenceOffline, LastSeen: t0 - 9_000_000, IntervalMS: 1000}, t0)
-	require.Empty(t, watch(tr, &d, t0, t0+3_600_000, false))
-	require.True(t, hear(tr, &d, t0+3_600_000))
+	require.Empty(t, advance(tr, &d, t0, t0+3_600_000, false))
+	require.True(t, observe(tr, &d, t0+3_600_000))
 	require.True(t, d.Online())
 }
 
 func TestNobodyGoesOfflineWhileWeCatchUp(t *testing.T) {
 	tr := newTracker()
 	var d Device
-	hear(tr, &d, t0)
-	require.Empty(t, watch(tr, &d, t0, t0+120_000, true))
-	require.Equal(t, []int64{151_000}, watch(tr, &d, t0+121_000, t0+200_000, false))
+	observe(tr, &d, t0)
+	require.Empty(t, advance(tr, &d, t0, t0+120_000, true))
+	require.Equal(t, []int64{151_000}, advance(tr, &d, t0+121_000, t0+200_000, false))
 }
 
 func TestOurOwnSleepIsNotTheDevices(t *testing.T) {
 	tr := newTracker()
 	var d Device
-	hear(tr, &d, t0)
+	observe(tr, &d, t0)
 	tr.Advance(t0+1000, false)
 	tr.Advance(t0+300_000, false) // the process was stopped in between
 	require.False(t, tr.Check(&d, t0+300_000))
-	require.Equal(t, []int64{331_000}, watch(tr, &d, t0+301_000, t0+400_000, false))
+	require.Equal(t, []int64{331_000}, advance(tr, &d, t0+301_000, t0+400_000, false))
 }
 
 func TestBackfillIsNoSignOfLife(t *testing.T) {
@@ -232,7 +232,7 @@ func TestChangesAreWritten(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := newTracker()
 			var d Device
-			hear(tr, &d, t0)
+			observe(tr, &d, t0)
 			in := Input{Reading: reading(t0 + 5000), Gateway: "gw-a", Heard: t0 + 5000, Now: t0 + 5000}
 			tt.bend(&in)
 			require.Equal(t, tt.write, tr.Observe(&d, in))
@@ -266,11 +266,11 @@ func TestRestlessDeviceIsWrittenOnceASecond(t *testing.T) {
 func TestRecordIsRefreshed(t *testing.T) {
 	tr := newTracker()
 	var d Device
-	hear(tr, &d, t0)
+	observe(tr, &d, t0)
 	var written []int64
 	for now := t0; now < t0+3_600_000; now += 1000 {
 		tr.Advance(now, false)
-		hear(tr, &d, now)
+		observe(tr, &d, now)
 		if tr.Check(&d, now) {
 			written = append(written, now)
 		}
