@@ -18,6 +18,7 @@ import (
 	"industrial-iot-monitor/bridge/internal/checkpoint"
 	"industrial-iot-monitor/bridge/internal/hub"
 	"industrial-iot-monitor/bridge/internal/roster"
+	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -166,7 +167,7 @@ func forward(from io.ReadCloser, to io.WriteCloser, delay time.Duration) {
 	go func() {
 		defer func() { _ = to.Close() }()
 		for c := range chunks {
-			time.Sleep(time.Until(c.due))
+			lifecycle.Pause(context.Background(), time.Until(c.due))
 			if _, err := to.Write(c.data); err != nil {
 				return
 			}

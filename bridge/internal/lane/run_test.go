@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -114,11 +115,7 @@ func newRunning(t *testing.T, change func(*Options)) *running {
 		Open: func(context.Context) (Producer, map[string][]byte, error) {
 			r.store.mu.Lock()
 			defer r.store.mu.Unlock()
-			kept := map[string][]byte{}
-			for k, v := range r.store.checkpoints {
-				kept[k] = v
-			}
-			return &storeProducer{s: r.store}, kept, nil
+			return &storeProducer{s: r.store}, maps.Clone(r.store.checkpoints), nil
 		},
 	}
 	if change != nil {
