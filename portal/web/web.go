@@ -106,7 +106,8 @@ func (p *Portal) build(o Options) (err error) {
 	if p.proxies, err = parseProxies(o.Config.TrustedProxies); err != nil {
 		return err
 	}
-	p.model, p.series = state.New(state.Options{}), series.New(series.Options{})
+	p.series = series.New(series.Options{})
+	p.model = state.New(state.Options{Decoded: p.series.Add})
 	if err := o.Registry.Register(p.model.Collector()); err != nil {
 		return err
 	}

@@ -229,7 +229,7 @@ func TestStateIsByOurOwnClock(t *testing.T) {
 	push := func(received int64, backfill bool) {
 		var fb wire.FrameBuilder
 		fb.Reset("gw-a")
-		fb.Add(wire.FrameEntry{Device: "d", Timestamp: now.UnixMilli(), Received: received, Backfill: backfill, Payload: fmt.Appendf(nil, `{"timestamp":%d}`, now.UnixMilli())})
+		fb.Add(wire.FrameEntry{Device: "d", Timestamp: now.UnixMilli(), Received: received, Backfill: backfill, Payload: fmt.Appendf(nil, `{"device_id":"d","timestamp":%d}`, now.UnixMilli())})
 		f, err := wire.OpenFrame(fb.Finish())
 		require.NoError(t, err)
 		_, err = p.ApplyFrame(f)

@@ -81,7 +81,7 @@ func makeFrames(devices, each, size int) [][]byte {
 			for d := range each {
 				id := fmt.Sprintf("device_%05d", from+d)
 				// Equal times with other bytes count as news, see plant.
-				fb.Add(wire.FrameEntry{Device: id, Timestamp: 1, Received: 1, Payload: reading(id, ts, size-120)})
+				fb.Add(wire.FrameEntry{Device: id, Timestamp: 1, Received: 1, Payload: reading(id, 1_640_995_200_000+ts, size-130)})
 			}
 			frames = append(frames, append([]byte(nil), fb.Finish()...))
 		}

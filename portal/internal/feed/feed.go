@@ -156,15 +156,8 @@ func (f *Feed) applyFrame(data []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err = f.model.ApplyFrame(frame); err != nil || f.opts.Series == nil {
-		return err
-	}
-	again, err := wire.OpenFrame(data) // a frame is read once
-	if err != nil {
-		return err
-	}
-	f.opts.Series.AddFrame(again)
-	return again.Err()
+	_, err = f.model.ApplyFrame(frame)
+	return err
 }
 
 func (f *Feed) applyHeartbeat(data []byte) error {

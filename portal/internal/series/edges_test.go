@@ -21,7 +21,7 @@ func sendSensors(tb testing.TB, s *series.Store, at int64, sensors ...string) {
 	}
 	f, err := wire.OpenFrame(b.Finish())
 	require.NoError(tb, err)
-	s.AddFrame(f)
+	addFrame(tb, s, f)
 	require.NoError(tb, f.Err())
 }
 
@@ -170,7 +170,7 @@ func TestFastEntryDoesNotEndItsFrame(t *testing.T) {
 	}
 	f, err := wire.OpenFrame(b.Finish())
 	require.NoError(t, err)
-	s.AddFrame(f)
+	addFrame(t, s, f)
 	table, ok := s.Device("d1", temperatures(start, start+10_000, 100))
 	require.True(t, ok)
 	require.Equal(t, []float64{7}, mean(table, "temperature"))

@@ -39,8 +39,6 @@ type Store struct {
 	mu        sync.RWMutex
 	devices   map[string]*device
 	buildings map[string]*building
-	reading   telemetry.Reading
-	layout    wire.Layout
 }
 
 // course is the series of one device: every analog parameter in two tiers.
@@ -111,22 +109,17 @@ func New(o Options) *Store {
 	return &Store{o: o, devices: make(map[string]*device), buildings: make(map[string]*building)}
 }
 
-// AddFrame adds the readings of a live frame, which it reads to its end.
-func (s *Store) AddFrame(f *wire.Frame) {
+// Add adds a decoded reading of a live frame.
+func (s *Store) Add(e *wire.FrameEntry, r *telemetry.Reading) {
+	if e.Timestamp > e.Received+aheadBy {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for e, ok := f.Next(); ok; e, ok = f.Next() {
-		if e.Timestamp > e.Received+aheadBy {
-			continue
-		}
-		if wire.DecodeReading(e.Payload, &s.reading, &s.layout) == nil {
-			s.add(e.Device, e.Timestamp)
-		}
-	}
+	s.add(e.Device, e.Timestamp, r)
 }
 
-// add adds the decoded reading.
-func (s *Store) add(id string, at int64) {
+func (s *Store) add(id string, at int64, r *telemetry.Reading) {
 	c := s.devices[id]
 	if c == nil {
 		if len(s.devices) >= s.o.MaxDevices {
@@ -140,7 +133,7 @@ func (s *Store) add(id string, at int64) {
 	fi, ci := fine%fineLen, coarse%coarseLen
 	fineOK, coarseOK := c.openFine(fi, fine), c.openCoarse(ci, coarse)
 	for p := range telemetry.NumAnalog {
-		m := &s.reading.Sensors.Analog[p]
+		m := &r.Sensors.Analog[p]
 		if !m.Present {
 			continue
 		}

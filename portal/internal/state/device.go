@@ -125,8 +125,8 @@ func (d *Device) newer(e *wire.FrameEntry) bool {
 	return !e.Backfill && e.Received > d.received && d.timestamp > d.received+aheadBy
 }
 
-// take makes e the newest reading. Its payload is copied.
-func (d *Device) take(e *wire.FrameEntry, gateway string) {
+// apply makes e the newest reading. Its payload is copied.
+func (d *Device) apply(e *wire.FrameEntry, gateway string) {
 	d.payload = append(d.payload[:0], e.Payload...)
 	d.timestamp, d.received, d.backfill = e.Timestamp, e.Received, e.Backfill
 	d.gateway, d.forgotten = gateway, false
@@ -158,58 +158,4 @@ func same(old, now string) string {
 		return old
 	}
 	return strings.Clone(now)
-}
-
-// ApplyFrame takes in a live frame. It returns how many entries were read and the error
-// that ended the reading, if any; what came before it has been applied.
-func (m *Model) ApplyFrame(f *wire.Frame) (int, error) {
-	now := m.Now()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	gateway := m.gatewayName(f.Gateway)
-	m.updated = m.updated[:0]
-	n := 0
-	for e, ok := f.Next(); ok; e, ok = f.Next() {
-		n++
-		m.applyEntry(&e, gateway, now)
-	}
-	m.counts.Frames++
-	m.counts.Readings += int64(n)
-	if len(m.updated) > 0 {
-		for _, o := range m.observers {
-			o.Readings(m.updated)
-		}
-	}
-	return n, f.Err()
-}
-
-func (m *Model) applyEntry(e *wire.FrameEntry, gateway string, now int64) {
-	if e.Backfill {
-		m.counts.Backfilled++
-		m.received.Add(now, 1) // its age says how long it waited, not how fast we are
-	} else {
-		m.received.AddAge(now, now-e.Received)
-	}
-	d := m.add(e.Device)
-	if !d.newer(e) {
-		m.counts.Outdated++
-		return
-	}
-	d.take(e, gateway)
-	m.updates++
-	d.seq = m.updates
-	m.updated = append(m.updated, d)
-	if m.recorder != nil {
-		m.recorder.Record(d, now)
-	}
-}
-
-// gatewayName returns a copy of name that is kept once.
-func (m *Model) gatewayName(name string) string {
-	if s, ok := m.names[name]; ok {
-		return s
-	}
-	s := strings.Clone(name)
-	m.names[s] = s
-	return s
 }

@@ -10,7 +10,7 @@ import (
 type collector struct {
 	m *Model
 
-	frames, readings, outdated, age, devices, alerts, active, calling, aside *prometheus.Desc
+	frames, readings, refused, outdated, age, devices, alerts, active, calling, aside *prometheus.Desc
 
 	gatewayAge, ledgerAge, horizon, bufferUsed *prometheus.Desc
 }
@@ -30,6 +30,7 @@ func (m *Model) Collector() prometheus.Collector {
 		m:        m,
 		frames:   desc("portal_frames_total", "Live frames received from the hub."),
 		readings: desc("portal_readings_total", "Readings in live frames.", "kind"),
+		refused:  desc("portal_readings_refused_total", "Entries of live frames that were refused: malformed or of another device."),
 		outdated: desc("portal_readings_outdated_total", "Readings not shown because a newer one of the device was known."),
 		age:      desc("portal_reading_age_seconds", "Time from a live reading's receipt at the gateway to its arrival here."),
 		devices:  desc("portal_devices", "Devices known, by presence.", "presence"),
@@ -47,7 +48,7 @@ func (m *Model) Collector() prometheus.Collector {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.frames, c.readings, c.outdated, c.age, c.devices, c.alerts, c.active, c.calling, c.aside, c.gatewayAge, c.ledgerAge, c.horizon, c.bufferUsed} {
+	for _, d := range []*prometheus.Desc{c.frames, c.readings, c.refused, c.outdated, c.age, c.devices, c.alerts, c.active, c.calling, c.aside, c.gatewayAge, c.ledgerAge, c.horizon, c.bufferUsed} {
 		ch <- d
 	}
 }
@@ -64,6 +65,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.frames, s.Counts.Frames)
 	counter(c.readings, s.Counts.Readings-s.Counts.Backfilled, "live")
 	counter(c.readings, s.Counts.Backfilled, "backfill")
+	counter(c.refused, s.Counts.Refused)
 	counter(c.outdated, s.Counts.Outdated)
 	counter(c.alerts, s.Counts.Alerts, "news")
 	counter(c.alerts, s.Counts.Repeated, "repeated")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/meter"
 )
 
@@ -32,11 +33,19 @@ type Options struct {
 	MaxAlerts int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Decoded is called with each reading of a live frame before it is applied, unless it
+	// is nil. Both arguments are valid during the call.
+	Decoded func(*wire.FrameEntry, *telemetry.Reading)
 }
 
 // Model is the model. All of its methods may be called concurrently.
 type Model struct {
-	now func() time.Time
+	now     func() time.Time
+	decoded func(*wire.FrameEntry, *telemetry.Reading)
+
+	applying sync.Mutex        // guards the scratch of ApplyFrame; taken before mu
+	entries  []wire.FrameEntry // that were checked
+	reading  telemetry.Reading
 
 	mu        sync.RWMutex
 	observers []Observer
@@ -59,7 +68,8 @@ type Model struct {
 type Counts struct {
 	Frames     int64 // live frames
 	Readings   int64 // entries in them
-	Backfilled int64 // of these, those that waited in a gateway's buffer
+	Refused    int64 // entries that were not applied
+	Backfilled int64 // of the readings, those that waited in a gateway's buffer
 	Outdated   int64 // of these, those not newer than what was known
 	Alerts     int64 // new alerts and new states of known ones
 	Repeated   int64 // alert records that told nothing new
@@ -75,6 +85,7 @@ func New(o Options) *Model {
 	}
 	return &Model{
 		now:      o.Now,
+		decoded:  o.Decoded,
 		devices:  make(map[string]*Device),
 		gateways: make(map[string]*Gateway),
 		names:    make(map[string]string),

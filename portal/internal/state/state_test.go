@@ -131,9 +131,9 @@ func TestPlaceComesFromReadingsAndStates(t *testing.T) {
 	})
 	moved := entry("d1", t0+100_000, t0+100_000)
 	moved.Payload = payload("d1", t0+100_000, "B栋")
-	broken := entry("d1", t0+200_000, t0+200_000)
-	broken.Payload = []byte(`{`)
-	apply(t, p, moved, broken)
+	unknown := entry("d1", t0+200_000, t0+200_000)
+	unknown.Payload = []byte(`{"device_id":"d1"}`)
+	apply(t, p, moved, unknown)
 	p.View(func() { require.Equal(t, "B栋", p.Device("d1").Location().Building) })
 }
 
@@ -227,7 +227,7 @@ func TestMetricsShowTheSameFigures(t *testing.T) {
 	}
 	require.Equal(t, map[string]float64{
 		"portal_frames_total": 1, "portal_readings_total live": 1, "portal_readings_total backfill": 1,
-		"portal_readings_outdated_total": 0, "portal_reading_age_seconds": 1,
+		"portal_readings_outdated_total": 0, "portal_readings_refused_total": 0, "portal_reading_age_seconds": 1,
 		"portal_devices online": 1, "portal_devices offline": 0, "portal_devices unknown": 1,
 		"portal_alert_records_total news": 1, "portal_alert_records_total repeated": 0,
 		"portal_active_alerts critical": 0, "portal_active_alerts high": 1, "portal_active_alerts medium": 0,
