@@ -27,8 +27,8 @@ for (const [name, { bytes }] of Object.entries(result.metafile.outputs)) {
   console.log(`${name}  ${(bytes / 1024).toFixed(1)} KiB`);
 }
 
-// The interface of /api/docs, packed here so that the portal need not do it at each start, with
-// what its licences ask to be kept.
+// Swagger UI for /api/docs, compressed here rather than at each start of the portal, with its
+// licence texts.
 const swagger = new URL('./node_modules/swagger-ui-dist/', import.meta.url);
 const pack = async (name, from) => {
   const parts = await Promise.all(from.map((file) => readFile(new URL(file, swagger), 'utf8')));

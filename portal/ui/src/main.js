@@ -1,5 +1,5 @@
 // The page: puts the parts together and keeps them fed, by the WebSocket in the dialect
-// iot.v1.json, and by the REST API for what is not live.
+// iot.v1.json, and by the REST API for everything else.
 import { createChannel } from './core/channel.js';
 import { h, setClass } from './core/dom.js';
 import * as format from './core/format.js';
@@ -150,11 +150,11 @@ function announce(a) {
 }
 
 channel.subscribe('fleet', (m) => {
-  fleet.take(m);
+  fleet.apply(m);
   wake('fleet');
 });
 channel.subscribe('alerts', (m) => {
-  const fresh = alarms.take(m);
+  const fresh = alarms.apply(m);
   if (fresh) announce(fresh);
   wake('alarms');
 });
@@ -189,7 +189,7 @@ setInterval(() => {
   if (ticks % 2 === 0) wake('second');
   if (ticks % 10 === 0) wake('slow');
 }, 500);
-// A page that nobody sees asks for nothing but alarms, and for all of it again when it is seen.
+// A hidden page subscribes to alarms only, and to everything again once it is visible.
 let resting = 0;
 document.addEventListener('visibilitychange', () => {
   clearTimeout(resting);

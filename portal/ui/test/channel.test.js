@@ -70,7 +70,7 @@ test('after a cut everything is asked for again, alarms from where they were', a
   r.say({ type: 'snapshot', topic: 'alerts', seq: 7, data: {} });
   const waiting = r.channel.request({ type: 'ping' });
   r.end();
-  assert.equal((await waiting).code, 'disconnected', 'who waits for an answer is told');
+  assert.equal((await waiting).code, 'disconnected', 'pending requests fail');
   r.timers.pop()();
   r.hello('e1');
   assert.deepEqual(r.sockets[1].sent[0], { type: 'subscribe', topics: ['alerts', 'stats'], resume: { epoch: 'e1', seq: { alerts: 7 } }, id: '3' });

@@ -24,29 +24,29 @@ test('an address says everything and comes back the same', () => {
 
 test('the fleet is built of a snapshot in parts and follows deltas', () => {
   const fleet = createFleet();
-  fleet.take({ kind: 'snapshot', data: [{ devices: [row(0, 'd10'), row(1, 'd9', { building: 'B栋' })] }, { devices: [row(5, 'd1')] }] });
+  fleet.apply({ kind: 'snapshot', data: [{ devices: [row(0, 'd10'), row(1, 'd9', { building: 'B栋' })] }, { devices: [row(5, 'd1')] }] });
   assert.deepEqual(fleet.sorted().map((d) => d.id), ['d1', 'd9', 'd10']);
   const before = fleet.placed();
-  fleet.take({ kind: 'delta', data: { states: [[5, 1, 2, 3], [99, 1, 1, 1]] } });
+  fleet.apply({ kind: 'delta', data: { states: [[5, 1, 2, 3], [99, 1, 1, 1]] } });
   assert.equal(fleet.placed(), before, 'a state does not move anything');
   assert.deepEqual(fleet.counts(), { total: 3, online: 3, offline: 0, stale: 0, unknown: 0, fault: 1 });
-  fleet.take({ kind: 'delta', data: { devices: [row(2, 'new', { state: 2 })] } });
+  fleet.apply({ kind: 'delta', data: { devices: [row(2, 'new', { state: 2 })] } });
   assert.notEqual(fleet.placed(), before);
   assert.equal(fleet.counts().offline, 1);
   assert.equal(fleet.counts('B栋').total, 1);
   assert.deepEqual(fleet.byBuilding().get('B栋'), fleet.counts('B栋'));
   assert.deepEqual([...fleet.byBuilding().keys()].sort(), fleet.distinct('building').sort());
-  fleet.take({ kind: 'delta', data: { states: [[2, 4, 0, 0]] } });
+  fleet.apply({ kind: 'delta', data: { states: [[2, 4, 0, 0]] } });
   assert.equal(fleet.byID.has('new'), false, 'a forgotten device is gone');
   assert.equal(fleet.size(), 3);
-  fleet.take({ kind: 'snapshot', data: [{ devices: [row(0, 'd10')] }] });
+  fleet.apply({ kind: 'snapshot', data: [{ devices: [row(0, 'd10')] }] });
   assert.equal(fleet.size(), 1);
   assert.equal(fleet.byID.has('d9'), false);
 });
 
 test('filters of the fleet', () => {
   const fleet = createFleet();
-  fleet.take({ kind: 'snapshot', data: [{ devices: [row(0, 'a1'), row(1, 'a2', { state: 2, floor: 2 }), row(2, 'b1', { priority: 1, building: 'B栋', room: '777' })] }] });
+  fleet.apply({ kind: 'snapshot', data: [{ devices: [row(0, 'a1'), row(1, 'a2', { state: 2, floor: 2 }), row(2, 'b1', { priority: 1, building: 'B栋', room: '777' })] }] });
   const ids = (f) => filterFleet(fleet.sorted(), f).map((d) => d.id);
   assert.deepEqual(ids({}), ['a1', 'a2', 'b1']);
   assert.deepEqual(ids({ q: 'A' }), ['a1', 'a2']);
@@ -60,14 +60,14 @@ const alarm = (id, more = {}) => ({ alert_id: id, device_id: 'd', severity: 'hig
 
 test('the highest revision of an alarm counts, in whatever order they come', () => {
   const alarms = createAlarms();
-  assert.equal(alarms.take({ kind: 'delta', data: { alert: alarm('1', { event: 'raised' }) } })?.alert_id, '1');
-  alarms.take({ kind: 'delta', data: { alert: alarm('1', { revision: 3, state: 'normal', status: 'cleared' }) } });
-  alarms.take({ kind: 'delta', data: { alert: alarm('1', { revision: 2, state: 'acknowledged' }) } });
+  assert.equal(alarms.apply({ kind: 'delta', data: { alert: alarm('1', { event: 'raised' }) } })?.alert_id, '1');
+  alarms.apply({ kind: 'delta', data: { alert: alarm('1', { revision: 3, state: 'normal', status: 'cleared' }) } });
+  alarms.apply({ kind: 'delta', data: { alert: alarm('1', { revision: 2, state: 'acknowledged' }) } });
   assert.equal(alarms.all.get('1').revision, 3);
   assert.equal(newer({ status: 'active', timestamp: 5 }, { status: 'cleared', timestamp: 4 }), true, 'records from before there were revisions');
-  alarms.take({ kind: 'delta', data: { alert: alarm('2') } });
-  alarms.take({ kind: 'snapshot', data: [{ alerts: [alarm('3')] }] });
-  assert.deepEqual([...alarms.all.keys()].sort(), ['1', '3'], 'what is not in the snapshot is over');
+  alarms.apply({ kind: 'delta', data: { alert: alarm('2') } });
+  alarms.apply({ kind: 'snapshot', data: [{ alerts: [alarm('3')] }] });
+  assert.deepEqual([...alarms.all.keys()].sort(), ['1', '3'], 'alarms missing from the snapshot are closed');
 });
 
 test('what needs attention: not seen first, then the worst, then the newest', () => {
@@ -132,6 +132,13 @@ test('lines of different times are put under one', () => {
   const { time, lines } = align([{ time: [1, 3], values: [10, null] }, { time: [2, 3], values: [20, 30] }]);
   assert.deepEqual(time, [1, 2, 3]);
   assert.deepEqual(lines, [[10, undefined, null], [undefined, 20, 30]]);
+});
+
+test('no text of a device is a formula in a spreadsheet, full-width or after blanks', () => {
+  const cell = (text) => csv([['a', () => text]], [{}]).split('\r\n')[1];
+  for (const text of ['=1', '+1', '-1', '@x', '\t1', '＝1', '＋1', '－1', '＠x', ' =1', '\u3000＝1', '\u200b=1']) assert.equal(cell(text), `'${text}`);
+  assert.equal(cell('\n=1'), '"\'\n=1"');
+  for (const text of ['', '301', 'A栋', ' 301', 'a=1']) assert.equal(cell(text), text);
 });
 
 test('a file for spreadsheets has a mark and no formulas', () => {

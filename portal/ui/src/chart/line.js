@@ -1,4 +1,4 @@
-// Lines over time, drawn by uPlot. This file alone knows that library.
+// Line charts over time. Only this file uses uPlot.
 import uPlot from 'uplot';
 import { css, series } from './palette.js';
 
@@ -24,7 +24,7 @@ export function createLine(el, options) {
   const minutes = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
   const seconds = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
 
-  /** height is what was asked for, or what the element has room for. */
+  /** height is the requested height, or that of the element. */
   const height = () => options.height ?? Math.max(el.clientHeight - PAD, 64);
 
   function build() {
@@ -136,14 +136,14 @@ export function createLine(el, options) {
       }
       plot.setData(data());
     },
-    /** setRange fixes what is shown, in ms; without arguments it follows the data. */
+    /** setRange sets the time range, in ms; without arguments the chart follows the data. */
     setRange(from, to) {
       range = from === undefined ? null : { min: from / 1000, max: to / 1000 };
       if (range) plot.setScale('x', range);
     },
-    /** restyle draws anew after a change of theme. */
+    /** restyle redraws after a change of theme. */
     restyle: build,
-    /** points tells how many points of a line are drawn. */
+    /** points returns how many points of a line are drawn. */
     points: () => last?.time.length ?? 0,
     destroy() {
       watch.disconnect();
@@ -158,7 +158,7 @@ function padded(min, max, limits) {
   if (min === null || max === null || !Number.isFinite(min)) return [0, 1];
   const span = max - min;
   for (const { value } of limits) {
-    // A limit is shown when it is near: far ones would press the line flat.
+    // Only a near limit is in view: a far one would flatten the line.
     if (value > max && value - max < Math.max(span, Math.abs(max) * 0.1)) max = value;
     if (value < min && min - value < Math.max(span, Math.abs(min) * 0.1)) min = value;
   }

@@ -1,4 +1,4 @@
-// Colours for charts, read from the style sheet so that both themes hold.
+// Colours of charts, from the style sheet, so that they follow the theme.
 
 /** Okabe–Ito, without its yellow, which is too faint on white; each with a dash of its own. */
 const SERIES = [
@@ -12,12 +12,12 @@ const SERIES = [
   { light: '#1f2933', dark: '#e6eaee', dash: [3, 6] },
 ];
 
-/** css returns the value of a custom property as it is now. */
+/** css returns the current value of a custom property. */
 export function css(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** isDark tells which theme is in force. */
+/** isDark reports whether the dark theme is active. */
 function isDark() {
   return getComputedStyle(document.documentElement).colorScheme === 'dark';
 }

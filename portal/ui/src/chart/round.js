@@ -1,4 +1,4 @@
-// Doughnuts, pies and bars, drawn by Chart.js. This file alone knows that library.
+// Doughnuts, pies and bars. Only this file uses Chart.js.
 import { ArcElement, BarController, BarElement, CategoryScale, Chart, DoughnutController, LinearScale, PieController, Tooltip } from 'chart.js';
 import { css } from './palette.js';
 

@@ -1,4 +1,4 @@
-// The REST API. Every call has a deadline, and an error says what failed.
+// The REST API. Every call has a deadline.
 
 export class ApiError extends Error {
   constructor(path, status, code, message) {
@@ -24,7 +24,7 @@ export const get = (path, { within = 8000 } = {}) => call(path, { headers: { Acc
 export const post = (path, body, { within = 10_000 } = {}) =>
   call(path, { method: 'POST', headers: { 'Content-Type': 'application/json', Accept: 'application/json' }, body: JSON.stringify(body) }, within);
 
-/** query writes parameters; empty ones are left out. */
+/** query encodes parameters; empty ones are omitted. */
 export function query(params) {
   const q = new URLSearchParams();
   for (const [key, value] of Object.entries(params)) if (value !== '' && value !== null && value !== undefined) q.set(key, String(value));

@@ -1,11 +1,11 @@
-// The WebSocket in the dialect iot.v1.json: topics that parts of the page ask for and give
-// back, a snapshot and then deltas for each, again after every reconnect.
+// The WebSocket in the dialect iot.v1.json: parts of the page subscribe to topics and get a
+// snapshot and deltas of each, also after a reconnect.
 import { pause } from './pause.js';
 
 export const SUBPROTOCOL = 'iot.v1.json';
-/** Close codes after which connecting again by itself is pointless for a while. */
+/** Close codes after which reconnecting soon is pointless. */
 const FINAL = new Set([4500, 4501, 4504]);
-/** The server sends stats every second; after this long without a frame we call it dead. */
+/** The server sends stats every second; without a frame for this long the connection is dead. */
 const SILENT = 15_000;
 
 /**
@@ -24,7 +24,7 @@ export function createChannel({ url, onState, onFrame = () => {}, onHello = () =
   let watchdog = 0;
   let changes = new Map(); // topic → true to subscribe, false to unsubscribe
   let resting = false;
-  /** wanted are the topics to have now: while resting only the one that nothing may be missed of. */
+  /** wanted returns the topics to subscribe to: while resting only `alerts`, which must not miss any. */
   const wanted = () => [...topics.keys()].filter((name) => !resting || name === 'alerts');
 
   function open() {
@@ -34,7 +34,7 @@ export function createChannel({ url, onState, onFrame = () => {}, onHello = () =
     mine.onmessage = (event) => {
       alive(mine);
       onFrame();
-      take(event.data);
+      receive(event.data);
     };
     mine.onclose = (event) => {
       if (mine !== ws) return;
@@ -44,23 +44,23 @@ export function createChannel({ url, onState, onFrame = () => {}, onHello = () =
       waiting.clear();
       const final = FINAL.has(event.code);
       onState(final ? 'refused' : 'waiting', event.code);
-      if (final) tries = Math.max(tries, 5); // still look now and then
+      if (final) tries = Math.max(tries, 5); // retry rarely
       timer(open, pause(tries++));
     };
   }
 
-  /** alive puts off the end of a connection on which nothing comes any more. */
+  /** alive postpones the end of a silent connection. */
   function alive(mine) {
     clearTimeout(watchdog);
     watchdog = setTimeout(() => mine === ws && mine.close(), SILENT);
   }
 
-  function take(text) {
+  function receive(text) {
     let m;
     try {
       m = JSON.parse(text);
     } catch {
-      return; // not our server's; what follows may be
+      return; // malformed; skip it
     }
     switch (m.type) {
       case 'hello':
@@ -129,7 +129,7 @@ export function createChannel({ url, onState, onFrame = () => {}, onHello = () =
     });
   }
 
-  /** later sends the changes of one moment as one message. */
+  /** later batches simultaneous changes into one message. */
   function later(topic, wanted) {
     changes.set(topic, wanted);
     if (flushing) return;
@@ -138,7 +138,7 @@ export function createChannel({ url, onState, onFrame = () => {}, onHello = () =
       flushing = false;
       const list = changes;
       changes = new Map();
-      if (!ready || resting) return; // all is asked for when the connection is there, or the rest is over
+      if (!ready || resting) return; // everything is subscribed to on connect or after the rest
       const off = [...list].filter(([, on]) => !on).map(([name]) => name);
       const on = [...list].filter(([, yes]) => yes).map(([name]) => name);
       if (off.length > 0) request({ type: 'unsubscribe', topics: off });
@@ -147,10 +147,10 @@ export function createChannel({ url, onState, onFrame = () => {}, onHello = () =
   }
 
   return {
-    /** start connects, and from then on keeps connecting. */
+    /** start connects and keeps reconnecting. */
     start: open,
     request,
-    /** rest gives all topics but `alerts` back until it is called with false. */
+    /** rest unsubscribes from all topics but `alerts` until it is called with false. */
     rest(yes) {
       if (yes === resting) return;
       const others = [...topics.keys()].filter((name) => name !== 'alerts');
@@ -165,7 +165,7 @@ export function createChannel({ url, onState, onFrame = () => {}, onHello = () =
       let t = topics.get(topic);
       if (t) {
         t.handlers.add(handler);
-        later(topic, true); // brings a fresh snapshot for the one who came later
+        later(topic, true); // gets a fresh snapshot for the new handler
       } else {
         t = { handlers: new Set([handler]), seq: 0, parts: [] };
         topics.set(topic, t);

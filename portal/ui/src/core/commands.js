@@ -1,5 +1,4 @@
-// Commands to alarms: who gives them, and giving them. The operator's name is asked for once
-// and remembered; sign-in will take its place.
+// Commands to alarms. The operator's name is asked for once and stored; sign-in will replace it.
 import { ApiError, post } from './api.js';
 
 const NAME = 'operator';
@@ -9,7 +8,7 @@ function randomID() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, '0')).join('');
 }
 
-/** createCommands returns the page's way to command alarms. ask() asks for a name, '' for none. */
+/** createCommands sends commands to alarms. ask() prompts for the operator's name, '' for none. */
 export function createCommands({ remembered, ask, store, sender = post, newID = randomID }) {
   const busy = new Map(); // alert id → action
   const failures = new Map(); // alert id → {code, said}
@@ -22,7 +21,7 @@ export function createCommands({ remembered, ask, store, sender = post, newID = 
     return given;
   }
 
-  /** give sends a command; a failed try is repeated once, under the same id, so nothing is done twice. */
+  /** give sends a command and retries once with the same id, so it is applied once. */
   async function give(alert, action, details = {}) {
     if (busy.has(alert.alert_id)) return;
     const by = await name();
@@ -50,7 +49,7 @@ export function createCommands({ remembered, ask, store, sender = post, newID = 
   return {
     give,
     busy: (id) => busy.get(id) ?? '',
-    /** failure is why the last command to an alarm did not work, until its next one. */
+    /** failure returns why the last command to an alarm failed. */
     failure: (id) => failures.get(id) ?? null,
     operator: () => remembered.get(NAME) ?? '',
   };

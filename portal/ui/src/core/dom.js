@@ -1,5 +1,5 @@
-// Elements are made here and nowhere else, and text always goes in as text: nothing
-// that a device or a person wrote can become markup.
+// The only place that creates elements. Text is always inserted as text, so nothing that a
+// device or a person wrote can become markup.
 
 /**
  * h makes an element. Props: class, dataset, style properties through `vars` (custom
@@ -18,7 +18,7 @@ export function h(tag, props = {}, ...children) {
   return el;
 }
 
-/** setText changes an element's text only when it differs: an unchanged page costs no layout. */
+/** setText changes an element's text only if it differs, to avoid layout. */
 export function setText(el, text) {
   const s = String(text);
   if (el.textContent !== s) el.textContent = s;
@@ -41,7 +41,7 @@ export function setClass(el, name, on) {
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** Shapes of the priorities: each is told apart without its colour. */
+/** Shapes of the priorities, distinguishable without colour. */
 const shapes = {
   critical: 'M8 1 15 8 8 15 1 8Z',
   high: 'M8 1.5 15 14H1Z',

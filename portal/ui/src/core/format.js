@@ -2,7 +2,7 @@
 
 export const THIN = '\u2009'; // between a value and its unit
 
-/** age says how old something is, in one unit: 0.3 s, 12 s, 4 min, 3 h, 2 d. */
+/** age formats an age in one unit: 0.3 s, 12 s, 4 min, 3 h, 2 d. */
 export function age(ms, t) {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return t('unknown');
   const s = Math.max(ms, 0) / 1000;
@@ -31,7 +31,7 @@ export function rate(n) {
 
 const decimals = { temperature: 1, humidity: 1, pressure: 1, current: 2, battery: 0, signal: 0, signal_strength: 0 };
 
-/** value is a sensor's value with its unit, or a dash when it was not sent. */
+/** value formats a sensor's value with its unit, or a dash if it is absent. */
 export function value(sensor, parameter) {
   if (!sensor || typeof sensor.value !== 'number') return '–';
   const text = fixed(sensor.value, decimals[parameter] ?? 1);

@@ -15,7 +15,7 @@ export function translator(lang) {
   return t;
 }
 
-/** chooseLanguage prefers what was chosen before, then what the browser asks for. */
+/** chooseLanguage prefers the stored choice, then the browser's languages. */
 export function chooseLanguage(saved, preferred) {
   if (Object.hasOwn(dictionaries, saved ?? '')) return saved;
   return (preferred ?? '').toLowerCase().startsWith('zh') ? 'zh' : 'en';

@@ -1,9 +1,9 @@
 // Keys that work on every page.
 
 const GOTO = { o: 'overview', t: 'trends', a: 'alarms', d: 'devices', w: 'gateways', s: 'system' };
-const PATIENCE = 1000; // ms between g and what follows
+const SEQUENCE = 1000; // ms between g and the next key
 
-/** typing tells whether a key belongs to a field or to the browser. */
+/** typing reports whether a key belongs to a field or to the browser. */
 export function typing(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return true;
   return Boolean(event.target.closest?.('input:not([type=checkbox]),textarea,select,dialog'));
@@ -14,7 +14,7 @@ export function listenToKeys(target, actions) {
   let after = 0;
   target.addEventListener('keydown', (event) => {
     if (typing(event)) return;
-    const jump = event.timeStamp - after < PATIENCE ? GOTO[event.key] : undefined;
+    const jump = event.timeStamp - after < SEQUENCE ? GOTO[event.key] : undefined;
     after = 0;
     if (jump) {
       event.preventDefault();

@@ -1,4 +1,4 @@
-// Settings that outlive the page. A browser that forbids it forgets them.
+// Persistent settings; lost where the browser forbids storage.
 export const remembered = {
   get(key) {
     try {
@@ -11,7 +11,7 @@ export const remembered = {
     try {
       localStorage.setItem(key, value);
     } catch {
-      // then it holds until the page is closed
+      // kept until the page is closed
     }
   },
 };

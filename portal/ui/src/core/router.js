@@ -1,5 +1,5 @@
-// Which page is shown and how it is set, all of it in the address after '#', so that
-// what one operator sees can be sent to another: #/trends?devices=a,b&range=5m
+// The page and its settings, all in the address after '#', so that operators can share a view:
+// #/trends?devices=a,b&range=5m
 
 /** parse reads the part after '#'. The first segment is the page, the second its subject. */
 export function parse(hash) {
@@ -12,11 +12,11 @@ function decode(segment) {
   try {
     return decodeURIComponent(segment);
   } catch {
-    return segment; // somebody's hand-made address
+    return segment; // malformed address
   }
 }
 
-/** format is parse's inverse; empty parameters are left out. */
+/** format is the inverse of parse; empty parameters are omitted. */
 export function format({ page, subject = '', params = {} }) {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(params)) {
@@ -26,7 +26,7 @@ export function format({ page, subject = '', params = {} }) {
   return `#/${page}${subject ? `/${encodeURIComponent(subject)}` : ''}${q ? `?${q}` : ''}`;
 }
 
-/** createRouter calls onChange(route) for the present address and for every later one. */
+/** createRouter calls onChange(route) for the current address and each later one. */
 export function createRouter(onChange) {
   const current = () => parse(location.hash);
   addEventListener('hashchange', () => onChange(current()));

@@ -1,4 +1,4 @@
-// Files that the page makes for its user.
+// Downloads.
 
 /** save offers a blob as a download. */
 export function save(name, blob) {
@@ -11,13 +11,13 @@ export function save(name, blob) {
 }
 
 /**
- * csv writes rows as text with a byte order mark, so that spreadsheets read it as UTF-8. A
- * cell that a spreadsheet would take for a formula gets an apostrophe in front.
+ * csv encodes rows with a byte order mark, so that spreadsheets read UTF-8. A cell that a
+ * spreadsheet could read as a formula gets a leading apostrophe, as in the portal's export.
  */
 export function csv(columns, rows) {
   const cell = (v) => {
     let s = v === null || v === undefined ? '' : String(v);
-    if (typeof v === 'string' && /^[=+\-@\t\r]/.test(s)) s = `'${s}`;
+    if (typeof v === 'string' && /^[\s\p{C}]*[=+\-@＝＋－＠]|^[\t\r\n]/u.test(s)) s = `'${s}`;
     return /[",\r\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s;
   };
   const lines = [columns.map(([name]) => cell(name)), ...rows.map((r) => columns.map(([, f]) => cell(f(r))))];

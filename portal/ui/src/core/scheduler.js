@@ -45,9 +45,9 @@ export function createScheduler({ raf, hidden, now }) {
         request();
       };
     },
-    /** remove forgets a draw function. */
+    /** remove removes a draw function. */
     remove: (draw) => parts.delete(draw),
-    /** all marks everything dirty, as after a change of language or when the page is seen again. */
+    /** all marks everything dirty, after a change of language or when the page becomes visible. */
     all() {
       for (const draw of parts.keys()) parts.set(draw, 'urgent');
       request();

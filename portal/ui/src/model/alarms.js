@@ -1,28 +1,28 @@
-// The alarms that operators have to know of: all that are not normal, and the newest that
-// were. Fed by the topic `alerts`; of the records of one alarm the highest revision counts.
+// Alarms for operators: all that are not normal, and the newest closed ones. The source is the
+// topic `alerts`; of the records of one alarm the highest revision counts.
 import { compareIDs } from './fleet.js';
 
 export const SEVERITIES = ['critical', 'high', 'medium', 'low'];
 const KEEP_NORMAL = 300;
 
-/** rank orders severities, the worst first. */
+/** rank orders severities, worst first. */
 export function rank(severity) {
   const i = SEVERITIES.indexOf(severity);
   return i < 0 ? SEVERITIES.length : i;
 }
 
-/** stateOf returns an alarm's state, also of a record written before there were states. */
+/** stateOf returns an alarm's state, also for old records without one. */
 export function stateOf(a) {
   return a.state || (a.status === 'active' ? 'unacknowledged' : 'normal');
 }
 
 export const isUnseen = (a) => stateOf(a) === 'unacknowledged' || stateOf(a) === 'returned_unacknowledged';
 export const isOpen = (a) => stateOf(a) !== 'normal';
-/** isQuiet says that nobody is to be bothered with it now. */
+/** isQuiet reports that an alarm needs no attention now. */
 export const isQuiet = (a) => Boolean(a.shelved || a.suppressed || a.out_of_service || a.historical);
 export const needsAttention = (a) => isOpen(a) && !isQuiet(a);
 
-/** newer tells whether record b replaces record a of the same alarm. */
+/** newer reports whether record b replaces record a of the same alarm. */
 export function newer(a, b) {
   if (a.revision || b.revision) return (b.revision ?? 0) > (a.revision ?? 0);
   return a.status === 'active' && (b.status !== 'active' || b.timestamp > a.timestamp);
@@ -52,12 +52,12 @@ export function createAlarms() {
     all,
     version: () => version,
     lastCleared: () => lastCleared,
-    /** take files a frame of the topic and returns the alarm that is news, or null. */
-    take({ kind, data }) {
+    /** apply applies a frame of the topic and returns a new alarm, or null. */
+    apply({ kind, data }) {
       if (kind === 'snapshot') {
         const open = new Set();
         for (const part of data) for (const a of part.alerts) open.add(a.alert_id);
-        // What is open here and not there was closed while we were away.
+        // Open alarms that the snapshot lacks were closed while we were disconnected.
         for (const [id, a] of all) if (isOpen(a) && !open.has(id)) all.delete(id);
         for (const part of data) part.alerts.forEach(put);
         version++;
@@ -68,7 +68,7 @@ export function createAlarms() {
       trim();
       return fresh && needsAttention(data.alert) ? data.alert : null;
     },
-    /** put files one alarm that came another way, as by the REST API. */
+    /** put adds one alarm from another source, such as the REST API. */
     put,
     list: (keep) => [...all.values()].filter(keep),
     countBySeverity(keep = needsAttention) {
@@ -80,7 +80,7 @@ export function createAlarms() {
   };
 }
 
-/** sortAlarms: unseen first, then the worst, then the newest. */
+/** sortAlarms sorts by unacknowledged, severity and time, newest first. */
 export function sortAlarms(list) {
   return [...list].sort(
     (a, b) =>

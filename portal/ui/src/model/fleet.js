@@ -1,4 +1,4 @@
-// Every device in a row: where it hangs and how it is. Fed by the topic `fleet`.
+// All devices with location and state. The source is the topic `fleet`.
 
 export const STATES = ['unknown', 'online', 'offline', 'stale'];
 const GONE = 4;
@@ -18,7 +18,7 @@ export function createFleet() {
   let known = 0;
   let placed = 0; // grows when a device is added or moved
 
-  /** drop takes a device out that the portal has forgotten. */
+  /** drop removes a device that the portal dropped. */
   function drop(index) {
     const old = rows[index];
     if (!old) return;
@@ -49,8 +49,8 @@ export function createFleet() {
   return {
     rows,
     byID,
-    /** take files a frame of the topic. */
-    take({ kind, data }) {
+    /** apply applies a frame of the topic. */
+    apply({ kind, data }) {
       if (kind === 'snapshot') {
         rows.length = 0;
         byID.clear();
@@ -69,9 +69,9 @@ export function createFleet() {
       }
     },
     size: () => known,
-    /** placed tells by its change that the layout of a map is out of date. */
+    /** placed changes when a map's layout is out of date. */
     placed: () => placed,
-    /** sorted are all devices by id. */
+    /** sorted returns all devices by id. */
     sorted() {
       order ??= rows.filter(Boolean).sort((a, b) => compareIDs(a.id, b.id));
       return order;
@@ -108,7 +108,7 @@ function count(c, row) {
   if (row.priority > 0 && row.state === 1) c.fault++;
 }
 
-/** filterFleet keeps the rows that match every filter that is set. */
+/** filterFleet returns the rows that match all filters. */
 export function filterFleet(list, { q = '', building = '', floor = '', model = '', state = '' }) {
   const words = q.trim().toLowerCase();
   const wanted = state === 'fault' ? -1 : STATES.indexOf(state);

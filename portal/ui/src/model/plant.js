@@ -1,12 +1,12 @@
-// The whole at this moment: figures, gateways, and how far what the page shows can be
-// trusted. Fed by the topics `stats` and `gateways`, and by the connection itself.
+// The current totals and gateways, and whether the page's data is live. The sources are the
+// topics `stats` and `gateways`, and the connection itself.
 
 /** A frame comes at least every second; without one for this long values are stale. */
 export const STALE = 2500;
 
 export function createPlant({ now = Date.now } = {}) {
   const state = { stats: null, gateways: [], socket: 'connecting', since: now(), closeCode: 0, frame: 0, begun: now() };
-  let offset = 0; // the server's clock less ours
+  let offset = 0; // the server's clock minus ours
   const rates = []; // readings a second, for the sparkline
 
   const serverNow = () => now() + offset;
@@ -25,7 +25,7 @@ export function createPlant({ now = Date.now } = {}) {
       state.stats = kind === 'snapshot' ? data[0] : data;
       rates.push(state.stats.readings.per_second);
       if (rates.length > 60) rates.shift();
-      offset += (state.stats.time - now() - offset) * 0.1; // follows slowly: a late frame is no clock
+      offset += (state.stats.time - now() - offset) * 0.1; // smoothed: frames can be late
     },
     takeGateways({ data, kind }) {
       const items = (kind === 'snapshot' ? data[0] : data).items;
@@ -41,9 +41,9 @@ export function createPlant({ now = Date.now } = {}) {
       state.socket = name;
       state.closeCode = code;
     },
-    /** ageOf is how old a moment of the server's clock is, in ms. */
+    /** ageOf returns the age of a time by the server's clock, in ms. */
     ageOf: (ms) => (ms ? Math.max(serverNow() - ms, 0) : null),
-    /** liveness says whether what is shown is live: {state, age} with age in ms. */
+    /** liveness returns whether the data is live: {state, age} with age in ms. */
     liveness() {
       const silence = now() - (state.frame || state.begun);
       if (state.socket === 'refused') return { state: 'refused', age: silence };

@@ -1,4 +1,4 @@
-// The course of a device's sensors: what the portal still holds, and live from there on.
+// Time series of a device's sensors: the portal's data, then live readings.
 import { get, query } from '../core/api.js';
 
 export const PARAMETERS = ['temperature', 'humidity', 'pressure', 'current'];
@@ -10,7 +10,7 @@ const GAP_STEPS = 3;
 
 /**
  * createCourse keeps one device's readings of the last `range` ms. load() asks the portal;
- * take(reading) adds a live one.
+ * add(reading) adds a live one.
  */
 export function createCourse(id) {
   let live = []; // {t, v: {parameter: number}} newer than the portal's answer
@@ -26,7 +26,7 @@ export function createCourse(id) {
       const newest = past.time.at(-1) ?? 0;
       live = live.filter((p) => p.t > newest + step);
     },
-    take(reading) {
+    add(reading) {
       const last = live.at(-1);
       if (last && reading.timestamp <= last.t) return;
       const v = {};
@@ -34,7 +34,7 @@ export function createCourse(id) {
       live.push({ t: reading.timestamp, v });
       if (live.length > 4 * POINTS) live.splice(0, POINTS);
     },
-    /** columns returns {time, values, min, max} of a parameter between two moments. */
+    /** columns returns {time, values, min, max} of a parameter between two times. */
     columns(parameter, from, to) {
       const out = { time: [], values: [], min: [], max: [] };
       const push = (t, v, lo, hi) => {

@@ -1,5 +1,4 @@
-// The alarm list: what is open whatever its age, what was, what is put aside, and what
-// annoys most.
+// The alarm list: open alarms of any age, past ones, those set aside, and the worst offenders.
 import { get, query } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
 import { FLOOD, fold, isOpen, isQuiet, isUnseen, needsAttention, SEVERITIES, sortAlarms, stateOf } from '../model/alarms.js';
@@ -7,7 +6,7 @@ import { badge } from '../parts/badge.js';
 import { createDrawer } from '../parts/drawer.js';
 
 const TABS = ['active', 'history', 'shelved', 'top'];
-const SHOWN = 200; // rows at most; the count says how many there are
+const SHOWN = 200; // most rows; the count has the total
 const HISTORY = 200;
 
 export function createAlarmsPage(ctx, scope, route) {
@@ -129,7 +128,7 @@ export function createAlarmsPage(ctx, scope, route) {
     return last ? t('alarms.none.last', { age: ctx.age(last) }) : t('alarms.none');
   }
 
-  /** keepFocus lets a person who walks the list by keyboard stay where she is. */
+  /** keepFocus keeps the keyboard focus when the list changes. */
   function keepFocus(f) {
     const at = document.activeElement?.closest?.('[data-key]');
     const key = at?.getAttribute('data-key');
@@ -172,7 +171,7 @@ export function createAlarmsPage(ctx, scope, route) {
     h('td', { class: 'col-seen' }, a.ack ? h('span', { title: a.ack.note ?? '' }, a.ack.by) : '–'));
   }
 
-  /** remarks are what sets an alarm apart from a plain one. */
+  /** remarks returns an alarm's special conditions. */
   function remarks(a) {
     const out = [];
     if (a.shelved) out.push(t('remark.shelved', { by: a.shelved.by, time: ctx.fmt.clock(a.shelved.until, ctx.plant.serverNow()) }));

@@ -1,4 +1,4 @@
-// One device: who it is, how it is now, how it was, and what is wrong with it.
+// One device: its data, current values, history and alarms.
 import { createLine } from '../chart/line.js';
 import { get } from '../core/api.js';
 import { h, setClass, setText } from '../core/dom.js';
@@ -39,7 +39,7 @@ export function createDevicePage(ctx, scope, route) {
     if (!d.reading) return;
     last = d;
     if (!d.backfill) {
-      course.take(d.reading);
+      course.add(d.reading);
       if (d.reading.sensors.switch_status) {
         switches.time.push(d.reading.timestamp);
         switches.values.push(d.reading.sensors.switch_status.value ? 1 : 0);

@@ -1,4 +1,4 @@
-// Every device in a table of which only the visible rows exist; their values are live.
+// A table of all devices. Only visible rows exist, with live values.
 import { query } from '../core/api.js';
 import { h, setAttr, setClass, setText } from '../core/dom.js';
 import { filterFleet, STATES } from '../model/fleet.js';
@@ -8,7 +8,7 @@ import { PRIORITIES } from '../model/fleet.js';
 
 const SENSORS = ['temperature', 'humidity', 'pressure', 'current'];
 const FILTERS = ['q', 'building', 'floor', 'model', 'state'];
-const SETTLE = 120; // ms of rest before rows that scrolled into view are asked for
+const SETTLE = 120; // ms without scrolling before visible rows are subscribed to
 
 export function createDevicesPage(ctx, scope, route) {
   const { t } = ctx;
@@ -90,7 +90,7 @@ export function createDevicesPage(ctx, scope, route) {
     timer = setTimeout(follow, SETTLE);
   }
 
-  /** follow asks for the readings of the rows in view and gives back the others. */
+  /** follow subscribes to the visible rows and unsubscribes from the others. */
   function follow() {
     const wanted = new Set(rows.filter((r) => r.device).map((r) => r.device.id));
     for (const [id, entry] of live) {

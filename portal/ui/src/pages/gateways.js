@@ -1,8 +1,7 @@
-// One card for each gateway: is it there, how long does its buffer last, and does the
-// account of its readings add up.
+// One card per gateway: whether it is up, how long its buffer lasts, and whether its ledger adds up.
 import { h } from '../core/dom.js';
 
-/** horizon says how long the buffer lasts at today's rate. */
+/** horizon returns how long the buffer lasts at the current rate. */
 function horizon(ctx, g) {
   const s = g.horizon_seconds;
   if (g.buffer_full) return ctx.t('gateway.full');
@@ -10,7 +9,7 @@ function horizon(ctx, g) {
   return ctx.t('gateway.horizon', { age: s > 99 * 86_400 ? `>99${ctx.fmt.THIN}d` : ctx.fmt.age(s * 1000, ctx.t) });
 }
 
-/** trouble is what is wrong with a gateway, as the portal says; null when nothing is. */
+/** trouble returns a gateway's first trouble, or null. */
 export const trouble = (g) => g.trouble?.[0] ?? null;
 
 function meter(ctx, g) {

@@ -1,4 +1,4 @@
-// One glance: is anything wrong, where, and does what we see hold.
+// Overview: whether anything is wrong and where, and whether the data is live.
 import { css, series } from '../chart/palette.js';
 import { createLine } from '../chart/line.js';
 import { createBars, createRound } from '../chart/round.js';
@@ -146,7 +146,7 @@ function means(ctx, scope) {
   const tryLoad = () => load().catch(() => setText(note, t('series.failed')));
   scope.every(2000, tryLoad);
   scope.draw(() => {
-    if (drawn === '') tryLoad(); // as soon as it is known which buildings there are
+    if (drawn === '') tryLoad(); // once the buildings are known
   }, ['fleet']);
   scope.onEnd(() => chart?.destroy());
   return p.el;

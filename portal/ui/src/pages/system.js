@@ -1,4 +1,4 @@
-// The pipeline and its figures: the same numbers that /metrics has.
+// The pipeline and its figures, as in /metrics.
 import { h, setText } from '../core/dom.js';
 import { panel } from '../parts/badge.js';
 

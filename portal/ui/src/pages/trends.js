@@ -110,7 +110,7 @@ export function createTrends(ctx, scope, route) {
     const course = createCourse(id);
     const end = scope.subscribe(`device/${id}`, ({ kind, data }) => {
       const d = kind === 'snapshot' ? data[0] : data;
-      if (d?.reading && !d.backfill) course.take(d.reading);
+      if (d?.reading && !d.backfill) course.add(d.reading);
     });
     courses.set(id, { course, end });
   }
@@ -223,7 +223,7 @@ export function createTrends(ctx, scope, route) {
     h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('trends.title')), chips, add, names, h('span', { class: 'panel-space' }), sensors, ranges, pause, csv, png), note), stack);
 }
 
-/** valueAt is the value at a place or the last one before it, as far as it is no gap. */
+/** valueAt returns the value at an index or the last one before it, unless there is a gap. */
 function valueAt(line, i) {
   for (let k = i; k >= 0; k--) {
     if (line[k] === undefined) continue;
@@ -232,7 +232,7 @@ function valueAt(line, i) {
   return null;
 }
 
-/** limitsOf are the thresholds that alarms of these devices name for a sensor. */
+/** limitsOf returns a sensor's thresholds from the alarms of these devices. */
 export function limitsOf(ctx, sensor, devices) {
   const seen = new Map();
   for (const a of ctx.alarms.all.values()) {
@@ -241,7 +241,7 @@ export function limitsOf(ctx, sensor, devices) {
   return [...seen.values()];
 }
 
-/** marksOf are the moments at which alarms of these devices were raised. */
+/** marksOf returns when alarms of these devices were raised. */
 export function marksOf(ctx, sensor, devices) {
   return ctx.alarms
     .list((a) => a.threshold?.parameter === sensor && devices.includes(a.device_id))

@@ -1,4 +1,4 @@
-// How alarms and ages look everywhere: priority is colour and shape and number.
+// The look of alarms and ages: priority by colour, shape and number.
 import { glyph, h, setAttr, setClass, setText } from '../core/dom.js';
 import { rank, stateOf } from '../model/alarms.js';
 
@@ -17,7 +17,7 @@ export function badge(alarm, t) {
   );
 }
 
-/** what says in words what an alarm is about. */
+/** what returns an alarm's description. */
 export function what(alarm, t, fmt) {
   const p = alarm.threshold?.parameter;
   if (alarm.source === 'watchdog' || !p) return t.has(`type.${alarm.alert_type}`) ? t(`type.${alarm.alert_type}`) : alarm.message;
@@ -47,7 +47,7 @@ export function field(label) {
   };
 }
 
-/** panel is a card with a heading. Its body is what follows; head takes more controls. */
+/** panel is a card with a heading and a body; head can have more controls. */
 export function panel(name, title, ...body) {
   const heading = h('h2', { class: 'panel-title' }, title);
   const head = h('header', { class: 'panel-head' }, heading);

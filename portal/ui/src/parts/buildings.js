@@ -1,5 +1,4 @@
-// What a phone shows in place of the fleet map: a bar for each building, with what is not
-// as it should be.
+// On phones, in place of the fleet map: a bar per building with its problems.
 import { h } from '../core/dom.js';
 
 const narrow = matchMedia('(max-width: 767px)');

@@ -1,4 +1,4 @@
-// What an operator does to alarms: one dialog for all of it.
+// The dialog for all commands to alarms.
 import { h } from '../core/dom.js';
 import { post } from '../core/api.js';
 import { remembered } from '../core/remembered.js';
@@ -72,7 +72,7 @@ export function createCommands(ctx) {
   return { ask, send };
 }
 
-/** operator is the name that commands are given under, '' until it was asked for. */
+/** operator is the name for commands, '' until it was entered. */
 export function operator() {
   return remembered.get('operator') ?? '';
 }

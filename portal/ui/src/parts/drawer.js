@@ -1,4 +1,4 @@
-// One alarm in full: the readings that raised it, its transitions, its rule, remarks.
+// One alarm in detail: the readings that raised it, its transitions, rule and comments.
 import { css } from '../chart/palette.js';
 import { createLine } from '../chart/line.js';
 import { get } from '../core/api.js';
@@ -55,7 +55,7 @@ export function createDrawer(ctx, scope, onClose) {
         t.has(`event.${c.event}`) ? t(`event.${c.event}`) : c.event, c.by ? ` · ${c.by}` : '', c.note ? ` · “${c.note}”` : '')));
   }
 
-  /** explain asks core why, and draws what it says. */
+  /** explain fetches core's explanation and draws it. */
   async function explain(alarm, box, note) {
     const mine = ++asked;
     let e;

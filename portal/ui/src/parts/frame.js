@@ -1,5 +1,5 @@
-// What every page has around it: the bar on top with alarms and the live mark, the ways to
-// the pages, and the banner that shows when something is wrong with us.
+// The frame of every page: the top bar with alarms and liveness, the navigation, and the banner
+// for problems of the page, the portal or gateways.
 import { glyph, h, setAttr, setClass, setText } from '../core/dom.js';
 import { needsAttention, SEVERITIES } from '../model/alarms.js';
 
@@ -91,7 +91,7 @@ export function createTopbar(ctx, scope) {
   return el;
 }
 
-/** createBanner says what is wrong with us, the worst first; nothing when all is well. */
+/** createBanner shows problems, worst first. */
 export function createBanner(ctx, scope) {
   const list = h('ul', { class: 'banner-list' });
   const el = h('div', { class: 'banner', role: 'alert', hidden: true }, h('span', { class: 'banner-mark', 'aria-hidden': 'true' }, '!'), list);
@@ -117,7 +117,7 @@ function troublesOf(ctx) {
   if (state === 'refused') out.push(t('banner.refused'));
   else if (state === 'reconnecting') out.push(t('banner.socket', { age: seconds }));
   else if (state === 'stale' && plant.state.stats?.sources.hub !== false) out.push(t('banner.stale', { age: seconds }));
-  if (state === 'reconnecting' || state === 'refused') return out; // the rest is not known
+  if (state === 'reconnecting' || state === 'refused') return out; // the rest is unknown
   const sources = plant.state.stats?.sources;
   if (sources && !sources.hub) out.push(t('banner.hub'));
   if (sources && !sources.kafka) out.push(t('banner.kafka'));
@@ -133,7 +133,7 @@ function troublesOf(ctx) {
   return out;
 }
 
-/** backlogOf is the age of the oldest reading of a gateway that Kafka does not have, in ms. */
+/** backlogOf returns the age of a gateway's oldest reading that is not in Kafka, in ms. */
 function backlogOf(g, plant) {
   const oldest = g.ledger?.oldest ?? 0;
   return oldest > 0 ? plant.serverNow() - oldest : 0;

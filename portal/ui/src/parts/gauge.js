@@ -3,7 +3,7 @@ import { h, setText } from '../core/dom.js';
 
 const NS = 'http://www.w3.org/2000/svg';
 const R = 44;
-/** What a sensor usually spans, for an arc without limits. */
+/** Usual ranges of sensors, for an arc without limits. */
 const SPANS = { '°C': [-20, 100], '%': [0, 100], hPa: [950, 1050], A: [0, 15] };
 
 function arc(from, to) {

@@ -1,5 +1,5 @@
-// Where each device stands on the fleet map: building below building, floors side by side,
-// rooms one after the other. Pure.
+// The layout of the fleet map: buildings below each other, floors side by side, rooms in a row.
+// Pure functions.
 import { compareIDs } from '../model/fleet.js';
 
 const TITLE = 20; // of a building

@@ -1,12 +1,11 @@
-// The fleet map: every device a cell on one canvas, coloured by what is wrong with it or by
-// one sensor.
+// The fleet map: one canvas with a cell per device, coloured by state or by one sensor.
 import { css } from '../chart/palette.js';
 import { h, setAttr } from '../core/dom.js';
 import { PRIORITIES } from '../model/fleet.js';
 import { at, group, place, spot } from './layout.js';
 import { createTip } from './tip.js';
 
-/** What the cells can be coloured by: state, or a sensor's topic. */
+/** Colour modes of the cells: state, or a sensor's topic. */
 export const MODES = ['state', 'temperature', 'humidity', 'pressure', 'current'];
 
 export function createMap(ctx, scope, { mode = 'state' } = {}) {
@@ -69,7 +68,7 @@ export function createMap(ctx, scope, { mode = 'state' } = {}) {
     if (focus) mark(g, look);
   }
 
-  /** cells draws all devices, those of one look together: a canvas is fast at few fills. */
+  /** cells draws all devices, grouped by look: few fills are fast. */
   function cells(g, look) {
     const buckets = new Map();
     const loud = [];

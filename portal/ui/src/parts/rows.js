@@ -1,4 +1,4 @@
-/** windowOf says which rows of a long table are to exist, given where it is scrolled to. */
+/** windowOf returns which rows of a long table must exist at a scroll position. */
 export function windowOf({ top, height, row, total, extra = 6 }) {
   const from = Math.max(Math.floor(top / row) - extra, 0);
   const to = Math.min(Math.ceil((top + height) / row) + extra, total);

@@ -1,8 +1,8 @@
-// What a device is doing, beside the pointer: fetched live for the one that is pointed at.
+// A tooltip with the live values of the device under the pointer.
 import { h, setText } from '../core/dom.js';
 import { UNITS } from './badge.js';
 
-const WAIT = 120; // ms of rest before a device's readings are asked for
+const WAIT = 120; // ms of rest before a device is subscribed to
 
 export function createTip(ctx, scope, host) {
   const title = h('div', { class: 'tip-title' });

@@ -270,7 +270,7 @@ check('a client that stops reading costs only itself', async (t, n) => {
   const { page, context } = await open(browser, `#/device/probe_slow${n}`);
   await publish(`probe_slow${n}`, { temperature: 20 });
   await until(page, () => document.querySelector('.gauge-value').textContent.startsWith('20.0'));
-  // What is in use just after a collection: the least of some looks.
+  // Heap in use after a collection: the least of several samples.
   const memory = async () => {
     const looks = [];
     for (let i = 0; i < 40; i++) {

@@ -63,7 +63,7 @@ export async function watch(page) {
   };
 }
 
-/** heap is what is used after a collection, in bytes. */
+/** heap returns the bytes in use after a collection. */
 export async function heap(page) {
   const cdp = await page.context().newCDPSession(page);
   await cdp.send('HeapProfiler.collectGarbage');
