@@ -135,6 +135,13 @@ func TestReadLedgerRefuses(t *testing.T) {
 		})
 	}
 	require.NoError(t, New().ReadLedgerFile("no such file"))
+	require.Error(t, New().ReadLedgerFile("no such file\x00"))
+}
+
+func TestLedgerIsRead(t *testing.T) {
+	o := New()
+	require.NoError(t, o.ReadLedger(strings.NewReader("d,12,1\n")))
+	require.Equal(t, []Reading{{"d", 12}}, o.Lost())
 }
 
 func TestLostNamesWhatVerdictCounts(t *testing.T) {

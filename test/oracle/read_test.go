@@ -75,16 +75,18 @@ func TestDecodeRefuses(t *testing.T) {
 			Key:   []byte("d"),
 			Value: []byte(`{"device_id":"d","timestamp":1640995200000,"location":{"building":"A栋","floor":1,"room":"1"},"sensors":{}}`),
 			Headers: []kgo.RecordHeader{
-				{Key: wire.HeaderSeq, Value: []byte("1")}, {Key: wire.HeaderIndex, Value: []byte("0")},
+				{Key: wire.HeaderSeq, Value: []byte("12")}, {Key: wire.HeaderIndex, Value: []byte("34")},
 			},
 		}
 	}
-	_, err := Decode(good())
+	got, err := Decode(good())
 	require.NoError(t, err)
+	require.Equal(t, Record{Device: "d", Timestamp: 1640995200000, Origin: Origin{Seq: 12, Index: 34}}, got)
 	for name, spoil := range map[string]func(*kgo.Record){
 		"no reading":  func(r *kgo.Record) { r.Value = []byte("x") },
 		"another key": func(r *kgo.Record) { r.Key = []byte("e") },
 		"no seq":      func(r *kgo.Record) { r.Headers = r.Headers[1:] },
+		"large index": func(r *kgo.Record) { r.Headers[1].Value = []byte("4294967296") },
 		"no index":    func(r *kgo.Record) { r.Headers = r.Headers[:1] },
 	} {
 		t.Run(name, func(t *testing.T) {
