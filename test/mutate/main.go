@@ -67,8 +67,8 @@ func parse(args []string, out io.Writer) (options, error) {
 	return o, nil
 }
 
-// mutate tries the packages one by one and prints survivors as they are found, the table at
-// the end.
+// mutate tries the packages one by one, prints survivors as they are found and the table at
+// the end. A package whose tests fail without a fault is an error, and does not stop the rest.
 func mutate(ctx context.Context, args []string, out io.Writer) error {
 	o, err := parse(args, out)
 	if err != nil {
@@ -88,18 +88,20 @@ func mutate(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	var results []result
+	var errs []error
 	for _, p := range pkgs {
 		t := trial{options: o, pkg: p, accepted: accepted, dir: dir, out: out}
 		start := time.Now()
 		r, err := t.run(ctx)
 		if err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", p.Name, err), printTable(out, results))
+			errs = append(errs, fmt.Errorf("%s: %w", p.Name, err))
+			continue
 		}
 		r.took = time.Since(start)
 		results = append(results, r)
 	}
-	if o.show {
-		return nil
+	if !o.show {
+		errs = append(errs, printTable(out, results), below(results, o.least))
 	}
-	return errors.Join(printTable(out, results), below(results, o.least))
+	return errors.Join(errs...)
 }
