@@ -90,7 +90,7 @@ func BenchmarkDrainHere(b *testing.B) {
 	br.stop()
 }
 
-// BenchmarkDrainMany measures what a bridge needs to empty twenty gateways at once.
+// BenchmarkDrainMany measures a bridge that drains twenty gateways at once.
 func BenchmarkDrainMany(b *testing.B) {
 	const gateways, packs, readings = 20, 60, 300
 	p := newCluster(b)

@@ -19,7 +19,7 @@ import (
 	"industrial-iot-monitor/internal/topology"
 )
 
-// child tells a copy of the test program that it is a bridge, to be killed by a test.
+// child is set in a copy of the test program that runs as a bridge, to be killed by a test.
 type child struct {
 	Run bool `env:"BRIDGE_TEST_CHILD"`
 }

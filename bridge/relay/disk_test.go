@@ -59,10 +59,10 @@ func TestLostTailIsALossAndNothingIsDoubled(t *testing.T) {
 	}
 }
 
-// Packs that the bridge never had are lost with the disk: only the heartbeats tell.
+// Packs that the bridge never read are lost with the disk: only the heartbeats show it.
 func TestLossOfUnbridgedPacksIsSeenByHeartbeats(t *testing.T) {
 	p, want := newCluster(t), newExpected()
-	p.cfg.Batch = 20 // so that the bridge soon has its hands full
+	p.cfg.Batch = 20 // so that the bridge is busy soon
 	stuck := make(chan struct{})
 	var freeze atomic.Bool
 	b := p.bridge(func(_ int32, inner lane.Producer) lane.Producer { return freezing{inner, &freeze, stuck} })

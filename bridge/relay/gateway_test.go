@@ -67,7 +67,7 @@ func newGateway(tb testing.TB, id, leaf string, want *expected) *gateway {
 	return newInstallation(tb, id, "", leaf, want)
 }
 
-// newInstallation starts a gateway that says who it is.
+// newInstallation starts a gateway with an instance id.
 func newInstallation(tb testing.TB, id, instance, leaf string, want *expected) *gateway {
 	tb.Helper()
 	g := &gateway{t: tb, id: id, instance: instance, dir: tb.TempDir(), leaf: leaf, want: want}
@@ -76,7 +76,7 @@ func newInstallation(tb testing.TB, id, instance, leaf string, want *expected) *
 	return g
 }
 
-// start begins a new epoch on what the directory holds.
+// start starts a new epoch on the files in its directory.
 func (g *gateway) start() {
 	g.t.Helper()
 	var b [8]byte

@@ -97,7 +97,7 @@ func newProxy(t *testing.T, p *cluster) *kafkaproxy.Proxy {
 	return x
 }
 
-// The broker does what it was asked, and the answer never arrives.
+// The broker does its part, and the answer never arrives.
 func TestLostAnswersLoseAndDoubleNothing(t *testing.T) {
 	p, want := newCluster(t), newExpected()
 	x := newProxy(t, p)

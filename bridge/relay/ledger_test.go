@@ -18,7 +18,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// ledgers keeps the newest ledger of each gateway, as anybody at the hub sees them.
+// ledgers keeps the newest ledger of each gateway, as published at the hub.
 type ledgers struct {
 	t  *testing.T
 	mu sync.Mutex
@@ -53,7 +53,7 @@ func (l *ledgers) becomes(gateway, what string, ok func(wire.GatewayLedger) bool
 		return l.of[gateway]
 	}
 	if !waitFor(func() bool { return ok(get()) }) {
-		require.Fail(l.t, "ledger of "+gateway+" never was so: "+what, "%+v", get())
+		require.Fail(l.t, "no such ledger of "+gateway+": "+what, "%+v", get())
 	}
 	return get()
 }
@@ -232,7 +232,7 @@ func (g *gate) pass() {
 	}
 }
 
-// gated is a producer whose transactions begin only while the gate is open.
+// gated is a producer whose transactions start only while the gate is open.
 type gated struct {
 	lane.Producer
 	gate *gate

@@ -94,7 +94,7 @@ func (l *line) cut() {
 	clear(l.open)
 }
 
-// mend brings it back.
+// mend restores it.
 func (l *line) mend() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

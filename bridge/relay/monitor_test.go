@@ -80,7 +80,7 @@ func TestBridgeIsNotReadyWhileWorkWaits(t *testing.T) {
 
 		w.has("gw", 0, 0)
 		w.pass(10 * time.Second)
-		w.ready("it has just begun")
+		w.ready("it has just started")
 		w.b.reaches(5, "bridge_gateway_lag_packs", "gateway", "gw")
 		w.b.reaches(9, "bridge_gateway_unbridged_age_seconds", "gateway", "gw")
 		w.pass(10 * time.Second)

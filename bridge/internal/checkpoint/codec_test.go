@@ -31,7 +31,7 @@ func TestWrittenForm(t *testing.T) {
 	require.Equal(t, c, back)
 }
 
-// A plant that runs is upgraded: what version 1 wrote is still read.
+// After an upgrade the checkpoints of version 1 are still readable.
 func TestFirstWrittenFormIsRead(t *testing.T) {
 	data, err := os.ReadFile("testdata/checkpoint-v1.golden")
 	require.NoError(t, err)

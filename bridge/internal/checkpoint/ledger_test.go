@@ -50,14 +50,14 @@ func newScenario(t *testing.T, seed uint64) *scenario {
 	return s
 }
 
-// start begins an epoch.
+// start starts an epoch.
 func (s *scenario) start() {
 	s.epoch, s.counter, s.totals = s.rnd.Uint64()|1, 0, wire.PackTotals{}
 	s.claims = append(s.claims, Claim{Epoch: s.epoch, Started: int64(len(s.claims))})
 	s.look()
 }
 
-// store writes a pack, and the heartbeat says so.
+// store writes a pack, with its claim in the heartbeat.
 func (s *scenario) store() {
 	s.counter++
 	p := Pack{
@@ -76,7 +76,7 @@ func (s *scenario) store() {
 // last is the sequence of the disk's end.
 func (s *scenario) last() uint64 { return s.first + uint64(len(s.disk)) - 1 }
 
-// look is what the bridge does at every connect.
+// look compares stream and checkpoint, as the bridge does at every connect.
 func (s *scenario) look() {
 	v := View{First: s.first, Last: s.last()}
 	if s.at.Seq >= v.First && s.at.Seq <= v.Last {
@@ -123,7 +123,7 @@ func clone(m map[uint64]wire.PackTotals) map[uint64]wire.PackTotals {
 	return maps.Clone(m)
 }
 
-// commit brings the checkpoint to Kafka, through its written form.
+// commit encodes and decodes the checkpoint.
 func (s *scenario) commit() {
 	s.t.Helper()
 	data, err := s.at.Encode()
@@ -152,7 +152,7 @@ func (s *scenario) act() {
 		}
 	case n < 94 && len(s.disk) > 0: // a pack vanishes
 		s.disk[s.rnd.IntN(len(s.disk))] = nil
-	case n < 95: // somebody trims
+	case n < 95: // a trim
 		k := s.rnd.IntN(len(s.disk)/2 + 1)
 		s.disk, s.first = slices.Clone(s.disk[k:]), s.first+uint64(k)
 		s.look()
@@ -186,7 +186,7 @@ func (s *scenario) fill(lost int) {
 	s.disk[len(s.disk)-1] = &stored{pack: Pack{Epoch: s.epoch, Counter: s.counter, At: int64(len(s.claims)), Before: s.totals}}
 }
 
-// restart begins a new epoch on a disk that lost its last packs.
+// restart starts a new epoch on a disk that lost its last packs.
 func (s *scenario) restart(lost int) {
 	if len(s.claims) >= 12 { // a checkpoint remembers 16 epochs
 		s.look()

@@ -2,6 +2,8 @@ package lane
 
 import (
 	"context"
+	"encoding/binary"
+	"hash/crc32"
 	"log/slog"
 	"slices"
 	"strings"
@@ -57,9 +59,51 @@ func TestUncommittedPacksAreBoundedInBytes(t *testing.T) {
 	require.Equal(t, int64(memory/2), first.weight)
 	require.Same(t, p.g, first.gateway)
 	p.r.budget.Release(2 * first.weight)
-	p.r.packs = make(chan item) // and now nobody receives
-	require.ErrorIs(t, p.enqueueData(full, next(3), 10*memory), context.Canceled)
-	require.True(t, p.r.budget.TryAcquire(memory), "the memory of an item that was not enqueued is free again")
+}
+
+func TestMemoryOfAPackThatWasNotEnqueuedIsReleased(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &puller{r: &run{budget: semaphore.NewWeighted(memory), packs: make(chan item)}, g: &gateway{id: "gw"}}
+		ctx, cancel := context.WithCancel(t.Context())
+		result := make(chan error)
+		go func() { result <- p.enqueueData(ctx, item{}, 10*memory) }()
+		synctest.Wait()
+		require.False(t, p.r.budget.TryAcquire(1), "a pack larger than the memory takes all of it")
+		cancel()
+		require.ErrorIs(t, <-result, context.Canceled)
+		require.True(t, p.r.budget.TryAcquire(memory))
+	})
+}
+
+// A gateway wrote a pack whose checksum is right and whose second entry is not readable.
+func TestPackWithAnUnreadableEntryIsBridgedUpToIt(t *testing.T) {
+	r := newRunning(t, nil)
+	one := len(r.build(readings(1)...))
+	r.counter, r.totals = 0, wire.PackTotals{}
+	data := r.build(readings(3)...)
+	end := len(data) - 4
+	data[one-4] = 99 // the kind of the second entry
+	binary.BigEndian.PutUint32(data[end:], crc32.Checksum(data[:end], crc32.MakeTable(crc32.Castagnoli)))
+	r.put(data)
+	r.run()
+	c := r.reaches(1)
+	require.Equal(t, checkpoint.Counts{Committed: 1, Damaged: 2, DamagedPacks: 1, Late: 1}, c.Ledger.Total())
+	require.Len(t, r.store.in(topics.DeviceData), 1)
+	letters := r.store.in(topics.DeadLetters)
+	require.Len(t, letters, 1)
+	require.Equal(t, "1", header(letters[0], wire.HeaderIndex))
+	r.shows(1, "bridge_losses_total")
+}
+
+func TestLedgerIncludesAnEpochWithoutPacks(t *testing.T) {
+	pos := Position{Committed: checkpoint.Checkpoint{Gateway: "gw"}}
+	beat := wire.GatewayStatus{Epoch: checkpoint.Hex(epochA), Accepted: 7, Packed: wire.PackTotals{Readings: 5}}
+	for range 2 { // with and without the epoch in the checkpoint
+		l := Ledger(pos, []wire.GatewayStatus{beat}, time.UnixMilli(1))
+		require.Len(t, l.Epochs, 1)
+		require.Equal(t, []uint64{7, 5}, []uint64{l.Total.Accepted, l.Total.Packed})
+		pos.Committed.Ledger.Epochs = []checkpoint.EpochLedger{{Epoch: epochA}}
+	}
 }
 
 // collecting is a collector whose pullers and committer are the test.

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var topics = topology.Topics{DeviceData: "data", DeadLetters: "dlq", Checkpoints: "checkpoints"}
 
-// record is what a producer was given, kept as the producer may keep it.
+// record is a copy of a record passed to a producer.
 type record struct {
 	topic      string
 	partition  int32

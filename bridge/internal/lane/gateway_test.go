@@ -134,7 +134,7 @@ func (g *testGateway) state() jetstream.StreamState {
 	return s.CachedInfo().State
 }
 
-// slowLine forwards connections to an address, and delays what passes.
+// slowLine forwards connections to an address with a delay each way.
 func slowLine(tb testing.TB, to string, delay time.Duration) string {
 	tb.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")

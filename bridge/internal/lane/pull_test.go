@@ -38,7 +38,7 @@ func TestLargePacksArriveWithinTheAllowance(t *testing.T) {
 	for taken := range packs {
 		_, err := f.next(t.Context(), window{packs: 512, bytes: 100 << 10, heartbeat: maxHeartbeat})
 		require.NoError(t, err)
-		_, err = s.view(t.Context(), 0) // the gateway answers behind what it sent
+		_, err = s.view(t.Context(), 0) // the answer arrives behind the packs
 		require.NoError(t, err)
 		require.Less(t, s.nc.Stats().InBytes-before, uint64((taken+4)*size), "unread packs")
 	}

@@ -24,8 +24,8 @@ import (
 // waitTimeout bounds the wait for an event in a test.
 const waitTimeout = 60 * time.Second
 
-// ledgerStore is Kafka for one lane: what its producers committed.
-type ledgerStore struct {
+// memoryKafka is Kafka for one lane: the committed records of its producers.
+type memoryKafka struct {
 	mu          sync.Mutex
 	records     []record
 	sizes       []int // readings of each transaction
@@ -34,15 +34,15 @@ type ledgerStore struct {
 	gate        chan struct{} // commits wait for it when it is not nil
 }
 
-// storeProducer is a producer of a ledgerStore.
-type storeProducer struct {
+// memoryProducer is a producer of a memoryKafka.
+type memoryProducer struct {
 	recorder
-	s *ledgerStore
+	s *memoryKafka
 }
 
-func (p *storeProducer) Begin() error { p.recorder.records = nil; return nil }
+func (p *memoryProducer) Begin() error { p.recorder.records = nil; return nil }
 
-func (p *storeProducer) Commit() error {
+func (p *memoryProducer) Commit() error {
 	if p.s.gate != nil {
 		<-p.s.gate
 	}
@@ -66,7 +66,7 @@ func (p *storeProducer) Commit() error {
 }
 
 // in returns the committed records of a topic.
-func (s *ledgerStore) in(topic string) (out []record) {
+func (s *memoryKafka) in(topic string) (out []record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.records {
@@ -78,7 +78,7 @@ func (s *ledgerStore) in(topic string) (out []record) {
 }
 
 // checkpoint returns the committed checkpoint of gw-a.
-func (s *ledgerStore) checkpoint(t *testing.T) checkpoint.Checkpoint {
+func (s *memoryKafka) checkpoint(t *testing.T) checkpoint.Checkpoint {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +94,7 @@ func (s *ledgerStore) checkpoint(t *testing.T) checkpoint.Checkpoint {
 type running struct {
 	*testGateway
 	t      *testing.T
-	store  *ledgerStore
+	store  *memoryKafka
 	roster *roster.Roster
 	lane   *Lane
 	reg    *prometheus.Registry
@@ -107,7 +107,7 @@ func newRunning(t *testing.T, change func(*Options)) *running {
 	t.Helper()
 	r := &running{
 		testGateway: newTestGateway(t, 0), t: t, roster: emptyRoster(t), reg: prometheus.NewRegistry(),
-		store: &ledgerStore{checkpoints: map[string][]byte{}},
+		store: &memoryKafka{checkpoints: map[string][]byte{}},
 	}
 	o := Options{
 		Lanes: 1, NATS: r.nc, Roster: r.roster, Progress: NewProgress(), Metrics: NewMetrics(r.reg), Topics: topics,
@@ -115,7 +115,7 @@ func newRunning(t *testing.T, change func(*Options)) *running {
 		Open: func(context.Context) (Producer, map[string][]byte, error) {
 			r.store.mu.Lock()
 			defer r.store.mu.Unlock()
-			return &storeProducer{s: r.store}, maps.Clone(r.store.checkpoints), nil
+			return &memoryProducer{s: r.store}, maps.Clone(r.store.checkpoints), nil
 		},
 	}
 	if change != nil {

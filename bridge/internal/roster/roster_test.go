@@ -68,7 +68,7 @@ func TestFormerEpochsAreRemembered(t *testing.T) {
 		time.Sleep(11 * time.Minute) //nolint:forbidigo // the bubble's clock
 		require.Empty(t, r.Gateways())
 		require.False(t, r.Listed("gw", time.Hour))
-		require.Equal(t, want, r.Heard("gw"), "what it claimed to hold is needed when it comes back with less")
+		require.Equal(t, want, r.Heard("gw"), "its claims are needed when it comes back with less")
 		for i := range 20 {
 			beat(t, r, wire.GatewayStatus{Gateway: "gw", Epoch: fmt.Sprint(i)})
 		}
