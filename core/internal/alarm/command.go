@@ -24,7 +24,6 @@ func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Tr
 	}
 	m := x.own()
 	m.Done = slices.Concat(m.Done[max(0, len(m.Done)-maxDone+1):], []done{{ID: c.CommandID, At: now}})
-	x.keep = true
 	entry := telemetry.AuditEntry{
 		Time: c.At, DeviceID: c.DeviceID, AlertType: c.AlertType, AlertID: c.AlertID,
 		By: c.By, CommandID: c.CommandID, Action: c.Action, Outcome: outcome, Reason: reason, Note: c.Note,
@@ -55,7 +54,7 @@ func (x *step) apply(c *telemetry.AlarmCommand, now int64) (telemetry.Outcome, s
 	case telemetry.ActionOutOfService:
 		return x.takeOut(i, c)
 	case telemetry.ActionInService:
-		return x.putBack(i, c, now)
+		return x.putBack(i, c)
 	default:
 	}
 	if i < 0 {
@@ -160,7 +159,7 @@ func (x *step) takeOut(i int, c *telemetry.AlarmCommand) (telemetry.Outcome, str
 	return x.done(i, c, telemetry.EventOutOfService, m.Alarms[i].State)
 }
 
-func (x *step) putBack(i int, c *telemetry.AlarmCommand, now int64) (telemetry.Outcome, string) {
+func (x *step) putBack(i int, c *telemetry.AlarmCommand) (telemetry.Outcome, string) {
 	if x.s.outOfService(c.AlertType) == nil {
 		return telemetry.OutcomeNothing, "it is in service"
 	}
@@ -170,7 +169,5 @@ func (x *step) putBack(i int, c *telemetry.AlarmCommand, now int64) (telemetry.O
 		return telemetry.OutcomeApplied, ""
 	}
 	m.Alarms[i].OutOfService = nil
-	outcome, reason := x.done(i, c, telemetry.EventInService, m.Alarms[i].State)
-	x.drop(i, now)
-	return outcome, reason
+	return x.done(i, c, telemetry.EventInService, m.Alarms[i].State)
 }

@@ -1,0 +1,232 @@
+package alarm
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+func switched(second int64, on bool) Input {
+	in := at(t0+second*1000, 0)
+	in.Reading.Sensors = telemetry.Sensors{Switch: telemetry.Switch{Present: true, Value: on}}
+	return in
+}
+
+func humid(second int64, v float64) Input {
+	in := at(t0+second*1000, 0)
+	in.Reading.Sensors = telemetry.Sensors{}
+	in.Reading.Sensors.Analog[telemetry.Humidity] = telemetry.Measurement{Present: true, Value: v, Unit: "%"}
+	return in
+}
+
+func TestAlertShowsTheValueAndThresholdOfItsKind(t *testing.T) {
+	_, journal := play(compile(t, Rule{ID: "x", If: Condition{Kind: SwitchIs, On: true}}), State{}, switched(0, true))
+	require.InDelta(t, 1, journal[0].Alert.CurrentValue, 0)
+	require.Equal(t, telemetry.Threshold{Parameter: "switch_status", Operator: "=", Value: 1}, journal[0].Alert.Threshold)
+
+	stuck := series(20, 21, 21, 21, 21, 21, 21, 21, 21, 21, 21, 21)
+	s, journal := play(compile(t, Rule{ID: "x", If: Condition{Kind: Stuck, Signal: temperature, For: 10 * time.Second}}), State{}, stuck...)
+	require.InDelta(t, 21, journal[0].Alert.CurrentValue, 0)
+	require.Equal(t, telemetry.Threshold{Parameter: "temperature", Operator: "=", Value: 21}, journal[0].Alert.Threshold)
+	require.Equal(t, &telemetry.AlarmEvidence{Partition: 7, FirstOffset: 1, LastOffset: 11}, journal[0].Alert.Evidence)
+	require.EqualValues(t, t0+11_000, s.Changed)
+}
+
+func TestRateReadsItsWindowOnly(t *testing.T) {
+	rs := compile(
+		t,
+		Rule{ID: "x", If: Condition{Kind: Rate, Signal: temperature, Limit: 60, Window: 4 * time.Second}},
+		Rule{ID: "y", If: Condition{Kind: Rate, Signal: temperature, Limit: 6000, Window: 8 * time.Second}},
+	)
+	s, journal := play(rs, State{}, series(20, 20, 20, 20, 20, 25)...)
+	require.Equal(t, []brief{{"x", telemetry.EventRaised, 5}}, briefs(journal))
+	require.Equal(t, "temperature changes by 75 °C/min, limit 60 °C/min", journal[0].Alert.Message)
+	require.Equal(t, &telemetry.AlarmEvidence{Partition: 7, FirstOffset: 1, LastOffset: 5}, journal[0].Alert.Evidence)
+	require.Len(t, s.rates, 2)
+
+	// At half the window the rate is known, before that it is not.
+	_, journal = play(rs, State{}, series(20, 99)...)
+	require.Empty(t, journal)
+	_, journal = play(rs, State{}, series(20, 20, 99)...)
+	require.Equal(t, []brief{{"x", telemetry.EventRaised, 2}}, briefs(journal))
+
+	// The windows of other rules survive a new rule; those of removed rules go.
+	next := compile(
+		t,
+		Rule{ID: "y", If: Condition{Kind: Rate, Signal: temperature, Limit: 6000, Window: 8 * time.Second}},
+		Rule{ID: "z", If: Condition{Kind: Rate, Signal: temperature, Limit: 6000, Window: 8 * time.Second}, Other: &Condition{Kind: Rate, Signal: temperature, Limit: 7000}},
+	)
+	s, _ = play(next, s, at(t0+6000, 25))
+	var windows []string
+	for _, w := range s.rates {
+		windows = append(windows, w.Rule)
+	}
+	require.Equal(t, []string{"y", "z", "z/2"}, windows)
+}
+
+func TestPeakOfTheOnDelayIsKept(t *testing.T) {
+	rs := compile(t, Rule{ID: "x", If: Condition{Kind: High, Signal: temperature, Limit: 80}, OnDelay: 3 * time.Second})
+	_, journal := play(rs, State{}, series(81, 95, 85, 86)...)
+	require.Len(t, journal, 1)
+	require.InDelta(t, 95, journal[0].Alert.PeakValue, 0)
+	require.InDelta(t, 86, journal[0].Alert.CurrentValue, 0)
+	require.EqualValues(t, t0+3000, journal[0].Alert.LastSeen)
+}
+
+func TestCombineOfASingleConditionIsIgnored(t *testing.T) {
+	rs := compile(t, Rule{ID: "x", Combine: And, If: Condition{Kind: High, Signal: temperature, Limit: 80}})
+	_, journal := play(rs, State{}, series(81, 20)...)
+	require.Equal(t, []brief{{"x", telemetry.EventRaised, 0}, {"x", telemetry.EventCleared, 1}}, briefs(journal))
+}
+
+// TestConditionThatEndsWithoutTheAlarmsValue has an alarm about temperature end with a
+// reading of humidity alone.
+func TestConditionThatEndsWithoutTheAlarmsValue(t *testing.T) {
+	rule := Rule{
+		ID: "x", Combine: And, If: Condition{Kind: High, Signal: temperature, Limit: 30},
+		Other: &Condition{Kind: High, Signal: humidity, Limit: 70},
+	}
+	both := at(t0, 32)
+	both.Reading.Sensors.Analog[telemetry.Humidity] = telemetry.Measurement{Present: true, Value: 75, Unit: "%"}
+	s, journal := play(compile(t, rule), State{}, both)
+	require.Len(t, journal, 1)
+	_, journal = play(compile(t, rule), s, humid(1, 60))
+	require.Equal(t, []brief{{"x", telemetry.EventCleared, 1}}, briefs(journal))
+	require.InDelta(t, 32, journal[0].Alert.CurrentValue, 0)
+	require.InDelta(t, 32, *journal[0].Alert.History[1].Value, 0)
+	require.Equal(t, "x is over", journal[0].Alert.Message)
+
+	// A rule that has lost the condition its alarm is about.
+	rule.Combine = Or
+	s, journal = play(compile(t, rule), State{}, humid(0, 75))
+	require.Equal(t, "humidity 75 % is above 70 %", journal[0].Alert.Message)
+	single := compile(t, Rule{ID: "x", If: *rule.Other})
+	_, journal = play(single, s, humid(1, 60))
+	require.Equal(t, "humidity 60 % is back below 70 %, peak 75 %", journal[0].Alert.Message)
+}
+
+func TestHalfMetConditionIsNotPersisted(t *testing.T) {
+	rs := compile(t, Rule{
+		ID: "x", Combine: And, If: Condition{Kind: High, Signal: temperature, Limit: 30},
+		Other: &Condition{Kind: High, Signal: humidity, Limit: 70}, OnDelay: 5 * time.Second,
+	})
+	var s State
+	for i, tt := range []struct {
+		in   Input
+		keep bool
+	}{
+		{at(t0, 32), false},          // half
+		{at(t0+1000, 20), false},     // none
+		{at(t0+2000, 32), false},     // half
+		{humid(3, 75), true},         // both: the delay starts
+		{at(t0+4000, 20), true},      // half: it ends
+		{humid(5, 50), false},        // none
+		{switched(6, true), false},   // another signal
+		{humid(7, 75), false},        // half
+		{humid(8, 76), false},        // half
+		{at(t0+9000, 32), true},      // both
+		{at(t0+10_000, 33), true},    // another value
+		{at(t0+14_000, 33), true},    // raised
+		{at(t0+15_000, 33), false},   // no change
+		{at(t0+16_000, 34), true},    // a new peak
+		{at(t0+17_000, 33.5), false}, // no change
+		{at(t0+18_000, 20), true},    // cleared
+		{at(t0+19_000, 20.5), false}, // no change
+	} {
+		var keep bool
+		s, _, keep = rs.Step(s, tt.in, nil)
+		require.Equal(t, tt.keep, keep, "reading %d", i)
+	}
+}
+
+func TestRuleWithoutItsDevicesIsNotForAll(t *testing.T) {
+	for name, w := range map[string]Where{
+		"buildings": {Buildings: []string{"B栋"}}, "floors": {Floors: []int{9}}, "models": {Models: []string{"other"}}, "devices": {Devices: []string{"other"}},
+	} {
+		_, journal := play(compile(t, Rule{ID: "x", Where: w, If: Condition{Kind: High, Signal: temperature, Limit: 80}}), State{}, at(t0, 99))
+		require.Empty(t, journal, name)
+	}
+}
+
+func TestReleaseWaitsForAReadingOfTheSignal(t *testing.T) {
+	s, _ := play(compile(t, Rule{ID: "x", If: Condition{Kind: High, Signal: temperature, Limit: 80}}), State{}, at(t0, 99))
+	_, journal := play(compile(t), s, humid(1, 50))
+	require.Empty(t, journal)
+
+	on := compile(t, Rule{ID: "x", If: Condition{Kind: SwitchIs, On: true}}, Rule{ID: "y", If: Condition{Kind: High, Signal: temperature, Limit: 80}})
+	s, _ = play(on, State{}, switched(0, true), at(t0+1000, 99))
+	require.Equal(t, 2, s.Open())
+	_, journal = play(compile(t), s, switched(2, true))
+	require.Equal(t, []brief{{"x", telemetry.EventCleared, 2}}, briefs(journal))
+	require.Equal(t, "the rule x is gone; switch is on", journal[0].Alert.Message)
+	both := switched(2, false)
+	both.Reading.Sensors.Analog[telemetry.Temperature] = telemetry.Measurement{Present: true, Value: 99, Unit: "°C"}
+	_, journal = play(compile(t), s, both)
+	require.Len(t, journal, 2)
+	require.Equal(t, "the rule x is gone; switch is off", journal[0].Alert.Message)
+}
+
+func TestRaisesOfTheLastMinuteAreChatter(t *testing.T) {
+	require.Equal(t, []int64{100}, recent(nil, 100))
+	require.Equal(t, []int64{1, minute}, recent([]int64{0, 1}, minute), "a minute ago is too old")
+	require.Equal(t, []int64{3, 4, 5}, recent([]int64{1, 2, 3, 4}, 5))
+	require.Equal(t, []int64{3, 4, 5}, recent([]int64{0, 1, 2, 3, 4}, 5))
+}
+
+// TestChangedFollowsRaiseAndClear: Forgettable depends on it.
+func TestChangedFollowsRaiseAndClear(t *testing.T) {
+	rs := standard(t)
+	s, _ := play(rs, State{}, series(20, 99)...)
+	require.EqualValues(t, t0+1000, s.Changed)
+	s, _ = play(rs, s, at(t0+2000, 98))
+	require.EqualValues(t, t0+1000, s.Changed)
+	s, _ = play(rs, s, at(t0+3000, 20))
+	require.EqualValues(t, t0+3000, s.Changed)
+	s, _ = do(t, rs, s, command(telemetry.ActionAcknowledge, "c", 10))
+	require.EqualValues(t, t0+3000, s.Changed, "a command changes no alarm's readings")
+	s, _, _ = rs.Tick(s, t0+100_000, nil)
+	require.False(t, s.Forgettable(t0+110_000, 100_000), "the command may be repeated")
+	require.True(t, s.Forgettable(t0+110_001, 100_000))
+	s, _ = see(rs, State{}, offline(true, 10, 12, ""), offline(false, 20, 21, ""))
+	require.Zero(t, s.Changed, "nor does a finding")
+}
+
+// TestEntryOfACommandWithoutEffectNamesTheAlarm is for the audit trail.
+func TestEntryOfACommandWithoutEffectNamesTheAlarm(t *testing.T) {
+	rs := standard(t)
+	s, journal := play(rs, State{}, at(t0, 99))
+	s, _ = do(t, rs, s, command(telemetry.ActionAcknowledge, "a", 1))
+	c := command(telemetry.ActionAcknowledge, "b", 2)
+	c.Note = "me too"
+	_, out, entry, keep := rs.Command(s, c, c.At, nil)
+	require.Empty(t, out)
+	require.True(t, keep)
+	require.Equal(t, telemetry.AuditEntry{
+		Time: c.At, DeviceID: "d1", AlertType: "temperature_high", AlertID: journal[0].Alert.AlertID, By: "operator", CommandID: "b",
+		Action: telemetry.ActionAcknowledge, Outcome: telemetry.OutcomeNothing, Reason: "it is acknowledged already by operator", Note: "me too",
+		From: telemetry.AlarmAcknowledged, To: telemetry.AlarmAcknowledged,
+	}, entry)
+}
+
+// TestLateRaiseByTheClockWaitsForAFreshReading has an on-delay of old readings end
+// without a reading.
+func TestLateRaiseByTheClockWaitsForAFreshReading(t *testing.T) {
+	rs := compile(t, Rule{ID: "x", If: Condition{Kind: High, Signal: temperature, Limit: 80}, OnDelay: time.Minute})
+	in := at(t0, 99)
+	in.Waited = time.Hour.Milliseconds()
+	s, journal := play(rs, State{}, in)
+	require.Empty(t, journal)
+	now := t0 + time.Hour.Milliseconds()
+	s, journal, _ = rs.Tick(again(t, s), now, nil)
+	require.Empty(t, journal)
+	due := now + rs.maxWait + 2*pastSlack
+	require.Equal(t, due, s.Due())
+	s, journal, _ = rs.Tick(s, due-1, nil)
+	require.Empty(t, journal)
+	_, journal, _ = rs.Tick(s, due, nil)
+	require.Equal(t, []brief{{"x", telemetry.EventRaised, 60}}, briefs(journal))
+	require.Equal(t, due, journal[0].Alert.DetectedAt)
+}
