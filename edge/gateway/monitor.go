@@ -68,10 +68,7 @@ func (g *Gateway) beat(ctx context.Context, listening bool) {
 	} else {
 		g.metrics.diskFree.Set(float64(free))
 	}
-	g.metrics.hubConnected.Set(0)
-	if g.broker.HubConnected() {
-		g.metrics.hubConnected.Set(1)
-	}
+	g.metrics.hubConnected.Set(asFloat(g.broker.HubConnected()))
 	g.metrics.natsClients.Set(float64(g.broker.Clients()))
 	if state, err := g.probe(ctx); err == nil {
 		now := time.Now()
@@ -84,10 +81,7 @@ func (g *Gateway) beat(ctx context.Context, listening bool) {
 	g.metrics.bufferPacks.Set(float64(g.held.Messages))
 	g.metrics.bufferAge.Set(age(g.held.Oldest).Seconds())
 	s := g.status(g.held)
-	g.metrics.bufferFull.Set(0)
-	if s.BufferFull {
-		g.metrics.bufferFull.Set(1)
-	}
+	g.metrics.bufferFull.Set(asFloat(s.BufferFull))
 	g.metrics.bytesPerSecond.Set(s.BytesPerSecond)
 	g.metrics.horizon.Set(float64(s.HorizonSeconds))
 	g.reportRefusal()
@@ -141,6 +135,13 @@ func (g *Gateway) status(state broker.State) wire.GatewayStatus {
 	return s
 }
 
+func asFloat(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 func age(t time.Time) time.Duration {
 	if t.IsZero() {
 		return 0
@@ -180,12 +181,11 @@ const clockSlack = 10 * time.Second
 func (g *Gateway) reportRefusal() {
 	times, now := g.broker.HubRefused()
 	g.metrics.hubRefusals.Set(float64(times))
-	g.metrics.hubRefused.Set(0)
+	g.metrics.hubRefused.Set(asFloat(now))
 	if !now {
 		g.refused = time.Time{}
 		return
 	}
-	g.metrics.hubRefused.Set(1)
 	if !g.refused.IsZero() && time.Since(g.refused) < refusedEvery {
 		return
 	}

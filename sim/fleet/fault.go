@@ -62,7 +62,7 @@ func newFaultPlan(o Options) faultPlan {
 	return p
 }
 
-// fault is a label together with where the value goes.
+// fault is a label and its target value.
 type fault struct {
 	kind                          *faultKind
 	target                        float64
@@ -85,11 +85,11 @@ func (p *faultPlan) at(d *device, n int64) (fault, bool) {
 	}, true
 }
 
-// faultyWobble is how much of its ordinary ups and downs a value keeps during a fault:
-// enough to look alive, too little to come back inside a limit.
+// faultyWobble is the part of its ordinary variation that a value keeps during a fault:
+// visible, but too small to come back within a limit.
 const faultyWobble = 0.05
 
-// apply bends v where device d has a fault at t.
+// apply changes v if device d has a fault at t.
 func (p *faultPlan) apply(d *device, t int64, v *values) {
 	if p.probability == 0 {
 		return

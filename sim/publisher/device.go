@@ -123,7 +123,7 @@ func (w *worker) settle(d int) {
 	}
 	_ = w.latency.RecordValue(int64(w.now() - s.firstSent)) // within the histogram's week
 	if w.opts.Ledger != nil {
-		w.opts.Ledger.Acked(w.opts.Fleet.ID(w.base+d), s.timestamp, clampAttempts(s.sent))
+		w.opts.Ledger.Acked(w.opts.Fleet.ID(w.base+d), s.timestamp, int(s.sent))
 	}
 	w.done(d)
 }

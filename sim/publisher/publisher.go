@@ -5,6 +5,7 @@
 package publisher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,27 +62,17 @@ func (o *Options) defaults() error {
 	case len(o.Gateways) != len(o.Fleet.Buildings()):
 		return fmt.Errorf("publisher: %d gateways for %d buildings", len(o.Gateways), len(o.Fleet.Buildings()))
 	}
-	if o.Protocol == "" {
-		o.Protocol = NATS
-	}
-	if o.Protocol != NATS && o.Protocol != MQTT {
+	if o.Protocol = cmp.Or(o.Protocol, NATS); o.Protocol != NATS && o.Protocol != MQTT {
 		return fmt.Errorf("publisher: protocol %q is neither nats nor mqtt", o.Protocol)
 	}
-	setDefault(&o.Interval, 5*time.Second)
-	setDefault(&o.AckTimeout, 5*time.Second)
-	setDefault(&o.Drain, 4*time.Second)
-	setDefault(&o.Backlog, 600)
+	o.Interval = cmp.Or(o.Interval, 5*time.Second)
+	o.AckTimeout = cmp.Or(o.AckTimeout, 5*time.Second)
+	o.Drain = cmp.Or(o.Drain, 4*time.Second)
+	o.Backlog = cmp.Or(o.Backlog, 600)
 	if o.Interval < fleet.MinInterval {
 		return fmt.Errorf("publisher: interval %s is shorter than %s", o.Interval, fleet.MinInterval)
 	}
 	return nil
-}
-
-func setDefault[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
-		*v = def
-	}
 }
 
 // Publisher sends the readings of a fleet. Create it with New.

@@ -3,7 +3,6 @@ package publisher
 import (
 	"context"
 	"log/slog"
-	"math"
 	"sync"
 	"time"
 
@@ -272,6 +271,3 @@ func (w *worker) unlockAndFlush() {
 		l.flush()
 	}
 }
-
-// clampAttempts narrows a counter for the ledger.
-func clampAttempts(n int32) int { return int(min(n, math.MaxInt16)) }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -82,15 +83,16 @@ func diskFree(dir string) (int64, error) {
 func dirSize(dir string) (int64, error) {
 	var sum int64
 	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return ignoreMissing(err)
+		if err == nil && !d.IsDir() {
+			var info fs.FileInfo
+			if info, err = d.Info(); err == nil {
+				sum += info.Size()
+			}
 		}
-		info, err := d.Info()
-		if err != nil {
-			return ignoreMissing(err)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
 		}
-		sum += info.Size()
-		return nil
+		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("EDGE_DATA_DIR: size of %s: %w", dir, err)

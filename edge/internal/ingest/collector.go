@@ -23,6 +23,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -169,15 +170,9 @@ func (p *pack) atFlush() bool { return p.b.Count() >= flushEntries || p.b.Size()
 
 // New returns a collector; Run stores its packs.
 func New(o Options) *Collector {
-	if o.StallAfter == 0 {
-		o.StallAfter = 1250 * time.Millisecond
-	}
-	if o.StuckAfter == 0 {
-		o.StuckAfter = time.Minute
-	}
-	if o.RetryEvery == 0 {
-		o.RetryEvery = 250 * time.Millisecond
-	}
+	o.StallAfter = cmp.Or(o.StallAfter, 1250*time.Millisecond)
+	o.StuckAfter = cmp.Or(o.StuckAfter, time.Minute)
+	o.RetryEvery = cmp.Or(o.RetryEvery, 250*time.Millisecond)
 	if o.KeepWaiting == nil {
 		o.KeepWaiting = func() bool { return false }
 	}

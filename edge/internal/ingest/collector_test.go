@@ -317,6 +317,27 @@ func TestStopStoresAndAnswersTheOpenPack(t *testing.T) {
 	require.Equal(t, telemetry.ReasonUnavailable, c.Offer(message(a, 2, "too late")).Reason)
 }
 
+// A failure that goes on after a full buffer ends the gateway too.
+func TestFailureAfterAFullBufferIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memStore{settle: func() (bool, error) { return false, nil }}
+		store.put = func(_ context.Context, n int) error {
+			if n == 2 {
+				return broker.ErrFull
+			}
+			return errors.New("broken")
+		}
+		c := New(Options{Store: store, Epoch: 7, Log: discard(), Linger: time.Millisecond})
+		done := make(chan error, 1)
+		go func() { done <- c.Run(t.Context()) }()
+		_ = c.Offer(message(nil, 1, "x"))
+		pass(10 * time.Second)
+		require.False(t, c.Failing().IsZero())
+		pass(time.Minute)
+		require.ErrorIs(t, <-done, ErrStuck)
+	})
+}
+
 // After a failure the store must accept an empty pack before any reading, even if the
 // buffer was full in between.
 func TestStorageIsTestedBeforeReadingsAreAccepted(t *testing.T) {

@@ -77,7 +77,6 @@ func capabilities() *mqtt.Capabilities {
 	c := mqtt.NewDefaultServerCapabilities()
 	c.MaximumPacketSize = broker.MaxPayload
 	c.ReceiveMaximum = 16 << 10
-	c.MaximumInflight = 16 << 10
 	c.MaximumClientWritesPending = 16 // allocated for each client, and unused
 	c.MaximumSessionExpiryInterval = 24 * 3600
 	c.RetainAvailable = 1 // the retain flag is ignored, not refused

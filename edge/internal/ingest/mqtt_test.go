@@ -13,8 +13,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -222,6 +224,28 @@ func TestReplyOfTheLastPackArrivesBeforeTheMQTTServerCloses(t *testing.T) {
 	require.NoError(t, m.Close(t.Context()))
 	require.EqualValues(t, 7, client.read().PacketID)
 	client.closed()
+}
+
+// A QoS 2 message waits for its outcome until the stop, and at most writeTimeout.
+func TestWaitOfAQoS2MessageIsBounded(t *testing.T) {
+	for _, stop := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			h := &mqttHook{collector: New(Options{Store: &memStore{}, Log: discard()}), closing: make(chan struct{})}
+			c := &mqttConn{cl: &mqtt.Client{}}
+			done := make(chan error, 1)
+			go func() { done <- h.exactlyOnce(c, message(nil, 1, "r"), 1) }()
+			synctest.Wait()
+			if stop {
+				h.close()
+			} else {
+				pass(writeTimeout)
+			}
+			synctest.Wait()
+			require.Len(t, done, 1)
+			require.ErrorIs(t, <-done, packets.ErrRejectPacket)
+			require.Equal(t, !stop, errors.Is(c.cl.StopCause(), errRetryLater))
+		})
+	}
 }
 
 func TestMQTTIntakeThatNeverServed(t *testing.T) {

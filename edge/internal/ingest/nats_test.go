@@ -71,7 +71,7 @@ func TestStopOfTheNATSIntakeIsBounded(t *testing.T) {
 		require.NoError(t, device.PublishRequest(wire.TelemetrySubject("device_001"), replies.Subject, sample("device_001")))
 	}
 	require.NoError(t, device.Flush())
-	require.Eventually(t, func() bool { return c.Waiting() != time.Time{} }, waitTimeout, time.Millisecond, "the first pack is being stored")
+	require.Eventually(t, func() bool { return !c.Waiting().IsZero() }, waitTimeout, time.Millisecond, "the first pack is being stored")
 	require.NoError(t, intake.Stop(t.Context()))
 
 	stored, refused := 0, 0

@@ -249,17 +249,10 @@ func intactConsumer(dir string) bool {
 }
 
 func (s *salvager) setAsideIfPresent(name string) error {
-	if _, err := os.Lstat(name); err != nil {
-		return ignoreMissing(err)
-	}
-	return s.setAside(name)
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return err
+	return s.setAside(name)
 }
 
 func writeSynced(name string, content []byte) error {
