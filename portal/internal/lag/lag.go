@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -127,7 +126,7 @@ func (p *Poller) session(ctx context.Context) error {
 }
 
 func (p *Poller) ask(client sarama.Client, admin sarama.ClusterAdmin) (*Lag, error) {
-	partitions, err := client.Partitions(p.o.Topic)
+	partitions, err := client.Partitions(p.o.Topic) // sorted
 	if err != nil {
 		return nil, fmt.Errorf("looking up partitions: %w", err)
 	}
@@ -149,6 +148,5 @@ func (p *Poller) ask(client sarama.Client, admin sarama.ClusterAdmin) (*Lag, err
 		l.Total += behind.Lag
 		l.Partitions = append(l.Partitions, behind)
 	}
-	slices.SortFunc(l.Partitions, func(a, b Partition) int { return int(a.Partition - b.Partition) })
 	return l, nil
 }

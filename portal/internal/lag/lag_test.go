@@ -3,6 +3,8 @@ package lag
 import (
 	"context"
 	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -127,6 +129,50 @@ func TestCommitBeyondTheEndIsNoLag(t *testing.T) {
 	require.Eventually(t, func() bool { return p.Last() != nil }, waitTimeout, time.Millisecond)
 	require.Equal(t, []Partition{{0, 0}, {1, 3}, {2, 0}}, p.Last().Partitions)
 	require.Equal(t, int64(3), p.Last().Total)
+}
+
+// lines is a log that tests can read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func TestFailureIsLoggedWithItsReason(t *testing.T) {
+	good := options(t, kafkatest.Brokers(t))
+	commit(t, good, 0, 0)
+	for reason, change := range map[string]func(*Options){
+		"connecting to":           func(o *Options) { o.Brokers = []string{"127.0.0.1:1"} },
+		"looking up partitions":   func(o *Options) { o.Topic = kafkatest.Name(t, "missing") },
+		"reading the group's off": func(o *Options) { o.Group = kafkatest.Name(t, "missing") },
+		"":                        func(*Options) {},
+	} {
+		o, log := good, &lines{}
+		o.Log, o.Registry = slog.New(slog.NewTextHandler(log, nil)), prometheus.NewRegistry()
+		change(&o)
+		p := start(t, o)
+		if reason == "" {
+			require.Eventually(t, func() bool { return p.Last() != nil }, waitTimeout, time.Millisecond)
+			require.Empty(t, log.String())
+			continue
+		}
+		require.Eventually(t, func() bool { return log.String() != "" }, waitTimeout, time.Millisecond)
+		require.Contains(t, log.String(), "consumer lag unavailable, retrying", reason)
+		require.Contains(t, log.String(), "component=lag")
+		require.Contains(t, log.String(), reason)
+		require.Nil(t, p.Last())
+	}
 }
 
 func TestOldAnswerIsNone(t *testing.T) {
