@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The broker-facing tests and the end-to-end test against Apache Kafka. It starts a broker of
 # its own with empty data, beside one that kafka.sh may be running, and stops it at the end.
-# Without Java or Maven it fails and names what is missing.
+# Without Java or Maven it fails and names the missing tool.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

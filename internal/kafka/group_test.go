@@ -80,7 +80,7 @@ func TestOffsetsAreCommittedWithTheTransaction(t *testing.T) {
 
 	for name, spoil := range map[string]func(m *sarama.ConsumerGroupMetadata){
 		"stale generation": func(m *sarama.ConsumerGroupMetadata) { m.GenerationID-- },
-		"unknown member":   func(m *sarama.ConsumerGroupMetadata) { m.MemberID = "nobody" },
+		"unknown member":   func(m *sarama.ConsumerGroupMetadata) { m.MemberID = "stranger" },
 	} {
 		stale := *meta
 		spoil(&stale)

@@ -1,4 +1,4 @@
-package devkafka_test
+package kafka_test
 
 import (
 	"errors"
@@ -15,9 +15,6 @@ import (
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 )
-
-// What a broker can be made to say is tested here, because nothing but this package and
-// tests above it may know which embedded broker it is.
 
 const (
 	faultTopic = "topic"
@@ -45,9 +42,9 @@ func transaction(p *kafka.Producer, n int) error {
 
 func faultyBroker(t *testing.T) (*devkafka.Broker, []string) {
 	t.Helper()
-	b := start(t, options(t))
+	b := kafkatest.Embedded(t, devkafka.Options{})
 	brokers := []string{b.Addr()}
-	require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), brokers, kafka.Topic{Name: faultTopic, Partitions: 3}))
+	require.NoError(t, kafka.EnsureTopics(within(t), quiet(), brokers, kafka.Topic{Name: faultTopic, Partitions: 3}))
 	return b, brokers
 }
 
@@ -68,12 +65,15 @@ func TestPassingErrorsNeitherLoseNorDouble(t *testing.T) {
 		for _, e := range tc.errs {
 			t.Run(tc.request.Name()+" "+e.Message, func(t *testing.T) {
 				b, brokers := faultyBroker(t)
-				fault := b.Fault(kfake.Fault{Keys: []kmsg.Key{tc.request}, Err: e, Count: 2})
-				p := producer(t, b.Addr(), "tx")
+				fault := b.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{tc.request}, Err: e, Count: 2})
+				p := newProducer(t, brokers, "tx")
 				require.NoError(t, transaction(p, 1))
 				require.NoError(t, transaction(p, 2))
 				require.Equal(t, 2, fault.Hits(), "it happened")
-				got := values(t, b.Addr(), faultTopic, 2*perTxn)
+				var got []string
+				for _, r := range kafkatest.ReadAll(t, brokers, faultTopic, 2*perTxn, waitTimeout) {
+					got = append(got, string(r.Value))
+				}
 				require.Len(t, got, 2*perTxn)
 				require.Subset(t, got, []string{"1/0", "1/9", "2/0", "2/9"})
 				require.Equal(t, map[int32]int64{0: 2}, kafkatest.Committed(t, brokers, faultGroup, faultTopic))
@@ -107,18 +107,81 @@ func TestRefusalsEndTheTransaction(t *testing.T) {
 	} {
 		t.Run(tc.request.Name()+" "+tc.err.Message, func(t *testing.T) {
 			b, brokers := faultyBroker(t)
-			p := producer(t, b.Addr(), "tx")
-			fault := b.Fault(kfake.Fault{Keys: []kmsg.Key{tc.request}, Err: tc.err})
+			p := newProducer(t, brokers, "tx")
+			fault := b.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{tc.request}, Err: tc.err})
 			err := transaction(p, 1)
 			require.Error(t, err)
 			require.Equal(t, tc.fenced, errors.Is(err, kafka.ErrFenced), "%v", err)
 			require.Equal(t, 1, fault.Hits())
 			require.NoError(t, p.Close())
 
-			again := producer(t, b.Addr(), "tx")
+			again := newProducer(t, brokers, "tx")
 			require.NoError(t, transaction(again, 2))
-			require.Len(t, values(t, b.Addr(), faultTopic, perTxn), perTxn, "nothing of the refused transaction")
+			require.Len(t, kafkatest.ReadAll(t, brokers, faultTopic, perTxn, waitTimeout), perTxn, "nothing of the refused transaction")
 			require.Equal(t, map[int32]int64{0: 2}, kafkatest.Committed(t, brokers, faultGroup, faultTopic))
 		})
+	}
+}
+
+func TestLowerOffsetThanAcknowledgedIsRewound(t *testing.T) {
+	for name, confirm := range map[string]func(p *kafka.Producer) error{
+		"Commit":       (*kafka.Producer).Commit,
+		"Acknowledged": func(p *kafka.Producer) error { _, err := p.Acknowledged(faultTopic); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, brokers := faultyBroker(t)
+			p := newProducer(t, brokers, "tx")
+			commit(t, p, message(faultTopic, "a", "1"), message(faultTopic, "b", "2"))
+			b.Cluster().ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+				asked, ok := req.(*kmsg.ProduceRequest)
+				if !ok || len(asked.Topics) != 1 || len(asked.Topics[0].Partitions) != 1 {
+					return nil, nil, false
+				}
+				resp := kmsg.NewPtrProduceResponse()
+				resp.SetVersion(asked.GetVersion())
+				topic := kmsg.NewProduceResponseTopic()
+				topic.Topic, topic.TopicID = asked.Topics[0].Topic, asked.Topics[0].TopicID
+				partition := kmsg.NewProduceResponseTopicPartition()
+				partition.BaseOffset = 1 // where the second record was
+				topic.Partitions = append(topic.Partitions, partition)
+				resp.Topics = append(resp.Topics, topic)
+				return resp, nil, true
+			})
+			require.NoError(t, p.Begin())
+			require.NoError(t, p.SendTo(0, message(faultTopic, "c", "3")))
+			err := confirm(p)
+			require.ErrorIs(t, err, kafka.ErrRewound)
+			require.ErrorContains(t, err, "topic/0: acknowledged at offset 1, expected at least 2")
+			require.ErrorIs(t, p.Commit(), kafka.ErrRewound, "nothing is committed after that")
+			require.NoError(t, p.Close())
+			require.Len(t, kafkatest.ReadAll(t, brokers, faultTopic, 2, waitTimeout), 2)
+		})
+	}
+}
+
+func TestRefusedPartitionDecidesOverPartitionsNotAttempted(t *testing.T) {
+	for range 8 { // the answer has no order
+		b, brokers := faultyBroker(t)
+		p := newProducer(t, brokers, "tx")
+		b.Cluster().ControlKey(int16(kmsg.AddPartitionsToTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			asked, ok := req.(*kmsg.AddPartitionsToTxnRequest)
+			if !ok {
+				return nil, nil, false
+			}
+			resp := kmsg.NewPtrAddPartitionsToTxnResponse()
+			resp.SetVersion(asked.GetVersion())
+			for i, code := range []int16{kerr.OperationNotAttempted.Code, kerr.TopicAuthorizationFailed.Code, kerr.OperationNotAttempted.Code} {
+				topic := kmsg.NewAddPartitionsToTxnResponseTopic()
+				topic.Topic = fmt.Sprintf("topic-%d", i)
+				partition := kmsg.NewAddPartitionsToTxnResponseTopicPartition()
+				partition.ErrorCode = code
+				topic.Partitions = append(topic.Partitions, partition)
+				resp.Topics = append(resp.Topics, topic)
+			}
+			return resp, nil, true
+		})
+		require.NoError(t, p.Begin())
+		require.NoError(t, p.SendTo(0, message(faultTopic, "a", "1")))
+		require.ErrorIs(t, p.Commit(), sarama.ErrTopicAuthorizationFailed)
 	}
 }
