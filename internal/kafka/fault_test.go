@@ -3,6 +3,7 @@ package kafka_test
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/IBM/sarama"
@@ -183,5 +184,40 @@ func TestRefusedPartitionDecidesOverPartitionsNotAttempted(t *testing.T) {
 		require.NoError(t, p.Begin())
 		require.NoError(t, p.SendTo(0, message(faultTopic, "a", "1")))
 		require.ErrorIs(t, p.Commit(), sarama.ErrTopicAuthorizationFailed)
+	}
+}
+
+func TestBrokenConnectionsNeitherLoseNorDouble(t *testing.T) {
+	for _, key := range []kmsg.Key{
+		kmsg.FindCoordinator, kmsg.InitProducerID, kmsg.AddPartitionsToTxn, kmsg.Produce, kmsg.AddOffsetsToTxn, kmsg.TxnOffsetCommit, kmsg.EndTxn,
+	} {
+		t.Run(key.Name(), func(t *testing.T) {
+			b, brokers := faultyBroker(t)
+			var cut atomic.Int32
+			b.Cluster().ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
+				cut.Add(1)
+				return nil, errors.New("cut"), true
+			})
+			p := newProducer(t, brokers, "tx")
+			require.NoError(t, transaction(p, 1))
+			require.NoError(t, transaction(p, 2))
+			require.EqualValues(t, 1, cut.Load())
+			require.Len(t, kafkatest.ReadAll(t, brokers, faultTopic, 2*perTxn, waitTimeout), 2*perTxn)
+			require.Equal(t, map[int32]int64{0: 2}, kafkatest.Committed(t, brokers, faultGroup, faultTopic))
+		})
+	}
+}
+
+func TestRefusedProducerIsNotMade(t *testing.T) {
+	b, brokers := faultyBroker(t)
+	for key, code := range map[kmsg.Key]*kerr.Error{
+		kmsg.InitProducerID: kerr.TransactionalIDAuthorizationFailed, kmsg.FindCoordinator: kerr.TransactionalIDAuthorizationFailed,
+	} {
+		b.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: code})
+		p, err := kafka.NewProducer(within(t), quiet(), brokers, "test", "tx")
+		require.ErrorIs(t, err, sarama.ErrTransactionalIDAuthorizationFailed)
+		require.ErrorContains(t, err, "initialising transactional producer tx")
+		require.True(t, kafka.Permanent(err))
+		require.Nil(t, p)
 	}
 }

@@ -1,9 +1,13 @@
 package kafka_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/IBM/sarama"
@@ -27,8 +31,9 @@ func TestMemberComesBackAfterEveryFailure(t *testing.T) {
 	topic := newTopic(t, brokers, kafka.Topic{Partitions: 1})
 	joined := make(chan sarama.ConsumerGroupSession, 1)
 	tries, sessions := 0, 0
+	var out syncBuffer
 	m := kafka.Member{
-		Log: quiet(), Group: kafkatest.Name(t, "group"), Topics: []string{topic},
+		Log: slog.New(slog.NewTextHandler(&out, nil)), Group: kafkatest.Name(t, "group"), Topics: []string{topic},
 		Connect: func(_, life context.Context) (sarama.Client, error) {
 			if tries++; tries < 3 {
 				return nil, errors.New("no broker")
@@ -56,6 +61,49 @@ func TestMemberComesBackAfterEveryFailure(t *testing.T) {
 	require.NoError(t, <-done)
 	require.Equal(t, 3, tries, "one client served both sessions")
 	require.Equal(t, 2, sessions)
+	logged := out.String()
+	require.Equal(t, 2, strings.Count(logged, `msg="kafka unavailable, retrying" err="no broker"`), logged)
+	require.Equal(t, 1, strings.Count(logged, `msg="consumer group session failed, rejoining"`), logged)
+	require.Contains(t, logged, "cannot commit")
+}
+
+// syncBuffer is written by the member while the test reads.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// unusable is a member whose session finds topics that do not fit.
+type unusable struct{ failing }
+
+func (unusable) Err() error { return fmt.Errorf("%w: 2 partitions", kafka.ErrUnusable) }
+
+func TestMemberEndsWhenASessionFindsUnusableTopics(t *testing.T) {
+	brokers := kafkatest.Brokers(t)
+	topic := newTopic(t, brokers, kafka.Topic{Partitions: 1})
+	m := kafka.Member{
+		Log: quiet(), Group: kafkatest.Name(t, "group"), Topics: []string{topic},
+		Connect: func(_, life context.Context) (sarama.Client, error) {
+			return kafka.NewClient(life, brokers, kafka.NewSettings("test"))
+		},
+		Session: func(sarama.Client, sarama.ConsumerGroup) sarama.ConsumerGroupHandler {
+			return unusable{failing{member{make(chan sarama.ConsumerGroupSession, 1)}}}
+		},
+	}
+	require.ErrorIs(t, m.Run(within(t)), kafka.ErrUnusable)
 }
 
 func TestMemberEndsWhereTopicsCannotBeUsed(t *testing.T) {

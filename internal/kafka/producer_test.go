@@ -176,6 +176,9 @@ func TestClosedTransactionIsNeverRead(t *testing.T) {
 	require.ErrorIs(t, p.Begin(), kafka.ErrClosed)
 	require.ErrorIs(t, p.SendTo(0, message(topic, "a", "2")), kafka.ErrClosed)
 	require.ErrorIs(t, p.Commit(), kafka.ErrClosed)
+	require.ErrorIs(t, p.AddOffsets(nil, nil), kafka.ErrClosed)
+	_, err := p.Acknowledged(topic)
+	require.ErrorIs(t, err, kafka.ErrClosed)
 
 	other := newProducer(t, brokers, kafkatest.Name(t, "tx")) // needs no taking over: it was aborted
 	commit(t, other, message(topic, "a", "3"))
@@ -274,4 +277,29 @@ func TestCloseReleasesAWaitingCall(t *testing.T) {
 			require.Less(t, time.Since(start), 10*time.Second)
 		})
 	}
+}
+
+func TestAcknowledgedCountsTheOpenTransaction(t *testing.T) {
+	brokers := kafkatest.Brokers(t)
+	a, b := newTopic(t, brokers, kafka.Topic{Partitions: 2}), newTopic(t, brokers, kafka.Topic{Partitions: 1})
+	p := newProducer(t, brokers, kafkatest.Name(t, "tx"))
+	acknowledged := func(topic string) int {
+		n, err := p.Acknowledged(topic)
+		require.NoError(t, err)
+		return n
+	}
+	for range 2 { // each transaction counts from 0
+		require.NoError(t, p.Begin())
+		require.Zero(t, acknowledged(a))
+		for partition := range int32(2) {
+			require.NoError(t, p.SendTo(partition, message(a, "k", "v")))
+		}
+		require.NoError(t, p.SendTo(0, message(b, "k", "v")))
+		require.Equal(t, 2, acknowledged(a))
+		require.NoError(t, p.SendTo(1, message(a, "k", "v")))
+		require.Equal(t, 3, acknowledged(a))
+		require.Equal(t, 1, acknowledged(b))
+		require.NoError(t, p.Commit())
+	}
+	require.Len(t, kafkatest.ReadAll(t, brokers, a, 6, waitTimeout), 6)
 }

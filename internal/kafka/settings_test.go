@@ -20,6 +20,14 @@ func TestSettingsKeepThePromises(t *testing.T) {
 	require.Equal(t, sarama.WaitForAll, c.Producer.RequiredAcks)
 	require.False(t, c.Consumer.Offsets.AutoCommit.Enable)
 	require.False(t, c.Metadata.AllowAutoTopicCreation)
+	require.Equal(t, 5*time.Second, c.Net.DialTimeout)
+	require.Equal(t, 15*time.Second, c.Net.WriteTimeout)
+	require.Equal(t, 250*time.Second, time.Duration(c.Metadata.Retry.Max)*c.Metadata.Retry.Backoff, "outages are ridden out")
+	require.Equal(t, kafka.MaxRecordBytes, c.Producer.MaxMessageBytes)
+	require.Equal(t, 10*time.Second, c.Consumer.Group.Session.Timeout)
+	require.Equal(t, time.Second, c.Consumer.Group.Heartbeat.Interval)
+	require.Equal(t, "test", c.ClientID)
+	require.True(t, c.Consumer.Return.Errors)
 	require.Greater(t, c.Net.ReadTimeout, c.Consumer.Group.Rebalance.Timeout, "joining waits for the others")
 }
 
