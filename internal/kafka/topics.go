@@ -127,12 +127,14 @@ func ensure(ctx context.Context, log *slog.Logger, admin sarama.ClusterAdmin, to
 
 // warnOfDeletion logs a limited retention of a topic that is meant to be kept.
 func warnOfDeletion(log *slog.Logger, admin sarama.ClusterAdmin, topic string) {
-	entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: topic, ConfigNames: retention})
-	if err != nil {
+	found, err := admin.DescribeConfigs([]*sarama.ConfigResource{
+		{Type: sarama.TopicResource, Name: topic, ConfigNames: retention},
+	}, sarama.DescribeConfigsOptions{})
+	if err != nil || len(found) != 1 || found[0].ErrorCode != 0 {
 		log.Warn("retention of a topic unknown: make sure that it is unlimited", "topic", topic, "err", err)
 		return
 	}
-	for _, e := range entries {
+	for _, e := range found[0].Configs {
 		if slices.Contains(retention, e.Name) && e.Value != unlimited {
 			log.Warn("retention of a topic is limited, Kafka deletes its oldest records", "topic", topic, e.Name, e.Value, "want", e.Name+"="+unlimited)
 		}

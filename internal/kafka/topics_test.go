@@ -54,10 +54,11 @@ func listTopics(t *testing.T, brokers []string) map[string]sarama.TopicDetail {
 // configOf returns the settings of a topic.
 func configOf(t *testing.T, brokers []string, topic string) map[string]string {
 	t.Helper()
-	entries, err := newAdmin(t, brokers).DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: topic})
+	found, err := newAdmin(t, brokers).DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: topic}}, sarama.DescribeConfigsOptions{})
 	require.NoError(t, err)
+	require.Len(t, found, 1)
 	out := map[string]string{}
-	for _, e := range entries {
+	for _, e := range found[0].Configs {
 		out[e.Name] = e.Value
 	}
 	return out

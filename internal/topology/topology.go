@@ -35,7 +35,7 @@ type Topics struct {
 // legal matches the names that Kafka allows a topic, but for "." and "..".
 var legal = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
 
-var errName = errors.New("want 1 to 249 of A-Z a-z 0-9 . _ - and neither . nor ..")
+var errName = errors.New("want 1 to 249 of A-Z a-z 0-9 . _ -, other than . and .. alone")
 
 // Check names the variable of every name that Kafka does not allow a topic.
 func (t *Topics) Check() error {
