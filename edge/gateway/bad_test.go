@@ -42,7 +42,7 @@ var badInput = []struct {
 func good() string { return string(reading("device_001", 1640995200000)) }
 
 func TestBadInputByNATSIsRefusedAndKept(t *testing.T) {
-	g, h := plant(t)
+	g, h := startWithHub(t)
 	nc := dial(t, g)
 	for _, tt := range badInput {
 		msg, err := nc.Request(wire.TelemetrySubject("device_001"), []byte(tt.payload), waitTimeout)
@@ -60,7 +60,7 @@ func TestBadInputByNATSIsRefusedAndKept(t *testing.T) {
 }
 
 func TestBadInputByMQTTIsAcknowledgedAndKept(t *testing.T) {
-	g, h := plant(t)
+	g, h := startWithHub(t)
 	client := connectMQTT(t, g)
 	for _, tt := range badInput {
 		token := client.Publish(wire.TelemetryTopic("device_001"), 1, false, tt.payload)
@@ -103,7 +103,7 @@ func requireUndisturbed(t *testing.T, g *Gateway) {
 }
 
 func TestOversizedMessageClosesOnlyItsConnection(t *testing.T) {
-	g, _ := plant(t)
+	g, _ := startWithHub(t)
 	nc := dial(t, g)
 	require.ErrorIs(t, nc.Publish(wire.TelemetrySubject("device_001"), bytes.Repeat([]byte("x"), 3<<20)), nats.ErrMaxPayload)
 	client := connectMQTT(t, g)

@@ -172,7 +172,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	parts.OnStop("mqtt intake", func(context.Context) error { g.mqtt.StopIntake(); return nil })
 	g.log.Info("gateway started", "building", g.cfg.Building, "nats", g.NATSAddr(), "mqtt", g.MQTTAddr(),
-		"http", g.Addr(), "hub", natsconn.Redact(g.cfg.HubURL), "buffer_bytes", g.broker.BufferLimit(), "epoch", g.Epoch(), "instance", g.broker.Instance())
+		"http", g.Addr(), "hub", natsconn.Redact(g.cfg.HubURL), "buffer_bytes", g.broker.BufferLimit(), "epoch", g.Epoch()) // not the instance id: it is the password at the hub
 	return parts.Wait(ctx)
 }
 

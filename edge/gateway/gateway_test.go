@@ -60,7 +60,7 @@ func requireStored(t *testing.T, acked map[string][]string, all []stored) {
 }
 
 func TestAckedReadingsAreInTheStreamInOrderAndUnchanged(t *testing.T) {
-	g, h := plant(t)
+	g, h := startWithHub(t)
 	acked := send(t, g, 10, 50)
 	all := h.entries(t, g.cfg.ID)
 	require.Len(t, all, 500)
@@ -69,7 +69,7 @@ func TestAckedReadingsAreInTheStreamInOrderAndUnchanged(t *testing.T) {
 }
 
 func TestPlainPublishIsStoredWithoutAPromise(t *testing.T) {
-	g, h := plant(t)
+	g, h := startWithHub(t)
 	nc := dial(t, g)
 	for n := range 20 {
 		require.NoError(t, nc.Publish(wire.TelemetrySubject("device_001"), reading("device_001", 1640995200000+int64(n))))

@@ -77,7 +77,7 @@ func (h *healer) check(ctx context.Context) {
 
 func (h *healer) restart(ctx context.Context, why string) {
 	h.g.log.Warn("storage failing on a working disk, restarting it", "why", why)
-	began := time.Now()
+	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, restartLimit)
 	defer cancel()
 	err := h.g.broker.Restart(ctx, false)
@@ -92,10 +92,10 @@ func (h *healer) restart(ctx context.Context, why string) {
 	h.g.metrics.storeRestarts.Inc()
 	h.g.noteDamage()
 	if err != nil {
-		h.g.log.Error("storage restart failed", "err", err, "took", time.Since(began))
+		h.g.log.Error("storage restart failed", "err", err, "took", time.Since(start))
 		return
 	}
-	h.g.log.Info("storage restarted", "took", time.Since(began))
+	h.g.log.Info("storage restarted", "took", time.Since(start))
 }
 
 // storageFailure describes the failure of storage, "" while it works.

@@ -46,7 +46,7 @@ func TestHorizon(t *testing.T) {
 }
 
 func TestHeartbeatHoldsTheTotals(t *testing.T) {
-	g, h := plant(t)
+	g, h := startWithHub(t)
 	ch := h.heartbeats(t)
 	send(t, g, 2, 5)
 	_, err := dial(t, g).Request(wire.TelemetrySubject("device_001"), []byte("bad"), waitTimeout)
@@ -184,7 +184,7 @@ func leafPort(t *testing.T, srv *server.Server) int {
 
 // A plain nats-server without users admits a leaf that sends one.
 func TestHubWithoutUsersAdmitsTheGateway(t *testing.T) {
-	g, h := plant(t) // its hub has no users
+	g, h := startWithHub(t) // its hub has no users
 	require.Eventually(t, g.HubConnected, waitTimeout, 10*time.Millisecond)
 	leafs, err := h.srv.Leafz(nil)
 	require.NoError(t, err)

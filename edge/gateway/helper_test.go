@@ -18,8 +18,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// plant starts a hub and a gateway that is linked to it.
-func plant(t *testing.T) (*Gateway, *hub) {
+// startWithHub starts a hub and a gateway linked to it.
+func startWithHub(t *testing.T) (*Gateway, *hub) {
 	t.Helper()
 	h := startHub(t, -1)
 	cfg := config(t)

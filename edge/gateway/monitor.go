@@ -191,7 +191,7 @@ func (g *Gateway) reportRefusal() {
 	}
 	g.refused = time.Now()
 	g.log.Warn("the hub refuses this gateway: another gateway with its id is connected, or the hub has no such user as in EDGE_HUB_URL; readings stay in the buffer",
-		"instance", g.broker.Instance(), "refusals", times)
+		"refusals", times)
 }
 
 // refusedEvery is the interval of that warning.

@@ -12,7 +12,7 @@ import (
 )
 
 func TestMQTTPublishIsStoredBeforeItIsAcknowledged(t *testing.T) {
-	g, h := plant(t)
+	g, h := startWithHub(t)
 	client := connectMQTT(t, g)
 	var want []string
 	for qos := range byte(3) {
@@ -65,7 +65,7 @@ func TestManyMQTTPublishesOfOneClientShareAPack(t *testing.T) {
 }
 
 func TestMQTTOnOtherTopicsIsRefusedAndNotDelivered(t *testing.T) {
-	g, h := plant(t)
+	g, h := startWithHub(t)
 	client := connectMQTT(t, g)
 	heard := make(chan paho.Message, 10)
 	token := client.Subscribe("#", 1, func(_ paho.Client, m paho.Message) { heard <- m })

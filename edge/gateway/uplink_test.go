@@ -37,7 +37,7 @@ func next(t *testing.T, ch <-chan wire.GatewayStatus) wire.GatewayStatus {
 }
 
 func TestHeartbeatTellsWhatTheGatewayHolds(t *testing.T) {
-	g, h := plant(t)
+	g, h := startWithHub(t)
 	ch := h.heartbeats(t)
 	s := next(t, ch)
 	require.Equal(t, "gw-a", s.Gateway)
@@ -87,7 +87,7 @@ func TestGatewayWorksWithoutAHubAndIsHeardWhenOneComes(t *testing.T) {
 
 // A hub with default settings accepts messages of up to 1 MiB.
 func TestLargestPackReachesAnOrdinaryHub(t *testing.T) {
-	g, h := plant(t)
+	g, h := startWithHub(t)
 	var b wire.PackBuilder
 	b.Reset(1, 1)
 	for b.Size() < 896<<10 {
