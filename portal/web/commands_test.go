@@ -371,7 +371,7 @@ func TestCommandOverTheWebSocketShowsInAnotherTab(t *testing.T) {
 	require.Equal(t, acked, shown, "the whole alarm is pushed")
 
 	for body, want := range map[string]string{
-		`{"type":"alarm_command","command":{"action":"acknowledge","alert_id":"unknown","by":"x"}}`:                      "alert_not_found",
+		`{"type":"alarm_command","command":{"action":"acknowledge","alert_id":"unknown","by":"x"}}`:                     "alert_not_found",
 		`{"type":"alarm_command","command":{"action":"acknowledge","alert_id":"a1"}}`:                                   "operator_missing",
 		`{"type":"alarm_command","command":{"action":"acknowledge","alert_id":"a1","filter":{},"by":"x"}}`:              "bad_field",
 		`{"type":"alarm_command","command":{"action":"shelve","filter":{"device_id":"d1"},"by":"x"}}`:                   "bad_field",

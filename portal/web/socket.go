@@ -79,14 +79,20 @@ func (p *Portal) buildSockets(o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	o.Limits.Connections, o.Limits.PerAddress = o.Config.MaxConnections, o.Config.MaxPerAddress
-	o.Limits.RecentBytes = o.Config.ReplayBytes
-	if o.Config.ReplayBytes == 0 {
-		o.Limits.RecentBytes = -1 // the hub takes 0 for its default
-	}
+	o.Limits.Connections = o.Config.MaxConnections
+	o.Limits.PerAddress = zeroIsNone(o.Config.MaxPerAddress)
+	o.Limits.RecentBytes = zeroIsNone(o.Config.ReplayBytes)
 	if o.Config.MessageRate > 0 {
 		o.Limits.RatePerSecond, o.Limits.RateBurst = o.Config.MessageRate, o.Config.MessageRate*rateBurst
 	}
 	p.fanout, err = fanout.New(fanout.Options{Model: p.model, Log: o.Log, Registry: o.Registry, Publisher: p.dashboard, Limits: o.Limits})
 	return err
+}
+
+// zeroIsNone turns a setting whose 0 means none into a limit whose 0 means the default.
+func zeroIsNone(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }

@@ -88,7 +88,7 @@ type badActor struct {
 // shortestWindow and longestWindow bound the window for bad actors.
 const (
 	shortestWindow = time.Minute
-	longestWindow  = state.CallsKept * time.Millisecond
+	longestWindow  = state.AnnunciationsKept * time.Millisecond
 )
 
 func (p *Portal) alertSummary(c *fiber.Ctx) error {

@@ -18,7 +18,7 @@ func BenchmarkFleetDelta(b *testing.B) {
 	const devices, clients = 10_000, 1000
 	now := time.Now()
 	p := state.New(state.Options{Now: func() time.Time { return now }})
-	bd := newTestBoard(b, p)
+	bd := newTestPublisher(b, p)
 	set := func(i int, presence telemetry.Presence) {
 		p.ApplyState(telemetry.DeviceState{
 			DeviceID: fmt.Sprintf("device_%05d", i), Presence: presence, Gateway: "gw-a",
@@ -68,7 +68,7 @@ func BenchmarkSensorScan(b *testing.B) {
 	const devices = 10_000
 	now := time.Now()
 	p := state.New(state.Options{Now: func() time.Time { return now }})
-	bd := newTestBoard(b, p)
+	bd := newTestPublisher(b, p)
 	s := bd.Open(&fakeClient{}, ClientLimits{})
 	s.Handle([]byte(`{"type":"subscribe","topics":["sensor/temperature"]}`))
 	b.ReportAllocs()

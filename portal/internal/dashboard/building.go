@@ -8,7 +8,7 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// tally is what a scan counted of one building.
+// tally are the counts of one building in a scan.
 type tally struct {
 	Devices  int                  `json:"devices"`
 	Online   int                  `json:"online"`
@@ -26,7 +26,7 @@ type meanValue struct {
 	Count int64   `json:"count"`
 }
 
-// tallies are counted when somebody wants a building.
+// tallies are counted while a building topic has subscribers.
 type tallies struct {
 	on bool
 	by map[string]*tally
@@ -92,7 +92,7 @@ func (p *Publisher) alarmsIn(building string) int {
 	return n
 }
 
-// isOpen tells whether an alarm is not normal: its condition holds or nobody has seen it.
+// isOpen reports whether an alarm is not normal: its condition holds or it is unacknowledged.
 func isOpen(a *state.Alert) bool {
 	if a.State == "" { // a record from before there were states
 		return a.Active()
@@ -100,11 +100,11 @@ func isOpen(a *state.Alert) bool {
 	return a.State != telemetry.AlarmNormal && !a.Historical
 }
 
-// encode returns v as JSON, null when that cannot be.
+// encode returns v as JSON, or null after an error.
 func (p *Publisher) encode(v any) []byte {
 	data, err := json.Marshal(v)
 	if err != nil {
-		p.log.Error("message cannot be encoded", "err", err)
+		p.log.Error("encoding a message failed", "err", err)
 		return []byte("null")
 	}
 	return data

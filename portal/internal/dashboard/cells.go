@@ -21,13 +21,13 @@ const (
 )
 
 const (
-	// usualInterval stands in for a sending interval that core has not learned yet, ms.
+	// usualInterval is assumed while a device's sending interval is unknown, ms.
 	usualInterval = 20_000
 	// staleLeast is the shortest time without a reading that makes a device stale, ms.
 	staleLeast = 3_000
 )
 
-// cell is a device as the clients were told of it last. Cells belong to the goroutine of
+// cell is a device as last published. Cells belong to the goroutine of
 // Run.
 type cell struct {
 	shown    bool
@@ -60,10 +60,10 @@ func (c *changes) reset() {
 	}
 }
 
-// scanStep is how many devices a scan looks at before others get at the plant.
+// scanStep is how many devices a scan looks at before it releases the lock.
 const (
 	scanStep   = 1000
-	decodeStep = 200 // when readings are taken apart
+	decodeStep = 200 // when readings are decoded
 )
 
 // scan brings the cells up to date and notes in b.changes what changed.
@@ -150,7 +150,7 @@ func (p *Publisher) stateOf(d *state.Device, now int64) cellState {
 	default:
 		return stateUnknown
 	}
-	last, interval := max(p.heard[d.Index], p.started), d.IntervalMS()
+	last, interval := max(p.arrived[d.Index], p.started), d.IntervalMS()
 	if d.HasReading() && d.Backfill() {
 		last = d.Received()
 	}
@@ -198,7 +198,7 @@ func (c *cell) appendState(dst []byte) []byte {
 	return append(dst, ']')
 }
 
-// lookInside takes a device's newest reading apart unless that was done before. It is
+// lookInside decodes a device's newest reading unless that was done before. It is
 // called within a View.
 func (p *Publisher) lookInside(d *state.Device) {
 	c := &p.cells[d.Index]
@@ -214,7 +214,7 @@ func (p *Publisher) lookInside(d *state.Device) {
 	default:
 		c.read, c.stamp, c.received = true, d.Timestamp(), d.Received()
 		if wire.DecodeReading(d.Payload(), &p.reading, nil) != nil {
-			return // core has read it before; if we cannot, what was known stays
+			return // accepted by a newer core: keep the old values
 		}
 		now = valuesOf(&p.reading)
 	}

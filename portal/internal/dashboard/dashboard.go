@@ -1,21 +1,21 @@
-// Package dashboard is what the dashboard's WebSocket dialect, iot.v1.json, says: its topics,
-// their snapshots and deltas, and where each client is in them. It knows no connections:
-// package hub carries the frames.
+// Package dashboard implements the dashboard's WebSocket dialect, iot.v1.json: its topics,
+// their snapshots and deltas, and each client's position in them. It has no connections:
+// package fanout delivers the frames.
 //
-// Every message of a topic is encoded once, as a whole WebSocket frame that never changes
-// and that all clients of the topic share. A topic keeps its newest deltas in a log; a
-// client is a place in it. So a client that does not read costs a few bytes for each
-// topic: when the log has moved on it is told how much it missed and gets a fresh snapshot
-// (conflation). Alerts are never left out: a client that is too far behind in them is given
-// up.
+// Every message of a topic is encoded once, as a whole WebSocket frame that is immutable and
+// shared by all clients of the topic. A topic keeps its newest deltas in a log; a client is a
+// position in it. So a client that does not read costs a few bytes per topic: once its
+// position has left the log it gets the number of missed deltas and a fresh snapshot
+// (conflation). Alerts are never left out: a client too far behind in them is closed.
 //
-// One goroutine, Run, looks at the plant once a second and makes all snapshots and deltas
-// but those of alerts; it holds the plant for a millisecond or two at a time. What clients
-// and the plant call waits for nothing but short locks. The plant's lock is taken before
-// the board's, never the other way round.
+// One goroutine, Run, scans the model once a second and makes all snapshots and deltas but
+// those of alerts; it locks the model for a millisecond or two at a time. Methods called by
+// clients and the model block on short locks only. The model's lock is taken before the
+// publisher's, never the other way round.
 package dashboard
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -33,40 +33,32 @@ import (
 // Subprotocol is the name of the dialect in the WebSocket handshake.
 const Subprotocol = "iot.v1.json"
 
-// Limits of a board. A zero field takes the default.
+// Limits of a publisher. Everywhere 0 means the default.
 type Limits struct {
 	Topics      int           // a client may follow; default 2000
 	FrameBytes  int           // longest message sent; default 256 KiB
 	QueueBytes  int           // of alerts that may wait for a client; default 1 MiB
-	Alerts      int           // newest alert records kept for those who come back; default 10,000
+	Alerts      int           // newest alert records kept for clients that resume; default 10,000
 	AlertBytes  int           // and their size; default 16 MiB
-	Replies     int           // answers that may wait for a client; default 100
+	Replies     int           // that may wait for a client; default 100
 	Every       time.Duration // between deltas; default 1 s
 	DeviceEvery time.Duration // between deltas of one device; default 100 ms
 }
 
 func (l Limits) withDefaults() Limits {
-	num := func(p *int, n int) {
-		if *p == 0 {
-			*p = n
-		}
+	return Limits{
+		Topics:      cmp.Or(l.Topics, 2000),
+		FrameBytes:  cmp.Or(l.FrameBytes, 256<<10),
+		QueueBytes:  cmp.Or(l.QueueBytes, 1<<20),
+		Alerts:      cmp.Or(l.Alerts, 10_000),
+		AlertBytes:  cmp.Or(l.AlertBytes, 16<<20),
+		Replies:     cmp.Or(l.Replies, 100),
+		Every:       cmp.Or(l.Every, time.Second),
+		DeviceEvery: cmp.Or(l.DeviceEvery, 100*time.Millisecond),
 	}
-	num(&l.Topics, 2000)
-	num(&l.FrameBytes, 256<<10)
-	num(&l.QueueBytes, 1<<20)
-	num(&l.Alerts, 10_000)
-	num(&l.AlertBytes, 16<<20)
-	num(&l.Replies, 100)
-	if l.Every == 0 {
-		l.Every = time.Second
-	}
-	if l.DeviceEvery == 0 {
-		l.DeviceEvery = 100 * time.Millisecond
-	}
-	return l
 }
 
-// Options of a board. Model, Log and Registry are required.
+// Options of a publisher. Model, Log and Registry are required.
 type Options struct {
 	Model    *state.Model
 	Log      *slog.Logger
@@ -87,23 +79,23 @@ type Publisher struct {
 	epoch   string
 	started int64 // ms
 
-	work chan struct{} // there is something that does not wait for the next second
+	work chan struct{} // there is work that cannot wait for the next tick
 
 	mu      sync.Mutex
 	topics  map[string]*topic
 	devices map[string]*topic // the topics of devices, by id
-	byIndex []*topic          // the same by the device's number; nil: nobody wants it
+	byIndex []*topic          // the same by the device's number; nil: no subscriber
 	retired uint64            // highest number in a topic that is no more
 	alerts  *topic
 	open    map[string]*state.Alert // that are not normal, by id
-	news    bool                    // alerts were published that nobody was woken for
-	wanted  []*topic                // snapshots to be made
-	dirty   []*topic                // devices with a reading to be sent
+	news    bool                    // alerts were published since wakeForAlerts
+	wanted  []*topic                // snapshots to make
+	dirty   []*topic                // devices with a reading to send
 	clients int
 
-	// heard says when a device's newest reading arrived, ms by our clock, whatever the
-	// clock of its gateway says; 0: none did. It is guarded by the plant's lock.
-	heard []int64
+	// arrived is when a device's newest reading arrived, in ms by the portal's clock, not
+	// its gateway's; 0: none did. It is guarded by the model's lock.
+	arrived []int64
 
 	// The rest belongs to Run.
 	cells            []cell
@@ -150,14 +142,14 @@ func (p *Publisher) Added(d *state.Device) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.byIndex = append(p.byIndex, p.devices[d.ID]) // devices are numbered from 0 without gaps
-	p.heard = append(p.heard, 0)
+	p.arrived = append(p.arrived, 0)
 }
 
 // Readings implements state.Observer.
 func (p *Publisher) Readings(updated []*state.Device) {
 	now := p.model.Now()
 	for _, d := range updated {
-		p.heard[d.Index] = now
+		p.arrived[d.Index] = now
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -192,8 +184,7 @@ func (p *Publisher) Alert(a *state.Alert) {
 	p.poke()
 }
 
-// alertData returns {"alert":{…}}. What an alarm says of its past is left out when it would
-// not fit.
+// alertData returns {"alert":{…}}, without comments and history if these do not fit.
 func (p *Publisher) alertData(a *state.Alert) []byte {
 	raw := p.alertText(a)
 	data := make([]byte, 0, len(raw)+len(`{"alert":}`))
@@ -211,7 +202,7 @@ func (p *Publisher) alertText(a *state.Alert) []byte {
 	return p.encode(short)
 }
 
-// poke makes Run look for work.
+// poke wakes Run.
 func (p *Publisher) poke() {
 	select {
 	case p.work <- struct{}{}:
@@ -226,8 +217,7 @@ func (p *Publisher) Clients() int {
 	return p.clients
 }
 
-// topicFor returns the topic, made if need be. It is called with the plant in view and the
-// board locked.
+// topicFor returns the topic, created if needed. It is called within View and with mu held.
 func (p *Publisher) topicFor(n topicName) *topic {
 	if t := p.topics[n.name]; t != nil {
 		return t
@@ -243,7 +233,7 @@ func (p *Publisher) topicFor(n topicName) *topic {
 	return t
 }
 
-// release forgets a topic that nobody follows. It is called as topicFor is.
+// release removes a topic without subscribers. It is called as topicFor is.
 func (p *Publisher) release(t *topic) {
 	if len(t.subs) > 0 || t.lasting() {
 		return
@@ -258,7 +248,7 @@ func (p *Publisher) release(t *topic) {
 	}
 }
 
-// refused is returned by what a client may not do; other errors are ours.
+// refused returns err if it is meant for the client, and hides internal errors.
 func refused(err error) *RequestError {
 	if r, ok := errors.AsType[*RequestError](err); ok {
 		return r

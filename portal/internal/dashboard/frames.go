@@ -76,7 +76,7 @@ func finish(b, data []byte) []byte {
 	return append(f, '}')
 }
 
-// laggedFrame says that deltas were left out for one client.
+// laggedFrame reports that deltas were left out for one client.
 func laggedFrame(t *topic, dropped uint64) []byte {
 	b := append([]byte(`{"type":"lagged","topic":`), t.quoted...)
 	b = append(b, `,"dropped":`...)

@@ -13,7 +13,7 @@ type Batch struct {
 	Alerts   int
 }
 
-// Gather adds frames to the batch until about room bytes are in it, and tells whether there
+// Gather adds frames to the batch until it has about room bytes, and reports whether there
 // are more.
 func (s *Session) Gather(to *Batch, room int) (more bool) {
 	b := s.publisher
@@ -36,7 +36,7 @@ func (s *Session) Gather(to *Batch, room int) (more bool) {
 		if sub == nil {
 			return false
 		}
-		if !g.take(s, sub) {
+		if !g.addSubscription(s, sub) {
 			s.requeue(sub)
 			return true
 		}
@@ -44,7 +44,7 @@ func (s *Session) Gather(to *Batch, room int) (more bool) {
 	return true
 }
 
-// next takes the oldest subscription that has something off the queue.
+// next pops the oldest subscription with pending frames.
 func (s *Session) next() *subscription {
 	for len(s.fifo) > 0 {
 		sub := s.fifo[0]
@@ -59,7 +59,7 @@ func (s *Session) next() *subscription {
 	return nil
 }
 
-// enqueue notes that a subscription has something. It is called with the board locked.
+// enqueue queues a subscription with pending frames. It is called with Publisher.mu held.
 func (s *Session) enqueue(sub *subscription) {
 	if !sub.queued && !s.over {
 		sub.queued = true
@@ -80,7 +80,7 @@ type gathering struct {
 	room int
 }
 
-// put adds a frame, or tells that there is no room.
+// put adds a frame, or returns false when there is no room.
 func (g *gathering) put(k kind, frame []byte) bool {
 	switch {
 	case g.to.Shared != nil || len(g.to.Buf) >= g.room:
@@ -96,7 +96,7 @@ func (g *gathering) put(k kind, frame []byte) bool {
 	return true
 }
 
-// parts adds what is left of the snapshot that is being sent. False: there is no room.
+// parts adds the rest of the snapshot being sent. It returns false when there is no room.
 func (g *gathering) parts(s *Session) bool {
 	for len(s.parts) > 0 {
 		if !g.put(s.partsOf.kind, s.parts[0]) {
@@ -108,8 +108,9 @@ func (g *gathering) parts(s *Session) bool {
 	return true
 }
 
-// take adds what a subscription has. False: there is no room, and something is left.
-func (g *gathering) take(s *Session, sub *subscription) bool {
+// addSubscription adds the pending frames of a subscription. It returns false when there is
+// no room for all.
+func (g *gathering) addSubscription(s *Session, sub *subscription) bool {
 	t := sub.topic
 	if !sub.fresh {
 		return g.news(sub)
@@ -127,8 +128,8 @@ func (g *gathering) take(s *Session, sub *subscription) bool {
 	return g.parts(s) && g.news(sub)
 }
 
-// news adds the deltas that a client has not got yet. One that is too far behind is told so
-// and gets the newest delta or a fresh snapshot.
+// news adds the deltas that a client has not got yet. One that is too far behind gets a
+// lagged message and the newest delta or a fresh snapshot.
 func (g *gathering) news(sub *subscription) bool {
 	t := sub.topic
 	if first := t.log.first(t.seq); sub.sent+1 < first && t.kind != kindAlerts {
@@ -170,7 +171,7 @@ func (g *gathering) deltas(sub *subscription, upTo uint64) bool {
 	return true
 }
 
-// count notes what an alert or a reading is to the hub's figures.
+// count counts alerts and readings for the fan-out's metrics.
 func (g *gathering) count(k kind, e *entry) {
 	if k == kindAlerts {
 		g.to.Alerts++
@@ -184,7 +185,7 @@ func (g *gathering) count(k kind, e *entry) {
 }
 
 // askSnapshot makes the subscription wait for a snapshot: the one at hand if nothing has
-// changed since, else one that Run makes. It is called with the board locked.
+// changed since, else one that Run makes. It is called with Publisher.mu held.
 func (sub *subscription) askSnapshot() {
 	t, b := sub.topic, sub.session.publisher
 	sub.fresh = true

@@ -27,7 +27,7 @@ func (l *deltaLog) length() int { return len(l.entries) - l.head }
 // newest+1 when nothing is held.
 func (l *deltaLog) first(newest uint64) uint64 { return newest + 1 - uint64(l.length()) }
 
-// push appends e and drops what is too old or too much; the newest entry always stays.
+// push appends e and drops the oldest entries beyond the limits; the newest always stays.
 func (l *deltaLog) push(e entry) {
 	n := int64(len(e.frame))
 	l.total += n

@@ -14,23 +14,23 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{tooLarge: prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "portal_dashboard_oversized_total", Help: "Messages of the dashboard's dialect that were left out because they were larger than a frame may be.",
+		Name: "portal_dashboard_oversized_total", Help: "Messages of the dashboard's dialect dropped because they exceed the frame limit.",
 	})}
 	if err := reg.Register(m.tooLarge); err != nil {
-		return nil, fmt.Errorf("registering the board's metrics: %w", err)
+		return nil, fmt.Errorf("registering the dashboard's metrics: %w", err)
 	}
 	for _, c := range []struct {
 		name, help string
 		into       *[kinds]prometheus.Counter
 	}{
-		{"portal_dashboard_frames_total", "Frames handed to clients of the dashboard's dialect, by kind of topic.", &m.frames},
+		{"portal_dashboard_frames_total", "Frames sent to clients of the dashboard's dialect, by kind of topic.", &m.frames},
 		{"portal_dashboard_bytes_total", "Bytes of these frames.", &m.bytes},
-		{"portal_dashboard_lagged_total", "Times that a client of the dashboard's dialect was told that deltas were left out for it.", &m.lagged},
-		{"portal_dashboard_dropped_total", "Deltas left out for a client of the dashboard's dialect that was behind.", &m.dropped},
+		{"portal_dashboard_lagged_total", "Times a client of the dashboard's dialect got a lagged message because deltas were skipped for it.", &m.lagged},
+		{"portal_dashboard_dropped_total", "Deltas skipped for slow clients of the dashboard's dialect.", &m.dropped},
 	} {
 		vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: c.name, Help: c.help}, []string{"topic"})
 		if err := reg.Register(vec); err != nil {
-			return nil, fmt.Errorf("registering the board's metrics: %w", err)
+			return nil, fmt.Errorf("registering the dashboard's metrics: %w", err)
 		}
 		for k, name := range kindNames {
 			c.into[k] = vec.WithLabelValues(name)

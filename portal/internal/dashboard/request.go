@@ -36,7 +36,7 @@ const (
 	typeResult   = "command_result"
 )
 
-// ClientTypes and ServerTypes are all types of messages, for whoever describes them.
+// ClientTypes and ServerTypes are all types of messages, for the AsyncAPI document.
 var (
 	ClientTypes = []string{typeSubscribe, typeUnsubscribe, typePing, typeCommand}
 	ServerTypes = []string{typeHello, typeAck, typeError, typePong, typeSnapshot, typeDelta, typeLagged, typeResult}
@@ -124,7 +124,7 @@ func (r *request) readTopics() error {
 	return nil
 }
 
-// cut shortens what is quoted back to a client.
+// cut shortens a quotation of a client's message.
 func cut(s string) string {
 	const most = 80
 	if len(s) > most {

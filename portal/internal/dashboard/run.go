@@ -11,7 +11,7 @@ import (
 func (p *Publisher) Run(ctx context.Context) error {
 	tick := time.NewTicker(p.limits.Every)
 	defer tick.Stop()
-	later := time.NewTimer(time.Hour) // for devices that were sent a moment ago
+	later := time.NewTimer(time.Hour) // for devices that were sent less than DeviceEvery ago
 	defer later.Stop()
 	for {
 		select {
@@ -33,22 +33,22 @@ func (p *Publisher) Run(ctx context.Context) error {
 func (p *Publisher) everySecond() {
 	now := p.model.Now()
 	if fleet, sensors := p.scanNeeds(); fleet || sensors {
-		p.scanAndTell(now, sensors)
+		p.scanAndPublish(now, sensors)
 	}
 	for _, t := range p.followed() {
 		switch t.kind {
 		case kindBuilding:
 			if data, known := p.buildingData(t.arg); known {
-				p.tell(t, now, data, 0)
+				p.publish(t, now, data, 0)
 			}
 		case kindStats, kindGateways:
-			p.tell(t, now, p.figures(t.kind), 0)
+			p.publish(t, now, p.figures(t.kind), 0)
 		default: // not once a second, or after a scan
 		}
 	}
 }
 
-// followed returns the topics that somebody follows.
+// followed returns the topics with subscribers.
 func (p *Publisher) followed() []*topic {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,7 +61,7 @@ func (p *Publisher) followed() []*topic {
 	return out
 }
 
-// scanNeeds tells whether somebody follows what a scan finds.
+// scanNeeds reports which scans have subscribers.
 func (p *Publisher) scanNeeds() (fleet, sensors bool) {
 	p.tallies.on = false
 	for _, t := range p.followed() {
@@ -90,8 +90,8 @@ func (p *Publisher) figures(k kind) []byte {
 	return p.encode(get())
 }
 
-// scanAndTell looks at every device and publishes what changed.
-func (p *Publisher) scanAndTell(now int64, sensors bool) {
+// scanAndPublish looks at every device and publishes what changed.
+func (p *Publisher) scanAndPublish(now int64, sensors bool) {
 	p.scan(now, sensors)
 	for _, t := range p.followed() {
 		var parts [][]byte
@@ -107,7 +107,7 @@ func (p *Publisher) scanAndTell(now int64, sensors bool) {
 			quiet := now - t.lastSent
 			if data != nil || quiet < 0 || quiet >= signOfLife*p.limits.Every.Milliseconds() {
 				t.lastSent = now
-				p.tell(t, now, orEmpty(data), 0)
+				p.publish(t, now, orEmpty(data), 0)
 			}
 		}
 	}
@@ -123,12 +123,12 @@ func orEmpty(data []byte) []byte {
 	return data
 }
 
-// dataMost is how long the data of one message may be.
-func (p *Publisher) dataMost() int { return p.limits.FrameBytes - 2*envelopeRoom - maxBuildingName*6 }
+// maxData is how long the data of one message may be.
+func (p *Publisher) maxData() int { return p.limits.FrameBytes - 2*envelopeRoom - maxBuildingName*6 }
 
 // fleetChanges returns the data of the deltas of topic fleet, one nil when nothing changed.
 func (p *Publisher) fleetChanges() [][]byte {
-	out := newPacker(p.dataMost())
+	out := newPacker(p.maxData())
 	for _, i := range p.changes.rows {
 		p.buf = p.cells[i].appendRow(p.buf[:0])
 		out.add("devices", p.buf)
@@ -141,7 +141,7 @@ func (p *Publisher) fleetChanges() [][]byte {
 }
 
 func (p *Publisher) sensorChanges(sensor int) [][]byte {
-	out := newPacker(p.dataMost())
+	out := newPacker(p.maxData())
 	for _, i := range p.changes.values[sensor] {
 		p.buf = p.cells[i].appendValue(p.buf[:0], i, sensor)
 		out.add("values", p.buf)
@@ -156,11 +156,11 @@ func orNil(p *packer) [][]byte {
 	return p.finish("")
 }
 
-// tell publishes a delta and wakes who follows the topic.
-func (p *Publisher) tell(t *topic, now int64, data []byte, received int64) {
-	if len(data) > p.dataMost() {
+// publish publishes a delta and wakes the subscribers.
+func (p *Publisher) publish(t *topic, now int64, data []byte, received int64) {
+	if len(data) > p.maxData() {
 		p.metrics.tooLarge.Inc()
-		p.log.Error("message is larger than a frame may be, left out", "topic_kind", kindNames[t.kind], "bytes", len(data))
+		p.log.Error("message exceeds the frame limit, dropped", "topic_kind", kindNames[t.kind], "bytes", len(data))
 		return
 	}
 	p.mu.Lock()
@@ -169,7 +169,7 @@ func (p *Publisher) tell(t *topic, now int64, data []byte, received int64) {
 	p.wake(t)
 }
 
-// wake wakes everybody who follows a topic. It is called with the board locked.
+// wake wakes the subscribers of a topic. It is called with mu held.
 func (p *Publisher) wake(t *topic) {
 	for _, sub := range t.subs {
 		if !sub.fresh {
@@ -179,8 +179,7 @@ func (p *Publisher) wake(t *topic) {
 	}
 }
 
-// wakeForAlerts wakes everybody who follows the alerts, and gives those up that are too far
-// behind.
+// wakeForAlerts wakes the subscribers of alerts, and closes those that are too far behind.
 func (p *Publisher) wakeForAlerts() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -200,7 +199,7 @@ func (p *Publisher) wakeForAlerts() {
 	}
 }
 
-// deviceNews is what a device's topic is to say.
+// deviceNews is the next delta of a device's topic.
 type deviceNews struct {
 	t        *topic
 	data     []byte
@@ -227,14 +226,14 @@ func (p *Publisher) sendDevices() (again time.Duration) {
 			}
 		})
 		for _, v := range news {
-			p.tell(v.t, now, v.data, v.received)
+			p.publish(v.t, now, v.data, v.received)
 		}
 		due = due[n:]
 	}
 	return again
 }
 
-// dueDevices takes the devices off b.dirty that were not sent a moment ago.
+// dueDevices pops the devices from p.dirty that were not sent within the last every ms.
 func (p *Publisher) dueDevices(now, every int64) (due []*topic, again time.Duration) {
 	again = time.Hour
 	p.mu.Lock()

@@ -6,26 +6,26 @@ import (
 	"slices"
 )
 
-// Client is who carries a session's frames.
+// Client is the connection of a session.
 type Client interface {
-	// Wake says that Gather has something; an urgent one does not wait for a writer that
-	// rests. It must not block.
+	// Wake is called when Gather has frames; an urgent one interrupts a pause of the
+	// writer. It must not block.
 	Wake(urgent bool)
 	// TooSlow ends the connection with 4008. It must not block.
 	TooSlow(why string)
-	// Command hands an operator's command on; answer is called with the result, a JSON
-	// object, when it is there. An error that is not a *RequestError is ours. It must not block.
+	// Command starts an operator's command; answer is called with its result, a JSON
+	// object. An error that is not a *RequestError is internal. It must not block.
 	Command(command json.RawMessage, answer func(result any)) error
 }
 
-// ClientLimits are what hello tells beside the board's own limits.
+// ClientLimits are reported in hello, with the publisher's own limits.
 type ClientLimits struct {
 	MessageBytes      int
 	MessagesPerSecond float64
 }
 
-// Session is what one client follows and where it is. Its methods may be called
-// concurrently; what is in it is guarded by Publisher.mu.
+// Session holds one client's topics and its position in them. Its methods may be called
+// concurrently; its fields are guarded by Publisher.mu.
 type Session struct {
 	publisher *Publisher
 	client    Client
@@ -80,7 +80,7 @@ func (p *Publisher) Open(c Client, l ClientLimits) *Session {
 	return s
 }
 
-// Close ends everything the session follows and frees what waits in it. A second call does
+// Close ends everything the session follows and frees its queues. A second call does
 // nothing.
 func (s *Session) Close() {
 	p := s.publisher
@@ -149,7 +149,7 @@ func (s *Session) refuse(id string, r *RequestError) {
 	}{typeError, id, r.Code, r.Message})
 }
 
-// reply queues an answer. It is called with the board locked.
+// reply queues an answer. It is called with Publisher.mu held.
 func (s *Session) reply(v any) {
 	s.replyFrame(replyFrame(v))
 }

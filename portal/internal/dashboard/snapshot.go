@@ -15,7 +15,7 @@ func (p *Publisher) makeSnapshots() {
 	wanted := p.wanted
 	p.wanted = nil
 	for _, t := range wanted {
-		t.wanted = false // who asks from now on gets a later one
+		t.wanted = false // requests from now on get a later one
 	}
 	p.mu.Unlock()
 	if len(wanted) == 0 {
@@ -28,7 +28,7 @@ func (p *Publisher) makeSnapshots() {
 	}
 }
 
-// freshen scans the devices again when the last scan is too old for what is wanted.
+// freshen scans the devices again when the last scan is too old for the wanted topics.
 func (p *Publisher) freshen(wanted []*topic, now int64) {
 	old := now - p.limits.Every.Milliseconds()*3/2
 	fleet, sensors, tallied := false, false, p.tallies.on && p.tallies.by != nil
@@ -45,7 +45,7 @@ func (p *Publisher) freshen(wanted []*topic, now int64) {
 		}
 	}
 	if fleet || sensors {
-		p.scanAndTell(now, sensors)
+		p.scanAndPublish(now, sensors)
 	}
 }
 
@@ -55,7 +55,7 @@ type made struct {
 	parts [][]byte
 }
 
-// keep files a snapshot and wakes those who wait for it.
+// keep stores a snapshot and wakes the clients that wait for it.
 func (p *Publisher) keep(t *topic, now int64, m made) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,8 +69,8 @@ func (p *Publisher) keep(t *topic, now int64, m made) {
 	}
 }
 
-// snapshotOf makes a snapshot. Only alerts are published by somebody else than the
-// goroutine that this is; so for all others the number may be read before.
+// snapshotOf makes a snapshot. Only alerts are published by another goroutine; for all
+// other topics the number can be read first.
 func (p *Publisher) snapshotOf(t *topic) made {
 	if t.kind == kindAlerts {
 		return p.alertSnapshot()
@@ -95,7 +95,7 @@ func (p *Publisher) snapshotOf(t *topic) made {
 }
 
 func (p *Publisher) fleetSnapshot() [][]byte {
-	out := newPacker(p.dataMost())
+	out := newPacker(p.maxData())
 	for i := range p.cells {
 		if c := &p.cells[i]; c.shown {
 			p.buf = c.appendRow(p.buf[:0])
@@ -106,7 +106,7 @@ func (p *Publisher) fleetSnapshot() [][]byte {
 }
 
 func (p *Publisher) sensorSnapshot(sensor int) [][]byte {
-	out := newPacker(p.dataMost())
+	out := newPacker(p.maxData())
 	for i := range p.cells {
 		if c := &p.cells[i]; !math.IsNaN(c.values[sensor]) {
 			p.buf = c.appendValue(p.buf[:0], i, sensor)
@@ -127,7 +127,7 @@ func (p *Publisher) alertSnapshot() made {
 	slices.SortFunc(all, func(x, y *state.Alert) int {
 		return cmp.Or(cmp.Compare(x.Timestamp, y.Timestamp), cmp.Compare(x.AlertID, y.AlertID))
 	})
-	out := newPacker(p.dataMost())
+	out := newPacker(p.maxData())
 	for _, a := range all {
 		out.add("alerts", p.alertText(a))
 	}

@@ -41,7 +41,7 @@ var sensorNames = [numSensors]string{
 
 const maxBuildingName = 256
 
-// topicName is a topic as a client names it, understood.
+// topicName is a topic as a client names it, parsed.
 type topicName struct {
 	name  string
 	kind  kind
@@ -144,27 +144,27 @@ func (p *Publisher) newTopic(n topicName) *topic {
 	return t
 }
 
-// lasting tells whether the topic is there even when nobody follows it.
+// lasting reports whether the topic is kept without subscribers.
 func (t *topic) lasting() bool { return t.kind != kindDevice && t.kind != kindBuilding }
 
-// whole tells whether each delta says everything, so that only the newest counts.
+// whole reports whether each delta is complete in itself, so that only the newest counts.
 func (t *topic) whole() bool {
 	return t.kind != kindFleet && t.kind != kindSensor && t.kind != kindAlerts
 }
 
-// publish files a delta. The caller wakes the subscribers.
+// publish appends a delta. The caller wakes the subscribers.
 func (t *topic) publish(frame []byte, received int64) {
 	t.seq++
 	t.log.push(entry{seq: t.seq, frame: frame, received: received})
 }
 
-// current tells whether the snapshot may be given to a client that asks now.
+// current reports whether the snapshot may be given to a client that asks now.
 func (t *topic) current(now int64) bool {
 	s := t.snapshot
 	return s != nil && s.seq == t.seq && (!t.whole() || now-s.at < 1000)
 }
 
-// usable tells whether the snapshot serves sub: it is not older than the client asked for,
+// usable reports whether the snapshot serves sub: it is not older than the client asked for,
 // and the deltas after it are at hand.
 func (t *topic) usable(sub *subscription) bool {
 	s := t.snapshot

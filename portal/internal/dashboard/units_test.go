@@ -108,7 +108,7 @@ func FuzzHandle(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	b := newTestBoard(f, state.New(state.Options{}))
+	b := newTestPublisher(f, state.New(state.Options{}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := &fakeClient{}
 		s := b.Open(c, ClientLimits{MessageBytes: 1, MessagesPerSecond: 1})
@@ -151,7 +151,7 @@ func (c *fakeClient) Command(_ json.RawMessage, answer func(any)) error {
 	return nil
 }
 
-func newTestBoard(tb testing.TB, p *state.Model) *Publisher {
+func newTestPublisher(tb testing.TB, p *state.Model) *Publisher {
 	tb.Helper()
 	b, err := New(Options{Model: p, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	require.NoError(tb, err)
@@ -159,7 +159,7 @@ func newTestBoard(tb testing.TB, p *state.Model) *Publisher {
 }
 
 func TestAnswersThatAreNotTakenEndTheConnection(t *testing.T) {
-	b := newTestBoard(t, state.New(state.Options{}))
+	b := newTestPublisher(t, state.New(state.Options{}))
 	c := &fakeClient{}
 	s := b.Open(c, ClientLimits{})
 	for range b.limits.Replies + 1 {
@@ -177,7 +177,7 @@ func TestAnswersThatAreNotTakenEndTheConnection(t *testing.T) {
 // A client that stops reading costs the board next to nothing, whatever happens meanwhile.
 func TestClientThatDoesNotReadCostsNoMemory(t *testing.T) {
 	p := state.New(state.Options{})
-	b := newTestBoard(t, p)
+	b := newTestPublisher(t, p)
 	for i := range 1000 {
 		p.ApplyState(telemetry.DeviceState{DeviceID: fmt.Sprint("d", i), Presence: telemetry.PresenceOnline})
 	}
@@ -205,7 +205,7 @@ func TestClientThatDoesNotReadCostsNoMemory(t *testing.T) {
 }
 
 func TestOversizedAlertLosesItsPastNotItself(t *testing.T) {
-	b := newTestBoard(t, state.New(state.Options{}))
+	b := newTestPublisher(t, state.New(state.Options{}))
 	b.limits.FrameBytes = 4096
 	a := telemetry.Alert{AlertID: "a", DeviceID: "d", Status: telemetry.AlertActive, Message: "hot"}
 	for range 1000 {
@@ -224,7 +224,7 @@ func TestOversizedAlertLosesItsPastNotItself(t *testing.T) {
 func TestStateIsByOurOwnClock(t *testing.T) {
 	now := time.UnixMilli(1_700_000_000_000)
 	p := state.New(state.Options{Now: func() time.Time { return now }})
-	b := newTestBoard(t, p)
+	b := newTestPublisher(t, p)
 	p.ApplyState(telemetry.DeviceState{DeviceID: "d", Presence: telemetry.PresenceOnline, IntervalMS: 2000})
 	push := func(received int64, backfill bool) {
 		var fb wire.FrameBuilder
@@ -254,7 +254,7 @@ func TestStateIsByOurOwnClock(t *testing.T) {
 
 func TestFramesAreSharedByAllClients(t *testing.T) {
 	p := state.New(state.Options{})
-	b := newTestBoard(t, p)
+	b := newTestPublisher(t, p)
 	for i := range 2000 {
 		p.ApplyState(telemetry.DeviceState{DeviceID: fmt.Sprint("d", i), Presence: telemetry.PresenceOnline})
 	}

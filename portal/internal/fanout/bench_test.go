@@ -17,7 +17,7 @@ import (
 // BenchmarkFanOut shows what one reading of 600 bytes costs from live frame to socket, in
 // frames of 500, with 10,000 devices. The clients are real connections that read and
 // throw away, so their cost is in it. sent/op says how many messages went out for each
-// reading; what is missing to the number of clients was conflated.
+// reading; the difference to the number of clients was conflated.
 func BenchmarkFanOut(b *testing.B) {
 	const devices = 10_000
 	for _, c := range []struct{ clients, list int }{{0, 0}, {1, 0}, {10, 0}, {100, 0}, {1000, 0}, {1000, 1}, {1000, 50}} {
@@ -114,7 +114,7 @@ func BenchmarkDashboardFanOut(b *testing.B) {
 		for i := range changed {
 			set(i, []telemetry.Presence{telemetry.PresenceOffline, telemetry.PresenceOnline}[n%2])
 		}
-		require.Eventually(b, func() bool { return h.broadcaster.Stats().Bytes-before > clients*changed*8 }, patience, time.Millisecond)
+		require.Eventually(b, func() bool { return h.broadcaster.Stats().Bytes-before > clients*changed*8 }, waitTimeout, time.Millisecond)
 	}
 	b.StopTimer()
 	b.ReportMetric(float64(cpuTime(b)-cpu)/float64(b.N*clients), "cpu-ns/frame")

@@ -19,14 +19,14 @@ import (
 const (
 	// closeWait is how long the other side may take to answer a close frame.
 	closeWait = time.Second
-	// mostNotes bounds the error messages that wait for a client.
-	mostNotes = 100
+	// maxNotes bounds the error messages that wait for a client.
+	maxNotes = 100
 	// sendBuffer is what the kernel may hold for a client, so that what a slow one
 	// reads is not very old.
 	sendBuffer = 256 << 10
 )
 
-// rawSocket is what is written to: the TCP connection under the WebSocket.
+// rawSocket is the TCP connection under the WebSocket, for writing.
 type rawSocket interface {
 	net.Conn
 	CloseWrite() error
@@ -45,29 +45,29 @@ type client struct {
 
 	mu sync.Mutex
 	pending
-	notes   [][]byte // error messages, framed
+	notes   [][]byte // error messages and answers, framed
 	pong    []byte   // a pong frame that is due
 	ping    bool     // a ping is due
 	closing *closing // the close frame that is due
 
-	heard  atomic.Int64 // when the client last said anything, ns since 1970
-	pinged time.Time    // belongs to Broadcaster.sweep
+	lastSeen atomic.Int64 // time of the client's last message or control frame, ns since 1970
+	pinged   time.Time    // belongs to Broadcaster.sweep
 
-	from     netip.Addr                // that it counts for, see Visitor
-	commands func(json.RawMessage) any // nil: not taken
-	working  chan struct{}             // one for each command under way
+	from     netip.Addr                // that it counts against, see Visitor
+	commands func(json.RawMessage) any // nil: refused
+	working  chan struct{}             // one for each running command
 	workers  sync.WaitGroup
 
 	wake   chan struct{} // there are readings
-	urgent chan struct{} // there is something that does not wait for the next write
-	gone   chan struct{} // the reader is over
+	urgent chan struct{} // there is something that must not wait for the end of a pause
+	gone   chan struct{} // the reader has ended
 
-	allowance float64 // messages the client may send now; belongs to the reader
-	allowedAt time.Time
-	limitTold time.Time
+	allowance  float64 // messages the client may send now; belongs to the reader
+	allowedAt  time.Time
+	limitNoted time.Time
 }
 
-// closing says how a connection ends. A code of closeGoneSilent sends nothing.
+// closing is how a connection ends. A code of closeGoneSilent sends nothing.
 type closing struct {
 	code int
 	text string
@@ -78,21 +78,21 @@ func newClient(b *Broadcaster, ws *websocket.Conn, raw rawSocket) *client {
 	c := &client{
 		broadcaster: b, ws: ws, raw: raw, pinged: now,
 		wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), gone: make(chan struct{}),
-		working:   make(chan struct{}, mostCommands),
+		working:   make(chan struct{}, maxCommands),
 		allowance: b.limits.RateBurst, allowedAt: now,
 	}
-	c.heard.Store(now.UnixNano())
+	c.lastSeen.Store(now.UnixNano())
 	if t, ok := raw.(*net.TCPConn); ok {
 		_ = t.SetWriteBuffer(sendBuffer) // without it the system's own size holds
 	}
 	c.openSession()
-	ws.SetPingHandler(func(data string) error { c.hear(); c.answerPing(data); return nil })
-	ws.SetPongHandler(func(string) error { c.hear(); return nil })
+	ws.SetPingHandler(func(data string) error { c.touch(); c.answerPing(data); return nil })
+	ws.SetPongHandler(func(string) error { c.touch(); return nil })
 	ws.SetCloseHandler(func(code int, _ string) error { c.close(code, ""); return nil })
 	return c
 }
 
-// rawConn digs out the connection under ws. Writing past the WebSocket library is what
+// rawConn returns the connection under ws. Writing past the WebSocket library is what
 // lets many frames go out in one system call.
 func rawConn(ws *websocket.Conn) rawSocket {
 	conn := ws.NetConn()
@@ -114,11 +114,11 @@ func (noHalfClose) CloseWrite() error { return nil }
 // drain reads until the peer is done or the deadline has passed, so that what was sent
 // to it is not torn away by a reset.
 func drain(raw rawSocket) {
-	_, _ = io.Copy(io.Discard, raw) // the end, however it comes, is what is waited for
+	_, _ = io.Copy(io.Discard, raw) // any end will do
 }
 
-func (c *client) hear()                { c.heard.Store(time.Now().UnixNano()) }
-func (c *client) lastHeard() time.Time { return time.Unix(0, c.heard.Load()) }
+func (c *client) touch()                { c.lastSeen.Store(time.Now().UnixNano()) }
+func (c *client) lastSeenAt() time.Time { return time.Unix(0, c.lastSeen.Load()) }
 
 // close makes the writer end the connection with a close frame. The first call counts.
 func (c *client) close(code int, text string) {
@@ -136,7 +136,7 @@ func (c *client) close(code int, text string) {
 // note sends an error message.
 func (c *client) note(r *refusal) {
 	c.broadcaster.counts.rejected.Add(1)
-	c.tell(errorMessage(r.code, r.message))
+	c.queueNote(errorMessage(r.code, r.message))
 }
 
 func (c *client) askForPong() {
@@ -155,17 +155,17 @@ func (c *client) answerPing(data string) {
 	poke(c.urgent)
 }
 
-// read handles the client's messages until the connection ends, and tells the writer.
+// read handles the client's messages until the connection ends, then ends the writer.
 func (c *client) read() {
 	defer close(c.gone)
-	defer c.survive()
+	defer c.recoverPanic()
 	for {
 		kind, r, err := c.ws.NextReader()
 		if err != nil {
-			c.close(closeGoneSilent, "") // unless a close is under way
+			c.close(closeGoneSilent, "") // unless a close is due already
 			return
 		}
-		c.hear()
+		c.touch()
 		data, err := io.ReadAll(io.LimitReader(r, int64(c.broadcaster.limits.MessageBytes)+1))
 		switch {
 		case err != nil:
@@ -185,16 +185,16 @@ func (c *client) read() {
 	}
 }
 
-// survive keeps a mistake of ours in handling one client's message from ending the
-// program: the connection is dropped.
-func (c *client) survive() {
+// recoverPanic drops the connection instead of ending the program when handling a client's
+// message panics.
+func (c *client) recoverPanic() {
 	if v := recover(); v != nil { //nolint:revive // it is deferred by read
 		c.broadcaster.log.Error("panic while handling a client", "panic", v, "stack", string(debug.Stack()))
 		c.close(closeGoneSilent, "")
 	}
 }
 
-// handle does what a message asks for.
+// handle executes a message.
 func (c *client) handle(data []byte) {
 	if c.session != nil {
 		c.handleDashboard(data)
@@ -225,8 +225,8 @@ func (c *client) apply(req request) error {
 	return err
 }
 
-// allowed tells whether the client may send a message now. One that sends too many is
-// told so once a second.
+// allowed reports whether the client may send a message now. One that sends too many gets an
+// error message once a second.
 func (c *client) allowed(now time.Time) bool {
 	l := &c.broadcaster.limits
 	c.allowance = min(l.RateBurst, c.allowance+now.Sub(c.allowedAt).Seconds()*l.RatePerSecond)
@@ -235,8 +235,8 @@ func (c *client) allowed(now time.Time) bool {
 		c.allowance--
 		return true
 	}
-	if now.Sub(c.limitTold) >= time.Second {
-		c.limitTold = now
+	if now.Sub(c.limitNoted) >= time.Second {
+		c.limitNoted = now
 		c.note(&refusal{codeRateLimited, "too many messages; this one and those that follow too soon are ignored"})
 	}
 	return false

@@ -7,16 +7,15 @@ import (
 	"industrial-iot-monitor/portal/internal/dashboard"
 )
 
-// Commands does what one connection's alarm_command messages ask for and returns the message
-// that answers, which is sent as JSON. It may block until ctx ends, which it does with the
+// Commands executes an alarm_command of a connection and returns the answer, which is sent as
+// JSON. It may block until ctx ends, which it does with the
 // connection.
 type Commands func(ctx context.Context, command json.RawMessage) any
 
-// mostCommands bounds the commands of one client that are under way.
-const mostCommands = 8
+// maxCommands bounds the running commands of one client.
+const maxCommands = 8
 
-// command starts what an alarm_command message asks for; its answer comes when it is done.
-// The reader goes on meanwhile.
+// command starts an alarm_command; its answer is queued when it is done.
 func (c *client) command(raw json.RawMessage) error {
 	if c.commands == nil {
 		return &refusal{codeBadRequest, "commands are not taken here"}
@@ -28,9 +27,9 @@ func (c *client) command(raw json.RawMessage) error {
 	}
 	c.workers.Go(func() {
 		defer func() { <-c.working }()
-		defer c.survive()
+		defer c.recoverPanic()
 		if frame := textFrame(c.commands(raw)); frame != nil {
-			c.tell(frame)
+			c.queueNote(frame)
 		}
 	})
 	return nil
@@ -45,10 +44,10 @@ func textFrame(v any) []byte {
 	return dashboard.TextFrame(body)
 }
 
-// tell queues a message that is neither a reading nor an alert.
-func (c *client) tell(frame []byte) {
+// queueNote queues a message that is neither a reading nor an alert.
+func (c *client) queueNote(frame []byte) {
 	c.mu.Lock()
-	full := len(c.notes) >= mostNotes
+	full := len(c.notes) >= maxNotes
 	if !full {
 		c.notes = append(c.notes, frame)
 	}

@@ -62,19 +62,19 @@ func TestCommandIsAnsweredWhileOtherMessagesAreHandled(t *testing.T) {
 }
 
 func TestCommandsUnderWayAreBoundedAndEndWithTheConnection(t *testing.T) {
-	ended := make(chan error, mostCommands)
+	ended := make(chan error, maxCommands)
 	b := newCommanded(t, func(ctx context.Context, _ json.RawMessage) any {
 		<-ctx.Done()
 		ended <- ctx.Err()
 		return nil
 	})
 	p := b.dial()
-	for range mostCommands + 1 {
+	for range maxCommands + 1 {
 		p.send(`{"type":"alarm_command","command":{}}`)
 	}
 	p.expectError(codeRateLimited)
 	require.NoError(t, p.ws.Close())
-	for range mostCommands {
+	for range maxCommands {
 		require.ErrorIs(t, <-ended, context.Canceled)
 	}
 }
@@ -83,7 +83,7 @@ func TestCommandThatPanicsEndsItsConnectionAlone(t *testing.T) {
 	b := newCommanded(t, func(context.Context, json.RawMessage) any { panic("secret") })
 	p, q := b.dial(), b.dial()
 	p.send(`{"type":"alarm_command","command":{}}`)
-	_, err := p.tryRead(patience)
+	_, err := p.tryRead(waitTimeout)
 	require.Error(t, err)
 	require.NotContains(t, fmt.Sprint(err), "secret")
 	q.synced()

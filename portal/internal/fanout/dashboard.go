@@ -7,7 +7,7 @@ import (
 	"industrial-iot-monitor/portal/internal/dashboard"
 )
 
-// dashboardClient is a client as its session on the board knows it.
+// dashboardClient is a client as seen by its session.
 type dashboardClient struct{ c *client }
 
 // Wake implements dashboard.Client.
@@ -35,7 +35,7 @@ func (v dashboardClient) Command(raw json.RawMessage, answer func(any)) error {
 	}
 	c.workers.Go(func() {
 		defer func() { <-c.working }()
-		defer c.survive()
+		defer c.recoverPanic()
 		answer(c.commands(raw))
 	})
 	return nil
@@ -51,7 +51,7 @@ func (c *client) openSession() {
 	})
 }
 
-// handleDashboard does what a message in the dashboard's dialect asks for.
+// handleDashboard executes a message in the dashboard's dialect.
 func (c *client) handleDashboard(data []byte) {
 	cost, ok := c.session.Handle(data)
 	c.allowance -= cost
@@ -62,7 +62,7 @@ func (c *client) handleDashboard(data []byte) {
 	c.broadcaster.counts.rejected.Add(1)
 }
 
-// gatherDashboard adds what the client's session has to b and tells whether there is more. end
+// gatherDashboard adds frames of the client's session to b and reports whether there is more. end
 // is the close frame that is due after it, nil when none is.
 func (c *client) gatherDashboard(b *batch, end *closing) (more bool) {
 	v := dashboard.Batch{Buf: b.buf, Received: b.received}
@@ -79,14 +79,14 @@ func (c *client) gatherDashboard(b *batch, end *closing) (more bool) {
 	return false
 }
 
-// roomFrom tells whether one more connection from an address may be open. It is called with
-// h.mu held.
+// roomFrom reports whether one more connection from an address may be open. It is called with
+// b.mu held.
 func (b *Broadcaster) roomFrom(a netip.Addr) bool {
-	return b.limits.PerAddress == 0 || !a.IsValid() || b.from[a] < b.limits.PerAddress
+	return b.limits.PerAddress < 0 || !a.IsValid() || b.from[a] < b.limits.PerAddress
 }
 
 // count keeps how many connections there are of a client's address and dialect. It is
-// called with h.mu held.
+// called with b.mu held.
 func (b *Broadcaster) count(c *client, by int) {
 	b.counts.dialects[c.dialect()].open.Add(int64(by))
 	if !c.from.IsValid() {

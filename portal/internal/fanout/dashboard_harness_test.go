@@ -73,7 +73,7 @@ func (p *dash) tryNext(within time.Duration) (dashMessage, error) {
 
 func (p *dash) next() dashMessage {
 	p.tb.Helper()
-	m, err := p.tryNext(patience)
+	m, err := p.tryNext(waitTimeout)
 	require.NoError(p.tb, err)
 	return m
 }
@@ -81,8 +81,8 @@ func (p *dash) next() dashMessage {
 // until reads on to a message that f says yes to.
 func (p *dash) until(f func(m dashMessage) bool) dashMessage {
 	p.tb.Helper()
-	for deadline := time.Now().Add(patience); ; {
-		require.False(p.tb, time.Now().After(deadline), "what is waited for does not come")
+	for deadline := time.Now().Add(waitTimeout); ; {
+		require.False(p.tb, time.Now().After(deadline), "timed out")
 		if m := p.next(); f(m) {
 			return m
 		}
@@ -140,7 +140,7 @@ func (m dashMessage) alert(tb testing.TB) telemetry.Alert {
 // fleetView is what a client knows of the fleet.
 type fleetView map[int][]any // index → row without its index
 
-func (v fleetView) take(tb testing.TB, m dashMessage) {
+func (v fleetView) apply(tb testing.TB, m dashMessage) {
 	tb.Helper()
 	var d struct {
 		Devices [][]any
@@ -154,12 +154,12 @@ func (v fleetView) take(tb testing.TB, m dashMessage) {
 	}
 	for _, s := range d.States {
 		require.Len(tb, s, 4)
-		require.Contains(tb, v, index(s), "a state of a device that was not told")
+		require.Contains(tb, v, index(s), "a state of a device that has no row")
 		copy(v[index(s)][6:], s[1:])
 	}
 }
 
-// row returns what is known of the device with this id.
+// row returns the row of the device with this id.
 func (v fleetView) row(id string) []any {
 	for _, r := range v {
 		if r[0] == id {
@@ -184,7 +184,7 @@ func (p *dash) snapshot(topic string) []dashMessage {
 	}
 }
 
-// state tells of a device that sends once an hour, and so is not stale in a test.
+// state applies the state of a device that sends once an hour, so that it does not become stale.
 func (b *bench) state(id, building string, presence telemetry.Presence) {
 	b.stateEvery(3_600_000, id, building, presence)
 }
@@ -196,7 +196,7 @@ func (b *bench) stateEvery(intervalMS int64, id, building string, presence telem
 	})
 }
 
-func quickBoard() dashboard.Options {
+func quickPublisher() dashboard.Options {
 	return dashboard.Options{Limits: dashboard.Limits{Every: 50 * time.Millisecond, DeviceEvery: 20 * time.Millisecond}}
 }
 

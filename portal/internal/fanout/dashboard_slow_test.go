@@ -27,7 +27,7 @@ func (p *dash) alertsOf(n int, from uint64) (ids []string) {
 }
 
 func TestAlertsMissedWhileAwayAreReplayed(t *testing.T) {
-	b := newBenchWith(t, Limits{}, quickBoard())
+	b := newBenchWith(t, Limits{}, quickPublisher())
 	p := b.dashboard()
 	p.subscribe("alerts")
 	seq := p.snapshot("alerts")[0].Seq
@@ -56,7 +56,7 @@ func TestAlertsMissedWhileAwayAreReplayed(t *testing.T) {
 }
 
 func TestWhatCannotBeReplayedIsSaidPlainly(t *testing.T) {
-	o := quickBoard()
+	o := quickPublisher()
 	o.Limits.Alerts = 3
 	b := newBenchWith(t, Limits{}, o)
 	for i := range 10 {
@@ -85,13 +85,13 @@ func TestWhatCannotBeReplayedIsSaidPlainly(t *testing.T) {
 }
 
 func TestRestartedPortalRecoversNothing(t *testing.T) {
-	a := newBenchWith(t, Limits{}, quickBoard())
+	a := newBenchWith(t, Limits{}, quickPublisher())
 	p := a.dashboard()
 	p.subscribe("alerts")
 	from := place{p.hello.Epoch, map[string]uint64{"alerts": p.snapshot("alerts")[0].Seq}}
 	a.stop()
 	p.expectClose(CloseShutdown)
-	b := newBenchWith(t, Limits{}, quickBoard())
+	b := newBenchWith(t, Limits{}, quickPublisher())
 	q := b.dashboard()
 	require.NotEqual(t, from.Epoch, q.hello.Epoch)
 	m := q.ask(wants{Type: "subscribe", ID: "r", Topics: []string{"alerts"}, Resume: &from})
@@ -114,11 +114,11 @@ func clogDash(b *bench, p *dash) {
 			written, since = now, time.Now()
 		}
 		return time.Since(since) > 1500*time.Millisecond
-	}, patience, 5*time.Millisecond)
+	}, waitTimeout, 5*time.Millisecond)
 }
 
 func TestClientThatFallsBehindIsToldAndCatchesUp(t *testing.T) {
-	b := newBenchWith(t, Limits{StalledFor: time.Hour}, quickBoard())
+	b := newBenchWith(t, Limits{WriteStallTimeout: time.Hour}, quickPublisher())
 	for i := range 200 {
 		b.state(fmt.Sprintf("d%03d", i), "A栋", telemetry.PresenceOnline)
 	}
@@ -148,9 +148,9 @@ func TestClientThatFallsBehindIsToldAndCatchesUp(t *testing.T) {
 				clear(view)
 			}
 			snapshots++
-			view.take(t, m)
+			view.apply(t, m)
 		case m.Type == "delta" && m.Topic == "fleet" && snapshots > 0:
-			view.take(t, m)
+			view.apply(t, m)
 		case m.Type == "delta" && m.Topic == "alerts":
 			alerts++
 		}
@@ -179,9 +179,9 @@ func containsState(tb testing.TB, m dashMessage, index, state float64) bool {
 }
 
 func TestDashboardThatDoesNotTakeAlertsIsClosedWith4008(t *testing.T) {
-	o := quickBoard()
+	o := quickPublisher()
 	o.Limits.QueueBytes = 20_000
-	b := newBenchWith(t, Limits{StalledFor: time.Hour}, o)
+	b := newBenchWith(t, Limits{WriteStallTimeout: time.Hour}, o)
 	p, q := b.dashboard(), b.dashboard()
 	p.subscribe("alerts")
 	q.subscribe("alerts")
@@ -191,7 +191,7 @@ func TestDashboardThatDoesNotTakeAlertsIsClosedWith4008(t *testing.T) {
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		for i := range uint64(n) {
-			m, err := q.tryNext(patience)
+			m, err := q.tryNext(waitTimeout)
 			if err != nil || m.Seq != seq+i+1 {
 				t.Errorf("alert %d: %v %+v", i, err, m)
 				return
@@ -201,17 +201,17 @@ func TestDashboardThatDoesNotTakeAlertsIsClosedWith4008(t *testing.T) {
 	for i := range n {
 		b.raise(fmt.Sprint("a", i), "d1", telemetry.AlertActive, int64(i))
 		if i%20 == 0 { // the quick one is to keep up
-			require.Eventually(t, func() bool { return b.broadcaster.Stats().Alerts >= int64(i) }, patience, time.Millisecond)
+			require.Eventually(t, func() bool { return b.broadcaster.Stats().Alerts >= int64(i) }, waitTimeout, time.Millisecond)
 		}
 	}
 	reading.Wait()
 	p.expectClose(CloseSlow)
 	require.Equal(t, int64(1), b.broadcaster.Stats().ClosedSlow)
-	require.Eventually(t, func() bool { return b.broadcaster.counts.dialects[dashboardDialect].ends[endedSlow].Load() == 1 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return b.broadcaster.counts.dialects[dashboardDialect].ends[endedSlow].Load() == 1 }, waitTimeout, time.Millisecond)
 }
 
 func TestStalledDashboardIsClosedWith4008(t *testing.T) {
-	b := newBenchWith(t, Limits{StalledFor: 2 * time.Second, LastWords: patience}, quickBoard())
+	b := newBenchWith(t, Limits{WriteStallTimeout: 2 * time.Second, CloseTimeout: waitTimeout}, quickPublisher())
 	p, q := b.dashboard(), b.dashboard()
 	q.subscribe("device/small")
 	clogDash(b, p)
@@ -220,9 +220,9 @@ func TestStalledDashboardIsClosedWith4008(t *testing.T) {
 		sent++
 		b.push(entry("small", sent, 1))
 		return b.broadcaster.Stats().ClosedSlow == 1
-	}, patience, 20*time.Millisecond)
+	}, waitTimeout, 20*time.Millisecond)
 	p.expectClose(CloseSlow)
-	require.NoError(t, q.ws.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(t, q.ws.SetReadDeadline(time.Now().Add(waitTimeout)))
 	b.push(entry("small", sent+1, 1))
 	q.until(func(m dashMessage) bool { return containsTime(m, sent+1) })
 }
@@ -233,14 +233,14 @@ func containsTime(m dashMessage, ts int64) bool {
 }
 
 func TestSilentDashboardIsClosedWith4012(t *testing.T) {
-	b := newBench(t, Limits{PingEvery: 50 * time.Millisecond, SilentFor: 500 * time.Millisecond})
+	b := newBench(t, Limits{PingInterval: 50 * time.Millisecond, PongTimeout: 500 * time.Millisecond})
 	p := b.dashboard()
 	p.ws.SetPingHandler(func(string) error { return nil })
 	p.expectClose(CloseNoPong)
 }
 
 func TestDashboardIsToldWhatWasRaisedBeforeTheEnd(t *testing.T) {
-	b := newBenchWith(t, Limits{}, quickBoard())
+	b := newBenchWith(t, Limits{}, quickPublisher())
 	p := b.dashboard()
 	p.subscribe("alerts")
 	seq := p.snapshot("alerts")[0].Seq
@@ -255,7 +255,7 @@ func TestDashboardIsToldWhatWasRaisedBeforeTheEnd(t *testing.T) {
 // numbers without gaps and never an alert twice.
 func TestManyClientsComeAndGo(t *testing.T) {
 	const clients, rounds = 12, 4
-	b := newBenchWith(t, Limits{RateBurst: 1e6}, quickBoard())
+	b := newBenchWith(t, Limits{RateBurst: 1e6}, quickPublisher())
 	for i := range 50 {
 		b.state(fmt.Sprintf("d%02d", i), "A栋", telemetry.PresenceOnline)
 	}
@@ -283,7 +283,7 @@ func TestManyClientsComeAndGo(t *testing.T) {
 	all.Wait()
 	close(stop)
 	busy.Wait()
-	require.Eventually(t, func() bool { return b.publisher.Clients() == 0 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.publisher.Clients() == 0 }, waitTimeout, 5*time.Millisecond)
 }
 
 func comeAndGo(t *testing.T, b *bench, k, rounds int) {

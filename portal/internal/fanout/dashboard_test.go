@@ -30,14 +30,14 @@ func TestHelloTellsTheLimits(t *testing.T) {
 }
 
 func TestFleetSnapshotThenDeltas(t *testing.T) {
-	b := newBenchWith(t, Limits{}, quickBoard())
+	b := newBenchWith(t, Limits{}, quickPublisher())
 	b.state("d1", "A栋", telemetry.PresenceOnline)
 	b.state("d2", "B栋", telemetry.PresenceOffline)
 	p := b.dashboard()
 	p.subscribe("fleet")
 	view, last := fleetView{}, uint64(0)
 	for _, m := range p.snapshot("fleet") {
-		view.take(t, m)
+		view.apply(t, m)
 		last = m.Seq
 	}
 	require.Equal(t, []any{"d1", "A栋", 2.0, "201", "M1", "gw-a", 1.0, 0.0, 0.0}, view.row("d1"))
@@ -52,7 +52,7 @@ func TestFleetSnapshotThenDeltas(t *testing.T) {
 			m := p.of("delta", "fleet")
 			require.Equal(t, last+1, m.Seq)
 			last = m.Seq
-			view.take(t, m)
+			view.apply(t, m)
 		}
 	}
 	follow(func() bool {
@@ -68,7 +68,7 @@ func TestFleetSnapshotThenDeltas(t *testing.T) {
 	q.subscribe("fleet")
 	fresh := fleetView{}
 	for _, m := range q.snapshot("fleet") {
-		fresh.take(t, m)
+		fresh.apply(t, m)
 	}
 	require.Len(t, fresh, 2)
 	m := q.of("delta", "fleet")
@@ -76,7 +76,7 @@ func TestFleetSnapshotThenDeltas(t *testing.T) {
 }
 
 func TestSensorTopics(t *testing.T) {
-	b := newBenchWith(t, Limits{}, quickBoard())
+	b := newBenchWith(t, Limits{}, quickPublisher())
 	send := func(id string, ts int64, sensors, info string) {
 		b.push(wire.FrameEntry{Device: id, Timestamp: ts, Received: ts, Payload: fmt.Appendf(nil,
 			`{"device_id":%q,"timestamp":%d,"location":{"building":"A"},"sensors":{%s}%s}`, id, ts, sensors, info)})
@@ -106,7 +106,7 @@ func TestSensorTopics(t *testing.T) {
 }
 
 func TestDeviceTopicLatestWins(t *testing.T) {
-	o := quickBoard()
+	o := quickPublisher()
 	o.Limits.DeviceEvery = 200 * time.Millisecond
 	b := newBenchWith(t, Limits{}, o)
 	p := b.dashboard()
@@ -146,7 +146,7 @@ func TestDeviceTopicLatestWins(t *testing.T) {
 }
 
 func TestBuildingStatsAndGateways(t *testing.T) {
-	o := quickBoard()
+	o := quickPublisher()
 	o.Stats = func() any { return map[string]int{"n": 1} }
 	o.Gateways = func() any { return map[string]any{"items": []int{}} }
 	b := newBenchWith(t, Limits{}, o)
@@ -160,7 +160,7 @@ func TestBuildingStatsAndGateways(t *testing.T) {
 	p := b.dashboard()
 	p.subscribe("building/A栋", "building/nowhere", "stats", "gateways")
 	want := `{"devices":2,"online":1,"offline":1,"unknown":0,"alarms":1,"means":{"temperature":{"mean":22.5,"min":20,"max":25,"count":4}},"gateways":["gw-a"]}`
-	require.Eventually(t, func() bool { return string(p.of("delta", "building/A栋").Data) == want }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return string(p.of("delta", "building/A栋").Data) == want }, waitTimeout, time.Millisecond)
 	q := b.dashboard()
 	q.subscribe("building/A栋", "building/nowhere", "stats", "gateways")
 	seen := map[string]string{}
@@ -179,7 +179,7 @@ func TestBuildingStatsAndGateways(t *testing.T) {
 }
 
 func TestAskingAgainBringsAFreshSnapshot(t *testing.T) {
-	b := newBenchWith(t, Limits{}, quickBoard())
+	b := newBenchWith(t, Limits{}, quickPublisher())
 	b.raise("a1", "d1", telemetry.AlertActive, 1)
 	p := b.dashboard()
 	p.subscribe("alerts", "fleet")
@@ -204,7 +204,7 @@ func TestAskingAgainBringsAFreshSnapshot(t *testing.T) {
 }
 
 func TestDashboardRefusesWithAWordAndLives(t *testing.T) {
-	o := quickBoard()
+	o := quickPublisher()
 	o.Limits.Topics = 3
 	b := newBenchWith(t, Limits{}, o)
 	p := b.dashboard()
@@ -220,7 +220,7 @@ func TestDashboardRefusesWithAWordAndLives(t *testing.T) {
 		{"unknown type", `{"type":"subscribe_all"}`, codeUnknownType},
 		{"command without a body", `{"type":"command"}`, codeBadRequest},
 		{"command is no object", `{"type":"command","command":[]}`, codeBadRequest},
-		{"nobody takes commands", `{"type":"command","command":{}}`, codeBadRequest},
+		{"commands without a handler", `{"type":"command","command":{}}`, codeBadRequest},
 		{"unknown topic", `{"type":"subscribe","topics":["fleet","fleets"]}`, "unknown_topic"},
 		{"unknown sensor", `{"type":"subscribe","topics":["sensor/wind"]}`, "unknown_topic"},
 		{"no building", `{"type":"subscribe","topics":["building/"]}`, "unknown_topic"},
@@ -243,7 +243,7 @@ func TestDashboardRefusesWithAWordAndLives(t *testing.T) {
 }
 
 func TestSubscriptionsOfOneClientAreBounded(t *testing.T) {
-	b := newBenchWith(t, Limits{RateBurst: 1e6}, quickBoard())
+	b := newBenchWith(t, Limits{RateBurst: 1e6}, quickPublisher())
 	p := b.dashboard()
 	refused, accepted := 0, 0
 	for n := 0; n < 100_000; n += 1000 {
@@ -268,7 +268,7 @@ func TestSubscriptionsOfOneClientAreBounded(t *testing.T) {
 
 func TestNoFrameIsLongerThanItsBound(t *testing.T) {
 	const devices, most = 3000, 16 << 10
-	o := quickBoard()
+	o := quickPublisher()
 	o.Limits.FrameBytes = most
 	b := newBenchWith(t, Limits{}, o)
 	for i := range devices / 2 {
@@ -284,7 +284,7 @@ func TestNoFrameIsLongerThanItsBound(t *testing.T) {
 	p.until(func(m dashMessage) bool {
 		require.LessOrEqual(t, m.size, most)
 		if m.Topic == "fleet" {
-			view.take(t, m)
+			view.apply(t, m)
 			parts = max(parts, m.Parts)
 		}
 		return len(view) == devices
@@ -299,7 +299,7 @@ func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
 	p.synced()
 	b.dial().expectClose(CloseLimit)
 	require.NoError(t, q.ws.Close())
-	require.Eventually(t, func() bool { return b.broadcaster.Stats().Clients == 1 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.broadcaster.Stats().Clients == 1 }, waitTimeout, 5*time.Millisecond)
 	b.dial().synced()
 	near := newBench(t, Limits{PerAddress: 1})
 	near.dial().synced()
@@ -308,29 +308,29 @@ func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
 
 func TestCommandsAreAnsweredWhenTheyAreDone(t *testing.T) {
 	gate := make(chan struct{})
-	b := newBenchWith(t, Limits{}, quickBoard())
+	b := newBenchWith(t, Limits{}, quickPublisher())
 	b.commands = func(_ context.Context, raw json.RawMessage) any {
 		<-gate
 		return map[string]any{"type": "command_result", "status": 200, "result": raw}
 	}
 	p := b.dashboard()
-	for i := range mostCommands {
+	for i := range maxCommands {
 		p.send(fmt.Sprintf(`{"type":"command","id":"m%d","command":{"n":%d}}`, i, i))
 	}
 	m := p.ask(map[string]any{"type": "command", "id": "one more", "command": struct{}{}})
 	require.Equal(t, codeRateLimited, m.Code)
 	close(gate)
 	seen := map[string]string{}
-	for range mostCommands {
+	for range maxCommands {
 		m := p.until(func(m dashMessage) bool { return m.Type == "command_result" })
 		seen[m.ID] = string(m.Result)
 	}
-	require.Len(t, seen, mostCommands)
+	require.Len(t, seen, maxCommands)
 	require.JSONEq(t, `{"n":3}`, seen["m3"])
 }
 
 func TestBothDialectsAtOnce(t *testing.T) {
-	b := newBenchWith(t, Limits{}, quickBoard())
+	b := newBenchWith(t, Limits{}, quickPublisher())
 	s, p := b.dial(), b.dashboard()
 	s.send(`{"type":"subscribe_all"}`)
 	s.synced()
@@ -341,8 +341,8 @@ func TestBothDialectsAtOnce(t *testing.T) {
 		s.read()
 	}
 	p.of("delta", "device/d1")
-	require.NoError(t, p.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(patience)))
+	require.NoError(t, p.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(waitTimeout)))
 	p.expectClose(1000)
-	require.Eventually(t, func() bool { return b.publisher.Clients() == 0 }, patience, 5*time.Millisecond)
-	require.Eventually(t, func() bool { return b.broadcaster.counts.dialects[dashboardDialect].ends[endedByClient].Load() == 1 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.publisher.Clients() == 0 }, waitTimeout, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.broadcaster.counts.dialects[dashboardDialect].ends[endedByClient].Load() == 1 }, waitTimeout, 5*time.Millisecond)
 }

@@ -28,10 +28,10 @@ func (r *refusal) Error() string { return r.code + ": " + r.message }
 type request struct {
 	Type      string    `json:"type"`
 	DeviceIDs *[]string `json:"device_ids"`
-	// Command is not looked into here; see Commands.
+	// Command is parsed by Commands.
 	Command json.RawMessage `json:"command"`
 	// Since is the time of the last reading the client saw, ms: it gets those that came
-	// after it and are still held.
+	// after it and are still kept.
 	Since *int64 `json:"since"`
 }
 
@@ -81,7 +81,7 @@ func parseRequest(data []byte) (request, error) {
 	return r, nil
 }
 
-// cut shortens what is quoted back to a client.
+// cut shortens a quotation of a client's message.
 func cut(s string) string {
 	const most = 80
 	if len(s) > most {

@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// dialect is what a client speaks.
+// dialect is a WebSocket dialect.
 type dialect uint8
 
 const (
@@ -28,11 +28,11 @@ func (c *client) dialect() dialect {
 type reason uint8
 
 const (
-	endedByClient reason = iota // it said so
-	endedGone                   // without a word
+	endedByClient reason = iota // with a close frame
+	endedGone                   // without a close frame
 	endedShutdown
 	endedSlow
-	endedNoPong
+	endedPongTimeout
 	endedTooBig
 	reasons
 )
@@ -61,7 +61,7 @@ func (n *counters) ended(c *client) {
 		case CloseSlow:
 			why = endedSlow
 		case CloseNoPong:
-			why = endedNoPong
+			why = endedPongTimeout
 		case closeTooBig:
 			why = endedTooBig
 		}

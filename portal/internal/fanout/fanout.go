@@ -22,6 +22,7 @@
 package fanout
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,53 +41,43 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// Limits of a hub. A zero field takes the default.
+// Limits of a broadcaster. Everywhere 0 means the default and a negative number none: no
+// limit of connections per address, no memory for recent readings. The other fields have to be
+// positive or 0.
 type Limits struct {
-	Connections   int           // open connections; default 1000
-	PerAddress    int           // of these, from one IP address that is not this machine's own; 0: no limit
-	Subscriptions int           // device ids a client may list; default 10,000
-	MessageBytes  int           // longest message of a client; default 64 KiB
-	RecentBytes   int           // for the readings of the last minute, see package recent; default 128 MiB, below 0: none
-	Alerts        int           // alerts that may wait for a client, beyond those active when it subscribed; default 10,000
-	PingEvery     time.Duration // default 25 s
-	SilentFor     time.Duration // nothing heard for this long ends a connection with 4012; default 60 s
-	StalledFor    time.Duration // nothing taken for this long ends a connection with 4008; default 10 s
-	LastWords     time.Duration // how long the close frame of a stalled connection may take; default 5 s
-	RatePerSecond float64       // messages a client may send, on average; default 50
-	RateBurst     float64       // and at once; default 500
+	Connections       int           // open connections; default 1000
+	PerAddress        int           // of these, from one IP address that is not this machine's own; default 200
+	Subscriptions     int           // device ids a client may list; default 10,000
+	MessageBytes      int           // longest message of a client; default 64 KiB
+	RecentBytes       int           // memory for the readings of the last minute, see package recent; default 128 MiB
+	Alerts            int           // alerts that may wait for a client, besides those of snapshots; default 10,000
+	PingInterval      time.Duration // default 25 s
+	PongTimeout       time.Duration // a client silent for this long is closed with 4012; default 60 s
+	WriteStallTimeout time.Duration // a client that accepts no byte for this long is closed with 4008; default 10 s
+	CloseTimeout      time.Duration // for writing the close frame to a stalled client; default 5 s
+	RatePerSecond     float64       // messages a client may send, on average; default 50
+	RateBurst         float64       // and at once; default 500
 }
 
 func (l Limits) withDefaults() Limits {
-	def := func(p *time.Duration, d time.Duration) {
-		if *p == 0 {
-			*p = d
-		}
+	return Limits{
+		Connections:       cmp.Or(l.Connections, 1000),
+		PerAddress:        cmp.Or(l.PerAddress, 200),
+		Subscriptions:     cmp.Or(l.Subscriptions, 10_000),
+		MessageBytes:      cmp.Or(l.MessageBytes, 64<<10),
+		RecentBytes:       cmp.Or(l.RecentBytes, 128<<20),
+		Alerts:            cmp.Or(l.Alerts, 10_000),
+		PingInterval:      cmp.Or(l.PingInterval, 25*time.Second),
+		PongTimeout:       cmp.Or(l.PongTimeout, 60*time.Second),
+		WriteStallTimeout: cmp.Or(l.WriteStallTimeout, 10*time.Second),
+		CloseTimeout:      cmp.Or(l.CloseTimeout, 5*time.Second),
+		RatePerSecond:     cmp.Or(l.RatePerSecond, 50),
+		RateBurst:         cmp.Or(l.RateBurst, 500),
 	}
-	num := func(p *int, n int) {
-		if *p == 0 {
-			*p = n
-		}
-	}
-	num(&l.Connections, 1000)
-	num(&l.Subscriptions, 10_000)
-	num(&l.MessageBytes, 64<<10)
-	num(&l.RecentBytes, 128<<20)
-	num(&l.Alerts, 10_000)
-	def(&l.PingEvery, 25*time.Second)
-	def(&l.SilentFor, 60*time.Second)
-	def(&l.StalledFor, 10*time.Second)
-	def(&l.LastWords, 5*time.Second)
-	if l.RatePerSecond == 0 {
-		l.RatePerSecond = 50
-	}
-	if l.RateBurst == 0 {
-		l.RateBurst = 500
-	}
-	return l
 }
 
-// Options of a hub. Model, Log and Registry are required. Without a Board the hub does not
-// speak the dashboard's dialect.
+// Options of a broadcaster. Model, Log and Registry are required. Without a Publisher only the
+// simple dialect is available.
 type Options struct {
 	Model     *state.Model
 	Log       *slog.Logger
@@ -107,13 +98,13 @@ type Broadcaster struct {
 	counts    counters
 	batches   sync.Pool // of *batch
 
-	mu       sync.Mutex
-	clients  map[*client]struct{}
-	from     map[netip.Addr]int // clients by address, see Visitor
-	stopping bool
-	running  sync.WaitGroup // Serve calls
-	open     atomic.Int64   // clients in the map
-	refusing atomic.Int64   // connections being turned away
+	mu        sync.Mutex
+	clients   map[*client]struct{}
+	from      map[netip.Addr]int // clients by address, see Visitor
+	stopping  bool
+	running   sync.WaitGroup // Serve calls
+	open      atomic.Int64   // clients in the map
+	rejecting atomic.Int64   // connections being rejected
 
 	meterMu sync.Mutex
 	pushed  meter.Meter // device_data messages written, with their age
@@ -121,7 +112,7 @@ type Broadcaster struct {
 
 var errMissing = errors.New("fanout: Model, Log and Registry are required")
 
-// New returns a hub that watches o.Model.
+// New returns a broadcaster that observes o.Model.
 func New(o Options) (*Broadcaster, error) {
 	if o.Model == nil || o.Log == nil || o.Registry == nil {
 		return nil, errMissing
@@ -145,21 +136,20 @@ func New(o Options) (*Broadcaster, error) {
 	return b, nil
 }
 
-// Visitor is what is known of a client before it speaks.
+// Visitor holds the facts about a client from its HTTP request.
 type Visitor struct {
-	// From is the address it counts for; where that is not valid it counts for none.
+	// From is the address it counts against; an invalid one counts against none.
 	From netip.Addr
-	// Commands takes its alarm commands; nil: they are refused.
+	// Commands executes its alarm commands; nil: they are refused.
 	Commands Commands
 }
 
-// Serve speaks with one client until the connection ends. The connection is not to be
-// used afterwards; the caller closes it.
+// Serve serves one client until the connection ends. The caller closes the connection.
 func (b *Broadcaster) Serve(ws *websocket.Conn, v Visitor) {
 	raw := rawConn(ws)
 	c, code, reason := b.admit(ws, raw, v.From)
 	if c == nil {
-		b.turnAway(raw, code, reason)
+		b.reject(raw, code, reason)
 		return
 	}
 	defer b.running.Done()
@@ -177,10 +167,10 @@ func (b *Broadcaster) Serve(ws *websocket.Conn, v Visitor) {
 	cancel()
 	<-written
 	c.workers.Wait()
-	b.forget(c)
+	b.remove(c)
 }
 
-// admit registers a connection, or tells with which close code to refuse it.
+// admit registers a connection, or returns the close code to reject it with.
 func (b *Broadcaster) admit(ws *websocket.Conn, raw rawSocket, from netip.Addr) (c *client, code int, reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -211,7 +201,7 @@ func (b *Broadcaster) detach(c *client) {
 	}
 }
 
-func (b *Broadcaster) forget(c *client) {
+func (b *Broadcaster) remove(c *client) {
 	b.detach(c)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -221,29 +211,29 @@ func (b *Broadcaster) forget(c *client) {
 	b.open.Store(int64(len(b.clients)))
 }
 
-// mostRefusing bounds the connections that are being told why they are refused; beyond
-// it they are dropped without a word.
-const mostRefusing = 256
+// maxRejecting bounds the connections that are being rejected with a close frame; more are
+// dropped without one.
+const maxRejecting = 256
 
-// turnAway ends a connection that was not admitted.
-func (b *Broadcaster) turnAway(raw rawSocket, code int, reason string) {
+// reject closes a connection that was not admitted.
+func (b *Broadcaster) reject(raw rawSocket, code int, reason string) {
 	b.counts.closed(code)
-	defer b.refusing.Add(-1)
-	if b.refusing.Add(1) > mostRefusing {
+	defer b.rejecting.Add(-1)
+	if b.rejecting.Add(1) > maxRejecting {
 		return
 	}
 	_ = raw.SetDeadline(time.Now().Add(closeWait)) // what fails here fails the Write below
 	if _, err := raw.Write(appendClose(nil, code, reason)); err != nil {
 		return
 	}
-	_ = raw.CloseWrite() // as good as it gets: the client is being turned away
+	_ = raw.CloseWrite() // best effort: the connection ends anyway
 	drain(raw)
 }
 
 // Run sends pings and ends silent connections until ctx ends; then it closes every
 // connection with 4001 and waits for them, two seconds at most.
 func (b *Broadcaster) Run(ctx context.Context) error {
-	every := min(max(b.limits.PingEvery/10, 10*time.Millisecond), time.Second)
+	every := min(max(b.limits.PingInterval/10, 10*time.Millisecond), time.Second)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	var parts sync.WaitGroup
@@ -263,13 +253,13 @@ func (b *Broadcaster) Run(ctx context.Context) error {
 	}
 }
 
-// sweep asks every client that is due for a pong and gives up those that are silent.
+// sweep sends the pings that are due and closes silent clients.
 func (b *Broadcaster) sweep(now time.Time) {
 	for _, c := range b.snapshot() {
 		switch {
-		case now.Sub(c.lastHeard()) > b.limits.SilentFor:
+		case now.Sub(c.lastSeenAt()) > b.limits.PongTimeout:
 			c.close(CloseNoPong, "no answer to pings")
-		case now.Sub(c.pinged) >= b.limits.PingEvery:
+		case now.Sub(c.pinged) >= b.limits.PingInterval:
 			c.pinged = now // only sweep touches it
 			c.askForPong()
 		}
@@ -313,7 +303,7 @@ func (b *Broadcaster) stop() {
 	<-gone
 }
 
-// Stats are the hub's figures for the page.
+// Stats are figures for the page.
 type Stats struct {
 	Clients, Limit                int
 	Messages, Alerts, Conflated   int64
@@ -322,7 +312,7 @@ type Stats struct {
 	ClosedSlow, Refused, Rejected int64
 }
 
-// Stats returns the hub's figures.
+// Stats returns the current figures.
 func (b *Broadcaster) Stats() Stats {
 	now := b.model.Now()
 	b.meterMu.Lock()
@@ -336,5 +326,5 @@ func (b *Broadcaster) Stats() Stats {
 	}
 }
 
-// pause is how long a writer rests after a write.
+// pause is how long a writer waits after a write.
 func (b *Broadcaster) pause() time.Duration { return b.pacer.pause(b.open.Load()) }

@@ -171,7 +171,7 @@ func TestTooManyMessagesAreRefusedWithAWord(t *testing.T) {
 	p.expectError(codeRateLimited)
 	require.Equal(t, int64(3), b.broadcaster.counts.accepted.Load())
 	b.push(entry("z", 1, 1))
-	require.NoError(t, p.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(patience)))
+	require.NoError(t, p.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(waitTimeout)))
 }
 
 func TestTooBigMessageEndsTheConnection(t *testing.T) {
@@ -186,19 +186,19 @@ func TestPingIsAnsweredWithItsData(t *testing.T) {
 	p := b.dial()
 	got := make(chan string, 1)
 	p.ws.SetPongHandler(func(data string) error { got <- data; return errStop })
-	require.NoError(t, p.ws.WriteControl(websocket.PingMessage, []byte("hello"), time.Now().Add(patience)))
-	_, _ = p.tryRead(patience)
+	require.NoError(t, p.ws.WriteControl(websocket.PingMessage, []byte("hello"), time.Now().Add(waitTimeout)))
+	_, _ = p.tryRead(waitTimeout)
 	require.Equal(t, "hello", <-got)
 }
 
 func TestCloseIsEchoed(t *testing.T) {
 	b := newBench(t, Limits{})
 	p := b.dial()
-	require.NoError(t, p.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, "bye"), time.Now().Add(patience)))
+	require.NoError(t, p.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, "bye"), time.Now().Add(waitTimeout)))
 	p.expectClose(1000)
-	require.Eventually(t, func() bool { return b.broadcaster.Stats().Clients == 0 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.broadcaster.Stats().Clients == 0 }, waitTimeout, 5*time.Millisecond)
 	q := b.dial()
-	require.NoError(t, q.ws.WriteControl(websocket.CloseMessage, nil, time.Now().Add(patience)))
+	require.NoError(t, q.ws.WriteControl(websocket.CloseMessage, nil, time.Now().Add(waitTimeout)))
 	q.expectClose(closeNoCodeGiven)
 }
 
@@ -210,19 +210,19 @@ func TestConnectionLimitIsToldWith4504(t *testing.T) {
 	b.dial().expectClose(CloseLimit)
 	p.quiet()
 	require.NoError(t, p.ws.Close())
-	require.Eventually(t, func() bool { return b.broadcaster.Stats().Clients == 1 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return b.broadcaster.Stats().Clients == 1 }, waitTimeout, 5*time.Millisecond)
 	b.dial().quiet()
 	require.Equal(t, int64(1), b.broadcaster.Stats().Refused)
 }
 
 func TestSilentClientIsClosedWith4012(t *testing.T) {
-	b := newBench(t, Limits{PingEvery: 50 * time.Millisecond, SilentFor: 500 * time.Millisecond})
+	b := newBench(t, Limits{PingInterval: 50 * time.Millisecond, PongTimeout: 500 * time.Millisecond})
 	mute := b.dial()
 	mute.ws.SetPingHandler(func(string) error { return nil }) // hears pings, does not answer
 	lively := b.dial()
 	heard := make(chan error, 1)
 	go func() {
-		_, err := lively.tryRead(patience) // reading answers pings
+		_, err := lively.tryRead(waitTimeout) // reading answers pings
 		heard <- err
 	}()
 	mute.expectClose(CloseNoPong)
@@ -238,7 +238,7 @@ func TestShutdownClosesEverybodyWith4001(t *testing.T) {
 	}
 	peers[0].send(`{"type":"subscribe_all"}`)
 	peers[0].synced()
-	b.raise("a1", "d1", telemetry.AlertActive, 1) // told before the end
+	b.raise("a1", "d1", telemetry.AlertActive, 1) // sent before the end
 	go b.stop()
 	require.Equal(t, 1, peers[0].expectClose(CloseShutdown))
 	for _, p := range peers[1:] {
@@ -249,14 +249,14 @@ func TestShutdownClosesEverybodyWith4001(t *testing.T) {
 }
 
 func TestShutdownDoesNotWaitForADeadClient(t *testing.T) {
-	b := newBench(t, Limits{StalledFor: time.Hour})
+	b := newBench(t, Limits{WriteStallTimeout: time.Hour})
 	p := b.dial()
 	p.send(`{"type":"subscribe_all"}`)
 	p.synced()
 	clog(b, 1)
 	start := time.Now()
 	b.stop()
-	require.Less(t, time.Since(start), patience)
+	require.Less(t, time.Since(start), waitTimeout)
 }
 
 // clog pushes readings until a client that does not read is stuck in a write.
@@ -275,5 +275,5 @@ func clog(b *bench, peers int) {
 			stuckSince, written = time.Now(), now
 		}
 		return time.Since(stuckSince) > time.Second && b.broadcaster.Stats().Conflated > int64(50*peers)
-	}, patience, 2*time.Millisecond)
+	}, waitTimeout, 2*time.Millisecond)
 }

@@ -30,7 +30,7 @@ const (
 	closeNoCodeGiven = 1005
 )
 
-// Messages of the simple dialect are put together around the JSON that is at hand.
+// Messages of the simple dialect are built around existing JSON.
 const (
 	dataHead  = `{"type":"device_data","payload":`
 	alertHead = `{"type":"alert","payload":`
@@ -69,7 +69,7 @@ func errorMessage(code, message string) []byte {
 }
 
 // frameEnd returns where the frame ends that contains the byte at index at-1 of batch,
-// which begins with a whole frame; at itself when it lies between two frames.
+// which begins with a whole frame; at itself when it is between two frames.
 func frameEnd(batch []byte, at int) int {
 	end := 0
 	for end < at && end+2 <= len(batch) {

@@ -24,8 +24,8 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// patience is how long a test waits for what must happen.
-const patience = 30 * time.Second
+// waitTimeout is how long a test waits for what must happen.
+const waitTimeout = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
@@ -55,7 +55,7 @@ func newBench(tb testing.TB, limits Limits) *bench {
 	return newBenchWith(tb, limits, dashboard.Options{})
 }
 
-// newBenchWith also says how the board is to be.
+// newBenchWith also takes options of the publisher.
 func newBenchWith(tb testing.TB, limits Limits, o dashboard.Options) *bench {
 	tb.Helper()
 	p, log, reg := state.New(state.Options{}), slog.New(slog.DiscardHandler), prometheus.NewRegistry()
@@ -178,7 +178,7 @@ func (p *peer) send(text string) {
 
 func (p *peer) read() message {
 	p.tb.Helper()
-	m, err := p.tryRead(patience)
+	m, err := p.tryRead(waitTimeout)
 	require.NoError(p.tb, err)
 	return m
 }
@@ -217,7 +217,7 @@ func (p *peer) expectError(code string) {
 func (p *peer) expectClose(code int) int {
 	p.tb.Helper()
 	for n := 0; ; n++ {
-		_, err := p.tryRead(patience)
+		_, err := p.tryRead(waitTimeout)
 		if err == nil {
 			continue
 		}

@@ -29,7 +29,7 @@ type inbox struct {
 
 func newInbox() inbox { return inbox{ready: make(chan struct{}, 1)} }
 
-// addReadings notes new readings, or only the newest seq when nobody subscribes.
+// addReadings notes new readings, or only the newest seq without subscriptions.
 func (in *inbox) addReadings(updated []*state.Device, wanted bool) {
 	in.mu.Lock()
 	in.seq = updated[len(updated)-1].Seq()

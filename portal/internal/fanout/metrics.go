@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// counters are the hub's totals since start.
+// counters are totals since start.
 type counters struct {
 	readings, alerts, bytes, conflated atomic.Int64
 	accepted, rejected                 atomic.Int64
@@ -16,7 +16,7 @@ type counters struct {
 	dialects                           [dialects]dialectCounters
 }
 
-// closed counts a close frame that the hub sent of its own accord.
+// closed counts a close frame that the portal initiated.
 func (n *counters) closed(code int) {
 	switch code {
 	case CloseShutdown:
@@ -32,7 +32,7 @@ func (n *counters) closed(code int) {
 	}
 }
 
-// register shows the hub's figures in reg.
+// register registers the metrics.
 func (b *Broadcaster) register(reg prometheus.Registerer) error {
 	n := &b.counts
 	cs := []prometheus.Collector{
@@ -43,16 +43,16 @@ func (b *Broadcaster) register(reg prometheus.Registerer) error {
 			Name: "portal_websocket_connections_limit", Help: "WebSocket connections that may be open at once.",
 		}, func() float64 { return float64(b.limits.Connections) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "portal_write_pause_seconds", Help: "How long a WebSocket writer rests after a write; grows when the processors are busy.",
+			Name: "portal_write_pause_seconds", Help: "Pause of a WebSocket writer after a write; grows when the CPU is busy.",
 		}, func() float64 { return b.pause().Seconds() }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "portal_recent_bytes", Help: "Memory reserved for the readings of the last minute, which clients of the simple dialect get when they come back.",
+			Name: "portal_recent_bytes", Help: "Memory reserved for the readings of the last minute, from which reconnecting clients of the simple dialect resume.",
 		}, func() float64 { return float64(b.recent.Bytes()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "portal_recent_bytes_limit", Help: "Memory that may be reserved for them.",
+			Name: "portal_recent_bytes_limit", Help: "Limit of portal_recent_bytes.",
 		}, func() float64 { return float64(max(b.limits.RecentBytes, 0)) }),
 		counter("portal_sent_bytes_total", "Bytes written to WebSocket clients.", "", "", &n.bytes),
-		counter("portal_readings_conflated_total", "Readings not sent to a client because a newer one of the same device took their place.", "", "", &n.conflated),
+		counter("portal_readings_conflated_total", "Readings not sent to a client because a newer one of the same device replaced them.", "", "", &n.conflated),
 		counter("portal_messages_sent_total", "Messages written to WebSocket clients.", "type", "device_data", &n.readings),
 		counter("portal_messages_sent_total", "Messages written to WebSocket clients.", "type", "alert", &n.alerts),
 		counter("portal_client_messages_total", "Messages received from WebSocket clients.", "result", "accepted", &n.accepted),
@@ -61,13 +61,13 @@ func (b *Broadcaster) register(reg prometheus.Registerer) error {
 			"Time from a live reading's receipt at the gateway to its writing to a WebSocket client.", nil, nil)},
 	}
 	cs = append(cs, n.byDialect()...)
-	const closes = "WebSocket connections that the portal ended, by close code."
+	const closes = "WebSocket connections closed by the portal, by close code."
 	for code, v := range map[string]*atomic.Int64{"4001": &n.shutdown, "4008": &n.slow, "4012": &n.noPong, "4504": &n.limit, "1009": &n.tooBig} {
 		cs = append(cs, counter("portal_websocket_closes_total", closes, "code", code, v))
 	}
 	for _, c := range cs {
 		if err := reg.Register(c); err != nil {
-			return fmt.Errorf("registering the hub's metrics: %w", err)
+			return fmt.Errorf("registering the fan-out's metrics: %w", err)
 		}
 	}
 	return nil
@@ -82,7 +82,7 @@ func counter(name, help, label, value string, v *atomic.Int64) prometheus.Collec
 		func() float64 { return float64(v.Load()) })
 }
 
-// ageCollector shows the ages of what was pushed.
+// ageCollector exports the ages of pushed readings.
 type ageCollector struct {
 	h    *Broadcaster
 	desc *prometheus.Desc

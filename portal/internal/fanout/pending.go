@@ -69,14 +69,14 @@ func (c *client) queueAlert(a *state.Alert, snapshot bool) bool {
 	return true
 }
 
-// dropAll frees everything that is queued.
+// dropAll frees the queues.
 func (c *client) dropAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pending = pending{}
 }
 
-// drop removes what is queued for devices that keep does not want. It is called within View.
+// drop removes queue entries of devices that keep does not want. It is called within View.
 func (c *client) drop(keep func(device string) bool) {
 	id := func(index int) string { return c.broadcaster.model.DeviceAt(index).ID }
 	c.mu.Lock()

@@ -28,7 +28,7 @@ func TestLongSubscriptionListsAreNotFree(t *testing.T) {
 		require.Equal(t, int64(1), b.broadcaster.counts.accepted.Load(), kind)
 	}
 
-	b := newBenchWith(t, Limits{RatePerSecond: 0.001, RateBurst: 3}, quickBoard())
+	b := newBenchWith(t, Limits{RatePerSecond: 0.001, RateBurst: 3}, quickPublisher())
 	d := b.dashboard() // of the dashboard's topics, one with a large snapshot does the same
 	require.Equal(t, "ack", d.ask(wants{Type: "subscribe", ID: "1", Topics: []string{"fleet"}}).Type)
 	d.send(`{"type":"unsubscribe","id":"2","topics":["fleet"]}`)
@@ -55,7 +55,7 @@ func (b *bench) delivered() (all int64, aged uint64) {
 // TestBackfilledReadingsAreNotCountedAsLive: their age says how long they waited in a gateway, not
 // how fast the portal delivers.
 func TestBackfilledReadingsAreNotCountedAsLive(t *testing.T) {
-	b := newBenchWith(t, Limits{}, quickBoard())
+	b := newBenchWith(t, Limits{}, quickPublisher())
 	simple, dash := b.dial(), b.dashboard()
 	simple.send(`{"type":"subscribe_all"}`)
 	simple.synced()

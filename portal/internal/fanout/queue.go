@@ -1,6 +1,6 @@
 package fanout
 
-// queue is a FIFO of device numbers in which each number stands at most once. A number
+// queue is a FIFO of device numbers in which each number occurs at most once. A number
 // that is queued again keeps its place: what will be sent for it is looked up when its
 // turn comes. Its size is bounded by the number of devices.
 type queue struct {
@@ -12,7 +12,7 @@ type queue struct {
 // snapshotBit marks an entry that was queued because of a subscription, not by news.
 const snapshotBit = 1 << 31
 
-// push queues a device and tells whether it was not queued yet.
+// push queues a device and reports whether it was not queued yet.
 func (q *queue) push(index int, snapshot bool) bool {
 	word, bit := index/64, uint64(1)<<(index%64)
 	if word >= len(q.present) {
@@ -36,7 +36,7 @@ func (q *queue) push(index int, snapshot bool) bool {
 	return true
 }
 
-// pop takes the oldest entry.
+// pop removes the oldest entry.
 func (q *queue) pop() (index int, snapshot, ok bool) {
 	if q.head == len(q.fifo) {
 		return 0, false, false
@@ -54,7 +54,7 @@ func (q *queue) pop() (index int, snapshot, ok bool) {
 // length returns the number of entries.
 func (q *queue) length() int { return len(q.fifo) - q.head }
 
-// keep removes the entries that f says no to.
+// keep removes the entries for which f returns false.
 func (q *queue) keep(f func(index int) bool) {
 	rest := q.fifo[:0]
 	for _, entry := range q.fifo[q.head:] {

@@ -242,7 +242,7 @@ func (r *router) snapshot(c *client, id string, since *int64) (missed bool) {
 }
 
 // unsubscribe removes devices from c's subscription, or everything when ids is nil, and
-// drops what is queued for them.
+// drops the queue entries of these.
 func (r *router) unsubscribe(c *client, ids *[]string) error {
 	if ids == nil {
 		r.unlist(c)

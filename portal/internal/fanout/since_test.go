@@ -65,7 +65,7 @@ func TestManyMissedReadingsComeInOrderWithNews(t *testing.T) {
 }
 
 func TestUnsubscribeEndsTheReplay(t *testing.T) {
-	b := newBench(t, Limits{StalledFor: time.Hour})
+	b := newBench(t, Limits{WriteStallTimeout: time.Hour})
 	at := time.Now().UnixMilli() + 1000
 	for i := range int64(300) {
 		b.push(entry("d1", at+i, 20_000))

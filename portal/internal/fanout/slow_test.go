@@ -14,7 +14,7 @@ import (
 )
 
 func TestSlowClientGetsTheNewestReadingsAndEveryAlert(t *testing.T) {
-	b := newBench(t, Limits{StalledFor: time.Hour})
+	b := newBench(t, Limits{WriteStallTimeout: time.Hour})
 	p := b.dial()
 	p.send(`{"type":"subscribe_all"}`)
 	p.synced()
@@ -50,7 +50,7 @@ func TestSlowClientGetsTheNewestReadingsAndEveryAlert(t *testing.T) {
 }
 
 func TestStalledClientIsClosedWith4008WithoutHarmToOthers(t *testing.T) {
-	b := newBench(t, Limits{StalledFor: 300 * time.Millisecond, LastWords: 2 * patience})
+	b := newBench(t, Limits{WriteStallTimeout: 300 * time.Millisecond, CloseTimeout: 2 * waitTimeout})
 	slow, fast := b.dial(), b.dial()
 	slow.send(`{"type":"subscribe_all"}`)
 	slow.synced()
@@ -67,7 +67,7 @@ func TestStalledClientIsClosedWith4008WithoutHarmToOthers(t *testing.T) {
 		b.push(entry("quick", ts+1, 1), entry("big", ts+1, 60_000))
 		// The fast client must have its reading before the next one comes: it is
 		// never conflated because of the slow one.
-		require.Eventually(t, func() bool { return listersServed(b) }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return listersServed(b) }, waitTimeout, time.Millisecond)
 	}
 	others.Wait()
 	ts := int64(1000)
@@ -75,8 +75,8 @@ func TestStalledClientIsClosedWith4008WithoutHarmToOthers(t *testing.T) {
 		ts++
 		b.push(entry("big", ts, 60_000))
 		return b.broadcaster.Stats().ClosedSlow == 1
-	}, patience, 5*time.Millisecond)
-	slow.expectClose(CloseSlow) // it reads on, and is told why
+	}, waitTimeout, 5*time.Millisecond)
+	slow.expectClose(CloseSlow) // it reads on, up to the close frame
 	b.push(entry("quick", 1000, 1))
 	fast.expectDevice("quick", 1000)
 }
@@ -98,7 +98,7 @@ func listersServed(b *bench) bool {
 }
 
 func TestClientThatDoesNotTakeAlertsIsClosedWith4008(t *testing.T) {
-	b := newBench(t, Limits{StalledFor: time.Hour, Alerts: 100})
+	b := newBench(t, Limits{WriteStallTimeout: time.Hour, Alerts: 100})
 	p, q := b.dial(), b.dial()
 	p.send(`{"type":"subscribe_all"}`)
 	p.synced()
@@ -107,7 +107,7 @@ func TestClientThatDoesNotTakeAlertsIsClosedWith4008(t *testing.T) {
 	q.synced()
 	for i := range 101 {
 		b.raise(fmt.Sprint(i), "x", telemetry.AlertActive, int64(i))
-		require.Eventually(t, func() bool { return listersServed(b) }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return listersServed(b) }, waitTimeout, time.Millisecond)
 	}
 	p.expectClose(CloseSlow)
 	require.Equal(t, int64(1), b.broadcaster.Stats().ClosedSlow)
@@ -118,12 +118,12 @@ func TestClientThatDoesNotTakeAlertsIsClosedWith4008(t *testing.T) {
 }
 
 func TestClientThatDoesNotTakeErrorsIsClosedWith4008(t *testing.T) {
-	b := newBench(t, Limits{StalledFor: time.Hour, RateBurst: 1e6})
+	b := newBench(t, Limits{WriteStallTimeout: time.Hour, RateBurst: 1e6})
 	p := b.dial()
 	p.send(`{"type":"subscribe_all"}`)
 	p.synced()
 	clog(b, 1)
-	for range mostNotes + 2 {
+	for range maxNotes + 2 {
 		p.send(`{"type":"bad"}`)
 	}
 	p.expectClose(CloseSlow)
@@ -143,7 +143,7 @@ func TestNoReadingComesTwiceAndTheNewestAlwaysComes(t *testing.T) {
 		all.Go(func() {
 			newest := map[string]int64{}
 			for done := 0; done < devices; {
-				m, err := p.tryRead(patience)
+				m, err := p.tryRead(waitTimeout)
 				if err != nil {
 					t.Errorf("client %d: %v", k, err)
 					return

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// batchBytes is how much a writer gathers before it writes. One write of this size
+// batchBytes is how many bytes a writer gathers for one write. One write of this size
 // costs about as much as eight of the size of one message.
 const batchBytes = 64 << 10
 
-// batchesPerFlush is how many batches a writer sends before it rests.
+// batchesPerFlush is how many batches a writer sends before it pauses.
 const batchesPerFlush = 4
 
-// batch is what one write sends. Writers that rest hold none.
+// batch holds the bytes of one write. Pausing writers hold none.
 type batch struct {
 	buf      []byte
 	shared   []byte  // a frame that other clients get too; buf is empty then
@@ -30,7 +30,7 @@ func (b *batch) reset() {
 	b.readings, b.alerts, b.final = 0, 0, nil
 }
 
-// data returns what is to be written.
+// data returns the bytes to write.
 func (b *batch) data() []byte {
 	if b.shared != nil {
 		return b.shared
@@ -38,7 +38,7 @@ func (b *batch) data() []byte {
 	return b.buf
 }
 
-// write sends what the client is to get until the connection ends.
+// write sends queued messages until the connection ends.
 func (c *client) write() {
 	defer c.hangUp()
 	timer := time.NewTimer(time.Hour)
@@ -77,8 +77,8 @@ func (c *client) rest(timer *time.Timer) bool {
 	return true
 }
 
-// flush writes what is due, some batches at most. It tells whether there is more, and
-// whether the connection goes on.
+// flush writes some batches at most. It reports whether there is more, and whether the
+// connection is alive.
 func (c *client) flush() (more, alive bool) {
 	b, ok := c.broadcaster.batches.Get().(*batch)
 	if !ok {
@@ -102,7 +102,7 @@ func (c *client) flush() (more, alive bool) {
 	return more, true
 }
 
-// gather fills b and tells whether there is more.
+// gather fills b and reports whether there is more.
 func (c *client) gather(b *batch) bool {
 	end := c.gatherControl(b)
 	if end != nil && end.code != CloseShutdown {
@@ -126,7 +126,7 @@ func (b *batch) finish(end *closing) {
 	}
 }
 
-// gatherControl takes pong, ping and error messages, and returns the close that is due.
+// gatherControl adds pong, ping and error messages to b, and returns the close that is due.
 func (c *client) gatherControl(b *batch) *closing {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -148,8 +148,8 @@ func (c *client) gatherControl(b *batch) *closing {
 func (c *client) send(b *batch) bool {
 	rest, progress := b.data(), time.Now()
 	for len(rest) > 0 {
-		// In steps, because a write does not tell when its last byte was taken.
-		step := c.broadcaster.limits.StalledFor / 4
+		// In steps, because a write does not report when its last byte was accepted.
+		step := c.broadcaster.limits.WriteStallTimeout / 4
 		if err := c.raw.SetWriteDeadline(time.Now().Add(step)); err != nil {
 			return false
 		}
@@ -161,8 +161,8 @@ func (c *client) send(b *batch) bool {
 			return false
 		case n > 0:
 			progress = time.Now()
-		case time.Since(progress) >= c.broadcaster.limits.StalledFor:
-			c.giveUp(b, len(b.data())-len(rest))
+		case time.Since(progress) >= c.broadcaster.limits.WriteStallTimeout:
+			c.cutStalled(b, len(b.data())-len(rest))
 			return false
 		}
 	}
@@ -170,16 +170,17 @@ func (c *client) send(b *batch) bool {
 	return true
 }
 
-// giveUp ends a connection that took nothing for too long: its queues are freed at once,
-// and it gets some seconds to take the rest of the frame it is in and the close frame.
-func (c *client) giveUp(b *batch, sent int) {
+// cutStalled ends a connection that accepted no byte for WriteStallTimeout: its queues are
+// freed at once, and it has CloseTimeout to read the rest of the current frame and the close
+// frame.
+func (c *client) cutStalled(b *batch, sent int) {
 	c.broadcaster.detach(c)
 	c.close(CloseSlow, "too slow: nothing was taken") // so that the reader's end is no second one
 	c.broadcaster.counts.closed(CloseSlow)
 	last := b.data()[sent:frameEnd(b.data(), sent)]
 	last = appendClose(append([]byte(nil), last...), CloseSlow, "too slow: nothing was taken")
-	_ = c.raw.SetWriteDeadline(time.Now().Add(c.broadcaster.limits.LastWords)) // the Write tells
-	_, _ = c.raw.Write(last)                                                   // a client that does not read cannot be told more
+	_ = c.raw.SetWriteDeadline(time.Now().Add(c.broadcaster.limits.CloseTimeout)) // the Write tells
+	_, _ = c.raw.Write(last)                                                      // best effort: the client does not read
 }
 
 // hangUp ends the connection after the last write: the reader gets a moment to see the

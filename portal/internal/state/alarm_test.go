@@ -11,7 +11,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// alarm returns an alarm as the engine writes it, changed as told.
+// alarm returns an alarm as the engine writes it, changed by f.
 func alarm(t *testing.T, id string, revision int64, state telemetry.AlarmState, change ...func(*telemetry.Alert)) *Alert {
 	t.Helper()
 	a := telemetry.Alert{
@@ -85,7 +85,7 @@ func TestRecordsWithoutStateAreCompleted(t *testing.T) {
 	require.Equal(t, telemetry.AlarmUnacknowledged, a.State)
 	require.Equal(t, 2, a.Priority)
 	require.Equal(t, int64(7), a.RaisedAt)
-	require.True(t, a.Calls())
+	require.True(t, a.NeedsAttention())
 	require.Equal(t, telemetry.AlarmNormal, alert(t, "a", "d1", telemetry.AlertCleared, 7).State)
 }
 
@@ -119,7 +119,7 @@ func TestHistoricalAlarmsAreListedButNoNews(t *testing.T) {
 	p.ApplyAlert(alarm(t, "a", 1, telemetry.AlarmUnacknowledged), true)
 	p.ApplyAlert(alarm(t, "a", 2, telemetry.AlarmNormal, historical), true)
 	p.AlertsCaughtUp()
-	require.Equal(t, []string{"a active", "a cleared"}, r.alerts, "who was told of its begin is told of its end")
+	require.Equal(t, []string{"a active", "a cleared"}, r.alerts, "its end follows its start")
 	require.Equal(t, 2, p.kept())
 	require.Zero(t, p.Stats().Calling[1])
 }
@@ -130,11 +130,11 @@ func TestWhatIsToldOfThePastGoesByTheState(t *testing.T) {
 	p.Observe(r)
 	p.ApplyAlert(alarm(t, "returned", 2, telemetry.AlarmReturned), false)
 	p.ApplyAlert(alarm(t, "normal", 3, telemetry.AlarmNormal), false)
-	p.ApplyAlert(alarm(t, "told", 1, telemetry.AlarmUnacknowledged), true)
-	p.ApplyAlert(alarm(t, "told", 3, telemetry.AlarmNormal), false) // the partition is read again
-	require.Equal(t, []string{"told active", "told cleared"}, r.alerts)
+	p.ApplyAlert(alarm(t, "open", 1, telemetry.AlarmUnacknowledged), true)
+	p.ApplyAlert(alarm(t, "open", 3, telemetry.AlarmNormal), false) // the partition is read again
+	require.Equal(t, []string{"open active", "open cleared"}, r.alerts)
 	p.AlertsCaughtUp()
-	require.Equal(t, []string{"told active", "told cleared", "returned cleared"}, r.alerts)
+	require.Equal(t, []string{"open active", "open cleared", "returned cleared"}, r.alerts)
 	p.View(func() {
 		n := 0
 		p.AllOpenAlerts(func(a *Alert) { n++; require.Equal(t, "returned", a.AlertID) })
@@ -184,8 +184,8 @@ func TestLedgerAndHeartbeatAreOneGateway(t *testing.T) {
 	require.Equal(t, t0+1000, g.HeardAt)
 	require.Equal(t, int64(1), g.Ledger.Difference)
 	require.InDelta(t, 0.25, g.BufferUsed(), 0)
-	for i := range mostGateways + 10 {
+	for i := range maxGateways + 10 {
 		p.ApplyHeartbeat(wire.GatewayStatus{Gateway: fmt.Sprint(i)})
 	}
-	require.Len(t, p.Gateways(), mostGateways)
+	require.Len(t, p.Gateways(), maxGateways)
 }

@@ -9,47 +9,47 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// Alert is an incident as its newest record tells it. It is never changed: a new state
-// is a new Alert. Where a record says nothing of State, Priority and RaisedAt, as those
-// from before there were revisions do, ParseAlert fills them in.
+// Alert is an incident as of its newest record. It is immutable: a new state is a new Alert.
+// ParseAlert fills in State, Priority and RaisedAt of records without a revision, which do not
+// have them.
 type Alert struct {
 	telemetry.Alert
 
 	Raw []byte // the record's value, valid JSON, with all its fields
 }
 
-// Active tells whether the condition behind the alert still holds.
+// Active reports whether the condition behind the alert still holds.
 func (a *Alert) Active() bool { return a.Status == telemetry.AlertActive }
 
-// Open tells whether an alarm is not done with: its condition holds or nobody has seen it. An
+// Open reports whether an alarm is not normal: its condition holds or it is unacknowledged. An
 // incident found in late readings is history and never open.
 func (a *Alert) Open() bool { return a.State != telemetry.AlarmNormal && !a.Historical }
 
-// Aside tells whether an alarm is not for an operator's eyes now: shelved, suppressed under
-// another one, or out of service.
+// Aside reports whether an alarm is hidden from operators: shelved, suppressed under another
+// one, or out of service.
 func (a *Alert) Aside() bool {
 	return a.Shelved != nil || a.Suppressed != nil || a.OutOfService != nil
 }
 
-// Calls tells whether an alarm needs an operator's attention: it is open and not put aside.
-func (a *Alert) Calls() bool { return a.Open() && !a.Aside() }
+// NeedsAttention reports whether an alarm needs an operator's attention: it is open and not put aside.
+func (a *Alert) NeedsAttention() bool { return a.Open() && !a.Aside() }
 
-// Unseen tells whether nobody has acknowledged an open alarm.
+// Unseen reports whether an open alarm is unacknowledged.
 func (a *Alert) Unseen() bool { return a.Open() && a.State != telemetry.AlarmAcknowledged }
 
 var errAlertText = errors.New("not valid UTF-8")
 
-// ParseAlert reads a record of the alerts topic. The bytes are copied.
+// ParseAlert parses a record of the alerts topic. The bytes are copied.
 func ParseAlert(raw []byte) (*Alert, error) {
 	if !utf8.Valid(raw) {
-		return nil, fmt.Errorf("reading an alert: %w", errAlertText)
+		return nil, fmt.Errorf("parsing alert: %w", errAlertText)
 	}
 	a := &Alert{Raw: append([]byte(nil), raw...)}
 	if err := json.Unmarshal(a.Raw, &a.Alert); err != nil {
-		return nil, fmt.Errorf("reading an alert: %w", err)
+		return nil, fmt.Errorf("parsing alert: %w", err)
 	}
 	if a.AlertID == "" || a.DeviceID == "" {
-		return nil, fmt.Errorf("reading an alert: %w", errAlertID)
+		return nil, fmt.Errorf("parsing alert: %w", errAlertID)
 	}
 	a.complete()
 	return a, nil
@@ -57,9 +57,9 @@ func ParseAlert(raw []byte) (*Alert, error) {
 
 var errAlertID = errors.New("alert_id or device_id is missing")
 
-// complete fills in what a record from before there were revisions does not say. Such an
-// incident is unacknowledged as long as it is active and done with when it is cleared:
-// there was no way to acknowledge one.
+// complete fills in the fields that a record without a revision does not have. Such an
+// incident is unacknowledged while it is active and normal once it is cleared: at that time
+// alarms could not be acknowledged.
 func (a *Alert) complete() {
 	if a.State == "" {
 		a.State = telemetry.AlarmNormal
@@ -75,9 +75,8 @@ func (a *Alert) complete() {
 	}
 }
 
-// succeeds tells whether a is newer than what is known of the same incident. The higher
-// revision wins; between records without one cleared is final and else the later
-// transition wins.
+// succeeds reports whether a is newer than old, a record of the same incident. The higher
+// revision wins; without revisions cleared is final, otherwise the later transition wins.
 func (a *Alert) succeeds(old *Alert) bool {
 	if a.Revision != 0 || old.Revision != 0 {
 		return a.Revision > old.Revision
@@ -85,9 +84,9 @@ func (a *Alert) succeeds(old *Alert) bool {
 	return old.Active() && (a.Status != old.Status || a.Timestamp > old.Timestamp)
 }
 
-// ApplyAlert takes in a record of the alerts topic. The observer is told at once when
-// live is true; else, as while the topic's past is read, only by AlertsCaughtUp and only
-// if the alarm is still open then. Of historical incidents it is not told.
+// ApplyAlert applies a record of the alerts topic. When live is true observers are notified
+// at once; otherwise, while the topic's past is read, by AlertsCaughtUp if the alarm is still
+// open then. They are not notified of historical incidents.
 func (m *Model) ApplyAlert(a *Alert, live bool) {
 	now := m.Now()
 	m.mu.Lock()
@@ -98,13 +97,13 @@ func (m *Model) ApplyAlert(a *Alert, live bool) {
 		return
 	}
 	m.counts.Alerts++
-	m.calls.note(m.callOf(a, old == nil), now)
+	m.annunciations.note(m.annunciationOf(a, old == nil), now)
 	_, hidden := m.alerts.silent[a.AlertID]
-	told := old != nil && old.Open() && !hidden
+	notified := old != nil && old.Open() && !hidden
 	switch {
-	case live || told && !a.Open():
+	case live || notified && !a.Open():
 		delete(m.alerts.silent, a.AlertID)
-		if !a.Historical || told {
+		if !a.Historical || notified {
 			m.notify(a)
 		}
 	case !a.Open():
@@ -117,8 +116,8 @@ func (m *Model) ApplyAlert(a *Alert, live bool) {
 	}
 }
 
-// AlertsCaughtUp says that the past of the alerts topic has been read: the observer is
-// told of every alarm that is still open and that it has not been told of.
+// AlertsCaughtUp is called when the past of the alerts topic has been read. Observers are
+// notified of alarms that are still open and that they have not been notified of.
 func (m *Model) AlertsCaughtUp() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -135,8 +134,8 @@ func (m *Model) notify(a *Alert) {
 	}
 }
 
-// OpenAlerts calls f with every open alarm of a device that the observer has been told
-// of. It is called within View or an Observer's method.
+// OpenAlerts calls f with every open alarm of a device that observers were notified of. It is
+// called within View or an Observer's method.
 func (m *Model) OpenAlerts(device string, f func(*Alert)) {
 	for _, a := range m.alerts.byDevice[device] {
 		if m.alerts.silent[a.AlertID] == nil {
@@ -152,7 +151,7 @@ func (m *Model) AllOpenAlerts(f func(*Alert)) {
 	}
 }
 
-// Alerts returns the alerts that keep says yes to, in no particular order. keep is called
+// Alerts returns the alerts for which keep returns true, in no particular order. keep is called
 // within a View, so it may call Place.
 func (m *Model) Alerts(keep func(*Alert) bool) []*Alert {
 	m.mu.RLock()
@@ -173,7 +172,7 @@ func (m *Model) Alert(id string) *Alert {
 	return m.alerts.byID[id]
 }
 
-// Place returns where an alarm is: as its record says, else where its device hangs. It is
+// Place returns the location of an alarm: that of its record, else that of its device. It is
 // called within View or an Observer's method.
 func (m *Model) Place(a *Alert) telemetry.Location {
 	if a.Location.Building != "" {
@@ -185,11 +184,11 @@ func (m *Model) Place(a *Alert) telemetry.Location {
 	return a.Location
 }
 
-// Attention tells how many alarms of a device need attention and which severity is the
-// worst of them. It is called within View or an Observer's method.
+// Attention returns how many alarms of a device need attention, and the worst severity of
+// these. It is called within View or an Observer's method.
 func (m *Model) Attention(device string) (calling int, worst telemetry.Severity) {
 	for _, a := range m.alerts.byDevice[device] {
-		if !a.Calls() {
+		if !a.NeedsAttention() {
 			continue
 		}
 		calling++
@@ -200,7 +199,7 @@ func (m *Model) Attention(device string) (calling int, worst telemetry.Severity)
 	return calling, worst
 }
 
-// Rank orders severities: 0 is the worst, 4 is one that is not known.
+// Rank orders severities: 0 is the worst, 4 is unknown.
 func Rank(s telemetry.Severity) int {
 	switch s {
 	case telemetry.SeverityCritical:

@@ -52,7 +52,7 @@ func TestPastIsToldOnlyAsFarAsItStillHolds(t *testing.T) {
 	p.ApplyAlert(alert(t, "over", "d3", telemetry.AlertCleared, 2), true)
 	require.Equal(t, []string{"over cleared"}, r.alerts)
 	p.View(func() {
-		p.AllOpenAlerts(func(a *Alert) { require.Fail(t, "told too early", a.AlertID) })
+		p.AllOpenAlerts(func(a *Alert) { require.Fail(t, "notified too early", a.AlertID) })
 	})
 	p.AlertsCaughtUp()
 	require.Equal(t, []string{"over cleared", "still active"}, r.alerts)

@@ -8,18 +8,19 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// PresenceUnknown is the presence of a device of which core has not said anything and
-// that has not been heard for a minute.
+// PresenceUnknown is the presence of a device without a state from core and without a
+// reading within the last minute.
 const PresenceUnknown telemetry.Presence = "unknown"
 
 const (
-	// heardLately is how recent a reading must be to call a device online where
-	// core has not spoken yet.
+	// heardLately is how recent a reading must be for a device to count as online when
+	// core has not published its state yet, in ms.
 	heardLately = 60_000
-	// aheadBy is how far a reading's time may lie behind its own receive time's
-	// future before it is taken for a wrong clock, see newer.
+	// aheadBy is how far a reading's time may be ahead of its receive time before the
+	// device's clock counts as wrong, in ms, see newer.
 	aheadBy = 5_000
-	// placeEvery is how often a device's place and model are read from its readings.
+	// placeEvery is how often a device's location and model are updated from its readings, in
+	// ms.
 	placeEvery = 60_000
 )
 
@@ -49,7 +50,7 @@ func newDevice(id string, index int) *Device {
 	return &Device{ID: strings.Clone(id), Index: index}
 }
 
-// HasReading tells whether a reading has arrived since the portal started.
+// HasReading reports whether a reading has arrived since the portal started.
 func (d *Device) HasReading() bool { return d.payload != nil && !d.forgotten }
 
 // Payload returns the newest reading as JSON. It is valid only within the View.
@@ -61,23 +62,23 @@ func (d *Device) Timestamp() int64 { return d.timestamp }
 // Received returns when the gateway took the newest reading, in ms.
 func (d *Device) Received() int64 { return d.received }
 
-// Backfill tells whether the newest reading had waited in a gateway's buffer.
+// Backfill reports whether the newest reading was delayed in a gateway's buffer.
 func (d *Device) Backfill() bool { return d.backfill }
 
 // Seq numbers the newest reading among those of all devices, in the order in which they
 // were applied, from 1; 0: there is none yet.
 func (d *Device) Seq() uint64 { return d.seq }
 
-// Known tells whether the device is to be shown.
+// Known reports whether the device is shown.
 func (d *Device) Known() bool { return !d.forgotten }
 
-// Location returns where the device hangs, as far as it is known.
+// Location returns where the device is installed, as far as known.
 func (d *Device) Location() telemetry.Location { return d.location }
 
-// Info returns the device's description, as far as it is known.
+// Info returns the device's description, as far as known.
 func (d *Device) Info() telemetry.DeviceInfo { return d.info }
 
-// Gateway returns the id of the gateway it was last heard through.
+// Gateway returns the id of the gateway that last received from it.
 func (d *Device) Gateway() string {
 	if d.gateway != "" {
 		return d.gateway
@@ -85,20 +86,19 @@ func (d *Device) Gateway() string {
 	return d.state.Gateway
 }
 
-// Seen returns the time of the newest reading that is known of, in ms, 0 when there is
-// none: its own time, or the gateway's when the device's clock runs ahead of it.
+// Seen returns the time of the newest known reading, in ms, 0 when there is none: its own time, or the gateway's when the device's clock runs ahead of it.
 func (d *Device) Seen() int64 {
 	return max(min(d.timestamp, d.received), d.state.LastSeen)
 }
 
-// Since returns when the presence last changed, in ms, 0 when core has not said.
+// Since returns when the presence last changed, in ms, 0 when unknown.
 func (d *Device) Since() int64 { return d.state.Since }
 
-// IntervalMS returns the device's sending interval as core learned it, 0 when unknown.
+// IntervalMS returns the device's sending interval as learned by core, 0 when unknown.
 func (d *Device) IntervalMS() int64 { return d.state.IntervalMS }
 
-// Presence tells whether the device is sending, at now in ms. Core decides it; a live
-// reading that core has not accounted for yet counts as being online.
+// Presence returns whether the device is sending, at now in ms. Core decides it; a live
+// reading that is newer than core's state counts as online.
 func (d *Device) Presence(now int64) telemetry.Presence {
 	fresh := d.payload != nil && !d.backfill && now-d.received < heardLately
 	switch {
@@ -112,9 +112,9 @@ func (d *Device) Presence(now int64) telemetry.Presence {
 	return d.state.Presence
 }
 
-// newer tells whether e is to replace what is known. Time is the device's own; only
-// where the known reading lies in the future of its receive time, which a clock that
-// has been put right leaves behind, the later received live reading wins.
+// newer reports whether e replaces the reading at hand. Time is the device's own; only when
+// the reading at hand is from the future of its receive time, which a corrected clock leaves
+// behind, the live reading received later wins.
 func (d *Device) newer(e *wire.FrameEntry) bool {
 	switch {
 	case d.payload == nil || e.Timestamp > d.timestamp:
@@ -135,14 +135,14 @@ func (d *Device) apply(e *wire.FrameEntry, gateway string) {
 	}
 }
 
-// place reads the place and the description from the newest reading.
+// place updates location and description from the newest reading.
 func (d *Device) place() {
 	d.placedAt = d.received
 	var r telemetry.Reading
 	if wire.DecodeReading(d.payload, &r, nil) != nil {
-		return // core has read it before; if we cannot, what was known stays
+		return // accepted by a newer core: keep the old values
 	}
-	// The strings are parts of a copy of the whole reading, which is not to be kept.
+	// The strings are parts of a copy of the whole reading: clone them.
 	d.location = telemetry.Location{
 		Building: same(d.location.Building, r.Location.Building),
 		Floor:    r.Location.Floor,

@@ -19,11 +19,11 @@ const (
 	ChatterOver  = 60_000
 	// StaleAfter is how long an alarm's condition holds until the alarm is stale.
 	StaleAfter = 24 * 3_600_000
-	// mostBadActors is how many bad actors are named.
-	mostBadActors = 10
+	// maxBadActors is how many bad actors are named.
+	maxBadActors = 10
 )
 
-// Scope is what one operator looks at; the zero value is everything.
+// Scope is one operator's view; the zero value is everything.
 type Scope struct {
 	Building string
 	Floor    *int
@@ -38,7 +38,7 @@ type Figures struct {
 	// States counts every alarm that is kept, historical ones apart, by its state.
 	States map[telemetry.AlarmState]int
 	// Calling counts those that need attention (open and not put aside) by Rank, Unseen
-	// those of them that nobody has acknowledged.
+	// of these, the unacknowledged ones.
 	Calling [5]int
 	Unseen  int
 	// Shelved, Suppressed and OutOfService count the open alarms that are put aside; one
@@ -96,7 +96,7 @@ type BadActor struct {
 type actor struct{ device, kind string }
 
 // Figures counts the alarms in scope. Bad actors are looked for over the last window ms, at
-// most CallsKept.
+// most AnnunciationsKept.
 func (m *Model) Figures(scope Scope, window int64) Figures {
 	now := m.Now()
 	m.mu.RLock()
@@ -105,7 +105,7 @@ func (m *Model) Figures(scope Scope, window int64) Figures {
 		States: map[telemetry.AlarmState]int{
 			telemetry.AlarmNormal: 0, telemetry.AlarmUnacknowledged: 0, telemetry.AlarmAcknowledged: 0, telemetry.AlarmReturned: 0,
 		},
-		Known: max(now-CallsKept, m.calls.lost),
+		Known: max(now-AnnunciationsKept, m.annunciations.lost),
 	}
 	buildings := make(map[string]*BuildingAlarms)
 	newest := make(map[actor]*Alert)
@@ -115,7 +115,7 @@ func (m *Model) Figures(scope Scope, window int64) Figures {
 			continue
 		}
 		f.count(a, now)
-		if a.Calls() {
+		if a.NeedsAttention() {
 			countIn(buildings, place.Building, a)
 		}
 		if k := (actor{a.DeviceID, a.AlertType}); newest[k] == nil || a.RaisedAt > newest[k].RaisedAt {
@@ -125,7 +125,7 @@ func (m *Model) Figures(scope Scope, window int64) Figures {
 	for _, b := range buildings {
 		f.Buildings = append(f.Buildings, *b)
 	}
-	m.countCalls(&f, scope, now, min(window, CallsKept), newest)
+	m.countAnnunciations(&f, scope, now, min(window, AnnunciationsKept), newest)
 	f.sort()
 	return f
 }
@@ -147,7 +147,7 @@ func (f *Figures) count(a *Alert, now int64) {
 	add(&f.Shelved, a.Shelved != nil)
 	add(&f.Suppressed, a.Suppressed != nil)
 	add(&f.OutOfService, a.OutOfService != nil)
-	if !a.Calls() {
+	if !a.NeedsAttention() {
 		return
 	}
 	f.Calling[Rank(a.Severity)]++
@@ -172,11 +172,11 @@ func countIn(buildings map[string]*BuildingAlarms, name string, a *Alert) {
 	}
 }
 
-// countCalls finds flood, chatter and bad actors. newest are the newest incidents.
-func (m *Model) countCalls(f *Figures, scope Scope, now, window int64, newest map[actor]*Alert) {
+// countAnnunciations finds flood, chatter and bad actors. newest are the newest incidents.
+func (m *Model) countAnnunciations(f *Figures, scope Scope, now, window int64, newest map[actor]*Alert) {
 	bad := make(map[actor]*BadActor)
 	minute := make(map[actor]int)
-	m.calls.since(now-max(window, FloodOver, ChatterOver), func(c *call) {
+	m.annunciations.since(now-max(window, FloodOver, ChatterOver), func(c *annunciation) {
 		if !scope.holds(c.place) {
 			return
 		}
@@ -216,7 +216,7 @@ func (m *Model) countCalls(f *Figures, scope Scope, now, window int64, newest ma
 	}
 }
 
-// sort brings what is listed into an order that does not depend on chance.
+// sort makes the order of the lists deterministic.
 func (f *Figures) sort() {
 	slices.SortFunc(f.Buildings, func(a, b BuildingAlarms) int { return cmp.Compare(a.Building, b.Building) })
 	slices.SortFunc(f.Stale, func(a, b *Alert) int {
@@ -229,5 +229,5 @@ func (f *Figures) sort() {
 		return cmp.Or(cmp.Compare(b.Occurrences, a.Occurrences), cmp.Compare(b.Last, a.Last),
 			cmp.Compare(a.DeviceID, b.DeviceID), cmp.Compare(a.AlertType, b.AlertType))
 	})
-	f.BadActors = f.BadActors[:min(len(f.BadActors), mostBadActors)]
+	f.BadActors = f.BadActors[:min(len(f.BadActors), maxBadActors)]
 }

@@ -159,7 +159,7 @@ func TestBadActorsCameUpMostOften(t *testing.T) {
 	require.Len(t, p.Figures(Scope{Building: "B栋"}, hour).BadActors, 1)
 	c.ms += 25 * hour
 	require.Empty(t, p.Figures(Scope{}, 48*hour).BadActors, "nothing is known of before yesterday")
-	require.Equal(t, c.ms-CallsKept, p.Figures(Scope{}, hour).Known)
+	require.Equal(t, c.ms-AnnunciationsKept, p.Figures(Scope{}, hour).Known)
 }
 
 func TestFiguresCountByStateAndPlace(t *testing.T) {
@@ -179,15 +179,15 @@ func TestFiguresCountByStateAndPlace(t *testing.T) {
 }
 
 func TestCallsAreBounded(t *testing.T) {
-	var l callLog
-	for i := range int64(2*mostCalls + 5) {
-		l.note(call{at: t0 + i, occurred: true}, t0)
+	var l annunciationLog
+	for i := range int64(2*maxAnnunciations + 5) {
+		l.note(annunciation{at: t0 + i, occurred: true}, t0)
 	}
-	l.note(call{}, t0)
-	l.note(call{at: t0 - CallsKept - 1, occurred: true}, t0)
-	require.Len(t, l.list, mostCalls+5)
-	require.Equal(t, t0+mostCalls-1, l.lost)
+	l.note(annunciation{}, t0)
+	l.note(annunciation{at: t0 - AnnunciationsKept - 1, occurred: true}, t0)
+	require.Len(t, l.list, maxAnnunciations+5)
+	require.Equal(t, t0+maxAnnunciations-1, l.lost)
 	n := 0
-	l.since(t0+2*mostCalls, func(*call) { n++ })
+	l.since(t0+2*maxAnnunciations, func(*annunciation) { n++ })
 	require.Equal(t, 4, n)
 }

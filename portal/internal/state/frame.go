@@ -124,7 +124,7 @@ func (m *Model) gatewayName(name string) string {
 		return s
 	}
 	s := strings.Clone(name)
-	if len(m.names) < mostGateways {
+	if len(m.names) < maxGateways {
 		m.names[s] = s
 	}
 	return s

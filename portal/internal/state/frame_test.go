@@ -112,10 +112,10 @@ func TestDecodedGetsEveryAppliedReadingOnce(t *testing.T) {
 
 func TestGatewayNamesOfForgedFramesAreNotKeptWithoutBound(t *testing.T) {
 	m, _ := newModel(Options{})
-	for i := range mostGateways + 100 {
+	for i := range maxGateways + 100 {
 		require.Equal(t, fmt.Sprint(i), m.gatewayName(fmt.Sprint(i)))
 	}
-	require.Len(t, m.names, mostGateways)
+	require.Len(t, m.names, maxGateways)
 }
 
 // BenchmarkApplyFrame is the cost of a live reading of 600 bytes, in frames of 500.

@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// GatewaySilentAfter is how long, in ms, a gateway may say nothing before it counts as
+	// GatewaySilentAfter is how long, in ms, a gateway may send no heartbeat before it counts as
 	// silent: it sends a heartbeat every second.
 	GatewaySilentAfter = 5_000
-	// mostGateways bounds what heartbeats can make the portal remember.
-	mostGateways = 4096
+	// maxGateways bounds the memory that heartbeats and frames can claim.
+	maxGateways = 4096
 )
 
 // Gateway is a gateway's last heartbeat and its last ledger, and when they arrived, in ms by the
@@ -25,10 +25,10 @@ type Gateway struct {
 	LedgerAt int64
 }
 
-// Silent tells whether too long has passed since the last heartbeat.
+// Silent reports whether too long has passed since the last heartbeat.
 func (g Gateway) Silent(now int64) bool { return now-g.HeardAt > GatewaySilentAfter }
 
-// BufferUsed tells how full the buffer is, 0 to 1.
+// BufferUsed returns how full the buffer is, 0 to 1.
 func (g Gateway) BufferUsed() float64 {
 	if g.BufferLimit == 0 {
 		return 0
@@ -36,7 +36,7 @@ func (g Gateway) BufferUsed() float64 {
 	return float64(g.BufferBytes) / float64(g.BufferLimit)
 }
 
-// ApplyHeartbeat takes in a gateway's heartbeat.
+// ApplyHeartbeat applies a gateway's heartbeat.
 func (m *Model) ApplyHeartbeat(s wire.GatewayStatus) {
 	now := m.Now()
 	m.mu.Lock()
@@ -46,7 +46,7 @@ func (m *Model) ApplyHeartbeat(s wire.GatewayStatus) {
 	}
 }
 
-// ApplyLedger takes in what the bridge says of a gateway's readings.
+// ApplyLedger applies the bridge's ledger of a gateway.
 func (m *Model) ApplyLedger(l wire.GatewayLedger) {
 	now := m.Now()
 	m.mu.Lock()
@@ -56,10 +56,10 @@ func (m *Model) ApplyLedger(l wire.GatewayLedger) {
 	}
 }
 
-// gateway returns the gateway with this id, made if need be; nil when there are too many.
+// gateway returns the gateway with this id, created if needed; nil when there are too many.
 func (m *Model) gateway(id string) *Gateway {
 	g := m.gateways[id]
-	if g == nil && len(m.gateways) < mostGateways {
+	if g == nil && len(m.gateways) < maxGateways {
 		g = &Gateway{GatewayStatus: wire.GatewayStatus{Gateway: id, HorizonSeconds: -1}}
 		m.gateways[id] = g
 	}

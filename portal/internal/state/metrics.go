@@ -6,7 +6,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// collector shows the plant's figures at each scrape; nothing is counted twice.
+// collector reads the model's figures at each scrape.
 type collector struct {
 	m *Model
 
@@ -21,7 +21,7 @@ var severities = [...]string{
 	string(telemetry.SeverityMedium), string(telemetry.SeverityLow), "other",
 }
 
-// Collector returns the plant's metrics.
+// Collector returns the model's metrics.
 func (m *Model) Collector() prometheus.Collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
@@ -31,17 +31,17 @@ func (m *Model) Collector() prometheus.Collector {
 		frames:   desc("portal_frames_total", "Live frames received from the hub."),
 		readings: desc("portal_readings_total", "Readings in live frames.", "kind"),
 		refused:  desc("portal_readings_refused_total", "Entries of live frames that were refused: malformed or of another device."),
-		outdated: desc("portal_readings_outdated_total", "Readings not shown because a newer one of the device was known."),
+		outdated: desc("portal_readings_outdated_total", "Readings skipped because a newer one of the device had arrived."),
 		age:      desc("portal_reading_age_seconds", "Time from a live reading's receipt at the gateway to its arrival here."),
-		devices:  desc("portal_devices", "Devices known, by presence.", "presence"),
+		devices:  desc("portal_devices", "Devices by presence.", "presence"),
 		alerts:   desc("portal_alert_records_total", "Records read from the alerts topic.", "result"),
-		active:   desc("portal_active_alerts", "Alarms whose condition holds and that are not put aside, by severity.", "severity"),
-		calling:  desc("portal_alarms", "Alarms that need attention: open and not put aside, by whether they were acknowledged.", "acknowledged"),
+		active:   desc("portal_active_alerts", "Alarms whose condition holds and that are not shelved, suppressed or out of service, by severity.", "severity"),
+		calling:  desc("portal_alarms", "Alarms that need attention (open and not shelved, suppressed or out of service), by acknowledgement.", "acknowledged"),
 		aside:    desc("portal_alarms_aside", "Open alarms that are shelved, suppressed or out of service."),
 
 		gatewayAge: desc("portal_gateway_heartbeat_age_seconds", "Time since a gateway's last heartbeat.", "gateway"),
 		ledgerAge:  desc("portal_gateway_ledger_age_seconds", "Time since a gateway's last ledger.", "gateway"),
-		horizon:    desc("portal_gateway_buffer_horizon_seconds", "How long a gateway's buffer lasts at today's rate if nothing leaves it; -1 where that is not known.", "gateway"),
+		horizon:    desc("portal_gateway_buffer_horizon_seconds", "How long a gateway's buffer lasts at today's rate without draining; -1 when unknown.", "gateway"),
 		bufferUsed: desc("portal_gateway_buffer_used_ratio", "How full a gateway's buffer is, 0 to 1.", "gateway"),
 	}
 }
@@ -86,7 +86,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.m.View(func() { ch <- c.m.received.Histogram(c.age) })
 }
 
-// collectGateways shows what heartbeats and ledgers say that nobody else's metrics do.
+// collectGateways adds the figures of heartbeats and ledgers that no other program exports.
 func (c *collector) collectGateways(ch chan<- prometheus.Metric, now int64) {
 	gauge := func(d *prometheus.Desc, v float64, gateway string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, gateway)

@@ -1,13 +1,13 @@
 package state
 
-// Recorder is given every reading that becomes a device's newest, also those that a later
-// one in the same frame replaces. It is called with the plant locked for writing: it must not
+// Recorder receives every reading that becomes a device's newest, also those that a later
+// one in the same frame replaces. It is called with the model locked for writing: it must not
 // block, and must not call methods of Model that lock. now is in ms.
 type Recorder interface {
 	Record(d *Device, now int64)
 }
 
-// SetRecorder makes r the recorder. It is called once, before the plant is filled.
+// SetRecorder makes r the recorder. It is called once, before the model is filled.
 func (m *Model) SetRecorder(r Recorder) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,8 +1,8 @@
-// Package state is what the portal knows of the plant now: every device with its newest
-// reading, the alerts, the gateways and the recent means of the buildings. It is kept
-// in memory, filled by package feed and read by packages hub and web. It does no I/O;
-// its methods block only while they wait for the plant's lock, which is held for
-// microseconds to a few milliseconds.
+// Package state is the portal's model of the plant: every device with its newest reading, the
+// alerts, the gateways and the recent means of the buildings. It is kept in memory, filled by
+// package feed and read by packages fanout, dashboard and web. It does no I/O; its methods
+// block only while they wait for the model's lock, which is held for microseconds to a few
+// milliseconds.
 package state
 
 import (
@@ -14,22 +14,22 @@ import (
 	"industrial-iot-monitor/portal/internal/meter"
 )
 
-// Observer is notified of changes, while the plant is locked for writing: its methods must
-// not block and must not call methods of Model that lock.
+// Observer is notified of changes while the model is locked for writing: its methods must not
+// block and must not call methods of Model that lock.
 type Observer interface {
-	// Added tells of a device seen for the first time.
+	// Added is called with a device seen for the first time.
 	Added(d *Device)
-	// Readings tells which devices got a newer reading, in the order of arrival. A
-	// device may be named more than once. The slice is valid during the call.
+	// Readings is called with the devices that got a newer reading, in the order of
+	// arrival; a device may occur more than once. The slice is valid during the call.
 	Readings(updated []*Device)
-	// Alert tells of a new alert or of a new state of a known one.
+	// Alert is called with a new alert or a new state of a known one.
 	Alert(a *Alert)
 }
 
-// Options of a plant. The zero value is usable.
+// Options of a model. The zero value is usable.
 type Options struct {
-	// MaxAlerts bounds the alarms that are kept though they are over; 0 means 10,000.
-	// Open ones are all kept.
+	// MaxAlerts bounds the past alarms that are kept; 0 means 10,000. Open ones are all
+	// kept.
 	MaxAlerts int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -47,16 +47,16 @@ type Model struct {
 	entries  []wire.FrameEntry // that were checked
 	reading  telemetry.Reading
 
-	mu        sync.RWMutex
-	observers []Observer
-	recorder  Recorder // nil: none
-	devices   map[string]*Device
-	list      []*Device // by Index
-	gateways  map[string]*Gateway
-	names     map[string]string // gateway ids, so that a device's need not be copied from each frame
-	alerts    alertBook
-	calls     callLog
-	windows   windowBook
+	mu            sync.RWMutex
+	observers     []Observer
+	recorder      Recorder // nil: none
+	devices       map[string]*Device
+	list          []*Device // by Index
+	gateways      map[string]*Gateway
+	names         map[string]string // gateway ids, so that a device's need not be copied from each frame
+	alerts        alertIndex
+	annunciations annunciationLog
+	windows       windowIndex
 
 	received meter.Meter // readings that arrived, with their age
 	counts   Counts
@@ -69,13 +69,13 @@ type Counts struct {
 	Frames     int64 // live frames
 	Readings   int64 // entries in them
 	Refused    int64 // entries that were not applied
-	Backfilled int64 // of the readings, those that waited in a gateway's buffer
-	Outdated   int64 // of these, those not newer than what was known
+	Backfilled int64 // of the readings, those that were buffered at a gateway
+	Outdated   int64 // of these, those not newer than the reading at hand
 	Alerts     int64 // new alerts and new states of known ones
-	Repeated   int64 // alert records that told nothing new
+	Repeated   int64 // alert records that were no news
 }
 
-// New returns an empty plant.
+// New returns an empty model.
 func New(o Options) *Model {
 	if o.MaxAlerts == 0 {
 		o.MaxAlerts = 10_000
@@ -89,8 +89,8 @@ func New(o Options) *Model {
 		devices:  make(map[string]*Device),
 		gateways: make(map[string]*Gateway),
 		names:    make(map[string]string),
-		alerts:   newAlertBook(o.MaxAlerts),
-		windows:  newWindowBook(),
+		alerts:   newAlertIndex(o.MaxAlerts),
+		windows:  newWindowIndex(),
 	}
 }
 
@@ -109,7 +109,7 @@ func (m *Model) View(f func()) {
 	f()
 }
 
-// Now returns the plant's clock in milliseconds since 1970.
+// Now returns the model's clock in milliseconds since 1970.
 func (m *Model) Now() int64 { return m.now().UnixMilli() }
 
 // Device returns the device with this id, or nil. It is called within View or a
@@ -123,10 +123,10 @@ func (m *Model) DeviceAt(index int) *Device { return m.list[index] }
 // valid for as long.
 func (m *Model) Devices() []*Device { return m.list }
 
-// eachStep is how many devices Each looks at before others get at the plant again.
+// eachStep is how many devices Each looks at before it releases the lock.
 const eachStep = 2000
 
-// Each calls f with every device that is to be shown, by index, within Views of limited
+// Each calls f with every device that is shown, by index, within Views of limited
 // length: what f sees of different devices need not be of the same moment.
 func (m *Model) Each(f func(d *Device)) {
 	for from, more := 0, true; more; from += eachStep {
@@ -142,7 +142,7 @@ func (m *Model) Each(f func(d *Device)) {
 	}
 }
 
-// add returns the device with this id, made if need be. The id is copied.
+// add returns the device with this id, created if needed. The id is copied.
 func (m *Model) add(id string) *Device {
 	if d := m.devices[id]; d != nil {
 		return d
@@ -156,7 +156,7 @@ func (m *Model) add(id string) *Device {
 	return d
 }
 
-// ApplyState takes in what core says of a device beyond its readings.
+// ApplyState applies the state that core publishes of a device.
 func (m *Model) ApplyState(s telemetry.DeviceState) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -170,7 +170,7 @@ func (m *Model) ApplyState(s telemetry.DeviceState) {
 	}
 }
 
-// Forget removes a device from what is shown until it is heard of again.
+// Forget hides a device until its next reading or state.
 func (m *Model) Forget(id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

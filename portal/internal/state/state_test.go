@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const t0 = int64(1_700_000_000_000)
 
-// clock is a plant whose time stands still until it is told otherwise.
+// clock is a clock that tests move.
 type clock struct{ ms int64 }
 
 func newModel(o Options) (*Model, *clock) {
@@ -52,7 +52,7 @@ func apply(t *testing.T, p *Model, entries ...wire.FrameEntry) {
 	}
 }
 
-// recorder is an observer that writes down what it is told.
+// recorder is an observer that records its notifications.
 type recorder struct{ added, readings, alerts []string }
 
 func (r *recorder) Added(d *Device) { r.added = append(r.added, d.ID) }
@@ -155,7 +155,7 @@ func TestPresence(t *testing.T) {
 	c.ms += 1_000_000
 	require.Equal(t, telemetry.PresenceOnline, presence("d1"), "core knows the interval; we do not second-guess it")
 	p.Forget("d1")
-	p.Forget("never heard of")
+	p.Forget("unknown")
 	p.View(func() { require.False(t, p.Device("d1").Known()); require.False(t, p.Device("d1").HasReading()) })
 	require.Zero(t, p.Stats().Devices.Total)
 	apply(t, p, entry("d1", c.ms, c.ms))

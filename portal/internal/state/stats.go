@@ -8,20 +8,20 @@ import (
 	"industrial-iot-monitor/portal/internal/meter"
 )
 
-// Stats is the plant at one moment, counted.
+// Stats are counts over the model at one moment.
 type Stats struct {
 	Time      int64 // ms
 	Devices   Presences
 	Active    [5]int // by Rank: alarms whose condition holds and that are not put aside
 	Calling   [5]int // by Rank: alarms that need attention, see Alert.Calls
-	Unseen    int    // of these, those that nobody has acknowledged
+	Unseen    int    // of these, the unacknowledged ones
 	Aside     int    // open alarms that are shelved, suppressed or out of service
-	Kept      int    // alarms that Alerts can return, those that are over included
+	Kept      int    // alarms that Alerts can return, past ones included
 	Received  meter.Recent
 	Counts    Counts
 	Buildings []Building // by name
 	Gateways  int
-	Silent    int // of these, those that say nothing
+	Silent    int // of these, the silent ones
 }
 
 // Presences counts devices.
@@ -51,8 +51,8 @@ type Building struct {
 // meansOver is the time over which a building's means are taken, in ms.
 const meansOver = 60_000
 
-// Stats counts everything. It looks at each device once, some thousand at a time, so
-// that what arrives meanwhile need not wait.
+// Stats counts everything. It visits each device once and releases the lock every
+// thousand devices, so that frames need not wait.
 func (m *Model) Stats() Stats {
 	now := m.Now()
 	s := Stats{Time: now}

@@ -8,7 +8,7 @@ const (
 	// keepWindows is how many windows of each building and parameter are kept: four
 	// minutes of seconds.
 	keepWindows = 240
-	// maxBuildings bounds what texts in readings can make the portal remember.
+	// maxBuildings bounds the memory that building names in readings can claim.
 	maxBuildings = 1000
 	// secondWidth is the width of the windows kept, in ms.
 	secondWidth = 1000
@@ -20,18 +20,18 @@ type Mean struct {
 	Mean, Min, Max float64
 }
 
-// windowBook keeps the last minutes of building windows, a ring of seconds for each
+// windowIndex keeps the last minutes of building windows, a ring of seconds for each
 // building and parameter.
-type windowBook struct {
+type windowIndex struct {
 	buildings map[string]map[string]*[keepWindows]telemetry.Window
 }
 
-func newWindowBook() windowBook {
-	return windowBook{buildings: make(map[string]map[string]*[keepWindows]telemetry.Window)}
+func newWindowIndex() windowIndex {
+	return windowIndex{buildings: make(map[string]map[string]*[keepWindows]telemetry.Window)}
 }
 
 // put merges a partial aggregate into its window.
-func (b *windowBook) put(w *telemetry.Window) {
+func (b *windowIndex) put(w *telemetry.Window) {
 	if w.Scope != "building" || w.WidthMS != secondWidth || w.Count <= 0 || w.Start < 0 {
 		return
 	}
@@ -72,7 +72,7 @@ func merge(dst, w *telemetry.Window) {
 }
 
 // means merges the windows of a building that start within [from, to).
-func (b *windowBook) means(building string, from, to int64) map[string]Mean {
+func (b *windowIndex) means(building string, from, to int64) map[string]Mean {
 	out := make(map[string]Mean)
 	for param, ring := range b.buildings[building] {
 		var sum telemetry.Window
@@ -88,8 +88,8 @@ func (b *windowBook) means(building string, from, to int64) map[string]Mean {
 	return out
 }
 
-// ApplyWindows takes in partial aggregates. Those of buildings over one second are kept
-// for some minutes, the rest is not used here.
+// ApplyWindows applies partial aggregates. Those of buildings over one second are kept for
+// four minutes, the others are ignored.
 func (m *Model) ApplyWindows(ws []telemetry.Window) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

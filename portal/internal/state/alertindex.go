@@ -1,24 +1,24 @@
 package state
 
-// alertBook keeps the newest state of every incident: all open ones and a bounded number
-// of those that are over.
-type alertBook struct {
+// alertIndex holds the newest state of incidents: all open ones and a bounded number of past
+// ones.
+type alertIndex struct {
 	byID     map[string]*Alert
 	byDevice map[string][]*Alert // the open ones
 	over     []*Alert            // those that are over, oldest first; some were replaced since
 	overs    int                 // how many incidents that are over are kept
 	max      int                 // the bound of overs
-	// silent are alarms read from the past: nobody was told of them yet. It is nil
-	// from the first AlertsCaughtUp on, except while a partition is read again.
+	// silent are open alarms read from the past, which observers were not notified of. It
+	// is nil after the first AlertsCaughtUp, except while a partition is read again.
 	silent map[string]*Alert
 }
 
-func newAlertBook(limit int) alertBook {
-	return alertBook{byID: make(map[string]*Alert), byDevice: make(map[string][]*Alert), max: limit}
+func newAlertIndex(limit int) alertIndex {
+	return alertIndex{byID: make(map[string]*Alert), byDevice: make(map[string][]*Alert), max: limit}
 }
 
-// put files a and tells whether it says anything new.
-func (b *alertBook) put(a *Alert) bool {
+// put stores a and reports whether it is news.
+func (b *alertIndex) put(a *Alert) bool {
 	old := b.byID[a.AlertID]
 	switch {
 	case old == nil:
@@ -40,8 +40,8 @@ func (b *alertBook) put(a *Alert) bool {
 	return true
 }
 
-// trim forgets the oldest incidents that are over.
-func (b *alertBook) trim() {
+// trim drops the oldest past incidents.
+func (b *alertIndex) trim() {
 	for b.overs > b.max {
 		if oldest := b.over[0]; b.byID[oldest.AlertID] == oldest {
 			delete(b.byID, oldest.AlertID)
@@ -63,7 +63,7 @@ func (b *alertBook) trim() {
 }
 
 // unlist takes an open alarm off its device's list.
-func (b *alertBook) unlist(a *Alert) {
+func (b *alertIndex) unlist(a *Alert) {
 	var rest []*Alert // a new slice: readers may hold the old one
 	for _, other := range b.byDevice[a.DeviceID] {
 		if other != a {
