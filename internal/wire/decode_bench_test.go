@@ -21,7 +21,7 @@ func BenchmarkDecodeReading(b *testing.B) {
 	}
 }
 
-// BenchmarkDecodeUnknown decodes a reading with fields that are not of the contract.
+// BenchmarkDecodeUnknown decodes a reading with fields outside the contract.
 func BenchmarkDecodeUnknown(b *testing.B) {
 	raw := append([]byte(`{"site":"north","vendor":{"serial":"A-17","batch":4,"tags":["a","b"],"link":{"rssi":-60,"snr":9.5}},`), sampleText(b)[1:]...)
 	b.SetBytes(int64(len(raw)))

@@ -78,7 +78,7 @@ func requireTwice(t *testing.T, raw, field, message string) {
 	require.False(t, checkDecode(t, []byte(raw)))
 }
 
-// TestNoUnknownObjectHasAKeyTwice looks into what the decoder only passes over.
+// TestNoUnknownObjectHasAKeyTwice covers the values that the decoder skips.
 func TestNoUnknownObjectHasAKeyTwice(t *testing.T) {
 	many := make([]string, 100)
 	for i := range many {
@@ -110,8 +110,8 @@ func TestSameKeyInOtherObjects(t *testing.T) {
 		`"x":{"x":[{"x":1},{"x":1}],"building":1},"value":1,"sensors":{"x":1,"current":{"value":1,"x":1},"humidity":{"value":1,"x":1},"co2":{"value":1}}`))))
 }
 
-// TestManyUnknownKeysAreCheap fills a message with keys. Comparing each with each would
-// make one of 16 times the keys 256 times as dear.
+// TestManyUnknownKeysAreCheap fills a message with keys. With pairwise comparison, 16 times
+// the keys would cost 256 times as much.
 func TestManyUnknownKeysAreCheap(t *testing.T) {
 	for _, place := range []string{`{%s"device_id"`, `{"x":{%s"end":0},"device_id"`} {
 		cost := func(keys int) time.Duration {

@@ -109,7 +109,7 @@ func (n *number) float() (float64, bool) {
 
 // integer returns n as an integer and whether it is one. How it is written does not
 // matter: 3, 3.0 and 30e-1 are the same number. Beyond 2^53 that holds for plain
-// digits alone, as a float64 could not tell whether there was a fraction.
+// digits alone, as a float64 has no room for a fraction there.
 func (n *number) integer() (int64, bool) {
 	if n.exact && n.exp == 0 && n.mant <= math.MaxInt64 {
 		if n.neg {

@@ -32,7 +32,7 @@ func TestAlertShowsTheValueAndThresholdOfItsKind(t *testing.T) {
 	require.InDelta(t, 21, journal[0].Alert.CurrentValue, 0)
 	require.Equal(t, telemetry.Threshold{Parameter: "temperature", Operator: "=", Value: 21}, journal[0].Alert.Threshold)
 	require.Equal(t, &telemetry.AlarmEvidence{Partition: 7, FirstOffset: 1, LastOffset: 11}, journal[0].Alert.Evidence)
-	require.EqualValues(t, t0+11_000, s.Changed)
+	require.Equal(t, t0+11_000, s.Changed)
 }
 
 func TestRateReadsItsWindowOnly(t *testing.T) {
@@ -73,7 +73,7 @@ func TestPeakOfTheOnDelayIsKept(t *testing.T) {
 	require.Len(t, journal, 1)
 	require.InDelta(t, 95, journal[0].Alert.PeakValue, 0)
 	require.InDelta(t, 86, journal[0].Alert.CurrentValue, 0)
-	require.EqualValues(t, t0+3000, journal[0].Alert.LastSeen)
+	require.Equal(t, t0+3000, journal[0].Alert.LastSeen)
 }
 
 func TestCombineOfASingleConditionIsIgnored(t *testing.T) {
@@ -180,13 +180,13 @@ func TestRaisesOfTheLastMinuteAreChatter(t *testing.T) {
 func TestChangedFollowsRaiseAndClear(t *testing.T) {
 	rs := standard(t)
 	s, _ := play(rs, State{}, series(20, 99)...)
-	require.EqualValues(t, t0+1000, s.Changed)
+	require.Equal(t, t0+1000, s.Changed)
 	s, _ = play(rs, s, at(t0+2000, 98))
-	require.EqualValues(t, t0+1000, s.Changed)
+	require.Equal(t, t0+1000, s.Changed)
 	s, _ = play(rs, s, at(t0+3000, 20))
-	require.EqualValues(t, t0+3000, s.Changed)
+	require.Equal(t, t0+3000, s.Changed)
 	s, _ = do(t, rs, s, command(telemetry.ActionAcknowledge, "c", 10))
-	require.EqualValues(t, t0+3000, s.Changed, "a command changes no alarm's readings")
+	require.Equal(t, t0+3000, s.Changed, "a command changes no alarm's readings")
 	s, _, _ = rs.Tick(s, t0+100_000, nil)
 	require.False(t, s.Forgettable(t0+110_000, 100_000), "the command may be repeated")
 	require.True(t, s.Forgettable(t0+110_001, 100_000))

@@ -9,7 +9,8 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// TestKinds: for each kind of condition, what raises and clears it and what it says.
+// TestKinds: for each kind of condition, the values that raise and clear it, and the
+// messages.
 func TestKinds(t *testing.T) {
 	type message struct {
 		event  telemetry.AlarmEvent
@@ -135,7 +136,7 @@ func TestTwoConditions(t *testing.T) {
 		"temperature 20 °C is back below 30 °C, peak 32 °C",
 	}, run(pair(Or), [2]float64{32, 50}, [2]float64{20, 75}, [2]float64{20, 65}))
 
-	// What a reading does not say is as it was.
+	// A condition without a value keeps its state.
 	require.Len(t, run(pair(And), [2]float64{32, none}, [2]float64{none, 75}), 1)
 	require.Empty(t, run(pair(And), [2]float64{32, none}, [2]float64{20, none}, [2]float64{none, 75}))
 	require.Len(t, run(pair(And), [2]float64{32, 75}, [2]float64{32, none}, [2]float64{none, 75}), 1)

@@ -123,7 +123,7 @@ func TestDelayElapsesWithoutAReading(t *testing.T) {
 	require.Equal(t, "temperature 85 °C is above 80 °C for 30s", byClock[0].Alert.Message)
 	require.Equal(t, &telemetry.AlarmEvidence{Partition: 7}, byClock[0].Alert.Evidence)
 
-	// A reading that says otherwise, but comes after the clock has decided.
+	// A reading that contradicts the clock, but arrives after it has decided.
 	late, journal := play(rs, s, at(t0+29_000, 20))
 	require.Empty(t, journal)
 	require.Equal(t, 1, late.Open())
@@ -146,7 +146,7 @@ func TestStateOfTheFirstVersionIsRead(t *testing.T) {
 	a, ok := s.Live("temperature_high")
 	require.True(t, ok)
 	require.Equal(t, telemetry.AlarmUnacknowledged, a.State)
-	require.Zero(t, s.Due(), "whose it is is not known yet")
+	require.Zero(t, s.Due(), "its device is not known yet")
 	rs := standard(t)
 	s, journal := play(rs, again(t, s), at(t0+1000, 95), at(t0+2000, 20))
 	require.Equal(t, []brief{{"temperature_high", telemetry.EventCleared, 2}}, briefs(journal))
@@ -160,7 +160,7 @@ func TestStateOfTheFirstVersionIsRead(t *testing.T) {
 	s, err = DecodeState([]byte(old))
 	require.NoError(t, err)
 	_, acked := do(t, rs, s, command(telemetry.ActionAcknowledge, "c", 3))
-	require.Equal(t, "d1", acked.DeviceID, "a command says whose it is too")
+	require.Equal(t, "d1", acked.DeviceID, "a command fills in the device too")
 }
 
 func TestDecodeState(t *testing.T) {

@@ -11,10 +11,10 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// TestRestartFromWhatWasKeptChangesNothing: a state is written only when Step says that
-// it must be kept. Who is killed at any moment and goes on from the last one written
-// tells the same, delays that were running included.
-func TestRestartFromWhatWasKeptChangesNothing(t *testing.T) {
+// TestRestartFromPersistedStateChangesNothing: a state is written only when Step reports
+// that it must be. A process killed at any moment that resumes from the last one written
+// gives the same journal, running delays included.
+func TestRestartFromPersistedStateChangesNothing(t *testing.T) {
 	rules := slices.DeleteFunc(busy(), func(r Rule) bool {
 		return r.If.Kind == Rate || r.If.Kind == Stuck // their window restarts: see the next test
 	})

@@ -116,7 +116,7 @@ func TestParametersAreIndependent(t *testing.T) {
 	require.Len(t, journal, 2)
 	require.Equal(t, 2, s.Open())
 	require.NotEqual(t, journal[0].Alert.AlertID, journal[1].Alert.AlertID)
-	_, journal = play(rs, s, at(t0+1000, 20)) // says nothing about the current
+	_, journal = play(rs, s, at(t0+1000, 20)) // has no current
 	require.Len(t, journal, 1)
 	require.Equal(t, "temperature_high", journal[0].Alert.AlertType)
 }

@@ -18,7 +18,7 @@ const (
 	second = 1000
 )
 
-// story tells a Judge what happens second by second.
+// story drives a Judge second by second.
 type story struct {
 	t   *testing.T
 	j   *Judge
@@ -84,7 +84,7 @@ func TestAGatewayIsDownWhenItIsSilent(t *testing.T) {
 	s.wait(5)
 	require.Equal(t, Doubtful, s.look().Presence)
 	judged, _ := s.finding(Down)
-	require.False(t, judged, "nothing is said while it is in doubt")
+	require.False(t, judged, "not judged while in doubt")
 	s.wait(6)
 	require.Equal(t, Gone, s.look().Presence)
 	s.require(Down, true)
@@ -103,7 +103,7 @@ func TestWithoutTheHubThereIsNoVerdict(t *testing.T) {
 	require.Empty(t, s.look().Findings)
 	s.j.Link(true, s.now)
 	s.wait(5)
-	require.Equal(t, Unknown, s.look().Presence, "gateways connect again too")
+	require.Equal(t, Unknown, s.look().Presence, "gateways have to reconnect too")
 	require.Equal(t, s.now-5*second, s.look().Back, "a silent one gets another chance")
 	s.wait(20)
 	require.Equal(t, Gone, s.look().Presence)
@@ -115,7 +115,7 @@ func TestAtTheStartGatewaysHaveTime(t *testing.T) {
 	s.wait(15)
 	require.NotEqual(t, Gone, s.look().Presence)
 	s.wait(60)
-	require.Equal(t, Gone, s.look().Presence, "records name it and nothing is heard")
+	require.Equal(t, Gone, s.look().Presence, "records name it and no heartbeat arrives")
 	v, expected := s.j.Check("stranger", s.now)
 	require.False(t, expected)
 	require.Equal(t, Up, v.Presence, "it is not expected")
@@ -140,7 +140,7 @@ func TestWhatDoesNotComeThroughIsNoSilence(t *testing.T) {
 	taken := uint64(0)
 	taking := func(w *wire.GatewayStatus) { taken++; w.Accepted = taken }
 	s.beat(2, nil)
-	require.True(t, s.look().Flows, "nothing was taken")
+	require.True(t, s.look().Flows, "nothing was accepted")
 	s.beat(1, taking)
 	require.False(t, s.look().Flows)
 	s.j.Alive("gw", s.now)
@@ -204,7 +204,7 @@ func TestLedger(t *testing.T) {
 	s.require(Duplicate, false)
 	s.beat(10, nil)
 	judged, _ = s.finding(Ledger)
-	require.False(t, judged, "an old ledger says nothing")
+	require.False(t, judged, "an old ledger is not judged")
 }
 
 func TestDamageIsShownForAWhile(t *testing.T) {

@@ -24,7 +24,7 @@ type Watchdog struct {
 	judge *Judge
 }
 
-// NewWatchdog returns a Watcher. It hears nothing until Run.
+// NewWatchdog returns a Watchdog. It receives nothing until Run.
 func NewWatchdog(log *slog.Logger, o Options) (*Watchdog, error) {
 	switch {
 	case log == nil:
@@ -89,7 +89,7 @@ func (w *Watchdog) Expect(names ...string) {
 	})
 }
 
-// Known returns the names of all gateways.
+// Names returns the names of all gateways.
 func (w *Watchdog) Names() (names []string) {
 	w.with(func(j *Judge, _ int64) { names = j.Names() })
 	return names

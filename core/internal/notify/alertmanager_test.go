@@ -32,7 +32,7 @@ func findAlertmanager(t *testing.T) (string, bool) {
 		}
 	}
 	require.Empty(t, os.Getenv("CI"), "%s is required here: apt-get install prometheus-alertmanager", alertmanagers[0]) //nolint:forbidigo // whether a test may do without a program is the machine's to say
-	t.Logf("nothing is tested: none of %v is installed", alertmanagers)
+	t.Logf("not tested: none of %v is installed", alertmanagers)
 	return "", false
 }
 
@@ -44,7 +44,7 @@ type router struct {
 	kill       func()
 }
 
-// startRouter runs an Alertmanager that sends what it gets to a webhook.
+// startRouter runs an Alertmanager that forwards alerts to a webhook.
 func startRouter(t *testing.T, path, webhook string) *router {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once
@@ -116,7 +116,7 @@ type shown struct {
 	GeneratorURL        string
 }
 
-// alerts returns what fires at Alertmanager, by alert_id.
+// alerts returns the alerts that fire at Alertmanager, by alert_id.
 func (r *router) alerts() map[string]shown {
 	r.t.Helper()
 	res, err := r.get("/api/v2/alerts")
@@ -152,12 +152,12 @@ func TestAlertmanagerRoutesAnAlarm(t *testing.T) {
 	got := r.alerts()[a.AlertID]
 	want := newNotice(a, 0, time.Now(), 1)
 	require.Equal(t, want.labels(), got.Labels)
-	require.Equal(t, want.fingerprint, got.Fingerprint, "we compute what Alertmanager computes")
+	require.Equal(t, want.fingerprint, got.Fingerprint, "the same as Alertmanager's")
 	require.Equal(t, want.annotations(form{externalURL: cfg.ExternalURL}.link(a.AlertID)), got.Annotations)
 	require.Equal(t, a.RaisedAt, got.StartsAt.UnixMilli())
 	e.await(t, a.AlertID, "firing")
 
-	// It holds, so it goes on firing beyond the end that it was first sent with.
+	// It holds, so it keeps firing beyond the endsAt of its first request.
 	require.Eventually(t, func() bool { return r.alerts()[a.AlertID].EndsAt.After(got.EndsAt.Add(time.Second)) }, longTime, 50*time.Millisecond)
 	require.Equal(t, []string{"firing"}, compact(e.statuses(t, a.AlertID)))
 

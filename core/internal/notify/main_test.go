@@ -71,7 +71,7 @@ func cleared(a telemetry.Alert) telemetry.Alert {
 	})
 }
 
-// endpoint is an HTTP server that keeps what it was sent.
+// endpoint is an HTTP server that records requests.
 type endpoint struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -185,7 +185,7 @@ func compact(list []string) []string {
 	return out
 }
 
-// plant is a Kafka and the settings of notifiers that use it.
+// plant is a Kafka and the settings of notifiers.
 type plant struct {
 	t   *testing.T
 	o   Options
@@ -210,7 +210,7 @@ func fast(t *testing.T) Config {
 	return cfg
 }
 
-// running is a notifier at work.
+// running is a running notifier.
 type running struct {
 	*Notifier
 	reg  *prometheus.Registry
@@ -235,7 +235,7 @@ func (p *plant) start() *running {
 	return &running{n, reg, stop}
 }
 
-// ready waits until the notifier knows the past of n partitions.
+// ready waits until the notifier has read the past of n partitions.
 func (r *running) ready(t *testing.T, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool {

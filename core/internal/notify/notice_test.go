@@ -48,7 +48,7 @@ func TestLabelsIdentifyTheIncident(t *testing.T) {
 	}, n.labels())
 
 	next := then(a, telemetry.EventAcknowledged, func(a *telemetry.Alert) { a.CurrentValue, a.Ack = 90, &telemetry.Ack{By: "op"} })
-	require.Equal(t, n.fingerprint, newNotice(next, 1, time.Now(), 1).fingerprint, "what changes while it holds does not identify it")
+	require.Equal(t, n.fingerprint, newNotice(next, 1, time.Now(), 1).fingerprint, "details that change while it holds are no labels")
 
 	again := a
 	again.AlertID = "a2"
@@ -77,11 +77,11 @@ func TestTimesAreNotInTheFuture(t *testing.T) {
 	a.RaisedAt, a.ClearedAt, a.Status = now.Add(time.Minute).UnixMilli(), now.Add(2*time.Minute).UnixMilli(), telemetry.AlertCleared
 	n := newNotice(a, 0, now, 1)
 	require.Equal(t, now, n.began(now), "a device's clock is ahead")
-	require.Equal(t, now, n.ended(now), "it would otherwise seem to fire still")
+	require.Equal(t, now, n.ended(now), "an end in the future would still fire")
 }
 
-// TestFingerprintIsAlertmanagers holds what can be said without one: see also
-// TestAlertmanagerRoutesAnAlarm.
+// TestFingerprintIsAlertmanagers checks known values; TestAlertmanagerRoutesAnAlarm
+// compares with a real Alertmanager.
 func TestFingerprintIsAlertmanagers(t *testing.T) {
 	require.Equal(t, "cbf29ce484222325", fingerprint(nil), "FNV-1a of nothing")
 	require.Equal(t, fingerprint(map[string]string{"a": "1", "b": "2"}), fingerprint(map[string]string{"b": "2", "a": "1"}))

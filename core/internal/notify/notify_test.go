@@ -143,8 +143,8 @@ func TestRefusedNotificationIsCountedAndDoesNotHoldUpOthers(t *testing.T) {
 	e.await(t, b.AlertID, "firing")
 }
 
-// TestRestartLosesNoNotification: what the receiver did not take before the stop, it
-// gets after the start, and what it took it does not get again.
+// TestRestartLosesNoNotification: notifications not accepted before the stop are sent
+// after the start, accepted ones are not sent again.
 func TestRestartLosesNoNotification(t *testing.T) {
 	cfg := fast(t)
 	e := newEndpoint(t, nil)
@@ -176,8 +176,8 @@ func TestRestartLosesNoNotification(t *testing.T) {
 	require.Eventually(t, func() bool { return again.value(t, "core_notify_pending", kindWebhook) == 0 }, longTime, often)
 }
 
-// TestFirstStartIsSilentAboutThePast: switching notifications on pages for what holds,
-// not for a week of history.
+// TestFirstStartIsSilentAboutThePast: switching notifications on sends standing alarms,
+// not a week of history.
 func TestFirstStartIsSilentAboutThePast(t *testing.T) {
 	cfg := fast(t)
 	e := newEndpoint(t, nil)
@@ -210,7 +210,7 @@ func TestFirstPositionIsCommittedAtOnce(t *testing.T) {
 		require.GreaterOrEqual(t, at, int64(0))
 		ends += at
 	}
-	require.EqualValues(t, 2, ends, "what there was is the past")
+	require.EqualValues(t, 2, ends, "existing records are the past")
 }
 
 // committed returns the offsets that the notifiers committed, by partition.

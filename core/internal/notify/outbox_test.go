@@ -59,7 +59,7 @@ func (d *desk) due(within time.Duration) *message {
 	if m == nil && !at.IsZero() && !at.After(d.now.Add(within)) {
 		d.now = at
 		m, _ = d.w.plan(d.now)
-		require.NotNil(d.t, m, "it is due when the plan says so")
+		require.NotNil(d.t, m, "it is due at the planned time")
 	}
 	if m == nil {
 		d.now = d.now.Add(within)
@@ -103,7 +103,7 @@ func TestFirstMessageWaitsForCompany(t *testing.T) {
 	require.Equal(t, `{}/{partition="0"}:{building="A栋"}`, g.GroupKey)
 	require.Equal(t, "4", g.Version)
 	require.Equal(t, map[string]string{"building": "A栋", "floor": "3", "room": "301", "gateway": "gw-a", "severity": "high", "source": "rule"}, g.CommonLabels)
-	require.Equal(t, time.Time{}, g.Alerts[0].EndsAt, "as Alertmanager writes it for what still fires")
+	require.Equal(t, time.Time{}, g.Alerts[0].EndsAt, "as Alertmanager writes it while firing")
 
 	g = d.next(10 * time.Second)
 	require.Equal(t, map[string]string{"c high": "firing"}, statuses(g), "the other building has its own message")
@@ -116,12 +116,12 @@ func TestNewsOfAGroupFollowAtAnInterval(t *testing.T) {
 	require.NotNil(t, d.next(time.Minute))
 	d.apply(alarm("b", "temperature_high"))
 	require.Nil(t, d.next(59*time.Second))
-	require.Equal(t, map[string]string{"a high": "firing", "b high": "firing"}, statuses(d.next(time.Second)), "a message shows all that fires")
+	require.Equal(t, map[string]string{"a high": "firing", "b high": "firing"}, statuses(d.next(time.Second)), "a message lists all firing alarms")
 	d.apply(cleared(a))
 	g := d.next(time.Minute)
 	require.Equal(t, map[string]string{"a high": "resolved", "b high": "firing"}, statuses(g))
 	require.Equal(t, "firing", g.Status)
-	require.Nil(t, d.next(3*time.Hour), "without news there is nothing to say")
+	require.Nil(t, d.next(3*time.Hour), "no news, no message")
 }
 
 func TestMessageIsRepeatedUntilAcknowledged(t *testing.T) {
@@ -304,7 +304,7 @@ func TestOutageQueueIsBounded(t *testing.T) {
 	d.apply(holds)
 	waiting, _ := d.b.stats(0)
 	require.LessOrEqual(t, waiting, 111)
-	require.Equal(t, 1001, waiting+given, "what was given up is counted")
+	require.Equal(t, 1001, waiting+given, "dropped ones are counted")
 	g := d.next(time.Minute)
 	require.Equal(t, "firing", statuses(g)["holds high"])
 	require.Equal(t, "resolved", statuses(g)["d999 high"], "the newest are kept")
@@ -321,7 +321,7 @@ func TestPastCountsAsSent(t *testing.T) {
 	require.Len(t, d.b.partitions[1].incidents, 1)
 	require.Nil(t, d.next(2*time.Hour+59*time.Minute), "it was sent when it was raised")
 	g := d.next(time.Minute)
-	require.Equal(t, map[string]string{"a high": "firing"}, statuses(g), "repeats go on in their rhythm")
+	require.Equal(t, map[string]string{"a high": "firing"}, statuses(g), "repeats keep their rhythm")
 	d.b.apply(1, cleared(a), 3, d.now, d.now)
 	require.Equal(t, map[string]string{"a high": "resolved"}, statuses(d.next(time.Minute)))
 }

@@ -31,7 +31,7 @@ func TestADeviceIsComparedWithTheOthersOfItsRoom(t *testing.T) {
 		table.Put(&devices[i], reading(room, now, v))
 	}
 	var view alarm.RoomView
-	require.Zero(t, table.View(&devices[0], &view)[telemetry.Temperature].Count, "nothing is known before the first second")
+	require.Zero(t, table.View(&devices[0], &view)[telemetry.Temperature].Count, "empty before the first Rebuild")
 	table.Rebuild(now, nil)
 	require.Equal(t, alarm.RoomValue{Count: 3, Mean: 21, Median: 21}, table.View(&devices[3], &view)[telemetry.Temperature])
 	require.Equal(t, alarm.RoomValue{Count: 3, Mean: 31, Median: 22}, table.View(&devices[0], &view)[telemetry.Temperature])
