@@ -127,7 +127,7 @@ func (x *step) clear(i int, at int64, value float64, text string) {
 func (x *step) history(i int, at int64, value float64, text string) {
 	a := &x.s.mem.Alarms[i]
 	peak, first := a.PeakValue, a.CurrentValue
-	a.Past, a.PastDue, a.Historical = false, 0, true
+	a.Historical = true
 	a.PeakValue = first
 	x.emit(i, change{event: telemetry.EventRaised, from: telemetry.AlarmNormal, at: a.RaisedAt, value: &first})
 	a.Status, a.State, a.ClearedAt = telemetry.AlertCleared, telemetry.AlarmNormal, at
