@@ -68,7 +68,7 @@ func TestNewRulesForgetWhatWasReported(t *testing.T) {
 	tk := newTestTask(t)
 	d := tk.addDevice("d1")
 	d.silence = report{made: true, holds: true}
-	tk.watchdog.reports[topic{"gw-a", "gateway_down"}] = report{made: true, holds: true}
+	tk.watchdog.reports[reportKey{"gw-a", "gateway_down"}] = report{made: true, holds: true}
 	tk.reloadRules()
 	require.True(t, d.silence.made)
 	require.NotEmpty(t, tk.watchdog.reports)

@@ -195,7 +195,7 @@ func TestGatewayThatIsDownExplainsItsDevices(t *testing.T) {
 	require.Empty(t, gw.alarm)
 	require.Zero(t, direct.verdict, "no gateway, nothing to inspect")
 	tk.tick(now + 1000) // raises its alarm and publishes it to the members
-	require.NotContains(t, tk.watchdog.reports, topic{"gw-a", "gateway_full"})
+	require.NotContains(t, tk.watchdog.reports, reportKey{"gw-a", "gateway_full"})
 	down := mustLive(t, tk.devices["gw-a"], gateways.Down)
 	require.Equal(t, down.AlertID, tk.p.peers.DownAlarm("gw-a", now))
 	require.Equal(t, map[string]string{"gw-a": down.AlertID}, tk.watchdog.downAlarms(tk.devices))
@@ -211,7 +211,7 @@ func TestGatewayThatIsDownExplainsItsDevices(t *testing.T) {
 	require.Zero(t, gw.gone)
 	require.Empty(t, gw.alarm)
 	require.Empty(t, tk.watchdog.downAlarms(tk.devices))
-	require.Equal(t, report{made: true}, tk.watchdog.reports[topic{"gw-a", gateways.Down}])
+	require.Equal(t, report{made: true}, tk.watchdog.reports[reportKey{"gw-a", gateways.Down}])
 }
 
 func TestGatewaysBelongToOnePartition(t *testing.T) {

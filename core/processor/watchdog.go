@@ -31,11 +31,11 @@ type watchdog struct {
 	gateways *gateways.Watchdog
 	peers    *peers.Exchange
 	sources  map[string]*source // gateways that readings came from
-	reports  map[topic]report   // of gateways
+	reports  map[reportKey]report   // of gateways
 }
 
-// topic is what a report is about.
-type topic struct{ gateway, alarm string }
+// reportKey is what a report is about.
+type reportKey struct{ gateway, alarm string }
 
 // report is a condition as the alarm stage last received it; the zero value if it never
 // did under the rules in force.
@@ -57,7 +57,7 @@ type source struct {
 }
 
 func newWatchdog(g *gateways.Watchdog, p *peers.Exchange) watchdog {
-	return watchdog{gateways: g, peers: p, sources: make(map[string]*source), reports: make(map[topic]report)}
+	return watchdog{gateways: g, peers: p, sources: make(map[string]*source), reports: make(map[reportKey]report)}
 }
 
 // source returns the gateway named in a record's header. Beyond maxSources new names
@@ -171,7 +171,7 @@ func (w *watchdog) findings(gateway string, now int64) (news []alarm.Finding) {
 	}
 	for i := range v.Findings {
 		f := &v.Findings[i]
-		if w.reports[topic{gateway, f.Type}] == (report{made: true, holds: f.Holds}) {
+		if w.reports[reportKey{gateway, f.Type}] == (report{made: true, holds: f.Holds}) {
 			continue
 		}
 		news = append(news, alarm.Finding{
@@ -189,7 +189,7 @@ func (w *watchdog) reported(d *device, c *alarm.Finding) {
 	if c.Type == deviceOffline {
 		d.silence = r
 	} else {
-		w.reports[topic{d.id, c.Type}] = r
+		w.reports[reportKey{d.id, c.Type}] = r
 	}
 }
 
