@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -173,6 +172,12 @@ func (f *ruleFile) run(ctx context.Context) error {
 	}
 	events, errs, closeWatcher := f.watch()
 	defer closeWatcher()
+	f.follow(ctx, events, errs)
+	return nil
+}
+
+// follow reads the file some time after an event or error, and periodically.
+func (f *ruleFile) follow(ctx context.Context, events <-chan fsnotify.Event, errs <-chan error) {
 	ticker := time.NewTicker(rereadEvery)
 	defer ticker.Stop()
 	settle := time.NewTimer(settleTime) // it may have changed since newRuleFile
@@ -180,13 +185,11 @@ func (f *ruleFile) run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-events:
 			settle.Reset(settleTime)
-		case err := <-errs:
-			if err != nil && !errors.Is(err, fsnotify.ErrEventOverflow) {
-				f.log.Debug("file watcher failed", "err", err)
-			}
+		case err := <-errs: // it may have lost events
+			f.log.Debug("file watcher failed", "err", err)
 			settle.Reset(settleTime)
 		case <-settle.C:
 			f.reread()

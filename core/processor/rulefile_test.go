@@ -2,12 +2,16 @@ package processor
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -174,6 +178,41 @@ func TestUnusableRulesFileChangesNothing(t *testing.T) {
 	write(t, f.file, hotRule)
 	f.reread()
 	require.Equal(t, good.version, f.load().version)
+}
+
+// TestRulesAreReloadedSoonAfterAnEvent also has lost events, and a change without any.
+func TestRulesAreReloadedSoonAfterAnEvent(t *testing.T) {
+	f, _ := reloadable(t, hotRule)
+	good := f.load().version
+	synctest.Test(t, func(t *testing.T) {
+		events, errs := make(chan fsnotify.Event), make(chan error)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go f.follow(ctx, events, errs)
+		time.Sleep(settleTime)
+		synctest.Wait()
+		for i, notify := range []func(){
+			func() { events <- fsnotify.Event{} },
+			func() { errs <- fsnotify.ErrEventOverflow },
+		} {
+			text := fmt.Sprintf("rules: [] # %d\n", i)
+			write(t, f.file, text)
+			before := f.load()
+			notify()
+			time.Sleep(settleTime - 1)
+			notify() // an editor that is not finished
+			time.Sleep(settleTime - 1)
+			synctest.Wait()
+			require.Same(t, before, f.load())
+			time.Sleep(1)
+			synctest.Wait()
+			require.NotEqual(t, before.version, f.load().version)
+		}
+		write(t, f.file, hotRule)
+		time.Sleep(rereadEvery)
+		synctest.Wait()
+		require.Equal(t, good, f.load().version)
+	})
 }
 
 func TestExplainShowsTheReadings(t *testing.T) {

@@ -30,8 +30,8 @@ const (
 type watchdog struct {
 	gateways *gateways.Watchdog
 	peers    *peers.Exchange
-	sources  map[string]*source // gateways that readings came from
-	reports  map[reportKey]report   // of gateways
+	sources  map[string]*source   // gateways that readings came from
+	reports  map[reportKey]report // of gateways
 }
 
 // reportKey is what a report is about.
