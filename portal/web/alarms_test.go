@@ -14,13 +14,13 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// with returns an alarm with something changed.
+// with returns a modified copy of an alarm.
 func with(a telemetry.Alert, change func(*telemetry.Alert)) telemetry.Alert {
 	change(&a)
 	return a
 }
 
-// several fills the plant with one alarm of each kind.
+// several fills the model with one alarm of each kind.
 func several(r *rig) {
 	r.tb.Helper()
 	prio := func(p int, s telemetry.Severity, raised int64) func(*telemetry.Alert) {
@@ -122,7 +122,7 @@ func TestAlarmsAreFilteredByWhatTheyAre(t *testing.T) {
 	require.Equal(t, 10, s.Alerts.Kept)
 }
 
-func TestSummaryIsOfTheOperatorsView(t *testing.T) {
+func TestSummaryCoversTheOperatorsView(t *testing.T) {
 	r := start(t, nil)
 	now := r.portal.model.Now()
 	for i := range 12 {

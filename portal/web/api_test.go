@@ -37,7 +37,7 @@ func (d devicesAnswer) ids() []string {
 	return out
 }
 
-// populate fills the plant with 30 devices in A栋 (gw-a), 20 in B栋 (gw-b) and one that
+// populate fills the model with 30 devices in A栋 (gw-a), 20 in B栋 (gw-b) and one that
 // has never sent anything.
 func populate(r *rig) (now int64) {
 	r.tb.Helper()

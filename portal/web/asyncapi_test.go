@@ -60,7 +60,7 @@ func (d *description) types(operation string) (types []string) {
 	return types
 }
 
-// complaint returns what the document has against a message of a channel, nil when nothing.
+// complaint returns how a message of a channel violates the document, nil if it does not.
 func (d *description) complaint(channel string, message []byte) error {
 	d.tb.Helper()
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(message))
@@ -87,7 +87,7 @@ func (d *description) check(channel string, message []byte) {
 	require.NoError(d.tb, d.complaint(channel, message), "%.1000s", message)
 }
 
-// talk is a connection whose messages are held against the document, both ways.
+// talk is a connection that checks the messages of both directions against the document.
 type talk struct {
 	d       *description
 	ws      *websocket.Conn
@@ -158,7 +158,7 @@ func TestAsyncAPIDescribesWhatIsSent(t *testing.T) {
 	p.until(`"id":"4"`)
 	require.NoError(t, p.ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"subscribe","id":"5","topics":["nowhere"]}`)))
 	p.until(`"unknown_topic"`, `"5"`)
-	for channel, messages := range map[string][]string{ // packages hub and board have the tests in which these come
+	for channel, messages := range map[string][]string{ // the tests of fanout and dashboard cover these
 		"dashboard": {`{"type":"lagged","topic":"fleet","dropped":3}`, `{"type":"command_result","id":"4","status":200,"result":{}}`},
 		"simple":    {`{"type":"alarm_command","command":{}}`, `{"type":"command_result","status":409,"error":{"code":"x","message":"y"}}`},
 	} {

@@ -34,7 +34,7 @@ func alarm(id, device string, revision int64, state telemetry.AlarmState) teleme
 	return a
 }
 
-// reply is what came back for a request in the background.
+// reply is the response to a background request.
 type reply struct {
 	answer
 	err error
@@ -80,7 +80,7 @@ func (a answer) failure(tb testing.TB) errorBody {
 	return e.Error
 }
 
-// commands waits for so many commands in Kafka and returns all there are.
+// commands waits for want commands in Kafka and returns all of them.
 func (r *rig) commands(want int) ([]kafkatest.Record, []telemetry.AlarmCommand) {
 	r.tb.Helper()
 	records := kafkatest.ReadAll(r.tb, r.brokers, r.cfg.Commands, want, waitTimeout)
@@ -103,7 +103,7 @@ func (r *rig) audited(entries ...telemetry.AuditEntry) {
 	}
 }
 
-// outcome is what core says of a command.
+// outcome returns core's answer to a command.
 func outcome(c telemetry.AlarmCommand, o telemetry.Outcome, revision int64) telemetry.AuditEntry {
 	return telemetry.AuditEntry{
 		Time: c.At, DeviceID: c.DeviceID, AlertType: c.AlertType, AlertID: c.AlertID, Revision: revision, By: c.By,
@@ -157,7 +157,7 @@ func TestCommandReachesKafkaAndItsOutcomeComesBack(t *testing.T) {
 	require.Contains(t, r.get("/metrics").body, `portal_alarm_commands_total{outcome="applied"} 2`)
 }
 
-func TestCommandThatCoreDoesNotAnswerIsPending(t *testing.T) {
+func TestCommandWithoutAnswerIsPending(t *testing.T) {
 	r := start(t, func(o *Options) { o.AnswerWithin = 50 * time.Millisecond })
 	r.raise(alarm("a1", "d1", 1, telemetry.AlarmUnacknowledged))
 	const body = `{"by":"x","command_id":"c-1"}`

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestDocsAreFilesFromHereAlone(t *testing.T) {
+func TestDocsRequestNothingElsewhere(t *testing.T) {
 	r := start(t, nil)
 	for _, path := range []string{docsPath, docsPath + "/"} {
 		a := r.get(path)

@@ -24,7 +24,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// waitTimeout bounds every wait of a test.
+// waitTimeout bounds each wait of a test.
 const waitTimeout = 60 * time.Second
 
 func TestMain(m *testing.M) {
@@ -134,8 +134,7 @@ func (r *rig) raise(alerts ...telemetry.Alert) {
 	r.eventually("alerts", func() bool { return r.portal.model.Totals().Alerts == before+int64(len(alerts)) })
 }
 
-// record returns an alarm as its record in Kafka has it. One without a revision is as those were
-// that were written before there were any.
+// record returns the Kafka record of an alarm. One without a revision has the form of older versions.
 func record(tb testing.TB, a telemetry.Alert) []byte {
 	tb.Helper()
 	raw, err := json.Marshal(a)
@@ -157,7 +156,7 @@ func alert(id, device string, s telemetry.Severity, status telemetry.AlertStatus
 	return telemetry.Alert{AlertID: id, DeviceID: device, AlertType: "temperature_high", Severity: s, Status: status, Timestamp: ts}
 }
 
-// answer is what came back for a request.
+// answer is the response to a request.
 type answer struct {
 	status int
 	header http.Header

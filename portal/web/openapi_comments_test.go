@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "write openapi.comments.json from the Go sources")
 
-// commented are the packages whose types answers are made of.
+// commented are the packages with types of answers.
 var commented = []string{
 	".", "../internal/series", "../internal/audit", "../internal/lag", "../../internal/telemetry", "../../internal/wire", "../../internal/ops",
 }

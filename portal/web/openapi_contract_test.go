@@ -18,9 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// contract holds answers against the OpenAPI document. It stands between the client of a rig
-// and the network, so that no answer in a test goes unchecked: one that is not as described
-// fails the request.
+// contract checks answers against the OpenAPI document. It is the transport of a rig's client, so
+// every answer in a test is checked: one that violates the document fails the request.
 type contract struct {
 	next http.RoundTripper
 
@@ -29,9 +28,9 @@ type contract struct {
 	compiler *jsonschema.Compiler
 }
 
-var errUndocumented = errors.New("not as the OpenAPI document says")
+var errUndocumented = errors.New("violates the OpenAPI document")
 
-// theContract is made once: to compile the schemas takes longer than most tests.
+// theContract is created once: compiling the schemas takes longer than most tests.
 var theContract = sync.OnceValues(func() (*contract, error) {
 	file, err := openAPI()
 	if err != nil {
@@ -46,7 +45,7 @@ var theContract = sync.OnceValues(func() (*contract, error) {
 	return k, k.compiler.AddResource("openapi.json", doc)
 })
 
-// checked is a transport that holds answers against the document.
+// checked is a transport that checks answers against the document.
 type checked struct {
 	*http.Transport
 
@@ -91,7 +90,7 @@ func (t checked) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// find returns the endpoint that an address leads to, nil when it is none of the API.
+// find returns the endpoint of a URL, nil if the API has none.
 func find(method string, u *url.URL) *endpoint {
 	if method == http.MethodHead {
 		method = http.MethodGet
@@ -116,7 +115,7 @@ func find(method string, u *url.URL) *endpoint {
 	return nil
 }
 
-// check returns what the document has against an answer, nil when nothing.
+// check returns how an answer violates the document, nil if it does not.
 func (k *contract) check(method string, u *url.URL, status int, kind string, body []byte) error {
 	if status == http.StatusNotModified || method == http.MethodHead {
 		return nil // without a body
@@ -151,7 +150,7 @@ func (k *contract) check(method string, u *url.URL, status int, kind string, bod
 	return k.holds(at+"/content/"+pointer(media)+"/schema", body)
 }
 
-// checkTaken returns what the document has against a body that the portal took.
+// checkTaken returns how a body that the portal accepted violates the document.
 func (k *contract) checkTaken(method string, u *url.URL, body []byte) error {
 	e := find(method, u)
 	if e == nil {
@@ -163,7 +162,7 @@ func (k *contract) checkTaken(method string, u *url.URL, body []byte) error {
 // pointer escapes a name for a JSON pointer.
 func pointer(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
 
-// at returns the part of the document at a JSON pointer, nil when it has none.
+// at returns the part of the document at a JSON pointer, nil if there is none.
 func (k *contract) at(ptr string) any {
 	var v any = k.doc
 	for name := range strings.SplitSeq(strings.TrimPrefix(ptr, "/"), "/") {
@@ -175,7 +174,7 @@ func (k *contract) at(ptr string) any {
 	return v
 }
 
-// holds validates a JSON text against the schema at a JSON pointer.
+// holds validates JSON against the schema at a JSON pointer.
 func (k *contract) holds(ptr string, body []byte) error {
 	k.mu.Lock()
 	schema, err := k.compiler.Compile("openapi.json#" + escaped(ptr))

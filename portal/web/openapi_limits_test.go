@@ -17,7 +17,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// exchange sends a request as it is given and returns the answer, held against the document.
+// exchange sends a raw request and returns the answer, checked against the document.
 func (r *rig) exchange(request string) (int, string) {
 	r.tb.Helper()
 	c, err := (&net.Dialer{}).DialContext(r.tb.Context(), "tcp", r.portal.Addr())
@@ -40,7 +40,7 @@ func (r *rig) exchange(request string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-func TestLimitsOfRequestsAreAnsweredInWords(t *testing.T) {
+func TestRequestLimitsHaveErrorCodes(t *testing.T) {
 	r := start(t, nil)
 	const head = " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 	for name, c := range map[string]struct {
@@ -66,7 +66,7 @@ func TestLimitsOfRequestsAreAnsweredInWords(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.get("/api/v1/stats").status, "and it goes on")
 }
 
-func TestMethodsThatAnAddressDoesNotTake(t *testing.T) {
+func TestOtherMethodsAreRefused(t *testing.T) {
 	r := start(t, nil)
 	r.raise(alarm("a1", "d1", 1, telemetry.AlarmUnacknowledged))
 	const head = " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
@@ -81,7 +81,7 @@ func TestMethodsThatAnAddressDoesNotTake(t *testing.T) {
 	require.Equal(t, telemetry.AlarmUnacknowledged, r.portal.model.Alert("a1").State)
 }
 
-func TestPanicsTellClientsNothing(t *testing.T) {
+func TestPanicsRevealNothing(t *testing.T) {
 	r := start(t, nil)
 	app := r.portal.newApp()
 	app.Get("/text", func(*fiber.Ctx) error { panic("secret") })

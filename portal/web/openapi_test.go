@@ -47,7 +47,7 @@ func TestEveryRouteIsInTheDocument(t *testing.T) {
 	require.ElementsMatch(t, documented, served)
 }
 
-func TestDocumentHangsTogether(t *testing.T) {
+func TestDocumentIsConsistent(t *testing.T) {
 	k, err := theContract()
 	require.NoError(t, err)
 	ids := map[string]bool{}
@@ -96,7 +96,7 @@ func every(v any, ptr string, f func(ptr string, v map[string]any)) {
 	}
 }
 
-func TestWordsForFieldsAreOfFieldsThatExist(t *testing.T) {
+func TestDescribedFieldsExist(t *testing.T) {
 	s, err := newSchemas()
 	require.NoError(t, err)
 	s.document(plantEndpoints, alarmEndpoints)
@@ -115,7 +115,7 @@ func TestWordsForFieldsAreOfFieldsThatExist(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreNotAsDescribedAreFound(t *testing.T) {
+func TestWrongAnswersAreDetected(t *testing.T) {
 	k, err := theContract()
 	require.NoError(t, err)
 	const good = `{"time":1,"alert_id":"a","total":0,"complete":false,"items":[]}`
@@ -155,7 +155,7 @@ func TestAnswersThatAreNotAsDescribedAreFound(t *testing.T) {
 	require.ErrorContains(t, k.checkTaken("POST", command, []byte(`{"filter":{}}`)), "action")
 }
 
-func TestClientFailsWhenAnAnswerIsNotAsDescribed(t *testing.T) {
+func TestClientFailsOnAWrongAnswer(t *testing.T) {
 	body := `{"total":0,"count":0,"offset":0,"time":1,"items":[]}`
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -180,7 +180,7 @@ func TestClientFailsWhenAnAnswerIsNotAsDescribed(t *testing.T) {
 	require.ErrorContains(t, err, "active_alerts")
 }
 
-func TestDocumentedParametersAreTakenAndNoOthers(t *testing.T) {
+func TestOnlyDocumentedParametersAreAccepted(t *testing.T) {
 	r := start(t, nil)
 	now := populate(r)
 	r.raise(alarm("a1", "a00", 1, telemetry.AlarmUnacknowledged))

@@ -11,7 +11,7 @@ import (
 	"industrial-iot-monitor/portal/internal/fanout"
 )
 
-func TestCallerIsWhoTheTrustedProxiesForwardFor(t *testing.T) {
+func TestCallerIsTheClientOfTrustedProxies(t *testing.T) {
 	p, err := parseProxies([]string{"10.0.0.0/8", " 192.0.2.1", "2001:db8:f::/48", "127.0.0.1"})
 	require.NoError(t, err)
 	for name, tc := range map[string]struct{ from, forwarded, want string }{

@@ -114,7 +114,7 @@ func TestExportIsExactlyWhatIsFiltered(t *testing.T) {
 	r.refused("/api/v1/export.csv?limit=5", http.StatusBadRequest, "bad_parameter")
 }
 
-// firstOf returns what a spreadsheet looks at, "?" for an empty cell.
+// firstOf returns the first character of a cell, "?" if it is empty.
 func firstOf(cell string) string {
 	if cell == "" {
 		return "?"

@@ -22,7 +22,7 @@ import (
 	"industrial-iot-monitor/portal/internal/fanout"
 )
 
-func TestReadingAndAlertWalkToBothPorts(t *testing.T) {
+func TestReadingAndAlertReachBothPorts(t *testing.T) {
 	r := start(t, nil)
 	require.NotEqual(t, r.portal.Addr(), r.portal.WSAddr())
 	for _, addr := range []string{r.portal.Addr(), r.portal.WSAddr()} {
@@ -55,7 +55,7 @@ func TestConnectionLimitIsOverBothPorts(t *testing.T) {
 	require.Contains(t, metrics, `portal_websocket_closes_total{code="4504"} 2`)
 }
 
-func TestShutdownTellsClients4001(t *testing.T) {
+func TestShutdownClosesWith4001(t *testing.T) {
 	r := start(t, nil)
 	ws := r.connect(r.portal.Addr())
 	require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(`{}`)))
@@ -113,7 +113,7 @@ func TestOriginsThatMayConnect(t *testing.T) {
 	require.False(t, newOriginPolicy(nil).allows("http://a", "b c"))
 }
 
-func TestWebSocketAddressSpeaksNothingElse(t *testing.T) {
+func TestWebSocketPathServesNothingElse(t *testing.T) {
 	r := start(t, nil)
 	r.refused("/ws", http.StatusUpgradeRequired, "upgrade_required")
 	a := r.get("/ws", "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13")
@@ -166,7 +166,7 @@ func TestNothingOutsideTheBundleIsServed(t *testing.T) {
 	}
 }
 
-func TestErrorsTellNothingOfTheInside(t *testing.T) {
+func TestErrorsRevealNoInternals(t *testing.T) {
 	r := start(t, nil)
 	app := r.portal.newApp()
 	app.Get("/panic", func(*fiber.Ctx) error { panic("secret") })
