@@ -142,6 +142,9 @@ func TestBatchKeepsTheNewestCheckpoints(t *testing.T) {
 	b.reset()
 	require.True(t, b.empty())
 	require.Zero(t, b.weight)
+	require.Zero(t, b.entries)
+	require.Empty(t, b.updates)
+	require.Empty(t, b.losses)
 }
 
 func TestProgress(t *testing.T) {
