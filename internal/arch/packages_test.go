@@ -66,7 +66,7 @@ func packages(t *testing.T, prefixes ...string) []pkg {
 	return out
 }
 
-// within reports whether an import path is the package named or lies below it.
+// within reports whether an import path is the package named or is below it.
 func within(path, parent string) bool {
 	return path == parent || strings.HasPrefix(path, parent+"/")
 }
