@@ -112,10 +112,16 @@ func TestReadingsReachEveryOutput(t *testing.T) {
 	c.eventually(t, 100, "iot_active_devices_total")
 	c.eventually(t, topology.DataPartitions, "core_partitions_owned")
 	c.eventually(t, 1, "core_alerts_total", "active", "high")
+	c.eventually(t, 1, "core_restore_duration_seconds")
+	require.Positive(t, c.value(t, "core_transactions_total", "committed"))
+	require.Positive(t, c.value(t, "core_commit_duration_seconds"))
+	require.Zero(t, c.value(t, "core_transactions_total", "aborted"))
 	for _, path := range []string{"/readyz", "/livez", "/metrics"} {
 		require.Equal(t, http.StatusOK, get(t, "http://"+c.Addr()+path), path)
 	}
 	c.stop()
+	require.ErrorIs(t, c.Ready(), errNoSession)
+	require.Zero(t, c.value(t, "core_partitions_owned"))
 	committed := int64(0)
 	for _, offset := range kafkatest.Committed(t, p.cfg.Brokers, p.cfg.GroupID, p.cfg.DeviceData) {
 		committed += offset
