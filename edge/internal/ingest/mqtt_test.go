@@ -65,6 +65,9 @@ func TestMQTTReadingIsStoredBeforeTheAcknowledgement(t *testing.T) {
 	store := &memStore{keep: true}
 	c := runCollector(t, Options{Store: store})
 	m := startMQTT(t, c)
+	subscriber := connectMQTT(t, m, 4, nil)
+	subscriber.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1, Filters: packets.Subscriptions{{Filter: "#"}}})
+	require.Equal(t, packets.Suback, subscriber.read().FixedHeader.Type)
 	for _, version := range []byte{4, 5} {
 		client := connectMQTT(t, m, version, nil)
 		for id := uint16(1); id <= 3; id++ {
@@ -82,6 +85,8 @@ func TestMQTTReadingIsStoredBeforeTheAcknowledgement(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return c.Stats() == Stats{Accepted: 14, Unpromised: 2} }, waitTimeout, time.Millisecond)
 	require.Equal(t, 14, store.readings(t))
+	subscriber.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}})
+	require.Equal(t, packets.Pingresp, subscriber.read().FixedHeader.Type, "nothing is delivered to subscribers")
 }
 
 // readings returns the number of entries stored.
@@ -321,7 +326,7 @@ func (c *rawClient) send(pk packets.Packet) {
 	var buf bytes.Buffer
 	encode := map[byte]func(*bytes.Buffer) error{
 		packets.Connect: pk.ConnectEncode, packets.Publish: pk.PublishEncode, packets.Disconnect: pk.DisconnectEncode,
-		packets.Pubrel: pk.PubrelEncode,
+		packets.Pubrel: pk.PubrelEncode, packets.Subscribe: pk.SubscribeEncode, packets.Pingreq: pk.PingreqEncode,
 	}[pk.FixedHeader.Type]
 	require.NoError(c.t, encode(&buf))
 	_, err := c.Write(buf.Bytes())
