@@ -145,6 +145,8 @@ func TestBatchKeepsTheNewestCheckpoints(t *testing.T) {
 	require.Zero(t, b.entries)
 	require.Empty(t, b.updates)
 	require.Empty(t, b.losses)
+	require.Nil(t, b.items[:1][0].gateway, "packs are not kept")
+	require.Zero(t, b.updates[:1][0])
 }
 
 func TestProgress(t *testing.T) {
