@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	paceEvery  = 50 * time.Millisecond
-	pauseEach  = 50 * time.Microsecond  // for each open connection
-	pauseMin   = time.Millisecond       // shorter pauses are not worth a timer
-	pauseUsual = 50 * time.Millisecond  // the longest while the CPU is not busy
-	pauseMax   = 500 * time.Millisecond // the longest of all
+	paceEvery      = 50 * time.Millisecond
+	pausePerClient = 50 * time.Microsecond  // for each open connection
+	minPause       = time.Millisecond       // shorter pauses are not worth a timer
+	calmPause      = 50 * time.Millisecond  // the longest while the CPU is not busy
+	maxPause       = 500 * time.Millisecond // the longest of all
 
 	lagHigh   = 10 * time.Millisecond // from here on pauses grow
 	lagLow    = 3 * time.Millisecond  // up to here they shrink
@@ -64,9 +64,9 @@ func nextFactor(factor float64, lag time.Duration) float64 {
 // pause returns how long to pause with so many clients.
 func (p *pacer) pause(clients int64) time.Duration {
 	f := math.Float64frombits(p.factor.Load())
-	d := time.Duration(f * float64(min(time.Duration(clients)*pauseEach, pauseUsual)))
-	if d < pauseMin {
+	d := time.Duration(f * float64(min(time.Duration(clients)*pausePerClient, calmPause)))
+	if d < minPause {
 		return 0
 	}
-	return min(d, pauseMax)
+	return min(d, maxPause)
 }

@@ -137,7 +137,7 @@ func TestPausesGrowWithTheClientsAndWithTheLag(t *testing.T) {
 	require.Zero(t, p.pause(0))
 	require.Zero(t, p.pause(10))
 	require.Equal(t, 5*time.Millisecond, p.pause(100))
-	require.Equal(t, pauseUsual, p.pause(5000))
+	require.Equal(t, calmPause, p.pause(5000))
 
 	f := 1.0
 	for range 100 {
@@ -146,7 +146,7 @@ func TestPausesGrowWithTheClientsAndWithTheLag(t *testing.T) {
 	require.InDelta(t, factorMax, f, 0)
 	p.factor.Store(math.Float64bits(f))
 	require.Equal(t, 5*time.Millisecond, p.pause(1), "a single client is hardly slowed down")
-	require.Equal(t, pauseMax, p.pause(1000))
+	require.Equal(t, maxPause, p.pause(1000))
 	require.InDelta(t, f, nextFactor(f, 5*time.Millisecond), 0)
 	for range 100 {
 		f = nextFactor(f, 0)
