@@ -2,9 +2,11 @@ package fanout
 
 import (
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/telemetry"
@@ -130,4 +132,57 @@ func TestOnlyWaitingNewsCountAgainstTheAlertLimit(t *testing.T) {
 	raise("y", 2*limit, 1)
 	require.True(t, c.detached, "one more than the limit")
 	require.Empty(t, c.queuedAlerts())
+}
+
+func TestQueueLongerThanABatchIsGatheredToItsEnd(t *testing.T) {
+	const devices, size = 500, 1000
+	b := newBench(t, Limits{})
+	c := silentClient(b)
+	c.ask(t, typeSubscribeAll)
+	for i := range devices {
+		b.apply(entry(fmt.Sprint("d", i), int64(i+1), size))
+	}
+	b.raise("a", "d0", telemetry.AlertActive, 1)
+	for _, sent := range []int{1 << 30, 0} { // all at once, then nothing is left
+		readings, batches := 0, 0
+		for more := true; more; batches++ {
+			var one batch
+			more, _ = c.gatherNews(&one)
+			require.Less(t, len(one.buf), batchBytes+2*size)
+			require.True(t, !more || len(one.buf) >= batchBytes, "only a full batch leaves a rest")
+			readings += one.readings
+		}
+		require.Equal(t, min(sent, devices), readings)
+		require.Equal(t, sent > 0, batches > 5)
+	}
+}
+
+func TestInboxFoldsReadingsAndCountsThemAsConflated(t *testing.T) {
+	m := state.New(state.Options{})
+	b, err := New(Options{Model: m, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	require.NoError(t, err)
+	bench := &bench{tb: t, model: m, broadcaster: b}
+	bench.apply(entry("d", 1, 1)) // before any subscription
+	events, _, seq := b.router.inbox.drain(nil)
+	require.Empty(t, events)
+	require.Equal(t, uint64(1), seq)
+	c := silentClient(bench)
+	c.ask(t, typeSubscribeAll)
+	for ts := range int64(3) {
+		bench.apply(entry("d", ts+2, 1), entry("e", ts+2, 1))
+	}
+	b.router.distribute()
+	require.Equal(t, uint64(7), b.router.distributed.Load())
+	require.Equal(t, 2, c.queue.length())
+	require.Equal(t, int64(2+2+1), b.Stats().Conflated, "two of each in the inbox, the snapshot of d in the queue")
+	require.Len(t, c.wake, 1)
+	c.ask(t, typeUnsubscribe)
+	require.Zero(t, b.router.subscriptions.Load())
+	c.ask(t, typeSubscribe, "d", "x")
+	require.Equal(t, int64(2), b.router.subscriptions.Load())
+	c.ask(t, typeUnsubscribe, "x")
+	require.Len(t, b.router.lists, 1)
+	b.detach(c)
+	require.Zero(t, b.router.subscriptions.Load())
+	require.Empty(t, b.router.lists)
 }

@@ -140,3 +140,22 @@ func BenchmarkApplyFrame(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/500, "ns/reading")
 }
+
+func TestSingleUpdateReachesObservers(t *testing.T) {
+	m, _ := newModel(Options{})
+	r := &recorder{}
+	m.Observe(r)
+	apply(t, m, entry("d", t0, t0))
+	require.Len(t, r.readings, 1)
+	apply(t, m, entry("d", t0-1, t0-1)) // outdated
+	require.Len(t, r.readings, 1)
+}
+
+func TestSeqGrowsWithEachAppliedReading(t *testing.T) {
+	m, _ := newModel(Options{})
+	apply(t, m, entry("a", t0, t0), entry("b", t0, t0), entry("a", t0+1, t0+1), entry("b", t0-1, t0-1))
+	m.View(func() {
+		require.Equal(t, uint64(3), m.Device("a").Seq())
+		require.Equal(t, uint64(2), m.Device("b").Seq())
+	})
+}

@@ -205,26 +205,33 @@ func TestStatsCountWhatIsThere(t *testing.T) {
 	require.InDelta(t, 10, s.Received.PerSecond, 0.001)
 }
 
+// gathered returns the values of the model's metrics by name and labels.
+func gathered(t *testing.T, m *Model) map[string]float64 {
+	t.Helper()
+	reg := prometheus.NewPedanticRegistry()
+	require.NoError(t, reg.Register(m.Collector()))
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, v := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range v.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			got[name] = v.GetGauge().GetValue() + v.GetCounter().GetValue() + float64(v.GetHistogram().GetSampleCount())
+		}
+	}
+	return got
+}
+
 func TestMetricsShowTheSameFigures(t *testing.T) {
 	p, _ := newModel(Options{})
 	old := entry("d2", t0, t0)
 	old.Backfill = true
 	apply(t, p, entry("d1", t0, t0-10), old)
 	p.ApplyAlert(alert(t, "a", "d1", telemetry.AlertActive, 1), true)
-	reg := prometheus.NewPedanticRegistry()
-	require.NoError(t, reg.Register(p.Collector()))
-	families, err := reg.Gather()
-	require.NoError(t, err)
-	got := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			name := f.GetName()
-			for _, l := range m.GetLabel() {
-				name += " " + l.GetValue()
-			}
-			got[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
-		}
-	}
+	got := gathered(t, p)
 	require.Equal(t, map[string]float64{
 		"portal_frames_total": 1, "portal_readings_total live": 1, "portal_readings_total backfill": 1,
 		"portal_readings_outdated_total": 0, "portal_readings_refused_total": 0, "portal_reading_age_seconds": 1,
