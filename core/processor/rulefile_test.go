@@ -180,6 +180,12 @@ func TestUnusableRulesFileChangesNothing(t *testing.T) {
 	require.Equal(t, good.version, f.load().version)
 }
 
+// pass lets time pass in a bubble.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
 // TestRulesAreReloadedSoonAfterAnEvent also has lost events, and a change without any.
 func TestRulesAreReloadedSoonAfterAnEvent(t *testing.T) {
 	f, _ := reloadable(t, hotRule)
@@ -189,8 +195,7 @@ func TestRulesAreReloadedSoonAfterAnEvent(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go f.follow(ctx, events, errs)
-		time.Sleep(settleTime)
-		synctest.Wait()
+		pass(settleTime)
 		for i, notify := range []func(){
 			func() { events <- fsnotify.Event{} },
 			func() { errs <- fsnotify.ErrEventOverflow },
@@ -199,18 +204,15 @@ func TestRulesAreReloadedSoonAfterAnEvent(t *testing.T) {
 			write(t, f.file, text)
 			before := f.load()
 			notify()
-			time.Sleep(settleTime - 1)
+			pass(settleTime - 1)
 			notify() // an editor that is not finished
-			time.Sleep(settleTime - 1)
-			synctest.Wait()
+			pass(settleTime - 1)
 			require.Same(t, before, f.load())
-			time.Sleep(1)
-			synctest.Wait()
+			pass(1)
 			require.NotEqual(t, before.version, f.load().version)
 		}
 		write(t, f.file, hotRule)
-		time.Sleep(rereadEvery)
-		synctest.Wait()
+		pass(rereadEvery)
 		require.Equal(t, good, f.load().version)
 	})
 }

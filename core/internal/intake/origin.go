@@ -32,7 +32,8 @@ type Origin struct {
 	Clock    Clock  // set by Accept
 }
 
-// ReadHeader takes what a header of the record says into o. Other headers are ignored.
+// ReadHeader sets the field of o that a header of the record contains. Other headers are
+// ignored.
 func (o *Origin) ReadHeader(key, value []byte) {
 	switch string(key) {
 	case wire.HeaderGateway:
