@@ -230,3 +230,39 @@ func TestLateRaiseByTheClockWaitsForAFreshReading(t *testing.T) {
 	require.Equal(t, []brief{{"x", telemetry.EventRaised, 60}}, briefs(journal))
 	require.Equal(t, due, journal[0].Alert.DetectedAt)
 }
+
+// TestLeadIsAConditionWithAValue: the alarm is about a condition that the reading has a
+// value for, if there is one.
+func TestLeadIsAConditionWithAValue(t *testing.T) {
+	pair := Rule{
+		ID: "x", Combine: And, If: Condition{Kind: High, Signal: temperature, Limit: 30},
+		Other: &Condition{Kind: High, Signal: humidity, Limit: 70},
+	}
+	_, journal := play(compile(t, pair), State{}, at(t0, 32), humid(1, 75))
+	require.Equal(t, []brief{{"x", telemetry.EventRaised, 1}}, briefs(journal))
+	require.Equal(t, telemetry.Threshold{Parameter: "humidity", Operator: ">", Value: 70}, journal[0].Alert.Threshold)
+	require.InDelta(t, 75, journal[0].Alert.CurrentValue, 0)
+	require.Equal(t, "temperature is as it was and humidity 75 % is above 70 %", journal[0].Alert.Message)
+
+	pair.Combine, pair.OnDelay = Or, 2*time.Second
+	_, journal = play(compile(t, pair), State{}, at(t0, 32), humid(1, 60), humid(2, 61))
+	require.Equal(t, []brief{{"x", telemetry.EventRaised, 2}}, briefs(journal))
+	require.Equal(t, telemetry.Threshold{Parameter: "temperature", Operator: ">", Value: 30}, journal[0].Alert.Threshold)
+	require.InDelta(t, 32, journal[0].Alert.CurrentValue, 0)
+}
+
+// TestClockDecidesForItsSignalOnly lets an on-delay of temperature end by the clock.
+func TestClockDecidesForItsSignalOnly(t *testing.T) {
+	rs := compile(
+		t,
+		Rule{ID: "x", If: Condition{Kind: High, Signal: temperature, Limit: 80}, OnDelay: 30 * time.Second},
+		Rule{ID: "y", If: Condition{Kind: High, Signal: humidity, Limit: 70}},
+	)
+	s, _ := play(rs, State{}, humid(-1, 75), at(t0, 85))
+	s, journal, _ := rs.Tick(s, s.Due(), nil)
+	require.Equal(t, []brief{{"x", telemetry.EventRaised, 30}}, briefs(journal))
+	s, journal = play(rs, s, at(t0+29_000, 20))
+	require.Empty(t, journal, "older than what the clock decided")
+	_, journal = play(rs, s, humid(20, 50))
+	require.Equal(t, []brief{{"y", telemetry.EventCleared, 20}}, briefs(journal))
+}
