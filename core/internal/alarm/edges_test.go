@@ -266,3 +266,22 @@ func TestClockDecidesForItsSignalOnly(t *testing.T) {
 	_, journal = play(rs, s, humid(20, 50))
 	require.Equal(t, []brief{{"y", telemetry.EventCleared, 20}}, briefs(journal))
 }
+
+// TestNewestCommandsAreRecognised repeats each of the newest commands, and one before.
+func TestNewestCommandsAreRecognised(t *testing.T) {
+	rs := standard(t)
+	s, _ := play(rs, State{}, at(t0, 99))
+	var sent []*telemetry.AlarmCommand
+	for i := range maxDone + 1 {
+		c := command(telemetry.ActionComment, "c"+string(rune('a'+i)), 10)
+		c.Note = "x"
+		sent = append(sent, c)
+		s, _ = do(t, rs, s, c)
+	}
+	for _, c := range sent[1:] {
+		_, out, _, keep := rs.Command(s, c, c.At, nil)
+		require.False(t, keep, c.CommandID)
+		require.Empty(t, out)
+	}
+	_, _ = do(t, rs, s, sent[0])
+}

@@ -96,11 +96,11 @@ func (r *router) start() {
 		}
 		defer res.Body.Close()
 		return res.StatusCode == http.StatusOK
-	}, longTime, 50*time.Millisecond)
+	}, waitTimeout, 50*time.Millisecond)
 }
 
 func (r *router) get(path string) (*http.Response, error) {
-	c := &http.Client{Timeout: longTime, Transport: &http.Transport{DisableKeepAlives: true}}
+	c := &http.Client{Timeout: waitTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+r.addr+path, http.NoBody)
 	if err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func TestAlertmanagerRoutesAnAlarm(t *testing.T) {
 
 	a := alarm("device_001", "temperature_high")
 	p.produce(a)
-	require.Eventually(t, func() bool { return r.alerts()[a.AlertID].Fingerprint != "" }, longTime, often)
+	require.Eventually(t, func() bool { return r.alerts()[a.AlertID].Fingerprint != "" }, waitTimeout, often)
 	got := r.alerts()[a.AlertID]
 	want := newNotice(a, 0, time.Now(), 1)
 	require.Equal(t, want.labels(), got.Labels)
@@ -158,7 +158,7 @@ func TestAlertmanagerRoutesAnAlarm(t *testing.T) {
 	e.await(t, a.AlertID, "firing")
 
 	// It holds, so it keeps firing beyond the endsAt of its first request.
-	require.Eventually(t, func() bool { return r.alerts()[a.AlertID].EndsAt.After(got.EndsAt.Add(time.Second)) }, longTime, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return r.alerts()[a.AlertID].EndsAt.After(got.EndsAt.Add(time.Second)) }, waitTimeout, 50*time.Millisecond)
 	require.Equal(t, []string{"firing"}, compact(e.statuses(t, a.AlertID)))
 
 	p.produce(cleared(a))
@@ -190,9 +190,9 @@ func TestNextIncidentIsNotTakenForTheLast(t *testing.T) {
 
 	worse := then(b, telemetry.EventEscalated, func(a *telemetry.Alert) { a.Severity = telemetry.SeverityCritical })
 	p.produce(worse)
-	require.Eventually(t, func() bool { return r.alerts()[b.AlertID].Labels["severity"] == "critical" }, longTime, often)
+	require.Eventually(t, func() bool { return r.alerts()[b.AlertID].Labels["severity"] == "critical" }, waitTimeout, often)
 	p.produce(cleared(worse))
-	require.Eventually(t, func() bool { return len(r.alerts()) == 0 }, longTime, often)
+	require.Eventually(t, func() bool { return len(r.alerts()) == 0 }, waitTimeout, often)
 }
 
 // TestAlertsAreResentToARestartedAlertmanager: it keeps alerts in memory alone.
@@ -213,11 +213,11 @@ func TestAlertsAreResentToARestartedAlertmanager(t *testing.T) {
 	e.await(t, a.AlertID, "firing")
 	r.kill()
 	p.produce(cleared(b))
-	require.Eventually(t, func() bool { return n.value(t, "core_notifications_total", kindAlertmanager, "failed") > 0 }, longTime, often)
+	require.Eventually(t, func() bool { return n.value(t, "core_notifications_total", kindAlertmanager, "failed") > 0 }, waitTimeout, often)
 	r.start()
 	require.Eventually(t, func() bool {
 		alerts := r.alerts()
 		_, ended := alerts[b.AlertID]
 		return alerts[a.AlertID].Fingerprint != "" && !ended
-	}, longTime, often)
+	}, waitTimeout, often)
 }

@@ -28,9 +28,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	// longTime bounds every wait for something that will happen.
-	longTime = 60 * time.Second
-	often    = 10 * time.Millisecond
+	// waitTimeout bounds every wait for something that will happen.
+	waitTimeout = 60 * time.Second
+	often       = 10 * time.Millisecond
 )
 
 // defaultConfig returns the settings an empty environment gives.
@@ -171,7 +171,7 @@ func (e *endpoint) statuses(t *testing.T, id string) []string {
 // await waits until these statuses were sent for an alarm, ignoring repetitions.
 func (e *endpoint) await(t *testing.T, id string, want ...string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(compact(e.statuses(t, id))) >= len(want) }, longTime, often, "%s: want %v", id, want)
+	require.Eventually(t, func() bool { return len(compact(e.statuses(t, id))) >= len(want) }, waitTimeout, often, "%s: want %v", id, want)
 	require.Equal(t, want, compact(e.statuses(t, id)))
 }
 
@@ -248,7 +248,7 @@ func (r *running) ready(t *testing.T, n int) {
 			}
 		}
 		return known >= n
-	}, longTime, often)
+	}, waitTimeout, often)
 }
 
 func (p *plant) produce(alerts ...telemetry.Alert) {

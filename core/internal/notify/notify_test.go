@@ -50,7 +50,7 @@ func TestAlarmIsSentWhenRaisedAndWhenCleared(t *testing.T) {
 	got := e.alerts(t)[0]
 	require.Equal(t, "https://portal.example/iot/#/alarms/"+a.AlertID, got.GeneratorURL)
 	require.Equal(t, a.RaisedAt, got.StartsAt.UnixMilli())
-	require.Eventually(t, func() bool { return n.value(t, "core_notifications_total", kindWebhook, "sent") == 2 }, longTime, often)
+	require.Eventually(t, func() bool { return n.value(t, "core_notifications_total", kindWebhook, "sent") == 2 }, waitTimeout, often)
 	require.Positive(t, n.value(t, "core_notify_last_success_timestamp_seconds", kindWebhook))
 	require.Zero(t, n.value(t, "core_notify_pending", kindWebhook))
 	require.Zero(t, n.value(t, "core_notify_last_success_timestamp_seconds", kindAlertmanager))
@@ -81,12 +81,12 @@ func TestOutageOfTheReceiverLosesNothing(t *testing.T) {
 	n.ready(t, 3)
 	over, holds := alarm("device_001", "temperature_high"), alarm("device_002", "temperature_high")
 	p.produce(over, holds)
-	require.Eventually(t, func() bool { return e.requests() > 2 }, longTime, often)
+	require.Eventually(t, func() bool { return e.requests() > 2 }, waitTimeout, often)
 	p.produce(cleared(over), then(holds, telemetry.EventAcknowledged, nil))
-	require.Eventually(t, func() bool { return n.value(t, "core_notify_oldest_seconds", kindWebhook) > 0.1 }, longTime, often)
+	require.Eventually(t, func() bool { return n.value(t, "core_notify_oldest_seconds", kindWebhook) > 0.1 }, waitTimeout, often)
 	require.InDelta(t, 2, n.value(t, "core_notify_pending", kindWebhook), 0)
 	require.Positive(t, n.value(t, "core_notifications_total", kindWebhook, "failed"))
-	require.Eventually(t, func() bool { return n.outbox.wanted(over.AlertID) == 2 }, longTime, often)
+	require.Eventually(t, func() bool { return n.outbox.wanted(over.AlertID) == 2 }, waitTimeout, often)
 	e.set(nil)
 	e.await(t, over.AlertID, "resolved")
 	e.await(t, holds.AlertID, "firing")
@@ -135,7 +135,7 @@ func TestRefusedNotificationIsCountedAndDoesNotHoldUpOthers(t *testing.T) {
 	n.ready(t, 3)
 	a := alarm("device_001", "temperature_high")
 	p.produce(a)
-	require.Eventually(t, func() bool { return n.value(t, "core_notifications_total", kindWebhook, "dropped") == 1 }, longTime, often)
+	require.Eventually(t, func() bool { return n.value(t, "core_notifications_total", kindWebhook, "dropped") == 1 }, waitTimeout, often)
 	require.InDelta(t, 1, n.value(t, "core_notify_dropped_alarms_total", kindWebhook, "refused"), 0)
 	e.set(nil)
 	b := alarm("device_001", "current_high")
@@ -162,7 +162,7 @@ func TestRestartLosesNoNotification(t *testing.T) {
 	e.set(always(http.StatusInternalServerError))
 	during := alarm("device_003", "temperature_high")
 	p.produce(during)
-	require.Eventually(t, func() bool { return n.value(t, "core_notify_pending", kindWebhook) == 1 }, longTime, often)
+	require.Eventually(t, func() bool { return n.value(t, "core_notify_pending", kindWebhook) == 1 }, waitTimeout, often)
 	n.stop()
 	e.set(nil)
 	while := alarm("device_004", "temperature_high")
@@ -173,7 +173,7 @@ func TestRestartLosesNoNotification(t *testing.T) {
 	e.await(t, while.AlertID, "resolved")
 	e.await(t, holds.AlertID, "firing", "resolved")
 	e.await(t, before.AlertID, "firing", "resolved")
-	require.Eventually(t, func() bool { return again.value(t, "core_notify_pending", kindWebhook) == 0 }, longTime, often)
+	require.Eventually(t, func() bool { return again.value(t, "core_notify_pending", kindWebhook) == 0 }, waitTimeout, often)
 }
 
 // TestFirstStartIsSilentAboutThePast: switching notifications on sends standing alarms,
@@ -202,7 +202,7 @@ func TestFirstPositionIsCommittedAtOnce(t *testing.T) {
 	a := alarm("device_001", "temperature_high")
 	p.produce(a, cleared(a))
 	n := p.start()
-	require.Eventually(t, func() bool { return n.value(t, "core_notify_partitions") == 3 }, longTime, often)
+	require.Eventually(t, func() bool { return n.value(t, "core_notify_partitions") == 3 }, waitTimeout, often)
 	committed := p.committed(t)
 	require.Len(t, committed, 3)
 	ends := int64(0)
@@ -240,7 +240,7 @@ func TestTwoNotifiersShareTheWork(t *testing.T) {
 		defer n.outbox.mu.Unlock()
 		return len(n.outbox.partitions)
 	}
-	require.Eventually(t, func() bool { return owned(first) > 0 && owned(second) > 0 && owned(first)+owned(second) == 3 }, longTime, often)
+	require.Eventually(t, func() bool { return owned(first) > 0 && owned(second) > 0 && owned(first)+owned(second) == 3 }, waitTimeout, often)
 	var all []telemetry.Alert
 	for i := range 30 {
 		all = append(all, alarm("device_0"+string(rune('a'+i)), "temperature_high"))
@@ -271,7 +271,7 @@ func TestUnreadableRecordIsCountedAndSkipped(t *testing.T) {
 	a := alarm("device_001", "temperature_high")
 	p.produce(a)
 	e.await(t, a.AlertID, "firing")
-	require.Eventually(t, func() bool { return n.value(t, "core_notify_unreadable_records_total") == 3 }, longTime, often)
+	require.Eventually(t, func() bool { return n.value(t, "core_notify_unreadable_records_total") == 3 }, waitTimeout, often)
 }
 
 // TestPastBehindTransactionMarkersIsRead: transactions end in records that no reader sees, so the

@@ -41,7 +41,7 @@ func TestAnswersAreClassified(t *testing.T) {
 			})
 			tr := newTransport()
 			defer tr.CloseIdleConnections()
-			a := newPoster(e.URL, "", longTime, tr).post(t.Context(), []byte("{}"))
+			a := newPoster(e.URL, "", waitTimeout, tr).post(t.Context(), []byte("{}"))
 			require.Equal(t, c.want, a.outcome)
 			require.Equal(t, c.status, a.status)
 			require.Equal(t, 1, e.requests(), "a redirect is not followed")
@@ -53,7 +53,7 @@ func TestRequestCarriesTheToken(t *testing.T) {
 	e := newEndpoint(t, nil)
 	tr := newTransport()
 	defer tr.CloseIdleConnections()
-	require.Equal(t, accepted, newPoster(e.URL, "secret", longTime, tr).post(t.Context(), []byte("[]")).outcome)
+	require.Equal(t, accepted, newPoster(e.URL, "secret", waitTimeout, tr).post(t.Context(), []byte("[]")).outcome)
 	require.Equal(t, "Bearer secret", e.headers[0].Get("Authorization"))
 	require.Equal(t, "application/json", e.headers[0].Get("Content-Type"))
 	require.Contains(t, e.headers[0].Get("User-Agent"), "industrial-iot-monitor/")
@@ -65,13 +65,13 @@ func TestReceiverOverTLS(t *testing.T) {
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	tr := newTransport()
 	defer tr.CloseIdleConnections()
-	require.Equal(t, failed, newPoster(s.URL, "", longTime, tr).post(t.Context(), nil).outcome, "the certificate is not trusted")
+	require.Equal(t, failed, newPoster(s.URL, "", waitTimeout, tr).post(t.Context(), nil).outcome, "the certificate is not trusted")
 
 	trusting := newTransport()
 	defer trusting.CloseIdleConnections()
 	roots := s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs //nolint:errcheck,forcetypeassert // it is one
 	trusting.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	require.Equal(t, accepted, newPoster(s.URL, "", longTime, trusting).post(t.Context(), nil).outcome)
+	require.Equal(t, accepted, newPoster(s.URL, "", waitTimeout, trusting).post(t.Context(), nil).outcome)
 }
 
 func TestSlowReceiverIsNotWaitedFor(t *testing.T) {
