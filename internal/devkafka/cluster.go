@@ -2,5 +2,5 @@ package devkafka
 
 import "github.com/twmb/franz-go/pkg/kfake"
 
-// Cluster returns the broker itself, for load tests that make it misbehave.
+// Cluster returns kfake's cluster, for tests that inject faults.
 func (b *Broker) Cluster() *kfake.Cluster { return b.cluster }

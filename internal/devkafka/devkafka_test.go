@@ -79,7 +79,7 @@ func TestRestartGoesOnWhereItStopped(t *testing.T) {
 		require.NoError(t, p.AddOffsets(offsets(int64(len(v))), sarama.NewConsumerGroupMetadata(group)))
 		require.NoError(t, p.Commit())
 	}
-	require.NoError(t, p.Begin()) // goes on after the restart
+	require.NoError(t, p.Begin()) // continues after the restart
 	send(t, p, topic, "3")
 
 	require.NoError(t, open.Begin()) // stays open during the restart, with records stored
@@ -93,7 +93,7 @@ func TestRestartGoesOnWhereItStopped(t *testing.T) {
 	b = start(t, o)
 	require.Equal(t, o.Addr, b.Addr())
 	require.NoError(t, p.Commit(), "the producer rides it out")
-	taken := producer(t, o.Addr, "open") // aborts what lay open
+	taken := producer(t, o.Addr, "open") // aborts the open transaction
 	require.NoError(t, taken.Begin())
 	send(t, taken, topic, "4")
 	require.NoError(t, taken.Commit())

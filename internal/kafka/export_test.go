@@ -7,7 +7,7 @@ func (p *Producer) Fence(topic string, partition int32, nonce []byte) error {
 	return p.fence(topic, partition, nonce)
 }
 
-// RestoreUpTo is restore: what Restore does after its fence is written.
+// RestoreUpTo is restore: Restore after its fence is written.
 func RestoreUpTo(ctx context.Context, brokers []string, p *Producer, topic string, partition int32, nonce []byte) (map[string][]byte, error) {
 	return restore(ctx, brokers, p, topic, partition, nonce)
 }

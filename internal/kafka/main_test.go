@@ -65,7 +65,7 @@ func commit(tb testing.TB, p *kafka.Producer, messages ...*sarama.ProducerMessag
 	require.NoError(tb, p.Commit())
 }
 
-// listen takes a free loopback port. What connects is never answered.
+// listen binds a free loopback port. Connections to it are never answered.
 func listen(tb testing.TB) net.Listener {
 	tb.Helper()
 	var lc net.ListenConfig

@@ -17,7 +17,7 @@ import (
 	"industrial-iot-monitor/internal/kafkatest"
 )
 
-// failing is a member whose sessions end at once with an error of its own.
+// failing is a member whose sessions end at once with an error.
 type failing struct{ member }
 
 func (failing) ConsumeClaim(sarama.ConsumerGroupSession, sarama.ConsumerGroupClaim) error { return nil }

@@ -23,7 +23,7 @@ func TestCommittedRecordsAreReadAsTheyWereSent(t *testing.T) {
 	p := newProducer(t, brokers, kafkatest.Name(t, "tx"))
 	const transactions, n = 3, 5000 // some are sent while others are still added
 	at := time.UnixMilli(1640995200123)
-	m := &sarama.ProducerMessage{Topic: topic, Headers: make([]sarama.RecordHeader, 2)} // used again and again
+	m := &sarama.ProducerMessage{Topic: topic, Headers: make([]sarama.RecordHeader, 2)} // reused
 	for tx := range transactions {
 		require.NoError(t, p.Begin())
 		for i := range n {
@@ -113,8 +113,8 @@ func TestOlderProducerIsFenced(t *testing.T) {
 	brokers := kafkatest.Brokers(t)
 	topic := newTopic(t, brokers, kafka.Topic{Partitions: 1})
 	for _, tc := range []struct {
-		name string
-		take func(t *testing.T, older *kafka.Producer) // what the older one did before it was replaced
+		name    string
+		prepare func(t *testing.T, older *kafka.Producer) // before the older one is replaced
 	}{
 		{"idle", func(t *testing.T, older *kafka.Producer) {
 			t.Helper()
@@ -128,7 +128,7 @@ func TestOlderProducerIsFenced(t *testing.T) {
 		{"with records stored", func(t *testing.T, older *kafka.Producer) {
 			t.Helper()
 			require.NoError(t, older.Begin())
-			for range 4 { // more than is gathered: the first ones are sent
+			for range 4 { // more than one batch: the first ones are sent
 				require.NoError(t, older.SendTo(0, message(topic, "a", big)))
 			}
 		}},
@@ -136,7 +136,7 @@ func TestOlderProducerIsFenced(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			id := kafkatest.Name(t, "tx")
 			older := newProducer(t, brokers, id)
-			tc.take(t, older)
+			tc.prepare(t, older)
 			newer := newProducer(t, brokers, id)
 			marker := kafkatest.Name(t, "newer")
 			commit(t, newer, message(topic, "a", marker))
@@ -180,7 +180,7 @@ func TestClosedTransactionIsNeverRead(t *testing.T) {
 	_, err := p.Acknowledged(topic)
 	require.ErrorIs(t, err, kafka.ErrClosed)
 
-	other := newProducer(t, brokers, kafkatest.Name(t, "tx")) // needs no taking over: it was aborted
+	other := newProducer(t, brokers, kafkatest.Name(t, "tx")) // need not fence anybody: it was aborted
 	commit(t, other, message(topic, "a", "3"))
 	records := kafkatest.ReadAll(t, brokers, topic, 2, waitTimeout)
 	require.Len(t, records, 2)
@@ -204,7 +204,7 @@ func TestMisuseIsAnError(t *testing.T) {
 		"commit without begin":  func(p *kafka.Producer) error { return p.Commit() },
 		"offsets without begin": func(p *kafka.Producer) error { return p.AddOffsets(nil, &sarama.ConsumerGroupMetadata{}) },
 		"begin twice":           func(p *kafka.Producer) error { _ = p.Begin(); return p.Begin() },
-		"partition that is none": func(p *kafka.Producer) error {
+		"partition out of range": func(p *kafka.Producer) error {
 			_ = p.Begin()
 			return p.SendTo(1, message(topic, "a", "1"))
 		},
@@ -213,7 +213,7 @@ func TestMisuseIsAnError(t *testing.T) {
 			p := newProducer(t, brokers, kafkatest.Name(t, "tx"))
 			err := misuse(p)
 			require.Error(t, err)
-			require.Equal(t, err, p.Commit(), "it stays useless and says why")
+			require.Equal(t, err, p.Commit(), "it stays unusable with the same error")
 			require.NoError(t, p.Close())
 		})
 	}

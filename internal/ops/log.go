@@ -1,5 +1,6 @@
 // Package ops is the operations side of every program: logs, the metrics registry with the
-// process's own figures, and the HTTP server with /metrics, /livez, /readyz and /debug/pprof. Run blocks until its context ends; nothing else here blocks.
+// process's own figures, and the HTTP server with /metrics, /livez, /readyz and /debug/pprof.
+// Run blocks until its context ends; nothing else here blocks.
 package ops
 
 import (

@@ -48,7 +48,7 @@ func NewRegistry() *prometheus.Registry {
 // iot_goroutines_total do.
 type Process struct{ cpu *cpuMeter }
 
-// Usage is what a process uses now.
+// Usage is the current resource usage of a process.
 type Usage struct {
 	MemoryBytes float64 `json:"memory_bytes"` // resident
 	CPUPercent  float64 `json:"cpu_percent"`  // of one core, since Usage was last asked, at least one second
@@ -60,7 +60,7 @@ func NewProcess() *Process {
 	return &Process{cpu: &cpuMeter{last: time.Now(), used: cpuTime(), clock: cpuTime}}
 }
 
-// Usage returns what the process uses now.
+// Usage returns the current usage.
 func (p *Process) Usage() Usage {
 	return Usage{MemoryBytes: residentBytes(), CPUPercent: p.cpu.percent(), Goroutines: runtime.NumGoroutine()}
 }
@@ -95,8 +95,8 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// residentBytes reads the resident set from /proc; where there is none it falls back
-// to what the Go runtime obtained from the system.
+// residentBytes reads the resident set from /proc; without one it returns the memory that the
+// Go runtime obtained from the system.
 func residentBytes() float64 {
 	if b, err := os.ReadFile("/proc/self/statm"); err == nil {
 		if f := strings.Fields(string(b)); len(f) > 1 {

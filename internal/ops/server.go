@@ -23,7 +23,7 @@ type ServerOptions struct {
 	AddrVar  string // the environment variable Addr came from, named when the port is taken
 	Gatherer prometheus.Gatherer
 	Pprof    PprofConfig
-	// Ready returns nil while the program makes progress, else why it does not.
+	// Ready returns nil while the program makes progress, otherwise the reason.
 	Ready func() error
 	// Log gets the HTTP server's own errors; nil keeps it silent.
 	Log *slog.Logger
@@ -97,7 +97,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer cancel()
 	err := s.srv.Shutdown(stop)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = s.srv.Close() // who still reads has had their time
+		err = s.srv.Close() // slow clients have had their time
 	}
 	if serve := <-done; !errors.Is(serve, http.ErrServerClosed) {
 		err = errors.Join(err, serve)

@@ -1,5 +1,5 @@
 // Command healthcheck asks one URL and exits 0 when the answer is 200. It is the health
-// check in the product's images, which hold no shell and no curl.
+// check in the product's images, which have no shell and no curl.
 package main
 
 import (
@@ -15,7 +15,7 @@ const timeout = 3 * time.Second
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout)) }
 
-// run returns 0 for healthy and 1 for anything else; Docker knows no other codes.
+// run returns 0 for healthy and 1 otherwise; Docker defines no other codes.
 func run(args []string, out io.Writer) int {
 	if len(args) != 1 {
 		fmt.Fprintln(out, "usage: healthcheck URL")
@@ -35,7 +35,7 @@ func run(args []string, out io.Writer) int {
 		return 1
 	}
 	defer res.Body.Close()
-	// What it says is kept by the engine: docker inspect shows why a container is not healthy.
+	// The engine keeps the output: docker inspect shows why a container is unhealthy.
 	_, _ = io.Copy(out, io.LimitReader(res.Body, 1024))
 	if res.StatusCode != http.StatusOK {
 		return 1

@@ -13,7 +13,7 @@ import (
 	"industrial-iot-monitor/internal/topology"
 )
 
-// settings are a part of the programs' own.
+// settings are the variables of the programs that decide about topics.
 type settings struct {
 	Lanes int32 `env:"BRIDGE_LANES" envDefault:"4" help:"lanes that bridges share; the partitions of the checkpoints topic, and fixed once that exists"`
 	kafka.Config
