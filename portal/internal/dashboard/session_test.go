@@ -343,3 +343,111 @@ func TestSmallBatchesLoseNothing(t *testing.T) {
 	}
 	require.Equal(t, 1+20+1+4, n)
 }
+
+func TestLimitsHaveDefaults(t *testing.T) {
+	require.Equal(t, Limits{
+		Topics: 2000, FrameBytes: 262_144, QueueBytes: 1_048_576, Alerts: 10_000, AlertBytes: 16_777_216, Replies: 100,
+		Every: time.Second, DeviceEvery: 100 * time.Millisecond,
+	}, Limits{}.withDefaults())
+	given := Limits{1, 2, 3, 4, 5, 6, 7, 8}
+	require.Equal(t, given, given.withDefaults())
+}
+
+func TestFrameHeadersAtTheirBounds(t *testing.T) {
+	for n, want := range map[int][]byte{
+		0: {opText, 0}, 125: {opText, 125}, 126: {opText, 126, 0, 126}, 65_535: {opText, 126, 255, 255}, 65_536: {opText, 127, 0, 0, 0, 0, 0, 1, 0, 0},
+	} {
+		require.Equal(t, want, AppendFrameHeader(nil, opText, n))
+		require.Len(t, TextFrame(make([]byte, n)), len(want)+n)
+	}
+}
+
+func TestBigFrameIsSharedAndGoesAlone(t *testing.T) {
+	g := newStage(t, Limits{})
+	for i := range 1000 {
+		g.read(fmt.Sprintf("device_%04d", i), 1, false)
+	}
+	s, _ := g.open()
+	s.Handle([]byte(`{"type":"subscribe","topics":["fleet","stats"]}`))
+	g.work()
+	var first, second, third Batch
+	require.True(t, s.Gather(&first, 1<<20))
+	require.Nil(t, first.Shared, "small frames go first, copied")
+	require.NotEmpty(t, first.Buf)
+	require.True(t, s.Gather(&second, 1<<20))
+	require.Empty(t, second.Buf)
+	require.Greater(t, len(second.Shared), bigFrame)
+	require.Same(t, &g.p.topics["fleet"].snapshot.frames[0][0], &second.Shared[0])
+	require.False(t, s.Gather(&third, 1<<20))
+	require.Contains(t, string(third.Buf), `"n":1`)
+	require.Nil(t, s.replies)
+	require.Nil(t, s.parts)
+}
+
+// urgency records how a client was woken.
+type urgency struct {
+	fakeClient
+
+	urgent, normal int
+}
+
+func (c *urgency) Wake(urgent bool) {
+	if urgent {
+		c.urgent++
+	} else {
+		c.normal++
+	}
+}
+
+func TestAnswersSnapshotsAndAlertsAreUrgentDeltasAreNot(t *testing.T) {
+	g := newStage(t, Limits{})
+	c := &urgency{}
+	s := g.p.Open(c, ClientLimits{})
+	woken := func(urgent, normal int) {
+		t.Helper()
+		require.Equal(t, []int{urgent, normal}, []int{c.urgent, c.normal})
+		c.urgent, c.normal = 0, 0
+		g.got(s)
+	}
+	woken(1, 0)
+	s.Handle([]byte(`{"type":"ping"}`))
+	woken(1, 0)
+	s.Handle([]byte(`{"type":"subscribe","topics":["stats","alerts"]}`))
+	woken(1, 0)
+	g.work()
+	woken(2, 0)
+	g.second()
+	woken(0, 1)
+	g.raise("a", "d")
+	g.work()
+	woken(1, 0)
+}
+
+func TestAlertsOfTheSnapshotDoNotCountAsWaiting(t *testing.T) {
+	g := newStage(t, Limits{QueueBytes: 2000})
+	for i := range 50 {
+		g.raise(fmt.Sprint("a", i), "d")
+	}
+	s, c := g.open()
+	s.Handle([]byte(`{"type":"subscribe","topics":["alerts"]}`))
+	g.work()
+	g.got(s)
+	g.raise("b", "d")
+	g.work()
+	require.Empty(t, c.slow)
+	require.Less(t, s.subs["alerts"].behind(), int64(1000))
+	require.Positive(t, s.subs["alerts"].behind())
+	g.got(s)
+	require.Zero(t, s.subs["alerts"].behind())
+}
+
+func TestCommandResultCarriesTheRequestsID(t *testing.T) {
+	g := newStage(t, Limits{})
+	s, _ := g.open()
+	s.Handle([]byte(`{"type":"command","id":"7","command":{}}`))
+	require.JSONEq(t, `{"type":"command_result","id":"7","status":200}`, string(body(s.replies[1])))
+	s.answer("8", struct{}{})
+	require.JSONEq(t, `{"type":"command_result","id":"8"}`, string(body(s.replies[2])))
+	s.answer("9", []int{1})
+	require.JSONEq(t, `{"type":"command_result","id":"9"}`, string(body(s.replies[3])))
+}

@@ -3,6 +3,7 @@ package fanout
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"testing"
 
@@ -185,4 +186,19 @@ func TestInboxFoldsReadingsAndCountsThemAsConflated(t *testing.T) {
 	b.detach(c)
 	require.Zero(t, b.router.subscriptions.Load())
 	require.Empty(t, b.router.lists)
+}
+
+func TestConnectionsAreCountedByAddressAndDialect(t *testing.T) {
+	b := quietBroadcaster(t, Limits{})
+	from := netip.MustParseAddr("192.0.2.1")
+	c, d := &client{from: from}, &client{}
+	b.count(c, 1)
+	b.count(c, 1)
+	b.count(d, 1)
+	require.Equal(t, map[netip.Addr]int{from: 2}, b.from)
+	require.Equal(t, int64(3), b.counts.dialects[simpleDialect].open.Load())
+	b.count(c, -1)
+	b.count(c, -1)
+	require.Empty(t, b.from, "no address is kept without connections")
+	require.Equal(t, int64(1), b.counts.dialects[simpleDialect].open.Load())
 }

@@ -43,3 +43,20 @@ func TestRankOrdersSeverities(t *testing.T) {
 		require.Equal(t, i, Rank(s))
 	}
 }
+
+func TestAttentionCountsOpenAlarmsAndTheirWorst(t *testing.T) {
+	m, _ := newModel(Options{})
+	for i, s := range []telemetry.Severity{telemetry.SeverityLow, telemetry.SeverityCritical, telemetry.SeverityHigh} {
+		m.ApplyAlert(&Alert{Alert: telemetry.Alert{
+			AlertID: string(s), DeviceID: "d", Severity: s, State: telemetry.AlarmUnacknowledged, Status: telemetry.AlertActive, Revision: 1, Timestamp: int64(i),
+		}}, true)
+	}
+	m.View(func() {
+		n, worst := m.Attention("d")
+		require.Equal(t, 3, n)
+		require.Equal(t, telemetry.SeverityCritical, worst)
+		n, worst = m.Attention("other")
+		require.Zero(t, n)
+		require.Empty(t, worst)
+	})
+}
