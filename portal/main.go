@@ -1,5 +1,5 @@
-// Command portal is the control room's window: the page, the REST API and the WebSocket
-// over what core has processed.
+// Command portal serves the control room: the page, the REST API and the WebSocket over the data
+// that core has processed.
 package main
 
 import (
@@ -11,9 +11,8 @@ import (
 	"industrial-iot-monitor/portal/web"
 )
 
-// collectAt is the garbage collector's GOGC unless the environment says otherwise: most of
-// what the portal holds stays (the recent course of every device), and it should not need
-// twice the room.
+// collectAt is the default GOGC: most of the portal's memory is long-lived (the time series of every
+// device), and the heap should not grow to twice that.
 const (
 	collectAt = 40
 	usualGOGC = 100
