@@ -95,6 +95,19 @@ func TestPackWithAnUnreadableEntryIsBridgedUpToIt(t *testing.T) {
 	r.shows(1, "bridge_losses_total")
 }
 
+func TestLaneReadsItsOwnGatewaysOnly(t *testing.T) {
+	const others = "aa" // before gw-a on the roster
+	require.NotEqual(t, Of(others, 4), Of("gw-a", 4))
+	r := newRunning(t, func(o *Options) { o.Lanes, o.Partition = 4, Of("gw-a", 4) })
+	data, err := wire.GatewayStatus{Gateway: others}.Encode()
+	require.NoError(t, err)
+	require.NoError(t, r.roster.Observe(wire.StatusSubject(others), data))
+	r.testGateway.store(1, 1)
+	r.run()
+	r.reaches(1)
+	require.Equal(t, []string{"gw-a"}, r.lane.o.Progress.Gateways())
+}
+
 func TestLedgerIncludesAnEpochWithoutPacks(t *testing.T) {
 	pos := Position{Committed: checkpoint.Checkpoint{Gateway: "gw"}}
 	beat := wire.GatewayStatus{Epoch: checkpoint.Hex(epochA), Accepted: 7, Packed: wire.PackTotals{Readings: 5}}

@@ -152,6 +152,16 @@ func TestRequestGrowsUntilALargePackFits(t *testing.T) {
 	require.Equal(t, hub.MaxPayload+envelope, p.request().MaxBytes, "some had come")
 }
 
+func TestRequestDoesNotGrowBecauseItExpired(t *testing.T) {
+	p := play(t).serve()
+	w := window{packs: 10, bytes: 1, heartbeat: ample.heartbeat}
+	p.blink(w)
+	r := p.request()
+	p.say("408", "Request Timeout", "10", jsonNumber(t, r.MaxBytes))
+	require.Eventually(t, func() bool { p.blink(w); n, _, _ := p.requests.Pending(); return n > 0 }, 30*time.Second, time.Millisecond)
+	require.Equal(t, r.MaxBytes, p.request().MaxBytes)
+}
+
 func jsonNumber(t *testing.T, n int) string {
 	t.Helper()
 	b, err := json.Marshal(n)
