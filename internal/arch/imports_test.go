@@ -182,7 +182,7 @@ func TestStagesDoNoIO(t *testing.T) {
 func TestDemoBrokerStaysInTheDemo(t *testing.T) {
 	importers := map[string][]string{
 		devkafka:  {"deploy/allinone", "test", kafkatest},
-		franz:     {devkafka, kafkatest, "test"},
+		franz:     {devkafka, kafkatest, "test", "loadtest"},
 		kafkatest: {"test", kafkatest},
 	}
 	for broker, allowed := range importers {
