@@ -174,7 +174,7 @@ func TestAnswersThatAreNotTakenEndTheConnection(t *testing.T) {
 	require.Empty(t, b.followed())
 }
 
-// A client that stops reading costs the board next to nothing, whatever happens meanwhile.
+// A client that stops reading costs next to nothing, whatever happens meanwhile.
 func TestClientThatDoesNotReadCostsNoMemory(t *testing.T) {
 	p := state.New(state.Options{})
 	b := newTestPublisher(t, p)

@@ -3,15 +3,18 @@ package fanout
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/dashboard"
+	"industrial-iot-monitor/portal/internal/state"
 )
 
 // BenchmarkFanOut shows what one reading of 600 bytes costs from live frame to socket, in
@@ -80,7 +83,7 @@ func makeFrames(devices, each, size int) [][]byte {
 			fb.Reset("gw-a")
 			for d := range each {
 				id := fmt.Sprintf("device_%05d", from+d)
-				// Equal times with other bytes count as news, see plant.
+				// Equal times with other bytes count as news, see state.Device.
 				fb.Add(wire.FrameEntry{Device: id, Timestamp: 1, Received: 1, Payload: reading(id, 1_640_995_200_000+ts, size-130)})
 			}
 			frames = append(frames, append([]byte(nil), fb.Finish()...))
@@ -119,4 +122,28 @@ func BenchmarkDashboardFanOut(b *testing.B) {
 	b.StopTimer()
 	b.ReportMetric(float64(cpuTime(b)-cpu)/float64(b.N*clients), "cpu-ns/frame")
 	b.ReportMetric(float64(h.broadcaster.Stats().Bytes-bytes)/float64(b.N*clients), "bytes/client")
+}
+
+// BenchmarkApplyFrame shows that the model is locked for no longer with subscribers than
+// without: the router's goroutine does not run here, and clients have no connection.
+func BenchmarkApplyFrame(b *testing.B) {
+	for _, clients := range []int{0, 1, 1000} {
+		b.Run(fmt.Sprintf("%d clients want all", clients), func(b *testing.B) {
+			m := state.New(state.Options{})
+			bc, err := New(Options{Model: m, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+			require.NoError(b, err)
+			for range clients {
+				silentClient(&bench{broadcaster: bc}).ask(b, typeSubscribeAll)
+			}
+			frames, n := makeFrames(500, 500, 600), 0
+			cpu := cpuTime(b)
+			for ; b.Loop(); n++ {
+				frame, err := wire.OpenFrame(frames[n%len(frames)])
+				require.NoError(b, err)
+				_, err = m.ApplyFrame(frame)
+				require.NoError(b, err)
+			}
+			b.ReportMetric(float64(cpuTime(b)-cpu)/float64(n*500), "cpu-ns/reading")
+		})
+	}
 }

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	)
 }
 
-// bench is a hub behind a real HTTP server.
+// bench is a broadcaster behind a real HTTP server.
 type bench struct {
 	tb          testing.TB
 	model       *state.Model
@@ -138,7 +138,7 @@ func parsed(tb testing.TB, id, device string, status telemetry.AlertStatus, ts i
 	return a
 }
 
-// peer is a client of the hub.
+// peer is a client of the broadcaster.
 type peer struct {
 	tb testing.TB
 	ws *websocket.Conn

@@ -112,8 +112,8 @@ func (m *Model) View(f func()) {
 // Now returns the model's clock in milliseconds since 1970.
 func (m *Model) Now() int64 { return m.now().UnixMilli() }
 
-// Device returns the device with this id, or nil. It is called within View or a
-// watcher's method.
+// Device returns the device with this id, or nil. It is called within View or
+// an Observer's method.
 func (m *Model) Device(id string) *Device { return m.devices[id] }
 
 // DeviceAt returns the device with this index. It is called as Device is.
