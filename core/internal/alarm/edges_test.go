@@ -285,3 +285,21 @@ func TestNewestCommandsAreRecognised(t *testing.T) {
 	}
 	_, _ = do(t, rs, s, sent[0])
 }
+
+// TestFindingDoesNotTouchTheStateItIsGiven: states are values.
+func TestFindingDoesNotTouchTheStateItIsGiven(t *testing.T) {
+	rs := standard(t)
+	before, _ := see(rs, State{}, offline(true, 10, 12, ""))
+	kept, err := before.Encode()
+	require.NoError(t, err)
+	require.NotContains(t, string(kept), "still", "only tracked values are written")
+	worse, critical, explained, over := offline(true, 10, 99, ""), offline(true, 10, 12, ""), offline(true, 10, 12, "gw"), offline(false, 20, 21, "")
+	critical.Severity = telemetry.SeverityCritical
+	for _, f := range []Finding{worse, critical, explained, over} {
+		_, _, keep := rs.Apply(before, f, nil)
+		require.True(t, keep)
+		after, err := before.Encode()
+		require.NoError(t, err)
+		require.JSONEq(t, string(kept), string(after))
+	}
+}
