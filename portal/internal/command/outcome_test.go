@@ -220,3 +220,11 @@ func TestWithoutWriterCommandsWaitForOne(t *testing.T) {
 	time.AfterFunc(10*time.Millisecond, func() { d.setWriter(w) })
 	require.NoError(t, d.Do(t.Context(), []telemetry.AlarmCommand{commandTo("d1", "c1")})[0].Err)
 }
+
+// TestRetriesOfTheProducerWriteOnce needs an idempotent producer that waits for all replicas.
+func TestRetriesOfTheProducerWriteOnce(t *testing.T) {
+	c := newSettings()
+	require.NoError(t, c.Validate())
+	require.True(t, c.Producer.Idempotent)
+	require.Equal(t, sarama.WaitForAll, c.Producer.RequiredAcks)
+}
