@@ -196,7 +196,7 @@ func TestTopicIsReadyWhenEveryPartitionHasALeader(t *testing.T) {
 func TestUsedBatchHoldsNothing(t *testing.T) {
 	b := &batch{}
 	m := &sarama.ProducerMessage{
-		Key: sarama.StringEncoder("k"), Value: sarama.StringEncoder("v"), Timestamp: time.UnixMilli(5),
+		Key: sarama.StringEncoder("k"), Value: sarama.StringEncoder("v"), Timestamp: time.UnixMilli(5).Add(999 * time.Microsecond),
 		Headers: []sarama.RecordHeader{{Key: []byte("h"), Value: []byte("1")}},
 	}
 	require.NoError(t, b.add(m, 100))
@@ -208,6 +208,9 @@ func TestUsedBatchHoldsNothing(t *testing.T) {
 	require.EqualValues(t, 1, b.records[1].OffsetDelta)
 	b.seal(1, 2, 3)
 	require.Len(t, b.wire.Records, 2)
+	require.Equal(t, sarama.CompressionLZ4, b.wire.Codec)
+	require.True(t, b.wire.IsTransactional)
+	require.EqualValues(t, []any{int64(1), int16(2), int32(3)}, []any{b.wire.ProducerID, b.wire.ProducerEpoch, b.wire.FirstSequence})
 	require.EqualValues(t, 1, b.wire.LastOffsetDelta)
 	b.stored, b.offset = true, 9
 	records, headers, wired := b.records, b.headers, b.wire.Records

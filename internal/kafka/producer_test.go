@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -179,6 +180,8 @@ func TestClosedTransactionIsNeverRead(t *testing.T) {
 	require.ErrorIs(t, p.AddOffsets(nil, nil), kafka.ErrClosed)
 	_, err := p.Acknowledged(topic)
 	require.ErrorIs(t, err, kafka.ErrClosed)
+	_, err = kafka.Restore(within(t), quiet(), brokers, p, topic, 0)
+	require.ErrorIs(t, err, kafka.ErrClosed)
 
 	other := newProducer(t, brokers, kafkatest.Name(t, "tx")) // need not fence anybody: it was aborted
 	commit(t, other, message(topic, "a", "3"))
@@ -204,6 +207,14 @@ func TestMisuseIsAnError(t *testing.T) {
 		"commit without begin":  func(p *kafka.Producer) error { return p.Commit() },
 		"offsets without begin": func(p *kafka.Producer) error { return p.AddOffsets(nil, &sarama.ConsumerGroupMetadata{}) },
 		"begin twice":           func(p *kafka.Producer) error { _ = p.Begin(); return p.Begin() },
+		"key that cannot be encoded": func(p *kafka.Producer) error {
+			_ = p.Begin()
+			return p.SendTo(0, &sarama.ProducerMessage{Topic: topic, Key: unencodable{}})
+		},
+		"value that cannot be encoded": func(p *kafka.Producer) error {
+			_ = p.Begin()
+			return p.SendTo(0, &sarama.ProducerMessage{Topic: topic, Value: unencodable{}})
+		},
 		"partition out of range": func(p *kafka.Producer) error {
 			_ = p.Begin()
 			return p.SendTo(1, message(topic, "a", "1"))
@@ -303,3 +314,9 @@ func TestAcknowledgedCountsTheOpenTransaction(t *testing.T) {
 	}
 	require.Len(t, kafkatest.ReadAll(t, brokers, a, 6, waitTimeout), 6)
 }
+
+// unencodable is a key or value without an encoding.
+type unencodable struct{}
+
+func (unencodable) Encode() ([]byte, error) { return nil, errors.New("no encoding") }
+func (unencodable) Length() int             { return 1 }
