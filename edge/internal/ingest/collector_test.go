@@ -370,3 +370,19 @@ func TestStorageIsTestedBeforeReadingsAreAccepted(t *testing.T) {
 		require.Equal(t, outcome{seq: 2}, a.all()[2])
 	})
 }
+
+func TestLastWriteOfAStopIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memStore{put: func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }}
+		c := New(Options{Store: store, Epoch: 7, Log: discard(), Linger: time.Hour, StallAfter: time.Minute})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- c.Run(ctx) }()
+		_ = c.Offer(message(&answers{}, 1, "x"))
+		synctest.Wait()
+		start := time.Now()
+		cancel()
+		require.NoError(t, <-done)
+		require.Equal(t, lastPut, time.Since(start))
+	})
+}
