@@ -451,3 +451,32 @@ func TestCommandResultCarriesTheRequestsID(t *testing.T) {
 	s.answer("9", []int{1})
 	require.JSONEq(t, `{"type":"command_result","id":"9"}`, string(body(s.replies[3])))
 }
+
+func TestClearedAlarmLeavesTheSnapshotAndIsNewsOnce(t *testing.T) {
+	g := newStage(t, Limits{})
+	g.raise("a", "d")
+	require.Len(t, g.p.open, 1)
+	g.p.Alert(&state.Alert{Alert: telemetry.Alert{AlertID: "a", State: telemetry.AlarmNormal}, Raw: []byte("{}")})
+	require.Empty(t, g.p.open)
+	s, c := g.open()
+	s.Handle([]byte(`{"type":"subscribe","topics":["alerts"]}`))
+	g.work()
+	g.got(s)
+	g.raise("b", "d")
+	g.work()
+	woken := c.woken
+	g.work()
+	require.Equal(t, woken, c.woken, "no news, no wake-up")
+}
+
+func TestReadingOfAFollowedDeviceWakesRun(t *testing.T) {
+	g := newStage(t, Limits{})
+	s, _ := g.open()
+	s.Handle([]byte(`{"type":"subscribe","topics":["device/d"]}`))
+	<-g.p.work
+	g.work()
+	g.read("other", 1, false)
+	require.Empty(t, g.p.work)
+	g.read("d", 1, false)
+	require.Len(t, g.p.work, 1)
+}
