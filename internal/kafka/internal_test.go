@@ -210,7 +210,7 @@ func TestUsedBatchHoldsNothing(t *testing.T) {
 	require.Len(t, b.wire.Records, 2)
 	require.Equal(t, sarama.CompressionLZ4, b.wire.Codec)
 	require.True(t, b.wire.IsTransactional)
-	require.EqualValues(t, []any{int64(1), int16(2), int32(3)}, []any{b.wire.ProducerID, b.wire.ProducerEpoch, b.wire.FirstSequence})
+	require.Equal(t, []any{int64(1), int16(2), int32(3)}, []any{b.wire.ProducerID, b.wire.ProducerEpoch, b.wire.FirstSequence})
 	require.EqualValues(t, 1, b.wire.LastOffsetDelta)
 	b.stored, b.offset = true, 9
 	records, headers, wired := b.records, b.headers, b.wire.Records
