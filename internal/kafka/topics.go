@@ -107,22 +107,28 @@ func ensure(ctx context.Context, log *slog.Logger, admin sarama.ClusterAdmin, to
 	if err != nil {
 		return nil, err
 	}
+	var kept []string // by a previous creator, whose retention may be limited
 	for _, t := range topics {
-		if known[t.Name] != nil {
-			if t.KeepForever {
-				warnOfDeletion(log, admin, t.Name)
-			}
-			continue
+		err := error(sarama.ErrTopicAlreadyExists)
+		if known[t.Name] == nil {
+			err = admin.CreateTopic(t.Name, t.detail(), false)
 		}
-		err := admin.CreateTopic(t.Name, t.detail(), false)
 		switch {
 		case err == nil:
 			log.Info("topic created", "topic", t.Name, "partitions", t.Partitions)
 		case !errors.Is(err, sarama.ErrTopicAlreadyExists):
 			return nil, fmt.Errorf("creating topic %s: %w", t.Name, err)
+		case t.KeepForever:
+			kept = append(kept, t.Name)
 		}
 	}
-	return awaitLeaders(ctx, admin, topics)
+	if known, err = awaitLeaders(ctx, admin, topics); err != nil {
+		return nil, err
+	}
+	for _, name := range kept {
+		warnOfDeletion(log, admin, name)
+	}
+	return known, nil
 }
 
 // warnOfDeletion logs a limited retention of a topic that is meant to be kept.
