@@ -118,6 +118,7 @@ func TestLagIsWhatWasWrittenAndNotCommitted(t *testing.T) {
 	require.InDelta(t, 7, gauge(t, o), 0)
 	commit(t, o, 2, 5)
 	require.Eventually(t, func() bool { return p.Last() != nil && p.Last().Total == 2 }, waitTimeout, time.Millisecond, "it asks again")
+	require.GreaterOrEqual(t, p.Last().At-l.At, every.Milliseconds(), "with a pause between the answers")
 }
 
 // TestCommitBeyondTheEndIsNoLag is a topic that was created again behind a group's commits.
