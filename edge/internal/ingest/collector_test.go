@@ -386,3 +386,33 @@ func TestLastWriteOfAStopIsBounded(t *testing.T) {
 		require.Equal(t, lastPut, time.Since(start))
 	})
 }
+
+// A message may arrive after the last pack and before the stop.
+func TestStopStoresAPackThatWasNotYetDue(t *testing.T) {
+	store, a := &memStore{}, &answers{}
+	c := New(Options{Store: store, Epoch: 7, Log: discard()})
+	require.Nil(t, c.Offer(message(a, 1, "just before")))
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, c.finish(ended))
+	require.Equal(t, outcome{seq: 1}, a.all()[1])
+	require.Equal(t, telemetry.ReasonUnavailable, c.Offer(message(a, 2, "too late")).Reason)
+	require.NotContains(t, a.all(), uint16(2))
+}
+
+func TestGatewayWaitsForAReadOnlyDisk(t *testing.T) {
+	var readOnly atomic.Bool
+	readOnly.Store(true)
+	synctest.Test(t, func(t *testing.T) {
+		store := &memStore{settle: func() (bool, error) { return false, nil }}
+		store.put = func(context.Context, int) error { return errors.New("read-only") }
+		c := New(Options{Store: store, Epoch: 7, Log: discard(), KeepWaiting: readOnly.Load})
+		done := make(chan error, 1)
+		go func() { done <- c.Run(t.Context()) }()
+		_ = c.Offer(message(nil, 1, "x"))
+		pass(time.Hour)
+		require.Empty(t, done)
+		readOnly.Store(false)
+		require.ErrorIs(t, <-done, ErrStuck)
+	})
+}

@@ -158,9 +158,85 @@ func TestMQTTLimitsAreAnnounced(t *testing.T) {
 	m := startMQTT(t, runCollector(t, Options{Store: &memStore{}}))
 	p := connectMQTT(t, m, 5, nil).connack.Properties
 	require.EqualValues(t, 16<<10, p.ReceiveMaximum)
-	client := connectMQTT(t, m, 5, nil)
+	client := connectMQTT(t, m, 5, func(pk *packets.Packet) {
+		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = 48*3600, true
+	})
+	require.EqualValues(t, 24*3600, client.connack.Properties.SessionExpiryInterval, "a session is kept for a day")
 	client.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1, Retain: true}, PacketID: 1, TopicName: topic, Payload: []byte(good())})
 	require.Zero(t, client.read().ReasonCode, "the retain flag is ignored")
+}
+
+func TestTooLargeMQTTPacketEndsTheConnection(t *testing.T) {
+	m := startMQTT(t, runCollector(t, Options{Store: &memStore{}}))
+	client := connectMQTT(t, m, 4, nil)
+	header := packets.FixedHeader{Type: packets.Publish, Remaining: broker.MaxPayload + 1}
+	var buf bytes.Buffer
+	header.Encode(&buf)
+	_, err := client.Write(buf.Bytes())
+	require.NoError(t, err)
+	client.closed() // without waiting for the payload
+}
+
+func TestMQTTClientsAreCounted(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	c := runCollector(t, Options{Store: &memStore{}})
+	m, err := ListenMQTT(MQTTOptions{Addr: "127.0.0.1:0", Collector: c, Log: discard(), Registerer: reg})
+	require.NoError(t, err)
+	require.NoError(t, m.Serve())
+	t.Cleanup(func() { require.NoError(t, m.Close(context.WithoutCancel(t.Context()))) })
+	clients := func() float64 {
+		families, err := reg.Gather()
+		require.NoError(t, err)
+		require.Equal(t, "edge_mqtt_clients", families[0].GetName())
+		return families[0].GetMetric()[0].GetGauge().GetValue()
+	}
+	require.Zero(t, clients())
+	first := connectMQTT(t, m, 4, nil)
+	connectMQTT(t, m, 5, nil)
+	require.Eventually(t, func() bool { return clients() == 2 }, waitTimeout, time.Millisecond)
+	require.NoError(t, first.Close())
+	require.Eventually(t, func() bool { return clients() == 1 }, waitTimeout, time.Millisecond)
+}
+
+// The server has one listener. A client of any other could not be answered.
+func TestClientOfAnotherListenerIsRefused(t *testing.T) {
+	store := &memStore{}
+	h := &mqttHook{collector: New(Options{Store: store, Log: discard()}), stopping: make(chan struct{})}
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { _, _ = ours.Close(), theirs.Close() })
+	cl := &mqtt.Client{Net: mqtt.ClientConnection{Conn: ours}}
+	require.Error(t, h.OnConnect(cl, packets.Packet{}))
+	_, err := h.OnPublish(cl, packets.Packet{TopicName: topic, Payload: []byte(good())})
+	require.ErrorIs(t, err, packets.ErrRejectPacket)
+	h.OnDisconnect(cl, errors.New("lost"), false)
+	require.Zero(t, h.collector.open.b.Count())
+}
+
+func TestCloseOfTheMQTTIntakeWaitsForQueuedReplies(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := New(Options{Store: &memStore{}, Log: discard()})
+			m, err := ListenMQTT(MQTTOptions{Addr: "127.0.0.1:0", Collector: c, Log: discard()})
+			require.NoError(t, err)
+			m.served.Store(true)
+			sent := make(chan struct{})
+			m.ln.writers.Go(func() { <-sent })
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- m.Close(ctx) }()
+			synctest.Wait()
+			require.Empty(t, done)
+			if late {
+				cancel()
+				require.ErrorIs(t, <-done, context.Canceled)
+				close(sent)
+				return
+			}
+			close(sent)
+			require.NoError(t, <-done)
+			cancel()
+		})
+	}
 }
 
 // MQTT 5 clients get a reason code, older ones are disconnected.

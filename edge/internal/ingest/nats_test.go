@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"context"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,4 +156,17 @@ func TestNATSIntakeNeedsAConnection(t *testing.T) {
 	nc.Close()
 	_, err := ListenNATS(NATSOptions{Conn: nc, Collector: New(Options{Log: discard()}), Stream: "S", Log: discard()})
 	require.ErrorIs(t, err, nats.ErrConnectionClosed)
+}
+
+func TestNATSIntakeReportsALostConnection(t *testing.T) {
+	nc := natsConns(t, 1)[0]
+	var out strings.Builder
+	intake, err := ListenNATS(NATSOptions{
+		Conn: nc, Collector: New(Options{Log: discard()}), Stream: "S", Log: slog.New(slog.NewTextHandler(&out, nil)),
+	})
+	require.NoError(t, err)
+	nc.Close()
+	intake.reply("_INBOX.x", nil)
+	require.Contains(t, out.String(), "sending a reply failed")
+	require.ErrorContains(t, intake.Stop(t.Context()), "ending the subscription")
 }
