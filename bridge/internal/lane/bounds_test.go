@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/semaphore"
@@ -158,14 +159,16 @@ func TestCollectorFlushesWhenFullOrAfterLinger(t *testing.T) {
 	})
 }
 
-func TestCollectorWithoutLingerFlushesAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := collecting(t, 0)
-		start := time.Now()
-		r.packs <- *itemOf(pack(t, 1, 1, readings(1)...), 1)
-		<-r.ready
-		require.Zero(t, time.Since(start))
-	})
+func TestFirstPackOfABatchStartsTheLinger(t *testing.T) {
+	for _, linger := range []time.Duration{0, 1, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			r := collecting(t, linger)
+			start := time.Now()
+			r.packs <- *itemOf(pack(t, 1, 1, readings(1)...), 1)
+			<-r.ready
+			require.Equal(t, linger, time.Since(start))
+		})
+	}
 }
 
 func TestViewHasThePackAtASequence(t *testing.T) {
@@ -212,14 +215,20 @@ func TestUnreadableGatewayIsRetriedAndWarnedAboutOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, r.js.DeleteStream(t.Context(), wire.PackStream("gw-a")))
 	r.runLane()
-	require.Eventually(t, func() bool { return r.metric("bridge_pull_failures_total") >= 3 }, waitTimeout, time.Millisecond)
-	_, err = r.js.CreateStream(t.Context(), stream.CachedInfo().Config)
-	require.NoError(t, err)
-	r.testGateway.store(1, 1)
-	r.reaches(1)
+	for warnings := 1; warnings <= 2; warnings++ {
+		failures := r.metric("bridge_pull_failures_total")
+		require.Eventually(t, func() bool { return r.metric("bridge_pull_failures_total") >= failures+3 }, waitTimeout, time.Millisecond)
+		_, err = r.js.CreateStream(t.Context(), stream.CachedInfo().Config)
+		require.NoError(t, err)
+		r.epoch, r.counter, r.totals = uint64(warnings), 0, wire.PackTotals{}
+		r.testGateway.store(1, 1)
+		require.Eventually(t, func() bool { return r.store.checkpoint(t).Epoch == r.epoch }, waitTimeout, time.Millisecond)
+		require.NoError(t, r.js.DeleteStream(t.Context(), wire.PackStream("gw-a")))
+	}
 	r.stop()
-	require.Equal(t, 1, strings.Count(out.String(), "gateway unreadable, retrying"))
-	require.Equal(t, 1, strings.Count(out.String(), "gateway readable again"))
+	require.Equal(t, 2, strings.Count(out.String(), "gateway readable again"))
+	require.LessOrEqual(t, strings.Count(out.String(), "gateway unreadable, retrying"), 3, "the last deletion may be noticed")
+	require.GreaterOrEqual(t, strings.Count(out.String(), "gateway unreadable, retrying"), 2)
 }
 
 func TestBacklogBoundaries(t *testing.T) {
@@ -252,6 +261,9 @@ func TestPackSizesAreAveraged(t *testing.T) {
 		p.observe(c[0])
 		require.Equal(t, c[1], p.size)
 	}
+	var empty pace
+	empty.observe(0)
+	require.Equal(t, 1, empty.size)
 	for range 1000 {
 		p.observe(0)
 	}
@@ -287,4 +299,41 @@ func TestGatewaysOfTheLaneAreCounted(t *testing.T) {
 	l.o.Progress.Own(Of("gw-a", 4))
 	want := len(slices.DeleteFunc(l.o.Roster.Gateways(), func(id string) bool { return Of(id, 4) != Of("gw-a", 4) }))
 	require.Equal(t, want, r.gatewayCount())
+}
+
+func TestFailedTrimIsCountedAndRetried(t *testing.T) {
+	r := newRunning(t, nil)
+	r.testGateway.store(10, 1)
+	stream, err := r.js.Stream(t.Context(), wire.PackStream("gw-a"))
+	require.NoError(t, err)
+	config := stream.CachedInfo().Config
+	config.DenyPurge = true
+	_, err = r.js.UpdateStream(t.Context(), config)
+	require.NoError(t, err)
+	r.run()
+	r.reaches(10)
+	require.Eventually(t, func() bool { return r.metric("bridge_trim_failures_total") >= 2 }, waitTimeout, time.Millisecond)
+	require.Equal(t, uint64(1), r.state().FirstSeq)
+	r.testGateway.store(1, 1)
+	r.reaches(11) // the lane continues
+}
+
+func TestTextOfThePreviousTransactionIsDropped(t *testing.T) {
+	e := newEncoder(topics, 0)
+	e.number(1234)
+	e.begin(time.UnixMilli(1_700_000_000_000))
+	require.Empty(t, e.digits)
+	require.NoError(t, e.sendCheckpoint(&stamped{t: t, want: time.UnixMilli(1_700_000_000_000)}, 0, &update{}))
+}
+
+// stamped is a producer that checks the time of its records.
+type stamped struct {
+	recorder
+	t    *testing.T
+	want time.Time
+}
+
+func (s *stamped) SendTo(_ int32, m *sarama.ProducerMessage) error {
+	require.True(s.t, s.want.Equal(m.Timestamp))
+	return nil
 }

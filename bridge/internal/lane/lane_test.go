@@ -176,7 +176,11 @@ func TestProgress(t *testing.T) {
 	require.False(t, p.Owns(2))
 	require.Empty(t, p.Gateways())
 	p.Fetched(at(1, 1)) // of no lane
-	p.commit([]update{{to: at(1, 1)}})
+	p.Begin(2, checkpoint.Checkpoint{Gateway: "other"})
+	p.commit([]update{{to: at(1, 1)}, {to: checkpoint.Checkpoint{Gateway: "other", Seq: 4}}})
+	pos, ok = p.Position("other")
+	require.True(t, ok)
+	require.Equal(t, uint64(4), pos.Committed.Seq, "a gateway of no lane is skipped alone")
 }
 
 // miscounting is a producer whose broker has another number of records than was sent.
@@ -199,4 +203,63 @@ func TestMiscountedTransactionIsNotCommitted(t *testing.T) {
 	b.sent = sent{}
 	b.items[0].pack = pack(t, 1, 1, readings(3)...)
 	require.NoError(t, r.transact(&b, time.Now()))
+}
+
+// failing is a producer that fails at one step of a transaction.
+type failing struct {
+	recorder
+	step      string
+	committed bool
+}
+
+var errStep = errors.New("kafka refuses")
+
+func (f *failing) at(step string) error {
+	if f.step == step {
+		return errStep
+	}
+	return nil
+}
+
+func (f *failing) Begin() error { return f.at("begin") }
+
+func (f *failing) Send(m *sarama.ProducerMessage) error {
+	return errors.Join(f.at("send"), f.recorder.Send(m))
+}
+
+func (f *failing) SendTo(partition int32, m *sarama.ProducerMessage) error {
+	return errors.Join(f.at("checkpoint"), f.recorder.SendTo(partition, m))
+}
+
+func (f *failing) Acknowledged(topic string) (int, error) {
+	n, err := f.recorder.Acknowledged(topic)
+	return n, errors.Join(f.at("acknowledge"), err)
+}
+
+func (f *failing) Commit() error {
+	if err := f.at("commit"); err != nil {
+		return err
+	}
+	f.committed = true
+	return nil
+}
+
+func TestTransactionThatFailsAtAnyStepIsNotCommitted(t *testing.T) {
+	l := testLane(t, func(context.Context) (Producer, map[string][]byte, error) { return nil, nil, nil })
+	for _, step := range []string{"begin", "send", "checkpoint", "acknowledge", "commit", "none"} {
+		t.Run(step, func(t *testing.T) {
+			p := &failing{step: step}
+			r := &run{Lane: l, producer: p, records: newEncoder(topics, 0)}
+			var b batch
+			b.add(itemOf(pack(t, 1, 1, readings(3)...), 1))
+			err := r.transact(&b, time.Now())
+			if step == "none" {
+				require.NoError(t, err)
+				require.True(t, p.committed)
+				return
+			}
+			require.ErrorIs(t, err, errStep)
+			require.False(t, p.committed)
+		})
+	}
 }

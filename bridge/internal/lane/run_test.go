@@ -281,6 +281,7 @@ func TestRecreatedStreamIsReadFromItsStart(t *testing.T) {
 	require.Equal(t, uint64(epochB), c.Epoch)
 	require.Equal(t, uint64(11), c.Ledger.Total().Committed)
 	r.shows(1, "bridge_losses_total")
+	r.shows(0, "bridge_pull_failures_total")
 }
 
 func TestGatewayWithADuplicateIsNotRead(t *testing.T) {

@@ -55,3 +55,12 @@ func TestWindowOfSmallPacksGrowsWithWhatHasCome(t *testing.T) {
 	p.size = 10
 	require.Equal(t, maxWindow, p.window(1, 100_000).packs)
 }
+
+func TestLengthOfASessionDecidesWhetherTheWindowChanges(t *testing.T) {
+	silent := fmt.Errorf("waiting: %w", jetstream.ErrNoHeartbeat)
+	for _, c := range []struct{ packs, change int }{{fewPacks - 1, 1}, {fewPacks, 0}, {manyPacks, 0}, {manyPacks + 1, -1}} {
+		p := pace{shrink: 2}
+		p.finish(c.packs, silent)
+		require.Equal(t, 2+c.change, p.shrink, "%d packs", c.packs)
+	}
+}
