@@ -56,7 +56,7 @@ func TestEverySourceReachesTheModel(t *testing.T) {
 	state, err := json.Marshal(telemetry.DeviceState{DeviceID: "silent", Presence: telemetry.PresenceOffline})
 	require.NoError(t, err)
 	kafkatest.Produce(t, brokers, topics.DeviceState, -1,
-		kafkatest.Record{Key: []byte("\x00fence"), Value: []byte("nonce")}, kafkatest.Record{Value: []byte("no key")},
+		kafkatest.Record{Key: []byte("\x00fence"), Value: []byte("nonce")}, kafkatest.Record{Key: []byte{}, Value: []byte("empty key")},
 		kafkatest.Record{Key: []byte("silent"), Value: state})
 	r.eventually("device state", func() bool { return r.model.Stats().Devices.Offline == 1 })
 	kafkatest.Produce(t, brokers, topics.DeviceState, -1, kafkatest.Record{Key: []byte("silent"), Value: nil})

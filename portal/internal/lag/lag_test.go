@@ -151,7 +151,8 @@ func (l *lines) String() string {
 }
 
 func TestFailureIsLoggedWithItsReason(t *testing.T) {
-	good := options(t, kafkatest.Brokers(t))
+	// Apache Kafka reports no error for an unknown group.
+	good := options(t, []string{kafkatest.Embedded(t, devkafka.Options{}).Addr()})
 	commit(t, good, 0, 0)
 	for reason, change := range map[string]func(*Options){
 		"connecting to":           func(o *Options) { o.Brokers = []string{"127.0.0.1:1"} },
