@@ -1,0 +1,511 @@
+package fanout
+
+import (
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/portal/internal/state"
+)
+
+// quietBench is a bench without a server: nothing runs unless the test calls it.
+func quietBench(tb testing.TB, l Limits) *bench {
+	tb.Helper()
+	m, reg := state.New(state.Options{}), prometheus.NewRegistry()
+	b, err := New(Options{Model: m, Log: slog.New(slog.DiscardHandler), Registry: reg, Limits: l})
+	require.NoError(tb, err)
+	return &bench{tb: tb, model: m, broadcaster: b, reg: reg}
+}
+
+// recorder is a connection that takes everything, with an end that is noted.
+type recorder struct {
+	net.Conn
+
+	written         []byte
+	fails           error // of a Write
+	halfClosed      bool
+	readBy, writeBy time.Time // deadlines
+	drained         bool
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.fails != nil {
+		return 0, r.fails
+	}
+	r.written = append(r.written, p...)
+	return len(p), nil
+}
+func (r *recorder) Read([]byte) (int, error)           { r.drained = true; return 0, net.ErrClosed }
+func (r *recorder) CloseWrite() error                  { r.halfClosed = true; return nil }
+func (r *recorder) SetDeadline(t time.Time) error      { r.readBy, r.writeBy = t, t; return nil }
+func (r *recorder) SetReadDeadline(t time.Time) error  { r.readBy = t; return nil }
+func (r *recorder) SetWriteDeadline(t time.Time) error { r.writeBy = t; return nil }
+
+// gathered returns what a client's next batch holds.
+func gathered(c *client) (b batch, more bool) {
+	more = c.gather(&b)
+	return b, more
+}
+
+func TestFullBatchSaysWhetherAReadingIsLeft(t *testing.T) {
+	const half = batchBytes/2 + 100
+	for devices, want := range map[int][]int{2: {2}, 3: {2, 1}, 4: {2, 2}} {
+		b := quietBench(t, Limits{})
+		c := silentClient(b)
+		c.ask(t, typeSubscribeAll)
+		for i := range devices {
+			b.push(entry(fmt.Sprint("d", i), 1, half))
+		}
+		var got []int
+		for more := true; more; {
+			var one batch
+			more, _ = c.gatherNews(&one)
+			got = append(got, one.readings)
+		}
+		require.Equal(t, want, got)
+	}
+}
+
+func TestReadingSentBeforeItIsDistributedComesOnce(t *testing.T) {
+	b := quietBench(t, Limits{})
+	c := silentClient(b)
+	c.ask(t, typeSubscribe, "d", "e")
+	next := func() int {
+		var one batch
+		_, _ = c.gatherNews(&one)
+		return one.readings
+	}
+	b.push(entry("d", 1, 1))
+	b.apply(entry("d", 2, 1))
+	require.Equal(t, 1, next(), "the newest, which is still in the inbox")
+	require.Len(t, c.early, 1)
+	b.broadcaster.router.distribute()
+	require.Zero(t, next())
+	require.Empty(t, c.early)
+	b.push(entry("d", 3, 1), entry("e", 3, 1))
+	require.Equal(t, 2, next())
+}
+
+func TestAllowanceIsABurstThatRefills(t *testing.T) {
+	b := quietBench(t, Limits{RatePerSecond: 2, RateBurst: 3})
+	start := time.Unix(1000, 0)
+	c := silentClient(b)
+	c.allowance, c.allowedAt = 3, start
+	count := func(at time.Time) (n int) {
+		for c.allowed(at) {
+			n++
+		}
+		return n
+	}
+	require.Equal(t, 3, count(start))
+	require.Equal(t, 0, count(start.Add(499*time.Millisecond)))
+	require.Equal(t, 1, count(start.Add(500*time.Millisecond)))
+	require.Equal(t, 3, count(start.Add(time.Hour)), "never more than the burst")
+}
+
+func TestClientOverItsRateGetsOneErrorASecond(t *testing.T) {
+	b := quietBench(t, Limits{RatePerSecond: 0.001, RateBurst: 1})
+	start := time.Unix(1000, 0)
+	c := silentClient(b)
+	c.allowedAt = start
+	for _, step := range []struct {
+		at    time.Duration
+		notes int
+	}{{0, 1}, {0, 1}, {999 * time.Millisecond, 1}, {time.Second, 2}, {1999 * time.Millisecond, 2}, {2 * time.Second, 3}} {
+		require.False(t, c.allowed(start.Add(step.at)))
+		require.Len(t, c.notes, step.notes, step.at)
+	}
+	require.Equal(t, int64(3), b.broadcaster.Stats().Rejected)
+	require.Contains(t, string(c.notes[0]), codeRateLimited)
+}
+
+func TestSweepPingsAtTheIntervalAndClosesAfterTheTimeout(t *testing.T) {
+	b := quietBench(t, Limits{PingInterval: 25 * time.Second, PongTimeout: 60 * time.Second})
+	start := time.Unix(1000, 0)
+	c := silentClient(b)
+	c.pinged = start
+	c.lastSeen.Store(start.UnixNano())
+	b.broadcaster.clients[c] = struct{}{}
+	sweep := func(after time.Duration) (ping bool) {
+		b.broadcaster.sweep(start.Add(after))
+		ping, c.ping = c.ping, false
+		return ping
+	}
+	require.False(t, sweep(25*time.Second-1))
+	require.True(t, sweep(25*time.Second))
+	require.Len(t, c.urgent, 1)
+	require.False(t, sweep(50*time.Second-1))
+	require.True(t, sweep(50*time.Second))
+	sweep(60 * time.Second)
+	require.Nil(t, c.closing)
+	sweep(60*time.Second + 1)
+	require.Equal(t, CloseNoPong, c.closing.code)
+}
+
+func TestFirstReasonToCloseCounts(t *testing.T) {
+	c := silentClient(quietBench(t, Limits{}))
+	c.close(CloseSlow, "slow")
+	require.Len(t, c.urgent, 1)
+	<-c.urgent
+	c.close(CloseShutdown, "shutdown")
+	require.Equal(t, closing{CloseSlow, "slow"}, *c.closing)
+	require.Empty(t, c.urgent)
+}
+
+func TestEveryEndIsCountedUnderItsReason(t *testing.T) {
+	for _, c := range []struct {
+		closing *closing
+		reason  string
+	}{
+		{nil, "gone"},
+		{&closing{code: closeGoneSilent}, "gone"},
+		{&closing{code: closeNormal}, "client"},
+		{&closing{code: closeNoCodeGiven}, "client"},
+		{&closing{code: CloseShutdown}, "shutdown"},
+		{&closing{code: CloseSlow}, "slow"},
+		{&closing{code: CloseNoPong}, "no_pong"},
+		{&closing{code: closeTooBig}, "too_big"},
+	} {
+		var n counters
+		n.ended(&client{closing: c.closing})
+		for i, name := range reasonNames {
+			want := int64(0)
+			if name == c.reason {
+				want = 1
+			}
+			require.Equal(t, want, n.dialects[simpleDialect].ends[i].Load(), "%+v counted as %s", c.closing, name)
+		}
+	}
+}
+
+func TestCloseFramesAreCountedByCode(t *testing.T) {
+	b := quietBench(t, Limits{Connections: 7, RecentBytes: -1})
+	for i, code := range []int{CloseShutdown, CloseSlow, CloseNoPong, CloseLimit, closeTooBig} {
+		for range i + 1 {
+			b.broadcaster.counts.closed(code)
+		}
+	}
+	families, err := b.reg.Gather()
+	require.NoError(t, err)
+	got := map[string]float64{}
+	for _, f := range families {
+		switch f.GetName() {
+		case "portal_websocket_closes_total":
+			for _, m := range f.GetMetric() {
+				got[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+			}
+		case "portal_websocket_connections_limit", "portal_recent_bytes_limit":
+			got[f.GetName()] = f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	require.Equal(t, map[string]float64{
+		"4001": 1, "4008": 2, "4012": 3, "4504": 4, "1009": 5, "portal_websocket_connections_limit": 7, "portal_recent_bytes_limit": 0,
+	}, got)
+}
+
+func TestSecondBroadcasterInARegistryIsAnError(t *testing.T) {
+	b := quietBench(t, Limits{})
+	_, err := New(Options{Model: b.model, Log: slog.New(slog.DiscardHandler), Registry: b.reg})
+	require.Error(t, err)
+}
+
+func TestPauseIsNoShorterThanATimerIsWorth(t *testing.T) {
+	p := newPacer()
+	require.Zero(t, p.pause(19))
+	require.Equal(t, time.Millisecond, p.pause(20))
+	require.Equal(t, 49950*time.Microsecond, p.pause(999))
+	require.Equal(t, 50*time.Millisecond, p.pause(1001))
+	p.factor.Store(math.Float64bits(10))
+	require.Equal(t, 500*time.Millisecond, p.pause(1000))
+	p.factor.Store(math.Float64bits(11))
+	require.Equal(t, 500*time.Millisecond, p.pause(1000))
+}
+
+func TestPausesChangeWithTheLagOfATimer(t *testing.T) {
+	for lag, want := range map[time.Duration]float64{
+		0: 9, lagLow - 1: 9, lagLow: 10, lagHigh: 10, lagHigh + 1: 15, time.Hour: 15,
+	} {
+		require.InDelta(t, want, nextFactor(10, lag), 1e-9, lag)
+	}
+	require.InDelta(t, 1, nextFactor(1, 0), 0)
+	require.InDelta(t, 100, nextFactor(99, time.Second), 0)
+}
+
+func TestRejectedConnectionGetsItsReasonUnlessTooManyAre(t *testing.T) {
+	for before, told := range map[int64]bool{0: true, maxRejecting - 1: true, maxRejecting: false} {
+		b := quietBench(t, Limits{}).broadcaster
+		b.rejecting.Store(before)
+		raw := &recorder{}
+		start := time.Now()
+		b.reject(raw, CloseLimit, "full")
+		require.Equal(t, before, b.rejecting.Load())
+		require.Equal(t, int64(1), b.Stats().Refused)
+		require.Equal(t, told, len(raw.written) > 0)
+		require.Equal(t, told, raw.halfClosed)
+		require.Equal(t, told, raw.drained)
+		if told {
+			require.Equal(t, appendClose(nil, CloseLimit, "full"), raw.written)
+			require.WithinRange(t, raw.readBy, start, time.Now().Add(closeWait))
+		}
+	}
+	b, raw := quietBench(t, Limits{}).broadcaster, &recorder{fails: errStop}
+	b.reject(raw, CloseLimit, "full")
+	require.False(t, raw.drained, "a dead connection is not waited for")
+}
+
+func TestControlAndErrorMessagesGoBeforeReadings(t *testing.T) {
+	b := quietBench(t, Limits{})
+	c := silentClient(b)
+	c.ask(t, typeSubscribe, "d")
+	b.push(entry("d", 1, 1))
+	c.note(&refusal{codeBadJSON, "x"})
+	c.askForPong()
+	c.answerPing("first")
+	c.answerPing("last")
+	one, more := gathered(c)
+	require.False(t, more)
+	want := appendControl(appendControl(nil, opPong, []byte("last")), opPing, nil)
+	want = append(want, errorMessage(codeBadJSON, "x")...)
+	require.Equal(t, want, one.buf[:len(want)])
+	require.Contains(t, string(one.buf[len(want):]), "device_data")
+	one, _ = gathered(c)
+	require.Empty(t, one.buf, "each goes once")
+}
+
+func TestShutdownSendsAlertsFirstOtherEndsDoNot(t *testing.T) {
+	b := quietBench(t, Limits{})
+	for code, alerts := range map[int]int{CloseShutdown: 1, CloseSlow: 0, CloseNoPong: 0, closeNormal: 0, closeGoneSilent: 0} {
+		c := silentClient(b)
+		c.ask(t, typeSubscribe, "d")
+		b.raise(fmt.Sprint("a", code), "d", telemetry.AlertActive, 1)
+		c.close(code, "why")
+		one, _ := gathered(c)
+		require.Equal(t, alerts, min(one.alerts, 1), code)
+		require.Equal(t, code, one.final.code)
+		if code == closeGoneSilent {
+			require.Empty(t, one.buf)
+		} else {
+			end := appendClose(nil, code, "why")
+			require.Equal(t, end, one.buf[len(one.buf)-len(end):])
+		}
+		c.ask(t, typeUnsubscribe)
+	}
+}
+
+func TestShutdownWaitsUntilAllAlertsAreGathered(t *testing.T) {
+	b := quietBench(t, Limits{})
+	c := silentClient(b)
+	c.ask(t, typeSubscribe, "d")
+	const alerts = 2000
+	for i := range alerts {
+		b.raise(fmt.Sprint("a", i), "d", telemetry.AlertActive, int64(i))
+	}
+	c.close(CloseShutdown, "")
+	sent, batches := 0, 0
+	for {
+		one, more := gathered(c)
+		sent += one.alerts
+		if batches++; one.final != nil {
+			break
+		}
+		require.True(t, more)
+	}
+	require.Equal(t, alerts, sent)
+	require.Greater(t, batches, 2)
+	require.Zero(t, c.news)
+	require.Nil(t, c.alerts)
+}
+
+func TestNotesUpToTheirLimitWaitOneMoreCloses(t *testing.T) {
+	c := silentClient(quietBench(t, Limits{}))
+	for range maxNotes {
+		c.queueNote([]byte("x"))
+	}
+	require.Nil(t, c.closing)
+	c.queueNote([]byte("x"))
+	require.Len(t, c.notes, maxNotes)
+	require.Equal(t, CloseSlow, c.closing.code)
+}
+
+func TestSubscriptionListMayBeFilledToItsLimit(t *testing.T) {
+	b := quietBench(t, Limits{Subscriptions: 2})
+	try := func(c *client, typ string, ids ...string) error {
+		_, err := b.broadcaster.router.apply(c, request{Type: typ, DeviceIDs: &ids})
+		return err
+	}
+	c := silentClient(b)
+	require.NoError(t, try(c, typeSubscribe, "a", "b"))
+	require.NoError(t, try(c, typeSubscribe, "a", "b"), "these are on it already")
+	require.ErrorContains(t, try(c, typeSubscribe, "c"), codeTooMany)
+	require.NoError(t, try(c, typeUnsubscribe, "a", "unknown"))
+	require.NoError(t, try(c, typeSubscribe, "c"))
+	require.Equal(t, int64(2), b.broadcaster.router.subscriptions.Load())
+	c.ask(t, typeSubscribeAll)
+	require.Equal(t, int64(1), b.broadcaster.router.subscriptions.Load())
+	require.Empty(t, b.broadcaster.router.lists)
+	require.NoError(t, try(c, typeUnsubscribe, "a", "b"))
+	require.ErrorContains(t, try(c, typeUnsubscribe, "c"), codeTooMany)
+	require.Len(t, c.sub.except, 2)
+	c.ask(t, typeSubscribeAll)
+	require.Empty(t, c.sub.except)
+}
+
+func TestDetachedClientSubscribesToNothing(t *testing.T) {
+	b := quietBench(t, Limits{})
+	c := silentClient(b)
+	b.broadcaster.detach(c)
+	c.ask(t, typeSubscribeAll)
+	c.ask(t, typeSubscribe, "d")
+	require.Zero(t, b.broadcaster.router.subscriptions.Load())
+	require.Empty(t, b.broadcaster.router.all)
+}
+
+func TestUnsubscribingDropsQueuedReadingsOfTheDeviceAlone(t *testing.T) {
+	b := quietBench(t, Limits{})
+	c := silentClient(b)
+	c.ask(t, typeSubscribe, "d", "e")
+	b.push(entry("d", 1, 1), entry("e", 1, 1))
+	c.ask(t, typeUnsubscribe, "d")
+	one, _ := gathered(c)
+	require.Equal(t, 1, one.readings)
+	require.Contains(t, string(one.buf), `"device_id":"e"`)
+	c.ask(t, typeSubscribeAll)
+	_, _ = gathered(c)
+	c.ask(t, typeUnsubscribe, "e")
+	b.push(entry("d", 2, 1), entry("e", 2, 1))
+	one, _ = gathered(c)
+	require.Equal(t, 1, one.readings)
+	require.Contains(t, string(one.buf), `"device_id":"d"`)
+}
+
+func TestOnlyLiveNewsHaveAnAge(t *testing.T) {
+	b := quietBench(t, Limits{})
+	live := entry("live", 1, 1)
+	live.Received = 42
+	old := entry("old", 1, 1)
+	old.Backfill = true
+	b.push(live, old)
+	c := silentClient(b)
+	c.ask(t, typeSubscribeAll)
+	one, _ := gathered(c)
+	require.Equal(t, 2, one.readings)
+	require.Empty(t, one.received, "a snapshot may be of any age")
+	live.Timestamp, old.Timestamp = 2, 2
+	live.Payload, old.Payload = reading("live", 2, 1), reading("old", 2, 1)
+	b.push(live, old)
+	one, _ = gathered(c)
+	require.Equal(t, 2, one.readings)
+	require.Equal(t, []int64{42}, one.received)
+}
+
+func TestSentBatchIsCounted(t *testing.T) {
+	b := quietBench(t, Limits{})
+	raw := &recorder{}
+	c := silentClient(b)
+	c.raw = raw
+	require.True(t, c.send(&batch{buf: []byte("abc"), readings: 3, alerts: 2, received: []int64{time.Now().UnixMilli()}}))
+	require.True(t, c.send(&batch{shared: []byte("defgh"), final: &closing{code: CloseNoPong}}))
+	require.Equal(t, "abcdefgh", string(raw.written))
+	s := b.broadcaster.Stats()
+	require.Equal(t, []int64{3, 2, 8}, []int64{s.Messages, s.Alerts, s.Bytes})
+	all, aged := b.delivered()
+	require.Equal(t, int64(3), all)
+	require.Equal(t, uint64(1), aged)
+	require.Equal(t, int64(8), b.broadcaster.counts.dialects[simpleDialect].bytes.Load())
+	require.Equal(t, int64(1), b.broadcaster.counts.noPong.Load())
+	raw.fails = errStop
+	require.False(t, c.send(&batch{buf: []byte("abc"), readings: 1}))
+	require.Equal(t, int64(3), b.broadcaster.Stats().Messages, "what was not written is not counted")
+}
+
+func TestFlushWritesAFewBatchesAndSaysWhetherThereIsMore(t *testing.T) {
+	b := quietBench(t, Limits{})
+	raw := &recorder{}
+	c := silentClient(b)
+	c.raw = raw
+	c.ask(t, typeSubscribeAll)
+	for i := range 2*batchesPerFlush + 1 {
+		b.push(entry(fmt.Sprint("d", i), 1, batchBytes-100))
+	}
+	for _, want := range []bool{true, true, false} {
+		more, alive := c.flush()
+		require.True(t, alive)
+		require.Equal(t, want, more)
+	}
+	require.Equal(t, int64(2*batchesPerFlush+1), b.broadcaster.Stats().Messages)
+	c.close(CloseNoPong, "")
+	more, alive := c.flush()
+	require.False(t, more || alive)
+	require.Equal(t, uint16(CloseNoPong), binary.BigEndian.Uint16(raw.written[len(raw.written)-2:]))
+	c.hangUp()
+	require.True(t, raw.halfClosed)
+	require.False(t, raw.readBy.IsZero())
+}
+
+func TestPauseEndsEarlyForWhatIsUrgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &client{urgent: make(chan struct{}, 1), gone: make(chan struct{})}
+		rest := func() (bool, time.Duration) {
+			start := time.Now()
+			early := c.rest(time.NewTimer(time.Second))
+			return early, time.Since(start)
+		}
+		early, took := rest()
+		require.False(t, early)
+		require.Equal(t, time.Second, took)
+		poke(c.urgent)
+		early, took = rest()
+		require.True(t, early)
+		require.Zero(t, took)
+		close(c.gone)
+		early, took = rest()
+		require.True(t, early)
+		require.Zero(t, took)
+	})
+}
+
+func TestQueueGrowsWithTheDeviceNumbers(t *testing.T) {
+	var q queue
+	for _, i := range []int{0, 63, 64, 127, 128, 100_000, 1 << 20} {
+		require.True(t, q.push(i, i%2 == 0))
+		require.False(t, q.push(i, false))
+	}
+	for _, want := range []int{0, 63, 64, 127, 128, 100_000, 1 << 20} {
+		i, snapshot, ok := q.pop()
+		require.True(t, ok)
+		require.Equal(t, want, i)
+		require.Equal(t, want%2 == 0, snapshot)
+	}
+	require.Zero(t, q.length())
+}
+
+func TestConnectionThatBreaksOffInAMessageIsCountedAsGone(t *testing.T) {
+	b := newBench(t, Limits{})
+	p := b.dial()
+	p.synced()
+	_, err := p.ws.NetConn().Write([]byte{opText, 0x80 | 100, 1, 2, 3, 4, 'x'}) // the first of 100 bytes
+	require.NoError(t, err)
+	require.NoError(t, p.ws.NetConn().Close())
+	require.Eventually(t, func() bool { return b.broadcaster.Stats().Clients == 0 }, waitTimeout, 5*time.Millisecond)
+	require.Equal(t, int64(1), b.broadcaster.counts.dialects[simpleDialect].ends[endedGone].Load())
+}
+
+func TestMessageOfTheGreatestSizeIsRead(t *testing.T) {
+	b := newBench(t, Limits{MessageBytes: 100})
+	p := b.dial()
+	head := `{"type":"x"}`
+	p.send(head + strings.Repeat(" ", 100-len(head)))
+	p.expectError(codeUnknownType)
+	p.send(head + strings.Repeat(" ", 101-len(head)))
+	p.expectClose(closeTooBig)
+}
