@@ -898,3 +898,15 @@ func TestFramesAreCountedByKindOfTopic(t *testing.T) {
 	_, err = newMetrics(reg)
 	require.Error(t, err, "registered already")
 }
+
+func TestTopicThatDidNotFitWaitsOnceHoweverMuchComes(t *testing.T) {
+	g := newStage(t, Limits{})
+	s, _ := g.follow("stats", "gateways")
+	g.second()
+	require.True(t, s.Gather(&Batch{}, 1))
+	for range 3 {
+		g.second()
+	}
+	require.LessOrEqual(t, len(s.fifo), 2)
+	require.NotEmpty(t, g.lines(s))
+}

@@ -493,11 +493,13 @@ func TestConnectionThatBreaksOffInAMessageIsCountedAsGone(t *testing.T) {
 	b := newBench(t, Limits{})
 	p := b.dial()
 	p.synced()
+	c := b.broadcaster.snapshot()[0]
 	_, err := p.ws.NetConn().Write([]byte{opText, 0x80 | 100, 1, 2, 3, 4, 'x'}) // the first of 100 bytes
 	require.NoError(t, err)
 	require.NoError(t, p.ws.NetConn().Close())
 	require.Eventually(t, func() bool { return b.broadcaster.Stats().Clients == 0 }, waitTimeout, 5*time.Millisecond)
 	require.Equal(t, int64(1), b.broadcaster.counts.dialects[simpleDialect].ends[endedGone].Load())
+	require.Equal(t, closing{code: closeGoneSilent}, *c.closing, "its writer is to send nothing more")
 }
 
 func TestMessageOfTheGreatestSizeIsRead(t *testing.T) {
