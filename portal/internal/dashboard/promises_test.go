@@ -910,3 +910,38 @@ func TestTopicThatDidNotFitWaitsOnceHoweverMuchComes(t *testing.T) {
 	require.LessOrEqual(t, len(s.fifo), 2)
 	require.NotEmpty(t, g.lines(s))
 }
+
+func TestSecondReadingOfTheSameMillisecondWaits(t *testing.T) {
+	g := newStage(t, Limits{})
+	s, _ := g.follow("device/d")
+	g.read("d", 1, false)
+	g.work()
+	require.Len(t, g.lines(s), 1)
+	g.read("d", 2, false)
+	require.Equal(t, 100*time.Millisecond, g.p.sendDevices())
+	require.Empty(t, g.lines(s))
+}
+
+func TestClientUpToEightDeltasBehindGetsThemAll(t *testing.T) {
+	for behind, want := range map[int]int{stateDeltas: stateDeltas, stateDeltas + 1: 1} {
+		g := newStage(t, Limits{})
+		s, _ := g.follow("fleet")
+		for i := range behind {
+			g.read(fmt.Sprint("d", i), 1, false)
+			g.second()
+		}
+		lines := g.lines(s)
+		require.Len(t, lines, want)
+		require.Equal(t, behind > stateDeltas, strings.HasPrefix(lines[0], "lagged"))
+	}
+}
+
+func TestSecondScanOfAMillisecondGivesNoSignOfLife(t *testing.T) {
+	g := newStage(t, Limits{})
+	s, _ := g.follow("fleet")
+	g.read("d", 1, false)
+	g.second()
+	require.Len(t, g.lines(s), 1)
+	g.p.scanAndPublish(g.now.UnixMilli(), true)
+	require.Empty(t, g.lines(s))
+}

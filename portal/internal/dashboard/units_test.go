@@ -20,8 +20,18 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestNewNeedsItsParts(t *testing.T) {
-	_, err := New(Options{})
-	require.ErrorIs(t, err, errMissing)
+	whole := Options{Model: state.New(state.Options{}), Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}
+	for _, o := range []Options{
+		{},
+		{Log: whole.Log, Registry: whole.Registry},
+		{Model: whole.Model, Registry: whole.Registry},
+		{Model: whole.Model, Log: whole.Log},
+	} {
+		_, err := New(o)
+		require.ErrorIs(t, err, errMissing)
+	}
+	_, err := New(whole)
+	require.NoError(t, err)
 }
 
 func TestTopicsAreUnderstood(t *testing.T) {

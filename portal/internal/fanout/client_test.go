@@ -511,3 +511,35 @@ func TestMessageOfTheGreatestSizeIsRead(t *testing.T) {
 	p.send(head + strings.Repeat(" ", 101-len(head)))
 	p.expectClose(closeTooBig)
 }
+
+func TestReplayedReadingsAreCountedAndTheNewestComesOnce(t *testing.T) {
+	b := quietBench(t, Limits{})
+	at := time.Now().UnixMilli() + 1000 // after the portal's start
+	for i := range int64(3) {
+		b.push(entry("d", at+i, 1))
+	}
+	for since, want := range map[int64]int{at - 1: 3, at: 2, at + 1: 1, at + 2: 0} {
+		c := silentClient(b)
+		missed, err := b.broadcaster.router.apply(c, request{Type: typeSubscribe, DeviceIDs: &[]string{"d", "unknown"}, Since: &since})
+		require.NoError(t, err)
+		require.False(t, missed)
+		readings := 0
+		for more := true; more; {
+			var one batch
+			one, more = gathered(c)
+			readings += one.readings
+		}
+		require.Equal(t, want, readings)
+	}
+}
+
+func TestMessagesOfTheDashboardAreCountedByTheirFate(t *testing.T) {
+	b := newBenchWith(t, Limits{}, quickPublisher())
+	d := b.dashboard()
+	for i := range 3 {
+		require.Equal(t, "pong", d.ask(wants{Type: "ping", ID: fmt.Sprint(i)}).Type)
+	}
+	require.Equal(t, "error", d.ask(wants{Type: "odd", ID: "x"}).Type)
+	n := &b.broadcaster.counts
+	require.Eventually(t, func() bool { return n.accepted.Load() == 3 && n.rejected.Load() == 1 }, waitTimeout, time.Millisecond)
+}
