@@ -127,6 +127,20 @@ func TestFailedSessionIsRetriedAndLogged(t *testing.T) {
 		require.Contains(t, log.String(), "skipped=3", "a pause of 3 s after each session, which tries twice in 0.25 s")
 		cancel()
 		require.NoError(t, <-done)
-		require.Equal(t, 2, strings.Count(log.String(), "retrying"), "the end is no failure: %s", log)
+	})
+}
+
+// TestStopDuringASessionIsNoFailure stops while the first connection is retried.
+func TestStopDuringASessionIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, log := poller(t), &lines{}
+		p.o.Brokers, p.o.Log = []string{"127.0.0.1:1"}, slog.New(slog.NewTextHandler(log, nil))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		time.Sleep(100 * time.Millisecond) //nolint:forbidigo // the bubble's clock
+		cancel()
+		require.NoError(t, <-done)
+		require.Empty(t, log.String())
 	})
 }
