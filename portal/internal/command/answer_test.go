@@ -191,7 +191,7 @@ func TestFailedProducerIsRetriedAndLogged(t *testing.T) {
 		require.Contains(t, log.String(), "skipped=0")
 		time.Sleep(11 * time.Second) //nolint:forbidigo // the bubble's clock
 		require.Equal(t, 2, strings.Count(log.String(), "retrying"), log)
-		require.Contains(t, log.String(), "skipped=12", "a pause of 0.5 s after each client, which tries again for 0.3 s")
+		require.Contains(t, log.String(), "skipped=12\n", "a pause of 0.5 s after each client, which tries again for 0.3 s")
 		cancel()
 		require.NoError(t, <-done)
 	})

@@ -322,7 +322,7 @@ func TestFailedSessionIsRetriedAndLogged(t *testing.T) {
 		require.Contains(t, log.String(), "skipped=0")
 		time.Sleep(10*time.Second + retryAfter) //nolint:forbidigo // the bubble's clock
 		require.Equal(t, 2, strings.Count(log.String(), "retrying"), log)
-		require.Contains(t, log.String(), "skipped=13", "a pause of 0.5 s after each session, which tries twice in 0.25 s")
+		require.Contains(t, log.String(), "skipped=13\n", "a pause of 0.5 s after each session, which tries twice in 0.25 s")
 		cancel()
 		<-done
 	})

@@ -124,7 +124,7 @@ func TestFailedSessionIsRetriedAndLogged(t *testing.T) {
 		require.Contains(t, log.String(), "skipped=0")
 		time.Sleep(4 * every) //nolint:forbidigo // the bubble's clock
 		require.Equal(t, 2, strings.Count(log.String(), "retrying"), log)
-		require.Contains(t, log.String(), "skipped=3", "a pause of 3 s after each session, which tries twice in 0.25 s")
+		require.Contains(t, log.String(), "skipped=3\n", "a pause of 3 s after each session, which tries twice in 0.25 s")
 		cancel()
 		require.NoError(t, <-done)
 	})
