@@ -945,3 +945,74 @@ func TestSecondScanOfAMillisecondGivesNoSignOfLife(t *testing.T) {
 	g.p.scanAndPublish(g.now.UnixMilli(), true)
 	require.Empty(t, g.lines(s))
 }
+
+// oneByOne gathers with room for one frame at a time and returns the first message of each
+// batch: type, topic, seq.
+func (g *stage) oneByOne(s *Session) (lines []string) {
+	g.tb.Helper()
+	for more := true; more; {
+		var b Batch
+		more = s.Gather(&b, 1)
+		if len(b.Buf) == 0 {
+			continue
+		}
+		var m struct {
+			Type, Topic string
+			Seq         uint64
+		}
+		require.NoError(g.tb, json.Unmarshal(body(b.Buf), &m))
+		lines = append(lines, fmt.Sprint(m.Type, " ", m.Topic, " ", m.Seq))
+	}
+	return lines
+}
+
+func TestAlertsKeepTheirOrderWhenThereIsLittleRoom(t *testing.T) {
+	g := newStage(t, Limits{})
+	s, _ := g.follow("alerts")
+	g.raise("a1", "d")
+	g.raise("a2", "d")
+	s.Handle([]byte(`{"type":"subscribe","topics":["alerts"]}`))
+	g.p.makeSnapshots()
+	g.raise("a3", "d")
+	g.work()
+	require.Equal(t, []string{"ack  0", "delta alerts 1", "delta alerts 2", "snapshot alerts 2", "delta alerts 3"}, g.oneByOne(s))
+}
+
+func TestAlertsOvertakeWhatElseWaits(t *testing.T) {
+	g := newStage(t, Limits{})
+	s, _ := g.follow("stats", "alerts", "gateways")
+	g.second()
+	g.raise("a1", "d")
+	g.work()
+	lines := g.oneByOne(s)
+	require.Len(t, lines, 3)
+	require.Equal(t, "delta alerts 1", lines[0])
+}
+
+func TestCommandResultCannotReplaceTheRequestsID(t *testing.T) {
+	g := newStage(t, Limits{})
+	s, _ := g.open()
+	s.answer("8", map[string]any{"id": "other", "type": "other", "b": 1, "a": 2})
+	require.Equal(t, `{"type":"command_result","id":"8","a":2,"b":1}`, string(body(s.replies[1]))) //nolint:testifylint // JSONEq would take the last of two ids
+}
+
+func TestAcksNameTheTopicsAskedFor(t *testing.T) {
+	g := newStage(t, Limits{})
+	s, _ := g.open()
+	s.Handle([]byte(`{"type":"subscribe","id":"1","topics":["fleet","stats","fleet"]}`))
+	s.Handle([]byte(`{"type":"unsubscribe","id":"2","topics":["stats","gateways"]}`))
+	require.JSONEq(t, `{"type":"ack","id":"1","topics":["fleet","stats"]}`, string(body(s.replies[1])))
+	require.JSONEq(t, `{"type":"ack","id":"2","topics":["stats","gateways"]}`, string(body(s.replies[2])))
+}
+
+func TestBatchThatIsExactlyFullTakesNoMore(t *testing.T) {
+	g := newStage(t, Limits{})
+	s, _ := g.open()
+	s.Handle([]byte(`{"type":"ping"}`))
+	var b Batch
+	hello := s.replies[0]
+	require.True(t, s.Gather(&b, len(hello)))
+	require.Equal(t, hello, b.Buf)
+	require.False(t, s.Gather(&b, len(hello)+1))
+	require.Greater(t, len(b.Buf), len(hello))
+}
