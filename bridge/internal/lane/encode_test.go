@@ -173,6 +173,13 @@ func TestLargeIndexesAreSpelled(t *testing.T) {
 	for _, i := range []int{0, 9, 10, 4095, 4096, 1_000_000} {
 		require.Equal(t, fmt.Sprint(i), string(e.indexText(i)))
 	}
+	e.begin(time.Now())
+	for range preformatted {
+		e.number(9999)
+	}
+	for i := range preformatted {
+		require.Equal(t, fmt.Sprint(i), string(e.indexText(i)), "later text does not overwrite it")
+	}
 }
 
 func TestDamagedPackLeavesANote(t *testing.T) {
