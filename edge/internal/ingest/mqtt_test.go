@@ -125,6 +125,27 @@ func TestWillIsStoredLikeQoS0(t *testing.T) {
 	require.EqualValues(t, 1, c.Stats().Unpromised, "a stop is no loss of the client")
 }
 
+func TestWillIsOfferedOnlyWhenItsClientIsLost(t *testing.T) {
+	for name, c := range map[string]struct {
+		err      error
+		stopping bool
+		want     int
+	}{
+		"lost":                {io.EOF, false, 1},
+		"DISCONNECT":          {nil, false, 0},
+		"lost during a stop":  {io.EOF, true, 0},
+		"DISCONNECT and stop": {nil, true, 0},
+	} {
+		h := &mqttHook{collector: New(Options{Store: &memStore{}, Log: discard()}), stopping: make(chan struct{})}
+		if c.stopping {
+			h.stop()
+		}
+		conn := &mqttConn{will: &mqtt.Will{TopicName: topic, Payload: []byte(good())}}
+		h.OnDisconnect(&mqtt.Client{Net: mqtt.ClientConnection{Conn: conn}}, c.err, false)
+		require.Equal(t, c.want, h.collector.open.b.Count(), name)
+	}
+}
+
 func TestMQTT5GetsReasonCodes(t *testing.T) {
 	store := &memStore{}
 	m := startMQTT(t, runCollector(t, Options{Store: store}))
