@@ -68,15 +68,19 @@ func TestMQTTReadingIsStoredBeforeTheAcknowledgement(t *testing.T) {
 	subscriber := connectMQTT(t, m, 4, nil)
 	subscriber.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1, Filters: packets.Subscriptions{{Filter: "#"}}})
 	require.Equal(t, packets.Suback, subscriber.read().FixedHeader.Type)
+	acknowledged := 0
 	for _, version := range []byte{4, 5} {
 		client := connectMQTT(t, m, version, nil)
 		for id := uint16(1); id <= 3; id++ {
 			client.publish(topic, 1, id<<7, good())
 			require.Equal(t, id<<7, client.read().PacketID)
-			require.EqualValues(t, store.readings(t), c.Stats().Accepted)
+			acknowledged++
+			require.GreaterOrEqual(t, store.readings(t), acknowledged)
 			client.publish(topic, 2, 10+id, good())
 			rec := client.read()
 			require.Equal(t, packets.Pubrec, rec.FixedHeader.Type)
+			acknowledged++
+			require.GreaterOrEqual(t, store.readings(t), acknowledged)
 			require.Zero(t, rec.ReasonCode)
 			client.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: 10 + id})
 			require.Equal(t, packets.Pubcomp, client.read().FixedHeader.Type)

@@ -256,18 +256,33 @@ func TestUnknownOffsetsAreErrors(t *testing.T) {
 type growing struct {
 	sarama.Client
 
+	mu              sync.Mutex
 	partitions      int
 	stale, noAnswer error
 }
 
-func (g *growing) RefreshMetadata(...string) error { return g.stale }
+func (g *growing) set(partitions int, stale, noAnswer error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.partitions, g.stale, g.noAnswer = partitions, stale, noAnswer
+}
 
-func (g *growing) Partitions(string) ([]int32, error) { return make([]int32, g.partitions), g.noAnswer }
+func (g *growing) RefreshMetadata(...string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stale
+}
+
+func (g *growing) Partitions(string) ([]int32, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return make([]int32, g.partitions), g.noAnswer
+}
 
 func TestAddedPartitionsEndTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, failed := &growing{partitions: 3}, errors.New("no reply")
-		g.stale = failed
+		g, failed := &growing{}, errors.New("no reply")
+		g.set(3, failed, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		done := make(chan error, 1)
@@ -280,13 +295,13 @@ func TestAddedPartitionsEndTheSession(t *testing.T) {
 		synctest.Wait()
 		minute()
 		require.Empty(t, done, "the number is out of date")
-		g.stale, g.noAnswer = nil, failed
+		g.set(3, nil, failed)
 		minute()
 		require.Empty(t, done, "the number is unknown")
-		g.noAnswer, g.partitions = nil, 2
+		g.set(2, nil, nil)
 		minute()
 		require.Empty(t, done, "nothing was added")
-		g.partitions = 3
+		g.set(3, nil, nil)
 		minute()
 		require.ErrorIs(t, <-done, errMorePartitions)
 		go check()

@@ -41,7 +41,7 @@ type Store struct {
 	buildings map[string]*building
 }
 
-// course is the series of one device: every analog parameter in two tiers.
+// device is the series of one device: every analog parameter in two tiers.
 type device struct {
 	begins int64
 	newest int64
