@@ -250,7 +250,7 @@ func TestDeviceFollowedAgainGoesOnCounting(t *testing.T) {
 	require.NotContains(t, g.p.devices, "d")
 	g.now = g.now.Add(time.Second)
 	g.read("d", 10, false)
-	require.Empty(t, g.p.dirty, "nobody follows it")
+	require.Empty(t, g.p.dirty, "no client follows it")
 	s.Handle([]byte(`{"type":"subscribe","topics":["device/d"]}`))
 	g.work()
 	lines := g.lines(s)

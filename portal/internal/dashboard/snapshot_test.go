@@ -303,7 +303,7 @@ func TestBuildingCountsItsDevicesGatewaysMeansAndAlarms(t *testing.T) {
 		func(a *telemetry.Alert) { a.DeviceID = "on" },
 		func(a *telemetry.Alert) { a.DeviceID = "on2" },
 		func(a *telemetry.Alert) { a.DeviceID, a.Location.Building = "on2", "A" }, // it moved since
-		func(a *telemetry.Alert) { a.DeviceID = "nobody" },
+		func(a *telemetry.Alert) { a.DeviceID = "missing" },
 		func(a *telemetry.Alert) { a.DeviceID, a.Shelved = "on", &telemetry.Shelved{} },
 		func(a *telemetry.Alert) { a.DeviceID, a.Suppressed = "on", &telemetry.Suppressed{} },
 		func(a *telemetry.Alert) { a.DeviceID, a.OutOfService = "on", &telemetry.OutOfService{} },
