@@ -67,10 +67,13 @@ func run[C Settings, S Service](ctx context.Context, name string, stderr io.Writ
 }
 
 // FromEnvironment returns a load function for a program whose only argument is --help: see
-// config.Load.
+// config.Load. Settings with a method Check are checked by it.
 func FromEnvironment[C any](name, summary string, args []string) func() (C, error) {
 	return func() (cfg C, err error) {
 		err = config.Load(config.Program{Name: name, Summary: summary, Args: args, Out: os.Stdout}, &cfg)
+		if c, found := any(&cfg).(interface{ Check() error }); found && err == nil {
+			err = c.Check()
+		}
 		return cfg, err
 	}
 }

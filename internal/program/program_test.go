@@ -70,3 +70,16 @@ func TestSettingsComeFromTheEnvironmentAlone(t *testing.T) {
 	_, err = FromEnvironment[settings]("gate", "opens", []string{"wide"})()
 	require.ErrorContains(t, err, `gate takes no argument "wide"`)
 }
+
+type checked struct{ ops.LogConfig }
+
+func (*checked) Check() error { return errors.New(`X="y": want a number`) }
+
+func TestUnusableSettingsAreMisuse(t *testing.T) {
+	t.Chdir(t.TempDir()) // without a .env
+	var stderr bytes.Buffer
+	code := run(t.Context(), "gate", &stderr, FromEnvironment[checked]("gate", "opens", nil),
+		func(checked, *slog.Logger) (service, error) { return service{}, errors.New("started") })
+	require.Equal(t, 2, code)
+	require.Equal(t, "gate: X=\"y\": want a number\n", stderr.String())
+}
