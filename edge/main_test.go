@@ -247,9 +247,10 @@ func TestProgramNamesTheInvalidSetting(t *testing.T) {
 	}
 	for _, tt := range tests {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], asProgram)
-		cmd.Dir, cmd.Env = t.TempDir(), []string{tt.env}
+		cmd.Dir, cmd.Env = t.TempDir(), []string{"EDGE_GATEWAY_ID=gw", tt.env} // the last one counts
 		out, err := cmd.CombinedOutput()
 		require.Error(t, err)
+		require.Equal(t, 2, cmd.ProcessState.ExitCode())
 		require.Contains(t, string(out), tt.want)
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], asProgram, "--help")
