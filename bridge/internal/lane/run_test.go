@@ -272,8 +272,10 @@ func TestRecreatedStreamIsReadFromItsStart(t *testing.T) {
 	r.reaches(9)
 	r.stop()
 	require.NoError(t, r.js.DeleteStream(t.Context(), wire.PackStream("gw-a")))
-	_, err := r.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: wire.PackStream("gw-a"), Subjects: []string{wire.PackSubject("gw-a")}})
-	require.NoError(t, err)
+	require.Eventually(t, func() bool { // a busy server may still be deleting
+		_, err := r.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: wire.PackStream("gw-a"), Subjects: []string{wire.PackSubject("gw-a")}})
+		return err == nil
+	}, waitTimeout, 10*time.Millisecond)
 	r.epoch, r.counter, r.totals = epochB, 0, wire.PackTotals{}
 	r.testGateway.store(2, 1)
 	r.run()
