@@ -1,13 +1,11 @@
 package kafka_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/IBM/sarama"
@@ -15,6 +13,7 @@ import (
 
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/logtest"
 )
 
 // failing is a member whose sessions end at once with an error.
@@ -31,7 +30,7 @@ func TestMemberComesBackAfterEveryFailure(t *testing.T) {
 	topic := newTopic(t, brokers, kafka.Topic{Partitions: 1})
 	joined := make(chan sarama.ConsumerGroupSession, 1)
 	tries, sessions := 0, 0
-	var out syncBuffer
+	var out logtest.Buffer
 	m := kafka.Member{
 		Log: slog.New(slog.NewTextHandler(&out, nil)), Group: kafkatest.Name(t, "group"), Topics: []string{topic},
 		Connect: func(_, life context.Context) (sarama.Client, error) {
@@ -65,25 +64,6 @@ func TestMemberComesBackAfterEveryFailure(t *testing.T) {
 	require.Equal(t, 2, strings.Count(logged, `msg="kafka unavailable, retrying" err="no broker"`), logged)
 	require.Equal(t, 1, strings.Count(logged, `msg="consumer group session failed, rejoining"`), logged)
 	require.Contains(t, logged, "cannot commit")
-}
-
-// syncBuffer is written by the member while the test reads.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // unusable is a member whose session finds topics that do not fit.

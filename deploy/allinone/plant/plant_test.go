@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 
 	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/logtest"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -118,29 +118,10 @@ func ask(t *testing.T, p *Plant, path string, into any) int {
 	return res.StatusCode
 }
 
-// syncBuffer is written by the plant while the test reads.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 func TestSecondStartContinuesWhereTheFirstStopped(t *testing.T) {
 	cfg := testConfig(t, t.TempDir())
 	first := time.Now().UnixMilli()
-	var out syncBuffer
+	var out logtest.Buffer
 
 	p := start(t, cfg, &out)
 	stop := run(t, p)

@@ -14,27 +14,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/logtest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/portal/internal/state"
 )
-
-// lines is a log that tests can read while it is written.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 func TestTwoDispatchersDoNotShareARegistry(t *testing.T) {
 	o := complete()
@@ -178,7 +161,7 @@ func TestBusyDispatcherStillStops(t *testing.T) {
 // TestFailedProducerIsRetriedAndLogged has Kafka refuse every connection.
 func TestFailedProducerIsRetriedAndLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, o := &lines{}, complete()
+		log, o := &logtest.Buffer{}, complete()
 		o.Log = slog.New(slog.NewTextHandler(log, nil))
 		d, err := New(o)
 		require.NoError(t, err)
@@ -216,7 +199,7 @@ func TestKafkaIsGivenUpWithinSeconds(t *testing.T) {
 // TestStopDuringASessionIsNoFailure stops while the first connection is retried.
 func TestStopDuringASessionIsNoFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, o := &lines{}, complete()
+		log, o := &logtest.Buffer{}, complete()
 		o.Log = slog.New(slog.NewTextHandler(log, nil))
 		d, err := New(o)
 		require.NoError(t, err)

@@ -15,25 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/logtest"
 )
-
-// lines is a log that tests can read while it is written.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // source is a consumer of one partition whose records the test delivers.
 type source struct {
@@ -324,7 +307,7 @@ func TestFailureCountsForSixSeconds(t *testing.T) {
 // TestFailedSessionIsRetriedAndLogged has Kafka refuse every connection.
 func TestFailedSessionIsRetriedAndLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &lines{}
+		log := &logtest.Buffer{}
 		tl := newTail(tailOptions{Brokers: []string{"127.0.0.1:1"}, Topic: "alerts", Log: slog.New(slog.NewTextHandler(log, nil))})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})

@@ -12,6 +12,8 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/logtest"
 )
 
 // answers is a client that knows two partitions.
@@ -113,7 +115,7 @@ func TestMetricIsTheTotal(t *testing.T) {
 // TestFailedSessionIsRetriedAndLogged has Kafka refuse every connection.
 func TestFailedSessionIsRetriedAndLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, log := poller(t), &lines{}
+		p, log := poller(t), &logtest.Buffer{}
 		p.o.Brokers, p.o.Log = []string{"127.0.0.1:1"}, slog.New(slog.NewTextHandler(log, nil))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -133,7 +135,7 @@ func TestFailedSessionIsRetriedAndLogged(t *testing.T) {
 // TestStopDuringASessionIsNoFailure stops while the first connection is retried.
 func TestStopDuringASessionIsNoFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, log := poller(t), &lines{}
+		p, log := poller(t), &logtest.Buffer{}
 		p.o.Brokers, p.o.Log = []string{"127.0.0.1:1"}, slog.New(slog.NewTextHandler(log, nil))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)

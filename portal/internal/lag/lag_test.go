@@ -3,8 +3,6 @@ package lag
 import (
 	"context"
 	"log/slog"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"industrial-iot-monitor/internal/devkafka"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -132,24 +131,6 @@ func TestCommitBeyondTheEndIsNoLag(t *testing.T) {
 	require.Equal(t, int64(3), p.Last().Total)
 }
 
-// lines is a log that tests can read while it is written.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 func TestFailureIsLoggedWithItsReason(t *testing.T) {
 	// Apache Kafka reports no error for an unknown group.
 	good := options(t, []string{kafkatest.Embedded(t, devkafka.Options{}).Addr()})
@@ -160,7 +141,7 @@ func TestFailureIsLoggedWithItsReason(t *testing.T) {
 		"reading the group's off": func(o *Options) { o.Group = kafkatest.Name(t, "missing") },
 		"":                        func(*Options) {},
 	} {
-		o, log := good, &lines{}
+		o, log := good, &logtest.Buffer{}
 		o.Log, o.Registry = slog.New(slog.NewTextHandler(log, nil)), prometheus.NewRegistry()
 		change(&o)
 		p := start(t, o)
