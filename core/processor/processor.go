@@ -155,7 +155,7 @@ func (p *Processor) Run(ctx context.Context) error {
 		Log: p.log, Brokers: p.cfg.Brokers, Topic: p.cfg.DeviceData, ClientID: clientID, Rules: p.rules.forAlert,
 	}
 	g.Go("explainer", func(ctx context.Context) error { return explainer.Run(ctx, hub) })
-	g.Go("rules", p.rules.run)
+	g.Go("rules", p.rules.Run)
 	g.Go("consumers", p.work)
 	return g.Wait(ctx)
 }

@@ -2,16 +2,12 @@ package processor
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -150,71 +146,34 @@ func TestUnusableRulesFileChangesNothing(t *testing.T) {
 	f, c := reloadable(t, hotRule)
 	good := f.load()
 	failures := func() float64 { return c.value(t, "core_rules_load_failures_total") }
-	f.reread()
+	f.Reread()
 	require.Same(t, good, f.load(), "the same content")
 	require.InDelta(t, 1, c.value(t, "core_rules_version", good.version), 0)
 	require.Len(t, good.version, 12)
 	require.InDelta(t, float64(time.Now().Unix()), c.value(t, "core_rules_loaded_timestamp_seconds"), 60)
 
 	write(t, f.file, "rules: 7\n")
-	f.reread()
-	f.reread()
+	f.Reread()
+	f.Reread()
 	require.InDelta(t, 1, failures(), 0, "counted once")
 	require.NoError(t, os.Remove(f.file))
-	f.reread()
-	f.reread()
+	f.Reread()
+	f.Reread()
 	require.InDelta(t, 2, failures(), 0, "counted once")
 	require.Same(t, good, f.load())
 	// Valid YAML that does not compile: a rule twice.
 	write(t, f.file, hotRule+"  - id: hot\n    kind: offline\n")
-	f.reread()
+	f.Reread()
 	require.InDelta(t, 3, failures(), 0)
 	require.Same(t, good, f.load())
 
 	write(t, f.file, "rules: []\n")
-	f.reread()
+	f.Reread()
 	require.NotEqual(t, good.version, f.load().version)
 	require.InDelta(t, 1, c.value(t, "core_rules_version"), 0, "one version at a time")
 	write(t, f.file, hotRule)
-	f.reread()
+	f.Reread()
 	require.Equal(t, good.version, f.load().version)
-}
-
-// pass lets time pass in a bubble.
-func pass(d time.Duration) {
-	<-time.After(d)
-	synctest.Wait()
-}
-
-// TestRulesAreReloadedSoonAfterAnEvent also has lost events, and a change without any.
-func TestRulesAreReloadedSoonAfterAnEvent(t *testing.T) {
-	f, _ := reloadable(t, hotRule)
-	good := f.load().version
-	synctest.Test(t, func(t *testing.T) {
-		events, errs := make(chan fsnotify.Event), make(chan error)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		go f.follow(ctx, events, errs)
-		pass(settleTime)
-		for i, notify := range []func(){
-			func() { events <- fsnotify.Event{} },
-			func() { errs <- fsnotify.ErrEventOverflow },
-		} {
-			text := fmt.Sprintf("rules: [] # %d\n", i)
-			write(t, f.file, text)
-			before := f.load()
-			notify()
-			pass(settleTime - 1)
-			notify() // an editor that is not finished
-			pass(settleTime - 1)
-			require.Same(t, before, f.load())
-			pass(1)
-			require.NotEqual(t, before.version, f.load().version)
-		}
-		write(t, f.file, hotRule)
-		pass(rereadEvery)
-		require.Equal(t, good, f.load().version)
-	})
 }
 
 func TestExplainShowsTheReadings(t *testing.T) {

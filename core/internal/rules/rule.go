@@ -9,6 +9,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/yamldoc"
 )
 
 // Fields of a rule, and those that each kind of condition adds.
@@ -33,31 +34,31 @@ var (
 
 // rule reads one rule and returns it with the node of its id.
 func (p *reader) rule(n ast.Node, field string) (alarm.Rule, ast.Node) {
-	m, ok := p.mapping(n, field)
+	m, ok := p.Map(n, field)
 	if !ok {
 		return alarm.Rule{}, nil
 	}
-	before := len(p.problems)
+	before := p.Problems()
 	r := alarm.Rule{
-		ID:       p.text(m, "id", true, "a name of letters, digits, _ or -"),
-		Type:     p.text(m, "type", false, "a name of letters, digits, _ or -"),
-		Severity: telemetry.Severity(p.choice(m, "severity", "medium", "critical", "high", "medium", "low")),
+		ID:       p.Text(m, "id", true, "a name of letters, digits, _ or -"),
+		Type:     p.Text(m, "type", false, "a name of letters, digits, _ or -"),
+		Severity: telemetry.Severity(p.Choice(m, "severity", "medium", "critical", "high", "medium", "low")),
 		Where:    p.where(m),
-		OnDelay:  p.duration(m, "on_delay", false), OffDelay: p.duration(m, "off_delay", false),
-		Disabled: p.boolean(m, "disabled"),
+		OnDelay:  p.Duration(m, "on_delay", false), OffDelay: p.Duration(m, "off_delay", false),
+		Disabled: p.Boolean(m, "disabled"),
 	}
-	places := map[string]*mapping{"": m}
-	judges := slices.ContainsFunc(m.keys, func(key string) bool { return key == "kind" || key == "all" || key == "any" })
+	places := map[string]*yamldoc.Map{"": m}
+	judges := slices.ContainsFunc(m.Keys, func(key string) bool { return key == "kind" || key == "all" || key == "any" })
 	if r.Disabled && !judges { // to switch a rule off its id is enough
-		p.only(m, ruleFields...)
+		p.Only(m, ruleFields...)
 		r.If.Kind = alarm.Offline
 	} else {
 		p.conditions(m, &r, places)
 	}
-	if len(p.problems) == before {
+	if p.Problems() == before {
 		p.bounds(&r, places)
 	}
-	id, ok := m.get("id")
+	id, ok := m.Get("id")
 	if !ok {
 		return r, n
 	}
@@ -65,34 +66,34 @@ func (p *reader) rule(n ast.Node, field string) (alarm.Rule, ast.Node) {
 }
 
 // conditions reads the one condition of a rule, or the two under all or any.
-func (p *reader) conditions(m *mapping, r *alarm.Rule, places map[string]*mapping) {
+func (p *reader) conditions(m *yamldoc.Map, r *alarm.Rule, places map[string]*yamldoc.Map) {
 	var lists []string
 	for _, key := range []string{"all", "any"} {
-		if _, ok := m.get(key); ok {
+		if _, ok := m.Get(key); ok {
 			lists = append(lists, key)
 		}
 	}
 	if len(lists) == 0 {
 		places["if."] = m
 		r.If = p.condition(m, ruleFields)
-		if _, ok := m.get("off_delay"); ok && r.If.Kind == alarm.Offline {
-			p.wrong(m.where["off_delay"], m.path("off_delay"), "a rule of kind offline has none; leave it out")
+		if _, ok := m.Get("off_delay"); ok && r.If.Kind == alarm.Offline {
+			p.Wrong(m.Key("off_delay"), m.Path("off_delay"), "a rule of kind offline has none; leave it out")
 		}
 		return
 	}
-	p.only(m, slices.Concat(ruleFields, []string{"all", "any"})...)
+	p.Only(m, slices.Concat(ruleFields, []string{"all", "any"})...)
 	key := lists[0]
 	if len(lists) > 1 {
-		p.wrong(m.where["any"], m.path("any"), "all is present too; want one of them")
+		p.Wrong(m.Key("any"), m.Path("any"), "all is present too; want one of them")
 		return
 	}
-	list, _ := m.get(key)
-	items, ok := p.sequence(list, m.path(key))
+	list, _ := m.Get(key)
+	items, ok := p.Sequence(list, m.Path(key))
 	if !ok {
 		return
 	}
 	if len(items) != 2 {
-		p.wrong(list, m.path(key), "%d conditions; want two", len(items))
+		p.Wrong(list, m.Path(key), "%d conditions; want two", len(items))
 		return
 	}
 	r.Combine = alarm.And
@@ -101,7 +102,7 @@ func (p *reader) conditions(m *mapping, r *alarm.Rule, places map[string]*mappin
 	}
 	var conds [2]alarm.Condition
 	for i, prefix := range []string{"if.", "other."} {
-		c, ok := p.mapping(items[i], m.path(key)+[]string{"[0]", "[1]"}[i])
+		c, ok := p.Map(items[i], m.Path(key)+[]string{"[0]", "[1]"}[i])
 		if !ok {
 			return
 		}
@@ -112,38 +113,38 @@ func (p *reader) conditions(m *mapping, r *alarm.Rule, places map[string]*mappin
 }
 
 // condition reads the fields of a kind; others are fields that are allowed besides.
-func (p *reader) condition(m *mapping, others []string) alarm.Condition {
+func (p *reader) condition(m *yamldoc.Map, others []string) alarm.Condition {
 	var c alarm.Condition
-	n, ok := m.get("kind")
-	name, isText := text(n)
+	n, ok := m.Get("kind")
+	name, isText := yamldoc.Text(n)
 	switch {
 	case !ok:
-		p.wrong(m.node, m.path("kind"), "missing; want %s", either(kinds))
+		p.Wrong(m.Node, m.Path("kind"), "missing; want %s", yamldoc.Either(kinds))
 		return c
 	case !isText || !slices.Contains(kinds, name):
-		p.wrong(n, m.path("kind"), "%s: want %s", show(n), either(kinds))
+		p.Wrong(n, m.Path("kind"), "%s: want %s", yamldoc.Show(n), yamldoc.Either(kinds))
 		return c
 	}
 	c.Kind = alarm.Kind(name)
 	fields := kindFields[c.Kind]
-	p.only(m, slices.Concat(others, []string{"kind"}, fields)...)
+	p.Only(m, slices.Concat(others, []string{"kind"}, fields)...)
 	has := func(f string) bool { return slices.Contains(fields, f) }
 	if has("parameter") {
 		s := p.parameter(m)
 		c.Signal, _ = alarm.SignalOf(s)
 	}
 	if has("limit") {
-		c.Limit, c.Deadband = p.number(m, "limit", true), p.number(m, "deadband", false)
+		c.Limit, c.Deadband = p.Number(m, "limit", true), p.Number(m, "deadband", false)
 	}
 	switch c.Kind {
 	case alarm.Rate:
-		c.Direction = alarm.Direction(p.choice(m, "direction", "both", "up", "down", "both"))
-		c.Per = map[string]time.Duration{"second": time.Second, "minute": time.Minute}[p.choice(m, "per", "minute", "second", "minute")]
-		c.Window = p.duration(m, "window", false)
+		c.Direction = alarm.Direction(p.Choice(m, "direction", "both", "up", "down", "both"))
+		c.Per = map[string]time.Duration{"second": time.Second, "minute": time.Minute}[p.Choice(m, "per", "minute", "second", "minute")]
+		c.Window = p.Duration(m, "window", false)
 	case alarm.Stuck:
-		c.For = p.duration(m, "for", true)
+		c.For = p.Duration(m, "for", true)
 	case alarm.Deviation:
-		c.Mean = p.choice(m, "from", "median", "median", "mean") == "mean"
+		c.Mean = p.Choice(m, "from", "median", "median", "mean") == "mean"
 		c.Sensors = p.count(m, "sensors")
 	case alarm.SwitchIs:
 		c.On = p.switchState(m)
@@ -152,59 +153,59 @@ func (p *reader) condition(m *mapping, others []string) alarm.Condition {
 	return c
 }
 
-func (p *reader) parameter(m *mapping) string {
-	if _, ok := m.get("parameter"); !ok {
-		p.wrong(m.node, m.path("parameter"), "missing; want temperature, humidity, pressure or current")
+func (p *reader) parameter(m *yamldoc.Map) string {
+	if _, ok := m.Get("parameter"); !ok {
+		p.Wrong(m.Node, m.Path("parameter"), "missing; want temperature, humidity, pressure or current")
 		return ""
 	}
-	return p.choice(m, "parameter", "", "temperature", "humidity", "pressure", "current")
+	return p.Choice(m, "parameter", "", "temperature", "humidity", "pressure", "current")
 }
 
-func (p *reader) count(m *mapping, key string) int {
-	n, ok := m.get(key)
+func (p *reader) count(m *yamldoc.Map, key string) int {
+	n, ok := m.Get(key)
 	if !ok {
 		return 0
 	}
-	v, isInt := integer(n)
+	v, isInt := yamldoc.Integer(n)
 	if !isInt || v < 1 {
-		p.wrong(n, m.path(key), "%s: want a whole number of 1 or more", show(n))
+		p.Wrong(n, m.Path(key), "%s: want a whole number of 1 or more", yamldoc.Show(n))
 	}
 	return v
 }
 
 // switchState reads on or off, which some writers of YAML turn into true and false.
-func (p *reader) switchState(m *mapping) bool {
-	n, ok := m.get("is")
+func (p *reader) switchState(m *yamldoc.Map) bool {
+	n, ok := m.Get("is")
 	if !ok {
-		p.wrong(m.node, m.path("is"), "missing; want on or off")
+		p.Wrong(m.Node, m.Path("is"), "missing; want on or off")
 		return false
 	}
 	if b, isBool := n.(*ast.BoolNode); isBool {
 		return b.Value
 	}
-	return p.choice(m, "is", "off", "on", "off") == "on"
+	return p.Choice(m, "is", "off", "on", "off") == "on"
 }
 
-func (p *reader) where(m *mapping) alarm.Where {
-	n, ok := m.get("where")
+func (p *reader) where(m *yamldoc.Map) alarm.Where {
+	n, ok := m.Get("where")
 	if !ok {
 		return alarm.Where{}
 	}
-	w, ok := p.mapping(n, m.path("where"))
+	w, ok := p.Map(n, m.Path("where"))
 	if !ok {
 		return alarm.Where{}
 	}
-	p.only(w, whereFields...)
+	p.Only(w, whereFields...)
 	return alarm.Where{
-		Buildings: many(p, w, "building", word, "the name of a building, or a list of them"),
-		Floors:    many(p, w, "floor", integer, "a whole number, or a list of them"),
-		Models:    many(p, w, "model", word, "a model, in which * matches anything, or a list of them"),
-		Devices:   many(p, w, "device", word, "a device id, in which * matches anything, or a list of them"),
+		Buildings: yamldoc.Many(p.Reader, w, "building", yamldoc.Word, "the name of a building, or a list of them"),
+		Floors:    yamldoc.Many(p.Reader, w, "floor", yamldoc.Integer, "a whole number, or a list of them"),
+		Models:    yamldoc.Many(p.Reader, w, "model", yamldoc.Word, "a model, in which * matches anything, or a list of them"),
+		Devices:   yamldoc.Many(p.Reader, w, "device", yamldoc.Word, "a device id, in which * matches anything, or a list of them"),
 	}
 }
 
 // bounds reports the values that are out of bounds, each at its position.
-func (p *reader) bounds(r *alarm.Rule, places map[string]*mapping) {
+func (p *reader) bounds(r *alarm.Rule, places map[string]*yamldoc.Map) {
 	for _, c := range r.Check() {
 		prefix, key := "", c.Field
 		for _, candidate := range []string{"if.", "other."} {
@@ -216,10 +217,10 @@ func (p *reader) bounds(r *alarm.Rule, places map[string]*mapping) {
 		if m == nil {
 			m = places[""]
 		}
-		n := m.node
-		if at, ok := m.get(key); ok {
+		n := m.Node
+		if at, ok := m.Get(key); ok {
 			n = at
 		}
-		p.wrong(n, m.path(key), "%s", c.Message)
+		p.Wrong(n, m.Path(key), "%s", c.Message)
 	}
 }

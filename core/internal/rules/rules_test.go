@@ -18,6 +18,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/yamldoc"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -184,7 +185,7 @@ func TestFiles(t *testing.T) {
 				require.NoError(t, bySchema)
 				return
 			}
-			var all *Error
+			var all *yamldoc.Error
 			require.ErrorAs(t, err, &all, tt.file)
 			require.Contains(t, err.Error(), tt.problem)
 			if tt.goOnly {
@@ -204,10 +205,10 @@ line 3: rules[1].limit: "y": want a number`, err.Error())
 
 	many := "rules:\n" + strings.Repeat("  - {}\n", 100)
 	_, err = Load([]byte(many))
-	var all *Error
+	var all *yamldoc.Error
 	require.ErrorAs(t, err, &all)
-	require.Len(t, all.Problems, maxProblems+1)
-	require.Equal(t, "and 180 more", all.Problems[maxProblems].Message)
+	require.Len(t, all.Problems, 21)
+	require.Equal(t, "and 180 more", all.Problems[20].Message)
 }
 
 func TestTooMuch(t *testing.T) {
@@ -229,7 +230,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		set, err := Load(data)
 		if err != nil {
-			var all *Error
+			var all *yamldoc.Error
 			if !errors.As(err, &all) || len(all.Problems) == 0 {
 				t.Fatalf("%v is no list of problems", err)
 			}
