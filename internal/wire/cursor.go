@@ -34,6 +34,17 @@ func (c *cursor) varint() int64 {
 	return v
 }
 
+// uint64 reads eight bytes, big endian.
+func (c *cursor) uint64() uint64 {
+	if len(c.rest) < 8 {
+		c.fail()
+		return 0
+	}
+	v := binary.BigEndian.Uint64(c.rest)
+	c.rest = c.rest[8:]
+	return v
+}
+
 // bytes reads a length and that many bytes. The result aliases the input.
 func (c *cursor) bytes() []byte {
 	v, n := binary.Uvarint(c.rest)

@@ -26,21 +26,16 @@ func FindPack(data []byte) (start, end int, ok bool) {
 // packLength returns the length of the pack at the start of data, by walking over its
 // entries; 0 when there is none.
 func packLength(data []byte) int {
-	if len(data) < packHeadLen+packTailLen || data[4] != packVersion {
+	if len(data) < packHeadLen+packTailLen {
+		return 0
+	}
+	known := flagsOf(data[packVersionAt])
+	if known == 0 {
 		return 0
 	}
 	c := cursor{rest: data[packHeadLen:]}
 	for range binary.BigEndian.Uint32(data[packCountAt:]) {
-		kind := c.byte()
-		c.varint()
-		c.bytes()
-		c.bytes()
-		if kind == kindRefused {
-			c.bytes()
-			c.bytes()
-			c.bytes()
-		}
-		if c.bad || kind > kindRefused {
+		if !c.entry(&PackEntry{}, 0, known) {
 			return 0
 		}
 	}

@@ -12,17 +12,22 @@ import (
 // A pack is one JetStream message of a gateway: a few milliseconds of readings,
 // together with the messages refused in that time (they become dead letters).
 //
-//	"IOTP" version=2 epoch:u64 counter:u64 readings:u64 refused:u64 base:i64 count:u32 { entry } crc32c:u32   (big endian)
-//	entry = kind:u8 received-base:varint device:str payload:bytes                  kind 0, reading
-//	      | kind:u8 received-base:varint device:str payload:bytes reason:str field:str message:str   kind 1, refused
+//	"IOTP" version=3 epoch:u64 counter:u64 readings:u64 refused:u64 base:i64 count:u32 { entry } crc32c:u32   (big endian)
+//	entry = flags:u8 received-base:varint device:str payload:bytes
+//	        [ reason:str field:str message:str ]   flag 1, refused
+//	        [ sender:u64 id:u64 ]                  flag 2, the id of its message
+//	        [ mapping:str ]                        flag 4, mapped from another format
+//	                                               flag 8, of the same message as the entry before
 //	str, bytes = uvarint length, then that many bytes
 //	varint, uvarint as in encoding/binary; the varint is signed because a gateway's clock may be set back
 //
 // The checksum is CRC-32C (Castagnoli) over all bytes before it. readings and refused
-// are the totals of PackTotals.
+// are the totals of PackTotals. Version 2 has flag 1 alone. A pack without other flags is
+// written as version 2, which an older bridge reads too.
 const (
 	packMagic    = "IOTP"
-	packVersion  = 2
+	packVersion  = 3
+	packPlain    = 2 // the version of a pack with no flag but flagRefused
 	packHeadLen  = 4 + 1 + 8 + 8 + 8 + 8 + 8 + 4
 	packTailLen  = 4
 	packEntryMin = 4 // kind, received and two empty strings: one byte each
@@ -31,8 +36,14 @@ const (
 	packBaseAt   = packTotalsAt + 8 + 8
 	packCountAt  = packBaseAt + 8
 
-	kindReading = 0
-	kindRefused = 1
+	packVersionAt = 4
+
+	flagRefused = 1
+	flagID      = 2
+	flagMapping = 4
+	flagPart    = 8
+	flagsPlain  = flagRefused
+	flagsKnown  = flagRefused | flagID | flagMapping | flagPart
 )
 
 // ErrDamagedPack is returned for bytes that are not a whole, undamaged pack.
@@ -66,6 +77,29 @@ type PackEntry struct {
 	Received int64 // ms since 1970
 	Payload  []byte
 	Refusal  *telemetry.Refusal // nil for an accepted reading
+
+	// Sender and ID recognise a resend of the message, where its payload alone does not: see
+	// the package ingest of the gateway. Both are 0 if it does.
+	Sender, ID uint64
+	Mapping    string // name of the mapping that made the payload, empty for a device's own
+	Part       bool   // of the same message as the entry before: a batch
+}
+
+func (e *PackEntry) flags() byte {
+	flags := byte(0)
+	if e.Refusal != nil {
+		flags |= flagRefused
+	}
+	if e.ID != 0 || e.Sender != 0 {
+		flags |= flagID
+	}
+	if e.Mapping != "" {
+		flags |= flagMapping
+	}
+	if e.Part {
+		flags |= flagPart
+	}
+	return flags
 }
 
 // PackBuilder collects entries into a pack. The zero value is ready after Reset. Its
@@ -76,11 +110,12 @@ type PackBuilder struct {
 	base    int64
 	count   int
 	refused int
+	flags   byte // of all entries
 }
 
 // Reset empties the builder for the pack named by epoch and counter.
 func (b *PackBuilder) Reset(epoch, counter uint64) {
-	b.before, b.base, b.count, b.refused = PackTotals{}, 0, 0, 0
+	b.before, b.base, b.count, b.refused, b.flags = PackTotals{}, 0, 0, 0, 0
 	b.buf = append(b.buf[:0], packMagic...)
 	b.buf = append(b.buf, packVersion)
 	b.buf = binary.BigEndian.AppendUint64(b.buf, epoch)
@@ -94,21 +129,33 @@ func (b *PackBuilder) Add(e PackEntry) {
 		b.base = e.Received
 	}
 	b.count++
-	kind := byte(kindReading)
-	if e.Refusal != nil {
-		kind = kindRefused
-		b.refused++
-	}
-	buf := append(b.buf, kind)
+	flags := e.flags()
+	b.flags |= flags
+	buf := append(b.buf, flags)
 	buf = binary.AppendVarint(buf, e.Received-b.base)
 	buf = appendBytes(buf, e.Device)
 	buf = appendBytes(buf, e.Payload)
+	if flags != 0 {
+		buf = b.appendFlagged(buf, &e)
+	}
+	b.buf = buf
+}
+
+func (b *PackBuilder) appendFlagged(buf []byte, e *PackEntry) []byte {
 	if e.Refusal != nil {
+		b.refused++
 		buf = appendBytes(buf, e.Refusal.Reason)
 		buf = appendBytes(buf, e.Refusal.Field)
 		buf = appendBytes(buf, e.Refusal.Message)
 	}
-	b.buf = buf
+	if e.ID != 0 || e.Sender != 0 {
+		buf = binary.BigEndian.AppendUint64(buf, e.Sender)
+		buf = binary.BigEndian.AppendUint64(buf, e.ID)
+	}
+	if e.Mapping != "" {
+		buf = appendBytes(buf, e.Mapping)
+	}
+	return buf
 }
 
 // Count returns the number of entries added since Reset.
@@ -131,6 +178,10 @@ func (b *PackBuilder) Size() int { return len(b.buf) + packTailLen }
 // Finish returns the encoded pack. It is valid until the next Add or Reset, and
 // changes nothing: more entries may be added and Finish called again.
 func (b *PackBuilder) Finish() []byte {
+	b.buf[packVersionAt] = packVersion
+	if b.flags&^flagsPlain == 0 {
+		b.buf[packVersionAt] = packPlain
+	}
 	binary.BigEndian.PutUint64(b.buf[packTotalsAt:], b.before.Readings)
 	binary.BigEndian.PutUint64(b.buf[packTotalsAt+8:], b.before.Refused)
 	binary.BigEndian.PutUint64(b.buf[packBaseAt:], uint64(b.base))
@@ -145,10 +196,11 @@ func (b *PackBuilder) Finish() []byte {
 type Pack struct {
 	Header PackHeader
 
-	body []byte // the entries
-	c    cursor
-	left int
-	err  error
+	body  []byte // the entries
+	known byte   // flags of this version
+	c     cursor
+	left  int
+	err   error
 }
 
 // OpenPack checks the length and checksum of data and returns it for iteration. The
@@ -160,8 +212,9 @@ func OpenPack(data []byte) (*Pack, error) {
 	if string(data[:4]) != packMagic {
 		return nil, fmt.Errorf("%w: it does not start with %s", ErrDamagedPack, packMagic)
 	}
-	if data[4] != packVersion {
-		return nil, fmt.Errorf("%w: version %d is unknown", ErrDamagedPack, data[4])
+	known := flagsOf(data[packVersionAt])
+	if known == 0 {
+		return nil, fmt.Errorf("%w: version %d is unknown", ErrDamagedPack, data[packVersionAt])
 	}
 	end := len(data) - packTailLen
 	if crc32.Checksum(data[:end], castagnoli) != binary.BigEndian.Uint32(data[end:]) {
@@ -182,10 +235,21 @@ func OpenPack(data []byte) (*Pack, error) {
 			Base:  int64(binary.BigEndian.Uint64(data[packBaseAt:])),
 			Count: int(count),
 		},
-		body: data[packHeadLen:end:end],
+		body: data[packHeadLen:end:end], known: known,
 	}
 	p.Rewind()
 	return p, nil
+}
+
+// flagsOf returns the flags that entries of a version may have, 0 for an unknown version.
+func flagsOf(version byte) byte {
+	switch version {
+	case packPlain:
+		return flagsPlain
+	case packVersion:
+		return flagsKnown
+	}
+	return 0
 }
 
 // Rewind makes Next start again at the first entry.
@@ -200,17 +264,32 @@ func (p *Pack) Next() (PackEntry, bool) {
 		}
 		return PackEntry{}, false
 	}
-	kind := p.c.byte()
-	e := PackEntry{Received: p.Header.Base + p.c.varint(), Device: p.c.str(), Payload: p.c.bytes()}
-	if kind == kindRefused {
-		e.Refusal = &telemetry.Refusal{Reason: telemetry.Reason(p.c.str()), Field: p.c.str(), Message: p.c.str()}
-	}
-	if p.c.bad || kind > kindRefused {
+	e := PackEntry{}
+	if !p.c.entry(&e, p.Header.Base, p.known) {
 		p.err = fmt.Errorf("%w: entry %d is unreadable", ErrDamagedPack, p.Header.Count-p.left)
 		return PackEntry{}, false
 	}
 	p.left--
 	return e, true
+}
+
+// entry reads one entry, whose flags must be among the known ones.
+func (c *cursor) entry(e *PackEntry, base int64, known byte) bool {
+	flags := c.byte()
+	e.Received, e.Device, e.Payload = base+c.varint(), c.str(), c.bytes()
+	if flags != 0 {
+		if flags&flagRefused != 0 {
+			e.Refusal = &telemetry.Refusal{Reason: telemetry.Reason(c.str()), Field: c.str(), Message: c.str()}
+		}
+		if flags&flagID != 0 {
+			e.Sender, e.ID = c.uint64(), c.uint64()
+		}
+		if flags&flagMapping != 0 {
+			e.Mapping = c.str()
+		}
+		e.Part = flags&flagPart != 0
+	}
+	return !c.bad && flags&^known == 0
 }
 
 // Err returns the error that ended the iteration, nil at the regular end.

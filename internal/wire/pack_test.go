@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,6 +63,41 @@ func TestPackGolden(t *testing.T) {
 	require.Equal(t, goldenPackEntries(), got)
 }
 
+// flaggedPackEntries are the entries of testdata/pack_v3.golden: a batch of a concentrator
+// and a mapped reading.
+func flaggedPackEntries() []wire.PackEntry {
+	return []wire.PackEntry{
+		{Device: "device_001", Received: 1640995200010, Payload: []byte(`{"device_id":"device_001"}`), Sender: 0x1122334455667788, ID: 0x99aabbccddeeff00},
+		{Device: "device_002", Received: 1640995200010, Payload: []byte("7"), Part: true, Refusal: &telemetry.Refusal{
+			Reason: telemetry.ReasonInvalidJSON, Message: "no object",
+		}},
+		{Device: "plug_7", Received: 1640995200011, Payload: []byte(`{"device_id":"plug_7"}`), Mapping: "tasmota"},
+	}
+}
+
+func TestPackWithIDsAndMappingsGolden(t *testing.T) {
+	var b wire.PackBuilder
+	data := buildPack(&b, 0x0123456789abcdef, 8, flaggedPackEntries())
+	golden(t, "pack_v3.golden", data)
+	require.EqualValues(t, 3, data[4])
+	_, got := readPack(t, data)
+	require.Equal(t, flaggedPackEntries(), got)
+	sum, _, err := wire.TotalsAfter(data)
+	require.NoError(t, err)
+	require.Equal(t, wire.PackTotals{Readings: 2, Refused: 1}, sum)
+	start, end, ok := wire.FindPack(append([]byte("rubbish"), data...))
+	require.True(t, ok)
+	require.Equal(t, []int{7, 7 + len(data)}, []int{start, end})
+}
+
+// A bridge of the release before reads packs without ids and mappings.
+func TestPackWithoutNewFlagsIsVersion2(t *testing.T) {
+	var b wire.PackBuilder
+	require.EqualValues(t, 2, buildPack(&b, 1, 1, goldenPackEntries())[4])
+	require.EqualValues(t, 3, buildPack(&b, 1, 1, flaggedPackEntries())[4])
+	require.EqualValues(t, 2, buildPack(&b, 1, 2, goldenPackEntries())[4], "Reset clears the version")
+}
+
 func TestPackEmpty(t *testing.T) {
 	var b wire.PackBuilder
 	h, got := readPack(t, buildPack(&b, 1, 2, nil))
@@ -91,6 +127,13 @@ func TestPackRoundTrip(t *testing.T) {
 					Reason: telemetry.Reason(randomText(r, 9)), Field: randomText(r, 9), Message: randomText(r, 200),
 				}
 			}
+			if r.IntN(3) == 0 {
+				e.Sender, e.ID = r.Uint64(), r.Uint64()
+			}
+			if r.IntN(3) == 0 {
+				e.Mapping = randomText(r, 9)
+			}
+			e.Part = r.IntN(3) == 0
 			entries[i] = e
 		}
 		epoch, counter := r.Uint64(), r.Uint64()
@@ -130,7 +173,7 @@ func TestPackExtremeTimes(t *testing.T) {
 // TestPackDamageIsNoticed flips every bit and cuts at every length.
 func TestPackDamageIsNoticed(t *testing.T) {
 	var b wire.PackBuilder
-	whole := buildPack(&b, 1, 1, goldenPackEntries())
+	whole := buildPack(&b, 1, 1, slices.Concat(goldenPackEntries(), flaggedPackEntries()))
 	for i := range whole {
 		for bit := range 8 {
 			data := bytes.Clone(whole)
@@ -152,6 +195,9 @@ func TestPackBadContentWithGoodChecksum(t *testing.T) {
 	head := func(count uint32) []byte {
 		return binary.BigEndian.AppendUint32(append([]byte("IOTP\x02"), make([]byte, 40)...), count)
 	}
+	newHead := func(count uint32) []byte {
+		return binary.BigEndian.AppendUint32(append([]byte("IOTP\x03"), make([]byte, 40)...), count)
+	}
 	tests := map[string]struct {
 		body []byte
 		want string
@@ -160,7 +206,10 @@ func TestPackBadContentWithGoodChecksum(t *testing.T) {
 		"entry cut short":   {append(head(1), 0, 0, 9, 'a'), "entry 0 is unreadable"},
 		"length overflows":  {append(head(1), 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01), "entry 0 is unreadable"},
 		"varint overflows":  {append(head(1), []byte("\x00"+strings.Repeat("\xff", 12))...), "entry 0 is unreadable"},
-		"unknown kind":      {append(head(1), 2, 0, 0, 0), "entry 0 is unreadable"},
+		"flag of version 3": {append(head(1), 8, 0, 0, 0), "entry 0 is unreadable"},
+		"unknown flag":      {append(newHead(1), 16, 0, 0, 0), "entry 0 is unreadable"},
+		"id cut short":      {append(newHead(1), 2, 0, 0, 0, 1, 2, 3), "entry 0 is unreadable"},
+		"unknown version":   {append(append([]byte("IOTP\x04"), make([]byte, 40)...), 0, 0, 0, 0), "version 4 is unknown"},
 		"bytes at the end":  {append(head(1), 0, 0, 0, 0, 7), "1 bytes after the last entry"},
 		"second entry gone": {append(head(2), 0, 0, 0, 4, 'a', 'b', 'c', 'd'), "entry 1 is unreadable"},
 	}
@@ -181,7 +230,7 @@ func TestPackBadContentWithGoodChecksum(t *testing.T) {
 
 func TestPackBuilderDoesNotAllocate(t *testing.T) {
 	var b wire.PackBuilder
-	entries := goldenPackEntries()
+	entries := slices.Concat(goldenPackEntries(), flaggedPackEntries())
 	buildPack(&b, 1, 1, entries)
 	require.Zero(t, testing.AllocsPerRun(100, func() { buildPack(&b, 1, 1, entries) }))
 }
@@ -189,6 +238,7 @@ func TestPackBuilderDoesNotAllocate(t *testing.T) {
 func FuzzOpenPack(f *testing.F) {
 	var b wire.PackBuilder
 	f.Add(bytes.Clone(buildPack(&b, 1, 1, goldenPackEntries())))
+	f.Add(bytes.Clone(buildPack(&b, 1, 1, flaggedPackEntries())))
 	f.Add(bytes.Clone(buildPack(&b, 1, 1, nil)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) >= 4 { // let the fuzzer past the checksum

@@ -50,7 +50,7 @@ type encoder struct {
 
 	// Keys of headers, and constant values.
 	gateway, epoch, seq, index, received, backfill []byte
-	reason, field, message, truncated              []byte
+	reason, field, message, truncated, mapping     []byte
 	one                                            []byte
 	indexes                                        [preformatted][]byte // "0", "1", …
 
@@ -68,7 +68,7 @@ func newEncoder(topics topology.Topics, maxDeadLetter int) *encoder {
 		gateway:       []byte(wire.HeaderGateway), epoch: []byte(wire.HeaderEpoch), seq: []byte(wire.HeaderSeq),
 		index: []byte(wire.HeaderIndex), received: []byte(wire.HeaderReceived), backfill: []byte(wire.HeaderBackfill),
 		reason: []byte(wire.HeaderReason), field: []byte(wire.HeaderField), message: []byte(wire.HeaderMessage),
-		truncated: []byte(headerTruncated), one: []byte("1"),
+		truncated: []byte(headerTruncated), mapping: []byte(wire.HeaderMapping), one: []byte("1"),
 	}
 	for i := range e.indexes {
 		e.indexes[i] = e.number(uint64(i))
@@ -164,14 +164,22 @@ func (e *encoder) fill(topic string, entry *wire.PackEntry, o *packHeaders, inde
 	if o.backfill {
 		headers = append(headers, sarama.RecordHeader{Key: e.backfill, Value: e.one})
 	}
+	if entry.Mapping != "" {
+		headers = append(headers, sarama.RecordHeader{Key: e.mapping, Value: e.copied(entry.Mapping)})
+	}
 	e.value = entry.Payload
 	e.record = sarama.ProducerMessage{Topic: topic, Value: &e.value, Headers: headers, Timestamp: e.now.stamp}
 	if entry.Device != "" {
-		from := len(e.digits)
-		e.digits = append(e.digits, entry.Device...)
-		e.key = e.digits[from:len(e.digits):len(e.digits)]
+		e.key = e.copied(entry.Device)
 		e.record.Key = &e.key
 	}
+}
+
+// copied returns a copy of s that is valid until the next begin.
+func (e *encoder) copied(s string) []byte {
+	from := len(e.digits)
+	e.digits = append(e.digits, s...)
+	return e.digits[from:len(e.digits):len(e.digits)]
 }
 
 func (e *encoder) indexText(index int) []byte {

@@ -107,7 +107,7 @@ func TestRecordsOfAPack(t *testing.T) {
 		wire.PackEntry{Received: 1_700_000_015_002, Payload: []byte("bad"), Refusal: &telemetry.Refusal{
 			Reason: telemetry.ReasonInvalidJSON, Field: "x", Message: strings.Repeat("m", 2000),
 		}},
-		wire.PackEntry{Device: "d1", Received: 1_700_000_015_003, Payload: []byte("two")},
+		wire.PackEntry{Device: "d1", Received: 1_700_000_015_003, Payload: []byte("two"), Mapping: "tasmota"},
 	), 77)
 	var got recorder
 	var b batch
@@ -123,7 +123,7 @@ func TestRecordsOfAPack(t *testing.T) {
 		{"data", -1, "d2", "", common("1", "1700000015000")},
 		{"dlq", -1, "<none>", "ba", append(common("2", "1700000015002"),
 			"iot-reason=invalid_json", "iot-field=x", "iot-message="+strings.Repeat("m", maxRefusalText), "iot-truncated=3")},
-		{"data", -1, "d1", "two", common("3", "1700000015003")},
+		{"data", -1, "d1", "two", append(common("3", "1700000015003"), "iot-mapping=tasmota")},
 	}, got.records)
 	require.Equal(t, sent{readings: 3, letters: 1, packs: 1}, b.sent)
 	require.Empty(t, b.losses)
