@@ -52,7 +52,7 @@ func (a *alarmStage) comparesRooms() bool { return a.rooms != nil && a.rules.Nee
 // reading evaluates the rules on a reading of d.
 func (a *alarmStage) reading(d *device, in alarm.Input, backfill bool, out *batch) {
 	if !backfill && a.comparesRooms() {
-		a.rooms.Put(&d.room, in.Reading)
+		a.rooms.Put(&d.room, in.PlantTime(), in.Reading)
 		in.Room = a.rooms.View(&d.room, &a.view)
 	}
 	var keep bool

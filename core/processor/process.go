@@ -47,14 +47,14 @@ func (t *task) record(m *sarama.ConsumerMessage, now int64) {
 		d = t.addDevice(r.DeviceID)
 	}
 	from := t.watchdog.source(o.Gateway)
-	if t.windows.Add(now, &d.windows, r) {
+	if t.windows.Add(now, &d.windows, r.Timestamp, r) {
 		t.counts.late++
 	}
 	t.alarms.reading(d, alarm.Input{
 		Reading: r, Gateway: from.name, Received: o.Received, Waited: o.Waited(), Now: now,
 		Partition: t.partition, Offset: m.Offset,
 	}, o.Backfill, t.out)
-	t.presence.observe(d, presence.Input{Reading: r, Gateway: from.name, Heard: aliveAt(&o, now), Now: now})
+	t.presence.observe(d, presence.Input{Reading: r, At: r.Timestamp, Gateway: from.name, Heard: aliveAt(&o, now), Now: now})
 	t.p.live.Add(from.name, wire.FrameEntry{
 		Device: d.id, Timestamp: r.Timestamp, Received: o.Received, Backfill: o.Backfill, Payload: payload,
 	})

@@ -103,18 +103,18 @@ func (a *Aggregator) Register(d *Device, id string) {
 	a.devices = append(a.devices, d)
 }
 
-// Add counts a reading of d at clock time now. It reports whether the reading is late: its
+// Add counts a reading of d, taken at plant time at, at clock time now. It reports whether the reading is late: its
 // second was already closed.
-func (a *Aggregator) Add(now int64, d *Device, r *telemetry.Reading) (late bool) {
+func (a *Aggregator) Add(now int64, d *Device, at int64, r *telemetry.Reading) (late bool) {
 	a.lastAdd = now
-	second, minute := floor(r.Timestamp, Second), floor(r.Timestamp, Minute)
+	second, minute := floor(at, Second), floor(at, Minute)
 	a.count(&d.source, d.minute[:], minute, Minute, &r.Sensors)
 	if b := a.building(r.Location.Building); b != nil {
 		a.count(&b.source, b.seconds[:], second, Second, &r.Sensors)
 		a.count(&b.source, b.minutes[:], minute, Minute, &r.Sensors)
 	}
 	late = a.closed(second, Second)
-	a.watermark = max(a.watermark, min(r.Timestamp, now))
+	a.watermark = max(a.watermark, min(at, now))
 	return late
 }
 

@@ -13,6 +13,11 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
+// add counts r, taken when it says.
+func add(a *Aggregator, now int64, d *Device, r *telemetry.Reading) (late bool) {
+	return a.Add(now, d, r.Timestamp, r)
+}
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
@@ -62,7 +67,7 @@ func TestWindowsTumble(t *testing.T) {
 	a := newAggregator()
 	d := device(a, "d1")
 	for i := range int64(130) { // a reading a second for 2 min 10 s
-		require.False(t, a.Add(t0+i*1000+500, d, reading(t0+i*1000, float64(i))))
+		require.False(t, add(a, t0+i*1000+500, d, reading(t0+i*1000, float64(i))))
 	}
 	b := sums{}
 	b.add(a.Collect(t0+130_000, all, nil))
@@ -82,11 +87,11 @@ func TestWindowsTumble(t *testing.T) {
 func TestGraceKeepsAWindowOpen(t *testing.T) {
 	a := newAggregator()
 	d := device(a, "d1")
-	a.Add(t0, d, reading(t0, 1))
-	a.Add(t0+2900, d, reading(t0+2900, 2))
+	add(a, t0, d, reading(t0, 1))
+	add(a, t0+2900, d, reading(t0+2900, 2))
 	require.Empty(t, a.Collect(t0+2900, all, nil))
-	require.False(t, a.Add(t0+2900, d, reading(t0+900, 3)), "late, but within the grace")
-	a.Add(t0+3000, d, reading(t0+3000, 4))
+	require.False(t, add(a, t0+2900, d, reading(t0+900, 3)), "late, but within the grace")
+	add(a, t0+3000, d, reading(t0+3000, 4))
 	b := sums{}
 	b.add(a.Collect(t0+3000, all, nil))
 	require.EqualValues(t, 2, b.window(ScopeBuilding, "A栋", t0, Second).Count)
@@ -96,11 +101,11 @@ func TestGraceKeepsAWindowOpen(t *testing.T) {
 func TestLateReadingIsACorrection(t *testing.T) {
 	a := newAggregator()
 	d := device(a, "d1")
-	a.Add(t0, d, reading(t0, 1))
-	a.Add(t0+90_000, d, reading(t0+90_000, 2))
+	add(a, t0, d, reading(t0, 1))
+	add(a, t0+90_000, d, reading(t0+90_000, 2))
 	a.Collect(t0+90_000, all, nil)
-	require.True(t, a.Add(t0+90_000, d, reading(t0+10_000, 7)))
-	require.True(t, a.Add(t0+90_000, d, reading(t0+11_000, 8)))
+	require.True(t, add(a, t0+90_000, d, reading(t0+10_000, 7)))
+	require.True(t, add(a, t0+90_000, d, reading(t0+11_000, 8)))
 	late := a.Collect(t0+90_000, all, nil)
 	require.Len(t, late, 4) // two seconds of the building, its minute, the device's minute
 	for _, w := range late {
@@ -114,14 +119,14 @@ func TestLateReadingIsACorrection(t *testing.T) {
 func TestFastClockOfOneDeviceClosesNothing(t *testing.T) {
 	a := newAggregator()
 	fast, d := device(a, "fast"), device(a, "d1")
-	a.Add(t0, fast, reading(t0+9*Minute, 1))
-	require.False(t, a.Add(t0, d, reading(t0, 2)))
+	add(a, t0, fast, reading(t0+9*Minute, 1))
+	require.False(t, add(a, t0, d, reading(t0, 2)))
 	require.Empty(t, a.Collect(t0, all, nil))
 }
 
 func TestSilenceClosesWindowsByTheClock(t *testing.T) {
 	a := newAggregator()
-	a.Add(t0, device(a, "d1"), reading(t0, 1))
+	add(a, t0, device(a, "d1"), reading(t0, 1))
 	require.Empty(t, a.Collect(t0+5000, all, nil))
 	require.NotEmpty(t, a.Collect(t0+8001, all, nil))
 }
@@ -132,10 +137,10 @@ func TestLimitSpreadsTheEndOfAMinute(t *testing.T) {
 	devices := make([]*Device, 100)
 	for i := range devices {
 		devices[i] = device(a, fmt.Sprint("d", i))
-		a.Add(t0, devices[i], reading(t0, 1))
+		add(a, t0, devices[i], reading(t0, 1))
 	}
 	for _, d := range devices[:50] { // half of them go on, half stay silent
-		a.Add(t0+63_000, d, reading(t0+63_000, 1))
+		add(a, t0+63_000, d, reading(t0+63_000, 1))
 	}
 	n := 0
 	for {
@@ -175,7 +180,7 @@ func TestPartialsAddUp(t *testing.T) {
 			}
 			i := rnd.IntN(len(devices))
 			v := float64(rnd.IntN(1000))
-			a.Add(clock, devices[i], reading(ts, v))
+			add(a, clock, devices[i], reading(ts, v))
 			for _, w := range []telemetry.Window{
 				{Scope: ScopeDevice, ID: fmt.Sprint("d", i), Start: floor(ts, Minute), WidthMS: Minute},
 				{Scope: ScopeBuilding, ID: "A栋", Start: floor(ts, Minute), WidthMS: Minute},
@@ -199,10 +204,10 @@ func TestBuildingNamesAreBounded(t *testing.T) {
 	for i := range 2 * maxBuildings {
 		r := reading(t0, 1)
 		r.Location.Building = fmt.Sprint("b", i)
-		a.Add(t0, d, r)
+		add(a, t0, d, r)
 	}
 	require.Len(t, a.buildings, maxBuildings)
-	a.Add(t0+70_000, d, reading(t0+70_000, 1)) // not counted: there is no room
+	add(a, t0+70_000, d, reading(t0+70_000, 1)) // not counted: there is no room
 	a.Collect(t0+70_000, all, nil)
 	require.Empty(t, a.buildings, "those without open windows are forgotten")
 }
@@ -211,7 +216,7 @@ func TestOverflowStaysANumber(t *testing.T) {
 	a := newAggregator()
 	d := device(a, "d1")
 	for range 3 {
-		a.Add(t0, d, reading(t0, math.MaxFloat64))
+		add(a, t0, d, reading(t0, math.MaxFloat64))
 	}
 	for _, w := range a.Flush(nil) {
 		require.False(t, math.IsInf(w.Sum, 0), w)

@@ -220,6 +220,8 @@ func TestLateRaiseByTheClockWaitsForAFreshReading(t *testing.T) {
 	s, journal := play(rs, State{}, in)
 	require.Empty(t, journal)
 	now := t0 + time.Hour.Milliseconds()
+	now = s.Due()
+	require.Equal(t, t0+time.Hour.Milliseconds()+time.Minute.Milliseconds()+tickGrace, now)
 	s, journal, _ = rs.Tick(again(t, s), now, nil)
 	require.Empty(t, journal)
 	due := now + rs.maxWait + 2*pastSlack

@@ -12,6 +12,7 @@ import (
 type written struct {
 	Last    [NumSignals]int64 `json:"last"`
 	Changed int64             `json:"changed"`
+	Lag     int64             `json:"lag,omitempty"`
 	Still   []writtenStill    `json:"still,omitempty"`
 	Rates   []rate            `json:"rates,omitempty"`
 	memory
@@ -61,7 +62,7 @@ func (in *active) upgrade() (Alarm, error) {
 
 // Encode returns s as JSON.
 func (s State) Encode() ([]byte, error) {
-	w := written{Last: s.Last, Changed: s.Changed, Rates: s.rates}
+	w := written{Last: s.Last, Changed: s.Changed, Lag: s.Lag, Rates: s.rates}
 	for p, still := range s.still {
 		if still.Since != 0 {
 			w.Still = append(w.Still, writtenStill{Signal(p), still})
@@ -93,7 +94,7 @@ func DecodeState(data []byte) (State, error) {
 	if err := w.check(); err != nil {
 		return State{}, fmt.Errorf("decoding alarm state: %w", err)
 	}
-	s := State{Last: w.Last, Changed: w.Changed, rates: w.Rates}
+	s := State{Last: w.Last, Changed: w.Changed, Lag: w.Lag, rates: w.Rates}
 	for _, st := range w.Still {
 		s.still[st.Signal] = st.still
 	}

@@ -4,7 +4,10 @@ import "industrial-iot-monitor/internal/telemetry"
 
 // Input is one reading and its origin.
 type Input struct {
-	Reading  *telemetry.Reading
+	Reading *telemetry.Reading
+	// At is the reading's plant time in ms: when it was taken, by a right clock (see package
+	// clock). 0: Reading.Timestamp.
+	At       int64
 	Gateway  string
 	Received int64 // ms, when it was received
 	Waited   int64 // ms it waited in the gateway's buffer before it was written to Kafka
@@ -16,6 +19,14 @@ type Input struct {
 	// Room has the figures of the other sensors in the reading's room, nil when unknown.
 	// It is not kept.
 	Room *RoomView
+}
+
+// PlantTime returns the plant time of the reading.
+func (in *Input) PlantTime() int64 {
+	if in.At != 0 {
+		return in.At
+	}
+	return in.Reading.Timestamp
 }
 
 // RoomView has the figures of the other sensors of a room, by parameter.

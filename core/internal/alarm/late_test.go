@@ -138,6 +138,54 @@ func TestDelayElapsesWithoutAReading(t *testing.T) {
 	require.Equal(t, []brief{{"x", telemetry.EventRaised, 30}, {"x", telemetry.EventCleared, 100}}, briefs(journal))
 }
 
+// TestClockEndsNoDelayEarly: an hour-old backlog arrives within seconds while the clock
+// ticks. Delays take as long as the readings say, not as long ago as they are.
+func TestClockEndsNoDelayEarly(t *testing.T) {
+	rs := compile(t, Rule{ID: "x", If: Condition{Kind: High, Signal: temperature, Limit: 80}, OnDelay: 10 * time.Minute, OffDelay: 10 * time.Minute})
+	hour, minutes := time.Hour.Milliseconds(), time.Minute.Milliseconds()
+	var s State
+	var journal []Transition
+	send := func(from, to int64, v float64) {
+		for m := from; m < to; m++ {
+			in := at(t0+m*minutes, v)
+			in.Waited = hour - m*minutes + m*100 // a reading every 100 ms from t0 + 1h on
+			in.Received = in.Reading.Timestamp
+			s, journal, _ = rs.Step(s, in, journal)
+			for now := t0 + hour + m*100; now < t0+hour+(m+1)*100; now += 20 {
+				s, journal, _ = rs.Tick(again(t, s), now+tickGrace, journal)
+			}
+		}
+	}
+	send(0, 9, 85)
+	send(9, 10, 20) // held for nine minutes
+	send(10, 20, 85)
+	require.Empty(t, journal)
+	require.Negative(t, t0+hour-s.Due(), "not before ten minutes of its own")
+	require.Equal(t, t0+hour+1900+minutes+tickGrace, s.Due())
+	s, _, _ = rs.Tick(s, s.Due()-1, nil)
+	require.Zero(t, len(s.mem.Alarms))
+	s, _, _ = rs.Tick(s, s.Due(), nil)
+	require.Equal(t, t0+20*minutes, s.mem.Alarms[0].Since)
+}
+
+// TestPlantTimeCounts: of a device whose clock is five hours slow.
+func TestPlantTimeCounts(t *testing.T) {
+	rs := compile(t, Rule{ID: "x", If: Condition{Kind: High, Signal: temperature, Limit: 80}, OnDelay: 10 * time.Minute})
+	var s State
+	var journal []Transition
+	for m := range int64(12) {
+		in := at(t0+m*60_000, 85)
+		in.At, in.Reading.Timestamp = in.Reading.Timestamp, in.Reading.Timestamp-5*3_600_000
+		s, journal, _ = rs.Step(s, in, journal)
+		s, journal, _ = rs.Tick(s, in.At+tickGrace, journal)
+		require.Len(t, journal, int(m/10), m)
+	}
+	require.Equal(t, t0+600_000, journal[0].Alert.RaisedAt)
+	require.Equal(t, t0+660_000, s.Last[temperature])
+	_, _, o := rs.Observe(State{}, Input{Reading: at(t0, 85).Reading, At: t0 - 5, Received: t0}, "x", nil)
+	require.Equal(t, []bool{true}, o.Holds)
+}
+
 func TestStateOfTheFirstVersionIsRead(t *testing.T) {
 	old := `{"active":[{"alert_id":"abc","type":"temperature_high","parameter":0,"operator":">","value":80,"severity":"high","raised_at":1700000000000,"peak":90}],"last":[1700000000000,0,0,0],"changed":1700000000000}`
 	s, err := DecodeState([]byte(old))

@@ -17,7 +17,7 @@ func (x *step) measure(c *cond) (float64, bool) {
 	case atRate:
 		return x.rate(c, v)
 	case atStill:
-		return float64(x.r.Timestamp - x.s.still[c.Signal].Since), true
+		return float64(x.ts - x.s.still[c.Signal].Since), true
 	case atRoom:
 		if x.in.Room == nil || x.in.Room[c.Signal].Count < c.Sensors {
 			return 0, false
@@ -92,7 +92,7 @@ func (x *step) firstOffset(c *cond) int64 {
 
 // track updates the history that conditions need.
 func (x *step) track() {
-	ts := x.r.Timestamp
+	ts := x.ts
 	if tracked := x.rules.still & x.fresh; tracked != 0 {
 		for p := range telemetry.NumAnalog {
 			if tracked&(1<<p) != 0 {
@@ -190,7 +190,7 @@ func (x *step) base(c *cond) *point {
 	if i := x.window(c.key); i >= 0 {
 		w := &x.s.rates[i]
 		for k := range w.N {
-			if p := &w.Points[k]; p.At >= x.r.Timestamp-c.span && p.At < x.r.Timestamp {
+			if p := &w.Points[k]; p.At >= x.ts-c.span && p.At < x.ts {
 				return p
 			}
 		}
@@ -205,7 +205,7 @@ func (x *step) rate(c *cond, v float64) (float64, bool) {
 	if p == nil {
 		return 0, false
 	}
-	took := x.r.Timestamp - p.At
+	took := x.ts - p.At
 	if took < c.span/2 {
 		return 0, false
 	}

@@ -48,7 +48,7 @@ func (rs *Rules) Observe(s State, in Input, id string, dst []Transition) (State,
 	}
 	o := rs.observe(r, s, in)
 	o.State = telemetry.AlarmNormal
-	ts := in.Reading.Timestamp
+	ts := in.PlantTime()
 	if i := next.find(r.Type); i >= 0 {
 		o.State = next.mem.Alarms[i].State
 	}
@@ -72,9 +72,9 @@ func (rs *Rules) Observe(s State, in Input, id string, dst []Transition) (State,
 
 // observe measures the conditions of r.
 func (rs *Rules) observe(r *rule, s State, in Input) Observation {
-	x := step{rules: rs, s: s, in: in, r: in.Reading, vals: valuesOf(in.Reading)}
+	x := step{rules: rs, s: s, in: in, r: in.Reading, ts: in.PlantTime(), vals: valuesOf(in.Reading)}
 	for p := range NumSignals {
-		if x.vals.present&(1<<p) != 0 && in.Reading.Timestamp > s.Last[p] {
+		if x.vals.present&(1<<p) != 0 && x.ts > s.Last[p] {
 			x.fresh |= 1 << p
 		}
 	}

@@ -31,6 +31,8 @@ type State struct {
 	// Changed is the event time in ms of the last alarm that was raised or cleared by
 	// readings.
 	Changed int64
+	// Lag is how old the newest reading was, in ms, when it came to Kafka.
+	Lag int64
 
 	still [telemetry.NumAnalog]still
 	rates []rate

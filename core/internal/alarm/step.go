@@ -26,7 +26,8 @@ func (rs *Rules) Step(s State, in Input, dst []Transition) (State, []Transition,
 		x.detected = in.Received + in.Waited
 	}
 	x.vals = valuesOf(in.Reading)
-	ts := in.Reading.Timestamp
+	ts := in.PlantTime()
+	x.ts = ts
 	for p := range NumSignals {
 		if x.vals.present&(1<<p) != 0 && ts > s.Last[p] {
 			x.fresh |= 1 << p
@@ -52,6 +53,7 @@ func (rs *Rules) Step(s State, in Input, dst []Transition) (State, []Transition,
 		}
 		x.judge(r)
 	}
+	x.s.Lag = max(in.Received+in.Waited-ts, 0)
 	until := min(ts, in.Received+aheadBy)
 	for p := range NumSignals {
 		if x.fresh&(1<<p) != 0 {
@@ -67,6 +69,7 @@ type step struct {
 	s          State
 	in         Input
 	r          *telemetry.Reading // in.Reading, nil except for a reading
+	ts         int64              // plant time of r
 	vals       values
 	fresh      uint8 // signals newer than those seen before, a bit each
 	quietUntil int64
@@ -124,7 +127,7 @@ func (x *step) release() {
 			continue
 		}
 		before := len(x.s.mem.Alarms)
-		x.clear(i, x.r.Timestamp, x.vals.v[sig], "the rule "+a.Rule+" is gone; "+x.describe(sig))
+		x.clear(i, x.ts, x.vals.v[sig], "the rule "+a.Rule+" is gone; "+x.describe(sig))
 		i += 1 - (before - len(x.s.mem.Alarms)) // it may be removed
 	}
 }
@@ -177,7 +180,7 @@ func (x *step) judge(r *rule) {
 // not younger than the last transition: it was processed before, and the alarm it raised
 // has ended.
 func (x *step) begin(r *rule, k int, now uint8) {
-	ts := x.r.Timestamp
+	ts := x.ts
 	if ts <= x.quietUntil {
 		return
 	}
@@ -255,7 +258,7 @@ func (x *step) recall(i int) {
 // fade handles an alarm whose condition ends with this reading.
 func (x *step) fade(r *rule, i int, now uint8) {
 	a := &x.s.mem.Alarms[i]
-	ts := x.r.Timestamp
+	ts := x.ts
 	c := &r.conds[min(int(a.Lead), r.n-1)]
 	v, known := x.measure(c)
 	value := x.shown(c, v)

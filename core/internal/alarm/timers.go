@@ -114,12 +114,15 @@ func (x *step) advanceLast(mask uint8, at int64) {
 // Tick advances s to the clock's now (ms): delays that end without a reading, alarms that
 // become stale or no longer chatter, shelvings that end. Call it when Due is reached, and
 // never while unprocessed readings are waiting.
+//
+// Delays run on the device's own time line: a device whose newest reading was an hour old
+// when it was received is now taken to be where its clock was an hour ago.
 func (rs *Rules) Tick(s State, now int64, dst []Transition) (State, []Transition, bool) {
 	if s.mem == nil {
 		return s, dst, false
 	}
 	x := step{rules: rs, s: s, out: dst, detected: now}
-	x.advance(now - tickGrace)
+	x.advance(now - tickGrace - s.Lag)
 	for i := len(x.s.mem.Alarms) - 1; i >= 0; i-- {
 		a := &x.s.mem.Alarms[i]
 		switch {
@@ -148,7 +151,7 @@ func (s State) Due() int64 {
 		}
 	}
 	if at, what, _ := s.next(); what != noTimer {
-		offer(at + tickGrace)
+		offer(at + tickGrace + s.Lag)
 	}
 	for i := range s.mem.Alarms {
 		a := &s.mem.Alarms[i]

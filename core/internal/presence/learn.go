@@ -12,7 +12,7 @@ func (d *Device) begin(in Input) {
 	id := strings.Clone(in.Reading.DeviceID) // the reading's strings share its whole text
 	d.State = telemetry.DeviceState{
 		DeviceID: id, Presence: telemetry.PresenceOnline, Since: in.Now,
-		LastSeen: in.Reading.Timestamp, Gateway: in.Gateway,
+		LastSeen: in.At, Gateway: in.Gateway,
 	}
 	d.jitter = spread(id)
 	if in.Now-in.Heard > unknownWindow {
@@ -25,7 +25,7 @@ func (d *Device) begin(in Input) {
 // learn updates d from a reading, unless it is late.
 func (d *Device) learn(in Input) {
 	r := in.Reading
-	gap := r.Timestamp - d.State.LastSeen
+	gap := in.At - d.State.LastSeen
 	if gap <= 0 {
 		return
 	}
@@ -33,7 +33,7 @@ func (d *Device) learn(in Input) {
 		d.gaps.add(gap)
 	}
 	d.settled = true
-	d.State.LastSeen = r.Timestamp
+	d.State.LastSeen = in.At
 	if d.State.Gateway != in.Gateway {
 		d.State.Gateway, d.dirty = in.Gateway, true
 	}

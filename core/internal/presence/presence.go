@@ -69,6 +69,7 @@ type Device struct {
 // Input is one reading and where it came from.
 type Input struct {
 	Reading *telemetry.Reading
+	At      int64 // plant time of the reading, ms
 	Gateway string
 	Heard   int64 // ms by the clock: when the reading proves its device to have been alive
 	Now     int64 // ms by the clock

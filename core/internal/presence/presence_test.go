@@ -27,7 +27,7 @@ func reading(ts int64) *telemetry.Reading {
 
 // observe gives d a reading of time now.
 func observe(t *Tracker, d *Device, now int64) bool {
-	return t.Observe(d, Input{Reading: reading(now), Gateway: "gw-a", Heard: now, Now: now})
+	return t.Observe(d, Input{Reading: reading(now), At: now, Gateway: "gw-a", Heard: now, Now: now})
 }
 
 // advance ticks every second from one time to another and returns the times in ms after
@@ -191,7 +191,7 @@ func TestOurOwnSleepIsNotTheDevices(t *testing.T) {
 
 func TestBackfillIsNoSignOfLife(t *testing.T) {
 	tr := newTracker()
-	old := Input{Reading: reading(t0 - 3_600_000), Gateway: "gw-a", Heard: t0 - 3_590_000, Now: t0}
+	old := Input{Reading: reading(t0 - 3_600_000), At: t0 - 3_600_000, Gateway: "gw-a", Heard: t0 - 3_590_000, Now: t0}
 	var unknown Device
 	require.True(t, tr.Observe(&unknown, old))
 	require.False(t, unknown.Online(), "a device whose first reading is backfilled")
@@ -207,7 +207,7 @@ func TestBatteryThatIsNoLongerReportedIsWritten(t *testing.T) {
 	var d Device
 	for i, battery := range []telemetry.Optional{telemetry.Some(1), {}} { // too small a change for a value
 		now := t0 + int64(i)*60_000
-		in := Input{Reading: reading(now), Gateway: "gw-a", Heard: now, Now: now}
+		in := Input{Reading: reading(now), At: now, Gateway: "gw-a", Heard: now, Now: now}
 		in.Reading.Info.Battery = battery
 		require.True(t, tr.Observe(&d, in))
 		require.Equal(t, battery, d.State.Info.Battery)
@@ -226,14 +226,14 @@ func TestChangesAreWritten(t *testing.T) {
 		{"battery by five", func(in *Input) { in.Reading.Info.Battery.Value = 80 }, true},
 		{"battery by four", func(in *Input) { in.Reading.Info.Battery.Value = 81 }, false},
 		{"signal", func(in *Input) { in.Reading.Info.SignalStrength.Value = -90 }, false},
-		{"late room", func(in *Input) { in.Reading.Location.Room = "302"; in.Reading.Timestamp = t0 - 1 }, false},
+		{"late room", func(in *Input) { in.Reading.Location.Room = "302"; in.At = t0 - 1 }, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := newTracker()
 			var d Device
 			observe(tr, &d, t0)
-			in := Input{Reading: reading(t0 + 5000), Gateway: "gw-a", Heard: t0 + 5000, Now: t0 + 5000}
+			in := Input{Reading: reading(t0 + 5000), At: t0 + 5000, Gateway: "gw-a", Heard: t0 + 5000, Now: t0 + 5000}
 			tt.bend(&in)
 			require.Equal(t, tt.write, tr.Observe(&d, in))
 			require.False(t, tr.Check(&d, t0+6000))
@@ -254,7 +254,7 @@ func TestRestlessDeviceIsWrittenOnceASecond(t *testing.T) {
 		now := t0 + i*10
 		r := reading(now)
 		r.Location.Room = fmt.Sprint(i)
-		if tr.Observe(&d, Input{Reading: r, Gateway: "gw-a", Heard: now, Now: now}) {
+		if tr.Observe(&d, Input{Reading: r, At: now, Gateway: "gw-a", Heard: now, Now: now}) {
 			n++
 		}
 	}

@@ -67,7 +67,7 @@ func samples(x *wire.Explanation, set *alarm.Rules, a telemetry.Alert, rule stri
 	var out []alarm.Transition
 	raised, acked := false, a.Ack == nil
 	for _, in := range inputs {
-		ts := in.Reading.Timestamp
+		ts := in.PlantTime()
 		if !acked && ts > a.Ack.At {
 			acked = true
 			s, out, _, _ = set.Command(s, &telemetry.AlarmCommand{

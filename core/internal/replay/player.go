@@ -55,7 +55,7 @@ func (p *player) record(m *sarama.ConsumerMessage) {
 		p.devices[string(m.Key)] = d
 	}
 	if p.o.Rules.NeedsRoom() && in.Waited == 0 {
-		p.rooms.Put(&d.room, r)
+		p.rooms.Put(&d.room, in.PlantTime(), r)
 		in.Room = p.rooms.View(&d.room, &p.view)
 	}
 	if p.o.Device != "" && r.DeviceID != p.o.Device {

@@ -68,16 +68,16 @@ type Table struct {
 // New returns an empty Table.
 func New() *Table { return &Table{rooms: make(map[string]*room), devices: make(map[*Device]struct{})} }
 
-// Put applies a reading of d, the zero Device for its first one. d must not be copied
+// Put applies a reading of d, taken at plant time at. d is the zero Device for its first one. d must not be copied
 // afterwards. A late reading changes nothing.
-func (t *Table) Put(d *Device, r *telemetry.Reading) {
+func (t *Table) Put(d *Device, at int64, r *telemetry.Reading) {
 	if d.location != r.Location {
 		t.move(d, r.Location)
 	}
-	if d.room == nil || r.Timestamp <= d.at {
+	if d.room == nil || at <= d.at {
 		return
 	}
-	d.at = r.Timestamp
+	d.at = at
 	for p := range telemetry.NumAnalog {
 		m := &r.Sensors.Analog[p]
 		d.newest[p] = value{m.Present, m.Value}

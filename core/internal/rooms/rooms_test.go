@@ -10,6 +10,9 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
+// put applies r, taken when it says.
+func put(t *Table, d *Device, r *telemetry.Reading) { t.Put(d, r.Timestamp, r) }
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const now = 1_700_000_000_000
@@ -28,7 +31,7 @@ func TestADeviceIsComparedWithTheOthersOfItsRoom(t *testing.T) {
 		if i == 4 {
 			room = "302"
 		}
-		table.Put(&devices[i], reading(room, now, v))
+		put(table, &devices[i], reading(room, now, v))
 	}
 	var view alarm.RoomView
 	require.Zero(t, table.View(&devices[0], &view)[telemetry.Temperature].Count, "empty before the first Rebuild")
@@ -51,9 +54,9 @@ func TestADeviceIsComparedWithTheOthersOfItsRoom(t *testing.T) {
 func TestOldValuesDoNotCount(t *testing.T) {
 	table := New()
 	var a, b Device
-	table.Put(&a, reading("301", now, 20))
-	table.Put(&b, reading("301", now-MaxAge.Milliseconds()-1, 30))
-	table.Put(&a, reading("301", now-1, 90)) // late
+	put(table, &a, reading("301", now, 20))
+	put(table, &b, reading("301", now-MaxAge.Milliseconds()-1, 30))
+	put(table, &a, reading("301", now-1, 90)) // late
 	table.Rebuild(now, nil)
 	var view alarm.RoomView
 	require.Zero(t, table.View(&a, &view)[telemetry.Temperature].Count)
@@ -63,17 +66,17 @@ func TestOldValuesDoNotCount(t *testing.T) {
 func TestADeviceThatMovesLeavesItsRoom(t *testing.T) {
 	table := New()
 	var a, b Device
-	table.Put(&a, reading("301", now, 20))
-	table.Put(&b, reading("301", now, 30))
-	table.Put(&a, reading("302", now+1, 20))
+	put(table, &a, reading("301", now, 20))
+	put(table, &b, reading("301", now, 30))
+	put(table, &a, reading("302", now+1, 20))
 	table.Rebuild(now, nil)
 	var view alarm.RoomView
 	require.Zero(t, table.View(&b, &view)[telemetry.Temperature].Count)
 	require.Len(t, table.Own(), 2)
-	table.Put(&b, reading("302", now+1, 30))
+	put(table, &b, reading("302", now+1, 30))
 	table.Rebuild(now, nil)
 	require.Len(t, table.Own(), 1, "an empty room is forgotten")
-	table.Put(&b, reading("", now+2, 30))
+	put(table, &b, reading("", now+2, 30))
 	require.Nil(t, table.View(&b, &view), "no room, no neighbours")
 	table.Rebuild(now, nil)
 	require.Zero(t, table.View(&a, &view)[telemetry.Temperature].Count)
