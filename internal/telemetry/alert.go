@@ -188,14 +188,17 @@ const (
 // DeviceState is the value of a record in the compacted device-state topic, key
 // DeviceID: the state of a device beyond its last reading.
 type DeviceState struct {
-	DeviceID   string     `json:"device_id"`
-	Presence   Presence   `json:"presence"`
-	Since      int64      `json:"since"`       // ms, when Presence last changed
-	LastSeen   int64      `json:"last_seen"`   // ms, event time of the newest reading when this was written
-	IntervalMS int64      `json:"interval_ms"` // the device's own sending interval as learned; 0 while unknown
-	Gateway    string     `json:"gateway"`
-	Location   Location   `json:"location"`
-	Info       DeviceInfo `json:"device_info"`
+	DeviceID   string   `json:"device_id"`
+	Presence   Presence `json:"presence"`
+	Since      int64    `json:"since"`       // ms, when Presence last changed
+	LastSeen   int64    `json:"last_seen"`   // ms, plant time of the newest reading when this was written
+	IntervalMS int64    `json:"interval_ms"` // the device's own sending interval as learned; 0 while unknown
+	// ClockOffsetMS is how far the device's clock is ahead of the gateway's, negative behind;
+	// 0 within the tolerance. LastSeen is free of it.
+	ClockOffsetMS int64      `json:"clock_offset_ms,omitempty"`
+	Gateway       string     `json:"gateway"`
+	Location      Location   `json:"location"`
+	Info          DeviceInfo `json:"device_info"`
 }
 
 // Window is a mergeable partial aggregate over one tumbling window of event time:

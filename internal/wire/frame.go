@@ -9,17 +9,20 @@ import (
 // A live frame is one message on live.<gateway>: readings as core processed them, in
 // the order of each device.
 //
-//	"IOTF" version=1 gateway:str count:u32 { entry }
-//	entry = flags:u8 timestamp:varint received:varint device:str payload:bytes
+//	"IOTF" version=2 gateway:str count:u32 { entry }
+//	entry = flags:u8 timestamp:varint received:varint [offset:varint] device:str payload:bytes
 //
-// Encodings are those of a pack. Flag bit 0 is Backfill; the others are zero when
-// written and ignored when read.
+// Encodings are those of a pack. Flag bit 0 is Backfill, bit 1 says that offset is there;
+// the others are zero when written and ignored when read. Frames of version 1 have no
+// offset and are read too, so that a portal can be upgraded before core.
 const (
 	frameMagic    = "IOTF"
-	frameVersion  = 1
+	frameVersion  = 2
+	frameVersion1 = 1
 	frameEntryMin = 5 // flags, two times and two empty strings: one byte each
 
 	flagBackfill = 1
+	flagOffset   = 2
 )
 
 // ErrDamagedFrame is returned for bytes that are not a whole live frame.
@@ -31,10 +34,13 @@ var ErrDamagedFrame = errors.New("damaged live frame")
 // and keep them in memory.
 type FrameEntry struct {
 	Device    string
-	Timestamp int64 // ms, event time
+	Timestamp int64 // ms, plant time: when it was taken, by a right clock
 	Received  int64 // ms, when the gateway received it
-	Backfill  bool  // the reading waited in a gateway's buffer
-	Payload   []byte
+	Backfill  bool  // the reading is old: it waited in a gateway's buffer, or in its device
+	// ClockOffset is how far the device's clock is ahead, in ms, negative behind; 0 within
+	// the tolerance. The payload's own timestamp is off by it.
+	ClockOffset int64
+	Payload     []byte
 }
 
 // FrameBuilder collects entries into a live frame. The zero value is ready after
@@ -61,9 +67,15 @@ func (b *FrameBuilder) Add(e FrameEntry) {
 	if e.Backfill {
 		flags = flagBackfill
 	}
+	if e.ClockOffset != 0 {
+		flags |= flagOffset
+	}
 	buf := append(b.buf, flags)
 	buf = binary.AppendVarint(buf, e.Timestamp)
 	buf = binary.AppendVarint(buf, e.Received)
+	if e.ClockOffset != 0 {
+		buf = binary.AppendVarint(buf, e.ClockOffset)
+	}
 	buf = appendBytes(buf, e.Device)
 	b.buf = appendBytes(buf, e.Payload)
 }
@@ -85,9 +97,10 @@ type Frame struct {
 	Gateway string // points into the frame's bytes, as the strings of an entry do
 	Count   int
 
-	c    cursor
-	left int
-	err  error
+	known byte // flags of its version
+	c     cursor
+	left  int
+	err   error
 }
 
 // OpenFrame checks the head of data and returns it for iteration. The error is
@@ -96,10 +109,14 @@ func OpenFrame(data []byte) (*Frame, error) {
 	if len(data) < 5 || string(data[:4]) != frameMagic {
 		return nil, fmt.Errorf("%w: it does not start with %s", ErrDamagedFrame, frameMagic)
 	}
-	if data[4] != frameVersion {
-		return nil, fmt.Errorf("%w: version %d is unknown", ErrDamagedFrame, data[4])
+	f := &Frame{c: cursor{rest: data[5:]}, known: flagBackfill | flagOffset}
+	switch data[4] {
+	case frameVersion:
+	case frameVersion1:
+		f.known = flagBackfill
+	default:
+		return nil, fmt.Errorf("%w: version %d is unknown; want 1 or 2", ErrDamagedFrame, data[4])
 	}
-	f := &Frame{c: cursor{rest: data[5:]}}
 	f.Gateway = f.c.str()
 	if f.c.bad || len(f.c.rest) < 4 {
 		return nil, fmt.Errorf("%w: the head is truncated", ErrDamagedFrame)
@@ -121,14 +138,12 @@ func (f *Frame) Next() (FrameEntry, bool) {
 		}
 		return FrameEntry{}, false
 	}
-	flags := f.c.byte()
-	e := FrameEntry{
-		Timestamp: f.c.varint(),
-		Received:  f.c.varint(),
-		Device:    f.c.str(),
-		Payload:   f.c.bytes(),
-		Backfill:  flags&flagBackfill != 0,
+	flags := f.c.byte() & f.known
+	e := FrameEntry{Backfill: flags&flagBackfill != 0, Timestamp: f.c.varint(), Received: f.c.varint()}
+	if flags&flagOffset != 0 {
+		e.ClockOffset = f.c.varint()
 	}
+	e.Device, e.Payload = f.c.str(), f.c.bytes()
 	if f.c.bad {
 		f.err = fmt.Errorf("%w: entry %d is unreadable", ErrDamagedFrame, f.Count-f.left)
 		return FrameEntry{}, false

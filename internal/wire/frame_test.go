@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,6 +16,7 @@ func goldenFrameEntries() []wire.FrameEntry {
 	return []wire.FrameEntry{
 		{Device: "device_001", Timestamp: 1640995200000, Received: 1640995200010, Payload: []byte(`{"device_id":"device_001"}`)},
 		{Device: "device_002", Timestamp: -1, Received: 0, Backfill: true, Payload: []byte{}},
+		{Device: "device_003", Timestamp: 1640995200000, Received: 1640995200010, ClockOffset: -946684800000, Payload: []byte(`{}`)},
 	}
 }
 
@@ -48,6 +50,28 @@ func TestFrameGolden(t *testing.T) {
 	require.Equal(t, goldenFrameEntries(), got)
 }
 
+// TestFrameOfVersion1IsRead: core may be older than the portal.
+func TestFrameOfVersion1IsRead(t *testing.T) {
+	data, err := os.ReadFile("testdata/frame_v1.golden")
+	require.NoError(t, err)
+	gateway, got := readFrame(t, data)
+	require.Equal(t, "gw-a", gateway)
+	require.Equal(t, goldenFrameEntries()[:2], got)
+	for i := range data {
+		for bit := range 8 {
+			changed := bytes.Clone(data)
+			changed[i] ^= 1 << bit
+			f, err := wire.OpenFrame(changed)
+			if err != nil || changed[4] != 1 {
+				continue
+			}
+			for e, ok := f.Next(); ok; e, ok = f.Next() {
+				require.Zero(t, e.ClockOffset)
+			}
+		}
+	}
+}
+
 func TestFrameRoundTrip(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var b wire.FrameBuilder
@@ -56,7 +80,7 @@ func TestFrameRoundTrip(t *testing.T) {
 		for i := range entries {
 			entries[i] = wire.FrameEntry{
 				Device: randomText(r, 20), Timestamp: int64(r.Uint64()), Received: int64(r.Uint64() >> r.IntN(64)),
-				Backfill: r.IntN(2) == 0, Payload: []byte(randomText(r, 300)),
+				Backfill: r.IntN(2) == 0, Payload: []byte(randomText(r, 300)), ClockOffset: int64(r.Uint64()) * r.Int64N(2),
 			}
 		}
 		gateway := randomText(r, 9)
@@ -91,11 +115,11 @@ func TestFrameDamage(t *testing.T) {
 		check(whole[:i], "")
 	}
 	check([]byte("IOTP\x01"), "does not start with IOTF")
-	check([]byte("IOTF\x02"), "version 2 is unknown")
-	check([]byte("IOTF\x01\x05gw"), "head is truncated")
-	check([]byte("IOTF\x01\x00\xff\xff\xff\xff"), "4294967295 entries do not fit")
-	check([]byte("IOTF\x01\x00\x00\x00\x00\x00!"), "1 bytes after the last entry")
-	check([]byte("IOTF\x01\x00\x00\x00\x00\x01\x00\x00\x00\x09a"), "entry 0 is unreadable")
+	check([]byte("IOTF\x03"), "version 3 is unknown")
+	check([]byte("IOTF\x02\x05gw"), "head is truncated")
+	check([]byte("IOTF\x02\x00\xff\xff\xff\xff"), "4294967295 entries do not fit")
+	check([]byte("IOTF\x02\x00\x00\x00\x00\x00!"), "1 bytes after the last entry")
+	check([]byte("IOTF\x02\x00\x00\x00\x00\x01\x00\x00\x00\x09a"), "entry 0 is unreadable")
 }
 
 func TestFrameBuilderDoesNotAllocate(t *testing.T) {

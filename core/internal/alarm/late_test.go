@@ -163,7 +163,7 @@ func TestClockEndsNoDelayEarly(t *testing.T) {
 	require.Negative(t, t0+hour-s.Due(), "not before ten minutes of its own")
 	require.Equal(t, t0+hour+1900+minutes+tickGrace, s.Due())
 	s, _, _ = rs.Tick(s, s.Due()-1, nil)
-	require.Zero(t, len(s.mem.Alarms))
+	require.Empty(t, s.mem.Alarms)
 	s, _, _ = rs.Tick(s, s.Due(), nil)
 	require.Equal(t, t0+20*minutes, s.mem.Alarms[0].Since)
 }
