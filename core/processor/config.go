@@ -80,15 +80,13 @@ func (c *Config) Check() error {
 }
 
 // limits returns the normal ranges, for the statuses.
-func (c *Config) limits() *intake.Limits {
-	limits := &intake.Limits{}
-	for p := range limits {
-		limits[p] = intake.Unlimited()
+func (c *Config) limits() intake.Limits {
+	above := func(high float64) intake.Range { return intake.Range{Low: math.Inf(-1), High: high} }
+	return intake.Limits{
+		telemetry.Temperature: {Low: c.TemperatureLow, High: c.TemperatureHigh},
+		telemetry.Humidity:    above(c.HumidityHigh),
+		telemetry.Current:     above(c.CurrentHigh),
 	}
-	limits[telemetry.Temperature] = intake.Range{Low: c.TemperatureLow, High: c.TemperatureHigh}
-	limits[telemetry.Humidity].High = c.HumidityHigh
-	limits[telemetry.Current].High = c.CurrentHigh
-	return limits
 }
 
 // builtIn returns the rules that the ALERT_ variables define.
@@ -101,9 +99,9 @@ func (c *Config) builtIn() alarm.RuleSet {
 		}}
 	}
 	return alarm.RuleSet{MaxWait: c.AlertMaxDelay, Rules: []alarm.Rule{
-		rule("temperature_high", telemetry.SeverityHigh, alarm.High, telemetry.Temperature, c.TemperatureHigh, temperature),
-		rule("temperature_low", telemetry.SeverityMedium, alarm.Low, telemetry.Temperature, c.TemperatureLow, temperature),
-		rule("humidity_high", telemetry.SeverityLow, alarm.High, telemetry.Humidity, c.HumidityHigh, share(c.HumidityHigh)),
-		rule("current_high", telemetry.SeverityCritical, alarm.High, telemetry.Current, c.CurrentHigh, share(c.CurrentHigh)),
+		rule("temperature_high", telemetry.SeverityHigh, alarm.High, telemetry.ParamTemperature, c.TemperatureHigh, temperature),
+		rule("temperature_low", telemetry.SeverityMedium, alarm.Low, telemetry.ParamTemperature, c.TemperatureLow, temperature),
+		rule("humidity_high", telemetry.SeverityLow, alarm.High, telemetry.ParamHumidity, c.HumidityHigh, share(c.HumidityHigh)),
+		rule("current_high", telemetry.SeverityCritical, alarm.High, telemetry.ParamCurrent, c.CurrentHigh, share(c.CurrentHigh)),
 	}}
 }

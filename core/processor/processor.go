@@ -52,7 +52,7 @@ type Processor struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *metrics
-	limits  *intake.Limits
+	limits  intake.Limits
 	rules   *ruleFile
 	live    *live.Publisher
 	ahead   *live.Ahead

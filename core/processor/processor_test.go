@@ -95,7 +95,7 @@ func TestReadingsReachEveryOutput(t *testing.T) {
 	for i, want := range []string{"normal", "high", "normal"} {
 		var r telemetry.Reading
 		require.NoError(t, wire.DecodeReading(l.of("d7")[i].Payload, &r, nil))
-		require.Equal(t, want, r.Sensors.Analog[telemetry.Temperature].Status)
+		require.Equal(t, want, r.Sensors.Find(telemetry.Temperature).Status)
 		require.False(t, l.of("d7")[i].Backfill)
 	}
 	require.Eventually(t, func() bool {

@@ -4,9 +4,9 @@ import "strconv"
 
 // Bounds of a reading's fields.
 const (
-	// MinTimestamp is 2000-01-01 00:00 UTC in ms since 1970, the first time accepted.
+	// MinTimestamp is 2000-01-01 00:00 UTC in ms since 1970, the earliest valid time.
 	MinTimestamp int64 = 946_684_800_000
-	// MaxTimestamp is 2100-01-01 00:00 UTC in ms since 1970, the first time refused again.
+	// MaxTimestamp is 2100-01-01 00:00 UTC in ms since 1970, the first time no longer valid.
 	MaxTimestamp int64 = 4_102_444_800_000
 
 	// MaxDeviceIDBytes is the length of the longest device id.
@@ -34,20 +34,28 @@ func ValidDeviceID(id string) bool {
 // ValidTimestamp reports whether ms is in [MinTimestamp, MaxTimestamp).
 func ValidTimestamp(ms int64) bool { return MinTimestamp <= ms && ms < MaxTimestamp }
 
-// RefuseTimestamp returns the refusal of an invalid timestamp. Its message recognises the
-// usual mistakes: seconds, microseconds and nanoseconds.
+// ValidDeviceTimestamp reports whether ms may be the timestamp of a reading. A device's
+// clock may be wrong by any offset, that of a dead clock that starts in 1970 included, so
+// only what no offset explains is invalid: times before 1970, from 2100 on, and numbers
+// that are valid times in seconds.
+func ValidDeviceTimestamp(ms int64) bool { return 0 <= ms && ms < MaxTimestamp && !seconds(ms) }
+
+func seconds(v int64) bool { return MinTimestamp/1000 <= v && v < MaxTimestamp/1000 }
+
+// RefuseTimestamp returns the refusal of an invalid timestamp of a reading. Its message
+// recognises the usual mistakes: seconds, microseconds and nanoseconds.
 func RefuseTimestamp(v int64) *Refusal {
 	const want = "; want milliseconds since 1970"
 	msg := strconv.FormatInt(v, 10)
 	switch {
-	case MinTimestamp/1000 <= v && v < MaxTimestamp/1000:
+	case seconds(v):
 		msg += " looks like seconds" + want
 	case ValidTimestamp(v / 1000):
 		msg += " looks like microseconds" + want
 	case ValidTimestamp(v / 1_000_000):
 		msg += " looks like nanoseconds" + want
 	default:
-		msg += " is outside 2000-01-01 to 2100-01-01" + want
+		msg += " is outside 1970-01-01 to 2100-01-01" + want
 	}
 	return &Refusal{Reason: ReasonInvalidTimestamp, Field: "timestamp", Message: msg}
 }

@@ -4,31 +4,10 @@
 // here blocks.
 package telemetry
 
-import "encoding/json"
-
-// Parameter names one of the analog sensors a device may carry.
-type Parameter uint8
-
-// The analog parameters of the contract. The switch is not analog and has a
-// field of its own in Sensors.
-const (
-	Temperature Parameter = iota
-	Humidity
-	Pressure
-	Current
-	// NumAnalog is the number of analog parameters; it sizes arrays indexed by Parameter.
-	NumAnalog
+import (
+	"encoding/json"
+	"slices"
 )
-
-var parameterNames = [NumAnalog]string{"temperature", "humidity", "pressure", "current"}
-
-// String returns the parameter's field name in the contract, for example "temperature".
-func (p Parameter) String() string {
-	if p < NumAnalog {
-		return parameterNames[p]
-	}
-	return "unknown"
-}
 
 // Reading is one message of one device: its sensors' values at Timestamp.
 type Reading struct {
@@ -37,6 +16,16 @@ type Reading struct {
 	Location  Location
 	Sensors   Sensors
 	Info      DeviceInfo
+	// Flaws are the dotted paths of optional fields that were ignored because of a wrong
+	// type or a malformed name, the first MaxFlaws of them. The record in Kafka has them.
+	Flaws []string
+}
+
+// Clone returns a copy of r that shares no slice with it. Strings are shared.
+func (r *Reading) Clone() Reading {
+	c := *r
+	c.Sensors, c.Flaws = slices.Clone(r.Sensors), slices.Clone(r.Flaws)
+	return c
 }
 
 // Location is where a device is installed.
@@ -44,28 +33,6 @@ type Location struct {
 	Building string `json:"building"`
 	Floor    int    `json:"floor"`
 	Room     string `json:"room"`
-}
-
-// Sensors holds the sensors of one reading. A sensor that the device did not
-// send has Present false.
-type Sensors struct {
-	Analog [NumAnalog]Measurement // indexed by Parameter
-	Switch Switch
-}
-
-// Measurement is one analog sensor's value.
-type Measurement struct {
-	Present bool
-	Value   float64 // finite, in Unit
-	Unit    string
-	Status  string
-}
-
-// Switch is the state of a device's switch sensor.
-type Switch struct {
-	Present bool
-	Value   bool
-	Status  string
 }
 
 // DeviceInfo describes the device itself. All of it is optional.

@@ -19,13 +19,25 @@ func TestWindowMean(t *testing.T) {
 	require.InDelta(t, 2.5, telemetry.Window{Count: 4, Sum: 10}.Mean(), 0)
 }
 
-func TestParameterNames(t *testing.T) {
-	var names []string
-	for p := range telemetry.NumAnalog {
-		names = append(names, p.String())
+func TestValidSensorName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"co2": true, "a": true, "pm2_5": true, "a" + strings.Repeat("_", 31): true,
+		"": false, "2co": false, "_a": false, "CO2": false, "a-b": false, "a.b": false, "a b": false, "温度": false,
+		"a" + strings.Repeat("_", 32): false,
+	} {
+		require.Equal(t, want, telemetry.ValidSensorName(name), "%q", name)
 	}
-	require.Equal(t, []string{"temperature", "humidity", "pressure", "current"}, names)
-	require.Equal(t, "unknown", telemetry.NumAnalog.String())
+}
+
+func TestSensorsAreFoundByName(t *testing.T) {
+	s := telemetry.Sensors{{Name: "co2", Number: 400}, {Name: "door", Kind: telemetry.Bool, Number: 1}}
+	require.Nil(t, s.Find("temperature"))
+	s.Find("co2").Number = 500
+	require.InDelta(t, 500, s[0].Number, 0)
+	require.True(t, s[0].Comparable())
+	require.False(t, s[1].Comparable(), "a boolean has no mean")
+	s[0].Status = telemetry.StatusUnitUnknown
+	require.False(t, s[0].Comparable(), "a value without a unit")
 }
 
 func TestRefusalError(t *testing.T) {
@@ -90,19 +102,26 @@ func TestTimestampBounds(t *testing.T) {
 	}
 }
 
+func TestOnlyTimesThatNoOffsetExplainsAreInvalid(t *testing.T) {
+	for ms, want := range map[int64]bool{
+		0: true, 5_000: true, 946684799: true, 4102444800: true, 946684800000: true, 4102444799999: true,
+		-1: false, 946684800: false, 1640995200: false, 4102444799: false, 4102444800000: false,
+	} {
+		require.Equal(t, want, telemetry.ValidDeviceTimestamp(ms), ms)
+	}
+}
+
 func TestRefuseTimestamp(t *testing.T) {
 	for v, want := range map[int64]string{
 		946684800:            "looks like seconds",
 		1640995200:           "looks like seconds",
 		4102444799:           "looks like seconds",
-		4102444800:           "is outside 2000-01-01 to 2100-01-01",
 		1640995200000000:     "looks like microseconds",
 		1640995200000000000:  "looks like nanoseconds",
-		4102444800000:        "is outside 2000-01-01 to 2100-01-01",
-		0:                    "is outside 2000-01-01 to 2100-01-01",
-		-1640995200:          "is outside 2000-01-01 to 2100-01-01",
-		9223372036854775807:  "is outside 2000-01-01 to 2100-01-01",
-		-9223372036854775808: "is outside 2000-01-01 to 2100-01-01",
+		4102444800000:        "is outside 1970-01-01 to 2100-01-01",
+		-1640995200:          "is outside 1970-01-01 to 2100-01-01",
+		9223372036854775807:  "is outside 1970-01-01 to 2100-01-01",
+		-9223372036854775808: "is outside 1970-01-01 to 2100-01-01",
 	} {
 		require.Equal(t, &telemetry.Refusal{
 			Reason: telemetry.ReasonInvalidTimestamp, Field: "timestamp",

@@ -17,11 +17,14 @@ const (
 // a *telemetry.Refusal; r and l are then undefined. Strings in r do not alias raw.
 // They are parts of one copy of it, so a caller that keeps one for long clones it.
 //
-// Any JSON text is accepted, with keys in any order. Unknown fields and unknown sensors
-// are skipped. Of the fields of the contract,
-// device_id, timestamp, location.building, sensors and the value of each sensor are
-// required. The others may be absent or null, and so may a whole sensor: a null
-// sensor is an absent one. Keys are matched exactly, not regardless of case as
+// The slices of r and l are reused, so a kept reading must be a Clone.
+//
+// Any JSON text is accepted, with keys in any order. Unknown fields are skipped. Of the
+// fields of the contract, device_id, timestamp, location.building, sensors and the value
+// of each sensor are required. The others may be absent or null, and so may a whole
+// sensor: a null sensor is an absent one. An optional field of a wrong type, and a
+// malformed sensor beyond those of the contract, are ignored and listed in r.Flaws.
+// Keys are matched exactly, not regardless of case as
 // encoding/json does. No object may hold a key twice, however it is escaped, unknown
 // objects included: readers of JSON disagree on which value counts (RFC 8259, section
 // 4). A whole number may be written with a fraction or an exponent (1640995200000.0,
@@ -33,11 +36,14 @@ const (
 // unknown field's repetition, a required field. ReasonInvalidJSON means that the text
 // is not JSON, and nothing else does.
 func DecodeReading(raw []byte, r *telemetry.Reading, l *Layout) error {
-	*r = telemetry.Reading{}
+	*r = telemetry.Reading{Sensors: r.Sensors[:0], Flaws: r.Flaws[:0]}
 	if refusal := checkText(raw); refusal != nil {
 		return refusal
 	}
 	d := decoder{scanner: scanner{raw: raw, s: string(raw)}, r: r}
+	if l != nil {
+		d.located, d.layout.sensors = true, l.sensors[:0]
+	}
 	d.space()
 	d.reading()
 	d.end()
@@ -46,11 +52,11 @@ func DecodeReading(raw []byte, r *telemetry.Reading, l *Layout) error {
 	}
 	d.checkUnknown()
 	d.require()
-	if d.refusal != nil {
-		return d.refusal
-	}
 	if l != nil {
 		*l = d.layout
+	}
+	if d.refusal != nil {
+		return d.refusal
 	}
 	return nil
 }
@@ -75,6 +81,7 @@ type decoder struct {
 	scanner
 	r       *telemetry.Reading
 	layout  Layout
+	located bool   // the layout is wanted
 	seen    keySet // fields of the reading itself
 	unknown members
 	refusal *telemetry.Refusal
@@ -154,7 +161,7 @@ func (d *decoder) timestamp() {
 	case !whole:
 		d.keep(refuse(telemetry.ReasonInvalidTimestamp, "timestamp",
 			"want whole milliseconds since 1970, got %s", clip(n.lit)))
-	case !telemetry.ValidTimestamp(ms):
+	case !telemetry.ValidDeviceTimestamp(ms):
 		d.keep(telemetry.RefuseTimestamp(ms))
 	default:
 		d.r.Timestamp = ms
@@ -203,7 +210,7 @@ func (d *decoder) floor() int {
 	}
 	v, whole := n.integer()
 	if !whole || v < math.MinInt32 || v > math.MaxInt32 {
-		d.refuse("location", "floor", "want a whole number of 32 bits, got %s", clip(n.lit))
+		d.flaw("location", "floor")
 		return 0
 	}
 	return int(v)

@@ -34,6 +34,19 @@ func BenchmarkDecodeUnknown(b *testing.B) {
 	}
 }
 
+// BenchmarkDecodeManySensors decodes a reading with as many sensors as there may be.
+func BenchmarkDecodeManySensors(b *testing.B) {
+	raw := []byte(with(`"sensors":{}`, `"sensors":`+manySensors(telemetry.MaxSensors)))
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	var r telemetry.Reading
+	for b.Loop() {
+		if err := wire.DecodeReading(raw, &r, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkEncodingJSON decodes the same text with the standard library, for
 // comparison.
 func BenchmarkEncodingJSON(b *testing.B) {
@@ -65,18 +78,18 @@ func BenchmarkEncodingJSON(b *testing.B) {
 	}
 }
 
-func BenchmarkAppendWithStatus(b *testing.B) {
+func BenchmarkAppendChanged(b *testing.B) {
 	raw := sampleText(b)
 	var r telemetry.Reading
 	var l wire.Layout
 	if err := wire.DecodeReading(raw, &r, &l); err != nil {
 		b.Fatal(err)
 	}
-	status := [telemetry.NumAnalog]string{"high", "normal", "normal", "normal"}
+	changes := []wire.SensorChange{{Sensor: 0, Status: "high"}, {Sensor: 1, Status: "normal"}, {Sensor: 2, Status: "normal"}, {Sensor: 4, Status: "normal"}}
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = wire.AppendWithStatus(buf[:0], raw, &l, &status)
+		buf = wire.AppendChanged(buf[:0], raw, &l, changes)
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 )
 
 // AppendReading appends r as the JSON of the contract, fields in the contract's order
-// and without white space. Absent sensors and numbers, an empty unit or status and an
-// empty device_info are left out. It does not check r: DecodeReading refuses what it
+// and without white space. Absent numbers, an empty unit or status and an empty
+// device_info are left out. It does not check r: DecodeReading refuses what it
 // writes for a reading that breaks an invariant. A number that is not finite becomes
 // null.
 func AppendReading(dst []byte, r *telemetry.Reading) []byte {
@@ -23,7 +23,7 @@ func AppendReading(dst []byte, r *telemetry.Reading) []byte {
 	dst = append(dst, `,"room":`...)
 	dst = appendString(dst, r.Location.Room)
 	dst = append(dst, `},"sensors":{`...)
-	dst = appendSensors(dst, &r.Sensors)
+	dst = appendSensors(dst, r.Sensors)
 	dst = append(dst, '}')
 	if r.Info != (telemetry.DeviceInfo{}) {
 		dst = appendInfo(dst, &r.Info)
@@ -31,29 +31,26 @@ func AppendReading(dst []byte, r *telemetry.Reading) []byte {
 	return append(dst, '}')
 }
 
-// appendSensors appends the members of the sensors object: the contract has the
-// switch between pressure and current.
-func appendSensors(dst []byte, s *telemetry.Sensors) []byte {
-	start := len(dst)
-	for p := range telemetry.NumAnalog {
-		if p == telemetry.Current && s.Switch.Present {
-			dst = appendComma(dst, start)
-			dst = append(dst, `"switch_status":{"value":`...)
-			dst = strconv.AppendBool(dst, s.Switch.Value)
-			dst = appendOptional(dst, `,"status":`, s.Switch.Status)
-			dst = append(dst, '}')
+// appendSensors appends the members of the sensors object.
+func appendSensors(dst []byte, sensors telemetry.Sensors) []byte {
+	for i := range sensors {
+		s := &sensors[i]
+		if i > 0 {
+			dst = append(dst, ',')
 		}
-		m := &s.Analog[p]
-		if !m.Present {
-			continue
-		}
-		dst = appendComma(dst, start)
 		dst = append(dst, '"')
-		dst = append(dst, p.String()...)
+		dst = append(dst, s.Name...)
 		dst = append(dst, `":{"value":`...)
-		dst = appendFloat(dst, m.Value)
-		dst = appendOptional(dst, `,"unit":`, m.Unit)
-		dst = appendOptional(dst, `,"status":`, m.Status)
+		switch s.Kind {
+		case telemetry.Bool:
+			dst = strconv.AppendBool(dst, s.Number != 0)
+		case telemetry.Text:
+			dst = appendString(dst, s.Text)
+		default:
+			dst = appendFloat(dst, s.Number)
+		}
+		dst = appendOptional(dst, `,"unit":`, s.Unit)
+		dst = appendOptional(dst, `,"status":`, s.Status)
 		dst = append(dst, '}')
 	}
 	return dst
@@ -80,12 +77,4 @@ func appendOptional(dst []byte, key, value string) []byte {
 		return dst
 	}
 	return appendString(append(dst, key...), value)
-}
-
-// appendComma appends a comma if something stands since start.
-func appendComma(dst []byte, start int) []byte {
-	if len(dst) == start {
-		return dst
-	}
-	return append(dst, ',')
 }

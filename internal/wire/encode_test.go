@@ -37,15 +37,14 @@ func TestAppendReadingSparse(t *testing.T) {
 	r.Info = telemetry.DeviceInfo{Battery: telemetry.Some(0)}
 	sameText(t, head+`"sensors":{},"device_info":{"model":"","firmware":"","battery":0}}`, wire.AppendReading(nil, &r))
 	r.Info = telemetry.DeviceInfo{}
-	r.Sensors.Switch = telemetry.Switch{Present: true}
-	r.Sensors.Analog[telemetry.Current] = telemetry.Measurement{Present: true, Value: math.NaN()}
-	sameText(t, head+`"sensors":{"switch_status":{"value":false},"current":{"value":null}}}`, wire.AppendReading(nil, &r))
+	r.Sensors = telemetry.Sensors{{Name: "switch_status", Kind: telemetry.Bool}, {Name: "current", Number: math.NaN()}, {Name: "mode", Kind: telemetry.Text, Text: "自动"}}
+	sameText(t, head+`"sensors":{"switch_status":{"value":false},"current":{"value":null},"mode":{"value":"自动"}}}`, wire.AppendReading(nil, &r))
 }
 
 // randomReading returns a valid reading that has any text in its strings.
 func randomReading(r *rand.Rand) telemetry.Reading {
 	str := func(minLen int) string {
-		const letters = "aZ0 \"\\/\b\f\n\r\t\x00\x1f\x7f<>&é栋\u2028\uFFFD😀"
+		const letters = "aZ0 \"\\/\b\f\n\r\t\x01\x1f\x7f<>&é栋\u2028\uFFFD😀"
 		runes := []rune(letters)
 		out := make([]rune, minLen+r.IntN(12))
 		for i := range out {
@@ -59,14 +58,20 @@ func randomReading(r *rand.Rand) telemetry.Reading {
 		Location:  telemetry.Location{Building: str(1), Floor: r.IntN(200) - 100, Room: str(0)},
 		Info:      telemetry.DeviceInfo{Model: str(0), Firmware: str(0), Battery: randomOptional(r), SignalStrength: randomOptional(r)},
 	}
-	for p := range telemetry.NumAnalog {
+	for _, name := range []string{"temperature", "humidity", "pressure", "current", "co2", "p_1"} {
 		if r.IntN(4) > 0 {
-			reading.Sensors.Analog[p] = telemetry.Measurement{Present: true, Value: randomFloat(r), Unit: str(0), Status: str(0)}
+			reading.Sensors = append(reading.Sensors, telemetry.Sensor{Name: name, Number: randomFloat(r), Unit: str(0), Status: str(0)})
+		}
+	}
+	for _, name := range []string{"switch_status", "door"} {
+		if r.IntN(4) > 0 {
+			reading.Sensors = append(reading.Sensors, telemetry.Sensor{Name: name, Kind: telemetry.Bool, Number: float64(r.IntN(2)), Status: str(0)})
 		}
 	}
 	if r.IntN(4) > 0 {
-		reading.Sensors.Switch = telemetry.Switch{Present: true, Value: r.IntN(2) == 0, Status: str(0)}
+		reading.Sensors = append(reading.Sensors, telemetry.Sensor{Name: "mode", Kind: telemetry.Text, Text: str(0)})
 	}
+	r.Shuffle(len(reading.Sensors), func(i, j int) { reading.Sensors[i], reading.Sensors[j] = reading.Sensors[j], reading.Sensors[i] })
 	return reading
 }
 

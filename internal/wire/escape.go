@@ -29,8 +29,9 @@ func escapeLen(b []byte) int {
 }
 
 // unescape resolves the escape sequences of s, which quoted has checked. A surrogate
-// without its partner becomes U+FFFD, as in encoding/json.
-func unescape(s string) string {
+// without its partner becomes U+FFFD, as in encoding/json; it and U+0000 make s unsound.
+func unescape(s string) (text string, sound bool) {
+	sound = true
 	out := make([]byte, 0, len(s))
 	for i := 0; i < len(s); {
 		if s[i] != '\\' {
@@ -52,11 +53,14 @@ func unescape(s string) string {
 			}
 			if r = pair; r != utf8.RuneError {
 				i += 6
+			} else {
+				sound = false
 			}
 		}
+		sound = sound && r != 0
 		out = utf8.AppendRune(out, r)
 	}
-	return string(out)
+	return string(out), sound
 }
 
 // plainEscape returns the byte that a backslash and c stand for.

@@ -4,7 +4,8 @@ import "industrial-iot-monitor/internal/telemetry"
 
 // The methods below read a field's value. The field is named in two parts, group and
 // name, which are joined only for a refusal. They return false when there is no
-// value: it was refused, or it is null and optional.
+// value: it was refused, or the field is optional and null or of a wrong type, which is a
+// flaw.
 
 // object reports whether the value at the position is an object, which the caller then
 // reads.
@@ -16,12 +17,22 @@ func (d *decoder) text(group, name string, required bool) (string, bool) {
 	if d.peek() != '"' {
 		return "", d.other(group, name, required, "a string")
 	}
+	d.broken = false
 	s := d.str()
-	if d.err != nil {
-		d.blame(group, name)
-		return "", false
+	if d.err != nil || d.broken {
+		return d.badText(group, name), false
 	}
 	return s, true
+}
+
+// badText names the field of a string that was just read in vain. It returns "".
+func (d *decoder) badText(group, name string) string {
+	if d.err != nil {
+		d.blame(group, name)
+	} else {
+		d.refuse(group, name, `want no \u0000 and no half of a surrogate pair`)
+	}
+	return ""
 }
 
 func (d *decoder) num(group, name string, required bool, n *number) bool {
@@ -41,39 +52,39 @@ func (d *decoder) float(group, name string, required bool) (float64, bool) {
 		return 0, false
 	}
 	f, finite := n.float()
-	if !finite {
+	switch {
+	case finite:
+		return f, true
+	case required:
 		d.refuse(group, name, "want a finite number, got %s", clip(n.lit))
 		return 0, true
 	}
-	return f, true
+	d.flaw(group, name)
+	return 0, false
 }
 
-func (d *decoder) boolean(group, name string) (value, ok bool) {
-	switch d.peek() {
-	case 't':
-		value, ok = true, d.literal("true")
-	case 'f':
-		ok = d.literal("false")
-	default:
-		return false, d.other(group, name, true, "true or false")
-	}
-	if !ok {
-		d.blame(group, name)
-	}
-	return value, ok
-}
-
-// other skips a value of an unexpected type and refuses it, unless it is null and the
-// field optional. It returns false.
+// other skips a value of an unexpected type. It refuses that of a required field; in an
+// optional field a value other than null is a flaw. It returns false.
 func (d *decoder) other(group, name string, required bool, want string) bool {
 	b := d.peek()
 	d.skipValue()
-	if d.err != nil {
+	switch {
+	case d.err != nil:
 		d.blame(group, name)
-	} else if b != 'n' || required {
+	case required:
 		d.refuse(group, name, "want %s, got %s", want, kindOf(b))
+	case b != 'n':
+		d.flaw(group, name)
 	}
+	d.keepTwice(group, name)
 	return false
+}
+
+// flaw lists an ignored field.
+func (d *decoder) flaw(group, name string) {
+	if len(d.r.Flaws) < telemetry.MaxFlaws {
+		d.r.Flaws = append(d.r.Flaws, join(group, name))
+	}
 }
 
 // refuse keeps a refusal of the field.

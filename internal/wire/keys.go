@@ -44,6 +44,12 @@ func (m *members) add(field member) {
 func (d *decoder) skipMember(group, name string) {
 	d.unknown.add(member{group, name})
 	d.skipValue()
+	d.keepTwice(group, name)
+}
+
+// keepTwice keeps the refusal of a key found twice in the value of a field that was just
+// skipped.
+func (d *decoder) keepTwice(group, name string) {
 	if d.twice != nil {
 		d.twice.Field = join(group, printable(name))
 		d.keep(d.twice)
@@ -51,11 +57,11 @@ func (d *decoder) skipMember(group, name string) {
 	}
 }
 
-// checkUnknown refuses a reading with an unknown field that occurs twice. Sorting keeps
-// a message of thousands of keys cheap.
+// checkUnknown refuses a reading with an unknown field that occurs twice, or a sensor that
+// occurs once well and once malformed. Sorting keeps a message of thousands of keys cheap.
 func (d *decoder) checkUnknown() {
 	all := d.unknown.few[:d.unknown.n]
-	if len(all) < 2 {
+	if len(all) == 0 {
 		return
 	}
 	if len(d.unknown.more) > 0 {
@@ -64,8 +70,8 @@ func (d *decoder) checkUnknown() {
 	slices.SortFunc(all, func(a, b member) int {
 		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.name, b.name))
 	})
-	for i := 1; i < len(all); i++ {
-		if m := all[i]; m == all[i-1] {
+	for i, m := range all {
+		if i > 0 && m == all[i-1] || m.group == sensorGroup && d.r.Sensors.Find(m.name) != nil {
 			d.refuseTwice(m.group, printable(m.name))
 			return
 		}

@@ -29,12 +29,13 @@ func TestNoObjectHasAKeyTwice(t *testing.T) {
 		{"location", []string{`"building":"B"`, `"floor":1`, `"room":"r"`, `"more":{}`}},
 		{"sensors", []string{
 			`"temperature":{<sensors.temperature>}`, `"humidity":{<sensors.humidity>}`, `"pressure":{<sensors.pressure>}`,
-			`"current":{<sensors.current>}`, `"switch_status":{<sensors.switch_status>}`, `"co2":{"value":1}`,
+			`"current":{<sensors.current>}`, `"switch_status":{<sensors.switch_status>}`, `"co2":{<sensors.co2>}`, `"CO2":1`, `"none":null`,
 		}},
 		{"sensors.temperature", analog},
 		{"sensors.humidity", analog},
 		{"sensors.pressure", analog},
 		{"sensors.current", analog},
+		{"sensors.co2", analog},
 		{"sensors.switch_status", []string{`"value":true`, `"status":"on"`, `"more":null`}},
 		{"device_info", []string{`"model":"m"`, `"firmware":"f"`, `"battery":1`, `"signal_strength":-1`, `"more":"x"`}},
 	}
@@ -95,7 +96,7 @@ func TestNoUnknownObjectHasAKeyTwice(t *testing.T) {
 		"deep":              {unknown(`{"a":{"a":{"a":{"c":0,"c":0}}}}`), "x", twice(`"c"`)},
 		"wide":              {unknown(`{` + wide + `,"k17":0}`), "x", twice(`"k17"`)},
 		"in a sensor":       {with(`"sensors":{}`, `"sensors":{"current":{"value":1,"cal":{"a":1,"a":1}}}`), "sensors.current.cal", twice(`"a"`)},
-		"in an own sensor":  {with(`"sensors":{}`, `"sensors":{"co2":{"value":1,"value":2}}`), "sensors.co2", twice(`"value"`)},
+		"in an own sensor":  {with(`"sensors":{}`, `"sensors":{"co2":{"value":1,"value":2}}`), "sensors.co2.value", "the key occurs twice in one object"},
 		"of many fields":    {with(`{"device_id"`, `{`+wide+`,"k99":0,"device_id"`), "k99", "the key occurs twice in one object"},
 		"unprintable field": {with(`{"device_id"`, `{"a\r\n":1,"a\u000d\n":0,"device_id"`), `a\r\n`, "the key occurs twice in one object"},
 		"long field":        {with(`{"device_id"`, `{"`+strings.Repeat("栋", 99)+`":1,"`+strings.Repeat("栋", 99)+`":0,"device_id"`), strings.Repeat("栋", 12), "the key occurs twice in one object"},

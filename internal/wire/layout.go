@@ -1,54 +1,87 @@
 package wire
 
-import "industrial-iot-monitor/internal/telemetry"
-
 // Layout locates the parts of the raw JSON that a stage may rewrite. It is filled by
-// DecodeReading and used by AppendWithStatus.
+// DecodeReading and used by AppendChanged. Its slice is reused.
 type Layout struct {
-	status [telemetry.NumAnalog]span
+	sensors []sensorLayout // as Reading.Sensors
 }
 
-// span is the place of a sensor's status in the raw JSON: the bytes of its value, or
-// where there is none an empty span at the end of another member's value, behind
-// which the status can be inserted. The zero span is that of an absent sensor.
+// sensorLayout locates the values of a sensor's fields. That of an absent unit is the zero
+// span.
+type sensorLayout struct{ value, unit, status span }
+
+// span is a range of bytes of the raw JSON. That of an absent status is empty and at the
+// end of another member's value, behind which the status can be inserted.
 type span struct{ start, end int32 }
 
-func (s span) absent() bool { return s.end == 0 }
 func (s span) insert() bool { return s.start == s.end }
 
-// AppendWithStatus appends raw to dst with the status of each analog sensor that is
-// present replaced by status[p] (inserted where the device sent none; left alone
-// where status[p] is empty). Every other byte of raw is kept. The result may thus be
-// a few bytes longer than MaxReadingBytes. The layout must be that of raw.
-func AppendWithStatus(dst, raw []byte, l *Layout, status *[telemetry.NumAnalog]string) []byte {
+// SensorChange is what to rewrite of one sensor.
+type SensorChange struct {
+	Sensor int    // index in Reading.Sensors
+	Status string // empty: left alone
+	// Unit, unless empty, replaces the unit that the device sent, and Value the number.
+	Unit  string
+	Value float64
+}
+
+// AppendChanged appends raw to dst with changes to its sensors, whose indexes must rise. A
+// status that the device did not send is inserted. Every other byte of raw is kept. The
+// result may thus be some bytes longer than MaxReadingBytes. The layout must be that of
+// raw.
+func AppendChanged(dst, raw []byte, l *Layout, changes []SensorChange) []byte {
 	done := int32(0)
-	for range telemetry.NumAnalog {
-		p, ok := l.nextAfter(done, status)
-		if !ok {
-			break
+	for i := range changes {
+		c := &changes[i]
+		edits, n := l.sensors[c.Sensor].edits(c)
+		for _, e := range edits[:n] {
+			dst = append(dst, raw[done:e.start]...)
+			switch {
+			case e.field == fieldValue:
+				dst = appendFloat(dst, c.Value)
+			case e.field == fieldUnit:
+				dst = appendString(dst, c.Unit)
+			case e.insert():
+				dst = appendString(append(dst, `,"status":`...), c.Status)
+			default:
+				dst = appendString(dst, c.Status)
+			}
+			done = e.end
 		}
-		at := l.status[p]
-		dst = append(dst, raw[done:at.start]...)
-		if at.insert() {
-			dst = append(dst, `,"status":`...)
-		}
-		dst = appendString(dst, status[p])
-		done = at.end
 	}
 	return append(dst, raw[done:]...)
 }
 
-// nextAfter returns the first status to write at or after position i.
-// Two never share a position: each is inside its sensor's braces.
-func (l *Layout) nextAfter(i int32, status *[telemetry.NumAnalog]string) (next telemetry.Parameter, ok bool) {
-	for p := range telemetry.NumAnalog {
-		at := l.status[p]
-		if at.absent() || status[p] == "" || at.start < i || at.start == i && i > 0 {
-			continue
+// edit is one field to rewrite.
+type edit struct {
+	span
+	field field
+}
+
+type field uint8
+
+const (
+	fieldValue field = iota
+	fieldUnit
+	fieldStatus
+)
+
+// edits returns the n edits that make the change, in the order of the text.
+func (at *sensorLayout) edits(c *SensorChange) (list [3]edit, n int) {
+	add := func(s span, f field) {
+		i := n
+		for ; i > 0 && list[i-1].start > s.start; i-- {
+			list[i] = list[i-1]
 		}
-		if !ok || at.start < l.status[next].start {
-			next, ok = p, true
-		}
+		list[i] = edit{s, f}
+		n++
 	}
-	return next, ok
+	if c.Unit != "" && !at.unit.insert() {
+		add(at.value, fieldValue)
+		add(at.unit, fieldUnit)
+	}
+	if c.Status != "" {
+		add(at.status, fieldStatus)
+	}
+	return list, n
 }

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"encoding/json"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -13,29 +14,39 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-type statuses = [telemetry.NumAnalog]string
+// change is what a test wants of a sensor: a status, and a value with its unit.
+type change = wire.SensorChange
 
-func TestAppendWithStatus(t *testing.T) {
+func TestAppendChanged(t *testing.T) {
 	tests := []struct {
 		name, in, want string
-		status         statuses
+		changes        []change
 	}{
-		{"none present", `{}`, `{}`, statuses{"high", "high", "high", "high"}},
-		{"replaced", `{"humidity":{"value":1,"status":"normal"}}`, `{"humidity":{"value":1,"status":"high"}}`, statuses{"x", "high"}},
-		{"left alone", `{"humidity":{"value":1,"status":"normal"}}`, `{"humidity":{"value":1,"status":"normal"}}`, statuses{"x"}},
-		{"inserted", `{"current":{ "value" : 1 , "unit": "A" }}`, `{"current":{ "value" : 1 , "unit": "A","status":"low" }}`, statuses{3: "low"}},
-		{"null replaced", `{"current":{"status": null ,"value":1}}`, `{"current":{"status": "low" ,"value":1}}`, statuses{3: "low"}},
-		{"null sensor", `{"current":null}`, `{"current":null}`, statuses{3: "low"}},
+		{"nothing", `{"humidity":{"value":1,"status":"normal"}}`, `{"humidity":{"value":1,"status":"normal"}}`, nil},
+		{"replaced", `{"humidity":{"value":1,"status":"normal"}}`, `{"humidity":{"value":1,"status":"high"}}`, []change{{Status: "high"}}},
+		{"left alone", `{"co2":{"value":1,"status":"normal"}}`, `{"co2":{"value":1,"status":"normal"}}`, []change{{}}},
+		{"inserted", `{"current":{ "value" : 1 , "unit": "A" }}`, `{"current":{ "value" : 1 , "unit": "A","status":"low" }}`, []change{{Status: "low"}}},
+		{"null replaced", `{"current":{"status": null ,"value":1}}`, `{"current":{"status": "low" ,"value":1}}`, []change{{Status: "low"}}},
 		{
-			"any order", `{"current":{"value":1},"temperature":{"status":"","value":2},"humidity":{"value":3,"x":[{}]}}`,
-			`{"current":{"value":1,"status":"c"},"temperature":{"status":"t","value":2},"humidity":{"value":3,"x":[{}],"status":"h"}}`,
-			statuses{"t", "h", "p", "c"},
+			"any order", `{"current":{"value":1},"temperature":{"status":"","value":2},"co2":{"value":3,"x":[{}]}}`,
+			`{"current":{"value":1,"status":"c"},"temperature":{"status":"t","value":2},"co2":{"value":3,"x":[{}],"status":"h"}}`,
+			[]change{{Status: "c"}, {Sensor: 1, Status: "t"}, {Sensor: 2, Status: "h"}},
 		},
 		{
-			"unknown sensor", `{"x":{"status":1},"current":{"value":1,"status":"a"}}`, `{"x":{"status":1},"current":{"value":1,"status":"new"}}`,
-			statuses{3: "new"},
+			"dropped sensors do not count", `{"X":{"status":1},"none":null,"ph":{"unit":1,"value":1},"current":{"value":1,"status":"a"}}`,
+			`{"X":{"status":1},"none":null,"ph":{"unit":1,"value":1},"current":{"value":1,"status":"new"}}`,
+			[]change{{Status: "new"}},
 		},
-		{"escaped", `{"current":{"value":1,"sta\u0074us":"\u0041\""}}`, `{"current":{"value":1,"sta\u0074us":"a\"\\\n栋"}}`, statuses{3: "a\"\\\n栋"}},
+		{"escaped", `{"current":{"value":1,"sta\u0074us":"\u0041\""}}`, `{"current":{"value":1,"sta\u0074us":"a\"\\\n栋"}}`, []change{{Status: "a\"\\\n栋"}}},
+		{
+			"converted", `{"temperature":{"value": 212 ,"unit":"°F"}}`, `{"temperature":{"value": 100 ,"unit":"°C","status":"high"}}`,
+			[]change{{Value: 100, Unit: "°C", Status: "high"}},
+		},
+		{
+			"converted, any order", `{"temperature":{"status":"x","unit":"°F","y":1,"value":-40e0}}`, `{"temperature":{"status":"x","unit":"°C","y":1,"value":-40.5}}`,
+			[]change{{Value: -40.5, Unit: "°C"}},
+		},
+		{"no unit to convert", `{"temperature":{"value":1}}`, `{"temperature":{"value":1}}`, []change{{Value: 5, Unit: "°C"}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -44,47 +55,50 @@ func TestAppendWithStatus(t *testing.T) {
 			var l wire.Layout
 			raw := []byte(wrap(tt.in))
 			require.NoError(t, wire.DecodeReading(raw, &r, &l))
-			got := wire.AppendWithStatus([]byte("kept"), raw, &l, &tt.status)
+			got := wire.AppendChanged([]byte("kept"), raw, &l, tt.changes)
 			require.Equal(t, "kept"+wrap(tt.want), string(got))
-			checkRewrite(t, raw, tt.status)
 		})
 	}
 }
 
-// checkRewrite rewrites the statuses of raw, first each alone, and checks that the
-// reading has them and that no other byte has changed.
-func checkRewrite(t *testing.T, raw []byte, status statuses) {
+// checkRewrite gives the sensors of raw the statuses, units and numbers of others, and
+// checks that the reading then has them, and no other difference.
+func checkRewrite(t *testing.T, raw []byte, others []telemetry.Sensor) {
 	t.Helper()
 	var r, got telemetry.Reading
 	var l wire.Layout
 	if wire.DecodeReading(raw, &r, &l) != nil {
 		return
 	}
-	require.Equal(t, string(raw), string(wire.AppendWithStatus(nil, raw, &l, &statuses{})))
-	for p := range telemetry.NumAnalog {
-		var one statuses
-		one[p] = status[p]
-		out := wire.AppendWithStatus(nil, raw, &l, &one)
-		if !r.Sensors.Analog[p].Present || one[p] == "" {
-			require.Equal(t, string(raw), string(out))
-			continue
+	require.Equal(t, string(raw), string(wire.AppendChanged(nil, raw, &l, nil)))
+	var changes []change
+	want := r.Clone()
+	for i, s := range r.Sensors {
+		if i >= len(others) {
+			break
 		}
-		require.True(t, onlyStatusChanged(raw, out, one[p]), "%s\n%s", raw, out)
-	}
-	out := wire.AppendWithStatus(nil, raw, &l, &status)
-	want := r
-	for p := range telemetry.NumAnalog {
-		if m := &want.Sensors.Analog[p]; m.Present && status[p] != "" {
-			m.Status = status[p]
+		c := change{Sensor: i, Status: others[i].Status}
+		if c.Status != "" {
+			want.Sensors[i].Status = c.Status
+			out := wire.AppendChanged(nil, raw, &l, []change{c})
+			require.True(t, onlyStatusChanged(raw, out, c.Status), "%s\n%s", raw, out)
 		}
+		if s.Kind == telemetry.Number && s.Unit != "" && others[i].Unit != "" {
+			c.Unit, c.Value = others[i].Unit, others[i].Number
+			want.Sensors[i].Unit, want.Sensors[i].Number = c.Unit, c.Value
+		}
+		changes = append(changes, c)
 	}
+	out := wire.AppendChanged(nil, raw, &l, changes)
 	if len(out) > wire.MaxReadingBytes {
 		return
 	}
 	var again wire.Layout
 	require.NoError(t, wire.DecodeReading(out, &got, &again), string(out))
+	// A wrong status that was replaced is no flaw any more.
+	got.Flaws, want.Flaws = nil, nil
 	require.Equal(t, want, got)
-	require.Equal(t, string(out), string(wire.AppendWithStatus(nil, out, &again, &status)))
+	require.Equal(t, string(out), string(wire.AppendChanged(nil, out, &again, changes)))
 }
 
 // onlyStatusChanged reports whether out is raw with one JSON string or null replaced
@@ -119,33 +133,34 @@ func TestRewriteOfRandomReadings(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	for range 1000 {
 		reading, other := randomReading(r), randomReading(r)
-		var status statuses
-		for p := range status {
-			status[p] = other.Sensors.Analog[p].Status
-		}
-		checkRewrite(t, wire.AppendReading(nil, &reading), status)
+		checkRewrite(t, wire.AppendReading(nil, &reading), other.Sensors)
 	}
 }
 
-func FuzzAppendWithStatus(f *testing.F) {
-	f.Add(sampleText(f), "high", "low", "", "\"\\\n栋")
-	f.Add([]byte(with(`"sensors":{}`, `"sensors":{"current":{"value":1},"temperature":{"status":null,"value":2}}`)), "a", "", "", "b")
-	f.Fuzz(func(t *testing.T, raw []byte, a, b, c, d string) {
-		for _, s := range []string{a, b, c, d} {
-			if !utf8.ValidString(s) {
+func FuzzAppendChanged(f *testing.F) {
+	f.Add(sampleText(f), "high", "", "\"\\\n栋", "u", 1.5)
+	f.Add([]byte(with(`"sensors":{}`, `"sensors":{"current":{"value":1},"temperature":{"status":null,"value":2,"unit":"F"}}`)), "a", "b", "", "", -0.0)
+	f.Fuzz(func(t *testing.T, raw []byte, a, b, c, unit string, number float64) {
+		if math.IsNaN(number) || math.IsInf(number, 0) {
+			return
+		}
+		var others []telemetry.Sensor
+		for _, s := range []string{a, b, c} {
+			if !utf8.ValidString(s) || !utf8.ValidString(unit) || strings.Contains(s+unit, "\x00") {
 				return
 			}
+			others = append(others, telemetry.Sensor{Status: s, Unit: unit, Number: number})
 		}
-		checkRewrite(t, raw, statuses{a, b, c, d})
+		checkRewrite(t, raw, others)
 	})
 }
 
-func TestAppendWithStatusDoesNotAllocate(t *testing.T) {
+func TestAppendChangedDoesNotAllocate(t *testing.T) {
 	raw := sampleText(t)
 	var r telemetry.Reading
 	var l wire.Layout
 	require.NoError(t, wire.DecodeReading(raw, &r, &l))
-	status := statuses{"high", "low", "normal", "high"}
-	buf := wire.AppendWithStatus(nil, raw, &l, &status)
-	require.Zero(t, testing.AllocsPerRun(100, func() { buf = wire.AppendWithStatus(buf[:0], raw, &l, &status) }))
+	changes := []change{{Status: "high"}, {Sensor: 1, Status: "low", Unit: "%", Value: 5.5}, {Sensor: 4, Status: "high"}}
+	buf := wire.AppendChanged(nil, raw, &l, changes)
+	require.Zero(t, testing.AllocsPerRun(100, func() { buf = wire.AppendChanged(buf[:0], raw, &l, changes) }))
 }

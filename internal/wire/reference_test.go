@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,6 +35,10 @@ func checkDecode(t *testing.T, raw []byte) bool {
 		require.Less(t, len(refusal.Message), 160, refusal.Message)
 		require.True(t, utf8.ValidString(refusal.Message))
 		reason = refusal.Reason
+		if strings.Contains(refusal.Message, "half of a surrogate pair") {
+			require.Regexp(t, `(?i)\\u(0000|d[89a-f])`, string(raw))
+			return false
+		}
 	}
 	valid, deep := json.Valid(raw), bracketDepth(raw) > wire.MaxDepth
 	switch {
@@ -59,13 +66,23 @@ func checkDecode(t *testing.T, raw []byte) bool {
 			require.Contains(t, reasons, reason)
 			return false
 		}
+		got = sorted(got)
 		require.Equal(t, want, got)
-		for p := range telemetry.NumAnalog { // Equal takes 0 for -0
-			require.Equal(t, math.Float64bits(want.Sensors.Analog[p].Value), math.Float64bits(got.Sensors.Analog[p].Value))
+		for i := range want.Sensors { // Equal takes 0 for -0
+			require.Equal(t, math.Float64bits(want.Sensors[i].Number), math.Float64bits(got.Sensors[i].Number))
 		}
+		require.NotContains(t, fmt.Sprint(got), "\x00")
 		return true
 	}
 	return false
+}
+
+// sorted returns r with its sensors and flaws in the order of their names.
+func sorted(r telemetry.Reading) telemetry.Reading {
+	r = r.Clone()
+	slices.SortFunc(r.Sensors, func(a, b telemetry.Sensor) int { return strings.Compare(a.Name, b.Name) })
+	slices.Sort(r.Flaws)
+	return r
 }
 
 // bracketDepth counts how deep the objects and arrays in raw go.
@@ -118,7 +135,10 @@ func hasDuplicateKeys(t *testing.T, raw []byte) bool {
 }
 
 // reference decodes a reading with encoding/json, to compare the decoder with.
-type reference struct{ err error }
+type reference struct {
+	err   error
+	flaws []string
+}
 
 func referenceReading(raw []byte) (telemetry.Reading, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
@@ -132,34 +152,107 @@ func referenceReading(raw []byte) (telemetry.Reading, error) {
 	top := ref.object(tree, true)
 	r.DeviceID = ref.text(top["device_id"], true)
 	r.Timestamp = ref.integer(top["timestamp"], true)
-	ref.check(telemetry.ValidDeviceID(r.DeviceID) && telemetry.ValidTimestamp(r.Timestamp))
+	ref.check(telemetry.ValidDeviceID(r.DeviceID) && telemetry.ValidDeviceTimestamp(r.Timestamp))
 
 	loc := ref.object(top["location"], true)
 	r.Location.Building = ref.text(loc["building"], true)
-	r.Location.Room = ref.text(loc["room"], false)
-	r.Location.Floor = int(ref.integer(loc["floor"], false))
-	ref.check(r.Location.Building != "" && len(r.Location.Building) <= telemetry.MaxBuildingBytes)
-	ref.check(int(int32(r.Location.Floor)) == r.Location.Floor)
-
-	sensors := ref.object(top["sensors"], true)
-	for p := range telemetry.NumAnalog {
-		if s := ref.object(sensors[p.String()], false); s != nil {
-			r.Sensors.Analog[p] = telemetry.Measurement{
-				Present: true, Value: ref.float(s["value"], true), Unit: ref.text(s["unit"], false), Status: ref.text(s["status"], false),
-			}
+	r.Location.Room = optional[string](&ref, loc, "location", "room")
+	if n := optional[json.Number](&ref, loc, "location", "floor"); n != "" {
+		f, _ := strconv.ParseFloat(string(n), 64)
+		if r.Location.Floor = int(f); f != math.Trunc(f) || math.Abs(f) > math.MaxInt32+1 || int(int32(r.Location.Floor)) != r.Location.Floor {
+			r.Location.Floor, ref.flaws = 0, append(ref.flaws, "location.floor")
 		}
 	}
-	if s := ref.object(sensors["switch_status"], false); s != nil {
-		v, ok := s["value"].(bool)
-		ref.check(ok)
-		r.Sensors.Switch = telemetry.Switch{Present: true, Value: v, Status: ref.text(s["status"], false)}
+	ref.check(r.Location.Building != "" && len(r.Location.Building) <= telemetry.MaxBuildingBytes)
+
+	for name, v := range ref.object(top["sensors"], true) {
+		if s, ok := ref.sensor(name, v); ok {
+			r.Sensors = append(r.Sensors, s)
+		}
 	}
-	info := ref.object(top["device_info"], false)
+	ref.check(len(r.Sensors) <= telemetry.MaxSensors)
+	info := optional[map[string]any](&ref, top, "", "device_info")
 	r.Info = telemetry.DeviceInfo{
-		Model: ref.text(info["model"], false), Firmware: ref.text(info["firmware"], false),
-		Battery: ref.optional(info["battery"]), SignalStrength: ref.optional(info["signal_strength"]),
+		Model: optional[string](&ref, info, "device_info", "model"), Firmware: optional[string](&ref, info, "device_info", "firmware"),
+		Battery: ref.optionalNumber(info, "battery"), SignalStrength: ref.optionalNumber(info, "signal_strength"),
 	}
-	return r, ref.err
+	r.Flaws = ref.flaws
+	return sorted(r), ref.err
+}
+
+func (ref *reference) sensor(name string, v any) (telemetry.Sensor, bool) {
+	s, path := telemetry.Sensor{Name: name}, "sensors."+name
+	number := slices.Contains([]string{"temperature", "humidity", "pressure", "current"}, name)
+	toggle := name == "switch_status"
+	fields, isObject := v.(map[string]any)
+	switch {
+	case v == nil:
+		return s, false
+	case number || toggle:
+		ref.check(isObject)
+	case !isObject || !regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`).MatchString(name):
+		quoted := strconv.Quote(name[:min(len(name), 36)])
+		ref.flaws = append(ref.flaws, "sensors."+strings.Trim(quoted, `"`))
+		return s, false
+	}
+	wrong := func(field string) {
+		ref.check(!number && !toggle)
+		ref.flaws = append(ref.flaws, path+"."+field)
+	}
+	good := true
+	switch value := fields["value"].(type) {
+	case json.Number:
+		f, err := strconv.ParseFloat(string(value), 64)
+		if s.Number = f; err != nil || toggle {
+			wrong("value")
+			good = false
+		}
+	case bool:
+		if s.Kind = telemetry.Bool; value {
+			s.Number = 1
+		}
+		ref.check(!number)
+	case string:
+		s.Kind, s.Text = telemetry.Text, value
+		ref.check(!number && !toggle)
+		if len(value) > telemetry.MaxSensorTextBytes {
+			wrong("value")
+			good = false
+		}
+	default:
+		wrong("value")
+		good = false
+	}
+	if unit, isText := fields["unit"].(string); isText || fields["unit"] == nil {
+		s.Unit = unit
+	} else {
+		wrong("unit")
+		good = false
+	}
+	s.Status = optional[string](ref, fields, path, "status")
+	return s, good
+}
+
+// optional returns a field that may be absent or null; one of another type is a flaw.
+func optional[T any](ref *reference, fields map[string]any, group, name string) T {
+	v, ok := fields[name].(T)
+	if !ok && fields[name] != nil {
+		ref.flaws = append(ref.flaws, strings.TrimPrefix(group+"."+name, "."))
+	}
+	return v
+}
+
+func (ref *reference) optionalNumber(info map[string]any, name string) telemetry.Optional {
+	n := optional[json.Number](ref, info, "device_info", name)
+	if n == "" {
+		return telemetry.Optional{}
+	}
+	f, err := strconv.ParseFloat(string(n), 64)
+	if err != nil {
+		ref.flaws = append(ref.flaws, "device_info."+name)
+		return telemetry.Optional{}
+	}
+	return telemetry.Some(f)
 }
 
 func (ref *reference) check(ok bool) {
@@ -187,10 +280,6 @@ func (ref *reference) float(v any, required bool) float64 {
 	f, err := strconv.ParseFloat(string(n), 64)
 	ref.check(err == nil)
 	return f
-}
-
-func (ref *reference) optional(v any) telemetry.Optional {
-	return telemetry.Optional{Value: ref.float(v, false), Present: v != nil}
 }
 
 func (ref *reference) integer(v any, required bool) int64 {

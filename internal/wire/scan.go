@@ -19,6 +19,8 @@ type scanner struct {
 	depth int    // open objects and arrays
 	err   *telemetry.Refusal
 	twice *telemetry.Refusal // the first key found twice in a skipped object
+
+	broken bool // the last string had a \u0000 or half of a surrogate pair
 }
 
 // peek returns the byte at the position, or 0 at the end.
@@ -199,7 +201,9 @@ func (c *scanner) str() string {
 func (c *scanner) strSlow() string {
 	start := c.i + 1
 	if escaped := c.quoted(); escaped {
-		return unescape(c.s[start : c.i-1])
+		s, sound := unescape(c.s[start : c.i-1])
+		c.broken = !sound
+		return s
 	}
 	return ""
 }

@@ -70,7 +70,7 @@ func (s *scrambler) value(v any) {
 
 func (s *scrambler) object(members map[string]any) {
 	for s.IntN(3) == 0 {
-		key := fmt.Sprintf("unknown_%d", s.IntN(1000))
+		key := fmt.Sprintf("Unknown_%d", s.IntN(1000))
 		members[key] = []any{1.5, nil, true, "栋\"\\", map[string]any{"value": []any{}}}[s.IntN(5)]
 	}
 	keys := make([]string, 0, len(members))
@@ -106,8 +106,9 @@ func TestDecodeAnyShape(t *testing.T) {
 		s.value(tree)
 		var got telemetry.Reading
 		require.NoError(t, wire.DecodeReading(s.out.Bytes(), &got, nil), s.out.String())
-		require.Equal(t, want, got, s.out.String())
+		got.Flaws = nil // unknown fields of wrong types
+		require.Equal(t, sorted(want), sorted(got), s.out.String())
 		require.True(t, checkDecode(t, s.out.Bytes()))
-		checkRewrite(t, s.out.Bytes(), statuses{"high", "", "\n", "x"})
+		checkRewrite(t, s.out.Bytes(), []telemetry.Sensor{{Status: "high"}, {}, {Status: "\n", Unit: "u", Number: -1.5}, {Unit: "栋"}})
 	}
 }

@@ -104,15 +104,15 @@ func exportRow(d *device, r *telemetry.Reading, l *wire.Layout) []string {
 	known := d.Reading != nil && wire.DecodeReading(d.Reading, r, l) == nil
 	for p := range telemetry.NumAnalog {
 		text := ""
-		if known && r.Sensors.Analog[p].Present {
-			text = decimal(r.Sensors.Analog[p].Value)
+		if known && r.Sensors.Analog(p).Present {
+			text = decimal(r.Sensors.Analog(p).Value)
 		}
 		row = append(row, text)
 	}
 	state, battery, signal := "", "", ""
 	if known {
-		if r.Sensors.Switch.Present {
-			state = strconv.FormatBool(r.Sensors.Switch.Value)
+		if s := r.Sensors.Switch(); s.Present {
+			state = strconv.FormatBool(s.Value)
 		}
 		battery, signal = optional(r.Info.Battery), optional(r.Info.SignalStrength)
 	}

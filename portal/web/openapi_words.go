@@ -42,7 +42,7 @@ var (
 	}
 	auditOutcomes = []string{string(telemetry.OutcomeApplied), string(telemetry.OutcomeNothing), string(telemetry.OutcomeRefused)}
 	analogWords   = []string{
-		telemetry.Temperature.String(), telemetry.Humidity.String(), telemetry.Pressure.String(), telemetry.Current.String(),
+		telemetry.ParamTemperature.String(), telemetry.ParamHumidity.String(), telemetry.ParamPressure.String(), telemetry.ParamCurrent.String(),
 	}
 )
 

@@ -104,16 +104,19 @@ func (g *Generator) Reading(i int, t int64, r *telemetry.Reading) {
 	g.fleet.plan.apply(d, t, &v)
 
 	r.DeviceID, r.Timestamp, r.Location = d.id, t, d.loc
-	r.Sensors.Analog = [telemetry.NumAnalog]telemetry.Measurement{
-		telemetry.Temperature: {Present: true, Value: round(v.analog[telemetry.Temperature], 10), Unit: "°C", Status: "normal"},
-		telemetry.Humidity:    {Present: true, Value: round(v.analog[telemetry.Humidity], 10), Unit: "%", Status: "normal"},
-		telemetry.Pressure:    {Present: true, Value: round(v.analog[telemetry.Pressure], 100), Unit: "hPa", Status: "normal"},
-		telemetry.Current:     {Present: true, Value: round(v.analog[telemetry.Current], 100), Unit: "A", Status: "normal"},
+	number := func(name string, p telemetry.Parameter, per float64, unit string) telemetry.Sensor {
+		return telemetry.Sensor{Name: name, Number: round(v.analog[p], per), Unit: unit, Status: "normal"}
 	}
-	r.Sensors.Switch = telemetry.Switch{Present: true, Value: v.on, Status: "off"}
+	toggle := telemetry.Sensor{Name: telemetry.SwitchStatus, Kind: telemetry.Bool, Status: "off"}
 	if v.on {
-		r.Sensors.Switch.Status = "on"
+		toggle.Number, toggle.Status = 1, "on"
 	}
+	r.Sensors = append(r.Sensors[:0],
+		number(telemetry.Temperature, telemetry.ParamTemperature, 10, "°C"),
+		number(telemetry.Humidity, telemetry.ParamHumidity, 10, "%"),
+		number(telemetry.Pressure, telemetry.ParamPressure, 100, "hPa"),
+		toggle,
+		number(telemetry.Current, telemetry.ParamCurrent, 100, "A"))
 	r.Info = telemetry.DeviceInfo{
 		Model: "IOT-SENSOR-V2", Firmware: "1.2.3",
 		Battery: telemetry.Some(v.battery), SignalStrength: telemetry.Some(v.signal),
@@ -131,10 +134,10 @@ type values struct {
 // Bounds of ordinary values, well inside the contract's alarm limits at any noise, so that
 // only labelled faults exceed them.
 var ordinary = [telemetry.NumAnalog][2]float64{
-	telemetry.Temperature: {5, 70},
-	telemetry.Humidity:    {12, 82},
-	telemetry.Pressure:    {930, 1060},
-	telemetry.Current:     {0, 8.5},
+	telemetry.ParamTemperature: {5, 70},
+	telemetry.ParamHumidity:    {12, 82},
+	telemetry.ParamPressure:    {930, 1060},
+	telemetry.ParamCurrent:     {0, 8.5},
 }
 
 // values returns the ordinary values of a device: a daily cycle, a slow trend, drift and
@@ -146,16 +149,16 @@ func (g *Generator) values(d *device, t int64) values {
 
 	warming := d.daily*cycle(t, day, d.phase) + 1.2*cycle(t, d.trend, d.phase) +
 		0.8*drift(d.key+keyTemperature, t, 20*minute) + 1.1*d.rated*heat
-	v.analog[telemetry.Temperature] = d.warmth + warming + g.noise.normal(3*noise)
-	v.analog[telemetry.Humidity] = d.humidity - 1.3*warming +
+	v.analog[telemetry.ParamTemperature] = d.warmth + warming + g.noise.normal(3*noise)
+	v.analog[telemetry.ParamHumidity] = d.humidity - 1.3*warming +
 		3*drift(d.key+keyHumidity, t, 30*minute) + g.noise.normal(8*noise)
-	v.analog[telemetry.Pressure] = g.fleet.weather(t) - 0.42*float64(d.loc.Floor) +
+	v.analog[telemetry.ParamPressure] = g.fleet.weather(t) - 0.42*float64(d.loc.Floor) +
 		0.2*drift(d.key+keyPressure, t, 10*minute) + g.noise.normal(2*noise)
 
 	v.on = level > 0
-	v.analog[telemetry.Current] = 0.04
+	v.analog[telemetry.ParamCurrent] = 0.04
 	if v.on {
-		v.analog[telemetry.Current] = 0.2 + d.rated*level*(1+0.05*drift(d.key+keyCurrent, t, minute)) +
+		v.analog[telemetry.ParamCurrent] = 0.2 + d.rated*level*(1+0.05*drift(d.key+keyCurrent, t, minute)) +
 			g.noise.normal(0.5*noise)
 	}
 	for p := range v.analog {

@@ -31,10 +31,10 @@ type faultKind struct {
 // The kinds of faults, with targets clear of the contract's default limits (80 and 0 °C,
 // 90 %, 10 A).
 var faultKinds = [...]faultKind{
-	{"temperature_high", telemetry.Temperature, 84, 97},
-	{"temperature_low", telemetry.Temperature, -13, -3},
-	{"humidity_high", telemetry.Humidity, 93, 98},
-	{"current_high", telemetry.Current, 11, 15},
+	{"temperature_high", telemetry.ParamTemperature, 84, 97},
+	{"temperature_low", telemetry.ParamTemperature, -13, -3},
+	{"humidity_high", telemetry.ParamHumidity, 93, 98},
+	{"current_high", telemetry.ParamCurrent, 11, 15},
 }
 
 // faultPlan divides time into slots. A hash of slot and device decides whether the device
@@ -109,9 +109,9 @@ func (p *faultPlan) apply(d *device, t int64, v *values) {
 	bounds := ordinary[f.kind.parameter]
 	wobble := faultyWobble * (*a - (bounds[0]+bounds[1])/2)
 	*a += (f.target + wobble - *a) * part
-	if f.kind.parameter == telemetry.Current {
+	if f.kind.parameter == telemetry.ParamCurrent {
 		v.on = true
-		v.analog[telemetry.Temperature] += 6 * part // within the ordinary bounds
+		v.analog[telemetry.ParamTemperature] += 6 * part // within the ordinary bounds
 	}
 }
 

@@ -80,7 +80,7 @@ func TestPartsOfAFleetMatchTheWhole(t *testing.T) {
 	whole.Generator().Reading(8, start, &a)
 	part.Generator().Reading(2, start, &b)
 	require.Equal(t, a.DeviceID, b.DeviceID)
-	require.Equal(t, a.Sensors.Analog[telemetry.Humidity], b.Sensors.Analog[telemetry.Humidity])
+	require.Equal(t, a.Sensors.Find(telemetry.Humidity), b.Sensors.Find(telemetry.Humidity))
 }
 
 func TestAppendMatchesTheContract(t *testing.T) {
@@ -122,13 +122,13 @@ func TestRoomNumbersMatchTheirFloor(t *testing.T) {
 // beyond returns the default alarm that a value raises, "" for none.
 func beyond(p telemetry.Parameter, v float64) string {
 	switch {
-	case p == telemetry.Temperature && v > 80:
+	case p == telemetry.ParamTemperature && v > 80:
 		return "temperature_high"
-	case p == telemetry.Temperature && v < 0:
+	case p == telemetry.ParamTemperature && v < 0:
 		return "temperature_low"
-	case p == telemetry.Humidity && v > 90:
+	case p == telemetry.ParamHumidity && v > 90:
 		return "humidity_high"
-	case p == telemetry.Current && v > 10:
+	case p == telemetry.ParamCurrent && v > 10:
 		return "current_high"
 	}
 	return ""
@@ -171,10 +171,11 @@ func checkAgainstLabels(t *testing.T, r *telemetry.Reading, labels []Label) {
 		may[l.Type] = may[l.Type] || r.Timestamp > l.Onset && r.Timestamp < l.Recovery
 		must[l.Type] = must[l.Type] || r.Timestamp >= l.Start && r.Timestamp <= l.End
 	}
-	for p, m := range r.Sensors.Analog {
-		got := beyond(telemetry.Parameter(p), m.Value)
+	for p := range telemetry.NumAnalog {
+		m := r.Sensors.Analog(p)
+		got := beyond(p, m.Value)
 		if got != "" {
-			require.True(t, may[got], "%s %s=%v at %d is not labelled", r.DeviceID, telemetry.Parameter(p), m.Value, r.Timestamp)
+			require.True(t, may[got], "%s %s=%v at %d is not labelled", r.DeviceID, p, m.Value, r.Timestamp)
 			delete(must, got)
 		}
 	}
@@ -197,10 +198,10 @@ func TestSensorsAreCorrelated(t *testing.T) {
 	var r telemetry.Reading
 	for ts := start; ts < start+2*day; ts += minute {
 		g.Reading(0, ts, &r)
-		temperature = append(temperature, r.Sensors.Analog[telemetry.Temperature].Value)
-		humidity = append(humidity, r.Sensors.Analog[telemetry.Humidity].Value)
-		current = append(current, r.Sensors.Analog[telemetry.Current].Value)
-		require.Equal(t, r.Sensors.Analog[telemetry.Current].Value > 0.1, r.Sensors.Switch.Value)
+		temperature = append(temperature, r.Sensors.Find(telemetry.Temperature).Number)
+		humidity = append(humidity, r.Sensors.Find(telemetry.Humidity).Number)
+		current = append(current, r.Sensors.Find(telemetry.Current).Number)
+		require.Equal(t, r.Sensors.Find(telemetry.Current).Number > 0.1, r.Sensors.Find(telemetry.SwitchStatus).Number != 0)
 	}
 	require.Greater(t, correlation(temperature, current), 0.3)
 	require.Less(t, correlation(temperature, humidity), -0.5)
@@ -223,7 +224,7 @@ func TestVarianceScalesTheNoise(t *testing.T) {
 		var r telemetry.Reading
 		for k := range 2000 {
 			g.Reading(0, start+int64(k)*100, &r)
-			v := r.Sensors.Analog[telemetry.Temperature].Value
+			v := r.Sensors.Find(telemetry.Temperature).Number
 			if k > 0 {
 				sum += math.Abs(v - before)
 			}

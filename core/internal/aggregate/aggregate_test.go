@@ -59,7 +59,7 @@ func device(a *Aggregator, id string) *Device {
 
 func reading(ts int64, temperature float64) *telemetry.Reading {
 	r := &telemetry.Reading{Timestamp: ts, Location: telemetry.Location{Building: "A栋"}}
-	r.Sensors.Analog[telemetry.Temperature] = telemetry.Measurement{Present: true, Value: temperature}
+	r.Sensors.Set(telemetry.Sensor{Name: telemetry.Temperature, Number: temperature})
 	return r
 }
 

@@ -108,7 +108,7 @@ type cells [telemetry.NumAnalog]struct {
 
 func (c *cells) add(s *telemetry.Sensors) {
 	for p := range telemetry.NumAnalog {
-		m := &s.Analog[p]
+		m := s.Analog(p)
 		if !m.Present {
 			continue
 		}

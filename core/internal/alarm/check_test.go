@@ -31,7 +31,7 @@ func TestEveryFieldOfARuleIsChecked(t *testing.T) {
 		field(high, func(r *Rule, v time.Duration) { r.OffDelay = v }, []time.Duration{0, MaxDelay}, []time.Duration{-1, MaxDelay + 1}, "off_delay", "want 0s to 24h"),
 		field(high, limit, []float64{-1e300, 0, 1e300}, []float64{math.NaN(), math.Inf(1), math.Inf(-1)}, "if.limit", "want a finite number"),
 		field(high, deadband, []float64{0, 1e300}, []float64{-0.001, math.NaN(), math.Inf(1)}, "if.deadband", "want a finite number, 0 or more"),
-		field(high, signal, []Signal{temperature, humidity, Signal(telemetry.Pressure), current}, []Signal{Battery, Strength, Switch}, "if.parameter", "want temperature, humidity, pressure or current"),
+		field(high, signal, []Signal{temperature, humidity, Signal(telemetry.ParamPressure), current}, []Signal{Battery, Strength, Switch}, "if.parameter", "want temperature, humidity, pressure or current"),
 		field(rate, signal, []Signal{current}, []Signal{Battery}, "if.parameter", "want temperature, humidity, pressure or current"),
 		field(stuck, signal, []Signal{current}, []Signal{Battery}, "if.parameter", "want temperature, humidity, pressure or current"),
 		field(deviation, signal, []Signal{current}, []Signal{Battery}, "if.parameter", "want temperature, humidity, pressure or current"),

@@ -11,14 +11,14 @@ import (
 
 func switched(second int64, on bool) Input {
 	in := at(t0+second*1000, 0)
-	in.Reading.Sensors = telemetry.Sensors{Switch: telemetry.Switch{Present: true, Value: on}}
+	in.Reading.Sensors = telemetry.Sensors{telemetry.Switch(telemetry.SwitchStatus, on)}
 	return in
 }
 
 func humid(second int64, v float64) Input {
 	in := at(t0+second*1000, 0)
 	in.Reading.Sensors = telemetry.Sensors{}
-	in.Reading.Sensors.Analog[telemetry.Humidity] = telemetry.Measurement{Present: true, Value: v, Unit: "%"}
+	in.Reading.Sensors.Set(telemetry.Sensor{Name: telemetry.Humidity, Number: v, Unit: "%"})
 	return in
 }
 
@@ -90,7 +90,7 @@ func TestConditionThatEndsWithoutTheAlarmsValue(t *testing.T) {
 		Other: &Condition{Kind: High, Signal: humidity, Limit: 70},
 	}
 	both := at(t0, 32)
-	both.Reading.Sensors.Analog[telemetry.Humidity] = telemetry.Measurement{Present: true, Value: 75, Unit: "%"}
+	both.Reading.Sensors.Set(telemetry.Sensor{Name: telemetry.Humidity, Number: 75, Unit: "%"})
 	s, journal := play(compile(t, rule), State{}, both)
 	require.Len(t, journal, 1)
 	_, journal = play(compile(t, rule), s, humid(1, 60))
@@ -163,7 +163,7 @@ func TestReleaseWaitsForAReadingOfTheSignal(t *testing.T) {
 	require.Equal(t, []brief{{"x", telemetry.EventCleared, 2}}, briefs(journal))
 	require.Equal(t, "the rule x is gone; switch is on", journal[0].Alert.Message)
 	both := switched(2, false)
-	both.Reading.Sensors.Analog[telemetry.Temperature] = telemetry.Measurement{Present: true, Value: 99, Unit: "°C"}
+	both.Reading.Sensors.Set(telemetry.Sensor{Name: telemetry.Temperature, Number: 99, Unit: "°C"})
 	_, journal = play(compile(t), s, both)
 	require.Len(t, journal, 2)
 	require.Equal(t, "the rule x is gone; switch is off", journal[0].Alert.Message)

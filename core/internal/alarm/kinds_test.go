@@ -20,8 +20,8 @@ func TestKinds(t *testing.T) {
 	const raised, cleared = telemetry.EventRaised, telemetry.EventCleared
 	room := func(count int, mean, median float64) func(*Input, float64) {
 		return func(in *Input, v float64) {
-			in.Reading.Sensors.Analog[telemetry.Temperature].Value = v
-			in.Room = &RoomView{telemetry.Temperature: {Count: count, Mean: mean, Median: median}}
+			in.Reading.Sensors.Find(telemetry.Temperature).Number = v
+			in.Room = &RoomView{telemetry.ParamTemperature: {Count: count, Mean: mean, Median: median}}
 		}
 	}
 	tests := []struct {
@@ -69,7 +69,7 @@ func TestKinds(t *testing.T) {
 		{"deviation from too few", Rule{If: Condition{Kind: Deviation, Signal: temperature, Limit: 5}}, room(1, 20, 20), 0, []float64{99}, nil},
 		{"deviation in an empty room", Rule{If: Condition{Kind: Deviation, Signal: temperature, Limit: 5}}, nil, 0, []float64{99}, nil},
 		{"switch", Rule{If: Condition{Kind: SwitchIs, On: true}}, func(in *Input, v float64) {
-			in.Reading.Sensors.Switch = telemetry.Switch{Present: true, Value: v > 0}
+			in.Reading.Sensors.Set(telemetry.Switch(telemetry.SwitchStatus, v > 0))
 		}, 0, []float64{0, 1, 1, 0}, []message{{raised, 1, "switch is on"}, {cleared, 3, "switch is off again"}}},
 		{"switch that is not reported", Rule{If: Condition{Kind: SwitchIs, On: false}}, nil, 0, []float64{1, 2}, nil},
 		{"battery", Rule{If: Condition{Kind: BatteryLow, Limit: 15, Deadband: 5}}, func(in *Input, v float64) { in.Reading.Info.Battery = telemetry.Some(v) }, 0, []float64{0, 15, 14, 0, 19, 100}, []message{
@@ -116,8 +116,12 @@ func TestTwoConditions(t *testing.T) {
 		var got []string
 		for i, v := range values {
 			in := at(t0+int64(i)*1000, v[0])
-			in.Reading.Sensors.Analog[telemetry.Temperature].Present = v[0] != none
-			in.Reading.Sensors.Analog[telemetry.Humidity] = telemetry.Measurement{Present: v[1] != none, Value: v[1], Unit: "%"}
+			if v[0] == none {
+				in.Reading.Sensors = nil
+			}
+			if v[1] != none {
+				in.Reading.Sensors.Set(telemetry.Sensor{Name: telemetry.Humidity, Number: v[1], Unit: "%"})
+			}
 			var out []Transition
 			s, out, _ = rs.Step(s, in, nil)
 			for k := range out {

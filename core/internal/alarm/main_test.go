@@ -14,7 +14,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const t0 = int64(1_700_000_000_000)
 
-const temperature, humidity, current = Signal(telemetry.Temperature), Signal(telemetry.Humidity), Signal(telemetry.Current)
+const temperature, humidity, current = Signal(telemetry.ParamTemperature), Signal(telemetry.ParamHumidity), Signal(telemetry.ParamCurrent)
 
 // builtIn is what the ALERT_* variables make.
 func builtIn() RuleSet {
@@ -40,7 +40,7 @@ func standard(tb testing.TB) *Rules {
 // at is a reading of device d1 received when it was taken.
 func at(ts int64, v float64) Input {
 	r := &telemetry.Reading{DeviceID: "d1", Timestamp: ts, Location: telemetry.Location{Building: "A栋", Floor: 3, Room: "301"}}
-	r.Sensors.Analog[telemetry.Temperature] = telemetry.Measurement{Present: true, Value: v, Unit: "°C"}
+	r.Sensors.Set(telemetry.Sensor{Name: telemetry.Temperature, Number: v, Unit: "°C"})
 	return Input{Reading: r, Gateway: "gw-a", Received: ts, Partition: 7, Offset: (ts - t0) / 1000}
 }
 

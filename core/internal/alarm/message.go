@@ -136,7 +136,7 @@ func (x *step) describe(s Signal) string {
 // unit returns the unit the device gave its value.
 func (x *step) unit(s Signal) string {
 	if s < Signal(telemetry.NumAnalog) {
-		return x.r.Sensors.Analog[s].Unit
+		return x.r.Sensors.Analog(telemetry.Parameter(s)).Unit
 	}
 	return s.Unit()
 }

@@ -38,7 +38,7 @@ func TestObserveShowsWhatStepDecides(t *testing.T) {
 	const raised, cleared = telemetry.EventRaised, telemetry.EventCleared
 	v := func(values ...float64) []float64 { return values }
 	h := func(holds ...bool) []bool { return holds }
-	room := func(in *Input) { in.Room = &RoomView{telemetry.Temperature: {Count: 2, Mean: 20, Median: 20}} }
+	room := func(in *Input) { in.Room = &RoomView{telemetry.ParamTemperature: {Count: 2, Mean: 20, Median: 20}} }
 	for name, tt := range map[string]struct {
 		rule     Rule
 		readings []float64 // of temperature, a second apart

@@ -53,13 +53,21 @@ func wander(rnd *rand.Rand, n int) []Input {
 		in := at(ts, v)
 		in.Partition, in.Offset = 3, int64(len(inputs))
 		s := &in.Reading.Sensors
-		s.Analog[telemetry.Temperature].Present = rnd.IntN(8) > 0
-		s.Analog[telemetry.Humidity] = telemetry.Measurement{Present: rnd.IntN(5) > 0, Value: h, Unit: "%"}
-		s.Analog[telemetry.Current] = telemetry.Measurement{Present: rnd.IntN(3) > 0, Value: 9.5 + float64(rnd.IntN(3)), Unit: "A"}
-		s.Switch = telemetry.Switch{Present: rnd.IntN(3) > 0, Value: on}
+		if rnd.IntN(8) == 0 {
+			*s = nil
+		}
+		if rnd.IntN(5) > 0 {
+			s.Set(telemetry.Sensor{Name: telemetry.Humidity, Number: h, Unit: "%"})
+		}
+		if rnd.IntN(3) > 0 {
+			s.Set(telemetry.Sensor{Name: telemetry.Current, Number: 9.5 + float64(rnd.IntN(3)), Unit: "A"})
+		}
+		if rnd.IntN(3) > 0 {
+			s.Set(telemetry.Switch(telemetry.SwitchStatus, on))
+		}
 		in.Reading.Info = telemetry.DeviceInfo{Battery: telemetry.Some(float64(rnd.IntN(100))), SignalStrength: telemetry.Some(-float64(rnd.IntN(100)))}
 		if rnd.IntN(4) > 0 {
-			in.Room = &RoomView{telemetry.Temperature: {Count: rnd.IntN(5), Mean: v, Median: 70}}
+			in.Room = &RoomView{telemetry.ParamTemperature: {Count: rnd.IntN(5), Mean: v, Median: 70}}
 		}
 		switch rnd.IntN(12) {
 		case 0:
@@ -237,9 +245,9 @@ func TestEveryAlarmHasAWayOut(t *testing.T) {
 		ts := t0 + 10_000_000
 		for i := range int64(60) {
 			in := full(ts + i*5000)
-			in.Reading.Sensors.Analog[telemetry.Temperature].Value = 70 + float64(i%2)/100
-			in.Reading.Sensors.Analog[telemetry.Current].Value = 2 + float64(i%2)/100
-			in.Room[telemetry.Temperature].Median = 70
+			in.Reading.Sensors.Find(telemetry.Temperature).Number = 70 + float64(i%2)/100
+			in.Reading.Sensors.Find(telemetry.Current).Number = 2 + float64(i%2)/100
+			in.Room[telemetry.ParamTemperature].Median = 70
 			w.s, w.journal, _ = w.rs.Step(w.s, in, w.journal)
 		}
 		ts += 300_000

@@ -23,10 +23,11 @@ func TestRestartFromPersistedStateChangesNothing(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(seed, 8))
 		inputs := slices.DeleteFunc(wander(rnd, 300), func(in Input) bool { return in.Reading.Timestamp < in.Received })
 		for _, in := range inputs { // unchanged state need not be kept
-			for p := range in.Reading.Sensors.Analog {
-				in.Reading.Sensors.Analog[p].Present = true
+			for _, x := range append(full(0).Reading.Sensors, telemetry.Switch(telemetry.SwitchStatus, true)) {
+				if in.Reading.Sensors.Find(x.Name) == nil {
+					in.Reading.Sensors.Set(x)
+				}
 			}
-			in.Reading.Sensors.Switch.Present = true
 		}
 		_, want := play(rs, State{}, inputs...)
 		require.NotEmpty(t, want)

@@ -73,7 +73,7 @@ type values struct {
 
 func valuesOf(r *telemetry.Reading) (x values) {
 	for p := range telemetry.NumAnalog {
-		if m := &r.Sensors.Analog[p]; m.Present {
+		if m := r.Sensors.Analog(p); m.Present {
 			x.present |= 1 << p
 			x.v[p] = m.Value
 		}
@@ -86,9 +86,9 @@ func valuesOf(r *telemetry.Reading) (x values) {
 		x.present |= 1 << Strength
 		x.v[Strength] = v
 	}
-	if r.Sensors.Switch.Present {
+	if sw := r.Sensors.Switch(); sw.Present {
 		x.present |= 1 << Switch
-		if r.Sensors.Switch.Value {
+		if sw.Value {
 			x.v[Switch] = 1
 		}
 	}

@@ -111,7 +111,7 @@ func TestAlarmThatComesBackUnseenIsTheSameAlarm(t *testing.T) {
 func TestParametersAreIndependent(t *testing.T) {
 	rs := standard(t)
 	both := at(t0, 85)
-	both.Reading.Sensors.Analog[telemetry.Current] = telemetry.Measurement{Present: true, Value: 11}
+	both.Reading.Sensors.Set(telemetry.Sensor{Name: telemetry.Current, Number: 11})
 	s, journal := play(rs, State{}, both)
 	require.Len(t, journal, 2)
 	require.Equal(t, 2, s.Open())
@@ -265,7 +265,7 @@ func TestFastEnoughForEveryReading(t *testing.T) {
 	s, _, _ = rs.Step(s, in, nil)
 	n := testing.AllocsPerRun(1000, func() {
 		in.Reading.Timestamp += 10
-		in.Reading.Sensors.Analog[0].Value += 0.001
+		in.Reading.Sensors[0].Number += 0.001
 		in.Received += 10
 		s, out, _ = rs.Step(s, in, out[:0])
 	})
@@ -293,12 +293,12 @@ func ten() []Rule {
 func full(ts int64) Input {
 	in := at(ts, 25)
 	r := in.Reading
-	r.Sensors.Analog[telemetry.Humidity] = telemetry.Measurement{Present: true, Value: 50, Unit: "%"}
-	r.Sensors.Analog[telemetry.Pressure] = telemetry.Measurement{Present: true, Value: 1013, Unit: "hPa"}
-	r.Sensors.Analog[telemetry.Current] = telemetry.Measurement{Present: true, Value: 2.5, Unit: "A"}
-	r.Sensors.Switch = telemetry.Switch{Present: true, Value: true}
+	r.Sensors.Set(telemetry.Sensor{Name: telemetry.Humidity, Number: 50, Unit: "%"})
+	r.Sensors.Set(telemetry.Sensor{Name: telemetry.Pressure, Number: 1013, Unit: "hPa"})
+	r.Sensors.Set(telemetry.Sensor{Name: telemetry.Current, Number: 2.5, Unit: "A"})
+	r.Sensors.Set(telemetry.Switch(telemetry.SwitchStatus, true))
 	r.Info = telemetry.DeviceInfo{Model: "IOT-SENSOR-V2", Battery: telemetry.Some(85), SignalStrength: telemetry.Some(-45)}
-	in.Room = &RoomView{telemetry.Temperature: {Count: 3, Mean: 24, Median: 24}}
+	in.Room = &RoomView{telemetry.ParamTemperature: {Count: 3, Mean: 24, Median: 24}}
 	return in
 }
 
@@ -319,9 +319,9 @@ func BenchmarkStep(b *testing.B) {
 		b.Run(bench.name, func(b *testing.B) {
 			rs := compile(b, bench.rules...)
 			in := full(t0)
-			value := &in.Reading.Sensors.Analog[telemetry.Temperature].Value
+			value := &in.Reading.Sensors.Find(telemetry.Temperature).Number
 			*value = bench.first
-			in.Room[telemetry.Temperature].Median = bench.then
+			in.Room[telemetry.ParamTemperature].Median = bench.then
 			s, out, _ := rs.Step(State{}, in, nil)
 			b.ReportAllocs()
 			for b.Loop() {

@@ -19,11 +19,12 @@ const MaxAhead = 10 * time.Minute
 // concurrent use.
 type Intake struct {
 	// Limits set the statuses; nil leaves them as the devices sent them.
-	Limits *Limits
+	Limits Limits
 	// Reading is the reading of the last record accepted, valid until the next one.
 	Reading telemetry.Reading
 
 	layout  wire.Layout
+	changes []wire.SensorChange
 	scratch []byte
 }
 
@@ -58,11 +59,11 @@ func (in *Intake) Accept(key, value []byte, o *Origin) (payload []byte, refusal 
 		o.Received = o.Written
 	}
 	o.correct(r.Timestamp)
-	statuses, changed := in.Limits.apply(r)
-	if !changed {
+	in.changes = in.Limits.apply(r, in.changes[:0])
+	if len(in.changes) == 0 {
 		return value, nil
 	}
-	in.scratch = wire.AppendWithStatus(in.scratch[:0], value, &in.layout, &statuses)
+	in.scratch = wire.AppendChanged(in.scratch[:0], value, &in.layout, in.changes)
 	return in.scratch, nil
 }
 

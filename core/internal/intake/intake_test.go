@@ -3,6 +3,7 @@ package intake
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -85,13 +86,9 @@ func TestMessageStaysShortWhateverTheKey(t *testing.T) {
 }
 
 func limited() *Intake {
-	l := &Limits{}
-	for p := range l {
-		l[p] = Unlimited()
-	}
-	l[telemetry.Temperature] = Range{Low: 0, High: 80}
-	l[telemetry.Current].High = 10
-	return &Intake{Limits: l}
+	return &Intake{Limits: Limits{
+		telemetry.Temperature: {Low: 0, High: 80}, telemetry.Current: {Low: math.Inf(-1), High: 10}, "co2": {Low: 300, High: 1000},
+	}}
 }
 
 func TestStatusFollowsTheLimits(t *testing.T) {
@@ -111,6 +108,9 @@ func TestStatusFollowsTheLimits(t *testing.T) {
 			`{ "current" : {"value":11, "status" : "ok" , "x":1}, "temperature":{"value":-3,"unit":"°C"} }`,
 			`{ "current" : {"value":11, "status" : "high" , "x":1}, "temperature":{"value":-3,"unit":"°C","status":"low"} }`,
 		},
+		{"any sensor", `{"co2":{"value":1200,"unit":"ppm"}}`, `{"co2":{"value":1200,"unit":"ppm","status":"high"}}`},
+		{"a sensor without limits", `{"flow":{"value":12}}`, `{"flow":{"value":12,"status":"normal"}}`},
+		{"a text", `{"mode":{"value":"auto"}}`, `{"mode":{"value":"auto"}}`},
 		{"the switch is left alone", `{"switch_status":{"value":true,"status":"on"}}`, `{"switch_status":{"value":true,"status":"on"}}`},
 	}
 	in := limited()

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
 )
 
 // Statuses of an analog sensor. They have no hysteresis: a status is where the value is,
@@ -17,43 +18,41 @@ const (
 // Range is where a parameter is normal, both ends included. A missing end is infinite.
 type Range struct{ Low, High float64 }
 
-// Unlimited returns the range of a parameter without limits.
-func Unlimited() Range { return Range{Low: math.Inf(-1), High: math.Inf(1)} }
-
 func (r Range) unlimited() bool { return math.IsInf(r.Low, -1) && math.IsInf(r.High, 1) }
 
-// Limits are the ranges of the parameters, indexed by parameter.
-type Limits [telemetry.NumAnalog]Range
+// Limits are the ranges of sensors by name.
+type Limits map[string]Range
 
-// status returns the status of m. A device's own status stands for a parameter without
+// status returns the status of s. A device's own status stands for a sensor without
 // limits; a missing one is added.
-func (l *Limits) status(p telemetry.Parameter, m *telemetry.Measurement) string {
-	limit := &l[p]
+func (l Limits) status(s *telemetry.Sensor) string {
+	limit, limited := l[s.Name]
 	switch {
-	case m.Value > limit.High:
+	case limited && s.Number > limit.High:
 		return high
-	case m.Value < limit.Low:
+	case limited && s.Number < limit.Low:
 		return low
-	case m.Status != "" && limit.unlimited():
-		return m.Status
+	case s.Status != "" && (!limited || limit.unlimited()):
+		return s.Status
 	default:
 		return normal
 	}
 }
 
-// apply sets the statuses in r. It returns those that changed, and whether any did.
-func (l *Limits) apply(r *telemetry.Reading) (statuses [telemetry.NumAnalog]string, changed bool) {
+// apply sets the statuses of the numbers in r and appends those that changed to changes.
+func (l Limits) apply(r *telemetry.Reading, changes []wire.SensorChange) []wire.SensorChange {
 	if l == nil {
-		return statuses, false
+		return changes
 	}
-	for p := range telemetry.NumAnalog {
-		m := &r.Sensors.Analog[p]
-		if !m.Present {
+	for i := range r.Sensors {
+		s := &r.Sensors[i]
+		if !s.Comparable() {
 			continue
 		}
-		if status := l.status(p, m); status != m.Status {
-			m.Status, statuses[p], changed = status, status, true
+		if status := l.status(s); status != s.Status {
+			s.Status = status
+			changes = append(changes, wire.SensorChange{Sensor: i, Status: status})
 		}
 	}
-	return statuses, changed
+	return changes
 }

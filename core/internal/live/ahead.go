@@ -32,7 +32,7 @@ type Ahead struct {
 }
 
 // NewAhead returns an Ahead that publishes through p with the statuses that limits give.
-func NewAhead(p *Publisher, reg prometheus.Registerer, limits *intake.Limits) *Ahead {
+func NewAhead(p *Publisher, reg prometheus.Registerer, limits intake.Limits) *Ahead {
 	readings := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "core_ahead_readings_total",
 		Help: "Readings sent ahead of their gateway's backlog, by result: shown, or refused as invalid.",

@@ -18,7 +18,7 @@ const t0 = int64(1_700_000_000_000)
 
 func inputAt(device string, second int64, temperature float64) alarm.Input {
 	r := &telemetry.Reading{DeviceID: device, Timestamp: t0 + second*1000}
-	r.Sensors.Analog[telemetry.Temperature] = telemetry.Measurement{Present: true, Value: temperature, Unit: "°C"}
+	r.Sensors.Set(telemetry.Sensor{Name: telemetry.Temperature, Number: temperature, Unit: "°C"})
 	return alarm.Input{Reading: r, Received: r.Timestamp, Partition: 3, Offset: 100 + second}
 }
 
@@ -33,7 +33,7 @@ func series(values ...float64) []alarm.Input {
 func hot(limit float64) alarm.Rule {
 	return alarm.Rule{
 		ID: "hot", Severity: telemetry.SeverityHigh, OnDelay: 2 * time.Second, OffDelay: time.Second,
-		If: alarm.Condition{Kind: alarm.High, Signal: alarm.Signal(telemetry.Temperature), Limit: limit, Deadband: 2},
+		If: alarm.Condition{Kind: alarm.High, Signal: alarm.Signal(telemetry.ParamTemperature), Limit: limit, Deadband: 2},
 	}
 }
 
@@ -136,7 +136,7 @@ func TestExplanationOfOldReadings(t *testing.T) {
 }
 
 func TestExplanationOfOtherKinds(t *testing.T) {
-	signal := alarm.Signal(telemetry.Temperature)
+	signal := alarm.Signal(telemetry.ParamTemperature)
 	for name, tt := range map[string]struct {
 		cond   alarm.Condition
 		inputs []alarm.Input

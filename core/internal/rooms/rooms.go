@@ -79,7 +79,7 @@ func (t *Table) Put(d *Device, at int64, r *telemetry.Reading) {
 	}
 	d.at = at
 	for p := range telemetry.NumAnalog {
-		m := &r.Sensors.Analog[p]
+		m := r.Sensors.Analog(p)
 		d.newest[p] = value{m.Present, m.Value}
 	}
 }

@@ -19,7 +19,7 @@ const now = 1_700_000_000_000
 
 func reading(room string, ts int64, temperature float64) *telemetry.Reading {
 	r := &telemetry.Reading{Timestamp: ts, Location: telemetry.Location{Building: "A", Floor: 1, Room: room}}
-	r.Sensors.Analog[telemetry.Temperature] = telemetry.Measurement{Present: true, Value: temperature}
+	r.Sensors.Set(telemetry.Sensor{Name: telemetry.Temperature, Number: temperature})
 	return r
 }
 
@@ -34,21 +34,21 @@ func TestADeviceIsComparedWithTheOthersOfItsRoom(t *testing.T) {
 		put(table, &devices[i], reading(room, now, v))
 	}
 	var view alarm.RoomView
-	require.Zero(t, table.View(&devices[0], &view)[telemetry.Temperature].Count, "empty before the first Rebuild")
+	require.Zero(t, table.View(&devices[0], &view)[telemetry.ParamTemperature].Count, "empty before the first Rebuild")
 	table.Rebuild(now, nil)
-	require.Equal(t, alarm.RoomValue{Count: 3, Mean: 21, Median: 21}, table.View(&devices[3], &view)[telemetry.Temperature])
-	require.Equal(t, alarm.RoomValue{Count: 3, Mean: 31, Median: 22}, table.View(&devices[0], &view)[telemetry.Temperature])
-	require.Zero(t, table.View(&devices[4], &view)[telemetry.Temperature].Count, "it is alone")
-	require.Zero(t, table.View(&devices[0], &view)[telemetry.Humidity].Count)
+	require.Equal(t, alarm.RoomValue{Count: 3, Mean: 21, Median: 21}, table.View(&devices[3], &view)[telemetry.ParamTemperature])
+	require.Equal(t, alarm.RoomValue{Count: 3, Mean: 31, Median: 22}, table.View(&devices[0], &view)[telemetry.ParamTemperature])
+	require.Zero(t, table.View(&devices[4], &view)[telemetry.ParamTemperature].Count, "it is alone")
+	require.Zero(t, table.View(&devices[0], &view)[telemetry.ParamHumidity].Count)
 
 	table.Rebuild(now, func(room string, p telemetry.Parameter) []float64 {
 		require.Contains(t, []string{Key(reading("301", 0, 0).Location), Key(reading("302", 0, 0).Location)}, room)
-		if p == telemetry.Temperature {
+		if p == telemetry.ParamTemperature {
 			return []float64{100}
 		}
 		return nil
 	})
-	require.Equal(t, alarm.RoomValue{Count: 4, Mean: 40.75, Median: 21.5}, table.View(&devices[3], &view)[telemetry.Temperature])
+	require.Equal(t, alarm.RoomValue{Count: 4, Mean: 40.75, Median: 21.5}, table.View(&devices[3], &view)[telemetry.ParamTemperature])
 }
 
 func TestOldValuesDoNotCount(t *testing.T) {
@@ -59,8 +59,8 @@ func TestOldValuesDoNotCount(t *testing.T) {
 	put(table, &a, reading("301", now-1, 90)) // late
 	table.Rebuild(now, nil)
 	var view alarm.RoomView
-	require.Zero(t, table.View(&a, &view)[telemetry.Temperature].Count)
-	require.Equal(t, alarm.RoomValue{Count: 1, Mean: 20, Median: 20}, table.View(&b, &view)[telemetry.Temperature])
+	require.Zero(t, table.View(&a, &view)[telemetry.ParamTemperature].Count)
+	require.Equal(t, alarm.RoomValue{Count: 1, Mean: 20, Median: 20}, table.View(&b, &view)[telemetry.ParamTemperature])
 }
 
 func TestADeviceThatMovesLeavesItsRoom(t *testing.T) {
@@ -71,7 +71,7 @@ func TestADeviceThatMovesLeavesItsRoom(t *testing.T) {
 	put(table, &a, reading("302", now+1, 20))
 	table.Rebuild(now, nil)
 	var view alarm.RoomView
-	require.Zero(t, table.View(&b, &view)[telemetry.Temperature].Count)
+	require.Zero(t, table.View(&b, &view)[telemetry.ParamTemperature].Count)
 	require.Len(t, table.Own(), 2)
 	put(table, &b, reading("302", now+1, 30))
 	table.Rebuild(now, nil)
@@ -79,5 +79,5 @@ func TestADeviceThatMovesLeavesItsRoom(t *testing.T) {
 	put(table, &b, reading("", now+2, 30))
 	require.Nil(t, table.View(&b, &view), "no room, no neighbours")
 	table.Rebuild(now, nil)
-	require.Zero(t, table.View(&a, &view)[telemetry.Temperature].Count)
+	require.Zero(t, table.View(&a, &view)[telemetry.ParamTemperature].Count)
 }

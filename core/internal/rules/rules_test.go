@@ -75,7 +75,7 @@ func TestExample(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, alarm.Rule{
 		ID: "temperature_high", Severity: telemetry.SeverityHigh, OnDelay: 10 * time.Second, OffDelay: 30 * time.Second,
-		If: alarm.Condition{Kind: alarm.High, Signal: alarm.Signal(telemetry.Temperature), Limit: 75, Deadband: 3},
+		If: alarm.Condition{Kind: alarm.High, Signal: alarm.Signal(telemetry.ParamTemperature), Limit: 75, Deadband: 3},
 	}, set.Rules[0])
 	require.Equal(t, alarm.Where{Buildings: []string{"A栋", "B栋"}, Floors: []int{1}, Devices: []string{"cold_*"}}, set.Rules[2].Where)
 	last := set.Rules[len(set.Rules)-1]

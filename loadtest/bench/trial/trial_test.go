@@ -245,7 +245,7 @@ func TestCrowdSendsValidReadings(t *testing.T) {
 	var r telemetry.Reading
 	require.NoError(t, wire.DecodeReading(crowdReading("flood_0001", "A栋", 1640995200000, hotTemperature), &r, nil))
 	require.Equal(t, "flood_0001", r.DeviceID)
-	require.InDelta(t, hotTemperature, r.Sensors.Analog[telemetry.Temperature].Value, 0)
+	require.InDelta(t, hotTemperature, r.Sensors.Find(telemetry.Temperature).Number, 0)
 }
 
 func TestFloodTable(t *testing.T) {

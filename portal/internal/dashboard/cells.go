@@ -230,12 +230,12 @@ func valuesOf(r *telemetry.Reading) (v [numSensors]float64) {
 	for i := range v {
 		v[i] = math.NaN()
 	}
-	for i, m := range r.Sensors.Analog {
-		if m.Present {
-			v[i] = m.Value
+	for p := range telemetry.NumAnalog {
+		if m := r.Sensors.Analog(p); m.Present {
+			v[p] = m.Value
 		}
 	}
-	if s := r.Sensors.Switch; s.Present {
+	if s := r.Sensors.Switch(); s.Present {
 		v[sensorSwitch] = 0
 		if s.Value {
 			v[sensorSwitch] = 1

@@ -27,7 +27,7 @@ func sendSensors(tb testing.TB, s *series.Store, at int64, sensors ...string) {
 
 func both(from, to int64) series.Query {
 	q := temperatures(from, to, 10_000)
-	q.Parameters = append(q.Parameters, telemetry.Humidity)
+	q.Parameters = append(q.Parameters, telemetry.ParamHumidity)
 	return q
 }
 
@@ -204,7 +204,7 @@ func TestWindowsOfBuildings(t *testing.T) {
 	require.Equal(t, []float64{30, -1, 50}, numbers(table.Values["temperature"].Max))
 	require.Equal(t, []float64{-1, -1, -1}, mean(table, "humidity"))
 	q := both(start-3_600_000, start+59_999)
-	q.Parameters = []telemetry.Parameter{telemetry.Humidity, telemetry.Temperature} // the first one is absent
+	q.Parameters = []telemetry.Parameter{telemetry.ParamHumidity, telemetry.ParamTemperature} // the first one is absent
 	table, _ = s.Building("A", q)
 	require.Equal(t, []int64{start + 30_000}, table.Time)
 	require.Equal(t, []float64{30}, mean(table, "temperature"))

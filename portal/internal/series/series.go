@@ -133,7 +133,7 @@ func (s *Store) add(id string, at int64, r *telemetry.Reading) {
 	fi, ci := fine%fineLen, coarse%coarseLen
 	fineOK, coarseOK := c.openFine(fi, fine), c.openCoarse(ci, coarse)
 	for p := range telemetry.NumAnalog {
-		m := &r.Sensors.Analog[p]
+		m := r.Sensors.Analog(p)
 		if !m.Present {
 			continue
 		}
