@@ -129,8 +129,11 @@ type Message struct {
 	Device   string // from the subject or topic
 	Payload  []byte // copied
 	Received time.Time
-	Refusal  *telemetry.Refusal // permanent; nil for an accepted reading
-	Ticket   Ticket
+	// ID and ContentType are what the sender says about the message; often empty.
+	ID          string
+	ContentType string
+	Refusal     *telemetry.Refusal // permanent; nil for an accepted reading
+	Ticket      Ticket
 }
 
 // Ticket is where the reply to a message goes.
