@@ -36,8 +36,8 @@ func (s *mqttSender) Publish(p *mqtt.Publish) {
 	case 2:
 		m.Ticket.To = &s.twice
 	}
-	if device, ok := wire.DeviceOfSubject(p.Topic, '/'); ok {
-		s.check.message(m, device, p.Payload)
+	if from, ok := wire.SenderOfSubject(p.Topic, '/'); ok {
+		s.check.take(m, from, p.Payload, contentEncoding(m.ContentType))
 	} else {
 		wrongTopic(m, p.Topic, p.Payload)
 	}
@@ -59,7 +59,7 @@ func (q *qos2) Answer(t *Ticket, seq uint64, r *telemetry.Refusal) { q.s.answer(
 // acknowledged like a reading, since a resend cannot help.
 func (s *mqttSender) answer(qos byte, t *Ticket, seq uint64, r *telemetry.Refusal) {
 	if r == nil || seq != 0 && s.client.Version() < 5 {
-		s.client.Answer(qos, t.Packet, mqtt.Success, "")
+		s.client.Answer(qos, t.Packet, mqtt.Success, t.Batch.describe())
 		return
 	}
 	code := mqtt.PayloadFormatInvalid

@@ -83,8 +83,9 @@ func (c *Client) accept(p *Publish) *fault {
 }
 
 // Answer sends the PUBACK or PUBREC of a message; a code other than Success says that it is
-// refused. In MQTT 3, which has no codes, refused ends the connection, so that the client
-// sends again after it reconnects. Answer does not block.
+// refused, a reason with Success that part of it is. In MQTT 3, which has no codes, refused
+// ends the connection, so that the client sends again after it reconnects. Answer does not
+// block.
 func (c *Client) Answer(qos byte, id uint16, code Code, reason string) {
 	kind, to := byte(typePuback), c
 	if qos == 2 {
@@ -99,7 +100,7 @@ func (c *Client) Answer(qos byte, id uint16, code Code, reason string) {
 
 func (c *Client) ack(kind byte, id uint16, code Code, reason string) {
 	switch {
-	case code == Success:
+	case code == Success && (reason == "" || c.version < protocolMQTT5):
 		_, _ = c.conn.Write([]byte{kind << 4, 2, byte(id >> 8), byte(id)}) // a lost client resends
 	case c.version < protocolMQTT5:
 		c.end(faultf(QuotaExceeded, "%s", reason))
