@@ -47,19 +47,27 @@ func (t *task) record(m *sarama.ConsumerMessage, now int64) {
 		d = t.addDevice(r.DeviceID)
 	}
 	from := t.watchdog.source(o.Gateway)
+	if len(r.Sensors) > 0 || !r.Offline { // that a device is offline leaves its values on the screen
+		t.values(m, &o, d, from.name, payload, now)
+	}
+	t.presence.observe(d, presence.Input{Reading: r, At: r.Timestamp, Gateway: from.name, Heard: aliveAt(&o, now), Now: now})
+	from.received(&o, now)
+	t.counts.reading(&o, now)
+}
+
+// values passes the values of the accepted reading to the stages and to the live path.
+func (t *task) values(m *sarama.ConsumerMessage, o *intake.Origin, d *device, gateway string, payload []byte, now int64) {
+	r := &t.intake.Reading
 	if t.windows.Add(now, &d.windows, r.Timestamp, r) {
 		t.counts.late++
 	}
 	t.alarms.reading(d, alarm.Input{
-		Reading: r, Gateway: from.name, Received: o.Received, Waited: o.Waited(), Now: now,
+		Reading: r, Gateway: gateway, Received: o.Received, Waited: o.Waited(), Now: now,
 		Partition: t.partition, Offset: m.Offset,
 	}, o.Backfill, t.out)
-	t.presence.observe(d, presence.Input{Reading: r, At: r.Timestamp, Gateway: from.name, Heard: aliveAt(&o, now), Now: now})
-	t.p.live.Add(from.name, wire.FrameEntry{
+	t.p.live.Add(gateway, wire.FrameEntry{
 		Device: d.id, Timestamp: r.Timestamp, Received: o.Received, Backfill: o.Backfill, Payload: payload,
 	})
-	from.received(&o, now)
-	t.counts.reading(&o, now)
 }
 
 // aliveAt returns when, by the clock in ms, a reading proves its device to have been alive.

@@ -255,6 +255,31 @@ func TestSilentDeviceGoesOffline(t *testing.T) {
 	p.states(func(s map[string]telemetry.DeviceState) bool { return s["d1"].Presence == telemetry.PresenceOnline })
 }
 
+// TestAnnouncedOfflineKeepsTheValues checks that a message which only says that a device is
+// offline changes its presence and not its values on the screen.
+func TestAnnouncedOfflineKeepsTheValues(t *testing.T) {
+	p := newEnv(t)
+	l := p.listen()
+	c := p.startReady()
+	now := time.Now().UnixMilli()
+	p.produce(reading("d1", now-60_000, 20), reading("d1", now, 20))
+	p.states(func(s map[string]telemetry.DeviceState) bool { return s["d1"].Presence == telemetry.PresenceOnline })
+	gone := reading("d1", now+1, 0)
+	gone.Value = wire.AppendReading(nil, &telemetry.Reading{
+		DeviceID: "d1", Timestamp: now + 1, Location: telemetry.Location{Building: "A栋"}, Offline: true,
+	})
+	p.produce(gone)
+	states := p.states(func(s map[string]telemetry.DeviceState) bool { return s["d1"].Presence == telemetry.PresenceOffline })
+	require.Equal(t, "301", states["d1"].Location.Room)
+	c.eventually(t, 3, "core_readings_total")
+	p.produce(reading("d1", now+2000, 21))
+	p.states(func(s map[string]telemetry.DeviceState) bool { return s["d1"].Presence == telemetry.PresenceOnline })
+	require.Eventually(t, func() bool { return len(l.of("d1")) == 3 }, waitTimeout, 10*time.Millisecond)
+	for _, e := range l.of("d1") {
+		require.NotEqual(t, now+1, e.Timestamp)
+	}
+}
+
 func TestReadingWithoutHeadersIsProcessed(t *testing.T) {
 	p := newEnv(t)
 	l := p.listen()

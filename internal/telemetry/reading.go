@@ -16,6 +16,9 @@ type Reading struct {
 	Location  Location
 	Sensors   Sensors
 	Info      DeviceInfo
+	// Offline is whether the device is offline from this reading on, as its own will or its
+	// gateway says.
+	Offline bool
 	// Flaws are the dotted paths of optional fields that were ignored because of a wrong
 	// type or a malformed name, the first MaxFlaws of them. The record in Kafka has them.
 	Flaws []string

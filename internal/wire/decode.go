@@ -93,6 +93,7 @@ const (
 	keyLocation
 	keySensors
 	keyInfo
+	keyPresence
 )
 
 func (d *decoder) reading() {
@@ -116,6 +117,9 @@ func (d *decoder) reading() {
 		case "device_info":
 			d.once(&d.seen, keyInfo, "device_info", "")
 			d.deviceInfo()
+		case "presence":
+			d.once(&d.seen, keyPresence, "presence", "")
+			d.presence()
 		default:
 			d.skipMember("", key)
 		}
@@ -165,6 +169,18 @@ func (d *decoder) timestamp() {
 		d.keep(telemetry.RefuseTimestamp(ms))
 	default:
 		d.r.Timestamp = ms
+	}
+}
+
+// presence reads the optional field by which a device, or a will on its behalf, says that
+// it is offline from now on.
+func (d *decoder) presence() {
+	switch s, ok := d.text("presence", "", false); {
+	case !ok || s == string(telemetry.PresenceOnline):
+	case s == string(telemetry.PresenceOffline):
+		d.r.Offline = true
+	default:
+		d.flaw("presence", "")
 	}
 }
 

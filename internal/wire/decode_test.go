@@ -141,6 +141,20 @@ func TestFlawsAreListed(t *testing.T) {
 	require.Len(t, r.Flaws, telemetry.MaxFlaws)
 }
 
+func TestPresenceIsOnlineOrOffline(t *testing.T) {
+	var r telemetry.Reading
+	for value, want := range map[string]bool{`"offline"`: true, `"online"`: false, `null`: false} {
+		require.NoError(t, wire.DecodeReading([]byte(with(`"sensors":{}`, `"sensors":{},"presence":`+value)), &r, nil))
+		require.Equal(t, want, r.Offline, value)
+		require.Empty(t, r.Flaws)
+	}
+	for _, value := range []string{`"away"`, `false`, `""`} {
+		require.NoError(t, wire.DecodeReading([]byte(with(`"sensors":{}`, `"sensors":{},"presence":`+value)), &r, nil))
+		require.False(t, r.Offline)
+		require.Equal(t, []string{"presence"}, r.Flaws)
+	}
+}
+
 type refusalTest struct {
 	name, raw string
 	reason    telemetry.Reason

@@ -28,6 +28,9 @@ func AppendReading(dst []byte, r *telemetry.Reading) []byte {
 	if r.Info != (telemetry.DeviceInfo{}) {
 		dst = appendInfo(dst, &r.Info)
 	}
+	if r.Offline {
+		dst = append(dst, `,"presence":"offline"`...)
+	}
 	return append(dst, '}')
 }
 

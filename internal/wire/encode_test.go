@@ -36,6 +36,9 @@ func TestAppendReadingSparse(t *testing.T) {
 	sameText(t, head+`"sensors":{},"device_info":{"model":"m","firmware":""}}`, wire.AppendReading(nil, &r))
 	r.Info = telemetry.DeviceInfo{Battery: telemetry.Some(0)}
 	sameText(t, head+`"sensors":{},"device_info":{"model":"","firmware":"","battery":0}}`, wire.AppendReading(nil, &r))
+	r.Offline = true
+	sameText(t, head+`"sensors":{},"device_info":{"model":"","firmware":"","battery":0},"presence":"offline"}`, wire.AppendReading(nil, &r))
+	r.Offline = false
 	r.Info = telemetry.DeviceInfo{}
 	r.Sensors = telemetry.Sensors{{Name: "switch_status", Kind: telemetry.Bool}, {Name: "current", Number: math.NaN()}, {Name: "mode", Kind: telemetry.Text, Text: "自动"}}
 	sameText(t, head+`"sensors":{"switch_status":{"value":false},"current":{"value":null},"mode":{"value":"自动"}}}`, wire.AppendReading(nil, &r))

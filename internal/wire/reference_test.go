@@ -176,6 +176,16 @@ func referenceReading(raw []byte) (telemetry.Reading, error) {
 		Model: optional[string](&ref, info, "device_info", "model"), Firmware: optional[string](&ref, info, "device_info", "firmware"),
 		Battery: ref.optionalNumber(info, "battery"), SignalStrength: ref.optionalNumber(info, "signal_strength"),
 	}
+	switch p := optional[string](&ref, top, "", "presence"); p {
+	case "", "online":
+		if v, ok := top["presence"].(string); ok && v == "" {
+			ref.flaws = append(ref.flaws, "presence")
+		}
+	case "offline":
+		r.Offline = true
+	default:
+		ref.flaws = append(ref.flaws, "presence")
+	}
 	r.Flaws = ref.flaws
 	return sorted(r), ref.err
 }

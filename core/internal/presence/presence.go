@@ -58,6 +58,7 @@ type Device struct {
 	State telemetry.DeviceState
 
 	heard   int64 // ms by the clock, when it was last known to be alive
+	left    int64 // ms by the clock, when it said that it goes offline
 	written int64 // ms by the clock, when State was last written
 	battery telemetry.Optional
 	jitter  int64 // spreads the refreshes
@@ -87,9 +88,12 @@ func (t *Tracker) Observe(d *Device, in Input) (write bool) {
 	if first {
 		d.begin(in)
 	}
+	if in.Reading.Offline {
+		return d.leave(in, first)
+	}
 	d.heard = max(d.heard, in.Heard)
 	d.learn(in)
-	if d.State.Presence == telemetry.PresenceOffline && in.Now-d.heard <= d.window() {
+	if d.State.Presence == telemetry.PresenceOffline && d.heard > d.left && in.Now-d.heard <= d.window() {
 		d.turn(telemetry.PresenceOnline, in.Now)
 		return d.write(in.Now)
 	}
@@ -97,6 +101,19 @@ func (t *Tracker) Observe(d *Device, in Input) (write bool) {
 		return d.write(in.Now)
 	}
 	return false
+}
+
+// leave takes d offline at once, unless it was heard of since.
+func (d *Device) leave(in Input, first bool) (write bool) {
+	if in.Heard < d.heard {
+		return first && d.write(in.Now)
+	}
+	d.left = in.Heard
+	if d.State.Presence == telemetry.PresenceOnline {
+		d.turn(telemetry.PresenceOffline, in.Now)
+		return d.write(in.Now)
+	}
+	return first && d.write(in.Now)
 }
 
 // Advance sets the time, about once a second. While behind is true the partition is

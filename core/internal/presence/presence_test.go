@@ -56,6 +56,44 @@ func TestFirstReadingMakesADevice(t *testing.T) {
 	require.Equal(t, t0+5000, d.State.LastSeen)
 }
 
+// leave announces at ms that d is offline.
+func leave(t *Tracker, d *Device, heard, now int64) bool {
+	r := reading(now)
+	r.Offline = true
+	return t.Observe(d, Input{Reading: r, At: now, Gateway: "gw-a", Heard: heard, Now: now})
+}
+
+// TestAnnouncedOfflineTakesEffectAtOnce has the next reading bring the device back, but
+// none that was taken before the announcement.
+func TestAnnouncedOfflineTakesEffectAtOnce(t *testing.T) {
+	tr := newTracker()
+	var d Device
+	observe(tr, &d, t0)
+	observe(tr, &d, t0+5000)
+	require.True(t, leave(tr, &d, t0+6000, t0+6000))
+	require.Equal(t, telemetry.PresenceOffline, d.State.Presence)
+	require.Equal(t, t0+6000, d.State.Since)
+	require.Equal(t, t0+5000, d.State.LastSeen, "it is no reading of its sensors")
+	late := Input{Reading: reading(t0 + 5500), At: t0 + 5500, Gateway: "gw-a", Heard: t0 + 5500, Now: t0 + 6100}
+	tr.Observe(&d, late)
+	require.False(t, d.Online())
+	require.False(t, leave(tr, &d, t0+6200, t0+6200), "said before")
+	require.True(t, observe(tr, &d, t0+7000))
+	require.True(t, d.Online())
+	require.False(t, leave(tr, &d, t0+6500, t0+7100), "it was heard of since")
+	require.True(t, d.Online())
+}
+
+func TestUnknownDeviceMayStartOffline(t *testing.T) {
+	tr := newTracker()
+	var d Device
+	require.True(t, leave(tr, &d, t0, t0))
+	require.Equal(t, telemetry.PresenceOffline, d.State.Presence)
+	require.Equal(t, "A栋", d.State.Location.Building)
+	require.True(t, observe(tr, &d, t0+1000))
+	require.True(t, d.Online())
+}
+
 func TestOfflineAfterThreeMissedIntervals(t *testing.T) {
 	for _, interval := range []int64{100, 300, 500, 1000, 2000, 5000, 10_000, 60_000} {
 		t.Run(fmt.Sprint(interval, "ms"), func(t *testing.T) {

@@ -1,14 +1,16 @@
-package mqtt
+package ingest
 
 import (
 	"errors"
 	"net"
 	"sync"
 	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
 )
 
 const (
-	// maxUnsent bounds the bytes queued for one client; one that exceeds it is
+	// maxUnsent bounds the bytes queued for one MQTT client; one that exceeds it is
 	// disconnected.
 	maxUnsent = 1 << 20
 	// writeTimeout bounds one write to a client, closeTimeout the last one.
@@ -16,12 +18,33 @@ const (
 	closeTimeout = time.Second
 )
 
-// conn is the connection of one client. Write never blocks: it queues for a
+// mqttListener wraps every accepted connection in an mqttConn.
+type mqttListener struct {
+	net.Listener
+	writers sync.WaitGroup
+}
+
+// Accept implements net.Listener.
+func (l *mqttListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &mqttConn{Conn: c, writers: &l.writers}, nil
+}
+
+// mqttConn is the connection of one MQTT client. Write never blocks: it queues for a
 // goroutine that runs only while the queue is not empty. So a client that does not read
 // cannot block the goroutine that sends replies, and many PUBACKs share a system call.
-type conn struct {
+type mqttConn struct {
 	net.Conn
 	writers *sync.WaitGroup
+
+	// The session, set at CONNECT and used by the goroutine that reads the client.
+	cl    *mqtt.Client
+	will  *mqtt.Will
+	check validator
+	msg   Message
 
 	mu      sync.Mutex
 	unsent  []byte
@@ -31,7 +54,7 @@ type conn struct {
 }
 
 // Write implements net.Conn. It fails when the client is gone.
-func (c *conn) Write(b []byte) (int, error) {
+func (c *mqttConn) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -50,7 +73,7 @@ func (c *conn) Write(b []byte) (int, error) {
 }
 
 // write sends until the queue is empty, then closes the connection if Close was called.
-func (c *conn) write() {
+func (c *mqttConn) write() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.unsent) > 0 {
@@ -78,7 +101,7 @@ func (c *conn) write() {
 }
 
 // Close implements net.Conn. Queued bytes are still sent.
-func (c *conn) Close() error {
+func (c *mqttConn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -93,17 +116,13 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// extend sets the read deadline to timeout from now, to none if timeout is 0. Writes have
-// deadlines of their own.
-func (c *conn) extend(timeout time.Duration) error {
+// SetDeadline sets the read deadline alone, for the MQTT keep-alive; writes have their
+// own.
+func (c *mqttConn) SetDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return net.ErrClosed
-	}
-	var t time.Time
-	if timeout > 0 {
-		t = time.Now().Add(timeout)
 	}
 	return c.SetReadDeadline(t)
 }
