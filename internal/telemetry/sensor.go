@@ -22,6 +22,10 @@ const (
 	SwitchStatus = "switch_status"
 )
 
+// StatusUnitUnknown is the status of a sensor of a known kind whose unit is unknown: its
+// value is shown as sent and compared with nothing.
+const StatusUnitUnknown = "unit_unknown"
+
 // ValueKind is the type of a sensor's value.
 type ValueKind uint8
 
