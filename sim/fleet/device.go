@@ -26,6 +26,10 @@ const (
 	keyNoise
 	keyFault
 	keyWeather
+	keyModel
+	keyVibration
+	keyAir
+	keyWater
 )
 
 // device is the fixed traits of one device.
@@ -33,6 +37,10 @@ type device struct {
 	id  string
 	key uint64
 	loc telemetry.Location
+
+	model   *model
+	foreign bool  // it sends other units than its model's, where it has any
+	clock   int64 // ms its clock is ahead
 
 	warmth    float64 // °C, mean of the room
 	daily     float64 // °C, amplitude of the daily cycle
@@ -47,10 +55,14 @@ type device struct {
 	batteryShift int64 // ms from full to replaced
 }
 
-func newDevice(seed uint64, number int, loc telemetry.Location) device {
+func newDevice(seed uint64, number int, mixed bool, loc telemetry.Location) device {
 	key := hash(mix(seed), uint64(number))
 	r := hash(key, keyTraits)
-	d := device{id: DeviceID(number), key: key, loc: loc}
+	d := device{id: DeviceID(number), key: key, loc: loc, model: &models[0]}
+	if mixed {
+		d.model = drawModel(hash(key, keyModel))
+		d.foreign = unit(hash(key, keyModel+1)) < foreignShare
+	}
 	d.warmth = between(r, 1, 19, 25)
 	d.daily = between(r, 2, 0.8, 2.5)
 	d.phase = between(r, 3, 0.60, 0.70) // warmest in the afternoon at UTC+8
@@ -80,17 +92,18 @@ func (d *device) loadLevel(n int64) float64 {
 
 // Generator makes readings. It is for one goroutine.
 type Generator struct {
-	fleet   *Fleet
-	noise   whiteNoise
+	moment  moment
+	values  [maxChannels]float64
 	reading telemetry.Reading
 }
 
 // Generator returns a new generator.
 func (f *Fleet) Generator() *Generator {
-	return &Generator{fleet: f, noise: newWhiteNoise()}
+	return &Generator{moment: moment{fleet: f, noise: newWhiteNoise()}}
 }
 
-// Append appends the reading of device i at t (ms since 1970) as the contract's JSON.
+// Append appends the reading of device i at t (ms since 1970) as the contract's JSON. Its
+// timestamp is t by the device's own clock.
 func (g *Generator) Append(dst []byte, i int, t int64) []byte {
 	g.Reading(i, t, &g.reading)
 	return wire.AppendReading(dst, &g.reading)
@@ -98,76 +111,62 @@ func (g *Generator) Append(dst []byte, i int, t int64) []byte {
 
 // Reading fills r with the reading of device i at t (ms since 1970).
 func (g *Generator) Reading(i int, t int64, r *telemetry.Reading) {
-	d := &g.fleet.devices[i]
-	g.noise.aim(d.key+keyNoise, t)
-	v := g.values(d, t)
-	g.fleet.plan.apply(d, t, &v)
+	f := g.moment.fleet
+	d := &f.devices[i]
+	m := &g.moment
+	m.aim(d, t)
+	channels := d.model.channels
+	v := g.values[:len(channels)]
+	for k := range channels {
+		c := &channels[k]
+		v[k] = max(c.low, min(c.high, c.value(m)))
+	}
+	f.plan.apply(d, t, v)
 
-	r.DeviceID, r.Timestamp, r.Location = d.id, t, d.loc
-	number := func(name string, p telemetry.Parameter, per float64, unit string) telemetry.Sensor {
-		return telemetry.Sensor{Name: name, Number: round(v.analog[p], per), Unit: unit, Status: "normal"}
+	r.DeviceID, r.Timestamp, r.Location = d.id, t+d.clock, d.loc
+	r.Sensors = r.Sensors[:0]
+	for _, k := range d.model.order {
+		r.Sensors = append(r.Sensors, channels[k].sensor(v[k], d.foreign))
 	}
-	toggle := telemetry.Sensor{Name: telemetry.SwitchStatus, Kind: telemetry.Bool, Status: "off"}
-	if v.on {
-		toggle.Number, toggle.Status = 1, "on"
-	}
-	r.Sensors = append(r.Sensors[:0],
-		number(telemetry.Temperature, telemetry.ParamTemperature, 10, "°C"),
-		number(telemetry.Humidity, telemetry.ParamHumidity, 10, "%"),
-		number(telemetry.Pressure, telemetry.ParamPressure, 100, "hPa"),
-		toggle,
-		number(telemetry.Current, telemetry.ParamCurrent, 100, "A"))
-	r.Info = telemetry.DeviceInfo{
-		Model: "IOT-SENSOR-V2", Firmware: "1.2.3",
-		Battery: telemetry.Some(v.battery), SignalStrength: telemetry.Some(v.signal),
+	r.Info = telemetry.DeviceInfo{Model: d.model.name, Firmware: "1.2.3", SignalStrength: telemetry.Some(m.signal())}
+	if !d.model.mains {
+		r.Info.Battery = telemetry.Some(d.battery(t))
 	}
 }
 
-// values are a device's values before rounding.
-type values struct {
-	analog  [telemetry.NumAnalog]float64
-	on      bool
-	battery float64
-	signal  float64
+// moment is a device at a time: what its sensors measure.
+type moment struct {
+	fleet       *Fleet
+	noise       whiteNoise
+	d           *device
+	t           int64
+	level, heat float64 // of the machine, 0 to 1
+	warming     float64 // °C above the room's mean
 }
 
-// Bounds of ordinary values, well inside the contract's alarm limits at any noise, so that
-// only labelled faults exceed them.
-var ordinary = [telemetry.NumAnalog][2]float64{
-	telemetry.ParamTemperature: {5, 70},
-	telemetry.ParamHumidity:    {12, 82},
-	telemetry.ParamPressure:    {930, 1060},
-	telemetry.ParamCurrent:     {0, 8.5},
+// aim sets the moment to device d at t: a daily cycle, a slow trend, drift, and the load of
+// its machine, which warms the room.
+func (m *moment) aim(d *device, t int64) {
+	m.d, m.t = d, t
+	m.noise.aim(d.key+keyNoise, t)
+	m.level, m.heat = d.load(t)
+	m.warming = d.daily*cycle(t, day, d.phase) + 1.2*cycle(t, d.trend, d.phase) +
+		0.8*drift(d.key+keyTemperature, t, 20*minute) + 1.1*d.rated*m.heat
 }
 
-// values returns the ordinary values of a device: a daily cycle, a slow trend, drift and
-// white noise; the load warms the room, and warm air is drier.
-func (g *Generator) values(d *device, t int64) values {
-	var v values
-	noise := g.fleet.variance
-	level, heat := d.load(t)
+// noisy returns v with white noise of deviation sigma at a variance of 1.
+func (m *moment) noisy(v, sigma float64) float64 { return v + m.noise.normal(sigma*m.fleet.variance) }
 
-	warming := d.daily*cycle(t, day, d.phase) + 1.2*cycle(t, d.trend, d.phase) +
-		0.8*drift(d.key+keyTemperature, t, 20*minute) + 1.1*d.rated*heat
-	v.analog[telemetry.ParamTemperature] = d.warmth + warming + g.noise.normal(3*noise)
-	v.analog[telemetry.ParamHumidity] = d.humidity - 1.3*warming +
-		3*drift(d.key+keyHumidity, t, 30*minute) + g.noise.normal(8*noise)
-	v.analog[telemetry.ParamPressure] = g.fleet.weather(t) - 0.42*float64(d.loc.Floor) +
-		0.2*drift(d.key+keyPressure, t, 10*minute) + g.noise.normal(2*noise)
+// drift returns smooth noise in [-1, 1], one course for each key.
+func (m *moment) drift(key uint64, period int64) float64 { return drift(m.d.key+key, m.t, period) }
 
-	v.on = level > 0
-	v.analog[telemetry.ParamCurrent] = 0.04
-	if v.on {
-		v.analog[telemetry.ParamCurrent] = 0.2 + d.rated*level*(1+0.05*drift(d.key+keyCurrent, t, minute)) +
-			g.noise.normal(0.5*noise)
-	}
-	for p := range v.analog {
-		v.analog[p] = max(ordinary[p][0], min(ordinary[p][1], v.analog[p]))
-	}
+func (d *device) battery(t int64) float64 {
 	_, used := slot(t+d.batteryShift, d.batterySpan)
-	v.battery = math.Round(100 - 92*used)
-	v.signal = math.Round(d.signal + 4*drift(d.key+keySignal, t, 3*minute) + g.noise.normal(10*noise))
-	return v
+	return math.Round(100 - 92*used)
+}
+
+func (m *moment) signal() float64 {
+	return math.Round(m.noisy(m.d.signal+4*m.drift(keySignal, 3*minute), 10))
 }
 
 // weather is the outdoor air pressure, the same for the whole fleet.
@@ -175,6 +174,3 @@ func (f *Fleet) weather(t int64) float64 {
 	key := hash(mix(f.seed), keyWeather<<32)
 	return 1013.25 + 7*drift(key, t, 2*day) + 0.6*cycle(t, day/2, 0)
 }
-
-// round rounds to the sensor's resolution of steps per unit.
-func round(v, steps float64) float64 { return math.Round(v*steps) / steps }

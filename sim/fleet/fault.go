@@ -12,30 +12,43 @@ import (
 // default limit of the parameter; before Onset and after Recovery none does; between them
 // the value ramps.
 type Label struct {
-	Device    string              `json:"device_id"`
-	Type      string              `json:"alert_type"` // as in an alert: "temperature_high"
-	Parameter telemetry.Parameter `json:"-"`
-	Onset     int64               `json:"onset"`
-	Start     int64               `json:"start"`
-	End       int64               `json:"end"`
-	Recovery  int64               `json:"recovery"`
+	Device    string `json:"device_id"`
+	Type      string `json:"alert_type"` // as in an alert: "temperature_high"
+	Parameter string `json:"-"`          // the sensor
+	Onset     int64  `json:"onset"`
+	Start     int64  `json:"start"`
+	End       int64  `json:"end"`
+	Recovery  int64  `json:"recovery"`
 }
 
 // faultKind is a kind of fault: a value ramps to a target between lo and hi.
 type faultKind struct {
 	name      string
-	parameter telemetry.Parameter
+	parameter string
 	lo, hi    float64
 }
 
 // The kinds of faults, with targets clear of the contract's default limits (80 and 0 °C,
 // 90 %, 10 A).
 var faultKinds = [...]faultKind{
-	{"temperature_high", telemetry.ParamTemperature, 84, 97},
-	{"temperature_low", telemetry.ParamTemperature, -13, -3},
-	{"humidity_high", telemetry.ParamHumidity, 93, 98},
-	{"current_high", telemetry.ParamCurrent, 11, 15},
+	{"temperature_high", telemetry.Temperature, 84, 97},
+	{"temperature_low", telemetry.Temperature, -13, -3},
+	{"humidity_high", telemetry.Humidity, 93, 98},
+	{"current_high", telemetry.Current, 11, 15},
 }
+
+// faultsOf has the kinds of faults of each model's sensors.
+var faultsOf = func() map[string][]*faultKind {
+	of := make(map[string][]*faultKind, len(models))
+	for i := range models {
+		for k := range faultKinds {
+			if models[i].channel(faultKinds[k].parameter) >= 0 {
+				of[models[i].name] = append(of[models[i].name], &faultKinds[k])
+			}
+		}
+	}
+	return of
+}()
 
 // faultPlan divides time into slots. A hash of slot and device decides whether the device
 // has a fault in it; a fault never crosses the slot.
@@ -75,7 +88,8 @@ func (p *faultPlan) at(d *device, n int64) (fault, bool) {
 	if unit(hash(key, 0)) >= p.probability {
 		return fault{}, false
 	}
-	kind := &faultKinds[hash(key, 1)%uint64(len(faultKinds))]
+	kinds := faultsOf[d.model.name]
+	kind := kinds[hash(key, 1)%uint64(len(kinds))]
 	length := int64(between(key, 2, p.short, p.long))
 	onset := n*p.slot + int64(between(key, 3, 0, float64(p.slot-length-2*p.ramp)))
 	return fault{
@@ -89,8 +103,8 @@ func (p *faultPlan) at(d *device, n int64) (fault, bool) {
 // visible, but too small to come back within a limit.
 const faultyWobble = 0.05
 
-// apply changes v if device d has a fault at t.
-func (p *faultPlan) apply(d *device, t int64, v *values) {
+// apply changes the values v of the device's channels if it has a fault at t.
+func (p *faultPlan) apply(d *device, t int64, v []float64) {
 	if p.probability == 0 {
 		return
 	}
@@ -105,13 +119,18 @@ func (p *faultPlan) apply(d *device, t int64, v *values) {
 	case t > f.end:
 		part = float64(f.recoveryMS-t) / float64(p.ramp)
 	}
-	a := &v.analog[f.kind.parameter]
-	bounds := ordinary[f.kind.parameter]
-	wobble := faultyWobble * (*a - (bounds[0]+bounds[1])/2)
-	*a += (f.target + wobble - *a) * part
-	if f.kind.parameter == telemetry.ParamCurrent {
-		v.on = true
-		v.analog[telemetry.ParamTemperature] += 6 * part // within the ordinary bounds
+	k := d.model.channel(f.kind.parameter)
+	c := &d.model.channels[k]
+	wobble := faultyWobble * (v[k] - (c.low+c.high)/2)
+	v[k] += (f.target + wobble - v[k]) * part
+	if f.kind.parameter != telemetry.Current {
+		return
+	}
+	if k := d.model.channel(telemetry.SwitchStatus); k >= 0 {
+		v[k] = 1
+	}
+	if k := d.model.channel(telemetry.Temperature); k >= 0 {
+		v[k] += 6 * part // within the ordinary bounds
 	}
 }
 

@@ -33,6 +33,11 @@ type Options struct {
 	Interval time.Duration
 	// Buildings get the devices in contiguous blocks of equal size. None means A栋.
 	Buildings []string
+	// Mixed makes a fleet of five models with different sensors and units; otherwise every
+	// device has the sensors of the contract in their usual units.
+	Mixed bool
+	// Clocks are the offsets of the first devices' clocks: positive ones are ahead.
+	Clocks []time.Duration
 	// Faults is the mean number of labelled faults per minute in the whole fleet.
 	Faults float64
 }
@@ -67,8 +72,11 @@ func New(o Options) (*Fleet, error) {
 	for b, name := range o.Buildings {
 		from, to := f.Block(b)
 		for i := from; i < to; i++ {
-			f.devices[i] = newDevice(o.Seed, o.First+i, place(name, i-from, to-from))
+			f.devices[i] = newDevice(o.Seed, o.First+i, o.Mixed, place(name, i-from, to-from))
 		}
+	}
+	for i, offset := range o.Clocks {
+		f.devices[i].clock = offset.Milliseconds()
 	}
 	return f, nil
 }
@@ -85,6 +93,8 @@ func (o Options) check() error {
 		return fmt.Errorf("variance: %v is not in 0..10", o.Variance)
 	case !(o.Faults >= 0 && o.Faults <= 1e6):
 		return fmt.Errorf("faults: %v per minute is not in 0..1000000", o.Faults)
+	case len(o.Clocks) > o.Devices:
+		return fmt.Errorf("clocks: %d for %d devices, want at most one per device", len(o.Clocks), o.Devices)
 	case len(o.Buildings) > o.Devices:
 		return fmt.Errorf("buildings: %d for %d devices, want at most one per device", len(o.Buildings), o.Devices)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
 )
 
 // start is an arbitrary day.
@@ -31,6 +32,7 @@ func TestNewRefusesWhatCannotBe(t *testing.T) {
 		"negative variance":  {Devices: 1, Variance: -1},
 		"variance NaN":       {Devices: 1, Variance: math.NaN()},
 		"negative faults":    {Devices: 1, Faults: -1},
+		"too many clocks":    {Devices: 1, Clocks: make([]time.Duration, 2)},
 		"empty buildings":    {Devices: 1, Buildings: []string{"A", "B"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,6 +110,73 @@ func TestAppendMatchesTheContract(t *testing.T) {
 	require.Equal(t, "IOT-SENSOR-V2", got.Info.Model)
 }
 
+// TestMixedFleetHasEveryModel checks that each model occurs about as often as it should,
+// always with its own sensors, and that some devices send other units.
+func TestMixedFleetHasEveryModel(t *testing.T) {
+	f := newFleet(t, Options{Devices: 2000, Mixed: true, Variance: 0.1})
+	g := f.Generator()
+	count, foreign := map[string]int{}, map[string]int{}
+	for i := range f.Len() {
+		var r, back telemetry.Reading
+		raw := g.Append(nil, i, start+int64(i)*1000)
+		require.NoError(t, wire.DecodeReading(raw, &back, nil), string(raw))
+		g.Reading(i, start+int64(i)*1000, &r)
+		require.Equal(t, r, back)
+		require.Empty(t, back.Flaws)
+		count[r.Info.Model]++
+		names := ""
+		for _, s := range r.Sensors {
+			names += s.Name + " "
+			if s.Unit == "°F" || s.Unit == "mA" || s.Unit == "L/min" {
+				foreign[r.Info.Model]++
+			}
+		}
+		require.Equal(t, map[string]string{
+			"IOT-SENSOR-V2":   "temperature humidity pressure switch_status current ",
+			"MOTOR-GUARD-3":   "vibration temperature current speed switch_status mode ",
+			"POWER-METER-1P":  "voltage current power energy frequency power_factor ",
+			"AIR-QUALITY-6":   "temperature humidity co2 pm2_5 noise ",
+			"WATER-QUALITY-5": "flow ph conductivity temperature water_leak ",
+		}[r.Info.Model], names)
+	}
+	total := 0.0
+	for _, m := range models {
+		require.InDelta(t, m.share*2000, count[m.name], 100, m.name)
+		require.Positive(t, foreign[m.name], m.name)
+		require.LessOrEqual(t, len(m.channels), maxChannels)
+		total += m.share
+	}
+	require.InDelta(t, 1, total, 1e-9)
+}
+
+func TestEnergyNeverRunsBackwards(t *testing.T) {
+	c := models[2].channels[models[2].channel("energy")]
+	f := newFleet(t, Options{Devices: 1})
+	before := 0.0
+	for ts := start; ts < start+hour; ts += 7 * second {
+		m := &f.Generator().moment
+		m.aim(&f.devices[0], ts)
+		v := c.value(m)
+		require.GreaterOrEqual(t, v, before)
+		before = v
+	}
+}
+
+func TestWrongClocksChangeOnlyTheTimestamp(t *testing.T) {
+	o := Options{Devices: 3, Variance: 0.1}
+	right := newFleet(t, o).Generator()
+	o.Clocks = []time.Duration{-5 * time.Hour, 8 * time.Hour}
+	wrong := newFleet(t, o).Generator()
+	for i, offset := range []int64{-5 * hour, 8 * hour, 0} {
+		var a, b telemetry.Reading
+		right.Reading(i, start, &a)
+		wrong.Reading(i, start, &b)
+		require.Equal(t, start+offset, b.Timestamp)
+		b.Timestamp = a.Timestamp
+		require.Equal(t, a, b)
+	}
+}
+
 func TestRoomNumbersMatchTheirFloor(t *testing.T) {
 	for _, n := range []int{1, 9, 10, 334, 33_334} {
 		for k := range n {
@@ -119,16 +188,23 @@ func TestRoomNumbersMatchTheirFloor(t *testing.T) {
 	}
 }
 
-// beyond returns the default alarm that a value raises, "" for none.
-func beyond(p telemetry.Parameter, v float64) string {
+// beyond returns the default alarm that a sensor's value raises, "" for none.
+func beyond(s *telemetry.Sensor) string {
+	v := s.Number
+	switch s.Unit {
+	case "°F":
+		v = (v - 32) / 1.8
+	case "mA":
+		v /= 1000
+	}
 	switch {
-	case p == telemetry.ParamTemperature && v > 80:
+	case s.Name == telemetry.Temperature && v > 80:
 		return "temperature_high"
-	case p == telemetry.ParamTemperature && v < 0:
+	case s.Name == telemetry.Temperature && v < 0:
 		return "temperature_low"
-	case p == telemetry.ParamHumidity && v > 90:
+	case s.Name == telemetry.Humidity && v > 90:
 		return "humidity_high"
-	case p == telemetry.ParamCurrent && v > 10:
+	case s.Name == telemetry.Current && v > 10:
 		return "current_high"
 	}
 	return ""
@@ -139,6 +215,7 @@ func TestOnlyLabelledFaultsCrossTheLimits(t *testing.T) {
 		"slow":       {Interval: 10 * time.Second, Variance: 0.1},
 		"ordinary":   {Interval: time.Second, Variance: 0.1},
 		"very noisy": {Interval: 2 * time.Second, Variance: 5},
+		"mixed":      {Interval: time.Second, Variance: 0.1, Mixed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o.Devices, o.Seed, o.Faults = 60, 11, 30
@@ -171,11 +248,10 @@ func checkAgainstLabels(t *testing.T, r *telemetry.Reading, labels []Label) {
 		may[l.Type] = may[l.Type] || r.Timestamp > l.Onset && r.Timestamp < l.Recovery
 		must[l.Type] = must[l.Type] || r.Timestamp >= l.Start && r.Timestamp <= l.End
 	}
-	for p := range telemetry.NumAnalog {
-		m := r.Sensors.Analog(p)
-		got := beyond(p, m.Value)
-		if got != "" {
-			require.True(t, may[got], "%s %s=%v at %d is not labelled", r.DeviceID, p, m.Value, r.Timestamp)
+	for i := range r.Sensors {
+		s := &r.Sensors[i]
+		if got := beyond(s); got != "" {
+			require.True(t, may[got], "%s %s=%v %s at %d is not labelled", r.DeviceID, s.Name, s.Number, s.Unit, r.Timestamp)
 			delete(must, got)
 		}
 	}
