@@ -107,6 +107,9 @@ func (f *Fleet) Len() int { return len(f.devices) }
 // ID returns the device_id of device i, 0 ≤ i < Len.
 func (f *Fleet) ID(i int) string { return f.devices[i].id }
 
+// Timestamp returns the time by the clock of device i at t (ms since 1970).
+func (f *Fleet) Timestamp(i int, t int64) int64 { return t + f.devices[i].clock }
+
 // Buildings returns the names of the buildings.
 func (f *Fleet) Buildings() []string { return f.buildings }
 

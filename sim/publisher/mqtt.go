@@ -19,7 +19,7 @@ import (
 // uses the packets of the Paho client but not the client, which runs about eight
 // goroutines per connection and one per pending publish; here a connection has one.
 //
-// The packet identifier identifies the device of a PUBACK; a device has at most one
+// The packet identifier identifies the sender of a PUBACK; a sender has at most one
 // publish in flight. MQTT 3.1.1 (section 4.4) resends a publish only on a new connection,
 // so an overdue PUBACK closes the connection.
 type mqttLink struct {
@@ -170,25 +170,25 @@ func (l *mqttLink) read(conn net.Conn, in *bufio.Reader) error {
 
 func (l *mqttLink) acked(id uint16) {
 	d := (int(id)-1)*len(l.w.links) + l.index
-	if id == 0 || d >= len(l.w.devices) {
+	if id == 0 || d >= len(l.w.senders) {
 		return
 	}
 	l.w.ackedAny(d)
 }
 
 // send implements link.
-func (l *mqttLink) send(device int, _ uint32, payload []byte) error {
+func (l *mqttLink) send(sender int, _ uint32, payload []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.conn == nil {
 		return errNotConnected
 	}
-	topic := l.w.subjects[device]
+	topic := l.w.subjects[sender]
 	l.head = append(l.head[:0], packets.Publish<<4|1<<1) // QoS 1
 	l.head = binary.AppendUvarint(l.head, uint64(2+len(topic)+2+len(payload)))
 	l.head = binary.BigEndian.AppendUint16(l.head, uint16(len(topic)))
 	l.head = append(l.head, topic...)
-	l.head = binary.BigEndian.AppendUint16(l.head, uint16(device/len(l.w.links)+1))
+	l.head = binary.BigEndian.AppendUint16(l.head, uint16(sender/len(l.w.links)+1))
 	if l.out.Available() < len(l.head)+len(payload) {
 		l.limitWrite()
 	}

@@ -19,7 +19,7 @@ import (
 var errNotConnected = errors.New("not connected")
 
 // natsLink publishes with its own reply subjects and receives all answers in one
-// subscription: the last token of the subject identifies device and reading, so no
+// subscription: the last token of the subject identifies sender and message, so no
 // goroutine waits for an answer.
 type natsLink struct {
 	w     *worker
@@ -106,20 +106,20 @@ func (l *natsLink) lost(broke bool) bool {
 	return was
 }
 
-// tokenLen is the length of the last token of a reply subject: device and serial in hex.
+// tokenLen is the length of the last token of a reply subject: sender and serial in hex.
 const tokenLen = 16
 
 // send implements link.
-func (l *natsLink) send(device int, serial uint32, payload []byte) error {
+func (l *natsLink) send(sender int, serial uint32, payload []byte) error {
 	nc := l.nc.Load()
 	if nc == nil || !l.up.Load() {
 		return errNotConnected
 	}
 	var token [tokenLen / 2]byte
-	binary.BigEndian.PutUint32(token[:4], uint32(device))
+	binary.BigEndian.PutUint32(token[:4], uint32(sender))
 	binary.BigEndian.PutUint32(token[4:], serial)
 	l.reply = hex.AppendEncode(l.reply[:len(l.inbox)], token[:])
-	return nc.PublishRequest(l.w.subjects[device], string(l.reply), payload)
+	return nc.PublishRequest(l.w.subjects[sender], string(l.reply), payload)
 }
 
 // flush implements link: the NATS client flushes itself.
@@ -139,21 +139,21 @@ func (l *natsLink) answer(m *nats.Msg) {
 	if _, err := hex.Decode(token[:], []byte(m.Subject[len(l.inbox):])); err != nil {
 		return
 	}
-	device, serial := int(binary.BigEndian.Uint32(token[:4])), binary.BigEndian.Uint32(token[4:])
-	if bytes.HasPrefix(m.Data, ackPrefix) {
-		l.w.acked(device, serial)
+	sender, serial := int(binary.BigEndian.Uint32(token[:4])), binary.BigEndian.Uint32(token[4:])
+	if l.w.opts.Batch == 1 && bytes.HasPrefix(m.Data, ackPrefix) {
+		l.w.acked(sender, serial, nil)
 		return
 	}
 	r, err := wire.DecodeReply(m.Data)
 	switch {
 	case err != nil: // also the empty "no responders": the gateway has no intake
-		l.w.later(device, serial)
+		l.w.later(sender, serial)
 	case r.Error == nil:
-		l.w.acked(device, serial)
+		l.w.acked(sender, serial, r.Refused)
 	case r.Error.Code == laterCode:
-		l.w.later(device, serial)
+		l.w.later(sender, serial)
 	default:
-		l.w.refused(device, serial, r.Error)
+		l.w.refused(sender, serial, r.Error)
 	}
 }
 

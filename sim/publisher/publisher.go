@@ -1,6 +1,6 @@
-// Package publisher sends the readings of a fleet to gateways as devices would: each device
-// at its own point of the interval, one reading at a time, repeated until it is
-// acknowledged or refused for good. It parses no flags and prints nothing. Run blocks
+// Package publisher sends the readings of a fleet to gateways as devices or concentrators
+// would: each sender at its own point of the interval, one message at a time, repeated
+// until it is acknowledged or refused for good. It parses no flags and prints nothing. Run blocks
 // until its context ends; the other methods do not block.
 package publisher
 
@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/sim/fleet"
 )
 
@@ -41,7 +42,13 @@ type Options struct {
 	// share a few. A connection costs a file descriptor here and at the gateway, and about
 	// 20 KB of memory here with MQTT, 50 KB with NATS.
 	PerDevice bool
-	Interval  time.Duration // between two readings of a device; 0 means 5 s
+	// Batch is how many devices share a concentrator, which sends one reading of each in
+	// one message; 0 means that each device sends for itself.
+	Batch int
+	// Repeat is the share of acknowledged messages that are sent again, as by devices that
+	// missed the answer.
+	Repeat   float64
+	Interval time.Duration // between two readings of a device; 0 means 5 s
 	// AckTimeout is how long to wait for an answer before a resend; 0 means 5 s.
 	AckTimeout time.Duration
 	// Backlog is how many readings a device keeps behind its current one; 0 means 600.
@@ -69,6 +76,13 @@ func (o *Options) defaults() error {
 	o.AckTimeout = cmp.Or(o.AckTimeout, 5*time.Second)
 	o.Drain = cmp.Or(o.Drain, 4*time.Second)
 	o.Backlog = cmp.Or(o.Backlog, 600)
+	o.Batch = max(o.Batch, 1)
+	switch {
+	case o.Batch > wire.MaxBatchReadings:
+		return fmt.Errorf("publisher: batch of %d, want at most %d", o.Batch, wire.MaxBatchReadings)
+	case !(o.Repeat >= 0 && o.Repeat <= 1):
+		return fmt.Errorf("publisher: repeat %v is not in 0..1", o.Repeat)
+	}
 	if o.Interval < fleet.MinInterval {
 		return fmt.Errorf("publisher: interval %s is shorter than %s", o.Interval, fleet.MinInterval)
 	}

@@ -19,11 +19,11 @@ func pause(attempts int) time.Duration {
 	return p/2 + rand.N(p/2+1)
 }
 
-// timer fires for a device's reading at a time. It is void once the device has another
-// current reading or attempt.
+// timer fires for a sender's message at a time. It is void once the sender has another
+// current message or attempt.
 type timer struct {
 	at       time.Duration // since the worker's start
-	device   int32
+	sender   int32
 	serial   uint32
 	attempts int32
 }

@@ -19,8 +19,9 @@ func NewLatency() *Latency {
 type Stats struct {
 	Due       uint64 // readings the devices made
 	Sent      uint64 // publishes, resends included
+	Repeated  uint64 // publishes of acknowledged messages
 	Acked     uint64 // readings acknowledged
-	Resent    uint64 // publishes beyond the first of a reading
+	Resent    uint64 // publishes beyond the first of a message
 	AckedLate uint64 // of Acked: readings that had been sent more than once
 	Later     uint64 // answers "retry later"
 	Refused   uint64 // readings refused for good
@@ -39,6 +40,7 @@ type Stats struct {
 func (s *Stats) add(o *Stats) {
 	s.Due += o.Due
 	s.Sent += o.Sent
+	s.Repeated += o.Repeated
 	s.Acked += o.Acked
 	s.Resent += o.Resent
 	s.AckedLate += o.AckedLate

@@ -11,35 +11,36 @@ import (
 	"industrial-iot-monitor/sim/fleet"
 )
 
-// phase of a device's current reading.
+// phase of a sender's current message.
 type phase uint8
 
 const (
-	idle     phase = iota // no current reading
+	idle     phase = iota // no current message
 	inFlight              // sent, not answered
 	waiting               // to be sent again
 )
 
-// state of one device. Its current reading is identified by the timestamp and encoded for
-// each attempt, since the fleet makes the same bytes for the same time.
+// state of one sender: a device, or a concentrator. Its current message is identified by the
+// time and encoded for each attempt, since the fleet makes the same bytes for the same time.
 type state struct {
-	timestamp int64         // of the current reading, ms
-	last      int64         // newest timestamp of a reading
+	timestamp int64         // of the current message, ms
+	last      int64         // newest timestamp of a message
 	firstSent time.Duration // since the worker's start
-	backlog   []int64       // timestamps of the following readings
-	serial    uint32        // number of the current reading, to recognise stale answers
-	sent      int32         // how often the current reading was sent
+	backlog   []int64       // timestamps of the following messages
+	serial    uint32        // number of the current message, to recognise stale answers
+	sent      int32         // how often the current message was sent
 	tries     int32         // attempts to send it, failed ones included
 	phase     phase
+	repeating bool // it is acknowledged and was sent again
 }
 
 // link is one connection to the gateway. The worker calls send and unanswered with its
 // lock held.
 type link interface {
-	// send sends the current reading of a device. After an error it was certainly not
+	// send sends the current message of a sender. After an error it was certainly not
 	// sent.
-	send(device int, serial uint32, payload []byte) error
-	// flush writes buffered readings to the network.
+	send(sender int, serial uint32, payload []byte) error
+	// flush writes buffered messages to the network.
 	flush()
 	// unanswered is called when an answer is overdue.
 	unanswered()
@@ -52,15 +53,16 @@ type link interface {
 type worker struct {
 	opts     *Options
 	log      *slog.Logger
-	base     int      // number of the worker's first device in the fleet
-	subjects []string // or topics, by device
-	links    []link   // device d uses link d modulo their number
+	base     int // number of the worker's first device in the fleet
+	devices  int
+	subjects []string // or topics, by sender
+	links    []link   // sender s uses link s modulo their number
 
 	mu        sync.Mutex
 	start     time.Time
 	gen       *fleet.Generator
-	devices   []state
-	made      int64 // readings due that were made or skipped
+	senders   []state
+	made      int64 // messages due that were made or skipped
 	buf       []byte
 	unflushed []link // sent to since the last flush
 	retries   schedule
@@ -77,17 +79,35 @@ func newWorker(o *Options, building int) *worker {
 		base:    from,
 		gen:     o.Fleet.Generator(),
 		latency: NewLatency(),
-		devices: make([]state, to-from),
+		devices: to - from,
+		senders: make([]state, (to-from+o.Batch-1)/o.Batch),
 	}
-	name := wire.TelemetrySubject
-	if o.Protocol == MQTT {
-		name = wire.TelemetryTopic
-	}
-	for d := range w.devices {
-		w.subjects = append(w.subjects, name(o.Fleet.ID(from+d)))
+	name := namer(o)
+	for s := range w.senders {
+		w.subjects = append(w.subjects, name(o.Fleet.ID(from+s*o.Batch)))
 	}
 	w.links = newLinks(w, o.Gateways[building])
 	return w
+}
+
+// namer returns the function that gives the subject or topic of a sender by the id of its
+// first device.
+func namer(o *Options) func(id string) string {
+	switch {
+	case o.Protocol == MQTT && o.Batch > 1:
+		return wire.ConcentratorTopic
+	case o.Protocol == MQTT:
+		return wire.TelemetryTopic
+	case o.Batch > 1:
+		return wire.ConcentratorSubject
+	}
+	return wire.TelemetrySubject
+}
+
+// block returns the devices of a sender, by their numbers in the fleet: from ≤ i < to.
+func (w *worker) block(sender int) (from, to int) {
+	from = sender * w.opts.Batch
+	return w.base + from, w.base + min(from+w.opts.Batch, w.devices)
 }
 
 // newLinks returns the worker's links, not yet connected.
@@ -97,9 +117,9 @@ func newLinks(w *worker, addr string) []link {
 		n, newLink = sharedMQTTLinks, newMQTTLink
 	}
 	if w.opts.PerDevice {
-		n = len(w.devices)
+		n = len(w.senders)
 	}
-	n = min(max(n, len(w.devices)/maxPerLink+1), len(w.devices))
+	n = min(max(n, len(w.senders)/maxPerLink+1), len(w.senders))
 	var links []link
 	gate := make(chan struct{}, maxDialling)
 	for k := range n {
@@ -110,14 +130,14 @@ func newLinks(w *worker, addr string) []link {
 
 const (
 	sharedMQTTLinks = 4
-	// maxPerLink is how many devices can share a connection: MQTT has 65,535 packet
+	// maxPerLink is how many senders can share a connection: MQTT has 65,535 packet
 	// identifiers.
 	maxPerLink = 1<<16 - 1
 	// maxDialling bounds the concurrent connection attempts of a worker.
 	maxDialling = 32
 	// maxConnecting is how long the first reading waits for connections.
 	maxConnecting = 10 * time.Second
-	// maxBatch bounds how many readings are made before the lock is released for answers.
+	// maxBatch bounds how many messages are made before the lock is released for answers.
 	maxBatch = 64
 	// maxBehind is how late readings may be made; later ones are skipped.
 	maxBehind = time.Second
@@ -213,54 +233,54 @@ func (w *worker) housekeeping(now time.Duration) {
 	w.mu.Lock()
 	defer w.unlockAndFlush()
 	for a, ok := w.deadlines.due(now); ok; a, ok = w.deadlines.due(now) {
-		if s := &w.devices[a.device]; s.phase == inFlight && s.serial == a.serial && s.tries == a.attempts {
+		if s := &w.senders[a.sender]; s.phase == inFlight && s.serial == a.serial && s.tries == a.attempts {
 			w.stats.Timeouts++
-			w.wait(int(a.device))
-			w.link(int(a.device)).unanswered()
+			w.wait(int(a.sender))
+			w.link(int(a.sender)).unanswered()
 		}
 	}
 	for a, ok := w.retries.due(now); ok; a, ok = w.retries.due(now) {
-		if s := &w.devices[a.device]; s.phase == waiting && s.serial == a.serial {
-			w.stats.Waiting--
-			w.send(int(a.device))
+		if s := &w.senders[a.sender]; s.phase == waiting && s.serial == a.serial {
+			w.stats.Waiting -= w.open(int(a.sender))
+			w.send(int(a.sender))
 		}
 	}
 }
 
-// batch makes the next readings due, at most maxBatch, and reports whether some are left.
-// A reading's timestamp is the time at which it was due, so that measured ages include
+// batch makes the next messages due, at most maxBatch, and reports whether some are left.
+// A message's timestamp is the time at which it was due, so that measured ages include
 // delays of this program.
 func (w *worker) batch(due int64) bool {
 	w.mu.Lock()
 	defer w.unlockAndFlush()
-	n := int64(len(w.devices))
+	n := int64(len(w.senders))
 	allowed := max(1, int64(maxBehind/w.opts.Interval))
 	if behind := (due - w.made) / n; behind > allowed {
-		w.stats.Skipped += uint64(behind * n)
+		w.stats.Skipped += uint64(behind) * uint64(w.devices)
 		w.made += behind * n
 	}
 	start := time.Now().Add(-w.now()) // by the current wall clock
 	for end := min(due, w.made+maxBatch); w.made < end; w.made++ {
-		w.makeReading(int(w.made%n), start.Add(w.dueAt(w.made)).UnixMilli())
+		w.makeMessage(int(w.made%n), start.Add(w.dueAt(w.made)).UnixMilli())
 	}
 	return w.made < due
 }
 
-// due returns how many readings are due until now, since the start of the run.
+// due returns how many messages are due until now, since the start of the run.
 func (w *worker) due(now time.Duration) int64 {
-	n, interval := int64(len(w.devices)), int64(w.opts.Interval)
+	n, interval := int64(len(w.senders)), int64(w.opts.Interval)
 	return int64(now)/interval*n + int64(now)%interval*n/interval
 }
 
-// dueAt returns when reading k (from 0) is due.
+// dueAt returns when message k (from 0) is due.
 func (w *worker) dueAt(k int64) time.Duration {
-	n, interval := int64(len(w.devices)), int64(w.opts.Interval)
+	n, interval := int64(len(w.senders)), int64(w.opts.Interval)
 	return time.Duration((k+1)/n*interval + (k+1)%n*interval/n)
 }
 
 func (w *worker) now() time.Duration { return time.Since(w.start) }
 
-func (w *worker) link(device int) link { return w.links[device%len(w.links)] }
+func (w *worker) link(sender int) link { return w.links[sender%len(w.links)] }
 
 // unlockAndFlush releases the lock and then flushes, which may block on the network.
 func (w *worker) unlockAndFlush() {

@@ -11,6 +11,7 @@ import (
 
 	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/sim/publisher"
 )
 
@@ -31,6 +32,10 @@ type Config struct {
 	First       int
 	Seed        uint64
 	Faults      float64 // per minute, in the whole fleet
+	Fleet       string  // mixed or uniform
+	Batch       int     // devices of a concentrator; 1: none
+	Repeat      float64 // share of acknowledged messages that are sent again
+	Clocks      []time.Duration
 	Duration    time.Duration
 	AckTimeout  time.Duration
 	Backlog     int
@@ -46,6 +51,8 @@ Examples:
   sim -devices=1000 -interval=5s
   sim -devices=10000 -interval=1s -nats=127.0.0.1:4222,127.0.0.1:4223,127.0.0.1:4224
   sim -devices=200 -interval=100ms -protocol=mqtt -connections=device
+  sim -devices=10000 -interval=1s -batch=50
+  sim -devices=100 -interval=1s -clocks=-5h,8h,-230000h -repeat=0.05
 
 Common intervals are 100ms, 300ms, 500ms, 1s, 2s, 3s, 5s and 10s; any from 10ms up works.
 A device sends a reading once the previous one is acknowledged. At intervals shorter than
@@ -92,6 +99,10 @@ func (c *Config) flags(out io.Writer) *flag.FlagSet {
 	fs.IntVar(&c.First, "first", 0, "`number` of the first device, to share a fleet between simulators")
 	fs.Uint64Var(&c.Seed, "seed", 1, "`seed` of the fleet: the same seed and time give the same readings")
 	fs.Float64Var(&c.Faults, "excursions", 3, "`number` of labelled faults per minute in the whole fleet; 0 for none")
+	fs.StringVar(&c.Fleet, "fleet", fleetMixed, "`kind`: mixed, five models with different sensors and units, or uniform, the contract's five sensors")
+	fs.IntVar(&c.Batch, "batch", 1, "`number` of devices that share a concentrator, which sends their readings in one message, 1 to 1000")
+	fs.Float64Var(&c.Repeat, "repeat", 0, "`share` of acknowledged messages that are sent again, 0 to 1, as by devices that missed the answer")
+	fs.Var(durations{&c.Clocks}, "clocks", "`offsets` of the first devices' clocks, comma-separated: 8h is ahead, -5h behind")
 	fs.DurationVar(&c.Duration, "duration", 0, "`time` to run; 0 for no limit")
 	fs.DurationVar(&c.AckTimeout, "timeout", 5*time.Second, "`time` to wait for an acknowledgement before a resend")
 	fs.IntVar(&c.Backlog, "backlog", 600, "`number` of readings a device keeps while its gateway is unavailable")
@@ -119,6 +130,15 @@ func (c *Config) check() error {
 	}
 	if c.Protocol != publisher.NATS && c.Protocol != publisher.MQTT {
 		return fmt.Errorf("-protocol=%s: want nats or mqtt", c.Protocol)
+	}
+	if c.Fleet != fleetMixed && c.Fleet != fleetUniform {
+		return fmt.Errorf("-fleet=%s: want mixed or uniform", c.Fleet)
+	}
+	if c.Batch < 1 || c.Batch > wire.MaxBatchReadings {
+		return fmt.Errorf("-batch=%d: want 1 to %d", c.Batch, wire.MaxBatchReadings)
+	}
+	if !(c.Repeat >= 0 && c.Repeat <= 1) {
+		return fmt.Errorf("-repeat=%v: want 0 to 1", c.Repeat)
 	}
 	if c.Duration < 0 || c.Progress < 0 || c.AckTimeout <= 0 || c.Backlog < 1 {
 		return errors.New("-duration and -progress cannot be negative, -timeout and -backlog must be positive")
@@ -149,6 +169,40 @@ func buildingName(b int) string {
 		return string(rune('A'+b)) + "栋"
 	}
 	return fmt.Sprintf("%d栋", b+1)
+}
+
+// Kinds of fleets.
+const (
+	fleetMixed   = "mixed"
+	fleetUniform = "uniform"
+)
+
+// durations is a flag.Value of comma-separated durations.
+type durations struct{ to *[]time.Duration }
+
+// String implements flag.Value.
+func (l durations) String() string {
+	if l.to == nil {
+		return ""
+	}
+	texts := make([]string, len(*l.to))
+	for i, d := range *l.to {
+		texts[i] = d.String()
+	}
+	return strings.Join(texts, ",")
+}
+
+// Set implements flag.Value.
+func (l durations) Set(s string) error {
+	*l.to = nil
+	for part := range strings.SplitSeq(s, ",") {
+		d, err := time.ParseDuration(part)
+		if err != nil {
+			return err
+		}
+		*l.to = append(*l.to, d)
+	}
+	return nil
 }
 
 // list is a flag.Value of comma-separated strings.

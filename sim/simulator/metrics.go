@@ -36,7 +36,8 @@ func newCollector(stats func() publisher.Stats) *collector {
 	}
 	counter("sim_publishes_total", "Publishes, resends included.", func(s *publisher.Stats) uint64 { return s.Sent })
 	counter("sim_readings_acknowledged_total", "Readings acknowledged.", func(s *publisher.Stats) uint64 { return s.Acked })
-	counter("sim_resends_total", "Publishes beyond the first of a reading.", func(s *publisher.Stats) uint64 { return s.Resent })
+	counter("sim_repeats_total", "Acknowledged messages that were sent again.", func(s *publisher.Stats) uint64 { return s.Repeated })
+	counter("sim_resends_total", "Publishes beyond the first of a message.", func(s *publisher.Stats) uint64 { return s.Resent })
 	counter("sim_retry_later_total", "Answers that asked a device to retry later.", func(s *publisher.Stats) uint64 { return s.Later })
 	counter("sim_readings_refused_total", "Readings refused permanently.", func(s *publisher.Stats) uint64 { return s.Refused })
 	counter("sim_timeouts_total", "Publishes without an answer in time.", func(s *publisher.Stats) uint64 { return s.Timeouts })

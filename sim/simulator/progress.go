@@ -29,8 +29,8 @@ func totals(s *publisher.Stats, acks *publisher.Latency, took time.Duration) str
 	line("refused", s.Refused, "permanently, by the gateway")
 	line("given up", s.GivenUp, "the device's backlog was full")
 	line("open", uint64(s.Open()), "not acknowledged when the simulator stopped")
-	fmt.Fprintf(&b, "%d publishes, %d of them resends; %d answers \"retry later\", %d without an answer, %d failed, %d connections lost\n",
-		s.Sent, s.Resent, s.Later, s.Timeouts, s.Errors, s.Lost)
+	fmt.Fprintf(&b, "%d publishes, %d of them resends, %d repeats of acknowledged messages; %d answers \"retry later\", %d without an answer, %d failed, %d connections lost\n",
+		s.Sent, s.Resent, s.Repeated, s.Later, s.Timeouts, s.Errors, s.Lost)
 	fmt.Fprintf(&b, "acknowledgement time: mean %s, p50 %s, p99 %s, max %s\n",
 		millis(int64(acks.Mean())), millis(acks.ValueAtQuantile(50)), millis(acks.ValueAtQuantile(99)), millis(acks.Max()))
 	if s.Skipped > 0 {

@@ -45,7 +45,7 @@ func New(o Options) (*Simulator, error) {
 	c := o.Config
 	f, err := fleet.New(fleet.Options{
 		Devices: c.Devices, First: c.First, Seed: c.Seed, Variance: c.Variance,
-		Interval: c.Interval, Buildings: c.Buildings, Faults: c.Faults,
+		Interval: c.Interval, Buildings: c.Buildings, Faults: c.Faults, Mixed: c.Fleet == fleetMixed, Clocks: c.Clocks,
 	})
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func New(o Options) (*Simulator, error) {
 	s := &Simulator{acks: publisher.NewLatency(), cfg: c, out: o.Out, log: o.Log}
 	po := publisher.Options{
 		Fleet: f, Gateways: c.gateways(), Protocol: c.Protocol, PerDevice: c.PerDevice,
-		Interval: c.Interval, AckTimeout: c.AckTimeout, Backlog: c.Backlog, Log: o.Log,
+		Batch: c.Batch, Repeat: c.Repeat, Interval: c.Interval, AckTimeout: c.AckTimeout, Backlog: c.Backlog, Log: o.Log,
 	}
 	if c.Ledger != "" {
 		if s.ledger, err = openLedger(c.Ledger); err != nil {

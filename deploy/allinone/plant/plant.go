@@ -106,7 +106,7 @@ func (p *Plant) buildSimulator() error {
 		addrs = append(addrs, p.gateways[i].NATSAddr())
 	}
 	f, err := fleet.New(fleet.Options{
-		Devices: p.cfg.Devices, Seed: 1, Variance: 0.1, Interval: p.cfg.Interval, Buildings: names, Faults: 6,
+		Devices: p.cfg.Devices, Seed: 1, Variance: 0.1, Interval: p.cfg.Interval, Buildings: names, Faults: 6, Mixed: true,
 	})
 	if err != nil {
 		return err
