@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"net/url"
 	"time"
 
 	"industrial-iot-monitor/internal/ops"
@@ -9,15 +10,18 @@ import (
 
 // Config is the environment of one gateway.
 type Config struct {
-	ID          string        `env:"EDGE_GATEWAY_ID" help:"required: name of this gateway, unique in the plant; 1 to 32 of A-Z a-z 0-9 _ -"`
-	Building    string        `env:"EDGE_BUILDING" help:"name of the building the gateway is installed in"`
-	NATSAddr    string        `env:"EDGE_NATS_ADDR" envDefault:"127.0.0.1:4222" help:"address on which devices connect by NATS; port 0 picks a free one"`
-	MQTTAddr    string        `env:"EDGE_MQTT_ADDR" envDefault:"127.0.0.1:1883" help:"address on which devices connect by MQTT; port 0 picks a free one"`
-	HubURL      string        `env:"EDGE_HUB_URL" envDefault:"nats-leaf://127.0.0.1:7422" help:"leaf node URL of the hub; the hub may be down at any time"`
-	DataDir     string        `env:"EDGE_DATA_DIR" envDefault:"./data/edge" help:"directory of the buffer; each gateway uses a subdirectory"`
-	BufferBytes int64         `env:"EDGE_BUFFER_BYTES" envDefault:"10737418240" help:"limit of the buffer for undelivered readings, in bytes; lowered to the room on the disk"`
-	HTTPAddr    string        `env:"EDGE_HTTP_ADDR" envDefault:"127.0.0.1:9101" help:"address of /metrics, /livez and /readyz; empty: none"`
-	Linger      time.Duration `env:"EDGE_LINGER" envDefault:"3ms" help:"how long a pack stays open for further readings before it is written to disk; 0 to 1s"`
+	ID         string `env:"EDGE_GATEWAY_ID" help:"required: name of this gateway, unique in the plant; 1 to 32 of A-Z a-z 0-9 _ -"`
+	Building   string `env:"EDGE_BUILDING" help:"name of the building the gateway is installed in"`
+	NATSAddr   string `env:"EDGE_NATS_ADDR" envDefault:"127.0.0.1:4222" help:"address on which devices connect by NATS; port 0 picks a free one"`
+	MQTTAddr   string `env:"EDGE_MQTT_ADDR" envDefault:"127.0.0.1:1883" help:"address on which devices connect by MQTT; port 0 picks a free one"`
+	MQTTWSAddr string `env:"EDGE_MQTT_WS_ADDR" help:"address on which devices and browsers connect by MQTT over WebSocket; port 0 picks a free one; empty: none"`
+	// MQTTWSOrigins protects devices' topics from pages that an operator visits: a browser sends the page's origin.
+	MQTTWSOrigins []string      `env:"EDGE_MQTT_WS_ORIGINS" envSeparator:"," help:"comma-separated origins whose pages may connect by MQTT over WebSocket, such as https://wall.example.com; *: any; the gateway's own host and clients other than browsers are always allowed"`
+	HubURL        string        `env:"EDGE_HUB_URL" envDefault:"nats-leaf://127.0.0.1:7422" help:"leaf node URL of the hub; the hub may be down at any time"`
+	DataDir       string        `env:"EDGE_DATA_DIR" envDefault:"./data/edge" help:"directory of the buffer; each gateway uses a subdirectory"`
+	BufferBytes   int64         `env:"EDGE_BUFFER_BYTES" envDefault:"10737418240" help:"limit of the buffer for undelivered readings, in bytes; lowered to the room on the disk"`
+	HTTPAddr      string        `env:"EDGE_HTTP_ADDR" envDefault:"127.0.0.1:9101" help:"address of /metrics, /livez and /readyz; empty: none"`
+	Linger        time.Duration `env:"EDGE_LINGER" envDefault:"3ms" help:"how long a pack stays open for further readings before it is written to disk; 0 to 1s"`
 	ops.LogConfig
 	ops.PprofConfig
 }
@@ -36,6 +40,20 @@ func (c *Config) Check() error {
 	}
 	if c.Linger < 0 || c.Linger > maxLinger {
 		return fmt.Errorf("EDGE_LINGER=%s: want 0 to %s", c.Linger, maxLinger)
+	}
+	return c.checkOrigins()
+}
+
+// checkOrigins refuses what no browser sends as an origin.
+func (c *Config) checkOrigins() error {
+	for _, o := range c.MQTTWSOrigins {
+		if o == "*" {
+			continue
+		}
+		u, err := url.Parse(o)
+		if err != nil || u.Scheme == "" || u.Host == "" || o != u.Scheme+"://"+u.Host {
+			return fmt.Errorf("EDGE_MQTT_WS_ORIGINS: %q: want an origin such as https://wall.example.com, or *", o)
+		}
 	}
 	return nil
 }

@@ -103,7 +103,8 @@ func New(o Options) (_ *Gateway, err error) {
 		Mark: func(m ingest.Mark) { g.broker.Mark(g.epoch, m.Counter, m.Seq, m.Totals) },
 	})
 	g.mqtt, err = ingest.ListenMQTT(ingest.MQTTOptions{
-		Addr: g.cfg.MQTTAddr, Collector: g.collector, Log: g.log, Registerer: g.reg,
+		Addr: g.cfg.MQTTAddr, WebSocketAddr: g.cfg.MQTTWSAddr, Origins: g.cfg.MQTTWSOrigins,
+		Collector: g.collector, Log: g.log, Registerer: g.reg,
 	})
 	if err != nil {
 		return nil, err
@@ -131,6 +132,15 @@ func (g *Gateway) NATSAddr() string { return g.broker.Addr() }
 
 // MQTTAddr returns the address on which devices connect by MQTT.
 func (g *Gateway) MQTTAddr() string { return g.mqtt.Addr().String() }
+
+// MQTTWebSocketAddr returns the address on which devices connect by MQTT over WebSocket, or
+// "" when there is none.
+func (g *Gateway) MQTTWebSocketAddr() string {
+	if addr := g.mqtt.WebSocketAddr(); addr != nil {
+		return addr.String()
+	}
+	return ""
+}
 
 // Addr returns the address of the operations server, or "" when there is none.
 func (g *Gateway) Addr() string {
@@ -167,11 +177,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return errors.Join(err, parts.Stop())
 	}
 	parts.OnStop("nats intake", nats.Stop)
-	if err := g.mqtt.Serve(); err != nil {
-		return errors.Join(err, parts.Stop())
-	}
+	g.mqtt.Serve()
 	parts.OnStop("mqtt intake", func(context.Context) error { g.mqtt.StopIntake(); return nil })
-	g.log.Info("gateway started", "building", g.cfg.Building, "nats", g.NATSAddr(), "mqtt", g.MQTTAddr(),
+	g.log.Info("gateway started", "building", g.cfg.Building, "nats", g.NATSAddr(), "mqtt", g.MQTTAddr(), "mqtt_ws", g.MQTTWebSocketAddr(),
 		"http", g.Addr(), "hub", natsconn.Redact(g.cfg.HubURL), "buffer_bytes", g.broker.BufferLimit(), "epoch", g.Epoch()) // not the instance id: it is the password at the hub
 	return parts.Wait(ctx)
 }

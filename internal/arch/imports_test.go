@@ -81,7 +81,7 @@ func TestNothingBannedIsPulledIn(t *testing.T) {
 			"dependencies point from programs to what they share",
 		},
 		{
-			"no test libraries in the product", append([]string{"deploy", "internal/wire", "internal/telemetry"}, append(infrastructure, programs...)...),
+			"no test libraries in the product", append([]string{"deploy", "internal/wire", "internal/telemetry", "internal/sensors"}, append(infrastructure, programs...)...),
 			[]string{testify, "go.uber.org/goleak", kafkatest},
 			"test libraries weigh megabytes and are useless in production",
 		},
@@ -162,6 +162,17 @@ func TestModelStandsOnTheStandardLibrary(t *testing.T) {
 				require.True(t, standard(imported) || slices.Contains(others, imported),
 					"%s imports %s: wire depends on telemetry, telemetry on the standard library", p.path(), imported)
 			}
+		}
+	}
+}
+
+// TestCatalogueIsPure lets core, portal and tools use one catalogue, whatever they run on.
+func TestCatalogueIsPure(t *testing.T) {
+	allowed := []string{ours("internal/yamldoc"), "github.com/goccy/go-yaml/ast"}
+	for _, p := range packages(t, "internal/sensors") {
+		for _, imported := range p.Imports {
+			ok := standard(imported) && !slices.Contains([]string{"os", "net"}, imported) || slices.Contains(allowed, imported)
+			require.True(t, ok, "%s imports %s: the catalogue is read from bytes and knows no program", p.path(), imported)
 		}
 	}
 }

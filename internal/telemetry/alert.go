@@ -63,6 +63,8 @@ const (
 	EventInService    AlarmEvent = "in_service"
 	EventCommented    AlarmEvent = "commented"
 	EventAssigned     AlarmEvent = "assigned"
+	EventRemoved      AlarmEvent = "removed"   // its device was removed: the last record of the alarm
+	EventDescribed    AlarmEvent = "described" // in the audit trail only, of a device
 )
 
 // Alert is the value of a record in the alerts topic: the state of an alarm after one

@@ -10,7 +10,7 @@ import (
 type AlarmAction string
 
 // Actions. OutOfService and InService apply to a device's alarm type whether or not there
-// is an alarm; the others need one.
+// is an alarm; Remove and Describe apply to the device itself; the others need an alarm.
 const (
 	ActionAcknowledge  AlarmAction = "acknowledge"
 	ActionShelve       AlarmAction = "shelve"
@@ -19,7 +19,15 @@ const (
 	ActionInService    AlarmAction = "in_service"
 	ActionComment      AlarmAction = "comment"
 	ActionAssign       AlarmAction = "assign"
+	// ActionRemove removes the device: its alarms are closed and all that is stored about it
+	// is deleted. If it sends again it is new.
+	ActionRemove AlarmAction = "remove"
+	// ActionDescribe changes the device's name, description and tags.
+	ActionDescribe AlarmAction = "describe"
 )
+
+// OfDevice reports whether a applies to the device itself, not to an alarm.
+func (a AlarmAction) OfDevice() bool { return a == ActionRemove || a == ActionDescribe }
 
 // Bounds of a command's texts, in bytes of UTF-8.
 const (
@@ -28,13 +36,13 @@ const (
 	MaxNote      = 1024
 )
 
-// AlarmCommand is the value of a record in the alarm-commands topic, key DeviceID, so
-// that the owner of the device applies commands in order. A command is applied once,
-// however often it is sent: CommandID names it.
+// AlarmCommand is the value of a record in the alarm-commands topic, key DeviceID: a command
+// to an alarm, or to the device itself. The owner of the device applies commands in order. A
+// command is applied once, however often it is sent: CommandID names it.
 type AlarmCommand struct {
 	CommandID string      `json:"command_id"` // chosen by the sender, 1 to 64 of [A-Za-z0-9_-]
 	DeviceID  string      `json:"device_id"`
-	AlertType string      `json:"alert_type"`
+	AlertType string      `json:"alert_type"`         // empty if Action is one of a device
 	AlertID   string      `json:"alert_id,omitempty"` // the incident that is meant; empty: the current one, if any
 	Action    AlarmAction `json:"action"`
 	By        string      `json:"by"`
@@ -42,6 +50,8 @@ type AlarmCommand struct {
 	Note      string      `json:"note,omitempty"`     // reason or comment
 	Until     int64       `json:"until,omitempty"`    // of shelve, ms since 1970
 	Assignee  string      `json:"assignee,omitempty"` // of assign; empty: unassigned
+	// Describe is the change that ActionDescribe makes.
+	Describe *DevicePatch `json:"describe,omitempty"`
 }
 
 // ErrCommand is wrapped by every error of Check.
@@ -55,8 +65,10 @@ func (c *AlarmCommand) Check() error {
 		return bad("command_id", "1 to 64 letters, digits, _ or -")
 	case !ValidDeviceID(c.DeviceID):
 		return bad("device_id", "1 to 64 letters, digits, _ or -")
-	case !ValidDeviceID(c.AlertType):
+	case !c.Action.OfDevice() && !ValidDeviceID(c.AlertType):
 		return bad("alert_type", "1 to 64 letters, digits, _ or -")
+	case c.Action.OfDevice() && c.AlertType+c.AlertID != "":
+		return bad("alert_type", "none: "+string(c.Action)+" applies to the device")
 	case c.By == "" || !text(c.By, MaxOperator):
 		return bad("by", "a name of 1 to 128 bytes")
 	case !ValidTimestamp(c.At):
@@ -75,9 +87,14 @@ func (c *AlarmCommand) Check() error {
 		if c.Note == "" {
 			return bad("note", "a text")
 		}
-	case ActionAcknowledge, ActionUnshelve, ActionOutOfService, ActionInService, ActionAssign:
+	case ActionDescribe:
+		if c.Describe == nil {
+			return bad("describe", "the change")
+		}
+		return c.Describe.Check()
+	case ActionAcknowledge, ActionUnshelve, ActionOutOfService, ActionInService, ActionAssign, ActionRemove:
 	default:
-		return bad("action", "acknowledge, shelve, unshelve, out_of_service, in_service, comment or assign")
+		return bad("action", "acknowledge, shelve, unshelve, out_of_service, in_service, comment, assign, remove or describe")
 	}
 	return nil
 }
@@ -85,7 +102,8 @@ func (c *AlarmCommand) Check() error {
 func text(s string, limit int) bool { return len(s) <= limit && utf8.ValidString(s) }
 
 // AuditEntry is the value of a record in the alarm-audit topic, key DeviceID: one
-// command and its outcome, or one transition without a command.
+// command and its outcome, or one transition without a command. That a device was removed is
+// one entry without AlertType, behind one for each alarm that was closed.
 type AuditEntry struct {
 	Time      int64       `json:"time"` // ms since 1970: by the clock for a command, event time for a transition
 	DeviceID  string      `json:"device_id"`
@@ -101,6 +119,8 @@ type AuditEntry struct {
 	Outcome   Outcome     `json:"outcome,omitempty"` // of a command
 	Reason    string      `json:"reason,omitempty"`  // why a command was refused
 	Note      string      `json:"note,omitempty"`
+	// Meta is what is written about the device after ActionDescribe.
+	Meta *DeviceMeta `json:"meta,omitempty"`
 }
 
 // Outcome is the result of a command.
@@ -111,4 +131,9 @@ const (
 	OutcomeApplied Outcome = "applied"
 	OutcomeNothing Outcome = "nothing_to_do" // the alarm was already in that state
 	OutcomeRefused Outcome = "refused"       // for Reason
+	// OutcomeConflict: of ActionDescribe, somebody else changed the device in between; the
+	// entry has what they wrote.
+	OutcomeConflict Outcome = "conflict"
+	// OutcomeForgotten: no command; the device was removed because it was silent for too long.
+	OutcomeForgotten Outcome = "forgotten"
 )

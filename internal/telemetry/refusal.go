@@ -20,10 +20,13 @@ const (
 	ReasonInvalidTimestamp Reason = "invalid_timestamp"
 	ReasonDeviceMismatch   Reason = "device_mismatch"
 	ReasonInvalidDevice    Reason = "invalid_device_id"
-	ReasonInvalidTopic     Reason = "invalid_topic"   // published to a topic that is not for readings
-	ReasonInvalidCommand   Reason = "invalid_command" // of commands to alarms
-	ReasonInvalidMapping   Reason = "invalid_mapping" // the topic has a mapping, which finds no reading in the message
-	ReasonBeforeBirth      Reason = "before_birth"    // Sparkplug data whose metrics no birth has announced
+	ReasonInvalidTopic     Reason = "invalid_topic"    // published to a topic that is not for readings
+	ReasonInvalidBatch     Reason = "invalid_batch"    // no readings in it, or too many
+	ReasonInvalidEncoding  Reason = "invalid_encoding" // cannot be decompressed
+	ReasonWrongStream      Reason = "wrong_stream"     // published for another stream: Nats-Expected-Stream
+	ReasonInvalidCommand   Reason = "invalid_command"  // of commands to alarms
+	ReasonInvalidMapping   Reason = "invalid_mapping"  // the topic has a mapping, which finds no reading in the message
+	ReasonBeforeBirth      Reason = "before_birth"     // Sparkplug data whose metrics no birth has announced
 
 	ReasonBufferFull  Reason = "buffer_full"
 	ReasonUnavailable Reason = "unavailable"

@@ -27,9 +27,10 @@ type Topics struct {
 	DeadLetters string `env:"KAFKA_TOPIC_DEAD_LETTERS" envDefault:"device-data-dlq" help:"Kafka topic of refused readings"`
 	Checkpoints string `env:"KAFKA_TOPIC_CHECKPOINTS" envDefault:"bridge-checkpoints" help:"compacted Kafka topic of the bridge's progress"`
 	AlarmState  string `env:"KAFKA_TOPIC_ALARM_STATE" envDefault:"alarm-state" help:"compacted Kafka topic of the alarm engine's state"`
-	Commands    string `env:"KAFKA_TOPIC_ALARM_COMMANDS" envDefault:"alarm-commands" help:"Kafka topic of operators' commands to alarms"`
+	Commands    string `env:"KAFKA_TOPIC_ALARM_COMMANDS" envDefault:"alarm-commands" help:"Kafka topic of operators' commands to alarms and devices"`
 	Audit       string `env:"KAFKA_TOPIC_ALARM_AUDIT" envDefault:"alarm-audit" help:"Kafka topic of every command and every change of an alarm, with who and when; kept for ever"`
 	DeviceState string `env:"KAFKA_TOPIC_DEVICE_STATE" envDefault:"device-state" help:"compacted Kafka topic of device presence"`
+	DeviceMeta  string `env:"KAFKA_TOPIC_DEVICE_META" envDefault:"device-meta" help:"compacted Kafka topic of devices' names, descriptions and tags"`
 }
 
 // legal matches the names that Kafka allows a topic, but for "." and "..".
@@ -59,7 +60,7 @@ func Suffixed(suffix string) (t Topics) {
 
 // Specs describes each topic as it is created when missing.
 type Specs struct {
-	DeviceData, DeadLetters, Alerts, Audit, Commands, AlarmState, DeviceState, Checkpoints kafka.Topic
+	DeviceData, DeadLetters, Alerts, Audit, Commands, AlarmState, DeviceState, DeviceMeta, Checkpoints kafka.Topic
 }
 
 // Specs returns the table. The caller sets the partitions of Checkpoints where BRIDGE_LANES
@@ -76,11 +77,12 @@ func (t *Topics) Specs() Specs {
 		Commands:    kafka.Topic{Name: t.Commands, Like: &data, MaxMessageBytes: most},
 		AlarmState:  kafka.Topic{Name: t.AlarmState, Like: &data, Compacted: true, MaxMessageBytes: most},
 		DeviceState: kafka.Topic{Name: t.DeviceState, Like: &data, Compacted: true, MaxMessageBytes: most},
+		DeviceMeta:  kafka.Topic{Name: t.DeviceMeta, Like: &data, Compacted: true, MaxMessageBytes: most},
 		Checkpoints: kafka.Topic{Name: t.Checkpoints, Partitions: lanes, Compacted: true},
 	}
 }
 
 // All lists every topic.
 func (s *Specs) All() []kafka.Topic {
-	return []kafka.Topic{s.DeviceData, s.DeadLetters, s.Alerts, s.Audit, s.Commands, s.AlarmState, s.DeviceState, s.Checkpoints}
+	return []kafka.Topic{s.DeviceData, s.DeadLetters, s.Alerts, s.Audit, s.Commands, s.AlarmState, s.DeviceState, s.DeviceMeta, s.Checkpoints}
 }

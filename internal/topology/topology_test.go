@@ -21,6 +21,7 @@ func TestTopicsOfTheContract(t *testing.T) {
 		"KAFKA_TOPIC_CHECKPOINTS": "bridge-checkpoints", "KAFKA_TOPIC_ALARM_COMMANDS": "alarm-commands",
 		"KAFKA_TOPIC_ALARM_AUDIT": "alarm-audit",
 		"KAFKA_TOPIC_ALARM_STATE": "alarm-state", "KAFKA_TOPIC_DEVICE_STATE": "device-state",
+		"KAFKA_TOPIC_DEVICE_META": "device-meta",
 	}
 	got := map[string]string{}
 	for _, v := range config.Describe(topology.Topics{}) {

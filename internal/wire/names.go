@@ -14,6 +14,9 @@ import (
 const (
 	// TelemetrySubjects matches the readings of every device: devices.<device_id>.telemetry.
 	TelemetrySubjects = "devices.*.telemetry"
+	// ConcentratorSubjects matches the batches of every concentrator, which reads many
+	// devices: concentrators.<id>.telemetry.
+	ConcentratorSubjects = "concentrators.*.telemetry"
 	// StatusSubjects matches every gateway's heartbeat on the hub.
 	StatusSubjects = "gateways.*.status"
 	// LedgerSubjects matches every gateway's ledger on the hub.
@@ -40,6 +43,12 @@ func TelemetrySubject(deviceID string) string { return "devices." + deviceID + "
 
 // TelemetryTopic returns the MQTT topic a device publishes its readings on.
 func TelemetryTopic(deviceID string) string { return "devices/" + deviceID + "/telemetry" }
+
+// ConcentratorSubject returns the subject a concentrator publishes its batches on.
+func ConcentratorSubject(id string) string { return "concentrators." + id + ".telemetry" }
+
+// ConcentratorTopic returns the MQTT topic a concentrator publishes its batches on.
+func ConcentratorTopic(id string) string { return "concentrators/" + id + "/telemetry" }
 
 // StatusSubject returns the subject of a gateway's heartbeat.
 func StatusSubject(gateway string) string { return "gateways." + gateway + ".status" }
@@ -68,19 +77,39 @@ func PackSubject(gateway string) string { return "packs." + gateway }
 // Domain returns the JetStream domain of a gateway: its id.
 func Domain(gateway string) string { return gateway }
 
-// DeviceOfSubject returns the device id in a telemetry subject
-// (devices.<device_id>.telemetry) or MQTT topic (devices/<device_id>/telemetry), and
+// Sender is who published readings: a device, or a concentrator for many devices.
+type Sender struct {
+	ID           string
+	Concentrator bool
+}
+
+// SenderOfSubject returns the sender in a telemetry subject (devices.<device_id>.telemetry,
+// concentrators.<id>.telemetry) or MQTT topic (with slashes), and whether the name has that
+// form.
+func SenderOfSubject(name string, sep byte) (Sender, bool) {
+	id, ok := strings.CutPrefix(name, "devices"+string(sep))
+	s := Sender{}
+	if !ok {
+		if id, ok = strings.CutPrefix(name, "concentrators"+string(sep)); !ok {
+			return s, false
+		}
+		s.Concentrator = true
+	}
+	s.ID, ok = strings.CutSuffix(id, string(sep)+"telemetry")
+	if !ok || s.ID == "" || strings.IndexByte(s.ID, sep) >= 0 {
+		return Sender{}, false
+	}
+	return s, true
+}
+
+// DeviceOfSubject returns the device id in a telemetry subject or MQTT topic of a device, and
 // whether the name has that form.
 func DeviceOfSubject(name string, sep byte) (string, bool) {
-	rest, ok := strings.CutPrefix(name, "devices"+string(sep))
-	if !ok {
+	s, ok := SenderOfSubject(name, sep)
+	if !ok || s.Concentrator {
 		return "", false
 	}
-	id, ok := strings.CutSuffix(rest, string(sep)+"telemetry")
-	if !ok || id == "" || strings.IndexByte(id, sep) >= 0 {
-		return "", false
-	}
-	return id, true
+	return s.ID, true
 }
 
 // Headers of a device-data record: the origin of a reading. Gateway, epoch, seq and index

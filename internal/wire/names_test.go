@@ -20,6 +20,24 @@ func TestNames(t *testing.T) {
 	require.Equal(t, "gw-a", wire.Domain("gw-a"))
 }
 
+func TestSenderOfSubject(t *testing.T) {
+	for name, want := range map[string]wire.Sender{
+		"devices.a.telemetry":         {ID: "a"},
+		"concentrators.a.telemetry":   {ID: "a", Concentrator: true},
+		"concentrators..telemetry":    {},
+		"concentrators.a.b.telemetry": {},
+		"concentrators.a.status":      {},
+	} {
+		got, ok := wire.SenderOfSubject(name, '.')
+		require.Equal(t, want, got, name)
+		require.Equal(t, want.ID != "", ok, name)
+	}
+	_, ok := wire.DeviceOfSubject("concentrators/a/telemetry", '/')
+	require.False(t, ok)
+	require.Equal(t, "concentrators.c.telemetry", wire.ConcentratorSubject("c"))
+	require.Equal(t, "concentrators/c/telemetry", wire.ConcentratorTopic("c"))
+}
+
 func TestDeviceOfSubject(t *testing.T) {
 	tests := []struct {
 		name string

@@ -8,12 +8,22 @@ import (
 )
 
 // Reply is the answer to a publish made as a NATS request: either Stream and Seq of
-// the pack that holds the reading, or Error.
+// the pack that holds the readings, or Error. It is also the acknowledgement, or the error,
+// that the JetStream publish of NATS clients expects.
 type Reply struct {
-	Stream    string      `json:"stream,omitempty"`
-	Seq       uint64      `json:"seq,omitempty"`
-	Duplicate bool        `json:"duplicate"`
-	Error     *ReplyError `json:"error,omitempty"`
+	Stream    string `json:"stream,omitempty"`
+	Seq       uint64 `json:"seq,omitempty"` // 0 for a resend of a message that holds no reading
+	Duplicate bool   `json:"duplicate"`     // a resend of a message that the gateway has already
+	// Accepted and Refused count the readings of a batch.
+	Accepted int            `json:"accepted,omitempty"`
+	Refused  []BatchRefusal `json:"refused,omitempty"`
+	Error    *ReplyError    `json:"error,omitempty"`
+}
+
+// BatchRefusal is why one reading of a batch was refused.
+type BatchRefusal struct {
+	Index int        `json:"index"` // in the batch, from 0
+	Error ReplyError `json:"error"`
 }
 
 // ReplyError is why a publish was refused. Code follows HTTP: 400 for a message
@@ -25,29 +35,89 @@ type ReplyError struct {
 	Field   string           `json:"field,omitempty"`
 }
 
-// AppendAck appends the success reply for a reading stored in the pack at seq.
-func AppendAck(dst []byte, stream string, seq uint64) []byte {
+// errorReply is a refusal on the wire. JetStream clients know the fields of apiError; that of
+// Python fails on any other, so that the rest stands beside it.
+type errorReply struct {
+	Error   apiError         `json:"error"`
+	Reason  telemetry.Reason `json:"reason"`
+	Message string           `json:"message"`
+	Field   string           `json:"field,omitempty"`
+}
+
+type apiError struct {
+	Code        int    `json:"code"`
+	ErrCode     int    `json:"err_code"`
+	Description string `json:"description"`
+}
+
+// Error codes of nats-server that come closest to a refusal.
+const (
+	natsBadRequest     = 10003
+	natsUnavailable    = 10008
+	natsNoResources    = 10023
+	natsTooLarge       = 10054
+	natsStreamMismatch = 10060
+)
+
+// codesOf returns the code like HTTP and the code of nats-server for a refusal.
+func codesOf(r telemetry.Reason) (code, nats int) {
+	switch r {
+	case telemetry.ReasonBufferFull:
+		return 503, natsNoResources
+	case telemetry.ReasonUnavailable:
+		return 503, natsUnavailable
+	case telemetry.ReasonTooLarge:
+		return 413, natsTooLarge
+	case telemetry.ReasonWrongStream:
+		return 400, natsStreamMismatch
+	}
+	return 400, natsBadRequest
+}
+
+// AppendAck appends the success reply for a reading stored in the pack at seq. Stream names
+// are plain ASCII by construction.
+func AppendAck(dst []byte, stream string, seq uint64, duplicate bool) []byte {
+	return append(appendAck(dst, stream, seq, duplicate), '}')
+}
+
+func appendAck(dst []byte, stream string, seq uint64, duplicate bool) []byte {
 	dst = append(dst, `{"stream":"`...)
-	dst = append(dst, stream...) // stream names are plain ASCII by construction
+	dst = append(dst, stream...)
 	dst = append(dst, `","seq":`...)
 	dst = strconv.AppendUint(dst, seq, 10)
-	return append(dst, `,"duplicate":false}`...)
+	dst = append(dst, `,"duplicate":`...)
+	return strconv.AppendBool(dst, duplicate)
+}
+
+// AppendBatchAck appends the success reply for a batch stored in the pack at seq, with the
+// number of its readings and the refused ones, which are dead letters.
+func AppendBatchAck(dst []byte, stream string, seq uint64, duplicate bool, accepted int, refused []BatchRefusal) []byte {
+	dst = appendAck(dst, stream, seq, duplicate)
+	dst = append(dst, `,"accepted":`...)
+	dst = strconv.AppendInt(dst, int64(accepted), 10)
+	dst = append(dst, `,"refused":`...)
+	list, err := json.Marshal(refused)
+	if err != nil || refused == nil { // strings and numbers can always be encoded
+		list = []byte("[]")
+	}
+	return append(append(dst, list...), '}')
+}
+
+// ErrorOf returns a refusal as in replies.
+func ErrorOf(r *telemetry.Refusal) ReplyError {
+	code, _ := codesOf(r.Reason)
+	return ReplyError{Code: code, Reason: r.Reason, Message: r.Message, Field: r.Field}
 }
 
 // EncodeRefusal returns the refusal reply.
 func EncodeRefusal(r *telemetry.Refusal) []byte {
-	code := 400
-	switch {
-	case r.Temporary():
-		code = 503
-	case r.Reason == telemetry.ReasonTooLarge:
-		code = 413
-	}
-	b, err := json.Marshal(struct {
-		Error ReplyError `json:"error"`
-	}{ReplyError{Code: code, Reason: r.Reason, Message: r.Message, Field: r.Field}})
+	code, nats := codesOf(r.Reason)
+	b, err := json.Marshal(errorReply{
+		Error:  apiError{Code: code, ErrCode: nats, Description: r.Error()},
+		Reason: r.Reason, Message: r.Message, Field: r.Field,
+	})
 	if err != nil {
-		return []byte(`{"error":{"code":500,"reason":"internal","message":"the refusal could not be encoded"}}`)
+		return []byte(`{"error":{"code":500,"description":"the refusal could not be encoded"},"reason":"internal"}`)
 	}
 	return b
 }
@@ -55,6 +125,11 @@ func EncodeRefusal(r *telemetry.Refusal) []byte {
 // DecodeReply parses a reply of either kind.
 func DecodeReply(data []byte) (Reply, error) {
 	var r Reply
-	err := json.Unmarshal(data, &r)
+	if err := json.Unmarshal(data, &r); err != nil || r.Error == nil {
+		return r, err
+	}
+	var e errorReply
+	err := json.Unmarshal(data, &e)
+	r.Error.Reason, r.Error.Message, r.Error.Field = e.Reason, e.Message, e.Field
 	return r, err
 }

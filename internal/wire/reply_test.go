@@ -10,7 +10,7 @@ import (
 )
 
 func TestAckReply(t *testing.T) {
-	ack := wire.AppendAck(nil, "PACKS_gw-a", 42)
+	ack := wire.AppendAck(nil, "PACKS_gw-a", 42, false)
 	sameText(t, `{"stream":"PACKS_gw-a","seq":42,"duplicate":false}`, ack)
 	reply, err := wire.DecodeReply(ack)
 	require.NoError(t, err)
@@ -26,17 +26,18 @@ func TestRefusalReply(t *testing.T) {
 		{
 			telemetry.Refusal{Reason: telemetry.ReasonInvalidReading, Field: "sensors.temperature.value", Message: "want a number, got a string"},
 			400,
-			`{"error":{"code":400,"reason":"invalid_reading","message":"want a number, got a string","field":"sensors.temperature.value"}}`,
+			`{"error":{"code":400,"err_code":10003,"description":"invalid_reading: sensors.temperature.value: want a number, got a string"},` +
+				`"reason":"invalid_reading","message":"want a number, got a string","field":"sensors.temperature.value"}`,
 		},
 		{
 			telemetry.Refusal{Reason: telemetry.ReasonTooLarge, Message: "too large"},
 			413,
-			`{"error":{"code":413,"reason":"too_large","message":"too large"}}`,
+			`{"error":{"code":413,"err_code":10054,"description":"too_large: too large"},"reason":"too_large","message":"too large"}`,
 		},
 		{
 			telemetry.Refusal{Reason: telemetry.ReasonBufferFull, Message: "retry later"},
 			503,
-			`{"error":{"code":503,"reason":"buffer_full","message":"retry later"}}`,
+			`{"error":{"code":503,"err_code":10023,"description":"buffer_full: retry later"},"reason":"buffer_full","message":"retry later"}`,
 		},
 	}
 	for _, tt := range tests {
@@ -50,6 +51,17 @@ func TestRefusalReply(t *testing.T) {
 	}
 	_, err := wire.DecodeReply([]byte("x"))
 	require.Error(t, err)
+}
+
+func TestBatchReply(t *testing.T) {
+	bad := telemetry.Refusal{Reason: telemetry.ReasonInvalidReading, Field: "f", Message: "m"}
+	refused := []wire.BatchRefusal{{Index: 1, Error: wire.ErrorOf(&bad)}}
+	raw := wire.AppendBatchAck(nil, "PACKS_gw-a", 42, true, 2, refused)
+	sameText(t, `{"stream":"PACKS_gw-a","seq":42,"duplicate":true,"accepted":2,"refused":[{"index":1,"error":{"code":400,"reason":"invalid_reading","message":"m","field":"f"}}]}`, raw)
+	reply, err := wire.DecodeReply(raw)
+	require.NoError(t, err)
+	require.Equal(t, wire.Reply{Stream: "PACKS_gw-a", Seq: 42, Duplicate: true, Accepted: 2, Refused: refused}, reply)
+	sameText(t, `{"stream":"S","seq":1,"duplicate":false,"accepted":1,"refused":[]}`, wire.AppendBatchAck(nil, "S", 1, false, 1, nil))
 }
 
 func TestGatewayStatusGolden(t *testing.T) {

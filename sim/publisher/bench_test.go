@@ -30,12 +30,12 @@ func BenchmarkReading(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for n := 0; b.Loop(); n++ {
-		d := n % len(w.devices)
+		d := n % len(w.senders)
 		w.mu.Lock()
-		w.makeReading(d, int64(n))
-		serial := w.devices[d].serial
+		w.makeMessage(d, int64(n))
+		serial := w.senders[d].serial
 		w.unlockAndFlush()
-		w.acked(d, serial)
+		w.acked(d, serial, nil)
 		w.deadlines.due(1 << 62)
 	}
 }

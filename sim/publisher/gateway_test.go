@@ -118,7 +118,7 @@ func (g *natsGateway) intake(m *nats.Msg) {
 	case err != nil:
 		reply = wire.EncodeRefusal(&telemetry.Refusal{Reason: telemetry.ReasonInvalidJSON, Message: err.Error()})
 	case v == accept:
-		reply = wire.AppendAck(nil, "PACKS_test", 1)
+		reply = wire.AppendAck(nil, "PACKS_test", 1, false)
 	case v == later:
 		reply = wire.EncodeRefusal(&telemetry.Refusal{Reason: telemetry.ReasonBufferFull, Message: "the buffer is full"})
 	case v == refuse:

@@ -93,7 +93,7 @@ func startGateway(t *testing.T) string {
 	nc, err := nats.Connect("", nats.InProcessServer(srv))
 	require.NoError(t, err)
 	_, err = nc.Subscribe(wire.TelemetrySubjects, func(m *nats.Msg) {
-		_ = m.Respond(wire.AppendAck(nil, "PACKS_test", 1)) // fails only while the test stops the server
+		_ = m.Respond(wire.AppendAck(nil, "PACKS_test", 1, false)) // fails only while the test stops the server
 	})
 	require.NoError(t, err)
 	require.NoError(t, nc.Flush())

@@ -125,6 +125,7 @@ func (l *layout) with(more map[string]string) map[string]string {
 		"KAFKA_TOPIC_ALARM_COMMANDS": l.Topics.Commands,
 		"KAFKA_TOPIC_ALARM_AUDIT":    l.Topics.Audit,
 		"KAFKA_TOPIC_DEVICE_STATE":   l.Topics.DeviceState,
+		"KAFKA_TOPIC_DEVICE_META":    l.Topics.DeviceMeta,
 	}
 	maps.Copy(env, more)
 	maps.Copy(env, l.o.Env)

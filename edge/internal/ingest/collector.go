@@ -38,8 +38,10 @@ import (
 )
 
 // Pack sizes. A pack at a flush size is stored before its linger time is over; while its
-// predecessor is being synced it may grow to the limit. The limit plus one message of
-// wire.MaxReadingBytes is below 1 MiB, the default max_payload of nats-server.
+// predecessor is being synced it may grow to the limit. A batch goes into one pack, with
+// others if all fit into the limit. The limit plus one message of wire.MaxReadingBytes is
+// below 1 MiB, the default max_payload of nats-server, as is the largest batch with a refusal
+// for each of its readings.
 const (
 	flushEntries = 1000
 	flushBytes   = 512 << 10
@@ -119,18 +121,79 @@ type Mark struct {
 type Stats struct {
 	Accepted   uint64 // readings stored
 	Unpromised uint64 // those of Accepted without a reply address
-	Refused    uint64 // messages refused, permanently or not
+	Refused    uint64 // readings and messages refused, permanently or not
 }
 
 type stats struct{ accepted, unpromised, refused atomic.Uint64 }
 
-// Message is one validated message of a device.
+// Message is one validated message of a device or concentrator.
 type Message struct {
 	Device   string // from the subject or topic
 	Payload  []byte // copied
 	Received time.Time
-	Refusal  *telemetry.Refusal // permanent; nil for an accepted reading
-	Ticket   Ticket
+	// ID is the id that the sender gave the message, empty for none: a second message with
+	// it is a resend, whatever is in it. ContentType is MQTT's.
+	ID          string
+	ContentType string
+	Refusal     *telemetry.Refusal // permanent; nil for an accepted reading
+	Ticket      Ticket
+	// Entries are what the message holds, in place of Device, Payload and Refusal, if
+	// Ticket.Batch is not nil: see Message.Batch. They are copied.
+	Entries []wire.PackEntry
+}
+
+// Batch makes m a message of any number of entries, at first none.
+func (m *Message) Batch() {
+	m.Entries = m.Entries[:0]
+	m.Ticket.Batch = &Batch{}
+}
+
+// Add appends an entry to a message of many. Device, payload and refusal are as in Message;
+// mapping is empty for a reading as sent.
+func (m *Message) Add(device string, payload []byte, refusal *telemetry.Refusal, mapping string) {
+	e := wire.PackEntry{Device: device, Payload: payload, Refusal: refusal, Mapping: mapping, Part: len(m.Entries) > 0}
+	b := m.Ticket.Batch
+	if refusal != nil {
+		b.Refused = append(b.Refused, wire.BatchRefusal{Index: len(m.Entries), Error: wire.ErrorOf(refusal)})
+	} else {
+		b.Accepted++
+	}
+	m.Entries = append(m.Entries, e)
+}
+
+// count returns the number of entries.
+func (m *Message) count() int {
+	if m.Ticket.Batch != nil {
+		return len(m.Entries)
+	}
+	return 1
+}
+
+// size returns the most bytes that the message adds to a pack.
+func (m *Message) size() (n int) {
+	const overhead = 64 // lengths, flags, ids
+	if m.Ticket.Batch == nil {
+		return entrySize(m.Device, m.Payload, m.Refusal) + overhead
+	}
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		n += entrySize(e.Device, e.Payload, e.Refusal) + len(e.Mapping) + overhead
+	}
+	return n
+}
+
+func entrySize(device string, payload []byte, r *telemetry.Refusal) int {
+	n := len(device) + len(payload)
+	if r != nil {
+		n += len(r.Reason) + len(r.Field) + len(r.Message)
+	}
+	return n
+}
+
+// Batch is the outcome of a message of many readings, once its pack is stored.
+type Batch struct {
+	Accepted int
+	Refused  []wire.BatchRefusal // dead letters
 }
 
 // Ticket is where the reply to a message goes.
@@ -139,14 +202,26 @@ type Ticket struct {
 	To       Responder // nil for a message without reply: a plain publish, QoS 0
 	Reply    string    // of a NATS request
 	Packet   uint16    // packet id of an MQTT publish
+	Batch    *Batch    // nil for a message of one reading
+	// Duplicate is set in an answer to a resend: its message is stored already, at seq.
+	Duplicate bool
 
 	refusal *telemetry.Refusal
 }
 
-// Responder sends replies. Answer is called from the goroutine that stores packs and
-// must not block.
+// readings returns how many readings the message has.
+func (t *Ticket) readings() int {
+	if t.Batch == nil {
+		return 1
+	}
+	return t.Batch.Accepted + len(t.Batch.Refused)
+}
+
+// Responder sends replies. Answer is called from the goroutine that stores packs, or with
+// Ticket.Duplicate also from one that calls Offer, and must not block.
 type Responder interface {
-	// Answer is called once for each message that Offer accepted. A seq other than 0 is
+	// Answer is called once for each message that Offer accepted, of a resend by Offer itself
+	// if its outcome is known. A seq other than 0 is
 	// that of the pack which stores the message, as a dead letter if r is not nil. With
 	// seq 0 the message is not stored and may be sent again; r is the reason.
 	Answer(t *Ticket, seq uint64, r *telemetry.Refusal)
@@ -157,16 +232,54 @@ type pack struct {
 	b       wire.PackBuilder
 	tickets []Ticket
 	first   time.Time // arrival of its first message
+	closed  bool      // a message did not fit
 }
 
 func (p *pack) reset(epoch, counter uint64) {
+	p.closed = false
 	p.b.Reset(epoch, counter)
 	clear(p.tickets)
 	p.tickets = p.tickets[:0]
 }
 
-func (p *pack) atLimit() bool { return p.b.Count() >= limitEntries || p.b.Size() >= limitBytes }
-func (p *pack) atFlush() bool { return p.b.Count() >= flushEntries || p.b.Size() >= flushBytes }
+func (p *pack) atFlush() bool {
+	return p.closed || p.b.Count() >= flushEntries || p.b.Size() >= flushBytes
+}
+
+// fits reports whether the pack has room for m. A pack that has none for a batch takes
+// nothing else, which would delay the batch for ever.
+func (p *pack) fits(m *Message) bool {
+	switch {
+	case p.b.Count() == 0:
+		return true
+	case p.closed:
+		return false
+	case m.Ticket.Batch == nil:
+		return p.b.Count() < limitEntries && p.b.Size() < limitBytes
+	}
+	p.closed = p.b.Count()+m.count() > limitEntries || p.b.Size()+m.size() > limitBytes
+	return !p.closed
+}
+
+// add appends a message.
+func (p *pack) add(m *Message) {
+	received := m.Received.UnixMilli()
+	if p.b.Count() == 0 {
+		p.first = m.Received
+	}
+	m.Ticket.refusal = m.Refusal
+	if m.Ticket.Batch == nil {
+		p.b.Add(wire.PackEntry{Device: m.Device, Received: received, Payload: m.Payload, Refusal: m.Refusal})
+	} else {
+		m.Ticket.refusal = nil
+		for i := range m.Entries {
+			e := &m.Entries[i]
+			e.Received = received
+			p.b.Add(*e)
+		}
+	}
+	p.tickets = append(p.tickets, m.Ticket)
+}
 
 // New returns a collector; Run stores its packs.
 func New(o Options) *Collector {
@@ -192,25 +305,26 @@ func New(o Options) *Collector {
 }
 
 // Offer adds m to the open pack; its responder is called later. If m cannot be accepted
-// now, Offer returns a temporary refusal and the responder is not called.
+// now, Offer returns a temporary refusal and the responder is not called. A message of no
+// entries is answered at once.
 func (c *Collector) Offer(m *Message) *telemetry.Refusal {
+	if m.count() == 0 {
+		c.answer([]Ticket{m.Ticket}, c.mark.Load().Seq, nil)
+		return nil
+	}
 	c.mu.Lock()
-	for c.refusing == nil && c.open.atLimit() {
+	for c.refusing == nil && !c.open.fits(m) {
+		signal(c.due)
 		c.room.Wait()
 	}
 	if r := c.refusing; r != nil {
 		c.mu.Unlock()
-		c.refused(m.Ticket.Protocol, r)
+		c.refused(m.Ticket.Protocol, r, m.count())
 		return r
 	}
 	p := c.open
 	first := p.b.Count() == 0
-	p.b.Add(wire.PackEntry{Device: m.Device, Received: m.Received.UnixMilli(), Payload: m.Payload, Refusal: m.Refusal})
-	m.Ticket.refusal = m.Refusal
-	p.tickets = append(p.tickets, m.Ticket)
-	if first {
-		p.first = m.Received
-	}
+	p.add(m)
 	flush := p.atFlush()
 	c.mu.Unlock()
 	if first {
@@ -262,9 +376,10 @@ func (c *Collector) Refusing() *telemetry.Refusal {
 	return c.refusing
 }
 
-func (c *Collector) refused(p Protocol, r *telemetry.Refusal) {
-	c.stats.refused.Add(1)
-	c.metrics.refused.WithLabelValues(p.String(), string(r.Reason)).Inc()
+// refused counts n readings or messages.
+func (c *Collector) refused(p Protocol, r *telemetry.Refusal, n int) {
+	c.stats.refused.Add(uint64(n))
+	c.metrics.refused.WithLabelValues(p.String(), string(r.Reason)).Add(float64(n))
 }
 
 func signal(ch chan struct{}) {

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/internal/telemetry"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -81,3 +83,15 @@ func (s *memStore) HasRoom(context.Context) (bool, error) {
 	defer s.mu.Unlock()
 	return !s.full, nil
 }
+
+// outcome is the arguments of Answer.
+type outcome struct {
+	seq uint64
+	r   *telemetry.Refusal
+}
+
+// waiter is a Responder that one goroutine waits for.
+type waiter chan outcome
+
+// Answer implements Responder.
+func (w waiter) Answer(_ *Ticket, seq uint64, r *telemetry.Refusal) { w <- outcome{seq, r} }

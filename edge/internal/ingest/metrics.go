@@ -32,6 +32,7 @@ var reasons = []telemetry.Reason{
 	telemetry.ReasonEmpty, telemetry.ReasonTooLarge, telemetry.ReasonInvalidUTF8, telemetry.ReasonInvalidJSON,
 	telemetry.ReasonTooDeep, telemetry.ReasonDuplicateKey, telemetry.ReasonInvalidReading, telemetry.ReasonInvalidTimestamp,
 	telemetry.ReasonDeviceMismatch, telemetry.ReasonInvalidDevice, telemetry.ReasonInvalidTopic,
+	telemetry.ReasonInvalidBatch, telemetry.ReasonInvalidEncoding, telemetry.ReasonWrongStream,
 	telemetry.ReasonBufferFull, telemetry.ReasonUnavailable,
 }
 

@@ -33,33 +33,51 @@ type NATSOptions struct {
 	Registerer prometheus.Registerer
 }
 
-// NATSIntake receives readings published on devices.<device_id>.telemetry and replies
-// to requests. One goroutine validates them in order of arrival.
+// NATSIntake receives readings published on devices.<device_id>.telemetry and
+// concentrators.<id>.telemetry and replies to requests, as JetStream would. One goroutine for
+// each of the two validates them in order of arrival.
 type NATSIntake struct {
-	o     NATSOptions
-	log   *slog.Logger
-	sub   *nats.Subscription
-	done  chan struct{} // closed after the last message
-	late  atomic.Bool   // drainTime is over: refuse the queued messages
-	check validator
-	msg   Message
+	o      NATSOptions
+	log    *slog.Logger
+	queues []*natsQueue
+	left   atomic.Int32  // queues that have not ended
+	done   chan struct{} // closed after the last message
+	late   atomic.Bool   // drainTime is over: refuse the queued messages
 
 	// Used by Answer alone.
 	seq uint64
 	ack []byte
 }
 
+// natsQueue is one subscription.
+type natsQueue struct {
+	n     *NATSIntake
+	sub   *nats.Subscription
+	check validator
+	msg   Message
+}
+
 // ListenNATS subscribes. Stop ends it.
 func ListenNATS(o NATSOptions) (*NATSIntake, error) {
 	n := &NATSIntake{o: o, log: o.Log.With("component", "ingest", "protocol", NATS.String()), done: make(chan struct{})}
-	sub, err := o.Conn.Subscribe(wire.TelemetrySubjects, n.receive)
-	if err != nil {
-		return nil, fmt.Errorf("subscribing to %s: %w", wire.TelemetrySubjects, err)
-	}
-	n.sub = sub
-	sub.SetClosedHandler(func(string) { close(n.done) })
-	if err := sub.SetPendingLimits(pendingMessages, pendingBytes); err != nil {
-		return nil, fmt.Errorf("setting pending limits: %w", err)
+	all := []string{wire.TelemetrySubjects, wire.ConcentratorSubjects}
+	n.left.Store(int32(len(all)))
+	for _, subjects := range all {
+		q := &natsQueue{n: n}
+		sub, err := o.Conn.Subscribe(subjects, q.receive)
+		if err != nil {
+			return nil, fmt.Errorf("subscribing to %s: %w", subjects, err)
+		}
+		q.sub = sub
+		n.queues = append(n.queues, q)
+		sub.SetClosedHandler(func(string) {
+			if n.left.Add(-1) == 0 {
+				close(n.done)
+			}
+		})
+		if err := sub.SetPendingLimits(pendingMessages, pendingBytes); err != nil {
+			return nil, fmt.Errorf("setting pending limits: %w", err)
+		}
 	}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
@@ -70,47 +88,85 @@ func ListenNATS(o NATSOptions) (*NATSIntake, error) {
 	return n, nil
 }
 
-func (n *NATSIntake) dropped() float64 {
-	d, err := n.sub.Dropped()
-	if err != nil {
-		return 0 // the subscription is closed
+func (n *NATSIntake) dropped() (sum float64) {
+	for _, q := range n.queues {
+		if d, err := q.sub.Dropped(); err == nil { // else the subscription is closed
+			sum += float64(d)
+		}
 	}
-	return float64(d)
+	return sum
 }
 
-func (n *NATSIntake) receive(msg *nats.Msg) {
+func (q *natsQueue) receive(msg *nats.Msg) {
+	n := q.n
 	if n.late.Load() {
 		if msg.Reply != "" {
 			n.reply(msg.Reply, n.o.Collector.refuseStopping(NATS))
 		}
 		return
 	}
-	m := &n.msg
+	m := &q.msg
 	m.Received = time.Now()
 	m.Ticket = Ticket{Protocol: NATS, Reply: msg.Reply}
 	if msg.Reply != "" {
 		m.Ticket.To = n
 	}
-	device, ok := wire.DeviceOfSubject(msg.Subject, '.')
+	from, ok := wire.SenderOfSubject(msg.Subject, '.')
 	if !ok { // excluded by the subscription
 		return
 	}
-	n.check.message(m, device, msg.Data)
+	m.ID = ""
+	if msg.Header == nil {
+		q.check.take(m, from, msg.Data, "")
+	} else if m.Refusal = n.unmet(msg.Header); m.Refusal != nil {
+		q.check.refuse(m, from, msg.Data)
+	} else {
+		m.ID = msg.Header.Get(nats.MsgIdHdr)
+		q.check.take(m, from, msg.Data, msg.Header.Get(encodingHeader))
+	}
 	if r := n.o.Collector.Offer(m); r != nil && msg.Reply != "" {
 		n.reply(msg.Reply, wire.EncodeRefusal(r))
 	}
 }
 
+// encodingHeader names how a message is compressed, as in HTTP.
+const encodingHeader = "Content-Encoding"
+
+// unmet returns a refusal if a header asks for a condition that JetStream checks before it
+// stores a message, and that does not hold here.
+func (n *NATSIntake) unmet(h nats.Header) *telemetry.Refusal {
+	if want := h.Get(nats.ExpectedStreamHdr); want != "" && want != n.o.Stream {
+		return &telemetry.Refusal{
+			Reason: telemetry.ReasonWrongStream, Field: nats.ExpectedStreamHdr,
+			Message: fmt.Sprintf("%q; readings are stored in %q", clip(want), n.o.Stream),
+		}
+	}
+	for _, name := range []string{nats.ExpectedLastSeqHdr, nats.ExpectedLastSubjSeqHdr, nats.ExpectedLastMsgIdHdr} {
+		if h.Get(name) != "" {
+			return &telemetry.Refusal{
+				Reason: telemetry.ReasonWrongStream, Field: name,
+				Message: "readings share a pack, so that a sequence or id before them cannot be expected; leave it out",
+			}
+		}
+	}
+	return nil
+}
+
 // Answer implements Responder.
 func (n *NATSIntake) Answer(t *Ticket, seq uint64, r *telemetry.Refusal) {
-	if r != nil {
+	switch {
+	case r != nil:
 		n.reply(t.Reply, wire.EncodeRefusal(r))
-		return
+	case t.Batch != nil:
+		n.reply(t.Reply, wire.AppendBatchAck(nil, n.o.Stream, seq, t.Duplicate, t.Batch.Accepted, t.Batch.Refused))
+	case t.Duplicate:
+		n.reply(t.Reply, wire.AppendAck(nil, n.o.Stream, seq, true))
+	default:
+		if n.seq != seq {
+			n.seq, n.ack = seq, wire.AppendAck(n.ack[:0], n.o.Stream, seq, false)
+		}
+		n.reply(t.Reply, n.ack)
 	}
-	if n.seq != seq {
-		n.seq, n.ack = seq, wire.AppendAck(n.ack[:0], n.o.Stream, seq)
-	}
-	n.reply(t.Reply, n.ack)
 }
 
 // reply queues data on the connection, which sends many replies with one write.
@@ -120,11 +176,13 @@ func (n *NATSIntake) reply(subject string, data []byte) {
 	}
 }
 
-// Stop ends the subscription and waits until the queued messages were offered to the
+// Stop ends the subscriptions and waits until the queued messages were offered to the
 // collector, or refused after drainTime.
 func (n *NATSIntake) Stop(ctx context.Context) error {
-	if err := n.sub.Drain(); err != nil {
-		return fmt.Errorf("ending the subscription: %w", err)
+	for _, q := range n.queues {
+		if err := q.sub.Drain(); err != nil {
+			return fmt.Errorf("ending the subscription: %w", err)
+		}
 	}
 	limit := time.AfterFunc(drainTime, func() { n.late.Store(true) })
 	defer limit.Stop()
@@ -132,6 +190,6 @@ func (n *NATSIntake) Stop(ctx context.Context) error {
 	case <-n.done:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for the subscription to drain: %w", ctx.Err())
+		return fmt.Errorf("waiting for the subscriptions to drain: %w", ctx.Err())
 	}
 }

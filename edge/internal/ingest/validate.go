@@ -9,38 +9,84 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// keptBytes is how much of a message a dead letter keeps.
-const keptBytes = wire.MaxReadingBytes
+// keptBytes is how much of a message a dead letter keeps, keptBatchBytes how much of a batch.
+const (
+	keptBytes      = wire.MaxReadingBytes
+	keptBatchBytes = wire.MaxBatchBytes
+)
 
 // keptNameBytes is how much of an invalid device id or topic is kept.
 const keptNameBytes = telemetry.MaxDeviceIDBytes
 
 // validator checks messages. It reuses one reading for all of them, so it is for one
 // goroutine.
-type validator struct{ reading telemetry.Reading }
+type validator struct {
+	reading  telemetry.Reading
+	elements [][]byte // of the newest batch
+}
+
+// take validates a payload published by a sender, compressed with an encoding if that is not
+// empty, and sets what the message holds: one reading, or many.
+func (v *validator) take(m *Message, from wire.Sender, payload []byte, encoding string) {
+	plain := payload
+	if m.Refusal = nil; encoding != "" {
+		plain, m.Refusal = unpack(payload, encoding)
+	}
+	if m.Refusal == nil && from.Concentrator && !telemetry.ValidDeviceID(from.ID) {
+		m.Refusal = &telemetry.Refusal{
+			Reason:  telemetry.ReasonInvalidDevice,
+			Message: fmt.Sprintf("published as concentrator %q; want 1 to %d of A-Z a-z 0-9 _ -", clip(from.ID), telemetry.MaxDeviceIDBytes),
+		}
+	}
+	switch m.Ticket.Batch = nil; {
+	case m.Refusal != nil:
+		v.refuse(m, from, payload)
+	case from.Concentrator || wire.IsArray(plain):
+		v.batch(m, from, plain)
+	default:
+		v.message(m, from.ID, plain)
+		if m.Refusal != nil && wire.IsLines(plain) {
+			v.batch(m, from, plain)
+		}
+	}
+}
+
+// refuse sets what the message holds to a dead letter with m.Refusal.
+func (v *validator) refuse(m *Message, from wire.Sender, payload []byte) {
+	m.Device, m.Payload, m.Ticket.Batch = from.ID, payload, nil
+	if from.Concentrator {
+		m.Device = ""
+	}
+	m.clip(keptBatchBytes)
+}
 
 // message validates a payload published as device and sets device, payload and refusal
 // of m.
 func (v *validator) message(m *Message, device string, payload []byte) {
-	m.Device, m.Payload, m.Refusal = device, payload, nil
+	m.Device, m.Payload, m.Refusal = device, payload, v.check(device, payload)
+	if m.Refusal != nil {
+		m.clip(keptBytes)
+	}
+}
+
+// check validates one reading published as device, or by a concentrator if that is empty.
+func (v *validator) check(device string, payload []byte) *telemetry.Refusal {
 	err := wire.DecodeReading(payload, &v.reading, nil)
 	switch {
 	case err != nil:
-		m.Refusal = asRefusal(err)
-	case v.reading.DeviceID != device && !telemetry.ValidDeviceID(device):
-		m.Refusal = &telemetry.Refusal{
+		return asRefusal(err)
+	case device == "" || v.reading.DeviceID == device:
+		return nil
+	case !telemetry.ValidDeviceID(device):
+		return &telemetry.Refusal{
 			Reason:  telemetry.ReasonInvalidDevice,
 			Message: fmt.Sprintf("published as device %q; want 1 to %d of A-Z a-z 0-9 _ -", clip(device), telemetry.MaxDeviceIDBytes),
 		}
-	case v.reading.DeviceID != device:
-		m.Refusal = &telemetry.Refusal{
-			Reason: telemetry.ReasonDeviceMismatch, Field: "device_id",
-			Message: fmt.Sprintf("%q in the body, %q in the subject or topic; want the same", v.reading.DeviceID, clip(device)),
-		}
-	default:
-		return
 	}
-	m.clip()
+	return &telemetry.Refusal{
+		Reason: telemetry.ReasonDeviceMismatch, Field: "device_id",
+		Message: fmt.Sprintf("%q in the body, %q in the subject or topic; want the same", v.reading.DeviceID, clip(device)),
+	}
 }
 
 // wrongTopic refuses a message that was not published as a reading.
@@ -50,15 +96,15 @@ func wrongTopic(m *Message, topic string, payload []byte) {
 		Reason:  telemetry.ReasonInvalidTopic,
 		Message: fmt.Sprintf("published to %q; readings go to %s", clip(topic), wire.TelemetryTopic("<device_id>")),
 	}
-	m.clip()
+	m.clip(keptBytes)
 }
 
 // clip cuts a dead letter to a size that every later stage can carry.
-func (m *Message) clip() {
+func (m *Message) clip(keep int) {
 	m.Device = clip(m.Device)
-	if len(m.Payload) > keptBytes {
-		m.Payload = m.Payload[:keptBytes]
-		m.Refusal.Message += fmt.Sprintf(" (the first %d bytes are kept)", keptBytes)
+	if len(m.Payload) > keep {
+		m.Payload = m.Payload[:keep]
+		m.Refusal.Message += fmt.Sprintf(" (the first %d bytes are kept)", keep)
 	}
 }
 

@@ -176,7 +176,7 @@ func (c *Collector) finish(ctx context.Context) error {
 // refuseStopping counts and returns the reply to a message received during the stop.
 func (c *Collector) refuseStopping(p Protocol) []byte {
 	r := retryLater(telemetry.ReasonUnavailable, isStopping)
-	c.refused(p, r)
+	c.refused(p, r, 1)
 	return wire.EncodeRefusal(r)
 }
 
@@ -200,23 +200,34 @@ func (c *Collector) answer(tickets []Ticket, seq uint64, r *telemetry.Refusal) {
 		if r != nil {
 			why = r
 		}
+		n := 0
 		switch {
 		case why != nil:
-			c.refused(t.Protocol, why)
-		case t.To == nil:
-			unpromised[t.Protocol]++
-			accepted[t.Protocol]++
+			c.refused(t.Protocol, why, t.readings())
+		case t.Batch != nil:
+			n = t.Batch.Accepted
+			c.refusedOf(t)
 		default:
-			accepted[t.Protocol]++
+			n = 1
 		}
-		if t.To != nil {
-			t.To.Answer(t, seq, why)
+		accepted[t.Protocol] += n
+		if t.To == nil {
+			unpromised[t.Protocol] += n
+			continue
 		}
+		t.To.Answer(t, seq, why)
 	}
 	for p := range numProtocols {
 		c.stats.accepted.Add(uint64(accepted[p]))
 		c.stats.unpromised.Add(uint64(unpromised[p]))
 		c.metrics.accepted[p].Add(float64(accepted[p]))
 		c.metrics.unpromised[p].Add(float64(unpromised[p]))
+	}
+}
+
+// refusedOf counts the refused readings of a stored batch.
+func (c *Collector) refusedOf(t *Ticket) {
+	for i := range t.Batch.Refused {
+		c.refused(t.Protocol, &telemetry.Refusal{Reason: t.Batch.Refused[i].Error.Reason}, 1)
 	}
 }

@@ -1,4 +1,4 @@
-package ingest
+package mqtt
 
 import (
 	"io"
@@ -10,12 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func pipe(t *testing.T) (c *mqttConn, peer net.Conn, writers *sync.WaitGroup) {
+func pipe(t *testing.T) (c *conn, peer net.Conn, writers *sync.WaitGroup) {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { _ = theirs.Close() })
 	writers = &sync.WaitGroup{}
-	return &mqttConn{Conn: ours, writers: writers}, theirs, writers
+	return &conn{Conn: ours, writers: writers}, theirs, writers
 }
 
 func TestClientThatDoesNotReadBlocksNoWriter(t *testing.T) {
@@ -47,7 +47,7 @@ func TestQueuedBytesArriveInOrderBeforeClose(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 	writers.Wait()
-	require.ErrorIs(t, c.SetDeadline(time.Now()), net.ErrClosed)
+	require.ErrorIs(t, c.extend(time.Second), net.ErrClosed)
 }
 
 func TestCloseEndsTheReader(t *testing.T) {
@@ -88,7 +88,7 @@ func (r *recorder) Write(b []byte) (int, error) {
 func TestWriteDeadlines(t *testing.T) {
 	for _, closed := range []bool{false, true} {
 		r := &recorder{}
-		c := &mqttConn{Conn: r, unsent: []byte("x"), writing: true, closed: closed}
+		c := &conn{Conn: r, unsent: []byte("x"), writing: true, closed: closed}
 		start := time.Now()
 		c.write()
 		require.Equal(t, "x", string(r.written))
@@ -100,7 +100,7 @@ func TestWriteDeadlines(t *testing.T) {
 		require.WithinRange(t, r.deadline, start.Add(want), time.Now().Add(want))
 	}
 	r := &recorder{err: net.ErrClosed}
-	c := &mqttConn{Conn: r, unsent: []byte("x"), writing: true}
+	c := &conn{Conn: r, unsent: []byte("x"), writing: true}
 	c.write()
 	_, err := c.Write([]byte("y"))
 	require.ErrorIs(t, err, net.ErrClosed, "after a failed write the client is gone")
@@ -108,7 +108,7 @@ func TestWriteDeadlines(t *testing.T) {
 }
 
 func TestQueueOfAClientIsBounded(t *testing.T) {
-	c := &mqttConn{Conn: &recorder{}, writing: true} // no goroutine writes
+	c := &conn{Conn: &recorder{}, writing: true} // no goroutine writes
 	n, err := c.Write(make([]byte, maxUnsent))
 	require.NoError(t, err)
 	require.Equal(t, maxUnsent, n)

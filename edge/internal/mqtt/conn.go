@@ -1,16 +1,14 @@
-package ingest
+package mqtt
 
 import (
 	"errors"
 	"net"
 	"sync"
 	"time"
-
-	mqtt "github.com/mochi-mqtt/server/v2"
 )
 
 const (
-	// maxUnsent bounds the bytes queued for one MQTT client; one that exceeds it is
+	// maxUnsent bounds the bytes queued for one client; one that exceeds it is
 	// disconnected.
 	maxUnsent = 1 << 20
 	// writeTimeout bounds one write to a client, closeTimeout the last one.
@@ -18,33 +16,12 @@ const (
 	closeTimeout = time.Second
 )
 
-// mqttListener wraps every accepted connection in an mqttConn.
-type mqttListener struct {
-	net.Listener
-	writers sync.WaitGroup
-}
-
-// Accept implements net.Listener.
-func (l *mqttListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &mqttConn{Conn: c, writers: &l.writers}, nil
-}
-
-// mqttConn is the connection of one MQTT client. Write never blocks: it queues for a
+// conn is the connection of one client. Write never blocks: it queues for a
 // goroutine that runs only while the queue is not empty. So a client that does not read
 // cannot block the goroutine that sends replies, and many PUBACKs share a system call.
-type mqttConn struct {
+type conn struct {
 	net.Conn
 	writers *sync.WaitGroup
-
-	// The session, set at CONNECT and used by the goroutine that reads the client.
-	cl    *mqtt.Client
-	will  *mqtt.Will
-	check validator
-	msg   Message
 
 	mu      sync.Mutex
 	unsent  []byte
@@ -54,7 +31,7 @@ type mqttConn struct {
 }
 
 // Write implements net.Conn. It fails when the client is gone.
-func (c *mqttConn) Write(b []byte) (int, error) {
+func (c *conn) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -73,7 +50,7 @@ func (c *mqttConn) Write(b []byte) (int, error) {
 }
 
 // write sends until the queue is empty, then closes the connection if Close was called.
-func (c *mqttConn) write() {
+func (c *conn) write() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.unsent) > 0 {
@@ -101,7 +78,7 @@ func (c *mqttConn) write() {
 }
 
 // Close implements net.Conn. Queued bytes are still sent.
-func (c *mqttConn) Close() error {
+func (c *conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -116,13 +93,17 @@ func (c *mqttConn) Close() error {
 	return c.Conn.Close()
 }
 
-// SetDeadline sets the read deadline alone, for the MQTT keep-alive; writes have their
-// own.
-func (c *mqttConn) SetDeadline(t time.Time) error {
+// extend sets the read deadline to timeout from now, to none if timeout is 0. Writes have
+// deadlines of their own.
+func (c *conn) extend(timeout time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return net.ErrClosed
+	}
+	var t time.Time
+	if timeout > 0 {
+		t = time.Now().Add(timeout)
 	}
 	return c.SetReadDeadline(t)
 }

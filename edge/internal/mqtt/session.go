@@ -1,0 +1,229 @@
+package mqtt
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// maxSessionExpiry is how long a session is kept at most after its connection ended.
+	maxSessionExpiry = 24 * time.Hour
+	// maxKept bounds the sessions without a connection. Beyond it a session ends with its
+	// connection; its client then finds no session present, as after a restart.
+	maxKept = 100_000
+)
+
+// session is what outlives a client's connection (section 4.1): the ids of unfinished QoS 2
+// exchanges and a delayed will.
+type session struct {
+	// Guarded by Server.mu.
+	client *Client // nil while disconnected
+	expiry time.Duration
+	end    *time.Timer // of a disconnected session
+	will   *will       // of a disconnected client, delayed
+	delay  *time.Timer // of will
+
+	mu       sync.Mutex
+	received map[uint16]exchange
+}
+
+// exchange is a QoS 2 PUBLISH that has no PUBREL yet.
+type exchange struct {
+	stored bool    // a PUBREC with success was sent
+	to     *Client // gets the PUBREC
+}
+
+// will is a message to store when its client is lost.
+type will struct {
+	msg   *Publish
+	delay time.Duration
+	to    Receiver
+}
+
+type exchangeState int
+
+const (
+	exchangeNew exchangeState = iota
+	exchangePending
+	exchangeStored
+)
+
+// begin notes a QoS 2 PUBLISH and returns what became of an earlier one with that id.
+// Until the PUBREL it is the same message ([MQTT-4.3.3-10]).
+func (x *session) begin(id uint16, c *Client) exchangeState {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	e, ok := x.received[id]
+	switch {
+	case e.stored:
+		return exchangeStored
+	case ok:
+		x.received[id] = exchange{to: c} // the PUBREC goes to the newest connection
+		return exchangePending
+	}
+	if x.received == nil {
+		x.received = map[uint16]exchange{}
+	}
+	x.received[id] = exchange{to: c}
+	return exchangeNew
+}
+
+// outcome notes whether the message of an exchange is stored, and returns who waits for
+// the PUBREC. If it is not, the id is free again (section 4.3.3).
+func (x *session) outcome(id uint16, stored bool) *Client {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c := x.received[id].to
+	if stored {
+		x.received[id] = exchange{stored: true}
+	} else {
+		delete(x.received, id)
+	}
+	return c
+}
+
+// release ends an exchange at its PUBREL and reports whether there was one.
+func (x *session) release(id uint16) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.received[id].stored {
+		return false
+	}
+	delete(x.received, id)
+	return true
+}
+
+// attach makes c the connection of its session and reports whether an earlier session
+// goes on. A connection that has the same client id ends first (section 3.1.4), its
+// messages before those of c; the will of a lost client is dropped if its session goes on
+// before its delay is over ([MQTT-3.1.3-9]).
+func (s *Server) attach(c *Client, p *connectPacket) (present bool, err *fault) {
+	s.mu.Lock()
+	if s.stopping.Load() {
+		s.mu.Unlock()
+		return false, faultf(serverShuttingDown, "the gateway stops")
+	}
+	x := s.sessions[c.id]
+	var previous *Client
+	var last *will
+	if x != nil {
+		previous, last = x.client, x.will
+		x.stopTimers()
+		if previous != nil {
+			last, previous.will = previous.will, nil
+		} else {
+			s.kept--
+		}
+		present = !p.clean && (previous == nil || x.expiry > 0)
+		if present && (previous == nil || last != nil && last.delay > 0) {
+			last = nil
+		}
+	}
+	if !present {
+		x = &session{}
+		s.sessions[c.id] = x
+	}
+	x.client, x.expiry = c, p.sessionExpiry()
+	c.session = x
+	if p.will != nil {
+		c.will = &will{msg: p.will, delay: min(p.willDelay, x.expiry), to: c.receiver}
+	}
+	s.mu.Unlock()
+	if previous != nil {
+		previous.end(faultf(sessionTakenOver, "another connection has client identifier %.80q", c.id))
+		<-previous.done
+	}
+	last.publish()
+	return present, nil
+}
+
+// detach ends the part of c in its session: the connection is gone, and c.will is what it
+// leaves behind.
+func (s *Server) detach(c *Client) {
+	s.mu.Lock()
+	x := c.session
+	if x == nil || x.client != c { // never connected, or taken over
+		s.mu.Unlock()
+		return
+	}
+	last := c.will
+	c.will, x.client = nil, nil
+	if s.stopping.Load() {
+		last = nil // a stop is no loss of the client
+	}
+	if x.expiry == 0 || s.closed || s.kept >= maxKept {
+		delete(s.sessions, c.id)
+	} else {
+		s.kept++
+		x.end = time.AfterFunc(x.expiry, func() { s.expire(c.id, x) })
+		if last != nil && last.delay > 0 {
+			x.will, last = last, nil
+			x.delay = time.AfterFunc(x.will.delay, func() { s.publishDelayed(x) })
+		}
+	}
+	s.mu.Unlock()
+	last.publish()
+}
+
+func (x *session) stopTimers() {
+	x.will = nil
+	for _, t := range []*time.Timer{x.end, x.delay} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	x.end, x.delay = nil, nil
+}
+
+// expire ends a session that no client came back to.
+func (s *Server) expire(id string, x *session) {
+	s.mu.Lock()
+	if s.sessions[id] != x || x.client != nil || x.end == nil {
+		s.mu.Unlock()
+		return
+	}
+	last := x.will
+	x.stopTimers()
+	delete(s.sessions, id)
+	s.kept--
+	done := s.working()
+	s.mu.Unlock()
+	defer done()
+	last.publish()
+}
+
+// publishDelayed stores the will of a client that stayed away for its delay.
+func (s *Server) publishDelayed(x *session) {
+	s.mu.Lock()
+	last := x.will
+	x.will = nil
+	done := s.working()
+	s.mu.Unlock()
+	defer done()
+	last.publish()
+}
+
+// endSessions ends the sessions without a connection, whose wills are due then.
+func (s *Server) endSessions() {
+	s.mu.Lock()
+	var due []*will
+	for id, x := range s.sessions {
+		if x.client == nil {
+			due = append(due, x.will)
+			x.stopTimers()
+			delete(s.sessions, id)
+			s.kept--
+		}
+	}
+	s.mu.Unlock()
+	for _, w := range due {
+		w.publish()
+	}
+}
+
+// publish stores the will; that of a nil will is nothing.
+func (w *will) publish() {
+	if w != nil {
+		w.to.Publish(w.msg)
+	}
+}
