@@ -87,7 +87,10 @@ var (
 	}
 
 	seriesParameters = []parameter{
-		wordsParameter("parameters", "Sensors; all by default.", analogWords...),
+		{
+			name: "parameters", about: "Names of sensors; all by default. Comma-separated.", several: true, example: []string{"temperature"},
+			schema: listOf(sensorName()).with("maxItems", telemetry.MaxSensors),
+		},
 		timeParameter("from", "Start, at most 31 days before to; five minutes before it by default.", telemetry.MinTimestamp),
 		timeParameter("to", "End; now by default.", telemetry.MinTimestamp),
 		numberParameter("points", "Most steps to return.", usualPoints, 2, mostPoints),

@@ -41,9 +41,7 @@ var (
 		troubleSilent, troubleBufferFull, troubleHorizon, troubleDuplicate, troubleDifference, troubleDamaged, troubleNoLedger,
 	}
 	auditOutcomes = []string{string(telemetry.OutcomeApplied), string(telemetry.OutcomeNothing), string(telemetry.OutcomeRefused)}
-	analogWords   = []string{
-		telemetry.ParamTemperature.String(), telemetry.ParamHumidity.String(), telemetry.ParamPressure.String(), telemetry.ParamCurrent.String(),
-	}
+	numberSensors = []string{telemetry.Temperature, telemetry.Humidity, telemetry.Pressure, telemetry.Current}
 )
 
 // typeWords are the values of string types.
@@ -84,14 +82,22 @@ func byWord(value object, words ...string) object {
 	return typed("object").with("properties", properties).with("additionalProperties", false)
 }
 
+// sensorName is the schema of a sensor's name.
+func sensorName() object { return typed("string").with("pattern", "^[a-z][a-z0-9_]{0,31}$") }
+
+// bySensor returns the schema of a map by the names of sensors.
+func bySensor(value object) object {
+	return typed("object").with("propertyNames", sensorName()).with("additionalProperties", value)
+}
+
 // fieldSchemas are schemas of single fields.
 var fieldSchemas = map[string]object{
 	"web.alertCounts.Severity":     byWord(typed("integer"), severityNames[:]...),
 	"web.summaryAnswer.BySeverity": byWord(typed("integer"), severityNames[:]...),
 	"web.summaryAnswer.ByState":    byWord(typed("integer"), stateWords...),
 	"web.gateway.Trouble":          listOf(oneWord(troubleWords...)),
-	"web.building.Means":           byWord(ref("Mean"), analogWords...),
-	"series.Table.Values":          byWord(ref("Column"), analogWords...),
+	"web.building.Means":           bySensor(ref("Mean")),
+	"series.Table.Values":          bySensor(ref("Column")),
 	"telemetry.AuditEntry.Outcome": oneWord(auditOutcomes...),
 	"web.commandBody.CommandID":    typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
 	"web.commandBody.Note":         typed("string").with("maxLength", telemetry.MaxNote),
@@ -127,16 +133,16 @@ var openTypes = map[reflect.Type]bool{reflect.TypeFor[telemetry.Alert](): true}
 // null for any optional field.
 func readingSchema() object {
 	text, number := orNull(typed("string")), orNull(typed("number"))
-	sensor := func(value string) object {
+	sensor := func(value object) object {
 		return orNull(typed("object").with("properties", object{
-			{"value", typed(value)}, {"unit", text}, {"status", text},
+			{"value", value}, {"unit", text}, {"status", text},
 		}).with("required", []string{"value"}))
 	}
 	var sensors object
-	for _, name := range analogWords {
-		sensors = sensors.with(name, sensor("number"))
+	for _, name := range numberSensors {
+		sensors = sensors.with(name, sensor(typed("number")))
 	}
-	sensors = sensors.with("switch_status", sensor("boolean"))
+	sensors = sensors.with(telemetry.SwitchStatus, sensor(typed("boolean")))
 	return typed("object").with("description", "A device's reading with the statuses that core set from the thresholds. Unlisted fields are passed on.").
 		with("properties", object{
 			{"device_id", typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$")},
@@ -144,7 +150,7 @@ func readingSchema() object {
 			{"location", typed("object").with("properties", object{
 				{"building", typed("string")}, {"floor", orNull(typed("integer"))}, {"room", text},
 			}).with("required", []string{"building"})},
-			{"sensors", typed("object").with("properties", sensors)},
+			{"sensors", typed("object").with("description", "Any sensors, up to 64. A malformed one is passed on and has no value elsewhere; `flaws` of the device names it.").with("properties", sensors)},
 			{"device_info", orNull(typed("object").with("properties", object{
 				{"model", text}, {"firmware", text}, {"battery", number}, {"signal_strength", number},
 			}))},

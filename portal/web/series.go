@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -97,33 +98,21 @@ func (p *Portal) readSeriesQuery(c *fiber.Ctx) (series.Query, error) {
 	return q, err
 }
 
-// readParameters reads a list of analog sensors; the default is all.
-func readParameters(list string) ([]telemetry.Parameter, error) {
-	var out []telemetry.Parameter
+// readParameters reads a list of sensors; nil stands for all.
+func readParameters(list string) ([]string, error) {
 	if list == "" {
-		for p := range telemetry.NumAnalog {
-			out = append(out, p)
-		}
-		return out, nil
+		return nil, nil
 	}
-	for name := range strings.SplitSeq(list, ",") {
-		p := parameterOf(name)
-		if p == telemetry.NumAnalog || slices.Contains(out, p) {
-			return nil, badParameter("parameters", "some of temperature, humidity, pressure, current, each once")
-		}
-		out = append(out, p)
-	}
-	return out, nil
-}
-
-// parameterOf returns the sensor of that name, NumAnalog if there is none.
-func parameterOf(name string) telemetry.Parameter {
-	for p := range telemetry.NumAnalog {
-		if p.String() == name {
-			return p
+	names := strings.Split(strings.Clone(list), ",")
+	for i, name := range names {
+		if !telemetry.ValidSensorName(name) || slices.Contains(names[:i], name) {
+			return nil, badParameter("parameters", "names of sensors, each once, as in temperature,co2")
 		}
 	}
-	return telemetry.NumAnalog
+	if len(names) > telemetry.MaxSensors {
+		return nil, badParameter("parameters", fmt.Sprintf("at most %d names of sensors", telemetry.MaxSensors))
+	}
+	return names, nil
 }
 
 // readMillis reads a time in ms since 1970.

@@ -33,13 +33,26 @@ func TestDeviceSeries(t *testing.T) {
 	require.InDelta(t, 21.5, *got.Values["temperature"].Mean[0], 0)
 
 	r.getJSON("/api/v1/devices/d1/series", &got)
-	require.Len(t, got.Values, int(telemetry.NumAnalog))
-	require.Nil(t, got.Values["humidity"].Mean[0], "a sensor that the device does not have")
+	require.Len(t, got.Values, 1, "the sensors that the device has")
+	require.Equal(t, "°C", got.Values["temperature"].Unit)
+	r.getJSON("/api/v1/devices/d1/series?parameters=co2,temperature", &got)
+	require.Len(t, got.Values, 2)
+	require.Len(t, got.Values["co2"].Mean, len(got.Time))
+	require.Nil(t, got.Values["co2"].Mean[0], "a sensor that the device does not have")
 
 	r.refused("/api/v1/devices/unknown/series", http.StatusNotFound, "device_not_found")
-	for _, query := range []string{"parameters=colour", "parameters=temperature,temperature", "from=yesterday", "points=1", "points=5000", "from=1640995200000&to=1640995200000", "step=1"} {
+	for _, query := range []string{"parameters=Colour", "parameters=co2,", "parameters=" + tooMany(), "parameters=temperature,temperature", "from=yesterday", "points=1", "points=5000", "from=1640995200000&to=1640995200000", "step=1"} {
 		r.refused("/api/v1/devices/d1/series?"+query, http.StatusBadRequest, "bad_parameter")
 	}
+}
+
+// tooMany are more names of sensors than a reading has.
+func tooMany() string {
+	names := make([]string, telemetry.MaxSensors+1)
+	for i := range names {
+		names[i] = fmt.Sprint("s", i)
+	}
+	return strings.Join(names, ",")
 }
 
 func TestBuildingSeries(t *testing.T) {

@@ -1,13 +1,14 @@
 package series
 
 import (
+	"maps"
 	"math"
-
-	"industrial-iot-monitor/internal/telemetry"
+	"slices"
 )
 
 // Column is one parameter at the times of a Table; nil where it has no value.
 type Column struct {
+	Unit string     `json:"unit"` // empty: none, or of a building's mean, whose unit is that of the sensor's kind
 	Mean []*float64 `json:"mean"`
 	Min  []*float64 `json:"min"`
 	Max  []*float64 `json:"max"`
@@ -26,8 +27,8 @@ type Table struct {
 
 // Query selects a part of a series. Points bounds the number of steps.
 type Query struct {
-	From, To   int64 // ms, both inclusive
-	Parameters []telemetry.Parameter
+	From, To   int64    // ms, both inclusive
+	Parameters []string // names of sensors; nil: all that there are
 	Points     int
 }
 
@@ -113,14 +114,23 @@ func (g *grid) table(begins int64, maxGap int) Table {
 		missing = 0
 		row(at, points)
 	}
-	for i, p := range g.q.Parameters {
-		t.Values[p.String()] = columns[i]
+	for i, name := range g.q.Parameters {
+		t.Values[name] = columns[i]
 	}
 	return t
 }
 
 // round drops digits beyond the precision of a float32.
-func round(v float64) float64 { return math.Round(v*1e4) / 1e4 }
+func round(v float64) float64 {
+	if v == 0 || math.IsInf(v, 0) {
+		return v
+	}
+	scale := math.Pow(10, 6-math.Floor(math.Log10(math.Abs(v))))
+	if r := math.Round(v*scale) / scale; !math.IsNaN(r) && !math.IsInf(r, 0) {
+		return r
+	}
+	return v
+}
 
 // Device returns the series of a device, and whether it has one.
 func (s *Store) Device(id string, q Query) (Table, bool) {
@@ -130,37 +140,61 @@ func (s *Store) Device(id string, q Query) (Table, bool) {
 	if c == nil {
 		return newGrid(q, fineStep).table(0, 0), false
 	}
-	// The fine tier alone serves a range within it.
-	if q.From >= c.newest-(fineLen-1)*fineStep {
-		g := newGrid(q, fineStep)
-		for i, p := range q.Parameters {
-			c.eachFine(p, func(at int64, v float64) { g.add(i, at, 1, v, v, v) })
-		}
-		return g.table(c.begins, c.maxGap(g.step)), true
+	if q.Parameters == nil {
+		q.Parameters = c.names()
 	}
-	g := newGrid(q, coarseStep)
-	for i, p := range q.Parameters {
-		if c.coarse[p] == nil {
+	// The fine tier alone serves a range within it.
+	fine := q.From >= c.newest-(fineLen-1)*fineStep
+	step, begins := int64(fineStep), c.begins
+	if !fine {
+		step, begins = coarseStep, max(c.begins, c.newest-(coarseLen-1)*coarseStep)
+	}
+	g := newGrid(q, step)
+	units := make([]string, len(q.Parameters))
+	for i, name := range q.Parameters {
+		t := c.find(name, i)
+		if t == nil {
 			continue
 		}
-		for slot, n := range c.coarse[p].n {
-			if n > 0 {
-				h := c.coarse[p]
-				g.add(i, int64(c.coarseAt[slot])*coarseStep, int64(n),
-					float64(n)*float64(h.mean[slot]), float64(h.lowest[slot]), float64(h.highest[slot]))
-			}
+		units[i] = t.unit
+		if fine {
+			c.eachFine(t, func(at int64, v float64) { g.add(i, at, 1, v, v, v) })
+			continue
 		}
+		c.eachCoarse(t, func(at, n int64, mean, lowest, highest float64) {
+			g.add(i, at, n, float64(n)*mean, lowest, highest)
+		})
 	}
-	return g.table(max(c.begins, c.newest-(coarseLen-1)*coarseStep), c.maxGap(g.step)), true
+	table := g.table(begins, c.maxGap(g.step))
+	for i, name := range q.Parameters {
+		column := table.Values[name]
+		column.Unit = units[i]
+		table.Values[name] = column
+	}
+	return table, true
 }
 
-func (c *device) eachFine(p telemetry.Parameter, f func(at int64, v float64)) {
-	if c.fine[p] == nil {
-		return
+func (c *device) names() []string {
+	out := make([]string, len(c.sensors))
+	for i := range c.sensors {
+		out[i] = c.sensors[i].name
 	}
-	for slot, v := range c.fine[p] {
+	return out
+}
+
+func (c *device) eachFine(t *sensor, f func(at int64, v float64)) {
+	for slot, v := range t.fine {
 		if !math.IsNaN(float64(v)) {
 			f(int64(c.fineAt[slot])*fineStep, float64(v))
+		}
+	}
+}
+
+func (c *device) eachCoarse(t *sensor, f func(at, n int64, mean, lowest, highest float64)) {
+	for slot, n := range t.coarse.n {
+		if n > 0 {
+			lowest, highest := t.coarse.extent(slot)
+			f(int64(c.coarseAt[slot])*coarseStep, int64(n), float64(t.coarse.mean[slot]), lowest, highest)
 		}
 	}
 }
@@ -189,13 +223,16 @@ func (s *Store) Building(name string, q Query) (Table, bool) {
 	if m == nil {
 		return newGrid(q, dayStep).table(0, 0), false
 	}
+	if q.Parameters == nil {
+		q.Parameters = slices.Sorted(maps.Keys(m.by))
+	}
 	step, length := int64(dayStep), int64(dayLen)
 	if q.From >= m.newest-(tenLen-1)*tenStep {
 		step, length = tenStep, tenLen
 	}
 	g := newGrid(q, step)
-	for i, p := range q.Parameters {
-		t := m.by[p.String()]
+	for i, name := range q.Parameters {
+		t := m.by[name]
 		if t == nil {
 			continue
 		}
@@ -204,8 +241,8 @@ func (s *Store) Building(name string, q Query) (Table, bool) {
 			ring = t.ten[:]
 		}
 		for k := range ring {
-			if w := &ring[k]; w.Count > 0 {
-				g.add(i, w.Start, w.Count, w.Sum, w.Min, w.Max)
+			if w := &ring[k]; w.count > 0 {
+				g.add(i, w.start, w.count, w.sum, w.min, w.max)
 			}
 		}
 	}

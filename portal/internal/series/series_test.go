@@ -43,7 +43,7 @@ func addFrame(tb testing.TB, s *series.Store, f *wire.Frame) {
 }
 
 func temperatures(from, to int64, points int) series.Query {
-	return series.Query{From: from, To: to, Points: points, Parameters: []telemetry.Parameter{telemetry.ParamTemperature}}
+	return series.Query{From: from, To: to, Points: points, Parameters: []string{"temperature"}}
 }
 
 // numbers dereferences pointers; nil becomes -1.

@@ -10,6 +10,9 @@ const (
 	keepWindows = 240
 	// maxBuildings bounds the memory that building names in readings can claim.
 	maxBuildings = 1000
+	// maxMeans bounds the parameters of all buildings together; one building has at most
+	// telemetry.MaxSensors.
+	maxMeans = 10_000
 	// secondWidth is the width of the windows kept, in ms.
 	secondWidth = 1000
 )
@@ -23,11 +26,19 @@ type Mean struct {
 // windowIndex keeps the last minutes of building windows, a ring of seconds for each
 // building and parameter.
 type windowIndex struct {
-	buildings map[string]map[string]*[keepWindows]telemetry.Window
+	buildings map[string]map[string]*[keepWindows]second
+	rings     int // in it
+}
+
+// second is what the windows of one second amount to.
+type second struct {
+	start         int64
+	count         int64
+	sum, min, max float64
 }
 
 func newWindowIndex() windowIndex {
-	return windowIndex{buildings: make(map[string]map[string]*[keepWindows]telemetry.Window)}
+	return windowIndex{buildings: make(map[string]map[string]*[keepWindows]second)}
 }
 
 // put merges a partial aggregate into its window.
@@ -40,49 +51,50 @@ func (b *windowIndex) put(w *telemetry.Window) {
 		if len(b.buildings) >= maxBuildings {
 			return
 		}
-		params = make(map[string]*[keepWindows]telemetry.Window)
+		params = make(map[string]*[keepWindows]second)
 		b.buildings[w.ID] = params
 	}
 	ring := params[w.Parameter]
 	if ring == nil {
-		if len(params) >= int(telemetry.NumAnalog) {
+		if len(params) >= telemetry.MaxSensors || b.rings >= maxMeans {
 			return
 		}
-		ring = new([keepWindows]telemetry.Window)
+		b.rings++
+		ring = new([keepWindows]second)
 		params[w.Parameter] = ring
 	}
 	slot := &ring[w.Start/secondWidth%keepWindows]
+	one := second{start: w.Start, count: w.Count, sum: w.Sum, min: w.Min, max: w.Max}
 	switch {
-	case w.Start > slot.Start:
-		*slot = *w
-	case w.Start == slot.Start:
-		merge(slot, w)
+	case w.Start > slot.start:
+		*slot = one
+	case w.Start == slot.start:
+		slot.merge(one)
 	}
 }
 
-func merge(dst, w *telemetry.Window) {
-	if dst.Count == 0 {
-		*dst = *w
+func (s *second) merge(o second) {
+	if s.count == 0 {
+		*s = o
 		return
 	}
-	dst.Count += w.Count
-	dst.Sum += w.Sum
-	dst.Min = min(dst.Min, w.Min)
-	dst.Max = max(dst.Max, w.Max)
+	s.count += o.count
+	s.sum += o.sum
+	s.min, s.max = min(s.min, o.min), max(s.max, o.max)
 }
 
 // means merges the windows of a building that start within [from, to).
 func (b *windowIndex) means(building string, from, to int64) map[string]Mean {
 	out := make(map[string]Mean)
 	for param, ring := range b.buildings[building] {
-		var sum telemetry.Window
+		var all second
 		for i := range ring {
-			if w := &ring[i]; w.Count > 0 && w.Start >= from && w.Start < to {
-				merge(&sum, w)
+			if s := &ring[i]; s.count > 0 && s.start >= from && s.start < to {
+				all.merge(*s)
 			}
 		}
-		if sum.Count > 0 {
-			out[param] = Mean{Count: sum.Count, Mean: sum.Mean(), Min: sum.Min, Max: sum.Max}
+		if all.count > 0 {
+			out[param] = Mean{Count: all.count, Mean: all.sum / float64(all.count), Min: all.min, Max: all.max}
 		}
 	}
 	return out

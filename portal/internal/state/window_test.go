@@ -43,10 +43,21 @@ func TestWindowsOfManyBuildingsAreBounded(t *testing.T) {
 		p.ApplyWindows([]telemetry.Window{window(fmt.Sprint(i), t0, 1, 1, 1, 1)})
 	}
 	require.Len(t, p.windows.buildings, maxBuildings)
-	for i := range 10 {
+	for i := range telemetry.MaxSensors + 10 {
 		w := window("0", t0, 1, 1, 1, 1)
 		w.Parameter = fmt.Sprint(i)
 		p.ApplyWindows([]telemetry.Window{w})
 	}
-	require.Len(t, p.windows.buildings["0"], int(telemetry.NumAnalog))
+	require.Len(t, p.windows.buildings["0"], telemetry.MaxSensors)
+}
+
+func TestMeansOfAllBuildingsAreBounded(t *testing.T) {
+	x := newWindowIndex()
+	x.rings = maxMeans - 1
+	for _, building := range []string{"A", "B"} {
+		w := window(building, t0, 1, 1, 1, 1)
+		x.put(&w)
+	}
+	require.Len(t, x.means("A", t0, t0+1), 1)
+	require.Empty(t, x.means("B", t0, t0+1))
 }
