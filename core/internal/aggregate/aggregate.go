@@ -56,6 +56,7 @@ type Aggregator struct {
 // Device is one device's open window.
 type Device struct {
 	source
+	place  int // in Aggregator.devices
 	minute [1]slot
 }
 
@@ -99,7 +100,7 @@ func New(o Options) *Aggregator {
 // Register adds a device whose open window is kept in d, which must not be moved. The caller
 // owns d because it has looked the device up anyway.
 func (a *Aggregator) Register(d *Device, id string) {
-	d.source = source{ScopeDevice, id}
+	d.source, d.place = source{ScopeDevice, id}, len(a.devices)
 	a.devices = append(a.devices, d)
 }
 

@@ -106,6 +106,14 @@ func (t *Table) move(d *Device, l telemetry.Location) {
 	t.devices[d] = struct{}{}
 }
 
+// Remove removes a device. It may be put again.
+func (t *Table) Remove(d *Device) {
+	if d.room != nil {
+		t.leave(d)
+	}
+	*d = Device{}
+}
+
 func (t *Table) leave(d *Device) {
 	d.room.devices--
 	if d.room.devices == 0 {
