@@ -81,3 +81,23 @@ func TestADeviceThatMovesLeavesItsRoom(t *testing.T) {
 	table.Rebuild(now, nil)
 	require.Zero(t, table.View(&a, &view)[telemetry.ParamTemperature].Count)
 }
+
+func TestRemovedDeviceLeavesItsRoom(t *testing.T) {
+	table := New()
+	devices := make([]Device, 3)
+	for i := range devices {
+		put(table, &devices[i], reading("301", now, float64(20+i)))
+	}
+	table.Remove(&devices[2])
+	table.Rebuild(now, nil)
+	var view alarm.RoomView
+	require.Equal(t, 1, table.View(&devices[0], &view)[telemetry.ParamTemperature].Count)
+	require.Zero(t, devices[2])
+	table.Remove(&devices[2]) // once more
+	table.Remove(&devices[1])
+	table.Remove(&devices[0])
+	require.Empty(t, table.rooms)
+	require.Empty(t, table.devices)
+	put(table, &devices[2], reading("301", now, 22))
+	require.Len(t, table.rooms, 1)
+}
