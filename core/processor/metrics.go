@@ -170,6 +170,7 @@ func (m *metrics) chunk(c *counts, records int, took time.Duration) {
 type assignment struct {
 	p                      *Processor
 	partitions, lag, alive *prometheus.Desc
+	clocks                 *prometheus.Desc
 }
 
 func newAssignment(p *Processor) *assignment {
@@ -179,6 +180,8 @@ func newAssignment(p *Processor) *assignment {
 		lag: prometheus.NewDesc("core_partition_lag",
 			"Unread offsets of an assigned partition, transaction markers included.", []string{"partition"}, nil),
 		alive: prometheus.NewDesc("iot_active_devices_total", "Devices online in the assigned partitions.", nil, nil),
+		clocks: prometheus.NewDesc("core_device_clocks",
+			"Devices of the assigned partitions with a wrong clock, by state: ahead or behind.", []string{"state"}, nil),
 	}
 }
 
@@ -187,6 +190,7 @@ func (a *assignment) Describe(ch chan<- *prometheus.Desc) {
 	ch <- a.partitions
 	ch <- a.lag
 	ch <- a.alive
+	ch <- a.clocks
 }
 
 // Collect implements prometheus.Collector.
@@ -195,11 +199,15 @@ func (a *assignment) Collect(ch chan<- prometheus.Metric) {
 	if s := a.p.session.Load(); s != nil {
 		tasks = s.order
 	}
-	online := int64(0)
+	online, ahead, behind := int64(0), int64(0), int64(0)
 	for _, t := range tasks {
 		online += t.presence.online.Load()
+		ahead += t.presence.ahead.Load()
+		behind += t.presence.behind.Load()
 		ch <- prometheus.MustNewConstMetric(a.lag, prometheus.GaugeValue, float64(t.progress.lag()), strconv.Itoa(int(t.partition)))
 	}
 	ch <- prometheus.MustNewConstMetric(a.partitions, prometheus.GaugeValue, float64(len(tasks)))
+	ch <- prometheus.MustNewConstMetric(a.clocks, prometheus.GaugeValue, float64(ahead), "ahead")
+	ch <- prometheus.MustNewConstMetric(a.clocks, prometheus.GaugeValue, float64(behind), "behind")
 	ch <- prometheus.MustNewConstMetric(a.alive, prometheus.GaugeValue, float64(online))
 }

@@ -98,7 +98,7 @@ func TestSeriesAreThereFromTheStart(t *testing.T) {
 		"core_dead_letters_total": len(reasons), "core_alerts_total": 2 * 4, "core_alarm_events_total": len(events),
 		"core_alarm_commands_total": 3, "core_readings_total": 1, "core_late_total": 1, "core_commit_duration_seconds": 1,
 		"core_restore_duration_seconds": 1, "iot_message_processing_duration_seconds": 1, "core_end_to_end_seconds": 1,
-		"core_partitions_owned": 1, "iot_active_devices_total": 1,
+		"core_partitions_owned": 1, "iot_active_devices_total": 1, "core_device_clocks": 2,
 	} {
 		require.Equal(t, n, series[name], name)
 	}
@@ -120,5 +120,5 @@ func TestAssignmentIsShown(t *testing.T) {
 	require.InDelta(t, 0, c.value(t, "core_partition_lag", "0"), 0)
 	descriptions := make(chan *prometheus.Desc, 10)
 	newAssignment(tk.p).Describe(descriptions)
-	require.Len(t, descriptions, 3)
+	require.Len(t, descriptions, 4)
 }

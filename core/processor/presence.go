@@ -14,13 +14,16 @@ import (
 type presenceStage struct {
 	*presence.Tracker
 	log     *slog.Logger
-	changed []*device    // device states to write
-	online  atomic.Int64 // devices; read by metrics
+	changed []*device // device states to write
+	// Counts of devices, read by metrics. The clocks are those with an offset.
+	online, ahead, behind atomic.Int64
 }
 
 // observe learns from a reading of d.
 func (p *presenceStage) observe(d *device, in presence.Input) {
-	p.update(d, d.presence.Online(), p.Observe(&d.presence, in))
+	was, offset := d.presence.Online(), d.presence.State.ClockOffsetMS
+	p.update(d, was, p.Observe(&d.presence, in))
+	p.countClock(offset, d.presence.State.ClockOffsetMS)
 }
 
 // check finds out whether d went offline, or whether its record is due.
@@ -44,6 +47,23 @@ func (p *presenceStage) count(was, is bool) {
 	case was && !is:
 		p.online.Add(-1)
 	}
+}
+
+// countClock counts a device whose clock's offset was and is now.
+func (p *presenceStage) countClock(was, is int64) {
+	if (was > 0) == (is > 0) && (was < 0) == (is < 0) {
+		return
+	}
+	add := func(offset, n int64) {
+		switch {
+		case offset > 0:
+			p.ahead.Add(n)
+		case offset < 0:
+			p.behind.Add(n)
+		}
+	}
+	add(was, -1)
+	add(is, 1)
 }
 
 // encode adds the changed device states to out.

@@ -47,26 +47,44 @@ func (t *task) record(m *sarama.ConsumerMessage, now int64) {
 		d = t.addDevice(r.DeviceID)
 	}
 	from := t.watchdog.source(o.Gateway)
-	if len(r.Sensors) > 0 || !r.Offline { // that a device is offline leaves its values on the screen
-		t.values(m, &o, d, from.name, payload, now)
+	p := t.place(d, r, &o)
+	if hasValues(r) {
+		t.values(m, p, d, from.name, payload, &o, now)
 	}
-	t.presence.observe(d, presence.Input{Reading: r, At: r.Timestamp, Gateway: from.name, Heard: aliveAt(&o, now), Now: now})
+	t.presence.observe(d, presence.Input{
+		Reading: r, At: p.At, ClockOffset: p.Offset, Gateway: from.name, Heard: aliveAt(&o, now), Now: now,
+	})
 	from.received(&o, now)
 	t.counts.reading(&o, now)
 }
 
+// hasValues reports whether r is to be shown: that a device is offline leaves its values on
+// the screen.
+func hasValues(r *telemetry.Reading) bool { return len(r.Sensors) > 0 || !r.Offline }
+
+// place returns the place of a reading of d in time. The gateway says when a device is
+// offline, which tells nothing about the device's clock.
+func (t *task) place(d *device, r *telemetry.Reading, o *intake.Origin) intake.Placed {
+	if hasValues(r) {
+		return o.Place(&d.clock, r.Timestamp)
+	}
+	p := intake.Placed{Received: o.Received, Backfill: o.Backfill}
+	p.At, p.Offset = min(o.Received, o.Written), d.clock.Offset()
+	return p
+}
+
 // values passes the values of the accepted reading to the stages and to the live path.
-func (t *task) values(m *sarama.ConsumerMessage, o *intake.Origin, d *device, gateway string, payload []byte, now int64) {
+func (t *task) values(m *sarama.ConsumerMessage, p intake.Placed, d *device, gateway string, payload []byte, o *intake.Origin, now int64) {
 	r := &t.intake.Reading
-	if t.windows.Add(now, &d.windows, r.Timestamp, r) {
+	if t.windows.Add(now, &d.windows, p.At, r) {
 		t.counts.late++
 	}
 	t.alarms.reading(d, alarm.Input{
-		Reading: r, Gateway: gateway, Received: o.Received, Waited: o.Waited(), Now: now,
+		Reading: r, At: p.At, Gateway: gateway, Received: p.Received, Waited: p.Waited, Now: now,
 		Partition: t.partition, Offset: m.Offset,
-	}, o.Backfill, t.out)
+	}, p.Backfill, t.out)
 	t.p.live.Add(gateway, wire.FrameEntry{
-		Device: d.id, Timestamp: r.Timestamp, Received: o.Received, Backfill: o.Backfill, Payload: payload,
+		Device: d.id, Timestamp: p.At, Received: o.Received, Backfill: p.Backfill, ClockOffset: p.Offset, Payload: payload,
 	})
 }
 
@@ -96,6 +114,9 @@ func (t *task) tick(now int64) {
 		if !behind {
 			t.alarms.tick(d, now, t.out)
 			if w, news := t.watchdog.silence(d, now); news {
+				t.watch(d, w)
+			}
+			if w, news := t.watchdog.clock(d, now); news {
 				t.watch(d, w)
 			}
 		}

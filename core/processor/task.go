@@ -9,6 +9,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/aggregate"
 	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/core/internal/presence"
 	"industrial-iot-monitor/core/internal/rooms"
@@ -52,11 +53,13 @@ type task struct {
 // device is the state of one device in all stages.
 type device struct {
 	id       string
+	clock    clock.Clock
 	alarm    alarm.State
 	presence presence.Device
 	windows  aggregate.Device
 	room     rooms.Device
 	silence  report // of its silence
+	wrong    wrongClock
 
 	alarmChanged, stateChanged bool // listed to be written
 }
@@ -93,7 +96,7 @@ func (t *task) reloadRules() {
 	// A new rule may want an alarm for a condition that was reported before.
 	clear(t.watchdog.reports)
 	for _, d := range t.devices {
-		d.silence = report{}
+		d.silence, d.wrong.report = report{}, report{}
 	}
 }
 

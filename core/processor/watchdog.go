@@ -186,9 +186,12 @@ func (w *watchdog) findings(gateway string, now int64) (news []alarm.Finding) {
 // reported notes that the alarm stage has received a condition of d.
 func (w *watchdog) reported(d *device, c *alarm.Finding) {
 	r := report{made: true, holds: c.Holds, parent: c.Parent}
-	if c.Type == deviceOffline {
+	switch c.Type {
+	case deviceOffline:
 		d.silence = r
-	} else {
+	case deviceClock:
+		d.wrong.report = r
+	default:
 		w.reports[reportKey{d.id, c.Type}] = r
 	}
 }

@@ -6,14 +6,10 @@ package intake
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
-
-// MaxAhead is how far a reading's timestamp may be ahead of the time it was received.
-const MaxAhead = 10 * time.Minute
 
 // Intake accepts one record at a time and reuses its buffers. It is not safe for
 // concurrent use.
@@ -28,15 +24,14 @@ type Intake struct {
 	scratch []byte
 }
 
-// Accept decodes and checks a record that came from o, corrects o where the gateway's
-// clock was wrong, and returns value with the statuses that the limits give, valid until
-// the next call. Every other byte stays as the device sent it. For a record that is no
-// reading it returns the refusal instead.
+// Accept decodes and checks a record that came from o and returns value with the statuses
+// that the limits give, valid until the next call. Every other byte stays as the device
+// sent it. For a record that is no reading it returns the refusal instead. Then place the
+// reading in time: Origin.Place.
 //
 // The key must be the reading's device, because key and partition keep a device's
-// readings in order. A timestamp may be up to MaxAhead later than the gateway's receive
-// time. A gateway with a slow clock must not cost a whole building its alarms, so the
-// time the record was written counts too: the later of the two is the reference.
+// readings in order. Whatever a wrong clock can show is accepted as a timestamp: see
+// telemetry.ValidDeviceTimestamp.
 func (in *Intake) Accept(key, value []byte, o *Origin) (payload []byte, refusal *telemetry.Refusal) {
 	r := &in.Reading
 	if err := wire.DecodeReading(value, r, &in.layout); err != nil {
@@ -48,17 +43,9 @@ func (in *Intake) Accept(key, value []byte, o *Origin) (payload []byte, refusal 
 			Message: fmt.Sprintf("is %q but the record's key is %q", r.DeviceID, clip(key)),
 		}
 	}
-	if ahead := r.Timestamp - max(o.Received, o.Written); ahead > MaxAhead.Milliseconds() {
-		return nil, &telemetry.Refusal{
-			Reason: telemetry.ReasonInvalidTimestamp, Field: "timestamp",
-			Message: fmt.Sprintf("%d is %s ahead of the time it was received; want at most %s",
-				r.Timestamp, (time.Duration(ahead) * time.Millisecond).Round(time.Second), MaxAhead),
-		}
-	}
 	if o.Received == 0 {
 		o.Received = o.Written
 	}
-	o.correct(r.Timestamp)
 	in.changes = in.Limits.apply(r, in.changes[:0])
 	if len(in.changes) == 0 {
 		return value, nil

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -8,9 +9,9 @@ import (
 // Direct stands for the gateway of a reading that came to Kafka without one.
 const Direct = "direct"
 
-// clockSlack is how far the clocks of devices, gateways and Kafka may differ, in ms,
-// before one counts as wrong.
-const clockSlack = 60_000
+// ClockSlack is how far the clocks of gateways and Kafka may differ, in ms, before one
+// counts as wrong. A device's clock is known no better than that of its gateway.
+const ClockSlack = 60_000
 
 // Clock is the state of a gateway's clock, judged by one reading.
 type Clock int8
@@ -29,7 +30,7 @@ type Origin struct {
 	Received int64  // ms, when the gateway received it; 0: unknown, which Accept replaces by Written
 	Written  int64  // ms, when it was written to Kafka
 	Backfill bool   // it waited in the gateway's buffer
-	Clock    Clock  // set by Accept
+	Clock    Clock  // set by Place
 }
 
 // ReadHeader sets the field of o that a header of the record contains. Other headers are
@@ -54,28 +55,46 @@ func GatewayName(header []byte) string {
 	return Direct
 }
 
-// Waited returns how long a backfilled reading waited in its gateway's buffer, in ms.
-func (o *Origin) Waited() int64 {
-	if !o.Backfill {
-		return 0
-	}
-	return o.Written - o.Received
+// Placed is a reading on the plant's time line.
+type Placed struct {
+	clock.Placed
+	// Backfill is set for a reading that waited, in the gateway's buffer or in the device.
+	Backfill bool
+	// Received is when the gateway received it, and Waited how long it then waited to be
+	// written to Kafka, in ms; the time in the device counts as waiting, too.
+	Received, Waited int64
 }
 
-// correct replaces an impossible receive time of a reading of event time ts: later than
-// it was written to Kafka, or well before the device made it. The device's own time,
-// confirmed by Kafka's, then takes its place.
-func (o *Origin) correct(ts int64) {
+// Place maps the timestamp of an accepted reading with its device's clock c, and replaces
+// an impossible receive time in o: later than the reading was written to Kafka, or well
+// before the device made it. The reference for the device's clock is then Kafka's, which
+// is right only for readings that did not wait: others look old, as they are.
+//
+// A timestamp that fits the device's clock, as it is known, confirms the receive time: a
+// device that is fast must not make its gateway look slow when the gateway's buffer holds
+// its readings up.
+func (o *Origin) Place(c *clock.Clock, ts int64) Placed {
+	reference := o.Received
 	switch {
-	case o.Received > o.Written+clockSlack:
-		o.Clock = ClockAhead
-	case ts > o.Received+clockSlack && ts <= o.Written+clockSlack:
-		o.Clock = ClockBehind
-	default:
-		return
+	case o.Received > o.Written+ClockSlack:
+		o.Clock, reference = ClockAhead, o.Written
+	case ts > o.Received+ClockSlack && ts <= o.Written+ClockSlack && !c.Fits(ts, o.Received):
+		o.Clock, reference = ClockBehind, o.Written
 	}
-	o.Received = min(ts, o.Written)
-	o.Backfill = o.Written-o.Received > wire.BackfillAge.Milliseconds()
+	p := Placed{Placed: c.Place(ts, reference)}
+	if o.Clock != ClockGood {
+		o.Received = min(p.At, o.Written)
+		o.Backfill = o.Written-o.Received > wire.BackfillAge.Milliseconds()
+	}
+	p.Backfill, p.Received = o.Backfill || p.Old, o.Received
+	switch {
+	case p.Old:
+		p.Received = min(p.At, o.Received)
+		p.Waited = o.Written - p.Received
+	case o.Backfill:
+		p.Waited = o.Written - o.Received
+	}
+	return p
 }
 
 // milliseconds parses a decimal number without a sign, 0 for anything else.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -41,8 +42,6 @@ func TestOriginIsReadFromTheHeaders(t *testing.T) {
 	require.Equal(t, "gw-a", GatewayName([]byte("gw-a")))
 	require.Equal(t, Direct, GatewayName(nil))
 	require.Equal(t, Direct, GatewayName([]byte("a.b >")))
-	require.EqualValues(t, 1000, (&Origin{Received: 4000, Written: 5000, Backfill: true}).Waited())
-	require.Zero(t, (&Origin{Received: 4000, Written: 5000}).Waited())
 }
 
 func TestWrongGatewayClockIsCorrected(t *testing.T) {
@@ -81,11 +80,46 @@ func TestWrongGatewayClockIsCorrected(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			o := Origin{Received: tt.received, Written: tt.written, Backfill: tt.backfill}
-			_, refusal := new(Intake).Accept([]byte("d1"), reading("d1", tt.ts), &o)
-			require.Nil(t, refusal)
+			o.Place(new(clock.Clock), tt.ts)
 			require.Equal(t, tt.clock, o.Clock)
 			require.Equal(t, tt.corrected, o.Received)
 			require.Equal(t, tt.waited, o.Backfill)
+		})
+	}
+}
+
+// TestWaitingCountsFromThePlantTime: what the alarm engine is told of a reading's way.
+func TestWaitingCountsFromThePlantTime(t *testing.T) {
+	const hour = 60 * minute
+	var slow, fast clock.Clock
+	slow, fast = clock.Restore(-5*hour), clock.Restore(8*hour)
+	tests := []struct {
+		name         string
+		clock        clock.Clock
+		o            Origin
+		ts           int64
+		at, received int64
+		waited       int64
+		backfill     bool
+	}{
+		{"live", clock.Clock{}, Origin{Received: now - 50, Written: now}, now - 100, now - 100, now - 50, 0, false},
+		{"in the gateway's buffer", clock.Clock{}, Origin{Received: now - hour, Written: now, Backfill: true}, now - hour - 100, now - hour - 100, now - hour, hour, true},
+		{"in the device", clock.Clock{}, Origin{Received: now - 50, Written: now}, now - hour, now - hour, now - hour, hour, true},
+		{"in both", clock.Clock{}, Origin{Received: now - hour, Written: now, Backfill: true}, now - 2*hour, now - 2*hour, now - 2*hour, 2 * hour, true},
+		{"a slow device", slow, Origin{Received: now - 50, Written: now}, now - 5*hour - 100, now - 100, now - 50, 0, false},
+		{"a slow device, in the buffer", slow, Origin{Received: now - hour, Written: now, Backfill: true}, now - 6*hour - 100, now - hour - 100, now - hour, hour, true},
+		{"a slow device's old reading", slow, Origin{Received: now - 50, Written: now}, now - 6*hour, now - hour, now - hour, hour, true},
+		{"a fast device", fast, Origin{Received: now - 50, Written: now}, now + 8*hour - 100, now - 100, now - 50, 0, false},
+		{"a fast device, in the buffer for longer", fast, Origin{Received: now - 9*hour, Written: now, Backfill: true}, now - hour - 100, now - 9*hour - 100, now - 9*hour, 9 * hour, true},
+		{"a slow device behind a gateway that is ahead", slow, Origin{Received: now + 9*hour, Written: now}, now - 5*hour - 100, now - 100, now - 100, 0, false},
+		{"a slow device behind a gateway that is slower", slow, Origin{Received: 5000, Written: now, Backfill: true}, now - 5*hour - 100, now - 100, now - 100, 0, false},
+		{"never set", clock.Clock{}, Origin{Received: now - 50, Written: now}, 5000, now - 50, now - 50, 50, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := tt.o.Place(&tt.clock, tt.ts)
+			require.Equal(t, []int64{tt.at, tt.received, tt.waited}, []int64{p.At, p.Received, p.Waited})
+			require.Equal(t, tt.backfill, p.Backfill)
 		})
 	}
 }

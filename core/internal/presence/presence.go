@@ -26,6 +26,8 @@ const (
 	minPause = 1_000
 	// relearn is minPause for a changed interval.
 	relearn = 60_000
+	// clockStep is the change of a wrong clock's offset, in ms, that makes a new record.
+	clockStep = 1_000
 	// batteryStep is the change of the battery, in percent, that makes a new record.
 	batteryStep = 5
 )
@@ -61,6 +63,7 @@ type Device struct {
 	left    int64 // ms by the clock, when it said that it goes offline
 	written int64 // ms by the clock, when State was last written
 	battery telemetry.Optional
+	offset  int64 // of the clock, as written
 	jitter  int64 // spreads the refreshes
 	gaps    gaps
 	dirty   bool
@@ -71,14 +74,18 @@ type Device struct {
 type Input struct {
 	Reading *telemetry.Reading
 	At      int64 // plant time of the reading, ms
-	Gateway string
-	Heard   int64 // ms by the clock: when the reading proves its device to have been alive
-	Now     int64 // ms by the clock
+	// ClockOffset is how far the device's clock is ahead, in ms.
+	ClockOffset int64
+	Gateway     string
+	Heard       int64 // ms by the clock: when the reading proves its device to have been alive
+	Now         int64 // ms by the clock
 }
 
 // Restore returns the device of a record.
 func Restore(s telemetry.DeviceState, now int64) Device {
-	return Device{State: s, written: now, battery: s.Info.Battery, jitter: spread(s.DeviceID)}
+	// A version without plant time may have stored one from the future.
+	s.LastSeen = min(s.LastSeen, now)
+	return Device{State: s, written: now, battery: s.Info.Battery, offset: s.ClockOffsetMS, jitter: spread(s.DeviceID)}
 }
 
 // Observe learns from a reading of d, which is the zero Device before its first reading. It
@@ -93,11 +100,12 @@ func (t *Tracker) Observe(d *Device, in Input) (write bool) {
 	}
 	d.heard = max(d.heard, in.Heard)
 	d.learn(in)
+	d.State.ClockOffsetMS = in.ClockOffset
 	if d.State.Presence == telemetry.PresenceOffline && d.heard > d.left && in.Now-d.heard <= d.window() {
 		d.turn(telemetry.PresenceOnline, in.Now)
 		return d.write(in.Now)
 	}
-	if first || d.dirty && in.Now-d.written >= minPause {
+	if first || d.clockChanged() || d.dirty && in.Now-d.written >= minPause {
 		return d.write(in.Now)
 	}
 	return false
@@ -141,6 +149,13 @@ func (t *Tracker) Check(d *Device, now int64) (write bool) {
 	return false
 }
 
+// clockChanged reports whether the clock's offset is to be written at once: the readings
+// after a restart must get the same plant time as those before.
+func (d *Device) clockChanged() bool {
+	is, was := d.State.ClockOffsetMS, d.offset
+	return (is == 0) != (was == 0) || max(is-was, was-is) > clockStep
+}
+
 // Window returns how long d may be silent before it is offline, in ms.
 func (d *Device) Window() int64 { return d.window() }
 
@@ -153,7 +168,7 @@ func (d *Device) turn(p telemetry.Presence, now int64) {
 
 func (d *Device) write(now int64) bool {
 	d.written, d.dirty = now, false
-	d.battery = d.State.Info.Battery
+	d.battery, d.offset = d.State.Info.Battery, d.State.ClockOffsetMS
 	if iv := d.gaps.interval(); iv > 0 {
 		d.State.IntervalMS = iv
 	}

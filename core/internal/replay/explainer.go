@@ -128,14 +128,16 @@ func (e *Explainer) evidence(ctx context.Context, a *telemetry.Alert) (inputs []
 	if err != nil || from >= to {
 		return nil, missing, err
 	}
+	var records []record
 	err = log.read(ctx, a.Evidence.Partition, from, to, func(m *sarama.ConsumerMessage) bool {
 		if string(m.Key) == a.DeviceID {
-			if in, ok := input(new(intake.Intake), m); ok {
-				inputs = append(inputs, in)
+			if r, ok := read(new(intake.Intake), m); ok {
+				records = append(records, r)
 			}
 		}
-		return len(inputs) < maxSamples
+		return len(records) < maxSamples
 	})
+	inputs = placeAll(records)
 	if errors.Is(err, errIncomplete) {
 		return inputs, "the newest readings are in a transaction that is still open", nil
 	}

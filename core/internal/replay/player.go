@@ -1,9 +1,12 @@
 package replay
 
 import (
+	"strings"
+
 	"github.com/IBM/sarama"
 
 	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/core/internal/rooms"
 	"industrial-iot-monitor/internal/telemetry"
@@ -26,6 +29,7 @@ type player struct {
 
 type device struct {
 	state alarm.State
+	clock clock.Clock
 	room  rooms.Device
 }
 
@@ -43,17 +47,14 @@ func (p *player) record(m *sarama.ConsumerMessage) {
 	if p.o.Device != "" && string(m.Key) != p.o.Device && !p.o.Rules.NeedsRoom() {
 		return
 	}
-	in, ok := input(&p.intake, m)
+	rec, ok := read(&p.intake, m)
 	if !ok {
 		p.result.Refused++
 		return
 	}
-	r := in.Reading
-	d := p.devices[r.DeviceID]
-	if d == nil {
-		d = new(device)
-		p.devices[string(m.Key)] = d
-	}
+	r := rec.in.Reading
+	d := p.device(r.DeviceID)
+	in, _ := rec.place(&d.clock)
 	if p.o.Rules.NeedsRoom() && in.Waited == 0 {
 		p.rooms.Put(&d.room, in.PlantTime(), r)
 		in.Room = p.rooms.View(&d.room, &p.view)
@@ -64,6 +65,15 @@ func (p *player) record(m *sarama.ConsumerMessage) {
 	p.result.Readings++
 	d.state, p.changes, _ = p.o.Rules.Step(d.state, in, p.changes[:0])
 	p.note()
+}
+
+func (p *player) device(id string) *device {
+	d := p.devices[id]
+	if d == nil {
+		d = new(device)
+		p.devices[strings.Clone(id)] = d
+	}
+	return d
 }
 
 // tick runs the delays that are over by the clock, at most once a second as in core.
