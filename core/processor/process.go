@@ -47,8 +47,8 @@ func (t *task) record(m *sarama.ConsumerMessage, now int64) {
 		d = t.addDevice(r.DeviceID)
 	}
 	from := t.watchdog.source(o.Gateway)
-	p := t.place(d, r, &o)
-	if hasValues(r) {
+	p := o.Place(&d.clock, r)
+	if len(r.Sensors) > 0 || !r.Offline { // that a device is offline leaves its values on the screen
 		t.values(m, p, d, from.name, payload, &o, now)
 	}
 	t.presence.observe(d, presence.Input{
@@ -56,21 +56,6 @@ func (t *task) record(m *sarama.ConsumerMessage, now int64) {
 	})
 	from.received(&o, now)
 	t.counts.reading(&o, now)
-}
-
-// hasValues reports whether r is to be shown: that a device is offline leaves its values on
-// the screen.
-func hasValues(r *telemetry.Reading) bool { return len(r.Sensors) > 0 || !r.Offline }
-
-// place returns the place of a reading of d in time. The gateway says when a device is
-// offline, which tells nothing about the device's clock.
-func (t *task) place(d *device, r *telemetry.Reading, o *intake.Origin) intake.Placed {
-	if hasValues(r) {
-		return o.Place(&d.clock, r.Timestamp)
-	}
-	p := intake.Placed{Received: o.Received, Backfill: o.Backfill}
-	p.At, p.Offset = min(o.Received, o.Written), d.clock.Offset()
-	return p
 }
 
 // values passes the values of the accepted reading to the stages and to the live path.

@@ -73,8 +73,15 @@ type Placed struct {
 // A timestamp that fits the device's clock, as it is known, confirms the receive time: a
 // device that is fast must not make its gateway look slow when the gateway's buffer holds
 // its readings up.
-func (o *Origin) Place(c *clock.Clock, ts int64) Placed {
-	reference := o.Received
+//
+// That a device is offline is what its gateway says, with its own time: it shows nothing of
+// the device's clock.
+func (o *Origin) Place(c *clock.Clock, r *telemetry.Reading) Placed {
+	if r.Offline && len(r.Sensors) == 0 {
+		at := min(o.Received, o.Written)
+		return Placed{Placed: clock.Placed{At: at, Offset: c.Offset()}, Received: at, Backfill: o.Backfill}
+	}
+	ts, reference := r.Timestamp, o.Received
 	switch {
 	case o.Received > o.Written+ClockSlack:
 		o.Clock, reference = ClockAhead, o.Written

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/core/internal/clock"
+	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -80,7 +81,7 @@ func TestWrongGatewayClockIsCorrected(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			o := Origin{Received: tt.received, Written: tt.written, Backfill: tt.backfill}
-			o.Place(new(clock.Clock), tt.ts)
+			o.Place(new(clock.Clock), &telemetry.Reading{Timestamp: tt.ts})
 			require.Equal(t, tt.clock, o.Clock)
 			require.Equal(t, tt.corrected, o.Received)
 			require.Equal(t, tt.waited, o.Backfill)
@@ -117,9 +118,20 @@ func TestWaitingCountsFromThePlantTime(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := tt.o.Place(&tt.clock, tt.ts)
+			p := tt.o.Place(&tt.clock, &telemetry.Reading{Timestamp: tt.ts})
 			require.Equal(t, []int64{tt.at, tt.received, tt.waited}, []int64{p.At, p.Received, p.Waited})
 			require.Equal(t, tt.backfill, p.Backfill)
 		})
 	}
+}
+
+func TestAnnouncedEndShowsNothingOfTheClock(t *testing.T) {
+	slow := clock.Restore(-5 * 60 * minute)
+	o := Origin{Received: now - 50, Written: now}
+	p := o.Place(&slow, &telemetry.Reading{Timestamp: now - 60, Offline: true})
+	require.EqualValues(t, now-50, p.At)
+	require.EqualValues(t, -5*60*minute, p.Offset)
+	require.EqualValues(t, -5*60*minute, slow.Offset())
+	p = o.Place(&slow, &telemetry.Reading{Timestamp: now - 60, Offline: true, Sensors: telemetry.Sensors{{Name: "temperature"}}})
+	require.Zero(t, p.Offset, "it is the device's own reading")
 }
