@@ -71,6 +71,27 @@ func (m *memory) arrive(device string, payload []byte) (verdict, error) {
 	return v, nil
 }
 
+// arriveAll takes a concentrator's batch and returns the readings refused; the others are
+// stored.
+func (m *memory) arriveAll(payload []byte) (refused []wire.BatchRefusal, err error) {
+	var all []json.RawMessage
+	if err := json.Unmarshal(payload, &all); err != nil {
+		return nil, err
+	}
+	for i, raw := range all {
+		var r struct {
+			DeviceID string `json:"device_id"`
+		}
+		if err := json.Unmarshal(raw, &r); err != nil {
+			return nil, err
+		}
+		if v, err := m.arrive(r.DeviceID, raw); err != nil || v == refuse {
+			refused = append(refused, wire.BatchRefusal{Index: i, Error: wire.ReplyError{Code: 400}})
+		}
+	}
+	return refused, nil
+}
+
 func (m *memory) snapshot() (stored map[string][]int64, total int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -105,6 +126,8 @@ func startNATS(t *testing.T, mem *memory, port int) *natsGateway {
 	g := &natsGateway{t: t, mem: mem, srv: srv, nc: nc}
 	_, err = nc.Subscribe(wire.TelemetrySubjects, g.intake)
 	require.NoError(t, err)
+	_, err = nc.Subscribe(wire.ConcentratorSubjects, g.batch)
+	require.NoError(t, err)
 	require.NoError(t, nc.Flush())
 	t.Cleanup(g.stop)
 	return g
@@ -127,6 +150,16 @@ func (g *natsGateway) intake(m *nats.Msg) {
 		return
 	}
 	_ = m.Respond(reply) // fails only while the test stops the server
+}
+
+func (g *natsGateway) batch(m *nats.Msg) {
+	refused, err := g.mem.arriveAll(m.Data)
+	if err != nil {
+		_ = m.Respond(wire.EncodeRefusal(&telemetry.Refusal{Reason: telemetry.ReasonInvalidJSON, Message: err.Error()}))
+		return
+	}
+	reply, _ := json.Marshal(wire.Reply{Stream: "PACKS_test", Seq: 1, Refused: refused})
+	_ = m.Respond(reply)
 }
 
 func (g *natsGateway) stop() {
@@ -165,8 +198,12 @@ func (h *intakeHook) OnACLCheck(*mqtt.Client, string, bool) bool { return true }
 
 // OnPublish implements mqtt.Hook.
 func (h *intakeHook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-	device, _ := wire.DeviceOfSubject(pk.TopicName, '/')
-	v, err := h.mem.arrive(device, bytes.Clone(pk.Payload))
+	from, _ := wire.SenderOfSubject(pk.TopicName, '/')
+	if from.Concentrator {
+		_, err := h.mem.arriveAll(pk.Payload)
+		return pk, err
+	}
+	v, err := h.mem.arrive(from.ID, bytes.Clone(pk.Payload))
 	switch {
 	case err == nil && v == accept:
 		return pk, nil

@@ -37,6 +37,70 @@ func TestEveryReadingIsAcknowledgedOnceInOrder(t *testing.T) {
 	}
 }
 
+// TestConcentratorsSendEveryReadingOnce has devices that share concentrators, the last of
+// which has fewer.
+func TestConcentratorsSendEveryReadingOnce(t *testing.T) {
+	for _, protocol := range []Protocol{NATS, MQTT} {
+		t.Run(string(protocol), func(t *testing.T) {
+			m, l := newMemory(), &ledger{}
+			r := run(t, Options{
+				Fleet: testFleet(t, 50, 2), Gateways: gateways(t, protocol, m, 2), Protocol: protocol, Batch: 10,
+				Interval: 100 * time.Millisecond, Ledger: l,
+			})
+			require.Eventually(t, func() bool { return r.Stats().Acked >= 500 }, waitTimeout, often)
+			s := r.stop()
+			require.Zero(t, s.Open())
+			require.Equal(t, s.Due, s.Acked)
+			require.EqualValues(t, s.Acked, m.count())
+			require.Less(t, s.Sent, s.Acked/8)
+			require.Len(t, l.snapshot(), 50)
+			requireLedger(t, l, m)
+		})
+	}
+}
+
+func TestRefusedReadingsOfABatchAreNotAcknowledged(t *testing.T) {
+	m, l := newMemory(), &ledger{}
+	m.decide = func(device string, _ int64, _ int) verdict {
+		if device == "device_003" {
+			return refuse
+		}
+		return accept
+	}
+	r := run(t, Options{
+		Fleet: testFleet(t, 10, 1), Gateways: gateways(t, NATS, m, 1), Batch: 5, Interval: 100 * time.Millisecond, Ledger: l,
+	})
+	require.Eventually(t, func() bool { return r.Stats().Refused >= 3 }, waitTimeout, often)
+	s := r.stop()
+	require.Equal(t, s.Due, s.Acked+s.Refused)
+	require.InDelta(t, s.Due, 10*s.Refused, 5, "one reading of ten")
+	require.NotContains(t, l.snapshot(), "device_003")
+	require.Len(t, l.snapshot(), 9)
+}
+
+// TestAcknowledgedMessagesAreRepeated: the repeat is not acknowledged a second time.
+func TestAcknowledgedMessagesAreRepeated(t *testing.T) {
+	for _, v := range variants() {
+		t.Run(v.name, func(t *testing.T) {
+			m, l := newMemory(), &ledger{}
+			r := run(t, Options{
+				Fleet: testFleet(t, 20, 1), Gateways: gateways(t, v.protocol, m, 1), Protocol: v.protocol, PerDevice: v.perDevice,
+				Interval: 100 * time.Millisecond, Repeat: 0.5, Ledger: l,
+			})
+			require.Eventually(t, func() bool { s := r.Stats(); return s.Acked >= 100 && s.Repeated >= 20 }, waitTimeout, often)
+			s := r.stop()
+			require.Zero(t, s.Open())
+			require.Equal(t, s.Due, s.Acked)
+			require.Equal(t, s.Sent, s.Acked+s.Repeated)
+			entries := 0
+			for _, e := range l.snapshot() {
+				entries += len(e)
+			}
+			require.EqualValues(t, s.Acked, entries)
+		})
+	}
+}
+
 func TestReadingIsResentAfterRetryLater(t *testing.T) {
 	for _, v := range variants() {
 		t.Run(v.name, func(t *testing.T) {
@@ -183,6 +247,8 @@ func TestNewRefusesInvalidOptions(t *testing.T) {
 		"no log":           {Gateways: two, Fleet: f},
 		"too few gateways": {Gateways: two[:1], Fleet: f, Log: log},
 		"unknown protocol": {Gateways: two, Fleet: f, Log: log, Protocol: "coap"},
+		"batch too large":  {Gateways: two, Fleet: f, Log: log, Batch: 1001},
+		"repeat too often": {Gateways: two, Fleet: f, Log: log, Repeat: 1.1},
 		"too fast":         {Gateways: two, Fleet: f, Log: log, Interval: time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {

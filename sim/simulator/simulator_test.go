@@ -32,6 +32,15 @@ func TestLoad(t *testing.T) {
 	require.InDelta(t, 0.1, c.Variance, 0)
 	require.Equal(t, []string{"127.0.0.1:4222"}, c.gateways())
 	require.Equal(t, []string{"A栋"}, c.Buildings)
+	require.Equal(t, "mixed", c.Fleet)
+	require.Equal(t, 1, c.Batch)
+
+	c, err = Load([]string{"-fleet=uniform", "-batch=50", "-repeat=0.1", "-clocks=-5h,8h"}, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, "uniform", c.Fleet)
+	require.Equal(t, 50, c.Batch)
+	require.InDelta(t, 0.1, c.Repeat, 0)
+	require.Equal(t, []time.Duration{-5 * time.Hour, 8 * time.Hour}, c.Clocks)
 
 	t.Setenv("DEVICE_COUNT", "7")
 	t.Setenv("SEND_INTERVAL", "300ms")
@@ -57,6 +66,11 @@ func TestLoadRefuses(t *testing.T) {
 		"empty address":     {"-nats=a:1,,b:1"},
 		"negative duration": {"-duration=-1s"},
 		"no timeout":        {"-timeout=0"},
+		"fleet":             {"-fleet=odd"},
+		"batch":             {"-batch=0"},
+		"large batch":       {"-batch=1001"},
+		"repeat":            {"-repeat=2"},
+		"clock":             {"-clocks=1h,late"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(args, io.Discard)
