@@ -52,6 +52,7 @@ func (w *watchdog) clock(d *device, now int64) (watch alarm.Finding, news bool) 
 		f.Threshold.Operator, f.Threshold.Value = "<", -f.Threshold.Value
 	}
 	if r.holds {
+		f.Since = d.wrong.since
 		f.Message = "the clock of " + d.id + " is " + plainOffset(offset)
 	}
 	return f, true
