@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -16,18 +17,25 @@ import (
 type Intake struct {
 	// Limits set the statuses; nil leaves them as the devices sent them.
 	Limits Limits
+	// Sensors is the catalogue by which units are converted; nil leaves values and units as
+	// the devices sent them. The owner may change it between two records.
+	Sensors *sensors.Catalogue
+	// Unknown are the kinds of the last reading's sensors whose units are unknown, valid
+	// until the next one.
+	Unknown []*sensors.Kind
 	// Reading is the reading of the last record accepted, valid until the next one.
 	Reading telemetry.Reading
 
+	kinds   kinds
 	layout  wire.Layout
 	changes []wire.SensorChange
 	scratch []byte
 }
 
-// Accept decodes and checks a record that came from o and returns value with the statuses
-// that the limits give, valid until the next call. Every other byte stays as the device
-// sent it. For a record that is no reading it returns the refusal instead. Then place the
-// reading in time: Origin.Place.
+// Accept decodes and checks a record that came from o and returns value with numbers in
+// the units of the catalogue and the statuses that the limits give, valid until the next
+// call. Every other byte stays as the device sent it. For a record that is no reading it
+// returns the refusal instead. Then place the reading in time: Origin.Place.
 //
 // The key must be the reading's device, because key and partition keep a device's
 // readings in order. Whatever a wrong clock can show is accepted as a timestamp: see
@@ -46,7 +54,7 @@ func (in *Intake) Accept(key, value []byte, o *Origin) (payload []byte, refusal 
 	if o.Received == 0 {
 		o.Received = o.Written
 	}
-	in.changes = in.Limits.apply(r, in.changes[:0])
+	in.settle()
 	if len(in.changes) == 0 {
 		return value, nil
 	}
