@@ -11,6 +11,7 @@ import (
 	"industrial-iot-monitor/core/internal/notify"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
 )
@@ -21,6 +22,7 @@ type Config struct {
 	ops.PprofConfig
 	kafka.Config
 	topology.Topics
+	Sensors sensorfile.Config // SENSORS_FILE
 
 	GroupID  string `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"consumer group of all core instances"`
 	HubURL   string `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live frames; processing continues without it"`

@@ -35,6 +35,7 @@ type metrics struct {
 	events             *prometheus.CounterVec
 	commands           *prometheus.CounterVec
 	letters            *prometheus.CounterVec
+	unknownUnits       *prometheus.CounterVec // by kind of the catalogue
 	commit, restore    prometheus.Histogram
 	processing         *histogram
 	endToEnd           *histogram
@@ -68,6 +69,10 @@ func newMetrics(reg prometheus.Registerer, p *Processor) *metrics {
 			Name: "core_dead_letters_total",
 			Help: "Dead letters committed, by reason.",
 		}, []string{"reason"}),
+		unknownUnits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "core_unknown_units_total",
+			Help: "Values of a known kind of sensor in an unknown unit, by kind. They are shown as sent and compared with nothing.",
+		}, []string{"kind"}),
 		commit: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "core_commit_duration_seconds",
 			Help:    "Kafka transaction duration.",
@@ -88,7 +93,7 @@ func newMetrics(reg prometheus.Registerer, p *Processor) *metrics {
 	for _, r := range reasons {
 		m.letters.WithLabelValues(string(r))
 	}
-	reg.MustRegister(messages, clocks, m.readings, m.late, transactions, m.letters, m.commit, m.restore,
+	reg.MustRegister(messages, clocks, m.readings, m.late, transactions, m.letters, m.unknownUnits, m.commit, m.restore,
 		m.processing, m.endToEnd, newAssignment(p))
 	m.addAlarms(reg)
 	return m

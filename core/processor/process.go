@@ -18,6 +18,7 @@ func (t *task) process(chunk []*sarama.ConsumerMessage) {
 	start := time.Now()
 	now := start.UnixMilli()
 	t.reloadRules()
+	t.intake.Sensors = t.p.sensors.Catalogue()
 	for _, m := range chunk {
 		t.record(m, now)
 	}
@@ -40,6 +41,9 @@ func (t *task) record(m *sarama.ConsumerMessage, now int64) {
 		t.counts.refused++
 		t.out.letters = append(t.out.letters, newDeadLetter(t.p.cfg.DeadLetters, m, refusal))
 		return
+	}
+	for _, kind := range t.intake.Unknown {
+		t.p.metrics.unknownUnits.WithLabelValues(kind.Name).Inc()
 	}
 	r := &t.intake.Reading
 	d, ok := t.devices[r.DeviceID]

@@ -36,6 +36,7 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/internal/topology"
 )
 
@@ -54,6 +55,7 @@ type Processor struct {
 	metrics *metrics
 	limits  intake.Limits
 	rules   *ruleFile
+	sensors *sensorfile.File
 	live    *live.Publisher
 	ahead   *live.Ahead
 	server  *ops.Server // nil without an address
@@ -106,10 +108,14 @@ func (p *Processor) makeParts(reg prometheus.Registerer) (err error) {
 	if p.rules, err = newRuleFile(p.log, reg, p.cfg.RulesFile, p.cfg.builtIn()); err != nil {
 		return err
 	}
+	p.sensors, err = sensorfile.Open(sensorfile.Options{Config: p.cfg.Sensors, Log: p.log, Registry: reg, Program: "core"})
+	if err != nil {
+		return err
+	}
 	if p.live, err = live.New(live.Options{Log: p.log, Registry: reg}); err != nil {
 		return err
 	}
-	p.ahead = live.NewAhead(p.live, reg, p.limits)
+	p.ahead = live.NewAhead(p.live, reg, p.limits, p.sensors.Catalogue)
 	p.gateways, err = gateways.NewWatchdog(p.log, gateways.Options{Silence: p.cfg.GatewaySilence, Horizon: p.cfg.BufferHorizon})
 	if err != nil {
 		return err
@@ -152,10 +158,11 @@ func (p *Processor) Run(ctx context.Context) error {
 	g.Go("gateways", func(ctx context.Context) error { return p.gateways.Run(ctx, hub) })
 	g.Go("peers", func(ctx context.Context) error { return p.peers.Run(ctx, hub) })
 	explainer := replay.Explainer{
-		Log: p.log, Brokers: p.cfg.Brokers, Topic: p.cfg.DeviceData, ClientID: clientID, Rules: p.rules.forAlert,
+		Log: p.log, Brokers: p.cfg.Brokers, Topic: p.cfg.DeviceData, ClientID: clientID, Rules: p.rules.forAlert, Sensors: p.sensors.Catalogue,
 	}
 	g.Go("explainer", func(ctx context.Context) error { return explainer.Run(ctx, hub) })
 	g.Go("rules", p.rules.Run)
+	g.Go("sensors", p.sensors.Run)
 	g.Go("consumers", p.work)
 	return g.Wait(ctx)
 }

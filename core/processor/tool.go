@@ -8,6 +8,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/replay"
 	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/sensors"
 )
 
 // RulesCommand is "core rules check" and "core rules test": it tries a rules file without
@@ -18,12 +19,16 @@ func RulesCommand(ctx context.Context, args []string, out, errs io.Writer) int {
 	if err == nil {
 		err = cfg.Check()
 	}
+	var catalogue *sensors.Catalogue
+	if err == nil {
+		catalogue, err = cfg.Sensors.Load()
+	}
 	if err != nil {
 		fmt.Fprintln(errs, err)
 		return 2
 	}
 	c := replay.Command{
-		Brokers: cfg.Brokers, Topic: cfg.DeviceData, BuiltIn: cfg.builtIn(),
+		Brokers: cfg.Brokers, Topic: cfg.DeviceData, BuiltIn: cfg.builtIn(), Sensors: catalogue,
 		Out: out, Err: errs, Now: time.Now(),
 	}
 	return c.Run(ctx, args)

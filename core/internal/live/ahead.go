@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"industrial-iot-monitor/core/internal/intake"
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -26,19 +27,22 @@ const (
 type Ahead struct {
 	p      *Publisher
 	intake intake.Intake
+	// catalogue returns the catalogue of sensors in force.
+	catalogue func() *sensors.Catalogue
 
 	shown, refused prometheus.Counter
 	damaged        prometheus.Counter
 }
 
-// NewAhead returns an Ahead that publishes through p with the statuses that limits give.
-func NewAhead(p *Publisher, reg prometheus.Registerer, limits intake.Limits) *Ahead {
+// NewAhead returns an Ahead that publishes through p with the statuses that limits
+// give and in the units of the catalogue in force.
+func NewAhead(p *Publisher, reg prometheus.Registerer, limits intake.Limits, catalogue func() *sensors.Catalogue) *Ahead {
 	readings := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "core_ahead_readings_total",
 		Help: "Readings sent ahead of their gateway's backlog, by result: shown, or refused as invalid.",
 	}, []string{"result"})
 	a := &Ahead{
-		p: p, intake: intake.Intake{Limits: limits},
+		p: p, intake: intake.Intake{Limits: limits}, catalogue: catalogue,
 		shown: readings.WithLabelValues("shown"), refused: readings.WithLabelValues("refused"),
 		damaged: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "core_ahead_packs_damaged_total",
@@ -75,6 +79,7 @@ func (a *Ahead) show(gateway string, data []byte, now int64) {
 		a.damaged.Inc()
 		return
 	}
+	a.intake.Sensors = a.catalogue()
 	for e, ok := pack.Next(); ok; e, ok = pack.Next() {
 		if e.Refusal == nil {
 			a.one(gateway, e, now)

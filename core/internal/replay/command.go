@@ -16,6 +16,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/rules"
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -41,6 +42,7 @@ type Command struct {
 	Brokers []string
 	Topic   string
 	BuiltIn alarm.RuleSet
+	Sensors *sensors.Catalogue
 	Out     io.Writer // results
 	Err     io.Writer // errors
 	Now     time.Time
@@ -58,7 +60,7 @@ func (c *Command) Run(ctx context.Context, args []string) int {
 	file := flags.String("rules", "", "rules file")
 	from := flags.String("from", "1h", "")
 	to := flags.String("to", "", "")
-	o := Options{Brokers: c.Brokers, Topic: c.Topic}
+	o := Options{Brokers: c.Brokers, Topic: c.Topic, Sensors: c.Sensors}
 	flags.StringVar(&o.Device, "device", "", "")
 	rows := flags.Int("rows", 200, "")
 	if err := flags.Parse(args[1:]); err != nil {

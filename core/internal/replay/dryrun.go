@@ -8,6 +8,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -18,11 +19,12 @@ const (
 	readAhead = 512
 )
 
-// Options of a DryRun. Brokers, Topic and Rules are required.
+// Options of a DryRun. Brokers, Topic, Rules and Sensors are required.
 type Options struct {
 	Brokers []string
 	Topic   string
 	Rules   *alarm.Rules
+	Sensors *sensors.Catalogue
 	// From and To bound when the records were written to Kafka, ms since 1970. To 0 is
 	// the end.
 	From, To int64

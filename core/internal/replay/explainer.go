@@ -14,6 +14,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/intake"
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -42,6 +43,8 @@ type Explainer struct {
 	Topic, ClientID string
 	// Rules returns the rules that raised an alarm, or those in force if they are gone.
 	Rules func(*telemetry.Alert) *alarm.Rules
+	// Sensors returns the catalogue by which units are converted.
+	Sensors func() *sensors.Catalogue
 }
 
 // Run answers requests on nc until ctx ends.
@@ -131,7 +134,7 @@ func (e *Explainer) evidence(ctx context.Context, a *telemetry.Alert) (inputs []
 	var records []record
 	err = log.read(ctx, a.Evidence.Partition, from, to, func(m *sarama.ConsumerMessage) bool {
 		if string(m.Key) == a.DeviceID {
-			if r, ok := read(new(intake.Intake), m); ok {
+			if r, ok := read(&intake.Intake{Sensors: e.Sensors()}, m); ok {
 				records = append(records, r)
 			}
 		}

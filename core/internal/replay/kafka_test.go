@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -82,7 +84,7 @@ func TestOpenTransactionMakesTheAnswerIncomplete(t *testing.T) {
 		t.Parallel()
 		e := &Explainer{
 			Log: slog.New(slog.DiscardHandler), Brokers: brokers, Topic: topic, ClientID: "test",
-			Rules: func(*telemetry.Alert) *alarm.Rules { return rules },
+			Rules: func(*telemetry.Alert) *alarm.Rules { return rules }, Sensors: sensors.Default,
 		}
 		a := play(t, rules, series(20, 81, 82, 83))
 		a.Evidence = &telemetry.AlarmEvidence{Partition: 0, FirstOffset: 1, LastOffset: 3}
@@ -123,4 +125,34 @@ func TestDryRunMergesPartitionsByTime(t *testing.T) {
 	part := run(Options{From: now - 58_000, To: now - 56_000})
 	require.EqualValues(t, 3, part.Readings, "d1 at -58 and -57 s, d2 at -57.5 s")
 	require.Empty(t, part.Raised)
+}
+
+// TestReplayConvertsUnitsAsCoreDoes has 88 °F, which is no alarm above 80 °C, and 177 °F,
+// which is.
+func TestReplayConvertsUnitsAsCoreDoes(t *testing.T) {
+	brokers, topic := newTopic(t, 1)
+	now := time.Now().UnixMilli()
+	records := hotReadings("d1", now-60_000, 68, 88, 177, 178, 179, 180)
+	for i := range records {
+		records[i].Value = bytes.ReplaceAll(records[i].Value, []byte(`"°C"`), []byte(`"°F"`))
+		require.Contains(t, string(records[i].Value), "°F")
+	}
+	kafkatest.Produce(t, brokers, topic, 0, records...)
+	rules := compile(t, hot(80))
+	r, err := DryRun(t.Context(), Options{Brokers: brokers, Topic: topic, Rules: rules, Sensors: sensors.Default()})
+	require.NoError(t, err)
+	require.EqualValues(t, 6, r.Readings)
+	require.Len(t, r.Raised, 1)
+	require.InDelta(t, 81.67, r.Raised[0].PeakValue, 0.01)
+
+	e := &Explainer{
+		Log: slog.New(slog.DiscardHandler), Brokers: brokers, Topic: topic, ClientID: "test",
+		Rules: func(*telemetry.Alert) *alarm.Rules { return rules }, Sensors: sensors.Default,
+	}
+	a := r.Raised[0].Alert
+	a.Evidence = &telemetry.AlarmEvidence{Partition: 0, FirstOffset: 2, LastOffset: 5}
+	x := e.explain(t.Context(), &a)
+	require.Empty(t, x.Error)
+	require.Len(t, x.Samples, 6)
+	require.InDelta(t, 31.11, *x.Samples[1].Values[0], 0.01)
 }

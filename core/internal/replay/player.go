@@ -34,7 +34,7 @@ type device struct {
 }
 
 func newPlayer(o Options) *player {
-	return &player{o: o, devices: make(map[string]*device), alarms: make(map[string]*Occurrence), rooms: rooms.New()}
+	return &player{o: o, intake: intake.Intake{Sensors: o.Sensors}, devices: make(map[string]*device), alarms: make(map[string]*Occurrence), rooms: rooms.New()}
 }
 
 // record plays one record.

@@ -6,7 +6,9 @@ package sensorfile
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
+	"os"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +20,22 @@ import (
 // Config is the setting of each program that has a catalogue.
 type Config struct {
 	SensorsFile string `env:"SENSORS_FILE" help:"YAML file that extends the catalogue of sensors (names, units, ranges), reloaded when it changes; empty: the built-in one alone"`
+}
+
+// Load reads the catalogue once, for a program that ends soon.
+func (c Config) Load() (*sensors.Catalogue, error) {
+	if c.SensorsFile == "" {
+		return sensors.Default(), nil
+	}
+	data, err := os.ReadFile(c.SensorsFile)
+	if err != nil {
+		return nil, fmt.Errorf("SENSORS_FILE: %w", err)
+	}
+	catalogue, err := sensors.Load(data)
+	if err != nil {
+		return nil, fmt.Errorf("SENSORS_FILE=%s: %w", c.SensorsFile, err)
+	}
+	return catalogue, nil
 }
 
 // BuiltIn is the version of the catalogue without a file.

@@ -99,9 +99,20 @@ func TestInvalidFileStopsTheStart(t *testing.T) {
 	o := Options{Config: Config{SensorsFile: path}, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Program: "core"}
 	_, err := Open(o)
 	require.ErrorContains(t, err, "SENSORS_FILE")
+	_, err = o.Config.Load()
+	require.ErrorContains(t, err, "SENSORS_FILE")
 	write(t, path, "sensors: 7\n")
 	_, err = Open(o)
 	require.ErrorContains(t, err, "SENSORS_FILE="+path+": line 1: sensors: 7: want a list")
+	_, err = o.Config.Load()
+	require.ErrorContains(t, err, "SENSORS_FILE="+path+": line 1: sensors: 7: want a list")
+	write(t, path, inBar)
+	c, err := o.Config.Load()
+	require.NoError(t, err)
+	require.Equal(t, "bar", c.Kind("pressure").Unit)
+	c, err = Config{}.Load()
+	require.NoError(t, err)
+	require.Same(t, sensors.Default(), c)
 }
 
 func TestBuiltInCatalogueNeedsNoFile(t *testing.T) {
