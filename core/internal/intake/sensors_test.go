@@ -17,11 +17,8 @@ const (
 	readingTail = `}`
 )
 
-// message is the sensors of a reading, compared byte by byte.
-type message string
-
 // accept returns the sensors of a message after intake, as text.
-func accept(t *testing.T, in *Intake, text string) message {
+func accept(t *testing.T, in *Intake, text string) string {
 	t.Helper()
 	payload, refusal := in.Accept([]byte("d1"), []byte(readingHead+text+readingTail), &Origin{Received: now, Written: now})
 	require.Nil(t, refusal)
@@ -31,7 +28,13 @@ func accept(t *testing.T, in *Intake, text string) message {
 	require.Equal(t, again.Sensors, in.Reading.Sensors, "the decoded reading agrees with the text")
 	out, ok := strings.CutPrefix(string(payload), readingHead)
 	require.True(t, ok)
-	return message(strings.TrimSuffix(out, readingTail))
+	return strings.TrimSuffix(out, readingTail)
+}
+
+// same compares texts byte by byte: JSON that is merely equal is not what was promised.
+func same(t *testing.T, want, got string) {
+	t.Helper()
+	require.Equal(t, want, got)
 }
 
 func TestNumbersAreConvertedIntoTheUnitOfTheirKind(t *testing.T) {
@@ -80,7 +83,7 @@ func TestNumbersAreConvertedIntoTheUnitOfTheirKind(t *testing.T) {
 	in.Sensors = sensors.Default()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			require.Equal(t, message(tt.want), accept(t, in, tt.sensors))
+			same(t, tt.want, accept(t, in, tt.sensors))
 			require.Empty(t, in.Unknown)
 		})
 	}
@@ -90,7 +93,7 @@ func TestUnknownUnitIsKeptMarkedAndComparedWithNothing(t *testing.T) {
 	in := limited()
 	in.Sensors = sensors.Default()
 	got := accept(t, in, `{"temperature":{"value":5000,"unit":"furlong","status":"normal"},"temp_2":{"value":9,"unit":"bar"},"humidity":{"value":50,"unit":"%","status":"normal"}}`)
-	require.Equal(t, message(`{"temperature":{"value":5000,"unit":"furlong","status":"unit_unknown"},"temp_2":{"value":9,"unit":"bar","status":"unit_unknown"},"humidity":{"value":50,"unit":"%","status":"normal"}}`), got)
+	same(t, `{"temperature":{"value":5000,"unit":"furlong","status":"unit_unknown"},"temp_2":{"value":9,"unit":"bar","status":"unit_unknown"},"humidity":{"value":50,"unit":"%","status":"normal"}}`, got)
 	require.Len(t, in.Unknown, 2)
 	require.Equal(t, "temperature", in.Unknown[1].Name, "the kind, whatever the sensor is called")
 	require.False(t, in.Reading.Sensors.Find("temperature").Comparable())
@@ -122,13 +125,13 @@ func TestLimitsApplyToConvertedValues(t *testing.T) {
 func TestNewCatalogueAppliesToTheNextReading(t *testing.T) {
 	in := &Intake{Limits: Limits{}, Sensors: sensors.Default()}
 	const text = `{"pressure":{"value":2,"unit":"bar","status":"normal"}}`
-	require.Equal(t, message(`{"pressure":{"value":2000,"unit":"hPa","status":"normal"}}`), accept(t, in, text))
+	same(t, `{"pressure":{"value":2000,"unit":"hPa","status":"normal"}}`, accept(t, in, text))
 	changed, err := sensors.Load([]byte("sensors: [{kind: pressure, unit: kPa}]"))
 	require.NoError(t, err)
 	in.Sensors = changed
-	require.Equal(t, message(`{"pressure":{"value":200,"unit":"kPa","status":"normal"}}`), accept(t, in, text))
+	same(t, `{"pressure":{"value":200,"unit":"kPa","status":"normal"}}`, accept(t, in, text))
 	in.Sensors = nil
-	require.Equal(t, message(text), accept(t, in, text))
+	same(t, text, accept(t, in, text))
 }
 
 func TestAReadingInCanonicalUnitsCostsNoCopy(t *testing.T) {
@@ -159,5 +162,5 @@ func TestConvertedReadingHasEverySensor(t *testing.T) {
 	b.WriteString("}")
 	in := &Intake{Limits: Limits{}, Sensors: sensors.Default()}
 	got := accept(t, in, b.String())
-	require.Equal(t, telemetry.MaxSensors, strings.Count(string(got), `{"unit":"°C","value":100,"status":"normal"}`))
+	require.Equal(t, telemetry.MaxSensors, strings.Count(got, `{"unit":"°C","value":100,"status":"normal"}`))
 }
