@@ -74,8 +74,8 @@ type Placed struct {
 // device that is fast must not make its gateway look slow when the gateway's buffer holds
 // its readings up.
 //
-// That a device is offline is what its gateway says, with its own time: it shows nothing of
-// the device's clock.
+// A message that only says that its device is offline shows nothing of the device's clock:
+// the gateway wrote it, or the device long ago as its will.
 func (o *Origin) Place(c *clock.Clock, r *telemetry.Reading) Placed {
 	if r.Offline && len(r.Sensors) == 0 {
 		at := min(o.Received, o.Written)

@@ -29,6 +29,7 @@ type Ahead struct {
 	intake intake.Intake
 	// catalogue returns the catalogue of sensors in force.
 	catalogue func() *sensors.Catalogue
+	clocks    clocks
 
 	shown, refused prometheus.Counter
 	damaged        prometheus.Counter
@@ -92,13 +93,19 @@ func (a *Ahead) show(gateway string, data []byte, now int64) {
 }
 
 func (a *Ahead) one(gateway string, e wire.PackEntry, now int64) {
-	payload, refusal := a.intake.Accept([]byte(e.Device), e.Payload, &intake.Origin{Received: e.Received, Written: now})
+	o := intake.Origin{Received: e.Received, Written: now}
+	payload, refusal := a.intake.Accept([]byte(e.Device), e.Payload, &o)
 	if refusal != nil {
 		a.refused.Inc()
 		return
 	}
+	r := &a.intake.Reading
+	if len(r.Sensors) == 0 && r.Offline {
+		return // it comes through Kafka
+	}
+	p := o.Place(a.clocks.get(e.Device, now), r)
 	a.p.Add(gateway, wire.FrameEntry{
-		Device: e.Device, Timestamp: a.intake.Reading.Timestamp, Received: e.Received, Payload: payload,
+		Device: e.Device, Timestamp: p.At, Received: o.Received, Backfill: p.Backfill, ClockOffset: p.Offset, Payload: payload,
 	})
 	a.shown.Inc()
 }
