@@ -9,6 +9,7 @@ package sensors
 
 import (
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -32,6 +33,22 @@ type Catalogue struct {
 type Model struct {
 	Model    string        // * is any text
 	Interval time.Duration // expected between readings
+}
+
+// MarshalJSON implements json.Marshaler; an interval is in seconds.
+func (m Model) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Model    string  `json:"model"`
+		Interval float64 `json:"interval_s"`
+	}{m.Model, m.Interval.Seconds()})
+}
+
+// MarshalJSON implements json.Marshaler: {"sensors": [Kind…], "models": [Model…]}.
+func (c *Catalogue) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Kinds  []*Kind `json:"sensors"`
+		Models []Model `json:"models"`
+	}{c.kinds, append([]Model{}, c.models...)})
 }
 
 var builtIn = sync.OnceValue(func() *Catalogue {

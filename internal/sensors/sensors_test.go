@@ -185,6 +185,24 @@ func TestKindAsJSON(t *testing.T) {
 		{"kind":"smoke","value":"boolean","zh":"烟雾","en":"Smoke","decimals":0,"match":["smoke_*","*_smoke"]}]`, string(b))
 }
 
+func TestCatalogueAsJSON(t *testing.T) {
+	c, err := Load([]byte("sensors: []\nmodels: [{model: EM300, interval: 90s}]\n"))
+	require.NoError(t, err)
+	b, err := json.Marshal(c)
+	require.NoError(t, err)
+	var got struct {
+		Sensors []map[string]any
+		Models  []map[string]any
+	}
+	require.NoError(t, json.Unmarshal(b, &got))
+	require.Len(t, got.Sensors, len(c.Kinds()))
+	require.Equal(t, "temperature", got.Sensors[0]["kind"])
+	require.Equal(t, []map[string]any{{"model": "EM300", "interval_s": 90.0}}, got.Models)
+	b, err = json.Marshal(Default())
+	require.NoError(t, err)
+	require.True(t, strings.HasSuffix(string(b), `"models":[]}`), "an empty list, not null")
+}
+
 func TestIntervalOfAModel(t *testing.T) {
 	c, err := Load([]byte("sensors: []\nmodels:\n  - {model: \"EM300*\", interval: 10m}\n  - {model: EM300-TH, interval: 20m}\n"))
 	require.NoError(t, err)

@@ -1,7 +1,6 @@
 package sensors
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -194,8 +193,7 @@ var conversions = []struct {
 	{"dose_rate", "nSv/h", 100, 0.1},
 	{"dose_rate", "mSv/h", 0.0001, 0.1},
 	{"explosive", "%LEL", 20, 20},
-	{"index", "", 6, 6},
-	{"factor", "", 0.95, 0.95},
+	{"factor", "1", 0.95, 0.95},
 	{"factor", "%", 95, 0.95},
 }
 
@@ -253,9 +251,9 @@ func TestConvertedBackIsTheSame(t *testing.T) {
 		for _, from := range q.units {
 			for _, target := range q.units {
 				for _, v := range []float64{-40, 0.001, 1, 88, 1013.25, 123456.789} {
-					there, known := to(t, q.name, target.symbol).Convert(cmp.Or(from.symbol, "1"), v)
+					there, known := to(t, q.name, target.symbol).Convert(from.symbol, v)
 					require.True(t, known)
-					back, known := to(t, q.name, from.symbol).Convert(cmp.Or(target.symbol, "1"), there)
+					back, known := to(t, q.name, from.symbol).Convert(target.symbol, there)
 					require.True(t, known)
 					// An offset costs as many digits as it is larger than the value.
 					tolerance := 1e-12 * (math.Abs(v) + math.Abs(from.add) + math.Abs(target.add))
@@ -318,6 +316,8 @@ func TestSpellingsOfUnits(t *testing.T) {
 		{"conductivity", 1, 1000, []string{"mS/cm", "ms/cm", "dS/m"}},
 		{"wind_direction", 1, 1, []string{"°", "deg", "º", "DEG"}},
 		{"uv_index", 1, 1, []string{"", "1", "UVI"}},
+		{"power_factor", 1, 1, []string{"", "1", "cosφ", "ratio"}},
+		{"power_factor", 95, 0.95, []string{"%"}},
 		{"count", 1, 1, []string{"", "pcs", "pieces"}},
 	}
 	c := Default()

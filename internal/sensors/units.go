@@ -252,9 +252,8 @@ var quantities = []quantity{
 		{"mSv/h", 0, 1000, 1, ""},
 	}},
 	{"explosive", []unit{{"%LEL", 0, 1, 1, "LEL %LFL LFL"}}},
-	{"index", []unit{{"", 0, 1, 1, "1 index UVI {index}"}}},
 	{"factor", []unit{
-		{"", 0, 1, 1, "1 cosφ cosphi ratio {ratio}"},
+		{"1", 0, 1, 1, "cosφ cosphi ratio {ratio} 10*0"},
 		{"%", 0, 1, 100, "percent"},
 	}},
 }
