@@ -21,6 +21,7 @@ import (
 
 	"industrial-iot-monitor/edge/internal/broker"
 	"industrial-iot-monitor/edge/internal/ingest"
+	"industrial-iot-monitor/edge/internal/mapping"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
@@ -52,6 +53,7 @@ type Gateway struct {
 	metrics   *metrics
 	broker    *broker.Broker
 	collector *ingest.Collector
+	mapper    *mapping.Mapper
 	mqtt      *ingest.MQTTIntake
 	http      *ops.Server               // nil without EDGE_HTTP_ADDR
 	alive     atomic.Pointer[time.Time] // of the newest successful probe of the stream
@@ -102,9 +104,13 @@ func New(o Options) (_ *Gateway, err error) {
 		Linger: g.cfg.Linger, StallAfter: o.StallAfter, StuckAfter: stuckAfter, KeepWaiting: g.diskBad.Load,
 		Mark: func(m ingest.Mark) { g.broker.Mark(g.epoch, m.Counter, m.Seq, m.Totals) },
 	})
+	g.mapper, err = mapping.New(mapping.Options{File: g.cfg.MappingsFile, Building: g.cfg.Building, Log: g.log, Registerer: g.reg})
+	if err != nil {
+		return nil, err
+	}
 	g.mqtt, err = ingest.ListenMQTT(ingest.MQTTOptions{
 		Addr: g.cfg.MQTTAddr, WebSocketAddr: g.cfg.MQTTWSAddr, Origins: g.cfg.MQTTWSOrigins,
-		Collector: g.collector, Log: g.log, Registerer: g.reg,
+		Collector: g.collector, Mapper: g.mapper, Log: g.log, Registerer: g.reg,
 	})
 	if err != nil {
 		return nil, err
@@ -169,8 +175,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	parts.Go("monitor", g.monitor)
 	parts.Go("healer", g.heal)
 	parts.Go("collector", g.collector.Run)
+	parts.Go("mappings", g.mapper.Run)
 	nats, err := ingest.ListenNATS(ingest.NATSOptions{
-		Conn: g.broker.Devices(), Collector: g.collector, Stream: g.broker.Stream().Name(),
+		Conn: g.broker.Devices(), Collector: g.collector, Mapper: g.mapper, Stream: g.broker.Stream().Name(),
 		Log: g.log, Registerer: g.reg,
 	})
 	if err != nil {

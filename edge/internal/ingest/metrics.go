@@ -33,6 +33,7 @@ var reasons = []telemetry.Reason{
 	telemetry.ReasonTooDeep, telemetry.ReasonDuplicateKey, telemetry.ReasonInvalidReading, telemetry.ReasonInvalidTimestamp,
 	telemetry.ReasonDeviceMismatch, telemetry.ReasonInvalidDevice, telemetry.ReasonInvalidTopic,
 	telemetry.ReasonInvalidBatch, telemetry.ReasonInvalidEncoding, telemetry.ReasonWrongStream,
+	telemetry.ReasonInvalidMapping, telemetry.ReasonBeforeBirth,
 	telemetry.ReasonBufferFull, telemetry.ReasonUnavailable,
 }
 

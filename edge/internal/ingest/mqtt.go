@@ -20,6 +20,7 @@ type MQTTOptions struct {
 	WebSocketAddr string   // likewise, from EDGE_MQTT_WS_ADDR; empty: none
 	Origins       []string // pages that may open the WebSocket, see mqtt.Server.ServeWebSocket
 	Collector     *Collector
+	Mapper        Mapper // of messages that are no readings; may be nil
 	Log           *slog.Logger
 	Registerer    prometheus.Registerer
 }
@@ -60,7 +61,7 @@ func ListenMQTT(o MQTTOptions) (_ *MQTTIntake, err error) {
 	}
 	closed := mqttMetrics(o.Registerer, func() float64 { return float64(m.srv.Clients()) })
 	m.srv, err = mqtt.New(mqtt.Options{
-		NewReceiver: func(c *mqtt.Client) mqtt.Receiver { return newMQTTSender(o.Collector, c) },
+		NewReceiver: func(c *mqtt.Client) mqtt.Receiver { return newMQTTSender(o.Collector, o.Mapper, c) },
 		MaxPacket:   broker.MaxPayload,
 		Log:         o.Log.With("component", "ingest", "protocol", MQTT.String()),
 		OnClosed:    func(cause string) { closed.WithLabelValues(cause).Inc() },

@@ -3,6 +3,7 @@ package ingest
 import (
 	"time"
 
+	"industrial-iot-monitor/edge/internal/mapping"
 	"industrial-iot-monitor/edge/internal/mqtt"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
@@ -12,14 +13,15 @@ import (
 // of QoS 1; twice is that of QoS 2.
 type mqttSender struct {
 	collector *Collector
+	mapper    Mapper
 	client    *mqtt.Client
 	twice     qos2
 	check     validator
 	msg       Message
 }
 
-func newMQTTSender(c *Collector, client *mqtt.Client) *mqttSender {
-	s := &mqttSender{collector: c, client: client}
+func newMQTTSender(c *Collector, m Mapper, client *mqtt.Client) *mqttSender {
+	s := &mqttSender{collector: c, mapper: m, client: client}
 	s.twice.s = s
 	return s
 }
@@ -38,9 +40,10 @@ func (s *mqttSender) Publish(p *mqtt.Publish) {
 	}
 	if from, ok := wire.SenderOfSubject(p.Topic, '/'); ok {
 		s.check.take(m, from, p.Payload, contentEncoding(m.ContentType))
-	} else {
+	} else if !s.check.other(m, s.mapper, mapping.Topics, p.Topic, p.Payload, contentEncoding(m.ContentType)) {
 		wrongTopic(m, p.Topic, p.Payload)
 	}
+	defer s.check.release()
 	if r := s.collector.Offer(m); r != nil && p.QoS > 0 { // a refused QoS 0 message is counted
 		m.Ticket.To.Answer(&m.Ticket, 0, r)
 	}

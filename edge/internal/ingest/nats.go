@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +31,7 @@ const drainTime = 500 * time.Millisecond
 type NATSOptions struct {
 	Conn       *nats.Conn // in the account of the devices
 	Collector  *Collector
+	Mapper     Mapper // of messages that are no readings; may be nil
 	Stream     string // name in acknowledgements
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
@@ -40,9 +44,9 @@ type NATSIntake struct {
 	o      NATSOptions
 	log    *slog.Logger
 	queues []*natsQueue
-	left   atomic.Int32  // queues that have not ended
-	done   chan struct{} // closed after the last message
-	late   atomic.Bool   // drainTime is over: refuse the queued messages
+	mapped *mappedSubjects // nil without a Mapper
+	open   sync.WaitGroup  // subscriptions that have not ended
+	late   atomic.Bool     // drainTime is over: refuse the queued messages
 
 	// Used by Answer alone.
 	seq uint64
@@ -59,25 +63,16 @@ type natsQueue struct {
 
 // ListenNATS subscribes. Stop ends it.
 func ListenNATS(o NATSOptions) (*NATSIntake, error) {
-	n := &NATSIntake{o: o, log: o.Log.With("component", "ingest", "protocol", NATS.String()), done: make(chan struct{})}
-	all := []string{wire.TelemetrySubjects, wire.ConcentratorSubjects}
-	n.left.Store(int32(len(all)))
-	for _, subjects := range all {
+	n := &NATSIntake{o: o, log: o.Log.With("component", "ingest", "protocol", NATS.String())}
+	for _, subjects := range []string{wire.TelemetrySubjects, wire.ConcentratorSubjects} {
 		q := &natsQueue{n: n}
-		sub, err := o.Conn.Subscribe(subjects, q.receive)
-		if err != nil {
-			return nil, fmt.Errorf("subscribing to %s: %w", subjects, err)
+		if err := q.subscribe(subjects, q.receive); err != nil {
+			return nil, err
 		}
-		q.sub = sub
 		n.queues = append(n.queues, q)
-		sub.SetClosedHandler(func(string) {
-			if n.left.Add(-1) == 0 {
-				close(n.done)
-			}
-		})
-		if err := sub.SetPendingLimits(pendingMessages, pendingBytes); err != nil {
-			return nil, fmt.Errorf("setting pending limits: %w", err)
-		}
+	}
+	if o.Mapper != nil {
+		n.mapped = n.followMappings(o.Mapper)
 	}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
@@ -88,8 +83,23 @@ func ListenNATS(o NATSOptions) (*NATSIntake, error) {
 	return n, nil
 }
 
+// subscribe makes q the queue of some subjects.
+func (q *natsQueue) subscribe(subjects string, receive nats.MsgHandler) error {
+	sub, err := q.n.o.Conn.Subscribe(subjects, receive)
+	if err != nil {
+		return fmt.Errorf("subscribing to %s: %w", subjects, err)
+	}
+	q.sub = sub
+	q.n.open.Add(1)
+	sub.SetClosedHandler(func(string) { q.n.open.Done() })
+	if err := sub.SetPendingLimits(pendingMessages, pendingBytes); err != nil {
+		return fmt.Errorf("setting pending limits: %w", err)
+	}
+	return nil
+}
+
 func (n *NATSIntake) dropped() (sum float64) {
-	for _, q := range n.queues {
+	for _, q := range n.all() {
 		if d, err := q.sub.Dropped(); err == nil { // else the subscription is closed
 			sum += float64(d)
 		}
@@ -97,7 +107,30 @@ func (n *NATSIntake) dropped() (sum float64) {
 	return sum
 }
 
+// all returns the open queues.
+func (n *NATSIntake) all() []*natsQueue {
+	if n.mapped == nil {
+		return n.queues
+	}
+	n.mapped.mu.Lock()
+	defer n.mapped.mu.Unlock()
+	return slices.AppendSeq(slices.Clone(n.queues), maps.Values(n.mapped.queues))
+}
+
 func (q *natsQueue) receive(msg *nats.Msg) {
+	from, ok := wire.SenderOfSubject(msg.Subject, '.')
+	if !ok { // excluded by the subscription
+		return
+	}
+	q.offer(msg, func(m *Message, encoding string) bool {
+		q.check.take(m, from, msg.Data, encoding)
+		return true
+	})
+}
+
+// offer offers a message to the collector. take sets what it holds; false: nothing that
+// concerns this gateway.
+func (q *natsQueue) offer(msg *nats.Msg, take func(m *Message, encoding string) bool) {
 	n := q.n
 	if n.late.Load() {
 		if msg.Reply != "" {
@@ -105,24 +138,18 @@ func (q *natsQueue) receive(msg *nats.Msg) {
 		}
 		return
 	}
-	m := &q.msg
-	m.Received = time.Now()
-	m.Ticket = Ticket{Protocol: NATS, Reply: msg.Reply}
-	if msg.Reply != "" {
-		m.Ticket.To = n
+	m := q.begin(msg)
+	encoding := ""
+	if msg.Header != nil {
+		if m.Refusal = n.unmet(msg.Header); m.Refusal != nil {
+			from, _ := wire.SenderOfSubject(msg.Subject, '.')
+			q.check.refuse(m, from, msg.Data)
+			take = func(*Message, string) bool { return true }
+		}
+		m.ID, encoding = msg.Header.Get(nats.MsgIdHdr), msg.Header.Get(encodingHeader)
 	}
-	from, ok := wire.SenderOfSubject(msg.Subject, '.')
-	if !ok { // excluded by the subscription
+	if !take(m, encoding) {
 		return
-	}
-	m.ID = ""
-	if msg.Header == nil {
-		q.check.take(m, from, msg.Data, "")
-	} else if m.Refusal = n.unmet(msg.Header); m.Refusal != nil {
-		q.check.refuse(m, from, msg.Data)
-	} else {
-		m.ID = msg.Header.Get(nats.MsgIdHdr)
-		q.check.take(m, from, msg.Data, msg.Header.Get(encodingHeader))
 	}
 	if r := n.o.Collector.Offer(m); r != nil && msg.Reply != "" {
 		n.reply(msg.Reply, wire.EncodeRefusal(r))
@@ -184,10 +211,17 @@ func (n *NATSIntake) Stop(ctx context.Context) error {
 			return fmt.Errorf("ending the subscription: %w", err)
 		}
 	}
+	if n.mapped != nil {
+		if err := n.mapped.drain(); err != nil {
+			return fmt.Errorf("ending the subscription: %w", err)
+		}
+	}
+	done := make(chan struct{})
+	go func() { n.open.Wait(); close(done) }() // ends with the subscriptions, at the latest with the connection
 	limit := time.AfterFunc(drainTime, func() { n.late.Store(true) })
 	defer limit.Stop()
 	select {
-	case <-n.done:
+	case <-done:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for the subscriptions to drain: %w", ctx.Err())

@@ -148,7 +148,7 @@ func TestStopOfTheNATSIntakeEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	require.ErrorIs(t, intake.Stop(ctx), context.DeadlineExceeded)
 	release()
-	<-intake.done
+	intake.open.Wait()
 }
 
 func TestNATSIntakeNeedsAConnection(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"industrial-iot-monitor/edge/internal/mapping"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -23,6 +24,7 @@ const keptNameBytes = telemetry.MaxDeviceIDBytes
 type validator struct {
 	reading  telemetry.Reading
 	elements [][]byte // of the newest batch
+	mapped   *mapping.Result
 }
 
 // take validates a payload published by a sender, compressed with an encoding if that is not
@@ -94,7 +96,7 @@ func wrongTopic(m *Message, topic string, payload []byte) {
 	m.Device, m.Payload = "", payload
 	m.Refusal = &telemetry.Refusal{
 		Reason:  telemetry.ReasonInvalidTopic,
-		Message: fmt.Sprintf("published to %q; readings go to %s", clip(topic), wire.TelemetryTopic("<device_id>")),
+		Message: fmt.Sprintf("published to %q; readings go to %s, other messages need a mapping", clip(topic), wire.TelemetryTopic("<device_id>")),
 	}
 	m.clip(keptBytes)
 }

@@ -10,8 +10,9 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// maxOutput bounds the readings of a message, in bytes: a few short paths could multiply it.
-const maxOutput = 4 << 20
+// maxOutput bounds the readings of a message, in bytes: they, one more and the message
+// itself must fit in a pack.
+const maxOutput = 256 << 10
 
 // json maps a JSON text.
 func (r *Result) json(payload []byte) {

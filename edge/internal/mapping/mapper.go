@@ -20,9 +20,6 @@ type Options struct {
 	Building   string // of mappings that name none
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: metrics are not exported
-	// Publish sends a message to the subscribers of a topic: the request to a Sparkplug
-	// node to announce its metrics again. It must not block. May be nil.
-	Publish func(topic string, payload []byte)
 }
 
 // Mapper maps messages with the mappings in force. It is safe for concurrent use.

@@ -18,7 +18,6 @@ type metrics struct {
 	failed   prometheus.Counter
 	inForce  prometheus.Gauge
 	gaps     prometheus.Counter
-	rebirths prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, m *Mapper) *metrics {
@@ -33,16 +32,13 @@ func newMetrics(reg prometheus.Registerer, m *Mapper) *metrics {
 		gaps: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "edge_sparkplug_sequence_gaps_total", Help: "Sparkplug messages before which others of their node are missing.",
 		}),
-		rebirths: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "edge_sparkplug_rebirth_requests_total", Help: "Requests to Sparkplug nodes to announce their metrics again.",
-		}),
 	}
 	x.loaded, x.failed = x.reloads.WithLabelValues("ok"), x.reloads.WithLabelValues("failed")
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	reg.MustRegister(
-		x.messages, x.readings, x.reloads, x.inForce, x.gaps, x.rebirths,
+		x.messages, x.readings, x.reloads, x.inForce, x.gaps,
 		gauge("edge_sparkplug_nodes", "Sparkplug nodes and devices whose metrics are known.", func() float64 { n, _ := m.nodes.Size(); return float64(n) }),
 		gauge("edge_sparkplug_metrics", "Metrics that Sparkplug nodes have announced.", func() float64 { _, n := m.nodes.Size(); return float64(n) }),
 	)

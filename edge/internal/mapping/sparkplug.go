@@ -1,10 +1,11 @@
 package mapping
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"industrial-iot-monitor/edge/internal/mapping/sparkplug"
 	"industrial-iot-monitor/internal/telemetry"
@@ -26,7 +27,9 @@ func (r *Result) sparkplug(levels []string, payload []byte) {
 		return
 	}
 	out, err := r.mapper.nodes.Apply(msg, &r.payload, r.received)
-	r.mapper.note(out, msg, r.received)
+	if out.Gap {
+		r.mapper.metrics.gaps.Inc()
+	}
 	if err != nil {
 		reason := telemetry.ReasonInvalidMapping
 		if errors.Is(err, sparkplug.ErrBeforeBirth) {
@@ -60,23 +63,23 @@ func (r *Result) deviceOf(device string) *template {
 	return &r.mapping.device
 }
 
-// metrics maps the metrics to readings: those of the present to one, and historic ones to
-// one for each time.
+// metrics maps the metrics to readings: historic ones to one for each time, then those of
+// the present to one.
 func (r *Result) metrics(device string) {
 	at := r.received.UnixMilli()
 	if r.payload.Timestamp != 0 {
 		at = int64(r.payload.Timestamp)
 	}
+	slices.SortStableFunc(r.payload.Metrics, func(a, b sparkplug.Metric) int { return cmp.Compare(a.Past(), b.Past()) })
 	for rest := r.payload.Metrics; len(rest) > 0; {
-		time, historic := at, rest[0].Historic && rest[0].Timestamp != 0
-		if historic {
-			time = int64(rest[0].Timestamp)
+		past, time, n := rest[0].Past(), at, 0
+		if past != sparkplug.Present {
+			time = int64(past)
 		}
 		if !r.next() || !r.begin(r.deviceOf(device), time) {
 			return
 		}
-		n := 0
-		for n < len(rest) && rest[n].Historic == rest[0].Historic && (!historic || rest[n].Timestamp == rest[0].Timestamp) {
+		for n < len(rest) && rest[n].Past() == past {
 			r.metric(&rest[n])
 			n++
 		}
@@ -125,15 +128,4 @@ func (m *Mapping) specOf(metric string) (*spec, string) {
 		return nil, ""
 	}
 	return m.others, sensorName(metric)
-}
-
-// note counts what a message means beyond its values, and asks for births.
-func (m *Mapper) note(out sparkplug.Outcome, msg sparkplug.Message, now time.Time) {
-	if out.Gap {
-		m.metrics.gaps.Inc()
-	}
-	if out.Ask && m.o.Publish != nil {
-		m.metrics.rebirths.Inc()
-		m.o.Publish("spBv1.0/"+msg.Group+"/NCMD/"+msg.Node, sparkplug.Rebirth(nil, now.UnixMilli()))
-	}
 }

@@ -83,6 +83,17 @@ type Metric struct {
 	raw   uint64           // its bits
 }
 
+// Present is Past of a metric that is not historic.
+const Present = math.MaxUint64
+
+// Past returns the time of a historic metric in ms since 1970, Present for any other.
+func (m *Metric) Past() uint64 {
+	if m.Historic && m.Timestamp != 0 {
+		return m.Timestamp
+	}
+	return Present
+}
+
 // ErrPayload is wrapped by every error of Decode.
 var ErrPayload = errors.New("not a Sparkplug B payload")
 
@@ -285,20 +296,3 @@ func (m *Metric) properties(b []byte) error {
 }
 
 func str(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// Rebirth appends the payload of the command that asks a node to send its births again.
-func Rebirth(dst []byte, ms int64) []byte {
-	var metric []byte
-	metric = protowire.AppendTag(metric, 1, protowire.BytesType)
-	metric = protowire.AppendString(metric, "Node Control/Rebirth")
-	metric = protowire.AppendTag(metric, 3, protowire.VarintType)
-	metric = protowire.AppendVarint(metric, uint64(ms))
-	metric = protowire.AppendTag(metric, 4, protowire.VarintType)
-	metric = protowire.AppendVarint(metric, uint64(Boolean))
-	metric = protowire.AppendTag(metric, 14, protowire.VarintType)
-	metric = protowire.AppendVarint(metric, 1)
-	dst = protowire.AppendTag(dst, 1, protowire.VarintType)
-	dst = protowire.AppendVarint(dst, uint64(ms))
-	dst = protowire.AppendTag(dst, 2, protowire.BytesType)
-	return protowire.AppendBytes(dst, metric)
-}

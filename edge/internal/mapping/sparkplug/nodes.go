@@ -14,10 +14,6 @@ const (
 	MaxTables    = 10_000  // edge nodes and devices
 	MaxAnnounced = 200_000 // metrics of all of them
 	idleAfter    = time.Hour
-	// askEvery is the time between two requests for the births of a node.
-	askEvery = 30 * time.Second
-	// maxAsked is how many nodes without a birth are remembered.
-	maxAsked = 1000
 )
 
 // Message is the topic of a payload (section 4.1).
@@ -56,7 +52,6 @@ type Outcome struct {
 	Gone    []string // devices that are offline now; "" is the edge node itself
 	Unknown int      // metrics with an alias that was not announced; they have no name
 	Gap     bool     // messages before this one are missing
-	Ask     bool     // ask the node for its births
 }
 
 // metric is an announced metric.
@@ -80,20 +75,18 @@ type node struct {
 	counted bool // seq is known
 	session float64
 	heard   time.Time
-	asked   time.Time
 }
 
 // Nodes are the edge nodes and what they have announced. It is safe for concurrent use.
 type Nodes struct {
 	mu     sync.Mutex
 	nodes  map[string]*node
-	asked  map[string]time.Time // nodes without any birth
 	tables int
 	total  int // metrics
 }
 
 // New returns Nodes that know none.
-func New() *Nodes { return &Nodes{nodes: map[string]*node{}, asked: map[string]time.Time{}} }
+func New() *Nodes { return &Nodes{nodes: map[string]*node{}} }
 
 // Size returns the number of tables and of metrics.
 func (n *Nodes) Size() (tables, metrics int) {
@@ -103,7 +96,7 @@ func (n *Nodes) Size() (tables, metrics int) {
 }
 
 // Apply records what msg announces, and gives the metrics of data their names, types and
-// units. After an error Outcome.Ask alone has a meaning.
+// units.
 func (n *Nodes) Apply(msg Message, p *Payload, now time.Time) (Outcome, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -116,7 +109,7 @@ func (n *Nodes) Apply(msg Message, p *Payload, now time.Time) (Outcome, error) {
 	case "NBIRTH", "DBIRTH":
 		return n.birth(key, x, msg, p, now)
 	case "NDATA", "DDATA":
-		return n.data(key, x, msg, p, now)
+		return data(x, msg, p, now)
 	case "NDEATH", "DDEATH":
 		return n.death(key, x, msg, p, now), nil
 	default:
@@ -143,7 +136,6 @@ func (n *Nodes) birth(key string, x *node, msg Message, p *Payload, now time.Tim
 	if x == nil {
 		x = &node{devices: map[string]*table{}}
 		n.nodes[strings.Clone(key)] = x
-		delete(n.asked, key)
 	}
 	t := announce(p)
 	n.tables++
@@ -153,7 +145,6 @@ func (n *Nodes) birth(key string, x *node, msg Message, p *Payload, now time.Tim
 		x.own, x.session = t, session(p)
 	} else {
 		x.devices[strings.Clone(msg.Device)] = t
-		out.Ask = x.own == nil && x.ask(now) // its other devices are unknown
 	}
 	x.heard = now
 	return out, nil
@@ -183,7 +174,7 @@ func session(p *Payload) float64 {
 	return -1
 }
 
-func (n *Nodes) data(key string, x *node, msg Message, p *Payload, now time.Time) (Outcome, error) {
+func data(x *node, msg Message, p *Payload, now time.Time) (Outcome, error) {
 	var t *table
 	if x != nil {
 		if t = x.own; msg.Device != "" {
@@ -194,9 +185,8 @@ func (n *Nodes) data(key string, x *node, msg Message, p *Payload, now time.Time
 		if x != nil {
 			x.step(p)
 			x.heard = now
-			return Outcome{Ask: x.ask(now)}, ErrBeforeBirth
 		}
-		return Outcome{Ask: n.askUnknown(key, now)}, ErrBeforeBirth
+		return Outcome{}, ErrBeforeBirth
 	}
 	x.heard = now
 	out := Outcome{Values: true, Gap: x.step(p)}
@@ -205,7 +195,6 @@ func (n *Nodes) data(key string, x *node, msg Message, p *Payload, now time.Time
 			out.Unknown++
 		}
 	}
-	out.Ask = (out.Unknown > 0 || out.Gap) && x.ask(now)
 	return out, nil
 }
 
@@ -264,27 +253,6 @@ func (x *node) step(p *Payload) (gap bool) {
 	gap = x.counted && p.Seq != x.seq && p.Seq != (x.seq+1)%256
 	x.seq, x.counted = p.Seq, true
 	return gap
-}
-
-// ask reports whether it is time to ask the node for its births.
-func (x *node) ask(now time.Time) bool {
-	if now.Sub(x.asked) < askEvery {
-		return false
-	}
-	x.asked = now
-	return true
-}
-
-// askUnknown is ask for a node without any birth.
-func (n *Nodes) askUnknown(key string, now time.Time) bool {
-	if last, ok := n.asked[key]; ok && now.Sub(last) < askEvery {
-		return false
-	}
-	if len(n.asked) >= maxAsked {
-		clear(n.asked)
-	}
-	n.asked[strings.Clone(key)] = now
-	return true
 }
 
 // room reports whether a table of so many metrics may be added, and makes room if a node
