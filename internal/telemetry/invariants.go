@@ -11,6 +11,8 @@ const (
 
 	// MaxDeviceIDBytes is the length of the longest device id.
 	MaxDeviceIDBytes = 64
+	// MaxIntervalS is the longest interval in seconds that a device can announce, 31 days.
+	MaxIntervalS = 31 * 86_400.0
 	// MaxBuildingBytes is the length of the longest building name, in bytes of UTF-8.
 	MaxBuildingBytes = 128
 )

@@ -44,6 +44,7 @@ type DeviceInfo struct {
 	Firmware       string   `json:"firmware"`
 	Battery        Optional `json:"battery,omitzero"`         // percent; absent when the device does not report it
 	SignalStrength Optional `json:"signal_strength,omitzero"` // dBm; absent when the device does not report it
+	IntervalS      float64  `json:"interval_s,omitempty"`     // s between two readings, up to MaxIntervalS; 0: the device does not say
 }
 
 // Optional is a number that may be absent; the zero value is. In JSON it is a number or

@@ -252,8 +252,21 @@ func (d *decoder) deviceInfo() {
 		case "signal_strength":
 			d.once(&seen, 8, "device_info", "signal_strength")
 			info.SignalStrength.Value, info.SignalStrength.Present = d.float("device_info", "signal_strength", false)
+		case "interval_s":
+			d.once(&seen, 16, "device_info", "interval_s")
+			info.IntervalS = d.interval()
 		default:
 			d.skipMember("device_info", key)
 		}
 	}
+}
+
+// interval reads how often the device sends, 0 for none.
+func (d *decoder) interval() float64 {
+	v, ok := d.float("device_info", "interval_s", false)
+	if ok && (v <= 0 || v > telemetry.MaxIntervalS) {
+		d.flaw("device_info", "interval_s")
+		return 0
+	}
+	return v
 }

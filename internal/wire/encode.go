@@ -70,6 +70,9 @@ func appendInfo(dst []byte, info *telemetry.DeviceInfo) []byte {
 	if info.SignalStrength.Present {
 		dst = appendFloat(append(dst, `,"signal_strength":`...), info.SignalStrength.Value)
 	}
+	if info.IntervalS != 0 {
+		dst = appendFloat(append(dst, `,"interval_s":`...), info.IntervalS)
+	}
 	return append(dst, '}')
 }
 

@@ -59,7 +59,7 @@ func randomReading(r *rand.Rand) telemetry.Reading {
 		DeviceID:  "device_" + strconv.Itoa(r.IntN(1e6)),
 		Timestamp: telemetry.MinTimestamp + r.Int64N(telemetry.MaxTimestamp-telemetry.MinTimestamp),
 		Location:  telemetry.Location{Building: str(1), Floor: r.IntN(200) - 100, Room: str(0)},
-		Info:      telemetry.DeviceInfo{Model: str(0), Firmware: str(0), Battery: randomOptional(r), SignalStrength: randomOptional(r)},
+		Info:      telemetry.DeviceInfo{Model: str(0), Firmware: str(0), Battery: randomOptional(r), SignalStrength: randomOptional(r), IntervalS: float64(r.IntN(3)) * 300.5},
 	}
 	for _, name := range []string{"temperature", "humidity", "pressure", "current", "co2", "p_1"} {
 		if r.IntN(4) > 0 {

@@ -37,7 +37,7 @@ func TestNoObjectHasAKeyTwice(t *testing.T) {
 		{"sensors.current", analog},
 		{"sensors.co2", analog},
 		{"sensors.switch_status", []string{`"value":true`, `"status":"on"`, `"more":null`}},
-		{"device_info", []string{`"model":"m"`, `"firmware":"f"`, `"battery":1`, `"signal_strength":-1`, `"more":"x"`}},
+		{"device_info", []string{`"model":"m"`, `"firmware":"f"`, `"battery":1`, `"signal_strength":-1`, `"interval_s":600`, `"more":"x"`}},
 	}
 	// build writes the reading with extra members in the object at path.
 	build := func(path string, members ...string) string {

@@ -176,6 +176,11 @@ func referenceReading(raw []byte) (telemetry.Reading, error) {
 		Model: optional[string](&ref, info, "device_info", "model"), Firmware: optional[string](&ref, info, "device_info", "firmware"),
 		Battery: ref.optionalNumber(info, "battery"), SignalStrength: ref.optionalNumber(info, "signal_strength"),
 	}
+	if v := ref.optionalNumber(info, "interval_s"); v.Value > 0 && v.Value <= telemetry.MaxIntervalS {
+		r.Info.IntervalS = v.Value
+	} else if v.Present {
+		ref.flaws = append(ref.flaws, "device_info.interval_s")
+	}
 	switch p := optional[string](&ref, top, "", "presence"); p {
 	case "", "online":
 		if v, ok := top["presence"].(string); ok && v == "" {
