@@ -1,6 +1,6 @@
 // Package sensors is the catalogue of sensors: which kind a sensor is from its name, the
 // canonical unit of a kind, its names, plausible range and decimals, and the conversion of
-// units. It also has what is known of device models. A sensor that is not in the catalogue
+// units. It also has the expected interval of device models. A sensor that is not in the catalogue
 // is as good as any other; its unit is what its device says.
 //
 // The catalogue is built in (default.yaml) and extended by a file. It does no I/O: the
@@ -29,7 +29,7 @@ type Catalogue struct {
 	names cache
 }
 
-// Model is what is known of a model of device.
+// Model describes a model of device.
 type Model struct {
 	Model    string        // * is any text
 	Interval time.Duration // expected between readings

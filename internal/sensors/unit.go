@@ -100,8 +100,8 @@ func (q *quantity) spellings() *spellings {
 // much shorter.
 const maxUnitBytes = 32
 
-// normalise appends a unit with one spelling for what is written in several: spaces left
-// out, ℃ as °C, µ and μ as u, m³ and m^3 as m3, N·m as N.m, full-width and squared
+// normalise appends the one spelling of a unit that is written in several: spaces left out,
+// ℃ as °C, µ and μ as u, m³ and m^3 as m3, N·m as N.m, full-width and squared
 // characters as plain ones. It reports false for a text too long for a unit.
 func normalise(dst []byte, written string) ([]byte, bool) {
 	for _, r := range written {
