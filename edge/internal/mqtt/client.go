@@ -39,6 +39,7 @@ type Client struct {
 
 	// Used by the goroutine that reads the client.
 	r         *bufio.Reader
+	refusal   []byte        // CONNACK that says why the client is refused; nil: none
 	timeout   time.Duration // between two packets; 0: none
 	body      []byte
 	lastTopic string
@@ -56,7 +57,6 @@ var errGoodbye = errors.New("the client disconnected")
 
 // run serves the client until its connection ends.
 func (c *Client) run() {
-	defer close(c.done)
 	c.r = bufio.NewReaderSize(c.conn, readBufferSize)
 	c.timeout = connectTimeout
 	err := c.connect()
@@ -69,6 +69,8 @@ func (c *Client) run() {
 	}
 	var f *fault
 	switch {
+	case errors.As(err, &f) && !c.greeted.Load():
+		c.endWith(f, c.refusal)
 	case errors.As(err, &f):
 		c.end(f)
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -76,6 +78,8 @@ func (c *Client) run() {
 	}
 	c.ended.Do(func() { _ = c.conn.Close() }) // the client is gone
 	c.srv.detach(c)
+	close(c.done)
+	c.conn.linger()
 }
 
 // connect reads the CONNECT and answers it.
@@ -110,28 +114,34 @@ func (c *Client) connect() error {
 	return nil
 }
 
-// refuse sends the CONNACK with the reason and returns it.
+// refuse prepares the CONNACK with the reason.
 func (c *Client) refuse(f *fault) error {
-	if b := f.connack(c.version); b != nil {
-		_, _ = c.conn.Write(b) // the connection ends anyway
-	}
+	c.refusal = f.connack(c.version)
 	return f
 }
 
 // end disconnects the client because of f: MQTT 5 clients get the reason (section 3.14),
 // MQTT 3 has no DISCONNECT from the server. What is queued is sent first.
 func (c *Client) end(f *fault) {
+	var last []byte
+	if c.greeted.Load() && c.version == protocolMQTT5 {
+		last = c.bounded(disconnectPacket(f.code, f.text), disconnectPacket(f.code, ""))
+	}
+	c.endWith(f, last)
+}
+
+// endWith ends the connection with a last packet, which may be nil.
+func (c *Client) endWith(f *fault, last []byte) {
 	c.ended.Do(func() {
-		if c.greeted.Load() && c.version == protocolMQTT5 {
-			_, _ = c.conn.Write(c.bounded(disconnectPacket(f.code, f.text), disconnectPacket(f.code, ""))) // the connection ends anyway
+		c.conn.finish(last)
+		cause, ok := causes[f.code]
+		if !ok {
+			return
 		}
-		_ = c.conn.Close() // the client is gone either way
-		if cause, ok := causes[f.code]; ok {
-			c.srv.onClosed(cause)
-			if skipped, ok := c.srv.limit.admit(time.Now()); ok {
-				c.srv.log.Warn("MQTT client disconnected", "client", c.id, "remote", c.conn.RemoteAddr().String(),
-					"version", c.version, "reason", f.text, "skipped", skipped)
-			}
+		c.srv.onClosed(cause)
+		if skipped, ok := c.srv.limit.admit(time.Now()); ok {
+			c.srv.log.Warn("MQTT client disconnected", "client", c.id, "remote", c.conn.RemoteAddr().String(),
+				"version", c.version, "reason", f.text, "skipped", skipped)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -11,6 +12,8 @@ const (
 	// maxUnsent bounds the bytes queued for one client; one that exceeds it is
 	// disconnected.
 	maxUnsent = 1 << 20
+	// maxDiscarded bounds what linger reads.
+	maxDiscarded = 64 << 20
 	// writeTimeout bounds one write to a client, closeTimeout the last one.
 	writeTimeout = 10 * time.Second
 	closeTimeout = time.Second
@@ -28,6 +31,7 @@ type conn struct {
 	spare   []byte
 	writing bool
 	closed  bool
+	last    bool // a last packet was queued, which says why the connection ends
 }
 
 // Write implements net.Conn. It fails when the client is gone.
@@ -73,24 +77,65 @@ func (c *conn) write() {
 	}
 	c.writing = false
 	if c.closed {
-		_ = c.Conn.Close() // unblocks the reader
+		c.shut()
 	}
+}
+
+// shut closes the connection, the sending half only if the client has yet to read the last
+// packet: the kernel discards what was sent when a socket with unread input is closed
+// (RFC 1122, section 4.2.2.13), and a client that is refused may still be sending.
+func (c *conn) shut() {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.last {
+		_ = half.CloseWrite() // linger closes the rest
+		return
+	}
+	_ = c.Conn.Close() // unblocks the reader
 }
 
 // Close implements net.Conn. Queued bytes are still sent.
 func (c *conn) Close() error {
+	c.finish(nil)
+	return nil
+}
+
+// finish queues a last packet, which may be nil, and ends the connection once the queue is
+// sent. The reader must call linger then.
+func (c *conn) finish(last []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return nil
+		return
 	}
-	c.closed = true
-	if c.writing {
-		return errors.Join(
-			c.Conn.SetReadDeadline(time.Unix(1, 0)), // the reader stops now
-			c.Conn.SetWriteDeadline(time.Now().Add(closeTimeout)))
+	c.closed, c.last = true, len(last) > 0
+	c.unsent = append(c.unsent, last...)
+	if !c.writing && !c.last {
+		_ = c.Conn.Close() // the client is gone either way
+		return
 	}
-	return c.Conn.Close()
+	_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // the reader stops now
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(closeTimeout))
+	if !c.writing {
+		c.writing = true
+		c.writers.Go(c.write)
+	}
+}
+
+// linger discards what the client still sends after a last packet, until it closes the
+// connection, for at most closeTimeout.
+func (c *conn) linger() {
+	c.mu.Lock()
+	last := c.last
+	c.mu.Unlock()
+	if !last {
+		return
+	}
+	input := c.Conn
+	if ws, ok := input.(*wsConn); ok {
+		input = ws.Conn // after an error a WebSocket reads no more
+	}
+	_ = input.SetReadDeadline(time.Now().Add(closeTimeout)) // without it the connection is gone
+	_, _ = io.CopyN(io.Discard, input, maxDiscarded)        // until an error
+	_ = c.Conn.Close()                                      // nothing is left to send
 }
 
 // extend sets the read deadline to timeout from now, to none if timeout is 0. Writes have

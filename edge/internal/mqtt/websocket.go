@@ -132,10 +132,24 @@ func (c *wsConn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// Close implements net.Conn. It tries to say that the end was intended.
+// Close implements net.Conn.
 func (c *wsConn) Close() error {
-	const grace = 100 * time.Millisecond
-	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-	_ = c.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(grace)) // the connection ends anyway
+	c.bye()
 	return c.Conn.Close()
+}
+
+// CloseWrite says that nothing more comes.
+func (c *wsConn) CloseWrite() error {
+	c.bye()
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// bye tries to say that the end is intended (RFC 6455, section 5.5.1).
+func (c *wsConn) bye() {
+	const grace = 100 * time.Millisecond
+	b := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	_ = c.ws.WriteControl(websocket.CloseMessage, b, time.Now().Add(grace)) // the connection ends anyway
 }
