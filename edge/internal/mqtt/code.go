@@ -72,6 +72,7 @@ func (f *fault) returnCode() (Code, bool) {
 		return returnClientIDRejected, true
 	case serverShuttingDown:
 		return returnUnavailable, true
+	default:
+		return 0, false
 	}
-	return 0, false
 }

@@ -44,8 +44,8 @@ func (c *cursor) uint16(what string) uint16 {
 	return 0
 }
 
-func (c *cursor) uint32(what string) uint32 {
-	if b := c.take(4, what); b != nil {
+func (c *cursor) uint32() uint32 {
+	if b := c.take(4, "property"); b != nil {
 		return binary.BigEndian.Uint32(b)
 	}
 	return 0
@@ -194,13 +194,13 @@ func (c *cursor) number(p *properties, id byte) {
 	const what = "property"
 	switch id {
 	case propSessionExpiry:
-		p.sessionExpiry = c.uint32(what)
+		p.sessionExpiry = c.uint32()
 	case propWillDelay:
-		p.willDelay = c.uint32(what)
+		p.willDelay = c.uint32()
 	case propMessageExpiry:
-		c.uint32(what)
+		c.uint32()
 	case propMaximumPacket:
-		if p.maxPacket = c.uint32(what); p.maxPacket == 0 {
+		if p.maxPacket = c.uint32(); p.maxPacket == 0 {
 			c.fail(protocolError, "maximum packet size is 0")
 		}
 	case propReceiveMaximum:

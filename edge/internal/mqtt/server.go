@@ -123,22 +123,22 @@ func (s *Server) background(ln io.Closer, serve func()) {
 
 // accept serves the clients of ln. A failed accept, as with too many open files, may pass.
 func (s *Server) accept(ln net.Listener) {
-	for failed := time.Duration(0); ; {
+	for pause := time.Duration(0); ; {
 		nc, err := ln.Accept()
 		if err == nil {
-			failed = 0
+			pause = 0
 			s.readers.Go(func() { s.serve(nc) })
 			continue
 		}
 		if s.stopping.Load() || errors.Is(err, net.ErrClosed) {
 			return
 		}
-		failed++
+		pause = min(pause+10*time.Millisecond, acceptPause)
 		if skipped, ok := s.limit.admit(time.Now()); ok {
 			s.log.Warn("accepting an MQTT client failed, retrying", "err", err, "skipped", skipped)
 		}
 		select {
-		case <-time.After(min(acceptPause, failed*10*time.Millisecond)):
+		case <-time.After(pause):
 		case <-s.stopped:
 		}
 	}
