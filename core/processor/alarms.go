@@ -43,6 +43,9 @@ func (a *alarmStage) reload() bool {
 	if a.rules.NeedsRoom() && a.rooms == nil {
 		a.rooms = rooms.New() // kept from then on: devices keep their places in it
 	}
+	if a.rooms != nil {
+		a.rooms.Compare(a.rules.RoomParameters())
+	}
 	return true
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -21,7 +22,7 @@ func useRules(t *testing.T, tk *task, text string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	write(t, file, text)
-	rules, err := newRuleFile(discardLog(), prometheus.NewRegistry(), file, tk.p.cfg.builtIn())
+	rules, err := newRuleFile(discardLog(), prometheus.NewRegistry(), file, tk.p.cfg.builtIn(), sensors.Default)
 	require.NoError(t, err)
 	tk.p.rules, tk.alarms.file = rules, rules
 }

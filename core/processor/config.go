@@ -95,15 +95,15 @@ func (c *Config) limits() intake.Limits {
 func (c *Config) builtIn() alarm.RuleSet {
 	share := func(span float64) float64 { return math.Abs(span) * c.Deadband / 100 }
 	temperature := share(c.TemperatureHigh - c.TemperatureLow)
-	rule := func(id string, severity telemetry.Severity, kind alarm.Kind, p telemetry.Parameter, limit, deadband float64) alarm.Rule {
+	rule := func(id string, severity telemetry.Severity, kind alarm.Kind, parameter string, limit, deadband float64) alarm.Rule {
 		return alarm.Rule{ID: id, Severity: severity, If: alarm.Condition{
-			Kind: kind, Signal: alarm.Signal(p), Limit: limit, Deadband: deadband,
+			Kind: kind, Parameter: parameter, Limit: limit, Deadband: deadband,
 		}}
 	}
 	return alarm.RuleSet{MaxWait: c.AlertMaxDelay, Rules: []alarm.Rule{
-		rule("temperature_high", telemetry.SeverityHigh, alarm.High, telemetry.ParamTemperature, c.TemperatureHigh, temperature),
-		rule("temperature_low", telemetry.SeverityMedium, alarm.Low, telemetry.ParamTemperature, c.TemperatureLow, temperature),
-		rule("humidity_high", telemetry.SeverityLow, alarm.High, telemetry.ParamHumidity, c.HumidityHigh, share(c.HumidityHigh)),
-		rule("current_high", telemetry.SeverityCritical, alarm.High, telemetry.ParamCurrent, c.CurrentHigh, share(c.CurrentHigh)),
+		rule("temperature_high", telemetry.SeverityHigh, alarm.High, telemetry.Temperature, c.TemperatureHigh, temperature),
+		rule("temperature_low", telemetry.SeverityMedium, alarm.Low, telemetry.Temperature, c.TemperatureLow, temperature),
+		rule("humidity_high", telemetry.SeverityLow, alarm.High, telemetry.Humidity, c.HumidityHigh, share(c.HumidityHigh)),
+		rule("current_high", telemetry.SeverityCritical, alarm.High, telemetry.Current, c.CurrentHigh, share(c.CurrentHigh)),
 	}}
 }

@@ -36,6 +36,7 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/internal/topology"
 )
@@ -105,11 +106,17 @@ func New(o Options) (*Processor, error) {
 
 // makeParts creates the parts that run beside the consumer.
 func (p *Processor) makeParts(reg prometheus.Registerer) (err error) {
-	if p.rules, err = newRuleFile(p.log, reg, p.cfg.RulesFile, p.cfg.builtIn()); err != nil {
+	p.sensors, err = sensorfile.Open(sensorfile.Options{
+		Config: p.cfg.Sensors, Log: p.log, Registry: reg, Program: "core", Changed: func(*sensors.Catalogue) {
+			if p.rules != nil {
+				p.rules.convert()
+			}
+		},
+	})
+	if err != nil {
 		return err
 	}
-	p.sensors, err = sensorfile.Open(sensorfile.Options{Config: p.cfg.Sensors, Log: p.log, Registry: reg, Program: "core"})
-	if err != nil {
+	if p.rules, err = newRuleFile(p.log, reg, p.cfg.RulesFile, p.cfg.builtIn(), p.sensors.Catalogue); err != nil {
 		return err
 	}
 	if p.live, err = live.New(live.Options{Log: p.log, Registry: reg}); err != nil {

@@ -12,6 +12,7 @@ import (
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/rules"
 	"industrial-iot-monitor/internal/reload"
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -34,11 +35,13 @@ type ruleFile struct {
 	log     *slog.Logger
 	file    string // empty: the built-in rules alone
 	builtIn alarm.RuleSet
+	sensors func() *sensors.Catalogue // converts the units of rules
 	*reload.File
 
 	current atomic.Pointer[ruleSet]
 
 	mu   sync.Mutex
+	data []byte     // of the rules in force
 	past []*ruleSet // formerly in force, the newest first, to explain their alarms
 
 	failures prometheus.Counter
@@ -47,9 +50,9 @@ type ruleFile struct {
 }
 
 // newRuleFile reads the file for the first time, when an invalid one is an error.
-func newRuleFile(log *slog.Logger, reg prometheus.Registerer, file string, builtIn alarm.RuleSet) (*ruleFile, error) {
+func newRuleFile(log *slog.Logger, reg prometheus.Registerer, file string, builtIn alarm.RuleSet, catalogue func() *sensors.Catalogue) (*ruleFile, error) {
 	f := &ruleFile{
-		log: log.With("component", "rules"), file: file, builtIn: builtIn,
+		log: log.With("component", "rules"), file: file, builtIn: builtIn, sensors: catalogue,
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "core_rules_load_failures_total",
 			Help: "Changes of the rules file that could not be loaded. The previous rules stay in force.",
@@ -79,21 +82,38 @@ func (f *ruleFile) load() *ruleSet { return f.current.Load() }
 
 // use puts the rules in data, the content of the file, in force.
 func (f *ruleFile) use(data []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.replace(data)
+}
+
+// replace is use with f.mu held.
+func (f *ruleFile) replace(data []byte) error {
 	next, err := f.compile(data)
 	if err != nil {
 		return err
 	}
 	if old := f.load(); old != nil {
-		f.mu.Lock()
 		f.past = append([]*ruleSet{old}, f.past[:min(len(f.past), maxPast-1)]...)
-		f.mu.Unlock()
 	}
+	f.data = data
 	f.current.Store(next)
 	f.version.Reset()
 	f.version.WithLabelValues(next.version).Set(1)
 	f.loaded.SetToCurrentTime()
 	f.log.Info("rules in force", "version", next.version, "rules", next.Len())
 	return nil
+}
+
+// convert converts the units of the rules in force anew, after the catalogue of sensors
+// has changed. Rules with a unit that it no longer has stay as they are.
+func (f *ruleFile) convert() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.replace(f.data); err != nil {
+		f.failures.Inc()
+		f.log.Error("rules do not fit the new catalogue of sensors, their limits stay as they were", "err", err)
+	}
 }
 
 // forAlert returns the rules that raised an alarm, those in force if they are gone.
@@ -110,9 +130,11 @@ func (f *ruleFile) forAlert(a *telemetry.Alert) *alarm.Rules {
 }
 
 func (f *ruleFile) compile(data []byte) (*ruleSet, error) {
+	catalogue := f.sensors()
 	set, version := f.builtIn, builtInVersion
+	set.Catalogue = catalogue
 	if f.file != "" {
-		own, err := rules.Load(data)
+		own, err := rules.Load(data, catalogue)
 		if err != nil {
 			return nil, err
 		}

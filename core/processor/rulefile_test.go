@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -92,17 +93,17 @@ func TestRulesBehindASymbolicLink(t *testing.T) {
 func TestABadRulesFileStopsTheStart(t *testing.T) {
 	cfg := defaultConfig(t)
 	cfg.RulesFile = filepath.Join(t.TempDir(), "rules.yaml")
-	_, err := newRuleFile(discardLog(), prometheus.NewRegistry(), cfg.RulesFile, cfg.builtIn())
+	_, err := newRuleFile(discardLog(), prometheus.NewRegistry(), cfg.RulesFile, cfg.builtIn(), sensors.Default)
 	require.ErrorContains(t, err, "CORE_RULES_FILE")
 	write(t, cfg.RulesFile, "rules:\n  - id: x\n    kind: hihg\n")
-	_, err = newRuleFile(discardLog(), prometheus.NewRegistry(), cfg.RulesFile, cfg.builtIn())
+	_, err = newRuleFile(discardLog(), prometheus.NewRegistry(), cfg.RulesFile, cfg.builtIn(), sensors.Default)
 	require.ErrorContains(t, err, "line 3")
 }
 
 // TestPastRulesAreKeptForAWhile bounds the memory for explaining old alarms.
 func TestPastRulesAreKeptForAWhile(t *testing.T) {
 	cfg := defaultConfig(t)
-	f, err := newRuleFile(discardLog(), prometheus.NewRegistry(), "", cfg.builtIn())
+	f, err := newRuleFile(discardLog(), prometheus.NewRegistry(), "", cfg.builtIn(), sensors.Default)
 	require.NoError(t, err)
 	require.Equal(t, builtInVersion, f.load().version)
 	first := f.load()
@@ -123,7 +124,7 @@ func reloadable(t *testing.T, text string) (*ruleFile, *core) {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	write(t, file, text)
 	reg := prometheus.NewRegistry()
-	f, err := newRuleFile(discardLog(), reg, file, cfg.builtIn())
+	f, err := newRuleFile(discardLog(), reg, file, cfg.builtIn(), sensors.Default)
 	require.NoError(t, err)
 	return f, &core{reg: reg}
 }

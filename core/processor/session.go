@@ -138,7 +138,7 @@ func (s *session) load(t *task, alarms, devices map[string][]byte) {
 		if !ok {
 			d = t.addDevice(id)
 		}
-		d.alarm = state.SeenUntil(d.alarm.Last[0])
+		d.alarm = state.SeenUntil(d.alarm.Seen())
 		t.alarms.stored[d] = struct{}{}
 	}
 	t.watchdog.expect(t.devices, now)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -25,6 +26,9 @@ type FieldError struct {
 // Error implements error.
 func (c FieldError) Error() string { return c.Field + " " + c.Message }
 
+// WantParameter describes a parameter.
+const WantParameter = "the name of a sensor, like temperature or co2: [a-z][a-z0-9_]{0,31}"
+
 // problems collects errors.
 type problems struct {
 	prefix string
@@ -37,8 +41,8 @@ func (c *problems) want(ok bool, field, format string, args ...any) {
 	}
 }
 
-// Check returns all errors in r.
-func (r Rule) Check() []FieldError {
+// Check returns all errors in r; its units are those of the catalogue.
+func (r Rule) Check(catalogue *sensors.Catalogue) []FieldError {
 	r = r.normal()
 	var c problems
 	c.want(telemetry.ValidDeviceID(r.ID), "id", "%q: want 1 to 64 letters, digits, _ or -", r.ID)
@@ -47,11 +51,11 @@ func (r Rule) Check() []FieldError {
 	c.want(r.OnDelay >= 0 && r.OnDelay <= MaxDelay, "on_delay", "%s: want 0s to 24h", r.OnDelay)
 	c.want(r.OffDelay >= 0 && r.OffDelay <= MaxDelay, "off_delay", "%s: want 0s to 24h", r.OffDelay)
 	c.prefix = "if."
-	r.If.check(&c)
+	r.If.check(&c, catalogue)
 	if r.Other != nil {
 		c.want(r.If.Kind != Offline, "kind", "offline: it cannot be combined")
 		c.prefix = "other."
-		r.Other.check(&c)
+		r.Other.check(&c, catalogue)
 		c.want(r.Other.Kind != Offline, "kind", "offline: it cannot be combined")
 		c.prefix = ""
 		c.want(r.Combine == And || r.Combine == Or, "combine", "%q: want and, or", r.Combine)
@@ -59,12 +63,16 @@ func (r Rule) Check() []FieldError {
 	return c.list
 }
 
-func (c *Condition) check(out *problems) {
+func (c *Condition) check(out *problems, catalogue *sensors.Catalogue) {
 	want := out.want
 	want(finite(c.Limit), "limit", "%v: want a finite number", c.Limit)
 	want(finite(c.Deadband) && c.Deadband >= 0, "deadband", "%v: want a finite number, 0 or more", c.Deadband)
 	parameter := func() {
-		want(c.Signal < Signal(telemetry.NumAnalog), "parameter", "%q: want temperature, humidity, pressure or current", c.Signal.String())
+		want(telemetry.ValidSensorName(c.Parameter), "parameter", "%q: want %s", c.Parameter, WantParameter)
+		if c.Unit != "" && telemetry.ValidSensorName(c.Parameter) {
+			_, err := c.canonical(catalogue)
+			want(err == nil, "unit", "%v", err)
+		}
 	}
 	size := func() {
 		want(c.Limit > 0, "limit", "%v: want more than 0", c.Limit)
@@ -90,7 +98,9 @@ func (c *Condition) check(out *problems) {
 		want(c.Limit > 0 && c.Limit <= 100, "limit", "%v: want a percentage, more than 0 and at most 100", c.Limit)
 	case SignalWeak:
 		want(c.Limit < 0, "limit", "%v: want dBm, less than 0", c.Limit)
-	case SwitchIs, Offline:
+	case SwitchIs:
+		parameter()
+	case Offline:
 	default:
 		want(false, "kind", "%q: want high, high_high, low, low_low, rate, stuck, deviation, switch, battery_low, signal_weak or offline", c.Kind)
 	}

@@ -2,26 +2,31 @@ package alarm
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
 // TestEveryFieldOfARuleIsChecked gives each field its outermost good values and the bad
 // ones next to them.
 func TestEveryFieldOfARuleIsChecked(t *testing.T) {
-	high := Rule{ID: "x", If: Condition{Kind: High, Signal: temperature, Limit: 1}}
-	rate := Rule{ID: "x", If: Condition{Kind: Rate, Signal: temperature, Limit: 2}}
-	stuck := Rule{ID: "x", If: Condition{Kind: Stuck, Signal: temperature, For: MinStuck}}
-	deviation := Rule{ID: "x", If: Condition{Kind: Deviation, Signal: temperature, Limit: 2}}
+	high := Rule{ID: "x", If: Condition{Kind: High, Parameter: temperature, Limit: 1}}
+	rate := Rule{ID: "x", If: Condition{Kind: Rate, Parameter: temperature, Limit: 2}}
+	stuck := Rule{ID: "x", If: Condition{Kind: Stuck, Parameter: temperature, For: MinStuck}}
+	deviation := Rule{ID: "x", If: Condition{Kind: Deviation, Parameter: temperature, Limit: 2}}
 	battery := Rule{ID: "x", If: Condition{Kind: BatteryLow, Limit: 15}}
 	weak := Rule{ID: "x", If: Condition{Kind: SignalWeak, Limit: -85}}
 	pair := Rule{ID: "x", If: high.If, Other: &Condition{Kind: SwitchIs}}
-	signal := func(r *Rule, s Signal) { r.If.Signal = s }
+	parameter := func(r *Rule, s string) { r.If.Parameter = s }
+	names, noNames := []string{temperature, "co2", "a_1", strings.Repeat("x", 32)}, []string{"", "CO2", "2co", "_x", "a-b", "a.b", strings.Repeat("x", 33)}
 	limit := func(r *Rule, v float64) { r.If.Limit = v }
+	unit := func(r *Rule, v string) { r.If.Unit = v }
+	on := Rule{ID: "x", If: Condition{Kind: SwitchIs, On: true}}
 	deadband := func(r *Rule, v float64) { r.If.Deadband = v }
 	for _, tt := range []fieldTest{
 		field(high, func(r *Rule, v string) { r.ID, r.Type = v, "x" }, []string{"a", "A_-9"}, []string{"a b", "a.b"}, "id", "want 1 to 64 letters, digits, _ or -"),
@@ -31,10 +36,14 @@ func TestEveryFieldOfARuleIsChecked(t *testing.T) {
 		field(high, func(r *Rule, v time.Duration) { r.OffDelay = v }, []time.Duration{0, MaxDelay}, []time.Duration{-1, MaxDelay + 1}, "off_delay", "want 0s to 24h"),
 		field(high, limit, []float64{-1e300, 0, 1e300}, []float64{math.NaN(), math.Inf(1), math.Inf(-1)}, "if.limit", "want a finite number"),
 		field(high, deadband, []float64{0, 1e300}, []float64{-0.001, math.NaN(), math.Inf(1)}, "if.deadband", "want a finite number, 0 or more"),
-		field(high, signal, []Signal{temperature, humidity, Signal(telemetry.ParamPressure), current}, []Signal{Battery, Strength, Switch}, "if.parameter", "want temperature, humidity, pressure or current"),
-		field(rate, signal, []Signal{current}, []Signal{Battery}, "if.parameter", "want temperature, humidity, pressure or current"),
-		field(stuck, signal, []Signal{current}, []Signal{Battery}, "if.parameter", "want temperature, humidity, pressure or current"),
-		field(deviation, signal, []Signal{current}, []Signal{Battery}, "if.parameter", "want temperature, humidity, pressure or current"),
+		field(high, parameter, names, noNames, "if.parameter", "want the name of a sensor, like temperature or co2"),
+		field(rate, parameter, names, noNames, "if.parameter", "want the name of a sensor, like temperature or co2"),
+		field(stuck, parameter, names, noNames, "if.parameter", "want the name of a sensor, like temperature or co2"),
+		field(deviation, parameter, names, noNames, "if.parameter", "want the name of a sensor, like temperature or co2"),
+		field(on, parameter, append(names, ""), noNames[1:], "if.parameter", "want the name of a sensor, like temperature or co2"),
+		field(high, unit, []string{"", "°C", "°F", "K"}, []string{"kPa", "hot"}, "if.unit", "want a unit of temperature: °C"),
+		field(rate, unit, []string{"", "°F"}, []string{"kPa"}, "if.unit", "want a unit of temperature: °C"),
+		field(deviation, unit, []string{"", "°F"}, []string{"kPa"}, "if.unit", "want a unit of temperature: °C"),
 		field(rate, limit, []float64{0.001}, []float64{0, -1}, "if.limit", "want more than 0"),
 		field(deviation, limit, []float64{0.001}, []float64{0, -1}, "if.limit", "want more than 0"),
 		field(rate, deadband, []float64{0, 1.999}, []float64{2, 3}, "if.deadband", "want less than the limit, 2"),
@@ -52,10 +61,10 @@ func TestEveryFieldOfARuleIsChecked(t *testing.T) {
 		field(pair, func(r *Rule, v Combine) { r.Combine = v }, []Combine{"", And, Or}, []Combine{"xor"}, "combine", "want and, or"),
 	} {
 		for _, r := range tt.good {
-			require.Empty(t, r.Check(), "%s: %+v", tt.field, r)
+			require.Empty(t, r.Check(sensors.Default()), "%s: %+v", tt.field, r)
 		}
 		for _, r := range tt.bad {
-			errs := r.Check()
+			errs := r.Check(sensors.Default())
 			require.Len(t, errs, 1, "%s: %+v", tt.field, r)
 			require.Equal(t, tt.field, errs[0].Field)
 			require.Contains(t, errs[0].Message, tt.want)
@@ -83,11 +92,11 @@ func field[T any](base Rule, set func(*Rule, T), good, bad []T, name, want strin
 
 // TestEveryBadRuleIsNamed has a bad rule before and behind others.
 func TestEveryBadRuleIsNamed(t *testing.T) {
-	good := Condition{Kind: High, Signal: temperature, Limit: 1}
+	good := Condition{Kind: High, Parameter: temperature, Limit: 1}
 	_, err := Compile(RuleSet{Rules: []Rule{{ID: "a", OnDelay: -1, If: good}, {ID: "b", If: good}, {ID: "b", If: good}, {ID: "c", OffDelay: -1, If: good}}})
 	for _, want := range []string{"rule a: on_delay", "rule b: defined twice", "rule c: off_delay"} {
 		require.ErrorContains(t, err, want)
 	}
-	_, err = Compile(RuleSet{Rules: []Rule{{ID: "a", Type: "x", If: good}, {ID: "b", Type: "x", If: Condition{Kind: High, Signal: humidity, Limit: 1}}}})
+	_, err = Compile(RuleSet{Rules: []Rule{{ID: "a", Type: "x", If: good}, {ID: "b", Type: "x", If: Condition{Kind: High, Parameter: humidity, Limit: 1}}}})
 	require.EqualError(t, err, "rules a and b: one type, x, but two parameters, temperature and humidity")
 }

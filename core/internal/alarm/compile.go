@@ -1,6 +1,7 @@
 package alarm
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -26,10 +28,10 @@ type Rules struct {
 	byID         map[string]*rule // all but the disabled
 	byType       map[string][]*rule
 	offlineTypes map[string]bool // types of rules of kind offline, disabled or not
-	still        uint8           // signals with a rule about being stuck, a bit each
-	bounds       [telemetry.NumAnalog]stillBounds
-	rates        []int // indexes in rules of those with a rate of change
-	room         bool
+	signals      *signals
+	catalogue    *sensors.Catalogue
+	rates        []int    // indexes in rules of those with a rate of change
+	room         []string // parameters that are compared within a room
 	maxWait      int64
 }
 
@@ -51,7 +53,6 @@ type rule struct {
 	version  string
 	conds    [2]cond
 	n        int
-	mask     uint8 // signals it judges, a bit each
 	onDelay  int64 // ms
 	offDelay int64
 	anywhere bool
@@ -69,6 +70,7 @@ type cond struct {
 	span        int64 // ms, of rate and stuck
 	per         float64
 	key         string // of a rate: the key of its window
+	signal      int    // index in Rules.signals, -1 of offline
 }
 
 // look is the quantity that a condition measures.
@@ -113,12 +115,16 @@ func Compile(set RuleSet) (*Rules, error) {
 	if set.MaxWait == 0 {
 		rs.maxWait = defaultMaxWait.Milliseconds()
 	}
+	catalogue := set.Catalogue
+	if catalogue == nil {
+		catalogue = sensors.Default()
+	}
 	var errs []error
 	seen := make(map[string]bool, len(set.Rules))
 	compiled := make([]*rule, 0, len(set.Rules))
 	for _, r := range set.Rules {
 		r = r.normal()
-		if wrong := r.Check(); len(wrong) > 0 {
+		if wrong := r.Check(catalogue); len(wrong) > 0 {
 			for _, c := range wrong {
 				errs = append(errs, fmt.Errorf("rule %s: %w", r.ID, c))
 			}
@@ -133,13 +139,16 @@ func Compile(set RuleSet) (*Rules, error) {
 			rs.offlineTypes[r.Type] = true
 		}
 		if !r.Disabled {
-			compiled = append(compiled, newRule(r))
+			compiled = append(compiled, newRule(r, catalogue))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return rs, rs.index(compiled)
+	rs.catalogue = catalogue
+	err := rs.index(compiled)
+	rs.signals = newSignals(rs.rules, catalogue)
+	return rs, err
 }
 
 // index fills the lookup tables.
@@ -165,11 +174,10 @@ func (rs *Rules) index(compiled []*rule) error {
 				if !slices.Contains(rs.rates, len(rs.rules)-1) {
 					rs.rates = append(rs.rates, len(rs.rules)-1)
 				}
-			case atStill:
-				rs.still |= 1 << c.Signal
-				rs.bounds[c.Signal].add(c.span)
 			case atRoom:
-				rs.room = true
+				if !slices.Contains(rs.room, c.Parameter) {
+					rs.room = append(rs.room, c.Parameter)
+				}
 			default:
 			}
 		}
@@ -178,12 +186,20 @@ func (rs *Rules) index(compiled []*rule) error {
 }
 
 // NeedsRoom reports whether some rule compares a sensor with the others of its room.
-func (rs *Rules) NeedsRoom() bool { return rs.room }
+func (rs *Rules) NeedsRoom() bool { return len(rs.room) > 0 }
+
+// RoomParameters returns the parameters that are compared with the others of a room. The
+// caller must not change it.
+func (rs *Rules) RoomParameters() []string { return rs.room }
+
+// Catalogue returns the catalogue of sensors that the rules were compiled with.
+func (rs *Rules) Catalogue() *sensors.Catalogue { return rs.catalogue }
 
 // Len returns the number of enabled rules.
 func (rs *Rules) Len() int { return len(rs.rules) }
 
-// Rule returns the rule with an id, with every default filled in, and its version.
+// Rule returns the rule with an id, as written but with every default filled in, and its
+// version.
 func (rs *Rules) Rule(id string) (r Rule, version string, ok bool) {
 	c, ok := rs.byID[id]
 	if !ok {
@@ -201,27 +217,29 @@ func (rs *Rules) All() []Rule {
 	return out
 }
 
-func newRule(r Rule) *rule {
+// newRule compiles a rule without errors.
+func newRule(r Rule, catalogue *sensors.Catalogue) *rule {
+	canonical := r
+	canonical.If, _ = r.If.canonical(catalogue)
+	if r.Other != nil {
+		other, _ := r.Other.canonical(catalogue)
+		canonical.Other = &other
+	}
 	c := &rule{
-		Rule: r, version: r.Version(), n: 1,
+		Rule: r, version: canonical.Version(), n: 1,
 		onDelay: r.OnDelay.Milliseconds(), offDelay: r.OffDelay.Milliseconds(),
 		anywhere: r.Where.empty(),
 	}
-	c.conds[0] = newCond(r.If, r.ID)
+	c.conds[0] = newCond(canonical.If, r.ID)
 	if r.Other != nil {
-		c.conds[1], c.n = newCond(*r.Other, r.ID+"/2"), 2
+		c.conds[1], c.n = newCond(*canonical.Other, r.ID+"/2"), 2
 	}
-	c.plain = c.n == 1 && c.conds[0].look == atValue
-	for i := range c.n {
-		if c.conds[i].Kind != Offline {
-			c.mask |= 1 << c.conds[i].Signal
-		}
-	}
+	c.plain = c.n == 1 && c.conds[0].look == atValue && r.If.Kind != Offline
 	return c
 }
 
 func newCond(c Condition, key string) cond {
-	x := cond{Condition: c, limit: c.Limit, key: key}
+	x := cond{Condition: c, limit: c.Limit, key: key, signal: -1}
 	switch c.Kind {
 	case Low, LowLow, BatteryLow, SignalWeak:
 		x.fold, x.limit = negated, -c.Limit
@@ -254,7 +272,7 @@ func (r *rule) parameter() string {
 	if r.If.Kind == Offline {
 		return ""
 	}
-	return r.If.Signal.String()
+	return r.If.Parameter
 }
 
 // normal returns r with the defaults written out.
@@ -279,11 +297,11 @@ func (r Rule) normal() Rule {
 func (c Condition) normal() Condition {
 	switch c.Kind {
 	case BatteryLow:
-		c.Signal = Battery
+		c.Parameter = Battery
 	case SignalWeak:
-		c.Signal = Strength
+		c.Parameter = Strength
 	case SwitchIs:
-		c.Signal = Switch
+		c.Parameter = cmp.Or(c.Parameter, telemetry.SwitchStatus)
 	case Rate:
 		if c.Direction == "" {
 			c.Direction = Both
@@ -301,6 +319,18 @@ func (c Condition) normal() Condition {
 	default:
 	}
 	return c
+}
+
+// canonical returns c with its limit and deadband in the canonical unit of its parameter.
+func (c Condition) canonical(catalogue *sensors.Catalogue) (Condition, error) {
+	if c.Unit == "" {
+		return c, nil
+	}
+	var errs [2]error
+	c.Limit, errs[0] = catalogue.Canonical(c.Parameter, c.Unit, c.Limit, c.Kind == Rate || c.Kind == Deviation)
+	c.Deadband, errs[1] = catalogue.Canonical(c.Parameter, c.Unit, c.Deadband, true)
+	c.Unit = ""
+	return c, cmp.Or(errs[0], errs[1])
 }
 
 // Version returns 12 hex digits of a hash of the rule with its defaults filled in: rules

@@ -28,7 +28,7 @@ func TestAlertShowsTheValueAndThresholdOfItsKind(t *testing.T) {
 	require.Equal(t, telemetry.Threshold{Parameter: "switch_status", Operator: "=", Value: 1}, journal[0].Alert.Threshold)
 
 	stuck := series(20, 21, 21, 21, 21, 21, 21, 21, 21, 21, 21, 21)
-	s, journal := play(compile(t, Rule{ID: "x", If: Condition{Kind: Stuck, Signal: temperature, For: 10 * time.Second}}), State{}, stuck...)
+	s, journal := play(compile(t, Rule{ID: "x", If: Condition{Kind: Stuck, Parameter: temperature, For: 10 * time.Second}}), State{}, stuck...)
 	require.InDelta(t, 21, journal[0].Alert.CurrentValue, 0)
 	require.Equal(t, telemetry.Threshold{Parameter: "temperature", Operator: "=", Value: 21}, journal[0].Alert.Threshold)
 	require.Equal(t, &telemetry.AlarmEvidence{Partition: 7, FirstOffset: 1, LastOffset: 11}, journal[0].Alert.Evidence)
@@ -38,14 +38,14 @@ func TestAlertShowsTheValueAndThresholdOfItsKind(t *testing.T) {
 func TestRateReadsItsWindowOnly(t *testing.T) {
 	rs := compile(
 		t,
-		Rule{ID: "x", If: Condition{Kind: Rate, Signal: temperature, Limit: 60, Window: 4 * time.Second}},
-		Rule{ID: "y", If: Condition{Kind: Rate, Signal: temperature, Limit: 6000, Window: 8 * time.Second}},
+		Rule{ID: "x", If: Condition{Kind: Rate, Parameter: temperature, Limit: 60, Window: 4 * time.Second}},
+		Rule{ID: "y", If: Condition{Kind: Rate, Parameter: temperature, Limit: 6000, Window: 8 * time.Second}},
 	)
 	s, journal := play(rs, State{}, series(20, 20, 20, 20, 20, 25)...)
 	require.Equal(t, []brief{{"x", telemetry.EventRaised, 5}}, briefs(journal))
 	require.Equal(t, "temperature changes by 75 °C/min, limit 60 °C/min", journal[0].Alert.Message)
 	require.Equal(t, &telemetry.AlarmEvidence{Partition: 7, FirstOffset: 1, LastOffset: 5}, journal[0].Alert.Evidence)
-	require.Len(t, s.rates, 2)
+	require.Len(t, s.past.rates, 2)
 
 	// At half the window the rate is known, before that it is not.
 	_, journal = play(rs, State{}, series(20, 99)...)
@@ -56,19 +56,19 @@ func TestRateReadsItsWindowOnly(t *testing.T) {
 	// The windows of other rules survive a new rule; those of removed rules go.
 	next := compile(
 		t,
-		Rule{ID: "y", If: Condition{Kind: Rate, Signal: temperature, Limit: 6000, Window: 8 * time.Second}},
-		Rule{ID: "z", If: Condition{Kind: Rate, Signal: temperature, Limit: 6000, Window: 8 * time.Second}, Other: &Condition{Kind: Rate, Signal: temperature, Limit: 7000}},
+		Rule{ID: "y", If: Condition{Kind: Rate, Parameter: temperature, Limit: 6000, Window: 8 * time.Second}},
+		Rule{ID: "z", If: Condition{Kind: Rate, Parameter: temperature, Limit: 6000, Window: 8 * time.Second}, Other: &Condition{Kind: Rate, Parameter: temperature, Limit: 7000}},
 	)
 	s, _ = play(next, s, at(t0+6000, 25))
 	var windows []string
-	for _, w := range s.rates {
+	for _, w := range s.past.rates {
 		windows = append(windows, w.Rule)
 	}
 	require.Equal(t, []string{"y", "z", "z/2"}, windows)
 }
 
 func TestPeakOfTheOnDelayIsKept(t *testing.T) {
-	rs := compile(t, Rule{ID: "x", If: Condition{Kind: High, Signal: temperature, Limit: 80}, OnDelay: 3 * time.Second})
+	rs := compile(t, Rule{ID: "x", If: Condition{Kind: High, Parameter: temperature, Limit: 80}, OnDelay: 3 * time.Second})
 	_, journal := play(rs, State{}, series(81, 95, 85, 86)...)
 	require.Len(t, journal, 1)
 	require.InDelta(t, 95, journal[0].Alert.PeakValue, 0)
@@ -77,7 +77,7 @@ func TestPeakOfTheOnDelayIsKept(t *testing.T) {
 }
 
 func TestCombineOfASingleConditionIsIgnored(t *testing.T) {
-	rs := compile(t, Rule{ID: "x", Combine: And, If: Condition{Kind: High, Signal: temperature, Limit: 80}})
+	rs := compile(t, Rule{ID: "x", Combine: And, If: Condition{Kind: High, Parameter: temperature, Limit: 80}})
 	_, journal := play(rs, State{}, series(81, 20)...)
 	require.Equal(t, []brief{{"x", telemetry.EventRaised, 0}, {"x", telemetry.EventCleared, 1}}, briefs(journal))
 }
@@ -86,8 +86,8 @@ func TestCombineOfASingleConditionIsIgnored(t *testing.T) {
 // reading of humidity alone.
 func TestConditionThatEndsWithoutTheAlarmsValue(t *testing.T) {
 	rule := Rule{
-		ID: "x", Combine: And, If: Condition{Kind: High, Signal: temperature, Limit: 30},
-		Other: &Condition{Kind: High, Signal: humidity, Limit: 70},
+		ID: "x", Combine: And, If: Condition{Kind: High, Parameter: temperature, Limit: 30},
+		Other: &Condition{Kind: High, Parameter: humidity, Limit: 70},
 	}
 	both := at(t0, 32)
 	both.Reading.Sensors.Set(telemetry.Sensor{Name: telemetry.Humidity, Number: 75, Unit: "%"})
@@ -110,8 +110,8 @@ func TestConditionThatEndsWithoutTheAlarmsValue(t *testing.T) {
 
 func TestHalfMetConditionIsNotPersisted(t *testing.T) {
 	rs := compile(t, Rule{
-		ID: "x", Combine: And, If: Condition{Kind: High, Signal: temperature, Limit: 30},
-		Other: &Condition{Kind: High, Signal: humidity, Limit: 70}, OnDelay: 5 * time.Second,
+		ID: "x", Combine: And, If: Condition{Kind: High, Parameter: temperature, Limit: 30},
+		Other: &Condition{Kind: High, Parameter: humidity, Limit: 70}, OnDelay: 5 * time.Second,
 	})
 	var s State
 	for i, tt := range []struct {
@@ -146,17 +146,17 @@ func TestRuleWithoutItsDevicesIsNotForAll(t *testing.T) {
 	for name, w := range map[string]Where{
 		"buildings": {Buildings: []string{"B栋"}}, "floors": {Floors: []int{9}}, "models": {Models: []string{"other"}}, "devices": {Devices: []string{"other"}},
 	} {
-		_, journal := play(compile(t, Rule{ID: "x", Where: w, If: Condition{Kind: High, Signal: temperature, Limit: 80}}), State{}, at(t0, 99))
+		_, journal := play(compile(t, Rule{ID: "x", Where: w, If: Condition{Kind: High, Parameter: temperature, Limit: 80}}), State{}, at(t0, 99))
 		require.Empty(t, journal, name)
 	}
 }
 
 func TestReleaseWaitsForAReadingOfTheSignal(t *testing.T) {
-	s, _ := play(compile(t, Rule{ID: "x", If: Condition{Kind: High, Signal: temperature, Limit: 80}}), State{}, at(t0, 99))
+	s, _ := play(compile(t, Rule{ID: "x", If: Condition{Kind: High, Parameter: temperature, Limit: 80}}), State{}, at(t0, 99))
 	_, journal := play(compile(t), s, humid(1, 50))
 	require.Empty(t, journal)
 
-	on := compile(t, Rule{ID: "x", If: Condition{Kind: SwitchIs, On: true}}, Rule{ID: "y", If: Condition{Kind: High, Signal: temperature, Limit: 80}})
+	on := compile(t, Rule{ID: "x", If: Condition{Kind: SwitchIs, On: true}}, Rule{ID: "y", If: Condition{Kind: High, Parameter: temperature, Limit: 80}})
 	s, _ = play(on, State{}, switched(0, true), at(t0+1000, 99))
 	require.Equal(t, 2, s.Open())
 	_, journal = play(compile(t), s, switched(2, true))
@@ -214,7 +214,7 @@ func TestEntryOfACommandWithoutEffectNamesTheAlarm(t *testing.T) {
 // TestLateRaiseByTheClockWaitsForAFreshReading has an on-delay of old readings end
 // without a reading.
 func TestLateRaiseByTheClockWaitsForAFreshReading(t *testing.T) {
-	rs := compile(t, Rule{ID: "x", If: Condition{Kind: High, Signal: temperature, Limit: 80}, OnDelay: time.Minute})
+	rs := compile(t, Rule{ID: "x", If: Condition{Kind: High, Parameter: temperature, Limit: 80}, OnDelay: time.Minute})
 	in := at(t0, 99)
 	in.Waited = time.Hour.Milliseconds()
 	s, journal := play(rs, State{}, in)
@@ -236,8 +236,8 @@ func TestLateRaiseByTheClockWaitsForAFreshReading(t *testing.T) {
 // value for, if there is one.
 func TestLeadIsAConditionWithAValue(t *testing.T) {
 	pair := Rule{
-		ID: "x", Combine: And, If: Condition{Kind: High, Signal: temperature, Limit: 30},
-		Other: &Condition{Kind: High, Signal: humidity, Limit: 70},
+		ID: "x", Combine: And, If: Condition{Kind: High, Parameter: temperature, Limit: 30},
+		Other: &Condition{Kind: High, Parameter: humidity, Limit: 70},
 	}
 	_, journal := play(compile(t, pair), State{}, at(t0, 32), humid(1, 75))
 	require.Equal(t, []brief{{"x", telemetry.EventRaised, 1}}, briefs(journal))
@@ -256,8 +256,8 @@ func TestLeadIsAConditionWithAValue(t *testing.T) {
 func TestClockDecidesForItsSignalOnly(t *testing.T) {
 	rs := compile(
 		t,
-		Rule{ID: "x", If: Condition{Kind: High, Signal: temperature, Limit: 80}, OnDelay: 30 * time.Second},
-		Rule{ID: "y", If: Condition{Kind: High, Signal: humidity, Limit: 70}},
+		Rule{ID: "x", If: Condition{Kind: High, Parameter: temperature, Limit: 80}, OnDelay: 30 * time.Second},
+		Rule{ID: "y", If: Condition{Kind: High, Parameter: humidity, Limit: 70}},
 	)
 	s, _ := play(rs, State{}, humid(-1, 75), at(t0, 85))
 	s, journal, _ := rs.Tick(s, s.Due(), nil)

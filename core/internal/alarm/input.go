@@ -29,8 +29,25 @@ func (in *Input) PlantTime() int64 {
 	return in.Reading.Timestamp
 }
 
-// RoomView has the figures of the other sensors of a room, by parameter.
-type RoomView [telemetry.NumAnalog]RoomValue
+// RoomView has the figures of the other sensors of a room, for each parameter that rules
+// compare.
+type RoomView []RoomParameter
+
+// RoomParameter is a parameter of a room.
+type RoomParameter struct {
+	Name string
+	RoomValue
+}
+
+// Of returns the figures of a parameter.
+func (v RoomView) Of(parameter string) RoomValue {
+	for i := range v {
+		if v[i].Name == parameter {
+			return v[i].RoomValue
+		}
+	}
+	return RoomValue{}
+}
 
 // RoomValue is one parameter of a room without the device that is judged.
 type RoomValue struct {

@@ -21,7 +21,7 @@ func TestKinds(t *testing.T) {
 	room := func(count int, mean, median float64) func(*Input, float64) {
 		return func(in *Input, v float64) {
 			in.Reading.Sensors.Find(telemetry.Temperature).Number = v
-			in.Room = &RoomView{telemetry.ParamTemperature: {Count: count, Mean: mean, Median: median}}
+			in.Room = &RoomView{{temperature, RoomValue{Count: count, Mean: mean, Median: median}}}
 		}
 	}
 	tests := []struct {
@@ -32,42 +32,42 @@ func TestKinds(t *testing.T) {
 		values []float64
 		want   []message
 	}{
-		{"high", Rule{If: Condition{Kind: High, Signal: temperature, Limit: 80, Deadband: 2}}, nil, 0, []float64{80, 81, 79, 78}, []message{
+		{"high", Rule{If: Condition{Kind: High, Parameter: temperature, Limit: 80, Deadband: 2}}, nil, 0, []float64{80, 81, 79, 78}, []message{
 			{raised, 1, "temperature 81 °C is above 80 °C"}, {cleared, 3, "temperature 78 °C is back below 80 °C, peak 81 °C"},
 		}},
-		{"high high", Rule{If: Condition{Kind: HighHigh, Signal: temperature, Limit: 95}}, nil, 0, []float64{95, 96, 95}, []message{
+		{"high high", Rule{If: Condition{Kind: HighHigh, Parameter: temperature, Limit: 95}}, nil, 0, []float64{95, 96, 95}, []message{
 			{raised, 1, "temperature 96 °C is above 95 °C"}, {cleared, 2, "temperature 95 °C is back below 95 °C, peak 96 °C"},
 		}},
-		{"low", Rule{If: Condition{Kind: Low, Signal: temperature, Limit: 5, Deadband: 1}}, nil, 0, []float64{5, 4.5, 3, 5.5, 6}, []message{
+		{"low", Rule{If: Condition{Kind: Low, Parameter: temperature, Limit: 5, Deadband: 1}}, nil, 0, []float64{5, 4.5, 3, 5.5, 6}, []message{
 			{raised, 1, "temperature 4.5 °C is below 5 °C"}, {cleared, 4, "temperature 6 °C is back above 5 °C, peak 3 °C"},
 		}},
-		{"low low", Rule{If: Condition{Kind: LowLow, Signal: temperature, Limit: -5}}, nil, 0, []float64{-5, -6, -5}, []message{
+		{"low low", Rule{If: Condition{Kind: LowLow, Parameter: temperature, Limit: -5}}, nil, 0, []float64{-5, -6, -5}, []message{
 			{raised, 1, "temperature -6 °C is below -5 °C"}, {cleared, 2, "temperature -5 °C is back above -5 °C, peak -6 °C"},
 		}},
-		{"rate", Rule{If: Condition{Kind: Rate, Signal: temperature, Limit: 6, Deadband: 3, Window: time.Minute}}, nil, 10, []float64{20, 20, 20, 20, 22, 26, 30, 30, 30, 30, 30, 30, 30}, []message{
+		{"rate", Rule{If: Condition{Kind: Rate, Parameter: temperature, Limit: 6, Deadband: 3, Window: time.Minute}}, nil, 10, []float64{20, 20, 20, 20, 22, 26, 30, 30, 30, 30, 30, 30, 30}, []message{
 			{raised, 50, "temperature changes by 7.2 °C/min, limit 6 °C/min"},
 			{cleared, 110, "temperature changes by 0 °C/min, back within 6 °C/min, peak 12 °C/min"},
 		}},
-		{"rate down", Rule{If: Condition{Kind: Rate, Signal: temperature, Limit: 1, Per: time.Second, Window: 4 * time.Second, Direction: Down}}, nil, 0, []float64{20, 30, 40, 50, 60, 60, 60, 40}, []message{
+		{"rate down", Rule{If: Condition{Kind: Rate, Parameter: temperature, Limit: 1, Per: time.Second, Window: 4 * time.Second, Direction: Down}}, nil, 0, []float64{20, 30, 40, 50, 60, 60, 60, 40}, []message{
 			{raised, 7, "temperature changes by -2.5 °C/s, limit 1 °C/s"},
 		}},
-		{"rate up does not mind down", Rule{If: Condition{Kind: Rate, Signal: temperature, Limit: 1, Window: 4 * time.Second, Direction: Up}}, nil, 0, []float64{90, 80, 70, 60, 50, 40}, nil},
-		{"rate of two readings is unknown", Rule{If: Condition{Kind: Rate, Signal: temperature, Limit: 1, Window: time.Minute}}, nil, 0, []float64{20, 80}, nil},
-		{"rate over a gap is unknown", Rule{If: Condition{Kind: Rate, Signal: temperature, Limit: 1, Window: time.Minute}}, nil, 300, []float64{20, 80, 20}, nil},
-		{"stuck", Rule{If: Condition{Kind: Stuck, Signal: temperature, For: 20 * time.Second}}, nil, 5, []float64{20, 21, 21, 21, 21, 21, 21, 20.5}, []message{
+		{"rate up does not mind down", Rule{If: Condition{Kind: Rate, Parameter: temperature, Limit: 1, Window: 4 * time.Second, Direction: Up}}, nil, 0, []float64{90, 80, 70, 60, 50, 40}, nil},
+		{"rate of two readings is unknown", Rule{If: Condition{Kind: Rate, Parameter: temperature, Limit: 1, Window: time.Minute}}, nil, 0, []float64{20, 80}, nil},
+		{"rate over a gap is unknown", Rule{If: Condition{Kind: Rate, Parameter: temperature, Limit: 1, Window: time.Minute}}, nil, 300, []float64{20, 80, 20}, nil},
+		{"stuck", Rule{If: Condition{Kind: Stuck, Parameter: temperature, For: 20 * time.Second}}, nil, 5, []float64{20, 21, 21, 21, 21, 21, 21, 20.5}, []message{
 			{raised, 25, "temperature has stayed at 21 °C for 20s"}, {cleared, 35, "temperature moves again: 20.5 °C"},
 		}},
-		{"stuck needs readings", Rule{If: Condition{Kind: Stuck, Signal: temperature, For: 20 * time.Second}}, nil, 10, []float64{21, 21, 21, 21, 21}, nil},
-		{"deviation from the median", Rule{If: Condition{Kind: Deviation, Signal: temperature, Limit: 5, Deadband: 1}}, room(2, 90, 20), 0, []float64{25, 26, 24.5, 24, 14.5}, []message{
+		{"stuck needs readings", Rule{If: Condition{Kind: Stuck, Parameter: temperature, For: 20 * time.Second}}, nil, 10, []float64{21, 21, 21, 21, 21}, nil},
+		{"deviation from the median", Rule{If: Condition{Kind: Deviation, Parameter: temperature, Limit: 5, Deadband: 1}}, room(2, 90, 20), 0, []float64{25, 26, 24.5, 24, 14.5}, []message{
 			{raised, 1, "temperature 26 °C is 6 °C above the room's, limit 5 °C"},
 			{cleared, 3, "temperature is 4 °C from the room's, back within 5 °C, peak 6 °C"},
 			{telemetry.EventRepeated, 4, "temperature 14.5 °C is 5.5 °C below the room's, limit 5 °C"},
 		}},
-		{"deviation from the mean", Rule{If: Condition{Kind: Deviation, Signal: temperature, Limit: 5, Mean: true}}, room(2, 90, 20), 0, []float64{85, 84}, []message{
+		{"deviation from the mean", Rule{If: Condition{Kind: Deviation, Parameter: temperature, Limit: 5, Mean: true}}, room(2, 90, 20), 0, []float64{85, 84}, []message{
 			{raised, 1, "temperature 84 °C is 6 °C below the room's, limit 5 °C"},
 		}},
-		{"deviation from too few", Rule{If: Condition{Kind: Deviation, Signal: temperature, Limit: 5}}, room(1, 20, 20), 0, []float64{99}, nil},
-		{"deviation in an empty room", Rule{If: Condition{Kind: Deviation, Signal: temperature, Limit: 5}}, nil, 0, []float64{99}, nil},
+		{"deviation from too few", Rule{If: Condition{Kind: Deviation, Parameter: temperature, Limit: 5}}, room(1, 20, 20), 0, []float64{99}, nil},
+		{"deviation in an empty room", Rule{If: Condition{Kind: Deviation, Parameter: temperature, Limit: 5}}, nil, 0, []float64{99}, nil},
 		{"switch", Rule{If: Condition{Kind: SwitchIs, On: true}}, func(in *Input, v float64) {
 			in.Reading.Sensors.Set(telemetry.Switch(telemetry.SwitchStatus, v > 0))
 		}, 0, []float64{0, 1, 1, 0}, []message{{raised, 1, "switch is on"}, {cleared, 3, "switch is off again"}}},
@@ -106,8 +106,8 @@ func TestKinds(t *testing.T) {
 func TestTwoConditions(t *testing.T) {
 	pair := func(how Combine) *Rules {
 		return compile(t, Rule{
-			ID: "x", Combine: how, If: Condition{Kind: High, Signal: temperature, Limit: 30, Deadband: 2},
-			Other: &Condition{Kind: High, Signal: humidity, Limit: 70, Deadband: 5},
+			ID: "x", Combine: how, If: Condition{Kind: High, Parameter: temperature, Limit: 30, Deadband: 2},
+			Other: &Condition{Kind: High, Parameter: humidity, Limit: 70, Deadband: 5},
 		})
 	}
 	const none = -1
@@ -175,7 +175,7 @@ func TestWhere(t *testing.T) {
 }
 
 func TestRulesAreChecked(t *testing.T) {
-	good := Rule{ID: "x", If: Condition{Kind: High, Signal: current, Limit: 1}}
+	good := Rule{ID: "x", If: Condition{Kind: High, Parameter: current, Limit: 1}}
 	_, err := Compile(RuleSet{Rules: []Rule{good, good}})
 	require.EqualError(t, err, "rule x: defined twice")
 	bad := good
@@ -195,8 +195,8 @@ func TestRulesAreChecked(t *testing.T) {
 }
 
 func TestVersionIsThatOfWhatARuleSays(t *testing.T) {
-	a := Rule{ID: "x", If: Condition{Kind: Rate, Signal: current, Limit: 1}}
-	b := Rule{ID: "x", Type: "x", Severity: telemetry.SeverityMedium, If: Condition{Kind: Rate, Signal: current, Limit: 1, Direction: Both, Per: time.Minute, Window: time.Minute}}
+	a := Rule{ID: "x", If: Condition{Kind: Rate, Parameter: current, Limit: 1}}
+	b := Rule{ID: "x", Type: "x", Severity: telemetry.SeverityMedium, If: Condition{Kind: Rate, Parameter: current, Limit: 1, Direction: Both, Per: time.Minute, Window: time.Minute}}
 	require.Equal(t, a.Version(), b.Version())
 	b.If.Limit = 2
 	require.NotEqual(t, a.Version(), b.Version())

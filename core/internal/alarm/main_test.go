@@ -14,14 +14,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const t0 = int64(1_700_000_000_000)
 
-const temperature, humidity, current = Signal(telemetry.ParamTemperature), Signal(telemetry.ParamHumidity), Signal(telemetry.ParamCurrent)
+const temperature, humidity, current = telemetry.Temperature, telemetry.Humidity, telemetry.Current
 
 // builtIn is what the ALERT_* variables make.
 func builtIn() RuleSet {
 	return RuleSet{MaxWait: 5 * time.Minute, Rules: []Rule{
-		{ID: "temperature_high", If: Condition{Kind: High, Signal: temperature, Limit: 80, Deadband: 2}, Severity: telemetry.SeverityHigh},
-		{ID: "temperature_low", If: Condition{Kind: Low, Signal: temperature, Limit: 0, Deadband: 2}, Severity: telemetry.SeverityMedium},
-		{ID: "current_high", If: Condition{Kind: High, Signal: current, Limit: 10, Deadband: 0.5}, Severity: telemetry.SeverityCritical},
+		{ID: "temperature_high", If: Condition{Kind: High, Parameter: temperature, Limit: 80, Deadband: 2}, Severity: telemetry.SeverityHigh},
+		{ID: "temperature_low", If: Condition{Kind: Low, Parameter: temperature, Limit: 0, Deadband: 2}, Severity: telemetry.SeverityMedium},
+		{ID: "current_high", If: Condition{Kind: High, Parameter: current, Limit: 10, Deadband: 0.5}, Severity: telemetry.SeverityCritical},
 	}}
 }
 
@@ -56,6 +56,7 @@ func series(values ...float64) []Input {
 // play runs inputs through rs from state s and returns the state and the whole journal.
 func play(rs *Rules, s State, inputs ...Input) (State, []Transition) {
 	var journal []Transition
+	s = s.Clone() // tests play several times from one state
 	for _, in := range inputs {
 		s, journal, _ = rs.Step(s, in, journal)
 	}

@@ -9,23 +9,29 @@ import (
 // measure returns the quantity of a condition in this reading, in the unit of its limit,
 // and whether it is known: a reading may lack the signal, a room may be unknown.
 func (x *step) measure(c *cond) (float64, bool) {
-	if x.fresh&(1<<c.Signal) == 0 {
+	f := x.value(c.signal)
+	if f == nil || (f.kind == telemetry.Bool) != (c.look == atSwitch) {
 		return 0, false
 	}
-	v := x.vals.v[c.Signal]
+	v := f.v
 	switch c.look {
 	case atRate:
 		return x.rate(c, v)
 	case atStill:
-		return float64(x.ts - x.s.still[c.Signal].Since), true
+		return float64(x.ts - x.s.still(c.signal).Since), true
 	case atRoom:
-		if x.in.Room == nil || x.in.Room[c.Signal].Count < c.Sensors {
+		if x.in.Room == nil {
 			return 0, false
 		}
-		if c.Mean {
-			return v - x.in.Room[c.Signal].Mean, true
+		room := x.in.Room.Of(c.Parameter)
+		switch {
+		case room.Count < c.Sensors:
+			return 0, false
+		case c.Mean:
+			return v - room.Mean, true
+		default:
+			return v - room.Median, true
 		}
-		return v - x.in.Room[c.Signal].Median, true
 	default:
 		return v, true
 	}
@@ -71,16 +77,26 @@ func (x *step) truth(r *rule, prior uint8, back bool) (now uint8, holds bool) {
 // sensor its value.
 func (x *step) shown(c *cond, v float64) float64 {
 	if c.look == atStill {
-		return x.vals.v[c.Signal]
+		return x.raw(c)
 	}
 	return v
+}
+
+// raw returns the value of a condition's signal in this reading, 0 when it has none.
+func (x *step) raw(c *cond) float64 {
+	if f := x.value(c.signal); f != nil {
+		return f.v
+	}
+	return 0
 }
 
 // firstOffset returns the offset of the first reading that a condition was judged by.
 func (x *step) firstOffset(c *cond) int64 {
 	switch c.look {
 	case atStill:
-		return x.s.still[c.Signal].Offset
+		if st := x.s.still(c.signal); st != nil {
+			return st.Offset
+		}
 	case atRate:
 		if p := x.base(c); p != nil {
 			return p.Offset
@@ -92,22 +108,24 @@ func (x *step) firstOffset(c *cond) int64 {
 
 // track updates the history that conditions need.
 func (x *step) track() {
-	ts := x.ts
-	if tracked := x.rules.still & x.fresh; tracked != 0 {
-		for p := range telemetry.NumAnalog {
-			if tracked&(1<<p) != 0 {
-				x.trackStill(p, ts)
-			}
-		}
-	}
-	for _, n := range x.rules.rates {
-		r := &x.rules.rules[n]
-		if x.fresh&r.mask == 0 || !x.governs(r) {
+	for i := range x.fresh[:x.n] {
+		f := &x.fresh[i]
+		s := &x.rules.signals.list[f.signal]
+		if f.kind == telemetry.Bool {
 			continue
 		}
-		for i := range r.n {
-			if c := &r.conds[i]; c.look == atRate && x.fresh&(1<<c.Signal) != 0 {
-				x.trackRate(c, ts)
+		if s.watched {
+			x.trackStill(f, s)
+		}
+		for _, k := range s.rates {
+			r := &x.rules.rules[k]
+			if !x.governs(r) {
+				continue
+			}
+			for n := range r.n {
+				if c := &r.conds[n]; c.look == atRate && c.signal == int(f.signal) {
+					x.trackRate(c, f.v)
+				}
 			}
 		}
 	}
@@ -116,11 +134,17 @@ func (x *step) track() {
 // trackStill tracks since when a value has been the same. A long pause restarts the time,
 // since a silent sensor is not stuck; one that was stuck already stays so. Progress is
 // kept, so that a restart costs at most a quarter of the time.
-func (x *step) trackStill(p telemetry.Parameter, ts int64) {
-	st, bounds := &x.s.still[p], &x.rules.bounds[p]
+func (x *step) trackStill(f *value, s *signal) {
+	ts, bounds := x.ts, &s.still
+	st := x.s.still(int(f.signal))
+	if st == nil {
+		past := x.s.remember()
+		past.stills = append(slices.Clip(past.stills), still{signal: f.signal})
+		st = &past.stills[len(past.stills)-1]
+	}
 	paused := ts-st.At > bounds.gap && st.At-st.Since < bounds.shortest
-	if st.Since == 0 || x.vals.v[p] != st.Value || paused || ts < st.At {
-		*st = still{Value: x.vals.v[p], Since: ts, At: ts, Offset: x.in.Offset}
+	if st.Since == 0 || f.v != st.Value || paused || ts < st.At {
+		*st = still{signal: f.signal, Value: f.v, Since: ts, At: ts, Offset: x.in.Offset}
 		return
 	}
 	quarter := (ts-st.Since)/bounds.gap != (st.At-st.Since)/bounds.gap
@@ -129,11 +153,12 @@ func (x *step) trackStill(p telemetry.Parameter, ts int64) {
 }
 
 // trackRate keeps a value for the rate of change, one for each part of the window.
-func (x *step) trackRate(c *cond, ts int64) {
+func (x *step) trackRate(c *cond, v float64) {
+	ts, past := x.ts, x.s.remember()
 	i := x.window(c.key)
 	var w rate
 	if i >= 0 {
-		w = x.s.rates[i]
+		w = past.rates[i]
 	}
 	if w.N > 0 {
 		if since := ts - w.Points[w.N-1].At; since >= 0 && since < c.span/ratePoints {
@@ -151,14 +176,13 @@ func (x *step) trackRate(c *cond, ts int64) {
 		copy(n.Points[:], n.Points[1:])
 		n.N--
 	}
-	n.Points[n.N] = point{At: ts, Value: x.vals.v[c.Signal], Offset: x.in.Offset}
+	n.Points[n.N] = point{At: ts, Value: v, Offset: x.in.Offset}
 	n.N++
 	if i < 0 {
-		x.s.rates = append(x.rules.used(x.s.rates), n)
+		past.rates = append(x.rules.used(past.rates), n)
 		return
 	}
-	x.s.rates = slices.Clone(x.s.rates)
-	x.s.rates[i] = n
+	past.rates[i] = n
 }
 
 // used returns a copy of windows without those whose rule was removed.
@@ -176,9 +200,11 @@ func (rs *Rules) used(windows []rate) []rate {
 }
 
 func (x *step) window(key string) int {
-	for i := range x.s.rates {
-		if x.s.rates[i].Rule == key {
-			return i
+	if x.s.past != nil {
+		for i := range x.s.past.rates {
+			if x.s.past.rates[i].Rule == key {
+				return i
+			}
 		}
 	}
 	return -1
@@ -188,7 +214,7 @@ func (x *step) window(key string) int {
 // none.
 func (x *step) base(c *cond) *point {
 	if i := x.window(c.key); i >= 0 {
-		w := &x.s.rates[i]
+		w := &x.s.past.rates[i]
 		for k := range w.N {
 			if p := &w.Points[k]; p.At >= x.ts-c.span && p.At < x.ts {
 				return p

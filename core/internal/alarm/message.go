@@ -10,7 +10,7 @@ import (
 
 // threshold returns the threshold of an alarm; value is that of a stuck sensor.
 func (c *cond) threshold(value float64) telemetry.Threshold {
-	t := telemetry.Threshold{Parameter: c.Signal.String(), Operator: c.operator(), Value: c.Limit}
+	t := telemetry.Threshold{Parameter: c.Parameter, Operator: c.operator(), Value: c.Limit}
 	switch c.Kind {
 	case Stuck:
 		t.Value = value
@@ -39,8 +39,8 @@ func (c *cond) operator() string {
 	}
 }
 
-// Unit returns the unit of a condition's limit, given that of its signal.
-func (c Condition) Unit(of string) string {
+// limitUnit returns the unit of a condition's limit, given that of its signal.
+func (c *Condition) limitUnit(of string) string {
 	switch c.Kind {
 	case Rate:
 		if c.Per == time.Second {
@@ -71,24 +71,32 @@ func (x *step) raisedText(r *rule, now uint8) string {
 	return strings.Join(parts, " and ")
 }
 
-func (c *cond) name() string { return strings.ReplaceAll(c.Signal.String(), "_", " ") }
+func (c *cond) name() string { return inWords(c.Parameter) }
+
+// inWords returns the name of a parameter as messages have it.
+func inWords(parameter string) string {
+	if parameter == telemetry.SwitchStatus {
+		return "switch"
+	}
+	return strings.ReplaceAll(parameter, "_", " ")
+}
 
 func (x *step) condText(c *cond, v float64) string {
-	unit := x.unit(c.Signal)
+	unit := x.unitOf(c)
 	switch c.Kind {
 	case SwitchIs:
-		return "switch is " + onOff(v != 0)
+		return c.name() + " is " + onOff(v != 0)
 	case Stuck:
-		return c.name() + " has stayed at " + quantity(x.vals.v[c.Signal], unit) + " for " + FormatDuration(c.For)
+		return c.name() + " has stayed at " + quantity(x.raw(c), unit) + " for " + FormatDuration(c.For)
 	case Rate:
-		per := c.Unit(unit)
+		per := c.limitUnit(unit)
 		return c.name() + " changes by " + quantity(v, per) + ", limit " + quantity(c.Limit, per)
 	case Deviation:
 		side := "above"
 		if v < 0 {
 			side = "below"
 		}
-		return c.name() + " " + quantity(x.vals.v[c.Signal], unit) + " is " + quantity(c.fold.score(v), unit) + " " + side +
+		return c.name() + " " + quantity(x.raw(c), unit) + " is " + quantity(c.fold.score(v), unit) + " " + side +
 			" the room's, limit " + quantity(c.Limit, unit)
 	default:
 		side := "above"
@@ -101,17 +109,17 @@ func (x *step) condText(c *cond, v float64) string {
 
 // clearedText describes how an alarm ended; it names the limit of the raise.
 func (x *step) clearedText(a *Alarm, c *cond, v float64, known bool) string {
-	unit := x.unit(c.Signal)
+	unit := x.unitOf(c)
 	if !known {
 		return strings.ReplaceAll(a.AlertType, "_", " ") + " is over"
 	}
 	switch c.Kind {
 	case SwitchIs:
-		return "switch is " + onOff(v != 0) + " again"
+		return c.name() + " is " + onOff(v != 0) + " again"
 	case Stuck:
-		return c.name() + " moves again: " + quantity(x.vals.v[c.Signal], unit)
+		return c.name() + " moves again: " + quantity(x.raw(c), unit)
 	case Rate:
-		per := c.Unit(unit)
+		per := c.limitUnit(unit)
 		return c.name() + " changes by " + quantity(v, per) + ", back within " + quantity(a.Threshold.Value, per) + ", peak " + quantity(a.PeakValue, per)
 	case Deviation:
 		return c.name() + " is " + quantity(c.fold.score(v), unit) + " from the room's, back within " + quantity(a.Threshold.Value, unit) +
@@ -125,20 +133,20 @@ func (x *step) clearedText(a *Alarm, c *cond, v float64, known bool) string {
 	}
 }
 
-// describe describes the value of a signal in this reading.
-func (x *step) describe(s Signal) string {
-	if s == Switch {
-		return "switch is " + onOff(x.vals.v[s] != 0)
+// describe describes the value of a parameter.
+func describe(parameter string, v float64, unit string, kind telemetry.ValueKind) string {
+	if kind == telemetry.Bool {
+		return inWords(parameter) + " is " + onOff(v != 0)
 	}
-	return strings.ReplaceAll(s.String(), "_", " ") + " is " + quantity(x.vals.v[s], x.unit(s))
+	return inWords(parameter) + " is " + quantity(v, unit)
 }
 
-// unit returns the unit the device gave its value.
-func (x *step) unit(s Signal) string {
-	if s < Signal(telemetry.NumAnalog) {
-		return x.r.Sensors.Analog(telemetry.Parameter(s)).Unit
+// unitOf returns the unit of a condition's signal.
+func (x *step) unitOf(c *cond) string {
+	if f := x.value(c.signal); f != nil {
+		return x.unit(f)
 	}
-	return s.Unit()
+	return x.rules.signals.list[c.signal].unit
 }
 
 func onOff(on bool) string {

@@ -23,14 +23,20 @@ type Limit struct {
 	Value, Deadband           float64
 }
 
-// Limits returns the limits of a rule's conditions.
-func (r Rule) Limits() []Limit {
-	c := newRule(r.normal())
+// Limits returns the limits of the conditions of the rule with an id, in canonical units.
+func (rs *Rules) Limits(id string) []Limit {
+	c, ok := rs.byID[id]
+	if !ok {
+		return nil
+	}
 	out := make([]Limit, c.n)
 	for i := range out {
 		x := &c.conds[i]
 		t := x.threshold(0)
-		out[i] = Limit{Parameter: t.Parameter, Operator: t.Operator, Value: t.Value, Deadband: x.Deadband, Unit: x.Unit(x.Signal.Unit())}
+		out[i] = Limit{Parameter: t.Parameter, Operator: t.Operator, Value: t.Value, Deadband: x.Deadband}
+		if x.signal >= 0 {
+			out[i].Unit = x.limitUnit(rs.signals.list[x.signal].unit)
+		}
 		if x.look == atStill {
 			out[i].Operator, out[i].Value, out[i].Unit = ">=", x.For.Seconds(), "s"
 		}
@@ -40,13 +46,13 @@ func (r Rule) Limits() []Limit {
 
 // Observe is Step, and also returns how the rule with an id saw the reading.
 func (rs *Rules) Observe(s State, in Input, id string, dst []Transition) (State, []Transition, Observation) {
-	before := len(dst)
+	before, given := len(dst), s.Clone()
 	next, dst, _ := rs.Step(s, in, dst)
 	r, ok := rs.byID[id]
 	if !ok {
 		return next, dst, Observation{}
 	}
-	o := rs.observe(r, s, in)
+	o := rs.observe(r, given, in)
 	o.State = telemetry.AlarmNormal
 	ts := in.PlantTime()
 	if i := next.find(r.Type); i >= 0 {
@@ -70,14 +76,11 @@ func (rs *Rules) Observe(s State, in Input, id string, dst []Transition) (State,
 	return next, dst, o
 }
 
-// observe measures the conditions of r.
+// observe measures the conditions of r. It takes s over.
 func (rs *Rules) observe(r *rule, s State, in Input) Observation {
-	x := step{rules: rs, s: s, in: in, r: in.Reading, ts: in.PlantTime(), vals: valuesOf(in.Reading)}
-	for p := range NumSignals {
-		if x.vals.present&(1<<p) != 0 && x.ts > s.Last[p] {
-			x.fresh |= 1 << p
-		}
-	}
+	x := step{rules: rs, s: s, in: in, r: in.Reading, ts: in.PlantTime()}
+	x.s.adopt(rs.signals)
+	x.match()
 	x.track()
 	prior, back := uint8(0), false
 	if i := s.holding(r.Type); i >= 0 {

@@ -38,7 +38,7 @@ func TestObserveShowsWhatStepDecides(t *testing.T) {
 	const raised, cleared = telemetry.EventRaised, telemetry.EventCleared
 	v := func(values ...float64) []float64 { return values }
 	h := func(holds ...bool) []bool { return holds }
-	room := func(in *Input) { in.Room = &RoomView{telemetry.ParamTemperature: {Count: 2, Mean: 20, Median: 20}} }
+	room := func(in *Input) { in.Room = &RoomView{{temperature, RoomValue{Count: 2, Mean: 20, Median: 20}}} }
 	for name, tt := range map[string]struct {
 		rule     Rule
 		readings []float64 // of temperature, a second apart
@@ -46,7 +46,7 @@ func TestObserveShowsWhatStepDecides(t *testing.T) {
 		want     []observation
 	}{
 		"delays": {
-			Rule{If: Condition{Kind: High, Signal: temperature, Limit: 80, Deadband: 2}, OnDelay: 2 * time.Second, OffDelay: 3 * time.Second},
+			Rule{If: Condition{Kind: High, Parameter: temperature, Limit: 80, Deadband: 2}, OnDelay: 2 * time.Second, OffDelay: 3 * time.Second},
 			[]float64{80, 81, 82, 83, 79, 78, 77, 79, 20, 20, 20, 20},
 			nil,
 			[]observation{
@@ -65,7 +65,7 @@ func TestObserveShowsWhatStepDecides(t *testing.T) {
 			},
 		},
 		"stuck, in seconds": {
-			Rule{If: Condition{Kind: Stuck, Signal: temperature, For: 10 * time.Second}},
+			Rule{If: Condition{Kind: Stuck, Parameter: temperature, For: 10 * time.Second}},
 			[]float64{20, 21, 21, 21},
 			nil,
 			[]observation{
@@ -73,13 +73,13 @@ func TestObserveShowsWhatStepDecides(t *testing.T) {
 			},
 		},
 		"deviation, without its sign": {
-			Rule{If: Condition{Kind: Deviation, Signal: temperature, Limit: 5}},
+			Rule{If: Condition{Kind: Deviation, Parameter: temperature, Limit: 5}},
 			[]float64{22, 14},
 			room,
 			[]observation{{v(2), h(false), 0, normal, ""}, {v(6), h(true), 0, unacknowledged, raised}},
 		},
 		"two conditions, one without a value": {
-			Rule{If: Condition{Kind: High, Signal: humidity, Limit: 5}, Other: &Condition{Kind: High, Signal: temperature, Limit: 30}, Combine: Or},
+			Rule{If: Condition{Kind: High, Parameter: humidity, Limit: 5}, Other: &Condition{Kind: High, Parameter: temperature, Limit: 30}, Combine: Or},
 			[]float64{20, 31},
 			nil,
 			[]observation{{v(absent, 20), h(false, false), 0, normal, ""}, {v(absent, 31), h(false, true), 0, unacknowledged, raised}},
@@ -87,7 +87,7 @@ func TestObserveShowsWhatStepDecides(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.rule.ID = "x"
-			rs := compile(t, Rule{ID: "other", If: Condition{Kind: High, Signal: temperature, Limit: 10}}, tt.rule)
+			rs := compile(t, Rule{ID: "other", If: Condition{Kind: High, Parameter: temperature, Limit: 10}}, tt.rule)
 			var s, stepped State
 			var journal, want []Transition
 			for i, in := range series(tt.readings...) {
@@ -114,19 +114,19 @@ func TestLimitsAreThoseOfTheObservations(t *testing.T) {
 		c    Condition
 		want Limit
 	}{
-		{Condition{Kind: High, Signal: temperature, Limit: 80, Deadband: 2}, Limit{"temperature", ">", "°C", 80, 2}},
-		{Condition{Kind: Low, Signal: humidity, Limit: 5}, Limit{"humidity", "<", "%", 5, 0}},
-		{Condition{Kind: Rate, Signal: current, Limit: 3, Per: time.Second}, Limit{"current", ">", "A/s", 3, 0}},
-		{Condition{Kind: Rate, Signal: current, Limit: 3, Direction: Up}, Limit{"current", ">", "A/min", 3, 0}},
-		{Condition{Kind: Rate, Signal: current, Limit: 3, Direction: Down}, Limit{"current", "<", "A/min", -3, 0}},
-		{Condition{Kind: Deviation, Signal: temperature, Limit: 3, Deadband: 1}, Limit{"temperature", ">", "°C", 3, 1}},
-		{Condition{Kind: Stuck, Signal: temperature, For: time.Minute}, Limit{"temperature", ">=", "s", 60, 0}},
+		{Condition{Kind: High, Parameter: temperature, Limit: 80, Deadband: 2}, Limit{"temperature", ">", "°C", 80, 2}},
+		{Condition{Kind: Low, Parameter: humidity, Limit: 5}, Limit{"humidity", "<", "%", 5, 0}},
+		{Condition{Kind: Rate, Parameter: current, Limit: 3, Per: time.Second}, Limit{"current", ">", "A/s", 3, 0}},
+		{Condition{Kind: Rate, Parameter: current, Limit: 3, Direction: Up}, Limit{"current", ">", "A/min", 3, 0}},
+		{Condition{Kind: Rate, Parameter: current, Limit: 3, Direction: Down}, Limit{"current", "<", "A/min", -3, 0}},
+		{Condition{Kind: Deviation, Parameter: temperature, Limit: 3, Deadband: 1}, Limit{"temperature", ">", "°C", 3, 1}},
+		{Condition{Kind: Stuck, Parameter: temperature, For: time.Minute}, Limit{"temperature", ">=", "s", 60, 0}},
 		{Condition{Kind: SwitchIs, On: true, Limit: 5}, Limit{"switch_status", "=", "", 1, 0}},
 		{Condition{Kind: SwitchIs, Limit: 5}, Limit{"switch_status", "=", "", 0, 0}},
 		{Condition{Kind: BatteryLow, Limit: 15}, Limit{"battery", "<", "%", 15, 0}},
 		{Condition{Kind: SignalWeak, Limit: -85}, Limit{"signal_strength", "<", "dBm", -85, 0}},
 	} {
-		require.Equal(t, []Limit{tt.want}, Rule{ID: "x", If: tt.c}.Limits(), "%+v", tt.c)
+		require.Equal(t, []Limit{tt.want}, compile(t, Rule{ID: "x", If: tt.c}).Limits("x"), "%+v", tt.c)
 	}
-	require.Len(t, Rule{ID: "x", If: Condition{Kind: SwitchIs}, Other: &Condition{Kind: SwitchIs, On: true}}.Limits(), 2)
+	require.Len(t, compile(t, Rule{ID: "x", If: Condition{Kind: SwitchIs}, Other: &Condition{Kind: SwitchIs, On: true}}).Limits("x"), 2)
 }

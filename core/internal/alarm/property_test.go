@@ -15,22 +15,22 @@ import (
 // busy are rules of every kind that a random walk breaks again and again.
 func busy() []Rule {
 	return []Rule{
-		{ID: "temperature_high", If: Condition{Kind: High, Signal: temperature, Limit: 80, Deadband: 2}, Severity: telemetry.SeverityHigh},
-		{ID: "temperature_high_high", If: Condition{Kind: HighHigh, Signal: temperature, Limit: 90, Deadband: 1}, OnDelay: 7 * time.Second, OffDelay: 5 * time.Second},
-		{ID: "temperature_low", If: Condition{Kind: Low, Signal: temperature, Limit: 60}, OnDelay: 4 * time.Second},
-		{ID: "temperature_rate", If: Condition{Kind: Rate, Signal: temperature, Limit: 20, Deadband: 5, Window: 20 * time.Second}, OffDelay: 3 * time.Second},
-		{ID: "current_stuck", If: Condition{Kind: Stuck, Signal: current, For: 12 * time.Second}},
-		{ID: "current_high", If: Condition{Kind: High, Signal: current, Limit: 10}, OffDelay: 2 * time.Second},
-		{ID: "temperature_deviation", If: Condition{Kind: Deviation, Signal: temperature, Limit: 10, Deadband: 3}},
+		{ID: "temperature_high", If: Condition{Kind: High, Parameter: temperature, Limit: 80, Deadband: 2}, Severity: telemetry.SeverityHigh},
+		{ID: "temperature_high_high", If: Condition{Kind: HighHigh, Parameter: temperature, Limit: 90, Deadband: 1}, OnDelay: 7 * time.Second, OffDelay: 5 * time.Second},
+		{ID: "temperature_low", If: Condition{Kind: Low, Parameter: temperature, Limit: 60}, OnDelay: 4 * time.Second},
+		{ID: "temperature_rate", If: Condition{Kind: Rate, Parameter: temperature, Limit: 20, Deadband: 5, Window: 20 * time.Second}, OffDelay: 3 * time.Second},
+		{ID: "current_stuck", If: Condition{Kind: Stuck, Parameter: current, For: 12 * time.Second}},
+		{ID: "current_high", If: Condition{Kind: High, Parameter: current, Limit: 10}, OffDelay: 2 * time.Second},
+		{ID: "temperature_deviation", If: Condition{Kind: Deviation, Parameter: temperature, Limit: 10, Deadband: 3}},
 		{ID: "battery_low", If: Condition{Kind: BatteryLow, Limit: 20, Deadband: 10}},
 		{ID: "signal_weak", If: Condition{Kind: SignalWeak, Limit: -80}, OnDelay: 3 * time.Second},
 		{ID: "switch_off", If: Condition{Kind: SwitchIs}, OnDelay: 6 * time.Second},
 		{
-			ID: "hot_and_humid", If: Condition{Kind: High, Signal: temperature, Limit: 75, Deadband: 5}, Combine: And,
-			Other: &Condition{Kind: High, Signal: humidity, Limit: 50, Deadband: 5}, OnDelay: time.Second,
+			ID: "hot_and_humid", If: Condition{Kind: High, Parameter: temperature, Limit: 75, Deadband: 5}, Combine: And,
+			Other: &Condition{Kind: High, Parameter: humidity, Limit: 50, Deadband: 5}, OnDelay: time.Second,
 		},
 		{
-			ID: "hot_or_off", If: Condition{Kind: High, Signal: temperature, Limit: 85}, Combine: Or,
+			ID: "hot_or_off", If: Condition{Kind: High, Parameter: temperature, Limit: 85}, Combine: Or,
 			Other: &Condition{Kind: SwitchIs}, OffDelay: 4 * time.Second,
 		},
 		{ID: "device_offline", If: Condition{Kind: Offline}, OnDelay: 2 * time.Second},
@@ -67,7 +67,7 @@ func wander(rnd *rand.Rand, n int) []Input {
 		}
 		in.Reading.Info = telemetry.DeviceInfo{Battery: telemetry.Some(float64(rnd.IntN(100))), SignalStrength: telemetry.Some(-float64(rnd.IntN(100)))}
 		if rnd.IntN(4) > 0 {
-			in.Room = &RoomView{telemetry.ParamTemperature: {Count: rnd.IntN(5), Mean: v, Median: 70}}
+			in.Room = &RoomView{{temperature, RoomValue{Count: rnd.IntN(5), Mean: v, Median: 70}}}
 		}
 		switch rnd.IntN(12) {
 		case 0:
@@ -117,7 +117,7 @@ func (w *world) step(in Input) {
 		watch.Parent = "gw"
 	}
 	w.s, w.journal, _ = w.rs.Apply(w.s, watch, w.journal)
-	w.s, w.journal, _ = w.rs.Step(w.s, in, w.journal)
+	w.s, w.journal, _ = w.rs.Step(w.s.Clone(), in, w.journal)
 	if before != nil {
 		require.Equal(w.t, string(before), string(encode(w.t, given)), "a state that was given was changed")
 	}
@@ -247,7 +247,7 @@ func TestEveryAlarmHasAWayOut(t *testing.T) {
 			in := full(ts + i*5000)
 			in.Reading.Sensors.Find(telemetry.Temperature).Number = 70 + float64(i%2)/100
 			in.Reading.Sensors.Find(telemetry.Current).Number = 2 + float64(i%2)/100
-			in.Room[telemetry.ParamTemperature].Median = 70
+			(*in.Room)[0].Median = 70
 			w.s, w.journal, _ = w.rs.Step(w.s, in, w.journal)
 		}
 		ts += 300_000

@@ -200,7 +200,7 @@ func (x *step) seen(i int) {
 	if !a.holds() || a.Source != telemetry.SourceRule || a.OffDue != 0 {
 		return
 	}
-	if sig, ok := SignalOf(a.Threshold.Parameter); ok && x.s.Last[sig] > a.LastSeen {
-		x.own().Alarms[i].LastSeen = x.s.Last[sig]
+	if last := x.s.lastOf(a.Threshold.Parameter); last > a.LastSeen {
+		x.own().Alarms[i].LastSeen = last
 	}
 }

@@ -48,14 +48,14 @@ func TestRestartFromPersistedStateChangesNothing(t *testing.T) {
 
 // TestStuckSensorIsFoundAcrossARestart: a restart costs at most a quarter of the time.
 func TestStuckSensorIsFoundAcrossARestart(t *testing.T) {
-	rs := compile(t, Rule{ID: "x", If: Condition{Kind: Stuck, Signal: temperature, For: 10 * time.Minute}})
+	rs := compile(t, Rule{ID: "x", If: Condition{Kind: Stuck, Parameter: temperature, For: 10 * time.Minute}})
 	for crash := range 125 {
 		var s, kept State
 		var journal []Transition
 		for i := range 160 {
 			var keep bool
 			if s, journal, keep = rs.Step(s, at(t0+int64(i)*5000, 21), journal); keep {
-				kept = s
+				kept = s.Clone()
 			}
 			if i == crash {
 				s = again(t, kept).SeenUntil(t0 + int64(i)*5000)
@@ -77,7 +77,7 @@ func TestQuietDeviceCostsNothing(t *testing.T) {
 	_, _, keep := rs.Step(s, full(t0+1000), nil)
 	require.False(t, keep)
 	none, _ := play(standard(t), State{}, full(t0), full(t0+1000))
-	require.Equal(t, State{Last: none.Last}, none)
-	require.Equal(t, t0+1000, none.Last[Battery])
-	require.Equal(t, telemetry.NumAnalog+3, telemetry.Parameter(NumSignals))
+	require.Equal(t, State{seen: t0 + 1000, of: none.of, tracks: none.tracks}, none)
+	require.Len(t, none.tracks, 2, "of the signals that rules judge")
+	require.Equal(t, 2, cap(none.tracks))
 }

@@ -6,8 +6,10 @@
 package alarm
 
 import (
+	"cmp"
 	"time"
 
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -23,7 +25,7 @@ const (
 	Rate       Kind = "rate"        // changes faster than a limit
 	Stuck      Kind = "stuck"       // does not change while readings arrive
 	Deviation  Kind = "deviation"   // further than a limit from the other sensors of the room
-	SwitchIs   Kind = "switch"      // the switch is on, or off
+	SwitchIs   Kind = "switch"      // a boolean is on, or off
 	BatteryLow Kind = "battery_low" // below a limit in percent
 	SignalWeak Kind = "signal_weak" // below a limit in dBm
 	Offline    Kind = "offline"     // nothing comes: judged outside, see Finding
@@ -80,9 +82,15 @@ type Where struct {
 
 // Condition is one comparison. Only the fields that its Kind names are used.
 type Condition struct {
-	Kind   Kind
-	Signal Signal // of high, low, rate, stuck, deviation; the others imply theirs
-	// Limit: of rate in the signal's unit per Per, positive; of deviation positive.
+	Kind Kind
+	// Parameter is the name of a sensor: of a number for high, low, rate, stuck and
+	// deviation, of a boolean for switch (empty: switch_status). The others imply theirs.
+	// In versions of rules it has its former name.
+	Parameter string `json:"Signal"`
+	// Unit of Limit and Deadband, of high, low, rate and deviation; empty: the canonical
+	// unit of the parameter.
+	Unit string `json:",omitempty"`
+	// Limit: of rate in the unit per Per, positive; of deviation positive.
 	Limit float64
 	// Deadband is how far the value must return inside the limit before the condition
 	// ends, in the limit's unit. Not negative.
@@ -103,12 +111,14 @@ type RuleSet struct {
 	// MaxWait is how long a reading may have waited in a gateway's buffer and still raise
 	// an alarm that is notified; 0: 5 minutes.
 	MaxWait time.Duration
+	// Catalogue converts the rules' units; nil: the built-in one.
+	Catalogue *sensors.Catalogue
 }
 
 // With returns rs with the rules of over added; one with the id of a rule in rs replaces
 // it.
 func (rs RuleSet) With(over RuleSet) RuleSet {
-	out := RuleSet{MaxWait: rs.MaxWait}
+	out := RuleSet{MaxWait: rs.MaxWait, Catalogue: cmp.Or(over.Catalogue, rs.Catalogue)}
 	if over.MaxWait != 0 {
 		out.MaxWait = over.MaxWait
 	}

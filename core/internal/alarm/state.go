@@ -23,29 +23,24 @@ const (
 )
 
 // State is the state of a device that is needed to judge its next reading. The zero value
-// is that of a device never seen. States are values: no function changes its argument. A
-// device without alarms and running delays needs only the struct itself.
+// is that of a device never seen. It grows with the signals that the device has and rules
+// judge. States are values that no function changes, but for Step, which takes its
+// argument over: only its result may be used after that.
 type State struct {
-	// Last is the event time in ms of the newest reading of each signal.
-	Last [NumSignals]int64
 	// Changed is the event time in ms of the last alarm that was raised or cleared by
 	// readings.
 	Changed int64
 	// Lag is how old the newest reading was, in ms, when it came to Kafka.
 	Lag int64
 
-	still [telemetry.NumAnalog]still
-	rates []rate
-	mem   *memory // nil when empty
-	// The targets of rates and mem are never written to once they are in a State.
-}
-
-// still is the time since which a value is unchanged; Since is 0 while unknown.
-type still struct {
-	Value  float64 `json:"value"`
-	Since  int64   `json:"since"`
-	At     int64   `json:"at"` // of the newest reading
-	Offset int64   `json:"offset"`
+	seen int64 // plant time of the newest reading
+	// floor is the plant time from which on readings of a signal without a track are new.
+	floor  int64
+	of     *naming // of the signals in tracks and past; nil: there are none
+	tracks []track
+	past   *history // nil when empty
+	// The target of mem is never written to once it is in a State.
+	mem *memory // nil when empty
 }
 
 // memory is the part of a State that few devices need.
@@ -157,14 +152,16 @@ func (s State) Forgettable(now, keep int64) bool {
 
 // SeenUntil returns s with all readings up to event time ms marked as seen.
 func (s State) SeenUntil(ms int64) State {
-	for p := range s.Last {
-		s.Last[p] = max(s.Last[p], ms)
+	s = s.Clone()
+	for k := range s.tracks {
+		s.tracks[k].last = max(s.tracks[k].last, ms)
 	}
+	s.seen, s.floor = max(s.seen, ms), max(s.floor, ms)
 	return s
 }
 
-// Seen returns the event time in ms of the newest reading of any signal.
-func (s State) Seen() int64 { return slices.Max(s.Last[:]) }
+// Seen returns the plant time in ms of the newest reading.
+func (s State) Seen() int64 { return s.seen }
 
 // Live returns the last record of the alarm of a type, and whether there is one that is
 // not normal. Incidents that are only history do not count.
@@ -188,9 +185,17 @@ func (s State) Open() int {
 	return n
 }
 
-// quiet reports whether no alarm is open and no condition half met.
+// quiet reports whether no rule is engaged.
 func (s *State) quiet() bool {
-	return s.mem == nil || len(s.mem.Alarms) == 0 && len(s.mem.Cells) == 0
+	if s.mem == nil {
+		return true
+	}
+	for i := range s.mem.Alarms {
+		if s.mem.Alarms[i].holds() {
+			return false
+		}
+	}
+	return len(s.mem.Cells) == 0
 }
 
 // engaged reports whether r has an alarm whose condition holds, or a cell.

@@ -1,7 +1,8 @@
 package alarm
 
 import (
-	"math/bits"
+	mathbits "math/bits"
+	"slices"
 	"strings"
 
 	"industrial-iot-monitor/internal/telemetry"
@@ -16,6 +17,9 @@ const aheadBy = 5_000
 // whether the state changed in a way that must be persisted: a transition, a new peak, a
 // delay that started, ended or got another value.
 //
+// Step takes s over: it updates the times in it in place, so that a reading costs no
+// allocation. Use only the result, or give it a Clone.
+//
 // A signal that already has a reading of the same age or younger is skipped: a late
 // reading neither raises nor clears. An incident in readings that waited too long is
 // history: it is recorded when it ends, without a notification, unless a fresh reading
@@ -25,43 +29,59 @@ func (rs *Rules) Step(s State, in Input, dst []Transition) (State, []Transition,
 	if in.Now == 0 {
 		x.detected = in.Received + in.Waited
 	}
-	x.vals = valuesOf(in.Reading)
-	ts := in.PlantTime()
-	x.ts = ts
-	for p := range NumSignals {
-		if x.vals.present&(1<<p) != 0 && ts > s.Last[p] {
-			x.fresh |= 1 << p
-		}
-	}
-	if x.fresh == 0 {
+	x.ts = in.PlantTime()
+	x.s.adopt(rs.signals)
+	x.match()
+	if x.n == 0 && x.ts <= x.s.seen {
 		return x.s, x.out, false
 	}
 	if x.s.mem != nil {
 		x.adopt()
-		x.advance(ts - 1)
+		x.advance(x.ts - 1)
 		x.release()
 	}
 	x.track()
-	quiet := x.s.quiet()
-	for i := range rs.rules {
-		r := &rs.rules[i]
-		if x.fresh&r.mask == 0 {
-			continue
-		}
-		if r.plain && r.conds[0].within(x.vals.v[r.conds[0].Signal]) && (quiet || !x.s.engaged(r)) {
-			continue // the case of nearly every rule and reading
-		}
-		x.judge(r)
-	}
-	x.s.Lag = max(in.Received+in.Waited-ts, 0)
-	until := min(ts, in.Received+aheadBy)
-	for p := range NumSignals {
-		if x.fresh&(1<<p) != 0 {
-			x.s.Last[p] = max(until, x.s.Last[p])
-		}
+	x.judgeAll()
+	x.s.Lag = max(in.Received+in.Waited-x.ts, 0)
+	until := min(x.ts, in.Received+aheadBy)
+	x.s.seen = max(until, x.s.seen)
+	for i := range x.fresh[:x.n] {
+		t := &x.s.tracks[x.fresh[i].track]
+		t.last = max(until, t.last)
 	}
 	return x.end()
 }
+
+// judgeAll judges the rules about the new values, in the order of the rules.
+func (x *step) judgeAll() {
+	var few [4]uint64 // enough for most sets of rules
+	rules := bits(few[:])
+	if n := (len(x.rules.rules) + 63) / 64; n <= len(few) {
+		rules = rules[:n]
+	} else {
+		rules = make(bits, n)
+	}
+	quiet := x.s.quiet()
+	for i := range x.fresh[:x.n] {
+		f := &x.fresh[i]
+		s := &x.rules.signals.list[f.signal]
+		rules.add(s.others)
+		if !quiet || f.kind == telemetry.Number && (f.v < s.low || f.v > s.high) {
+			rules.add(s.plain) // not so for nearly every reading
+		}
+	}
+	for i, word := range rules {
+		for ; word != 0; word &= word - 1 {
+			r := &x.rules.rules[i*64+mathbits.TrailingZeros64(word)]
+			if !r.plain || !x.within(&r.conds[0]) || x.s.engaged(r) {
+				x.judge(r)
+			}
+		}
+	}
+}
+
+// within reports whether the reading's value is inside the limit of c.
+func (x *step) within(c *cond) bool { return c.fold.score(x.raw(c)) <= c.limit }
 
 // step processes one reading, tick, finding or command.
 type step struct {
@@ -70,8 +90,8 @@ type step struct {
 	in         Input
 	r          *telemetry.Reading // in.Reading, nil except for a reading
 	ts         int64              // plant time of r
-	vals       values
-	fresh      uint8 // signals newer than those seen before, a bit each
+	fresh      [maxValues]value   // the n values that are newer than those seen before
+	n          int
 	quietUntil int64
 	detected   int64
 	out        []Transition
@@ -121,14 +141,44 @@ func own(l telemetry.Location) telemetry.Location {
 func (x *step) release() {
 	for i := 0; i < len(x.s.mem.Alarms); {
 		a := &x.s.mem.Alarms[i]
-		sig, known := SignalOf(a.Threshold.Parameter)
-		if a.Source != telemetry.SourceRule || !a.holds() || !known || x.fresh&(1<<sig) == 0 || x.ruled(a) {
+		if a.Source != telemetry.SourceRule || !a.holds() || x.ruled(a) {
+			i++
+			continue
+		}
+		v, text, fresh := x.parameter(a)
+		if !fresh {
 			i++
 			continue
 		}
 		before := len(x.s.mem.Alarms)
-		x.clear(i, x.ts, x.vals.v[sig], "the rule "+a.Rule+" is gone; "+x.describe(sig))
+		x.clear(i, x.ts, v, "the rule "+a.Rule+" is gone; "+text)
 		i += 1 - (before - len(x.s.mem.Alarms)) // it may be removed
+	}
+}
+
+// parameter returns the reading's value for the parameter of a, with a description; fresh
+// is false if it has none, or none that is newer than those before. Rules need not judge
+// the parameter any more.
+func (x *step) parameter(a *Alarm) (v float64, text string, fresh bool) {
+	name, list := a.Threshold.Parameter, x.rules.signals.list
+	for i := range x.fresh[:x.n] {
+		if f := &x.fresh[i]; list[f.signal].name == name {
+			return f.v, describe(name, f.v, x.unit(f), f.kind), true
+		}
+	}
+	if x.ts <= max(x.s.floor, a.LastSeen) || slices.ContainsFunc(x.rules.signals.names, func(n signalName) bool { return n.name == name }) {
+		return 0, "", false
+	}
+	if m := x.r.Sensors.Find(name); m != nil && m.Kind != telemetry.Text && m.Status != telemetry.StatusUnitUnknown {
+		return m.Number, describe(name, m.Number, m.Unit, m.Kind), true
+	}
+	switch info := &x.r.Info; {
+	case name == Battery && info.Battery.Value != 0:
+		return info.Battery.Value, describe(name, info.Battery.Value, "%", telemetry.Number), true
+	case name == Strength && info.SignalStrength.Value != 0:
+		return info.SignalStrength.Value, describe(name, info.SignalStrength.Value, "dBm", telemetry.Number), true
+	default:
+		return 0, "", false
 	}
 }
 
@@ -184,7 +234,7 @@ func (x *step) begin(r *rule, k int, now uint8) {
 	if ts <= x.quietUntil {
 		return
 	}
-	lead := uint8(bits.TrailingZeros8(now))
+	lead := uint8(mathbits.TrailingZeros8(now))
 	v, known := x.measure(&r.conds[lead])
 	if !known && now == 3 {
 		lead = 1

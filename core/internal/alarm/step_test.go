@@ -155,7 +155,7 @@ func TestAlarmOfARemovedRuleClears(t *testing.T) {
 
 func TestClearedAlertNamesTheLimitItWasRaisedFor(t *testing.T) {
 	s, _ := play(standard(t), State{}, at(t0, 99))
-	stricter := compile(t, Rule{ID: "temperature_high", If: Condition{Kind: High, Signal: temperature, Limit: 60}, Severity: telemetry.SeverityLow})
+	stricter := compile(t, Rule{ID: "temperature_high", If: Condition{Kind: High, Parameter: temperature, Limit: 60}, Severity: telemetry.SeverityLow})
 	s, journal := play(stricter, s, at(t0+1000, 70))
 	require.Empty(t, journal, "the new limit counts")
 	_, journal = play(stricter, s, at(t0+2000, 60))
@@ -167,8 +167,8 @@ func TestClearedAlertNamesTheLimitItWasRaisedFor(t *testing.T) {
 func TestFirstRuleOfATypeThatFitsCounts(t *testing.T) {
 	rs := compile(
 		t,
-		Rule{ID: "hot_in_the_server_room", Type: "hot", Where: Where{Buildings: []string{"A栋"}, Floors: []int{3}}, If: Condition{Kind: High, Signal: temperature, Limit: 90}},
-		Rule{ID: "hot_elsewhere", Type: "hot", If: Condition{Kind: High, Signal: temperature, Limit: 30}},
+		Rule{ID: "hot_in_the_server_room", Type: "hot", Where: Where{Buildings: []string{"A栋"}, Floors: []int{3}}, If: Condition{Kind: High, Parameter: temperature, Limit: 90}},
+		Rule{ID: "hot_elsewhere", Type: "hot", If: Condition{Kind: High, Parameter: temperature, Limit: 30}},
 	)
 	_, journal := play(rs, State{}, series(50, 95, 95)...)
 	require.Equal(t, []brief{{"hot", telemetry.EventRaised, 1}}, briefs(journal))
@@ -277,11 +277,11 @@ func TestFastEnoughForEveryReading(t *testing.T) {
 func ten() []Rule {
 	return append(
 		builtIn().Rules,
-		Rule{ID: "temperature_high_high", If: Condition{Kind: HighHigh, Signal: temperature, Limit: 95, Deadband: 2}, OnDelay: 5 * time.Second},
-		Rule{ID: "humidity_high", If: Condition{Kind: High, Signal: humidity, Limit: 90, Deadband: 2}},
-		Rule{ID: "temperature_stuck", If: Condition{Kind: Stuck, Signal: temperature, For: 10 * time.Minute}},
-		Rule{ID: "temperature_rate", If: Condition{Kind: Rate, Signal: temperature, Limit: 1000}},
-		Rule{ID: "temperature_deviation", If: Condition{Kind: Deviation, Signal: temperature, Limit: 8}},
+		Rule{ID: "temperature_high_high", If: Condition{Kind: HighHigh, Parameter: temperature, Limit: 95, Deadband: 2}, OnDelay: 5 * time.Second},
+		Rule{ID: "humidity_high", If: Condition{Kind: High, Parameter: humidity, Limit: 90, Deadband: 2}},
+		Rule{ID: "temperature_stuck", If: Condition{Kind: Stuck, Parameter: temperature, For: 10 * time.Minute}},
+		Rule{ID: "temperature_rate", If: Condition{Kind: Rate, Parameter: temperature, Limit: 1000}},
+		Rule{ID: "temperature_deviation", If: Condition{Kind: Deviation, Parameter: temperature, Limit: 8}},
 		Rule{ID: "battery_low", If: Condition{Kind: BatteryLow, Limit: 15}},
 		Rule{ID: "signal_weak", If: Condition{Kind: SignalWeak, Limit: -90}},
 		Rule{ID: "switch_off", If: Condition{Kind: SwitchIs, On: false}, OnDelay: time.Minute},
@@ -298,7 +298,7 @@ func full(ts int64) Input {
 	r.Sensors.Set(telemetry.Sensor{Name: telemetry.Current, Number: 2.5, Unit: "A"})
 	r.Sensors.Set(telemetry.Switch(telemetry.SwitchStatus, true))
 	r.Info = telemetry.DeviceInfo{Model: "IOT-SENSOR-V2", Battery: telemetry.Some(85), SignalStrength: telemetry.Some(-45)}
-	in.Room = &RoomView{telemetry.ParamTemperature: {Count: 3, Mean: 24, Median: 24}}
+	in.Room = &RoomView{{temperature, RoomValue{Count: 3, Mean: 24, Median: 24}}}
 	return in
 }
 
@@ -321,7 +321,7 @@ func BenchmarkStep(b *testing.B) {
 			in := full(t0)
 			value := &in.Reading.Sensors.Find(telemetry.Temperature).Number
 			*value = bench.first
-			in.Room[telemetry.ParamTemperature].Median = bench.then
+			(*in.Room)[0].Median = bench.then
 			s, out, _ := rs.Step(State{}, in, nil)
 			b.ReportAllocs()
 			for b.Loop() {

@@ -1,6 +1,10 @@
 package alarm
 
-import "industrial-iot-monitor/internal/telemetry"
+import (
+	"slices"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
 
 // tickGrace is how long a reading may take from its device to here before the clock
 // decides instead.
@@ -76,14 +80,12 @@ func (x *step) fire(due int64, what timer, i int) {
 		c := m.Cells[i]
 		x.dropCell(i)
 		if r := x.rules.byID[c.Rule]; r != nil && x.s.holding(r.Type) < 0 {
-			x.advanceLast(r.mask, due)
+			x.advanceRule(r, due)
 			x.raise(r, &c, due)
 		}
 	case offDelay:
 		a := &m.Alarms[i]
-		if sig, ok := SignalOf(a.Threshold.Parameter); ok {
-			x.advanceLast(1<<sig, due)
-		}
+		x.advanceParameter(a.Threshold.Parameter, due)
 		x.clear(i, due, a.OffValue, a.OffText)
 	case stale:
 		m.Alarms[i].Stale = true
@@ -98,17 +100,36 @@ func (x *step) fire(due int64, what timer, i int) {
 	}
 }
 
-// advanceLast records a decision by the clock: an earlier reading that arrives later does
-// not change it.
-func (x *step) advanceLast(mask uint8, at int64) {
+// advanceRule records a decision by the clock about the signals of r: an earlier reading
+// that arrives later does not change it.
+func (x *step) advanceRule(r *rule, at int64) {
 	if x.r != nil {
 		return // the reading being judged is younger
 	}
-	for p := range NumSignals {
-		if mask&(1<<p) != 0 {
-			x.s.Last[p] = max(x.s.Last[p], at)
+	x.s.tracks = slices.Clone(x.s.tracks)
+	for i := range r.n {
+		signal := int16(r.conds[i].signal) //nolint:gosec // bounded by the rules
+		if k := x.s.trackOf(signal); k >= 0 {
+			x.s.tracks[k].last = max(x.s.tracks[k].last, at)
+		} else {
+			x.s.addTrack(signal, at)
 		}
 	}
+	x.s.seen = max(x.s.seen, at)
+}
+
+// advanceParameter is advanceRule for the signals of a parameter that the device has.
+func (x *step) advanceParameter(parameter string, at int64) {
+	if x.r != nil {
+		return
+	}
+	x.s.tracks = slices.Clone(x.s.tracks)
+	for k := range x.s.tracks {
+		if t := &x.s.tracks[k]; x.s.of.names[t.signal].name == parameter {
+			t.last = max(t.last, at)
+		}
+	}
+	x.s.seen = max(x.s.seen, at)
 }
 
 // Tick advances s to the clock's now (ms): delays that end without a reading, alarms that
@@ -122,6 +143,7 @@ func (rs *Rules) Tick(s State, now int64, dst []Transition) (State, []Transition
 		return s, dst, false
 	}
 	x := step{rules: rs, s: s, out: dst, detected: now}
+	x.s.adopt(rs.signals)
 	x.advance(now - tickGrace - s.Lag)
 	for i := len(x.s.mem.Alarms) - 1; i >= 0; i-- {
 		a := &x.s.mem.Alarms[i]

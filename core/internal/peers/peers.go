@@ -19,7 +19,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"industrial-iot-monitor/core/internal/rooms"
-	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -28,8 +27,12 @@ const (
 	every = time.Second
 	// validFor is how long a peer's state counts, in ms.
 	validFor = 5_000
-	// roomsPerMessage keeps a message below the hub's limit.
-	roomsPerMessage = 500
+	// roomsPerMessage and valuesPerMessage keep a message below the hub's limit of 1 MiB: a
+	// value takes up to 25 bytes.
+	roomsPerMessage  = 500
+	valuesPerMessage = 20_000
+	// maxPeerRooms bounds the rooms that a peer can make this instance keep.
+	maxPeerRooms = 50_000
 )
 
 // Message is a part of one instance's state. Messages with one Round make a whole.
@@ -70,7 +73,7 @@ type peerState struct {
 	round int64
 	at    int64 // ms by the clock
 	down  map[string]string
-	rooms map[string]rooms.Values
+	rooms map[string]*rooms.Values
 }
 
 // Options of an Exchange. All are required.
@@ -165,34 +168,32 @@ func (e *Exchange) DownAlarm(gateway string, now int64) string {
 
 // RoomValues returns a function that returns the values of a room's sensors that are not
 // in the partition.
-func (e *Exchange) RoomValues(partition int32, now int64) func(room string, p telemetry.Parameter) []float64 {
+func (e *Exchange) RoomValues(partition int32, now int64) func(room, parameter string) []float64 {
 	all := e.outside(partition, now)
-	return func(room string, p telemetry.Parameter) []float64 {
+	return func(room, parameter string) []float64 {
 		if values := all[room]; values != nil {
-			return values[p]
+			return values.Of(parameter)
 		}
 		return nil
 	}
 }
 
-func (e *Exchange) outside(partition int32, now int64) map[string]*[telemetry.NumAnalog][]float64 {
-	all := make(map[string]*[telemetry.NumAnalog][]float64)
-	add := func(v rooms.Values) {
+func (e *Exchange) outside(partition int32, now int64) map[string]*rooms.Values {
+	all := make(map[string]*rooms.Values)
+	add := func(v *rooms.Values) {
 		sum := all[v.Room]
 		if sum == nil {
-			sum = new([telemetry.NumAnalog][]float64)
+			sum = new(rooms.Values)
 			all[v.Room] = sum
 		}
-		for p := range v.Values {
-			sum[p] = append(sum[p], v.Values[p]...)
-		}
+		sum.AddAll(v)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for k, p := range e.own {
 		if k != partition {
-			for _, v := range p.rooms {
-				add(v)
+			for i := range p.rooms {
+				add(&p.rooms[i])
 			}
 		}
 	}
@@ -222,10 +223,24 @@ func (e *Exchange) messages() []Message {
 		all = append(all, p.rooms...)
 	}
 	out := []Message{first}
-	for chunk := range slices.Chunk(all, roomsPerMessage) {
-		out = append(out, Message{Member: e.member, Round: e.round, Rooms: chunk})
+	for len(all) > 0 {
+		n := nextMessage(all)
+		out = append(out, Message{Member: e.member, Round: e.round, Rooms: all[:n]})
+		all = all[n:]
 	}
 	return out
+}
+
+// nextMessage returns how many of the first rooms fit into a message, at least one.
+func nextMessage(all []rooms.Values) int {
+	values := 0
+	for i := range all {
+		values += all[i].Len()
+		if i > 0 && values > valuesPerMessage || i == roomsPerMessage {
+			return i
+		}
+	}
+	return len(all)
 }
 
 // receive applies a peer's message.
@@ -246,7 +261,7 @@ func (e *Exchange) receive(data []byte, now int64) {
 	defer e.mu.Unlock()
 	o := e.others[m.Member]
 	if o == nil || m.Round != o.round {
-		next := &peerState{round: m.Round, rooms: make(map[string]rooms.Values)}
+		next := &peerState{round: m.Round, rooms: make(map[string]*rooms.Values)}
 		if o != nil {
 			next.down = o.down // until its first message comes
 		}
@@ -257,17 +272,20 @@ func (e *Exchange) receive(data []byte, now int64) {
 		o.down = m.Down
 	}
 	o.at = now
-	for _, v := range m.Rooms {
-		o.add(v)
+	for i := range m.Rooms {
+		o.add(&m.Rooms[i])
 	}
 }
 
 // add adds values of a room, which several partitions may share.
-func (o *peerState) add(v rooms.Values) {
+func (o *peerState) add(v *rooms.Values) {
 	sum := o.rooms[v.Room]
-	sum.Room = v.Room
-	for p := range v.Values {
-		sum.Values[p] = append(sum.Values[p], v.Values[p]...)
+	if sum == nil {
+		if len(o.rooms) >= maxPeerRooms {
+			return
+		}
+		sum = &rooms.Values{Room: v.Room}
+		o.rooms[v.Room] = sum
 	}
-	o.rooms[v.Room] = sum
+	sum.AddAll(v)
 }

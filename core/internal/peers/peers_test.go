@@ -48,7 +48,7 @@ func deliver(t *testing.T, from, to *Exchange, at int64) {
 
 func values(room string, v ...float64) rooms.Values {
 	out := rooms.Values{Room: room}
-	out.Values[telemetry.ParamTemperature] = v
+	out.Add(telemetry.Temperature, v)
 	return out
 }
 
@@ -68,7 +68,7 @@ func TestPeersShareGatewaysAlarmsAndRooms(t *testing.T) {
 	require.Equal(t, "alarm", a.DownAlarm("gw-a", now))
 	require.Empty(t, b.DownAlarm("gw-b", now))
 	of := func(m *Exchange, partition int32, room string) []float64 {
-		v := slices.Clone(m.RoomValues(partition, now)(room, telemetry.ParamTemperature))
+		v := slices.Clone(m.RoomValues(partition, now)(room, telemetry.Temperature))
 		slices.Sort(v)
 		return v
 	}
@@ -89,7 +89,7 @@ func TestStateOfAPeerExpires(t *testing.T) {
 	a.Set(1, map[string]string{"gw-a": "alarm"}, []rooms.Values{values("301", 20)})
 	deliver(t, a, b, now)
 	require.Empty(t, b.DownAlarm("gw-a", now+validFor))
-	require.Empty(t, b.RoomValues(3, now+validFor)("301", telemetry.ParamTemperature))
+	require.Empty(t, b.RoomValues(3, now+validFor)("301", telemetry.Temperature))
 	b.receive([]byte("{"), now) // any hub client may publish there
 	require.Empty(t, b.others)
 }

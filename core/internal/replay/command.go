@@ -101,7 +101,7 @@ func (c *Command) read(file string) (alarm.RuleSet, error) {
 	if err != nil {
 		return alarm.RuleSet{}, fmt.Errorf("-rules: %w", err)
 	}
-	set, err := rules.Load(data)
+	set, err := rules.Load(data, cmp.Or(c.Sensors, sensors.Default()))
 	if err != nil {
 		return alarm.RuleSet{}, fmt.Errorf("%s: %w", file, err)
 	}

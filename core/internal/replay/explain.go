@@ -35,12 +35,12 @@ func explain(set *alarm.Rules, a telemetry.Alert, inputs []alarm.Input) wire.Exp
 		r = former
 		x.Incomplete = "the rule " + a.Rule + " has changed since; this is its former limit"
 	}
-	alone, err := alarm.Compile(alarm.RuleSet{Rules: []alarm.Rule{r}, MaxWait: maxWait})
+	alone, err := alarm.Compile(alarm.RuleSet{Rules: []alarm.Rule{r}, MaxWait: maxWait, Catalogue: set.Catalogue()})
 	if err != nil {
 		x.Error = "the rule cannot be replayed: " + err.Error()
 		return x
 	}
-	for _, l := range r.Limits() {
+	for _, l := range alone.Limits(r.ID) {
 		x.Conditions = append(x.Conditions, wire.Condition{
 			Parameter: l.Parameter, Operator: l.Operator, Limit: l.Value, Deadband: l.Deadband, Unit: l.Unit,
 		})
@@ -96,15 +96,15 @@ func compares(r alarm.Rule) bool {
 
 // formerRule rebuilds the rule that raised an alarm from the limit recorded in it.
 func formerRule(a telemetry.Alert) (alarm.Rule, bool) {
-	signal, ok := alarm.SignalOf(a.Threshold.Parameter)
-	if !ok || signal >= alarm.Signal(telemetry.NumAnalog) {
-		return alarm.Rule{}, false
+	name := a.Threshold.Parameter
+	if !telemetry.ValidSensorName(name) || name == alarm.Battery || name == alarm.Strength {
+		return alarm.Rule{}, false // of the latter two it is not known whether they are sensors
 	}
 	r := alarm.Rule{
 		ID: a.Rule, Type: a.AlertType, Severity: a.Severity,
 		OnDelay:  time.Duration(a.OnDelayMS) * time.Millisecond,
 		OffDelay: time.Duration(a.OffDelayMS) * time.Millisecond,
-		If:       alarm.Condition{Kind: alarm.High, Signal: signal, Limit: a.Threshold.Value, Deadband: a.Deadband},
+		If:       alarm.Condition{Kind: alarm.High, Parameter: name, Limit: a.Threshold.Value, Deadband: a.Deadband},
 	}
 	switch a.Threshold.Operator {
 	case ">":

@@ -33,7 +33,7 @@ func series(values ...float64) []alarm.Input {
 func hot(limit float64) alarm.Rule {
 	return alarm.Rule{
 		ID: "hot", Severity: telemetry.SeverityHigh, OnDelay: 2 * time.Second, OffDelay: time.Second,
-		If: alarm.Condition{Kind: alarm.High, Signal: alarm.Signal(telemetry.ParamTemperature), Limit: limit, Deadband: 2},
+		If: alarm.Condition{Kind: alarm.High, Parameter: telemetry.Temperature, Limit: limit, Deadband: 2},
 	}
 }
 
@@ -136,7 +136,6 @@ func TestExplanationOfOldReadings(t *testing.T) {
 }
 
 func TestExplanationOfOtherKinds(t *testing.T) {
-	signal := alarm.Signal(telemetry.ParamTemperature)
 	for name, tt := range map[string]struct {
 		cond   alarm.Condition
 		inputs []alarm.Input
@@ -144,13 +143,13 @@ func TestExplanationOfOtherKinds(t *testing.T) {
 		value  float64 // of the last sample
 	}{
 		"rate": {
-			alarm.Condition{Kind: alarm.Rate, Signal: signal, Limit: 10, Window: 4 * time.Second},
+			alarm.Condition{Kind: alarm.Rate, Parameter: telemetry.Temperature, Limit: 10, Window: 4 * time.Second},
 			series(50, 49, 48, 47, 46),
 			wire.Condition{Parameter: "temperature", Operator: ">", Limit: 10, Unit: "°C/min"},
 			60,
 		},
 		"stuck": {
-			alarm.Condition{Kind: alarm.Stuck, Signal: signal, For: 10 * time.Second},
+			alarm.Condition{Kind: alarm.Stuck, Parameter: telemetry.Temperature, For: 10 * time.Second},
 			series(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1),
 			wire.Condition{Parameter: "temperature", Operator: ">=", Limit: 10, Unit: "s"},
 			10,

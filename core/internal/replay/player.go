@@ -34,7 +34,9 @@ type device struct {
 }
 
 func newPlayer(o Options) *player {
-	return &player{o: o, intake: intake.Intake{Sensors: o.Sensors}, devices: make(map[string]*device), alarms: make(map[string]*Occurrence), rooms: rooms.New()}
+	p := &player{o: o, intake: intake.Intake{Sensors: o.Sensors}, devices: make(map[string]*device), alarms: make(map[string]*Occurrence), rooms: rooms.New()}
+	p.rooms.Compare(o.Rules.RoomParameters())
+	return p
 }
 
 // record plays one record.

@@ -1,8 +1,8 @@
 // Package rooms keeps the sensor values of each room, so that rules can detect a sensor
-// that deviates from its neighbours. A Table has the devices of one partition; devices of
-// the same room in other partitions are present as values received from peers. A view is
-// as old as the last Rebuild, about a second; values older than MaxAge do not count. It
-// does no I/O and nothing in it blocks.
+// that deviates from its neighbours. A Table has the devices of one partition and the
+// parameters that rules compare; devices of the same room in other partitions are present
+// as values received from peers. A view is as old as the last Rebuild, about a second;
+// values older than MaxAge do not count. It does no I/O and nothing in it blocks.
 package rooms
 
 import (
@@ -24,49 +24,72 @@ const (
 	// maxValues bounds the values of one parameter of one room. Of more sensors only
 	// some count.
 	maxValues = 1_000
+	// maxParameters bounds the further parameters of one room that a peer can send.
+	maxParameters = 64
+	// maxPart is about how many values of a room go to peers in one piece.
+	maxPart = 10_000
 )
-
-// Values are the newest values of a room's sensors.
-type Values struct {
-	Room   string                         `json:"room"`   // see Key
-	Values [telemetry.NumAnalog][]float64 `json:"values"` // by parameter, in no order
-}
 
 // Key returns the key of a room, unique across buildings.
 func Key(l telemetry.Location) string {
 	return l.Building + "\x1f" + strconv.Itoa(l.Floor) + "\x1f" + l.Room
 }
 
-// Device is one device's place in a Table.
+// Device is one device's place in a Table. It grows with the device's sensors that rules
+// compare.
 type Device struct {
 	location telemetry.Location
 	room     *room
-	at       int64 // event time of the newest values
-	newest   [telemetry.NumAnalog]value
-	counted  [telemetry.NumAnalog]value // as of the last Rebuild
+	at       int64 // plant time of the newest values
+	names    int   // which parameters the values are of, see Table.names
+	values   []value
 }
 
+// value is one sensor of a device.
 type value struct {
-	present bool
-	v       float64
+	parameter int // index in Table.parameters
+	newest    float64
+	counted   float64 // as of the last Rebuild
+	present   bool    // newest is of the newest reading
+	isCounted bool
 }
 
 type room struct {
 	key     string
 	devices int
-	own     [telemetry.NumAnalog][]float64
-	all     [telemetry.NumAnalog][]float64 // sorted, with those of peers
-	sum     [telemetry.NumAnalog]float64
+	figures []figures // by parameter, as many as are needed
+}
+
+// figures are the values of one parameter of a room.
+type figures struct {
+	own []float64
+	all []float64 // sorted, with those of peers
+	sum float64
 }
 
 // Table holds the rooms of one partition. It is not safe for concurrent use.
 type Table struct {
-	rooms   map[string]*room
-	devices map[*Device]struct{} // those in a room
+	parameters []string
+	names      int // counts the changes of parameters
+	rooms      map[string]*room
+	devices    map[*Device]struct{} // those in a room
 }
 
-// New returns an empty Table.
+// New returns an empty Table that compares no parameters.
 func New() *Table { return &Table{rooms: make(map[string]*room), devices: make(map[*Device]struct{})} }
+
+// Compare sets the parameters that are compared. After a change, rooms have no values
+// until their devices send again.
+func (t *Table) Compare(parameters []string) {
+	if slices.Equal(t.parameters, parameters) {
+		return
+	}
+	t.parameters = slices.Clone(parameters)
+	t.names++
+	for _, rm := range t.rooms {
+		rm.figures = nil
+	}
+}
 
 // Put applies a reading of d, taken at plant time at. d is the zero Device for its first one. d must not be copied
 // afterwards. A late reading changes nothing.
@@ -78,10 +101,39 @@ func (t *Table) Put(d *Device, at int64, r *telemetry.Reading) {
 		return
 	}
 	d.at = at
-	for p := range telemetry.NumAnalog {
-		m := r.Sensors.Analog(p)
-		d.newest[p] = value{m.Present, m.Value}
+	if d.names != t.names {
+		d.values, d.names = nil, t.names
 	}
+	for i := range d.values {
+		d.values[i].present = false
+	}
+	for p, name := range t.parameters {
+		if m := r.Sensors.Find(name); m != nil && m.Comparable() {
+			v := d.value(p)
+			v.newest, v.present = m.Number, true
+		}
+	}
+}
+
+// value returns the value of a parameter, which it adds if there is none.
+func (d *Device) value(parameter int) *value {
+	if v := d.find(parameter); v != nil {
+		return v
+	}
+	values := make([]value, len(d.values), len(d.values)+1)
+	copy(values, d.values)
+	d.values = append(values, value{parameter: parameter})
+	return &d.values[len(d.values)-1]
+}
+
+// find returns the value of a parameter, nil if d has no such sensor.
+func (d *Device) find(parameter int) *value {
+	for i := range d.values {
+		if d.values[i].parameter == parameter {
+			return &d.values[i]
+		}
+	}
+	return nil
 }
 
 func (t *Table) move(d *Device, l telemetry.Location) {
@@ -102,7 +154,10 @@ func (t *Table) move(d *Device, l telemetry.Location) {
 		t.rooms[key] = rm
 	}
 	rm.devices++
-	d.room, d.counted = rm, [telemetry.NumAnalog]value{}
+	d.room = rm
+	for i := range d.values {
+		d.values[i].isCounted = false
+	}
 	t.devices[d] = struct{}{}
 }
 
@@ -125,39 +180,53 @@ func (t *Table) leave(d *Device) {
 
 // Rebuild renews the views at now, in ms, from the devices' newest values and from those
 // of other partitions. Call it about once a second.
-func (t *Table) Rebuild(now int64, others func(room string, p telemetry.Parameter) []float64) {
+func (t *Table) Rebuild(now int64, others func(room, parameter string) []float64) {
 	for _, rm := range t.rooms {
-		for p := range rm.own {
-			rm.own[p] = rm.own[p][:0]
+		for p := range rm.figures {
+			rm.figures[p].own = rm.figures[p].own[:0]
 		}
 	}
 	oldest := now - MaxAge.Milliseconds()
 	for d := range t.devices {
-		for p := range telemetry.NumAnalog {
-			v := d.newest[p]
-			v.present = v.present && d.at >= oldest && len(d.room.own[p]) < maxValues
-			d.counted[p] = v
-			if v.present {
-				d.room.own[p] = append(d.room.own[p], v.v)
+		if d.names != t.names {
+			continue // nothing since the parameters changed
+		}
+		for i := range d.values {
+			v := &d.values[i]
+			f := d.room.of(v.parameter)
+			v.counted, v.isCounted = v.newest, v.present && d.at >= oldest && len(f.own) < maxValues
+			if v.isCounted {
+				f.own = append(f.own, v.newest)
 			}
 		}
 	}
 	for _, rm := range t.rooms {
-		rm.rebuild(others)
+		for p, name := range t.parameters {
+			var more []float64
+			if others != nil {
+				more = others(rm.key, name)
+			}
+			if len(more) > 0 || p < len(rm.figures) {
+				rm.of(p).rebuild(more)
+			}
+		}
 	}
 }
 
-func (rm *room) rebuild(others func(room string, p telemetry.Parameter) []float64) {
-	for p := range telemetry.NumAnalog {
-		rm.all[p] = append(rm.all[p][:0], rm.own[p]...)
-		if others != nil {
-			rm.all[p] = append(rm.all[p], others(rm.key, p)...)
-		}
-		slices.Sort(rm.all[p])
-		rm.sum[p] = 0
-		for _, v := range rm.all[p] {
-			rm.sum[p] += v
-		}
+// of returns the figures of a parameter.
+func (rm *room) of(parameter int) *figures {
+	for len(rm.figures) <= parameter {
+		rm.figures = append(rm.figures, figures{})
+	}
+	return &rm.figures[parameter]
+}
+
+func (f *figures) rebuild(others []float64) {
+	f.all = append(append(f.all[:0], f.own...), others...)
+	slices.Sort(f.all)
+	f.sum = 0
+	for _, v := range f.all {
+		f.sum += v
 	}
 }
 
@@ -166,20 +235,24 @@ func (t *Table) View(d *Device, dst *alarm.RoomView) *alarm.RoomView {
 	if d.room == nil {
 		return nil
 	}
-	for p := range telemetry.NumAnalog {
-		dst[p] = d.room.without(p, d.counted[p])
+	*dst = (*dst)[:0]
+	for p := range min(len(t.parameters), len(d.room.figures)) {
+		var own *value
+		if d.names == t.names {
+			own = d.find(p)
+		}
+		*dst = append(*dst, alarm.RoomParameter{Name: t.parameters[p], RoomValue: d.room.figures[p].without(own)})
 	}
 	return dst
 }
 
-// without returns the figures of the room's sensors without one, which is among them if
-// present.
-func (rm *room) without(p telemetry.Parameter, own value) alarm.RoomValue {
-	all, n, sum := rm.all[p], len(rm.all[p]), rm.sum[p]
+// without returns the figures without one of the values, nil for none.
+func (f *figures) without(own *value) alarm.RoomValue {
+	n, sum := len(f.all), f.sum
 	skip := n // none
-	if own.present {
-		if i, found := slices.BinarySearch(all, own.v); found {
-			skip, n, sum = i, n-1, sum-own.v
+	if own != nil && own.isCounted {
+		if i, found := slices.BinarySearch(f.all, own.counted); found {
+			skip, n, sum = i, n-1, sum-own.counted
 		}
 	}
 	if n <= 0 {
@@ -189,7 +262,7 @@ func (rm *room) without(p telemetry.Parameter, own value) alarm.RoomValue {
 		if i >= skip {
 			i++
 		}
-		return all[i]
+		return f.all[i]
 	}
 	return alarm.RoomValue{Count: n, Mean: sum / float64(n), Median: (at((n-1)/2) + at(n/2)) / 2}
 }
@@ -199,8 +272,12 @@ func (t *Table) Own() []Values {
 	out := make([]Values, 0, len(t.rooms))
 	for _, rm := range t.rooms {
 		v := Values{Room: rm.key}
-		for p := range rm.own {
-			v.Values[p] = slices.Clone(rm.own[p])
+		for p := range rm.figures {
+			v.Add(t.parameters[p], rm.figures[p].own)
+			if v.Len() >= maxPart { // a part of its own, to fit into a message
+				out = append(out, v)
+				v = Values{Room: rm.key}
+			}
 		}
 		out = append(out, v)
 	}

@@ -15,6 +15,12 @@ func put(t *Table, d *Device, r *telemetry.Reading) { t.Put(d, r.Timestamp, r) }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+func newTable() *Table {
+	t := New()
+	t.Compare([]string{telemetry.Temperature, telemetry.Humidity, "co2"})
+	return t
+}
+
 const now = 1_700_000_000_000
 
 func reading(room string, ts int64, temperature float64) *telemetry.Reading {
@@ -24,7 +30,7 @@ func reading(room string, ts int64, temperature float64) *telemetry.Reading {
 }
 
 func TestADeviceIsComparedWithTheOthersOfItsRoom(t *testing.T) {
-	table := New()
+	table := newTable()
 	devices := make([]Device, 5)
 	for i, v := range []float64{20, 21, 22, 50, 99} {
 		room := "301"
@@ -34,44 +40,44 @@ func TestADeviceIsComparedWithTheOthersOfItsRoom(t *testing.T) {
 		put(table, &devices[i], reading(room, now, v))
 	}
 	var view alarm.RoomView
-	require.Zero(t, table.View(&devices[0], &view)[telemetry.ParamTemperature].Count, "empty before the first Rebuild")
+	require.Zero(t, table.View(&devices[0], &view).Of(telemetry.Temperature).Count, "empty before the first Rebuild")
 	table.Rebuild(now, nil)
-	require.Equal(t, alarm.RoomValue{Count: 3, Mean: 21, Median: 21}, table.View(&devices[3], &view)[telemetry.ParamTemperature])
-	require.Equal(t, alarm.RoomValue{Count: 3, Mean: 31, Median: 22}, table.View(&devices[0], &view)[telemetry.ParamTemperature])
-	require.Zero(t, table.View(&devices[4], &view)[telemetry.ParamTemperature].Count, "it is alone")
-	require.Zero(t, table.View(&devices[0], &view)[telemetry.ParamHumidity].Count)
+	require.Equal(t, alarm.RoomValue{Count: 3, Mean: 21, Median: 21}, table.View(&devices[3], &view).Of(telemetry.Temperature))
+	require.Equal(t, alarm.RoomValue{Count: 3, Mean: 31, Median: 22}, table.View(&devices[0], &view).Of(telemetry.Temperature))
+	require.Zero(t, table.View(&devices[4], &view).Of(telemetry.Temperature).Count, "it is alone")
+	require.Zero(t, table.View(&devices[0], &view).Of(telemetry.Humidity).Count)
 
-	table.Rebuild(now, func(room string, p telemetry.Parameter) []float64 {
+	table.Rebuild(now, func(room, parameter string) []float64 {
 		require.Contains(t, []string{Key(reading("301", 0, 0).Location), Key(reading("302", 0, 0).Location)}, room)
-		if p == telemetry.ParamTemperature {
+		if parameter == telemetry.Temperature {
 			return []float64{100}
 		}
 		return nil
 	})
-	require.Equal(t, alarm.RoomValue{Count: 4, Mean: 40.75, Median: 21.5}, table.View(&devices[3], &view)[telemetry.ParamTemperature])
+	require.Equal(t, alarm.RoomValue{Count: 4, Mean: 40.75, Median: 21.5}, table.View(&devices[3], &view).Of(telemetry.Temperature))
 }
 
 func TestOldValuesDoNotCount(t *testing.T) {
-	table := New()
+	table := newTable()
 	var a, b Device
 	put(table, &a, reading("301", now, 20))
 	put(table, &b, reading("301", now-MaxAge.Milliseconds()-1, 30))
 	put(table, &a, reading("301", now-1, 90)) // late
 	table.Rebuild(now, nil)
 	var view alarm.RoomView
-	require.Zero(t, table.View(&a, &view)[telemetry.ParamTemperature].Count)
-	require.Equal(t, alarm.RoomValue{Count: 1, Mean: 20, Median: 20}, table.View(&b, &view)[telemetry.ParamTemperature])
+	require.Zero(t, table.View(&a, &view).Of(telemetry.Temperature).Count)
+	require.Equal(t, alarm.RoomValue{Count: 1, Mean: 20, Median: 20}, table.View(&b, &view).Of(telemetry.Temperature))
 }
 
 func TestADeviceThatMovesLeavesItsRoom(t *testing.T) {
-	table := New()
+	table := newTable()
 	var a, b Device
 	put(table, &a, reading("301", now, 20))
 	put(table, &b, reading("301", now, 30))
 	put(table, &a, reading("302", now+1, 20))
 	table.Rebuild(now, nil)
 	var view alarm.RoomView
-	require.Zero(t, table.View(&b, &view)[telemetry.ParamTemperature].Count)
+	require.Zero(t, table.View(&b, &view).Of(telemetry.Temperature).Count)
 	require.Len(t, table.Own(), 2)
 	put(table, &b, reading("302", now+1, 30))
 	table.Rebuild(now, nil)
@@ -79,11 +85,11 @@ func TestADeviceThatMovesLeavesItsRoom(t *testing.T) {
 	put(table, &b, reading("", now+2, 30))
 	require.Nil(t, table.View(&b, &view), "no room, no neighbours")
 	table.Rebuild(now, nil)
-	require.Zero(t, table.View(&a, &view)[telemetry.ParamTemperature].Count)
+	require.Zero(t, table.View(&a, &view).Of(telemetry.Temperature).Count)
 }
 
 func TestRemovedDeviceLeavesItsRoom(t *testing.T) {
-	table := New()
+	table := newTable()
 	devices := make([]Device, 3)
 	for i := range devices {
 		put(table, &devices[i], reading("301", now, float64(20+i)))
@@ -91,7 +97,7 @@ func TestRemovedDeviceLeavesItsRoom(t *testing.T) {
 	table.Remove(&devices[2])
 	table.Rebuild(now, nil)
 	var view alarm.RoomView
-	require.Equal(t, 1, table.View(&devices[0], &view)[telemetry.ParamTemperature].Count)
+	require.Equal(t, 1, table.View(&devices[0], &view).Of(telemetry.Temperature).Count)
 	require.Zero(t, devices[2])
 	table.Remove(&devices[2]) // once more
 	table.Remove(&devices[1])

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/internal/telemetry"
 )
 
 // Format returns a rule as an entry of the list in a rules file, with defaults left out.
@@ -78,7 +79,13 @@ func (w *writer) condition(c *alarm.Condition) {
 	for _, f := range kindFields[c.Kind] {
 		switch f {
 		case "parameter":
-			w.text(f, c.Signal.String())
+			if c.Kind != alarm.SwitchIs || c.Parameter != telemetry.SwitchStatus {
+				w.text(f, c.Parameter)
+			}
+		case "unit":
+			if c.Unit != "" {
+				w.text(f, strconv.Quote(c.Unit))
+			}
 		case "limit":
 			w.number(f, c.Limit)
 		case "deadband":

@@ -17,14 +17,14 @@ var (
 	ruleFields  = []string{"id", "type", "severity", "where", "on_delay", "off_delay", "disabled"}
 	whereFields = []string{"building", "floor", "model", "device"}
 	kindFields  = map[alarm.Kind][]string{
-		alarm.High:       {"parameter", "limit", "deadband"},
-		alarm.HighHigh:   {"parameter", "limit", "deadband"},
-		alarm.Low:        {"parameter", "limit", "deadband"},
-		alarm.LowLow:     {"parameter", "limit", "deadband"},
-		alarm.Rate:       {"parameter", "limit", "deadband", "direction", "per", "window"},
+		alarm.High:       {"parameter", "limit", "deadband", "unit"},
+		alarm.HighHigh:   {"parameter", "limit", "deadband", "unit"},
+		alarm.Low:        {"parameter", "limit", "deadband", "unit"},
+		alarm.LowLow:     {"parameter", "limit", "deadband", "unit"},
+		alarm.Rate:       {"parameter", "limit", "deadband", "unit", "direction", "per", "window"},
 		alarm.Stuck:      {"parameter", "for"},
-		alarm.Deviation:  {"parameter", "limit", "deadband", "from", "sensors"},
-		alarm.SwitchIs:   {"is"},
+		alarm.Deviation:  {"parameter", "limit", "deadband", "unit", "from", "sensors"},
+		alarm.SwitchIs:   {"parameter", "is"},
 		alarm.BatteryLow: {"limit", "deadband"},
 		alarm.SignalWeak: {"limit", "deadband"},
 		alarm.Offline:    {},
@@ -130,8 +130,10 @@ func (p *reader) condition(m *yamldoc.Map, others []string) alarm.Condition {
 	p.Only(m, slices.Concat(others, []string{"kind"}, fields)...)
 	has := func(f string) bool { return slices.Contains(fields, f) }
 	if has("parameter") {
-		s := p.parameter(m)
-		c.Signal, _ = alarm.SignalOf(s)
+		c.Parameter = p.parameter(m, c.Kind != alarm.SwitchIs)
+	}
+	if has("unit") {
+		c.Unit = p.Text(m, "unit", false, "a unit")
 	}
 	if has("limit") {
 		c.Limit, c.Deadband = p.Number(m, "limit", true), p.Number(m, "deadband", false)
@@ -153,12 +155,13 @@ func (p *reader) condition(m *yamldoc.Map, others []string) alarm.Condition {
 	return c
 }
 
-func (p *reader) parameter(m *yamldoc.Map) string {
-	if _, ok := m.Get("parameter"); !ok {
-		p.Wrong(m.Node, m.Path("parameter"), "missing; want temperature, humidity, pressure or current")
-		return ""
+// parameter reads the name of a sensor.
+func (p *reader) parameter(m *yamldoc.Map, required bool) string {
+	name := p.Text(m, "parameter", required, alarm.WantParameter)
+	if n, ok := m.Get("parameter"); ok && name != "" && !telemetry.ValidSensorName(name) {
+		p.Wrong(n, m.Path("parameter"), "%s: want %s", yamldoc.Show(n), alarm.WantParameter)
 	}
-	return p.Choice(m, "parameter", "", "temperature", "humidity", "pressure", "current")
+	return name
 }
 
 func (p *reader) count(m *yamldoc.Map, key string) int {
@@ -206,7 +209,7 @@ func (p *reader) where(m *yamldoc.Map) alarm.Where {
 
 // bounds reports the values that are out of bounds, each at its position.
 func (p *reader) bounds(r *alarm.Rule, places map[string]*yamldoc.Map) {
-	for _, c := range r.Check() {
+	for _, c := range r.Check(p.catalogue) {
 		prefix, key := "", c.Field
 		for _, candidate := range []string{"if.", "other."} {
 			if rest, ok := strings.CutPrefix(c.Field, candidate); ok {

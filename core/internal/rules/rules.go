@@ -9,6 +9,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/yamldoc"
 )
 
@@ -18,16 +19,18 @@ const (
 	MaxRules = 1000
 )
 
-// Load parses and checks a rules file. The error is a *yamldoc.Error.
-func Load(data []byte) (alarm.RuleSet, error) {
+// Load parses and checks a rules file, whose units are converted by the catalogue. The
+// error is a *yamldoc.Error.
+func Load(data []byte, catalogue *sensors.Catalogue) (alarm.RuleSet, error) {
 	var set alarm.RuleSet
 	format := yamldoc.Format{MaxBytes: MaxBytes, List: "rules", MaxItems: MaxRules}
 	err := format.Load(data, func(p *yamldoc.Reader, _ *yamldoc.Map, items []ast.Node) {
-		set = (&reader{p}).rules(items)
+		set = (&reader{p, catalogue}).rules(items)
 	})
 	if err != nil {
 		return alarm.RuleSet{}, err
 	}
+	set.Catalogue = catalogue
 	if _, err := alarm.Compile(set); err != nil { // errors that involve several rules
 		return alarm.RuleSet{}, &yamldoc.Error{Problems: []yamldoc.Problem{{Message: err.Error()}}}
 	}
@@ -35,7 +38,10 @@ func Load(data []byte) (alarm.RuleSet, error) {
 }
 
 // reader reads rules and collects problems.
-type reader struct{ *yamldoc.Reader }
+type reader struct {
+	*yamldoc.Reader
+	catalogue *sensors.Catalogue
+}
 
 // rules reads the list of rules.
 func (p *reader) rules(items []ast.Node) alarm.RuleSet {

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/yamldoc"
 )
@@ -57,10 +58,13 @@ func example(tb testing.TB) []byte {
 	return data
 }
 
+// load loads a file with the built-in catalogue of sensors.
+func load(data []byte) (alarm.RuleSet, error) { return Load(data, sensors.Default()) }
+
 func TestExample(t *testing.T) {
 	data := example(t)
 	require.NoError(t, validate(schema(t), data))
-	set, err := Load(data)
+	set, err := load(data)
 	require.NoError(t, err)
 	kinds := map[alarm.Kind]bool{}
 	for _, r := range set.Rules {
@@ -75,7 +79,7 @@ func TestExample(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, alarm.Rule{
 		ID: "temperature_high", Severity: telemetry.SeverityHigh, OnDelay: 10 * time.Second, OffDelay: 30 * time.Second,
-		If: alarm.Condition{Kind: alarm.High, Signal: alarm.Signal(telemetry.ParamTemperature), Limit: 75, Deadband: 3},
+		If: alarm.Condition{Kind: alarm.High, Parameter: telemetry.Temperature, Limit: 75, Deadband: 3},
 	}, set.Rules[0])
 	require.Equal(t, alarm.Where{Buildings: []string{"A栋", "B栋"}, Floors: []int{1}, Devices: []string{"cold_*"}}, set.Rules[2].Where)
 	last := set.Rules[len(set.Rules)-1]
@@ -85,13 +89,13 @@ func TestExample(t *testing.T) {
 
 // TestFormatIsReadBack: a formatted rule parses to the same rule.
 func TestFormatIsReadBack(t *testing.T) {
-	set, err := Load(example(t))
+	set, err := load(example(t))
 	require.NoError(t, err)
 	compiled, err := alarm.Compile(set)
 	require.NoError(t, err)
 	for _, r := range append(set.Rules, compiled.All()...) {
 		text := "rules:\n" + Format(r)
-		back, err := Load([]byte(text))
+		back, err := load([]byte(text))
 		require.NoError(t, err, text)
 		require.NoError(t, validate(schema(t), []byte(text)), text)
 		require.Len(t, back.Rules, 1)
@@ -117,6 +121,11 @@ func TestFiles(t *testing.T) {
 		{"all there can be", with("deadband: 0", "on_delay: 1h30m", "off_delay: 500ms", "severity: critical", "type: hot", "disabled: false", "where: {building: A栋, floor: [-1, 2], model: [\"a*\"], device: d}"), "", false},
 		{"both", rule("all:", "  - {kind: high, parameter: temperature, limit: 1}", "  - {kind: switch, is: on}"), "", false},
 		{"either", rule("any:", "  - {kind: stuck, parameter: temperature, for: 10m}", "  - {kind: rate, parameter: temperature, limit: 1}", "on_delay: 1m"), "", false},
+		{"any sensor", rule("kind: high", "parameter: co2", "limit: 1000"), "", false},
+		{"any switch", rule("kind: switch", "parameter: door_open", "is: on"), "", false},
+		{"a unit", rule("kind: high", "parameter: temperature", "limit: 176", "deadband: 3.6", "unit: °F"), "", false},
+		{"a unit of a rate", rule("kind: rate", "parameter: pressure", "limit: 1", "unit: kPa"), "", false},
+		{"a unit of a deviation", rule("kind: deviation", "parameter: temperature", "limit: 9", "unit: °F"), "", false},
 		{"switched off", rule("disabled: true"), "", false},
 		{"switched off with a severity", rule("disabled: true", "severity: low"), "", false},
 		{"offline", rule("kind: offline", "on_delay: 5m"), "", false},
@@ -141,8 +150,15 @@ func TestFiles(t *testing.T) {
 		{"limit is infinite", rule("kind: high", "parameter: temperature", "limit: .inf"), "line 5: rules[0].limit: .inf: want a number", false},
 		{"no limit", rule("kind: high", "parameter: temperature"), "line 2: rules[0].limit: missing; want a number", false},
 		{"limit is nothing", rule("kind: high", "parameter: temperature", "limit:"), "line 5: rules[0].limit: nothing: want a number", false},
-		{"unknown parameter", rule("kind: high", "limit: 5", "parameter: noise"), `line 5: rules[0].parameter: "noise": want temperature, humidity, pressure or current`, false},
-		{"no parameter", rule("kind: high", "limit: 5"), "line 2: rules[0].parameter: missing; want temperature, humidity, pressure or current", false},
+		{"bad parameter", rule("kind: high", "limit: 5", "parameter: Noise"), `line 5: rules[0].parameter: "Noise": want the name of a sensor, like temperature or co2`, false},
+		{"no parameter", rule("kind: high", "limit: 5"), "line 2: rules[0].parameter: missing; want the name of a sensor, like temperature or co2", false},
+		{"unknown unit", with("unit: Q"), `line 6: rules[0].unit: "Q": want a unit of temperature: °C, `, true},
+		{"unit of another kind", with("unit: kPa"), `line 6: rules[0].unit: "kPa": want a unit of temperature: °C, `, true},
+		{"unit of an unknown sensor", rule("kind: high", "parameter: zorb", "limit: 5", "unit: °C"), `line 6: rules[0].unit: zorb is not in the catalogue of sensors, so "°C" cannot be converted`, true},
+		{"unit of a battery", rule("kind: battery_low", "limit: 5", "unit: V"), "line 5: rules[0].unit: unknown field", false},
+		{"unit of one of two", rule("all:", "  - {kind: switch, is: on}", "  - {kind: low, parameter: current, limit: 300, unit: V}"), `line 5: rules[0].all[1].unit: "V": want a unit of current: A, `, true},
+		{"unit is a number", with("unit: 5"), "line 6: rules[0].unit: 5: want a unit", false},
+		{"bad name of a switch", rule("kind: switch", "parameter: Door", "is: on"), `line 4: rules[0].parameter: "Door": want the name of a sensor`, false},
 		{"negative deadband", with("deadband: -1"), "line 6: rules[0].deadband: -1: want a finite number, 0 or more", false},
 		{"unknown severity", with("severity: bad"), `line 6: rules[0].severity: "bad": want critical, high, medium or low`, false},
 		{"field of another kind", with("window: 1m"), "line 6: rules[0].window: unknown field; want one of id, type, severity, where, on_delay, off_delay, disabled, kind, parameter, limit, deadband", false},
@@ -165,7 +181,7 @@ func TestFiles(t *testing.T) {
 		{"one condition of two", rule("all:", "  - {kind: switch, is: on}"), "line 4: rules[0].all: 1 conditions; want two", false},
 		{"both and either", rule("all: []", "any: []"), "line 4: rules[0].any: all is present too; want one of them", false},
 		{"conditions and a kind", rule("kind: offline", "any:", "  - {kind: switch, is: on}", "  - {kind: switch, is: off}"), "line 3: rules[0].kind: unknown field", false},
-		{"a condition with a delay", rule("all:", "  - {kind: switch, is: on}", "  - {kind: switch, is: off, on_delay: 5s}"), "line 5: rules[0].all[1].on_delay: unknown field; want one of kind, is", false},
+		{"a condition with a delay", rule("all:", "  - {kind: switch, is: on}", "  - {kind: switch, is: off, on_delay: 5s}"), "line 5: rules[0].all[1].on_delay: unknown field; want one of kind, parameter, is", false},
 		{"a condition about nothing", rule("all:", "  - {kind: switch, is: on}", "  - {kind: offline}"), "line 5: rules[0].all[1].kind: offline: it cannot be combined", false},
 		{"bad limit of a condition", rule("all:", "  - {kind: switch, is: on}", "  - {kind: battery_low, limit: 0}"), "line 5: rules[0].all[1].limit: 0: want a percentage", false},
 		{"unknown place", with("where: {house: 5}"), "line 6: rules[0].where.house: unknown field; want one of building, floor, model, device", false},
@@ -178,7 +194,7 @@ func TestFiles(t *testing.T) {
 	s := schema(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Load([]byte(tt.file))
+			_, err := load([]byte(tt.file))
 			bySchema := validate(s, []byte(tt.file))
 			if tt.problem == "" {
 				require.NoError(t, err)
@@ -197,14 +213,14 @@ func TestFiles(t *testing.T) {
 }
 
 func TestEveryProblemIsReported(t *testing.T) {
-	_, err := Load([]byte("rules:\n  - {id: a, kind: high}\n  - {id: b, kind: low, parameter: x, limit: y}\n"))
-	require.Equal(t, `line 2: rules[0].parameter: missing; want temperature, humidity, pressure or current
+	_, err := load([]byte("rules:\n  - {id: a, kind: high}\n  - {id: b, kind: low, parameter: X, limit: y}\n"))
+	require.Equal(t, `line 2: rules[0].parameter: missing; want the name of a sensor, like temperature or co2: [a-z][a-z0-9_]{0,31}
 line 2: rules[0].limit: missing; want a number
-line 3: rules[1].parameter: "x": want temperature, humidity, pressure or current
+line 3: rules[1].parameter: "X": want the name of a sensor, like temperature or co2: [a-z][a-z0-9_]{0,31}
 line 3: rules[1].limit: "y": want a number`, err.Error())
 
 	many := "rules:\n" + strings.Repeat("  - {}\n", 100)
-	_, err = Load([]byte(many))
+	_, err = load([]byte(many))
 	var all *yamldoc.Error
 	require.ErrorAs(t, err, &all)
 	require.Len(t, all.Problems, 21)
@@ -212,14 +228,14 @@ line 3: rules[1].limit: "y": want a number`, err.Error())
 }
 
 func TestTooMuch(t *testing.T) {
-	_, err := Load(bytes.Repeat([]byte("#"), MaxBytes+1))
+	_, err := load(bytes.Repeat([]byte("#"), MaxBytes+1))
 	require.ErrorContains(t, err, "want at most")
 	var b strings.Builder
 	b.WriteString("rules:\n")
 	for i := range MaxRules + 1 {
 		fmt.Fprintf(&b, "  - {id: r%d, disabled: true}\n", i)
 	}
-	_, err = Load([]byte(b.String()))
+	_, err = load([]byte(b.String()))
 	require.ErrorContains(t, err, "1001 rules; want at most 1000")
 }
 
@@ -228,7 +244,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte("rules: [{id: x, kind: high, parameter: temperature, limit: 1}]"))
 	f.Add([]byte("rules: &a [*a]"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		set, err := Load(data)
+		set, err := load(data)
 		if err != nil {
 			var all *yamldoc.Error
 			if !errors.As(err, &all) || len(all.Problems) == 0 {
@@ -237,7 +253,7 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		for _, r := range set.Rules {
-			if _, err := Load([]byte("rules:\n" + Format(r))); err != nil {
+			if _, err := load([]byte("rules:\n" + Format(r))); err != nil {
 				t.Fatalf("written out it is bad: %v\n%s", err, Format(r))
 			}
 		}
