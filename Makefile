@@ -10,7 +10,7 @@ KAFKA_ADDR ?= 127.0.0.1:9092
 UI         := portal/ui
 UI_SOURCES := $(shell find $(UI) -path $(UI)/node_modules -prune -o -path $(UI)/dist -prune -o -type f -print 2>/dev/null)
 FUZZTIME   ?= 10s
-RATES      ?= 2000,20000,100000
+RATES      ?= 2000,20000,100000,100000x50
 DURATION   ?= 60s
 LINT       := $(shell $(GO) env GOPATH)/bin/golangci-lint
 LINT_VERSION := v2.15.0
@@ -131,7 +131,7 @@ mutate: web ## mutation testing: which faults in the code of PKG its tests miss;
 	$(GO) run ./test/mutate -n $(N) -seed $(SEED) $(MUTATE) $(PKG)
 
 .PHONY: bench benchmark
-bench: web ## Go benchmarks, then the whole chain at RATES (2k, 20k, 100k readings/s) for DURATION (60s) each
+bench: web ## Go benchmarks, then the whole chain at RATES (2k, 20k, 100k readings/s, 100k in batches) for DURATION (60s) each
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./edge/... ./bridge/... ./core/... ./portal/... ./sim/...
 	$(GO) run ./loadtest/bench -rates $(RATES) -duration $(DURATION)
 benchmark: bench

@@ -75,7 +75,7 @@ func compare(t *testing.T, p *cluster, topic string, want map[string]stored) {
 	t.Helper()
 	o := oracle.New()
 	for _, w := range want {
-		o.Acked(w.device, w.order, 1)
+		o.Acked(w.device, w.order)
 	}
 	for _, r := range kafkatest.ReadAll(t, p.brokers, topic, len(want), waitTimeout) {
 		n := nameOf(r)

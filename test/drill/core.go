@@ -18,7 +18,7 @@ func coreFaults() []rig.Fault {
 }
 
 func killCores(ctx context.Context, r *rig.Round) error {
-	journal := newJournal()
+	journal := newJournal(r)
 	remove := r.Observe(journal.observe)
 	defer remove()
 	for i := range r.Times {

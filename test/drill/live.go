@@ -109,7 +109,8 @@ func (s *screen) run() {
 			s.mu.Unlock()
 			return
 		}
-		if made, building, ok := peek(m.Payload); ok && m.Type == viewer.TypeReading {
+		made, building, ok := peek(m.Payload)
+		if ok && m.Type == viewer.TypeReading && time.Until(time.UnixMilli(made)) < time.Minute { // not a clock that is ahead
 			s.newest[building] = max(s.newest[building], made)
 		}
 		s.mu.Unlock()

@@ -19,7 +19,7 @@ func (o *Oracle) ReadLedger(r io.Reader) error {
 		id, rest, _ := strings.Cut(in.Text(), ",")
 		ts, attempts, ok := strings.Cut(rest, ",")
 		timestamp, err1 := strconv.ParseInt(ts, 10, 64)
-		sent, err2 := strconv.Atoi(attempts)
+		_, err2 := strconv.Atoi(attempts)
 		if err := errors.Join(err1, err2); !ok || err != nil {
 			return fmt.Errorf("ledger line %d: %q is not device_id,timestamp,attempts", n, in.Text())
 		}
@@ -28,7 +28,7 @@ func (o *Oracle) ReadLedger(r io.Reader) error {
 			name = strings.Clone(id)
 			names[name] = name
 		}
-		o.Acked(name, timestamp, sent)
+		o.Acked(name, timestamp)
 	}
 	return in.Err()
 }

@@ -36,18 +36,14 @@ type Verdict struct {
 	InKafka int // acknowledged readings in the topic, each counted once
 
 	Lost       int // acknowledged readings that are not in the topic
-	Duplicated int // surplus records caused by the product: see below
+	Duplicated int // surplus records of a reading, however often its device sent it
 	OutOfOrder int // records after a newer reading of their device
 	Strayed    int // devices with records in more than one partition
 
-	Resent  int // surplus records of readings that the device sent more than once: allowed
 	Foreign int // readings in the topic that were not acknowledged: allowed
 
 	Samples []string // descriptions of the first faults of each kind
 }
-
-// A surplus record is caused by the product when it has the same origin as another record of
-// the reading, or when the device had sent the reading only once before it was acknowledged.
 
 // OK reports whether nothing was lost, duplicated, reordered or strayed.
 func (v *Verdict) OK() bool {
@@ -69,18 +65,12 @@ func (v *Verdict) Err() error {
 
 // String is the verdict in one line.
 func (v *Verdict) String() string {
-	return fmt.Sprintf("acked %d, in Kafka %d, lost %d, duplicated %d, out of order %d, strayed %d, resent %d, foreign %d",
-		v.Acked, v.InKafka, v.Lost, v.Duplicated, v.OutOfOrder, v.Strayed, v.Resent, v.Foreign)
+	return fmt.Sprintf("acked %d, in Kafka %d, lost %d, duplicated %d, out of order %d, strayed %d, foreign %d",
+		v.Acked, v.InKafka, v.Lost, v.Duplicated, v.OutOfOrder, v.Strayed, v.Foreign)
 }
 
 // maxSamples of each kind of fault.
 const maxSamples = 5
-
-// ack is one acknowledged reading of a device.
-type ack struct {
-	timestamp int64
-	attempts  int
-}
 
 // stored is one record of a device.
 type stored struct {
@@ -97,7 +87,7 @@ func (s stored) origin() [3]uint64 { return [3]uint64{uint64(s.source), s.seq, u
 
 // Oracle collects both sides. Make it with New. It is not safe for concurrent use.
 type Oracle struct {
-	acks    map[string][]ack
+	acks    map[string][]int64 // timestamps of the acknowledged readings, by device
 	records map[string][]stored
 	sources map[[2]string]uint32
 	total   int
@@ -105,13 +95,12 @@ type Oracle struct {
 
 // New returns an empty oracle.
 func New() *Oracle {
-	return &Oracle{acks: map[string][]ack{}, records: map[string][]stored{}, sources: map[[2]string]uint32{}}
+	return &Oracle{acks: map[string][]int64{}, records: map[string][]stored{}, sources: map[[2]string]uint32{}}
 }
 
-// Acked records an acknowledgement. attempts is how often the device had sent the
-// reading by then. Acknowledging a reading twice counts once.
-func (o *Oracle) Acked(device string, timestamp int64, attempts int) {
-	o.acks[device] = append(o.acks[device], ack{timestamp, attempts})
+// Acked records an acknowledgement. Acknowledging a reading twice counts once.
+func (o *Oracle) Acked(device string, timestamp int64) {
+	o.acks[device] = append(o.acks[device], timestamp)
 }
 
 // Stored adds a record of the topic. The records of a partition must come in the order of
@@ -145,8 +134,8 @@ func (o *Oracle) Lost() []Reading {
 	var out []Reading
 	for device, acks := range o.acks {
 		missing := make(map[int64]bool, len(acks))
-		for _, a := range acks {
-			missing[a.timestamp] = true
+		for _, ts := range acks {
+			missing[ts] = true
 		}
 		for _, r := range o.records[device] {
 			delete(missing, r.timestamp)
@@ -180,14 +169,14 @@ func (j *judge) sample(kind, format string, args ...any) {
 	}
 }
 
-func (j *judge) device(device string, acks []ack, records []stored) {
-	attempts := make(map[int64]int, len(acks))
-	for _, a := range acks {
-		attempts[a.timestamp] = max(attempts[a.timestamp], a.attempts)
+func (j *judge) device(device string, acks []int64, records []stored) {
+	acked := make(map[int64]bool, len(acks))
+	for _, ts := range acks {
+		acked[ts] = true
 	}
-	j.v.Acked += len(attempts)
-	copies := j.walk(device, records, attempts)
-	for ts := range attempts {
+	j.v.Acked += len(acked)
+	copies := j.walk(device, records)
+	for ts := range acked {
 		if copies[ts] > 0 {
 			j.v.InKafka++
 		} else {
@@ -196,7 +185,7 @@ func (j *judge) device(device string, acks []ack, records []stored) {
 		}
 	}
 	j.v.Foreign += len(copies)
-	for ts := range attempts {
+	for ts := range acked {
 		if copies[ts] > 0 {
 			j.v.Foreign--
 		}
@@ -204,7 +193,7 @@ func (j *judge) device(device string, acks []ack, records []stored) {
 }
 
 // walk checks a device's records in order and returns the number of records of each reading.
-func (j *judge) walk(device string, records []stored, attempts map[int64]int) map[int64]int {
+func (j *judge) walk(device string, records []stored) map[int64]int {
 	copies := make(map[int64]int, len(records))
 	var newest stored
 	strayed := false
@@ -213,7 +202,7 @@ func (j *judge) walk(device string, records []stored, attempts map[int64]int) ma
 		copies[r.timestamp]++
 		switch {
 		case copies[r.timestamp] > 1:
-			j.surplus(device, r, records[:i], attempts)
+			j.surplus(device, r, records[:i])
 		case r.timestamp < newest.timestamp:
 			j.v.OutOfOrder++
 			j.sample("out of order", "%s %d at %d/%d after %d at %d/%d", device,
@@ -229,21 +218,20 @@ func (j *judge) walk(device string, records []stored, attempts map[int64]int) ma
 	return copies
 }
 
-// surplus decides whether the product or the device caused one more record of a reading.
-func (j *judge) surplus(device string, r stored, before []stored, attempts map[int64]int) {
+// surplus counts one more record of a reading.
+func (j *judge) surplus(device string, r stored, before []stored) {
 	again := slices.ContainsFunc(before, func(b stored) bool {
 		return b.timestamp == r.timestamp && b.origin() == r.origin()
 	})
-	sent, known := attempts[r.timestamp]
-	if !again && (!known || sent > 1) {
-		j.v.Resent++
-		return
+	why := "the gateway stored it twice"
+	if again {
+		why = "one pack was written twice"
 	}
 	j.v.Duplicated++
-	j.sample("duplicated", "%s %d at %d/%d, same origin: %v, sent %d times", device, r.timestamp, r.partition, r.offset, again, sent)
+	j.sample("duplicated", "%s %d at %d/%d: %s", device, r.timestamp, r.partition, r.offset, why)
 }
 
-func sortedKeys(a map[string][]ack, b map[string][]stored) []string {
+func sortedKeys(a map[string][]int64, b map[string][]stored) []string {
 	keys := make([]string, 0, max(len(a), len(b)))
 	for k := range a {
 		keys = append(keys, k)

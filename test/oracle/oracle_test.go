@@ -49,21 +49,21 @@ func TestVerdict(t *testing.T) {
 		"sent twice, stored twice": {
 			ledger:  "d,1,2\nd,2,1\n",
 			records: []Record{at(1, 1), at(1, 2), at(2, 3)},
-			want:    Verdict{Acked: 2, Records: 3, InKafka: 2, Resent: 1},
+			want:    Verdict{Acked: 2, Records: 3, InKafka: 2, Duplicated: 1},
 		},
 		"sent twice, but one pack was written twice": {
 			ledger:  "d,1,2\n",
 			records: []Record{at(1, 1), at(1, 2), at(1, 2)},
-			want:    Verdict{Acked: 1, Records: 3, InKafka: 1, Resent: 1, Duplicated: 1},
+			want:    Verdict{Acked: 1, Records: 3, InKafka: 1, Duplicated: 2},
 		},
 		"the same sequence in another epoch is another origin": {
 			ledger:  "d,1,2\n",
 			records: []Record{at(1, 1), epoch("f", at(1, 1))},
-			want:    Verdict{Acked: 1, Records: 2, InKafka: 1, Resent: 1},
+			want:    Verdict{Acked: 1, Records: 2, InKafka: 1, Duplicated: 1},
 		},
 		"not acknowledged, stored twice from two packs": {
 			records: []Record{at(1, 1), at(1, 2)},
-			want:    Verdict{Records: 2, Foreign: 1, Resent: 1},
+			want:    Verdict{Records: 2, Foreign: 1, Duplicated: 1},
 		},
 		"not acknowledged, one pack written twice": {
 			records: []Record{at(1, 1), at(1, 1)},
@@ -74,10 +74,10 @@ func TestVerdict(t *testing.T) {
 			records: []Record{at(2, 2), at(1, 1), at(3, 3)},
 			want:    Verdict{Acked: 3, Records: 3, InKafka: 3, OutOfOrder: 1},
 		},
-		"a late copy of a reading sent again is not out of order": {
+		"a late copy of a reading is a duplicate, not out of order": {
 			ledger:  "d,1,2\nd,2,1\n",
 			records: []Record{at(1, 1), at(2, 2), at(1, 3)},
-			want:    Verdict{Acked: 2, Records: 3, InKafka: 2, Resent: 1},
+			want:    Verdict{Acked: 2, Records: 3, InKafka: 2, Duplicated: 1},
 		},
 		"a replay from the start": {
 			ledger:  "d,1,1\nd,2,1\n",
@@ -116,7 +116,7 @@ func TestVerdict(t *testing.T) {
 func TestSamplesAreFew(t *testing.T) {
 	o := New()
 	for ts := range int64(100) {
-		o.Acked("d", ts, 1)
+		o.Acked("d", ts)
 	}
 	v := o.Verdict()
 	require.Equal(t, 100, v.Lost)

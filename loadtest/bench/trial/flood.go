@@ -52,7 +52,7 @@ func runFlood(ctx context.Context, o Options, bin, dir string, out io.Writer) (e
 	}
 	t := &trial{
 		o: o, cluster: p, ledger: filepath.Join(dir, "ledger"), summary: filepath.Join(dir, "summary.json"),
-		result: &Result{Rate: o.Rates[0], CPU: map[string]float64{}, MaxRSS: map[string]int64{}},
+		result: &Result{Load: o.Loads[0], CPU: map[string]float64{}, MaxRSS: map[string]int64{}},
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
 	if err := t.start(ctx); err != nil {

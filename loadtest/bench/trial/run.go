@@ -16,12 +16,13 @@ import (
 	"strings"
 	"time"
 
+	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/test/cluster"
 )
 
 // Options of a benchmark.
 type Options struct {
-	Rates    []int // readings a second
+	Loads    []Load
 	Duration time.Duration
 	Warmup   time.Duration
 	Brokers  []string // empty: the embedded broker
@@ -34,8 +35,41 @@ type Options struct {
 	Profile  bool   // save a CPU profile of every program
 	// Excursions start in the whole fleet in a minute; each is an alarm.
 	Excursions int
+	// Repeat is the share of acknowledged messages that devices send again.
+	Repeat float64
 	// Alarms is how many alarms are raised in one second, 0 for an ordinary benchmark.
 	Alarms int
+}
+
+// Load is the load of one trial.
+type Load struct {
+	Rate  int // readings a second
+	Batch int // readings in a message
+}
+
+// String names the load in a table.
+func (l Load) String() string {
+	if l.Batch > 1 {
+		return fmt.Sprintf("%s/s in batches of %d", thousands(float64(l.Rate)), l.Batch)
+	}
+	return thousands(float64(l.Rate)) + "/s"
+}
+
+// parseLoad reads a rate, or a rate and a batch size: 2000, 20000x50.
+func parseLoad(text string) (Load, error) {
+	rate, batch, batched := strings.Cut(text, "x")
+	l := Load{Batch: 1}
+	var err error
+	if l.Rate, err = strconv.Atoi(rate); err != nil || l.Rate < 1 {
+		return l, fmt.Errorf("-rates: invalid rate %q", text)
+	}
+	if !batched {
+		return l, nil
+	}
+	if l.Batch, err = strconv.Atoi(batch); err != nil || l.Batch < 1 || l.Batch > wire.MaxBatchReadings {
+		return l, fmt.Errorf("-rates: invalid batch %q; want 1 to %d readings", text, wire.MaxBatchReadings)
+	}
+	return l, nil
 }
 
 // env is the environment added to every program.
@@ -49,7 +83,7 @@ func ParseFlags(args []string, out io.Writer) (Options, error) {
 	var rates, brokers string
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(out)
-	fs.StringVar(&rates, "rates", "2000,20000,100000", "`readings` a second, comma separated: one trial each")
+	fs.StringVar(&rates, "rates", "2000,20000,100000,100000x50", "`readings` a second, comma separated: one trial each; 100000x50 sends them in batches of 50")
 	fs.DurationVar(&o.Duration, "duration", time.Minute, "`time` measured in each trial")
 	fs.DurationVar(&o.Warmup, "warmup", 5*time.Second, "`time` before that")
 	fs.StringVar(&brokers, "brokers", "", "`addresses` of a running Kafka; none: the embedded broker as a process")
@@ -61,6 +95,7 @@ func ParseFlags(args []string, out io.Writer) (Options, error) {
 	fs.BoolVar(&o.Viewer, "all", true, "also measure at a client that subscribes to every device")
 	fs.BoolVar(&o.Profile, "profile", false, "save CPU profiles of all programs beside the tables; this costs some CPU")
 	fs.IntVar(&o.Excursions, "excursions", 60, "`number` of excursions, and so alarms, that start in the whole fleet in a minute")
+	fs.Float64Var(&o.Repeat, "repeat", 0.01, "`share` of acknowledged messages that devices send again, 0 to 1; none may be stored twice")
 	alarms := fs.Bool("alarms", false, "instead of the table: the effect of a flood of 1,000 alarms in one second at the first rate")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -69,11 +104,11 @@ func ParseFlags(args []string, out io.Writer) (Options, error) {
 		o.Alarms = floodAlarms
 	}
 	for text := range strings.SplitSeq(rates, ",") {
-		rate, err := strconv.Atoi(text)
-		if err != nil || rate < 1 {
-			return o, fmt.Errorf("-rates: invalid rate %q", text)
+		load, err := parseLoad(text)
+		if err != nil {
+			return o, err
 		}
-		o.Rates = append(o.Rates, rate)
+		o.Loads = append(o.Loads, load)
 	}
 	if brokers != "" {
 		o.Brokers = strings.Split(brokers, ",")
@@ -102,14 +137,14 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 		return runFlood(ctx, o, bin, filepath.Join(dir, "alarms"), out)
 	}
 	var results []*Result
-	for _, rate := range o.Rates {
-		fmt.Fprintf(out, "%s: %d readings/s for %s\n", time.Now().Format(time.TimeOnly), rate, o.Duration)
-		r, err := runTrial(ctx, o, rate, bin, filepath.Join(dir, strconv.Itoa(rate)))
+	for i, load := range o.Loads {
+		fmt.Fprintf(out, "%s: %s for %s\n", time.Now().Format(time.TimeOnly), load, o.Duration)
+		r, err := runTrial(ctx, o, load, bin, filepath.Join(dir, strconv.Itoa(i)))
 		if r != nil {
 			results = append(results, r)
 		}
 		if err != nil {
-			return errors.Join(fmt.Errorf("at %d readings/s: %w", rate, err), report(ctx, o, results, out))
+			return errors.Join(fmt.Errorf("at %s: %w", load, err), report(ctx, o, results, out))
 		}
 	}
 	return report(ctx, o, results, out)

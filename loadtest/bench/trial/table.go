@@ -26,7 +26,7 @@ func table(ctx context.Context, o Options, results []*Result) string {
 	fmt.Fprintf(&b, "# %s\n\n%s\n\n", time.Now().Format("2006-01-02 15:04"), circumstances(ctx, o))
 	b.WriteString("| |")
 	for _, r := range results {
-		fmt.Fprintf(&b, " %s/s |", thousands(float64(r.Rate)))
+		fmt.Fprintf(&b, " %s |", r.Load)
 	}
 	b.WriteString("\n|---|" + strings.Repeat("---:|", len(results)) + "\n")
 	for _, x := range slices.Concat(flowRows, latencyRows, machineRows(results), truthRows) {
@@ -38,7 +38,7 @@ func table(ctx context.Context, o Options, results []*Result) string {
 	}
 	for _, r := range results {
 		if err := r.Verdict.Err(); err != nil {
-			fmt.Fprintf(&b, "\nAt %d/s: %s\n", r.Rate, strings.ReplaceAll(err.Error(), "\n", "; "))
+			fmt.Fprintf(&b, "\nAt %s: %s\n", r.Load, strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 	}
 	return b.String()
@@ -123,7 +123,9 @@ var truthRows = []row{
 	{"not acknowledged at the end, given up, refused, readings", func(r *Result) string {
 		return fmt.Sprintf("%d, %d, %d", r.Sim.Open(), r.Sim.GivenUp, r.Sim.Refused)
 	}},
-	{"sent again by devices", func(r *Result) string { return thousands(float64(r.Sim.Resent)) }},
+	{"sent again by devices: without an answer, after one", func(r *Result) string {
+		return thousands(float64(r.Sim.Resent)) + ", " + thousands(float64(r.Sim.Repeated))
+	}},
 	{"time until core had processed everything", func(r *Result) string {
 		if !r.Caught {
 			return "gave up after " + r.CatchUp.Round(time.Second).String()
@@ -134,7 +136,6 @@ var truthRows = []row{
 	{"**lost**", judged(func(v *oracle.Verdict) string { return fmt.Sprintf("**%d**", v.Lost) })},
 	{"**duplicated**", judged(func(v *oracle.Verdict) string { return fmt.Sprintf("**%d**", v.Duplicated) })},
 	{"**out of order**", judged(func(v *oracle.Verdict) string { return fmt.Sprintf("**%d**", v.OutOfOrder) })},
-	{"stored twice because the device sent twice", judged(func(v *oracle.Verdict) string { return thousands(float64(v.Resent)) })},
 }
 
 // judged is a cell about the oracle's verdict, where there is one.

@@ -21,7 +21,7 @@ const simName = "sim"
 
 // Result is what one trial measured.
 type Result struct {
-	Rate    int
+	Load
 	Devices int
 	Window  time.Duration // of the measurement
 
@@ -52,7 +52,7 @@ type trial struct {
 }
 
 // runTrial runs one trial from start to verdict. With an error it may return a partial result.
-func runTrial(ctx context.Context, o Options, rate int, bin, dir string) (_ *Result, err error) {
+func runTrial(ctx context.Context, o Options, load Load, bin, dir string) (_ *Result, err error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func runTrial(ctx context.Context, o Options, rate int, bin, dir string) (_ *Res
 	}
 	t := &trial{
 		o: o, cluster: p, ledger: filepath.Join(dir, "ledger"), summary: filepath.Join(dir, "summary.json"),
-		result: &Result{Rate: rate, CPU: map[string]float64{}, MaxRSS: map[string]int64{}},
+		result: &Result{Load: load, CPU: map[string]float64{}, MaxRSS: map[string]int64{}},
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
 	if err := t.start(ctx); err != nil {
@@ -101,7 +101,8 @@ func (t *trial) start(ctx context.Context) error {
 	t.cluster.Add(simName, cluster.Program{Binary: "sim", HTTP: addr[0], Env: t.o.env(), Args: []string{
 		"-http=" + addr[0],
 		"-protocol=" + t.o.Protocol, "-nats=" + strings.Join(t.cluster.NATS(), ","), "-mqtt=" + strings.Join(t.cluster.MQTT(), ","),
-		fmt.Sprintf("-devices=%d", t.result.Devices), fmt.Sprintf("-interval=%s", t.o.Interval),
+		fmt.Sprintf("-devices=%d", t.result.Devices), fmt.Sprintf("-interval=%s", t.o.Interval), fmt.Sprintf("-batch=%d", t.result.Batch),
+		fmt.Sprintf("-repeat=%v", t.o.Repeat),
 		fmt.Sprintf("-excursions=%d", t.o.Excursions), "-ledger=" + t.ledger, "-summary=" + t.summary, "-progress=1s",
 	}})
 	return t.cluster.Start(ready, simName)

@@ -135,7 +135,7 @@ func TestTrialWithFakePrograms(t *testing.T) {
 	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), o.Brokers,
 		kafka.Topic{Name: "device-data-bench-run-50", Partitions: 1}))
 
-	r, err := runTrial(t.Context(), o, 50, bin, filepath.Join(dir, "50"))
+	r, err := runTrial(t.Context(), o, Load{50, 1}, bin, filepath.Join(dir, "50"))
 	require.NoError(t, err)
 	require.Equal(t, 50, r.Devices)
 	require.Positive(t, r.Processed)
@@ -165,15 +165,15 @@ func TestTrialWithFakePrograms(t *testing.T) {
 }
 
 func TestParseFlags(t *testing.T) {
-	o, err := ParseFlags([]string{"-rates=5,10", "-brokers=a:1,b:2"}, io.Discard)
+	o, err := ParseFlags([]string{"-rates=5,10x50", "-brokers=a:1,b:2"}, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, []int{5, 10}, o.Rates)
+	require.Equal(t, []Load{{5, 1}, {10, 50}}, o.Loads)
 	require.Equal(t, []string{"a:1", "b:2"}, o.Brokers)
 	require.Zero(t, o.Alarms)
 	o, err = ParseFlags([]string{"-alarms"}, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, floodAlarms, o.Alarms)
-	for _, args := range [][]string{{"-rates=x"}, {"-rates=0"}, {"-duration=1ms"}, {"-interval=1ms"}, {"-nonsense"}} {
+	for _, args := range [][]string{{"-rates=x"}, {"-rates=0"}, {"-rates=5x0"}, {"-rates=5x1001"}, {"-rates=5x"}, {"-duration=1ms"}, {"-interval=1ms"}, {"-nonsense"}} {
 		_, err := ParseFlags(args, io.Discard)
 		require.Error(t, err, "%v", args)
 	}
@@ -202,8 +202,8 @@ func TestThousands(t *testing.T) {
 
 func TestTableShowsLoss(t *testing.T) {
 	o := oracle.New()
-	o.Acked("device_001", 5, 1)
-	r := &Result{Rate: 10, Verdict: o.Verdict(), Judged: true, Some: Sample{PerSecond: 1, Broken: "EOF"}, CPU: map[string]float64{"core": 50}, MaxRSS: map[string]int64{"core": 3 << 20}}
+	o.Acked("device_001", 5)
+	r := &Result{Load: Load{10, 50}, Verdict: o.Verdict(), Judged: true, Some: Sample{PerSecond: 1, Broken: "EOF"}, CPU: map[string]float64{"core": 50}, MaxRSS: map[string]int64{"core": 3 << 20}}
 	r.All.Raised = Ages{Count: 3, Mean: 7 * time.Millisecond, P50: 6 * time.Millisecond, P99: 9 * time.Millisecond, Max: 9 * time.Millisecond}
 	text := table(t.Context(), Options{Brokers: []string{"k:1"}}, []*Result{r})
 	require.Contains(t, text, "| **lost** | **1** |")
@@ -253,7 +253,7 @@ func TestFloodTable(t *testing.T) {
 		before: Sample{PerSecond: 1, P99: 40 * time.Millisecond}, raised: Sample{Raised: Ages{Count: 1000, P99: 60 * time.Millisecond}},
 		lastRaised: 1100 * time.Millisecond, records: map[telemetry.AlarmEvent]int{telemetry.EventRaised: 1000, telemetry.EventCleared: 999}, duplicates: 1,
 	}
-	text := f.table(t.Context(), &trial{o: Options{Alarms: 1000}, result: &Result{Rate: 20000}})
+	text := f.table(t.Context(), &trial{o: Options{Alarms: 1000}, result: &Result{Load: Load{20000, 1}}})
 	require.Contains(t, text, "1000 alarms raised in one second and cleared in another, at 20,000 readings/s")
 	require.Contains(t, text, "0.0 / 0.0 / 60.0 / 0 (1000)")
 	require.Contains(t, text, "1000 raised, 999 cleared, 1 duplicate records")

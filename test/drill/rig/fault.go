@@ -57,10 +57,11 @@ type Site struct {
 	Load Load
 }
 
-// Load is what the devices send.
+// Load is what the devices send: a mixed fleet by NATS, another by MQTT with QoS 1, and
+// concentrators that send batches. Some devices have wrong clocks, and some messages are
+// sent again although they were acknowledged.
 type Load struct {
-	// Rate in readings a second, half of them by NATS and half by MQTT with QoS 1;
-	// 0 means DefaultRate.
+	// Rate in readings a second; 0 means DefaultRate.
 	Rate int
 	// Interval between two readings of one device; 0 means 200 ms.
 	Interval time.Duration
@@ -91,11 +92,6 @@ func (l *Load) defaults() {
 	if l.Timeout == 0 {
 		l.Timeout = 2 * time.Second
 	}
-}
-
-// devices returns how many devices each of the two protocols has.
-func (l *Load) devices() int {
-	return max(1, int(float64(l.Rate)*l.Interval.Seconds()/2))
 }
 
 func (s *Site) defaults() {

@@ -24,30 +24,39 @@ type load struct {
 	sent    time.Duration // how long they sent, set when they are stopped
 }
 
-// protocols are those of the simulators; each has its own devices.
-func protocols() []string { return []string{"nats", "mqtt"} }
-
-// startLoad starts one simulator for NATS and one for MQTT.
+// startLoad starts the simulator of each part.
 func (s *Scene) startLoad(ctx context.Context, number int) (*load, error) {
 	l := &load{scene: s}
-	n := s.Site.Load.devices()
-	for i, protocol := range protocols() {
-		name := fmt.Sprintf("sim-%s-%d", protocol, number)
+	fleets, err := s.Site.fleets()
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range parts {
+		name := fmt.Sprintf("sim-%s-%d", p.name, number)
 		l.names = append(l.names, name)
 		l.ledgers = append(l.ledgers, filepath.Join(s.dir, name+".ledger"))
 		l.totals = append(l.totals, filepath.Join(s.dir, name+".json"))
 		s.Add(name, cluster.Program{Binary: "sim", Args: []string{
-			"-http=", "-progress=1s", "-protocol=" + protocol,
+			"-http=", "-progress=1s", "-protocol=" + p.protocol, fmt.Sprintf("-batch=%d", p.batch), fmt.Sprintf("-repeat=%v", repeatShare),
 			"-nats=" + strings.Join(s.NATS(), ","), "-mqtt=" + strings.Join(s.MQTT(), ","),
-			fmt.Sprintf("-devices=%d", n), fmt.Sprintf("-first=%d", i*n), fmt.Sprintf("-interval=%s", s.Site.Load.Interval),
+			fmt.Sprintf("-devices=%d", fleets[i].Devices), fmt.Sprintf("-first=%d", fleets[i].First), fmt.Sprintf("-interval=%s", s.Site.Load.Interval),
+			"-clocks=" + joinDurations(fleets[i].Clocks),
 			fmt.Sprintf("-timeout=%s", s.Site.Load.Timeout), fmt.Sprintf("-backlog=%d", s.Site.Load.Backlog),
 			fmt.Sprintf("-excursions=%d", s.Site.Load.Excursions),
 			"-ledger=" + l.ledgers[i], "-summary=" + l.totals[i],
 		}})
 	}
-	err := s.Start(ctx, l.names...)
+	err = s.Start(ctx, l.names...)
 	l.started = time.Now()
 	return l, err
+}
+
+func joinDurations(list []time.Duration) string {
+	texts := make([]string, len(list))
+	for i, d := range list {
+		texts[i] = d.String()
+	}
+	return strings.Join(texts, ",")
 }
 
 // stop ends the simulators, which wait for the last acknowledgements.

@@ -187,7 +187,7 @@ func ledger(t *testing.T, device string, timestamps ...int64) []string {
 func TestTallyCountsLossDuplicatesAndDisorder(t *testing.T) {
 	brokers, topic := kafkatest.Brokers(t), kafkatest.Name(t, "tally")
 	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), brokers, kafka.Topic{Name: topic, Partitions: 3}))
-	b, err := openTallies(brokers, topic)
+	b, err := openTallies(brokers, topic, nil)
 	require.NoError(t, err)
 	defer b.reader.Close()
 
@@ -221,11 +221,11 @@ func TestInvalidRecordIsAnErrorUnlessIgnored(t *testing.T) {
 	defer cl.Close()
 	require.NoError(t, cl.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte("x")}).FirstErr())
 	for _, allowed := range []bool{false, true} {
-		b, err := openTallies(brokers, topic)
+		b, err := openTallies(brokers, topic, nil)
 		require.NoError(t, err)
 		b.ignored = func(*kgo.Record) bool { return allowed }
 		a := b.open()
-		a.oracle.Acked("d", 1, 1)
+		a.oracle.Acked("d", 1)
 		_, err = b.settle(t.Context(), a, nil, true)
 		require.Equal(t, allowed, err == nil, "%v", err)
 		b.reader.Close()

@@ -72,7 +72,11 @@ func startScene(ctx context.Context, site Site, o *Options, dir, bin string) (_ 
 	if s.hub, err = listenHub(s.HubURL()); err != nil {
 		return nil, err
 	}
-	s.tallies, err = openTallies(s.Brokers(), s.Topics.DeviceData)
+	offsets, err := site.offsets()
+	if err != nil {
+		return nil, err
+	}
+	s.tallies, err = openTallies(s.Brokers(), s.Topics.DeviceData, offsets)
 	return s, err
 }
 

@@ -21,6 +21,8 @@ import (
 type tallies struct {
 	reader *kafkatest.Reader
 
+	offsets map[string]int64 // of the devices' clocks, ms
+
 	mu        sync.Mutex
 	all       []*tally // by their start, the newest last
 	arrived   map[string]int
@@ -40,12 +42,12 @@ type tally struct {
 }
 
 // openTallies returns tallies of a topic, which need not exist yet.
-func openTallies(brokers []string, topic string) (*tallies, error) {
+func openTallies(brokers []string, topic string, offsets map[string]int64) (*tallies, error) {
 	reader, err := kafkatest.NewReader(brokers, topic)
 	if err != nil {
 		return nil, err
 	}
-	return &tallies{reader: reader, arrived: map[string]int{}, observers: map[*func(oracle.Record)]struct{}{}}, nil
+	return &tallies{reader: reader, offsets: offsets, arrived: map[string]int{}, observers: map[*func(oracle.Record)]struct{}{}}, nil
 }
 
 // open starts a new tally.
@@ -97,14 +99,14 @@ func (t *tallies) add(rec *kgo.Record) error {
 		return err
 	}
 	t.arrived[x.Origin.Gateway]++
-	t.tallyOf(x.Timestamp).oracle.Stored(x)
+	t.tallyOf(x.Timestamp - t.offsets[x.Device]).oracle.Stored(x)
 	for w := range t.observers {
 		(*w)(x)
 	}
 	return nil
 }
 
-// tallyOf returns the tally of the fault during which a reading was made.
+// tallyOf returns the tally of the fault during which a reading was made, by a right clock.
 func (t *tallies) tallyOf(timestamp int64) *tally {
 	for i := len(t.all) - 1; i > 0; i-- {
 		if timestamp >= t.all[i].from {
@@ -113,6 +115,9 @@ func (t *tallies) tallyOf(timestamp int64) *tally {
 	}
 	return t.all[0]
 }
+
+// ClockOffset returns how far a device's clock is ahead, in ms.
+func (s *Scene) ClockOffset(device string) int64 { return s.tallies.offsets[device] }
 
 // count returns how many records of a gateway were read so far.
 func (t *tallies) count(gateway string) int {
