@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"os"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,13 +73,19 @@ func (c *Client) run() {
 		c.endWith(f, c.refusal)
 	case errors.As(err, &f):
 		c.end(f)
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case timedOut(err):
 		c.end(faultf(keepAliveTimeout, "no packet for %s", c.timeout)) // [MQTT-3.1.2-22]
 	}
 	c.ended.Do(func() { _ = c.conn.Close() }) // the client is gone
 	c.srv.detach(c)
 	close(c.done)
 	c.conn.linger()
+}
+
+// timedOut reports whether a read met its deadline. A WebSocket hides os.ErrDeadlineExceeded.
+func timedOut(err error) bool {
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Timeout()
 }
 
 // connect reads the CONNECT and answers it.

@@ -1,9 +1,10 @@
 package mqtt
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -194,35 +195,38 @@ func TestCleanStartEndsTheSession(t *testing.T) {
 	})
 }
 
-// TestOneConnectionPerClientID connects many at once: one stays, the others are told.
+// TestOneConnectionPerClientID connects many at once: one stays, the others are closed, with
+// the reason if they had been accepted.
 func TestOneConnectionPerClientID(t *testing.T) {
-	st := &store{}
-	s, addr := start(t, st)
+	s, addr := start(t, &store{})
 	const n = 30
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	codes := map[byte]int{}
+	connect := packet(typeConnect, 0, append([]byte("\x00\x04MQTT\x05\x00\x00\x3c\x05\x11\x00\x00\x0e\x10"), 0, 1, 'a'))
+	ended := make(chan []byte, n)
 	clients := make([]*mqtttest.Client, n)
-	for i := range n {
+	for i := range clients {
 		clients[i] = mqtttest.Open(t, addr, 5)
-		wg.Go(func() {
-			clients[i].Hello(mqtttest.As("device"))
-			code := clients[i].Disconnected()
-			mu.Lock()
-			defer mu.Unlock()
-			codes[code]++
-		})
+		go func() {
+			_, _ = clients[i].Write(connect) // the answer shows whether it arrived
+			got, _ := io.ReadAll(clients[i].Conn)
+			_ = clients[i].Close()
+			ended <- got
+		}()
 	}
-	ended := func() int { mu.Lock(); defer mu.Unlock(); return codes[byte(sessionTakenOver)] }
-	require.Eventually(t, func() bool { return ended() == n-1 && s.Clients() == 1 }, waitTimeout, time.Millisecond)
-	s.mu.Lock()
-	require.Len(t, s.sessions, 1)
-	s.mu.Unlock()
-	for _, c := range clients {
-		require.NoError(t, c.SetReadDeadline(time.Now()))
-		_ = c.Close()
+	disconnect := disconnectPacket(sessionTakenOver, `another connection has client identifier "a"`)
+	for range n - 1 {
+		if got := <-ended; len(got) > 0 {
+			require.Equal(t, byte(typeConnack<<4), got[0])
+			require.True(t, bytes.HasSuffix(got, disconnect), "% x", got)
+		}
 	}
-	wg.Wait()
+	require.Eventually(t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.Clients() == 1 && len(s.sessions) == 1 && s.sessions["a"].client.greeted.Load()
+	}, waitTimeout, time.Millisecond)
+	require.Empty(t, ended)
+	require.NoError(t, s.Close(t.Context()))
+	require.True(t, bytes.HasSuffix(<-ended, disconnectPacket(serverShuttingDown, "the gateway stops")))
 }
 
 // TestMessagesOfATakenOverConnectionComeFirst: the new connection is accepted once the old
