@@ -129,8 +129,8 @@ func TestAsyncAPIDescribesWhatIsSent(t *testing.T) {
 	s := &talk{d, r.connect(r.portal.Addr()), "simple"}
 	s.send(`{"type":"subscribe","device_ids":["a03"],"since":1}`)
 	s.until(`"alert"`)
-	s.send(`{"type":"subscribe_all","since":1700000000000}`)
-	s.until(`"device_data"`)
+	s.send(`{"type":"subscribe_all","since":5700000000000000,"seq":true}`)
+	s.until(`"device_data"`, `"seq":`)
 	s.send(`{"type":"unsubscribe","device_ids":["a03"]}`)
 	s.send(`{"type":"unsubscribe"}`)
 	require.NoError(t, s.ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"?"}`)))
@@ -160,7 +160,7 @@ func TestAsyncAPIDescribesWhatIsSent(t *testing.T) {
 	p.until(`"unknown_topic"`, `"5"`)
 	for channel, messages := range map[string][]string{ // the tests of fanout and dashboard cover these
 		"dashboard": {`{"type":"lagged","topic":"fleet","dropped":3}`, `{"type":"command_result","id":"4","status":200,"result":{}}`},
-		"simple":    {`{"type":"alarm_command","command":{}}`, `{"type":"command_result","status":409,"error":{"code":"x","message":"y"}}`},
+		"simple":    {`{"type":"alarm_command","command":{}}`, `{"type":"device_removed","device_id":"d"}`, `{"type":"command_result","status":409,"error":{"code":"x","message":"y"}}`},
 	} {
 		for _, m := range messages {
 			d.check(channel, []byte(m))

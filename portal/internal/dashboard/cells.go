@@ -1,11 +1,9 @@
 package dashboard
 
 import (
-	"math"
 	"strconv"
 
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -35,30 +33,24 @@ type cell struct {
 	priority int8 // 0 none, 1 critical … 4 low
 	alarms   int
 
+	id       string
 	location telemetry.Location
 	model    string
 	gateway  string
+	meta     *telemetry.DeviceMeta
 	head     []byte // [index,"id","building",floor,"room","model","gateway"
+	tail     []byte // ,"name",["tag",…]]
 
-	read     bool // values are those of the reading of:
-	stamp    int64
-	received int64
-	values   [numSensors]float64 // NaN: absent
+	seq uint64 // of the reading that the columns have; 0: none
 }
 
 // changes is what a scan found.
 type changes struct {
-	rows   []int // new or moved devices
+	rows   []int // devices that are new, or whose place or name is
 	states []int
-	values [numSensors][]int
 }
 
-func (c *changes) reset() {
-	c.rows, c.states = c.rows[:0], c.states[:0]
-	for i := range c.values {
-		c.values[i] = c.values[i][:0]
-	}
-}
+func (c *changes) reset() { c.rows, c.states = c.rows[:0], c.states[:0] }
 
 // scanStep is how many devices a scan looks at before it releases the lock.
 const (
@@ -73,12 +65,13 @@ func (p *Publisher) scan(now int64, sensors bool) {
 	step := scanStep
 	if sensors {
 		step = decodeStep
+		p.openColumns()
 	}
 	for from, more := 0, true; more; from += step {
 		p.model.View(func() {
 			all := p.model.Devices()
 			for len(p.cells) < len(all) {
-				p.cells = append(p.cells, newCell())
+				p.cells = append(p.cells, cell{})
 			}
 			to := min(from+step, len(all))
 			for i := from; i < to; i++ {
@@ -93,15 +86,8 @@ func (p *Publisher) scan(now int64, sensors bool) {
 	p.scanned = now
 	if sensors {
 		p.decoded = now
+		p.columns.filled()
 	}
-}
-
-func newCell() cell {
-	var c cell
-	for i := range c.values {
-		c.values[i] = math.NaN()
-	}
-	return c
 }
 
 // look compares a device with its cell. It is called within a View.
@@ -117,7 +103,7 @@ func (p *Publisher) look(d *state.Device, now int64) {
 	s := p.stateOf(d, now)
 	priority, alarms := p.attention(d)
 	p.tallies.add(d, s)
-	moved := !c.shown || c.location != d.Location() || c.model != d.Info().Model || c.gateway != d.Gateway()
+	moved := !c.shown || c.id != d.ID || c.location != d.Location() || c.model != d.Info().Model || c.gateway != d.Gateway() || c.meta != d.Meta()
 	if !moved && s == c.state && priority == c.priority && alarms == c.alarms {
 		return
 	}
@@ -126,8 +112,8 @@ func (p *Publisher) look(d *state.Device, now int64) {
 		p.changes.states = append(p.changes.states, d.Index)
 		return
 	}
-	c.shown, c.location, c.model, c.gateway = true, d.Location(), d.Info().Model, d.Gateway()
-	c.head = c.appendHead(nil, d)
+	c.shown, c.id, c.location, c.model, c.gateway, c.meta = true, d.ID, d.Location(), d.Info().Model, d.Gateway(), d.Meta()
+	c.head, c.tail = c.appendHead(nil, d), c.appendTail(nil)
 	p.changes.rows = append(p.changes.rows, d.Index)
 }
 
@@ -179,15 +165,23 @@ func (c *cell) appendHead(dst []byte, d *state.Device) []byte {
 	return dst
 }
 
-// appendRow appends [index,"id",…,state,priority,alarms].
+func (c *cell) appendTail(dst []byte) []byte {
+	dst = append(dst, ',')
+	dst = appendText(dst, c.meta.Name)
+	dst = append(dst, ',')
+	dst = appendTexts(dst, c.meta.Tags)
+	return append(dst, ']')
+}
+
+// appendRow appends [index,"id",…,state,priority,alarms,"name",["tag",…]].
 func (c *cell) appendRow(dst []byte) []byte {
-	return c.appendState(append(dst, c.head...))
+	return append(c.appendState(append(dst, c.head...)), c.tail...)
 }
 
 // appendChange appends [index,state,priority,alarms].
 func (c *cell) appendChange(dst []byte, index int) []byte {
 	dst = append(dst, '[')
-	return c.appendState(strconv.AppendInt(dst, int64(index), 10))
+	return append(c.appendState(strconv.AppendInt(dst, int64(index), 10)), ']')
 }
 
 func (c *cell) appendState(dst []byte) []byte {
@@ -195,74 +189,5 @@ func (c *cell) appendState(dst []byte) []byte {
 		dst = append(dst, ',')
 		dst = strconv.AppendInt(dst, int64(n), 10)
 	}
-	return append(dst, ']')
-}
-
-// lookInside decodes a device's newest reading unless that was done before. It is
-// called within a View.
-func (p *Publisher) lookInside(d *state.Device) {
-	c := &p.cells[d.Index]
-	var now [numSensors]float64
-	switch {
-	case !d.HasReading():
-		for i := range now {
-			now[i] = math.NaN()
-		}
-		c.read = false
-	case c.read && c.stamp == d.Timestamp() && c.received == d.Received():
-		return
-	default:
-		c.read, c.stamp, c.received = true, d.Timestamp(), d.Received()
-		if wire.DecodeReading(d.Payload(), &p.reading, nil) != nil {
-			return // accepted by a newer core: keep the old values
-		}
-		now = valuesOf(&p.reading)
-	}
-	for i, v := range now {
-		if v != c.values[i] && !(math.IsNaN(v) && math.IsNaN(c.values[i])) {
-			c.values[i] = v
-			p.changes.values[i] = append(p.changes.values[i], d.Index)
-		}
-	}
-}
-
-func valuesOf(r *telemetry.Reading) (v [numSensors]float64) {
-	for i := range v {
-		v[i] = math.NaN()
-	}
-	for p := range telemetry.NumAnalog {
-		if m := r.Sensors.Analog(p); m.Present {
-			v[p] = m.Value
-		}
-	}
-	if s := r.Sensors.Switch(); s.Present {
-		v[sensorSwitch] = 0
-		if s.Value {
-			v[sensorSwitch] = 1
-		}
-	}
-	if b := r.Info.Battery; b.Present {
-		v[sensorBattery] = b.Value
-	}
-	if s := r.Info.SignalStrength; s.Present {
-		v[sensorSignal] = s.Value
-	}
-	return v
-}
-
-// appendValue appends [index,value].
-func (c *cell) appendValue(dst []byte, index, sensor int) []byte {
-	dst = append(dst, '[')
-	dst = strconv.AppendInt(dst, int64(index), 10)
-	dst = append(dst, ',')
-	v := c.values[sensor]
-	switch {
-	case math.IsNaN(v):
-		dst = append(dst, "null"...)
-	case sensor == sensorSwitch:
-		dst = strconv.AppendBool(dst, v != 0)
-	default:
-		dst = strconv.AppendFloat(dst, v, 'g', -1, 64)
-	}
-	return append(dst, ']')
+	return dst
 }

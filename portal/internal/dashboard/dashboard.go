@@ -63,10 +63,11 @@ type Options struct {
 	Model    *state.Model
 	Log      *slog.Logger
 	Registry prometheus.Registerer
-	// Stats and Gateways return the data of the topics of these names, to be encoded as
-	// JSON; nil means an empty object.
-	Stats, Gateways func() any
-	Limits          Limits
+	// Stats, Gateways and Sensors return the data of the topics of these names, to be encoded
+	// as JSON; nil means an empty object. Sensors returns what changes seldom: it goes out
+	// when it has changed.
+	Stats, Gateways, Sensors func() any
+	Limits                   Limits
 }
 
 // Publisher owns the topics. It is a state.Observer.
@@ -100,6 +101,8 @@ type Publisher struct {
 	// The rest belongs to Run.
 	cells            []cell
 	changes          changes
+	columns          columns
+	inventory        []byte // the last data of topic sensors
 	tallies          tallies
 	reading          telemetry.Reading
 	scanned, decoded int64 // ms
@@ -141,8 +144,37 @@ func randomHex() string {
 func (p *Publisher) Added(d *state.Device) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.byIndex = append(p.byIndex, p.devices[d.ID]) // devices are numbered from 0 without gaps
-	p.arrived = append(p.arrived, 0)
+	if d.Index == len(p.byIndex) { // else it is that of a removed device
+		p.byIndex, p.arrived = append(p.byIndex, nil), append(p.arrived, 0)
+	}
+	p.byIndex[d.Index], p.arrived[d.Index] = p.devices[d.ID], 0
+}
+
+// Removed implements state.Observer.
+func (p *Publisher) Removed(d *state.Device) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.byIndex[d.Index] = nil
+	p.renew(p.devices[d.ID])
+}
+
+// Described implements state.Observer.
+func (p *Publisher) Described(d *state.Device) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.renew(p.devices[d.ID])
+}
+
+// renew sends a fresh snapshot to the followers of a topic, which may be nil. It is called with
+// mu held.
+func (p *Publisher) renew(t *topic) {
+	if t == nil {
+		return
+	}
+	t.snapshot = nil
+	for _, sub := range t.subs {
+		sub.askSnapshot()
+	}
 }
 
 // Readings implements state.Observer.

@@ -149,6 +149,18 @@ func (p *packer) finish(empty string) [][]byte {
 	return p.done
 }
 
+// appendTexts appends a JSON array of strings.
+func appendTexts(b []byte, list []string) []byte {
+	b = append(b, '[')
+	for i, s := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendText(b, s)
+	}
+	return append(b, ']')
+}
+
 // appendText appends s as a JSON string.
 func appendText(b []byte, s string) []byte {
 	q, err := json.Marshal(s)

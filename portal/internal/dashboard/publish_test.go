@@ -86,7 +86,7 @@ func TestNumbersAreDecimal(t *testing.T) {
 	s.Handle([]byte(`{"type":"subscribe","topics":["fleet","sensor/temperature"]}`))
 	g.work()
 	lines := g.lines(s)
-	require.Contains(t, lines[2], `,[11,"d11","A",11,"101","","gw-a",1,2,11]]`)
+	require.Contains(t, lines[2], `,[11,"d11","A",11,"101","","gw-a",1,2,11,"",[]]]`)
 	require.Contains(t, lines[3], `[[11,11.5]]`)
 	g.alarm(func(a *telemetry.Alert) { a.AlertID, a.DeviceID = "b", "d11" })
 	g.second()

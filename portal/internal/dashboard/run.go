@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -32,7 +33,11 @@ func (p *Publisher) Run(ctx context.Context) error {
 // everySecond publishes what goes out once a second.
 func (p *Publisher) everySecond() {
 	now := p.model.Now()
-	if fleet, sensors := p.scanNeeds(); fleet || sensors {
+	fleet, sensors := p.scanNeeds()
+	if !sensors {
+		p.columns.close()
+	}
+	if fleet || sensors {
 		p.scanAndPublish(now, sensors)
 	}
 	for _, t := range p.followed() {
@@ -43,6 +48,11 @@ func (p *Publisher) everySecond() {
 			}
 		case kindStats, kindGateways:
 			p.publish(t, now, p.figures(t.kind), 0)
+		case kindSensors:
+			if data := p.figures(t.kind); !bytes.Equal(data, p.inventory) {
+				p.inventory = data
+				p.publish(t, now, data, 0)
+			}
 		default: // not once a second, or after a scan
 		}
 	}
@@ -78,11 +88,15 @@ func (p *Publisher) scanNeeds() (fleet, sensors bool) {
 	return fleet, sensors
 }
 
-// figures returns the data of topic stats or gateways.
+// figures returns the data of topic stats, gateways or sensors.
 func (p *Publisher) figures(k kind) []byte {
 	get := p.opts.Stats
-	if k == kindGateways {
+	switch k {
+	case kindGateways:
 		get = p.opts.Gateways
+	case kindSensors:
+		get = p.opts.Sensors
+	default: // stats
 	}
 	if get == nil {
 		return []byte("{}")
@@ -99,7 +113,7 @@ func (p *Publisher) scanAndPublish(now int64, sensors bool) {
 		case kindFleet:
 			parts = p.fleetChanges()
 		case kindSensor:
-			parts = p.sensorChanges(t.param)
+			parts = p.sensorChanges(t.arg)
 		default:
 			continue
 		}
@@ -140,11 +154,13 @@ func (p *Publisher) fleetChanges() [][]byte {
 	return orNil(out)
 }
 
-func (p *Publisher) sensorChanges(sensor int) [][]byte {
+func (p *Publisher) sensorChanges(name string) [][]byte {
 	out := newPacker(p.maxData())
-	for _, i := range p.changes.values[sensor] {
-		p.buf = p.cells[i].appendValue(p.buf[:0], i, sensor)
-		out.add("values", p.buf)
+	if x := p.columns.all[name]; x != nil {
+		for _, i := range x.changed {
+			p.buf = x.appendTo(p.buf[:0], i)
+			out.add("values", p.buf)
+		}
 	}
 	return orNil(out)
 }
@@ -221,7 +237,7 @@ func (p *Publisher) sendDevices() (again time.Duration) {
 					if d.Backfill() {
 						received = 0
 					}
-					news = append(news, deviceNews{t, appendDevice(nil, d), received})
+					news = append(news, deviceNews{t, p.appendDevice(nil, d), received})
 				}
 			}
 		})

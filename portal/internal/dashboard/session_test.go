@@ -113,7 +113,7 @@ func line(kind, topic string, seq, dropped uint64, data string) string {
 }
 
 func TestEachTopicFromSnapshotToDelta(t *testing.T) {
-	const row = `[0,"d","A",1,"101","","gw-a",1,0,0]`
+	const row = `[0,"d","A",1,"101","","gw-a",1,0,0,"",[]]`
 	for _, c := range []struct {
 		topic    string
 		snapshot string
@@ -174,7 +174,7 @@ func TestDeviceTopicSendsNewestReadingAtItsPace(t *testing.T) {
 	s.Handle([]byte(`{"type":"subscribe","topics":["device/d"]}`))
 	g.work()
 	lines, _ := g.got(s)
-	require.Equal(t, `snapshot device/d 0/0 {"received":0,"backfill":false,"gateway":"","reading":null,"state":0,"priority":0}`, lines[2])
+	require.Equal(t, `snapshot device/d 0/0 {"received":0,"time":0,"clock_offset_ms":0,"backfill":false,"gateway":"","reading":null,"state":4,"priority":0,"name":"","description":"","tags":[],"revision":0,"interval_ms":0}`, lines[2])
 	send := func(v float64, backfill bool) { g.read("d", v, backfill); g.work() }
 	send(1, false)
 	g.now = g.now.Add(50 * time.Millisecond)

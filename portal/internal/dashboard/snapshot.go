@@ -2,10 +2,10 @@ package dashboard
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"strconv"
 
+	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -40,7 +40,7 @@ func (p *Publisher) freshen(wanted []*topic, now int64) {
 			fleet = fleet || p.scanned <= old || !tallied
 			p.tallies.on = true
 		case kindSensor:
-			sensors = sensors || p.decoded <= old
+			sensors = sensors || p.decoded <= old || p.columns.all[t.arg] == nil
 		default: // no device is looked at for it
 		}
 	}
@@ -82,12 +82,15 @@ func (p *Publisher) snapshotOf(t *topic) made {
 	case kindFleet:
 		m.parts = p.fleetSnapshot()
 	case kindSensor:
-		m.parts = p.sensorSnapshot(t.param)
+		m.parts = p.sensorSnapshot(t.arg)
 	case kindDevice:
 		m.parts = [][]byte{p.deviceSnapshot(t.arg)}
 	case kindBuilding:
 		data, _ := p.buildingData(t.arg)
 		m.parts = [][]byte{data}
+	case kindSensors:
+		p.inventory = p.figures(t.kind)
+		m.parts = [][]byte{p.inventory}
 	default:
 		m.parts = [][]byte{p.figures(t.kind)}
 	}
@@ -105,12 +108,14 @@ func (p *Publisher) fleetSnapshot() [][]byte {
 	return out.finish(`{"devices":[]}`)
 }
 
-func (p *Publisher) sensorSnapshot(sensor int) [][]byte {
+func (p *Publisher) sensorSnapshot(name string) [][]byte {
 	out := newPacker(p.maxData())
-	for i := range p.cells {
-		if c := &p.cells[i]; !math.IsNaN(c.values[sensor]) {
-			p.buf = c.appendValue(p.buf[:0], i, sensor)
-			out.add("values", p.buf)
+	if x := p.columns.all[name]; x != nil {
+		for i := range x.entries {
+			if x.entries[i].kind != absent {
+				p.buf = x.appendTo(p.buf[:0], i)
+				out.add("values", p.buf)
+			}
 		}
 	}
 	return out.finish(`{"values":[]}`)
@@ -139,35 +144,46 @@ func (p *Publisher) deviceSnapshot(id string) (data []byte) {
 	now := p.model.Now()
 	p.model.View(func() {
 		d := p.model.Device(id)
-		if d == nil || !d.Known() {
-			data = []byte(`{"received":0,"backfill":false,"gateway":"","reading":null,"state":0,"priority":0}`)
+		if d == nil {
+			data = append(data, `{"received":0,"time":0,"clock_offset_ms":0,"backfill":false,"gateway":"","reading":null,`+
+				`"state":4,"priority":0,"name":"","description":"","tags":[],"revision":0,"interval_ms":0}`...)
 			return
 		}
 		priority, _ := p.attention(d)
-		data = appendDevice(nil, d)
+		data = p.appendDevice(nil, d)
 		data = append(data[:len(data)-1], `,"state":`...)
 		data = strconv.AppendInt(data, int64(p.stateOf(d, now)), 10)
 		data = append(data, `,"priority":`...)
 		data = strconv.AppendInt(data, int64(priority), 10)
+		meta := d.Meta()
+		data = appendText(append(data, `,"name":`...), meta.Name)
+		data = appendText(append(data, `,"description":`...), meta.Description)
+		data = appendTexts(append(data, `,"tags":`...), meta.Tags)
+		data = strconv.AppendInt(append(data, `,"revision":`...), meta.Revision, 10)
+		data = strconv.AppendInt(append(data, `,"interval_ms":`...), d.IntervalMS(), 10)
 		data = append(data, '}')
 	})
 	return data
 }
 
-// appendDevice appends {"received":…,"backfill":…,"gateway":…,"reading":…}. It is called
-// within a View.
-func appendDevice(dst []byte, d *state.Device) []byte {
-	dst = append(dst, `{"received":`...)
+// appendDevice appends {"received":…,"time":…,"clock_offset_ms":…,"backfill":…,"gateway":…,"reading":…}
+// and the flaws of the reading, if it has any. It is called within a View.
+func (p *Publisher) appendDevice(dst []byte, d *state.Device) []byte {
+	received, at, backfill := int64(0), int64(0), false
+	if d.HasReading() {
+		received, at, backfill = d.Received(), d.Timestamp(), d.Backfill()
+	}
+	dst = strconv.AppendInt(append(dst, `{"received":`...), received, 10)
+	dst = strconv.AppendInt(append(dst, `,"time":`...), at, 10)
+	dst = strconv.AppendInt(append(dst, `,"clock_offset_ms":`...), d.ClockOffset(), 10)
+	dst = strconv.AppendBool(append(dst, `,"backfill":`...), backfill)
+	dst = appendText(append(dst, `,"gateway":`...), d.Gateway())
 	if !d.HasReading() {
-		dst = append(dst, `0,"backfill":false,"gateway":`...)
-		dst = appendText(dst, d.Gateway())
 		return append(dst, `,"reading":null}`...)
 	}
-	dst = strconv.AppendInt(dst, d.Received(), 10)
-	dst = append(dst, `,"backfill":`...)
-	dst = strconv.AppendBool(dst, d.Backfill())
-	dst = append(dst, `,"gateway":`...)
-	dst = appendText(dst, d.Gateway())
+	if wire.DecodeReading(d.Payload(), &p.reading, nil) == nil && len(p.reading.Flaws) > 0 {
+		dst = appendTexts(append(dst, `,"flaws":`...), p.reading.Flaws)
+	}
 	dst = append(dst, `,"reading":`...)
 	dst = append(dst, d.Payload()...)
 	return append(dst, '}')

@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 	"time"
@@ -21,9 +20,9 @@ func TestSnapshotNeedsAScanYoungerThanAPeriodAndAHalf(t *testing.T) {
 		"sensor/temperature": func(p *Publisher) int64 { return p.decoded },
 	} {
 		g := newStage(t, Limits{})
-		n, err := parseTopic(name)
-		require.NoError(t, err)
-		wanted := []*topic{g.p.newTopic(n)}
+		s, _ := g.open()
+		s.Handle([]byte(`{"type":"subscribe","topics":["` + name + `"]}`))
+		wanted := []*topic{g.p.topics[name]}
 		start := g.p.model.Now()
 		g.p.freshen(wanted, start)
 		require.Equal(t, start, last(g.p), name)
@@ -195,13 +194,17 @@ func TestFleetDeltaSaysWhatChanged(t *testing.T) {
 		require.True(t, strings.HasSuffix(lines[0], " "+want), lines[0])
 	}
 	at(-1, "")
-	next(`{"devices":[[0,"d","A",-1,"101","","gw-a",1,0,0]]}`)
+	next(`{"devices":[[0,"d","A",-1,"101","","gw-a",1,0,0,"",[]]]}`)
 	at(-1, "m")
-	next(`{"devices":[[0,"d","A",-1,"101","m","gw-a",1,0,0]]}`)
+	next(`{"devices":[[0,"d","A",-1,"101","m","gw-a",1,0,0,"",[]]]}`)
+	g.model.ApplyMeta(telemetry.DeviceMeta{DeviceID: "d", Name: "东泵", Tags: []string{"pump", "a\"b"}, Revision: 1})
+	next(`{"devices":[[0,"d","A",-1,"101","m","gw-a",1,0,0,"东泵",["pump","a\"b"]]]}`)
+	g.model.ForgetMeta("d")
+	next(`{"devices":[[0,"d","A",-1,"101","m","gw-a",1,0,0,"",[]]]}`)
 	ms := g.now.UnixMilli()
 	g.receive("gw-b", wire.FrameEntry{Device: "d", Timestamp: ms, Received: ms, Backfill: true},
 		`"location":{"building":"A","floor":-1,"room":"101"},"sensors":{},"device_info":{"model":"m"}`)
-	next(`{"devices":[[0,"d","A",-1,"101","m","gw-b",1,0,0]]}`)
+	next(`{"devices":[[0,"d","A",-1,"101","m","gw-b",1,0,0,"",[]]]}`)
 	g.alarm(func(*telemetry.Alert) {})
 	next(`{"states":[[0,1,2,1]]}`)
 	g.alarm(func(a *telemetry.Alert) { a.AlertID = "b" })
@@ -210,7 +213,7 @@ func TestFleetDeltaSaysWhatChanged(t *testing.T) {
 	next(`{"states":[[0,1,1,2]]}`)
 	g.model.ApplyState(telemetry.DeviceState{DeviceID: "d", Presence: telemetry.PresenceOffline, Since: g.now.UnixMilli() + 1})
 	next(`{"states":[[0,2,1,2]]}`)
-	g.model.Forget("d")
+	g.model.Remove("d")
 	next(`{"states":[[0,4,0,0]]}`)
 	g.second()
 	require.Empty(t, g.lines(s), "it is gone once")
@@ -220,7 +223,7 @@ func TestFleetDeltaSaysWhatChanged(t *testing.T) {
 	require.Contains(t, g.lines(fresh)[2], `{"devices":[]}`)
 	g.model.ApplyState(telemetry.DeviceState{DeviceID: "d", Presence: telemetry.PresenceOnline})
 	g.second()
-	require.Contains(t, g.lines(s)[0], `{"devices":[[0,"d","A",-1,"101","m",`)
+	require.Contains(t, g.lines(s)[0], `{"devices":[[0,"d","",0,"","",`, "it is a new one")
 }
 
 func TestSensorDeltaSaysWhatChanged(t *testing.T) {
@@ -262,9 +265,9 @@ func TestSensorDeltaSaysWhatChanged(t *testing.T) {
 	g.receive("gw-a", wire.FrameEntry{Device: "d", Timestamp: ms, Received: ms + 1},
 		`"location":{"building":"A","floor":1,"room":"101"},"sensors":{"temperature":{"value":8}}`)
 	require.JSONEq(t, `{"values":[[0,8]]}`, next()["temperature"], "the same time, received later")
-	g.model.Forget("d")
+	g.model.Remove("d")
 	require.JSONEq(t, `{"values":[[0,null]]}`, next()["temperature"])
-	g.model.View(func() { require.True(t, math.IsNaN(g.p.cells[0].values[0])) })
+	require.Zero(t, g.p.columns.all["temperature"].held)
 	g.sense("d", `"temperature":{"value":8}`, ``)
 	require.JSONEq(t, `{"values":[[0,8]]}`, next()["temperature"])
 }
@@ -365,12 +368,19 @@ func TestDeviceSnapshotShowsStateAndPriority(t *testing.T) {
 	g := newStage(t, Limits{})
 	g.alarm(func(*telemetry.Alert) {})
 	g.model.ApplyState(telemetry.DeviceState{DeviceID: "d", Presence: telemetry.PresenceOffline, Gateway: "gw-z", Since: g.now.UnixMilli() + 1})
-	require.JSONEq(t, `{"received":0,"backfill":false,"gateway":"gw-z","reading":null,"state":2,"priority":2}`, string(g.p.deviceSnapshot("d")))
+	const none = `,"name":"","description":"","tags":[],"revision":0,"interval_ms":0}`
+	require.JSONEq(t, `{"received":0,"time":0,"clock_offset_ms":0,"backfill":false,"gateway":"gw-z","reading":null,"state":2,"priority":2`+none, string(g.p.deviceSnapshot("d")))
 	g.sense("d", `"temperature":{"value":1}`, ``)
 	ms := g.now.UnixMilli()
-	require.JSONEq(t, fmt.Sprintf(`{"received":%d,"backfill":false,"gateway":"gw-a","reading":{"device_id":"d","timestamp":%d,`+
-		`"location":{"building":"A","floor":1,"room":"101"},"sensors":{"temperature":{"value":1}},"device_info":{}},"state":2,"priority":2}`, ms, ms),
+	require.JSONEq(t, fmt.Sprintf(`{"received":%d,"time":%d,"clock_offset_ms":0,"backfill":false,"gateway":"gw-a","reading":{"device_id":"d","timestamp":%d,`+
+		`"location":{"building":"A","floor":1,"room":"101"},"sensors":{"temperature":{"value":1}},"device_info":{}},"state":2,"priority":2`+none, ms, ms, ms),
 		string(g.p.deviceSnapshot("d")))
-	g.model.Forget("d")
-	require.Contains(t, string(g.p.deviceSnapshot("d")), `"reading":null,"state":0,"priority":0}`)
+	g.receive("gw-a", wire.FrameEntry{Device: "d", Timestamp: ms, Received: ms, ClockOffset: -3_600_000},
+		`"location":{"building":"A"},"sensors":{"co2":{"value":[]}},"device_info":{"firmware":12}`)
+	g.model.ApplyMeta(telemetry.DeviceMeta{DeviceID: "d", Name: "东泵", Description: "by the\nriver", Tags: []string{"pump"}, Revision: 3})
+	require.JSONEq(t, fmt.Sprintf(`{"received":%d,"time":%d,"clock_offset_ms":-3600000,"backfill":false,"gateway":"gw-a","flaws":["sensors.co2.value","device_info.firmware"],"reading":{"device_id":"d","timestamp":%d,`+
+		`"location":{"building":"A"},"sensors":{"co2":{"value":[]}},"device_info":{"firmware":12}},"state":2,"priority":2,`+
+		`"name":"东泵","description":"by the\nriver","tags":["pump"],"revision":3,"interval_ms":0}`, ms, ms, ms), string(g.p.deviceSnapshot("d")))
+	g.model.Remove("d")
+	require.Contains(t, string(g.p.deviceSnapshot("d")), `"reading":null,"state":4,"priority":0,`)
 }

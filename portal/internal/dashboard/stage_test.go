@@ -15,6 +15,13 @@ import (
 func (g *stage) receive(gateway string, e wire.FrameEntry, rest string) {
 	g.tb.Helper()
 	e.Payload = fmt.Appendf(nil, `{"device_id":%q,"timestamp":%d,%s}`, e.Device, e.Timestamp, rest)
+	g.applyFrom(gateway, e)
+}
+
+func (g *stage) apply(e wire.FrameEntry) { g.tb.Helper(); g.applyFrom("gw-a", e) }
+
+func (g *stage) applyFrom(gateway string, e wire.FrameEntry) {
+	g.tb.Helper()
 	var fb wire.FrameBuilder
 	fb.Reset(gateway)
 	fb.Add(e)

@@ -3,7 +3,6 @@ package dashboard
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -22,31 +21,19 @@ const (
 	kindAlerts
 	kindStats
 	kindGateways
+	kindSensors
 	kinds // how many there are
 )
 
-var kindNames = [kinds]string{"reply", "fleet", "sensor", "device", "building", "alerts", "stats", "gateways"}
-
-// Sensors of the topics sensor/<name>, in the order of cell.values.
-const (
-	sensorSwitch = int(telemetry.NumAnalog) + iota
-	sensorBattery
-	sensorSignal
-	numSensors
-)
-
-var sensorNames = [numSensors]string{
-	"temperature", "humidity", "pressure", "current", "switch_status", "battery", "signal_strength",
-}
+var kindNames = [kinds]string{"reply", "fleet", "sensor", "device", "building", "alerts", "stats", "gateways", "sensors"}
 
 const maxBuildingName = 256
 
 // topicName is a topic as a client names it, parsed.
 type topicName struct {
-	name  string
-	kind  kind
-	param int    // of kindSensor
-	arg   string // a device's id or a building's name
+	name string
+	kind kind
+	arg  string // a device's id, or the name of a building or sensor
 }
 
 // parseTopic reads a topic's name. The error is always a *RequestError.
@@ -63,6 +50,8 @@ func parseTopic(name string) (topicName, error) {
 			t.kind = kindStats
 		case "gateways":
 			t.kind = kindGateways
+		case "sensors":
+			t.kind = kindSensors
 		default:
 			return t, unknownTopic(name)
 		}
@@ -80,7 +69,7 @@ func parseTopic(name string) (topicName, error) {
 		}
 		t.kind = kindBuilding
 	case "sensor":
-		if t.param = slices.Index(sensorNames[:], arg); t.param < 0 {
+		if !telemetry.ValidSensorName(arg) {
 			return t, unknownTopic(name)
 		}
 		t.kind = kindSensor
@@ -91,8 +80,7 @@ func parseTopic(name string) (topicName, error) {
 }
 
 func unknownTopic(name string) error {
-	return &RequestError{codeUnknownTopic, fmt.Sprintf("there is no topic %q; want fleet, alerts, stats, gateways, device/<id>, building/<name> or sensor/<name>, with one of %s",
-		cut(name), strings.Join(sensorNames[:], ", "))}
+	return &RequestError{codeUnknownTopic, fmt.Sprintf("there is no topic %q; want fleet, alerts, stats, gateways, sensors, device/<id>, building/<name> or sensor/<name>, whose name is 1 to 32 of a-z 0-9 _, a letter first", cut(name))}
 }
 
 // topic is a subject that clients follow. Everything in it is guarded by Publisher.mu; what
@@ -145,7 +133,9 @@ func (p *Publisher) newTopic(n topicName) *topic {
 }
 
 // lasting reports whether the topic is kept without subscribers.
-func (t *topic) lasting() bool { return t.kind != kindDevice && t.kind != kindBuilding }
+func (t *topic) lasting() bool {
+	return t.kind != kindDevice && t.kind != kindBuilding && t.kind != kindSensor
+}
 
 // whole reports whether each delta is complete in itself, so that only the newest counts.
 func (t *topic) whole() bool {

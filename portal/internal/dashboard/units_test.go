@@ -36,21 +36,23 @@ func TestNewNeedsItsParts(t *testing.T) {
 
 func TestTopicsAreUnderstood(t *testing.T) {
 	for name, want := range map[string]topicName{
-		"fleet":               {"fleet", kindFleet, 0, ""},
-		"sensor/current":      {"sensor/current", kindSensor, 3, "current"},
-		"device/a_b-1":        {"device/a_b-1", kindDevice, 0, "a_b-1"},
-		"building/A栋/north":   {"building/A栋/north", kindBuilding, 0, "A栋/north"},
-		"alerts":              {"alerts", kindAlerts, 0, ""},
-		"stats":               {"stats", kindStats, 0, ""},
-		"gateways":            {"gateways", kindGateways, 0, ""},
-		"sensor/battery":      {"sensor/battery", kindSensor, sensorBattery, "battery"},
-		"building/" + longest: {"building/" + longest, kindBuilding, 0, longest},
+		"fleet":               {"fleet", kindFleet, ""},
+		"sensor/current":      {"sensor/current", kindSensor, "current"},
+		"sensor/pm2_5":        {"sensor/pm2_5", kindSensor, "pm2_5"},
+		"device/a_b-1":        {"device/a_b-1", kindDevice, "a_b-1"},
+		"building/A栋/north":   {"building/A栋/north", kindBuilding, "A栋/north"},
+		"alerts":              {"alerts", kindAlerts, ""},
+		"stats":               {"stats", kindStats, ""},
+		"gateways":            {"gateways", kindGateways, ""},
+		"sensors":             {"sensors", kindSensors, ""},
+		"sensor/battery":      {"sensor/battery", kindSensor, "battery"},
+		"building/" + longest: {"building/" + longest, kindBuilding, longest},
 	} {
 		got, err := parseTopic(name)
 		require.NoError(t, err, name)
 		require.Equal(t, want, got)
 	}
-	for _, name := range []string{"", "/", "fleet/", "Fleet", "device/", "device/*", "devices/a", "sensor/", "building/", "building/" + longest + "x", "building/\xff"} {
+	for _, name := range []string{"", "/", "fleet/", "Fleet", "device/", "device/*", "devices/a", "sensor/", "sensor/CO2", "sensor/a b", "sensor/" + longest, "sensors/", "building/", "building/" + longest + "x", "building/\xff"} {
 		_, err := parseTopic(name)
 		var r *RequestError
 		require.ErrorAs(t, err, &r, name)

@@ -45,6 +45,7 @@ type client struct {
 
 	mu sync.Mutex
 	pending
+	seqs    bool     // it gets positions
 	notes   [][]byte // error messages and answers, framed
 	pong    []byte   // a pong frame that is due
 	ping    bool     // a ping is due
@@ -217,6 +218,11 @@ func (c *client) apply(req request) error {
 	}
 	if req.DeviceIDs != nil {
 		c.allowance -= float64(len(*req.DeviceIDs)) / 100 // long lists cost us time
+	}
+	if req.Seq {
+		c.mu.Lock()
+		c.seqs = true
+		c.mu.Unlock()
 	}
 	missed, err := c.broadcaster.router.apply(c, req)
 	if missed {

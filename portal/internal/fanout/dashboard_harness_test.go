@@ -149,7 +149,7 @@ func (v fleetView) apply(tb testing.TB, m dashMessage) {
 	require.NoError(tb, json.Unmarshal(m.Data, &d))
 	index := func(r []any) int { n, ok := r[0].(float64); require.True(tb, ok); return int(n) }
 	for _, r := range d.Devices {
-		require.Len(tb, r, 10)
+		require.Len(tb, r, 12)
 		v[index(r)] = r[1:]
 	}
 	for _, s := range d.States {

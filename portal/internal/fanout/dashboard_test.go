@@ -40,8 +40,8 @@ func TestFleetSnapshotThenDeltas(t *testing.T) {
 		view.apply(t, m)
 		last = m.Seq
 	}
-	require.Equal(t, []any{"d1", "A栋", 2.0, "201", "M1", "gw-a", 1.0, 0.0, 0.0}, view.row("d1"))
-	require.Equal(t, []any{"d2", "B栋", 2.0, "201", "M1", "gw-a", 2.0, 0.0, 0.0}, view.row("d2"))
+	require.Equal(t, []any{"d1", "A栋", 2.0, "201", "M1", "gw-a", 1.0, 0.0, 0.0, "", []any{}}, view.row("d1"))
+	require.Equal(t, []any{"d2", "B栋", 2.0, "201", "M1", "gw-a", 2.0, 0.0, 0.0, "", []any{}}, view.row("d2"))
 
 	b.state("d3", "A栋", telemetry.PresenceOnline)
 	b.raise("a1", "d1", telemetry.AlertActive, 1)
@@ -62,7 +62,7 @@ func TestFleetSnapshotThenDeltas(t *testing.T) {
 	follow(func() bool { return view.row("d1")[6] == 3.0 }) // nothing came for three intervals
 	b.stateEvery(3_600_000, "d1", "A栋", telemetry.PresenceOnline)
 	follow(func() bool { return view.row("d1")[6] == 1.0 })
-	b.model.Forget("d3")
+	b.model.Remove("d3")
 	follow(func() bool { return view.row("d3")[6] == 4.0 })
 	q := b.dashboard()
 	q.subscribe("fleet")
@@ -111,7 +111,7 @@ func TestDeviceTopicLatestWins(t *testing.T) {
 	b := newBenchWith(t, Limits{}, o)
 	p := b.dashboard()
 	p.subscribe("device/d1", "device/never")
-	require.JSONEq(t, `{"received":0,"backfill":false,"gateway":"","reading":null,"state":0,"priority":0}`, string(p.snapshot("device/d1")[0].Data))
+	require.JSONEq(t, `{"received":0,"time":0,"clock_offset_ms":0,"backfill":false,"gateway":"","reading":null,"state":4,"priority":0,"name":"","description":"","tags":[],"revision":0,"interval_ms":0}`, string(p.snapshot("device/d1")[0].Data))
 	b.push(entry("d1", 1, 1), entry("other", 1, 1))
 	last := p.of("delta", "device/d1")
 	for ts := range int64(300) {
@@ -222,7 +222,7 @@ func TestDashboardRefusesWithAWordAndLives(t *testing.T) {
 		{"command is no object", `{"type":"command","command":[]}`, codeBadRequest},
 		{"commands without a handler", `{"type":"command","command":{}}`, codeBadRequest},
 		{"unknown topic", `{"type":"subscribe","topics":["fleet","fleets"]}`, "unknown_topic"},
-		{"unknown sensor", `{"type":"subscribe","topics":["sensor/wind"]}`, "unknown_topic"},
+		{"malformed sensor", `{"type":"subscribe","topics":["sensor/Wind"]}`, "unknown_topic"},
 		{"no building", `{"type":"subscribe","topics":["building/"]}`, "unknown_topic"},
 		{"long topic", `{"type":"subscribe","topics":["` + strings.Repeat("x", 60_000) + `"]}`, "unknown_topic"},
 		{"bad device", `{"type":"unsubscribe","topics":["device/a.b"]}`, codeBadDevice},

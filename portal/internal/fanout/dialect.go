@@ -30,9 +30,11 @@ type request struct {
 	DeviceIDs *[]string `json:"device_ids"`
 	// Command is parsed by Commands.
 	Command json.RawMessage `json:"command"`
-	// Since is the time of the last reading the client saw, ms: it gets those that came
-	// after it and are still kept.
+	// Since is the position of the last device_data that the client saw, or the time of the
+	// last reading, see resume: it gets those that came after it and are still kept.
 	Since *int64 `json:"since"`
+	// Seq asks for positions in device_data, and for device_removed, from now on.
+	Seq bool `json:"seq"`
 }
 
 // Types of requests.
@@ -42,6 +44,14 @@ const (
 	typeUnsubscribe  = "unsubscribe"
 	typeAlarmCommand = "alarm_command"
 )
+
+// typeRemoved is a message about a device that was removed.
+const typeRemoved = "device_removed"
+
+type removedMessage struct {
+	Type     string `json:"type"`
+	DeviceID string `json:"device_id"`
+}
 
 // parseRequest reads a client's message. The error is always a *refusal.
 func parseRequest(data []byte) (request, error) {

@@ -132,6 +132,7 @@ func New(o Options) (*Broadcaster, error) {
 	if err := b.register(o.Registry); err != nil {
 		return nil, err
 	}
+	o.Model.HoldIndexes()
 	o.Model.Observe(b.router)
 	return b, nil
 }

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"encoding/binary"
+	"strconv"
 
 	"industrial-iot-monitor/portal/internal/dashboard"
 )
@@ -43,6 +44,24 @@ func appendMessage(dst []byte, head string, payload []byte) []byte {
 	dst = append(dst, head...)
 	dst = append(dst, payload...)
 	return append(dst, tail...)
+}
+
+// appendReading appends a device_data message. offset is that of the device's clock, in ms, and
+// position the one that the client has reached with it; they are left out when 0.
+func appendReading(dst, payload []byte, offset int64, position uint64) []byte {
+	var room [80]byte
+	end := room[:0]
+	if offset != 0 {
+		end = strconv.AppendInt(append(end, `,"clock_offset_ms":`...), offset, 10)
+	}
+	if position != 0 {
+		end = strconv.AppendUint(append(end, `,"seq":`...), position, 10)
+	}
+	end = append(end, tail...)
+	dst = dashboard.AppendFrameHeader(dst, opText, len(dataHead)+len(payload)+len(end))
+	dst = append(dst, dataHead...)
+	dst = append(dst, payload...)
+	return append(dst, end...)
 }
 
 // appendControl appends a control frame. A payload that is too long is cut.

@@ -24,7 +24,8 @@ type inbox struct {
 	events []event
 	at     []uint32 // by device number: 1 + its place in events; 0: not in it
 	alerts []*state.Alert
-	seq    uint64 // of the newest reading of the model
+	gone   []*state.Device // removed
+	seq    uint64          // of the newest reading of the model
 }
 
 func newInbox() inbox { return inbox{ready: make(chan struct{}, 1)} }
@@ -54,6 +55,13 @@ func (in *inbox) addReadings(updated []*state.Device, wanted bool) {
 	poke(in.ready)
 }
 
+func (in *inbox) addRemoved(d *state.Device) {
+	in.mu.Lock()
+	in.gone = append(in.gone, d)
+	in.mu.Unlock()
+	poke(in.ready)
+}
+
 func (in *inbox) addAlert(a *state.Alert) {
 	in.mu.Lock()
 	in.alerts = append(in.alerts, a)
@@ -61,17 +69,25 @@ func (in *inbox) addAlert(a *state.Alert) {
 	poke(in.ready)
 }
 
-// drain empties the inbox and returns its contents, which hold every reading up to seq.
-// spare becomes the inbox's next list of events.
-func (in *inbox) drain(spare []event) (events []event, alerts []*state.Alert, seq uint64) {
+// contents are those of an inbox: every reading up to seq, and after these the devices that
+// were removed.
+type contents struct {
+	events []event
+	alerts []*state.Alert
+	gone   []*state.Device
+	seq    uint64
+}
+
+// drain empties the inbox. spare becomes its next list of events.
+func (in *inbox) drain(spare []event) contents {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	events, in.events = in.events, spare[:0]
-	for i := range events {
-		in.at[events[i].device.Index] = 0
+	out := contents{in.events, in.alerts, in.gone, in.seq}
+	in.events, in.alerts, in.gone = spare[:0], nil, nil
+	for i := range out.events {
+		in.at[out.events[i].device.Index] = 0
 	}
-	alerts, in.alerts = in.alerts, nil
-	return events, alerts, in.seq
+	return out
 }
 
 // drainAlerts empties the inbox of alerts alone.

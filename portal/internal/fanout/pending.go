@@ -12,7 +12,13 @@ type pending struct {
 	queue   queue
 	replays []replay // sent before the queue
 	alerts  []queuedAlert
-	news    int // alerts that are no snapshots: these are limited
+	news    int      // alerts that are no snapshots: these are limited
+	removed []string // ids of devices
+
+	// sent is up to which reading, by number, the client has all that it wants, those in the
+	// queue before mark are sent first; 0: not known.
+	sent uint64
+	mark mark
 
 	// early holds devices whose reading was sent before the router distributed it, with
 	// the reading's seq: looking up the newest reading may find one that is still in the
@@ -69,6 +75,21 @@ func (c *client) queueAlert(a *state.Alert, snapshot bool) bool {
 	return true
 }
 
+// queueRemoved drops a removed device from the queues. The client is notified of it unless it
+// wants nothing of the device.
+func (c *client) queueRemoved(d *state.Device, wanted bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue.keep(func(index int) bool { return index != d.Index })
+	c.replays = slices.DeleteFunc(c.replays, func(r replay) bool { return r.index == d.Index })
+	c.mark.set = false
+	delete(c.early, d.Index)
+	if wanted && c.seqs {
+		c.removed = append(c.removed, d.ID)
+		poke(c.urgent)
+	}
+}
+
 // dropAll frees the queues.
 func (c *client) dropAll() {
 	c.mu.Lock()
@@ -83,6 +104,8 @@ func (c *client) drop(keep func(device string) bool) {
 	defer c.mu.Unlock()
 	c.queue.keep(func(index int) bool { return keep(id(index)) })
 	c.replays = slices.DeleteFunc(c.replays, func(r replay) bool { return !keep(id(r.index)) })
+	c.mark.set = false
+	c.removed = slices.DeleteFunc(c.removed, func(id string) bool { return !keep(id) })
 	c.alerts = slices.DeleteFunc(c.alerts, func(q queuedAlert) bool {
 		if keep(q.alert.DeviceID) {
 			return false
@@ -101,10 +124,18 @@ func (c *client) gatherNews(b *batch) (more, moreAlerts bool) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.gatherAlerts(b)
+		c.gatherRemoved(b)
 		more = !c.gatherReplays(b) || !c.gatherReadings(b)
 		moreAlerts = len(c.alerts) > 0
 	})
 	return more || moreAlerts, moreAlerts
+}
+
+func (c *client) gatherRemoved(b *batch) {
+	for _, id := range c.removed {
+		b.buf = append(b.buf, textFrame(removedMessage{typeRemoved, id})...)
+	}
+	c.removed = nil
 }
 
 func (c *client) gatherAlerts(b *batch) {
@@ -130,13 +161,18 @@ func (c *client) gatherReadings(b *batch) (done bool) {
 	if c.earlySeq <= distributed {
 		c.early = nil
 	}
+	c.settle(distributed)
 	for len(b.buf) < batchBytes {
 		index, snapshot, ok := c.queue.pop()
 		if !ok {
 			return true
 		}
+		c.settle(distributed)
 		d := c.broadcaster.model.DeviceAt(index)
-		b.buf = appendMessage(b.buf, dataHead, d.Payload())
+		if !d.HasReading() {
+			continue // it was removed
+		}
+		b.buf = c.appendNews(b.buf, d)
 		b.readings++
 		if !snapshot && !d.Backfill() {
 			b.received = append(b.received, d.Received())

@@ -7,7 +7,11 @@ type queue struct {
 	present []uint64 // one bit for each device number
 	fifo    []uint32
 	head    int
+	popped  uint64 // entries that were taken, ever
 }
+
+// pushed returns how many entries will have been taken once those in the queue are.
+func (q *queue) pushed() uint64 { return q.popped + uint64(q.length()) }
 
 // snapshotBit marks an entry that was queued because of a subscription, not by news.
 const snapshotBit = 1 << 31
@@ -43,6 +47,7 @@ func (q *queue) pop() (index int, snapshot, ok bool) {
 	}
 	entry := q.fifo[q.head]
 	q.head++
+	q.popped++
 	if q.head == len(q.fifo) {
 		q.fifo, q.head = q.fifo[:0], 0
 	}

@@ -21,6 +21,7 @@ type model interface {
 	OpenAlerts(device string, f func(*state.Alert))
 	AllOpenAlerts(f func(*state.Alert))
 	Now() int64
+	Release(indexes []int)
 }
 
 // router distributes changes of the model to the queues of the clients that subscribe. It is
@@ -37,6 +38,9 @@ type router struct {
 	// distributed is the seq up to which readings are in the clients' queues.
 	distributed atomic.Uint64
 
+	// base makes numbers of readings positions that no other run of the portal gives out.
+	base uint64
+
 	mu    sync.Mutex
 	all   []*client            // subscribed to every device
 	lists map[string][]*client // subscribed to a device, by its id
@@ -51,11 +55,17 @@ type subscription struct {
 }
 
 func newRouter(m model, l *Limits, n *counters) *router {
-	return &router{model: m, limits: l, counts: n, inbox: newInbox(), lists: make(map[string][]*client)}
+	return &router{model: m, limits: l, counts: n, inbox: newInbox(), lists: make(map[string][]*client), base: newBase()}
 }
 
 // Added implements state.Observer.
 func (r *router) Added(*state.Device) {}
+
+// Removed implements state.Observer.
+func (r *router) Removed(d *state.Device) { r.inbox.addRemoved(d) }
+
+// Described implements state.Observer. The simple dialect has no names.
+func (r *router) Described(*state.Device) {}
 
 // Readings implements state.Observer.
 func (r *router) Readings(updated []*state.Device) {
@@ -89,8 +99,9 @@ func (r *router) distribute() {
 }
 
 func (r *router) distributeLocked() {
-	events, alerts, seq := r.inbox.drain(r.spare)
-	for _, a := range alerts {
+	in := r.inbox.drain(r.spare)
+	events := in.events
+	for _, a := range in.alerts {
 		r.queueAlert(a)
 	}
 	conflated := 0
@@ -106,7 +117,27 @@ func (r *router) distributeLocked() {
 	}
 	r.counts.conflated.Add(int64(conflated))
 	r.spare = events
-	r.distributed.Store(seq)
+	r.distributed.Store(in.seq)
+	r.distributeRemoved(in.gone)
+}
+
+// distributeRemoved drops removed devices from the queues of the clients, notifies them, and
+// frees the devices' indexes.
+func (r *router) distributeRemoved(removed []*state.Device) {
+	if len(removed) == 0 {
+		return
+	}
+	indexes := make([]int, 0, len(removed))
+	for _, d := range removed {
+		indexes = append(indexes, d.Index)
+		for _, c := range r.all {
+			c.queueRemoved(d, !c.sub.excepts(d.ID))
+		}
+		for _, c := range r.lists[d.ID] {
+			c.queueRemoved(d, true)
+		}
+	}
+	r.model.Release(indexes)
 }
 
 // queueAlert queues an alert for every client that subscribes to its device. Clients whose
@@ -151,9 +182,9 @@ func (r *router) apply(c *client, req request) (missed bool, err error) {
 		}
 		switch req.Type {
 		case typeSubscribe:
-			missed, err = r.subscribe(c, *req.DeviceIDs, req.Since)
+			missed, err = r.subscribe(c, *req.DeviceIDs, r.resumeAt(req.Since))
 		case typeSubscribeAll:
-			missed = r.subscribeAll(c, req.Since)
+			missed = r.subscribeAll(c, r.resumeAt(req.Since))
 		case typeUnsubscribe:
 			err = r.unsubscribe(c, req.DeviceIDs)
 		}
@@ -163,7 +194,7 @@ func (r *router) apply(c *client, req request) (missed bool, err error) {
 
 // subscribe adds devices to c's subscription and queues their newest readings and open
 // alerts; with since also the kept readings that are newer than that.
-func (r *router) subscribe(c *client, ids []string, since *int64) (missed bool, err error) {
+func (r *router) subscribe(c *client, ids []string, since *resume) (missed bool, err error) {
 	if c.sub.all {
 		for _, id := range ids {
 			if c.sub.excepts(id) {
@@ -206,7 +237,7 @@ func (r *router) roomFor(c *client, ids []string) error {
 }
 
 // subscribeAll subscribes c to every device and queues snapshots of those that are new to it.
-func (r *router) subscribeAll(c *client, since *int64) (missed bool) {
+func (r *router) subscribeAll(c *client, since *resume) (missed bool) {
 	if c.sub.all {
 		for id := range c.sub.except {
 			missed = r.snapshot(c, id, since) || missed
@@ -220,7 +251,7 @@ func (r *router) subscribeAll(c *client, since *int64) (missed bool) {
 	r.all = append(r.all, c)
 	r.subscriptions.Add(1)
 	for _, d := range r.model.Devices() {
-		if _, has := had[d.ID]; !has {
+		if _, has := had[d.ID]; !has && d.Known() {
 			missed = c.queueSnapshot(d, since) || missed
 		}
 	}
@@ -234,7 +265,7 @@ func (r *router) subscribeAll(c *client, since *int64) (missed bool) {
 }
 
 // snapshot queues the newest reading and the open alerts of a device.
-func (r *router) snapshot(c *client, id string, since *int64) (missed bool) {
+func (r *router) snapshot(c *client, id string, since *resume) (missed bool) {
 	missed = c.queueSnapshot(r.model.Device(id), since)
 	r.model.OpenAlerts(id, func(a *state.Alert) { c.queueAlert(a, true) })
 	poke(c.urgent)

@@ -164,9 +164,9 @@ func TestInboxFoldsReadingsAndCountsThemAsConflated(t *testing.T) {
 	require.NoError(t, err)
 	bench := &bench{tb: t, model: m, broadcaster: b}
 	bench.apply(entry("d", 1, 1)) // before any subscription
-	events, _, seq := b.router.inbox.drain(nil)
-	require.Empty(t, events)
-	require.Equal(t, uint64(1), seq)
+	in := b.router.inbox.drain(nil)
+	require.Empty(t, in.events)
+	require.Equal(t, uint64(1), in.seq)
 	c := silentClient(bench)
 	c.ask(t, typeSubscribeAll)
 	for ts := range int64(3) {

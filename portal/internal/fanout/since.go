@@ -1,37 +1,94 @@
 package fanout
 
-import "industrial-iot-monitor/portal/internal/state"
+import (
+	"math/rand/v2"
+
+	"industrial-iot-monitor/portal/internal/recent"
+	"industrial-iot-monitor/portal/internal/state"
+)
+
+// A client that reconnects says in `since` what it has seen. Times cannot say it: devices have
+// clocks of their own, and a slow client gets readings in another order than they were taken.
+// So device_data has a position, `seq`, for clients that ask for it: when a client has that
+// message it has every reading up to there, or a newer one of the same device. A position is the number of a reading, see
+// state.Device.Seq, plus a random base, so that one of an earlier run of the portal is
+// recognised. Positions are so large that none can be taken for a time.
 
 // codeNotRecoverable is sent to a client that reconnects when some readings since its
-// `since` are no longer kept.
+// `since` may be missing.
 const codeNotRecoverable = "not_recoverable"
 
-// replay is a device whose readings a client missed. The position in them is a time, so that
-// none is sent twice.
-type replay struct {
-	index int
-	since int64 // ms; readings up to here were sent
+// leastPosition is the smallest position. JavaScript's numbers are exact up to twice that.
+const leastPosition = 1 << 52
+
+// newBase returns the position of reading 0. Two bases are almost never so near each other
+// that a position of one run is one of the other.
+func newBase() uint64 { return leastPosition + rand.Uint64N(leastPosition-1<<40) }
+
+// resume is where a client wants to go on.
+type resume struct {
+	after  recent.Position
+	seq    uint64 // all readings up to here were seen; 0: it is a time
+	time   int64  // ms; readings up to here were seen, as far as clocks are right
+	missed bool   // it is of no use: readings may be missing
 }
 
-// queueSnapshot queues the newest reading of a device; with since the kept readings after
-// that time too. missed is set when some of those are no longer kept. d is nil when the
-// device is unknown. It is called within View.
-func (c *client) queueSnapshot(d *state.Device, since *int64) (missed bool) {
+// resumeAt interprets a client's `since`; nil: it has none.
+func (r *router) resumeAt(since *int64) *resume {
+	switch {
+	case since == nil:
+		return nil
+	case *since < leastPosition:
+		// A time from the future is by a fast clock, and a reading missed may be before it.
+		return &resume{after: recent.AfterTime(*since), time: *since, missed: *since > r.model.Now()+clockTolerance}
+	}
+	seq := uint64(*since) - r.base // may wrap
+	return &resume{after: recent.AfterSeq(seq), seq: seq, missed: seq > r.distributed.Load()}
+}
+
+// clockTolerance is how far, in ms, times of readings may be ahead of ours.
+const clockTolerance = 5_000
+
+// has reports whether the client has seen the newest reading of d.
+func (p *resume) has(d *state.Device) bool {
+	if p.time != 0 || p.seq == 0 {
+		return d.Timestamp() <= p.time
+	}
+	return d.Seq() <= p.seq
+}
+
+// replay is a device whose readings a client missed.
+type replay struct {
+	index int
+	after recent.Position // readings up to here were sent
+}
+
+// queueSnapshot queues the newest reading of a device; with since also the kept readings after
+// that. missed is set when some of those may be missing. d is nil when the device is unknown.
+// It is called within View.
+func (c *client) queueSnapshot(d *state.Device, since *resume) (missed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.sent, c.mark.set = 0, false // until it has this one
+	held := c.broadcaster.recent
 	switch {
-	case d == nil:
-		return since != nil && !c.broadcaster.recent.Complete(-1, *since)
 	case since == nil:
-		if d.HasReading() {
+		if d != nil && d.HasReading() {
 			c.queue.push(d.Index, true)
 		}
 		return false
+	case d == nil:
+		return since.missed || !held.Complete(-1, since.after)
+	case since.missed, since.seq == 0 && d.ClockOffset() != 0: // a time says nothing about it
+		if d.HasReading() {
+			c.queue.push(d.Index, true)
+		}
+		return true
 	}
-	if d.HasReading() && d.Timestamp() > *since {
-		c.replays = append(c.replays, replay{d.Index, *since})
+	if d.HasReading() && !since.has(d) {
+		c.replays = append(c.replays, replay{d.Index, since.after})
 	}
-	return !c.broadcaster.recent.Complete(d.Index, *since)
+	return !held.Complete(d.Index, since.after)
 }
 
 // gatherReplays adds missed readings to b and reports whether there is room for more. It
@@ -40,13 +97,13 @@ func (c *client) gatherReplays(b *batch) bool {
 	for len(c.replays) > 0 {
 		r := &c.replays[0]
 		d := c.broadcaster.model.DeviceAt(r.index)
-		done := c.broadcaster.recent.Each(r.index, r.since, d.Timestamp(), func(ts int64, text []byte) bool {
+		done := c.broadcaster.recent.Each(r.index, r.after, d.Seq(), func(seq uint64, text []byte) bool {
 			if len(b.buf) >= batchBytes {
 				return false
 			}
-			b.buf = appendMessage(b.buf, dataHead, text)
+			b.buf = appendReading(b.buf, text, 0, 0)
 			b.readings++
-			r.since = ts
+			r.after = r.after.Advance(seq)
 			return true
 		})
 		if !done {
@@ -59,4 +116,40 @@ func (c *client) gatherReplays(b *batch) bool {
 	}
 	c.replays = nil
 	return true
+}
+
+// mark is an entry of a client's queue: once it and those before it are sent, the client has
+// every reading up to seq.
+type mark struct {
+	at  uint64 // the queue's popped will be this
+	seq uint64
+	set bool
+}
+
+// settle updates c.sent. Of readings up to distributed all that the client wants are in its
+// queue, or sent.
+func (c *client) settle(distributed uint64) {
+	if c.queue.length() == 0 {
+		c.sent, c.mark.set = distributed, false
+		return
+	}
+	if c.mark.set && c.queue.popped >= c.mark.at {
+		c.sent, c.mark.set = c.mark.seq, false
+	}
+	if !c.mark.set {
+		c.mark = mark{c.queue.pushed(), distributed, true}
+	}
+}
+
+// appendNews appends the newest reading of a device, with the position that the client has
+// reached with it if it asked for that.
+func (c *client) appendNews(dst []byte, d *state.Device) []byte {
+	if !c.seqs {
+		return appendReading(dst, d.Payload(), 0, 0)
+	}
+	position := uint64(0)
+	if c.sent != 0 {
+		position = c.broadcaster.router.base + c.sent
+	}
+	return appendReading(dst, d.Payload(), d.ClockOffset(), position)
 }

@@ -125,7 +125,7 @@ func TestReadyNamesTheTopicThatIsStillRead(t *testing.T) {
 	for _, step := range []struct {
 		want error
 		tail *tail
-	}{{errNoAlerts, r.feed.alerts}, {errNoStates, r.feed.states}, {errNoAudit, r.feed.audit}} {
+	}{{errNoAlerts, r.feed.alerts}, {errNoStates, r.feed.states}, {errNoMetas, r.feed.metas}, {errNoAudit, r.feed.audit}} {
 		require.ErrorIs(t, r.feed.Ready(), step.want)
 		step.tail.complete = true
 	}

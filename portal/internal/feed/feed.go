@@ -1,5 +1,5 @@
 // Package feed fills the model and the audit trail: live frames, heartbeats, ledgers and
-// aggregates come from the hub, alerts, device states and audit entries from Kafka. Both may
+// aggregates come from the hub, alerts, device states and descriptions and audit entries from Kafka. Both may
 // be down at the start or fail at any time; the feed resumes where it was. It publishes
 // nothing but the requests of Ask. Run blocks until its context ends, Ask until there is a
 // reply; nothing else blocks.
@@ -52,6 +52,7 @@ type Feed struct {
 	metrics *metrics
 	alerts  *tail
 	states  *tail
+	metas   *tail
 	audit   *tail
 	nc      atomic.Pointer[nats.Conn]
 	live    atomic.Pointer[nats.Subscription]
@@ -62,7 +63,7 @@ var errMissing = errors.New("feed: Model, Trail, HubURL, Brokers, Topics, Log an
 // New returns a feed; Run connects it.
 func New(o Options) (*Feed, error) {
 	if o.Model == nil || o.Trail == nil || o.HubURL == "" || len(o.Brokers) == 0 ||
-		o.Topics.Alerts == "" || o.Topics.DeviceState == "" || o.Topics.Audit == "" || o.Log == nil || o.Registry == nil {
+		o.Topics.Alerts == "" || o.Topics.DeviceState == "" || o.Topics.DeviceMeta == "" || o.Topics.Audit == "" || o.Log == nil || o.Registry == nil {
 		return nil, errMissing
 	}
 	f := &Feed{opts: o, model: o.Model, log: o.Log.With("component", "feed")}
@@ -71,6 +72,9 @@ func New(o Options) (*Feed, error) {
 	})
 	f.states = newTail(tailOptions{
 		Brokers: o.Brokers, Topic: o.Topics.DeviceState, Log: f.log, Apply: f.applyState,
+	})
+	f.metas = newTail(tailOptions{
+		Brokers: o.Brokers, Topic: o.Topics.DeviceMeta, Log: f.log, Apply: f.applyMeta,
 	})
 	f.audit = newTail(tailOptions{
 		Brokers: o.Brokers, Topic: o.Topics.Audit, Log: f.log, Apply: f.applyAudit, Restart: o.Trail.Forget,
@@ -96,6 +100,7 @@ func (f *Feed) Run(ctx context.Context) error {
 	specs := f.opts.Topics.Specs()
 	var tails sync.WaitGroup
 	tails.Go(func() { f.follow(ctx, f.states, specs.DeviceState) })
+	tails.Go(func() { f.follow(ctx, f.metas, specs.DeviceMeta) })
 	tails.Go(func() { f.follow(ctx, f.audit, specs.Audit) })
 	tails.Go(func() { f.follow(ctx, f.alerts, specs.Alerts) })
 	tails.Wait()
@@ -221,7 +226,10 @@ func (f *Feed) applyState(m *sarama.ConsumerMessage, _ bool) {
 	case len(m.Key) == 0 || m.Key[0] == 0:
 		return // a fence record, see internal/kafka
 	case m.Value == nil:
-		f.model.Forget(string(m.Key))
+		f.model.Remove(string(m.Key))
+		if f.opts.Series != nil {
+			f.opts.Series.Forget(string(m.Key))
+		}
 		return
 	}
 	var s telemetry.DeviceState
@@ -233,11 +241,29 @@ func (f *Feed) applyState(m *sarama.ConsumerMessage, _ bool) {
 	f.model.ApplyState(s)
 }
 
+func (f *Feed) applyMeta(m *sarama.ConsumerMessage, _ bool) {
+	switch {
+	case len(m.Key) == 0 || m.Key[0] == 0:
+		return // a fence record, see internal/kafka
+	case m.Value == nil:
+		f.model.ForgetMeta(string(m.Key))
+		return
+	}
+	var v telemetry.DeviceMeta
+	if err := json.Unmarshal(m.Value, &v); err != nil || v.DeviceID == "" {
+		f.metrics.malformed[sourceMetas].Inc()
+		f.log.Warn("malformed description of a device dropped", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)
+		return
+	}
+	f.model.ApplyMeta(v)
+}
+
 // Errors of Ready.
 var (
 	errNoHub    = errors.New("no connection to the hub (HUB_URL)")
 	errNoAlerts = errors.New("still reading alerts from kafka")
 	errNoStates = errors.New("still reading device states from kafka")
+	errNoMetas  = errors.New("still reading names of devices from kafka")
 	errNoAudit  = errors.New("still reading the audit trail from kafka")
 )
 
@@ -251,6 +277,8 @@ func (f *Feed) Ready() error {
 		return errNoAlerts
 	case !f.states.caughtUp():
 		return errNoStates
+	case !f.metas.caughtUp():
+		return errNoMetas
 	case !f.audit.caughtUp():
 		return errNoAudit
 	}

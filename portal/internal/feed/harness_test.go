@@ -56,6 +56,8 @@ type news struct {
 }
 
 func (n *news) Added(*state.Device)      {}
+func (n *news) Removed(*state.Device)    {}
+func (n *news) Described(*state.Device)  {}
 func (n *news) Readings([]*state.Device) {}
 func (n *news) Alert(a *state.Alert) {
 	n.mu.Lock()

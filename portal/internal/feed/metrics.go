@@ -12,6 +12,7 @@ import (
 const (
 	sourceAlerts = "alerts"
 	sourceStates = "device-state"
+	sourceMetas  = "device-meta"
 	sourceAudit  = "alarm-audit"
 )
 
@@ -26,7 +27,7 @@ func newMetrics(reg prometheus.Registerer, f *Feed) (*metrics, error) {
 	m := &metrics{malformed: make(map[string]prometheus.Counter)}
 	for key, source := range map[string]string{
 		wire.LiveSubjects: "live", wire.StatusSubjects: "status", wire.LedgerSubjects: "ledger", wire.AggregateSubject: "aggregates",
-		sourceAlerts: "alerts", sourceStates: "device_state", sourceAudit: "audit",
+		sourceAlerts: "alerts", sourceStates: "device_state", sourceMetas: "device_meta", sourceAudit: "audit",
 	} {
 		m.malformed[key] = malformed.WithLabelValues(source)
 	}

@@ -7,6 +7,7 @@ package recent
 
 import (
 	"encoding/binary"
+	"math"
 	"sync/atomic"
 
 	"industrial-iot-monitor/portal/internal/state"
@@ -32,17 +33,45 @@ type Store struct {
 // history has the readings of one device, the newest segment first.
 type history struct {
 	segments [segments]segment
-	lost     int64 // time of the newest dropped reading, ms; 0: none
+	lost     place // of dropped readings, the largest of each; zero: none was dropped
+}
+
+// place is where a reading is among all: its number, see state.Device.Seq, and its plant time.
+type place struct {
+	seq uint64
+	at  int64 // ms
 }
 
 // segment has the readings of one period: the first one as it was, of each other one the uvarint
-// length, the varint time since the first one and the difference from the first one.
+// length, the varint time and the uvarint number since the first one, and the difference from
+// the first one.
 type segment struct {
-	started     int64 // by our clock, ms
-	first, last int64 // times of the readings, ms
-	base        []byte
-	rest        []byte
+	started int64 // by our clock, ms
+	first   place
+	last    place
+	base    []byte
+	rest    []byte
 }
+
+// Position is what a client has seen: readings up to a number, or up to a time.
+type Position struct {
+	seq uint64
+	at  int64
+}
+
+// AfterSeq is the position behind the reading of that number, see state.Device.Seq.
+func AfterSeq(seq uint64) Position { return Position{seq: seq, at: math.MinInt64} }
+
+// AfterTime is the position behind readings of that plant time, in ms.
+func AfterTime(ms int64) Position { return Position{at: ms} }
+
+// Advance returns the position moved on behind the reading of that number.
+func (p Position) Advance(seq uint64) Position {
+	p.seq = seq
+	return p
+}
+
+func (p Position) before(r place) bool { return r.seq > p.seq && r.at > p.at }
 
 func (g *segment) size() int64 { return int64(cap(g.base) + cap(g.rest)) }
 
@@ -81,20 +110,22 @@ func (h *history) size() (n int64) {
 // discard notes that a segment's readings are dropped.
 func (h *history) discard(k int) {
 	if g := &h.segments[k]; len(g.base) > 0 {
-		h.lost = max(h.lost, g.first, g.last)
+		h.lost.seq = max(h.lost.seq, g.last.seq)
+		h.lost.at = max(h.lost.at, g.first.at, g.last.at)
 	}
 }
 
 func (s *Store) add(h *history, d *state.Device, now int64) {
 	g := &h.segments[0]
-	text, ts := d.Payload(), d.Timestamp()
+	text, at := d.Payload(), place{d.Seq(), d.Timestamp()}
 	if now-g.started >= segmentMS || now < g.started {
 		h.rotate(now)
-		g.started, g.first, g.last = now, ts, ts
+		g.started, g.first, g.last = now, at, at
 		g.base = append(g.base[:0], text...)
 		return
 	}
-	s.scratch = binary.AppendVarint(s.scratch[:0], ts-g.first)
+	s.scratch = binary.AppendVarint(s.scratch[:0], at.at-g.first.at)
+	s.scratch = binary.AppendUvarint(s.scratch, at.seq-g.first.seq)
 	s.scratch = appendDiff(s.scratch, g.base, text)
 	need := len(g.rest) + binary.MaxVarintLen32 + len(s.scratch)
 	if need > cap(g.rest) {
@@ -102,10 +133,18 @@ func (s *Store) add(h *history, d *state.Device, now int64) {
 	}
 	g.rest = binary.AppendUvarint(g.rest, uint64(len(s.scratch)))
 	g.rest = append(g.rest, s.scratch...)
-	g.last = ts
+	g.last = at
 }
 
-// turn starts a new segment in the memory of the oldest one, which it drops.
+// Forget implements state.Recorder.
+func (s *Store) Forget(index int) {
+	if h := s.history(index); h != nil {
+		s.bytes.Add(-h.size())
+		s.devices[index] = nil
+	}
+}
+
+// rotate starts a new segment in the memory of the oldest one, which it drops.
 func (h *history) rotate(now int64) {
 	if len(h.segments[0].base) == 0 {
 		return
@@ -124,19 +163,21 @@ func (s *Store) history(index int) *history {
 	return s.devices[index]
 }
 
-// Complete reports whether all readings of a device newer than since, in ms, are held. An unknown
-// device has index -1.
-func (s *Store) Complete(index int, since int64) bool {
-	if since < s.started {
+// Complete reports whether all readings of a device after a position are held. An unknown device
+// has index -1.
+func (s *Store) Complete(index int, after Position) bool {
+	byTime := after.at != math.MinInt64
+	if byTime && after.at < s.started {
 		return false // readings from before the start are missing
 	}
 	h := s.history(index)
-	return h == nil || since >= h.lost
+	return h == nil || byTime && after.at >= h.lost.at || !byTime && after.seq >= h.lost.seq
 }
 
-// Each calls f with the readings of a device between after and before, both exclusive, in order of
-// arrival, until f returns false; then it returns false too. text is valid during the call.
-func (s *Store) Each(index int, after, before int64, f func(ts int64, text []byte) bool) bool {
+// Each calls f with the readings of a device after a position and before the one of number before,
+// in order of arrival, until f returns false; then it returns false too. text is valid during the
+// call.
+func (s *Store) Each(index int, after Position, before uint64, f func(seq uint64, text []byte) bool) bool {
 	h := s.history(index)
 	if h == nil {
 		return true
@@ -149,23 +190,24 @@ func (s *Store) Each(index int, after, before int64, f func(ts int64, text []byt
 	return true
 }
 
-func (g *segment) each(after, before int64, f func(ts int64, text []byte) bool) bool {
+func (g *segment) each(after Position, before uint64, f func(seq uint64, text []byte) bool) bool {
 	var buf []byte
-	wanted := func(ts int64) bool { return ts > after && ts < before }
-	if len(g.base) == 0 || (wanted(g.first) && !f(g.first, g.base)) {
+	wanted := func(r place) bool { return after.before(r) && r.seq < before }
+	if len(g.base) == 0 || (wanted(g.first) && !f(g.first.seq, g.base)) {
 		return len(g.base) == 0
 	}
 	for rest := g.rest; len(rest) > 0; {
 		n, k := binary.Uvarint(rest)
 		entry := rest[k : k+int(n)]
 		rest = rest[k+int(n):]
-		ago, k := binary.Varint(entry)
-		ts := g.first + ago
-		if !wanted(ts) {
+		later, k := binary.Varint(entry)
+		further, m := binary.Uvarint(entry[k:])
+		at := place{g.first.seq + further, g.first.at + later}
+		if !wanted(at) {
 			continue
 		}
 		var ok bool
-		if buf, ok = appendText(buf[:0], g.base, entry[k:]); ok && !f(ts, buf) {
+		if buf, ok = appendText(buf[:0], g.base, entry[k+m:]); ok && !f(at.seq, buf) {
 			return false
 		}
 	}

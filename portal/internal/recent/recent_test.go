@@ -58,44 +58,69 @@ func reading(r *rand.Rand, id string, ts int64) wire.FrameEntry {
 		id, ts, 20+10*r.Float64(), 40+20*r.Float64(), 1000+20*r.Float64(), r.IntN(50) > 0, 2+r.Float64(), 80+r.IntN(3), -50+r.IntN(20))}
 }
 
-// since returns what the store holds of a device after a time.
-func (b *bench) since(index int, after, before int64) (times []int64, texts [][]byte) {
+// since returns what the store holds of a device after a position.
+func (b *bench) since(index int, after Position, before uint64) (numbers []uint64, texts [][]byte) {
 	b.model.View(func() {
-		b.store.Each(index, after, before, func(ts int64, text []byte) bool {
-			times = append(times, ts)
+		b.store.Each(index, after, before, func(seq uint64, text []byte) bool {
+			numbers = append(numbers, seq)
 			texts = append(texts, bytes.Clone(text))
 			return true
 		})
 	})
-	return times, texts
+	return numbers, texts
 }
 
 func TestTheLastMinuteIsKeptByteForByte(t *testing.T) {
 	b, r := newBench(t, 1<<30), rand.New(rand.NewPCG(1, 2))
-	sent := map[int64][]byte{}
-	for range 200 {
+	sent := map[uint64][]byte{}
+	for n := range uint64(200) {
 		b.now += 1000
 		e := reading(r, "d1", b.now)
 		e2 := reading(r, "d1", b.now+500) // two in one frame
 		b.push(e, e2)
-		sent[b.now], sent[b.now+500] = e.Payload, e2.Payload
+		sent[2*n+1], sent[2*n+2] = e.Payload, e2.Payload
 	}
-	times, texts := b.since(0, b.now-60_000, b.now+500)
-	require.Len(t, times, 120)
-	require.IsIncreasing(t, times)
-	for i, ts := range times {
-		require.Equal(t, string(sent[ts]), string(texts[i]))
+	const last = 400
+	for name, after := range map[string]Position{"by time": AfterTime(b.now - 60_000), "by number": AfterSeq(last - 121)} {
+		numbers, texts := b.since(0, after, last)
+		require.Len(t, numbers, 120, name)
+		require.IsIncreasing(t, numbers)
+		require.Equal(t, uint64(last-1), numbers[119])
+		for i, n := range numbers {
+			require.Equal(t, string(sent[n]), string(texts[i]))
+		}
 	}
 	b.model.View(func() {
-		require.True(t, b.store.Complete(0, b.now-60_000))
-		require.False(t, b.store.Complete(0, b.now-100_000))
-		require.False(t, b.store.Complete(0, start-1), "before we started")
-		require.True(t, b.store.Complete(5, start), "an unknown device")
+		require.True(t, b.store.Complete(0, AfterTime(b.now-60_000)))
+		require.False(t, b.store.Complete(0, AfterTime(b.now-100_000)))
+		require.False(t, b.store.Complete(0, AfterTime(start-1)), "before we started")
+		require.True(t, b.store.Complete(5, AfterTime(start)), "an unknown device")
+		require.True(t, b.store.Complete(0, AfterSeq(last-121)))
+		require.False(t, b.store.Complete(0, AfterSeq(last-201)))
+		require.True(t, b.store.Complete(5, AfterSeq(0)), "an unknown device")
 	})
-	times, _ = b.since(0, b.now-1, b.now+1)
-	require.Equal(t, []int64{b.now}, times)
-	times, _ = b.since(7, 0, b.now)
-	require.Empty(t, times)
+	numbers, _ := b.since(0, AfterTime(b.now-1), last)
+	require.Equal(t, []uint64{last - 1}, numbers)
+	numbers, _ = b.since(0, AfterSeq(last-3).Advance(last-2), last)
+	require.Equal(t, []uint64{last - 1}, numbers)
+	numbers, _ = b.since(7, AfterSeq(0), last)
+	require.Empty(t, numbers)
+}
+
+// TestRemovedDeviceIsForgotten: another device may have its index.
+func TestRemovedDeviceIsForgotten(t *testing.T) {
+	b, r := newBench(t, 1<<30), rand.New(rand.NewPCG(1, 2))
+	b.push(reading(r, "d1", start), reading(r, "d2", start))
+	one := b.store.Bytes() / 2
+	b.model.Remove("d1")
+	require.Equal(t, one, b.store.Bytes())
+	b.push(reading(r, "d3", start))
+	numbers, _ := b.since(0, AfterSeq(0), 10)
+	require.Equal(t, []uint64{3}, numbers)
+	b.model.Remove("d3")
+	b.model.Remove("d2")
+	require.Zero(t, b.store.Bytes())
+	b.store.Forget(9)
 }
 
 func TestMemoryIsBoundedAndDroppedReadingsAreKnown(t *testing.T) {
@@ -111,7 +136,7 @@ func TestMemoryIsBoundedAndDroppedReadingsAreKnown(t *testing.T) {
 	incomplete := 0
 	b.model.View(func() {
 		for d := range 20 {
-			if !b.store.Complete(d, b.now-60_000) {
+			if !b.store.Complete(d, AfterTime(b.now-60_000)) {
 				incomplete++
 			}
 		}
@@ -120,7 +145,7 @@ func TestMemoryIsBoundedAndDroppedReadingsAreKnown(t *testing.T) {
 	none := newBench(t, 0)
 	none.push(reading(r, "d", start+1))
 	require.Zero(t, none.store.Bytes())
-	none.model.View(func() { require.False(t, none.store.Complete(0, start)) })
+	none.model.View(func() { require.False(t, none.store.Complete(0, AfterSeq(0))) })
 }
 
 func TestStopsWhenAsked(t *testing.T) {
@@ -130,7 +155,7 @@ func TestStopsWhenAsked(t *testing.T) {
 		b.push(reading(r, "d", b.now))
 	}
 	n := 0
-	require.False(t, b.store.Each(0, 0, b.now, func(int64, []byte) bool { n++; return n < 45 }))
+	require.False(t, b.store.Each(0, AfterSeq(0), 100, func(uint64, []byte) bool { n++; return n < 45 }))
 	require.Equal(t, 45, n)
 }
 
@@ -143,12 +168,12 @@ func TestEachTellsWhetherItWasStopped(t *testing.T) {
 	const all = 40
 	for stopAt := 1; stopAt <= all+1; stopAt++ {
 		n := 0
-		stopped := !b.store.Each(0, 0, b.now+1, func(int64, []byte) bool { n++; return n < stopAt })
+		stopped := !b.store.Each(0, AfterSeq(0), all+1, func(uint64, []byte) bool { n++; return n < stopAt })
 		require.Equal(t, stopAt <= all, stopped, "stopped at %d", stopAt)
 		require.Equal(t, min(stopAt, all), n)
 	}
 	for _, unknown := range []int{-1, 1, 2} {
-		require.True(t, b.store.Each(unknown, 0, b.now, func(int64, []byte) bool { return false }))
+		require.True(t, b.store.Each(unknown, AfterSeq(0), all, func(uint64, []byte) bool { return false }))
 	}
 }
 
@@ -168,7 +193,7 @@ func TestLimitIsUsedUpToItsLastByte(t *testing.T) {
 		all   bool
 	}{{need, true}, {need - 1, false}} {
 		b := fill(c.limit)
-		complete := b.store.Complete(0, start) && b.store.Complete(1, start)
+		complete := b.store.Complete(0, AfterTime(start)) && b.store.Complete(1, AfterTime(start))
 		require.Equal(t, c.all, complete)
 		require.Equal(t, c.all, b.store.Bytes() == need)
 	}

@@ -30,16 +30,18 @@ type Device struct {
 	ID    string
 	Index int
 
-	payload   []byte // the newest reading; its room is used again for the next
-	timestamp int64
-	received  int64
-	backfill  bool
-	seq       uint64
-	gateway   string
+	payload     []byte // the newest reading; its room is used again for the next
+	timestamp   int64
+	received    int64
+	backfill    bool
+	clockOffset int64
+	seq         uint64
+	gateway     string
 
 	state     telemetry.DeviceState
 	hasState  bool
-	forgotten bool
+	forgotten bool                  // it was removed: nothing but Index is valid
+	meta      *telemetry.DeviceMeta // immutable; nil: nothing was written about it
 
 	location telemetry.Location
 	info     telemetry.DeviceInfo
@@ -56,8 +58,28 @@ func (d *Device) HasReading() bool { return d.payload != nil && !d.forgotten }
 // Payload returns the newest reading as JSON. It is valid only within the View.
 func (d *Device) Payload() []byte { return d.payload }
 
-// Timestamp returns the newest reading's time by the device's clock, in ms.
+// Timestamp returns the newest reading's plant time, in ms: when it was taken, by a right clock.
 func (d *Device) Timestamp() int64 { return d.timestamp }
+
+// ClockOffset returns how far the device's clock is ahead, in ms, negative behind; 0 within
+// the tolerance.
+func (d *Device) ClockOffset() int64 {
+	if d.HasReading() {
+		return d.clockOffset
+	}
+	return d.state.ClockOffsetMS
+}
+
+// noMeta is what is written about most devices.
+var noMeta telemetry.DeviceMeta
+
+// Meta returns what operators wrote about the device. It is immutable: a change is another one.
+func (d *Device) Meta() *telemetry.DeviceMeta {
+	if d.meta == nil {
+		return &noMeta
+	}
+	return d.meta
+}
 
 // Received returns when the gateway took the newest reading, in ms.
 func (d *Device) Received() int64 { return d.received }
@@ -86,7 +108,8 @@ func (d *Device) Gateway() string {
 	return d.state.Gateway
 }
 
-// Seen returns the time of the newest known reading, in ms, 0 when there is none: its own time, or the gateway's when the device's clock runs ahead of it.
+// Seen returns the plant time of the newest known reading, in ms, 0 when there is none, or the
+// gateway's time when that is earlier.
 func (d *Device) Seen() int64 {
 	return max(min(d.timestamp, d.received), d.state.LastSeen)
 }
@@ -112,9 +135,10 @@ func (d *Device) Presence(now int64) telemetry.Presence {
 	return d.state.Presence
 }
 
-// newer reports whether e replaces the reading at hand. Time is the device's own; only when
-// the reading at hand is from the future of its receive time, which a corrected clock leaves
-// behind, the live reading received later wins.
+// newer reports whether e replaces the reading at hand. Plant time decides. Where it cannot, the
+// live reading received later wins: when the offset of the device's clock is another one now, so
+// that the two times are of different time lines, and when the reading at hand is from the
+// future of its receive time.
 func (d *Device) newer(e *wire.FrameEntry) bool {
 	switch {
 	case d.payload == nil || e.Timestamp > d.timestamp:
@@ -122,14 +146,14 @@ func (d *Device) newer(e *wire.FrameEntry) bool {
 	case e.Timestamp == d.timestamp:
 		return e.Received >= d.received && !bytes.Equal(e.Payload, d.payload)
 	}
-	return !e.Backfill && e.Received > d.received && d.timestamp > d.received+aheadBy
+	return !e.Backfill && e.Received > d.received && (e.ClockOffset != d.clockOffset || d.timestamp > d.received+aheadBy)
 }
 
 // apply makes e the newest reading. Its payload is copied.
 func (d *Device) apply(e *wire.FrameEntry, gateway string) {
 	d.payload = append(d.payload[:0], e.Payload...)
-	d.timestamp, d.received, d.backfill = e.Timestamp, e.Received, e.Backfill
-	d.gateway, d.forgotten = gateway, false
+	d.timestamp, d.received, d.backfill, d.clockOffset = e.Timestamp, e.Received, e.Backfill, e.ClockOffset
+	d.gateway = gateway
 	if d.placedAt == 0 || e.Received-d.placedAt >= placeEvery {
 		d.place()
 	}

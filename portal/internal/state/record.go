@@ -5,6 +5,8 @@ package state
 // block, and must not call methods of Model that lock. now is in ms.
 type Recorder interface {
 	Record(d *Device, now int64)
+	// Forget is called with the index of a removed device, likewise.
+	Forget(index int)
 }
 
 // SetRecorder makes r the recorder. It is called once, before the model is filled.

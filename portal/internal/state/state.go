@@ -17,8 +17,13 @@ import (
 // Observer is notified of changes while the model is locked for writing: its methods must not
 // block and must not call methods of Model that lock.
 type Observer interface {
-	// Added is called with a device seen for the first time.
+	// Added is called with a device seen for the first time, also after its removal. Its
+	// Index is the next one, or that of a removed device, see Model.HoldIndexes.
 	Added(d *Device)
+	// Removed is called with a device that is known no more.
+	Removed(d *Device)
+	// Described is called with a device whose Meta is another one.
+	Described(d *Device)
 	// Readings is called with the devices that got a newer reading, in the order of
 	// arrival; a device may occur more than once. The slice is valid during the call.
 	Readings(updated []*Device)
@@ -51,7 +56,10 @@ type Model struct {
 	observers     []Observer
 	recorder      Recorder // nil: none
 	devices       map[string]*Device
-	list          []*Device // by Index
+	list          []*Device // by Index; in the place of a removed device one that is not Known
+	free          []int     // indexes of removed devices, for new ones
+	held          bool      // removed indexes are free only after Release
+	metas         map[string]*telemetry.DeviceMeta
 	gateways      map[string]*Gateway
 	names         map[string]string // gateway ids, so that a device's need not be copied from each frame
 	alerts        alertIndex
@@ -87,6 +95,7 @@ func New(o Options) *Model {
 		now:      o.Now,
 		decoded:  o.Decoded,
 		devices:  make(map[string]*Device),
+		metas:    make(map[string]*telemetry.DeviceMeta),
 		gateways: make(map[string]*Gateway),
 		names:    make(map[string]string),
 		alerts:   newAlertIndex(o.MaxAlerts),
@@ -148,8 +157,15 @@ func (m *Model) add(id string) *Device {
 		return d
 	}
 	d := newDevice(id, len(m.list))
+	d.meta = m.metas[id]
+	if len(m.free) > 0 {
+		d.Index = m.free[0]
+		m.free = m.free[1:]
+		m.list[d.Index] = d
+	} else {
+		m.list = append(m.list, d)
+	}
 	m.devices[d.ID] = d
-	m.list = append(m.list, d)
 	for _, o := range m.observers {
 		o.Added(d)
 	}
@@ -161,20 +177,11 @@ func (m *Model) ApplyState(s telemetry.DeviceState) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d := m.add(s.DeviceID)
-	d.state, d.hasState, d.forgotten = s, true, false
+	d.state, d.hasState = s, true
 	if s.Location.Building != "" {
 		d.location = s.Location
 	}
 	if s.Info.Model != "" {
 		d.info = s.Info
-	}
-}
-
-// Forget hides a device until its next reading or state.
-func (m *Model) Forget(id string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if d := m.devices[id]; d != nil {
-		d.state, d.hasState, d.forgotten = telemetry.DeviceState{}, false, true
 	}
 }

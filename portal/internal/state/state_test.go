@@ -53,9 +53,12 @@ func apply(t *testing.T, p *Model, entries ...wire.FrameEntry) {
 }
 
 // recorder is an observer that records its notifications.
-type recorder struct{ added, readings, alerts []string }
+type recorder struct{ added, removed, described, readings, alerts []string }
 
-func (r *recorder) Added(d *Device) { r.added = append(r.added, d.ID) }
+func (r *recorder) Added(d *Device)     { r.added = append(r.added, d.ID) }
+func (r *recorder) Removed(d *Device)   { r.removed = append(r.removed, d.ID) }
+func (r *recorder) Described(d *Device) { r.described = append(r.described, d.ID+" "+d.Meta().Name) }
+
 func (r *recorder) Readings(u []*Device) {
 	for _, d := range u {
 		r.readings = append(r.readings, fmt.Sprintf("%s@%d", d.ID, d.Timestamp()))
@@ -154,9 +157,13 @@ func TestPresence(t *testing.T) {
 	p.ApplyState(telemetry.DeviceState{DeviceID: "d1", Presence: telemetry.PresenceOnline, Since: t0 + 60_000, LastSeen: t0 + 60_000})
 	c.ms += 1_000_000
 	require.Equal(t, telemetry.PresenceOnline, presence("d1"), "core knows the interval; we do not second-guess it")
-	p.Forget("d1")
-	p.Forget("unknown")
-	p.View(func() { require.False(t, p.Device("d1").Known()); require.False(t, p.Device("d1").HasReading()) })
+	p.Remove("d1")
+	p.Remove("unknown")
+	p.View(func() {
+		require.Nil(t, p.Device("d1"))
+		require.False(t, p.DeviceAt(0).Known())
+		require.False(t, p.DeviceAt(0).HasReading())
+	})
 	require.Zero(t, p.Stats().Devices.Total)
 	apply(t, p, entry("d1", c.ms, c.ms))
 	require.Equal(t, Presences{Total: 1, Online: 1}, p.Stats().Devices)
