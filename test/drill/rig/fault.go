@@ -57,8 +57,8 @@ type Site struct {
 	Load Load
 }
 
-// Load is what the devices send: a mixed fleet by NATS, another by MQTT with QoS 1, and
-// concentrators that send batches. Some devices have wrong clocks, and some messages are
+// Load is what the devices send: a mixed fleet by NATS, another by MQTT with QoS 1,
+// concentrators that send batches, and meters with payloads of their own. Some devices have wrong clocks, and some messages are
 // sent again although they were acknowledged.
 type Load struct {
 	// Rate in readings a second; 0 means DefaultRate.

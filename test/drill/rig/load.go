@@ -14,9 +14,10 @@ import (
 	"industrial-iot-monitor/test/cluster"
 )
 
-// load is the simulators of one fault, each with a ledger of its own.
+// load is the simulators and meters of one fault, each with a ledger of its own.
 type load struct {
 	scene   *Scene
+	meters  *meters
 	names   []string
 	ledgers []string
 	totals  []string
@@ -46,9 +47,16 @@ func (s *Scene) startLoad(ctx context.Context, number int) (*load, error) {
 			"-ledger=" + l.ledgers[i], "-summary=" + l.totals[i],
 		}})
 	}
-	err = s.Start(ctx, l.names...)
+	ledger := filepath.Join(s.dir, fmt.Sprintf("meters-%d.ledger", number))
+	if l.meters, err = startMeters(ledger, s.MQTT(), number); err != nil {
+		return nil, err
+	}
+	l.ledgers = append(l.ledgers, ledger)
+	if err := s.Start(ctx, l.names...); err != nil {
+		return nil, errors.Join(err, l.stop())
+	}
 	l.started = time.Now()
-	return l, err
+	return l, nil
 }
 
 func joinDurations(list []time.Duration) string {
@@ -64,7 +72,8 @@ func (l *load) stop() error {
 	if l.sent == 0 {
 		l.sent = time.Since(l.started)
 	}
-	var errs []error
+	l.meters.stop()
+	errs := []error{l.meters.err}
 	for _, name := range l.names {
 		if l.scene.Running(name) {
 			errs = append(errs, l.scene.Stop(name))
@@ -86,5 +95,5 @@ func (l *load) acked() (n uint64, err error) {
 		}
 		n += s.Acked
 	}
-	return n, nil
+	return n + l.meters.acked.Load(), nil
 }

@@ -52,6 +52,9 @@ func startScene(ctx context.Context, site Site, o *Options, dir, bin string) (_ 
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
+	if po.Env["EDGE_MAPPINGS_FILE"], err = writeMappings(dir); err != nil {
+		return nil, err
+	}
 	if err := s.chooseKafka(ctx, o, &po); err != nil {
 		return nil, err
 	}
