@@ -18,7 +18,7 @@ func (t *task) process(chunk []*sarama.ConsumerMessage) {
 	start := time.Now()
 	now := start.UnixMilli()
 	t.reloadRules()
-	t.intake.Sensors = t.p.sensors.Catalogue()
+	t.reloadSensors()
 	for _, m := range chunk {
 		t.record(m, now)
 	}
@@ -56,7 +56,7 @@ func (t *task) record(m *sarama.ConsumerMessage, now int64) {
 		t.values(m, p, d, from.name, payload, &o, now)
 	}
 	t.presence.observe(d, presence.Input{
-		Reading: r, At: p.At, ClockOffset: p.Offset, Gateway: from.name, Heard: aliveAt(&o, now), Now: now,
+		Reading: r, At: p.At, ClockOffset: p.Offset, Received: o.Received, Old: p.Old, Gateway: from.name, Heard: aliveAt(&o, now), Now: now,
 	})
 	from.received(&o, now)
 	t.counts.reading(&o, now)
@@ -93,6 +93,7 @@ func aliveAt(o *intake.Origin, now int64) int64 {
 // data, forgetting.
 func (t *task) tick(now int64) {
 	t.reloadRules()
+	t.reloadSensors()
 	limit := max(windowsPerTick, len(t.devices)*int(telemetry.NumAnalog)/spreadTicks)
 	t.out.windows = t.windows.Collect(now, limit, t.out.windows)
 	behind := t.progress.isBehind(now)

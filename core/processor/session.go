@@ -12,7 +12,6 @@ import (
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/clock"
-	"industrial-iot-monitor/core/internal/presence"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/telemetry"
 )
@@ -123,7 +122,7 @@ func (s *session) load(t *task, alarms, devices map[string][]byte) {
 		}
 		d := t.addDevice(id)
 		d.clock = clock.Restore(state.ClockOffsetMS)
-		d.presence = presence.Restore(state.DeviceState, now)
+		d.presence = t.presence.Restore(state.DeviceState, now)
 		t.presence.count(false, d.presence.Online())
 		t.presence.countClock(0, state.ClockOffsetMS)
 		d.alarm = d.alarm.SeenUntil(state.seenUntil(now))

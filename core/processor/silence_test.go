@@ -59,7 +59,7 @@ func TestForgedGatewayNamesAreBounded(t *testing.T) {
 }
 
 // TestSilenceIsJudgedOnlyWhenItsReasonIsClear has a device that is offline since 0, with a
-// window of 30 s, and looks at it at 100 s.
+// window of 31 s, and looks at it at 100 s.
 func TestSilenceIsJudgedOnlyWhenItsReasonIsClear(t *testing.T) {
 	const now = 100_000
 	up := gateways.Verdict{Presence: gateways.Up, Heard: 1, Flows: true}
@@ -68,8 +68,10 @@ func TestSilenceIsJudgedOnlyWhenItsReasonIsClear(t *testing.T) {
 		change(&v)
 		return v
 	}
-	window := new(device).presence.Window()
-	require.EqualValues(t, 30_000, window)
+	d := new(device)
+	d.presence.State.Info.IntervalS = 10
+	window := d.presence.Window()
+	require.EqualValues(t, 31_000, window)
 	const travel = gateways.OnTheWay + slackMS
 	tests := []struct {
 		name  string
@@ -95,7 +97,6 @@ func TestSilenceIsJudgedOnlyWhenItsReasonIsClear(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := new(device)
 			d.presence.State.Since = tt.since
 			require.Equal(t, tt.want, tt.from.explains(d, now))
 		})
@@ -109,9 +110,9 @@ func silentTask(t *testing.T) (tk *task, d *device, now int64) {
 	tk.p.partitions.Store(1)
 	now = time.Now().UnixMilli()
 	tk.progress.started = now - 60_000
-	processOne(tk, from(message(0, "d1", now, 20), "gw-a"))
+	processOne(tk, from(message(0, "d1", now-1000, 20), "gw-a"), from(message(1, "d1", now, 20), "gw-a"))
 	d = tk.devices["d1"]
-	for end := now + 32_000; now < end; now += 1000 {
+	for end := now + 34_000; now < end; now += 1000 {
 		tk.presence.Advance(now, false)
 		tk.presence.check(d, now)
 	}
@@ -131,9 +132,9 @@ func TestSilenceIsReportedOnceAndItsEndToo(t *testing.T) {
 	require.Equal(t, "a1", w.Parent)
 	require.Equal(t, "gw-a", w.Gateway)
 	require.Equal(t, d.presence.State.Since, w.Since)
-	require.InDelta(t, 30, w.Threshold.Value, 0)
+	require.InDelta(t, 31, w.Threshold.Value, 0)
 	require.InDelta(t, float64(now-d.presence.State.LastSeen)/1000, w.Value, 0)
-	require.Contains(t, w.Message, "nothing for more than 30s")
+	require.Contains(t, w.Message, "nothing for more than 31s")
 	tk.watch(d, w)
 	require.Equal(t, report{made: true, holds: true, parent: "a1"}, d.silence)
 	_, news = tk.watchdog.silence(d, now+1000)

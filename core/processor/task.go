@@ -72,12 +72,29 @@ func newTask(p *Processor, partition int32, wake func()) *task {
 		intake:   intake.Intake{Limits: p.limits},
 		windows:  aggregate.New(aggregate.Options{Grace: windowGrace, Idle: windowIdle}),
 		alarms:   alarmStage{log: p.log, file: p.rules, stored: make(map[*device]struct{})},
-		presence: presenceStage{Tracker: presence.New(presence.Options{Refresh: p.cfg.StateRefresh}, now), log: p.log},
+		presence: presenceStage{log: p.log},
 		watchdog: newWatchdog(p.gateways, p.peers),
 		out:      newBatch(), pending: newPending(wake), progress: newProgress(now),
 	}
+	t.presence.Tracker = presence.New(presence.Options{
+		Refresh:    p.cfg.StateRefresh,
+		IntervalOf: func(model string) (time.Duration, bool) { return t.intake.Sensors.IntervalOf(model) },
+	}, now)
 	t.reloadRules()
+	t.reloadSensors()
 	return t
+}
+
+// reloadSensors applies the newest catalogue of sensors and models.
+func (t *task) reloadSensors() {
+	latest := t.p.sensors.Catalogue()
+	if latest == t.intake.Sensors {
+		return
+	}
+	t.intake.Sensors = latest
+	for _, d := range t.devices {
+		t.presence.Expect(&d.presence)
+	}
 }
 
 func (t *task) addDevice(id string) *device {

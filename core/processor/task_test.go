@@ -152,9 +152,9 @@ func TestOffsetsMoveOnWithoutResults(t *testing.T) {
 func TestTickFindsSilentDevicesAndClosedWindows(t *testing.T) {
 	tk := newTestTask(t)
 	now := time.Now().UnixMilli()
-	processOne(tk, message(0, "d1", now, 20))
+	processOne(tk, message(0, "d1", now-1000, 20), message(1, "d1", now, 20))
 	require.EqualValues(t, 1, tk.presence.online.Load())
-	for end := now + 32_000; now < end; now += 1000 {
+	for end := now + 34_000; now < end; now += 1000 {
 		tk.tick(now)
 	}
 	b := tk.pending.pop()
@@ -162,7 +162,7 @@ func TestTickFindsSilentDevicesAndClosedWindows(t *testing.T) {
 	require.Contains(t, string(b.devices["d1"]), `"presence":"offline"`)
 	require.NotEmpty(t, b.windows, "the second is closed")
 	require.Len(t, b.alerts, 1, "no gateway, so it is the device")
-	tk.process([]*sarama.ConsumerMessage{message(1, "d1", now, 20)})
+	tk.process([]*sarama.ConsumerMessage{message(2, "d1", now, 20)})
 	tk.finish()
 	require.True(t, slices.ContainsFunc(tk.pending.pop().windows, func(w telemetry.Window) bool {
 		return w.WidthMS == 60_000 && w.Start == now-now%60_000

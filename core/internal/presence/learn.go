@@ -19,26 +19,23 @@ func (d *Device) begin(in Input) {
 		d.State.Presence = telemetry.PresenceOffline
 	}
 	d.describe(in.Reading)
-	d.settled = true
 }
 
-// learn updates d from a reading, unless it is late.
-func (d *Device) learn(in Input) {
+// learn updates d from a reading; from one that is late only that it came.
+func (t *Tracker) learn(d *Device, in Input) {
 	r := in.Reading
-	gap := in.At - d.State.LastSeen
-	if gap <= 0 {
+	d.arrive(in)
+	if in.At <= d.State.LastSeen {
 		return
 	}
-	if d.settled {
-		d.gaps.add(gap)
-	}
-	d.settled = true
 	d.State.LastSeen = in.At
 	if d.State.Gateway != in.Gateway {
 		d.State.Gateway, d.dirty = in.Gateway, true
 	}
-	if d.State.Location != r.Location || d.State.Info.Model != r.Info.Model || d.State.Info.Firmware != r.Info.Firmware {
+	if d.State.Location != r.Location || d.State.Info.Model != r.Info.Model || d.State.Info.Firmware != r.Info.Firmware ||
+		d.State.Info.IntervalS != r.Info.IntervalS {
 		d.describe(r)
+		t.Expect(d)
 		d.dirty = true
 	}
 	d.State.Info.Battery, d.State.Info.SignalStrength = r.Info.Battery, r.Info.SignalStrength
@@ -50,9 +47,39 @@ func (d *Device) learn(in Input) {
 	}
 }
 
+// arrive learns the gap before a reading. Readings that arrive in one message have none, so
+// that a device that sends sixty at once each minute has the interval of a minute; nor have
+// those of a backlog that its device had kept.
+func (d *Device) arrive(in Input) {
+	if in.Old {
+		return
+	}
+	if gap := in.Received - d.arrived; d.arrived != 0 && gap > 0 {
+		d.gaps.add(gap)
+	}
+	d.arrived = max(d.arrived, in.Received)
+}
+
+// interval returns the sending interval expected of d in ms, 0 while it is unknown. What a
+// device says of itself is the longest pause it will make; the catalogue knows a model's
+// usual setting, until this one's is learned.
+func (d *Device) interval() int64 {
+	learned := d.gaps.interval()
+	switch told := int64(d.State.Info.IntervalS * 1000); {
+	case told > 0:
+		return max(told, learned)
+	case d.gaps.n < maxGaps && d.expected > 0:
+		return max(d.expected, learned)
+	case learned > 0:
+		return learned
+	default:
+		return d.restored
+	}
+}
+
 // intervalChanged reports whether the recorded interval is off by half or more.
 func (d *Device) intervalChanged() bool {
-	now, then := d.gaps.interval(), d.State.IntervalMS
+	now, then := d.interval(), d.State.IntervalMS
 	return now > 0 && (2*now >= 3*then || 3*now <= 2*then)
 }
 
@@ -62,7 +89,7 @@ func (d *Device) describe(r *telemetry.Reading) {
 	}
 	d.State.Info = telemetry.DeviceInfo{
 		Model: strings.Clone(r.Info.Model), Firmware: strings.Clone(r.Info.Firmware),
-		Battery: r.Info.Battery, SignalStrength: r.Info.SignalStrength,
+		Battery: r.Info.Battery, SignalStrength: r.Info.SignalStrength, IntervalS: r.Info.IntervalS,
 	}
 }
 
@@ -93,6 +120,18 @@ func (g *gaps) interval() int64 {
 	if g.n < 3 {
 		return 0
 	}
+	_, second := g.top()
+	return second
+}
+
+// longest returns the longest gap, 0 before the first.
+func (g *gaps) longest() int64 {
+	first, _ := g.top()
+	return first
+}
+
+// top returns the longest gap and the second longest.
+func (g *gaps) top() (first, then int64) {
 	var longest, second uint32
 	for _, ms := range g.ms[:min(g.n, maxGaps)] {
 		switch {
@@ -102,5 +141,5 @@ func (g *gaps) interval() int64 {
 			second = ms
 		}
 	}
-	return int64(second)
+	return int64(longest), int64(second)
 }

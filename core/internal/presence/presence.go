@@ -1,6 +1,7 @@
 // Package presence tracks which devices are online. A device is offline when three of its
-// own sending intervals, learned from its timestamps, have passed without a reading. Time
-// is the caller's clock. It does no I/O and nothing in it blocks.
+// sending intervals have passed without a reading. The interval is learned from when its
+// readings arrived at the gateway, or told by the device or by the catalogue of models.
+// Time is the caller's clock. It does no I/O and nothing in it blocks.
 package presence
 
 import (
@@ -16,8 +17,10 @@ const (
 	minWindow = 1_000
 	// slack is the jitter of the path from device to core, in ms.
 	slack = 1_000
-	// unknownWindow is the window of a device whose interval is unknown.
-	unknownWindow = 30_000
+	// unknownWindow is the window of a device after its first reading: three intervals of
+	// ten minutes, and a bit. firstWindow is the shortest one after the first gaps.
+	unknownWindow = 35 * 60_000
+	firstWindow   = 30_000
 	// stall is a gap between two calls of Advance, due every second, that shows that this
 	// process slept, not the devices.
 	stall = 5_000
@@ -32,16 +35,19 @@ const (
 	batteryStep = 5
 )
 
-// Options of a Tracker. All are required.
+// Options of a Tracker. Refresh is required.
 type Options struct {
 	// Refresh is the age at which a device's record is written again, which bounds the age
 	// of its last_seen.
 	Refresh time.Duration
+	// IntervalOf returns the sending interval that is expected of a model; nil: of none.
+	IntervalOf func(model string) (time.Duration, bool)
 }
 
 // Tracker tracks the devices of one partition. It is not safe for concurrent use.
 type Tracker struct {
-	refresh int64
+	refresh    int64
+	intervalOf func(model string) (time.Duration, bool)
 	// base is the earliest start of any device's silence: the start, or the last time that
 	// this process could not listen.
 	base     int64
@@ -51,7 +57,10 @@ type Tracker struct {
 // New returns a Tracker that starts at now. Restored devices have their whole window from
 // then on.
 func New(o Options, now int64) *Tracker {
-	return &Tracker{refresh: o.Refresh.Milliseconds(), base: now, advanced: now}
+	if o.IntervalOf == nil {
+		o.IntervalOf = func(string) (time.Duration, bool) { return 0, false }
+	}
+	return &Tracker{refresh: o.Refresh.Milliseconds(), intervalOf: o.IntervalOf, base: now, advanced: now}
 }
 
 // Device is the presence of one device. State is the record to write when a method returns
@@ -67,7 +76,10 @@ type Device struct {
 	jitter  int64 // spreads the refreshes
 	gaps    gaps
 	dirty   bool
-	settled bool // LastSeen is that of a reading, not of an older record
+
+	arrived  int64 // ms, when the newest reading arrived at the gateway, 0: none did
+	expected int64 // ms, the interval of its model, 0: unknown
+	restored int64 // ms, the interval in the record, 0: unknown
 }
 
 // Input is one reading and where it came from.
@@ -76,16 +88,29 @@ type Input struct {
 	At      int64 // plant time of the reading, ms
 	// ClockOffset is how far the device's clock is ahead, in ms.
 	ClockOffset int64
-	Gateway     string
-	Heard       int64 // ms by the clock: when the reading proves its device to have been alive
-	Now         int64 // ms by the clock
+	// Received is when the gateway received it, in ms; Old is set if its device had kept it.
+	Received int64
+	Old      bool
+	Gateway  string
+	Heard    int64 // ms by the clock: when the reading proves its device to have been alive
+	Now      int64 // ms by the clock
 }
 
 // Restore returns the device of a record.
-func Restore(s telemetry.DeviceState, now int64) Device {
+func (t *Tracker) Restore(s telemetry.DeviceState, now int64) Device {
 	// A version without plant time may have stored one from the future.
 	s.LastSeen = min(s.LastSeen, now)
-	return Device{State: s, written: now, battery: s.Info.Battery, offset: s.ClockOffsetMS, jitter: spread(s.DeviceID)}
+	d := Device{State: s, written: now, battery: s.Info.Battery, offset: s.ClockOffsetMS, restored: s.IntervalMS, jitter: spread(s.DeviceID)}
+	t.Expect(&d)
+	return d
+}
+
+// Expect looks the interval of d's model up again, after the catalogue has changed.
+func (t *Tracker) Expect(d *Device) {
+	d.expected = 0
+	if interval, ok := t.intervalOf(d.State.Info.Model); ok {
+		d.expected = interval.Milliseconds()
+	}
 }
 
 // Observe learns from a reading of d, which is the zero Device before its first reading. It
@@ -94,12 +119,13 @@ func (t *Tracker) Observe(d *Device, in Input) (write bool) {
 	first := d.State.DeviceID == ""
 	if first {
 		d.begin(in)
+		t.Expect(d)
 	}
 	if in.Reading.Offline {
 		return d.leave(in, first)
 	}
 	d.heard = max(d.heard, in.Heard)
-	d.learn(in)
+	t.learn(d, in)
 	d.State.ClockOffsetMS = in.ClockOffset
 	if d.State.Presence == telemetry.PresenceOffline && d.heard > d.left && in.Now-d.heard <= d.window() {
 		d.turn(telemetry.PresenceOnline, in.Now)
@@ -169,7 +195,7 @@ func (d *Device) turn(p telemetry.Presence, now int64) {
 func (d *Device) write(now int64) bool {
 	d.written, d.dirty = now, false
 	d.battery, d.offset = d.State.Info.Battery, d.State.ClockOffsetMS
-	if iv := d.gaps.interval(); iv > 0 {
+	if iv := d.interval(); iv > 0 {
 		d.State.IntervalMS = iv
 	}
 	return true
@@ -177,14 +203,13 @@ func (d *Device) write(now int64) bool {
 
 // window is the silence in ms after which d is offline.
 func (d *Device) window() int64 {
-	interval := d.gaps.interval()
-	if interval == 0 {
-		interval = d.State.IntervalMS
+	if interval := d.interval(); interval != 0 {
+		return max(missed*interval, minWindow) + slack
 	}
-	if interval == 0 {
-		return unknownWindow
+	if longest := d.gaps.longest(); longest != 0 {
+		return max(missed*longest, firstWindow) + slack
 	}
-	return max(missed*interval, minWindow) + slack
+	return unknownWindow
 }
 
 // spread returns 0 to 63 from an id.

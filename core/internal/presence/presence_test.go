@@ -27,7 +27,7 @@ func reading(ts int64) *telemetry.Reading {
 
 // observe gives d a reading of time now.
 func observe(t *Tracker, d *Device, now int64) bool {
-	return t.Observe(d, Input{Reading: reading(now), At: now, Gateway: "gw-a", Heard: now, Now: now})
+	return t.Observe(d, Input{Reading: reading(now), At: now, Received: now, Gateway: "gw-a", Heard: now, Now: now})
 }
 
 // advance ticks every second from one time to another and returns the times in ms after
@@ -60,7 +60,7 @@ func TestFirstReadingMakesADevice(t *testing.T) {
 func leave(t *Tracker, d *Device, heard, now int64) bool {
 	r := reading(now)
 	r.Offline = true
-	return t.Observe(d, Input{Reading: r, At: now, Gateway: "gw-a", Heard: heard, Now: now})
+	return t.Observe(d, Input{Reading: r, At: now, Received: now, Gateway: "gw-a", Heard: heard, Now: now})
 }
 
 // TestAnnouncedOfflineTakesEffectAtOnce has the next reading bring the device back, but
@@ -74,7 +74,7 @@ func TestAnnouncedOfflineTakesEffectAtOnce(t *testing.T) {
 	require.Equal(t, telemetry.PresenceOffline, d.State.Presence)
 	require.Equal(t, t0+6000, d.State.Since)
 	require.Equal(t, t0+5000, d.State.LastSeen, "it is no reading of its sensors")
-	late := Input{Reading: reading(t0 + 5500), At: t0 + 5500, Gateway: "gw-a", Heard: t0 + 5500, Now: t0 + 6100}
+	late := Input{Reading: reading(t0 + 5500), At: t0 + 5500, Received: t0 + 5500, Gateway: "gw-a", Heard: t0 + 5500, Now: t0 + 6100}
 	tr.Observe(&d, late)
 	require.False(t, d.Online())
 	require.False(t, leave(tr, &d, t0+6200, t0+6200), "said before")
@@ -130,8 +130,112 @@ func TestUnknownIntervalIsGivenTime(t *testing.T) {
 	tr := newTracker()
 	var d Device
 	observe(tr, &d, t0)
-	require.Equal(t, []int64{31_000}, advance(tr, &d, t0, t0+60_000, false))
+	offline := advance(tr, &d, t0, t0+unknownWindow+10_000, false)
+	require.EqualValues(t, unknownWindow+1000, offline[len(offline)-1])
 	require.False(t, d.Online())
+
+	d = Device{}
+	observe(tr, &d, t0)
+	observe(tr, &d, t0+1000)
+	require.Equal(t, []int64{33_000}, advance(tr, &d, t0+1000, t0+60_000, false), "it sends often")
+}
+
+// TestSlowSensorIsNotOfflineWhileItIsCommissioned: from the first reading of a sensor that
+// sends every ten minutes on, even if one is lost.
+func TestSlowSensorIsNotOfflineWhileItIsCommissioned(t *testing.T) {
+	const every = 600_000
+	for lost := range int64(6) {
+		tr := newTracker()
+		var d Device
+		for i := range int64(10) {
+			now := t0 + i*every
+			if i == 0 || i != lost {
+				observe(tr, &d, now)
+			}
+			for end := now + every; now < end; now += 1000 {
+				tr.Advance(now, false)
+				tr.Check(&d, now)
+				require.True(t, d.Online(), "%s after the start, reading %d lost", time.Duration(now-t0)*time.Millisecond, lost)
+			}
+		}
+		require.EqualValues(t, every, d.State.IntervalMS)
+	}
+}
+
+// told returns a device that has sent a first reading, then others every second, and how
+// long it may be silent after each.
+func told(tr *Tracker, interval float64, readings int) (d Device, windows []int64) {
+	for i := range int64(readings) {
+		r := reading(t0 + i*1000)
+		r.Info.IntervalS = interval
+		tr.Observe(&d, Input{Reading: r, At: r.Timestamp, Received: r.Timestamp, Gateway: "gw-a", Heard: r.Timestamp, Now: r.Timestamp})
+		windows = append(windows, d.Window())
+	}
+	return d, windows
+}
+
+func TestIntervalThatADeviceTellsIsBelieved(t *testing.T) {
+	const hours3 = 3*3_600_000 + slack
+	d, windows := told(newTracker(), 3600, 12)
+	for i, w := range windows {
+		require.EqualValues(t, hours3, w, "reading %d: more often is welcome", i)
+	}
+	require.EqualValues(t, 3_600_000, d.State.IntervalMS)
+	tr := newTracker()
+	back := tr.Restore(d.State, t0)
+	require.EqualValues(t, hours3, back.Window())
+	_, windows = told(newTracker(), 0.2, 12)
+	require.EqualValues(t, missed*1000+slack, windows[11], "it is slower than it says")
+}
+
+func TestIntervalOfTheModelCountsUntilTheDevicesOwnIsLearned(t *testing.T) {
+	interval := 10 * time.Minute
+	tr := New(Options{Refresh: time.Minute, IntervalOf: func(model string) (time.Duration, bool) {
+		return interval, model == "m"
+	}}, t0)
+	d, windows := told(tr, 0, 9)
+	for i, w := range windows[:8] {
+		require.EqualValues(t, 3*600_000+slack, w, i)
+	}
+	require.EqualValues(t, missed*1000+slack, windows[8], "it is set to send every second")
+
+	d, _ = told(tr, 0, 1)
+	interval = time.Hour
+	tr.Expect(&d)
+	require.EqualValues(t, 3*3_600_000+slack, d.Window(), "the catalogue has changed")
+	r := reading(t0 + 1000)
+	r.Info.Model = "other"
+	tr.Observe(&d, Input{Reading: r, At: t0 + 1000, Received: t0 + 1000, Heard: t0 + 1000, Now: t0 + 1000})
+	require.EqualValues(t, firstWindow+slack, d.Window())
+}
+
+// TestBatchesHaveTheirOwnInterval: sixty readings at once each minute, then a backlog.
+func TestBatchesHaveTheirOwnInterval(t *testing.T) {
+	tr := newTracker()
+	var d Device
+	now := t0
+	send := func(at int64, old bool) {
+		tr.Observe(&d, Input{Reading: reading(at), At: at, Received: now, Old: old, Gateway: "gw-a", Heard: now, Now: now})
+	}
+	for range 10 {
+		now += 60_000
+		for i := range int64(60) {
+			send(now-60_000+i*1000, i < 50)
+		}
+		for end := now + 60_000; now < end; now += 1000 {
+			tr.Advance(now, false)
+			tr.Check(&d, now)
+			require.True(t, d.Online())
+		}
+		now -= 60_000
+	}
+	require.EqualValues(t, 60_000, d.State.IntervalMS)
+	require.EqualValues(t, 3*60_000+slack, d.Window())
+	for i := range int64(100) {
+		now += 5
+		send(t0+i*1000, true)
+	}
+	require.EqualValues(t, 3*60_000+slack, d.Window(), "a backlog says nothing about the interval")
 }
 
 func TestIrregularSenders(t *testing.T) {
@@ -191,11 +295,11 @@ func TestIntervalIsWrittenWhenItIsLearned(t *testing.T) {
 func TestRestartGivesEverybodyTime(t *testing.T) {
 	hourAgo := telemetry.DeviceState{DeviceID: "d1", Presence: telemetry.PresenceOnline, LastSeen: t0 - 3_600_000, IntervalMS: 5000}
 	tr := newTracker()
-	d := Restore(hourAgo, t0)
+	d := tr.Restore(hourAgo, t0)
 	require.Equal(t, []int64{17_000}, advance(tr, &d, t0, t0+30_000, false), "a whole window from the start on")
 
 	tr = newTracker()
-	d = Restore(hourAgo, t0)
+	d = tr.Restore(hourAgo, t0)
 	observe(tr, &d, t0+2000)
 	require.EqualValues(t, 0, d.gaps.n, "the gap to the record says nothing")
 	require.Equal(t, []int64{19_000}, advance(tr, &d, t0+2000, t0+30_000, false))
@@ -203,7 +307,7 @@ func TestRestartGivesEverybodyTime(t *testing.T) {
 
 func TestRestoredOfflineDeviceStaysOffline(t *testing.T) {
 	tr := newTracker()
-	d := Restore(telemetry.DeviceState{DeviceID: "d1", Presence: telemetry.PresenceOffline, LastSeen: t0 - 9_000_000, IntervalMS: 1000}, t0)
+	d := tr.Restore(telemetry.DeviceState{DeviceID: "d1", Presence: telemetry.PresenceOffline, LastSeen: t0 - 9_000_000, IntervalMS: 1000}, t0)
 	require.Empty(t, advance(tr, &d, t0, t0+3_600_000, false))
 	require.True(t, observe(tr, &d, t0+3_600_000))
 	require.True(t, d.Online())
@@ -213,28 +317,30 @@ func TestNobodyGoesOfflineWhileWeCatchUp(t *testing.T) {
 	tr := newTracker()
 	var d Device
 	observe(tr, &d, t0)
-	require.Empty(t, advance(tr, &d, t0, t0+120_000, true))
-	require.Equal(t, []int64{151_000}, advance(tr, &d, t0+121_000, t0+200_000, false))
+	observe(tr, &d, t0+1000)
+	require.Empty(t, advance(tr, &d, t0+1000, t0+120_000, true))
+	require.Equal(t, []int64{152_000}, advance(tr, &d, t0+121_000, t0+200_000, false))
 }
 
 func TestOurOwnSleepIsNotTheDevices(t *testing.T) {
 	tr := newTracker()
 	var d Device
+	observe(tr, &d, t0-1000)
 	observe(tr, &d, t0)
 	tr.Advance(t0+1000, false)
 	tr.Advance(t0+300_000, false) // the process was stopped in between
 	require.False(t, tr.Check(&d, t0+300_000))
-	require.Equal(t, []int64{331_000}, advance(tr, &d, t0+301_000, t0+400_000, false))
+	require.Equal(t, []int64{332_000}, advance(tr, &d, t0+301_000, t0+400_000, false))
 }
 
 func TestBackfillIsNoSignOfLife(t *testing.T) {
 	tr := newTracker()
-	old := Input{Reading: reading(t0 - 3_600_000), At: t0 - 3_600_000, Gateway: "gw-a", Heard: t0 - 3_590_000, Now: t0}
+	old := Input{Reading: reading(t0 - 3_600_000), At: t0 - 3_600_000, Received: t0 - 3_600_000, Gateway: "gw-a", Heard: t0 - 3_590_000, Now: t0}
 	var unknown Device
 	require.True(t, tr.Observe(&unknown, old))
 	require.False(t, unknown.Online(), "a device whose first reading is backfilled")
 
-	off := Restore(telemetry.DeviceState{DeviceID: "d1", Presence: telemetry.PresenceOffline, IntervalMS: 1000}, t0)
+	off := tr.Restore(telemetry.DeviceState{DeviceID: "d1", Presence: telemetry.PresenceOffline, IntervalMS: 1000}, t0)
 	tr.Observe(&off, old)
 	require.False(t, off.Online())
 	require.Equal(t, t0-3_600_000, off.State.LastSeen, "it was seen, though")
@@ -245,7 +351,7 @@ func TestBatteryThatIsNoLongerReportedIsWritten(t *testing.T) {
 	var d Device
 	for i, battery := range []telemetry.Optional{telemetry.Some(1), {}} { // too small a change for a value
 		now := t0 + int64(i)*60_000
-		in := Input{Reading: reading(now), At: now, Gateway: "gw-a", Heard: now, Now: now}
+		in := Input{Reading: reading(now), At: now, Received: now, Gateway: "gw-a", Heard: now, Now: now}
 		in.Reading.Info.Battery = battery
 		require.True(t, tr.Observe(&d, in))
 		require.Equal(t, battery, d.State.Info.Battery)
@@ -271,7 +377,7 @@ func TestChangesAreWritten(t *testing.T) {
 			tr := newTracker()
 			var d Device
 			observe(tr, &d, t0)
-			in := Input{Reading: reading(t0 + 5000), At: t0 + 5000, Gateway: "gw-a", Heard: t0 + 5000, Now: t0 + 5000}
+			in := Input{Reading: reading(t0 + 5000), At: t0 + 5000, Received: t0 + 5000, Gateway: "gw-a", Heard: t0 + 5000, Now: t0 + 5000}
 			tt.bend(&in)
 			require.Equal(t, tt.write, tr.Observe(&d, in))
 			require.False(t, tr.Check(&d, t0+6000))
@@ -292,7 +398,7 @@ func TestRestlessDeviceIsWrittenOnceASecond(t *testing.T) {
 		now := t0 + i*10
 		r := reading(now)
 		r.Location.Room = fmt.Sprint(i)
-		if tr.Observe(&d, Input{Reading: r, At: now, Gateway: "gw-a", Heard: now, Now: now}) {
+		if tr.Observe(&d, Input{Reading: r, At: now, Received: now, Gateway: "gw-a", Heard: now, Now: now}) {
 			n++
 		}
 	}
