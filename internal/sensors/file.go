@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -164,10 +165,22 @@ func (f *file) name(m *yamldoc.Map, key string, to *string) {
 	if _, ok := m.Get(key); !ok {
 		return
 	}
-	if *to = f.Text(m, key, false, "a name"); len(*to) > maxNameBytes {
-		at, _ := m.Get(key)
-		f.Wrong(at, m.Path(key), "%d bytes; want at most %d", len(*to), maxNameBytes)
+	*to = f.Text(m, key, false, "a name")
+	f.printable(m, key, *to)
+}
+
+// printable reports a text that is too long or has control characters.
+func (f *file) printable(m *yamldoc.Map, key, text string) bool {
+	at, _ := m.Get(key)
+	switch {
+	case len(text) > maxNameBytes:
+		f.Wrong(at, m.Path(key), "%d bytes; want at most %d", len(text), maxNameBytes)
+		return false
+	case strings.ContainsFunc(text, unicode.IsControl):
+		f.Wrong(at, m.Path(key), "%s: want no control characters", yamldoc.Show(at))
+		return false
 	}
+	return true
 }
 
 func (f *file) number(m *yamldoc.Map, key string, to *float64) {
@@ -194,8 +207,8 @@ func (f *file) matches(m *yamldoc.Map, k *Kind) {
 func (f *file) unit(m *yamldoc.Map, k *Kind) {
 	at, changed := m.Get("unit")
 	if changed {
-		if k.Unit, k.Quantity = f.Text(m, "unit", false, "a unit"), ""; len(k.Unit) > maxNameBytes {
-			f.Wrong(at, m.Path("unit"), "%d bytes; want at most %d", len(k.Unit), maxNameBytes)
+		k.Unit, k.Quantity = f.Text(m, "unit", false, "a unit"), ""
+		if !f.printable(m, "unit", k.Unit) {
 			return
 		}
 	}

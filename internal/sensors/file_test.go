@@ -113,6 +113,8 @@ func TestFiles(t *testing.T) {
 		{"no mass", kind("molar_mass: 0"), "line 4: sensors[0].molar_mass: 0: want the mass of a mole", false},
 		{"an empty name", kind(`zh: ""`), `line 4: sensors[0].zh: "": want a name`, false},
 		{"a long name", kind("en: " + strings.Repeat("n", 65)), "line 4: sensors[0].en: 65 bytes; want at most 64", false},
+		{"a name of two lines", kind(`zh: "a\nb"`), `line 4: sensors[0].zh: "a\nb": want no control characters`, false},
+		{"a unit with a control character", kind(`unit: "a\u0000"`), `line 4: sensors[0].unit: "a\x00": want no control characters`, false},
 		{"an empty unit", kind(`unit: ""`), `line 4: sensors[0].unit: "": want a unit`, false},
 		{"a long unit", kind("unit: " + strings.Repeat("n", 65)), "line 4: sensors[0].unit: 65 bytes; want at most 64", false},
 		{"bad match", kind("match: [Temp]"), `line 4: sensors[0].match: "Temp": want the name of a sensor`, false},

@@ -1,7 +1,10 @@
 package intake
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,4 +166,55 @@ func TestConvertedReadingHasEverySensor(t *testing.T) {
 	in := &Intake{Limits: Limits{}, Sensors: sensors.Default()}
 	got := accept(t, in, b.String())
 	require.Equal(t, telemetry.MaxSensors, strings.Count(got, `{"unit":"°C","value":100,"status":"normal"}`))
+}
+
+// FuzzAccept: whatever a device sends, the text that goes on says the same as the decoded
+// reading, and converting it again changes nothing.
+func FuzzAccept(f *testing.F) {
+	for _, text := range []string{
+		`{"temperature":{"value":88,"unit":"°F","status":"high"}}`,
+		`{"current":{"unit":"mA","x":[{"value":1}],"value":2.5e3},"temp_1":{"value":9,"unit":"furlong"}}`,
+		`{"a":{"value":"x"},"smoke":{"value":true},"ph":{"value":-0,"status":null,"unit":null}}`,
+		`{"pressure":{"value":1e308,"unit":"MPa","status":"\u0041"}}`,
+		`{"energy":{"value":5e-324,"unit":"J"}}`,
+	} {
+		f.Add(text)
+	}
+	in := limited()
+	in.Sensors = sensors.Default()
+	f.Fuzz(func(t *testing.T, text string) {
+		raw := []byte(readingHead + text + readingTail)
+		payload, refusal := in.Accept([]byte("d1"), raw, &Origin{Received: now, Written: now})
+		if refusal != nil || len(payload) > wire.MaxReadingBytes {
+			return
+		}
+		first := in.Reading.Clone()
+		payload = bytes.Clone(payload)
+		again, refusal := in.Accept([]byte("d1"), payload, &Origin{Received: now, Written: now})
+		if refusal != nil {
+			t.Fatalf("%s became %s: %s", raw, payload, refusal.Message)
+		}
+		if !bytes.Equal(payload, again) {
+			t.Fatalf("%s became %s, then %s", raw, payload, again)
+		}
+		if !slices.Equal(first.Sensors, in.Reading.Sensors) {
+			t.Fatalf("%s: decoded %v, written %v", raw, first.Sensors, in.Reading.Sensors)
+		}
+	})
+}
+
+// TestConvertedReadingStaysNearItsSize bounds what conversion adds: the portal refuses
+// live readings that are much longer than a device may send.
+func TestConvertedReadingStaysNearItsSize(t *testing.T) {
+	c, err := sensors.Load([]byte(`sensors: [{kind: y, unit: inH2O}]`))
+	require.NoError(t, err)
+	var b strings.Builder
+	b.WriteString("{")
+	for i := range telemetry.MaxSensors {
+		fmt.Fprintf(&b, `"y_%d":{"value":-7,"unit":"atm"},`, i)
+	}
+	text := strings.TrimSuffix(b.String(), ",") + "}"
+	got := accept(t, &Intake{Limits: Limits{}, Sensors: c}, text)
+	require.Equal(t, telemetry.MaxSensors, strings.Count(got, `"unit":"inH2O","status":"normal"`))
+	require.Less(t, len(got)-len(text), telemetry.MaxSensors*64)
 }

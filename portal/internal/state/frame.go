@@ -11,9 +11,9 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// statusRoom is more than core adds to a reading: a status for each analog sensor, see
-// wire.AppendWithStatus.
-const statusRoom = 256
+// statusRoom is more than core adds to a reading: to each sensor a status, the digits of a
+// converted number and a longer unit, see wire.AppendChanged.
+const statusRoom = telemetry.MaxSensors * 192
 
 var (
 	errTooLarge = errors.New("reading too large")
