@@ -204,6 +204,8 @@ func TestPortInUseNamesTheVariable(t *testing.T) {
 		"EDGE_NATS_ADDR": func(c *Config, addr string) { c.NATSAddr = addr },
 		"EDGE_MQTT_ADDR": func(c *Config, addr string) { c.MQTTAddr = addr },
 		"EDGE_HTTP_ADDR": func(c *Config, addr string) { c.HTTPAddr = addr },
+
+		"EDGE_MQTT_WS_ADDR": func(c *Config, addr string) { c.MQTTWSAddr = addr },
 	} {
 		cfg := config(t)
 		set(&cfg, ln.Addr().String())
@@ -217,15 +219,17 @@ func TestPortInUseNamesTheVariable(t *testing.T) {
 
 func TestUnusableConfiguration(t *testing.T) {
 	for want, change := range map[string]func(*Config){
-		"EDGE_GATEWAY_ID=\"\"":     func(c *Config) { c.ID = "" },
-		"EDGE_GATEWAY_ID=\"a b\"":  func(c *Config) { c.ID = "a b" },
-		"EDGE_GATEWAY_ID=\"xxx":    func(c *Config) { c.ID = strings.Repeat("x", 33) },
-		"EDGE_NATS_ADDR is empty":  func(c *Config) { c.NATSAddr = "" },
-		"EDGE_MQTT_ADDR is empty":  func(c *Config) { c.MQTTAddr = "" },
-		"EDGE_LINGER=-1s":          func(c *Config) { c.Linger = -time.Second },
-		"EDGE_HUB_URL=nowhere":     func(c *Config) { c.HubURL = "nowhere" },
-		"EDGE_BUFFER_BYTES=0":      func(c *Config) { c.BufferBytes = 0 },
-		"another gateway is using": func(c *Config) {},
+		"EDGE_GATEWAY_ID=\"\"":                            func(c *Config) { c.ID = "" },
+		"EDGE_GATEWAY_ID=\"a b\"":                         func(c *Config) { c.ID = "a b" },
+		"EDGE_GATEWAY_ID=\"xxx":                           func(c *Config) { c.ID = strings.Repeat("x", 33) },
+		"EDGE_NATS_ADDR is empty":                         func(c *Config) { c.NATSAddr = "" },
+		"EDGE_MQTT_ADDR is empty":                         func(c *Config) { c.MQTTAddr = "" },
+		"EDGE_MQTT_WS_ORIGINS: \"wall":                    func(c *Config) { c.MQTTWSOrigins = []string{"*", "https://wall.example", "wall.example"} },
+		"EDGE_MQTT_WS_ORIGINS: \"https://wall.example/\"": func(c *Config) { c.MQTTWSOrigins = []string{"https://wall.example/"} },
+		"EDGE_LINGER=-1s":                                 func(c *Config) { c.Linger = -time.Second },
+		"EDGE_HUB_URL=nowhere":                            func(c *Config) { c.HubURL = "nowhere" },
+		"EDGE_BUFFER_BYTES=0":                             func(c *Config) { c.BufferBytes = 0 },
+		"another gateway is using":                        func(c *Config) {},
 	} {
 		cfg := config(t)
 		change(&cfg)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -92,5 +93,34 @@ func TestMQTTOnOtherTopicsIsRefusedAndNotDelivered(t *testing.T) {
 	case m := <-heard:
 		require.Fail(t, "a message was delivered", "%s", m.Topic())
 	case <-time.After(50 * time.Millisecond):
+	}
+}
+
+// TestMQTTOverWebSocketIsStoredBeforeItIsAcknowledged uses a client that speaks WebSocket.
+func TestMQTTOverWebSocketIsStoredBeforeItIsAcknowledged(t *testing.T) {
+	h := startHub(t, -1)
+	cfg := config(t)
+	cfg.HubURL = h.url()
+	require.Empty(t, start(t, config(t)).MQTTWebSocketAddr(), "off by default")
+	cfg.MQTTWSAddr, cfg.MQTTWSOrigins = "127.0.0.1:0", []string{"https://wall.example"}
+	g := start(t, cfg)
+	dial := func(origin string) (paho.Client, error) {
+		o := paho.NewClientOptions().AddBroker("ws://" + g.MQTTWebSocketAddr() + "/mqtt").SetAutoReconnect(false).SetHTTPHeaders(http.Header{"Origin": {origin}})
+		c := paho.NewClient(o)
+		token := c.Connect()
+		require.True(t, token.WaitTimeout(waitTimeout))
+		return c, token.Error()
+	}
+	_, err := dial("https://evil.example")
+	require.Error(t, err)
+	client, err := dial("https://wall.example")
+	require.NoError(t, err)
+	t.Cleanup(func() { client.Disconnect(100) })
+	for qos := byte(1); qos <= 2; qos++ {
+		payload := reading("device_001", 1640995200000+int64(qos))
+		token := client.Publish(wire.TelemetryTopic("device_001"), qos, false, payload)
+		require.True(t, token.WaitTimeout(waitTimeout))
+		require.NoError(t, token.Error())
+		require.Equal(t, 1, h.count(t, cfg.ID, string(payload)))
 	}
 }

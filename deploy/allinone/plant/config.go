@@ -159,5 +159,6 @@ func (c *Config) gateway(b building) gateway.Config {
 	g := c.Parts.Edge
 	g.ID, g.Building = b.gateway, b.name
 	g.NATSAddr, g.MQTTAddr = c.port(b.natsPort), c.port(b.mqttPort)
+	g.MQTTWSAddr = "" // one address cannot serve several gateways
 	return g
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/edge/internal/broker"
+	"industrial-iot-monitor/edge/internal/mqtt"
 	"industrial-iot-monitor/edge/internal/mqtt/mqtttest"
 )
 
@@ -257,4 +258,14 @@ func TestMQTTIntakeThatNeverServed(t *testing.T) {
 	require.NoError(t, m.Close(t.Context()))
 	_, err = (&net.Dialer{}).DialContext(t.Context(), "tcp", m.Addr().String())
 	require.Error(t, err, "the port is released")
+}
+
+// TestMQTTMessageIDReachesTheCollector: the user property message-id and the content type
+// are fields of the message, of one alone.
+func TestMQTTMessageIDReachesTheCollector(t *testing.T) {
+	s := newMQTTSender(New(Options{Store: &memStore{}, Log: discard()}), nil, nil)
+	s.Publish(&mqtt.Publish{Topic: topic, Payload: []byte(good()), MessageID: "m-1", ContentType: "application/json"})
+	require.Equal(t, []string{"m-1", "application/json"}, []string{s.msg.ID, s.msg.ContentType})
+	s.Publish(&mqtt.Publish{Topic: topic, Payload: []byte(good())})
+	require.Equal(t, []string{"", ""}, []string{s.msg.ID, s.msg.ContentType})
 }
