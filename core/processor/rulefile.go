@@ -68,7 +68,7 @@ func newRuleFile(log *slog.Logger, reg prometheus.Registerer, file string, built
 	}
 	var err error
 	f.File, err = reload.Open(reload.Options{
-		Path: file, Var: "CORE_RULES_FILE", Name: "rules file", Use: f.use, Failed: f.failures.Inc, Log: f.log,
+		Path: file, Var: "CORE_RULES_FILE", Name: "rules", Use: f.use, Failed: f.failures.Inc, Log: f.log,
 	})
 	if err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ const (
 type Options struct {
 	Path string // empty: no file, Use is called once with nil
 	Var  string // the variable that names the file, in errors
-	Name string // of the file in logs, for example "rules file"
+	Name string // of the content in logs, for example "rules"
 	// Use parses data, the whole file, and puts it in force. An error means that nothing
 	// has changed. It is called by one goroutine at a time.
 	Use    func(data []byte) error
@@ -52,6 +52,7 @@ func Open(o Options) (*File, error) {
 	if o.Failed == nil {
 		o.Failed = func() {}
 	}
+	o.Log = o.Log.With("settings", o.Name)
 	f := &File{o: o}
 	if o.Path != "" {
 		var err error
@@ -73,7 +74,7 @@ func (f *File) Reread() {
 		if f.tried != nil {
 			f.tried = nil // log it once
 			f.o.Failed()
-			f.o.Log.Error(f.o.Name+" unreadable, keeping the previous content", "file", f.o.Path, "err", err)
+			f.o.Log.Error("settings file unreadable, keeping the previous content", "file", f.o.Path, "err", err)
 		}
 		return
 	}
@@ -83,10 +84,10 @@ func (f *File) Reread() {
 	f.tried = data
 	if err := f.o.Use(data); err != nil {
 		f.o.Failed()
-		f.o.Log.Error(f.o.Name+" invalid, keeping the previous content", "file", f.o.Path, "err", err)
+		f.o.Log.Error("settings file invalid, keeping the previous content", "file", f.o.Path, "err", err)
 		return
 	}
-	f.o.Log.Info(f.o.Name+" loaded", "file", f.o.Path)
+	f.o.Log.Info("settings file loaded", "file", f.o.Path)
 }
 
 // Run applies changes of the file until ctx ends, and returns nil. It watches the folder:
@@ -134,6 +135,6 @@ func (f *File) watch() (<-chan fsnotify.Event, <-chan error, func()) {
 		}
 		_ = watcher.Close()
 	}
-	f.o.Log.Warn(f.o.Name+" not watchable, reading it periodically", "every", rereadEvery, "err", err)
+	f.o.Log.Warn("settings file not watchable, reading it periodically", "every", rereadEvery, "err", err)
 	return nil, nil, func() {}
 }

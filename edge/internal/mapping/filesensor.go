@@ -126,8 +126,8 @@ func (r *reader) sensors(m *yamldoc.Map, out *Mapping) {
 
 // index puts the specs for many sensors behind the others, which come first where both
 // have a name, and finds those of metrics.
-func (out *Mapping) index() {
-	slices.SortStableFunc(out.specs, func(a, b spec) int {
+func (m *Mapping) index() {
+	slices.SortStableFunc(m.specs, func(a, b spec) int {
 		switch {
 		case a.all == b.all:
 			return 0
@@ -137,15 +137,15 @@ func (out *Mapping) index() {
 			return 1
 		}
 	})
-	out.byMetric = map[string]*spec{}
-	for i := range out.specs {
-		x := &out.specs[i]
+	m.byMetric = map[string]*spec{}
+	for i := range m.specs {
+		x := &m.specs[i]
 		if x.all {
-			out.others = x
+			m.others = x
 			continue
 		}
 		for _, p := range x.paths {
-			out.byMetric[p.text] = x
+			m.byMetric[p.text] = x
 		}
 	}
 }

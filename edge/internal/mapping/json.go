@@ -28,7 +28,7 @@ func (r *Result) json(payload []byte) {
 		r.refuse(telemetry.ReasonInvalidJSON, "", "the message is not JSON, as mapping %s wants; see format: value", r.mapping.ID)
 	default:
 		r.root = gjson.Parse(s)
-		r.item = r.root
+		r.enter(r.root)
 		r.list(r.mapping.each)
 	}
 }
@@ -63,11 +63,11 @@ func (r *Result) list(lists []each) {
 	}
 	e := lists[0]
 	outer := r.item
-	defer func() { r.item = outer }()
+	defer func() { r.enter(outer) }()
 	in := e.path.in(&r.scratch)
 	if !in.IsArray() && (e.key == "" || !in.IsObject()) {
 		if in.Exists() {
-			r.item = in
+			r.enter(in)
 			r.list(lists[1:])
 		}
 		return
@@ -82,7 +82,7 @@ func (r *Result) list(lists []each) {
 			r.names = append(r.names[:n], named{e.key, name})
 		}
 		index++
-		r.item = item
+		r.enter(item)
 		r.list(lists[1:])
 		return !r.full
 	})
@@ -136,10 +136,11 @@ func (r *Result) fromPaths(x *spec) {
 		r.members(x)
 		return
 	}
-	v := value{}
+	v := first(x.paths, &r.scratch)
 	if x.constant != nil {
 		v = *x.constant
-	} else if v = first(x.paths, &r.scratch); v.form == absent {
+	}
+	if v.form == absent {
 		return
 	}
 	name := r.nameOf(x)

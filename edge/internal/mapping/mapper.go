@@ -50,7 +50,7 @@ func New(o Options) (*Mapper, error) {
 	m.current.Store(&Set{topics: newNode(), subjects: newNode()})
 	var err error
 	m.File, err = reload.Open(reload.Options{
-		Path: o.File, Var: "EDGE_MAPPINGS_FILE", Name: "mappings file", Use: m.use,
+		Path: o.File, Var: "EDGE_MAPPINGS_FILE", Name: "mappings", Use: m.use,
 		Failed: m.metrics.failed.Inc, Log: o.Log,
 	})
 	if err != nil {

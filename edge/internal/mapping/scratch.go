@@ -45,6 +45,8 @@ type scratch struct {
 	levels     []string
 	names      []named
 	root, item gjson.Result
+	members    []member // of item
+	listed     bool     // members are those of item
 
 	reading telemetry.Reading
 	checked telemetry.Reading
@@ -60,9 +62,9 @@ type scratch struct {
 
 // capture returns the text of a capture, "" when there is none.
 func (s *scratch) capture(name string) string {
-	for i := len(s.names) - 1; i >= 0; i-- {
-		if s.names[i].name == name {
-			return s.names[i].text
+	for _, x := range s.names {
+		if x.name == name {
+			return x.text
 		}
 	}
 	return ""
@@ -73,7 +75,8 @@ func (r *Result) reset(set *Set, to *route, received time.Time) {
 	r.Mapping, r.Readings, r.Refusal = to.mapping.ID, r.Readings[:0], nil
 	r.set, r.mapping, r.defaults, r.received = set, to.mapping, to.defaults, received
 	r.buf, r.ends, r.items, r.parts, r.full, r.ignored = r.buf[:0], r.ends[:0], 0, 0, false, false
-	r.root, r.item = gjson.Result{}, gjson.Result{}
+	r.root = gjson.Result{}
+	r.enter(gjson.Result{})
 }
 
 // refuse keeps the first refusal and counts the others.
@@ -83,6 +86,9 @@ func (r *Result) refuse(reason telemetry.Reason, field, format string, args ...a
 		r.Refusal = &telemetry.Refusal{Reason: reason, Field: field, Message: fmt.Sprintf(format, args...)}
 	}
 }
+
+// enter makes item the part of the message that paths are in.
+func (s *scratch) enter(item gjson.Result) { s.item, s.listed = item, false }
 
 // begin starts a reading: device, location, time and description.
 func (r *Result) begin(device *template, at int64) bool {

@@ -11,6 +11,9 @@ import (
 type path struct {
 	text string // "" is the text itself
 	root bool   // in the whole message, not in the part that gives one reading
+
+	// A path that begins with a plain key is that key and the path behind it.
+	key, rest string
 }
 
 // parsePath reads a path; "$." in front starts at the whole message.
@@ -22,19 +25,60 @@ func parsePath(s string) path {
 	if rest == "@this" || rest == "." {
 		rest = ""
 	}
-	return path{text: rest, root: root}
+	p := path{text: rest, root: root}
+	if key, behind, _ := strings.Cut(rest, "."); !root && key != "" && !strings.ContainsAny(key, `*?#@|\!{}[]()"'<>=:~`) {
+		p.key, p.rest = key, behind
+	}
+	return p
 }
 
 // in returns the value of p.
 func (p path) in(s *scratch) gjson.Result {
 	from := s.item
-	if p.root {
+	switch {
+	case p.root:
 		from = s.root
+	case p.key != "" && from.IsObject():
+		r := s.member(p.key)
+		if p.rest == "" || !r.Exists() {
+			return r
+		}
+		return gjson.Get(r.Raw, p.rest)
 	}
 	if p.text == "" {
 		return from
 	}
 	return gjson.Get(from.Raw, p.text)
+}
+
+// member returns a member of the item. The members are listed once for all paths: most
+// mappings look for several, and for some that a message does not have.
+func (s *scratch) member(key string) gjson.Result {
+	if !s.listed {
+		s.listed, s.members = true, s.members[:0]
+		s.item.ForEach(func(key, r gjson.Result) bool {
+			s.members = append(s.members, member{key.Str, r})
+			return len(s.members) < maxMembers
+		})
+	}
+	for i := range s.members {
+		if s.members[i].key == key {
+			return s.members[i].Result
+		}
+	}
+	if len(s.members) == maxMembers {
+		return gjson.Get(s.item.Raw, gjson.Escape(key))
+	}
+	return gjson.Result{}
+}
+
+// maxMembers is the most members that are listed.
+const maxMembers = 64
+
+// member is a member of an object.
+type member struct {
+	key string
+	gjson.Result
 }
 
 // first returns the value of the first path that has one.

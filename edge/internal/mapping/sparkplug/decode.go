@@ -79,12 +79,12 @@ type Metric struct {
 	On   bool
 	Str  string
 
-	field protowire.Number // of the value
-	raw   uint64           // its bits
+	field int    // of the value
+	raw   uint64 // its bits
 }
 
 // Present is Past of a metric that is not historic.
-const Present = math.MaxUint64
+const Present uint64 = math.MaxUint64
 
 // Past returns the time of a historic metric in ms since 1970, Present for any other.
 func (m *Metric) Past() uint64 {
@@ -124,7 +124,7 @@ func Decode(data []byte, p *Payload) error {
 
 // field is one field of a message: bits of a number, or bytes.
 type field struct {
-	num   protowire.Number
+	num   int
 	bits  uint64
 	bytes []byte // not nil for a length-delimited field
 }
@@ -137,7 +137,7 @@ func fields(b []byte, f func(field) error) error {
 			return broken("a field's tag is cut short")
 		}
 		b = b[n:]
-		x := field{num: num}
+		x := field{num: int(num)}
 		switch typ {
 		case protowire.VarintType:
 			x.bits, n = protowire.ConsumeVarint(b)
