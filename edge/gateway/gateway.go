@@ -101,7 +101,7 @@ func New(o Options) (_ *Gateway, err error) {
 	g.noteDamage()
 	g.collector = ingest.New(ingest.Options{
 		Store: g.broker.Stream(), Epoch: g.epoch, Log: g.log, Registerer: g.reg,
-		Linger: g.cfg.Linger, StallAfter: o.StallAfter, StuckAfter: stuckAfter, KeepWaiting: g.diskBad.Load,
+		Linger: g.cfg.Linger, StallAfter: o.StallAfter, StuckAfter: stuckAfter, KeepWaiting: g.diskBad.Load, Resends: g.recall(),
 		Mark: func(m ingest.Mark) { g.broker.Mark(g.epoch, m.Counter, m.Seq, m.Totals) },
 	})
 	g.mapper, err = mapping.New(mapping.Options{File: g.cfg.MappingsFile, Building: g.cfg.Building, Log: g.log, Registerer: g.reg})
@@ -174,8 +174,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 	parts.OnStop("mqtt", g.mqtt.Close)
 	parts.Go("monitor", g.monitor)
 	parts.Go("healer", g.heal)
+	parts.OnStop("resends", func(context.Context) error { g.collector.SaveResends(); return nil })
 	parts.Go("collector", g.collector.Run)
 	parts.Go("mappings", g.mapper.Run)
+	parts.Go("resends", g.collector.KeepResends)
 	nats, err := ingest.ListenNATS(ingest.NATSOptions{
 		Conn: g.broker.Devices(), Collector: g.collector, Mapper: g.mapper, Stream: g.broker.Stream().Name(),
 		Log: g.log, Registerer: g.reg,

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
+
+// stamps makes every reading of send one of its own: a repeated one would be a resend.
+var stamps atomic.Int64
 
 // send publishes readings of several devices concurrently, one at a time per device, and
 // returns the acknowledged payloads by device, in order.
@@ -28,9 +32,9 @@ func send(t *testing.T, g *Gateway, devices, each int) map[string][]string {
 		id := fmt.Sprintf("device_%03d", d)
 		nc := dial(t, g)
 		wg.Go(func() {
-			for n := range each {
+			for range each {
 				// Pretty-printed, to show that it is kept byte for byte.
-				payload := strings.ReplaceAll(string(reading(id, 1640995200000+int64(n))), ",", ",\n\t")
+				payload := strings.ReplaceAll(string(reading(id, 1640995200000+stamps.Add(1))), ",", ",\n\t")
 				msg, err := nc.Request(wire.TelemetrySubject(id), []byte(payload), waitTimeout)
 				if err != nil {
 					continue
@@ -89,7 +93,7 @@ func TestFullBufferRefusesUntilTheHubTrims(t *testing.T) {
 	g := start(t, cfg)
 	nc := dial(t, g)
 	publish := func() wire.Reply {
-		msg, err := nc.Request(wire.TelemetrySubject("device_001"), pad(good(), 60<<10), waitTimeout)
+		msg, err := nc.Request(wire.TelemetrySubject("device_001"), pad(string(reading("device_001", 1640995200000+stamps.Add(1))), 60<<10), waitTimeout)
 		require.NoError(t, err)
 		r, err := wire.DecodeReply(msg.Data)
 		require.NoError(t, err)

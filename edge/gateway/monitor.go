@@ -128,6 +128,7 @@ func (g *Gateway) status(state broker.State) wire.GatewayStatus {
 		Instance:   g.broker.Instance(), Counter: stored.Counter, Packed: stored.Totals,
 		BytesPerSecond: perSecond, HorizonSeconds: horizon(state.Bytes, uint64(g.broker.BufferLimit()), perSecond),
 		Salvaged: salvaged.Salvaged, DamagedBytes: salvaged.DamagedBytes, StoreRestarts: g.restarts.Load(),
+		KeepFrom: g.collector.KeepFrom(),
 	}
 	if !state.Oldest.IsZero() {
 		s.OldestMS = state.Oldest.UnixMilli()

@@ -39,6 +39,9 @@ type GatewayStatus struct {
 	DamagedBytes uint64 `json:"damaged_bytes,omitempty"`
 	// StoreRestarts counts restarts of the storage since the gateway's start.
 	StoreRestarts uint64 `json:"store_restarts,omitempty"`
+	// KeepFrom is the oldest pack that must not be trimmed yet: by it and those after it a
+	// restart of the gateway recognises messages that are sent again. 0 for none.
+	KeepFrom uint64 `json:"keep_from,omitempty"`
 }
 
 // Encode returns the heartbeat as JSON.

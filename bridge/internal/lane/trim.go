@@ -33,8 +33,11 @@ func (p *puller) trim(ctx context.Context, cons jetstream.Consumer) {
 		if !ok || pos.Committed.Seq <= done+p.r.o.TrimMargin || (time.Since(at) < trimBehind && p.unhurried(pos)) {
 			continue
 		}
+		upTo := p.trimmable(pos.Committed.Seq)
+		if upTo <= done {
+			continue
+		}
 		at = time.Now()
-		upTo := pos.Committed.Seq - p.r.o.TrimMargin
 		if err := p.src.trim(ctx, cons, upTo+1); err != nil {
 			if ctx.Err() == nil {
 				p.r.o.Metrics.trimFailures.Inc()
@@ -44,6 +47,16 @@ func (p *puller) trim(ctx context.Context, cons jetstream.Consumer) {
 		}
 		done = upTo
 	}
+}
+
+// trimmable returns the newest sequence that may be trimmed: it is in Kafka, and the gateway
+// does not need it to recognise messages that are sent again.
+func (p *puller) trimmable(committed uint64) uint64 {
+	upTo := committed - p.r.o.TrimMargin
+	if heard := p.r.o.Roster.Heard(p.g.id); len(heard) > 0 && heard[len(heard)-1].KeepFrom > 0 {
+		upTo = min(upTo, heard[len(heard)-1].KeepFrom-1)
+	}
+	return upTo
 }
 
 // unhurried reports whether the gateway has a backlog and room for more.

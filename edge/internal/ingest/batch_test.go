@@ -3,7 +3,6 @@ package ingest
 import (
 	"bytes"
 	"compress/gzip"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -35,11 +34,6 @@ func request(t *testing.T, nc *nats.Conn, msg *nats.Msg) wire.Reply {
 	r, err := wire.DecodeReply(answer.Data)
 	require.NoError(t, err)
 	return r
-}
-
-// at returns a reading of a device with a timestamp of its own.
-func at(id string, n int) string {
-	return strings.Replace(string(sample(id)), "1640995200000", fmt.Sprint(1640995200000+int64(n)), 1)
 }
 
 func reasonsOf(r wire.Reply) map[int]telemetry.Reason {

@@ -33,6 +33,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"industrial-iot-monitor/edge/internal/resend"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -78,6 +79,8 @@ type Options struct {
 	StallAfter time.Duration         // how long a write may take before new messages are refused; 0 means 1.25 s
 	StuckAfter time.Duration         // how long storage may fail before Run returns ErrStuck; 0 means 60 s
 	RetryEvery time.Duration         // interval of probes of a full or silent store; 0 means 250 ms
+	// Resends is what was remembered before this start.
+	Resends Resends
 	// KeepWaiting true prevents ErrStuck, as while the disk accepts no writes. May be nil.
 	KeepWaiting func() bool
 }
@@ -96,12 +99,16 @@ type Collector struct {
 	mu       sync.Mutex
 	room     sync.Cond // the open pack has room again, or everything is refused
 	open     *pack
+	flying   *pack  // being stored, or of unknown outcome; nil for none
+	stored   uint64 // sequence of the newest stored pack
+	memory   *resend.Memory
 	refusing *telemetry.Refusal // nil while messages are accepted
 
 	linger  atomic.Int64 // time.Duration
 	mark    atomic.Pointer[Mark]
 	failing moment // start of the current storage failure, a full buffer excluded
 	waiting moment // arrival of the first message of the pack being stored
+	keeper  keeper // used by KeepResends alone
 
 	// Used by Run alone.
 	spare   *pack
@@ -121,10 +128,11 @@ type Mark struct {
 type Stats struct {
 	Accepted   uint64 // readings stored
 	Unpromised uint64 // those of Accepted without a reply address
+	Duplicates uint64 // readings recognised as sent again, and not stored
 	Refused    uint64 // readings and messages refused, permanently or not
 }
 
-type stats struct{ accepted, unpromised, refused atomic.Uint64 }
+type stats struct{ accepted, unpromised, duplicates, refused atomic.Uint64 }
 
 // Message is one validated message of a device or concentrator.
 type Message struct {
@@ -137,6 +145,10 @@ type Message struct {
 	ContentType string
 	Refusal     *telemetry.Refusal // permanent; nil for an accepted reading
 	Ticket      Ticket
+	// identity recognises a resend; zero for a message of an unknown sender. explicit is true
+	// if it cannot be computed from the entry in the pack.
+	identity resend.Message
+	explicit bool
 	// Entries are what the message holds, in place of Device, Payload and Refusal, if
 	// Ticket.Batch is not nil: see Message.Batch. They are copied.
 	Entries []wire.PackEntry
@@ -233,10 +245,17 @@ type pack struct {
 	tickets []Ticket
 	first   time.Time // arrival of its first message
 	closed  bool      // a message did not fit
+
+	// Guarded by Collector.mu, also while the pack is being stored.
+	seq     uint64           // expected in the stream
+	seen    []resend.Message // the messages in it
+	resends []Ticket         // of messages sent again since
 }
 
-func (p *pack) reset(epoch, counter uint64) {
+func (p *pack) reset(epoch, counter, seq uint64) {
 	p.closed = false
+	p.seq = seq
+	p.seen = p.seen[:0]
 	p.b.Reset(epoch, counter)
 	clear(p.tickets)
 	p.tickets = p.tickets[:0]
@@ -267,18 +286,33 @@ func (p *pack) add(m *Message) {
 	if p.b.Count() == 0 {
 		p.first = m.Received
 	}
-	m.Ticket.refusal = m.Refusal
+	var id resend.Message
+	if m.explicit {
+		id = m.identity
+	}
 	if m.Ticket.Batch == nil {
-		p.b.Add(wire.PackEntry{Device: m.Device, Received: received, Payload: m.Payload, Refusal: m.Refusal})
+		p.b.Add(wire.PackEntry{Device: m.Device, Received: received, Payload: m.Payload, Refusal: m.Refusal, Sender: id.Sender, ID: id.Hash})
 	} else {
-		m.Ticket.refusal = nil
+		m.Entries[0].Sender, m.Entries[0].ID = id.Sender, id.Hash
 		for i := range m.Entries {
 			e := &m.Entries[i]
 			e.Received = received
 			p.b.Add(*e)
 		}
 	}
+	m.Ticket.refusal = m.refusal()
 	p.tickets = append(p.tickets, m.Ticket)
+	if m.identity.Sender != 0 {
+		p.seen = append(p.seen, m.identity)
+	}
+}
+
+// refusal returns the permanent refusal of the whole message.
+func (m *Message) refusal() *telemetry.Refusal {
+	if m.Ticket.Batch != nil {
+		return nil
+	}
+	return m.Refusal
 }
 
 // New returns a collector; Run stores its packs.
@@ -296,24 +330,43 @@ func New(o Options) *Collector {
 		o: o, log: o.Log.With("component", "ingest"), metrics: newMetrics(o.Registerer),
 		wake: make(chan struct{}, 1), due: make(chan struct{}, 1),
 		open: &pack{}, spare: &pack{},
+		memory: o.Resends.Memory, stored: o.Resends.Last,
 	}
+	if c.memory == nil {
+		c.memory = resend.New()
+	}
+	c.keeper.begin(o.Resends)
+	c.metrics.watch(o.Registerer, c.senders)
 	c.room.L = &c.mu
 	c.mark.Store(&Mark{})
 	c.SetLinger(o.Linger)
-	c.open.reset(o.Epoch, 1)
+	c.open.reset(o.Epoch, 1, c.stored+1)
 	return c
 }
 
 // Offer adds m to the open pack; its responder is called later. If m cannot be accepted
 // now, Offer returns a temporary refusal and the responder is not called. A message of no
-// entries is answered at once.
+// entries is answered at once, and so is a resend of a stored message; a resend of one that
+// is being stored gets the same answer as that one.
 func (c *Collector) Offer(m *Message) *telemetry.Refusal {
 	if m.count() == 0 {
 		c.answer([]Ticket{m.Ticket}, c.mark.Load().Seq, nil)
 		return nil
 	}
 	c.mu.Lock()
-	for c.refusing == nil && !c.open.fits(m) {
+	for {
+		if of, seq := c.earlier(m); of != nil {
+			of.resends = append(of.resends, m.Ticket)
+			c.mu.Unlock()
+			return nil
+		} else if seq != 0 {
+			c.mu.Unlock()
+			c.answer([]Ticket{m.Ticket}, seq, nil)
+			return nil
+		}
+		if c.refusing != nil || c.open.fits(m) {
+			break
+		}
 		signal(c.due)
 		c.room.Wait()
 	}
@@ -325,6 +378,9 @@ func (c *Collector) Offer(m *Message) *telemetry.Refusal {
 	p := c.open
 	first := p.b.Count() == 0
 	p.add(m)
+	if m.identity.Sender != 0 {
+		c.memory.Put(m.identity, p.seq)
+	}
 	flush := p.atFlush()
 	c.mu.Unlock()
 	if first {
@@ -342,7 +398,10 @@ func (c *Collector) SetLinger(d time.Duration) { c.linger.Store(int64(d)) }
 
 // Stats returns the counts since the start.
 func (c *Collector) Stats() Stats {
-	return Stats{Accepted: c.stats.accepted.Load(), Unpromised: c.stats.unpromised.Load(), Refused: c.stats.refused.Load()}
+	return Stats{
+		Accepted: c.stats.accepted.Load(), Unpromised: c.stats.unpromised.Load(),
+		Duplicates: c.stats.duplicates.Load(), Refused: c.stats.refused.Load(),
+	}
 }
 
 // Stored returns the mark of the newest stored pack.

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -23,6 +26,16 @@ func sample(id string) []byte {
 		`"pressure":{"value":1013.25,"unit":"hPa","status":"normal"},"switch_status":{"value":true,"status":"on"},`+
 		`"current":{"value":2.5,"unit":"A","status":"normal"}},`+
 		`"device_info":{"model":"IOT-SENSOR-V2","firmware":"1.2.3","battery":85,"signal_strength":-45}}`, id)
+}
+
+var freshNumber atomic.Int64
+
+// fresh returns a reading like no other: it is no resend.
+func fresh(id string) string { return at(id, int(freshNumber.Add(1))) }
+
+// at returns a reading of a device with a timestamp of its own.
+func at(id string, n int) string {
+	return strings.Replace(string(sample(id)), "1640995200000", strconv.FormatInt(1640995200000+int64(n), 10), 1)
 }
 
 // memStore is a Store in memory with settable results.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"industrial-iot-monitor/edge/internal/mapping"
+	"industrial-iot-monitor/edge/internal/resend"
 )
 
 // Mapper turns messages in other formats into readings.
@@ -21,7 +22,7 @@ type Mapper interface {
 // maps to nothing is a dead letter with the original bytes. The caller calls release once the
 // message is offered.
 func (v *validator) other(m *Message, mapper Mapper, levels mapping.Levels, topic string, payload []byte, encoding string) bool {
-	m.Device, m.Payload, m.Refusal, m.Ticket.Batch = "", payload, nil, nil
+	m.Device, m.Payload, m.Refusal, m.Ticket.Batch, m.identity = "", payload, nil, nil, resend.Message{}
 	if mapper == nil {
 		return false
 	}
@@ -50,6 +51,11 @@ func (v *validator) other(m *Message, mapper Mapper, levels mapping.Levels, topi
 		rest := Message{Payload: payload, Refusal: r.Refusal}
 		rest.clip(keptBatchBytes)
 		m.Add("", rest.Payload, rest.Refusal, r.Mapping)
+	}
+	// A bare value has no time of its own: the same payload again may be a new one. Only the
+	// id tells a resend.
+	if m.ID != "" {
+		m.Identify(resend.Topic(topic), payload)
 	}
 	return true
 }

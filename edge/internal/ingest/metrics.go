@@ -3,6 +3,7 @@ package ingest
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"industrial-iot-monitor/edge/internal/resend"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -40,7 +41,9 @@ var reasons = []telemetry.Reason{
 type metrics struct {
 	accepted     [numProtocols]prometheus.Counter
 	unpromised   [numProtocols]prometheus.Counter
+	duplicates   [numProtocols]prometheus.Counter
 	refused      *prometheus.CounterVec // by protocol and reason
+	keepFailures prometheus.Counter
 	packs        prometheus.Counter
 	packFailures *prometheus.CounterVec
 	settles      prometheus.Counter
@@ -62,6 +65,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	durations := prometheus.ExponentialBuckets(0.0005, 2, 14) // 0.5 ms to 4 s
 	m := &metrics{
+		keepFailures: counter("edge_resend_snapshot_failures_total", "Failed writes of the file by which resends are recognised after a restart."),
 		packs:        counter("edge_packs_total", "Packs stored."),
 		packFailures: vec("edge_pack_failures_total", "Failed pack writes: full, or of unknown outcome at first.", "cause"),
 		settles:      counter("edge_pack_retries_total", "Probes of the stream after a pack write of unknown outcome."),
@@ -74,15 +78,27 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.packFailures.WithLabelValues(failUnknown)
 	accepted := vec("edge_readings_accepted_total", "Readings stored.", "protocol")
 	unpromised := vec("edge_readings_unpromised_total", "Stored readings without a reply: plain publishes and QoS 0.", "protocol")
+	duplicates := vec("edge_readings_duplicate_total", "Readings that were sent again and are stored already; not counted as accepted.", "protocol")
 	m.refused = vec("edge_readings_refused_total", "Messages refused, by reason.", "protocol", "reason")
 	for p := range numProtocols {
 		m.accepted[p] = accepted.WithLabelValues(p.String())
 		m.unpromised[p] = unpromised.WithLabelValues(p.String())
+		m.duplicates[p] = duplicates.WithLabelValues(p.String())
 		for _, r := range reasons {
 			m.refused.WithLabelValues(p.String(), string(r))
 		}
 	}
 	return m
+}
+
+// watch exports the number of remembered senders.
+func (m *metrics) watch(reg prometheus.Registerer, senders func() int) {
+	register(reg, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "edge_resend_senders", Help: "Senders whose newest messages are remembered, to recognise resends.",
+	}, func() float64 { return float64(senders()) }))
+	register(reg, prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "edge_resend_senders_limit", Help: "Most senders remembered; beyond it some are forgotten early.",
+	})).Set(resend.MaxSenders)
 }
 
 func register[C prometheus.Collector](reg prometheus.Registerer, c C) C {

@@ -94,7 +94,8 @@ func TestSeriesStartAtZero(t *testing.T) {
 	for _, f := range families {
 		series[f.GetName()] = len(f.GetMetric())
 	}
-	require.Len(t, series, 10)
+	require.Len(t, series, 12)
+	require.Equal(t, 2, series["edge_readings_duplicate_total"])
 	require.Equal(t, 2, series["edge_pack_failures_total"])
 	require.Equal(t, 2, series["edge_readings_accepted_total"])
 	require.Equal(t, int(numProtocols)*len(reasons), series["edge_readings_refused_total"])

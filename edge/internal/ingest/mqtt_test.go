@@ -74,11 +74,11 @@ func TestMQTTReadingIsStoredBeforeTheAcknowledgement(t *testing.T) {
 	for _, version := range []byte{4, 5} {
 		client := connectMQTT(t, m, version, nil)
 		for id := uint16(1); id <= 3; id++ {
-			client.Publish(topic, 1, id<<7, good())
+			client.Publish(topic, 1, id<<7, fresh("device_001"))
 			require.Equal(t, id<<7, client.Read().PacketID)
 			acknowledged++
 			require.GreaterOrEqual(t, store.readings(t), acknowledged)
-			client.Publish(topic, 2, 10+id, good())
+			client.Publish(topic, 2, 10+id, fresh("device_001"))
 			rec := client.Read()
 			require.Equal(t, packets.Pubrec, rec.FixedHeader.Type)
 			acknowledged++
@@ -87,7 +87,7 @@ func TestMQTTReadingIsStoredBeforeTheAcknowledgement(t *testing.T) {
 			client.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: 10 + id})
 			require.Equal(t, packets.Pubcomp, client.Read().FixedHeader.Type)
 		}
-		client.Publish(topic, 0, 0, good())
+		client.Publish(topic, 0, 0, fresh("device_001"))
 	}
 	require.Eventually(t, func() bool { return c.Stats() == Stats{Accepted: 14, Unpromised: 2} }, waitTimeout, time.Millisecond)
 	require.Equal(t, 14, store.readings(t))
@@ -139,21 +139,21 @@ func TestMQTT5GetsReasonCodes(t *testing.T) {
 		topic, payload string
 		code           byte
 	}{
-		{topic, good(), 0},
+		{topic, "", 0},
 		{topic, "bad", packets.ErrPayloadFormatInvalid.Code},
-		{"elsewhere", good(), packets.ErrTopicNameInvalid.Code},
+		{"elsewhere", "", packets.ErrTopicNameInvalid.Code},
 	}
 	for i, tt := range tests {
 		for qos := range byte(2) {
 			id := uint16(2*i+int(qos)) + 1
-			five.Publish(tt.topic, qos+1, id, tt.payload)
+			five.Publish(tt.topic, qos+1, id, tt.payload+fresh("device_001"))
 			ack := five.Read()
 			require.Equal(t, []byte{packets.Puback, packets.Pubrec}[qos], ack.FixedHeader.Type)
 			require.Equal(t, id, ack.PacketID)
 			require.Equal(t, tt.code, ack.ReasonCode)
 			require.Equal(t, tt.code != 0, ack.Properties.ReasonString != "")
 
-			four.Publish(tt.topic, qos+1, id, tt.payload)
+			four.Publish(tt.topic, qos+1, id, tt.payload+fresh("device_001"))
 			require.Equal(t, id, four.Read().PacketID, "MQTT 3 has no reason codes: a dead letter is acknowledged")
 		}
 	}
@@ -191,7 +191,7 @@ func TestFullBufferByMQTTVersion(t *testing.T) {
 	// The first message is refused by the failed write, the others by Offer.
 	for id := uint16(1); id <= 3; id++ {
 		for qos := byte(1); qos <= 2; qos++ {
-			five.Publish(topic, qos, id, good())
+			five.Publish(topic, qos, id, fresh("device_001"))
 			ack := five.Read()
 			require.Equal(t, packets.ErrQuotaExceeded.Code, ack.ReasonCode)
 			require.Equal(t, id, ack.PacketID)
@@ -200,13 +200,13 @@ func TestFullBufferByMQTTVersion(t *testing.T) {
 	}
 	for qos := byte(1); qos <= 2; qos++ {
 		four := connectMQTT(t, m, 4, nil)
-		four.Publish(topic, qos, 1, good())
+		four.Publish(topic, qos, 1, fresh("device_001"))
 		four.Disconnected()
 	}
 	require.Zero(t, store.count())
 	hasRoom()
 	require.Eventually(t, func() bool { return c.Refusing() == nil }, waitTimeout, time.Millisecond)
-	five.Publish(topic, 1, 9, good())
+	five.Publish(topic, 1, 9, fresh("device_001"))
 	require.Zero(t, five.Read().ReasonCode)
 }
 
@@ -216,16 +216,16 @@ func TestStopOfTheMQTTIntake(t *testing.T) {
 	c, release := blockedCollector(t)
 	m := startMQTT(t, c)
 	one, two, late := connectMQTT(t, m, 4, nil), connectMQTT(t, m, 4, nil), connectMQTT(t, m, 4, nil)
-	one.Publish(topic, 1, 1, good())
+	one.Publish(topic, 1, 1, fresh("device_001"))
 	require.Eventually(t, func() bool { return !c.Waiting().IsZero() }, waitTimeout, time.Millisecond)
-	two.Publish(topic, 2, 1, good())
+	two.Publish(topic, 2, 1, fresh("device_001"))
 	require.Eventually(t, func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.open.b.Count() == 1 }, waitTimeout, time.Millisecond)
 
 	m.StopIntake()
 	_, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", m.Addr().String())
 	require.Error(t, err)
 	for qos := byte(0); qos <= 2; qos++ {
-		late.Publish(topic, qos, 1+uint16(qos), good())
+		late.Publish(topic, qos, 1+uint16(qos), fresh("device_001"))
 	}
 	require.NoError(t, m.Close(t.Context()))
 	late.Disconnected()
@@ -239,7 +239,7 @@ func TestReplyOfTheLastPackArrivesBeforeTheMQTTServerCloses(t *testing.T) {
 	c, release := blockedCollector(t)
 	m := startMQTT(t, c)
 	client := connectMQTT(t, m, 4, nil)
-	client.Publish(topic, 1, 7, good())
+	client.Publish(topic, 1, 7, fresh("device_001"))
 	require.Eventually(t, func() bool { return !c.Waiting().IsZero() }, waitTimeout, time.Millisecond)
 	m.StopIntake()
 	release()

@@ -70,7 +70,7 @@ func TestStopOfTheNATSIntakeIsBounded(t *testing.T) {
 	replies, err := device.SubscribeSync(device.NewRespInbox())
 	require.NoError(t, err)
 	for range sent {
-		require.NoError(t, device.PublishRequest(wire.TelemetrySubject("device_001"), replies.Subject, sample("device_001")))
+		require.NoError(t, device.PublishRequest(wire.TelemetrySubject("device_001"), replies.Subject, []byte(fresh("device_001"))))
 	}
 	require.NoError(t, device.Flush())
 	require.Eventually(t, func() bool { return !c.Waiting().IsZero() }, waitTimeout, time.Millisecond, "the first pack is being stored")
@@ -111,11 +111,11 @@ func TestNATSRequestsGetReplies(t *testing.T) {
 		return r
 	}
 	for seq := range uint64(3) {
-		require.Equal(t, wire.Reply{Stream: "S", Seq: seq + 1}, request(sample("device_001")))
+		require.Equal(t, wire.Reply{Stream: "S", Seq: seq + 1}, request([]byte(fresh("device_001"))))
 	}
 	r := request([]byte("bad"))
 	require.Equal(t, telemetry.ReasonInvalidJSON, r.Error.Reason)
-	require.NoError(t, conns[1].Publish(wire.TelemetrySubject("device_001"), sample("device_001")))
+	require.NoError(t, conns[1].Publish(wire.TelemetrySubject("device_001"), []byte(fresh("device_001"))))
 	require.Eventually(t, func() bool { return c.Stats() == Stats{Accepted: 4, Unpromised: 1, Refused: 1} }, waitTimeout, time.Millisecond)
 	_, all := entries(t, store.packs[0])
 	require.WithinDuration(t, time.Now(), time.UnixMilli(all[0].Received), time.Minute)
@@ -123,9 +123,9 @@ func TestNATSRequestsGetReplies(t *testing.T) {
 	hasRoom := store.fails(broker.ErrFull)
 	defer hasRoom()
 	for range 2 { // refused by the failed write, then by Offer
-		require.Equal(t, telemetry.ReasonBufferFull, request(sample("device_001")).Error.Reason)
+		require.Equal(t, telemetry.ReasonBufferFull, request([]byte(fresh("device_001"))).Error.Reason)
 	}
-	require.NoError(t, conns[1].Publish(wire.TelemetrySubject("device_001"), sample("device_001")))
+	require.NoError(t, conns[1].Publish(wire.TelemetrySubject("device_001"), []byte(fresh("device_001"))))
 	require.Eventually(t, func() bool { return c.Stats().Refused == 4 }, waitTimeout, time.Millisecond)
 	require.NoError(t, intake.Stop(t.Context()))
 	require.Zero(t, intake.dropped())

@@ -48,7 +48,7 @@ func (c *Collector) settle(ctx context.Context, p *pack) error {
 		return nil
 	}
 	c.log.Warn("pack was not stored, asking devices to retry later", "counter", c.counter+1)
-	c.answer(p.tickets, 0, r)
+	c.fail(p, r)
 	return c.testStorage(ctx)
 }
 
@@ -93,6 +93,7 @@ func (c *Collector) putEmpty(ctx context.Context) (full bool, err error) {
 			unknown = !known
 			if stored {
 				c.advance(seq, &b)
+				c.land(nil, seq)
 			}
 			return stored
 		}
@@ -102,6 +103,7 @@ func (c *Collector) putEmpty(ctx context.Context) (full bool, err error) {
 		switch {
 		case err == nil:
 			c.advance(seq, &b)
+			c.land(nil, seq)
 		case errors.Is(err, broker.ErrFull):
 			full = true
 		default:

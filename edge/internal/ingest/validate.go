@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"industrial-iot-monitor/edge/internal/mapping"
+	"industrial-iot-monitor/edge/internal/resend"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -40,17 +41,20 @@ func (v *validator) take(m *Message, from wire.Sender, payload []byte, encoding 
 			Message: fmt.Sprintf("published as concentrator %q; want 1 to %d of A-Z a-z 0-9 _ -", clip(from.ID), telemetry.MaxDeviceIDBytes),
 		}
 	}
-	switch m.Ticket.Batch = nil; {
-	case m.Refusal != nil:
+	m.Ticket.Batch = nil
+	if m.Refusal != nil {
 		v.refuse(m, from, payload)
-	case from.Concentrator || wire.IsArray(plain):
+		return
+	}
+	if from.Concentrator || wire.IsArray(plain) {
 		v.batch(m, from, plain)
-	default:
+	} else {
 		v.message(m, from.ID, plain)
 		if m.Refusal != nil && wire.IsLines(plain) {
 			v.batch(m, from, plain)
 		}
 	}
+	m.identify(from, plain)
 }
 
 // refuse sets what the message holds to a dead letter with m.Refusal.
@@ -60,6 +64,7 @@ func (v *validator) refuse(m *Message, from wire.Sender, payload []byte) {
 		m.Device = ""
 	}
 	m.clip(keptBatchBytes)
+	m.identify(from, payload)
 }
 
 // message validates a payload published as device and sets device, payload and refusal
@@ -93,7 +98,7 @@ func (v *validator) check(device string, payload []byte) *telemetry.Refusal {
 
 // wrongTopic refuses a message that was not published as a reading.
 func wrongTopic(m *Message, topic string, payload []byte) {
-	m.Device, m.Payload = "", payload
+	m.Device, m.Payload, m.identity = "", payload, resend.Message{}
 	m.Refusal = &telemetry.Refusal{
 		Reason:  telemetry.ReasonInvalidTopic,
 		Message: fmt.Sprintf("published to %q; readings go to %s, other messages need a mapping", clip(topic), wire.TelemetryTopic("<device_id>")),

@@ -62,8 +62,8 @@ func (c *Collector) swap() *pack {
 	case <-c.due: // p's
 	default:
 	}
-	c.open, c.spare = c.spare, nil
-	c.open.reset(c.o.Epoch, c.counter+2) // p is counter+1 if it is stored, else open is reset again
+	c.open, c.spare, c.flying = c.spare, nil, p
+	c.open.reset(c.o.Epoch, c.counter+2, p.seq+1) // p is counter+1 if it is stored, else open is reset again
 	c.room.Broadcast()
 	return p
 }
@@ -94,7 +94,7 @@ func (c *Collector) store(ctx context.Context, p *pack) error {
 		c.metrics.packFailures.WithLabelValues(failFull).Inc()
 		r := retryLater(telemetry.ReasonBufferFull, bufferIsFull)
 		c.refuseAll(r)
-		c.answer(p.tickets, 0, r)
+		c.fail(p, r)
 		if err := c.awaitRoom(ctx); err != nil {
 			return err
 		}
@@ -120,8 +120,17 @@ func (c *Collector) putTimeout(ctx context.Context) time.Duration {
 // acknowledge records that p is on disk and answers its senders.
 func (c *Collector) acknowledge(p *pack, seq uint64) {
 	c.advance(seq, &p.b)
+	resends := c.land(p, seq)
 	c.answer(p.tickets, seq, nil)
+	c.answer(resends, seq, nil)
 	c.metrics.ackSeconds.Observe(time.Since(p.first).Seconds())
+}
+
+// fail tells the senders of p that it is not stored.
+func (c *Collector) fail(p *pack, r *telemetry.Refusal) {
+	resends := c.drop(p)
+	c.answer(p.tickets, 0, r)
+	c.answer(resends, 0, r)
 }
 
 // advance records that b, the pack counter+1, is on disk.
@@ -144,17 +153,19 @@ func (c *Collector) refuseAll(r *telemetry.Refusal) {
 	c.refusing = r
 	tickets := c.open.tickets
 	c.open.tickets = nil
-	c.open.reset(c.o.Epoch, c.counter+1)
+	resends := c.forget(c.open)
+	c.open.reset(c.o.Epoch, c.counter+1, c.stored+1)
 	c.room.Broadcast()
 	c.mu.Unlock()
 	c.answer(tickets, 0, r)
+	c.answer(resends, 0, r)
 }
 
 // resume accepts messages again.
 func (c *Collector) resume() {
 	c.mu.Lock()
 	c.refusing = nil
-	c.open.reset(c.o.Epoch, c.counter+1)
+	c.open.reset(c.o.Epoch, c.counter+1, c.stored+1)
 	c.mu.Unlock()
 	c.log.Info("accepting readings again")
 }
@@ -193,41 +204,49 @@ func retryLater(reason telemetry.Reason, why string) *telemetry.Refusal {
 
 // answer replies to the senders of a pack: stored at seq, or refused with r.
 func (c *Collector) answer(tickets []Ticket, seq uint64, r *telemetry.Refusal) {
-	var accepted, unpromised [numProtocols]int
+	var n [numProtocols]tally
 	for i := range tickets {
 		t := &tickets[i]
 		why := t.refusal
 		if r != nil {
-			why = r
+			why, t.Duplicate = r, false
 		}
-		n := 0
-		switch {
-		case why != nil:
-			c.refused(t.Protocol, why, t.readings())
-		case t.Batch != nil:
-			n = t.Batch.Accepted
-			c.refusedOf(t)
-		default:
-			n = 1
+		c.count(&n[t.Protocol], t, why)
+		if t.To != nil {
+			t.To.Answer(t, seq, why)
 		}
-		accepted[t.Protocol] += n
-		if t.To == nil {
-			unpromised[t.Protocol] += n
-			continue
-		}
-		t.To.Answer(t, seq, why)
 	}
 	for p := range numProtocols {
-		c.stats.accepted.Add(uint64(accepted[p]))
-		c.stats.unpromised.Add(uint64(unpromised[p]))
-		c.metrics.accepted[p].Add(float64(accepted[p]))
-		c.metrics.unpromised[p].Add(float64(unpromised[p]))
+		c.stats.accepted.Add(uint64(n[p].accepted))
+		c.stats.unpromised.Add(uint64(n[p].unpromised))
+		c.stats.duplicates.Add(uint64(n[p].duplicates))
+		c.metrics.accepted[p].Add(float64(n[p].accepted))
+		c.metrics.unpromised[p].Add(float64(n[p].unpromised))
+		c.metrics.duplicates[p].Add(float64(n[p].duplicates))
 	}
 }
 
-// refusedOf counts the refused readings of a stored batch.
-func (c *Collector) refusedOf(t *Ticket) {
-	for i := range t.Batch.Refused {
-		c.refused(t.Protocol, &telemetry.Refusal{Reason: t.Batch.Refused[i].Error.Reason}, 1)
+// tally counts readings of one protocol.
+type tally struct{ accepted, unpromised, duplicates int }
+
+// count counts the readings of an answered message: duplicates apart, as nothing else.
+func (c *Collector) count(n *tally, t *Ticket, why *telemetry.Refusal) {
+	accepted := 1
+	switch {
+	case t.Duplicate:
+		n.duplicates += t.readings()
+		return
+	case why != nil:
+		c.refused(t.Protocol, why, t.readings())
+		return
+	case t.Batch != nil:
+		accepted = t.Batch.Accepted
+		for i := range t.Batch.Refused {
+			c.refused(t.Protocol, &telemetry.Refusal{Reason: t.Batch.Refused[i].Error.Reason}, 1)
+		}
+	}
+	n.accepted += accepted
+	if t.To == nil {
+		n.unpromised += accepted
 	}
 }
