@@ -133,6 +133,42 @@ func TestDelayOfASlowOrFastDeviceTakesItsTime(t *testing.T) {
 	}
 }
 
+// TestDelayOfAClockFoundWrongTakesItsTime: the first readings look hours old, so that their
+// delay seems to be over long ago. One device is unheard of, the others were off while
+// their clock stood still.
+func TestDelayOfAClockFoundWrongTakesItsTime(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		for _, every := range []int64{1000, 5000, minuteMS} {
+			f := newFeed(t, newTestTask(t))
+			useRules(t, f.tk, hotRule+"    on_delay: 10m\n    off_delay: 10m\n")
+			f.tk.reloadRules()
+			if known {
+				f.send(minuteMS, every, 0, 20)
+				f.now += 5 * hourMS
+			}
+			begins := f.now
+			f.send(9*minuteMS, every, -5*hourMS+minuteMS, 41)
+			require.Empty(t, f.of("hot"), "known %v, every %d", known, every)
+			f.send(7*minuteMS, every, -5*hourMS+minuteMS, 41)
+			raised := f.of("hot")
+			require.Len(t, raised, 1, "known %v, every %d", known, every)
+			require.GreaterOrEqual(t, raised[0].RaisedAt, begins+10*minuteMS)
+			require.False(t, raised[0].Historical)
+		}
+	}
+}
+
+// TestExcursionOfAClockFoundWrongIsNow has no delay: it began when it was received.
+func TestExcursionOfAClockFoundWrongIsNow(t *testing.T) {
+	f := newFeed(t, newTestTask(t))
+	begins := f.now
+	f.send(30_000, 5000, -5*hourMS, 95)
+	raised := f.of("temperature_high")
+	require.Len(t, raised, 1)
+	require.InDelta(t, begins+5000, raised[0].RaisedAt, 1000)
+	require.False(t, raised[0].Historical)
+}
+
 func TestWrongClockIsAnAlarmOnce(t *testing.T) {
 	tk, c := measured(t)
 	f := newFeed(t, tk)

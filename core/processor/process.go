@@ -69,7 +69,7 @@ func (t *task) values(m *sarama.ConsumerMessage, p intake.Placed, d *device, gat
 		t.counts.late++
 	}
 	t.alarms.reading(d, alarm.Input{
-		Reading: r, At: p.At, Gateway: gateway, Received: p.Received, Waited: p.Waited, Now: now,
+		Reading: r, At: p.At, Restart: p.Found, Gateway: gateway, Received: p.Received, Waited: p.Waited, Now: now,
 		Partition: t.partition, Offset: m.Offset,
 	}, p.Backfill, t.out)
 	t.p.live.Add(gateway, wire.FrameEntry{

@@ -7,7 +7,10 @@ type Input struct {
 	Reading *telemetry.Reading
 	// At is the reading's plant time in ms: when it was taken, by a right clock (see package
 	// clock). 0: Reading.Timestamp.
-	At       int64
+	At int64
+	// Restart is set if the readings before were taken for old ones, and this one shows that
+	// the device's clock is wrong: they were not.
+	Restart  bool
 	Gateway  string
 	Received int64 // ms, when it was received
 	Waited   int64 // ms it waited in the gateway's buffer before it was written to Kafka

@@ -35,6 +35,9 @@ func (rs *Rules) Step(s State, in Input, dst []Transition) (State, []Transition,
 	if x.n == 0 && x.ts <= x.s.seen {
 		return x.s, x.out, false
 	}
+	if in.Restart {
+		x.restart()
+	}
 	if x.s.mem != nil {
 		x.adopt()
 		x.advance(x.ts - 1)

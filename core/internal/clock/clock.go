@@ -77,6 +77,9 @@ type Placed struct {
 	// Old is set for a reading that was taken well before it was received: the device kept
 	// it. So is one that may show a wrong clock, until the next readings confirm it.
 	Old bool
+	// Found is set for the reading that shows a wrong clock after others that were taken for
+	// old ones and were not.
+	Found bool
 }
 
 // Restore returns the clock of a device whose offset was stored.
@@ -96,7 +99,7 @@ func (c *Clock) Fits(ts, received int64) bool {
 // Place maps a reading's timestamp. Call it for every reading of the device, in the order of
 // arrival.
 func (c *Clock) Place(ts, received int64) Placed {
-	offset := ts - received
+	offset, found := ts-received, false
 	alone := received-c.heard >= pause
 	c.heard = max(c.heard, received)
 	switch {
@@ -108,12 +111,14 @@ func (c *Clock) Place(ts, received int64) Placed {
 		c.offset = 0 // clocks are put right all the time
 	case !c.confirm(ts, received):
 		return c.old(ts, received)
+	default:
+		found = true
 	}
 	if right(c.offset) {
 		c.offset = 0
 	}
 	c.known, c.ts, c.received, c.other, c.top = true, ts, received, candidate{}, arrival{}
-	return Placed{At: ts - c.offset, Offset: c.offset}
+	return Placed{At: ts - c.offset, Offset: c.offset, Found: found}
 }
 
 // right reports whether an offset is well within the tolerance, so that jitter does not

@@ -378,6 +378,7 @@ func TestConfirmedClockStaysLive(t *testing.T) {
 			if p.Old && known == 0 {
 				continue
 			}
+			require.Equal(t, known == 0 && i > 0, p.Found, "seed %d, reading %d", seed, i)
 			known++
 			require.False(t, p.Old, "seed %d, reading %d", seed, i)
 			if known == 1 || (p.Offset == 0) != (offset == 0) {
@@ -411,6 +412,7 @@ func TestBacklogNeverBecomesAnOffset(t *testing.T) {
 		received := t0
 		send := func(taken int64, old bool) {
 			p := c.Place(taken+off, received)
+			require.False(t, p.Found, "seed %d", seed)
 			require.Equal(t, old, p.Old, "seed %d at %s: taken %s before", seed, since(received), time.Duration(received-taken)*time.Millisecond)
 			require.InDelta(t, off, p.Offset, float64(2*second), "seed %d", seed)
 			require.InDelta(t, taken, p.At, float64(2*second), "seed %d", seed)

@@ -36,7 +36,7 @@ func read(in *intake.Intake, m *sarama.ConsumerMessage) (record, bool) {
 // place returns what the alarm stage judged, given the device's clock.
 func (r record) place(c *clock.Clock) (alarm.Input, clock.Placed) {
 	p := r.origin.Place(c, r.in.Reading)
-	r.in.At, r.in.Received, r.in.Waited = p.At, p.Received, p.Waited
+	r.in.At, r.in.Restart, r.in.Received, r.in.Waited = p.At, p.Found, p.Received, p.Waited
 	return r.in, p.Placed
 }
 
