@@ -114,12 +114,19 @@ func (a *alarmStage) audit(e *telemetry.AuditEntry, out *batch) {
 		a.log.Error("audit entry not encodable, dropped", "device", e.DeviceID, "err", err)
 		return
 	}
-	out.audits = append(out.audits, auditRecord{device: e.DeviceID, outcome: e.Outcome, data: data})
+	r := auditRecord{device: e.DeviceID, data: data}
+	if e.Outcome != telemetry.OutcomeForgotten {
+		r.outcome = e.Outcome
+	}
+	out.audits = append(out.audits, r)
 }
 
 // encode adds the changed alarm states to out.
 func (a *alarmStage) encode(out *batch) {
 	for _, d := range a.changed {
+		if !d.alarmChanged {
+			continue // removed since
+		}
 		d.alarmChanged = false
 		data, err := d.alarm.Encode()
 		if err != nil {

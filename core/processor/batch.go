@@ -16,9 +16,12 @@ type batch struct {
 	alerts      []alertRecord
 	audits      []auditRecord
 	letters     []deadLetter
+	// removed devices. Their records are deleted before those below are written.
+	removed []removed
 	// The newest state by device. A nil value removes the record.
 	alarms  map[string][]byte
 	devices map[string][]byte
+	metas   map[string][]byte
 	windows []telemetry.Window
 }
 
@@ -37,23 +40,39 @@ type auditRecord struct {
 	data    []byte
 }
 
+type removed struct {
+	device string
+	why    cause
+}
+
 type deadLetter struct {
 	message *sarama.ProducerMessage
 	reason  telemetry.Reason
 }
 
 func newBatch() *batch {
-	return &batch{next: -1, nextCommand: -1, alarms: make(map[string][]byte), devices: make(map[string][]byte)}
+	return &batch{
+		next: -1, nextCommand: -1,
+		alarms: make(map[string][]byte), devices: make(map[string][]byte), metas: make(map[string][]byte),
+	}
 }
 
 // size is the number of records to write.
 func (b *batch) size() int {
-	return len(b.alerts) + len(b.audits) + len(b.letters) + len(b.alarms) + len(b.devices)
+	return len(b.alerts) + len(b.audits) + len(b.letters) + len(b.alarms) + len(b.devices) + len(b.metas) + 3*len(b.removed)
 }
 
 // empty reports whether there is nothing to commit or announce.
 func (b *batch) empty() bool {
 	return !b.moved && b.size() == 0 && len(b.windows) == 0
+}
+
+// remove records that a device is removed.
+func (b *batch) remove(id string, why cause) {
+	b.removed = append(b.removed, removed{id, why})
+	delete(b.alarms, id)
+	delete(b.devices, id)
+	delete(b.metas, id)
 }
 
 // absorb adds the results of o, which are later.
@@ -62,8 +81,12 @@ func (b *batch) absorb(o *batch) {
 	b.alerts = append(b.alerts, o.alerts...)
 	b.audits = append(b.audits, o.audits...)
 	b.letters = append(b.letters, o.letters...)
+	for _, r := range o.removed {
+		b.remove(r.device, r.why)
+	}
 	maps.Copy(b.alarms, o.alarms)
 	maps.Copy(b.devices, o.devices)
+	maps.Copy(b.metas, o.metas)
 	b.windows = append(b.windows, o.windows...)
 }
 
@@ -71,9 +94,11 @@ func (b *batch) absorb(o *batch) {
 func (b *batch) reset() {
 	clear(b.alarms)
 	clear(b.devices)
+	clear(b.metas)
 	clear(b.letters)
 	clear(b.alerts)
 	clear(b.audits)
+	clear(b.removed)
 	b.moved, b.windows = false, b.windows[:0]
-	b.alerts, b.audits, b.letters = b.alerts[:0], b.audits[:0], b.letters[:0]
+	b.alerts, b.audits, b.letters, b.removed = b.alerts[:0], b.audits[:0], b.letters[:0], b.removed[:0]
 }

@@ -18,12 +18,14 @@ func filled(s string, next int64) *batch {
 	b.windows = append(b.windows, telemetry.Window{ID: s})
 	b.alarms["both"], b.alarms[s] = []byte(s), nil
 	b.devices["both"], b.devices[s] = []byte(s), []byte(s)
+	b.metas["both"], b.metas[s] = []byte(s), []byte(s)
+	b.removed = append(b.removed, removed{s + "-removed", byCommand})
 	return b
 }
 
 func TestBatchAbsorbsTheLaterOne(t *testing.T) {
 	b, later := filled("a", 10), filled("b", 20)
-	require.Equal(t, 1+1+1+2+2, b.size())
+	require.Equal(t, 1+1+1+2+2+2+3, b.size())
 	later.moved = false
 	b.absorb(later)
 	require.Equal(t, &batch{
@@ -34,11 +36,27 @@ func TestBatchAbsorbsTheLaterOne(t *testing.T) {
 		windows: []telemetry.Window{{ID: "a"}, {ID: "b"}},
 		alarms:  map[string][]byte{"both": []byte("b"), "a": nil, "b": nil},
 		devices: map[string][]byte{"both": []byte("b"), "a": []byte("a"), "b": []byte("b")},
+		metas:   map[string][]byte{"both": []byte("b"), "a": []byte("a"), "b": []byte("b")},
+		removed: []removed{{"a-removed", byCommand}, {"b-removed", byCommand}},
 	}, b)
 	idle := newBatch()
 	idle.absorb(filled("a", 10))
 	require.True(t, idle.moved)
-	require.Equal(t, 7, idle.size())
+	require.Equal(t, 12, idle.size())
+}
+
+// TestNothingFromBeforeARemovalIsWritten checks that records are deleted before later ones are
+// written, and that earlier ones are not.
+func TestNothingFromBeforeARemovalIsWritten(t *testing.T) {
+	b, later := filled("a", 10), newBatch()
+	later.remove("both", byCommand)
+	later.remove("a", forgotten)
+	later.devices["a"] = []byte("again")
+	b.absorb(later)
+	require.Equal(t, []removed{{"a-removed", byCommand}, {"both", byCommand}, {"a", forgotten}}, b.removed)
+	require.Empty(t, b.alarms)
+	require.Empty(t, b.metas)
+	require.Equal(t, map[string][]byte{"a": []byte("again")}, b.devices)
 }
 
 func TestEmptyBatch(t *testing.T) {
@@ -56,10 +74,11 @@ func TestEmptyBatch(t *testing.T) {
 		require.False(t, b.empty(), name)
 	}
 	b := filled("a", 10)
-	alerts, audits, letters := b.alerts, b.audits, b.letters
+	alerts, audits, letters, gone := b.alerts, b.audits, b.letters, b.removed
 	b.reset()
 	require.True(t, b.empty())
 	require.Zero(t, alerts[0], "the records can be forgotten")
 	require.Zero(t, audits[0])
 	require.Zero(t, letters[0])
+	require.Zero(t, gone[0])
 }

@@ -70,6 +70,17 @@ func (t *task) readCommand(m *sarama.ConsumerMessage, c *telemetry.AlarmCommand)
 }
 
 func (t *task) apply(c *telemetry.AlarmCommand, now int64) {
+	switch c.Action {
+	case telemetry.ActionRemove:
+		t.remove(c, now)
+	case telemetry.ActionDescribe:
+		t.describe(c)
+	default:
+		t.applyToAlarm(c, now)
+	}
+}
+
+func (t *task) applyToAlarm(c *telemetry.AlarmCommand, now int64) {
 	d, known := t.devices[c.DeviceID]
 	if !known {
 		d = &device{id: c.DeviceID}

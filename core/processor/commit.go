@@ -83,6 +83,13 @@ func (s *session) write(partition int32, b *batch) (err error) {
 	for _, l := range b.letters {
 		send(l.message)
 	}
+	for _, r := range b.removed {
+		for _, topic := range []string{c.DeviceState, c.AlarmState, c.DeviceMeta} {
+			if err == nil {
+				err = s.producer.SendTo(partition, record(topic, r.device, nil))
+			}
+		}
+	}
 	store := func(topic string, states map[string][]byte) {
 		for id, data := range states {
 			if err == nil {
@@ -92,6 +99,7 @@ func (s *session) write(partition int32, b *batch) (err error) {
 	}
 	store(c.AlarmState, b.alarms)
 	store(c.DeviceState, b.devices)
+	store(c.DeviceMeta, b.metas)
 	return err
 }
 
@@ -112,6 +120,11 @@ func (s *session) announce(b *batch) {
 	}
 	for _, l := range b.letters {
 		m.deadLetter(l.reason)
+	}
+	for _, r := range b.removed {
+		if r.why != unknown {
+			m.removed.WithLabelValues(string(r.why)).Inc()
+		}
 	}
 	s.p.live.Windows(b.windows)
 }

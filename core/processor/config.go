@@ -45,6 +45,8 @@ type Config struct {
 	TxnPrefix      string        `env:"CORE_TXN_PREFIX" envDefault:"core-" help:"prefix of the Kafka transactional ids"`
 	StateRefresh   time.Duration `env:"CORE_STATE_REFRESH" envDefault:"10m" help:"maximum age of last_seen in a device's state record"`
 
+	ForgetAfter time.Duration `env:"CORE_FORGET_AFTER" envDefault:"720h" help:"a device that was silent for longer is removed, unless an alarm of its readings is open or something of it is out of service; 0: never"`
+
 	Notify notify.Config // the NOTIFY_ variables
 }
 
@@ -75,6 +77,7 @@ func (c *Config) Check() error {
 	want(c.BufferHorizon >= 0, "CORE_BUFFER_HORIZON=%s: want 0 or more", c.BufferHorizon)
 	want(c.CommitInterval >= time.Millisecond && c.CommitInterval <= 10*time.Second, "CORE_COMMIT_INTERVAL=%s: want 1ms to 10s", c.CommitInterval)
 	want(c.StateRefresh >= time.Second, "CORE_STATE_REFRESH=%s: want 1s or more", c.StateRefresh)
+	want(c.ForgetAfter == 0 || c.ForgetAfter >= time.Hour, "CORE_FORGET_AFTER=%s: want 1h or more, or 0 to keep all devices", c.ForgetAfter)
 	want(c.GroupID != "", "KAFKA_GROUP_ID is empty")
 	want(c.TxnPrefix != "", "CORE_TXN_PREFIX is empty")
 	want(c.HubURL != "", "HUB_URL is empty")

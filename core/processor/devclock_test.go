@@ -200,7 +200,7 @@ func TestWrongClockIsAnAlarmOnce(t *testing.T) {
 	require.NoError(t, err)
 	devices["d1"], err = json.Marshal(recordOf(d))
 	require.NoError(t, err)
-	newSession(next.p, nil).load(next, alarms, devices)
+	newSession(next.p, nil).load(next, stored{alarms: alarms, devices: devices})
 	require.EqualValues(t, 1, next.presence.ahead.Load())
 	next.progress.started = f.now - minuteMS
 	f.tk = next
@@ -232,7 +232,7 @@ func TestClockPutRightWhileCoreWasAwayClearsTheAlarm(t *testing.T) {
 	require.NoError(t, err)
 	f.tk = newTestTask(t)
 	f.tk.progress.started = f.now - minuteMS
-	newSession(f.tk.p, nil).load(f.tk, map[string][]byte{"d1": data}, nil)
+	newSession(f.tk.p, nil).load(f.tk, stored{alarms: map[string][]byte{"d1": data}})
 	f.send(10_000, 5000, 0, 20)
 	require.Len(t, f.of(deviceClock), 2)
 	require.Equal(t, telemetry.EventCleared, f.of(deviceClock)[1].Event)

@@ -62,16 +62,16 @@ func wandering(rnd *rand.Rand, from int64) []*sarama.ConsumerMessage {
 // whether to commit, and whether to kill the task.
 func played(t *testing.T, p *Processor, in []*sarama.ConsumerMessage, next func() (commit, kill bool)) map[string][]telemetry.Alert {
 	t.Helper()
-	stored := newBatch()
-	stored.next = 0
+	kept := newBatch()
+	kept.next = 0
 	journal := map[string][]telemetry.Alert{}
 	store := func(b *batch) {
 		if b == nil {
 			return
 		}
-		stored.next = b.next
-		maps.Copy(stored.alarms, b.alarms)
-		maps.Copy(stored.devices, b.devices)
+		kept.next = b.next
+		maps.Copy(kept.alarms, b.alarms)
+		maps.Copy(kept.devices, b.devices)
 		for _, r := range b.alerts {
 			var a telemetry.Alert
 			require.NoError(t, json.Unmarshal(r.data, &a))
@@ -82,7 +82,7 @@ func played(t *testing.T, p *Processor, in []*sarama.ConsumerMessage, next func(
 	}
 	restart := func() *task {
 		tk := newTask(p, 0, func() {})
-		newSession(p, nil).load(tk, stored.alarms, stored.devices)
+		newSession(p, nil).load(tk, stored{alarms: kept.alarms, devices: kept.devices})
 		return tk
 	}
 	tk := restart()
@@ -96,7 +96,7 @@ func played(t *testing.T, p *Processor, in []*sarama.ConsumerMessage, next func(
 		}
 		if kill {
 			tk = restart()
-			at = stored.next
+			at = kept.next
 		}
 	}
 	store(tk.pending.pop())

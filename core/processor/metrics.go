@@ -23,6 +23,7 @@ var events = []telemetry.AlarmEvent{
 	telemetry.EventSuppressed, telemetry.EventUnsuppressed, telemetry.EventChattering, telemetry.EventSettled,
 	telemetry.EventStale, telemetry.EventAcknowledged, telemetry.EventShelved, telemetry.EventUnshelved,
 	telemetry.EventOutOfService, telemetry.EventInService, telemetry.EventCommented, telemetry.EventAssigned,
+	telemetry.EventRemoved,
 }
 
 type metrics struct {
@@ -36,6 +37,8 @@ type metrics struct {
 	commands           *prometheus.CounterVec
 	letters            *prometheus.CounterVec
 	unknownUnits       *prometheus.CounterVec // by kind of the catalogue
+	removed            *prometheus.CounterVec
+	ofRemoved          prometheus.Counter
 	commit, restore    prometheus.Histogram
 	processing         *histogram
 	endToEnd           *histogram
@@ -96,6 +99,7 @@ func newMetrics(reg prometheus.Registerer, p *Processor) *metrics {
 	reg.MustRegister(messages, clocks, m.readings, m.late, transactions, m.letters, m.unknownUnits, m.commit, m.restore,
 		m.processing, m.endToEnd, newAssignment(p))
 	m.addAlarms(reg)
+	m.addRemovals(reg)
 	return m
 }
 
@@ -111,7 +115,7 @@ func (m *metrics) addAlarms(reg prometheus.Registerer) {
 	}, []string{"event"})
 	m.commands = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "core_alarm_commands_total",
-		Help: "Alarm commands committed, by outcome: applied, nothing_to_do, or refused.",
+		Help: "Commands to alarms and devices committed, by outcome: applied, nothing_to_do, refused, or conflict, when somebody else was first.",
 	}, []string{"outcome"})
 	for _, status := range []telemetry.AlertStatus{telemetry.AlertActive, telemetry.AlertCleared} {
 		for _, s := range []telemetry.Severity{telemetry.SeverityCritical, telemetry.SeverityHigh, telemetry.SeverityMedium, telemetry.SeverityLow} {
@@ -121,10 +125,26 @@ func (m *metrics) addAlarms(reg prometheus.Registerer) {
 	for _, e := range events {
 		m.events.WithLabelValues(string(e))
 	}
-	for _, o := range []telemetry.Outcome{telemetry.OutcomeApplied, telemetry.OutcomeNothing, telemetry.OutcomeRefused} {
+	for _, o := range []telemetry.Outcome{telemetry.OutcomeApplied, telemetry.OutcomeNothing, telemetry.OutcomeRefused, telemetry.OutcomeConflict} {
 		m.commands.WithLabelValues(string(o))
 	}
 	reg.MustRegister(m.alerts, m.events, m.commands)
+}
+
+// addRemovals adds the metrics of removed devices.
+func (m *metrics) addRemovals(reg prometheus.Registerer) {
+	m.removed = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "core_devices_removed_total",
+		Help: "Devices removed, by cause: command, or forgotten, because they were silent for CORE_FORGET_AFTER.",
+	}, []string{"cause"})
+	m.ofRemoved = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "core_removed_readings_total",
+		Help: "Readings of removed devices that had been received before the removal; they are in device-data and do not bring the device back.",
+	})
+	for _, c := range []cause{byCommand, forgotten} {
+		m.removed.WithLabelValues(string(c))
+	}
+	reg.MustRegister(m.removed, m.ofRemoved)
 }
 
 // alert counts a committed record of an alarm.
@@ -140,8 +160,8 @@ func (m *metrics) deadLetter(r telemetry.Reason) { m.letters.WithLabelValues(str
 
 // counts are the figures of a chunk.
 type counts struct {
-	refused, late, ahead, behind int
-	endToEnd                     observations
+	refused, late, ahead, behind, removed int
+	endToEnd                              observations
 }
 
 // reading counts an accepted reading. The time a backfilled one waited is no latency.
@@ -164,6 +184,7 @@ func (m *metrics) chunk(c *counts, records int, took time.Duration) {
 	m.failed.Add(float64(c.refused))
 	m.readings.Add(float64(records - c.refused))
 	m.late.Add(float64(c.late))
+	m.ofRemoved.Add(float64(c.removed))
 	m.clockAhead.Add(float64(c.ahead))
 	m.clockBehind.Add(float64(c.behind))
 	m.processing.observe(took.Seconds()/float64(records), uint64(records))

@@ -96,7 +96,7 @@ func TestSeriesAreThereFromTheStart(t *testing.T) {
 	for name, n := range map[string]int{
 		"iot_messages_total": 2, "core_transactions_total": 2, "core_gateway_clock_wrong_total": 2,
 		"core_dead_letters_total": len(reasons), "core_alerts_total": 2 * 4, "core_alarm_events_total": len(events),
-		"core_alarm_commands_total": 3, "core_readings_total": 1, "core_late_total": 1, "core_commit_duration_seconds": 1,
+		"core_alarm_commands_total": 4, "core_devices_removed_total": 2, "core_removed_readings_total": 1, "core_readings_total": 1, "core_late_total": 1, "core_commit_duration_seconds": 1,
 		"core_restore_duration_seconds": 1, "iot_message_processing_duration_seconds": 1, "core_end_to_end_seconds": 1,
 		"core_partitions_owned": 1, "iot_active_devices_total": 1, "core_device_clocks": 2,
 	} {

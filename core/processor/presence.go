@@ -69,6 +69,9 @@ func (p *presenceStage) countClock(was, is int64) {
 // encode adds the changed device states to out.
 func (p *presenceStage) encode(out *batch) {
 	for _, d := range p.changed {
+		if !d.stateChanged {
+			continue // removed since
+		}
 		d.stateChanged = false
 		data, err := json.Marshal(recordOf(d))
 		if err != nil {

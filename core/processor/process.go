@@ -46,6 +46,12 @@ func (t *task) record(m *sarama.ConsumerMessage, now int64) {
 		t.p.metrics.unknownUnits.WithLabelValues(kind.Name).Inc()
 	}
 	r := &t.intake.Reading
+	if t.late(r, &o) {
+		t.counts.removed++
+		t.watchdog.source(o.Gateway).received(&o, now)
+		t.counts.reading(&o, now)
+		return
+	}
 	d, ok := t.devices[r.DeviceID]
 	if !ok {
 		d = t.addDevice(r.DeviceID)
@@ -116,6 +122,7 @@ func (t *task) tick(now int64) {
 	}
 	t.shareWithPeers(now)
 	t.alarms.sweep(now, t.out)
+	t.forget(now, behind)
 	t.flush(now)
 }
 

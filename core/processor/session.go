@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -106,15 +107,30 @@ func (s *session) takeOver(ctx context.Context, partition int32) (_ *task, _ *ka
 	if err != nil {
 		return nil, nil, err
 	}
+	metas, err := kafka.Restore(ctx, s.log, c.Brokers, producer, c.DeviceMeta, partition)
+	if err != nil {
+		return nil, nil, err
+	}
 	t := newTask(s.p, partition, s.hurry)
-	s.load(t, alarms, devices)
+	s.load(t, stored{alarms, devices, metas})
 	return t, producer, nil
 }
 
+// stored is the state of a task as Kafka has it: the newest values of its compacted topics.
+type stored struct{ alarms, devices, metas map[string][]byte }
+
 // load restores the state of a task. The device of an unreadable record starts afresh.
-func (s *session) load(t *task, alarms, devices map[string][]byte) {
+func (s *session) load(t *task, from stored) {
 	now := time.Now().UnixMilli()
-	for id, data := range devices {
+	for id, data := range from.metas {
+		t.life.restoreMeta(id, data)
+	}
+	for key, data := range from.alarms {
+		if id, ok := strings.CutPrefix(key, removalPrefix); ok {
+			t.life.restore(id, data)
+		}
+	}
+	for id, data := range from.devices {
 		state, err := decodeDeviceState(data)
 		if err != nil || state.DeviceID != id {
 			s.log.Error("device state unreadable, ignored", "device", id, "partition", t.partition, "err", err)
@@ -127,7 +143,10 @@ func (s *session) load(t *task, alarms, devices map[string][]byte) {
 		t.presence.countClock(0, state.ClockOffsetMS)
 		d.alarm = d.alarm.SeenUntil(state.seenUntil(now))
 	}
-	for id, data := range alarms {
+	for id, data := range from.alarms {
+		if strings.HasPrefix(id, removalPrefix) {
+			continue
+		}
 		state, err := alarm.DecodeState(data)
 		if err != nil || !telemetry.ValidDeviceID(id) {
 			s.log.Error("alarm state unreadable, ignored", "device", id, "partition", t.partition, "err", err)

@@ -43,6 +43,7 @@ type task struct {
 	alarms   alarmStage
 	presence presenceStage
 	watchdog watchdog
+	life     lifeStage
 
 	counts   counts
 	out      *batch // of the chunk at hand
@@ -74,6 +75,7 @@ func newTask(p *Processor, partition int32, wake func()) *task {
 		alarms:   alarmStage{log: p.log, file: p.rules, stored: make(map[*device]struct{})},
 		presence: presenceStage{log: p.log},
 		watchdog: newWatchdog(p.gateways, p.peers),
+		life:     newLifeStage(p.log, p.cfg.ForgetAfter),
 		out:      newBatch(), pending: newPending(wake), progress: newProgress(now),
 	}
 	t.presence.Tracker = presence.New(presence.Options{
@@ -100,6 +102,7 @@ func (t *task) reloadSensors() {
 func (t *task) addDevice(id string) *device {
 	id = strings.Clone(id) // a reading's strings share its whole text
 	d := &device{id: id}
+	d.alarm = d.alarm.SeenUntil(t.life.removals[id].Seen)
 	t.windows.Register(&d.windows, id)
 	t.devices[id] = d
 	return d

@@ -80,7 +80,7 @@ func TestRestoredTaskGoesOnWhereTheOldOneStopped(t *testing.T) {
 
 	tk := newTestTask(t)
 	s := newSession(tk.p, nil)
-	s.load(tk, b.alarms, b.devices)
+	s.load(tk, stored{alarms: b.alarms, devices: b.devices})
 	require.Len(t, tk.devices, 2)
 	require.Len(t, tk.alarms.stored, 1, "to be removed in the end")
 	require.EqualValues(t, 2, tk.presence.online.Load())
@@ -213,7 +213,7 @@ func TestAlarmStateAloneIsRestored(t *testing.T) {
 	b := raised.pending.pop()
 	require.Contains(t, b.alarms, "gw-b")
 	tk := newTestTask(t)
-	newSession(tk.p, nil).load(tk, map[string][]byte{"gw-b": b.alarms["gw-b"]}, nil)
+	newSession(tk.p, nil).load(tk, stored{alarms: map[string][]byte{"gw-b": b.alarms["gw-b"]}})
 	require.Len(t, tk.devices, 1)
 	mustLive(t, tk.devices["gw-b"], "gateway_down")
 	require.Equal(t, []string{"gw-b"}, tk.p.gateways.Names(), "its heartbeats are expected")

@@ -196,6 +196,16 @@ func (w *watchdog) reported(d *device, c *alarm.Finding) {
 	}
 }
 
+// forget forgets what was reported about a gateway with the id of a removed device: what
+// still holds is reported again.
+func (w *watchdog) forget(id string) {
+	for about := range w.reports {
+		if about.gateway == id {
+			delete(w.reports, about)
+		}
+	}
+}
+
 // downAlarms returns the ids of the alarms of this partition's gateways that are down, by
 // gateway.
 func (w *watchdog) downAlarms(devices map[string]*device) map[string]string {
