@@ -71,7 +71,7 @@ func (d *description) complaint(channel string, message []byte) error {
 	if channel == "simple" {
 		name = map[string]string{
 			"subscribe": "simpleSubscribe", "subscribe_all": "simpleSubscribeAll", "unsubscribe": "simpleUnsubscribe", "alarm_command": "simpleCommand",
-			"device_data": "simpleDeviceData", "alert": "simpleAlert", "error": "simpleError", "command_result": "simpleCommandResult",
+			"device_data": "simpleDeviceData", "alert": "simpleAlert", "error": "simpleError", "device_removed": "simpleDeviceRemoved", "command_result": "simpleCommandResult",
 		}[m.Type]
 	}
 	s, err := d.compiler.Compile("asyncapi.json#/components/messages/" + name + "/payload")
@@ -138,7 +138,7 @@ func TestAsyncAPIDescribesWhatIsSent(t *testing.T) {
 
 	p := &talk{d, r.dashboard(), "dashboard"}
 	p.until(`"hello"`)
-	p.send(`{"type":"subscribe","id":"1","topics":["fleet","alerts","stats","gateways","device/a03","device/silent","building/A栋","sensor/temperature","sensor/switch_status"],` +
+	p.send(`{"type":"subscribe","id":"1","topics":["fleet","alerts","stats","gateways","device/a03","device/silent","building/A栋","sensors","sensor/temperature","sensor/switch_status"],` +
 		`"resume":{"epoch":"0000000000000000","seq":{"alerts":5}}}`)
 	p.until(`"ack"`, `"recovered":{"alerts":false}`)
 	for _, topic := range []string{"stats", "gateways", "building/A栋"} {

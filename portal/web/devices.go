@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"encoding/json"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,25 +11,36 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// device is a device in the API. Reading is its newest reading with the statuses set by core, null if
-// none has arrived since the portal started.
+// device is a device in the API. Reading is its newest reading with the statuses set by core and
+// values in canonical units, null if none has arrived since the portal started.
 type device struct {
-	DeviceID     string               `json:"device_id"`
-	Location     telemetry.Location   `json:"location"`
-	Info         telemetry.DeviceInfo `json:"device_info"`
-	Gateway      string               `json:"gateway"`
-	Presence     telemetry.Presence   `json:"presence"`
-	Since        int64                `json:"since,omitempty"`       // ms, when presence last changed
-	IntervalMS   int64                `json:"interval_ms,omitempty"` // learned sending interval
-	LastSeen     int64                `json:"last_seen,omitempty"`   // ms, time of the newest known reading
-	AgeMS        *int64               `json:"age_ms"`                // of that reading; null without one
-	Backfill     bool                 `json:"backfill,omitempty"`    // the reading was in a gateway's buffer for a while
-	ActiveAlerts int                  `json:"active_alerts"`         // alarms that need attention
-	Severity     telemetry.Severity   `json:"severity,omitempty"`    // the worst of them
-	Reading      json.RawMessage      `json:"reading"`
+	DeviceID string `json:"device_id"`
+	// Name, Description and Tags are what operators wrote about it, Revision counts their changes.
+	Name        string               `json:"name"`
+	Description string               `json:"description"`
+	Tags        []string             `json:"tags"`
+	Revision    int64                `json:"revision"`
+	Location    telemetry.Location   `json:"location"`
+	Info        telemetry.DeviceInfo `json:"device_info"`
+	Gateway     string               `json:"gateway"`
+	Presence    telemetry.Presence   `json:"presence"`
+	Since       int64                `json:"since,omitempty"`       // ms, when presence last changed
+	IntervalMS  int64                `json:"interval_ms,omitempty"` // learned sending interval
+	LastSeen    int64                `json:"last_seen,omitempty"`   // ms, plant time of the newest known reading
+	// ClockOffsetMS is how far its clock is ahead, negative behind; left out while it is right. The
+	// timestamp in Reading is off by it.
+	ClockOffsetMS int64              `json:"clock_offset_ms,omitempty"`
+	AgeMS         *int64             `json:"age_ms"`                 // of that reading; null without one
+	Backfill      bool               `json:"backfill,omitempty"`     // the reading was in a gateway's buffer for a while
+	ActiveAlerts  int                `json:"active_alerts"`          // alarms that need attention
+	Severity      telemetry.Severity `json:"severity,omitempty"`     // the worst of them
+	ReadingTime   int64              `json:"reading_time,omitempty"` // ms, when Reading was taken, by a right clock
+	Flaws         []string           `json:"flaws,omitempty"`        // fields of Reading that were ignored, the first 8
+	Reading       json.RawMessage    `json:"reading"`
 }
 
 // deviceAnswer is one device; its age refers to Time, in ms.
@@ -45,6 +57,7 @@ type row struct {
 	seen     int64
 	active   int
 	rank     int
+	value    float64 // of the sensor that rows are sorted by, NaN: none
 }
 
 // deviceFilter selects devices.
@@ -53,6 +66,9 @@ type deviceFilter struct {
 	floor                              string // decimal
 	state                              string // a presence, or stateFault
 	text                               string // lower case
+	tag                                string
+	sensor                             string   // that it has
+	min, max                           *float64 // of that sensor's value; nil: any
 }
 
 // stateFault is the state of a device with an alarm that needs attention.
@@ -61,7 +77,10 @@ const stateFault = "fault"
 func readDeviceFilter(c *fiber.Ctx) (deviceFilter, error) {
 	f := deviceFilter{
 		building: c.Query("building"), gateway: c.Query("gateway"), model: c.Query("model"), floor: c.Query("floor"),
-		text: strings.ToLower(c.Query("q")),
+		text: strings.ToLower(c.Query("q")), tag: c.Query("tag"),
+	}
+	if err := f.readSensor(c); err != nil {
+		return f, err
 	}
 	if _, err := strconv.Atoi(f.floor); f.floor != "" && err != nil {
 		return f, badParameter("floor", "a whole number")
@@ -74,8 +93,39 @@ func readDeviceFilter(c *fiber.Ctx) (deviceFilter, error) {
 	return f, err
 }
 
-var sortNames = []string{
-	"device_id", "-device_id", "building", "-building", "presence", "-presence", "age", "-age", "alerts", "-alerts",
+func (f *deviceFilter) readSensor(c *fiber.Ctx) error {
+	text, given := queryText(c, "sensor")
+	if given && !telemetry.ValidSensorName(text) {
+		return badParameter("sensor", "the name of a sensor, as in co2")
+	}
+	f.sensor = text
+	for name, bound := range map[string]**float64{"min": &f.min, "max": &f.max} {
+		text, given := queryText(c, name)
+		if !given {
+			continue
+		}
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+			return badParameter(name, "a number")
+		}
+		if f.sensor == "" {
+			return badParameter(name, "the parameter sensor too, whose value it bounds")
+		}
+		*bound = &v
+	}
+	return nil
+}
+
+// sortNames are the sort orders apart from those by a sensor, in which a minus reverses.
+var sortNames = []string{"device_id", "name", "building", "presence", "age", "alerts"}
+
+func readDeviceSort(c *fiber.Ctx) (string, error) {
+	text, given := queryText(c, "sort")
+	name := strings.TrimPrefix(text, "-")
+	if given && !slices.Contains(sortNames, name) && !telemetry.ValidSensorName(sortedSensor(name)) {
+		return "", badParameter("sort", strings.Join(sortNames, ", ")+" or "+sortBySensor+"<name>, with - to reverse")
+	}
+	return text, nil
 }
 
 func (p *Portal) listDevices(c *fiber.Ctx) error {
@@ -87,17 +137,18 @@ func (p *Portal) listDevices(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	order, err := oneOf(c, "sort", sortNames...)
+	order, err := readDeviceSort(c)
 	if err != nil {
 		return err
 	}
 	now := p.model.Now()
-	rows := p.match(f, now)
+	rows := p.match(f, sortedSensor(order), now)
 	sortRows(rows, order)
 	out := list[device]{Total: len(rows), Offset: at.Offset, Time: now, Items: []device{}}
+	var r telemetry.Reading
 	p.model.View(func() {
-		for _, r := range part(rows, at) {
-			out.Items = append(out.Items, p.describe(r.d, now))
+		for _, row := range part(rows, at) {
+			out.Items = append(out.Items, p.describe(row.d, now, &r))
 		}
 	})
 	out.Count = len(out.Items)
@@ -105,40 +156,85 @@ func (p *Portal) listDevices(c *fiber.Ctx) error {
 }
 
 func (p *Portal) getDevice(c *fiber.Ctx) error {
-	id := c.Params("id")
 	now := p.model.Now()
-	var found *device
-	p.model.View(func() {
-		if d := p.model.Device(id); d != nil && d.Known() {
-			v := p.describe(d, now)
-			found = &v
-		}
-	})
+	found := p.deviceNow(c.Params("id"), now)
 	if found == nil {
 		return errNoDevice
 	}
 	return c.JSON(deviceAnswer{now, *found})
 }
 
-// match returns the selected devices, in no particular order.
-func (p *Portal) match(f deviceFilter, now int64) []row {
+// deviceNow returns a device for the API, nil if it is unknown.
+func (p *Portal) deviceNow(id string, now int64) (found *device) {
+	var r telemetry.Reading
+	p.model.View(func() {
+		if d := p.model.Device(id); d != nil {
+			v := p.describe(d, now, &r)
+			found = &v
+		}
+	})
+	return found
+}
+
+// match returns the selected devices, in no particular order, with the value of a sensor if one is
+// named.
+func (p *Portal) match(f deviceFilter, sensor string, now int64) []row {
 	var rows []row
+	var reading telemetry.Reading
 	p.model.Each(func(d *state.Device) {
-		if r, ok := p.rowOf(d, f, now); ok {
+		r, ok := p.rowOf(d, f, now)
+		if !ok {
+			return
+		}
+		if f.sensor == "" && sensor == "" {
+			rows = append(rows, r)
+			return
+		}
+		if !d.HasReading() || wire.DecodeReading(d.Payload(), &reading, nil) != nil {
+			reading.Sensors = reading.Sensors[:0]
+		}
+		r.value = numberOf(reading.Sensors.Find(sensor))
+		if f.senses(reading.Sensors) {
 			rows = append(rows, r)
 		}
 	})
 	return rows
 }
 
+// senses reports whether the filter's sensor is among these, with a value within its bounds.
+func (f *deviceFilter) senses(list telemetry.Sensors) bool {
+	if f.sensor == "" {
+		return true
+	}
+	x := list.Find(f.sensor)
+	if x == nil {
+		return false
+	}
+	if f.min == nil && f.max == nil {
+		return true
+	}
+	v := numberOf(x)
+	return !math.IsNaN(v) && (f.min == nil || v >= *f.min) && (f.max == nil || v <= *f.max)
+}
+
+// numberOf returns the value of a sensor that can be compared: a number in a known unit, 1 or 0 of a
+// switch, else NaN.
+func numberOf(x *telemetry.Sensor) float64 {
+	if x == nil || x.Kind == telemetry.Text || x.Status == telemetry.StatusUnitUnknown {
+		return math.NaN()
+	}
+	return x.Number
+}
+
 func (p *Portal) rowOf(d *state.Device, f deviceFilter, now int64) (row, bool) {
-	r := row{d: d, building: d.Location().Building, presence: d.Presence(now), seen: d.Seen()}
+	r := row{d: d, value: math.NaN(), building: d.Location().Building, presence: d.Presence(now), seen: d.Seen()}
 	switch {
 	case f.building != "" && f.building != r.building,
 		f.gateway != "" && f.gateway != d.Gateway(),
 		f.presence != "" && f.presence != string(r.presence),
 		f.model != "" && f.model != d.Info().Model,
 		f.floor != "" && f.floor != strconv.Itoa(d.Location().Floor),
+		f.tag != "" && !slices.Contains(d.Meta().Tags, f.tag),
 		f.text != "" && !contains(d, f.text):
 		return r, false
 	}
@@ -147,24 +243,28 @@ func (p *Portal) rowOf(d *state.Device, f deviceFilter, now int64) (row, bool) {
 	return r, f.state == "" || f.state == string(r.presence) || (f.state == stateFault && active > 0)
 }
 
-// contains reports whether a device's id, room, building, model or gateway contains the text.
+// contains reports whether a device's id, name, description, tags, room, building, model or gateway
+// contains the text.
 func contains(d *state.Device, text string) bool {
-	l := d.Location()
-	for _, s := range [...]string{d.ID, l.Room, l.Building, d.Info().Model, d.Gateway()} {
-		if strings.Contains(strings.ToLower(s), text) {
-			return true
-		}
-	}
-	return false
+	l, m := d.Location(), d.Meta()
+	in := func(s string) bool { return strings.Contains(strings.ToLower(s), text) }
+	return slices.ContainsFunc([]string{d.ID, m.Name, m.Description, l.Room, l.Building, d.Info().Model, d.Gateway()}, in) ||
+		slices.ContainsFunc(m.Tags, in)
 }
 
 // sortRows sorts rows; ties are broken by device id. alerts sorts by need of attention, age from
-// the oldest.
+// the oldest. Devices without a name are sorted by their id, those without a value come last.
 func sortRows(rows []row, order string) {
 	name, down := strings.CutPrefix(order, "-")
+	if sortedSensor(name) != "" {
+		sortByValue(rows, down)
+		return
+	}
 	slices.SortFunc(rows, func(a, b row) int {
 		var by int
 		switch name {
+		case "name":
+			by = cmp.Compare(cmp.Or(a.d.Meta().Name, a.d.ID), cmp.Or(b.d.Meta().Name, b.d.ID))
 		case "building":
 			by = cmp.Compare(a.building, b.building)
 		case "presence":
@@ -183,19 +283,40 @@ func sortRows(rows []row, order string) {
 	})
 }
 
-// describe returns a device for the API. The caller holds a View.
-func (p *Portal) describe(d *state.Device, now int64) device {
+func sortByValue(rows []row, down bool) {
+	slices.SortFunc(rows, func(a, b row) int {
+		none, other := math.IsNaN(a.value), math.IsNaN(b.value)
+		by := cmp.Compare(a.value, b.value)
+		switch {
+		case none != other && none:
+			return 1
+		case none != other:
+			return -1
+		case down:
+			by = -by
+		}
+		return cmp.Or(by, cmp.Compare(a.d.ID, b.d.ID))
+	})
+}
+
+// describe returns a device for the API; r is scratch. The caller holds a View.
+func (p *Portal) describe(d *state.Device, now int64, r *telemetry.Reading) device {
 	active, worst := p.model.Attention(d.ID)
+	m := d.Meta()
 	v := device{
 		DeviceID: d.ID, Location: d.Location(), Info: d.Info(), Gateway: d.Gateway(), Presence: d.Presence(now),
 		Since: d.Since(), IntervalMS: d.IntervalMS(), LastSeen: d.Seen(), ActiveAlerts: active, Severity: worst,
+		Name: m.Name, Description: m.Description, Tags: append([]string{}, m.Tags...), Revision: m.Revision, ClockOffsetMS: d.ClockOffset(),
 	}
 	if v.LastSeen > 0 {
 		age := max(now-v.LastSeen, 0)
 		v.AgeMS = &age
 	}
 	if d.HasReading() {
-		v.Backfill = d.Backfill()
+		v.Backfill, v.ReadingTime = d.Backfill(), d.Timestamp()
+		if wire.DecodeReading(d.Payload(), r, nil) == nil {
+			v.Flaws = slices.Clone(r.Flaws)
+		}
 		v.Reading = append(json.RawMessage(nil), d.Payload()...)
 	}
 	return v

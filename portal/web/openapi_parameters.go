@@ -65,7 +65,11 @@ var (
 		textParameter("model", "Model of the device.", "IOT-SENSOR-V2"),
 		wordParameter("presence", "Whether the device is sending.", presenceWords...),
 		wordParameter("state", "Like presence, or fault: the device has an alarm that needs attention.", stateOfDevice...),
-		textParameter("q", "Part of the id, room, building, model or gateway, in any case.", "301"),
+		textParameter("q", "Part of the id, name, description, a tag, room, building, model or gateway, in any case.", "301"),
+		textParameter("tag", "A tag that it has.", "pump"),
+		{name: "sensor", about: "A sensor that its newest reading has.", schema: sensorName(), example: "temperature"},
+		{name: "min", about: "With `sensor`: the least value, in the unit of /api/v1/sensors.", schema: typed("number")},
+		{name: "max", about: "With `sensor`: the greatest value, in that unit.", schema: typed("number")},
 	}
 
 	alertFilterParameters = []parameter{

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"strings"
+
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 )
@@ -11,7 +13,7 @@ var plantEndpoints = []endpoint{
 		path: "/api/v1/devices", id: "listDevices", tag: "devices", handle: (*Portal).listDevices,
 		summary: "Devices with place, presence, age, alarms and newest reading",
 		params: join(deviceFilterParameters, []parameter{
-			sortParameter("device_id by default; alerts: by need of attention; age: oldest first.", sortNames...),
+			deviceSortParameter,
 		}, pagingParameters),
 		answers: []response{answered(list[device]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
@@ -31,6 +33,12 @@ var plantEndpoints = []endpoint{
 		answers: []response{
 			answered(deviceSeries{}), failing(fiber.StatusBadRequest, "bad_parameter"), failing(fiber.StatusNotFound, "device_not_found"),
 		},
+	},
+	{
+		path: "/api/v1/sensors", id: "listSensors", tag: "devices", handle: (*Portal).listSensors,
+		summary: "Sensors: the catalogue, and what occurs in the plant",
+		params:  []parameter{flagParameter("occurring", "Whether a device has it in its newest reading.")},
+		answers: []response{answered(list[sensor]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
 		path: "/api/v1/buildings", id: "listBuildings", tag: "buildings", handle: (*Portal).listBuildings,
@@ -87,6 +95,12 @@ var plantEndpoints = []endpoint{
 		summary: "Metrics in the text format of Prometheus",
 		answers: []response{{status: fiber.StatusOK, about: "The metrics.", media: fiber.MIMETextPlain, body: ""}},
 	},
+}
+
+var deviceSortParameter = parameter{
+	name: "sort", example: "-sensors.temperature",
+	about:  "device_id by default; alerts: by need of attention; age: oldest first; sensors.<name>: by that sensor's value, devices without one last. A minus reverses.",
+	schema: typed("string").with("pattern", `^-?(`+strings.Join(sortNames, "|")+`|sensors\.[a-z][a-z0-9_]{0,31})$`),
 }
 
 var deviceInPath = inPath("id", "Id of the device.", "device_001")

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/command"
@@ -46,6 +47,7 @@ var (
 
 // typeWords are the values of string types.
 var typeWords = map[reflect.Type][]string{
+	reflect.TypeFor[sensors.Value]():         {string(sensors.Number), string(sensors.Boolean), string(sensors.Text)},
 	reflect.TypeFor[telemetry.Severity]():    severityWords,
 	reflect.TypeFor[telemetry.AlertStatus](): {string(telemetry.AlertActive), string(telemetry.AlertCleared)},
 	reflect.TypeFor[telemetry.AlarmState]():  stateWords,

@@ -75,6 +75,7 @@ func (p *Portal) buildSockets(o Options) (err error) {
 		Model: p.model, Log: o.Log, Registry: o.Registry, Limits: o.Dashboard,
 		Stats:    func() any { return p.stats.get() },
 		Gateways: func() any { return p.gateways() },
+		Sensors:  func() any { return p.inventory.get(p) },
 	})
 	if err != nil {
 		return err

@@ -17,7 +17,9 @@ import (
 
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/portal/internal/audit"
+	"industrial-iot-monitor/portal/internal/census"
 	"industrial-iot-monitor/portal/internal/command"
 	"industrial-iot-monitor/portal/internal/dashboard"
 	"industrial-iot-monitor/portal/internal/fanout"
@@ -57,6 +59,9 @@ type Portal struct {
 	fanout    *fanout.Broadcaster
 	dashboard *dashboard.Publisher
 	series    *series.Store
+	catalogue *sensorfile.File
+	census    *census.Census
+	inventory inventory
 	lag       *lag.Poller
 	process   *ops.Process
 	stats     *statsCache
@@ -112,6 +117,11 @@ func (p *Portal) build(o Options) (err error) {
 		return err
 	}
 	p.stats = newStatsCache(p)
+	p.census = census.New(p.model)
+	p.catalogue, err = sensorfile.Open(sensorfile.Options{Config: o.Config.Sensors, Log: p.log, Registry: o.Registry, Program: "portal"})
+	if err != nil {
+		return err
+	}
 	if err := p.buildSockets(o); err != nil {
 		return err
 	}
@@ -188,6 +198,7 @@ func (p *Portal) Run(ctx context.Context) error {
 	g := lifecycle.New(p.log, 0)
 	g.Go("feed", p.feed.Run)
 	g.Go("lag", p.lag.Run)
+	g.Go("sensors", p.catalogue.Run)
 	g.Go("dashboard", p.dashboard.Run)
 	g.Go("commands", p.commands.Run)
 	g.Go("fanout", p.fanout.Run)
