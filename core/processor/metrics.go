@@ -29,6 +29,7 @@ var events = []telemetry.AlarmEvent{
 type metrics struct {
 	succeeded, failed  prometheus.Counter
 	readings, late     prometheus.Counter
+	uncounted          prometheus.Counter
 	clockAhead         prometheus.Counter
 	clockBehind        prometheus.Counter
 	committed, aborted prometheus.Counter
@@ -66,6 +67,7 @@ func newMetrics(reg prometheus.Registerer, p *Processor) *metrics {
 		failed:    messages.WithLabelValues("failed"),
 		readings:  counter("core_readings_total", "Readings processed. Those retried after an aborted transaction count again."),
 		late:      counter("core_late_total", "Readings that arrived after their second was closed; they correct aggregates."),
+		uncounted: counter("core_window_values_dropped_total", "Values that aggregates lack, because a window or its partition had too many parameters."),
 		committed: transactions.WithLabelValues("committed"),
 		aborted:   transactions.WithLabelValues("aborted"),
 		letters: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -96,7 +98,7 @@ func newMetrics(reg prometheus.Registerer, p *Processor) *metrics {
 	for _, r := range reasons {
 		m.letters.WithLabelValues(string(r))
 	}
-	reg.MustRegister(messages, clocks, m.readings, m.late, transactions, m.letters, m.unknownUnits, m.commit, m.restore,
+	reg.MustRegister(messages, clocks, m.readings, m.late, m.uncounted, transactions, m.letters, m.unknownUnits, m.commit, m.restore,
 		m.processing, m.endToEnd, newAssignment(p))
 	m.addAlarms(reg)
 	m.addRemovals(reg)
@@ -161,6 +163,7 @@ func (m *metrics) deadLetter(r telemetry.Reason) { m.letters.WithLabelValues(str
 // counts are the figures of a chunk.
 type counts struct {
 	refused, late, ahead, behind, removed int
+	uncounted                             int // values that no window counted
 	endToEnd                              observations
 }
 
@@ -185,6 +188,7 @@ func (m *metrics) chunk(c *counts, records int, took time.Duration) {
 	m.readings.Add(float64(records - c.refused))
 	m.late.Add(float64(c.late))
 	m.ofRemoved.Add(float64(c.removed))
+	m.uncounted.Add(float64(c.uncounted))
 	m.clockAhead.Add(float64(c.ahead))
 	m.clockBehind.Add(float64(c.behind))
 	m.processing.observe(took.Seconds()/float64(records), uint64(records))

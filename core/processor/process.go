@@ -9,7 +9,6 @@ import (
 	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/core/internal/presence"
 	"industrial-iot-monitor/core/internal/rooms"
-	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -22,6 +21,7 @@ func (t *task) process(chunk []*sarama.ConsumerMessage) {
 	for _, m := range chunk {
 		t.record(m, now)
 	}
+	t.counts.uncounted = t.windows.Dropped()
 	t.p.live.Flush()
 	t.progress.advance(chunk[len(chunk)-1].Offset+1, now)
 	t.out.moved = true
@@ -100,7 +100,7 @@ func aliveAt(o *intake.Origin, now int64) int64 {
 func (t *task) tick(now int64) {
 	t.reloadRules()
 	t.reloadSensors()
-	limit := max(windowsPerTick, len(t.devices)*int(telemetry.NumAnalog)/spreadTicks)
+	limit := max(windowsPerTick, t.windows.Parameters()/spreadTicks)
 	t.out.windows = t.windows.Collect(now, limit, t.out.windows)
 	behind := t.progress.isBehind(now)
 	t.presence.Advance(now, behind)

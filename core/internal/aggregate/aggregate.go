@@ -1,5 +1,6 @@
-// Package aggregate counts readings into tumbling windows of event time: per building
-// over one second and one minute, per device over one minute. It emits partials that add
+// Package aggregate counts readings into tumbling windows of plant time: per building over
+// one second and one minute, per device over one minute, for each number in a known unit.
+// Booleans and texts have no windows. It emits partials that add
 // up (see telemetry.Window), so partitions are independent and a late reading is one more
 // partial. It does no I/O and nothing in it blocks.
 package aggregate
@@ -50,10 +51,15 @@ type Aggregator struct {
 	// their closing time.
 	done []window
 	// strays holds readings without a slot by their window.
-	strays map[stray]*cells
+	strays map[stray]*strayCells
+
+	names   names
+	values  []value // of the reading at hand
+	cells   int     // of the devices' windows
+	dropped int
 }
 
-// Device is one device's open window.
+// Device is one device's open window. It grows with the sensors that the device sends.
 type Device struct {
 	source
 	place  int // in Aggregator.devices
@@ -68,19 +74,15 @@ type building struct {
 
 type source struct{ scope, id string }
 
-type slot struct {
-	start int64
-	used  bool
-	cells cells
-}
-
 type window struct {
 	of    *source
 	start int64
 	width int64
 	late  bool
-	cells cells
+	cells []cell
 }
+
+type strayCells struct{ cells []cell }
 
 type stray struct {
 	of    *source
@@ -93,7 +95,8 @@ type stray struct {
 func New(o Options) *Aggregator {
 	return &Aggregator{
 		grace: o.Grace.Milliseconds(), idle: o.Idle.Milliseconds(),
-		buildings: make(map[string]*building), strays: make(map[stray]*cells),
+		buildings: make(map[string]*building), strays: make(map[stray]*strayCells),
+		names: names{index: make(map[string]uint32)},
 	}
 }
 
@@ -104,15 +107,27 @@ func (a *Aggregator) Register(d *Device, id string) {
 	a.devices = append(a.devices, d)
 }
 
+// Dropped returns how many values were not counted since the last call, because a window or
+// the partition had too many parameters.
+func (a *Aggregator) Dropped() int {
+	n := a.dropped
+	a.dropped = 0
+	return n
+}
+
+// Parameters returns how many windows the devices have at a time, one for each parameter.
+func (a *Aggregator) Parameters() int { return a.cells }
+
 // Add counts a reading of d, taken at plant time at, at clock time now. It reports whether the reading is late: its
 // second was already closed.
 func (a *Aggregator) Add(now int64, d *Device, at int64, r *telemetry.Reading) (late bool) {
 	a.lastAdd = now
 	second, minute := floor(at, Second), floor(at, Minute)
-	a.count(&d.source, d.minute[:], minute, Minute, &r.Sensors)
+	values := a.numbers(d, r.Sensors)
+	a.count(&d.source, d.minute[:], minute, Minute, values)
 	if b := a.building(r.Location.Building); b != nil {
-		a.count(&b.source, b.seconds[:], second, Second, &r.Sensors)
-		a.count(&b.source, b.minutes[:], minute, Minute, &r.Sensors)
+		a.count(&b.source, b.seconds[:], second, Second, values)
+		a.count(&b.source, b.minutes[:], minute, Minute, values)
 	}
 	late = a.closed(second, Second)
 	a.watermark = max(a.watermark, min(at, now))
@@ -128,37 +143,55 @@ func (a *Aggregator) building(name string) *building {
 	}
 	name = strings.Clone(name) // the reading's strings share its whole text
 	b := &building{source: source{ScopeBuilding, name}}
+	for i := range b.seconds {
+		b.seconds[i].places = new([]uint16)
+	}
+	for i := range b.minutes {
+		b.minutes[i].places = new([]uint16)
+	}
 	a.buildings[name] = b
 	return b
 }
 
-// count adds s to the window of slots that starts at start. An older window in its slot moves
-// to done; a newer one makes s a stray.
-func (a *Aggregator) count(of *source, slots []slot, start, width int64, s *telemetry.Sensors) {
+// count adds values to the window of slots that starts at start. An older window in its slot
+// moves to done; a newer one makes values a stray.
+func (a *Aggregator) count(of *source, slots []slot, start, width int64, values []value) {
+	if len(values) == 0 {
+		return
+	}
 	sl := &slots[uint64(start/width)%uint64(len(slots))]
-	if sl.used && sl.start == start {
-		sl.cells.add(s)
-		return
+	before := len(sl.cells)
+	if !sl.used || sl.start != start {
+		if a.closed(start, width) || sl.used && sl.start > start {
+			a.strayed(of, start, width, values)
+			return
+		}
+		if sl.used {
+			from := sl.start
+			a.done = append(a.done, window{of: of, start: from, width: width, cells: sl.take()})
+		}
+		sl.start, sl.used = start, true
 	}
-	if a.closed(start, width) || sl.used && sl.start > start {
-		a.strayed(of, start, width, s)
-		return
+	var dropped int
+	if sl.places != nil {
+		dropped = sl.addPlaced(values)
+	} else {
+		sl.cells, dropped = addTo(sl.cells, values, maxOfDevice)
+		a.cells += len(sl.cells) - before
 	}
-	if sl.used {
-		a.done = append(a.done, window{of: of, start: sl.start, width: width, cells: sl.cells})
-	}
-	*sl = slot{start: start, used: true}
-	sl.cells.add(s)
+	a.dropped += dropped
 }
 
-func (a *Aggregator) strayed(of *source, start, width int64, s *telemetry.Sensors) {
+func (a *Aggregator) strayed(of *source, start, width int64, values []value) {
 	key := stray{of: of, start: start, width: width, late: a.closed(start, width)}
 	c := a.strays[key]
 	if c == nil {
-		c = new(cells)
+		c = new(strayCells)
 		a.strays[key] = c
 	}
-	c.add(s)
+	var dropped int
+	c.cells, dropped = addTo(c.cells, values, maxOfBuilding)
+	a.dropped += dropped
 }
 
 func (a *Aggregator) closed(start, width int64) bool {

@@ -4,10 +4,11 @@ package aggregate
 // the next Collect.
 func (a *Aggregator) Unregister(d *Device) {
 	for i := range d.minute {
+		a.cells -= len(d.minute[i].cells)
 		if s := &d.minute[i]; s.used {
 			a.done = append(a.done, window{of: &d.source, start: s.start, width: Minute, cells: s.cells})
-			s.used = false
 		}
+		d.minute[i] = slot{}
 	}
 	last := len(a.devices) - 1
 	moved := a.devices[last]
