@@ -138,7 +138,7 @@ func (s *slot) addPlaced(values []value) (dropped int) {
 				continue
 			}
 			s.cells = append(s.cells, cell{parameter: x.parameter})
-			k = uint16(len(s.cells)) //nolint:gosec // bounded by maxOfBuilding
+			k = uint16(len(s.cells))
 			places[x.parameter] = k
 		}
 		s.cells[k-1].add(x.v)

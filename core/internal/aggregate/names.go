@@ -29,7 +29,7 @@ func (n *names) number(name string) (uint32, bool) {
 		return 0, false
 	}
 	name = strings.Clone(name) // the reading's strings share its whole text
-	k := uint32(len(n.list))   //nolint:gosec // bounded by maxNames
+	k := uint32(len(n.list))
 	if last := len(n.free) - 1; last >= 0 {
 		k, n.free = n.free[last], n.free[:last]
 		n.list[k] = name
@@ -70,7 +70,7 @@ func (a *Aggregator) sweep() {
 		if name := a.names.list[k]; !used && name != "" {
 			delete(a.names.index, name)
 			a.names.list[k] = ""
-			a.names.free = append(a.names.free, uint32(k)) //nolint:gosec // bounded by maxNames
+			a.names.free = append(a.names.free, uint32(k))
 		}
 	}
 	a.names.full = false

@@ -92,9 +92,6 @@ const (
 	absolute
 )
 
-// within reports whether v is inside the limit.
-func (c *cond) within(v float64) bool { return c.fold.score(v) <= c.limit }
-
 func (f fold) score(v float64) float64 {
 	switch f {
 	case negated:

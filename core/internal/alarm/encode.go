@@ -29,7 +29,7 @@ type written struct {
 	Sensors map[string]int64  `json:"sensors,omitempty"` // of the other signals, by name
 	Seen    int64             `json:"seen,omitempty"`    // if it is not the newest of those
 	Floor   int64             `json:"floor,omitempty"`
-	Names   string            `json:"names,omitempty"` // the print of the naming
+	Names   string            `json:"names,omitempty"` // the fingerprint of the naming
 	Changed int64             `json:"changed"`
 	Lag     int64             `json:"lag,omitempty"`
 	Still   []writtenStill    `json:"still,omitempty"`
@@ -94,7 +94,7 @@ func (s State) Encode() ([]byte, error) {
 		w.Seen = s.seen
 	}
 	if s.of != nil {
-		w.Names = s.of.print
+		w.Names = s.of.fingerprint
 	}
 	if s.past != nil {
 		w.Rates = s.past.rates
@@ -151,14 +151,14 @@ func (w *written) put(n signalName, last int64) {
 // signals restores the signals of s with a naming of their own, which the rules' replaces
 // at the next reading.
 func (w *written) signals(s *State) {
-	of := &naming{print: w.Names}
+	of := &naming{fingerprint: w.Names}
 	index := func(n signalName) int16 {
 		i := slices.Index(of.names, n)
 		if i < 0 {
 			i = len(of.names)
 			of.names = append(of.names, n)
 		}
-		return int16(i) //nolint:gosec // bounded by check
+		return int16(i)
 	}
 	s.seen = max(s.floor, w.Seen)
 	add := func(n signalName, last int64) {

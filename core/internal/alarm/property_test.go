@@ -33,6 +33,14 @@ func busy() []Rule {
 			ID: "hot_or_off", If: Condition{Kind: High, Parameter: temperature, Limit: 85}, Combine: Or,
 			Other: &Condition{Kind: SwitchIs}, OffDelay: 4 * time.Second,
 		},
+		{ID: "co2_high", If: Condition{Kind: High, Parameter: "co2", Limit: 1000, Deadband: 50}, OnDelay: 2 * time.Second},
+		{ID: "vibration_rate", If: Condition{Kind: Rate, Parameter: "vibration", Limit: 0.5, Unit: "in/s", Window: 20 * time.Second}},
+		{ID: "flow_stuck", If: Condition{Kind: Stuck, Parameter: "flow", For: 10 * time.Second}},
+		{ID: "flow_deviation", If: Condition{Kind: Deviation, Parameter: "flow", Limit: 2}, OffDelay: time.Second},
+		{
+			ID: "door_and_co2", If: Condition{Kind: SwitchIs, Parameter: "door", On: true}, Combine: And,
+			Other: &Condition{Kind: Low, Parameter: "co2", Limit: 990}, OnDelay: time.Second,
+		},
 		{ID: "device_offline", If: Condition{Kind: Offline}, OnDelay: 2 * time.Second},
 	}
 }
@@ -65,9 +73,10 @@ func wander(rnd *rand.Rand, n int) []Input {
 		if rnd.IntN(3) > 0 {
 			s.Set(telemetry.Switch(telemetry.SwitchStatus, on))
 		}
+		strange(rnd, s)
 		in.Reading.Info = telemetry.DeviceInfo{Battery: telemetry.Some(float64(rnd.IntN(100))), SignalStrength: telemetry.Some(-float64(rnd.IntN(100)))}
 		if rnd.IntN(4) > 0 {
-			in.Room = &RoomView{{temperature, RoomValue{Count: rnd.IntN(5), Mean: v, Median: 70}}}
+			in.Room = &RoomView{{temperature, RoomValue{Count: rnd.IntN(5), Mean: v, Median: 70}}, {"flow", RoomValue{Count: 2, Mean: 5, Median: 5}}}
 		}
 		switch rnd.IntN(12) {
 		case 0:
@@ -80,6 +89,34 @@ func wander(rnd *rand.Rand, n int) []Input {
 		inputs = append(inputs, in)
 	}
 	return inputs
+}
+
+// strange adds sensors of any name and kind, some of which rules judge, and changes the
+// order.
+func strange(rnd *rand.Rand, s *telemetry.Sensors) {
+	for _, name := range []string{"co2", "vibration", "flow", "door", "mode", "battery", "x1", "x2"} {
+		m := telemetry.Sensor{Name: name, Number: float64(980 + rnd.IntN(40))}
+		switch name {
+		case "vibration", "flow":
+			m.Number = float64(rnd.IntN(3) * 4)
+		case "door":
+			m = telemetry.Switch(name, rnd.IntN(4) > 0)
+		}
+		switch rnd.IntN(12) {
+		case 0, 1, 2:
+			continue
+		case 3:
+			m.Status = telemetry.StatusUnitUnknown
+		case 4:
+			m = telemetry.Sensor{Name: name, Kind: telemetry.Text, Text: "auto"}
+		case 5:
+			m.Kind, m.Number = telemetry.Bool, 1
+		}
+		s.Set(m)
+	}
+	if rnd.IntN(4) == 0 {
+		rnd.Shuffle(len(*s), func(i, k int) { (*s)[i], (*s)[k] = (*s)[k], (*s)[i] })
+	}
 }
 
 // world plays readings, ticks, findings and commands in a random order.
@@ -248,6 +285,11 @@ func TestEveryAlarmHasAWayOut(t *testing.T) {
 			in.Reading.Sensors.Find(telemetry.Temperature).Number = 70 + float64(i%2)/100
 			in.Reading.Sensors.Find(telemetry.Current).Number = 2 + float64(i%2)/100
 			(*in.Room)[0].Median = 70
+			*in.Room = append(*in.Room, RoomParameter{"flow", RoomValue{Count: 2, Mean: 5, Median: 5}})
+			for name, v := range map[string]float64{"co2": 900, "vibration": 1, "flow": 5 + float64(i%2)/100} {
+				in.Reading.Sensors.Set(telemetry.Sensor{Name: name, Number: v})
+			}
+			in.Reading.Sensors.Set(telemetry.Switch("door", false))
 			w.s, w.journal, _ = w.rs.Step(w.s, in, w.journal)
 		}
 		ts += 300_000

@@ -28,6 +28,8 @@ func TestRestartFromPersistedStateChangesNothing(t *testing.T) {
 					in.Reading.Sensors.Set(x)
 				}
 			}
+			in.Reading.Sensors.Set(telemetry.Switch("door", in.Offset%5 > 1))
+			in.Reading.Sensors.Set(telemetry.Sensor{Name: "co2", Number: 980 + float64(in.Offset*7%40)})
 		}
 		_, want := play(rs, State{}, inputs...)
 		require.NotEmpty(t, want)

@@ -28,8 +28,8 @@ type signalName struct {
 
 // naming is what the indexes of signals in a State stand for. It is immutable.
 type naming struct {
-	names []signalName
-	print string // of the names; equal ones have equal names
+	names       []signalName
+	fingerprint string // of the names; equal ones have equal names
 }
 
 func newNaming(names []signalName) *naming {
@@ -37,7 +37,7 @@ func newNaming(names []signalName) *naming {
 	for _, n := range names {
 		_, _ = h.Write([]byte(n.name + ":" + strconv.FormatBool(n.info) + "\n"))
 	}
-	return &naming{names: names, print: strconv.FormatUint(h.Sum64(), 36)}
+	return &naming{names: names, fingerprint: strconv.FormatUint(h.Sum64(), 36)}
 }
 
 // signal is what the rules say about one signal.
@@ -157,7 +157,7 @@ func (t *signals) hash() {
 			for t.slots[h] >= 0 {
 				h = (h + 1) & mask
 			}
-			t.slots[h] = int16(i) //nolint:gosec // two a rule at most
+			t.slots[h] = int16(i)
 		}
 	}
 }
@@ -221,14 +221,14 @@ func (x *step) match() {
 			continue
 		}
 		if at := t.index(m.Name); at >= 0 {
-			cursor = x.arrived(cursor, value{v: m.Number, signal: int16(at), sensor: int8(i), kind: m.Kind}) //nolint:gosec // bounded
+			cursor = x.arrived(cursor, value{v: m.Number, signal: int16(at), sensor: int8(i), kind: m.Kind})
 		}
 	}
 	if v := x.r.Info.Battery.Value; v != 0 && t.battery >= 0 {
-		cursor = x.arrived(cursor, value{v: v, signal: int16(t.battery), sensor: -1}) //nolint:gosec // bounded
+		cursor = x.arrived(cursor, value{v: v, signal: int16(t.battery), sensor: -1})
 	}
 	if v := x.r.Info.SignalStrength.Value; v != 0 && t.strength >= 0 {
-		x.arrived(cursor, value{v: v, signal: int16(t.strength), sensor: -1}) //nolint:gosec // bounded
+		x.arrived(cursor, value{v: v, signal: int16(t.strength), sensor: -1})
 	}
 }
 
@@ -251,7 +251,7 @@ func (x *step) arrived(cursor int, v value) int {
 		}
 	}
 	if x.ts > s.tracks[k].last && x.n < maxValues {
-		v.track = int16(k) //nolint:gosec // bounded by the signals
+		v.track = int16(k)
 		x.fresh[x.n] = v
 		x.n++
 	}

@@ -108,7 +108,7 @@ func (x *step) advanceRule(r *rule, at int64) {
 	}
 	x.s.tracks = slices.Clone(x.s.tracks)
 	for i := range r.n {
-		signal := int16(r.conds[i].signal) //nolint:gosec // bounded by the rules
+		signal := int16(r.conds[i].signal)
 		if k := x.s.trackOf(signal); k >= 0 {
 			x.s.tracks[k].last = max(x.s.tracks[k].last, at)
 		} else {

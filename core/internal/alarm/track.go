@@ -83,7 +83,7 @@ func (s *State) adopt(t *signals) {
 	}
 	old := s.of
 	s.of = t.naming
-	if old == nil || old.print != t.print {
+	if old == nil || old.fingerprint != t.fingerprint {
 		s.floor = max(s.floor, s.seen)
 	}
 	if old == nil {
@@ -92,7 +92,7 @@ func (s *State) adopt(t *signals) {
 	tracks := make([]track, 0, len(s.tracks))
 	for _, k := range s.tracks {
 		if i := t.find(old.names[k.signal]); i >= 0 {
-			tracks = append(tracks, track{last: k.last, signal: int16(i)}) //nolint:gosec // bounded by the rules
+			tracks = append(tracks, track{last: k.last, signal: int16(i)})
 		}
 	}
 	s.tracks = tracks
@@ -102,7 +102,7 @@ func (s *State) adopt(t *signals) {
 	past := &history{rates: s.past.rates}
 	for _, st := range s.past.stills {
 		if i := t.find(old.names[st.signal]); i >= 0 && t.list[i].watched {
-			st.signal = int16(i) //nolint:gosec // bounded by the rules
+			st.signal = int16(i)
 			past.stills = append(past.stills, st)
 		}
 	}
