@@ -1,4 +1,4 @@
-// Command edge runs the gateway of one building.
+// Command edge runs the gateway of one building. "edge mappings" tries a mappings file.
 package main
 
 import (
@@ -12,7 +12,10 @@ import (
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	load := program.FromEnvironment[gateway.Config]("edge", "takes the readings of one building by NATS and MQTT and keeps them until they are delivered", args)
+	if len(args) > 0 && args[0] == "mappings" {
+		return gateway.MappingsCommand(args[1:], os.Stdin, os.Stdout, os.Stderr)
+	}
+	load := program.FromEnvironment[gateway.Config]("edge", "takes the readings of one building by NATS and MQTT and keeps them until they are delivered; \"edge mappings\" tries a mappings file", args)
 	return program.Run("edge", load, func(cfg gateway.Config, log *slog.Logger) (*gateway.Gateway, error) {
 		return gateway.New(gateway.Options{Config: cfg, Log: log})
 	})

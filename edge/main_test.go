@@ -258,3 +258,18 @@ func TestProgramNamesTheInvalidSetting(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(out), "EDGE_BUFFER_BYTES")
 }
+
+func TestMappingsAreTriedOnTheCommandLine(t *testing.T) {
+	try := func(topic, payload string) (out string, code int) {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], asProgram, "mappings", "test", "-f", "deploy/mappings/values.yaml", "-topic", topic)
+		cmd.Dir, cmd.Env, cmd.Stdin = "..", []string{"EDGE_BUILDING=A栋"}, strings.NewReader(payload)
+		data, _ := cmd.CombinedOutput()
+		return string(data), cmd.ProcessState.ExitCode()
+	}
+	out, code := try("plant/press/oil_pressure", "4.2")
+	require.Zero(t, code, out)
+	require.Contains(t, out, `"sensors":{"oil_pressure":{"value":4.2,"unit":"bar"}}`)
+	require.Contains(t, out, `"building":"A栋"`)
+	out, code = try("elsewhere", "4.2")
+	require.Equal(t, 1, code, out)
+}

@@ -100,6 +100,7 @@ func (r *Result) one() {
 		r.refuse(telemetry.ReasonInvalidTimestamp, "timestamp", "mapping %s: %s", m.ID, problem)
 		return
 	}
+	r.Timed = known && (r.Timed || r.items == 1)
 	if !known {
 		at = r.received.UnixMilli()
 	}

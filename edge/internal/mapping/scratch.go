@@ -27,6 +27,9 @@ type Result struct {
 	// a dead letter then, even if there are readings. nil without Readings means that the
 	// mapping ignores the message.
 	Refusal *telemetry.Refusal
+	// Timed is whether the message has the times of its readings: the same message again
+	// is then a resend, else it may be another reading of the same value.
+	Timed bool
 
 	scratch
 	mapper *Mapper
@@ -72,7 +75,7 @@ func (s *scratch) capture(name string) string {
 
 // reset prepares r for a message.
 func (r *Result) reset(set *Set, to *route, received time.Time) {
-	r.Mapping, r.Readings, r.Refusal = to.mapping.ID, r.Readings[:0], nil
+	r.Mapping, r.Readings, r.Refusal, r.Timed = to.mapping.ID, r.Readings[:0], nil, false
 	r.set, r.mapping, r.defaults, r.received = set, to.mapping, to.defaults, received
 	r.buf, r.ends, r.items, r.parts, r.full, r.ignored = r.buf[:0], r.ends[:0], 0, 0, false, false
 	r.root = gjson.Result{}

@@ -67,7 +67,7 @@ func (r *Result) deviceOf(device string) *template {
 // the present to one.
 func (r *Result) metrics(device string) {
 	at := r.received.UnixMilli()
-	if r.payload.Timestamp != 0 {
+	if r.Timed = r.payload.Timestamp != 0; r.Timed {
 		at = int64(r.payload.Timestamp)
 	}
 	slices.SortStableFunc(r.payload.Metrics, func(a, b sparkplug.Metric) int { return cmp.Compare(a.Past(), b.Past()) })
