@@ -6,14 +6,14 @@ import (
 	"time"
 
 	"industrial-iot-monitor/edge/internal/mapping"
-	"industrial-iot-monitor/internal/config"
+	environment "industrial-iot-monitor/internal/config"
 )
 
 // MappingsCommand is "edge mappings check" and "edge mappings test": it tries a mappings
 // file without running a gateway. It returns the exit code.
 func MappingsCommand(args []string, in io.Reader, out, errs io.Writer) int {
 	var cfg Config
-	if err := config.FromEnvironment(&cfg); err != nil {
+	if err := environment.FromEnvironment(&cfg); err != nil {
 		fmt.Fprintln(errs, err)
 		return 2
 	}
