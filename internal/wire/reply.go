@@ -35,17 +35,30 @@ type ReplyError struct {
 	Field   string           `json:"field,omitempty"`
 }
 
-// errorReply is a refusal on the wire. JetStream clients know the fields of apiError; that of
-// Python fails on any other, so that the rest stands beside it.
+// errorReply is a refusal on the wire, with the fields of a JetStream error beside those of
+// the contract.
 type errorReply struct {
-	Error   apiError         `json:"error"`
+	Error struct {
+		ReplyError
+		apiError
+	} `json:"error"`
+}
+
+// jetStreamReply is a refusal for a JetStream client. That of Python knows no field but those
+// of apiError and fails on any other, so that the rest stands beside it.
+type jetStreamReply struct {
+	Error   jetStreamError   `json:"error"`
 	Reason  telemetry.Reason `json:"reason"`
 	Message string           `json:"message"`
 	Field   string           `json:"field,omitempty"`
 }
 
+type jetStreamError struct {
+	Code int `json:"code"`
+	apiError
+}
+
 type apiError struct {
-	Code        int    `json:"code"`
 	ErrCode     int    `json:"err_code"`
 	Description string `json:"description"`
 }
@@ -111,13 +124,26 @@ func ErrorOf(r *telemetry.Refusal) ReplyError {
 
 // EncodeRefusal returns the refusal reply.
 func EncodeRefusal(r *telemetry.Refusal) []byte {
-	code, nats := codesOf(r.Reason)
-	b, err := json.Marshal(errorReply{
-		Error:  apiError{Code: code, ErrCode: nats, Description: r.Error()},
-		Reason: r.Reason, Message: r.Message, Field: r.Field,
-	})
+	var reply errorReply
+	reply.Error.ReplyError, reply.Error.apiError = ErrorOf(r), apiErrorOf(r)
+	return encodeReply(reply)
+}
+
+// EncodeJetStreamRefusal returns the refusal reply for a publish with JetStream's headers.
+func EncodeJetStreamRefusal(r *telemetry.Refusal) []byte {
+	e := ErrorOf(r)
+	return encodeReply(jetStreamReply{jetStreamError{e.Code, apiErrorOf(r)}, e.Reason, e.Message, e.Field})
+}
+
+func apiErrorOf(r *telemetry.Refusal) apiError {
+	_, nats := codesOf(r.Reason)
+	return apiError{ErrCode: nats, Description: r.Error()}
+}
+
+func encodeReply(reply any) []byte {
+	b, err := json.Marshal(reply)
 	if err != nil {
-		return []byte(`{"error":{"code":500,"description":"the refusal could not be encoded"},"reason":"internal"}`)
+		return []byte(`{"error":{"code":500,"reason":"internal","message":"the refusal could not be encoded"}}`)
 	}
 	return b
 }
@@ -125,11 +151,6 @@ func EncodeRefusal(r *telemetry.Refusal) []byte {
 // DecodeReply parses a reply of either kind.
 func DecodeReply(data []byte) (Reply, error) {
 	var r Reply
-	if err := json.Unmarshal(data, &r); err != nil || r.Error == nil {
-		return r, err
-	}
-	var e errorReply
-	err := json.Unmarshal(data, &e)
-	r.Error.Reason, r.Error.Message, r.Error.Field = e.Reason, e.Message, e.Field
+	err := json.Unmarshal(data, &r)
 	return r, err
 }

@@ -26,18 +26,18 @@ func TestRefusalReply(t *testing.T) {
 		{
 			telemetry.Refusal{Reason: telemetry.ReasonInvalidReading, Field: "sensors.temperature.value", Message: "want a number, got a string"},
 			400,
-			`{"error":{"code":400,"err_code":10003,"description":"invalid_reading: sensors.temperature.value: want a number, got a string"},` +
-				`"reason":"invalid_reading","message":"want a number, got a string","field":"sensors.temperature.value"}`,
+			`{"error":{"code":400,"reason":"invalid_reading","message":"want a number, got a string","field":"sensors.temperature.value",` +
+				`"err_code":10003,"description":"invalid_reading: sensors.temperature.value: want a number, got a string"}}`,
 		},
 		{
 			telemetry.Refusal{Reason: telemetry.ReasonTooLarge, Message: "too large"},
 			413,
-			`{"error":{"code":413,"err_code":10054,"description":"too_large: too large"},"reason":"too_large","message":"too large"}`,
+			`{"error":{"code":413,"reason":"too_large","message":"too large","err_code":10054,"description":"too_large: too large"}}`,
 		},
 		{
 			telemetry.Refusal{Reason: telemetry.ReasonBufferFull, Message: "retry later"},
 			503,
-			`{"error":{"code":503,"err_code":10023,"description":"buffer_full: retry later"},"reason":"buffer_full","message":"retry later"}`,
+			`{"error":{"code":503,"reason":"buffer_full","message":"retry later","err_code":10023,"description":"buffer_full: retry later"}}`,
 		},
 	}
 	for _, tt := range tests {
@@ -51,6 +51,14 @@ func TestRefusalReply(t *testing.T) {
 	}
 	_, err := wire.DecodeReply([]byte("x"))
 	require.Error(t, err)
+}
+
+// TestJetStreamRefusalHasNoFieldThatPythonRefuses: nats-py passes the fields of error to a
+// constructor that knows no others.
+func TestJetStreamRefusalHasNoFieldThatPythonRefuses(t *testing.T) {
+	r := telemetry.Refusal{Reason: telemetry.ReasonInvalidReading, Field: "f", Message: "m"}
+	sameText(t, `{"error":{"code":400,"err_code":10003,"description":"invalid_reading: f: m"},"reason":"invalid_reading","message":"m","field":"f"}`,
+		wire.EncodeJetStreamRefusal(&r))
 }
 
 func TestBatchReply(t *testing.T) {

@@ -277,3 +277,23 @@ func TestJetStreamPublishGetsAcksAndErrors(t *testing.T) {
 	}
 	require.Equal(t, []int{3, 4}, []int{stored, letters})
 }
+
+// TestRefusalHasTheFormOfItsRequest: a plain request gets the refusal of the contract, one
+// with JetStream's headers an error that every client library can read.
+func TestRefusalHasTheFormOfItsRequest(t *testing.T) {
+	_, nc := natsIntake(t, &memStore{})
+	for header, want := range map[string]string{
+		"": `{"error":{"code":400,"reason":"empty_message","message":"the message is empty; want a reading as JSON",` +
+			`"err_code":10003,"description":"empty_message: the message is empty; want a reading as JSON"}}`,
+		nats.MsgIdHdr: `{"error":{"code":400,"err_code":10003,"description":"empty_message: the message is empty; want a reading as JSON"},` +
+			`"reason":"empty_message","message":"the message is empty; want a reading as JSON"}`,
+	} {
+		m := nats.NewMsg(wire.TelemetrySubject("device_001"))
+		if header != "" {
+			m.Header.Set(header, "1")
+		}
+		reply, err := nc.RequestMsg(m, waitTimeout)
+		require.NoError(t, err)
+		require.Equal(t, want, string(reply.Data))
+	}
+}

@@ -213,8 +213,10 @@ type Ticket struct {
 	Protocol Protocol
 	To       Responder // nil for a message without reply: a plain publish, QoS 0
 	Reply    string    // of a NATS request
-	Packet   uint16    // packet id of an MQTT publish
-	Batch    *Batch    // nil for a message of one reading
+	// JetStream is set for a request with JetStream's headers, which wants its errors too.
+	JetStream bool
+	Packet    uint16 // packet id of an MQTT publish
+	Batch     *Batch // nil for a message of one reading
 	// Duplicate is set in an answer to a resend: its message is stored already, at seq.
 	Duplicate bool
 

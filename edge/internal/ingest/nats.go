@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -147,12 +148,13 @@ func (q *natsQueue) offer(msg *nats.Msg, take func(m *Message, encoding string) 
 			take = func(*Message, string) bool { return true }
 		}
 		m.ID, encoding = msg.Header.Get(nats.MsgIdHdr), msg.Header.Get(encodingHeader)
+		m.Ticket.JetStream = isJetStream(msg.Header)
 	}
 	if !take(m, encoding) {
 		return
 	}
 	if r := n.o.Collector.Offer(m); r != nil && msg.Reply != "" {
-		n.reply(msg.Reply, wire.EncodeRefusal(r))
+		n.refuse(&m.Ticket, r)
 	}
 }
 
@@ -183,7 +185,7 @@ func (n *NATSIntake) unmet(h nats.Header) *telemetry.Refusal {
 func (n *NATSIntake) Answer(t *Ticket, seq uint64, r *telemetry.Refusal) {
 	switch {
 	case r != nil:
-		n.reply(t.Reply, wire.EncodeRefusal(r))
+		n.refuse(t, r)
 	case t.Batch != nil:
 		n.reply(t.Reply, wire.AppendBatchAck(nil, n.o.Stream, seq, t.Duplicate, t.Batch.Accepted, t.Batch.Refused))
 	case t.Duplicate:
@@ -194,6 +196,25 @@ func (n *NATSIntake) Answer(t *Ticket, seq uint64, r *telemetry.Refusal) {
 		}
 		n.reply(t.Reply, n.ack)
 	}
+}
+
+// refuse replies with a refusal in the form that the sender expects.
+func (n *NATSIntake) refuse(t *Ticket, r *telemetry.Refusal) {
+	if t.JetStream {
+		n.reply(t.Reply, wire.EncodeJetStreamRefusal(r))
+		return
+	}
+	n.reply(t.Reply, wire.EncodeRefusal(r))
+}
+
+// isJetStream reports whether a message has a header that only JetStream clients set.
+func isJetStream(h nats.Header) bool {
+	for name := range h {
+		if strings.HasPrefix(name, "Nats-") {
+			return true
+		}
+	}
+	return false
 }
 
 // reply queues data on the connection, which sends many replies with one write.
