@@ -131,8 +131,9 @@ func TestBareValuesAreNoResends(t *testing.T) {
 	store := &memStore{keep: true}
 	mapper, _ := mapperOf(t, someMappings)
 	conns := natsConns(t, 2)
-	_, err := ListenNATS(NATSOptions{Conn: conns[0], Collector: runCollector(t, Options{Store: store}), Mapper: mapper, Stream: "S", Log: discard()})
+	intake, err := ListenNATS(NATSOptions{Conn: conns[0], Collector: runCollector(t, Options{Store: store}), Mapper: mapper, Stream: "S", Log: discard()})
 	require.NoError(t, err)
+	defer func() { require.NoError(t, intake.Stop(t.Context())) }()
 	require.NoError(t, conns[0].Flush())
 	for range 3 {
 		r := request(t, conns[1], &nats.Msg{Subject: "v.d1.temperature", Data: []byte("20")})
