@@ -33,7 +33,7 @@ func (c *Catalogue) KindOf(name string) *Kind {
 func (c *Catalogue) kindOf(name string) *Kind {
 	bare := strings.TrimRight(name, "0123456789")
 	numbered, underscore := strings.CutSuffix(bare, "_")
-	if k, ok := c.byName[numbered]; ok && bare != name && (underscore || len(bare) >= 3) {
+	if k, ok := c.byName[numbered]; ok && (underscore || len(bare) >= 3) {
 		return k
 	}
 	for _, g := range c.globs {

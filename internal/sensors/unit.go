@@ -66,7 +66,7 @@ func (s *spellings) find(written string) (int, bool) {
 	}
 	var buf [maxUnitBytes]byte
 	b, ok := normalise(buf[:0], written)
-	if !ok || len(b) == 0 {
+	if !ok {
 		return 0, false
 	}
 	if i, ok := s.exact[string(b)]; ok {

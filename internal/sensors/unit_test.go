@@ -244,6 +244,27 @@ func TestConversionIsPrecise(t *testing.T) {
 	}
 }
 
+// TestPowersOfTenAreRoundedOnce: 2.1 kW are 0.0021 MW and not 0.0020999999999999999.
+func TestPowersOfTenAreRoundedOnce(t *testing.T) {
+	for _, tt := range []struct {
+		quantity, from, unit string
+		convert              func(v float64) float64
+	}{
+		{"power", "kW", "MW", func(v float64) float64 { return v / 1000 }},
+		{"power", "MW", "kW", func(v float64) float64 { return v * 1000 }},
+		{"current", "mA", "µA", func(v float64) float64 { return v * 1000 }},
+		{"flow", "L/s", "L/min", func(v float64) float64 { return v * 60 }},
+	} {
+		k := to(t, tt.quantity, tt.unit)
+		for i := range 5000 {
+			v := float64(i) / 10
+			got, known := k.Convert(tt.from, v)
+			require.True(t, known)
+			require.InDelta(t, tt.convert(v), got, 0, "%v %s in %s", v, tt.from, tt.unit)
+		}
+	}
+}
+
 // TestConvertedBackIsTheSame goes from each unit to each other one of its quantity and back.
 func TestConvertedBackIsTheSame(t *testing.T) {
 	for i := range quantities {

@@ -66,7 +66,7 @@ func (in *Intake) settle() {
 // convert brings the value of s into the unit of its kind and reports whether that unit is
 // known. A value without a unit is in the kind's.
 func (in *Intake) convert(s *telemetry.Sensor, kind *sensors.Kind, change *wire.SensorChange) bool {
-	if kind == nil || kind.Value != sensors.Number || kind.Unit == "" || s.Unit == kind.Unit || s.Unit == "" {
+	if kind == nil || kind.Unit == "" || s.Unit == kind.Unit || s.Unit == "" {
 		return true
 	}
 	v, known := kind.Convert(s.Unit, s.Number)
