@@ -86,11 +86,13 @@ func (c *Config) Check() error {
 
 // limits returns the normal ranges, for the statuses.
 func (c *Config) limits() intake.Limits {
-	above := func(high float64) intake.Range { return intake.Range{Low: math.Inf(-1), High: high} }
+	above := func(high float64, unit string) intake.Range {
+		return intake.Range{Low: math.Inf(-1), High: high, Unit: unit}
+	}
 	return intake.Limits{
-		telemetry.Temperature: {Low: c.TemperatureLow, High: c.TemperatureHigh},
-		telemetry.Humidity:    above(c.HumidityHigh),
-		telemetry.Current:     above(c.CurrentHigh),
+		telemetry.Temperature: {Low: c.TemperatureLow, High: c.TemperatureHigh, Unit: "°C"},
+		telemetry.Humidity:    above(c.HumidityHigh, "%"),
+		telemetry.Current:     above(c.CurrentHigh, "A"),
 	}
 }
 
@@ -98,15 +100,15 @@ func (c *Config) limits() intake.Limits {
 func (c *Config) builtIn() alarm.RuleSet {
 	share := func(span float64) float64 { return math.Abs(span) * c.Deadband / 100 }
 	temperature := share(c.TemperatureHigh - c.TemperatureLow)
-	rule := func(id string, severity telemetry.Severity, kind alarm.Kind, parameter string, limit, deadband float64) alarm.Rule {
+	rule := func(id string, severity telemetry.Severity, kind alarm.Kind, parameter, unit string, limit, deadband float64) alarm.Rule {
 		return alarm.Rule{ID: id, Severity: severity, If: alarm.Condition{
-			Kind: kind, Parameter: parameter, Limit: limit, Deadband: deadband,
+			Kind: kind, Parameter: parameter, Unit: unit, Limit: limit, Deadband: deadband,
 		}}
 	}
 	return alarm.RuleSet{MaxWait: c.AlertMaxDelay, Rules: []alarm.Rule{
-		rule("temperature_high", telemetry.SeverityHigh, alarm.High, telemetry.Temperature, c.TemperatureHigh, temperature),
-		rule("temperature_low", telemetry.SeverityMedium, alarm.Low, telemetry.Temperature, c.TemperatureLow, temperature),
-		rule("humidity_high", telemetry.SeverityLow, alarm.High, telemetry.Humidity, c.HumidityHigh, share(c.HumidityHigh)),
-		rule("current_high", telemetry.SeverityCritical, alarm.High, telemetry.Current, c.CurrentHigh, share(c.CurrentHigh)),
+		rule("temperature_high", telemetry.SeverityHigh, alarm.High, telemetry.Temperature, "°C", c.TemperatureHigh, temperature),
+		rule("temperature_low", telemetry.SeverityMedium, alarm.Low, telemetry.Temperature, "°C", c.TemperatureLow, temperature),
+		rule("humidity_high", telemetry.SeverityLow, alarm.High, telemetry.Humidity, "%", c.HumidityHigh, share(c.HumidityHigh)),
+		rule("current_high", telemetry.SeverityCritical, alarm.High, telemetry.Current, "A", c.CurrentHigh, share(c.CurrentHigh)),
 	}}
 }

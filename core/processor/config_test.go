@@ -80,8 +80,8 @@ func TestVariablesMakeRulesAndRanges(t *testing.T) {
 		require.Equal(t, r.ID == "temperature_low", r.If.Kind == alarm.Low, r.ID)
 	}
 	got := cfg.limits()
-	require.Equal(t, intake.Range{Low: -20, High: 80}, got[telemetry.Temperature])
-	require.Equal(t, intake.Range{Low: math.Inf(-1), High: 90}, got[telemetry.Humidity])
-	require.Equal(t, intake.Range{Low: math.Inf(-1), High: -10}, got[telemetry.Current])
+	require.Equal(t, intake.Range{Low: -20, High: 80, Unit: "°C"}, got[telemetry.Temperature])
+	require.Equal(t, intake.Range{Low: math.Inf(-1), High: 90, Unit: "%"}, got[telemetry.Humidity])
+	require.Equal(t, intake.Range{Low: math.Inf(-1), High: -10, Unit: "A"}, got[telemetry.Current])
 	require.NotContains(t, got, telemetry.Pressure)
 }

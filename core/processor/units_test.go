@@ -95,3 +95,28 @@ func TestCatalogueIsReadAgainWhileRunning(t *testing.T) {
 	c.eventually(t, 1, "core_sensors_load_failures_total")
 	send(`"value":2,"unit":"bar"`)
 }
+
+// TestSettingsKeepTheirMeaningInAnyUnit: the ALERT_ variables are in °C, also in a plant
+// whose catalogue has temperatures in °F.
+func TestSettingsKeepTheirMeaningInAnyUnit(t *testing.T) {
+	p := newEnv(t)
+	dir := t.TempDir()
+	p.cfg.Sensors.SensorsFile, p.cfg.RulesFile = filepath.Join(dir, "sensors.yaml"), filepath.Join(dir, "rules.yaml")
+	write(t, p.cfg.Sensors.SensorsFile, "sensors:\n  - {kind: temperature, unit: °F}\n")
+	write(t, p.cfg.RulesFile, "rules:\n  - {id: warm, kind: high, parameter: temperature, limit: 320, unit: K}\n")
+	l := p.listen()
+	p.startReady()
+	now := time.Now().UnixMilli()
+	p.produce(in("°C", "cool", now-5000, 45), in("°C", "warm", now-5000, 50), in("°F", "hot", now-5000, 178))
+	raised := map[string][]float64{}
+	for _, a := range p.alerts(3) {
+		raised[a.DeviceID+" "+a.AlertType] = []float64{a.CurrentValue, a.Threshold.Value}
+	}
+	require.Len(t, raised, 3)
+	require.InDeltaSlice(t, []float64{122, 116.33}, raised["warm warm"], 0.01)
+	require.InDeltaSlice(t, []float64{178, 116.33}, raised["hot warm"], 0.01)
+	require.InDeltaSlice(t, []float64{178, 176}, raised["hot temperature_high"], 0.01)
+	require.Eventually(t, func() bool { return len(l.of("cool")) == 1 && len(l.of("hot")) == 1 }, waitTimeout, 10*time.Millisecond)
+	require.Contains(t, string(l.of("cool")[0].Payload), `"value":113,"unit":"°F","status":"normal"`)
+	require.Contains(t, string(l.of("hot")[0].Payload), `"value":178,"unit":"°F","status":"high"`)
+}

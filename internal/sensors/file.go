@@ -43,6 +43,10 @@ var (
 	modelFields = []string{"model", "interval"}
 )
 
+// contract are the kinds that every reading and the settings of core know by name. They
+// stay what they are, in any unit of their quantity.
+var contract = []string{"temperature", "humidity", "pressure", "current", "switch_status"}
+
 // extend returns base with the entries of a file.
 func extend(base *Catalogue, data []byte) (*Catalogue, error) {
 	c := &Catalogue{}
@@ -51,7 +55,7 @@ func extend(base *Catalogue, data []byte) (*Catalogue, error) {
 	}
 	format := yamldoc.Format{MaxBytes: MaxBytes, List: "sensors", MaxItems: MaxKinds, Others: []string{"models"}}
 	err := format.Load(data, func(p *yamldoc.Reader, top *yamldoc.Map, items []ast.Node) {
-		f := &file{Reader: p, c: c, lines: map[string]int{}}
+		f := &file{Reader: p, c: c, extends: base != nil, lines: map[string]int{}}
 		for i, n := range items {
 			f.kind(n, index("sensors", i))
 		}
@@ -87,8 +91,10 @@ func (c *Catalogue) compile() {
 // file reads the entries of a file into a catalogue.
 type file struct {
 	*yamldoc.Reader
-	c     *Catalogue
-	lines map[string]int // of the kinds in this file
+	c *Catalogue
+	// extends says that it extends the built-in catalogue.
+	extends bool
+	lines   map[string]int // of the kinds in this file
 }
 
 func (f *file) kind(n ast.Node, field string) {
@@ -111,7 +117,12 @@ func (f *file) kind(n ast.Node, field string) {
 	}
 	f.lines[name] = at.GetToken().Position.Line
 	i := slices.IndexFunc(f.c.kinds, func(k *Kind) bool { return k.Name == name })
+	fixed := f.extends && slices.Contains(contract, name)
 	if f.Boolean(m, "disabled") {
+		if off, _ := m.Get("disabled"); fixed {
+			f.Wrong(off, m.Path("disabled"), "true: %s is one of the sensors that are always known; want the entry left out", name)
+			return
+		}
 		if i >= 0 {
 			f.c.kinds = slices.Delete(f.c.kinds, i, i+1)
 		}
@@ -123,10 +134,24 @@ func (f *file) kind(n ast.Node, field string) {
 		k = &was
 	}
 	f.fields(m, k)
+	if fixed {
+		f.keep(m, f.c.kinds[i], k)
+	}
 	if i >= 0 {
 		f.c.kinds[i] = k
 	} else {
 		f.c.kinds = append(f.c.kinds, k)
+	}
+}
+
+// keep reports what an entry must not change of a sensor that settings outside of the file
+// refer to.
+func (f *file) keep(m *yamldoc.Map, was, k *Kind) {
+	if at, _ := m.Get("value"); k.Value != was.Value {
+		f.Wrong(at, m.Path("value"), "%s: %s is always a %s", k.Value, k.Name, was.Value)
+	}
+	if at, _ := m.Get("unit"); k.Quantity != was.Quantity || k.MolarMass != was.MolarMass {
+		f.Wrong(at, m.Path("unit"), "%q: want a unit of %s: %s", clip(k.Unit), was.Name, strings.Join(was.Units(), ", "))
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // Intake accepts one record at a time and reuses its buffers. It is not safe for
 // concurrent use.
 type Intake struct {
-	// Limits set the statuses; nil leaves them as the devices sent them.
+	// Limits set the statuses; nil leaves them as the devices sent them. They do not change.
 	Limits Limits
 	// Sensors is the catalogue by which units are converted; nil leaves values and units as
 	// the devices sent them. The owner may change it between two records.

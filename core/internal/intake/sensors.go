@@ -8,7 +8,8 @@ import (
 
 // kinds finds the kinds of a reading's sensors.
 type kinds struct {
-	of *sensors.Catalogue
+	of     *sensors.Catalogue
+	limits Limits // in the units of the catalogue
 	// byPlace are the kinds found last, by a sensor's place in its reading: most readings
 	// have the same sensors in the same places, and comparing a name is cheaper than
 	// looking it up.
@@ -16,9 +17,9 @@ type kinds struct {
 }
 
 // use changes the catalogue.
-func (k *kinds) use(c *sensors.Catalogue) {
-	if k.of != c {
-		*k = kinds{of: c}
+func (k *kinds) use(c *sensors.Catalogue, l Limits) {
+	if k.of != c || k.limits == nil {
+		*k = kinds{of: c, limits: l.in(c)}
 	}
 }
 
@@ -42,7 +43,7 @@ func (k *kinds) kind(i int, name string) *sensors.Kind {
 // statuses. It fills in.changes with what differs from the message.
 func (in *Intake) settle() {
 	in.changes, in.Unknown = in.changes[:0], in.Unknown[:0]
-	in.kinds.use(in.Sensors)
+	in.kinds.use(in.Sensors, in.Limits)
 	for i := range in.Reading.Sensors {
 		s := &in.Reading.Sensors[i]
 		if s.Kind != telemetry.Number {
@@ -88,7 +89,7 @@ func (in *Intake) status(s *telemetry.Sensor, kind *sensors.Kind) string {
 	if in.Limits == nil && in.Sensors == nil {
 		return s.Status
 	}
-	status := in.Limits.status(s)
+	status := in.kinds.limits.status(s)
 	if status == telemetry.StatusNormal && kind != nil && !kind.Plausible(s.Number) {
 		return telemetry.StatusImplausible
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -135,6 +136,27 @@ func TestNewCatalogueAppliesToTheNextReading(t *testing.T) {
 	same(t, `{"pressure":{"value":200,"unit":"kPa","status":"normal"}}`, accept(t, in, text))
 	in.Sensors = nil
 	same(t, text, accept(t, in, text))
+}
+
+// TestLimitsFollowTheCatalogue: 80 °C stay 80 °C in a plant that thinks in °F.
+func TestLimitsFollowTheCatalogue(t *testing.T) {
+	c, err := sensors.Load([]byte("sensors: [{kind: temperature, unit: °F}]"))
+	require.NoError(t, err)
+	in := &Intake{Sensors: c, Limits: Limits{"temperature": {Low: 0, High: 80, Unit: "°C"}, "humidity": {Low: math.Inf(-1), High: 90, Unit: "%"}}}
+	for _, tt := range []struct{ sensor, want string }{
+		{`"temperature":{"value":100,"unit":"°F"}`, "normal"},
+		{`"temperature":{"value":177,"unit":"°F"}`, "high"},
+		{`"temperature":{"value":31,"unit":"°F"}`, "low"},
+		{`"temperature":{"value":81,"unit":"°C"}`, "high"},
+		{`"humidity":{"value":91}`, "high"},
+		{`"humidity":{"value":1}`, "normal"},
+	} {
+		accept(t, in, "{"+tt.sensor+"}")
+		require.Equal(t, tt.want, in.Reading.Sensors[0].Status, tt.sensor)
+	}
+	in.Sensors = sensors.Default()
+	accept(t, in, `{"temperature":{"value":100,"unit":"°C"}}`)
+	require.Equal(t, "high", in.Reading.Sensors[0].Status)
 }
 
 func TestAReadingInCanonicalUnitsCostsNoCopy(t *testing.T) {
