@@ -25,9 +25,8 @@ type wrongClock struct {
 	since int64 // ms by the clock, when the offset was first seen, 0: there is none
 }
 
-// clock returns whether d's clock is wrong if that is news. Readings that prove it wrong
-// are processed with the time they were received, so the alarm is for whoever reads the
-// device's own display or log, and for whoever must set it.
+// clock returns whether d's clock is wrong if that is news. Its readings are processed on
+// plant time, so the alarm is low: somebody should set the clock.
 func (w *watchdog) clock(d *device, now int64) (watch alarm.Finding, news bool) {
 	s := &d.presence.State
 	offset := s.ClockOffsetMS

@@ -48,15 +48,15 @@ func (f *feed) send(lasts, every, off int64, v float64) {
 		m.Headers = append(from(m, "gw-a").Headers,
 			&sarama.RecordHeader{Key: []byte(wire.HeaderReceived), Value: strconv.AppendInt(nil, f.now+20, 10)})
 		f.offset++
-		f.take(processOne(f.tk, m))
+		f.collect(processOne(f.tk, m))
 		for next := f.now + every; f.now < next; f.now += min(every, 1000) {
 			f.tk.tick(f.now + 100)
-			f.take(f.tk.pending.pop())
+			f.collect(f.tk.pending.pop())
 		}
 	}
 }
 
-func (f *feed) take(b *batch) {
+func (f *feed) collect(b *batch) {
 	f.t.Helper()
 	if b == nil {
 		return
@@ -134,8 +134,8 @@ func TestDelayOfASlowOrFastDeviceTakesItsTime(t *testing.T) {
 }
 
 // TestDelayOfAClockFoundWrongTakesItsTime: the first readings look hours old, so that their
-// delay seems to be over long ago. One device is unheard of, the others were off while
-// their clock stood still.
+// delay seems to be over long ago. One device is unknown, the other was off while
+// its clock stood still.
 func TestDelayOfAClockFoundWrongTakesItsTime(t *testing.T) {
 	for _, known := range []bool{false, true} {
 		for _, every := range []int64{1000, 5000, minuteMS} {
@@ -277,7 +277,7 @@ func TestOwnBacklogIsHistory(t *testing.T) {
 		m := message(f.offset, "d1", ts, v)
 		m.Timestamp = time.UnixMilli(f.now + f.offset)
 		f.offset++
-		f.take(processOne(f.tk, m))
+		f.collect(processOne(f.tk, m))
 	}
 	f.now += 5000
 	f.send(minuteMS, 5000, 0, 20)

@@ -194,7 +194,7 @@ type DeviceState struct {
 	Presence   Presence `json:"presence"`
 	Since      int64    `json:"since"`       // ms, when Presence last changed
 	LastSeen   int64    `json:"last_seen"`   // ms, plant time of the newest reading when this was written
-	IntervalMS int64    `json:"interval_ms"` // the sending interval expected of the device: learned, or told by it or its model; 0 while unknown
+	IntervalMS int64    `json:"interval_ms"` // the sending interval expected of the device: learned, or announced by it or its model; 0 while unknown
 	// ClockOffsetMS is how far the device's clock is ahead of the gateway's, negative behind;
 	// 0 within the tolerance. LastSeen is free of it.
 	ClockOffsetMS int64      `json:"clock_offset_ms,omitempty"`

@@ -38,8 +38,8 @@ const (
 	unset = 978_307_200_000
 )
 
-// Clock is what is known about the clock of one device. The zero value is that of a device
-// never heard of.
+// Clock is the knowledge about the clock of one device. The zero value is that of an unknown
+// device.
 type Clock struct {
 	offset int64
 	known  bool
@@ -137,7 +137,7 @@ func (c *Clock) fits(offset int64) bool {
 // old places a reading that does not fit the clock.
 func (c *Clock) old(ts, received int64) Placed {
 	if ts < unset {
-		ts = received + c.offset // nobody knows when
+		ts = received + c.offset // when it was taken is unknown
 	}
 	return Placed{At: ts - c.offset, Offset: c.offset, Old: true}
 }

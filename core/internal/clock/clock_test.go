@@ -135,7 +135,7 @@ var clocks = []struct {
 	}},
 	{"starts in 1970", func(d *device) {
 		d.run(t0, t0+minute, 5*second, -t0)
-		require.Equal(d.t, d.got[0].received, d.got[0].At, "nobody knows when it was taken")
+		require.Equal(d.t, d.got[0].received, d.got[0].At, "when it was taken is unknown")
 		d.check(t0+5*second, false, -t0, 600)
 	}},
 	{"goes back to 2000 while live", func(d *device) {
@@ -219,7 +219,7 @@ var clocks = []struct {
 		}
 		d.check(t0, true, 0, 0)
 	}},
-	{"the backlog of a device unheard of", func(d *device) {
+	{"the backlog of a device that is unknown", func(d *device) {
 		d.burst(t0+30*day, t0, t0+day, minute, 0)
 		d.check(t0, true, 0, 0)
 		d.run(t0+30*day+minute, t0+30*day+hour, 5*second, 0)
@@ -360,7 +360,7 @@ func TestSameReadingsGiveTheSameTimes(t *testing.T) {
 // is taken for an old one once the clock is known, and plant time never goes back and is
 // never wrong by more than the jitter.
 func TestConfirmedClockStaysLive(t *testing.T) {
-	for seed := range uint64(80) {
+	for seed := range uint64(25) {
 		rnd := rand.New(rand.NewPCG(seed, 2))
 		off := rnd.Int64N(20*day) - 10*day
 		if rnd.IntN(4) == 0 {
@@ -404,7 +404,7 @@ func TestConfirmedClockStaysLive(t *testing.T) {
 // TestBacklogNeverBecomesAnOffset: a device with a right clock, or one that is known to be
 // wrong, sends old readings in bursts, in any order, between live ones.
 func TestBacklogNeverBecomesAnOffset(t *testing.T) {
-	for seed := range uint64(80) {
+	for seed := range uint64(25) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
 		off := []int64{0, -3 * hour, 8 * hour}[rnd.IntN(3)]
 		every := []int64{second, 5 * second, minute}[rnd.IntN(3)]

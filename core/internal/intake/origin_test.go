@@ -89,7 +89,7 @@ func TestWrongGatewayClockIsCorrected(t *testing.T) {
 	}
 }
 
-// TestWaitingCountsFromThePlantTime: what the alarm engine is told of a reading's way.
+// TestWaitingCountsFromThePlantTime: the alarm engine gets a reading's whole delay.
 func TestWaitingCountsFromThePlantTime(t *testing.T) {
 	const hour = 60 * minute
 	var slow, fast clock.Clock

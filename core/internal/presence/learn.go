@@ -60,14 +60,14 @@ func (d *Device) arrive(in Input) {
 	d.arrived = max(d.arrived, in.Received)
 }
 
-// interval returns the sending interval expected of d in ms, 0 while it is unknown. What a
-// device says of itself is the longest pause it will make; the catalogue knows a model's
-// usual setting, until this one's is learned.
+// interval returns the sending interval expected of d in ms, 0 while it is unknown. The
+// announced one is the longest pause that the device makes; that of the catalogue is the
+// usual setting of its model, and counts until the device's own is learned.
 func (d *Device) interval() int64 {
 	learned := d.gaps.interval()
-	switch told := int64(d.State.Info.IntervalS * 1000); {
-	case told > 0:
-		return max(told, learned)
+	switch announced := int64(d.State.Info.IntervalS * 1000); {
+	case announced > 0:
+		return max(announced, learned)
 	case d.gaps.n < maxGaps && d.expected > 0:
 		return max(d.expected, learned)
 	case learned > 0:

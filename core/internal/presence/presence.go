@@ -1,6 +1,6 @@
 // Package presence tracks which devices are online. A device is offline when three of its
 // sending intervals have passed without a reading. The interval is learned from when its
-// readings arrived at the gateway, or told by the device or by the catalogue of models.
+// readings arrived at the gateway, or announced by the device, or in the catalogue of models.
 // Time is the caller's clock. It does no I/O and nothing in it blocks.
 package presence
 

@@ -162,9 +162,9 @@ func TestSlowSensorIsNotOfflineWhileItIsCommissioned(t *testing.T) {
 	}
 }
 
-// told returns a device that has sent a first reading, then others every second, and how
+// announce returns a device that has sent a first reading, then others every second, and how
 // long it may be silent after each.
-func told(tr *Tracker, interval float64, readings int) (d Device, windows []int64) {
+func announce(tr *Tracker, interval float64, readings int) (d Device, windows []int64) {
 	for i := range int64(readings) {
 		r := reading(t0 + i*1000)
 		r.Info.IntervalS = interval
@@ -174,9 +174,9 @@ func told(tr *Tracker, interval float64, readings int) (d Device, windows []int6
 	return d, windows
 }
 
-func TestIntervalThatADeviceTellsIsBelieved(t *testing.T) {
+func TestAnnouncedIntervalIsExpected(t *testing.T) {
 	const hours3 = 3*3_600_000 + slack
-	d, windows := told(newTracker(), 3600, 12)
+	d, windows := announce(newTracker(), 3600, 12)
 	for i, w := range windows {
 		require.EqualValues(t, hours3, w, "reading %d: more often is welcome", i)
 	}
@@ -184,7 +184,7 @@ func TestIntervalThatADeviceTellsIsBelieved(t *testing.T) {
 	tr := newTracker()
 	back := tr.Restore(d.State, t0)
 	require.EqualValues(t, hours3, back.Window())
-	_, windows = told(newTracker(), 0.2, 12)
+	_, windows = announce(newTracker(), 0.2, 12)
 	require.EqualValues(t, missed*1000+slack, windows[11], "it is slower than it says")
 }
 
@@ -193,13 +193,13 @@ func TestIntervalOfTheModelCountsUntilTheDevicesOwnIsLearned(t *testing.T) {
 	tr := New(Options{Refresh: time.Minute, IntervalOf: func(model string) (time.Duration, bool) {
 		return interval, model == "m"
 	}}, t0)
-	d, windows := told(tr, 0, 9)
+	d, windows := announce(tr, 0, 9)
 	for i, w := range windows[:8] {
 		require.EqualValues(t, 3*600_000+slack, w, i)
 	}
 	require.EqualValues(t, missed*1000+slack, windows[8], "it is set to send every second")
 
-	d, _ = told(tr, 0, 1)
+	d, _ = announce(tr, 0, 1)
 	interval = time.Hour
 	tr.Expect(&d)
 	require.EqualValues(t, 3*3_600_000+slack, d.Window(), "the catalogue has changed")
