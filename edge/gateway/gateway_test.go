@@ -179,6 +179,7 @@ func TestStopUnderLoadLosesNoAckedReading(t *testing.T) {
 		}
 	})
 	<-sending
+	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(acked) > 0 }, waitTimeout, time.Millisecond)
 	asked := time.Now()
 	stop()
 	require.Less(t, time.Since(asked), waitTimeout)

@@ -63,7 +63,8 @@ func whole(h uint64) uint64 {
 }
 
 // record is one sender. A word is 56 bits of a hash and the low 8 of a sequence, whose
-// next 16 are in high; 0 is an empty place.
+// next 16 are in high; 0 is an empty place. From next on, around the ring, come the empty
+// places, then the messages, oldest first.
 type record struct {
 	sender uint64 // 0: the record is free
 	words  [Ring]uint64
@@ -79,6 +80,7 @@ type Memory struct {
 	n      int      // records in use
 	hand   uint32   // the record from which the next victim is looked for
 	max    int
+	found  *record // of the newest call of Find, until any other record changes
 }
 
 // New returns an empty memory.
@@ -89,7 +91,9 @@ func (m *Memory) Len() int { return m.n }
 
 // Find returns the low 24 bits of the sequence under which a message was put.
 func (m *Memory) Find(msg Message) (seq uint32, ok bool) {
-	if r := m.record(msg.Sender); r != nil {
+	r := m.record(msg.Sender)
+	m.found = r
+	if r != nil {
 		if i := r.place(msg.Hash); i >= 0 {
 			return r.seq(i), true
 		}
@@ -97,31 +101,18 @@ func (m *Memory) Find(msg Message) (seq uint32, ok bool) {
 	return 0, false
 }
 
-// Put remembers a message of the pack at seq and forgets the oldest of its sender.
+// Put remembers a message of the pack at seq and forgets the oldest of its sender. It must not
+// be known already.
 func (m *Memory) Put(msg Message, seq uint64) {
-	r := m.record(msg.Sender)
-	if r == nil {
-		r = m.insert(msg.Sender)
-	}
-	i := r.free(uint32(seq))
-	r.next = uint8(i+1) % Ring
-	r.set(i, msg.Hash, uint32(seq))
-}
-
-// free returns an empty place, or that of the oldest message, as seen from seq. Of messages of
-// one pack the first is the oldest.
-func (r *record) free(seq uint32) (oldest int) {
-	most := -1
-	for k := range Ring {
-		i := (int(r.next) + k) % Ring
-		if r.words[i] == 0 {
-			return i
-		}
-		if age := int((seq - r.seq(i)) & seqMask); age > most {
-			oldest, most = i, age
+	r := m.found
+	if r == nil || r.sender != msg.Sender {
+		if r = m.record(msg.Sender); r == nil {
+			r = m.insert(msg.Sender)
 		}
 	}
-	return oldest
+	r.words[r.next] = msg.Hash&hashMask | uint64(uint8(seq))
+	r.high[r.next] = uint16(seq >> 8)
+	r.next = (r.next + 1) % Ring
 }
 
 // Remove forgets a message put under seq.
@@ -129,8 +120,22 @@ func (m *Memory) Remove(msg Message, seq uint64) {
 	if r := m.record(msg.Sender); r != nil {
 		if i := r.place(msg.Hash); i >= 0 && r.seq(i) == uint32(seq)&seqMask {
 			r.words[i] = 0
+			r.close()
 		}
 	}
+}
+
+// close moves the messages together, in their order, after some were removed.
+func (r *record) close() {
+	old := *r
+	r.words, r.high, r.next = [Ring]uint64{}, [Ring]uint16{}, 0
+	for k := range uint8(Ring) {
+		if i := (old.next + k) % Ring; old.words[i] != 0 {
+			r.words[r.next], r.high[r.next] = old.words[i], old.high[i]
+			r.next++
+		}
+	}
+	r.next %= Ring
 }
 
 // Restore returns the whole sequence of the newest pack, at most ref, with these low bits.
@@ -161,15 +166,20 @@ func (m *Memory) drop(chunk int, gone func(seq uint32) bool) (more bool) {
 		if r.sender == 0 {
 			continue
 		}
-		used := false
+		left, removed := 0, false
 		for p := range r.words {
-			if r.words[p] != 0 && gone(r.seq(p)) {
-				r.words[p] = 0
+			switch {
+			case r.words[p] == 0:
+			case gone(r.seq(p)):
+				r.words[p], removed = 0, true
+			default:
+				left++
 			}
-			used = used || r.words[p] != 0
 		}
-		if !used {
+		if left == 0 {
 			m.remove(uint32(chunk*chunkRecords + i))
+		} else if removed {
+			r.close()
 		}
 	}
 	return chunk+1 < len(m.chunks)
@@ -185,11 +195,6 @@ func (r *record) place(hash uint64) int {
 }
 
 func (r *record) seq(i int) uint32 { return uint32(r.high[i])<<8 | uint32(uint8(r.words[i])) }
-
-func (r *record) set(i int, hash uint64, seq uint32) {
-	r.words[i] = hash&hashMask | uint64(uint8(seq))
-	r.high[i] = uint16(seq >> 8)
-}
 
 func (m *Memory) at(n uint32) *record { return &m.chunks[n/chunkRecords][n%chunkRecords] }
 
@@ -289,6 +294,7 @@ func (m *Memory) remove(n uint32) {
 	}
 	m.index[i] = 0
 	*m.at(n) = record{}
+	m.found = nil
 	m.free = append(m.free, n)
 	m.n--
 }
