@@ -40,11 +40,13 @@ type auditAnswer struct {
 	Since int64 `json:"since"`
 }
 
-// actionWords are the actions of operators.
+// actionWords are the actions of operators on alarms, auditActions all of theirs.
 var actionWords = []string{
 	string(telemetry.ActionAcknowledge), string(telemetry.ActionShelve), string(telemetry.ActionUnshelve),
 	string(telemetry.ActionOutOfService), string(telemetry.ActionInService), string(telemetry.ActionComment), string(telemetry.ActionAssign),
 }
+
+var auditActions = append(slices.Clip(actionWords), string(telemetry.ActionRemove), string(telemetry.ActionDescribe))
 
 // listAudit returns the actions of operators and of the system, newest first.
 func (p *Portal) listAudit(c *fiber.Ctx) error {
@@ -57,7 +59,7 @@ func (p *Portal) listAudit(c *fiber.Ctx) error {
 		return err
 	}
 	r := parser{get: func(name string) string { return c.Query(name) }}
-	actions := r.words("action", actionWords)
+	actions := r.words("action", auditActions)
 	outcomes := r.words("outcome", auditOutcomes)
 	from, to := r.time("from"), r.time("to")
 	if r.err != nil {

@@ -128,6 +128,9 @@ func (p *Portal) commandMany(c *fiber.Ctx) error {
 func (p *Portal) prototype(id identity, action telemetry.AlarmAction, body commandBody) (telemetry.AlarmCommand, error) {
 	now := p.model.Now()
 	c := telemetry.AlarmCommand{CommandID: body.CommandID, Action: action, At: now, Note: body.Note, Assignee: body.Assignee}
+	if action.OfDevice() {
+		return c, badField("action", strings.Join(actionWords, ", "))
+	}
 	var err error
 	if c.By, err = id.actor(body.By); err != nil {
 		return c, err
@@ -144,29 +147,16 @@ func (p *Portal) prototype(id identity, action telemetry.AlarmAction, body comma
 	probe := c // valid names, to check everything else
 	probe.DeviceID, probe.AlertType = "x", "x"
 	if err := probe.Check(); err != nil {
-		return c, wrongCommand(&probe, err)
+		return c, wrongCommand(err)
 	}
 	return c, nil
 }
 
-// wrongCommand finds the field that failed a command's Check.
-func wrongCommand(c *telemetry.AlarmCommand, err error) error {
-	field := "action"
-	switch {
-	case !telemetry.ValidDeviceID(c.CommandID):
-		field = "command_id"
-	case !telemetry.ValidDeviceID(c.DeviceID):
-		field = "device_id"
-	case !telemetry.ValidDeviceID(c.AlertType):
-		field = "alert_type"
-	case len(c.By) > telemetry.MaxOperator || strings.ToValidUTF8(c.By, "") != c.By:
-		field = "by"
-	case len(c.Note) > telemetry.MaxNote || c.Action == telemetry.ActionComment && c.Note == "":
-		field = "note"
-	case len(c.Assignee) > telemetry.MaxOperator:
-		field = "assignee"
-	}
-	return refuse(fiber.StatusBadRequest, "bad_field", err.Error()).at(field)
+// wrongCommand names the field that failed a command's Check, whose errors begin with it.
+func wrongCommand(err error) error {
+	text := strings.TrimPrefix(err.Error(), telemetry.ErrCommand.Error()+": ")
+	field, _, _ := strings.Cut(text, ": ")
+	return refuse(fiber.StatusBadRequest, "bad_field", text).at(field)
 }
 
 // shelfEnd returns the end of a shelf, 0 for other actions.
@@ -199,21 +189,17 @@ func shelfEnd(action telemetry.AlarmAction, body commandBody, now int64) (int64,
 func (p *Portal) commandAlarm(ctx context.Context, c telemetry.AlarmCommand, a *state.Alert) (int, any, error) {
 	c.DeviceID, c.AlertType, c.AlertID = a.DeviceID, a.AlertType, a.AlertID
 	if err := c.Check(); err != nil {
-		return 0, nil, wrongCommand(&c, err)
+		return 0, nil, wrongCommand(err)
 	}
 	r := p.commands.Do(ctx, []telemetry.AlarmCommand{c})[0]
+	if err := failed(&r); err != nil {
+		return 0, nil, err
+	}
 	out := commandAnswer{Time: p.model.Now(), Result: resultOf(&r)}
 	if r.Alert != nil {
 		out.Alert = r.Alert.Raw
 	}
-	switch {
-	case errors.Is(r.Err, command.ErrReused):
-		return 0, nil, refuse(fiber.StatusConflict, "command_id_reused", "this command_id was used for another command").at("command_id").of(c.CommandID)
-	case r.Err != nil:
-		return 0, nil, errKafka().of(c.CommandID)
-	case r.Outcome == telemetry.OutcomeRefused:
-		return 0, nil, refuse(fiber.StatusConflict, "command_refused", out.Result.Reason).of(c.CommandID)
-	case r.Outcome == command.OutcomePending:
+	if r.Outcome == command.OutcomePending {
 		return fiber.StatusAccepted, out, nil
 	}
 	return fiber.StatusOK, out, nil

@@ -176,7 +176,7 @@ func (e *endpoint) describe(s *schemas) object {
 	}
 	if e.body != nil {
 		s.bodies = true
-		out = out.with("requestBody", object{{"required", true}, {"content", object{{fiber.MIMEApplicationJSON, object{
+		out = out.with("requestBody", object{{"required", e.verb() != fiber.MethodDelete}, {"content", object{{fiber.MIMEApplicationJSON, object{
 			{"schema", s.of(reflect.TypeOf(e.body))}, {"example", e.example},
 		}}}}})
 		s.bodies = false

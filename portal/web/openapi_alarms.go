@@ -60,7 +60,7 @@ var alarmEndpoints = []endpoint{
 		params: join([]parameter{
 			textParameter("device_id", "Id of the device.", "device_001"), textParameter("alert_id", "Id of the alarm.", "a1"),
 			textParameter("alert_type", "Type of the alarm.", "temperature_high"), textParameter("by", "Name of the operator.", "李工"),
-			wordsParameter("action", "Actions.", actionWords...), wordsParameter("outcome", "Outcomes.", auditOutcomes...),
+			wordsParameter("action", "Actions.", auditActions...), wordsParameter("outcome", "Outcomes.", auditOutcomes...),
 			textParameter("command_id", "Id of the command.", "c-1"),
 			timeParameter("from", "Recorded at or after this time.", 0), timeParameter("to", "Recorded before this time.", 0),
 			sortParameter("-recorded_at by default: newest first.", "-recorded_at", "recorded_at"),

@@ -71,7 +71,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 	r.raise(alarm("a1", "d1", 1, telemetry.AlarmUnacknowledged))
 	const head = " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
 	for _, request := range []string{
-		"POST /api/v1/devices", "DELETE /api/v1/devices/d1", "PUT /api/v1/alerts/a1", "PATCH /api/v1/alerts/a1/history", "DELETE /api/v1/alerts/a1",
+		"POST /api/v1/devices", "PUT /api/v1/devices/d1", "PUT /api/v1/alerts/a1", "PATCH /api/v1/alerts/a1/history", "DELETE /api/v1/alerts/a1",
 		"POST /api/v1/stats", "OPTIONS /api/v1/devices", "POST /api/openapi.json", "DELETE /api/docs", "PUT /api/docs/docs.js", "POST /", "DELETE /app.js", "POST /ws",
 		"TRACE /api/v1/stats", "CONNECT /api/v1/stats", "POST /metrics",
 	} {

@@ -26,6 +26,26 @@ var plantEndpoints = []endpoint{
 		},
 	},
 	{
+		method: fiber.MethodPatch, need: deviceCommand,
+		path: "/api/v1/devices/{id}", id: "describeDevice", tag: "commands", handle: (*Portal).describeDevice,
+		summary: "Name a device, describe and tag it",
+		about: "At least one of `name`, `description` and `tags`; one that is left out stays as it is, an empty one is removed. " +
+			"Sent again with the same command_id it is done once. With `if_revision` it is refused with `conflict` if somebody else changed the device in between.",
+		params: []parameter{deviceInPath, operatorHeader}, body: describeBody{},
+		example: object{{"by", "李工"}, {"name", "东侧循环泵"}, {"tags", []string{"pump"}}},
+		answers: deviceCommandAnswers("bad_json", "bad_field", "bad_parameter", "operator_missing"),
+	},
+	{
+		method: fiber.MethodDelete, need: deviceCommand,
+		path: "/api/v1/devices/{id}", id: "removeDevice", tag: "commands", handle: (*Portal).removeDevice,
+		summary: "Remove a device",
+		about: "Its alarms are closed, and what is stored about it is deleted, its name included; its readings in Kafka stay. " +
+			"If it sends again it is a new device. The body may be empty if the header names the operator.",
+		params: []parameter{deviceInPath, operatorHeader}, body: removeBody{},
+		example: object{{"by", "李工"}, {"note", "replaced"}},
+		answers: deviceCommandAnswers("bad_json", "bad_field", "bad_parameter", "operator_missing"),
+	},
+	{
 		path: "/api/v1/devices/{id}/series", id: "getDeviceSeries", tag: "devices", handle: (*Portal).getDeviceSeries,
 		summary: "Time series of a device's sensors",
 		about:   "Mean, minimum and maximum of each step, from the portal's memory, which starts at `begins`.",
@@ -95,6 +115,16 @@ var plantEndpoints = []endpoint{
 		summary: "Metrics in the text format of Prometheus",
 		answers: []response{{status: fiber.StatusOK, about: "The metrics.", media: fiber.MIMETextPlain, body: ""}},
 	},
+}
+
+func deviceCommandAnswers(bad ...string) []response {
+	return []response{
+		answered(deviceCommandAnswer{}),
+		{status: fiber.StatusAccepted, about: "Stored in Kafka; core has not answered within 2 s. Ask again with the same command_id.", body: deviceCommandAnswer{}},
+		failing(fiber.StatusBadRequest, bad...), foreign, failing(fiber.StatusNotFound, "device_not_found"),
+		failing(fiber.StatusConflict, "command_refused", "command_id_reused", "conflict"),
+		notJSON, failing(fiber.StatusServiceUnavailable, "kafka_unavailable"),
+	}
 }
 
 var deviceSortParameter = parameter{

@@ -41,7 +41,10 @@ var (
 	troubleWords  = []string{
 		troubleSilent, troubleBufferFull, troubleHorizon, troubleDuplicate, troubleDifference, troubleDamaged, troubleNoLedger,
 	}
-	auditOutcomes = []string{string(telemetry.OutcomeApplied), string(telemetry.OutcomeNothing), string(telemetry.OutcomeRefused)}
+	auditOutcomes = []string{
+		string(telemetry.OutcomeApplied), string(telemetry.OutcomeNothing), string(telemetry.OutcomeRefused),
+		string(telemetry.OutcomeConflict), string(telemetry.OutcomeForgotten),
+	}
 	numberSensors = []string{telemetry.Temperature, telemetry.Humidity, telemetry.Pressure, telemetry.Current}
 )
 
@@ -52,16 +55,18 @@ var typeWords = map[reflect.Type][]string{
 	reflect.TypeFor[telemetry.AlertStatus](): {string(telemetry.AlertActive), string(telemetry.AlertCleared)},
 	reflect.TypeFor[telemetry.AlarmState]():  stateWords,
 	reflect.TypeFor[telemetry.AlarmSource](): sourceWords,
-	reflect.TypeFor[telemetry.AlarmAction](): actionWords,
+	reflect.TypeFor[telemetry.AlarmAction](): auditActions,
 	reflect.TypeFor[telemetry.Presence]():    presenceWords,
 	reflect.TypeFor[telemetry.AlarmEvent](): {
 		string(telemetry.EventRaised), string(telemetry.EventEscalated), string(telemetry.EventRepeated), string(telemetry.EventCleared),
 		string(telemetry.EventSuppressed), string(telemetry.EventUnsuppressed), string(telemetry.EventChattering), string(telemetry.EventSettled),
 		string(telemetry.EventStale), string(telemetry.EventAcknowledged), string(telemetry.EventShelved), string(telemetry.EventUnshelved),
 		string(telemetry.EventOutOfService), string(telemetry.EventInService), string(telemetry.EventCommented), string(telemetry.EventAssigned),
+		string(telemetry.EventRemoved), string(telemetry.EventDescribed),
 	},
 	reflect.TypeFor[telemetry.Outcome](): {
 		string(telemetry.OutcomeApplied), string(telemetry.OutcomeNothing), string(telemetry.OutcomeRefused),
+		string(telemetry.OutcomeConflict), string(telemetry.OutcomeForgotten),
 		string(command.OutcomePending), string(command.OutcomeFailed), string(outcomeNotFound),
 	},
 }
@@ -72,6 +77,8 @@ var fieldTexts = map[string]string{
 	"web.commandsBody.AlertIDs":  "These alarms.",
 	"web.commandsBody.Filter":    "The alarms that it selects.",
 	"web.commandsBody.DeviceID":  "With alert_type: that alarm of this device.",
+	"web.describeBody.By":        "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
+	"web.removeBody.By":          "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
 	"web.commandsBody.AlertType": "With device_id.",
 }
 
@@ -106,19 +113,29 @@ var fieldSchemas = map[string]object{
 	"web.commandBody.By":           typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
 	"web.commandBody.Assignee":     typed("string").with("maxLength", telemetry.MaxOperator),
 	"web.commandBody.Duration":     typed("string").with("examples", []string{"15m", "8h"}),
+	"web.describeBody.CommandID":   typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
+	"web.describeBody.By":          typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
+	"web.describeBody.Name":        orNull(typed("string")).with("maxLength", telemetry.MaxDeviceName),
+	"web.describeBody.Description": orNull(typed("string")).with("maxLength", telemetry.MaxDescription),
+	"web.describeBody.Tags":        orNull(typed("array")).with("items", typed("string").with("minLength", 1).with("maxLength", telemetry.MaxTag)).with("maxItems", telemetry.MaxTags),
+	"web.describeBody.IfRevision":  orNull(typed("integer")).with("minimum", 0),
+	"web.removeBody.CommandID":     typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
+	"web.removeBody.By":            typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
+	"web.removeBody.Note":          typed("string").with("maxLength", telemetry.MaxNote),
 	"web.commandsBody.AlertIDs":    listOf(typed("string")).with("maxItems", mostCommands),
 	"web.gateway.BufferUsed":       typed("number").with("minimum", 0),
 }
 
 // nullFields can be null although their type is not a pointer.
 var nullFields = map[string]bool{
-	"web.device.Reading":          true,
-	"web.commandAnswer.Alert":     true,
-	"wire.Explanation.Conditions": true,
-	"wire.Explanation.Samples":    true,
-	"wire.Sample.Values":          true,
-	"wire.Sample.Holds":           true,
-	"lag.Lag.Partitions":          true,
+	"web.device.Reading":             true,
+	"web.commandAnswer.Alert":        true,
+	"web.deviceCommandAnswer.Device": true,
+	"wire.Explanation.Conditions":    true,
+	"wire.Explanation.Samples":       true,
+	"wire.Sample.Values":             true,
+	"wire.Sample.Holds":              true,
+	"lag.Lag.Partitions":             true,
 }
 
 // alwaysThere are the required fields of types that are passed on unchanged or read from clients.

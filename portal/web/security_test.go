@@ -121,32 +121,33 @@ func TestCompressedBodyIsRefusedBeforeItIsUnpacked(t *testing.T) {
 		"br, br": fasthttp.AppendBrotliBytes(nil, br), "gzip, br": fasthttp.AppendBrotliBytes(nil, fasthttp.AppendGzipBytes(nil, plain)),
 		"identity": []byte(`{"by":"x"}`), "": []byte(`{"by":"x"}`), "unknown": []byte(`{"by":"x"}`),
 	}
-	var paths []string
+	type target struct{ method, path string }
+	var targets []target
 	for _, table := range [][]endpoint{plantEndpoints, alarmEndpoints} {
 		for i := range table {
 			if e := &table[i]; e.verb() != http.MethodGet {
-				paths = append(paths, strings.NewReplacer("{id}", "a1", "{action}", "acknowledge").Replace(e.path))
+				targets = append(targets, target{e.verb(), strings.NewReplacer("{id}", "a1", "{action}", "acknowledge").Replace(e.path)})
 			}
 		}
 	}
-	require.Len(t, paths, 2)
+	require.Len(t, targets, 4)
 	for coding, body := range bombs {
 		const bodyLimit = 64 << 10
 		if len(body) >= bodyLimit { // gzip of 64 MiB is just above it
 			body = body[:bodyLimit-1]
 		}
-		for _, path := range paths {
+		for _, to := range targets {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			a := r.send(http.MethodPost, path, body, "Content-Type", "application/json", "Content-Encoding", coding)
+			a := r.send(to.method, to.path, body, "Content-Type", "application/json", "Content-Encoding", coding)
 			runtime.ReadMemStats(&after)
-			require.Equal(t, http.StatusUnsupportedMediaType, a.status, "%s %s: %s", path, coding, a.body)
+			require.Equal(t, http.StatusUnsupportedMediaType, a.status, "%s %s: %s", to, coding, a.body)
 			require.Equal(t, "unsupported_media_type", a.failure(t).Code)
 			require.Equal(t, "identity", a.header.Get("Accept-Encoding"))
-			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(size/4), "%s %s", path, coding)
+			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(size/4), "%s %s", to, coding)
 		}
 	}
-	twoLines := r.send(http.MethodPost, paths[0], bombs["br, br"], "Content-Type", "application/json", "Content-Encoding", "br", "Content-Encoding", "br")
+	twoLines := r.send(targets[0].method, targets[0].path, bombs["br, br"], "Content-Type", "application/json", "Content-Encoding", "br", "Content-Encoding", "br")
 	require.Equal(t, http.StatusUnsupportedMediaType, twoLines.status)
 }
 

@@ -40,7 +40,7 @@ func (p *Portal) targets(proto telemetry.AlarmCommand, body commandsBody) (comma
 	default:
 		proto.DeviceID, proto.AlertType = body.DeviceID, body.AlertType
 		if err := proto.Check(); err != nil {
-			return nil, nil, wrongCommand(&proto, err)
+			return nil, nil, wrongCommand(err)
 		}
 		return []telemetry.AlarmCommand{proto}, nil, nil
 	}
