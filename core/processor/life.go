@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -35,12 +36,12 @@ type cause string
 const (
 	byCommand cause = "command"
 	forgotten cause = "forgotten"
-	// unknown is of a command to remove a device that there is not: its records are deleted
-	// all the same, in case a portal shows it.
+	// unknown is the cause of a command for an id that core does not know: its records are
+	// deleted nevertheless, in case a portal shows it.
 	unknown cause = ""
 )
 
-// removal is what is remembered of a device that was removed by a command. Its record in
+// removal is the memory of a device that was removed by a command. Its record in
 // alarm-state, beside the device's own, survives a restart.
 type removal struct {
 	At int64 `json:"removed_at"` // ms by the clock
@@ -167,7 +168,7 @@ func (l *lifeStage) restore(id string, data []byte) {
 }
 
 // forget removes devices that have been silent for too long, those silent longest first and a
-// limited number at a time, and what is no longer needed of removed ones.
+// limited number at a time, and the removals that are over.
 func (t *task) forget(now int64, behind bool) {
 	l := &t.life
 	l.most = max(l.most, len(t.devices))
@@ -259,8 +260,6 @@ func (t *task) giveBack() {
 
 func shrunk[K comparable, V any](m map[K]V) map[K]V {
 	small := make(map[K]V, len(m))
-	for k, v := range m {
-		small[k] = v
-	}
+	maps.Copy(small, m)
 	return small
 }

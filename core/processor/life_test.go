@@ -290,12 +290,12 @@ func TestForgettingIsBoundedAndInOrder(t *testing.T) {
 	require.Equal(t, want, got, "those silent longest first")
 }
 
-// TestEntriesWithoutADeviceAreFreed is for gateways and for commands to ids that nobody has.
+// TestEntriesWithoutADeviceAreFreed is for gateways and for commands to unknown ids.
 func TestEntriesWithoutADeviceAreFreed(t *testing.T) {
 	tk := newTestTask(t)
 	now := time.Now().UnixMilli()
-	tk.order(acknowledge("c1", "nobody", now), now)
-	require.Contains(t, tk.devices, "nobody")
+	tk.order(acknowledge("c1", "unknown", now), now)
+	require.Contains(t, tk.devices, "unknown")
 	for k := range int64(4) {
 		tk.tick(now + k*2*rememberMS)
 	}

@@ -8,7 +8,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// describe applies a command to change what is written about a device. A device may be
+// describe applies a command to change the description of a device. A device may be
 // described before its first reading.
 func (t *task) describe(c *telemetry.AlarmCommand) {
 	m, gone := t.life.metas[c.DeviceID], t.life.removals[c.DeviceID]

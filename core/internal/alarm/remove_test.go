@@ -106,7 +106,7 @@ func TestWhatKeepsASilentDevice(t *testing.T) {
 	hot, _ := play(rs, quiet, at(t0+3000, 99))
 	require.True(t, hot.Keeps())
 	returned, _ := play(rs, hot, at(t0+4000, 20))
-	require.True(t, returned.Keeps(), "nobody has seen it")
+	require.True(t, returned.Keeps(), "no operator has seen it")
 	seen, _ := do(t, rs, returned, command(telemetry.ActionAcknowledge, "c1", 5))
 	require.False(t, seen.Keeps())
 	out, _, _, _ := rs.Command(quiet, command(telemetry.ActionOutOfService, "c2", 5), t0+5000, nil)
