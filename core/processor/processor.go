@@ -165,7 +165,7 @@ func (p *Processor) Run(ctx context.Context) error {
 	g.Go("gateways", func(ctx context.Context) error { return p.gateways.Run(ctx, hub) })
 	g.Go("peers", func(ctx context.Context) error { return p.peers.Run(ctx, hub) })
 	explainer := replay.Explainer{
-		Log: p.log, Brokers: p.cfg.Brokers, Topic: p.cfg.DeviceData, ClientID: clientID, Rules: p.rules.forAlert, Sensors: p.sensors.Catalogue,
+		Log: p.log, Brokers: p.cfg.Brokers, Topic: p.cfg.DeviceData, ClientID: clientID, Rules: p.rules.forAlert,
 	}
 	g.Go("explainer", func(ctx context.Context) error { return explainer.Run(ctx, hub) })
 	g.Go("rules", p.rules.Run)

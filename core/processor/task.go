@@ -87,9 +87,10 @@ func newTask(p *Processor, partition int32, wake func()) *task {
 	return t
 }
 
-// reloadSensors applies the newest catalogue of sensors and models.
+// reloadSensors applies the newest catalogue of sensors and models: that of the rules in
+// force, since values and limits must be in the same units.
 func (t *task) reloadSensors() {
-	latest := t.p.sensors.Catalogue()
+	latest := t.alarms.rules.Catalogue()
 	if latest == t.intake.Sensors {
 		return
 	}

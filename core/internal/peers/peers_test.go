@@ -111,3 +111,73 @@ func TestOptionsAreRequired(t *testing.T) {
 	_, err := New(Options{})
 	require.Error(t, err)
 }
+
+// TestOlderAndNewerMembersUnderstandEachOther: during an upgrade both exchange values. The
+// older ones know four parameters by their place.
+func TestOlderAndNewerMembersUnderstandEachOther(t *testing.T) {
+	e, _ := newExchange(t)
+	e.receive([]byte(`{"member":"old","round":1,"first":true,"rooms":[{"room":"301","values":[[20,21],[50],null,[]]}]}`), now)
+	of := e.RoomValues(3, now)
+	require.Equal(t, []float64{20, 21}, of("301", telemetry.Temperature))
+	require.Equal(t, []float64{50}, of("301", telemetry.Humidity))
+	require.Empty(t, of("301", "co2"))
+
+	v := values("301", 22)
+	v.Add("co2", []float64{400})
+	e.Set(1, nil, []rooms.Values{v})
+	data, err := json.Marshal(e.messages()[1])
+	require.NoError(t, err)
+	var former struct {
+		Rooms []struct {
+			Room   string       `json:"room"`
+			Values [4][]float64 `json:"values"`
+		} `json:"rooms"`
+	}
+	require.NoError(t, json.Unmarshal(data, &former))
+	require.Equal(t, "301", former.Rooms[0].Room)
+	require.Equal(t, []float64{22}, former.Rooms[0].Values[0])
+
+	b, _ := newExchange(t)
+	b.receive(data, now)
+	require.Equal(t, []float64{400}, b.RoomValues(3, now)("301", "co2"))
+	for _, odd := range []string{
+		`{"member":"x","rooms":[{"room":"301","values":[[1],[2],[3],[4],[5]]}]}`,
+		`{"member":"x","rooms":[{"room":"301","values":{"co2":[1]}}]}`,
+		`{"member":"x","rooms":[{"room":"301","others":{"CO2":[1],"":null}}]}`,
+		`{"member":"x","rooms":[{"room":"301","others":[1]}]}`,
+		`{"member":"x","rooms":[{"values":[[1e400]]}]}`,
+	} {
+		b.receive([]byte(odd), now) // any hub client may publish there
+	}
+	require.Equal(t, []float64{400}, b.RoomValues(3, now)("301", "co2"))
+}
+
+func TestMessagesStayBelowTheHubsLimit(t *testing.T) {
+	e, _ := newExchange(t)
+	var own []rooms.Values
+	for i := range 100 {
+		v := rooms.Values{Room: string(rune('a'+i%26)) + string(rune('a'+i/26))}
+		for k := range 9 {
+			long := make([]float64, 1000)
+			for j := range long {
+				long[j] = -1.2345678901234567e-300
+			}
+			v.Add("a_sensor_with_a_rather_long_name"[:20+k], long)
+		}
+		own = append(own, v)
+	}
+	e.Set(1, nil, own)
+	b, _ := newExchange(t)
+	sent := e.messages()
+	require.Greater(t, len(sent), 2)
+	for _, m := range sent {
+		data, err := json.Marshal(m)
+		require.NoError(t, err)
+		require.Less(t, len(data), 1<<20)
+		b.receive(data, now)
+	}
+	of := b.RoomValues(3, now)
+	for i := range own {
+		require.Len(t, of(own[i].Room, "a_sensor_with_a_rather"), 1000)
+	}
+}

@@ -43,8 +43,6 @@ type Explainer struct {
 	Topic, ClientID string
 	// Rules returns the rules that raised an alarm, or those in force if they are gone.
 	Rules func(*telemetry.Alert) *alarm.Rules
-	// Sensors returns the catalogue by which units are converted.
-	Sensors func() *sensors.Catalogue
 }
 
 // Run answers requests on nc until ctx ends.
@@ -102,7 +100,8 @@ func (e *Explainer) explain(ctx context.Context, a *telemetry.Alert) wire.Explan
 	case a.Evidence.FirstOffset < 0 || a.Evidence.LastOffset < a.Evidence.FirstOffset:
 		return failed("the alarm's evidence is not a range of readings")
 	}
-	inputs, missing, err := e.evidence(ctx, a)
+	rules := e.Rules(a)
+	inputs, missing, err := e.evidence(ctx, a, rules.Catalogue())
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return failed("reading from Kafka took too long")
@@ -112,7 +111,7 @@ func (e *Explainer) explain(ctx context.Context, a *telemetry.Alert) wire.Explan
 	case len(inputs) == 0:
 		return failed("the readings are no longer in Kafka")
 	}
-	x := explain(e.Rules(a), *a, inputs)
+	x := explain(rules, *a, inputs)
 	if x.Incomplete == "" {
 		x.Incomplete = missing
 	}
@@ -120,8 +119,8 @@ func (e *Explainer) explain(ctx context.Context, a *telemetry.Alert) wire.Explan
 }
 
 // evidence reads the readings of an alarm's device around its evidence; missing is why
-// some are not among them.
-func (e *Explainer) evidence(ctx context.Context, a *telemetry.Alert) (inputs []alarm.Input, missing string, err error) {
+// some are not among them. Units are converted as the rules' limits were.
+func (e *Explainer) evidence(ctx context.Context, a *telemetry.Alert, catalogue *sensors.Catalogue) (inputs []alarm.Input, missing string, err error) {
 	log, err := open(ctx, e.Brokers, e.Topic, e.ClientID)
 	if err != nil {
 		return nil, "", err
@@ -134,7 +133,7 @@ func (e *Explainer) evidence(ctx context.Context, a *telemetry.Alert) (inputs []
 	var records []record
 	err = log.read(ctx, a.Evidence.Partition, from, to, func(m *sarama.ConsumerMessage) bool {
 		if string(m.Key) == a.DeviceID {
-			if r, ok := read(&intake.Intake{Sensors: e.Sensors()}, m); ok {
+			if r, ok := read(&intake.Intake{Sensors: catalogue}, m); ok {
 				records = append(records, r)
 			}
 		}

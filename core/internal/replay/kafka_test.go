@@ -84,7 +84,7 @@ func TestOpenTransactionMakesTheAnswerIncomplete(t *testing.T) {
 		t.Parallel()
 		e := &Explainer{
 			Log: slog.New(slog.DiscardHandler), Brokers: brokers, Topic: topic, ClientID: "test",
-			Rules: func(*telemetry.Alert) *alarm.Rules { return rules }, Sensors: sensors.Default,
+			Rules: func(*telemetry.Alert) *alarm.Rules { return rules },
 		}
 		a := play(t, rules, series(20, 81, 82, 83))
 		a.Evidence = &telemetry.AlarmEvidence{Partition: 0, FirstOffset: 1, LastOffset: 3}
@@ -147,7 +147,7 @@ func TestReplayConvertsUnitsAsCoreDoes(t *testing.T) {
 
 	e := &Explainer{
 		Log: slog.New(slog.DiscardHandler), Brokers: brokers, Topic: topic, ClientID: "test",
-		Rules: func(*telemetry.Alert) *alarm.Rules { return rules }, Sensors: sensors.Default,
+		Rules: func(*telemetry.Alert) *alarm.Rules { return rules },
 	}
 	a := r.Raised[0].Alert
 	a.Evidence = &telemetry.AlarmEvidence{Partition: 0, FirstOffset: 2, LastOffset: 5}

@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -106,4 +107,106 @@ func TestRemovedDeviceLeavesItsRoom(t *testing.T) {
 	require.Empty(t, table.devices)
 	put(table, &devices[2], reading("301", now, 22))
 	require.Len(t, table.rooms, 1)
+}
+
+// co2 is a reading of co2 and temperature.
+func co2(ts int64, ppm, temperature float64) *telemetry.Reading {
+	r := reading("301", ts, temperature)
+	r.Sensors = append(telemetry.Sensors{{Name: "co2", Number: ppm}, telemetry.Switch("door", true)}, r.Sensors...)
+	return r
+}
+
+func TestAnyParameterIsCompared(t *testing.T) {
+	table := newTable()
+	devices := make([]Device, 3)
+	for i, v := range []float64{400, 500, 900} {
+		put(table, &devices[i], co2(now, v, 20))
+	}
+	var plain, unknown Device
+	put(table, &plain, reading("301", now, 30)) // has no co2
+	r := co2(now, 1e6, 20)
+	r.Sensors[0].Status = telemetry.StatusUnitUnknown
+	put(table, &unknown, r)
+	table.Rebuild(now, func(room, parameter string) []float64 {
+		if parameter == "co2" {
+			return []float64{600}
+		}
+		return nil
+	})
+	var view alarm.RoomView
+	require.Equal(t, alarm.RoomValue{Count: 3, Mean: 500, Median: 500}, table.View(&devices[2], &view).Of("co2"))
+	require.Equal(t, alarm.RoomValue{Count: 4, Mean: 600, Median: 550}, table.View(&plain, &view).Of("co2"))
+	require.Equal(t, 4, table.View(&devices[0], &view).Of(telemetry.Temperature).Count)
+	require.Zero(t, table.View(&devices[0], &view).Of("door").Count, "rules do not compare it")
+	require.Len(t, plain.values, 1, "a device holds its own sensors")
+
+	own := table.Own()
+	require.Len(t, own, 1)
+	require.ElementsMatch(t, []float64{400, 500, 900}, own[0].Of("co2"))
+	require.Len(t, own[0].Of(telemetry.Temperature), 5)
+}
+
+// TestOtherRulesCompareOtherParameters: values from before are not taken for theirs.
+func TestOtherRulesCompareOtherParameters(t *testing.T) {
+	table := newTable()
+	devices := make([]Device, 2)
+	for i := range devices {
+		put(table, &devices[i], co2(now, 400, 20))
+	}
+	table.Rebuild(now, nil)
+	var view alarm.RoomView
+	require.Equal(t, 1, table.View(&devices[0], &view).Of("co2").Count)
+	table.Compare([]string{"co2"})
+	require.Empty(t, *table.View(&devices[0], &view))
+	table.Rebuild(now, nil)
+	require.Zero(t, table.View(&devices[0], &view).Of("co2").Count)
+	for i := range devices {
+		put(table, &devices[i], co2(now+1, 500, 20))
+	}
+	table.Rebuild(now+1, nil)
+	require.Equal(t, alarm.RoomValue{Count: 1, Mean: 500, Median: 500}, table.View(&devices[0], &view).Of("co2"))
+	require.Zero(t, table.View(&devices[0], &view).Of(telemetry.Temperature).Count)
+}
+
+func TestValuesAreBounded(t *testing.T) {
+	var v Values
+	for range 3 {
+		v.Add("co2", make([]float64, maxValues-1))
+		v.Add(telemetry.Humidity, make([]float64, maxValues-1))
+	}
+	require.Len(t, v.Of("co2"), maxValues)
+	require.Len(t, v.Of(telemetry.Humidity), maxValues)
+	for i := range 2 * maxParameters {
+		v.Add(fmt.Sprint("p", i), []float64{1})
+	}
+	require.Len(t, v.Others, maxParameters)
+	v.Add("co2", nil)
+	require.Equal(t, 2*maxValues+maxParameters-1, v.Len())
+}
+
+// TestLargeRoomGoesInParts: a message has room for a part.
+func TestLargeRoomGoesInParts(t *testing.T) {
+	var parameters []string
+	for i := range 40 {
+		parameters = append(parameters, fmt.Sprint("p", i))
+	}
+	table := New()
+	table.Compare(parameters)
+	devices := make([]Device, maxValues)
+	for i := range devices {
+		r := reading("301", now, 20)
+		for _, p := range parameters {
+			r.Sensors.Set(telemetry.Sensor{Name: p, Number: 1})
+		}
+		put(table, &devices[i], r)
+	}
+	table.Rebuild(now, nil)
+	values := 0
+	parts := table.Own()
+	require.Greater(t, len(parts), 3)
+	for i := range parts {
+		require.LessOrEqual(t, parts[i].Len(), maxPart+maxValues)
+		values += parts[i].Len()
+	}
+	require.Equal(t, 40*maxValues, values)
 }
