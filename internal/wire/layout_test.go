@@ -139,7 +139,7 @@ func TestRewriteOfRandomReadings(t *testing.T) {
 
 func FuzzAppendChanged(f *testing.F) {
 	f.Add(sampleText(f), "high", "", "\"\\\n栋", "u", 1.5)
-	f.Add([]byte(with(`"sensors":{}`, `"sensors":{"current":{"value":1},"temperature":{"status":null,"value":2,"unit":"F"}}`)), "a", "b", "", "", -0.0)
+	f.Add([]byte(with(`"sensors":{}`, `"sensors":{"current":{"value":1},"temperature":{"status":null,"value":2,"unit":"F"}}`)), "a", "b", "", "", math.Copysign(0, -1))
 	f.Fuzz(func(t *testing.T, raw []byte, a, b, c, unit string, number float64) {
 		if math.IsNaN(number) || math.IsInf(number, 0) {
 			return

@@ -83,8 +83,9 @@ func codesOf(r telemetry.Reason) (code, nats int) {
 		return 413, natsTooLarge
 	case telemetry.ReasonWrongStream:
 		return 400, natsStreamMismatch
+	default:
+		return 400, natsBadRequest
 	}
-	return 400, natsBadRequest
 }
 
 // AppendAck appends the success reply for a reading stored in the pack at seq. Stream names

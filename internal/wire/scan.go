@@ -178,13 +178,13 @@ func (c *scanner) skipValue() {
 	}
 }
 
-// literal reads word and reports whether it was there.
-func (c *scanner) literal(word string) bool {
+// literal reads word.
+func (c *scanner) literal(word string) {
 	if !strings.HasPrefix(c.s[c.i:], word) {
-		return c.fail("a value")
+		c.fail("a value")
+		return
 	}
 	c.i += len(word)
-	return true
 }
 
 // str reads the string at the position.
