@@ -44,6 +44,21 @@ func TestTrimIsPutOffWhileABacklogDrains(t *testing.T) {
 	require.False(t, p.unhurried(Position{}), "no heartbeat yet")
 }
 
+// A gateway recognises messages that are sent again by its newest packs.
+func TestTrimLeavesWhatTheGatewayKeeps(t *testing.T) {
+	for keepFrom, want := range map[uint64]uint64{
+		0:   90, // an older gateway, or one that gave up
+		1:   0,
+		51:  50,
+		200: 90,
+	} {
+		r := heard(t, wire.GatewayStatus{Gateway: "gw-a", KeepFrom: keepFrom})
+		r.o.TrimMargin = 10
+		require.Equal(t, want, (&puller{r: r, g: &gateway{id: "gw-a"}}).trimmable(100), "keep from %d", keepFrom)
+		require.EqualValues(t, 90, (&puller{r: r, g: &gateway{id: "gw-b"}}).trimmable(100), "no heartbeat yet")
+	}
+}
+
 func TestAheadSenderThatFellBehindStartsAgain(t *testing.T) {
 	s := newAheadSender(heard(t, wire.GatewayStatus{Gateway: "gw-a", LastSeq: 1000}), "gw-a")
 	require.False(t, s.stale(1000))

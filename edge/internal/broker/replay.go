@@ -49,16 +49,14 @@ func (s *Stream) Replay(ctx context.Context, from uint64, since time.Time, f fun
 	return nil
 }
 
-// receivedSince reports whether the pack at a sequence has messages received at or after
-// since. A pack that is missing or unreadable counts as older.
+// receivedSince reports whether the pack at a sequence, or the next one there is, has messages
+// received at or after since. One that is unreadable counts as such.
 func (s *Stream) receivedSince(ctx context.Context, seq uint64, since time.Time, failed *error) bool {
-	msg, err := s.str.GetMsg(ctx, seq)
+	msg, err := s.str.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(s.subject))
 	if err != nil {
-		if !errors.Is(err, jetstream.ErrMsgNotFound) {
-			*failed = err
-		}
-		return false
+		*failed = err
+		return true
 	}
 	p, err := wire.OpenPack(msg.Data)
-	return err == nil && p.Header.Base >= since.UnixMilli()
+	return err != nil || p.Header.Base >= since.UnixMilli()
 }
