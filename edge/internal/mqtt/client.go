@@ -315,9 +315,6 @@ func (c *Client) goodbye(body []byte) *fault {
 			return faultf(protocolError, "session expiry in DISCONNECT, none in CONNECT")
 		}
 		c.session.expiry = min(time.Duration(props.sessionExpiry)*time.Second, maxSessionExpiry)
-		if c.will != nil {
-			c.will.delay = min(c.will.delay, c.session.expiry)
-		}
 	}
 	if code == Success {
 		c.will = nil

@@ -217,6 +217,12 @@ func TestClientsPacketLimitIsKept(t *testing.T) {
 			require.Equal(t, tt.reason, ack.Properties.ReasonString != "")
 		})
 	}
+	for version, want := range map[byte]string{4: "", 5: "2 accepted, 1 refused"} {
+		_, addr := start(t, &store{reason: "2 accepted, 1 refused"})
+		c := mqtttest.Connect(t, addr, version, nil)
+		c.Publish(topic, 1, 1, "r")
+		require.Equal(t, want, c.Read().Properties.ReasonString, "success with a remark")
+	}
 	st := &store{reply: PayloadFormatInvalid, reason: strings.Repeat("€", 1000)}
 	_, addr := start(t, st)
 	c := mqtttest.Connect(t, addr, 5, nil)

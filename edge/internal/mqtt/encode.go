@@ -54,15 +54,15 @@ func reasonProperties(reason string) []byte {
 	return append(appendVarint(nil, len(section)), section...)
 }
 
-// ackPacket encodes a PUBACK, PUBREC, PUBREL or PUBCOMP (sections 3.4 to 3.7). Success needs
-// neither code nor properties, which is the only form that MQTT 3 has.
+// ackPacket encodes a PUBACK, PUBREC, PUBREL or PUBCOMP (sections 3.4 to 3.7). Success without
+// a reason needs neither code nor properties, which is the only form that MQTT 3 has.
 func ackPacket(kind byte, id uint16, code Code, reason string) []byte {
 	flags := byte(0)
 	if kind == typePubrel {
 		flags = 2 // [MQTT-3.6.1-1]
 	}
 	body := binary.BigEndian.AppendUint16(nil, id)
-	if code != Success {
+	if code != Success || reason != "" {
 		body = append(body, byte(code))
 		if reason != "" {
 			body = append(body, reasonProperties(reason)...)

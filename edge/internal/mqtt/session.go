@@ -126,7 +126,7 @@ func (s *Server) attach(c *Client, p *connectPacket) (present bool, err *fault) 
 	x.client, x.expiry = c, p.sessionExpiry()
 	c.session = x
 	if p.will != nil {
-		c.will = &will{msg: p.will, delay: min(p.willDelay, x.expiry), to: c.receiver}
+		c.will = &will{msg: p.will, delay: p.willDelay, to: c.receiver}
 	}
 	s.mu.Unlock()
 	if previous != nil {
