@@ -82,7 +82,7 @@ func (f Format) Load(data []byte, read func(p *Reader, top *Map, items []ast.Nod
 	return &Error{p.problems}
 }
 
-// document reads what is the same in every file.
+// document checks the frame and returns the document and the items of its list.
 func (f Format) document(p *Reader, file *ast.File) (*Map, []ast.Node, bool) {
 	var docs []ast.Node
 	for _, d := range file.Docs {

@@ -52,9 +52,9 @@ func (v *validator) other(m *Message, mapper Mapper, levels mapping.Levels, topi
 		rest.clip(keptBatchBytes)
 		m.Add("", rest.Payload, rest.Refusal, r.Mapping)
 	}
-	// A bare value has no time of its own: the same payload again may be a new one. Only the
-	// id tells a resend.
-	if m.ID != "" {
+	// The same message again is a resend if it says its time or has an id. A bare value that
+	// comes again is a new one.
+	if m.ID != "" || r.Timed {
 		m.Identify(resend.Topic(topic), payload)
 	}
 	return true

@@ -141,6 +141,15 @@ func TestBareValuesAreNoResends(t *testing.T) {
 		require.False(t, r.Duplicate)
 	}
 	require.Len(t, store.entries(t), 3)
+	for range 2 {
+		r := request(t, conns[1], &nats.Msg{Subject: "v.d1.temperature", Data: []byte("20"), Header: nats.Header{nats.MsgIdHdr: {"7"}}})
+		require.Nil(t, r.Error)
+	}
+	require.Len(t, store.entries(t), 4, "an id tells a resend")
+	for range 2 {
+		require.Nil(t, request(t, conns[1], &nats.Msg{Subject: "z.d1", Data: []byte(`{"ts":5,"t":1}`)}).Error)
+	}
+	require.Len(t, store.entries(t), 5, "so does a time in the message")
 }
 
 // TestMappedSubjectsFollowTheFile changes the mappings while messages arrive.
@@ -168,7 +177,7 @@ func TestMappedSubjectsFollowTheFile(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := conns[1].Request("z.d1", []byte(`{"ts":9,"t":20}`), 100*time.Millisecond)
 		return err != nil
-	}, waitTimeout, time.Millisecond, "nobody listens to a subject whose mapping is gone")
+	}, waitTimeout, time.Millisecond, "a subject whose mapping is gone has no subscription")
 	require.Zero(t, intake.dropped())
 	require.NoError(t, intake.Stop(context.WithoutCancel(t.Context())))
 }

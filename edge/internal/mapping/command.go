@@ -26,13 +26,13 @@ const usage = `usage: edge mappings check -f FILE [-building NAME]
 check validates a mappings file.
 test shows what the gateway would make of a message: the readings, one a line, and on the
 error output what it would refuse and why. -topic is the message's MQTT topic, -subject its
-NATS subject. -building is EDGE_BUILDING unless set. -after maps another message before, as
+NATS subject. -building stands for EDGE_BUILDING. -after maps another message before, as
 often as needed: Sparkplug data needs the birth that announces its metrics.
 
 Exit code: 0 for readings, or if a mapping ignores the message; 1 if it is refused or no
 mapping applies; 2 for an invalid file or command line.
 
-  edge mappings test -f deploy/mappings/tasmota.yaml -building A栋 \
+  edge mappings test -f deploy/mappings/tasmota.yaml \
     -topic tele/plug/SENSOR < deploy/mappings/samples/tasmota-energy.json
 `
 
@@ -55,7 +55,7 @@ func (c *Command) Run(args []string) int {
 	flags.SetOutput(c.Err)
 	flags.Usage = func() { fmt.Fprint(c.Err, usage) }
 	file := flags.String("f", "", "mappings file")
-	building := flags.String("building", c.Building, "")
+	building := flags.String("building", cmp.Or(c.Building, "EDGE_BUILDING"), "")
 	topic := flags.String("topic", "", "")
 	subject := flags.String("subject", "", "")
 	var after []string
