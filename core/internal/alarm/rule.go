@@ -71,6 +71,17 @@ type Rule struct {
 	Disabled bool
 }
 
+// Sensors returns the names of the sensors that r judges.
+func (r Rule) Sensors() (names []string) {
+	r = r.normal()
+	for _, c := range []*Condition{&r.If, r.Other} {
+		if c != nil && c.Kind != Offline && c.Kind != BatteryLow && c.Kind != SignalWeak {
+			names = append(names, c.Parameter)
+		}
+	}
+	return names
+}
+
 // Where restricts a rule to some devices; the zero value matches all. Each list that is
 // not empty must have an entry that matches.
 type Where struct {

@@ -148,9 +148,25 @@ func (c *Command) print(r *Result, set alarm.RuleSet, rows int) {
 	fmt.Fprintln(c.Out)
 	c.totals(r, set)
 	fmt.Fprintf(c.Out, "\n%d readings of %d devices, %d refused records, %d alarms\n", r.Readings, r.Devices, r.Refused, len(r.Raised))
+	for _, text := range unheard(r, set) {
+		fmt.Fprintln(c.Out, text)
+	}
 	if r.Incomplete != "" {
 		fmt.Fprintln(c.Out, "incomplete:", r.Incomplete)
 	}
+}
+
+// unheard names the sensors that rules judge and no reading has: their names may be
+// misspelt.
+func unheard(r *Result, set alarm.RuleSet) (texts []string) {
+	for _, rule := range set.Rules {
+		for _, name := range rule.Sensors() {
+			if !rule.Disabled && !r.Sensors[name] {
+				texts = append(texts, fmt.Sprintf("rule %s: no reading has %s", rule.ID, name))
+			}
+		}
+	}
+	return texts
 }
 
 func lasted(a *Occurrence) string {

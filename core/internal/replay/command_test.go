@@ -47,10 +47,13 @@ func TestReportOfADryRun(t *testing.T) {
 	cleared := telemetry.Alert{DeviceID: "d1", AlertType: "hot", Severity: "high", Rule: "hot", PeakValue: 91, Status: telemetry.AlertCleared, ClearedAt: t0 + 2500}
 	active := telemetry.Alert{DeviceID: "d2", AlertType: "hot", Severity: "high", Rule: "hot", PeakValue: 92, Status: telemetry.AlertActive, Historical: true}
 	r := &Result{
+		Sensors:  map[string]bool{"temperature": true},
 		Readings: 7, Refused: 1, Devices: 2, Incomplete: "partition 3: why",
 		Raised: []*Occurrence{{Alert: cleared, Start: t0}, {Alert: active, Start: t0 + 1000}, {Alert: active, Start: t0 + 2000}},
 	}
-	set := alarm.RuleSet{Rules: []alarm.Rule{{ID: "cold"}, hot(80), {ID: "off", Disabled: true}}}
+	set := alarm.RuleSet{Rules: []alarm.Rule{{
+		ID: "cold", If: alarm.Condition{Kind: alarm.Low, Parameter: "temprature"}, Other: &alarm.Condition{Kind: alarm.BatteryLow},
+	}, hot(80), {ID: "off", Disabled: true, If: alarm.Condition{Kind: alarm.High, Parameter: "off"}}}}
 	c.print(r, set, 2)
 	require.Equal(t, `RAISED                    DEVICE  ALARM  SEVERITY  RULE  PEAK  LASTED
 2023-11-14T22:13:20.000Z  d1      hot    high      hot   91    2.5s
@@ -62,6 +65,7 @@ hot   3       2        2       2
 cold  0       0        0       0
 
 7 readings of 2 devices, 1 refused records, 3 alarms
+rule cold: no reading has temprature
 incomplete: partition 3: why
 `, out.String())
 }

@@ -36,6 +36,8 @@ type Options struct {
 type Result struct {
 	Readings, Refused int64
 	Devices           int
+	// Sensors are the names of the sensors in the readings.
+	Sensors map[string]bool
 	// Raised are the alarms in the order in which they were raised.
 	Raised []*Occurrence
 	// Incomplete names what could not be read; empty when everything was.

@@ -162,3 +162,30 @@ func TestExplanationOfOtherKinds(t *testing.T) {
 		require.InDelta(t, tt.value, *x.Samples[len(x.Samples)-1].Values[0], 1e-9, name)
 	}
 }
+
+// TestAnySensorIsExplained: also when its rule has changed since.
+func TestAnySensorIsExplained(t *testing.T) {
+	co2 := func(limit float64) *alarm.Rules {
+		return compile(t, alarm.Rule{ID: "co2_high", If: alarm.Condition{Kind: alarm.High, Parameter: "co2", Limit: limit, Deadband: 0.01, Unit: "%"}})
+	}
+	var inputs []alarm.Input
+	for i, v := range []float64{900, 1100, 1200} {
+		in := series(20)[0]
+		in.Reading.Timestamp, in.Received, in.Offset = t0+int64(i)*1000, t0+int64(i)*1000, 100+int64(i)
+		in.Reading.Sensors = append(in.Reading.Sensors, telemetry.Sensor{Name: "co2", Number: v, Unit: "ppm"})
+		inputs = append(inputs, in)
+	}
+	a := play(t, co2(0.1), inputs)
+	x := explain(co2(0.1), a, inputs)
+	require.Empty(t, x.Incomplete)
+	require.Contains(t, x.RuleText, "parameter: co2\n  limit: 0.1\n  deadband: 0.01\n  unit: \"%\"\n")
+	want := []wire.Condition{{Parameter: "co2", Operator: ">", Limit: 1000, Deadband: 100, Unit: "ppm"}}
+	require.Equal(t, want, x.Conditions)
+	require.InDelta(t, 1100, *x.Samples[1].Values[0], 0)
+	require.Equal(t, telemetry.EventRaised, x.Samples[1].Event)
+
+	x = explain(co2(5), a, inputs)
+	require.Contains(t, x.Incomplete, "has changed since")
+	require.Equal(t, want, x.Conditions)
+	require.Equal(t, telemetry.EventRaised, x.Samples[1].Event)
+}

@@ -115,6 +115,7 @@ func TestDryRunMergesPartitionsByTime(t *testing.T) {
 	require.EqualValues(t, 10, all.Readings)
 	require.EqualValues(t, 1, all.Refused)
 	require.Equal(t, 2, all.Devices)
+	require.True(t, all.Sensors[telemetry.Temperature])
 	require.Len(t, all.Raised, 2)
 	require.Equal(t, "d2", all.Raised[0].DeviceID, "raised first")
 	require.Equal(t, telemetry.AlertActive, all.Raised[0].Status)

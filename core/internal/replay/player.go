@@ -34,7 +34,7 @@ type device struct {
 }
 
 func newPlayer(o Options) *player {
-	p := &player{o: o, intake: intake.Intake{Sensors: o.Sensors}, devices: make(map[string]*device), alarms: make(map[string]*Occurrence), rooms: rooms.New()}
+	p := &player{o: o, result: Result{Sensors: make(map[string]bool)}, intake: intake.Intake{Sensors: o.Sensors}, devices: make(map[string]*device), alarms: make(map[string]*Occurrence), rooms: rooms.New()}
 	p.rooms.Compare(o.Rules.RoomParameters())
 	return p
 }
@@ -65,6 +65,11 @@ func (p *player) record(m *sarama.ConsumerMessage) {
 		return
 	}
 	p.result.Readings++
+	for i := range r.Sensors {
+		if name := r.Sensors[i].Name; !p.result.Sensors[name] {
+			p.result.Sensors[strings.Clone(name)] = true // it shares the reading's text
+		}
+	}
 	d.state, p.changes, _ = p.o.Rules.Step(d.state, in, p.changes[:0])
 	p.note()
 }
