@@ -168,6 +168,7 @@ func (p *Processor) Run(ctx context.Context) error {
 		Log: p.log, Brokers: p.cfg.Brokers, Topic: p.cfg.DeviceData, ClientID: clientID, Rules: p.rules.forAlert,
 	}
 	g.Go("explainer", func(ctx context.Context) error { return explainer.Run(ctx, hub) })
+	g.Go("limits", func(ctx context.Context) error { return p.answerLimits(ctx, hub) })
 	g.Go("rules", p.rules.Run)
 	g.Go("sensors", p.sensors.Run)
 	g.Go("consumers", p.work)

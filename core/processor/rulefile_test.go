@@ -212,6 +212,13 @@ func TestExplainShowsTheReadings(t *testing.T) {
 	reply, err := p.hub.Request(wire.ExplainSubject, []byte("{"), waitTimeout)
 	require.NoError(t, err)
 	require.Contains(t, string(reply.Data), "not JSON")
+	reply, err = p.hub.Request(wire.LimitsSubject, nil, waitTimeout)
+	require.NoError(t, err)
+	var limits []wire.RuleLimit
+	require.NoError(t, json.Unmarshal(reply.Data, &limits))
+	require.Contains(t, limits, wire.RuleLimit{
+		Parameter: "temperature", Operator: ">", Value: 80, Severity: telemetry.SeverityHigh, Rule: "temperature_high", Everywhere: true,
+	})
 	c.stop()
 }
 

@@ -27,6 +27,9 @@ const (
 	// ExplainSubject answers why an alarm was raised: the request is an ExplainRequest,
 	// the reply an Explanation, both JSON.
 	ExplainSubject = "alarms.explain"
+	// LimitsSubject answers which limits the rules in force have: the reply is a JSON array
+	// of RuleLimit.
+	LimitsSubject = "alarms.limits"
 	// PeersSubject is for core instances alone: they exchange the state that no single
 	// one of them has.
 	PeersSubject = "core.peers"

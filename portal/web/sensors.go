@@ -33,12 +33,14 @@ type sensor struct {
 	Limits      []limit `json:"limits"` // of the rules in force; empty without any, or when core has not told
 }
 
-// limit is a threshold of a rule, in the sensor's unit.
+// limit is a threshold of a rule on the sensor of that name, in its unit.
 type limit struct {
 	Operator string             `json:"operator"`
 	Value    float64            `json:"value"`
 	Severity telemetry.Severity `json:"severity"`
 	Rule     string             `json:"rule"`
+	// Everywhere means that the rule is for every device, not for some alone.
+	Everywhere bool `json:"everywhere"`
 }
 
 // listSensors returns the catalogue of sensors and what occurs in the plant.
@@ -92,7 +94,7 @@ func (p *Portal) withCatalogue(items []sensor) []sensor {
 }
 
 func (p *Portal) sensorOf(name string, k *sensors.Kind) sensor {
-	s := sensor{Name: name, Value: sensors.Number, Zh: name, En: name, Decimals: 2, Limits: []limit{}}
+	s := sensor{Name: name, Value: sensors.Number, Zh: name, En: name, Decimals: 2, Limits: p.limits.of(name)}
 	if k == nil {
 		return s
 	}

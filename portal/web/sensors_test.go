@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -11,12 +12,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/portal/internal/feed"
 )
 
 // sensing returns a live entry with these sensors, as JSON.
@@ -86,6 +89,47 @@ func TestSensorsOfThePlantAndOfTheCatalogue(t *testing.T) {
 	r.getJSON("/api/v1/sensors?occurring=false", &got)
 	require.Equal(t, all-7, got.Total)
 	r.refused("/api/v1/sensors?occurring=maybe", http.StatusBadRequest, "bad_parameter")
+}
+
+func TestLimitsAreThoseOfTheLastAnswer(t *testing.T) {
+	answers := []string{`[`, `[{"parameter":"co2","operator":">","value":1000,"severity":"medium","rule":"co2_high","everywhere":true},` +
+		`{"parameter":"co2","operator":">","value":2000,"severity":"high","rule":"co2_high_high","everywhere":false}]`, `[]`}
+	var l ruleLimits
+	l.ask = func(_ context.Context, subject string, _ []byte) ([]byte, error) {
+		require.Equal(t, wire.LimitsSubject, subject)
+		next := answers[0]
+		answers = answers[1:]
+		return []byte(next), nil
+	}
+	require.Error(t, l.load(t.Context()))
+	require.Equal(t, []limit{}, l.of("co2"))
+	require.NoError(t, l.load(t.Context()))
+	want := []limit{{">", 1000, telemetry.SeverityMedium, "co2_high", true}, {">", 2000, telemetry.SeverityHigh, "co2_high_high", false}}
+	require.Equal(t, want, l.of("co2"))
+	require.Equal(t, []limit{}, l.of("vibration"))
+	l.ask = func(context.Context, string, []byte) ([]byte, error) { return nil, feed.ErrNoResponder }
+	require.ErrorIs(t, l.load(t.Context()), feed.ErrNoResponder)
+	require.Equal(t, want, l.of("co2"), "core is away")
+	l.ask = func(context.Context, string, []byte) ([]byte, error) { return []byte(answers[0]), nil }
+	require.NoError(t, l.load(t.Context()))
+	require.Empty(t, l.of("co2"), "the rule is gone")
+}
+
+func TestLimitsAreAskedForAtTheStart(t *testing.T) {
+	r := start(t, func(o *Options) {
+		nc, err := nats.Connect(o.Config.HubURL)
+		require.NoError(t, err)
+		t.Cleanup(nc.Close)
+		_, err = nc.Subscribe(wire.LimitsSubject, func(m *nats.Msg) {
+			_ = m.Respond([]byte(`[{"parameter":"co2","operator":">","value":1000,"severity":"medium","rule":"co2_high"}]`))
+		})
+		require.NoError(t, err)
+		require.NoError(t, nc.Flush())
+	})
+	mixed(r)
+	r.eventually("the limit", func() bool {
+		return strings.Contains(r.get("/api/v1/sensors?occurring=true").body, `"limits":[{"operator":"\u003e","value":1000,"severity":"medium","rule":"co2_high","everywhere":false}]`)
+	})
 }
 
 func TestFileOfSensorsIsReloaded(t *testing.T) {

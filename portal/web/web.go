@@ -62,6 +62,7 @@ type Portal struct {
 	catalogue *sensorfile.File
 	census    *census.Census
 	inventory inventory
+	limits    ruleLimits
 	lag       *lag.Poller
 	process   *ops.Process
 	stats     *statsCache
@@ -139,6 +140,7 @@ func (p *Portal) build(o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	p.limits.ask = p.feed.Ask
 	p.lag, err = lag.New(lag.Options{
 		Brokers: o.Config.Brokers, Topic: o.Config.Topics.DeviceData, Group: o.Config.GroupID, Log: o.Log, Registry: o.Registry,
 	})
@@ -199,6 +201,7 @@ func (p *Portal) Run(ctx context.Context) error {
 	g.Go("feed", p.feed.Run)
 	g.Go("lag", p.lag.Run)
 	g.Go("sensors", p.catalogue.Run)
+	g.Go("limits", p.limits.run)
 	g.Go("dashboard", p.dashboard.Run)
 	g.Go("commands", p.commands.Run)
 	g.Go("fanout", p.fanout.Run)

@@ -1,0 +1,70 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"industrial-iot-monitor/internal/wire"
+)
+
+// ruleLimits are the limits of core's rules, by the name of the sensor. They are asked for again and
+// again: rules change while core runs.
+type ruleLimits struct {
+	ask func(ctx context.Context, subject string, question []byte) ([]byte, error)
+	by  atomic.Pointer[map[string][]limit]
+}
+
+const (
+	limitsEvery = 30 * time.Second
+	// limitsRetry is the pause after a failure: core may not be up yet.
+	limitsRetry  = 2 * time.Second
+	limitsWithin = 2 * time.Second
+)
+
+// of returns the limits on a sensor, an empty list without any, or while core has not told.
+func (l *ruleLimits) of(name string) []limit {
+	if by := l.by.Load(); by != nil && (*by)[name] != nil {
+		return (*by)[name]
+	}
+	return []limit{}
+}
+
+// run keeps the limits until ctx ends. While core is unreachable the last ones stay.
+func (l *ruleLimits) run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		next := limitsEvery
+		if l.load(ctx) != nil {
+			next = limitsRetry
+		}
+		timer.Reset(next)
+	}
+}
+
+func (l *ruleLimits) load(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, limitsWithin)
+	defer cancel()
+	data, err := l.ask(ctx, wire.LimitsSubject, nil)
+	if err != nil {
+		return err
+	}
+	var all []wire.RuleLimit
+	if err := json.Unmarshal(data, &all); err != nil {
+		return fmt.Errorf("reading the limits of rules: %w", err)
+	}
+	by := make(map[string][]limit)
+	for _, x := range all {
+		by[x.Parameter] = append(by[x.Parameter], limit{x.Operator, x.Value, x.Severity, x.Rule, x.Everywhere})
+	}
+	l.by.Store(&by)
+	return nil
+}
