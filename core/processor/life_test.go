@@ -167,15 +167,21 @@ func TestRemovedDeviceThatSpeaksAgainIsNew(t *testing.T) {
 	}
 }
 
+// offlineNews is the message that a device went offline.
+func offlineNews(device string, at int64) *sarama.ConsumerMessage {
+	m := message(1, device, at, 20)
+	m.Value = fmt.Appendf(nil, `{"device_id":%q,"timestamp":%d,"location":{"building":"A","floor":1,"room":""},"sensors":{},"device_info":{},"presence":"offline"}`,
+		device, at)
+	return m
+}
+
 // TestOfflineNewsDoesNotBringADeviceBack is for a last will that follows the removal.
 func TestOfflineNewsDoesNotBringADeviceBack(t *testing.T) {
 	tk := newTestTask(t)
 	now := time.Now().UnixMilli()
 	tk.process([]*sarama.ConsumerMessage{message(0, "d1", now-1000, 20)})
 	tk.order(removeCommand("r1", "d1", now), now)
-	m := message(1, "d1", now+1000, 20)
-	m.Value = fmt.Appendf(nil, `{"device_id":"d1","timestamp":%d,"location":{"building":"A","floor":1,"room":""},"sensors":{},"device_info":{},"presence":"offline"}`, now+1000)
-	tk.process([]*sarama.ConsumerMessage{m})
+	tk.process([]*sarama.ConsumerMessage{offlineNews("d1", now+1000)})
 	require.Empty(t, tk.pending.pop().letters)
 	require.Empty(t, tk.devices)
 }
@@ -335,13 +341,17 @@ func TestMemoryOfDevicesThatComeAndGoIsFreed(t *testing.T) {
 			tk.flush(now)
 			tk.pending.pop()
 			now += removedMS + 2*sweepMS
+		} else {
+			for i, m := range chunk {
+				chunk[i] = offlineNews(string(m.Key), now)
+			}
+			tk.process(chunk)
+			tk.pending.pop()
+			now += tk.life.after
 		}
 		for tick := 0; len(tk.devices) > 0 || tick < 60; tick++ { // the windows of many devices take many ticks
 			require.Less(t, tick, 200)
 			now += 1000
-			if tick == 40 { // they are offline
-				now += tk.life.after
-			}
 			tk.tick(now)
 			tk.pending.pop()
 		}
