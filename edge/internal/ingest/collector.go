@@ -9,8 +9,8 @@
 // means that the message is not stored and never will be, so a resend cannot duplicate
 // it. While the outcome of a write is unknown, its senders get no reply: the collector
 // first probes the stream, of which it is the only writer and which accepts a pack only
-// after its predecessor. A device that times out and resends may be stored twice, as
-// at-least-once delivery allows.
+// after its predecessor. A device that times out and sends again gets the same outcome as
+// the first message, which is stored once: package resend remembers it.
 //
 // While a pack is refused or its outcome unknown, all later messages are refused, so
 // that a device's readings keep their order.
