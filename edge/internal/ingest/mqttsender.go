@@ -58,7 +58,7 @@ type qos2 struct{ s *mqttSender }
 // Answer implements Responder.
 func (q *qos2) Answer(t *Ticket, seq uint64, r *telemetry.Refusal) { q.s.answer(2, t, seq, r) }
 
-// answer acknowledges what is stored. MQTT 3 has no code for a dead letter: it is
+// answer acknowledges a stored message. MQTT 3 has no code for a dead letter: it is
 // acknowledged like a reading, since a resend cannot help.
 func (s *mqttSender) answer(qos byte, t *Ticket, seq uint64, r *telemetry.Refusal) {
 	if r == nil || seq != 0 && s.client.Version() < 5 {

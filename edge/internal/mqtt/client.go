@@ -127,7 +127,7 @@ func (c *Client) refuse(f *fault) error {
 }
 
 // end disconnects the client because of f: MQTT 5 clients get the reason (section 3.14),
-// MQTT 3 has no DISCONNECT from the server. What is queued is sent first.
+// MQTT 3 has no DISCONNECT from the server. Queued packets are sent first.
 func (c *Client) end(f *fault) {
 	var last []byte
 	if c.greeted.Load() && c.version == protocolMQTT5 {
@@ -282,7 +282,7 @@ func checkFlags(kind, flags byte) *fault {
 		if flags>>1&3 == 3 { // [MQTT-3.3.1-4]
 			return faultf(malformedPacket, "PUBLISH has QoS 3")
 		}
-		return nil // a DUP flag with QoS 0 ([MQTT-3.3.1-2]) harms nobody
+		return nil // a DUP flag with QoS 0 ([MQTT-3.3.1-2]) is harmless
 	case typePubrel, typeSubscribe, typeUnsubscribe:
 		want = 2
 	}

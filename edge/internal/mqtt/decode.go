@@ -19,8 +19,8 @@ func (c *cursor) fail(code Code, format string, args ...any) {
 	c.rest = nil
 }
 
-// take returns the next n bytes, which alias the body.
-func (c *cursor) take(n int, what string) []byte {
+// next returns the next n bytes, which alias the body.
+func (c *cursor) next(n int, what string) []byte {
 	if len(c.rest) < n {
 		c.fail(malformedPacket, "packet ends inside its %s", what)
 		return nil
@@ -31,21 +31,21 @@ func (c *cursor) take(n int, what string) []byte {
 }
 
 func (c *cursor) byte(what string) byte {
-	if b := c.take(1, what); b != nil {
+	if b := c.next(1, what); b != nil {
 		return b[0]
 	}
 	return 0
 }
 
 func (c *cursor) uint16(what string) uint16 {
-	if b := c.take(2, what); b != nil {
+	if b := c.next(2, what); b != nil {
 		return binary.BigEndian.Uint16(b)
 	}
 	return 0
 }
 
 func (c *cursor) uint32() uint32 {
-	if b := c.take(4, "property"); b != nil {
+	if b := c.next(4, "property"); b != nil {
 		return binary.BigEndian.Uint32(b)
 	}
 	return 0
@@ -66,7 +66,7 @@ func (c *cursor) varint(what string) int {
 }
 
 // bytes decodes binary data (section 1.5.6).
-func (c *cursor) bytes(what string) []byte { return c.take(int(c.uint16(what)), what) }
+func (c *cursor) bytes(what string) []byte { return c.next(int(c.uint16(what)), what) }
 
 // text decodes a UTF-8 string (section 1.5.4) and returns its bytes.
 func (c *cursor) text(what string) []byte {
@@ -142,7 +142,7 @@ const (
 // may appear. Any other is malformed, a second one of a kind a protocol error (section
 // 2.2.2.2).
 func (c *cursor) properties(p *properties, allowed uint64) {
-	section := cursor{rest: c.take(c.varint("property length"), "properties")}
+	section := cursor{rest: c.next(c.varint("property length"), "properties")}
 	for len(section.rest) > 0 && c.err == nil {
 		section.property(p, allowed)
 		c.err = section.err

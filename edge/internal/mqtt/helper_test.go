@@ -27,7 +27,7 @@ const (
 	maxPacket   = 1 << 20
 )
 
-// store keeps what clients publish and answers at once, or when a test says so.
+// store keeps published messages and answers at once, or when a test calls release.
 type store struct {
 	mu     sync.Mutex
 	msgs   []Publish
@@ -65,14 +65,14 @@ func (s sink) Publish(p *Publish) {
 	answer(s.st.reply)
 }
 
-// messages returns what was published.
+// messages returns the published messages.
 func (st *store) messages() []Publish {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return slices.Clone(st.msgs)
 }
 
-// payloads returns the payloads of what was published.
+// payloads returns the payloads of the published messages.
 func (st *store) payloads() []string {
 	out := []string{}
 	for _, m := range st.messages() {
@@ -81,7 +81,7 @@ func (st *store) payloads() []string {
 	return out
 }
 
-// release answers what is held.
+// release answers the held messages.
 func (st *store) release(code Code) {
 	st.mu.Lock()
 	held := st.held
@@ -197,7 +197,7 @@ func acks(t *testing.T, out []byte) map[string]int {
 	n := map[string]int{}
 	for len(out) > 0 {
 		cur := &cursor{rest: out[1:]}
-		body := cur.take(cur.varint("length"), "body")
+		body := cur.next(cur.varint("length"), "body")
 		require.Nil(t, cur.err)
 		switch out[0] >> 4 {
 		case typePuback:

@@ -313,7 +313,7 @@ func TestRefusedQoS2PublishFreesItsID(t *testing.T) {
 	require.Len(t, st.messages(), 5)
 }
 
-// TestAnswersOfStrayPackets: nobody waits for an answer that does not come.
+// TestAnswersOfStrayPackets sends packets of exchanges that do not exist.
 func TestAnswersOfStrayPackets(t *testing.T) {
 	for _, version := range []byte{4, 5} {
 		_, addr := start(t, &store{})

@@ -114,7 +114,7 @@ func (s *Server) background(ln io.Closer, serve func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopping.Load() {
-		_ = ln.Close() // nobody was served
+		_ = ln.Close() // no client was served
 		return
 	}
 	s.listeners = append(s.listeners, ln)
@@ -187,7 +187,7 @@ func (s *Server) StopIntake() {
 	}
 }
 
-// Close calls StopIntake, sends what is queued, disconnects the clients and waits for the
+// Close calls StopIntake, sends queued packets, disconnects the clients and waits for the
 // server's goroutines, until ctx ends. A second call does nothing.
 func (s *Server) Close(ctx context.Context) error {
 	s.StopIntake()
