@@ -183,8 +183,8 @@ func within[T ~string](list []string, v T) bool {
 
 func is(want *bool, v bool) bool { return want == nil || *want == v }
 
-// matches reports whether the filter selects an alarm at place.
-func (f *alertFilter) matches(a *state.Alert, place telemetry.Location) bool {
+// matches reports whether the filter selects an alarm at place, of a device of that name.
+func (f *alertFilter) matches(a *state.Alert, place telemetry.Location, name string) bool {
 	return within(f.states, a.State) && within(f.severities, a.Severity) && within(f.types, a.AlertType) && within(f.sources, a.Source) &&
 		(f.status == "" || f.status == string(a.Status)) &&
 		(f.device == "" || f.device == a.DeviceID) &&
@@ -192,7 +192,7 @@ func (f *alertFilter) matches(a *state.Alert, place telemetry.Location) bool {
 		(f.floor == nil || *f.floor == place.Floor) &&
 		is(f.shelved, a.Shelved != nil) && is(f.suppressed, a.Suppressed != nil) &&
 		is(f.outOf, a.OutOfService != nil) && is(f.historical, a.Historical) &&
-		f.during(a) && (f.text == "" || alertContains(a, place, f.text))
+		f.during(a) && (f.text == "" || alertContains(a, place, name, f.text))
 }
 
 // during reports whether an alarm was open at some time in the filter's range. An open alarm still
@@ -206,8 +206,8 @@ func (f *alertFilter) during(a *state.Alert) bool {
 }
 
 // alertContains reports whether one of an alarm's texts contains the text.
-func alertContains(a *state.Alert, place telemetry.Location, text string) bool {
-	for _, s := range [...]string{a.DeviceID, a.AlertType, a.Message, place.Building, place.Room, a.Gateway, a.Assignee, a.Rule, a.AlertID} {
+func alertContains(a *state.Alert, place telemetry.Location, name, text string) bool {
+	for _, s := range [...]string{a.DeviceID, name, a.AlertType, a.Message, place.Building, place.Room, a.Gateway, a.Assignee, a.Rule, a.AlertID} {
 		if strings.Contains(strings.ToLower(s), text) {
 			return true
 		}
@@ -215,9 +215,17 @@ func alertContains(a *state.Alert, place telemetry.Location, text string) bool {
 	return false
 }
 
+// nameOf returns a device's name, "" without one. It is called within a View.
+func (p *Portal) nameOf(id string) string {
+	if d := p.model.Device(id); d != nil {
+		return d.Meta().Name
+	}
+	return ""
+}
+
 // find returns the selected alarms, in no particular order.
 func (p *Portal) find(f *alertFilter) []*state.Alert {
-	return p.model.Alerts(func(a *state.Alert) bool { return f.matches(a, p.model.Place(a)) })
+	return p.model.Alerts(func(a *state.Alert) bool { return f.matches(a, p.model.Place(a), p.nameOf(a.DeviceID)) })
 }
 
 // alertJSON is the newest record of an alarm in Kafka with all its fields: a telemetry.Alert, possibly

@@ -12,11 +12,10 @@ import (
 
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/portal/internal/command"
-	"industrial-iot-monitor/portal/internal/state"
 )
 
-// describeBody changes what is written about a device. A field that is left out stays as it is, an
-// empty one is removed.
+// describeBody changes the name, description and tags of a device. A field that is left out stays as
+// it is, an empty one is removed.
 type describeBody struct {
 	// CommandID is chosen by the sender and makes a retry safe. By default the portal generates one.
 	CommandID   string    `json:"command_id"`
@@ -91,30 +90,38 @@ func (p *Portal) commandDevice(c *fiber.Ctx, cmd telemetry.AlarmCommand, by stri
 	return c.JSON(p.deviceAnswer(&r))
 }
 
-// deviceAnswer waits until the model has what core says that it has done, within a second: the two
-// come through different topics.
+// deviceAnswer waits until the model has core's change, within a second: outcome and change come
+// through different topics.
 func (p *Portal) deviceAnswer(r *command.Result) deviceCommandAnswer {
-	id, outcome := r.Command.DeviceID, r.Entry
-	done := func(d *state.Device) bool { return true }
-	switch {
-	case outcome == nil:
-	case r.Command.Action == telemetry.ActionRemove:
-		done = func(d *state.Device) bool { return d == nil || d.Received() > r.Command.At }
-	case outcome.Meta != nil:
-		done = func(d *state.Device) bool { return d == nil || d.Meta().Revision >= outcome.Meta.Revision }
-	}
-	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(lookAgain) {
-		var ok bool
-		p.model.View(func() { ok = done(p.model.Device(id)) })
-		if ok {
-			break
-		}
+	id := r.Command.DeviceID
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline) && !p.settled(r); <-tick.C {
 	}
 	now := p.model.Now()
 	return deviceCommandAnswer{Time: now, Result: resultOf(r), Device: p.deviceNow(id, now)}
 }
 
-// lookAgain is the interval of checks for what a command changed.
+// settled reports whether the model has the change of a command to a device.
+func (p *Portal) settled(r *command.Result) (done bool) {
+	if r.Entry == nil {
+		return true
+	}
+	p.model.View(func() {
+		d, m := p.model.Device(r.Command.DeviceID), r.Entry.Meta
+		switch {
+		case d == nil:
+			done = true
+		case r.Command.Action == telemetry.ActionRemove:
+			done = d.Received() > r.Command.At // it has sent since
+		default:
+			done = m == nil || d.Meta().Revision >= m.Revision
+		}
+	})
+	return done
+}
+
+// lookAgain is the interval of checks for the change of a command.
 const lookAgain = 5 * time.Millisecond
 
 // failed returns the error of a command that was not applied, nil if it was or its outcome is pending.

@@ -24,7 +24,7 @@ const (
 	limitsWithin = 2 * time.Second
 )
 
-// of returns the limits on a sensor, an empty list without any, or while core has not told.
+// of returns the limits on a sensor, an empty list without any, or before core has answered.
 func (l *ruleLimits) of(name string) []limit {
 	if by := l.by.Load(); by != nil && (*by)[name] != nil {
 		return (*by)[name]

@@ -85,7 +85,7 @@ var (
 		flagParameter("suppressed", "Whether it is suppressed under another alarm."),
 		flagParameter("out_of_service", "Whether it is out of service."),
 		flagParameter("historical", "Whether it was found in late readings."),
-		textParameter("q", "Part of the device, type, message, building, room, gateway, assignee, rule or id.", "301"),
+		textParameter("q", "Part of the device, its name, type, message, building, room, gateway, assignee, rule or id.", "301"),
 		timeParameter("from", "Alarms that were open at or after this time, however long ago they were raised.", 0),
 		timeParameter("to", "Alarms that were raised before this time.", 0),
 	}

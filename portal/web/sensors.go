@@ -30,7 +30,7 @@ type sensor struct {
 	// send it in a unit which is not known.
 	Devices     int     `json:"devices"`
 	UnitUnknown int     `json:"unit_unknown"`
-	Limits      []limit `json:"limits"` // of the rules in force; empty without any, or when core has not told
+	Limits      []limit `json:"limits"` // of the rules in force; empty without any, or before core has answered
 }
 
 // limit is a threshold of a rule on the sensor of that name, in its unit.

@@ -81,7 +81,7 @@ func TestSensorsOfThePlantAndOfTheCatalogue(t *testing.T) {
 	}, by["glow"])
 
 	r.getJSON("/api/v1/sensors", &got)
-	require.Equal(t, got.Total, len(got.Items))
+	require.Len(t, got.Items, got.Total)
 	require.Equal(t, "humidity", got.Items[1].Name)
 	require.Zero(t, got.Items[1].Devices)
 	require.Greater(t, got.Total, 40)
@@ -195,6 +195,10 @@ func TestDevicesBySensorNameAndTag(t *testing.T) {
 		}
 		require.Equal(t, want, ids, query)
 	}
+	r.raise(alert("x1", "motor", telemetry.SeverityHigh, telemetry.AlertActive, r.portal.model.Now()))
+	var alarms list[json.RawMessage]
+	r.getJSON("/api/v1/alerts?q="+url.QueryEscape("泵"), &alarms)
+	require.Equal(t, 1, alarms.Total, "alarms are found by the name too")
 	for _, query := range []string{"sensor=CO2", "sensor=", "min=5", "sensor=co2&min=warm", "sensor=co2&max=NaN", "sort=sensors.", "sort=sensors.CO2", "sort=co2", "sort=sensors"} {
 		require.NotEmpty(t, r.refused("/api/v1/devices?"+query, http.StatusBadRequest, "bad_parameter"), query)
 	}

@@ -76,6 +76,7 @@ func concerns(action telemetry.AlarmAction, a *state.Alert) bool {
 		return a.OutOfService != nil
 	case telemetry.ActionComment, telemetry.ActionAssign:
 		return a.Open()
+	case telemetry.ActionRemove, telemetry.ActionDescribe: // of devices
 	}
 	return false
 }

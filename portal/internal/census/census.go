@@ -19,7 +19,7 @@ import (
 const (
 	// MaxNames bounds the names that are counted; further ones are left out.
 	MaxNames = 800
-	// maxUnits bounds the units of one name that are told apart.
+	// maxUnits bounds the units of one name that are counted separately.
 	maxUnits = 20
 	// every is how old, in ms, a count may be.
 	every = 5_000
@@ -46,7 +46,7 @@ type Census struct {
 // New returns a census of m.
 func New(m *state.Model) *Census { return &Census{model: m} }
 
-// tally is what is counted of one name.
+// tally counts one name.
 type tally struct {
 	devices, unknown int
 	kinds            [telemetry.Text + 1]int

@@ -125,7 +125,7 @@ func (k *clocks) next(devices int) wire.FrameEntry {
 
 // TestAfterAReconnectEveryDeviceIsUpToDateWhateverItsClock lets a client read as slowly as it
 // likes and lose its connection between any two messages. When it is back and has read
-// everything it has the newest reading of each device, or was told not_recoverable.
+// everything it has the newest reading of each device, or got not_recoverable.
 func TestAfterAReconnectEveryDeviceIsUpToDateWhateverItsClock(t *testing.T) {
 	resumed := 0
 	for seed := range uint64(60) {

@@ -26,7 +26,7 @@ const (
 	aheadBy = 5_000
 )
 
-// Options of a Store. The zero value is usable. What is beyond a bound has no series.
+// Options of a Store. The zero value is usable. Beyond a bound there is no series.
 type Options struct {
 	// MaxDevices bounds the devices with a series; 0 means 20,000.
 	MaxDevices int
@@ -203,7 +203,7 @@ func (s *Store) add(id string, at int64, r *telemetry.Reading) {
 }
 
 // sensorOf returns the series of a sensor, nil if there is no room for it. hint is where it
-// probably is. Values of two units or types are no series, so that a change starts it anew.
+// probably is. Values of two units or types cannot share a series: a change starts it anew.
 func (s *Store) sensorOf(c *device, x *telemetry.Sensor, hint int, step int64) *sensor {
 	t := c.find(x.Name, hint)
 	if t == nil {

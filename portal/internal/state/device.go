@@ -70,10 +70,10 @@ func (d *Device) ClockOffset() int64 {
 	return d.state.ClockOffsetMS
 }
 
-// noMeta is what is written about most devices.
+// noMeta is that of most devices.
 var noMeta telemetry.DeviceMeta
 
-// Meta returns what operators wrote about the device. It is immutable: a change is another one.
+// Meta returns name, description and tags of the device. It is immutable: a change is another one.
 func (d *Device) Meta() *telemetry.DeviceMeta {
 	if d.meta == nil {
 		return &noMeta
