@@ -13,6 +13,7 @@ import { createScopes } from './core/scope.js';
 import { createAlarms } from './model/alarms.js';
 import { createFleet, STATES } from './model/fleet.js';
 import { createPlant } from './model/plant.js';
+import { createSensors, UNIT_UNKNOWN } from './model/sensors.js';
 import { createAlarmsPage } from './pages/alarms.js';
 import { createDevicePage } from './pages/device.js';
 import { createDevicesPage } from './pages/devices.js';
@@ -20,7 +21,7 @@ import { createGatewaysPage } from './pages/gateways.js';
 import { createOverview } from './pages/overview.js';
 import { createSystemPage } from './pages/system.js';
 import { createTrends } from './pages/trends.js';
-import { UNITS, what } from './parts/badge.js';
+import { what } from './parts/badge.js';
 import { createCommands } from './parts/command.js';
 import { createBanner, createNav, createTopbar } from './parts/frame.js';
 import { showHelp } from './parts/help.js';
@@ -40,6 +41,7 @@ const FRESH = 30_000; // an alarm older than this is no news to read out
 
 const fleet = createFleet();
 const alarms = createAlarms();
+const sensors = createSensors();
 const plant = createPlant();
 const scheduler = createScheduler({ raf: (f) => requestAnimationFrame(f), hidden: () => document.hidden, now: () => performance.now() });
 
@@ -66,6 +68,7 @@ const ctx = {
   fleet,
   alarms,
   plant,
+  sensors,
   channel,
   wake,
   view: { building: '', paused: 0 },
@@ -80,15 +83,31 @@ const ctx = {
   setParams: (params) => router.set(params),
   /** age of a moment of the server's clock, in words. */
   age: (ms) => format.age(plant.ageOf(ms), ctx.t),
-  what: (a) => what(a, ctx.t, format),
+  what: (a) => what(a, ctx),
+  /** sensorName is a sensor's name in the page's language. */
+  sensorName: (name) => (ctx.t.has(`param.${name}`) ? ctx.t(`param.${name}`) : sensors.get(name)[lang] || name),
+  /** sensorLabel adds its unit. */
+  sensorLabel: (name) => [ctx.sensorName(name), sensors.get(name).unit].filter((x) => x && x !== '1').join(' · '),
+  /** quantity formats a number of a sensor's kind. */
+  quantity: (name, value) => format.value({ value, unit: sensors.get(name).unit }, sensors.get(name).decimals),
+  /** sensorText formats a sensor's value as it was sent: a number, a switch, or a text. */
+  sensorText(name, s) {
+    if (!s || s.value === null || s.value === undefined) return '–';
+    if (typeof s.value === 'boolean') return ctx.t(s.value ? 'switch.on' : 'switch.off');
+    if (typeof s.value === 'string') return s.value || '–';
+    const known = sensors.get(name);
+    return s.status === UNIT_UNKNOWN ? format.value(s) : format.value({ value: s.value, unit: s.unit ?? known.unit }, known.decimals);
+  },
+  /** deviceName is a device's name, its id if it has none. */
+  deviceName: (id) => fleet.byID.get(id)?.name || id,
   typeText: (type) => (ctx.t.has(`type.${type}`) ? ctx.t(`type.${type}`) : type),
-  peak: (a) => (a.threshold?.parameter && UNITS[a.threshold.parameter] !== undefined ? format.value({ value: a.peak_value, unit: UNITS[a.threshold.parameter] }, a.threshold.parameter) : '–'),
+  peak: (a) => (a.threshold?.parameter && a.source !== 'watchdog' ? ctx.quantity(a.threshold.parameter, a.peak_value) : '–'),
   place: (d) => (d?.building ? ctx.t('place', { building: d.building, floor: d.floor, room: d.room }) : ''),
   stateText: (d) => ctx.t(`state.${STATES[d.state]}`),
   deviceHref: (id) => href({ page: 'device', subject: id }),
   alarmHref: (a) => href({ page: 'alarms', params: { alert: a.alert_id } }),
   /** deviceLink leads to a device; the alarms of gateways lead to the gateways. */
-  deviceLink: (id, a) => h('a', { href: a?.alert_type?.startsWith('gateway_') ? '#/gateways' : ctx.deviceHref(id) }, id),
+  deviceLink: (id, a) => h('a', { href: a?.alert_type?.startsWith('gateway_') ? '#/gateways' : ctx.deviceHref(id), title: id }, ctx.deviceName(id)),
   /** concerns tells whether an alarm is of the building that is looked at. */
   concerns: (a) => !ctx.view.building || a.location?.building === ctx.view.building,
   setBuilding(name) {
@@ -146,12 +165,16 @@ function render(route) {
 /** announce reads out new critical alarms, and nothing else. */
 function announce(a) {
   if (a.severity !== 'critical' || plant.serverNow() - (a.detected_at || a.timestamp) > FRESH) return;
-  announcer.textContent = ctx.t('alarms.new', { device: a.device_id, what: ctx.what(a) });
+  announcer.textContent = ctx.t('alarms.new', { device: ctx.deviceName(a.device_id), what: ctx.what(a) });
 }
 
 channel.subscribe('fleet', (m) => {
   fleet.apply(m);
   wake('fleet');
+});
+channel.subscribe('sensors', (m) => {
+  sensors.apply(m);
+  wake('sensors');
 });
 channel.subscribe('alerts', (m) => {
   const fresh = alarms.apply(m);
@@ -203,4 +226,4 @@ dark.addEventListener('change', () => {
   if (theme === 'auto') render(router.current());
 });
 globalThis.iot = ctx.debug;
-ctx.debug.state = { fleet, alarms, plant };
+ctx.debug.state = { fleet, alarms, plant, sensors };

@@ -34,11 +34,17 @@ test('numbers', () => {
 });
 
 test('a sensor that was not sent is a dash, not a zero', () => {
-  assert.equal(f.value(undefined, 'temperature'), '–');
-  assert.equal(f.value({ value: 'x' }, 'temperature'), '–');
-  assert.equal(f.value({ value: 25.64, unit: '°C' }, 'temperature'), '25.6\u2009°C');
-  assert.equal(f.value({ value: 2.5, unit: 'A' }, 'current'), '2.50\u2009A');
-  assert.equal(f.value({ value: 1 }, 'strange'), '1.0');
+  assert.equal(f.value(undefined, 1), '–');
+  assert.equal(f.value({ value: 'x' }, 1), '–');
+  assert.equal(f.value({ value: null }), '–');
+  assert.equal(f.value({ value: 25.64, unit: '°C' }, 1), '25.6\u2009°C');
+  assert.equal(f.value({ value: 2.5, unit: 'A' }, 2), '2.50\u2009A');
+  assert.equal(f.value({ value: 0.87, unit: '1' }, 2), '0.87', 'a ratio has no unit');
+});
+
+test('a number without known decimals has four digits that count', () => {
+  const got = [0, 1, 7.3, 25.64321, 1013.2499, -0.04321, 123456.7].map((value) => f.value({ value }));
+  assert.deepEqual(got, ['0.000', '1.000', '7.300', '25.64', '1,013', '-0.043', '123,457']);
 });
 
 test('times', () => {

@@ -5,13 +5,14 @@ import { csv } from '../src/core/save.js';
 import { createAlarms, fold, newer, sortAlarms } from '../src/model/alarms.js';
 import { createFleet, filterFleet } from '../src/model/fleet.js';
 import { createPlant, STALE } from '../src/model/plant.js';
-import { align } from '../src/model/series.js';
+import { createSensors, gaugeRange, isCharted } from '../src/model/sensors.js';
+import { align, createCourse } from '../src/model/series.js';
 import { at, group, place, SMALLEST, spot } from '../src/parts/layout.js';
 import { windowOf } from '../src/parts/rows.js';
 
 const row = (index, id, more = {}) => {
-  const d = { building: 'A栋', floor: 1, room: '101', model: 'M', gateway: 'gw-a', state: 1, priority: 0, alarms: 0, ...more };
-  return [index, id, d.building, d.floor, d.room, d.model, d.gateway, d.state, d.priority, d.alarms];
+  const d = { building: 'A栋', floor: 1, room: '101', model: 'M', gateway: 'gw-a', state: 1, priority: 0, alarms: 0, name: '', tags: [], ...more };
+  return [index, id, d.building, d.floor, d.room, d.model, d.gateway, d.state, d.priority, d.alarms, d.name, d.tags];
 };
 
 test('an address says everything and comes back the same', () => {
@@ -54,6 +55,78 @@ test('filters of the fleet', () => {
   assert.deepEqual(ids({ state: 'offline' }), ['a2']);
   assert.deepEqual(ids({ state: 'fault' }), ['b1']);
   assert.deepEqual(ids({ floor: '2', building: 'A栋' }), ['a2']);
+});
+
+test('names and tags are searched, and a sensor can be filtered by', () => {
+  const fleet = createFleet();
+  fleet.apply({ kind: 'snapshot', data: [{ devices: [row(0, 'a1', { name: '主水泵', tags: ['pump', '水'] }), row(1, 'a2', { tags: ['fan'] }), row(2, 'a3')] }] });
+  const ids = (f, values) => filterFleet(fleet.sorted(), f, values).map((d) => d.id);
+  assert.deepEqual(ids({ q: '水泵' }), ['a1']);
+  assert.deepEqual(ids({ q: 'FAN' }), ['a2']);
+  assert.deepEqual(ids({ tag: 'pump' }), ['a1']);
+  assert.deepEqual(ids({ tag: 'pum' }), []);
+  assert.deepEqual(fleet.distinct('tags'), ['fan', 'pump', '水']);
+  assert.deepEqual(ids({}, [412, null, false]), ['a1', 'a3'], 'an absent value is no value, false is one');
+});
+
+const kinds = [
+  { name: 'temperature', value: 'number', unit: '°C', zh: '温度', en: 'Temperature', min: -50, max: 150, decimals: 1, devices: 3, limits: [] },
+  { name: 'mode', value: 'text', unit: '', devices: 1, limits: [] },
+  { name: 'co2', value: 'number', unit: 'ppm', decimals: 0, devices: 2, limits: [] },
+  { name: 'door', value: 'boolean', unit: '', devices: 1, limits: [] },
+  { name: 'ph', value: 'number', unit: 'pH', devices: 0, limits: [] },
+];
+
+test('sensors that devices have are offered, whatever they are called', () => {
+  const sensors = createSensors();
+  assert.deepEqual(sensors.charted(), []);
+  sensors.apply({ kind: 'snapshot', data: [{ items: kinds }] });
+  assert.deepEqual(sensors.charted().map((s) => s.name), ['temperature', 'co2', 'door']);
+  assert.deepEqual(sensors.charted(['number']).map((s) => s.name), ['temperature', 'co2']);
+  assert.deepEqual(sensors.order(['zz', 'co2', 'aa', 'temperature']), ['temperature', 'co2', 'aa', 'zz']);
+  assert.deepEqual(sensors.get('new').limits, [], 'an unknown sensor works too');
+  assert.equal(sensors.get('battery').unit, '%');
+  const before = sensors.version();
+  sensors.apply({ kind: 'lagged', data: null });
+  assert.equal(sensors.version(), before);
+});
+
+test('a value in an unknown unit is compared with nothing', () => {
+  assert.equal(isCharted({ value: 5, unit: 'furlong', status: 'unit_unknown' }), false);
+  assert.equal(isCharted({ value: 5, unit: '°C', status: 'high' }), true);
+  assert.equal(isCharted({ value: false }), true);
+  assert.equal(isCharted({ value: 'auto' }), false);
+  assert.equal(isCharted(undefined), false);
+});
+
+test('a gauge reaches around the limits, else around what is plausible', () => {
+  const info = { min: 0, max: 100 };
+  assert.deepEqual(gaugeRange(info, [], [40, 60]), [0, 100]);
+  const [low, high] = gaugeRange(info, [{ value: 80 }], [20]);
+  assert.ok(low >= 0 && low <= 20 && high > 80 && high < 120);
+  const wide = gaugeRange({ min: 0, max: 1_000_000 }, [], [400, 600]);
+  assert.ok(wide[0] < 400 && wide[1] > 600 && wide[1] < 1000, 'the range of all that can be would be useless');
+  assert.deepEqual(gaugeRange({ min: null, max: null }, [], []), [0, 1]);
+  const cold = gaugeRange({ min: null, max: null }, [], [-20]);
+  assert.ok(cold[0] < -20 && cold[1] > -20);
+});
+
+test('a course keeps the values of all sensors by the plant’s time', async () => {
+  const course = createCourse('d 1');
+  const asked = [];
+  globalThis.fetch = async (path) => {
+    asked.push(path);
+    return { ok: true, json: async () => ({ time: [1000, 2000], step_ms: 1000, begins: 1000, values: { co2: { mean: [400, 410], min: [399, 409], max: [401, 411] }, ph: { mean: [null, null] } } }) };
+  };
+  await course.load(0, 5000, ['co2', 'ph']);
+  assert.equal(asked[0], '/api/v1/devices/d%201/series?parameters=co2%2Cph&from=0&to=5000&points=600');
+  // The device's own clock is eight hours ahead: only the plant's time counts.
+  const reading = (sensors) => ({ timestamp: 28_800_000, sensors });
+  course.add({ time: 3000, reading: reading({ co2: { value: 420 }, door: { value: true }, odd: { value: 5, status: 'unit_unknown' }, mode: { value: 'auto' } }) });
+  course.add({ time: 2500, reading: reading({ co2: { value: 1 } }) });
+  assert.deepEqual(course.sensors().sort(), ['co2', 'door']);
+  assert.deepEqual(course.columns('co2', 0, 5000), { time: [1000, 2000, 3000], values: [400, 410, 420], min: [399, 409, 420], max: [401, 411, 420] });
+  assert.deepEqual(course.columns('door', 2500, 5000).values, [1]);
 });
 
 const alarm = (id, more = {}) => ({ alert_id: id, device_id: 'd', severity: 'high', status: 'active', state: 'unacknowledged', revision: 1, raised_at: 1000, timestamp: 1000, location: { building: 'A栋' }, ...more });

@@ -29,13 +29,15 @@ export function rate(n) {
   return n.toFixed(n >= 10 ? 0 : 1);
 }
 
-const decimals = { temperature: 1, humidity: 1, pressure: 1, current: 2, battery: 0, signal: 0, signal_strength: 0 };
-
-/** value formats a sensor's value with its unit, or a dash if it is absent. */
-export function value(sensor, parameter) {
+/**
+ * value formats a sensor's number with its unit, or a dash if it is absent. Without decimals a
+ * number has up to four significant digits.
+ */
+export function value(sensor, decimals = null) {
   if (!sensor || typeof sensor.value !== 'number') return '–';
-  const text = fixed(sensor.value, decimals[parameter] ?? 1);
-  return sensor.unit ? `${text}${THIN}${sensor.unit}` : text;
+  const places = decimals ?? Math.min(Math.max(3 - Math.floor(Math.log10(Math.abs(sensor.value) || 1)), 0), 3);
+  const text = fixed(sensor.value, places);
+  return sensor.unit && sensor.unit !== '1' ? `${text}${THIN}${sensor.unit}` : text;
 }
 
 /** fixed rounds to so many decimals and separates thousands; a zero has no sign. */

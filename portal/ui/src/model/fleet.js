@@ -29,7 +29,7 @@ export function createFleet() {
     order = null;
   }
 
-  function put([index, id, building, floor, room, model, gateway, state, priority, alarms]) {
+  function put([index, id, building, floor, room, model, gateway, state, priority, alarms, name = '', tags = []]) {
     if (state === GONE) {
       drop(index);
       return;
@@ -41,7 +41,7 @@ export function createFleet() {
       placed++;
       order = null;
     }
-    const row = { index, id, building, floor, room, model, gateway, state, priority, alarms };
+    const row = { index, id, building, floor, room, model, gateway, state, priority, alarms, name, tags };
     rows[index] = row;
     byID.set(id, row);
   }
@@ -94,7 +94,7 @@ export function createFleet() {
     /** distinct returns the values of a field, sorted. */
     distinct(field) {
       const seen = new Set();
-      for (const row of rows) if (row && row[field] !== '') seen.add(row[field]);
+      for (const row of rows) for (const v of row ? [row[field]].flat() : []) if (v !== '') seen.add(v);
       return [...seen].sort((a, b) => (typeof a === 'number' ? a - b : compareIDs(a, b)));
     },
   };
@@ -108,19 +108,26 @@ function count(c, row) {
   if (row.priority > 0 && row.state === 1) c.fault++;
 }
 
-/** filterFleet returns the rows that match all filters. */
-export function filterFleet(list, { q = '', building = '', floor = '', model = '', state = '' }) {
+/**
+ * filterFleet returns the rows that match all filters. values are those of the sensor that is
+ * filtered by, by index; null without one.
+ */
+export function filterFleet(list, { q = '', building = '', floor = '', model = '', state = '', tag = '' }, values = null) {
   const words = q.trim().toLowerCase();
   const wanted = state === 'fault' ? -1 : STATES.indexOf(state);
-  if (!words && !building && floor === '' && !model && !state) return list;
+  if (!words && !building && floor === '' && !model && !state && !tag && !values) return list;
   return list.filter((d) => {
     if (building && d.building !== building) return false;
     if (floor !== '' && String(d.floor) !== String(floor)) return false;
     if (model && d.model !== model) return false;
+    if (tag && !d.tags.includes(tag)) return false;
+    if (values && (values[d.index] === undefined || values[d.index] === null)) return false;
     if (state && (wanted === -1 ? d.priority === 0 : d.state !== wanted)) return false;
     if (!words) return true;
     return (
       d.id.toLowerCase().includes(words) ||
+      d.name.toLowerCase().includes(words) ||
+      d.tags.some((x) => x.toLowerCase().includes(words)) ||
       d.room.toLowerCase().includes(words) ||
       d.building.toLowerCase().includes(words) ||
       d.model.toLowerCase().includes(words)

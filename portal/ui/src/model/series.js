@@ -1,7 +1,7 @@
 // Time series of a device's sensors: the portal's data, then live readings.
 import { get, query } from '../core/api.js';
+import { isCharted } from './sensors.js';
 
-export const PARAMETERS = ['temperature', 'humidity', 'pressure', 'current'];
 export const RANGES = { '1m': 60_000, '5m': 300_000, '1h': 3_600_000, '1d': 86_400_000 };
 const POINTS = 600;
 
@@ -9,33 +9,39 @@ const POINTS = 600;
 const GAP_STEPS = 3;
 
 /**
- * createCourse keeps one device's readings of the last `range` ms. load() asks the portal;
- * add(reading) adds a live one.
+ * createCourse keeps one device's values over time. load() asks the portal for those of the
+ * named sensors, of all without names; add(frame) adds a live one. Times are the plant's.
  */
 export function createCourse(id) {
-  let live = []; // {t, v: {parameter: number}} newer than the portal's answer
+  let live = []; // {t, v: {sensor: number}} newer than the portal's answer
   let past = null;
   let step = 1000;
   return {
     id,
     begins: () => past?.begins ?? 0,
-    async load(from, to) {
-      const answer = await get(`/api/v1/devices/${encodeURIComponent(id)}/series${query({ parameters: PARAMETERS.join(), from, to, points: POINTS })}`);
+    async load(from, to, names = []) {
+      const answer = await get(`/api/v1/devices/${encodeURIComponent(id)}/series${query({ parameters: names.join(), from, to, points: POINTS })}`);
       past = answer;
       step = answer.step_ms;
       const newest = past.time.at(-1) ?? 0;
       live = live.filter((p) => p.t > newest + step);
     },
-    add(reading) {
+    add({ time, reading }) {
       const last = live.at(-1);
-      if (last && reading.timestamp <= last.t) return;
+      if (last && time <= last.t) return;
       const v = {};
-      for (const p of PARAMETERS) v[p] = reading.sensors[p]?.value ?? null;
-      live.push({ t: reading.timestamp, v });
+      for (const [name, s] of Object.entries(reading.sensors)) if (isCharted(s)) v[name] = Number(s.value);
+      live.push({ t: time, v });
       if (live.length > 4 * POINTS) live.splice(0, POINTS);
     },
-    /** columns returns {time, values, min, max} of a parameter between two times. */
-    columns(parameter, from, to) {
+    /** sensors returns the names of the sensors that the device has sent. */
+    sensors() {
+      const names = new Set(Object.keys(past?.values ?? {}).filter((n) => past.values[n].mean.some((v) => v !== null)));
+      for (const p of live) for (const n of Object.keys(p.v)) names.add(n);
+      return [...names];
+    },
+    /** columns returns {time, values, min, max} of a sensor between two times. */
+    columns(sensor, from, to) {
       const out = { time: [], values: [], min: [], max: [] };
       const push = (t, v, lo, hi) => {
         out.time.push(t);
@@ -44,14 +50,15 @@ export function createCourse(id) {
         out.max.push(hi);
       };
       const newest = past?.time.at(-1) ?? 0;
-      const held = past?.values[parameter];
+      const held = past?.values[sensor];
       past?.time.forEach((t, i) => t >= from && t <= to && push(t, held?.mean[i] ?? null, held?.min?.[i] ?? null, held?.max?.[i] ?? null));
       const fresh = live.filter((p) => p.t > newest && p.t >= from && p.t <= to);
       const usual = interval(fresh) || step;
       let before = newest || 0;
       for (const p of fresh) {
         if (before && p.t - before > GAP_STEPS * Math.max(usual, step) + 1000) push(before + 1, null, null, null);
-        push(p.t, p.v[parameter], p.v[parameter], p.v[parameter]);
+        const v = p.v[sensor] ?? null;
+        push(p.t, v, v, v);
         before = p.t;
       }
       return out;

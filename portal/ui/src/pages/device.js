@@ -4,28 +4,35 @@ import { get } from '../core/api.js';
 import { h, setClass, setText } from '../core/dom.js';
 import { isOpen, sortAlarms } from '../model/alarms.js';
 import { STATES } from '../model/fleet.js';
-import { createCourse, PARAMETERS } from '../model/series.js';
-import { badge, panel, UNITS } from '../parts/badge.js';
+import { UNIT_UNKNOWN } from '../model/sensors.js';
+import { createCourse } from '../model/series.js';
+import { badge, panel } from '../parts/badge.js';
+import { removeDevice, renameDevice } from '../parts/device-dialogs.js';
 import { createGauge } from '../parts/gauge.js';
 import { limitsOf, marksOf } from './trends.js';
 
-const TRENDS = [...PARAMETERS, 'switch_status'];
 const SPAN = 300_000;
+/** Clocks that differ by less are right. */
+const CLOCK = 1000;
 
 export function createDevicePage(ctx, scope, route) {
   const { t } = ctx;
   const id = route.subject;
   const course = createCourse(id);
-  const switches = { time: [], values: [] };
-  let last = null; // {reading, received, backfill, gateway}
+  const about = { name: '', description: '', tags: [], interval: 0 }; // what snapshots say
+  let last = null; // the newest frame
   let missing = false;
 
   const title = h('h1', { class: 'device-title' }, id);
+  const subtitle = h('span', { class: 'device-id' });
   const facts = h('dl', { class: 'facts is-wide' });
   const age = h('span', { class: 'device-age num', 'data-age': true });
   const state = h('span', { class: 'device-state' });
-  const gauges = Object.fromEntries(PARAMETERS.map((p) => [p, createGauge(t(`param.${p}`))]));
-  const sw = h('div', { class: 'gauge is-switch' }, h('div', { class: 'gauge-switch' }), h('div', { class: 'gauge-label' }, t('param.switch_status')));
+  const warning = h('p', { class: 'device-warning', role: 'status', hidden: true });
+  const description = h('p', { class: 'panel-note' });
+  const tags = h('span', { class: 'device-tags' });
+  const gaugeRow = h('div', { class: 'gauge-row' });
+  const gauges = new Map(); // sensor → {el, update(sensor)}
   const alarmList = h('ul', { class: 'attention-list' });
   const raw = h('pre', { class: 'raw', tabindex: '0' });
   const copy = h('button', { class: 'button is-small', onclick: () => navigator.clipboard?.writeText(raw.textContent).then(() => setText(copy, t('copied')), () => {}) }, t('copy'));
@@ -36,48 +43,106 @@ export function createDevicePage(ctx, scope, route) {
   scope.subscribe(`device/${id}`, ({ kind, data }) => {
     if (kind === 'lagged') return;
     const d = kind === 'snapshot' ? data[0] : data;
-    if (!d.reading) return;
-    last = d;
-    if (!d.backfill) {
-      course.add(d.reading);
-      if (d.reading.sensors.switch_status) {
-        switches.time.push(d.reading.timestamp);
-        switches.values.push(d.reading.sensors.switch_status.value ? 1 : 0);
-        if (switches.time.length > 2000) for (const c of Object.values(switches)) c.splice(0, 1000);
-      }
+    if (kind === 'snapshot') Object.assign(about, { name: d.name ?? '', description: d.description ?? '', tags: d.tags ?? [], interval: d.interval_ms ?? 0 });
+    if (d.reading) {
+      last = d;
+      if (!d.backfill) course.add(d);
     }
     now();
   });
 
+  /** arrange makes a gauge or a tile for each sensor of the reading, and keeps those there are. */
+  function arrange(sensors) {
+    const names = ctx.sensors.order(Object.keys(sensors));
+    const key = names.map((n) => `${n}:${typeof sensors[n].value}`).join();
+    if (gaugeRow.dataset.key === key) return;
+    gaugeRow.dataset.key = key;
+    gauges.clear();
+    for (const n of names) gauges.set(n, typeof sensors[n].value === 'number' ? gaugeOf(n) : tileOf(n));
+    gaugeRow.replaceChildren(...[...gauges.values()].map((g) => g.el));
+  }
+
+  function gaugeOf(name) {
+    const gauge = createGauge(ctx.sensorName(name));
+    gauge.el.dataset.sensor = name;
+    const mark = h('div', { class: 'gauge-mark' }, t('sensor.unit_unknown'));
+    gauge.el.append(mark);
+    return {
+      el: gauge.el,
+      update(s) {
+        gauge.update(s, ctx.sensorText(name, s), limitsOf(ctx, name, [id]), ctx.sensors.get(name));
+        mark.hidden = s.status !== UNIT_UNKNOWN;
+      },
+    };
+  }
+
+  /** tileOf shows a switch or a text. */
+  function tileOf(name) {
+    const value = h('div', { class: 'gauge-switch' });
+    return {
+      el: h('div', { class: 'gauge is-switch', 'data-sensor': name }, value, h('div', { class: 'gauge-label' }, ctx.sensorName(name))),
+      update(s) {
+        setText(value, ctx.sensorText(name, s));
+        setClass(value, 'is-on', s.value === true);
+      },
+    };
+  }
+
   function drawNow() {
     const d = ctx.fleet.byID.get(id);
     const r = last?.reading;
+    const name = d?.name ?? about.name;
+    setText(title, name || id);
+    setText(subtitle, name ? id : '');
+    setText(description, about.description);
+    const labels = d?.tags ?? about.tags;
+    if (tags.dataset.key !== labels.join()) {
+      tags.dataset.key = labels.join();
+      tags.replaceChildren(...labels.map((x) => h('a', { class: 'filter-chip', href: `#/devices?tag=${encodeURIComponent(x)}` }, x)));
+    }
     setText(state, d ? t(`state.${STATES[d.state]}`) : missing ? t('device.missing') : '');
     setClass(state, 'is-bad', d && d.state === 2);
-    setText(age, r ? t('age.ago', { age: ctx.age(r.timestamp) }) : '');
-    for (const p of PARAMETERS) gauges[p].update(r?.sensors[p], ctx.fmt.value(r?.sensors[p], p), limitsOf(ctx, p, [id]));
-    const s = r?.sensors.switch_status;
-    setText(sw.firstChild, s ? t(s.value ? 'switch.on' : 'switch.off') : '–');
-    setClass(sw.firstChild, 'is-on', s?.value === true);
-    const stale = d ? d.state !== 1 : !r;
-    for (const g of [...Object.values(gauges).map((x) => x.el), sw]) setClass(g, 'is-stale', stale);
-    if (r) setText(raw, JSON.stringify(r, null, 2));
-    const info = r?.device_info ?? {};
+    setText(age, r ? t('age.ago', { age: ctx.age(last.time) }) : '');
+    drawWarning();
+    if (!r) return;
+    arrange(r.sensors);
+    const stale = d ? d.state !== 1 : false;
+    for (const [n, g] of gauges) {
+      g.update(r.sensors[n]);
+      setClass(g.el, 'is-stale', stale);
+    }
+    setText(raw, JSON.stringify(r, null, 2));
+    drawFacts(d, r.device_info ?? {});
+  }
+
+  /** drawWarning says what is wrong with the device's clock or its readings. */
+  function drawWarning() {
+    const offset = last?.clock_offset_ms ?? 0;
+    const lines = [];
+    if (Math.abs(offset) >= CLOCK) lines.push(t(offset > 0 ? 'device.clock.ahead' : 'device.clock.behind', { age: ctx.fmt.age(Math.abs(offset), t) }));
+    if (last?.flaws?.length > 0) lines.push(t('device.flaws', { fields: last.flaws.join(', ') }));
+    setText(warning, lines.join(' '));
+    warning.hidden = lines.length === 0;
+  }
+
+  function drawFacts(d, info) {
+    const alarm = ctx.alarms.ofDevice(id).reduce((newest, a) => Math.max(newest, a.raised_at || a.timestamp), 0);
+    const own = (name) => (typeof info[name] === 'number' ? ctx.quantity(name, info[name]) : '–');
+    const text = (value) => (typeof value === 'string' && value ? value : '–');
     const rows = [
       [t('fact.place'), d ? ctx.place(d) : '–'],
       [t('fact.gateway'), d?.gateway || last?.gateway || '–'],
-      [t('fact.model'), d?.model || info.model || '–'],
-      [t('fact.firmware'), info.firmware || '–'],
-      [t('fact.battery'), info.battery === undefined ? '–' : ctx.fmt.value({ value: info.battery, unit: '%' }, 'battery')],
-      [t('fact.signal'), info.signal_strength === undefined ? '–' : ctx.fmt.value({ value: info.signal_strength, unit: 'dBm' }, 'signal')],
+      [t('fact.model'), d?.model || text(info.model)],
+      [t('fact.firmware'), text(info.firmware)],
+      [t('fact.interval'), about.interval > 0 ? ctx.fmt.age(about.interval, t) : '–'],
+      [t('fact.battery'), own('battery')],
+      [t('fact.signal'), own('signal_strength')],
+      [t('fact.alarm'), alarm ? ctx.fmt.clock(alarm, ctx.plant.serverNow()) : '–'],
     ];
-    const alarm = ctx.alarms.ofDevice(id).reduce((newest, a) => Math.max(newest, a.raised_at || a.timestamp), 0);
-    rows.push([t('fact.alarm'), alarm ? ctx.fmt.clock(alarm, ctx.plant.serverNow()) : '–']);
     const key = JSON.stringify(rows);
-    if (facts.dataset.key !== key) {
-      facts.dataset.key = key;
-      facts.replaceChildren(...rows.flatMap(([k, v]) => [h('dt', {}, k), h('dd', { class: 'num' }, v)]));
-    }
+    if (facts.dataset.key === key) return;
+    facts.dataset.key = key;
+    facts.replaceChildren(...rows.flatMap(([k, v]) => [h('dt', {}, k), h('dd', { class: 'num' }, v)]));
   }
 
   function drawAlarms() {
@@ -89,27 +154,29 @@ export function createDevicePage(ctx, scope, route) {
   function drawTrends() {
     const to = ctx.view.paused || ctx.plant.serverNow();
     const from = to - SPAN;
-    for (const [p, chart] of charts) {
-      const c = p === 'switch_status' ? switches : course.columns(p, from, to);
+    for (const name of ctx.sensors.order(course.sensors())) if (!charts.has(name)) addTrend(name);
+    for (const [name, chart] of charts) {
+      if (!chart) continue; // not laid out yet
+      const c = course.columns(name, from, to);
       chart.setRange(from, to);
       chart.setData({ time: c.time, lines: [c.values] });
     }
   }
 
-  function build() {
-    for (const p of TRENDS) {
-      const box = h('div', { class: 'chart' });
-      trends.append(h('section', { class: 'panel trend is-compact', 'aria-label': t(`param.${p}`) }, h('header', { class: 'panel-head' }, h('h2', { class: 'panel-title' }, t(`param.${p}`)), h('span', { class: 'panel-note' }, UNITS[p] ?? '')), box));
-      queueMicrotask(() => {
-        if (scope.isOver()) return;
-        charts.set(p, createLine(box, { lines: [{ label: t(`param.${p}`) }], height: 120, sync: 'device', range: p === 'switch_status' ? [-0.2, 1.2] : undefined, limits: () => limitsOf(ctx, p, [id]), marks: () => marksOf(ctx, p, [id]) }));
-        drawTrends();
-      });
-    }
+  function addTrend(name) {
+    charts.set(name, null);
+    const box = h('div', { class: 'chart' });
+    const label = ctx.sensorName(name);
+    const isSwitch = ctx.sensors.get(name).value === 'boolean' || typeof last?.reading?.sensors[name]?.value === 'boolean';
+    trends.append(h('section', { class: 'panel trend is-compact', 'aria-label': label, 'data-sensor': name }, h('header', { class: 'panel-head' }, h('h2', { class: 'panel-title' }, label), h('span', { class: 'panel-note' }, ctx.sensors.get(name).unit)), box));
+    queueMicrotask(() => {
+      if (scope.isOver()) return;
+      charts.set(name, createLine(box, { lines: [{ label }], height: 120, sync: 'device', range: isSwitch ? [-0.2, 1.2] : undefined, limits: () => limitsOf(ctx, name, [id]), marks: () => marksOf(ctx, name, [id]) }));
+      drawTrends();
+    });
   }
 
-  build();
-  const now = scope.draw(drawNow, ['fleet', 'tick']);
+  const now = scope.draw(drawNow, ['fleet', 'tick', 'sensors']);
   scope.draw(drawAlarms, ['alarms', 'slow']);
   scope.draw(drawTrends, ['second']);
   scope.every(30_000, async () => {
@@ -124,13 +191,17 @@ export function createDevicePage(ctx, scope, route) {
     now(true);
   });
   scope.onEnd(() => {
-    for (const c of charts.values()) c.destroy();
+    for (const c of charts.values()) c?.destroy();
   });
 
-  const gaugePanel = panel('gauges', t('device.now'), h('div', { class: 'gauge-row' }, PARAMETERS.map((p) => gauges[p].el), sw));
+  const rename = h('button', { class: 'button is-small', 'data-rename': true, onclick: () => renameDevice(ctx, id, { ...about, ...ctx.fleet.byID.get(id) }) }, t('device.rename'));
+  const remove = h('button', { class: 'button is-small', 'data-remove': true, onclick: () => removeDevice(ctx, id, () => ctx.go('devices')) }, t('device.remove'));
+  const gaugePanel = panel('gauges', t('device.now'), gaugeRow);
   const rawPanel = panel('raw-panel', t('device.raw'), raw);
   rawPanel.head.append(h('span', { class: 'panel-space' }), copy);
   return h('div', { class: 'device-page' },
-    h('section', { class: 'panel device-head' }, h('div', { class: 'device-line' }, h('a', { class: 'button is-small', href: '#/devices' }, `‹ ${t('nav.devices')}`), title, state, age, h('span', { class: 'panel-space' }), h('a', { class: 'button is-small', href: `#/trends?devices=${encodeURIComponent(id)}` }, t('device.compare'))), facts, note),
+    h('section', { class: 'panel device-head' },
+      h('div', { class: 'device-line' }, h('a', { class: 'button is-small', href: '#/devices' }, `‹ ${t('nav.devices')}`), title, subtitle, tags, state, age, h('span', { class: 'panel-space' }), rename, remove, h('a', { class: 'button is-small', href: `#/trends?devices=${encodeURIComponent(id)}` }, t('device.compare'))),
+      warning, description, facts, note),
     gaugePanel.el, trends, panel('device-alarms', t('device.alarms'), alarmList).el, rawPanel.el);
 }

@@ -8,7 +8,7 @@ import { needsAttention, SEVERITIES, sortAlarms, stateOf } from '../model/alarms
 import { align, RANGES } from '../model/series.js';
 import { badge, field, panel } from '../parts/badge.js';
 import { createBuildings } from '../parts/buildings.js';
-import { createMap, MODES } from '../parts/map.js';
+import { createMap } from '../parts/map.js';
 import { gatewayLine } from './gateways.js';
 import { createSparkline } from '../parts/spark.js';
 
@@ -64,12 +64,27 @@ function fleetPanel(ctx, scope) {
   const { t } = ctx;
   const map = createMap(ctx, scope);
   const mode = h('select', { class: 'control is-small', 'aria-label': t('map.colour'), onchange: () => map.setMode(mode.value) },
-    MODES.map((m) => h('option', { value: m }, m === 'state' ? t('map.colour.state') : t(`param.${m}`))));
+    h('option', { value: 'state' }, t('map.colour.state')));
+  offerSensors(ctx, scope, mode, ['number', 'boolean'], ['battery', 'signal_strength']);
   const p = panel('fleet', t('map.title'), map.el);
   p.head.append(h('span', { class: 'panel-space' }), legend(ctx), mode);
   p.el.append(createBuildings(ctx, scope));
   ctx.debug.map = map;
   return p.el;
+}
+
+/** offerSensors keeps the plant's sensors, and some more, among the options of a select. */
+function offerSensors(ctx, scope, select, kinds, more = []) {
+  const fixed = [...select.children];
+  let version = -1;
+  scope.draw(() => {
+    if (version === ctx.sensors.version()) return;
+    version = ctx.sensors.version();
+    const before = select.value;
+    const names = [...ctx.sensors.charted(kinds).map((s) => s.name), ...more];
+    select.replaceChildren(...fixed, ...names.map((n) => h('option', { value: n }, ctx.sensorLabel(n))));
+    if (names.includes(before)) select.value = before;
+  }, ['sensors']);
 }
 
 function legend(ctx) {
@@ -99,7 +114,7 @@ function attention(ctx, scope) {
 function attentionRow(ctx, a) {
   return h('li', { class: 'attention-row', 'data-alert': a.alert_id },
     badge(a, ctx.t),
-    h('a', { class: 'attention-device', href: ctx.alarmHref(a) }, a.device_id),
+    h('a', { class: 'attention-device', href: ctx.alarmHref(a), title: a.device_id }, ctx.deviceName(a.device_id)),
     h('span', { class: 'attention-what' }, ctx.what(a)),
     h('span', { class: 'attention-since num' }, ctx.age(a.raised_at || a.timestamp)));
 }
@@ -114,8 +129,8 @@ function means(ctx, scope) {
   const box = h('div', { class: 'chart' });
   const key = h('span', { class: 'legend' });
   const note = h('span', { class: 'panel-note' });
-  const pick = h('select', { class: 'control is-small', 'aria-label': t('sensor'), onchange: () => ((parameter = pick.value), load()) },
-    MODES.slice(1).map((m) => h('option', { value: m }, t(`param.${m}`))));
+  const pick = h('select', { class: 'control is-small', 'aria-label': t('sensor'), onchange: () => ((parameter = pick.value), load()) });
+  offerSensors(ctx, scope, pick, ['number']);
   const ranges = h('span', { class: 'group', role: 'group', 'aria-label': t('range') }, Object.keys(RANGES).map((r) =>
     h('button', { class: 'button is-small', 'aria-pressed': String(r === range), onclick: (e) => {
       range = r;

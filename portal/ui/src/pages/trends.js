@@ -2,11 +2,11 @@
 import { css } from '../chart/palette.js';
 import { createLine } from '../chart/line.js';
 import { h, setText } from '../core/dom.js';
-import { align, createCourse, PARAMETERS, RANGES } from '../model/series.js';
+import { align, createCourse, RANGES } from '../model/series.js';
 import { series } from '../chart/palette.js';
-import { UNITS } from '../parts/badge.js';
 
 const MOST = 8;
+const FIRST = 2; // sensors shown when none was chosen
 const RELOAD = 15_000;
 
 export function createTrends(ctx, scope, route) {
@@ -14,7 +14,7 @@ export function createTrends(ctx, scope, route) {
   const p = route.params;
   const state = {
     devices: (p.devices ?? '').split(',').filter(Boolean).slice(0, MOST),
-    sensors: (p.sensors ?? 'temperature,humidity').split(',').filter((s) => PARAMETERS.includes(s)),
+    sensors: (p.sensors ?? '').split(',').filter(Boolean),
     range: RANGES[p.range] ? p.range : '5m',
     from: Number(p.from) || 0,
     to: Number(p.to) || 0,
@@ -29,14 +29,14 @@ export function createTrends(ctx, scope, route) {
   const note = h('p', { class: 'panel-note', role: 'status' });
   const stack = h('div', { class: 'trend-stack' });
   const ranges = h('span', { class: 'group', role: 'group', 'aria-label': t('range') }, Object.keys(RANGES).map((r) => h('button', { class: 'button is-small', 'data-range': r, onclick: () => setRange(r) }, r)));
-  const sensors = h('span', { class: 'group', role: 'group', 'aria-label': t('sensor') }, PARAMETERS.map((s) => h('button', { class: 'button is-small', 'data-sensor': s, onclick: () => toggleSensor(s) }, t(`param.${s}`))));
+  const sensors = h('span', { class: 'group', role: 'group', 'aria-label': t('sensor') });
   const pause = h('button', { class: 'button is-small', onclick: ctx.togglePause });
   const csv = h('button', { class: 'button is-small', onclick: saveCSV }, t('export.csv'));
   const png = h('button', { class: 'button is-small', onclick: savePNG }, t('export.png'));
 
   function suggest() {
     const q = add.value.toLowerCase();
-    names.replaceChildren(...ctx.fleet.sorted().filter((d) => d.id.toLowerCase().includes(q)).slice(0, 20).map((d) => h('option', { value: d.id })));
+    names.replaceChildren(...ctx.fleet.sorted().filter((d) => d.id.toLowerCase().includes(q) || d.name.toLowerCase().includes(q)).slice(0, 20).map((d) => h('option', { value: d.id, label: d.name || null })));
   }
 
   function addDevice(id) {
@@ -60,9 +60,25 @@ export function createTrends(ctx, scope, route) {
   }
 
   function toggleSensor(s) {
-    state.sensors = state.sensors.includes(s) ? state.sensors.filter((x) => x !== s) : PARAMETERS.filter((x) => x === s || state.sensors.includes(x));
+    state.sensors = state.sensors.includes(s) ? state.sensors.filter((x) => x !== s) : ctx.sensors.order([...state.sensors, s]);
     if (state.sensors.length === 0) state.sensors = [s];
     changed();
+  }
+
+  /** offer shows a button for each sensor that the devices have. */
+  function offer() {
+    const names = ctx.sensors.order(new Set([...state.sensors, ...[...courses.values()].flatMap((c) => c.course.sensors())]));
+    if (state.sensors.length === 0 && names.length > 0) {
+      state.sensors = names.slice(0, FIRST);
+      build();
+      return;
+    }
+    const key = names.join();
+    if (sensors.dataset.key !== key) {
+      sensors.dataset.key = key;
+      sensors.replaceChildren(...names.map((s) => h('button', { class: 'button is-small', 'data-sensor': s, onclick: () => toggleSensor(s) }, ctx.sensorName(s))));
+    }
+    for (const b of sensors.children) b.setAttribute('aria-pressed', String(state.sensors.includes(b.dataset.sensor)));
   }
 
   function zoom(from, to) {
@@ -87,13 +103,13 @@ export function createTrends(ctx, scope, route) {
     chips.replaceChildren(...state.devices.map((id, i) => {
       const mark = h('span', { class: 'swatch', 'aria-hidden': 'true' });
       mark.style.background = series(i).color;
-      return h('span', { class: 'trend-chip' }, mark, h('a', { href: ctx.deviceHref(id) }, id), h('button', { class: 'link', 'aria-label': t('trends.remove', { id }), onclick: () => {
+      return h('span', { class: 'trend-chip' }, mark, h('a', { href: ctx.deviceHref(id), title: id }, ctx.deviceName(id)), h('button', { class: 'link', 'aria-label': t('trends.remove', { id }), onclick: () => {
         state.devices = state.devices.filter((d) => d !== id);
         changed();
       } }, '✕'));
     }));
     for (const b of ranges.children) b.setAttribute('aria-pressed', String(!state.from && b.dataset.range === state.range));
-    for (const b of sensors.children) b.setAttribute('aria-pressed', String(state.sensors.includes(b.dataset.sensor)));
+    offer();
     for (const [id, c] of courses) {
       if (state.devices.includes(id)) continue;
       c.end();
@@ -110,7 +126,7 @@ export function createTrends(ctx, scope, route) {
     const course = createCourse(id);
     const end = scope.subscribe(`device/${id}`, ({ kind, data }) => {
       const d = kind === 'snapshot' ? data[0] : data;
-      if (d?.reading && !d.backfill) course.add(d.reading);
+      if (d?.reading && !d.backfill) course.add(d);
     });
     courses.set(id, { course, end });
   }
@@ -118,7 +134,8 @@ export function createTrends(ctx, scope, route) {
   function chartOf(sensor) {
     const legend = h('div', { class: 'trend-legend num', 'data-legend': sensor });
     const box = h('div', { class: 'chart' });
-    const el = h('section', { class: 'panel trend', 'aria-label': t(`param.${sensor}`) }, h('header', { class: 'panel-head' }, h('h2', { class: 'panel-title' }, t(`param.${sensor}`)), h('span', { class: 'panel-note' }, UNITS[sensor]), legend), box);
+    const name = ctx.sensorName(sensor);
+    const el = h('section', { class: 'panel trend', 'aria-label': name }, h('header', { class: 'panel-head' }, h('h2', { class: 'panel-title' }, name), h('span', { class: 'panel-note' }, ctx.sensors.get(sensor).unit), legend), box);
     queueMicrotask(() => {
       if (scope.isOver() || !el.isConnected) return;
       const single = state.devices.length === 1;
@@ -149,13 +166,14 @@ export function createTrends(ctx, scope, route) {
       const v = valueAt(c.data.lines[k], i);
       const mark = h('span', { class: 'swatch', 'aria-hidden': 'true' });
       mark.style.background = series(k).color;
-      return h('span', { class: 'legend-item', 'data-device': id, 'data-value': v === null ? '' : String(v) }, mark, ctx.fmt.value({ value: v, unit: UNITS[sensor] }, sensor));
+      return h('span', { class: 'legend-item', 'data-device': id, 'data-value': v === null ? '' : String(v) }, mark, ctx.quantity(sensor, v));
     });
     c.legend.replaceChildren(h('span', { class: 'panel-note' }, at ? ctx.fmt.clock(at, ctx.plant.serverNow()) : ''), ...items);
   }
 
   function draw() {
     setText(pause, t(ctx.view.paused ? 'trends.live' : 'trends.pause'));
+    offer();
     const [from, to] = window();
     for (const [sensor, c] of charts) {
       const columns = state.devices.map((id) => courses.get(id).course.columns(sensor, from, to));
@@ -171,7 +189,7 @@ export function createTrends(ctx, scope, route) {
 
   async function load() {
     const [from, to] = window();
-    const results = await Promise.allSettled([...courses.values()].map((c) => c.course.load(Math.round(from), Math.round(to))));
+    const results = await Promise.allSettled([...courses.values()].map((c) => c.course.load(Math.round(from), Math.round(to), state.sensors)));
     if (scope.isOver()) return;
     draw();
     const failed = results.find((r) => r.status === 'rejected');
@@ -232,9 +250,9 @@ function valueAt(line, i) {
   return null;
 }
 
-/** limitsOf returns a sensor's thresholds from the alarms of these devices. */
+/** limitsOf returns a sensor's thresholds, of the rules and from the alarms of these devices. */
 export function limitsOf(ctx, sensor, devices) {
-  const seen = new Map();
+  const seen = new Map(ctx.sensors.get(sensor).limits.map((l) => [l.value, { value: l.value, color: css(`--${l.severity}-text`) }]));
   for (const a of ctx.alarms.all.values()) {
     if (a.threshold?.parameter === sensor && devices.includes(a.device_id)) seen.set(a.threshold.value, { value: a.threshold.value, color: css(`--${a.severity}-text`) });
   }

@@ -18,16 +18,13 @@ export function badge(alarm, t) {
 }
 
 /** what returns an alarm's description. */
-export function what(alarm, t, fmt) {
+export function what(alarm, ctx) {
+  const { t } = ctx;
   const p = alarm.threshold?.parameter;
   if (alarm.source === 'watchdog' || !p) return t.has(`type.${alarm.alert_type}`) ? t(`type.${alarm.alert_type}`) : alarm.message;
-  const unit = UNITS[p] ?? '';
-  const name = t.has(`param.${p}`) ? t(`param.${p}`) : p;
-  const value = fmt.value({ value: alarm.status === 'active' ? alarm.current_value : alarm.peak_value, unit }, p);
-  return `${name} ${value} ${alarm.threshold.operator} ${fmt.value({ value: alarm.threshold.value, unit }, p)}`;
+  const value = ctx.quantity(p, alarm.status === 'active' ? alarm.current_value : alarm.peak_value);
+  return `${ctx.sensorName(p)} ${value} ${alarm.threshold.operator} ${ctx.quantity(p, alarm.threshold.value)}`;
 }
-
-export const UNITS = { temperature: '°C', humidity: '%', pressure: 'hPa', current: 'A', battery: '%', signal_strength: 'dBm' };
 
 /** field is a labelled value; set(text, note) changes it. */
 export function field(label) {

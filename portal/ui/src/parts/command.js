@@ -21,7 +21,6 @@ export function createCommands(ctx) {
   function ask(action, alarms) {
     const { t } = ctx;
     if (alarms.length === 0) return;
-    const before = document.activeElement;
     const name = h('input', { class: 'control', required: true, maxlength: '128', value: operator(), name: 'by', autocomplete: 'name' });
     const note = h('textarea', { class: 'control', rows: '2', maxlength: '1024', name: 'note', required: action === 'comment' });
     const time = h('select', { class: 'control', name: 'time' }, ...SHELVES.map((ms) => h('option', { value: String(ms), selected: ms === 3_600_000 }, ctx.fmt.age(ms, t))));
@@ -39,7 +38,7 @@ export function createCommands(ctx) {
       error,
       h('div', { class: 'dialog-end' }, h('button', { class: 'button', type: 'button', onclick: () => dialog.close() }, t('cancel')), go),
     );
-    const dialog = h('dialog', { class: 'dialog', 'aria-label': t(`command.${action}`) }, form);
+    const dialog = openDialog(t(`command.${action}`), form);
     form.addEventListener('submit', async (event) => {
       event.preventDefault();
       remembered.set('operator', name.value.trim());
@@ -60,16 +59,23 @@ export function createCommands(ctx) {
         go.disabled = false;
       }
     });
-    dialog.addEventListener('close', () => {
-      dialog.remove();
-      before?.focus?.();
-    });
-    document.body.append(dialog);
-    dialog.showModal();
     (operator() ? (action === 'comment' ? note : go) : name).focus();
   }
 
   return { ask, send };
+}
+
+/** openDialog shows a modal dialog; the focus goes back when it closes. */
+export function openDialog(label, content) {
+  const before = document.activeElement;
+  const dialog = h('dialog', { class: 'dialog', 'aria-label': label }, content);
+  dialog.addEventListener('close', () => {
+    dialog.remove();
+    before?.focus?.();
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
 }
 
 /** operator is the name for commands, '' until it was entered. */

@@ -3,7 +3,7 @@ import { css } from '../chart/palette.js';
 import { createLine } from '../chart/line.js';
 import { get } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
-import { badge, UNITS } from './badge.js';
+import { badge } from './badge.js';
 
 export function createDrawer(ctx, scope, onClose) {
   const { t } = ctx;
@@ -22,7 +22,7 @@ export function createDrawer(ctx, scope, onClose) {
     const box = h('div', { class: 'chart drawer-chart' });
     const note = h('p', { class: 'panel-note' }, t('load.wait'));
     el.append(
-      h('header', { class: 'panel-head' }, badge(alarm, t), h('h2', { class: 'panel-title' }, alarm.device_id), h('span', { class: 'panel-space' }),
+      h('header', { class: 'panel-head' }, badge(alarm, t), h('h2', { class: 'panel-title' }, ctx.deviceName(alarm.device_id)), h('span', { class: 'panel-space' }),
         h('button', { class: 'button is-small', onclick: onClose, 'aria-label': t('close') }, '✕')),
       h('div', { class: 'drawer-body' },
         h('p', {}, ctx.what(alarm)),
@@ -42,8 +42,8 @@ export function createDrawer(ctx, scope, onClose) {
     const rows = [
       [t('rule.name'), a.rule || a.alert_type],
       [t('rule.version'), a.rule_version || '–'],
-      [t('rule.limit'), a.threshold?.parameter ? `${a.threshold.operator} ${ctx.fmt.value({ value: a.threshold.value, unit: UNITS[a.threshold.parameter] }, a.threshold.parameter)}` : '–'],
-      [t('rule.deadband'), a.deadband ? ctx.fmt.value({ value: a.deadband, unit: UNITS[a.threshold.parameter] }, a.threshold.parameter) : '–'],
+      [t('rule.limit'), a.threshold?.parameter ? `${a.threshold.operator} ${ctx.quantity(a.threshold.parameter, a.threshold.value)}` : '–'],
+      [t('rule.deadband'), a.deadband ? ctx.quantity(a.threshold.parameter, a.deadband) : '–'],
       [t('rule.delays'), `${ctx.fmt.age(a.on_delay_ms ?? 0, t)} / ${ctx.fmt.age(a.off_delay_ms ?? 0, t)}`],
     ];
     return h('dl', { class: 'facts' }, rows.flatMap(([k, v]) => [h('dt', {}, k), h('dd', { class: 'num' }, v)]));
@@ -70,7 +70,7 @@ export function createDrawer(ctx, scope, onClose) {
       setText(note, e.error || t('drawer.explain.none'));
       return;
     }
-    const lines = e.conditions.map((c) => ({ label: t.has(`param.${c.parameter}`) ? t(`param.${c.parameter}`) : c.parameter }));
+    const lines = e.conditions.map((c) => ({ label: ctx.sensorName(c.parameter) }));
     const limits = e.conditions.flatMap((c) => {
       const back = c.operator.startsWith('>') ? c.limit - c.deadband : c.limit + c.deadband;
       return [{ value: c.limit, color: css('--high-text') }, ...(c.deadband > 0 ? [{ value: back, color: css('--muted') }] : [])];

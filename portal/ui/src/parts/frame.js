@@ -50,7 +50,8 @@ export function createTopbar(ctx, scope) {
     onkeydown: (event) => {
       if (event.key !== 'Enter') return;
       const q = search.value.trim();
-      if (ctx.fleet.byID.has(q)) ctx.go('device', q);
+      const device = ctx.fleet.byID.get(q) ?? ctx.fleet.rows.find((d) => d && d.name === q);
+      if (device) ctx.go('device', device.id);
       else ctx.go('devices', '', { q });
       search.value = '';
     },

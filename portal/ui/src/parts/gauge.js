@@ -1,10 +1,9 @@
 // A value on an arc: grey, with colour only where a limit is known.
 import { h, setText } from '../core/dom.js';
+import { gaugeRange, isNumber } from '../model/sensors.js';
 
 const NS = 'http://www.w3.org/2000/svg';
 const R = 44;
-/** Usual ranges of sensors, for an arc without limits. */
-const SPANS = { '°C': [-20, 100], '%': [0, 100], hPa: [950, 1050], A: [0, 15] };
 
 function arc(from, to) {
   const point = (f) => {
@@ -34,23 +33,25 @@ export function createGauge(label) {
   const value = h('div', { class: 'gauge-value num' }, '–');
   const el = h('div', { class: 'gauge' }, svg, value, h('div', { class: 'gauge-label' }, label));
   let shown = '';
+  let least = Infinity; // of the values shown
+  let most = -Infinity;
   return {
     el,
-    update(sensor, text, limits) {
+    /** update shows a sensor; info is what is known of its kind. */
+    update(sensor, text, limits, info) {
       setText(value, text);
-      const v = sensor?.value;
+      const v = isNumber(sensor) ? sensor.value : undefined;
       const key = `${v} ${JSON.stringify(limits)}`;
       if (key === shown) return;
       shown = key;
-      let [low, high] = SPANS[sensor?.unit] ?? [0, 1];
-      for (const x of [v, ...limits.map((l) => l.value)]) {
-        if (typeof x !== 'number') continue;
-        low = Math.min(low, x);
-        high = Math.max(high, x);
+      if (typeof v === 'number') {
+        least = Math.min(least, v);
+        most = Math.max(most, v);
       }
+      const [low, high] = gaugeRange(info, limits, [least, most].filter(Number.isFinite));
       const place = (x) => Math.min(Math.max((x - low) / (high - low || 1), 0), 1);
       bar.setAttribute('d', typeof v === 'number' ? arc(0, Math.max(place(v), 0.005)) : '');
-      bar.style.stroke = sensor?.status && sensor.status !== 'normal' ? 'var(--high-fill)' : '';
+      bar.style.stroke = isNumber(sensor) && sensor.status && sensor.status !== 'normal' ? 'var(--high-fill)' : '';
       ticks.replaceChildren(...limits.map((l) => {
         const tick = path('gauge-limit');
         tick.setAttribute('d', arc(Math.max(place(l.value) - 0.008, 0), Math.min(place(l.value) + 0.008, 1)));

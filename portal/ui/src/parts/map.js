@@ -5,9 +5,6 @@ import { PRIORITIES } from '../model/fleet.js';
 import { at, group, place, spot } from './layout.js';
 import { createTip } from './tip.js';
 
-/** Colour modes of the cells: state, or a sensor's topic. */
-export const MODES = ['state', 'temperature', 'humidity', 'pressure', 'current'];
-
 export function createMap(ctx, scope, { mode = 'state' } = {}) {
   const canvas = h('canvas', { class: 'map-canvas', tabindex: '0', role: 'application', 'aria-label': ctx.t('map.label') });
   const box = h('div', { class: 'map-box' }, canvas);
@@ -107,7 +104,7 @@ export function createMap(ctx, scope, { mode = 'state' } = {}) {
     if (d.state !== 1) return look.dim;
     if (!ramp) return look.cell;
     const v = values[d.index];
-    return v === null || v === undefined ? look.dim : look.ramp[ramp(v)];
+    return typeof v !== 'number' && typeof v !== 'boolean' ? look.dim : look.ramp[ramp(v)];
   }
 
   function mark(g, look) {
@@ -126,7 +123,7 @@ export function createMap(ctx, scope, { mode = 'state' } = {}) {
     if (mode !== 'state') {
       giveBack = scope.subscribe(`sensor/${mode}`, ({ kind, data }) => {
         if (kind === 'snapshot') values = [];
-        for (const part of kind === 'snapshot' ? data : [data]) for (const [i, v] of part?.values ?? []) values[i] = v;
+        for (const part of kind === 'snapshot' ? data : [data]) for (const [i, v, unit] of part?.values ?? []) values[i] = unit === undefined ? v : null; // a value in an unknown unit has no colour
         dirty();
       });
     }
@@ -166,7 +163,7 @@ export function createMap(ctx, scope, { mode = 'state' } = {}) {
 
   function setFocus(d) {
     focus = d;
-    if (d) live.textContent = `${d.id}, ${ctx.place(d)}, ${ctx.stateText(d)}`;
+    if (d) live.textContent = `${d.name || d.id}, ${ctx.place(d)}, ${ctx.stateText(d)}`;
     setAttr(canvas, 'data-focus', d?.id ?? null);
     dirty(true);
   }
@@ -193,7 +190,7 @@ export function createMap(ctx, scope, { mode = 'state' } = {}) {
 
 /** rampOf returns which of five greys a value gets, by the values' own quantiles. */
 function rampOf(values) {
-  const known = values.filter((v) => typeof v === 'number').sort((a, b) => a - b);
+  const known = values.filter((v) => typeof v === 'number' || typeof v === 'boolean').map(Number).sort((a, b) => a - b);
   const low = known[Math.floor(known.length * 0.02)] ?? 0;
   const high = known[Math.floor(known.length * 0.98)] ?? 1;
   const span = high - low || 1;

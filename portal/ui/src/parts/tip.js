@@ -1,7 +1,7 @@
 // A tooltip with the live values of the device under the pointer.
 import { h, setText } from '../core/dom.js';
-import { UNITS } from './badge.js';
 
+const MOST = 8; // sensors
 const WAIT = 120; // ms of rest before a device is subscribed to
 
 export function createTip(ctx, scope, host) {
@@ -56,15 +56,14 @@ export function createTip(ctx, scope, host) {
 
   function fill() {
     if (!device) return;
-    setText(title, device.id);
+    setText(title, device.name || device.id);
     setText(place, `${ctx.place(device)} · ${ctx.stateText(device)}`);
     const sensors = last?.reading?.sensors ?? {};
     list.replaceChildren(
-      ...Object.keys(UNITS)
-        .filter((p) => sensors[p])
-        .flatMap((p) => [h('dt', {}, ctx.t(`param.${p}`)), h('dd', { class: 'num' }, ctx.fmt.value(sensors[p], p))]),
+      ...ctx.sensors.order(Object.keys(sensors)).slice(0, MOST)
+        .flatMap((p) => [h('dt', {}, ctx.sensorName(p)), h('dd', { class: 'num' }, ctx.sensorText(p, sensors[p]))]),
     );
-    setText(age, last?.reading ? ctx.t('age.ago', { age: ctx.age(last.reading.timestamp) }) : '');
+    setText(age, last?.reading ? ctx.t('age.ago', { age: ctx.age(last.time) }) : '');
   }
 
   scope.draw(fill, ['tick']);
