@@ -115,11 +115,11 @@ check('memory and elements stay flat', async (t, n) => {
 check('a value reaches the screen', async (t, n) => {
   const { page, context } = await open(browser, `#/device/probe_value${n}`);
   await publish(`probe_value${n}`, { temperature: 20 });
-  await until(page, () => document.querySelector('.gauge-value').textContent.startsWith('20.0'));
+  await until(page, () => document.querySelector('.gauge-value')?.textContent.startsWith('20.0'));
   const device = [];
   for (let i = 0; i < 20; i++) {
     const at = await publish(`probe_value${n}`, { temperature: 30 + i });
-    await until(page, (v) => document.querySelector('.gauge-value').textContent.startsWith(v), (30 + i).toFixed(1));
+    await until(page, (v) => document.querySelector('.gauge-value')?.textContent.startsWith(v), (30 + i).toFixed(1));
     device.push(Date.now() - at);
   }
   within(t, 'subscribed device, p95', quantile(device, 0.95), 500);
@@ -266,10 +266,91 @@ check('five devices under one cursor show what the API says', async (t, n) => {
   await context.close();
 });
 
+check('any sensor is shown, coloured, filtered by and charted', async (t, n) => {
+  const id = `probe_air${n}`;
+  const send = (co2) => publish(id, { co2, door: true, mode: '自动', temperature: { value: 88, unit: '°F' }, odd: 5, humidity: { value: 3, unit: 'furlong' } });
+  await send(640);
+  const { page, context, seen } = await open(browser, `#/device/${id}`);
+  await until(page, () => document.querySelector('[data-sensor=co2] .gauge-value')?.textContent.startsWith('640'));
+  const shown = await page.evaluate(() => Object.fromEntries([...document.querySelectorAll('.gauge')].map((g) => [g.dataset.sensor, g.querySelector('.gauge-value, .gauge-switch').textContent.replace('\u2009', ' ')])));
+  assert.equal(shown.co2, '640 ppm');
+  assert.equal(shown.temperature, '31.1 °C', 'what is compared with limits in °C is shown in °C');
+  assert.equal(shown.mode, '自动');
+  assert.equal(shown.door, 'on');
+  assert.equal(shown.humidity, '3.000 furlong', 'an unknown unit is shown as it was sent');
+  assert.ok(await page.locator('[data-sensor=humidity] .gauge-mark').isVisible());
+  await until(page, () => document.querySelector('.device-trends [data-sensor=co2] canvas'));
+  await shot(page, 'device-any-sensor');
+
+  await page.goto(`${base}/#/overview`);
+  await until(page, (x) => globalThis.iot.map?.locate(x) && [...document.querySelectorAll('.fleet select option')].some((o) => o.value === 'co2'), id);
+  await page.selectOption('.fleet select', 'co2');
+  await pause(1500);
+  const before = await colourOf(page, id);
+  await send(5000);
+  await until(page, colourChanged, [id, before]);
+  await shot(page, 'overview-co2');
+
+  await page.goto(`${base}/#/devices?sensor=co2`);
+  const { total } = await api('/api/v1/devices?sensor=co2&limit=1');
+  assert.ok(total > 1 && total < DEVICES, `${total} devices have the sensor`);
+  await until(page, (x) => document.querySelector('[data-count]')?.textContent.split(' ')[0].replaceAll(',', '') === x, String(total));
+  await until(page, () => document.querySelector('.value-item')?.dataset.sensor === 'co2');
+  await shot(page, 'devices-co2');
+
+  await page.goto(`${base}/#/trends?devices=${id}&sensors=co2`);
+  for (let i = 0; i < 5; i++) {
+    await send(600 + i);
+    await pause(400);
+  }
+  await until(page, () => globalThis.iot.trends?.get('co2')?.data?.lines[0].includes(604));
+  assert.deepEqual(seen.errors, []);
+  await context.close();
+});
+
+check('a device whose clock is eight hours ahead is as live as the others', async (t, n) => {
+  const id = `probe_clock${n}`;
+  const { page, context } = await open(browser, `#/device/${id}`);
+  let last = 0;
+  for (let i = 0; i < 8; i++) {
+    last = await publish(id, { temperature: 20 + i }, { timestamp: Date.now() + 28_800_000 });
+    await pause(1000);
+  }
+  await until(page, () => document.querySelector('[data-sensor=temperature] .gauge-value')?.textContent.startsWith('27.0'));
+  await until(page, () => document.querySelector('.device-warning')?.textContent.includes('8 h ahead'));
+  assert.match(await page.locator('[data-age]').textContent(), /^\d+(\.\d)?\u2009?.?s ago/);
+  assert.ok(Date.now() - last < 15_000);
+  await shot(page, 'device-clock');
+  await context.close();
+});
+
+check('a device gets a name, is found by it, and is removed', async (t, n) => {
+  const id = `probe_name${n}`;
+  await publish(id, { temperature: 20 });
+  const { page, context, seen } = await open(browser, `#/device/${id}`);
+  await page.locator('[data-rename]').click();
+  await page.fill('dialog input[name=name]', `主水泵 ${n}`);
+  await page.fill('dialog input[name=tags]', 'pump, 水');
+  await page.fill('dialog input[name=by]', 'Browser');
+  await page.locator('dialog button[type=submit]').click();
+  await page.locator('.device-title', { hasText: `主水泵 ${n}` }).waitFor({ timeout: 10_000 });
+  await page.goto(`${base}/#/devices?tag=pump&q=水泵 ${n}`);
+  await page.locator('.row-link', { hasText: `主水泵 ${n}` }).first().waitFor();
+  await shot(page, 'devices-name');
+  await page.goto(`${base}/#/device/${id}`);
+  await page.locator('[data-remove]').click();
+  await page.locator('dialog button[type=submit]').click();
+  await page.locator('.devices-page').waitFor({ timeout: 10_000 });
+  await until(page, (x) => !globalThis.iot.state.fleet.byID.has(x), id);
+  assert.equal((await fetch(`${base}/api/v1/devices/${id}`)).status, 404);
+  assert.deepEqual(seen.errors.filter((e) => !e.includes('404')), []);
+  await context.close();
+});
+
 check('a client that stops reading costs only itself', async (t, n) => {
   const { page, context } = await open(browser, `#/device/probe_slow${n}`);
   await publish(`probe_slow${n}`, { temperature: 20 });
-  await until(page, () => document.querySelector('.gauge-value').textContent.startsWith('20.0'));
+  await until(page, () => document.querySelector('.gauge-value')?.textContent.startsWith('20.0'));
   // Heap in use after a collection: the least of several samples.
   const memory = async () => {
     const looks = [];
@@ -284,7 +365,7 @@ check('a client that stops reading costs only itself', async (t, n) => {
     const out = [];
     for (let i = 0; i < 40; i++) {
       const at = await publish(`probe_slow${n}`, { temperature: first + i });
-      await until(page, (v) => document.querySelector('.gauge-value').textContent.startsWith(v), (first + i).toFixed(1));
+      await until(page, (v) => document.querySelector('.gauge-value')?.textContent.startsWith(v), (first + i).toFixed(1));
       out.push(Date.now() - at);
     }
     return quantile(out, 0.95);

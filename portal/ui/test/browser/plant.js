@@ -103,7 +103,7 @@ export async function publish(id, sensors, more = {}) {
     device_id: id,
     timestamp: Date.now(),
     location: { building: `${id.replace(/_\d+$/, '')}栋`, floor: 99, room: '9901' },
-    sensors: Object.fromEntries(Object.entries(sensors).map(([k, v]) => [k, k === 'switch_status' ? { value: v, status: v ? 'on' : 'off' } : { value: v, unit: UNITS[k], status: 'normal' }])),
+    sensors: Object.fromEntries(Object.entries(sensors).map(([k, v]) => [k, typeof v === 'object' ? v : { value: v, unit: UNITS[k] }])),
     device_info: { model: 'TEST-PROBE', firmware: '1.0.0', battery: 90, signal_strength: -50 },
     ...more,
   });
@@ -111,4 +111,4 @@ export async function publish(id, sensors, more = {}) {
   return Date.now();
 }
 
-const UNITS = { temperature: '°C', humidity: '%', pressure: 'hPa', current: 'A' };
+const UNITS = { temperature: '°C', humidity: '%', pressure: 'hPa', current: 'A', co2: 'ppm' };
