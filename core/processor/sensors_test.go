@@ -73,40 +73,40 @@ func TestLimitsFollowTheCatalogue(t *testing.T) {
 	tk := newTestTask(t)
 	catalogue := sensors.Default()
 	rules := filepath.Join(t.TempDir(), "rules.yaml")
-	write(t, rules, "rules:\n  - {id: high, kind: high, parameter: pressure, limit: 150, unit: kPa}\n")
+	write(t, rules, "rules:\n  - {id: high, kind: high, parameter: weight, limit: 1.5, unit: t}\n")
 	reg := prometheus.NewRegistry()
 	f, err := newRuleFile(discardLog(), reg, rules, tk.p.cfg.builtIn(), func() *sensors.Catalogue { return catalogue })
 	require.NoError(t, err)
 	tk.p.rules, tk.alarms.file = f, f
 	now := time.Now().UnixMilli() - 60_000
 	offset := int64(0)
-	pressure := func(hPa float64) *batch {
+	weight := func(kg float64) *batch {
 		offset++
 		ts := now + offset*1000
-		r := sends("d1", ts, fmt.Sprintf(`"pressure":{"value":%g,"unit":"hPa"}`, hPa))
+		r := sends("d1", ts, fmt.Sprintf(`"weight":{"value":%g,"unit":"kg"}`, kg))
 		return processOne(tk, &sarama.ConsumerMessage{Key: r.Key, Value: r.Value, Offset: offset, Timestamp: time.UnixMilli(ts)})
 	}
-	require.Empty(t, pressure(1499).alerts)
-	require.Len(t, pressure(1501).alerts, 1)
-	require.Len(t, pressure(1499).alerts, 1)
+	require.Empty(t, weight(1499).alerts)
+	require.Len(t, weight(1501).alerts, 1)
+	require.Len(t, weight(1499).alerts, 1)
 
-	catalogue, err = sensors.Load([]byte("sensors:\n  - {kind: pressure, unit: bar}\n"))
+	catalogue, err = sensors.Load([]byte("sensors:\n  - {kind: weight, unit: t}\n"))
 	require.NoError(t, err)
-	require.Empty(t, pressure(1499).alerts, "not converted before the limits are")
+	require.Empty(t, weight(1499).alerts, "not converted before the limits are")
 	f.convert()
-	require.Empty(t, pressure(1499).alerts)
-	b := pressure(1501)
+	require.Empty(t, weight(1499).alerts)
+	b := weight(1501)
 	require.Len(t, b.alerts, 1)
-	require.Contains(t, string(b.alerts[0].data), `"message":"pressure 1.5 bar is above 1.5 bar"`)
+	require.Contains(t, string(b.alerts[0].data), `"message":"weight 1.5 t is above 1.5 t"`)
 
 	// A catalogue in which the rule's unit is none of the sensor's.
 	inForce := f.load()
-	catalogue, err = sensors.Load([]byte("sensors:\n  - {kind: pressure, unit: °C, quantity: temperature}\n"))
+	catalogue, err = sensors.Load([]byte("sensors:\n  - {kind: weight, unit: °C, quantity: temperature}\n"))
 	require.NoError(t, err)
 	f.convert()
 	require.Same(t, inForce, f.load())
 	require.InDelta(t, 1, (&core{reg: reg}).value(t, "core_rules_load_failures_total"), 0)
-	require.Len(t, pressure(1499).alerts, 1, "cleared: in bar, as before")
+	require.Len(t, weight(1499).alerts, 1, "cleared: in t, as before")
 }
 
 // memoryOf returns the bytes that a device with these sensors costs in the alarm engine, the
