@@ -17,8 +17,8 @@ const (
 	// the silence before a reading that does not belong to a burst.
 	burst = 1_000
 	pause = 500
-	// confirmed is how long an unexpected clock must run at the pace of the reference, over
-	// at least one more arrival.
+	// confirmed is how long an unexpected clock must run at the pace of the reference. It is
+	// longer than a burst.
 	confirmed = 3_000
 	// The same for a device that continues where it fell silent. It may be sending what it
 	// could not send then.
@@ -108,7 +108,7 @@ func (c *Clock) Place(ts, received int64) Placed {
 	case c.fits(offset):
 		c.follow(offset, received)
 	case right(offset) && alone:
-		c.offset = 0 // clocks are put right all the time
+		c.offset = offset // clocks are put right all the time
 	case !c.confirm(ts, received):
 		return c.old(ts, received)
 	default:
@@ -188,13 +188,13 @@ func (c *Clock) confirm(ts, received int64) bool {
 // that are much older than the candidate shows another one.
 func (c *Clock) arrive(ts, received int64) {
 	offset, t := ts-received, &c.top
-	if t.start != 0 && received-t.start <= burst && received >= t.start {
+	if received >= t.start && received-t.start <= burst {
 		if offset > t.offset {
 			t.offset, t.ts = offset, ts
 		}
 		return
 	}
-	if t.start != 0 && t.offset-c.other.offset < -Late && t.ts != c.other.ts {
+	if t.offset-c.other.offset < -Late && t.ts != c.other.ts {
 		c.other = candidate{offset: t.offset, since: t.start, ts: t.ts, arrived: t.start}
 	}
 	*t = arrival{start: received, offset: offset, ts: ts}
@@ -222,6 +222,6 @@ func (c *Clock) enough(ts, span int64) bool {
 	case c.continues(ts):
 		return span >= explained && o.arrivals >= explainedArrivals
 	default:
-		return span >= confirmed && o.arrivals >= 1
+		return span >= confirmed
 	}
 }
