@@ -14,6 +14,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/gateways"
+	"industrial-iot-monitor/core/internal/rooms"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -186,14 +187,32 @@ func TestOfflineNewsDoesNotBringADeviceBack(t *testing.T) {
 	require.Empty(t, tk.devices)
 }
 
+func TestRemovedDeviceIsNotComparedWithItsRoom(t *testing.T) {
+	tk := newTestTask(t)
+	tk.alarms.rooms = rooms.New()
+	now := time.Now().UnixMilli()
+	tk.process([]*sarama.ConsumerMessage{message(0, "d1", now-1000, 20)})
+	r := telemetry.Reading{Location: telemetry.Location{Building: "A", Room: "301"}}
+	r.Sensors.Set(telemetry.Sensor{Name: telemetry.Temperature, Number: 20})
+	tk.alarms.rooms.Put(&tk.devices["d1"].room, now, &r)
+	tk.alarms.rooms.Rebuild(now, nil)
+	require.Len(t, tk.alarms.rooms.Own(), 1)
+	tk.order(removeCommand("r1", "d1", now), now)
+	tk.alarms.rooms.Rebuild(now, nil)
+	require.Empty(t, tk.alarms.rooms.Own())
+}
+
 // TestGatewayThatIsDownRaisesItsAlarmAgain removes the entry of a gateway.
 func TestGatewayThatIsDownRaisesItsAlarmAgain(t *testing.T) {
-	w := newWatchdog(nil, nil)
-	w.reports[reportKey{"gw-a", gateways.Down}] = report{made: true, holds: true}
-	w.reports[reportKey{"gw-b", gateways.Down}] = report{made: true, holds: true}
-	w.forget("gw-a")
-	require.Len(t, w.reports, 1)
-	require.Contains(t, w.reports, reportKey{"gw-b", gateways.Down})
+	tk := newTestTask(t)
+	now := time.Now().UnixMilli()
+	for _, id := range []string{"gw-a", "gw-b"} {
+		tk.watch(tk.addDevice(id), alarm.Finding{Device: id, Type: gateways.Down, Holds: true, Since: now, Now: now, Gateway: id})
+	}
+	b := tk.order(removeCommand("r1", "gw-a", now), now)
+	require.Equal(t, telemetry.EventRemoved, alertsOf(t, b)[2].Event)
+	require.NotContains(t, tk.watchdog.reports, reportKey{"gw-a", gateways.Down}, "it is news again")
+	require.Contains(t, tk.watchdog.reports, reportKey{"gw-b", gateways.Down})
 }
 
 func TestRemovalsAreForgottenInTheEnd(t *testing.T) {
