@@ -35,13 +35,13 @@ const (
 
 // limits are the default limits and deadbands: 2 % of the span.
 var limits = map[string]struct {
-	parameter       telemetry.Parameter
+	parameter       string
 	sign, limit, by float64
 }{
-	"temperature_high": {telemetry.ParamTemperature, 1, 80, 1.6},
-	"temperature_low":  {telemetry.ParamTemperature, -1, 0, 1.6},
-	"humidity_high":    {telemetry.ParamHumidity, 1, 90, 1.8},
-	"current_high":     {telemetry.ParamCurrent, 1, 10, 0.2},
+	"temperature_high": {telemetry.Temperature, 1, 80, 1.6},
+	"temperature_low":  {telemetry.Temperature, -1, 0, 1.6},
+	"humidity_high":    {telemetry.Humidity, 1, 90, 1.8},
+	"current_high":     {telemetry.Current, 1, 10, 0.2},
 }
 
 // excursion is a time during which a value was beyond its limit.
@@ -57,7 +57,7 @@ func excursions(readings []telemetry.Reading) []excursion {
 		open := map[string]int{}
 		for i := range readings {
 			r := &readings[i]
-			v := r.Sensors.Analog(l.parameter).Value * l.sign
+			v := r.Sensors.Find(l.parameter).Number * l.sign
 			k, is := open[r.DeviceID]
 			switch {
 			case !is && v > l.limit*l.sign:
