@@ -39,7 +39,7 @@ var plantEndpoints = []endpoint{
 		method: fiber.MethodDelete, need: deviceCommand,
 		path: "/api/v1/devices/{id}", id: "removeDevice", tag: "commands", handle: (*Portal).removeDevice,
 		summary: "Remove a device",
-		about: "Its alarms are closed, and what is stored about it is deleted, its name included; its readings in Kafka stay. " +
+		about: "Its alarms are closed, its state, time series and name are deleted; its readings in Kafka stay. " +
 			"If it sends again it is a new device. The body may be empty if the header names the operator.",
 		params: []parameter{deviceInPath, operatorHeader}, body: removeBody{},
 		example: object{{"by", "李工"}, {"note", "replaced"}},

@@ -33,8 +33,8 @@ type received struct {
 	DeviceID    string `json:"device_id"`
 }
 
-// take returns the messages of one batch, and whether there are more.
-func (c *client) take(tb testing.TB) (out []received, more bool) {
+// next returns the messages of one batch, and whether there are more.
+func (c *client) next(tb testing.TB) (out []received, more bool) {
 	tb.Helper()
 	var b batch
 	more, _ = c.gatherNews(&b)
@@ -90,7 +90,7 @@ func (v *visitor) connect(b *bench) (missed bool) {
 // read takes a batch and sees at most so many messages of it. It reports whether there are more.
 func (v *visitor) read(tb testing.TB, most int) (more bool) {
 	tb.Helper()
-	got, more := v.take(tb)
+	got, more := v.next(tb)
 	for _, m := range got[:min(most, len(got))] {
 		v.see(m)
 	}
@@ -177,7 +177,7 @@ func TestPositionWaitsForTheReadingsOfANewSubscription(t *testing.T) {
 		b.broadcaster.router.distribute()
 		for more := true; more; {
 			var got []received
-			got, more = c.take(t)
+			got, more = c.next(t)
 			for _, m := range got {
 				out = append(out, m.Seq != 0)
 			}
@@ -230,7 +230,7 @@ func TestPositionOfAnotherRunIsNotRecoverable(t *testing.T) {
 		}
 		v := &visitor{newest: map[string]string{}, seq: int64(old.broadcaster.router.base + 1)}
 		require.True(t, v.connect(b))
-		got, _ := v.take(t)
+		got, _ := v.next(t)
 		require.Len(t, got, 2, "the newest of each")
 	}
 }
@@ -247,7 +247,7 @@ func TestTimeIsNoPositionWhereClocksAreWrong(t *testing.T) {
 		c := silentClient(b)
 		missed, err := b.broadcaster.router.apply(c, request{Type: typeSubscribe, DeviceIDs: &[]string{device}, Since: &since})
 		require.NoError(t, err)
-		got, _ := c.take(t)
+		got, _ := c.next(t)
 		return len(got), missed
 	}
 	for _, c := range []struct {
@@ -311,22 +311,22 @@ func TestIndexOfARemovedDeviceIsFreeOnlyWhenNoQueueHasIt(t *testing.T) {
 	b.apply(entry("new", 1000, 1))
 	require.Len(t, b.model.Devices(), 2, "the index is still in the inbox")
 	b.broadcaster.router.distribute()
-	got, _ := c.take(t)
+	got, _ := c.next(t)
 	require.Empty(t, got)
 	b.apply(entry("next", 1000, 1))
 	require.Len(t, b.model.Devices(), 2, "it is free")
 	b.broadcaster.router.distribute()
-	got, _ = c.take(t)
+	got, _ = c.next(t)
 	require.Empty(t, got)
 	b.apply(entry("old", 2000, 1))
 	b.broadcaster.router.distribute()
 	b.model.Remove("next") // while the reading of old waits
 	b.broadcaster.router.distribute()
-	got, _ = c.take(t)
+	got, _ = c.next(t)
 	require.Len(t, got, 1)
 
 	c.ask(t, typeSubscribe, "new")
 	b.model.Remove("new") // before the router knows, its snapshot is in the queue
-	got, _ = c.take(t)
+	got, _ = c.next(t)
 	require.Empty(t, got)
 }

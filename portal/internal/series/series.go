@@ -203,7 +203,7 @@ func (s *Store) add(id string, at int64, r *telemetry.Reading) {
 }
 
 // sensorOf returns the series of a sensor, nil if there is no room for it. hint is where it
-// probably is. Values of two units or types cannot share a series: a change starts it anew.
+// probably is. Values of two units or types cannot share a series: a change empties it.
 func (s *Store) sensorOf(c *device, x *telemetry.Sensor, hint int, step int64) *sensor {
 	t := c.find(x.Name, hint)
 	if t == nil {
