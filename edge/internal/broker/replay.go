@@ -50,7 +50,8 @@ func (s *Stream) Replay(ctx context.Context, from uint64, since time.Time, f fun
 }
 
 // receivedSince reports whether the pack at a sequence, or the next one there is, has messages
-// received at or after since. One that is unreadable counts as such.
+// received at or after since. One that has none, or is unreadable, counts as such: rather a few
+// packs too many.
 func (s *Stream) receivedSince(ctx context.Context, seq uint64, since time.Time, failed *error) bool {
 	msg, err := s.str.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(s.subject))
 	if err != nil {
@@ -58,5 +59,5 @@ func (s *Stream) receivedSince(ctx context.Context, seq uint64, since time.Time,
 		return true
 	}
 	p, err := wire.OpenPack(msg.Data)
-	return err != nil || p.Header.Base >= since.UnixMilli()
+	return err != nil || p.Header.Count == 0 || p.Header.Base >= since.UnixMilli()
 }

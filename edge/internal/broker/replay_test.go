@@ -39,7 +39,19 @@ func TestReplayReadsTheNewestPacks(t *testing.T) {
 	require.NoError(t, s.str.DeleteMsg(t.Context(), 8))
 	require.Equal(t, []uint64{7, 9}, replay(7, 0), "a hole is left out")
 	require.Equal(t, []uint64{4, 5, 6, 7, 9}, replay(1, 4000))
+	for n := range uint64(20) { // as at the ends of epochs
+		_, err := s.Put(t.Context(), empty(n+10))
+		require.NoError(t, err)
+	}
+	require.Equal(t, []uint64{4, 5, 6, 7, 9}, replay(1, 4000)[:5], "packs without messages have no time")
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.Error(t, s.Replay(ended, 1, time.UnixMilli(0), func(uint64, []byte) { t.Error("called") }))
+}
+
+// empty returns a pack without messages.
+func empty(counter uint64) []byte {
+	var b wire.PackBuilder
+	b.Reset(7, counter)
+	return b.Finish()
 }

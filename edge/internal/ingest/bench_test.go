@@ -14,6 +14,7 @@ import (
 
 // runBench offers messages made by next until b ends, b.N readings.
 func runBench(b *testing.B, readings int, next func(i int) (subject string, payload []byte)) {
+	b.Helper()
 	c := New(Options{Store: &memStore{}, Epoch: 1, Log: discard(), Linger: 3 * time.Millisecond})
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error, 1)

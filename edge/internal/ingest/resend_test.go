@@ -160,7 +160,7 @@ func TestMessageIDsRecogniseAResend(t *testing.T) {
 	require.EqualValues(t, 5, send("4", batch).Seq)
 	again := send("4", batch)
 	require.True(t, again.Duplicate)
-	require.EqualValues(t, []int{5, 1, 1}, []int{int(again.Seq), again.Accepted, len(again.Refused)})
+	require.Equal(t, []int{5, 1, 1}, []int{int(again.Seq), again.Accepted, len(again.Refused)})
 
 	m := startMQTT(t, c)
 	five := connectMQTT(t, m, 5, nil)
@@ -179,7 +179,7 @@ func TestMessageIDsRecogniseAResend(t *testing.T) {
 func TestOldMessagesAreForgotten(t *testing.T) {
 	store := &memStore{keep: true}
 	collect(t, Options{Store: store}, func(c *Collector) {
-		ctx, cancel := context.WithCancel(context.Background()) // of the bubble
+		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // of the bubble
 		done := make(chan error, 1)
 		go func() { done <- c.KeepResends(ctx) }()
 		offer := func() told {
@@ -437,7 +437,7 @@ func TestPacksAreGivenUpWhenTheFileCannotBeWritten(t *testing.T) {
 	store := &memStore{keep: true}
 	file := filepath.Join(t.TempDir(), "gone", "resends")
 	collect(t, Options{Store: store, Resends: Resends{File: file}}, func(c *Collector) {
-		ctx, cancel := context.WithCancel(context.Background()) // of the bubble
+		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // of the bubble
 		done := make(chan error, 1)
 		go func() { done <- c.KeepResends(ctx) }()
 		pass(time.Second)

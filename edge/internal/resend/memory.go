@@ -152,7 +152,8 @@ func (m *Memory) Expire(chunk int, old, ref uint64) (more bool) {
 
 // RemoveFrom forgets what was put under seq and later, up to ref.
 func (m *Memory) RemoveFrom(seq, ref uint64) {
-	for chunk := 0; m.drop(chunk, func(s uint32) bool { return Restore(s, ref) >= seq }); chunk++ {
+	for chunk := range m.chunks {
+		m.drop(chunk, func(s uint32) bool { return Restore(s, ref) >= seq })
 	}
 }
 

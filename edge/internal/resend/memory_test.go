@@ -219,7 +219,7 @@ func TestSnapshotKeepsWhatIsStored(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, min(stored, last), seq)
 		require.True(t, eras[0].At.Equal(at))
-		require.EqualValues(t, []uint64{7, 9}, []uint64{eras[0].Seq, eras[1].Seq})
+		require.Equal(t, []uint64{7, 9}, []uint64{eras[0].Seq, eras[1].Seq})
 		for n := range 5000 {
 			_, want := m.Find(msg(n%700, n))
 			_, ok := got.Find(msg(n%700, n))
