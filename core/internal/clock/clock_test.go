@@ -506,7 +506,7 @@ func TestBacklogNeverBecomesAnOffset(t *testing.T) {
 			require.InDelta(t, off, p.Offset, float64(2*second), "seed %d", seed)
 			require.InDelta(t, taken, p.At, float64(2*second), "seed %d", seed)
 		}
-		for range 60 {
+		for range 15 {
 			for range 1 + rnd.IntN(5) {
 				received += every
 				send(received-20, false)
