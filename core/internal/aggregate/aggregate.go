@@ -168,7 +168,7 @@ func (a *Aggregator) count(of *source, slots []slot, start, width int64, values 
 		}
 		if sl.used {
 			from := sl.start
-			a.done = append(a.done, window{of: of, start: from, width: width, cells: sl.take()})
+			a.done = append(a.done, window{of: of, start: from, width: width, cells: sl.detach()})
 		}
 		sl.start, sl.used = start, true
 	}

@@ -146,8 +146,8 @@ func (s *slot) addPlaced(values []value) (dropped int) {
 	return dropped
 }
 
-// take closes the window and returns its cells, which are no longer those of s.
-func (s *slot) take() []cell {
+// detach closes the window and returns its cells, which are no longer those of s.
+func (s *slot) detach() []cell {
 	cells := s.cells
 	s.used = false
 	if s.places != nil {
