@@ -154,7 +154,6 @@ func (p *Publisher) Added(d *state.Device) {
 func (p *Publisher) Removed(d *state.Device) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.byIndex[d.Index] = nil
 	p.renew(p.devices[d.ID])
 }
 

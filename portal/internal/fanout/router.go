@@ -251,7 +251,7 @@ func (r *router) subscribeAll(c *client, since *resume) (missed bool) {
 	r.all = append(r.all, c)
 	r.subscriptions.Add(1)
 	for _, d := range r.model.Devices() {
-		if _, has := had[d.ID]; !has && d.Known() {
+		if _, has := had[d.ID]; !has {
 			missed = c.queueSnapshot(d, since) || missed
 		}
 	}
