@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -110,6 +111,18 @@ func TestFiles(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTheExampleInTheDocsIsValid checks the YAML of docs/mappings.md.
+func TestTheExampleInTheDocsIsValid(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/mappings.md")
+	require.NoError(t, err)
+	_, block, found := strings.Cut(string(text), "```yaml\n")
+	require.True(t, found)
+	block, _, _ = strings.Cut(block, "```")
+	require.NoError(t, validate(schema(t), []byte(block)))
+	_, err = Load([]byte(block), building)
+	require.NoError(t, err)
 }
 
 func TestAMappingNeedsABuilding(t *testing.T) {

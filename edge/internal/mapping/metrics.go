@@ -1,6 +1,10 @@
 package mapping
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/edge/internal/mapping/sparkplug"
+)
 
 // Labels of edge_mapped_messages_total.
 const (
@@ -40,6 +44,8 @@ func newMetrics(reg prometheus.Registerer, m *Mapper) *metrics {
 	reg.MustRegister(
 		x.messages, x.readings, x.reloads, x.inForce, x.gaps,
 		gauge("edge_sparkplug_nodes", "Sparkplug nodes and devices whose metrics are known.", func() float64 { n, _ := m.nodes.Size(); return float64(n) }),
+		gauge("edge_sparkplug_nodes_limit", "Most Sparkplug nodes and devices that are known at once.", func() float64 { return sparkplug.MaxTables }),
+		gauge("edge_sparkplug_metrics_limit", "Most metrics of all Sparkplug nodes that are known at once.", func() float64 { return sparkplug.MaxAnnounced }),
 		gauge("edge_sparkplug_metrics", "Metrics that Sparkplug nodes have announced.", func() float64 { _, n := m.nodes.Size(); return float64(n) }),
 	)
 	return x
