@@ -12,7 +12,7 @@ import (
 // recallTimeout bounds the reading of what was received before the start.
 const recallTimeout = 30 * time.Second
 
-// recall returns what is remembered of the messages before this start: from the file, and from
+// recall returns the memory of the messages before this start: from the file, and from
 // the packs in the stream that are newer than it. Without them the gateway starts all the
 // same, and a message that is sent again may be stored twice.
 func (g *Gateway) recall() ingest.Resends {

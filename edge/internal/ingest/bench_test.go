@@ -29,7 +29,7 @@ func runBench(b *testing.B, readings int, next func(i int) (subject string, payl
 		m.Received = time.Now()
 		m.Ticket = Ticket{To: answered}
 		from, _ := wire.SenderOfSubject(subject, '.')
-		q.check.take(m, from, payload, "")
+		q.check.accept(m, from, payload, "")
 		if r := c.Offer(m); r != nil {
 			b.Fatal(r)
 		}

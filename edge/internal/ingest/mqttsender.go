@@ -39,7 +39,7 @@ func (s *mqttSender) Publish(p *mqtt.Publish) {
 		m.Ticket.To = &s.twice
 	}
 	if from, ok := wire.SenderOfSubject(p.Topic, '/'); ok {
-		s.check.take(m, from, p.Payload, contentEncoding(m.ContentType))
+		s.check.accept(m, from, p.Payload, contentEncoding(m.ContentType))
 	} else if !s.check.other(m, s.mapper, mapping.Topics, p.Topic, p.Payload, contentEncoding(m.ContentType)) {
 		wrongTopic(m, p.Topic, p.Payload)
 	}

@@ -124,7 +124,7 @@ func (q *natsQueue) receive(msg *nats.Msg) {
 		return
 	}
 	q.offer(msg, func(m *Message, encoding string) bool {
-		q.check.take(m, from, msg.Data, encoding)
+		q.check.accept(m, from, msg.Data, encoding)
 		return true
 	})
 }

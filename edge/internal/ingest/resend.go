@@ -23,7 +23,7 @@ type Resends struct {
 }
 
 const (
-	// saveEvery is how often what is remembered is written to the disk, checkEvery how often
+	// saveEvery is how often the memory is written to the disk, checkEvery how often
 	// it is looked whether that must be earlier. The bridge leaves the packs since in the
 	// stream.
 	saveEvery  = 5 * time.Second
@@ -141,7 +141,7 @@ func (c *Collector) land(p *pack, seq uint64) (resends []Ticket) {
 	return resends
 }
 
-// moved corrects what is remembered of p, and of the open pack after it, when the stream gave
+// moved corrects the memory of p and of the open pack after it, when the stream gave
 // it another sequence than expected: it had lost packs, or has a message of somebody else.
 // What was in lost packs is forgotten.
 func (c *Collector) moved(p *pack, seq uint64) {
@@ -262,7 +262,7 @@ func (c *Collector) expireResends(now time.Time) {
 	}
 }
 
-// SaveResends writes what is remembered of the stored packs to the disk, if there are new
+// SaveResends writes the memory of the stored packs to the disk, if there are new
 // ones. Not for concurrent use.
 func (c *Collector) SaveResends() {
 	k := &c.keeper

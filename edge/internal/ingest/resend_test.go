@@ -23,16 +23,16 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// told is a Responder that keeps the answers of one message.
-type told struct {
+// answered is a Responder that keeps the answers of one message.
+type answered struct {
 	outcome
 	duplicate bool
 }
 
-type teller chan told
+type answerer chan answered
 
-func (w teller) Answer(t *Ticket, seq uint64, r *telemetry.Refusal) {
-	w <- told{outcome{seq, r}, t.Duplicate}
+func (w answerer) Answer(t *Ticket, seq uint64, r *telemetry.Refusal) {
+	w <- answered{outcome{seq, r}, t.Duplicate}
 }
 
 // note returns a message of a device with any payload.
@@ -70,8 +70,8 @@ func TestResendGetsTheOutcomeOfTheFirst(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- c.Run(ctx) }()
 
-		offer := func(payload string) teller {
-			w := make(teller, 1)
+		offer := func(payload string) answerer {
+			w := make(answerer, 1)
 			require.Nil(t, c.Offer(note(w, "d", payload)))
 			return w
 		}
@@ -84,9 +84,9 @@ func TestResendGetsTheOutcomeOfTheFirst(t *testing.T) {
 		hold <- nil
 		synctest.Wait()
 		held.Store(false)
-		require.Equal(t, told{outcome{seq: 1}, false}, <-first)
-		for _, w := range []teller{open, flying, offer("a")} {
-			require.Equal(t, told{outcome{seq: 1}, true}, <-w)
+		require.Equal(t, answered{outcome{seq: 1}, false}, <-first)
+		for _, w := range []answerer{open, flying, offer("a")} {
+			require.Equal(t, answered{outcome{seq: 1}, true}, <-w)
 		}
 		require.Equal(t, Stats{Accepted: 1, Duplicates: 3}, c.Stats())
 
@@ -99,13 +99,13 @@ func TestResendGetsTheOutcomeOfTheFirst(t *testing.T) {
 		next := offer("c")
 		hold <- broker.ErrFull
 		synctest.Wait()
-		for _, w := range []teller{first, open, flying, next} {
+		for _, w := range []answerer{first, open, flying, next} {
 			got := <-w
 			require.Equal(t, telemetry.ReasonBufferFull, got.r.Reason)
 			require.Zero(t, got.seq)
 			require.False(t, got.duplicate)
 		}
-		require.Equal(t, told{outcome{seq: 1}, true}, <-offer("a"), "a stored message is known while the buffer is full")
+		require.Equal(t, answered{outcome{seq: 1}, true}, <-offer("a"), "a stored message is known while the buffer is full")
 		held.Store(false)
 		store.mu.Lock()
 		store.full = false
@@ -114,7 +114,7 @@ func TestResendGetsTheOutcomeOfTheFirst(t *testing.T) {
 		for i, payload := range []string{"b", "c"} {
 			w := offer(payload)
 			pass(20 * time.Millisecond)
-			require.Equal(t, told{outcome{seq: uint64(2 + i)}, false}, <-w)
+			require.Equal(t, answered{outcome{seq: uint64(2 + i)}, false}, <-w)
 		}
 		cancel()
 		require.NoError(t, <-done)
@@ -182,8 +182,8 @@ func TestOldMessagesAreForgotten(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // of the bubble
 		done := make(chan error, 1)
 		go func() { done <- c.KeepResends(ctx) }()
-		offer := func() told {
-			w := make(teller, 1)
+		offer := func() answered {
+			w := make(answerer, 1)
 			require.Nil(t, c.Offer(note(w, "d", "a")))
 			pass(time.Second)
 			return <-w
@@ -193,7 +193,7 @@ func TestOldMessagesAreForgotten(t *testing.T) {
 		require.True(t, offer().duplicate, "known for ten minutes")
 		pass(2 * time.Minute)
 		require.Zero(t, c.senders(), "an idle sender costs nothing")
-		require.Equal(t, told{outcome{seq: 2}, false}, offer())
+		require.Equal(t, answered{outcome{seq: 2}, false}, offer())
 		cancel()
 		require.NoError(t, <-done)
 	})
@@ -204,7 +204,7 @@ func TestMessagesOfLostPacksAreForgotten(t *testing.T) {
 	store := &memStore{keep: true}
 	collect(t, Options{Store: store}, func(c *Collector) {
 		for i := range 5 {
-			w := make(teller, 1)
+			w := make(answerer, 1)
 			require.Nil(t, c.Offer(note(w, "d", fmt.Sprint(i))))
 			pass(time.Second)
 			require.EqualValues(t, i+1, (<-w).seq)
@@ -212,19 +212,19 @@ func TestMessagesOfLostPacksAreForgotten(t *testing.T) {
 		store.mu.Lock()
 		store.packs = store.packs[:3]
 		store.mu.Unlock()
-		w := make(teller, 1)
+		w := make(answerer, 1)
 		require.Nil(t, c.Offer(note(w, "d", "new")))
 		pass(time.Second)
 		require.EqualValues(t, 4, (<-w).seq)
 		for i, want := range []bool{true, true, true, false, false} {
-			w := make(teller, 1)
+			w := make(answerer, 1)
 			require.Nil(t, c.Offer(note(w, "d", fmt.Sprint(i))))
 			pass(time.Second)
 			require.Equal(t, want, (<-w).duplicate, i)
 		}
-		w = make(teller, 1)
+		w = make(answerer, 1)
 		require.Nil(t, c.Offer(note(w, "d", "new")))
-		require.Equal(t, told{outcome{seq: 4}, true}, <-w)
+		require.Equal(t, answered{outcome{seq: 4}, true}, <-w)
 	})
 }
 
@@ -289,7 +289,7 @@ func (p *plant) life(d time.Duration, kill bool) {
 // send sends a message until it is acknowledged. Some answers get lost on the way.
 func (p *plant) send(rnd *rand.Rand, make2 func(to Responder) *Message) {
 	for {
-		w := make(teller, 1)
+		w := make(answerer, 1)
 		if p.gateway().Offer(make2(w)) != nil {
 			<-time.After(time.Duration(50+rnd.IntN(100)) * time.Millisecond)
 			continue
@@ -416,7 +416,7 @@ func TestReplayKnowsWhatWasOffered(t *testing.T) {
 			var m Message
 			collect(t, Options{Store: store}, func(c *Collector) {
 				m = Message{Received: time.Now(), ID: tt.id}
-				v.take(&m, tt.from, []byte(tt.payload), "")
+				v.accept(&m, tt.from, []byte(tt.payload), "")
 				require.Nil(t, c.Offer(&m))
 			})
 			r := Resends{Memory: resend.New()}

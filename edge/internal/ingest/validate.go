@@ -28,9 +28,9 @@ type validator struct {
 	mapped   *mapping.Result
 }
 
-// take validates a payload published by a sender, compressed with an encoding if that is not
+// accept validates a payload published by a sender, compressed with an encoding if that is not
 // empty, and sets what the message holds: one reading, or many.
-func (v *validator) take(m *Message, from wire.Sender, payload []byte, encoding string) {
+func (v *validator) accept(m *Message, from wire.Sender, payload []byte, encoding string) {
 	plain := payload
 	if m.Refusal = nil; encoding != "" {
 		plain, m.Refusal = unpack(payload, encoding)

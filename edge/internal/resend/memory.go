@@ -223,7 +223,7 @@ func (m *Memory) insert(sender uint64) *record {
 	if 8*(m.n+1) > 7*len(m.index) {
 		m.grow()
 	}
-	n := m.take()
+	n := m.allocate()
 	r := m.at(n)
 	*r = record{sender: sender}
 	m.n++
@@ -231,7 +231,7 @@ func (m *Memory) insert(sender uint64) *record {
 	return r
 }
 
-func (m *Memory) take() uint32 {
+func (m *Memory) allocate() uint32 {
 	if last := len(m.free) - 1; last >= 0 {
 		n := m.free[last]
 		m.free = m.free[:last]

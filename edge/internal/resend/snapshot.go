@@ -14,7 +14,7 @@ import (
 // Keep is how long a message is remembered at least.
 const Keep = 10 * time.Minute
 
-// Era is a moment and the newest pack stored by then: what is at Seq or before is older.
+// Era is a moment and the newest pack stored by then: a message at Seq or before is older.
 type Era struct {
 	At  time.Time
 	Seq uint64
@@ -145,7 +145,7 @@ func Write(name string, snapshot []byte) error {
 	next := name + ".new"
 	f, err := os.OpenFile(next, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
-		return fmt.Errorf("writing what is remembered for resends: %w", err)
+		return fmt.Errorf("writing the snapshot of resends: %w", err)
 	}
 	_, err = f.Write(snapshot)
 	err = errors.Join(err, f.Sync(), f.Close())
@@ -156,7 +156,7 @@ func Write(name string, snapshot []byte) error {
 		err = syncDir(filepath.Dir(name))
 	}
 	if err != nil {
-		return fmt.Errorf("writing what is remembered for resends: %w", err)
+		return fmt.Errorf("writing the snapshot of resends: %w", err)
 	}
 	return nil
 }
@@ -176,7 +176,7 @@ func Load(name string, last uint64) (*Memory, uint64, []Era, error) {
 		return New(), 0, nil, nil
 	}
 	if err != nil {
-		return New(), 0, nil, fmt.Errorf("reading what is remembered for resends: %w", err)
+		return New(), 0, nil, fmt.Errorf("reading the snapshot of resends: %w", err)
 	}
 	m, seq, eras, err := Read(data, last)
 	if err != nil {
