@@ -166,6 +166,8 @@ func TestOtherRulesCompareOtherParameters(t *testing.T) {
 	table.Rebuild(now+1, nil)
 	require.Equal(t, alarm.RoomValue{Count: 1, Mean: 500, Median: 500}, table.View(&devices[0], &view).Of("co2"))
 	require.Zero(t, table.View(&devices[0], &view).Of(telemetry.Temperature).Count)
+	require.Equal(t, []float64{500, 500}, table.Own()[0].Of("co2"))
+	require.Len(t, devices[0].values, 1, "of the parameters of now")
 }
 
 func TestValuesAreBounded(t *testing.T) {
