@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"compress/gzip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -188,6 +189,19 @@ func TestCompressedMessagesAreReadWithinABound(t *testing.T) {
 		"application/gzip": "gzip", "application/x-gzip": "gzip", "Application/Zstd; x=y": "zstd", "application/json": "", "": "",
 	} {
 		require.Equal(t, want, contentEncoding(contentType), contentType)
+	}
+}
+
+// A small message must not fill the memory.
+func TestDecompressionStopsAtTheLimit(t *testing.T) {
+	bomb := strings.Repeat(" ", 64<<20)
+	for encoding, payload := range map[string][]byte{"gzip": gzipped(t, bomb), "zstd": zstandard(t, bomb)} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, refusal := unpack(payload, encoding)
+		runtime.ReadMemStats(&after)
+		require.Equal(t, telemetry.ReasonTooLarge, refusal.Reason)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(24<<20), encoding)
 	}
 }
 
