@@ -11,7 +11,6 @@ import (
 
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/wire"
-	"industrial-iot-monitor/sim/fleet"
 	"industrial-iot-monitor/test/drill/rig"
 	"industrial-iot-monitor/test/viewer"
 )
@@ -57,7 +56,7 @@ func poison(ctx context.Context, r *rig.Round) error {
 		if err := r.Moment(ctx, 50*time.Millisecond, 500*time.Millisecond); err != nil {
 			return err
 		}
-		kind, device := kinds[i%len(kinds)], fleet.DeviceID(r.Rand.IntN(100))
+		kind, device := kinds[i%len(kinds)], r.Device()
 		rec := &kgo.Record{Topic: r.Topics.DeviceData, Key: []byte(device), Value: poisons()[kind]}
 		if err := client.ProduceSync(ctx, rec).FirstErr(); err != nil {
 			return fmt.Errorf("writing %s: %w", kind, err)

@@ -20,7 +20,7 @@ func storageFaults() []rig.Fault {
 	return []rig.Fault{
 		{
 			Name: "power-cut", Breaks: "the power of a gateway fails; one cut comes right after its first start",
-			Expects: "the stream is intact and the gateway ready within 5 s", Times: 20, Quick: 3, Site: common(), Possible: canCutPower, Run: cutPower,
+			Expects: "the stream is intact and the gateway ready within 5 s", Times: 20, Quick: 3, Site: newDiskSite(), Possible: canCutPower, Run: cutPower,
 		},
 		{
 			Name: "disk-full", Breaks: "the disk of a gateway fills up, and is freed again",
@@ -39,6 +39,13 @@ func storageFaults() []rig.Fault {
 			Expects: "readings arrive as usual", Times: 3 * len(clocks()), Quick: len(clocks()), Site: common(), Possible: canShiftClock, Run: shiftClock,
 		},
 	}
+}
+
+// newDiskSite is a site for a gateway that gets an empty disk.
+func newDiskSite() rig.Site {
+	s := common()
+	s.Load.Unrepeated = true
+	return s
 }
 
 var errNotRoot = errors.New("mounting a disk needs root")
@@ -95,6 +102,7 @@ func move(ctx context.Context, r *rig.Round, gateway, dir string) (back func(con
 type prober struct {
 	nc      *nats.Conn
 	subject string
+	asked   int
 }
 
 func newProber(r *rig.Round, gateway string) (*prober, error) {
@@ -103,7 +111,7 @@ func newProber(r *rig.Round, gateway string) (*prober, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", gateway, err)
 	}
-	return &prober{nc, wire.TelemetrySubject("drill_probe")}, nil
+	return &prober{nc: nc, subject: wire.TelemetrySubject("drill_probe")}, nil
 }
 
 // Answers of a gateway.
@@ -112,11 +120,13 @@ var (
 	errAccepted = errors.New("accepted")
 )
 
-// ask sends a message and returns errAccepted, errRefused with the reason, or another error.
+// ask sends a message and returns errAccepted, errRefused with the reason, or another error. No
+// two messages are the same: a resend is answered even when nothing can be stored.
 func (p *prober) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	msg, err := p.nc.RequestWithContext(ctx, p.subject, []byte("{}"))
+	p.asked++
+	msg, err := p.nc.RequestWithContext(ctx, p.subject, fmt.Appendf(nil, `{"probe":%d}`, p.asked))
 	if err != nil {
 		return err
 	}

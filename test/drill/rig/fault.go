@@ -69,6 +69,9 @@ type Load struct {
 	Excursions int
 	// Backlog is how many unacknowledged readings a device keeps; 0 means 3000.
 	Backlog int
+	// Unrepeated true: no acknowledged message is sent again, as where a gateway gets an
+	// empty disk and with it forgets what it has stored.
+	Unrepeated bool
 	// Timeout is how long a device waits for an acknowledgement; 0 means 2 s.
 	Timeout time.Duration
 }

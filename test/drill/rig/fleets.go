@@ -68,6 +68,15 @@ func (s *Site) offsets() (map[string]int64, error) {
 	return out, nil
 }
 
+// Device returns a random device with a right clock.
+func (r *Round) Device() string {
+	for {
+		if id := fleet.DeviceID(r.Rand.IntN(100)); r.ClockOffset(id) == 0 {
+			return id
+		}
+	}
+}
+
 // Labels returns the simulated faults of this site's devices that touch the time from..to
 // (ms since 1970).
 func (s *Scene) Labels(from, to int64) ([]fleet.Label, error) {

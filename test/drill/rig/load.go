@@ -34,11 +34,15 @@ func (s *Scene) startLoad(ctx context.Context, number int) (*load, error) {
 	}
 	for i, p := range parts {
 		name := fmt.Sprintf("sim-%s-%d", p.name, number)
+		repeat := repeatShare
+		if s.Site.Load.Unrepeated {
+			repeat = 0
+		}
 		l.names = append(l.names, name)
 		l.ledgers = append(l.ledgers, filepath.Join(s.dir, name+".ledger"))
 		l.totals = append(l.totals, filepath.Join(s.dir, name+".json"))
 		s.Add(name, cluster.Program{Binary: "sim", Args: []string{
-			"-http=", "-progress=1s", "-protocol=" + p.protocol, fmt.Sprintf("-batch=%d", p.batch), fmt.Sprintf("-repeat=%v", repeatShare),
+			"-http=", "-progress=1s", "-protocol=" + p.protocol, fmt.Sprintf("-batch=%d", p.batch), fmt.Sprintf("-repeat=%v", repeat),
 			"-nats=" + strings.Join(s.NATS(), ","), "-mqtt=" + strings.Join(s.MQTT(), ","),
 			fmt.Sprintf("-devices=%d", fleets[i].Devices), fmt.Sprintf("-first=%d", fleets[i].First), fmt.Sprintf("-interval=%s", s.Site.Load.Interval),
 			"-clocks=" + joinDurations(fleets[i].Clocks),

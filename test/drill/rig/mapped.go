@@ -5,13 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // mappings turns the meters' messages into readings.
@@ -74,15 +75,14 @@ func startMeters(ledger string, addresses []string, number int) (*meters, error)
 
 // run publishes until ctx ends. The newest message is sent again until it is acknowledged.
 func (m *meters) run(ctx context.Context, addr, name string) {
-	client := mqtt.NewClient(mqtt.NewClientOptions().AddBroker("tcp://" + addr).SetClientID("meter-" + name).
-		SetConnectRetry(true).SetConnectRetryInterval(200 * time.Millisecond).SetMaxReconnectInterval(time.Second))
-	client.Connect()
-	defer client.Disconnect(0)
+	c := &meterClient{addr: addr, name: name}
+	defer c.close()
 	for n := 0; ; n++ {
 		at := time.Now().UnixMilli()
 		payload := fmt.Sprintf(`{"at":%d,"load":{"w":%d},"flow":%.1f}`, at, 1000+n%100, 10+float64(n%7))
-		for !publish(client, "meters/"+name+"/state", payload) {
-			if ctx.Err() != nil || Sleep(ctx, 200*time.Millisecond) != nil {
+		for c.publish("meters/"+name+"/state", payload) != nil {
+			c.close()
+			if Sleep(ctx, 200*time.Millisecond) != nil {
 				return
 			}
 		}
@@ -93,10 +93,70 @@ func (m *meters) run(ctx context.Context, addr, name string) {
 	}
 }
 
-// publish sends a message and reports whether it was acknowledged.
-func publish(client mqtt.Client, topic, payload string) bool {
-	t := client.Publish(topic, 1, false, payload)
-	return t.WaitTimeout(meterTimeout) && t.Error() == nil
+// meterClient is an MQTT 3.1.1 client that has one message in flight. The Paho client is none
+// for this: it queues messages and sends them after newer ones.
+type meterClient struct {
+	addr, name string
+	conn       net.Conn // nil while there is none
+	in         *bufio.Reader
+	id         uint16
+}
+
+// publish sends a message and waits for its PUBACK. After an error the connection is of no use.
+func (c *meterClient) publish(topic, payload string) error {
+	if c.conn == nil {
+		if err := c.connect(); err != nil {
+			return err
+		}
+	}
+	c.id = max(c.id+1, 1)
+	p := &packets.PublishPacket{
+		FixedHeader: packets.FixedHeader{MessageType: packets.Publish, Qos: 1}, TopicName: topic, MessageID: c.id, Payload: []byte(payload),
+	}
+	ack, err := c.exchange(p)
+	if err != nil {
+		return err
+	}
+	if a, ok := ack.(*packets.PubackPacket); !ok || a.MessageID != c.id {
+		return fmt.Errorf("the answer to a publish is %s", ack)
+	}
+	return nil
+}
+
+func (c *meterClient) connect() (err error) {
+	if c.conn, err = net.DialTimeout("tcp", c.addr, meterTimeout); err != nil {
+		return err
+	}
+	c.in = bufio.NewReader(c.conn)
+	ack, err := c.exchange(&packets.ConnectPacket{
+		FixedHeader:  packets.FixedHeader{MessageType: packets.Connect},
+		ProtocolName: "MQTT", ProtocolVersion: 4, CleanSession: true, ClientIdentifier: "meter-" + c.name,
+	})
+	if err != nil {
+		return err
+	}
+	if a, ok := ack.(*packets.ConnackPacket); !ok || a.ReturnCode != packets.Accepted {
+		return fmt.Errorf("the answer to CONNECT is %s", ack)
+	}
+	return nil
+}
+
+// exchange sends a packet and returns the next one that comes.
+func (c *meterClient) exchange(p packets.ControlPacket) (packets.ControlPacket, error) {
+	if err := c.conn.SetDeadline(time.Now().Add(meterTimeout)); err != nil {
+		return nil, err
+	}
+	if err := p.Write(c.conn); err != nil {
+		return nil, err
+	}
+	return packets.ReadPacket(c.in)
+}
+
+func (c *meterClient) close() {
+	if c.conn != nil {
+		_ = c.conn.Close() // nothing is expected of it any more
+		c.conn = nil
+	}
 }
 
 // note records an acknowledgement.
