@@ -105,6 +105,7 @@ export function createDevicePage(ctx, scope, route) {
     setText(age, r ? t('age.ago', { age: ctx.age(last.time) }) : '');
     drawWarning();
     if (!r) return;
+    if (note.textContent === t('device.missing')) setText(note, ''); // it has spoken since
     arrange(r.sensors);
     const stale = d ? d.state !== 1 : false;
     for (const [n, g] of gauges) {
