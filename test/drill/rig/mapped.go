@@ -80,7 +80,7 @@ func (m *meters) run(ctx context.Context, addr, name string) {
 	for n := 0; ; n++ {
 		at := time.Now().UnixMilli()
 		payload := fmt.Sprintf(`{"at":%d,"load":{"w":%d},"flow":%.1f}`, at, 1000+n%100, 10+float64(n%7))
-		for c.publish("meters/"+name+"/state", payload) != nil {
+		for c.publish(ctx, "meters/"+name+"/state", payload) != nil {
 			c.close()
 			if Sleep(ctx, 200*time.Millisecond) != nil {
 				return
@@ -103,9 +103,9 @@ type meterClient struct {
 }
 
 // publish sends a message and waits for its PUBACK. After an error the connection is of no use.
-func (c *meterClient) publish(topic, payload string) error {
+func (c *meterClient) publish(ctx context.Context, topic, payload string) error {
 	if c.conn == nil {
-		if err := c.connect(); err != nil {
+		if err := c.connect(ctx); err != nil {
 			return err
 		}
 	}
@@ -123,8 +123,9 @@ func (c *meterClient) publish(topic, payload string) error {
 	return nil
 }
 
-func (c *meterClient) connect() (err error) {
-	if c.conn, err = net.DialTimeout("tcp", c.addr, meterTimeout); err != nil {
+func (c *meterClient) connect(ctx context.Context) (err error) {
+	d := net.Dialer{Timeout: meterTimeout}
+	if c.conn, err = d.DialContext(ctx, "tcp", c.addr); err != nil {
 		return err
 	}
 	c.in = bufio.NewReader(c.conn)
