@@ -96,7 +96,9 @@ func (p *Portal) deviceAnswer(r *command.Result) deviceCommandAnswer {
 	id := r.Command.DeviceID
 	tick := time.NewTicker(lookAgain)
 	defer tick.Stop()
-	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline) && !p.settled(r); <-tick.C {
+	deadline := time.Now().Add(time.Second)
+	for time.Now().Before(deadline) && !p.settled(r) {
+		<-tick.C
 	}
 	now := p.model.Now()
 	return deviceCommandAnswer{Time: now, Result: resultOf(r), Device: p.deviceNow(id, now)}
