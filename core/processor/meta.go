@@ -20,7 +20,7 @@ func (t *task) describe(c *telemetry.AlarmCommand) {
 	switch want := c.Describe.IfRevision; {
 	case want != nil && *want != m.Revision:
 		entry.Outcome = telemetry.OutcomeConflict
-		entry.Reason = fmt.Sprintf("this is revision %d of what is written about the device, not %d", m.Revision, *want)
+		entry.Reason = fmt.Sprintf("the description has revision %d, not %d", m.Revision, *want)
 		next = m
 	case !changed:
 		entry.Outcome, entry.Reason = telemetry.OutcomeNothing, "it reads so already"
@@ -39,7 +39,7 @@ func (t *task) describe(c *telemetry.AlarmCommand) {
 	t.alarms.audit(&entry, t.out)
 }
 
-// write keeps what is written about a device and adds its record to out.
+// write keeps the description of a device and adds its record to out.
 func (l *lifeStage) write(m telemetry.DeviceMeta, out *batch) {
 	l.metas[m.DeviceID] = m
 	data, err := json.Marshal(m)

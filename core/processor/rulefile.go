@@ -105,7 +105,7 @@ func (f *ruleFile) replace(data []byte) error {
 	return nil
 }
 
-// convert converts the units of the rules in force anew, after the catalogue of sensors
+// convert converts the units of the rules in force again, after the catalogue of sensors
 // has changed. Rules with a unit that it no longer has stay as they are.
 func (f *ruleFile) convert() {
 	f.mu.Lock()

@@ -119,7 +119,7 @@ type AuditEntry struct {
 	Outcome   Outcome     `json:"outcome,omitempty"` // of a command
 	Reason    string      `json:"reason,omitempty"`  // why a command was refused
 	Note      string      `json:"note,omitempty"`
-	// Meta is what is written about the device after ActionDescribe.
+	// Meta is the description of the device after ActionDescribe.
 	Meta *DeviceMeta `json:"meta,omitempty"`
 }
 

@@ -30,7 +30,7 @@ type DeviceMeta struct {
 	Commands []string `json:"commands,omitempty"`
 }
 
-// DevicePatch changes what is written about a device. A nil field stays as it is, an empty
+// DevicePatch changes the description of a device. A nil field stays as it is, an empty
 // one is removed.
 type DevicePatch struct {
 	Name        *string   `json:"name,omitempty"`

@@ -137,7 +137,7 @@ func (t *Tracker) Observe(d *Device, in Input) (write bool) {
 	return false
 }
 
-// leave takes d offline at once, unless it was heard of since.
+// leave takes d offline at once, unless it has sent something since.
 func (d *Device) leave(in Input, first bool) (write bool) {
 	if in.Heard < d.heard {
 		return first && d.write(in.Now)

@@ -80,7 +80,7 @@ func TestAnnouncedOfflineTakesEffectAtOnce(t *testing.T) {
 	require.False(t, leave(tr, &d, t0+6200, t0+6200), "said before")
 	require.True(t, observe(tr, &d, t0+7000))
 	require.True(t, d.Online())
-	require.False(t, leave(tr, &d, t0+6500, t0+7100), "it was heard of since")
+	require.False(t, leave(tr, &d, t0+6500, t0+7100), "it has sent something since")
 	require.True(t, d.Online())
 }
 

@@ -13,7 +13,7 @@ import (
 func (s *Stream) Last() uint64 { return s.last }
 
 // Replay calls f for the packs on the disk from a sequence on, in their order, and leaves out
-// what is certainly older than since. Packs that were removed may be among them. f must not
+// whole files of packs older than since. Packs that were removed may be among them. f must not
 // keep the pack.
 func (s *Stream) Replay(from uint64, since time.Time, f func(seq uint64, pack []byte)) error {
 	if err := salvage.Replay(s.b.streamDir(), s.Name(), s.subject, from, since, f); err != nil {

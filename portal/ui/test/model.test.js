@@ -99,7 +99,7 @@ test('a value in an unknown unit is compared with nothing', () => {
   assert.equal(isCharted(undefined), false);
 });
 
-test('a gauge reaches around the limits, else around what is plausible', () => {
+test('a gauge reaches around the limits, else over the plausible range', () => {
   const info = { min: 0, max: 100 };
   assert.deepEqual(gaugeRange(info, [], [40, 60]), [0, 100]);
   const [low, high] = gaugeRange(info, [{ value: 80 }], [20]);

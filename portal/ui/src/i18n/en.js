@@ -255,6 +255,7 @@ export default {
   'event.commented': 'commented',
   'event.assigned': 'assigned',
   'event.removed': 'device removed',
+  'event.described': 'described',
   'type.temperature_high': 'temperature high',
   'type.temperature_low': 'temperature low',
   'type.humidity_high': 'humidity high',

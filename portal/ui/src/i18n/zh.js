@@ -255,6 +255,7 @@ export default {
   'event.commented': '备注',
   'event.assigned': '指派',
   'event.removed': '设备已移除',
+  'event.described': '修改描述',
   'type.temperature_high': '温度过高',
   'type.temperature_low': '温度过低',
   'type.humidity_high': '湿度过高',

@@ -31,7 +31,7 @@ export function createSensors() {
     },
     /** version grows with every change. */
     version: () => version,
-    /** get returns what is known of a sensor; of an unknown one only its name. */
+    /** get returns a sensor's item; for an unknown sensor one with its name alone. */
     get: (name) => byName.get(name) ?? OWN[name] ?? { name, value: 'number', unit: '', decimals: null, min: null, max: null, limits: [] },
     /** charted returns the sensors that devices have and that can be compared. */
     charted: (kinds = ['number', 'boolean']) => items.filter((s) => s.devices > 0 && kinds.includes(s.value)),

@@ -116,7 +116,7 @@ export function createDevicePage(ctx, scope, route) {
     drawFacts(d, r.device_info ?? {});
   }
 
-  /** drawWarning says what is wrong with the device's clock or its readings. */
+  /** drawWarning shows a wrong clock and ignored fields. */
   function drawWarning() {
     const offset = last?.clock_offset_ms ?? 0;
     const lines = [];

@@ -37,7 +37,7 @@ export function createGauge(label) {
   let most = -Infinity;
   return {
     el,
-    /** update shows a sensor; info is what is known of its kind. */
+    /** update shows a sensor; info is its item of the catalogue. */
     update(sensor, text, limits, info) {
       setText(value, text);
       const v = isNumber(sensor) ? sensor.value : undefined;

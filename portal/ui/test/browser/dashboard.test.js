@@ -274,7 +274,7 @@ check('any sensor is shown, coloured, filtered by and charted', async (t, n) => 
   await until(page, () => document.querySelector('[data-sensor=co2] .gauge-value')?.textContent.startsWith('640'));
   const shown = await page.evaluate(() => Object.fromEntries([...document.querySelectorAll('.gauge')].map((g) => [g.dataset.sensor, g.querySelector('.gauge-value, .gauge-switch').textContent.replace('\u2009', ' ')])));
   assert.equal(shown.co2, '640 ppm');
-  assert.equal(shown.temperature, '31.1 °C', 'what is compared with limits in °C is shown in °C');
+  assert.equal(shown.temperature, '31.1 °C', 'converted to the unit of the limits');
   assert.equal(shown.mode, '自动');
   assert.equal(shown.door, 'on');
   assert.equal(shown.humidity, '3.000 furlong', 'an unknown unit is shown as it was sent');
