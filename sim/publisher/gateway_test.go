@@ -1,18 +1,17 @@
 package publisher
 
 import (
-	"bytes"
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
+	"net"
 	"sync"
 	"testing"
 	"time"
 
-	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
-	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/eclipse/paho.mqtt.golang/packets"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
@@ -170,57 +169,101 @@ func (g *natsGateway) stop() {
 
 func (g *natsGateway) addr() string { return g.srv.Addr().String() }
 
-// mqttGateway is an MQTT broker whose publish hook decides before the PUBACK.
+// mqttGateway accepts MQTT connections and answers a publish as a gateway does.
 type mqttGateway struct {
-	stop func()
+	mem  *memory
+	ln   net.Listener
 	addr string
-}
+	work sync.WaitGroup
 
-type intakeHook struct {
-	mqtt.HookBase
-	mem *memory
-	srv *mqtt.Server
-}
-
-// ID implements mqtt.Hook.
-func (h *intakeHook) ID() string { return "intake" }
-
-// Provides implements mqtt.Hook.
-func (h *intakeHook) Provides(b byte) bool {
-	return b == mqtt.OnPublish || b == mqtt.OnConnectAuthenticate || b == mqtt.OnACLCheck
-}
-
-// OnConnectAuthenticate implements mqtt.Hook.
-func (h *intakeHook) OnConnectAuthenticate(*mqtt.Client, packets.Packet) bool { return true }
-
-// OnACLCheck implements mqtt.Hook.
-func (h *intakeHook) OnACLCheck(*mqtt.Client, string, bool) bool { return true }
-
-// OnPublish implements mqtt.Hook.
-func (h *intakeHook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-	from, _ := wire.SenderOfSubject(pk.TopicName, '/')
-	if from.Concentrator {
-		_, err := h.mem.arriveAll(pk.Payload)
-		return pk, err
-	}
-	v, err := h.mem.arrive(from.ID, bytes.Clone(pk.Payload))
-	switch {
-	case err == nil && v == accept:
-		return pk, nil
-	case err == nil && v == later:
-		cl.Stop(errors.New("later"))
-	}
-	return pk, packets.ErrRejectPacket
+	mu    sync.Mutex
+	conns map[net.Conn]bool // nil after stop
 }
 
 func startMQTT(t *testing.T, mem *memory, addr string) *mqttGateway {
 	t.Helper()
-	srv := mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(t, srv.AddHook(&intakeHook{mem: mem, srv: srv}, nil))
-	l := listeners.NewTCP(listeners.Config{ID: "t", Address: addr})
-	require.NoError(t, srv.AddListener(l))
-	require.NoError(t, srv.Serve())
-	stop := sync.OnceFunc(func() { require.NoError(t, srv.Close()) })
-	t.Cleanup(stop)
-	return &mqttGateway{stop: stop, addr: l.Address()}
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", addr)
+	require.NoError(t, err)
+	g := &mqttGateway{mem: mem, ln: ln, addr: ln.Addr().String(), conns: map[net.Conn]bool{}}
+	g.work.Go(g.accept)
+	t.Cleanup(g.stop)
+	return g
+}
+
+func (g *mqttGateway) accept() {
+	for {
+		conn, err := g.ln.Accept()
+		if err != nil {
+			return
+		}
+		g.mu.Lock()
+		stopped := g.conns == nil
+		if !stopped {
+			g.conns[conn] = true
+			g.work.Go(func() { g.serve(conn) })
+		}
+		g.mu.Unlock()
+		if stopped {
+			_ = conn.Close()
+		}
+	}
+}
+
+// serve answers packets until one says goodbye or cannot be answered.
+func (g *mqttGateway) serve(conn net.Conn) {
+	in, err := bufio.NewReader(conn), error(nil)
+	for err == nil {
+		var p packets.ControlPacket
+		if p, err = packets.ReadPacket(in); err == nil {
+			err = g.answer(conn, p)
+		}
+	}
+	_ = conn.Close()
+	g.mu.Lock()
+	delete(g.conns, conn)
+	g.mu.Unlock()
+}
+
+func (g *mqttGateway) answer(conn net.Conn, p packets.ControlPacket) error {
+	switch p := p.(type) {
+	case *packets.ConnectPacket:
+		return packets.NewControlPacket(packets.Connack).Write(conn)
+	case *packets.PingreqPacket:
+		return packets.NewControlPacket(packets.Pingresp).Write(conn)
+	case *packets.PublishPacket:
+		v, err := g.take(p)
+		switch {
+		case err != nil:
+			return err
+		case v == later:
+			return errors.New("later")
+		case v == accept:
+			ack := packets.PubackPacket{FixedHeader: packets.FixedHeader{MessageType: packets.Puback}, MessageID: p.MessageID}
+			return ack.Write(conn)
+		}
+		return nil
+	default:
+		return io.EOF
+	}
+}
+
+func (g *mqttGateway) take(p *packets.PublishPacket) (verdict, error) {
+	from, _ := wire.SenderOfSubject(p.TopicName, '/')
+	if from.Concentrator {
+		_, err := g.mem.arriveAll(p.Payload)
+		return accept, err
+	}
+	return g.mem.arrive(from.ID, p.Payload)
+}
+
+// stop closes all connections and returns when nothing runs any more.
+func (g *mqttGateway) stop() {
+	_ = g.ln.Close()
+	g.mu.Lock()
+	for conn := range g.conns {
+		_ = conn.Close()
+	}
+	g.conns = nil
+	g.mu.Unlock()
+	g.work.Wait()
 }
