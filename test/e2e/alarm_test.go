@@ -213,7 +213,7 @@ func newAlarmRun(t *testing.T) (*run, *pager) {
 	r.restart(t, cluster.Core)
 	r.requirePagerReady(t)
 	f, err := fleet.New(fleet.Options{
-		Devices: alarmDevices, Seed: 1, Variance: 0.1, Interval: interval, Faults: alarmFaults,
+		Devices: alarmDevices, Seed: 1, Variance: 0.1, Interval: interval, Faults: alarmFaults, Mixed: true,
 		Buildings: []string{cluster.Building(0), cluster.Building(1), cluster.Building(2)},
 	})
 	require.NoError(t, err)

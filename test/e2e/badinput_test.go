@@ -50,7 +50,7 @@ var badInputs = []bad{
 	{"number as text", replaced("25.6", `"25.6"`), telemetry.ReasonInvalidReading, "sensors.temperature.value"},
 	{"switch as number", replaced(`"value":true`, `"value":1`), telemetry.ReasonInvalidReading, "sensors.switch_status.value"},
 	{"sensors as array", replaced(`"sensors":{`, `"sensors":[],"x":{`), telemetry.ReasonInvalidReading, "sensors"},
-	{"not an object", func(string) string { return `[1,2,3]` }, telemetry.ReasonInvalidReading, ""},
+	{"not an object", func(string) string { return `3` }, telemetry.ReasonInvalidReading, ""},
 	{"NaN", replaced("25.6", "NaN"), telemetry.ReasonInvalidJSON, "sensors.temperature.value"},
 	{"key twice", replaced(`"value":25.6`, `"value":25.6,"valu\u0065":99`), telemetry.ReasonDuplicateKey, "sensors.temperature.value"},
 	{"1e999", replaced("25.6", "1e999"), telemetry.ReasonInvalidReading, "sensors.temperature.value"},
@@ -88,6 +88,7 @@ func TestBadInputBecomesADeadLetter(t *testing.T) {
 		require.NoError(t, token.Error(), b.name)
 	}
 	requireBadIDsRefused(t, nc)
+	requireBatchRefused(t, nc)
 	wait(t, 2*time.Second)
 	r.stopSims(t)
 
@@ -130,12 +131,36 @@ func requireBadIDsRefused(t *testing.T, nc *nats.Conn) {
 	}
 }
 
+// badBatcher sends one batch, in which every part is bad.
+const badBatcher = "bad-batch"
+
+func requireBatchRefused(t *testing.T, nc *nats.Conn) {
+	t.Helper()
+	m, err := nc.Request(wire.TelemetrySubject(badBatcher), []byte(`[1,"x",{}]`), waitTimeout)
+	require.NoError(t, err)
+	reply, err := wire.DecodeReply(m.Data)
+	require.NoError(t, err, "%s", m.Data)
+	require.Nil(t, reply.Error, "%s", m.Data)
+	require.Zero(t, reply.Accepted, "%s", m.Data)
+	require.Len(t, reply.Refused, 3, "%s", m.Data)
+	for i, part := range reply.Refused {
+		require.Equal(t, i, part.Index, "%s", m.Data)
+		require.Equal(t, 400, part.Error.Code, "%s", m.Data)
+		require.NotEmpty(t, part.Error.Message, "%s", m.Data)
+	}
+}
+
 func requireDeadLetters(t *testing.T, letters []*kgo.Record, sent map[string]bad, payloads map[string]string) {
 	t.Helper()
 	seen := map[string]int{}
 	badIDs := 0
+	var batch []string
 	for _, rec := range letters {
 		id := string(rec.Key)
+		if id == badBatcher {
+			batch = append(batch, string(rec.Value))
+			continue
+		}
 		b, ok := sent[id]
 		if !ok {
 			require.Equal(t, string(telemetry.ReasonInvalidDevice), kafkatest.Header(rec.Headers, wire.HeaderReason), "unexpected dead letter %q", id)
@@ -154,4 +179,5 @@ func requireDeadLetters(t *testing.T, letters []*kgo.Record, sent map[string]bad
 		require.Equal(t, 1, seen[id], "%s as %s", b.name, id)
 	}
 	require.Equal(t, 3, badIDs)
+	require.ElementsMatch(t, []string{`1`, `"x"`, `{}`}, batch)
 }

@@ -34,7 +34,7 @@ func newRun(t *testing.T) *run {
 	r := &run{Cluster: startCluster(t), dir: t.TempDir()}
 	for _, part := range parts {
 		f, err := fleet.New(fleet.Options{
-			Devices: devices / len(parts), First: part.first, Seed: 1, Variance: 0.1, Interval: interval, Faults: faults,
+			Devices: devices / len(parts), First: part.first, Seed: 1, Variance: 0.1, Interval: interval, Faults: faults, Mixed: true,
 			Buildings: []string{cluster.Building(0), cluster.Building(1), cluster.Building(2)},
 		})
 		require.NoError(t, err)
