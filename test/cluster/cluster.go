@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"industrial-iot-monitor/internal/topology"
@@ -233,6 +234,23 @@ func (c *Cluster) Signal(name string, s os.Signal) error {
 		return err
 	}
 	return pr.signal(s)
+}
+
+// Suspend stops a process until SIGCONT and returns when none of its system calls is in progress
+// any more.
+func (c *Cluster) Suspend(name string) error {
+	pr, err := c.process(name)
+	if err != nil {
+		return err
+	}
+	if err := pr.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	cmd, _ := pr.state()
+	if err := awaitSuspended(cmd.Process.Pid); err != nil {
+		return fmt.Errorf("suspending %s: %w", name, err)
+	}
+	return nil
 }
 
 // Wait waits until a process exits by itself; an exit code other than 0 is an error.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -84,6 +85,15 @@ func TestStartKillStartAgain(t *testing.T) {
 	first, err := p.Usage(name)
 	require.NoError(t, err)
 	require.Positive(t, first.MaxRSS)
+	require.NoError(t, p.Suspend(name))
+	hurry, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	_, err = p.Metrics(hurry, name)
+	require.ErrorIs(t, err, context.DeadlineExceeded, "a suspended process does not answer")
+	require.NoError(t, p.Signal(name, syscall.SIGCONT))
+	_, err = p.Metrics(ctx, name)
+	require.NoError(t, err)
+	require.NoError(t, p.Suspend(name))
 	require.NoError(t, p.Kill(name))
 	require.False(t, p.Running(name))
 	require.ErrorContains(t, p.Wait(ctx, name), "killed")
@@ -111,6 +121,8 @@ func TestUnknownNames(t *testing.T) {
 	require.Error(t, p.Start(t.Context(), "x"))
 	require.Error(t, p.Stop("x"))
 	require.Error(t, p.Kill("x"))
+	require.Error(t, p.Suspend("x"))
+	require.Error(t, p.Suspend(Bridge), "not started")
 	require.Error(t, p.Signal("x", os.Interrupt))
 	require.Error(t, p.Signal(Bridge, os.Interrupt), "not started")
 	require.False(t, p.Running("x"))

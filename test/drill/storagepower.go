@@ -101,6 +101,11 @@ func cutPower(ctx context.Context, r *rig.Round) (err error) {
 				return err
 			}
 		}
+		// ext4 lets an fsync that runs into the cut succeed without its data: seen with nothing
+		// but pwrite and fsync, in 11 of 60 cuts. No disk does that, so none may run.
+		if err := r.Suspend(gateway); err != nil {
+			return err
+		}
 		if err := d.cut(); err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func stopOneBridge(ctx context.Context, r *rig.Round) error {
 			return err
 		}
 		name := cluster.Numbered(cluster.Bridge, r.Rand.IntN(r.Site.Bridges))
-		if err := r.Signal(name, syscall.SIGSTOP); err != nil {
+		if err := r.Suspend(name); err != nil {
 			return err
 		}
 		r.Happened()
