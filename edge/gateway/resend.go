@@ -1,12 +1,16 @@
 package gateway
 
 import (
+	"context"
 	"path/filepath"
 	"time"
 
 	"industrial-iot-monitor/edge/internal/ingest"
 	"industrial-iot-monitor/edge/internal/resend"
 )
+
+// recallTimeout bounds the reading of what was received before the start.
+const recallTimeout = 30 * time.Second
 
 // recall returns the memory of the messages before this start: from the file, and from
 // the packs in the stream that are newer than it. Without them the gateway starts all the
@@ -19,8 +23,10 @@ func (g *Gateway) recall() ingest.Resends {
 	if r.Memory, r.Kept, r.Eras, err = resend.Load(file, r.Last); err != nil {
 		g.log.Warn("file that recognises resends unusable, reading the packs in the stream", "file", file, "err", err)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), recallTimeout)
+	defer cancel()
 	start, packs, bad := time.Now(), 0, 0
-	err = stream.Replay(r.Kept+1, start.Add(-resend.Keep), func(seq uint64, pack []byte) {
+	err = stream.Replay(ctx, r.Kept+1, start.Add(-resend.Keep), func(seq uint64, pack []byte) {
 		packs++
 		if err := r.Replay(seq, pack); err != nil {
 			bad++

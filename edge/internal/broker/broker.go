@@ -245,7 +245,7 @@ func (b *Broker) start(examineAll bool) error {
 // salvage repairs damaged files before the server opens them.
 func (b *Broker) salvage(all bool) error {
 	r, err := salvage.Run(salvage.Options{
-		Dir:    b.streamDir(),
+		Dir:    filepath.Join(storeDir(b.dir), accountUplink, "streams", wire.PackStream(b.gateway)),
 		Stream: wire.PackStream(b.gateway), Subject: wire.PackSubject(b.gateway),
 		Aside: filepath.Join(b.dir, "damaged"), Mark: markFile(b.dir), Log: b.log, All: all,
 	})
