@@ -18,7 +18,7 @@ const recallTimeout = 30 * time.Second
 func (g *Gateway) recall() ingest.Resends {
 	stream := g.broker.Stream()
 	file := filepath.Join(g.cfg.DataDir, g.cfg.ID, "resends")
-	r := ingest.Resends{Last: stream.Last(), File: file, SaveBytes: uint64(g.broker.BufferLimit()) / 8}
+	r := ingest.Resends{Last: stream.Last(), File: file, MostBytes: uint64(g.broker.BufferLimit()) / 8}
 	var err error
 	if r.Memory, r.Kept, r.Eras, err = resend.Load(file, r.Last); err != nil {
 		g.log.Warn("file that recognises resends unusable, reading the packs in the stream", "file", file, "err", err)

@@ -17,17 +17,21 @@ type Resends struct {
 	Kept   uint64         // sequence up to which File has the packs
 	Eras   []resend.Era
 	File   string // empty: nothing is remembered across a restart
-	// SaveBytes is how many bytes of packs are stored before the file is written early: the
-	// packs since stay in the stream.
-	SaveBytes uint64
+	// MostBytes is how many bytes of packs are stored at most before the file is written: the
+	// packs since stay in the stream. 0: no limit.
+	MostBytes uint64
 }
 
 const (
 	// saveEvery is how often the memory is written to the disk, checkEvery how often
 	// it is looked whether that must be earlier. The bridge leaves the packs since in the
-	// stream.
+	// stream, and the server keeps them in memory.
 	saveEvery  = 5 * time.Second
-	checkEvery = time.Second
+	checkEvery = 500 * time.Millisecond
+	// It is earlier when at least saveBytes of packs were stored, and saveRatio times as much as
+	// the file takes.
+	saveBytes = 8 << 20
+	saveRatio = 4
 	// eraEvery is how exactly the age of a message is known.
 	eraEvery = 30 * time.Second
 	// keepLimit is how long writing may fail until packs are given up for trimming: the
@@ -201,13 +205,13 @@ type keeper struct {
 	kept   uint64        // sequence up to which the file has the packs
 	good   time.Time     // when it was written last, or need not be
 	tried  time.Time     // when it was tried last
-	early  uint64        // see Resends.SaveBytes
+	most   uint64        // see Resends.MostBytes
 	bytes  uint64        // of all stored packs, at the last try
 	oldest atomic.Uint64 // see KeepFrom
 }
 
 func (k *keeper) begin(r Resends) {
-	k.file, k.eras, k.kept, k.early, k.good = r.File, r.Eras, r.Kept, r.SaveBytes, time.Now()
+	k.file, k.eras, k.kept, k.most, k.good = r.File, r.Eras, r.Kept, r.MostBytes, time.Now()
 	if k.file != "" {
 		k.oldest.Store(k.kept + 1)
 	}
@@ -216,6 +220,15 @@ func (k *keeper) begin(r Resends) {
 // KeepFrom returns the oldest sequence that must stay in the stream, for a restart to find
 // what was sent; 0 for none.
 func (c *Collector) KeepFrom() uint64 { return c.keeper.oldest.Load() }
+
+// early returns how many bytes of packs make a save due before its time.
+func (k *keeper) early() uint64 {
+	n := max(saveBytes, saveRatio*uint64(len(k.data)))
+	if k.most > 0 {
+		n = min(n, k.most)
+	}
+	return n
+}
 
 // KeepResends forgets old messages and keeps the rest on the disk, until ctx ends.
 func (c *Collector) KeepResends(ctx context.Context) error {
@@ -230,7 +243,7 @@ func (c *Collector) KeepResends(ctx context.Context) error {
 		}
 		c.expireResends(time.Now())
 		k := &c.keeper
-		if time.Since(k.tried) >= saveEvery || (k.early > 0 && c.mark.Load().Bytes-k.bytes >= k.early) {
+		if time.Since(k.tried) >= saveEvery || c.mark.Load().Bytes-k.bytes >= k.early() {
 			c.SaveResends()
 		}
 	}

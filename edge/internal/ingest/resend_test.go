@@ -448,3 +448,39 @@ func TestPacksAreGivenUpWhenTheFileCannotBeWritten(t *testing.T) {
 		require.NoError(t, <-done)
 	})
 }
+
+// What the file lacks stays in the stream and in the server's memory: much of it makes a save
+// due before its time.
+func TestManyBytesAreSavedEarly(t *testing.T) {
+	for name, tt := range map[string]struct {
+		most, bytes int
+		early       bool
+	}{
+		"few":               {0, saveBytes - 1<<20, false},
+		"many":              {0, saveBytes + 1<<20, true},
+		"few for a buffer":  {1 << 20, 1<<20 - 1<<17, false},
+		"many for a buffer": {1 << 20, 1<<20 + 1<<17, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "resends")
+			collect(t, Options{Store: &memStore{}, Resends: Resends{File: file, MostBytes: uint64(tt.most)}}, func(c *Collector) {
+				ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // of the bubble
+				done := make(chan error, 1)
+				go func() { done <- c.KeepResends(ctx) }()
+				pass(checkEvery / 2)
+				first := c.KeepFrom()
+				const size = 1 << 16
+				for range tt.bytes / size {
+					m := Message{Device: "device_001", Received: time.Now(), Payload: make([]byte, size)}
+					require.Nil(t, c.Offer(&m))
+				}
+				pass(2 * checkEvery)
+				require.Equal(t, tt.early, c.KeepFrom() > first)
+				pass(saveEvery)
+				require.Greater(t, c.KeepFrom(), first)
+				cancel()
+				require.NoError(t, <-done)
+			})
+		})
+	}
+}
