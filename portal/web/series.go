@@ -66,6 +66,12 @@ func (p *Portal) getBuildingSeries(c *fiber.Ctx) error {
 	if !ok && !p.knownBuilding(name) {
 		return refuse(fiber.StatusNotFound, "building_not_found", "unknown building")
 	}
+	for _, s := range p.sensorsHere() {
+		if column, ok := table.Values[s.Name]; ok {
+			column.Unit = s.Unit
+			table.Values[s.Name] = column
+		}
+	}
 	return c.JSON(buildingSeries{name, table})
 }
 

@@ -71,6 +71,7 @@ func TestBuildingSeries(t *testing.T) {
 		return len(got.Time) == 1
 	})
 	require.InDelta(t, 20.5, *got.Values["temperature"].Mean[0], 0)
+	require.Equal(t, "°C", got.Values["temperature"].Unit)
 
 	var buildings list[building]
 	r.eventually("three buildings", func() bool {

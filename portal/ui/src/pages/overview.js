@@ -119,6 +119,9 @@ function attentionRow(ctx, a) {
     h('span', { class: 'attention-since num' }, ctx.age(a.raised_at || a.timestamp)));
 }
 
+/** MEAN_MS is the least time of a mean: one second has only the devices that happened to report in it. */
+const MEAN_MS = 10_000;
+
 /** means draws a line for each building. */
 function means(ctx, scope) {
   const { t } = ctx;
@@ -145,7 +148,10 @@ function means(ctx, scope) {
     if (names.length === 0) return;
     const to = Math.round(ctx.plant.serverNow());
     const from = to - RANGES[range];
-    const answers = await Promise.all(names.map((n) => get(`/api/v1/buildings/${encodeURIComponent(n)}/series${query({ parameters: parameter, from, to, points: 400 })}`)));
+    const whole = (at) => Math.floor(at / MEAN_MS) * MEAN_MS;
+    const points = Math.min(400, RANGES[range] / MEAN_MS);
+    const which = query({ parameters: parameter, from: whole(from), to: whole(to) - 1, points });
+    const answers = await Promise.all(names.map((n) => get(`/api/v1/buildings/${encodeURIComponent(n)}/series${which}`)));
     if (scope.isOver()) return;
     if (drawn !== names.join()) {
       drawn = names.join();
