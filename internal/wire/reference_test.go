@@ -207,7 +207,11 @@ func (ref *reference) sensor(name string, v any) (telemetry.Sensor, bool) {
 		ref.check(isObject)
 	case !isObject || !regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`).MatchString(name):
 		quoted := strconv.Quote(name[:min(len(name), 36)])
-		ref.flaws = append(ref.flaws, strings.TrimSuffix("sensors."+strings.Trim(quoted, `"`), "."))
+		if name == "" {
+			ref.flaws = append(ref.flaws, "sensors")
+		} else {
+			ref.flaws = append(ref.flaws, "sensors."+strings.Trim(quoted, `"`))
+		}
 		return s, false
 	}
 	wrong := func(field string) {

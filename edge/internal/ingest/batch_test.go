@@ -94,7 +94,8 @@ func TestBatchIsStoredInOnePackInOrder(t *testing.T) {
 				require.Equal(t, tt.refused[i] != "", e.Refusal != nil)
 				require.Equal(t, i > 0, e.Part)
 			}
-			require.Equal(t, Stats{Accepted: uint64(r.Accepted), Refused: uint64(len(tt.refused))}, c.Stats())
+			want := Stats{Accepted: uint64(r.Accepted), Refused: uint64(len(tt.refused))}
+			require.Eventually(t, func() bool { return c.Stats() == want }, time.Minute, time.Millisecond, "counted after the answer")
 		})
 	}
 }
