@@ -151,6 +151,7 @@ func TestCollectorFlushesWhenFullOrAfterLinger(t *testing.T) {
 		require.Equal(t, uint64(4), b.items[0].next.Seq)
 
 		used := &batch{items: make([]item, 0, 7)}
+		synctest.Wait() // the collector has its next batch
 		r.free <- used
 		r.packs <- *itemOf(pack(t, 1, 5, readings(10)...), 5)
 		<-r.ready
