@@ -78,6 +78,10 @@ func TestDeviceIsRemovedAndComesBackAsANewOne(t *testing.T) {
 			require.Len(t, closed, 1)
 			require.Equal(t, old.AlertID, closed[0].AlertID)
 			c.eventually(t, 1, "core_devices_removed_total", "command")
+			why := p.explain(closed[0])
+			require.Empty(t, why.Error, "the readings outlive the device")
+			require.Len(t, why.Samples, 1)
+			require.Equal(t, telemetry.EventRaised, why.Samples[0].Event)
 			c.stop()
 			p.requireDeleted("d1")
 			if compacted {
