@@ -9,8 +9,13 @@ import (
 	"industrial-iot-monitor/edge/internal/resend"
 )
 
-// recallTimeout bounds the reading of what was received before the start.
-const recallTimeout = 30 * time.Second
+// Bounds of reading what was received before the start. The packs that the file lacks are
+// those of some seconds; without the file, those of the last ten minutes at the shortest linger
+// are enough. The time when a pack was received is not asked: the clock may have been set since.
+const (
+	recallTimeout = 30 * time.Second
+	recallPacks   = 200_000
+)
 
 // recall returns the memory of the messages before this start: from the file, and from
 // the packs in the stream that are newer than it. Without them the gateway starts all the
@@ -26,7 +31,7 @@ func (g *Gateway) recall() ingest.Resends {
 	ctx, cancel := context.WithTimeout(context.Background(), recallTimeout)
 	defer cancel()
 	start, packs, bad := time.Now(), 0, 0
-	err = stream.Replay(ctx, r.Kept+1, start.Add(-resend.Keep), func(seq uint64, pack []byte) {
+	err = stream.Replay(ctx, r.Kept+1, recallPacks, func(seq uint64, pack []byte) {
 		packs++
 		if err := r.Replay(seq, pack); err != nil {
 			bad++

@@ -100,10 +100,6 @@ func (r *Resends) Replay(seq uint64, data []byte) error {
 			r.Memory.Put(id, seq)
 		}
 	}
-	at := time.UnixMilli(p.Header.Base)
-	if n := len(r.Eras); p.Header.Count > 0 && (n == 0 || at.Sub(r.Eras[n-1].At) >= eraEvery) {
-		r.Eras = append(r.Eras, resend.Era{At: at, Seq: seq})
-	}
 	return p.Err()
 }
 
@@ -290,7 +286,7 @@ func (c *Collector) SaveResends() {
 		k.good = time.Now()
 		return
 	}
-	data := resend.Begin(k.data[:0], stored, k.eras)
+	data := resend.Begin(k.data[:0], stored, time.Now(), k.eras)
 	for chunk, more := 0, true; more; chunk++ {
 		c.mu.Lock()
 		data, more = c.memory.AppendChunk(data, chunk)

@@ -22,12 +22,14 @@ type Era struct {
 
 // A snapshot of the memory, big endian:
 //
-//	"IOTR" version:u8=1 seq:u64 eras:u32 { at:i64 ms, seq:u64 } { sender:u64 count:u8 { word:u64 high:u16 } } 0:u64 crc32c:u32
+//	"IOTR" version:u8=2 seq:u64 eras:u32 { age:u64 ms, seq:u64 } { sender:u64 count:u8 { word:u64 high:u16 } } 0:u64 crc32c:u32
 //
-// It has every message of the packs up to seq that is still remembered.
+// It has every message of the packs up to seq that is still remembered. Ages are those at the
+// time of the snapshot, and go on from there when it is read: the clock may have been set in
+// between.
 const (
 	snapshotMagic   = "IOTR"
-	snapshotVersion = 1
+	snapshotVersion = 2
 )
 
 // ErrDamaged is returned for a snapshot that is not whole.
@@ -36,13 +38,13 @@ var ErrDamaged = errors.New("damaged snapshot")
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Begin starts a snapshot of the packs up to seq. The chunks follow, see AppendChunk.
-func Begin(dst []byte, seq uint64, eras []Era) []byte {
+func Begin(dst []byte, seq uint64, now time.Time, eras []Era) []byte {
 	dst = append(dst, snapshotMagic...)
 	dst = append(dst, snapshotVersion)
 	dst = binary.BigEndian.AppendUint64(dst, seq)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(eras)))
 	for _, e := range eras {
-		dst = binary.BigEndian.AppendUint64(dst, uint64(e.At.UnixMilli()))
+		dst = binary.BigEndian.AppendUint64(dst, uint64(max(now.Sub(e.At), 0).Milliseconds()))
 		dst = binary.BigEndian.AppendUint64(dst, e.Seq)
 	}
 	return dst
@@ -99,10 +101,8 @@ func Read(data []byte, last uint64) (*Memory, uint64, []Era, error) {
 	now := time.Now()
 	eras := make([]Era, count)
 	for i := range eras {
-		eras[i] = Era{time.UnixMilli(int64(binary.BigEndian.Uint64(rest))), binary.BigEndian.Uint64(rest[8:])}
-		if eras[i].At.After(now) { // the clock was set back
-			eras[i].At = now
-		}
+		age := time.Duration(binary.BigEndian.Uint64(rest)) * time.Millisecond
+		eras[i] = Era{now.Add(-age), binary.BigEndian.Uint64(rest[8:])}
 		rest = rest[16:]
 	}
 	m := New()
