@@ -66,7 +66,7 @@ func startBridge(t *testing.T, path, gateway, settings string) string {
 
 // TestMosquittoBridgeDelivers runs a real mosquitto as a bridge, which first tries a version
 // byte of its own (0x83 or 0x84). Readings published to it arrive in the gateway's stream
-// once, in order.
+// once.
 func TestMosquittoBridgeDelivers(t *testing.T) {
 	path, ok := findMosquitto(t)
 	if !ok {
@@ -101,7 +101,8 @@ func TestMosquittoBridgeDelivers(t *testing.T) {
 					got = append(got, string(e.Payload))
 				}
 			}
-			require.Equal(t, want, got)
+			// Mosquitto lets a message overtake those that wait while 20 are not acknowledged.
+			require.ElementsMatch(t, want, got)
 		})
 	}
 }
