@@ -135,18 +135,7 @@ func damageOnce(ctx context.Context, r *rig.Round, i int, d damaging, all *destr
 	if err := rig.Sleep(ctx, 500*time.Millisecond); err != nil { // packs in flight arrive
 		return nil, err
 	}
-	cut := time.Now()
-	if err := pileUp(ctx, r, gateway); err != nil {
-		return nil, err
-	}
-	end := r.Stop
-	if d.kill {
-		end = r.Kill
-	}
-	if err := end(gateway); err != nil {
-		return nil, err
-	}
-	s, err := readStored(r, gateway, cut)
+	s, err := stopWithPacks(ctx, r, gateway, d.kill)
 	if err == nil {
 		lost, err = d.damage(s)
 	}
@@ -173,8 +162,35 @@ func damageOnce(ctx context.Context, r *rig.Round, i int, d damaging, all *destr
 	return lost, err
 }
 
+// stopWithPacks stops a gateway that cannot deliver when enough packs wait in its newest block
+// file, and returns them.
+func stopWithPacks(ctx context.Context, r *rig.Round, gateway string, kill bool) (*storedPacks, error) {
+	cut, end := time.Now(), r.Stop
+	if kill {
+		end = r.Kill
+	}
+	for {
+		if err := pileUp(ctx, r, gateway); err != nil {
+			return nil, err
+		}
+		if err := end(gateway); err != nil {
+			return nil, err
+		}
+		s, err := readStored(r, gateway, cut)
+		if !errors.Is(err, errFewPacks) {
+			return s, err
+		}
+		// The server had just begun this file.
+		if err := restart(ctx, r, gateway, "ready with few packs", 0); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // fewPacks have to accumulate in a gateway before some of them are damaged.
 const fewPacks = 20
+
+var errFewPacks = errors.New("few packs wait")
 
 // pileUp waits until enough packs are stored, and a random time longer.
 func pileUp(ctx context.Context, r *rig.Round, gateway string) error {
@@ -246,7 +262,7 @@ func readStored(r *rig.Round, gateway string, since time.Time) (*storedPacks, er
 		at = end
 	}
 	if len(s.packs)-s.waiting < fewPacks {
-		return nil, fmt.Errorf("only %d packs wait in %s", len(s.packs)-s.waiting, s.file)
+		return nil, fmt.Errorf("%w: %d in %s", errFewPacks, len(s.packs)-s.waiting, s.file)
 	}
 	return s, nil
 }
