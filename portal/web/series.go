@@ -66,7 +66,7 @@ func (p *Portal) getBuildingSeries(c *fiber.Ctx) error {
 	if !ok && !p.knownBuilding(name) {
 		return refuse(fiber.StatusNotFound, "building_not_found", "unknown building")
 	}
-	for _, s := range p.sensorsHere() {
+	for _, s := range p.sensorsHere() { // a mean of many devices has the unit of the sensor
 		if column, ok := table.Values[s.Name]; ok {
 			column.Unit = s.Unit
 			table.Values[s.Name] = column

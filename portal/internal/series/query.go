@@ -8,7 +8,7 @@ import (
 
 // Column is one parameter at the times of a Table; nil where it has no value.
 type Column struct {
-	Unit string     `json:"unit"` // empty: none, or of a building's mean, which has that of the sensor
+	Unit string     `json:"unit"` // empty: none
 	Mean []*float64 `json:"mean"`
 	Min  []*float64 `json:"min"`
 	Max  []*float64 `json:"max"`
