@@ -79,7 +79,7 @@ func (t *task) values(m *sarama.ConsumerMessage, p intake.Placed, d *device, gat
 		Partition: t.partition, Offset: m.Offset,
 	}, p.Backfill, t.out)
 	t.p.live.Add(gateway, wire.FrameEntry{
-		Device: d.id, Timestamp: p.At, Received: o.Received, Backfill: p.Backfill, ClockOffset: p.Offset, Payload: payload,
+		Device: d.id, Timestamp: p.At, Received: o.Received, Backfill: p.Backfill, ClockOffset: p.Offset, Payload: payload, Reading: r,
 	})
 }
 

@@ -34,6 +34,17 @@ func (c *cursor) varint() int64 {
 	return v
 }
 
+// uvarint reads a variable-length unsigned integer.
+func (c *cursor) uvarint() uint64 {
+	v, n := binary.Uvarint(c.rest)
+	if n <= 0 {
+		c.fail()
+		return 0
+	}
+	c.rest = c.rest[n:]
+	return v
+}
+
 // uint64 reads eight bytes, big endian.
 func (c *cursor) uint64() uint64 {
 	if len(c.rest) < 8 {

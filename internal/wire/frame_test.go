@@ -8,16 +8,38 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
 
-// goldenFrameEntries are the entries of testdata/frame.golden.
-func goldenFrameEntries() []wire.FrameEntry {
+// framesV2 are the entries of testdata/frame_v2.golden.
+func framesV2() []wire.FrameEntry {
 	return []wire.FrameEntry{
 		{Device: "device_001", Timestamp: 1640995200000, Received: 1640995200010, Payload: []byte(`{"device_id":"device_001"}`)},
 		{Device: "device_002", Timestamp: -1, Received: 0, Backfill: true, Payload: []byte{}},
 		{Device: "device_003", Timestamp: 1640995200000, Received: 1640995200010, ClockOffset: -946684800000, Payload: []byte(`{}`)},
 	}
+}
+
+// goldenFrameEntries are the entries of testdata/frame.golden.
+func goldenFrameEntries() []wire.FrameEntry {
+	es := framesV2()
+	es[0].Reading = &telemetry.Reading{
+		DeviceID: "device_001", Location: telemetry.Location{Building: "A栋", Floor: -2, Room: "301"},
+		Info: telemetry.DeviceInfo{Model: "m", Firmware: "1.0", Battery: telemetry.Some(0), IntervalS: 5},
+		Sensors: telemetry.Sensors{
+			{Name: "temperature", Number: 25.37, Unit: "°C"},
+			{Name: "level", Number: 7, Unit: "furlong", Status: telemetry.StatusUnitUnknown},
+			telemetry.Switch("on", true),
+			{Name: "state", Kind: telemetry.Text, Text: "open"},
+		},
+		Flaws: []string{"device_info.signal_strength"},
+	}
+	es[2].Reading = &telemetry.Reading{
+		DeviceID: "device_003", Location: telemetry.Location{Building: "A栋"}, Info: telemetry.DeviceInfo{SignalStrength: telemetry.Some(-50)},
+		Sensors: telemetry.Sensors{{Name: "temperature", Number: -1e300, Unit: "°C"}, telemetry.Switch("on", false)},
+	}
+	return es
 }
 
 func buildFrame(b *wire.FrameBuilder, gateway string, entries []wire.FrameEntry) []byte {
@@ -50,23 +72,23 @@ func TestFrameGolden(t *testing.T) {
 	require.Equal(t, goldenFrameEntries(), got)
 }
 
-// TestFrameOfVersion1IsRead: core may be older than the portal.
-func TestFrameOfVersion1IsRead(t *testing.T) {
-	data, err := os.ReadFile("testdata/frame_v1.golden")
+// TestFrameOfVersion2IsRead: core may be older than the portal.
+func TestFrameOfVersion2IsRead(t *testing.T) {
+	data, err := os.ReadFile("testdata/frame_v2.golden")
 	require.NoError(t, err)
 	gateway, got := readFrame(t, data)
 	require.Equal(t, "gw-a", gateway)
-	require.Equal(t, goldenFrameEntries()[:2], got)
+	require.Equal(t, framesV2(), got)
 	for i := range data {
 		for bit := range 8 {
 			changed := bytes.Clone(data)
 			changed[i] ^= 1 << bit
 			f, err := wire.OpenFrame(changed)
-			if err != nil || changed[4] != 1 {
+			if err != nil || changed[4] != 2 {
 				continue
 			}
 			for e, ok := f.Next(); ok; e, ok = f.Next() {
-				require.Zero(t, e.ClockOffset)
+				require.Nil(t, e.Reading)
 			}
 		}
 	}
@@ -81,6 +103,9 @@ func TestFrameRoundTrip(t *testing.T) {
 			entries[i] = wire.FrameEntry{
 				Device: randomText(r, 20), Timestamp: int64(r.Uint64()), Received: int64(r.Uint64() >> r.IntN(64)),
 				Backfill: r.IntN(2) == 0, Payload: []byte(randomText(r, 300)), ClockOffset: int64(r.Uint64()) * r.Int64N(2),
+			}
+			if r.IntN(4) > 0 {
+				entries[i].Reading = randomValues(r, entries[i].Device)
 			}
 		}
 		gateway := randomText(r, 9)
@@ -115,18 +140,30 @@ func TestFrameDamage(t *testing.T) {
 		check(whole[:i], "")
 	}
 	check([]byte("IOTP\x01"), "does not start with IOTF")
-	check([]byte("IOTF\x03"), "version 3 is unknown")
+	check([]byte("IOTF\x01"), "version 1 is unknown")
+	check([]byte("IOTF\x04"), "version 4 is unknown")
 	check([]byte("IOTF\x02\x05gw"), "head is truncated")
 	check([]byte("IOTF\x02\x00\xff\xff\xff\xff"), "4294967295 entries do not fit")
 	check([]byte("IOTF\x02\x00\x00\x00\x00\x00!"), "1 bytes after the last entry")
 	check([]byte("IOTF\x02\x00\x00\x00\x00\x01\x00\x00\x00\x09a"), "entry 0 is unreadable")
 }
 
-func TestFrameBuilderDoesNotAllocate(t *testing.T) {
+func TestFrameIsBuiltAndReadWithoutAllocating(t *testing.T) {
 	var b wire.FrameBuilder
+	var f wire.Frame
+	var r telemetry.Reading
 	entries := goldenFrameEntries()
-	buildFrame(&b, "gw-a", entries)
-	require.Zero(t, testing.AllocsPerRun(100, func() { buildFrame(&b, "gw-a", entries) }))
+	pass := func() {
+		if f.Open(buildFrame(&b, "gw-a", entries)) != nil {
+			t.Error("damaged")
+		}
+		for ok := true; ok; {
+			_, ok = f.NextInto(&r)
+		}
+	}
+	pass()
+	require.Zero(t, testing.AllocsPerRun(100, pass))
+	require.NoError(t, f.Err())
 }
 
 func FuzzOpenFrame(f *testing.F) {

@@ -105,7 +105,7 @@ func (a *Ahead) one(gateway string, e wire.PackEntry, now int64) {
 	}
 	p := o.Place(a.clocks.get(e.Device, now), r)
 	a.p.Add(gateway, wire.FrameEntry{
-		Device: e.Device, Timestamp: p.At, Received: o.Received, Backfill: p.Backfill, ClockOffset: p.Offset, Payload: payload,
+		Device: e.Device, Timestamp: p.At, Received: o.Received, Backfill: p.Backfill, ClockOffset: p.Offset, Payload: payload, Reading: r,
 	})
 	a.shown.Inc()
 }
