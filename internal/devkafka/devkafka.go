@@ -4,20 +4,25 @@
 package devkafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"sync"
 	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// retentionBytes bounds each partition on disk: the oldest records are deleted, checked
-// hourly. With the product's topics that is at most 4 GiB, plus the audit trail.
-const retentionBytes = "268435456"
+// DefaultRetention bounds the records of a partition in bytes. With the product's topics that is
+// at most 4 GiB, plus the audit trail.
+const DefaultRetention = 256 << 20
+
+// segmentBytes is small, because a segment is deleted only as a whole.
+const segmentBytes = "4194304"
 
 // InternalTopics are the internal topics of every real cluster. The embedded broker stores
 // nothing in them, but a client whose coordinator is unavailable asks for them, and without
@@ -29,13 +34,19 @@ type Options struct {
 	Addr    string // host:port, port 0 picks a free one
 	DataDir string // for the records; required: memory stays small only with it
 	Nodes   int    // of the cluster, 0 means 1; all but the first listen on free ports
-	Log     *slog.Logger
+	// Retention is the size in bytes at which a partition loses its oldest records, unless its
+	// topic says otherwise; 0 means DefaultRetention. Memory grows with it: 72 bytes a batch.
+	Retention int64
+	Log       *slog.Logger
 }
 
 // Broker is a running embedded broker.
 type Broker struct {
 	cluster *kfake.Cluster
 	addr    string
+	log     *slog.Logger
+	stop    context.CancelFunc // of the cleaner
+	cleaned sync.WaitGroup
 	close   sync.Once
 }
 
@@ -55,7 +66,10 @@ func Start(o Options) (*Broker, error) {
 		kfake.ListenFn(listener(o.Addr)),
 		kfake.DataDir(o.DataDir),
 		kfake.SeedTopics(1, InternalTopics()...),
-		kfake.BrokerConfigs(map[string]string{"log.retention.bytes": retentionBytes}),
+		kfake.BrokerConfigs(map[string]string{
+			"log.retention.bytes": strconv.FormatInt(cmp.Or(o.Retention, DefaultRetention), 10),
+			"log.segment.bytes":   segmentBytes, "log.cleaner.backoff.ms": never,
+		}),
 		kfake.WithLogger(logger{o.Log.With("component", "devkafka")}),
 	)
 	switch {
@@ -64,7 +78,16 @@ func Start(o Options) (*Broker, error) {
 	case err != nil:
 		return nil, fmt.Errorf("starting embedded kafka on %s with %s: %w", o.Addr, o.DataDir, err)
 	}
-	return &Broker{cluster: cluster, addr: cluster.ListenAddrs()[0]}, nil
+	b := &Broker{cluster: cluster, addr: cluster.ListenAddrs()[0], log: o.Log.With("component", "devkafka")}
+	c, err := newCleaner(b)
+	if err != nil {
+		cluster.Close()
+		return nil, fmt.Errorf("cleaning embedded kafka: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	b.stop = stop
+	b.cleaned.Go(func() { c.run(ctx) })
+	return b, nil
 }
 
 // listener returns a function that listens on addr first, and on free ports after that.
@@ -85,7 +108,11 @@ func (b *Broker) Addr() string { return b.addr }
 
 // Close stops the broker once its data is on disk. Closing twice does nothing.
 func (b *Broker) Close() error {
-	b.close.Do(b.cluster.Close)
+	b.close.Do(func() {
+		b.stop()
+		b.cleaned.Wait() // or it would wait for an answer of the closed cluster
+		b.cluster.Close()
+	})
 	return nil
 }
 

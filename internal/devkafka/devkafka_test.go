@@ -2,15 +2,20 @@ package devkafka_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
 	"industrial-iot-monitor/internal/devkafka"
@@ -127,13 +132,158 @@ func TestStateSurvivesCleaning(t *testing.T) {
 		}
 		require.NoError(t, p.Commit())
 		require.Equal(t, want, restore())
-		b.Clean()
+		require.NoError(t, b.Clean(ctx))
 	}
 	require.Equal(t, want, restore())
 	require.NoError(t, b.Close())
 	start(t, o)
 	require.Equal(t, want, restore())
 	require.Less(t, len(kafkatest.ReadAll(t, []string{o.Addr}, topic, 1000, waitTimeout)), 2000, "it was compacted")
+}
+
+// compactedTopic starts a broker with a compacted topic of one partition.
+func compactedTopic(t *testing.T, o devkafka.Options) (b *devkafka.Broker, topic string) {
+	t.Helper()
+	b = start(t, o)
+	topic = "state"
+	require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), []string{b.Addr()}, kafka.Topic{Name: topic, Partitions: 1, Compacted: true}))
+	return b, topic
+}
+
+// writer writes to a topic of one partition in transactions that may be aborted.
+type writer struct {
+	t      *testing.T
+	client *kgo.Client
+	topic  string
+}
+
+func newWriter(t *testing.T, addr, topic string) *writer {
+	t.Helper()
+	c, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.TransactionalID("writer"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return &writer{t: t, client: c, topic: topic}
+}
+
+// begin writes records in a new transaction, which stays open.
+func (w *writer) begin(records map[string][]byte) {
+	w.t.Helper()
+	require.NoError(w.t, w.client.BeginTransaction())
+	for k, v := range records {
+		require.NoError(w.t, w.client.ProduceSync(w.t.Context(), &kgo.Record{Topic: w.topic, Key: []byte(k), Value: v}).FirstErr())
+	}
+}
+
+func (w *writer) end(how kgo.TransactionEndTry) {
+	w.t.Helper()
+	require.NoError(w.t, w.client.EndTransaction(w.t.Context(), how))
+}
+
+func TestAbortedRecordSupersedesNothing(t *testing.T) {
+	b, topic := compactedTopic(t, options(t))
+	w := newWriter(t, b.Addr(), topic)
+	for i := range 10 {
+		w.begin(map[string][]byte{"k": fmt.Append(nil, i)})
+		w.end(kgo.TryCommit)
+	}
+	w.begin(map[string][]byte{"k": []byte("aborted")})
+	cleaned := make(chan error, 1)
+	go func() { cleaned <- b.Clean(t.Context()) }()
+	select {
+	case err := <-cleaned:
+		require.NoError(t, err)
+		t.Fatal("compacted while a transaction was open")
+	case <-time.After(50 * time.Millisecond): // it waits
+	}
+	w.end(kgo.TryAbort)
+	require.NoError(t, <-cleaned)
+	require.Equal(t, []string{"9"}, values(t, b.Addr(), topic, 1))
+}
+
+// A writer commits and aborts without a pause while the broker compacts: the state read at the
+// end is what was committed.
+func TestStateSurvivesCleaningUnderLoad(t *testing.T) {
+	b, topic := compactedTopic(t, options(t))
+	const keys, rounds = 50, 400
+	w := newWriter(t, b.Addr(), topic)
+	want := map[string][]byte{}
+	done := make(chan struct{})
+	var cleaning sync.WaitGroup
+	cleaning.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				assert.NoError(t, b.Clean(t.Context()))
+			}
+		}
+	})
+	for i := range rounds {
+		staged := map[string][]byte{}
+		for j := range 3 {
+			k := fmt.Sprintf("key-%d", (i*7+j*13)%keys)
+			if staged[k] = fmt.Append(nil, i); i%11 == 0 {
+				staged[k] = nil
+			}
+		}
+		w.begin(staged)
+		if i%5 == 0 {
+			w.end(kgo.TryAbort)
+			continue
+		}
+		w.end(kgo.TryCommit)
+		maps.Copy(want, staged)
+	}
+	close(done)
+	cleaning.Wait()
+	maps.DeleteFunc(want, func(_ string, v []byte) bool { return v == nil })
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
+	defer cancel()
+	state, err := kafka.Restore(ctx, quiet(), []string{b.Addr()}, producer(t, b.Addr(), "tx"), topic, 0)
+	require.NoError(t, err)
+	require.Equal(t, want, state)
+	require.Less(t, length(b, topic), int64(rounds), "it was compacted meanwhile")
+}
+
+// length is how many offsets a topic's only partition holds, control records included.
+func length(b *devkafka.Broker, topic string) int64 {
+	p := b.Cluster().PartitionInfo(topic, 0)
+	return p.HighWatermark - p.LogStartOffset
+}
+
+func TestCleaningLeavesNoMoreThanTheKeys(t *testing.T) {
+	b, topic := compactedTopic(t, options(t))
+	p := producer(t, b.Addr(), "tx")
+	for range 200 {
+		require.NoError(t, p.Begin())
+		send(t, p, topic, "v")
+		require.NoError(t, p.Commit())
+	}
+	require.EqualValues(t, 400, length(b, topic), "a record and a control record for each transaction")
+	require.NoError(t, b.Clean(t.Context()))
+	require.EqualValues(t, 1, length(b, topic))
+	require.Equal(t, []string{"v"}, values(t, b.Addr(), topic, 1))
+}
+
+func TestRetentionIsApplied(t *testing.T) {
+	o := options(t)
+	o.Retention = 64 << 10
+	b := start(t, o)
+	const topic = "data"
+	require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), []string{b.Addr()},
+		kafka.Topic{Name: topic, Partitions: 1}, kafka.Topic{Name: "audit", Partitions: 1, KeepForever: true}))
+	p := producer(t, b.Addr(), "tx")
+	for range 40 {
+		require.NoError(t, p.Begin())
+		send(t, p, topic, rand.Text()+string(make([]byte, 8000)))
+		send(t, p, "audit", string(make([]byte, 8000)))
+		require.NoError(t, p.Commit())
+	}
+	require.NoError(t, b.Clean(t.Context()))
+	require.LessOrEqual(t, b.Cluster().PartitionInfo(topic, 0).NumBytes, o.Retention)
+	require.Positive(t, length(b, topic))
+	require.EqualValues(t, 80, length(b, "audit"), "kept for ever")
 }
 
 func TestTwoBrokersAtOnce(t *testing.T) {

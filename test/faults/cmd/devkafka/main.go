@@ -21,6 +21,7 @@ func run() int {
 	flag.StringVar(&o.Addr, "addr", "127.0.0.1:9092", "`address` to listen on")
 	flag.StringVar(&o.DataDir, "data", "./data/devkafka", "`directory` of the records")
 	flag.IntVar(&o.Nodes, "nodes", 1, "`number` of brokers in the cluster")
+	flag.Int64Var(&o.Retention, "retention", devkafka.DefaultRetention, "`bytes` at which a partition loses its oldest records")
 	at := flag.String("control", "", "`address` for fault injection; empty: none")
 	flag.Parse()
 	if err := serve(o, *at); err != nil {
