@@ -12,6 +12,7 @@ UI_SOURCES := $(shell find $(UI) -path $(UI)/node_modules -prune -o -path $(UI)/
 FUZZTIME   ?= 10s
 RATES      ?= 2000,20000,100000,100000x50
 DURATION   ?= 60s
+SOAK       ?= 30m
 LINT       := $(shell $(GO) env GOPATH)/bin/golangci-lint
 LINT_VERSION := v2.15.0
 K6         := $(shell $(GO) env GOPATH)/bin/k6
@@ -135,6 +136,10 @@ bench: web ## Go benchmarks, then the whole chain at RATES (2k, 20k, 100k readin
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./edge/... ./bridge/... ./core/... ./portal/... ./sim/...
 	$(GO) run ./loadtest/bench -rates $(RATES) -duration $(DURATION)
 benchmark: bench
+
+.PHONY: soak
+soak: web ## every program and the all-in-one with 3,000 devices each for SOAK (30m): fails when the memory of a process keeps growing
+	$(GO) run ./test/soak -for $(SOAK)
 
 .PHONY: load
 load: $(K6) ## k6: 1,000 WebSocket clients against a running portal (make demo)

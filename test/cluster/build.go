@@ -20,8 +20,14 @@ var packages = map[string]string{
 	"sim": "./sim", "devkafka": "./test/faults/cmd/devkafka", "natshub": "./test/faults/cmd/natshub",
 }
 
-// Build compiles the programs into dir. It must be called inside the module.
+// Build compiles the programs of a cluster into dir. It must be called inside the module.
 func Build(ctx context.Context, dir string) error {
+	return BuildPackages(ctx, dir, slices.Sorted(maps.Values(packages))...)
+}
+
+// BuildPackages compiles programs, such as "./deploy/allinone", into dir. It must be called inside
+// the module.
+func BuildPackages(ctx context.Context, dir string, names ...string) error {
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
 		return fmt.Errorf("finding the module: %w", err)
@@ -31,7 +37,7 @@ func Build(ctx context.Context, dir string) error {
 		return err
 	}
 	// -w: linking is faster without debug information. One command for all: shared packages are compiled once, and linking runs in parallel.
-	args := append([]string{"build", "-ldflags=-w", "-o", dir + string(filepath.Separator)}, slices.Sorted(maps.Values(packages))...)
+	args := append([]string{"build", "-ldflags=-w", "-o", dir + string(filepath.Separator)}, names...)
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -42,15 +42,16 @@ func Gateway(i int) string { return "gw-" + string(rune('a'+i)) }
 
 // Options of a cluster. Dir is required.
 type Options struct {
-	Dir      string   // for data and logs
-	Bin      string   // directory with the programs; empty means to build them into Dir/bin
-	Brokers  []string // a running Kafka; empty means an embedded broker as a process
-	Nodes    int      // of the embedded broker, 0 means 1
-	Suffix   string   // of topics, group and transactional ids, so that clusters can share a Kafka
-	Gateways int      // 0 means 3
-	Bridges  int      // 0 means 1; several need OwnHub
-	Cores    int      // 0 means 1
-	OwnHub   bool     // the hub is a separate process, not embedded in the bridge
+	Dir       string   // for data and logs
+	Bin       string   // directory with the programs; empty means to build them into Dir/bin
+	Brokers   []string // a running Kafka; empty means an embedded broker as a process
+	Nodes     int      // of the embedded broker, 0 means 1
+	Retention int64    // of the embedded broker, bytes of a partition; 0 means its default
+	Suffix    string   // of topics, group and transactional ids, so that clusters can share a Kafka
+	Gateways  int      // 0 means 3
+	Bridges   int      // 0 means 1; several need OwnHub
+	Cores     int      // 0 means 1
+	OwnHub    bool     // the hub is a separate process, not embedded in the bridge
 	// Line, when set, receives the hub's address for gateways and returns the address that
 	// the i-th gateway dials instead.
 	Line func(gateway int, hub string) (string, error)

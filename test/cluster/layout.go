@@ -62,11 +62,11 @@ func (l *layout) defineKafka() {
 	}
 	addr := l.next()
 	l.brokers, l.control = []string{addr}, l.next()
-	l.Add(Kafka, Program{
-		Binary:  "devkafka",
-		Args:    []string{"-addr", addr, "-control", l.control, "-nodes", strconv.Itoa(max(l.o.Nodes, 1)), "-data", filepath.Join(l.dir, "kafka")},
-		Listens: addr,
-	})
+	args := []string{"-addr", addr, "-control", l.control, "-nodes", strconv.Itoa(max(l.o.Nodes, 1)), "-data", filepath.Join(l.dir, "kafka")}
+	if l.o.Retention != 0 {
+		args = append(args, "-retention", strconv.FormatInt(l.o.Retention, 10))
+	}
+	l.Add(Kafka, Program{Binary: "devkafka", Args: args, Listens: addr})
 }
 
 func (l *layout) defineBridges() error {

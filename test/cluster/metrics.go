@@ -80,6 +80,15 @@ func parseMetrics(text string) (Metrics, error) {
 // Profile takes a CPU profile of every running program that has a metrics endpoint, all at
 // the same time, and saves it as dir/NAME.pprof. The programs need OPS_PPROF=true.
 func (c *Cluster) Profile(ctx context.Context, dir string, d time.Duration) error {
+	return c.fetchProfiles(ctx, dir, fmt.Sprintf("profile?seconds=%.0f", d.Seconds()))
+}
+
+// HeapProfile takes a heap profile of the same programs and saves it as Profile does.
+func (c *Cluster) HeapProfile(ctx context.Context, dir string) error {
+	return c.fetchProfiles(ctx, dir, "heap?gc=1")
+}
+
+func (c *Cluster) fetchProfiles(ctx context.Context, dir, page string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
@@ -90,7 +99,7 @@ func (c *Cluster) Profile(ctx context.Context, dir string, d time.Duration) erro
 			continue
 		}
 		all.Go(func() error {
-			code, body, err := get(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%.0f", pr.prog.HTTP, d.Seconds()))
+			code, body, err := get(ctx, fmt.Sprintf("http://%s/debug/pprof/%s", pr.prog.HTTP, page))
 			if err == nil && code != http.StatusOK {
 				err = fmt.Errorf("status %d: %s", code, body)
 			}

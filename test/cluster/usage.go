@@ -77,21 +77,21 @@ func ProcessUsage(pid int) (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
-	rss, err := peakRSS(dir)
+	rss, err := statusBytes(dir, "VmHWM:")
 	return Usage{CPU: time.Duration(user+system) * clockTick, MaxRSS: rss}, err
 }
 
-// peakRSS reads VmHWM.
-func peakRSS(dir string) (int64, error) {
+// statusBytes reads a size from a process's status: VmRSS is its resident set, VmHWM the highest.
+func statusBytes(dir, field string) (int64, error) {
 	status, err := os.ReadFile(dir + "/status")
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if rest, ok := strings.CutPrefix(line, field); ok {
 			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
 			return kb << 10, err
 		}
 	}
-	return 0, fmt.Errorf("%s/status has no VmHWM", dir)
+	return 0, fmt.Errorf("%s/status has no %s", dir, field)
 }

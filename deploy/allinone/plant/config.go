@@ -25,6 +25,7 @@ type Config struct {
 
 	DataDir    string        `env:"DEMO_DATA_DIR" envDefault:"./data" help:"where the gateways and the embedded broker keep their data"`
 	KafkaAddr  string        `env:"DEMO_KAFKA_ADDR" envDefault:"127.0.0.1:9092" help:"address of the embedded broker; not used with KAFKA_BROKERS"`
+	Retention  int64         `env:"DEMO_KAFKA_RETENTION" envDefault:"16777216" help:"bytes at which a partition of the embedded broker loses its oldest records; alarm-audit is kept for ever"`
 	Brokers    []string      `env:"KAFKA_BROKERS" envSeparator:"," help:"a real Kafka in place of the embedded broker: host:port, comma separated"`
 	Devices    int           `env:"DEMO_DEVICES" envDefault:"1000" help:"simulated devices; 0: none, bring your own"`
 	Interval   time.Duration `env:"DEMO_INTERVAL" envDefault:"5s" help:"time between two readings of a simulated device"`
@@ -76,6 +77,9 @@ func (c *Config) check() error {
 	}
 	if c.Interval < 10*time.Millisecond {
 		errs = append(errs, fmt.Errorf("DEMO_INTERVAL=%s: want 10ms or more", c.Interval))
+	}
+	if c.Retention < 1<<16 {
+		errs = append(errs, fmt.Errorf("DEMO_KAFKA_RETENTION=%d: want 65536 or more", c.Retention))
 	}
 	if c.DataDir == "" {
 		errs = append(errs, errors.New("DEMO_DATA_DIR is empty: want a directory"))

@@ -67,17 +67,13 @@ func New(o Options) (_ *Plant, err error) {
 	return p, nil
 }
 
-// kafkaRetention is the size in bytes at which a partition of the embedded broker loses its oldest
-// records.
-const kafkaRetention = 16 << 20
-
 // build makes the parts in the order of their dependencies. One registry
 // serves all: /metrics of the portal shows the whole plant.
 func (p *Plant) build(reg *prometheus.Registry) (err error) {
 	parts := p.cfg.Parts
 	if len(p.cfg.Brokers) == 0 {
 		dir := filepath.Join(p.cfg.DataDir, "devkafka")
-		if p.kafka, err = devkafka.Start(devkafka.Options{Addr: p.cfg.KafkaAddr, DataDir: dir, Log: p.log, Retention: kafkaRetention}); err != nil {
+		if p.kafka, err = devkafka.Start(devkafka.Options{Addr: p.cfg.KafkaAddr, DataDir: dir, Log: p.log, Retention: p.cfg.Retention}); err != nil {
 			return fmt.Errorf("DEMO_KAFKA_ADDR=%s: %w", p.cfg.KafkaAddr, err)
 		}
 	}

@@ -1,0 +1,138 @@
+package trend
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Sample is one look at a process. A quantity is 0 where it is unknown.
+type Sample struct {
+	At         time.Duration // since the start
+	RSS        float64       // resident set, bytes
+	Heap       float64       // bytes that the last garbage collection left
+	Goroutines float64
+	Files      float64 // open file descriptors
+}
+
+// quantity is something that must not grow.
+type quantity struct {
+	name  string
+	unit  float64
+	limit float64 // units an hour
+	of    func(Sample) float64
+}
+
+// quantities of a process with their limits.
+//
+// A leak of 1 MB a minute, 60 MB an hour, must fail the soak; half of that is the limit. Growth
+// is known to ±15 MB an hour within a quarter of an hour (TestGrowth), so a process that does
+// not grow passes. Goroutines and files have no garbage: one in a minute is a leak.
+var quantities = []quantity{
+	{"RSS MB", 1 << 20, 30, func(s Sample) float64 { return s.RSS }},
+	{"heap MB", 1 << 20, 30, func(s Sample) float64 { return s.Heap }},
+	{"goroutines", 1, 60, func(s Sample) float64 { return s.Goroutines }},
+	{"files", 1, 60, func(s Sample) float64 { return s.Files }},
+}
+
+// Recording is the samples of processes by name.
+type Recording map[string][]Sample
+
+// Finding is how one quantity of one process developed.
+type Finding struct {
+	Process, Quantity string
+	First, Last       float64 // medians of the first and the last tenth
+	PerHour, Limit    float64
+}
+
+// Grows reports whether the quantity grows without end.
+func (f *Finding) Grows() bool { return f.PerHour > f.Limit }
+
+// Judge returns the findings for the samples from a time on, in the order of the processes' names.
+func (r Recording) Judge(from time.Duration) []Finding {
+	var out []Finding
+	for _, name := range r.names() {
+		samples := slices.DeleteFunc(slices.Clone(r[name]), func(s Sample) bool { return s.At < from })
+		for _, q := range quantities {
+			var points []Point
+			for _, s := range samples {
+				points = append(points, Point{s.At, q.of(s) / q.unit})
+			}
+			tenth := (len(points) + 9) / 10
+			out = append(out, Finding{
+				Process: name, Quantity: q.name, PerHour: Growth(points), Limit: q.limit,
+				First: middle(points[:tenth]), Last: middle(points[len(points)-tenth:]),
+			})
+		}
+	}
+	return out
+}
+
+func middle(points []Point) float64 {
+	var values []float64
+	for _, p := range points {
+		values = append(values, p.Value)
+	}
+	return median(values)
+}
+
+func (r Recording) names() []string {
+	var names []string
+	for name := range r {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// WriteTable writes one line for each process, with every quantity as "first → last (growth an
+// hour)", and then what grows.
+func WriteTable(w io.Writer, findings []Finding) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var head []string
+	for _, q := range quantities {
+		head = append(head, fmt.Sprintf("%s (an hour, at most %+.0f)", q.name, q.limit))
+	}
+	fmt.Fprintf(tw, "process\t%s\n", strings.Join(head, "\t"))
+	var grown []string
+	for line := range slices.Chunk(findings, len(quantities)) {
+		fmt.Fprint(tw, line[0].Process)
+		for _, f := range line {
+			fmt.Fprintf(tw, "\t%.0f → %.0f (%+.1f)", f.First, f.Last, f.PerHour)
+			if f.Grows() {
+				grown = append(grown, fmt.Sprintf("%s: %s grow by %.1f an hour", f.Process, f.Quantity, f.PerHour))
+			}
+		}
+		fmt.Fprintln(tw)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	if len(grown) == 0 {
+		grown = []string{"nothing grows"}
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", strings.Join(grown, "\n"))
+	return err
+}
+
+// WriteCSV writes every sample.
+func (r Recording) WriteCSV(w io.Writer) error {
+	c := csv.NewWriter(w)
+	_ = c.Write([]string{"process", "seconds", "rss", "heap", "goroutines", "files"}) // Error returns it
+	for _, name := range r.names() {
+		for _, s := range r[name] {
+			line := []string{name, strconv.FormatFloat(s.At.Seconds(), 'f', 1, 64)}
+			for _, q := range quantities {
+				line = append(line, strconv.FormatFloat(q.of(s), 'f', 0, 64))
+			}
+			_ = c.Write(line)
+		}
+	}
+	c.Flush()
+	return c.Error()
+}
