@@ -10,9 +10,16 @@ KAFKA_ADDR ?= 127.0.0.1:9092
 UI         := portal/ui
 UI_SOURCES := $(shell find $(UI) -path $(UI)/node_modules -prune -o -path $(UI)/dist -prune -o -type f -print 2>/dev/null)
 FUZZTIME   ?= 10s
-RATES      ?= 2000,20000,100000,100000x50
+RATES      ?= 200@5s,2000@5s,20000,20000+busy,100000,100000x50,100000+one,drain,drain20,idle
 DURATION   ?= 60s
 SOAK       ?= 30m
+BENCH_KAFKA    ?= embedded
+BENCH_BUSY     ?= 0
+BENCH_ONE      ?= 0
+BENCH_OUTAGE   ?= 0
+BENCH_COUNT    ?= 1
+BENCH_FAIL     ?= 0
+BENCH_PROFILES ?= 0
 LINT       := $(shell $(GO) env GOPATH)/bin/golangci-lint
 LINT_VERSION := v2.15.0
 K6         := $(shell $(GO) env GOPATH)/bin/k6
@@ -132,14 +139,19 @@ mutate: web ## mutation testing: which faults in the code of PKG its tests miss;
 	$(GO) run ./test/mutate -n $(N) -seed $(SEED) $(MUTATE) $(PKG)
 
 .PHONY: bench benchmark
-bench: web ## Go benchmarks, then the whole chain at RATES (2k, 20k, 100k readings/s, 100k in batches) for DURATION (60s) each
+bench: web ## Go benchmarks, then bench-chain; a nightly job
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./edge/... ./bridge/... ./core/... ./portal/... ./sim/...
-	$(GO) run ./loadtest/bench -rates $(RATES) -duration $(DURATION)
+	@$(MAKE) --no-print-directory bench-chain
 benchmark: bench
 
 .PHONY: soak
 soak: web ## every program and the all-in-one with 3,000 devices each for SOAK (30m): fails when the memory of a process keeps growing
 	$(GO) run ./test/soak -for $(SOAK)
+
+.PHONY: bench-chain
+bench-chain: web ## the chain at RATES (go run ./loadtest/bench -h) for DURATION each, beside goals and the last run; BENCH_KAFKA=real, _BUSY=2, _ONE=1, _OUTAGE=5m, _COUNT=5, _FAIL=1, _PROFILES=1
+	$(GO) run ./loadtest/bench -rates $(RATES) -duration $(DURATION) -kafka $(BENCH_KAFKA) -busy $(BENCH_BUSY) \
+		-one=$(BENCH_ONE) -outage $(BENCH_OUTAGE) -count $(BENCH_COUNT) -fail=$(BENCH_FAIL) -profile=$(BENCH_PROFILES)
 
 .PHONY: load
 load: $(K6) ## k6: 1,000 WebSocket clients against a running portal (make demo)

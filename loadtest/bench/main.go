@@ -1,5 +1,5 @@
-// Command bench runs the whole chain, each program as a process, at several rates and
-// prints what it measured as a Markdown table. See bench -h.
+// Command bench runs the whole chain at several loads, prints what it measured beside the goals,
+// and compares it with the run before. See bench -h.
 package main
 
 import (

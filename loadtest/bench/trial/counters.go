@@ -3,63 +3,57 @@ package trial
 import (
 	"context"
 	"os"
+	"strings"
 	"time"
 
+	"industrial-iot-monitor/loadtest/bench/report"
 	"industrial-iot-monitor/test/cluster"
 )
 
-// clientsName is this process, which contains the WebSocket clients.
-const clientsName = "WebSocket clients"
+// clientsName is this process, which contains the WebSocket clients and the sampling.
+const clientsName = "WebSocket clients and sampling"
 
-// counters are totals at one moment.
+// counters are totals at one moment: of the programs' counters by the figures they become as
+// rates, and of the processes' usage.
 type counters struct {
-	at                           time.Time
-	accepted, inKafka, processed float64
-	conflated                    float64
-	usage                        map[string]cluster.Usage
+	at     time.Time
+	totals map[string]float64
+	usage  map[string]cluster.Usage
 }
 
 // counters reads the programs' metrics and the usage of every process.
-func (t *trial) counters(ctx context.Context) (counters, error) {
+func (p *plant) counters(ctx context.Context) (counters, error) {
 	c := counters{at: time.Now(), usage: map[string]cluster.Usage{}}
-	// From the end of the chain to its start: readings that move on during the scrapes are
-	// missed rather than counted twice.
-	core, err := t.cluster.Metrics(ctx, cluster.Core)
+	core, bridge, edges, portal, err := p.scrape(ctx)
 	if err != nil {
 		return c, err
 	}
-	c.processed = core.Sum("iot_messages_total", `status="success"`)
-	bridge, err := t.cluster.Metrics(ctx, cluster.Bridge)
-	if err != nil {
-		return c, err
+	const committed = `result="committed"`
+	c.totals = map[string]float64{
+		report.Processed:  core.Sum("iot_messages_total", `status="success"`),
+		report.CoreTxns:   core.Sum("core_transactions_total", committed),
+		report.InKafka:    bridge.Sum("bridge_records_total"),
+		report.BridgeTxns: bridge.Sum("bridge_transactions_total", committed),
+		report.Accepted:   edges.Sum("edge_readings_accepted_total"),
+		report.Packs:      edges.Sum("edge_packs_total"),
+		report.Conflated:  portal.Sum("portal_readings_conflated_total"),
 	}
-	c.inKafka = bridge.Sum("bridge_records_total")
-	for i := range t.cluster.Gateways() {
-		edge, err := t.cluster.Metrics(ctx, cluster.Gateway(i))
-		if err != nil {
-			return c, err
-		}
-		c.accepted += edge.Sum("edge_readings_accepted_total")
-	}
-	portal, err := t.cluster.Metrics(ctx, cluster.Portal)
-	if err != nil {
-		return c, err
-	}
-	c.conflated = portal.Sum("portal_readings_conflated_total")
-	return c, t.readUsage(c.usage)
+	return c, p.readUsage(c.usage)
 }
 
-// readUsage reads CPU and memory of every process.
-func (t *trial) readUsage(to map[string]cluster.Usage) error {
-	for _, name := range t.cluster.Names() {
-		u, err := t.cluster.Usage(name)
+// readUsage reads CPU and memory of every running process.
+func (p *plant) readUsage(to map[string]cluster.Usage) error {
+	for _, name := range p.Names() {
+		if !p.Running(name) {
+			continue
+		}
+		u, err := p.Usage(name)
 		if err != nil {
 			return err
 		}
 		to[name] = u
 	}
-	others := map[string]int{clientsName: os.Getpid(), cluster.Kafka: t.kafka}
-	for name, pid := range others {
+	for name, pid := range map[string]int{clientsName: os.Getpid(), cluster.Kafka: p.kafkaPID} {
 		if _, known := to[name]; known || pid == 0 {
 			continue
 		}
@@ -73,15 +67,67 @@ func (t *trial) readUsage(to map[string]cluster.Usage) error {
 }
 
 // fill turns the difference of two moments into rates.
-func (r *Result) fill(before, after counters) {
-	r.Window = after.at.Sub(before.at)
-	s := r.Window.Seconds()
-	r.Accepted = (after.accepted - before.accepted) / s
-	r.InKafka = (after.inKafka - before.inKafka) / s
-	r.Processed = (after.processed - before.processed) / s
-	r.Conflated = (after.conflated - before.conflated) / s
+func fill(s report.Sample, before, after counters) {
+	seconds := after.at.Sub(before.at).Seconds()
+	for k, v := range after.totals {
+		s[k] = (v - before.totals[k]) / seconds
+	}
+	s[report.Txns] = s[report.BridgeTxns] + s[report.CoreTxns]
+	ratio(s, report.PackReadings, s[report.Accepted], s[report.Packs])
+	ratio(s, report.TxnReadings, s[report.InKafka], s[report.BridgeTxns])
+	fillUsage(s, before, after)
+}
+
+// fillUsage turns the usage of processes into shares of a core, and CPU of each stage into
+// µs a reading.
+func fillUsage(s report.Sample, before, after counters) {
+	seconds := after.at.Sub(before.at).Seconds()
 	for name, u := range after.usage {
-		r.CPU[name] = 100 * (u.CPU - before.usage[name].CPU).Seconds() / s
-		r.MaxRSS[name] = u.MaxRSS
+		share := 100 * (u.CPU - before.usage[name].CPU).Seconds() / seconds
+		s[report.CPU+name] = share
+		s[report.RSS+name] = float64(u.MaxRSS) / (1 << 20)
+		stage, product := stageOf(name)
+		if stage == "" {
+			continue
+		}
+		s[report.TotalCPU] += share
+		if product {
+			s[report.ProductCPU] += share
+		}
+		if stage == stageBroker {
+			s[report.BrokerCPU] = share
+		}
+		if rate := s[report.Accepted]; rate > 0 {
+			s[report.StageCPU+stage] += share * 1e4 / rate // 1 % of a core is 10,000 µs a second
+		}
+	}
+}
+
+const stageBroker = "broker"
+
+// stageOf returns the stage that a process is part of, "" for none, and whether it is the
+// product's own.
+func stageOf(name string) (stage string, product bool) {
+	switch {
+	case strings.HasPrefix(name, "gw-"):
+		return "gateways", true
+	case name == cluster.Bridge || name == cluster.Hub:
+		return "hub and bridge", true
+	case name == cluster.Core || name == cluster.Portal || name == allinone:
+		return name, true
+	case name == cluster.Kafka:
+		return stageBroker, false
+	case name == simName:
+		return "simulator", false
+	case name == clientsName:
+		return name, false
+	}
+	return "", false
+}
+
+// ratio stores a/b, if there is one.
+func ratio(s report.Sample, key string, a, b float64) {
+	if b > 0 {
+		s[key] = a / b
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/loadtest/bench/report"
 	"industrial-iot-monitor/test/cluster"
 	"industrial-iot-monitor/test/oracle"
 )
@@ -32,8 +34,8 @@ const (
 
 // flood is the measurement around a thousand alarms in a second.
 type flood struct {
-	before, raising, clearing Sample // an ordinary client
-	raised, cleared           Sample // a client of the devices with alarms
+	before, raising, clearing Reception // an ordinary client
+	raised, cleared           Reception // a client of the devices with alarms
 	lastRaised, lastCleared   time.Duration
 	records                   map[telemetry.AlarmEvent]int // in the alerts topic, of these devices
 	duplicates                int
@@ -42,17 +44,10 @@ type flood struct {
 // runFlood runs the simulator at the first rate, raises an alarm at each of a thousand
 // devices in one second, clears them in another, and prints the latency of the other
 // devices meanwhile.
-func runFlood(ctx context.Context, o Options, bin, dir string, out io.Writer) (err error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return err
-	}
-	p, err := cluster.New(ctx, cluster.Options{Dir: dir, Bin: bin, Brokers: o.Brokers, Env: o.env(), Suffix: "-flood-" + filepath.Base(filepath.Dir(dir))})
+func runFlood(ctx context.Context, o Options, w workshop, out io.Writer) (err error) {
+	t, err := newTrial(ctx, o, o.Loads[0], w, "alarms")
 	if err != nil {
 		return err
-	}
-	t := &trial{
-		o: o, cluster: p, ledger: filepath.Join(dir, "ledger"), summary: filepath.Join(dir, "summary.json"),
-		result: &Result{Load: o.Loads[0], CPU: map[string]float64{}, MaxRSS: map[string]int64{}},
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
 	if err := t.start(ctx); err != nil {
@@ -68,22 +63,35 @@ func runFlood(ctx context.Context, o Options, bin, dir string, out io.Writer) (e
 	if err := t.judge(ctx); err != nil {
 		return err
 	}
-	if err := t.countAlarms(ctx, f); err != nil {
+	if f.records, f.duplicates, err = t.countAlarms(ctx); err != nil {
 		return err
 	}
-	text := f.table(ctx, t)
+	text := f.table(revision(ctx), t)
 	fmt.Fprint(out, "\n", text)
 	return save(o, text, out)
 }
 
+// save writes the table of a flood to a file.
+func save(o Options, text string, out io.Writer) error {
+	if err := os.MkdirAll(o.Results, 0o750); err != nil {
+		return err
+	}
+	name := filepath.Join(o.Results, time.Now().Format("20060102-150405")+"-alarms.md")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("saving the table: %w", err)
+	}
+	fmt.Fprintf(out, "\nsaved as %s\n", name)
+	return nil
+}
+
 // flood raises and clears the alarms and measures.
 func (t *trial) flood(ctx context.Context) (*flood, error) {
-	devices, err := newCrowd(t.cluster.NATS(), t.o.Alarms)
+	devices, err := newCrowd(t.plant.nats, t.o.Alarms)
 	if err != nil {
 		return nil, err
 	}
 	defer devices.close()
-	alarms, err := newSampler(ctx, t.cluster.WebSocketURL(), devices.ids)
+	alarms, err := newSampler(ctx, t.plant.ws, devices.ids)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +102,7 @@ func (t *trial) flood(ctx context.Context) (*flood, error) {
 	if err := devices.send(ctx, ordinaryTemperature); err != nil {
 		return nil, err
 	}
-	f := &flood{records: map[telemetry.AlarmEvent]int{}}
+	f := &flood{}
 	t.some.start()
 	if err := sleep(ctx, 2*floodWindow); err != nil {
 		return nil, err
@@ -113,9 +121,9 @@ func (t *trial) flood(ctx context.Context) (*flood, error) {
 }
 
 // wave lets every device of the crowd send one value within a second, and waits for their
-// alarms. It returns the samples of an ordinary client and of the alarms' client, and the
+// alarms. It returns the receptions of an ordinary client and of the alarms' client, and the
 // time from the first reading to the last alarm.
-func (t *trial) wave(ctx context.Context, devices *crowd, alarms *sampler, value float64, seen func() uint64) (some, all Sample, last time.Duration, err error) {
+func (t *trial) wave(ctx context.Context, devices *crowd, alarms *sampler, value float64, seen func() uint64) (some, all Reception, last time.Duration, err error) {
 	t.some.start()
 	alarms.start()
 	start := time.Now()
@@ -134,10 +142,11 @@ func (t *trial) wave(ctx context.Context, devices *crowd, alarms *sampler, value
 	return t.some.stop(), alarms.stop(), last, nil
 }
 
-// countAlarms counts the records of the crowd's alarms in the topic, and duplicates.
-func (t *trial) countAlarms(ctx context.Context, f *flood) error {
+// countAlarms counts the records of the crowd's alarms in the topic by event, and duplicates.
+func (t *trial) countAlarms(ctx context.Context) (records map[telemetry.AlarmEvent]int, duplicates int, err error) {
+	records = map[telemetry.AlarmEvent]int{}
 	seen := map[string]bool{}
-	return oracle.Read(ctx, t.cluster.Brokers(), t.cluster.Topics.Alerts, func(rec *kgo.Record) error {
+	err = oracle.Read(ctx, t.plant.Brokers(), t.plant.Topics.Alerts, func(rec *kgo.Record) error {
 		a, err := wire.DecodeAlert(rec.Value)
 		if err != nil {
 			return err
@@ -145,31 +154,40 @@ func (t *trial) countAlarms(ctx context.Context, f *flood) error {
 		if !strings.HasPrefix(a.DeviceID, crowdPrefix) {
 			return nil
 		}
-		f.records[a.Event]++
+		records[a.Event]++
 		key := fmt.Sprint(a.AlertID, a.Revision)
 		if seen[key] {
-			f.duplicates++
+			duplicates++
 		}
 		seen[key] = true
 		return nil
 	})
+	return records, duplicates, err
 }
 
 // table shows a flood as Markdown.
-func (f *flood) table(ctx context.Context, t *trial) string {
+func (f *flood) table(revision string, t *trial) string {
 	var b strings.Builder
-	o := t.o
-	o.Duration = floodWindow
-	fmt.Fprintf(&b, "# %s\n\n%s\n\n", time.Now().Format("2006-01-02 15:04"), circumstances(ctx, o))
-	fmt.Fprintf(&b, "%d alarms raised in one second and cleared in another, at %s readings/s.\n\n", t.o.Alarms, thousands(float64(t.result.Rate)))
+	fmt.Fprintf(&b, "# %s\n\n%s: %d alarms raised in one second and cleared in another, at %s.\n\n",
+		time.Now().Format("2006-01-02 15:04"), revision, t.o.Alarms, t.load)
 	b.WriteString("| | before | while raised | while cleared |\n|---|---:|---:|---:|\n")
 	line := func(name string, cells ...string) { fmt.Fprintf(&b, "| %s | %s |\n", name, strings.Join(cells, " | ")) }
-	line("other devices → WebSocket, mean / p50 / p99 / max ms", ages(f.before), ages(f.raising), ages(f.clearing))
-	line("device → alarm on WebSocket, mean / p50 / p99 / max ms (alarms)", "–", alarmAges(f.raised.Raised), alarmAges(f.cleared.Cleared))
+	line("other devices → WebSocket, mean / p50 / p99 / max ms", f.before.Ages.String(), f.raising.Ages.String(), f.clearing.Ages.String())
+	line("device → alarm on WebSocket, mean / p50 / p99 / max ms", "–", f.raised.Raised.String(), f.cleared.Cleared.String())
+	line("alarms in that", "–", strconv.FormatUint(f.raised.Raised.Count, 10), strconv.FormatUint(f.cleared.Cleared.Count, 10))
 	line("first reading → last alarm", "–", f.lastRaised.Round(time.Millisecond).String(), f.lastCleared.Round(time.Millisecond).String())
-	fmt.Fprintf(&b, "\nIn the alerts topic: %d raised, %d cleared, %d duplicate records. Readings: %s\n",
-		f.records[telemetry.EventRaised], f.records[telemetry.EventCleared], f.duplicates, t.result.Verdict.String())
+	fmt.Fprintf(&b, "\nIn the alerts topic: %d raised, %d cleared, %d duplicate records. Readings: %.0f acknowledged, %.0f lost, %.0f duplicated, %.0f out of order. %s\n",
+		f.records[telemetry.EventRaised], f.records[telemetry.EventCleared], f.duplicates,
+		t.found[report.Acked], t.found[report.Lost], t.found[report.Duplicated], t.found[report.Disordered], strings.Join(t.notes, " "))
 	return b.String()
+}
+
+// String is for tables; "–" without any.
+func (a Ages) String() string {
+	if a.Count == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f / %.1f / %.1f / %.0f", ms(a.Mean), ms(a.P50), ms(a.P99), ms(a.Max))
 }
 
 // crowdPrefix is the prefix of the ids of the crowd's devices.

@@ -9,26 +9,32 @@ import (
 	"time"
 
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/loadtest/bench/report"
 	"industrial-iot-monitor/sim/publisher"
 	"industrial-iot-monitor/test/viewer"
 )
 
-// Sample is what a WebSocket client received in the window. Ages are from the timestamp in
-// the reading, in whole milliseconds, to its receipt, by the same clock.
-type Sample struct {
-	PerSecond           float64
-	Mean, P50, P99, Max time.Duration
-	Alerts              int
-	Raised, Cleared     Ages   // of alarms
-	Broken              string // why the connection ended early, "" if it did not
+// Reception is what a WebSocket client received in the window.
+type Reception struct {
+	PerSecond       float64
+	Ages            Ages // from the timestamp in the reading, in whole milliseconds, to its receipt, by the same clock
+	Alerts          int
+	Raised, Cleared Ages   // of alarms, from the timestamp of the reading that raised or cleared them
+	Broken          string // why the connection ended early, "" if it did not
 }
 
-// Ages are the ages of alerts: from the timestamp of the reading that raised or cleared the
-// alarm to the receipt of the alert.
+// Ages are the distribution of a latency.
 type Ages struct {
 	Count               uint64
 	Mean, P50, P99, Max time.Duration
 }
+
+// figures returns the ages in milliseconds.
+func (a Ages) figures() report.Ages {
+	return report.Ages{Mean: ms(a.Mean), P50: ms(a.P50), P99: ms(a.P99), Max: ms(a.Max)}
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 func agesOf(h *publisher.Latency) Ages {
 	at := func(percent float64) time.Duration { return time.Duration(h.ValueAtQuantile(percent)) }
@@ -151,13 +157,12 @@ func (s *sampler) start() {
 }
 
 // stop returns what was received in the window.
-func (s *sampler) stop() Sample {
+func (s *sampler) stop() Reception {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := agesOf(s.ages)
-	r := Sample{
-		PerSecond: float64(all.Count) / time.Since(s.since).Seconds(),
-		Mean:      all.Mean, P50: all.P50, P99: all.P99, Max: all.Max,
+	r := Reception{
+		PerSecond: float64(all.Count) / time.Since(s.since).Seconds(), Ages: all,
 		Alerts: s.alerts, Raised: agesOf(s.raised), Cleared: agesOf(s.cleared),
 	}
 	if s.broken != nil {

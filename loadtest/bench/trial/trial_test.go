@@ -25,6 +25,7 @@ import (
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/loadtest/bench/report"
 	"industrial-iot-monitor/sim/publisher"
 	"industrial-iot-monitor/sim/simulator"
 	"industrial-iot-monitor/test/cluster"
@@ -89,16 +90,20 @@ func fakeServe(addr string) {
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ready") })
 	mux.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) {
 		v := n.Add(1)
-		for _, name := range []string{"edge_readings_accepted_total", "bridge_records_total", `iot_messages_total{status="success"}`} {
+		for _, name := range []string{
+			"edge_readings_accepted_total", "edge_packs_total", "bridge_records_total", `iot_messages_total{status="success"}`,
+			`bridge_transactions_total{result="committed"}`, `core_transactions_total{result="committed"}`,
+		} {
 			// Three gateways are summed up: bridge and core must not fall behind.
 			if strings.HasPrefix(name, "edge") {
-				fmt.Fprintln(w, name, v/3)
+				fmt.Fprintln(w, name, float64(v)/3.1)
 			} else {
 				fmt.Fprintln(w, name, v)
 			}
 		}
 	})
 	mux.HandleFunc("/debug/pprof/profile", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.FormValue("seconds")) })
+	mux.HandleFunc("/debug/pprof/heap", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "heap") })
 	mux.HandleFunc("/ws", fakeReadings)
 	srv := &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: time.Second}
 	go func() { fmt.Fprintln(os.Stderr, srv.ListenAndServe()) }()
@@ -124,59 +129,139 @@ func TestTrialWithFakePrograms(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	dir := filepath.Join(t.TempDir(), "run")
-	bin := filepath.Join(dir, "bin")
-	require.NoError(t, os.MkdirAll(bin, 0o750))
+	w := workshop{dir: dir, bin: filepath.Join(dir, "bin")}
+	require.NoError(t, os.MkdirAll(w.bin, 0o750))
 	for _, name := range []string{"edge", "bridge", "core", "portal", "sim"} {
-		require.NoError(t, os.Symlink(self, filepath.Join(bin, name)))
+		require.NoError(t, os.Symlink(self, filepath.Join(w.bin, name)))
 	}
-	o, err := ParseFlags([]string{"-duration=1s", "-warmup=100ms", "-profile", "-results=" + t.TempDir()}, io.Discard)
+	o, err := ParseFlags([]string{"-duration=1s", "-warmup=100ms", "-profile", "-rates=50", "-busy=1", "-results=" + t.TempDir()}, io.Discard)
 	require.NoError(t, err)
 	o.Brokers = kafkatest.Brokers(t)
 	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), o.Brokers,
-		kafka.Topic{Name: "device-data-bench-run-50", Partitions: 1}))
+		kafka.Topic{Name: "device-data-bench-run-1", Partitions: 1}))
 
-	r, err := runTrial(t.Context(), o, Load{50, 1}, bin, filepath.Join(dir, "50"))
+	r, notes, err := measure(t.Context(), o, o.Loads[0], w, "1")
 	require.NoError(t, err)
-	require.Equal(t, 50, r.Devices)
-	require.Positive(t, r.Processed)
-	require.Positive(t, r.Some.PerSecond)
-	require.Positive(t, r.All.Alerts)
-	require.Less(t, r.Some.Mean, time.Minute)
-	require.True(t, r.Caught)
-	require.EqualValues(t, 7, r.Sim.Acked)
-	require.True(t, r.Verdict.OK())
-	require.Contains(t, r.CPU, cluster.Gateway(2))
-	require.Contains(t, r.CPU, clientsName)
-	profiles, err := filepath.Glob(filepath.Join(o.Results, "*-50-profiles", "*.pprof"))
+	require.InDelta(t, 50, r[report.Devices], 0)
+	require.Positive(t, r[report.Processed])
+	require.Positive(t, r[report.BridgeTxns])
+	require.Positive(t, r[report.Packs])
+	require.Positive(t, r[report.PushedOne])
+	require.Less(t, r[report.Screen+report.Mean], float64(time.Minute.Milliseconds()))
+	require.NotContains(t, r, report.Unfinished)
+	require.InDelta(t, 12, r[report.Ack+report.P99], 0)
+	require.Zero(t, r[report.Lost])
+	require.Empty(t, notes)
+	require.Contains(t, r, report.CPU+cluster.Gateway(2))
+	require.Contains(t, r, report.CPU+clientsName)
+	require.Contains(t, r, report.StageCPU+"gateways")
+	require.Positive(t, r[report.CPU+busyPrefix+"1"])
+	require.Less(t, r[report.TotalCPU], 100.0, "busy jobs are not the plant's")
+	profiles, err := filepath.Glob(filepath.Join(o.Results, "*-50-profiles", "*", "*.pprof"))
 	require.NoError(t, err)
-	require.Len(t, profiles, 7, "three gateways, bridge, core, portal and the simulator")
+	require.Len(t, profiles, 14, "CPU and heap of three gateways, bridge, core, portal and the simulator")
 	seconds, err := os.ReadFile(profiles[0])
 	require.NoError(t, err)
 	require.Equal(t, "1", string(seconds))
-	require.NoDirExists(t, filepath.Join(dir, "50"), "a trial removes its data")
+	require.NoDirExists(t, filepath.Join(dir, "1"), "a trial removes its data")
+}
 
+// A run that became slower says so, and fails only where that is asked for.
+func TestLossOfSpeedIsReported(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, report(t.Context(), o, []*Result{r}, &out))
+	o := Options{Results: t.TempDir()}
+	date := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	run := func(txns float64) *report.Run {
+		date = date.Add(time.Second)
+		r := &report.Run{Date: date, Machine: report.ThisMachine()}
+		r.Add(report.Load{Rate: 50}, report.Sample{report.Devices: 50, report.Txns: txns})
+		return r
+	}
+	require.NoError(t, finish(o, &report.Run{}, &out), "no results, no table")
+	require.Empty(t, out.String())
+	require.NoError(t, finish(o, run(10), &out))
 	require.Contains(t, out.String(), "| devices | 50 |")
-	saved, err := filepath.Glob(filepath.Join(o.Results, "*.md"))
-	require.NoError(t, err)
-	require.Len(t, saved, 1)
-	require.NoError(t, report(t.Context(), o, nil, &out), "no results, no table")
+	require.NotContains(t, out.String(), "WORSE")
+	require.NoError(t, finish(o, run(20), &out))
+	require.Contains(t, out.String(), "WORSE than before:")
+	o.Fail = true
+	require.ErrorIs(t, finish(o, run(40), &out), ErrSlower)
+	require.NoError(t, finish(o, run(5), &out))
 }
 
 func TestParseFlags(t *testing.T) {
-	o, err := ParseFlags([]string{"-rates=5,10x50", "-brokers=a:1,b:2"}, io.Discard)
+	o, err := ParseFlags([]string{"-rates=5,10x50@5s,7+busy+one,idle,drain+apache", "-kafka=real", "-protocol=mqtt"}, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, []Load{{5, 1}, {10, 50}}, o.Loads)
-	require.Equal(t, []string{"a:1", "b:2"}, o.Brokers)
+	mqtt := func(l report.Load) report.Load {
+		l.Protocol, l.Kafka = "mqtt", report.Apache
+		return l
+	}
+	require.Equal(t, []report.Load{
+		mqtt(report.Load{Rate: 5, Batch: 1, Interval: time.Second}),
+		mqtt(report.Load{Rate: 10, Batch: 50, Interval: 5 * time.Second}),
+		mqtt(report.Load{Rate: 7, Batch: 1, Interval: time.Second, Busy: 2, One: true}),
+		{Kind: report.Idle, Kafka: report.Apache},
+		{Kind: report.Drain, Gateways: 1, Kafka: report.Apache},
+	}, o.Loads)
 	require.Zero(t, o.Alarms)
-	o, err = ParseFlags([]string{"-alarms"}, io.Discard)
+	o, err = ParseFlags([]string{"-rates=5", "-outage=1m"}, io.Discard)
 	require.NoError(t, err)
+	require.Len(t, o.Loads, 2)
+	require.Equal(t, report.Load{Kind: report.Outage, Rate: 5, Batch: 1, Interval: time.Second, Protocol: "nats", Kafka: report.Embedded, Length: time.Minute}, o.Loads[1])
+	o, err = ParseFlags([]string{"-rates=5", "-brokers=a:1,b:2", "-alarms"}, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a:1", "b:2"}, o.Brokers)
 	require.Equal(t, floodAlarms, o.Alarms)
-	for _, args := range [][]string{{"-rates=x"}, {"-rates=0"}, {"-rates=5x0"}, {"-rates=5x1001"}, {"-rates=5x"}, {"-duration=1ms"}, {"-interval=1ms"}, {"-nonsense"}} {
+	for _, args := range [][]string{
+		{"-rates=x"},
+		{"-rates=0"},
+		{"-rates=5x0"},
+		{"-rates=5x1001"},
+		{"-rates=5x"},
+		{"-rates=5@"},
+		{"-rates=5+fast"},
+		{"-duration=1ms"},
+		{"-interval=1ms"},
+		{"-nonsense"},
+		{"-rates=50000@5s"},
+		{"-kafka=none"},
+		{"-one", "-brokers=a:1"},
+		{"-one", "-outage=1m"},
+		{"-brokers=a:1", "-outage=1m"},
+		{"-rates=idle", "-outage=1m"},
+		{"-count=0"},
+	} {
 		_, err := ParseFlags(args, io.Discard)
 		require.Error(t, err, "%v", args)
 	}
+}
+
+// Segments that are removed or compacted do not hide what was written, and indexes are no log.
+func TestGrowthOfTheLog(t *testing.T) {
+	var g growth
+	g.look(map[string]int64{"device-data-0/0.log": 100, "device-data-1/0.log": 50, "__transaction_state-3/0.log": 10, "groups.log": 1000})
+	g.look(map[string]int64{"device-data-0/0.log": 300, "__transaction_state-3/0.log": 20, "groups.log": 400})
+	g.look(map[string]int64{"device-data-0/300.log": 50, "__transaction_state-3/0.log": 20, "groups.log": 440})
+	s := report.Sample{}
+	g.fill(s, 10)
+	require.Equal(t, report.Sample{
+		report.TopicBytes + "device-data": 25, report.TopicBytes + "__transaction_state": 1, report.TopicBytes + "__consumer_offsets": 4,
+		report.LogBytes: 30,
+	}, s)
+	g.fill(s, 0)
+
+	dir := t.TempDir()
+	for _, name := range []string{"log/a-b-12/0.log", "partitions/a-b-7/0.dat", "log/a-b-12/0.index", "pids.log"} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o750))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), make([]byte, 7), 0o600))
+	}
+	files, err := segments(dir)
+	require.NoError(t, err)
+	require.Equal(t, map[string]int64{"log/a-b-12/0.log": 7, "partitions/a-b-7/0.dat": 7, "pids.log": 7}, files)
+	require.Equal(t, "a-b", topicOf("log/a-b-12/0.log"))
+	require.Equal(t, "__transaction_state", topicOf("pids.log"))
+	_, err = segments(filepath.Join(dir, "absent"))
+	require.NoError(t, err)
 }
 
 func TestTimestamp(t *testing.T) {
@@ -192,29 +277,6 @@ func TestTimestamp(t *testing.T) {
 		_, ok := timestamp([]byte(text))
 		require.False(t, ok, text)
 	}
-}
-
-func TestThousands(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 999: "999", 1000: "1,000", 1234567.6: "1,234,568", -1000: "-1,000", -100: "-100"} {
-		require.Equal(t, want, thousands(v))
-	}
-}
-
-func TestTableShowsLoss(t *testing.T) {
-	o := oracle.New()
-	o.Acked("device_001", 5)
-	r := &Result{Load: Load{10, 50}, Verdict: o.Verdict(), Judged: true, Some: Sample{PerSecond: 1, Broken: "EOF"}, CPU: map[string]float64{"core": 50}, MaxRSS: map[string]int64{"core": 3 << 20}}
-	r.All.Raised = Ages{Count: 3, Mean: 7 * time.Millisecond, P50: 6 * time.Millisecond, P99: 9 * time.Millisecond, Max: 9 * time.Millisecond}
-	text := table(t.Context(), Options{Brokers: []string{"k:1"}}, []*Result{r})
-	require.Contains(t, text, "| **lost** | **1** |")
-	require.Contains(t, text, "device_001 5")
-	require.Contains(t, text, "| 7.0 / 6.0 / 9.0 / 9 (3) |")
-	require.Contains(t, text, "disconnected: EOF")
-	require.Contains(t, text, "50 %, 3 MB")
-	require.Contains(t, text, "gave up")
-	require.Contains(t, text, "the Kafka at k:1")
-	r.Judged = false // the trial was aborted before judging
-	require.Contains(t, table(t.Context(), Options{}, []*Result{r}), "| **lost** | not checked |")
 }
 
 // Delayed alarms and those of watchdogs would distort the measured latency.
@@ -250,12 +312,29 @@ func TestCrowdSendsValidReadings(t *testing.T) {
 
 func TestFloodTable(t *testing.T) {
 	f := flood{
-		before: Sample{PerSecond: 1, P99: 40 * time.Millisecond}, raised: Sample{Raised: Ages{Count: 1000, P99: 60 * time.Millisecond}},
+		before: Reception{Ages: Ages{Count: 1, P99: 40 * time.Millisecond}}, raised: Reception{Raised: Ages{Count: 1000, P99: 60 * time.Millisecond}},
 		lastRaised: 1100 * time.Millisecond, records: map[telemetry.AlarmEvent]int{telemetry.EventRaised: 1000, telemetry.EventCleared: 999}, duplicates: 1,
 	}
-	text := f.table(t.Context(), &trial{o: Options{Alarms: 1000}, result: &Result{Load: Load{20000, 1}}})
-	require.Contains(t, text, "1000 alarms raised in one second and cleared in another, at 20,000 readings/s")
-	require.Contains(t, text, "0.0 / 0.0 / 60.0 / 0 (1000)")
+	text := f.table("v1", &trial{o: Options{Alarms: 1000}, load: report.Load{Rate: 20000, Kafka: report.Embedded}, found: report.Sample{report.Lost: 3}})
+	require.Contains(t, text, "1000 alarms raised in one second and cleared in another, at 20,000/s, embedded broker")
+	require.Contains(t, text, "0.0 / 0.0 / 60.0 / 0 |")
 	require.Contains(t, text, "1000 raised, 999 cleared, 1 duplicate records")
 	require.Contains(t, text, "| 1.1s |")
+	require.Contains(t, text, "3 lost")
+}
+
+// The oracle's verdict is in the table with what it names.
+func TestLossIsNoted(t *testing.T) {
+	o := oracle.New()
+	o.Acked("device_001", 5)
+	x := trial{found: report.Sample{}}
+	x.record(o.Verdict())
+	x.broken("100", Reception{Broken: "EOF"})
+	require.InDelta(t, 1, x.found[report.Lost], 0)
+	r := report.Run{}
+	r.Add(report.Load{Rate: 10, Batch: 50}, x.found, x.notes...)
+	text := report.Table(&r)
+	require.Contains(t, text, "| **lost** | **1** |")
+	require.Contains(t, text, "device_001 5")
+	require.Contains(t, text, "disconnected: EOF")
 }

@@ -106,7 +106,7 @@ func (d *drill) tryAll(ctx context.Context) error {
 func (d *drill) impossible(f *Fault, res *Result) bool {
 	var err error
 	if f.Site.Broker == RealBroker {
-		err = ApachePossible()
+		err = cluster.ApachePossible()
 	}
 	if err == nil && f.Possible != nil {
 		err = f.Possible()

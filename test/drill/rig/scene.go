@@ -27,7 +27,7 @@ type Scene struct {
 	Site  Site
 	Lines []*tcpline.Line   // to the hub, by gateway; none unless Site.Lines
 	Proxy *kafkaproxy.Proxy // nil unless Site.Proxy
-	Kafka *Apache           // nil unless Site.Broker is RealBroker
+	Kafka *cluster.Apache   // nil unless Site.Broker is RealBroker
 
 	dir     string
 	number  int // of faults tried here
@@ -97,11 +97,11 @@ func environment(text string) map[string]string {
 func (s *Scene) chooseKafka(ctx context.Context, o *Options, po *cluster.Options) error {
 	switch {
 	case s.Site.Broker == RealBroker:
-		a, err := newApache(filepath.Join(s.dir, "apache"))
+		a, err := cluster.NewApache(filepath.Join(s.dir, "apache"))
 		if err != nil {
 			return err
 		}
-		s.Kafka, po.Brokers = a, []string{a.addr}
+		s.Kafka, po.Brokers = a, []string{a.Addr()}
 		return a.Start(ctx)
 	case s.Site.Broker == DevBroker:
 		po.Nodes = devNodes

@@ -1,4 +1,4 @@
-package rig
+package cluster
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Apache is an Apache Kafka broker of the drill's own, run by deploy/kafka/kafka.sh.
+// Apache is an Apache Kafka broker with data of its own, run by deploy/kafka/kafka.sh.
 type Apache struct {
 	script string
 	env    []string
@@ -40,15 +40,15 @@ func ApachePossible() error {
 	return nil
 }
 
-// newApache chooses ports and directories and starts nothing. The jars are shared with
-// make kafka-up.
-func newApache(dir string) (*Apache, error) {
+// NewApache chooses ports, keeps the data in dir, and starts nothing. It must be called in the
+// module's directory. The jars are shared with make kafka-up.
+func NewApache(dir string) (*Apache, error) {
 	script, err := filepath.Abs(filepath.Join("deploy", "kafka", "kafka.sh"))
 	if err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(script); err != nil {
-		return nil, fmt.Errorf("the drill is run from the module's directory: %w", err)
+		return nil, fmt.Errorf("not in the module's directory: %w", err)
 	}
 	port, err := pairOfPorts()
 	if err != nil {
@@ -94,21 +94,32 @@ func (a *Apache) Stop() error {
 
 // Kill ends the broker at once.
 func (a *Apache) Kill() error {
-	b, err := os.ReadFile(filepath.Join(a.dir, "kafka.pid"))
-	if err != nil {
-		return err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	pid, err := a.PID()
 	if err != nil {
 		return err
 	}
 	return syscall.Kill(pid, syscall.SIGKILL)
 }
 
+// PID returns the broker's process.
+func (a *Apache) PID() (int, error) {
+	b, err := os.ReadFile(filepath.Join(a.dir, "kafka.pid"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(b)))
+}
+
+// Addr returns where the broker listens.
+func (a *Apache) Addr() string { return a.addr }
+
+// LogDir returns the directory with a directory of segments for each partition.
+func (a *Apache) LogDir() string { return filepath.Join(a.dir, "log") }
+
 func (a *Apache) call(ctx context.Context, command string) error {
 	cmd := exec.CommandContext(ctx, a.script, command)
 	cmd.Env = a.env
-	// Its own process group: Ctrl-C is for the drill, which stops the broker gracefully.
+	// Its own process group: Ctrl-C is for the owner, who stops the broker gracefully.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// Also end what the script has started.
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
