@@ -1,10 +1,19 @@
 package gateway
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"slices"
 	"strconv"
-	"syscall"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,54 +23,272 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// BenchmarkNATS measures a reading by NATS from the client's publish to the
-// acknowledgement after the sync, on this machine's disk: 1,000 devices on one connection
-// with up to 4,096 readings in flight. cpu-ns/op is the CPU time of gateway and client.
-func BenchmarkNATS(b *testing.B) {
-	g := start(b, config(b))
-	nc, err := nats.Connect(g.NATSAddr())
-	require.NoError(b, err)
-	defer nc.Close()
-	const window = 4096
-	slots := make(chan struct{}, window)
-	refused := 0
-	inbox := nats.NewInbox()
-	_, err = nc.Subscribe(inbox, func(m *nats.Msg) {
-		if r, err := wire.DecodeReply(m.Data[:min(len(m.Data), 200)]); err != nil || r.Error != nil {
-			refused++
+// BenchmarkCPU measures what a reading costs a gateway that runs as a process of its own, with
+// its data on this machine's disk and linked to a hub: cpu-ns/reading is the CPU time of that
+// process alone, ack-ms and ack-p99-ms are from a publish to its acknowledgement,
+// readings/pack says how many shared a sync.
+//
+// "full" keeps 4,096 readings in flight; a number is the readings a second, at random times.
+// On one connection they are sent every 2 ms, as by a program that collects; "each" is a
+// connection for each of 1,000 devices, which send at once. EDGE_BENCH_PROFILE=dir saves a CPU
+// profile of the gateway for each.
+func BenchmarkCPU(b *testing.B) {
+	for _, c := range []struct {
+		name        string
+		open        func(*load) line
+		connections int
+		batch       int
+		pause       time.Duration
+		rates       []int // readings a second; 0: full
+	}{
+		{"nats", openNATS, 1, 1, 2 * time.Millisecond, []int{0, 33_333, 6667, 667, 67}},
+		{"nats-each", openNATS, 1000, 1, 0, []int{0, 6667, 667, 67}},
+		{"nats-batch50", openNATS, 1, 50, 2 * time.Millisecond, []int{0, 33_333, 6667}},
+		{"mqtt", openMQTT, 1, 1, 2 * time.Millisecond, []int{0, 33_333, 6667, 667, 67}},
+		{"mqtt-each", openMQTT, 1000, 1, 0, []int{0, 6667, 667, 67}},
+		{"mqtt-batch50", openMQTT, 1, 50, 2 * time.Millisecond, []int{0, 33_333, 6667}},
+	} {
+		for _, rate := range c.rates {
+			name := c.name + "/full"
+			if rate > 0 {
+				name = c.name + "/" + strconv.Itoa(rate)
+			}
+			b.Run(name, func(b *testing.B) {
+				l := &load{open: c.open, connections: c.connections, batch: c.batch, pause: c.pause, rate: rate}
+				l.measure(b)
+			})
 		}
-		<-slots
-	})
-	require.NoError(b, err)
-	subjects, payloads := make([]string, 1000), make([][]byte, 1000)
-	for i := range subjects {
-		id := fmt.Sprintf("device_%03d", i)
-		subjects[i], payloads[i] = wire.TelemetrySubject(id), reading(id, 1640995200000)
 	}
-	at := bytes.Index(payloads[0], []byte("1640995200000"))
-	b.ReportAllocs()
-	b.ResetTimer()
-	cpu := cpuTime()
-	for i := range b.N {
-		slots <- struct{}{}
-		_ = strconv.AppendInt(payloads[i%1000][at:at], 1640995200000+int64(i), 10) // each reading once
-		if err := nc.PublishRequest(subjects[i%1000], inbox, payloads[i%1000]); err != nil {
-			b.Fatal(err)
-		}
-	}
-	for range window {
-		slots <- struct{}{}
-	}
-	b.StopTimer()
-	b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N), "cpu-ns/op")
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "readings/s")
-	require.Zero(b, refused)
 }
 
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
+// window is how many readings are in flight at most.
+const window = 4096
+
+// load is what a benchmark sends.
+type load struct {
+	open        func(*load) line
+	connections int
+	batch       int           // readings in a message
+	pause       time.Duration // between two flushes, at least
+	rate        int           // readings a second; 0: as many as possible
+
+	b       *testing.B
+	slots   chan struct{}   // one for each message in flight
+	sent    []time.Time     // by message
+	took    []time.Duration // to its acknowledgement, by message
+	refused atomic.Int64
+	bodies  [][]byte // by sender: a reading of a device, or a concentrator's batch
+	times   [][]int  // where their timestamps begin
+	nats    string
+	mqtt    string
+}
+
+// line is a connection that publishes messages by number.
+type line interface {
+	send(message, sender int, body []byte)
+	flush()
+}
+
+func (l *load) measure(b *testing.B) {
+	b.Helper()
+	g := startProcess(b)
+	messages := (b.N + l.batch - 1) / l.batch
+	l.b, l.slots, l.nats, l.mqtt = b, make(chan struct{}, window/l.batch), g.nats, g.mqtt
+	l.sent, l.took = make([]time.Time, messages), make([]time.Duration, messages)
+	l.makeBodies()
+	lines := make([]line, l.connections)
+	for i := range lines {
+		lines[i] = l.open(l)
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	save := g.profile(b)
+	packs, cpu := g.packs(b), g.cpu(b)
+	b.ResetTimer()
+	l.run(lines)
+	b.StopTimer()
+	n := float64(messages * l.batch)
+	b.ReportMetric(float64(g.cpu(b)-cpu)/n, "cpu-ns/reading")
+	b.ReportMetric(n/(g.packs(b)-packs), "readings/pack")
+	b.ReportMetric(n/b.Elapsed().Seconds(), "readings/s")
+	b.ReportMetric(g.rss(b), "rss-MB")
+	save()
+	slices.Sort(l.took)
+	sum := time.Duration(0)
+	for _, d := range l.took {
+		sum += d
+	}
+	b.ReportMetric(float64(sum.Microseconds())/float64(messages)/1000, "ack-ms")
+	b.ReportMetric(float64(l.took[messages*99/100].Microseconds())/1000, "ack-p99-ms")
+	b.ReportMetric(0, "ns/op")
+	require.Zero(b, l.refused.Load())
+}
+
+// run sends all messages, the senders in turn, and waits for their acknowledgements.
+func (l *load) run(lines []line) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	due := time.Now()
+	for i := range l.sent {
+		if l.rate > 0 {
+			due = due.Add(time.Duration(rnd.ExpFloat64() * float64(l.batch) / float64(l.rate) * float64(time.Second)))
+			if wait := time.Until(due); wait > 0 {
+				flushAll(lines)
+				<-time.After(max(wait, l.pause))
+			}
+		}
+		select {
+		case l.slots <- struct{}{}:
+		default:
+			flushAll(lines)
+			l.slots <- struct{}{}
+		}
+		sender := i % len(l.bodies)
+		body := l.bodies[sender]
+		for k, at := range l.times[sender] { // each reading once
+			_ = strconv.AppendInt(body[at:at], 1640995200000+int64(i+k), 10)
+		}
+		l.sent[i] = time.Now()
+		lines[sender%len(lines)].send(i, sender, body)
+	}
+	flushAll(lines)
+	for range cap(l.slots) {
+		l.slots <- struct{}{}
+	}
+}
+
+func flushAll(lines []line) {
+	for _, c := range lines {
+		c.flush()
+	}
+}
+
+// answered notes the acknowledgement of a message.
+func (l *load) answered(message int, ok bool) {
+	l.took[message] = time.Since(l.sent[message])
+	if !ok {
+		l.refused.Add(1)
+	}
+	<-l.slots
+}
+
+// makeBodies makes 1,000 devices' readings, in batches of l.batch.
+func (l *load) makeBodies() {
+	mark := []byte("1640995200000")
+	for i := 0; i < 1000; i += l.batch {
+		var all [][]byte
+		for k := range l.batch {
+			all = append(all, reading(fmt.Sprintf("device_%03d", i+k), 1640995200000))
+		}
+		body := all[0]
+		if l.batch > 1 {
+			body = slices.Concat([]byte("["), bytes.Join(all, []byte(",")), []byte("]"))
+		}
+		var times []int
+		for at := 0; ; {
+			k := bytes.Index(body[at:], mark)
+			if k < 0 {
+				break
+			}
+			times = append(times, at+k)
+			at += k + len(mark)
+		}
+		l.bodies, l.times = append(l.bodies, body), append(l.times, times)
+	}
+}
+
+// subject returns where a sender publishes.
+func (l *load) subject(sender int) string {
+	if l.batch > 1 {
+		return fmt.Sprintf("concentrators.c%d.telemetry", sender)
+	}
+	return wire.TelemetrySubject(fmt.Sprintf("device_%03d", sender))
+}
+
+// natsLine publishes requests, each with a reply subject of its own.
+type natsLine struct {
+	l     *load
+	nc    *nats.Conn
+	inbox string
+}
+
+func openNATS(l *load) line {
+	nc, err := nats.Connect(l.nats)
+	require.NoError(l.b, err)
+	l.b.Cleanup(nc.Close)
+	c := &natsLine{l: l, nc: nc, inbox: nats.NewInbox() + "."}
+	_, err = nc.Subscribe(c.inbox+"*", func(m *nats.Msg) {
+		var token [8]byte
+		_, err := hex.Decode(token[:], []byte(m.Subject[len(c.inbox):]))
+		l.answered(int(binary.BigEndian.Uint64(token[:])), err == nil && bytes.HasPrefix(m.Data, []byte(`{"stream":`)))
+	})
+	require.NoError(l.b, err)
+	return c
+}
+
+func (c *natsLine) send(message, sender int, body []byte) {
+	if err := c.nc.PublishRequest(c.l.subject(sender), fmt.Sprintf("%s%016x", c.inbox, message), body); err != nil {
+		c.l.b.Error(err)
+	}
+}
+
+func (c *natsLine) flush() {} // the client flushes itself
+
+// mqttLine publishes by MQTT 3.1.1 with QoS 1. Packet ids are given in turn, far fewer than
+// there are in flight.
+type mqttLine struct {
+	l    *load
+	w    *bufio.Writer
+	mu   sync.Mutex
+	open map[uint16]int // messages by packet id
+	next uint16
+}
+
+func openMQTT(l *load) line {
+	conn, err := (&net.Dialer{}).DialContext(l.b.Context(), "tcp", l.mqtt)
+	require.NoError(l.b, err)
+	l.b.Cleanup(func() { _ = conn.Close() })
+	c := &mqttLine{l: l, w: bufio.NewWriterSize(conn, 64<<10), open: map[uint16]int{}}
+	id := strings.ReplaceAll(conn.LocalAddr().String(), ":", "-")
+	hello := append([]byte{0x10, byte(12 + len(id)), 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 0, 0, byte(len(id))}, id...)
+	_, err = conn.Write(hello)
+	require.NoError(l.b, err)
+	r := bufio.NewReader(conn)
+	var connack [4]byte
+	_, err = io.ReadFull(r, connack[:])
+	require.NoError(l.b, err)
+	go func() {
+		var p [4]byte
+		for {
+			if _, err := io.ReadFull(r, p[:]); err != nil {
+				return
+			}
+			id := binary.BigEndian.Uint16(p[2:])
+			c.mu.Lock()
+			message := c.open[id]
+			delete(c.open, id)
+			c.mu.Unlock()
+			l.answered(message, p[0] == 0x40)
+		}
+	}()
+	return c
+}
+
+func (c *mqttLine) send(message, sender int, body []byte) {
+	topic := strings.ReplaceAll(c.l.subject(sender), ".", "/")
+	c.next++
+	if c.next == 0 {
+		c.next = 1
+	}
+	c.mu.Lock()
+	c.open[c.next] = message
+	c.mu.Unlock()
+	head := binary.AppendUvarint([]byte{0x32}, uint64(4+len(topic)+len(body)))
+	head = append(binary.BigEndian.AppendUint16(head, uint16(len(topic))), topic...)
+	head = binary.BigEndian.AppendUint16(head, c.next)
+	_, _ = c.w.Write(head)
+	_, _ = c.w.Write(body)
+}
+
+func (c *mqttLine) flush() {
+	if err := c.w.Flush(); err != nil {
+		c.l.b.Error(err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -14,7 +15,15 @@ import (
 // waitTimeout bounds every wait of these tests, which also run on small, busy machines.
 const waitTimeout = 30 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" { //nolint:forbidigo // says what this process is
+		if err := runChild(); err != nil {
+			panic(err)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 

@@ -75,7 +75,7 @@ type Options struct {
 	Epoch      uint64 // of this start of the gateway
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: metrics are not exported
-	Linger     time.Duration         // how long a pack stays open for further messages, see SetLinger
+	Linger     time.Duration         // how long a pack stays open for further messages at most, see SetLinger
 	StallAfter time.Duration         // how long a write may take before new messages are refused; 0 means 1.25 s
 	StuckAfter time.Duration         // how long storage may fail before Run returns ErrStuck; 0 means 60 s
 	RetryEvery time.Duration         // interval of probes of a full or silent store; 0 means 250 ms
@@ -112,6 +112,7 @@ type Collector struct {
 
 	// Used by Run alone.
 	spare   *pack
+	pace    pace
 	counter uint64          // of the newest stored pack
 	totals  wire.PackTotals // of the stored packs
 }
@@ -394,8 +395,8 @@ func (c *Collector) Offer(m *Message) *telemetry.Refusal {
 	return nil
 }
 
-// SetLinger changes how long a pack stays open for further messages, from the next pack
-// on.
+// SetLinger changes how long a pack stays open for further messages while packs are frequent,
+// from the next pack on. Rare ones are stored earlier.
 func (c *Collector) SetLinger(d time.Duration) { c.linger.Store(int64(d)) }
 
 // Stats returns the counts since the start.

@@ -34,7 +34,8 @@ func (c *Collector) Run(ctx context.Context) error {
 // await waits until the open pack reaches a flush size or its linger time is over.
 func (c *Collector) await(ctx context.Context, timer *time.Timer) {
 	c.mu.Lock()
-	wait := time.Duration(c.linger.Load()) - time.Since(c.open.first)
+	linger := lingerFor(time.Duration(c.linger.Load()), c.pace.gap(c.open.first))
+	wait := linger - time.Since(c.open.first)
 	flush := c.open.atFlush()
 	c.mu.Unlock()
 	if wait <= 0 || flush {
@@ -62,6 +63,7 @@ func (c *Collector) swap() *pack {
 	case <-c.due: // p's
 	default:
 	}
+	c.pace.add(p.first)
 	c.open, c.spare, c.flying = c.spare, nil, p
 	c.open.reset(c.o.Epoch, c.counter+2, p.seq+1) // p is counter+1 if it is stored, else open is reset again
 	c.room.Broadcast()
