@@ -28,8 +28,7 @@ type wrongClock struct {
 // clock returns whether d's clock is wrong if that is news. Its readings are processed on
 // plant time, so the alarm is low: somebody should set the clock.
 func (w *watchdog) clock(d *device, now int64) (watch alarm.Finding, news bool) {
-	s := &d.presence.State
-	offset := s.ClockOffsetMS
+	offset := d.presence.ClockOffset()
 	size := max(offset, -offset)
 	switch {
 	case size == 0 || size < clockAlarmMS/2:
@@ -44,7 +43,7 @@ func (w *watchdog) clock(d *device, now int64) (watch alarm.Finding, news bool) 
 	f := alarm.Finding{
 		Device: d.id, Type: deviceClock, Holds: r.holds, Since: now, Now: now, Severity: telemetry.SeverityLow,
 		Threshold: telemetry.Threshold{Parameter: "clock_offset_seconds", Operator: ">", Value: seconds(clockAlarmMS)},
-		Value:     seconds(offset), Location: s.Location, Model: s.Info.Model, Gateway: s.Gateway,
+		Value:     seconds(offset), Location: d.presence.Location(), Model: d.presence.Model(), Gateway: d.presence.Gateway(),
 		Message: "the clock of " + d.id + " is right again",
 	}
 	if offset < 0 {

@@ -81,7 +81,7 @@ func (f *feed) of(kind string) (found []telemetry.Alert) {
 	return found
 }
 
-func (f *feed) state() telemetry.DeviceState { return f.tk.devices["d1"].presence.State }
+func (f *feed) state() telemetry.DeviceState { return f.tk.devices["d1"].presence.State("d1") }
 
 // TestDeviceWhoseClockGoesBackIsNotMute has a value cross its limit after the step.
 func TestDeviceWhoseClockGoesBackIsNotMute(t *testing.T) {

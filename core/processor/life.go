@@ -139,7 +139,7 @@ func (t *task) drop(d *device) {
 		t.alarms.rooms.Remove(&d.room)
 	}
 	t.presence.count(d.presence.Online(), false)
-	t.presence.countClock(d.presence.State.ClockOffsetMS, 0)
+	t.presence.countClock(d.presence.ClockOffset(), 0)
 	d.alarmChanged, d.stateChanged = false, false // nothing of it is written any more
 	delete(t.alarms.stored, d)
 	t.watchdog.forget(d.id)
@@ -195,12 +195,13 @@ func (t *task) forget(now int64, behind bool) {
 // isForgotten reports whether d is to be forgotten. Nothing but its records shows how long it
 // was silent: since when it is offline, and its newest reading.
 func (t *task) isForgotten(d *device, now int64) bool {
-	s := &d.presence.State
-	return t.life.after > 0 && s.DeviceID != "" && s.Presence == telemetry.PresenceOffline &&
-		now-lastSign(s, now) > t.life.after && !d.alarm.Keeps()
+	return t.life.after > 0 && d.presence.Offline() &&
+		now-lastSign(d, now) > t.life.after && !d.alarm.Keeps()
 }
 
-func lastSign(s *telemetry.DeviceState, now int64) int64 { return max(s.Since, min(s.LastSeen, now)) }
+func lastSign(d *device, now int64) int64 {
+	return max(d.presence.Since(), min(d.presence.LastSeen(), now))
+}
 
 // search returns the devices to forget. Entries that never were a device, those of gateways
 // and of commands to unknown devices, are dropped at once when nothing of them is stored.
@@ -211,12 +212,12 @@ func (t *task) search(now int64) []string {
 		switch {
 		case t.isForgotten(d, now):
 			found = append(found, d)
-		case d.presence.State.DeviceID == "" && !stored && !d.alarmChanged && d.alarm.Forgettable(now, rememberMS):
+		case !d.presence.Known() && !stored && !d.alarmChanged && d.alarm.Forgettable(now, rememberMS):
 			t.drop(d)
 		}
 	}
 	slices.SortFunc(found, func(a, b *device) int {
-		return cmp.Or(cmp.Compare(lastSign(&a.presence.State, now), lastSign(&b.presence.State, now)), strings.Compare(a.id, b.id))
+		return cmp.Or(cmp.Compare(lastSign(a, now), lastSign(b, now)), strings.Compare(a.id, b.id))
 	})
 	ids := make([]string, len(found))
 	for i, d := range found {

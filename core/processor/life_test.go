@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"runtime"
 	"slices"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/gateways"
+	"industrial-iot-monitor/core/internal/presence"
 	"industrial-iot-monitor/core/internal/rooms"
 	"industrial-iot-monitor/internal/telemetry"
 )
@@ -155,7 +157,7 @@ func TestRemovedDeviceThatSpeaksAgainIsNew(t *testing.T) {
 		require.Empty(t, tk.pending.pop().alerts, "sent twice, the incident is not raised a second time")
 		d := tk.devices["d1"]
 		require.NotNil(t, d, "but the device is back")
-		require.Zero(t, d.presence.State.IntervalMS)
+		require.Zero(t, d.presence.State("d1").IntervalMS)
 		tk.process([]*sarama.ConsumerMessage{from(4, now+1000, now+1000, 99)})
 		b := tk.pending.pop()
 		require.Len(t, b.alerts, 1)
@@ -233,8 +235,13 @@ func TestRemovalsAreForgottenInTheEnd(t *testing.T) {
 // silentDevice is a device as restored, offline for a time.
 func (t *task) silentDevice(id string, since int64) *device {
 	d := t.addDevice(id)
-	d.presence.State = telemetry.DeviceState{DeviceID: id, Presence: telemetry.PresenceOffline, Since: since, LastSeen: since - 5000}
+	d.presence = presenceOf(telemetry.DeviceState{DeviceID: id, Presence: telemetry.PresenceOffline, Since: since, LastSeen: since - 5000})
 	return d
+}
+
+// presenceOf is the presence of a device with that record.
+func presenceOf(s telemetry.DeviceState) presence.Device {
+	return presence.New(presence.Options{}, 0).Restore(s, math.MaxInt64)
 }
 
 func TestSilentDeviceIsForgotten(t *testing.T) {
@@ -245,7 +252,10 @@ func TestSilentDeviceIsForgotten(t *testing.T) {
 	tk.progress.started = now - 60_000
 	tk.silentDevice("gone", now-after-1)
 	tk.silentDevice("silent", now-after)
-	tk.silentDevice("back", now-after-1).presence.State.Presence = telemetry.PresenceOnline
+	back := tk.silentDevice("back", now-after-1)
+	record := back.presence.State("back")
+	record.Presence = telemetry.PresenceOnline
+	back.presence = presenceOf(record)
 	hot := tk.silentDevice("hot", now-after-1)
 	r := telemetry.Reading{DeviceID: "hot", Timestamp: now - after - 10_000}
 	r.Sensors.Set(telemetry.Sensor{Name: telemetry.Temperature, Number: 99, Unit: "°C"})

@@ -21,9 +21,9 @@ type presenceStage struct {
 
 // observe learns from a reading of d.
 func (p *presenceStage) observe(d *device, in presence.Input) {
-	was, offset := d.presence.Online(), d.presence.State.ClockOffsetMS
+	was, offset := d.presence.Online(), d.presence.ClockOffset()
 	p.update(d, was, p.Observe(&d.presence, in))
-	p.countClock(offset, d.presence.State.ClockOffsetMS)
+	p.countClock(offset, d.presence.ClockOffset())
 }
 
 // check finds out whether d went offline, or whether its record is due.
@@ -93,7 +93,7 @@ type deviceRecord struct {
 }
 
 func recordOf(d *device) *deviceRecord {
-	r := &deviceRecord{DeviceState: d.presence.State}
+	r := &deviceRecord{DeviceState: d.presence.State(d.id)}
 	if seen := d.alarm.Seen(); seen != 0 && seen < r.LastSeen {
 		r.SeenUntil = seen
 	}

@@ -69,7 +69,8 @@ func TestSilenceIsJudgedOnlyWhenItsReasonIsClear(t *testing.T) {
 		return v
 	}
 	d := new(device)
-	d.presence.State.Info.IntervalS = 10
+	offline := telemetry.DeviceState{DeviceID: "d1", Presence: telemetry.PresenceOffline, Info: telemetry.DeviceInfo{IntervalS: 10}}
+	d.presence = presenceOf(offline)
 	window := d.presence.Window()
 	require.EqualValues(t, 31_000, window)
 	const travel = gateways.OnTheWay + slackMS
@@ -97,7 +98,8 @@ func TestSilenceIsJudgedOnlyWhenItsReasonIsClear(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d.presence.State.Since = tt.since
+			offline.Since = tt.since
+			d.presence = presenceOf(offline)
 			require.Equal(t, tt.want, tt.from.explains(d, now))
 		})
 	}
@@ -116,7 +118,7 @@ func silentTask(t *testing.T) (tk *task, d *device, now int64) {
 		tk.presence.Advance(now, false)
 		tk.presence.check(d, now)
 	}
-	require.Equal(t, telemetry.PresenceOffline, d.presence.State.Presence)
+	require.True(t, d.presence.Offline())
 	require.Zero(t, tk.presence.online.Load())
 	return tk, d, now
 }
@@ -131,9 +133,9 @@ func TestSilenceIsReportedOnceAndItsEndToo(t *testing.T) {
 	require.True(t, w.Holds)
 	require.Equal(t, "a1", w.Parent)
 	require.Equal(t, "gw-a", w.Gateway)
-	require.Equal(t, d.presence.State.Since, w.Since)
+	require.Equal(t, d.presence.Since(), w.Since)
 	require.InDelta(t, 31, w.Threshold.Value, 0)
-	require.InDelta(t, float64(now-d.presence.State.LastSeen)/1000, w.Value, 0)
+	require.InDelta(t, float64(now-d.presence.LastSeen())/1000, w.Value, 0)
 	require.Contains(t, w.Message, "nothing for more than 31s")
 	tk.watch(d, w)
 	require.Equal(t, report{made: true, holds: true, parent: "a1"}, d.silence)
@@ -248,13 +250,13 @@ func TestRestoredStateNamesTheGatewaysToExpect(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tk := newTestTask(t)
 			d := tk.addDevice("d1")
-			d.presence.State = telemetry.DeviceState{DeviceID: "d1", Gateway: tt.gateway, LastSeen: tt.lastSeen}
+			d.presence = presenceOf(telemetry.DeviceState{DeviceID: "d1", Gateway: tt.gateway, LastSeen: tt.lastSeen})
 			tk.watchdog.expect(tk.devices, now)
 			require.Equal(t, tt.want, len(tk.p.gateways.Names()) == 1)
 		})
 	}
 	tk := newTestTask(t)
-	tk.addDevice("d1").presence.State.LastSeen = now
+	tk.addDevice("d1")
 	tk.watchdog.expect(tk.devices, now)
 	require.Empty(t, tk.p.gateways.Names(), "it has an alarm state but never sent a reading")
 

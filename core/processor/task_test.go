@@ -187,11 +187,11 @@ func TestStateOfAFastClockIsRestored(t *testing.T) {
 	require.EqualValues(t, now-7, r.seenUntil(now))
 
 	d := &device{id: "d1"}
-	d.presence.State.LastSeen = now
+	d.presence = presenceOf(telemetry.DeviceState{DeviceID: "d1", LastSeen: now})
 	require.Zero(t, recordOf(d).SeenUntil, "no reading was judged")
 	d.alarm = d.alarm.SeenUntil(now)
 	require.Zero(t, recordOf(d).SeenUntil, "it is LastSeen")
-	d.presence.State.LastSeen = now + 1
+	d.presence = presenceOf(telemetry.DeviceState{DeviceID: "d1", LastSeen: now + 1})
 	require.EqualValues(t, now, recordOf(d).SeenUntil)
 }
 

@@ -116,14 +116,13 @@ func (w *watchdog) inspectSources(now int64) {
 // stays it until the gateway is back, has sent its buffer, and the device has had its time
 // to send.
 func (w *watchdog) silence(d *device, now int64) (watch alarm.Finding, news bool) {
-	s := &d.presence.State
-	if s.DeviceID == "" {
+	if !d.presence.Known() {
 		return watch, false // it never sent a reading
 	}
-	offline := s.Presence == telemetry.PresenceOffline
+	offline := d.presence.Offline()
 	r := report{made: true, holds: offline}
 	if offline {
-		from := w.source([]byte(s.Gateway))
+		from := w.source([]byte(d.presence.Gateway()))
 		if !from.explains(d, now) {
 			return watch, false
 		}
@@ -134,12 +133,12 @@ func (w *watchdog) silence(d *device, now int64) (watch alarm.Finding, news bool
 	}
 	window := d.presence.Window()
 	return alarm.Finding{
-		Device: d.id, Type: deviceOffline, Holds: offline, Since: s.Since, Now: now,
+		Device: d.id, Type: deviceOffline, Holds: offline, Since: d.presence.Since(), Now: now,
 		Severity:  telemetry.SeverityMedium,
 		Threshold: telemetry.Threshold{Parameter: "silence_seconds", Operator: ">", Value: seconds(window)},
-		Value:     seconds(max(now-s.LastSeen, window)),
+		Value:     seconds(max(now-d.presence.LastSeen(), window)),
 		Message:   fmt.Sprintf("%s has sent nothing for more than %s", d.id, (time.Duration(window) * time.Millisecond).Round(time.Second)),
-		Location:  s.Location, Model: s.Info.Model, Gateway: s.Gateway, Parent: r.parent,
+		Location:  d.presence.Location(), Model: d.presence.Model(), Gateway: d.presence.Gateway(), Parent: r.parent,
 	}, true
 }
 
@@ -153,7 +152,7 @@ func (s *source) explains(d *device, now int64) bool {
 	case gateways.Up:
 		// A heartbeat from before the device fell silent proves nothing: both may be gone.
 		// And it takes a while to show that no data arrives.
-		since := d.presence.State.Since
+		since := d.presence.Since()
 		alone := s.verdict.Heard > since && now-since > gateways.OnTheWay+slackMS && s.verdict.Flows
 		return alone && now-max(s.verdict.Back, s.backfilled) > d.presence.Window()
 	case gateways.Gone:
@@ -227,9 +226,8 @@ func (w *watchdog) expect(devices map[string]*device, now int64) {
 		if a, live := d.alarm.Live(gateways.Down); live && a.Source == telemetry.SourceWatchdog {
 			w.gateways.Expect(id)
 		}
-		s := &d.presence.State
-		if s.DeviceID != "" && s.Gateway != intake.Direct && now-s.LastSeen < expectMS {
-			w.gateways.Expect(s.Gateway)
+		if from := d.presence.Gateway(); d.presence.Known() && from != intake.Direct && now-d.presence.LastSeen() < expectMS {
+			w.gateways.Expect(from)
 		}
 	}
 }

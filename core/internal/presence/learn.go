@@ -2,47 +2,40 @@ package presence
 
 import (
 	"math"
-	"strings"
 
 	"industrial-iot-monitor/internal/telemetry"
 )
 
 // begin initialises d from its first reading.
 func (d *Device) begin(in Input) {
-	id := strings.Clone(in.Reading.DeviceID) // the reading's strings share its whole text
-	d.State = telemetry.DeviceState{
-		DeviceID: id, Presence: telemetry.PresenceOnline, Since: in.Now,
-		LastSeen: in.At, Gateway: in.Gateway,
+	*d = Device{
+		known: true, online: in.Now-in.Heard <= unknownWindow, since: in.Now, lastSeen: in.At,
+		gateway: newText(in.Gateway), info: newInfo(&in.Reading.Location, &in.Reading.Info), jitter: spread(in.Reading.DeviceID),
+		battery: pack(telemetry.Optional{}),
 	}
-	d.jitter = spread(id)
-	if in.Now-in.Heard > unknownWindow {
-		d.State.Presence = telemetry.PresenceOffline
-	}
-	d.describe(in.Reading)
 }
 
 // learn updates d from a reading; from one that is late only that it came.
 func (t *Tracker) learn(d *Device, in Input) {
 	r := in.Reading
 	d.arrive(in)
-	if in.At <= d.State.LastSeen {
+	if in.At <= d.lastSeen {
 		return
 	}
-	d.State.LastSeen = in.At
-	if d.State.Gateway != in.Gateway {
-		d.State.Gateway, d.dirty = in.Gateway, true
+	d.lastSeen = in.At
+	if d.gateway.String() != in.Gateway {
+		d.gateway, d.dirty = newText(in.Gateway), true
 	}
-	if d.State.Location != r.Location || d.State.Info.Model != r.Info.Model || d.State.Info.Firmware != r.Info.Firmware ||
-		d.State.Info.IntervalS != r.Info.IntervalS {
-		d.describe(r)
+	if !d.info.is(r) {
+		d.info = newInfo(&r.Location, &r.Info)
 		t.Expect(d)
 		d.dirty = true
 	}
-	d.State.Info.Battery, d.State.Info.SignalStrength = r.Info.Battery, r.Info.SignalStrength
-	if b := r.Info.Battery; b.Present != d.battery.Present || math.Abs(b.Value-d.battery.Value) >= batteryStep {
+	d.info.battery, d.info.signal = pack(r.Info.Battery), pack(r.Info.SignalStrength)
+	if d.info.battery.differs(d.battery, batteryStep) {
 		d.dirty = true
 	}
-	if !d.dirty && d.gaps.turned() && d.intervalChanged() && (d.State.IntervalMS == 0 || in.Now-d.written >= relearn) {
+	if !d.dirty && d.gaps.turned() && d.intervalChanged() && (d.recorded == 0 || in.Now-d.written >= relearn) {
 		d.dirty = true
 	}
 }
@@ -65,7 +58,7 @@ func (d *Device) arrive(in Input) {
 // usual setting of its model, and counts until the device's own is learned.
 func (d *Device) interval() int64 {
 	learned := d.gaps.interval()
-	switch announced := int64(d.State.Info.IntervalS * 1000); {
+	switch announced := int64(d.info.interval * 1000); {
 	case announced > 0:
 		return max(announced, learned)
 	case d.gaps.n < maxGaps && d.expected > 0:
@@ -79,18 +72,8 @@ func (d *Device) interval() int64 {
 
 // intervalChanged reports whether the recorded interval is off by half or more.
 func (d *Device) intervalChanged() bool {
-	now, then := d.interval(), d.State.IntervalMS
+	now, then := d.interval(), d.recorded
 	return now > 0 && (2*now >= 3*then || 3*now <= 2*then)
-}
-
-func (d *Device) describe(r *telemetry.Reading) {
-	d.State.Location = telemetry.Location{
-		Building: strings.Clone(r.Location.Building), Floor: r.Location.Floor, Room: strings.Clone(r.Location.Room),
-	}
-	d.State.Info = telemetry.DeviceInfo{
-		Model: strings.Clone(r.Info.Model), Firmware: strings.Clone(r.Info.Firmware),
-		Battery: r.Info.Battery, SignalStrength: r.Info.SignalStrength, IntervalS: r.Info.IntervalS,
-	}
 }
 
 // maxGaps is how many gaps are kept.

@@ -63,23 +63,74 @@ func New(o Options, now int64) *Tracker {
 	return &Tracker{refresh: o.Refresh.Milliseconds(), intervalOf: o.IntervalOf, base: now, advanced: now}
 }
 
-// Device is the presence of one device. State is the record to write when a method returns
-// true; do not change it.
+// Device is the presence of one device. The zero value is that of a device that never sent a
+// reading. It is small: see packed.go.
 type Device struct {
-	State telemetry.DeviceState
+	known  bool // it has sent a reading
+	online bool
+	dirty  bool  // its record is to be written
+	jitter uint8 // spreads the refreshes
+	gaps   gaps
 
-	heard   int64 // ms by the clock, when it was last known to be alive
-	left    int64 // ms by the clock, when it said that it goes offline
-	written int64 // ms by the clock, when State was last written
-	battery telemetry.Optional
-	offset  int64 // of the clock, as written
-	jitter  int64 // spreads the refreshes
-	gaps    gaps
-	dirty   bool
-
+	since    int64 // ms by the clock, when it came online or went offline
+	lastSeen int64 // ms, plant time of its newest reading
+	heard    int64 // ms by the clock, when it was last known to be alive
+	left     int64 // ms by the clock, when it said that it goes offline
 	arrived  int64 // ms, when the newest reading arrived at the gateway, 0: none did
+	offset   int64 // ms, of its clock
 	expected int64 // ms, the interval of its model, 0: unknown
-	restored int64 // ms, the interval in the record, 0: unknown
+	restored int64 // ms, the interval in the record that it was restored from, 0: unknown
+	gateway  text
+	info     info
+
+	// As in its record.
+	written  int64 // ms by the clock, when that was
+	recorded int64 // ms, the interval
+	clock    int64 // ms, offset
+	battery  optional
+}
+
+// Known reports whether d has ever sent a reading.
+func (d *Device) Known() bool { return d.known }
+
+// Online reports whether d is online.
+func (d *Device) Online() bool { return d.online }
+
+// Offline reports whether d has sent readings, but no longer does.
+func (d *Device) Offline() bool { return d.known && !d.online }
+
+// Since returns when d came online or went offline, in ms by the clock.
+func (d *Device) Since() int64 { return d.since }
+
+// LastSeen returns the plant time of d's newest reading in ms.
+func (d *Device) LastSeen() int64 { return d.lastSeen }
+
+// ClockOffset returns how far d's clock is ahead, in ms.
+func (d *Device) ClockOffset() int64 { return d.offset }
+
+// Gateway returns the gateway of d's newest reading.
+func (d *Device) Gateway() string { return d.gateway.String() }
+
+// Location returns where d is, as in its newest reading.
+func (d *Device) Location() telemetry.Location { return d.info.location() }
+
+// Model returns d's model, as in its newest reading.
+func (d *Device) Model() string { return d.info.model.String() }
+
+// State returns the record of d, whose id that is: what to write when a method returns true. It is
+// the zero record while d has sent no reading.
+func (d *Device) State(id string) telemetry.DeviceState {
+	if !d.known {
+		return telemetry.DeviceState{}
+	}
+	p := telemetry.PresenceOffline
+	if d.online {
+		p = telemetry.PresenceOnline
+	}
+	return telemetry.DeviceState{
+		DeviceID: id, Presence: p, Since: d.since, LastSeen: d.lastSeen, IntervalMS: d.recorded, ClockOffsetMS: d.offset,
+		Gateway: d.Gateway(), Location: d.Location(), Info: d.info.unpack(),
+	}
 }
 
 // Input is one reading and where it came from.
@@ -100,7 +151,11 @@ type Input struct {
 func (t *Tracker) Restore(s telemetry.DeviceState, now int64) Device {
 	// A version without plant time may have stored one from the future.
 	s.LastSeen = min(s.LastSeen, now)
-	d := Device{State: s, written: now, battery: s.Info.Battery, offset: s.ClockOffsetMS, restored: s.IntervalMS, jitter: spread(s.DeviceID)}
+	d := Device{
+		known: true, online: s.Presence == telemetry.PresenceOnline, since: s.Since, lastSeen: s.LastSeen, offset: s.ClockOffsetMS,
+		gateway: newText(s.Gateway), info: newInfo(&s.Location, &s.Info), restored: s.IntervalMS, jitter: spread(s.DeviceID),
+		written: now, recorded: s.IntervalMS, clock: s.ClockOffsetMS, battery: pack(s.Info.Battery),
+	}
 	t.Expect(&d)
 	return d
 }
@@ -108,15 +163,14 @@ func (t *Tracker) Restore(s telemetry.DeviceState, now int64) Device {
 // Expect looks the interval of d's model up again, after the catalogue has changed.
 func (t *Tracker) Expect(d *Device) {
 	d.expected = 0
-	if interval, ok := t.intervalOf(d.State.Info.Model); ok {
+	if interval, ok := t.intervalOf(d.Model()); ok {
 		d.expected = interval.Milliseconds()
 	}
 }
 
-// Observe learns from a reading of d, which is the zero Device before its first reading. It
-// returns whether to write d.State.
+// Observe learns from a reading of d. It returns whether to write d's State.
 func (t *Tracker) Observe(d *Device, in Input) (write bool) {
-	first := d.State.DeviceID == ""
+	first := !d.known
 	if first {
 		d.begin(in)
 		t.Expect(d)
@@ -126,9 +180,9 @@ func (t *Tracker) Observe(d *Device, in Input) (write bool) {
 	}
 	d.heard = max(d.heard, in.Heard)
 	t.learn(d, in)
-	d.State.ClockOffsetMS = in.ClockOffset
-	if d.State.Presence == telemetry.PresenceOffline && d.heard > d.left && in.Now-d.heard <= d.window() {
-		d.turn(telemetry.PresenceOnline, in.Now)
+	d.offset = in.ClockOffset
+	if !d.online && d.heard > d.left && in.Now-d.heard <= d.window() {
+		d.turn(true, in.Now)
 		return d.write(in.Now)
 	}
 	if first || d.clockChanged() || d.dirty && in.Now-d.written >= minPause {
@@ -143,8 +197,8 @@ func (d *Device) leave(in Input, first bool) (write bool) {
 		return first && d.write(in.Now)
 	}
 	d.left = in.Heard
-	if d.State.Presence == telemetry.PresenceOnline {
-		d.turn(telemetry.PresenceOffline, in.Now)
+	if d.online {
+		d.turn(false, in.Now)
 		return d.write(in.Now)
 	}
 	return first && d.write(in.Now)
@@ -159,17 +213,17 @@ func (t *Tracker) Advance(now int64, behind bool) {
 	t.advanced = now
 }
 
-// Check updates d at now, about once a second. It returns whether to write d.State: the
+// Check updates d at now, about once a second. It returns whether to write d's State: the
 // device went offline, or its record is due.
 func (t *Tracker) Check(d *Device, now int64) (write bool) {
 	silence := now - max(d.heard, t.base)
 	switch {
-	case d.State.Presence == telemetry.PresenceOnline && silence > minWindow && silence > d.window():
-		d.turn(telemetry.PresenceOffline, now)
+	case d.online && silence > minWindow && silence > d.window():
+		d.turn(false, now)
 		return d.write(now)
 	case d.dirty && now-d.written >= minPause:
 		return d.write(now)
-	case d.State.Presence == telemetry.PresenceOnline && now-d.written > t.refresh+d.jitter*t.refresh/256:
+	case d.online && now-d.written > t.refresh+int64(d.jitter)*t.refresh/256:
 		return d.write(now)
 	}
 	return false
@@ -178,25 +232,20 @@ func (t *Tracker) Check(d *Device, now int64) (write bool) {
 // clockChanged reports whether the clock's offset is to be written at once: the readings
 // after a restart must get the same plant time as those before.
 func (d *Device) clockChanged() bool {
-	is, was := d.State.ClockOffsetMS, d.offset
+	is, was := d.offset, d.clock
 	return (is == 0) != (was == 0) || max(is-was, was-is) > clockStep
 }
 
 // Window returns how long d may be silent before it is offline, in ms.
 func (d *Device) Window() int64 { return d.window() }
 
-// Online reports whether d is online.
-func (d *Device) Online() bool { return d.State.Presence == telemetry.PresenceOnline }
-
-func (d *Device) turn(p telemetry.Presence, now int64) {
-	d.State.Presence, d.State.Since = p, now
-}
+func (d *Device) turn(online bool, now int64) { d.online, d.since = online, now }
 
 func (d *Device) write(now int64) bool {
 	d.written, d.dirty = now, false
-	d.battery, d.offset = d.State.Info.Battery, d.State.ClockOffsetMS
+	d.battery, d.clock = d.info.battery, d.offset
 	if iv := d.interval(); iv > 0 {
-		d.State.IntervalMS = iv
+		d.recorded = iv
 	}
 	return true
 }
@@ -213,10 +262,10 @@ func (d *Device) window() int64 {
 }
 
 // spread returns 0 to 63 from an id.
-func spread(id string) int64 {
+func spread(id string) uint8 {
 	h := uint32(2166136261)
 	for i := range len(id) {
 		h = (h ^ uint32(id[i])) * 16777619
 	}
-	return int64(h>>16) & 63
+	return uint8(h>>16) & 63
 }

@@ -51,9 +51,9 @@ func TestFirstReadingMakesADevice(t *testing.T) {
 		DeviceID: "d1", Presence: telemetry.PresenceOnline, Since: t0, LastSeen: t0, Gateway: "gw-a",
 		Location: telemetry.Location{Building: "A栋", Floor: 3, Room: "301"},
 		Info:     telemetry.DeviceInfo{Model: "m", Firmware: "1", Battery: telemetry.Some(85), SignalStrength: telemetry.Some(-45)},
-	}, d.State)
+	}, d.State("d1"))
 	require.False(t, observe(tr, &d, t0+5000), "nothing new")
-	require.Equal(t, t0+5000, d.State.LastSeen)
+	require.Equal(t, t0+5000, d.State("d1").LastSeen)
 }
 
 // leave announces at ms that d is offline.
@@ -71,9 +71,9 @@ func TestAnnouncedOfflineTakesEffectAtOnce(t *testing.T) {
 	observe(tr, &d, t0)
 	observe(tr, &d, t0+5000)
 	require.True(t, leave(tr, &d, t0+6000, t0+6000))
-	require.Equal(t, telemetry.PresenceOffline, d.State.Presence)
-	require.Equal(t, t0+6000, d.State.Since)
-	require.Equal(t, t0+5000, d.State.LastSeen, "it is no reading of its sensors")
+	require.Equal(t, telemetry.PresenceOffline, d.State("d1").Presence)
+	require.Equal(t, t0+6000, d.State("d1").Since)
+	require.Equal(t, t0+5000, d.State("d1").LastSeen, "it is no reading of its sensors")
 	late := Input{Reading: reading(t0 + 5500), At: t0 + 5500, Received: t0 + 5500, Gateway: "gw-a", Heard: t0 + 5500, Now: t0 + 6100}
 	tr.Observe(&d, late)
 	require.False(t, d.Online())
@@ -88,8 +88,8 @@ func TestUnknownDeviceMayStartOffline(t *testing.T) {
 	tr := newTracker()
 	var d Device
 	require.True(t, leave(tr, &d, t0, t0))
-	require.Equal(t, telemetry.PresenceOffline, d.State.Presence)
-	require.Equal(t, "A栋", d.State.Location.Building)
+	require.Equal(t, telemetry.PresenceOffline, d.State("d1").Presence)
+	require.Equal(t, "A栋", d.State("d1").Location.Building)
 	require.True(t, observe(tr, &d, t0+1000))
 	require.True(t, d.Online())
 }
@@ -115,13 +115,13 @@ func TestOfflineAfterThreeMissedIntervals(t *testing.T) {
 			silence := now - last
 			require.Greater(t, silence, 3*interval)
 			require.LessOrEqual(t, silence, max(3*interval, minWindow)+slack+100)
-			require.Equal(t, interval, d.State.IntervalMS)
-			require.Equal(t, now, d.State.Since)
-			require.Equal(t, last, d.State.LastSeen)
+			require.Equal(t, interval, d.State("d1").IntervalMS)
+			require.Equal(t, now, d.State("d1").Since)
+			require.Equal(t, last, d.State("d1").LastSeen)
 
 			require.True(t, observe(tr, &d, now+1000), "back again")
 			require.True(t, d.Online())
-			require.Equal(t, now+1000, d.State.Since)
+			require.Equal(t, now+1000, d.State("d1").Since)
 		})
 	}
 }
@@ -158,7 +158,7 @@ func TestSlowSensorIsNotOfflineWhileItIsCommissioned(t *testing.T) {
 				require.True(t, d.Online(), "%s after the start, reading %d lost", time.Duration(now-t0)*time.Millisecond, lost)
 			}
 		}
-		require.EqualValues(t, every, d.State.IntervalMS)
+		require.EqualValues(t, every, d.State("d1").IntervalMS)
 	}
 }
 
@@ -180,9 +180,9 @@ func TestAnnouncedIntervalIsExpected(t *testing.T) {
 	for i, w := range windows {
 		require.EqualValues(t, hours3, w, "reading %d: more often is welcome", i)
 	}
-	require.EqualValues(t, 3_600_000, d.State.IntervalMS)
+	require.EqualValues(t, 3_600_000, d.State("d1").IntervalMS)
 	tr := newTracker()
-	back := tr.Restore(d.State, t0)
+	back := tr.Restore(d.State("d1"), t0)
 	require.EqualValues(t, hours3, back.Window())
 	_, windows = announce(newTracker(), 0.2, 12)
 	require.EqualValues(t, missed*1000+slack, windows[11], "it is slower than it says")
@@ -229,7 +229,7 @@ func TestBatchesHaveTheirOwnInterval(t *testing.T) {
 		}
 		now -= 60_000
 	}
-	require.EqualValues(t, 60_000, d.State.IntervalMS)
+	require.EqualValues(t, 60_000, d.State("d1").IntervalMS)
 	require.EqualValues(t, 3*60_000+slack, d.Window())
 	for i := range int64(100) {
 		now += 5
@@ -289,7 +289,7 @@ func TestIntervalIsWrittenWhenItIsLearned(t *testing.T) {
 		}
 	}
 	require.Equal(t, []int{0, 3}, written)
-	require.EqualValues(t, 2000, d.State.IntervalMS)
+	require.EqualValues(t, 2000, d.State("d1").IntervalMS)
 }
 
 func TestRestartGivesEverybodyTime(t *testing.T) {
@@ -343,7 +343,7 @@ func TestBackfillIsNoSignOfLife(t *testing.T) {
 	off := tr.Restore(telemetry.DeviceState{DeviceID: "d1", Presence: telemetry.PresenceOffline, IntervalMS: 1000}, t0)
 	tr.Observe(&off, old)
 	require.False(t, off.Online())
-	require.Equal(t, t0-3_600_000, off.State.LastSeen, "it was seen, though")
+	require.Equal(t, t0-3_600_000, off.State("d1").LastSeen, "it was seen, though")
 }
 
 func TestBatteryThatIsNoLongerReportedIsWritten(t *testing.T) {
@@ -354,7 +354,7 @@ func TestBatteryThatIsNoLongerReportedIsWritten(t *testing.T) {
 		in := Input{Reading: reading(now), At: now, Received: now, Gateway: "gw-a", Heard: now, Now: now}
 		in.Reading.Info.Battery = battery
 		require.True(t, tr.Observe(&d, in))
-		require.Equal(t, battery, d.State.Info.Battery)
+		require.Equal(t, battery, d.State("d1").Info.Battery)
 	}
 }
 
@@ -382,9 +382,9 @@ func TestChangesAreWritten(t *testing.T) {
 			require.Equal(t, tt.write, tr.Observe(&d, in))
 			require.False(t, tr.Check(&d, t0+6000))
 			if tt.write {
-				require.Equal(t, in.Reading.Location, d.State.Location)
-				require.Equal(t, in.Reading.Info, d.State.Info)
-				require.Equal(t, in.Gateway, d.State.Gateway)
+				require.Equal(t, in.Reading.Location, d.State("d1").Location)
+				require.Equal(t, in.Reading.Info, d.State("d1").Info)
+				require.Equal(t, in.Gateway, d.State("d1").Gateway)
 			}
 		})
 	}
@@ -404,7 +404,7 @@ func TestRestlessDeviceIsWrittenOnceASecond(t *testing.T) {
 	}
 	require.Equal(t, 10, n)
 	require.True(t, tr.Check(&d, t0+11_000), "the last place is not forgotten")
-	require.Equal(t, "999", d.State.Location.Room)
+	require.Equal(t, "999", d.State("d1").Location.Room)
 }
 
 func TestRecordIsRefreshed(t *testing.T) {

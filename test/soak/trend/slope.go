@@ -4,6 +4,7 @@
 package trend
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -20,8 +21,10 @@ type Point struct {
 const buckets = 12
 
 // Growth returns by how much a quantity grows in an hour, when it grows all the time: the least of
-// the slopes of all points, of their first half and of their second half. So a single step
-// is no growth, nor is a cache that fills and then stays.
+// four slopes, those of all points, of their first half, of their second half, and from the
+// lowest point of the first third to that of the last. So a single step is no growth, nor
+// is a cache that fills and then stays, nor a hill: where garbage piles up for a while, the
+// floor stays.
 //
 // A slope is the Theil–Sen estimator (the median of the slopes between all pairs) of the lowest
 // value in each of twelve equal spans. The lowest value leaves the sawtooth of garbage
@@ -34,7 +37,14 @@ func Growth(points []Point) float64 {
 		return 0
 	}
 	half := len(low) / 2
-	return min(slope(low), slope(low[:half]), slope(low[half:]))
+	third := len(low) / 3
+	floors := []Point{floor(low[:third]), floor(low[len(low)-third:])}
+	return min(slope(low), slope(low[:half]), slope(low[half:]), slope(floors))
+}
+
+// floor returns the lowest point.
+func floor(points []Point) Point {
+	return slices.MinFunc(points, func(a, b Point) int { return cmp.Compare(a.Value, b.Value) })
 }
 
 // lowest returns the point with the lowest value of each span that has one.

@@ -56,6 +56,12 @@ func TestGrowth(t *testing.T) {
 		{"step late", course(step(13 * time.Minute)), 0, 0},
 		{"fills, then stays", course(func(at time.Duration) float64 { return leak(min(at, 6*time.Minute)) }), 0, 0},
 		{"falls", course(func(at time.Duration) float64 { return 400*mb - at.Minutes()*mb }), -61, -59},
+		{"garbage piles up, then it is collected", course(func(at time.Duration) float64 {
+			if at > 14*time.Minute {
+				return 200 * mb
+			}
+			return leak(at)
+		}), 0, 0},
 		{"starts again", course(func(at time.Duration) float64 { return leak(at % (5 * time.Minute)) }), -math.MaxFloat64, 0},
 		{"one point", []trend.Point{{Value: 5}}, 0, 0},
 		{"no points", nil, 0, 0},
