@@ -111,28 +111,35 @@ func (c *scanner) colon() {
 
 // skipArray reads the array at the position.
 func (c *scanner) skipArray() {
+	for more := c.openArray(); more; more = c.nextElement() {
+		c.skipValue()
+	}
+}
+
+// openArray enters the array at the position and reports whether it has an element, which is
+// then next.
+func (c *scanner) openArray() bool {
 	if !c.enter() {
-		return
+		return false
 	}
 	if c.peek() == ']' {
-		c.leave()
-		return
+		return c.leave()
 	}
-	for {
-		c.skipValue()
+	return true
+}
+
+// nextElement moves past an element's value and reports whether another one follows.
+func (c *scanner) nextElement() bool {
+	c.space()
+	switch c.peek() {
+	case ',':
+		c.i++
 		c.space()
-		switch c.peek() {
-		case ',':
-			c.i++
-			c.space()
-		case ']':
-			c.leave()
-			return
-		default:
-			c.fail("',' or ']'")
-			return
-		}
+		return true
+	case ']':
+		return c.leave()
 	}
+	return c.fail("',' or ']'")
 }
 
 // enter goes one level deeper, past the opening bracket.

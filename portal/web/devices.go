@@ -11,7 +11,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -145,10 +144,9 @@ func (p *Portal) listDevices(c *fiber.Ctx) error {
 	rows := p.match(f, sortedSensor(order), now)
 	sortRows(rows, order)
 	out := list[device]{Total: len(rows), Offset: at.Offset, Time: now, Items: []device{}}
-	var r telemetry.Reading
 	p.model.View(func() {
 		for _, row := range part(rows, at) {
-			out.Items = append(out.Items, p.describe(row.d, now, &r))
+			out.Items = append(out.Items, p.describe(row.d, now))
 		}
 	})
 	out.Count = len(out.Items)
@@ -166,10 +164,9 @@ func (p *Portal) getDevice(c *fiber.Ctx) error {
 
 // deviceNow returns a device for the API, nil if it is unknown.
 func (p *Portal) deviceNow(id string, now int64) (found *device) {
-	var r telemetry.Reading
 	p.model.View(func() {
 		if d := p.model.Device(id); d != nil {
-			v := p.describe(d, now, &r)
+			v := p.describe(d, now)
 			found = &v
 		}
 	})
@@ -190,7 +187,7 @@ func (p *Portal) match(f deviceFilter, sensor string, now int64) []row {
 			rows = append(rows, r)
 			return
 		}
-		if !d.HasReading() || wire.DecodeReading(d.Payload(), &reading, nil) != nil {
+		if !d.Values(&reading) {
 			reading.Sensors = reading.Sensors[:0]
 		}
 		r.value = numberOf(reading.Sensors.Find(sensor))
@@ -299,8 +296,8 @@ func sortByValue(rows []row, down bool) {
 	})
 }
 
-// describe returns a device for the API; r is scratch. The caller holds a View.
-func (p *Portal) describe(d *state.Device, now int64, r *telemetry.Reading) device {
+// describe returns a device for the API. The caller holds a View.
+func (p *Portal) describe(d *state.Device, now int64) device {
 	active, worst := p.model.Attention(d.ID)
 	m := d.Meta()
 	v := device{
@@ -314,9 +311,7 @@ func (p *Portal) describe(d *state.Device, now int64, r *telemetry.Reading) devi
 	}
 	if d.HasReading() {
 		v.Backfill, v.ReadingTime = d.Backfill(), d.Timestamp()
-		if wire.DecodeReading(d.Payload(), r, nil) == nil {
-			v.Flaws = slices.Clone(r.Flaws)
-		}
+		v.Flaws = slices.Clone(d.Flaws())
 		v.Reading = append(json.RawMessage(nil), d.Payload()...)
 	}
 	return v

@@ -87,7 +87,7 @@ func (p *Portal) writeCSV(w *bufio.Writer, head []string, columns []exportColumn
 		devices := make([]device, 0, n)
 		p.model.View(func() {
 			for _, row := range rows[:n] {
-				devices = append(devices, p.describe(row.d, now, &r))
+				devices = append(devices, p.describe(row.d, now))
 			}
 		})
 		for i := range devices {
@@ -117,7 +117,7 @@ func (p *Portal) exportColumns(rows []row, lang string) []exportColumn {
 	for part := range slices.Chunk(rows, exportStep) {
 		p.model.View(func() {
 			for _, row := range part {
-				if row.d.HasReading() && wire.DecodeReading(row.d.Payload(), &r, nil) == nil {
+				if row.d.Values(&r) {
 					countUnits(units, r.Sensors)
 				}
 			}
@@ -137,10 +137,10 @@ func countUnits(units map[string]map[string]int, list telemetry.Sensors) {
 		of := units[x.Name]
 		if of == nil {
 			of = make(map[string]int)
-			units[strings.Clone(x.Name)] = of
+			units[x.Name] = of
 		}
 		if x.Status != telemetry.StatusUnitUnknown {
-			of[strings.Clone(x.Unit)]++
+			of[x.Unit]++
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -31,4 +32,19 @@ func TestForgedLiveFrameBreaksNoAnswer(t *testing.T) {
 	}
 	require.Equal(t, http.StatusOK, r.get("/api/v1/devices/d1").status)
 	require.Equal(t, http.StatusNotFound, r.get("/api/v1/devices/evil").status)
+}
+
+// A forged reading that comes with values has no text that could be passed on.
+func TestForgedTextBesideValuesBreaksNoAnswer(t *testing.T) {
+	r := start(t, nil)
+	now := time.Now().UnixMilli()
+	forged := reading("evil", "A栋", now)
+	forged.Payload, forged.Reading = []byte(`boom`), &telemetry.Reading{Sensors: telemetry.Sensors{{Name: "temperature", Number: 7}}}
+	r.publish("x", forged, reading("d1", "A栋", now))
+	r.eventually("both", func() bool { return r.portal.model.Totals().Readings == 2 })
+	for _, path := range []string{"/api/v1/devices", "/api/v1/devices/evil", "/api/v1/export.csv"} {
+		a := r.get(path)
+		require.Equal(t, http.StatusOK, a.status, path)
+		require.NotContains(t, a.body, "boom", path)
+	}
 }

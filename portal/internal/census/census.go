@@ -8,11 +8,9 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -65,7 +63,7 @@ func (c *Census) Sensors() []Sensor {
 	by := make(map[string]*tally)
 	var r telemetry.Reading
 	c.model.Each(func(d *state.Device) {
-		if d.HasReading() && wire.DecodeReading(d.Payload(), &r, nil) == nil {
+		if d.Values(&r) {
 			count(by, r.Sensors)
 		}
 	})
@@ -87,7 +85,7 @@ func count(by map[string]*tally, sensors telemetry.Sensors) {
 				continue
 			}
 			t = &tally{units: make(map[string]int)}
-			by[strings.Clone(x.Name)] = t // a reading's strings are parts of its message
+			by[x.Name] = t
 		}
 		t.devices++
 		t.kinds[x.Kind]++
@@ -96,7 +94,7 @@ func count(by map[string]*tally, sensors telemetry.Sensors) {
 			continue
 		}
 		if _, known := t.units[x.Unit]; known || len(t.units) < maxUnits {
-			t.units[strings.Clone(x.Unit)]++
+			t.units[x.Unit]++
 		}
 	}
 }

@@ -59,7 +59,7 @@ func TestSensorsOfTheNewestReadingsAreCounted(t *testing.T) {
 		{"mode", telemetry.Bool, "", 3, 0},
 	}
 	require.Equal(t, want, c.Sensors())
-	p.model.Remove("d3")
+	p.model.Remove("d3", 0)
 	require.Equal(t, want, c.Sensors(), "the last count is young")
 	p.now += every
 	require.Len(t, c.Sensors(), 3)

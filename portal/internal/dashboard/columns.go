@@ -4,7 +4,6 @@ import (
 	"strconv"
 
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -116,7 +115,7 @@ func (p *Publisher) lookInside(d *state.Device) {
 		return
 	}
 	c.seq = d.Seq()
-	if wire.DecodeReading(d.Payload(), &p.reading, nil) != nil {
+	if !d.Values(&p.reading) {
 		return // accepted by a newer core: keep the old values
 	}
 	p.columns.look(d.Index, &p.reading)

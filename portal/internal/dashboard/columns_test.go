@@ -110,7 +110,7 @@ func TestIndexOfARemovedDeviceServesAnother(t *testing.T) {
 	s, _ := g.follow("sensor/co2")
 	ph, _ := g.follow("sensor/ph")
 	device, _ := g.follow("device/old")
-	g.model.Remove("old")
+	g.model.Remove("old", 0)
 	g.work()
 	lines := g.lines(device)
 	require.Len(t, lines, 1)

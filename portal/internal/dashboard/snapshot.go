@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 
-	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -181,8 +180,8 @@ func (p *Publisher) appendDevice(dst []byte, d *state.Device) []byte {
 	if !d.HasReading() {
 		return append(dst, `,"reading":null}`...)
 	}
-	if wire.DecodeReading(d.Payload(), &p.reading, nil) == nil && len(p.reading.Flaws) > 0 {
-		dst = appendTexts(append(dst, `,"flaws":`...), p.reading.Flaws)
+	if flaws := d.Flaws(); len(flaws) > 0 {
+		dst = appendTexts(append(dst, `,"flaws":`...), flaws)
 	}
 	dst = append(dst, `,"reading":`...)
 	dst = append(dst, d.Payload()...)

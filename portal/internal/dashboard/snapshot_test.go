@@ -213,7 +213,7 @@ func TestFleetDeltaSaysWhatChanged(t *testing.T) {
 	next(`{"states":[[0,1,1,2]]}`)
 	g.model.ApplyState(telemetry.DeviceState{DeviceID: "d", Presence: telemetry.PresenceOffline, Since: g.now.UnixMilli() + 1})
 	next(`{"states":[[0,2,1,2]]}`)
-	g.model.Remove("d")
+	g.model.Remove("d", 0)
 	next(`{"states":[[0,4,0,0]]}`)
 	g.second()
 	require.Empty(t, g.lines(s), "it is gone once")
@@ -265,7 +265,7 @@ func TestSensorDeltaSaysWhatChanged(t *testing.T) {
 	g.receive("gw-a", wire.FrameEntry{Device: "d", Timestamp: ms, Received: ms + 1},
 		`"location":{"building":"A","floor":1,"room":"101"},"sensors":{"temperature":{"value":8}}`)
 	require.JSONEq(t, `{"values":[[0,8]]}`, next()["temperature"], "the same time, received later")
-	g.model.Remove("d")
+	g.model.Remove("d", 0)
 	require.JSONEq(t, `{"values":[[0,null]]}`, next()["temperature"])
 	require.Zero(t, g.p.columns.all["temperature"].held)
 	g.sense("d", `"temperature":{"value":8}`, ``)
@@ -381,6 +381,6 @@ func TestDeviceSnapshotShowsStateAndPriority(t *testing.T) {
 	require.JSONEq(t, fmt.Sprintf(`{"received":%d,"time":%d,"clock_offset_ms":-3600000,"backfill":false,"gateway":"gw-a","flaws":["sensors.co2.value","device_info.firmware"],"reading":{"device_id":"d","timestamp":%d,`+
 		`"location":{"building":"A"},"sensors":{"co2":{"value":[]}},"device_info":{"firmware":12}},"state":2,"priority":2,`+
 		`"name":"东泵","description":"by the\nriver","tags":["pump"],"revision":3,"interval_ms":0}`, ms, ms, ms), string(g.p.deviceSnapshot("d")))
-	g.model.Remove("d")
+	g.model.Remove("d", 0)
 	require.Contains(t, string(g.p.deviceSnapshot("d")), `"reading":null,"state":4,"priority":0,`)
 }

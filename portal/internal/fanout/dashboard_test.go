@@ -62,7 +62,7 @@ func TestFleetSnapshotThenDeltas(t *testing.T) {
 	follow(func() bool { return view.row("d1")[6] == 3.0 }) // nothing came for three intervals
 	b.stateEvery(3_600_000, "d1", "A栋", telemetry.PresenceOnline)
 	follow(func() bool { return view.row("d1")[6] == 1.0 })
-	b.model.Remove("d3")
+	b.model.Remove("d3", 0)
 	follow(func() bool { return view.row("d3")[6] == 4.0 })
 	q := b.dashboard()
 	q.subscribe("fleet")

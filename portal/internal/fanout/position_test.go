@@ -283,7 +283,7 @@ func TestClientIsNotifiedOfARemovedDevice(t *testing.T) {
 		}
 		p.quiet()
 	}
-	b.model.Remove("d1")
+	b.model.Remove("d1", 0)
 	for _, p := range []*peer{all, one} {
 		var m received
 		require.NoError(t, p.ws.ReadJSON(&m))
@@ -307,7 +307,7 @@ func TestIndexOfARemovedDeviceIsFreeOnlyWhenNoQueueHasIt(t *testing.T) {
 	c := silentClient(b)
 	c.ask(t, typeSubscribe, "old")
 	b.apply(entry("old", 1000, 1))
-	b.model.Remove("old")
+	b.model.Remove("old", 0)
 	b.apply(entry("new", 1000, 1))
 	require.Len(t, b.model.Devices(), 2, "the index is still in the inbox")
 	b.broadcaster.router.distribute()
@@ -318,13 +318,13 @@ func TestIndexOfARemovedDeviceIsFreeOnlyWhenNoQueueHasIt(t *testing.T) {
 	require.Empty(t, got, "the queue had the index of old")
 	b.apply(entry("old", 2000, 1))
 	b.broadcaster.router.distribute()
-	b.model.Remove("next") // while the reading of old waits
+	b.model.Remove("next", 0) // while the reading of old waits
 	b.broadcaster.router.distribute()
 	got, _ = c.next(t)
 	require.Len(t, got, 1)
 
 	c.ask(t, typeSubscribe, "new")
-	b.model.Remove("new") // before the router knows, its snapshot is in the queue
+	b.model.Remove("new", 0) // before the router knows, its snapshot is in the queue
 	got, _ = c.next(t)
 	require.Empty(t, got)
 }

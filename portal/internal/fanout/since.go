@@ -3,6 +3,7 @@ package fanout
 import (
 	"math/rand/v2"
 
+	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/recent"
 	"industrial-iot-monitor/portal/internal/state"
 )
@@ -100,6 +101,9 @@ func (c *client) gatherReplays(b *batch) bool {
 		done := c.broadcaster.recent.Each(r.index, r.after, d.Seq(), func(seq uint64, text []byte) bool {
 			if len(b.buf) >= batchBytes {
 				return false
+			}
+			if !wire.IsObject(text) {
+				return true // of a forged frame, see state.Device.Payload
 			}
 			b.buf = appendReading(b.buf, text, 0, 0)
 			b.readings++

@@ -214,3 +214,18 @@ func TestMeansOfBuildingsAreKeptAsSeries(t *testing.T) {
 	r.feed.opts.Series = nil
 	require.NoError(t, r.feed.applyWindows(windows), "none are kept")
 }
+
+// TestRemovedDeviceDoesNotComeBackByAFrameOnItsWay: the hub is faster than Kafka, or slower.
+func TestRemovedDeviceDoesNotComeBackByAFrameOnItsWay(t *testing.T) {
+	r, _ := idle(t)
+	now := r.model.Now()
+	removed := &sarama.ConsumerMessage{Key: []byte("d1"), Timestamp: time.UnixMilli(now)}
+	require.NoError(t, r.feed.applyFrame(frame("d1", now-2)))
+	r.feed.applyState(removed, true)
+	require.NoError(t, r.feed.applyFrame(frame("d1", now-1)))
+	require.NoError(t, r.feed.applyFrame(frame("d1", now)))
+	require.Zero(t, r.timestamp("d1"))
+	require.Equal(t, int64(2), r.model.Totals().Removed)
+	require.NoError(t, r.feed.applyFrame(frame("d1", now+1)))
+	require.Equal(t, now+1, r.timestamp("d1"), "it sends again")
+}

@@ -56,6 +56,7 @@ type Feed struct {
 	audit   *tail
 	nc      atomic.Pointer[nats.Conn]
 	live    atomic.Pointer[nats.Subscription]
+	frame   wire.Frame // of the goroutine that applies frames
 }
 
 var errMissing = errors.New("feed: Model, Trail, HubURL, Brokers, Topics, Log and Registry are required")
@@ -157,11 +158,10 @@ func (f *Feed) subscribe(nc *nats.Conn) error {
 }
 
 func (f *Feed) applyFrame(data []byte) error {
-	frame, err := wire.OpenFrame(data)
-	if err != nil {
+	if err := f.frame.Open(data); err != nil {
 		return err
 	}
-	_, err = f.model.ApplyFrame(frame)
+	_, err := f.model.ApplyFrame(&f.frame)
 	return err
 }
 
@@ -226,7 +226,7 @@ func (f *Feed) applyState(m *sarama.ConsumerMessage, _ bool) {
 	case len(m.Key) == 0 || m.Key[0] == 0:
 		return // a fence record, see internal/kafka
 	case m.Value == nil:
-		f.model.Remove(string(m.Key))
+		f.model.Remove(string(m.Key), m.Timestamp.UnixMilli())
 		if f.opts.Series != nil {
 			f.opts.Series.Forget(string(m.Key))
 		}

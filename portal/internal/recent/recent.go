@@ -82,7 +82,7 @@ func New(limit int64, started int64) *Store { return &Store{limit: limit, starte
 func (s *Store) Bytes() int64 { return s.bytes.Load() }
 
 // Record implements state.Recorder.
-func (s *Store) Record(d *state.Device, now int64) {
+func (s *Store) Record(d *state.Device, text []byte, now int64) {
 	for len(s.devices) <= d.Index {
 		s.devices = append(s.devices, nil)
 	}
@@ -92,7 +92,7 @@ func (s *Store) Record(d *state.Device, now int64) {
 		s.devices[d.Index] = h
 	}
 	before := h.size()
-	s.add(h, d, now)
+	s.add(h, place{d.Seq(), d.Timestamp()}, text, now)
 	for k := segments - 1; k >= 0 && s.bytes.Load()+h.size()-before > s.limit; k-- {
 		h.discard(k) // a device drops its own oldest
 		h.segments[k] = segment{}
@@ -115,9 +115,8 @@ func (h *history) discard(k int) {
 	}
 }
 
-func (s *Store) add(h *history, d *state.Device, now int64) {
+func (s *Store) add(h *history, at place, text []byte, now int64) {
 	g := &h.segments[0]
-	text, at := d.Payload(), place{d.Seq(), d.Timestamp()}
 	if now-g.started >= segmentMS || now < g.started {
 		h.rotate(now)
 		g.started, g.first, g.last = now, at, at

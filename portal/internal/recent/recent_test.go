@@ -112,13 +112,13 @@ func TestRemovedDeviceIsForgotten(t *testing.T) {
 	b, r := newBench(t, 1<<30), rand.New(rand.NewPCG(1, 2))
 	b.push(reading(r, "d1", start), reading(r, "d2", start))
 	one := b.store.Bytes() / 2
-	b.model.Remove("d1")
+	b.model.Remove("d1", 0)
 	require.Equal(t, one, b.store.Bytes())
 	b.push(reading(r, "d3", start))
 	numbers, _ := b.since(0, AfterSeq(0), 10)
 	require.Equal(t, []uint64{3}, numbers)
-	b.model.Remove("d3")
-	b.model.Remove("d2")
+	b.model.Remove("d3", 0)
+	b.model.Remove("d2", 0)
 	require.Zero(t, b.store.Bytes())
 	b.store.Forget(9)
 }

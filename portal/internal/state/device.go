@@ -3,6 +3,8 @@ package state
 import (
 	"bytes"
 	"strings"
+	"sync/atomic"
+	"unique"
 
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
@@ -19,9 +21,6 @@ const (
 	// aheadBy is how far a reading's time may be ahead of its receive time before the
 	// device's clock counts as wrong, in ms, see newer.
 	aheadBy = 5_000
-	// placeEvery is how often a device's location and model are updated from its readings, in
-	// ms.
-	placeEvery = 60_000
 )
 
 // Device is one device. ID and Index never change; everything else is read within
@@ -31,22 +30,37 @@ type Device struct {
 	Index int
 
 	payload     []byte // the newest reading; its room is used again for the next
+	sound       atomic.Uint32
+	backfill    bool
+	hasState    bool
+	forgotten   bool // it was removed: nothing but Index is valid
 	timestamp   int64
 	received    int64
-	backfill    bool
 	clockOffset int64
 	seq         uint64
-	gateway     string
+	gateway     string // of the newest reading
+	values      values // of the newest reading
 
-	state     telemetry.DeviceState
-	hasState  bool
-	forgotten bool                  // it was removed: nothing but Index is valid
-	meta      *telemetry.DeviceMeta // immutable; nil: nothing was written about it
+	state deviceState           // the zero one without hasState
+	meta  *telemetry.DeviceMeta // immutable; nil: nothing was written about it
 
 	location telemetry.Location
 	info     telemetry.DeviceInfo
-	placedAt int64 // receive time of the reading they come from
 }
+
+// deviceState is what is kept of a telemetry.DeviceState.
+type deviceState struct {
+	presence                                 telemetry.Presence
+	since, lastSeen, intervalMS, clockOffset int64
+	gateway                                  string
+}
+
+// Soundness of a payload.
+const (
+	unchecked = iota
+	isObject
+	isNone
+)
 
 func newDevice(id string, index int) *Device {
 	return &Device{ID: strings.Clone(id), Index: index}
@@ -55,8 +69,39 @@ func newDevice(id string, index int) *Device {
 // HasReading reports whether a reading has arrived since the portal started.
 func (d *Device) HasReading() bool { return d.payload != nil && !d.forgotten }
 
-// Payload returns the newest reading as JSON. It is valid only within the View.
-func (d *Device) Payload() []byte { return d.payload }
+// Payload returns the newest reading as JSON, or null when a forged frame brought something
+// else. It is valid only within the View. The text is checked here, once, and not when it arrives:
+// most readings are replaced before anyone needs their text.
+func (d *Device) Payload() []byte {
+	switch d.sound.Load() {
+	case isObject:
+		return d.payload
+	case isNone:
+		return null
+	}
+	if !wire.IsObject(d.payload) {
+		d.sound.Store(isNone)
+		return null
+	}
+	d.sound.Store(isObject)
+	return d.payload
+}
+
+var null = []byte("null")
+
+// Values fills r with the newest reading's sensors, location and device info, and reports whether
+// they are known. Of statuses there is StatusUnitUnknown alone. r's slice is reused; its
+// strings may be kept.
+func (d *Device) Values(r *telemetry.Reading) bool {
+	if !d.HasReading() || d.values.shape == nil {
+		return false
+	}
+	*r = telemetry.Reading{DeviceID: d.ID, Location: d.location, Info: d.info, Sensors: d.values.append(r.Sensors[:0])}
+	return true
+}
+
+// Flaws returns the flaws of the newest reading. The slice is immutable.
+func (d *Device) Flaws() []string { return d.values.flaws }
 
 // Timestamp returns the newest reading's plant time, in ms: when it was taken, by a right clock.
 func (d *Device) Timestamp() int64 { return d.timestamp }
@@ -67,7 +112,7 @@ func (d *Device) ClockOffset() int64 {
 	if d.HasReading() {
 		return d.clockOffset
 	}
-	return d.state.ClockOffsetMS
+	return d.state.clockOffset
 }
 
 // noMeta is that of most devices.
@@ -105,20 +150,20 @@ func (d *Device) Gateway() string {
 	if d.gateway != "" {
 		return d.gateway
 	}
-	return d.state.Gateway
+	return d.state.gateway
 }
 
 // Seen returns the plant time of the newest known reading, in ms, 0 when there is none, or the
 // gateway's time when that is earlier.
 func (d *Device) Seen() int64 {
-	return max(min(d.timestamp, d.received), d.state.LastSeen)
+	return max(min(d.timestamp, d.received), d.state.lastSeen)
 }
 
 // Since returns when the presence last changed, in ms, 0 when unknown.
-func (d *Device) Since() int64 { return d.state.Since }
+func (d *Device) Since() int64 { return d.state.since }
 
 // IntervalMS returns the device's sending interval as learned by core, 0 when unknown.
-func (d *Device) IntervalMS() int64 { return d.state.IntervalMS }
+func (d *Device) IntervalMS() int64 { return d.state.intervalMS }
 
 // Presence returns whether the device is sending, at now in ms. Core decides it; a live
 // reading that is newer than core's state counts as online.
@@ -129,10 +174,10 @@ func (d *Device) Presence(now int64) telemetry.Presence {
 		return telemetry.PresenceOnline
 	case !d.hasState:
 		return PresenceUnknown
-	case d.state.Presence == telemetry.PresenceOffline && fresh && d.received > d.state.Since && d.timestamp > d.state.LastSeen:
+	case d.state.presence == telemetry.PresenceOffline && fresh && d.received > d.state.since && d.timestamp > d.state.lastSeen:
 		return telemetry.PresenceOnline
 	}
-	return d.state.Presence
+	return d.state.presence
 }
 
 // newer reports whether e replaces the reading at hand. Plant time decides. Where it cannot, the
@@ -150,36 +195,28 @@ func (d *Device) newer(e *wire.FrameEntry) bool {
 }
 
 // apply makes e the newest reading. Its payload is copied.
-func (d *Device) apply(e *wire.FrameEntry, gateway string) {
+func (d *Device) apply(e *wire.FrameEntry, gateway string, shapes *shapes) {
 	d.payload = append(d.payload[:0], e.Payload...)
+	d.sound.Store(unchecked)
 	d.timestamp, d.received, d.backfill, d.clockOffset = e.Timestamp, e.Received, e.Backfill, e.ClockOffset
 	d.gateway = gateway
-	if d.placedAt == 0 || e.Received-d.placedAt >= placeEvery {
-		d.place()
+	d.values.set(e.Reading, shapes)
+	if e.Reading != nil {
+		d.place(e.Reading.Location, e.Reading.Info)
 	}
 }
 
-// place updates location and description from the newest reading.
-func (d *Device) place() {
-	d.placedAt = d.received
-	var r telemetry.Reading
-	if wire.DecodeReading(d.payload, &r, nil) != nil {
-		return // accepted by a newer core: keep the old values
-	}
-	// The strings are parts of a copy of the whole reading: clone them.
-	d.location = telemetry.Location{
-		Building: same(d.location.Building, r.Location.Building),
-		Floor:    r.Location.Floor,
-		Room:     same(d.location.Room, r.Location.Room),
-	}
-	d.info = r.Info
-	d.info.Model, d.info.Firmware = strings.Clone(r.Info.Model), strings.Clone(r.Info.Firmware)
+// place updates location and description.
+func (d *Device) place(l telemetry.Location, i telemetry.DeviceInfo) {
+	l.Building, l.Room = same(d.location.Building, l.Building), same(d.location.Room, l.Room)
+	i.Model, i.Firmware = same(d.info.Model, i.Model), same(d.info.Firmware, i.Firmware)
+	d.location, d.info = l, i
 }
 
-// same returns old when now has the same text, else a copy of now.
+// same returns old when now has the same text, else a copy of now that devices share.
 func same(old, now string) string {
 	if old == now {
 		return old
 	}
-	return strings.Clone(now)
+	return unique.Make(now).Value()
 }

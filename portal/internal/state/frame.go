@@ -22,74 +22,125 @@ var (
 	errRefused  = errors.New("entries refused")
 )
 
+// applyStep is how many entries are applied before the model's lock is released.
+const applyStep = 64
+
+// batch are entries that were checked, and the scratch for their values.
+type batch struct {
+	entries  []wire.FrameEntry
+	readings [applyStep]telemetry.Reading
+	refused  int   // since the lock was released
+	refusal  error // the first one of the frame
+}
+
 // ApplyFrame applies a live frame. It returns how many entries were applied, and an error
 // when some were refused or the frame is damaged; the others, and those before the damage,
 // are applied.
 //
-// Anyone who reaches the hub can publish a frame, and its payloads are passed on unchanged
-// in answers that must stay valid JSON, so each is checked first, without the model's lock.
-func (m *Model) ApplyFrame(f *wire.Frame) (int, error) {
+// The values of an entry are taken as the frame has them. Only an entry without values, from an
+// older core, has its JSON decoded.
+func (m *Model) ApplyFrame(f *wire.Frame) (applied int, err error) {
 	m.applying.Lock()
 	defer m.applying.Unlock()
-	m.entries = m.entries[:0]
-	refused, first := 0, error(nil)
-	for e, ok := f.Next(); ok; e, ok = f.Next() {
-		m.entries = append(m.entries, e)
-		last := len(m.entries) - 1
-		if err := m.check(&m.entries[last]); err != nil {
-			if refused++; first == nil {
-				first = fmt.Errorf("device %.80q: %w", e.Device, err)
-			}
-			m.entries = m.entries[:last]
-		}
+	b := &m.batch
+	defer b.clear() // it points into the frame
+	first, refused := true, 0
+	for more := true; more; first = false {
+		more = b.fill(f)
+		m.applyEntries(f.Gateway, first, b)
+		applied, refused = applied+len(b.entries), refused+b.refused
 	}
-	m.applyEntries(f.Gateway, refused)
 	if refused > 0 {
-		first = fmt.Errorf("%d %w, first: %w", refused, errRefused, first)
+		err = fmt.Errorf("%d %w, first: %w", refused, errRefused, b.refusal)
 	}
-	n := len(m.entries)
-	clear(m.entries) // they point into the frame
-	return n, errors.Join(f.Err(), first)
+	return applied, errors.Join(f.Err(), err)
 }
 
-// check returns why an entry must not be applied, and passes a good one to Options.Decoded.
-func (m *Model) check(e *wire.FrameEntry) error {
-	if len(e.Payload) > wire.MaxReadingBytes+statusRoom {
+// fill reads the next entries of a frame, without the model's lock, and reports whether there
+// may be more.
+func (b *batch) fill(f *wire.Frame) (more bool) {
+	b.entries, b.refused = b.entries[:0], 0
+	for len(b.entries) < applyStep {
+		r := &b.readings[len(b.entries)]
+		e, ok := f.NextInto(r)
+		if !ok {
+			return false
+		}
+		if err := check(&e, r); err != nil {
+			if b.refused++; b.refusal == nil {
+				b.refusal = fmt.Errorf("device %.80q: %w", e.Device, err)
+			}
+			continue
+		}
+		b.entries = append(b.entries, e)
+	}
+	return true
+}
+
+func (b *batch) clear() {
+	clear(b.entries[:cap(b.entries)])
+	for i := range b.readings {
+		r := &b.readings[i]
+		clear(r.Sensors)
+		clear(r.Flaws)
+		*r = telemetry.Reading{Sensors: r.Sensors[:0], Flaws: r.Flaws[:0]}
+	}
+	b.entries, b.refused, b.refusal = b.entries[:0], 0, nil
+}
+
+// check returns why an entry must not be applied. r is scratch for the values of one without.
+func check(e *wire.FrameEntry, r *telemetry.Reading) error {
+	switch {
+	case len(e.Payload) > wire.MaxReadingBytes+statusRoom:
 		return errTooLarge
-	}
-	decoded := wire.DecodeReading(e.Payload, &m.reading, nil) == nil
-	id := m.reading.DeviceID
-	if !decoded { // too long by core's additions only, or accepted by a newer core
-		var v struct {
-			DeviceID string `json:"device_id"`
-		}
-		if !utf8.Valid(e.Payload) || json.Unmarshal(e.Payload, &v) != nil {
-			return errNotJSON
-		}
-		id = v.DeviceID
-	}
-	if e.Device != id || !telemetry.ValidDeviceID(id) {
+	case len(e.Payload) == 0:
+		return errNotJSON
+	case !telemetry.ValidDeviceID(e.Device):
 		return errDeviceID
+	case e.Reading != nil:
+		return nil
 	}
-	if decoded && m.decoded != nil {
-		m.decoded(e, &m.reading)
+	return decode(e, r)
+}
+
+// decode decodes the payload of an entry without values. It is checked whole: an older core, and
+// anyone who reaches the hub, can publish one.
+func decode(e *wire.FrameEntry, r *telemetry.Reading) error {
+	if wire.DecodeReading(e.Payload, r, nil) == nil {
+		if e.Device != r.DeviceID {
+			return errDeviceID
+		}
+		e.Reading = r
+		return nil
+	}
+	// Too long by core's additions only, or accepted by a newer core.
+	var v struct {
+		DeviceID string `json:"device_id"`
+	}
+	switch {
+	case !utf8.Valid(e.Payload) || json.Unmarshal(e.Payload, &v) != nil:
+		return errNotJSON
+	case e.Device != v.DeviceID:
+		return errDeviceID
 	}
 	return nil
 }
 
-// applyEntries applies the entries that were checked.
-func (m *Model) applyEntries(gateway string, refused int) {
+// applyEntries applies the entries that were checked. first says that they begin a frame.
+func (m *Model) applyEntries(gateway string, first bool, b *batch) {
 	now := m.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	gateway = m.gatewayName(gateway)
 	m.updated = m.updated[:0]
-	for i := range m.entries {
-		m.applyEntry(&m.entries[i], gateway, now)
+	for i := range b.entries {
+		m.applyEntry(&b.entries[i], gateway, now)
 	}
-	m.counts.Frames++
-	m.counts.Readings += int64(len(m.entries))
-	m.counts.Refused += int64(refused)
+	if first {
+		m.counts.Frames++
+	}
+	m.counts.Readings += int64(len(b.entries))
+	m.counts.Refused += int64(b.refused)
 	if len(m.updated) > 0 {
 		for _, o := range m.observers {
 			o.Readings(m.updated)
@@ -104,17 +155,24 @@ func (m *Model) applyEntry(e *wire.FrameEntry, gateway string, now int64) {
 	} else {
 		m.received.AddAge(now, now-e.Received)
 	}
+	if m.removals.includes(e.Device, e.Received) {
+		m.counts.Removed++
+		return
+	}
+	if m.decoded != nil && e.Reading != nil {
+		m.decoded(e, e.Reading)
+	}
 	d := m.add(e.Device)
 	if !d.newer(e) {
 		m.counts.Outdated++
 		return
 	}
-	d.apply(e, gateway)
+	d.apply(e, gateway, &m.shapes)
 	m.updates++
 	d.seq = m.updates
 	m.updated = append(m.updated, d)
 	if m.recorder != nil {
-		m.recorder.Record(d, now)
+		m.recorder.Record(d, d.payload, now)
 	}
 }
 

@@ -118,27 +118,79 @@ func TestGatewayNamesOfForgedFramesAreNotKeptWithoutBound(t *testing.T) {
 	require.Len(t, m.names, maxGateways)
 }
 
-// BenchmarkApplyFrame is the cost of a live reading of 600 bytes, in frames of 500.
-func BenchmarkApplyFrame(b *testing.B) {
+// TestForgedTextIsNeverPassedOn: with values, the text of a reading is looked at when it is used.
+func TestForgedTextIsNeverPassedOn(t *testing.T) {
 	m, _ := newModel(Options{})
-	var frames [2]wire.FrameBuilder
-	for k := range frames {
-		frames[k].Reset("gw-a")
-		for i := range 500 {
-			id := fmt.Sprintf("device_%05d", i)
-			text := sized(id, 600)
-			text[len(text)-3] = byte('0' + k) // equal times with other bytes count as news
-			frames[k].Add(wire.FrameEntry{Device: id, Timestamp: t0, Received: t0, Payload: text})
+	values := &telemetry.Reading{Sensors: telemetry.Sensors{{Name: "temperature", Number: 7}}}
+	forged := func(id, text string) wire.FrameEntry {
+		return wire.FrameEntry{Device: id, Timestamp: t0, Received: t0, Payload: []byte(text), Reading: values}
+	}
+	n, err := m.ApplyFrame(openFrame(t, forged("evil", `{"device_id":`), forged("", `{}`), forged("void", ""), forged("good", `{"x":1}`)))
+	require.ErrorIs(t, err, errRefused)
+	require.Equal(t, 2, n)
+	m.View(func() {
+		for range 2 {
+			require.Equal(t, "null", string(m.Device("evil").Payload()))
+			require.Equal(t, `{"x":1}`, string(m.Device("good").Payload()))
 		}
+	})
+	later := forged("evil", `{}`)
+	later.Timestamp++
+	apply(t, m, later)
+	m.View(func() {
+		require.Equal(t, `{}`, string(m.Device("evil").Payload()), "the next reading is looked at again")
+	})
+}
+
+// TestLongFrameIsAppliedInSteps: none of its entries is lost or counted twice.
+func TestLongFrameIsAppliedInSteps(t *testing.T) {
+	for _, n := range []int{applyStep - 1, applyStep, applyStep + 1, 3*applyStep + 5} {
+		m, _ := newModel(Options{})
+		r := &recorder{}
+		m.Observe(r)
+		var entries []wire.FrameEntry
+		for i := range n {
+			entries = append(entries, entry(fmt.Sprint("d", i), t0, t0), wire.FrameEntry{Device: "bad", Payload: []byte("x")})
+		}
+		applied, err := m.ApplyFrame(openFrame(t, entries...))
+		require.ErrorIs(t, err, errRefused)
+		require.ErrorContains(t, err, fmt.Sprint(n, " entries refused"))
+		require.Equal(t, n, applied)
+		require.Equal(t, Counts{Frames: 1, Readings: int64(n), Refused: int64(n)}, m.Totals())
+		require.Len(t, r.readings, n)
 	}
-	b.ReportAllocs()
-	for n := 0; b.Loop(); n++ {
-		f, err := wire.OpenFrame(frames[n%2].Finish())
-		require.NoError(b, err)
-		_, err = m.ApplyFrame(f)
-		require.NoError(b, err)
+}
+
+// BenchmarkApplyFrame is the cost of a live reading of 600 bytes, in frames of 500, as core
+// sends them and as a core of frames of version 2 did.
+func BenchmarkApplyFrame(b *testing.B) {
+	for _, version := range []int{3, 2} {
+		b.Run(fmt.Sprint("version ", version), func(b *testing.B) {
+			m, _ := newModel(Options{})
+			var frames [2]wire.FrameBuilder
+			for k := range frames {
+				frames[k].Reset("gw-a")
+				for i := range 500 {
+					id := fmt.Sprintf("device_%05d", i)
+					e := wire.FrameEntry{Device: id, Timestamp: t0, Received: t0, Payload: sized(id, 600)}
+					e.Payload[len(e.Payload)-3] = byte('0' + k) // equal times with other bytes count as news
+					if version == 3 {
+						e.Reading = new(telemetry.Reading)
+						require.NoError(b, wire.DecodeReading(e.Payload, e.Reading, nil))
+					}
+					frames[k].Add(e)
+				}
+			}
+			var f wire.Frame
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				require.NoError(b, f.Open(frames[n%2].Finish()))
+				_, err := m.ApplyFrame(&f)
+				require.NoError(b, err)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/500, "ns/reading")
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/500, "ns/reading")
 }
 
 func TestSingleUpdateReachesObservers(t *testing.T) {

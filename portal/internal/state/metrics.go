@@ -10,7 +10,7 @@ import (
 type collector struct {
 	m *Model
 
-	frames, readings, refused, outdated, age, devices, alerts, active, calling, aside *prometheus.Desc
+	frames, readings, refused, outdated, removed, age, devices, alerts, active, calling, aside *prometheus.Desc
 
 	gatewayAge, ledgerAge, horizon, bufferUsed *prometheus.Desc
 }
@@ -32,6 +32,7 @@ func (m *Model) Collector() prometheus.Collector {
 		readings: desc("portal_readings_total", "Readings in live frames.", "kind"),
 		refused:  desc("portal_readings_refused_total", "Entries of live frames that were refused: malformed or of another device."),
 		outdated: desc("portal_readings_outdated_total", "Readings skipped because a newer one of the device had arrived."),
+		removed:  desc("portal_readings_removed_total", "Readings skipped because their device was removed after its gateway had received them."),
 		age:      desc("portal_reading_age_seconds", "Time from a live reading's receipt at the gateway to its arrival here."),
 		devices:  desc("portal_devices", "Devices by presence.", "presence"),
 		alerts:   desc("portal_alert_records_total", "Records read from the alerts topic.", "result"),
@@ -48,7 +49,7 @@ func (m *Model) Collector() prometheus.Collector {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.frames, c.readings, c.refused, c.outdated, c.age, c.devices, c.alerts, c.active, c.calling, c.aside, c.gatewayAge, c.ledgerAge, c.horizon, c.bufferUsed} {
+	for _, d := range []*prometheus.Desc{c.frames, c.readings, c.refused, c.outdated, c.removed, c.age, c.devices, c.alerts, c.active, c.calling, c.aside, c.gatewayAge, c.ledgerAge, c.horizon, c.bufferUsed} {
 		ch <- d
 	}
 }
@@ -67,6 +68,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.readings, s.Counts.Backfilled, "backfill")
 	counter(c.refused, s.Counts.Refused)
 	counter(c.outdated, s.Counts.Outdated)
+	counter(c.removed, s.Counts.Removed)
 	counter(c.alerts, s.Counts.Alerts, "news")
 	counter(c.alerts, s.Counts.Repeated, "repeated")
 	gauge(c.devices, s.Devices.Online, "online")

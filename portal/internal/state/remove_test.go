@@ -1,18 +1,20 @@
 package state
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
 )
 
 // forgotten records what a recorder is to forget.
 type forgotten []int
 
-func (*forgotten) Record(*Device, int64) {}
-func (f *forgotten) Forget(index int)    { *f = append(*f, index) }
+func (*forgotten) Record(*Device, []byte, int64) {}
+func (f *forgotten) Forget(index int)            { *f = append(*f, index) }
 
 func TestRemovedDeviceIsUnknownAndThenNew(t *testing.T) {
 	m, _ := newModel(Options{})
@@ -21,9 +23,9 @@ func TestRemovedDeviceIsUnknownAndThenNew(t *testing.T) {
 	m.SetRecorder(f)
 	apply(t, m, entry("d1", t0, t0), entry("d2", t0, t0))
 	m.ApplyState(telemetry.DeviceState{DeviceID: "d1", Presence: telemetry.PresenceOffline, IntervalMS: 7})
-	m.Remove("d1")
-	m.Remove("d1")
-	m.Remove("never")
+	m.Remove("d1", 0)
+	m.Remove("d1", 0)
+	m.Remove("never", 0)
 	require.Equal(t, []string{"d1"}, r.removed)
 	require.Equal(t, forgotten{0}, *f)
 	m.View(func() {
@@ -47,7 +49,7 @@ func TestHeldIndexIsFreeAfterItsRelease(t *testing.T) {
 	m, _ := newModel(Options{})
 	m.HoldIndexes()
 	apply(t, m, entry("d1", t0, t0))
-	m.Remove("d1")
+	m.Remove("d1", 0)
 	apply(t, m, entry("d2", t0, t0))
 	require.Len(t, m.Devices(), 2)
 	m.Release([]int{0})
@@ -69,7 +71,7 @@ func TestNamesAreThoseOfTheDeviceWheneverTheyCome(t *testing.T) {
 	m.ForgetMeta("never")
 	require.Equal(t, []string{"d1 after", "d1 "}, r.described)
 	m.ApplyMeta(telemetry.DeviceMeta{DeviceID: "d1", Name: "kept"})
-	m.Remove("d1")
+	m.Remove("d1", 0)
 	apply(t, m, entry("d1", t0, t0))
 	m.View(func() { require.Equal(t, "kept", m.Device("d1").Meta().Name, "core says when it is gone") })
 }
@@ -114,4 +116,63 @@ func TestClockOffsetIsThatOfTheReadingElseOfTheState(t *testing.T) {
 	m.View(func() { require.Equal(t, int64(7), m.Device("d").ClockOffset()) })
 	apply(t, m, entry("d", t0, t0))
 	m.View(func() { require.Zero(t, m.Device("d").ClockOffset()) })
+}
+
+// TestReadingFromBeforeTheRemovalDoesNotBringTheDeviceBack: live frames do not come by the way of
+// removals, and either may be first.
+func TestReadingFromBeforeTheRemovalDoesNotBringTheDeviceBack(t *testing.T) {
+	const removed = t0 + 1000
+	decoded := 0
+	fresh := func() (*Model, *clock) {
+		m, c := newModel(Options{Decoded: func(*wire.FrameEntry, *telemetry.Reading) { decoded++ }})
+		c.ms = removed
+		return m, c
+	}
+	known := func(m *Model) (yes bool) {
+		m.View(func() { yes = m.Device("d") != nil })
+		return yes
+	}
+	m, _ := fresh()
+	apply(t, m, entry("d", removed, removed))
+	m.Remove("d", removed)
+	require.False(t, known(m), "the frame was first")
+
+	decoded = 0
+	m, c := fresh()
+	m.Remove("d", removed)
+	apply(t, m, entry("other", t0, t0), entry("d", t0, t0), entry("d", removed+5, removed))
+	require.False(t, known(m), "the removal was first")
+	require.Equal(t, int64(2), m.Totals().Removed)
+	require.Equal(t, 1, decoded, "no series begins")
+	apply(t, m, entry("d", t0, removed+1))
+	require.True(t, known(m), "it sends again")
+	apply(t, m, entry("d", removed+10, removed))
+	require.Equal(t, int64(3), m.Totals().Removed)
+
+	c.ms += removalsKept + 1
+	m.Remove("e", c.ms)
+	require.Len(t, m.removals.at, 1, "removals are kept for minutes")
+	m.Remove("f", c.ms-removalsKept-1)
+	require.Len(t, m.removals.at, 1, "old ones were read from Kafka at the start")
+}
+
+func TestRemovalsAreBoundedAndTheNewestOfADeviceCounts(t *testing.T) {
+	var r removals
+	for i := range int64(3) {
+		r.add("twice", t0+i, t0)
+	}
+	for i := range maxRemovals {
+		r.add(fmt.Sprint(i), t0, t0)
+		if i == maxRemovals-3 {
+			require.True(t, r.includes("twice", t0+2), "its last one is still kept")
+		}
+	}
+	require.False(t, r.includes("twice", t0))
+	require.Len(t, r.at, maxRemovals)
+	require.False(t, r.includes("1", t0+1))
+	require.True(t, r.includes("1", t0))
+	r.expire(t0 + removalsKept)
+	require.NotEmpty(t, r.at)
+	r.expire(t0 + removalsKept + 1)
+	require.Empty(t, r.at)
 }

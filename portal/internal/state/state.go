@@ -38,8 +38,9 @@ type Options struct {
 	MaxAlerts int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Decoded is called with each reading of a live frame before it is applied, unless it
-	// is nil. Both arguments are valid during the call.
+	// Decoded, unless it is nil, is called with each reading of a live frame, newest or not,
+	// before it is applied and with the model locked for writing: it must not block, and must
+	// not call methods of Model that lock. Both arguments are valid during the call.
 	Decoded func(*wire.FrameEntry, *telemetry.Reading)
 }
 
@@ -48,9 +49,8 @@ type Model struct {
 	now     func() time.Time
 	decoded func(*wire.FrameEntry, *telemetry.Reading)
 
-	applying sync.Mutex        // guards the scratch of ApplyFrame; taken before mu
-	entries  []wire.FrameEntry // that were checked
-	reading  telemetry.Reading
+	applying sync.Mutex // guards the scratch of ApplyFrame; taken before mu
+	batch    batch
 
 	mu            sync.RWMutex
 	observers     []Observer
@@ -59,6 +59,8 @@ type Model struct {
 	list          []*Device // by Index; in the place of a removed device one that is not Known
 	free          []int     // indexes of removed devices, for new ones
 	held          bool      // removed indexes are free only after Release
+	removals      removals
+	shapes        shapes
 	metas         map[string]*telemetry.DeviceMeta
 	gateways      map[string]*Gateway
 	names         map[string]string // gateway ids, so that a device's need not be copied from each frame
@@ -79,6 +81,7 @@ type Counts struct {
 	Refused    int64 // entries that were not applied
 	Backfilled int64 // of the readings, those that were buffered at a gateway
 	Outdated   int64 // of these, those not newer than the reading at hand
+	Removed    int64 // of these, those of a removed device that its gateway received before the removal
 	Alerts     int64 // new alerts and new states of known ones
 	Repeated   int64 // alert records that were no news
 }
@@ -177,11 +180,18 @@ func (m *Model) ApplyState(s telemetry.DeviceState) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d := m.add(s.DeviceID)
-	d.state, d.hasState = s, true
+	d.state = deviceState{
+		presence: telemetry.Presence(same(string(d.state.presence), string(s.Presence))),
+		since:    s.Since, lastSeen: s.LastSeen, intervalMS: s.IntervalMS, clockOffset: s.ClockOffsetMS,
+		gateway: m.gatewayName(s.Gateway),
+	}
+	d.hasState = true
+	l, i := d.location, d.info
 	if s.Location.Building != "" {
-		d.location = s.Location
+		l = s.Location
 	}
 	if s.Info.Model != "" {
-		d.info = s.Info
+		i = s.Info
 	}
+	d.place(l, i)
 }

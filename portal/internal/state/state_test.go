@@ -157,8 +157,8 @@ func TestPresence(t *testing.T) {
 	p.ApplyState(telemetry.DeviceState{DeviceID: "d1", Presence: telemetry.PresenceOnline, Since: t0 + 60_000, LastSeen: t0 + 60_000})
 	c.ms += 1_000_000
 	require.Equal(t, telemetry.PresenceOnline, presence("d1"), "core knows the interval; we do not second-guess it")
-	p.Remove("d1")
-	p.Remove("unknown")
+	p.Remove("d1", 0)
+	p.Remove("unknown", 0)
 	p.View(func() {
 		require.Nil(t, p.Device("d1"))
 		require.False(t, p.DeviceAt(0).Known())
@@ -241,7 +241,7 @@ func TestMetricsShowTheSameFigures(t *testing.T) {
 	got := gathered(t, p)
 	require.Equal(t, map[string]float64{
 		"portal_frames_total": 1, "portal_readings_total live": 1, "portal_readings_total backfill": 1,
-		"portal_readings_outdated_total": 0, "portal_readings_refused_total": 0, "portal_reading_age_seconds": 1,
+		"portal_readings_outdated_total": 0, "portal_readings_refused_total": 0, "portal_readings_removed_total": 0, "portal_reading_age_seconds": 1,
 		"portal_devices online": 1, "portal_devices offline": 0, "portal_devices unknown": 1,
 		"portal_alert_records_total news": 1, "portal_alert_records_total repeated": 0,
 		"portal_active_alerts critical": 0, "portal_active_alerts high": 1, "portal_active_alerts medium": 0,
