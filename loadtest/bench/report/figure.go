@@ -36,6 +36,7 @@ const (
 	Max        = "max"
 	AlarmCount = "alarm.count"
 	DarkPushed = "dark.pushed" // readings/s to a client of 100 devices while Kafka is stopped
+	DarkShare  = "dark.share"  // of that before, in percent
 	DarkRatio  = "dark.ratio"  // of the 99th percentiles, while stopped to before
 	DarkAlarms = "dark.alarms" // raised by readings of the outage
 
@@ -45,6 +46,7 @@ const (
 	TotalCPU   = "cpu.total"
 	ProductCPU = "cpu.product" // gateways, bridge, core, portal
 	BrokerCPU  = "cpu.broker"
+	OtherCPU   = "cpu.other" // of processes that have nothing to do with the benchmark
 
 	Skipped       = "skipped"
 	Open          = "open"
@@ -89,7 +91,7 @@ var senses = map[string]sense{
 	Packs: {lower, 2}, PackReadings: {higher, 0.1}, Txns: {lower, 1}, BridgeTxns: {lower, 1}, CoreTxns: {lower, 1}, TxnReadings: {higher, 1},
 	LogBytes: {lower, 2}, TopicBytes: {lower, 2},
 	Ack: {lower, 2}, Screen: {lower, 3}, ScreenAll: {lower, 3}, Alarm: {lower, 20}, Dark: {lower, 3},
-	AlarmCount: {}, DarkPushed: {higher, 2}, DarkRatio: {lower, 0.2}, DarkAlarms: {},
+	AlarmCount: {}, DarkPushed: {higher, 2}, DarkShare: {higher, 1}, DarkRatio: {lower, 0.2}, DarkAlarms: {},
 	CPU: {lower, 1}, RSS: {lower, 3}, StageCPU: {lower, 0.1}, TotalCPU: {lower, 2}, ProductCPU: {lower, 2}, BrokerCPU: {lower, 1},
 	CatchUp: {lower, 1}, Lost: {lower, 0}, Duplicated: {lower, 0}, Disordered: {lower, 0}, AlarmsLost: {lower, 0}, AlarmsDoubled: {lower, 0},
 	DrainRate: {higher, 1000}, DrainCost: {lower, 0.05}, DrainRatio: {higher, 0.05},

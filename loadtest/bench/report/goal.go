@@ -76,7 +76,8 @@ var goals = []goal{
 	{func(l Load) bool { return l.Kind == Steady || l.Kind == Outage }, Lost, "lost", false, 0},
 	{func(l Load) bool { return l.Kind == Steady || l.Kind == Outage }, Duplicated, "duplicated", false, 0},
 	{func(l Load) bool { return l.Kind == Steady || l.Kind == Outage }, Disordered, "out of order", false, 0},
-	// "As before the stop", with room for the noise of a 99th percentile.
+	// "As before the stop", with room for the noise of a count and of a 99th percentile.
+	{kind(Outage), DarkShare, "readings on the screens without Kafka, % of those before", true, 95},
 	{kind(Outage), DarkRatio, "device → WebSocket without Kafka, p99, times that before", false, 1.5},
 	{kind(Outage), AlarmsLost, "alarms of the outage missing after it", false, 0},
 	{kind(Outage), AlarmsDoubled, "alarms recorded twice", false, 0},

@@ -41,6 +41,7 @@ var latencyRows = []row{
 	{name: "alarms in that", keys: []string{AlarmCount}},
 	latency("device → WebSocket (100 devices) while Kafka is stopped", Dark),
 	{name: "pushed meanwhile to a client of 100 devices, readings/s", keys: []string{DarkPushed}},
+	{name: "% of those pushed before", keys: []string{DarkShare}},
 	{name: "p99 while Kafka is stopped, times that before", keys: []string{DarkRatio}},
 	{name: "alarms raised by readings of the outage", keys: []string{DarkAlarms}},
 }
@@ -56,6 +57,7 @@ var drainRows = []row{
 var sumRows = []row{
 	{name: "gateways, bridge, core, portal: CPU %", keys: []string{ProductCPU}},
 	{name: "total: CPU %", keys: []string{TotalCPU}},
+	{name: "strangers to the benchmark on this machine: CPU %", keys: []string{OtherCPU}},
 }
 
 var truthRows = []row{

@@ -2,7 +2,9 @@ package trial
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,11 +21,12 @@ type counters struct {
 	at     time.Time
 	totals map[string]float64
 	usage  map[string]cluster.Usage
+	busy   time.Duration // CPU that all processes of the machine have used
 }
 
 // counters reads the programs' metrics and the usage of every process.
 func (p *plant) counters(ctx context.Context) (counters, error) {
-	c := counters{at: time.Now(), usage: map[string]cluster.Usage{}}
+	c := counters{at: time.Now(), usage: map[string]cluster.Usage{}, busy: machineCPU()}
 	core, bridge, edges, portal, err := p.scrape(ctx)
 	if err != nil {
 		return c, err
@@ -82,8 +85,10 @@ func fill(s report.Sample, before, after counters) {
 // µs a reading.
 func fillUsage(s report.Sample, before, after counters) {
 	seconds := after.at.Sub(before.at).Seconds()
+	others := 100 * (after.busy - before.busy).Seconds() / seconds
 	for name, u := range after.usage {
 		share := 100 * (u.CPU - before.usage[name].CPU).Seconds() / seconds
+		others -= share
 		s[report.CPU+name] = share
 		s[report.RSS+name] = float64(u.MaxRSS) / (1 << 20)
 		stage, product := stageOf(name)
@@ -101,6 +106,36 @@ func fillUsage(s report.Sample, before, after counters) {
 			s[report.StageCPU+stage] += share * 1e4 / rate // 1 % of a core is 10,000 µs a second
 		}
 	}
+	s[report.OtherCPU] = max(0, others)
+}
+
+// strangersAllowed is the CPU of other processes, in percent of one core, that spoils no figure.
+const strangersAllowed = 10
+
+// strangers says that other processes spoilt the figures, "" if they did not.
+func strangers(s report.Sample) []string {
+	if used := s[report.OtherCPU]; used > strangersAllowed {
+		return []string{fmt.Sprintf("NOT QUIET: other processes used %.0f %% of a core; latencies and rates are theirs too", used)}
+	}
+	return nil
+}
+
+// machineCPU is the time that the machine's cores have not been idle, 0 if unknown. The columns
+// are those of proc(5): user, nice, system, idle, iowait, irq, softirq, steal.
+func machineCPU() time.Duration {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	const idle, iowait, last, tick = 4, 5, 8, 10 * time.Millisecond
+	var sum time.Duration
+	for i, text := range strings.Fields(line) {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && i != idle && i != iowait && i <= last {
+			sum += time.Duration(n) * tick
+		}
+	}
+	return sum
 }
 
 const stageBroker = "broker"

@@ -32,5 +32,5 @@ func runIdle(ctx context.Context, o Options, load report.Load, w workshop, name 
 	fillUsage(found, before, after)
 	found[report.Txns] = (after.totals[report.BridgeTxns] - before.totals[report.BridgeTxns] +
 		after.totals[report.CoreTxns] - before.totals[report.CoreTxns]) / after.at.Sub(before.at).Seconds()
-	return found, nil, nil
+	return found, strangers(found), nil
 }

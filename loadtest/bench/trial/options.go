@@ -26,7 +26,7 @@ type Options struct {
 	Keep     bool     // keep data and logs
 	Viewer   bool     // a client that subscribes to everything
 	Profile  bool     // save CPU and heap profiles of every program
-	// Excursions start in the whole fleet in a minute; each is an alarm.
+	// Excursions start in the whole fleet in a minute; each is an alarm. 0: as many as fit the rate.
 	Excursions int
 	// Repeat is the share of acknowledged messages that devices send again.
 	Repeat float64
@@ -37,6 +37,15 @@ type Options struct {
 // env is the environment added to every program.
 func (o *Options) env() map[string]string {
 	return map[string]string{"OPS_PPROF": strconv.FormatBool(o.Profile)}
+}
+
+// excursions returns how many start in a minute: few, lest alarms dominate a small load, and
+// enough for a percentile at a large one.
+func (o *Options) excursions(l report.Load) int {
+	if o.Excursions > 0 {
+		return o.Excursions
+	}
+	return min(max(l.Rate/20, 60), 1000)
 }
 
 // Words in -rates for what is no rate.
@@ -70,7 +79,7 @@ func ParseFlags(args []string, out io.Writer) (Options, error) {
 	fs.BoolVar(&o.Keep, "keep", false, "keep data and logs")
 	fs.BoolVar(&o.Viewer, "all", true, "also measure at a client that subscribes to every device")
 	fs.BoolVar(&o.Profile, "profile", false, "save profiles of all programs beside the results: 10 s of CPU, and the heap; this costs some CPU")
-	fs.IntVar(&o.Excursions, "excursions", 120, "`number` of excursions, and so alarms, that start in the whole fleet in a minute")
+	fs.IntVar(&o.Excursions, "excursions", 0, "`number` of excursions, and so alarms, that start in the whole fleet in a minute; 0: 60, and 1,000 from 20,000 readings/s on")
 	fs.Float64Var(&o.Repeat, "repeat", 0.01, "`share` of acknowledged messages that devices send again, 0 to 1; none may be stored twice")
 	alarms := fs.Bool("alarms", false, "instead of the table: the effect of a flood of 1,000 alarms in one second at the first rate")
 	if err := fs.Parse(args); err != nil {

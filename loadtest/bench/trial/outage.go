@@ -58,6 +58,7 @@ func (t *trial) outage(ctx context.Context) (*outage, error) {
 // judge stores what the screens received, and counts the alarms of the outage in the topic.
 func (x *outage) judge(ctx context.Context, t *trial) error {
 	t.found[report.DarkPushed] = x.dark.PerSecond
+	ratio(t.found, report.DarkShare, 100*x.dark.PerSecond, x.before.PerSecond)
 	if x.dark.Ages.Count > 0 {
 		t.found.SetAges(report.Dark, x.dark.Ages.figures())
 		ratio(t.found, report.DarkRatio, ms(x.dark.Ages.P99), ms(x.before.Ages.P99))

@@ -88,7 +88,7 @@ func (t *trial) start(ctx context.Context) error {
 	if err := t.connect(ready); err != nil {
 		return err
 	}
-	if err := t.plant.addSim(&t.o, t.load, fmt.Sprintf("-repeat=%v", t.o.Repeat), fmt.Sprintf("-excursions=%d", t.o.Excursions)); err != nil {
+	if err := t.plant.addSim(&t.o, t.load, fmt.Sprintf("-repeat=%v", t.o.Repeat), fmt.Sprintf("-excursions=%d", t.o.excursions(t.load))); err != nil {
 		return err
 	}
 	return t.plant.Start(ready, simName)
@@ -138,6 +138,7 @@ func (t *trial) measure(ctx context.Context) error {
 	}
 	t.stopSamplers()
 	fill(t.found, before, after)
+	t.notes = append(t.notes, strangers(t.found)...)
 	log.fill(t.found, after.totals[report.InKafka]-before.totals[report.InKafka])
 	return nil
 }
