@@ -72,7 +72,17 @@ type building struct {
 	minutes [2]slot
 }
 
-type source struct{ scope, id string }
+type source struct {
+	id         string
+	isBuilding bool
+}
+
+func (s *source) scope() string {
+	if s.isBuilding {
+		return ScopeBuilding
+	}
+	return ScopeDevice
+}
 
 type window struct {
 	of    *source
@@ -103,7 +113,7 @@ func New(o Options) *Aggregator {
 // Register adds a device whose open window is kept in d, which must not be moved. The caller
 // owns d because it has looked the device up anyway.
 func (a *Aggregator) Register(d *Device, id string) {
-	d.source, d.place = source{ScopeDevice, id}, len(a.devices)
+	d.source.id, d.place = id, len(a.devices)
 	a.devices = append(a.devices, d)
 }
 
@@ -142,7 +152,7 @@ func (a *Aggregator) building(name string) *building {
 		return nil
 	}
 	name = strings.Clone(name) // the reading's strings share its whole text
-	b := &building{source: source{ScopeBuilding, name}}
+	b := &building{source: source{id: name, isBuilding: true}}
 	for i := range b.seconds {
 		b.seconds[i].places = new([]uint16)
 	}

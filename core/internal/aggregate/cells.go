@@ -194,7 +194,7 @@ func (a *Aggregator) appendTo(dst []telemetry.Window, w *window) []telemetry.Win
 			continue
 		}
 		dst = append(dst, telemetry.Window{
-			Scope: w.of.scope, ID: w.of.id, Parameter: a.names.list[c.parameter],
+			Scope: w.of.scope(), ID: w.of.id, Parameter: a.names.list[c.parameter],
 			Start: w.start, WidthMS: w.width,
 			Count: int64(c.count), Sum: finite(c.sum), Min: c.min, Max: c.max,
 			Late: w.late,

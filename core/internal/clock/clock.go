@@ -47,6 +47,11 @@ type Clock struct {
 	// Of the newest live reading, 0 without one.
 	ts, received int64
 
+	doubt *doubt // nil while readings fit; its target is never changed
+}
+
+// doubt is what readings show that do not fit the clock. Few devices have it.
+type doubt struct {
 	other candidate
 	top   arrival
 }
@@ -117,7 +122,7 @@ func (c *Clock) Place(ts, received int64) Placed {
 	if right(c.offset) {
 		c.offset = 0
 	}
-	c.known, c.ts, c.received, c.other, c.top = true, ts, received, candidate{}, arrival{}
+	c.known, c.ts, c.received, c.doubt = true, ts, received, nil
 	return Placed{At: ts - c.offset, Offset: c.offset, Found: found}
 }
 
@@ -156,8 +161,13 @@ func (c *Clock) follow(offset, received int64) {
 // show that the clock was put back. Old readings do not: they arrive faster than they were
 // taken, or live ones in between show the clock as it was.
 func (c *Clock) confirm(ts, received int64) bool {
-	offset, o := ts-received, &c.other
-	c.arrive(ts, received)
+	next := new(doubt)
+	if c.doubt != nil {
+		*next = *c.doubt
+	}
+	c.doubt = next
+	next.arrive(ts, received)
+	offset, o := ts-received, &next.other
 	if o.since == 0 || received < o.since {
 		*o = candidate{offset: offset, since: received, ts: ts, arrived: received}
 		return false
@@ -186,16 +196,16 @@ func (c *Clock) confirm(ts, received int64) bool {
 
 // arrive notes the newest of the readings that arrive together. A whole burst of readings
 // that are much older than the candidate shows another one.
-func (c *Clock) arrive(ts, received int64) {
-	offset, t := ts-received, &c.top
+func (d *doubt) arrive(ts, received int64) {
+	offset, t := ts-received, &d.top
 	if received >= t.start && received-t.start <= burst {
 		if offset > t.offset {
 			t.offset, t.ts = offset, ts
 		}
 		return
 	}
-	if t.offset-c.other.offset < -Late && t.ts != c.other.ts {
-		c.other = candidate{offset: t.offset, since: t.start, ts: t.ts, arrived: t.start}
+	if t.offset-d.other.offset < -Late && t.ts != d.other.ts {
+		d.other = candidate{offset: t.offset, since: t.start, ts: t.ts, arrived: t.start}
 	}
 	*t = arrival{start: received, offset: offset, ts: ts}
 }
@@ -213,7 +223,7 @@ func (c *Clock) slack(ts, span int64) int64 {
 
 // enough reports whether the readings since the candidate confirm it.
 func (c *Clock) enough(ts, span int64) bool {
-	o := &c.other
+	o := &c.doubt.other
 	switch {
 	case ts == o.ts:
 		return span >= stopped && o.arrivals >= stoppedArrivals

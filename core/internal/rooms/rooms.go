@@ -35,9 +35,11 @@ func Key(l telemetry.Location) string {
 	return l.Building + "\x1f" + strconv.Itoa(l.Floor) + "\x1f" + l.Room
 }
 
-// Device is one device's place in a Table. It grows with the device's sensors that rules
-// compare.
-type Device struct {
+// Device is one device's place in a Table. It takes room only once the device is put.
+type Device struct{ in *place }
+
+// place grows with the device's sensors that rules compare.
+type place struct {
 	location telemetry.Location
 	room     *room
 	at       int64 // plant time of the newest values
@@ -55,9 +57,10 @@ type value struct {
 }
 
 type room struct {
-	key     string
-	devices int
-	figures []figures // by parameter, as many as are needed
+	key      string
+	location telemetry.Location // its devices share these strings
+	devices  int
+	figures  []figures // by parameter, as many as are needed
 }
 
 // figures are the values of one parameter of a room.
@@ -72,11 +75,11 @@ type Table struct {
 	parameters []string
 	names      int // counts the changes of parameters
 	rooms      map[string]*room
-	devices    map[*Device]struct{} // those in a room
+	devices    map[*place]struct{} // those in a room
 }
 
 // New returns an empty Table that compares no parameters.
-func New() *Table { return &Table{rooms: make(map[string]*room), devices: make(map[*Device]struct{})} }
+func New() *Table { return &Table{rooms: make(map[string]*room), devices: make(map[*place]struct{})} }
 
 // Compare sets the parameters that are compared. After a change, rooms have no values
 // until their devices send again.
@@ -91,9 +94,13 @@ func (t *Table) Compare(parameters []string) {
 	}
 }
 
-// Put applies a reading of d, taken at plant time at. d is the zero Device for its first one. d must not be copied
-// afterwards. A late reading changes nothing.
-func (t *Table) Put(d *Device, at int64, r *telemetry.Reading) {
+// Put applies a reading of device, taken at plant time at. The device is the zero Device for its first
+// one. A late reading changes nothing.
+func (t *Table) Put(device *Device, at int64, r *telemetry.Reading) {
+	if device.in == nil {
+		device.in = new(place)
+	}
+	d := device.in
 	if d.location != r.Location {
 		t.move(d, r.Location)
 	}
@@ -116,7 +123,7 @@ func (t *Table) Put(d *Device, at int64, r *telemetry.Reading) {
 }
 
 // value returns the value of a parameter, which it adds if there is none.
-func (d *Device) value(parameter int) *value {
+func (d *place) value(parameter int) *value {
 	if v := d.find(parameter); v != nil {
 		return v
 	}
@@ -127,7 +134,7 @@ func (d *Device) value(parameter int) *value {
 }
 
 // find returns the value of a parameter, nil if d has no such sensor.
-func (d *Device) find(parameter int) *value {
+func (d *place) find(parameter int) *value {
 	for i := range d.values {
 		if d.values[i].parameter == parameter {
 			return &d.values[i]
@@ -136,40 +143,42 @@ func (d *Device) find(parameter int) *value {
 	return nil
 }
 
-func (t *Table) move(d *Device, l telemetry.Location) {
+func (t *Table) move(d *place, l telemetry.Location) {
 	if d.room != nil {
 		t.leave(d)
 	}
-	d.location = telemetry.Location{Building: strings.Clone(l.Building), Floor: l.Floor, Room: strings.Clone(l.Room)}
-	if l.Room == "" {
-		return
-	}
-	key := Key(d.location)
+	key := Key(l)
 	rm := t.rooms[key]
-	if rm == nil {
-		if len(t.rooms) >= maxRooms {
-			return
-		}
-		rm = &room{key: key}
+	switch {
+	case l.Room == "", rm == nil && len(t.rooms) >= maxRooms:
+		d.location = owned(l)
+		return
+	case rm == nil:
+		rm = &room{key: key, location: owned(l)}
 		t.rooms[key] = rm
 	}
 	rm.devices++
-	d.room = rm
+	d.room, d.location = rm, rm.location
 	for i := range d.values {
 		d.values[i].isCounted = false
 	}
 	t.devices[d] = struct{}{}
 }
 
+// owned returns l with strings of its own: those of a reading share its whole text.
+func owned(l telemetry.Location) telemetry.Location {
+	return telemetry.Location{Building: strings.Clone(l.Building), Floor: l.Floor, Room: strings.Clone(l.Room)}
+}
+
 // Remove removes a device. It may be put again.
 func (t *Table) Remove(d *Device) {
-	if d.room != nil {
-		t.leave(d)
+	if d.in != nil && d.in.room != nil {
+		t.leave(d.in)
 	}
 	*d = Device{}
 }
 
-func (t *Table) leave(d *Device) {
+func (t *Table) leave(d *place) {
 	d.room.devices--
 	if d.room.devices == 0 {
 		delete(t.rooms, d.room.key)
@@ -230,9 +239,10 @@ func (f *figures) rebuild(others []float64) {
 	}
 }
 
-// View returns in dst the figures of d's room without d itself; nil when d has no room.
-func (t *Table) View(d *Device, dst *alarm.RoomView) *alarm.RoomView {
-	if d.room == nil {
+// View returns in dst the figures of the device's room without itself; nil when it has none.
+func (t *Table) View(device *Device, dst *alarm.RoomView) *alarm.RoomView {
+	d := device.in
+	if d == nil || d.room == nil {
 		return nil
 	}
 	*dst = (*dst)[:0]

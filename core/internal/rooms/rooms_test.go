@@ -138,7 +138,7 @@ func TestAnyParameterIsCompared(t *testing.T) {
 	require.Equal(t, alarm.RoomValue{Count: 4, Mean: 600, Median: 550}, table.View(&plain, &view).Of("co2"))
 	require.Equal(t, 4, table.View(&devices[0], &view).Of(telemetry.Temperature).Count)
 	require.Zero(t, table.View(&devices[0], &view).Of("door").Count, "rules do not compare it")
-	require.Len(t, plain.values, 1, "a device holds its own sensors")
+	require.Len(t, plain.in.values, 1, "a device holds its own sensors")
 
 	own := table.Own()
 	require.Len(t, own, 1)
@@ -167,7 +167,7 @@ func TestOtherRulesCompareOtherParameters(t *testing.T) {
 	require.Equal(t, alarm.RoomValue{Count: 1, Mean: 500, Median: 500}, table.View(&devices[0], &view).Of("co2"))
 	require.Zero(t, table.View(&devices[0], &view).Of(telemetry.Temperature).Count)
 	require.Equal(t, []float64{500, 500}, table.Own()[0].Of("co2"))
-	require.Len(t, devices[0].values, 1, "of the parameters of now")
+	require.Len(t, devices[0].in.values, 1, "of the parameters of now")
 }
 
 func TestValuesAreBounded(t *testing.T) {
