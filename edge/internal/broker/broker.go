@@ -152,7 +152,10 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 		Port:       port,
 		NoSigs:     true,
 		MaxPayload: MaxPayload,
-		Accounts:   []*server.Account{devices, uplink},
+		// A request has a reply subject of its own, so a cache of subjects costs more than
+		// matching against the few subscriptions of a gateway.
+		NoSublistCache: true,
+		Accounts:       []*server.Account{devices, uplink},
 		Nkeys: []*server.NkeyUser{
 			{Nkey: u.device.name, Account: devices},
 			{Nkey: u.ingest.name, Account: devices},

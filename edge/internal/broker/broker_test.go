@@ -119,7 +119,7 @@ func TestDevicesAreConfinedToTheirAccount(t *testing.T) {
 
 	_, err = nats.Connect(b.Addr(), nats.UserInfo("uplink", "guess"))
 	require.ErrorIs(t, err, nats.ErrAuthorization)
-	require.Equal(t, 1, b.Clients())
+	require.Eventually(t, func() bool { return b.Clients() == 1 }, waitTimeout, time.Millisecond, "the refused one is gone")
 	require.False(t, b.HubConnected())
 	require.False(t, b.HubWants(wire.StatusSubject("gw-a")))
 }

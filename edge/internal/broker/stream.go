@@ -2,10 +2,12 @@ package broker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,7 +37,12 @@ type Stream struct {
 	js      jetstream.JetStream
 	str     jetstream.Stream
 	subject string
-	last    uint64 // sequence of the newest stored message
+
+	// Used by Put and Settle alone.
+	last  uint64         // sequence of the newest stored message
+	inbox string         // prefix of the reply subjects
+	acks  chan *nats.Msg // replies
+	puts  uint64         // number of the newest one
 }
 
 // PackOverhead is about how many bytes the store adds to a pack: record, subject, header.
@@ -54,7 +61,10 @@ func openStream(ctx context.Context, b *Broker) (*Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening JetStream: %w", err)
 	}
-	s := &Stream{b: b, js: js, subject: wire.PackSubject(b.gateway)}
+	s := &Stream{b: b, js: js, subject: wire.PackSubject(b.gateway), inbox: nats.NewInbox() + ".", acks: make(chan *nats.Msg, maxLateAcks)}
+	if _, err := b.uplink.ChanSubscribe(s.inbox+"*", s.acks); err != nil {
+		return nil, fmt.Errorf("subscribing to replies: %w", err)
+	}
 	if s.str, err = s.open(ctx); err != nil {
 		return nil, err
 	}
@@ -139,14 +149,63 @@ func (s *Stream) Put(ctx context.Context, pack []byte) (uint64, error) {
 	if s.b.diskLow.Load() {
 		return 0, fmt.Errorf("%w: the disk has less than %d MB left", ErrFull, diskReserve/2>>20)
 	}
-	ack, err := s.publish(ctx, pack, s.last)
+	seq, err := s.store(ctx, pack)
 	if err != nil {
 		if api, ok := errors.AsType[*jetstream.APIError](err); ok && slices.Contains(codesNoRoom, api.ErrorCode) && s.isFull(ctx, len(pack)) {
 			return 0, fmt.Errorf("%w: %w", ErrFull, err)
 		}
 		return 0, fmt.Errorf("storing a pack: %w", err)
 	}
-	s.last = ack.Sequence
+	s.last = seq
+	return seq, nil
+}
+
+// maxLateAcks bounds the replies to earlier packs, which nobody waits for any more.
+const maxLateAcks = 16
+
+// store publishes a pack and waits for the server's reply. It comes on a subscription of its
+// own: by jetstream.Publish another goroutine has to be woken for each reply, and a pack's CPU
+// time is spent waking.
+func (s *Stream) store(ctx context.Context, pack []byte) (seq uint64, err error) {
+	s.puts++
+	reply := s.inbox + strconv.FormatUint(s.puts, 10)
+	msg := &nats.Msg{Subject: s.subject, Reply: reply, Data: pack, Header: nats.Header{
+		nats.ExpectedLastSeqHdr: {strconv.FormatUint(s.last, 10)},
+	}}
+	if err := s.b.uplink.PublishMsg(msg); err != nil {
+		return 0, err
+	}
+	for {
+		select {
+		case m := <-s.acks:
+			if m.Subject == reply {
+				return decodeAck(m.Data)
+			}
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// decodeAck returns the sequence in a reply, or its error as a *jetstream.APIError. A reply
+// without content says that no stream responds.
+func decodeAck(data []byte) (seq uint64, err error) {
+	if len(data) == 0 {
+		return 0, jetstream.ErrNoStreamResponse
+	}
+	var ack struct {
+		jetstream.PubAck
+
+		Error *jetstream.APIError `json:"error"`
+	}
+	switch err := json.Unmarshal(data, &ack); {
+	case err != nil:
+		return 0, fmt.Errorf("decoding the reply: %w", err)
+	case ack.Error != nil:
+		return 0, ack.Error
+	case ack.Sequence == 0:
+		return 0, jetstream.ErrInvalidJSAck
+	}
 	return ack.Sequence, nil
 }
 
@@ -195,7 +254,7 @@ func isPack(data []byte, epoch, counter uint64) bool {
 // Probe checks that the stream responds with a canary: a write on a condition that cannot
 // hold, which takes the path of a pack up to the disk and is rejected there.
 func (s *Stream) Probe(ctx context.Context) error {
-	_, err := s.publish(ctx, nil, never)
+	_, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: s.subject}, jetstream.WithExpectLastSequence(never), jetstream.WithRetryAttempts(0))
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
 		return nil
 	}
@@ -210,11 +269,6 @@ func (s *Stream) Probe(ctx context.Context) error {
 func (s *Stream) isFull(ctx context.Context, n int) bool {
 	state, err := s.Info(ctx)
 	return err == nil && int64(state.Bytes)+int64(n)+2*PackOverhead > s.b.limit
-}
-
-func (s *Stream) publish(ctx context.Context, data []byte, last uint64) (*jetstream.PubAck, error) {
-	return s.js.PublishMsg(ctx, &nats.Msg{Subject: s.subject, Data: data},
-		jetstream.WithExpectLastSequence(last), jetstream.WithRetryAttempts(0))
 }
 
 // Info returns the stream's state.

@@ -2,9 +2,11 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
 
@@ -89,18 +91,18 @@ func TestSettleFindsTheOutcomeOfAPut(t *testing.T) {
 		{"never arrived", func(*testing.T, *Stream) {}, 3, false},
 		{"stored, answer lost", func(t *testing.T, s *Stream) {
 			t.Helper()
-			_, err := s.publish(ctx, pack(7, 3, 10), 2)
+			_, err := s.store(ctx, pack(7, 3, 10))
 			require.NoError(t, err)
 		}, 3, true},
 		{"stored and trimmed, answer lost", func(t *testing.T, s *Stream) {
 			t.Helper()
-			_, err := s.publish(ctx, pack(7, 3, 10), 2)
+			_, err := s.store(ctx, pack(7, 3, 10))
 			require.NoError(t, err)
 			require.NoError(t, s.str.Purge(ctx))
 		}, 3, true},
 		{"somebody else wrote", func(t *testing.T, s *Stream) {
 			t.Helper()
-			_, err := s.publish(ctx, []byte("not a pack"), 2)
+			_, err := s.store(ctx, []byte("not a pack"))
 			require.NoError(t, err)
 		}, 4, false},
 	}
@@ -131,7 +133,7 @@ func TestSettleFindsTheOutcomeOfAPut(t *testing.T) {
 // A write is conditional on the last sequence, so a repeated one cannot store a pack twice.
 func TestSamePackTwiceIsStoredOnce(t *testing.T) {
 	s := start(t, options(t)).Stream()
-	_, err := s.publish(t.Context(), pack(7, 1, 10), 0)
+	_, err := s.store(t.Context(), pack(7, 1, 10))
 	require.NoError(t, err)
 	_, err = s.Put(t.Context(), pack(7, 1, 10))
 	require.Error(t, err)
@@ -176,4 +178,43 @@ func TestLowDiskCountsAsAFullBuffer(t *testing.T) {
 	room, err := b.Stream().HasRoom(t.Context())
 	require.NoError(t, err)
 	require.False(t, room)
+}
+
+// The reply to a Put that timed out may come during a later one.
+func TestLateReplyIsNotTakenForThatOfALaterPut(t *testing.T) {
+	b := start(t, options(t))
+	s := b.Stream()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := s.Put(ended, pack(7, 1, 10))
+	require.ErrorIs(t, err, context.Canceled)
+	require.Eventually(t, func() bool { return len(s.acks) == 1 }, 30*time.Second, time.Millisecond, "the server replied all the same")
+	seq, stored, err := s.Settle(t.Context(), 7, 1)
+	require.NoError(t, err)
+	require.True(t, stored)
+	require.EqualValues(t, 1, seq)
+	seq, err = s.Put(t.Context(), pack(7, 2, 10))
+	require.NoError(t, err)
+	require.EqualValues(t, 2, seq)
+	require.Empty(t, s.acks)
+}
+
+func TestReplyWithoutASequenceIsAnError(t *testing.T) {
+	for data, want := range map[string]string{
+		``:            "no response from stream",
+		`{}`:          "invalid jetstream publish response",
+		`{"seq":"x"}`: "decoding the reply",
+		`not json`:    "decoding the reply",
+		`{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 3"},"stream":"S","seq":0}`: "wrong last sequence: 3",
+	} {
+		_, err := decodeAck([]byte(data))
+		require.ErrorContains(t, err, want)
+	}
+	_, err := decodeAck([]byte(`{"error":{"code":503,"err_code":10077}}`))
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	require.True(t, ok)
+	require.EqualValues(t, 10077, api.ErrorCode)
+	seq, err := decodeAck([]byte(`{"stream":"S","seq":7,"domain":"d"}`))
+	require.NoError(t, err)
+	require.EqualValues(t, 7, seq)
 }

@@ -93,10 +93,11 @@ type Collector struct {
 	metrics *metrics
 	stats   stats
 
-	wake chan struct{} // the open pack has its first message
-	due  chan struct{} // the open pack has reached a flush size
+	due chan struct{} // the open pack has reached a flush size
 
 	mu       sync.Mutex
+	timer    *time.Timer // of the open pack, from its first message on
+	pace     pace
 	room     sync.Cond // the open pack has room again, or everything is refused
 	open     *pack
 	flying   *pack  // being stored, or of unknown outcome; nil for none
@@ -112,7 +113,6 @@ type Collector struct {
 
 	// Used by Run alone.
 	spare   *pack
-	pace    pace
 	counter uint64          // of the newest stored pack
 	totals  wire.PackTotals // of the stored packs
 }
@@ -331,8 +331,7 @@ func New(o Options) *Collector {
 	}
 	c := &Collector{
 		o: o, log: o.Log.With("component", "ingest"), metrics: newMetrics(o.Registerer),
-		wake: make(chan struct{}, 1), due: make(chan struct{}, 1),
-		open: &pack{}, spare: &pack{},
+		due: make(chan struct{}, 1), timer: time.NewTimer(time.Hour), open: &pack{}, spare: &pack{},
 		memory: o.Resends.Memory, stored: o.Resends.Last,
 	}
 	if c.memory == nil {
@@ -341,6 +340,7 @@ func New(o Options) *Collector {
 	c.keeper.begin(o.Resends)
 	c.metrics.watch(o.Registerer, c.senders)
 	c.room.L = &c.mu
+	c.timer.Stop()
 	c.mark.Store(&Mark{})
 	c.SetLinger(o.Linger)
 	c.open.reset(o.Epoch, 1, c.stored+1)
@@ -379,16 +379,15 @@ func (c *Collector) Offer(m *Message) *telemetry.Refusal {
 		return r
 	}
 	p := c.open
-	first := p.b.Count() == 0
+	if p.b.Count() == 0 {
+		c.timer.Reset(lingerFor(time.Duration(c.linger.Load()), c.pace.gap(m.Received)))
+	}
 	p.add(m)
 	if m.identity.Sender != 0 {
 		c.memory.Put(m.identity, p.seq)
 	}
 	flush := p.atFlush()
 	c.mu.Unlock()
-	if first {
-		signal(c.wake)
-	}
 	if flush {
 		signal(c.due)
 	}

@@ -13,40 +13,18 @@ import (
 // Run stores packs until ctx ends, then stores and answers the open pack within a
 // bounded time. It returns ErrStuck when storage fails for too long.
 func (c *Collector) Run(ctx context.Context) error {
-	timer := time.NewTimer(time.Hour)
-	timer.Stop()
-	defer timer.Stop()
 	for {
 		select {
-		case <-c.wake:
+		case <-c.timer.C:
+		case <-c.due:
 		case <-ctx.Done():
 			return c.finish(ctx)
 		}
-		c.await(ctx, timer)
 		if p := c.swap(); p != nil {
 			if err := c.store(ctx, p); err != nil && ctx.Err() == nil {
 				return err
 			}
 		}
-	}
-}
-
-// await waits until the open pack reaches a flush size or its linger time is over.
-func (c *Collector) await(ctx context.Context, timer *time.Timer) {
-	c.mu.Lock()
-	linger := lingerFor(time.Duration(c.linger.Load()), c.pace.gap(c.open.first))
-	wait := linger - time.Since(c.open.first)
-	flush := c.open.atFlush()
-	c.mu.Unlock()
-	if wait <= 0 || flush {
-		return
-	}
-	timer.Reset(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-c.due:
-	case <-ctx.Done():
 	}
 }
 
@@ -59,6 +37,7 @@ func (c *Collector) swap() *pack {
 	if p.b.Count() == 0 {
 		return nil
 	}
+	c.timer.Stop()
 	select {
 	case <-c.due: // p's
 	default:
