@@ -83,7 +83,14 @@ type screen struct {
 
 	mu     sync.Mutex
 	newest map[string]int64 // ms, by building
+	shown  map[shown]bool   // readings shown
 	broken error
+}
+
+// shown is a reading on a screen.
+type shown struct {
+	device string
+	made   int64 // ms, by the device's clock
 }
 
 func openScreen(ctx context.Context, url string) (*screen, error) {
@@ -94,7 +101,7 @@ func openScreen(ctx context.Context, url string) (*screen, error) {
 	if err := v.SubscribeAll(); err != nil {
 		return nil, err
 	}
-	s := &screen{v: v, done: make(chan struct{}), newest: map[string]int64{}}
+	s := &screen{v: v, done: make(chan struct{}), newest: map[string]int64{}, shown: map[shown]bool{}}
 	go s.run()
 	return s, nil
 }
@@ -110,6 +117,9 @@ func (s *screen) run() {
 			return
 		}
 		made, building, ok := peek(m.Payload)
+		if device, found := between(m.Payload, `"device_id":"`, `"`); ok && found && m.Type == viewer.TypeReading {
+			s.shown[shown{string(device), made}] = true
+		}
 		if ok && m.Type == viewer.TypeReading && time.Until(time.UnixMilli(made)) < time.Minute { // not a clock that is ahead
 			s.newest[building] = max(s.newest[building], made)
 		}
