@@ -17,13 +17,14 @@ type Config struct {
 	HubURL   string `env:"HUB_URL" help:"external NATS hub to use, as in nats://hub:4222; when set, nothing is embedded. It has to allow max_payload 8MB"`
 	HTTPAddr string `env:"BRIDGE_HTTP_ADDR" envDefault:"127.0.0.1:9102" help:"address of /metrics, /livez and /readyz; empty: none"`
 
-	Lanes     int    `env:"BRIDGE_LANES" envDefault:"4" help:"lanes that bridges share; the partitions of the checkpoints topic, and fixed once that exists"`
+	Lanes     int    `env:"BRIDGE_LANES" envDefault:"1" help:"lanes that bridges share, at least one for each bridge; the partitions of the checkpoints topic, and fixed once that exists"`
 	GroupID   string `env:"BRIDGE_GROUP_ID" envDefault:"bridge" help:"consumer group in which bridges share the lanes"`
 	TxnPrefix string `env:"BRIDGE_TXN_PREFIX" envDefault:"bridge-" help:"prefix of the lanes' transactional ids"`
 
 	TrimMargin uint64        `env:"BRIDGE_TRIM_MARGIN" envDefault:"100" help:"packs kept in a gateway behind its checkpoint, at least 1"`
 	Batch      int           `env:"BRIDGE_BATCH" envDefault:"5000" help:"most readings in one Kafka transaction"`
-	Linger     time.Duration `env:"BRIDGE_LINGER" envDefault:"2ms" help:"how long a small transaction waits for more readings"`
+	CommitMin  time.Duration `env:"BRIDGE_COMMIT_MIN" envDefault:"50ms" help:"how long a transaction gathers readings when there are many"`
+	CommitMax  time.Duration `env:"BRIDGE_COMMIT_MAX" envDefault:"500ms" help:"the same when there are few: less than 200 readings and 64 KiB; screens do not wait for it"`
 
 	kafka.Config
 	topology.Topics
@@ -43,7 +44,8 @@ func (c *Config) Check() error {
 	}{
 		{"BRIDGE_LANES", int64(c.Lanes), 1, 1000, "1 to 1000"},
 		{"BRIDGE_BATCH", int64(c.Batch), 1, 100_000, "1 to 100000"},
-		{"BRIDGE_LINGER", c.Linger.Milliseconds(), 0, 1000, "0 to 1s"},
+		{"BRIDGE_COMMIT_MAX", c.CommitMax.Milliseconds(), 0, 5000, "0 to 5s"},
+		{"BRIDGE_COMMIT_MIN", c.CommitMin.Milliseconds(), 0, c.CommitMax.Milliseconds(), "0 to BRIDGE_COMMIT_MAX"},
 		// The pack at the checkpoint itself must stay: it identifies the stream after a
 		// reconnect.
 		{"BRIDGE_TRIM_MARGIN", int64(c.TrimMargin), 1, 1 << 40, "at least 1"},

@@ -24,14 +24,15 @@ func TestDefaultsAreUsable(t *testing.T) {
 	require.Equal(t, "127.0.0.1:4230", c.HubAddr)
 	require.Equal(t, "127.0.0.1:7422", c.LeafAddr)
 	require.Equal(t, "127.0.0.1:9102", c.HTTPAddr)
-	require.Equal(t, 4, c.Lanes)
+	require.Equal(t, 1, c.Lanes)
 }
 
 func TestBadValueNamesTheVariable(t *testing.T) {
 	for name, set := range map[string]func(c *Config){
 		"BRIDGE_LANES":             func(c *Config) { c.Lanes = 0 },
 		"BRIDGE_BATCH":             func(c *Config) { c.Batch = -1 },
-		"BRIDGE_LINGER":            func(c *Config) { c.Linger = time.Minute },
+		"BRIDGE_COMMIT_MIN":        func(c *Config) { c.CommitMin = c.CommitMax + time.Millisecond },
+		"BRIDGE_COMMIT_MAX":        func(c *Config) { c.CommitMax = time.Minute },
 		"BRIDGE_TRIM_MARGIN":       func(c *Config) { c.TrimMargin = 0 },
 		"BRIDGE_GROUP_ID":          func(c *Config) { c.GroupID = "" },
 		"BRIDGE_TXN_PREFIX":        func(c *Config) { c.TxnPrefix = "" },

@@ -90,7 +90,7 @@ type handler struct {
 // Setup implements sarama.ConsumerGroupHandler.
 func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 	h.relay.log.Info("lanes assigned", "lanes", s.Claims()[h.relay.cfg.Checkpoints], "of", h.relay.lanes.Load(), "generation", s.GenerationID())
-	h.relay.members.enter()
+	h.relay.members.enter(s.Claims()[h.relay.cfg.Checkpoints])
 	if nc := h.relay.nc; nc.IsConnected() && nc.MaxPayload() < minPayload {
 		h.relay.log.Warn("max_payload of the hub is too small for large packs", "max_payload", nc.MaxPayload(), "want", hub.MaxPayload)
 	}
@@ -128,14 +128,14 @@ func (r *Relay) newLane(partition int32) (*lane.Lane, error) {
 	return lane.New(lane.Options{
 		Partition: partition, Lanes: r.lanes.Load(),
 		Open: func(ctx context.Context) (lane.Producer, map[string][]byte, error) { return r.open(ctx, partition) },
-		NATS: r.nc, Roster: r.roster, Progress: r.progress, Metrics: r.metrics, Topics: r.cfg.Topics, Log: r.base,
-		MaxReadings: r.cfg.Batch, Linger: r.cfg.Linger, TrimMargin: r.cfg.TrimMargin,
+		NATS: r.nc, Roster: r.roster, Live: r.live, Progress: r.progress, Metrics: r.metrics, Topics: r.cfg.Topics, Log: r.base,
+		MaxReadings: r.cfg.Batch, CommitMin: r.cfg.CommitMin, CommitMax: r.cfg.CommitMax, TrimMargin: r.cfg.TrimMargin,
 	})
 }
 
 // open opens a lane: once the producer exists, the previous owner is fenced.
 func (r *Relay) open(ctx context.Context, partition int32) (lane.Producer, map[string][]byte, error) {
-	p, err := kafka.NewProducer(ctx, r.log, r.cfg.Brokers, clientID, fmt.Sprintf("%s%d", r.cfg.TxnPrefix, partition))
+	p, err := kafka.NewProducer(ctx, r.log, r.cfg.Config, clientID, fmt.Sprintf("%s%d", r.cfg.TxnPrefix, partition))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -145,7 +145,7 @@ func TestUpgradedBridgeGoesOnFromOldCheckpoints(t *testing.T) {
 	delete(c, "accounts")
 	first, err := json.Marshal(c)
 	require.NoError(t, err)
-	tx, err := kafka.NewProducer(t.Context(), slog.New(slog.DiscardHandler), p.brokers, "old", p.cfg.TxnPrefix+"0")
+	tx, err := kafka.NewProducer(t.Context(), slog.New(slog.DiscardHandler), kafka.Config{Brokers: p.brokers}, "old", p.cfg.TxnPrefix+"0")
 	require.NoError(t, err)
 	require.NoError(t, tx.Begin())
 	require.NoError(t, tx.SendTo(0, &sarama.ProducerMessage{Topic: p.topics.Checkpoints, Key: sarama.StringEncoder("gw-a"), Value: sarama.ByteEncoder(first)}))
@@ -160,45 +160,71 @@ func TestUpgradedBridgeGoesOnFromOldCheckpoints(t *testing.T) {
 	require.Zero(t, b.metric("bridge_losses_total", "gateway", "gw-a"))
 }
 
-// While a backlog drains, new packs go ahead on the live path; Kafka gets everything
-// once and in order.
-func TestNewestPacksGoAheadOfABacklog(t *testing.T) {
+// fresh receives the packs that a bridge sends to screens.
+func (b *bridge) fresh() func() uint64 {
+	b.t.Helper()
+	nc, err := nats.Connect(b.HubURL())
+	require.NoError(b.t, err)
+	b.t.Cleanup(nc.Close)
+	packs, err := nc.SubscribeSync(wire.FreshSubjects)
+	require.NoError(b.t, err)
+	require.NoError(b.t, nc.Flush())
+	return func() uint64 {
+		b.t.Helper()
+		msg, err := packs.NextMsg(waitTimeout)
+		require.NoError(b.t, err)
+		require.Equal(b.t, wire.FreshSubject("gw-a"), msg.Subject)
+		pack, err := wire.OpenPack(msg.Data)
+		require.NoError(b.t, err)
+		return pack.Header.Counter
+	}
+}
+
+// Screens do not wait for Kafka, which gets everything once and in order.
+func TestScreensDoNotWaitForKafka(t *testing.T) {
 	p, want := newCluster(t), newExpected()
-	p.cfg.Batch = 50
 	gate := newGate()
 	b := p.bridge(func(_ int32, inner lane.Producer) lane.Producer { return gated{inner, gate} })
 	t.Cleanup(gate.open)
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(5, 10)
 	want.check(t, p)
-	nc, err := nats.Connect(b.HubURL())
-	require.NoError(t, err)
-	defer nc.Close()
-	ahead, err := nc.SubscribeSync(wire.AheadSubjects)
-	require.NoError(t, err)
-	require.NoError(t, nc.Flush())
-
+	next := b.fresh()
 	gate.shut()
-	g.storeMany(50, 10) // the backlog
-	b.reaches(1, "bridge_ahead_gateways")
-	fresh := g.store(reading("device_001", `{"fresh":1}`))
-	for seen := uint64(0); seen < fresh; {
-		msg, err := ahead.NextMsg(waitTimeout)
-		require.NoError(t, err)
-		require.Equal(t, wire.AheadSubject("gw-a"), msg.Subject)
-		pack, err := wire.OpenPack(msg.Data)
-		require.NoError(t, err)
-		seen = pack.Header.Counter
-		require.GreaterOrEqual(t, seen, fresh-1, "it begins with the newest pack that there was")
+	for range 50 {
+		require.Equal(t, g.store(reading("device_001", `{"fresh":1}`)), next())
 	}
-
 	gate.open()
 	want.check(t, p)
-	b.reaches(0, "bridge_ahead_gateways")
-	g.storeMany(5, 10)
-	want.check(t, p)
-	_, err = ahead.NextMsg(100 * time.Millisecond)
-	require.ErrorIs(t, err, nats.ErrTimeout, "it is not behind any more")
+}
+
+// A bridge that starts while Kafka is away cannot know its lanes. Screens are live all the
+// same.
+func TestScreensAreLiveWhenKafkaWasNeverThere(t *testing.T) {
+	p, want := newClusterAt(t, []string{"127.0.0.1:1"}), newExpected()
+	b := p.bridge(nil)
+	next := b.fresh()
+	g := newGateway(t, "gw-a", b.LeafAddr(), want)
+	for range 3 {
+		require.Equal(t, g.store(reading("device_001", `{"fresh":1}`)), next())
+	}
+	require.ErrorIs(t, b.Ready(), errNotReady)
+}
+
+func TestOneBridgeServesTheScreensOfALane(t *testing.T) {
+	m := newMembership()
+	require.False(t, m.serves(0, m.start.Add(alone)), "Kafka may be about to answer")
+	require.True(t, m.serves(0, m.start.Add(alone+1)), "it is away")
+	m.enter([]int32{1, 2})
+	for lane, want := range map[int32]bool{0: false, 1: true, 2: true} {
+		require.Equal(t, want, m.serves(lane, time.Now()))
+	}
+	m.leave()
+	require.True(t, m.serves(1, time.Now()), "until the group assigns the lanes again")
+	m.enter([]int32{2})
+	require.False(t, m.serves(1, time.Now()))
+	m.enter(nil)
+	require.False(t, m.serves(2, time.Now()))
 }
 
 // gate holds up commits while it is shut.

@@ -30,7 +30,7 @@ func newMonitored(t *testing.T) *monitored {
 	require.NoError(t, err)
 	b := &bridge{t: t, reg: prometheus.NewRegistry()}
 	m := newMembership()
-	m.enter()
+	m.enter(nil)
 	return &monitored{monitor: newMonitor(r, lane.NewProgress(), m, b.reg), t: t, b: b, beats: map[string]uint64{}, silent: map[string]bool{}}
 }
 
@@ -159,7 +159,7 @@ func TestLanesMustBeAssignedAndOpen(t *testing.T) {
 		w.ready("a rebalance takes a while")
 		w.pass(10 * time.Second)
 		w.notReady("not in the consumer group")
-		w.members.enter()
+		w.members.enter(nil)
 		w.pass(time.Second)
 		w.ready("it is a member again")
 	})

@@ -50,6 +50,7 @@ type Relay struct {
 	http      *ops.Server // nil without BRIDGE_HTTP_ADDR
 	roster    *roster.Roster
 	progress  *lane.Progress
+	live      *lane.Live
 	metrics   *lane.Metrics
 	members   *membership
 	monitor   *monitor
@@ -101,6 +102,10 @@ func New(o Options) (_ *Relay, err error) {
 		}
 	}
 	r.metrics = lane.NewMetrics(o.Registry)
+	r.live, err = lane.NewLive(lane.LiveOptions{NATS: r.nc, Roster: r.roster, Log: o.Log, Registry: o.Registry, Serves: r.serves})
+	if err != nil {
+		return nil, err
+	}
 	r.monitor = newMonitor(r.roster, r.progress, r.members, o.Registry)
 	r.publisher = newLedgerPublisher(r.roster, r.progress, r.nc, r.log, o.Registry)
 	return r, nil
@@ -112,6 +117,12 @@ func (r *Relay) connect(log *slog.Logger) (*nats.Conn, error) {
 		o.InProcess, o.MustConnect = r.hub.InProcess(), true
 	}
 	return natsconn.Connect(o)
+}
+
+// serves reports whether this bridge sends a gateway's packs to screens. While the number of
+// lanes is unknown it has none.
+func (r *Relay) serves(gateway string) bool {
+	return r.members.serves(lane.Of(gateway, max(r.lanes.Load(), 1)), time.Now())
 }
 
 // Close releases the resources of a relay that is not run.
@@ -187,6 +198,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	}
 	parts.Go("monitor", func(ctx context.Context) error { return r.monitor.run(ctx, r.lanes.Load) })
 	parts.Go("ledgers", r.publisher.run)
+	parts.Go("live", r.live.Run)
 	parts.Go("lanes", r.joinGroup)
 	r.log.Info("bridge started", "hub", natsconn.Redact(r.HubURL()), "leaf", r.LeafAddr(), "http", r.Addr(), "kafka", r.cfg.Brokers)
 	return parts.Wait(ctx)

@@ -41,9 +41,10 @@ type Config struct {
 	GatewaySilence time.Duration `env:"CORE_GATEWAY_SILENCE" envDefault:"10s" help:"time without a heartbeat after which a gateway raises an alarm"`
 	BufferHorizon  time.Duration `env:"CORE_BUFFER_HORIZON" envDefault:"6h" help:"a gateway raises an alarm when its buffer would last a shorter outage at the present rate; 0: no alarm"`
 
-	CommitInterval time.Duration `env:"CORE_COMMIT_INTERVAL" envDefault:"100ms" help:"time between transactions; alerts are committed at once"`
-	TxnPrefix      string        `env:"CORE_TXN_PREFIX" envDefault:"core-" help:"prefix of the Kafka transactional ids"`
-	StateRefresh   time.Duration `env:"CORE_STATE_REFRESH" envDefault:"10m" help:"maximum age of last_seen in a device's state record"`
+	CommitMin    time.Duration `env:"CORE_COMMIT_MIN" envDefault:"50ms" help:"least time between transactions; alerts wait no longer"`
+	CommitMax    time.Duration `env:"CORE_COMMIT_MAX" envDefault:"500ms" help:"most time between transactions, when there are no alerts"`
+	TxnPrefix    string        `env:"CORE_TXN_PREFIX" envDefault:"core-" help:"prefix of the Kafka transactional ids"`
+	StateRefresh time.Duration `env:"CORE_STATE_REFRESH" envDefault:"10m" help:"maximum age of last_seen in a device's state record"`
 
 	ForgetAfter time.Duration `env:"CORE_FORGET_AFTER" envDefault:"720h" help:"a device that was silent for longer is removed, unless an alarm of its readings is open or something of it is out of service; 0: never"`
 
@@ -75,7 +76,8 @@ func (c *Config) Check() error {
 	want(c.AlertMaxDelay > 0, "ALERT_MAX_DELAY=%s: want more than 0", c.AlertMaxDelay)
 	want(c.GatewaySilence >= 5*time.Second && c.GatewaySilence <= time.Hour, "CORE_GATEWAY_SILENCE=%s: want 5s to 1h", c.GatewaySilence)
 	want(c.BufferHorizon >= 0, "CORE_BUFFER_HORIZON=%s: want 0 or more", c.BufferHorizon)
-	want(c.CommitInterval >= time.Millisecond && c.CommitInterval <= 10*time.Second, "CORE_COMMIT_INTERVAL=%s: want 1ms to 10s", c.CommitInterval)
+	want(c.CommitMax >= time.Millisecond && c.CommitMax <= 10*time.Second, "CORE_COMMIT_MAX=%s: want 1ms to 10s", c.CommitMax)
+	want(c.CommitMin >= 0 && c.CommitMin <= c.CommitMax, "CORE_COMMIT_MIN=%s: want 0 to CORE_COMMIT_MAX=%s", c.CommitMin, c.CommitMax)
 	want(c.StateRefresh >= time.Second, "CORE_STATE_REFRESH=%s: want 1s or more", c.StateRefresh)
 	want(c.ForgetAfter == 0 || c.ForgetAfter >= time.Hour, "CORE_FORGET_AFTER=%s: want 1h or more, or 0 to keep all devices", c.ForgetAfter)
 	want(c.GroupID != "", "KAFKA_GROUP_ID is empty")

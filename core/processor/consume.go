@@ -67,7 +67,7 @@ func (h *handler) Setup(sess sarama.ConsumerGroupSession) error {
 		"devices", s.deviceCount(), "took", time.Since(start).Round(time.Millisecond))
 	h.s = s
 	p.session.Store(s)
-	go s.run(p.cfg.CommitInterval)
+	go s.run(p.cfg.CommitMin, p.cfg.CommitMax)
 	return nil
 }
 

@@ -140,6 +140,7 @@ func (t *task) drop(d *device) {
 	}
 	t.presence.count(d.presence.Online(), false)
 	t.presence.countClock(d.presence.ClockOffset(), 0)
+	t.p.offsets.Set(d.id, 0)
 	d.alarmChanged, d.stateChanged = false, false // nothing of it is written any more
 	delete(t.alarms.stored, d)
 	t.watchdog.forget(d.id)

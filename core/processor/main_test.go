@@ -140,9 +140,30 @@ func reading(device string, ts int64, temperature float64) kafkatest.Record {
 	}
 }
 
+// produce does what the bridge does: it sends records to screens, if they did not wait, and
+// into Kafka.
 func (p *env) produce(records ...kafkatest.Record) {
 	p.t.Helper()
+	for i := range records {
+		p.show(&records[i])
+	}
 	kafkatest.Produce(p.t, p.cfg.Brokers, p.cfg.DeviceData, -1, records...)
+}
+
+// show sends a record of a gateway to the live stage as a pack.
+func (p *env) show(r *kafkatest.Record) {
+	p.t.Helper()
+	gateway := r.Header(wire.HeaderGateway)
+	if gateway == "" || r.Header(wire.HeaderBackfill) != "" {
+		return
+	}
+	received, err := strconv.ParseInt(r.Header(wire.HeaderReceived), 10, 64)
+	require.NoError(p.t, err)
+	var b wire.PackBuilder
+	b.Reset(1, 1)
+	b.Add(wire.PackEntry{Device: string(r.Key), Received: received, Payload: r.Value})
+	require.NoError(p.t, p.hub.Publish(wire.FreshSubject(gateway), b.Finish()))
+	require.NoError(p.t, p.hub.Flush())
 }
 
 // journal returns all records of alerts, those of each device in order.

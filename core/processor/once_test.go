@@ -142,7 +142,7 @@ func TestFencedAtAnyMoment(t *testing.T) {
 // processor's.
 func (p *env) steal(partition string) *kafka.Producer {
 	p.t.Helper()
-	thief, err := kafka.NewProducer(p.t.Context(), discardLog(), p.cfg.Brokers, "thief", p.cfg.TxnPrefix+partition)
+	thief, err := kafka.NewProducer(p.t.Context(), discardLog(), p.cfg.Config, "thief", p.cfg.TxnPrefix+partition)
 	require.NoError(p.t, err)
 	return thief
 }

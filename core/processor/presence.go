@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/core/internal/presence"
 	"industrial-iot-monitor/internal/telemetry"
 )
@@ -14,6 +15,7 @@ import (
 type presenceStage struct {
 	*presence.Tracker
 	log     *slog.Logger
+	offsets *clock.Offsets
 	changed []*device // device states to write
 	// Counts of devices, read by metrics. The clocks are those with an offset.
 	online, ahead, behind atomic.Int64
@@ -23,7 +25,16 @@ type presenceStage struct {
 func (p *presenceStage) observe(d *device, in presence.Input) {
 	was, offset := d.presence.Online(), d.presence.ClockOffset()
 	p.update(d, was, p.Observe(&d.presence, in))
-	p.countClock(offset, d.presence.ClockOffset())
+	p.clock(d, offset)
+}
+
+// clock counts and publishes the offset of d's clock, which was another one before.
+func (p *presenceStage) clock(d *device, was int64) {
+	is := d.presence.ClockOffset()
+	p.countClock(was, is)
+	if was != 0 || is != 0 {
+		p.offsets.Set(d.id, is)
+	}
 }
 
 // check finds out whether d went offline, or whether its record is due.

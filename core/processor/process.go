@@ -68,7 +68,8 @@ func (t *task) record(m *sarama.ConsumerMessage, now int64) {
 	t.counts.reading(&o, now)
 }
 
-// values passes the values of the accepted reading to the stages and to the live path.
+// values passes the values of the accepted reading to the stages, and to screens what the
+// live path does not bring.
 func (t *task) values(m *sarama.ConsumerMessage, p intake.Placed, d *device, gateway string, payload []byte, o *intake.Origin, now int64) {
 	r := &t.intake.Reading
 	if t.windows.Add(now, &d.windows, p.At, r) {
@@ -78,9 +79,17 @@ func (t *task) values(m *sarama.ConsumerMessage, p intake.Placed, d *device, gat
 		Reading: r, At: p.At, Restart: p.Found, Gateway: gateway, Received: p.Received, Waited: p.Waited, Now: now,
 		Partition: t.partition, Offset: m.Offset,
 	}, p.Backfill, t.out)
-	t.p.live.Add(gateway, wire.FrameEntry{
-		Device: d.id, Timestamp: p.At, Received: o.Received, Backfill: p.Backfill, ClockOffset: p.Offset, Payload: payload, Reading: r,
-	})
+	if gateway == intake.Direct || t.unshown(o) {
+		t.p.live.Add(gateway, wire.FrameEntry{
+			Device: d.id, Timestamp: p.At, Received: o.Received, Backfill: p.Backfill, ClockOffset: p.Offset, Payload: payload, Reading: r,
+		})
+	}
+}
+
+// unshown reports whether the live path has not brought a gateway's reading: it waited there,
+// or was written before this task started, when there may have been no core.
+func (t *task) unshown(o *intake.Origin) bool {
+	return o.Backfill || o.Written < t.progress.started
 }
 
 // aliveAt returns when, by the clock in ms, a reading proves its device to have been alive.

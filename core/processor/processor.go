@@ -7,8 +7,9 @@
 // both inputs are one Kafka transaction, fenced by the group's generation: each takes
 // effect exactly once. State is kept in compacted topics partitioned like the inputs and
 // restored when a partition is assigned. One goroutine per partition owns the state of its
-// devices. Live frames, alerts and aggregates are also published on the hub, without a
-// promise.
+// devices. Alerts, aggregates and delayed readings are also published on the hub, without a
+// promise. Fresh readings come to screens by the live stage (package live), which works
+// beside all this on packs that bridges send, and does not need Kafka.
 //
 // Run blocks until its context ends or a topic is unusable. While Kafka or the hub is
 // unavailable it retries.
@@ -27,6 +28,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/core/internal/gateways"
 	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/core/internal/live"
@@ -58,7 +60,8 @@ type Processor struct {
 	rules   *ruleFile
 	sensors *sensorfile.File
 	live    *live.Publisher
-	ahead   *live.Ahead
+	stage   *live.Stage
+	offsets *clock.Offsets
 	server  *ops.Server // nil without an address
 
 	gateways  *gateways.Watchdog
@@ -85,7 +88,7 @@ func New(o Options) (*Processor, error) {
 	}
 	p := &Processor{
 		cfg: o.Config, log: o.Log.With("component", "core"), limits: o.Config.limits(),
-		placement: sarama.NewMurmur2Partitioner(o.Config.DeviceData),
+		placement: sarama.NewMurmur2Partitioner(o.Config.DeviceData), offsets: clock.NewOffsets(),
 	}
 	p.partitions.Store(topology.DataPartitions)
 	if err := p.makeParts(reg); err != nil {
@@ -122,12 +125,17 @@ func (p *Processor) makeParts(reg prometheus.Registerer) (err error) {
 	if p.live, err = live.New(live.Options{Log: p.log, Registry: reg}); err != nil {
 		return err
 	}
-	p.ahead = live.NewAhead(p.live, reg, p.limits, p.sensors.Catalogue)
+	p.stage, err = live.NewStage(live.StageOptions{
+		Publisher: p.live, Registry: reg, Limits: p.limits, Catalogue: p.sensors.Catalogue, Offsets: p.offsets,
+	})
+	if err != nil {
+		return err
+	}
 	p.gateways, err = gateways.NewWatchdog(p.log, gateways.Options{Silence: p.cfg.GatewaySilence, Horizon: p.cfg.BufferHorizon})
 	if err != nil {
 		return err
 	}
-	p.peers, err = peers.New(peers.Options{Log: p.log, Gateways: p.gateways})
+	p.peers, err = peers.New(peers.Options{Log: p.log, Gateways: p.gateways, Offsets: p.offsets})
 	if err != nil {
 		return err
 	}
@@ -161,7 +169,7 @@ func (p *Processor) Run(ctx context.Context) error {
 		return nil
 	})
 	g.Go("live publisher", func(ctx context.Context) error { return p.live.Run(ctx, hub) })
-	g.Go("ahead", func(ctx context.Context) error { return p.ahead.Run(ctx, hub) })
+	g.Go("live stage", func(ctx context.Context) error { return p.stage.Run(ctx, hub) })
 	g.Go("gateways", func(ctx context.Context) error { return p.gateways.Run(ctx, hub) })
 	g.Go("peers", func(ctx context.Context) error { return p.peers.Run(ctx, hub) })
 	explainer := replay.Explainer{

@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
-	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
@@ -233,27 +232,6 @@ func (p *env) explain(a telemetry.Alert) (e wire.Explanation) {
 	}, waitTimeout, 10*time.Millisecond)
 	require.NoError(p.t, json.Unmarshal(reply.Data, &e))
 	return e
-}
-
-func TestNewestReadingsAreShownAheadOfTheBacklog(t *testing.T) {
-	p := newEnv(t)
-	l := p.listen()
-	c := p.startReady()
-	now := time.Now().UnixMilli()
-	var pack wire.PackBuilder
-	pack.Reset(1, 1)
-	pack.Add(wire.PackEntry{Device: "d1", Received: now, Payload: sampleReading("d1", now, 99)})
-	pack.Add(wire.PackEntry{Device: "d2", Received: now, Payload: []byte("no reading")})
-	pack.Add(wire.PackEntry{Device: "d3", Received: now, Payload: []byte("x"), Refusal: &telemetry.Refusal{Reason: telemetry.ReasonInvalidJSON}})
-	require.NoError(t, p.hub.Publish(wire.AheadSubject("gw-a"), bytes.Clone(pack.Finish())))
-	require.NoError(t, p.hub.Publish(wire.AheadSubject("gw-a"), []byte("no pack")))
-	require.Eventually(t, func() bool { return len(l.of("d1")) == 1 }, waitTimeout, 10*time.Millisecond)
-	require.Contains(t, string(l.of("d1")[0].Payload), `"status":"high"`)
-	require.False(t, l.of("d1")[0].Backfill)
-	c.eventually(t, 1, "core_ahead_readings_total", "shown")
-	c.eventually(t, 1, "core_ahead_readings_total", "refused")
-	c.eventually(t, 1, "core_ahead_packs_damaged_total")
-	require.Empty(t, kafkatest.ReadAll(t, p.cfg.Brokers, p.cfg.Alerts, 0, waitTimeout), "it counts only when it is in Kafka")
 }
 
 func TestRulesCommand(t *testing.T) {

@@ -87,7 +87,7 @@ func (s *session) restore(ctx context.Context, partitions []int32) error {
 func (s *session) takeOver(ctx context.Context, partition int32) (_ *task, _ *kafka.Producer, err error) {
 	c := &s.p.cfg
 	id := c.TxnPrefix + strconv.Itoa(int(partition))
-	producer, err := kafka.NewProducer(ctx, s.log, c.Brokers, clientID, id)
+	producer, err := kafka.NewProducer(ctx, s.log, c.Config, clientID, id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -140,7 +140,7 @@ func (s *session) load(t *task, from stored) {
 		d.clock = clock.Restore(state.ClockOffsetMS)
 		d.presence = t.presence.Restore(state.DeviceState, now)
 		t.presence.count(false, d.presence.Online())
-		t.presence.countClock(0, state.ClockOffsetMS)
+		t.presence.clock(d, 0)
 		d.alarm = d.alarm.SeenUntil(state.seenUntil(now))
 	}
 	for id, data := range from.alarms {
@@ -171,15 +171,16 @@ func (s *session) hurry() {
 }
 
 // run commits until stop is closed, then once more for the last results, or until a commit
-// fails.
-func (s *session) run(interval time.Duration) {
+// fails. Two commits are at least shortest apart; without a hurry, longest.
+func (s *session) run(shortest, longest time.Duration) {
 	defer close(s.done)
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for stopping := false; !stopping; {
+	timer := time.NewTimer(longest)
+	defer timer.Stop()
+	for last, stopping := time.Now(), false; !stopping; {
 		select {
-		case <-ticker.C:
+		case <-timer.C:
 		case <-s.wake:
+			stopping = s.stopsWithin(shortest - time.Since(last))
 		case <-s.stop:
 			stopping = true
 		}
@@ -190,6 +191,23 @@ func (s *session) run(interval time.Duration) {
 			close(s.failed)
 			return
 		}
+		last = time.Now()
+		timer.Reset(longest)
+	}
+}
+
+// stopsWithin waits and reports whether stop was closed meanwhile.
+func (s *session) stopsWithin(d time.Duration) bool {
+	if d <= 0 {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-s.stop:
+		return true
+	case <-timer.C:
+		return false
 	}
 }
 

@@ -40,7 +40,10 @@ func TestStartsBeforeKafkaAndHub(t *testing.T) {
 	require.Eventually(t, func() bool { return c.Ready() == nil }, waitTimeout, 10*time.Millisecond)
 
 	// Without a hub everything but its part works.
-	p.produce(reading("d1", time.Now().UnixMilli(), 99))
+	direct := func(temperature float64) { // of no gateway, so that this core shows it
+		p.produce(kafkatest.Record{Key: []byte("d1"), Value: sampleReading("d1", time.Now().UnixMilli(), temperature)})
+	}
+	direct(99)
 	require.Len(t, p.alerts(1), 1)
 	c.eventually(t, 1, "core_live_frames_total", "dropped")
 	c.eventually(t, 1, "core_hub_messages_total", "alert", "dropped")
@@ -54,7 +57,7 @@ func TestStartsBeforeKafkaAndHub(t *testing.T) {
 	ns.Start()
 	t.Cleanup(func() { ns.Shutdown(); ns.WaitForShutdown() })
 	require.Eventually(t, func() bool {
-		p.produce(reading("d1", time.Now().UnixMilli(), 20))
+		direct(20)
 		return c.value(t, "core_live_frames_total", "published") > 0
 	}, waitTimeout, 200*time.Millisecond)
 }

@@ -73,7 +73,7 @@ func newTask(p *Processor, partition int32, wake func()) *task {
 		intake:   intake.Intake{Limits: p.limits},
 		windows:  aggregate.New(aggregate.Options{Grace: windowGrace, Idle: windowIdle}),
 		alarms:   alarmStage{log: p.log, file: p.rules, stored: make(map[*device]struct{})},
-		presence: presenceStage{log: p.log},
+		presence: presenceStage{log: p.log, offsets: p.offsets},
 		watchdog: newWatchdog(p.gateways, p.peers),
 		life:     newLifeStage(p.log, p.cfg.ForgetAfter),
 		out:      newBatch(), pending: newPending(wake), progress: newProgress(now),

@@ -61,7 +61,7 @@ func TestAheadOfTheBacklogUnitsAreConvertedToo(t *testing.T) {
 	var pack wire.PackBuilder
 	pack.Reset(1, 1)
 	pack.Add(wire.PackEntry{Device: "d1", Received: now, Payload: in("°F", "d1", now, 185).Value})
-	require.NoError(t, p.hub.PublishMsg(&nats.Msg{Subject: wire.AheadSubject("gw-a"), Data: bytes.Clone(pack.Finish())}))
+	require.NoError(t, p.hub.PublishMsg(&nats.Msg{Subject: wire.FreshSubject("gw-a"), Data: bytes.Clone(pack.Finish())}))
 	require.Eventually(t, func() bool { return len(l.of("d1")) == 1 }, waitTimeout, 10*time.Millisecond)
 	require.Contains(t, string(l.of("d1")[0].Payload), `"value":85,"unit":"°C","status":"high"`)
 }

@@ -47,7 +47,7 @@ func producer(t *testing.T, addr, id string) *kafka.Producer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
-	p, err := kafka.NewProducer(ctx, quiet(), []string{addr}, "test", id)
+	p, err := kafka.NewProducer(ctx, quiet(), kafka.Config{Brokers: []string{addr}}, "test", id)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = p.Close() })
 	return p

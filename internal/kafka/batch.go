@@ -170,9 +170,9 @@ func (b *batch) add(m *sarama.ProducerMessage, size int) error {
 
 // seal makes the batch ready to be sent, for the first time or again: a batch that is
 // repeated must be the same to the last byte.
-func (b *batch) seal(producerID int64, epoch int16, sequence int32) {
+func (b *batch) seal(c Compression, producerID int64, epoch int16, sequence int32) {
 	b.wire.Version = 2
-	b.wire.Codec = compression
+	b.wire.Codec, b.wire.CompressionLevel, _ = c.codec()
 	b.wire.PartitionLeaderEpoch = -1
 	b.wire.IsTransactional = true
 	b.wire.ProducerID, b.wire.ProducerEpoch, b.wire.FirstSequence = producerID, epoch, sequence

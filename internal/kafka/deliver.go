@@ -27,7 +27,7 @@ func (p *Producer) flush() error {
 	d := &delivery{load: p.filling, done: make(chan struct{})}
 	for _, b := range d.batches {
 		t := p.topics[b.topic]
-		b.seal(p.txn.producerID, p.txn.epoch, t.sequence[b.partition])
+		b.seal(p.compression, p.txn.producerID, p.txn.epoch, t.sequence[b.partition])
 		t.sequence[b.partition] = nextSequence(t.sequence[b.partition], len(b.records))
 		t.batches[b.partition] = nil
 	}

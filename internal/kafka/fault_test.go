@@ -214,7 +214,7 @@ func TestRefusedProducerIsNotMade(t *testing.T) {
 		kmsg.InitProducerID: kerr.TransactionalIDAuthorizationFailed, kmsg.FindCoordinator: kerr.TransactionalIDAuthorizationFailed,
 	} {
 		b.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: code})
-		p, err := kafka.NewProducer(within(t), quiet(), brokers, "test", "tx")
+		p, err := kafka.NewProducer(within(t), quiet(), kafka.Config{Brokers: brokers}, "test", "tx")
 		require.ErrorIs(t, err, sarama.ErrTransactionalIDAuthorizationFailed)
 		require.ErrorContains(t, err, "initialising transactional producer tx")
 		require.True(t, kafka.Permanent(err))

@@ -206,7 +206,7 @@ func TestUsedBatchHoldsNothing(t *testing.T) {
 	require.Equal(t, time.UnixMilli(5), b.wire.MaxTimestamp)
 	require.Equal(t, -2*time.Millisecond, b.records[1].TimestampDelta)
 	require.EqualValues(t, 1, b.records[1].OffsetDelta)
-	b.seal(1, 2, 3)
+	b.seal(Zstd, 1, 2, 3)
 	require.Len(t, b.wire.Records, 2)
 	require.Equal(t, sarama.CompressionLZ4, b.wire.Codec)
 	require.True(t, b.wire.IsTransactional)

@@ -41,7 +41,7 @@ func newTopic(tb testing.TB, brokers []string, topic kafka.Topic) string {
 // newProducer returns a producer that is closed with the test.
 func newProducer(tb testing.TB, brokers []string, id string) *kafka.Producer {
 	tb.Helper()
-	p, err := kafka.NewProducer(within(tb), quiet(), brokers, "test", id)
+	p, err := kafka.NewProducer(within(tb), quiet(), kafka.Config{Brokers: brokers}, "test", id)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = p.Close() })
 	return p

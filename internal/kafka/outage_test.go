@@ -36,7 +36,7 @@ func (c *counter) run(ctx context.Context, n int, done func(next int)) error {
 }
 
 func (c *counter) session(ctx context.Context, n int, done func(next int)) error {
-	p, err := kafka.NewProducer(ctx, quiet(), c.brokers, "test", c.id)
+	p, err := kafka.NewProducer(ctx, quiet(), kafka.Config{Brokers: c.brokers}, "test", c.id)
 	if err != nil {
 		return err
 	}

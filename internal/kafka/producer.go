@@ -36,6 +36,8 @@ type Producer struct {
 	txn    coordinated
 	sever  context.CancelFunc // cuts every connection
 
+	compression Compression
+
 	life context.Context         //nolint:containedctx // ends when Close starts
 	end  context.CancelCauseFunc // ends life
 
@@ -66,20 +68,20 @@ type groupOffsets struct {
 // NewProducer initialises a transactional producer, which fences every older producer
 // with the same transactional id and aborts its open transaction. It retries until
 // ctx ends while the brokers are unreachable. Ending ctx later changes nothing.
-func NewProducer(ctx context.Context, log *slog.Logger, brokers []string, clientID, transactionalID string) (*Producer, error) {
+func NewProducer(ctx context.Context, log *slog.Logger, c Config, clientID, transactionalID string) (*Producer, error) {
 	conns, sever := context.WithCancel(context.WithoutCancel(ctx))
 	made := context.AfterFunc(ctx, sever)
 	defer made()
 	conf := newProducerSettings(clientID)
 	bindOnce(conns, conf)
 	log = log.With("component", "kafka")
-	client, err := dial(ctx, log, brokers, conf)
+	client, err := dial(ctx, log, c.Brokers, conf)
 	if err != nil {
 		sever()
 		return nil, fmt.Errorf("initialising transactional producer %s: %w", transactionalID, err)
 	}
 	p := &Producer{
-		log: log, client: client, sever: sever, topics: make(map[string]*placement), groups: make(map[string]*sarama.Broker),
+		log: log, client: client, sever: sever, compression: c.Compression, topics: make(map[string]*placement), groups: make(map[string]*sarama.Broker),
 		acknowledged: make(map[string]int),
 		txn:          coordinated{client: client, id: transactionalID, added: make(map[topicPartition]bool)},
 	}

@@ -38,7 +38,7 @@ func NewSettings(clientID string) *sarama.Config {
 	// placement as Producer's.
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.Partitioner = sarama.NewMurmur2Partitioner
-	c.Producer.Compression = compression
+	c.Producer.Compression, c.Producer.CompressionLevel, _ = Zstd.codec()
 	c.Producer.MaxMessageBytes = MaxRecordBytes
 
 	// Records of aborted transactions are never seen.
@@ -79,6 +79,3 @@ func newProducerSettings(clientID string) *sarama.Config {
 
 // produceTimeout is how long the leader may wait for its replicas.
 const produceTimeout = 5 * time.Second
-
-// compression of the batches: lz4 costs least CPU in total, the broker's included.
-const compression = sarama.CompressionLZ4

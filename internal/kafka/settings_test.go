@@ -2,14 +2,17 @@ package kafka_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/rcrowley/go-metrics"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/kafkatest"
 )
 
 func TestSettingsKeepThePromises(t *testing.T) {
@@ -51,6 +54,35 @@ func TestBrokersHaveToBeAddresses(t *testing.T) {
 	for _, bad := range []string{"", "kafka", ":9092", "kafka:"} {
 		require.ErrorContains(t, kafka.Config{Brokers: []string{"kafka:9092", bad}}.Check(), "KAFKA_BROKERS: \""+bad+"\"")
 	}
+}
+
+// TestBatchesAreCompressedAsConfigured reads the codec from the batches that the broker stored.
+func TestBatchesAreCompressedAsConfigured(t *testing.T) {
+	brokers := kafkatest.Brokers(t)
+	value := strings.Repeat(string(reading(1)), 20)
+	const noCompression, snappy, lz4, zstd = 0, 2, 3, 4 // Kafka's protocol, attributes of a record batch
+	for c, want := range map[kafka.Compression]uint8{
+		"": zstd, kafka.Zstd: zstd, kafka.LZ4: lz4, kafka.Snappy: snappy, kafka.None: noCompression,
+	} {
+		t.Run(string(c), func(t *testing.T) {
+			topic := newTopic(t, brokers, kafka.Topic{Partitions: 1})
+			config := kafka.Config{Brokers: brokers, Compression: c}
+			require.NoError(t, config.Check())
+			p, err := kafka.NewProducer(within(t), quiet(), config, "test", kafkatest.Name(t, "tx"))
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = p.Close() })
+			commit(t, p, message(topic, "k", value))
+			client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumeTopics(topic))
+			require.NoError(t, err)
+			t.Cleanup(client.Close)
+			fetched := client.PollFetches(within(t))
+			require.NoError(t, fetched.Err())
+			record := fetched.Records()[0]
+			require.Equal(t, value, string(record.Value))
+			require.Equal(t, want, record.Attrs.CompressionType())
+		})
+	}
+	require.ErrorContains(t, kafka.Config{Brokers: brokers, Compression: "gzip"}.Check(), "KAFKA_COMPRESSION=gzip: want zstd")
 }
 
 // TestSaramaMeasuresNothing would see the goroutine of sarama's meters in goleak too.

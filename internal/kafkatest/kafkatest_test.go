@@ -53,7 +53,7 @@ func TestReadAllSeesCommittedRecordsAlone(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	require.NoError(t, kafka.EnsureTopics(t.Context(), log, brokers, kafka.Topic{Name: topic, Partitions: 1}))
 	write := func(end func(p *kafka.Producer) error) {
-		p, err := kafka.NewProducer(t.Context(), log, brokers, "test", kafkatest.Name(t, "tx"))
+		p, err := kafka.NewProducer(t.Context(), log, kafka.Config{Brokers: brokers}, "test", kafkatest.Name(t, "tx"))
 		require.NoError(t, err)
 		defer func() { _ = p.Close() }()
 		require.NoError(t, p.Begin())

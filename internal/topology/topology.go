@@ -16,7 +16,7 @@ import (
 const (
 	DataPartitions  = 10
 	AlertPartitions = 3
-	lanes           = 4
+	lanes           = 1
 )
 
 // Topics names the Kafka topics. The zero value is not usable; config fills in the

@@ -21,9 +21,9 @@ const (
 	StatusSubjects = "gateways.*.status"
 	// LedgerSubjects matches every gateway's ledger on the hub.
 	LedgerSubjects = "gateways.*.ledger"
-	// AheadSubjects matches packs that the bridge sends ahead of a gateway's backlog, on
-	// the hub: see AheadSubject.
-	AheadSubjects = "ahead.*"
+	// FreshSubjects matches the packs that bridges send to core's live stage: see
+	// FreshSubject.
+	FreshSubjects = "fresh.*"
 	// ExplainSubject answers why an alarm was raised: the request is an ExplainRequest,
 	// the reply an Explanation, both JSON.
 	ExplainSubject = "alarms.explain"
@@ -59,9 +59,9 @@ func StatusSubject(gateway string) string { return "gateways." + gateway + ".sta
 // LedgerSubject returns the subject of a gateway's ledger.
 func LedgerSubject(gateway string) string { return "gateways." + gateway + ".ledger" }
 
-// AheadSubject returns the subject on which the bridge sends a gateway's newest packs
-// ahead of its backlog, for the screen alone. They arrive in Kafka later, in order.
-func AheadSubject(gateway string) string { return "ahead." + gateway }
+// FreshSubject returns the subject on which the bridge sends a gateway's packs as soon as it
+// has them, for screens alone. They arrive in Kafka later, in order.
+func FreshSubject(gateway string) string { return "fresh." + gateway }
 
 // LiveSubject returns the subject of a gateway's live frames.
 func LiveSubject(gateway string) string { return "live." + gateway }

@@ -15,6 +15,7 @@ type item struct {
 	damaged []byte                // the bytes of an unreadable pack
 	loss    *loss                 // detected at this pack
 	late    bool                  // it waited in the gateway
+	hurry   bool                  // a backlog is behind it
 	weight  int64                 // bytes of the lane's memory
 }
 
@@ -48,6 +49,7 @@ type batch struct {
 	updates []update // the newest checkpoint of each gateway
 	losses  []loss
 	entries int   // messages in the items
+	hurry   bool  // a backlog is behind one of them
 	weight  int64 // of the items
 	sent    sent
 }
@@ -65,6 +67,7 @@ func (b *batch) add(it *item) {
 	b.items = append(b.items, *it)
 	b.entries += it.entries()
 	b.weight += it.weight
+	b.hurry = b.hurry || it.hurry
 	if it.loss != nil {
 		b.losses = append(b.losses, *it.loss)
 	}
@@ -90,6 +93,26 @@ func (b *batch) reset() {
 func nextBatch(b *batch, most int, due, held bool) (receive, flush bool) {
 	full := held || b.entries >= most
 	return !held, !b.empty() && (due || full)
+}
+
+const (
+	// enoughReadings and enoughBytes are worth a transaction: with fewer, what it costs by
+	// itself weighs more than its readings.
+	enoughReadings, enoughBytes = 200, 64 << 10
+)
+
+// wait returns how long the batch gathers packs, from its first one on: at least shortest,
+// and until it is worth a transaction, but at most longest. The time thus follows the rate.
+// While a backlog drains it does not wait.
+func (b *batch) wait(shortest, longest time.Duration) time.Duration {
+	switch {
+	case b.hurry:
+		return 0
+	case b.entries >= enoughReadings || b.weight >= enoughBytes:
+		return min(shortest, longest)
+	default:
+		return longest
+	}
 }
 
 // fits reports whether an item may join a batch of at most most messages. Any item may

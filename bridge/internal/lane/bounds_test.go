@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"industrial-iot-monitor/bridge/internal/checkpoint"
+	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -44,8 +45,9 @@ func TestNewRefusesIncompleteOptions(t *testing.T) {
 
 func TestUncommittedPacksAreBoundedInBytes(t *testing.T) {
 	p := &puller{
-		r: &run{budget: semaphore.NewWeighted(memory), packs: make(chan item, 3)},
-		g: &gateway{id: "gw"},
+		live: &liveGateway{},
+		r:    &run{budget: semaphore.NewWeighted(memory), packs: make(chan item, 3)},
+		g:    &gateway{id: "gw"},
 	}
 	next := func(seq uint64) item { return item{next: checkpoint.Checkpoint{Seq: seq}} }
 	require.NoError(t, p.enqueueData(t.Context(), next(1), memory/2))
@@ -64,7 +66,7 @@ func TestUncommittedPacksAreBoundedInBytes(t *testing.T) {
 
 func TestMemoryOfAPackThatWasNotEnqueuedIsReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &puller{r: &run{budget: semaphore.NewWeighted(memory), packs: make(chan item)}, g: &gateway{id: "gw"}}
+		p := &puller{live: &liveGateway{}, r: &run{budget: semaphore.NewWeighted(memory), packs: make(chan item)}, g: &gateway{id: "gw"}}
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error)
 		go func() { result <- p.enqueueData(ctx, item{}, 10*memory) }()
@@ -121,18 +123,18 @@ func TestLedgerIncludesAnEpochWithoutPacks(t *testing.T) {
 }
 
 // collecting is a collector whose pullers and committer are the test.
-func collecting(t *testing.T, linger time.Duration) *run {
+func collecting(t *testing.T, most int, shortest, longest time.Duration) *run {
 	t.Helper()
 	l := testLane(t, func(context.Context) (Producer, map[string][]byte, error) { return nil, nil, nil })
-	l.o.Linger = linger
+	l.o.MaxReadings, l.o.CommitMin, l.o.CommitMax = most, shortest, longest
 	r := &run{Lane: l, packs: make(chan item), ready: make(chan *batch), free: make(chan *batch, 2)}
 	go func() { _ = r.collect(t.Context()) }()
 	return r
 }
 
-func TestCollectorFlushesWhenFullOrAfterLinger(t *testing.T) {
+func TestCollectorFlushesWhenFullOrAfterAWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := collecting(t, time.Second)
+		r := collecting(t, 10, 0, time.Second)
 		r.packs <- *itemOf(pack(t, 1, 1, readings(4)...), 1)
 		r.packs <- *itemOf(pack(t, 1, 2, readings(4)...), 2)
 		start := time.Now()
@@ -160,15 +162,67 @@ func TestCollectorFlushesWhenFullOrAfterLinger(t *testing.T) {
 	})
 }
 
-func TestFirstPackOfABatchStartsTheLinger(t *testing.T) {
-	for _, linger := range []time.Duration{0, 1, time.Minute} {
+func TestFirstPackOfABatchStartsTheWait(t *testing.T) {
+	for _, wait := range []time.Duration{0, 1, time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
-			r := collecting(t, linger)
+			r := collecting(t, 10, 0, wait)
 			start := time.Now()
 			r.packs <- *itemOf(pack(t, 1, 1, readings(1)...), 1)
 			<-r.ready
-			require.Equal(t, linger, time.Since(start))
+			require.Equal(t, wait, time.Since(start))
 		})
+	}
+}
+
+// The time of a transaction follows the rate: it gathers what is worth one, not longer than
+// CommitMax, and not shorter than CommitMin.
+func TestTransactionsFollowTheRate(t *testing.T) {
+	const shortest, longest = 50 * time.Millisecond, 500 * time.Millisecond
+	for name, c := range map[string]struct {
+		every    time.Duration // between packs
+		readings int           // in each
+		want     time.Duration
+	}{
+		"few":                {100 * time.Millisecond, 10, longest},
+		"2,000 a second":     {10 * time.Millisecond, 20, 90 * time.Millisecond}, // the tenth pack
+		"20,000 a second":    {10 * time.Millisecond, 200, shortest},
+		"one pack of enough": {time.Hour, enoughReadings, shortest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				r := collecting(t, 5000, shortest, longest)
+				it := itemOf(pack(t, 1, 1, readings(c.readings)...), 1)
+				start := time.Now()
+				go func() {
+					for lifecycle.Pause(ctx, 0) {
+						select {
+						case r.packs <- *it:
+						case <-ctx.Done():
+						}
+						lifecycle.Pause(ctx, c.every)
+					}
+				}()
+				<-r.ready
+				require.Equal(t, c.want, time.Since(start))
+				cancel()
+			})
+		})
+	}
+}
+
+func TestBatchWaitsForWhatItIsWorth(t *testing.T) {
+	for name, c := range map[string]struct {
+		b    batch
+		want time.Duration
+	}{
+		"little":              {batch{entries: enoughReadings - 1, weight: enoughBytes - 1}, time.Second},
+		"enough readings":     {batch{entries: enoughReadings}, time.Millisecond},
+		"enough bytes":        {batch{weight: enoughBytes}, time.Millisecond},
+		"a backlog drains":    {batch{entries: 1, hurry: true}, 0},
+		"and there is plenty": {batch{entries: enoughReadings, hurry: true}, 0},
+	} {
+		require.Equal(t, c.want, c.b.wait(time.Millisecond, time.Second), name)
 	}
 }
 
@@ -236,15 +290,6 @@ func TestUnreadableGatewayIsRetriedAndWarnedAboutOnce(t *testing.T) {
 }
 
 func TestBacklogBoundaries(t *testing.T) {
-	start := time.UnixMilli(1_700_000_000_000)
-	at := func(last uint64, late time.Duration) bool {
-		s := wire.GatewayStatus{LastSeq: last, Time: start.Add(late).UnixMilli()}
-		return new(aheadSender).behind(s, Position{Committed: checkpoint.Checkpoint{Seq: 100, At: start.UnixMilli()}}, start)
-	}
-	require.True(t, at(101+behindPacks, behindFor+time.Millisecond))
-	require.False(t, at(100+behindPacks, behindFor+time.Millisecond), "not enough packs")
-	require.False(t, at(101+behindPacks, behindFor), "not late enough")
-
 	for name, c := range map[string]struct {
 		s    wire.GatewayStatus
 		want bool
@@ -254,7 +299,7 @@ func TestBacklogBoundaries(t *testing.T) {
 		"half full":        {wire.GatewayStatus{LastSeq: 101 + behindPacks, BufferBytes: 50, BufferLimit: 100}, false},
 	} {
 		c.s.Gateway = "gw-a"
-		p := &puller{r: heard(t, c.s), g: &gateway{id: "gw-a"}}
+		p := &puller{live: &liveGateway{}, r: heard(t, c.s), g: &gateway{id: "gw-a"}}
 		require.Equal(t, c.want, p.unhurried(Position{Committed: checkpoint.Checkpoint{Seq: 100}}), name)
 	}
 }

@@ -6,8 +6,12 @@ import "context"
 // blocks while the lane's memory is used up.
 func (p *puller) enqueueData(ctx context.Context, it item, size int) error {
 	it.weight = min(int64(size), memory)
-	if err := p.r.budget.Acquire(ctx, it.weight); err != nil {
-		return err
+	if !p.r.budget.TryAcquire(it.weight) {
+		p.live.hold(true)
+		if err := p.r.budget.Acquire(ctx, it.weight); err != nil {
+			return err
+		}
+		p.live.hold(false)
 	}
 	if err := p.enqueue(ctx, it); err != nil {
 		p.r.budget.Release(it.weight)
@@ -19,6 +23,14 @@ func (p *puller) enqueueData(ctx context.Context, it item, size int) error {
 // enqueue passes an item to the collector and moves the position behind it.
 func (p *puller) enqueue(ctx context.Context, it item) error {
 	it.gateway = p.g
+	select {
+	case p.r.packs <- it:
+		p.g.pos = it.next
+		return nil
+	default:
+	}
+	p.live.hold(true)
+	defer p.live.hold(false)
 	select {
 	case p.r.packs <- it:
 		p.g.pos = it.next

@@ -63,7 +63,6 @@ func (r *run) reconcilePullers(ctx context.Context, pullers *sync.WaitGroup, kno
 			defer close(g.done)
 			newPuller(r, g).run(pullCtx)
 		})
-		pullers.Go(func() { newAheadSender(r, id).run(pullCtx) })
 	}
 	for id, g := range known {
 		if g.cancel != nil && !present[id] {

@@ -5,6 +5,8 @@
 // checkpoints in Kafka. It does not decide who owns a lane (the consumer group does, in
 // package relay) and does not parse readings.
 //
+// On their way into Kafka the packs are sent to screens, by Live, which works without Kafka.
+//
 // In a lane one puller for each gateway fetches packs, the collector gathers them into the
 // next transaction, and the committer writes the previous one to Kafka. Queues between them
 // are bounded: the faster side blocks.
@@ -56,7 +58,7 @@ type Producer interface {
 	Acknowledged(topic string) (int, error)
 }
 
-// Options of a Lane. All but Linger and TrimMargin are required.
+// Options of a Lane. All but CommitMin, CommitMax and TrimMargin are required.
 type Options struct {
 	Partition int32 // of the checkpoints topic, the number of the lane
 	Lanes     int32 // number of lanes
@@ -65,14 +67,17 @@ type Options struct {
 	Open     func(ctx context.Context) (Producer, map[string][]byte, error)
 	NATS     *nats.Conn // to the hub
 	Roster   *roster.Roster
+	Live     *Live
 	Progress *Progress
 	Metrics  *Metrics
 	Topics   topology.Topics
 	Log      *slog.Logger
 
-	MaxReadings int           // per transaction; a pack is never divided
-	Linger      time.Duration // how long a small transaction waits for more
-	TrimMargin  uint64        // packs kept in a gateway's stream behind the checkpoint
+	MaxReadings int // per transaction; a pack is never divided
+	// CommitMin and CommitMax are how long a transaction gathers packs: CommitMin when they
+	// are worth one, at most CommitMax.
+	CommitMin, CommitMax time.Duration
+	TrimMargin           uint64 // packs kept in a gateway's stream behind the checkpoint
 }
 
 // Lane is one lane.
@@ -89,8 +94,8 @@ func New(o Options) (*Lane, error) {
 	switch {
 	case o.Log == nil:
 		return nil, errors.New("lane: Options.Log is required")
-	case o.Open == nil, o.NATS == nil, o.Roster == nil, o.Progress == nil, o.Metrics == nil:
-		return nil, errors.New("lane: Options.Open, NATS, Roster, Progress and Metrics are required")
+	case o.Open == nil, o.NATS == nil, o.Roster == nil, o.Live == nil, o.Progress == nil, o.Metrics == nil:
+		return nil, errors.New("lane: Options.Open, NATS, Roster, Live, Progress and Metrics are required")
 	case o.MaxReadings < 1 || o.Lanes < 1:
 		return nil, errors.New("lane: Options.MaxReadings and Lanes must be positive")
 	}

@@ -42,11 +42,23 @@ func emptyRoster(t *testing.T) *roster.Roster {
 
 func testLane(t *testing.T, open func(ctx context.Context) (Producer, map[string][]byte, error)) *Lane {
 	t.Helper()
+	known := emptyRoster(t)
 	l, err := New(Options{
-		Lanes: 1, Open: open, NATS: &nats.Conn{}, Roster: emptyRoster(t), Progress: NewProgress(), Metrics: NewMetrics(prometheus.NewRegistry()),
+		Lanes: 1, Open: open, NATS: &nats.Conn{}, Roster: known, Live: testLive(t, &nats.Conn{}, known, prometheus.NewRegistry()), Progress: NewProgress(), Metrics: NewMetrics(prometheus.NewRegistry()),
 		Topics: topics, Log: slog.New(slog.DiscardHandler), MaxReadings: 10,
 	})
 	require.NoError(t, err)
+	return l
+}
+
+// testLive is the live path of all gateways.
+func testLive(tb testing.TB, nc *nats.Conn, known *roster.Roster, reg prometheus.Registerer) *Live {
+	tb.Helper()
+	l, err := NewLive(LiveOptions{
+		NATS: nc, Roster: known, Log: slog.New(slog.DiscardHandler), Registry: reg,
+		Serves: func(string) bool { return true },
+	})
+	require.NoError(tb, err)
 	return l
 }
 

@@ -60,23 +60,3 @@ func TestLedger(t *testing.T) {
 	require.Empty(t, l.Epochs)
 	require.Zero(t, l.Total)
 }
-
-func TestAheadSenderIsNeededWhenPacksAreLate(t *testing.T) {
-	start := time.UnixMilli(1_700_000_000_000)
-	pos := func(seq uint64, at time.Time) Position {
-		return Position{Committed: checkpoint.Checkpoint{Seq: seq, At: at.UnixMilli()}}
-	}
-	beat := func(last uint64, at time.Time) wire.GatewayStatus {
-		return wire.GatewayStatus{LastSeq: last, Time: at.UnixMilli()}
-	}
-	var s aheadSender
-	require.False(t, s.behind(beat(10, start), pos(10, start), start), "nothing to do")
-	later := start.Add(time.Hour)
-	require.False(t, s.behind(beat(11, later), pos(10, start), later), "the first pack after a quiet hour")
-	require.False(t, s.behind(beat(15, later), pos(12, later), later.Add(behindFor+1)), "that one came through")
-	require.False(t, s.behind(beat(80, later), pos(12, later), later.Add(behindFor+2)), "many, and young")
-	require.False(t, s.behind(beat(80, later), pos(12, later), later.Add(behindFor+3)))
-	require.True(t, s.behind(beat(80, later), pos(12, later), later.Add(2*behindFor+3)), "one has waited for long")
-	require.True(t, new(aheadSender).behind(beat(500, later), pos(10, start), later), "many, and old")
-	require.False(t, s.behind(beat(80, later), pos(80, later), later.Add(3*behindFor)), "it has caught up")
-}

@@ -18,8 +18,6 @@ type Metrics struct {
 	trimFailures prometheus.Counter
 	lanesOwned   prometheus.Gauge
 	restarts     prometheus.Counter
-	ahead        prometheus.Gauge
-	aheadPacks   prometheus.Counter
 }
 
 // NewMetrics registers the lanes' metrics.
@@ -57,11 +55,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		restarts: counter("bridge_lane_restarts_total", "Lane restarts from the checkpoints after an error."),
 	}
-	m.ahead = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "bridge_ahead_gateways", Help: "Gateways whose newest packs are sent ahead of their backlog.",
-	})
-	m.aheadPacks = counter("bridge_ahead_packs_total", "Packs sent ahead of a backlog, for the live path only.")
-	reg.MustRegister(m.ahead, m.aheadPacks, m.records, m.packs, m.deadLetters, m.damaged, transactions, m.txnSeconds, m.txnReadings,
+	reg.MustRegister(m.records, m.packs, m.deadLetters, m.damaged, transactions, m.txnSeconds, m.txnReadings,
 		m.losses, m.lostPacks, m.pullFailures, m.trimFailures, m.lanesOwned, m.restarts)
 	return m
 }

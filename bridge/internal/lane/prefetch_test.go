@@ -236,33 +236,3 @@ func TestPrefetcherFailsWithoutAConnection(t *testing.T) {
 	_, err = newPrefetcher(p.nc, requests)
 	require.ErrorIs(t, err, nats.ErrConnectionClosed)
 }
-
-// A pack that cannot go ahead still arrives by Kafka. Only a broken line ends the sender.
-func TestPackThatCannotGoAhead(t *testing.T) {
-	p := play(t)
-	l := testLane(t, func(context.Context) (Producer, map[string][]byte, error) { return nil, nil, nil })
-	l.o.NATS = p.nc
-	s := newAheadSender(&run{Lane: l}, "gw-a")
-	send := func(msg *nats.Msg) (uint64, error) {
-		f := &prefetcher{nc: p.nc, msgs: make(chan *nats.Msg, 1), silence: time.NewTimer(time.Hour), pending: aheadPacks}
-		if msg != nil {
-			f.msgs <- msg
-		}
-		return s.send(t.Context(), f)
-	}
-	const seven = "$JS.ACK.S.C.1.7.1.0.0"
-	seq, err := send(nil)
-	require.NoError(t, err)
-	require.Zero(t, seq, "none arrived")
-	seq, err = send(&nats.Msg{Sub: p.flow.sub, Reply: seven, Data: make([]byte, hub.MaxPayload+1)})
-	require.NoError(t, err, "too large for the hub")
-	require.Equal(t, uint64(7), seq)
-	_, err = send(&nats.Msg{Sub: p.flow.sub, Reply: "no position", Data: []byte("x")})
-	require.ErrorContains(t, err, "reading a pack's sequence")
-	seq, err = send(&nats.Msg{Sub: p.flow.sub, Reply: seven, Data: []byte("x")})
-	require.NoError(t, err)
-	require.Equal(t, uint64(7), seq)
-	p.nc.Close()
-	_, err = send(&nats.Msg{Sub: p.flow.sub, Reply: seven, Data: []byte("x")})
-	require.ErrorIs(t, err, nats.ErrConnectionClosed)
-}

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"industrial-iot-monitor/bridge/internal/checkpoint"
 )
@@ -15,7 +14,6 @@ type Progress struct {
 	mu       sync.Mutex
 	lanes    map[int32]struct{}
 	gateways map[string]*advance
-	behind   time.Time
 }
 
 type advance struct {
@@ -66,20 +64,6 @@ func (p *Progress) Owns(lane int32) bool {
 	defer p.mu.Unlock()
 	_, ok := p.lanes[lane]
 	return ok
-}
-
-// Behind records that a gateway has a backlog before its newest packs.
-func (p *Progress) Behind(now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.behind = now
-}
-
-// LastBehind returns when any gateway was behind last.
-func (p *Progress) LastBehind() time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.behind
 }
 
 // Own records that this bridge runs a lane.

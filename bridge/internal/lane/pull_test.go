@@ -16,7 +16,7 @@ import (
 // puller. Only the stream can tell, and only the former may be skipped.
 func TestPackThatVanishedOnItsWayIsNotBelievedAsAHole(t *testing.T) {
 	s := fullSource(t, 0, 10, 6)
-	p := &puller{src: s, g: &gateway{pos: checkpoint.Checkpoint{Seq: 3}}}
+	p := &puller{live: &liveGateway{}, src: s, g: &gateway{pos: checkpoint.Checkpoint{Seq: 3}}}
 	require.NoError(t, p.inSequence(t.Context(), 4))
 	require.ErrorIs(t, p.inSequence(t.Context(), 5), errJump, "the stream has pack 4")
 	require.ErrorIs(t, p.inSequence(t.Context(), 3), errJump, "pack 3 was read before")

@@ -35,18 +35,20 @@ var (
 // puller reads the stream of one gateway from g.pos on and passes the packs to the
 // collector.
 type puller struct {
-	r   *run
-	g   *gateway
-	log *slog.Logger
-	src source
+	r    *run
+	g    *gateway
+	live *liveGateway
+	log  *slog.Logger
+	src  source
 	// failures counts the failed sessions since the stream was last readable.
 	failures int
 	pace     pace
+	last     uint64 // the stream's newest sequence when the session began
 }
 
 func newPuller(r *run, g *gateway) *puller {
 	return &puller{
-		r: r, g: g, log: r.log.With("gateway", g.id),
+		r: r, g: g, live: r.o.Live.gateway(g.id), log: r.log.With("gateway", g.id),
 		src: source{nc: r.o.NATS, gateway: g.id},
 	}
 }
@@ -123,6 +125,7 @@ func (p *puller) compare(ctx context.Context) error {
 			return err
 		}
 	}
+	p.last = v.Last
 	if pos.Compare(v) == checkpoint.Changed {
 		p.log.Error("stream lost its end or was recreated, reading it from its start",
 			"checkpoint_seq", pos.Seq, "first_seq", v.First, "last_seq", v.Last)
@@ -155,6 +158,9 @@ func (p *puller) pull(ctx context.Context, cons jetstream.Consumer) error {
 		return err
 	}
 	defer packs.stop()
+	p.live.read(true, p.g.pos.Seq, p.last)
+	p.r.o.Live.check()
+	defer func() { p.live.read(false, p.g.pos.Seq, 0) }()
 	taken, gateways := 0, 1
 	defer func() { p.pace.finish(taken, err) }()
 	for ; ; taken++ {
@@ -209,11 +215,12 @@ func (p *puller) receive(ctx context.Context, seq uint64, data []byte) error {
 		return p.enqueueData(ctx, item{next: step.Next, damaged: data, loss: l}, len(data))
 	}
 	content := contentOf(seq, pack, time.Now())
+	p.show(seq, content, data)
 	step := p.g.pos.Read(content, p.claims)
 	if step.Known {
 		return p.enqueue(ctx, item{next: step.Next})
 	}
-	it := item{next: step.Next, pack: pack, late: content.Late}
+	it := item{next: step.Next, pack: pack, late: content.Late, hurry: content.Late && p.draining(seq)}
 	switch {
 	case content.Broken > 0:
 		it.loss = p.loss("a pack has unreadable entries", step, seq)
@@ -221,6 +228,23 @@ func (p *puller) receive(ctx context.Context, seq uint64, data []byte) error {
 		it.loss = p.loss("packs are missing from the gateway's stream", step, seq)
 	}
 	return p.enqueueData(ctx, it, len(data))
+}
+
+// show sends a pack to screens, unless it waited in the gateway: screens get those through
+// Kafka, at its pace.
+func (p *puller) show(seq uint64, content checkpoint.Pack, data []byte) {
+	if !content.Late {
+		if err := p.r.o.Live.send(p.live, seq, content.Epoch, data); err != nil {
+			p.log.Debug("pack not sent to screens", "seq", seq, "err", err)
+		}
+	}
+	p.live.received(seq)
+}
+
+// draining reports whether the gateway has a backlog behind a sequence.
+func (p *puller) draining(seq uint64) bool {
+	heard := p.r.o.Roster.Heard(p.g.id)
+	return len(heard) > 0 && heard[len(heard)-1].LastSeq > seq+behindPacks
 }
 
 // contentOf describes a pack by walking its entries, and rewinds it.

@@ -110,8 +110,8 @@ func newRunning(t *testing.T, change func(*Options)) *running {
 		store: &memoryKafka{checkpoints: map[string][]byte{}},
 	}
 	o := Options{
-		Lanes: 1, NATS: r.nc, Roster: r.roster, Progress: NewProgress(), Metrics: NewMetrics(r.reg), Topics: topics,
-		Log: slog.New(slog.DiscardHandler), MaxReadings: 50, Linger: time.Millisecond, TrimMargin: 3,
+		Lanes: 1, NATS: r.nc, Roster: r.roster, Live: testLive(t, r.nc, r.roster, r.reg), Progress: NewProgress(), Metrics: NewMetrics(r.reg), Topics: topics,
+		Log: slog.New(slog.DiscardHandler), MaxReadings: 50, CommitMin: time.Millisecond, CommitMax: time.Millisecond, TrimMargin: 3,
 		Open: func(context.Context) (Producer, map[string][]byte, error) {
 			r.store.mu.Lock()
 			defer r.store.mu.Unlock()
@@ -315,31 +315,4 @@ func TestFailedTransactionIsWrittenAgain(t *testing.T) {
 	r.store.mu.Unlock()
 	r.reaches(3)
 	require.Len(t, r.store.in(topics.DeviceData), 6)
-}
-
-func TestNewestPacksGoAheadOfABacklog(t *testing.T) {
-	r := newRunning(t, func(o *Options) { o.MaxReadings = 1 })
-	r.store.gate = make(chan struct{}) // the backlog waits for Kafka
-	sub, err := r.nc.SubscribeSync(wire.AheadSubject("gw-a"))
-	require.NoError(t, err)
-	r.testGateway.store(behindPacks+10, 1)
-	r.run()
-	first, err := sub.NextMsg(waitTimeout)
-	require.NoError(t, err)
-	p, err := wire.OpenPack(first.Data)
-	require.NoError(t, err)
-	require.Equal(t, uint64(behindPacks+10), p.Header.Counter, "it starts at the newest")
-	r.shows(1, "bridge_ahead_gateways")
-	r.testGateway.store(1, 1)
-	next, err := sub.NextMsg(waitTimeout)
-	require.NoError(t, err)
-	p, err = wire.OpenPack(next.Data)
-	require.NoError(t, err)
-	require.Equal(t, uint64(behindPacks+11), p.Header.Counter)
-	r.shows(2, "bridge_ahead_packs_total")
-	require.WithinDuration(t, time.Now(), r.lane.o.Progress.LastBehind(), waitTimeout)
-	close(r.store.gate)
-	r.reaches(behindPacks + 11)
-	r.shows(0, "bridge_ahead_gateways")
-	require.Len(t, r.store.in(topics.DeviceData), behindPacks+11, "Kafka gets them in order, once")
 }

@@ -8,13 +8,14 @@ import (
 )
 
 // collect gathers packs into batches. A batch is flushed when the committer is free and the
-// batch is full or has waited for Linger; until then it grows.
+// batch is full or has waited; until then it grows.
 func (r *run) collect(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	defer timer.Stop()
 	b := r.batch()
-	due := false   // b has waited long enough
+	due := false // b has waited long enough
+	var since time.Time
 	var held *item // did not fit into b
 	for {
 		packs, ready := r.packs, r.ready
@@ -36,10 +37,12 @@ func (r *run) collect(ctx context.Context) error {
 				break
 			}
 			if b.empty() {
-				due = r.o.Linger <= 0
-				timer.Reset(r.o.Linger)
+				since = time.Now()
 			}
 			r.add(b, &it)
+			left := b.wait(r.o.CommitMin, r.o.CommitMax) - time.Since(since)
+			due = left <= 0
+			timer.Reset(left)
 		case ready <- b:
 			timer.Stop()
 			b, due = r.batch(), false

@@ -1,11 +1,9 @@
 package lane
 
 import (
-	"context"
 	"log/slog"
 	"testing"
 
-	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/bridge/internal/checkpoint"
@@ -57,36 +55,4 @@ func TestTrimLeavesWhatTheGatewayKeeps(t *testing.T) {
 		require.Equal(t, want, (&puller{r: r, g: &gateway{id: "gw-a"}}).trimmable(100), "keep from %d", keepFrom)
 		require.EqualValues(t, 90, (&puller{r: r, g: &gateway{id: "gw-b"}}).trimmable(100), "no heartbeat yet")
 	}
-}
-
-func TestAheadSenderThatFellBehindStartsAgain(t *testing.T) {
-	s := newAheadSender(heard(t, wire.GatewayStatus{Gateway: "gw-a", LastSeq: 1000}), "gw-a")
-	require.False(t, s.stale(1000))
-	require.False(t, s.stale(1000-aheadPacks), "that many can be on their way")
-	require.True(t, s.stale(1000-aheadPacks-1))
-}
-
-func TestSendingAheadEndsWithTheReason(t *testing.T) {
-	g := newTestGateway(t, 0)
-	g.store(3, 1)
-	l := testLane(t, func(context.Context) (Producer, map[string][]byte, error) { return nil, nil, nil })
-	l.o.NATS = g.nc
-	l.o.Progress.Begin(0, checkpoint.Checkpoint{Gateway: "gw-a"})
-	s := newAheadSender(&run{Lane: l}, "gw-a")
-	sub, err := g.nc.SubscribeSync(wire.AheadSubject("gw-a"))
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.ahead(ctx, 3) }()
-	_, err = sub.NextMsg(waitTimeout)
-	require.NoError(t, err)
-	cancel()
-	require.ErrorIs(t, <-done, context.Canceled)
-
-	data, err := wire.GatewayStatus{Gateway: "gw-a", LastSeq: 1000}.Encode()
-	require.NoError(t, err)
-	require.NoError(t, l.o.Roster.Observe(wire.StatusSubject("gw-a"), data))
-	require.ErrorIs(t, s.ahead(t.Context(), 3), errStale)
-	g.nc.Close()
-	require.ErrorIs(t, s.ahead(t.Context(), 3), nats.ErrConnectionClosed)
 }

@@ -294,7 +294,7 @@ func TestPastBehindTransactionMarkersIsRead(t *testing.T) {
 
 func (p *plant) produceInTransaction(a telemetry.Alert) {
 	p.t.Helper()
-	producer, err := kafka.NewProducer(p.t.Context(), p.log, p.o.Kafka.Brokers, "test", p.o.GroupID)
+	producer, err := kafka.NewProducer(p.t.Context(), p.log, p.o.Kafka, "test", p.o.GroupID)
 	require.NoError(p.t, err)
 	require.NoError(p.t, producer.Begin())
 	require.NoError(p.t, producer.Send(alertRecord(p.t, p.o.Topics.Alerts, a)))

@@ -1,6 +1,6 @@
 // Package peers exchanges state between core instances through the hub once a second:
-// which gateways are expected, which alarms explain a gateway's silent devices, and the
-// sensor values of shared rooms. All of it is best effort and may be missing or seconds
+// which gateways are expected, which alarms explain a gateway's silent devices, the offsets
+// of wrong clocks, and the sensor values of shared rooms. All of it is best effort and may be missing or seconds
 // old; nothing that must be exact is exchanged here. Only Run blocks.
 package peers
 
@@ -31,6 +31,10 @@ const (
 	// value takes up to 25 bytes.
 	roomsPerMessage  = 500
 	valuesPerMessage = 20_000
+	// offsetsPerMessage does the same: an offset takes up to 90 bytes.
+	offsetsPerMessage = 5_000
+	// offsetsEvery is the number of rounds after which all offsets are sent again.
+	offsetsEvery = 60
 	// maxPeerRooms bounds the rooms that a peer can make this instance keep.
 	maxPeerRooms = 50_000
 )
@@ -47,6 +51,9 @@ type Message struct {
 	// Down has the alarm id of each gateway that is down.
 	Down  map[string]string `json:"down,omitempty"`
 	Rooms []rooms.Values    `json:"rooms,omitempty"`
+	// Offsets are those of clocks, in ms: what changed; all when a peer
+	// appeared and once a minute.
+	Offsets map[string]int64 `json:"offsets,omitempty"`
 }
 
 // Exchange holds the newest state of this instance and its peers. It is safe for
@@ -55,8 +62,10 @@ type Exchange struct {
 	log      *slog.Logger
 	member   string
 	gateways Gateways
+	offsets  Offsets
 
 	mu     sync.Mutex
+	greet  bool // a peer appeared that has no offsets yet
 	round  int64
 	own    map[int32]ownState // by partition
 	others map[string]*peerState
@@ -80,6 +89,15 @@ type peerState struct {
 type Options struct {
 	Log      *slog.Logger
 	Gateways Gateways
+	Offsets  Offsets
+}
+
+// Offsets is where the offsets of clocks to send to peers come from, and where those received
+// from them go.
+type Offsets interface {
+	Changes() map[string]int64
+	All() map[string]int64
+	Apply(offsets map[string]int64)
 }
 
 // Gateways is where the gateways to send to peers come from, and where those received
@@ -93,11 +111,11 @@ type Gateways interface {
 
 // New returns an Exchange. Nothing is sent or received until Run.
 func New(o Options) (*Exchange, error) {
-	if o.Log == nil || o.Gateways == nil {
-		return nil, errors.New("peers: Log and Gateways are required")
+	if o.Log == nil || o.Gateways == nil || o.Offsets == nil {
+		return nil, errors.New("peers: Log, Gateways and Offsets are required")
 	}
 	return &Exchange{
-		log: o.Log.With("component", "peers"), member: rand.Text(), gateways: o.Gateways,
+		log: o.Log.With("component", "peers"), member: rand.Text(), gateways: o.Gateways, offsets: o.Offsets,
 		own: make(map[int32]ownState), others: make(map[string]*peerState),
 	}, nil
 }
@@ -228,6 +246,28 @@ func (e *Exchange) messages() []Message {
 		out = append(out, Message{Member: e.member, Round: e.round, Rooms: all[:n]})
 		all = all[n:]
 	}
+	return append(out, e.offsetMessages()...)
+}
+
+// offsetMessages returns the messages with offsets of clocks. e.mu is held.
+func (e *Exchange) offsetMessages() (out []Message) {
+	offsets := e.offsets.Changes()
+	if e.greet || e.round%offsetsEvery == 0 {
+		all := e.offsets.All()
+		maps.Copy(all, offsets)
+		offsets, e.greet = all, false
+	}
+	part := make(map[string]int64)
+	for device, offset := range offsets {
+		part[device] = offset
+		if len(part) == offsetsPerMessage {
+			out = append(out, Message{Member: e.member, Round: e.round, Offsets: part})
+			part = make(map[string]int64)
+		}
+	}
+	if len(part) > 0 {
+		out = append(out, Message{Member: e.member, Round: e.round, Offsets: part})
+	}
 	return out
 }
 
@@ -257,6 +297,7 @@ func (e *Exchange) receive(data []byte, now int64) {
 	for name, at := range m.Live {
 		e.gateways.Alive(name, min(at, now))
 	}
+	e.offsets.Apply(m.Offsets)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	o := e.others[m.Member]
@@ -264,6 +305,8 @@ func (e *Exchange) receive(data []byte, now int64) {
 		next := &peerState{round: m.Round, rooms: make(map[string]*rooms.Values)}
 		if o != nil {
 			next.down = o.down // until its first message comes
+		} else {
+			e.greet = true
 		}
 		o = next
 		e.others[m.Member] = o

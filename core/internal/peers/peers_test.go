@@ -2,6 +2,7 @@ package peers
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/core/internal/rooms"
 	"industrial-iot-monitor/internal/telemetry"
 )
@@ -31,7 +33,7 @@ func (w *gateways) Alive(name string, at int64) { w.live[name] = at }
 func newExchange(t *testing.T, names ...string) (*Exchange, *gateways) {
 	t.Helper()
 	w := &gateways{names: names, live: map[string]int64{}}
-	b, err := New(Options{Log: slog.New(slog.DiscardHandler), Gateways: w})
+	b, err := New(Options{Log: slog.New(slog.DiscardHandler), Gateways: w, Offsets: clock.NewOffsets()})
 	require.NoError(t, err)
 	return b, w
 }
@@ -180,4 +182,39 @@ func TestMessagesStayBelowTheHubsLimit(t *testing.T) {
 	for i := range own {
 		require.Len(t, of(own[i].Room, "a_sensor_with_a_rather"), 1000)
 	}
+}
+
+// TestPeersKnowTheOffsetsOfClocks: a peer that appears gets all of them, later the changes.
+func TestPeersKnowTheOffsetsOfClocks(t *testing.T) {
+	a, _ := newExchange(t)
+	b, _ := newExchange(t)
+	offsetsOf := func(e *Exchange) map[string]int64 { return e.offsets.All() }
+	set, ok := a.offsets.(*clock.Offsets)
+	require.True(t, ok)
+	for i := range int64(offsetsPerMessage + 1) {
+		set.Set(fmt.Sprint("d", i), 10_000)
+	}
+	require.NotEmpty(t, a.messages(), "nobody receives them")
+	deliver(t, a, b, now)
+	require.Empty(t, offsetsOf(b))
+	deliver(t, b, a, now)
+	deliver(t, a, b, now)
+	require.Equal(t, offsetsOf(a), offsetsOf(b))
+
+	set.Set("d0", 0)
+	messages := a.messages()
+	require.Len(t, messages, 2)
+	require.Equal(t, map[string]int64{"d0": 0}, messages[1].Offsets)
+
+	for a.round%offsetsEvery != 0 { // some may have been lost
+		messages = a.messages()
+	}
+	offsets := 0
+	for _, m := range messages {
+		data, err := json.Marshal(m)
+		require.NoError(t, err)
+		require.Less(t, len(data), 1<<20)
+		offsets += len(m.Offsets)
+	}
+	require.Equal(t, offsetsPerMessage, offsets)
 }

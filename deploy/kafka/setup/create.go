@@ -15,7 +15,7 @@ import (
 
 // settings are the variables of the programs that decide about topics.
 type settings struct {
-	Lanes int32 `env:"BRIDGE_LANES" envDefault:"4" help:"lanes that bridges share; the partitions of the checkpoints topic, and fixed once that exists"`
+	Lanes int32 `env:"BRIDGE_LANES" envDefault:"1" help:"lanes that bridges share, at least one for each bridge; the partitions of the checkpoints topic, and fixed once that exists"`
 	kafka.Config
 	topology.Topics
 	ops.LogConfig

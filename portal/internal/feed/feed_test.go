@@ -96,7 +96,7 @@ func TestOldAlertsAreNotNewsAndAbortedOnesNeverRead(t *testing.T) {
 		alert("old", telemetry.AlertActive), alert("old", telemetry.AlertCleared), alert("still", telemetry.AlertActive))
 	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
-	p, err := kafka.NewProducer(ctx, quiet, brokers, "test", kafkatest.Name(t, "txn"))
+	p, err := kafka.NewProducer(ctx, quiet, kafka.Config{Brokers: brokers}, "test", kafkatest.Name(t, "txn"))
 	require.NoError(t, err)
 	send := func(a kafkatest.Record) {
 		t.Helper()

@@ -54,7 +54,7 @@ func (r *rig) ctx() context.Context {
 // producer makes a producer behind the proxy.
 func (r *rig) producer() *kafka.Producer {
 	r.t.Helper()
-	p, err := kafka.NewProducer(r.ctx(), quiet(), []string{r.proxy.Addr()}, "test", r.id)
+	p, err := kafka.NewProducer(r.ctx(), quiet(), kafka.Config{Brokers: []string{r.proxy.Addr()}}, "test", r.id)
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() { _ = p.Close() })
 	return p

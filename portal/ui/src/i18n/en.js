@@ -52,7 +52,7 @@ export default {
   'banner.refused': 'The portal is at its connection limit, retrying. Values are not live.',
   'banner.stale': 'No data from the portal for {age}. Values are from before.',
   'banner.hub': 'The portal is disconnected from the hub: no live readings.',
-  'banner.kafka': 'The portal cannot read from Kafka: new alarms may be delayed.',
+  'banner.kafka': 'Kafka is unreachable. Live values continue; recording waits at the gateways, and alarms and history follow when it is back.',
   'banner.gateway': '{gateway} has been silent for {age}; values from {building} may be outdated.',
   'banner.gateways': '{n} more gateways are silent.',
   'banner.backlog': '{gateway} is sending a backlog of {age}; live values are current.',

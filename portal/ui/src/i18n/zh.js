@@ -52,7 +52,7 @@ export default {
   'banner.refused': '门户连接数已达上限，正在重试。当前数值非实时。',
   'banner.stale': '已有 {age} 未收到门户数据，当前显示此前的数值。',
   'banner.hub': '门户与消息中心断开连接，收不到实时读数。',
-  'banner.kafka': '门户暂时无法读取 Kafka，新告警可能延迟。',
+  'banner.kafka': 'Kafka 无法访问。实时值照常更新；数据暂存于网关，告警与历史待恢复后补齐。',
   'banner.gateway': '{gateway} 已失联 {age}，{building} 的数值可能已过时。',
   'banner.gateways': '另有 {n} 台网关失联。',
   'banner.backlog': '{gateway} 正在补传 {age} 的积压读数，实时值不受影响。',

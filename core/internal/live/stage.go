@@ -1,0 +1,147 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/core/internal/clock"
+	"industrial-iot-monitor/core/internal/intake"
+	"industrial-iot-monitor/internal/sensors"
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+)
+
+const (
+	// stageQueue is the queue group in which core instances share the packs.
+	stageQueue = "core"
+	// waitingBytes bounds the packs that wait for the stage. At full load that is a second:
+	// what is older is better dropped, since newer readings wait behind it.
+	waitingBytes = 32 << 20
+)
+
+// StageOptions are the options of a Stage. All are required, except Limits.
+type StageOptions struct {
+	Publisher *Publisher
+	Registry  prometheus.Registerer
+	Limits    intake.Limits
+	// Catalogue returns the catalogue of sensors in force.
+	Catalogue func() *sensors.Catalogue
+	// Offsets are the devices' clock offsets, kept by the record path.
+	Offsets *clock.Offsets
+}
+
+// Stage makes live frames of the packs that bridges send as soon as they have them. It sets
+// units, statuses and plant time, and does nothing else: the same readings arrive through
+// Kafka, in order, and there they are judged, aggregated and stored. So any instance may do
+// it for any device, also without Kafka.
+type Stage struct {
+	o      StageOptions
+	intake intake.Intake
+
+	shown, refused prometheus.Counter
+	damaged        prometheus.Counter
+	dropped        prometheus.Counter
+}
+
+// NewStage returns a Stage.
+func NewStage(o StageOptions) (*Stage, error) {
+	if o.Publisher == nil || o.Registry == nil || o.Catalogue == nil || o.Offsets == nil {
+		return nil, errors.New("live: StageOptions.Publisher, Registry, Catalogue and Offsets are required")
+	}
+	readings := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "core_live_readings_total",
+		Help: "Readings on the live path by result: shown, or refused as invalid.",
+	}, []string{"result"})
+	packs := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "core_live_packs_lost_total",
+		Help: "Packs on the live path that were not shown: damaged, or dropped because this instance was too slow.",
+	}, []string{"reason"})
+	s := &Stage{
+		o: o, intake: intake.Intake{Limits: o.Limits},
+		shown: readings.WithLabelValues("shown"), refused: readings.WithLabelValues("refused"),
+		damaged: packs.WithLabelValues("damaged"), dropped: packs.WithLabelValues("dropped"),
+	}
+	o.Registry.MustRegister(readings, packs)
+	return s, nil
+}
+
+// Run listens on nc until ctx ends.
+func (s *Stage) Run(ctx context.Context, nc *nats.Conn) error {
+	lost := 0
+	sub, err := nc.QueueSubscribeSync(wire.FreshSubjects, stageQueue)
+	if err != nil {
+		return fmt.Errorf("subscribing to %s: %w", wire.FreshSubjects, err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := sub.SetPendingLimits(-1, waitingBytes); err != nil {
+		return fmt.Errorf("subscribing to %s: %w", wire.FreshSubjects, err)
+	}
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, nats.ErrSlowConsumer):
+			if n, err := sub.Dropped(); err == nil {
+				s.dropped.Add(float64(n - lost))
+				lost = n
+			}
+			continue
+		case err != nil:
+			return fmt.Errorf("receiving packs: %w", err)
+		}
+		_, gateway, _ := strings.Cut(m.Subject, ".")
+		s.show(gateway, m.Data, time.Now().UnixMilli())
+	}
+}
+
+// show publishes the readings of a pack.
+func (s *Stage) show(gateway string, data []byte, now int64) {
+	pack, err := wire.OpenPack(data)
+	if err != nil || !telemetry.ValidDeviceID(gateway) {
+		s.damaged.Inc()
+		return
+	}
+	s.intake.Sensors = s.o.Catalogue()
+	shown, refused := 0, 0
+	for e, ok := pack.Next(); ok; e, ok = pack.Next() {
+		switch {
+		case e.Refusal != nil:
+		case s.one(gateway, e, now):
+			shown++
+		default:
+			refused++
+		}
+	}
+	s.shown.Add(float64(shown))
+	s.refused.Add(float64(refused))
+	if pack.Err() != nil {
+		s.damaged.Inc()
+	}
+	s.o.Publisher.Flush()
+}
+
+// one publishes a reading and reports whether it is one.
+func (s *Stage) one(gateway string, e wire.PackEntry, now int64) bool {
+	o := intake.Origin{Received: e.Received, Written: now}
+	payload, refusal := s.intake.Accept([]byte(e.Device), e.Payload, &o)
+	if refusal != nil {
+		return false
+	}
+	r := &s.intake.Reading
+	if len(r.Sensors) == 0 && r.Offline {
+		return true // it changes presence alone
+	}
+	known := s.o.Offsets.Clock(e.Device)
+	p := o.Place(&known, r)
+	s.o.Publisher.Add(gateway, wire.FrameEntry{
+		Device: e.Device, Timestamp: p.At, Received: o.Received, Backfill: p.Backfill, ClockOffset: p.Offset, Payload: payload, Reading: r,
+	})
+	return true
+}
