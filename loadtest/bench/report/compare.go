@@ -13,11 +13,13 @@ const (
 	// confidence of the ranges beside the medians.
 	confidence = 0.95
 	// plain is the change that counts where too few repetitions allow no test.
-	plain = 0.10
+	plain = 0.20
 	// tested is the smallest change that counts where a test finds it significant.
-	tested = 0.02
-	// enough repetitions on each side let the test find any difference at p < 0.05.
-	enough = 4
+	tested = 0.03
+	// enough repetitions on each side let the test find any difference at p < chance.
+	enough = 5
+	// chance is strict, because fifty figures are tested.
+	chance = 0.01
 )
 
 // change is a figure in two runs.
@@ -38,7 +40,8 @@ type median struct {
 func medianOf(s *benchmath.Sample) median {
 	sum := benchmath.AssumeNothing.Summary(s, confidence)
 	m := median{value: sum.Center} //nolint:misspell // the library's field
-	if m.text = number(m.value); len(s.Values) > 1 {
+	m.text = number(m.value)
+	if !math.IsInf(sum.Hi-sum.Lo, 0) { // six repetitions have such a range
 		m.text += " ± " + sum.PctRangeString()
 	}
 	return m
@@ -57,8 +60,8 @@ func compare(old, now *Result) []change {
 }
 
 func compareValues(key string, s sense, before, after []float64) change {
-	a := benchmath.NewSample(slices.Clone(before), &benchmath.DefaultThresholds)
-	b := benchmath.NewSample(slices.Clone(after), &benchmath.DefaultThresholds)
+	t := benchmath.Thresholds{CompareAlpha: chance}
+	a, b := benchmath.NewSample(slices.Clone(before), &t), benchmath.NewSample(slices.Clone(after), &t)
 	c := change{key: key, old: medianOf(a), now: medianOf(b), test: benchmath.AssumeNothing.Compare(a, b)}
 	d := c.now.value - c.old.value
 	if math.Abs(d) <= s.noise || !c.significant(d) {
@@ -89,8 +92,8 @@ func (c *change) delta() string {
 	return fmt.Sprintf("%+.1f %%", 100*(c.now.value/c.old.value-1))
 }
 
-// chance writes the p-value and the numbers of repetitions.
-func (c *change) chance() string {
+// repetitions writes their numbers, with the p-value of a test.
+func (c *change) repetitions() string {
 	if c.test.N1 < enough || c.test.N2 < enough {
 		return fmt.Sprintf("n=%d+%d", c.test.N1, c.test.N2)
 	}
@@ -133,7 +136,7 @@ func changes(all []change) (text string, losses []string) {
 	quiet := 0
 	line := func(c *change, word string) {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n",
-			caption(c.key), c.old.text, c.now.text, c.delta(), c.chance(), word)
+			caption(c.key), c.old.text, c.now.text, c.delta(), c.repetitions(), word)
 	}
 	for i := range all {
 		if c := &all[i]; c.loss {

@@ -65,7 +65,7 @@ func ParseFlags(args []string, out io.Writer) (Options, error) {
 		"100000x50: in batches of 50; 20000+busy, +one, +apache: as by these flags; drain, drain20: the backlog of one gateway, of 20; idle: three quiet gateways")
 	fs.DurationVar(&o.Duration, "duration", time.Minute, "`time` measured in each trial")
 	fs.DurationVar(&o.Warmup, "warmup", 10*time.Second, "`time` before that; three times as long with Apache Kafka, which starts cold")
-	fs.IntVar(&o.Count, "count", 1, "`number` of repetitions; from 4 on the comparison with the last run tests for chance")
+	fs.IntVar(&o.Count, "count", 1, "`number` of repetitions; from 5 on the comparison with the last run tests for chance")
 	kafka := fs.String("kafka", "embedded", "`name`: embedded, or real: Apache Kafka, each as a process with fresh data")
 	brokers := fs.String("brokers", "", "`addresses` of a running Kafka, instead")
 	fs.IntVar(&base.Busy, "busy", 0, "`number` of busy processes beside everything")
