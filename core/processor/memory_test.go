@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/require"
@@ -45,6 +46,11 @@ func BenchmarkDeviceMemory(b *testing.B) {
 	for b.Loop() {
 		b.ReportMetric(float64(heldFor(b, devices))/devices, "B/device")
 	}
+}
+
+// TestDeviceStaysSmall holds the size class of the allocator that a device is in: the next is 576.
+func TestDeviceStaysSmall(t *testing.T) {
+	require.LessOrEqual(t, unsafe.Sizeof(device{}), uintptr(512))
 }
 
 // heldFor returns the bytes that a task with so many devices keeps.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"industrial-iot-monitor/loadtest/bench/report"
 	"industrial-iot-monitor/test/cluster"
@@ -169,7 +170,23 @@ func (p *plant) start(ctx context.Context) error {
 			names = append(names, name)
 		}
 	}
-	return p.Start(ctx, names...)
+	if err := p.Start(ctx, names...); err != nil || !p.one {
+		return err
+	}
+	return p.awaitAllInOne(ctx)
+}
+
+// awaitAllInOne waits until a reading can reach the browsers: /readyz is the portal's alone.
+func (p *plant) awaitAllInOne(ctx context.Context) error {
+	for {
+		log, err := p.Logs(allinone)
+		if err != nil || strings.Contains(log, "\nready after ") {
+			return err
+		}
+		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+			return fmt.Errorf("waiting for %s to be ready: %w", allinone, err)
+		}
+	}
 }
 
 // addSim defines the simulator.

@@ -43,7 +43,7 @@ func TestEveryFigureIsMeasured(t *testing.T) {
 	for _, name := range []string{allinone, simName} {
 		require.NoError(t, os.Symlink(self, filepath.Join(w.bin, name)))
 	}
-	o, err := ParseFlags([]string{"-rates=200+one", "-duration=2s", "-warmup=1s"}, io.Discard)
+	o, err := ParseFlags([]string{"-rates=200+one", "-duration=3s", "-warmup=1s"}, io.Discard)
 	require.NoError(t, err)
 	r, _, err := measure(t.Context(), o, o.Loads[0], w, "1")
 	require.NoError(t, err)

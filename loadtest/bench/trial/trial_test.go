@@ -39,7 +39,10 @@ var fakeAddresses = []string{"EDGE_HTTP_ADDR", "BRIDGE_HTTP_ADDR", "CORE_HTTP_AD
 func TestMain(m *testing.M) {
 	name := filepath.Base(os.Args[0])
 	if filepath.Base(filepath.Dir(os.Args[0])) == realPrograms {
-		os.Exit(runReal(name))
+		if code := runReal(name); code != 0 {
+			panic(fmt.Sprintf("%s ended with %d", name, code))
+		}
+		return
 	}
 	if name == "sim" {
 		fakeSim(os.Args[1:])

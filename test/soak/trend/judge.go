@@ -32,7 +32,8 @@ type quantity struct {
 //
 // A leak of 1 MB a minute, 60 MB an hour, must fail the soak; half of that is the limit. Growth
 // is known to ±15 MB an hour within a quarter of an hour (TestGrowth), so a process that does
-// not grow passes. Goroutines and files have no garbage: one in a minute is a leak.
+// not grow passes. In a shorter time the noise weighs more: see Finding.Grows. Goroutines and
+// files have no garbage: one in a minute is a leak.
 var quantities = []quantity{
 	{"RSS MB", 1 << 20, 30, func(s Sample) float64 { return s.RSS }},
 	{"heap MB", 1 << 20, 30, func(s Sample) float64 { return s.Heap }},
@@ -48,10 +49,13 @@ type Finding struct {
 	Process, Quantity string
 	First, Last       float64 // medians of the first and the last tenth
 	PerHour, Limit    float64
+	Rise              float64
 }
 
-// Grows reports whether the quantity grows without end.
-func (f *Finding) Grows() bool { return f.PerHour > f.Limit }
+// Grows reports whether the quantity grows without end: by more than its limit, and not only by
+// noise, which is 2 % of it, at least 4 MB or 4 pieces. A leak of 1 MB a minute rises by 10 MB
+// in the quarter of an hour that is judged (TestRise).
+func (f *Finding) Grows() bool { return f.PerHour > f.Limit && f.Rise > max(4, f.First/50) }
 
 // Judge returns the findings for the samples from a time on, in the order of the processes' names.
 func (r Recording) Judge(from time.Duration) []Finding {
@@ -64,8 +68,9 @@ func (r Recording) Judge(from time.Duration) []Finding {
 				points = append(points, Point{s.At, q.of(s) / q.unit})
 			}
 			tenth := (len(points) + 9) / 10
+			perHour, rise := Growth(points)
 			out = append(out, Finding{
-				Process: name, Quantity: q.name, PerHour: Growth(points), Limit: q.limit,
+				Process: name, Quantity: q.name, PerHour: perHour, Limit: q.limit, Rise: rise,
 				First: middle(points[:tenth]), Last: middle(points[len(points)-tenth:]),
 			})
 		}

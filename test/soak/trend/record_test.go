@@ -122,3 +122,13 @@ func TestReportNamesWhatGrows(t *testing.T) {
 	require.NoError(t, r.WriteCSV(&samples))
 	require.Contains(t, samples.String(), "\ncore,10.0,104857600,52428800,30,20\n")
 }
+
+func TestARiseWithinTheNoiseIsNoGrowth(t *testing.T) {
+	r := trend.Recording{}
+	for at := time.Duration(0); at < time.Minute; at += time.Second { // 300 MB an hour, but for a minute
+		r["core"] = append(r["core"], trend.Sample{At: at, RSS: 100*mb + at.Minutes()*5*mb})
+	}
+	for _, f := range r.Judge(0) {
+		require.False(t, f.Grows(), f)
+	}
+}

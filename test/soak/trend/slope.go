@@ -30,16 +30,18 @@ const buckets = 12
 // value in each of twelve equal spans. The lowest value leaves the sawtooth of garbage
 // collection out, the median a third of the outliers.
 //
-// It returns 0 when fewer than six of the spans have points.
-func Growth(points []Point) float64 {
+// The rise is from the lowest point of the first third to that of the last.
+//
+// Both are 0 when fewer than six of the spans have points.
+func Growth(points []Point) (perHour, rise float64) {
 	low := lowest(points)
 	if len(low) < buckets/2 {
-		return 0
+		return 0, 0
 	}
 	half := len(low) / 2
 	third := len(low) / 3
-	floors := []Point{floor(low[:third]), floor(low[len(low)-third:])}
-	return min(slope(low), slope(low[:half]), slope(low[half:]), slope(floors))
+	from, to := floor(low[:third]), floor(low[len(low)-third:])
+	return min(slope(low), slope(low[:half]), slope(low[half:]), slope([]Point{from, to})), to.Value - from.Value
 }
 
 // floor returns the lowest point.

@@ -68,9 +68,14 @@ func TestGrowth(t *testing.T) {
 		{"points at one time", make([]trend.Point, 100), 0, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got := trend.Growth(tc.points) / mb
-			require.GreaterOrEqual(t, got, tc.from)
-			require.LessOrEqual(t, got, tc.to)
+			got, _ := trend.Growth(tc.points)
+			require.GreaterOrEqual(t, got/mb, tc.from)
+			require.LessOrEqual(t, got/mb, tc.to)
 		})
 	}
+}
+
+func TestRise(t *testing.T) {
+	_, rise := trend.Growth(course(func(at time.Duration) float64 { return at.Minutes() }))
+	require.InDelta(t, 10, rise, 1e-9, "from minute 0 to minute 10, where the last third starts")
 }
