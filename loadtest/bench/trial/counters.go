@@ -148,13 +148,13 @@ func stageOf(name string) (stage string, product bool) {
 		return "gateways", true
 	case name == cluster.Bridge || name == cluster.Hub:
 		return "hub and bridge", true
-	case name == cluster.Core || name == cluster.Portal || name == allinone:
+	case name == cluster.Core || name == cluster.Portal:
 		return name, true
 	case name == cluster.Kafka:
 		return stageBroker, false
 	case name == simName:
 		return "simulator", false
-	case name == clientsName:
+	case name == clientsName || name == allinone: // the latter contains the broker
 		return name, false
 	}
 	return "", false
