@@ -126,6 +126,7 @@ func (p *plant) looks(to map[string]trend.Look) {
 			m, err := p.cluster.Metrics(ctx, name)
 			s.Goroutines = m["go_goroutines"]
 			s.Heap = m["go_memstats_next_gc_bytes"] / (1 + m["go_gc_gogc_percent"]/100)
+			s.Garbage = max(m["go_memstats_heap_alloc_bytes"]-s.Heap, 0) + m["go_memstats_heap_idle_bytes"] - m["go_memstats_heap_released_bytes"]
 			return s, err
 		}
 	}

@@ -36,7 +36,7 @@ func TestSoakWatchesARealPlant(t *testing.T) {
 		require.NotEmpty(t, content)
 		require.Contains(t, string(content), want)
 	}
-	require.Contains(t, out.String(), "RSS MB")
+	require.Contains(t, out.String(), "RSS without garbage MB")
 }
 
 func TestWrongFlagsAreRefused(t *testing.T) {

@@ -90,7 +90,7 @@ func TestALeakingProcessIsFound(t *testing.T) {
 			grown = append(grown, f.Process+" "+f.Quantity)
 		}
 	}
-	require.Equal(t, []string{"leaks RSS MB"}, grown)
+	require.Equal(t, []string{"leaks RSS without garbage MB"}, grown)
 }
 
 func TestRecordEndsWithAProcess(t *testing.T) {
@@ -110,7 +110,7 @@ func TestRecordEndsWithAProcess(t *testing.T) {
 func TestReportNamesWhatGrows(t *testing.T) {
 	r := trend.Recording{}
 	for at := time.Duration(0); at < 20*time.Minute; at += 10 * time.Second {
-		r["core"] = append(r["core"], trend.Sample{At: at, RSS: 100 * mb, Heap: 50 * mb, Goroutines: 30, Files: 20 + at.Minutes()*2})
+		r["core"] = append(r["core"], trend.Sample{At: at, RSS: 120 * mb, Garbage: 20 * mb, Heap: 50 * mb, Goroutines: 30, Files: 20 + at.Minutes()*2})
 		warming := min(at, 10*time.Minute)
 		r["portal"] = append(r["portal"], trend.Sample{At: at, RSS: 100*mb + warming.Minutes()*10*mb, Goroutines: 40})
 	}
@@ -120,7 +120,7 @@ func TestReportNamesWhatGrows(t *testing.T) {
 	require.NotContains(t, table.String(), "portal:")
 	require.Regexp(t, `(?m)^core +100 → 100 \(\+0\.0\) +50 → 50 \(\+0\.0\) +30 → 30 \(\+0\.0\) +41 → 59 \(\+120\.0\)$`, table.String())
 	require.NoError(t, r.WriteCSV(&samples))
-	require.Contains(t, samples.String(), "\ncore,10.0,104857600,52428800,30,20\n")
+	require.Contains(t, samples.String(), "\ncore,10.0,125829120,104857600,52428800,30,20\n")
 }
 
 func TestARiseWithinTheNoiseIsNoGrowth(t *testing.T) {
