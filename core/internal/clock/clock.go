@@ -39,7 +39,7 @@ const (
 )
 
 // Clock is the knowledge about the clock of one device. The zero value is that of an unknown
-// device.
+// device. It must not be copied once a reading was placed.
 type Clock struct {
 	offset int64
 	known  bool
@@ -47,7 +47,7 @@ type Clock struct {
 	// Of the newest live reading, 0 without one.
 	ts, received int64
 
-	doubt *doubt // nil while readings fit; its target is never changed
+	doubt *doubt // nil while readings fit
 }
 
 // doubt is what readings show that do not fit the clock. Few devices have it.
@@ -161,13 +161,11 @@ func (c *Clock) follow(offset, received int64) {
 // show that the clock was put back. Old readings do not: they arrive faster than they were
 // taken, or live ones in between show the clock as it was.
 func (c *Clock) confirm(ts, received int64) bool {
-	next := new(doubt)
-	if c.doubt != nil {
-		*next = *c.doubt
+	if c.doubt == nil {
+		c.doubt = new(doubt)
 	}
-	c.doubt = next
-	next.arrive(ts, received)
-	offset, o := ts-received, &next.other
+	c.doubt.arrive(ts, received)
+	offset, o := ts-received, &c.doubt.other
 	if o.since == 0 || received < o.since {
 		*o = candidate{offset: offset, since: received, ts: ts, arrived: received}
 		return false
