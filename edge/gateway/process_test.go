@@ -61,7 +61,7 @@ func runChild() error {
 	if err := environment.FromEnvironment(&cfg); err != nil {
 		return err
 	}
-	g, err := New(Options{Config: cfg, Log: discard()})
+	g, err := New(Options{Config: cfg, Log: discard(), OwnProcess: true})
 	if err != nil {
 		return err
 	}
