@@ -208,7 +208,7 @@ func TestUsedBatchHoldsNothing(t *testing.T) {
 	require.EqualValues(t, 1, b.records[1].OffsetDelta)
 	b.seal(Zstd, 1, 2, 3)
 	require.Len(t, b.wire.Records, 2)
-	require.Equal(t, sarama.CompressionLZ4, b.wire.Codec)
+	require.Equal(t, sarama.CompressionZSTD, b.wire.Codec)
 	require.True(t, b.wire.IsTransactional)
 	require.Equal(t, []any{int64(1), int16(2), int32(3)}, []any{b.wire.ProducerID, b.wire.ProducerEpoch, b.wire.FirstSequence})
 	require.EqualValues(t, 1, b.wire.LastOffsetDelta)
