@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"syscall"
@@ -48,10 +49,8 @@ func (p *plant) add(b *wire.FrameBuilder, device int, r *telemetry.Reading) {
 	p.levels[device] += p.rand.NormFloat64() / 10
 	level := p.levels[device]
 	value := func(base, scale float64, digits int) float64 {
-		scaled := fmt.Sprintf("%.*f", digits, base+scale*(level+p.rand.NormFloat64()))
-		var v float64
-		_, _ = fmt.Sscan(scaled, &v)
-		return v
+		steps := math.Pow10(digits)
+		return math.Round((base+scale*(level+p.rand.NormFloat64()))*steps) / steps
 	}
 	*r = telemetry.Reading{
 		DeviceID: fmt.Sprintf("device_%05d", device), Timestamp: p.now, Sensors: r.Sensors[:0],

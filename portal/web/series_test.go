@@ -17,17 +17,17 @@ import (
 func TestDeviceSeries(t *testing.T) {
 	r := start(t, nil)
 	now := r.portal.model.Now()
-	first := now - 20_000
+	first := now - 100_000
 	for i := range int64(20) {
-		r.publish("gw-a", reading("d1", "A栋", first+i*1000))
+		r.publish("gw-a", reading("d1", "A栋", first+i*5000))
 	}
 	var got deviceSeries
-	r.eventually("20 seconds", func() bool {
-		r.getJSON(fmt.Sprintf("/api/v1/devices/d1/series?parameters=temperature&from=%d&to=%d", first-1000, now), &got)
+	r.eventually("20 readings", func() bool {
+		r.getJSON(fmt.Sprintf("/api/v1/devices/d1/series?parameters=temperature&from=%d&to=%d", first-5000, now), &got)
 		return len(got.Time) == 20
 	})
 	require.Equal(t, "d1", got.DeviceID)
-	require.Equal(t, int64(1000), got.StepMS)
+	require.Equal(t, int64(5000), got.StepMS)
 	require.Equal(t, first, got.Begins)
 	require.Len(t, got.Values, 1)
 	require.InDelta(t, 21.5, *got.Values["temperature"].Mean[0], 0)

@@ -6,6 +6,7 @@
 package recent
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"sync/atomic"
@@ -18,7 +19,7 @@ const (
 	segments  = 3
 	segmentMS = 30_000
 	// spare is the least number of bytes by which a full segment grows.
-	spare = 256
+	spare = 128
 )
 
 // Store holds the readings. It is a state.Recorder.
@@ -30,7 +31,8 @@ type Store struct {
 	scratch []byte
 }
 
-// history has the readings of one device, the newest segment first.
+// history has the readings of one device, the newest segment first. The first reading of that one is
+// kept as it was, that of an older segment as its difference from the one of the next newer.
 type history struct {
 	segments [segments]segment
 	lost     place // of dropped readings, the largest of each; zero: none was dropped
@@ -42,9 +44,9 @@ type place struct {
 	at  int64 // ms
 }
 
-// segment has the readings of one period: the first one as it was, of each other one the uvarint
-// length, the varint time and the uvarint number since the first one, and the difference from
-// the first one.
+// segment has the readings of one period: base is the first one, see history; in rest is of each
+// other one the uvarint length, the varint time and the uvarint number since the first one,
+// and the difference from the first one.
 type segment struct {
 	started int64 // by our clock, ms
 	first   place
@@ -118,7 +120,7 @@ func (h *history) discard(k int) {
 func (s *Store) add(h *history, at place, text []byte, now int64) {
 	g := &h.segments[0]
 	if now-g.started >= segmentMS || now < g.started {
-		h.rotate(now)
+		s.rotate(h, text)
 		g.started, g.first, g.last = now, at, at
 		g.base = append(g.base[:0], text...)
 		return
@@ -143,15 +145,18 @@ func (s *Store) Forget(index int) {
 	}
 }
 
-// rotate starts a new segment in the memory of the oldest one, which it drops.
-func (h *history) rotate(now int64) {
-	if len(h.segments[0].base) == 0 {
+// rotate makes room for a new segment that begins with text, by packing the newest one and dropping
+// the oldest. The buffers of the newest are the new one's.
+func (s *Store) rotate(h *history, text []byte) {
+	newest := h.segments[0]
+	if len(newest.base) == 0 {
 		return
 	}
 	h.discard(segments - 1)
-	oldest := h.segments[segments-1]
 	copy(h.segments[1:], h.segments[:segments-1])
-	h.segments[0] = segment{base: oldest.base[:0], rest: oldest.rest[:0], started: now}
+	s.scratch = appendDiff(s.scratch[:0], text, newest.base)
+	h.segments[1].base, h.segments[1].rest = bytes.Clone(s.scratch), bytes.Clone(newest.rest)
+	h.segments[0] = segment{base: newest.base[:0], rest: newest.rest[:0]}
 }
 
 // history returns the readings of a device, nil without any.
@@ -181,19 +186,36 @@ func (s *Store) Each(index int, after Position, before uint64, f func(seq uint64
 	if h == nil {
 		return true
 	}
+	bases := h.bases()
 	for k := segments - 1; k >= 0; k-- {
-		if !h.segments[k].each(after, before, f) {
+		if bases[k] != nil && !h.segments[k].each(bases[k], after, before, f) {
 			return false
 		}
 	}
 	return true
 }
 
-func (g *segment) each(after Position, before uint64, f func(seq uint64, text []byte) bool) bool {
+// bases returns the first reading of each segment, nil of one without any.
+func (h *history) bases() (list [segments][]byte) {
+	for k := range list {
+		packed := h.segments[k].base
+		switch {
+		case len(packed) == 0:
+			return list // an older one has none either
+		case k == 0:
+			list[0] = packed
+		default:
+			list[k], _ = appendText(nil, list[k-1], packed) // it is what appendDiff made
+		}
+	}
+	return list
+}
+
+func (g *segment) each(base []byte, after Position, before uint64, f func(seq uint64, text []byte) bool) bool {
 	var buf []byte
 	wanted := func(r place) bool { return after.before(r) && r.seq < before }
-	if len(g.base) == 0 || (wanted(g.first) && !f(g.first.seq, g.base)) {
-		return len(g.base) == 0
+	if wanted(g.first) && !f(g.first.seq, base) {
+		return false
 	}
 	for rest := g.rest; len(rest) > 0; {
 		n, k := binary.Uvarint(rest)
@@ -206,7 +228,7 @@ func (g *segment) each(after Position, before uint64, f func(seq uint64, text []
 			continue
 		}
 		var ok bool
-		if buf, ok = appendText(buf[:0], g.base, entry[k+m:]); ok && !f(at.seq, buf) {
+		if buf, ok = appendText(buf[:0], base, entry[k+m:]); ok && !f(at.seq, buf) {
 			return false
 		}
 	}

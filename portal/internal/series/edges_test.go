@@ -2,6 +2,8 @@ package series_test
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,7 +38,7 @@ func mean(t series.Table, parameter string) []float64 { return numbers(t.Values[
 func TestStepsHaveTheirMiddleAsTime(t *testing.T) {
 	s := series.New(series.Options{})
 	for i := range int64(10) {
-		send(t, s, "d1", start+i*1000, float64(i))
+		send(t, s, "d1", start+i*5000, float64(i))
 	}
 	for _, c := range []struct {
 		points int
@@ -44,11 +46,11 @@ func TestStepsHaveTheirMiddleAsTime(t *testing.T) {
 		time   []int64
 		mean   []float64
 	}{
-		{10, 1000, []int64{500, 1500, 2500, 3500, 4500, 5500, 6500, 7500, 8500, 9500}, []float64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}},
-		{9, 2000, []int64{1000, 3000, 5000, 7000, 9000}, []float64{0.5, 2.5, 4.5, 6.5, 8.5}},
-		{3, 4000, []int64{2000, 6000, 10_000}, []float64{1.5, 5.5, 8.5}},
+		{10, 5000, []int64{2500, 7500, 12_500, 17_500, 22_500, 27_500, 32_500, 37_500, 42_500, 47_500}, []float64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}},
+		{9, 10_000, []int64{5000, 15_000, 25_000, 35_000, 45_000}, []float64{0.5, 2.5, 4.5, 6.5, 8.5}},
+		{3, 20_000, []int64{10_000, 30_000, 50_000}, []float64{1.5, 5.5, 8.5}},
 	} {
-		table, ok := s.Device("d1", temperatures(start, start+9999, c.points))
+		table, ok := s.Device("d1", temperatures(start, start+49_999, c.points))
 		require.True(t, ok)
 		require.Equal(t, c.step, table.StepMS)
 		require.Equal(t, c.mean, mean(table, "temperature"), "%d points", c.points)
@@ -56,7 +58,7 @@ func TestStepsHaveTheirMiddleAsTime(t *testing.T) {
 			require.Equal(t, start+c.time[i], table.Time[i], "%d points", c.points)
 		}
 	}
-	table, _ := s.Device("d1", temperatures(start+2000, start+5000, 100))
+	table, _ := s.Device("d1", temperatures(start+10_000, start+25_000, 100))
 	require.Equal(t, []float64{2, 3, 4, 5}, mean(table, "temperature"), "both ends are inclusive")
 	table, ok := s.Device("unknown", temperatures(start, start+9999, 10))
 	require.False(t, ok)
@@ -68,20 +70,20 @@ func TestGapIsFourMissingReadings(t *testing.T) {
 	for missing, want := range map[int64]int{3: 21, 4: 22} {
 		s := series.New(series.Options{})
 		for i := range int64(20) {
-			send(t, s, "d1", start+i*1000, 1)
+			send(t, s, "d1", start+i*5000, 1)
 		}
-		send(t, s, "d1", start+(20+missing)*1000, 2)
-		table, _ := s.Device("d1", temperatures(start, start+60_000, 1000))
+		send(t, s, "d1", start+(20+missing)*5000, 2)
+		table, _ := s.Device("d1", temperatures(start, start+300_000, 1000))
 		require.Len(t, table.Time, want, "%d missing", missing)
 		if want == 22 {
-			require.Equal(t, start+(20+missing)*1000-500, table.Time[20])
+			require.Equal(t, start+(20+missing)*5000-2500, table.Time[20])
 			require.Nil(t, table.Values["temperature"].Max[20])
 		}
 	}
 	s := series.New(series.Options{})
 	send(t, s, "d1", start, 1)
-	send(t, s, "d1", start+10_000, 2)
-	table, _ := s.Device("d1", temperatures(start, start+10_000, 1000))
+	send(t, s, "d1", start+50_000, 2)
+	table, _ := s.Device("d1", temperatures(start, start+50_000, 1000))
 	require.Equal(t, []float64{1, 2}, mean(table, "temperature"), "two readings are its usual interval apart")
 }
 
@@ -93,8 +95,8 @@ func TestTierFollowsTheRange(t *testing.T) {
 		s.AddWindows([]telemetry.Window{{Scope: "building", ID: "A", Parameter: "temperature", Start: at, WidthMS: 1000, Count: 1, Sum: 1, Min: 1, Max: 1}})
 	}
 	for _, c := range []struct{ from, step, begins int64 }{
-		{newest - 179_000, 1000, start},
-		{newest - 179_001, 15_000, newest - 239*15_000},
+		{newest - 63*5000, 5000, start},
+		{newest - 63*5000 - 1, 90_000, newest - 39*90_000},
 	} {
 		table, ok := s.Device("d1", temperatures(c.from, newest, 10_000))
 		require.True(t, ok)
@@ -135,30 +137,69 @@ func TestRingsForgetOldSteps(t *testing.T) {
 	const t10, h50 = `"temperature":{"value":10,"unit":"°C"}`, `"humidity":{"value":50,"unit":"%"}`
 	s := series.New(series.Options{})
 	sendSensors(t, s, start, t10)
-	sendSensors(t, s, start+180_000, h50) // in the same slot of the fine ring
-	table, _ := s.Device("d1", both(start+180_000, start+180_000))
+	sendSensors(t, s, start+320_000, h50) // in the same slot of the fine ring
+	table, _ := s.Device("d1", both(start+320_000, start+320_000))
 	require.Equal(t, []float64{-1}, mean(table, "temperature"))
 	sendSensors(t, s, start, t10) // too late for the fine ring
-	table, _ = s.Device("d1", both(start+180_000, start+180_000))
+	table, _ = s.Device("d1", both(start+320_000, start+320_000))
 	require.Equal(t, []float64{-1}, mean(table, "temperature"))
 	require.Equal(t, []float64{50}, mean(table, "humidity"))
 
 	s = series.New(series.Options{})
 	send(t, s, "d1", start, 10)
-	send(t, s, "d1", start+3_600_000, 20) // in the same slot of the coarse ring
+	send(t, s, "d1", start+40*90_000, 20) // in the same slot of the coarse ring
 	send(t, s, "d1", start, 30)           // too late for it
-	table, _ = s.Device("d1", temperatures(start, start+3_600_000, 10_000))
+	table, _ = s.Device("d1", temperatures(start, start+40*90_000, 10_000))
 	require.Equal(t, []float64{20}, mean(table, "temperature"))
 	require.Equal(t, []float64{20}, numbers(table.Values["temperature"].Min))
 }
 
 func TestManyReadingsInOneStep(t *testing.T) {
 	s := series.New(series.Options{})
-	for i := range int64(256) { // one more than the counter holds
+	for i := range int64(600) { // more than the counter holds
 		send(t, s, "d1", start+i*50, 20)
+		send(t, s, "d1", start-90_000+i*50, 20) // late
 	}
-	table, _ := s.Device("d1", temperatures(start-600_000, start+14_999, 10_000))
-	require.Equal(t, []float64{20}, mean(table, "temperature"))
+	table, _ := s.Device("d1", temperatures(start-600_000, start+89_999, 10_000))
+	require.Equal(t, []float64{20, 20}, mean(table, "temperature"))
+}
+
+func TestLateReadingsJoinTheirStep(t *testing.T) {
+	s := series.New(series.Options{})
+	send(t, s, "d1", start, 20)
+	send(t, s, "d1", start+300_000, 50)
+	for _, v := range []float64{40, 10, 30} {
+		send(t, s, "d1", start+1000, v)
+	}
+	send(t, s, "d1", start+90_000, 7) // a step without any
+	table, _ := s.Device("d1", temperatures(start-600_000, start+300_000, 10_000))
+	require.Equal(t, []float64{25, 7, 50}, withoutGaps(mean(table, "temperature")))
+	require.Equal(t, []float64{10, 7, 50}, withoutGaps(numbers(table.Values["temperature"].Min)))
+	require.Equal(t, []float64{40, 7, 50}, withoutGaps(numbers(table.Values["temperature"].Max)))
+}
+
+func withoutGaps(list []float64) []float64 {
+	return slices.DeleteFunc(list, func(v float64) bool { return v == -1 })
+}
+
+// TestForgedTimesDoNoHarm: anyone who reaches the hub can publish a frame.
+func TestForgedTimesDoNoHarm(t *testing.T) {
+	s := series.New(series.Options{})
+	forge := func(at int64) {
+		s.Add(&wire.FrameEntry{Device: "d1", Timestamp: at, Received: at}, &telemetry.Reading{Sensors: telemetry.Sensors{{Name: "temperature", Number: 7}}})
+	}
+	for _, at := range []int64{-1, -1_000_000, math.MinInt64, math.MaxInt64 - 5000, telemetry.MaxTimestamp} {
+		forge(at)
+	}
+	require.Zero(t, s.Devices())
+	for _, at := range []int64{0, 1, 400_000, telemetry.MaxTimestamp - 1, 0} {
+		forge(at)
+		for _, from := range []int64{at, at - 1_000_000} {
+			table, ok := s.Device("d1", temperatures(max(from, 0), at+1, 10))
+			require.True(t, ok)
+			require.LessOrEqual(t, len(table.Time), 1000)
+		}
+	}
 }
 
 func TestFastEntryDoesNotEndItsFrame(t *testing.T) {

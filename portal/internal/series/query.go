@@ -3,6 +3,7 @@ package series
 import (
 	"maps"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -156,7 +157,7 @@ func (s *Store) Device(id string, q Query) (Table, bool) {
 		if t == nil {
 			continue
 		}
-		units[i] = t.unit
+		units[i] = t.of.Value().unit
 		if fine {
 			c.eachFine(t, func(at int64, v float64) { g.add(i, at, 1, v, v, v) })
 			continue
@@ -177,41 +178,42 @@ func (s *Store) Device(id string, q Query) (Table, bool) {
 func (c *device) names() []string {
 	out := make([]string, len(c.sensors))
 	for i := range c.sensors {
-		out[i] = c.sensors[i].name
+		out[i] = c.sensors[i].of.Value().name
 	}
 	return out
 }
 
 func (c *device) eachFine(t *sensor, f func(at int64, v float64)) {
-	for slot, v := range t.fine {
-		if !math.IsNaN(float64(v)) {
-			f(int64(c.fineAt[slot])*fineStep, float64(v))
+	for step := max(0, c.fine-fineLen+1); step <= c.fine; step++ {
+		if v := t.rings[step%fineLen]; v != none {
+			f(step*fineStep, t.value(v))
 		}
 	}
 }
 
 func (c *device) eachCoarse(t *sensor, f func(at, n int64, mean, lowest, highest float64)) {
-	for slot, n := range t.coarse.n {
-		if n > 0 {
-			lowest, highest := t.coarse.extent(slot)
-			f(int64(c.coarseAt[slot])*coarseStep, int64(n), float64(t.coarse.mean[slot]), lowest, highest)
+	for step := max(0, c.coarse-coarseLen+1); step < c.coarse; step++ {
+		if mean, lowest, highest, known := t.spanAt(step % coarseLen); known {
+			f(step*coarseStep, int64(c.n[step%coarseLen]), mean, lowest, highest)
 		}
+	}
+	if m := t.open; m.n > 0 {
+		value := func(d float32) float64 { return t.reference + float64(d) }
+		f(c.coarse*coarseStep, int64(m.n), value(m.mean), value(m.lowest), value(m.highest))
 	}
 }
 
-// maxGap is how many empty steps are not a gap: a device that sends every five seconds has four
+// maxGap is how many empty steps are not a gap: a device that sends every twenty seconds has three
 // of them between two readings. It is three times the mean interval, in whole steps.
 func (c *device) maxGap(step int64) int {
-	oldest, newest, n := int64(math.MaxInt64), int64(0), int64(0)
-	for _, at := range c.fineAt {
-		if at > 0 {
-			oldest, newest, n = min(oldest, int64(at)), max(newest, int64(at)), n+1
-		}
-	}
+	n := int64(bits.OnesCount64(c.fineSet))
 	if n < 2 {
 		return 3
 	}
-	usual := (newest - oldest) * fineStep / (n - 1)
+	// Rotated so that the newest step is the highest bit, the oldest one is the lowest.
+	ordered := bits.RotateLeft64(c.fineSet, int(fineLen-1-c.fine%fineLen))
+	span := fineLen - 1 - int64(bits.TrailingZeros64(ordered))
+	usual := span * fineStep / (n - 1)
 	return int(3 * usual / step)
 }
 
@@ -242,7 +244,7 @@ func (s *Store) Building(name string, q Query) (Table, bool) {
 		}
 		for k := range ring {
 			if w := &ring[k]; w.count > 0 {
-				g.add(i, w.start, w.count, w.sum, w.min, w.max)
+				g.add(i, int64(w.step)*step, int64(w.count), w.sum, float64(w.min), float64(w.max))
 			}
 		}
 	}

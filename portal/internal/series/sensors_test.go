@@ -20,7 +20,7 @@ func TestAnySensorHasASeriesInItsUnit(t *testing.T) {
 	s := series.New(series.Options{})
 	sendSensors(t, s, start, `"co2":{"value":600,"unit":"ppm"},"ph":{"value":7.25},"open":{"value":true}`,
 		`"ph":{"value":7.75},"open":{"value":false},"co2":{"value":700,"unit":"ppm"}`)
-	for name, from := range map[string]int64{"by the second": start, "the hour": start - 600_000} {
+	for name, from := range map[string]int64{"five minutes": start, "the hour": start - 600_000} {
 		table, ok := s.Device("d1", everything(from, start))
 		require.True(t, ok)
 		require.Len(t, table.Values, 3, name)
@@ -53,13 +53,13 @@ func TestValuesOfAnotherUnitOrTypeStartTheSeriesAnew(t *testing.T) {
 	} {
 		s := series.New(series.Options{})
 		sendSensors(t, s, start, `"flow":{"value":5,"unit":"l"}`)
-		sendSensors(t, s, start+1000, `"flow":{"value":6}`) // without a unit it is the same
-		table, _ := s.Device("d1", everything(start, start+2000))
+		sendSensors(t, s, start+5000, `"flow":{"value":6}`) // without a unit it is the same
+		table, _ := s.Device("d1", everything(start, start+10_000))
 		require.Equal(t, []float64{5, 6}, mean(table, "flow"), name)
 		require.Equal(t, "l", table.Values["flow"].Unit)
-		sendSensors(t, s, start+2000, later)
-		table, _ = s.Device("d1", everything(start, start+2000))
-		require.Equal(t, []int64{start + 2500}, table.Time, name)
+		sendSensors(t, s, start+10_000, later)
+		table, _ = s.Device("d1", everything(start, start+10_000))
+		require.Equal(t, []int64{start + 12_500}, table.Time, name)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestMemoryGrowsWithTheSensorsThatADeviceHas(t *testing.T) {
 	}
 	one, five, sixty := cost(1), cost(5), cost(60)
 	t.Logf("bytes a device: 1 sensor %d, 5 sensors %d, 60 sensors %d", one, five, sixty)
-	require.InDelta(t, 4_300, float64(five-one)/4, 700, "a sensor")
-	require.InDelta(t, 4_300, float64(sixty-five)/55, 700, "a sensor")
-	require.Less(t, one, int64(7_500))
+	require.InDelta(t, 470, float64(five-one)/4, 70, "a sensor")
+	require.InDelta(t, 470, float64(sixty-five)/55, 70, "a sensor")
+	require.Less(t, one, int64(1_000))
 }

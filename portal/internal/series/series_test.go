@@ -58,20 +58,20 @@ func numbers(list []*float64) []float64 {
 	return out
 }
 
-func TestSecondsOfADevice(t *testing.T) {
+func TestFiveMinutesOfADevice(t *testing.T) {
 	s := series.New(series.Options{})
 	for i := range int64(60) {
-		send(t, s, "d1", start+i*1000, float64(i))
+		send(t, s, "d1", start+i*5000, float64(i))
 	}
-	table, ok := s.Device("d1", temperatures(start, start+59_999, 600))
+	table, ok := s.Device("d1", temperatures(start, start+299_999, 600))
 	require.True(t, ok)
-	require.Equal(t, int64(1000), table.StepMS)
+	require.Equal(t, int64(5000), table.StepMS)
 	require.Equal(t, int64(start), table.Begins)
 	require.Len(t, table.Time, 60)
 	require.InDelta(t, 59, *table.Values["temperature"].Mean[59], 0)
-	// Fewer points merge seconds, and keep what was lowest and highest in them.
-	table, _ = s.Device("d1", temperatures(start, start+59_999, 6))
-	require.Equal(t, int64(10_000), table.StepMS)
+	// Fewer points merge steps, and keep what was lowest and highest in them.
+	table, _ = s.Device("d1", temperatures(start, start+299_999, 6))
+	require.Equal(t, int64(50_000), table.StepMS)
 	require.Equal(t, []float64{4.5, 14.5, 24.5, 34.5, 44.5, 54.5}, numbers(table.Values["temperature"].Mean))
 	require.Equal(t, []float64{0, 10, 20, 30, 40, 50}, numbers(table.Values["temperature"].Min))
 	require.Equal(t, []float64{9, 19, 29, 39, 49, 59}, numbers(table.Values["temperature"].Max))
@@ -79,30 +79,30 @@ func TestSecondsOfADevice(t *testing.T) {
 
 func TestAnOutageIsAGapAndASlowDeviceIsNot(t *testing.T) {
 	s := series.New(series.Options{})
-	for i := range int64(20) {
-		send(t, s, "slow", start+i*5000, 20)
-		send(t, s, "cut", start+i*1000, 20)
-		send(t, s, "cut", start+50_000+i*1000, 20)
+	for i := range int64(8) {
+		send(t, s, "slow", start+i*20_000, 20)
+		send(t, s, "cut", start+i*5000, 20)
+		send(t, s, "cut", start+100_000+i*5000, 20)
 	}
-	slow, _ := s.Device("slow", temperatures(start, start+99_999, 600))
-	require.Len(t, slow.Time, 20)
+	slow, _ := s.Device("slow", temperatures(start, start+199_999, 600))
+	require.Len(t, slow.Time, 8)
 	require.NotContains(t, numbers(slow.Values["temperature"].Mean), -1.0)
-	cut, _ := s.Device("cut", temperatures(start, start+99_999, 600))
-	require.Len(t, cut.Time, 41)
-	require.Nil(t, cut.Values["temperature"].Mean[20])
+	cut, _ := s.Device("cut", temperatures(start, start+199_999, 600))
+	require.Len(t, cut.Time, 17)
+	require.Nil(t, cut.Values["temperature"].Mean[8])
 }
 
 func TestTheHourIsKeptInWiderSteps(t *testing.T) {
 	s := series.New(series.Options{})
-	for i := range int64(4000) { // 66 minutes
+	for i := range int64(5000) { // 83 minutes
 		send(t, s, "d1", start+i*1000, float64(i%15))
 	}
-	end := int64(start + 4000*1000)
+	end := int64(start + 5000*1000)
 	table, _ := s.Device("d1", temperatures(end-3_600_000, end, 1000))
-	require.Equal(t, int64(15_000), table.StepMS)
-	require.InDelta(t, 240, len(table.Time), 1)
+	require.Equal(t, int64(90_000), table.StepMS)
+	require.InDelta(t, 40, len(table.Time), 1)
 	mean, low, high := table.Values["temperature"].Mean, table.Values["temperature"].Min, table.Values["temperature"].Max
-	for i := 1; i < len(mean)-1; i++ {
+	for i := range len(mean) - 1 {
 		require.InDelta(t, 7, *mean[i], 0.01)
 		require.InDelta(t, 0, *low[i], 0)
 		require.InDelta(t, 14, *high[i], 0)

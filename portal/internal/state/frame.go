@@ -29,6 +29,7 @@ const applyStep = 64
 type batch struct {
 	entries  []wire.FrameEntry
 	readings [applyStep]telemetry.Reading
+	used     int   // of readings
 	refused  int   // since the lock was released
 	refusal  error // the first one of the frame
 }
@@ -62,6 +63,7 @@ func (b *batch) fill(f *wire.Frame) (more bool) {
 	b.entries, b.refused = b.entries[:0], 0
 	for len(b.entries) < applyStep {
 		r := &b.readings[len(b.entries)]
+		b.used = max(b.used, len(b.entries)+1)
 		e, ok := f.NextInto(r)
 		if !ok {
 			return false
@@ -79,13 +81,13 @@ func (b *batch) fill(f *wire.Frame) (more bool) {
 
 func (b *batch) clear() {
 	clear(b.entries[:cap(b.entries)])
-	for i := range b.readings {
+	for i := range b.readings[:b.used] {
 		r := &b.readings[i]
-		clear(r.Sensors)
-		clear(r.Flaws)
+		clear(r.Sensors[:cap(r.Sensors)])
+		clear(r.Flaws[:cap(r.Flaws)])
 		*r = telemetry.Reading{Sensors: r.Sensors[:0], Flaws: r.Flaws[:0]}
 	}
-	b.entries, b.refused, b.refusal = b.entries[:0], 0, nil
+	b.entries, b.used, b.refused, b.refusal = b.entries[:0], 0, 0, nil
 }
 
 // check returns why an entry must not be applied. r is scratch for the values of one without.

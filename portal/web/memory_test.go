@@ -1,0 +1,53 @@
+package web
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
+)
+
+// TestMemoryOfADevice bounds what the portal keeps of a device after an hour at 5 s, when every series
+// is full: the newest reading, the series and the recent readings. Devices have 6.3 sensors on
+// average.
+func TestMemoryOfADevice(t *testing.T) {
+	const devices, every, rounds = 300, 5_000, 750
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC() // interned strings go with the second one
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	one := newPlant(t, 1)
+	run(t, one, 1)
+	before := heap()
+	p := newPlant(t, devices)
+	for range rounds {
+		p.now += every
+		run(t, p, devices)
+	}
+	perDevice := (heap() - before) / devices
+	t.Logf("%d bytes a device, %.0f MB for 20,000", perDevice, float64(perDevice)*20_000/1e6)
+	runtime.KeepAlive(p)
+	runtime.KeepAlive(one)
+	require.Less(t, perDevice, int64(8_000))
+}
+
+// run sends one reading of each device.
+func run(tb testing.TB, p *plant, devices int) {
+	tb.Helper()
+	var fb wire.FrameBuilder
+	var r telemetry.Reading
+	fb.Reset("gw-a")
+	for i := range devices {
+		p.add(&fb, i, &r)
+	}
+	f, err := wire.OpenFrame(fb.Finish())
+	require.NoError(tb, err)
+	_, err = p.model.ApplyFrame(f)
+	require.NoError(tb, err)
+}
