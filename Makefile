@@ -13,6 +13,8 @@ FUZZTIME   ?= 10s
 RATES      ?= 200@5s,2000@5s,20000,20000+busy,100000,100000x50,100000+one,drain,drain20,idle
 DURATION   ?= 60s
 SOAK       ?= 30m
+SCALE_GATEWAYS ?= 1000
+SCALE      ?=
 BENCH_KAFKA    ?= embedded
 BENCH_BUSY     ?= 0
 BENCH_ONE      ?= 0
@@ -147,6 +149,10 @@ benchmark: bench
 .PHONY: soak
 soak: web ## every program and the all-in-one with 3,000 devices each for SOAK (30m): fails when the memory of a process keeps growing
 	$(GO) run ./test/soak -for $(SOAK)
+
+.PHONY: scale
+scale: web ## SCALE_GATEWAYS (1000) gateways on one hub, bridge, core and portal: what each costs, a killed bridge, one busy gateway (8 minutes); SCALE='-stage 30s'
+	$(GO) run ./test/scale -gateways $(SCALE_GATEWAYS) $(SCALE)
 
 .PHONY: bench-chain
 bench-chain: web ## the chain at RATES (go run ./loadtest/bench -h) for DURATION each, beside goals and the last run; BENCH_KAFKA=real, _BUSY=2, _ONE=1, _OUTAGE=5m, _COUNT=5, _FAIL=1, _PROFILES=1
