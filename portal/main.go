@@ -12,7 +12,7 @@ import (
 )
 
 // collectAt is the default GOGC: nearly all of the portal's memory is long-lived (the latest
-// reading and the time series of every device) and a reading leaves no garbage, so that the heap
+// reading and the time series of every device) and a reading leaves little garbage, so that the heap
 // need not be a half larger than what is in it. GOGC and GOMEMLIMIT in the environment win.
 const (
 	collectAt = 25
