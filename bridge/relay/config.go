@@ -24,7 +24,7 @@ type Config struct {
 	TrimMargin uint64        `env:"BRIDGE_TRIM_MARGIN" envDefault:"100" help:"packs kept in a gateway behind its checkpoint, at least 1"`
 	Batch      int           `env:"BRIDGE_BATCH" envDefault:"5000" help:"most readings in one Kafka transaction"`
 	CommitMin  time.Duration `env:"BRIDGE_COMMIT_MIN" envDefault:"50ms" help:"how long a transaction gathers readings when there are many"`
-	CommitMax  time.Duration `env:"BRIDGE_COMMIT_MAX" envDefault:"500ms" help:"the same when there are few: less than 200 readings and 64 KiB; screens do not wait for it"`
+	CommitMax  time.Duration `env:"BRIDGE_COMMIT_MAX" envDefault:"500ms" help:"the same when there are few: less than 350 readings and 192 KiB; screens do not wait for it"`
 
 	kafka.Config
 	topology.Topics

@@ -42,7 +42,7 @@ type Config struct {
 	BufferHorizon  time.Duration `env:"CORE_BUFFER_HORIZON" envDefault:"6h" help:"a gateway raises an alarm when its buffer would last a shorter outage at the present rate; 0: no alarm"`
 
 	CommitMin    time.Duration `env:"CORE_COMMIT_MIN" envDefault:"50ms" help:"least time between transactions; alerts wait no longer"`
-	CommitMax    time.Duration `env:"CORE_COMMIT_MAX" envDefault:"500ms" help:"most time between transactions, when there are no alerts"`
+	CommitMax    time.Duration `env:"CORE_COMMIT_MAX" envDefault:"1s" help:"most time between transactions, when there are no alerts"`
 	TxnPrefix    string        `env:"CORE_TXN_PREFIX" envDefault:"core-" help:"prefix of the Kafka transactional ids"`
 	StateRefresh time.Duration `env:"CORE_STATE_REFRESH" envDefault:"10m" help:"maximum age of last_seen in a device's state record"`
 

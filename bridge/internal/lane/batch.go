@@ -98,7 +98,7 @@ func nextBatch(b *batch, most int, due, held bool) (receive, flush bool) {
 const (
 	// enoughReadings and enoughBytes are worth a transaction: with fewer, what it costs by
 	// itself weighs more than its readings.
-	enoughReadings, enoughBytes = 200, 64 << 10
+	enoughReadings, enoughBytes = 350, 192 << 10
 )
 
 // wait returns how long the batch gathers packs, from its first one on: at least shortest,

@@ -184,7 +184,7 @@ func TestTransactionsFollowTheRate(t *testing.T) {
 		want     time.Duration
 	}{
 		"few":                {100 * time.Millisecond, 10, longest},
-		"2,000 a second":     {10 * time.Millisecond, 20, 90 * time.Millisecond}, // the tenth pack
+		"2,000 a second":     {10 * time.Millisecond, 20, 170 * time.Millisecond}, // the 18th pack
 		"20,000 a second":    {10 * time.Millisecond, 200, shortest},
 		"one pack of enough": {time.Hour, enoughReadings, shortest},
 	} {
