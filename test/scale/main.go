@@ -60,6 +60,7 @@ type options struct {
 	Every     time.Duration
 	Busy      int
 	Limit     time.Duration
+	Links     string
 	Dir       string
 	Profiles  string
 }
@@ -73,6 +74,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	fs.DurationVar(&o.Every, "every", time.Second, "`time` between two packs of a gateway")
 	fs.IntVar(&o.Busy, "busy", 2000, "readings per `second` of the busy gateway")
 	fs.DurationVar(&o.Limit, "limit", 8*time.Minute, "`time` after which the run is given up")
+	fs.StringVar(&o.Links, "compression", "auto", "BRIDGE_LEAF_COMPRESSION of the hub: `auto` or off")
 	fs.StringVar(&o.Dir, "dir", "", "`directory` for data and logs; empty: a temporary one, removed after success")
 	fs.StringVar(&o.Profiles, "profiles", "", "`directory` for CPU and heap profiles of the programs; empty: none")
 	if err := fs.Parse(args); err != nil {

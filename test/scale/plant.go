@@ -35,7 +35,9 @@ type plant struct {
 
 // newPlant builds the programs and chooses the ports.
 func newPlant(ctx context.Context, o options) (*plant, error) {
-	c, err := cluster.New(ctx, cluster.Options{Dir: o.Dir, Gateways: 1, Env: map[string]string{"OPS_PPROF": "true", "LOG_LEVEL": "warn"}})
+	c, err := cluster.New(ctx, cluster.Options{Dir: o.Dir, Gateways: 1, Env: map[string]string{
+		"OPS_PPROF": "true", "LOG_LEVEL": "warn", "BRIDGE_LEAF_COMPRESSION": o.Links,
+	}})
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 func TestEveryPackOfEveryGatewayReachesKafkaOnce(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, scale(t.Context(), options{
-		Gateways: 5, Processes: 2, Stage: time.Second, Every: 200 * time.Millisecond, Busy: 100, Limit: time.Minute, Dir: t.TempDir(),
+		Gateways: 5, Processes: 2, Stage: time.Second, Every: 200 * time.Millisecond, Busy: 100, Limit: time.Minute, Links: "off", Dir: t.TempDir(),
 	}, &out))
 	t.Log("\n" + out.String())
 	require.Contains(t, out.String(), "in Kafka")
