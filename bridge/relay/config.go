@@ -12,10 +12,11 @@ import (
 
 // Config is the bridge's environment.
 type Config struct {
-	HubAddr  string `env:"BRIDGE_HUB_ADDR" envDefault:"127.0.0.1:4230" help:"address of the embedded hub for core and portal; port 0 picks a free one"`
-	LeafAddr string `env:"BRIDGE_LEAF_ADDR" envDefault:"127.0.0.1:7422" help:"address of the embedded hub that gateways dial; port 0 picks a free one"`
-	HubURL   string `env:"HUB_URL" help:"external NATS hub to use, as in nats://hub:4222; when set, nothing is embedded. It has to allow max_payload 8MB"`
-	HTTPAddr string `env:"BRIDGE_HTTP_ADDR" envDefault:"127.0.0.1:9102" help:"address of /metrics, /livez and /readyz; empty: none"`
+	HubAddr         string `env:"BRIDGE_HUB_ADDR" envDefault:"127.0.0.1:4230" help:"address of the embedded hub for core and portal; port 0 picks a free one"`
+	LeafAddr        string `env:"BRIDGE_LEAF_ADDR" envDefault:"127.0.0.1:7422" help:"address of the embedded hub that gateways dial; port 0 picks a free one"`
+	LeafCompression string `env:"BRIDGE_LEAF_COMPRESSION" envDefault:"auto" help:"compression of the embedded hub's links to gateways: auto, by round trip; or off, which saves 4 MB a gateway at both ends"`
+	HubURL          string `env:"HUB_URL" help:"external NATS hub to use, as in nats://hub:4222; when set, nothing is embedded. It has to allow max_payload 8MB"`
+	HTTPAddr        string `env:"BRIDGE_HTTP_ADDR" envDefault:"127.0.0.1:9102" help:"address of /metrics, /livez and /readyz; empty: none"`
 
 	Lanes     int    `env:"BRIDGE_LANES" envDefault:"1" help:"lanes that bridges share, at least one for each bridge; the partitions of the checkpoints topic, and fixed once that exists"`
 	GroupID   string `env:"BRIDGE_GROUP_ID" envDefault:"bridge" help:"consumer group in which bridges share the lanes"`
@@ -31,6 +32,9 @@ type Config struct {
 	ops.LogConfig
 	ops.PprofConfig
 }
+
+// Values of BRIDGE_LEAF_COMPRESSION.
+const compressAuto, compressOff = "auto", "off"
 
 // errConfig is wrapped by every error about a value.
 var errConfig = errors.New("bad configuration")
@@ -60,6 +64,9 @@ func (c *Config) Check() error {
 		if value == "" {
 			return fmt.Errorf("%s: must not be empty: %w", name, errConfig)
 		}
+	}
+	if c.LeafCompression != compressAuto && c.LeafCompression != compressOff {
+		return fmt.Errorf("BRIDGE_LEAF_COMPRESSION: want %s or %s: %w", compressAuto, compressOff, errConfig)
 	}
 	return errors.Join(c.Config.Check(), c.Topics.Check())
 }

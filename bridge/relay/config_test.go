@@ -34,6 +34,7 @@ func TestBadValueNamesTheVariable(t *testing.T) {
 		"BRIDGE_COMMIT_MIN":        func(c *Config) { c.CommitMin = c.CommitMax + time.Millisecond },
 		"BRIDGE_COMMIT_MAX":        func(c *Config) { c.CommitMax = time.Minute },
 		"BRIDGE_TRIM_MARGIN":       func(c *Config) { c.TrimMargin = 0 },
+		"BRIDGE_LEAF_COMPRESSION":  func(c *Config) { c.LeafCompression = "best" },
 		"BRIDGE_GROUP_ID":          func(c *Config) { c.GroupID = "" },
 		"BRIDGE_TXN_PREFIX":        func(c *Config) { c.TxnPrefix = "" },
 		"KAFKA_BROKERS":            func(c *Config) { c.Brokers = nil },

@@ -85,7 +85,9 @@ func New(o Options) (_ *Relay, err error) {
 		}
 	}()
 	if r.cfg.HubURL == "" {
-		r.hub, err = hub.New(hub.Options{Addr: r.cfg.HubAddr, LeafAddr: r.cfg.LeafAddr, Log: o.Log, Refused: r.roster.Refused})
+		r.hub, err = hub.New(hub.Options{
+			Addr: r.cfg.HubAddr, LeafAddr: r.cfg.LeafAddr, PlainLinks: r.cfg.LeafCompression == compressOff, Log: o.Log, Refused: r.roster.Refused,
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -25,11 +25,15 @@ const MaxPayload = 8 << 20
 
 const readyTimeout = 10 * time.Second
 
-// Options of a Hub. All but Refused are required.
+// Options of a Hub. Addr, LeafAddr and Log are required.
 type Options struct {
 	Addr     string // host:port for clients, from BRIDGE_HUB_ADDR; port 0 picks a free one
 	LeafAddr string // host:port for gateways, from BRIDGE_LEAF_ADDR; port 0 picks a free one
 	Log      *slog.Logger
+	// PlainLinks turns compression of the links to gateways off. A compressed link, also one
+	// that is fast enough to be left uncompressed for now, takes 4 MB at both ends for the
+	// buffers of nats-server.
+	PlainLinks bool
 	// Refused is called after a second installation with the id of a connected gateway was
 	// refused. It must not block.
 	Refused func(gateway, instance, remote string)
@@ -69,6 +73,12 @@ func New(o Options) (*Hub, error) {
 	// Compression depends on the round trip to a gateway, but is never expensive: a busy
 	// machine answers late too, and must not get busier for it.
 	so.LeafNode.Compression = server.CompressionOpts{Mode: server.CompressionS2Auto, RTTThresholds: compressFrom()}
+	if o.PlainLinks {
+		so.LeafNode.Compression = server.CompressionOpts{Mode: server.CompressionOff}
+	}
+	// A gateway has no business with another one. Without this, each would be told of the
+	// subscriptions of all others, and memory and restarts grow with the square of their number.
+	so.LeafNode.IsolateLeafnodeInterest = true
 	// A gateway dials its configured address. The one that this server sees of itself may be
 	// unreachable for it.
 	so.LeafNode.NoAdvertise = true

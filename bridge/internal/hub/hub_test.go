@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -67,4 +68,39 @@ func TestTakenPortNamesTheVariable(t *testing.T) {
 	require.ErrorContains(t, err, "BRIDGE_LEAF_ADDR=127.0.0.1:70000")
 	_, err = New(Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0"})
 	require.ErrorContains(t, err, "Log is required")
+}
+
+func TestGatewaysAreNotToldOfEachOther(t *testing.T) {
+	h, _ := guarded(t, quiet())
+	a, b := leaf(t, h.LeafAddr(), "a", "", ""), leaf(t, h.LeafAddr(), "b", "", "")
+	ofA, err := nats.Connect(a.ClientURL())
+	require.NoError(t, err)
+	defer ofA.Close()
+	ofHub, err := nats.Connect(h.URL())
+	require.NoError(t, err)
+	defer ofHub.Close()
+	for subject, nc := range map[string]*nats.Conn{"gateway": ofA, "centre": ofHub} {
+		_, err := nc.Subscribe(subject, func(*nats.Msg) {})
+		require.NoError(t, err)
+		require.NoError(t, nc.Flush())
+	}
+	knows := func(s *server.Server, subject string) bool { return s.GlobalAccount().Interest(subject) > 0 }
+	require.Eventually(t, func() bool { return knows(h.srv, "gateway") && knows(b, "centre") }, waitTimeout, time.Millisecond)
+	require.False(t, knows(b, "gateway"))
+}
+
+func TestPlainLinksAreNotCompressed(t *testing.T) {
+	for name, plain := range map[string]bool{"off": true, "s2_uncompressed": false} {
+		t.Run(name, func(t *testing.T) {
+			h, err := New(Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: quiet(), PlainLinks: plain})
+			require.NoError(t, err)
+			t.Cleanup(h.Shutdown)
+			leaf(t, h.LeafAddr(), "a", "", "")
+			require.Eventually(t, func() bool { return h.Leafs() == 1 }, waitTimeout, time.Millisecond)
+			z, err := h.srv.Leafz(nil)
+			require.NoError(t, err)
+			require.Len(t, z.Leafs, 1)
+			require.Equal(t, plain, z.Leafs[0].Compression == server.CompressionOff, z.Leafs[0].Compression)
+		})
+	}
 }

@@ -30,7 +30,7 @@ func run() int {
 
 func serve(addr, leaf string) error {
 	o := &server.Options{ServerName: "hub", NoSigs: true, MaxPayload: 8 << 20, PingInterval: 5 * time.Second, MaxPingsOut: 2}
-	o.LeafNode.NoAdvertise = true
+	o.LeafNode.NoAdvertise, o.LeafNode.IsolateLeafnodeInterest = true, true
 	var err error
 	if o.Host, o.Port, err = split(addr); err != nil {
 		return err
