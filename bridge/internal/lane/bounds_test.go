@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"log/slog"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -335,19 +334,14 @@ func TestContentOfAPackCountsItsEntriesAndLeavesItUnread(t *testing.T) {
 	require.Equal(t, 5, n)
 }
 
-func TestGatewaysOfTheLaneAreCounted(t *testing.T) {
-	l := testLane(t, func(context.Context) (Producer, map[string][]byte, error) { return nil, nil, nil })
-	l.o.Lanes = 4
-	r := &run{Lane: l}
-	for _, id := range []string{"gw-a", "gw-b", "gw-c", "gw-d"} {
-		data, err := wire.GatewayStatus{Gateway: id}.Encode()
-		require.NoError(t, err)
-		require.NoError(t, l.o.Roster.Observe(wire.StatusSubject(id), data))
-	}
-	require.Zero(t, r.gatewayCount())
-	l.o.Progress.Own(Of("gw-a", 4))
-	want := len(slices.DeleteFunc(l.o.Roster.Gateways(), func(id string) bool { return Of(id, 4) != Of("gw-a", 4) }))
-	require.Equal(t, want, r.gatewayCount())
+func TestGatewaysThatAreReadAreCounted(t *testing.T) {
+	r := newRunning(t, nil)
+	r.testGateway.store(1, 1)
+	r.run()
+	r.reaches(1)
+	require.Equal(t, 1, r.lane.o.Progress.reading())
+	r.stop()
+	require.Zero(t, r.lane.o.Progress.reading())
 }
 
 func TestFailedTrimIsCountedAndRetried(t *testing.T) {

@@ -65,7 +65,7 @@ func newTestGateway(tb testing.TB, delay time.Duration) *testGateway {
 	nc, err := nats.Connect("", nats.InProcessServer(h.InProcess()))
 	require.NoError(tb, err)
 	tb.Cleanup(nc.Close)
-	s := source{nc: nc, gateway: id}
+	s := source{nc: nc, inboxes: newInboxes(nc), gateway: id}
 	require.Eventually(tb, func() bool { _, err := s.view(tb.Context(), 0); return err == nil }, time.Minute, 10*time.Millisecond)
 	return &testGateway{source: s, t: tb, js: js, epoch: epochA}
 }

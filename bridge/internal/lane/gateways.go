@@ -3,8 +3,10 @@ package lane
 import (
 	"context"
 	"sync"
+	"time"
 
 	"industrial-iot-monitor/bridge/internal/checkpoint"
+	"industrial-iot-monitor/internal/lifecycle"
 )
 
 // gateway is the lane's state of one gateway, whether it is connected or not.
@@ -20,6 +22,10 @@ type gateway struct {
 	done   chan struct{}
 }
 
+// reconcilePause is how long changes of the roster are gathered: a round looks at every gateway, and a
+// thousand of them may appear one by one.
+const reconcilePause = 20 * time.Millisecond
+
 // pullAll runs one puller for each gateway of the lane on the roster, until ctx ends.
 func (r *run) pullAll(ctx context.Context) error {
 	changed, unsubscribe := r.o.Roster.Subscribe()
@@ -33,6 +39,9 @@ func (r *run) pullAll(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+		}
+		if !lifecycle.Pause(ctx, reconcilePause) {
+			return nil
 		}
 	}
 }
@@ -71,17 +80,6 @@ func (r *run) reconcilePullers(ctx context.Context, pullers *sync.WaitGroup, kno
 			g.cancel = nil
 		}
 	}
-}
-
-// gatewayCount returns how many gateways this bridge reads.
-func (r *run) gatewayCount() int {
-	n := 0
-	for _, id := range r.o.Roster.Gateways() {
-		if r.o.Progress.Owns(Of(id, r.o.Lanes)) {
-			n++
-		}
-	}
-	return n
 }
 
 // load returns the gateway at its checkpoint, nil if the checkpoint is unreadable.

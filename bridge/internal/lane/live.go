@@ -26,6 +26,8 @@ const (
 	behindFor = time.Second
 	// heldFor is how long the lane may hold its puller up before it counts as not reading.
 	heldFor = 100 * time.Millisecond
+	// maxDue is how many gateways may wait to be checked at once.
+	maxDue = 64
 	// freshBeat is how old the heartbeat of a gateway may be that a scout is started for.
 	freshBeat = 5 * time.Second
 )
@@ -40,7 +42,8 @@ type Live struct {
 	log     *slog.Logger
 	metrics *liveMetrics
 
-	due      chan struct{} // check at once
+	inboxes  *inboxes
+	due      chan *liveGateway // check it at once
 	mu       sync.Mutex
 	gateways map[string]*liveGateway
 }
@@ -77,7 +80,8 @@ func NewLive(o LiveOptions) (*Live, error) {
 	}
 	o.Registry.MustRegister(packs, m.scouts)
 	return &Live{
-		o: o, log: o.Log.With("component", "live"), metrics: m, gateways: make(map[string]*liveGateway), due: make(chan struct{}, 1),
+		o: o, log: o.Log.With("component", "live"), metrics: m, gateways: make(map[string]*liveGateway), due: make(chan *liveGateway, maxDue),
+		inboxes: newInboxes(o.NATS),
 	}, nil
 }
 
@@ -92,22 +96,30 @@ func (l *Live) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		case <-l.due:
-		}
-		now := time.Now()
-		for _, s := range l.o.Roster.Statuses() {
-			g := l.gateway(s.Gateway)
-			if g.wants(s.LastSeq, now) && l.o.Serves(s.Gateway) && l.o.Roster.Listed(s.Gateway, freshBeat) && g.claim() {
-				scouts.Go(func() { defer g.release(); newScout(l, g).run(ctx) })
+			now := time.Now()
+			for _, s := range l.o.Roster.Statuses() {
+				l.scout(ctx, &scouts, l.gateway(s.Gateway), s.LastSeq, now)
+			}
+		case g := <-l.due:
+			if heard := l.o.Roster.Heard(g.id); len(heard) > 0 {
+				l.scout(ctx, &scouts, g, heard[len(heard)-1].LastSeq, time.Now())
 			}
 		}
 	}
 }
 
-// check makes Run check now whether a gateway needs a scout.
-func (l *Live) check() {
+// scout starts a scout if a gateway needs one. heard is its newest sequence by its heartbeat.
+func (l *Live) scout(ctx context.Context, scouts *sync.WaitGroup, g *liveGateway, heard uint64, now time.Time) {
+	if g.wants(heard, now) && l.o.Serves(g.id) && l.o.Roster.Listed(g.id, freshBeat) && g.claim() {
+		scouts.Go(func() { defer g.release(); newScout(l, g).run(ctx) })
+	}
+}
+
+// check makes Run check now whether a gateway needs a scout. With many at once, some wait for
+// the next round.
+func (l *Live) check(g *liveGateway) {
 	select {
-	case l.due <- struct{}{}:
+	case l.due <- g:
 	default:
 	}
 }

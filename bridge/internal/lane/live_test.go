@@ -217,7 +217,7 @@ func TestPackThatCannotBeShown(t *testing.T) {
 	large := wire.PackEntry{Device: "d", Payload: make([]byte, hub.MaxPayload+1)}
 	g := &testGateway{t: t, epoch: epochA}
 	pass := func(reply string, data []byte) error {
-		return s.pass(&nats.Msg{Sub: p.flow.sub, Reply: reply, Data: data})
+		return s.pass(&nats.Msg{Sub: &nats.Subscription{}, Reply: reply, Data: data})
 	}
 	require.NoError(t, pass(at(7), g.build(large)), "too large for the hub")
 	require.ErrorContains(t, pass("no position", g.build(readings(1)...)), "reading a pack's sequence")

@@ -34,8 +34,8 @@ var errEnded = errors.New("the gateway's server ended the delivery")
 type prefetcher struct {
 	nc      *nats.Conn
 	subject string // of requests
+	inboxes *inboxes
 	inbox   string
-	sub     *nats.Subscription
 	msgs    chan *nats.Msg
 	silence *time.Timer
 
@@ -45,29 +45,26 @@ type prefetcher struct {
 
 // prefetch opens a prefetcher for a consumer. Nothing is requested yet.
 func (s source) prefetch(cons jetstream.Consumer) (*prefetcher, error) {
-	return newPrefetcher(s.nc, fmt.Sprintf("$JS.%s.API.CONSUMER.MSG.NEXT.%s.%s",
-		wire.Domain(s.gateway), wire.PackStream(s.gateway), cons.CachedInfo().Name))
+	stream, consumer := wire.PackStream(s.gateway), cons.CachedInfo().Name
+	return newPrefetcher(s.inboxes, stream, consumer, fmt.Sprintf("$JS.%s.API.CONSUMER.MSG.NEXT.%s.%s", wire.Domain(s.gateway), stream, consumer))
 }
 
-func newPrefetcher(nc *nats.Conn, subject string) (*prefetcher, error) {
-	f := &prefetcher{
-		nc: nc, subject: subject, inbox: nc.NewInbox(), maxBytes: minBytes,
-		// At most maxWindow packs are pending; the rest is for status messages. A pack that
-		// does not fit is dropped, and found missing by its sequence.
-		msgs: make(chan *nats.Msg, 2*maxWindow),
-	}
+func newPrefetcher(in *inboxes, stream, consumer, requests string) (*prefetcher, error) {
+	f := &prefetcher{nc: in.nc, subject: requests, inboxes: in, maxBytes: minBytes}
 	var err error
-	if f.sub, err = nc.ChanSubscribe(f.inbox, f.msgs); err != nil {
-		return nil, fmt.Errorf("requesting packs: %w", err)
+	// At most maxWindow packs are pending; the rest is for status messages. A pack that
+	// does not fit is dropped, and found missing by its sequence.
+	if f.inbox, f.msgs, err = in.add(stream, consumer, 2*maxWindow); err != nil {
+		return nil, err
 	}
 	f.silence = time.NewTimer(time.Hour)
 	return f, nil
 }
 
-// stop ends the subscription. Packs on their way are discarded.
+// stop closes the inbox. Packs on their way are discarded.
 func (f *prefetcher) stop() {
 	f.silence.Stop()
-	_ = f.sub.Unsubscribe() // fails only when the connection is closed
+	f.inboxes.remove(f.inbox)
 }
 
 // next returns the next pack. It fails with jetstream.ErrNoHeartbeat when heartbeats are

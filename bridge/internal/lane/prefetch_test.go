@@ -35,7 +35,7 @@ func play(t *testing.T) *played {
 	p.nc, err = nats.Connect(h.URL())
 	require.NoError(t, err)
 	t.Cleanup(p.nc.Close)
-	p.flow, err = newPrefetcher(p.nc, requests)
+	p.flow, err = newPrefetcher(newInboxes(p.nc), "S", "C", requests)
 	require.NoError(t, err)
 	t.Cleanup(p.flow.stop)
 	return p
@@ -233,6 +233,6 @@ func TestPrefetcherFailsWithoutAConnection(t *testing.T) {
 	p.nc.Close()
 	_, err := p.flow.next(t.Context(), ample)
 	require.ErrorIs(t, err, nats.ErrConnectionClosed)
-	_, err = newPrefetcher(p.nc, requests)
+	_, err = newPrefetcher(newInboxes(p.nc), "S", "C", requests)
 	require.ErrorIs(t, err, nats.ErrConnectionClosed)
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"industrial-iot-monitor/bridge/internal/checkpoint"
 )
@@ -11,6 +12,8 @@ import (
 // Progress tracks for each gateway of a bridge's lanes how far its packs are fetched and
 // committed. It is safe for concurrent use.
 type Progress struct {
+	pullers atomic.Int64
+
 	mu       sync.Mutex
 	lanes    map[int32]struct{}
 	gateways map[string]*advance
@@ -49,6 +52,9 @@ func (p *Progress) Position(gateway string) (Position, bool) {
 	}
 	return Position{Lane: a.lane, Committed: a.committed, Fetched: a.fetched, Oldest: a.oldest}, true
 }
+
+// reading returns how many gateways have a puller, whether it reaches them or not.
+func (p *Progress) reading() int { return int(p.pullers.Load()) }
 
 // Gateways returns the gateways of the owned lanes that have a checkpoint or were read,
 // sorted.

@@ -49,12 +49,14 @@ type puller struct {
 func newPuller(r *run, g *gateway) *puller {
 	return &puller{
 		r: r, g: g, live: r.o.Live.gateway(g.id), log: r.log.With("gateway", g.id),
-		src: source{nc: r.o.NATS, gateway: g.id},
+		src: source{nc: r.o.NATS, inboxes: r.o.Live.inboxes, gateway: g.id},
 	}
 }
 
 // run reads until ctx ends, and retries failed sessions after a pause.
 func (p *puller) run(ctx context.Context) {
+	p.r.o.Progress.pullers.Add(1)
+	defer p.r.o.Progress.pullers.Add(-1)
 	for {
 		err := p.session(ctx)
 		if ctx.Err() != nil {
@@ -159,13 +161,13 @@ func (p *puller) pull(ctx context.Context, cons jetstream.Consumer) error {
 	}
 	defer packs.stop()
 	p.live.read(true, p.g.pos.Seq, p.last)
-	p.r.o.Live.check()
+	p.r.o.Live.check(p.live)
 	defer func() { p.live.read(false, p.g.pos.Seq, 0) }()
 	taken, gateways := 0, 1
 	defer func() { p.pace.finish(taken, err) }()
 	for ; ; taken++ {
 		if taken%recountEvery == 0 {
-			gateways = p.r.gatewayCount()
+			gateways = p.r.o.Progress.reading()
 		}
 		var msg *nats.Msg
 		if msg, err = packs.next(ctx, p.pace.window(gateways, taken)); err != nil {

@@ -35,7 +35,7 @@ type scout struct {
 }
 
 func newScout(l *Live, g *liveGateway) *scout {
-	return &scout{l: l, g: g, log: l.log.With("gateway", g.id), src: source{nc: l.o.NATS, gateway: g.id}}
+	return &scout{l: l, g: g, log: l.log.With("gateway", g.id), src: source{nc: l.o.NATS, inboxes: l.inboxes, gateway: g.id}}
 }
 
 // errStale is returned when a scout's packs are no longer the newest.

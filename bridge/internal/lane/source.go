@@ -30,6 +30,7 @@ const (
 // and every call has a timeout.
 type source struct {
 	nc      *nats.Conn
+	inboxes *inboxes // for packs; only prefetch needs it
 	gateway string
 }
 
