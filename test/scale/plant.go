@@ -163,9 +163,12 @@ const pollEvery = 200 * time.Millisecond
 // await reads the portal's list until enough of the gateways meet a condition, and returns how long
 // that took since a time.
 func (p *plant) await(ctx context.Context, what string, since time.Time, met func(listed) bool) (time.Duration, error) {
+	n := 0 // at the last successful look
 	for {
 		all, err := p.list(ctx)
-		n := 0
+		if err == nil {
+			n = 0
+		}
 		for _, g := range all {
 			if met(g) {
 				n++
