@@ -36,6 +36,7 @@ func (t *task) record(m *sarama.ConsumerMessage, now int64) {
 		o.ReadHeader(h.Key, h.Value)
 	}
 	t.progress.written = o.Written
+	t.progress.newest = max(t.progress.newest, o.Received)
 	payload, refusal := t.intake.Accept(m.Key, m.Value, &o)
 	if refusal != nil {
 		t.counts.refused++

@@ -126,7 +126,7 @@ func (p *Processor) makeParts(reg prometheus.Registerer) (err error) {
 		return err
 	}
 	p.stage, err = live.NewStage(live.StageOptions{
-		Publisher: p.live, Registry: reg, Limits: p.limits, Catalogue: p.sensors.Catalogue, Offsets: p.offsets,
+		Publisher: p.live, Registry: reg, Limits: p.limits, Catalogue: p.sensors.Catalogue, Offsets: p.offsets, Behind: p.behind,
 	})
 	if err != nil {
 		return err

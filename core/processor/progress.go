@@ -8,6 +8,11 @@ import (
 )
 
 const (
+	// shedBehind is how old the readings are that the record path processes when the live stage
+	// makes room for it, in ms: well above the time that a transaction gathers.
+	shedBehind = 2_000
+	// shedIdle is how long ago something must have been processed, in ms, for that to count.
+	shedIdle = 1_000
 	// stallTimeout is how long work may wait before the program is not ready.
 	stallTimeout = 30 * time.Second
 	// behindMS is the age of the readings being processed from which the partition is
@@ -37,6 +42,22 @@ func (p *Processor) Ready() error {
 	return nil
 }
 
+// behind reports whether the record path processes readings that gateways received a while
+// ago.
+func (p *Processor) behind(now int64) bool {
+	s := p.session.Load()
+	if s == nil {
+		return false
+	}
+	for _, t := range s.order {
+		received := t.progress.received.Load()
+		if received != 0 && now-received > shedBehind && now-t.progress.moved.Load() < shedIdle {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *pending) stalled(now int64) error {
 	for _, since := range []int64{p.inFlight.Load(), p.waiting.Load()} {
 		if since != 0 && now-since > stallTimeout.Milliseconds() {
@@ -52,12 +73,15 @@ type progress struct {
 	started   int64
 	processed int64 // when something was processed last, 0: never
 	written   int64 // when the newest record processed was written to Kafka
+	newest    int64 // when the gateway received the newest record of the chunk at hand
 
 	// Read by anyone.
 	next  atomic.Int64 // offset to continue from, negative while unknown
 	high  atomic.Int64 // the partition's high-water mark
 	grew  atomic.Int64 // when high last grew
 	moved atomic.Int64 // when next last moved
+	// received is when gateways received what was processed last.
+	received atomic.Int64
 }
 
 func newProgress(now int64) *progress {
@@ -72,6 +96,8 @@ func (p *progress) advance(next, now int64) {
 	p.next.Store(next)
 	p.moved.Store(now)
 	p.processed = now
+	p.received.Store(p.newest)
+	p.newest = 0
 }
 
 // grow records the partition's high-water mark.

@@ -125,3 +125,25 @@ func TestReadingProvesItsDeviceAlive(t *testing.T) {
 		require.Equal(t, tt.want, aliveAt(&intake.Origin{Received: tt.received, Written: tt.written, Backfill: tt.backfill}, now), tt.name)
 	}
 }
+
+func TestRecordPathIsBehindWhenItProcessesOldReadings(t *testing.T) {
+	const now = 1_700_000_000_000
+	p := &Processor{}
+	require.False(t, p.behind(now), "no partitions")
+	a, b := &task{progress: newProgress(now)}, &task{progress: newProgress(now)}
+	p.session.Store(&session{order: []*task{a, b}})
+	require.False(t, p.behind(now), "nothing processed")
+	for _, c := range []struct {
+		age, ago int64
+		want     bool
+	}{
+		{shedBehind, 0, false},
+		{shedBehind + 1, 0, true},
+		{shedBehind + 1, shedIdle - 1, true},
+		{shedBehind + 1, shedIdle, false}, // the last reading of an hour ago proves nothing
+	} {
+		b.progress.newest = now - c.age
+		b.progress.advance(1, now-c.ago)
+		require.Equal(t, c.want, p.behind(now), "%+v", c)
+	}
+}

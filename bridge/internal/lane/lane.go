@@ -38,6 +38,9 @@ const (
 	// memory bounds the uncommitted packs of one lane, in bytes. The window of each gateway
 	// comes on top.
 	memory = 16 << 20
+	// waitingPacks bounds the packs, besides memory, that wait while a transaction is full: a
+	// puller that need not wait for it sends to screens in time.
+	waitingPacks = 256
 	// commitGrace is how long a stopping lane waits for the current transaction.
 	commitGrace = 1500 * time.Millisecond
 	// A failed lane restarts after a pause between these.
@@ -159,7 +162,7 @@ func (l *Lane) attempt(ctx context.Context) (committed bool, err error) {
 		producer: producer,
 		start:    l.decode(stored),
 		budget:   semaphore.NewWeighted(memory),
-		packs:    make(chan item),
+		packs:    make(chan item, waitingPacks),
 		ready:    make(chan *batch),
 		free:     make(chan *batch, 2),
 		records:  newEncoder(l.o.Topics, l.maxDeadLetter),

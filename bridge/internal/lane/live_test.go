@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -119,18 +120,21 @@ func TestNewestPacksOvertakeABacklog(t *testing.T) {
 	r := newRunning(t, func(o *Options) { o.MaxReadings = 1 })
 	s := r.screens()
 	r.store.gate = make(chan struct{}) // the backlog waits for Kafka
-	r.storeOld(behindPacks + 10)
+	open := sync.OnceFunc(func() { close(r.store.gate) })
+	t.Cleanup(open)
+	const backlog = waitingPacks + behindPacks + 10
+	r.storeOld(backlog)
 	r.testGateway.store(1, 1)
 	r.runLive()
 	r.run()
-	require.Equal(t, uint64(behindPacks+11), s.next())
+	require.Equal(t, uint64(backlog+1), s.next())
 	r.shows(1, "bridge_live_scouts")
 	r.testGateway.store(1, 1)
-	require.Equal(t, uint64(behindPacks+12), s.next())
-	close(r.store.gate)
-	r.reaches(behindPacks + 12)
+	require.Equal(t, uint64(backlog+2), s.next())
+	open()
+	r.reaches(backlog + 2)
 	r.shows(0, "bridge_live_scouts")
-	require.Len(t, r.store.in(topics.DeviceData), behindPacks+12, "Kafka gets them in order, once")
+	require.Len(t, r.store.in(topics.DeviceData), backlog+2, "Kafka gets them in order, once")
 	s.nothing(r.nc)
 }
 

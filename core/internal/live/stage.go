@@ -20,9 +20,11 @@ import (
 const (
 	// stageQueue is the queue group in which core instances share the packs.
 	stageQueue = "core"
-	// waitingBytes bounds the packs that wait for the stage. At full load that is a second:
-	// what is older is better dropped, since newer readings wait behind it.
-	waitingBytes = 32 << 20
+	// waitingBytes bounds the packs that wait for the stage. At full load that is a fifth of a
+	// second: what is older is better dropped, since newer readings wait behind it.
+	waitingBytes = 8 << 20
+	// freshMS is the age below which a pack is shown first when not all can be, in ms.
+	freshMS = 1_000
 )
 
 // StageOptions are the options of a Stage. All are required, except Limits.
@@ -34,6 +36,9 @@ type StageOptions struct {
 	Catalogue func() *sensors.Catalogue
 	// Offsets are the devices' clock offsets, kept by the record path.
 	Offsets *clock.Offsets
+	// Behind reports whether the record path is behind, at a time in ms by the clock. Then
+	// screens get fewer readings, because alarms need the CPU more.
+	Behind func(now int64) bool
 }
 
 // Stage makes live frames of the packs that bridges send as soon as they have them. It sets
@@ -43,20 +48,20 @@ type StageOptions struct {
 type Stage struct {
 	o      StageOptions
 	intake intake.Intake
+	budget budget
 
-	shown, refused prometheus.Counter
-	damaged        prometheus.Counter
-	dropped        prometheus.Counter
+	shown, refused, shed prometheus.Counter
+	damaged, dropped     prometheus.Counter // packs
 }
 
 // NewStage returns a Stage.
 func NewStage(o StageOptions) (*Stage, error) {
-	if o.Publisher == nil || o.Registry == nil || o.Catalogue == nil || o.Offsets == nil {
-		return nil, errors.New("live: StageOptions.Publisher, Registry, Catalogue and Offsets are required")
+	if o.Publisher == nil || o.Registry == nil || o.Catalogue == nil || o.Offsets == nil || o.Behind == nil {
+		return nil, errors.New("live: StageOptions.Publisher, Registry, Catalogue, Offsets and Behind are required")
 	}
 	readings := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "core_live_readings_total",
-		Help: "Readings on the live path by result: shown, or refused as invalid.",
+		Help: "Readings on the live path by result: shown, refused as invalid, or shed because the record path is behind.",
 	}, []string{"result"})
 	packs := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "core_live_packs_lost_total",
@@ -64,7 +69,7 @@ func NewStage(o StageOptions) (*Stage, error) {
 	}, []string{"reason"})
 	s := &Stage{
 		o: o, intake: intake.Intake{Limits: o.Limits},
-		shown: readings.WithLabelValues("shown"), refused: readings.WithLabelValues("refused"),
+		shown: readings.WithLabelValues("shown"), refused: readings.WithLabelValues("refused"), shed: readings.WithLabelValues("shed"),
 		damaged: packs.WithLabelValues("damaged"), dropped: packs.WithLabelValues("dropped"),
 	}
 	o.Registry.MustRegister(readings, packs)
@@ -106,6 +111,10 @@ func (s *Stage) show(gateway string, data []byte, now int64) {
 	pack, err := wire.OpenPack(data)
 	if err != nil || !telemetry.ValidDeviceID(gateway) {
 		s.damaged.Inc()
+		return
+	}
+	if s.o.Behind(now) && !s.budget.take(pack.Header.Count, now-pack.Header.Base < freshMS, now) {
+		s.shed.Add(float64(pack.Header.Count))
 		return
 	}
 	s.intake.Sensors = s.o.Catalogue()

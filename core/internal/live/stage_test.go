@@ -64,6 +64,7 @@ func newStageFeed(t *testing.T) *stageFeed {
 	s, err := NewStage(StageOptions{
 		Publisher: newPublisher(t), Registry: prometheus.NewRegistry(),
 		Catalogue: func() *sensors.Catalogue { return nil }, Offsets: offsets,
+		Behind: func(int64) bool { return false },
 	})
 	require.NoError(t, err)
 	return &stageFeed{t: t, s: s, offsets: offsets, now: 1_700_000_000_000}
@@ -106,6 +107,24 @@ func TestStageCountsWhatItDoesNotShow(t *testing.T) {
 	_, shown = f.fresh("d1", f.now, f.now, "")
 	require.True(t, shown)
 	require.InDelta(t, 1, value(t, f.s.shown), 0)
+}
+
+// TestAlarmsGoBeforeScreens: while the record path is behind, screens get fewer readings.
+func TestAlarmsGoBeforeScreens(t *testing.T) {
+	f := newStageFeed(t)
+	behind := true
+	f.s.o.Behind = func(now int64) bool { require.Equal(t, f.now, now); return behind }
+	f.s.budget = budget{at: f.now}
+	_, shown := f.fresh("d1", f.now, f.now, "")
+	require.False(t, shown)
+	require.InDelta(t, 1, value(t, f.s.shed), 0)
+	f.now++
+	_, shown = f.fresh("d1", f.now, f.now, "")
+	require.True(t, shown, "there is budget again")
+	f.s.budget.left = -1000
+	behind = false
+	_, shown = f.fresh("d1", f.now, f.now, "")
+	require.True(t, shown)
 }
 
 func TestStageNeedsItsOptions(t *testing.T) {

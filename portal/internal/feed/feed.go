@@ -126,7 +126,9 @@ func (f *Feed) follow(ctx context.Context, t *tail, topic kafka.Topic) {
 }
 
 // pendingBytes bounds the messages of one subscription that wait while the model is locked.
-const pendingBytes = 256 << 20
+// What is older than that is better dropped, since newer readings wait behind it: at full
+// load it is half a second.
+const pendingBytes = 32 << 20
 
 func (f *Feed) subscribe(nc *nats.Conn) error {
 	for subject, apply := range map[string]func([]byte) error{
