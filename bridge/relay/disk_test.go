@@ -76,11 +76,12 @@ func TestLossOfUnbridgedPacksIsSeenByHeartbeats(t *testing.T) {
 	freeze.Store(true)
 	never := newExpected() // these are acknowledged and then lost
 	g.want = never
-	g.storeMany(200, 2) // more than the bridge fetches while kafka does not answer
+	const packs = 500 // more than the bridge fetches while kafka does not answer
+	g.storeMany(packs, 2)
 	require.Eventually(t, func() bool {
 		heard := b.roster.Heard("gw-a")
 		last := heard[len(heard)-1]
-		return last.LastSeq == 210 && last.Counter == 200
+		return last.LastSeq == 10+packs && last.Counter == packs
 	}, waitTimeout, 20*time.Millisecond)
 	g.stop()
 	g.restore(copied)
@@ -90,7 +91,7 @@ func TestLossOfUnbridgedPacksIsSeenByHeartbeats(t *testing.T) {
 	close(stuck)
 	require.Eventually(t, func() bool { return b.metric("bridge_losses_total", "gateway", "gw-a") >= 1 }, waitTimeout, 20*time.Millisecond)
 	require.Eventually(t, func() bool { return b.metric("bridge_lost_packs_total", "gateway", "gw-a") > 0 }, waitTimeout, 20*time.Millisecond)
-	fetched := 200 - b.metric("bridge_lost_packs_total", "gateway", "gw-a") // in time, and so in kafka
+	fetched := packs - b.metric("bridge_lost_packs_total", "gateway", "gw-a") // in time, and so in kafka
 	maps.Copy(want.readings, never.readings)
 	got := kafkatest.ReadAll(t, p.brokers, p.topics.DeviceData, 10*10+2*fetched+5*10, waitTimeout)
 	seen := map[string]bool{}
