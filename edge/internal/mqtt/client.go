@@ -32,6 +32,9 @@ type Client struct {
 
 	ended   sync.Once
 	greeted atomic.Bool // a CONNACK accepted the client
+	// greeting is held while that is sent: who ends the client then must know of it, and no
+	// DISCONNECT comes before a CONNACK.
+	greeting sync.Mutex
 
 	maxPacket uint32 // that the client accepts; 0: any
 	problems  bool   // whether the client wants reason strings
@@ -113,11 +116,16 @@ func (c *Client) connect() error {
 		return c.refuse(f)
 	}
 	c.timeout = p.keepAlive + p.keepAlive/2 // [MQTT-3.1.2-22]
-	if _, err := c.conn.Write(c.connack(&p, present, assigned)); err != nil {
-		return err
-	}
-	c.greeted.Store(true)
-	return nil
+	return c.greet(c.connack(&p, present, assigned))
+}
+
+// greet sends the CONNACK that accepts the client.
+func (c *Client) greet(connack []byte) error {
+	c.greeting.Lock()
+	defer c.greeting.Unlock()
+	_, err := c.conn.Write(connack)
+	c.greeted.Store(err == nil)
+	return err
 }
 
 // refuse prepares the CONNACK with the reason.
@@ -130,6 +138,8 @@ func (c *Client) refuse(f *fault) error {
 // MQTT 3 has no DISCONNECT from the server. Queued packets are sent first.
 func (c *Client) end(f *fault) {
 	var last []byte
+	c.greeting.Lock()
+	defer c.greeting.Unlock()
 	if c.greeted.Load() && c.version == protocolMQTT5 {
 		last = c.bounded(disconnectPacket(f.code, f.text), disconnectPacket(f.code, ""))
 	}
