@@ -21,8 +21,7 @@ type Config struct {
 // Compression of the batches of records. The zero value is Zstd.
 type Compression string
 
-// Compressions. Zstd takes half the bytes of lz4 for readings, and less CPU than writing the
-// difference (docs/performance.md).
+// Compressions. Zstd takes half the bytes of lz4 for readings (docs/adr/0024).
 const (
 	Zstd   Compression = "zstd"
 	LZ4    Compression = "lz4"

@@ -92,7 +92,7 @@ func TestLiveFramesThatWaitAreBoundedInBytesAlone(t *testing.T) {
 	messages, size, err := sub.PendingLimits()
 	require.NoError(t, err)
 	require.Negative(t, messages)
-	require.Equal(t, 256<<20, size)
+	require.Equal(t, pendingBytes, size)
 }
 
 func TestDroppedFramesAreCounted(t *testing.T) {
