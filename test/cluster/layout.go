@@ -83,6 +83,9 @@ func (l *layout) defineBridges() error {
 			"BRIDGE_HTTP_ADDR": addr, "KAFKA_BROKERS": strings.Join(brokers, ","),
 			"BRIDGE_TXN_PREFIX": "bridge" + l.o.Suffix + "-", "BRIDGE_GROUP_ID": "bridge-lanes" + l.o.Suffix,
 		}
+		if l.o.Bridges > 1 {
+			env["BRIDGE_LANES"] = strconv.Itoa(2 * l.o.Bridges) // each gets some
+		}
 		if l.o.OwnHub {
 			env["HUB_URL"] = l.HubURL()
 		} else {
