@@ -149,12 +149,14 @@ func (c *Client) end(f *fault) {
 // endWith ends the connection with a last packet, which may be nil.
 func (c *Client) endWith(f *fault, last []byte) {
 	c.ended.Do(func() {
-		c.conn.finish(last)
 		cause, ok := causes[f.code]
+		if ok {
+			c.srv.onClosed(cause) // who sees the end finds it counted
+		}
+		c.conn.finish(last)
 		if !ok {
 			return
 		}
-		c.srv.onClosed(cause)
 		if skipped, ok := c.srv.limit.admit(time.Now()); ok {
 			c.srv.log.Warn("MQTT client disconnected", "client", c.id, "remote", c.conn.RemoteAddr().String(),
 				"version", c.version, "reason", f.text, "skipped", skipped)
