@@ -6,12 +6,9 @@ import "context"
 // blocks while the lane's memory is used up.
 func (p *puller) enqueueData(ctx context.Context, it item, size int) error {
 	it.weight = min(int64(size), memory)
-	if !p.r.budget.TryAcquire(it.weight) {
-		p.live.hold(true)
-		if err := p.r.budget.Acquire(ctx, it.weight); err != nil {
-			return err
-		}
-		p.live.hold(false)
+	p.live.hold(true) // until enqueue has passed it on
+	if err := p.r.budget.Acquire(ctx, it.weight); err != nil {
+		return err
 	}
 	if err := p.enqueue(ctx, it); err != nil {
 		p.r.budget.Release(it.weight)
@@ -23,12 +20,6 @@ func (p *puller) enqueueData(ctx context.Context, it item, size int) error {
 // enqueue passes an item to the collector and moves the position behind it.
 func (p *puller) enqueue(ctx context.Context, it item) error {
 	it.gateway = p.g
-	select {
-	case p.r.packs <- it:
-		p.g.pos = it.next
-		return nil
-	default:
-	}
 	p.live.hold(true)
 	defer p.live.hold(false)
 	select {

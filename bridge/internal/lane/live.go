@@ -101,9 +101,7 @@ func (l *Live) Run(ctx context.Context) error {
 				l.scout(ctx, &scouts, l.gateway(s.Gateway), s.LastSeq, now)
 			}
 		case g := <-l.due:
-			if heard := l.o.Roster.Heard(g.id); len(heard) > 0 {
-				l.scout(ctx, &scouts, g, heard[len(heard)-1].LastSeq, time.Now())
-			}
+			l.scout(ctx, &scouts, g, l.o.Roster.Latest(g.id).LastSeq, time.Now())
 		}
 	}
 }

@@ -245,8 +245,7 @@ func (p *puller) show(seq uint64, content checkpoint.Pack, data []byte) {
 
 // draining reports whether the gateway has a backlog behind a sequence.
 func (p *puller) draining(seq uint64) bool {
-	heard := p.r.o.Roster.Heard(p.g.id)
-	return len(heard) > 0 && heard[len(heard)-1].LastSeq > seq+behindPacks
+	return p.r.o.Roster.Latest(p.g.id).LastSeq > seq+behindPacks
 }
 
 // contentOf describes a pack by walking its entries, and rewinds it.

@@ -56,12 +56,7 @@ func (s *scout) run(ctx context.Context) {
 }
 
 // latest returns the newest sequence by the gateway's heartbeats.
-func (s *scout) latest() uint64 {
-	if heard := s.l.o.Roster.Heard(s.g.id); len(heard) > 0 {
-		return heard[len(heard)-1].LastSeq
-	}
-	return 0
-}
+func (s *scout) latest() uint64 { return s.l.o.Roster.Latest(s.g.id).LastSeq }
 
 // read sends the gateway's newest packs, those after the last one sent if they are few. When
 // it falls behind it fails with errStale, to start again at the newest pack: the live path

@@ -53,18 +53,14 @@ func (p *puller) trim(ctx context.Context, cons jetstream.Consumer) {
 // does not need it to recognise messages that are sent again.
 func (p *puller) trimmable(committed uint64) uint64 {
 	upTo := committed - p.r.o.TrimMargin
-	if heard := p.r.o.Roster.Heard(p.g.id); len(heard) > 0 && heard[len(heard)-1].KeepFrom > 0 {
-		upTo = min(upTo, heard[len(heard)-1].KeepFrom-1)
+	if keepFrom := p.r.o.Roster.Latest(p.g.id).KeepFrom; keepFrom > 0 {
+		upTo = min(upTo, keepFrom-1)
 	}
 	return upTo
 }
 
 // unhurried reports whether the gateway has a backlog and room for more.
 func (p *puller) unhurried(pos Position) bool {
-	heard := p.r.o.Roster.Heard(p.g.id)
-	if len(heard) == 0 {
-		return false
-	}
-	s := heard[len(heard)-1]
+	s := p.r.o.Roster.Latest(p.g.id)
 	return s.LastSeq > pos.Committed.Seq+behindPacks && !s.BufferFull && s.BufferBytes < s.BufferLimit/2
 }

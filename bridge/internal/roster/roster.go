@@ -215,6 +215,17 @@ func (r *Roster) Statuses() []wire.GatewayStatus {
 	return out
 }
 
+// Latest returns a gateway's newest heartbeat, the zero value before the first one. It includes
+// gateways that fell silent.
+func (r *Roster) Latest(gateway string) wire.GatewayStatus {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.gateways[gateway]; e != nil && len(e.beats) > 0 {
+		return e.status()
+	}
+	return wire.GatewayStatus{}
+}
+
 // Heard returns the last heartbeat of each of a gateway's newest epochs, the current one
 // last. It includes gateways that fell silent.
 func (r *Roster) Heard(gateway string) []wire.GatewayStatus {

@@ -48,6 +48,7 @@ type StageOptions struct {
 type Stage struct {
 	o      StageOptions
 	intake intake.Intake
+	key    []byte // of the reading at hand
 	budget budget
 
 	shown, refused, shed prometheus.Counter
@@ -139,7 +140,8 @@ func (s *Stage) show(gateway string, data []byte, now int64) {
 // one publishes a reading and reports whether it is one.
 func (s *Stage) one(gateway string, e wire.PackEntry, now int64) bool {
 	o := intake.Origin{Received: e.Received, Written: now}
-	payload, refusal := s.intake.Accept([]byte(e.Device), e.Payload, &o)
+	s.key = append(s.key[:0], e.Device...)
+	payload, refusal := s.intake.Accept(s.key, e.Payload, &o)
 	if refusal != nil {
 		return false
 	}
