@@ -58,14 +58,13 @@ func (c *cursor) uint64() uint64 {
 
 // bytes reads a length and that many bytes. The result aliases the input.
 func (c *cursor) bytes() []byte {
-	v, n := binary.Uvarint(c.rest)
-	if n <= 0 || v > uint64(len(c.rest)-n) {
+	n := c.uvarint()
+	if n > uint64(len(c.rest)) {
 		c.fail()
 		return nil
 	}
-	end := n + int(v)
-	b := c.rest[n:end:end]
-	c.rest = c.rest[end:]
+	b := c.rest[:n:n]
+	c.rest = c.rest[n:]
 	return b
 }
 

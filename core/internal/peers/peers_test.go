@@ -194,7 +194,7 @@ func TestPeersKnowTheOffsetsOfClocks(t *testing.T) {
 	for i := range int64(offsetsPerMessage + 1) {
 		set.Set(fmt.Sprint("d", i), 10_000)
 	}
-	require.NotEmpty(t, a.messages(), "nobody receives them")
+	require.NotEmpty(t, a.messages(), "before any peer listens")
 	deliver(t, a, b, now)
 	require.Empty(t, offsetsOf(b))
 	deliver(t, b, a, now)

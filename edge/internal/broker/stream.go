@@ -160,7 +160,7 @@ func (s *Stream) Put(ctx context.Context, pack []byte) (uint64, error) {
 	return seq, nil
 }
 
-// maxLateAcks bounds the replies to earlier packs, which nobody waits for any more.
+// maxLateAcks bounds the replies that may arrive after their pack was given up.
 const maxLateAcks = 16
 
 // store publishes a pack and waits for the server's reply. It comes on a subscription of its

@@ -34,7 +34,7 @@ type shapes struct {
 	key []byte
 }
 
-// maxShapes bounds the shapes that are shared. With more of them the list begins anew.
+// maxShapes bounds the shapes that are shared. With more of them the list is emptied and filled again.
 const maxShapes = 10_000
 
 func (s *shapes) of(list telemetry.Sensors) *shape {
