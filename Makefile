@@ -13,6 +13,8 @@ FUZZTIME   ?= 10s
 RATES      ?= 200@5s,2000@5s,20000,20000+busy,100000,100000x50,100000+one,drain,drain20,idle
 DURATION   ?= 60s
 SOAK       ?= 30m
+CLIENTS    ?= 1000
+LOAD       ?= 60s
 SCALE_GATEWAYS ?= 1000
 SCALE      ?=
 BENCH_KAFKA    ?= embedded
@@ -160,8 +162,8 @@ bench-chain: web ## the chain at RATES (go run ./loadtest/bench -h) for DURATION
 		-one=$(BENCH_ONE) -outage $(BENCH_OUTAGE) -count $(BENCH_COUNT) -fail=$(BENCH_FAIL) -profile=$(BENCH_PROFILES)
 
 .PHONY: load
-load: $(K6) ## k6: 1,000 WebSocket clients against a running portal (make demo)
-	$(K6) run loadtest/portal.js
+load: $(K6) ## k6: CLIENTS (1000) WebSocket clients for LOAD (60s) against a running portal (make demo; more than 900: with WEBSOCKET_MAX_CONNECTIONS)
+	$(K6) run -e CLIENTS=$(CLIENTS) -e DURATION=$(LOAD) loadtest/portal.js
 
 $(K6):
 	$(GO) install go.k6.io/k6@$(K6_VERSION)

@@ -120,7 +120,7 @@ func (a *Apache) call(ctx context.Context, command string) error {
 	cmd := exec.CommandContext(ctx, a.script, command)
 	cmd.Env = a.env
 	// Its own process group: Ctrl-C is for the owner, who stops the broker gracefully.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// Also end what the script has started.
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	out, err := cmd.CombinedOutput()

@@ -23,7 +23,9 @@ type batch struct {
 	final    *closing // buf ends with this close frame
 }
 
-func newBatch() any { return &batch{buf: make([]byte, 0, batchBytes+4096)} }
+// newBatch returns a batch with room for what most writes have; the others let it grow. With
+// thousands of clients hundreds of batches are in use at a time, some by clients that do not read.
+func newBatch() any { return &batch{buf: make([]byte, 0, batchBytes/16)} }
 
 func (b *batch) reset() {
 	b.buf, b.shared, b.received = b.buf[:0], nil, b.received[:0]
