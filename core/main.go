@@ -16,6 +16,7 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "rules" {
 		os.Exit(rules(os.Args[2:]))
 	}
+	program.CollectAt(50) // what it keeps of each device outweighs what a reading leaves behind
 	load := program.FromEnvironment[processor.Config]("core", "processes readings: statuses, aggregates, alarms, presence, live frames; \"core rules\" tries a rules file", os.Args[1:])
 	os.Exit(program.Run("core", load, func(cfg processor.Config, log *slog.Logger) (*processor.Processor, error) {
 		return processor.New(processor.Options{Config: cfg, Log: log})

@@ -17,6 +17,6 @@ func run(args []string) int {
 	}
 	load := program.FromEnvironment[gateway.Config]("edge", "takes the readings of one building by NATS and MQTT and keeps them until they are delivered; \"edge mappings\" tries a mappings file", args)
 	return program.Run("edge", load, func(cfg gateway.Config, log *slog.Logger) (*gateway.Gateway, error) {
-		return gateway.New(gateway.Options{Config: cfg, Log: log, OwnProcess: true})
+		return gateway.New(gateway.Options{Config: cfg, Log: log})
 	})
 }

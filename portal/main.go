@@ -5,24 +5,15 @@ package main
 import (
 	"log/slog"
 	"os"
-	"runtime/debug"
 
 	"industrial-iot-monitor/internal/program"
 	"industrial-iot-monitor/portal/web"
 )
 
-// collectAt is the default GOGC: nearly all of the portal's memory is long-lived (the latest
-// reading and the time series of every device) and a reading leaves little garbage, so that the heap
-// need not be a half larger than what is in it. GOGC and GOMEMLIMIT in the environment win.
-const (
-	collectAt = 25
-	usualGOGC = 100
-)
-
 func main() {
-	if before := debug.SetGCPercent(collectAt); before != usualGOGC {
-		debug.SetGCPercent(before)
-	}
+	// Nearly all of the portal's memory is long-lived (the latest reading and the time series of
+	// every device) and a reading leaves little garbage.
+	program.CollectAt(25)
 	load := program.FromEnvironment[web.Config]("portal", "serves the page, the REST API and the WebSocket", os.Args[1:])
 	os.Exit(program.Run("portal", load, func(cfg web.Config, log *slog.Logger) (*web.Portal, error) {
 		return web.New(web.Options{Config: cfg, Log: log})

@@ -10,7 +10,7 @@ import (
 const (
 	// shedBehind is how old the readings are that the record path processes when the live stage
 	// makes room for it, in ms: well above the time that a transaction gathers.
-	shedBehind = 2_000
+	shedBehind = 250
 	// shedIdle is how long ago something must have been processed, in ms, for that to count.
 	shedIdle = 1_000
 	// stallTimeout is how long work may wait before the program is not ready.

@@ -22,7 +22,7 @@ type Config struct {
 	DataDir       string        `env:"EDGE_DATA_DIR" envDefault:"./data/edge" help:"directory of the buffer; each gateway uses a subdirectory"`
 	BufferBytes   int64         `env:"EDGE_BUFFER_BYTES" envDefault:"10737418240" help:"limit of the buffer for undelivered readings, in bytes; lowered to the room on the disk"`
 	HTTPAddr      string        `env:"EDGE_HTTP_ADDR" envDefault:"127.0.0.1:9101" help:"address of /metrics, /livez and /readyz; empty: none"`
-	Linger        time.Duration `env:"EDGE_LINGER" envDefault:"24ms" help:"how long a pack stays open for further readings at most before it is written to disk, a quarter of it while packs are rare; 0 to 1s"`
+	Linger        time.Duration `env:"EDGE_LINGER" envDefault:"12ms" help:"how long a pack stays open for further readings at most before it is written to disk, a quarter of it while packs are rare; 0 to 1s"`
 	ops.LogConfig
 	ops.PprofConfig
 }

@@ -40,14 +40,11 @@ type Options struct {
 	// StallAfter is how long a pack write may take before devices get "retry later";
 	// 0 means 1.25 s.
 	StallAfter time.Duration
-	// OwnProcess says that the process runs nothing else: GOMAXPROCS follows the load then.
-	OwnProcess bool
 }
 
 // Gateway is one building's gateway.
 type Gateway struct {
 	cfg     Config
-	alone   bool // Options.OwnProcess
 	log     *slog.Logger
 	epoch   uint64
 	started time.Time
@@ -83,7 +80,7 @@ func New(o Options) (_ *Gateway, err error) {
 		o.Registry = ops.NewRegistry()
 	}
 	g := &Gateway{
-		cfg: o.Config, alone: o.OwnProcess, log: o.Log.With("gateway", o.Config.ID), epoch: newEpoch(), started: time.Now(),
+		cfg: o.Config, log: o.Log.With("gateway", o.Config.ID), epoch: newEpoch(), started: time.Now(),
 		reg: &registrations{Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"gateway": o.Config.ID}, o.Registry)},
 	}
 	g.metrics = newMetrics(g.reg)
@@ -175,9 +172,6 @@ func (g *Gateway) Run(ctx context.Context) error {
 		parts.Go("operations server", g.http.Run)
 	}
 	parts.OnStop("mqtt", g.mqtt.Close)
-	if g.alone {
-		parts.Go("processors", balance)
-	}
 	parts.Go("monitor", g.monitor)
 	parts.Go("healer", g.heal)
 	parts.OnStop("resends", func(context.Context) error { g.collector.SaveResends(); return nil })

@@ -17,10 +17,7 @@ const waitTimeout = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" { //nolint:forbidigo // says what this process is
-		if err := runChild(); err != nil {
-			panic(err)
-		}
-		return
+		os.Exit(runChild())
 	}
 	goleak.VerifyTestMain(m)
 }

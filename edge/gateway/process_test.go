@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	environment "industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/program"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -55,26 +57,31 @@ func startProcess(b *testing.B) *process {
 	return p
 }
 
-// runChild runs a gateway with the settings of the environment until its input ends.
-func runChild() error {
-	var cfg Config
-	if err := environment.FromEnvironment(&cfg); err != nil {
-		return err
-	}
-	g, err := New(Options{Config: cfg, Log: discard(), OwnProcess: true})
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(context.Background())
+// runChild runs a gateway with the settings of the environment, as the program does, until its
+// input ends. It returns the exit code.
+func runChild() int {
+	load := func() (cfg Config, err error) { return cfg, environment.FromEnvironment(&cfg) }
+	return program.Run("edge", load, func(cfg Config, _ *slog.Logger) (child, error) {
+		g, err := New(Options{Config: cfg, Log: discard()})
+		return child{g}, err
+	})
+}
+
+// child is a gateway that says where it listens, and ends with its input.
+type child struct{ *Gateway }
+
+func (c child) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	go func() {
-		for g.Ready() != nil {
+		for c.Ready() != nil {
 			<-time.After(time.Millisecond)
 		}
-		fmt.Fprintln(os.Stdout, g.NATSAddr(), g.MQTTAddr(), g.Addr())
+		fmt.Fprintln(os.Stdout, c.NATSAddr(), c.MQTTAddr(), c.Addr())
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
-	return g.Run(ctx)
+	return c.Gateway.Run(ctx)
 }
 
 // cpu returns the CPU time of the process, from its clock (clock_getcpuclockid(3)).

@@ -49,7 +49,7 @@ func NewSettings(clientID string) *sarama.Config {
 	// Positions are committed in transactions, or not at all.
 	c.Consumer.Offsets.AutoCommit.Enable = false
 	c.Consumer.Return.Errors = true
-	c.Consumer.Fetch.Default = 1 << 20
+	c.Consumer.Fetch.Default = 256 << 10
 	c.Consumer.MaxWaitTime = 250 * time.Millisecond
 	c.Consumer.Retry.Backoff = 250 * time.Millisecond
 	// A slow stage is back pressure, not a failure: a partition whose records are not

@@ -33,10 +33,12 @@ type Service interface {
 }
 
 // Run loads the settings, starts the service, lets it run until SIGINT or SIGTERM, and
-// returns the exit code. Errors go to stderr, in one line that starts with the name.
+// returns the exit code. Errors go to stderr, in one line that starts with the name. While the
+// process has little to do, it runs on one processor.
 func Run[C Settings, S Service](name string, load func() (C, error), start func(C, *slog.Logger) (S, error)) int {
 	ctx, cancel := lifecycle.SignalContext()
 	defer cancel()
+	go balance(ctx)
 	return run(ctx, name, os.Stderr, load, start)
 }
 

@@ -24,7 +24,7 @@ type Config struct {
 	Hosts          []string `env:"PORTAL_HOSTS" envSeparator:"," help:"comma-separated host names of the portal, such as portal.example.com; localhost and its own IP addresses are always allowed, requests for other hosts get 421"`
 	TrustedProxies []string `env:"PORTAL_TRUSTED_PROXIES" envSeparator:"," help:"comma-separated IP addresses and networks (10.0.0.0/8) of reverse proxies; X-Forwarded-For and X-Forwarded-Host are ignored from others"`
 	MessageRate    float64  `env:"WEBSOCKET_MESSAGES_PER_SECOND" envDefault:"50" help:"rate limit of messages from a WebSocket client; bursts of ten times as many are allowed"`
-	ReplayBytes    int      `env:"PORTAL_REPLAY_BYTES" envDefault:"67108864" help:"memory for the readings of the last minute, from which reconnecting clients of the simple dialect resume; 0: none"`
+	ReplayBytes    int      `env:"PORTAL_REPLAY_BYTES" envDefault:"33554432" help:"memory for the readings of the last minute, from which reconnecting clients of the simple dialect resume; 0: none"`
 	HubURL         string   `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live readings"`
 	GroupID        string   `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"core's consumer group, to report its lag"`
 	AllowedOrigins []string `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"comma-separated further origins whose pages may open the WebSocket and command alarms, such as https://wall.example.com; *: any; the portal's own host is always allowed"`

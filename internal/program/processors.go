@@ -1,4 +1,4 @@
-package gateway
+package program
 
 import (
 	"context"
@@ -9,15 +9,16 @@ import (
 
 const (
 	balanceEvery = time.Second
-	// Below quiet cores in use one processor is enough, from busy on the gateway gets all.
-	quiet = 0.4
-	busy  = 0.6
+	// Below quiet cores in use one processor is enough, from busy on the program gets all. On a busy
+	// machine a program uses less than it wants.
+	quiet = 0.2
+	busy  = 0.3
 )
 
 // processors returns how many processors the Go scheduler gets next, given how many it has, how
-// many there are, and how many cores the process used. At ordinary load a gateway is idle
-// between any two readings, and waking a second processor for each of a dozen short steps was
-// measured as a sixth of its CPU time.
+// many there are, and how many cores the process used. At ordinary load a program is idle between
+// any two readings, and waking a second processor for each of some short steps was measured as a
+// sixth of a gateway's CPU time.
 func processors(have, all int, used float64) int {
 	switch {
 	case used < quiet:
@@ -29,7 +30,7 @@ func processors(have, all int, used float64) int {
 }
 
 // balance sets GOMAXPROCS by the load until ctx ends.
-func balance(ctx context.Context) error {
+func balance(ctx context.Context) {
 	all := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(all)
 	tick := time.NewTicker(balanceEvery)
@@ -39,7 +40,7 @@ func balance(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return nil
+			return
 		}
 		now, cpu := time.Now(), cpuTime()
 		used := float64(cpu-before) / float64(now.Sub(last))
