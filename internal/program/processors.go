@@ -8,25 +8,38 @@ import (
 )
 
 const (
-	balanceEvery = time.Second
-	// Below quiet cores in use one processor is enough, from busy on the program gets all. On a busy
-	// machine a program uses less than it wants.
+	// balanceEvery is how often the load is looked at.
+	balanceEvery = 200 * time.Millisecond
+	// From busy cores in use on a program gets all processors. Below quiet cores one is enough.
+	// On a busy machine a program uses less than it wants.
 	quiet = 0.2
-	busy  = 0.3
+	busy  = 0.4
+	// calmLooks is how many looks in a row find it quiet before it gets only one.
+	calmLooks = 5
 )
 
-// processors returns how many processors the Go scheduler gets next, given how many it has, how
-// many there are, and how many cores the process used. At ordinary load a program is idle between
-// any two readings, and waking a second processor for each of some short steps was measured as a
-// sixth of a gateway's CPU time.
-func processors(have, all int, used float64) int {
-	switch {
-	case used < quiet:
-		return 1
-	case used >= busy:
-		return all
+// scheduler decides how many processors the Go scheduler gets. At ordinary load a program is
+// idle between any two readings, and waking a second processor for each of some short steps was
+// measured as a sixth of a gateway's CPU time.
+type scheduler struct {
+	all, now int // processors
+	calm     int // looks in a row that found it quiet
+}
+
+// next returns how many processors it gets, given how many cores it used since the last look.
+func (s *scheduler) next(used float64) int {
+	if used >= quiet {
+		s.calm = 0
+	} else {
+		s.calm++
 	}
-	return have
+	switch {
+	case used >= busy:
+		s.now = s.all
+	case s.calm >= calmLooks:
+		s.now = 1
+	}
+	return s.now
 }
 
 // balance sets GOMAXPROCS by the load until ctx ends.
@@ -35,20 +48,18 @@ func balance(ctx context.Context) {
 	defer runtime.GOMAXPROCS(all)
 	tick := time.NewTicker(balanceEvery)
 	defer tick.Stop()
-	have, last, before := all, time.Now(), cpuTime()
+	s, last, before := scheduler{all: all, now: all}, time.Now(), cpuTime()
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
-		now, cpu := time.Now(), cpuTime()
-		used := float64(cpu-before) / float64(now.Sub(last))
-		last, before = now, cpu
-		if next := processors(have, all, used); next != have {
-			runtime.GOMAXPROCS(next)
-			have = next
+		now, cpu, had := time.Now(), cpuTime(), s.now
+		if next := s.next(float64(cpu-before) / float64(now.Sub(last))); next != had {
+			runtime.GOMAXPROCS(next) // it stops the world
 		}
+		last, before = now, cpu
 	}
 }
 

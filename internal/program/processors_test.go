@@ -3,6 +3,7 @@ package program
 import (
 	"context"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,22 +11,29 @@ import (
 )
 
 func TestProcessorsFollowTheLoad(t *testing.T) {
+	quietly := slices.Repeat([]float64{0.19}, calmLooks)
 	for name, tt := range map[string]struct {
-		have, all int
-		used      float64
-		want      int
+		all  int
+		used []float64
+		want int
 	}{
-		"idle":                        {4, 4, 0.01, 1},
-		"ordinary load":               {1, 4, 0.19, 1},
-		"growing":                     {1, 4, 0.25, 1},
-		"busy":                        {1, 4, 0.3, 4},
-		"on all of them":              {4, 4, 3.5, 4},
-		"shrinking":                   {4, 4, 0.2, 4},
-		"quiet again":                 {4, 4, 0.19, 1},
-		"a machine of one":            {1, 1, 0.9, 1},
-		"a machine of one, when idle": {1, 1, 0, 1},
+		"at the start":                  {4, nil, 4},
+		"quiet for a moment":            {4, quietly[1:], 4},
+		"quiet":                         {4, quietly, 1},
+		"neither quiet nor busy, after": {4, append(slices.Clone(quietly), 0.39), 1},
+		"busy":                          {4, append(slices.Clone(quietly), 0.4), 4},
+		"a pause in the work":           {4, append(append(slices.Clone(quietly), 3.5), quietly[1:]...), 4},
+		"the end of the work":           {4, append(append(slices.Clone(quietly), 3.5), quietly...), 1},
+		"pauses with work between them": {4, append(append(slices.Clone(quietly[1:]), 0.2), quietly[1:]...), 4},
+		"a machine of one":              {1, append(slices.Clone(quietly), 0.9), 1},
 	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, tt.want, processors(tt.have, tt.all, tt.used)) })
+		t.Run(name, func(t *testing.T) {
+			s := scheduler{all: tt.all, now: tt.all}
+			for _, used := range tt.used {
+				s.next(used)
+			}
+			require.Equal(t, tt.want, s.now)
+		})
 	}
 }
 

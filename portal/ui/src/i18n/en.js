@@ -56,6 +56,7 @@ export default {
   'banner.gateway': '{gateway} has been silent for {age}; values from {building} may be outdated.',
   'banner.gateways': '{n} more gateways are silent.',
   'banner.backlog': '{gateway} is sending a backlog of {age}; live values are current.',
+  'banner.backlogs': '{n} more gateways are sending a backlog.',
   figures: 'Key figures',
   'figure.devices': 'Devices',
   'figure.states': 'Online',

@@ -56,6 +56,7 @@ export default {
   'banner.gateway': '{gateway} 已失联 {age}，{building} 的数值可能已过时。',
   'banner.gateways': '另有 {n} 台网关失联。',
   'banner.backlog': '{gateway} 正在补传 {age} 的积压读数，实时值不受影响。',
+  'banner.backlogs': '另有 {n} 台网关正在补传积压读数。',
   figures: '关键指标',
   'figure.devices': '设备',
   'figure.states': '在线',

@@ -127,10 +127,12 @@ function troublesOf(ctx) {
     out.push(t('banner.gateway', { gateway: g.gateway, building: g.building, age: ctx.fmt.age(g.age_ms, t) }));
   }
   if (silent.length > SHOWN) out.push(t('banner.gateways', { n: silent.length - SHOWN }));
-  for (const g of plant.state.gateways) {
-    const backlog = backlogOf(g, plant);
-    if (!g.silent && backlog > 10_000) out.push(t('banner.backlog', { gateway: g.gateway, age: ctx.fmt.age(backlog, t) }));
+  if (sources && !sources.kafka) return out; // every gateway's backlog grows
+  const late = plant.state.gateways.filter((g) => !g.silent && backlogOf(g, plant) > 10_000);
+  for (const g of late.slice(0, SHOWN)) {
+    out.push(t('banner.backlog', { gateway: g.gateway, age: ctx.fmt.age(backlogOf(g, plant), t) }));
   }
+  if (late.length > SHOWN) out.push(t('banner.backlogs', { n: late.length - SHOWN }));
   return out;
 }
 
