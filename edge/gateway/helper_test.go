@@ -17,7 +17,10 @@ const waitTimeout = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" { //nolint:forbidigo // says what this process is
-		os.Exit(runChild())
+		if code := runChild(); code != 0 {
+			panic(code)
+		}
+		return
 	}
 	goleak.VerifyTestMain(m)
 }
