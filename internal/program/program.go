@@ -36,6 +36,7 @@ type Service interface {
 // returns the exit code. Errors go to stderr, in one line that starts with the name. While the
 // process has little to do, it runs on one processor.
 func Run[C Settings, S Service](name string, load func() (C, error), start func(C, *slog.Logger) (S, error)) int {
+	loosenTimers()
 	ctx, cancel := lifecycle.SignalContext()
 	defer cancel()
 	go balance(ctx)

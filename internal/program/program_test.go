@@ -14,7 +14,12 @@ import (
 	"industrial-iot-monitor/internal/ops"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if child() {
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 type settings struct{ ops.LogConfig }
 
