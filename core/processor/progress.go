@@ -9,7 +9,8 @@ import (
 
 const (
 	// shedBehind is how old the readings are that the record path processes when the live stage
-	// makes room for it, in ms: well above the time that a transaction gathers.
+	// makes room for it, in ms. A slow plant's are that old because a transaction gathers them
+	// (BRIDGE_COMMIT_MAX): that does no harm, since the stage sheds nothing at a low rate.
 	shedBehind = 250
 	// shedIdle is how long ago something must have been processed, in ms, for that to count.
 	shedIdle = 1_000
