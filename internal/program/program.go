@@ -34,7 +34,8 @@ type Service interface {
 
 // Run loads the settings, starts the service, lets it run until SIGINT or SIGTERM, and
 // returns the exit code. Errors go to stderr, in one line that starts with the name. While the
-// process has little to do, it runs on one processor.
+// process has little to do, it runs on one processor. On Linux the program first executes itself
+// once more, see loosenTimers.
 func Run[C Settings, S Service](name string, load func() (C, error), start func(C, *slog.Logger) (S, error)) int {
 	loosenTimers()
 	ctx, cancel := lifecycle.SignalContext()

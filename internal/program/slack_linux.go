@@ -14,12 +14,15 @@ import (
 // comes alone. Nothing here needs a timer more exact than this.
 const timerSlack = 500_000
 
+// main stays on the process's first thread until loosenTimers is through: what a parent has
+// asked the kernel for, such as a signal when it dies, belongs to that thread.
+func init() { runtime.LockOSThread() } //nolint:gochecknoinits // later it may run on another one
+
 // loosenTimers gives the process its timer slack. A thread can set only its own, and the monitor
-// runs already, so the program is executed again: a thread passes its slack on to what it
-// executes and starts (prctl(2), PR_SET_TIMERSLACK). It returns when the process has it, or
-// cannot have it.
+// runs already, so the program is executed again, under the same process id: a thread passes its
+// slack on to what it executes and starts (prctl(2), PR_SET_TIMERSLACK). It returns when the
+// process has it, or cannot have it.
 func loosenTimers() {
-	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	self, err := os.Executable()
 	if err != nil {
