@@ -49,6 +49,7 @@ func NewSettings(clientID string) *sarama.Config {
 	// Positions are committed in transactions, or not at all.
 	c.Consumer.Offsets.AutoCommit.Enable = false
 	c.Consumer.Return.Errors = true
+	// Of a partition, as compressed: ten times as much in memory while it waits.
 	c.Consumer.Fetch.Default = 256 << 10
 	c.Consumer.MaxWaitTime = 250 * time.Millisecond
 	c.Consumer.Retry.Backoff = 250 * time.Millisecond

@@ -57,7 +57,7 @@ type Usage struct {
 
 // NewProcess returns a Process; its first CPU figure is from now on.
 func NewProcess() *Process {
-	return &Process{cpu: &cpuMeter{last: time.Now(), used: cpuTime(), clock: cpuTime}}
+	return &Process{cpu: &cpuMeter{last: time.Now(), used: CPUTime(), clock: CPUTime}}
 }
 
 // Usage returns the current usage.
@@ -87,7 +87,8 @@ func (m *cpuMeter) percent() float64 {
 	return m.rate
 }
 
-func cpuTime() time.Duration {
+// CPUTime returns how much CPU time this process has used, 0 where the system does not tell.
+func CPUTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0

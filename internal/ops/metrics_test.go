@@ -42,6 +42,6 @@ func TestCPUIsTheShareOfTimeSinceTheLastScrape(t *testing.T) {
 }
 
 func TestCPUTimeGrows(t *testing.T) {
-	start := cpuTime()
-	require.Eventually(t, func() bool { return cpuTime() > start }, 30*time.Second, time.Millisecond)
+	start := CPUTime()
+	require.Eventually(t, func() bool { return CPUTime() > start }, 30*time.Second, time.Millisecond)
 }

@@ -3,8 +3,9 @@ package program
 import (
 	"context"
 	"runtime"
-	"syscall"
 	"time"
+
+	"industrial-iot-monitor/internal/ops"
 )
 
 const (
@@ -48,26 +49,17 @@ func balance(ctx context.Context) {
 	defer runtime.GOMAXPROCS(all)
 	tick := time.NewTicker(balanceEvery)
 	defer tick.Stop()
-	s, last, before := scheduler{all: all, now: all}, time.Now(), cpuTime()
+	s, last, before := scheduler{all: all, now: all}, time.Now(), ops.CPUTime()
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
-		now, cpu, had := time.Now(), cpuTime(), s.now
+		now, cpu, had := time.Now(), ops.CPUTime(), s.now
 		if next := s.next(float64(cpu-before) / float64(now.Sub(last))); next != had {
 			runtime.GOMAXPROCS(next) // it stops the world
 		}
 		last, before = now, cpu
 	}
-}
-
-// cpuTime returns the CPU time of this process.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

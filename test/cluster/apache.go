@@ -119,7 +119,7 @@ func (a *Apache) LogDir() string { return filepath.Join(a.dir, "log") }
 func (a *Apache) call(ctx context.Context, command string) error {
 	cmd := exec.CommandContext(ctx, a.script, command)
 	cmd.Env = a.env
-	// Its own process group: Ctrl-C is for the owner, who stops the broker gracefully.
+	// Its own session, see attributes: Ctrl-C is for the owner, who stops the broker gracefully.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// Also end what the script has started.
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
