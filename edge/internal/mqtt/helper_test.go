@@ -140,9 +140,9 @@ func newBubble(t *testing.T) *bubble {
 // open returns a connection on which nothing was sent; nothing bounds its waits.
 func (b *bubble) open(version byte) *mqtttest.Client {
 	ours, theirs := net.Pipe()
-	b.readers.Go(func() { b.serve(ours) })
 	c := mqtttest.Wrap(b.t, theirs, version)
 	require.NoError(b.t, c.SetDeadline(time.Time{}))
+	b.readers.Go(func() { b.serve(ours) }) // last: a stopped server closes at once, and a closed pipe takes no deadline
 	return c
 }
 
