@@ -217,13 +217,14 @@ func (g *liveGateway) received(seq uint64) {
 	g.reached = seq
 }
 
-// wants reports whether the gateway's newest pack waits for want of a reader. heard is its
-// sequence by the gateway's heartbeat.
+// wants reports whether the gateway's newest pack waits for want of a reader, or its next one
+// will. heard is the newest sequence by the gateway's heartbeat.
 func (g *liveGateway) wants(heard uint64, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	last := max(heard, g.last)
-	if g.scouting || last <= g.sent.newest() || last <= g.reached && g.flows(now) {
+	stuck := g.reading && !g.flows(now) // its next packs will wait, whether a heartbeat tells of them yet or not
+	if g.scouting || !stuck && (last <= g.sent.newest() || last <= g.reached && g.flows(now)) {
 		g.since = time.Time{}
 		return false
 	}
@@ -246,6 +247,16 @@ func (g *liveGateway) caughtUp(now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.flows(now) && g.reached >= g.sent.newest()
+}
+
+// resumes returns the last pack sent and whether a scout can start after it: few packs follow,
+// and the stream has not lost its end, as far as the heartbeat and the lane's puller know.
+func (g *liveGateway) resumes(heard uint64) (done uint64, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	done = g.sent.newest()
+	same := heard >= done || g.reading && g.reached >= done
+	return done, done > 0 && same && heard <= done+scoutPacks
 }
 
 func (g *liveGateway) newest() uint64 {

@@ -170,7 +170,49 @@ func TestWhenAScoutIsWanted(t *testing.T) {
 		g := sent(&liveGateway{reading: true, reached: 10, held: now}, 10)
 		require.False(t, g.wants(11, now.Add(heldFor-1)))
 		require.True(t, g.wants(11, now.Add(heldFor)))
+		require.True(t, g.wants(8, now.Add(heldFor)), "no heartbeat is needed")
+		g.hold(false)
+		require.False(t, g.wants(8, now.Add(time.Hour)))
 	})
+}
+
+func TestWhereAScoutStarts(t *testing.T) {
+	tests := []struct {
+		name  string
+		g     *liveGateway
+		heard uint64
+		after bool // after the last pack sent, else at the newest
+	}{
+		{"nothing was sent", &liveGateway{}, 3, false},
+		{"few packs follow", &liveGateway{sent: spans{{1, 10}}}, 10 + scoutPacks, true},
+		{"many packs follow", &liveGateway{sent: spans{{1, 10}}}, 11 + scoutPacks, false},
+		{"the stream may have lost its end", &liveGateway{sent: spans{{1, 10}}}, 9, false},
+		{"the lane reads another stream", &liveGateway{sent: spans{{1, 10}}, reading: true, reached: 3}, 9, false},
+		{"the heartbeat is older than the lane's packs", &liveGateway{sent: spans{{1, 10}}, reading: true, reached: 10}, 9, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			done, ok := tt.g.resumes(tt.heard)
+			require.Equal(t, tt.g.newest(), done)
+			require.Equal(t, tt.after, ok)
+		})
+	}
+}
+
+// TestScreensStayLiveWhileTheLaneIsHeldUp: its puller stands before Kafka, and no heartbeat
+// has told of the packs since.
+func TestScreensStayLiveWhileTheLaneIsHeldUp(t *testing.T) {
+	r := newRunning(t, func(o *Options) { o.MaxReadings = 1 })
+	s := r.screens()
+	r.store.gate = make(chan struct{})
+	r.runLive()
+	r.run()
+	t.Cleanup(func() { close(r.store.gate) })
+	for want := range uint64(waitingPacks + 50) {
+		r.testGateway.store(1, 1)
+		require.Equal(t, want+1, s.next())
+	}
+	r.shows(1, "bridge_live_scouts")
 }
 
 func TestOneScoutPerGateway(t *testing.T) {

@@ -93,7 +93,7 @@ func (s *scout) read(ctx context.Context) error {
 
 // consume creates a consumer that starts after the last pack sent, or at the newest one.
 func (s *scout) consume(ctx context.Context) (jetstream.Consumer, error) {
-	if done, latest := s.g.newest(), s.latest(); done > 0 && latest >= done && latest-done <= scoutPacks {
+	if done, ok := s.g.resumes(s.latest()); ok {
 		return s.src.consume(ctx, done+1)
 	}
 	return s.src.consumeNewest(ctx)
