@@ -45,7 +45,7 @@ func watchWithoutKafka(ctx context.Context, r *rig.Round) error {
 	}
 	r.Happened()
 	half := r.Short(8*time.Second, 150*time.Second)
-	if err := watch(ctx, r, s, half, "age of the newest reading on the screen after Kafka was stopped"); err != nil {
+	if err := watch(ctx, r, s, half, "age of the newest reading on the screen after Kafka was stopped", screenLimit); err != nil {
 		return err
 	}
 	if err := r.Kill(cluster.Bridge); err != nil {
@@ -62,7 +62,7 @@ func watchWithoutKafka(ctx context.Context, r *rig.Round) error {
 		return err
 	}
 	r.Recovered("the screen is live after the bridge was killed, without Kafka", time.Since(killed), darkLimit)
-	if err := watch(ctx, r, s, half, "age of the newest reading on the screen, the bridge was started without Kafka"); err != nil {
+	if err := watch(ctx, r, s, half, "age of the newest reading on the screen, the bridge was started without Kafka", screenLimit); err != nil {
 		return err
 	}
 	if err := r.Kafka.Start(ctx); err != nil {
@@ -76,8 +76,8 @@ func watchWithoutKafka(ctx context.Context, r *rig.Round) error {
 	return nil
 }
 
-// watch looks at the screen for a time.
-func watch(ctx context.Context, r *rig.Round, s *screen, d time.Duration, what string) error {
+// watch looks at the screen for a time. The newest reading must not get older than limit.
+func watch(ctx context.Context, r *rig.Round, s *screen, d time.Duration, what string, limit time.Duration) error {
 	var worst time.Duration
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		worst = max(worst, s.oldest(r))
@@ -85,7 +85,7 @@ func watch(ctx context.Context, r *rig.Round, s *screen, d time.Duration, what s
 			return err
 		}
 	}
-	r.Recovered(what, worst, screenLimit)
+	r.Recovered(what, worst, limit)
 	return nil
 }
 
