@@ -123,9 +123,12 @@ func TestClientThatDoesNotTakeErrorsIsClosedWith4008(t *testing.T) {
 	p.send(`{"type":"subscribe_all"}`)
 	p.synced()
 	clog(b, 1)
+	refused := b.broadcaster.Stats().Rejected
 	for range maxNotes + 2 {
 		p.send(`{"type":"bad"}`)
 	}
+	// If it read on before that, it would make room for the errors.
+	require.Eventually(t, func() bool { return b.broadcaster.Stats().Rejected == refused+maxNotes+2 }, waitTimeout, time.Millisecond)
 	p.expectClose(CloseSlow)
 }
 
