@@ -222,13 +222,14 @@ func (g *liveGateway) received(seq uint64) {
 func (g *liveGateway) wants(heard uint64, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	last := max(heard, g.last)
-	stuck := g.reading && !g.flows(now) // its next packs will wait, whether a heartbeat tells of them yet or not
-	if g.scouting || !stuck && (last <= g.sent.newest() || last <= g.reached && g.flows(now)) {
+	last, flows := max(heard, g.last), g.flows(now)
+	waits := last > g.sent.newest() && (last > g.reached || !flows)
+	held := g.reading && !flows // the next packs will wait
+	switch {
+	case g.scouting || !waits && !held:
 		g.since = time.Time{}
 		return false
-	}
-	if !g.flows(now) || last > g.reached+behindPacks {
+	case !flows || last > g.reached+behindPacks:
 		return true
 	}
 	if g.since.IsZero() || g.mark <= g.reached {

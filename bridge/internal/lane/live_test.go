@@ -200,7 +200,7 @@ func TestWhereAScoutStarts(t *testing.T) {
 }
 
 // TestScreensStayLiveWhileTheLaneIsHeldUp: its puller stands before Kafka, and no heartbeat
-// has told of the packs since.
+// tells of the next pack.
 func TestScreensStayLiveWhileTheLaneIsHeldUp(t *testing.T) {
 	r := newRunning(t, func(o *Options) { o.MaxReadings = 1 })
 	s := r.screens()
@@ -209,6 +209,7 @@ func TestScreensStayLiveWhileTheLaneIsHeldUp(t *testing.T) {
 	r.run()
 	t.Cleanup(func() { close(r.store.gate) })
 	for want := range uint64(waitingPacks + 50) {
+		r.beat(r.roster, r.instance) // older than the pack
 		r.testGateway.store(1, 1)
 		require.Equal(t, want+1, s.next())
 	}
