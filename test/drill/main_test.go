@@ -89,5 +89,5 @@ func TestRefusalsAreRecognised(t *testing.T) {
 
 func TestPoisonsAreNoReadings(t *testing.T) {
 	require.Len(t, sortedKeys(poisons()), 8)
-	require.Less(t, liveLimit, 2*time.Second)
+	require.Less(t, screenLimit, 2*time.Second)
 }

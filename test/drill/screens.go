@@ -12,7 +12,7 @@ import (
 
 const (
 	// screenLimit is how old the newest reading of a building may be on a screen while Kafka
-	// is away.
+	// is away or a backlog drains.
 	screenLimit = time.Second
 	// darkLimit is how long screens may be dark after the bridge, which is also the hub, was
 	// killed while Kafka is away.
@@ -37,7 +37,7 @@ func watchWithoutKafka(ctx context.Context, r *rig.Round) error {
 		r.Check(missing == 0, "%d of %d readings on the screen are not in Kafka", missing, len(s.shown))
 		return nil
 	})
-	if _, err := rig.Await(ctx, "fresh readings of every building on the screen", func() error { return s.fresh(r, screenLimit) }); err != nil {
+	if _, err := rig.Await(ctx, "fresh readings of every building on the screen", func() error { return s.fresh(r) }); err != nil {
 		return err
 	}
 	if err := r.Kafka.Stop(); err != nil {
@@ -45,7 +45,7 @@ func watchWithoutKafka(ctx context.Context, r *rig.Round) error {
 	}
 	r.Happened()
 	half := r.Short(8*time.Second, 150*time.Second)
-	if err := watch(ctx, r, s, half, "age of the newest reading on the screen after Kafka was stopped", screenLimit); err != nil {
+	if err := watch(ctx, r, s, half, "age of the newest reading on the screen after Kafka was stopped"); err != nil {
 		return err
 	}
 	if err := r.Kill(cluster.Bridge); err != nil {
@@ -58,11 +58,11 @@ func watchWithoutKafka(ctx context.Context, r *rig.Round) error {
 	if err := rig.Sleep(ctx, screenLimit); err != nil { // what was on its way
 		return err
 	}
-	if _, err := rig.Await(ctx, "fresh readings on the screen without Kafka after the bridge was killed", func() error { return s.fresh(r, screenLimit) }); err != nil {
+	if _, err := rig.Await(ctx, "fresh readings on the screen without Kafka after the bridge was killed", func() error { return s.fresh(r) }); err != nil {
 		return err
 	}
 	r.Recovered("the screen is live after the bridge was killed, without Kafka", time.Since(killed), darkLimit)
-	if err := watch(ctx, r, s, half, "age of the newest reading on the screen, the bridge was started without Kafka", screenLimit); err != nil {
+	if err := watch(ctx, r, s, half, "age of the newest reading on the screen, the bridge was started without Kafka"); err != nil {
 		return err
 	}
 	if err := r.Kafka.Start(ctx); err != nil {
@@ -76,8 +76,8 @@ func watchWithoutKafka(ctx context.Context, r *rig.Round) error {
 	return nil
 }
 
-// watch looks at the screen for a time. The newest reading must not get older than limit.
-func watch(ctx context.Context, r *rig.Round, s *screen, d time.Duration, what string, limit time.Duration) error {
+// watch looks at the screen for a time.
+func watch(ctx context.Context, r *rig.Round, s *screen, d time.Duration, what string) error {
 	var worst time.Duration
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		worst = max(worst, s.oldest(r))
@@ -85,7 +85,7 @@ func watch(ctx context.Context, r *rig.Round, s *screen, d time.Duration, what s
 			return err
 		}
 	}
-	r.Recovered(what, worst, limit)
+	r.Recovered(what, worst, screenLimit)
 	return nil
 }
 

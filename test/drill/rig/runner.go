@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"industrial-iot-monitor/test/cluster"
@@ -66,7 +65,7 @@ func Run(ctx context.Context, o Options) error {
 	d.report(time.Since(start))
 	err = errors.Join(err, d.clean())
 	if err == nil && !d.ok() {
-		return fmt.Errorf("%w:%s", ErrFailed, d.unmet())
+		return ErrFailed
 	}
 	return err
 }
@@ -217,22 +216,6 @@ func (d *drill) clean() error {
 		return os.RemoveAll(filepath.Join(d.dir, "bin"))
 	}
 	return os.RemoveAll(d.dir)
-}
-
-// unmet says for each fault that was not passed why, a line each: the end of a log is what
-// is kept of it.
-func (d *drill) unmet() string {
-	var b strings.Builder
-	for _, r := range d.results {
-		if r.Impossible != "" && !d.AllowMissing {
-			fmt.Fprintf(&b, "\n  %s: %s", r.Fault.Name, r.Impossible)
-		}
-		for _, f := range r.Failures {
-			first, _, _ := strings.Cut(f, "\n")
-			fmt.Fprintf(&b, "\n  %s: %s", r.Fault.Name, first)
-		}
-	}
-	return b.String()
 }
 
 // ok reports whether the drill was passed.
