@@ -127,7 +127,7 @@ func TestClientThatDoesNotTakeErrorsIsClosedWith4008(t *testing.T) {
 	for range maxNotes + 2 {
 		p.send(`{"type":"bad"}`)
 	}
-	// If it read on before that, it would make room for the errors.
+	// Only then does it read on: before, that would make room for the errors.
 	require.Eventually(t, func() bool { return b.broadcaster.Stats().Rejected == refused+maxNotes+2 }, waitTimeout, time.Millisecond)
 	p.expectClose(CloseSlow)
 }
