@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 
 	"industrial-iot-monitor/internal/telemetry"
 )
@@ -45,8 +46,7 @@ func (b *Block) Reset() {
 	}
 }
 
-// Append adds a reading. It copies the values but for the bytes of texts and of the names of new
-// fields, which the caller must not reuse.
+// Append adds a reading. It keeps no string of sensors.
 func (b *Block) Append(at int64, sensors telemetry.Sensors) {
 	n := len(b.Times)
 	b.ordered = n == 0 || b.ordered && at > b.Times[n-1]
@@ -56,7 +56,7 @@ func (b *Block) Append(at int64, sensors telemetry.Sensors) {
 		c := b.column(Field{x.Name, x.Unit, x.Kind}, i)
 		c.pad(n)
 		if c.Kind == telemetry.Text {
-			c.Texts = append(c.Texts, x.Text)
+			c.Texts = append(c.Texts, c.kept(x.Text))
 		} else {
 			c.Numbers = append(c.Numbers, x.Number)
 		}
@@ -64,6 +64,14 @@ func (b *Block) Append(at int64, sensors telemetry.Sensors) {
 	for i := range b.Columns {
 		b.Columns[i].pad(n + 1)
 	}
+}
+
+// kept returns a copy of text; a text mostly follows itself.
+func (c *Column) kept(text string) string {
+	if n := len(c.Texts); n > 0 && c.Texts[n-1] == text {
+		return c.Texts[n-1]
+	}
+	return strings.Clone(text)
 }
 
 // column returns the column of a field, which is probably the one at hint.
@@ -76,6 +84,7 @@ func (b *Block) column(f Field, hint int) *Column {
 			return &b.Columns[i]
 		}
 	}
+	f.Name, f.Unit = strings.Clone(f.Name), strings.Clone(f.Unit)
 	b.Columns = append(b.Columns, Column{Field: f})
 	return &b.Columns[len(b.Columns)-1]
 }
@@ -146,6 +155,53 @@ func (b *Block) Sort() int {
 	}
 	b.ordered = true
 	return gone
+}
+
+// Fields returns the fields of the columns, in their order.
+func (b *Block) Fields() []Field {
+	out := make([]Field, len(b.Columns))
+	for i := range b.Columns {
+		out[i] = b.Columns[i].Field
+	}
+	return out
+}
+
+// Pick returns b with those columns only that want wants; a nil want means all. It shares the values
+// of b.
+func (b *Block) Pick(want func(Field) bool) Block {
+	if want == nil {
+		return *b
+	}
+	part := Block{Times: b.Times, ordered: b.ordered}
+	for i := range b.Columns {
+		if want(b.Columns[i].Field) {
+			part.Columns = append(part.Columns, b.Columns[i])
+		}
+	}
+	return part
+}
+
+// Slice returns the readings from index i up to but without k. It shares the values of b.
+func (b *Block) Slice(i, k int) Block {
+	part := Block{Times: b.Times[i:k:k], Columns: make([]Column, len(b.Columns)), ordered: b.ordered}
+	for j := range b.Columns {
+		c := &b.Columns[j]
+		part.Columns[j].Field = c.Field
+		if c.Kind == telemetry.Text {
+			part.Columns[j].Texts = c.Texts[i:k:k]
+		} else {
+			part.Columns[j].Numbers = c.Numbers[i:k:k]
+		}
+	}
+	return part
+}
+
+// Between returns the readings of a sorted block from one time to another, both inclusive. It
+// shares the values of b.
+func (b *Block) Between(from, to int64) Block {
+	i, _ := slices.BinarySearch(b.Times, from)
+	k, _ := slices.BinarySearch(b.Times, to+1)
+	return b.Slice(i, max(i, k))
 }
 
 func pick[T any](from []T, order []int) []T {

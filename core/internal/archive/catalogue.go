@@ -1,0 +1,196 @@
+package archive
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const catalogueSchema = `
+create table if not exists positions (partition integer primary key, next integer not null) strict;
+create table if not exists devices (name text primary key, partition integer not null, building text not null, clock integer not null, begins integer not null) without rowid, strict;
+create index if not exists devices_of_partition on devices (partition);
+create table if not exists lost (day integer primary key) strict;
+`
+
+// catalogue is the file with what belongs to no single day: the position of each partition, what is
+// known of devices, and the days whose files were damaged.
+type catalogue struct {
+	identity
+
+	mu sync.Mutex // one writer
+	db *sql.DB
+}
+
+// identity is the id of an archive, in a file of its own: it outlives a damaged catalogue. The file
+// is locked while the archive is open.
+type identity struct {
+	id   string
+	lock *os.File
+}
+
+const (
+	catalogueName = "catalogue.db"
+	idName        = "id"
+)
+
+// ErrInUse is returned by Open for a directory that another process has open.
+var ErrInUse = errors.New("another process keeps its history in this directory")
+
+// openCatalogue opens the catalogue. A damaged one is set aside: files of days know their own
+// positions, so reading all of Kafka again adds what they lack.
+func openCatalogue(ctx context.Context, log *slog.Logger, dir string) (*catalogue, error) {
+	who, err := identify(dir)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, catalogueName)
+	db, err := tryCatalogue(ctx, path)
+	if isDamage(err) {
+		aside, moved := setAside(path, time.Now())
+		log.Error("the catalogue of the history is damaged and was set aside; it is made again from Kafka", "file", aside, "err", err)
+		if moved != nil {
+			return nil, errors.Join(moved, who.lock.Close())
+		}
+		db, err = tryCatalogue(ctx, path)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), who.lock.Close())
+	}
+	return &catalogue{identity: who, db: db}, nil
+}
+
+// identify locks a directory, so that one process at a time works in it, and returns the id of its
+// archive, which is new in a new one. The lock ends with the process.
+func identify(dir string) (who identity, err error) {
+	f, err := os.OpenFile(filepath.Join(dir, idName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return who, fmt.Errorf("locking the history: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close() // nothing was written
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return who, fmt.Errorf("%s: %w", dir, ErrInUse)
+		}
+		return who, fmt.Errorf("locking %s: %w", f.Name(), err)
+	}
+	text, err := io.ReadAll(f)
+	if err == nil && len(text) == 0 {
+		text = []byte(rand.Text())
+		if _, err = f.Write(text); err == nil {
+			err = f.Sync()
+		}
+	}
+	if err != nil {
+		return who, errors.Join(fmt.Errorf("reading %s: %w", f.Name(), err), f.Close())
+	}
+	return identity{string(text), f}, nil
+}
+
+func tryCatalogue(ctx context.Context, path string) (*sql.DB, error) {
+	db, err := openDB(path, durable)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := db.ExecContext(ctx, catalogueSchema); err != nil {
+		_ = db.Close() // the first error says why
+		return nil, err
+	}
+	return db, nil
+}
+
+// load returns the position of a partition and its devices.
+func (c *catalogue) load(ctx context.Context, partition int32) (next int64, devices map[string]known, err error) {
+	err = c.db.QueryRowContext(ctx, `select next from positions where partition = ?`, partition).Scan(&next)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, nil, err
+	}
+	devices = make(map[string]known)
+	err = each(ctx, c.db, func(scan func(...any) error) error {
+		var k known
+		if err := scan(&k.id, &k.building, &k.clock, &k.begins); err != nil {
+			return err
+		}
+		devices[k.id] = k
+		return nil
+	}, `select name, building, clock, begins from devices where partition = ?`, partition)
+	return next, devices, err
+}
+
+// advance writes the position of a partition and what changed of its devices.
+func (c *catalogue) advance(ctx context.Context, partition int32, next int64, changed map[string]bool, devices map[string]known) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return inTx(ctx, c.db, func(tx *sql.Tx) error {
+		put, err := tx.PrepareContext(ctx, `insert into devices (name, partition, building, clock, begins) values (?, ?, ?, ?, ?) on conflict (name) do update
+			set partition = excluded.partition, building = excluded.building, clock = excluded.clock, begins = min(begins, excluded.begins)`)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = put.Close() }() // nothing to flush
+		for id := range changed {
+			k := devices[id]
+			if _, err := put.ExecContext(ctx, id, partition, k.building, k.clock, k.begins); err != nil {
+				return err
+			}
+		}
+		return move(ctx, tx, partition, next)
+	})
+}
+
+func move(ctx context.Context, tx *sql.Tx, partition int32, next int64) error {
+	_, err := tx.ExecContext(ctx, `insert into positions (partition, next) values (?, ?) on conflict (partition) do update set next = excluded.next`, partition, next)
+	return err
+}
+
+// begins returns when the oldest reading of a device was taken, in ms, 0 if it is unknown.
+func (c *catalogue) begins(ctx context.Context, device string) (at int64, err error) {
+	err = c.db.QueryRowContext(ctx, `select begins from devices where name = ?`, device).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return at, err
+}
+
+// lose notes that the file of a day is gone.
+func (c *catalogue) lose(ctx context.Context, number int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, err := c.db.ExecContext(ctx, `insert into lost (day) values (?) on conflict do nothing`, number)
+	return err
+}
+
+// lost returns the oldest day whose file is gone.
+func (c *catalogue) lost(ctx context.Context) (number int64, any bool, err error) {
+	var oldest sql.NullInt64
+	err = c.db.QueryRowContext(ctx, `select min(day) from lost`).Scan(&oldest)
+	return oldest.Int64, oldest.Valid, err
+}
+
+// rewind moves partitions back to the given offsets, unless they are there already, and forgets
+// the days that are lost: reading on from there brings them back.
+func (c *catalogue) rewind(ctx context.Context, to map[int32]int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return inTx(ctx, c.db, func(tx *sql.Tx) error {
+		for p, offset := range to {
+			if _, err := tx.ExecContext(ctx, `update positions set next = min(next, ?) where partition = ?`, offset, p); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, `delete from lost`)
+		return err
+	})
+}
+
+func (c *catalogue) close() error { return errors.Join(c.db.Close(), c.lock.Close()) }

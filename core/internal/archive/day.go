@@ -1,0 +1,335 @@
+package archive
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"industrial-iot-monitor/core/internal/samples"
+)
+
+const dayMS = 86_400_000
+
+// dayFormat is the name of a day's file, without its ending.
+const dayFormat = "2006-01-02"
+
+// schema of a day's file. A chunk has readings of one device in the order of time; two chunks of a
+// device may overlap, and have the same reading twice, until the file is compacted. A course is
+// the roll-up of a device's whole day. A position is the offset, by partition, before which this
+// file has all that belongs to it.
+const schema = `
+create table if not exists meta (key text primary key, value any not null) without rowid, strict;
+create table if not exists positions (partition integer primary key, next integer not null) strict;
+create table if not exists devices (id integer primary key, name text not null unique) strict;
+create table if not exists layouts (id integer primary key, fields text not null unique) strict;
+create table if not exists chunks (id integer primary key, device integer not null, start integer not null, rows integer not null, layout integer not null, data blob not null) strict;
+create index if not exists chunks_of_device on chunks (device, start);
+create table if not exists courses (device integer not null, width integer not null, layout integer not null, data blob not null, primary key (device, width)) without rowid, strict;
+`
+
+// Keys of meta.
+const (
+	metaCompact = "compact" // 1: chunks are in order, and every device has its courses
+	metaLoose   = "loose"   // chunks added since it was compacted
+)
+
+// day is the file of one UTC day. The zero value is not usable.
+type day struct {
+	number int64 // of days since 1970
+	path   string
+
+	// mu is held for reading while the file is used, for writing while it is opened, replaced or
+	// removed. writing is held during a transaction.
+	mu      sync.RWMutex
+	writing sync.Mutex
+	db      *sql.DB // nil while closed
+	gone    bool    // removed by retention or set aside
+
+	compact   atomic.Bool  // known to be compact
+	used      atomic.Int64 // ms by the clock, when it was last used
+	wrote     atomic.Int64 // and written
+	positions map[int32]int64
+}
+
+func (d *day) start() int64 { return d.number * dayMS }
+
+func dayPath(dir string, number int64) string {
+	return filepath.Join(dir, time.UnixMilli(number*dayMS).UTC().Format(dayFormat)+".db")
+}
+
+var errGone = errors.New("the day's file was removed")
+
+// openDB opens a database file. Readers do not wait for the writer.
+func openDB(path, pragmas string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_pragma=page_size(8192)&_pragma=cache_size(-512)&_txlock=immediate"+pragmas)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(4)
+	db.SetMaxIdleConns(1)
+	return db, nil
+}
+
+const durable = "&_pragma=journal_mode(wal)&_pragma=synchronous(full)"
+
+// acquire opens the file if needed. The caller calls release when it no longer uses db.
+func (d *day) acquire(ctx context.Context, now int64) (err error) {
+	for {
+		d.mu.RLock()
+		if d.gone {
+			d.mu.RUnlock()
+			return errGone
+		}
+		if d.db != nil {
+			d.used.Store(now)
+			return nil
+		}
+		d.mu.RUnlock()
+		d.mu.Lock()
+		if d.db == nil && !d.gone {
+			err = d.open(ctx)
+		}
+		d.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (d *day) release() { d.mu.RUnlock() }
+
+// open opens the file and reads its positions. d.mu is held for writing.
+func (d *day) open(ctx context.Context) error {
+	_ = os.Remove(d.path + newSuffix) // of a compaction that did not finish
+	db, err := openDB(d.path, durable)
+	if err != nil {
+		return fmt.Errorf("opening %s: %w", d.path, err)
+	}
+	positions, err := prepare(ctx, db)
+	if err != nil {
+		_ = db.Close() // the first error says why
+		return fmt.Errorf("opening %s: %w", d.path, err)
+	}
+	d.db, d.positions = db, positions
+	return nil
+}
+
+func prepare(ctx context.Context, db *sql.DB) (map[int32]int64, error) {
+	if _, err := db.ExecContext(ctx, schema); err != nil {
+		return nil, err
+	}
+	positions := make(map[int32]int64)
+	err := each(ctx, db, func(scan func(...any) error) error {
+		var p int32
+		var next int64
+		if err := scan(&p, &next); err != nil {
+			return err
+		}
+		positions[p] = next
+		return nil
+	}, `select partition, next from positions`)
+	return positions, err
+}
+
+// queryer is a database or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// each calls f for every row of a query.
+func each(ctx context.Context, q queryer, f func(scan func(...any) error) error, query string, args ...any) error {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }() // Err says whether it was read
+	for rows.Next() {
+		if err := f(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// shut closes the file. d.mu is held for writing.
+func (d *day) shut() error {
+	if d.db == nil {
+		return nil
+	}
+	err := d.db.Close()
+	d.db = nil
+	return err
+}
+
+// piece is readings of one device, encoded.
+type piece struct {
+	device string
+	start  int64
+	rows   int
+	fields []samples.Field
+	data   []byte
+}
+
+// write adds pieces and moves the position of a partition, in one transaction. It does nothing if
+// the file has them.
+func (d *day) write(ctx context.Context, partition int32, next int64, pieces []piece, now int64) error {
+	if err := d.acquire(ctx, now); err != nil {
+		return err
+	}
+	defer d.release()
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	if d.positions[partition] >= next {
+		return nil
+	}
+	err := inTx(ctx, d.db, func(tx *sql.Tx) error {
+		w, err := newWriter(ctx, tx)
+		if err != nil {
+			return err
+		}
+		defer w.close()
+		for i := range pieces {
+			if err := w.chunk(&pieces[i]); err != nil {
+				return err
+			}
+		}
+		if err := w.outdate(len(pieces)); err != nil {
+			return err
+		}
+		return w.position(partition, next)
+	})
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", d.path, err)
+	}
+	d.positions[partition] = next
+	d.compact.Store(false)
+	d.wrote.Store(now)
+	return nil
+}
+
+// position returns the offset of a partition before which the file has everything.
+func (d *day) position(ctx context.Context, partition int32, now int64) (int64, error) {
+	if err := d.acquire(ctx, now); err != nil {
+		return 0, err
+	}
+	defer d.release()
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	return d.positions[partition], nil
+}
+
+func inTx(ctx context.Context, db *sql.DB, f func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		return errors.Join(err, ignoreDone(tx.Rollback()))
+	}
+	return tx.Commit()
+}
+
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
+
+// writer writes rows of a day's file in a transaction.
+type writer struct {
+	ctx     context.Context
+	tx      *sql.Tx
+	device  *sql.Stmt
+	insert  *sql.Stmt
+	course  *sql.Stmt
+	layouts map[string]int64
+}
+
+func newWriter(ctx context.Context, tx *sql.Tx) (_ *writer, err error) {
+	w := &writer{ctx: ctx, tx: tx, layouts: make(map[string]int64)}
+	for _, s := range []struct {
+		to    **sql.Stmt
+		query string
+	}{
+		{&w.device, `insert into devices (name) values (?) on conflict (name) do update set name = name returning id`},
+		{&w.insert, `insert into chunks (device, start, rows, layout, data) values (?, ?, ?, ?, ?)`},
+		{&w.course, `insert or replace into courses (device, width, layout, data) values (?, ?, ?, ?)`},
+	} {
+		if *s.to, err = tx.PrepareContext(ctx, s.query); err != nil {
+			return nil, err // the end of the transaction closes the others
+		}
+	}
+	return w, nil
+}
+
+func (w *writer) close() {
+	for _, s := range []*sql.Stmt{w.device, w.insert, w.course} {
+		_ = s.Close() // nothing to flush
+	}
+}
+
+// chunk adds a piece and drops the courses of its device, which lack it.
+func (w *writer) chunk(p *piece) error {
+	id, layout, err := w.ids(p.device, p.fields)
+	if err != nil {
+		return err
+	}
+	if _, err := w.insert.ExecContext(w.ctx, id, p.start, p.rows, layout, p.data); err != nil {
+		return err
+	}
+	return w.noCourses(id)
+}
+
+func (w *writer) noCourses(device int64) error {
+	_, err := w.tx.ExecContext(w.ctx, `delete from courses where device = ?`, device)
+	return err
+}
+
+func (w *writer) ids(device string, fields []samples.Field) (id, layout int64, err error) {
+	if err := w.device.QueryRowContext(w.ctx, device).Scan(&id); err != nil {
+		return 0, 0, err
+	}
+	layout, err = w.layout(fields)
+	return id, layout, err
+}
+
+// layout returns the id of a list of fields.
+func (w *writer) layout(fields []samples.Field) (int64, error) {
+	text, err := json.Marshal(fields)
+	if err != nil {
+		return 0, err
+	}
+	if id, ok := w.layouts[string(text)]; ok {
+		return id, nil
+	}
+	var id int64
+	err = w.tx.QueryRowContext(w.ctx, `insert into layouts (fields) values (?) on conflict (fields) do update set fields = fields returning id`, string(text)).Scan(&id)
+	if err == nil {
+		w.layouts[string(text)] = id
+	}
+	return id, err
+}
+
+// outdate counts chunks that were added to a compacted file.
+func (w *writer) outdate(n int) error {
+	_, err := w.tx.ExecContext(w.ctx, `update meta set value = value + ? where key = ?`, n, metaLoose)
+	return err
+}
+
+func (w *writer) position(partition int32, next int64) error {
+	_, err := w.tx.ExecContext(w.ctx, `insert into positions (partition, next) values (?, ?) on conflict (partition) do update set next = excluded.next`, partition, next)
+	return err
+}
+
+func (w *writer) meta(key string, value any) error {
+	_, err := w.tx.ExecContext(w.ctx, `insert into meta (key, value) values (?, ?) on conflict (key) do update set value = excluded.value`, key, value)
+	return err
+}

@@ -1,0 +1,276 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"industrial-iot-monitor/core/internal/samples"
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+// Reading is one reading in plant time.
+type Reading struct {
+	Device, Building string
+	At               int64 // ms
+	// ClockOffset is how far the device's clock is ahead, in ms; 0: it is right.
+	ClockOffset int64
+	Sensors     telemetry.Sensors
+}
+
+// blockID names the block of a device and a day.
+type blockID struct {
+	device string
+	day    int64
+}
+
+// known is what the catalogue keeps of a device.
+type known struct {
+	id       string
+	building string
+	clock    int64
+	begins   int64 // ms, its oldest reading
+}
+
+// Head has the newest readings of one partition, which are not in a file yet. Append, Skip and
+// Flush are for one goroutine, that of the partition.
+type Head struct {
+	a         *Archive
+	partition int32
+	since     time.Time // when the oldest of its readings came
+	// done is the offset, by day, before which the day's file has everything.
+	done map[int64]int64
+
+	mu      sync.RWMutex // of the fields below; only the goroutine of the partition changes them
+	blocks  map[blockID]*samples.Block
+	devices map[string]known
+	changed map[string]bool // devices of which the catalogue has something else
+	values  int             // in blocks
+	next    int64           // offset behind the last record
+	flushed int64           // offset before which files have everything
+	latest  int64           // ms, time of the newest reading
+}
+
+// Next returns the offset from which to read on.
+func (h *Head) Next() int64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.next
+}
+
+// ClockOffset returns the stored offset of a device's clock in ms.
+func (h *Head) ClockOffset(device string) int64 { return h.devices[device].clock }
+
+// Append takes over the reading of the record at an offset. It keeps no string of it. A reading
+// of a day that is not kept is left out.
+func (h *Head) Append(offset int64, r *Reading) error {
+	number := r.At / dayMS
+	has, err := h.has(number)
+	switch {
+	case errors.Is(err, errNotKept), errors.Is(err, errGone):
+		h.a.metrics.unkept.Inc()
+		h.Skip(offset)
+		return nil
+	case err != nil:
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.next = offset + 1
+	if offset < has {
+		return nil
+	}
+	device := h.know(r)
+	id := blockID{device, number}
+	b := h.blocks[id]
+	if b == nil {
+		b = new(samples.Block)
+		h.blocks[id] = b
+	}
+	if h.values == 0 {
+		h.since = h.a.now()
+	}
+	b.Append(r.At, r.Sensors)
+	h.latest = max(h.latest, r.At)
+	h.values += 1 + len(b.Columns)
+	h.a.metrics.readings.Inc()
+	return nil
+}
+
+// know notes what the catalogue keeps of a reading's device and returns its id, which does not
+// share the reading's text. h.mu is held.
+func (h *Head) know(r *Reading) string {
+	k, ok := h.devices[r.Device]
+	if ok && k.building == r.Building && k.clock == r.ClockOffset && k.begins <= r.At {
+		return k.id
+	}
+	if !ok {
+		k.id, k.begins = strings.Clone(r.Device), r.At
+	}
+	if k.building != r.Building {
+		k.building = strings.Clone(r.Building)
+	}
+	k.clock, k.begins = r.ClockOffset, min(k.begins, r.At)
+	h.devices[k.id] = k
+	h.changed[k.id] = true
+	return k.id
+}
+
+// Skip moves past a record that has nothing to keep.
+func (h *Head) Skip(offset int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.next = offset + 1
+}
+
+// Due reports whether the head has to be flushed: its readings are too old or too many.
+func (h *Head) Due() bool {
+	return h.values > 0 && (h.values >= h.a.headValues() || h.a.now().Sub(h.since) >= h.a.o.FlushEvery) || h.values == 0 && h.next-h.flushed >= idleRecords
+}
+
+// idleRecords is how many records without a reading to keep are read before the position is
+// written.
+const idleRecords = 10_000
+
+// Flush writes the readings into the files of their days, each with the position in the same
+// transaction, and then the position into the catalogue. After an error the head is as before, and
+// the days that were written recognise what they have.
+func (h *Head) Flush(ctx context.Context) error {
+	if h.next == h.flushed {
+		return nil
+	}
+	a, start := h.a, time.Now()
+	a.flushing.Lock() // one at a time: it needs the encoder, and the disk is one
+	defer a.flushing.Unlock()
+	for number, ids := range h.byDay() {
+		if err := h.flushDay(ctx, number, ids); err != nil {
+			return err
+		}
+	}
+	if err := a.catalogue.advance(ctx, h.partition, h.next, h.changed, h.devices); err != nil {
+		return fmt.Errorf("writing the catalogue: %w", err)
+	}
+	h.clear()
+	a.metrics.flush.Observe(time.Since(start).Seconds())
+	return nil
+}
+
+// byDay returns the blocks with readings, sorted, by day.
+func (h *Head) byDay() map[int64][]blockID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	days := make(map[int64][]blockID, 2)
+	for id, b := range h.blocks {
+		if b.Len() == 0 {
+			delete(h.blocks, id) // silent since the last flush
+			continue
+		}
+		h.a.metrics.repeated.Add(float64(b.Sort()))
+		days[id.day] = append(days[id.day], id)
+	}
+	return days
+}
+
+func (h *Head) flushDay(ctx context.Context, number int64, ids []blockID) error {
+	a := h.a
+	d, err := a.dayFor(number)
+	if err != nil {
+		return nil //nolint:nilerr // retention has removed it meanwhile
+	}
+	slices.SortFunc(ids, func(x, y blockID) int { return strings.Compare(x.device, y.device) })
+	var data []byte
+	pieces := make([]piece, 0, len(ids))
+	for _, id := range ids {
+		b := h.blocks[id]
+		begin := len(data)
+		data = a.encoder.Append(data, b)
+		pieces = append(pieces, piece{device: id.device, start: b.Times[0], rows: b.Len(), fields: b.Fields(), data: data[begin:len(data):len(data)]})
+	}
+	err = d.write(ctx, h.partition, h.next, pieces, a.now().UnixMilli())
+	if errors.Is(err, errGone) {
+		return nil
+	}
+	if err != nil {
+		return a.failed(d, err)
+	}
+	a.metrics.written.Add(float64(len(data)))
+	return nil
+}
+
+// newest returns the time of the newest reading since the head was made, in ms.
+func (h *Head) newest() int64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.latest
+}
+
+// clear empties the blocks and keeps their memory for the next readings.
+func (h *Head) clear() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, b := range h.blocks {
+		b.Reset()
+	}
+	clear(h.changed)
+	h.values, h.flushed = 0, h.next
+}
+
+// collect appends copies of a device's readings of a day to b.
+func (h *Head) collect(id blockID, want func(samples.Field) bool, b *samples.Block) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if own := h.blocks[id]; own != nil && own.Len() > 0 {
+		picked := own.Pick(want)
+		b.Merge(&picked)
+	}
+}
+
+// rows returns how many readings of a device and a day there are.
+func (h *Head) rows(id blockID) int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if b := h.blocks[id]; b != nil {
+		return b.Len()
+	}
+	return 0
+}
+
+// has returns the offset before which the file of a day has all that belongs to it, or errNotKept.
+func (h *Head) has(number int64) (int64, error) {
+	if offset, ok := h.done[number]; ok {
+		return offset, nil
+	}
+	d, err := h.a.dayFor(number)
+	if err != nil {
+		return 0, err
+	}
+	offset, err := d.position(h.a.life, h.partition, h.a.now().UnixMilli())
+	if err != nil {
+		return 0, h.a.failed(d, err)
+	}
+	h.done[number] = offset
+	return offset, nil
+}
+
+// names returns the devices with readings of a day.
+func (h *Head) names(number int64, into map[string]bool) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for id, b := range h.blocks {
+		if id.day == number && b.Len() > 0 {
+			into[id.device] = true
+		}
+	}
+}
+
+// newHead returns the head of a partition that was read up to next.
+func newHead(a *Archive, partition int32, next int64, devices map[string]known) *Head {
+	return &Head{
+		a: a, partition: partition, next: next, flushed: next, blocks: make(map[blockID]*samples.Block),
+		devices: devices, changed: make(map[string]bool), done: make(map[int64]int64),
+	}
+}

@@ -1,0 +1,129 @@
+package archive
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"time"
+
+	"industrial-iot-monitor/internal/lifecycle"
+)
+
+const (
+	maintainEvery = time.Minute
+	// settled is how long after its end a day counts as over: what came before midnight is written.
+	settled = 15 * time.Minute
+	// looseFor is how long readings that came late for a compacted file wait for others.
+	looseFor = time.Hour
+	// idleFor is how long an unused file stays open.
+	idleFor = 5 * time.Minute
+)
+
+// Maintain removes, compacts and closes files as time passes, until ctx ends.
+func (a *Archive) Maintain(ctx context.Context) error {
+	for lifecycle.Pause(ctx, maintainEvery) {
+		a.Tidy(ctx)
+	}
+	return nil
+}
+
+// Tidy does at once what Maintain does every minute. Failures are logged: the next time tries again.
+func (a *Archive) Tidy(ctx context.Context) {
+	a.expire()
+	for _, d := range a.between(0, a.now().Add(-settled).UnixMilli()/dayMS-1) {
+		if ctx.Err() != nil {
+			return
+		}
+		if due, err := a.dueForCompaction(ctx, d); err != nil || !due {
+			a.complain("looking at a file of the history failed", d, err)
+			continue
+		}
+		a.complain("compacting a file of the history failed, it stays as it is", d, a.compact(ctx, d))
+	}
+	a.closeIdle()
+}
+
+func (a *Archive) complain(what string, d *day, err error) {
+	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, errGone) {
+		a.log.Warn(what, "file", d.path, "err", err)
+	}
+}
+
+// dueForCompaction reports whether a day that is over was not compacted since its last readings.
+func (a *Archive) dueForCompaction(ctx context.Context, d *day) (due bool, err error) {
+	if d.compact.Load() {
+		return false, nil
+	}
+	err = a.use(ctx, d, func() error {
+		var compact, loose int64
+		err := d.db.QueryRowContext(ctx, `select value from meta where key = ?`, metaCompact).Scan(&compact)
+		if errors.Is(err, sql.ErrNoRows) {
+			due = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := d.db.QueryRowContext(ctx, `select value from meta where key = ?`, metaLoose).Scan(&loose); err != nil {
+			return err
+		}
+		d.compact.Store(loose == 0)
+		due = loose > 0 && a.now().UnixMilli()-d.wrote.Load() >= looseFor.Milliseconds()
+		return nil
+	})
+	return due, err
+}
+
+// expire removes the files of days beyond the retention, by age and by size.
+func (a *Archive) expire() {
+	for _, d := range a.between(0, a.oldest()-1) {
+		a.remove(d, "age")
+	}
+	if a.o.MaxBytes == 0 {
+		return
+	}
+	total, today := a.size(), a.now().UnixMilli()/dayMS
+	for _, d := range a.between(0, today-1) {
+		if total <= a.o.MaxBytes {
+			return
+		}
+		total -= d.size()
+		a.remove(d, "size")
+	}
+}
+
+// remove deletes the file of a day.
+func (a *Archive) remove(d *day, why string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.gone {
+		return
+	}
+	err := d.shut()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if e := os.Remove(d.path + suffix); e != nil && !errors.Is(e, os.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	if err != nil {
+		a.complain("removing a file of the history failed", d, err)
+		return
+	}
+	d.gone = true
+	a.forget(d)
+	a.metrics.expired.Inc()
+	a.log.Info("a day of the history was removed", "file", d.path, "because_of", why)
+}
+
+// closeIdle closes files that were not used for a while.
+func (a *Archive) closeIdle() {
+	limit := a.now().Add(-idleFor).UnixMilli()
+	for _, d := range a.between(0, 1<<40) {
+		if d.used.Load() < limit {
+			d.mu.Lock()
+			a.complain("closing a file of the history failed", d, d.shut())
+			d.mu.Unlock()
+		}
+	}
+}
