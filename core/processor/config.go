@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"industrial-iot-monitor/core/historian"
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/core/internal/notify"
@@ -48,7 +49,8 @@ type Config struct {
 
 	ForgetAfter time.Duration `env:"CORE_FORGET_AFTER" envDefault:"720h" help:"a device that was silent for longer is removed, unless an alarm of its readings is open or something of it is out of service; 0: never"`
 
-	Notify notify.Config // the NOTIFY_ variables
+	Notify  notify.Config    // the NOTIFY_ variables
+	History historian.Config // the HISTORY variables
 }
 
 // Check returns the invalid settings, each named by its variable.
@@ -83,7 +85,7 @@ func (c *Config) Check() error {
 	want(c.GroupID != "", "KAFKA_GROUP_ID is empty")
 	want(c.TxnPrefix != "", "CORE_TXN_PREFIX is empty")
 	want(c.HubURL != "", "HUB_URL is empty")
-	return errors.Join(append(errs, c.Config.Check(), c.Topics.Check(), c.Notify.Check())...)
+	return errors.Join(append(errs, c.Config.Check(), c.Topics.Check(), c.Notify.Check(), c.History.Check())...)
 }
 
 // limits returns the normal ranges, for the statuses.

@@ -28,6 +28,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"industrial-iot-monitor/core/historian"
 	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/core/internal/gateways"
 	"industrial-iot-monitor/core/internal/intake"
@@ -67,6 +68,7 @@ type Processor struct {
 	gateways  *gateways.Watchdog
 	peers     *peers.Exchange
 	notifier  *notify.Notifier
+	historian *historian.Historian // nil if another core keeps the history
 	placement sarama.Partitioner
 
 	partitions atomic.Int32 // of the inputs
@@ -104,7 +106,25 @@ func New(o Options) (*Processor, error) {
 			return nil, err
 		}
 	}
+	if o.Config.History.Enabled() {
+		var err error
+		p.historian, err = historian.New(historian.Options{
+			Config: o.Config.History, Brokers: o.Config.Brokers, Topic: o.Config.Specs().DeviceData, GroupID: o.Config.GroupID,
+			Log: o.Log, Registry: reg, Catalogue: p.sensors.Catalogue,
+		})
+		if err != nil {
+			return nil, errors.Join(err, p.closeServer())
+		}
+	}
 	return p, nil
+}
+
+// HistoryAddr returns the address at which the history is asked for, empty without one.
+func (p *Processor) HistoryAddr() string {
+	if p.historian == nil {
+		return ""
+	}
+	return p.historian.Addr()
 }
 
 // makeParts creates the parts that run beside the consumer.
@@ -158,7 +178,7 @@ func (p *Processor) Addr() string {
 func (p *Processor) Run(ctx context.Context) error {
 	hub, err := p.connect()
 	if err != nil {
-		return errors.Join(err, p.closeServer())
+		return errors.Join(err, p.closeServer(), p.closeHistorian())
 	}
 	g := lifecycle.New(p.log, lifecycle.DefaultStopTimeout)
 	if p.server != nil {
@@ -191,6 +211,9 @@ func (p *Processor) work(ctx context.Context) error {
 	if p.cfg.Notify.Enabled() {
 		g.Go(func() error { return p.notifier.Run(ctx) })
 	}
+	if p.historian != nil {
+		g.Go(func() error { return p.historian.Run(ctx) })
+	}
 	return g.Wait()
 }
 
@@ -207,6 +230,13 @@ func (p *Processor) connect() (*nats.Conn, error) {
 		return nil, fmt.Errorf("HUB_URL: %w", err)
 	}
 	return nc, nil
+}
+
+func (p *Processor) closeHistorian() error {
+	if p.historian == nil {
+		return nil
+	}
+	return p.historian.Close()
 }
 
 func (p *Processor) closeServer() error {

@@ -70,6 +70,12 @@ func TestNothingBannedIsPulledIn(t *testing.T) {
 			"devices speak NATS or MQTT to a gateway and nothing else",
 		},
 		{
+			"files of the history belong to core",
+			[]string{"edge", "bridge", "sim"},
+			[]string{"modernc.org/sqlite"},
+			"a database weighs megabytes and these programs keep nothing in one",
+		},
+		{
 			"infrastructure depends on no message", infrastructure,
 			[]string{"internal/wire", "internal/telemetry"},
 			"packages every program depends on must not change with a message",
@@ -137,17 +143,17 @@ func TestOnlyCompositionsHoldSeveralPrograms(t *testing.T) {
 // TestMainKnowsItsAppAlone keeps main free of anything but starting its app.
 func TestMainKnowsItsAppAlone(t *testing.T) {
 	start := []string{"internal/program", "internal/lifecycle"}
-	for program, app := range map[string]string{
-		"edge": "edge/gateway", "bridge": "bridge/relay", "core": "core/processor",
-		"portal": "portal/web", "sim": "sim/simulator", "deploy/allinone": "deploy/allinone/plant",
+	for program, apps := range map[string][]string{
+		"edge": {"edge/gateway"}, "bridge": {"bridge/relay"}, "core": {"core/processor", "core/historian"},
+		"portal": {"portal/web"}, "sim": {"sim/simulator"}, "deploy/allinone": {"deploy/allinone/plant"},
 	} {
 		main := packages(t, program)
 		i := slices.IndexFunc(main, func(p pkg) bool { return p.path() == program })
 		require.NotEqual(t, -1, i, "%s has no package", program)
 		require.Equal(t, "main", main[i].Name, "%s is a program", program)
 		for _, imported := range main[i].Imports {
-			known := standard(imported) || imported == ours(app) || slices.ContainsFunc(start, func(s string) bool { return imported == ours(s) })
-			require.True(t, known, "%s/main.go imports %s: main starts %s and leaves the rest to internal/program", program, imported, app)
+			known := standard(imported) || slices.ContainsFunc(append(apps, start...), func(s string) bool { return imported == ours(s) })
+			require.True(t, known, "%s/main.go imports %s: main starts %s and leaves the rest to internal/program", program, imported, apps)
 		}
 	}
 }

@@ -62,8 +62,11 @@ func (h *Head) Next() int64 {
 	return h.next
 }
 
-// ClockOffset returns the stored offset of a device's clock in ms.
-func (h *Head) ClockOffset(device string) int64 { return h.devices[device].clock }
+// ClockOffset returns the offset of a device's clock in ms, and whether the device is known.
+func (h *Head) ClockOffset(device string) (offset int64, known bool) {
+	k, known := h.devices[device]
+	return k.clock, known
+}
 
 // Append takes over the reading of the record at an offset. It keeps no string of it. A reading
 // of a day that is not kept is left out.

@@ -140,6 +140,8 @@ func (c *Config) place() error {
 	shift("BRIDGE_HUB_ADDR", &p.Bridge.HubAddr)
 	shift("BRIDGE_LEAF_ADDR", &p.Bridge.LeafAddr)
 	shift("PORTAL_ADDR", &p.Portal.Addr)
+	shift("CORE_HISTORY_ADDR", &p.Core.History.Addr)
+	p.Core.History.DataDir = filepath.Join(c.DataDir, "core")
 	if port := p.Portal.WebSocketPort; port != 0 {
 		_, err := c.shift("WEBSOCKET_PORT", ":"+strconv.Itoa(port))
 		errs = append(errs, err)

@@ -1,0 +1,83 @@
+package historian
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Modes of HISTORY.
+const (
+	Embedded = "embedded"
+	Off      = "off"
+)
+
+// Config is the part of core's environment about the history of readings.
+type Config struct {
+	Mode      string `env:"HISTORY" envDefault:"embedded" help:"embedded: this core keeps the history of readings in files; off: it keeps none. One core of a plant keeps it"`
+	DataDir   string `env:"CORE_DATA_DIR" envDefault:"./data/core" help:"where the history of readings is kept"`
+	Addr      string `env:"CORE_HISTORY_ADDR" envDefault:"127.0.0.1:9106" help:"address at which portals ask for the history, host:port"`
+	Retention Age    `env:"HISTORY_RETENTION" envDefault:"90d" help:"how long readings are kept, such as 90d or 36h; 0: for ever"`
+	MaxBytes  int64  `env:"HISTORY_MAX_BYTES" envDefault:"0" help:"size of the history beyond which its oldest days are removed; 0: no bound"`
+}
+
+// Enabled reports whether this core keeps the history.
+func (c *Config) Enabled() bool { return c.Mode == Embedded }
+
+// Check returns an error that names the variable of every bad setting.
+func (c *Config) Check() error {
+	var errs []error
+	want := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	want(c.Mode == Embedded || c.Mode == Off, "HISTORY=%q: want %s or %s", c.Mode, Embedded, Off)
+	if c.Enabled() {
+		want(c.DataDir != "", "CORE_DATA_DIR is empty: want a directory")
+		_, _, err := net.SplitHostPort(c.Addr)
+		want(err == nil, "CORE_HISTORY_ADDR=%q: want host:port", c.Addr)
+		want(c.Retention == 0 || time.Duration(c.Retention) >= 24*time.Hour, "HISTORY_RETENTION=%s: want 1d or more, or 0 to keep readings for ever", c.Retention)
+		want(c.MaxBytes >= 0, "HISTORY_MAX_BYTES=%d: want 0 or more", c.MaxBytes)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) dir() string { return filepath.Join(c.DataDir, "history") }
+
+// Age is a duration that may be given in days, as in 90d.
+type Age time.Duration
+
+const aDay = 24 * time.Hour
+
+var errAge = errors.New("want a time such as 90d or 36h")
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *Age) UnmarshalText(text []byte) error {
+	if days, ok := strings.CutSuffix(string(text), "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return fmt.Errorf("%q: %w", text, errAge)
+		}
+		*a = Age(time.Duration(n) * aDay)
+		return nil
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q: %w", text, errAge)
+	}
+	*a = Age(d)
+	return nil
+}
+
+// String returns whole days as days.
+func (a Age) String() string {
+	if d := time.Duration(a); d%aDay == 0 && d > 0 {
+		return strconv.FormatInt(int64(d/aDay), 10) + "d"
+	}
+	return time.Duration(a).String()
+}

@@ -1,0 +1,268 @@
+package historian
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"industrial-iot-monitor/core/internal/archive"
+	"industrial-iot-monitor/core/internal/clock"
+	"industrial-iot-monitor/core/internal/intake"
+	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/ops"
+)
+
+const (
+	// stopTimeout bounds the last writing when the program stops.
+	stopTimeout = 2 * time.Second
+	lookEvery   = time.Second
+	retryPause  = time.Second
+)
+
+// backlog is how many records of each partition were not read.
+type backlog struct{ partitions sync.Map }
+
+// handler holds one session of the group. The archive says where to read on; the offsets of the
+// group are for others to see.
+type handler struct {
+	h       *Historian
+	client  sarama.Client
+	heads   map[int32]*archive.Head
+	backlog *backlog
+
+	mu  sync.Mutex
+	err error
+}
+
+// Err implements kafka.Judge.
+func (s *handler) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+func (s *handler) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = errors.Join(s.err, err)
+}
+
+// Setup opens the heads of the assigned partitions and moves the session to their positions.
+func (s *handler) Setup(sess sarama.ConsumerGroupSession) error {
+	err := s.setup(sess)
+	s.fail(err) // sarama's own error does not say that it is this one
+	return err
+}
+
+func (s *handler) setup(sess sarama.ConsumerGroupSession) error {
+	h, topic := s.h, s.h.o.Topic.Name
+	if err := h.checkOwner(s.client); err != nil {
+		return err
+	}
+	partitions := sess.Claims()[topic]
+	if len(partitions) == 0 {
+		return nil // another member has them, and its archive is this one or none yet
+	}
+	if err := s.bringBack(sess.Context(), partitions); err != nil {
+		return err
+	}
+	s.heads, s.backlog = make(map[int32]*archive.Head, len(partitions)), new(backlog)
+	for _, p := range partitions {
+		head, err := h.archive.Head(sess.Context(), p)
+		if err != nil {
+			return err
+		}
+		if err := s.skipRemoved(p, head); err != nil {
+			return err
+		}
+		s.heads[p] = head
+		sess.MarkOffset(topic, p, head.Next(), h.owner())
+		sess.ResetOffset(topic, p, head.Next(), h.owner())
+	}
+	sess.Commit() // at once: another historian shall see whose history this is
+	h.behind.Store(s.backlog)
+	h.log.Info("history reads", "partitions", partitions, "generation", sess.GenerationID())
+	return nil
+}
+
+// bringBack moves partitions back to the start of the oldest day whose file was damaged.
+func (s *handler) bringBack(ctx context.Context, partitions []int32) error {
+	at, any, err := s.h.archive.Lost(ctx)
+	if err != nil || !any {
+		return err
+	}
+	to := make(map[int32]int64, len(partitions))
+	for _, p := range partitions {
+		// A reading is written after it was taken; only a clock that runs ahead shows less.
+		offset, err := s.client.GetOffset(s.h.o.Topic.Name, p, at-intake.ClockSlack)
+		if err != nil {
+			return fmt.Errorf("looking up where the lost day begins: %w", err)
+		}
+		if offset >= 0 { // -1: there is no later record
+			to[p] = offset
+		}
+	}
+	s.h.log.Info("reading lost days of the history from Kafka again", "from", time.UnixMilli(at).UTC().Format(time.DateOnly))
+	return s.h.archive.Rewind(ctx, to)
+}
+
+// skipRemoved moves a head past records that Kafka no longer has, and says so.
+func (s *handler) skipRemoved(p int32, head *archive.Head) error {
+	oldest, err := s.client.GetOffset(s.h.o.Topic.Name, p, sarama.OffsetOldest)
+	if err != nil {
+		return fmt.Errorf("looking up the oldest record: %w", err)
+	}
+	if next := head.Next(); next < oldest {
+		if next > 0 {
+			s.h.lost.Add(float64(oldest - next))
+			s.h.log.Error("Kafka removed records before the history had them: give device-data a longer retention", "partition", p, "from_offset", next, "to_offset", oldest-1)
+		}
+		head.Skip(oldest - 1)
+	}
+	newest, err := s.client.GetOffset(s.h.o.Topic.Name, p, sarama.OffsetNewest)
+	if err != nil {
+		return fmt.Errorf("looking up the newest record: %w", err)
+	}
+	if next := head.Next(); next > newest {
+		return refuse("%s/%d ends at offset %d and the history has read %d: the topic was made anew, or this is another plant's history. "+
+			"Move the directory %s away to begin a new history", s.h.o.Topic.Name, p, newest, next, s.h.o.Config.dir())
+	}
+	return nil
+}
+
+// Cleanup implements sarama.ConsumerGroupHandler.
+func (s *handler) Cleanup(sarama.ConsumerGroupSession) error {
+	for _, head := range s.heads {
+		s.h.archive.Drop(head)
+	}
+	if s.backlog != nil {
+		s.h.behind.CompareAndSwap(s.backlog, nil)
+	}
+	return nil
+}
+
+// ConsumeClaim reads one partition until the session ends, then writes what it has.
+func (s *handler) ConsumeClaim(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	head := s.heads[claim.Partition()]
+	r := &reader{h: s.h, head: head, clocks: make(map[string]*clock.Clock)}
+	err := s.read(sess, claim, r)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(sess.Context()), stopTimeout)
+		defer cancel()
+		err = head.Flush(ctx)
+	}
+	s.fail(err)
+	return err
+}
+
+func (s *handler) read(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim, r *reader) error {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	lag := new(atomic.Int64)
+	s.backlog.partitions.Store(claim.Partition(), lag)
+	for {
+		select {
+		case m, ok := <-claim.Messages():
+			if !ok {
+				return nil
+			}
+			if err := r.record(m); err != nil {
+				return err
+			}
+		case <-s.h.archive.Rebuild():
+			return archive.ErrRebuild
+		case <-ticker.C:
+			lag.Store(max(0, claim.HighWaterMarkOffset()-r.head.Next()))
+		case <-sess.Context().Done():
+			return nil
+		}
+		if r.head.Due() {
+			if err := s.flush(sess, claim.Partition(), r.head); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// flush writes a head's readings. While that fails, a full disk for example, nothing more is read:
+// Kafka keeps it.
+func (s *handler) flush(sess sarama.ConsumerGroupSession, p int32, head *archive.Head) error {
+	var limit ops.LogLimit
+	for {
+		err := head.Flush(sess.Context())
+		switch {
+		case err == nil:
+			sess.MarkOffset(s.h.o.Topic.Name, p, head.Next(), s.h.owner())
+			return nil
+		case errors.Is(err, archive.ErrRebuild):
+			return err
+		case sess.Context().Err() != nil:
+			return nil // the last try follows
+		}
+		if skipped, ok := limit.Allow(); ok {
+			s.h.log.Error("writing the history failed, retrying; what is not written waits in Kafka", "partition", p, "err", err, "skipped", skipped)
+		}
+		lifecycle.Pause(sess.Context(), retryPause)
+	}
+}
+
+// reader brings the records of one partition into the archive.
+type reader struct {
+	h      *Historian
+	head   *archive.Head
+	intake intake.Intake
+	clocks map[string]*clock.Clock
+}
+
+// record takes over one record. One that is no reading is a dead letter of the processor.
+func (r *reader) record(m *sarama.ConsumerMessage) error {
+	r.intake.Sensors = r.h.o.Catalogue()
+	o := intake.Origin{Written: m.Timestamp.UnixMilli()}
+	for _, h := range m.Headers {
+		o.ReadHeader(h.Key, h.Value)
+	}
+	if _, refusal := r.intake.Accept(m.Key, m.Value, &o); refusal != nil {
+		r.head.Skip(m.Offset)
+		return nil
+	}
+	reading := &r.intake.Reading
+	placed := o.Place(r.clock(reading.DeviceID), reading)
+	if len(reading.Sensors) == 0 {
+		r.head.Skip(m.Offset)
+		return nil
+	}
+	return r.head.Append(m.Offset, &archive.Reading{
+		Device: reading.DeviceID, Building: reading.Location.Building, At: placed.At, ClockOffset: placed.Offset, Sensors: reading.Sensors,
+	})
+}
+
+// clock returns that of a device, as the archive knows it from before.
+func (r *reader) clock(device string) *clock.Clock {
+	c := r.clocks[device]
+	if c == nil {
+		c = new(clock.Clock)
+		if offset, known := r.head.ClockOffset(device); known {
+			*c = clock.Restore(offset)
+		}
+		r.clocks[string([]byte(device))] = c // the reading's text is long
+	}
+	return c
+}
+
+// lag returns how many records were not read.
+func (h *Historian) lag() (n int64) {
+	if b := h.behind.Load(); b != nil {
+		b.partitions.Range(func(_, lag any) bool {
+			if l, ok := lag.(*atomic.Int64); ok {
+				n += l.Load()
+			}
+			return true
+		})
+	}
+	return n
+}

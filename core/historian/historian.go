@@ -1,0 +1,193 @@
+// Package historian keeps the history of readings: it consumes device-data in a group of its own,
+// brings each reading to the units and the time of the plant, as core's processor does, puts it into
+// the archive, and answers questions over HTTP (package internal/history is the contract). It runs
+// inside core or alone. One historian serves a plant; a second one does not start to read. Kafka
+// being away stops nothing but news. Run blocks until its context ends.
+package historian
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/core/internal/archive"
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/sensors"
+)
+
+// Options of a Historian. All are required.
+type Options struct {
+	Config   Config
+	Brokers  []string
+	Topic    kafka.Topic // the readings
+	GroupID  string      // of core; that of the historian has a suffix
+	Log      *slog.Logger
+	Registry prometheus.Registerer
+	// Catalogue returns the catalogue of sensors in force.
+	Catalogue func() *sensors.Catalogue
+}
+
+// Historian keeps the history of one plant.
+type Historian struct {
+	o       Options
+	log     *slog.Logger
+	group   string
+	archive *archive.Archive
+	ln      net.Listener
+	srv     *http.Server
+	behind  atomic.Pointer[backlog]
+	refused atomic.Pointer[string] // why it does not keep the history, nil: it does
+	lost    prometheus.Counter
+}
+
+const (
+	groupSuffix = "-history"
+	clientID    = "core-history"
+)
+
+// New opens the archive and binds the listener.
+func New(o Options) (*Historian, error) {
+	h := &Historian{o: o, log: o.Log.With("component", "history"), group: o.GroupID + groupSuffix}
+	h.lost = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "core_history_lost_total", Help: "Records that Kafka removed before the history had them.",
+	})
+	var err error
+	if h.ln, err = ops.Listen(o.Config.Addr, "CORE_HISTORY_ADDR"); err != nil {
+		return nil, err
+	}
+	h.archive, err = archive.Open(archive.Options{
+		Dir: o.Config.dir(), Log: h.log, Registry: o.Registry, Retention: time.Duration(o.Config.Retention), MaxBytes: o.Config.MaxBytes,
+	})
+	if errors.Is(err, archive.ErrInUse) {
+		err = fmt.Errorf("CORE_DATA_DIR=%s: %w: set HISTORY=off for this core, or give it another directory", o.Config.DataDir, err)
+	}
+	if err != nil {
+		return nil, errors.Join(err, h.ln.Close())
+	}
+	o.Registry.MustRegister(h.lost, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "core_history_lag_records", Help: "Records of device-data that the history has not read.",
+	}, func() float64 { return float64(h.lag()) }))
+	h.srv = h.server()
+	return h, nil
+}
+
+// Addr returns the bound address.
+func (h *Historian) Addr() string { return h.ln.Addr().String() }
+
+// Run works until ctx ends, then writes what it has and closes.
+func (h *Historian) Run(ctx context.Context) error {
+	g := lifecycle.New(h.log, lifecycle.DefaultStopTimeout)
+	g.OnStop("archive", func(context.Context) error { return h.archive.Close() })
+	g.Go("history server", h.serve)
+	g.Go("upkeep of the history", h.archive.Maintain)
+	g.Go("history", h.consume)
+	return g.Wait(ctx)
+}
+
+var errIdle = errors.New("the history is not reading from Kafka")
+
+// Ready returns nil while the historian reads from Kafka, else why it does not.
+func (h *Historian) Ready() error {
+	if why := h.refused.Load(); why != nil {
+		return errors.New(*why) //nolint:err113 // it was one
+	}
+	if h.behind.Load() == nil {
+		return errIdle
+	}
+	return nil
+}
+
+// Close releases what New took, for a Historian that was never run.
+func (h *Historian) Close() error { return errors.Join(h.ln.Close(), h.archive.Close()) }
+
+// errRefused reports that this archive is not, or cannot be, the history of this plant.
+var errRefused = errors.New("this core keeps no history")
+
+// refuse returns errRefused, which also ends the membership.
+func refuse(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", kafka.ErrUnusable, fmt.Errorf("%w: "+format, append([]any{errRefused}, args...)...))
+}
+
+// askAgain is the time after which a refused historian tries again: the other one may have gone.
+const askAgain = time.Minute
+
+// consume is the member of the group until ctx ends.
+func (h *Historian) consume(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := kafka.Member{
+			Log: h.log, Group: h.group, Topics: []string{h.o.Topic.Name}, Connect: h.connect, Outlive: stopTimeout,
+			Session: func(client sarama.Client, _ sarama.ConsumerGroup) sarama.ConsumerGroupHandler {
+				return &handler{h: h, client: client}
+			},
+		}.Run(ctx)
+		if !errors.Is(err, errRefused) {
+			return err
+		}
+		text := err.Error()
+		if was := h.refused.Swap(&text); was == nil || *was != text {
+			h.log.Error("history refused", "err", text)
+		}
+		lifecycle.Pause(ctx, askAgain)
+	}
+	return nil
+}
+
+// connect makes the client of one membership, unless another historian owns the history: it must
+// not even join, or it would be given partitions.
+func (h *Historian) connect(ctx, life context.Context) (sarama.Client, error) {
+	if err := kafka.EnsureTopics(ctx, h.log, h.o.Brokers, h.o.Topic); err != nil {
+		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
+	}
+	conf := kafka.NewSettings(clientID)
+	conf.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{kafka.Sole{}}
+	// For the tools of Kafka, and to tell other historians: the archive knows its own positions.
+	conf.Consumer.Offsets.AutoCommit.Enable = true
+	conf.Consumer.Offsets.AutoCommit.Interval = time.Second
+	client, err := kafka.NewClient(life, h.o.Brokers, conf)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.checkOwner(client); err != nil {
+		_ = client.Close() // the first error says why
+		return nil, err
+	}
+	return client, nil
+}
+
+// owner is what a historian writes beside its positions.
+func (h *Historian) owner() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return h.archive.ID() + "@" + host
+}
+
+// checkOwner returns errRefused if another archive has the history of this plant.
+func (h *Historian) checkOwner(client sarama.Client) error {
+	committed, err := kafka.CommittedOffsets(client, h.group, h.o.Topic.Name)
+	if err != nil {
+		return err
+	}
+	for _, c := range committed {
+		id, host, _ := strings.Cut(c.Metadata, "@")
+		if id != "" && id != h.archive.ID() {
+			return refuse("a core on %s keeps it (archive %s). Set HISTORY=off for this core. If that archive is gone for good, "+
+				"delete the consumer group %s; this core then reads all that Kafka still has", host, id, h.group)
+		}
+	}
+	h.refused.Store(nil)
+	return nil
+}

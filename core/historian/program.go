@@ -1,0 +1,83 @@
+package historian
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/sensors"
+	"industrial-iot-monitor/internal/sensors/sensorfile"
+	"industrial-iot-monitor/internal/topology"
+)
+
+// ProgramConfig is the environment of "core historian", which keeps the history and does nothing
+// else.
+type ProgramConfig struct {
+	ops.LogConfig
+	ops.PprofConfig
+	kafka.Config
+	topology.Topics
+	Sensors sensorfile.Config // SENSORS_FILE
+
+	GroupID  string `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"consumer group of the core instances; the historian's has the suffix -history"`
+	HTTPAddr string `env:"CORE_HTTP_ADDR" envDefault:"127.0.0.1:9103" help:"address of /metrics, /livez and /readyz; empty for none"`
+	History  Config // the HISTORY variables
+}
+
+var errOff = errors.New("HISTORY=off: want embedded, or no core historian")
+
+// Check returns the invalid settings, each named by its variable.
+func (c *ProgramConfig) Check() error {
+	var err error
+	if !c.History.Enabled() {
+		err = errOff
+	}
+	return errors.Join(err, c.Config.Check(), c.Topics.Check(), c.History.Check())
+}
+
+// Program is a historian alone.
+type Program struct {
+	log       *slog.Logger
+	sensors   *sensorfile.File
+	historian *Historian
+	server    *ops.Server // nil without an address
+}
+
+// NewProgram binds the listeners; Run starts the work.
+func NewProgram(cfg *ProgramConfig, log *slog.Logger) (_ *Program, err error) {
+	reg := ops.NewRegistry()
+	p := &Program{log: log.With("component", "historian")}
+	p.sensors, err = sensorfile.Open(sensorfile.Options{
+		Config: cfg.Sensors, Log: p.log, Registry: reg, Program: "core", Changed: func(*sensors.Catalogue) {},
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.historian, err = New(Options{
+		Config: cfg.History, Brokers: cfg.Brokers, Topic: cfg.Specs().DeviceData, GroupID: cfg.GroupID, Log: log, Registry: reg, Catalogue: p.sensors.Catalogue,
+	})
+	if err != nil || cfg.HTTPAddr == "" {
+		return p, err
+	}
+	p.server, err = ops.NewServer(ops.ServerOptions{
+		Addr: cfg.HTTPAddr, AddrVar: "CORE_HTTP_ADDR", Gatherer: reg, Ready: p.historian.Ready, Pprof: cfg.PprofConfig,
+	})
+	if err != nil {
+		return nil, errors.Join(err, p.historian.Close())
+	}
+	return p, nil
+}
+
+// Run works until ctx ends.
+func (p *Program) Run(ctx context.Context) error {
+	g := lifecycle.New(p.log, lifecycle.DefaultStopTimeout)
+	if p.server != nil {
+		g.Go("operations server", p.server.Run)
+	}
+	g.Go("sensors", p.sensors.Run)
+	g.Go("historian", p.historian.Run)
+	return g.Wait(ctx)
+}

@@ -1,0 +1,157 @@
+package historian
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"industrial-iot-monitor/internal/history"
+)
+
+const (
+	// questions bounds those answered at the same time, and so their memory.
+	questions = 4
+	// answerTime is the longest that an answer may take, and exportPause that a client of an
+	// export may take none of it.
+	answerTime  = 30 * time.Second
+	exportPause = 30 * time.Second
+)
+
+func (h *Historian) server() *http.Server {
+	mux := http.NewServeMux()
+	turn := make(chan struct{}, questions)
+	take := func(f func(w http.ResponseWriter, r *http.Request) error) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if why := h.refused.Load(); why != nil {
+				http.Error(w, *why, http.StatusServiceUnavailable)
+				return
+			}
+			select {
+			case turn <- struct{}{}:
+				defer func() { <-turn }()
+			case <-r.Context().Done():
+				return
+			}
+			h.answer(w, r, f)
+		}
+	}
+	mux.HandleFunc("GET "+history.SeriesPath, take(h.series))
+	mux.HandleFunc("GET "+history.StatusPath, take(h.status))
+	mux.HandleFunc("GET "+history.ExportPath, take(h.export))
+	return &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
+	}
+}
+
+// badRequest is a question that cannot be answered.
+type badRequest struct{ error }
+
+// answer runs a handler that has written nothing when it returns an error.
+func (h *Historian) answer(w http.ResponseWriter, r *http.Request, f func(w http.ResponseWriter, r *http.Request) error) {
+	err := f(w, r)
+	var bad badRequest
+	switch {
+	case err == nil, r.Context().Err() != nil:
+	case errors.As(err, &bad):
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	default:
+		h.log.Warn("a question about the history was not answered", "path", r.URL.Path, "err", err)
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	}
+}
+
+func (h *Historian) series(w http.ResponseWriter, r *http.Request) error {
+	q, err := history.ParseQuery(r.URL.Query())
+	if err = errors.Join(err, q.Check()); err != nil {
+		return badRequest{err}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+	defer cancel()
+	a, err := h.archive.Series(ctx, &q)
+	if err != nil {
+		return err
+	}
+	return reply(w, a)
+}
+
+func (h *Historian) status(w http.ResponseWriter, _ *http.Request) error {
+	s := h.archive.Status()
+	s.Behind = h.lag()
+	return reply(w, s)
+}
+
+func reply(w http.ResponseWriter, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding an answer: %w", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(data) // the client has gone
+	return nil
+}
+
+// export streams readings. One that fails on the way ends without its last chunk, which the client
+// sees.
+func (h *Historian) export(w http.ResponseWriter, r *http.Request) error {
+	q, err := history.ParseExportQuery(r.URL.Query())
+	if err = errors.Join(err, q.Check()); err != nil {
+		return badRequest{err}
+	}
+	control := http.NewResponseController(w)
+	out := bufio.NewWriterSize(&patient{w, control}, 64<<10)
+	w.Header().Set("Content-Type", contentTypes[q.Format])
+	e := newExporter(q.Format, out)
+	if err := e.begin(); err == nil {
+		err = h.archive.Export(r.Context(), &q, e.block)
+	}
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
+		if r.Context().Err() == nil {
+			h.log.Warn("an export of the history ended early", "err", err)
+		}
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// patient writes to a client as long as it takes some now and then.
+type patient struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (p *patient) Write(b []byte) (int, error) {
+	if err := p.control.SetWriteDeadline(time.Now().Add(exportPause)); err != nil {
+		return 0, err
+	}
+	return p.w.Write(b)
+}
+
+// serve answers until ctx ends.
+func (h *Historian) serve(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- h.srv.Serve(h.ln) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serving the history on %s: %w", h.Addr(), err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	err := h.srv.Shutdown(stop)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = h.srv.Close() // a long export
+	}
+	if e := <-done; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	return err
+}

@@ -1,0 +1,72 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/IBM/sarama"
+)
+
+// Committed is a committed position of a consumer group.
+type Committed struct {
+	Offset   int64  // next to read
+	Metadata string // what its member wrote beside it
+}
+
+// CommittedOffsets returns the committed positions of a group in a topic, by partition. Partitions
+// without one are absent.
+func CommittedOffsets(client sarama.Client, group, topic string) (map[int32]Committed, error) {
+	partitions, err := client.Partitions(topic)
+	if err != nil {
+		return nil, fmt.Errorf("listing the partitions of %s: %w", topic, err)
+	}
+	node, err := findCoordinator(client, sarama.CoordinatorGroup, group)
+	if err != nil {
+		return nil, fmt.Errorf("finding the group coordinator: %w", err)
+	}
+	if err := node.Open(client.Config()); err != nil && !errors.Is(err, sarama.ErrAlreadyConnected) {
+		return nil, fmt.Errorf("connecting to the group coordinator: %w", err)
+	}
+	req := &sarama.OffsetFetchRequest{Version: 5, ConsumerGroup: group}
+	for _, p := range partitions {
+		req.AddPartition(topic, p)
+	}
+	resp, err := node.FetchOffset(req)
+	if err != nil {
+		return nil, fmt.Errorf("fetching the offsets of group %s: %w", group, err)
+	}
+	if !errors.Is(resp.Err, sarama.ErrNoError) {
+		return nil, fmt.Errorf("fetching the offsets of group %s: %w", group, resp.Err)
+	}
+	out := make(map[int32]Committed)
+	for _, p := range partitions {
+		if b := resp.GetBlock(topic, p); b != nil && b.Offset >= 0 {
+			out[p] = Committed{b.Offset, b.Metadata}
+		}
+	}
+	return out, nil
+}
+
+// Sole is a balance strategy that gives one member of a group all partitions. The others wait.
+type Sole struct{}
+
+// Name implements sarama.BalanceStrategy.
+func (Sole) Name() string { return "sole" }
+
+// Plan implements sarama.BalanceStrategy.
+func (Sole) Plan(members map[string]sarama.ConsumerGroupMemberMetadata, topics map[string][]int32) (sarama.BalanceStrategyPlan, error) {
+	plan := make(sarama.BalanceStrategyPlan, len(members))
+	ids := make([]string, 0, len(members))
+	for id := range members {
+		ids = append(ids, id)
+		plan[id] = map[string][]int32{}
+	}
+	if len(ids) > 0 {
+		plan[slices.Min(ids)] = topics
+	}
+	return plan, nil
+}
+
+// AssignmentData implements sarama.BalanceStrategy.
+func (Sole) AssignmentData(string, map[string][]int32, int32) ([]byte, error) { return nil, nil }
