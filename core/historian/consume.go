@@ -163,7 +163,7 @@ func (s *handler) ConsumeClaim(sess sarama.ConsumerGroupSession, claim sarama.Co
 func (s *handler) read(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim, r *reader) error {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
-	lag := new(atomic.Int64)
+	lag, quiet, end := new(atomic.Int64), false, int64(0)
 	s.backlog.partitions.Store(claim.Partition(), lag)
 	for {
 		select {
@@ -171,13 +171,21 @@ func (s *handler) read(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGr
 			if !ok {
 				return nil
 			}
+			quiet = false
 			if err := r.record(m); err != nil {
 				return err
 			}
 		case <-s.h.archive.Rebuild():
 			return archive.ErrRebuild
 		case <-ticker.C:
-			lag.Store(max(0, claim.HighWaterMarkOffset()-r.head.Next()))
+			// The last offsets are mostly markers of transactions, which nobody receives.
+			was := end
+			if end = claim.HighWaterMarkOffset(); quiet && end == was {
+				lag.Store(0)
+			} else {
+				lag.Store(max(0, end-r.head.Next()))
+			}
+			quiet = true
 		case <-sess.Context().Done():
 			return nil
 		}

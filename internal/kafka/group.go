@@ -36,6 +36,9 @@ func CommittedOffsets(client sarama.Client, group, topic string) (map[int32]Comm
 	if err != nil {
 		return nil, fmt.Errorf("fetching the offsets of group %s: %w", group, err)
 	}
+	if errors.Is(resp.Err, sarama.ErrGroupIDNotFound) {
+		return nil, nil // it has committed nothing
+	}
 	if !errors.Is(resp.Err, sarama.ErrNoError) {
 		return nil, fmt.Errorf("fetching the offsets of group %s: %w", group, resp.Err)
 	}
