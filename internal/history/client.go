@@ -23,6 +23,7 @@ const (
 // Names of the parameters of a question in a URL. Lists are separated by commas.
 const (
 	paramDevices    = "devices"
+	paramBuilding   = "building" // repeated: a name may have a comma
 	paramParameters = "parameters"
 	paramFrom       = "from"
 	paramTo         = "to"
@@ -32,7 +33,13 @@ const (
 
 // Values returns q as parameters of a URL.
 func (q *Query) Values() url.Values {
-	v := url.Values{paramDevices: {strings.Join(q.Devices, ",")}}
+	v := url.Values{}
+	if q.Devices != nil {
+		v.Set(paramDevices, strings.Join(q.Devices, ","))
+	}
+	if q.Buildings != nil {
+		v[paramBuilding] = q.Buildings
+	}
 	v.Set(paramFrom, strconv.FormatInt(q.From, 10))
 	v.Set(paramTo, strconv.FormatInt(q.To, 10))
 	if q.Parameters != nil {
@@ -66,7 +73,7 @@ func ParseQuery(v url.Values) (q Query, err error) {
 		return n
 	}
 	q = Query{
-		Devices: list(paramDevices), Parameters: list(paramParameters), From: number(paramFrom), To: number(paramTo),
+		Devices: list(paramDevices), Buildings: v[paramBuilding], Parameters: list(paramParameters), From: number(paramFrom), To: number(paramTo),
 		Points: int(number(paramPoints)), Step: number(paramStep),
 	}
 	return q, err

@@ -22,7 +22,8 @@ const (
 
 // Query asks for the course of the sensors of devices.
 type Query struct {
-	Devices    []string // ids, 1 to MaxDevices
+	Devices    []string // ids, up to MaxDevices with the buildings
+	Buildings  []string // names; of each the mean of the newest values of all its devices, weighted by time
 	Parameters []string // names of sensors; nil: all that the devices have
 	From, To   int64    // plant time in ms, both inclusive
 	// Points bounds the points of each series, 2 to MaxPoints. If there are not more readings
@@ -33,7 +34,7 @@ type Query struct {
 }
 
 var (
-	errDevices = fmt.Errorf("devices: want 1 to %d ids", MaxDevices)
+	errDevices = fmt.Errorf("devices, buildings: want 1 to %d", MaxDevices)
 	errRange   = errors.New("from, to: want ms since 1970, from before to")
 	errPoints  = fmt.Errorf("points: want 2 to %d", MaxPoints)
 	errStep    = fmt.Errorf("step: want a width in ms with at most %d steps between from and to", MaxPoints)
@@ -42,12 +43,17 @@ var (
 // Check returns what is wrong with q.
 func (q *Query) Check() error {
 	var errs []error
-	if len(q.Devices) == 0 || len(q.Devices) > MaxDevices {
+	if n := len(q.Devices) + len(q.Buildings); n == 0 || n > MaxDevices {
 		errs = append(errs, errDevices)
 	}
 	for _, id := range q.Devices {
 		if !telemetry.ValidDeviceID(id) {
 			errs = append(errs, fmt.Errorf("devices: %q is not the id of a device", id))
+		}
+	}
+	for _, name := range q.Buildings {
+		if name == "" || len(name) > telemetry.MaxBuildingBytes {
+			errs = append(errs, fmt.Errorf("buildings: %q is not the name of a building", name))
 		}
 	}
 	for _, name := range q.Parameters {
@@ -85,9 +91,11 @@ func StepFor(from, to int64, points int) int64 {
 	return step
 }
 
-// Series is the course of one device's sensors.
+// Series is the course of one device's sensors or of one building's means, which are kept by the
+// minute: its steps are whole minutes.
 type Series struct {
-	DeviceID string `json:"device_id"`
+	DeviceID string `json:"device_id,omitempty"`
+	Building string `json:"building,omitempty"`
 	// StepMS is the width of the steps, 0 for single readings. Steps begin at multiples of it.
 	StepMS int64 `json:"step_ms"`
 	// IntervalMS is the usual time between two readings, 0 while unknown.
@@ -104,11 +112,11 @@ type Series struct {
 // Column is one sensor at the times of its Series. Of single readings there is only Mean.
 type Column struct {
 	Unit string  `json:"unit,omitempty"`
-	N    []int64 `json:"n,omitempty"` // readings of the step that have the sensor
+	N    []int64 `json:"n,omitempty"` // readings of the step that have the sensor; of a building how many devices, on average
 	Mean Numbers `json:"mean"`
 	Min  Numbers `json:"min,omitempty"`
 	Max  Numbers `json:"max,omitempty"`
-	Last Numbers `json:"last,omitempty"`
+	Last Numbers `json:"last,omitempty"` // of a building: none
 }
 
 // Numbers are values of which NaN stands for none; in JSON it is null.
@@ -146,8 +154,8 @@ func (n *Numbers) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Answer is the answer to a Query: a series for each device, in the order asked. A device of
-// which nothing is kept has an empty one.
+// Answer is the answer to a Query: a series for each device and then for each building, in the order
+// asked. One of which nothing is kept has an empty one.
 type Answer struct {
 	From   int64    `json:"from"`
 	To     int64    `json:"to"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,7 @@ import (
 
 const catalogueSchema = `
 create table if not exists positions (partition integer primary key, next integer not null) strict;
-create table if not exists devices (name text primary key, partition integer not null, building text not null, clock integer not null, begins integer not null) without rowid, strict;
+create table if not exists devices (name text primary key, partition integer not null, building text not null, clock integer not null, begins integer not null, held text not null) without rowid, strict;
 create index if not exists devices_of_partition on devices (partition);
 create table if not exists lost (day integer primary key) strict;
 `
@@ -109,38 +110,51 @@ func tryCatalogue(ctx context.Context, path string) (*sql.DB, error) {
 	return db, nil
 }
 
+// device is what the catalogue has of a device.
+type device struct {
+	known
+	held holding
+}
+
 // load returns the position of a partition and its devices.
-func (c *catalogue) load(ctx context.Context, partition int32) (next int64, devices map[string]known, err error) {
+func (c *catalogue) load(ctx context.Context, partition int32) (next int64, devices []device, err error) {
 	err = c.db.QueryRowContext(ctx, `select next from positions where partition = ?`, partition).Scan(&next)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, nil, err
 	}
-	devices = make(map[string]known)
 	err = each(ctx, c.db, func(scan func(...any) error) error {
-		var k known
-		if err := scan(&k.id, &k.building, &k.clock, &k.begins); err != nil {
+		var d device
+		var held []byte
+		if err := scan(&d.id, &d.building, &d.clock, &d.begins, &held); err != nil {
 			return err
 		}
-		devices[k.id] = k
+		if err := json.Unmarshal(held, &d.held); err != nil {
+			return fmt.Errorf("device %s: %w", d.id, err)
+		}
+		devices = append(devices, d)
 		return nil
-	}, `select name, building, clock, begins from devices where partition = ?`, partition)
+	}, `select name, building, clock, begins, held from devices where partition = ?`, partition)
 	return next, devices, err
 }
 
-// advance writes the position of a partition and what changed of its devices.
-func (c *catalogue) advance(ctx context.Context, partition int32, next int64, changed map[string]bool, devices map[string]known) error {
+// advance writes the position of a partition and its devices that had a reading.
+func (c *catalogue) advance(ctx context.Context, partition int32, next int64, devices []device) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return inTx(ctx, c.db, func(tx *sql.Tx) error {
-		put, err := tx.PrepareContext(ctx, `insert into devices (name, partition, building, clock, begins) values (?, ?, ?, ?, ?) on conflict (name) do update
-			set partition = excluded.partition, building = excluded.building, clock = excluded.clock, begins = min(begins, excluded.begins)`)
+		put, err := tx.PrepareContext(ctx, `insert into devices (name, partition, building, clock, begins, held) values (?, ?, ?, ?, ?, ?) on conflict (name) do update set
+			partition = excluded.partition, building = excluded.building, clock = excluded.clock, begins = min(begins, excluded.begins), held = excluded.held`)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = put.Close() }() // nothing to flush
-		for id := range changed {
-			k := devices[id]
-			if _, err := put.ExecContext(ctx, id, partition, k.building, k.clock, k.begins); err != nil {
+		for i := range devices {
+			d := &devices[i]
+			held, err := json.Marshal(d.held)
+			if err != nil {
+				return err
+			}
+			if _, err := put.ExecContext(ctx, d.id, partition, d.building, d.clock, d.begins, string(held)); err != nil {
 				return err
 			}
 		}

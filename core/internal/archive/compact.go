@@ -51,7 +51,7 @@ func (a *Archive) rewrite(ctx context.Context, d *day) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	if _, err := to.ExecContext(ctx, schema); err != nil {
+	if _, err := to.ExecContext(ctx, schema+meansSchema); err != nil {
 		return err
 	}
 	layouts, err := layoutsOf(ctx, d.db)
@@ -77,7 +77,7 @@ func (a *Archive) rewrite(ctx context.Context, d *day) (err error) {
 		names = names[n:]
 	}
 	return inTx(ctx, to, func(tx *sql.Tx) error {
-		w := &writer{ctx: ctx, tx: tx}
+		w := &writer{ctx: ctx, tx: tx, layouts: make(map[string]int64)}
 		return errors.Join(w.meta(metaCompact, 1), w.meta(metaLoose, 0), w.meta(metaLast, c.last))
 	})
 }
@@ -197,6 +197,14 @@ func (a *Archive) copyRest(ctx context.Context, d *day) (err error) {
 			if err := w.position(p, next); err != nil {
 				return err
 			}
+		}
+		// What the means got meanwhile is in their rows, so all of them are copied.
+		c := compaction{a: a, from: d.db}
+		if c.encoder, err = samples.NewEncoder(); err != nil {
+			return err
+		}
+		if err := c.meansOfDay(ctx, w, d.number); err != nil {
+			return err
 		}
 		rest := 0
 		err = each(ctx, d.db, func(scan func(...any) error) error {

@@ -122,7 +122,7 @@ func (d *day) open(ctx context.Context) error {
 }
 
 func prepare(ctx context.Context, db *sql.DB) (map[int32]int64, error) {
-	if _, err := db.ExecContext(ctx, schema); err != nil {
+	if _, err := db.ExecContext(ctx, schema+meansSchema); err != nil {
 		return nil, err
 	}
 	positions := make(map[int32]int64)
@@ -177,9 +177,9 @@ type piece struct {
 	data   []byte
 }
 
-// write adds pieces and moves the position of a partition, in one transaction. It does nothing if
-// the file has them.
-func (d *day) write(ctx context.Context, partition int32, next int64, pieces []piece, now int64) error {
+// write lets fill write and moves the position of a partition, in one transaction. It does nothing
+// if the file has what comes before that position.
+func (d *day) write(ctx context.Context, partition int32, next, now int64, fill func(*writer) error) error {
 	if err := d.acquire(ctx, now); err != nil {
 		return err
 	}
@@ -195,12 +195,7 @@ func (d *day) write(ctx context.Context, partition int32, next int64, pieces []p
 			return err
 		}
 		defer w.close()
-		for i := range pieces {
-			if err := w.chunk(&pieces[i]); err != nil {
-				return err
-			}
-		}
-		if err := w.outdate(len(pieces)); err != nil {
+		if err := fill(w); err != nil {
 			return err
 		}
 		return w.position(partition, next)

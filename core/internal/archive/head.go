@@ -48,11 +48,11 @@ type Head struct {
 	mu      sync.RWMutex // of the fields below; only the goroutine of the partition changes them
 	blocks  map[blockID]*samples.Block
 	devices map[string]known
-	changed map[string]bool // devices of which the catalogue has something else
-	values  int             // in blocks
-	next    int64           // offset behind the last record
-	flushed int64           // offset before which files have everything
-	latest  int64           // ms, time of the newest reading
+	means   means
+	values  int   // in blocks
+	next    int64 // offset behind the last record
+	flushed int64 // offset before which files have everything
+	latest  int64 // ms, time of the newest reading
 }
 
 // Next returns the offset from which to read on.
@@ -84,10 +84,14 @@ func (h *Head) Append(offset int64, r *Reading) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.next = offset + 1
+	device := h.know(r)
+	h.means.observe(device, r, func(minute int64) bool {
+		done, err := h.has(minute * minuteMS / dayMS)
+		return err == nil && offset >= done
+	})
 	if offset < has {
 		return nil
 	}
-	device := h.know(r)
 	id := blockID{device, number}
 	b := h.blocks[id]
 	if b == nil {
@@ -119,7 +123,6 @@ func (h *Head) know(r *Reading) string {
 	}
 	k.clock, k.begins = r.ClockOffset, min(k.begins, r.At)
 	h.devices[k.id] = k
-	h.changed[k.id] = true
 	return k.id
 }
 
@@ -154,12 +157,22 @@ func (h *Head) Flush(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := a.catalogue.advance(ctx, h.partition, h.next, h.changed, h.devices); err != nil {
+	if err := a.catalogue.advance(ctx, h.partition, h.next, h.moved()); err != nil {
 		return fmt.Errorf("writing the catalogue: %w", err)
 	}
 	h.clear()
 	a.metrics.flush.Observe(time.Since(start).Seconds())
 	return nil
+}
+
+// moved returns the devices that had a reading since the last flush.
+func (h *Head) moved() (out []device) {
+	for id, c := range h.means.chains {
+		if c.moved {
+			out = append(out, device{h.devices[id], c.newest.holding()})
+		}
+	}
+	return out
 }
 
 // byDay returns the blocks with readings, sorted, by day.
@@ -175,6 +188,7 @@ func (h *Head) byDay() map[int64][]blockID {
 		h.a.metrics.repeated.Add(float64(b.Sort()))
 		days[id.day] = append(days[id.day], id)
 	}
+	h.means.days(days)
 	return days
 }
 
@@ -193,7 +207,17 @@ func (h *Head) flushDay(ctx context.Context, number int64, ids []blockID) error 
 		data = a.encoder.Append(data, b)
 		pieces = append(pieces, piece{device: id.device, start: b.Times[0], rows: b.Len(), fields: b.Fields(), data: data[begin:len(data):len(data)]})
 	}
-	err = d.write(ctx, h.partition, h.next, pieces, a.now().UnixMilli())
+	err = d.write(ctx, h.partition, h.next, a.now().UnixMilli(), func(w *writer) error {
+		for i := range pieces {
+			if err := w.chunk(&pieces[i]); err != nil {
+				return err
+			}
+		}
+		if err := a.addMeans(w, &h.means, number); err != nil {
+			return err
+		}
+		return w.outdate(len(pieces))
+	})
 	if errors.Is(err, errGone) {
 		return nil
 	}
@@ -218,7 +242,7 @@ func (h *Head) clear() {
 	for _, b := range h.blocks {
 		b.Reset()
 	}
-	clear(h.changed)
+	h.means.clear()
 	h.values, h.flushed = 0, h.next
 }
 
@@ -271,9 +295,15 @@ func (h *Head) names(number int64, into map[string]bool) {
 }
 
 // newHead returns the head of a partition that was read up to next.
-func newHead(a *Archive, partition int32, next int64, devices map[string]known) *Head {
-	return &Head{
+func newHead(a *Archive, partition int32, next int64, devices []device) *Head {
+	h := &Head{
 		a: a, partition: partition, next: next, flushed: next, blocks: make(map[blockID]*samples.Block),
-		devices: devices, changed: make(map[string]bool), done: make(map[int64]int64),
+		devices: make(map[string]known, len(devices)), means: newMeans(), done: make(map[int64]int64),
 	}
+	for i := range devices {
+		d := &devices[i]
+		h.devices[d.id] = d.known
+		h.means.restore(d.id, d.building, &d.held)
+	}
+	return h
 }
