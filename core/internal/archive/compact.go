@@ -105,7 +105,7 @@ func (c *compaction) names(ctx context.Context) (names []string, err error) {
 }
 
 func (c *compaction) devices(ctx context.Context, tx *sql.Tx, names []string) error {
-	w, err := newWriter(ctx, tx)
+	w, err := newWriter(ctx, tx, make(map[string]int64))
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (a *Archive) copyRest(ctx context.Context, d *day) (err error) {
 		return err
 	}
 	return inTx(ctx, to, func(tx *sql.Tx) error {
-		w, err := newWriter(ctx, tx)
+		w, err := newWriter(ctx, tx, make(map[string]int64))
 		if err != nil {
 			return err
 		}

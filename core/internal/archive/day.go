@@ -56,6 +56,7 @@ type day struct {
 	used      atomic.Int64 // ms by the clock, when it was last used
 	wrote     atomic.Int64 // and written
 	positions map[int32]int64
+	ids       map[string]int64 // of devices that were written since the file was opened
 }
 
 func (d *day) start() int64 { return d.number * dayMS }
@@ -117,7 +118,7 @@ func (d *day) open(ctx context.Context) error {
 		_ = db.Close() // the first error says why
 		return fmt.Errorf("opening %s: %w", d.path, err)
 	}
-	d.db, d.positions = db, positions
+	d.db, d.positions, d.ids = db, positions, make(map[string]int64)
 	return nil
 }
 
@@ -164,7 +165,7 @@ func (d *day) shut() error {
 		return nil
 	}
 	err := d.db.Close()
-	d.db = nil
+	d.db, d.ids = nil, nil
 	return err
 }
 
@@ -190,7 +191,7 @@ func (d *day) write(ctx context.Context, partition int32, next, now int64, fill 
 		return nil
 	}
 	err := inTx(ctx, d.db, func(tx *sql.Tx) error {
-		w, err := newWriter(ctx, tx)
+		w, err := newWriter(ctx, tx, d.ids)
 		if err != nil {
 			return err
 		}
@@ -201,6 +202,7 @@ func (d *day) write(ctx context.Context, partition int32, next, now int64, fill 
 		return w.position(partition, next)
 	})
 	if err != nil {
+		clear(d.ids) // those of new devices are void
 		return fmt.Errorf("writing %s: %w", d.path, err)
 	}
 	d.positions[partition] = next
@@ -245,11 +247,17 @@ type writer struct {
 	device  *sql.Stmt
 	insert  *sql.Stmt
 	course  *sql.Stmt
+	devices map[string]int64 // ids by name
 	layouts map[string]int64
+	courses bool // the file has some
 }
 
-func newWriter(ctx context.Context, tx *sql.Tx) (_ *writer, err error) {
-	w := &writer{ctx: ctx, tx: tx, layouts: make(map[string]int64)}
+// newWriter returns a writer; devices are the ids that are known.
+func newWriter(ctx context.Context, tx *sql.Tx, devices map[string]int64) (_ *writer, err error) {
+	w := &writer{ctx: ctx, tx: tx, devices: devices, layouts: make(map[string]int64)}
+	if err := tx.QueryRowContext(ctx, `select exists (select 1 from courses)`).Scan(&w.courses); err != nil {
+		return nil, err
+	}
 	for _, s := range []struct {
 		to    **sql.Stmt
 		query string
@@ -280,17 +288,20 @@ func (w *writer) chunk(p *piece) error {
 	if _, err := w.insert.ExecContext(w.ctx, id, p.start, p.rows, layout, p.data); err != nil {
 		return err
 	}
-	return w.noCourses(id)
-}
-
-func (w *writer) noCourses(device int64) error {
-	_, err := w.tx.ExecContext(w.ctx, `delete from courses where device = ?`, device)
+	if !w.courses {
+		return nil
+	}
+	_, err = w.tx.ExecContext(w.ctx, `delete from courses where device = ?`, id)
 	return err
 }
 
 func (w *writer) ids(device string, fields []samples.Field) (id, layout int64, err error) {
-	if err := w.device.QueryRowContext(w.ctx, device).Scan(&id); err != nil {
-		return 0, 0, err
+	id, ok := w.devices[device]
+	if !ok {
+		if err := w.device.QueryRowContext(w.ctx, device).Scan(&id); err != nil {
+			return 0, 0, err
+		}
+		w.devices[device] = id
 	}
 	layout, err = w.layout(fields)
 	return id, layout, err

@@ -104,7 +104,6 @@ func (h *Head) Append(offset int64, r *Reading) error {
 	b.Append(r.At, r.Sensors)
 	h.latest = max(h.latest, r.At)
 	h.values += 1 + len(b.Columns)
-	h.a.metrics.readings.Inc()
 	return nil
 }
 
@@ -225,6 +224,9 @@ func (h *Head) flushDay(ctx context.Context, number int64, ids []blockID) error 
 		return a.failed(d, err)
 	}
 	a.metrics.written.Add(float64(len(data)))
+	for i := range pieces {
+		a.metrics.readings.Add(float64(pieces[i].rows))
+	}
 	return nil
 }
 

@@ -20,7 +20,7 @@ func newMetrics(reg prometheus.Registerer, a *Archive) *metrics {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(0.001, 4, 9)})
 	}
 	m := &metrics{
-		readings:   counter("core_history_readings_total", "Readings taken into the history. Those read again after a restart count again; they are kept once."),
+		readings:   counter("core_history_readings_total", "Readings written to files of days."),
 		repeated:   counter("core_history_repeated_total", "Readings with a time that their device has already sent, kept once."),
 		written:    counter("core_history_written_bytes_total", "Bytes of encoded readings written to files of days."),
 		damaged:    counter("core_history_damaged_total", "Damaged files that were set aside."),
