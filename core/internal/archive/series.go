@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -35,22 +36,24 @@ func (a *Archive) series(ctx context.Context, device string, q *history.Query) (
 		return numeric(f) && (q.Parameters == nil || slices.Contains(q.Parameters, f.Name))
 	}
 	s := &history.Series{DeviceID: device, StepMS: q.Step, Time: []int64{}, Values: map[string]history.Column{}}
-	begins, err := a.Begins(ctx, device)
+	few := false
+	var err error
+	if s.StepMS == 0 {
+		if few, err = a.few(ctx, days, device, q); err != nil {
+			return nil, err
+		}
+	}
+	if few {
+		err = a.single(ctx, days, device, want, q, s)
+	} else {
+		s.StepMS = cmp.Or(s.StepMS, history.StepFor(q.From, q.To, q.Points))
+		err = a.stepped(ctx, days, device, want, q, s)
+	}
 	if err != nil {
 		return nil, err
 	}
-	s.Begins = begins
-	if s.StepMS == 0 {
-		few, err := a.few(ctx, days, device, q)
-		if err != nil {
-			return nil, err
-		}
-		if few {
-			return s, a.single(ctx, days, device, want, q, s)
-		}
-		s.StepMS = history.StepFor(q.From, q.To, q.Points)
-	}
-	return s, a.stepped(ctx, days, device, want, q, s)
+	s.Begins, err = a.Begins(ctx, device) // last: it is at most the first time in the answer
+	return s, err
 }
 
 // Begins returns when the oldest reading of a device was taken that is kept, in ms, 0: none is.
