@@ -78,7 +78,8 @@ var steps = []int64{
 	3_600_000, 7_200_000, 10_800_000, 21_600_000, 43_200_000, 86_400_000,
 }
 
-// StepFor returns the width of the smallest steps, in ms, of which at most points cover a range.
+// StepFor returns the width of the smallest steps, in ms, of which at most points, 2 or more, cover a
+// range.
 func StepFor(from, to int64, points int) int64 {
 	fits := func(step int64) bool { return to/step-from/step < int64(points) }
 	if i := slices.IndexFunc(steps, fits); i >= 0 {

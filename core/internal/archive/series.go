@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -46,7 +45,9 @@ func (a *Archive) series(ctx context.Context, device string, q *history.Query) (
 	if few {
 		err = a.single(ctx, days, device, want, q, s)
 	} else {
-		s.StepMS = cmp.Or(s.StepMS, history.StepFor(q.From, q.To, q.Points))
+		if s.StepMS == 0 {
+			s.StepMS = history.StepFor(q.From, q.To, q.Points)
+		}
 		err = a.stepped(ctx, days, device, want, q, s)
 	}
 	if err != nil {
