@@ -18,11 +18,12 @@ const (
 
 // Config is the part of core's environment about the history of readings.
 type Config struct {
-	Mode      string `env:"HISTORY" envDefault:"embedded" help:"embedded: this core keeps the history of readings in files; off: it keeps none. One core of a plant keeps it"`
-	DataDir   string `env:"CORE_DATA_DIR" envDefault:"./data/core" help:"where the history of readings is kept"`
-	Addr      string `env:"CORE_HISTORY_ADDR" envDefault:"127.0.0.1:9106" help:"address at which portals ask for the history, host:port"`
-	Retention Age    `env:"HISTORY_RETENTION" envDefault:"90d" help:"how long readings are kept, such as 90d or 36h; 0: for ever"`
-	MaxBytes  int64  `env:"HISTORY_MAX_BYTES" envDefault:"0" help:"size of the history beyond which its oldest days are removed; 0: no bound"`
+	Mode      string        `env:"HISTORY" envDefault:"embedded" help:"embedded: this core keeps the history of readings in files; off: it keeps none. One core of a plant keeps it"`
+	DataDir   string        `env:"CORE_DATA_DIR" envDefault:"./data/core" help:"where the history of readings is kept"`
+	Addr      string        `env:"CORE_HISTORY_ADDR" envDefault:"127.0.0.1:9106" help:"address at which portals ask for the history, host:port"`
+	Flush     time.Duration `env:"HISTORY_FLUSH" envDefault:"5m" help:"longest time a reading is in memory and in Kafka only; longer means larger chunks and less writing"`
+	Retention Age           `env:"HISTORY_RETENTION" envDefault:"90d" help:"how long readings are kept, such as 90d or 36h; 0: for ever"`
+	MaxBytes  int64         `env:"HISTORY_MAX_BYTES" envDefault:"0" help:"size of the history beyond which its oldest days are removed; 0: no bound"`
 }
 
 // Enabled reports whether this core keeps the history.
@@ -42,6 +43,7 @@ func (c *Config) Check() error {
 		_, _, err := net.SplitHostPort(c.Addr)
 		want(err == nil, "CORE_HISTORY_ADDR=%q: want host:port", c.Addr)
 		want(c.Retention == 0 || time.Duration(c.Retention) >= 24*time.Hour, "HISTORY_RETENTION=%s: want 1d or more, or 0 to keep readings for ever", c.Retention)
+		want(c.Flush >= time.Second && c.Flush <= time.Hour, "HISTORY_FLUSH=%s: want 1s to 1h", c.Flush)
 		want(c.MaxBytes >= 0, "HISTORY_MAX_BYTES=%d: want 0 or more", c.MaxBytes)
 	}
 	return errors.Join(errs...)

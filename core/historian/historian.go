@@ -69,6 +69,7 @@ func New(o Options) (*Historian, error) {
 	}
 	h.archive, err = archive.Open(archive.Options{
 		Dir: o.Config.dir(), Log: h.log, Registry: o.Registry, Retention: time.Duration(o.Config.Retention), MaxBytes: o.Config.MaxBytes,
+		FlushEvery: o.Config.Flush,
 	})
 	if errors.Is(err, archive.ErrInUse) {
 		err = fmt.Errorf("CORE_DATA_DIR=%s: %w: set HISTORY=off for this core, or give it another directory", o.Config.DataDir, err)

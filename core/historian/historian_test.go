@@ -93,7 +93,7 @@ func (l *logText) String() string {
 func (p *plant) options(dir string) (Options, *logText) {
 	text := new(logText)
 	return Options{
-		Config:  Config{Mode: Embedded, DataDir: dir, Addr: "127.0.0.1:0", Retention: Age(90 * aDay)},
+		Config:  Config{Mode: Embedded, DataDir: dir, Addr: "127.0.0.1:0", Flush: time.Minute, Retention: Age(90 * aDay)},
 		Brokers: p.brokers, Topic: p.topics.Specs().DeviceData, GroupID: p.group, Log: slog.New(slog.NewTextHandler(text, nil)),
 		Registry: prometheus.NewRegistry(), Catalogue: sensors.Default,
 	}, text
@@ -345,11 +345,11 @@ func TestAge(t *testing.T) {
 }
 
 func TestCheckNamesTheVariable(t *testing.T) {
-	good := Config{Mode: Embedded, DataDir: "d", Addr: "127.0.0.1:0"}
+	good := Config{Mode: Embedded, DataDir: "d", Addr: "127.0.0.1:0", Flush: time.Minute}
 	require.NoError(t, good.Check())
 	for name, change := range map[string]func(c *Config){
 		"HISTORY=": func(c *Config) { c.Mode = "on" }, "CORE_DATA_DIR": func(c *Config) { c.DataDir = "" }, "CORE_HISTORY_ADDR": func(c *Config) { c.Addr = "9106" },
-		"HISTORY_RETENTION": func(c *Config) { c.Retention = 1 }, "HISTORY_MAX_BYTES": func(c *Config) { c.MaxBytes = -1 },
+		"HISTORY_RETENTION": func(c *Config) { c.Retention = 1 }, "HISTORY_FLUSH": func(c *Config) { c.Flush = 0 }, "HISTORY_MAX_BYTES": func(c *Config) { c.MaxBytes = -1 },
 	} {
 		c := good
 		change(&c)

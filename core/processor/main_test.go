@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
+	"industrial-iot-monitor/core/historian"
 	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
@@ -35,6 +36,7 @@ func defaultConfig(tb testing.TB) Config {
 	tb.Chdir(tb.TempDir()) // no .env
 	var cfg Config
 	require.NoError(tb, config.FromEnvironment(&cfg))
+	cfg.History.Mode = historian.Off // its tests are those of package historian
 	return cfg
 }
 

@@ -195,6 +195,7 @@ func journal(t *testing.T, brokers []string, topics topology.Topics, n int) []te
 	cfg.Brokers, cfg.Topics = brokers, topics
 	cfg.GroupID, cfg.TxnPrefix, cfg.HTTPAddr = kafkatest.Name(t, "core"), kafkatest.Name(t, "core")+"-", ""
 	cfg.HubURL = "nats://127.0.0.1:1" // no hub
+	cfg.History.Mode = "off"
 	p, err := processor.New(processor.Options{Config: cfg, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -69,6 +69,7 @@ type Cluster struct {
 	Topics   topology.Topics
 	gateways []endpoints
 	portal   string
+	history  string
 	wsPort   string
 	hub      string // for clients
 	control  string // of the embedded broker, "" without one
@@ -141,6 +142,9 @@ func (c *Cluster) KafkaControl() string {
 
 // PortalURL returns the portal's base URL.
 func (c *Cluster) PortalURL() string { return "http://" + c.portal }
+
+// HistoryURL returns the historian's base URL.
+func (c *Cluster) HistoryURL() string { return "http://" + c.history }
 
 // WebSocketURL returns the WebSocket on WEBSOCKET_PORT.
 func (c *Cluster) WebSocketURL() string { return "ws://127.0.0.1:" + c.wsPort + "/ws" }

@@ -24,7 +24,7 @@ func (l *layout) next() string {
 
 // define defines all processes.
 func (c *Cluster) define(o Options) error {
-	ports, err := freePorts(8 + 3*o.Gateways + o.Bridges + o.Cores)
+	ports, err := freePorts(9 + 3*o.Gateways + o.Bridges + o.Cores)
 	if err != nil {
 		return err
 	}
@@ -40,17 +40,23 @@ func (c *Cluster) define(o Options) error {
 	if err := l.defineGateways(); err != nil {
 		return err
 	}
+	c.history = l.next()
 	for i := range o.Cores {
-		addr := l.next()
+		addr, keeps := l.next(), "off"
+		if i == 0 {
+			keeps = "embedded"
+		}
 		c.Add(Numbered(Core, i), Program{Binary: "core", HTTP: addr, Env: l.with(map[string]string{
 			"CORE_HTTP_ADDR": addr, "HUB_URL": c.HubURL(),
 			"KAFKA_GROUP_ID": "iot-consumer-group" + o.Suffix, "CORE_TXN_PREFIX": "core" + o.Suffix + "-",
+			"HISTORY": keeps, "CORE_HISTORY_ADDR": c.history, "CORE_DATA_DIR": filepath.Join(l.dir, "core"),
 		})})
 	}
 	c.portal = l.next()
 	_, c.wsPort, _ = strings.Cut(l.next(), ":")
 	c.Add(Portal, Program{Binary: "portal", HTTP: c.portal, Env: l.with(map[string]string{
 		"PORTAL_ADDR": c.portal, "KAFKA_GROUP_ID": "iot-consumer-group" + o.Suffix, "WEBSOCKET_PORT": c.wsPort, "HUB_URL": c.HubURL(),
+		"PORTAL_HISTORY_URL": c.HistoryURL(),
 	})})
 	return nil
 }

@@ -47,7 +47,7 @@ func TestEveryProgramRefusesProfilesBeyondLoopback(t *testing.T) {
 		},
 		"CORE_HTTP_ADDR": func() error {
 			c := parts.Core
-			c.HTTPAddr = everywhere
+			c.HTTPAddr, c.History.Mode = everywhere, "off"
 			_, err := processor.New(processor.Options{Config: c, Log: log})
 			return err
 		},

@@ -104,7 +104,7 @@ func (p *plant) stopKafka() error {
 }
 
 // Ports of everything in one process, to which its offset is added.
-var plantPorts = []int{4222, 4223, 4224, 1883, 1884, 1885, 4230, 7422, 8080, 8081, 9092}
+var plantPorts = []int{4222, 4223, 4224, 1883, 1884, 1885, 4230, 7422, 8080, 8081, 9092, 9106}
 
 // addAllInOne defines the process that contains all programs.
 func (p *plant) addAllInOne(ctx context.Context, co *cluster.Options) error {
