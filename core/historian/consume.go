@@ -68,6 +68,10 @@ func (s *handler) setup(sess sarama.ConsumerGroupSession) error {
 	if len(partitions) == 0 {
 		return nil // another member has them, and its archive is this one or none yet
 	}
+	select {
+	case <-h.archive.Rebuild(): // what it asks for is done now
+	default:
+	}
 	if err := s.bringBack(sess.Context(), partitions); err != nil {
 		return err
 	}

@@ -74,9 +74,12 @@ func damageHistory(ctx context.Context, r *rig.Round) error {
 		}
 	}
 	r.AtEnd(func(ctx context.Context) error {
+		if err := compareHistory(ctx, r); err != nil {
+			return err
+		}
 		aside, err := filepath.Glob(filepath.Join(historyDir(r), "*.damaged-*"))
 		r.Check(err != nil || len(aside) > 0, "no damaged file was set aside")
-		return errors.Join(err, compareHistory(ctx, r))
+		return err
 	})
 	return nil
 }
@@ -86,8 +89,12 @@ func historyDir(r *rig.Round) string {
 	return filepath.Join(r.Env(cluster.Numbered(cluster.Core, 0), "CORE_DATA_DIR"), "history")
 }
 
-// overwrite replaces the pages of a file behind the first one.
+// overwrite replaces the pages of a database behind the first one, and removes its journal, which may
+// have them once more.
 func overwrite(path string) error {
+	if err := os.Remove(path + "-wal"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err

@@ -89,18 +89,22 @@ func Open(o Options) (*Archive, error) {
 		a.end()
 		return nil, err
 	}
+	a.metrics = newMetrics(o.Registry, a)
 	if err := a.findDays(); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
-	a.metrics = newMetrics(o.Registry, a)
 	return a, nil
 }
 
-// findDays lists the files that are there.
+// findDays lists the files that are there, and those that are missing as lost.
 func (a *Archive) findDays() error {
 	entries, err := os.ReadDir(a.o.Dir)
 	if err != nil {
 		return fmt.Errorf("listing the history: %w", err)
+	}
+	promises, err := a.catalogue.promises(a.life)
+	if err != nil {
+		return fmt.Errorf("reading the catalogue: %w", err)
 	}
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".db")
@@ -109,7 +113,15 @@ func (a *Archive) findDays() error {
 		}
 		if t, err := time.Parse(dayFormat, name); err == nil {
 			number := t.UnixMilli() / dayMS
-			a.days[number] = &day{number: number, path: filepath.Join(a.o.Dir, e.Name())}
+			a.days[number] = &day{number: number, path: filepath.Join(a.o.Dir, e.Name()), promised: promises[number]}
+			delete(promises, number)
+		}
+	}
+	for number := range promises {
+		path := dayPath(a.o.Dir, number)
+		a.log.Error("a file of the history is missing; its day is read from Kafka again, as far as Kafka reaches", "file", path)
+		if err := a.catalogue.forget(a.life, number, true); err != nil {
+			return fmt.Errorf("noting that %s is missing: %w", path, err)
 		}
 	}
 	return nil

@@ -21,11 +21,13 @@ const catalogueSchema = `
 create table if not exists positions (partition integer primary key, next integer not null) strict;
 create table if not exists devices (name text primary key, partition integer not null, building text not null, clock integer not null, begins integer not null, held text not null) without rowid, strict;
 create index if not exists devices_of_partition on devices (partition);
+create table if not exists files (day integer not null, partition integer not null, next integer not null, primary key (day, partition)) without rowid, strict;
 create table if not exists lost (day integer primary key) strict;
 `
 
 // catalogue is the file with what belongs to no single day: the position of each partition, what is
-// known of devices, and the days whose files were damaged.
+// known of devices, the positions that files of days must have at least, so that one which lost its
+// newest pages is found, and the days whose files were damaged.
 type catalogue struct {
 	identity
 
@@ -137,11 +139,48 @@ func (c *catalogue) load(ctx context.Context, partition int32) (next int64, devi
 	return next, devices, err
 }
 
-// advance writes the position of a partition and its devices that had a reading.
-func (c *catalogue) advance(ctx context.Context, partition int32, next int64, devices []device) error {
+// promises returns the positions that the files of days must have at least, by day and partition.
+func (c *catalogue) promises(ctx context.Context) (map[int64]map[int32]int64, error) {
+	out := make(map[int64]map[int32]int64)
+	err := each(ctx, c.db, func(scan func(...any) error) error {
+		var number, next int64
+		var p int32
+		if err := scan(&number, &p, &next); err != nil {
+			return err
+		}
+		if out[number] == nil {
+			out[number] = make(map[int32]int64)
+		}
+		out[number][p] = next
+		return nil
+	}, `select day, partition, next from files`)
+	return out, err
+}
+
+// forget drops the promises of a day whose file is gone; lost notes that it must come back.
+func (c *catalogue) forget(ctx context.Context, number int64, lost bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return inTx(ctx, c.db, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `delete from files where day = ?`, number)
+		if err == nil && lost {
+			_, err = tx.ExecContext(ctx, `insert into lost (day) values (?) on conflict do nothing`, number)
+		}
+		return err
+	})
+}
+
+// advance writes the position of a partition, also for the files of the given days, and its devices
+// that had a reading.
+func (c *catalogue) advance(ctx context.Context, partition int32, next int64, days []int64, devices []device) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return inTx(ctx, c.db, func(tx *sql.Tx) error {
+		for _, number := range days {
+			if _, err := tx.ExecContext(ctx, `insert into files (day, partition, next) values (?, ?, ?) on conflict do update set next = excluded.next`, number, partition, next); err != nil {
+				return err
+			}
+		}
 		put, err := tx.PrepareContext(ctx, `insert into devices (name, partition, building, clock, begins, held) values (?, ?, ?, ?, ?, ?) on conflict (name) do update set
 			partition = excluded.partition, building = excluded.building, clock = excluded.clock, begins = min(begins, excluded.begins), held = excluded.held`)
 		if err != nil {
@@ -174,14 +213,6 @@ func (c *catalogue) begins(ctx context.Context, device string) (at int64, err er
 		return 0, nil
 	}
 	return at, err
-}
-
-// lose notes that the file of a day is gone.
-func (c *catalogue) lose(ctx context.Context, number int64) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, err := c.db.ExecContext(ctx, `insert into lost (day) values (?) on conflict do nothing`, number)
-	return err
 }
 
 // lost returns the oldest day whose file is gone.

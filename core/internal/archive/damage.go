@@ -24,8 +24,11 @@ func isDamage(err error) bool {
 		code := e.Code() & 0xff
 		return code == sqliteCorrupt || code == sqliteNotADB
 	}
-	return errors.Is(err, samples.ErrDamaged)
+	return errors.Is(err, samples.ErrDamaged) || errors.Is(err, errIncomplete)
 }
+
+// errIncomplete reports a file that lacks what was written into it.
+var errIncomplete = errors.New("the file lacks readings that were written into it")
 
 // setAside renames a database file and its journal, and returns the new name.
 func setAside(path string, at time.Time) (string, error) {
@@ -56,7 +59,7 @@ func (a *Archive) failed(d *day, cause error) error {
 	}
 	// The note comes first: a crash in between repeats what Kafka still has.
 	ctx := context.WithoutCancel(a.life)
-	if err := a.catalogue.lose(ctx, d.number); err != nil {
+	if err := a.catalogue.forget(ctx, d.number, true); err != nil {
 		return errors.Join(cause, err)
 	}
 	_ = d.shut() // it is damaged

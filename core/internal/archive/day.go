@@ -56,6 +56,7 @@ type day struct {
 	used      atomic.Int64 // ms by the clock, when it was last used
 	wrote     atomic.Int64 // and written
 	positions map[int32]int64
+	promised  map[int32]int64  // the least positions that the file must have
 	ids       map[string]int64 // of devices that were written since the file was opened
 }
 
@@ -117,6 +118,12 @@ func (d *day) open(ctx context.Context) error {
 	if err != nil {
 		_ = db.Close() // the first error says why
 		return fmt.Errorf("opening %s: %w", d.path, err)
+	}
+	for p, next := range d.promised {
+		if positions[p] < next {
+			_ = db.Close() // it is not what was written
+			return fmt.Errorf("opening %s: %w: partition %d up to offset %d, want %d", d.path, errIncomplete, p, positions[p], next)
+		}
 	}
 	d.db, d.positions, d.ids = db, positions, make(map[string]int64)
 	return nil
@@ -220,6 +227,16 @@ func (d *day) position(ctx context.Context, partition int32, now int64) (int64, 
 	d.writing.Lock()
 	defer d.writing.Unlock()
 	return d.positions[partition], nil
+}
+
+// promise notes that the file has a position.
+func (d *day) promise(partition int32, next int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.promised == nil {
+		d.promised = make(map[int32]int64)
+	}
+	d.promised[partition] = next
 }
 
 func inTx(ctx context.Context, db *sql.DB, f func(*sql.Tx) error) error {

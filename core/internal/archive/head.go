@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -151,13 +152,22 @@ func (h *Head) Flush(ctx context.Context) error {
 	a, start := h.a, time.Now()
 	a.flushing.Lock() // one at a time: it needs the encoder, and the disk is one
 	defer a.flushing.Unlock()
-	for number, ids := range h.byDay() {
-		if err := h.flushDay(ctx, number, ids); err != nil {
+	days := h.byDay()
+	written := make(map[int64]*day, len(days))
+	for number, ids := range days {
+		d, err := h.flushDay(ctx, number, ids)
+		if err != nil {
 			return err
 		}
+		if d != nil {
+			written[number] = d
+		}
 	}
-	if err := a.catalogue.advance(ctx, h.partition, h.next, h.moved()); err != nil {
+	if err := a.catalogue.advance(ctx, h.partition, h.next, slices.Collect(maps.Keys(written)), h.moved()); err != nil {
 		return fmt.Errorf("writing the catalogue: %w", err)
+	}
+	for _, d := range written {
+		d.promise(h.partition, h.next)
 	}
 	h.clear()
 	a.metrics.flush.Observe(time.Since(start).Seconds())
@@ -191,11 +201,13 @@ func (h *Head) byDay() map[int64][]blockID {
 	return days
 }
 
-func (h *Head) flushDay(ctx context.Context, number int64, ids []blockID) error {
+// flushDay writes the blocks of a day and returns its file, nil if retention has removed it
+// meanwhile.
+func (h *Head) flushDay(ctx context.Context, number int64, ids []blockID) (*day, error) {
 	a := h.a
 	d, err := a.dayFor(number)
 	if err != nil {
-		return nil //nolint:nilerr // retention has removed it meanwhile
+		return nil, nil //nolint:nilerr,nilnil // see above
 	}
 	slices.SortFunc(ids, func(x, y blockID) int { return strings.Compare(x.device, y.device) })
 	var data []byte
@@ -218,16 +230,16 @@ func (h *Head) flushDay(ctx context.Context, number int64, ids []blockID) error 
 		return w.outdate(len(pieces))
 	})
 	if errors.Is(err, errGone) {
-		return nil
+		return nil, nil //nolint:nilnil // see above
 	}
 	if err != nil {
-		return a.failed(d, err)
+		return nil, a.failed(d, err)
 	}
 	a.metrics.written.Add(float64(len(data)))
 	for i := range pieces {
 		a.metrics.readings.Add(float64(pieces[i].rows))
 	}
-	return nil
+	return d, nil
 }
 
 // newest returns the time of the newest reading since the head was made, in ms.

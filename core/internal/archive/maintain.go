@@ -112,6 +112,7 @@ func (a *Archive) remove(d *day, why string) {
 	}
 	d.gone = true
 	a.forget(d)
+	a.complain("removing a file of the history from the catalogue failed", d, a.catalogue.forget(a.life, d.number, false))
 	a.metrics.expired.Inc()
 	a.log.Info("a day of the history was removed", "file", d.path, "because_of", why)
 }

@@ -12,7 +12,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// An encoded block is, under zstd: the number of readings; the first time and the differences of
+// An encoded block is, under zstd with its checksum: the number of readings; the first time and the differences of
 // the differences of the others; and for each column its length in bytes and its values. All
 // integers are varints, signed ones zigzag. The fields are not in it: the caller keeps them once
 // for all blocks that have the same.
@@ -48,7 +48,7 @@ const window = 128 << 10
 
 // NewEncoder returns an encoder.
 func NewEncoder() (*Encoder, error) {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithEncoderLevel(zstd.SpeedDefault),
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault),
 		zstd.WithWindowSize(window), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, fmt.Errorf("making a zstd encoder: %w", err)
