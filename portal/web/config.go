@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
@@ -27,6 +28,7 @@ type Config struct {
 	ReplayBytes    int      `env:"PORTAL_REPLAY_BYTES" envDefault:"33554432" help:"memory for the readings of the last minute, from which reconnecting clients of the simple dialect resume; 0: none"`
 	HubURL         string   `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live readings"`
 	GroupID        string   `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"core's consumer group, to report its lag"`
+	HistoryURL     string   `env:"PORTAL_HISTORY_URL" envDefault:"http://127.0.0.1:9106" help:"where core keeps the history of readings (CORE_HISTORY_ADDR), for charts and exports; empty: there is none"`
 	AllowedOrigins []string `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"comma-separated further origins whose pages may open the WebSocket and command alarms, such as https://wall.example.com; *: any; the portal's own host is always allowed"`
 	AuditEntries   int      `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"newest entries of the audit trail kept in memory, some 500 bytes each"`
 
@@ -64,6 +66,9 @@ func (c *Config) Check() error {
 	if c.AuditEntries < 1 {
 		return fmt.Errorf("PORTAL_AUDIT_ENTRIES=%d: %w", c.AuditEntries, errCount)
 	}
+	if _, err := c.history(); err != nil {
+		return err
+	}
 	if _, err := parseProxies(c.TrustedProxies); err != nil {
 		return fmt.Errorf("PORTAL_TRUSTED_PROXIES: %w", err)
 	}
@@ -88,6 +93,18 @@ var (
 	errCount       = errors.New("want 1 or more")
 	errOrigin      = errors.New("want an origin such as https://wall.example.com, or *")
 )
+
+// history returns the client of the historian, nil without one.
+func (c *Config) history() (*history.Client, error) {
+	if c.HistoryURL == "" {
+		return nil, nil //nolint:nilnil // there may be none
+	}
+	client, err := history.NewClient(c.HistoryURL)
+	if err != nil {
+		return nil, fmt.Errorf("PORTAL_HISTORY_URL=%w", err)
+	}
+	return client, nil
+}
 
 // webSocketAddr returns the address of the second listener, "" if the first one serves its port.
 func (c *Config) webSocketAddr() string {

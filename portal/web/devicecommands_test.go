@@ -13,7 +13,6 @@ import (
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/portal/internal/command"
-	"industrial-iot-monitor/portal/internal/series"
 )
 
 // asking sends a body as JSON in the background.
@@ -61,11 +60,6 @@ func (r *rig) known(id string) {
 	require.NoError(r.tb, err)
 	kafkatest.Produce(r.tb, r.brokers, r.cfg.DeviceState, -1, kafkatest.Record{Key: []byte(id), Value: raw})
 	r.eventually("device", func() bool { return r.portal.deviceNow(id, 0) != nil })
-}
-
-// everything asks for the last minute of all sensors.
-func everything(now int64) series.Query {
-	return series.Query{From: now - 60_000, To: now, Points: 100}
 }
 
 func TestDeviceGetsItsName(t *testing.T) {
@@ -117,8 +111,6 @@ func TestDeviceIsRemoved(t *testing.T) {
 	now := r.portal.model.Now()
 	r.publish("gw-a", sensing("d1", now, 0, `"co2":{"value":1}`))
 	r.known("d1")
-	_, held := r.portal.series.Device("d1", everything(now))
-	require.True(t, held)
 	ws := r.connect(r.portal.Addr())
 	require.NoError(t, ws.WriteMessage(1, []byte(`{"type":"subscribe_all","seq":true}`)))
 	require.Equal(t, "device_data", r.receive(ws).Type)
@@ -134,8 +126,6 @@ func TestDeviceIsRemoved(t *testing.T) {
 	require.Equal(t, http.StatusOK, a.status, a.body)
 	require.Nil(t, a.device(t).Device)
 	r.refused("/api/v1/devices/d1", http.StatusNotFound, "device_not_found")
-	_, held = r.portal.series.Device("d1", everything(now))
-	require.False(t, held)
 	require.Equal(t, "device_removed", r.receive(ws).Type)
 
 	again := r.ask(http.MethodDelete, "/api/v1/devices/d1", `{"by":"li","command_id":"`+sent[0].CommandID+`"}`)

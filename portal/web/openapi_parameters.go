@@ -90,14 +90,22 @@ var (
 		timeParameter("to", "Alarms that were raised before this time.", 0),
 	}
 
+	sensorsParameter = parameter{
+		name: "parameters", about: "Names of sensors; all by default. Comma-separated.", several: true, example: []string{"temperature"},
+		schema: listOf(sensorName()).with("maxItems", telemetry.MaxSensors),
+	}
+
+	exportParameters = []parameter{
+		sensorsParameter,
+		timeParameter("from", "First time, at most 400 days before to; 24 hours before it by default.", telemetry.MinTimestamp),
+		timeParameter("to", "Last time; now by default.", telemetry.MinTimestamp),
+	}
+
 	seriesParameters = []parameter{
-		{
-			name: "parameters", about: "Names of sensors; all by default. Comma-separated.", several: true, example: []string{"temperature"},
-			schema: listOf(sensorName()).with("maxItems", telemetry.MaxSensors),
-		},
-		timeParameter("from", "Start, at most 31 days before to; five minutes before it by default.", telemetry.MinTimestamp),
+		sensorsParameter,
+		timeParameter("from", "Start, at most 400 days before to; five minutes before it by default.", telemetry.MinTimestamp),
 		timeParameter("to", "End; now by default.", telemetry.MinTimestamp),
-		numberParameter("points", "Most steps to return.", usualPoints, 2, mostPoints),
+		numberParameter("points", "Most points to return. If there are not more readings, they are single readings and step_ms is 0.", usualPoints, 2, mostPoints),
 	}
 )
 

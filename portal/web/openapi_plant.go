@@ -39,7 +39,7 @@ var plantEndpoints = []endpoint{
 		method: fiber.MethodDelete, need: deviceCommand,
 		path: "/api/v1/devices/{id}", id: "removeDevice", tag: "commands", handle: (*Portal).removeDevice,
 		summary: "Remove a device",
-		about: "Its alarms are closed, its state, time series and name are deleted; its readings in Kafka stay. " +
+		about: "Its alarms are closed, its state and name are deleted; its readings in Kafka and in the history stay. " +
 			"If it sends again it is a new device. The body may be empty if the header names the operator.",
 		params: []parameter{deviceInPath, operatorHeader}, body: removeBody{},
 		example: object{{"by", "李工"}, {"note", "replaced"}},
@@ -48,11 +48,26 @@ var plantEndpoints = []endpoint{
 	{
 		path: "/api/v1/devices/{id}/series", id: "getDeviceSeries", tag: "devices", handle: (*Portal).getDeviceSeries,
 		summary: "Time series of a device's sensors",
-		about:   "Mean, minimum and maximum of each step, from the portal's memory, which starts at `begins`.",
+		about:   "Mean, minimum and maximum of each step, from the history of readings, which starts at `begins`.",
 		params:  join([]parameter{deviceInPath}, seriesParameters),
 		answers: []response{
 			answered(deviceSeries{}), failing(fiber.StatusBadRequest, "bad_parameter"), failing(fiber.StatusNotFound, "device_not_found"),
+			failing(fiber.StatusServiceUnavailable, "history_unavailable", "no_history"),
 		},
+	},
+	{
+		path: "/api/v1/devices/{id}/readings.csv", id: "exportReadingsCSV", tag: "devices", handle: (*Portal).exportReadingsCSV,
+		summary: "All readings of a device as CSV",
+		about:   "A line for each value. Oldest first. A download that ends early ends without its last chunk.",
+		params:  join([]parameter{deviceInPath}, exportParameters),
+		answers: readingsAnswers("text/csv"),
+	},
+	{
+		path: "/api/v1/devices/{id}/readings.ndjson", id: "exportReadingsNDJSON", tag: "devices", handle: (*Portal).exportReadingsNDJSON,
+		summary: "All readings of a device as NDJSON",
+		about:   "A line for each reading, with its sensors as in the message of the device. Oldest first. A download that ends early ends without its last chunk.",
+		params:  join([]parameter{deviceInPath}, exportParameters),
+		answers: readingsAnswers("application/x-ndjson"),
 	},
 	{
 		path: "/api/v1/sensors", id: "listSensors", tag: "devices", handle: (*Portal).listSensors,
@@ -68,10 +83,13 @@ var plantEndpoints = []endpoint{
 	{
 		path: "/api/v1/buildings/{name}/series", id: "getBuildingSeries", tag: "buildings", handle: (*Portal).getBuildingSeries,
 		summary: "Time series of a building's means",
-		params:  join([]parameter{inPath("name", "Name of the building, percent-encoded.", "A栋")}, seriesParameters),
+		about: "The mean of the newest values of all its devices, weighted by time, with the lowest and the highest value, by whole minutes; " +
+			"within the last ten minutes by the second, of the readings of that second.",
+		params: join([]parameter{inPath("name", "Name of the building, percent-encoded.", "A栋")}, seriesParameters),
 		answers: []response{
 			answered(buildingSeries{}), failing(fiber.StatusBadRequest, "bad_parameter", "bad_request"),
 			failing(fiber.StatusNotFound, "building_not_found"),
+			failing(fiber.StatusServiceUnavailable, "history_unavailable", "no_history"),
 		},
 	},
 	{
@@ -137,3 +155,12 @@ var deviceInPath = inPath("id", "Id of the device.", "device_001")
 
 // operations serves the endpoints that every program has.
 func (p *Portal) operations(c *fiber.Ctx) error { return adaptor.HTTPHandler(p.ops)(c) }
+
+// readingsAnswers are those of an export of readings.
+func readingsAnswers(media string) []response {
+	return []response{
+		{status: fiber.StatusOK, about: "The readings, streamed.", media: media, body: ""},
+		failing(fiber.StatusBadRequest, "bad_parameter"), failing(fiber.StatusNotFound, "device_not_found"),
+		failing(fiber.StatusServiceUnavailable, "history_unavailable", "no_history"),
+	}
+}

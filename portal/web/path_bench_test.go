@@ -18,7 +18,6 @@ import (
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/dashboard"
 	"industrial-iot-monitor/portal/internal/fanout"
-	"industrial-iot-monitor/portal/internal/series"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -26,7 +25,6 @@ import (
 // fleet of devices of three models with 4 to 7 sensors.
 type plant struct {
 	model  *state.Model
-	series *series.Store
 	now    int64
 	rand   *rand.Rand
 	levels []float64
@@ -34,8 +32,8 @@ type plant struct {
 
 func newPlant(tb testing.TB, devices int) *plant {
 	tb.Helper()
-	p := &plant{now: 1_700_000_000_000, rand: rand.New(rand.NewPCG(1, 2)), series: series.New(series.Options{}), levels: make([]float64, devices)}
-	p.model = state.New(state.Options{Decoded: p.series.Add, Now: func() time.Time { return time.UnixMilli(p.now) }})
+	p := &plant{now: 1_700_000_000_000, rand: rand.New(rand.NewPCG(1, 2)), levels: make([]float64, devices)}
+	p.model = state.New(state.Options{Now: func() time.Time { return time.UnixMilli(p.now) }})
 	log, reg := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	d, err := dashboard.New(dashboard.Options{Model: p.model, Log: log, Registry: reg})
 	require.NoError(tb, err)
@@ -82,7 +80,7 @@ func (p *plant) add(b *wire.FrameBuilder, device int, r *telemetry.Reading) {
 }
 
 // BenchmarkFrameThroughThePortal is what a reading costs from its frame to the portal's latest
-// values, series, recent readings and inboxes; there are no clients.
+// values, recent readings and inboxes; there are no clients.
 func BenchmarkFrameThroughThePortal(b *testing.B) {
 	for _, size := range []int{5, 500} {
 		b.Run(fmt.Sprint("frames of ", size), func(b *testing.B) {

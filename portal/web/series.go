@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/portal/internal/series"
 	"industrial-iot-monitor/portal/internal/state"
@@ -16,7 +18,7 @@ import (
 
 const (
 	usualSpan   = 5 * 60_000
-	longestSpan = 31 * 24 * 3_600_000
+	longestSpan = 400 * 24 * 3_600_000
 	usualPoints = 600
 	mostPoints  = 1000
 )
@@ -38,20 +40,49 @@ func (p *Portal) getDeviceSeries(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	id := c.Params("id")
-	known := false
+	id := strings.Clone(c.Params("id"))
+	s, err := p.ask(c, &history.Query{Devices: []string{id}, Parameters: q.Parameters, From: q.From, To: q.To, Points: q.Points})
+	if err != nil {
+		return err
+	}
+	if s.Begins == 0 && !p.knownDevice(id) {
+		return errNoDevice
+	}
+	return c.JSON(deviceSeries{id, series.FromHistory(&q, s)})
+}
+
+func (p *Portal) knownDevice(id string) (known bool) {
 	p.model.View(func() {
 		d := p.model.Device(id)
 		known = d != nil && d.Known()
 	})
-	if !known {
-		return errNoDevice
-	}
-	table, _ := p.series.Device(id, q)
-	return c.JSON(deviceSeries{id, table})
+	return known
 }
 
-var errNoDevice = refuse(fiber.StatusNotFound, "device_not_found", "unknown device")
+// ask returns the one series that a question is about.
+func (p *Portal) ask(c *fiber.Ctx, q *history.Query) (*history.Series, error) {
+	if p.history == nil {
+		return nil, errNoHistory
+	}
+	answer, err := p.history.Series(c.UserContext(), q)
+	if err == nil && len(answer.Series) != 1 {
+		err = fmt.Errorf("%w: %d series, want 1", history.ErrUnavailable, len(answer.Series))
+	}
+	switch {
+	case errors.Is(err, history.ErrUnavailable):
+		p.log.Warn("the history gave no answer", "url", p.cfg.HistoryURL, "err", err)
+		return nil, errHistoryAway
+	case err != nil: // the portal has checked what the client sent, but for the device's id
+		return nil, errNoDevice
+	}
+	return &answer.Series[0], nil
+}
+
+var (
+	errNoDevice    = refuse(fiber.StatusNotFound, "device_not_found", "unknown device")
+	errNoHistory   = refuse(fiber.StatusServiceUnavailable, "no_history", "this portal has no history of readings: PORTAL_HISTORY_URL is empty")
+	errHistoryAway = refuse(fiber.StatusServiceUnavailable, "history_unavailable", "the history of readings gives no answer: is the core that keeps it running, and does PORTAL_HISTORY_URL name it?")
+)
 
 func (p *Portal) getBuildingSeries(c *fiber.Ctx) error {
 	q, err := p.readSeriesQuery(c)
@@ -62,9 +93,18 @@ func (p *Portal) getBuildingSeries(c *fiber.Ctx) error {
 	if err != nil {
 		return refuse(fiber.StatusBadRequest, "bad_request", "the building's name is not percent-encoded correctly")
 	}
-	table, ok := p.series.Building(name, q)
-	if !ok && !p.knownBuilding(name) {
-		return refuse(fiber.StatusNotFound, "building_not_found", "unknown building")
+	table, kept := p.series.Building(name, q)
+	if !kept {
+		s, err := p.ask(c, &history.Query{Buildings: []string{name}, Parameters: q.Parameters, From: q.From, To: q.To, Points: q.Points})
+		switch {
+		case err == nil:
+			table = series.FromHistory(&q, s)
+		case table.Begins == 0:
+			return p.noMeans(name, err)
+		}
+	}
+	if table.Begins == 0 && !p.knownBuilding(name) {
+		return errNoBuilding
 	}
 	for _, s := range p.sensorsHere() { // a mean of many devices has the unit of the sensor
 		if column, ok := table.Values[s.Name]; ok {
@@ -73,6 +113,16 @@ func (p *Portal) getBuildingSeries(c *fiber.Ctx) error {
 		}
 	}
 	return c.JSON(buildingSeries{name, table})
+}
+
+var errNoBuilding = refuse(fiber.StatusNotFound, "building_not_found", "unknown building")
+
+// noMeans returns why there are no means of a building.
+func (p *Portal) noMeans(name string, err error) error {
+	if !p.knownBuilding(name) {
+		return errNoBuilding
+	}
+	return err
 }
 
 func (p *Portal) knownBuilding(name string) bool {
@@ -98,7 +148,7 @@ func (p *Portal) readSeriesQuery(c *fiber.Ctx) (series.Query, error) {
 		return q, err
 	}
 	if q.From >= q.To || q.To-q.From > longestSpan {
-		return q, badParameter("from", "a time before to, at most 31 days")
+		return q, badParameter("from", "a time before to, at most 400 days")
 	}
 	q.Points, err = number(c, "points", usualPoints, 2, mostPoints)
 	return q, err

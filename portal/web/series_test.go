@@ -2,48 +2,133 @@ package web
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
 
-func TestDeviceSeries(t *testing.T) {
-	r := start(t, nil)
-	now := r.portal.model.Now()
-	first := now - 100_000
-	for i := range int64(20) {
-		r.publish("gw-a", reading("d1", "A栋", first+i*5000))
-	}
-	var got deviceSeries
-	r.eventually("20 readings", func() bool {
-		r.getJSON(fmt.Sprintf("/api/v1/devices/d1/series?parameters=temperature&from=%d&to=%d", first-5000, now), &got)
-		return len(got.Time) == 20
+// historian answers questions about the history with made-up series.
+type historian struct {
+	*httptest.Server
+	asked  chan history.Query
+	answer func(q *history.Query) (history.Series, int)
+}
+
+func startHistorian(t *testing.T, answer func(q *history.Query) (history.Series, int)) *historian {
+	t.Helper()
+	h := &historian{asked: make(chan history.Query, 100), answer: answer}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+history.SeriesPath, func(w http.ResponseWriter, r *http.Request) {
+		q, err := history.ParseQuery(r.URL.Query())
+		if err != nil || q.Check() != nil {
+			http.Error(w, "bad question", http.StatusBadRequest)
+			return
+		}
+		h.asked <- q
+		s, status := h.answer(&q)
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(history.Answer{From: q.From, To: q.To, Series: []history.Series{s}}) // the portal sees it
 	})
+	mux.HandleFunc("GET "+history.ExportPath, func(w http.ResponseWriter, r *http.Request) {
+		q, err := history.ParseExportQuery(r.URL.Query())
+		if err != nil || q.Check() != nil {
+			http.Error(w, "bad question", http.StatusBadRequest)
+			return
+		}
+		fmt.Fprintf(w, "%s of %s, %v\n", q.Format, q.Devices[0], q.Parameters)
+		if q.Devices[0] == "broken" {
+			_ = http.NewResponseController(w).Flush() // the abort is what is tested
+			panic(http.ErrAbortHandler)
+		}
+	})
+	h.Server = httptest.NewServer(mux)
+	t.Cleanup(h.Close)
+	return h
+}
+
+func TestDeviceSeries(t *testing.T) {
+	h := startHistorian(t, func(q *history.Query) (history.Series, int) {
+		if len(q.Devices) == 1 && q.Devices[0] == "d1" {
+			return history.Series{DeviceID: "d1", StepMS: 5000, IntervalMS: 5000, Begins: 7, Time: []int64{10_000, 15_000}, Values: map[string]history.Column{
+				"temperature": {Unit: "°C", Mean: history.Numbers{21.5, 22}, Min: history.Numbers{20, 21}, Max: history.Numbers{23, 23}},
+			}}, http.StatusOK
+		}
+		return history.Series{}, http.StatusOK
+	})
+	r := start(t, func(o *Options) { o.Config.HistoryURL = h.URL })
+	now := r.portal.model.Now()
+	var got deviceSeries
+	r.getJSON(fmt.Sprintf("/api/v1/devices/d1/series?parameters=temperature,co2&from=%d&to=%d&points=77", now-9e9, now), &got)
+	require.Equal(t, history.Query{Devices: []string{"d1"}, Parameters: []string{"temperature", "co2"}, From: now - 9e9, To: now, Points: 77}, <-h.asked)
 	require.Equal(t, "d1", got.DeviceID)
 	require.Equal(t, int64(5000), got.StepMS)
-	require.Equal(t, first, got.Begins)
-	require.Len(t, got.Values, 1)
+	require.EqualValues(t, 7, got.Begins)
+	require.Equal(t, []int64{12_500, 17_500}, got.Time)
 	require.InDelta(t, 21.5, *got.Values["temperature"].Mean[0], 0)
-
-	r.getJSON("/api/v1/devices/d1/series", &got)
-	require.Len(t, got.Values, 1, "the sensors that the device has")
+	require.InDelta(t, 23, *got.Values["temperature"].Max[1], 0)
 	require.Equal(t, "°C", got.Values["temperature"].Unit)
-	r.getJSON("/api/v1/devices/d1/series?parameters=co2,temperature", &got)
-	require.Len(t, got.Values, 2)
-	require.Len(t, got.Values["co2"].Mean, len(got.Time))
 	require.Nil(t, got.Values["co2"].Mean[0], "a sensor that the device does not have")
 
+	r.publish("gw-a", reading("d2", "A栋", now))
+	r.eventually("the device", func() bool { return r.get("/api/v1/devices/d2").status == http.StatusOK })
+	r.getJSON("/api/v1/devices/d2/series", &got)
+	require.Empty(t, got.Time, "there is nothing of it yet")
 	r.refused("/api/v1/devices/unknown/series", http.StatusNotFound, "device_not_found")
 	for _, query := range []string{"parameters=Colour", "parameters=co2,", "parameters=" + tooMany(), "parameters=temperature,temperature", "from=yesterday", "points=1", "points=5000", "from=1640995200000&to=1640995200000", "step=1"} {
 		r.refused("/api/v1/devices/d1/series?"+query, http.StatusBadRequest, "bad_parameter")
 	}
+}
+
+// TestWithoutHistory: what is refused says what to do.
+func TestWithoutHistory(t *testing.T) {
+	r := start(t, nil)
+	now := r.portal.model.Now()
+	r.publish("gw-a", reading("d1", "A栋", now))
+	r.eventually("the device", func() bool { return r.get("/api/v1/devices/d1").status == http.StatusOK })
+	require.Contains(t, r.refused("/api/v1/devices/d1/series", http.StatusServiceUnavailable, "no_history"), "PORTAL_HISTORY_URL")
+	r.refused("/api/v1/devices/d1/readings.csv", http.StatusServiceUnavailable, "no_history")
+}
+
+func TestHistoryThatGivesNoAnswer(t *testing.T) {
+	h := startHistorian(t, func(*history.Query) (history.Series, int) { return history.Series{}, http.StatusServiceUnavailable })
+	r := start(t, func(o *Options) { o.Config.HistoryURL = h.URL })
+	r.refused("/api/v1/devices/d1/series", http.StatusServiceUnavailable, "history_unavailable")
+	h.Close()
+	require.Contains(t, r.refused("/api/v1/devices/d1/series", http.StatusServiceUnavailable, "history_unavailable"), "is the core that keeps it running")
+	r.refused("/api/v1/devices/d1/readings.csv", http.StatusServiceUnavailable, "history_unavailable")
+}
+
+// TestReadingsAreExported: what the historian sends, and no export that ended early looks complete.
+func TestReadingsAreExported(t *testing.T) {
+	h := startHistorian(t, nil)
+	r := start(t, func(o *Options) { o.Config.HistoryURL = h.URL })
+	a := r.get("/api/v1/devices/d1/readings.csv?parameters=co2")
+	require.Equal(t, http.StatusOK, a.status)
+	require.Equal(t, "csv of d1, [co2]\n", a.body)
+	require.Contains(t, a.header.Get("Content-Disposition"), "d1.csv")
+	a = r.get("/api/v1/devices/d1/readings.ndjson?from=1640995200000&to=1640995200001")
+	require.Equal(t, "ndjson of d1, []\n", a.body)
+	require.Equal(t, "application/x-ndjson", a.header.Get("Content-Type"))
+	r.refused("/api/v1/devices/d1/readings.csv?from=yesterday", http.StatusBadRequest, "bad_parameter")
+	r.refused("/api/v1/devices/d1/readings.csv?points=5", http.StatusBadRequest, "bad_parameter")
+
+	resp, err := http.Get("http://" + r.portal.Addr() + "/api/v1/devices/broken/readings.csv")
+	require.NoError(t, err)
+	_, err = io.ReadAll(resp.Body)
+	require.Error(t, err, "the stream ends without its last chunk")
+	require.NoError(t, resp.Body.Close())
+	http.DefaultClient.CloseIdleConnections()
 }
 
 // tooMany are more names of sensors than a reading has.
@@ -56,22 +141,35 @@ func tooMany() string {
 }
 
 func TestBuildingSeries(t *testing.T) {
-	r := start(t, nil)
+	h := startHistorian(t, func(q *history.Query) (history.Series, int) {
+		if q.Buildings[0] != "A栋" {
+			return history.Series{}, http.StatusOK
+		}
+		return history.Series{Building: q.Buildings[0], StepMS: 60_000, IntervalMS: 60_000, Begins: 7, Time: []int64{60_000}, Values: map[string]history.Column{
+			"temperature": {Mean: history.Numbers{19}, Min: history.Numbers{18}, Max: history.Numbers{20}},
+		}}, http.StatusOK
+	})
+	r := start(t, func(o *Options) { o.Config.HistoryURL = h.URL })
 	now := populate(r)
 	r.refused("/api/v1/buildings/nowhere/series", http.StatusNotFound, "building_not_found")
+	path := "/api/v1/buildings/" + url.PathEscape("A栋") + "/series?parameters=temperature"
 	var got buildingSeries
-	r.getJSON("/api/v1/buildings/"+url.PathEscape("A栋")+"/series", &got)
+	r.getJSON(path, &got)
 	require.Equal(t, "A栋", got.Building)
-	require.Empty(t, got.Time, "no aggregate has come yet")
+	require.Equal(t, []int64{90_000}, got.Time, "from the history")
 	second := now - now%1000
-	require.NoError(t, r.nc.Publish(wire.AggregateSubject, fmt.Appendf(nil,
-		`[{"scope":"building","id":"A栋","parameter":"temperature","start":%d,"width_ms":1000,"count":2,"sum":41,"min":20,"max":21}]`, second)))
-	r.eventually("a mean", func() bool {
-		r.getJSON("/api/v1/buildings/"+url.PathEscape("A栋")+"/series?parameters=temperature", &got)
-		return len(got.Time) == 1
+	for at := second - 300_000; at <= second; at += 1000 {
+		require.NoError(t, r.nc.Publish(wire.AggregateSubject, fmt.Appendf(nil,
+			`[{"scope":"building","id":"A栋","parameter":"temperature","start":%d,"width_ms":1000,"count":2,"sum":41,"min":20,"max":21}]`, at)))
+	}
+	r.eventually("means of the last minutes", func() bool {
+		r.getJSON(fmt.Sprintf("%s&from=%d&to=%d", path, second-200_000, second), &got)
+		return got.StepMS == 1000 && len(got.Time) == 201
 	})
 	require.InDelta(t, 20.5, *got.Values["temperature"].Mean[0], 0)
 	require.Equal(t, "°C", got.Values["temperature"].Unit)
+	r.getJSON(fmt.Sprintf("%s&from=%d&to=%d", path, second-3_600_000, second), &got)
+	require.Equal(t, []int64{90_000}, got.Time, "more than is kept here")
 
 	var buildings list[building]
 	r.eventually("three buildings", func() bool {

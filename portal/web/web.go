@@ -15,6 +15,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
@@ -59,6 +60,7 @@ type Portal struct {
 	fanout    *fanout.Broadcaster
 	dashboard *dashboard.Publisher
 	series    *series.Store
+	history   *history.Client // nil: none is configured
 	catalogue *sensorfile.File
 	census    *census.Census
 	inventory inventory
@@ -113,7 +115,10 @@ func (p *Portal) build(o Options) (err error) {
 		return err
 	}
 	p.series = series.New(series.Options{})
-	p.model = state.New(state.Options{Decoded: p.series.Add})
+	p.model = state.New(state.Options{})
+	if p.history, err = o.Config.history(); err != nil {
+		return err
+	}
 	if err := o.Registry.Register(p.model.Collector()); err != nil {
 		return err
 	}
@@ -205,6 +210,12 @@ func (p *Portal) Run(ctx context.Context) error {
 	g.Go("dashboard", p.dashboard.Run)
 	g.Go("commands", p.commands.Run)
 	g.Go("fanout", p.fanout.Run)
+	if p.history != nil {
+		g.OnStop("history", func(context.Context) error {
+			p.history.Close()
+			return nil
+		})
+	}
 	if p.wsApp != nil {
 		serve(g, "websocket port", p.wsApp, p.wsLn)
 	}

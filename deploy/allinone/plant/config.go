@@ -142,6 +142,9 @@ func (c *Config) place() error {
 	shift("PORTAL_ADDR", &p.Portal.Addr)
 	shift("CORE_HISTORY_ADDR", &p.Core.History.Addr)
 	p.Core.History.DataDir = filepath.Join(c.DataDir, "core")
+	if p.Portal.HistoryURL = ""; p.Core.History.Enabled() {
+		p.Portal.HistoryURL = "http://" + p.Core.History.Addr
+	}
 	if port := p.Portal.WebSocketPort; port != 0 {
 		_, err := c.shift("WEBSOCKET_PORT", ":"+strconv.Itoa(port))
 		errs = append(errs, err)

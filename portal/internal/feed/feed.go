@@ -229,9 +229,6 @@ func (f *Feed) applyState(m *sarama.ConsumerMessage, _ bool) {
 		return // a fence record, see internal/kafka
 	case m.Value == nil:
 		f.model.Remove(string(m.Key), m.Timestamp.UnixMilli())
-		if f.opts.Series != nil {
-			f.opts.Series.Forget(string(m.Key))
-		}
 		return
 	}
 	var s telemetry.DeviceState

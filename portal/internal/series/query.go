@@ -3,7 +3,6 @@ package series
 import (
 	"maps"
 	"math"
-	"math/bits"
 	"slices"
 )
 
@@ -16,7 +15,8 @@ type Column struct {
 }
 
 // Table is the series of one device or building between two times. Time has the middle of each
-// step in ms. Empty steps are left out, but a gap appears as one step with nil values.
+// step in ms, or with StepMS 0 the time of each reading, whose Min and Max are its value. Empty steps
+// are left out, but a gap appears as one step with nil values.
 type Table struct {
 	From   int64             `json:"from"`
 	To     int64             `json:"to"`
@@ -133,127 +133,30 @@ func round(v float64) float64 {
 	return v
 }
 
-// Device returns the series of a device, and whether it has one.
-func (s *Store) Device(id string, q Query) (Table, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	c := s.devices[id]
-	if c == nil {
-		return newGrid(q, fineStep).table(0, 0), false
-	}
-	if q.Parameters == nil {
-		q.Parameters = c.names()
-	}
-	// The fine tier alone serves a range within it.
-	fine := q.From >= c.newest-(fineLen-1)*fineStep
-	step, begins := int64(fineStep), c.begins
-	if !fine {
-		step, begins = coarseStep, max(c.begins, c.newest-(coarseLen-1)*coarseStep)
-	}
-	g := newGrid(q, step)
-	units := make([]string, len(q.Parameters))
-	for i, name := range q.Parameters {
-		t := c.find(name, i)
-		if t == nil {
-			continue
-		}
-		units[i] = t.of.Value().unit
-		if fine {
-			c.eachFine(t, func(at int64, v float64) { g.add(i, at, 1, v, v, v) })
-			continue
-		}
-		c.eachCoarse(t, func(at, n int64, mean, lowest, highest float64) {
-			g.add(i, at, n, float64(n)*mean, lowest, highest)
-		})
-	}
-	table := g.table(begins, c.maxGap(g.step))
-	for i, name := range q.Parameters {
-		column := table.Values[name]
-		column.Unit = units[i]
-		table.Values[name] = column
-	}
-	return table, true
-}
-
-func (c *device) names() []string {
-	out := make([]string, len(c.sensors))
-	for i := range c.sensors {
-		out[i] = c.sensors[i].of.Value().name
-	}
-	return out
-}
-
-func (c *device) eachFine(t *sensor, f func(at int64, v float64)) {
-	for step := max(0, c.fine-fineLen+1); step <= c.fine; step++ {
-		if v := t.rings[step%fineLen]; v != none {
-			f(step*fineStep, t.value(v))
-		}
-	}
-}
-
-func (c *device) eachCoarse(t *sensor, f func(at, n int64, mean, lowest, highest float64)) {
-	for step := max(0, c.coarse-coarseLen+1); step < c.coarse; step++ {
-		if mean, lowest, highest, known := t.spanAt(step % coarseLen); known {
-			f(step*coarseStep, int64(c.n[step%coarseLen]), mean, lowest, highest)
-		}
-	}
-	if m := t.open; m.n > 0 {
-		value := func(d float32) float64 { return t.reference + float64(d) }
-		f(c.coarse*coarseStep, int64(m.n), value(m.mean), value(m.lowest), value(m.highest))
-	}
-}
-
-// maxGap is how many empty steps are not a gap: a device that sends every twenty seconds has three
-// of them between two readings. It is three times the mean interval, in whole steps.
-func (c *device) maxGap(step int64) int {
-	n := int64(bits.OnesCount64(c.fineSet))
-	if n < 2 {
-		return 3
-	}
-	// Rotated so that the newest step is the highest bit, the oldest one is the lowest.
-	ordered := bits.RotateLeft64(c.fineSet, int(fineLen-1-c.fine%fineLen))
-	span := fineLen - 1 - int64(bits.TrailingZeros64(ordered))
-	usual := span * fineStep / (n - 1)
-	return int(3 * usual / step)
-}
-
-// Building returns the means of a building, and whether it has any.
+// Building returns the means of a building in a range, and whether they are kept here: the range is
+// within the last ten minutes, and within the time since the first mean came.
 func (s *Store) Building(name string, q Query) (Table, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	m := s.buildings[name]
 	if m == nil {
-		return newGrid(q, dayStep).table(0, 0), false
+		return newGrid(q, tenStep).table(0, 0), false
 	}
+	begins := max(m.begins, m.newest-(tenLen-1)*tenStep)
 	if q.Parameters == nil {
 		q.Parameters = slices.Sorted(maps.Keys(m.by))
 	}
-	step, length := int64(dayStep), int64(dayLen)
-	if q.From >= m.newest-(tenLen-1)*tenStep {
-		step, length = tenStep, tenLen
-	}
-	g := newGrid(q, step)
+	g := newGrid(q, tenStep)
 	for i, name := range q.Parameters {
 		t := m.by[name]
 		if t == nil {
 			continue
 		}
-		ring := t.day[:]
-		if step == tenStep {
-			ring = t.ten[:]
-		}
-		for k := range ring {
-			if w := &ring[k]; w.count > 0 {
-				g.add(i, int64(w.step)*step, int64(w.count), w.sum, float64(w.min), float64(w.max))
+		for k := range t {
+			if w := &t[k]; w.count > 0 {
+				g.add(i, int64(w.step)*tenStep, int64(w.count), w.sum, float64(w.min), float64(w.max))
 			}
 		}
 	}
-	return g.table(max(m.begins, m.newest-(length-1)*step), 5), true
-}
-
-// Devices returns how many devices have a series.
-func (s *Store) Devices() int {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return len(s.devices)
+	return g.table(begins, 5), q.From >= begins
 }

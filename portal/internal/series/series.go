@@ -1,33 +1,21 @@
-// Package series keeps recent time series in memory, in steps of plant time: for each device's
-// sensors five minutes by five seconds and an hour by 90 seconds, for each building's means the
-// last ten minutes by the second and the last day by the minute. It is not a history: it starts
-// empty with the portal. Memory is taken for the sensors that send, not for those of the
-// catalogue. It does no I/O and blocks only on its own lock.
+// Package series makes the tables of charts: of what the historian answers, and of the means of
+// buildings in the last ten minutes by the second, which it keeps in memory. It does no I/O and blocks
+// only on its own lock.
 package series
 
 import (
-	"strings"
 	"sync"
 
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/internal/wire"
 )
 
-// Tiers of a building. aheadBy is how far, in ms, a timestamp may be ahead of the time of receipt:
-// readings of faster clocks would push correct ones out of the rings.
+// Means of a building are kept in a ring of seconds.
 const (
 	tenStep, tenLen = 1_000, 600
-	dayStep, dayLen = 60_000, 1440
-	aheadBy         = 5_000
 )
 
 // Options of a Store. The zero value is usable. Beyond a bound there is no series.
 type Options struct {
-	// MaxDevices bounds the devices with a series; 0 means 20,000.
-	MaxDevices int
-	// MaxSensors bounds the sensors of all devices together; 0 means 250,000. One device has
-	// at most telemetry.MaxSensors.
-	MaxSensors int
 	// MaxBuildings bounds the buildings with a series; 0 means 1,000.
 	MaxBuildings int
 	// MaxMeans bounds the means of all buildings together; 0 means 10,000. One building has
@@ -35,13 +23,11 @@ type Options struct {
 	MaxMeans int
 }
 
-// Store holds the series. It is safe for concurrent use.
+// Store holds the means. It is safe for concurrent use.
 type Store struct {
 	o Options
 
 	mu        sync.RWMutex
-	devices   map[string]*device
-	sensors   int // of all devices
 	buildings map[string]*building
 	means     int // of all buildings
 }
@@ -50,7 +36,7 @@ type Store struct {
 type building struct {
 	begins int64
 	newest int64
-	by     map[string]*tiers
+	by     map[string]*ring
 }
 
 // bucket is a merged window.
@@ -61,15 +47,12 @@ type bucket struct {
 	min, max float32
 }
 
-type tiers struct {
-	ten [tenLen]bucket
-	day [dayLen]bucket
-}
+type ring [tenLen]bucket
 
-// merge merges a window into the slot of a ring that its start belongs to.
-func merge(ring []bucket, step int64, w *telemetry.Window) {
-	n := w.Start / step
-	slot := &ring[n%int64(len(ring))]
+// merge merges a window into the slot that its start belongs to.
+func (r *ring) merge(w *telemetry.Window) {
+	n := w.Start / tenStep
+	slot := &r[n%tenLen]
 	switch {
 	case slot.count == 0 || int64(slot.step) < n:
 		*slot = bucket{step: uint32(n), count: uint32(w.Count), sum: w.Sum, min: float32(w.Min), max: float32(w.Max)}
@@ -82,47 +65,13 @@ func merge(ring []bucket, step int64, w *telemetry.Window) {
 
 // New returns an empty store.
 func New(o Options) *Store {
-	if o.MaxDevices == 0 {
-		o.MaxDevices = 20_000
-	}
-	if o.MaxSensors == 0 {
-		o.MaxSensors = 250_000
-	}
 	if o.MaxBuildings == 0 {
 		o.MaxBuildings = 1_000
 	}
 	if o.MaxMeans == 0 {
 		o.MaxMeans = 10_000
 	}
-	return &Store{o: o, devices: make(map[string]*device), buildings: make(map[string]*building)}
-}
-
-// Add adds a decoded reading of a live frame.
-func (s *Store) Add(e *wire.FrameEntry, r *telemetry.Reading) {
-	if e.Timestamp > e.Received+aheadBy || e.Timestamp < 0 || e.Timestamp >= telemetry.MaxTimestamp {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.devices[e.Device]
-	if c == nil {
-		if len(s.devices) >= s.o.MaxDevices {
-			return
-		}
-		c = &device{begins: e.Timestamp}
-		s.devices[strings.Clone(e.Device)] = c // the frame's bytes are reused
-	}
-	s.add(c, e.Timestamp, r)
-}
-
-// Forget drops the series of a device.
-func (s *Store) Forget(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c := s.devices[id]; c != nil {
-		s.sensors -= len(c.sensors)
-		delete(s.devices, id)
-	}
+	return &Store{o: o, buildings: make(map[string]*building)}
 }
 
 // AddWindows adds one-second aggregates of buildings and ignores all others.
@@ -144,7 +93,7 @@ func (s *Store) addWindow(w *telemetry.Window) {
 		if len(s.buildings) >= s.o.MaxBuildings {
 			return
 		}
-		m = &building{begins: w.Start, by: make(map[string]*tiers)}
+		m = &building{begins: w.Start, by: make(map[string]*ring)}
 		s.buildings[w.ID] = m
 	}
 	m.begins, m.newest = min(m.begins, w.Start), max(m.newest, w.Start)
@@ -154,9 +103,8 @@ func (s *Store) addWindow(w *telemetry.Window) {
 			return
 		}
 		s.means++
-		t = new(tiers)
+		t = new(ring)
 		m.by[w.Parameter] = t
 	}
-	merge(t.ten[:], tenStep, w)
-	merge(t.day[:], dayStep, w)
+	t.merge(w)
 }

@@ -1,52 +1,30 @@
 package series_test
 
 import (
-	"fmt"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
+	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/series"
 )
 
-const start = 1_640_995_200_000 // a multiple of every step
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// send puts one reading of one device into a store, received when it was measured.
-func send(tb testing.TB, s *series.Store, id string, at int64, temperature float64) {
-	tb.Helper()
-	sendReceived(tb, s, id, at, at, temperature)
+const start = 1_700_000_000_000
+
+func window(at int64, value float64) telemetry.Window {
+	return telemetry.Window{Scope: "building", ID: "A", Parameter: "temperature", Start: at, WidthMS: 1000, Count: 1, Sum: value, Min: value, Max: value}
 }
 
-func sendReceived(tb testing.TB, s *series.Store, id string, at, received int64, temperature float64) {
-	tb.Helper()
-	var b wire.FrameBuilder
-	b.Reset("gw-a")
-	b.Add(wire.FrameEntry{Device: id, Timestamp: at, Received: received, Payload: fmt.Appendf(nil,
-		`{"device_id":%q,"timestamp":%d,"location":{"building":"A","floor":1,"room":"1"},"sensors":{"temperature":{"value":%g,"unit":"°C"}}}`,
-		id, at, temperature)})
-	f, err := wire.OpenFrame(b.Finish())
-	require.NoError(tb, err)
-	addFrame(tb, s, f)
+func asked(from, to int64, points int) series.Query {
+	return series.Query{From: from, To: to, Parameters: []string{"temperature"}, Points: points}
 }
 
-// addFrame adds the entries of a frame, as the model does.
-func addFrame(tb testing.TB, s *series.Store, f *wire.Frame) {
-	tb.Helper()
-	var r telemetry.Reading
-	for e, ok := f.Next(); ok; e, ok = f.Next() {
-		require.NoError(tb, wire.DecodeReading(e.Payload, &r, nil))
-		s.Add(&e, &r)
-	}
-	require.NoError(tb, f.Err())
-}
-
-func temperatures(from, to int64, points int) series.Query {
-	return series.Query{From: from, To: to, Points: points, Parameters: []string{"temperature"}}
-}
-
-// numbers dereferences pointers; nil becomes -1.
+// numbers are values, -1 for none.
 func numbers(list []*float64) []float64 {
 	out := make([]float64, len(list))
 	for i, v := range list {
@@ -58,135 +36,81 @@ func numbers(list []*float64) []float64 {
 	return out
 }
 
-func TestFiveMinutesOfADevice(t *testing.T) {
-	s := series.New(series.Options{})
-	for i := range int64(60) {
-		send(t, s, "d1", start+i*5000, float64(i))
-	}
-	table, ok := s.Device("d1", temperatures(start, start+299_999, 600))
-	require.True(t, ok)
-	require.Equal(t, int64(5000), table.StepMS)
-	require.Equal(t, int64(start), table.Begins)
-	require.Len(t, table.Time, 60)
-	require.InDelta(t, 59, *table.Values["temperature"].Mean[59], 0)
-	// Fewer points merge steps, and keep what was lowest and highest in them.
-	table, _ = s.Device("d1", temperatures(start, start+299_999, 6))
-	require.Equal(t, int64(50_000), table.StepMS)
-	require.Equal(t, []float64{4.5, 14.5, 24.5, 34.5, 44.5, 54.5}, numbers(table.Values["temperature"].Mean))
-	require.Equal(t, []float64{0, 10, 20, 30, 40, 50}, numbers(table.Values["temperature"].Min))
-	require.Equal(t, []float64{9, 19, 29, 39, 49, 59}, numbers(table.Values["temperature"].Max))
-}
-
-func TestAnOutageIsAGapAndASlowDeviceIsNot(t *testing.T) {
-	s := series.New(series.Options{})
-	for i := range int64(8) {
-		send(t, s, "slow", start+i*20_000, 20)
-		send(t, s, "cut", start+i*5000, 20)
-		send(t, s, "cut", start+100_000+i*5000, 20)
-	}
-	slow, _ := s.Device("slow", temperatures(start, start+199_999, 600))
-	require.Len(t, slow.Time, 8)
-	require.NotContains(t, numbers(slow.Values["temperature"].Mean), -1.0)
-	cut, _ := s.Device("cut", temperatures(start, start+199_999, 600))
-	require.Len(t, cut.Time, 17)
-	require.Nil(t, cut.Values["temperature"].Mean[8])
-}
-
-func TestTheHourIsKeptInWiderSteps(t *testing.T) {
-	s := series.New(series.Options{})
-	for i := range int64(5000) { // 83 minutes
-		send(t, s, "d1", start+i*1000, float64(i%15))
-	}
-	end := int64(start + 5000*1000)
-	table, _ := s.Device("d1", temperatures(end-3_600_000, end, 1000))
-	require.Equal(t, int64(90_000), table.StepMS)
-	require.InDelta(t, 40, len(table.Time), 1)
-	mean, low, high := table.Values["temperature"].Mean, table.Values["temperature"].Min, table.Values["temperature"].Max
-	for i := range len(mean) - 1 {
-		require.InDelta(t, 7, *mean[i], 0.01)
-		require.InDelta(t, 0, *low[i], 0)
-		require.InDelta(t, 14, *high[i], 0)
-	}
-	require.Greater(t, table.Begins, int64(start))
-}
-
-func TestLateAndEarlyReadings(t *testing.T) {
-	s := series.New(series.Options{})
-	send(t, s, "d1", start+600_000, 1)
-	send(t, s, "d1", start, 2)         // late: only the wider tier still has room for it
-	send(t, s, "d1", start+599_000, 3) // a little late
-	table, _ := s.Device("d1", temperatures(start+595_000, start+605_000, 600))
-	require.Equal(t, []float64{3, 1}, numbers(table.Values["temperature"].Mean))
-	table, _ = s.Device("d1", temperatures(start, start+605_000, 600))
-	require.InDelta(t, 2, *table.Values["temperature"].Mean[0], 0)
-}
-
-// TestFastClockDoesNotPushOutTheTruth has a device whose clock is put right: had its readings
-// from the future been kept, there would be no room left for the true ones.
-func TestFastClockDoesNotPushOutTheTruth(t *testing.T) {
-	s := series.New(series.Options{})
-	fast := func(ahead int64) {
-		sendReceived(t, s, "fast", start+ahead, start, 99)
-	}
-	for _, ahead := range []int64{5_001, 10_000, 3_600_000, 86_400_000} {
-		fast(ahead)
-		_, ok := s.Device("fast", temperatures(start, start+ahead, 10))
-		require.False(t, ok, "%d ms ahead", ahead)
-	}
-	fast(5_000) // a little is allowed
-	send(t, s, "fast", start+1_000, 20)
-	table, ok := s.Device("fast", temperatures(start, start+10_000, 600))
-	require.True(t, ok)
-	require.Equal(t, []float64{20, 99}, numbers(table.Values["temperature"].Mean))
-}
-
-func TestBuildings(t *testing.T) {
+func TestMeansOfTheLastTenMinutes(t *testing.T) {
 	s := series.New(series.Options{MaxBuildings: 1})
-	for i := range int64(120) {
-		w := telemetry.Window{Scope: "building", ID: "A栋", Parameter: "temperature", Start: start + i*1000, WidthMS: 1000, Count: 2, Sum: 40, Min: 19, Max: 21}
-		s.AddWindows([]telemetry.Window{w, {Scope: "device", ID: "d1", Parameter: "temperature", Start: start, WidthMS: 1000, Count: 1}})
-		w.ID = "B栋" // beyond the limit
+	for i := range int64(700) {
+		s.AddWindows([]telemetry.Window{window(start+i*1000, float64(i))})
+	}
+	const newest = start + 699_000
+	table, kept := s.Building("A", asked(newest-9000, newest, 10))
+	require.True(t, kept)
+	require.EqualValues(t, 1000, table.StepMS)
+	require.Equal(t, []float64{690, 691, 692, 693, 694, 695, 696, 697, 698, 699}, numbers(table.Values["temperature"].Mean))
+	require.EqualValues(t, newest-9000+500, table.Time[0], "the middle of the step")
+	table, kept = s.Building("A", asked(newest-599_000, newest, 60))
+	require.True(t, kept)
+	require.EqualValues(t, 10_000, table.StepMS)
+	require.InDelta(t, 694.5, *table.Values["temperature"].Mean[59], 1e-9)
+	require.InDelta(t, 699, *table.Values["temperature"].Max[59], 1e-9)
+	_, kept = s.Building("A", asked(newest-600_000, newest, 60))
+	require.False(t, kept, "older ones are gone")
+
+	s.AddWindows([]telemetry.Window{{Scope: "building", ID: "B", Parameter: "temperature", Start: start, WidthMS: 1000, Count: 1}})
+	_, kept = s.Building("B", asked(start, start+1000, 10))
+	require.False(t, kept, "there are too many buildings")
+}
+
+func TestOtherWindowsAreIgnored(t *testing.T) {
+	s := series.New(series.Options{MaxMeans: 1})
+	for _, change := range []func(w *telemetry.Window){
+		func(w *telemetry.Window) { w.Scope = "device" }, func(w *telemetry.Window) { w.WidthMS = 60_000 },
+		func(w *telemetry.Window) { w.Count = 0 }, func(w *telemetry.Window) { w.Count = -1 }, func(w *telemetry.Window) { w.Start = -1000 },
+	} {
+		w := window(start, 99)
+		change(&w)
 		s.AddWindows([]telemetry.Window{w})
 	}
-	table, ok := s.Building("A栋", temperatures(start, start+119_999, 600))
-	require.True(t, ok)
-	require.Equal(t, int64(1000), table.StepMS)
-	require.Len(t, table.Time, 120)
-	table, _ = s.Building("A栋", temperatures(start-3_600_000, start+119_999, 600))
-	require.Equal(t, int64(60_000), table.StepMS)
-	require.Equal(t, []float64{20, 20}, numbers(table.Values["temperature"].Mean))
-	_, ok = s.Building("B栋", temperatures(start, start+1000, 10))
-	require.False(t, ok)
+	table, kept := s.Building("A", asked(start, start+1000, 10))
+	require.False(t, kept)
+	require.Empty(t, table.Time)
+	other := window(start, 5)
+	other.Parameter = "co2"
+	s.AddWindows([]telemetry.Window{window(start, 10), window(start, 30), window(start+600_000, 50), window(start, 99), other})
+	table, kept = s.Building("A", asked(start+600_000, start+601_000, 10))
+	require.True(t, kept)
+	require.Equal(t, []float64{50}, numbers(table.Values["temperature"].Mean), "a late one does not come into the place of a newer one")
+	table, _ = s.Building("A", series.Query{From: start + 600_000, To: start + 601_000, Points: 10})
+	require.Len(t, table.Values, 1, "there are too many means")
 }
 
-func TestMemoryIsBounded(t *testing.T) {
-	s := series.New(series.Options{MaxDevices: 2})
-	for i := range 10 {
-		send(t, s, fmt.Sprintf("d%d", i), start, 1)
-	}
-	require.Equal(t, 2, s.Devices())
-	_, ok := s.Device("d9", temperatures(start, start+1000, 10))
-	require.False(t, ok)
-}
-
-// BenchmarkAdd is what the course of devices costs a reading.
-func BenchmarkAdd(b *testing.B) {
+func TestGapIsFourMissingSteps(t *testing.T) {
 	s := series.New(series.Options{})
-	var fb wire.FrameBuilder
-	fb.Reset("gw-a")
-	const entries = 100
-	for i := range entries {
-		fb.Add(wire.FrameEntry{Device: fmt.Sprintf("device_%03d", i), Timestamp: start, Received: start, Payload: []byte(
-			`{"device_id":"device_001","timestamp":1640995200000,"location":{"building":"A","floor":3,"room":"301"},"sensors":{"temperature":{"value":25.6,"unit":"C","status":"normal"},"humidity":{"value":65.2,"unit":"%","status":"normal"},"pressure":{"value":1013.25,"unit":"hPa","status":"normal"},"switch_status":{"value":true,"status":"on"},"current":{"value":2.5,"unit":"A","status":"normal"}},"device_info":{"model":"IOT-SENSOR-V2","firmware":"1.2.3","battery":85,"signal_strength":-45}}`)})
+	for _, at := range []int64{0, 1000, 2000, 9000} {
+		s.AddWindows([]telemetry.Window{window(start+at, 1)})
 	}
-	data := fb.Finish()
-	b.ReportAllocs()
-	for b.Loop() {
-		f, err := wire.OpenFrame(data)
-		if err != nil {
-			b.Fatal(err)
-		}
-		addFrame(b, s, f)
+	table, _ := s.Building("A", asked(start, start+10_000, 100))
+	require.Equal(t, []float64{1, 1, 1, -1, 1}, numbers(table.Values["temperature"].Mean))
+}
+
+func TestHistoryBecomesATable(t *testing.T) {
+	nan := math.NaN()
+	steps := &history.Series{
+		StepMS: 1000, IntervalMS: 500, Begins: start, Time: []int64{start, start + 1000, start + 9000},
+		Values: map[string]history.Column{"temperature": {Unit: "°C", N: []int64{2, 0, 1}, Mean: history.Numbers{1, nan, 3}, Min: history.Numbers{0, nan, 3}, Max: history.Numbers{2, nan, 3}}},
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/entries, "ns/reading")
+	q := series.Query{From: start, To: start + 10_000, Parameters: []string{"temperature", "co2"}, Points: 10}
+	table := series.FromHistory(&q, steps)
+	require.Equal(t, []int64{start + 500, start + 1500, start + 8499, start + 9500}, table.Time)
+	require.Equal(t, []float64{1, -1, -1, 3}, numbers(table.Values["temperature"].Mean))
+	require.Equal(t, []float64{0, -1, -1, 3}, numbers(table.Values["temperature"].Min))
+	require.Equal(t, []float64{2, -1, -1, 3}, numbers(table.Values["temperature"].Max))
+	require.Equal(t, "°C", table.Values["temperature"].Unit)
+	require.Equal(t, []float64{-1, -1, -1, -1}, numbers(table.Values["co2"].Mean), "it was asked for")
+	require.EqualValues(t, start, table.Begins)
+
+	single := &history.Series{IntervalMS: 60_000, Time: []int64{start, start + 60_000, start + 241_000}, Values: map[string]history.Column{"co2": {Mean: history.Numbers{1, 2, 3}}}}
+	table = series.FromHistory(&series.Query{From: start, To: start + 300_000}, single)
+	require.Equal(t, []int64{start, start + 60_000, start + 240_999, start + 241_000}, table.Time)
+	require.Equal(t, []float64{1, 2, -1, 3}, numbers(table.Values["co2"].Max))
+	require.Empty(t, series.FromHistory(&series.Query{}, &history.Series{}).Time)
 }

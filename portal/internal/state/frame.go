@@ -161,9 +161,6 @@ func (m *Model) applyEntry(e *wire.FrameEntry, gateway string, now int64) {
 		m.counts.Removed++
 		return
 	}
-	if m.decoded != nil && e.Reading != nil {
-		m.decoded(e, e.Reading)
-	}
 	d := m.add(e.Device)
 	if !d.newer(e) {
 		m.counts.Outdated++

@@ -97,19 +97,6 @@ func TestEntriesBeforeDamageAreAppliedThoughOneWasRefused(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-func TestDecodedGetsEveryAppliedReadingOnce(t *testing.T) {
-	var got []string
-	m, _ := newModel(Options{Decoded: func(e *wire.FrameEntry, r *telemetry.Reading) {
-		require.Equal(t, e.Device, r.DeviceID)
-		got = append(got, fmt.Sprint(r.DeviceID, e.Timestamp-r.Timestamp))
-	}})
-	bad := entry("c", t0, t0)
-	bad.Device = "x"
-	_, err := m.ApplyFrame(openFrame(t, entry("a", t0, t0), bad, entry("b", t0+1, t0)))
-	require.ErrorIs(t, err, errRefused)
-	require.Equal(t, []string{"a0", "b0"}, got)
-}
-
 func TestGatewayNamesOfForgedFramesAreNotKeptWithoutBound(t *testing.T) {
 	m, _ := newModel(Options{})
 	for i := range maxGateways + 100 {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/meter"
 )
 
@@ -38,16 +37,11 @@ type Options struct {
 	MaxAlerts int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Decoded, unless it is nil, is called with each reading of a live frame, newest or not,
-	// before it is applied and with the model locked for writing: it must not block, and must
-	// not call methods of Model that lock. Both arguments are valid during the call.
-	Decoded func(*wire.FrameEntry, *telemetry.Reading)
 }
 
 // Model is the model. All of its methods may be called concurrently.
 type Model struct {
-	now     func() time.Time
-	decoded func(*wire.FrameEntry, *telemetry.Reading)
+	now func() time.Time
 
 	applying sync.Mutex // guards the scratch of ApplyFrame; taken before mu
 	batch    batch
@@ -96,7 +90,6 @@ func New(o Options) *Model {
 	}
 	return &Model{
 		now:      o.Now,
-		decoded:  o.Decoded,
 		devices:  make(map[string]*Device),
 		metas:    make(map[string]*telemetry.DeviceMeta),
 		gateways: make(map[string]*Gateway),
