@@ -4,15 +4,17 @@ import { css, series } from './palette.js';
 
 const PAD = 8;
 const LONG = 240; // s from which the time axis shows no seconds
+const DAYS = 172_800; // s from which it shows dates
 const SECONDS = [1, 2, 5, 10, 15, 30, 60];
-const MINUTES = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400];
-const isLong = (u) => u.scales.x.max - u.scales.x.min >= LONG;
+const MINUTES = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800, 432_000, 864_000];
+const span = (u) => u.scales.x.max - u.scales.x.min;
+const isLong = (u) => span(u) >= LONG;
 let marked = false;
 
 /**
  * createLine draws into el. Options: lines [{label}], height in px (none: that of el), sync (a
  * name: charts with the same one share their cursor), limits() → [{value, color, label}],
- * marks() → [{time, color}], band: draw min–max around the only line, onZoom(from, to),
+ * marks() → [{time, color}], band: draw min–max around the only line, dots(): mark each point, onZoom(from, to),
  * onReset(), onCursor(index|null), range: [min, max] where it is fixed, axes: false for a small one without labels.
  *
  * setData takes {time: [ms], lines: [[value|null]], min, max}. Nothing is animated.
@@ -23,6 +25,8 @@ export function createLine(el, options) {
   let range = null;
   const minutes = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
   const seconds = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+
+  const dates = new Intl.DateTimeFormat(undefined, { month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', hour12: false });
 
   /** height is the requested height, or that of the element. */
   const height = () => options.height ?? Math.max(el.clientHeight - PAD, 64);
@@ -35,7 +39,7 @@ export function createLine(el, options) {
 
   /** times labels the time axis. */
   function times(u, ticks) {
-    const clock = isLong(u) ? minutes : seconds;
+    const clock = span(u) >= DAYS ? dates : isLong(u) ? minutes : seconds;
     return ticks.map((s) => clock.format(s * 1000));
   }
 
@@ -50,7 +54,7 @@ export function createLine(el, options) {
       dash: series(line.look ?? i).dash,
       width: 1.5,
       spanGaps: false,
-      points: { show: false },
+      points: { show: () => Boolean(options.dots?.()), size: 4, fill: series(line.look ?? i).color },
     }));
     const band = { stroke: 'transparent', points: { show: false }, spanGaps: false };
     return {
@@ -69,7 +73,7 @@ export function createLine(el, options) {
         y: { range: options.range ?? ((_, min, max) => padded(min, max, options.limits?.() ?? [])) },
       },
       axes: [
-        { ...axis, show: !small, size: 24, space: (u) => (isLong(u) ? 40 : 70), incrs: (u) => (isLong(u) ? MINUTES : SECONDS), values: times },
+        { ...axis, show: !small, size: 24, space: (u) => (span(u) >= DAYS ? 110 : isLong(u) ? 40 : 70), incrs: (u) => (isLong(u) ? MINUTES : SECONDS), values: times },
         { ...axis, show: !small, space: 44, size: (_, labels) => Math.max(52, 14 + 7 * Math.max(0, ...(labels ?? []).map((l) => l.length))), values: (_, ticks) => ticks.map((v) => String(+v.toPrecision(6))) },
       ],
       series: [{}, ...lines, ...(options.band ? [band, band] : [])],

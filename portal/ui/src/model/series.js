@@ -2,8 +2,22 @@
 import { get, query } from '../core/api.js';
 import { isCharted } from './sensors.js';
 
-export const RANGES = { '1m': 60_000, '5m': 300_000, '1h': 3_600_000, '1d': 86_400_000 };
+export const RANGES = { '1m': 60_000, '5m': 300_000, '1h': 3_600_000, '1d': 86_400_000, '7d': 604_800_000, '30d': 2_592_000_000 };
+
+/** reloadEvery is how often a range is worth asking for again, in ms: live readings are added meanwhile. */
+export const reloadEvery = (span) => Math.min(Math.max(span / 300, 2000), 60_000);
+
+/** begins says where data begins, '' if that is before a range. */
+export function begins(ctx, at, from, to) {
+  return Number.isFinite(at) && at > from + 15_000 ? ctx.t('series.begins', { time: ctx.fmt.clock(at, to) }) : '';
+}
+
+/** whyNot says why there is no series. */
+export function whyNot(t, error) {
+  return error.code === 'history_unavailable' || error.code === 'no_history' ? t(`series.${error.code}`) : t('load.failed', { why: error.message });
+}
 const POINTS = 600;
+const LIVE = 4 * POINTS;
 
 /** A pause longer than this many steps is a gap. */
 const GAP_STEPS = 3;
@@ -19,6 +33,8 @@ export function createCourse(id) {
   return {
     id,
     begins: () => past?.begins ?? 0,
+    /** single reports whether the past has single readings, not steps. */
+    single: () => past?.step_ms === 0,
     async load(from, to, names = []) {
       const answer = await get(`/api/v1/devices/${encodeURIComponent(id)}/series${query({ parameters: names.join(), from, to, points: POINTS })}`);
       past = answer;
@@ -32,7 +48,7 @@ export function createCourse(id) {
       const v = {};
       for (const [name, s] of Object.entries(reading.sensors)) if (isCharted(s)) v[name] = Number(s.value);
       live.push({ t: time, v });
-      if (live.length > 4 * POINTS) live.splice(0, POINTS);
+      if (live.length > LIVE) live.splice(0, POINTS);
     },
     /** sensors returns the names of the sensors that the device has sent. */
     sensors() {

@@ -5,13 +5,13 @@ import { h, setClass, setText } from '../core/dom.js';
 import { isOpen, sortAlarms } from '../model/alarms.js';
 import { STATES } from '../model/fleet.js';
 import { UNIT_UNKNOWN } from '../model/sensors.js';
-import { createCourse } from '../model/series.js';
+import { begins, createCourse, RANGES, whyNot } from '../model/series.js';
 import { badge, panel } from '../parts/badge.js';
 import { removeDevice, renameDevice } from '../parts/device-dialogs.js';
 import { createGauge } from '../parts/gauge.js';
 import { limitsOf, marksOf } from './trends.js';
 
-const SPAN = 300_000;
+const DOTS = 150; // as many single readings are shown as dots
 /** Clocks that differ by less are right. */
 const CLOCK = 1000;
 
@@ -39,6 +39,17 @@ export function createDevicePage(ctx, scope, route) {
   const note = h('p', { class: 'panel-note', role: 'status' });
   const trends = h('div', { class: 'device-trends' });
   const charts = new Map();
+  let span = RANGES['5m'];
+  const ranges = h('span', { class: 'group', role: 'group', 'aria-label': t('range') }, Object.keys(RANGES).map((r) =>
+    h('button', { class: 'button is-small', 'data-range': r, 'aria-pressed': String(RANGES[r] === span), onclick: (e) => {
+      span = RANGES[r];
+      for (const b of ranges.children) b.setAttribute('aria-pressed', String(b === e.target));
+      load();
+    } }, r)));
+  const csv = h('button', { class: 'button is-small', onclick: () => {
+    const to = Math.round(ctx.plant.serverNow());
+    location.assign(`/api/v1/devices/${encodeURIComponent(id)}/readings.csv?from=${to - span}&to=${to}`);
+  } }, t('export.csv'));
 
   scope.subscribe(`device/${id}`, ({ kind, data }) => {
     if (kind === 'lagged') return;
@@ -154,13 +165,13 @@ export function createDevicePage(ctx, scope, route) {
 
   function drawTrends() {
     const to = ctx.view.paused || ctx.plant.serverNow();
-    const from = to - SPAN;
+    const from = to - span;
     for (const name of ctx.sensors.order(course.sensors())) if (!charts.has(name)) addTrend(name);
     for (const [name, chart] of charts) {
       if (!chart) continue; // not laid out yet
       const c = course.columns(name, from, to);
       chart.setRange(from, to);
-      chart.setData({ time: c.time, lines: [c.values] });
+      chart.setData({ time: c.time, lines: [c.values], min: c.min, max: c.max });
     }
   }
 
@@ -172,7 +183,7 @@ export function createDevicePage(ctx, scope, route) {
     trends.append(h('section', { class: 'panel trend is-compact', 'aria-label': label, 'data-sensor': name }, h('header', { class: 'panel-head' }, h('h2', { class: 'panel-title' }, label), h('span', { class: 'panel-note' }, ctx.sensors.get(name).unit)), box));
     queueMicrotask(() => {
       if (scope.isOver()) return;
-      charts.set(name, createLine(box, { lines: [{ label }], height: 120, sync: 'device', range: isSwitch ? [-0.2, 1.2] : undefined, limits: () => limitsOf(ctx, name, [id]), marks: () => marksOf(ctx, name, [id]) }));
+      charts.set(name, createLine(box, { lines: [{ label }], height: 120, sync: 'device', band: true, dots: () => course.single() && charts.get(name)?.points() <= DOTS, range: isSwitch ? [-0.2, 1.2] : undefined, limits: () => limitsOf(ctx, name, [id]), marks: () => marksOf(ctx, name, [id]) }));
       drawTrends();
     });
   }
@@ -180,14 +191,19 @@ export function createDevicePage(ctx, scope, route) {
   const now = scope.draw(drawNow, ['fleet', 'tick', 'sensors']);
   scope.draw(drawAlarms, ['alarms', 'slow']);
   scope.draw(drawTrends, ['second']);
-  scope.every(30_000, async () => {
+  async function load() {
     const to = Math.round(ctx.plant.serverNow());
     try {
-      await course.load(to - SPAN, to);
-      setText(note, course.begins() > to - SPAN + 15_000 ? t('series.begins', { time: ctx.fmt.clock(course.begins(), to) }) : '');
+      await course.load(to - span, to);
+      setText(note, begins(ctx, course.begins(), to - span, to));
     } catch (e) {
-      setText(note, e.status === 404 ? t('device.missing') : t('load.failed', { why: e.message }));
+      setText(note, e.status === 404 ? t('device.missing') : whyNot(t, e));
     }
+    if (!scope.isOver()) drawTrends();
+  }
+
+  scope.every(30_000, async () => {
+    await load();
     if (!ctx.fleet.byID.has(id)) missing = await get(`/api/v1/devices/${encodeURIComponent(id)}`).then(() => false, (e) => e.status === 404);
     now(true);
   });
@@ -202,7 +218,7 @@ export function createDevicePage(ctx, scope, route) {
   rawPanel.head.append(h('span', { class: 'panel-space' }), copy);
   return h('div', { class: 'device-page' },
     h('section', { class: 'panel device-head' },
-      h('div', { class: 'device-line' }, h('a', { class: 'button is-small', href: '#/devices' }, `‹ ${t('nav.devices')}`), title, subtitle, tags, state, age, h('span', { class: 'panel-space' }), rename, remove, h('a', { class: 'button is-small', href: `#/trends?devices=${encodeURIComponent(id)}` }, t('device.compare'))),
+      h('div', { class: 'device-line' }, h('a', { class: 'button is-small', href: '#/devices' }, `‹ ${t('nav.devices')}`), title, subtitle, tags, state, age, h('span', { class: 'panel-space' }), ranges, csv, rename, remove, h('a', { class: 'button is-small', href: `#/trends?devices=${encodeURIComponent(id)}` }, t('device.compare'))),
       warning, description, facts, note),
     gaugePanel.el, trends, panel('device-alarms', t('device.alarms'), alarmList).el, rawPanel.el);
 }

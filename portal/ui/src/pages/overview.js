@@ -5,7 +5,7 @@ import { createBars, createRound } from '../chart/round.js';
 import { get, query } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
 import { needsAttention, SEVERITIES, sortAlarms, stateOf } from '../model/alarms.js';
-import { align, RANGES } from '../model/series.js';
+import { align, begins, RANGES, reloadEvery, whyNot } from '../model/series.js';
 import { badge, field, panel } from '../parts/badge.js';
 import { createBuildings } from '../parts/buildings.js';
 import { createMap } from '../parts/map.js';
@@ -132,13 +132,13 @@ function means(ctx, scope) {
   const box = h('div', { class: 'chart' });
   const key = h('span', { class: 'legend' });
   const note = h('span', { class: 'panel-note' });
-  const pick = h('select', { class: 'control is-small', 'aria-label': t('sensor'), onchange: () => ((parameter = pick.value), load()) });
+  const pick = h('select', { class: 'control is-small', 'aria-label': t('sensor'), onchange: () => ((parameter = pick.value), tryLoad()) });
   offerSensors(ctx, scope, pick, ['number']);
   const ranges = h('span', { class: 'group', role: 'group', 'aria-label': t('range') }, Object.keys(RANGES).map((r) =>
     h('button', { class: 'button is-small', 'aria-pressed': String(r === range), onclick: (e) => {
       range = r;
       for (const b of ranges.children) b.setAttribute('aria-pressed', String(b === e.target));
-      load();
+      tryLoad();
     } }, r)));
   const p = panel('means', t('means.title'), box);
   p.head.append(key, h('span', { class: 'panel-space' }), note, pick, ranges);
@@ -161,11 +161,16 @@ function means(ctx, scope) {
     }
     chart.setData(align(answers.map((a) => ({ time: a.time, values: a.values[parameter]?.mean ?? [] }))));
     chart.setRange(from, to);
-    const begins = Math.min(...answers.map((a) => a.begins || Infinity));
-    setText(note, begins > from + 15_000 && Number.isFinite(begins) ? t('series.begins', { time: ctx.fmt.clock(begins, to) }) : '');
+    setText(note, begins(ctx, Math.min(...answers.map((a) => a.begins || Infinity)), from, to));
   }
-  const tryLoad = () => load().catch(() => setText(note, t('series.failed')));
-  scope.every(2000, tryLoad);
+  let loaded = 0;
+  const tryLoad = () => {
+    loaded = Date.now();
+    return load().catch((e) => setText(note, e.code ? whyNot(t, e) : t('series.failed')));
+  };
+  scope.every(2000, async () => {
+    if (Date.now() - loaded >= reloadEvery(RANGES[range]) - 500) await tryLoad();
+  });
   scope.draw(() => {
     if (drawn === '') tryLoad(); // once the buildings are known
   }, ['fleet']);

@@ -2,12 +2,13 @@
 import { css } from '../chart/palette.js';
 import { createLine } from '../chart/line.js';
 import { h, setText } from '../core/dom.js';
-import { align, createCourse, RANGES } from '../model/series.js';
+import { align, begins, createCourse, RANGES, reloadEvery, whyNot } from '../model/series.js';
 import { series } from '../chart/palette.js';
 
 const MOST = 8;
 const FIRST = 2; // sensors shown when none was chosen
 const RELOAD = 15_000;
+const DOTS = 150; // as many single readings are shown as dots
 
 export function createTrends(ctx, scope, route) {
   const { t } = ctx;
@@ -22,6 +23,8 @@ export function createTrends(ctx, scope, route) {
   const courses = new Map(); // id → {course, end}
   const charts = new Map(); // sensor → {chart, legend, at}
   let cursor = null;
+  let loaded = 0; // when the past was asked for
+  let trouble = ''; // why there is none
 
   const chips = h('div', { class: 'trend-chips' });
   const names = h('datalist', { id: 'trend-devices' });
@@ -29,6 +32,9 @@ export function createTrends(ctx, scope, route) {
   const note = h('p', { class: 'panel-note', role: 'status' });
   const stack = h('div', { class: 'trend-stack' });
   const ranges = h('span', { class: 'group', role: 'group', 'aria-label': t('range') }, Object.keys(RANGES).map((r) => h('button', { class: 'button is-small', 'data-range': r, onclick: () => setRange(r) }, r)));
+  const moment = (name) => h('input', { class: 'control is-small', type: 'datetime-local', step: '1', 'aria-label': t(`trends.${name}`), title: t(`trends.${name}`), 'data-moment': name, onchange: setMoments });
+  const first = moment('from');
+  const last = moment('to');
   const sensors = h('span', { class: 'group', role: 'group', 'aria-label': t('sensor') });
   const pause = h('button', { class: 'button is-small', onclick: ctx.togglePause });
   const csv = h('button', { class: 'button is-small', onclick: saveCSV }, t('export.csv'));
@@ -57,6 +63,19 @@ export function createTrends(ctx, scope, route) {
   function setRange(r) {
     Object.assign(state, { range: r, from: 0, to: 0 });
     changed();
+  }
+
+  /** setMoments takes over the two times once both are there, the first before the last. */
+  function setMoments() {
+    const from = new Date(first.value).getTime();
+    const to = new Date(last.value).getTime();
+    if (from < to) zoom(from, to);
+  }
+
+  function showMoments() {
+    const local = (ms) => (ms ? new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 19) : '');
+    if (document.activeElement !== first) first.value = local(state.from);
+    if (document.activeElement !== last) last.value = local(state.to);
   }
 
   function toggleSensor(s) {
@@ -109,6 +128,7 @@ export function createTrends(ctx, scope, route) {
       } }, '✕'));
     }));
     for (const b of ranges.children) b.setAttribute('aria-pressed', String(!state.from && b.dataset.range === state.range));
+    showMoments();
     offer();
     for (const [id, c] of courses) {
       if (state.devices.includes(id)) continue;
@@ -143,6 +163,7 @@ export function createTrends(ctx, scope, route) {
         lines: state.devices.map((label) => ({ label })),
         sync: 'trends',
         band: single,
+        dots: () => single && courses.get(state.devices[0])?.course.single() && charts.get(sensor)?.data?.time.length <= DOTS,
         limits: () => limitsOf(ctx, sensor, state.devices),
         marks: () => marksOf(ctx, sensor, state.devices),
         onZoom: zoom,
@@ -183,17 +204,17 @@ export function createTrends(ctx, scope, route) {
       c.chart.setData(c.data);
       showLegend(sensor, c);
     }
-    const begins = Math.max(0, ...[...courses.values()].map((c) => c.course.begins()));
-    if (state.devices.length > 0) setText(note, begins > from + 15_000 ? t('series.begins', { time: ctx.fmt.clock(begins, to) }) : '');
+    if (state.devices.length > 0) setText(note, trouble || begins(ctx, Math.max(0, ...[...courses.values()].map((c) => c.course.begins())), from, to));
   }
 
   async function load() {
     const [from, to] = window();
     const results = await Promise.allSettled([...courses.values()].map((c) => c.course.load(Math.round(from), Math.round(to), state.sensors)));
     if (scope.isOver()) return;
-    draw();
+    loaded = Date.now();
     const failed = results.find((r) => r.status === 'rejected');
-    if (failed) setText(note, t('load.failed', { why: failed.reason.message }));
+    trouble = failed ? whyNot(t, failed.reason) : '';
+    draw();
   }
 
   function table() {
@@ -232,13 +253,13 @@ export function createTrends(ctx, scope, route) {
   build();
   load();
   scope.every(RELOAD, async () => {
-    if (!ctx.view.paused && !state.from) await load();
+    if (!ctx.view.paused && !state.from && Date.now() - loaded >= Math.max(RELOAD, reloadEvery(RANGES[state.range])) - 1000) await load();
   });
   scope.onEnd(() => {
     for (const c of charts.values()) c.chart.destroy();
   });
   return h('div', { class: 'trends-page' }, h('section', { class: 'panel trend-tools' },
-    h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('trends.title')), chips, add, names, h('span', { class: 'panel-space' }), sensors, ranges, pause, csv, png), note), stack);
+    h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('trends.title')), chips, add, names, h('span', { class: 'panel-space' }), sensors, ranges, first, last, pause, csv, png), note), stack);
 }
 
 /** valueAt returns the value at an index or the last one before it, unless there is a gap. */
