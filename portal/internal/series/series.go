@@ -96,6 +96,12 @@ func (s *Store) addWindow(w *telemetry.Window) {
 		m = &building{begins: w.Start, by: make(map[string]*ring)}
 		s.buildings[w.ID] = m
 	}
+	switch {
+	case w.Start <= m.newest-tenLen*tenStep:
+		return // of readings that came late
+	case w.Start >= m.newest+tenLen*tenStep:
+		m.begins = w.Start
+	}
 	m.begins, m.newest = min(m.begins, w.Start), max(m.newest, w.Start)
 	t := m.by[w.Parameter]
 	if t == nil {

@@ -83,6 +83,17 @@ func TestOtherWindowsAreIgnored(t *testing.T) {
 	require.Len(t, table.Values, 1, "there are too many means")
 }
 
+// TestLateMeansDoNotMoveTheBeginning: what devices kept for days does not make the last minutes older.
+func TestLateMeansDoNotMoveTheBeginning(t *testing.T) {
+	s := series.New(series.Options{})
+	s.AddWindows([]telemetry.Window{window(start-86_400_000, 1), window(start, 2), window(start-86_400_000, 3), window(start+1000, 4)})
+	table, kept := s.Building("A", asked(start, start+2000, 10))
+	require.True(t, kept)
+	require.EqualValues(t, start, table.Begins)
+	_, kept = s.Building("A", asked(start-1000, start+2000, 10))
+	require.False(t, kept)
+}
+
 func TestGapIsFourMissingSteps(t *testing.T) {
 	s := series.New(series.Options{})
 	for _, at := range []int64{0, 1000, 2000, 9000} {
