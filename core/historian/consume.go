@@ -170,6 +170,7 @@ func (s *handler) read(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGr
 	lag, quiet, end := new(atomic.Int64), false, int64(0)
 	s.backlog.partitions.Store(claim.Partition(), lag)
 	for {
+		due := false
 		select {
 		case m, ok := <-claim.Messages():
 			if !ok {
@@ -179,6 +180,7 @@ func (s *handler) read(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGr
 			if err := r.record(m); err != nil {
 				return err
 			}
+			due = r.head.Full()
 		case <-s.h.archive.Rebuild():
 			return archive.ErrRebuild
 		case <-ticker.C:
@@ -189,11 +191,11 @@ func (s *handler) read(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGr
 			} else {
 				lag.Store(max(0, end-r.head.Next()))
 			}
-			quiet = true
+			quiet, due = true, r.head.Due()
 		case <-sess.Context().Done():
 			return nil
 		}
-		if r.head.Due() {
+		if due {
 			if err := s.flush(sess, claim.Partition(), r.head); err != nil {
 				return err
 			}

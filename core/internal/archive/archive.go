@@ -52,6 +52,7 @@ type Archive struct {
 	end       context.CancelFunc
 	decoders  sync.Pool
 	setAside  atomic.Int64 // damaged files
+	share     atomic.Int64 // values that each head may have
 	rebuild   chan struct{}
 
 	flushing sync.Mutex // guards encoder
@@ -145,6 +146,7 @@ func (a *Archive) Head(ctx context.Context, partition int32) (*Head, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.heads[partition] = h
+	a.divide()
 	return h, nil
 }
 
@@ -154,14 +156,12 @@ func (a *Archive) Drop(h *Head) {
 	defer a.mu.Unlock()
 	if a.heads[h.partition] == h {
 		delete(a.heads, h.partition)
+		a.divide()
 	}
 }
 
-func (a *Archive) headValues() int {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	return a.o.HeadValues / max(len(a.heads), 1)
-}
+// divide gives each head its share of the memory. a.mu is held.
+func (a *Archive) divide() { a.share.Store(int64(a.o.HeadValues / max(len(a.heads), 1))) }
 
 func (a *Archive) allHeads() []*Head {
 	a.mu.RLock()

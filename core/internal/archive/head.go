@@ -37,6 +37,15 @@ type known struct {
 	begins   int64 // ms, its oldest reading
 }
 
+// tracked is a device of a partition.
+type tracked struct {
+	known
+	chains chains
+	// block is that of its newest reading's day, nil: there is none.
+	block *samples.Block
+	day   int64
+}
+
 // Head has the newest readings of one partition, which are not in a file yet. Append, Skip and
 // Flush are for one goroutine, that of the partition.
 type Head struct {
@@ -48,7 +57,7 @@ type Head struct {
 
 	mu      sync.RWMutex // of the fields below; only the goroutine of the partition changes them
 	blocks  map[blockID]*samples.Block
-	devices map[string]known
+	devices map[string]*tracked
 	means   means
 	values  int   // in blocks
 	next    int64 // offset behind the last record
@@ -65,8 +74,10 @@ func (h *Head) Next() int64 {
 
 // ClockOffset returns the offset of a device's clock in ms, and whether the device is known.
 func (h *Head) ClockOffset(device string) (offset int64, known bool) {
-	k, known := h.devices[device]
-	return k.clock, known
+	if d := h.devices[device]; d != nil {
+		return d.clock, true
+	}
+	return 0, false
 }
 
 // Append takes over the reading of the record at an offset. It keeps no string of it. A reading
@@ -85,45 +96,51 @@ func (h *Head) Append(offset int64, r *Reading) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.next = offset + 1
-	device := h.know(r)
-	h.means.observe(device, r, func(minute int64) bool {
+	d := h.know(r)
+	h.means.observe(&d.chains, r, func(minute int64) bool {
 		done, err := h.has(minute * minuteMS / dayMS)
 		return err == nil && offset >= done
 	})
 	if offset < has {
 		return nil
 	}
-	id := blockID{device, number}
-	b := h.blocks[id]
-	if b == nil {
-		b = new(samples.Block)
-		h.blocks[id] = b
-	}
 	if h.values == 0 {
 		h.since = h.a.now()
 	}
+	b := h.blockOf(d, number)
 	b.Append(r.At, r.Sensors)
 	h.latest = max(h.latest, r.At)
 	h.values += 1 + len(b.Columns)
 	return nil
 }
 
-// know notes what the catalogue keeps of a reading's device and returns its id, which does not
-// share the reading's text. h.mu is held.
-func (h *Head) know(r *Reading) string {
-	k, ok := h.devices[r.Device]
-	if ok && k.building == r.Building && k.clock == r.ClockOffset && k.begins <= r.At {
-		return k.id
+// know returns the device of a reading and notes what the catalogue keeps of it. h.mu is held.
+func (h *Head) know(r *Reading) *tracked {
+	d := h.devices[r.Device]
+	if d == nil {
+		d = &tracked{known: known{id: strings.Clone(r.Device), begins: r.At}} // a reading's strings share its whole text
+		h.devices[d.id] = d
 	}
-	if !ok {
-		k.id, k.begins = strings.Clone(r.Device), r.At
+	if d.building != r.Building {
+		d.building = strings.Clone(r.Building)
 	}
-	if k.building != r.Building {
-		k.building = strings.Clone(r.Building)
+	d.clock, d.begins = r.ClockOffset, min(d.begins, r.At)
+	return d
+}
+
+// blockOf returns the block of a device and a day. h.mu is held.
+func (h *Head) blockOf(d *tracked, number int64) *samples.Block {
+	if d.block != nil && d.day == number {
+		return d.block
 	}
-	k.clock, k.begins = r.ClockOffset, min(k.begins, r.At)
-	h.devices[k.id] = k
-	return k.id
+	id := blockID{d.id, number}
+	b := h.blocks[id]
+	if b == nil {
+		b = new(samples.Block)
+		h.blocks[id] = b
+	}
+	d.block, d.day = b, number
+	return b
 }
 
 // Skip moves past a record that has nothing to keep.
@@ -133,9 +150,12 @@ func (h *Head) Skip(offset int64) {
 	h.next = offset + 1
 }
 
-// Due reports whether the head has to be flushed: its readings are too old or too many.
+// Full reports whether the head has so many readings that it has to be flushed.
+func (h *Head) Full() bool { return h.values >= int(h.a.share.Load()) }
+
+// Due reports whether the head has to be flushed by now: its readings are too old or too many.
 func (h *Head) Due() bool {
-	return h.values > 0 && (h.values >= h.a.headValues() || h.a.now().Sub(h.since) >= h.a.o.FlushEvery) || h.values == 0 && h.next-h.flushed >= idleRecords
+	return h.Full() || h.values > 0 && h.a.now().Sub(h.since) >= h.a.o.FlushEvery || h.values == 0 && h.next-h.flushed >= idleRecords
 }
 
 // idleRecords is how many records without a reading to keep are read before the position is
@@ -176,9 +196,9 @@ func (h *Head) Flush(ctx context.Context) error {
 
 // moved returns the devices that had a reading since the last flush.
 func (h *Head) moved() (out []device) {
-	for id, c := range h.means.chains {
-		if c.moved {
-			out = append(out, device{h.devices[id], c.newest.holding()})
+	for _, d := range h.devices {
+		if d.chains.moved {
+			out = append(out, device{d.known, d.chains.newest.holding()})
 		}
 	}
 	return out
@@ -192,6 +212,9 @@ func (h *Head) byDay() map[int64][]blockID {
 	for id, b := range h.blocks {
 		if b.Len() == 0 {
 			delete(h.blocks, id) // silent since the last flush
+			if d := h.devices[id.device]; d != nil && d.block == b {
+				d.block = nil
+			}
 			continue
 		}
 		h.a.metrics.repeated.Add(float64(b.Sort()))
@@ -257,6 +280,9 @@ func (h *Head) clear() {
 		b.Reset()
 	}
 	h.means.clear()
+	for _, d := range h.devices {
+		d.chains.detach()
+	}
 	h.values, h.flushed = 0, h.next
 }
 
@@ -312,12 +338,11 @@ func (h *Head) names(number int64, into map[string]bool) {
 func newHead(a *Archive, partition int32, next int64, devices []device) *Head {
 	h := &Head{
 		a: a, partition: partition, next: next, flushed: next, blocks: make(map[blockID]*samples.Block),
-		devices: make(map[string]known, len(devices)), means: newMeans(), done: make(map[int64]int64),
+		devices: make(map[string]*tracked, len(devices)), means: newMeans(), done: make(map[int64]int64),
 	}
 	for i := range devices {
 		d := &devices[i]
-		h.devices[d.id] = d.known
-		h.means.restore(d.id, d.building, &d.held)
+		h.devices[d.id] = &tracked{known: d.known, chains: h.means.restore(d.building, &d.held)}
 	}
 	return h
 }

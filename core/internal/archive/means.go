@@ -22,7 +22,6 @@ const (
 // value times ms are added up, so what partitions and flushes have simply adds.
 type means struct {
 	buildings map[string]*building
-	chains    map[string]*chains // by device
 }
 
 // building has the sums of one building.
@@ -103,28 +102,23 @@ func (c *chain) holding() holding {
 }
 
 // restore continues the chain of a device.
-func (m *means) restore(device, building string, h *holding) {
+func (m *means) restore(building string, h *holding) chains {
 	c := &chain{gap: h.Gap}
 	r := Reading{At: h.At, Building: building}
 	for _, v := range h.Values {
 		r.Sensors = append(r.Sensors, telemetry.Sensor{Name: v.Name, Unit: v.Unit, Kind: v.Kind, Number: v.Value})
 	}
 	c.begin(m, &r)
-	m.chains[device] = &chains{newest: *c}
+	return chains{newest: *c}
 }
 
 func newMeans() means {
-	return means{buildings: make(map[string]*building), chains: make(map[string]*chains)}
+	return means{buildings: make(map[string]*building)}
 }
 
 // observe lets a reading follow the one before it. missing reports whether the file of a minute lacks
 // what this record adds.
-func (m *means) observe(device string, r *Reading, missing func(minute int64) bool) {
-	c := m.chains[device]
-	if c == nil {
-		c = new(chains)
-		m.chains[device] = c
-	}
+func (m *means) observe(c *chains, r *Reading, missing func(minute int64) bool) {
 	c.moved = true
 	to := &c.newest
 	if r.At < to.at {
@@ -243,12 +237,14 @@ func (m *means) clear() {
 			clear(s.minutes)
 		}
 	}
-	for _, c := range m.chains {
-		c.moved = false
-		c.newest.detach()
-		if c.late != nil {
-			c.late.detach()
-		}
+}
+
+// detach makes the chains find their sums again.
+func (c *chains) detach() {
+	c.moved = false
+	c.newest.detach()
+	if c.late != nil {
+		c.late.detach()
 	}
 }
 
@@ -258,15 +254,11 @@ func (c *chain) detach() {
 	}
 }
 
-// open calls f with what the held values of a building add until now.
-func (m *means) open(name string, now int64, f func(field samples.Field, minute int64, s sum)) {
-	for _, c := range m.chains {
-		if h := &c.newest; h.at != 0 && h.building.name == name {
-			h.spans(min(now, h.limit()), func(v *heldValue, minute, ms int64) {
-				f(v.to.field, minute, sum{ms, v.value * float64(ms), v.value, v.value})
-			})
-		}
-	}
+// open calls f with what the held values add until now.
+func (c *chain) open(now int64, f func(field samples.Field, minute int64, s sum)) {
+	c.spans(min(now, c.limit()), func(v *heldValue, minute, ms int64) {
+		f(v.to.field, minute, sum{ms, v.value * float64(ms), v.value, v.value})
+	})
 }
 
 // meanParts are the columns of a stored course of a building, for each sensor.

@@ -177,7 +177,11 @@ func (h *Head) addMeans(b *building, now, from, to int64, want func(samples.Fiel
 			}
 		}
 	}
-	h.means.open(b.name, now, add)
+	for _, d := range h.devices {
+		if d.building == b.name && d.chains.newest.at != 0 {
+			d.chains.newest.open(now, add)
+		}
+	}
 }
 
 // building returns the course of a building's means, in steps of whole minutes.

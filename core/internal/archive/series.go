@@ -77,7 +77,10 @@ func (a *Archive) Begins(ctx context.Context, device string) (int64, error) {
 func (h *Head) begins(device string) int64 {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return h.devices[device].begins
+	if d := h.devices[device]; d != nil {
+		return d.begins
+	}
+	return 0
 }
 
 // few reports whether a device has no more readings than a query wants points.
