@@ -1,0 +1,136 @@
+package archive
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/history"
+	"industrial-iot-monitor/internal/telemetry"
+)
+
+func TestRetentionByAge(t *testing.T) {
+	c := &clock{noon}
+	o := options(t.TempDir(), c)
+	o.Retention = 2 * 24 * time.Hour
+	a := open(t, o)
+	h := head(t, a, 0)
+	put(t, h, "d1", noon-dayMS, number("temperature", 1))
+	put(t, h, "d1", noon, number("temperature", 2))
+	put(t, h, "d1", noon-5*dayMS, number("temperature", 3)) // too old to be kept at all
+	put(t, h, "d1", noon+5*dayMS, number("temperature", 4)) // in the future
+	require.EqualValues(t, 4, h.Next())
+	require.NoError(t, h.Flush(t.Context()))
+	require.Len(t, contents(t, a), 2)
+	c.ms += 2 * dayMS
+	a.Tidy(t.Context())
+	require.Len(t, contents(t, a), 1)
+	require.NoFileExists(t, dayPath(o.Dir, noon/dayMS-1))
+	begins, err := a.Begins(t.Context(), "d1")
+	require.NoError(t, err)
+	require.Equal(t, day0, begins, "of the oldest file")
+	c.ms += 4 * dayMS
+	put(t, h, "d1", noon+5*dayMS, number("temperature", 5)) // this day has come
+	require.Equal(t, 2, h.values)
+}
+
+func TestRetentionByBytes(t *testing.T) {
+	c := &clock{noon + 2*dayMS}
+	o := options(t.TempDir(), c)
+	o.MaxBytes = 1
+	a := open(t, o)
+	h := head(t, a, 0)
+	for i := range int64(3) {
+		put(t, h, "d1", noon+i*dayMS, number("temperature", 1))
+	}
+	require.NoError(t, h.Flush(t.Context()))
+	a.Tidy(t.Context())
+	require.Equal(t, map[value]telemetry.Sensor{{"d1", noon + 2*dayMS, "temperature"}: number("temperature", 1)}, contents(t, a), "today stays")
+}
+
+// TestDamagedDayIsRebuilt: a day whose file is damaged comes back from the log, and no other is
+// doubled.
+func TestDamagedDayIsRebuilt(t *testing.T) {
+	for _, damage := range []struct {
+		name string
+		do   func(t *testing.T, path string)
+	}{
+		{"overwritten", func(t *testing.T, path string) {
+			require.NoError(t, os.WriteFile(path, []byte("no database at all, but long enough to look at"), 0o600))
+		}},
+		{"gone", func(t *testing.T, path string) { require.NoError(t, os.Remove(path)) }},
+		{"empty", func(t *testing.T, path string) { require.NoError(t, os.WriteFile(path, nil, 0o600)) }},
+		{"a page", func(t *testing.T, path string) {
+			b, err := os.ReadFile(path)
+			require.NoError(t, err)
+			for i := 8192; i < len(b); i++ {
+				b[i] ^= 0x5a
+			}
+			require.NoError(t, os.WriteFile(path, b, 0o600))
+		}},
+	} {
+		t.Run(damage.name, func(t *testing.T) {
+			c := &clock{noon + dayMS}
+			o := options(t.TempDir(), c)
+			l := makeLog(rand.New(rand.NewPCG(5, 5)), 300)
+			a := open(t, o)
+			h := head(t, a, 0)
+			l.read(t, h, len(l))
+			require.NoError(t, h.Flush(t.Context()))
+			require.NoError(t, a.Close())
+			damage.do(t, dayPath(o.Dir, day0/dayMS))
+
+			o.Registry = prometheus.NewRegistry()
+			a = open(t, o)
+			if damage.name != "gone" { // that is seen at once
+				_, err := a.Series(t.Context(), &history.Query{Devices: []string{"d0"}, From: day0, To: day0 + dayMS, Points: 1000})
+				require.ErrorIs(t, err, ErrRebuild)
+				<-a.Rebuild()
+				aside, err := filepath.Glob(filepath.Join(o.Dir, "*.damaged-*"))
+				require.NoError(t, err)
+				require.NotEmpty(t, aside)
+				require.EqualValues(t, 1, a.Status().Damaged)
+			}
+			at, any, err := a.Lost(t.Context())
+			require.NoError(t, err)
+			require.True(t, any)
+			require.Equal(t, day0, at)
+			require.NoError(t, a.Rewind(t.Context(), map[int32]int64{0: 0}))
+			_, any, err = a.Lost(t.Context())
+			require.NoError(t, err)
+			require.False(t, any)
+			h = head(t, a, 0)
+			require.Zero(t, h.Next())
+			l.read(t, h, len(l))
+			require.NoError(t, h.Flush(t.Context()))
+			require.Equal(t, l.model(), contents(t, a))
+		})
+	}
+}
+
+func TestDamagedCatalogueIsMadeAgain(t *testing.T) {
+	c := &clock{noon + dayMS}
+	o := options(t.TempDir(), c)
+	l := makeLog(rand.New(rand.NewPCG(6, 6)), 300)
+	a := open(t, o)
+	id := a.ID()
+	h := head(t, a, 0)
+	l.read(t, h, len(l))
+	require.NoError(t, h.Flush(t.Context()))
+	require.NoError(t, a.Close())
+	require.NoError(t, os.WriteFile(filepath.Join(o.Dir, catalogueName), []byte("rubbish, and enough of it to be read as a header"), 0o600))
+	o.Registry = prometheus.NewRegistry()
+	a = open(t, o)
+	require.Equal(t, id, a.ID(), "the plant's history is still this one")
+	h = head(t, a, 0)
+	require.Zero(t, h.Next())
+	l.read(t, h, len(l))
+	require.Zero(t, h.values, "the files have everything")
+	require.NoError(t, h.Flush(t.Context()))
+	require.Equal(t, l.model(), contents(t, a))
+}
