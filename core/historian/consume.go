@@ -96,8 +96,8 @@ func (s *handler) setup(sess sarama.ConsumerGroupSession) error {
 
 // bringBack moves partitions back to the start of the oldest day whose file was damaged.
 func (s *handler) bringBack(ctx context.Context, partitions []int32) error {
-	at, any, err := s.h.archive.Lost(ctx)
-	if err != nil || !any {
+	at, some, err := s.h.archive.Lost(ctx)
+	if err != nil || !some {
 		return err
 	}
 	to := make(map[int32]int64, len(partitions))
@@ -124,7 +124,7 @@ func (s *handler) skipRemoved(p int32, head *archive.Head) error {
 	if next := head.Next(); next < oldest {
 		if next > 0 {
 			s.h.lost.Add(float64(oldest - next))
-			s.h.log.Error("Kafka removed records before the history had them: give device-data a longer retention", "partition", p, "from_offset", next, "to_offset", oldest-1)
+			s.h.log.Error("records were removed from Kafka before the history had them: give device-data a longer retention", "partition", p, "from_offset", next, "to_offset", oldest-1)
 		}
 		head.Skip(oldest - 1)
 	}
@@ -170,7 +170,7 @@ func (s *handler) read(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGr
 	lag, quiet, end := new(atomic.Int64), false, int64(0)
 	s.backlog.partitions.Store(claim.Partition(), lag)
 	for {
-		due := false
+		var due bool
 		select {
 		case m, ok := <-claim.Messages():
 			if !ok {
@@ -216,7 +216,7 @@ func (s *handler) flush(sess sarama.ConsumerGroupSession, p int32, head *archive
 		case errors.Is(err, archive.ErrRebuild):
 			return err
 		case sess.Context().Err() != nil:
-			return nil // the last try follows
+			return nil //nolint:nilerr // the last try follows
 		}
 		if skipped, ok := limit.Allow(); ok {
 			s.h.log.Error("writing the history failed, retrying; what is not written waits in Kafka", "partition", p, "err", err, "skipped", skipped)
@@ -242,7 +242,7 @@ func (r *reader) record(m *sarama.ConsumerMessage) error {
 	}
 	if _, refusal := r.intake.Accept(m.Key, m.Value, &o); refusal != nil {
 		r.head.Skip(m.Offset)
-		return nil
+		return nil //nolint:nilerr // the processor makes it a dead letter
 	}
 	reading := &r.intake.Reading
 	placed := o.Place(r.clock(reading.DeviceID), reading)

@@ -49,13 +49,13 @@ func (h *Historian) server() *http.Server {
 	}
 }
 
-// badRequest is a question that cannot be answered.
-type badRequest struct{ error }
+// questionError is a question that cannot be answered.
+type questionError struct{ error }
 
 // answer runs a handler that has written nothing when it returns an error.
 func (h *Historian) answer(w http.ResponseWriter, r *http.Request, f func(w http.ResponseWriter, r *http.Request) error) {
 	err := f(w, r)
-	var bad badRequest
+	var bad questionError
 	switch {
 	case err == nil, r.Context().Err() != nil:
 	case errors.As(err, &bad):
@@ -69,7 +69,7 @@ func (h *Historian) answer(w http.ResponseWriter, r *http.Request, f func(w http
 func (h *Historian) series(w http.ResponseWriter, r *http.Request) error {
 	q, err := history.ParseQuery(r.URL.Query())
 	if err = errors.Join(err, q.Check()); err != nil {
-		return badRequest{err}
+		return questionError{err}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
 	defer cancel()
@@ -101,13 +101,13 @@ func reply(w http.ResponseWriter, v any) error {
 func (h *Historian) export(w http.ResponseWriter, r *http.Request) error {
 	q, err := history.ParseExportQuery(r.URL.Query())
 	if err = errors.Join(err, q.Check()); err != nil {
-		return badRequest{err}
+		return questionError{err}
 	}
 	control := http.NewResponseController(w)
 	out := bufio.NewWriterSize(&patient{w, control}, 64<<10)
 	w.Header().Set("Content-Type", contentTypes[q.Format])
 	e := newExporter(q.Format, out)
-	if err := e.begin(); err == nil {
+	if err = e.begin(); err == nil {
 		err = h.archive.Export(r.Context(), &q, e.block)
 	}
 	if err == nil {

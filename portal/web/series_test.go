@@ -123,12 +123,13 @@ func TestReadingsAreExported(t *testing.T) {
 	r.refused("/api/v1/devices/d1/readings.csv?from=yesterday", http.StatusBadRequest, "bad_parameter")
 	r.refused("/api/v1/devices/d1/readings.csv?points=5", http.StatusBadRequest, "bad_parameter")
 
-	resp, err := http.Get("http://" + r.portal.Addr() + "/api/v1/devices/broken/readings.csv")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.portal.Addr()+"/api/v1/devices/broken/readings.csv", nil)
+	require.NoError(t, err)
+	resp, err := (&http.Transport{}).RoundTrip(req)
 	require.NoError(t, err)
 	_, err = io.ReadAll(resp.Body)
 	require.Error(t, err, "the stream ends without its last chunk")
 	require.NoError(t, resp.Body.Close())
-	http.DefaultClient.CloseIdleConnections()
 }
 
 // tooMany are more names of sensors than a reading has.

@@ -37,18 +37,18 @@ func options(dir string, c *clock) Options {
 	return Options{Dir: dir, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Now: c.now}
 }
 
-func open(t testing.TB, o Options) *Archive {
-	t.Helper()
+func open(tb testing.TB, o Options) *Archive {
+	tb.Helper()
 	a, err := Open(o)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = a.Close() }) // closed by the test, mostly
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = a.Close() }) // closed by the test, mostly
 	return a
 }
 
-func head(t testing.TB, a *Archive, partition int32) *Head {
-	t.Helper()
-	h, err := a.Head(t.Context(), partition)
-	require.NoError(t, err)
+func head(tb testing.TB, a *Archive, partition int32) *Head {
+	tb.Helper()
+	h, err := a.Head(tb.Context(), partition)
+	require.NoError(tb, err)
 	return h
 }
 
@@ -56,9 +56,9 @@ func number(name string, v float64) telemetry.Sensor {
 	return telemetry.Sensor{Name: name, Number: v, Unit: "°C"}
 }
 
-func put(t testing.TB, h *Head, device string, at int64, sensors ...telemetry.Sensor) {
-	t.Helper()
-	require.NoError(t, h.Append(h.Next(), &Reading{Device: device, Building: "A", At: at, Sensors: sensors}))
+func put(tb testing.TB, h *Head, device string, at int64, sensors ...telemetry.Sensor) {
+	tb.Helper()
+	require.NoError(tb, h.Append(h.Next(), &Reading{Device: device, Building: "A", At: at, Sensors: sensors}))
 }
 
 // log is a partition of device-data: what any archive must make of it is in model.
@@ -114,24 +114,24 @@ func makeLog(r *rand.Rand, n int) log {
 }
 
 // read feeds the log from the head's position up to but without an offset.
-func (l log) read(t testing.TB, h *Head, upTo int) {
-	t.Helper()
+func (l log) read(tb testing.TB, h *Head, upTo int) {
+	tb.Helper()
 	for i := h.Next(); i < int64(upTo); i++ {
-		require.NoError(t, h.Append(i, &l[i]))
+		require.NoError(tb, h.Append(i, &l[i]))
 	}
 }
 
 // contents exports everything.
-func contents(t testing.TB, a *Archive) map[value]telemetry.Sensor {
-	t.Helper()
+func contents(tb testing.TB, a *Archive) map[value]telemetry.Sensor {
+	tb.Helper()
 	out := make(map[value]telemetry.Sensor)
 	q := history.ExportQuery{Format: history.CSV, From: 0, To: telemetry.MaxTimestamp - 1}
-	require.NoError(t, q.Check())
+	require.NoError(tb, q.Check())
 	last := value{}
-	err := a.Export(t.Context(), &q, func(device string, b *samples.Block) error {
+	err := a.Export(tb.Context(), &q, func(device string, b *samples.Block) error {
 		for i, at := range b.Times {
 			this := value{device: device, at: at}
-			require.Negative(t, cmp.Or(cmp.Compare(last.device, this.device), cmp.Compare(last.at, this.at)), "ordered, and each time once")
+			require.Negative(tb, cmp.Or(cmp.Compare(last.device, this.device), cmp.Compare(last.at, this.at)), "ordered, and each time once")
 			last = this
 			for _, c := range b.Columns {
 				s := telemetry.Sensor{Name: c.Name, Kind: c.Kind, Unit: c.Unit}
@@ -148,7 +148,7 @@ func contents(t testing.TB, a *Archive) map[value]telemetry.Sensor {
 		}
 		return nil
 	})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return out
 }
 

@@ -31,8 +31,11 @@ func machines(n int) []*machine {
 }
 
 var bench = telemetry.Sensors{
-	{Name: telemetry.Temperature, Unit: "°C"}, {Name: telemetry.Humidity, Unit: "%"}, {Name: telemetry.Pressure, Unit: "hPa"},
-	{Name: telemetry.Current, Unit: "A"}, {Name: telemetry.SwitchStatus, Kind: telemetry.Bool},
+	{Name: telemetry.Temperature, Unit: "°C"},
+	{Name: telemetry.Humidity, Unit: "%"},
+	{Name: telemetry.Pressure, Unit: "hPa"},
+	{Name: telemetry.Current, Unit: "A"},
+	{Name: telemetry.SwitchStatus, Kind: telemetry.Bool},
 }
 
 // reading returns the next reading, whose sensors are those of the next call.

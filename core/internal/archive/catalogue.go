@@ -216,7 +216,7 @@ func (c *catalogue) begins(ctx context.Context, device string) (at int64, err er
 }
 
 // lost returns the oldest day whose file is gone.
-func (c *catalogue) lost(ctx context.Context) (number int64, any bool, err error) {
+func (c *catalogue) lost(ctx context.Context) (number int64, some bool, err error) {
 	var oldest sql.NullInt64
 	err = c.db.QueryRowContext(ctx, `select min(day) from lost`).Scan(&oldest)
 	return oldest.Int64, oldest.Valid, err

@@ -89,9 +89,9 @@ func (a *Archive) forget(d *day) {
 }
 
 // Lost returns the start of the oldest day, in ms, whose readings must be read from Kafka again.
-func (a *Archive) Lost(ctx context.Context) (at int64, any bool, err error) {
-	number, any, err := a.catalogue.lost(ctx)
-	return number * dayMS, any, err
+func (a *Archive) Lost(ctx context.Context) (at int64, some bool, err error) {
+	number, some, err := a.catalogue.lost(ctx)
+	return number * dayMS, some, err
 }
 
 // Rewind moves partitions back to offsets, so that heads made afterwards read the lost days again.

@@ -259,7 +259,7 @@ func ignoreDone(err error) error {
 
 // writer writes rows of a day's file in a transaction.
 type writer struct {
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // that of the transaction, for its life
 	tx      *sql.Tx
 	device  *sql.Stmt
 	insert  *sql.Stmt

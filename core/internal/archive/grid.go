@@ -47,7 +47,7 @@ func (g *grid) readings(b *samples.Block) {
 	for _, c := range newest(b.Columns) {
 		l := g.lane(c.Field)
 		for i, v := range c.Numbers {
-			if v == v {
+			if !math.IsNaN(v) {
 				l.steps[index[i]].value(v)
 			}
 		}

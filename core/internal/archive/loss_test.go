@@ -61,11 +61,19 @@ func TestDamagedDayIsRebuilt(t *testing.T) {
 		do   func(t *testing.T, path string)
 	}{
 		{"overwritten", func(t *testing.T, path string) {
+			t.Helper()
 			require.NoError(t, os.WriteFile(path, []byte("no database at all, but long enough to look at"), 0o600))
 		}},
-		{"gone", func(t *testing.T, path string) { require.NoError(t, os.Remove(path)) }},
-		{"empty", func(t *testing.T, path string) { require.NoError(t, os.WriteFile(path, nil, 0o600)) }},
+		{"gone", func(t *testing.T, path string) {
+			t.Helper()
+			require.NoError(t, os.Remove(path))
+		}},
+		{"empty", func(t *testing.T, path string) {
+			t.Helper()
+			require.NoError(t, os.WriteFile(path, nil, 0o600))
+		}},
 		{"a page", func(t *testing.T, path string) {
+			t.Helper()
 			b, err := os.ReadFile(path)
 			require.NoError(t, err)
 			for i := 8192; i < len(b); i++ {
@@ -96,14 +104,14 @@ func TestDamagedDayIsRebuilt(t *testing.T) {
 				require.NotEmpty(t, aside)
 				require.EqualValues(t, 1, a.Status().Damaged)
 			}
-			at, any, err := a.Lost(t.Context())
+			at, some, err := a.Lost(t.Context())
 			require.NoError(t, err)
-			require.True(t, any)
+			require.True(t, some)
 			require.Equal(t, day0, at)
 			require.NoError(t, a.Rewind(t.Context(), map[int32]int64{0: 0}))
-			_, any, err = a.Lost(t.Context())
+			_, some, err = a.Lost(t.Context())
 			require.NoError(t, err)
-			require.False(t, any)
+			require.False(t, some)
 			h = head(t, a, 0)
 			require.Zero(t, h.Next())
 			l.read(t, h, len(l))

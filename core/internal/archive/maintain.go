@@ -36,17 +36,18 @@ func (a *Archive) Tidy(ctx context.Context) {
 			return
 		}
 		if due, err := a.dueForCompaction(ctx, d); err != nil || !due {
-			a.complain("looking at a file of the history failed", d, err)
+			a.complain("looking whether it is compact", d, err)
 			continue
 		}
-		a.complain("compacting a file of the history failed, it stays as it is", d, a.compact(ctx, d))
+		a.complain("compacting", d, a.compact(ctx, d))
 	}
 	a.closeIdle()
 }
 
+// complain logs that something failed that the next round tries again.
 func (a *Archive) complain(what string, d *day, err error) {
 	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, errGone) {
-		a.log.Warn(what, "file", d.path, "err", err)
+		a.log.Warn("upkeep of the history failed", "doing", what, "file", d.path, "err", err)
 	}
 }
 
@@ -107,12 +108,12 @@ func (a *Archive) remove(d *day, why string) {
 		}
 	}
 	if err != nil {
-		a.complain("removing a file of the history failed", d, err)
+		a.complain("removing", d, err)
 		return
 	}
 	d.gone = true
 	a.forget(d)
-	a.complain("removing a file of the history from the catalogue failed", d, a.catalogue.forget(a.life, d.number, false))
+	a.complain("removing from the catalogue", d, a.catalogue.forget(a.life, d.number, false))
 	a.metrics.expired.Inc()
 	a.log.Info("a day of the history was removed", "file", d.path, "because_of", why)
 }
@@ -123,7 +124,7 @@ func (a *Archive) closeIdle() {
 	for _, d := range a.between(0, 1<<40) {
 		if d.used.Load() < limit {
 			d.mu.Lock()
-			a.complain("closing a file of the history failed", d, d.shut())
+			a.complain("closing", d, d.shut())
 			d.mu.Unlock()
 		}
 	}

@@ -285,15 +285,15 @@ func (b *building) block(from, to int64) *samples.Block {
 			f.Name += suffix
 			columns[p] = samples.Column{Field: f, Numbers: make([]float64, len(out.Times))}
 		}
-		any := false
+		some := false
 		for i, at := range out.Times {
 			x := s.minutes[at/minuteMS]
-			any = any || x != nil && x.ms > 0
+			some = some || x != nil && x.ms > 0
 			for p, v := range x.stored() {
 				columns[p].Numbers[i] = v
 			}
 		}
-		if any {
+		if some {
 			out.Columns = append(out.Columns, columns...)
 		}
 	}

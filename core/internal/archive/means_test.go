@@ -98,7 +98,7 @@ func TestMeansAreOfAllDevices(t *testing.T) {
 				require.InEpsilon(t, want.product/float64(want.ms), col.Mean[i], 1e-4, "seed %d, %s: minute %d", seed, how, i)
 				require.InDelta(t, want.min, col.Min[i], 1e-9, how)
 				require.InDelta(t, want.max, col.Max[i], 1e-9, how)
-				require.EqualValues(t, max(1, math.Round(float64(want.ms)/minuteMS)), col.N[i], how)
+				require.Equal(t, max(1, int64(math.Round(float64(want.ms)/minuteMS))), col.N[i], how)
 			}
 			require.Equal(t, "°C", col.Unit)
 			require.Equal(t, day0, s.Begins)

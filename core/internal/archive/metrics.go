@@ -31,7 +31,7 @@ func newMetrics(reg prometheus.Registerer, a *Archive) *metrics {
 	}
 	reg.MustRegister(m.readings, m.repeated, m.written, m.damaged, m.expired, m.unkept, m.flush, m.compaction,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "core_history_bytes", Help: "Size of the files of the history."}, func() float64 { return float64(a.size()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "core_history_days", Help: "Days that have a file."}, func() float64 { return float64(len(a.between(0, 1<<40))) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "core_history_files", Help: "Files of the history, one a day."}, func() float64 { return float64(len(a.between(0, 1<<40))) }),
 	)
 	return m
 }

@@ -121,8 +121,9 @@ func (a *Archive) block(ctx context.Context, d *day, device string, want func(sa
 	return b, nil
 }
 
-// rows returns how many readings of a device a day has, those read twice included.
-func (a *Archive) rows(ctx context.Context, d *day, device string, from, to int64) (n int, err error) {
+// rows returns how many readings of a device a day has, those read twice included, without chunks that
+// begin after a time.
+func (a *Archive) rows(ctx context.Context, d *day, device string, to int64) (n int, err error) {
 	for _, h := range a.allHeads() {
 		n += h.rows(blockID{device, d.number})
 	}

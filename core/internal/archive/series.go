@@ -87,7 +87,7 @@ func (h *Head) begins(device string) int64 {
 func (a *Archive) few(ctx context.Context, days []*day, device string, q *history.Query) (bool, error) {
 	total := 0
 	for _, d := range days {
-		n, err := a.rows(ctx, d, device, q.From, q.To)
+		n, err := a.rows(ctx, d, device, q.To)
 		if err != nil {
 			return false, err
 		}

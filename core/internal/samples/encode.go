@@ -127,7 +127,7 @@ func (e *Encoder) integers(values []float64) (decimals int, ok bool) {
 	e.ints = e.ints[:0]
 	for i := 0; i < len(values); i++ {
 		v := values[i]
-		if v != v {
+		if math.IsNaN(v) {
 			continue
 		}
 		scaled := math.RoundToEven(v * powers[decimals])
@@ -149,7 +149,7 @@ func appendBits(dst []byte, values []float64) []byte {
 	for shift := 56; shift >= 0; shift -= 8 {
 		var last uint64
 		for _, v := range values {
-			if v == v {
+			if !math.IsNaN(v) {
 				b := math.Float64bits(v)
 				dst = append(dst, byte((b^last)>>shift))
 				last = b

@@ -11,8 +11,11 @@ import (
 )
 
 var fields = []Field{
-	{Name: telemetry.Temperature, Unit: "°C"}, {Name: telemetry.Humidity, Unit: "%"}, {Name: telemetry.Pressure, Unit: "hPa"},
-	{Name: telemetry.Current, Unit: "A"}, {Name: telemetry.SwitchStatus, Kind: telemetry.Bool},
+	{Name: telemetry.Temperature, Unit: "°C"},
+	{Name: telemetry.Humidity, Unit: "%"},
+	{Name: telemetry.Pressure, Unit: "hPa"},
+	{Name: telemetry.Current, Unit: "A"},
+	{Name: telemetry.SwitchStatus, Kind: telemetry.Bool},
 }
 
 // walk returns n readings of an ordinary device: every 5 s with a jitter, values to one or two
@@ -31,20 +34,22 @@ func walk(seed uint64, n int) *Block {
 		c += r.NormFloat64() * 0.02
 		on = on != (r.IntN(200) == 0)
 		b.Append(at, telemetry.Sensors{
-			{Name: fields[0].Name, Unit: fields[0].Unit, Number: to(t, 10)}, {Name: fields[1].Name, Unit: fields[1].Unit, Number: to(h, 10)},
-			{Name: fields[2].Name, Unit: fields[2].Unit, Number: to(p, 10)}, {Name: fields[3].Name, Unit: fields[3].Unit, Number: to(c, 100)},
+			{Name: fields[0].Name, Unit: fields[0].Unit, Number: to(t, 10)},
+			{Name: fields[1].Name, Unit: fields[1].Unit, Number: to(h, 10)},
+			{Name: fields[2].Name, Unit: fields[2].Unit, Number: to(p, 10)},
+			{Name: fields[3].Name, Unit: fields[3].Unit, Number: to(c, 100)},
 			telemetry.Switch(fields[4].Name, on),
 		})
 	}
 	return b
 }
 
-func coders(t testing.TB) (*Encoder, *Decoder) {
-	t.Helper()
+func coders(tb testing.TB) (*Encoder, *Decoder) {
+	tb.Helper()
 	e, err := NewEncoder()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	d, err := NewDecoder()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return e, d
 }
 
@@ -147,7 +152,7 @@ func TestMergeKeepsGaps(t *testing.T) {
 	require.Equal(t, []int64{1, 2}, a.Times)
 	require.Len(t, a.Columns, 3)
 	require.True(t, math.IsNaN(a.Columns[0].Numbers[0]))
-	require.Equal(t, 1.0, a.Columns[1].Numbers[0])
+	require.InDelta(t, 1, a.Columns[1].Numbers[0], 0)
 	require.True(t, math.IsNaN(a.Columns[2].Numbers[1]))
 }
 

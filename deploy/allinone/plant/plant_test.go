@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -184,6 +185,49 @@ func requireAlert(t *testing.T, p *Plant) {
 	require.Len(t, alerts.Items, 1)
 	require.Equal(t, "active", alerts.Items[0].Status)
 	require.Equal(t, "temperature_high", alerts.Items[0].AlertType)
+}
+
+// TestChartsReachBackBehindARestart: what a device sent yesterday, through every program and into the
+// history, is in its chart and its building's before and after a restart.
+func TestChartsReachBackBehindARestart(t *testing.T) {
+	cfg := testConfig(t, t.TempDir())
+	cfg.Devices = 0
+	now := time.Now().UnixMilli()
+	yesterday := now - 24*3_600_000
+	type course struct {
+		StepMS int64                                          `json:"step_ms"`
+		Begins int64                                          `json:"begins"`
+		Time   []int64                                        `json:"time"`
+		Values map[string]struct{ Mean, Min, Max []*float64 } `json:"values"`
+	}
+	p := start(t, cfg, io.Discard)
+	stop := run(t, p)
+	for i := range int64(10) {
+		publish(t, p, yesterday+i*1000)
+	}
+	publish(t, p, now)
+	device := fmt.Sprintf("/api/v1/devices/mine/series?from=%d&to=%d", yesterday, now+1)
+	building := fmt.Sprintf("/api/v1/buildings/%s/series?from=%d&to=%d", url.PathEscape("A栋"), yesterday-3_600_000, now+1)
+	complete := func(p *Plant) {
+		t.Helper()
+		var of course
+		require.Eventually(t, func() bool {
+			return ask(t, p, device, &of) == http.StatusOK && len(of.Time) >= 11
+		}, waitTimeout, 20*time.Millisecond)
+		require.EqualValues(t, yesterday, of.Begins)
+		require.Zero(t, of.StepMS, "single readings")
+		require.EqualValues(t, now, of.Time[len(of.Time)-1])
+		require.InDelta(t, 95.5, *of.Values["temperature"].Mean[0], 0)
+		require.Equal(t, http.StatusOK, ask(t, p, building, &of))
+		require.NotEmpty(t, of.Time)
+		require.Less(t, of.Time[0], yesterday+3_600_000)
+		require.InDelta(t, 95.5, *of.Values["temperature"].Mean[0], 1e-4)
+	}
+	complete(p)
+	stop()
+	p = start(t, cfg, io.Discard)
+	run(t, p)
+	complete(p)
 }
 
 func TestTakenPortIsNamed(t *testing.T) {
