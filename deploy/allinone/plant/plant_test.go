@@ -214,9 +214,9 @@ func TestChartsReachBackBehindARestart(t *testing.T) {
 		require.Eventually(t, func() bool {
 			return ask(t, p, device, &of) == http.StatusOK && len(of.Time) >= 11
 		}, waitTimeout, 20*time.Millisecond)
-		require.EqualValues(t, yesterday, of.Begins)
+		require.Equal(t, yesterday, of.Begins)
 		require.Zero(t, of.StepMS, "single readings")
-		require.EqualValues(t, now, of.Time[len(of.Time)-1])
+		require.Equal(t, now, of.Time[len(of.Time)-1])
 		require.InDelta(t, 95.5, *of.Values["temperature"].Mean[0], 0)
 		require.Equal(t, http.StatusOK, ask(t, p, building, &of))
 		require.NotEmpty(t, of.Time)
