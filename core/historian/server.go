@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	// questions bounds those answered at the same time, and so their memory.
+	// questions and exports bound those answered at the same time, and so their memory. A question
+	// does not wait for exports, which take long.
 	questions = 4
+	exports   = 2
 	// answerTime is the longest that an answer may take, and exportPause that a client of an
 	// export may take none of it.
 	answerTime  = 30 * time.Second
@@ -24,8 +26,7 @@ const (
 
 func (h *Historian) server() *http.Server {
 	mux := http.NewServeMux()
-	turn := make(chan struct{}, questions)
-	take := func(f func(w http.ResponseWriter, r *http.Request) error) http.HandlerFunc {
+	take := func(turn chan struct{}, f func(w http.ResponseWriter, r *http.Request) error) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			if why := h.refused.Load(); why != nil {
 				http.Error(w, *why, http.StatusServiceUnavailable)
@@ -40,9 +41,10 @@ func (h *Historian) server() *http.Server {
 			h.answer(w, r, f)
 		}
 	}
-	mux.HandleFunc("GET "+history.SeriesPath, take(h.series))
-	mux.HandleFunc("GET "+history.StatusPath, take(h.status))
-	mux.HandleFunc("GET "+history.ExportPath, take(h.export))
+	asked := make(chan struct{}, questions)
+	mux.HandleFunc("GET "+history.SeriesPath, take(asked, h.series))
+	mux.HandleFunc("GET "+history.StatusPath, take(asked, h.status))
+	mux.HandleFunc("GET "+history.ExportPath, take(make(chan struct{}, exports), h.export))
 	return &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),

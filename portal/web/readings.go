@@ -42,7 +42,7 @@ func (p *Portal) exportReadings(c *fiber.Ctx, format string) error {
 	body, err := p.history.Export(c.UserContext(), &q)
 	switch {
 	case errors.Is(err, history.ErrUnavailable):
-		p.log.Warn("the history gave no export", "url", p.cfg.HistoryURL, "err", err)
+		p.noAnswer(err)
 		return errHistoryAway
 	case err != nil:
 		return errNoDevice

@@ -70,12 +70,21 @@ func (p *Portal) ask(c *fiber.Ctx, q *history.Query) (*history.Series, error) {
 	}
 	switch {
 	case errors.Is(err, history.ErrUnavailable):
-		p.log.Warn("the history gave no answer", "url", p.cfg.HistoryURL, "err", err)
+		p.noAnswer(err)
 		return nil, errHistoryAway
 	case err != nil: // the portal has checked what the client sent, but for the device's id
 		return nil, errNoDevice
 	}
 	return &answer.Series[0], nil
+}
+
+// noAnswer logs that the historian failed. Every chart of every client may find that at once.
+func (p *Portal) noAnswer(err error) {
+	p.historyLogMu.Lock()
+	defer p.historyLogMu.Unlock()
+	if skipped, ok := p.historyLog.Allow(); ok {
+		p.log.Warn("the history gave no answer", "url", p.cfg.HistoryURL, "err", err, "skipped", skipped)
+	}
 }
 
 var (

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -61,13 +62,16 @@ type Portal struct {
 	dashboard *dashboard.Publisher
 	series    *series.Store
 	history   *history.Client // nil: none is configured
-	catalogue *sensorfile.File
-	census    *census.Census
-	inventory inventory
-	limits    ruleLimits
-	lag       *lag.Poller
-	process   *ops.Process
-	stats     *statsCache
+
+	historyLogMu sync.Mutex
+	historyLog   ops.LogLimit
+	catalogue    *sensorfile.File
+	census       *census.Census
+	inventory    inventory
+	limits       ruleLimits
+	lag          *lag.Poller
+	process      *ops.Process
+	stats        *statsCache
 
 	explainWithin time.Duration
 

@@ -34,6 +34,10 @@ func historyFaults() []rig.Fault {
 			Name: "history-damage", Breaks: "core is killed, and today's file of the history is overwritten",
 			Expects: "the file is set aside and made again from Kafka; the history has each value once", Times: 3, Quick: 1, Site: site, Run: damageHistory,
 		},
+		{
+			Name: "history-full", Breaks: "the disk of the history fills up, and is freed again",
+			Expects: "core works on, what is not written waits in Kafka; the history has each value once", Times: 3, Quick: 1, Site: site, Possible: canMount, Run: fillHistoryDisk,
+		},
 	}
 }
 
@@ -82,6 +86,54 @@ func damageHistory(ctx context.Context, r *rig.Round) error {
 		return err
 	})
 	return nil
+}
+
+// fillHistoryDisk moves the history to a small disk, fills it, frees it and moves the history home.
+func fillHistoryDisk(ctx context.Context, r *rig.Round) (err error) {
+	name := cluster.Numbered(cluster.Core, 0)
+	home, small := r.Env(name, "CORE_DATA_DIR"), filepath.Join(r.Dir, "small")
+	if err := os.MkdirAll(small, 0o750); err != nil {
+		return err
+	}
+	if err := command(ctx, "mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", small); err != nil {
+		return err
+	}
+	last := context.WithoutCancel(ctx)
+	defer func() { err = errors.Join(err, command(last, "umount", small)) }()
+	moved := func(ctx context.Context, from, to string) error {
+		return errors.Join(r.Stop(name), command(ctx, "cp", "-a", from+"/.", to), r.SetEnv(name, map[string]string{"CORE_DATA_DIR": to}), r.Start(ctx, name))
+	}
+	if err := moved(ctx, home, small); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(home), os.MkdirAll(home, 0o750), moved(last, small, home)) }()
+	for range r.Times {
+		if err := r.Moment(ctx, 2*time.Second, 4*time.Second); err != nil {
+			return err
+		}
+		filler := filepath.Join(small, "filler")
+		if err := fill(filler); err != nil {
+			return err
+		}
+		r.Happened()
+		_, err := rig.Await(ctx, "the history to fall behind", func() error { return behind(ctx, r, name, 5000) })
+		if err := errors.Join(err, os.Remove(filler)); err != nil {
+			return err
+		}
+	}
+	r.AtEnd(func(ctx context.Context) error { return compareHistory(ctx, r) })
+	return nil
+}
+
+var errKeepsUp = errors.New("the history keeps up")
+
+// behind returns nil if the history has not read that many records.
+func behind(ctx context.Context, r *rig.Round, name string, records float64) error {
+	lag, err := r.Metric(ctx, name, "core_history_lag_records")
+	if err == nil && lag < records {
+		err = errKeepsUp
+	}
+	return err
 }
 
 // historyDir is where the files of the history are.
