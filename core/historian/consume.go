@@ -196,7 +196,7 @@ func (s *handler) read(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGr
 			return nil
 		}
 		if due {
-			if err := s.flush(sess, claim.Partition(), r.head); err != nil {
+			if err := s.flush(sess, claim.Partition(), r.head, lag); err != nil {
 				return err
 			}
 		}
@@ -205,7 +205,7 @@ func (s *handler) read(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGr
 
 // flush writes a head's readings. While that fails, a full disk for example, nothing more is read:
 // Kafka keeps it.
-func (s *handler) flush(sess sarama.ConsumerGroupSession, p int32, head *archive.Head) error {
+func (s *handler) flush(sess sarama.ConsumerGroupSession, p int32, head *archive.Head, lag *atomic.Int64) error {
 	var limit ops.LogLimit
 	for {
 		err := head.Flush(sess.Context())
@@ -220,6 +220,10 @@ func (s *handler) flush(sess sarama.ConsumerGroupSession, p int32, head *archive
 		}
 		if skipped, ok := limit.Allow(); ok {
 			s.h.log.Error("writing the history failed, retrying; what is not written waits in Kafka", "partition", p, "err", err, "skipped", skipped)
+		}
+		// Without fetches the claim learns of no new end.
+		if end, err := s.client.GetOffset(s.h.o.Topic.Name, p, sarama.OffsetNewest); err == nil {
+			lag.Store(max(0, end-head.Next()))
 		}
 		lifecycle.Pause(sess.Context(), retryPause)
 	}
