@@ -111,7 +111,7 @@ drill-quick: web ## the same with fewer and shorter outages, at most 8 minutes; 
 
 .PHONY: test-ui
 test-ui: build ## the page in headless Chromium (CHROMIUM) with 10,000 devices; screenshots in bench-results/ui; UI_FULL=1: full length
-	cd $(UI) && node --test test/browser/dashboard.test.js
+	cd $(UI) && node --test --test-concurrency=1 test/browser/*.test.js
 
 .PHONY: race
 race: web ## Go tests with the race detector, three times in random order

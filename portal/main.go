@@ -11,8 +11,8 @@ import (
 )
 
 func main() {
-	// Nearly all of the portal's memory is long-lived (the latest reading and the time series of
-	// every device) and a reading leaves little garbage.
+	// Nearly all of the portal's memory is long-lived (the latest reading of every device and those
+	// of the last minute) and a reading leaves little garbage.
 	program.CollectAt(25)
 	load := program.FromEnvironment[web.Config]("portal", "serves the page, the REST API and the WebSocket", os.Args[1:])
 	os.Exit(program.Run("portal", load, func(cfg web.Config, log *slog.Logger) (*web.Portal, error) {

@@ -52,7 +52,7 @@ var plantEndpoints = []endpoint{
 		params:  join([]parameter{deviceInPath}, seriesParameters),
 		answers: []response{
 			answered(deviceSeries{}), failing(fiber.StatusBadRequest, "bad_parameter"), failing(fiber.StatusNotFound, "device_not_found"),
-			failing(fiber.StatusServiceUnavailable, "history_unavailable", "no_history"),
+			failing(fiber.StatusServiceUnavailable, "history_unavailable", "history_off"),
 		},
 	},
 	{
@@ -89,7 +89,7 @@ var plantEndpoints = []endpoint{
 		answers: []response{
 			answered(buildingSeries{}), failing(fiber.StatusBadRequest, "bad_parameter", "bad_request"),
 			failing(fiber.StatusNotFound, "building_not_found"),
-			failing(fiber.StatusServiceUnavailable, "history_unavailable", "no_history"),
+			failing(fiber.StatusServiceUnavailable, "history_unavailable", "history_off"),
 		},
 	},
 	{
@@ -161,6 +161,6 @@ func readingsAnswers(media string) []response {
 	return []response{
 		{status: fiber.StatusOK, about: "The readings, streamed.", media: media, body: ""},
 		failing(fiber.StatusBadRequest, "bad_parameter"), failing(fiber.StatusNotFound, "device_not_found"),
-		failing(fiber.StatusServiceUnavailable, "history_unavailable", "no_history"),
+		failing(fiber.StatusServiceUnavailable, "history_unavailable", "history_off"),
 	}
 }

@@ -89,7 +89,7 @@ func (p *Portal) noAnswer(err error) {
 
 var (
 	errNoDevice    = refuse(fiber.StatusNotFound, "device_not_found", "unknown device")
-	errNoHistory   = refuse(fiber.StatusServiceUnavailable, "no_history", "this portal has no history of readings: PORTAL_HISTORY_URL is empty")
+	errNoHistory   = refuse(fiber.StatusServiceUnavailable, "history_off", "this portal has no history of readings: PORTAL_HISTORY_URL is empty")
 	errHistoryAway = refuse(fiber.StatusServiceUnavailable, "history_unavailable", "the history of readings gives no answer: is the core that keeps it running, and does PORTAL_HISTORY_URL name it?")
 )
 

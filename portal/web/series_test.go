@@ -96,8 +96,8 @@ func TestWithoutHistory(t *testing.T) {
 	now := r.portal.model.Now()
 	r.publish("gw-a", reading("d1", "A栋", now))
 	r.eventually("the device", func() bool { return r.get("/api/v1/devices/d1").status == http.StatusOK })
-	require.Contains(t, r.refused("/api/v1/devices/d1/series", http.StatusServiceUnavailable, "no_history"), "PORTAL_HISTORY_URL")
-	r.refused("/api/v1/devices/d1/readings.csv", http.StatusServiceUnavailable, "no_history")
+	require.Contains(t, r.refused("/api/v1/devices/d1/series", http.StatusServiceUnavailable, "history_off"), "PORTAL_HISTORY_URL")
+	r.refused("/api/v1/devices/d1/readings.csv", http.StatusServiceUnavailable, "history_off")
 }
 
 func TestHistoryThatGivesNoAnswer(t *testing.T) {

@@ -125,8 +125,59 @@ test('a course keeps the values of all sensors by the plant’s time', async () 
   course.add({ time: 3000, reading: reading({ co2: { value: 420 }, door: { value: true }, odd: { value: 5, status: 'unit_unknown' }, mode: { value: 'auto' } }) });
   course.add({ time: 2500, reading: reading({ co2: { value: 1 } }) });
   assert.deepEqual(course.sensors().sort(), ['co2', 'door']);
-  assert.deepEqual(course.columns('co2', 0, 5000), { time: [1000, 2000, 3000], values: [400, 410, 420], min: [399, 409, 420], max: [401, 411, 420] });
+  assert.deepEqual(course.columns('co2', 0, 5000), { time: [1000, 2000, 3000], values: [400, 410, 420], min: [399, 409, 420], max: [401, 411, 420], single: 2500 });
   assert.deepEqual(course.columns('door', 2500, 5000).values, [1]);
+});
+
+/** answering makes a course whose portal answers with what the list says, one after the other. */
+function answering(...list) {
+  globalThis.fetch = async () => {
+    const a = list.shift();
+    return { ok: !a.error, status: a.error ? 503 : 200, json: async () => a };
+  };
+  return createCourse('d');
+}
+
+const live = (time, co2) => ({ time, reading: { sensors: { co2: { value: co2 } } } });
+
+test('what an answer has is shown once, and live readings go on behind it', async () => {
+  const course = answering({ step_ms: 60_000, begins: 5, time: [30_000, 90_000], values: { co2: { mean: [1, 2], min: [0, 1], max: [2, 3] } } });
+  course.add(live(69_000, 7)); // the answer has it in its step
+  await course.load(0, 70_000, ['co2']);
+  course.add(live(71_000, 8));
+  assert.deepEqual(course.columns('co2', 0, 100_000), { time: [30_000, 70_000, 71_000], values: [1, 2, 8], min: [0, 1, 8], max: [2, 3, 8], single: 70_000 }, 'the newest step is not over');
+  assert.equal(course.isDue(), false, 'live readings are added without asking again');
+  course.missed();
+  assert.equal(course.isDue(), true, 'late ones are not');
+  assert.equal(course.begins(), 5);
+});
+
+test('a gap is a gap, and another sensor’s reading is none', async () => {
+  const course = answering({ step_ms: 0, begins: 1, time: [1000, 2000, 3000, 9000, 10_000], values: { co2: { mean: [1, null, 3, null, 5] }, ph: { mean: [null, 7, null, null, null] } } });
+  await course.load(0, 20_000, []);
+  assert.deepEqual(course.columns('co2', 0, 20_000).values, [1, 3, null, 5]);
+  assert.deepEqual(course.columns('co2', 0, 20_000).time, [1000, 3000, 9000, 10_000]);
+  assert.equal(course.columns('co2', 0, 20_000).single, 0, 'all are readings');
+  course.add(live(11_000, 6));
+  course.add(live(40_000, 9));
+  assert.deepEqual(course.columns('co2', 0, 50_000).values, [1, 3, null, 5, 6, null, 9]);
+});
+
+test('without history a course has what came since the page was opened', async () => {
+  const down = { error: { code: 'history_unavailable', message: 'no' } };
+  const course = answering(down, { step_ms: 0, begins: 900, time: [900], values: { co2: { mean: [1] } } }, down, down);
+  course.add(live(1000, 2));
+  await assert.rejects(course.load(500, 1000));
+  assert.equal(course.failure().code, 'history_unavailable');
+  assert.equal(course.isDue(), true);
+  assert.deepEqual(course.columns('co2', 0, 5000).values, [2]);
+  await course.load(500, 1000);
+  assert.equal(course.failure(), null);
+  assert.deepEqual(course.columns('co2', 0, 5000).values, [1, 2]);
+  await assert.rejects(course.load(600, 1100));
+  assert.deepEqual(course.columns('co2', 0, 5000).values, [1, 2], 'what was loaded stays');
+  await assert.rejects(course.load(0, 1100));
+  assert.equal(course.isHeld(), false, 'but it is no answer for a longer range');
 });
 
 const alarm = (id, more = {}) => ({ alert_id: id, device_id: 'd', severity: 'high', status: 'active', state: 'unacknowledged', revision: 1, raised_at: 1000, timestamp: 1000, location: { building: 'A栋' }, ...more });

@@ -4,29 +4,30 @@ import { css, series } from './palette.js';
 
 const PAD = 8;
 const LONG = 240; // s from which the time axis shows no seconds
-const DAYS = 172_800; // s from which it shows dates
 const SECONDS = [1, 2, 5, 10, 15, 30, 60];
-const MINUTES = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800, 432_000, 864_000];
-const span = (u) => u.scales.x.max - u.scales.x.min;
-const isLong = (u) => span(u) >= LONG;
+const MINUTES = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800, 432_000];
+const DOT = 6; // px that a reading needs to be drawn as a dot
+const DAY = 86_400; // s from which it shows dates
+const isLong = (u) => u.scales.x.max - u.scales.x.min >= LONG;
 let marked = false;
 
 /**
  * createLine draws into el. Options: lines [{label}], height in px (none: that of el), sync (a
  * name: charts with the same one share their cursor), limits() → [{value, color, label}],
- * marks() → [{time, color}], band: draw min–max around the only line, dots(): mark each point, onZoom(from, to),
+ * marks() → [{time, color}], band: draw min–max around each line, onZoom(from, to),
  * onReset(), onCursor(index|null), range: [min, max] where it is fixed, axes: false for a small one without labels.
  *
- * setData takes {time: [ms], lines: [[value|null]], min, max}. Nothing is animated.
+ * setData takes {time: [ms], lines: [[value|null]], min, max, singles}: min and max have a list for
+ * each line, singles the time in ms from which its points are readings, which are drawn as dots. Nothing
+ * is animated.
  */
 export function createLine(el, options) {
   let plot = null;
   let last = null;
   let range = null;
   const minutes = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
+  const dates = new Intl.DateTimeFormat(undefined, { day: '2-digit', month: '2-digit' });
   const seconds = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
-
-  const dates = new Intl.DateTimeFormat(undefined, { month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', hour12: false });
 
   /** height is the requested height, or that of the element. */
   const height = () => options.height ?? Math.max(el.clientHeight - PAD, 64);
@@ -39,8 +40,12 @@ export function createLine(el, options) {
 
   /** times labels the time axis. */
   function times(u, ticks) {
-    const clock = span(u) >= DAYS ? dates : isLong(u) ? minutes : seconds;
-    return ticks.map((s) => clock.format(s * 1000));
+    const clock = isLong(u) ? minutes : seconds;
+    return ticks.map((s) => {
+      const d = new Date(s * 1000);
+      if (u.scales.x.max - u.scales.x.min > DAY && d.getHours() + d.getMinutes() === 0) return dates.format(d);
+      return clock.format(d);
+    });
   }
 
   function settings() {
@@ -54,8 +59,9 @@ export function createLine(el, options) {
       dash: series(line.look ?? i).dash,
       width: 1.5,
       spanGaps: false,
-      points: { show: () => Boolean(options.dots?.()), size: 4, fill: series(line.look ?? i).color },
+      points: { show: false, size: 5, width: 0, fill: series(line.look ?? i).color, filter: (u, k) => dots(u, k, last?.singles?.[k - 1] ?? Infinity) },
     }));
+    const n = lines.length;
     const band = { stroke: 'transparent', points: { show: false }, spanGaps: false };
     return {
       width: Math.max(el.clientWidth, 40),
@@ -73,11 +79,11 @@ export function createLine(el, options) {
         y: { range: options.range ?? ((_, min, max) => padded(min, max, options.limits?.() ?? [])) },
       },
       axes: [
-        { ...axis, show: !small, size: 24, space: (u) => (span(u) >= DAYS ? 110 : isLong(u) ? 40 : 70), incrs: (u) => (isLong(u) ? MINUTES : SECONDS), values: times },
+        { ...axis, show: !small, size: 24, space: (u) => (isLong(u) ? 40 : 70), incrs: (u) => (isLong(u) ? MINUTES : SECONDS), values: times },
         { ...axis, show: !small, space: 44, size: (_, labels) => Math.max(52, 14 + 7 * Math.max(0, ...(labels ?? []).map((l) => l.length))), values: (_, ticks) => ticks.map((v) => String(+v.toPrecision(6))) },
       ],
-      series: [{}, ...lines, ...(options.band ? [band, band] : [])],
-      bands: options.band ? [{ series: [3, 2], fill: `${series(options.lines[0].look ?? 0).color}22` }] : [],
+      series: [{}, ...lines, ...(options.band ? lines.flatMap(() => [band, band]) : [])],
+      bands: options.band ? options.lines.map((line, i) => ({ series: [n + 2 * i + 2, n + 2 * i + 1], fill: `${series(line.look ?? i).color}${n > 1 ? '18' : '22'}` })) : [],
       hooks: {
         draw: [drawMarks],
         setSelect: [
@@ -120,7 +126,7 @@ export function createLine(el, options) {
 
   function data() {
     const out = [last.time.map((ms) => ms / 1000), ...last.lines];
-    if (options.band) out.push(last.min ?? last.time.map(() => null), last.max ?? last.time.map(() => null));
+    if (options.band) last.lines.forEach((line, i) => out.push(last.min?.[i] ?? line, last.max?.[i] ?? line));
     return out;
   }
 
@@ -155,6 +161,37 @@ export function createLine(el, options) {
       plot = null;
     },
   };
+}
+
+/**
+ * dots returns the points of a line to draw as dots: those that stand alone, as no line shows them,
+ * and readings (from the time single on) if there is room.
+ */
+function dots(u, k, single) {
+  const time = u.data[0];
+  const line = u.data[k];
+  const [first, last] = u.series[0].idxs ?? [0, -1];
+  const alone = [];
+  const readings = [];
+  let before = null;
+  for (let i = first; i <= last; i++) {
+    const v = line[i];
+    if (v === undefined) continue;
+    if (v !== null) {
+      if (before === null && (next(line, i) ?? null) === null) alone.push(i);
+      if (time[i] * 1000 > single) readings.push(i);
+    }
+    before = v;
+  }
+  const room = u.bbox.width / devicePixelRatio / DOT;
+  return readings.length > room ? alone : [...new Set([...alone, ...readings])].sort((a, b) => a - b);
+}
+
+/** next returns the value after index i that is the line's own. */
+function next(line, i) {
+  do i++;
+  while (i < line.length && line[i] === undefined);
+  return line[i];
 }
 
 /** padded leaves a tenth free above and below, and keeps a flat line in the middle. */

@@ -76,6 +76,15 @@ export function clock(ms, nowMs) {
   return `${two(d.getMonth() + 1)}-${two(d.getDate())} ${time}`;
 }
 
+/** moment is a local time to the minute, with the date when it is not today's: 12 Nov 14:02. */
+export function moment(ms, nowMs, lang) {
+  const d = new Date(ms);
+  const time = `${two(d.getHours())}:${two(d.getMinutes())}`;
+  if (d.toDateString() === new Date(nowMs).toDateString()) return time;
+  const year = d.getFullYear() === new Date(nowMs).getFullYear() ? undefined : 'numeric';
+  return `${new Intl.DateTimeFormat(lang === 'zh' ? 'zh-CN' : 'en-GB', { day: 'numeric', month: 'short', year }).format(d)} ${time}`;
+}
+
 /** utc is what a tooltip shows. */
 export function utc(ms) {
   return `${new Date(ms).toISOString().replace('T', ' ').slice(0, 19)} UTC`;

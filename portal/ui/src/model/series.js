@@ -1,46 +1,50 @@
-// Time series of a device's sensors: the portal's data, then live readings.
+// The course of a device's sensors: the historian's data, then live readings.
 import { get, query } from '../core/api.js';
 import { isCharted } from './sensors.js';
 
-export const RANGES = { '1m': 60_000, '5m': 300_000, '1h': 3_600_000, '1d': 86_400_000, '7d': 604_800_000, '30d': 2_592_000_000 };
-
-/** reloadEvery is how often a range is worth asking for again, in ms: live readings are added meanwhile. */
-export const reloadEvery = (span) => Math.min(Math.max(span / 300, 2000), 60_000);
-
-/** begins says where data begins, '' if that is before a range. */
-export function begins(ctx, at, from, to) {
-  return Number.isFinite(at) && at > from + 15_000 ? ctx.t('series.begins', { time: ctx.fmt.clock(at, to) }) : '';
-}
-
-/** whyNot says why there is no series. */
-export function whyNot(t, error) {
-  return error.code === 'history_unavailable' || error.code === 'no_history' ? t(`series.${error.code}`) : t('load.failed', { why: error.message });
-}
+const DAY = 86_400_000;
+export const RANGES = { '1m': 60_000, '5m': 300_000, '1h': 3_600_000, '1d': DAY, '7d': 7 * DAY, '30d': 30 * DAY };
 const POINTS = 600;
-const LIVE = 4 * POINTS;
 
-/** A pause longer than this many steps is a gap. */
-const GAP_STEPS = 3;
+/** A pause longer than this many usual intervals is a gap. */
+const GAP = 3;
 
 /**
  * createCourse keeps one device's values over time. load() asks the portal for those of the
  * named sensors, of all without names; add(frame) adds a live one. Times are the plant's.
  */
 export function createCourse(id) {
-  let live = []; // {t, v: {sensor: number}} newer than the portal's answer
-  let past = null;
-  let step = 1000;
+  let live = []; // {t, v: {sensor: number}}, since the page follows the device
+  let past = null; // the portal's answer
+  let asked = 0;
+  let appended = 0; // since that answer
+  let due = false;
+  let failure = null;
+  /** end is up to when the portal's answer has readings. */
+  const end = () => (past ? Math.min((past.time.at(-1) ?? 0) + past.step_ms / 2, past.to) : 0);
   return {
     id,
-    begins: () => past?.begins ?? 0,
-    /** single reports whether the past has single readings, not steps. */
-    single: () => past?.step_ms === 0,
+    /** begins is when the oldest reading was taken that is kept: 0: none is, null: not known. */
+    begins: () => past?.begins ?? null,
+    /** failure is why there is no answer to the last question. */
+    failure: () => failure,
+    /** isHeld reports whether there is an answer to show. */
+    isHeld: () => past !== null,
+    /** isDue reports whether it is worth asking again: live readings are added without. */
+    isDue: () => due || failure !== null || appended > POINTS,
     async load(from, to, names = []) {
-      const answer = await get(`/api/v1/devices/${encodeURIComponent(id)}/series${query({ parameters: names.join(), from, to, points: POINTS })}`);
-      past = answer;
-      step = answer.step_ms;
-      const newest = past.time.at(-1) ?? 0;
-      live = live.filter((p) => p.t > newest + step);
+      const n = ++asked;
+      try {
+        const answer = await get(`/api/v1/devices/${encodeURIComponent(id)}/series${query({ parameters: names.join(), from, to, points: POINTS })}`);
+        if (n !== asked) return; // another range is wanted by now
+        past = { ...answer, from, to, gaps: gapsOf(answer) };
+        [appended, due, failure] = [0, false, null];
+      } catch (e) {
+        if (n !== asked) return;
+        failure = e;
+        if (past && from < past.from) past = null; // it is of another range
+        throw e;
+      }
     },
     add({ time, reading }) {
       const last = live.at(-1);
@@ -48,39 +52,55 @@ export function createCourse(id) {
       const v = {};
       for (const [name, s] of Object.entries(reading.sensors)) if (isCharted(s)) v[name] = Number(s.value);
       live.push({ t: time, v });
-      if (live.length > LIVE) live.splice(0, POINTS);
+      appended++;
+      if (live.length > 4 * POINTS) live.splice(0, POINTS);
     },
+    /** missed says that readings came late: only the historian has them in their place. */
+    missed: () => (due = true),
     /** sensors returns the names of the sensors that the device has sent. */
     sensors() {
       const names = new Set(Object.keys(past?.values ?? {}).filter((n) => past.values[n].mean.some((v) => v !== null)));
       for (const p of live) for (const n of Object.keys(p.v)) names.add(n);
       return [...names];
     },
-    /** columns returns {time, values, min, max} of a sensor between two times. */
+    /**
+     * columns returns {time, values, min, max, single} of a sensor between two times. What is newer
+     * than single is a reading, what is older the mean of a step.
+     */
     columns(sensor, from, to) {
-      const out = { time: [], values: [], min: [], max: [] };
+      const edge = end();
+      const out = { time: [], values: [], min: [], max: [], single: past?.step_ms ? edge : 0 };
       const push = (t, v, lo, hi) => {
         out.time.push(t);
         out.values.push(v);
         out.min.push(lo);
         out.max.push(hi);
       };
-      const newest = past?.time.at(-1) ?? 0;
       const held = past?.values[sensor];
-      past?.time.forEach((t, i) => t >= from && t <= to && push(t, held?.mean[i] ?? null, held?.min?.[i] ?? null, held?.max?.[i] ?? null));
-      const fresh = live.filter((p) => p.t > newest && p.t >= from && p.t <= to);
-      const usual = interval(fresh) || step;
-      let before = newest || 0;
-      for (const p of fresh) {
-        if (before && p.t - before > GAP_STEPS * Math.max(usual, step) + 1000) push(before + 1, null, null, null);
-        const v = p.v[sensor] ?? null;
-        push(p.t, v, v, v);
+      past?.time.forEach((mid, i) => {
+        const t = Math.min(mid, past.to); // the newest step is not over
+        const v = held?.mean[i] ?? null;
+        if (t >= from && t <= to && (v !== null || past.gaps.has(i))) push(t, v, held?.min?.[i] ?? v, held?.max?.[i] ?? v);
+      });
+      const recent = live.filter((p) => p.t > edge && p.t >= from && p.t <= to);
+      const step = past?.step_ms ?? 0;
+      const usual = Math.max(step, interval(step ? recent : [...(past?.time.slice(-20) ?? []).map((t) => ({ t })), ...recent]) || 1000);
+      let before = past?.time.length > 0 ? edge : 0;
+      for (const p of recent) {
+        if (before && p.t - before > GAP * usual + 1000) push(before + 1, null, null, null);
+        const v = p.v[sensor];
+        if (v !== undefined) push(p.t, v, v, v);
         before = p.t;
       }
       return out;
     },
-    newest: () => live.at(-1)?.t ?? past?.time.at(-1) ?? 0,
   };
+}
+
+/** gapsOf returns which rows of an answer are gaps: those without any value. */
+function gapsOf({ time, values }) {
+  const columns = Object.values(values);
+  return new Set([...time.keys()].filter((i) => columns.every((c) => c.mean[i] === null)));
 }
 
 /** interval is the usual distance of readings: the median. */
@@ -94,10 +114,11 @@ function interval(points) {
 export function align(columns) {
   const time = [...new Set(columns.flatMap((c) => c.time))].sort((a, b) => a - b);
   const at = new Map(time.map((t, i) => [t, i]));
-  const lines = columns.map((c) => {
+  const spread = (c, values) => {
     const line = new Array(time.length).fill(undefined); // undefined: another line's time; null: a gap
-    c.time.forEach((t, i) => (line[at.get(t)] = c.values[i]));
+    c.time.forEach((t, i) => (line[at.get(t)] = values[i]));
     return line;
-  });
-  return { time, lines };
+  };
+  const all = (key) => columns.map((c) => spread(c, c[key] ?? c.values));
+  return { time, lines: all('values'), min: all('min'), max: all('max'), singles: columns.map((c) => c.single ?? Infinity) };
 }

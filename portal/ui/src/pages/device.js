@@ -5,13 +5,14 @@ import { h, setClass, setText } from '../core/dom.js';
 import { isOpen, sortAlarms } from '../model/alarms.js';
 import { STATES } from '../model/fleet.js';
 import { UNIT_UNKNOWN } from '../model/sensors.js';
-import { begins, createCourse, RANGES, whyNot } from '../model/series.js';
+import { createCourse, RANGES } from '../model/series.js';
 import { badge, panel } from '../parts/badge.js';
 import { removeDevice, renameDevice } from '../parts/device-dialogs.js';
 import { createGauge } from '../parts/gauge.js';
+import { createRange, historyNote } from '../parts/range.js';
 import { limitsOf, marksOf } from './trends.js';
 
-const DOTS = 150; // as many single readings are shown as dots
+const RELOAD = 15_000;
 /** Clocks that differ by less are right. */
 const CLOCK = 1000;
 
@@ -37,19 +38,13 @@ export function createDevicePage(ctx, scope, route) {
   const raw = h('pre', { class: 'raw', tabindex: '0' });
   const copy = h('button', { class: 'button is-small', onclick: () => navigator.clipboard?.writeText(raw.textContent).then(() => setText(copy, t('copied')), () => {}) }, t('copy'));
   const note = h('p', { class: 'panel-note', role: 'status' });
+  const chosen = { range: RANGES[route.params.range] ? route.params.range : '5m', from: Number(route.params.from) || 0, to: Number(route.params.to) || 0 };
+  const range = createRange(ctx, chosen, () => {
+    ctx.setParams({ range: chosen.range, from: chosen.from || '', to: chosen.to || '' });
+    load();
+  });
   const trends = h('div', { class: 'device-trends' });
   const charts = new Map();
-  let span = RANGES['5m'];
-  const ranges = h('span', { class: 'group', role: 'group', 'aria-label': t('range') }, Object.keys(RANGES).map((r) =>
-    h('button', { class: 'button is-small', 'data-range': r, 'aria-pressed': String(RANGES[r] === span), onclick: (e) => {
-      span = RANGES[r];
-      for (const b of ranges.children) b.setAttribute('aria-pressed', String(b === e.target));
-      load();
-    } }, r)));
-  const csv = h('button', { class: 'button is-small', onclick: () => {
-    const to = Math.round(ctx.plant.serverNow());
-    location.assign(`/api/v1/devices/${encodeURIComponent(id)}/readings.csv?from=${to - span}&to=${to}`);
-  } }, t('export.csv'));
 
   scope.subscribe(`device/${id}`, ({ kind, data }) => {
     if (kind === 'lagged') return;
@@ -57,7 +52,8 @@ export function createDevicePage(ctx, scope, route) {
     if (kind === 'snapshot') Object.assign(about, { name: d.name ?? '', description: d.description ?? '', tags: d.tags ?? [], interval: d.interval_ms ?? 0 });
     if (d.reading) {
       last = d;
-      if (!d.backfill) course.add(d);
+      if (d.backfill) course.missed();
+      else course.add(d);
     }
     now();
   });
@@ -116,7 +112,6 @@ export function createDevicePage(ctx, scope, route) {
     setText(age, r ? t('age.ago', { age: ctx.age(last.time) }) : '');
     drawWarning();
     if (!r) return;
-    if (note.textContent === t('device.missing')) setText(note, ''); // it has spoken since
     arrange(r.sensors);
     const stale = d ? d.state !== 1 : false;
     for (const [n, g] of gauges) {
@@ -164,14 +159,16 @@ export function createDevicePage(ctx, scope, route) {
   }
 
   function drawTrends() {
-    const to = ctx.view.paused || ctx.plant.serverNow();
-    const from = to - span;
+    const [from, to] = range.window();
+    const { text, limit } = historyNote(ctx, [course], from);
+    setText(note, text);
+    range.limit(limit);
     for (const name of ctx.sensors.order(course.sensors())) if (!charts.has(name)) addTrend(name);
     for (const [name, chart] of charts) {
       if (!chart) continue; // not laid out yet
       const c = course.columns(name, from, to);
       chart.setRange(from, to);
-      chart.setData({ time: c.time, lines: [c.values], min: c.min, max: c.max });
+      chart.setData({ time: c.time, lines: [c.values], min: [c.min], max: [c.max], singles: [c.single] });
     }
   }
 
@@ -183,7 +180,7 @@ export function createDevicePage(ctx, scope, route) {
     trends.append(h('section', { class: 'panel trend is-compact', 'aria-label': label, 'data-sensor': name }, h('header', { class: 'panel-head' }, h('h2', { class: 'panel-title' }, label), h('span', { class: 'panel-note' }, ctx.sensors.get(name).unit)), box));
     queueMicrotask(() => {
       if (scope.isOver()) return;
-      charts.set(name, createLine(box, { lines: [{ label }], height: 120, sync: 'device', band: true, dots: () => course.single() && charts.get(name)?.points() <= DOTS, range: isSwitch ? [-0.2, 1.2] : undefined, limits: () => limitsOf(ctx, name, [id]), marks: () => marksOf(ctx, name, [id]) }));
+      charts.set(name, createLine(box, { lines: [{ label }], height: 120, sync: 'device', band: true, onZoom: range.zoom, onReset: range.reset, range: isSwitch ? [-0.2, 1.2] : undefined, limits: () => limitsOf(ctx, name, [id]), marks: () => marksOf(ctx, name, [id]) }));
       drawTrends();
     });
   }
@@ -191,19 +188,17 @@ export function createDevicePage(ctx, scope, route) {
   const now = scope.draw(drawNow, ['fleet', 'tick', 'sensors']);
   scope.draw(drawAlarms, ['alarms', 'slow']);
   scope.draw(drawTrends, ['second']);
+  /** load asks for the course; the note says if there is no answer. */
   async function load() {
-    const to = Math.round(ctx.plant.serverNow());
-    try {
-      await course.load(to - span, to);
-      setText(note, begins(ctx, course.begins(), to - span, to));
-    } catch (e) {
-      setText(note, e.status === 404 ? t('device.missing') : whyNot(t, e));
-    }
+    const [from, to] = range.window();
+    await course.load(Math.round(from), Math.round(to)).catch(() => {});
     if (!scope.isOver()) drawTrends();
   }
 
-  scope.every(30_000, async () => {
-    await load();
+  scope.draw(drawTrends, ['view']);
+  load();
+  scope.every(RELOAD, async () => {
+    if (!ctx.view.paused && course.isDue()) await load();
     if (!ctx.fleet.byID.has(id)) missing = await get(`/api/v1/devices/${encodeURIComponent(id)}`).then(() => false, (e) => e.status === 404);
     now(true);
   });
@@ -218,7 +213,7 @@ export function createDevicePage(ctx, scope, route) {
   rawPanel.head.append(h('span', { class: 'panel-space' }), copy);
   return h('div', { class: 'device-page' },
     h('section', { class: 'panel device-head' },
-      h('div', { class: 'device-line' }, h('a', { class: 'button is-small', href: '#/devices' }, `‹ ${t('nav.devices')}`), title, subtitle, tags, state, age, h('span', { class: 'panel-space' }), ranges, csv, rename, remove, h('a', { class: 'button is-small', href: `#/trends?devices=${encodeURIComponent(id)}` }, t('device.compare'))),
-      warning, description, facts, note),
-    gaugePanel.el, trends, panel('device-alarms', t('device.alarms'), alarmList).el, rawPanel.el);
+      h('div', { class: 'device-line' }, h('a', { class: 'button is-small', href: '#/devices' }, `‹ ${t('nav.devices')}`), title, subtitle, tags, state, age, h('span', { class: 'panel-space' }), rename, remove, h('a', { class: 'button is-small', href: `#/trends?devices=${encodeURIComponent(id)}` }, t('device.compare'))),
+      warning, description, facts),
+    gaugePanel.el, h('div', { class: 'device-range' }, range.el, note), trends, panel('device-alarms', t('device.alarms'), alarmList).el, rawPanel.el);
 }

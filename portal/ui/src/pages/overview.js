@@ -5,7 +5,7 @@ import { createBars, createRound } from '../chart/round.js';
 import { get, query } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
 import { needsAttention, SEVERITIES, sortAlarms, stateOf } from '../model/alarms.js';
-import { align, begins, RANGES, reloadEvery, whyNot } from '../model/series.js';
+import { align, RANGES } from '../model/series.js';
 import { badge, field, panel } from '../parts/badge.js';
 import { createBuildings } from '../parts/buildings.js';
 import { createMap } from '../parts/map.js';
@@ -119,6 +119,9 @@ function attentionRow(ctx, a) {
     h('span', { class: 'attention-since num' }, ctx.age(a.raised_at || a.timestamp)));
 }
 
+/** reloadEvery is how often a range is worth asking for again, in ms. */
+const reloadEvery = (span) => Math.min(Math.max(span / 300, 2000), 60_000);
+
 /** MEAN_MS is the least time of a mean: one second has only the devices that happened to report in it. */
 const MEAN_MS = 10_000;
 
@@ -161,12 +164,14 @@ function means(ctx, scope) {
     }
     chart.setData(align(answers.map((a) => ({ time: a.time, values: a.values[parameter]?.mean ?? [] }))));
     chart.setRange(from, to);
-    setText(note, begins(ctx, Math.min(...answers.map((a) => a.begins || Infinity)), from, to));
+    const begins = Math.min(...answers.map((a) => a.begins || Infinity));
+    setText(note, begins > from + 15_000 && Number.isFinite(begins) ? t('series.begins', { time: ctx.fmt.moment(begins, to, ctx.lang()) }) : '');
   }
   let loaded = 0;
+  const why = { history_off: 'history.off', history_unavailable: 'history.unreachable' };
   const tryLoad = () => {
     loaded = Date.now();
-    return load().catch((e) => setText(note, e.code ? whyNot(t, e) : t('series.failed')));
+    return load().catch((e) => setText(note, t(why[e.code] ?? 'series.failed')));
   };
   scope.every(2000, async () => {
     if (Date.now() - loaded >= reloadEvery(RANGES[range]) - 500) await tryLoad();

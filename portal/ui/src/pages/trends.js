@@ -1,14 +1,14 @@
 // Several devices side by side: one chart for each sensor, one cursor through all of them.
-import { css } from '../chart/palette.js';
+import { css, series } from '../chart/palette.js';
 import { createLine } from '../chart/line.js';
-import { h, setText } from '../core/dom.js';
-import { align, begins, createCourse, RANGES, reloadEvery, whyNot } from '../model/series.js';
-import { series } from '../chart/palette.js';
+import { query } from '../core/api.js';
+import { h, setAttr, setText } from '../core/dom.js';
+import { align, createCourse, RANGES } from '../model/series.js';
+import { createRange, historyNote } from '../parts/range.js';
 
 const MOST = 8;
 const FIRST = 2; // sensors shown when none was chosen
 const RELOAD = 15_000;
-const DOTS = 150; // as many single readings are shown as dots
 
 export function createTrends(ctx, scope, route) {
   const { t } = ctx;
@@ -23,21 +23,17 @@ export function createTrends(ctx, scope, route) {
   const courses = new Map(); // id → {course, end}
   const charts = new Map(); // sensor → {chart, legend, at}
   let cursor = null;
-  let loaded = 0; // when the past was asked for
-  let trouble = ''; // why there is none
 
   const chips = h('div', { class: 'trend-chips' });
   const names = h('datalist', { id: 'trend-devices' });
   const add = h('input', { class: 'control is-small', list: 'trend-devices', placeholder: t('trends.add'), 'aria-label': t('trends.add'), oninput: () => suggest(), onchange: () => addDevice(add.value.trim()) });
   const note = h('p', { class: 'panel-note', role: 'status' });
   const stack = h('div', { class: 'trend-stack' });
-  const ranges = h('span', { class: 'group', role: 'group', 'aria-label': t('range') }, Object.keys(RANGES).map((r) => h('button', { class: 'button is-small', 'data-range': r, onclick: () => setRange(r) }, r)));
-  const moment = (name) => h('input', { class: 'control is-small', type: 'datetime-local', step: '1', 'aria-label': t(`trends.${name}`), title: t(`trends.${name}`), 'data-moment': name, onchange: setMoments });
-  const first = moment('from');
-  const last = moment('to');
+  const range = createRange(ctx, state, () => changed());
   const sensors = h('span', { class: 'group', role: 'group', 'aria-label': t('sensor') });
   const pause = h('button', { class: 'button is-small', onclick: ctx.togglePause });
   const csv = h('button', { class: 'button is-small', onclick: saveCSV }, t('export.csv'));
+  const raw = h('button', { class: 'button is-small', 'data-raw': true, onclick: saveReadings }, t('export.raw'));
   const png = h('button', { class: 'button is-small', onclick: savePNG }, t('export.png'));
 
   function suggest() {
@@ -60,24 +56,6 @@ export function createTrends(ctx, scope, route) {
     changed();
   }
 
-  function setRange(r) {
-    Object.assign(state, { range: r, from: 0, to: 0 });
-    changed();
-  }
-
-  /** setMoments takes over the two times once both are there, the first before the last. */
-  function setMoments() {
-    const from = new Date(first.value).getTime();
-    const to = new Date(last.value).getTime();
-    if (from < to) zoom(from, to);
-  }
-
-  function showMoments() {
-    const local = (ms) => (ms ? new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 19) : '');
-    if (document.activeElement !== first) first.value = local(state.from);
-    if (document.activeElement !== last) last.value = local(state.to);
-  }
-
   function toggleSensor(s) {
     state.sensors = state.sensors.includes(s) ? state.sensors.filter((x) => x !== s) : ctx.sensors.order([...state.sensors, s]);
     if (state.sensors.length === 0) state.sensors = [s];
@@ -92,7 +70,7 @@ export function createTrends(ctx, scope, route) {
       build();
       return;
     }
-    const key = names.join();
+    const key = names.map(ctx.sensorName).join();
     if (sensors.dataset.key !== key) {
       sensors.dataset.key = key;
       sensors.replaceChildren(...names.map((s) => h('button', { class: 'button is-small', 'data-sensor': s, onclick: () => toggleSensor(s) }, ctx.sensorName(s))));
@@ -100,22 +78,11 @@ export function createTrends(ctx, scope, route) {
     for (const b of sensors.children) b.setAttribute('aria-pressed', String(state.sensors.includes(b.dataset.sensor)));
   }
 
-  function zoom(from, to) {
-    Object.assign(state, { from: Math.round(from), to: Math.round(to) });
-    changed();
-  }
-
   function changed() {
     ctx.setParams({ devices: state.devices.join(), sensors: state.sensors.join(), range: state.range, from: state.from || '', to: state.to || '' });
     build();
     load();
   }
-
-  const window = () => {
-    if (state.from && state.to) return [state.from, state.to];
-    const to = ctx.view.paused || ctx.plant.serverNow();
-    return [to - RANGES[state.range], to];
-  };
 
   function build() {
     setText(note, state.devices.length === 0 ? t('trends.none') : '');
@@ -127,8 +94,6 @@ export function createTrends(ctx, scope, route) {
         changed();
       } }, '✕'));
     }));
-    for (const b of ranges.children) b.setAttribute('aria-pressed', String(!state.from && b.dataset.range === state.range));
-    showMoments();
     offer();
     for (const [id, c] of courses) {
       if (state.devices.includes(id)) continue;
@@ -146,7 +111,8 @@ export function createTrends(ctx, scope, route) {
     const course = createCourse(id);
     const end = scope.subscribe(`device/${id}`, ({ kind, data }) => {
       const d = kind === 'snapshot' ? data[0] : data;
-      if (d?.reading && !d.backfill) course.add(d);
+      if (d?.backfill) course.missed();
+      else if (d?.reading) course.add(d);
     });
     courses.set(id, { course, end });
   }
@@ -154,26 +120,31 @@ export function createTrends(ctx, scope, route) {
   function chartOf(sensor) {
     const legend = h('div', { class: 'trend-legend num', 'data-legend': sensor });
     const box = h('div', { class: 'chart' });
-    const name = ctx.sensorName(sensor);
-    const el = h('section', { class: 'panel trend', 'aria-label': name }, h('header', { class: 'panel-head' }, h('h2', { class: 'panel-title' }, name), h('span', { class: 'panel-note' }, ctx.sensors.get(sensor).unit), legend), box);
+    const title = h('h2', { class: 'panel-title' });
+    const unit = h('span', { class: 'panel-note' });
+    const el = h('section', { class: 'panel trend' }, h('header', { class: 'panel-head' }, title, unit, legend), box);
+    const name = () => { // the catalogue may come later than the chart
+      setText(title, ctx.sensorName(sensor));
+      setText(unit, ctx.sensors.get(sensor).unit);
+      setAttr(el, 'aria-label', ctx.sensorName(sensor));
+    };
+    name();
     queueMicrotask(() => {
       if (scope.isOver() || !el.isConnected) return;
-      const single = state.devices.length === 1;
       const chart = createLine(box, {
         lines: state.devices.map((label) => ({ label })),
         sync: 'trends',
-        band: single,
-        dots: () => single && courses.get(state.devices[0])?.course.single() && charts.get(sensor)?.data?.time.length <= DOTS,
+        band: true,
         limits: () => limitsOf(ctx, sensor, state.devices),
         marks: () => marksOf(ctx, sensor, state.devices),
-        onZoom: zoom,
-        onReset: () => setRange(state.range),
+        onZoom: range.zoom,
+        onReset: range.reset,
         onCursor: (i) => {
           cursor = i;
           for (const [name, c] of charts) showLegend(name, c);
         },
       });
-      charts.set(sensor, { chart, legend, data: null });
+      charts.set(sensor, { chart, legend, name, data: null });
       draw();
     });
     return el;
@@ -187,34 +158,41 @@ export function createTrends(ctx, scope, route) {
       const v = valueAt(c.data.lines[k], i);
       const mark = h('span', { class: 'swatch', 'aria-hidden': 'true' });
       mark.style.background = series(k).color;
-      return h('span', { class: 'legend-item', 'data-device': id, 'data-value': v === null ? '' : String(v) }, mark, ctx.quantity(sensor, v));
+      return h('span', { class: 'legend-item', 'data-device': id, 'data-value': v === null ? '' : String(v) }, mark, ctx.quantity(sensor, v), span(sensor, c.data, k, i));
     });
     c.legend.replaceChildren(h('span', { class: 'panel-note' }, at ? ctx.fmt.clock(at, ctx.plant.serverNow()) : ''), ...items);
+  }
+
+  /** span shows between what the readings of a step lie. */
+  function span(sensor, data, k, i) {
+    const [low, high] = [valueAt(data.min[k], i), valueAt(data.max[k], i)];
+    const text = (v) => ctx.fmt.value({ value: v }, ctx.sensors.get(sensor).decimals);
+    return low !== high ? h('span', { class: 'panel-note' }, `(${text(low)}–${text(high)})`) : null;
   }
 
   function draw() {
     setText(pause, t(ctx.view.paused ? 'trends.live' : 'trends.pause'));
     offer();
-    const [from, to] = window();
+    const [from, to] = range.window();
     for (const [sensor, c] of charts) {
       const columns = state.devices.map((id) => courses.get(id).course.columns(sensor, from, to));
       c.data = align(columns);
-      if (columns.length === 1) Object.assign(c.data, { min: columns[0].min, max: columns[0].max });
+      c.name();
       c.chart.setRange(from, to);
       c.chart.setData(c.data);
       showLegend(sensor, c);
     }
-    if (state.devices.length > 0) setText(note, trouble || begins(ctx, Math.max(0, ...[...courses.values()].map((c) => c.course.begins())), from, to));
+    if (state.devices.length === 0) return;
+    const { text, limit } = historyNote(ctx, [...courses.values()].map((c) => c.course), from);
+    setText(note, text);
+    range.limit(limit);
+    raw.disabled = limit !== '';
   }
 
   async function load() {
-    const [from, to] = window();
-    const results = await Promise.allSettled([...courses.values()].map((c) => c.course.load(Math.round(from), Math.round(to), state.sensors)));
-    if (scope.isOver()) return;
-    loaded = Date.now();
-    const failed = results.find((r) => r.status === 'rejected');
-    trouble = failed ? whyNot(t, failed.reason) : '';
-    draw();
+    const [from, to] = range.window();
+    await Promise.allSettled([...courses.values()].map((c) => c.course.load(Math.round(from), Math.round(to), state.sensors)));
+    if (!scope.isOver()) draw();
   }
 
   function table() {
@@ -226,6 +204,15 @@ export function createTrends(ctx, scope, route) {
 
   function saveCSV() {
     ctx.saveCSV('trends', ['time', 'device_id', 'parameter', 'value'].map((k) => [k, (r) => r[k]]), table());
+  }
+
+  /** saveReadings downloads all readings of the range, a file for each device. */
+  function saveReadings() {
+    const [from, to] = range.window().map(Math.round);
+    for (const id of state.devices) {
+      const path = `/api/v1/devices/${encodeURIComponent(id)}/readings.csv${query({ parameters: state.sensors.join(), from, to })}`;
+      h('a', { href: path, download: `${id}.csv` }).click();
+    }
   }
 
   function savePNG() {
@@ -248,18 +235,18 @@ export function createTrends(ctx, scope, route) {
   scope.draw(() => {
     if (!ctx.view.paused && !state.from) draw();
   }, ['second']);
-  scope.draw(draw, ['view']);
+  scope.draw(draw, ['view', 'sensors']);
   ctx.debug.trends = charts;
   build();
   load();
   scope.every(RELOAD, async () => {
-    if (!ctx.view.paused && !state.from && Date.now() - loaded >= Math.max(RELOAD, reloadEvery(RANGES[state.range])) - 1000) await load();
+    if (!ctx.view.paused && [...courses.values()].some((c) => c.course.isDue())) await load();
   });
   scope.onEnd(() => {
     for (const c of charts.values()) c.chart.destroy();
   });
   return h('div', { class: 'trends-page' }, h('section', { class: 'panel trend-tools' },
-    h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('trends.title')), chips, add, names, h('span', { class: 'panel-space' }), sensors, ranges, first, last, pause, csv, png), note), stack);
+    h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('trends.title')), chips, add, names, h('span', { class: 'panel-space' }), sensors, range.el, pause, csv, raw, png), note), stack);
 }
 
 /** valueAt returns the value at an index or the last one before it, unless there is a gap. */

@@ -262,8 +262,8 @@ check('five devices under one cursor show what the API says', async (t, n) => {
     const time = globalThis.iot.trends.get('temperature').data.time;
     return { from: Math.round(time[0]) - 3000, to: Math.round(time.at(-1)) + 3000 };
   });
-  // The portal keeps the newest value of each five seconds: another one than the page may show, by
-  // the noise of the sensor (0.3 °C).
+  // The answer may have a step's mean where the page shows a reading: they differ by the noise of the
+  // sensor (0.3 °C).
   for (const [id, value] of shown) {
     const s = await api(`/api/v1/devices/${id}/series?parameters=temperature&from=${from}&to=${to}&points=1000`);
     assert.ok(s.values.temperature.mean.some((v) => v !== null && Math.abs(v - value) < 1.5), `${id} shows ${value}, the API has ${s.values.temperature.mean.slice(-20)}`);

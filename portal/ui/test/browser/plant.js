@@ -56,6 +56,7 @@ export async function startPlant() {
         WEBSOCKET_PORT: String(port(8091)),
         HUB_URL: `nats://127.0.0.1:${port(4230)}`,
         KAFKA_BROKERS: `127.0.0.1:${port(9092)}`,
+        PORTAL_HISTORY_URL: `http://127.0.0.1:${port(9106)}`,
       });
       await until('the portal being ready', ready(base));
     },
