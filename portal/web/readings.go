@@ -1,9 +1,13 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -39,16 +43,48 @@ func (p *Portal) exportReadings(c *fiber.Ctx, format string) error {
 	if p.history == nil {
 		return errNoHistory
 	}
-	body, err := p.history.Export(c.UserContext(), &q)
-	switch {
-	case errors.Is(err, history.ErrUnavailable):
-		p.noAnswer(err)
-		return errHistoryAway
-	case err != nil:
+	ctx, cancel := context.WithCancel(c.UserContext())
+	idle := time.AfterFunc(exportIdle, cancel)
+	body, err := p.history.Export(ctx, &q)
+	if err != nil {
+		idle.Stop()
+		cancel()
+		if errors.Is(err, history.ErrUnavailable) {
+			p.noAnswer(err)
+			return errHistoryAway
+		}
 		return errNoDevice
 	}
 	c.Set(fiber.HeaderContentType, exportTypes[q.Format])
 	c.Set(fiber.HeaderContentDisposition, fmt.Sprintf("attachment; filename=%q", q.Devices[0]+"."+q.Format))
-	c.Context().SetBodyStream(body, -1)
-	return nil
+	return c.SendStream(&readings{ReadCloser: body, idle: idle, cancel: cancel, conn: c.Context().Conn()})
+}
+
+// exportIdle bounds how long an export may stand still, on either side.
+const exportIdle = 30 * time.Second
+
+// readings is a stream from the historian, which may take as long as it moves.
+type readings struct {
+	io.ReadCloser
+
+	idle   *time.Timer
+	cancel context.CancelFunc
+	conn   net.Conn
+}
+
+// Read implements io.Reader. It gives the client time to take what was read.
+func (r *readings) Read(b []byte) (int, error) {
+	r.idle.Reset(exportIdle)
+	n, err := r.ReadCloser.Read(b)
+	if n > 0 {
+		_ = r.conn.SetWriteDeadline(time.Now().Add(exportIdle)) // if it fails, so does the write
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (r *readings) Close() error {
+	r.idle.Stop()
+	r.cancel()
+	return r.ReadCloser.Close()
 }

@@ -41,14 +41,14 @@ func (p *Portal) getDeviceSeries(c *fiber.Ctx) error {
 		return err
 	}
 	id := strings.Clone(c.Params("id"))
-	s, err := p.ask(c, &history.Query{Devices: []string{id}, Parameters: q.Parameters, From: q.From, To: q.To, Points: q.Points})
+	table, err := p.ask(c, &q, &history.Query{Devices: []string{id}, Parameters: q.Parameters, From: q.From, To: q.To, Points: q.Points})
 	if err != nil {
 		return err
 	}
-	if s.Begins == 0 && !p.knownDevice(id) {
+	if table.Begins == 0 && !p.knownDevice(id) {
 		return errNoDevice
 	}
-	return c.JSON(deviceSeries{id, series.FromHistory(&q, s)})
+	return c.JSON(deviceSeries{id, table})
 }
 
 func (p *Portal) knownDevice(id string) (known bool) {
@@ -59,23 +59,26 @@ func (p *Portal) knownDevice(id string) (known bool) {
 	return known
 }
 
-// ask returns the one series that a question is about.
-func (p *Portal) ask(c *fiber.Ctx, q *history.Query) (*history.Series, error) {
+// ask returns the table of the one series that a question is about.
+func (p *Portal) ask(c *fiber.Ctx, q *series.Query, question *history.Query) (table series.Table, err error) {
 	if p.history == nil {
-		return nil, errNoHistory
+		return table, errNoHistory
 	}
-	answer, err := p.history.Series(c.UserContext(), q)
+	answer, err := p.history.Series(c.UserContext(), question)
 	if err == nil && len(answer.Series) != 1 {
 		err = fmt.Errorf("%w: %d series, want 1", history.ErrUnavailable, len(answer.Series))
 	}
-	switch {
-	case errors.Is(err, history.ErrUnavailable):
-		p.noAnswer(err)
-		return nil, errHistoryAway
-	case err != nil: // the portal has checked what the client sent, but for the device's id
-		return nil, errNoDevice
+	if err != nil && !errors.Is(err, history.ErrUnavailable) {
+		return table, errNoDevice // the portal has checked what the client sent, but for the name
 	}
-	return &answer.Series[0], nil
+	if err == nil {
+		table, err = series.FromHistory(q, &answer.Series[0])
+	}
+	if err != nil {
+		p.noAnswer(err)
+		return table, errHistoryAway
+	}
+	return table, nil
 }
 
 // noAnswer logs that the historian failed. Every chart of every client may find that at once.
@@ -104,10 +107,10 @@ func (p *Portal) getBuildingSeries(c *fiber.Ctx) error {
 	}
 	table, kept := p.series.Building(name, q)
 	if !kept {
-		s, err := p.ask(c, &history.Query{Buildings: []string{name}, Parameters: q.Parameters, From: q.From, To: q.To, Points: q.Points})
+		past, err := p.ask(c, &q, &history.Query{Buildings: []string{name}, Parameters: q.Parameters, From: q.From, To: q.To, Points: q.Points})
 		switch {
 		case err == nil:
-			table = series.FromHistory(&q, s)
+			table = past
 		case table.Begins == 0:
 			return p.noMeans(name, err)
 		}

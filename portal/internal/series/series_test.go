@@ -103,15 +103,24 @@ func TestGapIsFourMissingSteps(t *testing.T) {
 	require.Equal(t, []float64{1, 1, 1, -1, 1}, numbers(table.Values["temperature"].Mean))
 }
 
+func fromHistory(t *testing.T, q series.Query, s *history.Series) series.Table {
+	t.Helper()
+	table, err := series.FromHistory(&q, s)
+	require.NoError(t, err)
+	return table
+}
+
 func TestHistoryBecomesATable(t *testing.T) {
 	nan := math.NaN()
 	steps := &history.Series{
-		StepMS: 1000, IntervalMS: 500, Begins: start, Time: []int64{start, start + 1000, start + 9000},
-		Values: map[string]history.Column{"temperature": {Unit: "°C", N: []int64{2, 0, 1}, Mean: history.Numbers{1, nan, 3}, Min: history.Numbers{0, nan, 3}, Max: history.Numbers{2, nan, 3}}},
+		StepMS: 1000, IntervalMS: 500, Begins: start, Time: []int64{start, start + 1000, start + 2000, start + 9000},
+		Values: map[string]history.Column{
+			"temperature": {Unit: "°C", Mean: history.Numbers{1, nan, nan, 3}, Min: history.Numbers{0, nan, nan, 3}, Max: history.Numbers{2, nan, nan, 3}},
+			"ph":          {Mean: history.Numbers{nan, 7, nan, nan}, Min: history.Numbers{nan, 7, nan, nan}, Max: history.Numbers{nan, 7, nan, nan}},
+		},
 	}
-	q := series.Query{From: start, To: start + 10_000, Parameters: []string{"temperature", "co2"}, Points: 10}
-	table := series.FromHistory(&q, steps)
-	require.Equal(t, []int64{start + 500, start + 1500, start + 8499, start + 9500}, table.Time)
+	table := fromHistory(t, series.Query{From: start, To: start + 10_000, Parameters: []string{"temperature", "co2"}, Points: 10}, steps)
+	require.Equal(t, []int64{start + 500, start + 1500, start + 8499, start + 9500}, table.Time, "a row without any value is left out, a gap has one")
 	require.Equal(t, []float64{1, -1, -1, 3}, numbers(table.Values["temperature"].Mean))
 	require.Equal(t, []float64{0, -1, -1, 3}, numbers(table.Values["temperature"].Min))
 	require.Equal(t, []float64{2, -1, -1, 3}, numbers(table.Values["temperature"].Max))
@@ -120,8 +129,19 @@ func TestHistoryBecomesATable(t *testing.T) {
 	require.EqualValues(t, start, table.Begins)
 
 	single := &history.Series{IntervalMS: 60_000, Time: []int64{start, start + 60_000, start + 241_000}, Values: map[string]history.Column{"co2": {Mean: history.Numbers{1, 2, 3}}}}
-	table = series.FromHistory(&series.Query{From: start, To: start + 300_000}, single)
+	table = fromHistory(t, series.Query{From: start, To: start + 300_000}, single)
 	require.Equal(t, []int64{start, start + 60_000, start + 240_999, start + 241_000}, table.Time)
 	require.Equal(t, []float64{1, 2, -1, 3}, numbers(table.Values["co2"].Max))
-	require.Empty(t, series.FromHistory(&series.Query{}, &history.Series{}).Time)
+	require.Empty(t, fromHistory(t, series.Query{}, &history.Series{}).Time)
+}
+
+func TestAnswerThatDoesNotFitIsRefused(t *testing.T) {
+	for _, s := range []history.Series{
+		{Time: []int64{1, 2}, Values: map[string]history.Column{"co2": {Mean: history.Numbers{1}}}},
+		{StepMS: 5, Time: []int64{1}, Values: map[string]history.Column{"co2": {Mean: history.Numbers{1}, Min: history.Numbers{1}}}},
+		{StepMS: -1},
+	} {
+		_, err := series.FromHistory(&series.Query{}, &s)
+		require.Error(t, err)
+	}
 }
