@@ -144,7 +144,7 @@ func (p *Portal) build(o Options) (err error) {
 		return err
 	}
 	p.feed, err = feed.New(feed.Options{
-		Model: p.model, Series: p.series, Trail: p.trail, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+		Model: p.model, Trail: p.trail, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
 	})
 	if err != nil {
 		return err
@@ -209,6 +209,7 @@ func (p *Portal) Run(ctx context.Context) error {
 	g := lifecycle.New(p.log, 0)
 	g.Go("feed", p.feed.Run)
 	g.Go("lag", p.lag.Run)
+	g.Go("means", p.sampleMeans)
 	g.Go("sensors", p.catalogue.Run)
 	g.Go("limits", p.limits.run)
 	g.Go("dashboard", p.dashboard.Run)

@@ -2,7 +2,6 @@ package feed
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
-	"industrial-iot-monitor/portal/internal/series"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -25,7 +23,7 @@ func idle(tb testing.TB) (*rig, Options) {
 	r := &rig{tb: tb, model: state.New(state.Options{}), trail: audit.NewTrail(100), news: &news{}, reg: prometheus.NewRegistry()}
 	r.model.Observe(r.news)
 	o := Options{
-		Model: r.model, Trail: r.trail, Series: series.New(series.Options{}), HubURL: "nats://127.0.0.1:1", Brokers: []string{"127.0.0.1:1"},
+		Model: r.model, Trail: r.trail, HubURL: "nats://127.0.0.1:1", Brokers: []string{"127.0.0.1:1"},
 		Topics: kafkatest.Topics(tb), Log: quiet, Registry: r.reg,
 	}
 	var err error
@@ -203,17 +201,6 @@ func TestMalformedMessagesAreErrors(t *testing.T) {
 	require.NoError(t, r.feed.applyWindows([]byte(`["device"`)), "other windows are not even parsed")
 	require.Empty(t, r.model.Gateways())
 	require.Empty(t, r.model.Stats().Buildings)
-}
-
-func TestMeansOfBuildingsAreKeptAsSeries(t *testing.T) {
-	r, o := idle(t)
-	now := r.model.Now() / 1000 * 1000
-	windows := fmt.Appendf(nil, `[{"scope":"building","id":"A栋","parameter":"temperature","start":%d,"width_ms":1000,"count":2,"sum":50}]`, now)
-	require.NoError(t, r.feed.applyWindows(windows))
-	_, kept := o.Series.Building("A栋", series.Query{From: now, To: now + 1, Points: 1})
-	require.True(t, kept)
-	r.feed.opts.Series = nil
-	require.NoError(t, r.feed.applyWindows(windows), "none are kept")
 }
 
 // TestRemovedDeviceDoesNotComeBackByAFrameOnItsWay: the hub is faster than Kafka, or slower.

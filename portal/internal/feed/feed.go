@@ -28,14 +28,12 @@ import (
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
-	"industrial-iot-monitor/portal/internal/series"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
-// Options of a feed. All but Series are required.
+// Options of a feed. All are required.
 type Options struct {
 	Model    *state.Model
-	Series   *series.Store // nil: none are kept
 	Trail    *audit.Trail
 	HubURL   string
 	Brokers  []string
@@ -197,9 +195,6 @@ func (f *Feed) applyWindows(data []byte) error {
 		return fmt.Errorf("reading aggregates: %w", err)
 	}
 	f.model.ApplyWindows(ws)
-	if f.opts.Series != nil {
-		f.opts.Series.AddWindows(ws)
-	}
 	return nil
 }
 

@@ -133,30 +133,30 @@ func round(v float64) float64 {
 	return v
 }
 
-// Building returns the means of a building in a range, and whether they are kept here: the range is
-// within the last ten minutes, and within the time since the first mean came.
+// Building returns the means of a building in a range, and whether all of the range is kept here: it
+// is within the last ten minutes, and within the time since the building was first seen.
 func (s *Store) Building(name string, q Query) (Table, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	m := s.buildings[name]
-	if m == nil {
-		return newGrid(q, tenStep).table(0, 0), false
+	b := s.buildings[name]
+	if b == nil {
+		return newGrid(q, Step).table(0, 0), false
 	}
-	begins := max(m.begins, m.newest-(tenLen-1)*tenStep)
+	begins := max(b.begins, b.newest-(length-1)*Step)
 	if q.Parameters == nil {
-		q.Parameters = slices.Sorted(maps.Keys(m.by))
+		q.Parameters = slices.Sorted(maps.Keys(b.by))
 	}
-	g := newGrid(q, tenStep)
+	g := newGrid(q, Step)
 	for i, name := range q.Parameters {
-		t := m.by[name]
-		if t == nil {
+		r := b.by[name]
+		if r == nil {
 			continue
 		}
-		for k := range t {
-			if w := &t[k]; w.count > 0 {
-				g.add(i, int64(w.step)*tenStep, int64(w.count), w.sum, float64(w.min), float64(w.max))
+		for k := range r {
+			if x := &r[k]; x.count > 0 {
+				g.add(i, int64(x.step)*Step, int64(x.count), x.sum, float64(x.min), float64(x.max))
 			}
 		}
 	}
-	return g.table(begins, 5), q.From >= begins
+	return g.table(begins, 1), q.From >= begins
 }

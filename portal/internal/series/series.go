@@ -1,6 +1,6 @@
 // Package series makes the tables of charts: of what the historian answers, and of the means of
-// buildings in the last ten minutes by the second, which it keeps in memory. It does no I/O and blocks
-// only on its own lock.
+// buildings in the last ten minutes, which it keeps in memory. It does no I/O and blocks only on its own
+// lock.
 package series
 
 import (
@@ -9,9 +9,10 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// Means of a building are kept in a ring of seconds.
+// Step is the time between two samples of means in ms. They are kept for length steps.
 const (
-	tenStep, tenLen = 1_000, 600
+	Step   = 5_000
+	length = 120
 )
 
 // Options of a Store. The zero value is usable. Beyond a bound there is no series.
@@ -32,36 +33,41 @@ type Store struct {
 	means     int // of all buildings
 }
 
-// building is the series of one building's means.
-type building struct {
-	begins int64
-	newest int64
-	by     map[string]*ring
+// Of names a mean.
+type Of struct{ Building, Sensor string }
+
+// Mean is what the newest values of a building's devices amount to.
+type Mean struct {
+	Count         int64
+	Sum, Min, Max float64
 }
 
-// bucket is a merged window.
+// Add adds a value.
+func (m *Mean) Add(v float64) {
+	if m.Count == 0 {
+		*m = Mean{1, v, v, v}
+		return
+	}
+	m.Count++
+	m.Sum += v
+	m.Min, m.Max = min(m.Min, v), max(m.Max, v)
+}
+
+// building is the series of one building's means.
+type building struct {
+	begins, newest int64
+	by             map[string]*ring
+}
+
+// bucket is a sample.
 type bucket struct {
-	step     uint32 // number of its step: 32 bits last until 2106
+	step     uint32 // its number: 32 bits last until 2650
 	count    uint32
 	sum      float64
 	min, max float32
 }
 
-type ring [tenLen]bucket
-
-// merge merges a window into the slot that its start belongs to.
-func (r *ring) merge(w *telemetry.Window) {
-	n := w.Start / tenStep
-	slot := &r[n%tenLen]
-	switch {
-	case slot.count == 0 || int64(slot.step) < n:
-		*slot = bucket{step: uint32(n), count: uint32(w.Count), sum: w.Sum, min: float32(w.Min), max: float32(w.Max)}
-	case int64(slot.step) == n:
-		slot.count += uint32(w.Count)
-		slot.sum += w.Sum
-		slot.min, slot.max = min(slot.min, float32(w.Min)), max(slot.max, float32(w.Max))
-	}
-}
+type ring [length]bucket
 
 // New returns an empty store.
 func New(o Options) *Store {
@@ -74,43 +80,36 @@ func New(o Options) *Store {
 	return &Store{o: o, buildings: make(map[string]*building)}
 }
 
-// AddWindows adds one-second aggregates of buildings and ignores all others.
-func (s *Store) AddWindows(windows []telemetry.Window) {
+// Sample adds the means at a time, in ms. Times ascend; of several in one step the last one counts.
+func (s *Store) Sample(at int64, means map[Of]Mean) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range windows {
-		w := &windows[i]
-		if w.Scope != "building" || w.WidthMS != tenStep || w.Count <= 0 || w.Start < 0 {
-			continue
+	for of, m := range means {
+		if r := s.ring(of, at); r != nil && m.Count > 0 {
+			r[at/Step%length] = bucket{uint32(at / Step), uint32(m.Count), m.Sum, float32(m.Min), float32(m.Max)}
 		}
-		s.addWindow(w)
 	}
 }
 
-func (s *Store) addWindow(w *telemetry.Window) {
-	m := s.buildings[w.ID]
-	if m == nil {
+// ring returns that of a mean, nil if there is no room. s.mu is held.
+func (s *Store) ring(of Of, at int64) *ring {
+	b := s.buildings[of.Building]
+	if b == nil {
 		if len(s.buildings) >= s.o.MaxBuildings {
-			return
+			return nil
 		}
-		m = &building{begins: w.Start, by: make(map[string]*ring)}
-		s.buildings[w.ID] = m
+		b = &building{begins: at - at%Step, by: make(map[string]*ring)}
+		s.buildings[of.Building] = b
 	}
-	switch {
-	case w.Start <= m.newest-tenLen*tenStep:
-		return // of readings that came late
-	case w.Start >= m.newest+tenLen*tenStep:
-		m.begins = w.Start
-	}
-	m.begins, m.newest = min(m.begins, w.Start), max(m.newest, w.Start)
-	t := m.by[w.Parameter]
-	if t == nil {
-		if len(m.by) >= telemetry.MaxSensors || s.means >= s.o.MaxMeans {
-			return
+	b.newest = at - at%Step
+	r := b.by[of.Sensor]
+	if r == nil {
+		if len(b.by) >= telemetry.MaxSensors || s.means >= s.o.MaxMeans {
+			return nil
 		}
 		s.means++
-		t = new(ring)
-		m.by[w.Parameter] = t
+		r = new(ring)
+		b.by[of.Sensor] = r
 	}
-	t.merge(w)
+	return r
 }

@@ -8,7 +8,6 @@ import (
 	"go.uber.org/goleak"
 
 	"industrial-iot-monitor/internal/history"
-	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/portal/internal/series"
 )
 
@@ -16,8 +15,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const start = 1_700_000_000_000
 
-func window(at int64, value float64) telemetry.Window {
-	return telemetry.Window{Scope: "building", ID: "A", Parameter: "temperature", Start: at, WidthMS: 1000, Count: 1, Sum: value, Min: value, Max: value}
+// sample adds a mean of one device.
+func sample(s *series.Store, at int64, building string, value float64) {
+	var m series.Mean
+	m.Add(value)
+	s.Sample(at, map[series.Of]series.Mean{{Building: building, Sensor: "temperature"}: m})
 }
 
 func asked(from, to int64, points int) series.Query {
@@ -38,69 +40,51 @@ func numbers(list []*float64) []float64 {
 
 func TestMeansOfTheLastTenMinutes(t *testing.T) {
 	s := series.New(series.Options{MaxBuildings: 1})
-	for i := range int64(700) {
-		s.AddWindows([]telemetry.Window{window(start+i*1000, float64(i))})
+	for i := range int64(150) {
+		sample(s, start+i*5000, "A", float64(i))
 	}
-	const newest = start + 699_000
-	table, kept := s.Building("A", asked(newest-9000, newest, 10))
+	const newest = start + 149*5000
+	table, kept := s.Building("A", asked(newest-20_000, newest, 10))
 	require.True(t, kept)
-	require.EqualValues(t, 1000, table.StepMS)
-	require.Equal(t, []float64{690, 691, 692, 693, 694, 695, 696, 697, 698, 699}, numbers(table.Values["temperature"].Mean))
-	require.EqualValues(t, newest-9000+500, table.Time[0], "the middle of the step")
-	table, kept = s.Building("A", asked(newest-599_000, newest, 60))
+	require.EqualValues(t, 5000, table.StepMS)
+	require.Equal(t, []float64{145, 146, 147, 148, 149}, numbers(table.Values["temperature"].Mean))
+	require.EqualValues(t, newest-20_000+2500, table.Time[0], "the middle of the step")
+	table, kept = s.Building("A", asked(newest-119*5000, newest, 60))
 	require.True(t, kept)
 	require.EqualValues(t, 10_000, table.StepMS)
-	require.InDelta(t, 694.5, *table.Values["temperature"].Mean[59], 1e-9)
-	require.InDelta(t, 699, *table.Values["temperature"].Max[59], 1e-9)
-	_, kept = s.Building("A", asked(newest-600_000, newest, 60))
+	require.InDelta(t, 148.5, *table.Values["temperature"].Mean[59], 1e-9)
+	require.InDelta(t, 149, *table.Values["temperature"].Max[59], 1e-9)
+	_, kept = s.Building("A", asked(newest-119*5000-1, newest, 60))
 	require.False(t, kept, "older ones are gone")
-
-	s.AddWindows([]telemetry.Window{{Scope: "building", ID: "B", Parameter: "temperature", Start: start, WidthMS: 1000, Count: 1}})
-	_, kept = s.Building("B", asked(start, start+1000, 10))
+	sample(s, newest+5000, "B", 1)
+	table, kept = s.Building("B", asked(newest, newest+5000, 10))
 	require.False(t, kept, "there are too many buildings")
-}
-
-func TestOtherWindowsAreIgnored(t *testing.T) {
-	s := series.New(series.Options{MaxMeans: 1})
-	for _, change := range []func(w *telemetry.Window){
-		func(w *telemetry.Window) { w.Scope = "device" }, func(w *telemetry.Window) { w.WidthMS = 60_000 },
-		func(w *telemetry.Window) { w.Count = 0 }, func(w *telemetry.Window) { w.Count = -1 }, func(w *telemetry.Window) { w.Start = -1000 },
-	} {
-		w := window(start, 99)
-		change(&w)
-		s.AddWindows([]telemetry.Window{w})
-	}
-	table, kept := s.Building("A", asked(start, start+1000, 10))
-	require.False(t, kept)
 	require.Empty(t, table.Time)
-	other := window(start, 5)
-	other.Parameter = "co2"
-	s.AddWindows([]telemetry.Window{window(start, 10), window(start, 30), window(start+600_000, 50), window(start, 99), other})
-	table, kept = s.Building("A", asked(start+600_000, start+601_000, 10))
-	require.True(t, kept)
-	require.Equal(t, []float64{50}, numbers(table.Values["temperature"].Mean), "a late one does not come into the place of a newer one")
-	table, _ = s.Building("A", series.Query{From: start + 600_000, To: start + 601_000, Points: 10})
-	require.Len(t, table.Values, 1, "there are too many means")
 }
 
-// TestLateMeansDoNotMoveTheBeginning: what devices kept for days does not make the last minutes older.
-func TestLateMeansDoNotMoveTheBeginning(t *testing.T) {
-	s := series.New(series.Options{})
-	s.AddWindows([]telemetry.Window{window(start-86_400_000, 1), window(start, 2), window(start-86_400_000, 3), window(start+1000, 4)})
-	table, kept := s.Building("A", asked(start, start+2000, 10))
-	require.True(t, kept)
-	require.EqualValues(t, start, table.Begins)
-	_, kept = s.Building("A", asked(start-1000, start+2000, 10))
-	require.False(t, kept)
-}
-
-func TestGapIsFourMissingSteps(t *testing.T) {
-	s := series.New(series.Options{})
-	for _, at := range []int64{0, 1000, 2000, 9000} {
-		s.AddWindows([]telemetry.Window{window(start+at, 1)})
+func TestMeansAreBoundedAndOfDevices(t *testing.T) {
+	s := series.New(series.Options{MaxMeans: 1})
+	var m series.Mean
+	for _, v := range []float64{10, 40, 10} {
+		m.Add(v)
 	}
-	table, _ := s.Building("A", asked(start, start+10_000, 100))
-	require.Equal(t, []float64{1, 1, 1, -1, 1}, numbers(table.Values["temperature"].Mean))
+	s.Sample(start, map[series.Of]series.Mean{{Building: "A", Sensor: "temperature"}: m})
+	s.Sample(start+1000, map[series.Of]series.Mean{{Building: "A", Sensor: "co2"}: m, {Building: "B", Sensor: "co2"}: m})
+	table, kept := s.Building("A", series.Query{From: start, To: start + 1000, Points: 10})
+	require.True(t, kept)
+	require.Len(t, table.Values, 1, "there are too many means")
+	require.Equal(t, []float64{20}, numbers(table.Values["temperature"].Mean))
+	require.Equal(t, []float64{10}, numbers(table.Values["temperature"].Min))
+	require.Equal(t, []float64{40}, numbers(table.Values["temperature"].Max))
+}
+
+func TestSampleThatIsMissingIsAGap(t *testing.T) {
+	s := series.New(series.Options{})
+	for _, at := range []int64{0, 5000, 20_000} {
+		sample(s, start+at, "A", 1)
+	}
+	table, _ := s.Building("A", asked(start, start+20_000, 100))
+	require.Equal(t, []float64{1, 1, -1, 1}, numbers(table.Values["temperature"].Mean))
 }
 
 func fromHistory(t *testing.T, q series.Query, s *history.Series) series.Table {
