@@ -173,7 +173,8 @@ func TestMessageIDsRecogniseAResend(t *testing.T) {
 		require.Zero(t, five.Read().ReasonCode)
 		require.Equal(t, want, store.count())
 	}
-	require.Equal(t, Stats{Accepted: 6, Refused: 2, Duplicates: 4}, c.Stats())
+	// A message is counted after it was answered.
+	require.Eventually(t, func() bool { return c.Stats() == Stats{Accepted: 6, Refused: 2, Duplicates: 4} }, waitTimeout, time.Millisecond)
 }
 
 func TestOldMessagesAreForgotten(t *testing.T) {
