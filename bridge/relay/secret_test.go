@@ -1,19 +1,20 @@
 package relay
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/logtest"
 )
 
 func TestHubPasswordIsNotInTheLog(t *testing.T) {
 	p := newCluster(t)
 	p.cfg.HubURL = "nats://user:hunter2@127.0.0.1:1"
-	var log bytes.Buffer
+	var log logtest.Buffer // the connection logs after Run has ended, too
 	r, err := New(Options{Config: p.cfg, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), Registry: prometheus.NewRegistry()})
 	require.NoError(t, err)
 	notReady := r.Ready()
