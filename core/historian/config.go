@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"industrial-iot-monitor/core/internal/remote"
 )
 
 // Modes of HISTORY.
@@ -18,7 +20,9 @@ const (
 
 // Config is the part of core's environment about the history of readings.
 type Config struct {
-	Mode      string        `env:"HISTORY" envDefault:"embedded" help:"embedded: this core keeps the history of readings in files; off: it keeps none. One core of a plant keeps it"`
+	Mode      string        `env:"HISTORY" envDefault:"embedded" help:"embedded: this core keeps the history of readings in files, one core of a plant does; victoriametrics, influxdb: all cores keep it in the engine at HISTORY_URL; off: this core keeps none"`
+	URL       string        `env:"HISTORY_URL" help:"engine that keeps the history: VictoriaMetrics such as http://127.0.0.1:8428 or http://vminsert:8480/insert/0/influx, InfluxDB 1.x such as http://127.0.0.1:8086?db=plant"`
+	ReadURL   string        `env:"HISTORY_READ_URL" help:"where VictoriaMetrics is asked, if not at HISTORY_URL, such as http://vmselect:8481/select/0/prometheus"`
 	DataDir   string        `env:"CORE_DATA_DIR" envDefault:"./data/core" help:"where the history of readings is kept"`
 	Addr      string        `env:"CORE_HISTORY_ADDR" envDefault:"127.0.0.1:9106" help:"address at which portals ask for the history, host:port"`
 	Flush     time.Duration `env:"HISTORY_FLUSH" envDefault:"5m" help:"longest time a reading is in memory and in Kafka only; longer means larger chunks and less writing"`
@@ -27,7 +31,11 @@ type Config struct {
 }
 
 // Enabled reports whether this core keeps the history.
-func (c *Config) Enabled() bool { return c.Mode == Embedded }
+func (c *Config) Enabled() bool { return c.Mode != Off }
+
+func (c *Config) elsewhere() bool {
+	return c.Mode == remote.VictoriaMetrics || c.Mode == remote.InfluxDB
+}
 
 // Check returns an error that names the variable of every bad setting.
 func (c *Config) Check() error {
@@ -37,8 +45,10 @@ func (c *Config) Check() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	want(c.Mode == Embedded || c.Mode == Off, "HISTORY=%q: want %s or %s", c.Mode, Embedded, Off)
+	want(c.Mode == Embedded || c.Mode == Off || c.elsewhere(), "HISTORY=%q: want %s, %s, %s or %s", c.Mode, Embedded, remote.VictoriaMetrics, remote.InfluxDB, Off)
 	if c.Enabled() {
+		want(c.elsewhere() == (c.URL != ""), "HISTORY_URL: want the URL of an engine with HISTORY=%s or %s, and none otherwise", remote.VictoriaMetrics, remote.InfluxDB)
+		want(c.ReadURL == "" || c.Mode == remote.VictoriaMetrics, "HISTORY_READ_URL: it is for HISTORY=%s", remote.VictoriaMetrics)
 		want(c.DataDir != "", "CORE_DATA_DIR is empty: want a directory")
 		_, _, err := net.SplitHostPort(c.Addr)
 		want(err == nil, "CORE_HISTORY_ADDR=%q: want host:port", c.Addr)

@@ -27,12 +27,11 @@ const (
 // backlog is how many records of each partition were not read.
 type backlog struct{ partitions sync.Map }
 
-// handler holds one session of the group. The archive says where to read on; the offsets of the
-// group are for others to see.
+// handler holds one session of the group. Its heads say where to read on.
 type handler struct {
 	h       *Historian
 	client  sarama.Client
-	heads   map[int32]*archive.Head
+	heads   map[int32]head
 	backlog *backlog
 
 	mu  sync.Mutex
@@ -61,23 +60,24 @@ func (s *handler) Setup(sess sarama.ConsumerGroupSession) error {
 
 func (s *handler) setup(sess sarama.ConsumerGroupSession) error {
 	h, topic := s.h, s.h.o.Topic.Name
-	if err := h.checkOwner(s.client); err != nil {
+	committed, err := h.checkOwner(s.client)
+	if err != nil {
 		return err
 	}
 	partitions := sess.Claims()[topic]
-	if len(partitions) == 0 {
+	if len(partitions) == 0 && !h.keeper.Shared() {
 		return nil // another member has them, and its archive is this one or none yet
 	}
 	select {
-	case <-h.archive.Rebuild(): // what it asks for is done now
+	case <-h.keeper.Rebuild(): // what it asks for is done now
 	default:
 	}
 	if err := s.bringBack(sess.Context(), partitions); err != nil {
 		return err
 	}
-	s.heads, s.backlog = make(map[int32]*archive.Head, len(partitions)), new(backlog)
+	s.heads, s.backlog = make(map[int32]head, len(partitions)), new(backlog)
 	for _, p := range partitions {
-		head, err := h.archive.Head(sess.Context(), p)
+		head, err := h.keeper.Head(sess.Context(), s.client, p, committed[p].Offset)
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (s *handler) setup(sess sarama.ConsumerGroupSession) error {
 
 // bringBack moves partitions back to the start of the oldest day whose file was damaged.
 func (s *handler) bringBack(ctx context.Context, partitions []int32) error {
-	at, some, err := s.h.archive.Lost(ctx)
+	at, some, err := s.h.keeper.Lost(ctx)
 	if err != nil || !some {
 		return err
 	}
@@ -112,11 +112,11 @@ func (s *handler) bringBack(ctx context.Context, partitions []int32) error {
 		}
 	}
 	s.h.log.Info("reading lost days of the history from Kafka again", "from", time.UnixMilli(at).UTC().Format(time.DateOnly))
-	return s.h.archive.Rewind(ctx, to)
+	return s.h.keeper.Rewind(ctx, to)
 }
 
 // skipRemoved moves a head past records that Kafka no longer has, and says so.
-func (s *handler) skipRemoved(p int32, head *archive.Head) error {
+func (s *handler) skipRemoved(p int32, head head) error {
 	oldest, err := s.client.GetOffset(s.h.o.Topic.Name, p, sarama.OffsetOldest)
 	if err != nil {
 		return fmt.Errorf("looking up the oldest record: %w", err)
@@ -134,7 +134,7 @@ func (s *handler) skipRemoved(p int32, head *archive.Head) error {
 	}
 	if next := head.Next(); next > newest {
 		return refuse("%s/%d ends at offset %d and the history has read %d: the topic was made anew, or this is another plant's history. "+
-			"Move the directory %s away to begin a new history", s.h.o.Topic.Name, p, newest, next, s.h.o.Config.dir())
+			"%s to begin a new history", s.h.o.Topic.Name, p, newest, next, s.h.keeper.Renew(s.h.group))
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func (s *handler) skipRemoved(p int32, head *archive.Head) error {
 // Cleanup implements sarama.ConsumerGroupHandler.
 func (s *handler) Cleanup(sarama.ConsumerGroupSession) error {
 	for _, head := range s.heads {
-		s.h.archive.Drop(head)
+		s.h.keeper.Drop(head)
 	}
 	if s.backlog != nil {
 		s.h.behind.CompareAndSwap(s.backlog, nil)
@@ -158,7 +158,9 @@ func (s *handler) ConsumeClaim(sess sarama.ConsumerGroupSession, claim sarama.Co
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(sess.Context()), stopTimeout)
 		defer cancel()
-		err = head.Flush(ctx)
+		if err = head.Flush(ctx); err == nil {
+			sess.MarkOffset(s.h.o.Topic.Name, claim.Partition(), head.Next(), s.h.owner())
+		}
 	}
 	s.fail(err)
 	return err
@@ -181,7 +183,7 @@ func (s *handler) read(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGr
 				return err
 			}
 			due = r.head.Full()
-		case <-s.h.archive.Rebuild():
+		case <-s.h.keeper.Rebuild():
 			return archive.ErrRebuild
 		case <-ticker.C:
 			// The last offsets are mostly markers of transactions, which nobody receives.
@@ -205,7 +207,7 @@ func (s *handler) read(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGr
 
 // flush writes a head's readings. While that fails, a full disk for example, nothing more is read:
 // Kafka keeps it.
-func (s *handler) flush(sess sarama.ConsumerGroupSession, p int32, head *archive.Head, lag *atomic.Int64) error {
+func (s *handler) flush(sess sarama.ConsumerGroupSession, p int32, head head, lag *atomic.Int64) error {
 	var limit ops.LogLimit
 	for {
 		err := head.Flush(sess.Context())
@@ -229,10 +231,10 @@ func (s *handler) flush(sess sarama.ConsumerGroupSession, p int32, head *archive
 	}
 }
 
-// reader brings the records of one partition into the archive.
+// reader brings the records of one partition to its head.
 type reader struct {
 	h      *Historian
-	head   *archive.Head
+	head   head
 	intake intake.Intake
 	clocks map[string]*clock.Clock
 }
@@ -254,7 +256,7 @@ func (r *reader) record(m *sarama.ConsumerMessage) error {
 		r.head.Skip(m.Offset)
 		return nil
 	}
-	return r.head.Append(m.Offset, &archive.Reading{
+	return r.head.Append(m, &archive.Reading{
 		Device: reading.DeviceID, Building: reading.Location.Building, At: placed.At, ClockOffset: placed.Offset, Sensors: reading.Sensors,
 	})
 }

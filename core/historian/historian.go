@@ -1,8 +1,9 @@
 // Package historian keeps the history of readings: it consumes device-data in a group of its own,
 // brings each reading to the units and the time of the plant, as core's processor does, puts it into
-// the archive, and answers questions over HTTP (package internal/history is the contract). It runs
-// inside core or alone. One historian serves a plant; a second one does not start to read. Kafka
-// being away stops nothing but news. Run blocks until its context ends.
+// an archive of its own or into an engine elsewhere, and answers questions over HTTP (package
+// internal/history is the contract). It runs inside core or alone. One historian with an archive serves
+// a plant; a second one does not start to read. Those with one engine share the work. Kafka being away
+// stops nothing but news. Run blocks until its context ends.
 package historian
 
 import (
@@ -20,18 +21,18 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"industrial-iot-monitor/core/internal/archive"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/sensors"
 )
 
-// Options of a Historian. All are required.
+// Options of a Historian. All are required, but Letters for an archive.
 type Options struct {
 	Config   Config
 	Brokers  []string
 	Topic    kafka.Topic // the readings
+	Letters  kafka.Topic // readings that an engine refuses; not for an archive
 	GroupID  string      // of core; that of the historian has a suffix
 	Log      *slog.Logger
 	Registry prometheus.Registerer
@@ -44,7 +45,7 @@ type Historian struct {
 	o       Options
 	log     *slog.Logger
 	group   string
-	archive *archive.Archive
+	keeper  keeper
 	ln      net.Listener
 	srv     *http.Server
 	behind  atomic.Pointer[backlog]
@@ -57,7 +58,7 @@ const (
 	clientID    = "core-history"
 )
 
-// New opens the archive and binds the listener.
+// New opens the archive, if the history is kept in one, and binds the listener.
 func New(o Options) (*Historian, error) {
 	h := &Historian{o: o, log: o.Log.With("component", "history"), group: o.GroupID + groupSuffix}
 	h.lost = prometheus.NewCounter(prometheus.CounterOpts{
@@ -67,13 +68,7 @@ func New(o Options) (*Historian, error) {
 	if h.ln, err = ops.Listen(o.Config.Addr, "CORE_HISTORY_ADDR"); err != nil {
 		return nil, err
 	}
-	h.archive, err = archive.Open(archive.Options{
-		Dir: o.Config.dir(), Log: h.log, Registry: o.Registry, Retention: time.Duration(o.Config.Retention), MaxBytes: o.Config.MaxBytes,
-		FlushEvery: o.Config.Flush,
-	})
-	if errors.Is(err, archive.ErrInUse) {
-		err = fmt.Errorf("CORE_DATA_DIR=%s: %w: set HISTORY=off for this core, or give it another directory", o.Config.DataDir, err)
-	}
+	h.keeper, err = h.open()
 	if err != nil {
 		return nil, errors.Join(err, h.ln.Close())
 	}
@@ -90,9 +85,9 @@ func (h *Historian) Addr() string { return h.ln.Addr().String() }
 // Run works until ctx ends, then writes what it has and closes.
 func (h *Historian) Run(ctx context.Context) error {
 	g := lifecycle.New(h.log, lifecycle.DefaultStopTimeout)
-	g.OnStop("archive", func(context.Context) error { return h.archive.Close() })
+	g.OnStop("keeper of the history", func(context.Context) error { return h.keeper.Close() })
 	g.Go("history server", h.serve)
-	g.Go("upkeep of the history", h.archive.Maintain)
+	g.Go("upkeep of the history", h.keeper.Maintain)
 	g.Go("history", h.consume)
 	return g.Wait(ctx)
 }
@@ -111,7 +106,7 @@ func (h *Historian) Ready() error {
 }
 
 // Close releases what New took, for a Historian that was never run.
-func (h *Historian) Close() error { return errors.Join(h.ln.Close(), h.archive.Close()) }
+func (h *Historian) Close() error { return errors.Join(h.ln.Close(), h.keeper.Close()) }
 
 // errRefused reports that this archive is not, or cannot be, the history of this plant.
 var errRefused = errors.New("this core keeps no history")
@@ -148,19 +143,28 @@ func (h *Historian) consume(ctx context.Context) error {
 // connect makes the client of one membership, unless another historian owns the history: it must
 // not even join, or it would be given partitions.
 func (h *Historian) connect(ctx, life context.Context) (sarama.Client, error) {
-	if err := kafka.EnsureTopics(ctx, h.log, h.o.Brokers, h.o.Topic); err != nil {
+	topics := []kafka.Topic{h.o.Topic}
+	if h.keeper.Shared() {
+		topics = append(topics, h.o.Letters)
+	}
+	if err := kafka.EnsureTopics(ctx, h.log, h.o.Brokers, topics...); err != nil {
 		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
 	conf := kafka.NewSettings(clientID)
 	conf.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{kafka.Sole{}}
-	// For the tools of Kafka, and to tell other historians: the archive knows its own positions.
+	if h.keeper.Shared() {
+		conf.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyRange()}
+		conf.Producer.Return.Successes = true // of dead letters
+	}
+	// What is marked was written. An archive knows its own positions; for it they are for the tools of
+	// Kafka, and to tell other historians.
 	conf.Consumer.Offsets.AutoCommit.Enable = true
 	conf.Consumer.Offsets.AutoCommit.Interval = time.Second
 	client, err := kafka.NewClient(life, h.o.Brokers, conf)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.checkOwner(client); err != nil {
+	if _, err := h.checkOwner(client); err != nil {
 		_ = client.Close() // the first error says why
 		return nil, err
 	}
@@ -173,22 +177,23 @@ func (h *Historian) owner() string {
 	if err != nil {
 		host = "unknown"
 	}
-	return h.archive.ID() + "@" + host
+	return h.keeper.ID() + "@" + host
 }
 
-// checkOwner returns errRefused if another archive has the history of this plant.
-func (h *Historian) checkOwner(client sarama.Client) error {
+// checkOwner returns the positions of the group, and errRefused if the history of this plant is kept
+// in another archive or engine.
+func (h *Historian) checkOwner(client sarama.Client) (map[int32]kafka.Committed, error) {
 	committed, err := kafka.CommittedOffsets(client, h.group, h.o.Topic.Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, c := range committed {
 		id, host, _ := strings.Cut(c.Metadata, "@")
-		if id != "" && id != h.archive.ID() {
-			return refuse("a core on %s keeps it (archive %s). Set HISTORY=off for this core. If that archive is gone for good, "+
+		if id != "" && id != h.keeper.ID() {
+			return nil, refuse("a core on %s keeps it (archive %s). Set HISTORY=off for this core. If that archive is gone for good, "+
 				"delete the consumer group %s; this core then reads all that Kafka still has", host, id, h.group)
 		}
 	}
 	h.refused.Store(nil)
-	return nil
+	return committed, nil
 }

@@ -208,7 +208,7 @@ func TestSecondHistorianIsRefused(t *testing.T) {
 	err := refused(second)
 	require.ErrorIs(t, err, history.ErrUnavailable)
 	require.ErrorContains(t, err, "Set HISTORY=off for this core")
-	require.ErrorContains(t, err, first.archive.ID())
+	require.ErrorContains(t, err, first.keeper.ID())
 	require.ErrorContains(t, second.Ready(), "HISTORY=off")
 	first.series(p, "d1", 10)
 	second.stop()

@@ -75,15 +75,20 @@ func (h *Historian) series(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
 	defer cancel()
-	a, err := h.archive.Series(ctx, &q)
+	a, err := h.keeper.Series(ctx, &q)
 	if err != nil {
 		return err
 	}
 	return reply(w, a)
 }
 
-func (h *Historian) status(w http.ResponseWriter, _ *http.Request) error {
-	s := h.archive.Status()
+func (h *Historian) status(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+	defer cancel()
+	s, err := h.keeper.Status(ctx)
+	if err != nil {
+		return err
+	}
 	s.Behind = h.lag()
 	return reply(w, s)
 }
@@ -110,7 +115,7 @@ func (h *Historian) export(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", contentTypes[q.Format])
 	e := newExporter(q.Format, out)
 	if err = e.begin(); err == nil {
-		err = h.archive.Export(r.Context(), &q, e.block)
+		err = h.keeper.Export(r.Context(), &q, e.block)
 	}
 	if err == nil {
 		err = out.Flush()

@@ -109,7 +109,7 @@ func New(o Options) (*Processor, error) {
 	if o.Config.History.Enabled() {
 		var err error
 		p.historian, err = historian.New(historian.Options{
-			Config: o.Config.History, Brokers: o.Config.Brokers, Topic: o.Config.Specs().DeviceData, GroupID: o.Config.GroupID,
+			Config: o.Config.History, Brokers: o.Config.Brokers, Topic: o.Config.Specs().DeviceData, Letters: o.Config.Specs().DeadLetters, GroupID: o.Config.GroupID,
 			Log: o.Log, Registry: reg, Catalogue: p.sensors.Catalogue,
 		})
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"industrial-iot-monitor/core/internal/deadletter"
 	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
@@ -170,7 +171,7 @@ func TestPoisonRecordIsADeadLetter(t *testing.T) {
 		reading("d1", now-3000, 99),
 		kafkatest.Record{Key: []byte("d1"), Value: []byte("poison"), Headers: []kgo.RecordHeader{{Key: "who", Value: []byte("somebody")}}},
 		kafkatest.Record{Value: nil},
-		kafkatest.Record{Key: []byte("d1"), Value: []byte(strings.Repeat("x", maxLetterValue+1000))},
+		kafkatest.Record{Key: []byte("d1"), Value: []byte(strings.Repeat("x", deadletter.MaxValue+1000))},
 		ahead, mismatch,
 		kafkatest.Record{Key: []byte("d1"), Value: twice},
 		reading("d1", now-1000, 20),
@@ -197,8 +198,8 @@ func TestPoisonRecordIsADeadLetter(t *testing.T) {
 	require.Equal(t, "somebody", byOffset["1"].Header("who"))
 	require.Equal(t, ahead.Value, byOffset["4"].Value)
 	require.Equal(t, "gw-a", byOffset["4"].Header(wire.HeaderGateway))
-	require.Len(t, byOffset["3"].Value, maxLetterValue)
-	require.Equal(t, fmt.Sprint(maxLetterValue+1000), byOffset["3"].Header(wire.HeaderLength))
+	require.Len(t, byOffset["3"].Value, deadletter.MaxValue)
+	require.Equal(t, fmt.Sprint(deadletter.MaxValue+1000), byOffset["3"].Header(wire.HeaderLength))
 	c.eventually(t, 6, "iot_messages_total", "failed")
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/core/internal/deadletter"
 	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
@@ -114,14 +115,14 @@ func TestDeadLetterKeepsShortRecordsWhole(t *testing.T) {
 		return &sarama.RecordHeader{Key: []byte(key), Value: make([]byte, size-len(key))}
 	}
 	m := &sarama.ConsumerMessage{
-		Topic: "in", Partition: 3, Offset: 42, Value: make([]byte, maxLetterValue),
-		Headers: []*sarama.RecordHeader{header("a", 100), header("b", maxLetterHeaders-100), header("c", 1)},
+		Topic: "in", Partition: 3, Offset: 42, Value: make([]byte, deadletter.MaxValue),
+		Headers: []*sarama.RecordHeader{header("a", 100), header("b", deadletter.MaxHeaders-100), header("c", 1)},
 	}
 	l := newDeadLetter("dlq", m, &telemetry.Refusal{Reason: telemetry.ReasonInvalidReading, Field: "sensors", Message: "why"})
 	require.Equal(t, "dlq", l.message.Topic)
 	require.Equal(t, telemetry.ReasonInvalidReading, l.reason)
 	require.Nil(t, l.message.Key)
-	require.Equal(t, maxLetterValue, l.message.Value.Length())
+	require.Equal(t, deadletter.MaxValue, l.message.Value.Length())
 	headers := map[string]string{}
 	for _, h := range l.message.Headers[2:] {
 		headers[string(h.Key)] = string(h.Value)
@@ -131,7 +132,7 @@ func TestDeadLetterKeepsShortRecordsWhole(t *testing.T) {
 		wire.HeaderTopic: "in", wire.HeaderPartition: "3", wire.HeaderOffset: "42",
 	}, headers, "without the third header and a length")
 
-	m.Key, m.Headers = []byte("d1"), []*sarama.RecordHeader{header("long", maxLetterHeaders+1), header("a", 1)}
+	m.Key, m.Headers = []byte("d1"), []*sarama.RecordHeader{header("long", deadletter.MaxHeaders+1), header("a", 1)}
 	l = newDeadLetter("dlq", m, &telemetry.Refusal{Reason: telemetry.ReasonInvalidReading})
 	require.Equal(t, sarama.ByteEncoder("d1"), l.message.Key)
 	require.Len(t, l.message.Headers, 4)

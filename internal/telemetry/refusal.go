@@ -27,6 +27,7 @@ const (
 	ReasonInvalidCommand   Reason = "invalid_command"  // of commands to alarms
 	ReasonInvalidMapping   Reason = "invalid_mapping"  // the topic has a mapping, which finds no reading in the message
 	ReasonBeforeBirth      Reason = "before_birth"     // Sparkplug data whose metrics no birth has announced
+	ReasonHistory          Reason = "history_refused"  // the engine that keeps the history does not take it; alarms and screens had it
 
 	ReasonBufferFull  Reason = "buffer_full"
 	ReasonUnavailable Reason = "unavailable"

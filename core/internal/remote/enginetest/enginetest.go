@@ -1,0 +1,151 @@
+// Package enginetest starts real time-series engines for tests, each as a process of its own on
+// loopback. The programs come from the variables VICTORIAMETRICS and INFLUXD, which make test-history
+// sets.
+package enginetest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/core/internal/remote"
+)
+
+// Engine is a real engine in a process of its own.
+type Engine struct {
+	Kind string // of package remote
+	URL  string // for HISTORY_URL
+
+	t       *testing.T
+	command []string
+	ready   string
+	cmd     *exec.Cmd
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = ln.Close() }() // only its number is wanted
+	return ln.Addr().String()
+}
+
+// program returns the path in a variable, which make test-history sets.
+func program(t *testing.T, variable string) string {
+	t.Helper()
+	path := os.Getenv(variable)
+	require.NotEmpty(t, path, "%s is not set: run make test-history", variable)
+	return path
+}
+
+// Start starts an engine with an empty database and further flags, which ends with the test.
+func Start(t *testing.T, kind string, flags ...string) *Engine {
+	t.Helper()
+	e := &Engine{t: t, Kind: kind}
+	dir, addr := t.TempDir(), freePort(t)
+	e.URL = "http://" + addr
+	switch kind {
+	case remote.VictoriaMetrics:
+		e.command = []string{
+			program(t, "VICTORIAMETRICS"), "-storageDataPath=" + dir, "-httpListenAddr=" + addr, "-dedup.minScrapeInterval=1ms",
+			"-retentionPeriod=100y", "-memory.allowedBytes=200MB", "-loggerLevel=ERROR",
+		}
+		e.command = append(e.command, flags...) // the last one counts
+		e.ready = e.URL + "/health"
+	case remote.InfluxDB:
+		file := filepath.Join(dir, "influxdb.conf")
+		require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, influxConfig, freePort(t), dir, addr), 0o600))
+		e.command = []string{program(t, "INFLUXD"), "run", "-config", file}
+		e.ready = e.URL + "/ping"
+	}
+	e.Restart()
+	t.Cleanup(e.Kill)
+	if kind == remote.InfluxDB {
+		e.InfluxQL("create database plant")
+		e.URL += "?db=plant"
+	}
+	return e
+}
+
+const influxConfig = `
+reporting-disabled = true
+bind-address = "%[1]s"
+[meta]
+dir = "%[2]s/meta"
+[data]
+dir = "%[2]s/data"
+wal-dir = "%[2]s/wal"
+index-version = "tsi1"
+max-series-per-database = 0
+max-values-per-tag = 0
+query-log-enabled = false
+[http]
+bind-address = "%[3]s"
+log-enabled = false
+`
+
+// Restart starts the process after Kill.
+func (e *Engine) Restart() {
+	e.t.Helper()
+	e.cmd = exec.Command(e.command[0], e.command[1:]...) //nolint:gosec,noctx // it ends with Kill
+	e.cmd.Env = append(os.Environ(), "INFLUXDB_LOGGING_LEVEL=error")
+	require.NoError(e.t, e.cmd.Start())
+	require.Eventually(e.t, func() bool {
+		resp, err := http.Get(e.ready)
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode/100 == 2
+	}, 30*time.Second, 20*time.Millisecond)
+}
+
+// Kill ends the process at once, as a power cut does.
+func (e *Engine) Kill() {
+	if e.cmd.ProcessState == nil {
+		_ = e.cmd.Process.Kill()
+		_ = e.cmd.Wait()
+	}
+}
+
+func (e *Engine) pause() {
+	require.NoError(e.t, e.cmd.Process.Signal(syscall.SIGSTOP))
+}
+
+// Resume continues after Pause.
+func (e *Engine) Resume() {
+	require.NoError(e.t, e.cmd.Process.Signal(syscall.SIGCONT))
+}
+
+// InfluxQL puts a statement to InfluxDB.
+func (e *Engine) InfluxQL(query string) {
+	e.t.Helper()
+	resp, err := http.PostForm(strings.TrimSuffix(e.URL, "?db=plant")+"/query", url.Values{"q": {query}, "db": {"plant"}})
+	require.NoError(e.t, err)
+	_ = resp.Body.Close()
+	require.Equal(e.t, http.StatusOK, resp.StatusCode)
+}
+
+// Settle makes what was written visible to questions.
+func (e *Engine) Settle(ctx context.Context) {
+	e.t.Helper()
+	if e.Kind != remote.VictoriaMetrics {
+		return
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL+"/internal/force_flush", nil)
+	require.NoError(e.t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(e.t, err)
+	_ = resp.Body.Close()
+}
