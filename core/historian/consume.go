@@ -13,6 +13,7 @@ import (
 	"industrial-iot-monitor/core/internal/archive"
 	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/core/internal/intake"
+	"industrial-iot-monitor/core/internal/remote"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/ops"
 )
@@ -159,7 +160,7 @@ func (s *handler) ConsumeClaim(sess sarama.ConsumerGroupSession, claim sarama.Co
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(sess.Context()), stopTimeout)
 		defer cancel()
 		if err = head.Flush(ctx); err == nil {
-			sess.MarkOffset(s.h.o.Topic.Name, claim.Partition(), head.Next(), s.h.owner())
+			sess.MarkOffset(s.h.o.Topic.Name, claim.Partition(), head.Kept(), s.h.owner())
 		}
 	}
 	s.fail(err)
@@ -213,9 +214,9 @@ func (s *handler) flush(sess sarama.ConsumerGroupSession, p int32, head head, la
 		err := head.Flush(sess.Context())
 		switch {
 		case err == nil:
-			sess.MarkOffset(s.h.o.Topic.Name, p, head.Next(), s.h.owner())
+			sess.MarkOffset(s.h.o.Topic.Name, p, head.Kept(), s.h.owner())
 			return nil
-		case errors.Is(err, archive.ErrRebuild):
+		case errors.Is(err, archive.ErrRebuild), errors.Is(err, remote.ErrReread):
 			return err
 		case sess.Context().Err() != nil:
 			return nil //nolint:nilerr // the last try follows

@@ -46,7 +46,11 @@ func (e *engine) Head(ctx context.Context, client sarama.Client, partition int32
 	return h, nil
 }
 
-func (e *engine) Drop(head) {}
+func (e *engine) Drop(h head) {
+	if own, ok := h.(*engineHead); ok {
+		own.Close()
+	}
+}
 
 // Rebuild, Lost and Rewind: what an engine loses is for its backups.
 func (e *engine) Rebuild() <-chan struct{}                  { return nil }

@@ -103,6 +103,11 @@ func (p *plant) options(dir string) (Options, *logText) {
 func (p *plant) start(dir string) *running {
 	p.t.Helper()
 	o, text := p.options(dir)
+	return p.run(o, text)
+}
+
+func (p *plant) run(o Options, text *logText) *running {
+	p.t.Helper()
 	h, err := New(o)
 	require.NoError(p.t, err)
 	client, err := history.NewClient("http://" + h.Addr())

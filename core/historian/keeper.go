@@ -39,13 +39,14 @@ type keeper interface {
 
 // head takes the readings of one partition. It is for one goroutine.
 type head interface {
-	// Next is the offset from which to read on.
+	// Next is the offset from which to read on, and Kept that before which nothing has to be read
+	// again.
 	Next() int64
+	Kept() int64
 	ClockOffset(device string) (offset int64, known bool)
 	Append(m *sarama.ConsumerMessage, r *archive.Reading) error
 	Skip(offset int64)
-	// Full and Due report whether to Flush, after which the readings before Next are kept: there are
-	// many, or the oldest has waited.
+	// Full and Due report whether to Flush: there are many readings, or the oldest has waited.
 	Full() bool
 	Due() bool
 	Flush(ctx context.Context) error
@@ -98,6 +99,8 @@ func (e *embedded) Drop(h head) {
 }
 
 func (e *embedded) Status(context.Context) (history.Status, error) { return e.Archive.Status(), nil }
+
+func (h embeddedHead) Kept() int64 { return h.Next() }
 
 func (h embeddedHead) Append(m *sarama.ConsumerMessage, r *archive.Reading) error {
 	return h.Head.Append(m.Offset, r)

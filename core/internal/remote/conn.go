@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,8 +25,9 @@ var (
 
 // conn is an address of an engine.
 type conn struct {
-	base *url.URL
-	http *http.Client
+	base  *url.URL
+	http  *http.Client
+	dials atomic.Int64
 }
 
 func newConn(text string) (*conn, error) {
@@ -32,8 +35,20 @@ func newConn(text string) (*conn, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, errURL // without the text, which may have a password
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute}
-	return &conn{u, &http.Client{Transport: transport}}, nil
+	return connTo(u), nil
+}
+
+func connTo(u *url.URL) *conn {
+	c := &conn{base: u}
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	c.http = &http.Client{Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c.dials.Add(1)
+			return dialer.DialContext(ctx, network, addr)
+		},
+	}}
+	return c
 }
 
 // name is the address without what is secret.
@@ -65,11 +80,18 @@ type refusal struct{ text string }
 
 func (r *refusal) Error() string { return "the engine refused lines: " + r.text }
 
-// write posts lines.
-func (c *conn) write(ctx context.Context, path string, v url.Values, lines []byte) error {
+// writer writes lines, one batch at a time.
+type writer struct {
+	*conn
+	// settles is how long after its confirmation a batch can be lost when the engine is killed.
+	settles time.Duration
+}
+
+// write posts lines. A *refusal says that some of them can never be stored; others may be.
+func (c *writer) write(ctx context.Context, lines []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.at(path, v), bytes.NewReader(lines))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.at("/write", url.Values{"precision": {"ms"}}), bytes.NewReader(lines))
 	if err != nil {
 		return errURL
 	}

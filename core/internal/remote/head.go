@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,21 @@ type Head struct {
 	since   time.Time // when the oldest of the entries came
 	next    int64     // offset behind the last record
 	flushed int64     // offset before which everything is written
+	kept    int64     // offset before which nothing can be lost any more
+	w       *writer
+	dials   int64  // of w at the last flush
+	fresh   []mark // written and not kept, oldest first
 }
+
+// mark is a position and when it was written.
+type mark struct {
+	next int64
+	at   time.Time
+}
+
+// ErrReread is returned by Flush after the engine was gone: it may have lost what it confirmed last.
+// Read on from Kept with a new head.
+var ErrReread = errors.New("the engine was restarted or out of reach, reading again what it may have lost")
 
 // entry is one reading in the lines.
 type entry struct {
@@ -41,7 +56,21 @@ func (k *Keeper) Head(ctx context.Context, partition int32, next int64, refuse R
 	if err != nil {
 		return nil, fmt.Errorf("reading the clocks of devices: %w", err)
 	}
-	return &Head{k: k, partition: partition, refuse: refuse, clocks: offsets, next: next, flushed: next}, nil
+	return &Head{k: k, partition: partition, refuse: refuse, clocks: offsets, next: next, flushed: next, kept: next, w: k.engine.writer()}, nil
+}
+
+// Close closes the connection.
+func (h *Head) Close() { h.w.http.CloseIdleConnections() }
+
+// Kept returns the offset before which the engine has everything, even when it is killed.
+func (h *Head) Kept() int64 {
+	n := 0
+	for n < len(h.fresh) && time.Since(h.fresh[n].at) >= h.w.settles {
+		h.kept = h.fresh[n].next
+		n++
+	}
+	h.fresh = slices.Delete(h.fresh, 0, n)
+	return h.kept
 }
 
 // Next returns the offset from which to read on.
@@ -81,12 +110,13 @@ func (h *Head) Full() bool {
 	return len(h.lines) >= h.k.o.BatchBytes || h.next-h.flushed >= idleRecords
 }
 
-// Due reports whether the head has to be flushed: it is full, or its readings are too old.
+// Due reports whether to flush: the head is full, its readings are too old, or Kept moved on.
 func (h *Head) Due() bool {
-	return h.Full() || len(h.entries) > 0 && time.Since(h.since) >= h.k.o.FlushEvery
+	return h.Full() || len(h.entries) > 0 && time.Since(h.since) >= h.k.o.FlushEvery || len(h.fresh) > 0 && time.Since(h.fresh[0].at) >= h.w.settles
 }
 
-// Flush writes the readings. After an error it can be called again, and goes on where it was.
+// Flush writes the readings. After an error other than ErrReread it can be called again, and goes on
+// where it was.
 func (h *Head) Flush(ctx context.Context) error {
 	start := time.Now()
 	if err := h.write(ctx, h.written, len(h.entries)); err != nil {
@@ -96,6 +126,17 @@ func (h *Head) Flush(ctx context.Context) error {
 		h.k.metrics.flush.Observe(time.Since(start).Seconds())
 	}
 	h.lines, h.entries, h.written, h.flushed = h.lines[:0], h.entries[:0], 0, h.next
+	h.Kept()
+	if dials := h.w.dials.Load(); dials != h.dials {
+		h.dials = dials
+		if len(h.fresh) > 0 { // another connection may be one to another process
+			return ErrReread
+		}
+	}
+	if n := len(h.fresh); h.next != h.kept && (n == 0 || h.fresh[n-1].next != h.next) {
+		h.fresh = append(h.fresh, mark{h.next, time.Now()})
+	}
+	h.Kept()
 	return nil
 }
 
@@ -110,7 +151,7 @@ func (h *Head) write(ctx context.Context, from, to int) error {
 		begin = h.entries[from-1].end
 	}
 	lines := h.lines[begin:h.entries[to-1].end]
-	err := h.k.engine.write(ctx, lines)
+	err := h.w.write(ctx, lines)
 	why, refused := errors.AsType[*refusal](err)
 	switch {
 	case err == nil:

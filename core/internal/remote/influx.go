@@ -18,9 +18,7 @@ type influx struct{ *conn }
 
 func (x *influx) close() { x.http.CloseIdleConnections() }
 
-func (x *influx) write(ctx context.Context, lines []byte) error {
-	return x.conn.write(ctx, "/write", url.Values{"precision": {"ms"}}, lines)
-}
+func (x *influx) writer() *writer { return &writer{connTo(x.base), 0} }
 
 var errMissing = errors.New("InfluxDB has no such database: create it first")
 

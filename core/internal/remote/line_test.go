@@ -75,7 +75,7 @@ func TestPasswordsStayOutOfNamesAndErrors(t *testing.T) {
 	c, err := newConn("http://user:secret@127.0.0.1:1/x?db=plant&p=secret")
 	require.NoError(t, err)
 	assert.Equal(t, "http://127.0.0.1:1/x?db=plant", c.name())
-	err = c.write(t.Context(), "/write", nil, nil)
+	err = (&writer{conn: c}).write(t.Context(), nil)
 	require.Error(t, err)
 	assert.NotContains(t, err.Error(), "secret")
 	_, err = newConn("user:secret@host")

@@ -43,8 +43,8 @@ type Options struct {
 type engine interface {
 	// check returns why the engine cannot keep readings.
 	check(ctx context.Context) error
-	// write stores lines. A *refusal says that some of them can never be stored; others may be.
-	write(ctx context.Context, lines []byte) error
+	// writer returns a writer with a connection of its own.
+	writer() *writer
 	// clocks returns the newest known offset of the clock of each device of a partition.
 	clocks(ctx context.Context, partition int32) (map[string]int64, error)
 	// count returns how many values the fullest series of a device has.

@@ -46,9 +46,11 @@ func (v *victoria) check(ctx context.Context) error {
 	return nil
 }
 
-func (v *victoria) write(ctx context.Context, lines []byte) error {
-	return v.to.write(ctx, "/write", url.Values{"precision": {"ms"}}, lines)
-}
+// settles is how long VictoriaMetrics holds what it confirmed in memory only, by default 5 s
+// (-inmemoryDataFlushInterval), and some more.
+const settles = 10 * time.Second
+
+func (v *victoria) writer() *writer { return &writer{connTo(v.to.base), settles} }
 
 // allReadings selects the readings of all devices, and ofDevice those of one.
 const allReadings = `{__name__=~"` + metricPrefix + `.+"}`

@@ -119,7 +119,8 @@ func (e *Engine) Kill() {
 	}
 }
 
-func (e *Engine) pause() {
+// Pause stops the process, which then answers nothing.
+func (e *Engine) Pause() {
 	require.NoError(e.t, e.cmd.Process.Signal(syscall.SIGSTOP))
 }
 
