@@ -97,6 +97,10 @@ test: web ## all tests: Go with the race detector in random order, total coverag
 test-kafka: web ## the broker-facing tests and the end-to-end test against Apache Kafka
 	deploy/kafka/test.sh
 
+.PHONY: test-history
+test-history: ## the history in real VictoriaMetrics and InfluxDB (apt): same answers, and what happens when they fail; a nightly job (the first time builds for minutes)
+	deploy/history/test.sh
+
 .PHONY: e2e
 e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exactly once, in order
 	$(GO) test -tags e2e -count=1 -timeout 20m -v ./test/e2e/...
@@ -126,7 +130,8 @@ cover: test ## tests, then coverage.html
 lint: $(LINT) ## golangci-lint, shellcheck, go mod tidy check
 	$(LINT) run ./...
 	$(LINT) run --build-tags e2e ./test/...
-	@if command -v shellcheck >/dev/null; then shellcheck deploy/kafka/*.sh .ci/run; else echo "shellcheck is not installed"; exit 1; fi
+	$(LINT) run --build-tags engines ./core/historian/... ./core/internal/remote/...
+	@if command -v shellcheck >/dev/null; then shellcheck deploy/kafka/*.sh deploy/history/*.sh .ci/run; else echo "shellcheck is not installed"; exit 1; fi
 	$(GO) mod tidy -diff
 
 $(LINT):

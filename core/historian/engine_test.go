@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/core/internal/remote"
-	"industrial-iot-monitor/core/internal/remote/enginetest"
 	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/test/enginetest"
 )
 
 // startAt runs a historian with an engine.

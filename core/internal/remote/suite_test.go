@@ -20,10 +20,10 @@ import (
 
 	"industrial-iot-monitor/core/internal/archive"
 	"industrial-iot-monitor/core/internal/remote"
-	"industrial-iot-monitor/core/internal/remote/enginetest"
 	"industrial-iot-monitor/core/internal/samples"
 	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/test/enginetest"
 )
 
 const (

@@ -18,13 +18,17 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+)
 
-	"industrial-iot-monitor/core/internal/remote"
+// Kinds of engines, as in HISTORY.
+const (
+	VictoriaMetrics = "victoriametrics"
+	InfluxDB        = "influxdb"
 )
 
 // Engine is a real engine in a process of its own.
 type Engine struct {
-	Kind string // of package remote
+	Kind string // for HISTORY
 	URL  string // for HISTORY_URL
 
 	t       *testing.T
@@ -56,14 +60,14 @@ func Start(t *testing.T, kind string, flags ...string) *Engine {
 	dir, addr := t.TempDir(), freePort(t)
 	e.URL = "http://" + addr
 	switch kind {
-	case remote.VictoriaMetrics:
+	case VictoriaMetrics:
 		e.command = []string{
 			program(t, "VICTORIAMETRICS"), "-storageDataPath=" + dir, "-httpListenAddr=" + addr, "-dedup.minScrapeInterval=1ms",
 			"-retentionPeriod=100y", "-memory.allowedBytes=200MB", "-loggerLevel=ERROR",
 		}
 		e.command = append(e.command, flags...) // the last one counts
 		e.ready = e.URL + "/health"
-	case remote.InfluxDB:
+	case InfluxDB:
 		file := filepath.Join(dir, "influxdb.conf")
 		require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, influxConfig, freePort(t), dir, addr), 0o600))
 		e.command = []string{program(t, "INFLUXD"), "run", "-config", file}
@@ -71,7 +75,7 @@ func Start(t *testing.T, kind string, flags ...string) *Engine {
 	}
 	e.Restart()
 	t.Cleanup(e.Kill)
-	if kind == remote.InfluxDB {
+	if kind == InfluxDB {
 		e.InfluxQL("create database plant")
 		e.URL += "?db=plant"
 	}
@@ -141,7 +145,7 @@ func (e *Engine) InfluxQL(query string) {
 // Settle makes what was written visible to questions.
 func (e *Engine) Settle(ctx context.Context) {
 	e.t.Helper()
-	if e.Kind != remote.VictoriaMetrics {
+	if e.Kind != VictoriaMetrics {
 		return
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL+"/internal/force_flush", nil)
