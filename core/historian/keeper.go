@@ -30,7 +30,7 @@ type keeper interface {
 
 	// Rebuild receives when readings were lost that Lost names and that Kafka may still have.
 	Rebuild() <-chan struct{}
-	Lost(ctx context.Context) (at int64, any bool, err error)
+	Lost(ctx context.Context) (at int64, some bool, err error)
 	Rewind(ctx context.Context, to map[int32]int64) error
 
 	Maintain(ctx context.Context) error

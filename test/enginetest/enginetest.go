@@ -5,6 +5,7 @@ package enginetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -71,7 +72,7 @@ func Start(t *testing.T, kind string, flags ...string) *Engine {
 		file := filepath.Join(dir, "influxdb.conf")
 		require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, influxConfig, freePort(t), dir, addr), 0o600))
 		e.command = []string{program(t, "INFLUXD"), "run", "-config", file}
-		e.ready = e.URL + "/ping"
+		e.ready = e.URL + "/query?q=show+databases"
 	}
 	e.Restart()
 	t.Cleanup(e.Kill)
@@ -102,16 +103,11 @@ log-enabled = false
 // Restart starts the process after Kill.
 func (e *Engine) Restart() {
 	e.t.Helper()
-	e.cmd = exec.Command(e.command[0], e.command[1:]...) //nolint:gosec,noctx // it ends with Kill
+	e.cmd = exec.Command(e.command[0], e.command[1:]...) //nolint:noctx // it ends with Kill
 	e.cmd.Env = append(os.Environ(), "INFLUXDB_LOGGING_LEVEL=error")
 	require.NoError(e.t, e.cmd.Start())
 	require.Eventually(e.t, func() bool {
-		resp, err := http.Get(e.ready)
-		if err != nil {
-			return false
-		}
-		_ = resp.Body.Close()
-		return resp.StatusCode/100 == 2
+		return e.ask(context.Background(), e.ready, nil) == nil
 	}, 30*time.Second, 20*time.Millisecond)
 }
 
@@ -136,10 +132,7 @@ func (e *Engine) Resume() {
 // InfluxQL puts a statement to InfluxDB.
 func (e *Engine) InfluxQL(query string) {
 	e.t.Helper()
-	resp, err := http.PostForm(strings.TrimSuffix(e.URL, "?db=plant")+"/query", url.Values{"q": {query}, "db": {"plant"}})
-	require.NoError(e.t, err)
-	_ = resp.Body.Close()
-	require.Equal(e.t, http.StatusOK, resp.StatusCode)
+	require.NoError(e.t, e.ask(e.t.Context(), strings.TrimSuffix(e.URL, "?db=plant")+"/query", url.Values{"q": {query}, "db": {"plant"}}))
 }
 
 // Settle makes what was written visible to questions.
@@ -148,9 +141,28 @@ func (e *Engine) Settle(ctx context.Context) {
 	if e.Kind != VictoriaMetrics {
 		return
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL+"/internal/force_flush", nil)
-	require.NoError(e.t, err)
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(e.t, err)
-	_ = resp.Body.Close()
+	require.NoError(e.t, e.ask(ctx, e.URL+"/internal/force_flush", nil))
+}
+
+var (
+	client    = &http.Client{Timeout: 30 * time.Second}
+	errStatus = errors.New("the engine answered")
+)
+
+// ask posts a form and wants an answer of 2xx.
+func (e *Engine) ask(ctx context.Context, to string, form url.Values) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Close = true // no idle connection outlives a test
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode/100 != 2 {
+		err = fmt.Errorf("%w: %s", errStatus, resp.Status)
+	}
+	return errors.Join(err, resp.Body.Close())
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -68,9 +69,7 @@ func (c *conn) at(path string, v url.Values) string {
 	u := *c.base
 	u.Path = strings.TrimSuffix(u.Path, "/") + path
 	all := u.Query()
-	for name, values := range v {
-		all[name] = values
-	}
+	maps.Copy(all, v)
 	u.RawQuery = all.Encode()
 	return u.String()
 }

@@ -72,15 +72,15 @@ func (g *grid) add(f samples.Field, at int64, t tally) {
 
 // tail returns the start of the newest steps that have enough readings to show the usual time between
 // two.
-func (g *grid) tail() (at int64, any bool) {
+func (g *grid) tail() (at int64, some bool) {
 	n := int64(0)
 	for i := len(g.readings) - 1; i >= 0 && n <= enough; i-- {
 		if g.readings[i] > 0 {
 			n += g.readings[i]
-			at, any = (g.first+int64(i))*g.step, true
+			at, some = (g.first+int64(i))*g.step, true
 		}
 	}
-	return at, any
+	return at, some
 }
 
 // interval estimates the usual time between two readings from the fullest step, 0 if there is none.

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -79,7 +80,7 @@ func (x *influx) ask(ctx context.Context, query string, f func(*rows)) error {
 		}
 		problem := answer.Error
 		for i := range answer.Results {
-			problem += answer.Results[i].Error
+			problem = cmp.Or(problem, answer.Results[i].Error)
 			for k := range answer.Results[i].Series {
 				f(&answer.Results[i].Series[k])
 			}

@@ -44,6 +44,7 @@ func appendReading(dst []byte, r *archive.Reading) []byte {
 		case telemetry.Text:
 			dst = appendTag(dst, tagKind, kindText)
 			dst = appendTag(dst, tagText, first.Text)
+		case telemetry.Number:
 		}
 		dst = append(appendTag(dst, tagUnit, first.Unit), ' ')
 		dst = appendField(dst, first)

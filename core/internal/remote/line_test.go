@@ -15,8 +15,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSensorsOfOneUnitShareALine(t *testing.T) {
 	r := &archive.Reading{Device: "d-1", Building: "Haus, 1=Süd", At: 1_700_000_000_123, Sensors: telemetry.Sensors{
-		{Name: "temperature", Number: 21.5, Unit: "°C"}, {Name: "humidity", Number: 40, Unit: "%"}, {Name: "return_temperature", Number: -1e-9, Unit: "°C"},
-		{Name: "on", Kind: telemetry.Bool, Number: 1}, {Name: "state", Kind: telemetry.Text, Text: "a b\n~\\"}, {Name: "count", Number: 3},
+		{Name: "temperature", Number: 21.5, Unit: "°C"},
+		{Name: "humidity", Number: 40, Unit: "%"},
+		{Name: "return_temperature", Number: -1e-9, Unit: "°C"},
+		{Name: "on", Kind: telemetry.Bool, Number: 1},
+		{Name: "state", Kind: telemetry.Text, Text: "a b\n~\\"},
+		{Name: "count", Number: 3},
 	}}
 	want := `readings,Building=Haus\,\ 1\=Süd,Device=d-1,Unit=°C temperature=21.5,return_temperature=-1e-09 1700000000123
 readings,Building=Haus\,\ 1\=Süd,Device=d-1,Unit=% humidity=40 1700000000123

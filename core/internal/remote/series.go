@@ -172,7 +172,7 @@ func (k *Keeper) stepped(ctx context.Context, device string, want func(samples.F
 	if err := k.engine.steps(ctx, device, q.From, q.To, s.StepMS, g.add); err != nil {
 		return err
 	}
-	if since, any := g.tail(); any {
+	if since, some := g.tail(); some {
 		list, err := k.engine.readings(ctx, device, max(q.From, since), q.To)
 		if err != nil {
 			return err

@@ -45,8 +45,10 @@ func readings() (log []archive.Reading) {
 	for at := origin; at < origin+(days-1)*day+day/4; at += 20_000 {
 		walk += r.Float64() - 0.5
 		log = append(log, archive.Reading{Device: "steady", Building: "A", At: at + 137, Sensors: telemetry.Sensors{
-			{Name: "temperature", Number: decimals(walk, 2), Unit: "°C"}, {Name: "humidity", Number: decimals(r.Float64()*100, 1), Unit: "%"},
-			{Name: "supply_temperature", Number: decimals(-walk, 1), Unit: "°C"}, {Name: "energy", Number: float64(at-origin) / 3_600, Unit: "kWh"},
+			{Name: "temperature", Number: decimals(walk, 2), Unit: "°C"},
+			{Name: "humidity", Number: decimals(r.Float64()*100, 1), Unit: "%"},
+			{Name: "supply_temperature", Number: decimals(-walk, 1), Unit: "°C"},
+			{Name: "energy", Number: float64(at-origin) / 3_600, Unit: "kWh"},
 		}})
 		if at/day%2 == 0 && r.IntN(4) == 0 {
 			s := telemetry.Sensors{{Name: "pressure", Number: 1e-7 * r.Float64(), Unit: "m³/h, a=b\\"}}
@@ -58,8 +60,10 @@ func readings() (log []archive.Reading) {
 		if at%600_000 == 0 {
 			on := float64(r.IntN(2))
 			log = append(log, archive.Reading{Device: "mixed", Building: "A", At: at, Sensors: telemetry.Sensors{
-				{Name: "state", Kind: telemetry.Text, Text: []string{"运行, a=b", "stopped \\", "new\nline~41"}[r.IntN(3)]}, {Name: "text", Kind: telemetry.Text, Text: "x"},
-				{Name: "running", Kind: telemetry.Bool, Number: on}, {Name: "power", Number: 1000 * on, Unit: "W"},
+				{Name: "state", Kind: telemetry.Text, Text: []string{"运行, a=b", "stopped \\", "new\nline~41"}[r.IntN(3)]},
+				{Name: "text", Kind: telemetry.Text, Text: "x"},
+				{Name: "running", Kind: telemetry.Bool, Number: on},
+				{Name: "power", Number: 1000 * on, Unit: "W"},
 			}})
 		}
 		if at%60_000 == 0 {
@@ -112,6 +116,7 @@ func newKeeper(t *testing.T, e *enginetest.Engine, o remote.Options) *remote.Kee
 }
 
 func never(t *testing.T) remote.Refuse {
+	t.Helper()
 	return func(_ context.Context, offset int64, why string) error {
 		t.Errorf("reading %d was refused: %s", offset, why)
 		return nil
@@ -168,6 +173,7 @@ func near(t *testing.T, want, got history.Numbers, tolerance float64, what strin
 }
 
 func sameAnswers(t *testing.T, want, got keeper) {
+	t.Helper()
 	for name, q := range questions() {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, q.Check())

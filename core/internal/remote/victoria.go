@@ -274,17 +274,17 @@ func (v *victoria) devices(ctx context.Context, from, to int64) ([]string, error
 // oldest halves the time until the first day with a series is found: the engine has an index by day.
 func (v *victoria) oldest(ctx context.Context) (int64, error) {
 	low, high := int64(0), time.Now().UnixMilli()/dayMS+1
-	any, err := v.before(ctx, high)
-	if err != nil || !any {
+	found, err := v.before(ctx, high)
+	if err != nil || !found {
 		return 0, err
 	}
 	for low < high { // the first day is in [low, high]
 		middle := (low + high) / 2
-		any, err := v.before(ctx, middle)
+		found, err := v.before(ctx, middle)
 		if err != nil {
 			return 0, err
 		}
-		if any {
+		if found {
 			high = middle
 		} else {
 			low = middle + 1
