@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/logtest"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/topology"
 )
@@ -69,29 +69,11 @@ type running struct {
 	t      *testing.T
 	client *history.Client
 	stop   func()
-	log    *logText
+	log    *logtest.Buffer
 }
 
-// logText collects a log.
-type logText struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logText) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (p *plant) options(dir string) (Options, *logText) {
-	text := new(logText)
+func (p *plant) options(dir string) (Options, *logtest.Buffer) {
+	text := new(logtest.Buffer)
 	return Options{
 		Config:  Config{Mode: Embedded, DataDir: dir, Addr: "127.0.0.1:0", Flush: time.Minute, Retention: Age(90 * aDay)},
 		Brokers: p.brokers, Topic: p.topics.Specs().DeviceData, GroupID: p.group, Log: slog.New(slog.NewTextHandler(text, nil)),
@@ -106,7 +88,7 @@ func (p *plant) start(dir string) *running {
 	return p.run(o, text)
 }
 
-func (p *plant) run(o Options, text *logText) *running {
+func (p *plant) run(o Options, text *logtest.Buffer) *running {
 	p.t.Helper()
 	h, err := New(o)
 	require.NoError(p.t, err)

@@ -42,12 +42,12 @@ func (g *grid) readings(b *samples.Block) {
 	index := make([]int32, len(b.Times))
 	for i, at := range b.Times {
 		index[i] = int32(at/g.step - g.first)
-		g.seen[index[i]] = true
 	}
 	for _, c := range newest(b.Columns) {
 		l := g.lane(c.Field)
 		for i, v := range c.Numbers {
 			if !math.IsNaN(v) {
+				g.seen[index[i]] = true
 				l.steps[index[i]].value(v)
 			}
 		}
