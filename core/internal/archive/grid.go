@@ -43,7 +43,7 @@ func (g *grid) readings(b *samples.Block) {
 	for i, at := range b.Times {
 		index[i] = int32(at/g.step - g.first)
 	}
-	for _, c := range newest(b.Columns) {
+	for _, c := range samples.Newest(b.Columns) {
 		l := g.lane(c.Field)
 		for i, v := range c.Numbers {
 			if !math.IsNaN(v) {

@@ -117,49 +117,12 @@ func (a *Archive) single(ctx context.Context, days []*day, device string, want f
 		all.Merge(b)
 	}
 	part := all.Between(q.From, q.To)
-	s.IntervalMS = usual(part.Times)
+	s.IntervalMS = samples.UsualInterval(part.Times)
 	s.Time = append(s.Time, part.Times...)
-	for _, c := range newest(part.Columns) {
+	for _, c := range samples.Newest(part.Columns) {
 		s.Values[c.Name] = history.Column{Unit: c.Unit, Mean: c.Numbers}
 	}
 	return nil
-}
-
-// newest returns one column of each name: of several units the one of the newest value counts.
-func newest(columns []samples.Column) (out []*samples.Column) {
-	last := func(c *samples.Column) int {
-		i := len(c.Numbers) - 1
-		for i >= 0 && math.IsNaN(c.Numbers[i]) {
-			i--
-		}
-		return i
-	}
-	for i := range columns {
-		c := &columns[i]
-		k := slices.IndexFunc(out, func(o *samples.Column) bool { return o.Name == c.Name })
-		switch {
-		case k < 0:
-			out = append(out, c)
-		case last(c) > last(out[k]):
-			out[k] = c
-		}
-	}
-	return out
-}
-
-// usual returns the usual time between two readings: the median, 0 while there are fewer than two.
-func usual(times []int64) int64 {
-	const enough = 256
-	times = times[max(0, len(times)-enough):]
-	if len(times) < 2 {
-		return 0
-	}
-	gaps := make([]int64, len(times)-1)
-	for i := range gaps {
-		gaps[i] = times[i+1] - times[i]
-	}
-	slices.Sort(gaps)
-	return gaps[len(gaps)/2]
 }
 
 // stepped sets s to steps of its width.
@@ -183,7 +146,7 @@ func (a *Archive) stepped(ctx context.Context, days []*day, device string, want 
 		}
 		part := b.Between(q.From, q.To)
 		g.readings(&part)
-		if n := usual(part.Times); n > 0 {
+		if n := samples.UsualInterval(part.Times); n > 0 {
 			s.IntervalMS = n
 		}
 	}

@@ -104,8 +104,9 @@ func (g *grid) choose(f samples.Field) { g.chosen[f.Name] = f }
 
 // fill sets the times and values of a series.
 func (g *grid) fill(want func(samples.Field) bool, s *history.Series) {
-	for i, n := range g.readings {
-		if n > 0 {
+	kept := g.kept(want)
+	for i, ok := range kept {
+		if ok {
 			s.Time = append(s.Time, (g.first+int64(i))*g.step)
 		}
 	}
@@ -119,17 +120,28 @@ func (g *grid) fill(want func(samples.Field) bool, s *history.Series) {
 			continue
 		}
 		newest[f.Name] = l.newest
-		s.Values[f.Name] = g.column(f.Unit, l, len(s.Time))
+		s.Values[f.Name] = column(f.Unit, l, kept, len(s.Time))
 	}
 }
 
-func (g *grid) column(unit string, l *lane, n int) history.Column {
+// kept returns which steps have a wanted value.
+func (g *grid) kept(want func(samples.Field) bool) []bool {
+	kept := make([]bool, len(g.readings))
+	for f, l := range g.by {
+		for i := range l.steps {
+			kept[i] = kept[i] || l.steps[i].n > 0 && want(f)
+		}
+	}
+	return kept
+}
+
+func column(unit string, l *lane, kept []bool, n int) history.Column {
 	c := history.Column{
 		Unit: unit, N: make([]int64, 0, n), Mean: make(history.Numbers, 0, n), Min: make(history.Numbers, 0, n),
 		Max: make(history.Numbers, 0, n), Last: make(history.Numbers, 0, n),
 	}
-	for i, readings := range g.readings {
-		if readings == 0 {
+	for i, ok := range kept {
+		if !ok {
 			continue
 		}
 		t, mean := &l.steps[i], math.NaN()

@@ -1,6 +1,6 @@
 // Package remote keeps the readings of devices in a time-series engine elsewhere, VictoriaMetrics or
 // InfluxDB 1.x: it writes the line protocol and puts questions in the engine's own language, so that
-// the answers are those of package archive (docs/adr/0027). It keeps nothing itself and knows nothing
+// the answers are those of package archive (docs/adr/0026). It keeps nothing itself and knows nothing
 // of Kafka but partitions and offsets. Append works in memory; Flush and all questions wait for the
 // engine.
 package remote

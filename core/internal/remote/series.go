@@ -121,50 +121,14 @@ func (k *Keeper) few(ctx context.Context, device string, q *history.Query) (*sam
 
 // single sets s to single readings.
 func single(b samples.Block, s *history.Series) {
-	s.IntervalMS = usual(b.Times)
+	s.IntervalMS = samples.UsualInterval(b.Times)
 	s.Time = append(s.Time, b.Times...)
-	for _, c := range newest(b.Columns) {
+	for _, c := range samples.Newest(b.Columns) {
 		s.Values[c.Name] = history.Column{Unit: c.Unit, Mean: c.Numbers}
 	}
 }
 
-// newest returns one column of each name: of several units the one of the newest value counts.
-func newest(columns []samples.Column) (out []*samples.Column) {
-	last := func(c *samples.Column) int {
-		i := len(c.Numbers) - 1
-		for i >= 0 && math.IsNaN(c.Numbers[i]) {
-			i--
-		}
-		return i
-	}
-	for i := range columns {
-		c := &columns[i]
-		k := slices.IndexFunc(out, func(o *samples.Column) bool { return o.Name == c.Name })
-		switch {
-		case k < 0:
-			out = append(out, c)
-		case last(c) > last(out[k]):
-			out[k] = c
-		}
-	}
-	return out
-}
-
-const enough = 256 // gaps between readings that show the usual one
-
-// usual returns the usual time between two readings: the median, 0 while there are fewer than two.
-func usual(times []int64) int64 {
-	times = times[max(0, len(times)-enough):]
-	if len(times) < 2 {
-		return 0
-	}
-	gaps := make([]int64, len(times)-1)
-	for i := range gaps {
-		gaps[i] = times[i+1] - times[i]
-	}
-	slices.Sort(gaps)
-	return gaps[len(gaps)/2]
-}
+const enough = 256 // readings that show the usual time between two
 
 // stepped sets s to steps of its width.
 func (k *Keeper) stepped(ctx context.Context, device string, want func(samples.Field) bool, q *history.Query, s *history.Series) error {
@@ -178,9 +142,9 @@ func (k *Keeper) stepped(ctx context.Context, device string, want func(samples.F
 			return err
 		}
 		end := assemble(list)
-		s.IntervalMS = usual(end.Times)
+		s.IntervalMS = samples.UsualInterval(end.Times)
 		numbers := end.Pick(want)
-		for _, c := range newest(numbers.Columns) {
+		for _, c := range samples.Newest(numbers.Columns) {
 			g.choose(c.Field)
 		}
 	}

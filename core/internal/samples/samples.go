@@ -1,5 +1,5 @@
 // Package samples holds the readings of one device column by column, as history keeps them, and
-// their encoding: about half a byte a value for ordinary sensors (docs/adr/0026). It is not for
+// their encoding: about half a byte a value for ordinary sensors (docs/adr/0025). It is not for
 // a live reading, which telemetry has row by row. It does no I/O and nothing in it blocks.
 package samples
 
@@ -210,4 +210,43 @@ func pick[T any](from []T, order []int) []T {
 		out[i] = from[k]
 	}
 	return out
+}
+
+// Newest returns one column of each name, of numbers and switches: of several units or types the one of
+// the newest value counts.
+func Newest(columns []Column) (out []*Column) {
+	last := func(c *Column) int {
+		i := len(c.Numbers) - 1
+		for i >= 0 && math.IsNaN(c.Numbers[i]) {
+			i--
+		}
+		return i
+	}
+	for i := range columns {
+		c := &columns[i]
+		k := slices.IndexFunc(out, func(o *Column) bool { return o.Name == c.Name })
+		switch {
+		case k < 0:
+			out = append(out, c)
+		case last(c) > last(out[k]):
+			out[k] = c
+		}
+	}
+	return out
+}
+
+// UsualInterval returns the usual time between two readings at ascending times: the median of the newest
+// 256, 0 while there are fewer than two.
+func UsualInterval(times []int64) int64 {
+	const enough = 256
+	times = times[max(0, len(times)-enough):]
+	if len(times) < 2 {
+		return 0
+	}
+	gaps := make([]int64, len(times)-1)
+	for i := range gaps {
+		gaps[i] = times[i+1] - times[i]
+	}
+	slices.Sort(gaps)
+	return gaps[len(gaps)/2]
 }
