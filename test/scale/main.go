@@ -73,7 +73,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	fs.DurationVar(&o.Stage, "stage", 20*time.Second, "`time` of each measurement")
 	fs.DurationVar(&o.Every, "every", time.Second, "`time` between two packs of a gateway")
 	fs.IntVar(&o.Busy, "busy", 2000, "readings per `second` of the busy gateway")
-	fs.DurationVar(&o.Limit, "limit", 8*time.Minute, "`time` after which the run is given up")
+	fs.DurationVar(&o.Limit, "limit", 8*time.Minute, "`time` after which the run is given up, once the programs are built")
 	fs.StringVar(&o.Links, "compression", "auto", "BRIDGE_LEAF_COMPRESSION of the hub: `auto` or off")
 	fs.StringVar(&o.Dir, "dir", "", "`directory` for data and logs; empty: a temporary one, removed after success")
 	fs.StringVar(&o.Profiles, "profiles", "", "`directory` for CPU and heap profiles of the programs; empty: none")
@@ -93,8 +93,6 @@ func parse(args []string, out io.Writer) (o options, err error) {
 
 // scale runs all stages and prints the table.
 func scale(ctx context.Context, o options, out io.Writer) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, o.Limit)
-	defer cancel()
 	if o.Dir == "" {
 		if o.Dir, err = os.MkdirTemp("", "scale-"); err != nil {
 			return err
@@ -110,6 +108,8 @@ func scale(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
+	ctx, cancel := context.WithTimeout(ctx, o.Limit) // without the time that building takes
+	defer cancel()
 	t := &table{}
 	err = p.stages(ctx, t)
 	return errors.Join(err, t.print(out))
