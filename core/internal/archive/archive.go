@@ -136,13 +136,23 @@ func (a *Archive) ID() string { return a.catalogue.id }
 func (a *Archive) Rebuild() <-chan struct{} { return a.rebuild }
 
 // Head returns a new head of a partition, in the place of an older one, whose readings since its
-// last flush are dropped. Its position is 0 for a partition that was never read.
+// last flush are dropped. Its position is 0 for a partition that was never read. While a day is lost it
+// returns ErrRebuild: Rewind first.
 func (a *Archive) Head(ctx context.Context, partition int32) (*Head, error) {
+	damages := a.setAside.Load() // before the position, which they make too high
+	_, lost, err := a.catalogue.lost(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the catalogue: %w", err)
+	}
+	if lost {
+		return nil, ErrRebuild
+	}
 	next, devices, err := a.catalogue.load(ctx, partition)
 	if err != nil {
 		return nil, fmt.Errorf("reading the catalogue: %w", err)
 	}
 	h := newHead(a, partition, next, devices)
+	h.damages = damages
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.heads[partition] = h

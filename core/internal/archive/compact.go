@@ -158,7 +158,7 @@ func (w *writer) rollUp(device string, width int64, course *samples.Block, e *sa
 func (a *Archive) replace(ctx context.Context, d *day) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.gone || d.db == nil {
+	if d.gone != nil || d.db == nil {
 		return fmt.Errorf("compacting %s: %w", d.path, errGone)
 	}
 	if err := a.copyRest(ctx, d); err != nil {

@@ -54,7 +54,7 @@ func (a *Archive) failed(d *day, cause error) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.gone {
+	if d.gone != nil {
 		return fmt.Errorf("%w: %w", ErrRebuild, cause) // another one was first
 	}
 	// The note comes first: a crash in between repeats what Kafka still has.
@@ -67,7 +67,7 @@ func (a *Archive) failed(d *day, cause error) error {
 	if err != nil {
 		return errors.Join(cause, err)
 	}
-	d.gone = true
+	d.gone = ErrRebuild
 	a.forget(d)
 	a.metrics.damaged.Inc()
 	a.setAside.Add(1)

@@ -50,7 +50,7 @@ type day struct {
 	mu      sync.RWMutex
 	writing sync.Mutex
 	db      *sql.DB // nil while closed
-	gone    bool    // removed by retention or set aside
+	gone    error   // errGone after retention removed it, ErrRebuild after it was set aside
 
 	compact   atomic.Bool  // known to be compact
 	used      atomic.Int64 // ms by the clock, when it was last used
@@ -85,9 +85,9 @@ const durable = "&_pragma=journal_mode(wal)&_pragma=synchronous(full)"
 func (d *day) acquire(ctx context.Context, now int64) (err error) {
 	for {
 		d.mu.RLock()
-		if d.gone {
+		if gone := d.gone; gone != nil {
 			d.mu.RUnlock()
-			return errGone
+			return gone
 		}
 		if d.db != nil {
 			d.used.Store(now)
@@ -95,7 +95,7 @@ func (d *day) acquire(ctx context.Context, now int64) (err error) {
 		}
 		d.mu.RUnlock()
 		d.mu.Lock()
-		if d.db == nil && !d.gone {
+		if d.db == nil && d.gone == nil {
 			err = d.open(ctx)
 		}
 		d.mu.Unlock()

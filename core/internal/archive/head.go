@@ -37,6 +37,12 @@ type known struct {
 	begins   int64 // ms, its oldest reading
 }
 
+// target is the file of a day, and the offset before which it had everything.
+type target struct {
+	file   *day
+	offset int64
+}
+
 // tracked is a device of a partition.
 type tracked struct {
 	known
@@ -52,8 +58,10 @@ type Head struct {
 	a         *Archive
 	partition int32
 	since     time.Time // when the oldest of its readings came
-	// done is the offset, by day, before which the day's file has everything.
-	done map[int64]int64
+	damages   int64     // how many files had been set aside when it was made
+	// done are the files of days that this head writes to. It writes to no other: one that was made
+	// anew lacks what was read before this head.
+	done map[int64]target
 
 	mu      sync.RWMutex // of the fields below; only the goroutine of the partition changes them
 	blocks  map[blockID]*samples.Block
@@ -114,6 +122,10 @@ func (h *Head) Append(offset int64, r *Reading) error {
 	return nil
 }
 
+// outdated reports whether a file was set aside since the head was made: the position of the head is
+// behind what must be read again, and must not come into a file.
+func (h *Head) outdated() bool { return h.a.setAside.Load() != h.damages }
+
 // know returns the device of a reading and notes what the catalogue keeps of it. h.mu is held.
 func (h *Head) know(r *Reading) *tracked {
 	d := h.devices[r.Device]
@@ -168,6 +180,9 @@ const idleRecords = 10_000
 func (h *Head) Flush(ctx context.Context) error {
 	if h.next == h.flushed {
 		return nil
+	}
+	if h.outdated() {
+		return ErrRebuild
 	}
 	a, start := h.a, time.Now()
 	a.flushing.Lock() // one at a time: it needs the encoder, and the disk is one
@@ -227,10 +242,9 @@ func (h *Head) byDay() map[int64][]blockID {
 // flushDay writes the blocks of a day and returns its file, nil if retention has removed it
 // meanwhile.
 func (h *Head) flushDay(ctx context.Context, number int64, ids []blockID) (*day, error) {
-	a := h.a
-	d, err := a.dayFor(number)
-	if err != nil {
-		return nil, nil //nolint:nilerr,nilnil // see above
+	a, d := h.a, h.done[number].file
+	if d == nil {
+		return nil, nil //nolint:nilnil // see above
 	}
 	slices.SortFunc(ids, func(x, y blockID) int { return strings.Compare(x.device, y.device) })
 	var data []byte
@@ -241,7 +255,7 @@ func (h *Head) flushDay(ctx context.Context, number int64, ids []blockID) (*day,
 		data = a.encoder.Append(data, b)
 		pieces = append(pieces, piece{device: id.device, start: b.Times[0], rows: b.Len(), fields: b.Fields(), data: data[begin:len(data):len(data)]})
 	}
-	err = d.write(ctx, h.partition, h.next, a.now().UnixMilli(), func(w *writer) error {
+	err := d.write(ctx, h.partition, h.next, a.now().UnixMilli(), func(w *writer) error {
 		for i := range pieces {
 			if err := w.chunk(&pieces[i]); err != nil {
 				return err
@@ -308,8 +322,11 @@ func (h *Head) rows(id blockID) int {
 
 // has returns the offset before which the file of a day has all that belongs to it, or errNotKept.
 func (h *Head) has(number int64) (int64, error) {
-	if offset, ok := h.done[number]; ok {
-		return offset, nil
+	if t, ok := h.done[number]; ok {
+		return t.offset, nil
+	}
+	if h.outdated() {
+		return 0, ErrRebuild
 	}
 	d, err := h.a.dayFor(number)
 	if err != nil {
@@ -319,7 +336,7 @@ func (h *Head) has(number int64) (int64, error) {
 	if err != nil {
 		return 0, h.a.failed(d, err)
 	}
-	h.done[number] = offset
+	h.done[number] = target{d, offset}
 	return offset, nil
 }
 
@@ -338,7 +355,7 @@ func (h *Head) names(number int64, into map[string]bool) {
 func newHead(a *Archive, partition int32, next int64, devices []device) *Head {
 	h := &Head{
 		a: a, partition: partition, next: next, flushed: next, blocks: make(map[blockID]*samples.Block),
-		devices: make(map[string]*tracked, len(devices)), means: newMeans(), done: make(map[int64]int64),
+		devices: make(map[string]*tracked, len(devices)), means: newMeans(), done: make(map[int64]target),
 	}
 	for i := range devices {
 		d := &devices[i]

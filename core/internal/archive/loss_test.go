@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/core/internal/samples"
 	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/telemetry"
 )
@@ -119,6 +120,37 @@ func TestDamagedDayIsRebuilt(t *testing.T) {
 			require.Equal(t, l.model(), contents(t, a))
 		})
 	}
+}
+
+// TestHeadFromBeforeTheDamageWritesNothing: what it has read is behind what must be read again.
+func TestHeadFromBeforeTheDamageWritesNothing(t *testing.T) {
+	c := &clock{noon}
+	o := options(t.TempDir(), c)
+	l := log{
+		{Device: "d1", At: noon, Sensors: telemetry.Sensors{number("temperature", 1)}},
+		{Device: "d1", At: noon + 1, Sensors: telemetry.Sensors{number("temperature", 2)}},
+	}
+	a := open(t, o)
+	h, other := head(t, a, 0), head(t, a, 1)
+	l.read(t, h, 1)
+	require.NoError(t, h.Flush(t.Context()))
+	l.read(t, h, 2)
+	put(t, other, "d2", noon, number("temperature", 3))
+	d, err := a.dayFor(noon / dayMS)
+	require.NoError(t, err)
+	require.ErrorIs(t, a.failed(d, samples.ErrDamaged), ErrRebuild)
+	require.ErrorIs(t, h.Flush(t.Context()), ErrRebuild)
+	require.ErrorIs(t, other.Flush(t.Context()), ErrRebuild)
+	fresh := Reading{Device: "d2", At: noon - dayMS, Sensors: l[0].Sensors}
+	require.ErrorIs(t, other.Append(1, &fresh), ErrRebuild, "of a day that it has not written to")
+	a.Drop(other)
+	_, err = a.Head(t.Context(), 0)
+	require.ErrorIs(t, err, ErrRebuild, "its position is not yet moved back")
+	require.NoError(t, a.Rewind(t.Context(), map[int32]int64{0: 0, 1: 0}))
+	h = head(t, a, 0)
+	l.read(t, h, 2)
+	require.NoError(t, h.Flush(t.Context()))
+	require.Equal(t, l.model(), contents(t, a))
 }
 
 func TestDamagedCatalogueIsMadeAgain(t *testing.T) {

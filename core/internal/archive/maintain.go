@@ -98,7 +98,7 @@ func (a *Archive) expire() {
 func (a *Archive) remove(d *day, why string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.gone {
+	if d.gone != nil {
 		return
 	}
 	err := d.shut()
@@ -111,7 +111,7 @@ func (a *Archive) remove(d *day, why string) {
 		a.complain("removing", d, err)
 		return
 	}
-	d.gone = true
+	d.gone = errGone
 	a.forget(d)
 	a.complain("removing from the catalogue", d, a.catalogue.forget(a.life, d.number, false))
 	a.metrics.expired.Inc()
