@@ -6,15 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/test/cluster"
@@ -158,139 +161,148 @@ func overwrite(path string) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// measured is one value of a sensor.
-type measured struct {
-	value any
-	unit  string
-}
-
+// moment is a reading of a device, kept small: all those of a drill are in memory at once, and programs
+// that the drill starts inherit its peak in what the system reports of theirs.
 type moment struct {
 	device string
 	at     int64
 }
 
-// compareHistory compares the history with device-data, value by value. Devices with wrong clocks are
-// left out: their readings are kept on plant time.
+// content is what a reading has: its sensors, and the sum of the hashes of their names and values.
+type content struct {
+	sensors int
+	sum     uint64
+}
+
+func (c *content) add(seed maphash.Seed, name string, value any) {
+	c.sensors++
+	c.sum += maphash.Comparable(seed, [2]any{name, value})
+}
+
+// comparison compares the history with device-data, value by value. Devices with wrong clocks are left
+// out: their readings are kept on plant time.
+type comparison struct {
+	r     *rig.Round
+	seed  maphash.Seed
+	names map[string]string // of devices, each once
+}
+
 func compareHistory(ctx context.Context, r *rig.Round) error {
-	var kept map[moment]map[string]measured
+	c := comparison{r, maphash.MakeSeed(), make(map[string]string)}
+	compared := 0
 	_, err := rig.Await(ctx, "the history to be complete", func() error {
-		records, readings, err := inKafka(ctx, r)
+		records, readings, err := c.inKafka(ctx)
 		if err != nil {
 			return err
 		}
-		if kept, err = exported(ctx, r); err != nil {
-			return err
+		compared = len(records)
+		if readings != compared {
+			return fmt.Errorf("device-data has %d readings with %d times", readings, compared)
 		}
-		if len(kept) != len(records) {
-			return fmt.Errorf("the history has %d readings, device-data %d", len(kept), len(records))
-		}
-		return differs(records, kept, readings)
+		return c.differs(ctx, records)
 	})
 	r.Check(err == nil, "%v", err)
-	r.Note("%d readings compared, value by value", len(kept))
+	r.Note("%d readings compared, value by value", compared)
 	return ctx.Err()
 }
 
-// differs returns the first difference. readings is how many records there are: one more than times
-// means that a reading is in device-data twice.
-func differs(records map[moment]telemetry.Sensors, kept map[moment]map[string]measured, readings int) error {
-	if readings != len(records) {
-		return fmt.Errorf("device-data has %d readings with %d times", readings, len(records))
+func (c *comparison) moment(device string, at int64) moment {
+	name, ok := c.names[device]
+	if !ok {
+		name = strings.Clone(device)
+		c.names[name] = name
 	}
-	for id, sensors := range records {
-		got, ok := kept[id]
-		if !ok {
-			return fmt.Errorf("the history lacks %s at %d", id.device, id.at)
-		}
-		if len(got) != len(sensors) {
-			return fmt.Errorf("the history has %d sensors of %s at %d, the device sent %d", len(got), id.device, id.at, len(sensors))
-		}
-		for i := range sensors {
-			s := &sensors[i]
-			m, ok := got[s.Name]
-			if want := plain(s); !ok || m.unit == s.Unit && m.value != want {
-				return fmt.Errorf("%s of %s at %d is %v %s in the history, the device sent %v %s", s.Name, id.device, id.at, m.value, m.unit, want, s.Unit)
-			}
-		}
-	}
-	return nil
+	return moment{name, at}
 }
 
-// plain returns a value as JSON has it.
-func plain(s *telemetry.Sensor) any {
-	switch s.Kind {
-	case telemetry.Text:
-		return s.Text
-	case telemetry.Bool:
-		return s.Number != 0
-	default:
-		return s.Number
-	}
-}
-
-// inKafka reads device-data.
-func inKafka(ctx context.Context, r *rig.Round) (map[moment]telemetry.Sensors, int, error) {
-	in, err := kafkatest.NewReader(r.Brokers(), r.Topics.DeviceData)
+// inKafka reads device-data, in the units of the plant, and returns how many readings it has.
+func (c *comparison) inKafka(ctx context.Context) (map[moment]content, int, error) {
+	in, err := kafkatest.NewReader(c.r.Brokers(), c.r.Topics.DeviceData)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer in.Close()
-	out, n := make(map[moment]telemetry.Sensors), 0
+	catalogue := sensors.Default()
+	out, n := make(map[moment]content), 0
+	var reading telemetry.Reading
 	err = in.CatchUp(ctx, func(rec *kgo.Record) error {
-		var reading telemetry.Reading
 		if err := wire.DecodeReading(rec.Value, &reading, nil); err != nil {
 			return fmt.Errorf("device-data %d/%d: %w", rec.Partition, rec.Offset, err)
 		}
-		if r.ClockOffset(reading.DeviceID) == 0 && len(reading.Sensors) > 0 {
-			n++
-			copied := reading.Clone()
-			out[moment{copied.DeviceID, copied.Timestamp}] = copied.Sensors
+		if c.r.ClockOffset(reading.DeviceID) != 0 || len(reading.Sensors) == 0 {
+			return nil
 		}
+		n++
+		var has content
+		for i := range reading.Sensors {
+			s := &reading.Sensors[i]
+			switch s.Kind {
+			case telemetry.Text:
+				has.add(c.seed, s.Name, strings.Clone(s.Text))
+			case telemetry.Bool:
+				has.add(c.seed, s.Name, s.Number != 0)
+			default:
+				v, known := catalogue.Convert(s.Name, s.Unit, s.Number)
+				if !known {
+					v = s.Number
+				}
+				has.add(c.seed, s.Name, v)
+			}
+		}
+		out[c.moment(reading.DeviceID, reading.Timestamp)] = has
 		return nil
 	})
 	return out, n, err
 }
 
-// exported reads the whole history.
-func exported(ctx context.Context, r *rig.Round) (out map[moment]map[string]measured, err error) {
-	c, err := history.NewClient(r.HistoryURL())
+// differs reads the whole history and returns the first difference from the records.
+func (c *comparison) differs(ctx context.Context, records map[moment]content) (err error) {
+	client, err := history.NewClient(c.r.HistoryURL())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer c.Close()
+	defer client.Close()
 	now := time.Now()
-	body, err := c.Export(ctx, &history.ExportQuery{Format: history.NDJSON, From: now.Add(-48 * time.Hour).UnixMilli(), To: now.Add(48 * time.Hour).UnixMilli()})
+	body, err := client.Export(ctx, &history.ExportQuery{Format: history.NDJSON, From: now.Add(-48 * time.Hour).UnixMilli(), To: now.Add(48 * time.Hour).UnixMilli()})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	out = make(map[moment]map[string]measured)
-	lines := json.NewDecoder(bufio.NewReaderSize(body, 1<<20))
+	lines := json.NewDecoder(bufio.NewReaderSize(body, 64<<10))
+	kept, last := 0, moment{}
 	for {
 		var line struct {
 			DeviceID  string `json:"device_id"`
 			Timestamp int64  `json:"timestamp"`
 			Sensors   map[string]struct {
-				Value any    `json:"value"`
-				Unit  string `json:"unit"`
+				Value any `json:"value"`
 			} `json:"sensors"`
 		}
 		if err := lines.Decode(&line); errors.Is(err, io.EOF) {
-			return out, nil
+			break
 		} else if err != nil {
-			return nil, fmt.Errorf("reading the export: %w", err)
+			return fmt.Errorf("reading the export: %w", err)
 		}
-		if r.ClockOffset(line.DeviceID) != 0 {
+		if c.r.ClockOffset(line.DeviceID) != 0 {
 			continue
 		}
-		id := moment{line.DeviceID, line.Timestamp}
-		if out[id] != nil {
-			return nil, fmt.Errorf("the history has %s at %d twice", id.device, id.at)
-		}
-		values := make(map[string]measured, len(line.Sensors))
+		var has content
 		for name, s := range line.Sensors {
-			values[name] = measured{s.Value, s.Unit}
+			has.add(c.seed, name, s.Value)
 		}
-		out[id] = values
+		id := c.moment(line.DeviceID, line.Timestamp)
+		switch want, ok := records[id]; {
+		case id == last:
+			return fmt.Errorf("the history has %s at %d twice", id.device, id.at)
+		case !ok:
+			return fmt.Errorf("the history has %s at %d, device-data does not", id.device, id.at)
+		case has != want:
+			return fmt.Errorf("%s at %d has %d sensors in the history and %d in device-data, or other values", id.device, id.at, has.sensors, want.sensors)
+		}
+		kept, last = kept+1, id
 	}
+	if kept != len(records) {
+		return fmt.Errorf("the history has %d readings, device-data %d", kept, len(records))
+	}
+	return nil
 }
