@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -134,7 +135,7 @@ func (s *handler) skipRemoved(p int32, head head) error {
 		return fmt.Errorf("looking up the newest record: %w", err)
 	}
 	if next := head.Next(); next > newest {
-		return refuse("%s/%d ends at offset %d and the history has read %d: the topic was made anew, or this is another plant's history. "+
+		return refuse("%s/%d ends at offset %d and the history has read %d: the topic was created again, or this is another plant's history. "+
 			"%s to begin a new history", s.h.o.Topic.Name, p, newest, next, s.h.keeper.Renew(s.h.group))
 	}
 	return nil
@@ -187,7 +188,7 @@ func (s *handler) read(sess sarama.ConsumerGroupSession, claim sarama.ConsumerGr
 		case <-s.h.keeper.Rebuild():
 			return archive.ErrRebuild
 		case <-ticker.C:
-			// The last offsets are mostly markers of transactions, which nobody receives.
+			// The last offsets are mostly transaction markers, which consumers do not receive.
 			was := end
 			if end = claim.HighWaterMarkOffset(); quiet && end == was {
 				lag.Store(0)
@@ -270,7 +271,7 @@ func (r *reader) clock(device string) *clock.Clock {
 		if offset, known := r.head.ClockOffset(device); known {
 			*c = clock.Restore(offset)
 		}
-		r.clocks[string([]byte(device))] = c // the reading's text is long
+		r.clocks[strings.Clone(device)] = c // the reading's text is long
 	}
 	return c
 }

@@ -12,8 +12,6 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-var contentTypes = map[string]string{history.CSV: "text/csv; charset=utf-8", history.NDJSON: "application/x-ndjson"}
-
 // exporter writes readings in one format: CSV has a line for each value, NDJSON an object for each
 // reading, whose sensors are as in the device's message.
 type exporter struct {

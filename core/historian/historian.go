@@ -86,7 +86,7 @@ func (h *Historian) Addr() string { return h.ln.Addr().String() }
 func (h *Historian) Run(ctx context.Context) error {
 	g := lifecycle.New(h.log, lifecycle.DefaultStopTimeout)
 	g.OnStop("keeper of the history", func(context.Context) error { return h.keeper.Close() })
-	g.Go("history server", h.serve)
+	g.Go("history server", func(ctx context.Context) error { return ops.Serve(ctx, h.srv, h.ln, "the history") })
 	g.Go("upkeep of the history", h.keeper.Maintain)
 	g.Go("history", h.consume)
 	return g.Wait(ctx)

@@ -244,7 +244,7 @@ func TestDamagedFileComesBackFromKafka(t *testing.T) {
 	require.NotEmpty(t, aside)
 }
 
-// TestAnotherPlantsHistoryIsRefused: the topic was made anew, so offsets mean something else.
+// TestAnotherPlantsHistoryIsRefused: the topic was created again, so offsets mean something else.
 func TestAnotherPlantsHistoryIsRefused(t *testing.T) {
 	p := newPlant(t)
 	dir := t.TempDir()

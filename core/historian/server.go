@@ -112,7 +112,7 @@ func (h *Historian) export(w http.ResponseWriter, r *http.Request) error {
 	}
 	control := http.NewResponseController(w)
 	out := bufio.NewWriterSize(&patient{w, control}, 64<<10)
-	w.Header().Set("Content-Type", contentTypes[q.Format])
+	w.Header().Set("Content-Type", history.ContentType(q.Format))
 	e := newExporter(q.Format, out)
 	if err = e.begin(); err == nil {
 		err = h.keeper.Export(r.Context(), &q, e.block)
@@ -140,25 +140,4 @@ func (p *patient) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return p.w.Write(b)
-}
-
-// serve answers until ctx ends.
-func (h *Historian) serve(ctx context.Context) error {
-	done := make(chan error, 1)
-	go func() { done <- h.srv.Serve(h.ln) }()
-	select {
-	case err := <-done:
-		return fmt.Errorf("serving the history on %s: %w", h.Addr(), err)
-	case <-ctx.Done():
-	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	err := h.srv.Shutdown(stop)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = h.srv.Close() // a long export
-	}
-	if e := <-done; !errors.Is(e, http.ErrServerClosed) {
-		err = errors.Join(err, e)
-	}
-	return err
 }

@@ -20,6 +20,14 @@ const (
 // Formats lists the formats of an export.
 var Formats = []string{CSV, NDJSON}
 
+// ContentType returns the media type of a format.
+func ContentType(format string) string {
+	if format == CSV {
+		return "text/csv; charset=utf-8"
+	}
+	return "application/x-ndjson"
+}
+
 // ExportQuery asks for all readings of a range, device by device in the order of their ids, each in
 // the order of time.
 type ExportQuery struct {

@@ -120,6 +120,26 @@ type Column struct {
 	Last Numbers `json:"last,omitempty"` // of a building: none
 }
 
+// NewColumn returns an empty column of steps, with room for n.
+func NewColumn(unit string, n int) Column {
+	return Column{
+		Unit: unit, N: make([]int64, 0, n), Mean: make(Numbers, 0, n), Min: make(Numbers, 0, n),
+		Max: make(Numbers, 0, n), Last: make(Numbers, 0, n),
+	}
+}
+
+// Add adds a step with n values, which may be 0.
+func (c *Column) Add(n int64, sum, lowest, highest, last float64) {
+	mean := math.NaN()
+	if n > 0 {
+		mean = sum / float64(n)
+	} else {
+		lowest, highest, last = mean, mean, mean
+	}
+	c.N, c.Mean, c.Last = append(c.N, n), append(c.Mean, mean), append(c.Last, last)
+	c.Min, c.Max = append(c.Min, lowest), append(c.Max, highest)
+}
+
 // Numbers are values of which NaN stands for none; in JSON it is null.
 type Numbers []float64
 

@@ -85,25 +85,28 @@ func Handler(g prometheus.Gatherer, ready func() error, profiles PprofConfig) ht
 func (s *Server) Addr() string { return s.ln.Addr().String() }
 
 // Run serves until ctx ends, then closes within two seconds.
-func (s *Server) Run(ctx context.Context) error {
+func (s *Server) Run(ctx context.Context) error { return Serve(ctx, s.srv, s.ln, "operations") }
+
+// Serve serves what until ctx ends, then closes within two seconds.
+func Serve(ctx context.Context, srv *http.Server, ln net.Listener, what string) error {
 	done := make(chan error, 1)
-	go func() { done <- s.srv.Serve(s.ln) }()
+	go func() { done <- srv.Serve(ln) }()
 	select {
 	case err := <-done:
-		return fmt.Errorf("serving operations on %s: %w", s.Addr(), err)
+		return fmt.Errorf("serving %s on %s: %w", what, ln.Addr(), err)
 	case <-ctx.Done():
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	err := s.srv.Shutdown(stop)
+	err := srv.Shutdown(stop)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = s.srv.Close() // slow clients have had their time
+		err = srv.Close() // slow clients have had their time
 	}
 	if serve := <-done; !errors.Is(serve, http.ErrServerClosed) {
 		err = errors.Join(err, serve)
 	}
 	if err != nil {
-		return fmt.Errorf("closing operations on %s: %w", s.Addr(), err)
+		return fmt.Errorf("closing %s on %s: %w", what, ln.Addr(), err)
 	}
 	return nil
 }

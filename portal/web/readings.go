@@ -17,14 +17,12 @@ import (
 // usualExport is the range of an export without from, in ms.
 const usualExport = 24 * 3_600_000
 
-var exportTypes = map[string]string{history.CSV: "text/csv; charset=utf-8", history.NDJSON: "application/x-ndjson"}
-
 func (p *Portal) exportReadingsCSV(c *fiber.Ctx) error { return p.exportReadings(c, history.CSV) }
 
 func (p *Portal) exportReadingsNDJSON(c *fiber.Ctx) error { return p.exportReadings(c, history.NDJSON) }
 
 // exportReadings passes the readings of a device on as the historian sends them. If they end early,
-// the connection ends without the last chunk, so that nobody takes them for complete.
+// the connection ends without the last chunk, so that clients report an incomplete download.
 func (p *Portal) exportReadings(c *fiber.Ctx, format string) error {
 	q := history.ExportQuery{Format: format, Devices: []string{strings.Clone(c.Params("id"))}}
 	var err error
@@ -55,7 +53,7 @@ func (p *Portal) exportReadings(c *fiber.Ctx, format string) error {
 		}
 		return errNoDevice
 	}
-	c.Set(fiber.HeaderContentType, exportTypes[q.Format])
+	c.Set(fiber.HeaderContentType, history.ContentType(q.Format))
 	c.Set(fiber.HeaderContentDisposition, fmt.Sprintf("attachment; filename=%q", q.Devices[0]+"."+q.Format))
 	return c.SendStream(&readings{ReadCloser: body, idle: idle, cancel: cancel, conn: c.Context().Conn()})
 }

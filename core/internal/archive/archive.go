@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -151,8 +152,7 @@ func (a *Archive) Head(ctx context.Context, partition int32) (*Head, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the catalogue: %w", err)
 	}
-	h := newHead(a, partition, next, devices)
-	h.damages = damages
+	h := newHead(a, damages, partition, next, devices)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.heads[partition] = h
@@ -230,11 +230,14 @@ func (a *Archive) between(first, last int64) []*day {
 	return out
 }
 
+// all returns the files of all days, oldest first.
+func (a *Archive) all() []*day { return a.between(0, math.MaxInt64) }
+
 // Close closes the files. What heads have is dropped.
 func (a *Archive) Close() error {
 	a.end()
 	var errs []error
-	for _, d := range a.between(0, 1<<40) {
+	for _, d := range a.all() {
 		d.mu.Lock()
 		errs = append(errs, d.shut())
 		d.mu.Unlock()

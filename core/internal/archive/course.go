@@ -71,7 +71,7 @@ func courseOf(times []int64, c *samples.Column, starts []int64, width int64) []s
 			k++
 		}
 		if v := c.Numbers[i]; !math.IsNaN(v) {
-			tallies[k].add(tally{1, v, v, v, v})
+			tallies[k].value(v)
 		}
 	}
 	out := make([]samples.Column, len(parts))
@@ -124,8 +124,8 @@ func plainName(name string) string {
 	return name
 }
 
-// tallies returns the tally at index i of each field of a roll-up, which has the columns in the
-// order of parts.
+// courseTally returns the tally at index i of a field of a roll-up, which has the columns in the order
+// of parts.
 func courseTally(columns []samples.Column, i int) tally {
 	if math.IsNaN(columns[0].Numbers[i]) {
 		return tally{}

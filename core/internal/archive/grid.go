@@ -102,21 +102,12 @@ func (g *grid) fill(s *history.Series) {
 }
 
 func (g *grid) column(l *lane, n int) history.Column {
-	c := history.Column{
-		Unit: l.unit, N: make([]int64, 0, n), Mean: make(history.Numbers, 0, n), Min: make(history.Numbers, 0, n),
-		Max: make(history.Numbers, 0, n), Last: make(history.Numbers, 0, n),
-	}
+	c := history.NewColumn(l.unit, n)
 	for i, seen := range g.seen {
-		if !seen {
-			continue
+		if seen {
+			t := &l.steps[i]
+			c.Add(t.n, t.sum, t.min, t.max, t.last)
 		}
-		t, mean := &l.steps[i], math.NaN()
-		lowest, highest, last := mean, mean, mean
-		if t.n > 0 {
-			mean, lowest, highest, last = t.sum/float64(t.n), t.min, t.max, t.last
-		}
-		c.N = append(c.N, t.n)
-		c.Mean, c.Min, c.Max, c.Last = append(c.Mean, mean), append(c.Min, lowest), append(c.Max, highest), append(c.Last, last)
 	}
 	return c
 }

@@ -59,8 +59,8 @@ type Head struct {
 	partition int32
 	since     time.Time // when the oldest of its readings came
 	damages   int64     // how many files had been set aside when it was made
-	// done are the files of days that this head writes to. It writes to no other: one that was made
-	// anew lacks what was read before this head.
+	// done are the files of days that this head writes to. It writes to no other: one that was
+	// created again lacks what was read before this head.
 	done map[int64]target
 
 	mu      sync.RWMutex // of the fields below; only the goroutine of the partition changes them
@@ -352,9 +352,9 @@ func (h *Head) names(number int64, into map[string]bool) {
 }
 
 // newHead returns the head of a partition that was read up to next.
-func newHead(a *Archive, partition int32, next int64, devices []device) *Head {
+func newHead(a *Archive, damages int64, partition int32, next int64, devices []device) *Head {
 	h := &Head{
-		a: a, partition: partition, next: next, flushed: next, blocks: make(map[blockID]*samples.Block),
+		a: a, damages: damages, partition: partition, next: next, flushed: next, blocks: make(map[blockID]*samples.Block),
 		devices: make(map[string]*tracked, len(devices)), means: newMeans(), done: make(map[int64]target),
 	}
 	for i := range devices {

@@ -121,7 +121,7 @@ func (a *Archive) remove(d *day, why string) {
 // closeIdle closes files that were not used for a while.
 func (a *Archive) closeIdle() {
 	limit := a.now().Add(-idleFor).UnixMilli()
-	for _, d := range a.between(0, 1<<40) {
+	for _, d := range a.all() {
 		if d.used.Load() < limit {
 			d.mu.Lock()
 			a.complain("closing", d, d.shut())

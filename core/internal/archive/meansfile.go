@@ -71,17 +71,18 @@ func (a *Archive) addHour(w *writer, name string, hour int64, block *samples.Blo
 		}
 		all.addBlock(old)
 	}
-	return a.putHour(w, all, hour)
+	return w.putMeans(all, hour, a.encoder)
 }
 
-func (a *Archive) putHour(w *writer, b *building, hour int64) error {
+// putMeans writes all minutes of a building as the row of an hour.
+func (w *writer) putMeans(b *building, hour int64, e *samples.Encoder) error {
 	from, to := b.extent()
 	block := b.block(from, to+1)
 	layout, err := w.layout(block.Fields())
 	if err != nil {
 		return err
 	}
-	_, err = w.tx.ExecContext(w.ctx, `insert or replace into means (building, hour, layout, data) values (?, ?, ?, ?)`, b.name, hour, layout, a.encoder.Append(nil, block))
+	_, err = w.tx.ExecContext(w.ctx, `insert or replace into means (building, hour, layout, data) values (?, ?, ?, ?)`, b.name, hour, layout, e.Append(nil, block))
 	return err
 }
 
@@ -141,7 +142,7 @@ func (a *Archive) meansOf(ctx context.Context, q queryer, name string, want func
 	}, `select building, layout, data from means where ? in ('', building)`, name)
 }
 
-// course returns the minutes of a building and a day, from its file and from memory.
+// meansCourse returns the minutes of a building and a day, from its file and from memory.
 func (a *Archive) meansCourse(ctx context.Context, d *day, name string, want func(samples.Field) bool) (*building, error) {
 	all := map[string]*building{name: {name, make(map[samples.Field]*sums)}}
 	from, to := minutesOfDay(d.number)
@@ -253,7 +254,7 @@ func (a *Archive) fillMeans(s *history.Series, lanes map[string]map[int64]*sum, 
 
 // buildingBegins returns the start of the oldest day with means of a building, 0 if there are none.
 func (a *Archive) buildingBegins(ctx context.Context, name string) (at int64, err error) {
-	days := a.between(0, math.MaxInt32)
+	days := a.all()
 	for _, d := range days {
 		found := false
 		err := a.use(ctx, d, func() error {
@@ -287,14 +288,7 @@ func (c *compaction) meansOfDay(ctx context.Context, w *writer, number int64) er
 		return err
 	}
 	for _, b := range all {
-		from, to := b.extent()
-		block := b.block(from, to+1)
-		layout, err := w.layout(block.Fields())
-		if err != nil {
-			return err
-		}
-		_, err = w.tx.ExecContext(ctx, `insert or replace into means (building, hour, layout, data) values (?, ?, ?, ?)`, b.name, number*dayMS/hourMS, layout, c.encoder.Append(nil, block))
-		if err != nil {
+		if err := w.putMeans(b, number*dayMS/hourMS, c.encoder); err != nil {
 			return err
 		}
 	}

@@ -31,14 +31,14 @@ func newMetrics(reg prometheus.Registerer, a *Archive) *metrics {
 	}
 	reg.MustRegister(m.readings, m.repeated, m.written, m.damaged, m.expired, m.unkept, m.flush, m.compaction,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "core_history_bytes", Help: "Size of the files of the history."}, func() float64 { return float64(a.size()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "core_history_files", Help: "Files of the history, one a day."}, func() float64 { return float64(len(a.between(0, 1<<40))) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "core_history_files", Help: "Files of the history, one a day."}, func() float64 { return float64(len(a.all())) }),
 	)
 	return m
 }
 
 // size returns the bytes of all files of days.
 func (a *Archive) size() (n int64) {
-	for _, d := range a.between(0, 1<<40) {
+	for _, d := range a.all() {
 		n += d.size()
 	}
 	return n

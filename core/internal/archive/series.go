@@ -2,7 +2,6 @@ package archive
 
 import (
 	"context"
-	"math"
 	"slices"
 
 	"industrial-iot-monitor/core/internal/samples"
@@ -68,7 +67,7 @@ func (a *Archive) Begins(ctx context.Context, device string) (int64, error) {
 			at = k
 		}
 	}
-	if days := a.between(0, math.MaxInt32); at != 0 && len(days) > 0 {
+	if days := a.all(); at != 0 && len(days) > 0 {
 		at = max(at, days[0].start())
 	}
 	return at, nil

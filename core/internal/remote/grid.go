@@ -1,8 +1,6 @@
 package remote
 
 import (
-	"math"
-
 	"industrial-iot-monitor/core/internal/samples"
 	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/telemetry"
@@ -136,21 +134,12 @@ func (g *grid) kept(want func(samples.Field) bool) []bool {
 }
 
 func column(unit string, l *lane, kept []bool, n int) history.Column {
-	c := history.Column{
-		Unit: unit, N: make([]int64, 0, n), Mean: make(history.Numbers, 0, n), Min: make(history.Numbers, 0, n),
-		Max: make(history.Numbers, 0, n), Last: make(history.Numbers, 0, n),
-	}
+	c := history.NewColumn(unit, n)
 	for i, ok := range kept {
-		if !ok {
-			continue
+		if ok {
+			t := &l.steps[i]
+			c.Add(t.n, t.sum, t.min, t.max, t.last)
 		}
-		t, mean := &l.steps[i], math.NaN()
-		lowest, highest, last := mean, mean, mean
-		if t.n > 0 {
-			mean, lowest, highest, last = t.sum/float64(t.n), t.min, t.max, t.last
-		}
-		c.N = append(c.N, t.n)
-		c.Mean, c.Min, c.Max, c.Last = append(c.Mean, mean), append(c.Min, lowest), append(c.Max, highest), append(c.Last, last)
 	}
 	return c
 }
