@@ -2,6 +2,7 @@ package resend
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"testing"
@@ -251,6 +252,16 @@ func TestDamagedSnapshotIsRefused(t *testing.T) {
 		bad[i] ^= 1
 		_, _, _, err = Read(bad, 9)
 		require.ErrorIs(t, err, ErrDamaged)
+	}
+	// The checksum is right, and what it covers is not.
+	m = New()
+	m.Put(Message{Sender: Device("device_1")}, 5)
+	for name, data := range map[string][]byte{
+		"a message without a hash": snapshotOf(m, 5, time.UnixMilli(9), nil),
+		"more packs than can be":   snapshotOf(New(), math.MaxUint64, time.UnixMilli(9), nil),
+	} {
+		_, _, _, err := Read(data, 5)
+		require.ErrorIs(t, err, ErrDamaged, name)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -94,6 +95,9 @@ func Read(data []byte, last uint64) (*Memory, uint64, []Era, error) {
 		return nil, 0, nil, fmt.Errorf("%w: %d bytes", ErrDamaged, len(data))
 	}
 	seq, count := binary.BigEndian.Uint64(data[5:]), int(binary.BigEndian.Uint32(data[13:]))
+	if seq > math.MaxUint64-ahead {
+		return nil, 0, nil, fmt.Errorf("%w: no stream has %d packs", ErrDamaged, seq)
+	}
 	rest := data[head:n]
 	if count > len(rest)/16 {
 		return nil, 0, nil, fmt.Errorf("%w: %d eras do not fit", ErrDamaged, count)
@@ -107,7 +111,7 @@ func Read(data []byte, last uint64) (*Memory, uint64, []Era, error) {
 	}
 	m := New()
 	if !m.read(rest, seq, last) {
-		return nil, 0, nil, fmt.Errorf("%w: a record is cut short", ErrDamaged)
+		return nil, 0, nil, fmt.Errorf("%w: a record is cut short or has an empty place", ErrDamaged)
 	}
 	return m, min(seq, last), eras, nil
 }
@@ -127,6 +131,9 @@ func (m *Memory) read(rest []byte, seq, last uint64) bool {
 		for range count {
 			word, high := binary.BigEndian.Uint64(rest), binary.BigEndian.Uint16(rest[8:])
 			rest = rest[10:]
+			if word&hashMask == 0 {
+				return false
+			}
 			// Packs after the snapshot are at most one stored and one open.
 			at := Restore(uint32(high)<<8|uint32(uint8(word)), seq+ahead)
 			if at <= min(seq, last) {
