@@ -1,11 +1,13 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -105,6 +107,23 @@ func TestStartKillStartAgain(t *testing.T) {
 	require.GreaterOrEqual(t, again.CPU, first.CPU, "usage adds up over starts")
 	_, err = p.Logs(name)
 	require.NoError(t, err)
+}
+
+func TestMemoryOfTheTesterIsNotThePrograms(t *testing.T) {
+	p, name := newCluster(t)
+	large := bytes.Repeat([]byte{1}, 256<<20)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, p.Start(ctx, name))
+	runtime.KeepAlive(large)
+	running, err := p.Usage(name)
+	require.NoError(t, err)
+	require.NoError(t, p.Kill(name))
+	ended, err := p.Usage(name)
+	require.NoError(t, err)
+	require.Less(t, ended.MaxRSS, int64(len(large)))
+	require.GreaterOrEqual(t, ended.MaxRSS, running.MaxRSS)
+	require.Positive(t, ended.CPU)
 }
 
 func TestStartFailsWhenTheProgramExits(t *testing.T) {

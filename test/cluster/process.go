@@ -36,6 +36,7 @@ type process struct {
 	gone chan struct{} // closed when cmd has ended
 	exit error         // of cmd, set before gone is closed
 	past Usage         // of earlier starts
+	seen int64         // bytes, the highest resident set of cmd when it was last read
 }
 
 func (pr *process) start() error {
@@ -56,13 +57,14 @@ func (pr *process) start() error {
 	if err := cmd.Start(); err != nil {
 		return errors.Join(fmt.Errorf("starting %s: %w", pr.name, err), log.Close())
 	}
+	inherited := highestRSS(os.Getpid())
 	gone := make(chan struct{})
-	pr.cmd, pr.gone, pr.exit = cmd, gone, nil
+	pr.cmd, pr.gone, pr.exit, pr.seen = cmd, gone, nil, 0
 	go func() {
 		err := cmd.Wait()
 		pr.mu.Lock()
 		pr.exit = errors.Join(err, log.Close())
-		pr.past.add(exitUsage(cmd.ProcessState))
+		pr.past.add(exitUsage(cmd.ProcessState, inherited, pr.seen))
 		pr.mu.Unlock()
 		close(gone)
 	}()
@@ -103,6 +105,10 @@ func (pr *process) signal(s os.Signal) error {
 	if cmd == nil {
 		return fmt.Errorf("%s not started", pr.name)
 	}
+	rss := highestRSS(cmd.Process.Pid)
+	pr.mu.Lock()
+	pr.seen = max(pr.seen, rss)
+	pr.mu.Unlock()
 	if err := cmd.Process.Signal(s); err != nil {
 		return fmt.Errorf("signalling %s: %w", pr.name, err)
 	}

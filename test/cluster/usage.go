@@ -21,13 +21,12 @@ func (u *Usage) add(o Usage) {
 	u.MaxRSS = max(u.MaxRSS, o.MaxRSS)
 }
 
-// exitUsage is the usage of a process that exited.
-func exitUsage(s *os.ProcessState) Usage {
-	if s == nil {
-		return Usage{}
-	}
-	u := Usage{CPU: s.UserTime() + s.SystemTime()}
-	if r, ok := s.SysUsage().(*syscall.Rusage); ok {
+// exitUsage is the usage of a process that exited. A process begins with the highest resident
+// set of the one that started it, whose memory it has until exec: what it used itself is known
+// only when it is more than that, and is else at least seen, the last that was read before.
+func exitUsage(s *os.ProcessState, inherited, seen int64) Usage {
+	u := Usage{CPU: s.UserTime() + s.SystemTime(), MaxRSS: seen}
+	if r, ok := s.SysUsage().(*syscall.Rusage); ok && r.Maxrss<<10 > inherited {
 		u.MaxRSS = r.Maxrss << 10
 	}
 	return u
@@ -55,6 +54,16 @@ func (c *Cluster) Usage(name string) (Usage, error) {
 
 // clockTick is the unit of times in /proc: USER_HZ, 100 on every Linux.
 const clockTick = 10 * time.Millisecond
+
+// highestRSS returns the highest resident set of a running process so far, in bytes; 0 if it
+// has ended.
+func highestRSS(pid int) int64 {
+	rss, err := statusBytes("/proc/"+strconv.Itoa(pid), "VmHWM:")
+	if err != nil {
+		return 0
+	}
+	return rss
+}
 
 // ProcessUsage reads the usage of a running process from /proc.
 func ProcessUsage(pid int) (Usage, error) {
