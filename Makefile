@@ -101,6 +101,10 @@ test-kafka: web ## the broker-facing tests and the end-to-end test against Apach
 test-history: ## the history in real VictoriaMetrics and InfluxDB (apt): same answers, and what happens when they fail; a nightly job (the first time builds for minutes)
 	deploy/history/test.sh
 
+.PHONY: test-store
+test-store: web ## the portal's database in a real PostgreSQL (apt): what SQLite does, and a server that is killed or stands still
+	deploy/postgres/test.sh
+
 .PHONY: e2e
 e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exactly once, in order
 	$(GO) test -tags e2e -count=1 -timeout 20m -v ./test/e2e/...
@@ -131,7 +135,8 @@ lint: $(LINT) ## golangci-lint, shellcheck, go mod tidy check
 	$(LINT) run ./...
 	$(LINT) run --build-tags e2e ./test/...
 	$(LINT) run --build-tags engines ./core/historian/... ./core/internal/remote/...
-	@if command -v shellcheck >/dev/null; then shellcheck deploy/kafka/*.sh deploy/history/*.sh .ci/run; else echo "shellcheck is not installed"; exit 1; fi
+	$(LINT) run --build-tags postgres ./portal/...
+	@if command -v shellcheck >/dev/null; then shellcheck deploy/*/*.sh .ci/run; else echo "shellcheck is not installed"; exit 1; fi
 	$(GO) mod tidy -diff
 
 $(LINT):

@@ -95,6 +95,7 @@ func (t *task) remove(c *telemetry.AlarmCommand, now int64) {
 	}
 	d, known := t.devices[c.DeviceID]
 	meta, described := t.life.metas[c.DeviceID]
+	entry, why := t.entryOf(c), byCommand
 	gone.At, gone.Seen = now, max(gone.Seen, now)
 	gone.Commands = newest(slices.Concat(gone.Commands, meta.Commands, []string{c.CommandID}))
 	gone.Revision = max(gone.Revision, meta.Revision)
@@ -103,7 +104,6 @@ func (t *task) remove(c *telemetry.AlarmCommand, now int64) {
 		gone.Seen = max(gone.Seen, d.alarm.Seen())
 		t.release(d, alarm.Removal{Device: d.id, By: c.By, Note: c.Note, Message: "the device was removed", Now: now})
 	}
-	entry, why := entryOf(c), byCommand
 	entry.Outcome, entry.Event = telemetry.OutcomeApplied, telemetry.EventRemoved
 	if !known && !described {
 		why = unknown
@@ -118,10 +118,14 @@ func (t *task) remove(c *telemetry.AlarmCommand, now int64) {
 func newest(ids []string) []string { return ids[max(0, len(ids)-commandsKept):] }
 
 // entryOf returns the audit entry of a command to a device, without its outcome.
-func entryOf(c *telemetry.AlarmCommand) telemetry.AuditEntry {
-	return telemetry.AuditEntry{
+func (t *task) entryOf(c *telemetry.AlarmCommand) telemetry.AuditEntry {
+	entry := telemetry.AuditEntry{
 		Time: c.At, DeviceID: c.DeviceID, By: c.By, CommandID: c.CommandID, Action: c.Action, Note: c.Note,
 	}
+	if d, known := t.devices[c.DeviceID]; known {
+		entry.Building = d.presence.Location().Building
+	}
+	return entry
 }
 
 // release closes the alarms of a device and frees what the stages hold of it.
@@ -233,7 +237,7 @@ func (t *task) forgetDevice(d *device, now int64) {
 	t.release(d, alarm.Removal{Device: d.id, Message: message, Now: now})
 	t.out.remove(d.id, forgotten)
 	t.alarms.audit(&telemetry.AuditEntry{
-		Time: now, DeviceID: d.id, Event: telemetry.EventRemoved, Outcome: telemetry.OutcomeForgotten, Reason: message,
+		Time: now, DeviceID: d.id, Building: d.presence.Location().Building, Event: telemetry.EventRemoved, Outcome: telemetry.OutcomeForgotten, Reason: message,
 	}, t.out)
 }
 

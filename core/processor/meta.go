@@ -15,7 +15,7 @@ func (t *task) describe(c *telemetry.AlarmCommand) {
 	if slices.Contains(m.Commands, c.CommandID) || slices.Contains(gone.Commands, c.CommandID) {
 		return // it was applied before
 	}
-	entry := entryOf(c)
+	entry := t.entryOf(c)
 	next, changed := c.Describe.Apply(m)
 	switch want := c.Describe.IfRevision; {
 	case want != nil && *want != m.Revision:

@@ -200,3 +200,22 @@ func led(known map[string]*sarama.TopicMetadata, topics []Topic) bool {
 	}
 	return true
 }
+
+// TopicID returns the id that Kafka gave a topic when it was made: another one if it was made again
+// under its name. Brokers before 2.8 give none, which is an id of zeros.
+func TopicID(ctx context.Context, brokers []string, topic string) (id string, err error) {
+	admin, err := newAdmin(ctx, brokers)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, admin.Close()) }()
+	known, err := describe(admin, []Topic{{Name: topic}})
+	if err != nil {
+		return "", err
+	}
+	m := known[topic]
+	if m == nil {
+		return "", fmt.Errorf("describing topic %s: %w", topic, sarama.ErrUnknownTopicOrPartition)
+	}
+	return m.Uuid.String(), nil
+}

@@ -160,3 +160,41 @@ func TestSequencesStartAgainAfter31Bits(t *testing.T) {
 	require.EqualValues(t, 0, kafka.NextSequence(math.MaxInt32, 1))
 	require.EqualValues(t, 4, kafka.NextSequence(math.MaxInt32-5, 10))
 }
+
+func TestTopicIDIsThatOfOneTopic(t *testing.T) {
+	brokers := kafkatest.Brokers(t)
+	name := newTopic(t, brokers, kafka.Topic{Partitions: 1})
+	first, err := kafka.TopicID(within(t), brokers, name)
+	require.NoError(t, err)
+	require.NotEqual(t, sarama.Uuid{}.String(), first)
+	again, err := kafka.TopicID(within(t), brokers, name)
+	require.NoError(t, err)
+	require.Equal(t, first, again)
+
+	require.NoError(t, newAdmin(t, brokers).DeleteTopic(name))
+	require.Eventually(t, func() bool {
+		_, err = kafka.TopicID(within(t), brokers, name)
+		return err != nil
+	}, 10*time.Second, 10*time.Millisecond)
+	require.ErrorIs(t, err, sarama.ErrUnknownTopicOrPartition)
+	require.NoError(t, kafka.EnsureTopics(within(t), quiet(), brokers, kafka.Topic{Name: name, Partitions: 1}))
+	made, err := kafka.TopicID(within(t), brokers, name)
+	require.NoError(t, err)
+	require.NotEqual(t, first, made, "made again under the same name")
+}
+
+func TestTopicIDStaysWhenTheEmbeddedBrokerStartsAgain(t *testing.T) {
+	dir := t.TempDir()
+	var ids []string
+	for range 2 {
+		b, err := devkafka.Start(devkafka.Options{Addr: "127.0.0.1:0", DataDir: dir, Log: quiet()})
+		require.NoError(t, err)
+		brokers := []string{b.Addr()}
+		require.NoError(t, kafka.EnsureTopics(within(t), quiet(), brokers, kafka.Topic{Name: "kept", Partitions: 1}))
+		id, err := kafka.TopicID(within(t), brokers, "kept")
+		require.NoError(t, err)
+		ids = append(ids, id)
+		require.NoError(t, b.Close())
+	}
+	require.Equal(t, ids[0], ids[1])
+}

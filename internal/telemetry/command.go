@@ -109,6 +109,8 @@ type AuditEntry struct {
 	DeviceID  string      `json:"device_id"`
 	AlertType string      `json:"alert_type"`
 	AlertID   string      `json:"alert_id,omitempty"`
+	Building  string      `json:"building,omitempty"` // of the device
+	Rule      string      `json:"rule,omitempty"`     // that raised the alarm
 	Revision  int64       `json:"revision,omitempty"` // of the resulting alert record
 	Event     AlarmEvent  `json:"event,omitempty"`
 	From      AlarmState  `json:"from,omitempty"`

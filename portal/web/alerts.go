@@ -105,6 +105,12 @@ func errNoAlert() *apiError {
 func (p *Portal) getAlert(c *fiber.Ctx) error {
 	a := p.model.Alert(c.Params("id"))
 	if a == nil {
+		var err error
+		if a, err = p.pastAlert(c, strings.Clone(c.Params("id"))); err != nil {
+			return err
+		}
+	}
+	if a == nil {
 		return errNoAlert()
 	}
 	return c.JSON(alertAnswer{Time: p.model.Now(), Alert: a.Raw})

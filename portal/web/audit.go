@@ -8,6 +8,7 @@ import (
 
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/portal/internal/audit"
+	"industrial-iot-monitor/portal/internal/store"
 )
 
 // historyAnswer is the history of one alarm, oldest entry first. Complete means that it starts with
@@ -20,22 +21,35 @@ type historyAnswer struct {
 	Items    []*audit.Entry `json:"items"`
 }
 
+// historyLimit is the most entries of one alarm that are returned.
+const historyLimit = 1000
+
 func (p *Portal) getHistory(c *fiber.Ctx) error {
 	id := strings.Clone(c.Params("id"))
-	found := p.trail.Find(func(e *audit.Entry) bool { return e.AlertID == id })
-	if len(found) == 0 && p.model.Alert(id) == nil {
+	recent := p.trail.Find(func(e *audit.Entry) bool { return e.AlertID == id })
+	found, err := ask(p, paging{Limit: historyLimit}, func() (store.List[*audit.Entry], error) {
+		return p.store.Trail(c.UserContext(), &store.TrailQuery{AlertID: id, OldestFirst: true}, store.Page{Limit: historyLimit})
+	}, func() []*audit.Entry { return recent })
+	if err != nil {
+		return err
+	}
+	items := append([]*audit.Entry{}, found.Items...)
+	if n := len(items); n < historyLimit { // what the database has not yet
+		items = append(items, slices.DeleteFunc(recent, func(e *audit.Entry) bool { return n > 0 && e.RecordedAt <= items[n-1].RecordedAt })...)
+	}
+	if len(items) == 0 && p.model.Alert(id) == nil {
 		return errNoAlert()
 	}
-	out := historyAnswer{Time: p.model.Now(), AlertID: id, Total: len(found), Items: []*audit.Entry{}}
-	out.Items = append(out.Items, found...)
-	out.Complete = len(found) > 0 && found[0].Revision == 1
+	out := historyAnswer{Time: p.model.Now(), AlertID: id, Total: max(found.Total, len(items)), Items: items}
+	out.Complete = len(out.Items) > 0 && out.Items[0].Revision == 1
 	return c.JSON(out)
 }
 
-// auditAnswer is a part of the audit trail. Since is the time, in ms since 1970, from which the portal
-// has all entries, 0: from the start. Older ones may be in the alarm-audit topic only.
+// auditAnswer is a part of the audit trail. Since is the time, in ms since 1970, from which the answer
+// could have all entries, 0: from the start. Older ones may be in the alarm-audit topic only.
 type auditAnswer struct {
 	list[*audit.Entry]
+	past
 
 	Since int64 `json:"since"`
 }
@@ -58,26 +72,50 @@ func (p *Portal) listAudit(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	r := parser{get: func(name string) string { return c.Query(name) }}
-	actions := r.words("action", auditActions)
-	outcomes := r.words("outcome", auditOutcomes)
-	from, to := r.time("from"), r.time("to")
-	if r.err != nil {
-		return r.err
+	q, err := parseTrail(c)
+	if err != nil {
+		return err
 	}
-	device, alertID, kind, by, command := c.Query("device_id"), c.Query("alert_id"), c.Query("alert_type"), c.Query("by"), c.Query("command_id")
-	same := func(want, v string) bool { return want == "" || want == v }
-	found := p.trail.Find(func(e *audit.Entry) bool {
-		return same(device, e.DeviceID) && same(alertID, e.AlertID) && same(kind, e.AlertType) && same(by, e.By) && same(command, e.CommandID) &&
-			within(actions, e.Action) && within(outcomes, e.Outcome) &&
-			(from == 0 || e.RecordedAt >= from) && (to == 0 || e.RecordedAt < to)
-	})
-	if order != "recorded_at" {
-		slices.Reverse(found)
+	q.OldestFirst = order == "recorded_at"
+	found, err := ask(p, at, func() (store.List[*audit.Entry], error) {
+		return p.store.Trail(c.UserContext(), q, store.Page(at))
+	}, func() []*audit.Entry { return p.trailInMemory(q) })
+	if err != nil {
+		return err
 	}
-	out := auditAnswer{Since: p.trail.Since()}
-	out.Total, out.Offset, out.Time = len(found), at.Offset, p.model.Now()
-	out.Items = append([]*audit.Entry{}, part(found, at)...)
+	out := auditAnswer{past: found.past}
+	if !out.Complete {
+		out.Since = p.trail.Since()
+	}
+	out.Total, out.Offset, out.Time = found.Total, at.Offset, p.model.Now()
+	out.Items = append([]*audit.Entry{}, found.Items...)
 	out.Count = len(out.Items)
 	return c.JSON(out)
+}
+
+// parseTrail reads the parameters that select entries.
+func parseTrail(c *fiber.Ctx) (*store.TrailQuery, error) {
+	text := func(name string) string { return strings.Clone(c.Query(name)) }
+	r := parser{get: func(name string) string { return c.Query(name) }}
+	q := &store.TrailQuery{
+		Device: text("device_id"), Building: text("building"), AlertID: text("alert_id"), AlertType: text("alert_type"), Rule: text("rule"),
+		By: text("by"), CommandID: text("command_id"), Actions: r.words("action", auditActions), Outcomes: r.words("outcome", auditOutcomes),
+		From: r.time("from"), To: r.time("to"),
+	}
+	return q, r.err
+}
+
+// trailInMemory returns what the portal remembers of the audit trail.
+func (p *Portal) trailInMemory(q *store.TrailQuery) []*audit.Entry {
+	same := func(want, v string) bool { return want == "" || want == v }
+	found := p.trail.Find(func(e *audit.Entry) bool {
+		return same(q.Device, e.DeviceID) && same(q.Building, e.Building) && same(q.AlertID, e.AlertID) && same(q.AlertType, e.AlertType) &&
+			same(q.Rule, e.Rule) && same(q.By, e.By) && same(q.CommandID, e.CommandID) &&
+			within(q.Actions, e.Action) && within(q.Outcomes, e.Outcome) &&
+			(q.From == 0 || e.RecordedAt >= q.From) && (q.To == 0 || e.RecordedAt < q.To)
+	})
+	if !q.OldestFirst {
+		slices.Reverse(found)
+	}
+	return found
 }

@@ -3,16 +3,20 @@ package web
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/internal/topology"
+	"industrial-iot-monitor/portal/internal/store"
 )
 
 // Config is the portal's environment.
@@ -29,8 +33,10 @@ type Config struct {
 	HubURL         string   `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live readings"`
 	GroupID        string   `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"core's consumer group, to report its lag"`
 	HistoryURL     string   `env:"PORTAL_HISTORY_URL" envDefault:"http://127.0.0.1:9106" help:"where core keeps the history of readings (CORE_HISTORY_ADDR), for charts and exports; empty: there is none"`
+	StorePath      string   `env:"PORTAL_STORE" envDefault:"./data/portal.db" help:"file of the portal's database (SQLite): alarms and audit trail, for as long as you keep it; empty: none"`
+	DatabaseURL    string   `env:"DATABASE_URL" help:"PostgreSQL in place of PORTAL_STORE, for several portals: postgres://user:password@host:5432/database"`
 	AllowedOrigins []string `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"comma-separated further origins whose pages may open the WebSocket and command alarms, such as https://wall.example.com; *: any; the portal's own host is always allowed"`
-	AuditEntries   int      `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"newest entries of the audit trail kept in memory, some 500 bytes each"`
+	AuditEntries   int      `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"newest entries of the audit trail kept in memory too, some 500 bytes each: the answers to commands, and what is shown while the database is away"`
 
 	Sensors sensorfile.Config // SENSORS_FILE
 
@@ -69,6 +75,11 @@ func (c *Config) Check() error {
 	if _, err := c.history(); err != nil {
 		return err
 	}
+	if c.DatabaseURL != "" {
+		if err := store.CheckURL(c.DatabaseURL); err != nil {
+			return fmt.Errorf("DATABASE_URL: %w", err)
+		}
+	}
 	if _, err := parseProxies(c.TrustedProxies); err != nil {
 		return fmt.Errorf("PORTAL_TRUSTED_PROXIES: %w", err)
 	}
@@ -104,6 +115,22 @@ func (c *Config) history() (*history.Client, error) {
 		return nil, fmt.Errorf("PORTAL_HISTORY_URL=%w", err)
 	}
 	return client, nil
+}
+
+// store returns the portal's database, nil without one.
+func (c *Config) store(log *slog.Logger, reg prometheus.Registerer) (*store.Store, error) {
+	o := store.Options{Path: c.StorePath, URL: c.DatabaseURL, Log: log, Registry: reg}
+	switch {
+	case o.URL != "":
+		o.Path = ""
+	case o.Path == "":
+		return nil, nil //nolint:nilnil // there may be none
+	}
+	s, err := store.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	return s, nil
 }
 
 // webSocketAddr returns the address of the second listener, "" if the first one serves its port.

@@ -36,13 +36,15 @@ var alarmEndpoints = []endpoint{
 		path: "/api/v1/alerts/{id}", id: "getAlert", tag: "alarms", handle: (*Portal).getAlert,
 		summary: "One alarm",
 		params:  []parameter{alertInPath},
-		answers: []response{answered(alertAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), noAlert},
+		about:   "Of those that are over it may be in the portal's database only.",
+		answers: []response{answered(alertAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), noAlert, slowStore},
 	},
 	{
 		path: "/api/v1/alerts/{id}/history", id: "getAlertHistory", tag: "alarms", handle: (*Portal).getHistory,
 		summary: "History of an alarm from the audit trail, oldest first",
+		about:   "Of alarms that the portal's database has, however old, and the newest in memory; at most 1,000 entries.",
 		params:  []parameter{alertInPath},
-		answers: []response{answered(historyAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), noAlert},
+		answers: []response{answered(historyAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), noAlert, slowStore},
 	},
 	{
 		path: "/api/v1/alerts/{id}/explain", id: "explainAlert", tag: "alarms", handle: (*Portal).explain,
@@ -56,16 +58,33 @@ var alarmEndpoints = []endpoint{
 	},
 	{
 		path: "/api/v1/audit", id: "listAudit", tag: "alarms", handle: (*Portal).listAudit,
-		summary: "The newest entries of the audit trail: actions of operators and of the system",
-		params: join([]parameter{
-			textParameter("device_id", "Id of the device.", "device_001"), textParameter("alert_id", "Id of the alarm.", "a1"),
-			textParameter("alert_type", "Type of the alarm.", "temperature_high"), textParameter("by", "Name of the operator.", "李工"),
-			wordsParameter("action", "Actions.", auditActions...), wordsParameter("outcome", "Outcomes.", auditOutcomes...),
-			textParameter("command_id", "Id of the command.", "c-1"),
-			timeParameter("from", "Recorded at or after this time.", 0), timeParameter("to", "Recorded before this time.", 0),
+		summary: "The audit trail: actions of operators and of the system",
+		about:   aboutPast,
+		params: join(auditParameters, []parameter{
 			sortParameter("-recorded_at by default: newest first.", "-recorded_at", "recorded_at"),
 		}, pagingParameters),
-		answers: []response{answered(auditAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter")},
+		answers: []response{answered(auditAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), slowStore},
+	},
+	{
+		path: "/api/v1/audit.csv", id: "exportAudit", tag: "alarms", handle: (*Portal).exportAudit,
+		summary: "The audit trail as a file for spreadsheets, newest first",
+		about:   aboutPastCSV,
+		params:  join(auditParameters, []parameter{langParameter}),
+		answers: []response{csvFile, failing(fiber.StatusBadRequest, "bad_parameter"), storeAway},
+	},
+	{
+		path: "/api/v1/journal", id: "listJournal", tag: "alarms", handle: (*Portal).listJournal,
+		summary: "The alarms of a time, each by its newest record, the newest raised first",
+		about:   aboutPast,
+		params:  join(journalParameters, pagingParameters),
+		answers: []response{answered(journal{}), failing(fiber.StatusBadRequest, "bad_parameter"), slowStore},
+	},
+	{
+		path: "/api/v1/journal.csv", id: "exportJournal", tag: "alarms", handle: (*Portal).exportJournal,
+		summary: "The alarms of a time as a file for spreadsheets, the newest raised first",
+		about:   aboutPastCSV,
+		params:  join(journalParameters, []parameter{langParameter}),
+		answers: []response{csvFile, failing(fiber.StatusBadRequest, "bad_parameter"), storeAway},
 	},
 	{
 		method: fiber.MethodPost, need: alarmCommand,
@@ -108,7 +127,34 @@ var alarmEndpoints = []endpoint{
 	},
 }
 
+const (
+	aboutPast = "From the portal's database. `total` counts to 1,000; `more` says that there are more. While the database is away the answer is from memory, " +
+		"and `complete` is false."
+	aboutPastCSV = "From the portal's database. A download that ends early is incomplete; the connection then ends without the last chunk."
+)
+
 var (
+	auditParameters = []parameter{
+		textParameter("device_id", "Id of the device.", "device_001"), textParameter("building", "Name of the building.", "A栋"),
+		textParameter("alert_id", "Id of the alarm.", "a1"), textParameter("alert_type", "Type of the alarm.", "temperature_high"),
+		textParameter("rule", "Name of the rule.", "temperature_high"), textParameter("by", "Name of the operator.", "李工"),
+		wordsParameter("action", "Actions.", auditActions...), wordsParameter("outcome", "Outcomes.", auditOutcomes...),
+		textParameter("command_id", "Id of the command.", "c-1"),
+		timeParameter("from", "Recorded at or after this time.", 0), timeParameter("to", "Recorded before this time.", 0),
+	}
+	journalParameters = []parameter{
+		textParameter("device_id", "Id of the device.", "device_001"), textParameter("building", "Name of the building.", "A栋"), floorParameter,
+		{name: "alert_type", about: "Types. Comma-separated.", schema: listOf(typed("string")), several: true, example: []string{"temperature_high"}},
+		textParameter("rule", "Name of the rule.", "temperature_high"),
+		wordsParameter("severity", "Severity.", severityWords...), wordsParameter("state", "Acknowledged or not, active or not.", stateWords...),
+		wordsParameter("source", "What detected it.", sourceWords...),
+		textParameter("q", "Part of the device, type, message, building, room, gateway, assignee, rule or id.", "301"),
+		timeParameter("from", "Alarms whose condition held at or after this time.", 0), timeParameter("to", "Alarms that were raised before this time.", 0),
+	}
+	csvFile   = response{status: fiber.StatusOK, about: "The file, streamed.", media: "text/csv", body: ""}
+	slowStore = failing(fiber.StatusServiceUnavailable, "store_slow")
+	storeAway = failing(fiber.StatusServiceUnavailable, "store_off", "store_unavailable")
+
 	alertInPath     = inPath("id", "Id of the alarm.", "a1")
 	windowParameter = parameter{
 		name: "window", about: "Window for bad actors, 1m to 24h; 24h by default.", example: "24h",

@@ -90,6 +90,8 @@ var (
 		timeParameter("to", "Alarms that were raised before this time.", 0),
 	}
 
+	langParameter = wordParameter("lang", "Language of the column names; en by default.", "en", "zh")
+
 	sensorsParameter = parameter{
 		name: "parameters", about: "Names of sensors; all by default. Comma-separated.", several: true, example: []string{"temperature"},
 		schema: listOf(sensorName()).with("maxItems", telemetry.MaxSensors),

@@ -110,9 +110,9 @@ var plantEndpoints = []endpoint{
 		summary: "The selected devices as a CSV file",
 		about: "UTF-8 with a byte order mark, one row per device. Text that a spreadsheet could read as a " +
 			"formula gets a leading apostrophe.",
-		params: join(deviceFilterParameters, []parameter{wordParameter("lang", "Language of the column names; en by default.", "en", "zh")}),
+		params: join(deviceFilterParameters, []parameter{langParameter}),
 		answers: []response{
-			{status: fiber.StatusOK, about: "The file, streamed.", media: "text/csv", body: ""}, failing(fiber.StatusBadRequest, "bad_parameter"),
+			csvFile, failing(fiber.StatusBadRequest, "bad_parameter"),
 		},
 	},
 	{

@@ -22,6 +22,7 @@ var typeNames = map[reflect.Type]string{
 	reflect.TypeFor[*audit.Entry]():  "AuditEntry",
 	reflect.TypeFor[audit.Entry]():   "AuditEntry",
 	reflect.TypeFor[auditAnswer]():   "AuditEntryList",
+	reflect.TypeFor[journal]():       "Journal",
 	reflect.TypeFor[lag.Lag]():       "KafkaLag",
 	reflect.TypeFor[lag.Partition](): "PartitionLag",
 	reflect.TypeFor[ops.Usage]():     "ProcessUsage",

@@ -28,6 +28,7 @@ type stats struct {
 	Sources  sources       `json:"sources"`
 	Process  ops.Usage     `json:"process"`
 	Kafka    *lag.Lag      `json:"kafka"` // core's consumer lag; null while unknown
+	Store    *storeState   `json:"store"` // the portal's database; null without one
 	// Buildings are sorted by name; means cover the last minute.
 	Buildings []building `json:"buildings"`
 }
@@ -152,6 +153,7 @@ func (p *Portal) count() stats {
 		Sources:   sources{Hub: p.feed.HubConnected(), Kafka: p.feed.KafkaHealthy()},
 		Process:   p.process.Usage(),
 		Kafka:     p.lag.Last(),
+		Store:     p.storeState(),
 		Buildings: []building{},
 	}
 	for i, n := range s.Active {

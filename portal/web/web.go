@@ -1,7 +1,7 @@
 // Package web is the portal: a Fiber app with the page, the REST API, the WebSocket and the operations
-// routes, over the model that package feed fills. Its only own state are caches. New binds the
+// routes, over the model and the store that package feed fills. Its only own state are caches. New binds the
 // listeners, Run blocks until its context ends. Handlers block only on the model's lock,
-// except that commands and explanations wait a few seconds at most for Kafka and core.
+// except that commands, explanations and questions to the store wait a few seconds at most.
 package web
 
 import (
@@ -29,6 +29,7 @@ import (
 	"industrial-iot-monitor/portal/internal/lag"
 	"industrial-iot-monitor/portal/internal/series"
 	"industrial-iot-monitor/portal/internal/state"
+	"industrial-iot-monitor/portal/internal/store"
 	"industrial-iot-monitor/portal/ui"
 )
 
@@ -56,6 +57,7 @@ type Portal struct {
 	log       *slog.Logger
 	model     *state.Model
 	trail     *audit.Trail
+	store     *store.Store // nil: none is configured
 	feed      *feed.Feed
 	commands  *command.Dispatcher
 	fanout    *fanout.Broadcaster
@@ -143,8 +145,11 @@ func (p *Portal) build(o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	if p.store, err = o.Config.store(o.Log, o.Registry); err != nil {
+		return err
+	}
 	p.feed, err = feed.New(feed.Options{
-		Model: p.model, Trail: p.trail, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+		Model: p.model, Trail: p.trail, Store: p.store, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
 	})
 	if err != nil {
 		return err
@@ -207,6 +212,9 @@ const httpStop = 2 * time.Second
 // then commands and feed.
 func (p *Portal) Run(ctx context.Context) error {
 	g := lifecycle.New(p.log, 0)
+	if p.store != nil {
+		g.Go("store", p.store.Run)
+	}
 	g.Go("feed", p.feed.Run)
 	g.Go("lag", p.lag.Run)
 	g.Go("means", p.sampleMeans)

@@ -56,7 +56,7 @@ func (c *Cluster) define(o Options) error {
 	_, c.wsPort, _ = strings.Cut(l.next(), ":")
 	c.Add(Portal, Program{Binary: "portal", HTTP: c.portal, Env: l.with(map[string]string{
 		"PORTAL_ADDR": c.portal, "KAFKA_GROUP_ID": "iot-consumer-group" + o.Suffix, "WEBSOCKET_PORT": c.wsPort, "HUB_URL": c.HubURL(),
-		"PORTAL_HISTORY_URL": c.HistoryURL(),
+		"PORTAL_HISTORY_URL": c.HistoryURL(), "PORTAL_STORE": filepath.Join(l.dir, "portal.db"),
 	})})
 	return nil
 }

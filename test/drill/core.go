@@ -13,9 +13,12 @@ func coreFaults() []rig.Fault {
 	return []rig.Fault{{
 		Name: "core-kill", Breaks: "one of two cores is killed (kill -9) or stopped, and restarted",
 		Expects: "each transition of an alarm is in alerts exactly once", Times: 20, Quick: 2,
-		Site: rig.Site{Cores: 2, Load: rig.Load{Excursions: 400}}, Run: killCores,
+		Site: alarming(), Run: killCores,
 	}}
 }
+
+// alarming is a site where alarms come and go all the time.
+func alarming() rig.Site { return rig.Site{Cores: 2, Load: rig.Load{Excursions: 400}} }
 
 func killCores(ctx context.Context, r *rig.Round) error {
 	journal := newJournal(r)

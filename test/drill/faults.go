@@ -20,6 +20,7 @@ func faults() []rig.Fault {
 		liveFaults(),
 		takeoverFaults(),
 		coreFaults(),
+		storeFaults(),
 		historyFaults(),
 		brokerFaults(),
 		kafkaFaults(),

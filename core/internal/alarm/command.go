@@ -33,6 +33,7 @@ func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Tr
 	} else if i := x.s.find(c.AlertType); i >= 0 {
 		a := &x.s.mem.Alarms[i]
 		entry.AlertID, entry.From, entry.To = a.AlertID, a.State, a.State
+		entry.Building, entry.Rule = a.Location.Building, a.Rule
 	}
 	if entry.Event == "" && outcome == telemetry.OutcomeApplied { // without an alarm
 		entry.Event = telemetry.EventOutOfService

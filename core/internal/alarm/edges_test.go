@@ -205,7 +205,7 @@ func TestEntryOfACommandWithoutEffectNamesTheAlarm(t *testing.T) {
 	require.Empty(t, out)
 	require.True(t, keep)
 	require.Equal(t, telemetry.AuditEntry{
-		Time: c.At, DeviceID: "d1", AlertType: "temperature_high", AlertID: journal[0].Alert.AlertID, By: "operator", CommandID: "b",
+		Time: c.At, DeviceID: "d1", AlertType: "temperature_high", AlertID: journal[0].Alert.AlertID, Building: "A栋", Rule: "temperature_high", By: "operator", CommandID: "b",
 		Action: telemetry.ActionAcknowledge, Outcome: telemetry.OutcomeNothing, Reason: "it is acknowledged already by operator", Note: "me too",
 		From: telemetry.AlarmAcknowledged, To: telemetry.AlarmAcknowledged,
 	}, entry)

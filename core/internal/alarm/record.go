@@ -180,7 +180,7 @@ func (x *step) emit(i int, c change) {
 	a.Event, a.Timestamp = c.event, c.at
 	h := telemetry.AlarmChange{At: c.at, Event: c.event, State: a.State, Value: c.value}
 	audit := telemetry.AuditEntry{
-		Time: c.at, DeviceID: a.DeviceID, AlertType: a.AlertType, AlertID: a.AlertID, Revision: a.Revision,
+		Time: c.at, DeviceID: a.DeviceID, AlertType: a.AlertType, AlertID: a.AlertID, Building: a.Location.Building, Rule: a.Rule, Revision: a.Revision,
 		Event: c.event, From: c.from, To: a.State,
 	}
 	if c.command != nil {

@@ -73,7 +73,7 @@ func TestRemovalClosesEachAlarmOnce(t *testing.T) {
 			last := a.History[len(a.History)-1]
 			require.Equal(t, telemetry.AlarmChange{At: t0 + 60_000, Event: telemetry.EventRemoved, State: telemetry.AlarmNormal, By: "operator", Note: "scrapped"}, last)
 			require.Equal(t, telemetry.AuditEntry{
-				Time: t0 + 60_000, DeviceID: "d1", AlertType: "temperature_high", AlertID: a.AlertID, Revision: a.Revision,
+				Time: t0 + 60_000, DeviceID: "d1", AlertType: "temperature_high", AlertID: a.AlertID, Building: "A栋", Rule: "temperature_high", Revision: a.Revision,
 				Event: telemetry.EventRemoved, From: c.from, To: telemetry.AlarmNormal, By: "operator", Note: "scrapped",
 			}, out[0].Audit)
 		})

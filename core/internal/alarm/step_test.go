@@ -33,7 +33,7 @@ func TestAlarmIsRaisedAndCleared(t *testing.T) {
 	}
 	require.Equal(t, raised, journal[0].Alert)
 	require.Equal(t, telemetry.AuditEntry{
-		Time: t0 + 1000, DeviceID: "d1", AlertType: "temperature_high", AlertID: id, Revision: 1,
+		Time: t0 + 1000, DeviceID: "d1", AlertType: "temperature_high", AlertID: id, Building: "A栋", Rule: "temperature_high", Revision: 1,
 		Event: telemetry.EventRaised, From: telemetry.AlarmNormal, To: telemetry.AlarmUnacknowledged,
 	}, journal[0].Audit)
 

@@ -142,6 +142,7 @@ func (c *Config) place() error {
 	shift("PORTAL_ADDR", &p.Portal.Addr)
 	shift("CORE_HISTORY_ADDR", &p.Core.History.Addr)
 	p.Core.History.DataDir = filepath.Join(c.DataDir, "core")
+	p.Portal.StorePath = filepath.Join(c.DataDir, "portal.db")
 	if p.Portal.HistoryURL = ""; p.Core.History.Enabled() {
 		p.Portal.HistoryURL = "http://" + p.Core.History.Addr
 	}

@@ -1,4 +1,4 @@
-// Package feed fills the model and the audit trail: live frames, heartbeats, ledgers and
+// Package feed fills the model, the audit trail and the store: live frames, heartbeats, ledgers and
 // aggregates come from the hub, alerts, device states and descriptions and audit entries from Kafka. Both may
 // be down at the start or fail at any time; the feed resumes where it was. It publishes
 // nothing but the requests of Ask. Run blocks until its context ends, Ask until there is a
@@ -29,12 +29,14 @@ import (
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/state"
+	"industrial-iot-monitor/portal/internal/store"
 )
 
-// Options of a feed. All are required.
+// Options of a feed. All but Store are required.
 type Options struct {
 	Model    *state.Model
 	Trail    *audit.Trail
+	Store    *store.Store // nil: there is none
 	HubURL   string
 	Brokers  []string
 	Topics   topology.Topics
@@ -52,6 +54,7 @@ type Feed struct {
 	states  *tail
 	metas   *tail
 	audit   *tail
+	copies  []*recorder // into the store
 	nc      atomic.Pointer[nats.Conn]
 	live    atomic.Pointer[nats.Subscription]
 	frame   wire.Frame // of the goroutine that applies frames
@@ -79,6 +82,7 @@ func New(o Options) (*Feed, error) {
 		Brokers: o.Brokers, Topic: o.Topics.Audit, Log: f.log, Apply: f.applyAudit, Restart: o.Trail.Forget,
 		Last: int64(o.Trail.Figures().Limit), Skipped: func(at time.Time) { o.Trail.Skipped(at.UnixMilli()) },
 	})
+	f.copyInto(o.Store)
 	var err error
 	f.metrics, err = newMetrics(o.Registry, f)
 	return f, err
@@ -102,6 +106,9 @@ func (f *Feed) Run(ctx context.Context) error {
 	tails.Go(func() { f.follow(ctx, f.metas, specs.DeviceMeta) })
 	tails.Go(func() { f.follow(ctx, f.audit, specs.Audit) })
 	tails.Go(func() { f.follow(ctx, f.alerts, specs.Alerts) })
+	for _, c := range f.copies {
+		tails.Go(func() { c.run(ctx) })
+	}
 	tails.Wait()
 	return nil
 }

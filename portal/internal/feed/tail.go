@@ -39,6 +39,8 @@ type tailOptions struct {
 	Apply func(m *sarama.ConsumerMessage, live bool)
 	// CaughtUp is called each time all partitions have been read to their ends.
 	CaughtUp func()
+	// Start are the offsets from which partitions are read first; others are read from their start.
+	Start map[int32]int64
 	// Last, if not 0, limits the first read of each partition to that many offsets before its
 	// end. If that leaves out records, Skipped is called with the time of the first one read.
 	Last    int64
@@ -126,6 +128,9 @@ func (t *tail) positionsOf(partitions []int32) map[int32]*position {
 	for _, p := range partitions {
 		if t.partitions[p] == nil {
 			t.partitions[p] = &position{next: sarama.OffsetOldest}
+			if next, ok := t.o.Start[p]; ok {
+				t.partitions[p].next = next
+			}
 		}
 		out[p] = t.partitions[p]
 	}

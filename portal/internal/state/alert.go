@@ -21,6 +21,17 @@ type Alert struct {
 // Active reports whether the condition behind the alert still holds.
 func (a *Alert) Active() bool { return a.Status == telemetry.AlertActive }
 
+// Over returns when the condition behind the alert ended, in ms, and whether it did.
+func (a *Alert) Over() (at int64, over bool) {
+	switch {
+	case a.Active() && a.Open():
+		return 0, false
+	case a.ClearedAt != 0:
+		return a.ClearedAt, true
+	}
+	return a.Timestamp, true
+}
+
 // Open reports whether an alarm is not normal: its condition holds or it is unacknowledged. An
 // incident found in late readings is history and never open.
 func (a *Alert) Open() bool { return a.State != telemetry.AlarmNormal && !a.Historical }

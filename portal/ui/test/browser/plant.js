@@ -57,6 +57,7 @@ export async function startPlant() {
         HUB_URL: `nats://127.0.0.1:${port(4230)}`,
         KAFKA_BROKERS: `127.0.0.1:${port(9092)}`,
         PORTAL_HISTORY_URL: `http://127.0.0.1:${port(9106)}`,
+        PORTAL_STORE: join(dir, 'portal.db'),
       });
       await until('the portal being ready', ready(base));
     },

@@ -1,0 +1,208 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/portal/internal/audit"
+	"industrial-iot-monitor/portal/internal/state"
+	"industrial-iot-monitor/portal/internal/store"
+)
+
+const (
+	// recorderQueue is how many records wait for the database; then Kafka is not read on.
+	recorderQueue = 1000
+	// recorderBatch is how many are written at once.
+	recorderBatch = 500
+	// recorderRetry is the pause before a write is tried again.
+	recorderRetry = time.Second
+)
+
+// recorder copies a topic into the database, from where the database has it. While the database is
+// away it reads nothing; then it catches up.
+type recorder struct {
+	store   *store.Store
+	brokers []string
+	topic   kafka.Topic
+	read    func(*sarama.ConsumerMessage) (store.Record, error)
+	log     *slog.Logger
+
+	rewound string      // id of the topic of which a partition had lost the position
+	behind  atomic.Bool // there are records in Kafka that the database lacks, as far as is known
+}
+
+// copyInto makes the recorders of a store.
+func (f *Feed) copyInto(s *store.Store) {
+	if s == nil {
+		return
+	}
+	specs := f.opts.Topics.Specs()
+	add := func(t kafka.Topic, read func(*sarama.ConsumerMessage) (store.Record, error)) {
+		f.copies = append(f.copies, &recorder{store: s, brokers: f.opts.Brokers, topic: t, read: read, log: f.log})
+	}
+	add(specs.Audit, readEntry)
+	add(specs.Alerts, readAlarm)
+}
+
+func readEntry(m *sarama.ConsumerMessage) (store.Record, error) {
+	e, err := audit.Parse(m.Value, m.Partition, m.Offset, m.Timestamp.UnixMilli())
+	return store.Record{Entry: e, Value: m.Value}, err
+}
+
+func readAlarm(m *sarama.ConsumerMessage) (store.Record, error) {
+	a, err := state.ParseAlert(m.Value)
+	return store.Record{Alarm: a}, err
+}
+
+// StoreBehind reports whether Kafka has records that the store lacks, as far as is known.
+func (f *Feed) StoreBehind() bool {
+	return slices.ContainsFunc(f.copies, func(r *recorder) bool { return r.behind.Load() })
+}
+
+// run copies until ctx ends.
+func (r *recorder) run(ctx context.Context) {
+	r.behind.Store(true)
+	down := false // it was said
+	for ctx.Err() == nil {
+		err := r.session(ctx)
+		r.behind.Store(true)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, store.ErrUnavailable): // the store logs it
+		case err != nil && !down:
+			r.log.Warn("copying a topic into the database failed, retrying", "topic", r.topic.Name, "err", err)
+		}
+		down = err != nil
+		lifecycle.Pause(ctx, recorderRetry)
+	}
+}
+
+// errRewound ends a session when a partition does not have the position: the topic was made again, or
+// its records up to there were deleted.
+var errRewound = errors.New("a partition has lost the position")
+
+// session copies until ctx ends, or the topic is another one.
+func (r *recorder) session(ctx context.Context) error {
+	id, err := kafka.TopicID(ctx, r.brokers, r.topic.Name)
+	if err != nil {
+		return err
+	}
+	topic := store.Topic{Name: r.topic.Name, ID: id}
+	same := r.rewound == id // it was not made again: the records are gone, those that are left count
+	start, err := r.store.Positions(ctx, topic)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	messages := make(chan *sarama.ConsumerMessage, recorderQueue)
+	t := newTail(tailOptions{
+		Brokers: r.brokers, Topic: r.topic.Name, Log: r.log, Start: start,
+		Apply: func(m *sarama.ConsumerMessage, _ bool) {
+			select {
+			case messages <- m:
+			case <-ctx.Done():
+			}
+		},
+		Restart: func(partition int32) {
+			if _, had := start[partition]; had && !same {
+				stop(errRewound)
+			}
+		},
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t.run(ctx)
+	}()
+	err = r.copy(ctx, topic, messages, t)
+	stop(nil)
+	<-done
+	if errors.Is(err, errRewound) {
+		r.rewound = id
+	}
+	return err
+}
+
+// copy writes messages until ctx ends.
+func (r *recorder) copy(ctx context.Context, topic store.Topic, messages <-chan *sarama.ConsumerMessage, t *tail) error {
+	tick := time.NewTicker(recorderRetry)
+	defer tick.Stop()
+	batch := make([]store.Record, 0, recorderBatch)
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+			r.behind.Store(!t.caughtUp())
+			continue
+		case m := <-messages:
+			batch = append(batch[:0], r.parse(m))
+		}
+		for more := true; more && len(batch) < recorderBatch; {
+			select {
+			case m := <-messages:
+				batch = append(batch, r.parse(m))
+			default:
+				more = false
+			}
+		}
+		if err := r.write(ctx, topic, batch); err != nil {
+			return err
+		}
+		r.behind.Store(!t.caughtUp() || len(messages) > recorderBatch)
+	}
+}
+
+// parse returns the record of a message; one that cannot be read is only a position.
+func (r *recorder) parse(m *sarama.ConsumerMessage) store.Record {
+	record, err := r.read(m)
+	if err != nil {
+		r.log.Debug("malformed record is not stored", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "err", err)
+		record = store.Record{}
+	}
+	record.Partition, record.Offset = m.Partition, m.Offset
+	return record
+}
+
+// write stores records, and tries again while the database is away. Of records that it refuses it
+// finds the one, which is left out.
+func (r *recorder) write(ctx context.Context, topic store.Topic, records []store.Record) error {
+	for {
+		err := r.store.Write(ctx, topic, records)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, store.ErrStartOver):
+			return err
+		case errors.Is(err, store.ErrRefused) && len(records) > 1:
+			half := len(records) / 2
+			if err := r.write(ctx, topic, records[:half]); err != nil {
+				return err
+			}
+			records = records[half:]
+			continue
+		case errors.Is(err, store.ErrRefused) && (records[0].Entry != nil || records[0].Alarm != nil):
+			r.store.Refused()
+			r.log.Error("the database refuses a record, left out", "topic", topic.Name, "partition", records[0].Partition, "offset", records[0].Offset, "err", err)
+			records = []store.Record{{Partition: records[0].Partition, Offset: records[0].Offset}}
+			continue
+		case errors.Is(err, store.ErrRefused):
+			return fmt.Errorf("storing a position: %w", err)
+		}
+		r.behind.Store(true)
+		lifecycle.Pause(ctx, recorderRetry)
+	}
+}

@@ -1,0 +1,84 @@
+//go:build postgres
+
+package store
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/test/pgtest"
+)
+
+func TestPostgreSQL(t *testing.T) {
+	server := pgtest.Start(t)
+	suite(t, func(*testing.T) Options { return Options{URL: server.Database()} })
+}
+
+// TestPostgreSQLIsKilledWhileItIsWritten kills the server again and again. In the end each record is
+// there once, and each acknowledged one was never missing.
+func TestPostgreSQLIsKilledWhileItIsWritten(t *testing.T) {
+	server := pgtest.Start(t)
+	s, _ := open(t, Options{URL: server.Database()})
+	ctx, cancel := context.WithCancel(t.Context())
+	written := make(chan int, 1)
+	go func() {
+		n := 0
+		defer func() { written <- n }()
+		for ctx.Err() == nil {
+			var records []Record
+			for i := range 20 {
+				records = append(records, entry(int32(i%3), int64(n+i), 1_700_000_000_000+int64(n+i)*60_000, telemetry.AuditEntry{DeviceID: "d", Note: fmt.Sprint(n + i)}))
+			}
+			if s.Write(ctx, topic, records) == nil {
+				n += 20
+			}
+		}
+	}()
+	for range 10 {
+		lifecycle.Pause(t.Context(), 200*time.Millisecond) // the moment of the cut is any
+		server.Kill()
+		server.Restart()
+	}
+	cancel()
+	n := <-written
+	require.Eventually(t, func() bool { return s.Up() == nil }, waitTimeout, time.Millisecond)
+	all := everyEntry(t, s, &TrailQuery{})
+	require.GreaterOrEqual(t, len(all), n)
+	require.LessOrEqual(t, len(all), n+20, "a write without an answer may be there")
+	require.Greater(t, n, 1000)
+	for i, e := range all {
+		require.Equal(t, fmt.Sprint(len(all)-1-i), e.Note)
+	}
+	positions, err := s.Positions(t.Context(), topic)
+	require.NoError(t, err)
+	next := int64(0)
+	for _, p := range positions {
+		next = max(next, p)
+	}
+	require.EqualValues(t, len(all), next)
+}
+
+// TestPostgreSQLThatStandsStill is not asked for ever.
+func TestPostgreSQLThatStandsStill(t *testing.T) {
+	server := pgtest.Start(t)
+	s, _ := open(t, Options{URL: server.Database()})
+	server.Pause()
+	defer server.Resume()
+	_, err := s.Trail(t.Context(), &TrailQuery{}, Page{Limit: 1})
+	require.ErrorIs(t, err, ErrSlow)
+	require.Eventually(t, func() bool { return s.Up() != nil }, waitTimeout, time.Millisecond)
+	server.Resume()
+	require.Eventually(t, func() bool { return s.Up() == nil }, waitTimeout, time.Millisecond)
+	_, err = s.Trail(t.Context(), &TrailQuery{}, Page{Limit: 1})
+	require.NoError(t, err)
+}
+
+func BenchmarkPostgreSQL(b *testing.B) {
+	benchQuestions(b, Options{URL: pgtest.Start(b).Database()})
+}
