@@ -142,8 +142,7 @@ func TestThePastAsFilesForSpreadsheets(t *testing.T) {
 	}
 	kafkatest.Produce(t, r.brokers, r.cfg.Audit, -1, records...)
 	r.eventually("stored", func() bool {
-		l := r.rows("/api/v1/audit.csv")
-		return len(l) == 2501
+		return len(r.rows("/api/v1/audit.csv")) == 2501 && len(r.rows("/api/v1/journal.csv")) == 5
 	})
 	rows := r.rows("/api/v1/journal.csv")
 	require.Equal(t, journalHead, rows[0])
@@ -165,6 +164,12 @@ func TestThePastAsFilesForSpreadsheets(t *testing.T) {
 	}
 	require.Len(t, seen, 2500)
 	require.Equal(t, "操作人", r.rows("/api/v1/audit.csv?lang=zh&by=nobody")[0][2])
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, "http://"+r.portal.Addr()+"/api/v1/audit.csv", nil)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusOK, resp.StatusCode)
 	r.refused("/api/v1/audit.csv?lang=fr", http.StatusBadRequest, "bad_parameter")
 	r.refused("/api/v1/audit.csv?limit=5", http.StatusBadRequest, "bad_parameter")
 }

@@ -12,6 +12,9 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 )
 
+// writeWithin bounds a write: a line that is cut without a word would hold it for a quarter of an hour.
+const writeWithin = 30 * time.Second
+
 // Topic is a topic of Kafka by its name and the id that Kafka gave it.
 type Topic struct{ Name, ID string }
 
@@ -37,6 +40,8 @@ func (s *Store) Positions(ctx context.Context, t Topic) (positions map[int32]int
 		return nil, err
 	}
 	const what = "reading positions"
+	ctx, cancel := context.WithTimeout(ctx, writeWithin)
+	defer cancel()
 	if _, err := db.ExecContext(ctx, s.dialect.bind("insert into topics (name, id) values (?, ?) on conflict do nothing"), t.Name, t.ID); err != nil {
 		return nil, s.explain(ctx, what, err)
 	}
@@ -60,12 +65,14 @@ func (s *Store) Positions(ctx context.Context, t Topic) (positions map[int32]int
 
 // Write stores records of a topic and how far it was read, all or nothing. Records that are there
 // already stay as they are; an alarm stays if its record is not newer. It fails with ErrUnavailable,
-// ErrRefused or ErrStartOver.
+// ErrSlow, ErrRefused or ErrStartOver.
 func (s *Store) Write(ctx context.Context, t Topic, records []Record) error {
 	db, err := s.use()
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, writeWithin)
+	defer cancel()
 	if err := s.prepare(ctx, db, records); err != nil {
 		return s.explain(ctx, "preparing for records", err)
 	}
