@@ -15,6 +15,7 @@ import { createFleet, STATES } from './model/fleet.js';
 import { createPlant } from './model/plant.js';
 import { createSensors, UNIT_UNKNOWN } from './model/sensors.js';
 import { createAlarmsPage } from './pages/alarms.js';
+import { createAuditPage } from './pages/audit.js';
 import { createDevicePage } from './pages/device.js';
 import { createDevicesPage } from './pages/devices.js';
 import { createGatewaysPage } from './pages/gateways.js';
@@ -34,6 +35,7 @@ const PAGES = {
   device: createDevicePage,
   gateways: createGatewaysPage,
   system: createSystemPage,
+  audit: createAuditPage,
 };
 const THEMES = ['auto', 'light', 'dark'];
 const RESTS = 1000; // ms out of sight before the page rests

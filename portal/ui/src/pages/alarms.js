@@ -1,13 +1,13 @@
-// The alarm list: open alarms of any age, past ones, those set aside, and the worst offenders.
-import { get, query } from '../core/api.js';
+// The alarm list: open alarms of any age, the journal of a time, those set aside, and the worst offenders.
+import { get } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
 import { FLOOD, fold, isOpen, isQuiet, isUnseen, needsAttention, SEVERITIES, sortAlarms, stateOf } from '../model/alarms.js';
 import { badge } from '../parts/badge.js';
 import { createDrawer } from '../parts/drawer.js';
+import { createPast } from '../parts/past.js';
 
-const TABS = ['active', 'history', 'shelved', 'top'];
-const SHOWN = 200; // most rows; the count has the total
-const HISTORY = 200;
+const TABS = ['active', 'journal', 'shelved', 'top'];
+const SHOWN = 200; // most rows of open alarms; the count has the total
 
 export function createAlarmsPage(ctx, scope, route) {
   const { t } = ctx;
@@ -17,7 +17,6 @@ export function createAlarmsPage(ctx, scope, route) {
     selected: new Set(),
     open: route.params.alert || route.subject,
     unfolded: new Set(),
-    history: null,
     summary: null,
     error: '',
   };
@@ -26,14 +25,21 @@ export function createAlarmsPage(ctx, scope, route) {
   const body = h('tbody');
   const head = h('thead');
   const table = h('table', { class: 'alarm-table' }, head, body);
-  const scroller = h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('alarms.title') }, table);
   const note = h('p', { class: 'panel-note', role: 'status' });
   const drawer = createDrawer(ctx, scope, () => open(''));
   const bar = actions();
+  const journal = createPast(ctx, scope, route.params, {
+    path: '/api/v1/journal',
+    fields: [{ name: 'q', label: t('alarms.search') }],
+    more: () => ({ building: ctx.view.building, severity: [...state.severity].join() }),
+    onChange: () => dirty(true),
+  });
+  const scroller = h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('alarms.title') }, table, journal.next);
+  const file = csv();
   const el = h('div', { class: 'alarms-page' },
     h('section', { class: 'panel alarm-panel' },
-      h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('alarms.title')), tabs(), count, flood, h('span', { class: 'panel-space' }), chips(), csv()),
-      bar, note, scroller),
+      h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('alarms.title')), tabs(), count, flood, h('span', { class: 'panel-space' }), chips(), file),
+      bar, journal.bar, note, scroller),
     drawer.el);
 
   function tabs() {
@@ -54,6 +60,7 @@ export function createAlarmsPage(ctx, scope, route) {
         if (!state.severity.delete(s)) state.severity.add(s);
         e.currentTarget.setAttribute('aria-pressed', String(state.severity.has(s)));
         ctx.setParams({ severity: [...state.severity].join() });
+        if (state.tab === 'journal') journal.changed();
         dirty(true);
       } }, `${i + 1} ${t(`severity.${s}`)}`)));
   }
@@ -81,14 +88,17 @@ export function createAlarmsPage(ctx, scope, route) {
   /** listed are the alarms of the tab, after the filters. */
   function listed() {
     const passes = (a) => ctx.concerns(a) && (state.severity.size === 0 || state.severity.has(a.severity));
-    if (state.tab === 'history') return (state.history ?? []).filter(passes);
+    if (state.tab === 'journal') return (journal.items() ?? []).map((a) => ctx.alarms.all.get(a.alert_id) ?? a);
     if (state.tab === 'shelved') return sortAlarms(ctx.alarms.list((a) => isOpen(a) && isQuiet(a) && passes(a)));
     return sortAlarms(ctx.alarms.list((a) => needsAttention(a) && passes(a)));
   }
 
   function draw() {
     for (const id of state.selected) if (!ctx.alarms.all.has(id)) state.selected.delete(id);
-    bar.hidden = state.tab === 'history' || state.tab === 'top';
+    bar.hidden = state.tab === 'journal' || state.tab === 'top';
+    journal.bar.hidden = state.tab !== 'journal';
+    file.hidden = state.tab === 'journal';
+    journal.next.hidden = true;
     flood.hidden = true;
     if (state.tab === 'top') drawTop();
     else drawList();
@@ -98,8 +108,9 @@ export function createAlarmsPage(ctx, scope, route) {
   function drawList() {
     const all = listed();
     const now = ctx.plant.serverNow();
-    setText(count, t('alarms.count', { n: ctx.fmt.count(all.length), unseen: ctx.fmt.count(all.filter(isUnseen).length) }));
-    const shown = (state.tab === 'active' ? fold(all, now) : all.map((alarm) => ({ alarm }))).slice(0, SHOWN);
+    const past = state.tab === 'journal';
+    setText(count, past ? '' : t('alarms.count', { n: ctx.fmt.count(all.length), unseen: ctx.fmt.count(all.filter(isUnseen).length) }));
+    const shown = (state.tab === 'active' ? fold(all, now) : all.map((alarm) => ({ alarm }))).slice(0, past ? all.length : SHOWN);
     const floods = shown.filter((r) => r.flood);
     if (floods.length > 0) {
       flood.hidden = false;
@@ -117,11 +128,10 @@ export function createAlarmsPage(ctx, scope, route) {
       head.replaceChildren(listHead(all));
       body.replaceChildren(...rows);
     });
-    setText(note, state.error || (rows.length === 0 ? emptyText() : ''));
+    setText(note, past ? journal.draw(t('alarms.journal.none')) : rows.length === 0 ? emptyText() : '');
   }
 
   function emptyText() {
-    if (state.tab === 'history') return state.history ? t('alarms.history.none') : t('load.wait');
     if (state.tab === 'shelved') return t('alarms.shelved.none');
     if (state.severity.size > 0) return t('alarms.none.filtered');
     const last = ctx.alarms.lastCleared();
@@ -143,7 +153,7 @@ export function createAlarmsPage(ctx, scope, route) {
       dirty(true);
     } });
     box.checked = every;
-    return h('tr', {}, h('th', { class: 'col-box' }, state.tab === 'history' ? '' : box),
+    return h('tr', {}, h('th', { class: 'col-box' }, state.tab === 'journal' ? '' : box),
       ...['priority', 'device', 'what', 'since', 'lasted', 'peak', 'times', 'seen'].map((c) => h('th', { class: `col-${c}`, scope: 'col' }, t(`col.${c}`))));
   }
 
@@ -160,7 +170,7 @@ export function createAlarmsPage(ctx, scope, route) {
       'data-alert': a.alert_id,
       onclick: (e) => !e.target.closest('a,button,input') && open(a.alert_id),
     },
-    h('td', { class: 'col-box' }, state.tab === 'history' ? null : box),
+    h('td', { class: 'col-box' }, state.tab === 'journal' ? null : box),
     h('td', { class: 'col-priority' }, badge(a, t)),
     h('td', { class: 'col-device' }, ctx.deviceLink(a.device_id, a), h('span', { class: 'sub' }, ctx.place(a.location))),
     h('td', { class: 'col-what' }, h('button', { class: 'link', 'data-key': `row-${a.alert_id}`, onclick: () => open(a.alert_id) }, ctx.what(a)), h('span', { class: 'sub' }, remarks(a))),
@@ -214,19 +224,23 @@ export function createAlarmsPage(ctx, scope, route) {
   async function fetchTab() {
     state.error = '';
     try {
-      if (state.tab === 'history') {
-        state.history = (await get(`/api/v1/alerts${query({ state: 'normal', limit: HISTORY, sort: '-raised_at' })}`)).items;
-      } else if (state.tab === 'top') state.summary = await get('/api/v1/alerts/summary');
+      if (state.tab === 'journal') await journal.refresh();
+      else if (state.tab === 'top') state.summary = await get('/api/v1/alerts/summary');
     } catch (e) {
       state.error = t('load.failed', { why: e.message });
     }
     dirty(true);
   }
 
-  function open(id) {
+  async function open(id) {
     state.open = id;
     ctx.setParams({ alert: id });
-    drawer.show(ctx.alarms.all.get(id) ?? state.history?.find((a) => a.alert_id === id) ?? null);
+    let alarm = ctx.alarms.all.get(id) ?? journal.items()?.find((a) => a.alert_id === id) ?? null;
+    if (id && !alarm) {
+      alarm = await get(`/api/v1/alerts/${encodeURIComponent(id)}`).then((a) => a.alert, () => null); // it is over, or unknown
+      if (state.open !== id) return;
+    }
+    drawer.show(alarm);
     dirty(true);
   }
 
@@ -236,6 +250,11 @@ export function createAlarmsPage(ctx, scope, route) {
     if (event.key === 'Escape' && state.open) open('');
   });
   const dirty = scope.draw(draw, ['alarms', 'view', 'slow']);
+  let building = ctx.view.building;
+  scope.draw(() => {
+    if (building !== ctx.view.building && state.tab === 'journal') journal.changed();
+    building = ctx.view.building;
+  }, ['view']);
   scope.every(15_000, fetchTab);
   if (state.open) queueMicrotask(() => open(state.open));
   return el;

@@ -9,6 +9,7 @@ const KEYS = [
   ['g d', 'nav.devices'],
   ['g w', 'nav.gateways'],
   ['g s', 'nav.system'],
+  ['g u', 'nav.audit'],
   ['p', 'help.pause'],
   ['a', 'help.acknowledge'],
   ['k', 'help.kiosk'],

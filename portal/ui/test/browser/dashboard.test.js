@@ -434,6 +434,56 @@ check('an outage of the portal is said, and nothing is lost by it', async (t, n)
   await context.close();
 });
 
+check('the journal has alarms that came and went, and the audit trail who did what, after a restart too', async (t, n) => {
+  const ids = Array.from({ length: 5 }, (_, i) => `probe_journal${n}_${i}`);
+  const before = Date.now();
+  for (const id of ids) await publish(id, { temperature: 94 });
+  const ofProbe = `/api/v1/journal?device_id=${ids[3]}`;
+  await eventually(async () => (await api(ofProbe)).total === 1);
+  const [{ alert_id: alarm }] = (await api(ofProbe)).items;
+  const done = await fetch(`${base}/api/v1/alerts/${alarm}/comment`, {
+    method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ by: `tester${n}`, note: 'seen it' }),
+  });
+  assert.ok(done.ok, await done.text());
+  await pause(1500);
+  for (const id of ids) await publish(id, { temperature: 20 });
+  await eventually(async () => (await api(`/api/v1/journal?q=probe_journal${n}`)).items.filter((a) => a.cleared_at).length === 5);
+  await plant.killPortal();
+  await plant.startPortal();
+
+  const { page, context, seen } = await open(browser, `#/alarms?tab=journal&q=probe_journal${n}`);
+  await page.locator('.alarm-row').nth(4).waitFor({ timeout: 10_000 });
+  assert.equal(await page.locator('.alarm-row').count(), 5);
+  assert.match(await page.locator('[data-past-count]').textContent(), /^5 entries/);
+  for (const text of await page.locator('.alarm-row .col-lasted').allTextContents()) assert.match(text, /^\d/, 'each has a duration');
+  await shot(page, 'journal');
+  const file = await (await fetch(base + await page.locator('[data-file]').first().getAttribute('href'))).text();
+  assert.equal(file.trim().split('\r\n').length, 6, 'the file has a head and 5 rows');
+  await page.locator('[data-field=q]').fill(ids[3]);
+  await until(page, () => document.querySelectorAll('.alarm-row').length === 1);
+  assert.equal(page.url().includes(ids[3]), true, 'the text is in the address');
+  await page.locator('.alarm-row .col-what .link').click();
+  await page.locator('.drawer').getByText('seen it').first().waitFor();
+  await page.goto(`${base}/#/alarms?tab=journal&q=probe_journal${n}&from=${before - 7_200_000}&to=${before - 3_600_000}`);
+  await page.reload();
+  await page.getByText('No alarms in this time.').waitFor();
+
+  await page.goto(`${base}/#/audit?by=tester${n}`);
+  await page.locator('.audit-table tbody tr').first().waitFor();
+  assert.equal(await page.locator('.audit-table tbody tr').count(), 1);
+  assert.match(await page.locator('.audit-table tbody tr').textContent(), new RegExp(`tester${n}.*commented.*${ids[3]}.*seen it`));
+  await shot(page, 'audit');
+  await page.locator('.audit-table a[href*="alert="]').click();
+  await page.locator('.drawer').getByText('seen it').first().waitFor();
+  assert.deepEqual(seen.errors, []);
+  await context.close();
+});
+
+/** eventually waits at most half a minute for what the portal says. */
+async function eventually(f) {
+  for (const end = Date.now() + 30_000; !(await f()); await pause(100)) assert.ok(Date.now() < end, `not within half a minute: ${f}`);
+}
+
 check('a hidden tab rests and is current at once when it is seen', async (t, n) => {
   const { page, context } = await open(browser);
   await until(page, (n) => globalThis.iot.state.fleet.size() >= n, DEVICES);

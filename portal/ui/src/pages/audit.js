@@ -1,0 +1,57 @@
+// The audit trail: what operators and the system did, over any time.
+import { h, setText } from '../core/dom.js';
+import { createPast } from '../parts/past.js';
+
+const ACTIONS = ['acknowledge', 'shelve', 'unshelve', 'out_of_service', 'in_service', 'comment', 'assign', 'remove', 'describe'];
+
+export function createAuditPage(ctx, scope, route) {
+  const { t } = ctx;
+  const body = h('tbody');
+  const note = h('p', { class: 'panel-note', role: 'status' });
+  const past = createPast(ctx, scope, route.params, {
+    path: '/api/v1/audit',
+    fields: [
+      { name: 'by', label: t('audit.by') },
+      { name: 'device_id', label: t('audit.device') },
+      { name: 'action', label: t('audit.action'), options: ACTIONS.map((a) => [a, t(`audit.action.${a}`)]) },
+    ],
+    more: () => ({ building: ctx.view.building }),
+    onChange: () => draw(true),
+  });
+  const head = h('tr', {}, ['time', 'by', 'done', 'device', 'alarm', 'note'].map((c) => h('th', { scope: 'col' }, t(`audit.col.${c}`))));
+
+  function row(e) {
+    return h('tr', { class: e.outcome === 'refused' || e.outcome === 'conflict' ? 'is-refused' : '' },
+      h('td', { class: 'num col-time', title: ctx.fmt.utc(e.recorded_at) }, ctx.fmt.clock(e.recorded_at, ctx.plant.serverNow())),
+      h('td', {}, e.by || h('span', { class: 'sub' }, t('audit.system'))),
+      h('td', {}, done(e)),
+      h('td', {}, e.alert_type?.startsWith('gateway_') ? e.device_id : ctx.deviceLink(e.device_id), h('span', { class: 'sub' }, e.building ?? '')),
+      h('td', {}, e.alert_id ? h('a', { href: ctx.alarmHref(e) }, ctx.typeText(e.alert_type)) : ctx.typeText(e.alert_type || '')),
+      h('td', {}, [e.note, e.reason].filter(Boolean).join(' · ')));
+  }
+
+  /** done says in words what happened. */
+  function done(e) {
+    const what = e.action ? t(`audit.action.${e.action}`) : t.has(`audit.event.${e.event}`) ? t(`audit.event.${e.event}`) : (e.event ?? '');
+    const outcome = e.outcome && e.outcome !== 'applied' ? t(`audit.outcome.${e.outcome}`) : '';
+    return [what, outcome].filter(Boolean).join(' · ');
+  }
+
+  const draw = scope.draw(() => {
+    body.replaceChildren(...(past.items() ?? []).map(row));
+    setText(note, past.draw(t('audit.none')));
+  }, ['slow']);
+  let building = ctx.view.building;
+  scope.draw(() => {
+    if (building === ctx.view.building) return;
+    building = ctx.view.building;
+    past.changed();
+  }, ['view']);
+  scope.every(15_000, past.refresh);
+  return h('div', { class: 'alarms-page' },
+    h('section', { class: 'panel alarm-panel' },
+      h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('audit.title'))),
+      past.bar, note,
+      h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('audit.title') },
+        h('table', { class: 'alarm-table audit-table' }, h('thead', {}, head), body), past.next)));
+}
