@@ -23,11 +23,11 @@ export function createAuditPage(ctx, scope, route) {
   function row(e) {
     return h('tr', { class: e.outcome === 'refused' || e.outcome === 'conflict' ? 'is-refused' : '' },
       h('td', { class: 'num col-time', title: ctx.fmt.utc(e.recorded_at) }, ctx.fmt.clock(e.recorded_at, ctx.plant.serverNow())),
-      h('td', {}, e.by || h('span', { class: 'sub' }, t('audit.system'))),
-      h('td', {}, done(e)),
-      h('td', {}, e.alert_type?.startsWith('gateway_') ? e.device_id : ctx.deviceLink(e.device_id), h('span', { class: 'sub' }, e.building ?? '')),
-      h('td', {}, e.alert_id ? h('a', { href: ctx.alarmHref(e) }, ctx.typeText(e.alert_type)) : ctx.typeText(e.alert_type || '')),
-      h('td', {}, [e.note, e.reason].filter(Boolean).join(' · ')));
+      h('td', { class: 'col-by' }, e.by || h('span', { class: 'sub' }, t('audit.system'))),
+      h('td', { class: 'col-done' }, done(e)),
+      h('td', { class: 'col-device' }, e.alert_type?.startsWith('gateway_') ? e.device_id : ctx.deviceLink(e.device_id), h('span', { class: 'sub' }, e.building ?? '')),
+      h('td', { class: 'col-alarm' }, e.alert_id ? h('a', { href: ctx.alarmHref(e) }, ctx.typeText(e.alert_type)) : ctx.typeText(e.alert_type || '')),
+      h('td', { class: 'col-note' }, [e.note, e.reason].filter(Boolean).join(' · ')));
   }
 
   /** done says in words what happened. */
