@@ -180,7 +180,7 @@ func TestARefusedRecordIsLeftOutAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "portal.db")
 	c := copyTopics(t, brokers, topics, store.Options{Path: path})
 	require.Eventually(t, func() bool { return c.store.Up() == nil }, waitTimeout, time.Millisecond)
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
 	require.NoError(t, err)
 	_, err = db.ExecContext(t.Context(), "create trigger poison before insert on audit when new.operator = 'poison' begin select raise(abort, 'poison'); end")
 	require.NoError(t, err)

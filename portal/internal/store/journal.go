@@ -131,5 +131,5 @@ func (s *Store) Alarm(ctx context.Context, id string) (*state.Alert, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrUnknown
 	}
-	return a, s.explain(ctx, "reading an alarm", err)
+	return a, s.explain(ctx, db, "reading an alarm", err)
 }

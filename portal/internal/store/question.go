@@ -137,7 +137,7 @@ func list[T any](ctx context.Context, s *Store, what string, p Page, questions [
 		q := &questions[i]
 		n, err := s.count(ctx, db, q, max(Counted, p.Offset+p.Limit)+1-out.Total)
 		if err != nil {
-			return out, s.explain(ctx, what, err)
+			return out, s.explain(ctx, db, what, err)
 		}
 		part := Page{Offset: max(0, p.Offset-out.Total), Limit: p.Limit - len(out.Items)}
 		out.Total += n
@@ -150,7 +150,7 @@ func list[T any](ctx context.Context, s *Store, what string, p Page, questions [
 			return err
 		})
 		if err != nil {
-			return out, s.explain(ctx, what, err)
+			return out, s.explain(ctx, db, what, err)
 		}
 	}
 	if out.Total > Counted {

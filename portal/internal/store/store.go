@@ -98,10 +98,12 @@ func (s *Store) Run(ctx context.Context) error {
 	var maintained time.Time
 	for ctx.Err() == nil {
 		s.replaceDamaged()
+		look := s.check
 		if s.opened() == nil {
-			s.note(s.open(ctx))
-		} else {
-			s.note(s.check(ctx))
+			look = s.open
+		}
+		if err := look(ctx); ctx.Err() == nil {
+			s.note(err)
 		}
 		wait := checkEvery
 		if s.Up() != nil {
@@ -138,7 +140,7 @@ func (s *Store) open(ctx context.Context) error {
 	defer cancel()
 	db, err := s.dialect.open(ctx)
 	if err != nil {
-		s.suspect(err)
+		s.suspect(nil, err)
 		return err
 	}
 	s.mu.Lock()
@@ -147,27 +149,30 @@ func (s *Store) open(ctx context.Context) error {
 	return nil
 }
 
-// suspect notes that an error says that the database is damaged.
-func (s *Store) suspect(err error) {
-	if s.dialect.damaged(err) {
-		s.mu.Lock()
-		s.damaged = true
-		s.mu.Unlock()
+// suspect notes that an error of the database says that it is damaged.
+func (s *Store) suspect(db *sql.DB, err error) {
+	if !s.dialect.damaged(err) {
+		return
 	}
+	s.mu.Lock()
+	s.damaged = s.damaged || s.db == db // not one that was replaced meanwhile
+	s.mu.Unlock()
 }
 
 // replaceDamaged sets a damaged database aside. An empty one takes its place, and gets what Kafka
 // still has.
 func (s *Store) replaceDamaged() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.damaged {
+	db, damaged := s.db, s.damaged
+	if damaged {
+		s.db, s.down, s.damaged = nil, errDamaged, false
+	}
+	s.mu.Unlock()
+	if !damaged {
 		return
 	}
-	s.damaged = false
-	if s.db != nil {
-		_ = s.db.Close() // it is damaged
-		s.db, s.down = nil, errDamaged
+	if db != nil {
+		_ = db.Close() // it is damaged
 	}
 	aside, err := s.dialect.setAside(time.Now())
 	if err != nil {
@@ -184,8 +189,9 @@ func (s *Store) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()
 	var one int
-	err := s.opened().QueryRowContext(ctx, "select 1 from topics limit 1").Scan(&one)
-	s.suspect(err)
+	db := s.opened()
+	err := db.QueryRowContext(ctx, "select 1 from topics limit 1").Scan(&one)
+	s.suspect(db, err)
 	return err
 }
 
@@ -231,8 +237,8 @@ func (s *Store) use() (*sql.DB, error) {
 }
 
 // explain wraps an error of the database by what it means.
-func (s *Store) explain(ctx context.Context, what string, err error) error {
-	s.suspect(err)
+func (s *Store) explain(ctx context.Context, db *sql.DB, what string, err error) error {
+	s.suspect(db, err)
 	switch {
 	case err == nil:
 		return nil

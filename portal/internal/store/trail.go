@@ -113,5 +113,5 @@ func step[T, P any](ctx context.Context, s *Store, what string, q question, read
 		items, last = append(items, item), at
 		return err
 	})
-	return items, last, s.explain(ctx, what, err)
+	return items, last, s.explain(ctx, db, what, err)
 }

@@ -43,12 +43,12 @@ func (s *Store) Positions(ctx context.Context, t Topic) (positions map[int32]int
 	ctx, cancel := context.WithTimeout(ctx, writeWithin)
 	defer cancel()
 	if _, err := db.ExecContext(ctx, s.dialect.bind("insert into topics (name, id) values (?, ?) on conflict do nothing"), t.Name, t.ID); err != nil {
-		return nil, s.explain(ctx, what, err)
+		return nil, s.explain(ctx, db, what, err)
 	}
 	rows, err := db.QueryContext(ctx, s.dialect.bind(
 		"select p.partition, p.next from positions p join topics t on t.number = p.topic where t.name = ? and t.id = ?"), t.Name, t.ID)
 	if err != nil {
-		return nil, s.explain(ctx, what, err)
+		return nil, s.explain(ctx, db, what, err)
 	}
 	defer func() { _ = rows.Close() }() // rows.Err says what failed
 	positions = make(map[int32]int64)
@@ -56,11 +56,11 @@ func (s *Store) Positions(ctx context.Context, t Topic) (positions map[int32]int
 		var partition int32
 		var next int64
 		if err := rows.Scan(&partition, &next); err != nil {
-			return nil, s.explain(ctx, what, err)
+			return nil, s.explain(ctx, db, what, err)
 		}
 		positions[partition] = next
 	}
-	return positions, s.explain(ctx, what, rows.Err())
+	return positions, s.explain(ctx, db, what, rows.Err())
 }
 
 // Write stores records of a topic and how far it was read, all or nothing. Records that are there
@@ -74,10 +74,10 @@ func (s *Store) Write(ctx context.Context, t Topic, records []Record) error {
 	ctx, cancel := context.WithTimeout(ctx, writeWithin)
 	defer cancel()
 	if err := s.prepare(ctx, db, records); err != nil {
-		return s.explain(ctx, "preparing for records", err)
+		return s.explain(ctx, db, "preparing for records", err)
 	}
 	if err := s.write(ctx, db, t, records); err != nil {
-		return s.explain(ctx, fmt.Sprintf("writing %d records of %s", len(records), t.Name), err)
+		return s.explain(ctx, db, fmt.Sprintf("writing %d records of %s", len(records), t.Name), err)
 	}
 	for i := range records {
 		switch r := &records[i]; {
