@@ -20,10 +20,11 @@ newest() {
 POSTGRES_BIN=${POSTGRES_BIN:-$(newest)}
 if [[ -z $POSTGRES_BIN ]]; then
   command -v apt-get >/dev/null || die "PostgreSQL is missing: install it, or set POSTGRES_BIN to the directory of initdb and postgres"
+  apt-get update -q
   apt-get install -y --no-install-recommends postgresql || die "PostgreSQL could not be installed (see above)"
   POSTGRES_BIN=$(newest)
 fi
 [[ -x $POSTGRES_BIN/initdb ]] || die "there is no initdb in POSTGRES_BIN=$POSTGRES_BIN"
 export POSTGRES_BIN
 
-"${GO:-go}" test -tags postgres -count=1 -timeout 15m "$@" ./portal/internal/store/... ./portal/internal/feed/... ./portal/web/...
+"${GO:-go}" test -tags postgres -run PostgreSQL -count=1 -timeout 15m ./portal/internal/store/... ./portal/internal/feed/... ./portal/web/...

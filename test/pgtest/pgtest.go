@@ -28,6 +28,8 @@ type Server struct {
 	port      string
 	as        *syscall.Credential // nil: the user of the test
 	cmd       *exec.Cmd
+	log       *os.File
+	ended     chan struct{} // closed when cmd has ended
 	databases int
 }
 
@@ -46,6 +48,14 @@ func Start(tb testing.TB) *Server {
 	}
 	out, err := s.program("initdb", "--no-sync", "--auth=trust", "--username=portal", "--encoding=UTF8", "--no-locale", "--pgdata="+s.dir).CombinedOutput()
 	require.NoError(tb, err, string(out))
+	s.log, err = os.Create(filepath.Join(dir, "log"))
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
+		if text, err := os.ReadFile(s.log.Name()); tb.Failed() && err == nil {
+			tb.Logf("log of PostgreSQL:\n%s", text)
+		}
+		_ = s.log.Close()
+	})
 	s.Restart()
 	tb.Cleanup(s.Kill)
 	return s
@@ -81,19 +91,39 @@ func (s *Server) program(name string, args ...string) *exec.Cmd {
 // Restart starts the server after Kill and waits until it answers.
 func (s *Server) Restart() {
 	s.tb.Helper()
+	s.start()
+	require.Eventually(s.tb, func() bool {
+		select {
+		case <-s.ended: // it found something left of the one before
+			s.start()
+		default:
+		}
+		return s.exec("select 1") == nil
+	}, time.Minute, 50*time.Millisecond)
+}
+
+func (s *Server) start() {
 	s.cmd = s.program("postgres", "-D", s.dir, "-p", s.port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "logging_collector=off")
+	s.cmd.Stderr = s.log
 	require.NoError(s.tb, s.cmd.Start())
-	require.Eventually(s.tb, func() bool { return s.exec("select 1") == nil }, time.Minute, 50*time.Millisecond)
+	cmd, ended := s.cmd, make(chan struct{})
+	s.ended = ended
+	go func() {
+		_ = cmd.Wait() // the log says why it ended
+		close(ended)
+	}()
 }
 
 // Kill ends all processes of the server at once, as a power cut does.
 func (s *Server) Kill() {
-	if s.cmd.ProcessState != nil {
+	select {
+	case <-s.ended:
 		return
+	default:
 	}
 	s.signal(syscall.SIGSTOP) // or it would start further ones
 	s.signal(syscall.SIGKILL)
-	_ = s.cmd.Wait() // killed
+	<-s.ended
 }
 
 // Pause stops the server, which then answers nothing.

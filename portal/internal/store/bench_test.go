@@ -67,7 +67,6 @@ func benchQuestions(b *testing.B, o Options) {
 	b.Helper()
 	s, _ := open(b, o)
 	fillYear(b, s, *benchRows)
-	require.NoError(b, s.dialect.maintain(b.Context(), s.opened()))
 	r := rand.New(rand.NewPCG(2, 2))
 	first := Page{Limit: 100}
 	device := func() string { return fmt.Sprintf("device_%05d", r.IntN(1000)) }

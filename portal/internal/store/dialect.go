@@ -31,12 +31,11 @@ type dialect interface {
 	where() string
 	// open opens the database and brings its tables to this version.
 	open(ctx context.Context) (*sql.DB, error)
-	// bind returns a statement with its ? as the database wants them.
+	// bind returns a statement as the database wants it: with its ?, and with its ~, which keep a column
+	// from being looked up by its index where the database chooses badly.
 	bind(statement string) string
 	// prepare makes room for entries of the audit trail that were recorded at that time, in ms.
 	prepare(ctx context.Context, db *sql.DB, month time.Time) error
-	// maintain updates what the database knows of its tables, by which it chooses indexes.
-	maintain(ctx context.Context, db *sql.DB) error
 	// refused reports whether the database refuses what is in a record; it would again.
 	refused(err error) bool
 	// damaged reports whether an error says that what is in the database is not what was written.
@@ -97,14 +96,11 @@ func (d sqlite) open(ctx context.Context) (*sql.DB, error) {
 	return db, nil
 }
 
-func (d sqlite) bind(statement string) string { return statement }
+// bind makes ~ a +, which SQLite takes for an expression that no index has. It keeps no statistics that
+// could tell a device, with few rows, from a person, with many.
+func (d sqlite) bind(statement string) string { return strings.ReplaceAll(statement, "~", "+") }
 
 func (d sqlite) prepare(context.Context, *sql.DB, time.Time) error { return nil }
-
-func (d sqlite) maintain(ctx context.Context, db *sql.DB) error {
-	_, err := db.ExecContext(ctx, "pragma analysis_limit = 400; analyze") //nolint:misspell // a word of SQL
-	return err
-}
 
 func (d sqlite) refused(err error) bool {
 	var e *sqlitedriver.Error
@@ -189,7 +185,9 @@ func (d postgres) open(ctx context.Context) (*sql.DB, error) {
 	return db, nil
 }
 
+// bind drops ~: PostgreSQL's statistics are better than a fixed choice.
 func (d postgres) bind(statement string) string {
+	statement = strings.ReplaceAll(statement, "~", "")
 	var b strings.Builder
 	for n := 1; ; n++ {
 		before, after, found := strings.Cut(statement, "?")
@@ -222,8 +220,6 @@ func (d postgres) prepare(ctx context.Context, db *sql.DB, month time.Time) erro
 	}
 	return tx.Commit()
 }
-
-func (d postgres) maintain(context.Context, *sql.DB) error { return nil } // autovacuum does
 
 func (d postgres) refused(err error) bool {
 	var e *pgconn.PgError

@@ -24,15 +24,15 @@ type JournalQuery struct {
 func (q *JournalQuery) where() where {
 	var w where
 	w.is("device", q.Device)
-	w.is("building", q.Building)
 	w.is("rule", q.Rule)
-	if q.Floor != nil {
-		w.add("floor = ?", *q.Floor)
-	}
+	w.is("building", q.Building)
 	w.is("alert_type", q.AlertTypes...)
 	w.is("severity", q.Severities...)
 	w.is("state", q.States...)
 	w.is("source", q.Sources...)
+	if q.Floor != nil {
+		w.add("floor = ?", *q.Floor)
+	}
 	if q.Text != "" {
 		w.add("words like ? escape '!'", "%"+strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(clean(q.Text))+"%")
 	}

@@ -38,9 +38,15 @@ func (w *where) add(part string, args ...any) {
 	w.args = append(w.args, args...)
 }
 
-// is adds that a column has one of the values, if there are any.
+// is adds that a column has one of the values, if there are any. Columns are to be added with those
+// first of which a value has the fewest rows: the index of the first one is used, and the others, marked
+// with ~, are compared (see dialect.bind). With several values of a column the rows of an index are not
+// in the order of time, so it is never used.
 func (w *where) is(column string, values ...string) {
 	values = present(values)
+	if len(w.parts) > 0 || len(values) > 1 {
+		column = "~" + column
+	}
 	switch len(values) {
 	case 0:
 	case 1:

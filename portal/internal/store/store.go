@@ -28,8 +28,6 @@ const (
 	checkEvery = 5 * time.Second
 	// checkWithin is how long it may take to answer that.
 	checkWithin = 3 * time.Second
-	// maintainEvery is how often the database looks at its tables.
-	maintainEvery = time.Hour
 	// connectWithin bounds an attempt to open it, migrations included.
 	connectWithin = 10 * time.Minute
 )
@@ -95,7 +93,6 @@ func (s *Store) Where() string { return s.dialect.where() }
 // trying while the database is away.
 func (s *Store) Run(ctx context.Context) error {
 	defer s.close()
-	var maintained time.Time
 	for ctx.Err() == nil {
 		s.replaceDamaged()
 		look := s.check
@@ -108,11 +105,6 @@ func (s *Store) Run(ctx context.Context) error {
 		wait := checkEvery
 		if s.Up() != nil {
 			wait = connectEvery
-		} else if time.Since(maintained) > maintainEvery {
-			maintained = time.Now()
-			if err := s.dialect.maintain(ctx, s.opened()); err != nil && ctx.Err() == nil {
-				s.log.Warn("the database could not look at its tables", "database", s.Where(), "err", err)
-			}
 		}
 		lifecycle.Pause(ctx, wait)
 	}

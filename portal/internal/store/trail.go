@@ -19,15 +19,15 @@ type TrailQuery struct {
 
 func (q *TrailQuery) where() where {
 	var w where
+	w.is("alert_id", q.AlertID)
+	w.is("command_id", q.CommandID)
 	w.is("device", q.Device)
+	w.is("operator", q.By)
+	w.is("rule", q.Rule)
 	w.is("building", q.Building)
 	w.is("alert_type", q.AlertType)
-	w.is("alert_id", q.AlertID)
-	w.is("rule", q.Rule)
-	w.is("operator", q.By)
-	w.is("command_id", q.CommandID)
-	w.is("action", q.Actions...)
 	w.is("outcome", q.Outcomes...)
+	w.is("action", q.Actions...)
 	w.between("recorded_at", q.From, q.To)
 	return w
 }
