@@ -166,7 +166,7 @@ func TestThePastAsFilesForSpreadsheets(t *testing.T) {
 	require.Equal(t, "操作人", r.rows("/api/v1/audit.csv?lang=zh&by=nobody")[0][2])
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, "http://"+r.portal.Addr()+"/api/v1/audit.csv", nil)
 	require.NoError(t, err)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{Timeout: waitTimeout}).Do(req)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusOK, resp.StatusCode)
