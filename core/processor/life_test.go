@@ -82,7 +82,7 @@ func TestRemovedDeviceIsClosedAndFreed(t *testing.T) {
 	require.Equal(t, "somebody", entries[0].By)
 	require.Empty(t, entries[0].Outcome, "the command has one outcome")
 	require.Equal(t, telemetry.AuditEntry{
-		Time: now, DeviceID: "d1", By: "somebody", CommandID: "r1", Action: telemetry.ActionRemove,
+		Time: now, DeviceID: "d1", Building: "A栋", By: "somebody", CommandID: "r1", Action: telemetry.ActionRemove,
 		Outcome: telemetry.OutcomeApplied, Event: telemetry.EventRemoved, Note: "scrapped",
 	}, entries[1])
 

@@ -255,7 +255,7 @@ func TestCloseWaitsUntilItsContextEnds(t *testing.T) {
 func TestClientsAreToldWhenTheServerCloses(t *testing.T) {
 	s, addr := start(t, &store{})
 	four, five := mqtttest.Connect(t, addr, 4, nil), mqtttest.Connect(t, addr, 5, nil)
-	require.Equal(t, 2, s.Clients())
+	require.Eventually(t, func() bool { return s.Clients() == 2 }, waitTimeout, time.Millisecond)
 	done := make(chan error, 1)
 	go func() { done <- s.Close(context.WithoutCancel(t.Context())) }()
 	require.Zero(t, four.Disconnected())

@@ -54,7 +54,7 @@ func TestWebSocketClientsAreServedLikeOthers(t *testing.T) {
 		st := &store{}
 		s, addr := startWeb(t, st)
 		c := exchangeClient{connectWeb(t, addr, version, nil), t}
-		require.Equal(t, 1, s.Clients())
+		require.Eventually(t, func() bool { return s.Clients() == 1 }, waitTimeout, time.Millisecond)
 		c.Publish(topic, 0, 0, "a")
 		c.Publish(topic, 1, 1, "b")
 		require.EqualValues(t, 1, c.Read().PacketID)
