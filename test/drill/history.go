@@ -31,7 +31,7 @@ func historyFaults() []rig.Fault {
 	return []rig.Fault{
 		{
 			Name: "history-kill", Breaks: "the core that keeps the history is killed (kill -9), and restarted",
-			Expects: "the history has each value in device-data once, and no other", Times: 50, Quick: 4, Site: site, Run: killHistory,
+			Expects: "the history has each value in device-data once, and no other", Times: 50, Quick: 3, Site: site, Run: killHistory,
 		},
 		{
 			Name: "history-damage", Breaks: "core is killed, and today's file of the history is overwritten",
@@ -54,12 +54,25 @@ func killHistory(ctx context.Context, r *rig.Round) error {
 			return err
 		}
 		r.Happened()
-		if err := restart(ctx, r, name, "ready again", 0); err != nil {
+		if err := restartHistory(ctx, r, name); err != nil {
 			return err
 		}
 	}
 	r.AtEnd(func(ctx context.Context) error { return compareHistory(ctx, r) })
 	return nil
+}
+
+// restartHistory starts core and waits until the history reads: a kill before that, while it waits for
+// its group to notice the last one, would hit nothing.
+func restartHistory(ctx context.Context, r *rig.Round, name string) error {
+	if err := restart(ctx, r, name, "ready again", 0); err != nil {
+		return err
+	}
+	took, err := rig.Await(ctx, "the history to read again", func() error { return behind(ctx, r, name, 1) })
+	if err == nil {
+		r.Recovered("the history reads again, after core was ready", took, 0)
+	}
+	return err
 }
 
 func damageHistory(ctx context.Context, r *rig.Round) error {
@@ -76,7 +89,7 @@ func damageHistory(ctx context.Context, r *rig.Round) error {
 			return err
 		}
 		r.Happened()
-		if err := restart(ctx, r, name, "ready again", 0); err != nil {
+		if err := restartHistory(ctx, r, name); err != nil {
 			return err
 		}
 	}
