@@ -234,7 +234,7 @@ func (s *Store) explain(ctx context.Context, db *sql.DB, what string, err error)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrRefused), errors.Is(err, ErrStartOver):
+	case errors.Is(err, ErrStartOver):
 		return fmt.Errorf("%s: %w", what, err)
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w: %w", what, ErrSlow, err)

@@ -55,6 +55,11 @@ export function createPast(ctx, scope, params, { path, fields, more = () => ({})
     onChange();
   }
 
+  scope.onEnd(() => {
+    clearTimeout(timer);
+    turn++; // what is still on its way is for nobody
+  });
+
   const chosen = () => Object.fromEntries(inputs.map((el) => [el.dataset.field, el.value.trim()]));
 
   /** question is what is asked for; to is open while the range ends now. */
