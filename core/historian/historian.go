@@ -150,7 +150,7 @@ func (h *Historian) connect(ctx, life context.Context) (sarama.Client, error) {
 	if err := kafka.EnsureTopics(ctx, h.log, h.o.Brokers, topics...); err != nil {
 		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
-	conf := kafka.NewSettings(clientID)
+	conf := kafka.NewSettings(h.clientID())
 	conf.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{kafka.Sole{}}
 	if h.keeper.Shared() {
 		conf.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyRange()}
@@ -168,7 +168,32 @@ func (h *Historian) connect(ctx, life context.Context) (sarama.Client, error) {
 		_ = client.Close() // the first error says why
 		return nil, err
 	}
+	h.succeed(client)
 	return client, nil
+}
+
+// clientID is that of the historian at the brokers. Of an archive it is the same for every process that
+// opens it, which is one at a time.
+func (h *Historian) clientID() string {
+	if h.keeper.Shared() {
+		return clientID
+	}
+	return clientID + "-" + h.keeper.ID()
+}
+
+// succeed removes from the group what an earlier process with this archive left there when it was killed.
+// Without that the partitions wait for its session to time out.
+func (h *Historian) succeed(client sarama.Client) {
+	if h.keeper.Shared() {
+		return // others with this engine are at work
+	}
+	n, err := kafka.Evict(client, h.group, h.clientID())
+	switch {
+	case err != nil:
+		h.log.Warn("removing an earlier member from the group failed, waiting for its session to end", "group", h.group, "err", err)
+	case n > 0:
+		h.log.Info("removed earlier members of this archive from the group", "group", h.group, "count", n)
+	}
 }
 
 // owner is what a historian writes beside its positions.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,9 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
 	"industrial-iot-monitor/internal/history"
@@ -178,6 +182,57 @@ func TestRestartReadsOn(t *testing.T) {
 }
 
 // TestSecondHistorianIsRefused: beside one that runs, and after one that ran, until its group is gone.
+// abandon puts a member of the historian's group where a killed process left it: it never says anything
+// again, and the broker waits five minutes for it.
+func (p *plant) abandon(clientID string) {
+	p.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(p.brokers...), kgo.ClientID(clientID))
+	require.NoError(p.t, err)
+	defer client.Close()
+	join := kmsg.NewPtrJoinGroupRequest()
+	join.Group, join.ProtocolType = p.group+groupSuffix, "consumer"
+	join.SessionTimeoutMillis, join.RebalanceTimeoutMillis = 300_000, 300_000
+	protocol := kmsg.NewJoinGroupRequestProtocol()
+	protocol.Name = kafka.Sole{}.Name()
+	metadata := kmsg.NewConsumerMemberMetadata()
+	metadata.Topics = []string{p.topics.DeviceData}
+	protocol.Metadata = metadata.AppendTo(nil)
+	join.Protocols = []kmsg.JoinGroupRequestProtocol{protocol}
+	joined, err := join.RequestWith(p.t.Context(), client)
+	require.NoError(p.t, err)
+	if errors.Is(kerr.ErrorForCode(joined.ErrorCode), kerr.MemberIDRequired) {
+		join.MemberID = joined.MemberID
+		joined, err = join.RequestWith(p.t.Context(), client)
+		require.NoError(p.t, err)
+	}
+	require.NoError(p.t, kerr.ErrorForCode(joined.ErrorCode))
+	sync := kmsg.NewPtrSyncGroupRequest()
+	sync.Group, sync.Generation, sync.MemberID = join.Group, joined.Generation, joined.MemberID
+	sync.ProtocolType, sync.Protocol = &join.ProtocolType, &protocol.Name
+	assigned := kmsg.NewSyncGroupRequestGroupAssignment()
+	assigned.MemberID = joined.MemberID
+	sync.GroupAssignment = []kmsg.SyncGroupRequestGroupAssignment{assigned}
+	synced, err := sync.RequestWith(p.t.Context(), client)
+	require.NoError(p.t, err)
+	require.NoError(p.t, kerr.ErrorForCode(synced.ErrorCode))
+}
+
+func TestAfterAKillTheHistoryReadsAtOnce(t *testing.T) {
+	p := newPlant(t)
+	dir := t.TempDir()
+	r := p.start(dir)
+	p.send("d1", 5, 20)
+	r.series(p, "d1", 5)
+	id := r.clientID()
+	r.stop()
+
+	p.abandon(id)
+	p.send("d2", 5, 20)
+	r = p.start(dir)
+	r.series(p, "d2", 5)
+	require.Contains(t, r.log.String(), "removed earlier members")
+}
+
 func TestSecondHistorianIsRefused(t *testing.T) {
 	p := newPlant(t)
 	p.send("d1", 10, 0)

@@ -21,12 +21,9 @@ func CommittedOffsets(client sarama.Client, group, topic string) (map[int32]Comm
 	if err != nil {
 		return nil, fmt.Errorf("listing the partitions of %s: %w", topic, err)
 	}
-	node, err := findCoordinator(client, sarama.CoordinatorGroup, group)
+	node, err := groupCoordinator(client, group)
 	if err != nil {
-		return nil, fmt.Errorf("finding the group coordinator: %w", err)
-	}
-	if err := node.Open(client.Config()); err != nil && !errors.Is(err, sarama.ErrAlreadyConnected) {
-		return nil, fmt.Errorf("connecting to the group coordinator: %w", err)
+		return nil, err
 	}
 	req := &sarama.OffsetFetchRequest{Version: 5, ConsumerGroup: group}
 	for _, p := range partitions {
@@ -49,6 +46,48 @@ func CommittedOffsets(client sarama.Client, group, topic string) (map[int32]Comm
 		}
 	}
 	return out, nil
+}
+
+func groupCoordinator(client sarama.Client, group string) (*sarama.Broker, error) {
+	node, err := findCoordinator(client, sarama.CoordinatorGroup, group)
+	if err != nil {
+		return nil, fmt.Errorf("finding the group coordinator: %w", err)
+	}
+	if err := node.Open(client.Config()); err != nil && !errors.Is(err, sarama.ErrAlreadyConnected) {
+		return nil, fmt.Errorf("connecting to the group coordinator: %w", err)
+	}
+	return node, nil
+}
+
+// Evict removes the members with a client id from a group and returns how many there were. A program
+// that is the only one with its client id removes what it left behind when it was killed: otherwise its
+// partitions wait until that member's session times out.
+func Evict(client sarama.Client, group, clientID string) (int, error) {
+	node, err := groupCoordinator(client, group)
+	if err != nil {
+		return 0, err
+	}
+	described, err := node.DescribeGroups(&sarama.DescribeGroupsRequest{Version: 1, Groups: []string{group}})
+	if err != nil {
+		return 0, fmt.Errorf("describing group %s: %w", group, err)
+	}
+	n := 0
+	for _, g := range described.Groups {
+		for id, m := range g.Members {
+			if m.ClientId != clientID {
+				continue
+			}
+			resp, err := node.LeaveGroup(&sarama.LeaveGroupRequest{Version: 1, GroupId: group, MemberId: id})
+			if err == nil && !errors.Is(resp.Err, sarama.ErrNoError) && !errors.Is(resp.Err, sarama.ErrUnknownMemberId) {
+				err = resp.Err
+			}
+			if err != nil {
+				return n, fmt.Errorf("removing member %s from group %s: %w", id, group, err)
+			}
+			n++
+		}
+	}
+	return n, nil
 }
 
 // Sole is a balance strategy that gives one member of a group all partitions. The others wait.

@@ -25,7 +25,13 @@ func (member) ConsumeClaim(s sarama.ConsumerGroupSession, _ sarama.ConsumerGroup
 // join makes a member of the group and returns its metadata. It stays until the test ends.
 func join(t *testing.T, brokers []string, group, topic string) *sarama.ConsumerGroupMetadata {
 	t.Helper()
-	g, err := sarama.NewConsumerGroup(brokers, group, kafka.NewSettings("test"))
+	return sarama.NewConsumerGroupMetadataFromSession(joinAs(t, brokers, "test", group, topic), group, nil)
+}
+
+// joinAs makes a member with a client id and returns its first session.
+func joinAs(t *testing.T, brokers []string, clientID, group, topic string) sarama.ConsumerGroupSession {
+	t.Helper()
+	g, err := sarama.NewConsumerGroup(brokers, group, kafka.NewSettings(clientID))
 	require.NoError(t, err)
 	m := member{joined: make(chan sarama.ConsumerGroupSession, 1)}
 	done := make(chan struct{})
@@ -43,7 +49,7 @@ func join(t *testing.T, brokers []string, group, topic string) *sarama.ConsumerG
 	})
 	select {
 	case s := <-m.joined:
-		return sarama.NewConsumerGroupMetadataFromSession(s, group, nil)
+		return s
 	case <-within(t).Done():
 		t.Fatal("did not join the group in time")
 		return nil
@@ -90,4 +96,30 @@ func TestOffsetsAreCommittedWithTheTransaction(t *testing.T) {
 	}
 	require.Equal(t, map[int32]int64{0: 9, 1: 8}, kafkatest.Committed(t, brokers, group, in), "what was refused left nothing")
 	require.Len(t, kafkatest.ReadAll(t, brokers, out, 2, waitTimeout), 2, "nor its records")
+}
+
+func TestEvictRemovesTheMembersOfAClientAlone(t *testing.T) {
+	brokers := kafkatest.Brokers(t)
+	in := newTopic(t, brokers, kafka.Topic{Partitions: 2})
+	group := kafkatest.Name(t, "group")
+	client, err := kafka.NewClient(t.Context(), brokers, kafka.NewSettings("test"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = client.Close() })
+
+	n, err := kafka.Evict(client, group, "first")
+	require.NoError(t, err, "a group that does not exist yet")
+	require.Zero(t, n)
+	first := joinAs(t, brokers, "first", group, in)
+	n, err = kafka.Evict(client, group, "second")
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.NoError(t, first.Context().Err())
+	n, err = kafka.Evict(client, group, "first")
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	select {
+	case <-first.Context().Done():
+	case <-within(t).Done():
+		t.Fatal("the removed member's session goes on")
+	}
 }
