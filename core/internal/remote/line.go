@@ -94,22 +94,36 @@ func appendTag(dst []byte, name, value string) []byte {
 		return dst
 	}
 	dst = append(append(append(dst, ','), name...), '=')
+	value = stored(value)
 	for i := range len(value) {
-		c := value[i]
-		switch {
-		case c == ',' || c == '=' || c == ' ':
-			dst = append(dst, '\\', c)
-		case c < ' ' || c == 0x7f || c == '\\' || c == '~':
-			// The protocol cannot say these everywhere; ~ is what introduces them.
-			dst = fmt.Appendf(dst, "~%02X", c)
-		default:
-			dst = append(dst, c)
+		if c := value[i]; c == ',' || c == '=' || c == ' ' {
+			dst = append(dst, '\\')
 		}
+		dst = append(dst, value[i])
 	}
 	return dst
 }
 
-// plain returns the value that a tag was made of.
+// stored returns a tag's value as the engine has it: the protocol cannot say some bytes everywhere, which
+// become ~ and their hexadecimal number.
+func stored(value string) string {
+	if strings.IndexFunc(value, odd) < 0 {
+		return value
+	}
+	out := make([]byte, 0, len(value)+6)
+	for i := range len(value) {
+		if c := value[i]; odd(rune(c)) {
+			out = fmt.Appendf(out, "~%02X", c)
+		} else {
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
+
+func odd(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' || c == '~' }
+
+// plain is the inverse of stored.
 func plain(tag string) string {
 	if !strings.Contains(tag, "~") {
 		return tag

@@ -53,10 +53,15 @@ type engine interface {
 	readings(ctx context.Context, device string, from, to int64) ([]course, error)
 	// steps adds the values of a device up in steps that begin at multiples of step.
 	steps(ctx context.Context, device string, from, to, step int64, add func(f samples.Field, at int64, t tally)) error
+	// means adds up, in steps as of steps, the devices of a building: n is how many have values, sum is
+	// that of their means.
+	means(ctx context.Context, building string, from, to, step int64, add func(f samples.Field, at int64, t tally)) error
 	// devices returns the devices that may have readings in a range.
 	devices(ctx context.Context, from, to int64) ([]string, error)
 	// begins returns the time of the oldest reading of a device, 0 if there is none.
 	begins(ctx context.Context, device string) (int64, error)
+	// founded returns the time of the oldest reading of a building, to the day, 0 if there is none.
+	founded(ctx context.Context, building string) (int64, error)
 	// oldest returns the time of the oldest reading, to the day, 0 if there is none.
 	oldest(ctx context.Context) (int64, error)
 	close()
@@ -71,16 +76,16 @@ type Keeper struct {
 
 	mu     sync.Mutex
 	newest int64
-	began  map[string]begin
+	began  map[string]begin // of devices by id, and of buildings
 }
 
-// begin is when the oldest reading of a device was taken, and when that was asked.
+// begin is when the oldest reading of a device or a building was taken, and when that was asked.
 type begin struct {
 	at    int64
 	asked time.Time
 }
 
-// beginsFor is how long the begin of a device is remembered: only the engine's retention moves it on.
+// beginsFor is how long a begin is remembered: only the engine's retention moves it on.
 const beginsFor = 10 * time.Minute
 
 // New returns a Keeper. It does not connect.
@@ -136,19 +141,24 @@ func (k *Keeper) Close() error {
 
 // Begins returns when the oldest reading of a device was taken that is kept, in ms, 0: none is.
 func (k *Keeper) Begins(ctx context.Context, device string) (int64, error) {
+	return k.remember(device, func() (int64, error) { return k.engine.begins(ctx, device) })
+}
+
+// remember asks for a begin that is not known or was asked too long ago.
+func (k *Keeper) remember(of string, ask func() (int64, error)) (int64, error) {
 	k.mu.Lock()
-	b, ok := k.began[device]
+	b, ok := k.began[of]
 	k.mu.Unlock()
 	if ok && time.Since(b.asked) < beginsFor {
 		return b.at, nil
 	}
-	at, err := k.engine.begins(ctx, device)
+	at, err := ask()
 	if err != nil || at == 0 {
 		return 0, err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.began[device] = begin{at, time.Now()}
+	k.began[of] = begin{at, time.Now()}
 	return at, nil
 }
 

@@ -63,8 +63,7 @@ func emptyColumn(f samples.Field, n int) samples.Column {
 	return c
 }
 
-// Series returns the course of each device of a query that was checked. Means of buildings are not kept:
-// theirs are empty.
+// Series returns the course of each device and building of a query that was checked.
 func (k *Keeper) Series(ctx context.Context, q *history.Query) (*history.Answer, error) {
 	out := &history.Answer{From: q.From, To: q.To, Series: make([]history.Series, 0, len(q.Devices)+len(q.Buildings))}
 	for _, id := range q.Devices {
@@ -75,7 +74,11 @@ func (k *Keeper) Series(ctx context.Context, q *history.Query) (*history.Answer,
 		out.Series = append(out.Series, *s)
 	}
 	for _, name := range q.Buildings {
-		out.Series = append(out.Series, history.Series{Building: name, Time: []int64{}, Values: map[string]history.Column{}})
+		s, err := k.building(ctx, name, q)
+		if err != nil {
+			return nil, err
+		}
+		out.Series = append(out.Series, *s)
 	}
 	return out, nil
 }

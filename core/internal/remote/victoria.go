@@ -55,8 +55,11 @@ func (v *victoria) writer() *writer { return &writer{connTo(v.to.base), settles}
 // allReadings selects the readings of all devices, and ofDevice those of one.
 const allReadings = `{__name__=~"` + metricPrefix + `.+"}`
 
-func ofDevice(device string) string {
-	return `{__name__=~"` + metricPrefix + `.+",` + tagDevice + `="` + device + `"}`
+func ofDevice(device string) string { return readingsWith(tagDevice, device) }
+
+// readingsWith selects the readings with a tag.
+func readingsWith(tag, value string) string {
+	return `{__name__=~"` + metricPrefix + `.+",` + tag + `=` + strconv.Quote(value) + `}`
 }
 
 // vector is a part of an answer of the query API.
@@ -128,7 +131,7 @@ func (v *victoria) begins(ctx context.Context, device string) (int64, error) {
 }
 
 func (v *victoria) count(ctx context.Context, device string, from, to int64) (n int64, err error) {
-	list, err := v.window(ctx, `count_over_time(%s)`, device, span{to, to, to - from + 1, to - from + 1})
+	list, err := v.window(ctx, `count_over_time(%s) keep_metric_names`, ofDevice(device), span{to, to, to - from + 1, to - from + 1})
 	for _, x := range list {
 		for _, point := range x.Values {
 			n = max(n, int64(number(point[1])))
@@ -141,10 +144,10 @@ func (v *victoria) count(ctx context.Context, device string, from, to int64) (n 
 // that ends there. All are in ms.
 type span struct{ first, last, step, width int64 }
 
-// window calls functions, such as count_over_time(%s), over the windows of a span.
-func (v *victoria) window(ctx context.Context, functions, device string, s span) ([]vector, error) {
+// window puts a question, such as count_over_time(%s), about the windows of a span.
+func (v *victoria) window(ctx context.Context, question, selector string, s span) ([]vector, error) {
 	return v.vectors(ctx, "/api/v1/query_range", url.Values{
-		"query": {fmt.Sprintf(functions+` keep_metric_names`, fmt.Sprintf(`%s[%dms]`, ofDevice(device), s.width))},
+		"query": {fmt.Sprintf(question, fmt.Sprintf(`%s[%dms]`, selector, s.width))},
 		"start": {seconds(s.first)}, "end": {seconds(s.last)}, "step": {fmt.Sprintf("%dms", s.step)},
 	})
 }
@@ -170,11 +173,11 @@ func spans(from, to, step int64) (out []span) {
 	return out
 }
 
-const rollups = `aggr_over_time(("count_over_time","min_over_time","max_over_time","sum_over_time","last_over_time","tlast_over_time"), %s)`
+const rollups = `aggr_over_time(("count_over_time","min_over_time","max_over_time","sum_over_time","last_over_time","tlast_over_time"), %s) keep_metric_names`
 
 func (v *victoria) steps(ctx context.Context, device string, from, to, step int64, add func(f samples.Field, at int64, t tally)) error {
 	for _, s := range spans(from, to, step) {
-		list, err := v.window(ctx, rollups, device, s)
+		list, err := v.window(ctx, rollups, ofDevice(device), s)
 		if err != nil {
 			return err
 		}
@@ -185,6 +188,66 @@ func (v *victoria) steps(ctx context.Context, device string, from, to, step int6
 		}
 	}
 	return nil
+}
+
+// summaries are what means asks of the devices of a building, in the order of means. The mean of means is
+// exact only when it is asked as one: sums of means would be rounded twice.
+var summaries = []string{
+	`count(count_over_time(%s) keep_metric_names)`, `avg(avg_over_time(%s) keep_metric_names)`,
+	`min(min_over_time(%s) keep_metric_names)`, `max(max_over_time(%s) keep_metric_names)`,
+}
+
+const byField = ` by (__name__, ` + tagUnit + `, ` + tagKind + `)`
+
+func (v *victoria) means(ctx context.Context, building string, from, to, step int64, add func(f samples.Field, at int64, t tally)) error {
+	selector := readingsWith(tagBuilding, stored(building))
+	for _, s := range spans(from, to, step) {
+		all := make(map[samples.Field]map[int64]*tally)
+		for i, question := range summaries {
+			list, err := v.window(ctx, question+byField, selector, s)
+			if err != nil {
+				return err
+			}
+			for k := range list {
+				list[k].summarise(i, all)
+			}
+		}
+		for f, steps := range all {
+			for at, t := range steps {
+				t.sum *= float64(t.n)
+				add(f, at, *t)
+			}
+		}
+	}
+	return nil
+}
+
+// summarise adds one answer of summaries.
+func (x *vector) summarise(summary int, to map[samples.Field]map[int64]*tally) {
+	f := fieldOf(strings.TrimPrefix(x.Metric["__name__"], metricPrefix), x.Metric)
+	steps := to[f]
+	if steps == nil {
+		steps = make(map[int64]*tally)
+		to[f] = steps
+	}
+	for _, point := range x.Values {
+		at := int64(math.Round(number(point[0]) * 1000))
+		t := steps[at]
+		if t == nil {
+			t = new(tally)
+			steps[at] = t
+		}
+		switch v := number(point[1]); summary {
+		case 0:
+			t.n = int64(v)
+		case 1:
+			t.sum = v
+		case 2:
+			t.min = v
+		case 3:
+			t.max = v
+		}
+	}
 }
 
 // tallied is one series of an answer of rollups.
@@ -271,16 +334,22 @@ func (v *victoria) devices(ctx context.Context, from, to int64) ([]string, error
 	return answer.Data, err
 }
 
-// oldest halves the time until the first day with a series is found: the engine has an index by day.
-func (v *victoria) oldest(ctx context.Context) (int64, error) {
+func (v *victoria) oldest(ctx context.Context) (int64, error) { return v.since(ctx, allReadings) }
+
+func (v *victoria) founded(ctx context.Context, building string) (int64, error) {
+	return v.since(ctx, readingsWith(tagBuilding, stored(building)))
+}
+
+// since halves the time until the first day with a series is found: the engine has an index by day.
+func (v *victoria) since(ctx context.Context, selector string) (int64, error) {
 	low, high := int64(0), time.Now().UnixMilli()/dayMS+1
-	found, err := v.before(ctx, high)
+	found, err := v.before(ctx, selector, high)
 	if err != nil || !found {
 		return 0, err
 	}
 	for low < high { // the first day is in [low, high]
 		middle := (low + high) / 2
-		found, err := v.before(ctx, middle)
+		found, err := v.before(ctx, selector, middle)
 		if err != nil {
 			return 0, err
 		}
@@ -293,11 +362,11 @@ func (v *victoria) oldest(ctx context.Context) (int64, error) {
 	return low * dayMS, nil
 }
 
-// before reports whether there are readings until the end of a day.
-func (v *victoria) before(ctx context.Context, day int64) (bool, error) {
+// before reports whether there are series until the end of a day.
+func (v *victoria) before(ctx context.Context, selector string, day int64) (bool, error) {
 	var answer struct {
 		Data []map[string]string `json:"data"`
 	}
-	err := v.ask(ctx, "/api/v1/series", url.Values{"match[]": {allReadings}, "start": {seconds(1000)}, "end": {seconds((day+1)*dayMS - 1)}, "limit": {"1"}}, &answer)
+	err := v.ask(ctx, "/api/v1/series", url.Values{"match[]": {selector}, "start": {seconds(1000)}, "end": {seconds((day+1)*dayMS - 1)}, "limit": {"1"}}, &answer)
 	return len(answer.Data) > 0, err
 }
