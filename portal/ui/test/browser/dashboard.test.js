@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { startBalancer } from './balancer.js';
 import { api, base, DEVICES, publish, startPlant } from './plant.js';
 import { heap, launch, open, quantile, shot, until, watch, within } from './page.js';
 
@@ -546,6 +547,71 @@ check('one operator sees what another one did, and a flood is named', async (t, 
   await one.context.close();
   await two.context.close();
 });
+
+check('two portals behind a balancer show the same, and one is enough', async (t, n) => {
+  const portals = [base, `http://127.0.0.1:${plant.port(8080)}`];
+  const balancer = await startBalancer(portals.map((url) => Number(new URL(url).port)));
+  const contexts = [];
+  try {
+    const id = `probe_twin${n}`;
+    const storage = { operator: 'Li Wei' };
+    await publish(id, { temperature: 20 });
+    const [one, two] = await Promise.all([0, 1].map(async () => {
+      const { page, context } = await open(browser, '#/alarms', { storage, at: balancer.url });
+      contexts.push(context);
+      await until(page, () => globalThis.iot.state.plant.liveness().state === 'live');
+      return page;
+    }));
+    assert.deepEqual(Object.values(balancer.sockets), [1, 1], 'each portal has one of the two pages');
+
+    const row = (page, more = '') => page.locator(`.alarm-row${more}`, { hasText: id });
+    await publish(id, { temperature: 94 });
+    for (const page of [one, two]) await row(page).waitFor({ timeout: 20_000 });
+    await row(one).locator('input[type=checkbox]').check();
+    await one.keyboard.press('a');
+    await one.locator('dialog button[type=submit]').click();
+    for (const page of [one, two]) await row(page, '.is-acknowledged').waitFor({ timeout: 10_000 });
+
+    // What each of them says of the same past and present; what moves is asked for the time before.
+    const to = Date.now() - 10_000;
+    const known = (await api('/api/v1/devices?limit=1&presence=online&q=device_')).items[0];
+    for (const path of [
+      `/api/v1/devices/${id}`, `/api/v1/journal?device_id=${id}`, `/api/v1/audit?device_id=${id}`, '/api/v1/sensors',
+      `/api/v1/devices/${known.device_id}/series?from=${to - 600_000}&to=${to}`, `/api/v1/buildings/${encodeURIComponent(known.building ?? known.location.building)}/series?from=${to - 3_600_000}&to=${to}`,
+    ]) {
+      let said = [];
+      await eventually(async () => {
+        const answers = await Promise.all(portals.map((url) => fetch(url + path)));
+        for (const a of answers) assert.equal(a.status, 200, `${a.url}: ${a.statusText}`);
+        said = await Promise.all(answers.map(async (a) => plain(await a.json())));
+        return said[0] === said[1];
+      }).catch((e) => { throw new Error(`${path}: ${e.message}: ${said.join('\n')}`); });
+      if (path.includes('/series')) assert.match(said[0], /"time":\[\d/, path);
+    }
+
+    // One portal dies; its page goes on with the other, and the alarm of the meantime is there once.
+    await plant.killPortal();
+    await publish(id, { temperature: 20 });
+    await publish(`${id}b`, { temperature: 94 });
+    for (const page of [one, two]) {
+      await until(page, () => globalThis.iot.state.plant.liveness().state === 'live');
+      const other = page.locator('.alarm-row', { hasText: `${id}b` });
+      await other.waitFor({ timeout: 20_000 });
+      assert.equal(await other.count(), 1);
+    }
+    assert.equal(balancer.sockets[new URL(portals[1]).port], 2, 'the living portal has both');
+    await publish(`${id}b`, { temperature: 20 });
+  } finally {
+    for (const context of contexts) await context.close();
+    balancer.close();
+    await plant.revive();
+  }
+});
+
+/** plain is an answer without what is a portal's own or moves on by itself. */
+function plain(answer) {
+  return JSON.stringify(answer, (key, value) => (/^(seq|epoch|age_ms|received_at|portal_at|now|begins_ms)$/.test(key) ? undefined : value));
+}
 
 check('both languages, both themes, three widths, and the keyboard', async (t, n) => {
   const known = (await api('/api/v1/devices?limit=1&presence=online&q=device_')).items[0].device_id;

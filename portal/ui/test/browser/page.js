@@ -17,18 +17,18 @@ export async function launch() {
 }
 
 /** open shows a page and keeps a record of what it asked for and complained of. */
-export async function open(browser, hash = '#/overview', { width = 1440, height = 900, lang = 'en-US', theme = 'light', storage = {} } = {}) {
+export async function open(browser, hash = '#/overview', { width = 1440, height = 900, lang = 'en-US', theme = 'light', storage = {}, at = base } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, locale: lang, colorScheme: theme, acceptDownloads: true });
   await context.addInitScript((s) => {
     for (const [k, v] of Object.entries(s)) localStorage.setItem(k, v);
   }, storage);
   const page = await context.newPage();
   const seen = { foreign: [], errors: [] };
-  page.on('request', (r) => !r.url().startsWith(base) && !/^(data|blob):/.test(r.url()) && seen.foreign.push(r.url()));
+  page.on('request', (r) => !r.url().startsWith(at) && !/^(data|blob):/.test(r.url()) && seen.foreign.push(r.url()));
   page.on('console', (m) => m.type() === 'error' && seen.errors.push(m.text()));
   page.on('pageerror', (e) => seen.errors.push(e.message));
   const started = Date.now();
-  await page.goto(`${base}/${hash}`);
+  await page.goto(`${at}/${hash}`);
   return { page, context, seen, started };
 }
 
