@@ -200,10 +200,28 @@ type comparison struct {
 	names map[string]string // of devices, each once
 }
 
+// catchUp is how long the history may take for what Kafka gained while it was broken.
+const catchUp = 10 * time.Minute
+
+var errReads = errors.New("the history still reads")
+
 func compareHistory(ctx context.Context, r *rig.Round) error {
+	name := cluster.Numbered(cluster.Core, 0)
+	// First: a comparison of millions of readings takes longer than a wait for the last of them.
+	_, err := rig.AwaitFor(ctx, "the history to catch up", catchUp, func() error {
+		lag, err := r.Metric(ctx, name, "core_history_lag_records")
+		if err == nil && lag > 0 {
+			err = fmt.Errorf("%w: %v records to go", errReads, lag)
+		}
+		return err
+	})
+	if err != nil {
+		r.Check(false, "%v", err)
+		return ctx.Err()
+	}
 	c := comparison{r, maphash.MakeSeed(), make(map[string]string)}
 	compared := 0
-	_, err := rig.Await(ctx, "the history to be complete", func() error {
+	_, err = rig.Await(ctx, "the history to be complete", func() error {
 		records, readings, err := c.inKafka(ctx)
 		if err != nil {
 			return err
