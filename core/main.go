@@ -43,6 +43,7 @@ func command(run func(ctx context.Context, args []string, out, errs io.Writer) i
 
 // keepHistory is core with nothing but the history.
 func keepHistory() int {
+	program.CollectAt(40) // the newest readings outweigh what reading them leaves behind
 	load := program.FromEnvironment[historian.ProgramConfig]("core historian", "keeps the history of readings and answers questions about it, and does nothing else", os.Args[2:])
 	return program.Run("core historian", load, func(cfg historian.ProgramConfig, log *slog.Logger) (*historian.Program, error) {
 		return historian.NewProgram(&cfg, log)
