@@ -51,7 +51,7 @@ func TestDocumentIsConsistent(t *testing.T) {
 	k, err := theContract()
 	require.NoError(t, err)
 	ids := map[string]bool{}
-	for _, table := range [][]endpoint{plantEndpoints, alarmEndpoints} {
+	for _, table := range endpoints() {
 		for i := range table {
 			e := &table[i]
 			require.False(t, ids[e.id], e.id)
@@ -99,7 +99,7 @@ func every(v any, ptr string, f func(ptr string, v map[string]any)) {
 func TestDescribedFieldsExist(t *testing.T) {
 	s, err := newSchemas()
 	require.NoError(t, err)
-	s.document(plantEndpoints, alarmEndpoints)
+	s.document(endpoints()...)
 	fields := map[string]bool{}
 	for _, typ := range s.named {
 		for _, f := range jsonFields(typ) {
@@ -209,7 +209,7 @@ func TestOnlyDocumentedParametersAreAccepted(t *testing.T) {
 		}
 		return out
 	}
-	for _, table := range [][]endpoint{plantEndpoints, alarmEndpoints} {
+	for _, table := range endpoints() {
 		for i := range table {
 			e := &table[i]
 			path := values.Replace(e.path)

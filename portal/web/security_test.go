@@ -123,7 +123,7 @@ func TestCompressedBodyIsRefusedBeforeItIsUnpacked(t *testing.T) {
 	}
 	type target struct{ method, path string }
 	var targets []target
-	for _, table := range [][]endpoint{plantEndpoints, alarmEndpoints} {
+	for _, table := range endpoints() {
 		for i := range table {
 			if e := &table[i]; e.verb() != http.MethodGet {
 				targets = append(targets, target{e.verb(), strings.NewReplacer("{id}", "a1", "{action}", "acknowledge").Replace(e.path)})
