@@ -51,7 +51,7 @@ type dashboardAnswer struct {
 // sharing says whose a view or dashboard is.
 type sharing struct {
 	By    string `json:"by"`    // operator; see access.go
-	Scope string `json:"scope"` // shared by default
+	Scope string `json:"scope"` // of a new one shared by default, else as it was
 	Name  string `json:"name"`
 }
 
@@ -106,6 +106,9 @@ func (b *dashboardBody) document(by string) (metadata.Document, error) {
 	return &metadata.Dashboard{Scope: b.scope(by), Description: b.Description, Tiles: tiles}, nil
 }
 
+// nobody owns nothing: no operator has the name.
+const nobody = "\n"
+
 // owned reads the parameters that select views or dashboards: those of everybody, and the operator's own.
 func owned(c *fiber.Ctx, kind metadata.Kind) (*store.DocumentQuery, error) {
 	scope, err := oneOf(c, "scope", metadata.Scopes...)
@@ -119,7 +122,7 @@ func owned(c *fiber.Ctx, kind metadata.Kind) (*store.DocumentQuery, error) {
 	q := &store.DocumentQuery{Kind: kind, ByName: true, Text: strings.ToLower(strings.Clone(c.Query("q"))), Owners: []string{""}}
 	switch {
 	case scope == metadata.ScopeOwn && name == "":
-		return nil, badParameter("by", "the operator whose own ones are meant")
+		q.Owners = []string{nobody}
 	case scope == metadata.ScopeOwn:
 		q.Owners = []string{name}
 	case scope == "" && name != "":
@@ -206,6 +209,9 @@ func (p *Portal) updateOwned(c *fiber.Ctx, kind metadata.Kind, b writable, s *sh
 	}
 	if err != nil {
 		return nil, "", err
+	}
+	if s.Scope == "" && before.Doc.Index().Owner != "" {
+		s.Scope = metadata.ScopeOwn
 	}
 	doc, err := b.document(by)
 	if err != nil {

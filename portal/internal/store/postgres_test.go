@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/portal/internal/metadata"
 	"industrial-iot-monitor/test/pgtest"
 )
 
@@ -77,6 +79,42 @@ func TestPostgreSQLThatStandsStill(t *testing.T) {
 	require.Eventually(t, func() bool { return s.Up() == nil }, waitTimeout, time.Millisecond)
 	_, err = s.Trail(t.Context(), &TrailQuery{}, Page{Limit: 1})
 	require.NoError(t, err)
+}
+
+// TestPostgreSQLAppliesEachChangeOnce has two portals apply the same topic at once.
+func TestPostgreSQLAppliesEachChangeOnce(t *testing.T) {
+	o := Options{URL: pgtest.Start(t).Database()}
+	first, _ := open(t, o)
+	second, _ := open(t, o)
+	var records []Record
+	for i := range int64(200) {
+		records = append(records, changed(t, i, fmt.Sprint("c", i), fmt.Sprint("v", i%10), i/10+1, fmt.Sprint("p", i%2), view(fmt.Sprint("v", i%10), "")))
+	}
+	done := make(chan error, 2)
+	for _, s := range []*Store{first, second} {
+		_, err := s.Positions(t.Context(), kept)
+		require.NoError(t, err)
+		go func() {
+			for part := range slices.Chunk(records, 7) {
+				if err := s.Write(t.Context(), kept, part); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	require.NoError(t, <-done)
+	require.NoError(t, <-done)
+	for i := range records {
+		require.Equal(t, []Outcome{"applied"}, second.outcomes(t, fmt.Sprint("c", i)))
+	}
+	l, err := first.Documents(t.Context(), &DocumentQuery{Kind: metadata.KindView}, Page{Limit: 100})
+	require.NoError(t, err)
+	require.Len(t, l.Items, 10)
+	for _, d := range l.Items {
+		require.EqualValues(t, 20, d.Version)
+	}
 }
 
 func BenchmarkPostgreSQL(b *testing.B) {
