@@ -265,14 +265,14 @@ func registryOfTheTrail(t *testing.T, o Options) {
 }
 
 // counted returns the value of a counter.
-func counted(t *testing.T, reg *prometheus.Registry, name, result string) float64 {
+func counted(t *testing.T, reg *prometheus.Registry, name, result string) int {
 	t.Helper()
 	families, err := reg.Gather()
 	require.NoError(t, err)
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			if f.GetName() == name && m.GetLabel()[0].GetValue() == result {
-				return m.GetCounter().GetValue()
+				return int(m.GetCounter().GetValue())
 			}
 		}
 	}
@@ -323,9 +323,9 @@ func retention(t *testing.T, o Options) {
 	} else {
 		require.Equal(t, time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC).UnixMilli(), oldest, "the month in which the time is stays")
 	}
-	require.EqualValues(t, 1402-len(entries), counted(t, reg, "portal_store_deleted_total", "audit"))
+	require.Equal(t, 1402-len(entries), counted(t, reg, "portal_store_deleted_total", "audit"))
 	require.Len(t, entries, int((now.UnixMilli()-oldest)*2/dayMS)+1)
-	require.EqualValues(t, 1200, counted(t, reg, "portal_store_deleted_total", "alarm"))
+	require.Equal(t, 1200, counted(t, reg, "portal_store_deleted_total", "alarm"))
 	ids := alarmIDs(everyAlarm(t, s, &JournalQuery{}))
 	slices.Sort(ids)
 	require.Equal(t, []string{"active", "long", "new", "unseen"}, ids)

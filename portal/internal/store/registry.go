@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"strings"
 
 	"industrial-iot-monitor/internal/telemetry"
@@ -37,7 +38,7 @@ func (d *Device) Print() int64 {
 		_, _ = h.Write([]byte{0})
 	}
 	_, _ = fmt.Fprint(h, d.Floor, d.DescribedAt, d.SeenAt/dayMS)
-	return int64(h.Sum64()) //nolint:gosec // any number will do
+	return int64(h.Sum64())
 }
 
 // seenColumns are those of what the portal sees of a device, deviceColumns all that a row is made of.
@@ -49,7 +50,7 @@ var (
 )
 
 // row returns the values of deviceColumns but those of operators' facts.
-func (d *Device) row(print int64) []any {
+func (d *Device) row(hash int64) []any {
 	tags, err := json.Marshal(d.Tags)
 	if err != nil || d.Tags == nil {
 		tags = []byte("[]")
@@ -57,7 +58,7 @@ func (d *Device) row(print int64) []any {
 	words := strings.ToLower(strings.Join(append([]string{d.ID, d.Name, d.Description, d.Building, d.Room, d.Model, d.Gateway}, d.Tags...), "\n"))
 	return []any{
 		clean(d.ID), d.FirstSeen, d.SeenAt, "", clean(d.Name), clean(d.Description), clean(string(tags)), text(d.Building), d.Floor, clean(d.Room), clean(d.Model),
-		clean(d.Firmware), clean(d.Gateway), d.DescribedAt, clean(d.DescribedBy), clean(words), print,
+		clean(d.Firmware), clean(d.Gateway), d.DescribedAt, clean(d.DescribedBy), clean(words), hash,
 	}
 }
 
@@ -65,8 +66,8 @@ func (d *Device) row(print int64) []any {
 func (s *Store) Registered(d *Device) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	print, known := s.prints[d.ID]
-	return known && print == d.Print()
+	hash, known := s.prints[d.ID]
+	return known && hash == d.Print()
 }
 
 // LoadRegistry reads what the registry has, so that Registered knows. It does nothing if that is known.
@@ -87,9 +88,9 @@ func (s *Store) LoadRegistry(ctx context.Context) error {
 	q := question{columns: "id, print", table: "devices", where: where{parts: []string{"removed_at is null"}}, order: "id"}
 	err = s.rows(ctx, db, &q, Page{Limit: 1 << 31}, func(scan func(...any) error) error {
 		var id string
-		var print int64
-		err := scan(&id, &print)
-		prints[id] = print
+		var hash int64
+		err := scan(&id, &hash)
+		prints[id] = hash
 		return err
 	})
 	if err != nil {
@@ -137,9 +138,7 @@ func (s *Store) Register(ctx context.Context, devices []Device) error {
 	if s.db != db || s.prints == nil {
 		return nil // it is read again
 	}
-	for id, print := range prints {
-		s.prints[id] = print
-	}
+	maps.Copy(s.prints, prints)
 	s.metrics.written.WithLabelValues("device").Add(float64(len(prints)))
 	return nil
 }
