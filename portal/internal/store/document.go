@@ -79,7 +79,7 @@ func contains(s string) string {
 const (
 	documentValues = "at, id, kind, version, created_at, created_by, changed_at, changed_by, deleted, value, " +
 		"coalesce((select later.id from documents later where later.replaces = documents.id), '')"
-	newestDocument = "at desc, id desc"
+	newestDocument = "at desc, created_at desc, id desc"
 )
 
 func (q *DocumentQuery) question() question {
@@ -92,8 +92,8 @@ func (q *DocumentQuery) question() question {
 
 // documentPlace is where a document is among all.
 type documentPlace struct {
-	at int64
-	id string
+	at, created int64
+	id          string
 }
 
 func readDocument(scan func(...any) error) (*Document, documentPlace, error) {
@@ -104,7 +104,7 @@ func readDocument(scan func(...any) error) (*Document, documentPlace, error) {
 	if err != nil {
 		return nil, p, err
 	}
-	p.id = d.ID
+	p.created, p.id = d.CreatedAt, d.ID
 	d.Doc, err = metadata.Read(d.Kind, value)
 	return &d, p, err
 }
@@ -123,7 +123,7 @@ func (s *Store) EachDocument(ctx context.Context, q *DocumentQuery, f func(*Docu
 	return each(ctx, s, "reading documents", func(last *documentPlace) question {
 		rest := w
 		if last != nil {
-			rest = w.and("(at, id) < (?, ?)", last.at, last.id)
+			rest = w.and("(at, created_at, id) < (?, ?, ?)", last.at, last.created, last.id)
 		}
 		return question{columns: documentValues, table: "documents", where: rest, order: newestDocument}
 	}, readDocument, f)

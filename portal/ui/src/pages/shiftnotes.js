@@ -36,7 +36,7 @@ export function createShiftNotesPage(ctx, scope, route) {
       h('td', { class: 'col-text' }, n.priority ? h('strong', { class: 'tag' }, t('shift.priority')) : null, h('span', { class: 'note-text' }, n.text),
         old ? h('span', { class: 'sub' }, t('shift.replaced')) : n.replaces ? h('span', { class: 'sub' }, t('shift.replaces')) : null),
       h('td', { class: 'col-by' }, n.created_by, h('span', { class: 'sub', title: ctx.fmt.utc(n.created_at) }, ctx.fmt.moment(n.created_at, now, ctx.lang()))),
-      h('td', { class: 'col-signed' }, signed),
+      h('td', { class: 'col-signed' }, signed.length > 0 ? h('span', { class: 'narrow' }, t('shift.col.signed')) : null, signed),
       h('td', { class: 'col-do' }, old ? null : [
         h('button', { class: 'button is-small', 'data-sign': n.id, onclick: () => sign(n) }, t('shift.sign')),
         h('button', { class: 'button is-small', 'data-correct': n.id, onclick: () => write(n) }, t('shift.correct')),

@@ -81,7 +81,7 @@ export function createPast(ctx, scope, params, { path, fields, more = () => ({})
       Object.assign(state, { items: anew ? a.items : [...known, ...a.items], total: a.total, many: a.more, complete: a.complete ?? true, error: '' });
     } catch (e) {
       if (mine !== turn) return;
-      state.error = e.code === 'store_unavailable' ? t('past.away') : e.code === 'store_off' ? t('past.off') : t('load.failed', { why: e.message });
+      state.error = t.has(`kept.${e.code}`) ? t(`kept.${e.code}`) : t('load.failed', { why: e.message });
     }
     onChange();
   }

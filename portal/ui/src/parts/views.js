@@ -89,5 +89,5 @@ function showViews(ctx) {
 
 /** failure says why what the portal keeps cannot be read or written. */
 export function failure(ctx, e) {
-  return e.code === 'store_unavailable' ? ctx.t('past.away') : e.code === 'store_off' ? ctx.t('past.off') : e.message;
+  return ctx.t.has(`kept.${e.code}`) ? ctx.t(`kept.${e.code}`) : e.message;
 }
