@@ -183,8 +183,10 @@ func (p *Portal) again(c *fiber.Ctx, change *metadata.Change) (*store.Document, 
 		d, err := p.document(c, change.Kind, change.Document)
 		return d, changeSaved, err
 	}
-	return nil, "", refuse(fiber.StatusConflict, "id_used", "this id was used for something else").at("id")
+	return nil, "", errUsed
 }
+
+var errUsed = refuse(fiber.StatusConflict, "id_used", "this id was used for something else").at("id")
 
 func same(a, b metadata.Document) bool {
 	left, err := json.Marshal(a)
@@ -227,6 +229,9 @@ func (p *Portal) change(change *metadata.Change, before *store.Document) (*store
 		return sent(change, before), changeSaved, nil
 	case store.OutcomeConflict:
 		d, err := p.store.Document(ctx, change.Kind, change.Document)
+		if errors.Is(err, store.ErrNoDocument) { // it is of another kind
+			return nil, "", errUsed
+		}
 		if err != nil {
 			return nil, "", p.noStore(err)
 		}

@@ -186,6 +186,7 @@ func TestDashboards(t *testing.T) {
 	require.Equal(t, []string{"冷冻站 2"}, r.names("/api/v1/dashboards?by="+url.QueryEscape("李工")))
 	require.Empty(t, r.names("/api/v1/dashboards"))
 	require.Equal(t, "404 document_not_found", r.get("/api/v1/views/main").code(t))
+	require.Equal(t, "409 id_used id", r.ask(http.MethodPost, "/api/v1/views", `{"by":"李工","id":"main","name":"x","page":"alarms"}`).code(t))
 	big := strings.Repeat(`{"type":"text","text":"`+strings.Repeat("x", 2000)+`"},`, 29) + `{"type":"text"}`
 	into[dashboardAnswer](t, r.ask(http.MethodPost, "/api/v1/dashboards", `{"by":"李工","name":"big","tiles":[`+big+`]}`), http.StatusOK)
 }

@@ -82,11 +82,12 @@ func (s *Store) applyChange(ctx context.Context, tx *sql.Tx, c *metadata.Change)
 // judge says whether a change applies.
 func (s *Store) judge(ctx context.Context, tx *sql.Tx, c *metadata.Change) (Outcome, error) {
 	var version int64
-	err := tx.QueryRowContext(ctx, s.dialect.bind("select version from documents where id = ?"), c.Document).Scan(&version)
+	kind := c.Kind
+	err := tx.QueryRowContext(ctx, s.dialect.bind("select version, kind from documents where id = ?"), c.Document).Scan(&version, &kind)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", err
 	}
-	if c.Version <= version {
+	if c.Version <= version || kind != c.Kind {
 		return OutcomeConflict, nil
 	}
 	at := c.Doc().Index()

@@ -72,6 +72,7 @@ func theOrderDecides(t *testing.T, o Options) {
 		changed(t, 6, "c6", "n2", 1, "李工", shiftNote("pump 3", "n1")),
 		changed(t, 7, "c7", "n3", 1, "王工", shiftNote("pump 4", "n1")), // it was corrected
 		changed(t, 8, "c5", "n9", 1, "李工", shiftNote("the same change under another id", "")),
+		changed(t, 8, "c8", "v3", 9, "李工", shiftNote("a note is not a view", "")),
 	}
 	gone := changed(t, 9, "c9", "v1", 3, "王工", view("b", ""))
 	gone.Change.Deleted = true
@@ -79,6 +80,7 @@ func theOrderDecides(t *testing.T, o Options) {
 		changed(t, 11, "c11", "v5", 7, "李工", view("a", ""))) // what came before it is lost
 	check := func() {
 		t.Helper()
+		require.Equal(t, []Outcome{"conflict"}, s.outcomes(t, "c8"))
 		require.Equal(t, []Outcome{"applied", "applied", "conflict", "name_taken", "applied", "applied", "applied", "replaced", "applied", "applied", "applied", ""},
 			s.outcomes(t, "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c9", "c10", "c11", "c12"))
 		l, err := s.Documents(t.Context(), &DocumentQuery{Kind: metadata.KindView, ByName: true}, Page{Limit: 10})
