@@ -120,3 +120,32 @@ func TestPostgreSQLAppliesEachChangeOnce(t *testing.T) {
 func BenchmarkPostgreSQL(b *testing.B) {
 	benchQuestions(b, Options{URL: pgtest.Start(b).Database()})
 }
+
+func BenchmarkMetadataPostgreSQL(b *testing.B) {
+	benchMetadata(b, Options{URL: pgtest.Start(b).Database()})
+}
+
+// TestPostgreSQLDropsNoMonthWhileItIsRead has somebody read the trail for long: neither they nor those who
+// write wait for the month that is to go.
+func TestPostgreSQLDropsNoMonthWhileItIsRead(t *testing.T) {
+	s, _ := open(t, Options{URL: pgtest.Start(t).Database()})
+	now := time.Date(2026, 6, 15, 0, 0, 0, 0, time.UTC)
+	old := now.AddDate(-2, 0, 0).UnixMilli()
+	require.NoError(t, s.Write(t.Context(), topic, []Record{
+		entry(0, 0, old, telemetry.AuditEntry{DeviceID: "d"}), entry(0, 1, now.UnixMilli(), telemetry.AuditEntry{DeviceID: "d"}),
+	}))
+	s.retention = 365 * 24 * time.Hour
+	reading, err := s.opened().BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	var n int
+	require.NoError(t, reading.QueryRowContext(t.Context(), "select count(*) from audit").Scan(&n))
+	require.Equal(t, 2, n)
+	require.ErrorContains(t, s.Trim(t.Context(), now), "lock timeout")
+	s.retention = 0
+	require.NoError(t, s.Write(t.Context(), topic, []Record{entry(0, 2, now.UnixMilli(), telemetry.AuditEntry{DeviceID: "d"})}))
+	require.Len(t, everyEntry(t, s, &TrailQuery{}), 3)
+	require.NoError(t, reading.Rollback())
+	s.retention = 365 * 24 * time.Hour
+	require.NoError(t, s.Trim(t.Context(), now))
+	require.Len(t, everyEntry(t, s, &TrailQuery{}), 2)
+}
