@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"strings"
 
@@ -30,15 +29,33 @@ type Device struct {
 	ExpectedIntervalS        int64
 }
 
-// Print is a hash of what the portal sees of a device. It changes with SeenAt once a day.
+// Print is a hash of what the portal sees of a device (FNV-1a). It changes with SeenAt once a day.
 func (d *Device) Print() int64 {
-	h := fnv.New64a()
-	for _, s := range []string{d.Name, d.Description, strings.Join(d.Tags, "\x01"), d.Building, d.Room, d.Model, d.Firmware, d.Gateway, d.DescribedBy} {
-		_, _ = h.Write([]byte(s)) // never fails
-		_, _ = h.Write([]byte{0})
+	h := fnvOffset
+	for _, s := range [...]string{d.Name, d.Description, d.Building, d.Room, d.Model, d.Firmware, d.Gateway, d.DescribedBy} {
+		h = fnv(h, s)
 	}
-	_, _ = fmt.Fprint(h, d.Floor, d.DescribedAt, d.SeenAt/dayMS)
-	return int64(h.Sum64())
+	for _, tag := range d.Tags {
+		h = fnv(h, tag)
+	}
+	for _, n := range [...]int64{int64(d.Floor), d.DescribedAt, d.SeenAt / dayMS, int64(len(d.Tags))} {
+		h = (h ^ uint64(n)) * fnvPrime
+	}
+	return int64(h)
+}
+
+// The constants of FNV-1a with 64 bits (Fowler, Noll and Vo). The hash is in the database: it stays as it is.
+const (
+	fnvOffset uint64 = 14695981039346656037
+	fnvPrime  uint64 = 1099511628211
+)
+
+// fnv adds a text and its end to a hash.
+func fnv(h uint64, s string) uint64 {
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * fnvPrime
+	}
+	return (h ^ 0xff) * fnvPrime // no byte of UTF-8
 }
 
 // seenColumns are those of what the portal sees of a device, deviceColumns all that a row is made of.
