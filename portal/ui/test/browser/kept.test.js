@@ -1,5 +1,5 @@
-// The shift log and saved views in a real browser: the page from dist, and a portal that keeps notes and
-// views in memory, or has no database.
+// The shift log, notes on a device and saved views in a real browser: the page from dist, and a portal that
+// keeps them in memory, or has no database.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -37,6 +37,14 @@ function answer(method, path, body, match) {
     notes.unshift(n);
     return [away ? 202 : 200, { time: 1, outcome: away ? 'pending' : 'saved', note: n }];
   }
+  if (kind === 'devices') {
+    if (method === 'POST') notes.unshift(doc({ text: body.text, device_id: id }));
+    const n = notes[0];
+    if (method !== 'POST' && match !== `"${n.version}"`) return refuse(409, 'conflict');
+    if (method === 'PUT') Object.assign(n, { text: body.text, version: n.version + 1, changed_by: body.by });
+    if (method === 'DELETE') notes.shift();
+    return [200, { time: 1, outcome: 'saved', note: n }];
+  }
   if (method === 'DELETE') {
     const v = views.find((x) => x.id === id);
     if (match !== `"${v.version}"`) return refuse(409, 'conflict');
@@ -51,7 +59,7 @@ function answer(method, path, body, match) {
 before(async () => {
   server = http.createServer(async (req, res) => {
     const { pathname } = new URL(req.url, 'http://portal');
-    if (/^\/api\/v1\/(shiftnotes|views)/.test(pathname)) {
+    if (/^\/api\/v1\/(shiftnotes|views|devices\/[^/]+\/notes)/.test(pathname)) {
       let text = '';
       for await (const part of req) text += part;
       requests.push([req.method, pathname, text && JSON.parse(text)]);
@@ -162,4 +170,26 @@ test('a view is saved, opened and deleted by keys', async (t) => {
   await page.keyboard.press('Enter');
   await page.keyboard.press('Enter');
   await page.waitForFunction(() => document.querySelectorAll('.view-row').length === 0);
+});
+
+test('a note on a device is written, changed and deleted', async (t) => {
+  const page = await open(t, '#/device/d1');
+  await page.waitForFunction(() => document.querySelector('.device-notes .panel-note')?.textContent.startsWith('No notes'));
+  await page.click('[data-note-add]');
+  await write(page, EVIL);
+  await page.waitForSelector('.note-row');
+  assert.equal(await page.textContent('.note-row .note-text'), EVIL, 'text stays text');
+  await page.locator('.note-row button').first().click();
+  assert.equal(await page.inputValue('textarea[name=text]'), EVIL);
+  await write(page, 'changed', '王工');
+  await page.waitForFunction(() => /王工 .* edited/.test(document.querySelector('.note-row .sub').textContent));
+  notes[0].version = 9; // somebody else changes it
+  await page.locator('.note-row button').last().click();
+  await page.click('dialog button[type=submit]');
+  await page.waitForFunction(() => document.querySelector('.dialog-error').textContent.includes('somebody else'));
+  await page.keyboard.press('Escape');
+  await page.locator('.note-row button').last().click();
+  await page.click('dialog button[type=submit]');
+  await page.waitForFunction(() => document.querySelectorAll('.note-row').length === 0);
+  assert.equal(await page.evaluate(() => globalThis.evil), undefined);
 });
