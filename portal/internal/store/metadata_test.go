@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -228,7 +229,9 @@ func registryOfDevices(t *testing.T, o Options) {
 		require.Equal(t, min(len(want), Counted), l.Total, name)
 		require.NoError(t, s.EachDevice(t.Context(), &c.q, func(d *Device) error {
 			got = append(got, d.ID)
-			require.Contains(t, all, *d)
+			n, err := strconv.Atoi(d.ID[1:])
+			require.NoError(t, err)
+			require.Equal(t, all[n], *d)
 			return nil
 		}))
 		require.Equal(t, want, got, name)
