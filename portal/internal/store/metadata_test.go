@@ -345,6 +345,8 @@ func retention(t *testing.T, o Options) {
 	require.NoError(t, s.Write(t.Context(), topic, slices.Concat(records[1390:1401], records[1401:1411])))
 	require.Len(t, everyEntry(t, s, &TrailQuery{}), len(entries))
 	require.Len(t, everyAlarm(t, s, &JournalQuery{}), 4)
+	require.NoError(t, s.Write(t.Context(), topic, []Record{alarm(4200, "unseen too", old, old+5, telemetry.AlarmReturned)}))
+	require.Len(t, everyAlarm(t, s, &JournalQuery{}), 5, "an operator has to look at it")
 	require.Zero(t, counted(t, reg, "portal_store_records_total", "refused"))
 	// A month that was dropped can come again, as after a longer retention was set.
 	s.retention = 0
