@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"industrial-iot-monitor/core/internal/remote"
+	"industrial-iot-monitor/internal/config"
 )
 
 // Modes of HISTORY.
@@ -26,7 +25,7 @@ type Config struct {
 	DataDir   string        `env:"CORE_DATA_DIR" envDefault:"./data/core" help:"where the history of readings is kept"`
 	Addr      string        `env:"CORE_HISTORY_ADDR" envDefault:"127.0.0.1:9106" help:"address at which portals ask for the history, host:port"`
 	Flush     time.Duration `env:"HISTORY_FLUSH" envDefault:"5m" help:"longest time a reading is in memory and in Kafka only; longer means larger chunks and less writing"`
-	Retention Age           `env:"HISTORY_RETENTION" envDefault:"90d" help:"how long readings are kept, such as 90d or 36h; 0: for ever"`
+	Retention config.Age    `env:"HISTORY_RETENTION" envDefault:"90d" help:"how long readings are kept, such as 90d or 36h; 0: for ever"`
 	MaxBytes  int64         `env:"HISTORY_MAX_BYTES" envDefault:"0" help:"size of the history beyond which its oldest days are removed; 0: no bound"`
 }
 
@@ -60,36 +59,3 @@ func (c *Config) Check() error {
 }
 
 func (c *Config) dir() string { return filepath.Join(c.DataDir, "history") }
-
-// Age is a duration that may be given in days, as in 90d.
-type Age time.Duration
-
-const aDay = 24 * time.Hour
-
-var errAge = errors.New("want a time such as 90d or 36h")
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (a *Age) UnmarshalText(text []byte) error {
-	if days, ok := strings.CutSuffix(string(text), "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
-			return fmt.Errorf("%q: %w", text, errAge)
-		}
-		*a = Age(time.Duration(n) * aDay)
-		return nil
-	}
-	d, err := time.ParseDuration(string(text))
-	if err != nil || d < 0 {
-		return fmt.Errorf("%q: %w", text, errAge)
-	}
-	*a = Age(d)
-	return nil
-}
-
-// String returns whole days as days.
-func (a Age) String() string {
-	if d := time.Duration(a); d%aDay == 0 && d > 0 {
-		return strconv.FormatInt(int64(d/aDay), 10) + "d"
-	}
-	return time.Duration(a).String()
-}

@@ -22,6 +22,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
+	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
@@ -79,7 +80,7 @@ type running struct {
 func (p *plant) options(dir string) (Options, *logtest.Buffer) {
 	text := new(logtest.Buffer)
 	return Options{
-		Config:  Config{Mode: Embedded, DataDir: dir, Addr: "127.0.0.1:0", Flush: time.Minute, Retention: Age(90 * aDay)},
+		Config:  Config{Mode: Embedded, DataDir: dir, Addr: "127.0.0.1:0", Flush: time.Minute, Retention: config.Age(90 * 24 * time.Hour)},
 		Brokers: p.brokers, Topic: p.topics.Specs().DeviceData, GroupID: p.group, Log: slog.New(slog.NewTextHandler(text, nil)),
 		Registry: prometheus.NewRegistry(), Catalogue: sensors.Default,
 	}, text
@@ -399,19 +400,6 @@ func TestBadQuestions(t *testing.T) {
 	body, err := r.client.Export(t.Context(), &history.ExportQuery{Format: "xml", From: 1, To: 2})
 	require.ErrorContains(t, err, "want one of csv, ndjson")
 	require.Nil(t, body)
-}
-
-func TestAge(t *testing.T) {
-	for text, want := range map[string]time.Duration{"90d": 90 * aDay, "0": 0, "36h": 36 * time.Hour, "1d": aDay} {
-		var a Age
-		require.NoError(t, a.UnmarshalText([]byte(text)))
-		require.Equal(t, want, time.Duration(a))
-	}
-	for _, text := range []string{"", "d", "-1d", "1.5d", "week", "-3h"} {
-		require.ErrorIs(t, new(Age).UnmarshalText([]byte(text)), errAge, text)
-	}
-	require.Equal(t, "90d", Age(90*aDay).String())
-	require.Equal(t, "36h0m0s", Age(36*time.Hour).String())
 }
 
 func TestCheckNamesTheVariable(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 )
 
 // identity is the caller of a request. Only this file decides who a caller is and what that permits.
-// Today every caller is an operator who may view everything and command every alarm and device, under the
+// Today every caller is an operator who may view everything, command every alarm and device and write notes, under the
 // name in the header X-Operator, which an authenticating proxy can set, or else in the command.
 type identity struct {
 	Name string // from the header, "" without it
@@ -29,11 +29,13 @@ const (
 	alarmCommand permission = "alarm_command"
 	// deviceCommand is to name and to remove devices.
 	deviceCommand permission = "device_command"
+	// keepNotes is to write notes, views and dashboards.
+	keepNotes permission = "keep_notes"
 )
 
 // may reports whether an identity has a permission.
 func (id identity) may(p permission) bool {
-	return id.Role == operator && (p == viewPlant || p == alarmCommand || p == deviceCommand)
+	return id.Role == operator && (p == viewPlant || p == alarmCommand || p == deviceCommand || p == keepNotes)
 }
 
 // actor returns the name under which an identity acts; claimed is the name in the command.

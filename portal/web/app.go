@@ -28,7 +28,7 @@ func (p *Portal) newApp() *fiber.App {
 // routes adds those of the main port.
 func (p *Portal) routes(app *fiber.App) {
 	app.Use("/api/v1", p.allow(viewPlant), noStore)
-	p.register(app, plantEndpoints, alarmEndpoints)
+	p.register(app, endpoints()...)
 	app.Get("/api/openapi.json", serveOpenAPI)
 	app.Get("/api/asyncapi.yaml", serveAsyncAPI)
 	app.Get(p.cfg.WebSocketPath, p.allow(viewPlant), p.checkHandshake, p.serveSocket)

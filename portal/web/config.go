@@ -8,9 +8,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/ops"
@@ -21,22 +23,23 @@ import (
 
 // Config is the portal's environment.
 type Config struct {
-	Addr           string   `env:"PORTAL_ADDR" envDefault:"127.0.0.1:8080" help:"address of the page, the API and /ws, host:port"`
-	WebSocketPort  int      `env:"WEBSOCKET_PORT" envDefault:"8081" help:"second port for the WebSocket, on the host of PORTAL_ADDR; 0: a free one"`
-	WebSocketPath  string   `env:"WEBSOCKET_PATH" envDefault:"/ws" help:"path of the WebSocket on both ports"`
-	MaxConnections int      `env:"WEBSOCKET_MAX_CONNECTIONS" envDefault:"1000" help:"limit of open WebSocket connections, both ports together"`
-	MaxPerAddress  int      `env:"WEBSOCKET_MAX_CONNECTIONS_PER_IP" envDefault:"200" help:"limit of these for one IP address (IPv6: one /64), loopback excepted; 0: none; behind a proxy see PORTAL_TRUSTED_PROXIES"`
-	Hosts          []string `env:"PORTAL_HOSTS" envSeparator:"," help:"comma-separated host names of the portal, such as portal.example.com; localhost and its own IP addresses are always allowed, requests for other hosts get 421"`
-	TrustedProxies []string `env:"PORTAL_TRUSTED_PROXIES" envSeparator:"," help:"comma-separated IP addresses and networks (10.0.0.0/8) of reverse proxies; X-Forwarded-For and X-Forwarded-Host are ignored from others"`
-	MessageRate    float64  `env:"WEBSOCKET_MESSAGES_PER_SECOND" envDefault:"50" help:"rate limit of messages from a WebSocket client; bursts of ten times as many are allowed"`
-	ReplayBytes    int      `env:"PORTAL_REPLAY_BYTES" envDefault:"33554432" help:"memory for the readings of the last minute, from which reconnecting clients of the simple dialect resume; 0: none"`
-	HubURL         string   `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live readings"`
-	GroupID        string   `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"core's consumer group, to report its lag"`
-	HistoryURL     string   `env:"PORTAL_HISTORY_URL" envDefault:"http://127.0.0.1:9106" help:"where core keeps the history of readings (CORE_HISTORY_ADDR), for charts and exports; empty: there is none"`
-	StorePath      string   `env:"PORTAL_STORE" envDefault:"./data/portal.db" help:"file of the portal's database (SQLite): alarms and audit trail, for as long as you keep it; empty: none"`
-	DatabaseURL    string   `env:"DATABASE_URL" help:"PostgreSQL in place of PORTAL_STORE, for several portals: postgres://user:password@host:5432/database"`
-	AllowedOrigins []string `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"comma-separated further origins whose pages may open the WebSocket and command alarms, such as https://wall.example.com; *: any; the portal's own host is always allowed"`
-	AuditEntries   int      `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"newest entries of the audit trail kept in memory too, some 500 bytes each: the answers to commands, and what is shown while the database is away"`
+	Addr           string     `env:"PORTAL_ADDR" envDefault:"127.0.0.1:8080" help:"address of the page, the API and /ws, host:port"`
+	WebSocketPort  int        `env:"WEBSOCKET_PORT" envDefault:"8081" help:"second port for the WebSocket, on the host of PORTAL_ADDR; 0: a free one"`
+	WebSocketPath  string     `env:"WEBSOCKET_PATH" envDefault:"/ws" help:"path of the WebSocket on both ports"`
+	MaxConnections int        `env:"WEBSOCKET_MAX_CONNECTIONS" envDefault:"1000" help:"limit of open WebSocket connections, both ports together"`
+	MaxPerAddress  int        `env:"WEBSOCKET_MAX_CONNECTIONS_PER_IP" envDefault:"200" help:"limit of these for one IP address (IPv6: one /64), loopback excepted; 0: none; behind a proxy see PORTAL_TRUSTED_PROXIES"`
+	Hosts          []string   `env:"PORTAL_HOSTS" envSeparator:"," help:"comma-separated host names of the portal, such as portal.example.com; localhost and its own IP addresses are always allowed, requests for other hosts get 421"`
+	TrustedProxies []string   `env:"PORTAL_TRUSTED_PROXIES" envSeparator:"," help:"comma-separated IP addresses and networks (10.0.0.0/8) of reverse proxies; X-Forwarded-For and X-Forwarded-Host are ignored from others"`
+	MessageRate    float64    `env:"WEBSOCKET_MESSAGES_PER_SECOND" envDefault:"50" help:"rate limit of messages from a WebSocket client; bursts of ten times as many are allowed"`
+	ReplayBytes    int        `env:"PORTAL_REPLAY_BYTES" envDefault:"33554432" help:"memory for the readings of the last minute, from which reconnecting clients of the simple dialect resume; 0: none"`
+	HubURL         string     `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live readings"`
+	GroupID        string     `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"core's consumer group, to report its lag"`
+	HistoryURL     string     `env:"PORTAL_HISTORY_URL" envDefault:"http://127.0.0.1:9106" help:"where core keeps the history of readings (CORE_HISTORY_ADDR), for charts and exports; empty: there is none"`
+	StorePath      string     `env:"PORTAL_STORE" envDefault:"./data/portal.db" help:"file of the portal's database (SQLite): alarms and audit trail, for as long as you keep it; empty: none"`
+	Retention      config.Age `env:"PORTAL_STORE_RETENTION" envDefault:"0" help:"how long the database keeps audit entries and alarms that are over, such as 1000d, 30d at least; 0: for ever"`
+	DatabaseURL    string     `env:"DATABASE_URL" help:"PostgreSQL in place of PORTAL_STORE, for several portals: postgres://user:password@host:5432/database"`
+	AllowedOrigins []string   `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"comma-separated further origins whose pages may open the WebSocket and command alarms, such as https://wall.example.com; *: any; the portal's own host is always allowed"`
+	AuditEntries   int        `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"newest entries of the audit trail kept in memory too, some 500 bytes each: the answers to commands, and what is shown while the database is away"`
 
 	Sensors sensorfile.Config // SENSORS_FILE
 
@@ -75,6 +78,9 @@ func (c *Config) Check() error {
 	if _, err := c.history(); err != nil {
 		return err
 	}
+	if c.Retention != 0 && time.Duration(c.Retention) < shortestRetention {
+		return fmt.Errorf("PORTAL_STORE_RETENTION=%s: %w", c.Retention, errRetention)
+	}
 	if c.DatabaseURL != "" {
 		if err := store.CheckURL(c.DatabaseURL); err != nil {
 			return fmt.Errorf("DATABASE_URL: %w", err)
@@ -97,7 +103,11 @@ func (c *Config) Check() error {
 	return errors.Join(c.Config.Check(), c.Topics.Check(), c.CheckPprof(c.Addr, "PORTAL_ADDR"))
 }
 
+// shortestRetention is that of the database.
+const shortestRetention = 720 * time.Hour
+
 var (
+	errRetention   = errors.New("want 30d or more, or 0 to keep them for ever")
 	errPort        = errors.New("want a port, 0 to 65535")
 	errNotNegative = errors.New("want 0 or more")
 	errPath        = errors.New("want a path such as /ws")
@@ -119,7 +129,7 @@ func (c *Config) history() (*history.Client, error) {
 
 // store returns the portal's database, nil without one.
 func (c *Config) store(log *slog.Logger, reg prometheus.Registerer) (*store.Store, error) {
-	o := store.Options{Path: c.StorePath, URL: c.DatabaseURL, Log: log, Registry: reg}
+	o := store.Options{Path: c.StorePath, URL: c.DatabaseURL, Log: log, Registry: reg, Retention: time.Duration(c.Retention)}
 	switch {
 	case o.URL != "":
 		o.Path = ""

@@ -102,7 +102,7 @@ var openAPI = sync.OnceValues(func() (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := json.Marshal(s.document(plantEndpoints, alarmEndpoints))
+	out, err := json.Marshal(s.document(endpoints()...))
 	if err != nil {
 		return nil, fmt.Errorf("encoding the OpenAPI document: %w", err)
 	}
@@ -148,6 +148,8 @@ var tags = []object{
 	{{"name", "buildings"}, {"description", "Buildings and their means."}},
 	{{"name", "alarms"}, {"description", "Alarms, their history and explanation."}},
 	{{"name", "commands"}, {"description", "Operators' commands to alarms. Commands go through Kafka; core applies each once."}},
+	{{"name", "views"}, {"description", "Saved views and dashboards. A change names the version it is made to, so that nobody overwrites another unnoticed."}},
+	{{"name", "notes"}, {"description", "The shift log and notes on devices."}},
 	{{"name", "gateways"}, {"description", "Gateways, their buffers and ledgers."}},
 	{{"name", "portal"}, {"description", "The portal itself."}},
 	{{"name", "operations"}, {"description", "Monitoring of the program."}},

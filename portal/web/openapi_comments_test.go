@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write openapi.comments.json from the Go
 
 // commented are the packages with types of answers.
 var commented = []string{
-	".", "../internal/series", "../internal/audit", "../internal/lag", "../../internal/telemetry", "../../internal/wire", "../../internal/ops",
+	".", "../internal/series", "../internal/audit", "../internal/metadata", "../internal/lag", "../../internal/telemetry", "../../internal/wire", "../../internal/ops",
 }
 
 func TestCommentsInTheDocumentAreThoseOfTheSources(t *testing.T) {
@@ -31,7 +31,7 @@ func TestCommentsInTheDocumentAreThoseOfTheSources(t *testing.T) {
 		readComments(t, dir, s.comments)
 	}
 	needed := map[string]string{}
-	s.document(plantEndpoints, alarmEndpoints)
+	s.document(endpoints()...)
 	for _, typ := range s.named {
 		keep := func(key string) {
 			if text := s.comments[key]; text != "" {

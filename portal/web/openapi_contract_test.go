@@ -96,7 +96,7 @@ func find(method string, u *url.URL) *endpoint {
 		method = http.MethodGet
 	}
 	parts := strings.Split(u.EscapedPath(), "/")
-	for _, table := range [][]endpoint{plantEndpoints, alarmEndpoints} {
+	for _, table := range endpoints() {
 		for i := range table {
 			e := &table[i]
 			names := strings.Split(e.path, "/")

@@ -240,7 +240,7 @@ func componentName(t reflect.Type) string {
 		return name
 	}
 	name := t.Name()
-	if strings.HasPrefix(name, "list[") {
+	if strings.HasPrefix(name, "list[") || strings.HasPrefix(name, "pages[") {
 		items, _ := t.FieldByName("Items")
 		return componentName(items.Type.Elem()) + "List"
 	}

@@ -11,6 +11,7 @@ import (
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/command"
 	"industrial-iot-monitor/portal/internal/lag"
+	"industrial-iot-monitor/portal/internal/metadata"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -80,8 +81,21 @@ var fieldTexts = map[string]string{
 	"web.commandsBody.DeviceID":  "With alert_type: that alarm of this device.",
 	"web.describeBody.By":        "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
 	"web.removeBody.By":          "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
+	"web.sharing.By":             "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
+	"web.authorBody.By":          "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
+	"web.shiftNoteBody.By":       "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
+	"web.deviceNoteBody.By":      "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
+	"web.factsBody.By":           "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
 	"web.commandsBody.AlertType": "With device_id.",
 }
+
+// operatorName is the schema of the name of an operator in a body.
+func operatorName() object {
+	return typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator)
+}
+
+// chosenID is the schema of an id that a client may choose; empty is none.
+func chosenID() object { return typed("string").with("pattern", "^[A-Za-z0-9_-]{0,64}$") }
 
 // byWord returns the schema of a map with these keys.
 func byWord(value object, words ...string) object {
@@ -102,29 +116,56 @@ func bySensor(value object) object {
 
 // fieldSchemas are schemas of single fields.
 var fieldSchemas = map[string]object{
-	"web.alertCounts.Severity":     byWord(typed("integer"), severityNames[:]...),
-	"web.summaryAnswer.BySeverity": byWord(typed("integer"), severityNames[:]...),
-	"web.summaryAnswer.ByState":    byWord(typed("integer"), stateWords...),
-	"web.gateway.Trouble":          listOf(oneWord(troubleWords...)),
-	"web.building.Means":           bySensor(ref("Mean")),
-	"series.Table.Values":          bySensor(ref("Column")),
-	"telemetry.AuditEntry.Outcome": oneWord(auditOutcomes...),
-	"web.commandBody.CommandID":    typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
-	"web.commandBody.Note":         typed("string").with("maxLength", telemetry.MaxNote),
-	"web.commandBody.By":           typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
-	"web.commandBody.Assignee":     typed("string").with("maxLength", telemetry.MaxOperator),
-	"web.commandBody.Duration":     typed("string").with("examples", []string{"15m", "8h"}),
-	"web.describeBody.CommandID":   typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
-	"web.describeBody.By":          typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
-	"web.describeBody.Name":        orNull(typed("string")).with("maxLength", telemetry.MaxDeviceName),
-	"web.describeBody.Description": orNull(typed("string")).with("maxLength", telemetry.MaxDescription),
-	"web.describeBody.Tags":        orNull(typed("array")).with("items", typed("string").with("minLength", 1).with("maxLength", telemetry.MaxTag)).with("maxItems", telemetry.MaxTags),
-	"web.describeBody.IfRevision":  orNull(typed("integer")).with("minimum", 0),
-	"web.removeBody.CommandID":     typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
-	"web.removeBody.By":            typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
-	"web.removeBody.Note":          typed("string").with("maxLength", telemetry.MaxNote),
-	"web.commandsBody.AlertIDs":    listOf(typed("string")).with("maxItems", mostCommands),
-	"web.gateway.BufferUsed":       typed("number").with("minimum", 0),
+	"web.alertCounts.Severity":        byWord(typed("integer"), severityNames[:]...),
+	"web.summaryAnswer.BySeverity":    byWord(typed("integer"), severityNames[:]...),
+	"web.summaryAnswer.ByState":       byWord(typed("integer"), stateWords...),
+	"web.gateway.Trouble":             listOf(oneWord(troubleWords...)),
+	"web.building.Means":              bySensor(ref("Mean")),
+	"series.Table.Values":             bySensor(ref("Column")),
+	"telemetry.AuditEntry.Outcome":    oneWord(auditOutcomes...),
+	"web.commandBody.CommandID":       typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
+	"web.commandBody.Note":            typed("string").with("maxLength", telemetry.MaxNote),
+	"web.commandBody.By":              typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
+	"web.commandBody.Assignee":        typed("string").with("maxLength", telemetry.MaxOperator),
+	"web.commandBody.Duration":        typed("string").with("examples", []string{"15m", "8h"}),
+	"web.describeBody.CommandID":      typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
+	"web.describeBody.By":             typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
+	"web.describeBody.Name":           orNull(typed("string")).with("maxLength", telemetry.MaxDeviceName),
+	"web.describeBody.Description":    orNull(typed("string")).with("maxLength", telemetry.MaxDescription),
+	"web.describeBody.Tags":           orNull(typed("array")).with("items", typed("string").with("minLength", 1).with("maxLength", telemetry.MaxTag)).with("maxItems", telemetry.MaxTags),
+	"web.describeBody.IfRevision":     orNull(typed("integer")).with("minimum", 0),
+	"web.removeBody.CommandID":        typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
+	"web.removeBody.By":               typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
+	"web.removeBody.Note":             typed("string").with("maxLength", telemetry.MaxNote),
+	"web.commandsBody.AlertIDs":       listOf(typed("string")).with("maxItems", mostCommands),
+	"web.sharing.By":                  operatorName(),
+	"web.sharing.Scope":               oneWord(metadata.Scopes...),
+	"web.sharing.Name":                typed("string").with("minLength", 1).with("maxLength", metadata.MaxName),
+	"web.viewBody.ID":                 chosenID(),
+	"web.viewBody.Page":               oneWord(metadata.Pages...),
+	"web.viewBody.Query":              typed("string").with("maxLength", metadata.MaxQuery),
+	"web.dashboardBody.ID":            chosenID(),
+	"web.dashboardBody.Description":   typed("string").with("maxLength", metadata.MaxNote),
+	"web.dashboardBody.Tiles":         {{"allOf", []json.RawMessage{metadata.TilesSchema}}},
+	"web.authorBody.By":               operatorName(),
+	"web.shiftNoteBody.ID":            chosenID(),
+	"web.shiftNoteBody.By":            operatorName(),
+	"web.shiftNoteBody.Building":      typed("string").with("maxLength", metadata.MaxBuilding),
+	"web.shiftNoteBody.ShiftStart":    typed("integer").with("minimum", 0),
+	"web.shiftNoteBody.Text":          typed("string").with("minLength", 1).with("maxLength", metadata.MaxShiftNote),
+	"web.deviceNoteBody.ID":           chosenID(),
+	"web.deviceNoteBody.By":           operatorName(),
+	"web.deviceNoteBody.Text":         typed("string").with("minLength", 1).with("maxLength", metadata.MaxNote),
+	"web.factsBody.By":                operatorName(),
+	"web.factsBody.Place":             typed("string").with("maxLength", metadata.MaxPlace),
+	"web.factsBody.ExpectedIntervalS": typed("integer").with("minimum", 0).with("maximum", metadata.MaxIntervalS),
+	"web.viewAnswer.Outcome":          oneWord(changeSaved, changePending),
+	"web.dashboardAnswer.Outcome":     oneWord(changeSaved, changePending),
+	"web.shiftNoteAnswer.Outcome":     oneWord(changeSaved, changePending),
+	"web.deviceNoteAnswer.Outcome":    oneWord(changeSaved, changePending),
+	"metadata.View.Page":              oneWord(metadata.Pages...),
+	"metadata.Scope.Scope":            oneWord(metadata.Scopes...),
+	"web.gateway.BufferUsed":          typed("number").with("minimum", 0),
 }
 
 // nullFields can be null although their type is not a pointer.
@@ -144,6 +185,10 @@ var alwaysThere = map[reflect.Type][]string{
 	// The others are missing in records from before there were revisions.
 	reflect.TypeFor[telemetry.Alert](): {"alert_id", "device_id", "alert_type", "severity", "message", "timestamp", "status"},
 	reflect.TypeFor[commandsBody]():    {"action"},
+	reflect.TypeFor[viewBody]():        {"name", "page"},
+	reflect.TypeFor[dashboardBody]():   {"name", "tiles"},
+	reflect.TypeFor[shiftNoteBody]():   {"text"},
+	reflect.TypeFor[deviceNoteBody]():  {"text"},
 }
 
 // openTypes may have fields that the document does not list: they are passed on unchanged.

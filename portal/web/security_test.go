@@ -123,14 +123,14 @@ func TestCompressedBodyIsRefusedBeforeItIsUnpacked(t *testing.T) {
 	}
 	type target struct{ method, path string }
 	var targets []target
-	for _, table := range [][]endpoint{plantEndpoints, alarmEndpoints} {
+	for _, table := range endpoints() {
 		for i := range table {
 			if e := &table[i]; e.verb() != http.MethodGet {
-				targets = append(targets, target{e.verb(), strings.NewReplacer("{id}", "a1", "{action}", "acknowledge").Replace(e.path)})
+				targets = append(targets, target{e.verb(), strings.NewReplacer("{id}", "a1", "{note}", "n1", "{action}", "acknowledge").Replace(e.path)})
 			}
 		}
 	}
-	require.Len(t, targets, 4)
+	require.Len(t, targets, 16)
 	for coding, body := range bombs {
 		const bodyLimit = 64 << 10
 		if len(body) >= bodyLimit { // gzip of 64 MiB is just above it

@@ -5,6 +5,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -76,6 +77,7 @@ type Portal struct {
 	stats        *statsCache
 
 	explainWithin time.Duration
+	answerWithin  time.Duration // of changes of what operators keep
 
 	origins     originPolicy
 	serveSocket fiber.Handler // behind checkHandshake
@@ -105,7 +107,7 @@ func New(o Options) (*Portal, error) {
 	if o.Gatherer == nil {
 		o.Gatherer = o.Registry
 	}
-	p := &Portal{cfg: o.Config, log: o.Log.With("component", "portal"), explainWithin: explainWithin, origins: newOriginPolicy(o.Config.AllowedOrigins)}
+	p := &Portal{cfg: o.Config, log: o.Log.With("component", "portal"), explainWithin: explainWithin, answerWithin: cmp.Or(o.AnswerWithin, answerWithin), origins: newOriginPolicy(o.Config.AllowedOrigins)}
 	if err := p.build(o); err != nil {
 		return nil, err
 	}

@@ -244,6 +244,7 @@ func TestConfigNamesTheVariable(t *testing.T) {
 		"PORTAL_ADDR=0.0.0.0:80":    func(c *Config) { c.Addr, c.Pprof = "0.0.0.0:80", true },
 		"KAFKA_TOPIC_ALARM_AUDIT":   func(c *Config) { c.Audit = "bad topic!" },
 		"WEBSOCKET_MAX_CONNECTIONS": func(c *Config) { c.MaxConnections = 0 },
+		"PORTAL_STORE_RETENTION":    func(c *Config) { c.Retention = 1 },
 		"PORTAL_AUDIT_ENTRIES":      func(c *Config) { c.AuditEntries = 0 },
 		"DATABASE_URL":              func(c *Config) { c.DatabaseURL = "localhost:5432" },
 		"PORTAL_ALLOWED_ORIGINS":    func(c *Config) { c.AllowedOrigins = []string{"wall"} },

@@ -124,17 +124,18 @@ func (l *layout) defineGateways() error {
 // with returns the environment shared by all programs, plus more variables.
 func (l *layout) with(more map[string]string) map[string]string {
 	env := map[string]string{
-		"LOG_LEVEL":                  "info",
-		"KAFKA_BROKERS":              strings.Join(l.brokers, ","),
-		"KAFKA_TOPIC_DEVICE_DATA":    l.Topics.DeviceData,
-		"KAFKA_TOPIC_ALERTS":         l.Topics.Alerts,
-		"KAFKA_TOPIC_DEAD_LETTERS":   l.Topics.DeadLetters,
-		"KAFKA_TOPIC_CHECKPOINTS":    l.Topics.Checkpoints,
-		"KAFKA_TOPIC_ALARM_STATE":    l.Topics.AlarmState,
-		"KAFKA_TOPIC_ALARM_COMMANDS": l.Topics.Commands,
-		"KAFKA_TOPIC_ALARM_AUDIT":    l.Topics.Audit,
-		"KAFKA_TOPIC_DEVICE_STATE":   l.Topics.DeviceState,
-		"KAFKA_TOPIC_DEVICE_META":    l.Topics.DeviceMeta,
+		"LOG_LEVEL":                   "info",
+		"KAFKA_BROKERS":               strings.Join(l.brokers, ","),
+		"KAFKA_TOPIC_DEVICE_DATA":     l.Topics.DeviceData,
+		"KAFKA_TOPIC_ALERTS":          l.Topics.Alerts,
+		"KAFKA_TOPIC_DEAD_LETTERS":    l.Topics.DeadLetters,
+		"KAFKA_TOPIC_CHECKPOINTS":     l.Topics.Checkpoints,
+		"KAFKA_TOPIC_ALARM_STATE":     l.Topics.AlarmState,
+		"KAFKA_TOPIC_ALARM_COMMANDS":  l.Topics.Commands,
+		"KAFKA_TOPIC_ALARM_AUDIT":     l.Topics.Audit,
+		"KAFKA_TOPIC_DEVICE_STATE":    l.Topics.DeviceState,
+		"KAFKA_TOPIC_DEVICE_META":     l.Topics.DeviceMeta,
+		"KAFKA_TOPIC_PORTAL_METADATA": l.Topics.Metadata,
 	}
 	maps.Copy(env, more)
 	maps.Copy(env, l.o.Env)

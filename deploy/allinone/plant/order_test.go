@@ -51,7 +51,7 @@ func TestAnyProgramMayStartFirst(t *testing.T) {
 			creates := map[string][]string{
 				"bridge": {topics.DeadLetters, topics.Checkpoints},
 				"core":   {topics.Alerts, topics.DeadLetters, topics.Audit, topics.Commands, topics.AlarmState, topics.DeviceState, topics.DeviceMeta},
-				"portal": {topics.Alerts, topics.Audit, topics.Commands, topics.DeviceState, topics.DeviceMeta},
+				"portal": {topics.Alerts, topics.Audit, topics.Commands, topics.DeviceState, topics.DeviceMeta, topics.Metadata},
 			}[first]
 			admin, err := sarama.NewClusterAdmin(cfg.Brokers, kafka.NewSettings("test"))
 			require.NoError(t, err)

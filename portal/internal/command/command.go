@@ -1,7 +1,7 @@
 // Package command sends operators' commands to the alarm engine: it writes them to the
 // alarm-commands topic, where the owner of the device's partition reads them, and waits for
-// the outcome, which arrives in the alarm-audit topic (package audit). It does not judge
-// alarms or permissions. Do blocks for a few seconds at most, Run until its context ends;
+// the outcome, which arrives in the alarm-audit topic (package audit). It also writes what
+// operators keep (package metadata). It does not judge alarms or permissions. Do blocks for a few seconds at most, Run until its context ends;
 // nothing else blocks.
 package command
 

@@ -135,6 +135,19 @@ var (
 	errSlow       = errors.New("no answer from kafka in time")
 )
 
+// Put writes a record to another topic of operators, which exists, and waits until it is stored. It fails with
+// ErrUnavailable; the record may still be stored later.
+func (d *Dispatcher) Put(ctx context.Context, topic, key string, value []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, d.o.SendWithin)
+	defer cancel()
+	m := &sarama.ProducerMessage{Topic: topic, Key: sarama.StringEncoder(key), Value: sarama.ByteEncoder(value)}
+	if err := d.produce(ctx, []*sarama.ProducerMessage{m}); err != nil {
+		d.log.Warn("record not written", "topic", topic, "err", err)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
 // produce writes messages and waits until they are stored. When ctx ends first they may still be
 // stored later.
 func (d *Dispatcher) produce(ctx context.Context, messages []*sarama.ProducerMessage) error {

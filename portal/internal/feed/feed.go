@@ -46,18 +46,19 @@ type Options struct {
 
 // Feed owns the connections to the hub and to Kafka.
 type Feed struct {
-	opts    Options
-	model   *state.Model
-	log     *slog.Logger
-	metrics *metrics
-	alerts  *tail
-	states  *tail
-	metas   *tail
-	audit   *tail
-	copies  []*recorder // into the store
-	nc      atomic.Pointer[nats.Conn]
-	live    atomic.Pointer[nats.Subscription]
-	frame   wire.Frame // of the goroutine that applies frames
+	opts      Options
+	model     *state.Model
+	log       *slog.Logger
+	metrics   *metrics
+	alerts    *tail
+	states    *tail
+	metas     *tail
+	audit     *tail
+	copies    []*recorder // into the store
+	registrar *registrar  // nil: there is no store
+	nc        atomic.Pointer[nats.Conn]
+	live      atomic.Pointer[nats.Subscription]
+	frame     wire.Frame // of the goroutine that applies frames
 }
 
 var errMissing = errors.New("feed: Model, Trail, HubURL, Brokers, Topics, Log and Registry are required")
@@ -108,6 +109,9 @@ func (f *Feed) Run(ctx context.Context) error {
 	tails.Go(func() { f.follow(ctx, f.alerts, specs.Alerts) })
 	for _, c := range f.copies {
 		tails.Go(func() { c.run(ctx) })
+	}
+	if f.registrar != nil {
+		tails.Go(func() { f.registrar.run(ctx) })
 	}
 	tails.Wait()
 	return nil

@@ -14,6 +14,7 @@ import (
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/portal/internal/audit"
+	"industrial-iot-monitor/portal/internal/metadata"
 	"industrial-iot-monitor/portal/internal/state"
 	"industrial-iot-monitor/portal/internal/store"
 )
@@ -35,6 +36,7 @@ type recorder struct {
 	topic   kafka.Topic
 	read    func(*sarama.ConsumerMessage) (store.Record, error)
 	log     *slog.Logger
+	missing bool // the topic may be missing, and nobody else creates it
 
 	rewound string      // id of the topic of which a partition had lost the position
 	behind  atomic.Bool // there are records in Kafka that the database lacks, as far as is known
@@ -46,11 +48,14 @@ func (f *Feed) copyInto(s *store.Store) {
 		return
 	}
 	specs := f.opts.Topics.Specs()
+	f.registrar = &registrar{store: s, model: f.model, log: f.log, ready: func() bool { return f.states.caughtUp() && f.metas.caughtUp() }}
 	add := func(t kafka.Topic, read func(*sarama.ConsumerMessage) (store.Record, error)) {
 		f.copies = append(f.copies, &recorder{store: s, brokers: f.opts.Brokers, topic: t, read: read, log: f.log})
 	}
 	add(specs.Audit, readEntry)
 	add(specs.Alerts, readAlarm)
+	add(specs.Metadata, readChange)
+	f.copies[len(f.copies)-1].missing = true
 }
 
 func readEntry(m *sarama.ConsumerMessage) (store.Record, error) {
@@ -61,6 +66,11 @@ func readEntry(m *sarama.ConsumerMessage) (store.Record, error) {
 func readAlarm(m *sarama.ConsumerMessage) (store.Record, error) {
 	a, err := state.ParseAlert(m.Value)
 	return store.Record{Alarm: a}, err
+}
+
+func readChange(m *sarama.ConsumerMessage) (store.Record, error) {
+	c, err := metadata.Parse(m.Value)
+	return store.Record{Change: c}, err
 }
 
 // StoreBehind reports whether Kafka has records that the store lacks, as far as is known.
@@ -93,6 +103,12 @@ var errRewound = errors.New("a partition has lost the position")
 
 // session copies until ctx ends, or the topic is another one.
 func (r *recorder) session(ctx context.Context) error {
+	if r.missing {
+		if err := kafka.EnsureTopics(ctx, r.log, r.brokers, r.topic); err != nil {
+			return err
+		}
+		r.missing = false
+	}
 	id, err := kafka.TopicID(ctx, r.brokers, r.topic.Name)
 	if err != nil {
 		return err
@@ -194,7 +210,7 @@ func (r *recorder) write(ctx context.Context, topic store.Topic, records []store
 			}
 			records = records[half:]
 			continue
-		case errors.Is(err, store.ErrRefused) && (records[0].Entry != nil || records[0].Alarm != nil):
+		case errors.Is(err, store.ErrRefused) && (records[0].Entry != nil || records[0].Alarm != nil || records[0].Change != nil):
 			r.store.Refused()
 			r.log.Error("the database refuses a record, left out", "topic", topic.Name, "partition", records[0].Partition, "offset", records[0].Offset, "err", err)
 			records = []store.Record{{Partition: records[0].Partition, Offset: records[0].Offset}}

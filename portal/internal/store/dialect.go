@@ -36,6 +36,13 @@ type dialect interface {
 	bind(statement string) string
 	// prepare makes room for entries of the audit trail that were recorded at that time, in ms.
 	prepare(ctx context.Context, db *sql.DB, month time.Time) error
+	// forUpdate ends a select of a row that nobody else may change until the transaction ends.
+	forUpdate() string
+	// loose is the table with the entries of the audit trail that are not deleted by whole months.
+	loose() string
+	// dropMonths deletes the months of the audit trail that ended by a time, in ms, and returns how many
+	// entries they had.
+	dropMonths(ctx context.Context, db *sql.DB, before int64) (int64, error)
 	// refused reports whether the database refuses what is in a record; it would again.
 	refused(err error) bool
 	// damaged reports whether an error says that what is in the database is not what was written.
@@ -101,6 +108,13 @@ func (d sqlite) open(ctx context.Context) (*sql.DB, error) {
 func (d sqlite) bind(statement string) string { return strings.ReplaceAll(statement, "~", "+") }
 
 func (d sqlite) prepare(context.Context, *sql.DB, time.Time) error { return nil }
+
+// forUpdate needs nothing: a transaction of SQLite is the only one that writes.
+func (d sqlite) forUpdate() string { return "" }
+
+func (d sqlite) loose() string { return "audit" }
+
+func (d sqlite) dropMonths(context.Context, *sql.DB, int64) (int64, error) { return 0, nil }
 
 func (d sqlite) refused(err error) bool {
 	var e *sqlitedriver.Error
@@ -215,10 +229,73 @@ func (d postgres) prepare(ctx context.Context, db *sql.DB, month time.Time) erro
 	}
 	_, err = tx.ExecContext(ctx, fmt.Sprintf("create table if not exists audit_%s partition of audit for values from (%d) to (%d)",
 		month.Format("2006_01"), month.UnixMilli(), month.AddDate(0, 1, 0).UnixMilli()))
+	var e *pgconn.PgError
+	if errors.As(err, &e) && e.Code == checkViolation {
+		return nil // the default partition has entries of that month, from after it was dropped: it takes the others too
+	}
 	if err != nil {
 		return err
 	}
 	return tx.Commit()
+}
+
+// checkViolation is the SQLSTATE of a row that does not fit (PostgreSQL, appendix A).
+const checkViolation = "23514"
+
+func (d postgres) forUpdate() string { return " for update" }
+
+func (d postgres) loose() string { return "audit_other" }
+
+// lockWithin bounds how long a partition waits for those who read it: those who come after wait behind
+// it. If it is not enough, the next round tries again.
+const lockWithin = "2s"
+
+func (d postgres) dropMonths(ctx context.Context, db *sql.DB, before int64) (n int64, err error) {
+	rows, err := db.QueryContext(ctx, "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'audit'::regclass order by 1")
+	if err != nil {
+		return 0, err
+	}
+	var months []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return 0, errors.Join(err, rows.Close())
+		}
+		month, err := time.Parse("audit_2006_01", name)
+		if err == nil && month.AddDate(0, 1, 0).UnixMilli() <= before {
+			months = append(months, name)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	for _, name := range months {
+		dropped, err := d.dropMonth(ctx, db, name)
+		if err != nil {
+			return n, err
+		}
+		n += dropped
+	}
+	return n, nil
+}
+
+func (d postgres) dropMonth(ctx context.Context, db *sql.DB, name string) (n int64, err error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = tx.Rollback() }()                                 // nothing, once it is committed
+	err = tx.QueryRowContext(ctx, "select count(*) from "+name).Scan(&n) // before the lock
+	if err != nil {
+		return 0, err
+	}
+	if _, err = tx.ExecContext(ctx, "set local lock_timeout = '"+lockWithin+"'"); err != nil {
+		return 0, err
+	}
+	if _, err = tx.ExecContext(ctx, "drop table if exists "+name); err != nil {
+		return 0, err
+	}
+	return n, tx.Commit()
 }
 
 func (d postgres) refused(err error) bool {

@@ -1,7 +1,7 @@
 // Package store is the portal's database: the audit trail and every alarm, as far back as Kafka had
-// them when the store was made, and longer. It is a SQLite file of one portal, or a PostgreSQL that
-// several share. The package feed writes into it what it reads from Kafka, and the position in Kafka
-// in the same transaction, so each record is in it once.
+// them when the store was made, and longer; what operators keep; and every device that was ever seen. It
+// is a SQLite file of one portal, or a PostgreSQL that several share. The package feed writes into it what
+// it reads from Kafka, and the position in Kafka in the same transaction, so each record is in it once.
 //
 // A Store is safe for concurrent use. Without a database it returns ErrUnavailable, and Run
 // connects again. All methods but Up block on the database.
@@ -47,19 +47,24 @@ type Options struct {
 	URL      string // of a PostgreSQL database: postgres://user:password@host:5432/name
 	Log      *slog.Logger
 	Registry prometheus.Registerer
+	// Retention is how long entries of the audit trail and alarms that are over are kept; 0: for ever.
+	// What operators keep and the registry of devices are never deleted.
+	Retention time.Duration
 }
 
 // Store is the database.
 type Store struct {
-	dialect dialect
-	log     *slog.Logger
-	metrics *metrics
+	dialect   dialect
+	log       *slog.Logger
+	metrics   *metrics
+	retention time.Duration
 
 	mu      sync.RWMutex
 	db      *sql.DB // nil until it was opened
 	down    error   // why it gives no answer, nil: it does
 	damaged bool    // what is in it is not what was written
 	months  map[int64]bool
+	prints  map[string]int64 // of the registry's devices, see Registered; nil: not read yet
 }
 
 var errOptions = errors.New("store: one of Path and URL, Log and Registry are required")
@@ -69,7 +74,7 @@ func New(o Options) (*Store, error) {
 	if (o.Path == "") == (o.URL == "") || o.Log == nil || o.Registry == nil {
 		return nil, errOptions
 	}
-	s := &Store{log: o.Log.With("component", "store"), down: errNotYet, months: make(map[int64]bool)}
+	s := &Store{log: o.Log.With("component", "store"), retention: o.Retention, down: errNotYet, months: make(map[int64]bool)}
 	if o.Path != "" {
 		s.dialect = sqlite{path: o.Path}
 	} else {
@@ -92,7 +97,10 @@ func (s *Store) Where() string { return s.dialect.where() }
 // Run opens the database, brings its tables to this version and watches it until ctx ends. It keeps
 // trying while the database is away.
 func (s *Store) Run(ctx context.Context) error {
+	var trimming sync.WaitGroup
 	defer s.close()
+	defer trimming.Wait()
+	trimming.Go(func() { s.trimEver(ctx) })
 	for ctx.Err() == nil {
 		s.replaceDamaged()
 		look := s.check
@@ -157,7 +165,7 @@ func (s *Store) replaceDamaged() {
 	s.mu.Lock()
 	db, damaged := s.db, s.damaged
 	if damaged {
-		s.db, s.down, s.damaged = nil, errDamaged, false
+		s.db, s.down, s.damaged, s.prints = nil, errDamaged, false, nil
 	}
 	s.mu.Unlock()
 	if !damaged {
@@ -195,6 +203,9 @@ func (s *Store) note(err error) {
 	s.mu.Lock()
 	before := s.down
 	s.down = err
+	if before != nil {
+		s.prints = nil // it may be restored from a backup
+	}
 	s.mu.Unlock()
 	switch {
 	case err != nil && (before == nil || errors.Is(before, errNotYet)):

@@ -29,7 +29,10 @@ var topic = Topic{"alarm-audit", "one"}
 // run runs a store until the test ends, or stop is called.
 func run(tb testing.TB, o Options) (s *Store, stop func()) {
 	tb.Helper()
-	o.Log, o.Registry = slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	o.Log = slog.New(slog.DiscardHandler)
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
 	made, err := New(o)
 	require.NoError(tb, err)
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it ends before the server does
@@ -67,6 +70,12 @@ func suite(t *testing.T, fresh func(t *testing.T) Options) {
 		"totals end at the limit":                            totalsEnd,
 		"tables of a newer version are refused":              newerTables,
 		"nothing of a failed write is there":                 failedWrite,
+		"the order of changes decides":                       theOrderDecides,
+		"questions to documents are those of a plain scan":   documentQuestions,
+		"any text of a note is kept and found":               oddText,
+		"the registry has every device":                      registryOfDevices,
+		"the trail tells of devices that are gone":           registryOfTheTrail,
+		"what is past its retention goes":                    retention,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })
 	}

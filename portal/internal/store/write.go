@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"industrial-iot-monitor/portal/internal/audit"
+	"industrial-iot-monitor/portal/internal/metadata"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -18,14 +19,15 @@ const writeWithin = 30 * time.Second
 // Topic is a topic of Kafka by its name and the id that Kafka gave it.
 type Topic struct{ Name, ID string }
 
-// Record is one record of a topic: an entry of the audit trail, an alarm, or neither if it could not
-// be read, and then only its position counts.
+// Record is one record of a topic: an entry of the audit trail, an alarm, a change of what operators
+// keep, or none of them if it could not be read, and then only its position counts.
 type Record struct {
 	Partition int32
 	Offset    int64
 	Entry     *audit.Entry
 	Value     []byte // of Entry, as it was
 	Alarm     *state.Alert
+	Change    *metadata.Change
 }
 
 // ErrStartOver is wrapped by errors of a database that took the place of a damaged one since Positions
@@ -85,8 +87,11 @@ func (s *Store) Write(ctx context.Context, t Topic, records []Record) error {
 			s.metrics.written.WithLabelValues("audit").Inc()
 		case r.Alarm != nil:
 			s.metrics.written.WithLabelValues("alarm").Inc()
+		case r.Change != nil:
+			s.metrics.written.WithLabelValues("metadata").Inc()
 		}
 	}
+	s.forgetPrints(records)
 	return nil
 }
 
@@ -95,8 +100,9 @@ const firstYear, lastYear = 2000, 2100
 
 // prepare makes room for the months of the records.
 func (s *Store) prepare(ctx context.Context, db *sql.DB, records []Record) error {
+	from := s.keptSince(time.Now())
 	for i := range records {
-		if records[i].Entry == nil {
+		if records[i].Entry == nil || records[i].Entry.RecordedAt < from {
 			continue
 		}
 		at := time.UnixMilli(records[i].Entry.RecordedAt).UTC()
@@ -127,16 +133,23 @@ func (s *Store) write(ctx context.Context, db *sql.DB, t Topic, records []Record
 	if err != nil {
 		return err
 	}
+	if err := s.change(ctx, tx, number, records); err != nil {
+		return err
+	}
+	if err := s.recordLives(ctx, tx, records); err != nil {
+		return err
+	}
+	from := s.keptSince(time.Now())
 	var entries, alarms, positions []any
 	next := make(map[int32]int64)
 	newest := make(map[string]*state.Alert)
 	for i := range records {
 		r := &records[i]
 		next[r.Partition] = max(next[r.Partition], r.Offset+1)
-		if r.Entry != nil {
+		if r.Entry != nil && r.Entry.RecordedAt >= from {
 			entries = append(entries, entryRow(number, r)...)
 		}
-		if a := r.Alarm; a != nil && (newest[a.AlertID] == nil || revision(a) > revision(newest[a.AlertID])) {
+		if a := r.Alarm; a != nil && !outdated(a, from) && (newest[a.AlertID] == nil || revision(a) > revision(newest[a.AlertID])) {
 			newest[a.AlertID] = a
 		}
 	}

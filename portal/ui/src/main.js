@@ -20,6 +20,7 @@ import { createDevicePage } from './pages/device.js';
 import { createDevicesPage } from './pages/devices.js';
 import { createGatewaysPage } from './pages/gateways.js';
 import { createOverview } from './pages/overview.js';
+import { createShiftNotesPage } from './pages/shiftnotes.js';
 import { createSystemPage } from './pages/system.js';
 import { createTrends } from './pages/trends.js';
 import { what } from './parts/badge.js';
@@ -36,6 +37,7 @@ const PAGES = {
   gateways: createGatewaysPage,
   system: createSystemPage,
   audit: createAuditPage,
+  shiftnotes: createShiftNotesPage,
 };
 const THEMES = ['auto', 'light', 'dark'];
 const RESTS = 1000; // ms out of sight before the page rests
@@ -83,6 +85,7 @@ const ctx = {
   debug: {}, // what tests look at
   go: (page, subject, params) => router.go(page, subject, params),
   setParams: (params) => router.set(params),
+  route: () => router.current(),
   /** age of a moment of the server's clock, in words. */
   age: (ms) => format.age(plant.ageOf(ms), ctx.t),
   what: (a) => what(a, ctx),

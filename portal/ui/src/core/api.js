@@ -21,8 +21,8 @@ async function call(path, init, within) {
 export const get = (path, { within = 8000 } = {}) => call(path, { headers: { Accept: 'application/json' } }, within);
 
 /** send sends JSON with a method and returns the answer. */
-export const send = (method, path, body, { within = 10_000 } = {}) =>
-  call(path, { method, headers: { 'Content-Type': 'application/json', Accept: 'application/json' }, body: JSON.stringify(body) }, within);
+export const send = (method, path, body, { within = 10_000, headers = {} } = {}) =>
+  call(path, { method, headers: { 'Content-Type': 'application/json', Accept: 'application/json', ...headers }, body: JSON.stringify(body) }, within);
 
 /** post sends JSON and returns the answer. */
 export const post = (path, body, options) => send('POST', path, body, options);

@@ -8,6 +8,7 @@ import { UNIT_UNKNOWN } from '../model/sensors.js';
 import { createCourse, RANGES } from '../model/series.js';
 import { badge, panel } from '../parts/badge.js';
 import { removeDevice, renameDevice } from '../parts/device-dialogs.js';
+import { createDeviceNotes } from '../parts/device-notes.js';
 import { createGauge } from '../parts/gauge.js';
 import { createRange, historyNote } from '../parts/range.js';
 import { limitsOf, marksOf } from './trends.js';
@@ -215,5 +216,5 @@ export function createDevicePage(ctx, scope, route) {
     h('section', { class: 'panel device-head' },
       h('div', { class: 'device-line' }, h('a', { class: 'button is-small', href: '#/devices' }, `‹ ${t('nav.devices')}`), title, subtitle, tags, state, age, h('span', { class: 'panel-space' }), rename, remove, h('a', { class: 'button is-small', href: `#/trends?devices=${encodeURIComponent(id)}` }, t('device.compare'))),
       warning, description, facts),
-    gaugePanel.el, h('div', { class: 'device-range' }, range.el, note), trends, panel('device-alarms', t('device.alarms'), alarmList).el, rawPanel.el);
+    gaugePanel.el, h('div', { class: 'device-range' }, range.el, note), trends, panel('device-alarms', t('device.alarms'), alarmList).el, createDeviceNotes(ctx, scope, id), rawPanel.el);
 }

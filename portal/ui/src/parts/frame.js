@@ -2,8 +2,9 @@
 // for problems of the page, the portal or gateways.
 import { glyph, h, setAttr, setClass, setText } from '../core/dom.js';
 import { needsAttention, SEVERITIES } from '../model/alarms.js';
+import { createViewsButton } from './views.js';
 
-export const PAGES = ['overview', 'trends', 'alarms', 'devices', 'gateways', 'system', 'audit'];
+export const PAGES = ['overview', 'trends', 'alarms', 'devices', 'shiftnotes', 'gateways', 'system', 'audit'];
 
 const ICONS = {
   overview: 'M3 3h8v8H3zM13 3h8v5h-8zM13 10h8v11h-8zM3 13h8v8H3z',
@@ -11,6 +12,7 @@ const ICONS = {
   alarms: 'M12 3l10 18H2zM11 9v6h2V9zM11 16.5v2h2v-2z',
   devices: 'M4 4h16v3H4zM4 9h16v3H4zM4 14h16v3H4zM4 19h16v2H4z',
   gateways: 'M11 3h2v6h5v5h3v7h-8v-7h3v-3H8v3h3v7H3v-7h3V9h5z',
+  shiftnotes: 'M4 3h16v14h-7l-5 4v-4H4zM6 5v10h4v2l2.5-2H18V5zM8 7.5h8V9H8zM8 11h6v1.5H8z',
   audit: 'M5 2h11l4 4v16H5zM7 4v16h11V8h-4V4zM9 11h7v1.5H9zM9 14h7v1.5H9zM9 17h5v1.5H9z',
   system: 'M3 6h4v4H3zM10 6h4v4h-4zM17 6h4v4h-4zM7 7.5h3v1H7zM14 7.5h3v1h-3zM3 14h18v5H3z',
 };
@@ -66,7 +68,7 @@ export function createTopbar(ctx, scope) {
   const lang = h('button', { class: 'button', lang: t('bar.language.lang'), title: t('bar.language.label'), onclick: () => ctx.setLanguage(ctx.lang() === 'zh' ? 'en' : 'zh') }, t('bar.language'));
   const theme = h('button', { class: 'button', 'aria-label': t('bar.theme', { mode: t(`theme.${ctx.theme()}`) }), title: t('bar.theme', { mode: t(`theme.${ctx.theme()}`) }), onclick: ctx.nextTheme }, '◐');
   const help = h('button', { class: 'button', 'aria-label': t('help.open'), title: t('help.open'), onclick: ctx.help }, '?');
-  const el = h('header', { class: 'topbar' }, h('a', { class: 'brand', href: '#/overview' }, t('title')), buildings, search, h('div', { class: 'chips' }, chips.map((c) => c.el)), live, h('div', { class: 'bar-end' }, lang, theme, help));
+  const el = h('header', { class: 'topbar' }, h('a', { class: 'brand', href: '#/overview' }, t('title')), buildings, search, h('div', { class: 'chips' }, chips.map((c) => c.el)), live, h('div', { class: 'bar-end' }, createViewsButton(ctx), lang, theme, help));
 
   let options = '';
   scope.draw(() => {

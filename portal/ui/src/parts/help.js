@@ -7,6 +7,7 @@ const KEYS = [
   ['g t', 'nav.trends'],
   ['g a', 'nav.alarms'],
   ['g d', 'nav.devices'],
+  ['g n', 'nav.shiftnotes'],
   ['g w', 'nav.gateways'],
   ['g s', 'nav.system'],
   ['g u', 'nav.audit'],

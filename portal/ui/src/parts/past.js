@@ -78,10 +78,10 @@ export function createPast(ctx, scope, params, { path, fields, more = () => ({})
       const a = await get(`${path}${query({ ...q, limit: anew ? Math.min(Math.max(known.length, PAGE), MOST) : PAGE, offset: anew ? 0 : known.length })}`);
       if (mine !== turn) return;
       if (anew) state.asked = a.time;
-      Object.assign(state, { items: anew ? a.items : [...known, ...a.items], total: a.total, many: a.more, complete: a.complete, error: '' });
+      Object.assign(state, { items: anew ? a.items : [...known, ...a.items], total: a.total, many: a.more, complete: a.complete ?? true, error: '' });
     } catch (e) {
       if (mine !== turn) return;
-      state.error = t('load.failed', { why: e.message });
+      state.error = t.has(`kept.${e.code}`) ? t(`kept.${e.code}`) : t('load.failed', { why: e.message });
     }
     onChange();
   }

@@ -71,7 +71,7 @@ export function createRange(ctx, state, onChange) {
 }
 
 /** local is a time as an input shows it. */
-function local(ms) {
+export function local(ms) {
   const d = new Date(ms);
   return new Date(ms - d.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
 }
