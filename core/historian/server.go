@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"industrial-iot-monitor/core/internal/prom"
 	"industrial-iot-monitor/internal/history"
 )
 
@@ -45,6 +46,7 @@ func (h *Historian) server() *http.Server {
 	mux.HandleFunc("GET "+history.SeriesPath, take(asked, h.series))
 	mux.HandleFunc("GET "+history.StatusPath, take(asked, h.status))
 	mux.HandleFunc("GET "+history.ExportPath, take(make(chan struct{}, exports), h.export))
+	mux.Handle(prom.Prefix+"/", h.promql())
 	return &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
