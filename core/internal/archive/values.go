@@ -11,10 +11,8 @@ import (
 // both inclusive, in the order of time, and the time from which to ask for more. There are none behind
 // the last.
 func (a *Archive) Values(ctx context.Context, e *Entry, from, to int64) (times []int64, values []float64, next int64, err error) {
+	end := to + 1
 	from, to = max(from, e.From), min(to, e.To)
-	if from > to {
-		return nil, nil, to + 1, nil
-	}
 	want := func(f samples.Field) bool { return f.Name == e.Sensor && f.Unit == e.Unit && numeric(f) }
 	for _, d := range a.between(from/dayMS, to/dayMS) {
 		b, err := a.block(ctx, d, e.Device, from, to, want)
@@ -25,7 +23,7 @@ func (a *Archive) Values(ctx context.Context, e *Entry, from, to int64) (times [
 			return times, values, d.start() + dayMS, nil
 		}
 	}
-	return nil, nil, to + 1, nil
+	return nil, nil, end, nil
 }
 
 // valuesOf returns the values of a block whose columns are one entry's: a sensor that became a switch
