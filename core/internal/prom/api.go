@@ -137,6 +137,7 @@ func (a *API) queryRange(ctx context.Context, f *form) (*result, error) {
 
 var (
 	errBefore = errors.New("it is before start")
+	errAll    = errors.New("want at least one matcher that does not match the empty string")
 	errPoints = errors.New("too small for the time between start and end")
 )
 
@@ -193,6 +194,9 @@ func (a *API) matching(ctx context.Context, f *form) ([]found, error) {
 	var out []found
 	seen := make(map[uint64]bool)
 	for _, matchers := range selectors {
+		if !slices.ContainsFunc(matchers, func(m *labels.Matcher) bool { return !m.Matches("") }) {
+			return nil, f.bad("match[]", errAll)
+		}
 		entries, err := a.find(ctx, from, to, matchers)
 		if err != nil {
 			return nil, err
