@@ -14,7 +14,7 @@ import (
 )
 
 // version is that of the Prometheus whose engine this is, for clients that look for features.
-const version = "3.15.0"
+const version = "3.16.0"
 
 // routes registers the handlers. Paths, parameters and answers are those of
 // https://prometheus.io/docs/prometheus/latest/querying/api/.

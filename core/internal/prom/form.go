@@ -115,5 +115,5 @@ func (f *form) number(name string, usual int) int {
 
 // options reads what all queries have.
 func (f *form) options() (opts promql.QueryOpts, limit int) {
-	return promql.NewPrometheusQueryOpts(false, f.duration("lookback_delta", 0)), f.number("limit", 0)
+	return promql.NewPrometheusQueryOpts(false, f.duration("lookback_delta", 0), nil), f.number("limit", 0)
 }
