@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,8 @@ const (
 	SeriesPath = "/history/v1/series"
 	ExportPath = "/history/v1/export"
 	StatusPath = "/history/v1/status"
+	// PromPath is before the paths of Prometheus' API, which Forward asks.
+	PromPath = "/prom"
 )
 
 // Names of the parameters of a question in a URL. Lists are separated by commas.
@@ -147,6 +150,24 @@ func (c *Client) Export(ctx context.Context, q *ExportQuery) (io.ReadCloser, err
 		return nil, err
 	}
 	return c.get(ctx, ExportPath, q.Values())
+}
+
+// Forward sends a request to Prometheus' API as it is and returns the response, whatever its status; the
+// caller closes its body. The path begins with PromPath. The error wraps ErrUnavailable.
+func (c *Client) Forward(ctx context.Context, method, path, query, contentType string, body []byte) (*http.Response, error) {
+	u := url.URL{Path: path}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+u.EscapedPath()+"?"+query, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("asking the historian: %w", err)
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return resp, nil
 }
 
 func (c *Client) get(ctx context.Context, path string, v url.Values) (io.ReadCloser, error) {
