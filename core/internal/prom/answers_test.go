@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -19,7 +20,14 @@ import (
 // client returns Prometheus' own client of a server.
 func client(tb testing.TB, address string) v1.API {
 	tb.Helper()
-	c, err := api.NewClient(api.Config{Address: address + Prefix})
+	return clientAt(tb, address+Prefix)
+}
+
+func clientAt(tb testing.TB, address string) v1.API {
+	tb.Helper()
+	t := &http.Transport{}
+	tb.Cleanup(t.CloseIdleConnections)
+	c, err := api.NewClient(api.Config{Address: address, RoundTripper: t})
 	require.NoError(tb, err)
 	return v1.NewAPI(c)
 }

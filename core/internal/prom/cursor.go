@@ -29,6 +29,8 @@ func (c *cursor) Next() chunkenc.ValueType {
 }
 
 // Seek implements chunkenc.Iterator.
+//
+//nolint:govet // it is not io.Seeker's
 func (c *cursor) Seek(t int64) chunkenc.ValueType {
 	c.at = max(c.at, 0)
 	if c.at < len(c.times) && c.times[c.at] < t {
