@@ -39,7 +39,7 @@ func TestHistoryAnswersPromQL(t *testing.T) {
 		got[s.Metric.String()] = float64(s.Value)
 	}
 	require.Equal(t, map[string]float64{
-		`sensor_temperature{building="A栋", device="d1", floor="1", room="1", unit="°C"}`:              24,
+		`sensor_temperature{building="A栋", device="d1", floor="1", room="1", unit="°C"}`:               24,
 		`sensor_temperature{building="B", device="d2", floor="-1", model="TH-1", room="x", unit="°C"}`: 100,
 	}, got)
 	v, _, _, err = prom.Query(t.Context(), `sum by (building) (avg_over_time(sensor_temperature[1m])) and on(building) sensor_on == 1`, at)

@@ -120,6 +120,9 @@ func (h *Historian) export(w http.ResponseWriter, r *http.Request) error {
 		err = h.keeper.Export(r.Context(), &q, e.block)
 	}
 	if err == nil {
+		err = e.end()
+	}
+	if err == nil {
 		err = out.Flush()
 	}
 	if err != nil {

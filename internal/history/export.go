@@ -13,19 +13,24 @@ import (
 
 // Formats of an export.
 const (
-	CSV    = "csv"
-	NDJSON = "ndjson"
+	CSV     = "csv"
+	NDJSON  = "ndjson"
+	Parquet = "parquet"
 )
 
 // Formats lists the formats of an export.
-var Formats = []string{CSV, NDJSON}
+var Formats = []string{CSV, NDJSON, Parquet}
 
 // ContentType returns the media type of a format.
 func ContentType(format string) string {
-	if format == CSV {
+	switch format {
+	case CSV:
 		return "text/csv; charset=utf-8"
+	case Parquet:
+		return "application/vnd.apache.parquet"
+	default:
+		return "application/x-ndjson"
 	}
-	return "application/x-ndjson"
 }
 
 // ExportQuery asks for all readings of a range, device by device in the order of their ids, each in
