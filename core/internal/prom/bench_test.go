@@ -75,22 +75,24 @@ func BenchmarkQueries(b *testing.B) {
 			"means of buildings, 1 hour, 240 points": "query_range?query=avg by (building) (sensor_temperature)&start=HOUR&end=END&step=15",
 		}},
 	} {
-		a := filled(b, p.devices, p.days, p.every)
-		api := New(Options{Source: a, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
-		now := day0/1000 + int64(p.days)*86400
-		for name, q := range p.queries {
-			b.Run(p.name+"/"+name, func(b *testing.B) {
-				text := strings.NewReplacer("START", fmt.Sprint(now-int64(p.days)*86400), "END", fmt.Sprint(now), "HOUR", fmt.Sprint(now-3600)).Replace(q)
-				u, err := url.Parse(Prefix + "/api/v1/" + text)
-				require.NoError(b, err)
-				u.RawQuery = u.Query().Encode()
-				for b.Loop() {
-					w := httptest.NewRecorder()
-					api.ServeHTTP(w, httptest.NewRequestWithContext(b.Context(), http.MethodGet, u.String(), http.NoBody))
-					require.Equal(b, http.StatusOK, w.Code, w.Body)
-					require.Greater(b, w.Body.Len(), 100)
-				}
-			})
-		}
+		b.Run(p.name, func(b *testing.B) {
+			a := filled(b, p.devices, p.days, p.every)
+			api := New(Options{Source: a, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+			now := day0/1000 + int64(p.days)*86400
+			for name, q := range p.queries {
+				b.Run(name, func(b *testing.B) {
+					text := strings.NewReplacer("START", fmt.Sprint(now-int64(p.days)*86400), "END", fmt.Sprint(now), "HOUR", fmt.Sprint(now-3600)).Replace(q)
+					u, err := url.Parse(Prefix + "/api/v1/" + text)
+					require.NoError(b, err)
+					u.RawQuery = u.Query().Encode()
+					for b.Loop() {
+						w := httptest.NewRecorder()
+						api.ServeHTTP(w, httptest.NewRequestWithContext(b.Context(), http.MethodGet, u.String(), http.NoBody))
+						require.Equal(b, http.StatusOK, w.Code, w.Body)
+						require.Greater(b, w.Body.Len(), 100)
+					}
+				})
+			}
+		})
 	}
 }
