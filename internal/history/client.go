@@ -16,9 +16,10 @@ import (
 
 // Paths of the historian's HTTP interface.
 const (
-	SeriesPath = "/history/v1/series"
-	ExportPath = "/history/v1/export"
-	StatusPath = "/history/v1/status"
+	SeriesPath   = "/history/v1/series"
+	ExportPath   = "/history/v1/export"
+	StatusPath   = "/history/v1/status"
+	ProgressPath = "/history/v1/progress"
 	// PromPath is before the paths of Prometheus' API, which Forward asks.
 	PromPath = "/prom"
 )
@@ -32,6 +33,7 @@ const (
 	paramTo         = "to"
 	paramPoints     = "points"
 	paramStep       = "step"
+	paramID         = "id"
 )
 
 // Values returns q as parameters of a URL.
@@ -126,6 +128,15 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// Progress asks how far a running export is.
+func (c *Client) Progress(ctx context.Context, id string) (*Progress, error) {
+	p := new(Progress)
+	if err := c.ask(ctx, ProgressPath, url.Values{paramID: {id}}, p); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // ask decodes the answer to a request into out.
