@@ -115,6 +115,37 @@ func TestEntriesAreThoseOfTheReadings(t *testing.T) {
 	}
 }
 
+// TestValuesOfAWindow: both of its ends count, wherever chunks end.
+func TestValuesOfAWindow(t *testing.T) {
+	c := &clock{noon}
+	a := open(t, options(t.TempDir(), c))
+	h := head(t, a, 0)
+	const n = 40
+	for i := range int64(n) {
+		put(t, h, "d1", noon+i*1000, number("temperature", float64(i)))
+		if i%7 == 6 {
+			require.NoError(t, h.Flush(t.Context()))
+		}
+	}
+	for range 2 {
+		list, err := a.Entries(t.Context(), "temperature", "d1")
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		for from := range int64(n) {
+			for to := from; to < n; to++ {
+				times, values, _, err := a.Values(t.Context(), &list[0], noon+from*1000, noon+to*1000)
+				require.NoError(t, err)
+				require.Len(t, times, int(to-from+1))
+				require.InDelta(t, from, values[0], 0)
+				require.InDelta(t, to, values[to-from], 0)
+			}
+		}
+		require.NoError(t, h.Flush(t.Context()))
+		c.ms += 2 * dayMS
+		a.Tidy(t.Context())
+	}
+}
+
 func TestPlaceIsThatOfTheNewestReading(t *testing.T) {
 	o := options(t.TempDir(), &clock{noon})
 	a := open(t, o)

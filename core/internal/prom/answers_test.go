@@ -199,7 +199,7 @@ func TestCursorIsAnIterator(t *testing.T) {
 					want = append(want, s)
 				}
 			}
-			for i, at := -1, from; i < len(want); {
+			for i, at := -1, from-dayMS/4; i < len(want); {
 				var got chunkenc.ValueType
 				if r.IntN(2) == 0 {
 					got = c.Next()
