@@ -82,6 +82,6 @@ func TestTerminal(t *testing.T) {
 	require.False(t, terminal(new(bytes.Buffer)))
 	f, err := os.Create(t.TempDir() + "/f")
 	require.NoError(t, err)
-	defer f.Close()
+	defer func() { require.NoError(t, f.Close()) }()
 	require.False(t, terminal(f))
 }

@@ -46,6 +46,7 @@ func (p *Portal) askPrometheus(c *fiber.Ctx) error {
 	}
 	ctx, cancel := context.WithCancel(c.UserContext())
 	idle := time.AfterFunc(promWithin, cancel)
+	//nolint:bodyclose // what sends it closes it
 	resp, err := p.history.Forward(ctx, c.Method(), path, string(c.Request().URI().QueryString()), strings.Clone(c.Get(fiber.HeaderContentType)), body)
 	if err != nil {
 		idle.Stop()

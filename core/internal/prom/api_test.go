@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
@@ -241,6 +241,20 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// visit returns the status of an answer. It is for goroutines beside that of the test.
+func visit(ctx context.Context, address string) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := c.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
 // TestQueriesWaitForTheirTurn: one runs, one waits, a third is refused at once; and those that gave up make
 // room.
 func TestQueriesWaitForTheirTurn(t *testing.T) {
@@ -252,14 +266,7 @@ func TestQueriesWaitForTheirTurn(t *testing.T) {
 	first, stop := context.WithCancel(t.Context())
 	gone := make(chan error, 1)
 	go func() {
-		req, err := http.NewRequestWithContext(first, http.MethodGet, address+"sensor_temperature", http.NoBody)
-		if err == nil {
-			var resp *http.Response
-			c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-			if resp, err = c.Do(req); err == nil {
-				_ = resp.Body.Close()
-			}
-		}
+		_, err := visit(first, address+"sensor_temperature")
 		gone <- err
 	}()
 	<-source.asked
@@ -270,7 +277,7 @@ func TestQueriesWaitForTheirTurn(t *testing.T) {
 
 	waiting := make(chan int, 1)
 	go func() {
-		status, _ := get(t, address+"1")
+		status, _ := visit(t.Context(), address+"1")
 		waiting <- status
 	}()
 	require.Eventually(t, func() bool { return len(api.queue) == 2 }, time.Minute, time.Millisecond)

@@ -40,8 +40,11 @@ func filled(b *testing.B, devices, days int, every int64) *archive.Archive {
 			require.NoError(b, h.Append(h.Next(), &archive.Reading{
 				Device: fmt.Sprintf("device_%05d", d), Building: string(rune('A' + d%5)), Floor: d % 3, Room: "1", Model: "M", At: now + r.Int64N(7),
 				Sensors: telemetry.Sensors{
-					{Name: "temperature", Number: v, Unit: "°C"}, {Name: "humidity", Number: 50 - v, Unit: "%"}, {Name: "pressure", Number: 1000 + v, Unit: "hPa"},
-					{Name: "current", Number: 2 * v, Unit: "A"}, {Name: "on", Kind: telemetry.Bool, Number: float64(d % 2)},
+					{Name: "temperature", Number: v, Unit: "°C"},
+					{Name: "humidity", Number: 50 - v, Unit: "%"},
+					{Name: "pressure", Number: 1000 + v, Unit: "hPa"},
+					{Name: "current", Number: 2 * v, Unit: "A"},
+					{Name: "on", Kind: telemetry.Bool, Number: float64(d % 2)},
 				},
 			}))
 		}

@@ -103,8 +103,10 @@ func (m *machine) reading(r *rand.Rand) archive.Reading {
 	out := archive.Reading{
 		Device: m.id, Building: m.building, Floor: 2, Room: "201", Model: "M1", At: m.at,
 		Sensors: telemetry.Sensors{
-			{Name: "temperature", Number: values[0], Unit: "°C"}, {Name: "on", Kind: telemetry.Bool, Number: values[1]},
-			{Name: "energy", Number: values[2], Unit: "kWh"}, {Name: "mode", Kind: telemetry.Text, Text: "auto"},
+			{Name: "temperature", Number: values[0], Unit: "°C"},
+			{Name: "on", Kind: telemetry.Bool, Number: values[1]},
+			{Name: "energy", Number: values[2], Unit: "kWh"},
+			{Name: "mode", Kind: telemetry.Text, Text: "auto"},
 		},
 	}
 	if r.IntN(10) == 0 { // without its first sensor

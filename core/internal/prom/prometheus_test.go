@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
@@ -35,7 +35,7 @@ func (p *plant) openMetrics(tb testing.TB) []byte {
 			require.Len(tb, entries, 1)
 			var pairs []string
 			labelsOf(&entries[0]).Range(func(l labels.Label) {
-				if l.Name != labels.MetricName {
+				if l.Name != model.MetricNameLabel {
 					pairs = append(pairs, fmt.Sprintf("%s=%q", l.Name, l.Value))
 				}
 			})

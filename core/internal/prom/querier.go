@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -34,7 +35,7 @@ func labelsOf(e *archive.Entry) labels.Labels {
 			pairs = append(pairs, name, value)
 		}
 	}
-	add(labels.MetricName, metricPrefix+e.Sensor)
+	add(model.MetricNameLabel, metricPrefix+e.Sensor)
 	add("building", e.Building)
 	add(labelDevice, e.Device)
 	if e.Building != "" {
@@ -99,7 +100,7 @@ func narrow(matchers []*labels.Matcher) (sensor, device string, possible bool) {
 			continue
 		}
 		switch m.Name {
-		case labels.MetricName:
+		case model.MetricNameLabel:
 			name, ok := strings.CutPrefix(m.Value, metricPrefix)
 			if !ok || name == "" {
 				return "", "", false
