@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -144,6 +145,51 @@ func TestValuesOfAWindow(t *testing.T) {
 		c.ms += 2 * dayMS
 		a.Tidy(t.Context())
 	}
+}
+
+// TestEntriesWhileReadingsCome: an answer has every reading that was there when it was asked for, whatever is
+// written meanwhile.
+func TestEntriesWhileReadingsCome(t *testing.T) {
+	a := open(t, options(t.TempDir(), &clock{noon}))
+	h := head(t, a, 0)
+	const devices, rounds = 20, 50
+	var there atomic.Int64 // readings of each device
+	done := make(chan error, 1)
+	go func() {
+		for i := range int64(rounds) {
+			for d := range devices {
+				r := Reading{Device: fmt.Sprintf("d%d", d), Building: "A", At: noon + i*1000, Sensors: telemetry.Sensors{number("temperature", float64(i))}}
+				if err := h.Append(h.Next(), &r); err != nil {
+					done <- err
+					return
+				}
+			}
+			there.Store(i + 1)
+			if i%3 == 0 {
+				if err := h.Flush(t.Context()); err != nil {
+					done <- err
+					return
+				}
+			}
+		}
+		done <- nil
+	}()
+	for n := int64(0); n < rounds; {
+		n = there.Load()
+		list, err := a.Entries(t.Context(), "temperature", "")
+		require.NoError(t, err)
+		if n == 0 {
+			continue
+		}
+		require.Len(t, list, devices)
+		times, _, _, err := a.Values(t.Context(), &list[n%devices], noon, noon+dayMS/2-1)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, int64(len(times)), n)
+		for i, at := range times {
+			require.Equal(t, noon+int64(i)*1000, at)
+		}
+	}
+	require.NoError(t, <-done)
 }
 
 func TestPlaceIsThatOfTheNewestReading(t *testing.T) {
