@@ -59,6 +59,7 @@ type day struct {
 	positions map[int32]int64
 	promised  map[int32]int64  // the least positions that the file must have
 	ids       map[string]int64 // of devices that were written since the file was opened
+	layouts   layouts
 }
 
 func (d *day) start() int64 { return d.number * dayMS }
@@ -127,6 +128,7 @@ func (d *day) open(ctx context.Context) error {
 		}
 	}
 	d.db, d.positions, d.ids = db, positions, make(map[string]int64)
+	d.layouts.clear() // a compacted file has others
 	return nil
 }
 

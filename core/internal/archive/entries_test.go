@@ -75,7 +75,7 @@ func listed(tb testing.TB, a *Archive, model map[value]telemetry.Sensor) map[ent
 // TestEntriesAreThoseOfTheReadings: whatever a process that ends at any time, repeats, flushes and
 // compacts, the catalogue has the sensors of the log, and each sensor its values.
 func TestEntriesAreThoseOfTheReadings(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range uint64(5) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		c := &clock{day0 + 3*dayMS}
 		o := options(t.TempDir(), c)
@@ -121,7 +121,7 @@ func TestValuesOfAWindow(t *testing.T) {
 	c := &clock{noon}
 	a := open(t, options(t.TempDir(), c))
 	h := head(t, a, 0)
-	const n = 40
+	const n = 21
 	for i := range int64(n) {
 		put(t, h, "d1", noon+i*1000, number("temperature", float64(i)))
 		if i%7 == 6 {

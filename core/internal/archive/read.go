@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"industrial-iot-monitor/core/internal/samples"
 )
@@ -41,6 +43,33 @@ func layoutsOf(ctx context.Context, q queryer) (map[int64][]samples.Field, error
 	return layouts, err
 }
 
+// layouts are those of an open file that were read. A row never changes.
+type layouts struct {
+	mu sync.Mutex
+	by map[int64][]samples.Field
+}
+
+func (l *layouts) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.by = nil
+}
+
+// of returns layouts with those of chunks, from the file if one is not known. The caller does not change
+// them.
+func (l *layouts) of(ctx context.Context, q queryer, list []chunk) (map[int64][]samples.Field, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !slices.ContainsFunc(list, func(c chunk) bool { return l.by[c.layout] == nil }) {
+		return l.by, nil
+	}
+	by, err := layoutsOf(ctx, q)
+	if err == nil {
+		l.by = by
+	}
+	return by, err
+}
+
 // decodeInto decodes chunks and merges them into b.
 func (a *Archive) decodeInto(b *samples.Block, list []chunk, layouts map[int64][]samples.Field, want func(samples.Field) bool) error {
 	dec, err := a.decoder()
@@ -70,7 +99,7 @@ func (a *Archive) read(ctx context.Context, d *day, device string, from, to int6
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		layouts, err := layoutsOf(ctx, d.db)
+		layouts, err := d.layouts.of(ctx, d.db, list)
 		if err != nil {
 			return err
 		}

@@ -164,7 +164,7 @@ func (a *Archive) course(ctx context.Context, d *day, device string, width int64
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		layouts, err := layoutsOf(ctx, d.db)
+		layouts, err := d.layouts.of(ctx, d.db, list)
 		if err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func TestAnswersAreThoseOfTheReadings(t *testing.T) {
 	p := newPlant(t, 9)
 	c := client(t, serve(t, Options{Source: p.archive}).URL)
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 30 {
+	for range 10 {
 		at := day0 + r.Int64N(3*dayMS)
 		width := []time.Duration{time.Minute, 15 * time.Minute, 7 * time.Hour, 26 * time.Hour}[r.IntN(4)]
 		sensor := []string{"temperature", "on", "energy"}[r.IntN(3)]
@@ -87,7 +87,7 @@ func TestAnswersAreThoseOfTheReadings(t *testing.T) {
 			equal(t, want, ask(t, c, query, at, "device"), "%s @ %d", query, at)
 		}
 	}
-	for range 30 { // the newest value of each device within 15 minutes
+	for range 10 { // the newest value of each device within 15 minutes
 		at := day0 + r.Int64N(3*dayMS)
 		sums, counts := make(map[string]float64), make(map[string]float64)
 		for _, x := range p.courses {
@@ -189,7 +189,7 @@ func TestCursorIsAnIterator(t *testing.T) {
 		entries, err := p.archive.Entries(t.Context(), x.sensor, x.device)
 		require.NoError(t, err)
 		require.Len(t, entries, 1)
-		for range 50 {
+		for range 20 {
 			from := day0 + r.Int64N(3*dayMS)
 			to := from + r.Int64N(2*dayMS)
 			c := &cursor{ctx: t.Context(), source: p.archive, entry: &entries[0], next: from, to: to, at: -1}

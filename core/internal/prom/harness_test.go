@@ -67,7 +67,7 @@ func newPlant(tb testing.TB, devices int) *plant {
 	r := rand.New(rand.NewPCG(3, 4))
 	var late []archive.Reading
 	for i := range devices {
-		m := &machine{id: fmt.Sprintf("device_%d", i), building: string(rune('A' + i%3)), every: []int64{20_000, 60_000, 300_000, 599_000}[i%4], at: day0 + r.Int64N(3_600_000)}
+		m := &machine{id: fmt.Sprintf("device_%d", i), building: string(rune('A' + i%3)), every: []int64{30_000, 60_000, 300_000, 599_000}[i%4], at: day0 + r.Int64N(3_600_000)}
 		for k, name := range []string{"temperature", "on", "energy"} {
 			m.courses[k] = &course{sensor: name, device: m.id, building: m.building, unit: []string{"°C", "", "kWh"}[k]}
 			p.courses = append(p.courses, m.courses[k])
