@@ -98,7 +98,7 @@ test-kafka: web ## the broker-facing tests and the end-to-end test against Apach
 	deploy/kafka/test.sh
 
 .PHONY: test-history
-test-history: ## the history in real VictoriaMetrics and InfluxDB (apt): same answers, and what happens when they fail; a nightly job (the first time builds for minutes)
+test-history: ## the history in real VictoriaMetrics and InfluxDB (apt): same answers, and what happens when they fail; PromQL beside a real Prometheus; a nightly job (the first time builds for minutes)
 	deploy/history/test.sh
 
 .PHONY: test-store
@@ -134,7 +134,7 @@ cover: test ## tests, then coverage.html
 lint: $(LINT) ## golangci-lint, shellcheck, go mod tidy check
 	$(LINT) run ./...
 	$(LINT) run --build-tags e2e ./test/...
-	$(LINT) run --build-tags engines ./core/historian/... ./core/internal/remote/...
+	$(LINT) run --build-tags engines ./core/historian/... ./core/internal/{prom,remote}/...
 	$(LINT) run --build-tags postgres ./portal/...
 	@if command -v shellcheck >/dev/null; then shellcheck deploy/*/*.sh .ci/run; else echo "shellcheck is not installed"; exit 1; fi
 	$(GO) mod tidy -diff

@@ -3,6 +3,7 @@ package historian
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -46,6 +47,7 @@ type export struct {
 	client *history.Client
 	query  history.ExportQuery
 	file   string // empty: standard output
+	shown  bool   // the progress
 }
 
 func parseExport(args []string, errs io.Writer) (*export, error) {
@@ -63,6 +65,7 @@ func parseExport(args []string, errs io.Writer) (*export, error) {
 	from := f.String("from", "", "first time, as in 2026-11-27 or 2026-11-27T06:00:00+08:00; empty: 24 hours before -to")
 	to := f.String("to", "", "last time; empty: now")
 	f.StringVar(&e.file, "o", "", "file to write; empty: standard output")
+	f.BoolVar(&e.shown, "progress", terminal(errs), "say how far it is; by default on a terminal")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -82,6 +85,7 @@ func parseExport(args []string, errs io.Writer) (*export, error) {
 		return nil, fmt.Errorf("-from: %w", err)
 	}
 	e.query.From, e.query.To = first.UnixMilli(), last.UnixMilli()
+	e.query.ID = rand.Text()
 	e.query.Devices, e.query.Parameters = names(*devices), names(*parameters)
 	return e, e.query.Check()
 }
@@ -131,33 +135,16 @@ func (e *export) copy(ctx context.Context, out, errs io.Writer) error {
 	}
 	defer func() { _ = body.Close() }() // it was read
 	buffered := bufio.NewWriterSize(out, 256<<10)
-	n, err := io.Copy(buffered, &progress{r: body, to: errs, since: time.Now()})
+	counted := &counter{r: body}
+	stop := e.show(ctx, errs, &counted.n)
+	n, err := io.Copy(buffered, counted)
+	stop()
 	if err != nil {
 		return fmt.Errorf("the export is not complete: %w", err)
 	}
 	if err := buffered.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(errs, "\r%s exported\n", megabytes(n))
+	fmt.Fprintf(errs, "%s exported\n", megabytes(n))
 	return nil
 }
-
-// progress says on a terminal how much was read.
-type progress struct {
-	r     io.Reader
-	to    io.Writer
-	n     int64
-	since time.Time
-}
-
-func (p *progress) Read(b []byte) (int, error) {
-	n, err := p.r.Read(b)
-	p.n += int64(n)
-	if time.Since(p.since) >= time.Second {
-		p.since = time.Now()
-		fmt.Fprintf(p.to, "\r%s", megabytes(p.n))
-	}
-	return n, err
-}
-
-func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

@@ -259,7 +259,8 @@ func (r *reader) record(m *sarama.ConsumerMessage) error {
 		return nil
 	}
 	return r.head.Append(m, &archive.Reading{
-		Device: reading.DeviceID, Building: reading.Location.Building, At: placed.At, ClockOffset: placed.Offset, Sensors: reading.Sensors,
+		Device: reading.DeviceID, Building: reading.Location.Building, Floor: reading.Location.Floor, Room: reading.Location.Room, Model: reading.Info.Model,
+		At: placed.At, ClockOffset: placed.Offset, Sensors: reading.Sensors,
 	})
 }
 

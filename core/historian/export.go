@@ -12,29 +12,41 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// exporter writes readings in one format: CSV has a line for each value, NDJSON an object for each
-// reading, whose sensors are as in the device's message.
-type exporter struct {
+// exporter writes readings in one format.
+type exporter interface {
+	begin() error
+	block(device string, b *samples.Block) error // the readings of a device
+	end() error
+}
+
+func newExporter(format string, out *bufio.Writer) exporter {
+	switch format {
+	case history.CSV:
+		return &lines{out: out, append: appendCSV, header: "device_id,timestamp,time,sensor,value,unit\r\n"}
+	case history.Parquet:
+		return newParquet(out)
+	default:
+		return &lines{out: out, append: appendJSON}
+	}
+}
+
+// lines writes text: CSV has a line for each value, NDJSON an object for each reading, whose sensors are as
+// in the device's message.
+type lines struct {
 	out    *bufio.Writer
 	buf    []byte
 	append func(dst []byte, device string, at int64, b *samples.Block, i int) []byte
 	header string
 }
 
-func newExporter(format string, out *bufio.Writer) *exporter {
-	if format == history.CSV {
-		return &exporter{out: out, append: appendCSV, header: "device_id,timestamp,time,sensor,value,unit\r\n"}
-	}
-	return &exporter{out: out, append: appendJSON}
-}
-
-func (e *exporter) begin() error {
+func (e *lines) begin() error {
 	_, err := e.out.WriteString(e.header)
 	return err
 }
 
-// block writes the readings of a device.
-func (e *exporter) block(device string, b *samples.Block) error {
+func (e *lines) end() error { return nil }
+
+func (e *lines) block(device string, b *samples.Block) error {
 	for i, at := range b.Times {
 		e.buf = e.append(e.buf[:0], device, at, b, i)
 		if _, err := e.out.Write(e.buf); err != nil {

@@ -51,6 +51,7 @@ type Historian struct {
 	behind  atomic.Pointer[backlog]
 	refused atomic.Pointer[string] // why it does not keep the history, nil: it does
 	lost    prometheus.Counter
+	exports tracker
 }
 
 const (

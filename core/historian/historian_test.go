@@ -398,7 +398,7 @@ func TestBadQuestions(t *testing.T) {
 		require.NotErrorIs(t, err, history.ErrUnavailable)
 	}
 	body, err := r.client.Export(t.Context(), &history.ExportQuery{Format: "xml", From: 1, To: 2})
-	require.ErrorContains(t, err, "want one of csv, ndjson")
+	require.ErrorContains(t, err, "want one of csv, ndjson, parquet")
 	require.Nil(t, body)
 }
 

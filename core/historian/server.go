@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"industrial-iot-monitor/core/internal/prom"
 	"industrial-iot-monitor/internal/history"
 )
 
@@ -45,6 +46,8 @@ func (h *Historian) server() *http.Server {
 	mux.HandleFunc("GET "+history.SeriesPath, take(asked, h.series))
 	mux.HandleFunc("GET "+history.StatusPath, take(asked, h.status))
 	mux.HandleFunc("GET "+history.ExportPath, take(make(chan struct{}, exports), h.export))
+	mux.Handle(prom.Prefix+"/", h.promql())
+	mux.HandleFunc("GET "+history.ProgressPath, h.progress)
 	return &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
@@ -114,8 +117,13 @@ func (h *Historian) export(w http.ResponseWriter, r *http.Request) error {
 	out := bufio.NewWriterSize(&patient{w, control}, 64<<10)
 	w.Header().Set("Content-Type", history.ContentType(q.Format))
 	e := newExporter(q.Format, out)
+	step, done := h.exports.follow(&q)
+	defer done()
 	if err = e.begin(); err == nil {
-		err = h.keeper.Export(r.Context(), &q, e.block)
+		err = h.keeper.Export(r.Context(), &q, step(e.block))
+	}
+	if err == nil {
+		err = e.end()
 	}
 	if err == nil {
 		err = out.Flush()

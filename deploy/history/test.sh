@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The history in real engines: the same questions get the same answers from the files of core, from
-# VictoriaMetrics and from InfluxDB, also when an engine is killed, slow, or refuses readings. It
-# builds VictoriaMetrics with Go once (minutes), installs InfluxDB from Debian if it is missing, and
-# the tests start and stop them on free loopback ports.
+# VictoriaMetrics and from InfluxDB, also when an engine is killed, slow, or refuses readings; and PromQL
+# gets the same answers as from Prometheus. It builds VictoriaMetrics with Go once (minutes), installs
+# InfluxDB and Prometheus from Debian if they are missing, and the tests start and stop them on free
+# loopback ports.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -30,7 +31,15 @@ if ! command -v influxd >/dev/null; then
   apt-get install -y --no-install-recommends influxdb || die "InfluxDB could not be installed (see above)"
 fi
 
+if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then
+  command -v apt-get >/dev/null || die "prometheus or promtool is missing: install Prometheus (Debian: apt-get install prometheus)"
+  apt-get install -y --no-install-recommends prometheus || die "Prometheus could not be installed (see above)"
+fi
+
 export VICTORIAMETRICS=$victoriametrics
 INFLUXD=$(command -v influxd)
 export INFLUXD
-"$go" test -tags engines -count=1 -timeout 15m ./core/internal/remote/... ./core/historian/...
+PROMETHEUS=$(command -v prometheus)
+PROMTOOL=$(command -v promtool)
+export PROMETHEUS PROMTOOL
+"$go" test -tags engines -count=1 -timeout 15m ./core/internal/remote/... ./core/internal/prom/... ./core/historian/...

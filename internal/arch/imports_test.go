@@ -9,15 +9,16 @@ import (
 
 // Libraries and packages banned from some programs.
 const (
-	sarama     = "github.com/IBM/sarama"
-	franz      = "github.com/twmb/franz-go"
-	fiber      = "github.com/gofiber"
-	fasthttp   = "github.com/valyala/fasthttp"
-	natsServer = "github.com/nats-io/nats-server/v2"
-	mochi      = "github.com/mochi-mqtt/server/v2"
-	testify    = "github.com/stretchr/testify"
-	devkafka   = "internal/devkafka"
-	kafkatest  = "internal/kafkatest"
+	sarama           = "github.com/IBM/sarama"
+	franz            = "github.com/twmb/franz-go"
+	fiber            = "github.com/gofiber"
+	fasthttp         = "github.com/valyala/fasthttp"
+	natsServer       = "github.com/nats-io/nats-server/v2"
+	mochi            = "github.com/mochi-mqtt/server/v2"
+	prometheusServer = "github.com/prometheus/prometheus"
+	testify          = "github.com/stretchr/testify"
+	devkafka         = "internal/devkafka"
+	kafkatest        = "internal/kafkatest"
 )
 
 var programs = []string{"edge", "bridge", "core", "portal", "sim"}
@@ -74,6 +75,12 @@ func TestNothingBannedIsPulledIn(t *testing.T) {
 			[]string{"edge", "bridge", "sim"},
 			[]string{"modernc.org/sqlite"},
 			"a database weighs megabytes and these programs keep nothing in one",
+		},
+		{
+			"PromQL belongs to core",
+			[]string{"edge", "bridge", "portal", "sim", "internal"},
+			[]string{prometheusServer},
+			"Prometheus' engine weighs 2 MB and half a minute of compiling with the race detector; the portal passes requests on to the historian",
 		},
 		{
 			"infrastructure depends on no message", infrastructure,

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,9 +16,12 @@ import (
 
 // Paths of the historian's HTTP interface.
 const (
-	SeriesPath = "/history/v1/series"
-	ExportPath = "/history/v1/export"
-	StatusPath = "/history/v1/status"
+	SeriesPath   = "/history/v1/series"
+	ExportPath   = "/history/v1/export"
+	StatusPath   = "/history/v1/status"
+	ProgressPath = "/history/v1/progress"
+	// PromPath is before the paths of Prometheus' API, which Forward asks.
+	PromPath = "/prom"
 )
 
 // Names of the parameters of a question in a URL. Lists are separated by commas.
@@ -29,6 +33,7 @@ const (
 	paramTo         = "to"
 	paramPoints     = "points"
 	paramStep       = "step"
+	paramID         = "id"
 )
 
 // Values returns q as parameters of a URL.
@@ -125,6 +130,15 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return s, nil
 }
 
+// Progress asks how far a running export is.
+func (c *Client) Progress(ctx context.Context, id string) (*Progress, error) {
+	p := new(Progress)
+	if err := c.ask(ctx, ProgressPath, url.Values{paramID: {id}}, p); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 // ask decodes the answer to a request into out.
 func (c *Client) ask(ctx context.Context, path string, v url.Values, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
@@ -147,6 +161,24 @@ func (c *Client) Export(ctx context.Context, q *ExportQuery) (io.ReadCloser, err
 		return nil, err
 	}
 	return c.get(ctx, ExportPath, q.Values())
+}
+
+// Forward sends a request to Prometheus' API as it is and returns the response, whatever its status; the
+// caller closes its body. The path begins with PromPath. The error wraps ErrUnavailable.
+func (c *Client) Forward(ctx context.Context, method, path, query, contentType string, body []byte) (*http.Response, error) {
+	u := url.URL{Path: path}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+u.EscapedPath()+"?"+query, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("asking the historian: %w", err)
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return resp, nil
 }
 
 func (c *Client) get(ctx context.Context, path string, v url.Values) (io.ReadCloser, error) {

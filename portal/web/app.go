@@ -7,6 +7,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
+
+	"industrial-iot-monitor/internal/history"
 )
 
 // newApp returns an app with the limits and middleware of both ports.
@@ -35,6 +37,8 @@ func (p *Portal) routes(app *fiber.App) {
 	if p.cfg.Pprof {
 		app.Get("/debug/pprof/*", p.operations)
 	}
+	app.Get(history.PromPath+"/*", p.allow(viewPlant), noStore, p.askPrometheus)
+	app.Post(history.PromPath+"/*", p.allow(viewPlant), noStore, p.askPrometheus)
 	app.Get("/*", p.page.serve)
 }
 

@@ -36,7 +36,10 @@ func TestEveryRouteIsInTheDocument(t *testing.T) {
 			documented = append(documented, strings.ToUpper(method)+" "+path)
 		}
 	}
-	others := []string{"GET /api/openapi.json", "GET /api/asyncapi.yaml", "GET " + r.cfg.WebSocketPath, "GET /*"}
+	others := []string{
+		"GET /api/openapi.json", "GET /api/asyncapi.yaml", "GET " + r.cfg.WebSocketPath, "GET /*",
+		"GET /prom/*", "POST /prom/*", // documented by Prometheus
+	}
 	served := []string{}
 	for _, route := range r.portal.app.GetRoutes(true) {
 		if route.Method != http.MethodHead {

@@ -59,6 +59,8 @@ type Archive struct {
 	flushing sync.Mutex // guards encoder
 	encoder  *samples.Encoder
 
+	listing sync.Mutex // one listDays at a time
+
 	mu    sync.RWMutex
 	days  map[int64]*day
 	heads map[int32]*Head

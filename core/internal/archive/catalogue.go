@@ -19,14 +19,15 @@ import (
 
 const catalogueSchema = `
 create table if not exists positions (partition integer primary key, next integer not null) strict;
-create table if not exists devices (name text primary key, partition integer not null, building text not null, clock integer not null, begins integer not null, held text not null) without rowid, strict;
+create table if not exists devices (name text primary key, partition integer not null, building text not null, clock integer not null, begins integer not null, held text not null,
+	floor integer not null default 0, room text not null default '', model text not null default '') without rowid, strict;
 create index if not exists devices_of_partition on devices (partition);
 create table if not exists files (day integer not null, partition integer not null, next integer not null, primary key (day, partition)) without rowid, strict;
 create table if not exists lost (day integer primary key) strict;
-`
+` + entriesSchema
 
 // catalogue is the file with what belongs to no single day: the position of each partition, what is
-// known of devices, the positions that files of days must have at least, so that one which lost its
+// known of devices and which sensors they have had, the positions that files of days must have at least, so that one which lost its
 // newest pages is found, and the days whose files were damaged.
 type catalogue struct {
 	identity
@@ -105,7 +106,13 @@ func tryCatalogue(ctx context.Context, path string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := db.ExecContext(ctx, catalogueSchema); err != nil {
+	_, err = db.ExecContext(ctx, catalogueSchema)
+	for _, name := range []string{"floor integer not null default 0", "room text not null default ''", "model text not null default ''"} {
+		if err == nil {
+			err = addColumn(ctx, db, "devices", name)
+		}
+	}
+	if err != nil {
 		_ = db.Close() // the first error says why
 		return nil, err
 	}
@@ -115,7 +122,8 @@ func tryCatalogue(ctx context.Context, path string) (*sql.DB, error) {
 // device is what the catalogue has of a device.
 type device struct {
 	known
-	held holding
+	held   holding
+	fields []field
 }
 
 // load returns the position of a partition and its devices.
@@ -127,7 +135,7 @@ func (c *catalogue) load(ctx context.Context, partition int32) (next int64, devi
 	err = each(ctx, c.db, func(scan func(...any) error) error {
 		var d device
 		var held []byte
-		if err := scan(&d.id, &d.building, &d.clock, &d.begins, &held); err != nil {
+		if err := scan(&d.id, &d.building, &d.floor, &d.room, &d.model, &d.clock, &d.begins, &held); err != nil {
 			return err
 		}
 		if err := json.Unmarshal(held, &d.held); err != nil {
@@ -135,7 +143,10 @@ func (c *catalogue) load(ctx context.Context, partition int32) (next int64, devi
 		}
 		devices = append(devices, d)
 		return nil
-	}, `select name, building, clock, begins, held from devices where partition = ?`, partition)
+	}, `select name, building, floor, room, model, clock, begins, held from devices where partition = ?`, partition)
+	if err == nil {
+		err = c.loadFields(ctx, partition, devices)
+	}
 	return next, devices, err
 }
 
@@ -166,6 +177,9 @@ func (c *catalogue) forget(ctx context.Context, number int64, lost bool) error {
 		if err == nil && lost {
 			_, err = tx.ExecContext(ctx, `insert into lost (day) values (?) on conflict do nothing`, number)
 		}
+		if err == nil {
+			_, err = tx.ExecContext(ctx, `delete from listed where day = ?`, number)
+		}
 		return err
 	})
 }
@@ -181,8 +195,9 @@ func (c *catalogue) advance(ctx context.Context, partition int32, next int64, da
 				return err
 			}
 		}
-		put, err := tx.PrepareContext(ctx, `insert into devices (name, partition, building, clock, begins, held) values (?, ?, ?, ?, ?, ?) on conflict (name) do update set
-			partition = excluded.partition, building = excluded.building, clock = excluded.clock, begins = min(begins, excluded.begins), held = excluded.held`)
+		put, err := tx.PrepareContext(ctx, `insert into devices (name, partition, building, floor, room, model, clock, begins, held) values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (name) do update set
+			partition = excluded.partition, building = excluded.building, floor = excluded.floor, room = excluded.room, model = excluded.model, clock = excluded.clock,
+			begins = min(begins, excluded.begins), held = excluded.held`)
 		if err != nil {
 			return err
 		}
@@ -193,9 +208,12 @@ func (c *catalogue) advance(ctx context.Context, partition int32, next int64, da
 			if err != nil {
 				return err
 			}
-			if _, err := put.ExecContext(ctx, d.id, partition, d.building, d.clock, d.begins, string(held)); err != nil {
+			if _, err := put.ExecContext(ctx, d.id, partition, d.building, d.floor, d.room, d.model, d.clock, d.begins, string(held)); err != nil {
 				return err
 			}
+		}
+		if err := putFields(ctx, tx, devices); err != nil {
+			return err
 		}
 		return move(ctx, tx, partition, next)
 	})

@@ -130,7 +130,7 @@ func (c *compaction) device(ctx context.Context, w *writer, name string) error {
 	b.Sort()
 	for i := 0; i < b.Len(); i += chunkRows {
 		part := b.Slice(i, min(i+chunkRows, b.Len()))
-		p := piece{device: name, start: part.Times[0], rows: part.Len(), fields: part.Fields(), data: c.encoder.Append(nil, &part)}
+		p := piece{device: name, start: part.Times[0], stop: part.Times[part.Len()-1], rows: part.Len(), fields: part.Fields(), data: c.encoder.Append(nil, &part)}
 		if err := w.chunk(&p); err != nil {
 			return err
 		}
@@ -210,13 +210,13 @@ func (a *Archive) copyRest(ctx context.Context, d *day) (err error) {
 		err = each(ctx, d.db, func(scan func(...any) error) error {
 			var p piece
 			var layout int64
-			if err := scan(&p.device, &p.start, &p.rows, &layout, &p.data); err != nil {
+			if err := scan(&p.device, &p.start, &p.stop, &p.rows, &layout, &p.data); err != nil {
 				return err
 			}
 			p.fields = layouts[layout]
 			rest++
 			return w.chunk(&p)
-		}, `select d.name, c.start, c.rows, c.layout, c.data from chunks c join devices d on d.id = c.device where c.id > ?`, lastOf(ctx, tx))
+		}, `select d.name, c.start, c.stop, c.rows, c.layout, c.data from chunks c join devices d on d.id = c.device where c.id > ?`, lastOf(ctx, tx))
 		if err != nil {
 			return err
 		}

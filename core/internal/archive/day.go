@@ -20,8 +20,9 @@ const dayMS = 86_400_000
 // dayFormat is the name of a day's file, without its ending.
 const dayFormat = "2006-01-02"
 
-// schema of a day's file. A chunk has readings of one device in the order of time; two chunks of a
-// device may overlap, and have the same reading twice, until the file is compacted. A course is
+// schema of a day's file. A chunk has readings of one device in the order of time, the first at start and
+// the last at stop, which is null in files of versions that did not write it; two chunks of a device may
+// overlap, and have the same reading twice, until the file is compacted. A course is
 // the roll-up of a device's whole day. A position is the offset, by partition, before which this
 // file has all that belongs to it.
 const schema = `
@@ -29,8 +30,8 @@ create table if not exists meta (key text primary key, value any not null) witho
 create table if not exists positions (partition integer primary key, next integer not null) strict;
 create table if not exists devices (id integer primary key, name text not null unique) strict;
 create table if not exists layouts (id integer primary key, fields text not null unique) strict;
-create table if not exists chunks (id integer primary key, device integer not null, start integer not null, rows integer not null, layout integer not null, data blob not null) strict;
-create index if not exists chunks_of_device on chunks (device, start);
+create table if not exists chunks (id integer primary key, device integer not null, start integer not null, stop integer, rows integer not null, layout integer not null, data blob not null) strict;
+create index if not exists chunks_of_device on chunks (device, start, stop);
 create table if not exists courses (device integer not null, width integer not null, layout integer not null, data blob not null, primary key (device, width)) without rowid, strict;
 `
 
@@ -58,6 +59,7 @@ type day struct {
 	positions map[int32]int64
 	promised  map[int32]int64  // the least positions that the file must have
 	ids       map[string]int64 // of devices that were written since the file was opened
+	layouts   layouts
 }
 
 func (d *day) start() int64 { return d.number * dayMS }
@@ -126,15 +128,20 @@ func (d *day) open(ctx context.Context) error {
 		}
 	}
 	d.db, d.positions, d.ids = db, positions, make(map[string]int64)
+	d.layouts.clear() // a compacted file has others
 	return nil
 }
 
 func prepare(ctx context.Context, db *sql.DB) (map[int32]int64, error) {
-	if _, err := db.ExecContext(ctx, schema+meansSchema); err != nil {
+	_, err := db.ExecContext(ctx, schema+meansSchema)
+	if err == nil {
+		err = addColumn(ctx, db, "chunks", "stop integer")
+	}
+	if err != nil {
 		return nil, err
 	}
 	positions := make(map[int32]int64)
-	err := each(ctx, db, func(scan func(...any) error) error {
+	err = each(ctx, db, func(scan func(...any) error) error {
 		var p int32
 		var next int64
 		if err := scan(&p, &next); err != nil {
@@ -180,6 +187,7 @@ func (d *day) shut() error {
 type piece struct {
 	device string
 	start  int64
+	stop   any // int64, or nil in a chunk of an older file
 	rows   int
 	fields []samples.Field
 	data   []byte
@@ -280,7 +288,7 @@ func newWriter(ctx context.Context, tx *sql.Tx, devices map[string]int64) (_ *wr
 		query string
 	}{
 		{&w.device, `insert into devices (name) values (?) on conflict (name) do update set name = name returning id`},
-		{&w.insert, `insert into chunks (device, start, rows, layout, data) values (?, ?, ?, ?, ?)`},
+		{&w.insert, `insert into chunks (device, start, stop, rows, layout, data) values (?, ?, ?, ?, ?, ?)`},
 		{&w.course, `insert or replace into courses (device, width, layout, data) values (?, ?, ?, ?)`},
 	} {
 		if *s.to, err = tx.PrepareContext(ctx, s.query); err != nil {
@@ -302,7 +310,7 @@ func (w *writer) chunk(p *piece) error {
 	if err != nil {
 		return err
 	}
-	if _, err := w.insert.ExecContext(w.ctx, id, p.start, p.rows, layout, p.data); err != nil {
+	if _, err := w.insert.ExecContext(w.ctx, id, p.start, p.stop, p.rows, layout, p.data); err != nil {
 		return err
 	}
 	if !w.courses {

@@ -25,14 +25,17 @@ func (a *Archive) Export(ctx context.Context, q *history.ExportQuery, f func(dev
 		devices = slices.Sorted(maps.Keys(names))
 	}
 	want := func(f samples.Field) bool { return q.Parameters == nil || slices.Contains(q.Parameters, f.Name) }
-	for _, id := range devices {
-		for _, d := range days {
-			b, err := a.block(ctx, d, id, want)
+	for i, id := range devices {
+		for k, d := range days {
+			if q.Progress != nil {
+				q.Progress(i*len(days)+k, len(devices)*len(days))
+			}
+			b, err := a.block(ctx, d, id, q.From, q.To, want)
 			if err != nil {
 				return err
 			}
-			if part := b.Between(q.From, q.To); part.Len() > 0 {
-				if err := f(id, &part); err != nil {
+			if b.Len() > 0 {
+				if err := f(id, b); err != nil {
 					return err
 				}
 			}

@@ -17,7 +17,9 @@ import (
 // Reading is one reading in plant time.
 type Reading struct {
 	Device, Building string
-	At               int64 // ms
+	Floor            int
+	Room, Model      string // "": unknown
+	At               int64  // ms
 	// ClockOffset is how far the device's clock is ahead, in ms; 0: it is right.
 	ClockOffset int64
 	Sensors     telemetry.Sensors
@@ -33,6 +35,9 @@ type blockID struct {
 type known struct {
 	id       string
 	building string
+	floor    int
+	room     string
+	model    string
 	clock    int64
 	begins   int64 // ms, its oldest reading
 }
@@ -47,6 +52,7 @@ type target struct {
 type tracked struct {
 	known
 	chains chains
+	fields fields
 	// block is that of its newest reading's day, nil: there is none.
 	block *samples.Block
 	day   int64
@@ -105,6 +111,7 @@ func (h *Head) Append(offset int64, r *Reading) error {
 	defer h.mu.Unlock()
 	h.next = offset + 1
 	d := h.know(r)
+	d.fields.see(number, r.Sensors)
 	h.means.observe(&d.chains, r, func(minute int64) bool {
 		done, err := h.has(minute * minuteMS / dayMS)
 		return err == nil && offset >= done
@@ -135,6 +142,13 @@ func (h *Head) know(r *Reading) *tracked {
 	}
 	if d.building != r.Building {
 		d.building = strings.Clone(r.Building)
+	}
+	d.floor = r.Floor
+	if d.room != r.Room {
+		d.room = strings.Clone(r.Room)
+	}
+	if d.model != r.Model {
+		d.model = strings.Clone(r.Model)
 	}
 	d.clock, d.begins = r.ClockOffset, min(d.begins, r.At)
 	return d
@@ -213,7 +227,7 @@ func (h *Head) Flush(ctx context.Context) error {
 func (h *Head) moved() (out []device) {
 	for _, d := range h.devices {
 		if d.chains.moved {
-			out = append(out, device{d.known, d.chains.newest.holding()})
+			out = append(out, device{d.known, d.chains.newest.holding(), d.fields.changed()})
 		}
 	}
 	return out
@@ -253,7 +267,7 @@ func (h *Head) flushDay(ctx context.Context, number int64, ids []blockID) (*day,
 		b := h.blocks[id]
 		begin := len(data)
 		data = a.encoder.Append(data, b)
-		pieces = append(pieces, piece{device: id.device, start: b.Times[0], rows: b.Len(), fields: b.Fields(), data: data[begin:len(data):len(data)]})
+		pieces = append(pieces, piece{device: id.device, start: b.Times[0], stop: b.Times[b.Len()-1], rows: b.Len(), fields: b.Fields(), data: data[begin:len(data):len(data)]})
 	}
 	err := d.write(ctx, h.partition, h.next, a.now().UnixMilli(), func(w *writer) error {
 		for i := range pieces {
@@ -296,6 +310,7 @@ func (h *Head) clear() {
 	h.means.clear()
 	for _, d := range h.devices {
 		d.chains.detach()
+		d.fields.written()
 	}
 	h.values, h.flushed = 0, h.next
 }
@@ -359,7 +374,7 @@ func newHead(a *Archive, damages int64, partition int32, next int64, devices []d
 	}
 	for i := range devices {
 		d := &devices[i]
-		h.devices[d.id] = &tracked{known: d.known, chains: h.means.restore(d.building, &d.held)}
+		h.devices[d.id] = &tracked{known: d.known, chains: h.means.restore(d.building, &d.held), fields: fields{list: d.fields}}
 	}
 	return h
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"industrial-iot-monitor/core/internal/samples"
 )
@@ -41,6 +43,33 @@ func layoutsOf(ctx context.Context, q queryer) (map[int64][]samples.Field, error
 	return layouts, err
 }
 
+// layouts are those of an open file that were read. A row never changes.
+type layouts struct {
+	mu sync.Mutex
+	by map[int64][]samples.Field
+}
+
+func (l *layouts) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.by = nil
+}
+
+// of returns layouts with those of chunks, from the file if one is not known. The caller does not change
+// them.
+func (l *layouts) of(ctx context.Context, q queryer, list []chunk) (map[int64][]samples.Field, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !slices.ContainsFunc(list, func(c chunk) bool { return l.by[c.layout] == nil }) {
+		return l.by, nil
+	}
+	by, err := layoutsOf(ctx, q)
+	if err == nil {
+		l.by = by
+	}
+	return by, err
+}
+
 // decodeInto decodes chunks and merges them into b.
 func (a *Archive) decodeInto(b *samples.Block, list []chunk, layouts map[int64][]samples.Field, want func(samples.Field) bool) error {
 	dec, err := a.decoder()
@@ -62,14 +91,15 @@ func (a *Archive) decodeInto(b *samples.Block, list []chunk, layouts map[int64][
 	return nil
 }
 
-// read merges the readings of a device in this file into b.
-func (a *Archive) read(ctx context.Context, d *day, device string, want func(samples.Field) bool, b *samples.Block) error {
+// read merges the readings of a device in this file into b, those from one time to another and perhaps
+// more.
+func (a *Archive) read(ctx context.Context, d *day, device string, from, to int64, want func(samples.Field) bool, b *samples.Block) error {
 	return a.use(ctx, d, func() error {
-		list, err := chunksOf(ctx, d.db, `select layout, data from chunks where device = (select id from devices where name = ?) order by start`, device)
+		list, err := chunksOf(ctx, d.db, `select layout, data from chunks where device = (select id from devices where name = ?) and start <= ? and (stop is null or stop >= ?) order by start`, device, to, from)
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		layouts, err := layoutsOf(ctx, d.db)
+		layouts, err := d.layouts.of(ctx, d.db, list)
 		if err != nil {
 			return err
 		}
@@ -106,19 +136,21 @@ func (a *Archive) use(ctx context.Context, d *day, f func() error) error {
 	}
 }
 
-// block returns the readings of a device and a day, from its file and from memory, sorted.
-func (a *Archive) block(ctx context.Context, d *day, device string, want func(samples.Field) bool) (*samples.Block, error) {
+// block returns the readings of a device and a day from one time to another, both inclusive, from its
+// file and from memory, sorted.
+func (a *Archive) block(ctx context.Context, d *day, device string, from, to int64, want func(samples.Field) bool) (*samples.Block, error) {
 	b := new(samples.Block)
 	// Memory first: what a flush moves in between is then seen twice and counts once.
 	id := blockID{device, d.number}
 	for _, h := range a.allHeads() {
 		h.collect(id, want, b)
 	}
-	if err := a.read(ctx, d, device, want, b); err != nil {
+	if err := a.read(ctx, d, device, from, to, want, b); err != nil {
 		return nil, err
 	}
 	b.Sort()
-	return b, nil
+	part := b.Between(from, to)
+	return &part, nil
 }
 
 // rows returns how many readings of a device a day has, those read twice included, without chunks that

@@ -91,12 +91,11 @@ func (a *Archive) few(ctx context.Context, days []*day, device string, q *histor
 			return false, err
 		}
 		if d.start() < q.From || d.start()+dayMS > q.To+1 { // part of the day
-			b, err := a.block(ctx, d, device, func(samples.Field) bool { return false })
+			b, err := a.block(ctx, d, device, q.From, q.To, func(samples.Field) bool { return false })
 			if err != nil {
 				return false, err
 			}
-			part := b.Between(q.From, q.To)
-			n = part.Len()
+			n = b.Len()
 		}
 		if total += n; total > q.Points {
 			return false, nil
@@ -109,16 +108,15 @@ func (a *Archive) few(ctx context.Context, days []*day, device string, q *histor
 func (a *Archive) single(ctx context.Context, days []*day, device string, want func(samples.Field) bool, q *history.Query, s *history.Series) error {
 	all := new(samples.Block)
 	for _, d := range days {
-		b, err := a.block(ctx, d, device, want)
+		b, err := a.block(ctx, d, device, q.From, q.To, want)
 		if err != nil {
 			return err
 		}
 		all.Merge(b)
 	}
-	part := all.Between(q.From, q.To)
-	s.IntervalMS = samples.UsualInterval(part.Times)
-	s.Time = append(s.Time, part.Times...)
-	for _, c := range samples.Newest(part.Columns) {
+	s.IntervalMS = samples.UsualInterval(all.Times)
+	s.Time = append(s.Time, all.Times...)
+	for _, c := range samples.Newest(all.Columns) {
 		s.Values[c.Name] = history.Column{Unit: c.Unit, Mean: c.Numbers}
 	}
 	return nil
@@ -139,13 +137,12 @@ func (a *Archive) stepped(ctx context.Context, days []*day, device string, want 
 				continue
 			}
 		}
-		b, err := a.block(ctx, d, device, want)
+		b, err := a.block(ctx, d, device, q.From, q.To, want)
 		if err != nil {
 			return err
 		}
-		part := b.Between(q.From, q.To)
-		g.readings(&part)
-		if n := samples.UsualInterval(part.Times); n > 0 {
+		g.readings(b)
+		if n := samples.UsualInterval(b.Times); n > 0 {
 			s.IntervalMS = n
 		}
 	}
@@ -167,7 +164,7 @@ func (a *Archive) course(ctx context.Context, d *day, device string, width int64
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		layouts, err := layoutsOf(ctx, d.db)
+		layouts, err := d.layouts.of(ctx, d.db, list)
 		if err != nil {
 			return err
 		}

@@ -202,8 +202,12 @@ func (k *Keeper) Export(ctx context.Context, q *history.ExportQuery, f func(devi
 	}
 	slices.Sort(devices)
 	want := func(f samples.Field) bool { return q.Parameters == nil || slices.Contains(q.Parameters, f.Name) }
-	for _, id := range devices {
-		for day := q.From / dayMS; day <= q.To/dayMS; day++ {
+	first, days := q.From/dayMS, int(q.To/dayMS-q.From/dayMS+1)
+	for i, id := range devices {
+		for day := first; day <= q.To/dayMS; day++ {
+			if q.Progress != nil {
+				q.Progress(i*days+int(day-first), len(devices)*days)
+			}
 			list, err := k.engine.readings(ctx, id, max(q.From, day*dayMS), min(q.To, (day+1)*dayMS-1))
 			if err != nil {
 				return err

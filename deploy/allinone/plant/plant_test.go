@@ -222,6 +222,18 @@ func TestChartsReachBackBehindARestart(t *testing.T) {
 		require.NotEmpty(t, of.Time)
 		require.Less(t, of.Time[0], yesterday+3_600_000)
 		require.InDelta(t, 95.5, *of.Values["temperature"].Mean[0], 1e-4)
+
+		var answer struct {
+			Data struct {
+				Result []struct {
+					Value [2]any `json:"value"`
+				} `json:"result"`
+			} `json:"data"`
+		}
+		count := url.QueryEscape(`count_over_time(sensor_temperature{device="mine",building="A栋"}[26h])`)
+		require.Equal(t, http.StatusOK, ask(t, p, fmt.Sprintf("/prom/api/v1/query?query=%s&time=%d", count, now/1000+1), &answer))
+		require.Len(t, answer.Data.Result, 1)
+		require.Equal(t, "11", answer.Data.Result[0].Value[1], "the same readings in PromQL")
 	}
 	complete(p)
 	stop()
