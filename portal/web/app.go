@@ -27,7 +27,7 @@ func (p *Portal) newApp() *fiber.App {
 
 // routes adds those of the main port.
 func (p *Portal) routes(app *fiber.App) {
-	app.Use("/api/v1", p.allow(viewPlant), noStore)
+	app.Use("/api/v1", p.limitRequests, p.allow(viewPlant), noStore)
 	p.register(app, plantEndpoints, alarmEndpoints)
 	app.Get("/api/openapi.json", serveOpenAPI)
 	app.Get("/api/asyncapi.yaml", serveAsyncAPI)
