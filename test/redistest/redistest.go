@@ -55,7 +55,10 @@ func Launch(ctx context.Context, dir string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{program: program, dir: dir, port: port}
-	return s, s.Restart(ctx)
+	if err := s.Restart(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Start starts a server that ends with the test.
