@@ -25,6 +25,9 @@ import (
 
 const t0 = int64(1_700_000_000_000)
 
+// waitTimeout bounds each wait of a test.
+const waitTimeout = 60 * time.Second
+
 // portal is a running Share with a model of its own.
 type portal struct {
 	tb    testing.TB

@@ -16,9 +16,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// waitTimeout bounds each wait of a test.
-const waitTimeout = 60 * time.Second
-
 func TestAddressesOfRedis(t *testing.T) {
 	for _, good := range []string{"redis://h:6379/0", "redis://h", "rediss://user:secret@h:6380/2", "redis://:secret@[::1]:6379"} {
 		require.NoError(t, CheckURL(good), good)

@@ -297,7 +297,7 @@ export default {
   'system.operators': 'At the screens',
   'system.operators.none': 'Nobody',
   'system.operators.unnamed': 'No name entered',
-  'system.operators.screens': '{n} screens',
+  'system.operators.screens': 'screens: {n}',
   'system.push': 'Push',
   'system.kafka': 'Kafka lag by partition',
   'system.sources': 'Sources',
