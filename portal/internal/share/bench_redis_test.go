@@ -101,16 +101,20 @@ func BenchmarkLoading(b *testing.B) {
 	for p.share.changed.length() > 0 {
 		require.NoError(b, p.share.flush(b.Context()))
 	}
+	cpu := time.Duration(0)
 	for b.Loop() {
 		b.StopTimer()
 		fresh := idle(b, s.URL(), nil)
 		b.StartTimer()
+		before := used(b)
 		require.NoError(b, fresh.share.load(b.Context()))
+		cpu += used(b) - before
 		b.StopTimer()
 		require.EqualValues(b, benchDevices, fresh.share.Figures().Loaded)
 		require.NoError(b, fresh.share.close())
 		b.StartTimer()
 	}
+	b.ReportMetric(float64(cpu.Milliseconds())/float64(b.N), "cpu-ms/op")
 }
 
 // bucket opens a key-value bucket of a NATS server with JetStream, the other way to share readings.
@@ -173,4 +177,3 @@ func BenchmarkKeyValue(b *testing.B) {
 		})
 	}
 }
-

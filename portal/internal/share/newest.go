@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"industrial-iot-monitor/internal/ops"
-	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -178,7 +177,7 @@ func (s *Share) encode(indexes []int, args *[]any) (n int) {
 // load takes over what other portals, or this one before a restart, had as the newest.
 func (s *Share) load(ctx context.Context) error {
 	var limit ops.LogLimit
-	var f wire.Frame
+	var o opener
 	loaded := int64(0)
 	for cursor, more := uint64(0), true; more; more = cursor != 0 {
 		page, next, err := s.scan(ctx, cursor)
@@ -187,10 +186,10 @@ func (s *Share) load(ctx context.Context) error {
 		}
 		cursor = next
 		for i := 0; i+1 < len(page); i += 2 {
-			err := open(page[i], []byte(page[i+1]), &f)
+			err := o.open(page[i], []byte(page[i+1]))
 			n := 0
 			if err == nil {
-				n, err = s.model.Restore(&f)
+				n, err = s.model.Restore(&o.frame)
 			}
 			if err != nil {
 				s.metrics.malformed.Inc()

@@ -58,8 +58,15 @@ func appendFloat(dst []byte, ms int64) []byte {
 
 var errRecord = errors.New("not a record of a device")
 
+// opener opens records. The zero value is ready.
+type opener struct {
+	frame   wire.Frame
+	reading telemetry.Reading // scratch
+}
+
 // open opens the frame of a record that is stored under id.
-func open(id string, record []byte, f *wire.Frame) error {
+func (o *opener) open(id string, record []byte) error {
+	f := &o.frame
 	if len(record) <= recordHead {
 		return fmt.Errorf("%w: %d bytes", errRecord, len(record))
 	}
@@ -69,8 +76,8 @@ func open(id string, record []byte, f *wire.Frame) error {
 	if f.Count != 1 {
 		return fmt.Errorf("%w: %d readings", errRecord, f.Count)
 	}
-	probe := *f // an entry that says another device would be shown, and never be removed
-	if e, ok := probe.NextInto(nil); !ok || e.Device != id {
+	// An entry that says another device would be shown, and never be removed.
+	if e, ok := f.NextInto(&o.reading); !ok || e.Device != id {
 		return fmt.Errorf("%w: of another device", errRecord)
 	}
 	return f.Open(record[recordHead:])

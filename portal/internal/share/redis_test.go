@@ -118,8 +118,10 @@ func reading(id string, ts, received int64) wire.FrameEntry {
 		Info:  telemetry.DeviceInfo{Model: "M2", Firmware: "1.2.3", Battery: telemetry.Some(85.0), SignalStrength: telemetry.Some(-45.0)},
 		Flaws: []string{"device_info.battery"},
 		Sensors: telemetry.Sensors{
-			{Name: "temperature", Unit: "°C", Kind: telemetry.Number, Number: 25.6 + float64(ts%7)}, {Name: "humidity", Unit: "%", Kind: telemetry.Number, Number: 65.2},
-			{Name: "state", Kind: telemetry.Text, Text: "running"}, {Name: "switch_status", Kind: telemetry.Bool, Number: 1},
+			{Name: "temperature", Unit: "°C", Kind: telemetry.Number, Number: 25.6 + float64(ts%7)},
+			{Name: "humidity", Unit: "%", Kind: telemetry.Number, Number: 65.2},
+			{Name: "state", Kind: telemetry.Text, Text: "running"},
+			{Name: "switch_status", Kind: telemetry.Bool, Number: 1},
 		},
 	}
 	return wire.FrameEntry{Device: id, Timestamp: ts, Received: received, Reading: r, Payload: fmt.Appendf(nil,
@@ -154,15 +156,6 @@ func (p *portal) shown(id string) string {
 		text = fmt.Sprint(d.Timestamp(), d.Received(), d.ClockOffset(), d.Backfill(), d.Gateway(), string(d.Payload()), d.Location(), d.Info(), d.Flaws(), known, r)
 	})
 	return text
-}
-
-func (p *portal) time(id string) (ts int64) {
-	p.model.View(func() {
-		if d := p.model.Device(id); d != nil {
-			ts = d.Timestamp()
-		}
-	})
-	return ts
 }
 
 func client(tb testing.TB, server *redistest.Server) *redis.Client {
