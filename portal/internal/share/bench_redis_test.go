@@ -4,6 +4,8 @@ package share
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -101,6 +103,7 @@ func BenchmarkLoading(b *testing.B) {
 	for p.share.changed.length() > 0 {
 		require.NoError(b, p.share.flush(b.Context()))
 	}
+	memory := client(b, s).Info(b.Context(), "memory").Val()
 	cpu := time.Duration(0)
 	for b.Loop() {
 		b.StopTimer()
@@ -115,6 +118,11 @@ func BenchmarkLoading(b *testing.B) {
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(cpu.Milliseconds())/float64(b.N), "cpu-ms/op")
+	_, used, _ := strings.Cut(memory, "used_memory:")
+	used, _, _ = strings.Cut(used, "\r")
+	bytes, err := strconv.ParseFloat(used, 64)
+	require.NoError(b, err)
+	b.ReportMetric(bytes/benchDevices, "redis-bytes/device")
 }
 
 // bucket opens a key-value bucket of a NATS server with JetStream, the other way to share readings.
