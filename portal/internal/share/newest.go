@@ -58,7 +58,7 @@ func (m *marks) take(n int) []int {
 	return out
 }
 
-// back marks indexes again that were not written.
+// back marks indexes that were not written, or have to be again.
 func (m *marks) back(indexes []int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -98,7 +98,11 @@ func (s *Share) Alert(*state.Alert) {}
 func (s *Share) Readings(updated []*state.Device) { s.changed.add(updated...) }
 
 // markAll marks every device: Redis may have lost what it had.
-func (s *Share) markAll() { s.model.Each(func(d *state.Device) { s.changed.add(d) }) }
+func (s *Share) markAll() {
+	var all []int
+	s.model.Each(func(d *state.Device) { all = append(all, d.Index) })
+	s.changed.back(all)
+}
 
 // flush writes what has changed. What takes longer than a second goes on with the next call.
 func (s *Share) flush(ctx context.Context) error {

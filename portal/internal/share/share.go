@@ -133,10 +133,14 @@ func New(o Options) (*Share, error) {
 	return s, nil
 }
 
+// silence stops the library's own log, which is one for the process: what fails is returned, and logged once
+// an outage.
+var silence = sync.OnceFunc(logging.Disable)
+
 // settings bounds everything, and leaves retries to us: one that the library makes unseen would double the
 // time that a request waits.
 func settings(o *redis.Options, within time.Duration) *redis.Options {
-	logging.Disable() // what fails is returned, and logged once an outage
+	silence()
 	o.ClientName = "portal"
 	o.MaxRetries, o.DialerRetries = -1, 1
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = min(dialWithin, 2*within), within, within, within
