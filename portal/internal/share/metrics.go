@@ -46,7 +46,7 @@ func newMetrics(reg prometheus.Registerer, s *Share) (*metrics, error) {
 		}),
 		gauge("portal_redis_pending_devices", "Devices whose newest reading is not in Redis yet.", func() float64 { return float64(s.changed.length()) }),
 		counter("portal_redis_readings_written_total", "Readings written into Redis.", func() float64 { return float64(s.written.Load()) }),
-		counter("portal_redis_readings_loaded_total", "Devices that got their reading from Redis.", func() float64 { return float64(s.loaded.Load()) }),
+		counter("portal_redis_readings_loaded_total", "Readings from Redis that were the newest of their device.", func() float64 { return float64(s.model.Totals().Restored) }),
 		counter("portal_redis_readings_conflated_total", "Readings that a newer one replaced before they were written into Redis.", func() float64 { return float64(s.changed.replaced()) }),
 	} {
 		if err := reg.Register(c); err != nil {

@@ -182,7 +182,7 @@ func (s *Share) encode(indexes []int, args *[]any) (n int) {
 func (s *Share) load(ctx context.Context) error {
 	var limit ops.LogLimit
 	var o opener
-	loaded := int64(0)
+	before := s.model.Totals().Restored
 	for cursor, more := uint64(0), true; more; more = cursor != 0 {
 		page, next, err := s.scan(ctx, cursor)
 		if err != nil {
@@ -191,9 +191,8 @@ func (s *Share) load(ctx context.Context) error {
 		cursor = next
 		for i := 0; i+1 < len(page); i += 2 {
 			err := o.open(page[i], []byte(page[i+1]))
-			n := 0
 			if err == nil {
-				n, err = s.model.Restore(&o.frame)
+				_, err = s.model.Restore(&o.frame)
 			}
 			if err != nil {
 				s.metrics.malformed.Inc()
@@ -201,11 +200,11 @@ func (s *Share) load(ctx context.Context) error {
 					s.log.Warn("malformed reading in redis dropped", "device", page[i], "err", err, "skipped", skipped)
 				}
 			}
-			loaded += int64(n)
 		}
 	}
-	s.loaded.Add(loaded)
-	s.confirm = confirmation{pending: loaded > 0}
+	if s.model.Totals().Restored > before {
+		s.confirm = confirmation{pending: true}
+	}
 	return nil
 }
 
@@ -221,11 +220,12 @@ type confirmation struct {
 	since   time.Time // core's states have been read since then
 }
 
-func (s *Share) confirmWithin() time.Duration {
+// or returns the time that a test has set, else d.
+func (s *Share) or(d time.Duration) time.Duration {
 	if s.patience > 0 {
 		return s.patience
 	}
-	return confirmWithin
+	return d
 }
 
 // dropUnconfirmed removes loaded devices that core does not know: they were removed, or forgotten, while no
@@ -238,7 +238,7 @@ func (s *Share) dropUnconfirmed() {
 	case c.since.IsZero():
 		c.since = time.Now()
 		return
-	case time.Since(c.since) < s.confirmWithin():
+	case time.Since(c.since) < s.or(confirmWithin):
 		return
 	}
 	c.pending = false

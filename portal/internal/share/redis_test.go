@@ -383,25 +383,37 @@ func TestRedisThatLostEverythingUnseenIsFilledAgain(t *testing.T) {
 	second.stop()
 }
 
-// TestPortalThatStartedWithoutRedisCatchesUp starts one while Redis is away, and one beside it that is not.
+// hasty makes a portal load again soon.
+func hasty(_ *Options, s *Share) {
+	if s != nil {
+		s.patience = 100 * time.Millisecond
+	}
+}
+
+// TestPortalThatStartedWithoutRedisCatchesUp connects it before the portal that has something to write.
 func TestPortalThatStartedWithoutRedisCatchesUp(t *testing.T) {
 	server := redistest.Start(t)
-	first := running(t, server.URL())
-	first.apply(reading("silent", t0, t0))
-	first.settled()
 	server.Kill()
-	second := start(t, server.URL(), nil)
+	second := start(t, server.URL(), hasty)
 	second.eventually("it failed", func() bool { return second.log.count("redis failed") == 1 })
-	require.Empty(t, second.shown("silent"))
 	require.NoError(t, server.Restart(t.Context()))
-	first.eventually("up", func() bool { return first.share.Figures().Up && first.share.Figures().Pending == 0 })
 	second.eventually("up", func() bool { return second.share.Figures().Up })
-	// Which of the two was back first is open: the second loads when it connects.
-	if second.shown("silent") == "" {
-		second.stop()
-		second = running(t, server.URL())
+	require.Empty(t, second.shown("silent"))
+	first := start(t, server.URL(), nil)
+	first.apply(reading("silent", t0, t0))
+	second.eventually("the reading", func() bool { return second.shown("silent") == first.shown("silent") })
+	require.EqualValues(t, 1, second.share.Figures().Loaded, "once")
+}
+
+// TestPortalGetsFromRedisWhatTheHubDidNotBring has a reading that one portal missed.
+func TestPortalGetsFromRedisWhatTheHubDidNotBring(t *testing.T) {
+	server := redistest.Start(t)
+	first, second := running(t, server.URL()), start(t, server.URL(), hasty)
+	for _, p := range []*portal{first, second} {
+		p.apply(reading("d", t0, t0))
 	}
-	require.Equal(t, first.shown("silent"), second.shown("silent"))
+	first.apply(reading("d", t0+1, t0+1))
+	second.eventually("the newer one", func() bool { return second.shown("d") == first.shown("d") })
 }
 
 // TestSlowRedisHoldsNothingUp has Redis behind a line that delays, and that is silent.

@@ -38,6 +38,10 @@ const (
 	quickWithin = 50 * time.Millisecond
 	// every is the interval of writes.
 	every = time.Second
+	// loadSoon is when readings are loaded again after the first time: portals that connect later than this one
+	// have written theirs by then. loadEvery brings those that this portal missed, while the hub was away for
+	// example.
+	loadSoon, loadEvery = 10 * time.Second, time.Minute
 	// Pauses between attempts while Redis is away: the first one, and the longest.
 	retryFirst, retryMost = time.Second, 8 * time.Second
 )
@@ -68,7 +72,6 @@ type Share struct {
 	changed marks
 
 	up      atomic.Bool
-	loaded  atomic.Int64
 	written atomic.Int64
 
 	removing removals
@@ -76,7 +79,7 @@ type Share struct {
 	// Of Run.
 	said     bool // the log has that Redis is away
 	confirm  confirmation
-	patience time.Duration // in place of confirmWithin, for tests
+	patience time.Duration // in place of confirmWithin and of the times to load again, for tests
 	encoder  encoder
 	buf      []byte
 }
@@ -162,7 +165,7 @@ func (s *Share) Where() string { return "redis://" + s.bulk.Options().Addr }
 type Figures struct {
 	// Up: it answers.
 	Up bool `json:"up"`
-	// Loaded is how many devices got their reading from there since the start.
+	// Loaded is how many readings came from there since the start: those that were the newest of their device.
 	Loaded int64 `json:"loaded"`
 	// Written is how many readings were written there since the start.
 	Written int64 `json:"written"`
@@ -172,7 +175,7 @@ type Figures struct {
 
 // Figures returns the current figures.
 func (s *Share) Figures() Figures {
-	return Figures{Up: s.up.Load(), Loaded: s.loaded.Load(), Written: s.written.Load(), Pending: s.changed.length()}
+	return Figures{Up: s.up.Load(), Loaded: s.model.Totals().Restored, Written: s.written.Load(), Pending: s.changed.length()}
 }
 
 // Run shares until ctx ends. Whatever fails, it connects again, gets what it missed and writes what it has.
@@ -201,9 +204,16 @@ func (s *Share) session(ctx context.Context) (connected bool, err error) {
 	}
 	s.note(nil)
 	s.markAll()
+	again := time.Now().Add(s.or(loadSoon))
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
+		if time.Now().After(again) {
+			if err := s.load(ctx); err != nil {
+				return true, err
+			}
+			again = time.Now().Add(s.or(loadEvery))
+		}
 		if err := s.exchangeOperators(ctx); err != nil {
 			return true, err
 		}
@@ -227,7 +237,7 @@ func (s *Share) note(err error) {
 	s.up.Store(err == nil)
 	switch {
 	case err == nil:
-		s.log.Info("redis answers", "redis", s.Where(), "devices", s.loaded.Load())
+		s.log.Info("redis answers", "redis", s.Where(), "devices", s.model.Totals().Restored)
 	case !s.said:
 		s.log.Warn("redis failed, retrying; this portal has its own values, operators and limits until then", "redis", s.Where(), "err", err)
 	}
