@@ -14,7 +14,7 @@ export function createSystemPage(ctx, scope) {
     i > 0 ? h('div', { class: 'pipe-arrow' }, arrows[i - 1].rate, h('span', { 'aria-hidden': 'true' }, '→'), arrows[i - 1].delay) : null,
     h('div', { class: 'pipe-box' }, h('div', { class: 'pipe-name' }, t(`pipe.${b}`)), boxes[b].value, boxes[b].note),
   ]));
-  const tables = ['portal', 'operators', 'push', 'kafka', 'sources'].map((name) => {
+  const tables = ['portal', 'push', 'kafka', 'sources', 'operators'].map((name) => {
     const dl = h('dl', { class: 'facts' });
     return { name, dl, el: panel(`system-${name}`, t(`system.${name}`), dl).el };
   });
