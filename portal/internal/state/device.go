@@ -67,7 +67,7 @@ func newDevice(id string, index int) *Device {
 	return &Device{ID: strings.Clone(id), Index: index}
 }
 
-// HasReading reports whether a reading has arrived since the portal started.
+// HasReading reports whether a reading is known: it arrived, or another portal had it.
 func (d *Device) HasReading() bool { return d.payload != nil && !d.forgotten }
 
 // Payload returns the newest reading as JSON, or null when a forged frame brought something
