@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/netip"
@@ -24,7 +25,7 @@ func (p *Portal) limitRequests(c *fiber.Ctx) error { return p.limit(c, p.request
 func (p *Portal) limitCommands(c *fiber.Ctx) error { return p.limit(c, p.orders) }
 
 func (p *Portal) limit(c *fiber.Ctx, l *quota.Limiter) error {
-	wait := l.Allow(c.Context(), p.caller(c))
+	wait := l.Allow(context.Background(), p.caller(c)) // fasthttp uses the request's own again, which a timer may still read
 	if err := tooOften(wait); err != nil {
 		c.Set(fiber.HeaderRetryAfter, strconv.FormatFloat(math.Ceil(wait.Seconds()), 'f', 0, 64))
 		return err
