@@ -105,6 +105,10 @@ test-history: ## the history in real VictoriaMetrics and InfluxDB (apt): same an
 test-store: web ## the portal's database in a real PostgreSQL (apt): what SQLite does, and a server that is killed or stands still
 	deploy/postgres/test.sh
 
+.PHONY: test-redis
+test-redis: web ## what portals share by a real Redis (apt): readings, operators, limits; one that is killed, slow or stands still
+	deploy/redis/test.sh
+
 .PHONY: e2e
 e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exactly once, in order
 	$(GO) test -tags e2e -count=1 -timeout 20m -v ./test/e2e/...
@@ -136,6 +140,7 @@ lint: $(LINT) ## golangci-lint, shellcheck, go mod tidy check
 	$(LINT) run --build-tags e2e ./test/...
 	$(LINT) run --build-tags engines ./core/historian/... ./core/internal/{prom,remote}/...
 	$(LINT) run --build-tags postgres ./portal/...
+	$(LINT) run --build-tags redis ./portal/...
 	@if command -v shellcheck >/dev/null; then shellcheck deploy/*/*.sh .ci/run; else echo "shellcheck is not installed"; exit 1; fi
 	$(GO) mod tidy -diff
 

@@ -16,6 +16,7 @@ const (
 	natsServer       = "github.com/nats-io/nats-server/v2"
 	mochi            = "github.com/mochi-mqtt/server/v2"
 	prometheusServer = "github.com/prometheus/prometheus"
+	redis            = "github.com/redis/go-redis"
 	testify          = "github.com/stretchr/testify"
 	devkafka         = "internal/devkafka"
 	kafkatest        = "internal/kafkatest"
@@ -75,6 +76,12 @@ func TestNothingBannedIsPulledIn(t *testing.T) {
 			[]string{"edge", "bridge", "sim"},
 			[]string{"modernc.org/sqlite"},
 			"a database weighs megabytes and these programs keep nothing in one",
+		},
+		{
+			"redis is for portals",
+			[]string{"edge", "bridge", "core", "sim", "internal"},
+			[]string{redis},
+			"what has to be kept is on the gateways' disks and in Kafka; Redis may lose everything",
 		},
 		{
 			"PromQL belongs to core",

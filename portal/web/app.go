@@ -29,7 +29,7 @@ func (p *Portal) newApp() *fiber.App {
 
 // routes adds those of the main port.
 func (p *Portal) routes(app *fiber.App) {
-	app.Use("/api/v1", p.allow(viewPlant), noStore)
+	app.Use("/api/v1", p.limitRequests, p.allow(viewPlant), noStore)
 	p.register(app, endpoints()...)
 	app.Get("/api/openapi.json", serveOpenAPI)
 	app.Get("/api/asyncapi.yaml", serveAsyncAPI)
@@ -37,8 +37,8 @@ func (p *Portal) routes(app *fiber.App) {
 	if p.cfg.Pprof {
 		app.Get("/debug/pprof/*", p.operations)
 	}
-	app.Get(history.PromPath+"/*", p.allow(viewPlant), noStore, p.askPrometheus)
-	app.Post(history.PromPath+"/*", p.allow(viewPlant), noStore, p.askPrometheus)
+	app.Get(history.PromPath+"/*", p.limitRequests, p.allow(viewPlant), noStore, p.askPrometheus)
+	app.Post(history.PromPath+"/*", p.limitRequests, p.allow(viewPlant), noStore, p.askPrometheus)
 	app.Get("/*", p.page.serve)
 }
 

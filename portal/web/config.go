@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/internal/topology"
+	"industrial-iot-monitor/portal/internal/share"
 	"industrial-iot-monitor/portal/internal/store"
 )
 
@@ -38,6 +40,10 @@ type Config struct {
 	StorePath      string     `env:"PORTAL_STORE" envDefault:"./data/portal.db" help:"file of the portal's database (SQLite): alarms and audit trail, for as long as you keep it; empty: none"`
 	Retention      config.Age `env:"PORTAL_STORE_RETENTION" envDefault:"0" help:"how long the database keeps audit entries and alarms that are over, such as 1000d, 30d at least; 0: for ever"`
 	DatabaseURL    string     `env:"DATABASE_URL" help:"PostgreSQL in place of PORTAL_STORE, for several portals: postgres://user:password@host:5432/database"`
+	RedisURL       string     `env:"REDIS_URL" help:"Redis (6.2 or newer) that portals share, for the newest readings when one starts, who is at the screens, and rate limits: redis://user:password@host:6379/0, rediss:// for TLS; empty: none"`
+	RedisPrefix    string     `env:"REDIS_PREFIX" envDefault:"iot" help:"first part of all keys in Redis; plants that share a Redis need different ones"`
+	RequestRate    float64    `env:"PORTAL_REQUESTS_PER_SECOND" envDefault:"100" help:"rate limit of API requests from one IP address (IPv6: one /64), loopback excepted, over all portals that share a Redis; bursts of ten times as many are allowed; 0: none"`
+	CommandRate    float64    `env:"PORTAL_COMMANDS_PER_MINUTE" envDefault:"600" help:"rate limit of commands to alarms and devices, likewise; as many are allowed at once"`
 	AllowedOrigins []string   `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"comma-separated further origins whose pages may open the WebSocket and command alarms, such as https://wall.example.com; *: any; the portal's own host is always allowed"`
 	AuditEntries   int        `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"newest entries of the audit trail kept in memory too, some 500 bytes each: the answers to commands, and what is shown while the database is away"`
 
@@ -71,6 +77,15 @@ func (c *Config) Check() error {
 	}
 	if c.MessageRate < 0 {
 		return fmt.Errorf("WEBSOCKET_MESSAGES_PER_SECOND=%g: %w", c.MessageRate, errNotNegative)
+	}
+	if c.RequestRate < 0 {
+		return fmt.Errorf("PORTAL_REQUESTS_PER_SECOND=%g: %w", c.RequestRate, errNotNegative)
+	}
+	if c.CommandRate < 0 {
+		return fmt.Errorf("PORTAL_COMMANDS_PER_MINUTE=%g: %w", c.CommandRate, errNotNegative)
+	}
+	if err := c.checkRedis(); err != nil {
+		return err
 	}
 	if c.AuditEntries < 1 {
 		return fmt.Errorf("PORTAL_AUDIT_ENTRIES=%d: %w", c.AuditEntries, errCount)
@@ -106,12 +121,30 @@ func (c *Config) Check() error {
 // shortestRetention is that of the database.
 const shortestRetention = 720 * time.Hour
 
+// prefix is what REDIS_PREFIX may be: a key has it in braces.
+var prefix = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// checkRedis names the variable of an unusable address.
+func (c *Config) checkRedis() error {
+	if c.RedisURL == "" {
+		return nil
+	}
+	if err := share.CheckURL(c.RedisURL); err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	if !prefix.MatchString(c.RedisPrefix) {
+		return fmt.Errorf("REDIS_PREFIX=%q: %w", c.RedisPrefix, errPrefix)
+	}
+	return nil
+}
+
 var (
 	errRetention   = errors.New("want 30d or more, or 0 to keep them for ever")
 	errPort        = errors.New("want a port, 0 to 65535")
 	errNotNegative = errors.New("want 0 or more")
 	errPath        = errors.New("want a path such as /ws")
 	errCount       = errors.New("want 1 or more")
+	errPrefix      = errors.New("want 1 to 64 of A-Z a-z 0-9 _ . -")
 	errOrigin      = errors.New("want an origin such as https://wall.example.com, or *")
 )
 

@@ -15,7 +15,7 @@ import (
 )
 
 // device is a device in the API. Reading is its newest reading with the statuses set by core and
-// values in canonical units, null if none has arrived since the portal started.
+// values in canonical units, null if none is known.
 type device struct {
 	DeviceID string `json:"device_id"`
 	// Name, Description and Tags are what operators wrote about it, Revision counts their changes.

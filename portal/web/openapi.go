@@ -70,7 +70,7 @@ func (p *Portal) register(app *fiber.App, tables ...[]endpoint) {
 				chain = append(chain, p.allow(e.need))
 			}
 			if e.verb() != fiber.MethodGet {
-				chain = append(chain, p.changing)
+				chain = append(chain, p.changing, p.limitCommands)
 			}
 			if strings.HasPrefix(e.path, "/api/") {
 				chain = append(chain, knownToTable(e))
@@ -94,7 +94,7 @@ A list is {total, count, offset, time, items}: total counts all matches, count t
 The WebSocket is described in [/api/asyncapi.yaml](/api/asyncapi.yaml).`
 
 // Error codes of any path.
-var commonCodes = []string{"bad_request", "forbidden", "host_not_allowed", "not_found", "method_not_allowed", "timeout", "too_large", "unsupported_media_type", "internal"}
+var commonCodes = []string{"bad_request", "forbidden", "host_not_allowed", "not_found", "method_not_allowed", "rate_limited", "timeout", "too_large", "unsupported_media_type", "internal"}
 
 // openAPI returns the document, generated on first use.
 var openAPI = sync.OnceValues(func() (*file, error) {

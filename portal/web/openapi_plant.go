@@ -5,6 +5,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
+
+	"industrial-iot-monitor/portal/internal/operators"
 )
 
 // plantEndpoints are those of devices, buildings, gateways and the portal itself.
@@ -104,6 +106,13 @@ var plantEndpoints = []endpoint{
 		path: "/api/v1/stats", id: "getStats", tag: "portal", handle: (*Portal).getStats,
 		summary: "Counts, rates and latencies of the last ten seconds, means by building",
 		answers: []response{answered(stats{}), failing(fiber.StatusBadRequest, "bad_parameter")},
+	},
+	{
+		path: "/api/v1/operators", id: "listOperators", tag: "portal", handle: (*Portal).listOperators,
+		summary: "Who is at the screens",
+		about: "The operators whose pages are connected to this portal and to those that share a Redis with it, one entry for each portal. " +
+			"The name is that of the header X-Operator, or the one that was entered at the screen; an entry without a name counts the screens without one.",
+		answers: []response{answered(list[operators.Operator]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
 		path: "/api/v1/export.csv", id: "exportDevices", tag: "devices", handle: (*Portal).exportCSV,

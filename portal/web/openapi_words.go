@@ -12,6 +12,7 @@ import (
 	"industrial-iot-monitor/portal/internal/command"
 	"industrial-iot-monitor/portal/internal/lag"
 	"industrial-iot-monitor/portal/internal/metadata"
+	"industrial-iot-monitor/portal/internal/share"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -27,6 +28,7 @@ var typeNames = map[reflect.Type]string{
 	reflect.TypeFor[lag.Lag]():       "KafkaLag",
 	reflect.TypeFor[lag.Partition](): "PartitionLag",
 	reflect.TypeFor[ops.Usage]():     "ProcessUsage",
+	reflect.TypeFor[share.Figures](): "RedisFigures",
 }
 
 // typeSchemas are schemas of types with their own JSON form.

@@ -52,10 +52,19 @@ func (p *Portal) checkHandshake(c *fiber.Ctx) error {
 	case c.Method() != fiber.MethodGet, c.Get(fiber.HeaderSecWebSocketVersion) != "13", c.Get(fiber.HeaderSecWebSocketKey) == "":
 		return refuse(fiber.StatusBadRequest, "bad_handshake", "the WebSocket handshake is not complete")
 	}
-	c.Locals(visitorKey, fanout.Visitor{
-		Commands: p.socketCommands(who(c)), From: p.proxies.caller(remoteIP(c), forwarded(c, fiber.HeaderXForwardedFor)),
-	})
+	from := p.caller(c)
+	c.Locals(visitorKey, fanout.Visitor{Commands: p.socketCommands(who(c), from), Operator: who(c).Name, From: from})
 	return c.Next()
+}
+
+// serveClient serves a connection. Who is at a page counts as an operator; programs speak the simple dialect.
+func (p *Portal) serveClient(conn *fastws.Conn, v fanout.Visitor) {
+	if conn.Subprotocol() == dashboard.Subprotocol {
+		seat := p.operators.Join(v.Operator)
+		defer seat.Leave()
+		v.Present = seat.Rename
+	}
+	p.fanout.Serve(conn, v)
 }
 
 // unknownSubprotocol tells whether a client asks for subprotocols and we speak none of

@@ -10,6 +10,7 @@ import (
 	"industrial-iot-monitor/portal/internal/fanout"
 	"industrial-iot-monitor/portal/internal/lag"
 	"industrial-iot-monitor/portal/internal/meter"
+	"industrial-iot-monitor/portal/internal/share"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -29,6 +30,9 @@ type stats struct {
 	Process  ops.Usage     `json:"process"`
 	Kafka    *lag.Lag      `json:"kafka"` // core's consumer lag; null while unknown
 	Store    *storeState   `json:"store"` // the portal's database; null without one
+	// Redis is what portals share; null without REDIS_URL.
+	Redis     *share.Figures `json:"redis"`
+	Operators operatorCounts `json:"operators"`
 	// Buildings are sorted by name; means cover the last minute.
 	Buildings []building `json:"buildings"`
 }
@@ -154,7 +158,11 @@ func (p *Portal) count() stats {
 		Process:   p.process.Usage(),
 		Kafka:     p.lag.Last(),
 		Store:     p.storeState(),
+		Operators: p.countOperators(),
 		Buildings: []building{},
+	}
+	if p.share != nil {
+		out.Redis = new(p.share.Figures())
 	}
 	for i, n := range s.Active {
 		out.Alerts.Active += n

@@ -8,9 +8,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -28,7 +30,10 @@ import (
 	"industrial-iot-monitor/portal/internal/fanout"
 	"industrial-iot-monitor/portal/internal/feed"
 	"industrial-iot-monitor/portal/internal/lag"
+	"industrial-iot-monitor/portal/internal/operators"
+	"industrial-iot-monitor/portal/internal/quota"
 	"industrial-iot-monitor/portal/internal/series"
+	"industrial-iot-monitor/portal/internal/share"
 	"industrial-iot-monitor/portal/internal/state"
 	"industrial-iot-monitor/portal/internal/store"
 	"industrial-iot-monitor/portal/ui"
@@ -74,6 +79,10 @@ type Portal struct {
 	limits       ruleLimits
 	lag          *lag.Poller
 	process      *ops.Process
+	operators    *operators.Board
+	share        *share.Share // nil: no Redis is configured
+	requests     *quota.Limiter
+	orders       *quota.Limiter // of commands
 	stats        *statsCache
 
 	explainWithin time.Duration
@@ -114,6 +123,9 @@ func New(o Options) (*Portal, error) {
 	if err := p.listen(); err != nil {
 		return nil, err
 	}
+	if err := p.join(o); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	return p, nil
 }
 
@@ -151,7 +163,7 @@ func (p *Portal) build(o Options) (err error) {
 		return err
 	}
 	p.feed, err = feed.New(feed.Options{
-		Model: p.model, Trail: p.trail, Store: p.store, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+		Removed: p.removed, Model: p.model, Trail: p.trail, Store: p.store, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
 	})
 	if err != nil {
 		return err
@@ -167,7 +179,7 @@ func (p *Portal) build(o Options) (err error) {
 	if p.page, err = loadPage(ui.Files()); err != nil {
 		return err
 	}
-	p.serveSocket = socketHandler(p.log, p.fanout.Serve)
+	p.serveSocket = socketHandler(p.log, p.serveClient)
 	p.ops = ops.Handler(o.Gatherer, p.Ready, o.Config.PprofConfig)
 	p.app = p.newApp()
 	p.routes(p.app)
@@ -190,6 +202,48 @@ func (p *Portal) listen() (err error) {
 	p.wsApp = p.newApp()
 	p.socketRoutes(p.wsApp)
 	return nil
+}
+
+// join makes what portals share, by a Redis if there is one.
+func (p *Portal) join(o Options) (err error) {
+	p.operators = operators.New(portalName(p.ln.Addr()))
+	limits := quota.Options{Registry: o.Registry}
+	if o.Config.RedisURL != "" {
+		p.share, err = share.New(share.Options{
+			URL: o.Config.RedisURL, Prefix: o.Config.RedisPrefix, Model: p.model, Operators: p.operators, Confirmed: p.feed.StatesRead,
+			Log: o.Log, Registry: o.Registry,
+		})
+		if err != nil {
+			return fmt.Errorf("REDIS_URL: %w", err)
+		}
+		limits.Shared = p.share
+	}
+	limits.Name, limits.Rate, limits.Burst = "requests", o.Config.RequestRate, max(1, o.Config.RequestRate*rateBurst)
+	if p.requests, err = quota.New(limits); err != nil {
+		return err
+	}
+	limits.Name, limits.Rate, limits.Burst = "commands", o.Config.CommandRate/60, max(1, o.Config.CommandRate)
+	p.orders, err = quota.New(limits)
+	return err
+}
+
+// portalName names a portal for people: the machine, and the port that tells several on one apart.
+func portalName(addr net.Addr) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "portal"
+	}
+	if _, port, err := net.SplitHostPort(addr.String()); err == nil {
+		host = net.JoinHostPort(host, port)
+	}
+	return host
+}
+
+// removed is called with every removal of a device that Kafka has.
+func (p *Portal) removed(id string, at int64) {
+	if p.share != nil {
+		p.share.Remove(id, at)
+	}
 }
 
 // Addr returns the bound address of the page and the API.
@@ -216,6 +270,9 @@ func (p *Portal) Run(ctx context.Context) error {
 	g := lifecycle.New(p.log, 0)
 	if p.store != nil {
 		g.Go("store", p.store.Run)
+	}
+	if p.share != nil {
+		g.Go("redis", p.share.Run)
 	}
 	g.Go("feed", p.feed.Run)
 	g.Go("lag", p.lag.Run)

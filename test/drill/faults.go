@@ -21,6 +21,7 @@ func faults() []rig.Fault {
 		takeoverFaults(),
 		coreFaults(),
 		storeFaults(),
+		redisFaults(),
 		historyFaults(),
 		brokerFaults(),
 		kafkaFaults(),

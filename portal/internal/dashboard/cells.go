@@ -137,7 +137,7 @@ func (p *Publisher) stateOf(d *state.Device, now int64) cellState {
 		return stateUnknown
 	}
 	last, interval := max(p.arrived[d.Index], p.started), d.IntervalMS()
-	if d.HasReading() && d.Backfill() {
+	if d.HasReading() && !d.Live() {
 		last = d.Received()
 	}
 	if interval == 0 {

@@ -22,6 +22,7 @@ const (
 	typeUnsubscribe = "unsubscribe"
 	typePing        = "ping"
 	typeCommand     = "command"
+	typePresent     = "present"
 )
 
 // Types of the messages that a client may get.
@@ -38,7 +39,7 @@ const (
 
 // ClientTypes and ServerTypes are all types of messages, for the AsyncAPI document.
 var (
-	ClientTypes = []string{typeSubscribe, typeUnsubscribe, typePing, typeCommand}
+	ClientTypes = []string{typeSubscribe, typeUnsubscribe, typePing, typeCommand, typePresent}
 	ServerTypes = []string{typeHello, typeAck, typeError, typePong, typeSnapshot, typeDelta, typeLagged, typeResult}
 )
 
@@ -61,6 +62,7 @@ type request struct {
 	Topics  *[]string       `json:"topics"`
 	Resume  *resume         `json:"resume"`
 	Command json.RawMessage `json:"command"`
+	Name    string          `json:"name"` // of the operator at the screen
 
 	names []topicName // Topics, understood and each once
 }
@@ -85,7 +87,7 @@ func parseRequest(data []byte) (request, error) {
 	switch r.Type {
 	case typeSubscribe, typeUnsubscribe:
 		return r, r.readTopics()
-	case typePing:
+	case typePing, typePresent:
 		return r, nil
 	case typeCommand:
 		if len(r.Command) == 0 || r.Command[0] != '{' {
@@ -93,9 +95,9 @@ func parseRequest(data []byte) (request, error) {
 		}
 		return r, nil
 	case "":
-		return r, &RequestError{codeBadRequest, `"type" is missing; want subscribe, unsubscribe, ping or command`}
+		return r, &RequestError{codeBadRequest, `"type" is missing; want subscribe, unsubscribe, ping, command or present`}
 	}
-	return r, &RequestError{codeUnknownType, fmt.Sprintf("type %q is not known; want subscribe, unsubscribe, ping or command", cut(r.Type))}
+	return r, &RequestError{codeUnknownType, fmt.Sprintf("type %q is not known; want subscribe, unsubscribe, ping, command or present", cut(r.Type))}
 }
 
 func cutID(id string) string {

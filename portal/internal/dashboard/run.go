@@ -234,7 +234,7 @@ func (p *Publisher) sendDevices() (again time.Duration) {
 			for _, t := range due[:n] {
 				if d := p.model.Device(t.arg); d != nil && d.HasReading() {
 					received := d.Received()
-					if d.Backfill() {
+					if !d.Live() {
 						received = 0
 					}
 					news = append(news, deviceNews{t, p.appendDevice(nil, d), received})

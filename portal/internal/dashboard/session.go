@@ -13,6 +13,8 @@ type Client interface {
 	Wake(urgent bool)
 	// TooSlow ends the connection with 4008. It must not block.
 	TooSlow(why string)
+	// Present is called with the name of the operator at the screen. It must not block.
+	Present(name string)
 	// Command starts an operator's command; answer is called with its result, a JSON
 	// object. An error that is not a *RequestError is internal. It must not block.
 	Command(command json.RawMessage, answer func(result any)) error
@@ -191,6 +193,8 @@ func (s *Session) apply(req *request) error {
 			ID         string `json:"id,omitempty"`
 			ServerTime int64  `json:"server_time"`
 		}{typePong, req.ID, b.model.Now()})
+	case typePresent:
+		s.client.Present(req.Name)
 	case typeCommand:
 		id := req.ID
 		return s.client.Command(req.Command, func(result any) { s.answer(id, result) })

@@ -480,3 +480,19 @@ func TestReadingOfAFollowedDeviceWakesRun(t *testing.T) {
 	g.read("d", 1, false)
 	require.Len(t, g.p.work, 1)
 }
+
+func TestScreenSaysWhoIsAtIt(t *testing.T) {
+	g := newStage(t, Limits{})
+	s, c := g.open()
+	g.got(s) // hello
+	for _, text := range []string{`{"type":"present","name":"李工"}`, `{"type":"present"}`} {
+		_, ok := s.Handle([]byte(text))
+		require.True(t, ok)
+	}
+	require.Equal(t, []string{"李工", ""}, c.present)
+	_, ok := s.Handle([]byte(`{"type":"present","name":5}`))
+	require.False(t, ok)
+	require.Len(t, c.present, 2)
+	lines, _ := g.got(s)
+	require.Len(t, lines, 1, "only the bad one is answered")
+}

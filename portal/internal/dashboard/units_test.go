@@ -151,12 +151,14 @@ func body(frame []byte) []byte {
 }
 
 type fakeClient struct {
-	woken int
-	slow  string
+	woken   int
+	slow    string
+	present []string
 }
 
-func (c *fakeClient) Wake(bool)          { c.woken++ }
-func (c *fakeClient) TooSlow(why string) { c.slow = why }
+func (c *fakeClient) Wake(bool)           { c.woken++ }
+func (c *fakeClient) TooSlow(why string)  { c.slow = why }
+func (c *fakeClient) Present(name string) { c.present = append(c.present, name) }
 
 func (c *fakeClient) Command(_ json.RawMessage, answer func(any)) error {
 	answer(map[string]any{"type": "x", "status": 200})

@@ -22,6 +22,13 @@ func (v dashboardClient) Wake(urgent bool) {
 // TooSlow implements dashboard.Client.
 func (v dashboardClient) TooSlow(why string) { v.c.close(CloseSlow, why) }
 
+// Present implements dashboard.Client.
+func (v dashboardClient) Present(name string) {
+	if v.c.present != nil {
+		v.c.present(name)
+	}
+}
+
 // Command implements dashboard.Client.
 func (v dashboardClient) Command(raw json.RawMessage, answer func(any)) error {
 	c := v.c

@@ -141,6 +141,11 @@ func New(o Options) (*Broadcaster, error) {
 type Visitor struct {
 	// From is the address it counts against; an invalid one counts against none.
 	From netip.Addr
+	// Operator is who an authenticating proxy says is at it, "" for nobody.
+	Operator string
+	// Present is called with the name of the operator whenever the client says it; nil: it is ignored. It must
+	// not block.
+	Present func(name string)
 	// Commands executes its alarm commands; nil: they are refused.
 	Commands Commands
 }
@@ -159,6 +164,7 @@ func (b *Broadcaster) Serve(ws *websocket.Conn, v Visitor) {
 	if v.Commands != nil {
 		c.commands = func(raw json.RawMessage) any { return v.Commands(ctx, raw) }
 	}
+	c.present = v.Present
 	written := make(chan struct{})
 	go func() {
 		defer close(written)

@@ -174,7 +174,7 @@ func (c *client) gatherReadings(b *batch) (done bool) {
 		}
 		b.buf = c.appendNews(b.buf, d)
 		b.readings++
-		if !snapshot && !d.Backfill() {
+		if !snapshot && d.Live() {
 			b.received = append(b.received, d.Received())
 		}
 		if seq := d.Seq(); seq > distributed {

@@ -32,8 +32,10 @@ import (
 	"industrial-iot-monitor/portal/internal/store"
 )
 
-// Options of a feed. All but Store are required.
+// Options of a feed. All but Store and Removed are required.
 type Options struct {
+	// Removed is called with every device that was removed, known to the model or not, and when, in ms.
+	Removed  func(id string, at int64)
 	Model    *state.Model
 	Trail    *audit.Trail
 	Store    *store.Store // nil: there is none
@@ -235,6 +237,9 @@ func (f *Feed) applyState(m *sarama.ConsumerMessage, _ bool) {
 		return // a fence record, see internal/kafka
 	case m.Value == nil:
 		f.model.Remove(string(m.Key), m.Timestamp.UnixMilli())
+		if f.opts.Removed != nil {
+			f.opts.Removed(string(m.Key), m.Timestamp.UnixMilli())
+		}
 		return
 	}
 	var s telemetry.DeviceState
@@ -289,6 +294,9 @@ func (f *Feed) Ready() error {
 	}
 	return nil
 }
+
+// StatesRead reports whether the states of all devices that were in Kafka at the start have been read.
+func (f *Feed) StatesRead() bool { return f.states.caughtUp() }
 
 // HubConnected reports whether live readings can arrive.
 func (f *Feed) HubConnected() bool {

@@ -33,6 +33,7 @@ type Device struct {
 	sound       atomic.Uint32
 	backfill    bool
 	hasState    bool
+	restored    bool // the newest reading is what another portal had
 	forgotten   bool // it was removed: nothing but Index is valid
 	timestamp   int64
 	received    int64
@@ -66,7 +67,7 @@ func newDevice(id string, index int) *Device {
 	return &Device{ID: strings.Clone(id), Index: index}
 }
 
-// HasReading reports whether a reading has arrived since the portal started.
+// HasReading reports whether a reading is known: it arrived, or another portal had it.
 func (d *Device) HasReading() bool { return d.payload != nil && !d.forgotten }
 
 // Payload returns the newest reading as JSON, or null when a forged frame brought something
@@ -131,6 +132,16 @@ func (d *Device) Received() int64 { return d.received }
 
 // Backfill reports whether the newest reading was delayed in a gateway's buffer.
 func (d *Device) Backfill() bool { return d.backfill }
+
+// Live reports whether the newest reading came straight from its gateway: how long ago it was received
+// says how fast the way is.
+func (d *Device) Live() bool { return !d.backfill && !d.restored }
+
+// Restored reports whether the newest reading is what another portal had.
+func (d *Device) Restored() bool { return d.restored && d.HasReading() }
+
+// HasState reports whether core has published the device's state.
+func (d *Device) HasState() bool { return d.hasState }
 
 // Seq numbers the newest reading among those of all devices, in the order in which they
 // were applied, from 1; 0: there is none yet.

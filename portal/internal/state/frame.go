@@ -30,6 +30,7 @@ type batch struct {
 	entries  []wire.FrameEntry
 	readings [applyStep]telemetry.Reading
 	used     int   // of readings
+	restored bool  // the entries are what another portal had
 	refused  int   // since the lock was released
 	refusal  error // the first one of the frame
 }
@@ -40,10 +41,17 @@ type batch struct {
 //
 // The values of an entry are taken as the frame has them. Only an entry without values, from an
 // older core, has its JSON decoded.
-func (m *Model) ApplyFrame(f *wire.Frame) (applied int, err error) {
+func (m *Model) ApplyFrame(f *wire.Frame) (applied int, err error) { return m.apply(f, false) }
+
+// Restore applies a frame with readings that another portal had as the newest, or this one before a
+// restart. They give way to newer ones as any reading does, and count as no readings that arrived.
+func (m *Model) Restore(f *wire.Frame) (applied int, err error) { return m.apply(f, true) }
+
+func (m *Model) apply(f *wire.Frame, restored bool) (applied int, err error) {
 	m.applying.Lock()
 	defer m.applying.Unlock()
 	b := &m.batch
+	b.restored = restored
 	defer b.clear() // it points into the frame
 	first, refused := true, 0
 	for more := true; more; first = false {
@@ -136,13 +144,9 @@ func (m *Model) applyEntries(gateway string, first bool, b *batch) {
 	gateway = m.gatewayName(gateway)
 	m.updated = m.updated[:0]
 	for i := range b.entries {
-		m.applyEntry(&b.entries[i], gateway, now)
+		m.applyEntry(&b.entries[i], gateway, now, b.restored)
 	}
-	if first {
-		m.counts.Frames++
-	}
-	m.counts.Readings += int64(len(b.entries))
-	m.counts.Refused += int64(b.refused)
+	m.count(b, first)
 	if len(m.updated) > 0 {
 		for _, o := range m.observers {
 			o.Readings(m.updated)
@@ -150,23 +154,43 @@ func (m *Model) applyEntries(gateway string, first bool, b *batch) {
 	}
 }
 
-func (m *Model) applyEntry(e *wire.FrameEntry, gateway string, now int64) {
-	if e.Backfill {
+// count counts entries that were applied.
+func (m *Model) count(b *batch, first bool) {
+	if b.restored {
+		m.counts.Restored += int64(len(m.updated))
+		return
+	}
+	if first {
+		m.counts.Frames++
+	}
+	m.counts.Readings += int64(len(b.entries))
+	m.counts.Refused += int64(b.refused)
+}
+
+func (m *Model) applyEntry(e *wire.FrameEntry, gateway string, now int64, restored bool) {
+	switch {
+	case restored:
+	case e.Backfill:
 		m.counts.Backfilled++
 		m.received.Add(now, 1) // its age says how long it waited, not how fast we are
-	} else {
+	default:
 		m.received.AddAge(now, now-e.Received)
 	}
 	if m.removals.includes(e.Device, e.Received) {
-		m.counts.Removed++
+		if !restored {
+			m.counts.Removed++
+		}
 		return
 	}
 	d := m.add(e.Device)
 	if !d.newer(e) {
-		m.counts.Outdated++
+		if !restored {
+			m.counts.Outdated++
+		}
 		return
 	}
 	d.apply(e, gateway, &m.shapes)
+	d.restored = restored
 	m.updates++
 	d.seq = m.updates
 	m.updated = append(m.updated, d)

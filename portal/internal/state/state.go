@@ -76,6 +76,7 @@ type Counts struct {
 	Backfilled int64 // of the readings, those that were buffered at a gateway
 	Outdated   int64 // of these, those not newer than the reading at hand
 	Removed    int64 // of these, those of a removed device that its gateway received before the removal
+	Restored   int64 // devices that got a reading from another portal, see Model.Restore
 	Alerts     int64 // new alerts and new states of known ones
 	Repeated   int64 // alert records that were no news
 }

@@ -24,7 +24,7 @@ import { createShiftNotesPage } from './pages/shiftnotes.js';
 import { createSystemPage } from './pages/system.js';
 import { createTrends } from './pages/trends.js';
 import { what } from './parts/badge.js';
-import { createCommands } from './parts/command.js';
+import { createCommands, operator } from './parts/command.js';
 import { createBanner, createNav, createTopbar } from './parts/frame.js';
 import { showHelp } from './parts/help.js';
 
@@ -200,6 +200,7 @@ dress();
 document.documentElement.lang = lang === 'zh' ? 'zh-CN' : 'en';
 if (router.current().params.kiosk) document.body.classList.add('is-kiosk');
 router.start();
+channel.present(operator());
 channel.start();
 listenToKeys(window, {
   go: (page) => router.go(page),

@@ -108,3 +108,28 @@ test('a page that rests keeps the alarms alone, and gets the others back', async
   assert.deepEqual(r.sockets[1].sent[1].topics, ['fleet', 'stats']);
   r.end();
 });
+
+test('the channel says who is at the screen, again after a reconnect, and only when it is another', () => {
+  const r = rig();
+  r.channel.present('李工');
+  assert.deepEqual(r.sockets[0].sent, []);
+  r.hello();
+  assert.deepEqual(r.sockets[0].sent, [{ type: 'present', name: '李工' }]);
+  r.channel.present('李工');
+  r.channel.present('王工');
+  assert.deepEqual(r.sockets[0].sent.slice(1), [{ type: 'present', name: '王工' }]);
+  r.end();
+  r.channel.present('赵工');
+  r.timers.at(-1)();
+  r.hello();
+  assert.deepEqual(r.sockets[1].sent, [{ type: 'present', name: '赵工' }]);
+  r.end();
+});
+
+test('nobody is announced at a screen without a name', () => {
+  const r = rig();
+  r.channel.present('');
+  r.hello();
+  assert.deepEqual(r.sockets[0].sent, []);
+  r.end();
+});

@@ -4,6 +4,7 @@ import { format, parse } from '../src/core/router.js';
 import { csv } from '../src/core/save.js';
 import { createAlarms, fold, newer, sortAlarms } from '../src/model/alarms.js';
 import { createFleet, filterFleet } from '../src/model/fleet.js';
+import { byName } from '../src/model/operators.js';
 import { createPlant, STALE } from '../src/model/plant.js';
 import { createSensors, gaugeRange, isCharted } from '../src/model/sensors.js';
 import { align, createCourse } from '../src/model/series.js';
@@ -273,4 +274,17 @@ test('a file for spreadsheets has a mark and no formulas', () => {
 test('only visible rows exist', () => {
   assert.deepEqual(windowOf({ top: 0, height: 320, row: 32, total: 10_000 }), { from: 0, to: 16 });
   assert.deepEqual(windowOf({ top: 320_000, height: 320, row: 32, total: 10 }), { from: 9, to: 10 });
+});
+
+test('an operator at several portals is one person', () => {
+  const people = byName([
+    { name: '李工', since: 5, screens: 1, portal: 'a' },
+    { name: '李工', since: 3, screens: 2, portal: 'b' },
+    { name: '', since: 9, screens: 4, portal: 'a' },
+  ]);
+  assert.deepEqual(people, [
+    { name: '李工', since: 3, screens: 3, portals: ['a', 'b'] },
+    { name: '', since: 9, screens: 4, portals: ['a'] },
+  ]);
+  assert.deepEqual(byName([]), []);
 });

@@ -51,6 +51,7 @@ type Site struct {
 	Broker   Broker
 	OwnHub   bool // the hub is a process of its own
 	Lines    bool // gateways reach the hub through lines that can be broken: Round.Lines
+	Redis    bool // there is a Redis for the portal: Round.Redis
 	Proxy    bool // bridges reach Kafka through a proxy that can break their requests: Round.Proxy
 	// Env is added to every program's environment, as in "A=1;B=2".
 	Env  string

@@ -19,6 +19,7 @@ import (
 	"industrial-iot-monitor/test/faults/kafkaproxy"
 	"industrial-iot-monitor/test/faults/tcpline"
 	"industrial-iot-monitor/test/oracle"
+	"industrial-iot-monitor/test/redistest"
 )
 
 // Scene is a running cluster with its faulty lines, proxy and Kafka.
@@ -27,6 +28,7 @@ type Scene struct {
 	Site  Site
 	Lines []*tcpline.Line   // to the hub, by gateway; none unless Site.Lines
 	Proxy *kafkaproxy.Proxy // nil unless Site.Proxy
+	Redis *redistest.Server // nil unless Site.Redis
 	Kafka *cluster.Apache   // nil unless Site.Broker is RealBroker
 
 	dir     string
@@ -54,6 +56,12 @@ func startScene(ctx context.Context, site Site, o *Options, dir, bin string) (_ 
 	}
 	if po.Env["EDGE_MAPPINGS_FILE"], err = writeMappings(dir); err != nil {
 		return nil, err
+	}
+	if site.Redis {
+		if s.Redis, err = redistest.Launch(ctx, dir); err != nil {
+			return nil, err
+		}
+		po.Env["REDIS_URL"] = s.Redis.URL()
 	}
 	if err := s.chooseKafka(ctx, o, &po); err != nil {
 		return nil, err
@@ -150,6 +158,9 @@ func (s *Scene) close() error {
 	}
 	if s.Proxy != nil {
 		errs = append(errs, s.Proxy.Close())
+	}
+	if s.Redis != nil {
+		s.Redis.Kill()
 	}
 	if s.Kafka != nil {
 		errs = append(errs, s.Kafka.Stop())

@@ -1,6 +1,6 @@
-// Package tcpline is a TCP forwarder between a gateway and the hub that can be broken: cut,
-// silent in both directions without closing anything (a black hole), or half-open. It is for
-// the outage drill. New binds; only Close blocks, until its goroutines have ended.
+// Package tcpline is a TCP forwarder between two programs that can be broken: cut,
+// silent in both directions without closing anything (a black hole), half-open, or slow. It is for
+// the outage drill and for tests of faults. New binds; only Close blocks, until its goroutines have ended.
 package tcpline
 
 import (
@@ -32,6 +32,7 @@ type Line struct {
 	pairs   map[*pair]struct{}
 	closed  bool
 	dialled int
+	delay   time.Duration
 
 	running sync.WaitGroup
 }
@@ -116,6 +117,29 @@ func (l *Line) HalfOpen() {
 		if p.far != nil {
 			_ = p.far.Close()
 		}
+	}
+}
+
+// Slow makes the line hold back what it forwards, in each direction, for so long; 0: not at all.
+func (l *Line) Slow(delay time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.delay = delay
+}
+
+// hold waits for the line's delay, or until the line changes.
+func (l *Line) hold() {
+	l.mu.Lock()
+	delay, changed := l.delay, l.changed
+	l.mu.Unlock()
+	if delay == 0 {
+		return
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-changed:
 	}
 }
 
@@ -241,6 +265,7 @@ func (l *Line) pump(p *pair, from, to net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
+		l.hold()
 		if !l.open(p) {
 			return
 		}

@@ -165,3 +165,19 @@ func TestCloseEndsEverything(t *testing.T) {
 		requireEnd(t, c, r)
 	}
 }
+
+func TestSlowLineHoldsBack(t *testing.T) {
+	l := start(t)
+	c, r := talk(t, l)
+	requireEcho(t, c, r)
+	l.Slow(100 * time.Millisecond)
+	begun := time.Now()
+	requireEcho(t, c, r)
+	require.GreaterOrEqual(t, time.Since(begun), 200*time.Millisecond, "in both directions")
+	l.Slow(time.Hour)
+	_, err := c.Write([]byte("hello\n"))
+	require.NoError(t, err)
+	requireNothing(t, c, r)
+	require.NoError(t, l.Restore()) // which nothing waits for
+	l.Slow(0)
+}

@@ -24,6 +24,7 @@ export function createChannel({ url, onState, onFrame = () => {}, onHello = () =
   let watchdog = 0;
   let changes = new Map(); // topic → true to subscribe, false to unsubscribe
   let resting = false;
+  let operator = ''; // who is at this screen
   /** wanted returns the topics to subscribe to: while resting only `alerts`, which must not miss any. */
   const wanted = () => [...topics.keys()].filter((name) => !resting || name === 'alerts');
 
@@ -98,6 +99,12 @@ export function createChannel({ url, onState, onFrame = () => {}, onHello = () =
     onState('open');
     const all = wanted();
     if (all.length > 0) request({ type: 'subscribe', topics: all, resume });
+    if (operator) introduce();
+  }
+
+  /** introduce says who is at this screen; it is not answered. */
+  function introduce() {
+    if (ready) ws.send(JSON.stringify({ type: 'present', name: operator }));
   }
 
   function takeSnapshot(m) {
@@ -150,6 +157,12 @@ export function createChannel({ url, onState, onFrame = () => {}, onHello = () =
     /** start connects and keeps reconnecting. */
     start: open,
     request,
+    /** present sets the name of the operator at this screen, '' for none. */
+    present(name) {
+      if (name === operator) return;
+      operator = name;
+      introduce();
+    },
     /** rest unsubscribes from all topics but `alerts` until it is called with false. */
     rest(yes) {
       if (yes === resting) return;

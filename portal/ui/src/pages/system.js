@@ -1,5 +1,7 @@
 // The pipeline and its figures, as in /metrics.
+import { get } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
+import { byName } from '../model/operators.js';
 import { panel } from '../parts/badge.js';
 
 const BOXES = ['devices', 'gateways', 'kafka', 'core', 'screen'];
@@ -12,7 +14,7 @@ export function createSystemPage(ctx, scope) {
     i > 0 ? h('div', { class: 'pipe-arrow' }, arrows[i - 1].rate, h('span', { 'aria-hidden': 'true' }, '→'), arrows[i - 1].delay) : null,
     h('div', { class: 'pipe-box' }, h('div', { class: 'pipe-name' }, t(`pipe.${b}`)), boxes[b].value, boxes[b].note),
   ]));
-  const tables = ['portal', 'push', 'kafka', 'sources'].map((name) => {
+  const tables = ['portal', 'push', 'kafka', 'sources', 'operators'].map((name) => {
     const dl = h('dl', { class: 'facts' });
     return { name, dl, el: panel(`system-${name}`, t(`system.${name}`), dl).el };
   });
@@ -68,7 +70,16 @@ export function createSystemPage(ctx, scope) {
     facts('sources', [
       [t('system.hub'), t(s.sources.hub ? 'yes' : 'no')],
       [t('system.kafka.read'), t(s.sources.kafka ? 'yes' : 'no')],
+      ...(s.redis ? [[t('system.redis'), t(s.redis.up ? 'yes' : 'no')]] : []),
     ]);
   }, ['stats', 'gateways']);
+  scope.every(5000, async () => {
+    const people = byName((await get('/api/v1/operators')).items);
+    if (scope.isOver()) return;
+    facts('operators', people.length === 0 ? [[t('system.operators.none'), '–']] : people.map((p) => [
+      p.name || t('system.operators.unnamed'),
+      [t('system.operators.screens', { n: fmt.count(p.screens) }), ctx.age(p.since), p.portals.join(', ')].join(' · '),
+    ]));
+  });
   return h('div', { class: 'system-page' }, h('h1', { class: 'sr-only' }, t('system.title')), h('section', { class: 'panel' }, line), h('div', { class: 'system-tables' }, tables.map((x) => x.el)), h('p', { class: 'panel-note' }, h('a', { href: '/metrics' }, '/metrics'), ' · ', h('a', { href: '/api/docs' }, t('system.docs'))));
 }

@@ -42,6 +42,7 @@ export function createCommands(ctx) {
     form.addEventListener('submit', async (event) => {
       event.preventDefault();
       remembered.set('operator', name.value.trim());
+      ctx.channel.present(name.value.trim());
       go.disabled = true;
       error.textContent = '';
       const more = { note: note.value.trim() };

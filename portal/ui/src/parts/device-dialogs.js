@@ -42,6 +42,7 @@ function ask(ctx, title, subject, fields, give) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     remembered.set('operator', by.value.trim());
+    ctx.channel.present(by.value.trim());
     go.disabled = true;
     error.textContent = '';
     try {
