@@ -327,7 +327,7 @@ export default {
   'help.kiosk': 'Kiosk mode',
   'help.close': 'Close',
   'nav.audit': 'Audit',
-  'nav.shiftnotes': 'Shift log',
+  'nav.shiftnotes': 'Shifts',
   'past.more': 'Show more',
   'past.count': '{n} entries',
   'past.count.many': 'more than {n} entries',

@@ -31,7 +31,8 @@ export function createAlarmsPage(ctx, scope, route) {
   const journal = createPast(ctx, scope, route.params, {
     path: '/api/v1/journal',
     fields: [{ name: 'q', label: t('alarms.search') }],
-    more: () => ({ building: ctx.view.building, severity: [...state.severity].join() }),
+    more: () => ({ severity: [...state.severity].join() }),
+    shown: () => state.tab === 'journal',
     onChange: () => dirty(true),
   });
   const scroller = h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('alarms.title') }, table, journal.next);
@@ -250,11 +251,6 @@ export function createAlarmsPage(ctx, scope, route) {
     if (event.key === 'Escape' && state.open) open('');
   });
   const dirty = scope.draw(draw, ['alarms', 'view', 'slow']);
-  let building = ctx.view.building;
-  scope.draw(() => {
-    if (building !== ctx.view.building && state.tab === 'journal') journal.changed();
-    building = ctx.view.building;
-  }, ['view']);
   scope.every(15_000, fetchTab);
   if (state.open) queueMicrotask(() => open(state.open));
   return el;

@@ -15,7 +15,6 @@ export function createAuditPage(ctx, scope, route) {
       { name: 'device_id', label: t('audit.device') },
       { name: 'action', label: t('audit.action'), options: ACTIONS.map((a) => [a, t(`audit.action.${a}`)]) },
     ],
-    more: () => ({ building: ctx.view.building }),
     onChange: () => draw(true),
   });
   const head = h('tr', {}, ['time', 'by', 'done', 'device', 'alarm', 'note'].map((c) => h('th', { scope: 'col' }, t(`audit.col.${c}`))));
@@ -41,12 +40,6 @@ export function createAuditPage(ctx, scope, route) {
     body.replaceChildren(...(past.items() ?? []).map(row));
     setText(note, past.draw(t('audit.none')));
   }, ['slow']);
-  let building = ctx.view.building;
-  scope.draw(() => {
-    if (building === ctx.view.building) return;
-    building = ctx.view.building;
-    past.changed();
-  }, ['view']);
   scope.every(15_000, past.refresh);
   return h('div', { class: 'alarms-page' },
     h('section', { class: 'panel alarm-panel' },

@@ -14,14 +14,14 @@ export function createShiftNotesPage(ctx, scope, route) {
   const { t } = ctx;
   const body = h('tbody');
   const note = h('p', { class: 'panel-note', role: 'status' });
-  const past = createPast(ctx, scope, { range: '7d', ...route.params }, {
+  const past = createPast(ctx, scope, route.params, {
     path: '/api/v1/shiftnotes',
     fields: [
       { name: 'q', label: t('shift.search') },
       { name: 'priority', label: t('shift.all'), options: [['true', t('shift.priority.only')]] },
       { name: 'current', label: t('shift.corrected'), options: [['true', t('shift.current')]] },
     ],
-    more: () => ({ building: ctx.view.building }),
+    usual: '7d',
     onChange: () => draw(true),
   });
   const head = h('tr', {}, ['time', 'place', 'text', 'by', 'signed', 'do'].map((c) => h('th', { scope: 'col' }, t(`shift.col.${c}`))));
@@ -101,12 +101,6 @@ export function createShiftNotesPage(ctx, scope, route) {
     body.replaceChildren(...(past.items() ?? []).map(row));
     setText(note, past.draw(t('shift.none')));
   }, ['slow']);
-  let building = ctx.view.building;
-  scope.draw(() => {
-    if (building === ctx.view.building) return;
-    building = ctx.view.building;
-    past.changed();
-  }, ['view']);
   scope.every(15_000, past.refresh);
   return h('div', { class: 'alarms-page' },
     h('section', { class: 'panel alarm-panel' },

@@ -9,13 +9,14 @@ const MOST = 1000; // rows that are fetched anew at once
 const PAUSE = 300; // ms of a person's silence before a text is looked for
 
 /**
- * createPast makes the controls of the list at path. fields are [{name, label, options}]: a text, or one
- * of the options. more() returns further parameters. onChange() is called when there is something to draw.
+ * createPast makes the controls of the list at path, of the chosen building. fields are [{name, label,
+ * options}]: a text, or one of the options. usual is the range without a choice. more() returns further
+ * parameters. shown() tells whether anybody sees the list. onChange() is called when there is something to draw.
  */
-export function createPast(ctx, scope, params, { path, fields, more = () => ({}), onChange }) {
+export function createPast(ctx, scope, params, { path, fields, usual = '1d', more = () => ({}), shown = () => true, onChange }) {
   const { t } = ctx;
   const state = {
-    range: RANGES[params.range] ? params.range : '1d',
+    range: RANGES[params.range] ? params.range : usual,
     from: Number(params.from) || 0,
     to: Number(params.to) || 0,
     items: null,
@@ -49,7 +50,7 @@ export function createPast(ctx, scope, params, { path, fields, more = () => ({})
   function changed() {
     clearTimeout(timer);
     const live = state.from === 0;
-    ctx.setParams({ range: state.range === '1d' ? '' : state.range, from: live ? '' : state.from, to: live ? '' : state.to, ...chosen() });
+    ctx.setParams({ range: state.range === usual ? '' : state.range, from: live ? '' : state.from, to: live ? '' : state.to, ...chosen() });
     state.items = null;
     load(true);
     onChange();
@@ -60,12 +61,18 @@ export function createPast(ctx, scope, params, { path, fields, more = () => ({})
     turn++; // what is still on its way is for nobody
   });
 
+  let building = ctx.view.building;
+  scope.draw(() => {
+    if (building !== ctx.view.building && shown()) changed();
+    building = ctx.view.building;
+  }, ['view']);
+
   const chosen = () => Object.fromEntries(inputs.map((el) => [el.dataset.field, el.value.trim()]));
 
   /** question is what is asked for; to is open while the range ends now. */
   function question() {
     const [from, to] = range.window();
-    return { ...chosen(), ...more(), from: Math.round(from), to: state.from || ctx.view.paused ? Math.round(to) : '' };
+    return { ...chosen(), building: ctx.view.building, ...more(), from: Math.round(from), to: state.from || ctx.view.paused ? Math.round(to) : '' };
   }
 
   /** load fetches the list anew, or what follows. */
