@@ -110,7 +110,7 @@ test-redis: web ## what portals share by a real Redis (apt): readings, operators
 	deploy/redis/test.sh
 
 .PHONY: e2e
-e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exactly once, in order
+e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exactly once, in order (test-kafka does it with Apache Kafka)
 	$(GO) test -tags e2e -count=1 -timeout 20m -v ./test/e2e/...
 
 .PHONY: drill
