@@ -29,6 +29,5 @@ mapfile -t packages < <(grep -rl --include='*_test.go' '"industrial-iot-monitor/
   echo "kafka: found only ${#packages[@]} packages that are tested against a broker" >&2
   exit 1
 }
-# Four at a time, whatever the cores: they wait more than they compute.
-"$go" test -count=1 -p 4 -timeout 15m "${packages[@]}"
+"$go" test -count=1 -timeout 15m "${packages[@]}"
 "$go" test -tags e2e -count=1 -timeout 20m -v ./test/e2e/...
