@@ -48,10 +48,7 @@ func (p *Portal) listDeviceNotes(c *fiber.Ctx) error {
 // createDeviceNote keeps a note on a device that is there, or that the registry remembers.
 func (p *Portal) createDeviceNote(c *fiber.Ctx) error {
 	var b deviceNoteBody
-	if err := decode(c.Request().Body(), &b); err != nil {
-		return err
-	}
-	by, err := author(c, b.By)
+	by, err := decodeBy(c, &b, &b.By)
 	if err != nil {
 		return err
 	}
@@ -83,10 +80,7 @@ func (p *Portal) theNote(c *fiber.Ctx) (*store.Document, error) {
 
 func (p *Portal) updateDeviceNote(c *fiber.Ctx) error {
 	var b deviceNoteBody
-	if err := decode(c.Request().Body(), &b); err != nil {
-		return err
-	}
-	by, err := author(c, b.By)
+	by, err := decodeBy(c, &b, &b.By)
 	if err != nil {
 		return err
 	}
@@ -103,10 +97,7 @@ func (p *Portal) updateDeviceNote(c *fiber.Ctx) error {
 
 func (p *Portal) deleteDeviceNote(c *fiber.Ctx) error {
 	var b authorBody
-	if err := decode(c.Request().Body(), &b); err != nil {
-		return err
-	}
-	by, err := author(c, b.By)
+	by, err := decodeBy(c, &b, &b.By)
 	if err != nil {
 		return err
 	}

@@ -153,6 +153,15 @@ func author(c *fiber.Ctx, claimed string) (string, error) {
 	return name, nil
 }
 
+// decodeBy reads the body of a request that changes something into body, and returns the name under which it
+// does; by is where the body has it.
+func decodeBy(c *fiber.Ctx, body any, by *string) (string, error) {
+	if err := decode(c.Request().Body(), body); err != nil {
+		return "", err
+	}
+	return author(c, *by)
+}
+
 // create keeps a new document. A client that chose its id may send it again.
 func (p *Portal) create(c *fiber.Ctx, id, by string, doc metadata.Document) (*store.Document, string, error) {
 	if id == "" {

@@ -167,10 +167,7 @@ func (p *Portal) facts(c *fiber.Ctx, device string) (*store.Document, error) {
 
 func (p *Portal) writeFacts(c *fiber.Ctx) error {
 	var b factsBody
-	if err := decode(c.Request().Body(), &b); err != nil {
-		return err
-	}
-	by, err := author(c, b.By)
+	by, err := decodeBy(c, &b, &b.By)
 	if err != nil {
 		return err
 	}

@@ -79,10 +79,7 @@ func (p *Portal) getShiftNote(c *fiber.Ctx) error {
 // createShiftNote keeps a note also while the database is away.
 func (p *Portal) createShiftNote(c *fiber.Ctx) error {
 	var b shiftNoteBody
-	if err := decode(c.Request().Body(), &b); err != nil {
-		return err
-	}
-	by, err := author(c, b.By)
+	by, err := decodeBy(c, &b, &b.By)
 	if err != nil {
 		return err
 	}
@@ -109,10 +106,7 @@ const mostTries = 5
 // signShiftNote adds the operator's name to a note: read and understood. Twice is once.
 func (p *Portal) signShiftNote(c *fiber.Ctx) error {
 	var b authorBody
-	if err := decode(c.Request().Body(), &b); err != nil {
-		return err
-	}
-	by, err := author(c, b.By)
+	by, err := decodeBy(c, &b, &b.By)
 	if err != nil {
 		return err
 	}

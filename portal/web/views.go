@@ -223,10 +223,7 @@ func (p *Portal) updateOwned(c *fiber.Ctx, kind metadata.Kind, b writable, s *sh
 // deleteOwned deletes a view or dashboard.
 func (p *Portal) deleteOwned(c *fiber.Ctx, kind metadata.Kind) (*store.Document, string, error) {
 	var body authorBody
-	if err := decode(c.Request().Body(), &body); err != nil {
-		return nil, "", err
-	}
-	by, err := author(c, body.By)
+	by, err := decodeBy(c, &body, &body.By)
 	if err != nil {
 		return nil, "", err
 	}
