@@ -21,9 +21,11 @@ import (
 
 const (
 	// stopTimeout bounds the last writing when the program stops.
-	stopTimeout = 2 * time.Second
-	lookEvery   = time.Second
-	retryPause  = time.Second
+	stopTimeout = 1500 * time.Millisecond
+	// leaveTimeout bounds the last commit and the leaving of the group after that.
+	leaveTimeout = 500 * time.Millisecond
+	lookEvery    = time.Second
+	retryPause   = time.Second
 )
 
 // backlog is how many records of each partition were not read.
@@ -158,13 +160,24 @@ func (s *handler) ConsumeClaim(sess sarama.ConsumerGroupSession, claim sarama.Co
 	r := &reader{h: s.h, head: head, clocks: make(map[string]*clock.Clock)}
 	err := s.read(sess, claim, r)
 	if err == nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(sess.Context()), stopTimeout)
-		defer cancel()
-		if err = head.Flush(ctx); err == nil {
-			sess.MarkOffset(s.h.o.Topic.Name, claim.Partition(), head.Kept(), s.h.owner())
-		}
+		err = s.lastFlush(sess, claim.Partition(), head)
 	}
 	s.fail(err)
+	return err
+}
+
+// lastFlush spares the next start to read again what this session has read. Nothing is lost without it.
+func (s *handler) lastFlush(sess sarama.ConsumerGroupSession, p int32, head head) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(sess.Context()), stopTimeout)
+	defer cancel()
+	err := head.Flush(ctx)
+	if err != nil && ctx.Err() != nil {
+		s.h.log.Info("no time was left to write the newest readings of the history: the next start reads them from Kafka again", "partition", p)
+		return nil //nolint:nilerr // see above
+	}
+	if err == nil {
+		sess.MarkOffset(s.h.o.Topic.Name, p, head.Kept(), s.h.owner())
+	}
 	return err
 }
 

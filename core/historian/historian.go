@@ -124,7 +124,7 @@ const askAgain = time.Minute
 func (h *Historian) consume(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := kafka.Member{
-			Log: h.log, Group: h.group, Topics: []string{h.o.Topic.Name}, Connect: h.connect, Outlive: stopTimeout,
+			Log: h.log, Group: h.group, Topics: []string{h.o.Topic.Name}, Connect: h.connect, Outlive: stopTimeout + leaveTimeout,
 			Session: func(client sarama.Client, _ sarama.ConsumerGroup) sarama.ConsumerGroupHandler {
 				return &handler{h: h, client: client}
 			},

@@ -41,6 +41,10 @@ func historyFaults() []rig.Fault {
 			Name: "history-full", Breaks: "the disk of the history fills up, and is freed again",
 			Expects: "core works on, what is not written waits in Kafka; the history has each value once", Times: 3, Quick: 1, Site: site, Possible: canMount, Run: fillHistoryDisk,
 		},
+		{
+			Name: "history-bytes", Breaks: "core is killed (kill -9), and HISTORY_MAX_BYTES is less than the history has: its oldest day has to go",
+			Expects: "the oldest days are gone and no other; the history has each value of the others once", Times: 4, Quick: 2, Site: site, Run: boundHistory,
+		},
 	}
 }
 
@@ -58,7 +62,7 @@ func killHistory(ctx context.Context, r *rig.Round) error {
 			return err
 		}
 	}
-	r.AtEnd(func(ctx context.Context) error { return compareHistory(ctx, r) })
+	r.AtEnd(func(ctx context.Context) error { return compareHistory(ctx, r, 0) })
 	return nil
 }
 
@@ -94,7 +98,7 @@ func damageHistory(ctx context.Context, r *rig.Round) error {
 		}
 	}
 	r.AtEnd(func(ctx context.Context) error {
-		if err := compareHistory(ctx, r); err != nil {
+		if err := compareHistory(ctx, r, 0); err != nil {
 			return err
 		}
 		aside, err := filepath.Glob(filepath.Join(historyDir(r), "*.damaged-*"))
@@ -137,7 +141,7 @@ func fillHistoryDisk(ctx context.Context, r *rig.Round) (err error) {
 			return err
 		}
 	}
-	r.AtEnd(func(ctx context.Context) error { return compareHistory(ctx, r) })
+	r.AtEnd(func(ctx context.Context) error { return compareHistory(ctx, r, 0) })
 	return nil
 }
 
@@ -193,9 +197,10 @@ func (c *content) add(seed maphash.Seed, name string, value any) {
 }
 
 // comparison compares the history with device-data, value by value. Devices with wrong clocks are left
-// out: their readings are kept on plant time.
+// out: their readings are kept on plant time. So are readings in device-data from before a time.
 type comparison struct {
 	r     *rig.Round
+	from  int64 // ms
 	seed  maphash.Seed
 	names map[string]string // of devices, each once
 }
@@ -205,7 +210,8 @@ const catchUp = 10 * time.Minute
 
 var errReads = errors.New("the history still reads")
 
-func compareHistory(ctx context.Context, r *rig.Round) error {
+// compareHistory checks that the history has what device-data has since a time in ms, and nothing else.
+func compareHistory(ctx context.Context, r *rig.Round, from int64) error {
 	name := cluster.Numbered(cluster.Core, 0)
 	// First: a comparison of millions of readings takes longer than a wait for the last of them.
 	_, err := rig.AwaitFor(ctx, "the history to catch up", catchUp, func() error {
@@ -219,7 +225,7 @@ func compareHistory(ctx context.Context, r *rig.Round) error {
 		r.Check(false, "%v", err)
 		return ctx.Err()
 	}
-	c := comparison{r, maphash.MakeSeed(), make(map[string]string)}
+	c := comparison{r, from, maphash.MakeSeed(), make(map[string]string)}
 	compared := 0
 	_, err = rig.Await(ctx, "the history to be complete", func() error {
 		records, readings, err := c.inKafka(ctx)
@@ -260,7 +266,7 @@ func (c *comparison) inKafka(ctx context.Context) (map[moment]content, int, erro
 		if err := wire.DecodeReading(rec.Value, &reading, nil); err != nil {
 			return fmt.Errorf("device-data %d/%d: %w", rec.Partition, rec.Offset, err)
 		}
-		if c.r.ClockOffset(reading.DeviceID) != 0 || len(reading.Sensors) == 0 {
+		if c.r.ClockOffset(reading.DeviceID) != 0 || len(reading.Sensors) == 0 || reading.Timestamp < c.from {
 			return nil
 		}
 		n++
@@ -294,7 +300,7 @@ func (c *comparison) differs(ctx context.Context, records map[moment]content) (e
 	}
 	defer client.Close()
 	now := time.Now()
-	body, err := client.Export(ctx, &history.ExportQuery{Format: history.NDJSON, From: now.Add(-48 * time.Hour).UnixMilli(), To: now.Add(48 * time.Hour).UnixMilli()})
+	body, err := client.Export(ctx, &history.ExportQuery{Format: history.NDJSON, From: now.AddDate(0, 0, -2*pastDays).UnixMilli(), To: now.Add(48 * time.Hour).UnixMilli()})
 	if err != nil {
 		return err
 	}

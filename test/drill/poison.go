@@ -44,7 +44,7 @@ type at struct {
 }
 
 func poison(ctx context.Context, r *rig.Round) error {
-	r.IgnoreInvalid(func(rec *kgo.Record) bool { return kafkatest.Header(rec.Headers, wire.HeaderGateway) == "" })
+	r.IgnoreInvalid(ofNoGateway)
 	client, err := kgo.NewClient(kgo.SeedBrokers(r.Brokers()...), kgo.AllowAutoTopicCreation())
 	if err != nil {
 		return err
@@ -72,6 +72,9 @@ func poison(ctx context.Context, r *rig.Round) error {
 	r.AtEnd(func(ctx context.Context) error { return deadLetters(ctx, r, sent) })
 	return nil
 }
+
+// ofNoGateway reports whether a record was written by the drill.
+func ofNoGateway(rec *kgo.Record) bool { return kafkatest.Header(rec.Headers, wire.HeaderGateway) == "" }
 
 // deadLetters checks that each poisoned record was dead-lettered once.
 func deadLetters(ctx context.Context, r *rig.Round, sent map[at]string) error {

@@ -56,7 +56,7 @@ type Archive struct {
 	share     atomic.Int64 // values that each head may have
 	rebuild   chan struct{}
 
-	flushing sync.Mutex // guards encoder
+	flushing chan struct{} // full during a flush, which alone uses encoder
 	encoder  *samples.Encoder
 
 	listing sync.Mutex // one listDays at a time
@@ -85,7 +85,7 @@ func Open(o Options) (*Archive, error) {
 		return nil, err
 	}
 	a := &Archive{
-		o: o, log: o.Log, now: o.Now, encoder: encoder, rebuild: make(chan struct{}, 1),
+		o: o, log: o.Log, now: o.Now, encoder: encoder, rebuild: make(chan struct{}, 1), flushing: make(chan struct{}, 1),
 		days: make(map[int64]*day), heads: make(map[int32]*Head),
 	}
 	a.life, a.end = context.WithCancel(context.Background())

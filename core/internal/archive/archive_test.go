@@ -2,6 +2,7 @@ package archive
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -394,4 +395,21 @@ func TestQuestionsBesideWriting(t *testing.T) {
 	close(stop)
 	require.NoError(t, <-done)
 	require.Equal(t, l.model(), contents(t, a))
+}
+
+// TestFlushWithoutTime: one that cannot even begin in its time changes nothing, and the next one writes all.
+func TestFlushWithoutTime(t *testing.T) {
+	a := open(t, options(t.TempDir(), &clock{noon}))
+	h := head(t, a, 0)
+	put(t, h, "d1", noon, number("temperature", 1))
+	end, err := a.beginFlush(t.Context())
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, h.Flush(ctx), context.Canceled)
+	end()
+	require.Zero(t, h.flushed)
+	require.NoError(t, h.Flush(t.Context()))
+	require.Equal(t, h.Next(), h.flushed)
+	require.Len(t, contents(t, a), 1)
 }

@@ -156,3 +156,21 @@ func ask(b *testing.B, a *Archive, q *history.Query) {
 	require.NoError(b, err)
 	require.Greater(b, len(answer.Series[0].Time), 500)
 }
+
+// BenchmarkFirstFlush has the cost of a device that the archive meets for the first time, in a flush of
+// 8,000 such devices with five sensors.
+func BenchmarkFirstFlush(b *testing.B) {
+	all, sensors := machines(8000), make(telemetry.Sensors, 5)
+	for range b.N {
+		b.StopTimer()
+		c := &clock{day0}
+		a := open(b, options(b.TempDir(), c))
+		h := head(b, a, 0)
+		for _, m := range all {
+			require.NoError(b, h.Append(h.Next(), m.reading(c.ms, sensors)))
+		}
+		b.StartTimer()
+		require.NoError(b, h.Flush(b.Context()))
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*len(all)), "µs/device")
+}

@@ -112,6 +112,9 @@ func tryCatalogue(ctx context.Context, path string) (*sql.DB, error) {
 			err = addColumn(ctx, db, "devices", name)
 		}
 	}
+	if err == nil {
+		err = replaceFields(ctx, db)
+	}
 	if err != nil {
 		_ = db.Close() // the first error says why
 		return nil, err
@@ -182,6 +185,14 @@ func (c *catalogue) forget(ctx context.Context, number int64, lost bool) error {
 		}
 		return err
 	})
+}
+
+// prune drops the sensors whose newest value is of an earlier day than the given one.
+func (c *catalogue) prune(ctx context.Context, number int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, err := c.db.ExecContext(ctx, `delete from sensors where last < ?`, number)
+	return err
 }
 
 // advance writes the position of a partition, also for the files of the given days, and its devices

@@ -77,7 +77,7 @@ func (a *Archive) rewrite(ctx context.Context, d *day) (err error) {
 		names = names[n:]
 	}
 	return inTx(ctx, to, func(tx *sql.Tx) error {
-		w := &writer{ctx: ctx, tx: tx, layouts: make(map[string]int64)}
+		w := &writer{ctx: ctx, tx: tx, layouts: newLayoutIDs(ctx, tx)}
 		return errors.Join(w.meta(metaCompact, 1), w.meta(metaLoose, 0), w.meta(metaLast, c.last))
 	})
 }

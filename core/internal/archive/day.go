@@ -3,7 +3,6 @@ package archive
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -273,13 +272,13 @@ type writer struct {
 	insert  *sql.Stmt
 	course  *sql.Stmt
 	devices map[string]int64 // ids by name
-	layouts map[string]int64
+	layouts *layoutIDs
 	courses bool // the file has some
 }
 
 // newWriter returns a writer; devices are the ids that are known.
 func newWriter(ctx context.Context, tx *sql.Tx, devices map[string]int64) (_ *writer, err error) {
-	w := &writer{ctx: ctx, tx: tx, devices: devices, layouts: make(map[string]int64)}
+	w := &writer{ctx: ctx, tx: tx, devices: devices, layouts: newLayoutIDs(ctx, tx)}
 	if err := tx.QueryRowContext(ctx, `select exists (select 1 from courses)`).Scan(&w.courses); err != nil {
 		return nil, err
 	}
@@ -328,25 +327,8 @@ func (w *writer) ids(device string, fields []samples.Field) (id, layout int64, e
 		}
 		w.devices[device] = id
 	}
-	layout, err = w.layout(fields)
+	layout, err = w.layouts.of(fields)
 	return id, layout, err
-}
-
-// layout returns the id of a list of fields.
-func (w *writer) layout(fields []samples.Field) (int64, error) {
-	text, err := json.Marshal(fields)
-	if err != nil {
-		return 0, err
-	}
-	if id, ok := w.layouts[string(text)]; ok {
-		return id, nil
-	}
-	var id int64
-	err = w.tx.QueryRowContext(w.ctx, `insert into layouts (fields) values (?) on conflict (fields) do update set fields = fields returning id`, string(text)).Scan(&id)
-	if err == nil {
-		w.layouts[string(text)] = id
-	}
-	return id, err
 }
 
 // outdate counts chunks that were added to a compacted file.

@@ -13,11 +13,13 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// entriesSchema is the part of the catalogue about sensors. A field is a sensor of a device in one unit,
-// with the days of its oldest and its newest value. A day is listed when all fields in its file are there.
+// entriesSchema is the part of the catalogue about sensors. A row of sensors has some of a device, which are
+// those of its layout, and the days of their oldest and newest values; a device whose sensors came together
+// has one row. A day is listed when the sensors in its file are there.
 const entriesSchema = `
-create table if not exists fields (device text not null, name text not null, unit text not null, first integer not null, last integer not null, primary key (device, name, unit)) without rowid, strict;
-create index if not exists fields_by_name on fields (name);
+create table if not exists layouts (id integer primary key, fields text not null unique) strict;
+create table if not exists sensors (device text not null, layout integer not null, first integer not null, last integer not null, primary key (device, layout)) without rowid, strict;
+create index if not exists sensors_by_layout on sensors (layout);
 create table if not exists listed (day integer primary key) strict;
 `
 
@@ -33,10 +35,16 @@ type Entry struct {
 
 // field is what the catalogue has of an entry.
 type field struct {
-	name, unit  string
-	first, last int64 // days
-	changed     bool  // since the catalogue was written
+	name, unit string
+	span
+	changed bool // since the catalogue was written
 }
+
+// span is a range of days.
+type span struct{ first, last int64 }
+
+// join makes s reach as far as other.
+func (s *span) join(other span) { s.first, s.last = min(s.first, other.first), max(s.last, other.last) }
 
 // fields are those of one device. They are for the goroutine of its partition.
 type fields struct{ list []field }
@@ -50,11 +58,12 @@ func (f *fields) see(day int64, sensors telemetry.Sensors) {
 		}
 		k := f.find(s.Name, s.Unit, i)
 		if k < 0 {
-			f.list = append(f.list, field{name: strings.Clone(s.Name), unit: strings.Clone(s.Unit), first: day, last: day, changed: true})
+			f.list = append(f.list, field{name: strings.Clone(s.Name), unit: strings.Clone(s.Unit), span: span{day, day}, changed: true})
 			continue
 		}
 		if x := &f.list[k]; day < x.first || day > x.last {
-			x.first, x.last, x.changed = min(x.first, day), max(x.last, day), true
+			x.join(span{day, day})
+			x.changed = true
 		}
 	}
 }
@@ -91,23 +100,36 @@ func (f *fields) written() {
 
 // loadFields adds their fields to the devices of a partition.
 func (c *catalogue) loadFields(ctx context.Context, partition int32, devices []device) error {
+	layouts, err := layoutsOf(ctx, c.db)
+	if err != nil {
+		return err
+	}
 	at := make(map[string]*device, len(devices))
 	for i := range devices {
 		at[devices[i].id] = &devices[i]
 	}
-	same := make(map[string]string) // names and units are few
 	return each(ctx, c.db, func(scan func(...any) error) error {
 		var id string
-		var f field
-		if err := scan(&id, &f.name, &f.unit, &f.first, &f.last); err != nil {
+		var layout int64
+		var days span
+		if err := scan(&id, &layout, &days.first, &days.last); err != nil {
 			return err
 		}
-		f.name, f.unit = intern(same, f.name), intern(same, f.unit)
-		if d := at[id]; d != nil {
-			d.fields = append(d.fields, f)
+		d := at[id]
+		if d == nil {
+			return nil
 		}
+		f := fields{d.fields}
+		for i, l := range layouts[layout] {
+			if k := f.find(l.Name, l.Unit, i); k >= 0 {
+				f.list[k].join(days)
+			} else {
+				f.list = append(f.list, field{name: l.Name, unit: l.Unit, span: days})
+			}
+		}
+		d.fields = f.list
 		return nil
-	}, `select f.device, f.name, f.unit, f.first, f.last from fields f join devices d on d.name = f.device where d.partition = ?`, partition)
+	}, `select s.device, s.layout, s.first, s.last from sensors s join devices d on d.name = s.device where d.partition = ?`, partition)
 }
 
 func intern(same map[string]string, text string) string {
@@ -118,24 +140,45 @@ func intern(same map[string]string, text string) string {
 	return text
 }
 
-const putField = `insert into fields (device, name, unit, first, last) values (?, ?, ?, ?, ?)
+const putSensors = `insert into sensors (device, layout, first, last) values (?, ?, ?, ?)
 	on conflict do update set first = min(first, excluded.first), last = max(last, excluded.last)`
 
 // putFields writes the fields of devices.
 func putFields(ctx context.Context, tx *sql.Tx, devices []device) error {
-	put, err := tx.PrepareContext(ctx, putField)
+	put, err := tx.PrepareContext(ctx, putSensors)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = put.Close() }() // nothing to flush
+	ids := newLayoutIDs(ctx, tx)
 	for i := range devices {
-		for _, f := range devices[i].fields {
-			if _, err := put.ExecContext(ctx, devices[i].id, f.name, f.unit, f.first, f.last); err != nil {
+		for days, layout := range byDays(devices[i].fields) {
+			id, err := ids.of(layout)
+			if err != nil {
+				return err
+			}
+			if _, err := put.ExecContext(ctx, devices[i].id, id, days.first, days.last); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// byDays returns the layout of the fields with the same days, in an order that does not depend on which
+// came first.
+func byDays(list []field) map[span][]samples.Field {
+	out := make(map[span][]samples.Field, 1)
+	for i := range list {
+		f := &list[i]
+		out[f.span] = append(out[f.span], samples.Field{Name: f.name, Unit: f.unit})
+	}
+	for _, layout := range out {
+		slices.SortFunc(layout, func(x, y samples.Field) int {
+			return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.Unit, y.Unit))
+		})
+	}
+	return out
 }
 
 // Entries returns the entries of a sensor, of a device, or of both, "" standing for all, ordered by device,
@@ -174,9 +217,13 @@ type entryID struct{ device, sensor, unit string }
 func (k *known) entry(f *field) Entry {
 	return Entry{
 		Device: k.id, Building: k.building, Floor: k.floor, Room: k.room, Model: k.model, Sensor: f.name, Unit: f.unit,
-		From: f.first * dayMS, To: (f.last+1)*dayMS - 1,
+		From: f.from(), To: f.to(),
 	}
 }
+
+// from and to are a span in ms.
+func (s span) from() int64 { return s.first * dayMS }
+func (s span) to() int64   { return (s.last+1)*dayMS - 1 }
 
 // entries adds what changed since the catalogue was written: fields, and places of devices.
 func (h *Head) entries(sensor, device string, into map[entryID]Entry) {
@@ -195,27 +242,47 @@ func (h *Head) entries(sensor, device string, into map[entryID]Entry) {
 }
 
 func (c *catalogue) entries(ctx context.Context, sensor, device string, into map[entryID]Entry) error {
+	layouts, err := layoutsOf(ctx, c.db)
+	if err != nil {
+		return err
+	}
+	var wanted []int64
+	for id, layout := range layouts {
+		if slices.ContainsFunc(layout, func(f samples.Field) bool { return sensor == "" || f.Name == sensor }) {
+			wanted = append(wanted, id)
+		}
+	}
+	list, err := json.Marshal(wanted)
+	if err != nil {
+		return err
+	}
 	same := make(map[string]string)
 	return each(ctx, c.db, func(scan func(...any) error) error {
 		var d known
-		var f field
-		if err := scan(&d.id, &f.name, &f.unit, &f.first, &f.last, &d.building, &d.floor, &d.room, &d.model); err != nil {
+		var layout int64
+		var days span
+		if err := scan(&d.id, &layout, &days.first, &days.last, &d.building, &d.floor, &d.room, &d.model); err != nil {
 			return err
 		}
-		for _, s := range []*string{&d.id, &d.building, &d.room, &d.model, &f.name, &f.unit} {
+		for _, s := range []*string{&d.id, &d.building, &d.room, &d.model} {
 			*s = intern(same, *s)
 		}
-		id := entryID{d.id, f.name, f.unit}
-		e, newer := into[id]
-		if !newer {
-			into[id] = d.entry(&f)
-			return nil
+		for _, l := range layouts[layout] {
+			if sensor != "" && l.Name != sensor {
+				continue
+			}
+			f := field{name: l.Name, unit: l.Unit, span: days}
+			id := entryID{d.id, f.name, f.unit}
+			e, there := into[id] // from memory, whose place is newer, or from another row
+			if !there {
+				e = d.entry(&f)
+			}
+			e.From, e.To = min(e.From, f.from()), max(e.To, f.to())
+			into[id] = e
 		}
-		e.From, e.To = min(e.From, f.first*dayMS), max(e.To, (f.last+1)*dayMS-1)
-		into[id] = e
 		return nil
-	}, `select f.device, f.name, f.unit, f.first, f.last, coalesce(d.building, ''), coalesce(d.floor, 0), coalesce(d.room, ''), coalesce(d.model, '')
-		from fields f left join devices d on d.name = f.device where (? = '' or f.name = ?) and (? = '' or f.device = ?)`, sensor, sensor, device, device)
+	}, `select s.device, s.layout, s.first, s.last, coalesce(d.building, ''), coalesce(d.floor, 0), coalesce(d.room, ''), coalesce(d.model, '')
+		from sensors s left join devices d on d.name = s.device where s.layout in (select value from json_each(?)) and (? = '' or s.device = ?)`, string(list), device, device)
 }
 
 // listDays brings the fields of every day into the catalogue that lacks them: those of a version that kept
@@ -258,7 +325,7 @@ func (a *Archive) fieldsOf(ctx context.Context, d *day) (out []device, err error
 			x := device{known: known{id: id}}
 			for _, c := range columns {
 				if numeric(c) {
-					x.fields = append(x.fields, field{name: c.Name, unit: c.Unit, first: d.number, last: d.number})
+					x.fields = append(x.fields, field{name: c.Name, unit: c.Unit, span: span{d.number, d.number}})
 				}
 			}
 			out = append(out, x)
@@ -288,6 +355,20 @@ func (c *catalogue) list(ctx context.Context, number int64, devices []device) er
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `insert into listed (day) values (?) on conflict do nothing`, number)
+		return err
+	})
+}
+
+// replaceFields drops the table of an older version, with a row for each sensor of a device. All days are
+// then listed again.
+func replaceFields(ctx context.Context, db *sql.DB) error {
+	var there bool
+	err := db.QueryRowContext(ctx, `select exists (select 1 from sqlite_schema where name = 'fields')`).Scan(&there)
+	if err != nil || !there {
+		return err
+	}
+	return inTx(ctx, db, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `drop table fields; delete from listed`)
 		return err
 	})
 }

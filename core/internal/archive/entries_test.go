@@ -192,6 +192,72 @@ func TestEntriesWhileReadingsCome(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
+// TestCatalogueOfAnOlderVersion: one with a row for each sensor of a device.
+func TestCatalogueOfAnOlderVersion(t *testing.T) {
+	o := options(t.TempDir(), &clock{noon})
+	a := open(t, o)
+	h := head(t, a, 0)
+	put(t, h, "d1", noon-dayMS, number("temperature", 1), number("humidity", 1))
+	put(t, h, "d1", noon, number("temperature", 1))
+	require.NoError(t, h.Flush(t.Context()))
+	want, err := a.Entries(t.Context(), "", "")
+	require.NoError(t, err)
+	_, err = a.catalogue.db.ExecContext(t.Context(), `
+		create table fields (device text not null, name text not null, unit text not null, first integer not null, last integer not null, primary key (device, name, unit)) without rowid, strict;
+		insert into fields values ('d1', 'temperature', '°C', 1, 2);
+		create index fields_by_name on fields (name);
+		delete from sensors`)
+	require.NoError(t, err)
+	require.NoError(t, a.Close())
+	o.Registry = prometheus.NewRegistry()
+	a = open(t, o)
+	got, err := a.Entries(t.Context(), "", "")
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+// rowsOfSensors returns how many rows the catalogue needs for the sensors of all devices.
+func rowsOfSensors(tb testing.TB, a *Archive) (n int) {
+	tb.Helper()
+	require.NoError(tb, a.catalogue.db.QueryRowContext(tb.Context(), `select count(*) from sensors`).Scan(&n))
+	return n
+}
+
+// TestSensorsThatCameTogetherAreOneRow: the first flush of many devices, and the first of a day, write as
+// many rows as there are devices.
+func TestSensorsThatCameTogetherAreOneRow(t *testing.T) {
+	c := &clock{noon}
+	o := options(t.TempDir(), c)
+	o.Retention = 3 * dayMS * 1_000_000
+	a := open(t, o)
+	h := head(t, a, 0)
+	temperature, humidity, late := number("temperature", 1), number("humidity", 2), number("late", 3)
+	for range 3 {
+		put(t, h, "d1", c.ms, temperature, humidity)
+		put(t, h, "d2", c.ms, humidity, temperature)
+		require.NoError(t, h.Flush(t.Context()))
+		require.Equal(t, 2, rowsOfSensors(t, a))
+		c.ms += dayMS
+	}
+	put(t, h, "d1", c.ms, temperature, humidity, late)
+	require.NoError(t, h.Flush(t.Context()))
+	require.Equal(t, 3, rowsOfSensors(t, a), "a sensor that came later has days of its own")
+
+	c.ms += 3 * dayMS
+	put(t, h, "d1", c.ms, temperature)
+	require.NoError(t, h.Flush(t.Context()))
+	require.Equal(t, 4, rowsOfSensors(t, a))
+	a.Tidy(t.Context())
+	require.Equal(t, 3, rowsOfSensors(t, a), "retention takes the device that has nothing left")
+	list, err := a.Entries(t.Context(), "", "")
+	require.NoError(t, err)
+	names := make([]string, len(list))
+	for i, e := range list {
+		names[i] = e.Device + " " + e.Sensor
+	}
+	require.Equal(t, []string{"d1 humidity", "d1 late", "d1 temperature"}, names)
+}
+
 func TestPlaceIsThatOfTheNewestReading(t *testing.T) {
 	o := options(t.TempDir(), &clock{noon})
 	a := open(t, o)
@@ -294,7 +360,7 @@ func TestFilesOfOlderVersions(t *testing.T) {
 	for _, path := range days {
 		old(path, "drop index chunks_of_device", "alter table chunks drop column stop", "create index chunks_of_device on chunks (device, start)")
 	}
-	old(filepath.Join(o.Dir, catalogueName), "drop table fields", "drop table listed", "alter table devices drop column floor",
+	old(filepath.Join(o.Dir, catalogueName), "drop table sensors", "drop table layouts", "drop table listed", "alter table devices drop column floor",
 		"alter table devices drop column room", "alter table devices drop column model")
 	for range 2 {
 		o.Registry = prometheus.NewRegistry()

@@ -199,8 +199,11 @@ func (h *Head) Flush(ctx context.Context) error {
 		return ErrRebuild
 	}
 	a, start := h.a, time.Now()
-	a.flushing.Lock() // one at a time: it needs the encoder, and the disk is one
-	defer a.flushing.Unlock()
+	end, err := a.beginFlush(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
 	days := h.byDay()
 	written := make(map[int64]*day, len(days))
 	for number, ids := range days {
@@ -221,6 +224,16 @@ func (h *Head) Flush(ctx context.Context) error {
 	h.clear()
 	a.metrics.flush.Observe(time.Since(start).Seconds())
 	return nil
+}
+
+// beginFlush waits for the flush of another head: they need the encoder, and the disk is one.
+func (a *Archive) beginFlush(ctx context.Context) (end func(), err error) {
+	select {
+	case a.flushing <- struct{}{}:
+		return func() { <-a.flushing }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // moved returns the devices that had a reading since the last flush.

@@ -20,17 +20,24 @@ const (
 	idleFor = 5 * time.Minute
 )
 
-// Maintain removes, compacts and closes files as time passes, until ctx ends.
+// Maintain removes, compacts and closes files at once, since the disk may be full, and as time passes,
+// until ctx ends.
 func (a *Archive) Maintain(ctx context.Context) error {
-	for lifecycle.Pause(ctx, maintainEvery) {
+	for {
 		a.Tidy(ctx)
+		if !lifecycle.Pause(ctx, maintainEvery) {
+			return nil
+		}
 	}
-	return nil
 }
 
-// Tidy does at once what Maintain does every minute. Failures are logged: the next time tries again.
+// Tidy does what Maintain does every minute. Failures are logged: the next time tries again.
 func (a *Archive) Tidy(ctx context.Context) {
-	a.expire()
+	if a.expire() > 0 {
+		if days := a.all(); len(days) > 0 {
+			a.complain("removing old sensors from the catalogue", days[0], a.catalogue.prune(ctx, days[0].number))
+		}
+	}
 	for _, d := range a.between(0, a.now().Add(-settled).UnixMilli()/dayMS-1) {
 		if ctx.Err() != nil {
 			return
@@ -76,35 +83,42 @@ func (a *Archive) dueForCompaction(ctx context.Context, d *day) (due bool, err e
 	return due, err
 }
 
-// expire removes the files of days beyond the retention, by age and by size.
-func (a *Archive) expire() {
+// expire removes the files of days beyond the retention, by age and by size, and returns how many.
+func (a *Archive) expire() (n int) {
 	for _, d := range a.between(0, a.oldest()-1) {
 		a.remove(d, "age")
+		n++
 	}
 	if a.o.MaxBytes == 0 {
-		return
+		return n
 	}
 	total, today := a.size(), a.now().UnixMilli()/dayMS
 	for _, d := range a.between(0, today-1) {
 		if total <= a.o.MaxBytes {
-			return
+			return n
 		}
 		total -= d.size()
 		a.remove(d, "size")
+		n++
 	}
+	return n
 }
 
-// remove deletes the file of a day.
+// remove deletes the file of a day. The catalogue forgets it first: a file that is missing there would be
+// brought back from Kafka.
 func (a *Archive) remove(d *day, why string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.gone != nil {
 		return
 	}
-	err := d.shut()
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if e := os.Remove(d.path + suffix); e != nil && !errors.Is(e, os.ErrNotExist) {
-			err = errors.Join(err, e)
+	err := errors.Join(a.catalogue.forget(a.life, d.number, false), d.shut())
+	for _, suffix := range []string{"-wal", "-shm", ""} { // the file last: its day is there as long as it is
+		if err == nil {
+			err = os.Remove(d.path + suffix)
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
 		}
 	}
 	if err != nil {
@@ -113,7 +127,6 @@ func (a *Archive) remove(d *day, why string) {
 	}
 	d.gone = errGone
 	a.forget(d)
-	a.complain("removing from the catalogue", d, a.catalogue.forget(a.life, d.number, false))
 	a.metrics.expired.Inc()
 	a.log.Info("a day of the history was removed", "file", d.path, "because_of", why)
 }

@@ -78,7 +78,7 @@ func (a *Archive) addHour(w *writer, name string, hour int64, block *samples.Blo
 func (w *writer) putMeans(b *building, hour int64, e *samples.Encoder) error {
 	from, to := b.extent()
 	block := b.block(from, to+1)
-	layout, err := w.layout(block.Fields())
+	layout, err := w.layouts.of(block.Fields())
 	if err != nil {
 		return err
 	}
@@ -148,8 +148,11 @@ func (a *Archive) meansCourse(ctx context.Context, d *day, name string, want fun
 	from, to := minutesOfDay(d.number)
 	b, now := all[name], a.now().UnixMilli()
 	// A flush in between would move sums from memory to the file, and they would count twice.
-	a.flushing.Lock()
-	defer a.flushing.Unlock()
+	end, err := a.beginFlush(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	for _, h := range a.allHeads() {
 		h.addMeans(b, now, from, to, want)
 	}

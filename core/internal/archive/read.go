@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +42,34 @@ func layoutsOf(ctx context.Context, q queryer) (map[int64][]samples.Field, error
 		return nil
 	}, `select id, fields from layouts`)
 	return layouts, err
+}
+
+// layoutIDs gives lists of fields their rows in the layouts of a file. It is for one transaction.
+type layoutIDs struct {
+	ctx context.Context //nolint:containedctx // that of the transaction, for its life
+	tx  *sql.Tx
+	ids map[string]int64 // by their text
+}
+
+func newLayoutIDs(ctx context.Context, tx *sql.Tx) *layoutIDs {
+	return &layoutIDs{ctx, tx, make(map[string]int64)}
+}
+
+// of returns the id of a list of fields.
+func (l *layoutIDs) of(fields []samples.Field) (int64, error) {
+	text, err := json.Marshal(fields)
+	if err != nil {
+		return 0, err
+	}
+	if id, ok := l.ids[string(text)]; ok {
+		return id, nil
+	}
+	var id int64
+	err = l.tx.QueryRowContext(l.ctx, `insert into layouts (fields) values (?) on conflict (fields) do update set fields = fields returning id`, string(text)).Scan(&id)
+	if err == nil {
+		l.ids[string(text)] = id
+	}
+	return id, err
 }
 
 // layouts are those of an open file that were read. A row never changes.
