@@ -173,7 +173,7 @@ func (s *handler) lastFlush(sess sarama.ConsumerGroupSession, p int32, head head
 	err := head.Flush(ctx)
 	if err != nil && ctx.Err() != nil {
 		s.h.log.Info("no time was left to write the newest readings of the history: the next start reads them from Kafka again", "partition", p)
-		return nil //nolint:nilerr // see above
+		return nil
 	}
 	if err == nil {
 		sess.MarkOffset(s.h.o.Topic.Name, p, head.Kept(), s.h.owner())

@@ -108,18 +108,14 @@ func damageHistory(ctx context.Context, r *rig.Round) error {
 	return nil
 }
 
-// fillHistoryDisk moves the history to a small disk, fills it, frees it and moves the history home.
-func fillHistoryDisk(ctx context.Context, r *rig.Round) (err error) {
+func fillHistoryDisk(ctx context.Context, r *rig.Round) error {
+	return onSmallDisk(ctx, r, "256m", func(small string) error { return fillHistory(ctx, r, small) })
+}
+
+// fillHistory moves the history to a small disk, fills it, frees it and moves the history home.
+func fillHistory(ctx context.Context, r *rig.Round, small string) (err error) {
 	name := cluster.Numbered(cluster.Core, 0)
-	home, small := r.Env(name, "CORE_DATA_DIR"), filepath.Join(r.Dir, "small")
-	if err := os.MkdirAll(small, 0o750); err != nil {
-		return err
-	}
-	if err := command(ctx, "mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", small); err != nil {
-		return err
-	}
-	last := context.WithoutCancel(ctx)
-	defer func() { err = errors.Join(err, command(last, "umount", small)) }()
+	home, last := r.Env(name, "CORE_DATA_DIR"), context.WithoutCancel(ctx)
 	moved := func(ctx context.Context, from, to string) error {
 		return errors.Join(r.Stop(name), command(ctx, "cp", "-a", from+"/.", to), r.SetEnv(name, map[string]string{"CORE_DATA_DIR": to}), r.Start(ctx, name))
 	}

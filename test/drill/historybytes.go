@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/test/cluster"
 	"industrial-iot-monitor/test/drill/rig"
 )
@@ -17,12 +19,13 @@ import (
 const (
 	// pastDays is how many days before today the history has readings of.
 	pastDays = 6
-	// pastReadings are those of a day.
+	// pastReadings are those of a day, of eight devices.
 	pastReadings = 20_000
-	pastDevices  = 8
-	// nearly is how many records the history may be behind to count as up to date, under load.
-	nearly = 5000
+	// pastStep is between two readings of a device.
+	pastStep = 24 * time.Hour * 8 / pastReadings
 )
+
+var pastDevices = []string{"past_0", "past_1", "past_2", "past_3", "past_4", "past_5", "past_6", "past_7"}
 
 // boundHistory gives the history some days, and then less room than they take.
 func boundHistory(ctx context.Context, r *rig.Round) error {
@@ -32,20 +35,12 @@ func boundHistory(ctx context.Context, r *rig.Round) error {
 	if err := writePast(ctx, r, today); err != nil {
 		return err
 	}
-	if _, err := rig.Await(ctx, "the history to have the days before today", func() error {
-		days, err := historyDays(r)
-		if err != nil {
-			return err
-		}
-		if len(days) <= pastDays {
-			return fmt.Errorf("%w: %d of %d days", errReads, len(days), pastDays+1)
-		}
-		lag, err := r.Metric(ctx, name, "core_history_lag_records")
-		if err == nil && lag > nearly {
-			err = fmt.Errorf("%w: %v records to go", errReads, lag)
-		}
+	client, err := history.NewClient(r.HistoryURL())
+	if err != nil {
 		return err
-	}); err != nil {
+	}
+	defer client.Close()
+	if _, err := rig.AwaitFor(ctx, "the history to have the days before today", catchUp, func() error { return hasPast(ctx, client, today) }); err != nil {
 		return err
 	}
 	for range r.Times {
@@ -60,7 +55,8 @@ func boundHistory(ctx context.Context, r *rig.Round) error {
 			return err
 		}
 	}
-	if err := r.SetEnv(name, map[string]string{"HISTORY_MAX_BYTES": "0"}); err != nil {
+	// Today's file grows: without another start the next day would go while they are compared.
+	if err := errors.Join(r.SetEnv(name, map[string]string{"HISTORY_MAX_BYTES": "0"}), r.Stop(name), restartHistory(ctx, r, name)); err != nil {
 		return err
 	}
 	r.AtEnd(func(ctx context.Context) error {
@@ -68,9 +64,9 @@ func boundHistory(ctx context.Context, r *rig.Round) error {
 		if err != nil {
 			return err
 		}
-		oldest := days[0].start
-		want := int(today.Sub(oldest)/(24*time.Hour)) + 1
-		r.Check(len(days) == want, "the history has %d days since %s, want each of the %d", len(days), oldest.Format(time.DateOnly), want)
+		oldest, newest := days[0].start, days[len(days)-1].start
+		want := int(newest.Sub(oldest)/(24*time.Hour)) + 1
+		r.Check(len(days) == want && !newest.Before(today), "the history has %d days from %s to %s", len(days), oldest.Format(time.DateOnly), newest.Format(time.DateOnly))
 		r.Note("%d of %d days were removed", pastDays+1-len(days), pastDays+1)
 		return compareHistory(ctx, r, oldest.UnixMilli())
 	})
@@ -113,12 +109,10 @@ func writePast(ctx context.Context, r *rig.Round, today time.Time) error {
 		return err
 	}
 	defer client.Close()
-	const step = 24 * time.Hour * pastDevices / pastReadings
 	for day := pastDays; day > 0; day-- {
 		var records []*kgo.Record
-		for at := today.AddDate(0, 0, -day); at.Before(today.AddDate(0, 0, 1-day)); at = at.Add(step) {
-			for n := range pastDevices {
-				device := fmt.Sprintf("past_%d", n)
+		for at := today.AddDate(0, 0, -day); at.Before(today.AddDate(0, 0, 1-day)); at = at.Add(pastStep) {
+			for _, device := range pastDevices {
 				text := fmt.Sprintf(`{"device_id":%q,"timestamp":%d,"location":{"building":"past","floor":1,"room":"1"},"sensors":{"x":{"value":%.3f},"y":{"value":%.3f}}}`,
 					device, at.UnixMilli(), r.Rand.NormFloat64(), r.Rand.NormFloat64())
 				records = append(records, &kgo.Record{Topic: r.Topics.DeviceData, Key: []byte(device), Value: []byte(text), Timestamp: at})
@@ -126,6 +120,20 @@ func writePast(ctx context.Context, r *rig.Round, today time.Time) error {
 		}
 		if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
 			return fmt.Errorf("writing readings of the past: %w", err)
+		}
+	}
+	return nil
+}
+
+// hasPast returns nil if the history has the newest readings of the past, and so all before them.
+func hasPast(ctx context.Context, client *history.Client, today time.Time) error {
+	answer, err := client.Series(ctx, &history.Query{Devices: pastDevices, From: today.Add(-pastStep).UnixMilli(), To: today.UnixMilli() - 1, Points: 2})
+	if err != nil {
+		return err
+	}
+	for _, s := range answer.Series {
+		if len(s.Time) == 0 {
+			return fmt.Errorf("%w: the last reading of %s is missing", errReads, s.DeviceID)
 		}
 	}
 	return nil

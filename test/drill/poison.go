@@ -74,7 +74,9 @@ func poison(ctx context.Context, r *rig.Round) error {
 }
 
 // ofNoGateway reports whether a record was written by the drill.
-func ofNoGateway(rec *kgo.Record) bool { return kafkatest.Header(rec.Headers, wire.HeaderGateway) == "" }
+func ofNoGateway(rec *kgo.Record) bool {
+	return kafkatest.Header(rec.Headers, wire.HeaderGateway) == ""
+}
 
 // deadLetters checks that each poisoned record was dead-lettered once.
 func deadLetters(ctx context.Context, r *rig.Round, sent map[at]string) error {

@@ -124,6 +124,7 @@ func startFromRedis(ctx context.Context, r *rig.Round) error {
 type stats struct {
 	Devices  struct{ Total int }
 	Readings struct{ Total int64 }
+	Store    struct{ Up, Behind bool }
 	Redis    struct {
 		Up              bool
 		Loaded, Pending int

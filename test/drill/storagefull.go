@@ -21,18 +21,26 @@ const (
 	drainLimit  = 30 * time.Second
 )
 
-// fillDisk moves a gateway to a small disk and fills it.
-func fillDisk(ctx context.Context, r *rig.Round) (err error) {
-	gateway := cluster.Gateway(r.Rand.IntN(r.Site.Gateways))
+// onSmallDisk gives f the directory of a disk of a size such as 64m, which is there until f returns.
+func onSmallDisk(ctx context.Context, r *rig.Round, size string, f func(dir string) error) (err error) {
 	dir := filepath.Join(r.Dir, "small")
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	if err := command(ctx, "mount", "-t", "tmpfs", "-o", "size=288m", "tmpfs", dir); err != nil {
+	if err := command(ctx, "mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir); err != nil {
 		return err
 	}
+	return errors.Join(f(dir), command(context.WithoutCancel(ctx), "umount", dir))
+}
+
+func fillDisk(ctx context.Context, r *rig.Round) error {
+	return onSmallDisk(ctx, r, "288m", func(dir string) error { return fillGateway(ctx, r, dir) })
+}
+
+// fillGateway moves a gateway to a small disk and fills it.
+func fillGateway(ctx context.Context, r *rig.Round, dir string) (err error) {
+	gateway := cluster.Gateway(r.Rand.IntN(r.Site.Gateways))
 	last := context.WithoutCancel(ctx)
-	defer func() { err = errors.Join(err, command(last, "umount", dir)) }()
 	back, err := move(ctx, r, gateway, dir)
 	if err != nil {
 		return err

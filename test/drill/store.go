@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -31,6 +32,10 @@ func storeFaults() []rig.Fault {
 		{
 			Name: "store-damage", Breaks: "the portal is killed, and its database is overwritten",
 			Expects: "the file is set aside and filled again from Kafka, each record once", Times: 5, Quick: 1, Site: site, Run: damageStore,
+		},
+		{
+			Name: "store-full", Breaks: "the disk of the portal's database fills up, and is freed again",
+			Expects: "screens are live, what is not written waits in Kafka; the database has each record once", Times: 3, Quick: 1, Site: site, Possible: canMount, Run: fillStoreDisk,
 		},
 	}
 }
@@ -78,6 +83,79 @@ func damageStore(ctx context.Context, r *rig.Round) error {
 		return err
 	})
 	return nil
+}
+
+func fillStoreDisk(ctx context.Context, r *rig.Round) error {
+	return onSmallDisk(ctx, r, "64m", func(dir string) error { return fillStore(ctx, r, dir) })
+}
+
+// fillStore moves the portal's database to a small disk, fills it, frees it and moves the database home.
+func fillStore(ctx context.Context, r *rig.Round, small string) (err error) {
+	file := r.Env(cluster.Portal, "PORTAL_STORE")
+	home, name := filepath.Split(file)
+	moved := func(ctx context.Context, from, to string) error {
+		if err := r.Stop(cluster.Portal); err != nil {
+			return err
+		}
+		files, err := filepath.Glob(filepath.Join(from, name+"*"))
+		if err == nil {
+			err = command(ctx, "mv", append(files, to)...)
+		}
+		return errors.Join(err, r.SetEnv(cluster.Portal, map[string]string{"PORTAL_STORE": filepath.Join(to, name)}), r.Start(ctx, cluster.Portal))
+	}
+	if err := moved(ctx, home, small); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, moved(context.WithoutCancel(ctx), small, home)) }()
+	for n := range r.Times {
+		if _, err := rig.Await(ctx, "the database to be complete", func() error { return storeBehind(ctx, r, false) }); err != nil {
+			return err
+		}
+		filler := filepath.Join(small, "filler")
+		if err := fill(filler); err != nil {
+			return err
+		}
+		r.Happened()
+		_, err := rig.Await(ctx, "the portal to say that the disk is full", func() error { return storeFull(r, n) })
+		if err == nil {
+			_, err = rig.Await(ctx, "the portal to show it", func() error { return storeBehind(ctx, r, true) })
+		}
+		if err == nil {
+			_, err = freshOnScreen(ctx, r, r.Device())
+		}
+		if err := errors.Join(err, os.Remove(filler)); err != nil {
+			return err
+		}
+		took, err := rig.Await(ctx, "the database to catch up", func() error { return storeBehind(ctx, r, false) })
+		if err != nil {
+			return err
+		}
+		r.Recovered("the database has everything after the disk was freed", took, healLimit)
+	}
+	refused, err := r.Metric(ctx, cluster.Portal, "portal_store_records_total", `result="refused"`)
+	r.Check(refused == 0, "%.0f records were left out", refused)
+	r.AtEnd(func(ctx context.Context) error { return compareStore(ctx, r) })
+	return err
+}
+
+var errStore = errors.New("the database")
+
+// storeFull returns nil if the portal has said more often than n times that its database's disk is full.
+func storeFull(r *rig.Round, n int) error {
+	log, err := r.Logs(cluster.Portal)
+	if said := strings.Count(log, "topic="+r.Topics.Audit+" err="); err == nil && said <= n {
+		err = fmt.Errorf("%w: its disk was full %d times by the portal's log, want %d", errStore, said, n+1)
+	}
+	return err
+}
+
+// storeBehind returns nil if the portal's database lacks records of Kafka, or if it has all.
+func storeBehind(ctx context.Context, r *rig.Round, want bool) error {
+	s, err := portalStats(ctx, r)
+	if err == nil && s.Store.Behind != want {
+		err = fmt.Errorf("%w: up %t, behind %t", errStore, s.Store.Up, s.Store.Behind)
+	}
+	return err
 }
 
 // compareStore compares what the portal exports with Kafka: every entry of the audit trail, and every

@@ -104,27 +104,29 @@ func (a *Archive) expire() (n int) {
 	return n
 }
 
-// remove deletes the file of a day. The catalogue forgets it first: a file that is missing there would be
-// brought back from Kafka.
+// remove deletes the file of a day. The catalogue forgets it first, if the disk is not too full for that: a
+// file that is missing there is brought back from Kafka.
 func (a *Archive) remove(d *day, why string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.gone != nil {
 		return
 	}
-	err := errors.Join(a.catalogue.forget(a.life, d.number, false), d.shut())
-	for _, suffix := range []string{"-wal", "-shm", ""} { // the file last: its day is there as long as it is
-		if err == nil {
-			err = os.Remove(d.path + suffix)
-		}
-		if errors.Is(err, os.ErrNotExist) {
-			err = nil
+	known := a.catalogue.forget(a.life, d.number, false)
+	err := d.shut()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if e := os.Remove(d.path + suffix); e != nil && !errors.Is(e, os.ErrNotExist) {
+			err = errors.Join(err, e)
 		}
 	}
 	if err != nil {
 		a.complain("removing", d, err)
 		return
 	}
+	if known != nil { // now there is room
+		known = a.catalogue.forget(a.life, d.number, false)
+	}
+	a.complain("removing from the catalogue", d, known)
 	d.gone = errGone
 	a.forget(d)
 	a.metrics.expired.Inc()

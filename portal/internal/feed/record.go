@@ -39,6 +39,7 @@ type recorder struct {
 	missing bool // the topic may be missing, and nobody else creates it
 
 	rewound string      // id of the topic of which a partition had lost the position
+	failing bool        // the database answers and takes no records, which was said
 	behind  atomic.Bool // there are records in Kafka that the database lacks, as far as is known
 }
 
@@ -198,6 +199,10 @@ func (r *recorder) write(ctx context.Context, topic store.Topic, records []store
 		err := r.store.Write(ctx, topic, records)
 		switch {
 		case err == nil:
+			if r.failing {
+				r.failing = false
+				r.log.Info("the database takes records again", "topic", topic.Name)
+			}
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -219,6 +224,10 @@ func (r *recorder) write(ctx context.Context, topic store.Topic, records []store
 			return fmt.Errorf("storing a position: %w", err)
 		}
 		r.behind.Store(true)
+		if !r.failing && r.store.Up() == nil { // else the store has said it
+			r.failing = true
+			r.log.Error("the database takes no records, retrying; they wait in Kafka", "topic", topic.Name, "err", err)
+		}
 		lifecycle.Pause(ctx, recorderRetry)
 	}
 }
