@@ -1,9 +1,10 @@
 // Package history is the contract between the historian, which keeps readings for months, and
 // those who ask it: its questions, its answers and its HTTP client. It is not for keeping
-// anything. Only Client blocks.
+// anything. Only Client blocks, and Collect as long as what it calls.
 package history
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -181,6 +182,23 @@ type Answer struct {
 	From   int64    `json:"from"`
 	To     int64    `json:"to"`
 	Series []Series `json:"series"`
+}
+
+// Collect answers a query that was checked with what device and building return for each name in it.
+func Collect(ctx context.Context, q *Query, device, building func(ctx context.Context, name string, q *Query) (*Series, error)) (*Answer, error) {
+	out := &Answer{From: q.From, To: q.To, Series: make([]Series, 0, len(q.Devices)+len(q.Buildings))}
+	for i, name := range slices.Concat(q.Devices, q.Buildings) {
+		one := device
+		if i >= len(q.Devices) {
+			one = building
+		}
+		s, err := one(ctx, name, q)
+		if err != nil {
+			return nil, err
+		}
+		out.Series = append(out.Series, *s)
+	}
+	return out, nil
 }
 
 // Status is what the historian holds.

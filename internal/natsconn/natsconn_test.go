@@ -1,12 +1,10 @@
 package natsconn_test
 
 import (
-	"bytes"
 	"log/slog"
 	"net"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"industrial-iot-monitor/internal/logtest"
 	"industrial-iot-monitor/internal/natsconn"
 )
 
@@ -55,27 +54,9 @@ func port(t *testing.T, s *server.Server) int {
 	return n
 }
 
-// lockedBuffer is a log that several goroutines write.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func connect(t *testing.T, o natsconn.Options) (*nats.Conn, *lockedBuffer) {
+func connect(t *testing.T, o natsconn.Options) (*nats.Conn, *logtest.Buffer) {
 	t.Helper()
-	var log lockedBuffer
+	var log logtest.Buffer
 	o.Name = "test"
 	o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	o.Extra = append(o.Extra, nats.ReconnectWait(10*time.Millisecond))

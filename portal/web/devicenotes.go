@@ -24,10 +24,12 @@ func deviceNoteOf(d *store.Document) deviceNoteItem {
 
 // deviceNoteAnswer answers a change of a note on a device.
 type deviceNoteAnswer struct {
-	Time    int64          `json:"time"`
-	Outcome string         `json:"outcome"` // as of a view
-	Note    deviceNoteItem `json:"note"`
+	changed
+
+	Note deviceNoteItem `json:"note"`
 }
+
+func answerDeviceNote(c changed, d *store.Document) any { return deviceNoteAnswer{c, deviceNoteOf(d)} }
 
 // deviceNoteBody is a note on a device.
 type deviceNoteBody struct {
@@ -59,14 +61,7 @@ func (p *Portal) createDeviceNote(c *fiber.Ctx) error {
 		}
 	}
 	d, outcome, err := p.create(c, b.ID, by, &metadata.DeviceNote{DeviceID: id, Text: b.Text})
-	return p.answerDeviceNote(c, d, outcome, err)
-}
-
-func (p *Portal) answerDeviceNote(c *fiber.Ctx, d *store.Document, outcome string, err error) error {
-	if err != nil {
-		return err
-	}
-	return answerChange(c, d, outcome, deviceNoteAnswer{p.model.Now(), outcome, deviceNoteOf(d)})
+	return p.answerChange(c, d, outcome, err, answerDeviceNote)
 }
 
 // theNote returns the note of a request that changes it, if it is one of the device.
@@ -92,7 +87,7 @@ func (p *Portal) updateDeviceNote(c *fiber.Ctx) error {
 		return err
 	}
 	d, outcome, err := p.update(before, by, &metadata.DeviceNote{DeviceID: before.Doc.Index().Subject, Text: b.Text}, false)
-	return p.answerDeviceNote(c, d, outcome, err)
+	return p.answerChange(c, d, outcome, err, answerDeviceNote)
 }
 
 func (p *Portal) deleteDeviceNote(c *fiber.Ctx) error {
@@ -106,7 +101,7 @@ func (p *Portal) deleteDeviceNote(c *fiber.Ctx) error {
 		return err
 	}
 	d, outcome, err := p.update(before, by, before.Doc, true)
-	return p.answerDeviceNote(c, d, outcome, err)
+	return p.answerChange(c, d, outcome, err, answerDeviceNote)
 }
 
 // listNoteChanges returns what a note on a device was before, also of one that was deleted.

@@ -280,13 +280,23 @@ func sent(c *metadata.Change, before *store.Document) *store.Document {
 	return d
 }
 
+// changed is what the answers to a change have in common.
+type changed struct {
+	Time int64 `json:"time"`
+	// Outcome is saved, or pending: it is in Kafka and cannot be lost, the database has not applied it yet.
+	Outcome string `json:"outcome"`
+}
+
 // answerChange answers a request that changed something: 200, or 202 while the database has not applied it.
-func answerChange(c *fiber.Ctx, d *store.Document, outcome string, answer any) error {
+func (p *Portal) answerChange(c *fiber.Ctx, d *store.Document, outcome string, err error, answer func(changed, *store.Document) any) error {
+	if err != nil {
+		return err
+	}
 	setVersion(c, d.Version)
 	if outcome == changePending {
-		return c.Status(fiber.StatusAccepted).JSON(answer)
+		c.Status(fiber.StatusAccepted)
 	}
-	return c.JSON(answer)
+	return c.JSON(answer(changed{p.model.Now(), outcome}, d))
 }
 
 func setVersion(c *fiber.Ctx, version int64) {

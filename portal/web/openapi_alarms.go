@@ -119,7 +119,7 @@ var alarmEndpoints = []endpoint{
 		answers: []response{
 			answered(commandAnswer{}),
 			{status: fiber.StatusAccepted, about: "Stored in Kafka; core has not answered within 2 s. Ask again with the same command_id.", body: commandAnswer{}},
-			failing(fiber.StatusBadRequest, "bad_json", "bad_field", "bad_parameter", "operator_missing"),
+			badChange,
 			foreign, failing(fiber.StatusNotFound, "alert_not_found", "not_found"),
 			failing(fiber.StatusConflict, "command_refused", "command_id_reused"),
 			notJSON, failing(fiber.StatusServiceUnavailable, "kafka_unavailable"),

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"strings"
+
 	"github.com/gofiber/fiber/v2"
 
 	"industrial-iot-monitor/portal/internal/metadata"
@@ -26,26 +28,17 @@ var metadataEndpoints = []endpoint{
 		path: "/api/v1/views/{id}", id: "getView", tag: "views", handle: (*Portal).getView,
 		summary: "One view", params: []parameter{documentInPath}, answers: oneAnswers(viewItem{}),
 	},
-	{
-		method: fiber.MethodPost, need: keepNotes,
-		path: "/api/v1/views", id: "createView", tag: "views", handle: (*Portal).createView,
-		summary: "Save a view", about: aboutKept, params: []parameter{operatorHeader}, body: viewBody{},
+	creates(endpoint{
+		path: "/api/v1/views", id: "createView", tag: "views", handle: views.create, summary: "Save a view", body: viewBody{},
 		example: object{{"by", "李工"}, {"name", "A栋 未确认"}, {"page", "alarms"}, {"query", "building=A%E6%A0%8B&state=unacknowledged"}},
-		answers: createAnswers(viewAnswer{}, "id_used", "name_taken"),
-	},
-	{
-		method: fiber.MethodPut, need: keepNotes,
-		path: "/api/v1/views/{id}", id: "updateView", tag: "views", handle: (*Portal).updateView,
-		summary: "Replace a view", about: aboutKept, params: changeParameters, body: viewBody{},
+	}, viewAnswer{}, "id_used", "name_taken"),
+	changes(fiber.MethodPut, endpoint{
+		path: "/api/v1/views/{id}", id: "updateView", tag: "views", handle: views.update, summary: "Replace a view", params: []parameter{documentInPath}, body: viewBody{},
 		example: object{{"by", "李工"}, {"name", "A栋 未确认"}, {"page", "alarms"}, {"query", "building=A%E6%A0%8B"}},
-		answers: changeAnswers(viewAnswer{}, "conflict", "name_taken"),
-	},
-	{
-		method: fiber.MethodDelete, need: keepNotes,
-		path: "/api/v1/views/{id}", id: "deleteView", tag: "views", handle: (*Portal).deleteView,
-		summary: "Delete a view", about: aboutKept, params: changeParameters, body: authorBody{}, example: object{{"by", "李工"}},
-		answers: changeAnswers(viewAnswer{}, "conflict"),
-	},
+	}, viewAnswer{}, "conflict", "name_taken"),
+	deletes(endpoint{
+		path: "/api/v1/views/{id}", id: "deleteView", tag: "views", handle: views.delete, summary: "Delete a view", params: []parameter{documentInPath},
+	}, viewAnswer{}),
 	{
 		path: "/api/v1/dashboards", id: "listDashboards", tag: "views", handle: (*Portal).listDashboards,
 		summary: "Dashboards: shared ones and the operator's own, by name", about: aboutList,
@@ -55,24 +48,17 @@ var metadataEndpoints = []endpoint{
 		path: "/api/v1/dashboards/{id}", id: "getDashboard", tag: "views", handle: (*Portal).getDashboard,
 		summary: "One dashboard", params: []parameter{documentInPath}, answers: oneAnswers(dashboardItem{}),
 	},
-	{
-		method: fiber.MethodPost, need: keepNotes,
-		path: "/api/v1/dashboards", id: "createDashboard", tag: "views", handle: (*Portal).createDashboard,
-		summary: "Keep a dashboard", about: aboutKept + " At most 60 KiB.", params: []parameter{operatorHeader}, body: dashboardBody{}, example: dashboardExample,
-		answers: createAnswers(dashboardAnswer{}, "id_used", "name_taken"),
-	},
-	{
-		method: fiber.MethodPut, need: keepNotes,
-		path: "/api/v1/dashboards/{id}", id: "updateDashboard", tag: "views", handle: (*Portal).updateDashboard,
-		summary: "Replace a dashboard", about: aboutKept, params: changeParameters, body: dashboardBody{}, example: dashboardExample,
-		answers: changeAnswers(dashboardAnswer{}, "conflict", "name_taken"),
-	},
-	{
-		method: fiber.MethodDelete, need: keepNotes,
-		path: "/api/v1/dashboards/{id}", id: "deleteDashboard", tag: "views", handle: (*Portal).deleteDashboard,
-		summary: "Delete a dashboard", about: aboutKept, params: changeParameters, body: authorBody{}, example: object{{"by", "李工"}},
-		answers: changeAnswers(dashboardAnswer{}, "conflict"),
-	},
+	creates(endpoint{
+		path: "/api/v1/dashboards", id: "createDashboard", tag: "views", handle: dashboards.create,
+		summary: "Keep a dashboard", about: "At most 60 KiB.", body: dashboardBody{}, example: dashboardExample,
+	}, dashboardAnswer{}, "id_used", "name_taken"),
+	changes(fiber.MethodPut, endpoint{
+		path: "/api/v1/dashboards/{id}", id: "updateDashboard", tag: "views", handle: dashboards.update,
+		summary: "Replace a dashboard", params: []parameter{documentInPath}, body: dashboardBody{}, example: dashboardExample,
+	}, dashboardAnswer{}, "conflict", "name_taken"),
+	deletes(endpoint{
+		path: "/api/v1/dashboards/{id}", id: "deleteDashboard", tag: "views", handle: dashboards.delete, summary: "Delete a dashboard", params: []parameter{documentInPath},
+	}, dashboardAnswer{}),
 	{
 		path: "/api/v1/shiftnotes", id: "listShiftNotes", tag: "notes", handle: (*Portal).listShiftNotes,
 		summary: "The shift log, the newest shift first", about: aboutList,
@@ -88,11 +74,9 @@ var metadataEndpoints = []endpoint{
 		path: "/api/v1/shiftnotes/{id}", id: "getShiftNote", tag: "notes", handle: (*Portal).getShiftNote,
 		summary: "One note of the shift log", params: []parameter{documentInPath}, answers: oneAnswers(shiftNoteItem{}),
 	},
-	{
-		method: fiber.MethodPost, need: keepNotes,
-		path: "/api/v1/shiftnotes", id: "createShiftNote", tag: "notes", handle: (*Portal).createShiftNote,
-		summary: "Write into the shift log", params: []parameter{operatorHeader}, body: shiftNoteBody{},
-		about: aboutKept + " A note is never changed: `replaces` names the one that this one corrects, and both stay. Each is corrected once.",
+	creates(endpoint{
+		path: "/api/v1/shiftnotes", id: "createShiftNote", tag: "notes", handle: (*Portal).createShiftNote, summary: "Write into the shift log", body: shiftNoteBody{},
+		about: "A note is never changed: `replaces` names the one that this one corrects, and both stay. Each is corrected once.",
 		example: object{
 			{"by", "李工"},
 			{"building", "A栋"},
@@ -100,15 +84,14 @@ var metadataEndpoints = []endpoint{
 			{"text", "3号泵有异响，已降速，白班请检查轴承。"},
 			{"priority", true},
 		},
-		answers: createAnswers(shiftNoteAnswer{}, "id_used", "replaced"),
-	},
+	}, shiftNoteAnswer{}, "id_used", "replaced"),
 	{
 		method: fiber.MethodPost, need: keepNotes,
 		path: "/api/v1/shiftnotes/{id}/sign", id: "signShiftNote", tag: "notes", handle: (*Portal).signShiftNote,
 		summary: "Sign a note of the shift log: read and understood", about: aboutKept + " Twice is once.",
 		params: []parameter{documentInPath, operatorHeader}, body: authorBody{}, example: object{{"by", "王工"}},
 		answers: []response{
-			answered(shiftNoteAnswer{}), pendingAnswer(shiftNoteAnswer{}), failing(fiber.StatusBadRequest, "bad_json", "bad_field", "bad_parameter", "operator_missing"),
+			answered(shiftNoteAnswer{}), pendingAnswer(shiftNoteAnswer{}), badChange,
 			foreign, noDocument, failing(fiber.StatusConflict, "conflict"), notJSON, notKeeping,
 		},
 	},
@@ -118,27 +101,20 @@ var metadataEndpoints = []endpoint{
 		params:  join([]parameter{deviceInPath, wordParameter("deleted", "true: also those that were deleted.", "true", "false")}, pagingParameters),
 		answers: listAnswers(pages[deviceNoteItem]{}),
 	},
-	{
-		method: fiber.MethodPost, need: keepNotes,
+	creates(endpoint{
 		path: "/api/v1/devices/{id}/notes", id: "createDeviceNote", tag: "notes", handle: (*Portal).createDeviceNote,
-		summary: "Write a note on a device", about: aboutKept, params: []parameter{deviceInPath, operatorHeader}, body: deviceNoteBody{},
-		example: object{{"by", "李工"}, {"text", "探头已更换"}},
-		answers: append(createAnswers(deviceNoteAnswer{}, "id_used"), failing(fiber.StatusNotFound, "device_not_found")),
-	},
-	{
-		method: fiber.MethodPut, need: keepNotes,
+		summary: "Write a note on a device", params: []parameter{deviceInPath}, body: deviceNoteBody{}, example: object{{"by", "李工"}, {"text", "探头已更换"}},
+		answers: []response{failing(fiber.StatusNotFound, "device_not_found")},
+	}, deviceNoteAnswer{}, "id_used"),
+	changes(fiber.MethodPut, endpoint{
 		path: "/api/v1/devices/{id}/notes/{note}", id: "updateDeviceNote", tag: "notes", handle: (*Portal).updateDeviceNote,
-		summary: "Change a note on a device", about: aboutKept + " What it was before stays in its history.",
-		params: join([]parameter{deviceInPath, noteInPath}, changeParameters[1:]), body: deviceNoteBody{}, example: object{{"by", "李工"}, {"text", "探头已更换，已校准"}},
-		answers: changeAnswers(deviceNoteAnswer{}, "conflict"),
-	},
-	{
-		method: fiber.MethodDelete, need: keepNotes,
+		summary: "Change a note on a device", about: "What it was before stays in its history.",
+		params: []parameter{deviceInPath, noteInPath}, body: deviceNoteBody{}, example: object{{"by", "李工"}, {"text", "探头已更换，已校准"}},
+	}, deviceNoteAnswer{}, "conflict"),
+	deletes(endpoint{
 		path: "/api/v1/devices/{id}/notes/{note}", id: "deleteDeviceNote", tag: "notes", handle: (*Portal).deleteDeviceNote,
-		summary: "Delete a note on a device", about: aboutKept + " Its history stays.",
-		params: join([]parameter{deviceInPath, noteInPath}, changeParameters[1:]), body: authorBody{}, example: object{{"by", "李工"}},
-		answers: changeAnswers(deviceNoteAnswer{}, "conflict"),
-	},
+		summary: "Delete a note on a device", about: "Its history stays.", params: []parameter{deviceInPath, noteInPath},
+	}, deviceNoteAnswer{}),
 	{
 		path: "/api/v1/devices/{id}/notes/{note}/history", id: "listNoteChanges", tag: "notes", handle: (*Portal).listNoteChanges,
 		summary: "What a note on a device was, the newest change first", about: aboutList,
@@ -166,10 +142,10 @@ var metadataEndpoints = []endpoint{
 		path: "/api/v1/registry/{id}", id: "writeFacts", tag: "devices", handle: (*Portal).writeFacts,
 		summary: "Write where a device is installed and how often it should send",
 		about:   aboutKept + " Facts for people: core does not use them. If-Match is \"0\" when nobody wrote them yet.",
-		params:  join([]parameter{deviceInPath}, changeParameters[1:]), body: factsBody{},
+		params:  []parameter{deviceInPath, operatorHeader, versionHeader}, body: factsBody{},
 		example: object{{"by", "李工"}, {"place", "冷冻站 3号泵出口"}, {"expected_interval_s", 5}},
 		answers: []response{
-			answered(registryAnswer{}), pendingAnswer(registryAnswer{}), failing(fiber.StatusBadRequest, "bad_json", "bad_field", "bad_parameter", "operator_missing"),
+			answered(registryAnswer{}), pendingAnswer(registryAnswer{}), badChange,
 			foreign, failing(fiber.StatusNotFound, "device_not_found"), failing(fiber.StatusConflict, "conflict"), notJSON, noVersion, notKeeping,
 		},
 	},
@@ -190,8 +166,7 @@ var (
 	versionHeader  = parameter{
 		name: fiber.HeaderIfMatch, about: "The version to which the change is made, as in \"3\". Required.", schema: typed("string").with("pattern", `^"?[0-9]{1,18}"?$`), header: true,
 	}
-	changeParameters = []parameter{documentInPath, operatorHeader, versionHeader}
-	ownedParameters  = []parameter{
+	ownedParameters = []parameter{
 		{name: "scope", about: "Only shared ones, or only the operator's own.", schema: oneWord(metadata.Scopes...)},
 		textParameter("by", "The operator whose own ones are meant, unless the header "+headerOperator+" says so.", "李工"),
 		textParameter("q", "Part of the name, description or author.", "泵"),
@@ -209,6 +184,7 @@ var (
 		timeParameter("from", "Devices that were there at or after this time.", 0), timeParameter("to", "Devices that were first seen before this time.", 0),
 	}
 
+	badChange  = failing(fiber.StatusBadRequest, "bad_json", "bad_field", "bad_parameter", "operator_missing")
 	noDocument = failing(fiber.StatusNotFound, "document_not_found")
 	noVersion  = failing(fiber.StatusPreconditionRequired, "version_missing")
 	notReading = failing(fiber.StatusServiceUnavailable, "store_off", "store_unavailable", "store_slow")
@@ -227,16 +203,29 @@ func oneAnswers(body any) []response {
 	return []response{answered(body), failing(fiber.StatusBadRequest, "bad_parameter"), noDocument, notReading}
 }
 
-func createAnswers(body any, clashes ...string) []response {
-	return []response{
-		answered(body), pendingAnswer(body), failing(fiber.StatusBadRequest, "bad_json", "bad_field", "bad_parameter", "operator_missing"), foreign,
-		failing(fiber.StatusConflict, clashes...), notJSON, notKeeping,
-	}
+// creates completes an endpoint that keeps a new document: what is the same in all of them.
+func creates(e endpoint, answer any, clashes ...string) endpoint {
+	e.method, e.need, e.about = fiber.MethodPost, keepNotes, strings.TrimSpace(aboutKept+" "+e.about)
+	e.params = append(e.params, operatorHeader)
+	e.answers = append([]response{
+		answered(answer), pendingAnswer(answer), badChange, foreign, failing(fiber.StatusConflict, clashes...), notJSON, notKeeping,
+	}, e.answers...)
+	return e
 }
 
-func changeAnswers(body any, clashes ...string) []response {
-	return []response{
-		answered(body), pendingAnswer(body), failing(fiber.StatusBadRequest, "bad_json", "bad_field", "bad_parameter", "operator_missing"),
-		failing(fiber.StatusForbidden, "origin_not_allowed", "forbidden", "not_owner"), noDocument, failing(fiber.StatusConflict, clashes...), notJSON, noVersion, notKeeping,
+// changes completes an endpoint that replaces or deletes a document.
+func changes(method string, e endpoint, answer any, clashes ...string) endpoint {
+	e.method, e.need, e.about = method, keepNotes, strings.TrimSpace(aboutKept+" "+e.about)
+	e.params = append(e.params, operatorHeader, versionHeader)
+	e.answers = []response{
+		answered(answer), pendingAnswer(answer), badChange, failing(fiber.StatusForbidden, "origin_not_allowed", "forbidden", "not_owner"),
+		noDocument, failing(fiber.StatusConflict, clashes...), notJSON, noVersion, notKeeping,
 	}
+	return e
+}
+
+// deletes completes an endpoint that deletes a document.
+func deletes(e endpoint, answer any) endpoint {
+	e.body, e.example = authorBody{}, object{{"by", "李工"}}
+	return changes(fiber.MethodDelete, e, answer, "conflict")
 }

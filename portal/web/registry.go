@@ -188,9 +188,6 @@ func (p *Portal) writeFacts(c *fiber.Ctx) error {
 		return errChanged(before)
 	}
 	d, outcome, err := p.update(before, by, &metadata.Facts{DeviceID: id, Place: b.Place, ExpectedIntervalS: b.ExpectedIntervalS}, false)
-	if err != nil {
-		return err
-	}
 	device.Place, device.ExpectedIntervalS = b.Place, b.ExpectedIntervalS
-	return answerChange(c, d, outcome, registryAnswer{p.model.Now(), d.Version, registryOf(device)})
+	return p.answerChange(c, d, outcome, err, func(at changed, d *store.Document) any { return registryAnswer{at.Time, d.Version, registryOf(device)} })
 }

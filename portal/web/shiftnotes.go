@@ -28,10 +28,12 @@ func shiftNoteOf(d *store.Document) shiftNoteItem {
 
 // shiftNoteAnswer answers a new note, or one that was signed.
 type shiftNoteAnswer struct {
-	Time    int64         `json:"time"`
-	Outcome string        `json:"outcome"` // as of a view
-	Note    shiftNoteItem `json:"note"`
+	changed
+
+	Note shiftNoteItem `json:"note"`
 }
+
+func answerShiftNote(c changed, d *store.Document) any { return shiftNoteAnswer{c, shiftNoteOf(d)} }
 
 // shiftNoteBody is an entry for the shift log.
 type shiftNoteBody struct {
@@ -73,7 +75,7 @@ func (p *Portal) listShiftNotes(c *fiber.Ctx) error {
 }
 
 func (p *Portal) getShiftNote(c *fiber.Ctx) error {
-	return p.one(c, metadata.KindShiftNote, func(d *store.Document) any { return shiftNoteOf(d) })
+	return one(p, c, metadata.KindShiftNote, shiftNoteOf)
 }
 
 // createShiftNote keeps a note also while the database is away.
@@ -94,10 +96,7 @@ func (p *Portal) createShiftNote(c *fiber.Ctx) error {
 		}
 	}
 	d, outcome, err := p.create(c, b.ID, by, &metadata.ShiftNote{Building: b.Building, ShiftStart: b.ShiftStart, Text: b.Text, Priority: b.Priority, Replaces: b.Replaces})
-	if err != nil {
-		return err
-	}
-	return answerChange(c, d, outcome, shiftNoteAnswer{p.model.Now(), outcome, shiftNoteOf(d)})
+	return p.answerChange(c, d, outcome, err, answerShiftNote)
 }
 
 // mostTries is how often a signature is tried again because somebody else signed at the same time.
@@ -124,10 +123,7 @@ func (p *Portal) signShiftNote(c *fiber.Ctx) error {
 		if conflict(err) && try < mostTries {
 			continue
 		}
-		if err != nil {
-			return err
-		}
-		return answerChange(c, d, outcome, shiftNoteAnswer{p.model.Now(), outcome, shiftNoteOf(d)})
+		return p.answerChange(c, d, outcome, err, answerShiftNote)
 	}
 }
 

@@ -35,31 +35,30 @@ func dashboardOf(d *store.Document) dashboardItem {
 
 // viewAnswer answers a change of a view.
 type viewAnswer struct {
-	Time int64 `json:"time"`
-	// Outcome is saved, or pending: it is in Kafka and cannot be lost, the database has not applied it yet.
-	Outcome string   `json:"outcome"`
-	View    viewItem `json:"view"`
+	changed
+
+	View viewItem `json:"view"`
 }
 
 // dashboardAnswer answers a change of a dashboard.
 type dashboardAnswer struct {
-	Time      int64         `json:"time"`
-	Outcome   string        `json:"outcome"` // as of a view
+	changed
+
 	Dashboard dashboardItem `json:"dashboard"`
 }
 
-// sharing says whose a view or dashboard is.
+// sharing is what the bodies of views and dashboards have in common.
 type sharing struct {
 	By    string `json:"by"`    // operator; see access.go
 	Scope string `json:"scope"` // of a new one shared by default, else as it was
 	Name  string `json:"name"`
+	ID    string `json:"id"` // of a new one; chosen by the sender, it makes a retry safe
 }
 
 // viewBody is a view to save.
 type viewBody struct {
 	sharing
 
-	ID      string `json:"id"`      // of a new one; chosen by the sender, it makes a retry safe
 	Page    string `json:"page"`    // the first part of the page's address
 	Subject string `json:"subject"` // the second one: a device
 	Query   string `json:"query"`   // behind the ?, percent-encoded
@@ -69,7 +68,6 @@ type viewBody struct {
 type dashboardBody struct {
 	sharing
 
-	ID          string          `json:"id"` // of a new one; chosen by the sender, it makes a retry safe
 	Description string          `json:"description"`
 	Tiles       json.RawMessage `json:"tiles"`
 }
@@ -78,6 +76,8 @@ type dashboardBody struct {
 type authorBody struct {
 	By string `json:"by"` // operator; see access.go
 }
+
+func (s *sharing) shared() *sharing { return s }
 
 // scope returns whose a view or dashboard is to be.
 func (s *sharing) scope(by string) metadata.Scope {
@@ -150,16 +150,14 @@ func (p *Portal) listDashboards(c *fiber.Ctx) error {
 	return listDocuments(p, c, q, dashboardOf)
 }
 
-func (p *Portal) getView(c *fiber.Ctx) error {
-	return p.one(c, metadata.KindView, func(d *store.Document) any { return viewOf(d) })
-}
+func (p *Portal) getView(c *fiber.Ctx) error { return one(p, c, metadata.KindView, viewOf) }
 
 func (p *Portal) getDashboard(c *fiber.Ctx) error {
-	return p.one(c, metadata.KindDashboard, func(d *store.Document) any { return dashboardOf(d) })
+	return one(p, c, metadata.KindDashboard, dashboardOf)
 }
 
 // one answers with a document.
-func (p *Portal) one(c *fiber.Ctx, kind metadata.Kind, show func(*store.Document) any) error {
+func one[T any](p *Portal, c *fiber.Ctx, kind metadata.Kind, show func(*store.Document) T) error {
 	d, err := p.document(c, kind, strings.Clone(c.Params("id")))
 	if err != nil {
 		return err
@@ -168,131 +166,93 @@ func (p *Portal) one(c *fiber.Ctx, kind metadata.Kind, show func(*store.Document
 	return c.JSON(show(d))
 }
 
-// mine refuses a change of another operator's own view or dashboard.
-func mine(d *store.Document, by string) error {
-	if owner := d.Doc.Index().Owner; owner != "" && owner != by {
-		return refuse(fiber.StatusForbidden, "not_owner", fmt.Sprintf("it is %s's own", owner))
-	}
-	return nil
-}
-
-// writable is the body of a view or dashboard.
-type writable interface {
+// ownedBody is the body of a view or dashboard.
+type ownedBody interface {
+	shared() *sharing
 	document(by string) (metadata.Document, error)
 }
 
-// createOwned keeps a new view or dashboard.
-func (p *Portal) createOwned(c *fiber.Ctx, b writable, s *sharing, id string) (*store.Document, string, error) {
-	by, err := author(c, s.By)
+// ownedKind is what views and dashboards do differently; its methods are handlers.
+type ownedKind struct {
+	kind   metadata.Kind
+	body   func() ownedBody
+	answer func(changed, *store.Document) any
+}
+
+var (
+	views = &ownedKind{
+		kind:   metadata.KindView,
+		body:   func() ownedBody { return new(viewBody) },
+		answer: func(c changed, d *store.Document) any { return viewAnswer{c, viewOf(d)} },
+	}
+	dashboards = &ownedKind{
+		kind:   metadata.KindDashboard,
+		body:   func() ownedBody { return new(dashboardBody) },
+		answer: func(c changed, d *store.Document) any { return dashboardAnswer{c, dashboardOf(d)} },
+	}
+)
+
+func (k *ownedKind) create(p *Portal, c *fiber.Ctx) error {
+	b := k.body()
+	by, err := decodeBy(c, b, &b.shared().By)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
 	doc, err := b.document(by)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	return p.create(c, strings.Clone(id), by, doc)
+	d, outcome, err := p.create(c, b.shared().ID, by, doc)
+	return p.answerChange(c, d, outcome, err, k.answer)
 }
 
-// updateOwned replaces a view or dashboard.
-func (p *Portal) updateOwned(c *fiber.Ctx, kind metadata.Kind, b writable, s *sharing, id string) (*store.Document, string, error) {
-	by, err := author(c, s.By)
+func (k *ownedKind) update(p *Portal, c *fiber.Ctx) error {
+	b := k.body()
+	s := b.shared()
+	by, err := decodeBy(c, b, &s.By)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	if id != "" && id != c.Params("id") {
-		return nil, "", badField("id", "none: it is in the path")
+	if s.ID != "" && s.ID != c.Params("id") {
+		return badField("id", "none: it is in the path")
 	}
-	before, err := p.theDocument(c, kind, strings.Clone(c.Params("id")))
-	if err == nil {
-		err = mine(before, by)
-	}
+	before, err := k.before(p, c, by)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
 	if s.Scope == "" && before.Doc.Index().Owner != "" {
 		s.Scope = metadata.ScopeOwn
 	}
 	doc, err := b.document(by)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	return p.update(before, by, doc, false)
+	d, outcome, err := p.update(before, by, doc, false)
+	return p.answerChange(c, d, outcome, err, k.answer)
 }
 
-// deleteOwned deletes a view or dashboard.
-func (p *Portal) deleteOwned(c *fiber.Ctx, kind metadata.Kind) (*store.Document, string, error) {
-	var body authorBody
-	by, err := decodeBy(c, &body, &body.By)
-	if err != nil {
-		return nil, "", err
-	}
-	before, err := p.theDocument(c, kind, strings.Clone(c.Params("id")))
-	if err == nil {
-		err = mine(before, by)
-	}
-	if err != nil {
-		return nil, "", err
-	}
-	return p.update(before, by, before.Doc, true)
-}
-
-func (p *Portal) answerView(c *fiber.Ctx, d *store.Document, outcome string, err error) error {
+func (k *ownedKind) delete(p *Portal, c *fiber.Ctx) error {
+	var b authorBody
+	by, err := decodeBy(c, &b, &b.By)
 	if err != nil {
 		return err
 	}
-	return answerChange(c, d, outcome, viewAnswer{p.model.Now(), outcome, viewOf(d)})
-}
-
-func (p *Portal) answerDashboard(c *fiber.Ctx, d *store.Document, outcome string, err error) error {
+	before, err := k.before(p, c, by)
 	if err != nil {
 		return err
 	}
-	return answerChange(c, d, outcome, dashboardAnswer{p.model.Now(), outcome, dashboardOf(d)})
+	d, outcome, err := p.update(before, by, before.Doc, true)
+	return p.answerChange(c, d, outcome, err, k.answer)
 }
 
-func (p *Portal) createView(c *fiber.Ctx) error {
-	var b viewBody
-	if err := decode(c.Request().Body(), &b); err != nil {
-		return err
+// before returns the view or dashboard that a request changes, if it is not another operator's own.
+func (k *ownedKind) before(p *Portal, c *fiber.Ctx, by string) (*store.Document, error) {
+	d, err := p.theDocument(c, k.kind, strings.Clone(c.Params("id")))
+	if err != nil {
+		return nil, err
 	}
-	d, outcome, err := p.createOwned(c, &b, &b.sharing, b.ID)
-	return p.answerView(c, d, outcome, err)
-}
-
-func (p *Portal) updateView(c *fiber.Ctx) error {
-	var b viewBody
-	if err := decode(c.Request().Body(), &b); err != nil {
-		return err
+	if owner := d.Doc.Index().Owner; owner != "" && owner != by {
+		return nil, refuse(fiber.StatusForbidden, "not_owner", fmt.Sprintf("it is %s's own", owner))
 	}
-	d, outcome, err := p.updateOwned(c, metadata.KindView, &b, &b.sharing, b.ID)
-	return p.answerView(c, d, outcome, err)
-}
-
-func (p *Portal) deleteView(c *fiber.Ctx) error {
-	d, outcome, err := p.deleteOwned(c, metadata.KindView)
-	return p.answerView(c, d, outcome, err)
-}
-
-func (p *Portal) createDashboard(c *fiber.Ctx) error {
-	var b dashboardBody
-	if err := decode(c.Request().Body(), &b); err != nil {
-		return err
-	}
-	d, outcome, err := p.createOwned(c, &b, &b.sharing, b.ID)
-	return p.answerDashboard(c, d, outcome, err)
-}
-
-func (p *Portal) updateDashboard(c *fiber.Ctx) error {
-	var b dashboardBody
-	if err := decode(c.Request().Body(), &b); err != nil {
-		return err
-	}
-	d, outcome, err := p.updateOwned(c, metadata.KindDashboard, &b, &b.sharing, b.ID)
-	return p.answerDashboard(c, d, outcome, err)
-}
-
-func (p *Portal) deleteDashboard(c *fiber.Ctx) error {
-	d, outcome, err := p.deleteOwned(c, metadata.KindDashboard)
-	return p.answerDashboard(c, d, outcome, err)
+	return d, nil
 }

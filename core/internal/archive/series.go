@@ -10,22 +10,7 @@ import (
 
 // Series returns the course of each device and building of a query that was checked.
 func (a *Archive) Series(ctx context.Context, q *history.Query) (*history.Answer, error) {
-	out := &history.Answer{From: q.From, To: q.To, Series: make([]history.Series, 0, len(q.Devices))}
-	for _, id := range q.Devices {
-		s, err := a.series(ctx, id, q)
-		if err != nil {
-			return nil, err
-		}
-		out.Series = append(out.Series, *s)
-	}
-	for _, name := range q.Buildings {
-		s, err := a.building(ctx, name, q)
-		if err != nil {
-			return nil, err
-		}
-		out.Series = append(out.Series, *s)
-	}
-	return out, nil
+	return history.Collect(ctx, q, a.series, a.building)
 }
 
 func (a *Archive) series(ctx context.Context, device string, q *history.Query) (*history.Series, error) {

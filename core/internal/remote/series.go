@@ -65,22 +65,7 @@ func emptyColumn(f samples.Field, n int) samples.Column {
 
 // Series returns the course of each device and building of a query that was checked.
 func (k *Keeper) Series(ctx context.Context, q *history.Query) (*history.Answer, error) {
-	out := &history.Answer{From: q.From, To: q.To, Series: make([]history.Series, 0, len(q.Devices)+len(q.Buildings))}
-	for _, id := range q.Devices {
-		s, err := k.series(ctx, id, q)
-		if err != nil {
-			return nil, err
-		}
-		out.Series = append(out.Series, *s)
-	}
-	for _, name := range q.Buildings {
-		s, err := k.building(ctx, name, q)
-		if err != nil {
-			return nil, err
-		}
-		out.Series = append(out.Series, *s)
-	}
-	return out, nil
+	return history.Collect(ctx, q, k.series, k.building)
 }
 
 func (k *Keeper) series(ctx context.Context, device string, q *history.Query) (*history.Series, error) {

@@ -11,6 +11,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/state"
+	"industrial-iot-monitor/portal/internal/state/statetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,14 +33,8 @@ func newPlant(tb testing.TB) *plant {
 func (p *plant) sense(id, sensors string) {
 	p.tb.Helper()
 	p.now++
-	var b wire.FrameBuilder
-	b.Reset("gw-a")
-	b.Add(wire.FrameEntry{Device: id, Timestamp: p.now, Received: p.now, Payload: fmt.Appendf(nil,
+	statetest.Apply(p.tb, p.model, "gw-a", wire.FrameEntry{Device: id, Timestamp: p.now, Received: p.now, Payload: fmt.Appendf(nil,
 		`{"device_id":%q,"timestamp":%d,"location":{"building":"A"},"sensors":{%s}}`, id, p.now, sensors)})
-	f, err := wire.OpenFrame(b.Finish())
-	require.NoError(p.tb, err)
-	_, err = p.model.ApplyFrame(f)
-	require.NoError(p.tb, err)
 }
 
 func TestSensorsOfTheNewestReadingsAreCounted(t *testing.T) {

@@ -53,14 +53,8 @@ func (g *stage) work() {
 func (g *stage) read(id string, temperature float64, backfill bool) {
 	g.tb.Helper()
 	ms := g.now.UnixMilli()
-	var fb wire.FrameBuilder
-	fb.Reset("gw-a")
-	fb.Add(wire.FrameEntry{Device: id, Timestamp: ms, Received: ms - 5, Backfill: backfill, Payload: fmt.Appendf(nil,
+	g.apply(wire.FrameEntry{Device: id, Timestamp: ms, Received: ms - 5, Backfill: backfill, Payload: fmt.Appendf(nil,
 		`{"device_id":%q,"timestamp":%d,"location":{"building":"A","floor":1,"room":"101"},"sensors":{"temperature":{"value":%g}}}`, id, ms, temperature)})
-	f, err := wire.OpenFrame(fb.Finish())
-	require.NoError(g.tb, err)
-	_, err = g.model.ApplyFrame(f)
-	require.NoError(g.tb, err)
 }
 
 func (g *stage) raise(id, device string) {

@@ -9,26 +9,19 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/state"
+	"industrial-iot-monitor/portal/internal/state/statetest"
 )
 
 // receive gives the model a reading whose fields after the timestamp are rest.
 func (g *stage) receive(gateway string, e wire.FrameEntry, rest string) {
 	g.tb.Helper()
 	e.Payload = fmt.Appendf(nil, `{"device_id":%q,"timestamp":%d,%s}`, e.Device, e.Timestamp, rest)
-	g.applyFrom(gateway, e)
+	statetest.Apply(g.tb, g.model, gateway, e)
 }
 
-func (g *stage) apply(e wire.FrameEntry) { g.tb.Helper(); g.applyFrom("gw-a", e) }
-
-func (g *stage) applyFrom(gateway string, e wire.FrameEntry) {
+func (g *stage) apply(e wire.FrameEntry) {
 	g.tb.Helper()
-	var fb wire.FrameBuilder
-	fb.Reset(gateway)
-	fb.Add(e)
-	f, err := wire.OpenFrame(fb.Finish())
-	require.NoError(g.tb, err)
-	_, err = g.model.ApplyFrame(f)
-	require.NoError(g.tb, err)
+	statetest.Apply(g.tb, g.model, "gw-a", e)
 }
 
 // sense is receive of a live reading from room 101.

@@ -15,6 +15,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/state"
+	"industrial-iot-monitor/portal/internal/state/statetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -241,13 +242,7 @@ func TestStateIsByOurOwnClock(t *testing.T) {
 	b := newTestPublisher(t, p)
 	p.ApplyState(telemetry.DeviceState{DeviceID: "d", Presence: telemetry.PresenceOnline, IntervalMS: 2000})
 	push := func(received int64, backfill bool) {
-		var fb wire.FrameBuilder
-		fb.Reset("gw-a")
-		fb.Add(wire.FrameEntry{Device: "d", Timestamp: now.UnixMilli(), Received: received, Backfill: backfill, Payload: fmt.Appendf(nil, `{"device_id":"d","timestamp":%d}`, now.UnixMilli())})
-		f, err := wire.OpenFrame(fb.Finish())
-		require.NoError(t, err)
-		_, err = p.ApplyFrame(f)
-		require.NoError(t, err)
+		statetest.Apply(t, p, "gw-a", wire.FrameEntry{Device: "d", Timestamp: now.UnixMilli(), Received: received, Backfill: backfill, Payload: fmt.Appendf(nil, `{"device_id":"d","timestamp":%d}`, now.UnixMilli())})
 	}
 	judge := func() (s cellState) {
 		p.View(func() { s = b.stateOf(p.DeviceAt(0), p.Now()) })

@@ -22,6 +22,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/dashboard"
 	"industrial-iot-monitor/portal/internal/state"
+	"industrial-iot-monitor/portal/internal/state/statetest"
 )
 
 // waitTimeout is how long a test waits for what must happen.
@@ -107,15 +108,7 @@ func (b *bench) push(entries ...wire.FrameEntry) {
 // apply applies one live frame.
 func (b *bench) apply(entries ...wire.FrameEntry) {
 	b.tb.Helper()
-	var fb wire.FrameBuilder
-	fb.Reset("gw-a")
-	for _, e := range entries {
-		fb.Add(e)
-	}
-	f, err := wire.OpenFrame(fb.Finish())
-	require.NoError(b.tb, err)
-	_, err = b.model.ApplyFrame(f)
-	require.NoError(b.tb, err)
+	statetest.Apply(b.tb, b.model, "gw-a", entries...)
 }
 
 func entry(id string, ts int64, pad int) wire.FrameEntry {

@@ -14,6 +14,7 @@ import (
 
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/state"
+	"industrial-iot-monitor/portal/internal/state/statetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -38,15 +39,7 @@ func newBench(tb testing.TB, limit int64) *bench {
 
 func (b *bench) push(entries ...wire.FrameEntry) {
 	b.tb.Helper()
-	var fb wire.FrameBuilder
-	fb.Reset("gw-a")
-	for _, e := range entries {
-		fb.Add(e)
-	}
-	f, err := wire.OpenFrame(fb.Finish())
-	require.NoError(b.tb, err)
-	_, err = b.model.ApplyFrame(f)
-	require.NoError(b.tb, err)
+	statetest.Apply(b.tb, b.model, "gw-a", entries...)
 }
 
 // reading returns a reading like those of a real device.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,10 +16,12 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/logtest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/operators"
 	"industrial-iot-monitor/portal/internal/state"
+	"industrial-iot-monitor/portal/internal/state/statetest"
 	"industrial-iot-monitor/test/faults/tcpline"
 	"industrial-iot-monitor/test/redistest"
 )
@@ -34,32 +37,14 @@ type portal struct {
 	model *state.Model
 	board *operators.Board
 	share *Share
-	log   *lockedBuffer
+	log   *logtest.Buffer
 	stop  func()
-}
-
-// lockedBuffer is a log.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return bytes.Count(l.b.Bytes(), []byte(text))
 }
 
 // idle makes a portal that does not run.
 func idle(tb testing.TB, url string, change func(*Options, *Share)) *portal {
 	tb.Helper()
-	p := &portal{tb: tb, model: state.New(state.Options{}), log: &lockedBuffer{}}
+	p := &portal{tb: tb, model: state.New(state.Options{}), log: &logtest.Buffer{}}
 	p.board = operators.New(fmt.Sprintf("portal-%p", p))
 	var err error
 	o := Options{URL: url, Prefix: "plant", Model: p.model, Operators: p.board, Log: slog.New(slog.NewTextHandler(p.log, nil)), Registry: prometheus.NewRegistry()}
@@ -132,15 +117,7 @@ func reading(id string, ts, received int64) wire.FrameEntry {
 
 func (p *portal) apply(entries ...wire.FrameEntry) {
 	p.tb.Helper()
-	var b wire.FrameBuilder
-	b.Reset("gw-a")
-	for _, e := range entries {
-		b.Add(e)
-	}
-	f, err := wire.OpenFrame(b.Finish())
-	require.NoError(p.tb, err)
-	_, err = p.model.ApplyFrame(f)
-	require.NoError(p.tb, err)
+	statetest.Apply(p.tb, p.model, "gw-a", entries...)
 }
 
 // shown is all that screens can show of a device's reading.
@@ -365,8 +342,8 @@ func TestRedisThatWasKilledIsFilledAgain(t *testing.T) {
 		second.eventually("operators", func() bool { return len(second.board.List()) == 1 })
 		second.stop()
 	}
-	require.Equal(t, 2, first.log.count("redis failed"), "an outage is one line")
-	require.Equal(t, 3, first.log.count("redis answers"))
+	require.Equal(t, 2, strings.Count(first.log.String(), "redis failed"), "an outage is one line")
+	require.Equal(t, 3, strings.Count(first.log.String(), "redis answers"))
 }
 
 // TestRedisThatLostEverythingUnseenIsFilledAgain empties Redis while the connection stays.
@@ -395,7 +372,7 @@ func TestPortalThatStartedWithoutRedisCatchesUp(t *testing.T) {
 	server := redistest.Start(t)
 	server.Kill()
 	second := start(t, server.URL(), hasty)
-	second.eventually("it failed", func() bool { return second.log.count("redis failed") == 1 })
+	second.eventually("it failed", func() bool { return strings.Count(second.log.String(), "redis failed") == 1 })
 	require.NoError(t, server.Restart(t.Context()))
 	second.eventually("up", func() bool { return second.share.Figures().Up })
 	require.Empty(t, second.shown("silent"))

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"strings"
 
@@ -111,21 +110,15 @@ func readDocument(scan func(...any) error) (*Document, documentPlace, error) {
 
 // Documents returns a part of the documents.
 func (s *Store) Documents(ctx context.Context, q *DocumentQuery, p Page) (List[*Document], error) {
-	return list(ctx, s, "reading documents", p, []question{q.question()}, func(scan func(...any) error) (*Document, error) {
-		d, _, err := readDocument(scan)
-		return d, err
-	})
+	return list(ctx, s, "reading documents", p, []question{q.question()}, readDocument)
 }
 
 // EachDocument calls f with every document that q selects, the newest first, until f fails.
 func (s *Store) EachDocument(ctx context.Context, q *DocumentQuery, f func(*Document) error) error {
-	w := q.where()
-	return each(ctx, s, "reading documents", func(last *documentPlace) question {
-		rest := w
-		if last != nil {
-			rest = w.and("(at, created_at, id) < (?, ?, ?)", last.at, last.created, last.id)
-		}
-		return question{columns: documentValues, table: "documents", where: rest, order: newestDocument}
+	all := q.question()
+	all.order = newestDocument
+	return each(ctx, s, "reading documents", all, func(last documentPlace) where {
+		return all.where.and("(at, created_at, id) < (?, ?, ?)", last.at, last.created, last.id)
 	}, readDocument, f)
 }
 
@@ -134,17 +127,7 @@ var ErrNoDocument = errors.New("no such document")
 
 // Document returns a document, also one that was deleted. It fails with ErrNoDocument.
 func (s *Store) Document(ctx context.Context, kind metadata.Kind, id string) (*Document, error) {
-	db, err := s.use()
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	d, _, err := readDocument(db.QueryRowContext(ctx, s.dialect.bind("select "+documentValues+" from documents where id = ? and kind = ?"), clean(id), string(kind)).Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNoDocument
-	}
-	return d, s.explain(ctx, db, "reading a document", err)
+	return one(ctx, s, "reading a document", readDocument, ErrNoDocument, "select "+documentValues+" from documents where id = ? and kind = ?", clean(id), string(kind))
 }
 
 // Changes returns a part of the changes of a document that applied, the newest first.
@@ -153,14 +136,13 @@ func (s *Store) Changes(ctx context.Context, kind metadata.Kind, id string, p Pa
 	w.is("document", id)
 	w.is("outcome", string(OutcomeApplied))
 	q := question{columns: "version, at, author, deleted, value", table: "changes", where: w, order: "version desc"}
-	return list(ctx, s, "reading changes", p, []question{q}, func(scan func(...any) error) (*Change, error) {
+	return list(ctx, s, "reading changes", p, []question{q}, func(scan func(...any) error) (*Change, int64, error) {
 		var c Change
 		var value []byte
-		if err := scan(&c.Version, &c.At, &c.By, &c.Deleted, &value); err != nil {
-			return nil, err
+		err := scan(&c.Version, &c.At, &c.By, &c.Deleted, &value)
+		if err == nil {
+			c.Doc, err = metadata.Read(kind, value)
 		}
-		var err error
-		c.Doc, err = metadata.Read(kind, value)
-		return &c, err
+		return &c, c.Version, err
 	})
 }

@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"strings"
 
 	"industrial-iot-monitor/portal/internal/state"
 )
@@ -34,7 +32,7 @@ func (q *JournalQuery) where() where {
 		w.add("floor = ?", *q.Floor)
 	}
 	if q.Text != "" {
-		w.add("words like ? escape '!'", "%"+strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(clean(q.Text))+"%")
+		w.add("words like ? escape '!'", contains(q.Text))
 	}
 	return w
 }
@@ -93,21 +91,14 @@ func readAlarm(scan func(...any) error) (*state.Alert, alarmPlace, error) {
 
 // Journal returns a part of the alarms, the newest raised first.
 func (s *Store) Journal(ctx context.Context, q *JournalQuery, p Page) (List[*state.Alert], error) {
-	return list(ctx, s, "reading the journal of alarms", p, q.questions(), func(scan func(...any) error) (*state.Alert, error) {
-		a, _, err := readAlarm(scan)
-		return a, err
-	})
+	return list(ctx, s, "reading the journal of alarms", p, q.questions(), readAlarm)
 }
 
 // EachAlarm calls f with every alarm that q selects, the newest raised first, until f fails.
 func (s *Store) EachAlarm(ctx context.Context, q *JournalQuery, f func(*state.Alert) error) error {
 	for _, part := range q.questions() {
-		err := each(ctx, s, "reading the journal of alarms", func(last *alarmPlace) question {
-			rest := part
-			if last != nil {
-				rest.where = part.where.and("(raised_at, alert_id) < (?, ?)", last.raised, last.id)
-			}
-			return rest
+		err := each(ctx, s, "reading the journal of alarms", part, func(last alarmPlace) where {
+			return part.where.and("(raised_at, alert_id) < (?, ?)", last.raised, last.id)
 		}, readAlarm, f)
 		if err != nil {
 			return err
@@ -121,15 +112,5 @@ var ErrUnknown = errors.New("no such alarm")
 
 // Alarm returns an alarm by its newest record. It fails with ErrUnknown.
 func (s *Store) Alarm(ctx context.Context, id string) (*state.Alert, error) {
-	db, err := s.use()
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	a, _, err := readAlarm(db.QueryRowContext(ctx, s.dialect.bind("select "+alarmValues+" from alarms where alert_id = ?"), clean(id)).Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrUnknown
-	}
-	return a, s.explain(ctx, db, "reading an alarm", err)
+	return one(ctx, s, "reading an alarm", readAlarm, ErrUnknown, "select "+alarmValues+" from alarms where alert_id = ?", clean(id))
 }

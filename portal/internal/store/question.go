@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -128,9 +129,27 @@ func (s *Store) rows(ctx context.Context, db *sql.DB, q *question, p Page, f fun
 	return rows.Err()
 }
 
+// reader reads a row and its place among all.
+type reader[T, P any] func(scan func(...any) error) (T, P, error)
+
+// one returns the row that a statement selects. It fails with unknown if there is none.
+func one[T, P any](ctx context.Context, s *Store, what string, read reader[T, P], unknown error, statement string, args ...any) (none T, err error) {
+	db, err := s.use()
+	if err != nil {
+		return none, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	item, _, err := read(db.QueryRowContext(ctx, s.dialect.bind(statement), args...).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return none, unknown
+	}
+	return item, s.explain(ctx, db, what, err)
+}
+
 // list returns a page of the rows of several questions, those of the first one in front. An answer
 // is complete, or there is an error.
-func list[T any](ctx context.Context, s *Store, what string, p Page, questions []question, read func(scan func(...any) error) (T, error)) (List[T], error) {
+func list[T, P any](ctx context.Context, s *Store, what string, p Page, questions []question, read reader[T, P]) (List[T], error) {
 	out := List[T]{Items: []T{}}
 	db, err := s.use()
 	if err != nil {
@@ -151,7 +170,7 @@ func list[T any](ctx context.Context, s *Store, what string, p Page, questions [
 			continue
 		}
 		err = s.rows(ctx, db, q, part, func(scan func(...any) error) error {
-			item, err := read(scan)
+			item, _, err := read(scan)
 			out.Items = append(out.Items, item)
 			return err
 		})

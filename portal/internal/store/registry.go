@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -263,38 +262,22 @@ func readDevice(scan func(...any) error) (*Device, string, error) {
 	return &d, d.ID, err
 }
 
+func (q *RegistryQuery) question() question {
+	return question{columns: deviceValues, table: "devices", where: q.where(), order: "id"}
+}
+
 // Devices returns a part of the registry, by id.
 func (s *Store) Devices(ctx context.Context, q *RegistryQuery, p Page) (List[*Device], error) {
-	part := question{columns: deviceValues, table: "devices", where: q.where(), order: "id"}
-	return list(ctx, s, "reading the registry of devices", p, []question{part}, func(scan func(...any) error) (*Device, error) {
-		d, _, err := readDevice(scan)
-		return d, err
-	})
+	return list(ctx, s, "reading the registry of devices", p, []question{q.question()}, readDevice)
 }
 
 // EachDevice calls f with every device that q selects, by id, until f fails.
 func (s *Store) EachDevice(ctx context.Context, q *RegistryQuery, f func(*Device) error) error {
-	w := q.where()
-	return each(ctx, s, "reading the registry of devices", func(last *string) question {
-		rest := w
-		if last != nil {
-			rest = w.and("id > ?", *last)
-		}
-		return question{columns: deviceValues, table: "devices", where: rest, order: "id"}
-	}, readDevice, f)
+	all := q.question()
+	return each(ctx, s, "reading the registry of devices", all, func(last string) where { return all.where.and("id > ?", last) }, readDevice, f)
 }
 
 // Device returns a device of the registry. It fails with ErrNoDocument.
 func (s *Store) Device(ctx context.Context, id string) (*Device, error) {
-	db, err := s.use()
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	d, _, err := readDevice(db.QueryRowContext(ctx, s.dialect.bind("select "+deviceValues+" from devices where id = ?"), clean(id)).Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNoDocument
-	}
-	return d, s.explain(ctx, db, "reading a device of the registry", err)
+	return one(ctx, s, "reading a device of the registry", readDevice, ErrNoDocument, "select "+deviceValues+" from devices where id = ?", clean(id))
 }

@@ -32,7 +32,15 @@ func (q *TrailQuery) where() where {
 	return w
 }
 
-const entryValues = "recorded_at, topic, partition, record, value"
+const (
+	oldestEntry = "recorded_at, topic, partition, record"
+	newestEntry = "recorded_at desc, topic desc, partition desc, record desc"
+	entryValues = oldestEntry + ", value"
+)
+
+func (q *TrailQuery) question(order string) question {
+	return question{columns: entryValues, table: "audit", where: q.where(), order: order}
+}
 
 // place is where an entry is among all.
 type place struct{ at, topic, partition, record int64 }
@@ -52,17 +60,11 @@ func readEntry(scan func(...any) error) (*audit.Entry, place, error) {
 
 // Trail returns a part of the audit trail, the newest entry first or as q has it.
 func (s *Store) Trail(ctx context.Context, q *TrailQuery, p Page) (List[*audit.Entry], error) {
-	way := " desc"
+	order := newestEntry
 	if q.OldestFirst {
-		way = ""
+		order = oldestEntry
 	}
-	questions := []question{{
-		columns: entryValues, table: "audit", where: q.where(), order: "recorded_at" + way + ", topic" + way + ", partition" + way + ", record" + way,
-	}}
-	return list(ctx, s, "reading the audit trail", p, questions, func(scan func(...any) error) (*audit.Entry, error) {
-		e, _, err := readEntry(scan)
-		return e, err
-	})
+	return list(ctx, s, "reading the audit trail", p, []question{q.question(order)}, readEntry)
 }
 
 // exportStep is how many rows an export reads at once: no transaction stays open while a slow client
@@ -71,21 +73,16 @@ const exportStep = 1000
 
 // EachEntry calls f with every entry that q selects, the newest first, until f fails.
 func (s *Store) EachEntry(ctx context.Context, q *TrailQuery, f func(*audit.Entry) error) error {
-	w := q.where()
-	return each(ctx, s, "reading the audit trail", func(last *place) question {
-		rest := w
-		if last != nil {
-			rest = w.and("(recorded_at, topic, partition, record) < (?, ?, ?, ?)", last.at, last.topic, last.partition, last.record)
-		}
-		return question{columns: entryValues, table: "audit", where: rest, order: "recorded_at desc, topic desc, partition desc, record desc"}
+	all := q.question(newestEntry)
+	return each(ctx, s, "reading the audit trail", all, func(last place) where {
+		return all.where.and("("+oldestEntry+") < (?, ?, ?, ?)", last.at, last.topic, last.partition, last.record)
 	}, readEntry, f)
 }
 
-// each reads rows in steps: next returns the question for the rows behind the last one, nil at first.
-func each[T, P any](ctx context.Context, s *Store, what string, next func(last *P) question, read func(scan func(...any) error) (T, P, error), f func(T) error) error {
-	var last *P
+// each reads rows in steps: behind selects those behind the last one.
+func each[T, P any](ctx context.Context, s *Store, what string, q question, behind func(last P) where, read reader[T, P], f func(T) error) error {
 	for {
-		items, at, err := step(ctx, s, what, next(last), read)
+		items, last, err := step(ctx, s, what, q, read)
 		if err != nil {
 			return err
 		}
@@ -97,11 +94,11 @@ func each[T, P any](ctx context.Context, s *Store, what string, next func(last *
 		if len(items) < exportStep {
 			return nil
 		}
-		last = &at
+		q.where = behind(last)
 	}
 }
 
-func step[T, P any](ctx context.Context, s *Store, what string, q question, read func(scan func(...any) error) (T, P, error)) (items []T, last P, err error) {
+func step[T, P any](ctx context.Context, s *Store, what string, q question, read reader[T, P]) (items []T, last P, err error) {
 	db, err := s.use()
 	if err != nil {
 		return nil, last, err

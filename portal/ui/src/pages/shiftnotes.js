@@ -2,8 +2,7 @@
 // and signed by those who have read it.
 import { post } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
-import { remembered } from '../core/remembered.js';
-import { openDialog, operator } from '../parts/command.js';
+import { askBy } from '../parts/command.js';
 import { createPast } from '../parts/past.js';
 import { local } from '../parts/range.js';
 import { failure } from '../parts/views.js';
@@ -43,32 +42,14 @@ export function createShiftNotesPage(ctx, scope, route) {
       ]));
   }
 
-  /** dialog asks for a name, with the fields, and gives what give() sends. */
+  /** dialog asks for a name, with the fields, and shows what give() made of the log. */
   function dialog(title, subject, fields, give) {
-    const by = h('input', { class: 'control', required: true, maxlength: '128', value: operator(), name: 'by', autocomplete: 'name' });
-    const error = h('p', { class: 'dialog-error', role: 'alert' });
-    const go = h('button', { class: 'button is-primary', type: 'submit' }, title);
-    const form = h('form', { class: 'dialog-form', method: 'dialog' }, h('h2', {}, title), subject ? h('p', { class: 'dialog-subject note-text' }, subject) : null, fields,
-      h('label', {}, t('command.name'), by), error,
-      h('div', { class: 'dialog-end' }, h('button', { class: 'button', type: 'button', onclick: () => shown.close() }, t('cancel')), go));
-    const shown = openDialog(title, form);
-    form.addEventListener('submit', async (event) => {
-      event.preventDefault();
-      remembered.set('operator', by.value.trim());
-      go.disabled = true;
-      error.textContent = '';
-      try {
-        const a = await give(by.value.trim());
-        if (a.outcome === 'pending') ctx.tell(t('kept.pending'));
-        shown.close();
-        past.changed();
-      } catch (e) {
-        error.textContent = t('command.failed', { why: failure(ctx, e) });
-      } finally {
-        go.disabled = false;
-      }
-    });
-    return by;
+    const kept = async (by) => {
+      const a = await give(by);
+      past.changed();
+      return a;
+    };
+    return askBy(ctx, title, subject, fields, kept, (e) => failure(ctx, e));
   }
 
   function sign(n) {

@@ -66,6 +66,37 @@ export function createCommands(ctx) {
   return { ask, send };
 }
 
+/**
+ * askBy asks for the operator's name, with fields, and gives what give(name) sends; why(e) says what an error means.
+ * It returns the field of the name.
+ */
+export function askBy(ctx, title, subject, fields, give, why = (e) => e.message) {
+  const { t } = ctx;
+  const by = h('input', { class: 'control', required: true, maxlength: '128', value: operator(), name: 'by', autocomplete: 'name' });
+  const error = h('p', { class: 'dialog-error', role: 'alert' });
+  const go = h('button', { class: 'button is-primary', type: 'submit' }, title);
+  const form = h('form', { class: 'dialog-form', method: 'dialog' }, h('h2', {}, title), subject ? h('p', { class: 'dialog-subject note-text' }, subject) : null, fields,
+    h('label', {}, t('command.name'), by), error,
+    h('div', { class: 'dialog-end' }, h('button', { class: 'button', type: 'button', onclick: () => dialog.close() }, t('cancel')), go));
+  const dialog = openDialog(title, form);
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    remembered.set('operator', by.value.trim());
+    go.disabled = true;
+    error.textContent = '';
+    try {
+      const a = await give(by.value.trim());
+      if (a?.outcome === 'pending') ctx.tell(t('kept.pending'));
+      dialog.close();
+    } catch (e) {
+      error.textContent = t('command.failed', { why: why(e) });
+    } finally {
+      go.disabled = false;
+    }
+  });
+  return by;
+}
+
 /** openDialog shows a modal dialog; the focus goes back when it closes. */
 export function openDialog(label, content) {
   const before = document.activeElement;

@@ -1,8 +1,7 @@
 // The dialogs that rename and remove a device.
 import { send } from '../core/api.js';
 import { h } from '../core/dom.js';
-import { remembered } from '../core/remembered.js';
-import { openDialog, operator } from './command.js';
+import { askBy } from './command.js';
 
 /** Bounds of the texts, as the portal checks them. */
 const MOST = { name: 128, description: 1024, tags: 600 };
@@ -31,27 +30,8 @@ export function removeDevice(ctx, id, done) {
 const path = (id) => `/api/v1/devices/${encodeURIComponent(id)}`;
 
 function ask(ctx, title, subject, fields, give) {
-  const { t } = ctx;
-  const by = h('input', { class: 'control', required: true, maxlength: '128', value: operator(), name: 'by', autocomplete: 'name' });
-  const error = h('p', { class: 'dialog-error', role: 'alert' });
-  const go = h('button', { class: 'button is-primary', type: 'submit' }, title);
-  const form = h('form', { class: 'dialog-form', method: 'dialog' }, h('h2', {}, title), h('p', { class: 'dialog-subject' }, subject), fields,
-    h('label', {}, t('command.name'), by), error,
-    h('div', { class: 'dialog-end' }, h('button', { class: 'button', type: 'button', onclick: () => dialog.close() }, t('cancel')), go));
-  const dialog = openDialog(title, form);
-  form.addEventListener('submit', async (event) => {
-    event.preventDefault();
-    remembered.set('operator', by.value.trim());
-    ctx.channel.present(by.value.trim());
-    go.disabled = true;
-    error.textContent = '';
-    try {
-      await give(by.value.trim());
-      dialog.close();
-    } catch (e) {
-      error.textContent = t('command.failed', { why: e.message });
-    } finally {
-      go.disabled = false;
-    }
+  askBy(ctx, title, subject, fields, async (by) => {
+    ctx.channel.present(by);
+    await give(by);
   });
 }

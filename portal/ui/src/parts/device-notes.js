@@ -1,9 +1,8 @@
 // The notes on a device: what people should know of it. Changes keep who made them.
 import { get, post, send } from '../core/api.js';
 import { h } from '../core/dom.js';
-import { remembered } from '../core/remembered.js';
 import { panel } from './badge.js';
-import { openDialog, operator } from './command.js';
+import { askBy } from './command.js';
 import { failure } from './views.js';
 
 const MOST = 2048; // bytes of a note, as the portal checks it
@@ -42,29 +41,8 @@ export function createDeviceNotes(ctx, scope, id) {
   /** ask asks for a text, unless it is null, and a name; then it gives what give() sends. */
   function ask(title, text, give, subject = '') {
     const field = h('textarea', { class: 'control', name: 'text', rows: '4', maxlength: MOST, required: true }, text ?? '');
-    const by = h('input', { class: 'control', required: true, maxlength: '128', value: operator(), name: 'by', autocomplete: 'name' });
-    const error = h('p', { class: 'dialog-error', role: 'alert' });
-    const go = h('button', { class: 'button is-primary', type: 'submit' }, title);
-    const form = h('form', { class: 'dialog-form', method: 'dialog' }, h('h2', {}, title), h('p', { class: 'dialog-subject note-text' }, subject || ctx.deviceName(id)),
-      text === null ? null : h('label', {}, t('notes.text'), field), h('label', {}, t('command.name'), by), error,
-      h('div', { class: 'dialog-end' }, h('button', { class: 'button', type: 'button', onclick: () => dialog.close() }, t('cancel')), go));
-    const dialog = openDialog(title, form);
-    form.addEventListener('submit', async (event) => {
-      event.preventDefault();
-      remembered.set('operator', by.value.trim());
-      go.disabled = true;
-      error.textContent = '';
-      try {
-        const a = await give(by.value.trim(), field.value.trim());
-        if (a.outcome === 'pending') ctx.tell(t('kept.pending'));
-        dialog.close();
-      } catch (e) {
-        error.textContent = t('command.failed', { why: failure(ctx, e) });
-      } finally {
-        go.disabled = false;
-      }
-      load();
-    });
+    const by = askBy(ctx, title, subject || ctx.deviceName(id), text === null ? null : h('label', {}, t('notes.text'), field),
+      (name) => give(name, field.value.trim()).finally(load), (e) => failure(ctx, e));
     (text === null ? by : field).focus();
   }
 

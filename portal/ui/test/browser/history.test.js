@@ -1,55 +1,31 @@
 // Charts over history in a real browser: the page from dist, and a portal that has nothing but a
 // fixed course of two devices.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
-import http from 'node:http';
 import { after, before, test } from 'node:test';
-import { launch } from './page.js';
+import { standIn } from './standin.js';
 
 const DAY = 86_400_000;
-const TYPES = { html: 'text/html', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' };
-const dist = new URL('../../dist/', import.meta.url);
 
-let server;
-let browser;
+let portal;
 let answer; // of a question {id, from, to, points}
 let asked = [];
 
 before(async () => {
-  server = http.createServer(async (req, res) => {
-    const url = new URL(req.url, 'http://portal');
-    const series = /^\/api\/v1\/devices\/([^/]+)\/series$/.exec(url.pathname);
-    if (series) {
-      const q = { id: series[1], ...Object.fromEntries(['from', 'to', 'points'].map((k) => [k, Number(url.searchParams.get(k))])) };
-      asked.push(q);
-      const a = answer(q);
-      res.writeHead(a.error ? 503 : 200, { 'Content-Type': 'application/json' });
-      return res.end(JSON.stringify(a));
-    }
-    const name = url.pathname === '/' ? 'index.html' : url.pathname.slice(1);
-    const body = await readFile(new URL(name, dist)).catch(() => null);
-    res.writeHead(body ? 200 : 404, { 'Content-Type': TYPES[name.split('.').at(-1)] ?? 'text/plain' });
-    res.end(body ?? '');
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  browser = await launch();
+  portal = await standIn(({ pathname, searchParams }) => {
+    const series = /^\/api\/v1\/devices\/([^/]+)\/series$/.exec(pathname);
+    if (!series) return null;
+    const q = { id: series[1], ...Object.fromEntries(['from', 'to', 'points'].map((k) => [k, Number(searchParams.get(k))])) };
+    asked.push(q);
+    const a = answer(q);
+    return [a.error ? 503 : 200, a];
+  });
 });
 
-after(async () => {
-  await browser?.close();
-  server?.closeAllConnections();
-  server?.close();
-});
+after(() => portal?.close());
 
-async function open(t, hash, lang = 'en-US') {
+function open(t, hash, lang = 'en-US') {
   asked = [];
-  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: lang });
-  t.after(() => context.close());
-  const page = await context.newPage();
-  page.on('pageerror', (e) => t.diagnostic(`page: ${e.message}`));
-  await page.goto(`http://127.0.0.1:${server.address().port}/${hash}`);
-  return page;
+  return portal.open(t, hash, { lang });
 }
 
 const drawn = (page) => page.evaluate(() => globalThis.iot.trends.get('temperature').data);

@@ -1,18 +1,12 @@
 // The shift log, notes on a device and saved views in a real browser: the page from dist, and a portal that
 // keeps them in memory, or has no database.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
-import http from 'node:http';
 import { after, before, test } from 'node:test';
-import { launch } from './page.js';
+import { standIn } from './standin.js';
 
-const TYPES = { html: 'text/html', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' };
-const dist = new URL('../../dist/', import.meta.url);
 const EVIL = '<img src=x onerror="globalThis.evil=1">\n3号泵';
 
-let server;
-let browser;
+let portal;
 let notes;
 let views;
 let away; // the database is
@@ -57,39 +51,21 @@ function answer(method, path, body, match) {
 }
 
 before(async () => {
-  server = http.createServer(async (req, res) => {
-    const { pathname } = new URL(req.url, 'http://portal');
-    if (/^\/api\/v1\/(shiftnotes|views|devices\/[^/]+\/notes)/.test(pathname)) {
-      let text = '';
-      for await (const part of req) text += part;
-      requests.push([req.method, pathname, text && JSON.parse(text)]);
-      const [status, body] = answer(req.method, pathname, text ? JSON.parse(text) : {}, req.headers['if-match']);
-      res.writeHead(status, { 'Content-Type': 'application/json' });
-      return res.end(JSON.stringify(body));
-    }
-    const name = pathname === '/' ? 'index.html' : pathname.slice(1);
-    const body = await readFile(new URL(name, dist)).catch(() => null);
-    res.writeHead(body ? 200 : 404, { 'Content-Type': TYPES[name.split('.').at(-1)] ?? 'text/plain' });
-    res.end(body ?? '');
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  browser = await launch();
+  portal = await standIn(async ({ pathname }, req) => {
+    if (!/^\/api\/v1\/(shiftnotes|views|devices\/[^/]+\/notes)/.test(pathname)) return null;
+    let text = '';
+    for await (const part of req) text += part;
+    const body = text && JSON.parse(text);
+    requests.push([req.method, pathname, body]);
+    return answer(req.method, pathname, body || {}, req.headers['if-match']);
+  });
 });
 
-after(async () => {
-  await browser?.close();
-  server?.closeAllConnections();
-  server?.close();
-});
+after(() => portal?.close());
 
-async function open(t, hash, { lang = 'en-US', width = 1440 } = {}) {
+function open(t, hash, { lang = 'en-US', width = 1440 } = {}) {
   [notes, views, away, requests] = [[], [], false, []];
-  const context = await browser.newContext({ viewport: { width, height: 844 }, locale: lang });
-  t.after(() => context.close());
-  const page = await context.newPage();
-  page.on('pageerror', (e) => t.diagnostic(`page: ${e.message}`));
-  await page.goto(`http://127.0.0.1:${server.address().port}/${hash}`);
-  return page;
+  return portal.open(t, hash, { lang, width, height: 844 });
 }
 
 async function write(page, text, by = '李工') {
@@ -152,7 +128,7 @@ test('a view is saved, opened and deleted by keys', async (t) => {
   await page.keyboard.press('Enter');
   await page.waitForFunction(() => document.querySelector('.dialog-error').textContent.includes('the name is taken'));
   await page.keyboard.press('Escape');
-  await page.goto(`http://127.0.0.1:${server.address().port}/#/overview`);
+  await page.goto(`${portal.at}/#/overview`);
   await page.click('[data-views]');
   await page.click('.view-row a');
   await page.waitForFunction(() => location.hash === '#/alarms?severity=critical');
