@@ -16,7 +16,7 @@ import (
 )
 
 // freeAddr returns an address on which nothing listens yet. Tests that use it do not run in
-// parallel: connections of the others could take the port.
+// parallel: a server of another could take the port.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	ln := listen(t)
