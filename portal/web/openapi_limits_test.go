@@ -41,7 +41,6 @@ func (r *rig) exchange(request string) (int, string) {
 }
 
 func TestRequestLimitsHaveErrorCodes(t *testing.T) {
-	t.Parallel()
 	r := start(t, nil)
 	const head = " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 	for name, c := range map[string]struct {
