@@ -84,7 +84,9 @@ type bridge struct {
 	done   chan error
 }
 
-// bridge starts a bridge. Changes are made to its options before.
+// bridge starts a bridge. Changes are made to its options before. The next one listens where it
+// listened, so a test that starts several does not run in parallel: a server of another could
+// take the port.
 func (p *cluster) bridge(wrap func(int32, lane.Producer) lane.Producer) *bridge {
 	p.t.Helper()
 	b := &bridge{t: p.t, reg: prometheus.NewRegistry(), done: make(chan error, 1)}

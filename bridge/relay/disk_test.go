@@ -61,6 +61,7 @@ func TestLostTailIsALossAndNothingIsDoubled(t *testing.T) {
 
 // Packs that the bridge never read are lost with the disk: only the heartbeats show it.
 func TestLossOfUnbridgedPacksIsSeenByHeartbeats(t *testing.T) {
+	t.Parallel()
 	p, want := newCluster(t), newExpected()
 	p.cfg.Batch = 20 // so that the bridge is busy soon
 	stuck := make(chan struct{})

@@ -21,6 +21,7 @@ func second(t *testing.T, leaf string) *gateway {
 }
 
 func TestSecondInstallationIsRefusedByTheHub(t *testing.T) {
+	t.Parallel()
 	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	first := newInstallation(t, "gw-a", "1111111111111111", b.LeafAddr(), want)
@@ -39,6 +40,7 @@ func TestSecondInstallationIsRefusedByTheHub(t *testing.T) {
 // An external hub lets both in. Whatever is asked of the gateway then is answered by
 // either, so it is not asked.
 func TestSecondInstallationAtAnExternalHubIsNotRead(t *testing.T) {
+	t.Parallel()
 	hub, err := server.NewServer(&server.Options{
 		ServerName: "external", Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, MaxPayload: 8 << 20,
 		LeafNode: server.LeafNodeOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT},

@@ -39,6 +39,7 @@ func newSharedPlant(t *testing.T) (*cluster, *expected, []*gateway, *bridge) {
 
 // A second bridge shares the lanes; then one of them is killed, as by a power cut.
 func TestKilledBridgeIsTakenOver(t *testing.T) {
+	t.Parallel()
 	p, want, gateways, survivor := newSharedPlant(t)
 	victim := spawn(t, p.cfg)
 	require.Eventually(t, func() bool { return survivor.metric("bridge_lanes_owned") == 2 }, waitTimeout, 20*time.Millisecond, "lanes are shared")
@@ -82,6 +83,7 @@ func kill(cmd *exec.Cmd) {
 // A bridge that is stopped by its host for a while must not go on where it was: its lanes
 // are another's.
 func TestFrozenBridgeIsFencedWhenItWakes(t *testing.T) {
+	t.Parallel()
 	p, want, gateways, survivor := newSharedPlant(t)
 	frozen := spawn(t, p.cfg)
 	survivor.reaches(2, "bridge_lanes_owned")

@@ -108,6 +108,7 @@ func TestFencedLaneIsLeftAndTakenAgain(t *testing.T) {
 }
 
 func TestDeadLetterTooLargeForKafkaHoldsUpNothing(t *testing.T) {
+	t.Parallel()
 	p, want := newCluster(t), newExpected()
 	p.cfg.Lanes = 1
 	f := &faults{failAt: map[int64]bool{1: true, 2: true}, err: fmt.Errorf("producing: %w", sarama.ErrMessageSizeTooLarge)}
@@ -126,6 +127,7 @@ func TestDeadLetterTooLargeForKafkaHoldsUpNothing(t *testing.T) {
 }
 
 func TestLineCutWhilePacksAreFetched(t *testing.T) {
+	t.Parallel()
 	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	l := newLine(t, b.LeafAddr())

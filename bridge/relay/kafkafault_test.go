@@ -49,6 +49,7 @@ var answers = map[kmsg.Key][]*kerr.Error{
 }
 
 func TestFaultsOfTheBrokersLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
 	for name, disturb := range map[string]func(c *kfake.Cluster){
 		"leaders move":      func(c *kfake.Cluster) { c.ShufflePartitionLeaders() },
 		"coordinators move": func(c *kfake.Cluster) { c.RehashCoordinators() },
@@ -63,6 +64,7 @@ func TestFaultsOfTheBrokersLoseAndDoubleNothing(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c, brokers := newBrokers(t)
 			p, want := newClusterAt(t, brokers), newExpected()
 			p.cfg.Batch = 50
@@ -99,6 +101,7 @@ func newProxy(t *testing.T, p *cluster) *kafkaproxy.Proxy {
 
 // The broker does its part, and the answer never arrives.
 func TestLostAnswersLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
 	p, want := newCluster(t), newExpected()
 	x := newProxy(t, p)
 	p.cfg.Batch = 50
@@ -126,6 +129,7 @@ func TestLostAnswersLoseAndDoubleNothing(t *testing.T) {
 // A bridge is killed at each point of a transaction; its successor finds what was
 // committed and goes on from there.
 func TestBridgeKilledAtEveryPointOfATransaction(t *testing.T) {
+	t.Parallel()
 	p, want := newCluster(t), newExpected()
 	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
@@ -179,6 +183,7 @@ func (p *cluster) within() context.Context {
 // A transaction that a dead bridge left open must not hold up read_committed readers, even
 // if no bridge takes its lanes.
 func TestReadersAreNotHeldUpByADeadBridge(t *testing.T) {
+	t.Parallel()
 	p, want := newCluster(t), newExpected()
 	h, err := hub.New(hub.Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)

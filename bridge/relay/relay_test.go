@@ -15,6 +15,7 @@ import (
 )
 
 func TestEveryReadingOnceAndInOrder(t *testing.T) {
+	t.Parallel()
 	p, want := newCluster(t), newExpected()
 	b := p.bridge(nil)
 	var gateways []*gateway

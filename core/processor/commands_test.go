@@ -56,6 +56,7 @@ func comment(device string, n int) *telemetry.AlarmCommand {
 // TestCommandsAreAppliedOnceAndInOrder sends each device its comments, each twice, while a
 // member joins, transactions are aborted, and the first member leaves.
 func TestCommandsAreAppliedOnceAndInOrder(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.createInput(4)
 	const devices, rounds = 12, 6
@@ -100,6 +101,7 @@ func TestCommandsAreAppliedOnceAndInOrder(t *testing.T) {
 // TestCommandsAreReadOnce checks that the offsets of the commands are in the transaction:
 // the next owner starts behind them.
 func TestCommandsAreReadOnce(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.createInput(2)
 	c := p.startReady()
@@ -116,6 +118,7 @@ func TestCommandsAreReadOnce(t *testing.T) {
 }
 
 func TestCommandMeetsTheAlarmAfterARestart(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	now := time.Now().UnixMilli()
 	c := p.startReady()
@@ -143,6 +146,7 @@ func TestCommandMeetsTheAlarmAfterARestart(t *testing.T) {
 }
 
 func TestInvalidCommandIsADeadLetterAndAudited(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.createInput(3)
 	c := p.startReady()
@@ -193,6 +197,7 @@ func TestInvalidCommandIsADeadLetterAndAudited(t *testing.T) {
 
 // TestEveryTransitionIsInTheAuditTrail compares the two topics.
 func TestEveryTransitionIsInTheAuditTrail(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	c := p.startReady()
 	now := time.Now().UnixMilli()

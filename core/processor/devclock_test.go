@@ -302,6 +302,7 @@ func TestOffsetInPlainWords(t *testing.T) {
 
 // TestWrongClocksAreLiveOnTheScreen goes through Kafka and the hub.
 func TestWrongClocksAreLiveOnTheScreen(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.createInput(1)
 	l := p.listen()

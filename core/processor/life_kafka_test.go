@@ -57,8 +57,10 @@ func receivedAt(r kafkatest.Record, at int64) kafkatest.Record {
 // readings that its gateway had kept, and its return; with the records of Kafka as they are, and
 // as they are after compaction has dropped old values and tombstones.
 func TestDeviceIsRemovedAndComesBackAsANewOne(t *testing.T) {
+	t.Parallel()
 	for _, compacted := range []bool{false, true} {
 		t.Run(fmt.Sprint("compacted ", compacted), func(t *testing.T) {
+			t.Parallel()
 			p := newEnv(t)
 			p.createInput(1)
 			if compacted { // Kafka deletes records at a test's request only where it may delete any
@@ -134,6 +136,7 @@ func (p *env) compact(removed string) {
 // TestRemovalIsAppliedOnceWhateverFails removes each of many devices, the command sent twice,
 // while members join and leave and transactions are aborted.
 func TestRemovalIsAppliedOnceWhateverFails(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.createInput(4)
 	const rounds, each = 6, 8
@@ -188,6 +191,7 @@ func TestRemovalIsAppliedOnceWhateverFails(t *testing.T) {
 // TestSilentDeviceIsForgottenAcrossRestarts starts with the record of a device that fell silent
 // 31 days ago.
 func TestSilentDeviceIsForgottenAcrossRestarts(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.createInput(1)
 	p.startReady().stop() // creates the topics
@@ -217,6 +221,7 @@ func TestSilentDeviceIsForgottenAcrossRestarts(t *testing.T) {
 // TestTwoPortalsLoseNoUpdate has two portals change a device at the same time: who was second
 // learns what the first has written.
 func TestTwoPortalsLoseNoUpdate(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.createInput(2)
 	c := p.startReady()

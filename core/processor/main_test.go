@@ -33,9 +33,8 @@ const waitTimeout = 60 * time.Second
 // defaultConfig returns the settings an empty environment gives.
 func defaultConfig(tb testing.TB) Config {
 	tb.Helper()
-	tb.Chdir(tb.TempDir()) // no .env
 	var cfg Config
-	require.NoError(tb, config.FromEnvironment(&cfg))
+	require.NoError(tb, config.Defaults(&cfg))
 	cfg.History.Mode = historian.Off // its tests are those of package historian
 	return cfg
 }

@@ -14,6 +14,7 @@ import (
 )
 
 func TestAlarmSurvivesRestart(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	now := time.Now().UnixMilli()
 	c := p.startReady()
@@ -32,6 +33,7 @@ func TestAlarmSurvivesRestart(t *testing.T) {
 }
 
 func TestLateReadingAfterRestartRaisesNothing(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	now := time.Now().UnixMilli()
 	c := p.startReady()
@@ -58,6 +60,7 @@ func excursions(devices int, from int64) (waves [][]kafkatest.Record) {
 }
 
 func TestNoAlertIsDoubledWhenMembersComeAndGo(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	const devices = 40
 	waves := excursions(devices, time.Now().UnixMilli()-60_000)
@@ -85,6 +88,7 @@ func TestNoAlertIsDoubledWhenMembersComeAndGo(t *testing.T) {
 // as a second owner of its partition would, at every other wave of readings: each time the
 // transaction fails, the work since the last one is repeated, and nothing is doubled.
 func TestFencedMemberStartsAgain(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.createInput(4)
 	const devices = 40
@@ -110,6 +114,7 @@ func TestFencedMemberStartsAgain(t *testing.T) {
 
 // TestFencedAtAnyMoment does the same at arbitrary moments.
 func TestFencedAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.createInput(4)
 	const devices = 40
@@ -171,6 +176,7 @@ func undetected(alerts []telemetry.Alert) []telemetry.Alert {
 // TestReplayGivesTheSameAlerts processes the same input twice, each time from zero and with
 // empty state topics.
 func TestReplayGivesTheSameAlerts(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	const devices = 20
 	for _, wave := range excursions(devices, time.Now().UnixMilli()-60_000) {

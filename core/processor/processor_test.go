@@ -69,6 +69,7 @@ func (l *screen) of(device string) []wire.FrameEntry {
 }
 
 func TestReadingsReachEveryOutput(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.cfg.HTTPAddr = "127.0.0.1:0"
 	l := p.listen()
@@ -159,6 +160,7 @@ func get(t *testing.T, url string) int {
 }
 
 func TestPoisonRecordIsADeadLetter(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.createInput(1)
 	c := p.startReady()
@@ -204,6 +206,7 @@ func TestPoisonRecordIsADeadLetter(t *testing.T) {
 }
 
 func TestBackfillRaisesNothingAndIsMarked(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	l := p.listen()
 	p.startReady()
@@ -243,6 +246,7 @@ func TestBackfillRaisesNothingAndIsMarked(t *testing.T) {
 }
 
 func TestSilentDeviceGoesOffline(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	c := p.startReady()
 	for range 10 {
@@ -259,6 +263,7 @@ func TestSilentDeviceGoesOffline(t *testing.T) {
 // TestAnnouncedOfflineKeepsTheValues checks that a message which only says that a device is
 // offline changes its presence and not its values on the screen.
 func TestAnnouncedOfflineKeepsTheValues(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	l := p.listen()
 	c := p.startReady()
@@ -282,6 +287,7 @@ func TestAnnouncedOfflineKeepsTheValues(t *testing.T) {
 }
 
 func TestReadingWithoutHeadersIsProcessed(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	l := p.listen()
 	p.startReady()

@@ -26,6 +26,7 @@ rules:
 // TestSensorsOfARoomAreComparedAcrossMembers has four sensors of a room in four partitions,
 // with two members: neither has three other sensors alone.
 func TestSensorsOfARoomAreComparedAcrossMembers(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.cfg.RulesFile = filepath.Join(t.TempDir(), "rules.yaml")
 	write(t, p.cfg.RulesFile, roomRule)

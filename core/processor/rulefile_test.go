@@ -32,6 +32,7 @@ func write(t *testing.T, file, text string) {
 }
 
 func TestRulesAreReadAgainWhileRunning(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	write(t, file, "rules: []\n")
@@ -69,6 +70,7 @@ func TestRulesAreReadAgainWhileRunning(t *testing.T) {
 
 // TestRulesBehindASymbolicLink is what Kubernetes does with a mounted ConfigMap.
 func TestRulesBehindASymbolicLink(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	version := func(name, text string) {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
@@ -177,6 +179,7 @@ func TestUnusableRulesFileChangesNothing(t *testing.T) {
 }
 
 func TestExplainShowsTheReadings(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.createInput(2)
 	c := p.startReady()
@@ -235,6 +238,7 @@ func (p *env) explain(a telemetry.Alert) (e wire.Explanation) {
 }
 
 func TestRulesCommand(t *testing.T) {
+	t.Chdir(t.TempDir()) // no .env
 	p := newEnv(t)
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	t.Setenv("KAFKA_BROKERS", p.cfg.Brokers[0])

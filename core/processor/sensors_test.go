@@ -36,6 +36,7 @@ rules:
 
 // TestAnySensorIsJudgedAndCounted takes sensors outside the contract through all stages.
 func TestAnySensorIsJudgedAndCounted(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.cfg.RulesFile = filepath.Join(t.TempDir(), "rules.yaml")
 	write(t, p.cfg.RulesFile, anyRules)

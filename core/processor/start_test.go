@@ -15,6 +15,8 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
+// freeAddr returns an address on which nothing listens yet. Tests that use it do not run in
+// parallel: a server of another could take the port.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	ln := listen(t)
@@ -63,6 +65,7 @@ func TestStartsBeforeKafkaAndHub(t *testing.T) {
 }
 
 func TestStopIsPromptWhateverIsAway(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	broker := kafkatest.Embedded(t, devkafka.Options{})
 	p.cfg.Brokers = []string{broker.Addr()}
@@ -97,6 +100,7 @@ func TestKafkaOutageIsRiddenOut(t *testing.T) {
 }
 
 func TestStateTopicsFollowTheInput(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.createInput(3)
 	c := p.startReady()
@@ -114,6 +118,7 @@ func TestStateTopicsFollowTheInput(t *testing.T) {
 }
 
 func TestPartitionsMustMatch(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.createInput(3)
 	require.NoError(t, kafka.EnsureTopics(t.Context(), discardLog(), p.cfg.Brokers,

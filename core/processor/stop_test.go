@@ -31,6 +31,7 @@ const (
 // never answers, or keeps answering that it is not ready. Run returns an error when a part
 // did not stop in time.
 func TestStopIsPromptWhateverKafkaIsAt(t *testing.T) {
+	t.Parallel()
 	silent := func(key int16, match func(kafkaproxy.Exchange) bool) func(*halfBroker) {
 		return func(b *halfBroker) { b.swallow(key, match) }
 	}

@@ -16,6 +16,7 @@ import (
 // TestScreensDoNotWaitForKafka: what the live stage shows is judged when it is in Kafka, and
 // not before.
 func TestScreensDoNotWaitForKafka(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	l := p.listen()
 	c := p.startReady()
@@ -38,6 +39,7 @@ func TestScreensDoNotWaitForKafka(t *testing.T) {
 
 // TestScreensAreLiveWithoutKafka: a core that never reached Kafka shows fresh readings.
 func TestScreensAreLiveWithoutKafka(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	l := p.listen()
 	p.cfg.Brokers = []string{"127.0.0.1:1"}
@@ -54,6 +56,7 @@ func TestScreensAreLiveWithoutKafka(t *testing.T) {
 // TestOrderOfThePathsChangesNoAlarm: the live path may be first, last, or not bring a reading
 // at all.
 func TestOrderOfThePathsChangesNoAlarm(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.startReady()
 	now := time.Now().UnixMilli()
@@ -89,6 +92,7 @@ func TestOrderOfThePathsChangesNoAlarm(t *testing.T) {
 // TestWhatTheLivePathDoesNotBringIsShownFromKafka: readings that waited in a gateway, and
 // those that came to Kafka without one.
 func TestWhatTheLivePathDoesNotBringIsShownFromKafka(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	l := p.listen()
 	p.startReady()

@@ -24,6 +24,7 @@ func in(unit, device string, ts int64, temperature float64) kafkatest.Record {
 }
 
 func TestUnitsAreConvertedBeforeAnythingIsCompared(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	l := p.listen()
 	c := p.startReady()
@@ -54,6 +55,7 @@ func TestUnitsAreConvertedBeforeAnythingIsCompared(t *testing.T) {
 }
 
 func TestAheadOfTheBacklogUnitsAreConvertedToo(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	l := p.listen()
 	p.startReady()
@@ -67,6 +69,7 @@ func TestAheadOfTheBacklogUnitsAreConvertedToo(t *testing.T) {
 }
 
 func TestCatalogueIsReadAgainWhileRunning(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	file := filepath.Join(t.TempDir(), "sensors.yaml")
 	write(t, file, "sensors: []\n")
@@ -99,6 +102,7 @@ func TestCatalogueIsReadAgainWhileRunning(t *testing.T) {
 // TestSettingsKeepTheirMeaningInAnyUnit: the ALERT_ variables are in °C, also in a plant
 // whose catalogue has temperatures in °F.
 func TestSettingsKeepTheirMeaningInAnyUnit(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	dir := t.TempDir()
 	p.cfg.Sensors.SensorsFile, p.cfg.RulesFile = filepath.Join(dir, "sensors.yaml"), filepath.Join(dir, "rules.yaml")

@@ -74,6 +74,7 @@ func of(device, kind string, event telemetry.AlarmEvent) func(*telemetry.Alert) 
 }
 
 func TestSilentDeviceIsAnAlarmUntilItSpeaks(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.beat("gw-a", nil)
 	c := p.startReady()
@@ -96,6 +97,7 @@ func TestSilentDeviceIsAnAlarmUntilItSpeaks(t *testing.T) {
 // the gateway's own while it is down, clear when the devices return with it, and are
 // unsuppressed for the one that stays silent.
 func TestGatewayDownIsOneAlarm(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	p.cfg.GatewaySilence = 5 * time.Second
 	p.createInput(4)
@@ -131,6 +133,7 @@ func TestGatewayDownIsOneAlarm(t *testing.T) {
 }
 
 func TestLedgerThatDoesNotBalanceIsAnAlarm(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	ledger := &wire.GatewayLedger{Gateway: "gw-b", Difference: 3, Duplicate: "instance 2"}
 	stop := p.beat("gw-b", ledger)
@@ -147,6 +150,7 @@ func TestLedgerThatDoesNotBalanceIsAnAlarm(t *testing.T) {
 // TestAThousandAlarmsAtOnceCostNoReading checks that every alarm is raised and the readings
 // behind them are processed.
 func TestAThousandAlarmsAtOnceCostNoReading(t *testing.T) {
+	t.Parallel()
 	p := newEnv(t)
 	l := p.listen()
 	c := p.startReady()

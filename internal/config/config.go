@@ -50,6 +50,11 @@ func Load(p Program, cfg any) error {
 	return FromEnvironment(cfg)
 }
 
+// Defaults fills cfg with what an empty environment without a .env gives. It reads neither,
+// so that tests in one process can run at the same time. A variable that is required and has
+// no default is an error.
+func Defaults(cfg any) error { return parse(cfg, map[string]string{}) }
+
 // FromEnvironment is Load without a command line, for programs that own their flags.
 func FromEnvironment(cfg any) error {
 	environ, err := godotenv.Read()

@@ -65,6 +65,19 @@ func TestDefaultsHoldWhereNothingIsSet(t *testing.T) {
 	require.Zero(t, cfg.internal)
 }
 
+func TestDefaultsAreThoseOfAnEmptyEnvironment(t *testing.T) {
+	inEmptyDir(t, "CFGTEST_DISK=file\n")
+	t.Setenv("CFGTEST_NETWORK_ADDR", "environment")
+	var cfg struct {
+		Network
+		Disk disk
+	}
+	require.NoError(t, Defaults(&cfg))
+	require.Equal(t, Network{Addr: "127.0.0.1:1", Servers: []string{"a:1", "b:2"}}, cfg.Network)
+	require.Equal(t, disk{Size: 1024}, cfg.Disk)
+	require.ErrorContains(t, Defaults(&program{}), "CFGTEST_MUST")
+}
+
 func TestEnvironmentWinsOverDotEnvWinsOverDefault(t *testing.T) {
 	inEmptyDir(t, "# a comment\nCFGTEST_MUST=file\nCFGTEST_INTERVAL=7s\nCFGTEST_SIZE=7\n")
 	t.Setenv("CFGTEST_INTERVAL", "9s")

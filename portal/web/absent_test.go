@@ -15,6 +15,7 @@ import (
 // TestAbsentNumbersAreAbsent compares a device that never reported its battery and signal
 // with one that reported zero.
 func TestAbsentNumbersAreAbsent(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	now := r.portal.model.Now()
 	described := func(id, info string) wire.FrameEntry {

@@ -51,6 +51,7 @@ func several(r *rig) {
 }
 
 func TestAlarmsAreFilteredByWhatTheyAre(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	several(r)
 	type alertsAnswer struct {
@@ -123,6 +124,7 @@ func TestAlarmsAreFilteredByWhatTheyAre(t *testing.T) {
 }
 
 func TestSummaryCoversTheOperatorsView(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	now := r.portal.model.Now()
 	for i := range 12 {
@@ -162,6 +164,7 @@ func TestSummaryCoversTheOperatorsView(t *testing.T) {
 }
 
 func TestHistoryAndAuditTrail(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	r.raise(alarm("a1", "d1", 2, telemetry.AlarmAcknowledged))
 	r.audited(
@@ -199,6 +202,7 @@ func TestHistoryAndAuditTrail(t *testing.T) {
 }
 
 func TestExplainAsksCore(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	r.raise(alarm("a1", "d1", 1, telemetry.AlarmUnacknowledged))
 	require.Contains(t, r.refused("/api/v1/alerts/a1/explain", http.StatusServiceUnavailable, "explain_unavailable"), "unreachable")
@@ -233,6 +237,7 @@ func TestExplainAsksCore(t *testing.T) {
 }
 
 func TestGatewaysShowTheirLedger(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	send := func(subject string, data []byte, err error) {
 		t.Helper()

@@ -62,6 +62,7 @@ func populate(r *rig) (now int64) {
 }
 
 func TestDevicesAreFilteredSortedAndPaged(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	now := populate(r)
 	r.raise(
@@ -120,6 +121,7 @@ func TestDevicesAreFilteredSortedAndPaged(t *testing.T) {
 }
 
 func TestDeviceShowsItsReadingAndItsAge(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	now := populate(r)
 	r.raise(alert("x", "a05", telemetry.SeverityHigh, telemetry.AlertActive, now))
@@ -147,6 +149,7 @@ func TestDeviceShowsItsReadingAndItsAge(t *testing.T) {
 }
 
 func TestAlertsAreFilteredAndOrdered(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	r.raise(
 		alert("old", "d1", telemetry.SeverityHigh, telemetry.AlertActive, 100),
@@ -190,6 +193,7 @@ func TestAlertsAreFilteredAndOrdered(t *testing.T) {
 }
 
 func TestBadParametersAreNamed(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	for path, word := range map[string]string{
 		"/api/v1/devices?limit=0":         "limit",
@@ -212,6 +216,7 @@ func TestBadParametersAreNamed(t *testing.T) {
 }
 
 func TestGatewaysShowTheirAge(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	hb, err := wire.GatewayStatus{
 		Gateway: "gw-a", Building: "A栋", Time: r.portal.model.Now() - 60_000, BufferBytes: 25, BufferLimit: 100, LastSeq: 7,
@@ -237,6 +242,7 @@ func TestGatewaysShowTheirAge(t *testing.T) {
 }
 
 func TestStatsAgreeWithWhatHappened(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	ws := r.connect(r.portal.Addr())
 	require.NoError(t, ws.WriteJSON(map[string]string{"type": "subscribe_all"}))

@@ -114,6 +114,7 @@ func (c *talk) until(texts ...string) {
 }
 
 func TestAsyncAPIDescribesWhatIsSent(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *Options) { o.Dashboard = dashboard.Limits{Every: 50 * time.Millisecond} })
 	now := populate(r)
 	hb, err := wire.GatewayStatus{Gateway: "gw-a", Building: "A栋", Time: now, BufferLimit: 100}.Encode()
@@ -199,6 +200,7 @@ func (r *rig) dashboard() *websocket.Conn {
 }
 
 func TestSubprotocolIsNegotiated(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	for offered, want := range map[string]string{
 		"": "", "iot.v1.json": "iot.v1.json", "other, iot.v1.json": "iot.v1.json", "other": "refused", "iot.v2.json,graphql-ws": "refused", "IOT.V1.JSON": "refused",

@@ -112,6 +112,7 @@ func outcome(c telemetry.AlarmCommand, o telemetry.Outcome, revision int64) tele
 }
 
 func TestCommandReachesKafkaAndItsOutcomeComesBack(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *Options) { // more partitions than usual: commands follow the readings
 		c := o.Config
 		require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), c.Brokers, kafka.Topic{Name: c.DeviceData, Partitions: 13}))
@@ -158,6 +159,7 @@ func TestCommandReachesKafkaAndItsOutcomeComesBack(t *testing.T) {
 }
 
 func TestCommandWithoutAnswerIsPending(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *Options) { o.AnswerWithin = 50 * time.Millisecond })
 	r.raise(alarm("a1", "d1", 1, telemetry.AlarmUnacknowledged))
 	const body = `{"by":"x","command_id":"c-1"}`
@@ -205,6 +207,7 @@ func TestCommandsWithoutKafkaAreRefused(t *testing.T) {
 }
 
 func TestManyAlarmsAreCommandedAtOnce(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	shelved := alarm("s1", "d3", 1, telemetry.AlarmUnacknowledged)
 	shelved.Shelved = &telemetry.Shelved{By: "x", Until: 1}
@@ -257,6 +260,7 @@ func TestManyAlarmsAreCommandedAtOnce(t *testing.T) {
 }
 
 func TestTooManyAlarmsAreNotCommanded(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	for i := range mostCommands + 1 {
 		raw, err := json.Marshal(alarm(fmt.Sprintf("a%04d", i), "d1", 1, telemetry.AlarmUnacknowledged))
@@ -276,6 +280,7 @@ func TestTooManyAlarmsAreNotCommanded(t *testing.T) {
 }
 
 func TestBadCommandsNameTheField(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	r.raise(alarm("a1", "d1", 1, telemetry.AlarmUnacknowledged))
 	long := strings.Repeat("x", 2000)
@@ -335,6 +340,7 @@ func TestBadCommandsNameTheField(t *testing.T) {
 }
 
 func TestProxyNamesTheOperator(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *Options) { o.AnswerWithin = time.Millisecond })
 	r.raise(alarm("a1", "d1", 1, telemetry.AlarmUnacknowledged))
 	a := r.post("/api/v1/alerts/a1/acknowledge", `{"by":"another"}`, headerOperator, "proxied", "Origin", "http://127.0.0.1:1")
@@ -345,6 +351,7 @@ func TestProxyNamesTheOperator(t *testing.T) {
 }
 
 func TestCommandOverTheWebSocketShowsInAnotherTab(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	mine, other := r.connect(r.portal.Addr()), r.connect(r.portal.WSAddr())
 	require.NoError(t, other.WriteJSON(map[string]string{"type": "subscribe_all"}))

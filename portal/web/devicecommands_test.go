@@ -63,6 +63,7 @@ func (r *rig) known(id string) {
 }
 
 func TestDeviceGetsItsName(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	r.known("d1")
 	got := r.asking(http.MethodPatch, "/api/v1/devices/d1", `{"by":"李工","command_id":"c-1","name":"东泵","tags":["pump"],"if_revision":0}`)
@@ -90,6 +91,7 @@ func TestDeviceGetsItsName(t *testing.T) {
 }
 
 func TestDeviceThatSomebodyElseChangedIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	r.known("d1")
 	got := r.asking(http.MethodPatch, "/api/v1/devices/d1", `{"name":"东泵","if_revision":1}`, headerOperator, "李工")
@@ -107,6 +109,7 @@ func TestDeviceThatSomebodyElseChangedIsLeftAlone(t *testing.T) {
 }
 
 func TestDeviceIsRemoved(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	now := r.portal.model.Now()
 	r.publish("gw-a", sensing("d1", now, 0, `"co2":{"value":1}`))
@@ -134,6 +137,7 @@ func TestDeviceIsRemoved(t *testing.T) {
 }
 
 func TestDeviceCommandWithoutAnAnswerIsPending(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *Options) { o.AnswerWithin = time.Millisecond })
 	r.known("d1")
 	a := r.ask(http.MethodDelete, "/api/v1/devices/d1", `{"by":"li","note":"replaced"}`)
@@ -145,6 +149,7 @@ func TestDeviceCommandWithoutAnAnswerIsPending(t *testing.T) {
 }
 
 func TestBadDeviceCommandsAreRefused(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	r.known("d1")
 	const d1 = "/api/v1/devices/d1"

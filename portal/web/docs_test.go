@@ -14,6 +14,7 @@ import (
 )
 
 func TestDocsRequestNothingElsewhere(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	for _, path := range []string{docsPath, docsPath + "/"} {
 		a := r.get(path)
@@ -65,6 +66,7 @@ func TestPackedFilesOfTheBundleAreServedBothWays(t *testing.T) {
 }
 
 func TestNoPathLeadsOutOfTheDocs(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	for _, target := range []string{
 		"/api/docs/../../../etc/passwd", "/api/docs/..%2f..%2fgo.mod", "/api/docs/%2e%2e/%2e%2e/go.mod", `/api/docs/..\docs.go`, "/api/docs/docs.go",

@@ -72,6 +72,7 @@ var journalAnswers = map[string][]string{
 }
 
 func TestJournalFromTheDatabase(t *testing.T) {
+	t.Parallel()
 	r := start(t, withStore(filepath.Join(t.TempDir(), "portal.db")))
 	r.raise(pastAlarms()...)
 	r.storeFilled()
@@ -103,6 +104,7 @@ func TestJournalFromTheDatabase(t *testing.T) {
 }
 
 func TestJournalFromMemory(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	r.raise(pastAlarms()...)
 	for query, want := range journalAnswers {
@@ -132,6 +134,7 @@ func (r *rig) rows(path string) [][]string {
 }
 
 func TestThePastAsFilesForSpreadsheets(t *testing.T) {
+	t.Parallel()
 	r := start(t, withStore(filepath.Join(t.TempDir(), "portal.db")))
 	r.raise(pastAlarms()...)
 	var records []kafkatest.Record
@@ -175,6 +178,7 @@ func TestThePastAsFilesForSpreadsheets(t *testing.T) {
 }
 
 func TestAuditTrailIsLongerThanMemory(t *testing.T) {
+	t.Parallel()
 	r := start(t, withStore(filepath.Join(t.TempDir(), "portal.db")))
 	r.audited(
 		telemetry.AuditEntry{Time: 1, DeviceID: "d1", Building: "A栋", Rule: "hot", AlertType: "t", AlertID: "a1", Revision: 1, Event: telemetry.EventRaised},
@@ -209,6 +213,7 @@ func TestAuditTrailIsLongerThanMemory(t *testing.T) {
 
 // TestPortalWithoutItsDatabase has a file in the place of the database's directory.
 func TestPortalWithoutItsDatabase(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	require.NoError(t, os.WriteFile(dir, []byte("in the way"), 0o600))
 	r := start(t, func(o *Options) { o.Config.StorePath = filepath.Join(dir, "portal.db") })

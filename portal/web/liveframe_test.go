@@ -15,6 +15,7 @@ import (
 // Anyone who reaches the hub can publish a live frame; a forged one must not break the
 // answers that hold its payload, or invent devices.
 func TestForgedLiveFrameBreaksNoAnswer(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	now := time.Now().UnixMilli()
 	forged := func(id, payload string) wire.FrameEntry {
@@ -36,6 +37,7 @@ func TestForgedLiveFrameBreaksNoAnswer(t *testing.T) {
 
 // A forged reading that comes with values has no text that could be passed on.
 func TestForgedTextBesideValuesBreaksNoAnswer(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	now := time.Now().UnixMilli()
 	forged := reading("evil", "A栋", now)

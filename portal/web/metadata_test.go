@@ -58,6 +58,7 @@ func (r *rig) names(path string) []string {
 }
 
 func TestViewsAreSavedAndNobodyOverwritesAnother(t *testing.T) {
+	t.Parallel()
 	r := keeping(t)
 	const path = "/api/v1/views"
 	a := r.ask(http.MethodPost, path, `{"by":"李工","name":"未确认","page":"alarms","query":"state=unacknowledged&building=A%E6%A0%8B"}`)
@@ -95,6 +96,7 @@ func TestViewsAreSavedAndNobodyOverwritesAnother(t *testing.T) {
 }
 
 func TestOneOfManyConcurrentChangesApplies(t *testing.T) {
+	t.Parallel()
 	r := keeping(t)
 	v := into[viewAnswer](t, r.ask(http.MethodPost, "/api/v1/views", `{"by":"a","name":"x","page":"alarms"}`), http.StatusOK)
 	var replies []<-chan reply
@@ -116,6 +118,7 @@ func TestOneOfManyConcurrentChangesApplies(t *testing.T) {
 }
 
 func TestBadDocumentsAreRefusedWithTheirField(t *testing.T) {
+	t.Parallel()
 	r := keeping(t)
 	long := strings.Repeat("x", 2049)
 	for path, bodies := range map[string]map[string]string{
@@ -174,6 +177,7 @@ func TestBadDocumentsAreRefusedWithTheirField(t *testing.T) {
 }
 
 func TestDashboards(t *testing.T) {
+	t.Parallel()
 	r := keeping(t)
 	const tiles = `[{"type":"chart","title":"温度","query":"device_id=d1","width":6},{"type":"text","text":"<b>"}]`
 	d := into[dashboardAnswer](t, r.ask(http.MethodPost, "/api/v1/dashboards", `{"by":"李工","id":"main","name":"冷冻站","scope":"own","description":"x","tiles":`+tiles+`}`), http.StatusOK)
@@ -192,6 +196,7 @@ func TestDashboards(t *testing.T) {
 }
 
 func TestShiftNotesAreCorrectedAndSignedButNeverChanged(t *testing.T) {
+	t.Parallel()
 	r := keeping(t)
 	const path = "/api/v1/shiftnotes"
 	write := func(body string) shiftNoteItem {
@@ -246,6 +251,7 @@ func TestShiftNotesAreCorrectedAndSignedButNeverChanged(t *testing.T) {
 }
 
 func TestNotesOnDevicesKeepWhatTheyWere(t *testing.T) {
+	t.Parallel()
 	r := keeping(t)
 	r.known("d1")
 	const path = "/api/v1/devices/d1/notes"
@@ -270,6 +276,7 @@ func TestNotesOnDevicesKeepWhatTheyWere(t *testing.T) {
 }
 
 func TestRegistryHasEveryDeviceEver(t *testing.T) {
+	t.Parallel()
 	r := keeping(t)
 	r.known("d1")
 	r.publish("gw-a", reading("d2", "A栋", r.portal.model.Now()))
@@ -312,6 +319,7 @@ func TestRegistryHasEveryDeviceEver(t *testing.T) {
 
 // TestNothingSavedIsLostWithTheFile damages and deletes the database's file.
 func TestNothingSavedIsLostWithTheFile(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "portal.db")
 	r := start(t, withStore(path))
 	r.known("d1")
@@ -366,6 +374,7 @@ func TestNothingSavedIsLostWithTheFile(t *testing.T) {
 
 // TestNotesAreTakenWhileTheDatabaseIsAway has a file in the place of the database's directory.
 func TestNotesAreTakenWhileTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	require.NoError(t, os.WriteFile(dir, []byte("in the way"), 0o600))
 	r := start(t, func(o *Options) {
@@ -389,6 +398,7 @@ func TestNotesAreTakenWhileTheDatabaseIsAway(t *testing.T) {
 }
 
 func TestPortalWithoutADatabaseKeepsNoNotes(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	r.known("d1")
 	for _, path := range []string{"/api/v1/shiftnotes", "/api/v1/views/x", "/api/v1/registry", "/api/v1/registry/d1", "/api/v1/devices/d1/notes/x/history"} {

@@ -67,6 +67,7 @@ func TestRequestLimitsHaveErrorCodes(t *testing.T) {
 }
 
 func TestOtherMethodsAreRefused(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	r.raise(alarm("a1", "d1", 1, telemetry.AlarmUnacknowledged))
 	const head = " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
@@ -82,6 +83,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 }
 
 func TestPanicsRevealNothing(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	app := r.portal.newApp()
 	app.Get("/text", func(*fiber.Ctx) error { panic("secret") })

@@ -19,6 +19,7 @@ import (
 )
 
 func TestEveryRouteIsInTheDocument(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	var doc struct {
 		OpenAPI string
@@ -51,6 +52,7 @@ func TestEveryRouteIsInTheDocument(t *testing.T) {
 }
 
 func TestDocumentIsConsistent(t *testing.T) {
+	t.Parallel()
 	k, err := theContract()
 	require.NoError(t, err)
 	ids := map[string]bool{}
@@ -184,6 +186,7 @@ func TestClientFailsOnAWrongAnswer(t *testing.T) {
 }
 
 func TestOnlyDocumentedParametersAreAccepted(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	now := populate(r)
 	r.raise(alarm("a1", "a00", 1, telemetry.AlarmUnacknowledged))

@@ -38,6 +38,7 @@ func (r *rig) present() (names []string) {
 }
 
 func TestOperatorsAtTheScreensAreListed(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	require.Empty(t, r.present())
 	r.connect(r.portal.Addr()) // a program

@@ -44,6 +44,7 @@ func startPrometheus(t *testing.T) *httptest.Server {
 // TestPortalIsAPrometheus: what Prometheus' client sends reaches the historian as it is, and the answer
 // comes back.
 func TestPortalIsAPrometheus(t *testing.T) {
+	t.Parallel()
 	h := startPrometheus(t)
 	r := start(t, func(o *Options) { o.Config.HistoryURL = h.URL })
 	a := r.get("/prom/api/v1/query?query=sum%28x%29&time=5")
@@ -83,6 +84,7 @@ func TestPortalIsAPrometheus(t *testing.T) {
 
 // TestPortalWithoutHistorian: the errors are such as clients of Prometheus understand.
 func TestPortalWithoutHistorian(t *testing.T) {
+	t.Parallel()
 	h := startPrometheus(t)
 	off, away := start(t, nil), start(t, func(o *Options) { o.Config.HistoryURL = h.URL })
 	h.Close()

@@ -40,6 +40,7 @@ func TestCallerIsTheClientOfTrustedProxies(t *testing.T) {
 }
 
 func TestConnectionsAreCountedByCaller(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *Options) {
 		o.Config.MaxPerAddress, o.Config.TrustedProxies = 1, []string{"127.0.0.1"}
 	})

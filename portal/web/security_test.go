@@ -41,6 +41,7 @@ func (r *rig) raw(line string, header ...string) answer {
 }
 
 func TestNoPathLeadsOutOfTheBundle(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	for _, target := range []string{
 		"/../../../../etc/passwd", "/..%2f..%2f..%2fetc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/%252e%252e%252fetc/passwd", `/..\..\etc\passwd`, "/..%5c..%5cgo.mod",
@@ -56,6 +57,7 @@ func TestNoPathLeadsOutOfTheBundle(t *testing.T) {
 }
 
 func TestMessageRateIsASetting(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *Options) { o.Config.MessageRate = 0.2 }) // two at once
 	for _, ws := range []*websocket.Conn{r.dashboard(), r.connect(r.portal.Addr())} {
 		for range 5 {
@@ -68,6 +70,7 @@ func TestMessageRateIsASetting(t *testing.T) {
 }
 
 func TestLongMessageEndsADashboardToo(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	ws := r.dashboard()
 	require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(strings.Repeat("x", 70_000))))
@@ -154,6 +157,7 @@ func TestCompressedBodyIsRefusedBeforeItIsUnpacked(t *testing.T) {
 // TestForeignHostIsRefused is DNS rebinding: a page at evil.example whose name was made to
 // resolve to the portal is same-origin to its browser.
 func TestForeignHostIsRefused(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *Options) { o.Config.Hosts = []string{"Portal.example.com", " 203.0.113.7"} })
 	_, port, err := net.SplitHostPort(r.portal.Addr())
 	require.NoError(t, err)
@@ -207,6 +211,7 @@ func TestHostsFollowWhereThePortalListens(t *testing.T) {
 // TestForwardedHeadersCountFromTrustedProxiesOnly has no proxy at first, then one that is
 // this machine.
 func TestForwardedHeadersCountFromTrustedProxiesOnly(t *testing.T) {
+	t.Parallel()
 	const evil, good = "evil.example", "portal.example.com"
 	attack := func(r *rig, forwardedHost, origin string) (post answer, socket int, page answer) {
 		post = r.send(http.MethodPost, "/api/v1/alerts/a1/acknowledge", []byte(`{"by":"x"}`),
@@ -240,6 +245,7 @@ func TestForwardedHeadersCountFromTrustedProxiesOnly(t *testing.T) {
 
 // TestClientCannotForwardForAnother is a proxy that appends with a second line, as HAProxy does.
 func TestClientCannotForwardForAnother(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *Options) {
 		o.Config.MaxPerAddress, o.Config.TrustedProxies = 1, []string{"127.0.0.1"}
 	})

@@ -54,6 +54,7 @@ func mixed(r *rig) (now int64) {
 }
 
 func TestSensorsOfThePlantAndOfTheCatalogue(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	mixed(r)
 	var got list[sensor]
@@ -116,6 +117,7 @@ func TestLimitsAreThoseOfTheLastAnswer(t *testing.T) {
 }
 
 func TestLimitsAreAskedForAtTheStart(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *Options) {
 		nc, err := nats.Connect(o.Config.HubURL)
 		require.NoError(t, err)
@@ -133,6 +135,7 @@ func TestLimitsAreAskedForAtTheStart(t *testing.T) {
 }
 
 func TestFileOfSensorsIsReloaded(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "sensors.yaml")
 	write := func(text string) { require.NoError(t, os.WriteFile(path, []byte(text), 0o600)) }
 	write("version: 1\nsensors:\n  - {kind: glow, unit: blip, zh: 光, en: Glow}\n")
@@ -156,6 +159,7 @@ func TestFileOfSensorsIsReloaded(t *testing.T) {
 }
 
 func TestDevicesBySensorNameAndTag(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	mixed(r)
 	r.described(
@@ -205,6 +209,7 @@ func TestDevicesBySensorNameAndTag(t *testing.T) {
 }
 
 func TestDeviceShowsItsClockItsNameAndItsFlaws(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	now := mixed(r)
 	r.described(telemetry.DeviceMeta{DeviceID: "odd", Name: "Odd", Tags: []string{"x"}, Revision: 1})
@@ -227,6 +232,7 @@ func TestDeviceShowsItsClockItsNameAndItsFlaws(t *testing.T) {
 }
 
 func TestExportHasAColumnForEachSensor(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	mixed(r)
 	rows := func(query string) (out []map[string]string, head []string) {

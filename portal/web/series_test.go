@@ -58,6 +58,7 @@ func startHistorian(t *testing.T, answer func(q *history.Query) (history.Series,
 }
 
 func TestDeviceSeries(t *testing.T) {
+	t.Parallel()
 	h := startHistorian(t, func(q *history.Query) (history.Series, int) {
 		if len(q.Devices) == 1 && q.Devices[0] == "d1" {
 			return history.Series{DeviceID: "d1", StepMS: 5000, IntervalMS: 5000, Begins: 7, Time: []int64{10_000, 15_000}, Values: map[string]history.Column{
@@ -92,6 +93,7 @@ func TestDeviceSeries(t *testing.T) {
 
 // TestWithoutHistory: what is refused says what to do.
 func TestWithoutHistory(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	now := r.portal.model.Now()
 	r.publish("gw-a", reading("d1", "A栋", now))
@@ -101,6 +103,7 @@ func TestWithoutHistory(t *testing.T) {
 }
 
 func TestHistoryThatGivesNoAnswer(t *testing.T) {
+	t.Parallel()
 	h := startHistorian(t, func(*history.Query) (history.Series, int) { return history.Series{}, http.StatusServiceUnavailable })
 	r := start(t, func(o *Options) { o.Config.HistoryURL = h.URL })
 	r.refused("/api/v1/devices/d1/series", http.StatusServiceUnavailable, "history_unavailable")
@@ -111,6 +114,7 @@ func TestHistoryThatGivesNoAnswer(t *testing.T) {
 
 // TestReadingsAreExported: what the historian sends, and no export that ended early looks complete.
 func TestReadingsAreExported(t *testing.T) {
+	t.Parallel()
 	h := startHistorian(t, nil)
 	r := start(t, func(o *Options) { o.Config.HistoryURL = h.URL })
 	a := r.get("/api/v1/devices/d1/readings.csv?parameters=co2")
@@ -142,6 +146,7 @@ func tooMany() string {
 }
 
 func TestBuildingSeries(t *testing.T) {
+	t.Parallel()
 	h := startHistorian(t, func(q *history.Query) (history.Series, int) {
 		if q.Buildings[0] != "A栋" {
 			return history.Series{}, http.StatusOK
@@ -178,6 +183,7 @@ func TestBuildingSeries(t *testing.T) {
 }
 
 func TestAlertTrend(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	now := r.portal.model.Now()
 	r.raise(alert("1", "a", telemetry.SeverityHigh, telemetry.AlertActive, now),
@@ -194,6 +200,7 @@ func TestAlertTrend(t *testing.T) {
 }
 
 func TestExportIsExactlyWhatIsFiltered(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	now := populate(r)
 	evil := reading("-cmd", "=cmd|' /C calc'!A0", now)

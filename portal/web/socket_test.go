@@ -17,6 +17,7 @@ import (
 // The handshake is checked by us: the library would allow every origin and answer every
 // fault with 426.
 func TestIncompleteHandshakeIsRefusedBeforeTheUpgrade(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	good := map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
 	for _, c := range []struct {

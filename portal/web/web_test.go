@@ -23,6 +23,7 @@ import (
 )
 
 func TestReadingAndAlertReachBothPorts(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	require.NotEqual(t, r.portal.Addr(), r.portal.WSAddr())
 	for _, addr := range []string{r.portal.Addr(), r.portal.WSAddr()} {
@@ -42,6 +43,7 @@ func TestReadingAndAlertReachBothPorts(t *testing.T) {
 }
 
 func TestConnectionLimitIsOverBothPorts(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *Options) { o.Config.MaxConnections = 2 })
 	a, b := r.connect(r.portal.Addr()), r.connect(r.portal.WSAddr())
 	for _, ws := range []*websocket.Conn{a, b} { // let in, not only connected
@@ -56,6 +58,7 @@ func TestConnectionLimitIsOverBothPorts(t *testing.T) {
 }
 
 func TestShutdownClosesWith4001(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	ws := r.connect(r.portal.Addr())
 	require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(`{}`)))
@@ -69,6 +72,7 @@ func TestShutdownClosesWith4001(t *testing.T) {
 }
 
 func TestOriginsThatMayConnect(t *testing.T) {
+	t.Parallel()
 	r := start(t, func(o *Options) {
 		o.Config.AllowedOrigins, o.Config.Hosts = []string{"https://wall.example.com"}, []string{"plant.example.com"}
 	})
@@ -114,6 +118,7 @@ func TestOriginsThatMayConnect(t *testing.T) {
 }
 
 func TestWebSocketPathServesNothingElse(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	r.refused("/ws", http.StatusUpgradeRequired, "upgrade_required")
 	a := r.get("/ws", "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13")
@@ -122,6 +127,7 @@ func TestWebSocketPathServesNothingElse(t *testing.T) {
 }
 
 func TestOperationsRoutes(t *testing.T) {
+	t.Parallel()
 	own := prometheus.NewRegistry()
 	own.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "another_program", Help: "x"}))
 	r := start(t, func(o *Options) { o.Registry = own })
@@ -141,6 +147,7 @@ func TestOperationsRoutes(t *testing.T) {
 }
 
 func TestPageAndItsHeaders(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	a := r.get("/")
 	require.Equal(t, http.StatusOK, a.status)
@@ -158,6 +165,7 @@ func TestPageAndItsHeaders(t *testing.T) {
 }
 
 func TestNothingOutsideTheBundleIsServed(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	for _, path := range []string{
 		"/nothing", "/../main.go", "/..%2f..%2fgo.mod", "/%2e%2e/%2e%2e/etc/passwd", "/.gitkeep", "/.env", "//etc/passwd", "/index.html/", "/api", "/api/v2/devices",
@@ -167,6 +175,7 @@ func TestNothingOutsideTheBundleIsServed(t *testing.T) {
 }
 
 func TestErrorsRevealNoInternals(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	app := r.portal.newApp()
 	app.Get("/panic", func(*fiber.Ctx) error { panic("secret") })
@@ -267,6 +276,7 @@ func TestConfigNamesTheVariable(t *testing.T) {
 }
 
 func TestPortalStopsInTimeWithRequestsOpen(t *testing.T) {
+	t.Parallel()
 	r := start(t, nil)
 	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", r.portal.Addr())
 	require.NoError(t, err)
