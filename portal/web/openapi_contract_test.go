@@ -23,8 +23,6 @@ import (
 // contract checks answers against the OpenAPI document. It is the transport of a rig's client, so
 // every answer in a test is checked: one that violates the document fails the request.
 type contract struct {
-	next http.RoundTripper
-
 	mu       sync.Mutex
 	doc      map[string]any
 	compiler *jsonschema.Compiler
@@ -42,7 +40,7 @@ var theContract = sync.OnceValues(func() (*contract, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &contract{compiler: jsonschema.NewCompiler(), next: nil}
+	k := &contract{compiler: jsonschema.NewCompiler()}
 	k.doc, _ = doc.(map[string]any)
 	return k, k.compiler.AddResource("openapi.json", doc)
 })
@@ -176,11 +174,16 @@ func (k *contract) at(ptr string) any {
 	return v
 }
 
+// compile returns the schema at a JSON pointer. All tests share the compiler.
+func (k *contract) compile(ptr string) (*jsonschema.Schema, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.compiler.Compile("openapi.json#" + escaped(ptr))
+}
+
 // holds validates JSON against the schema at a JSON pointer.
 func (k *contract) holds(ptr string, body []byte) error {
-	k.mu.Lock()
-	schema, err := k.compiler.Compile("openapi.json#" + escaped(ptr))
-	k.mu.Unlock()
+	schema, err := k.compile(ptr)
 	if err != nil {
 		return err
 	}

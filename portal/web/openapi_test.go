@@ -77,7 +77,7 @@ func TestDocumentIsConsistent(t *testing.T) {
 			require.NotNil(t, k.at(strings.TrimPrefix(to, "#")), "%s leads nowhere", to)
 		}
 		if strings.HasSuffix(ptr, "/schema") || strings.Count(ptr, "/") == 3 && strings.HasPrefix(ptr, "/components/schemas/") {
-			_, err := k.compiler.Compile("openapi.json#" + escaped(ptr))
+			_, err := k.compile(ptr)
 			require.NoError(t, err, ptr)
 		}
 		if strings.HasPrefix(ptr, "/components/schemas/") && v["properties"] != nil && !strings.Contains(ptr, "/Reading") && !strings.HasSuffix(ptr, "/Alert") {
