@@ -54,6 +54,7 @@ type Archive struct {
 	decoders  sync.Pool
 	setAside  atomic.Int64 // damaged files
 	share     atomic.Int64 // values that each head may have
+	least     atomic.Int64 // number of the first day that was not removed for its size
 	rebuild   chan struct{}
 
 	flushing chan struct{} // full during a flush, which alone uses encoder
@@ -110,6 +111,11 @@ func (a *Archive) findDays() error {
 	if err != nil {
 		return fmt.Errorf("reading the catalogue: %w", err)
 	}
+	removed, err := a.catalogue.givenUp(a.life)
+	if err != nil {
+		return fmt.Errorf("reading the catalogue: %w", err)
+	}
+	a.least.Store(removed + 1)
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".db")
 		if !ok {
@@ -210,12 +216,13 @@ func (a *Archive) dayFor(number int64) (*day, error) {
 	return d, nil
 }
 
-// oldest returns the number of the oldest day that is kept by age.
+// oldest returns the number of the oldest day that may be kept.
 func (a *Archive) oldest() int64 {
+	least := a.least.Load()
 	if a.o.Retention == 0 {
-		return 0
+		return least
 	}
-	return a.now().Add(-a.o.Retention).UnixMilli() / dayMS
+	return max(least, a.now().Add(-a.o.Retention).UnixMilli()/dayMS)
 }
 
 // between returns the files of a range of days, oldest first.

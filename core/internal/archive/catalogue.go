@@ -24,11 +24,12 @@ create table if not exists devices (name text primary key, partition integer not
 create index if not exists devices_of_partition on devices (partition);
 create table if not exists files (day integer not null, partition integer not null, next integer not null, primary key (day, partition)) without rowid, strict;
 create table if not exists lost (day integer primary key) strict;
+create table if not exists removed (day integer primary key) strict;
 ` + entriesSchema
 
 // catalogue is the file with what belongs to no single day: the position of each partition, what is
 // known of devices and which sensors they have had, the positions that files of days must have at least, so that one which lost its
-// newest pages is found, and the days whose files were damaged.
+// newest pages is found, the days whose files were damaged, and the newest day that was removed for its size.
 type catalogue struct {
 	identity
 
@@ -185,6 +186,26 @@ func (c *catalogue) forget(ctx context.Context, number int64, lost bool) error {
 		}
 		return err
 	})
+}
+
+// giveUp notes that a day is removed for its size: neither it nor an earlier one comes back with late
+// readings, of which it would have a few.
+func (c *catalogue) giveUp(ctx context.Context, number int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return inTx(ctx, c.db, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `delete from removed where day < ?`, number)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, `insert into removed (day) values (?) on conflict do nothing`, number)
+		}
+		return err
+	})
+}
+
+// givenUp returns the newest day that was removed for its size, -1: none was.
+func (c *catalogue) givenUp(ctx context.Context) (number int64, err error) {
+	err = c.db.QueryRowContext(ctx, `select coalesce(max(day), -1) from removed`).Scan(&number)
+	return number, err
 }
 
 // prune drops the sensors whose newest value is of an earlier day than the given one.

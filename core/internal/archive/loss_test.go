@@ -51,7 +51,17 @@ func TestRetentionByBytes(t *testing.T) {
 	}
 	require.NoError(t, h.Flush(t.Context()))
 	a.Tidy(t.Context())
-	require.Equal(t, map[value]telemetry.Sensor{{"d1", noon + 2*dayMS, "temperature"}: number("temperature", 1)}, contents(t, a), "today stays")
+	want := map[value]telemetry.Sensor{{"d1", noon + 2*dayMS, "temperature"}: number("temperature", 1)}
+	require.Equal(t, want, contents(t, a), "today stays")
+	for range 2 { // here, and after the next start
+		put(t, h, "d1", noon+dayMS+1, number("temperature", 2))
+		require.NoError(t, h.Flush(t.Context()))
+		require.Equal(t, want, contents(t, a), "a late reading brings no day back")
+		require.NoError(t, a.Close())
+		o.Registry = prometheus.NewRegistry()
+		a = open(t, o)
+		h = head(t, a, 0)
+	}
 }
 
 // TestDamagedDayIsRebuilt: a day whose file is damaged comes back from the log, and no other is

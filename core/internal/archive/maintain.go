@@ -83,10 +83,16 @@ func (a *Archive) dueForCompaction(ctx context.Context, d *day) (due bool, err e
 	return due, err
 }
 
+// Why a day is removed.
+const (
+	byAge  = "age"
+	bySize = "size"
+)
+
 // expire removes the files of days beyond the retention, by age and by size, and returns how many.
 func (a *Archive) expire() (n int) {
 	for _, d := range a.between(0, a.oldest()-1) {
-		a.remove(d, "age")
+		a.remove(d, byAge)
 		n++
 	}
 	if a.o.MaxBytes == 0 {
@@ -98,7 +104,8 @@ func (a *Archive) expire() (n int) {
 			return n
 		}
 		total -= d.size()
-		a.remove(d, "size")
+		a.least.Store(d.number + 1)
+		a.remove(d, bySize)
 		n++
 	}
 	return n
@@ -112,7 +119,14 @@ func (a *Archive) remove(d *day, why string) {
 	if d.gone != nil {
 		return
 	}
-	known := a.catalogue.forget(a.life, d.number, false)
+	note := func() error {
+		err := a.catalogue.forget(a.life, d.number, false)
+		if err == nil && why == bySize {
+			err = a.catalogue.giveUp(a.life, d.number)
+		}
+		return err
+	}
+	known := note()
 	err := d.shut()
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if e := os.Remove(d.path + suffix); e != nil && !errors.Is(e, os.ErrNotExist) {
@@ -124,7 +138,7 @@ func (a *Archive) remove(d *day, why string) {
 		return
 	}
 	if known != nil { // now there is room
-		known = a.catalogue.forget(a.life, d.number, false)
+		known = note()
 	}
 	a.complain("removing from the catalogue", d, known)
 	d.gone = errGone

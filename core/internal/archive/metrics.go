@@ -25,7 +25,7 @@ func newMetrics(reg prometheus.Registerer, a *Archive) *metrics {
 		written:    counter("core_history_written_bytes_total", "Bytes of encoded readings written to files of days."),
 		damaged:    counter("core_history_damaged_total", "Damaged files that were set aside."),
 		expired:    counter("core_history_expired_days_total", "Days whose files were removed because of HISTORY_RETENTION or HISTORY_MAX_BYTES."),
-		unkept:     counter("core_history_unkept_total", "Readings of days beyond HISTORY_RETENTION, or days in the future, which the history leaves out."),
+		unkept:     counter("core_history_unkept_total", "Readings of days beyond HISTORY_RETENTION, of days removed because of HISTORY_MAX_BYTES, or of days in the future, which the history leaves out."),
 		flush:      timing("core_history_flush_seconds", "Time to write the readings of a partition to files."),
 		compaction: timing("core_history_compaction_seconds", "Time to compact the file of a day that is over."),
 	}
