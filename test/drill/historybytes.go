@@ -105,7 +105,8 @@ func removeOldest(ctx context.Context, r *rig.Round, name string) error {
 	return err
 }
 
-// writePast writes readings of the days before today to device-data, as a gateway that was offline does.
+// writePast writes readings of the days before today to device-data, with the time of the reading as that of
+// the record.
 func writePast(ctx context.Context, r *rig.Round, today time.Time) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(r.Brokers()...))
 	if err != nil {

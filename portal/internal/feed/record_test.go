@@ -213,8 +213,8 @@ func TestADamagedStoreGetsTheRecordsAgain(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, f.Close())
 	}
-	// Pages that are in memory are not read, and some are written anew: whoever reads all of them while
-	// records come finds the damage.
+	// Cached pages are not read from the disk, and some are rewritten. Reading every entry while records
+	// come finds the damage.
 	all := func(*audit.Entry) error { return nil }
 	for n, end := 2000, time.Now().Add(waitTimeout); ; n += 10 {
 		produceEntries(t, brokers, topics.Audit, n, n+10)
