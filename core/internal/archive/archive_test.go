@@ -40,6 +40,7 @@ func options(dir string, c *clock) Options {
 
 func open(tb testing.TB, o Options) *Archive {
 	tb.Helper()
+	o.Registry = prometheus.NewRegistry() // an archive that is opened again has metrics of its own
 	a, err := Open(o)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = a.Close() }) // closed by the test, mostly
@@ -163,7 +164,6 @@ func TestHistoryIsWhatWasSent(t *testing.T) {
 		l := makeLog(r, 400+r.IntN(400))
 		done := 0
 		for done < len(l) {
-			o.Registry = prometheus.NewRegistry()
 			a := open(t, o)
 			h := head(t, a, 3)
 			require.LessOrEqual(t, h.Next(), int64(done))
@@ -182,7 +182,6 @@ func TestHistoryIsWhatWasSent(t *testing.T) {
 			}
 			require.NoError(t, a.Close())
 		}
-		o.Registry = prometheus.NewRegistry()
 		a := open(t, o)
 		h := head(t, a, 3)
 		l.read(t, h, len(l))
@@ -209,7 +208,6 @@ func TestFlushThatFailsHalfway(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, a.Close()) // the other day and the catalogue were not written
 
-	o.Registry = prometheus.NewRegistry()
 	a = open(t, o)
 	h = head(t, a, 0)
 	require.Zero(t, h.Next())

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/history"
@@ -128,7 +127,6 @@ func BenchmarkAsking(b *testing.B) {
 		b.Run(q.name+"/cold", func(b *testing.B) {
 			for range b.N {
 				b.StopTimer()
-				o.Registry = prometheus.NewRegistry()
 				a := open(b, o)
 				b.StartTimer()
 				ask(b, a, &q.Query)
@@ -138,7 +136,6 @@ func BenchmarkAsking(b *testing.B) {
 			}
 		})
 		b.Run(q.name+"/warm", func(b *testing.B) {
-			o.Registry = prometheus.NewRegistry()
 			a := open(b, o)
 			ask(b, a, &q.Query)
 			b.ResetTimer()

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/telemetry"
@@ -81,7 +80,6 @@ func TestEntriesAreThoseOfTheReadings(t *testing.T) {
 		o := options(t.TempDir(), c)
 		l := makeLog(r, 300+r.IntN(300))
 		for done := 0; done < len(l); {
-			o.Registry = prometheus.NewRegistry()
 			a := open(t, o)
 			h := head(t, a, 3)
 			for range 1 + r.IntN(5) {
@@ -104,7 +102,6 @@ func TestEntriesAreThoseOfTheReadings(t *testing.T) {
 			}
 			require.NoError(t, a.Close())
 		}
-		o.Registry = prometheus.NewRegistry()
 		a := open(t, o)
 		h := head(t, a, 3)
 		l.read(t, h, len(l))
@@ -209,7 +206,6 @@ func TestCatalogueOfAnOlderVersion(t *testing.T) {
 		delete from sensors`)
 	require.NoError(t, err)
 	require.NoError(t, a.Close())
-	o.Registry = prometheus.NewRegistry()
 	a = open(t, o)
 	got, err := a.Entries(t.Context(), "", "")
 	require.NoError(t, err)
@@ -280,7 +276,6 @@ func TestPlaceIsThatOfTheNewestReading(t *testing.T) {
 	require.Equal(t, "B -1 x TH-2", place(), "in memory")
 	require.NoError(t, h.Flush(t.Context()))
 	require.NoError(t, a.Close())
-	o.Registry = prometheus.NewRegistry()
 	a = open(t, o)
 	require.Equal(t, "B -1 x TH-2", place(), "without a head")
 }
@@ -319,7 +314,6 @@ func TestEntriesOpenNoDay(t *testing.T) {
 	_, err := a.Entries(t.Context(), "", "")
 	require.NoError(t, err)
 	require.NoError(t, a.Close())
-	o.Registry = prometheus.NewRegistry()
 	a = open(t, o)
 	list, err := a.Entries(t.Context(), "", "")
 	require.NoError(t, err)
@@ -363,7 +357,6 @@ func TestFilesOfOlderVersions(t *testing.T) {
 	old(filepath.Join(o.Dir, catalogueName), "drop table sensors", "drop table layouts", "drop table listed", "alter table devices drop column floor",
 		"alter table devices drop column room", "alter table devices drop column model")
 	for range 2 {
-		o.Registry = prometheus.NewRegistry()
 		a = open(t, o)
 		h = head(t, a, 3)
 		require.Equal(t, l[:h.Next()].entries(), listed(t, a, l[:h.Next()].model()))

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/core/internal/samples"
@@ -58,7 +57,6 @@ func TestRetentionByBytes(t *testing.T) {
 		require.NoError(t, h.Flush(t.Context()))
 		require.Equal(t, want, contents(t, a), "a late reading brings no day back")
 		require.NoError(t, a.Close())
-		o.Registry = prometheus.NewRegistry()
 		a = open(t, o)
 		h = head(t, a, 0)
 	}
@@ -104,7 +102,6 @@ func TestDamagedDayIsRebuilt(t *testing.T) {
 			require.NoError(t, a.Close())
 			damage.do(t, dayPath(o.Dir, day0/dayMS))
 
-			o.Registry = prometheus.NewRegistry()
 			a = open(t, o)
 			if damage.name != "gone" { // that is seen at once
 				_, err := a.Series(t.Context(), &history.Query{Devices: []string{"d0"}, From: day0, To: day0 + dayMS, Points: 1000})
@@ -174,7 +171,6 @@ func TestDamagedCatalogueIsMadeAgain(t *testing.T) {
 	require.NoError(t, h.Flush(t.Context()))
 	require.NoError(t, a.Close())
 	require.NoError(t, os.WriteFile(filepath.Join(o.Dir, catalogueName), []byte("rubbish, and enough of it to be read as a header"), 0o600))
-	o.Registry = prometheus.NewRegistry()
 	a = open(t, o)
 	require.Equal(t, id, a.ID(), "the plant's history is still this one")
 	h = head(t, a, 0)

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/history"
@@ -69,7 +68,6 @@ func TestMeansAreOfAllDevices(t *testing.T) {
 			l = append(l, Reading{Device: device, Building: "B", At: at, Sensors: telemetry.Sensors{number("temperature", math.Round(r.Float64()*1000)/10)}})
 		}
 		for done := 0; done < len(l); {
-			o.Registry = prometheus.NewRegistry()
 			a := open(t, o)
 			h := head(t, a, 0)
 			for range 1 + r.IntN(3) {
@@ -81,7 +79,6 @@ func TestMeansAreOfAllDevices(t *testing.T) {
 			}
 			require.NoError(t, a.Close())
 		}
-		o.Registry = prometheus.NewRegistry()
 		a := open(t, o)
 		h := head(t, a, 0)
 		l.read(t, h, len(l))
