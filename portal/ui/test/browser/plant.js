@@ -9,8 +9,8 @@ import { once } from 'node:events';
 
 const root = new URL('../../../../', import.meta.url).pathname;
 
-/** The ports of this plant lie this far above the usual ones. */
-const OFFSET = 20_000;
+/** The ports of this plant lie this far above the usual ones, so that two fit on one machine. */
+const OFFSET = Number(process.env.UI_PORT_OFFSET || 20_000);
 const port = (usual) => usual + OFFSET;
 
 export const DEVICES = Number(process.env.UI_DEVICES || 10_000);
