@@ -74,12 +74,12 @@ func hostname() string {
 }
 
 // Instance names a process that serves on addr for people: the machine, and the port that tells
-// several on one apart; without an address, its number.
+// several on one apart; without an address the machine alone.
 func Instance(addr string) string {
 	if _, port, err := net.SplitHostPort(addr); err == nil {
 		return net.JoinHostPort(hostname(), port)
 	}
-	return fmt.Sprintf("%s#%d", hostname(), os.Getpid())
+	return hostname()
 }
 
 // Run reports every wire.VitalsEvery until ctx ends.
