@@ -33,8 +33,8 @@ func newRig(t *testing.T) *rig {
 	require.NoError(t, err)
 	reg := ops.NewRegistry()
 	r := &rig{
-		ack:      prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ack_seconds", Buckets: []float64{0.01, 0.1, 1}}, []string{"gateway"}),
-		accepted: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "accepted_total"}, []string{"gateway", "protocol"}),
+		ack:      prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ack_seconds", Help: "Time.", Buckets: []float64{0.01, 0.1, 1}}, []string{"gateway"}),
+		accepted: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "accepted_total", Help: "Readings."}, []string{"gateway", "protocol"}),
 	}
 	reg.MustRegister(r.ack, r.accepted)
 	r.Reporter, err = New(Options{

@@ -39,7 +39,12 @@ func (p *Portal) samplePipeline(ctx context.Context) error {
 
 func (p *Portal) ownFigures() pipeline.Own {
 	received, pushed := p.model.Stats().Received, p.fanout.Stats().Pushed
-	own := pipeline.Own{Received: received.PerSecond, Sent: pushed.PerSecond}
+	own := pipeline.Own{Received: received.PerSecond, Sent: pushed.PerSecond, Buffers: make(map[string]float64)}
+	for _, g := range p.model.Gateways() {
+		if !g.Silent(p.model.Now()) {
+			own.Buffers[g.GatewayStatus.Gateway] = g.BufferUsed()
+		}
+	}
 	if received.Aged > 0 {
 		own.ToPortal = new(received.Mean)
 	}

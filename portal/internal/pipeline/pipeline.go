@@ -40,9 +40,8 @@ type name struct{ program, instance string }
 
 // machine is a process of the operating system; it may run several programs.
 type machine struct {
-	host    string
-	pid     int
-	started int64
+	host string
+	pid  int
 }
 
 // New returns a Board that knows nothing yet, at a time in ms.

@@ -223,3 +223,20 @@ func TestCoursesAreGivenFromATimeOn(t *testing.T) {
 	require.InDelta(t, 989, *tail.Stages[3].Course.Rate[0], 0)
 	require.Len(t, b.Pipeline(now+99_999_999, now).Stages[0].Course.Rate, 2)
 }
+
+func TestAGatewayHasTheCourseOfItsStageAndBuffer(t *testing.T) {
+	b := pipeline.New(begin)
+	at := begin - begin%60_000
+	for i, ms := range []float64{10, 40} {
+		v := report("edge", "gw-a", at+int64(i))
+		v.Stages = []wire.StageVitals{{Stage: wire.StageGateway, Rate: 100 * float64(i+1), Count: uint64(2 - i), Mean: ms}}
+		b.Observe(v, at+int64(i))
+	}
+	b.Sample(pipeline.Own{Buffers: map[string]float64{"gw-a": 0.25, "gw-x": 1}}, at+10)
+	b.Sample(pipeline.Own{Buffers: map[string]float64{"gw-a": 0.2}}, at+20)
+	c := b.Processes(at + 20)[0].Course
+	require.InDelta(t, 150, *c.Rate[59], 0)
+	require.InDelta(t, 20, *c.MS[59], 0, "two of 10 ms, one of 40")
+	require.InDelta(t, 0.25, *c.Buffer[59], 0, "the most of the minute")
+	require.Nil(t, c.Buffer[58])
+}

@@ -38,13 +38,17 @@ type Process struct {
 	Course          ProcessCourse     `json:"course"`
 }
 
-// ProcessCourse is the last hour of a process, with a point a minute: the mean of the CPU and the
-// most memory. Minutes without a report are null.
+// ProcessCourse is the last hour of a process, with a point a minute: means, and the most of
+// memory and buffer. Minutes without a report are null.
 type ProcessCourse struct {
 	From   int64      `json:"from"` // ms since 1970, the beginning of the first minute
 	StepMS int64      `json:"step_ms"`
 	CPU    []*float64 `json:"cpu_percent"`
 	Memory []*float64 `json:"memory_bytes"`
+	// Rate and MS are those of the stage that the program runs first, Buffer that of a gateway, 0 to 1.
+	Rate   []*float64 `json:"rate"`
+	MS     []*float64 `json:"ms"`
+	Buffer []*float64 `json:"buffer_used"`
 }
 
 // process is what is known of a program.
@@ -61,19 +65,43 @@ type minute struct {
 	number      int64
 	reports     int
 	cpu, memory float64 // sum, most
+	rate        float64 // sum
+	count, ms   float64 // times that were measured, their sum
+	stages      bool
+	buffer      float64 // most
+	buffered    bool
 }
 
 // take makes v the newest report.
 func (p *process) take(v wire.Vitals, now int64) {
 	v.Warnings = nil
 	p.last, p.heard, p.silent = v, now, false
+	m := p.minute(now)
+	m.reports++
+	m.cpu += v.CPUPercent
+	m.memory = max(m.memory, v.MemoryBytes)
+	if len(v.Stages) > 0 {
+		s := &v.Stages[0]
+		m.stages = true
+		m.rate += s.Rate
+		m.count += float64(s.Count)
+		m.ms += s.Mean * float64(s.Count)
+	}
+}
+
+// minute returns the one at hand.
+func (p *process) minute(now int64) *minute {
 	m := &p.course[(now/minuteMS)%minutes]
 	if m.number != now/minuteMS {
 		*m = minute{number: now / minuteMS}
 	}
-	m.reports++
-	m.cpu += v.CPUPercent
-	m.memory = max(m.memory, v.MemoryBytes)
+	return m
+}
+
+// buffer notes how full a gateway's buffer is.
+func (p *process) buffer(used float64, now int64) {
+	m := p.minute(now)
+	m.buffer, m.buffered = max(m.buffer, used), true
 }
 
 func (p *process) show(now int64) Process {
@@ -94,10 +122,24 @@ func (p *process) show(now int64) Process {
 // hour returns the course up to now.
 func (p *process) hour(now int64) ProcessCourse {
 	first := now/minuteMS - minutes + 1
-	c := ProcessCourse{From: first * minuteMS, StepMS: minuteMS, CPU: make([]*float64, minutes), Memory: make([]*float64, minutes)}
+	points := func() []*float64 { return make([]*float64, minutes) }
+	c := ProcessCourse{From: first * minuteMS, StepMS: minuteMS, CPU: points(), Memory: points(), Rate: points(), MS: points(), Buffer: points()}
 	for i := range int64(minutes) {
-		if m := &p.course[(first+i)%minutes]; m.number == first+i && m.reports > 0 {
-			c.CPU[i], c.Memory[i] = rounded(m.cpu/float64(m.reports)), new(m.memory)
+		m := &p.course[(first+i)%minutes]
+		if m.number != first+i {
+			continue
+		}
+		if n := float64(m.reports); n > 0 {
+			c.CPU[i], c.Memory[i] = rounded(m.cpu/n), new(m.memory)
+			if m.stages {
+				c.Rate[i] = rounded(m.rate / n)
+			}
+		}
+		if m.count > 0 {
+			c.MS[i] = rounded(m.ms / m.count)
+		}
+		if m.buffered {
+			c.Buffer[i] = rounded(m.buffer)
 		}
 	}
 	return c

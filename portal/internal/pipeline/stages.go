@@ -22,6 +22,8 @@ type Own struct {
 	ToPortal       *float64
 	ToSocket       *float64
 	Lag            *int64 // records that core has not committed yet
+	// Buffers are how full those of the gateways are, 0 to 1.
+	Buffers map[string]float64
 }
 
 // Stage is a stage of the pipeline with its last hour. Values that are unknown are null.
@@ -75,6 +77,11 @@ func (b *Board) Sample(own Own, now int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.silence(now)
+	for gateway, used := range own.Buffers {
+		if p := b.processes[name{"edge", gateway}]; p != nil {
+			p.buffer(used, now)
+		}
+	}
 	for i, s := range b.figures(own, now) {
 		s.number = now / StepMS
 		b.stages[i][s.number%kept] = s

@@ -121,6 +121,8 @@ export default {
   'gateway.fact.difference': 'Difference',
   'gateway.fact.clock': 'Clock offset',
   'gateway.fact.version': 'Version',
+  'gateway.hour.ack': 'Acknowledged within',
+  'gateway.hour.most': 'at most {value}',
   'gateway.trouble.silent': 'silent',
   'gateway.trouble.duplicate': 'duplicate gateway id',
   'gateway.trouble.buffer_full': 'buffer full',

@@ -121,6 +121,8 @@ export default {
   'gateway.fact.difference': '差异',
   'gateway.fact.clock': '时钟偏差',
   'gateway.fact.version': '版本',
+  'gateway.hour.ack': '应答耗时',
+  'gateway.hour.most': '最高 {value}',
   'gateway.trouble.silent': '失联',
   'gateway.trouble.duplicate': '网关编号重复',
   'gateway.trouble.buffer_full': '缓冲区已满',
