@@ -26,6 +26,7 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/vitals"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -55,6 +56,7 @@ type Relay struct {
 	members   *membership
 	monitor   *monitor
 	publisher *ledgerPublisher
+	vitals    *vitals.Reporter
 
 	lanes atomic.Int32 // partitions of the checkpoints topic, 0 until Kafka was reachable
 	// wrap lets tests replace the producer of a lane.
@@ -110,7 +112,11 @@ func New(o Options) (_ *Relay, err error) {
 	}
 	r.monitor = newMonitor(r.roster, r.progress, r.members, o.Registry)
 	r.publisher = newLedgerPublisher(r.roster, r.progress, r.nc, r.log, o.Registry)
-	return r, nil
+	r.vitals, err = vitals.New(vitals.Options{
+		Program: "bridge", Instance: vitals.Instance(r.Addr()), Gatherer: o.Registry, Log: o.Log, Publish: r.nc.Publish,
+		Stages: []vitals.Stage{{Name: wire.StageKafka, Seconds: "bridge_transaction_duration_seconds", Readings: "bridge_records_total"}},
+	})
+	return r, err
 }
 
 func (r *Relay) connect(log *slog.Logger) (*nats.Conn, error) {
@@ -200,6 +206,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	}
 	parts.Go("monitor", func(ctx context.Context) error { return r.monitor.run(ctx, r.lanes.Load) })
 	parts.Go("ledgers", r.publisher.run)
+	parts.Go("vitals", r.vitals.Run)
 	parts.Go("live", r.live.Run)
 	parts.Go("lanes", r.joinGroup)
 	r.log.Info("bridge started", "hub", natsconn.Redact(r.HubURL()), "leaf", r.LeafAddr(), "http", r.Addr(), "kafka", r.cfg.Brokers)

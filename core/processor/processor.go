@@ -56,6 +56,7 @@ type Options struct {
 type Processor struct {
 	cfg     Config
 	log     *slog.Logger
+	base    *slog.Logger // for the parts, which add their component
 	metrics *metrics
 	limits  intake.Limits
 	rules   *ruleFile
@@ -64,6 +65,8 @@ type Processor struct {
 	stage   *live.Stage
 	offsets *clock.Offsets
 	server  *ops.Server // nil without an address
+
+	registry *prometheus.Registry
 
 	gateways  *gateways.Watchdog
 	peers     *peers.Exchange
@@ -89,7 +92,7 @@ func New(o Options) (*Processor, error) {
 		reg = ops.NewRegistry()
 	}
 	p := &Processor{
-		cfg: o.Config, log: o.Log.With("component", "core"), limits: o.Config.limits(),
+		cfg: o.Config, base: o.Log, registry: reg, log: o.Log.With("component", "core"), limits: o.Config.limits(),
 		placement: sarama.NewMurmur2Partitioner(o.Config.DeviceData), offsets: clock.NewOffsets(),
 	}
 	p.partitions.Store(topology.DataPartitions)
@@ -180,6 +183,11 @@ func (p *Processor) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, p.closeServer(), p.closeHistorian())
 	}
+	reporter, err := p.newVitals(hub)
+	if err != nil {
+		hub.Close()
+		return errors.Join(err, p.closeServer(), p.closeHistorian())
+	}
 	g := lifecycle.New(p.log, lifecycle.DefaultStopTimeout)
 	if p.server != nil {
 		g.Go("operations server", p.server.Run)
@@ -196,6 +204,7 @@ func (p *Processor) Run(ctx context.Context) error {
 		Log: p.log, Brokers: p.cfg.Brokers, Topic: p.cfg.DeviceData, ClientID: clientID, Rules: p.rules.forAlert,
 	}
 	g.Go("explainer", func(ctx context.Context) error { return explainer.Run(ctx, hub) })
+	g.Go("vitals", reporter.Run)
 	g.Go("limits", func(ctx context.Context) error { return p.answerLimits(ctx, hub) })
 	g.Go("rules", p.rules.Run)
 	g.Go("sensors", p.sensors.Run)

@@ -25,6 +25,7 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/vitals"
 )
 
 // stopTimeout bounds the stop of each part. A busy intake takes half a second, the
@@ -57,8 +58,9 @@ type Gateway struct {
 	mqtt      *ingest.MQTTIntake
 	http      *ops.Server               // nil without EDGE_HTTP_ADDR
 	alive     atomic.Pointer[time.Time] // of the newest successful probe of the stream
-	restarts  atomic.Uint64             // of storage
-	diskBad   atomic.Bool               // the disk accepts no writes
+	vitals    *vitals.Reporter
+	restarts  atomic.Uint64 // of storage
+	diskBad   atomic.Bool   // the disk accepts no writes
 
 	// Used by monitor alone.
 	held    broker.State // the stream at its newest successful probe
@@ -113,6 +115,9 @@ func New(o Options) (_ *Gateway, err error) {
 		Collector: g.collector, Mapper: g.mapper, Log: g.log, Registerer: g.reg,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if g.vitals, err = g.newVitals(o.Registry); err != nil {
 		return nil, err
 	}
 	if g.cfg.HTTPAddr != "" {
@@ -173,6 +178,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	parts.OnStop("mqtt", g.mqtt.Close)
 	parts.Go("monitor", g.monitor)
+	parts.Go("vitals", g.vitals.Run)
 	parts.Go("healer", g.heal)
 	parts.OnStop("resends", func(context.Context) error { g.collector.SaveResends(); return nil })
 	parts.Go("collector", g.collector.Run)

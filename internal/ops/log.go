@@ -19,7 +19,7 @@ type LogConfig struct {
 // Logger is NewLogger, for configurations that embed LogConfig.
 func (cfg LogConfig) Logger(w io.Writer) (*slog.Logger, error) { return NewLogger(cfg, w) }
 
-// NewLogger returns a logger writing to w. An unknown level or format is an error that
+// NewLogger returns a logger writing to w, whose newest warnings Warnings returns. An unknown level or format is an error that
 // names the variable.
 func NewLogger(cfg LogConfig, w io.Writer) (*slog.Logger, error) {
 	var level slog.Level
@@ -29,9 +29,9 @@ func NewLogger(cfg LogConfig, w io.Writer) (*slog.Logger, error) {
 	o := &slog.HandlerOptions{Level: level}
 	switch strings.ToLower(cfg.Format) {
 	case "text":
-		return slog.New(slog.NewTextHandler(w, o)), nil
+		return keep(slog.NewTextHandler(w, o)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, o)), nil
+		return keep(slog.NewJSONHandler(w, o)), nil
 	default:
 		return nil, fmt.Errorf("LOG_FORMAT=%q: want text or json", cfg.Format)
 	}

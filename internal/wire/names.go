@@ -33,6 +33,8 @@ const (
 	// PeersSubject is for core instances alone: they exchange the state that no single
 	// one of them has.
 	PeersSubject = "core.peers"
+	// VitalsSubjects matches what every process of the plant reports of itself on the hub.
+	VitalsSubjects = "processes.*"
 	// LiveSubjects matches every gateway's live frames on the hub.
 	LiveSubjects = "live.*"
 	// AlertSubjects matches alerts of every severity on the hub.
@@ -58,6 +60,9 @@ func StatusSubject(gateway string) string { return "gateways." + gateway + ".sta
 
 // LedgerSubject returns the subject of a gateway's ledger.
 func LedgerSubject(gateway string) string { return "gateways." + gateway + ".ledger" }
+
+// VitalsSubject returns the subject of the reports of a program's processes.
+func VitalsSubject(program string) string { return "processes." + program }
 
 // FreshSubject returns the subject on which the bridge sends a gateway's packs as soon as it
 // has them, for screens alone. They arrive in Kafka later, in order.

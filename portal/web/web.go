@@ -23,6 +23,7 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
+	"industrial-iot-monitor/internal/vitals"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/census"
 	"industrial-iot-monitor/portal/internal/command"
@@ -31,6 +32,7 @@ import (
 	"industrial-iot-monitor/portal/internal/feed"
 	"industrial-iot-monitor/portal/internal/lag"
 	"industrial-iot-monitor/portal/internal/operators"
+	"industrial-iot-monitor/portal/internal/pipeline"
 	"industrial-iot-monitor/portal/internal/quota"
 	"industrial-iot-monitor/portal/internal/series"
 	"industrial-iot-monitor/portal/internal/share"
@@ -79,6 +81,8 @@ type Portal struct {
 	limits       ruleLimits
 	lag          *lag.Poller
 	process      *ops.Process
+	pipeline     *pipeline.Board
+	vitals       *vitals.Reporter
 	operators    *operators.Board
 	share        *share.Share // nil: no Redis is configured
 	requests     *quota.Limiter
@@ -123,7 +127,7 @@ func New(o Options) (*Portal, error) {
 	if err := p.listen(); err != nil {
 		return nil, err
 	}
-	if err := p.join(o); err != nil {
+	if err := errors.Join(p.join(o), p.report(o)); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
@@ -162,8 +166,9 @@ func (p *Portal) build(o Options) (err error) {
 	if p.store, err = o.Config.store(o.Log, o.Registry); err != nil {
 		return err
 	}
+	p.pipeline = pipeline.New(p.model.Now())
 	p.feed, err = feed.New(feed.Options{
-		Removed: p.removed, Model: p.model, Trail: p.trail, Store: p.store, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+		Vitals: p.observe, Removed: p.removed, Model: p.model, Trail: p.trail, Store: p.store, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
 	})
 	if err != nil {
 		return err
@@ -277,6 +282,8 @@ func (p *Portal) Run(ctx context.Context) error {
 	g.Go("feed", p.feed.Run)
 	g.Go("lag", p.lag.Run)
 	g.Go("means", p.sampleMeans)
+	g.Go("vitals", p.vitals.Run)
+	g.Go("pipeline", p.samplePipeline)
 	g.Go("sensors", p.catalogue.Run)
 	g.Go("limits", p.limits.run)
 	g.Go("dashboard", p.dashboard.Run)

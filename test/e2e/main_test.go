@@ -61,8 +61,8 @@ func duration(t *testing.T) time.Duration {
 	return d
 }
 
-// startCluster builds and starts all programs except simulators.
-func startCluster(t *testing.T) *cluster.Cluster {
+// startCluster builds and starts all programs except simulators; change may change the options.
+func startCluster(t *testing.T, change ...func(*cluster.Options)) *cluster.Cluster {
 	t.Helper()
 	require.NoError(t, built())
 	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
@@ -70,6 +70,9 @@ func startCluster(t *testing.T) *cluster.Cluster {
 	o := cluster.Options{Dir: t.TempDir(), Bin: bin, Suffix: kafkatest.Name(t, "")}
 	if kafkatest.Real() {
 		o.Brokers = strings.Split(os.Getenv(kafkatest.EnvBrokers), ",")
+	}
+	for _, f := range change {
+		f(&o)
 	}
 	p, err := cluster.New(ctx, o)
 	require.NoError(t, err)

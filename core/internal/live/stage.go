@@ -53,6 +53,7 @@ type Stage struct {
 
 	shown, refused, shed prometheus.Counter
 	damaged, dropped     prometheus.Counter // packs
+	arrived, sent        prometheus.Observer
 }
 
 // NewStage returns a Stage.
@@ -68,12 +69,18 @@ func NewStage(o StageOptions) (*Stage, error) {
 		Name: "core_live_packs_lost_total",
 		Help: "Packs on the live path that were not shown: damaged, or dropped because this instance was too slow.",
 	}, []string{"reason"})
+	age := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "core_live_pack_age_seconds",
+		Help:    "Time since a gateway received the first reading of a pack on the live path, by two machines' clocks: when the pack arrived here, and when its readings had been sent on.",
+		Buckets: ageBuckets,
+	}, []string{"at"})
 	s := &Stage{
+		arrived: age.WithLabelValues("arrived"), sent: age.WithLabelValues("sent"),
 		o: o, intake: intake.Intake{Limits: o.Limits},
 		shown: readings.WithLabelValues("shown"), refused: readings.WithLabelValues("refused"), shed: readings.WithLabelValues("shed"),
 		damaged: packs.WithLabelValues("damaged"), dropped: packs.WithLabelValues("dropped"),
 	}
-	o.Registry.MustRegister(readings, packs)
+	o.Registry.MustRegister(readings, packs, age)
 	return s, nil
 }
 
@@ -118,6 +125,7 @@ func (s *Stage) show(gateway string, data []byte, now int64) {
 		s.shed.Add(float64(pack.Header.Count))
 		return
 	}
+	s.arrived.Observe(seconds(now - pack.Header.Base))
 	s.intake.Sensors = s.o.Catalogue()
 	shown, refused := 0, 0
 	for e, ok := pack.Next(); ok; e, ok = pack.Next() {
@@ -135,7 +143,14 @@ func (s *Stage) show(gateway string, data []byte, now int64) {
 		s.damaged.Inc()
 	}
 	s.o.Publisher.Flush()
+	s.sent.Observe(seconds(time.Now().UnixMilli() - pack.Header.Base))
 }
+
+// seconds are those of an age in ms, none if the clocks of two machines disagree.
+func seconds(ms int64) float64 { return float64(max(ms, 0)) / 1000 }
+
+// ageBuckets are the bounds of ages, in seconds.
+var ageBuckets = []float64{.002, .005, .01, .02, .03, .05, .075, .1, .15, .2, .3, .5, 1, 2, 5, 10, 60}
 
 // one publishes a reading and reports whether it is one.
 func (s *Stage) one(gateway string, e wire.PackEntry, now int64) bool {

@@ -32,8 +32,10 @@ import (
 	"industrial-iot-monitor/portal/internal/store"
 )
 
-// Options of a feed. All but Store and Removed are required.
+// Options of a feed. All but Store, Vitals and Removed are required.
 type Options struct {
+	// Vitals is called with every report of a process of the plant.
+	Vitals func(wire.Vitals)
 	// Removed is called with every device that was removed, known to the model or not, and when, in ms.
 	Removed  func(id string, at int64)
 	Model    *state.Model
@@ -147,6 +149,7 @@ func (f *Feed) subscribe(nc *nats.Conn) error {
 		wire.StatusSubjects:   f.applyHeartbeat,
 		wire.LedgerSubjects:   f.applyLedger,
 		wire.AggregateSubject: f.applyWindows,
+		wire.VitalsSubjects:   f.applyVitals,
 	} {
 		var limit ops.LogLimit // of this subscription's goroutine
 		sub, err := nc.Subscribe(subject, func(m *nats.Msg) {
@@ -208,6 +211,17 @@ func (f *Feed) applyWindows(data []byte) error {
 		return fmt.Errorf("reading aggregates: %w", err)
 	}
 	f.model.ApplyWindows(ws)
+	return nil
+}
+
+func (f *Feed) applyVitals(data []byte) error {
+	v, err := wire.DecodeVitals(data)
+	if err != nil {
+		return fmt.Errorf("reading a process's report: %w", err)
+	}
+	if f.opts.Vitals != nil {
+		f.opts.Vitals(v)
+	}
 	return nil
 }
 

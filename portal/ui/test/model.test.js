@@ -5,6 +5,7 @@ import { csv } from '../src/core/save.js';
 import { createAlarms, fold, newer, sortAlarms } from '../src/model/alarms.js';
 import { createFleet, filterFleet } from '../src/model/fleet.js';
 import { byName } from '../src/model/operators.js';
+import { extend, figuresAt, groupProcesses, grows, programNames } from '../src/model/pipeline.js';
 import { createPlant, STALE } from '../src/model/plant.js';
 import { createSensors, gaugeRange, isCharted } from '../src/model/sensors.js';
 import { align, createCourse } from '../src/model/series.js';
@@ -287,4 +288,26 @@ test('an operator at several portals is one person', () => {
     { name: '', since: 9, screens: 4, portals: ['a'] },
   ]);
   assert.deepEqual(byName([]), []);
+});
+
+test('the courses of stages are continued', () => {
+  const answer = (from, rates) => ({ from, step_ms: 5, stages: [{ stage: 'core', rate: 1, ms: null, p99_ms: null, lag: null, course: { rate: rates, ms: rates.map(() => null), lag: rates.map(() => null) } }] });
+  const first = answer(100, [1, 2, 3, 4]);
+  assert.equal(extend(null, first), first);
+  const next = extend(first, answer(110, [30, 40, 5]));
+  assert.deepEqual(next.stages[0].course.rate, [2, 30, 40, 5], 'the later one counts, and the length stays');
+  assert.equal(next.from, 105);
+  assert.deepEqual(figuresAt(next.stages[0], 1), { rate: 30, ms: null, p99: null, lag: null });
+  assert.equal(figuresAt(next.stages[0], null).rate, 1);
+  assert.deepEqual(extend(next, answer(900, [7])).stages[0].course.rate, [7], 'after a gap nothing is continued');
+});
+
+test('programs that share a process are one', () => {
+  const p = (program, instance, pid, restarts = 0) => ({ program, instance, host: 'h', pid, restarts, memory_bytes: 100, memory_per_minute: null });
+  const groups = groupProcesses([p('edge', 'gw-a', 1), p('edge', 'gw-b', 1, 2), p('core', 'c', 1), p('core', 'd', 2)]);
+  assert.deepEqual(groups.map((g) => programNames(g.programs)), ['edge gw-a, gw-b · core c', 'core d']);
+  assert.equal(groups[0].restarts, 2);
+  assert.equal(grows(p('core', 'c', 1)), false, 'too little is known');
+  assert.equal(grows({ memory_bytes: 100, memory_per_minute: 0.5 }), true);
+  assert.equal(grows({ memory_bytes: 100, memory_per_minute: 0.4 }), false);
 });

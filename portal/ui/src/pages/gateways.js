@@ -1,4 +1,6 @@
 // One card per gateway: whether it is up, how long its buffer lasts, and whether its ledger adds up.
+import { createTrace } from '../chart/trace.js';
+import { get } from '../core/api.js';
 import { h } from '../core/dom.js';
 
 /** horizon returns how long the buffer lasts at the current rate. */
@@ -34,14 +36,50 @@ export function gatewayLine(ctx, g) {
 export function createGatewaysPage(ctx, scope) {
   const { t } = ctx;
   const list = h('div', { class: 'gateway-cards' });
+  const hours = new Map(); // gateway → its last hour, kept while cards are made anew
+  const hour = (g) => {
+    if (!hours.has(g.gateway)) hours.set(g.gateway, createHour(ctx));
+    return hours.get(g.gateway);
+  };
+  scope.every(15_000, async () => {
+    const { items } = await get('/api/v1/processes?limit=1000');
+    if (scope.isOver()) return;
+    for (const p of items) if (p.program === 'edge') hours.get(p.instance)?.set(p);
+  });
   scope.draw(() => {
     const all = ctx.plant.state.gateways.filter((g) => !ctx.view.building || g.building === ctx.view.building);
-    list.replaceChildren(...(all.length > 0 ? all.map((g) => card(ctx, g)) : [h('p', { class: 'empty' }, t('gateways.none'))]));
+    list.replaceChildren(...(all.length > 0 ? all.map((g) => card(ctx, g, hour(g))) : [h('p', { class: 'empty' }, t('gateways.none'))]));
   }, ['gateways', 'view']);
   return h('div', { class: 'gateways-page' }, h('h1', { class: 'sr-only' }, t('gateways.title')), list);
 }
 
-function card(ctx, g) {
+/** createHour is the last hour of a gateway: readings, time to acknowledge, buffer, CPU and memory. */
+function createHour(ctx) {
+  const { t, fmt } = ctx;
+  const rows = {
+    rate: ['gateway.fact.rate', (v) => t('per.second', { n: fmt.rate(v) })],
+    ms: ['gateway.hour.ack', (v) => fmt.millis(v)],
+    buffer_used: ['gateway.fact.buffer', (v) => `${fmt.fixed(100 * v, 1)} %`],
+    cpu_percent: ['process.col.cpu', (v) => `${fmt.fixed(v, 1)} %`],
+    memory_bytes: ['process.col.memory', (v) => fmt.bytes(v)],
+  };
+  const traces = Object.fromEntries(Object.keys(rows).map((name) => [name, { trace: createTrace(), most: h('dd', { class: 'num' }, '–') }]));
+  const el = h('dl', { class: 'facts gateway-hour', 'aria-label': t('stage.hour') }, Object.entries(rows).flatMap(([name, [label]]) => [
+    h('dt', {}, t(label)), h('dd', {}, traces[name].trace.el), traces[name].most]));
+  return {
+    el,
+    set(p) {
+      for (const [name, [, text]] of Object.entries(rows)) {
+        const values = p.course[name];
+        const known = values.filter((v) => v !== null);
+        traces[name].trace.set(values);
+        traces[name].most.textContent = known.length > 0 ? t('gateway.hour.most', { value: text(Math.max(...known)) }) : '–';
+      }
+    },
+  };
+}
+
+function card(ctx, g, hour) {
   const { t, fmt } = ctx;
   const bad = trouble(g);
   const total = g.ledger?.total ?? {};
@@ -63,5 +101,6 @@ function card(ctx, g) {
   return h('section', { class: `panel gateway-card${bad ? ' is-bad' : ''}`, 'data-gateway': g.gateway },
     h('header', { class: 'panel-head' }, h('h2', { class: 'panel-title' }, g.gateway), h('span', { class: 'panel-note' }, g.building), h('span', { class: 'panel-space' }),
       bad ? h('span', { class: 'gateway-trouble' }, t(`gateway.trouble.${bad}`)) : null),
-    h('div', { class: 'gateway-body' }, meter(ctx, g), h('dl', { class: 'facts' }, facts.flatMap(([k, v]) => [h('dt', {}, k), h('dd', { class: 'num' }, v)]))));
+    h('div', { class: 'gateway-body' }, meter(ctx, g), h('dl', { class: 'facts' }, facts.flatMap(([k, v]) => [h('dt', {}, k), h('dd', { class: 'num' }, v)])),
+      h('h3', { class: 'gateway-hour-title' }, t('stage.hour')), hour.el));
 }

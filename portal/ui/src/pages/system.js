@@ -1,20 +1,14 @@
-// The pipeline and its figures, as in /metrics.
+// The plant itself: its stages and processes, what changed, and the figures of /metrics.
 import { get } from '../core/api.js';
-import { h, setText } from '../core/dom.js';
+import { h } from '../core/dom.js';
 import { byName } from '../model/operators.js';
 import { panel } from '../parts/badge.js';
-
-const BOXES = ['devices', 'gateways', 'kafka', 'core', 'screen'];
+import { createEvents, createProcesses, createWarnings } from '../parts/processes.js';
+import { createStages } from '../parts/stages.js';
 
 export function createSystemPage(ctx, scope) {
   const { t, fmt } = ctx;
-  const boxes = Object.fromEntries(BOXES.map((b) => [b, { value: h('div', { class: 'pipe-value num' }), note: h('div', { class: 'pipe-note num' }) }]));
-  const arrows = BOXES.slice(1).map(() => ({ rate: h('span', { class: 'num' }), delay: h('span', { class: 'num' }) }));
-  const line = h('div', { class: 'pipe', tabindex: '0', role: 'region', 'aria-label': t('system.pipe') }, BOXES.flatMap((b, i) => [
-    i > 0 ? h('div', { class: 'pipe-arrow' }, arrows[i - 1].rate, h('span', { 'aria-hidden': 'true' }, '→'), arrows[i - 1].delay) : null,
-    h('div', { class: 'pipe-box' }, h('div', { class: 'pipe-name' }, t(`pipe.${b}`)), boxes[b].value, boxes[b].note),
-  ]));
-  const tables = ['portal', 'push', 'kafka', 'sources', 'operators'].map((name) => {
+  const tables = ['throughput', 'push', 'kafka', 'sources', 'operators'].map((name) => {
     const dl = h('dl', { class: 'facts' });
     return { name, dl, el: panel(`system-${name}`, t(`system.${name}`), dl).el };
   });
@@ -30,30 +24,7 @@ export function createSystemPage(ctx, scope) {
   scope.draw(() => {
     const s = ctx.plant.state.stats;
     if (!s) return;
-    const ms = (q) => (q ? fmt.millis(q.mean) : '–');
-    setText(boxes.devices.value, fmt.count(s.devices.total));
-    setText(boxes.devices.note, t('pipe.devices.note', { n: fmt.count(s.devices.online) }));
-    setText(boxes.gateways.value, fmt.count(s.gateways.total));
-    setText(boxes.gateways.note, t('pipe.gateways.note', { n: fmt.count(s.gateways.silent) }));
-    setText(boxes.kafka.value, s.kafka?.lag === undefined ? '–' : fmt.count(s.kafka.lag));
-    setText(boxes.kafka.note, t('pipe.kafka.note'));
-    setText(boxes.core.value, fmt.rate(s.readings.per_second));
-    setText(boxes.core.note, t('pipe.core.note'));
-    setText(boxes.screen.value, fmt.count(s.clients.open));
-    setText(boxes.screen.note, t('pipe.screen.note'));
-    const accepted = ctx.plant.state.gateways.reduce((n, g) => n + (g.rate ?? 0), 0);
-    const rates = [accepted, accepted, s.readings.per_second, s.pushed.per_second];
-    const delays = ['', '', ms(s.latency_ms.to_portal), ms(s.latency_ms.to_socket)];
-    arrows.forEach((a, i) => {
-      setText(a.rate, t('per.second', { n: fmt.rate(rates[i]) }));
-      setText(a.delay, delays[i]);
-    });
-    const p = s.process ?? {};
-    facts('portal', [
-      [t('system.version'), s.version],
-      [t('system.memory'), p.memory_bytes === undefined ? '–' : fmt.bytes(p.memory_bytes), 'iot_memory_usage_bytes'],
-      [t('system.cpu'), p.cpu_percent === undefined ? '–' : `${fmt.fixed(p.cpu_percent, 1)} %`, 'iot_cpu_usage_percent'],
-      [t('system.goroutines'), fmt.count(p.goroutines), 'iot_goroutines_total'],
+    facts('throughput', [
       [t('system.readings'), fmt.count(s.readings.total), 'readings_total'],
       [t('system.backfill'), fmt.count(s.readings.backfill)],
     ]);
@@ -81,5 +52,9 @@ export function createSystemPage(ctx, scope) {
       [t('system.operators.screens', { n: fmt.count(p.screens) }), ctx.age(p.since), p.portals.join(', ')].join(' · '),
     ]));
   });
-  return h('div', { class: 'system-page' }, h('h1', { class: 'sr-only' }, t('system.title')), h('section', { class: 'panel' }, line), h('div', { class: 'system-tables' }, tables.map((x) => x.el)), h('p', { class: 'panel-note' }, h('a', { href: '/metrics' }, '/metrics'), ' · ', h('a', { href: '/api/docs' }, t('system.docs'))));
+  return h('div', { class: 'system-page' }, h('h1', { class: 'sr-only' }, t('system.title')),
+    createStages(ctx, scope), createProcesses(ctx, scope),
+    h('div', { class: 'system-lists' }, createEvents(ctx, scope), createWarnings(ctx, scope)),
+    h('div', { class: 'system-tables' }, tables.map((x) => x.el)),
+    h('p', { class: 'panel-note' }, h('a', { href: '/metrics' }, '/metrics'), ' · ', h('a', { href: '/api/docs' }, t('system.docs'))));
 }

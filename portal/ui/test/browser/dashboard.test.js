@@ -669,11 +669,11 @@ check('both languages, both themes, three widths, and the keyboard', async (t, n
 
 check('the panels agree with /metrics', async (t, n) => {
   const { page, context } = await open(browser, '#/system');
-  await until(page, () => document.querySelector('[data-metric=iot_memory_usage_bytes]'));
+  await until(page, () => document.querySelector('[data-memory]'));
   await pause(2000);
   const [text, shown] = await Promise.all([
     fetch(`${base}/metrics`).then((r) => r.text()),
-    page.evaluate(() => ({ stats: globalThis.iot.state.plant.state.stats, text: document.querySelector('[data-metric=iot_memory_usage_bytes]').textContent })),
+    page.evaluate(() => ({ stats: globalThis.iot.state.plant.state.stats, text: document.querySelector('[data-memory]').textContent })),
   ]);
   const value = (name, labels = '') => Number(text.match(new RegExp(`^${name}${labels} (\\S+)$`, 'm'))[1]);
   const near = (what, a, b) => {

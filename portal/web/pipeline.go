@@ -1,0 +1,100 @@
+package web
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/vitals"
+	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/portal/internal/pipeline"
+)
+
+// report makes the reporter of this portal. It tells its own board too when the hub is away.
+func (p *Portal) report(o Options) (err error) {
+	p.vitals, err = vitals.New(vitals.Options{
+		Program: "portal", Instance: vitals.Instance(p.Addr()), Gatherer: o.Gatherer, Log: o.Log,
+		Publish: func(subject string, data []byte) error {
+			if v, err := wire.DecodeVitals(data); err == nil {
+				p.observe(v)
+			}
+			return p.feed.Publish(subject, data)
+		},
+	})
+	return err
+}
+
+func (p *Portal) observe(v wire.Vitals) { p.pipeline.Observe(v, p.model.Now()) }
+
+// samplePipeline takes the figures of the stages once a step, until ctx ends.
+func (p *Portal) samplePipeline(ctx context.Context) error {
+	for lifecycle.Pause(ctx, pipeline.StepMS*time.Millisecond) {
+		p.pipeline.Sample(p.ownFigures(), p.model.Now())
+	}
+	return nil
+}
+
+func (p *Portal) ownFigures() pipeline.Own {
+	received, pushed := p.model.Stats().Received, p.fanout.Stats().Pushed
+	own := pipeline.Own{Received: received.PerSecond, Sent: pushed.PerSecond, Buffers: make(map[string]float64)}
+	for _, g := range p.model.Gateways() {
+		if !g.Silent(p.model.Now()) {
+			own.Buffers[g.GatewayStatus.Gateway] = g.BufferUsed()
+		}
+	}
+	if received.Aged > 0 {
+		own.ToPortal = new(received.Mean)
+	}
+	if pushed.Aged > 0 {
+		own.ToSocket = new(pushed.Mean)
+	}
+	if l := p.lag.Last(); l != nil {
+		own.Lag = new(l.Total)
+	}
+	return own
+}
+
+// getPipeline handles GET /api/v1/pipeline.
+func (p *Portal) getPipeline(c *fiber.Ctx) error {
+	from, err := number(c, "from", 0, 0, math.MaxInt)
+	if err != nil {
+		return err
+	}
+	return c.JSON(p.pipeline.Pipeline(int64(from), p.model.Now()))
+}
+
+// listProcesses handles GET /api/v1/processes.
+func (p *Portal) listProcesses(c *fiber.Ctx) error {
+	page, err := readPaging(c)
+	if err != nil {
+		return err
+	}
+	return c.JSON(listOfPage(p.pipeline.Processes(p.model.Now()), page, p.model.Now()))
+}
+
+// listEvents handles GET /api/v1/events.
+func (p *Portal) listEvents(c *fiber.Ctx) error {
+	page, err := readPaging(c)
+	if err != nil {
+		return err
+	}
+	return c.JSON(listOfPage(p.pipeline.Events(), page, p.model.Now()))
+}
+
+// listWarnings handles GET /api/v1/warnings.
+func (p *Portal) listWarnings(c *fiber.Ctx) error {
+	page, err := readPaging(c)
+	if err != nil {
+		return err
+	}
+	return c.JSON(listOfPage(p.pipeline.Warnings(), page, p.model.Now()))
+}
+
+// listOfPage is the answer with a page of all.
+func listOfPage[T any](all []T, page paging, now int64) list[T] {
+	items := part(all, page)
+	return list[T]{Total: len(all), Count: len(items), Offset: page.Offset, Time: now, Items: items}
+}
