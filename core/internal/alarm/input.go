@@ -81,7 +81,11 @@ type Finding struct {
 	// Threshold and Value are shown with the alarm; Value is also its peak.
 	Threshold telemetry.Threshold
 	Value     float64
-	Message   string
+	Unit      string // of both
+	// SilentSince is when the device or gateway was last heard of, in ms; 0: that is not what
+	// the finding is about.
+	SilentSince int64
+	Message     string
 	Location  telemetry.Location
 	Model     string // for the rule's Where
 	Gateway   string
