@@ -136,7 +136,8 @@ type Measure struct {
 	// Kind is the kind of the condition: that of the rule, like "high", "rate" or "stuck"; of
 	// a watchdog the alert_type.
 	Kind string `json:"kind,omitempty"`
-	// Unit is that of the sensor or the watchdog's figure. A rate is in Unit per Per.
+	// Unit is that of the sensor; the figures of watchdogs have it in the name of their parameter. A
+	// rate is in Unit per Per.
 	Unit string `json:"unit,omitempty"`
 	Per  string `json:"per,omitempty"` // of a rate: "second" or "minute"
 	// ForMS is how long the value was unchanged before the alarm, of a stuck sensor.

@@ -31,14 +31,20 @@ type Condition struct {
 	Limit     float64 `json:"limit"`
 	Deadband  float64 `json:"deadband"`
 	Unit      string  `json:"unit,omitempty"`
+	// Kind is that of the condition, like "high" or "rate"; SensorUnit is the unit of the sensor's
+	// own values, which differs from Unit where the limit is not on the value itself.
+	Kind       string `json:"kind,omitempty"`
+	SensorUnit string `json:"sensor_unit,omitempty"`
 }
 
-// Sample is one reading as the rule saw it. Values and Holds have one entry for each
-// condition; a nil value means that the reading had none.
+// Sample is one reading as the rule saw it. Values, Raw and Holds have one entry for
+// each condition; a nil value means that the reading had none, or that there is none to measure: that
+// of a deviation needs the room's other sensors, which are not kept.
 type Sample struct {
 	Time    int64                `json:"time"`
 	Offset  int64                `json:"offset"`
 	Values  []*float64           `json:"values"`
+	Raw     []*float64           `json:"raw,omitempty"` // the sensors' own values, a switch as 0 or 1
 	Holds   []bool               `json:"holds"`
 	Pending int64                `json:"pending_ms,omitempty"` // how long the on- or off-delay has run
 	State   telemetry.AlarmState `json:"state"`                // after this reading

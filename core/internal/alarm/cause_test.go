@@ -224,8 +224,8 @@ func TestFacts(t *testing.T) {
 		})
 	}
 
-	_, journal := see(standard(t), State{}, Finding{Device: "d1", Type: "device_offline", Holds: true, Since: t0, Now: t0 + 9, SilentSince: t0 - 9, Unit: "s"})
-	require.Equal(t, telemetry.Measure{Kind: "device_offline", Unit: "s"}, journal[0].Alert.Measure)
+	_, journal := see(standard(t), State{}, Finding{Device: "d1", Type: "device_offline", Holds: true, Since: t0, Now: t0 + 9, SilentSince: t0 - 9})
+	require.Equal(t, telemetry.Measure{Kind: "device_offline"}, journal[0].Alert.Measure)
 	require.Equal(t, t0-9, journal[0].Alert.SilentSince)
 }
 

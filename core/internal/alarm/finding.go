@@ -60,7 +60,7 @@ func (x *step) raiseFinding(i int, r *rule, f *Finding) {
 		Alert: telemetry.Alert{
 			DeviceID: f.Device, AlertType: f.Type, Severity: f.severity(r), Message: f.Message, Status: telemetry.AlertActive,
 			Threshold: f.Threshold, CurrentValue: f.Value, PeakValue: f.Value, Source: f.Source,
-			Measure: telemetry.Measure{Kind: f.Type, Unit: f.Unit}, SilentSince: f.SilentSince,
+			Measure: telemetry.Measure{Kind: f.Type}, SilentSince: f.SilentSince,
 			DetectedAt: f.Now, OccurrenceCount: 1, Location: f.Location, Gateway: f.Gateway,
 		},
 	}

@@ -43,6 +43,7 @@ func explain(set *alarm.Rules, a telemetry.Alert, inputs []alarm.Input) wire.Exp
 	for _, l := range alone.Limits(r.ID) {
 		x.Conditions = append(x.Conditions, wire.Condition{
 			Parameter: l.Parameter, Operator: l.Operator, Limit: l.Value, Deadband: l.Deadband, Unit: l.Unit,
+			Kind: string(l.Kind), SensorUnit: l.SensorUnit,
 		})
 	}
 	raised := samples(&x, alone, a, r.ID, inputs)
@@ -82,7 +83,7 @@ func samples(x *wire.Explanation, set *alarm.Rules, a telemetry.Alert, rule stri
 			raised = raised || event == telemetry.EventRaised || event == telemetry.EventRepeated
 		}
 		x.Samples = append(x.Samples, wire.Sample{
-			Time: ts, Offset: in.Offset, Values: o.Values, Holds: o.Holds,
+			Time: ts, Offset: in.Offset, Values: o.Values, Raw: o.Raw, Holds: o.Holds,
 			Pending: o.Pending, State: o.State, Event: o.Event,
 		})
 	}
@@ -99,6 +100,14 @@ func formerRule(a telemetry.Alert) (alarm.Rule, bool) {
 	name := a.Threshold.Parameter
 	if !telemetry.ValidSensorName(name) || name == alarm.Battery || name == alarm.Strength {
 		return alarm.Rule{}, false // of the latter two it is not known whether they are sensors
+	}
+	switch alarm.Kind(a.Kind) {
+	case "", alarm.High, alarm.HighHigh, alarm.Low, alarm.LowLow: // former versions recorded no kind
+	default:
+		return alarm.Rule{}, false // the limit alone does not say how it was measured
+	}
+	if a.Combine != "" {
+		return alarm.Rule{}, false
 	}
 	r := alarm.Rule{
 		ID: a.Rule, Type: a.AlertType, Severity: a.Severity,
