@@ -22,7 +22,22 @@ type Explanation struct {
 	// empty when none are.
 	Incomplete string `json:"incomplete,omitempty"`
 	Error      string `json:"error,omitempty"` // why no explanation is possible
+	// Why is the reason in Incomplete or Error as a word, if there is one for it.
+	Why Shortcoming `json:"why,omitempty"`
 }
+
+// Shortcoming is a reason why an explanation is incomplete or impossible.
+type Shortcoming string
+
+// Shortcomings.
+const (
+	NotByReadings Shortcoming = "not_by_readings" // a watchdog raised the alarm
+	RuleChanged   Shortcoming = "rule_changed"    // the former limit is shown
+	RuleLost      Shortcoming = "rule_lost"       // the former limit is not known
+	ReadingsGone  Shortcoming = "readings_gone"   // they are no longer in Kafka
+	RoomNotKept   Shortcoming = "room_not_kept"   // the values of the room's other sensors are not
+	NotShown      Shortcoming = "not_shown"       // what readings are left do not show it
+)
 
 // Condition is one comparison of a rule.
 type Condition struct {

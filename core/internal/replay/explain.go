@@ -19,6 +19,7 @@ func explain(set *alarm.Rules, a telemetry.Alert, inputs []alarm.Input) wire.Exp
 		Conditions: []wire.Condition{}, Samples: []wire.Sample{},
 	}
 	if a.Source != telemetry.SourceRule {
+		x.Why = wire.NotByReadings
 		x.Error = "this alarm was not raised by readings but by the " + string(a.Source)
 		return x
 	}
@@ -29,10 +30,12 @@ func explain(set *alarm.Rules, a telemetry.Alert, inputs []alarm.Input) wire.Exp
 	default:
 		former, known := formerRule(a)
 		if !known {
+			x.Why = wire.RuleLost
 			x.Error = "the rule " + a.Rule + " has changed since, and the alarm does not record its former limit"
 			return x
 		}
 		r = former
+		x.Why = wire.RuleChanged
 		x.Incomplete = "the rule " + a.Rule + " has changed since; this is its former limit"
 	}
 	alone, err := alarm.Compile(alarm.RuleSet{Rules: []alarm.Rule{r}, MaxWait: maxWait, Catalogue: set.Catalogue()})
@@ -49,10 +52,13 @@ func explain(set *alarm.Rules, a telemetry.Alert, inputs []alarm.Input) wire.Exp
 	raised := samples(&x, alone, a, r.ID, inputs)
 	switch {
 	case len(inputs) == 0:
+		x.Why = wire.ReadingsGone
 		x.Incomplete = "the readings are no longer in Kafka"
 	case !raised && x.Incomplete == "" && compares(r):
+		x.Why = wire.RoomNotKept
 		x.Incomplete = "the values of the room's other sensors were not kept"
 	case !raised && x.Incomplete == "":
+		x.Why = wire.NotShown
 		x.Incomplete = "the remaining readings do not show how it was raised"
 	}
 	return x

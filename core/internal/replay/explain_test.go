@@ -120,6 +120,7 @@ func TestExplanationWithoutReadings(t *testing.T) {
 	require.Contains(t, explain(rs, a, inputs[:2]).Incomplete, "do not show how it was raised")
 	a.Source = telemetry.SourceWatchdog
 	require.Contains(t, explain(rs, a, inputs).Error, "the watchdog")
+	require.Equal(t, wire.NotByReadings, explain(rs, a, inputs).Why)
 }
 
 func TestExplanationOfOldReadings(t *testing.T) {

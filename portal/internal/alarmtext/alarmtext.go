@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"math"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,14 +55,6 @@ func (w Writer) Text(a *telemetry.Alert) string {
 	return text
 }
 
-// Per returns the unit of a rate in an alarm's own unit: "/min", "/s", or nothing for other kinds.
-func Per(a *telemetry.Alert) string {
-	if kindOf(a) != "rate" {
-		return ""
-	}
-	return "/" + perNames[cmp.Or(a.Per, perOf(a.Message))]
-}
-
 var perNames = map[string]string{"second": "s", "minute": "min"}
 
 var (
@@ -105,6 +98,23 @@ func (w Writer) typeText(a *telemetry.Alert) string {
 		return text
 	}
 	return cmp.Or(a.Message, a.AlertType)
+}
+
+// Type returns the name of a type of alarms: its id, if there is no other.
+func (w Writer) Type(alertType string) string {
+	return w.typeText(&telemetry.Alert{AlertType: alertType})
+}
+
+// Limit returns the limit of an alarm with its unit, "" without one.
+func (w Writer) Limit(a *telemetry.Alert) string {
+	if a.Threshold.Operator == "" {
+		return ""
+	}
+	unit := a.Unit
+	if kindOf(a) == "rate" {
+		unit += "/" + perNames[cmp.Or(a.Per, perOf(a.Message))]
+	}
+	return strings.TrimSpace(a.Threshold.Parameter + " " + a.Threshold.Operator + " " + strconv.FormatFloat(a.Threshold.Value, 'f', -1, 64) + " " + unitShown(unit))
 }
 
 // measured describes a condition on a sensor's values, "" if it is none.

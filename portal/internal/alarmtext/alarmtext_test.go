@@ -140,8 +140,18 @@ func TestNumbers(t *testing.T) {
 	} {
 		require.Equal(t, want, got)
 	}
-	require.Equal(t, "/s", Per(&telemetry.Alert{Measure: telemetry.Measure{Kind: "rate", Per: "second"}}))
-	require.Empty(t, Per(&telemetry.Alert{Measure: telemetry.Measure{Kind: "high"}}))
+}
+
+func TestLimitsAndTypes(t *testing.T) {
+	limit := func(m telemetry.Measure) string {
+		return Writer{}.Limit(&telemetry.Alert{Measure: m, Threshold: telemetry.Threshold{Parameter: "temperature", Operator: ">", Value: 5}})
+	}
+	require.Equal(t, "temperature > 5 °C/s", limit(telemetry.Measure{Kind: "rate", Unit: "°C", Per: "second"}))
+	require.Equal(t, "temperature > 5 °C", limit(telemetry.Measure{Kind: "high", Unit: "°C"}))
+	require.Equal(t, "temperature > 5", limit(telemetry.Measure{}), "of a former version")
+	require.Empty(t, Writer{}.Limit(&telemetry.Alert{}))
+	require.Equal(t, "设备离线", Writer{Lang: "zh"}.Type("device_offline"))
+	require.Equal(t, "my_rule", Writer{}.Type("my_rule"))
 }
 
 func FuzzText(f *testing.F) {

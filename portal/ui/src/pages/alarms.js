@@ -32,6 +32,7 @@ export function createAlarmsPage(ctx, scope, route) {
     path: '/api/v1/journal',
     fields: [{ name: 'q', label: t('alarms.search') }],
     more: () => ({ severity: [...state.severity].join() }),
+    inFile: { zone: Intl.DateTimeFormat().resolvedOptions().timeZone },
     shown: () => state.tab === 'journal',
     onChange: () => dirty(true),
   });
