@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { drawing } from '../src/model/evidence.js';
+import { drawing, eventsOf, extent } from '../src/model/evidence.js';
 
 const samples = [
   { values: [null], raw: [20] },
@@ -38,4 +38,17 @@ test('explanations of a former core show what they measured, and no limit that i
   assert.deepEqual(former({ unit: '°C/min' }), { lines: [{ parameter: 'temperature', values: [6] }], limits: [], notes: ['rate'] });
   assert.deepEqual(former({ operator: '>=', unit: 's' }).notes, ['stuck']);
   assert.deepEqual(former({ unit: '°C' }).limits, [{ value: 5, kind: 'limit' }]);
+});
+
+test('every limit is in view, also far from the values', () => {
+  assert.deepEqual(extent(800, 800, [{ value: 400 }]), [360, 840]);
+  assert.deepEqual(extent(50, 50, []), [49, 51]);
+  assert.deepEqual(extent(null, null, []), [0, 1]);
+});
+
+test('an alarm is marked where it was raised, by its record if the readings do not show it', () => {
+  const times = [{ time: 1 }, { time: 5, event: 'raised' }, { time: 9 }];
+  assert.deepEqual(eventsOf({ raised_at: 4 }, times), [{ time: 5, event: 'raised' }]);
+  assert.deepEqual(eventsOf({ raised_at: 4, cleared_at: 20 }, [{ time: 1 }, { time: 9 }]), [{ time: 4, event: 'raised' }]);
+  assert.deepEqual(eventsOf({ raised_at: 4 }, []), []);
 });

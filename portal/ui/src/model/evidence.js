@@ -33,6 +33,28 @@ export function drawing(alarm, { conditions, samples }) {
   return { lines, limits, notes: [...notes] };
 }
 
+/**
+ * extent returns [low, high] of a chart with its limits: unlike in a chart of the past they are what it is
+ * about, so all of them are in view.
+ */
+export function extent(min, max, limits) {
+  const all = [min, max, ...limits.map((l) => l.value)].filter((v) => typeof v === 'number' && Number.isFinite(v));
+  if (all.length === 0) return [0, 1];
+  const [low, high] = [Math.min(...all), Math.max(...all)];
+  const margin = (high - low) * 0.1 || Math.max(Math.abs(high) * 0.02, 0.5);
+  return [low - margin, high + margin];
+}
+
+/**
+ * eventsOf returns when the alarm was raised and cleared: [{time, event}]. Where the readings alone do not
+ * show it, as without the room's others, its record does.
+ */
+export function eventsOf(alarm, samples) {
+  const seen = samples.filter((s) => s.event).map((s) => ({ time: s.time, event: s.event }));
+  if (seen.length > 0 || samples.length === 0) return seen;
+  return [{ time: alarm.raised_at, event: 'raised' }, { time: alarm.cleared_at, event: 'cleared' }].filter(({ time }) => time >= samples[0].time && time <= samples.at(-1).time);
+}
+
 /** kindByUnit: explanations of former versions have no kind, but a rate has its time in the unit. */
 function kindByUnit(c) {
   if (/\/(s|min)$/.test(c.unit ?? '') && c.operator !== '=') return 'rate';

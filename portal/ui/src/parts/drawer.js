@@ -4,7 +4,7 @@ import { createLine } from '../chart/line.js';
 import { get } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
 import { deadbandText, kindOf, limitText, otherText, roomText } from '../model/alarmtext.js';
-import { drawing } from '../model/evidence.js';
+import { drawing, eventsOf, extent } from '../model/evidence.js';
 import { badge } from './badge.js';
 
 export function createDrawer(ctx, scope, onClose) {
@@ -22,12 +22,12 @@ export function createDrawer(ctx, scope, onClose) {
     el.replaceChildren();
     if (!alarm) return;
     const box = h('div', { class: 'chart drawer-chart' });
-    const note = h('p', { class: 'panel-note' }, t('load.wait'));
+    const note = h('p', { class: 'panel-note', 'data-explained': true }, t('load.wait'));
     el.append(
       h('header', { class: 'panel-head' }, badge(alarm, t), h('h2', { class: 'panel-title' }, ctx.deviceName(alarm.device_id)), h('span', { class: 'panel-space' }),
         h('button', { class: 'button is-small', onclick: onClose, 'aria-label': t('close') }, '✕')),
       h('div', { class: 'drawer-body' },
-        h('p', {}, ctx.what(alarm)),
+        h('p', { 'data-what': true }, ctx.what(alarm)),
         alarm.uncertain ? h('p', { class: 'panel-note is-uncertain' }, t('remark.uncertain')) : null,
         h('div', { class: 'action-bar' }, ['acknowledge', alarm.shelved ? 'unshelve' : 'shelve', 'comment'].map((a) =>
           h('button', { class: 'button is-small', onclick: () => ctx.commands.ask(a, [shown]) }, t(`command.${a}`))),
@@ -83,8 +83,8 @@ export function createDrawer(ctx, scope, onClose) {
     const d = drawing(alarm, e);
     const lines = d.lines.map((l) => ({ label: ctx.sensorName(l.parameter) }));
     const limits = d.limits.map((l) => ({ value: l.value, color: css(l.kind === 'limit' ? '--high-text' : '--muted') }));
-    const marks = e.samples.filter((s) => s.event).map((s) => ({ time: s.time, color: s.event === 'cleared' ? css('--muted') : css(`--${alarm.severity}-text`) }));
-    chart = createLine(box, { lines, height: 180, limits: () => limits, marks: () => marks });
+    const marks = eventsOf(alarm, e.samples).map((s) => ({ time: s.time, color: s.event === 'cleared' ? css('--muted') : css(`--${alarm.severity}-text`) }));
+    chart = createLine(box, { lines, height: 180, limits: () => limits, marks: () => marks, range: (_, min, max) => extent(min, max, limits) });
     chart.setData({ time: e.samples.map((s) => s.time), lines: d.lines.map((l) => l.values) });
     setText(note, [...d.notes.map((n) => t(`drawer.explain.${n}`)), t('drawer.explain.marks'), d.notes.includes('room') ? '' : why(e)].filter(Boolean).join(' '));
   }
