@@ -28,6 +28,7 @@ export function createDrawer(ctx, scope, onClose) {
         h('button', { class: 'button is-small', onclick: onClose, 'aria-label': t('close') }, '✕')),
       h('div', { class: 'drawer-body' },
         h('p', { 'data-what': true }, ctx.what(alarm)),
+        alarm.suppressed ? h('p', { class: 'panel-note' }, h('a', { href: ctx.alarmHref({ alert_id: alarm.suppressed.by_alarm }) }, t('remark.suppressed'))) : null,
         alarm.uncertain ? h('p', { class: 'panel-note is-uncertain' }, t('remark.uncertain')) : null,
         h('div', { class: 'action-bar' }, ['acknowledge', alarm.shelved ? 'unshelve' : 'shelve', 'comment'].map((a) =>
           h('button', { class: 'button is-small', onclick: () => ctx.commands.ask(a, [shown]) }, t(`command.${a}`))),
