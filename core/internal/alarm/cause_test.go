@@ -243,15 +243,19 @@ func TestStateGoesThroughAFormerVersionAndBack(t *testing.T) {
 	rs := limits(t)
 	s, _ := play(rs, State{}, series(80, 80, 99)...)
 	s, _ = see(rs, s, offline(true, 10, 12, ""))
-	var all map[string]any
+	var all map[string]json.RawMessage
+	var alarms []map[string]json.RawMessage
 	require.NoError(t, json.Unmarshal(encode(t, s), &all))
-	alarms := all["alarms"].([]any)
+	require.NoError(t, json.Unmarshal(all["alarms"], &alarms))
 	require.Len(t, alarms, 3)
 	for _, a := range alarms {
 		for _, unknown := range []string{"kind", "unit", "per", "for_ms", "room_value", "combine", "other", "silent_since", "uncertain"} {
-			delete(a.(map[string]any), unknown)
+			delete(a, unknown)
 		}
 	}
+	var err error
+	all["alarms"], err = json.Marshal(alarms)
+	require.NoError(t, err)
 	data, err := json.Marshal(all)
 	require.NoError(t, err)
 	back, err := DecodeState(data)

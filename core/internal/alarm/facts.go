@@ -14,7 +14,7 @@ func (rs *Rules) measureOf(c *cond, k *cell) telemetry.Measure {
 	}
 	switch c.Kind {
 	case Rate:
-		m.Per = PerName(c.Per)
+		m.Per = perName(c.Per)
 	case Stuck:
 		m.ForMS = c.span
 	case Deviation:
@@ -26,8 +26,8 @@ func (rs *Rules) measureOf(c *cond, k *cell) telemetry.Measure {
 	return m
 }
 
-// PerName returns the name of a rate's unit of time as rules files and alerts have it.
-func PerName(per time.Duration) string {
+// perName returns the name of a rate's unit of time as rules files and alerts have it.
+func perName(per time.Duration) string {
 	if per == time.Second {
 		return "second"
 	}
