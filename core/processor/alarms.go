@@ -60,6 +60,9 @@ func (a *alarmStage) reading(d *device, in alarm.Input, backfill bool, out *batc
 	}
 	var keep bool
 	d.alarm, a.changes, keep = a.rules.Step(d.alarm, in, a.changes[:0])
+	if a.comparesRooms() {
+		a.rooms.Mark(&d.room, &d.alarm) // without changes, too: the alarm may be older than this process
+	}
 	a.publish(d, keep, out)
 }
 
@@ -85,6 +88,9 @@ func (a *alarmStage) publish(d *device, keep bool, out *batch) {
 	if keep && !d.alarmChanged {
 		d.alarmChanged = true
 		a.changed = append(a.changed, d)
+	}
+	if len(a.changes) > 0 && a.comparesRooms() {
+		a.rooms.Mark(&d.room, &d.alarm)
 	}
 	for i := range a.changes {
 		alert := &a.changes[i].Alert

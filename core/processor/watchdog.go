@@ -136,9 +136,9 @@ func (w *watchdog) silence(d *device, now int64) (watch alarm.Finding, news bool
 		Device: d.id, Type: deviceOffline, Holds: offline, Since: d.presence.Since(), Now: now,
 		Severity:  telemetry.SeverityMedium,
 		Threshold: telemetry.Threshold{Parameter: "silence_seconds", Operator: ">", Value: seconds(window)},
-		Value:     seconds(max(now-d.presence.LastSeen(), window)),
-		Message:   fmt.Sprintf("%s has sent nothing for more than %s", d.id, (time.Duration(window) * time.Millisecond).Round(time.Second)),
-		Location:  d.presence.Location(), Model: d.presence.Model(), Gateway: d.presence.Gateway(), Parent: r.parent,
+		Value:     seconds(max(now-d.presence.LastSeen(), window)), SilentSince: d.presence.LastSeen(),
+		Message:  fmt.Sprintf("%s has sent nothing for more than %s", d.id, (time.Duration(window) * time.Millisecond).Round(time.Second)),
+		Location: d.presence.Location(), Model: d.presence.Model(), Gateway: d.presence.Gateway(), Parent: r.parent,
 	}, true
 }
 
@@ -175,7 +175,7 @@ func (w *watchdog) findings(gateway string, now int64) (news []alarm.Finding) {
 		}
 		news = append(news, alarm.Finding{
 			Device: gateway, Type: f.Type, Holds: f.Holds, Since: now, Now: now, Severity: f.Severity,
-			Threshold: f.Threshold, Value: f.Value, Message: f.Message,
+			Threshold: f.Threshold, Value: f.Value, SilentSince: f.SilentSince, Message: f.Message,
 			Location: telemetry.Location{Building: v.Building}, Gateway: gateway,
 		})
 	}

@@ -54,7 +54,9 @@ const (
 	EventSuppressed   AlarmEvent = "suppressed"
 	EventUnsuppressed AlarmEvent = "unsuppressed"
 	EventChattering   AlarmEvent = "chattering"
-	EventSettled      AlarmEvent = "settled" // no longer chatters
+	EventSettled      AlarmEvent = "settled"   // no longer chatters
+	EventUncertain    AlarmEvent = "uncertain" // its device went offline
+	EventConfirmed    AlarmEvent = "confirmed" // no longer uncertain
 	EventStale        AlarmEvent = "stale"
 	EventAcknowledged AlarmEvent = "acknowledged"
 	EventShelved      AlarmEvent = "shelved"
@@ -81,6 +83,15 @@ type Alert struct {
 	Status       AlertStatus `json:"status"`
 	Threshold    Threshold   `json:"threshold"`
 	CurrentValue float64     `json:"current_value"`
+	// Measure says what Threshold, CurrentValue, PeakValue and Deadband measure. Records of
+	// former versions lack it.
+	Measure
+	// Combine is how the rule joins its two conditions, "all" or "any"; empty: it has one.
+	Combine string `json:"combine,omitempty"`
+	// Other is the second condition of two, if it held when the alarm was raised.
+	Other *OtherCondition `json:"other,omitempty"`
+	// SilentSince is when the device or gateway was last heard of, of an alarm about silence.
+	SilentSince int64 `json:"silent_since,omitempty"`
 
 	Revision int64       `json:"revision"` // 1, 2, 3, … of this AlertID
 	Event    AlarmEvent  `json:"event"`
@@ -113,10 +124,35 @@ type Alert struct {
 	Comments      []Comment      `json:"comments,omitempty"` // the newest, oldest first
 	ParentAlarmID string         `json:"parent_alarm_id,omitempty"`
 	Chattering    bool           `json:"chattering,omitempty"`
+	Uncertain     bool           `json:"uncertain,omitempty"` // its device is offline: whether the condition holds is not known
 	Stale         bool           `json:"stale,omitempty"`
 	Historical    bool           `json:"historical,omitempty"` // found in late readings: recorded, no notification is sent
 	History       []AlarmChange  `json:"history,omitempty"`    // the newest transitions, oldest first
 	Evidence      *AlarmEvidence `json:"evidence,omitempty"`
+}
+
+// Measure says what the figures of an alarm measure.
+type Measure struct {
+	// Kind is the kind of the condition: that of the rule, like "high", "rate" or "stuck"; of
+	// a watchdog the alert_type.
+	Kind string `json:"kind,omitempty"`
+	// Unit is that of the sensor; the figures of watchdogs have it in the name of their parameter. A
+	// rate is in Unit per Per.
+	Unit string `json:"unit,omitempty"`
+	Per  string `json:"per,omitempty"` // of a rate: "second" or "minute"
+	// ForMS is how long the value was unchanged before the alarm, of a stuck sensor.
+	ForMS int64 `json:"for_ms,omitempty"`
+	// RoomValue is the median or mean of the room's other sensors when the alarm was raised, of
+	// a deviation. CurrentValue and PeakValue are differences from the room, positive above it.
+	RoomValue *float64 `json:"room_value,omitempty"`
+}
+
+// OtherCondition is the second condition of an alarm, as it was when the alarm was raised.
+type OtherCondition struct {
+	Measure
+
+	Threshold    Threshold `json:"threshold"`
+	CurrentValue *float64  `json:"current_value,omitempty"` // nil: no reading had it since
 }
 
 // Ack is who acknowledged an alarm, and when.

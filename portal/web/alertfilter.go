@@ -25,6 +25,7 @@ type alertFilter struct {
 	shelved    *bool
 	suppressed *bool
 	outOf      *bool // out of service
+	uncertain  *bool
 	historical *bool
 	text       string // lower case
 	from, to   int64  // ms; open at some moment in [from, to); 0: no bound
@@ -115,7 +116,7 @@ func parseFilter(get func(name string) string) (alertFilter, error) {
 		states: r.words("state", stateWords), severities: r.words("severity", severityWords),
 		types: r.words("alert_type", nil), sources: r.words("source", sourceWords),
 		device: strings.Clone(get("device_id")), building: strings.Clone(get("building")), floor: r.floor(),
-		shelved: r.flag("shelved"), suppressed: r.flag("suppressed"), outOf: r.flag("out_of_service"), historical: r.flag("historical"),
+		shelved: r.flag("shelved"), suppressed: r.flag("suppressed"), outOf: r.flag("out_of_service"), uncertain: r.flag("uncertain"), historical: r.flag("historical"),
 		text: strings.ToLower(strings.Clone(get("q"))), from: r.time("from"), to: r.time("to"),
 	}
 	switch status := telemetry.AlertStatus(get("status")); status {
@@ -191,7 +192,7 @@ func (f *alertFilter) matches(a *state.Alert, place telemetry.Location, name str
 		(f.building == "" || f.building == place.Building) &&
 		(f.floor == nil || *f.floor == place.Floor) &&
 		is(f.shelved, a.Shelved != nil) && is(f.suppressed, a.Suppressed != nil) &&
-		is(f.outOf, a.OutOfService != nil) && is(f.historical, a.Historical) &&
+		is(f.outOf, a.OutOfService != nil) && is(f.uncertain, a.Uncertain) && is(f.historical, a.Historical) &&
 		f.during(a) && (f.text == "" || alertContains(a, place, name, f.text))
 }
 

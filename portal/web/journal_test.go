@@ -41,6 +41,7 @@ func pastAlarms() []telemetry.Alert {
 		of("a3", "d1", telemetry.SeverityLow, 103*hour, 140*hour), of("a4", "d3", telemetry.SeverityHigh, 130*hour, 131*hour),
 	}
 	out[3].Location.Building, out[3].Message = "B栋", "=SUM(A1), \"hot\""
+	out[3].AlertType = "odd" // of no known type: the message is all there is
 	return out
 }
 
@@ -244,4 +245,37 @@ func TestPortalWithoutItsDatabase(t *testing.T) {
 		return complete && len(ids) == 4
 	})
 	require.Contains(t, r.get("/metrics").body, "portal_store_up 1")
+}
+
+// TestFilesSayWhatThePageSays: alarms in the reader's language and time zone.
+func TestFilesSayWhatThePageSays(t *testing.T) {
+	t.Parallel()
+	const raised = 1_764_300_000_000 // 11:20 in Shanghai
+	rate, silent := alarm("r", "d1", 1, telemetry.AlarmUnacknowledged), alarm("s", "d2", 1, telemetry.AlarmUnacknowledged)
+	rate.AlertType, rate.RaisedAt, rate.Measure = "temperature_rate", raised+1, telemetry.Measure{Kind: "rate", Unit: "°C", Per: "minute"}
+	rate.Threshold, rate.CurrentValue, rate.PeakValue = telemetry.Threshold{Parameter: "temperature", Operator: ">", Value: 5}, -63.6, -70
+	silent.AlertType, silent.Source, silent.RaisedAt, silent.SilentSince = "device_offline", telemetry.SourceWatchdog, raised, raised-45_000
+	r := start(t, withStore(filepath.Join(t.TempDir(), "portal.db")))
+	r.raise(rate, silent)
+	r.audited(telemetry.AuditEntry{Time: raised, DeviceID: "d2", AlertType: "device_offline", AlertID: "s", Revision: 1, Event: telemetry.EventRaised})
+	r.eventually("stored", func() bool {
+		ids, complete := r.journalIDs("")
+		return complete && len(ids) == 2
+	})
+	const column, limit = 10, 13
+	for query, want := range map[string][2]string{
+		"?zone=Asia/Shanghai":         {"Temperature falls 63.6\u2009°C/min, limit 5", "silent since 11:19"},
+		"?lang=zh&zone=Asia/Shanghai": {"温度下降 63.6\u2009°C/min，限值 5", "自 11:19 起无数据"},
+		"":                            {"Temperature falls 63.6\u2009°C/min, limit 5", "silent since 03:19"},
+	} {
+		rows := r.rows("/api/v1/journal.csv" + query)
+		require.Len(t, rows, 3, query)
+		require.Equal(t, want, [2]string{rows[1][column], rows[2][column]}, query)
+		require.Equal(t, "temperature > 5 °C/min", rows[1][limit])
+	}
+	r.refused("/api/v1/journal.csv?zone=Local", http.StatusBadRequest, "bad_parameter")
+	r.refused("/api/v1/audit.csv?zone=Nowhere/Land", http.StatusBadRequest, "bad_parameter")
+	r.eventually("the trail", func() bool { return len(r.rows("/api/v1/audit.csv?lang=zh")) == 2 })
+	rows := r.rows("/api/v1/audit.csv?lang=zh")
+	require.Equal(t, "设备离线", rows[1][len(rows[1])-1])
 }

@@ -9,9 +9,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // zones of readers, also in an image without them
 
 	"github.com/gofiber/fiber/v2"
 
+	"industrial-iot-monitor/portal/internal/alarmtext"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/state"
 )
@@ -27,10 +29,10 @@ var (
 		"次数", "确认人", "确认时间", "负责人", "规则", "来源", "告警编号",
 	}
 	auditHead = []string{
-		"recorded_at", "time", "by", "action", "outcome", "reason", "note", "event", "from", "to", "device_id", "building", "alert_type", "rule", "alert_id", "command_id",
+		"recorded_at", "time", "by", "action", "outcome", "reason", "note", "event", "from", "to", "device_id", "building", "alert_type", "rule", "alert_id", "command_id", "alarm",
 	}
 	auditHeadChinese = []string{
-		"记录时间", "时间", "操作人", "操作", "结果", "原因", "备注", "事件", "原状态", "新状态", "设备", "建筑", "类型", "规则", "告警编号", "命令编号",
+		"记录时间", "时间", "操作人", "操作", "结果", "原因", "备注", "事件", "原状态", "新状态", "设备", "建筑", "类型", "规则", "告警编号", "命令编号", "告警",
 	}
 )
 
@@ -40,9 +42,13 @@ func (p *Portal) exportJournal(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	words, err := p.alarmWords(c)
+	if err != nil {
+		return err
+	}
 	q := f.journal(strings.Clone(c.Query("rule")))
 	return p.exportPast(c, "alarms.csv", journalHead, journalHeadChinese, func(ctx context.Context, write func([]string) error) error {
-		return p.store.EachAlarm(ctx, q, func(a *state.Alert) error { return write(journalRow(a)) })
+		return p.store.EachAlarm(ctx, q, func(a *state.Alert) error { return write(journalRow(a, words)) })
 	})
 }
 
@@ -53,9 +59,27 @@ func (p *Portal) exportAudit(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	words, err := p.alarmWords(c)
+	if err != nil {
+		return err
+	}
 	return p.exportPast(c, "audit.csv", auditHead, auditHeadChinese, func(ctx context.Context, write func([]string) error) error {
-		return p.store.EachEntry(ctx, q, func(e *audit.Entry) error { return write(auditRow(e)) })
+		return p.store.EachEntry(ctx, q, func(e *audit.Entry) error { return write(auditRow(e, words)) })
 	})
+}
+
+// alarmWords returns the writer of texts about alarms for the reader of a file.
+func (p *Portal) alarmWords(c *fiber.Ctx) (alarmtext.Writer, error) {
+	lang, err := oneOf(c, "lang", "en", "zh")
+	if err != nil {
+		return alarmtext.Writer{}, err
+	}
+	name := strings.Clone(c.Query("zone"))
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" { // that of the server would be nobody's
+		return alarmtext.Writer{}, badParameter("zone", "a time zone like Asia/Shanghai")
+	}
+	return alarmtext.Writer{Lang: lang, Zone: zone, Catalogue: p.catalogue.Catalogue()}, nil
 }
 
 // exportPast streams rows of the database. If they end early, the connection ends without the last
@@ -131,7 +155,7 @@ func (d *download) Close() error {
 	return d.PipeReader.Close()
 }
 
-func journalRow(a *state.Alert) []string {
+func journalRow(a *state.Alert, words alarmtext.Writer) []string {
 	ended, seconds := "", ""
 	if at, over := a.Over(); over {
 		ended, seconds = moment(at), decimal(float64(max(at-a.RaisedAt, 0))/1000)
@@ -140,20 +164,16 @@ func journalRow(a *state.Alert) []string {
 	if a.Ack != nil {
 		by, at = a.Ack.By, moment(a.Ack.At)
 	}
-	limit := ""
-	if a.Threshold.Operator != "" {
-		limit = a.Threshold.Parameter + " " + a.Threshold.Operator + " " + decimal(a.Threshold.Value)
-	}
 	return []string{
 		moment(a.RaisedAt), ended, seconds, string(a.Severity), string(a.State), a.DeviceID, a.Location.Building, strconv.Itoa(a.Location.Floor), a.Location.Room,
-		a.AlertType, a.Message, decimal(a.CurrentValue), decimal(a.PeakValue), limit, strconv.Itoa(a.OccurrenceCount), by, at, a.Assignee, a.Rule,
+		a.AlertType, words.Text(&a.Alert), decimal(a.CurrentValue), decimal(a.PeakValue), words.Limit(&a.Alert), strconv.Itoa(a.OccurrenceCount), by, at, a.Assignee, a.Rule,
 		string(a.Source), a.AlertID,
 	}
 }
 
-func auditRow(e *audit.Entry) []string {
+func auditRow(e *audit.Entry, words alarmtext.Writer) []string {
 	return []string{
 		moment(e.RecordedAt), moment(e.Time), e.By, string(e.Action), string(e.Outcome), e.Reason, e.Note, string(e.Event), string(e.From), string(e.To),
-		e.DeviceID, e.Building, e.AlertType, e.Rule, e.AlertID, e.CommandID,
+		e.DeviceID, e.Building, e.AlertType, e.Rule, e.AlertID, e.CommandID, words.Type(e.AlertType),
 	}
 }

@@ -69,7 +69,7 @@ var alarmEndpoints = []endpoint{
 		path: "/api/v1/audit.csv", id: "exportAudit", tag: "alarms", handle: (*Portal).exportAudit,
 		summary: "The audit trail as a file for spreadsheets, newest first",
 		about:   aboutPastCSV,
-		params:  join(auditParameters, []parameter{langParameter}),
+		params:  join(auditParameters, []parameter{langParameter, zoneParameter}),
 		answers: []response{csvFile, failing(fiber.StatusBadRequest, "bad_parameter"), storeAway},
 	},
 	{
@@ -83,7 +83,7 @@ var alarmEndpoints = []endpoint{
 		path: "/api/v1/journal.csv", id: "exportJournal", tag: "alarms", handle: (*Portal).exportJournal,
 		summary: "The alarms of a time as a file for spreadsheets, the newest raised first",
 		about:   aboutPastCSV,
-		params:  join(journalParameters, []parameter{langParameter}),
+		params:  join(journalParameters, []parameter{langParameter, zoneParameter}),
 		answers: []response{csvFile, failing(fiber.StatusBadRequest, "bad_parameter"), storeAway},
 	},
 	{

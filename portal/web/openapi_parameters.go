@@ -84,13 +84,15 @@ var (
 		flagParameter("shelved", "Whether it is shelved."),
 		flagParameter("suppressed", "Whether it is suppressed under another alarm."),
 		flagParameter("out_of_service", "Whether it is out of service."),
+		flagParameter("uncertain", "Whether it is about readings of a device that is offline."),
 		flagParameter("historical", "Whether it was found in late readings."),
 		textParameter("q", "Part of the device, its name, type, message, building, room, gateway, assignee, rule or id.", "301"),
 		timeParameter("from", "Alarms that were open at or after this time, however long ago they were raised.", 0),
 		timeParameter("to", "Alarms that were raised before this time.", 0),
 	}
 
-	langParameter = wordParameter("lang", "Language of the column names; en by default.", "en", "zh")
+	langParameter = wordParameter("lang", "Language of the column names and of texts about alarms; en by default.", "en", "zh")
+	zoneParameter = textParameter("zone", "Time zone of the times of day in texts about alarms; UTC by default.", "Asia/Shanghai")
 
 	sensorsParameter = parameter{
 		name: "parameters", about: "Names of sensors; all by default. Comma-separated.", several: true, example: []string{"temperature"},

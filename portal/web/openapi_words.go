@@ -8,6 +8,7 @@ import (
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/command"
 	"industrial-iot-monitor/portal/internal/lag"
@@ -54,8 +55,11 @@ var (
 
 // typeWords are the values of string types.
 var typeWords = map[reflect.Type][]string{
-	reflect.TypeFor[sensors.Value]():         {string(sensors.Number), string(sensors.Boolean), string(sensors.Text)},
-	reflect.TypeFor[telemetry.Severity]():    severityWords,
+	reflect.TypeFor[sensors.Value]():      {string(sensors.Number), string(sensors.Boolean), string(sensors.Text)},
+	reflect.TypeFor[telemetry.Severity](): severityWords,
+	reflect.TypeFor[wire.Shortcoming](): {
+		string(wire.NotByReadings), string(wire.RuleChanged), string(wire.RuleLost), string(wire.ReadingsGone), string(wire.RoomNotKept), string(wire.NotShown),
+	},
 	reflect.TypeFor[telemetry.AlertStatus](): {string(telemetry.AlertActive), string(telemetry.AlertCleared)},
 	reflect.TypeFor[telemetry.AlarmState]():  stateWords,
 	reflect.TypeFor[telemetry.AlarmSource](): sourceWords,
@@ -64,6 +68,7 @@ var typeWords = map[reflect.Type][]string{
 	reflect.TypeFor[telemetry.AlarmEvent](): {
 		string(telemetry.EventRaised), string(telemetry.EventEscalated), string(telemetry.EventRepeated), string(telemetry.EventCleared),
 		string(telemetry.EventSuppressed), string(telemetry.EventUnsuppressed), string(telemetry.EventChattering), string(telemetry.EventSettled),
+		string(telemetry.EventUncertain), string(telemetry.EventConfirmed),
 		string(telemetry.EventStale), string(telemetry.EventAcknowledged), string(telemetry.EventShelved), string(telemetry.EventUnshelved),
 		string(telemetry.EventOutOfService), string(telemetry.EventInService), string(telemetry.EventCommented), string(telemetry.EventAssigned),
 		string(telemetry.EventRemoved), string(telemetry.EventDescribed),

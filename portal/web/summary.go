@@ -12,7 +12,7 @@ import (
 
 // summaryAnswer is the state of the alarms in one operator's view: all, or those of a building and
 // floor. An alarm needs attention if it is open (not normal) and neither shelved nor suppressed
-// nor out of service; incidents found in late readings never do.
+// nor out of service nor uncertain; incidents found in late readings never do.
 type summaryAnswer struct {
 	Time int64 `json:"time"`
 	// ByState counts every alarm in the portal, including closed ones but not historical ones.
@@ -22,11 +22,12 @@ type summaryAnswer struct {
 	BySeverity     map[string]int `json:"by_severity"`
 	Attention      int            `json:"attention"`
 	Unacknowledged int            `json:"unacknowledged"`
-	// Shelved, Suppressed and OutOfService count open alarms that are set aside; an alarm can be
-	// in several of these.
+	// Shelved, Suppressed, OutOfService and Uncertain count open alarms that are set aside; an alarm can be
+	// in several of these. Uncertain ones are about readings of a device that is offline.
 	Shelved      int `json:"shelved"`
 	Suppressed   int `json:"suppressed"`
 	OutOfService int `json:"out_of_service"`
+	Uncertain    int `json:"uncertain"`
 	Historical   int `json:"historical"`
 	// Buildings has the buildings with alarms that need attention, sorted by name.
 	Buildings []buildingAlarms `json:"buildings"`
@@ -111,7 +112,7 @@ func (p *Portal) alertSummary(c *fiber.Ctx) error {
 func summaryOf(f state.Figures, now, window int64) summaryAnswer {
 	out := summaryAnswer{
 		Time: now, ByState: make(map[string]int), BySeverity: bySeverity(f.Calling), Unacknowledged: f.Unseen,
-		Shelved: f.Shelved, Suppressed: f.Suppressed, OutOfService: f.OutOfService, Historical: f.Historical,
+		Shelved: f.Shelved, Suppressed: f.Suppressed, OutOfService: f.OutOfService, Uncertain: f.Uncertain, Historical: f.Historical,
 		Flood: floodFigures{
 			Active: f.Flood.Flooded, New: f.Flood.New, Limit: state.FloodLimit, WindowMS: state.FloodOver, FirstAt: f.Flood.First,
 		},

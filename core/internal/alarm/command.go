@@ -7,8 +7,9 @@ import (
 )
 
 // Command applies an operator's command at the clock's now (ms). The entry has its outcome;
-// if the command made a transition, the entry is that transition's Audit, so it needs to be
-// written separately only when no transition was appended. It is empty for a command that
+// if the command made transitions, the entry is the first one's Audit, so it needs to be
+// written separately only when none was appended. Further ones are of alarms that the first
+// explains, or no longer does. It is empty for a command that
 // was applied before, and nothing needs to be written.
 func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Transition) (State, []Transition, telemetry.AuditEntry, bool) {
 	if s.mem != nil && slices.ContainsFunc(s.mem.Done, func(d done) bool { return d.ID == c.CommandID }) {
@@ -28,8 +29,8 @@ func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Tr
 		Time: c.At, DeviceID: c.DeviceID, AlertType: c.AlertType, AlertID: c.AlertID,
 		By: c.By, CommandID: c.CommandID, Action: c.Action, Outcome: outcome, Reason: reason, Note: c.Note,
 	}
-	if n := len(x.out); n > len(dst) {
-		entry = x.out[n-1].Audit
+	if len(x.out) > len(dst) {
+		entry = x.out[len(dst)].Audit
 	} else if i := x.s.find(c.AlertType); i >= 0 {
 		a := &x.s.mem.Alarms[i]
 		entry.AlertID, entry.From, entry.To = a.AlertID, a.State, a.State
@@ -40,6 +41,9 @@ func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Tr
 		if c.Action == telemetry.ActionInService {
 			entry.Event = telemetry.EventInService
 		}
+	}
+	if c.Action == telemetry.ActionOutOfService || c.Action == telemetry.ActionInService {
+		x.relate(c.At) // what the alarm explains
 	}
 	s, dst, _ = x.end()
 	return s, dst, entry, true

@@ -30,6 +30,7 @@ type Rules struct {
 	offlineTypes map[string]bool // types of rules of kind offline, disabled or not
 	signals      *signals
 	catalogue    *sensors.Catalogue
+	graver       bits     // rules about the worse of two limits
 	rates        []int    // indexes in rules of those with a rate of change
 	room         []string // parameters that are compared within a room
 	maxWait      int64
@@ -150,11 +151,15 @@ func Compile(set RuleSet) (*Rules, error) {
 
 // index fills the lookup tables.
 func (rs *Rules) index(compiled []*rule) error {
+	rs.graver = newBits(len(compiled))
 	rs.rules = make([]rule, 0, len(compiled)) // it must not move: byID and byType point into it
 	for _, c := range compiled {
 		rs.rules = append(rs.rules, *c)
 		r := &rs.rules[len(rs.rules)-1]
 		rs.byID[r.ID] = r
+		if r.n == 1 && (r.If.Kind == HighHigh || r.If.Kind == LowLow) {
+			rs.graver.set(len(rs.rules) - 1)
+		}
 		group := rs.byType[r.Type]
 		if len(group) > 0 && group[0].parameter() != r.parameter() {
 			return fmt.Errorf("rules %s and %s: one type, %s, but two parameters, %s and %s",

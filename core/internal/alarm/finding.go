@@ -39,6 +39,7 @@ func (rs *Rules) Apply(s State, f Finding, dst []Transition) (State, []Transitio
 		a := &x.s.mem.Alarms[i]
 		x.clear(i, max(f.Now, a.Since), a.CurrentValue, "the rule "+a.Rule+" is gone or not for this device")
 	}
+	x.relate(f.Since)
 	return x.end()
 }
 
@@ -59,6 +60,7 @@ func (x *step) raiseFinding(i int, r *rule, f *Finding) {
 		Alert: telemetry.Alert{
 			DeviceID: f.Device, AlertType: f.Type, Severity: f.severity(r), Message: f.Message, Status: telemetry.AlertActive,
 			Threshold: f.Threshold, CurrentValue: f.Value, PeakValue: f.Value, Source: f.Source,
+			Measure: telemetry.Measure{Kind: f.Type}, SilentSince: f.SilentSince,
 			DetectedAt: f.Now, OccurrenceCount: 1, Location: f.Location, Gateway: f.Gateway,
 		},
 	}
@@ -85,8 +87,7 @@ func (x *step) raiseFinding(i int, r *rule, f *Finding) {
 	a.RaisedAt, a.Since, a.LastSeen = at, at, max(at, f.Now)
 	a.AlertID = AlertID(f.Device, f.Type, at)
 	if f.Parent != "" {
-		a.Suppressed = &telemetry.Suppressed{ByAlarm: f.Parent, At: at}
-		a.ParentAlarmID = f.Parent
+		a.explain(f.Parent, at)
 	}
 	x.open(a, at)
 }
@@ -116,8 +117,7 @@ func (x *step) updateFinding(i int, r *rule, f *Finding) {
 		x.emit(i, change{event: telemetry.EventUnsuppressed, from: from, at: f.Now})
 	case f.Parent != "" && (a.Suppressed == nil || a.Suppressed.ByAlarm != f.Parent):
 		a = &x.own().Alarms[i]
-		a.Suppressed = &telemetry.Suppressed{ByAlarm: f.Parent, At: f.Now}
-		a.ParentAlarmID = f.Parent
+		a.explain(f.Parent, f.Now)
 		x.emit(i, change{event: telemetry.EventSuppressed, from: from, at: f.Now})
 	}
 }

@@ -81,10 +81,13 @@ type Finding struct {
 	// Threshold and Value are shown with the alarm; Value is also its peak.
 	Threshold telemetry.Threshold
 	Value     float64
-	Message   string
-	Location  telemetry.Location
-	Model     string // for the rule's Where
-	Gateway   string
+	// SilentSince is when the device or gateway was last heard of, in ms; 0: that is not what
+	// the finding is about.
+	SilentSince int64
+	Message     string
+	Location    telemetry.Location
+	Model       string // for the rule's Where
+	Gateway     string
 	// Parent is the id of the alarm that explains this one, for example that of the
 	// device's gateway; empty: none. While there is one the alarm is suppressed.
 	Parent string

@@ -6,10 +6,11 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// Observation is one reading as one rule sees it. Values and Holds have an entry for
+// Observation is one reading as one rule sees it. Values, Raw and Holds have an entry for
 // each condition; a value is nil when the reading has none for it.
 type Observation struct {
 	Values []*float64
+	Raw    []*float64 // the sensors' own values
 	Holds  []bool
 	// Pending is how long an on- or off-delay has run after this reading, ms.
 	Pending int64
@@ -21,6 +22,9 @@ type Observation struct {
 type Limit struct {
 	Parameter, Operator, Unit string
 	Value, Deadband           float64
+
+	Kind       Kind
+	SensorUnit string // of the sensor's own values
 }
 
 // Limits returns the limits of the conditions of the rule with an id, in canonical units.
@@ -33,9 +37,10 @@ func (rs *Rules) Limits(id string) []Limit {
 	for i := range out {
 		x := &c.conds[i]
 		t := x.threshold(0)
-		out[i] = Limit{Parameter: t.Parameter, Operator: t.Operator, Value: t.Value, Deadband: x.Deadband}
+		out[i] = Limit{Parameter: t.Parameter, Operator: t.Operator, Value: t.Value, Deadband: x.Deadband, Kind: x.Kind}
 		if x.signal >= 0 {
-			out[i].Unit = x.limitUnit(rs.signals.list[x.signal].unit)
+			out[i].SensorUnit = rs.signals.list[x.signal].unit
+			out[i].Unit = x.limitUnit(out[i].SensorUnit)
 		}
 		if x.look == atStill {
 			out[i].Operator, out[i].Value, out[i].Unit = ">=", x.For.Seconds(), "s"
@@ -89,10 +94,13 @@ func (rs *Rules) observe(r *rule, s State, in Input) Observation {
 		prior = s.mem.Cells[k].Bits
 	}
 	now, _ := x.truth(r, prior, back)
-	o := Observation{Values: make([]*float64, r.n), Holds: make([]bool, r.n)}
+	o := Observation{Values: make([]*float64, r.n), Raw: make([]*float64, r.n), Holds: make([]bool, r.n)}
 	for i := range r.n {
 		c := &r.conds[i]
 		o.Holds[i] = now&(1<<i) != 0
+		if f := x.value(c.signal); f != nil {
+			o.Raw[i] = &f.v
+		}
 		if v, known := x.measure(c); known {
 			switch {
 			case c.look == atStill:

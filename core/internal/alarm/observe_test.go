@@ -114,17 +114,17 @@ func TestLimitsAreThoseOfTheObservations(t *testing.T) {
 		c    Condition
 		want Limit
 	}{
-		{Condition{Kind: High, Parameter: temperature, Limit: 80, Deadband: 2}, Limit{"temperature", ">", "°C", 80, 2}},
-		{Condition{Kind: Low, Parameter: humidity, Limit: 5}, Limit{"humidity", "<", "%", 5, 0}},
-		{Condition{Kind: Rate, Parameter: current, Limit: 3, Per: time.Second}, Limit{"current", ">", "A/s", 3, 0}},
-		{Condition{Kind: Rate, Parameter: current, Limit: 3, Direction: Up}, Limit{"current", ">", "A/min", 3, 0}},
-		{Condition{Kind: Rate, Parameter: current, Limit: 3, Direction: Down}, Limit{"current", "<", "A/min", -3, 0}},
-		{Condition{Kind: Deviation, Parameter: temperature, Limit: 3, Deadband: 1}, Limit{"temperature", ">", "°C", 3, 1}},
-		{Condition{Kind: Stuck, Parameter: temperature, For: time.Minute}, Limit{"temperature", ">=", "s", 60, 0}},
-		{Condition{Kind: SwitchIs, On: true, Limit: 5}, Limit{"switch_status", "=", "", 1, 0}},
-		{Condition{Kind: SwitchIs, Limit: 5}, Limit{"switch_status", "=", "", 0, 0}},
-		{Condition{Kind: BatteryLow, Limit: 15}, Limit{"battery", "<", "%", 15, 0}},
-		{Condition{Kind: SignalWeak, Limit: -85}, Limit{"signal_strength", "<", "dBm", -85, 0}},
+		{Condition{Kind: High, Parameter: temperature, Limit: 80, Deadband: 2}, Limit{"temperature", ">", "°C", 80, 2, High, "°C"}},
+		{Condition{Kind: Low, Parameter: humidity, Limit: 5}, Limit{"humidity", "<", "%", 5, 0, Low, "%"}},
+		{Condition{Kind: Rate, Parameter: current, Limit: 3, Per: time.Second}, Limit{"current", ">", "A/s", 3, 0, Rate, "A"}},
+		{Condition{Kind: Rate, Parameter: current, Limit: 3, Direction: Up}, Limit{"current", ">", "A/min", 3, 0, Rate, "A"}},
+		{Condition{Kind: Rate, Parameter: current, Limit: 3, Direction: Down}, Limit{"current", "<", "A/min", -3, 0, Rate, "A"}},
+		{Condition{Kind: Deviation, Parameter: temperature, Limit: 3, Deadband: 1}, Limit{"temperature", ">", "°C", 3, 1, Deviation, "°C"}},
+		{Condition{Kind: Stuck, Parameter: temperature, For: time.Minute}, Limit{"temperature", ">=", "s", 60, 0, Stuck, "°C"}},
+		{Condition{Kind: SwitchIs, On: true, Limit: 5}, Limit{"switch_status", "=", "", 1, 0, SwitchIs, ""}},
+		{Condition{Kind: SwitchIs, Limit: 5}, Limit{"switch_status", "=", "", 0, 0, SwitchIs, ""}},
+		{Condition{Kind: BatteryLow, Limit: 15}, Limit{"battery", "<", "%", 15, 0, BatteryLow, "%"}},
+		{Condition{Kind: SignalWeak, Limit: -85}, Limit{"signal_strength", "<", "dBm", -85, 0, SignalWeak, "dBm"}},
 	} {
 		require.Equal(t, []Limit{tt.want}, compile(t, Rule{ID: "x", If: tt.c}).Limits("x"), "%+v", tt.c)
 	}

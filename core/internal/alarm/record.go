@@ -32,6 +32,7 @@ func (x *step) raise(r *rule, c *cell, at int64) {
 		Alert: telemetry.Alert{
 			AlertID: AlertID(c.Device, r.Type, at), DeviceID: c.Device, AlertType: r.Type, Severity: r.Severity, Message: text,
 			Threshold: lead.threshold(c.Value), CurrentValue: c.Value, PeakValue: c.Peak,
+			Measure: x.rules.measureOf(lead, c), Combine: r.combine(), Other: c.Other,
 			Priority: priority(r.Severity), Source: telemetry.SourceRule, Rule: r.ID, RuleVersion: r.version,
 			RaisedAt: at, DetectedAt: x.detected, LastSeen: c.At, OccurrenceCount: 1,
 			Deadband: lead.Deadband, OnDelayMS: r.onDelay, OffDelayMS: r.offDelay,
@@ -80,6 +81,7 @@ func (x *step) open(a Alarm, at int64) {
 	a.Raises = recent(old.Raises, at)
 	a.OutOfService = x.s.outOfService(a.AlertType)
 	a.Status, a.State = telemetry.AlertActive, telemetry.AlarmUnacknowledged
+	x.place(&a, at)
 	m.Alarms[i] = a
 	x.emit(i, change{event: event, from: from, at: at, value: &a.CurrentValue})
 	if !a.Chattering && len(a.Raises) >= chatterRaises {
@@ -116,7 +118,7 @@ func (x *step) clear(i int, at int64, value float64, text string) {
 	if from == telemetry.AlarmAcknowledged || a.Suppressed != nil || a.OutOfService != nil {
 		a.State = telemetry.AlarmNormal
 	}
-	a.Suppressed, a.Stale = nil, false
+	a.Suppressed, a.Stale, a.Uncertain = nil, false, false
 	a.Bits, a.OffDue, a.OffText = 0, 0, ""
 	a.Message, a.CurrentValue = text, value
 	x.emit(i, change{event: telemetry.EventCleared, from: from, at: at, value: &value})

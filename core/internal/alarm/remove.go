@@ -41,7 +41,7 @@ func (x *step) close(i int, r Removal) {
 	}
 	a.DeviceID = r.Device // states of the first version lack it
 	a.Status, a.State, a.Message = telemetry.AlertCleared, telemetry.AlarmNormal, r.Message
-	a.Suppressed, a.Shelved, a.Stale, a.Chattering = nil, nil, false, false
+	a.Suppressed, a.Shelved, a.Stale, a.Chattering, a.Uncertain = nil, nil, false, false, false
 	x.emit(i, change{event: telemetry.EventRemoved, from: from, at: at})
 	t := &x.out[len(x.out)-1]
 	t.Audit.By, t.Audit.Note = r.By, r.Note

@@ -101,7 +101,7 @@ func TestLimitsInAUnitOfTheirOwn(t *testing.T) {
 	require.InDelta(t, 80, a.Threshold.Value, 1e-9)
 	require.InDelta(t, 2, a.Deadband, 1e-9)
 	require.Equal(t, "temperature 80.1 °C is above 80 °C", a.Message)
-	require.Equal(t, []Limit{{Parameter: temperature, Operator: ">", Unit: "°C", Value: a.Threshold.Value, Deadband: a.Deadband}}, rs.Limits("x"))
+	require.Equal(t, []Limit{{Parameter: temperature, Operator: ">", Unit: "°C", Value: a.Threshold.Value, Deadband: a.Deadband, Kind: High, SensorUnit: "°C"}}, rs.Limits("x"))
 	written, version, _ := rs.Rule("x")
 	require.Equal(t, hot.If.normal(), written.If, "shown as written")
 	require.Equal(t, version, a.RuleVersion)

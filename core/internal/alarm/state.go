@@ -91,6 +91,11 @@ type cell struct {
 	Value  float64 `json:"value,omitempty"`
 	Peak   float64 `json:"peak,omitempty"`
 	Text   string  `json:"text,omitempty"`
+	// Unit and Room are of the newest reading that had a value, and Other is the other
+	// condition if it holds. Cells of former versions lack them.
+	Unit  string                    `json:"unit,omitempty"`
+	Room  *float64                  `json:"room,omitempty"`
+	Other *telemetry.OtherCondition `json:"other,omitempty"`
 
 	Lead      uint8              `json:"lead,omitempty"`
 	Location  telemetry.Location `json:"location,omitzero"`

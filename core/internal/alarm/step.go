@@ -52,10 +52,11 @@ func (rs *Rules) Step(s State, in Input, dst []Transition) (State, []Transition,
 		t := &x.s.tracks[x.fresh[i].track]
 		t.last = max(until, t.last)
 	}
+	x.relate(x.ts)
 	return x.end()
 }
 
-// judgeAll judges the rules about the new values, in the order of the rules.
+// judgeAll judges the rules about the new values.
 func (x *step) judgeAll() {
 	var few [4]uint64 // enough for most sets of rules
 	rules := bits(few[:])
@@ -73,12 +74,21 @@ func (x *step) judgeAll() {
 			rules.add(s.plain) // not so for nearly every reading
 		}
 	}
+	// The worse of two limits comes first: its alarm explains the other.
 	for i, word := range rules {
-		for ; word != 0; word &= word - 1 {
-			r := &x.rules.rules[i*64+mathbits.TrailingZeros64(word)]
-			if !r.plain || !x.within(&r.conds[0]) || x.s.engaged(r) {
-				x.judge(r)
-			}
+		x.judgeSome(i, word&x.rules.graver[i])
+	}
+	for i, word := range rules {
+		x.judgeSome(i, word&^x.rules.graver[i])
+	}
+}
+
+// judgeSome judges the rules in one word of a set.
+func (x *step) judgeSome(i int, word uint64) {
+	for ; word != 0; word &= word - 1 {
+		r := &x.rules.rules[i*64+mathbits.TrailingZeros64(word)]
+		if !r.plain || !x.within(&r.conds[0]) || x.s.engaged(r) {
+			x.judge(r)
 		}
 	}
 }
@@ -256,8 +266,9 @@ func (x *step) begin(r *rule, k int, now uint8) {
 	}
 	n.Bits, n.At, n.Waited = now, ts, x.in.Waited
 	n.Partition, n.Newest = x.in.Partition, x.in.Offset
+	n.Other = x.other(r, now, lead, n.Other)
 	if known {
-		n.Lead, n.Value = lead, shown
+		n.Lead, n.Value, n.Unit, n.Room = lead, shown, x.ownUnit(c), x.roomValue(c)
 		if c.fold.score(shown) > c.fold.score(n.Peak) {
 			n.Peak = shown
 		}

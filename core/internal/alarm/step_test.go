@@ -24,6 +24,7 @@ func TestAlarmIsRaisedAndCleared(t *testing.T) {
 		AlertID: id, DeviceID: "d1", AlertType: "temperature_high", Severity: telemetry.SeverityHigh,
 		Message: "temperature 85.25 °C is above 80 °C", Timestamp: t0 + 1000, Status: telemetry.AlertActive,
 		Threshold: telemetry.Threshold{Parameter: "temperature", Operator: ">", Value: 80}, CurrentValue: 85.25,
+		Measure:  telemetry.Measure{Kind: "high", Unit: "°C"},
 		Revision: 1, Event: telemetry.EventRaised, State: telemetry.AlarmUnacknowledged, Priority: 2,
 		Source: telemetry.SourceRule, Rule: "temperature_high", RuleVersion: version,
 		RaisedAt: t0 + 1000, DetectedAt: t0 + 1000, LastSeen: t0 + 1000, OccurrenceCount: 1, PeakValue: 85.25, Deadband: 2,

@@ -70,6 +70,10 @@ func (x *step) advance(limit int64) {
 			return
 		}
 		x.fire(due, what, i)
+		// Of alarms that end at once the one that explains the other does not end first.
+		if at, what, _ := x.s.next(); what == noTimer || at > due {
+			x.relate(due)
+		}
 	}
 }
 
@@ -158,6 +162,7 @@ func (rs *Rules) Tick(s State, now int64, dst []Transition) (State, []Transition
 			x.drop(i, now)
 		}
 	}
+	x.relate(0) // of alarms promoted just now
 	return x.end()
 }
 

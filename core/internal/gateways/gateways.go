@@ -93,7 +93,10 @@ type Finding struct {
 	Severity  telemetry.Severity
 	Threshold telemetry.Threshold
 	Value     float64
-	Message   string // while it holds
+	// SilentSince is when it was last heard of, in ms, if the condition is its silence and that is
+	// known.
+	SilentSince int64
+	Message     string // while it holds
 }
 
 // Judge keeps the last signs of life of every gateway. It is not safe for concurrent use.
@@ -305,7 +308,7 @@ func (j *Judge) down(g *gateway, p Presence, now int64) Finding {
 	silent := float64(now-max(g.heard, j.quiet)) / 1000
 	return Finding{
 		Type: Down, Holds: p == Gone, Severity: telemetry.SeverityCritical,
-		Threshold: limit("heartbeat_age_seconds", ">", float64(j.silence)/1000), Value: max(silent, 0),
+		Threshold: limit("heartbeat_age_seconds", ">", float64(j.silence)/1000), Value: max(silent, 0), SilentSince: g.heard,
 		Message: fmt.Sprintf("no heartbeat from gateway %s for %s", g.name, time.Duration(j.silence)*time.Millisecond),
 	}
 }

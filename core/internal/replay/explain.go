@@ -19,6 +19,7 @@ func explain(set *alarm.Rules, a telemetry.Alert, inputs []alarm.Input) wire.Exp
 		Conditions: []wire.Condition{}, Samples: []wire.Sample{},
 	}
 	if a.Source != telemetry.SourceRule {
+		x.Why = wire.NotByReadings
 		x.Error = "this alarm was not raised by readings but by the " + string(a.Source)
 		return x
 	}
@@ -29,10 +30,12 @@ func explain(set *alarm.Rules, a telemetry.Alert, inputs []alarm.Input) wire.Exp
 	default:
 		former, known := formerRule(a)
 		if !known {
+			x.Why = wire.RuleLost
 			x.Error = "the rule " + a.Rule + " has changed since, and the alarm does not record its former limit"
 			return x
 		}
 		r = former
+		x.Why = wire.RuleChanged
 		x.Incomplete = "the rule " + a.Rule + " has changed since; this is its former limit"
 	}
 	alone, err := alarm.Compile(alarm.RuleSet{Rules: []alarm.Rule{r}, MaxWait: maxWait, Catalogue: set.Catalogue()})
@@ -43,15 +46,19 @@ func explain(set *alarm.Rules, a telemetry.Alert, inputs []alarm.Input) wire.Exp
 	for _, l := range alone.Limits(r.ID) {
 		x.Conditions = append(x.Conditions, wire.Condition{
 			Parameter: l.Parameter, Operator: l.Operator, Limit: l.Value, Deadband: l.Deadband, Unit: l.Unit,
+			Kind: string(l.Kind), SensorUnit: l.SensorUnit,
 		})
 	}
 	raised := samples(&x, alone, a, r.ID, inputs)
 	switch {
 	case len(inputs) == 0:
+		x.Why = wire.ReadingsGone
 		x.Incomplete = "the readings are no longer in Kafka"
 	case !raised && x.Incomplete == "" && compares(r):
+		x.Why = wire.RoomNotKept
 		x.Incomplete = "the values of the room's other sensors were not kept"
 	case !raised && x.Incomplete == "":
+		x.Why = wire.NotShown
 		x.Incomplete = "the remaining readings do not show how it was raised"
 	}
 	return x
@@ -82,7 +89,7 @@ func samples(x *wire.Explanation, set *alarm.Rules, a telemetry.Alert, rule stri
 			raised = raised || event == telemetry.EventRaised || event == telemetry.EventRepeated
 		}
 		x.Samples = append(x.Samples, wire.Sample{
-			Time: ts, Offset: in.Offset, Values: o.Values, Holds: o.Holds,
+			Time: ts, Offset: in.Offset, Values: o.Values, Raw: o.Raw, Holds: o.Holds,
 			Pending: o.Pending, State: o.State, Event: o.Event,
 		})
 	}
@@ -99,6 +106,14 @@ func formerRule(a telemetry.Alert) (alarm.Rule, bool) {
 	name := a.Threshold.Parameter
 	if !telemetry.ValidSensorName(name) || name == alarm.Battery || name == alarm.Strength {
 		return alarm.Rule{}, false // of the latter two it is not known whether they are sensors
+	}
+	switch alarm.Kind(a.Kind) {
+	case "", alarm.High, alarm.HighHigh, alarm.Low, alarm.LowLow: // former versions recorded no kind
+	default:
+		return alarm.Rule{}, false // the limit alone does not say how it was measured
+	}
+	if a.Combine != "" {
+		return alarm.Rule{}, false
 	}
 	r := alarm.Rule{
 		ID: a.Rule, Type: a.AlertType, Severity: a.Severity,

@@ -69,10 +69,10 @@ func TestExplanation(t *testing.T) {
 	require.Equal(t, "- id: hot\n  kind: high\n  parameter: temperature\n  limit: 80\n  deadband: 2\n  on_delay: 2s\n  off_delay: 1s\n  severity: high\n", x.RuleText)
 	require.EqualValues(t, 2000, x.OnDelayMS)
 	require.EqualValues(t, 1000, x.OffDelayMS)
-	require.Equal(t, []wire.Condition{{Parameter: "temperature", Operator: ">", Limit: 80, Deadband: 2, Unit: "°C"}}, x.Conditions)
+	require.Equal(t, []wire.Condition{{Parameter: "temperature", Operator: ">", Limit: 80, Deadband: 2, Unit: "°C", Kind: "high", SensorUnit: "°C"}}, x.Conditions)
 	const normal, unseen, returned = telemetry.AlarmNormal, telemetry.AlarmUnacknowledged, telemetry.AlarmReturned
 	sample := func(second int64, v float64, holds bool, pending int64, state telemetry.AlarmState, event telemetry.AlarmEvent) wire.Sample {
-		return wire.Sample{Time: t0 + second*1000, Offset: 100 + second, Values: []*float64{&v}, Holds: []bool{holds}, Pending: pending, State: state, Event: event}
+		return wire.Sample{Time: t0 + second*1000, Offset: 100 + second, Values: []*float64{&v}, Raw: []*float64{&v}, Holds: []bool{holds}, Pending: pending, State: state, Event: event}
 	}
 	require.Equal(t, []wire.Sample{
 		sample(0, 20, false, 0, normal, ""),
@@ -120,6 +120,7 @@ func TestExplanationWithoutReadings(t *testing.T) {
 	require.Contains(t, explain(rs, a, inputs[:2]).Incomplete, "do not show how it was raised")
 	a.Source = telemetry.SourceWatchdog
 	require.Contains(t, explain(rs, a, inputs).Error, "the watchdog")
+	require.Equal(t, wire.NotByReadings, explain(rs, a, inputs).Why)
 }
 
 func TestExplanationOfOldReadings(t *testing.T) {
@@ -145,13 +146,13 @@ func TestExplanationOfOtherKinds(t *testing.T) {
 		"rate": {
 			alarm.Condition{Kind: alarm.Rate, Parameter: telemetry.Temperature, Limit: 10, Window: 4 * time.Second},
 			series(50, 49, 48, 47, 46),
-			wire.Condition{Parameter: "temperature", Operator: ">", Limit: 10, Unit: "°C/min"},
+			wire.Condition{Parameter: "temperature", Operator: ">", Limit: 10, Unit: "°C/min", Kind: "rate", SensorUnit: "°C"},
 			60,
 		},
 		"stuck": {
 			alarm.Condition{Kind: alarm.Stuck, Parameter: telemetry.Temperature, For: 10 * time.Second},
 			series(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1),
-			wire.Condition{Parameter: "temperature", Operator: ">=", Limit: 10, Unit: "s"},
+			wire.Condition{Parameter: "temperature", Operator: ">=", Limit: 10, Unit: "s", Kind: "stuck", SensorUnit: "°C"},
 			10,
 		},
 	} {
@@ -160,6 +161,8 @@ func TestExplanationOfOtherKinds(t *testing.T) {
 		require.Empty(t, x.Incomplete, name)
 		require.Equal(t, []wire.Condition{tt.want}, x.Conditions, name)
 		require.InDelta(t, tt.value, *x.Samples[len(x.Samples)-1].Values[0], 1e-9, name)
+		require.InDelta(t, tt.inputs[len(tt.inputs)-1].Reading.Sensors.Find(telemetry.Temperature).Number, *x.Samples[len(x.Samples)-1].Raw[0], 0, name)
+		require.Contains(t, explain(compile(t), play(t, rs, tt.inputs), tt.inputs).Error, "does not record its former limit", "10 is no limit on the value")
 	}
 }
 
@@ -179,7 +182,7 @@ func TestAnySensorIsExplained(t *testing.T) {
 	x := explain(co2(0.1), a, inputs)
 	require.Empty(t, x.Incomplete)
 	require.Contains(t, x.RuleText, "parameter: co2\n  limit: 0.1\n  deadband: 0.01\n  unit: \"%\"\n")
-	want := []wire.Condition{{Parameter: "co2", Operator: ">", Limit: 1000, Deadband: 100, Unit: "ppm"}}
+	want := []wire.Condition{{Parameter: "co2", Operator: ">", Limit: 1000, Deadband: 100, Unit: "ppm", Kind: "high", SensorUnit: "ppm"}}
 	require.Equal(t, want, x.Conditions)
 	require.InDelta(t, 1100, *x.Samples[1].Values[0], 0)
 	require.Equal(t, telemetry.EventRaised, x.Samples[1].Event)

@@ -31,6 +31,8 @@ type device struct {
 	state alarm.State
 	clock clock.Clock
 	room  rooms.Device
+	// neighbour is set for a device that is only there to be compared with.
+	neighbour bool
 }
 
 func newPlayer(o Options) *player {
@@ -61,7 +63,8 @@ func (p *player) record(m *sarama.ConsumerMessage) {
 		p.rooms.Put(&d.room, in.PlantTime(), r)
 		in.Room = p.rooms.View(&d.room, &p.view)
 	}
-	if p.o.Device != "" && r.DeviceID != p.o.Device {
+	if d.neighbour {
+		p.step(d, in) // its alarms decide whether its values count
 		return
 	}
 	p.result.Readings++
@@ -70,14 +73,19 @@ func (p *player) record(m *sarama.ConsumerMessage) {
 			p.result.Sensors[strings.Clone(name)] = true // it shares the reading's text
 		}
 	}
-	d.state, p.changes, _ = p.o.Rules.Step(d.state, in, p.changes[:0])
+	p.step(d, in)
 	p.note()
+}
+
+func (p *player) step(d *device, in alarm.Input) {
+	d.state, p.changes, _ = p.o.Rules.Step(d.state, in, p.changes[:0])
+	p.rooms.Mark(&d.room, &d.state)
 }
 
 func (p *player) device(id string) *device {
 	d := p.devices[id]
 	if d == nil {
-		d = new(device)
+		d = &device{neighbour: p.o.Device != "" && id != p.o.Device}
 		p.devices[strings.Clone(id)] = d
 	}
 	return d
@@ -95,7 +103,10 @@ func (p *player) tick() {
 	for _, d := range p.devices {
 		if due := d.state.Due(); due != 0 && due <= p.clock {
 			d.state, p.changes, _ = p.o.Rules.Tick(d.state, p.clock, p.changes[:0])
-			p.note()
+			p.rooms.Mark(&d.room, &d.state)
+			if !d.neighbour {
+				p.note()
+			}
 		}
 	}
 }

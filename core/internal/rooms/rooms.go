@@ -1,7 +1,8 @@
 // Package rooms keeps the sensor values of each room, so that rules can detect a sensor
 // that deviates from its neighbours. A Table has the devices of one partition and the
 // parameters that rules compare; devices of the same room in other partitions are present
-// as values received from peers. A view is as old as the last Rebuild, about a second;
+// as values received from peers. A value about which an alarm holds does not count: one hot
+// device must not make its neighbours look cold. A view is as old as the last Rebuild, about a second;
 // values older than MaxAge do not count. It does no I/O and nothing in it blocks.
 package rooms
 
@@ -53,6 +54,7 @@ type value struct {
 	newest    float64
 	counted   float64 // as of the last Rebuild
 	present   bool    // newest is of the newest reading
+	inAlarm   bool    // an alarm about it holds: nothing is compared with it
 	isCounted bool
 }
 
@@ -119,6 +121,18 @@ func (t *Table) Put(device *Device, at int64, r *telemetry.Reading) {
 			v := d.value(p)
 			v.newest, v.present = m.Number, true
 		}
+	}
+}
+
+// Mark notes which values of a device are in alarm, by the state of its alarms: others are not
+// compared with them. Call it whenever an alarm of the device may have been raised or cleared.
+func (t *Table) Mark(device *Device, s *alarm.State) {
+	d := device.in
+	if d == nil || d.names != t.names {
+		return
+	}
+	for i := range d.values {
+		d.values[i].inAlarm = s.InAlarm(t.parameters[d.values[i].parameter])
 	}
 }
 
@@ -203,7 +217,7 @@ func (t *Table) Rebuild(now int64, others func(room, parameter string) []float64
 		for i := range d.values {
 			v := &d.values[i]
 			f := d.room.of(v.parameter)
-			v.counted, v.isCounted = v.newest, v.present && d.at >= oldest && len(f.own) < maxValues
+			v.counted, v.isCounted = v.newest, v.present && !v.inAlarm && d.at >= oldest && len(f.own) < maxValues
 			if v.isCounted {
 				f.own = append(f.own, v.newest)
 			}

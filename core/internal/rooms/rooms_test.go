@@ -212,3 +212,35 @@ func TestLargeRoomGoesInParts(t *testing.T) {
 	}
 	require.Equal(t, 40*maxValues, values)
 }
+
+// TestValuesInAlarmDoNotCount: a device beyond its limit must not make its neighbours deviate, nor be
+// sent to other members.
+func TestValuesInAlarmDoNotCount(t *testing.T) {
+	rules, err := alarm.Compile(alarm.RuleSet{Rules: []alarm.Rule{{ID: "high", If: alarm.Condition{Kind: alarm.High, Parameter: telemetry.Temperature, Limit: 80}}}})
+	require.NoError(t, err)
+	table := newTable()
+	devices, states := make([]Device, 4), make([]alarm.State, 4)
+	send := func(i int, at int64, v float64) {
+		r := reading("301", at, v)
+		r.DeviceID = fmt.Sprint("d", i)
+		r.Sensors.Set(telemetry.Sensor{Name: telemetry.Humidity, Number: 50})
+		put(table, &devices[i], r)
+		states[i], _, _ = rules.Step(states[i], alarm.Input{Reading: r, Received: at}, nil)
+		table.Mark(&devices[i], &states[i])
+	}
+	for i, v := range []float64{20, 22, 99, 99} {
+		send(i, now, v)
+	}
+	table.Rebuild(now, nil)
+	var view alarm.RoomView
+	require.Equal(t, alarm.RoomValue{Count: 1, Mean: 22, Median: 22}, table.View(&devices[0], &view).Of(telemetry.Temperature))
+	require.Equal(t, alarm.RoomValue{Count: 2, Mean: 21, Median: 21}, table.View(&devices[2], &view).Of(telemetry.Temperature))
+	require.Equal(t, 3, table.View(&devices[0], &view).Of(telemetry.Humidity).Count, "of another sensor they count")
+	own := table.Own()
+	require.Len(t, own, 1)
+	require.ElementsMatch(t, []float64{20, 22}, own[0].Of(telemetry.Temperature))
+
+	send(3, now+1000, 24)
+	table.Rebuild(now+1000, nil)
+	require.Equal(t, alarm.RoomValue{Count: 2, Mean: 23, Median: 23}, table.View(&devices[0], &view).Of(telemetry.Temperature), "it is back inside its limit")
+}

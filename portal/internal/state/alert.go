@@ -37,9 +37,9 @@ func (a *Alert) Over() (at int64, over bool) {
 func (a *Alert) Open() bool { return a.State != telemetry.AlarmNormal && !a.Historical }
 
 // Aside reports whether an alarm is hidden from operators: shelved, suppressed under another
-// one, or out of service.
+// one, out of service, or uncertain because its device is offline.
 func (a *Alert) Aside() bool {
-	return a.Shelved != nil || a.Suppressed != nil || a.OutOfService != nil
+	return a.Shelved != nil || a.Suppressed != nil || a.OutOfService != nil || a.Uncertain
 }
 
 // NeedsAttention reports whether an alarm needs an operator's attention: it is open and not put aside.

@@ -41,15 +41,16 @@ type Figures struct {
 	// of these, the unacknowledged ones.
 	Calling [5]int
 	Unseen  int
-	// Shelved, Suppressed and OutOfService count the open alarms that are put aside; one
+	// Shelved, Suppressed, OutOfService and Uncertain count the open alarms that are put aside; one
 	// may be several of these.
-	Shelved, Suppressed, OutOfService int
-	Historical                        int
-	Buildings                         []BuildingAlarms // with alarms that need attention, by name
-	Flood                             Flood
-	Chattering                        []Chatter // the busiest first
-	Stale                             []*Alert  // the oldest first
-	BadActors                         []BadActor
+	Shelved, Suppressed, OutOfService, Uncertain int
+
+	Historical int
+	Buildings  []BuildingAlarms // with alarms that need attention, by name
+	Flood      Flood
+	Chattering []Chatter // the busiest first
+	Stale      []*Alert  // the oldest first
+	BadActors  []BadActor
 	// Known is since when it is known which alarms came up, ms since 1970.
 	Known int64
 }
@@ -147,6 +148,7 @@ func (f *Figures) count(a *Alert, now int64) {
 	add(&f.Shelved, a.Shelved != nil)
 	add(&f.Suppressed, a.Suppressed != nil)
 	add(&f.OutOfService, a.OutOfService != nil)
+	add(&f.Uncertain, a.Uncertain)
 	if !a.NeedsAttention() {
 		return
 	}

@@ -11,6 +11,7 @@ import { csv, save } from './core/save.js';
 import { createScheduler } from './core/scheduler.js';
 import { createScopes } from './core/scope.js';
 import { createAlarms } from './model/alarms.js';
+import { alarmText, peakText } from './model/alarmtext.js';
 import { createFleet, STATES } from './model/fleet.js';
 import { createPlant } from './model/plant.js';
 import { createSensors, UNIT_UNKNOWN } from './model/sensors.js';
@@ -23,7 +24,6 @@ import { createOverview } from './pages/overview.js';
 import { createShiftNotesPage } from './pages/shiftnotes.js';
 import { createSystemPage } from './pages/system.js';
 import { createTrends } from './pages/trends.js';
-import { what } from './parts/badge.js';
 import { createCommands, operator } from './parts/command.js';
 import { createBanner, createNav, createTopbar } from './parts/frame.js';
 import { showHelp } from './parts/help.js';
@@ -88,7 +88,9 @@ const ctx = {
   route: () => router.current(),
   /** age of a moment of the server's clock, in words. */
   age: (ms) => format.age(plant.ageOf(ms), ctx.t),
-  what: (a) => what(a, ctx),
+  what: (a) => alarmText(a, ctx.words()),
+  /** words is what texts about alarms are made of. */
+  words: () => ({ t: ctx.t, name: ctx.sensorName, unit: (name) => sensors.get(name).unit, decimals: (name) => sensors.get(name).decimals ?? 2 }),
   /** sensorName is a sensor's name in the page's language. */
   sensorName: (name) => (ctx.t.has(`param.${name}`) ? ctx.t(`param.${name}`) : sensors.get(name)[lang] || name),
   /** sensorLabel adds its unit. */
@@ -106,7 +108,7 @@ const ctx = {
   /** deviceName is a device's name, its id if it has none. */
   deviceName: (id) => fleet.byID.get(id)?.name || id,
   typeText: (type) => (ctx.t.has(`type.${type}`) ? ctx.t(`type.${type}`) : type),
-  peak: (a) => (a.threshold?.parameter && a.source !== 'watchdog' ? ctx.quantity(a.threshold.parameter, a.peak_value) : '–'),
+  peak: (a) => peakText(a, ctx.words()),
   place: (d) => (d?.building ? ctx.t('place', { building: d.building, floor: d.floor, room: d.room }) : ''),
   stateText: (d) => ctx.t(`state.${STATES[d.state]}`),
   deviceHref: (id) => href({ page: 'device', subject: id }),

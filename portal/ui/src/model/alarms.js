@@ -19,7 +19,7 @@ export function stateOf(a) {
 export const isUnseen = (a) => stateOf(a) === 'unacknowledged' || stateOf(a) === 'returned_unacknowledged';
 export const isOpen = (a) => stateOf(a) !== 'normal';
 /** isQuiet reports that an alarm needs no attention now. */
-export const isQuiet = (a) => Boolean(a.shelved || a.suppressed || a.out_of_service || a.historical);
+export const isQuiet = (a) => Boolean(a.shelved || a.suppressed || a.out_of_service || a.historical || a.uncertain);
 export const needsAttention = (a) => isOpen(a) && !isQuiet(a);
 
 /** newer reports whether record b replaces record a of the same alarm. */

@@ -32,6 +32,7 @@ export function createAlarmsPage(ctx, scope, route) {
     path: '/api/v1/journal',
     fields: [{ name: 'q', label: t('alarms.search') }],
     more: () => ({ severity: [...state.severity].join() }),
+    inFile: { zone: Intl.DateTimeFormat().resolvedOptions().timeZone },
     shown: () => state.tab === 'journal',
     onChange: () => dirty(true),
   });
@@ -187,6 +188,7 @@ export function createAlarmsPage(ctx, scope, route) {
     const out = [];
     if (a.shelved) out.push(t('remark.shelved', { by: a.shelved.by, time: ctx.fmt.clock(a.shelved.until, ctx.plant.serverNow()) }));
     if (a.suppressed) out.push(t('remark.suppressed'));
+    if (a.uncertain) out.push(t('remark.uncertain'));
     if (a.out_of_service) out.push(t('remark.out_of_service', { by: a.out_of_service.by }));
     if (a.chattering) out.push(t('remark.chattering'));
     if (a.stale) out.push(t('remark.stale'));
@@ -271,6 +273,6 @@ function columnsOf(ctx) {
     ['peak_value', (a) => a.peak_value],
     ['occurrence_count', (a) => a.occurrence_count],
     ['acknowledged_by', (a) => a.ack?.by],
-    ['message', (a) => a.message],
+    ['message', ctx.what],
   ];
 }

@@ -17,15 +17,6 @@ export function badge(alarm, t) {
   );
 }
 
-/** what returns an alarm's description. */
-export function what(alarm, ctx) {
-  const { t } = ctx;
-  const p = alarm.threshold?.parameter;
-  if (alarm.source === 'watchdog' || !p) return t.has(`type.${alarm.alert_type}`) ? t(`type.${alarm.alert_type}`) : alarm.message;
-  const value = ctx.quantity(p, alarm.status === 'active' ? alarm.current_value : alarm.peak_value);
-  return `${ctx.sensorName(p)} ${value} ${alarm.threshold.operator} ${ctx.quantity(p, alarm.threshold.value)}`;
-}
-
 /** field is a labelled value; set(text, note) changes it. */
 export function field(label) {
   const name = h('span', { class: 'field-label' }, label);

@@ -3,6 +3,8 @@ import { css } from '../chart/palette.js';
 import { createLine } from '../chart/line.js';
 import { get } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
+import { deadbandText, kindOf, limitText, otherText, roomText } from '../model/alarmtext.js';
+import { drawing, eventsOf, extent } from '../model/evidence.js';
 import { badge } from './badge.js';
 
 export function createDrawer(ctx, scope, onClose) {
@@ -20,13 +22,14 @@ export function createDrawer(ctx, scope, onClose) {
     el.replaceChildren();
     if (!alarm) return;
     const box = h('div', { class: 'chart drawer-chart' });
-    const note = h('p', { class: 'panel-note' }, t('load.wait'));
+    const note = h('p', { class: 'panel-note', 'data-explained': true }, t('load.wait'));
     el.append(
       h('header', { class: 'panel-head' }, badge(alarm, t), h('h2', { class: 'panel-title' }, ctx.deviceName(alarm.device_id)), h('span', { class: 'panel-space' }),
         h('button', { class: 'button is-small', onclick: onClose, 'aria-label': t('close') }, '✕')),
       h('div', { class: 'drawer-body' },
-        h('p', {}, ctx.what(alarm)),
-        h('p', { class: 'panel-note' }, alarm.message),
+        h('p', { 'data-what': true }, ctx.what(alarm)),
+        alarm.suppressed ? h('p', { class: 'panel-note' }, h('a', { href: ctx.alarmHref({ alert_id: alarm.suppressed.by_alarm }) }, t('remark.suppressed'))) : null,
+        alarm.uncertain ? h('p', { class: 'panel-note is-uncertain' }, t('remark.uncertain')) : null,
         h('div', { class: 'action-bar' }, ['acknowledge', alarm.shelved ? 'unshelve' : 'shelve', 'comment'].map((a) =>
           h('button', { class: 'button is-small', onclick: () => ctx.commands.ask(a, [shown]) }, t(`command.${a}`))),
         h('a', { class: 'button is-small', href: ctx.deviceHref(alarm.device_id) }, t('drawer.device'))),
@@ -39,13 +42,18 @@ export function createDrawer(ctx, scope, onClose) {
   }
 
   function rule(a) {
+    const words = ctx.words();
+    const kind = `kind.${kindOf(a)}`;
     const rows = [
-      [t('rule.name'), a.rule || a.alert_type],
-      [t('rule.version'), a.rule_version || '–'],
-      [t('rule.limit'), a.threshold?.parameter ? `${a.threshold.operator} ${ctx.quantity(a.threshold.parameter, a.threshold.value)}` : '–'],
-      [t('rule.deadband'), a.deadband ? ctx.quantity(a.threshold.parameter, a.deadband) : '–'],
-      [t('rule.delays'), `${ctx.fmt.age(a.on_delay_ms ?? 0, t)} / ${ctx.fmt.age(a.off_delay_ms ?? 0, t)}`],
-    ];
+      [t('rule.name'), a.rule || ctx.typeText(a.alert_type)],
+      [t('rule.kind'), t.has(kind) ? t(kind) : ''],
+      [t('rule.limit'), limitText(a, words)],
+      [t('rule.deadband'), deadbandText(a, words)],
+      [t('rule.room'), roomText(a, words)],
+      [t('rule.second'), otherText(a, words)],
+      [t('rule.delays'), a.on_delay_ms || a.off_delay_ms ? `${ctx.fmt.age(a.on_delay_ms ?? 0, t)} / ${ctx.fmt.age(a.off_delay_ms ?? 0, t)}` : ''],
+      [t('rule.version'), a.rule_version ?? ''],
+    ].filter(([, text]) => text && text !== '–');
     return h('dl', { class: 'facts' }, rows.flatMap(([k, v]) => [h('dt', {}, k), h('dd', { class: 'num' }, v)]));
   }
 
@@ -54,6 +62,9 @@ export function createDrawer(ctx, scope, onClose) {
       h('li', {}, h('span', { class: 'num', title: ctx.fmt.utc(c.at) }, ctx.fmt.clock(c.at, ctx.plant.serverNow())), ' ',
         t.has(`event.${c.event}`) ? t(`event.${c.event}`) : c.event, c.by ? ` · ${c.by}` : '', c.note ? ` · “${c.note}”` : '')));
   }
+
+  /** why says what an explanation lacks. */
+  const why = (e) => (t.has(`explain.${e.why}`) ? t(`explain.${e.why}`) : e.error || e.incomplete || '');
 
   /** explain fetches core's explanation and draws it. */
   async function explain(alarm, box, note) {
@@ -67,18 +78,16 @@ export function createDrawer(ctx, scope, onClose) {
     }
     if (mine !== asked || scope.isOver()) return;
     if (e.error || e.samples.length === 0) {
-      setText(note, e.error || t('drawer.explain.none'));
+      setText(note, why(e) || t('drawer.explain.none'));
       return;
     }
-    const lines = e.conditions.map((c) => ({ label: ctx.sensorName(c.parameter) }));
-    const limits = e.conditions.flatMap((c) => {
-      const back = c.operator.startsWith('>') ? c.limit - c.deadband : c.limit + c.deadband;
-      return [{ value: c.limit, color: css('--high-text') }, ...(c.deadband > 0 ? [{ value: back, color: css('--muted') }] : [])];
-    });
-    const marks = e.samples.filter((s) => s.event).map((s) => ({ time: s.time, color: s.event === 'cleared' ? css('--muted') : css(`--${alarm.severity}-text`) }));
-    chart = createLine(box, { lines, height: 180, limits: () => limits, marks: () => marks });
-    chart.setData({ time: e.samples.map((s) => s.time), lines: e.conditions.map((_, i) => e.samples.map((s) => s.values[i])) });
-    setText(note, [t('drawer.explain.note'), e.incomplete].filter(Boolean).join(' '));
+    const d = drawing(alarm, e);
+    const lines = d.lines.map((l) => ({ label: ctx.sensorName(l.parameter) }));
+    const limits = d.limits.map((l) => ({ value: l.value, color: css(l.kind === 'limit' ? '--high-text' : '--muted') }));
+    const marks = eventsOf(alarm, e.samples).map((s) => ({ time: s.time, color: s.event === 'cleared' ? css('--muted') : css(`--${alarm.severity}-text`) }));
+    chart = createLine(box, { lines, height: 180, limits: () => limits, marks: () => marks, range: (_, min, max) => extent(min, max, limits) });
+    chart.setData({ time: e.samples.map((s) => s.time), lines: d.lines.map((l) => l.values) });
+    setText(note, [...d.notes.map((n) => t(`drawer.explain.${n}`)), t('drawer.explain.marks'), d.notes.includes('room') ? '' : why(e)].filter(Boolean).join(' '));
   }
 
   scope.draw(() => {

@@ -11,9 +11,9 @@ const PAUSE = 300; // ms of a person's silence before a text is looked for
 /**
  * createPast makes the controls of the list at path, of the chosen building. fields are [{name, label,
  * options}]: a text, or one of the options. usual is the range without a choice. more() returns further
- * parameters. shown() tells whether anybody sees the list. onChange() is called when there is something to draw.
+ * parameters, inFile has those of the file alone. shown() tells whether anybody sees the list. onChange() is called when there is something to draw.
  */
-export function createPast(ctx, scope, params, { path, fields, usual = '1d', more = () => ({}), shown = () => true, onChange }) {
+export function createPast(ctx, scope, params, { path, fields, usual = '1d', more = () => ({}), inFile = {}, shown = () => true, onChange }) {
   const { t } = ctx;
   const state = {
     range: RANGES[params.range] ? params.range : usual,
@@ -108,7 +108,7 @@ export function createPast(ctx, scope, params, { path, fields, usual = '1d', mor
       setText(count, state.items === null ? '' : t(state.many ? 'past.count.many' : 'past.count', { n }));
       next.hidden = state.items === null || (state.items.length >= state.total && !state.many);
       const { to, ...q } = question();
-      setAttr(file, 'href', `${path}.csv${query({ ...q, to, lang: ctx.lang() })}`);
+      setAttr(file, 'href', `${path}.csv${query({ ...q, to, lang: ctx.lang(), ...inFile })}`);
       if (state.error) return state.error;
       if (state.items === null) return t('load.wait');
       return [state.items.length === 0 ? empty : '', state.complete ? '' : t('past.incomplete')].filter(Boolean).join(' ');
