@@ -161,9 +161,9 @@ export function createDevicePage(ctx, scope, route) {
 
   function drawTrends() {
     const [from, to] = range.window();
-    const { text, limit } = historyNote(ctx, [course], from);
+    const { text, limit, begins } = historyNote(ctx, [course], from);
     setText(note, text);
-    range.limit(limit);
+    range.limit(limit, begins);
     for (const name of ctx.sensors.order(course.sensors())) if (!charts.has(name)) addTrend(name);
     for (const [name, chart] of charts) {
       if (!chart) continue; // not laid out yet
