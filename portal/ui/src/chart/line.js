@@ -23,9 +23,9 @@ let marked = false;
 const date = (d) => `${String(d.getMonth() + 1).padStart(2, '0')}-${String(d.getDate()).padStart(2, '0')}`;
 
 /**
- * createLine draws into el. Options: lines [{label, look, thin}], height in px (none: that of el), sync (a
+ * createLine draws into el. Options: lines [{label, look, thin, band}], height in px (none: that of el), sync (a
  * name: charts with the same one share their cursor), limits() → [{value, color, label}],
- * marks() → [{time, color, severity, over}], band: draw min–max around each line, onZoom(from, to),
+ * marks() → [{time, color, severity, over}], band: draw min–max around each line but thin ones and those with band: false, onZoom(from, to),
  * onReset(), onCursor(index|null), onHover(ms|null), range: [min, max] where it is fixed, axes: false for a small one without labels,
  * gestures: {onZoom(at, factor), onPan(by)}, for wheel, fingers and a drag with Shift.
  *
@@ -39,6 +39,8 @@ export function createLine(el, options) {
   let range = null;
   let limits = []; // as they were drawn
   const look = (i) => series(options.lines[i].look ?? i);
+
+  const hasBand = (i) => Boolean(options.band) && !options.lines[i].thin && options.lines[i].band !== false;
 
   /** height is the requested height, or that of the element. */
   const height = () => options.height ?? Math.max(el.clientHeight - PAD, 64);
@@ -123,7 +125,7 @@ export function createLine(el, options) {
 
   /** seen is what the values lie between: those of the steps' bands, too, if they are drawn. */
   function seen() {
-    const bands = options.band ? [...(last?.min ?? []), ...(last?.max ?? [])] : [];
+    const bands = [...(last?.min ?? []), ...(last?.max ?? [])].filter((_, i) => hasBand(i % options.lines.length));
     const expected = (last?.expected ?? []).flatMap((e) => (e ? [e.low, e.high] : []));
     return extent([...(last?.lines ?? []), ...bands, ...expected], 0, (last?.time.length ?? 0) - 1);
   }
@@ -136,13 +138,10 @@ export function createLine(el, options) {
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
     for (const e of last.expected ?? []) if (e) drawBand(u, e.low, e.high, { fill: `${css('--muted')}22`, edge: `${css('--muted')}55` });
-    if (options.band) {
-      options.lines.forEach(({ thin }, i) => {
-        if (thin || !last.min?.[i]) return;
-        const { color } = look(i);
-        drawBand(u, last.min[i], last.max[i], { fill: `${color}${options.lines.length > 1 ? '1c' : '2a'}`, edge: `${color}80` });
-      });
-    }
+    options.lines.forEach((_, i) => {
+      const { color } = look(i);
+      if (hasBand(i) && last.min?.[i]) drawBand(u, last.min[i], last.max[i], { fill: `${color}${options.lines.length > 1 ? '1c' : '2a'}`, edge: `${color}80` });
+    });
     ctx.restore();
   }
 

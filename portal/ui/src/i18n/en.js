@@ -143,6 +143,7 @@ export default {
   'trends.compare': 'The same time on another day, as a thinner line',
   'trends.yesterday': 'yesterday',
   'trends.week': 'last week',
+  'trends.more': '+{n} more',
   'trends.earlier': 'Earlier',
   'trends.later': 'Later',
   'trends.strip': 'All of the range: drag the window to move it, drag its edges to zoom',

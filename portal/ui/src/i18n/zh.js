@@ -143,6 +143,7 @@ export default {
   'trends.compare': '以细线叠加往日同一时段',
   'trends.yesterday': '昨日同期',
   'trends.week': '上周同期',
+  'trends.more': '另 {n} 项',
   'trends.earlier': '往前',
   'trends.later': '往后',
   'trends.strip': '整个时段：拖动窗口可平移，拖动两端可缩放',

@@ -13,6 +13,7 @@ import { createTrendFoot } from '../parts/trend-foot.js';
 import { buildingsOf, createTrendLines, nameOf } from '../parts/trend-lines.js';
 
 const FIRST = 2; // sensors shown when none was chosen
+const OFFERED = 7; // sensors that are offered without asking for more
 const RELOAD = 5000;
 const SETTLED = 250; // ms after the last turn of a wheel that finer data is asked for
 const SLOWEST = 5000; // ms between two drawings of what goes on
@@ -39,6 +40,7 @@ export function createTrends(ctx, scope, route) {
   let stripRange = null; // while a part of a range is shown: all of it
   let drawnAt = 0;
   let timer = 0;
+  let isWide = false; // all sensors are offered
 
   const note = h('p', { class: 'panel-note', role: 'status' });
   const stack = h('div', { class: 'trend-stack' });
@@ -110,7 +112,11 @@ export function createTrends(ctx, scope, route) {
   function choose() {
     if (isChosen || ctx.fleet.size() === 0) return;
     if (ctx.alarms.version() === 0 && Date.now() - opened < ALARMS_WAIT) return;
-    state.devices = first(buildingsOf(ctx), ctx.alarms.list((a) => !a.historical && ctx.concerns(a)), (id) => ctx.fleet.byID.has(id));
+    const alarms = ctx.alarms.list((a) => !a.historical && ctx.concerns(a));
+    state.devices = first(buildingsOf(ctx), alarms, (id) => ctx.fleet.byID.has(id));
+    const usual = ctx.sensors.charted(['number']).map((s) => s.name);
+    const told = alarms.filter((a) => state.devices.includes(a.device_id)).map((a) => a.threshold?.parameter).filter((s) => usual.includes(s));
+    if (state.sensors.length === 0) state.sensors = ctx.sensors.order([...new Set([...told, ...usual])].slice(0, FIRST));
     changed();
   }
 
@@ -129,12 +135,18 @@ export function createTrends(ctx, scope, route) {
       build();
       return;
     }
-    const key = names.map(ctx.sensorName).join();
+    const offered = isWide || names.length <= OFFERED + 1 ? names : names.filter((s, i) => i < OFFERED || state.sensors.includes(s));
+    const rest = names.length - offered.length;
+    const key = [...offered.map(ctx.sensorName), rest].join();
     if (sensors.dataset.key !== key) {
       sensors.dataset.key = key;
-      sensors.replaceChildren(...names.map((s) => h('button', { class: 'button is-small', 'data-sensor': s, onclick: () => toggleSensor(s) }, ctx.sensorName(s))));
+      sensors.replaceChildren(...offered.map((s) => h('button', { class: 'button is-small', 'data-sensor': s, onclick: () => toggleSensor(s) }, ctx.sensorName(s))),
+        ...(rest > 0 ? [h('button', { class: 'button is-small', 'data-more': true, onclick: () => {
+          isWide = true;
+          offer();
+        } }, t('trends.more', { n: rest }))] : []));
     }
-    for (const b of sensors.children) setAttr(b, 'aria-pressed', String(state.sensors.includes(b.dataset.sensor)));
+    for (const b of sensors.querySelectorAll('[data-sensor]')) setAttr(b, 'aria-pressed', String(state.sensors.includes(b.dataset.sensor)));
   }
 
   function build() {
@@ -259,7 +271,7 @@ export function createTrends(ctx, scope, route) {
     h('section', { class: 'panel trend-tools' },
       h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('trends.title')), lines.el, h('span', { class: 'panel-space' }), sensors, h('span', { class: 'group trend-range' }, step(-1, 'trends.earlier'), range.el, step(1, 'trends.later')), compare, pause), note),
     stack,
-    h('section', { class: 'panel trend-below', 'aria-label': t('trends.strip') }, strip.el, h('footer', { class: 'trend-foot' }, foot.el, h('span', { class: 'panel-space' }), files.el)));
+    h('section', { class: 'panel trend-below', 'aria-label': t('trends.strip') }, strip.el, h('footer', { class: 'trend-foot' }, foot.signs, h('span', { class: 'panel-space' }), foot.el, files.el)));
 }
 
 /** limitsOf returns a sensor's thresholds, of the rules and from the alarms of these devices. */

@@ -15,8 +15,7 @@ export function createTrendChart(ctx, feed, sensor, { names, gestures, onZoom, o
   const title = h('h2', { class: 'panel-title' });
   const unit = h('span', { class: 'panel-note' });
   const el = h('section', { class: 'panel trend' }, h('header', { class: 'panel-head' }, title, unit, legend), box);
-  const c = { el, sensor, legend, chart: null, data: null, limits: [], marks: [] };
-  let range = [0, 1];
+  const c = { el, sensor, legend, chart: null, data: null, limits: [], marks: [], range: [0, 1] };
 
   function name() { // the catalogue may come later than the chart
     setText(title, ctx.sensorName(sensor));
@@ -45,7 +44,7 @@ export function createTrendChart(ctx, feed, sensor, { names, gestures, onZoom, o
 
   /** alarmAt says which alarm is at the cursor. */
   function alarmAt(at) {
-    const reach = ((range[1] - range[0]) / Math.max(c.chart.width(), 1)) * NEAR;
+    const reach = ((c.range[1] - c.range[0]) / Math.max(c.chart.width(), 1)) * NEAR;
     const m = c.marks.findLast((x) => Math.abs(x.time - at) <= reach);
     if (!m) return null;
     return h('span', { class: 'trend-alarm' }, `${m.over ? '◇' : '◆'} ${ctx.deviceName(m.alarm.device_id)} ${ctx.typeText(m.alarm.alert_type)} ${t(`event.${m.over ? 'cleared' : 'raised'}`)} ${ctx.fmt.clock(m.time, ctx.plant.serverNow())}`);
@@ -54,7 +53,7 @@ export function createTrendChart(ctx, feed, sensor, { names, gestures, onZoom, o
   return Object.assign(c, {
     mount() {
       c.chart = createLine(box, {
-        lines: [...feed.lines().map((l, i) => ({ label: l.key, look: i })), ...(feed.shift() ? feed.lines().map((l, i) => ({ label: l.key, look: i, thin: true })) : [])],
+        lines: [...feed.lines().map(lineOf), ...(feed.shift() ? feed.lines().map((l, i) => ({ ...lineOf(l, i), thin: true })) : [])],
         sync: 'trends',
         band: true,
         range: ctx.sensors.get(sensor).value === 'boolean' ? [-0.2, 1.2] : undefined,
@@ -67,7 +66,7 @@ export function createTrendChart(ctx, feed, sensor, { names, gestures, onZoom, o
       });
     },
     draw(from, to) {
-      range = [from, to];
+      c.range = [from, to];
       c.data = feed.columns(sensor, from, to);
       c.limits = feed.limits(sensor);
       c.marks = feed.marks(sensor, from, to);
@@ -82,12 +81,17 @@ export function createTrendChart(ctx, feed, sensor, { names, gestures, onZoom, o
       const time = c.data.time[i];
       c.legend.replaceChildren(
         h('span', { class: 'panel-note' }, time ? ctx.fmt.clock(time, ctx.plant.serverNow()) : ''),
-        ...c.data.lines.map((_, k) => item(k, i)), ...(at === null ? [] : [alarmAt(at)].filter(Boolean)));
+        ...c.data.lines.flatMap((line, k) => (line.some(isValue) ? [item(k, i)] : [])), ...(at === null ? [] : [alarmAt(at)].filter(Boolean)));
     },
     title: () => ctx.sensorLabel(sensor),
     destroy: () => c.chart?.destroy(),
   });
 }
+
+const isValue = (v) => v !== undefined && v !== null;
+
+/** lineOf is a line for the chart. What a building's devices lie between is told, not drawn: it would flatten every line. */
+const lineOf = (l, i) => ({ label: l.key, look: i, band: !l.building });
 
 /** ago is the name of the other day. */
 export const ago = (ctx, feed) => ctx.t(feed.shift() > 86_400_000 ? 'trends.week' : 'trends.yesterday');

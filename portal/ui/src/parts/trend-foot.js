@@ -11,7 +11,8 @@ export function createTrendFoot(ctx, feed) {
   const signs = h('span', { class: 'legend trend-signs' }, SIGNS.map(([sign, name]) =>
     h('span', { class: 'legend-item', 'data-sign': name }, h('span', { class: 'trend-sign', 'aria-hidden': 'true' }, sign), t(`trends.sign.${name}`))));
   return {
-    el: h('span', { class: 'panel-note trend-about' }, about, missing, signs),
+    el: h('span', { class: 'panel-note trend-about' }, missing, about),
+    signs,
     draw(begins) {
       const steps = [...new Set(feed.courses().map((c) => c.step()).filter((s) => s !== null))].sort((a, b) => a - b);
       const fine = steps.map((s) => (s === 0 ? t('trends.readings') : width(s, t))).join(', ');
