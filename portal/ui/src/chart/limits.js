@@ -40,7 +40,7 @@ export function drawLimits(u, limits, ground) {
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
-    if (label) name(`${{ above: '↑ ', below: '↓ ', '': '' }[beyond]}${label}`, y, color);
+    if (label || beyond) name(`${{ above: '↑ ', below: '↓ ', '': '' }[beyond]}${label || value}`, y, color);
     return { value, label, beyond };
   });
   ctx.restore();

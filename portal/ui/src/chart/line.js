@@ -79,7 +79,7 @@ export function createLine(el, options) {
         y: false,
       },
       scales: {
-        x: { time: true, range: (_, from, to) => (range ? [range.min, range.max] : around(from, to)) },
+        x: { time: true, range: (_, from, to) => (range ? [range.min, range.max] : around(last?.time ?? [], [from, to])) },
         y: { range: options.range ?? (() => padded(included(seen(), options.limits?.() ?? []))) },
       },
       axes: [
@@ -192,9 +192,10 @@ export function createLine(el, options) {
   };
 }
 
-/** around gives a single reading some time around it. */
-function around(from, to) {
-  return from !== null && from === to ? [from - ALONE, to + ALONE] : [from, to];
+/** around gives a single reading some time around it; uPlot would put it at the left edge of a day. */
+function around(time, usual) {
+  const only = time[0] === time.at(-1) ? time[0] / 1000 : NaN;
+  return only > 0 ? [only - ALONE, only + ALONE] : usual;
 }
 
 /** padded leaves a tenth free above and below, and keeps a flat line in the middle. */

@@ -39,6 +39,7 @@ export function createTrends(ctx, scope, route) {
   let hovered = null; // the time at the cursor
   let stripRange = null; // while a part of a range is shown: all of it
   let drawnAt = 0;
+  let news = 0; // of the alarms that are drawn
   let timer = 0;
   let isWide = false; // all sensors are offered
 
@@ -184,6 +185,7 @@ export function createTrends(ctx, scope, route) {
 
   function draw() {
     drawnAt = performance.now();
+    news = feed.news();
     setText(pause, t(ctx.view.paused ? 'trends.live' : 'trends.pause'));
     lines.show(state.devices);
     offer();
@@ -194,13 +196,18 @@ export function createTrends(ctx, scope, route) {
     explain(from, to);
   }
 
+  /** frame sets what the strip shows: nothing of its own while all of a range is in the charts. */
+  function frame(view) {
+    if (!state.from) stripRange = null;
+    else if (!stripRange || view[0] < stripRange[0] || view[1] > stripRange[1]) stripRange = whole(view, RANGES[state.range], now());
+  }
+
   function drawStrip(view) {
     const [sensor] = state.sensors;
     const c = charts.get(sensor);
     strip.el.hidden = !c;
     if (!c) return;
-    if (!state.from) stripRange = null;
-    else if (!stripRange || view[0] < stripRange[0] || view[1] > stripRange[1]) stripRange = whole(view, RANGES[state.range], now());
+    frame(view);
     const looks = state.devices.map((_, i) => i);
     const { time, lines: all } = stripRange ? feed.strip(sensor, stripRange) : c.data;
     strip.draw({ time, lines: all.slice(0, looks.length), whole: stripRange ?? view, view, looks });
@@ -229,6 +236,7 @@ export function createTrends(ctx, scope, route) {
   async function load() {
     if (state.devices.length === 0) return;
     const [from, to] = range.window().map(Math.round);
+    frame([from, to]);
     const all = [feed.load([from, to], state.sensors, !state.from)];
     if (stripRange && state.sensors.length > 0) all.push(feed.loadStrip(stripRange.map(Math.round), state.sensors[0]));
     await Promise.all(all);
@@ -246,11 +254,17 @@ export function createTrends(ctx, scope, route) {
     see(by ? pan([from, to], by * (to - from), now()) : zoom([from, to], hovered ?? (from + to) / 2, factor, now()));
   }
 
+  /** isDue tells whether another drawing would look different: by a pixel at least, or by an alarm. */
+  function isDue() {
+    if (news !== feed.news()) return true;
+    if (ctx.view.paused || state.from) return false;
+    const pixel = span() / ([...charts.values()][0]?.chart?.width() || 1);
+    return performance.now() - drawnAt >= Math.min(pixel, SLOWEST) - 50;
+  }
+
   scope.draw(() => {
     choose();
-    if (ctx.view.paused || state.from) return;
-    const pixel = span() / ([...charts.values()][0]?.chart?.width() || 1);
-    if (performance.now() - drawnAt >= Math.min(pixel, SLOWEST) - 50) draw(); // what would move by less than a pixel is not drawn again
+    if (isDue()) draw();
   }, ['second']);
   scope.draw(choose, ['fleet', 'alarms']);
   scope.draw(draw, ['view', 'sensors']);

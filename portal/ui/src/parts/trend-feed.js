@@ -88,6 +88,8 @@ export function createTrendFeed(ctx, scope) {
       }
       return [...seen.values()].map((l) => ({ ...l, color: css(`--${l.severity}-text`), label: `${ruleName(ctx, l.rule)} ${ctx.quantity(sensor, l.value)}` }));
     },
+    /** news changes when an alarm of the devices does. */
+    news: () => devices().flatMap((l) => ctx.alarms.ofDevice(l.key)).reduce((n, a) => n + 1 + (a.revision ?? 0), 0),
     /** marks returns when alarms of the devices were raised and cleared. */
     marks(sensor, from, to) {
       const all = together(...devices().map((l) => [...(journal.get(l.key) ?? []), ...ctx.alarms.ofDevice(l.key)]));
