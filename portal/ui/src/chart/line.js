@@ -69,7 +69,7 @@ export function createLine(el, options) {
     return {
       width: Math.max(el.clientWidth, 40),
       height: height(),
-      padding: small ? [2, 0, 2, 0] : [PAD, PAD + 8, 0, 0],
+      padding: small ? [2, 0, 2, 0] : [PAD, 20, 0, 0],
       legend: { show: false },
       cursor: {
         sync: options.sync ? { key: options.sync, setSeries: false } : undefined,
@@ -117,7 +117,7 @@ export function createLine(el, options) {
       stroke: color,
       dash,
       width: thin ? 1 : 1.75,
-      alpha: thin ? 0.7 : 1,
+      alpha: thin ? 0.9 : 1,
       spanGaps: false,
       points: { show: false, size: thin ? 3 : 5, width: 0, fill: color, filter: (u, k) => dots(u, k, last?.singles?.[k - 1] ?? Infinity) },
     };
@@ -140,7 +140,7 @@ export function createLine(el, options) {
     for (const e of last.expected ?? []) if (e) drawBand(u, e.low, e.high, { fill: `${css('--muted')}22`, edge: `${css('--muted')}55` });
     options.lines.forEach((_, i) => {
       const { color } = look(i);
-      if (hasBand(i) && last.min?.[i]) drawBand(u, last.min[i], last.max[i], { fill: `${color}${options.lines.length > 1 ? '1c' : '2a'}`, edge: `${color}80` });
+      if (hasBand(i) && last.min?.[i]) drawBand(u, last.min[i], last.max[i], { fill: `${color}${options.lines.length > 1 ? '1c' : '2a'}`, edge: `${color}4d` });
     });
     ctx.restore();
   }

@@ -79,9 +79,10 @@ export function createTrendChart(ctx, feed, sensor, { names, gestures, onZoom, o
       if (!c.data) return;
       const i = at === null ? c.data.time.length - 1 : nearest(c.data.time, at);
       const time = c.data.time[i];
-      c.legend.replaceChildren(
-        h('span', { class: 'panel-note' }, time ? ctx.fmt.clock(time, ctx.plant.serverNow()) : ''),
-        ...c.data.lines.flatMap((line, k) => (line.some(isValue) ? [item(k, i)] : [])), ...(at === null ? [] : [alarmAt(at)].filter(Boolean)));
+      const said = (text) => h('span', { class: 'panel-note' }, text);
+      const items = c.data.lines.map((line, k) => (line.some(isValue) ? item(k, i) : null));
+      if (feed.shift()) items.splice(count, 0, said(ago(ctx, feed)));
+      c.legend.replaceChildren(...[said(time ? ctx.fmt.clock(time, ctx.plant.serverNow()) : ''), ...items, at === null ? null : alarmAt(at)].filter(Boolean));
     },
     title: () => ctx.sensorLabel(sensor),
     destroy: () => c.chart?.destroy(),

@@ -44,7 +44,7 @@ export function createTrendFiles(ctx, feed, view) {
         legend: [...names, ...other, ...c.limits.map((l) => ({ color: l.color, dash: [5, 4], text: t('trends.limit', { text: l.label }) }))],
         canvas: c.chart.canvas(),
       })),
-      foot: `${foot} · ${t('trends.made', { time: stamp(ctx.plant.serverNow()) })}`,
+      foot: `◆ ${t('trends.sign.raised')} · ◇ ${t('trends.sign.cleared')} · ${foot} · ${t('trends.made', { time: stamp(ctx.plant.serverNow()) })}`,
     }, (text) => texts.push(text));
     ctx.debug.picture = { texts, color: css('--panel') };
     picture.toBlob((blob) => ctx.save('trends.png', blob));
