@@ -28,7 +28,6 @@ export function createCourse(id, { building = false } = {}) {
   const end = () => (past ? Math.min((past.time.at(-1) ?? 0) + past.step_ms / 2, past.to) : 0);
   return {
     id,
-    isBuilding: building,
     /** begins is when the oldest reading was taken that is kept: 0: none is, null: not known. */
     begins: () => past?.begins ?? null,
     /** failure is why there is no answer to the last question. */

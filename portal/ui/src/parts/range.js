@@ -94,10 +94,9 @@ export function historyNote(ctx, courses, from) {
   return { ...noteOf(ctx, courses, from), begins: begin(courses) };
 }
 
-/** begin is when the oldest reading of courses was taken that is kept, 0: there is none, null: not known. Of buildings only the day is known. */
+/** begin is when the oldest reading of courses was taken that is kept, 0: there is none, null: not known. */
 function begin(courses) {
-  const devices = courses.filter((c) => !c.isBuilding);
-  const known = (devices.length > 0 ? devices : courses).map((c) => c.begins()).filter((b) => b !== null);
+  const known = courses.map((c) => c.begins()).filter((b) => b !== null);
   const kept = known.filter((b) => b > 0);
   if (kept.length > 0) return Math.min(...kept);
   return known.length > 0 ? 0 : null;
