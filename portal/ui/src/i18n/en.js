@@ -348,6 +348,8 @@ export default {
   'help.open': 'Keyboard shortcuts',
   'help.search': 'Search',
   'help.pause': 'Pause or resume',
+  'help.pan': 'Trends: earlier, later',
+  'help.zoom': 'Trends: zoom (also the wheel; with Shift it moves)',
   'help.acknowledge': 'Acknowledge selected alarms',
   'help.kiosk': 'Kiosk mode',
   'help.close': 'Close',

@@ -348,6 +348,8 @@ export default {
   'help.open': '快捷键',
   'help.search': '搜索',
   'help.pause': '暂停 / 恢复实时',
+  'help.pan': '趋势：前后平移',
+  'help.zoom': '趋势：缩放（也可用滚轮，按住 ⇧ 平移）',
   'help.acknowledge': '确认选中的告警',
   'help.kiosk': '大屏模式',
   'help.close': '关闭',
