@@ -21,6 +21,7 @@ export default {
   'building.none': 'no building',
   'load.wait': 'Loading…',
   'load.failed': 'Loading failed: {why}',
+  'load.again': 'Load again',
   'export.csv': 'CSV',
   'export.png': 'PNG',
   nav: 'Pages',

@@ -21,6 +21,7 @@ export default {
   'building.none': '无建筑',
   'load.wait': '加载中…',
   'load.failed': '加载失败：{why}',
+  'load.again': '重新加载',
   'export.csv': 'CSV',
   'export.png': 'PNG',
   nav: '页面',

@@ -10,8 +10,8 @@ import { badge, panel } from '../parts/badge.js';
 import { removeDevice, renameDevice } from '../parts/device-dialogs.js';
 import { createDeviceNotes } from '../parts/device-notes.js';
 import { createGauge } from '../parts/gauge.js';
+import { limitsOf, marksOf } from '../parts/guides.js';
 import { createRange, historyNote } from '../parts/range.js';
-import { limitsOf, marksOf } from './trends.js';
 
 const RELOAD = 15_000;
 /** Clocks that differ by less are right. */

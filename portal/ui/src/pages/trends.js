@@ -1,6 +1,5 @@
 // Devices and buildings side by side: one chart for each sensor, one cursor through all of them.
 import { createStrip } from '../chart/strip.js';
-import { css } from '../chart/palette.js';
 import { h, setAttr, setText } from '../core/dom.js';
 import { first, keysOf } from '../model/lines.js';
 import { RANGES } from '../model/series.js';
@@ -286,20 +285,4 @@ export function createTrends(ctx, scope, route) {
       h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('trends.title')), lines.el, h('span', { class: 'panel-space' }), sensors, h('span', { class: 'group trend-range' }, step(-1, 'trends.earlier'), range.el, step(1, 'trends.later')), compare, pause), note),
     stack,
     h('section', { class: 'panel trend-below', 'aria-label': t('trends.strip') }, strip.el, h('footer', { class: 'trend-foot' }, foot.signs, h('span', { class: 'panel-space' }), foot.el, files.el)));
-}
-
-/** limitsOf returns a sensor's thresholds, of the rules and from the alarms of these devices. */
-export function limitsOf(ctx, sensor, devices) {
-  const seen = new Map(ctx.sensors.get(sensor).limits.map((l) => [l.value, { value: l.value, color: css(`--${l.severity}-text`) }]));
-  for (const a of ctx.alarms.all.values()) {
-    if (a.threshold?.parameter === sensor && devices.includes(a.device_id)) seen.set(a.threshold.value, { value: a.threshold.value, color: css(`--${a.severity}-text`) });
-  }
-  return [...seen.values()];
-}
-
-/** marksOf returns when alarms of these devices were raised. */
-export function marksOf(ctx, sensor, devices) {
-  return ctx.alarms
-    .list((a) => a.threshold?.parameter === sensor && devices.includes(a.device_id))
-    .map((a) => ({ time: a.raised_at || a.timestamp, color: css(`--${a.severity}-text`) }));
 }
