@@ -36,7 +36,7 @@ export function createTrendFeed(ctx, scope) {
   /** guide asks for the rules and the alarms of a device. */
   async function guide(id, from, to) {
     const [r, j] = await Promise.allSettled([rulesOf(id), get(`/api/v1/journal${query({ device_id: id, from, to, limit: ALARMS })}`)]);
-    if (r.status === 'fulfilled') rules.set(id, r.value);
+    if (r.status === 'fulfilled') rules.set(id, r.value.rules);
     if (j.status === 'fulfilled') journal.set(id, j.value.items);
     return { rules: r.status === 'rejected', alarms: j.status === 'rejected' };
   }
@@ -86,7 +86,7 @@ export function createTrendFeed(ctx, scope) {
       for (const l of devices()) {
         for (const limit of limitsOf(rules.get(l.key) ?? [], sensor)) seen.set(`${limit.operator} ${limit.value} ${limit.severity}`, limit);
       }
-      return [...seen.values()].map((l) => ({ ...l, color: css(`--${l.severity}-text`), label: `${ruleName(ctx, l.rule)} ${ctx.quantity(sensor, l.value)}` }));
+      return [...seen.values()].map((l) => ({ ...l, color: css(`--${l.severity}-text`), label: `${ctx.typeText(l.rule)} ${ctx.quantity(sensor, l.value)}` }));
     },
     /** news changes when an alarm of the devices does. */
     news: () => devices().flatMap((l) => ctx.alarms.ofDevice(l.key)).reduce((n, a) => n + 1 + (a.revision ?? 0), 0),
@@ -97,5 +97,3 @@ export function createTrendFeed(ctx, scope) {
     },
   };
 }
-
-const ruleName = (ctx, rule) => (typeof rule === 'string' ? ctx.typeText(rule) : ctx.typeText(rule.type ?? rule.id));
