@@ -18,6 +18,7 @@ const SETTLED = 250; // ms after the last turn of a wheel that finer data is ask
 const SLOWEST = 5000; // ms between two drawings of what goes on
 const STEP = 0.25; // of the range that an arrow key moves by
 const ALARMS_WAIT = 2000; // ms for which the first choice waits for alarms
+const EMPTY = 5000; // ms after which a plant without devices is one
 const BEFORE = { '1d': 86_400_000, '7d': 7 * 86_400_000 };
 
 export function createTrends(ctx, scope, route) {
@@ -215,7 +216,7 @@ export function createTrends(ctx, scope, route) {
   /** explain says what is shown and what is not. */
   function explain(from, to) {
     if (state.devices.length === 0) {
-      setText(note, t(isChosen ? 'trends.none' : 'load.wait'));
+      setText(note, t(isChosen || Date.now() - opened > EMPTY ? 'trends.none' : 'load.wait'));
       return;
     }
     const { text, limit, begins } = historyNote(ctx, feed.courses(), from);

@@ -302,6 +302,16 @@ test('two fingers zoom and one pans', async (t) => {
   assert.ok(Math.abs((await span())[0] - zoomed) < 2);
 });
 
+test('a page whose code cannot be loaded says so and can be tried again', async (t) => {
+  const page = await open(t, '#/gateways', {}, { before: (p) => p.route('**/trends-*.js', (r) => r.abort()) });
+  await page.waitForSelector('.nav-link');
+  await page.evaluate(() => (location.hash = '#/trends?devices=d1&sensors=temperature'));
+  await page.waitForFunction(() => /Loading failed/.test(document.querySelector('#page').textContent));
+  await page.unroute('**/trends-*.js');
+  await page.click('#page button');
+  await filled(page);
+});
+
 const alarm = (id, device, at, more = {}) => ({ alert_id: id, device_id: device, alert_type: 'temperature_high', severity: 'high', status: 'active', state: 'unacknowledged', revision: 1, raised_at: at, timestamp: at, message: '', source: 'rule', threshold: { parameter: 'temperature', operator: '>', value: 80 }, current_value: 85, location: { building: 'A栋' }, ...more });
 
 test('somebody who comes for the first time sees the buildings and the newest alarms', async (t) => {
