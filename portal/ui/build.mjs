@@ -1,4 +1,4 @@
-// Bundles src into dist: one script, one style sheet, one page. Nothing is fetched.
+// Bundles src into dist: a script and what pages of their own need, one style sheet, one page. Nothing is fetched.
 import { build } from 'esbuild';
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
@@ -13,6 +13,8 @@ const result = await build({
   absWorkingDir: new URL('.', import.meta.url).pathname,
   outdir: 'dist',
   bundle: true,
+  splitting: true,
+  chunkNames: '[name]-[hash]',
   minify: true,
   format: 'esm',
   target: ['es2022'],
@@ -20,9 +22,12 @@ const result = await build({
   legalComments: 'none',
   metafile: true,
 });
-for (const name of ['index.html', 'icon.svg']) {
-  await copyFile(new URL(`./src/${name}`, import.meta.url), new URL(name, dist));
-}
+await copyFile(new URL('./src/icon.svg', import.meta.url), new URL('icon.svg', dist));
+// What app.js imports is asked for together with it, not after it.
+const { imports } = result.metafile.outputs['dist/app.js'];
+const links = imports.filter((i) => i.kind === 'import-statement').map((i) => `    <link rel="modulepreload" href="/${i.path.replace('dist/', '')}" />\n`);
+const index = await readFile(new URL('./src/index.html', import.meta.url), 'utf8');
+await writeFile(new URL('index.html', dist), index.replace('    <script', `${links.join('')}    <script`));
 for (const [name, { bytes }] of Object.entries(result.metafile.outputs)) {
   console.log(`${name}  ${(bytes / 1024).toFixed(1)} KiB`);
 }

@@ -98,7 +98,7 @@ func TestMeansAreOfAllDevices(t *testing.T) {
 				require.Equal(t, max(1, int64(math.Round(float64(want.ms)/minuteMS))), col.N[i], how)
 			}
 			require.Equal(t, "°C", col.Unit)
-			require.Equal(t, day0, s.Begins)
+			require.Equal(t, day0+dayMS-hourMS, s.Begins, how)
 		}
 		check("in memory")
 		require.NoError(t, h.Flush(t.Context()))

@@ -255,33 +255,18 @@ func (a *Archive) fillMeans(s *history.Series, lanes map[string]map[int64]*sum, 
 	}
 }
 
-// buildingBegins returns the start of the oldest day with means of a building, 0 if there are none.
-func (a *Archive) buildingBegins(ctx context.Context, name string) (at int64, err error) {
-	days := a.all()
-	for _, d := range days {
-		found := false
-		err := a.use(ctx, d, func() error {
-			return d.db.QueryRowContext(ctx, `select exists (select 1 from means where building = ?)`, name).Scan(&found)
-		})
+// buildingBegins returns the oldest minute of a building's means in ms, 0 if there are none.
+func (a *Archive) buildingBegins(ctx context.Context, name string) (int64, error) {
+	for _, d := range a.all() {
+		b, err := a.meansCourse(ctx, d, name, func(samples.Field) bool { return true })
 		if err != nil {
 			return 0, err
 		}
-		if found {
-			return d.start(), nil
-		}
-	}
-	for _, h := range a.allHeads() {
-		if h.hasBuilding(name) && len(days) > 0 {
-			return days[len(days)-1].start(), nil
+		if first, _ := b.extent(); first != math.MaxInt64 {
+			return first * minuteMS, nil
 		}
 	}
 	return 0, nil
-}
-
-func (h *Head) hasBuilding(name string) bool {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return h.means.buildings[name] != nil
 }
 
 // meansOfDay writes the courses of a whole day, a row for each building, into a new file.

@@ -5,6 +5,7 @@ import { h, setClass } from './core/dom.js';
 import * as format from './core/format.js';
 import { chooseLanguage, translator } from './core/i18n.js';
 import { listenToKeys, typing } from './core/keys.js';
+import { later } from './core/later.js';
 import { remembered } from './core/remembered.js';
 import { createRouter, format as href } from './core/router.js';
 import { csv, save } from './core/save.js';
@@ -23,14 +24,13 @@ import { createGatewaysPage } from './pages/gateways.js';
 import { createOverview } from './pages/overview.js';
 import { createShiftNotesPage } from './pages/shiftnotes.js';
 import { createSystemPage } from './pages/system.js';
-import { createTrends } from './pages/trends.js';
 import { createCommands, operator } from './parts/command.js';
 import { createBanner, createNav, createTopbar } from './parts/frame.js';
 import { showHelp } from './parts/help.js';
 
 const PAGES = {
   overview: createOverview,
-  trends: createTrends,
+  trends: later(() => import('./pages/trends.js').then((m) => m.createTrends)),
   alarms: createAlarmsPage,
   devices: createDevicesPage,
   device: createDevicePage,

@@ -1,33 +1,46 @@
 // Line charts over time. Only this file uses uPlot.
 import uPlot from 'uplot';
+import { drawBand } from './band.js';
+import { dots } from './dots.js';
+import { dragged, listen } from './gestures.js';
+import { drawLimits, drawMarks, included } from './limits.js';
 import { css, series } from './palette.js';
+import { extent } from './runs.js';
 
 const PAD = 8;
 const LONG = 240; // s from which the time axis shows no seconds
 const SECONDS = [1, 2, 5, 10, 15, 30, 60];
-const MINUTES = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800, 432_000];
-const DOT = 6; // px that a reading needs to be drawn as a dot
+const MINUTES = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800, 432_000, 864_000, 2_592_000];
 const DAY = 86_400; // s from which it shows dates
+const ALONE = 30; // s around a single reading
 const isLong = (u) => u.scales.x.max - u.scales.x.min >= LONG;
+const clock = (parts) => new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', ...parts });
+const minutes = clock({});
+const seconds = clock({ second: '2-digit' });
 let marked = false;
 
+/** date is a day as numbers, which are the same in both languages. */
+const date = (d) => `${String(d.getMonth() + 1).padStart(2, '0')}-${String(d.getDate()).padStart(2, '0')}`;
+
 /**
- * createLine draws into el. Options: lines [{label}], height in px (none: that of el), sync (a
+ * createLine draws into el. Options: lines [{label, look, thin, band}], height in px (none: that of el), sync (a
  * name: charts with the same one share their cursor), limits() → [{value, color, label}],
- * marks() → [{time, color}], band: draw min–max around each line, onZoom(from, to),
- * onReset(), onCursor(index|null), range: [min, max] where it is fixed, axes: false for a small one without labels.
+ * marks() → [{time, color, severity, over}], band: draw min–max around each line but thin ones and those with band: false, onZoom(from, to),
+ * onReset(), onCursor(index|null), onHover(ms|null), range: [min, max] where it is fixed, axes: false for a small one without labels,
+ * gestures: {onZoom(at, factor), onPan(by)}, for wheel, fingers and a drag with Shift.
  *
- * setData takes {time: [ms], lines: [[value|null]], min, max, singles}: min and max have a list for
- * each line, singles the time in ms from which its points are readings, which are drawn as dots. Nothing
- * is animated.
+ * setData takes {time: [ms], lines: [[value|null]], min, max, singles, expected}: min and max have a list for
+ * each line, singles the time in ms from which its points are readings, which are drawn as dots, and expected has
+ * {low, high} or null. Nothing is animated.
  */
 export function createLine(el, options) {
   let plot = null;
   let last = null;
   let range = null;
-  const minutes = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
-  const dates = new Intl.DateTimeFormat(undefined, { day: '2-digit', month: '2-digit' });
-  const seconds = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+  let limits = []; // as they were drawn
+  const look = (i) => series(options.lines[i].look ?? i);
+
+  const hasBand = (i) => Boolean(options.band) && !options.lines[i].thin && options.lines[i].band !== false;
 
   /** height is the requested height, or that of the element. */
   const height = () => options.height ?? Math.max(el.clientHeight - PAD, 64);
@@ -40,11 +53,11 @@ export function createLine(el, options) {
 
   /** times labels the time axis. */
   function times(u, ticks) {
-    const clock = isLong(u) ? minutes : seconds;
+    const format = isLong(u) ? minutes : seconds;
     return ticks.map((s) => {
       const d = new Date(s * 1000);
-      if (u.scales.x.max - u.scales.x.min > DAY && d.getHours() + d.getMinutes() === 0) return dates.format(d);
-      return clock.format(d);
+      if (u.scales.x.max - u.scales.x.min > DAY && d.getHours() + d.getMinutes() === 0) return date(d);
+      return format.format(d);
     });
   }
 
@@ -53,39 +66,30 @@ export function createLine(el, options) {
     const grid = { stroke: css('--line'), width: 1, dash: [] };
     const small = options.axes === false;
     const axis = { stroke: text, grid, ticks: { ...grid, size: 4 }, font: '12px system-ui, sans-serif' };
-    const lines = options.lines.map((line, i) => ({
-      label: line.label,
-      stroke: series(line.look ?? i).color,
-      dash: series(line.look ?? i).dash,
-      width: 1.5,
-      spanGaps: false,
-      points: { show: false, size: 5, width: 0, fill: series(line.look ?? i).color, filter: (u, k) => dots(u, k, last?.singles?.[k - 1] ?? Infinity) },
-    }));
-    const n = lines.length;
-    const band = { stroke: 'transparent', points: { show: false }, spanGaps: false };
     return {
       width: Math.max(el.clientWidth, 40),
       height: height(),
-      padding: small ? [2, 0, 2, 0] : [PAD, PAD, 0, 0],
+      padding: small ? [2, 0, 2, 0] : [PAD, 20, 0, 0],
       legend: { show: false },
       cursor: {
         sync: options.sync ? { key: options.sync, setSeries: false } : undefined,
         drag: { x: Boolean(options.onZoom), y: false, setScale: false },
+        bind: options.gestures ? { mousedown: dragged(options.gestures.onPan) } : undefined,
         points: { size: 6 },
         y: false,
       },
       scales: {
-        x: { time: true, range: (_, from, to) => (range ? [range.min, range.max] : [from, to]) },
-        y: { range: options.range ?? ((_, min, max) => padded(min, max, options.limits?.() ?? [])) },
+        x: { time: true, range: (_, from, to) => (range ? [range.min, range.max] : around(last?.time ?? [], [from, to])) },
+        y: { range: options.range ?? (() => padded(included(seen(), options.limits?.() ?? []))) },
       },
       axes: [
-        { ...axis, show: !small, size: 24, space: (u) => (isLong(u) ? 40 : 70), incrs: (u) => (isLong(u) ? MINUTES : SECONDS), values: times },
-        { ...axis, show: !small, space: 44, size: (_, labels) => Math.max(52, 14 + 7 * Math.max(0, ...(labels ?? []).map((l) => l.length))), values: (_, ticks) => ticks.map((v) => String(+v.toPrecision(6))) },
+        { ...axis, show: !small, size: 24, space: (u) => (isLong(u) ? 48 : 70), incrs: (u) => (isLong(u) ? MINUTES : SECONDS), values: times },
+        { ...axis, show: !small, space: 40, size: (_, labels) => Math.max(52, 14 + 7 * Math.max(0, ...(labels ?? []).map((l) => l.length))), values: (_, ticks) => ticks.map((v) => String(+v.toPrecision(6))) },
       ],
-      series: [{}, ...lines, ...(options.band ? lines.flatMap(() => [band, band]) : [])],
-      bands: options.band ? options.lines.map((line, i) => ({ series: [n + 2 * i + 2, n + 2 * i + 1], fill: `${series(line.look ?? i).color}${n > 1 ? '18' : '22'}` })) : [],
+      series: [{}, ...options.lines.map(lineOf)],
       hooks: {
-        draw: [drawMarks],
+        drawAxes: [drawBands],
+        draw: [drawGuides],
         setSelect: [
           (u) => {
             if (u.select.width < 4) return;
@@ -93,42 +97,60 @@ export function createLine(el, options) {
             u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
           },
         ],
-        setCursor: [(u) => options.onCursor?.(u.cursor.idx ?? null)],
-        ready: [(u) => u.over.addEventListener('dblclick', () => options.onReset?.())],
+        setCursor: [(u) => {
+          options.onCursor?.(u.cursor.idx ?? null);
+          options.onHover?.(u.cursor.left >= 0 ? u.posToVal(u.cursor.left, 'x') * 1000 : null);
+        }],
+        ready: [(u) => {
+          u.over.addEventListener('dblclick', () => options.onReset?.());
+          if (options.gestures) listen(u, options.gestures);
+        }],
       },
     };
   }
 
-  /** drawMarks draws limits across and alarms along the time axis. */
-  function drawMarks(u) {
+  /** lineOf is a line as uPlot wants it; a thin one is what another one is compared with. */
+  function lineOf({ label, thin }, i) {
+    const { color, dash } = look(i);
+    return {
+      label,
+      stroke: color,
+      dash,
+      width: thin ? 1 : 1.75,
+      alpha: thin ? 0.9 : 1,
+      spanGaps: false,
+      points: { show: false, size: thin ? 3 : 5, width: 0, fill: color, filter: (u, k) => dots(u, k, last?.singles?.[k - 1] ?? Infinity) },
+    };
+  }
+
+  /** seen is what the values lie between: those of the steps' bands, too, if they are drawn. */
+  function seen() {
+    const bands = [...(last?.min ?? []), ...(last?.max ?? [])].filter((_, i) => hasBand(i % options.lines.length));
+    const expected = (last?.expected ?? []).flatMap((e) => (e ? [e.low, e.high] : []));
+    return extent([...(last?.lines ?? []), ...bands, ...expected], 0, (last?.time.length ?? 0) - 1);
+  }
+
+  function drawBands(u) {
+    if (!last) return;
     const { ctx, bbox } = u;
     ctx.save();
-    ctx.lineWidth = devicePixelRatio;
-    for (const limit of options.limits?.() ?? []) {
-      const y = Math.round(u.valToPos(limit.value, 'y', true));
-      if (y < bbox.top || y > bbox.top + bbox.height) continue;
-      ctx.strokeStyle = limit.color;
-      ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
-      ctx.beginPath();
-      ctx.moveTo(bbox.left, y);
-      ctx.lineTo(bbox.left + bbox.width, y);
-      ctx.stroke();
-    }
-    ctx.setLineDash([]);
-    for (const mark of options.marks?.() ?? []) {
-      const x = Math.round(u.valToPos(mark.time / 1000, 'x', true));
-      if (x < bbox.left || x > bbox.left + bbox.width) continue;
-      ctx.fillStyle = mark.color;
-      ctx.fillRect(x - devicePixelRatio, bbox.top, 2 * devicePixelRatio, bbox.height);
-    }
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    for (const e of last.expected ?? []) if (e) drawBand(u, e.low, e.high, { fill: `${css('--muted')}22`, edge: `${css('--muted')}55` });
+    options.lines.forEach((_, i) => {
+      const { color } = look(i);
+      if (hasBand(i) && last.min?.[i]) drawBand(u, last.min[i], last.max[i], { fill: `${color}${options.lines.length > 1 ? '1c' : '2a'}`, edge: `${color}4d` });
+    });
     ctx.restore();
   }
 
-  function data() {
-    const out = [last.time.map((ms) => ms / 1000), ...last.lines];
-    if (options.band) last.lines.forEach((line, i) => out.push(last.min?.[i] ?? line, last.max?.[i] ?? line));
-    return out;
+  function drawGuides(u) {
+    limits = drawLimits(u, options.limits?.() ?? [], css('--panel'));
+    drawMarks(u, options.marks?.() ?? [], css('--panel'));
   }
+
+  const data = () => [last.time.map((ms) => ms / 1000), ...last.lines];
 
   const watch = new ResizeObserver(() => {
     if (!plot) return;
@@ -155,6 +177,13 @@ export function createLine(el, options) {
     restyle: build,
     /** points returns how many points of a line are drawn. */
     points: () => last?.time.length ?? 0,
+    /** limits returns [{value, label, beyond}] as they were drawn. */
+    limits: () => limits,
+    /** shown returns the values between which the chart is, {min, max}. */
+    shown: () => ({ min: plot.scales.y.min, max: plot.scales.y.max }),
+    /** width of the area of the lines, in px. */
+    width: () => plot.over.clientWidth,
+    canvas: () => plot.ctx.canvas,
     destroy() {
       watch.disconnect();
       plot?.destroy();
@@ -163,46 +192,15 @@ export function createLine(el, options) {
   };
 }
 
-/**
- * dots returns the points of a line to draw as dots: those that stand alone, as no line shows them,
- * and readings (from the time single on) if there is room.
- */
-function dots(u, k, single) {
-  const time = u.data[0];
-  const line = u.data[k];
-  const [first, last] = u.series[0].idxs ?? [0, -1];
-  const alone = [];
-  const readings = [];
-  let before = null;
-  for (let i = first; i <= last; i++) {
-    const v = line[i];
-    if (v === undefined) continue;
-    if (v !== null) {
-      if (before === null && (next(line, i) ?? null) === null) alone.push(i);
-      if (time[i] * 1000 > single) readings.push(i);
-    }
-    before = v;
-  }
-  const room = u.bbox.width / devicePixelRatio / DOT;
-  return readings.length > room ? alone : [...new Set([...alone, ...readings])].sort((a, b) => a - b);
-}
-
-/** next returns the value after index i that is the line's own. */
-function next(line, i) {
-  do i++;
-  while (i < line.length && line[i] === undefined);
-  return line[i];
+/** around gives a single reading some time around it; uPlot would put it at the left edge of a day. */
+function around(time, usual) {
+  const only = time[0] === time.at(-1) ? time[0] / 1000 : NaN;
+  return only > 0 ? [only - ALONE, only + ALONE] : usual;
 }
 
 /** padded leaves a tenth free above and below, and keeps a flat line in the middle. */
-function padded(min, max, limits) {
-  if (min === null || max === null || !Number.isFinite(min)) return [0, 1];
-  const span = max - min;
-  for (const { value } of limits) {
-    // Only a near limit is in view: a far one would flatten the line.
-    if (value > max && value - max < Math.max(span, Math.abs(max) * 0.1)) max = value;
-    if (value < min && min - value < Math.max(span, Math.abs(min) * 0.1)) min = value;
-  }
+function padded([min, max]) {
+  if (min === null || !Number.isFinite(min)) return [0, 1];
   const room = (max - min) * 0.1 || Math.max(Math.abs(max) * 0.02, 0.5);
   return [min - room, max + room];
 }

@@ -1,4 +1,4 @@
-// The course of a device's sensors: the historian's data, then live readings.
+// The course of a device's sensors or of a building's means: the historian's data, then live readings.
 import { get, query } from '../core/api.js';
 import { isCharted } from './sensors.js';
 
@@ -9,17 +9,21 @@ const POINTS = 600;
 /** A pause longer than this many usual intervals is a gap. */
 const GAP = 3;
 
+/** A building's means have no live readings: they are asked for again after a step, but not more often. */
+const FRESH = 5000;
+
 /**
- * createCourse keeps one device's values over time. load() asks the portal for those of the
- * named sensors, of all without names; add(frame) adds a live one. Times are the plant's.
+ * createCourse keeps one device's values over time, or one building's with building: true. load() asks the portal for
+ * those of the named sensors, of all without names; add(frame) adds a live one. Times are the plant's.
  */
-export function createCourse(id) {
+export function createCourse(id, { building = false } = {}) {
   let live = []; // {t, v: {sensor: number}}, since the page follows the device
   let past = null; // the portal's answer
   let asked = 0;
   let appended = 0; // since that answer
   let due = false;
   let failure = null;
+  let loaded = 0;
   /** end is up to when the portal's answer has readings. */
   const end = () => (past ? Math.min((past.time.at(-1) ?? 0) + past.step_ms / 2, past.to) : 0);
   return {
@@ -31,14 +35,19 @@ export function createCourse(id) {
     /** isHeld reports whether there is an answer to show. */
     isHeld: () => past !== null,
     /** isDue reports whether it is worth asking again: live readings are added without. */
-    isDue: () => due || failure !== null || appended > POINTS,
-    async load(from, to, names = []) {
+    isDue: () =>
+      due || failure !== null || appended > POINTS || past?.begins === 0 || (building && Date.now() - loaded > Math.max(FRESH, past?.step_ms ?? 0)),
+    /** step is the width of the answer's steps in ms, 0: single readings, null: there is none. */
+    step: () => past?.step_ms ?? null,
+    /** until is the end of the range that the answer is of. */
+    until: () => past?.to ?? 0,
+    async load(from, to, names = [], points = POINTS) {
       const n = ++asked;
       try {
-        const answer = await get(`/api/v1/devices/${encodeURIComponent(id)}/series${query({ parameters: names.join(), from, to, points: POINTS })}`);
+        const answer = await get(`/api/v1/${building ? 'buildings' : 'devices'}/${encodeURIComponent(id)}/series${query({ parameters: names.join(), from, to, points })}`);
         if (n !== asked) return; // another range is wanted by now
         past = { ...answer, from, to, gaps: gapsOf(answer) };
-        [appended, due, failure] = [0, false, null];
+        [appended, due, failure, loaded] = [0, false, null, Date.now()];
       } catch (e) {
         if (n !== asked) return;
         failure = e;
@@ -65,7 +74,7 @@ export function createCourse(id) {
     },
     /**
      * columns returns {time, values, min, max, single} of a sensor between two times. What is newer
-     * than single is a reading, what is older the mean of a step.
+     * than single is a reading, what is older the mean of a step. expected has {low, high} if the answer has them.
      */
     columns(sensor, from, to) {
       const edge = end();
@@ -77,10 +86,16 @@ export function createCourse(id) {
         out.max.push(hi);
       };
       const held = past?.values[sensor];
+      const newest = past ? past.time.length - 1 : -1;
+      const expected = held?.expected && { low: [], high: [] };
       past?.time.forEach((mid, i) => {
         const t = Math.min(mid, past.to); // the newest step is not over
         const v = held?.mean[i] ?? null;
-        if (t >= from && t <= to && (v !== null || past.gaps.has(i))) push(t, v, held?.min?.[i] ?? v, held?.max?.[i] ?? v);
+        if (t < from || t > to || (v === null && !past.gaps.has(i))) return;
+        const [low, high] = i === newest && v !== null && past.step_ms > 0 ? widened(sensor, held.min[i], held.max[i]) : [held?.min?.[i] ?? v, held?.max?.[i] ?? v];
+        push(t, v, low, high);
+        expected?.low.push(held.expected.low[i]);
+        expected?.high.push(held.expected.high[i]);
       });
       const recent = live.filter((p) => p.t > edge && p.t >= from && p.t <= to);
       const step = past?.step_ms ?? 0;
@@ -92,9 +107,22 @@ export function createCourse(id) {
         if (v !== undefined) push(p.t, v, v, v);
         before = p.t;
       }
-      return out;
+      return expected ? { ...out, expected } : out;
     },
   };
+
+  /** widened adds to the newest step what came live in its time: the historian may not have had all of it. */
+  function widened(sensor, low, high) {
+    const edge = end();
+    const begin = past.time.at(-1) - past.step_ms / 2;
+    for (let i = live.length - 1; i >= 0 && live[i].t >= begin; i--) {
+      const v = live[i].v[sensor];
+      if (v === undefined || live[i].t > edge) continue;
+      low = Math.min(low, v);
+      high = Math.max(high, v);
+    }
+    return [low, high];
+  }
 }
 
 /** gapsOf returns which rows of an answer are gaps: those without any value. */
@@ -120,5 +148,26 @@ export function align(columns) {
     return line;
   };
   const all = (key) => columns.map((c) => spread(c, c[key] ?? c.values));
-  return { time, lines: all('values'), min: all('min'), max: all('max'), singles: columns.map((c) => c.single ?? Infinity) };
+  const expected = columns.map((c) => (c.expected ? { low: spread(c, c.expected.low), high: spread(c, c.expected.high) } : null));
+  return { time, lines: all('values'), min: all('min'), max: all('max'), singles: columns.map((c) => c.single ?? Infinity), expected };
+}
+
+/** shifted returns columns so many ms later, to lay them over another day. */
+export const shifted = (c, by) => ({ ...c, time: c.time.map((t) => t + by), single: c.single + by });
+
+/** valueAt returns the value at an index or the last one before it, unless there is a gap. */
+export function valueAt(line, i) {
+  for (let k = i; k >= 0; k--) if (line[k] !== undefined) return line[k];
+  return null;
+}
+
+/** nearest returns the index of the time nearest to one, -1 without any. */
+export function nearest(time, at) {
+  let [low, high] = [0, time.length - 1];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (time[middle] <= at) low = middle;
+    else high = middle;
+  }
+  return high >= 0 && Math.abs(time[high] - at) < Math.abs(time[low] - at) ? high : time.length > 0 ? low : -1;
 }

@@ -10,8 +10,8 @@ import { badge, panel } from '../parts/badge.js';
 import { removeDevice, renameDevice } from '../parts/device-dialogs.js';
 import { createDeviceNotes } from '../parts/device-notes.js';
 import { createGauge } from '../parts/gauge.js';
+import { limitsOf, marksOf } from '../parts/guides.js';
 import { createRange, historyNote } from '../parts/range.js';
-import { limitsOf, marksOf } from './trends.js';
 
 const RELOAD = 15_000;
 /** Clocks that differ by less are right. */
@@ -161,9 +161,9 @@ export function createDevicePage(ctx, scope, route) {
 
   function drawTrends() {
     const [from, to] = range.window();
-    const { text, limit } = historyNote(ctx, [course], from);
+    const { text, limit, begins } = historyNote(ctx, [course], from);
     setText(note, text);
-    range.limit(limit);
+    range.limit(limit, begins);
     for (const name of ctx.sensors.order(course.sensors())) if (!charts.has(name)) addTrend(name);
     for (const [name, chart] of charts) {
       if (!chart) continue; // not laid out yet

@@ -1,58 +1,123 @@
-// Several devices side by side: one chart for each sensor, one cursor through all of them.
-import { css, series } from '../chart/palette.js';
-import { createLine } from '../chart/line.js';
-import { query } from '../core/api.js';
+// Devices and buildings side by side: one chart for each sensor, one cursor through all of them.
+import { createStrip } from '../chart/strip.js';
 import { h, setAttr, setText } from '../core/dom.js';
-import { align, createCourse, RANGES } from '../model/series.js';
+import { first, keysOf } from '../model/lines.js';
+import { RANGES } from '../model/series.js';
+import { pan, resize, whole, zoom } from '../model/window.js';
 import { createRange, historyNote } from '../parts/range.js';
+import { createTrendChart } from '../parts/trend-chart.js';
+import { createTrendFeed } from '../parts/trend-feed.js';
+import { createTrendFiles } from '../parts/trend-files.js';
+import { createTrendFoot } from '../parts/trend-foot.js';
+import { buildingsOf, createTrendLines, nameOf } from '../parts/trend-lines.js';
 
-const MOST = 8;
 const FIRST = 2; // sensors shown when none was chosen
-const RELOAD = 15_000;
+const OFFERED = 7; // sensors that are offered without asking for more
+const RELOAD = 5000;
+const SETTLED = 250; // ms after the last turn of a wheel that finer data is asked for
+const SLOWEST = 5000; // ms between two drawings of what goes on
+const STEP = 0.25; // of the range that an arrow key moves by
+const ALARMS_WAIT = 2000; // ms for which the first choice waits for alarms
+const EMPTY = 5000; // ms after which a plant without devices is one
+const BEFORE = { '1d': 86_400_000, '7d': 7 * 86_400_000 };
 
 export function createTrends(ctx, scope, route) {
   const { t } = ctx;
   const p = route.params;
   const state = {
-    devices: (p.devices ?? '').split(',').filter(Boolean).slice(0, MOST),
-    sensors: (p.sensors ?? '').split(',').filter(Boolean),
+    devices: keysOf(p.devices), // keys of lines: devices, and buildings
+    sensors: keysOf(p.sensors),
     range: RANGES[p.range] ? p.range : '5m',
     from: Number(p.from) || 0,
     to: Number(p.to) || 0,
+    compare: BEFORE[p.compare] ? p.compare : '',
   };
-  const courses = new Map(); // id → {course, end}
-  const charts = new Map(); // sensor → {chart, legend, at}
-  let cursor = null;
+  const charts = new Map(); // sensor → chart
+  const feed = createTrendFeed(ctx, scope);
+  const opened = Date.now();
+  let isChosen = state.devices.length > 0; // by a person, or for somebody who came without a choice
+  let hovered = null; // the time at the cursor
+  let stripRange = null; // while a part of a range is shown: all of it
+  let drawnAt = 0;
+  let news = 0; // of the alarms that are drawn
+  let timer = 0;
+  let isWide = false; // all sensors are offered
 
-  const chips = h('div', { class: 'trend-chips' });
-  const names = h('datalist', { id: 'trend-devices' });
-  const add = h('input', { class: 'control is-small', list: 'trend-devices', placeholder: t('trends.add'), 'aria-label': t('trends.add'), oninput: () => suggest(), onchange: () => addDevice(add.value.trim()) });
   const note = h('p', { class: 'panel-note', role: 'status' });
   const stack = h('div', { class: 'trend-stack' });
-  const range = createRange(ctx, state, () => changed());
-  const sensors = h('span', { class: 'group', role: 'group', 'aria-label': t('sensor') });
+  const lines = createTrendLines(ctx, (keys) => {
+    state.devices = keys;
+    changed();
+  });
+  const range = createRange(ctx, state, () => {
+    stripRange = null;
+    settle();
+  });
+  const sensors = h('span', { class: 'group trend-sensors', role: 'group', 'aria-label': t('sensor') });
   const pause = h('button', { class: 'button is-small', onclick: ctx.togglePause });
-  const csv = h('button', { class: 'button is-small', onclick: saveCSV }, t('export.csv'));
-  const raw = h('button', { class: 'button is-small', 'data-raw': true, onclick: saveReadings }, t('export.raw'));
-  const png = h('button', { class: 'button is-small', onclick: savePNG }, t('export.png'));
+  const step = (by, label) => h('button', { class: 'button is-small', 'data-step': by, title: t(label), 'aria-label': t(label), onclick: () => see(pan(range.window(), by * span(), now())) }, by < 0 ? '◀' : '▶');
+  const compare = h('span', { class: 'group', role: 'group', 'aria-label': t('trends.compare') }, [['1d', 'trends.yesterday'], ['7d', 'trends.week']].map(([key, label]) =>
+    h('button', { class: 'button is-small', 'data-compare': key, onclick: () => {
+      state.compare = state.compare === key ? '' : key;
+      changed();
+    } }, t(label))));
+  const strip = createStrip(h('div', { class: 'trend-strip' }), t('trends.strip'), {
+    onPan: (by) => see(pan(range.window(), by, now())),
+    onEdge: (edge, at) => see(resize(range.window(), edge, at, now())),
+  });
+  const foot = createTrendFoot(ctx, feed);
+  const files = createTrendFiles(ctx, feed, () => {
+    const [from, to] = range.window().map(Math.round);
+    return { from, to, charts: [...charts.values()].filter((c) => c.chart), foot: foot.text() };
+  });
+  const gestures = {
+    onZoom: (at, factor) => see(zoom(range.window(), at, factor, now())),
+    onPan: (by) => see(pan(range.window(), by, now())),
+  };
 
-  function suggest() {
-    const q = add.value.toLowerCase();
-    names.replaceChildren(...ctx.fleet.sorted().filter((d) => d.id.toLowerCase().includes(q) || d.name.toLowerCase().includes(q)).slice(0, 20).map((d) => h('option', { value: d.id, label: d.name || null })));
+  const now = () => ctx.view.paused || ctx.plant.serverNow();
+  const span = () => {
+    const [from, to] = range.window();
+    return to - from;
+  };
+
+  /** see shows another time at once; what it needs is asked for when the person has come to rest. */
+  function see([from, to]) {
+    range.peek(from, to);
+    draw();
+    clearTimeout(timer);
+    timer = setTimeout(settle, SETTLED);
   }
 
-  function addDevice(id) {
-    add.value = '';
-    if (!id || state.devices.includes(id)) return;
-    if (ctx.fleet.size() > 0 && !ctx.fleet.byID.has(id)) {
-      setText(note, t('trends.unknown', { id }));
-      return;
-    }
-    if (state.devices.length >= MOST) {
-      setText(note, t('trends.most', { n: MOST }));
-      return;
-    }
-    state.devices.push(id);
+  /** settle asks for what is shown, and puts it into the address. */
+  function settle() {
+    clearTimeout(timer);
+    remember();
+    draw();
+    load();
+  }
+
+  function remember() {
+    ctx.setParams({ devices: state.devices.join(), sensors: state.sensors.join(), range: state.range, from: state.from || '', to: state.from ? state.to : '', compare: state.compare });
+  }
+
+  /** changed is called when other lines or sensors are wanted. */
+  function changed() {
+    isChosen = true;
+    remember();
+    build();
+    load();
+  }
+
+  /** choose picks lines for somebody who came without a choice, once the plant is known. */
+  function choose() {
+    if (isChosen || ctx.fleet.size() === 0) return;
+    if (ctx.alarms.version() === 0 && Date.now() - opened < ALARMS_WAIT) return;
+    const alarms = ctx.alarms.list((a) => !a.historical && ctx.concerns(a));
+    state.devices = first(buildingsOf(ctx), alarms, (id) => ctx.fleet.byID.has(id));
+    const usual = ctx.sensors.charted(['number']).map((s) => s.name);
+    const told = alarms.filter((a) => state.devices.includes(a.device_id)).map((a) => a.threshold?.parameter).filter((s) => usual.includes(s));
+    if (state.sensors.length === 0) state.sensors = ctx.sensors.order([...new Set([...told, ...usual])].slice(0, FIRST));
     changed();
   }
 
@@ -62,214 +127,163 @@ export function createTrends(ctx, scope, route) {
     changed();
   }
 
-  /** offer shows a button for each sensor that the devices have. */
+  /** offer shows a button for each sensor that the lines have. */
   function offer() {
-    const names = ctx.sensors.order(new Set([...state.sensors, ...[...courses.values()].flatMap((c) => c.course.sensors())]));
+    const some = feed.lines().some((l) => l.building) ? ctx.sensors.charted(['number']).map((s) => s.name) : [];
+    const names = ctx.sensors.order(new Set([...state.sensors, ...some, ...feed.courses().flatMap((c) => c.sensors())]));
     if (state.sensors.length === 0 && names.length > 0) {
       state.sensors = names.slice(0, FIRST);
       build();
       return;
     }
-    const key = names.map(ctx.sensorName).join();
+    const offered = isWide || names.length <= OFFERED + 1 ? names : names.filter((s, i) => i < OFFERED || state.sensors.includes(s));
+    const rest = names.length - offered.length;
+    const key = [...offered.map(ctx.sensorName), rest].join();
     if (sensors.dataset.key !== key) {
       sensors.dataset.key = key;
-      sensors.replaceChildren(...names.map((s) => h('button', { class: 'button is-small', 'data-sensor': s, onclick: () => toggleSensor(s) }, ctx.sensorName(s))));
+      sensors.replaceChildren(...offered.map((s) => h('button', { class: 'button is-small', 'data-sensor': s, onclick: () => toggleSensor(s) }, ctx.sensorName(s))),
+        ...(rest > 0 ? [h('button', { class: 'button is-small', 'data-more': true, onclick: () => {
+          isWide = true;
+          offer();
+        } }, t('trends.more', { n: rest }))] : []));
     }
-    for (const b of sensors.children) b.setAttribute('aria-pressed', String(state.sensors.includes(b.dataset.sensor)));
-  }
-
-  function changed() {
-    ctx.setParams({ devices: state.devices.join(), sensors: state.sensors.join(), range: state.range, from: state.from || '', to: state.to || '' });
-    build();
-    load();
+    for (const b of sensors.querySelectorAll('[data-sensor]')) setAttr(b, 'aria-pressed', String(state.sensors.includes(b.dataset.sensor)));
   }
 
   function build() {
-    setText(note, state.devices.length === 0 ? t('trends.none') : '');
-    chips.replaceChildren(...state.devices.map((id, i) => {
-      const mark = h('span', { class: 'swatch', 'aria-hidden': 'true' });
-      mark.style.background = series(i).color;
-      return h('span', { class: 'trend-chip' }, mark, h('a', { href: ctx.deviceHref(id), title: id }, ctx.deviceName(id)), h('button', { class: 'link', 'aria-label': t('trends.remove', { id }), onclick: () => {
-        state.devices = state.devices.filter((d) => d !== id);
-        changed();
-      } }, '✕'));
-    }));
+    feed.set(state.devices, BEFORE[state.compare] ?? 0);
     offer();
-    for (const [id, c] of courses) {
-      if (state.devices.includes(id)) continue;
-      c.end();
-      courses.delete(id);
-    }
-    for (const id of state.devices) if (!courses.has(id)) follow(id);
-    for (const c of charts.values()) c.chart.destroy();
+    for (const c of charts.values()) c.destroy();
     charts.clear();
     stack.replaceChildren(...(state.devices.length > 0 ? state.sensors.map(chartOf) : []));
     draw();
   }
 
-  function follow(id) {
-    const course = createCourse(id);
-    const end = scope.subscribe(`device/${id}`, ({ kind, data }) => {
-      const d = kind === 'snapshot' ? data[0] : data;
-      if (d?.backfill) course.missed();
-      else if (d?.reading) course.add(d);
-    });
-    courses.set(id, { course, end });
-  }
-
   function chartOf(sensor) {
-    const legend = h('div', { class: 'trend-legend num', 'data-legend': sensor });
-    const box = h('div', { class: 'chart' });
-    const title = h('h2', { class: 'panel-title' });
-    const unit = h('span', { class: 'panel-note' });
-    const el = h('section', { class: 'panel trend' }, h('header', { class: 'panel-head' }, title, unit, legend), box);
-    const name = () => { // the catalogue may come later than the chart
-      setText(title, ctx.sensorName(sensor));
-      setText(unit, ctx.sensors.get(sensor).unit);
-      setAttr(el, 'aria-label', ctx.sensorName(sensor));
-    };
-    name();
-    queueMicrotask(() => {
-      if (scope.isOver() || !el.isConnected) return;
-      const chart = createLine(box, {
-        lines: state.devices.map((label) => ({ label })),
-        sync: 'trends',
-        band: true,
-        limits: () => limitsOf(ctx, sensor, state.devices),
-        marks: () => marksOf(ctx, sensor, state.devices),
-        onZoom: range.zoom,
-        onReset: range.reset,
-        onCursor: (i) => {
-          cursor = i;
-          for (const [name, c] of charts) showLegend(name, c);
-        },
-      });
-      charts.set(sensor, { chart, legend, name, data: null });
+    const c = createTrendChart(ctx, feed, sensor, {
+      names: (k) => nameOf(ctx, state.devices[k]),
+      gestures,
+      onZoom: range.zoom,
+      onReset: range.reset,
+      onHover: (at) => {
+        hovered = at;
+        read(true);
+      },
+    });
+    queueMicrotask(() => { // laid out by then
+      if (scope.isOver() || !c.el.isConnected) return;
+      c.mount();
+      charts.set(sensor, c);
       draw();
     });
-    return el;
+    return c.el;
   }
 
-  function showLegend(sensor, c) {
-    if (!c.data) return;
-    const i = cursor ?? c.data.time.length - 1;
-    const at = c.data.time[i];
-    const items = state.devices.map((id, k) => {
-      const v = valueAt(c.data.lines[k], i);
-      const mark = h('span', { class: 'swatch', 'aria-hidden': 'true' });
-      mark.style.background = series(k).color;
-      return h('span', { class: 'legend-item', 'data-device': id, 'data-value': v === null ? '' : String(v) }, mark, ctx.quantity(sensor, v), span(sensor, c.data, k, i));
-    });
-    c.legend.replaceChildren(h('span', { class: 'panel-note' }, at ? ctx.fmt.clock(at, ctx.plant.serverNow()) : ''), ...items);
-  }
-
-  /** span shows between what the readings of a step lie. */
-  function span(sensor, data, k, i) {
-    const [low, high] = [valueAt(data.min[k], i), valueAt(data.max[k], i)];
-    const text = (v) => ctx.fmt.value({ value: v }, ctx.sensors.get(sensor).decimals);
-    return low !== high ? h('span', { class: 'panel-note' }, `(${text(low)}–${text(high)})`) : null;
-  }
+  const read = scope.draw(() => {
+    for (const c of charts.values()) c.read(hovered);
+  }, []);
 
   function draw() {
+    drawnAt = performance.now();
+    news = feed.news();
     setText(pause, t(ctx.view.paused ? 'trends.live' : 'trends.pause'));
+    lines.show(state.devices);
     offer();
     const [from, to] = range.window();
-    for (const [sensor, c] of charts) {
-      const columns = state.devices.map((id) => courses.get(id).course.columns(sensor, from, to));
-      c.data = align(columns);
-      c.name();
-      c.chart.setRange(from, to);
-      c.chart.setData(c.data);
-      showLegend(sensor, c);
+    for (const c of charts.values()) c.draw(from, to);
+    read(true);
+    drawStrip([from, to]);
+    explain(from, to);
+  }
+
+  /** frame sets what the strip shows: nothing of its own while all of a range is in the charts. */
+  function frame(view) {
+    if (!state.from) stripRange = null;
+    else if (!stripRange || view[0] < stripRange[0] || view[1] > stripRange[1]) stripRange = whole(view, RANGES[state.range], now());
+  }
+
+  function drawStrip(view) {
+    const [sensor] = state.sensors;
+    const c = charts.get(sensor);
+    strip.el.hidden = !c;
+    if (!c) return;
+    frame(view);
+    const looks = state.devices.map((_, i) => i);
+    const { time, lines: all } = stripRange ? feed.strip(sensor, stripRange) : c.data;
+    strip.draw({ time, lines: all.slice(0, looks.length), whole: stripRange ?? view, view, looks });
+  }
+
+  /** explain says what is shown and what is not. */
+  function explain(from, to) {
+    if (state.devices.length === 0) {
+      setText(note, t(isChosen || Date.now() - opened > EMPTY ? 'trends.none' : 'load.wait'));
+      return;
     }
-    if (state.devices.length === 0) return;
-    const { text, limit } = historyNote(ctx, [...courses.values()].map((c) => c.course), from);
+    const { text, limit, begins } = historyNote(ctx, feed.courses(), from);
     setText(note, text);
-    range.limit(limit);
-    raw.disabled = limit !== '';
+    range.limit(limit, begins);
+    files.limit(limit);
+    foot.draw(begins);
+    for (const b of compare.children) {
+      const isHeld = begins === null || (begins > 0 && begins < to - BEFORE[b.dataset.compare]);
+      const why = limit || (isHeld ? '' : begins ? t('range.since', { time: ctx.fmt.moment(begins, now(), ctx.lang()) }) : t('series.nothing'));
+      b.disabled = why !== '' && state.compare !== b.dataset.compare;
+      setAttr(b, 'title', why || t('trends.compare'));
+      setAttr(b, 'aria-pressed', String(state.compare === b.dataset.compare));
+    }
   }
 
   async function load() {
-    const [from, to] = range.window();
-    await Promise.allSettled([...courses.values()].map((c) => c.course.load(Math.round(from), Math.round(to), state.sensors)));
+    if (state.devices.length === 0) return;
+    const [from, to] = range.window().map(Math.round);
+    frame([from, to]);
+    const all = [feed.load([from, to], state.sensors, !state.from)];
+    if (stripRange && state.sensors.length > 0) all.push(feed.loadStrip(stripRange.map(Math.round), state.sensors[0]));
+    await Promise.all(all);
     if (!scope.isOver()) draw();
   }
 
-  function table() {
-    return state.sensors.flatMap((sensor) => {
-      const d = charts.get(sensor)?.data;
-      return d ? d.time.flatMap((ms, i) => state.devices.map((id, k) => ({ time: new Date(ms).toISOString(), device_id: id, parameter: sensor, value: d.lines[k][i] })).filter((r) => r.value !== undefined && r.value !== null)) : [];
-    });
+  /** onKey moves and zooms by keys. */
+  function onKey(e) {
+    if (ctx.typing(e) || state.devices.length === 0) return;
+    const [from, to] = range.window();
+    const by = { ArrowLeft: -STEP, ArrowRight: STEP }[e.key];
+    const factor = { '+': 0.5, '=': 0.5, '-': 2 }[e.key];
+    if (!by && !factor) return;
+    e.preventDefault();
+    see(by ? pan([from, to], by * (to - from), now()) : zoom([from, to], hovered ?? (from + to) / 2, factor, now()));
   }
 
-  function saveCSV() {
-    ctx.saveCSV('trends', ['time', 'device_id', 'parameter', 'value'].map((k) => [k, (r) => r[k]]), table());
-  }
-
-  /** saveReadings downloads all readings of the range, a file for each device. */
-  function saveReadings() {
-    const [from, to] = range.window().map(Math.round);
-    for (const id of state.devices) {
-      const path = `/api/v1/devices/${encodeURIComponent(id)}/readings.csv${query({ parameters: state.sensors.join(), from, to })}`;
-      h('a', { href: path, download: `${id}.csv` }).click();
-    }
-  }
-
-  function savePNG() {
-    const canvases = [...stack.querySelectorAll('canvas')];
-    if (canvases.length === 0) return;
-    const out = document.createElement('canvas');
-    out.width = Math.max(...canvases.map((c) => c.width));
-    out.height = canvases.reduce((n, c) => n + c.height, 0);
-    const g = out.getContext('2d');
-    g.fillStyle = css('--panel');
-    g.fillRect(0, 0, out.width, out.height);
-    let y = 0;
-    for (const c of canvases) {
-      g.drawImage(c, 0, y);
-      y += c.height;
-    }
-    out.toBlob((blob) => ctx.save('trends.png', blob));
+  /** isDue tells whether another drawing would look different: by a pixel at least, or by an alarm. */
+  function isDue() {
+    if (news !== feed.news()) return true;
+    if (ctx.view.paused || state.from) return false;
+    const pixel = span() / ([...charts.values()][0]?.chart?.width() || 1);
+    return performance.now() - drawnAt >= Math.min(pixel, SLOWEST) - 50;
   }
 
   scope.draw(() => {
-    if (!ctx.view.paused && !state.from) draw();
+    choose();
+    if (isDue()) draw();
   }, ['second']);
+  scope.draw(choose, ['fleet', 'alarms']);
   scope.draw(draw, ['view', 'sensors']);
+  scope.listen(window, 'keydown', onKey);
   ctx.debug.trends = charts;
   build();
   load();
   scope.every(RELOAD, async () => {
-    if (!ctx.view.paused && [...courses.values()].some((c) => c.course.isDue())) await load();
+    const [, to] = range.window();
+    if (!ctx.view.paused && !state.from && feed.isDue(to)) await load();
   });
   scope.onEnd(() => {
-    for (const c of charts.values()) c.chart.destroy();
+    clearTimeout(timer);
+    strip.destroy();
+    for (const c of charts.values()) c.destroy();
   });
-  return h('div', { class: 'trends-page' }, h('section', { class: 'panel trend-tools' },
-    h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('trends.title')), chips, add, names, h('span', { class: 'panel-space' }), sensors, range.el, pause, csv, raw, png), note), stack);
-}
-
-/** valueAt returns the value at an index or the last one before it, unless there is a gap. */
-function valueAt(line, i) {
-  for (let k = i; k >= 0; k--) {
-    if (line[k] === undefined) continue;
-    return line[k];
-  }
-  return null;
-}
-
-/** limitsOf returns a sensor's thresholds, of the rules and from the alarms of these devices. */
-export function limitsOf(ctx, sensor, devices) {
-  const seen = new Map(ctx.sensors.get(sensor).limits.map((l) => [l.value, { value: l.value, color: css(`--${l.severity}-text`) }]));
-  for (const a of ctx.alarms.all.values()) {
-    if (a.threshold?.parameter === sensor && devices.includes(a.device_id)) seen.set(a.threshold.value, { value: a.threshold.value, color: css(`--${a.severity}-text`) });
-  }
-  return [...seen.values()];
-}
-
-/** marksOf returns when alarms of these devices were raised. */
-export function marksOf(ctx, sensor, devices) {
-  return ctx.alarms
-    .list((a) => a.threshold?.parameter === sensor && devices.includes(a.device_id))
-    .map((a) => ({ time: a.raised_at || a.timestamp, color: css(`--${a.severity}-text`) }));
+  return h('div', { class: 'trends-page' },
+    h('section', { class: 'panel trend-tools' },
+      h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('trends.title')), lines.el, h('span', { class: 'panel-space' }), sensors, h('span', { class: 'group trend-range' }, step(-1, 'trends.earlier'), range.el, step(1, 'trends.later')), compare, pause), note),
+    stack,
+    h('section', { class: 'panel trend-below', 'aria-label': t('trends.strip') }, strip.el, h('footer', { class: 'trend-foot' }, foot.signs, h('span', { class: 'panel-space' }), foot.el, files.el)));
 }

@@ -13,6 +13,8 @@ const KEYS = [
   ['g u', 'nav.audit'],
   ['p', 'help.pause'],
   ['a', 'help.acknowledge'],
+  ['← →', 'help.pan'],
+  ['+ −', 'help.zoom'],
   ['k', 'help.kiosk'],
   ['Esc', 'help.close'],
   ['?', 'help.open'],

@@ -1,6 +1,7 @@
 // Which time a chart shows: one of the ranges up to now, or from–to.
 import { h, setAttr } from '../core/dom.js';
 import { RANGES } from '../model/series.js';
+import { filled } from '../model/window.js';
 
 /** Without history only what came since the page was opened is there. */
 const SHORT = RANGES['5m'];
@@ -57,13 +58,25 @@ export function createRange(ctx, state, onChange) {
     el: h('span', { class: 'group', role: 'group', 'aria-label': t('range') }, buttons, open, form, reset),
     window,
     zoom: (a, b) => choose(state.range, a, b),
+    /** peek shows another time, as while a person drags; a choice ends it. */
+    peek(a, b) {
+      Object.assign(state, { from: Math.round(a), to: Math.round(b) });
+      show();
+    },
     reset: () => choose(state.range),
-    /** limit disables the ranges that are not held; the reason is empty when all are. */
-    limit(reason) {
-      for (const b of buttons) {
-        b.disabled = reason !== '' && RANGES[b.dataset.range] > SHORT;
-        b.title = b.disabled ? reason : '';
-      }
+    /**
+     * limit disables the ranges that are not held; the reason is empty when all are. begins is when the oldest reading
+     * was taken that is kept, null: not known. A range that shows no more than a shorter one says so.
+     */
+    limit(reason, begins = null) {
+      const now = ctx.plant.serverNow();
+      const more = filled(Object.values(RANGES), begins ?? 1, now);
+      const why = begins ? t('range.no_more', { time: ctx.fmt.moment(begins, now, ctx.lang()) }) : t('series.nothing');
+      buttons.forEach((b, i) => {
+        const text = RANGES[b.dataset.range] <= SHORT || (reason === '' && more[i]) ? '' : reason || why;
+        b.disabled = text !== '';
+        setAttr(b, 'title', text);
+      });
       open.disabled = reason !== '';
       open.title = reason;
     },
@@ -76,8 +89,20 @@ export function local(ms) {
   return new Date(ms - d.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
 }
 
-/** historyNote says of courses what history does not show; limit is why ranges are not held, if they are not. */
+/** historyNote says of courses what history does not show; limit is why ranges are not held, if they are not, begins since when they are. */
 export function historyNote(ctx, courses, from) {
+  return { ...noteOf(ctx, courses, from), begins: begin(courses) };
+}
+
+/** begin is when the oldest reading of courses was taken that is kept, 0: there is none, null: not known. */
+function begin(courses) {
+  const known = courses.map((c) => c.begins()).filter((b) => b !== null);
+  const kept = known.filter((b) => b > 0);
+  if (kept.length > 0) return Math.min(...kept);
+  return known.length > 0 ? 0 : null;
+}
+
+function noteOf(ctx, courses, from) {
   const { t } = ctx;
   const failure = courses.map((c) => c.failure()).find(Boolean);
   if (failure?.code === 'history_off') return { text: t('history.off'), limit: t('history.off') };
@@ -91,6 +116,7 @@ export function historyNote(ctx, courses, from) {
     return c.begins() > from + 15_000 ? t('series.begins', { time: ctx.fmt.moment(c.begins(), now, ctx.lang()) }) : '';
   });
   if (new Set(texts).size === 1) return { text: texts[0], limit: '' };
-  const named = texts.flatMap((text, i) => (text ? [`${ctx.deviceName(courses[i].id)}: ${text}`] : []));
-  return { text: named.join(' · '), limit: '' };
+  const by = new Map(); // text → names
+  texts.forEach((text, i) => text && by.set(text, [...(by.get(text) ?? []), ctx.deviceName(courses[i].id)]));
+  return { text: [...by].map(([text, names]) => `${names.join(', ')}: ${text}`).join(' · '), limit: '' };
 }

@@ -2,7 +2,7 @@
 // of 10,000 devices that send every second. `make test-ui` runs it; UI_FULL=1 takes the
 // long measurements at full length.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { startBalancer } from './balancer.js';
@@ -60,8 +60,11 @@ function check(name, f) {
 
 check('the page is light and shows its first point at once', async (t, n) => {
   const dist = new URL('../../dist/', import.meta.url);
-  const size = (await Promise.all(['app.js', 'style.css'].map((f) => readFile(new URL(f, dist))))).reduce((n, b) => n + gzipSync(b).length, 0);
-  within(t, 'script and style, gzip', size / 1024, 250, 'KB');
+  const packed = async (name) => gzipSync(await readFile(new URL(name, dist))).length / 1024;
+  const html = await readFile(new URL('index.html', dist), 'utf8');
+  const first = [...html.matchAll(/(?:href|src)="\/([^"]+\.(?:js|css))"/g)].map(([, name]) => name);
+  within(t, 'scripts and style of the first load, gzip', (await Promise.all(first.map(packed))).reduce((n, kb) => n + kb, 0), 140, 'KB');
+  for (const name of (await readdir(dist)).filter((f) => f.endsWith('.js') && !first.includes(f))) within(t, `${name}, gzip`, await packed(name), 25, 'KB');
   const { page, context, seen } = await open(browser);
   await until(page, () => performance.getEntriesByName('chart').length > 0);
   within(t, 'first point after navigation', await page.evaluate(() => performance.getEntriesByName('chart')[0].startTime), 1500);

@@ -26,12 +26,13 @@ export async function standIn(answer) {
   const browser = await launch();
   return {
     at,
-    /** open shows a page of it until the test t ends. */
-    async open(t, hash, { lang = 'en-US', width = 1440, height = 900 } = {}) {
-      const context = await browser.newContext({ viewport: { width, height }, locale: lang });
+    /** open shows a page of it until the test t ends. ready(page) is called before anything is asked for. */
+    async open(t, hash, { lang = 'en-US', width = 1440, height = 900, theme = 'light', hasTouch = false, ready = () => {} } = {}) {
+      const context = await browser.newContext({ viewport: { width, height }, locale: lang, colorScheme: theme, hasTouch, acceptDownloads: true });
       t.after(() => context.close());
       const page = await context.newPage();
       page.on('pageerror', (e) => t.diagnostic(`page: ${e.message}`));
+      await ready(page);
       await page.goto(`${at}/${hash}`);
       return page;
     },
