@@ -29,7 +29,7 @@ export function createFleet() {
     order = null;
   }
 
-  function put([index, id, building, floor, room, model, gateway, state, priority, alarms, name = '', tags = []]) {
+  function put([index, id, building, floor, room, model, gateway, state, priority, alarms, name = '', tags = [], over = 0]) {
     if (state === GONE) {
       drop(index);
       return;
@@ -41,7 +41,7 @@ export function createFleet() {
       placed++;
       order = null;
     }
-    const row = { index, id, building, floor, room, model, gateway, state, priority, alarms, name, tags };
+    const row = { index, id, building, floor, room, model, gateway, state, priority, alarms, over, name, tags };
     rows[index] = row;
     byID.set(id, row);
   }
@@ -62,10 +62,10 @@ export function createFleet() {
       }
       if (kind !== 'delta') return;
       data.devices?.forEach(put);
-      for (const [index, state, priority, alarms] of data.states ?? []) {
+      for (const [index, state, priority, alarms, over = 0] of data.states ?? []) {
         const row = rows[index];
         if (state === GONE) drop(index);
-        else if (row) Object.assign(row, { state, priority, alarms });
+        else if (row) Object.assign(row, { state, priority, alarms, over });
       }
     },
     size: () => known,
