@@ -9,6 +9,7 @@ import { fold } from '../src/model/flood.js';
 import { createPlant, STALE } from '../src/model/plant.js';
 import { createSensors, gaugeRange, isCharted } from '../src/model/sensors.js';
 import { align, createCourse } from '../src/model/series.js';
+import { lookOf, rangeOf, scaleOf } from '../src/parts/cell.js';
 import { at, group, place, SMALLEST, spot } from '../src/parts/layout.js';
 import { windowOf } from '../src/parts/rows.js';
 
@@ -249,11 +250,28 @@ test('every device has a cell, no two share one, and a point leads back to it', 
   assert.equal(at(layout, -5, -5), null);
 });
 
-test('what does not fit grows below the edge, in the smallest cells', () => {
-  const rows = Array.from({ length: 5000 }, (_, i) => ({ index: i, id: `d${i}`, building: 'A', floor: i, room: '1' }));
-  const layout = place(group(rows), 400, 300);
-  assert.equal(layout.cell, SMALLEST);
-  assert.ok(layout.height > 300);
+test('what does not fit grows below the edge: many devices in the smallest cells, many floors in readable ones', () => {
+  const rows = (n, floors) => Array.from({ length: n }, (_, i) => ({ index: i, id: `d${i}`, building: 'A', floor: i % floors, room: '1' }));
+  const crowded = place(group(rows(20_000, 1)), 400, 300);
+  assert.equal(crowded.cell, SMALLEST);
+  assert.ok(crowded.height > 300);
+  const tall = place(group(rows(200, 200)), 400, 300);
+  assert.equal(tall.cell, 10);
+  assert.ok(tall.height > 300);
+});
+
+test('a cell says what holds, what is over and what is offline', () => {
+  const d = (more) => ({ index: 0, state: 1, priority: 0, over: 0, ...more });
+  const scale = scaleOf([10, 20, 30, null, 'auto', undefined, true]);
+  assert.deepEqual([scale.low, scale.high, scale.step(-5), scale.step(20), scale.step(99)], [1, 20, 1, 5, 5]);
+  assert.equal(scaleOf([null, 'auto']), null);
+  assert.equal(scaleOf([7, 7]).step(7), 1, 'one value alone');
+  assert.deepEqual(lookOf(d(), 20, null), { ground: 'cell', fill: '', outline: '', hatched: false });
+  assert.deepEqual(lookOf(d({ priority: 1, over: 2 }), 20, scale), { ground: 5, fill: 'critical', outline: 'high', hatched: false });
+  assert.deepEqual(lookOf(d({ over: 4 }), undefined, scale), { ground: 'dim', fill: '', outline: 'low', hatched: false }, 'without a value');
+  for (const s of [null, scale]) assert.deepEqual(lookOf(d({ state: 2, priority: 3 }), 20, s), { ground: 'offline', fill: 'medium', outline: '', hatched: true }, 'offline in every mode, in alarm too');
+  assert.deepEqual(rangeOf([{ index: 0 }, { index: 1 }, { index: 2 }], [31.4, null, 24]), [24, 31.4]);
+  assert.equal(rangeOf([{ index: 1 }], [1, null]), null);
 });
 
 test('the page says that it is stale when nothing comes', () => {

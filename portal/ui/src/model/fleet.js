@@ -81,6 +81,12 @@ export function createFleet() {
       for (const row of rows) if (row && (!building || row.building === building)) count(c, row);
       return c;
     },
+    /** byPriority counts the devices that are online by the priority of their worst alarm that holds, 0 for none. */
+    byPriority(building = '') {
+      const by = PRIORITIES.map(() => 0);
+      for (const row of rows) if (row && row.state === 1 && (!building || row.building === building)) by[row.priority]++;
+      return by;
+    },
     /** byBuilding returns the counts of each building: name → counts. */
     byBuilding() {
       const by = new Map();

@@ -70,8 +70,8 @@ export function createAlarmsPage(ctx, scope, route) {
   const file = h('button', { class: 'button is-small', 'data-csv': true, onclick: () => (state.tab === 'top' ? top.save() : ctx.saveCSV(`alarms-${state.tab}`, columnsOf(ctx), listed)) }, t('export.csv'));
   const el = h('div', { class: 'alarms-page' },
     h('section', { class: 'panel alarm-panel' },
-      h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('alarms.title')), tabs.el, flood.el, h('span', { class: 'panel-space' }), count, chips(), file),
-      h('div', { class: 'list-bar' }, choice.el, h('span', { class: 'panel-space' }), filters), journal.bar, note, scroller),
+      h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('alarms.title')), tabs.el, flood.el, h('span', { class: 'panel-space' }), chips(), file),
+      h('div', { class: 'list-bar' }, choice.el, h('span', { class: 'panel-space' }), count, filters), journal.bar, note, scroller),
     drawer.el);
 
   function tabBar() {
