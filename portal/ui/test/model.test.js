@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { format, parse } from '../src/core/router.js';
 import { csv } from '../src/core/save.js';
-import { createAlarms, newer, searchAlarms, sortAlarms } from '../src/model/alarms.js';
+import { createAlarms, createSearch, newer, sortAlarms } from '../src/model/alarms.js';
 import { createFleet, filterFleet } from '../src/model/fleet.js';
 import { byName } from '../src/model/operators.js';
 import { fold } from '../src/model/flood.js';
@@ -213,7 +213,7 @@ test('what needs attention: what holds first, unseen before seen, then the worst
 
 test('every word must be in one of an alarm’s texts', () => {
   const list = [alarm('1', { device_id: 'pump_1', location: { building: 'A栋', room: '702' } }), alarm('2', { device_id: 'pump_2', location: { building: 'B栋', room: '702' } })];
-  const ids = (q, f) => searchAlarms(list, q, f).map((a) => a.alert_id);
+  const ids = (q, f) => createSearch(f)(list, q).map((a) => a.alert_id);
   assert.deepEqual(ids(' '), ['1', '2']);
   assert.deepEqual(ids('PUMP b栋'), ['2']);
   assert.deepEqual(ids('702 pump_1'), ['1']);

@@ -111,13 +111,23 @@ export function sortAlarms(list, by = 'attention') {
   return [...list].sort((a, b) => order(a, b) || compareIDs(a.alert_id, b.alert_id));
 }
 
-/** searchAlarms returns the alarms that have every word of q in one of their texts; textOf adds to an alarm's own. */
-export function searchAlarms(list, q, textOf = () => '') {
-  const words = q.toLowerCase().split(/\s+/).filter(Boolean);
-  if (words.length === 0) return list;
-  return list.filter((a) => {
-    const l = a.location ?? {};
-    const text = [a.device_id, a.alert_type, a.message, l.building, l.room, a.gateway, a.assignee, a.rule, a.alert_id, textOf(a)].join(' ').toLowerCase();
-    return words.every((w) => text.includes(w));
-  });
+/**
+ * createSearch returns search(list, q): the alarms that have every word of q in their texts; textOf adds to an
+ * alarm's own. The texts of an alarm, which is never changed in place, are put together once.
+ */
+export function createSearch(textOf = () => '') {
+  const texts = new WeakMap();
+
+  function textsOf(a) {
+    if (!texts.has(a)) {
+      const l = a.location ?? {};
+      texts.set(a, [a.device_id, a.alert_type, a.message, l.building, l.room, a.gateway, a.assignee, a.rule, a.alert_id, textOf(a)].join(' ').toLowerCase());
+    }
+    return texts.get(a);
+  }
+
+  return (list, q) => {
+    const words = q.toLowerCase().split(/\s+/).filter(Boolean);
+    return words.length === 0 ? list : list.filter((a) => words.every((w) => textsOf(a).includes(w)));
+  };
 }

@@ -2,7 +2,7 @@
 // worst offenders. Every choice is in the address.
 import { get } from '../core/api.js';
 import { h, setAttr, setText } from '../core/dom.js';
-import { holds, isOpen, isOverUnseen, isQuiet, isUnseen, searchAlarms, SEVERITIES, sortAlarms, SORTS, stateOf } from '../model/alarms.js';
+import { createSearch, holds, isOpen, isOverUnseen, isQuiet, isUnseen, SEVERITIES, sortAlarms, SORTS, stateOf } from '../model/alarms.js';
 import { fold } from '../model/flood.js';
 import { createChoice } from '../parts/alarmchoice.js';
 import { createAlarmTable } from '../parts/alarmtable.js';
@@ -30,6 +30,7 @@ export function createAlarmsPage(ctx, scope, route) {
     open: route.params.alert || route.subject,
     most: PAGE,
   };
+  const search = createSearch((a) => `${ctx.deviceName(a.device_id)} ${ctx.typeText(a.alert_type)} ${ctx.what(a)}`);
   let listed = []; // the alarms of the tab after the filters, in their order
   let rows = []; // those that have a row, and groups
   const count = h('span', { class: 'panel-note num', 'data-count': true });
@@ -146,7 +147,7 @@ export function createAlarmsPage(ctx, scope, route) {
 
   function filtered(list) {
     const chosen = state.severity.size === 0 ? list : list.filter((a) => state.severity.has(a.severity));
-    return sortAlarms(searchAlarms(chosen, state.q, (a) => `${ctx.deviceName(a.device_id)} ${ctx.typeText(a.alert_type)} ${ctx.what(a)}`), state.sort);
+    return sortAlarms(search(chosen, state.q), state.sort);
   }
 
   function draw() {

@@ -21,6 +21,7 @@ export function createAlarmTable(ctx, on) {
   const kept = new Map(); // key → {tr, update}
   let order = []; // the keys shown
   let current = ''; // the key of the row that Tab reaches
+  let early = false; // a key asked for the first row before there was one
 
   function draw(rows, { boxes = true } = {}) {
     const focused = document.activeElement?.closest?.('tr[data-key]');
@@ -44,6 +45,7 @@ export function createAlarmTable(ctx, on) {
     if (!wanted.has(current)) current = order[0] ?? '';
     for (const [k, r] of kept) setAttr(r.tr, 'tabindex', k === current ? '0' : '-1');
     if (key && document.activeElement !== inside) giveFocus(wanted.has(key) ? key : order[Math.min(at, order.length - 1)], wanted.has(key) ? inside : null);
+    if (early && order.length > 0) step(0);
     box.hidden = !boxes;
     const alarms = rows.filter((r) => r.alarm);
     const chosen = alarms.filter((r) => on.isChosen(r.alarm.alert_id)).length;
@@ -67,6 +69,8 @@ export function createAlarmTable(ctx, on) {
 
   /** step moves the focus by rows; without one it goes to the first. */
   function step(by) {
+    early = order.length === 0;
+    if (early) return;
     const at = order.indexOf(focusedKey());
     const to = at < 0 ? 0 : Math.min(Math.max(at + by, 0), order.length - 1);
     giveFocus(order[to]);

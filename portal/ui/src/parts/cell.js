@@ -84,8 +84,9 @@ export function createPainter() {
     const width = inner >= SHAPED ? 2 : 1;
     g.lineWidth = width;
     for (const [line, x, y] of outlined) {
-      g.strokeStyle = line;
-      g.strokeRect(x + width / 2, y + width / 2, inner - width, inner - width);
+      g.strokeStyle = g.fillStyle = line;
+      if (inner < 3) g.fillRect(x, y, inner, 1); // an outline would leave nothing of the fill
+      else g.strokeRect(x + width / 2, y + width / 2, inner - width, inner - width);
     }
   };
 }

@@ -12,7 +12,7 @@ export function createFleetPanel(ctx, scope) {
   const wanted = ctx.route().params.colour ?? '';
   const scale = createScale(ctx);
   const key = legend(ctx);
-  const map = createMap(ctx, scope, { mode: wanted || 'state', onScale: (s) => scale.show(map?.mode() ?? wanted, s) });
+  const map = createMap(ctx, scope, { mode: wanted || 'state', onScale: scale.show });
   const mode = h('select', { class: 'control is-small', 'aria-label': t('map.colour'), title: t('map.colour'), onchange: () => {
     ctx.setParams({ colour: mode.value === 'state' ? '' : mode.value });
     colour(mode.value);

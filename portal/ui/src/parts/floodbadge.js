@@ -2,7 +2,7 @@
 import { get, query } from '../core/api.js';
 import { h, setAttr, setText } from '../core/dom.js';
 
-const SOON = 2000; // ms between two questions while alarms change
+const SOON = 3000; // ms between two questions while alarms change
 const LATE = 15_000; // and while they do not
 
 /** createFloodBadge asks for the summary now and then; onSummary gets each. */

@@ -5,7 +5,7 @@ import { createPainter, lookOf, rangeOf, scaleOf } from './cell.js';
 import { at, group, place, spot } from './layout.js';
 import { createTip } from './tip.js';
 
-/** createMap makes the map; onScale(scale) is told the scale of the sensor that it is coloured by, null for states. */
+/** createMap makes the map; onScale(mode, scale) is told the scale of the sensor that it is coloured by, null for states. */
 export function createMap(ctx, scope, { mode = 'state', onScale = () => {} } = {}) {
   const canvas = h('canvas', { class: 'map-canvas', tabindex: '0', role: 'application', 'aria-label': ctx.t('map.label') });
   const box = h('div', { class: 'map-box' }, canvas);
@@ -103,7 +103,7 @@ export function createMap(ctx, scope, { mode = 'state', onScale = () => {} } = {
 
   function rescale() {
     scale = mode === 'state' ? null : scaleOf(values);
-    onScale(scale);
+    onScale(mode, scale);
   }
 
   function pointed(event) {

@@ -25,7 +25,11 @@ after(async () => {
   await plant?.close();
 }, { timeout: 60_000 });
 
-const hot = (name, n, value = 96) => Promise.all(Array.from({ length: n }, (_, i) => publish(`${name}_${i}`, { temperature: value })));
+/** hot lets n devices of a building send a temperature. */
+async function hot(name, n, value = 96) {
+  for (let i = 0; i < n; i++) await publish(`${name}_${i}`, { temperature: value });
+}
+
 const total = async (query) => (await api(`/api/v1/alerts?limit=1&${query}`)).total;
 const raised = (name, n, more = 'status=active') => eventually(async () => (await total(`building=${encodeURIComponent(`${name}栋`)}&${more}`)) === n);
 const at = (name) => ({ location: { building: `${name}栋`, floor: 7, room: '702' } });
@@ -64,7 +68,6 @@ test('a flood is a few rows, and a critical alarm has its own at once', async (t
   within(t, 'the dialog to acknowledge', took, strict(100, 500));
   await page.keyboard.press('Escape');
 
-  await publish('worst_1', { current: 2 });
   const sent = await publish('worst_1', { current: 14 });
   await until(page, () => [...document.querySelectorAll('.alarm-table tbody tr')].slice(0, 3).some((r) => r.textContent.includes('worst_1') && r.checkVisibility()));
   within(t, 'the critical one among the first three rows', Date.now() - sent, strict(1000, 5000));
@@ -82,8 +85,7 @@ test('a flood is a few rows, and a critical alarm has its own at once', async (t
   await until(page, () => !document.querySelector('.attention-list').textContent.includes('wave栋'));
   const shown = await page.locator('.attention-row[data-alert]').evaluateAll((rows) => rows.map((r) => globalThis.iot.state.alarms.all.get(r.dataset.alert)?.status));
   assert.ok(shown.every((s) => s === 'active'), `what is over is no row: ${shown}`);
-  const over = Number((await page.locator('.sentence [data-over]').textContent()).match(/[\d,]+/)[0].replace(',', ''));
-  assert.ok(over >= 201, `${over} are over and unseen`);
+  await until(page, () => Number(document.querySelector('.sentence [data-over]').textContent.replace(/\D/g, '')) >= 201);
   await shot(page, 'overview-sentence');
   await context.close();
 });
@@ -95,10 +97,10 @@ test('all that are listed are acknowledged, in two steps and with a number typed
   await until(page, (n) => document.querySelector('[data-count]').textContent.startsWith(n), MANY.toLocaleString('en'));
   await page.click('[data-fold]');
   await until(page, () => document.querySelectorAll('.alarm-row').length === 100);
-  const busy = await watch(page);
+  const busy = await watch(page, 'threadTicks');
   await busy();
   await pause(FULL ? 30_000 : 6000);
-  within(t, 'main thread with more than a thousand alarms', await busy(), strict(8, 25), '%');
+  within(t, 'main thread with more than a thousand alarms', await busy(), strict(8, 16), '%');
 
   await page.check('[data-box=visible]');
   await until(page, () => document.querySelector('[data-chosen]').textContent.startsWith('100 '));
@@ -120,7 +122,7 @@ test('all that are listed are acknowledged, in two steps and with a number typed
   assert.equal(new Set(ids.map((l) => l.split(',')[0])).size, MANY);
   await page.fill('[data-q]', 'crowd_11 crowd栋');
   await page.selectOption('[data-sort]', 'device');
-  await page.click('.chip-high');
+  await page.click('button.chip-high');
   await until(page, () => document.querySelectorAll('.alarm-row').length === 96); // crowd_11, crowd_110 … 119, crowd_1100 … 1184
   const said = (p) => p.evaluate(() => [...document.querySelectorAll('.alarm-row')].map((r) => r.dataset.alert).join());
   const list = await said(page);
@@ -140,7 +142,7 @@ test('the keyboard reaches, chooses, opens and acknowledges', async () => {
   await page.keyboard.press('g');
   await page.keyboard.press('a');
   await page.keyboard.press('ArrowDown');
-  await page.waitForSelector('tr.alarm-row:focus');
+  await page.waitForSelector('.alarm-table tbody tr:first-child:focus');
   await page.fill('[data-q]', 'keys_1');
   await until(page, () => document.querySelectorAll('.alarm-row').length === 1);
   await page.locator('.scroller').focus();
