@@ -99,8 +99,9 @@ function reasonText(t, reason) {
 function commandFields(ctx, action, alarms) {
   const { t } = ctx;
   const reasoned = REASONED.includes(action);
+  const wordless = !reasoned && action !== 'comment';
   const name = h('input', { class: 'control', required: true, maxlength: '128', value: operator(), name: 'by', autocomplete: 'name' });
-  const note = h('textarea', { class: 'control', rows: '2', maxlength: '1024', name: 'note', required: reasoned || action === 'comment' });
+  const note = h('textarea', { class: 'control', rows: '2', maxlength: '1024', name: 'note', required: !wordless });
   const time = action === 'shelve' ? h('select', { class: 'control', name: 'time' }, SHELVES.map((ms) => h('option', { value: String(ms), selected: ms === 3_600_000 }, ctx.fmt.age(ms, t)))) : null;
   const who = action === 'assign' ? h('input', { class: 'control', maxlength: '128', name: 'assignee', value: alarms.length === 1 ? (alarms[0].assignee ?? '') : '', autocomplete: 'off' }) : null;
   const sure = alarms.length > SURE ? h('input', { class: 'control num', name: 'sure', inputmode: 'numeric', autocomplete: 'off', required: true }) : null;
@@ -115,7 +116,7 @@ function commandFields(ctx, action, alarms) {
     by: () => name.value.trim(),
     missing() {
       if (!name.value.trim()) return t('command.missing.name');
-      if (note.required && !note.value.trim()) return t('command.missing.reason');
+      if (!wordless && !note.value.trim()) return t('command.missing.reason');
       return sure && sure.value.replace(/\D/g, '') !== String(alarms.length) ? t('command.missing.sure', { n: ctx.fmt.count(alarms.length) }) : '';
     },
     values: () => ({
@@ -125,7 +126,7 @@ function commandFields(ctx, action, alarms) {
       ...(who && { assignee: who.value.trim() }),
     }),
     /** first is what a person fills in first: nothing but go if all is known. */
-    first: (go) => (!name.value ? name : who ?? (note.required ? note : sure ?? go)),
+    first: (go) => (!name.value ? name : who ?? (wordless ? sure ?? go : note)),
   };
 }
 
