@@ -28,7 +28,7 @@ type commandBody struct {
 	// CommandID is chosen by the sender and makes a retry safe. By default the portal generates one.
 	CommandID string `json:"command_id"`
 	By        string `json:"by"`       // operator; see access.go
-	Note      string `json:"note"`     // reason or comment; required by comment
+	Note      string `json:"note"`     // reason or comment; required by comment and shelve
 	Until     int64  `json:"until"`    // of shelve: ms since 1970
 	Duration  string `json:"duration"` // of shelve, instead of until: 15m, 8h
 	Assignee  string `json:"assignee"` // of assign; empty: unassign
@@ -140,6 +140,9 @@ func (p *Portal) prototype(id identity, action telemetry.AlarmAction, body comma
 	}
 	if c.Until, err = shelfEnd(action, body, now); err != nil {
 		return c, err
+	}
+	if action == telemetry.ActionShelve && strings.TrimSpace(body.Note) == "" {
+		return c, badField("note", "the reason: nothing is shelved without one")
 	}
 	if body.Assignee != "" && action != telemetry.ActionAssign {
 		return c, badField("assignee", "none: only assign has an assignee")

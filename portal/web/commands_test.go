@@ -235,7 +235,7 @@ func TestManyAlarmsAreCommandedAtOnce(t *testing.T) {
 		require.Equal(t, item.AlertID == commands[1].AlertID, item.Reason == "no")
 	}
 
-	got = r.posting("/api/v1/alerts/commands", `{"action":"shelve","duration":"1h","by":"x","alert_ids":["a1","unknown","a1"]}`)
+	got = r.posting("/api/v1/alerts/commands", `{"action":"shelve","duration":"1h","by":"x","note":"filter change","alert_ids":["a1","unknown","a1"]}`)
 	_, commands = r.commands(3)
 	c := commands[len(commands)-1]
 	for _, v := range commands {
@@ -296,6 +296,9 @@ func TestBadCommandsNameTheField(t *testing.T) {
 		{"a1/acknowledge", `{"by":5}`, 400, "bad_field", "by"},
 		{"a1/acknowledge", `{"by":"x","why":"y"}`, 400, "bad_field", "why"},
 		{"a1/acknowledge", `{"by":"x","action":"shelve"}`, 400, "bad_field", "action"},
+		{"a1/shelve", `{"by":"x","duration":"1h"}`, 400, "bad_field", "note"},
+		{"a1/shelve", `{"by":"x","duration":"1h","note":" \n"}`, 400, "bad_field", "note"},
+		{"commands", `{"by":"x","duration":"1h","action":"shelve","alert_ids":["a1"]}`, 400, "bad_field", "note"},
 		{"a1/acknowledge", `{"by":"` + long + `"}`, 400, "bad_field", "by"},
 		{"a1/acknowledge", `{"by":"x","note":"` + long + `"}`, 400, "bad_field", "note"},
 		{"a1/acknowledge", `{"by":"x","command_id":"a b"}`, 400, "bad_field", "command_id"},
@@ -382,6 +385,7 @@ func TestCommandOverTheWebSocketShowsInAnotherTab(t *testing.T) {
 		`{"type":"alarm_command","command":{"action":"acknowledge","alert_id":"a1"}}`:                                   "operator_missing",
 		`{"type":"alarm_command","command":{"action":"acknowledge","alert_id":"a1","filter":{},"by":"x"}}`:              "bad_field",
 		`{"type":"alarm_command","command":{"action":"shelve","filter":{"device_id":"d1"},"by":"x"}}`:                   "bad_field",
+		`{"type":"alarm_command","command":{"action":"shelve","alert_id":"a1","duration":"1h","by":"x"}}`:               "bad_field",
 		`{"type":"alarm_command","command":{"action":"acknowledge","alert_id":"a1","by":"x","note":"` + "\\ud800" + `"`: "",
 		`{"type":"alarm_command"}`: "",
 	} {

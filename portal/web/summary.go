@@ -54,13 +54,17 @@ type buildingAlarms struct {
 
 // floodFigures describe an alarm flood. New counts the alarms of the view that came up within the last
 // WindowMS (ten minutes): raised, repeated or no longer suppressed, and not set aside at that
-// time. Active means that New exceeds Limit (ten).
+// time. A flood begins when New exceeds Limit (ten) and ends when New is below EndsBelow (five);
+// Active means that there is one now.
 type floodFigures struct {
-	Active   bool  `json:"active"`
-	New      int   `json:"new"`
-	Limit    int   `json:"limit"`
-	WindowMS int64 `json:"window_ms"`
-	FirstAt  int64 `json:"first_at,omitempty"` // when the first one came up
+	Active    bool  `json:"active"`
+	New       int   `json:"new"`
+	Limit     int   `json:"limit"`
+	EndsBelow int   `json:"ends_below"`
+	WindowMS  int64 `json:"window_ms"`
+	FirstAt   int64 `json:"first_at,omitempty"` // when the first one of New came up
+	Since     int64 `json:"since,omitempty"`    // when the flood began
+	Alarms    int   `json:"alarms,omitempty"`   // that came up in the flood
 }
 
 type chatterer struct {
@@ -114,7 +118,8 @@ func summaryOf(f state.Figures, now, window int64) summaryAnswer {
 		Time: now, ByState: make(map[string]int), BySeverity: bySeverity(f.Calling), Unacknowledged: f.Unseen,
 		Shelved: f.Shelved, Suppressed: f.Suppressed, OutOfService: f.OutOfService, Uncertain: f.Uncertain, Historical: f.Historical,
 		Flood: floodFigures{
-			Active: f.Flood.Flooded, New: f.Flood.New, Limit: state.FloodLimit, WindowMS: state.FloodOver, FirstAt: f.Flood.First,
+			Active: f.Flood.Flooded, New: f.Flood.New, Limit: state.FloodLimit, EndsBelow: state.FloodEnds, WindowMS: state.FloodOver,
+			FirstAt: f.Flood.First, Since: f.Flood.Since, Alarms: f.Flood.Alarms,
 		},
 		Buildings: []buildingAlarms{}, Chattering: []chatterer{}, Stale: []staleAlarm{}, BadActors: []badActor{},
 		WindowMS: window, KnownSince: f.Known,

@@ -28,10 +28,9 @@ const (
 // cell is a device as last published. Cells belong to the goroutine of
 // Run.
 type cell struct {
-	shown    bool
-	state    cellState
-	priority int8 // 0 none, 1 critical … 4 low
-	alarms   int
+	shown bool
+	state cellState
+	signs
 
 	id       string
 	location telemetry.Location
@@ -39,9 +38,16 @@ type cell struct {
 	gateway  string
 	meta     *telemetry.DeviceMeta
 	head     []byte // [index,"id","building",floor,"room","model","gateway"
-	tail     []byte // ,"name",["tag",…]]
+	tail     []byte // ,"name",["tag",…]
 
 	seq uint64 // of the reading that the columns have; 0: none
+}
+
+// signs are a device's alarms as its cell shows them. Priorities: 0 none, 1 critical … 4 low.
+type signs struct {
+	priority int8 // of the worst alarm that holds
+	alarms   int  // how many hold
+	over     int8 // priority of the worst one that is over and unacknowledged
 }
 
 // changes is what a scan found.
@@ -95,19 +101,19 @@ func (p *Publisher) look(d *state.Device, now int64) {
 	c := &p.cells[d.Index]
 	if !d.Known() {
 		if c.shown {
-			c.shown, c.state, c.priority, c.alarms = false, stateGone, 0, 0
+			c.shown, c.state, c.signs = false, stateGone, signs{}
 			p.changes.states = append(p.changes.states, d.Index)
 		}
 		return
 	}
 	s := p.stateOf(d, now)
-	priority, alarms := p.attention(d)
+	signs := p.signsOf(d)
 	p.tallies.add(d, s)
 	moved := !c.shown || c.id != d.ID || c.location != d.Location() || c.model != d.Info().Model || c.gateway != d.Gateway() || c.meta != d.Meta()
-	if !moved && s == c.state && priority == c.priority && alarms == c.alarms {
+	if !moved && s == c.state && signs == c.signs {
 		return
 	}
-	c.state, c.priority, c.alarms = s, priority, alarms
+	c.state, c.signs = s, signs
 	if !moved {
 		p.changes.states = append(p.changes.states, d.Index)
 		return
@@ -117,14 +123,17 @@ func (p *Publisher) look(d *state.Device, now int64) {
 	p.changes.rows = append(p.changes.rows, d.Index)
 }
 
-// attention returns the priority of a device's worst alarm and how many need attention. It
-// is called within a View.
-func (p *Publisher) attention(d *state.Device) (priority int8, alarms int) {
-	n, worst := p.model.Attention(d.ID)
-	if n == 0 {
-		return 0, 0
+// signsOf returns what of a device's alarms is shown. It is called within a View.
+func (p *Publisher) signsOf(d *state.Device) signs {
+	s := p.model.Standing(d.ID)
+	return signs{priority: priorityOf(s.Worst), alarms: s.Holding, over: priorityOf(s.Over)}
+}
+
+func priorityOf(s telemetry.Severity) int8 {
+	if s == "" {
+		return 0
 	}
-	return int8(min(state.Rank(worst)+1, 4)), n
+	return int8(min(state.Rank(s)+1, 4))
 }
 
 // stateOf judges a device. It is called within a View.
@@ -169,19 +178,22 @@ func (c *cell) appendTail(dst []byte) []byte {
 	dst = append(dst, ',')
 	dst = appendText(dst, c.meta.Name)
 	dst = append(dst, ',')
-	dst = appendTexts(dst, c.meta.Tags)
-	return append(dst, ']')
+	return appendTexts(dst, c.meta.Tags)
 }
 
-// appendRow appends [index,"id",…,state,priority,alarms,"name",["tag",…]].
+// appendRow appends [index,"id",…,state,priority,alarms,"name",["tag",…],over].
 func (c *cell) appendRow(dst []byte) []byte {
-	return append(c.appendState(append(dst, c.head...)), c.tail...)
+	return c.appendOver(append(c.appendState(append(dst, c.head...)), c.tail...))
 }
 
-// appendChange appends [index,state,priority,alarms].
+// appendChange appends [index,state,priority,alarms,over].
 func (c *cell) appendChange(dst []byte, index int) []byte {
 	dst = append(dst, '[')
-	return append(c.appendState(strconv.AppendInt(dst, int64(index), 10)), ']')
+	return c.appendOver(c.appendState(strconv.AppendInt(dst, int64(index), 10)))
+}
+
+func (c *cell) appendOver(dst []byte) []byte {
+	return append(strconv.AppendInt(append(dst, ','), int64(c.over), 10), ']')
 }
 
 func (c *cell) appendState(dst []byte) []byte {

@@ -86,11 +86,11 @@ func TestNumbersAreDecimal(t *testing.T) {
 	s.Handle([]byte(`{"type":"subscribe","topics":["fleet","sensor/temperature"]}`))
 	g.work()
 	lines := g.lines(s)
-	require.Contains(t, lines[2], `,[11,"d11","A",11,"101","","gw-a",1,2,11,"",[]]]`)
+	require.Contains(t, lines[2], `,[11,"d11","A",11,"101","","gw-a",1,2,11,"",[],0]]`)
 	require.Contains(t, lines[3], `[[11,11.5]]`)
 	g.alarm(func(a *telemetry.Alert) { a.AlertID, a.DeviceID = "b", "d11" })
 	g.second()
-	require.Contains(t, g.lines(s)[0], `{"states":[[11,1,2,12]]}`)
+	require.Contains(t, g.lines(s)[0], `{"states":[[11,1,2,12,0]]}`)
 	top := g.p.topics["fleet"]
 	require.Contains(t, string(deltaFrame(top, 11, 12, []byte("1"))), `"seq":11,"ts":12,"data":1}`)
 	require.Contains(t, string(laggedFrame(top, 13)), `"dropped":13}`)

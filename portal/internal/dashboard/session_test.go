@@ -107,13 +107,13 @@ func line(kind, topic string, seq, dropped uint64, data string) string {
 }
 
 func TestEachTopicFromSnapshotToDelta(t *testing.T) {
-	const row = `[0,"d","A",1,"101","","gw-a",1,0,0,"",[]]`
+	const row = `[0,"d","A",1,"101","","gw-a",1,0,0,"",[],0]`
 	for _, c := range []struct {
 		topic    string
 		snapshot string
 		delta    []string
 	}{
-		{"fleet", `{"devices":[` + row + `]}`, []string{`{"states":[[0,1,2,1]]}`}},
+		{"fleet", `{"devices":[` + row + `]}`, []string{`{"states":[[0,1,2,1,0]]}`}},
 		{"sensor/temperature", `{"values":[[0,20]]}`, []string{`{"values":[[0,21]]}`}},
 		{"sensor/humidity", `{"values":[]}`, nil},
 		{"stats", `{"n":1}`, []string{`{"n":1}`}},

@@ -148,7 +148,7 @@ func (p *Publisher) deviceSnapshot(id string) (data []byte) {
 				`"state":4,"priority":0,"name":"","description":"","tags":[],"revision":0,"interval_ms":0}`...)
 			return
 		}
-		priority, _ := p.attention(d)
+		priority := p.signsOf(d).priority
 		data = p.appendDevice(nil, d)
 		data = append(data[:len(data)-1], `,"state":`...)
 		data = strconv.AppendInt(data, int64(p.stateOf(d, now)), 10)

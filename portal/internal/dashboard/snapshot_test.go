@@ -159,21 +159,39 @@ func TestPriorityIsThatOfTheWorstAlarm(t *testing.T) {
 		{telemetry.SeverityHigh, 2},
 		{telemetry.SeverityCritical, 1},
 	} {
-		g.model.View(func() {
-			_, alarms := g.p.attention(g.model.DeviceAt(0))
-			require.Equal(t, i, alarms)
-		})
+		require.Equal(t, i, g.signs("d").alarms)
 		g.alarm(func(a *telemetry.Alert) { a.AlertID, a.Severity = string(c.severity), c.severity })
-		g.model.View(func() {
-			priority, alarms := g.p.attention(g.model.DeviceAt(0))
-			require.Equal(t, c.priority, priority)
-			require.Equal(t, i+1, alarms)
-		})
+		require.Equal(t, signs{priority: c.priority, alarms: i + 1}, g.signs("d"))
 	}
-	g.model.View(func() {
-		priority, _ := g.p.attention(&state.Device{ID: "calm"})
-		require.Zero(t, priority)
-	})
+	require.Zero(t, g.signs("calm"))
+}
+
+func (g *stage) signs(device string) (s signs) {
+	g.model.View(func() { s = g.p.signsOf(&state.Device{ID: device}) })
+	return s
+}
+
+func TestWhatHoldsIsToldFromWhatIsOver(t *testing.T) {
+	g := newStage(t, Limits{})
+	g.read("d", 1, false)
+	for _, c := range []struct {
+		id       string
+		severity telemetry.Severity
+		change   func(*telemetry.Alert)
+		want     signs
+	}{
+		{"over", telemetry.SeverityHigh, func(a *telemetry.Alert) { a.State, a.Status = telemetry.AlarmReturned, telemetry.AlertCleared }, signs{over: 2}},
+		{"shelved", telemetry.SeverityCritical, func(a *telemetry.Alert) { a.Shelved = &telemetry.Shelved{Until: 1} }, signs{over: 2}},
+		{"holds", telemetry.SeverityLow, func(*telemetry.Alert) {}, signs{priority: 4, alarms: 1, over: 2}},
+		{"acknowledged", telemetry.SeverityMedium, func(a *telemetry.Alert) { a.State = telemetry.AlarmAcknowledged }, signs{priority: 3, alarms: 2, over: 2}},
+		{"worse and over", telemetry.SeverityCritical, func(a *telemetry.Alert) { a.State, a.Status = telemetry.AlarmReturned, telemetry.AlertCleared }, signs{priority: 3, alarms: 2, over: 1}},
+	} {
+		g.alarm(func(a *telemetry.Alert) {
+			a.AlertID, a.Severity = c.id, c.severity
+			c.change(a)
+		})
+		require.Equal(t, c.want, g.signs("d"), c.id)
+	}
 }
 
 func TestFleetDeltaSaysWhatChanged(t *testing.T) {
@@ -194,27 +212,27 @@ func TestFleetDeltaSaysWhatChanged(t *testing.T) {
 		require.True(t, strings.HasSuffix(lines[0], " "+want), lines[0])
 	}
 	at(-1, "")
-	next(`{"devices":[[0,"d","A",-1,"101","","gw-a",1,0,0,"",[]]]}`)
+	next(`{"devices":[[0,"d","A",-1,"101","","gw-a",1,0,0,"",[],0]]}`)
 	at(-1, "m")
-	next(`{"devices":[[0,"d","A",-1,"101","m","gw-a",1,0,0,"",[]]]}`)
+	next(`{"devices":[[0,"d","A",-1,"101","m","gw-a",1,0,0,"",[],0]]}`)
 	g.model.ApplyMeta(telemetry.DeviceMeta{DeviceID: "d", Name: "东泵", Tags: []string{"pump", "a\"b"}, Revision: 1})
-	next(`{"devices":[[0,"d","A",-1,"101","m","gw-a",1,0,0,"东泵",["pump","a\"b"]]]}`)
+	next(`{"devices":[[0,"d","A",-1,"101","m","gw-a",1,0,0,"东泵",["pump","a\"b"],0]]}`)
 	g.model.ForgetMeta("d")
-	next(`{"devices":[[0,"d","A",-1,"101","m","gw-a",1,0,0,"",[]]]}`)
+	next(`{"devices":[[0,"d","A",-1,"101","m","gw-a",1,0,0,"",[],0]]}`)
 	ms := g.now.UnixMilli()
 	g.receive("gw-b", wire.FrameEntry{Device: "d", Timestamp: ms, Received: ms, Backfill: true},
 		`"location":{"building":"A","floor":-1,"room":"101"},"sensors":{},"device_info":{"model":"m"}`)
-	next(`{"devices":[[0,"d","A",-1,"101","m","gw-b",1,0,0,"",[]]]}`)
+	next(`{"devices":[[0,"d","A",-1,"101","m","gw-b",1,0,0,"",[],0]]}`)
 	g.alarm(func(*telemetry.Alert) {})
-	next(`{"states":[[0,1,2,1]]}`)
+	next(`{"states":[[0,1,2,1,0]]}`)
 	g.alarm(func(a *telemetry.Alert) { a.AlertID = "b" })
-	next(`{"states":[[0,1,2,2]]}`)
+	next(`{"states":[[0,1,2,2,0]]}`)
 	g.alarm(func(a *telemetry.Alert) { a.AlertID, a.Severity = "b", telemetry.SeverityCritical; a.Revision = 1 })
-	next(`{"states":[[0,1,1,2]]}`)
+	next(`{"states":[[0,1,1,2,0]]}`)
 	g.model.ApplyState(telemetry.DeviceState{DeviceID: "d", Presence: telemetry.PresenceOffline, Since: g.now.UnixMilli() + 1})
-	next(`{"states":[[0,2,1,2]]}`)
+	next(`{"states":[[0,2,1,2,0]]}`)
 	g.model.Remove("d", 0)
-	next(`{"states":[[0,4,0,0]]}`)
+	next(`{"states":[[0,4,0,0,0]]}`)
 	g.second()
 	require.Empty(t, g.lines(s), "it is gone once")
 	fresh, _ := g.open()

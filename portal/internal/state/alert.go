@@ -210,6 +210,33 @@ func (m *Model) Attention(device string) (calling int, worst telemetry.Severity)
 	return calling, worst
 }
 
+// Standing is what of a device's alarms that are not put aside an operator is shown: how many
+// hold, the worst severity of these, and the worst of those that are over and were not
+// acknowledged. A severity is empty without such an alarm.
+type Standing struct {
+	Holding int
+	Worst   telemetry.Severity
+	Over    telemetry.Severity
+}
+
+// Standing returns that of a device. It is called within View or an Observer's method.
+func (m *Model) Standing(device string) (s Standing) {
+	for _, a := range m.alerts.byDevice[device] {
+		worst := &s.Over
+		switch {
+		case !a.NeedsAttention():
+			continue
+		case a.Active():
+			s.Holding++
+			worst = &s.Worst
+		}
+		if *worst == "" || Rank(a.Severity) < Rank(*worst) {
+			*worst = a.Severity
+		}
+	}
+	return s
+}
+
 // Rank orders severities: 0 is the worst, 4 is unknown.
 func Rank(s telemetry.Severity) int {
 	switch s {

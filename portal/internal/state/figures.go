@@ -9,10 +9,6 @@ import (
 
 // Definitions of the figures, after ANSI/ISA-18.2.
 const (
-	// FloodLimit and FloodOver, in ms: more new alarms than this within this time are
-	// a flood, more than one operator can deal with.
-	FloodLimit = 10
-	FloodOver  = 10 * 60_000
 	// ChatterLimit and ChatterOver: an alarm that comes up this often within this time
 	// chatters.
 	ChatterLimit = 3
@@ -61,15 +57,6 @@ type BuildingAlarms struct {
 	Calling  int
 	Unseen   int
 	Worst    telemetry.Severity
-}
-
-// Flood tells how many alarms were shown to the operator as new within the last FloodOver:
-// raised, raised again before they were acknowledged, or no longer suppressed, and not put
-// aside at that moment. More than FloodLimit are a flood.
-type Flood struct {
-	New     int
-	First   int64 // when the first of them came up, 0 without any
-	Flooded bool
 }
 
 // Chatter is an alarm that chatters: core says so, or it was raised or raised again
@@ -178,16 +165,14 @@ func countIn(buildings map[string]*BuildingAlarms, name string, a *Alert) {
 func (m *Model) countAnnunciations(f *Figures, scope Scope, now, window int64, newest map[actor]*Alert) {
 	bad := make(map[actor]*BadActor)
 	minute := make(map[actor]int)
-	m.annunciations.since(now-max(window, FloodOver, ChatterOver), func(c *annunciation) {
+	var shown []int64
+	m.annunciations.since(now-AnnunciationsKept, func(c *annunciation) {
 		if !scope.holds(c.place) {
 			return
 		}
 		k := actor{c.device, c.kind}
-		if c.shown && c.at > now-FloodOver {
-			f.Flood.New++
-			if f.Flood.First == 0 || c.at < f.Flood.First {
-				f.Flood.First = c.at
-			}
+		if c.shown {
+			shown = append(shown, c.at)
 		}
 		if c.occurred && c.at > now-ChatterOver {
 			minute[k]++
@@ -202,7 +187,7 @@ func (m *Model) countAnnunciations(f *Figures, scope Scope, now, window int64, n
 			b.Last = max(b.Last, c.at)
 		}
 	})
-	f.Flood.Flooded = f.Flood.New > FloodLimit
+	f.Flood = floodOf(shown, now)
 	for _, b := range bad {
 		f.BadActors = append(f.BadActors, *b)
 	}

@@ -35,7 +35,7 @@ func TestFloodIsMoreThanTenNewAlarmsInTenMinutes(t *testing.T) {
 		"ten":            {func(p *Model) { raised(t, p, "a", 10, t0) }, Scope{}, 10, false},
 		"eleven":         {func(p *Model) { raised(t, p, "a", 11, t0) }, Scope{}, 11, true},
 		"too long ago":   {func(p *Model) { raised(t, p, "a", 11, t0-10*minute) }, Scope{}, 0, false},
-		"partly":         {func(p *Model) { raised(t, p, "a", 11, t0-10*minute+5_500) }, Scope{}, 6, false},
+		"partly":         {func(p *Model) { raised(t, p, "a", 11, t0-10*minute+5_500) }, Scope{}, 6, true},
 		"shelved":        {func(p *Model) { raised(t, p, "a", 11, t0, shelved) }, Scope{}, 0, false},
 		"suppressed":     {func(p *Model) { raised(t, p, "a", 11, t0, suppressed) }, Scope{}, 0, false},
 		"historical":     {func(p *Model) { raised(t, p, "a", 11, t0, historical) }, Scope{}, 0, false},
@@ -88,14 +88,41 @@ func TestFloodIsMoreThanTenNewAlarmsInTenMinutes(t *testing.T) {
 	}
 }
 
-func TestFloodEndsWithTime(t *testing.T) {
+func TestFloodEndsWhenFewerThanFiveAreLeft(t *testing.T) {
 	p, c := newModel(Options{})
-	raised(t, p, "a", 11, t0)
-	require.Equal(t, t0-10_000, p.Figures(Scope{}, hour).Flood.First)
-	c.ms += 10*minute - 10_000
-	require.False(t, p.Figures(Scope{}, hour).Flood.Flooded)
-	c.ms += 10_000
-	require.Zero(t, p.Figures(Scope{}, hour).Flood.New)
+	raised(t, p, "a", 11, t0) // the last ten seconds
+	f := p.Figures(Scope{}, hour).Flood
+	require.Equal(t, Flood{New: 11, First: t0 - 10_000, Flooded: true, Since: t0, Alarms: 11}, f)
+	c.ms += 10*minute - 5_000 // six are too old
+	f = p.Figures(Scope{}, hour).Flood
+	require.Equal(t, Flood{New: 5, First: t0 - 4_000, Flooded: true, Since: t0, Alarms: 11}, f, "it is not over with ten")
+	c.ms += 1_000
+	require.Equal(t, Flood{New: 4, First: t0 - 3_000}, p.Figures(Scope{}, hour).Flood)
+	c.ms += 4_000
+	require.Zero(t, p.Figures(Scope{}, hour).Flood)
+}
+
+func TestFloodIsJudgedFromItsTimes(t *testing.T) {
+	every := func(n int, from, step int64) (out []int64) {
+		for i := range int64(n) {
+			out = append(out, from+i*step)
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		shown []int64
+		want  Flood
+	}{
+		"one a minute is none":    {every(60, -59*minute, minute), Flood{New: 10, First: -9 * minute}},
+		"it goes on at that rate": {append(every(11, -30*minute, 1000), every(29, -29*minute, minute)...), Flood{New: 9, First: -9 * minute, Flooded: true, Since: -30*minute + 10_000, Alarms: 40}},
+		"a pause ends it":         {append(every(11, -30*minute, 1000), every(6, -5*minute, 1000)...), Flood{New: 6, First: -5 * minute}},
+		"a second one":            {append(every(11, -30*minute, 1000), every(12, -5*minute, 1000)...), Flood{New: 12, First: -5 * minute, Flooded: true, Since: -5*minute + 10_000, Alarms: 12}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			slices.Reverse(c.shown)
+			require.Equal(t, c.want, floodOf(c.shown, 0))
+		})
+	}
 }
 
 func TestChatteringAlarmsAreNamedToBeShelved(t *testing.T) {

@@ -216,6 +216,7 @@ let ticks = 0;
 setInterval(() => {
   if (document.hidden) return;
   ticks++;
+  setClass(document.body, 'is-beat', ticks % 2 === 0); // unacknowledged badges pulse
   wake('tick');
   if (ticks % 2 === 0) wake('second');
   if (ticks % 10 === 0) wake('slow');

@@ -2,19 +2,21 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { format, parse } from '../src/core/router.js';
 import { csv } from '../src/core/save.js';
-import { createAlarms, fold, newer, sortAlarms } from '../src/model/alarms.js';
+import { createAlarms, createSearch, newer, sortAlarms } from '../src/model/alarms.js';
 import { createFleet, filterFleet } from '../src/model/fleet.js';
 import { byName } from '../src/model/operators.js';
 import { extend, figuresAt, groupProcesses, grows, programNames } from '../src/model/pipeline.js';
+import { fold } from '../src/model/flood.js';
 import { createPlant, STALE } from '../src/model/plant.js';
 import { createSensors, gaugeRange, isCharted } from '../src/model/sensors.js';
 import { align, createCourse } from '../src/model/series.js';
+import { lookOf, rangeOf, scaleOf } from '../src/parts/cell.js';
 import { at, group, place, SMALLEST, spot } from '../src/parts/layout.js';
 import { windowOf } from '../src/parts/rows.js';
 
 const row = (index, id, more = {}) => {
   const d = { building: 'A栋', floor: 1, room: '101', model: 'M', gateway: 'gw-a', state: 1, priority: 0, alarms: 0, name: '', tags: [], ...more };
-  return [index, id, d.building, d.floor, d.room, d.model, d.gateway, d.state, d.priority, d.alarms, d.name, d.tags];
+  return [index, id, d.building, d.floor, d.room, d.model, d.gateway, d.state, d.priority, d.alarms, d.name, d.tags, d.over ?? 0];
 };
 
 test('an address says everything and comes back the same', () => {
@@ -196,21 +198,42 @@ test('the highest revision of an alarm counts, in whatever order they come', () 
   assert.deepEqual([...alarms.all.keys()].sort(), ['1', '3'], 'alarms missing from the snapshot are closed');
 });
 
-test('what needs attention: not seen first, then the worst, then the newest', () => {
-  const list = [alarm('old'), alarm('new', { raised_at: 2000 }), alarm('seen', { severity: 'critical', state: 'acknowledged' }), alarm('worst', { severity: 'critical' })];
-  assert.deepEqual(sortAlarms(list).map((a) => a.alert_id), ['worst', 'new', 'old', 'seen']);
+test('what needs attention: what holds first, unseen before seen, then the worst, then the newest', () => {
+  const over = { status: 'cleared', state: 'returned_unacknowledged' };
+  const list = [
+    alarm('over', { ...over, severity: 'critical', raised_at: 9000 }), alarm('old'), alarm('new', { raised_at: 2000 }),
+    alarm('seen', { severity: 'critical', state: 'acknowledged' }), alarm('worst', { severity: 'critical' }),
+  ];
+  assert.deepEqual(sortAlarms(list).map((a) => a.alert_id), ['worst', 'new', 'old', 'seen', 'over']);
+  assert.deepEqual(sortAlarms(list, 'newest').map((a) => a.alert_id), ['over', 'new', 'old', 'seen', 'worst']);
+  assert.deepEqual(sortAlarms(list, 'oldest').map((a) => a.alert_id).at(-1), 'over');
   const alarms = createAlarms();
   list.concat(alarm('shelved', { shelved: { by: 'x', until: 1 } }), alarm('late', { historical: true })).forEach(alarms.put);
-  assert.deepEqual(alarms.countBySeverity(), { critical: 2, high: 2, medium: 0, low: 0 });
+  assert.deepEqual(alarms.countBySeverity(), { critical: 2, high: 2, medium: 0, low: 0 }, 'what is over is not counted');
 });
 
-test('a flood is folded at the place of its first alarm', () => {
-  const now = 1_000_000;
-  const few = Array.from({ length: 25 }, (_, i) => alarm(`f${i}`, { raised_at: now - i }));
-  assert.equal(fold(few, now).filter((r) => r.flood).length, 0, 'twenty-five are none');
-  const many = [alarm('old', { raised_at: now - 700_000 }), ...few, alarm('f25', { raised_at: now }), alarm('other', { raised_at: now, location: { building: 'B栋' } })];
-  const rows = fold(many, now);
-  assert.deepEqual(rows.map((r) => r.alarm?.alert_id ?? `flood of ${r.flood.alarms.length}`), ['old', 'flood of 26', 'other']);
+test('every word must be in one of an alarm’s texts', () => {
+  const list = [alarm('1', { device_id: 'pump_1', location: { building: 'A栋', room: '702' } }), alarm('2', { device_id: 'pump_2', location: { building: 'B栋', room: '702' } })];
+  const ids = (q, f) => createSearch(f)(list, q).map((a) => a.alert_id);
+  assert.deepEqual(ids(' '), ['1', '2']);
+  assert.deepEqual(ids('PUMP b栋'), ['2']);
+  assert.deepEqual(ids('702 pump_1'), ['1']);
+  assert.deepEqual(ids('hot', (a) => (a.alert_id === '2' ? 'too Hot' : '')), ['2']);
+});
+
+test('alarms of one kind and place are folded, the newest keep their rows, and a critical one never goes under', () => {
+  const lows = (n, more = {}) => Array.from({ length: n }, (_, i) => alarm(`f${i}`, { severity: 'low', alert_type: 'x', raised_at: 1000 + i, ...more }));
+  const shape = (rows) => rows.map((r) => (r.alarm ? r.alarm.alert_id : `${r.group.alarms.length} in ${r.group.building} since ${r.group.since}`));
+  assert.equal(fold(lows(5)).filter((r) => r.group).length, 0, 'five are few');
+  assert.deepEqual(shape(fold(sortAlarms(lows(200)))), ['200 in A栋 since 1000', 'f199', 'f198', 'f197']);
+  const list = sortAlarms([...lows(200), alarm('worst', { severity: 'critical', alert_type: 'x' }), alarm('other', { severity: 'low', alert_type: 'x', location: { building: 'B栋' } }), alarm('kind', { severity: 'low', alert_type: 'y' })]);
+  assert.deepEqual(shape(fold(list)), ['worst', '200 in A栋 since 1000', 'f199', 'f198', 'f197', 'kind', 'other']);
+  const criticals = sortAlarms([...lows(200, { severity: 'critical' }), alarm('newest', { severity: 'critical', alert_type: 'x', raised_at: 9000 })]);
+  assert.deepEqual(shape(fold(criticals)).slice(0, 2), ['201 in A栋 since 1000', 'newest'], 'among many of its kind it still has its own row');
+  const key = fold(list).find((r) => r.group).group.key;
+  assert.equal(fold(list, new Set([key])).length, 204, 'unfolded, all have');
+  const half = sortAlarms([...lows(200), ...lows(200, { state: 'acknowledged' })]);
+  assert.deepEqual(fold(half).filter((r) => r.group).map((r) => r.group.alarms.length), [200, 200], 'acknowledged ones are apart');
 });
 
 test('every device has a cell, no two share one, and a point leads back to it', () => {
@@ -228,11 +251,28 @@ test('every device has a cell, no two share one, and a point leads back to it', 
   assert.equal(at(layout, -5, -5), null);
 });
 
-test('what does not fit grows below the edge, in the smallest cells', () => {
-  const rows = Array.from({ length: 5000 }, (_, i) => ({ index: i, id: `d${i}`, building: 'A', floor: i, room: '1' }));
-  const layout = place(group(rows), 400, 300);
-  assert.equal(layout.cell, SMALLEST);
-  assert.ok(layout.height > 300);
+test('what does not fit grows below the edge: many devices in the smallest cells, many floors in readable ones', () => {
+  const rows = (n, floors) => Array.from({ length: n }, (_, i) => ({ index: i, id: `d${i}`, building: 'A', floor: i % floors, room: '1' }));
+  const crowded = place(group(rows(20_000, 1)), 400, 300);
+  assert.equal(crowded.cell, SMALLEST);
+  assert.ok(crowded.height > 300);
+  const tall = place(group(rows(200, 200)), 400, 300);
+  assert.equal(tall.cell, 10);
+  assert.ok(tall.height > 300);
+});
+
+test('a cell says what holds, what is over and what is offline', () => {
+  const d = (more) => ({ index: 0, state: 1, priority: 0, over: 0, ...more });
+  const scale = scaleOf([10, 20, 30, null, 'auto', undefined, true]);
+  assert.deepEqual([scale.low, scale.high, scale.step(-5), scale.step(20), scale.step(99)], [1, 20, 1, 5, 5]);
+  assert.equal(scaleOf([null, 'auto']), null);
+  assert.equal(scaleOf([7, 7]).step(7), 1, 'one value alone');
+  assert.deepEqual(lookOf(d(), 20, null), { ground: 'cell', fill: '', outline: '', hatched: false });
+  assert.deepEqual(lookOf(d({ priority: 1, over: 2 }), 20, scale), { ground: 5, fill: 'critical', outline: 'high', hatched: false });
+  assert.deepEqual(lookOf(d({ over: 4 }), undefined, scale), { ground: 'dim', fill: '', outline: 'low', hatched: false }, 'without a value');
+  for (const s of [null, scale]) assert.deepEqual(lookOf(d({ state: 2, priority: 3 }), 20, s), { ground: 'offline', fill: 'medium', outline: '', hatched: true }, 'offline in every mode, in alarm too');
+  assert.deepEqual(rangeOf([{ index: 0 }, { index: 1 }, { index: 2 }], [31.4, null, 24]), [24, 31.4]);
+  assert.equal(rangeOf([{ index: 1 }], [1, null]), null);
 });
 
 test('the page says that it is stale when nothing comes', () => {

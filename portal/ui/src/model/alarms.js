@@ -21,6 +21,12 @@ export const isOpen = (a) => stateOf(a) !== 'normal';
 /** isQuiet reports that an alarm needs no attention now. */
 export const isQuiet = (a) => Boolean(a.shelved || a.suppressed || a.out_of_service || a.historical || a.uncertain);
 export const needsAttention = (a) => isOpen(a) && !isQuiet(a);
+/** holds reports that an alarm's condition holds and that nobody put it aside. */
+export const holds = (a) => a.status === 'active' && needsAttention(a);
+/** isOverUnseen reports that an alarm is over and nobody has acknowledged it. */
+export const isOverUnseen = (a) => a.status !== 'active' && needsAttention(a);
+/** raisedAt is when an alarm came up, also of old records. */
+export const raisedAt = (a) => a.raised_at || a.timestamp;
 
 /** newer reports whether record b replaces record a of the same alarm. */
 export function newer(a, b) {
@@ -71,7 +77,7 @@ export function createAlarms() {
     /** put adds one alarm from another source, such as the REST API. */
     put,
     list: (keep) => [...all.values()].filter(keep),
-    countBySeverity(keep = needsAttention) {
+    countBySeverity(keep = holds) {
       const by = { critical: 0, high: 0, medium: 0, low: 0 };
       for (const a of all.values()) if (keep(a) && a.severity in by) by[a.severity]++;
       return by;
@@ -80,48 +86,48 @@ export function createAlarms() {
   };
 }
 
-/** sortAlarms sorts by unacknowledged, severity and time, newest first. */
-export function sortAlarms(list) {
-  return [...list].sort(
-    (a, b) =>
-      Number(isUnseen(b)) - Number(isUnseen(a)) ||
-      rank(a.severity) - rank(b.severity) ||
-      (b.raised_at || b.timestamp) - (a.raised_at || a.timestamp) ||
-      compareIDs(a.alert_id, b.alert_id),
-  );
+/** urgency orders alarms: what holds and is not acknowledged, what holds, what is over and unseen, the rest. */
+export function urgency(a) {
+  if (a.status === 'active') return isUnseen(a) ? 0 : 1;
+  return isUnseen(a) ? 2 : 3;
 }
 
-/** More alarms from one building within ten minutes are folded into one row. */
-export const FLOOD = 25;
-const FLOOD_WINDOW = 600_000;
+const attention = (a, b) => urgency(a) - urgency(b) || rank(a.severity) - rank(b.severity) || raisedAt(b) - raisedAt(a);
+
+const ORDERS = {
+  attention,
+  newest: (a, b) => raisedAt(b) - raisedAt(a),
+  oldest: (a, b) => raisedAt(a) - raisedAt(b),
+  device: (a, b) => compareIDs(a.device_id, b.device_id) || attention(a, b),
+  times: (a, b) => (b.occurrence_count || 1) - (a.occurrence_count || 1) || attention(a, b),
+};
+
+/** SORTS are the orders of a list of alarms, the usual one first. */
+export const SORTS = Object.keys(ORDERS);
+
+/** sortAlarms sorts by urgency, severity and time, newest first, or in another of the orders. */
+export function sortAlarms(list, by = 'attention') {
+  const order = ORDERS[by] ?? attention;
+  return [...list].sort((a, b) => order(a, b) || compareIDs(a.alert_id, b.alert_id));
+}
 
 /**
- * fold puts floods together: a list of {alarm} and {flood: {building, alarms, from, to}},
- * in the order of the list, a flood at the place of its first alarm.
+ * createSearch returns search(list, q): the alarms that have every word of q in their texts; textOf adds to an
+ * alarm's own. The texts of an alarm, which is never changed in place, are put together once.
  */
-export function fold(list, now, limit = FLOOD) {
-  const recent = new Map();
-  for (const a of list) {
-    const at = a.raised_at || a.timestamp;
-    if (now - at > FLOOD_WINDOW) continue;
-    const key = a.location?.building ?? '';
-    if (!recent.has(key)) recent.set(key, []);
-    recent.get(key).push(a);
-  }
-  const floods = new Map();
-  for (const [building, alarms] of recent) {
-    if (alarms.length <= limit) continue;
-    const times = alarms.map((a) => a.raised_at || a.timestamp);
-    floods.set(building, { building, alarms, from: Math.min(...times), to: Math.max(...times), placed: false });
-  }
-  const out = [];
-  for (const a of list) {
-    const flood = now - (a.raised_at || a.timestamp) > FLOOD_WINDOW ? null : floods.get(a.location?.building ?? '');
-    if (!flood) out.push({ alarm: a });
-    else if (!flood.placed) {
-      flood.placed = true;
-      out.push({ flood });
+export function createSearch(textOf = () => '') {
+  const texts = new WeakMap();
+
+  function textsOf(a) {
+    if (!texts.has(a)) {
+      const l = a.location ?? {};
+      texts.set(a, [a.device_id, a.alert_type, a.message, l.building, l.room, a.gateway, a.assignee, a.rule, a.alert_id, textOf(a)].join(' ').toLowerCase());
     }
+    return texts.get(a);
   }
-  return out;
+
+  return (list, q) => {
+    const words = q.toLowerCase().split(/\s+/).filter(Boolean);
+    return words.length === 0 ? list : list.filter((a) => words.every((w) => textsOf(a).includes(w)));
+  };
 }

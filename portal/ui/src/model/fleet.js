@@ -29,7 +29,7 @@ export function createFleet() {
     order = null;
   }
 
-  function put([index, id, building, floor, room, model, gateway, state, priority, alarms, name = '', tags = []]) {
+  function put([index, id, building, floor, room, model, gateway, state, priority, alarms, name = '', tags = [], over = 0]) {
     if (state === GONE) {
       drop(index);
       return;
@@ -41,7 +41,7 @@ export function createFleet() {
       placed++;
       order = null;
     }
-    const row = { index, id, building, floor, room, model, gateway, state, priority, alarms, name, tags };
+    const row = { index, id, building, floor, room, model, gateway, state, priority, alarms, over, name, tags };
     rows[index] = row;
     byID.set(id, row);
   }
@@ -62,10 +62,10 @@ export function createFleet() {
       }
       if (kind !== 'delta') return;
       data.devices?.forEach(put);
-      for (const [index, state, priority, alarms] of data.states ?? []) {
+      for (const [index, state, priority, alarms, over = 0] of data.states ?? []) {
         const row = rows[index];
         if (state === GONE) drop(index);
-        else if (row) Object.assign(row, { state, priority, alarms });
+        else if (row) Object.assign(row, { state, priority, alarms, over });
       }
     },
     size: () => known,
@@ -80,6 +80,12 @@ export function createFleet() {
       const c = none();
       for (const row of rows) if (row && (!building || row.building === building)) count(c, row);
       return c;
+    },
+    /** byPriority counts the devices that are online by the priority of their worst alarm that holds, 0 for none. */
+    byPriority(building = '') {
+      const by = PRIORITIES.map(() => 0);
+      for (const row of rows) if (row && row.state === 1 && (!building || row.building === building)) by[row.priority]++;
+      return by;
     },
     /** byBuilding returns the counts of each building: name → counts. */
     byBuilding() {

@@ -1,33 +1,62 @@
-// The alarm list: open alarms of any age, the journal of a time, those set aside, and the worst offenders.
+// The alarm list: what holds now, what is over and unseen, what is put aside, the journal of a time, and the
+// worst offenders. Every choice is in the address.
 import { get } from '../core/api.js';
-import { h, setText } from '../core/dom.js';
-import { FLOOD, fold, isOpen, isQuiet, isUnseen, needsAttention, SEVERITIES, sortAlarms, stateOf } from '../model/alarms.js';
-import { badge } from '../parts/badge.js';
+import { h, setAttr, setText } from '../core/dom.js';
+import { createSearch, holds, isOpen, isOverUnseen, isQuiet, isUnseen, SEVERITIES, sortAlarms, SORTS, stateOf } from '../model/alarms.js';
+import { fold } from '../model/flood.js';
+import { createChoice } from '../parts/alarmchoice.js';
+import { createAlarmTable } from '../parts/alarmtable.js';
 import { createDrawer } from '../parts/drawer.js';
+import { createFloodBadge } from '../parts/floodbadge.js';
 import { createPast } from '../parts/past.js';
+import { createTop } from '../parts/topten.js';
 
-const TABS = ['active', 'journal', 'shelved', 'top'];
-const SHOWN = 200; // most rows of open alarms; the count has the total
+/** The lists of alarms that are kept in the page: what belongs on each tab. */
+const LISTS = { now: holds, over: isOverUnseen, aside: (a) => isOpen(a) && isQuiet(a) };
+const TABS = [...Object.keys(LISTS), 'journal', 'top'];
+const FORMER = { active: 'now', shelved: 'aside' }; // names in addresses that were saved
+const PAGE = 100; // rows that a list begins with, and grows by
 
 export function createAlarmsPage(ctx, scope, route) {
   const { t } = ctx;
+  const asked = FORMER[route.params.tab] ?? route.params.tab;
   const state = {
-    tab: TABS.includes(route.params.tab) ? route.params.tab : 'active',
+    tab: TABS.includes(asked) ? asked : 'now',
     severity: new Set((route.params.severity ?? '').split(',').filter((s) => SEVERITIES.includes(s))),
-    selected: new Set(),
-    open: route.params.alert || route.subject,
+    q: route.params.q ?? '',
+    sort: SORTS.includes(route.params.sort) ? route.params.sort : SORTS[0],
+    folded: route.params.fold !== '0',
     unfolded: new Set(),
-    summary: null,
-    error: '',
+    open: route.params.alert || route.subject,
+    most: PAGE,
   };
+  const search = createSearch((a) => `${ctx.deviceName(a.device_id)} ${ctx.typeText(a.alert_type)} ${ctx.what(a)}`);
+  let listed = []; // the alarms of the tab after the filters, in their order
+  let rows = []; // those that have a row, and groups
   const count = h('span', { class: 'panel-note num', 'data-count': true });
-  const flood = h('span', { class: 'flood-badge', hidden: true, role: 'status' });
-  const body = h('tbody');
-  const head = h('thead');
-  const table = h('table', { class: 'alarm-table' }, head, body);
-  const note = h('p', { class: 'panel-note', role: 'status' });
+  const note = h('p', { class: 'panel-note list-note', role: 'status' });
   const drawer = createDrawer(ctx, scope, () => open(''));
-  const bar = actions();
+  const flood = createFloodBadge(ctx, scope, (s) => top.take(s));
+  const top = createTop(ctx, () => dirty(true));
+  const choice = createChoice(ctx, {
+    listed: () => listed,
+    visible: () => rows.flatMap((r) => r.alarm ?? []),
+    fallback: underCursor,
+    onChange: () => dirty(true),
+  });
+  const table = createAlarmTable(ctx, {
+    open,
+    opened: () => state.open,
+    choose: choice.choose,
+    chooseVisible: choice.chooseVisible,
+    isChosen: choice.has,
+    isUnfolded: (key) => state.unfolded.has(key),
+    unfold(key) {
+      if (!state.unfolded.delete(key)) state.unfolded.add(key);
+      dirty(true);
+    },
+    acknowledge: (alarms) => ctx.commands.ask('acknowledge', alarms),
+  });
   const journal = createPast(ctx, scope, route.params, {
     path: '/api/v1/journal',
     fields: [{ name: 'q', label: t('alarms.search') }],
@@ -36,24 +65,46 @@ export function createAlarmsPage(ctx, scope, route) {
     shown: () => state.tab === 'journal',
     onChange: () => dirty(true),
   });
-  const scroller = h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('alarms.title') }, table, journal.next);
-  const file = csv();
+  const more = h('button', { class: 'button is-small', 'data-more-rows': true, hidden: true, onclick: grow }, t('past.more'));
+  const scroller = h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('alarms.title') }, table.el, top.el, more, journal.next);
+  const filters = listFilters();
+  const tabs = tabBar();
+  const file = h('button', { class: 'button is-small', 'data-csv': true, onclick: () => (state.tab === 'top' ? top.save() : ctx.saveCSV(`alarms-${state.tab}`, columnsOf(ctx), listed)) }, t('export.csv'));
   const el = h('div', { class: 'alarms-page' },
     h('section', { class: 'panel alarm-panel' },
-      h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('alarms.title')), tabs(), count, flood, h('span', { class: 'panel-space' }), chips(), file),
-      bar, journal.bar, note, scroller),
+      h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('alarms.title')), tabs.el, flood.el, h('span', { class: 'panel-space' }), chips(), file),
+      h('div', { class: 'list-bar' }, choice.el, h('span', { class: 'panel-space' }), count, filters), journal.bar, note, scroller),
     drawer.el);
 
-  function tabs() {
-    return h('span', { class: 'group', role: 'tablist' }, TABS.map((name) =>
-      h('button', { class: 'button is-small', role: 'tab', 'aria-selected': String(name === state.tab), onclick: (e) => {
-        state.tab = name;
-        state.selected.clear();
-        for (const b of e.target.parentElement.children) b.setAttribute('aria-selected', String(b === e.target));
-        ctx.setParams({ tab: name === 'active' ? '' : name });
-        fetchTab();
-        dirty(true);
-      } }, t(`alarms.tab.${name}`))));
+  function tabBar() {
+    const parts = TABS.map((name) => {
+      const n = h('span', { class: 'tab-count num' });
+      const button = h('button', { class: 'button is-small', role: 'tab', 'data-tab': name, onclick: () => show(name) }, t(`alarms.tab.${name}`), LISTS[name] ? n : null);
+      return { name, n, button };
+    });
+    return {
+      el: h('span', { class: 'group', role: 'tablist', 'aria-label': t('alarms.tabs') }, parts.map((p) => p.button)),
+      draw(of) {
+        for (const p of parts) {
+          setAttr(p.button, 'aria-selected', String(p.name === state.tab));
+          if (LISTS[p.name]) setText(p.n, ctx.fmt.count(of[p.name]));
+        }
+      },
+    };
+  }
+
+  function show(tab) {
+    state.tab = tab;
+    state.most = PAGE;
+    choice.clear();
+    ctx.setParams({ tab: tab === TABS[0] ? '' : tab });
+    const field = journal.bar.querySelector('[data-field=q]');
+    if (tab === 'journal' && field.value !== state.q) {
+      field.value = state.q;
+      journal.changed();
+    } else if (tab === 'journal') refresh();
+    scroller.scrollTop = 0;
+    dirty(true);
   }
 
   function chips() {
@@ -67,172 +118,75 @@ export function createAlarmsPage(ctx, scope, route) {
       } }, `${i + 1} ${t(`severity.${s}`)}`)));
   }
 
-  function csv() {
-    return h('button', { class: 'button is-small', onclick: () => ctx.saveCSV('alarms', columnsOf(ctx), listed()) }, t('export.csv'));
-  }
-
-  function actions() {
-    const chosen = h('span', { class: 'panel-note num' });
-    const buttons = ['acknowledge', 'shelve', 'unshelve', 'comment'].map((action) =>
-      h('button', { class: 'button is-small', 'data-action': action, onclick: () => command(action) }, t(`command.${action}`)));
-    const row = h('div', { class: 'action-bar' }, buttons, chosen);
-    row.update = () => {
-      const n = chosenAlarms().length;
-      for (const b of buttons) b.disabled = n === 0;
-      setText(chosen, n > 0 ? t('alarms.chosen', { n }) : t('alarms.choose'));
+  /** listFilters are the text, the order and the folding of the lists that are kept in the page. */
+  function listFilters() {
+    const choose = (more) => {
+      Object.assign(state, more);
+      state.most = PAGE;
+      ctx.setParams({ q: state.q.trim(), sort: state.sort === SORTS[0] ? '' : state.sort, fold: state.folded ? '' : '0' });
+      dirty(true);
     };
-    return row;
+    const q = h('input', { class: 'control is-small', type: 'search', placeholder: t('alarms.search'), 'aria-label': t('alarms.search'), maxlength: '128', value: state.q, 'data-q': true, oninput: () => choose({ q: q.value }) });
+    const sort = h('select', { class: 'control is-small', 'aria-label': t('alarms.sort'), 'data-sort': true, onchange: () => choose({ sort: sort.value }) },
+      SORTS.map((s) => h('option', { value: s, selected: s === state.sort }, t(`alarms.sort.${s}`))));
+    const folded = h('button', { class: 'button is-small', 'data-fold': true, 'aria-pressed': String(state.folded), title: t('fold.what'), onclick: () => {
+      choose({ folded: !state.folded });
+      setAttr(folded, 'aria-pressed', String(state.folded));
+    } }, t('fold.switch'));
+    return h('span', { class: 'list-filters' }, q, sort, folded);
   }
 
-  const chosenAlarms = () => [...state.selected].map((id) => ctx.alarms.all.get(id)).filter(Boolean);
-  const command = (action) => ctx.commands.ask(action, chosenAlarms());
+  /** divide looks at every alarm once and returns those of the building by tab. */
+  function divide() {
+    const by = { now: [], over: [], aside: [] };
+    for (const a of ctx.alarms.all.values()) {
+      if (!isOpen(a) || !ctx.concerns(a)) continue;
+      for (const name in LISTS) if (LISTS[name](a)) by[name].push(a);
+    }
+    return by;
+  }
 
-  /** listed are the alarms of the tab, after the filters. */
-  function listed() {
-    const passes = (a) => ctx.concerns(a) && (state.severity.size === 0 || state.severity.has(a.severity));
-    if (state.tab === 'journal') return (journal.items() ?? []).map((a) => ctx.alarms.all.get(a.alert_id) ?? a);
-    if (state.tab === 'shelved') return sortAlarms(ctx.alarms.list((a) => isOpen(a) && isQuiet(a) && passes(a)));
-    return sortAlarms(ctx.alarms.list((a) => needsAttention(a) && passes(a)));
+  function filtered(list) {
+    const chosen = state.severity.size === 0 ? list : list.filter((a) => state.severity.has(a.severity));
+    return sortAlarms(search(chosen, state.q), state.sort);
   }
 
   function draw() {
-    for (const id of state.selected) if (!ctx.alarms.all.has(id)) state.selected.delete(id);
-    bar.hidden = state.tab === 'journal' || state.tab === 'top';
-    journal.bar.hidden = state.tab !== 'journal';
-    file.hidden = state.tab === 'journal';
-    journal.next.hidden = true;
-    flood.hidden = true;
-    if (state.tab === 'top') drawTop();
-    else drawList();
-    bar.update();
-  }
-
-  function drawList() {
-    const all = listed();
-    const now = ctx.plant.serverNow();
+    const by = divide();
+    tabs.draw(Object.fromEntries(Object.entries(by).map(([name, list]) => [name, list.length])));
+    const kept = Boolean(LISTS[state.tab]);
     const past = state.tab === 'journal';
-    setText(count, past ? '' : t('alarms.count', { n: ctx.fmt.count(all.length), unseen: ctx.fmt.count(all.filter(isUnseen).length) }));
-    const shown = (state.tab === 'active' ? fold(all, now) : all.map((alarm) => ({ alarm }))).slice(0, past ? all.length : SHOWN);
-    const floods = shown.filter((r) => r.flood);
-    if (floods.length > 0) {
-      flood.hidden = false;
-      setText(flood, t('flood.badge', { n: ctx.fmt.count(floods.reduce((n, r) => n + r.flood.alarms.length, 0)), limit: FLOOD }));
-    }
-    const rows = [];
-    for (const r of shown) {
-      if (r.alarm) rows.push(alarmRow(r.alarm));
-      else {
-        rows.push(floodRow(r.flood, now));
-        if (state.unfolded.has(r.flood.building)) for (const a of r.flood.alarms.slice(0, SHOWN)) rows.push(alarmRow(a, true));
-      }
-    }
-    keepFocus(() => {
-      head.replaceChildren(listHead(all));
-      body.replaceChildren(...rows);
-    });
-    setText(note, past ? journal.draw(t('alarms.journal.none')) : rows.length === 0 ? emptyText() : '');
+    listed = kept ? filtered(by[state.tab]) : past ? (journal.items() ?? []).map((a) => ctx.alarms.all.get(a.alert_id) ?? a) : [];
+    const every = kept && state.folded ? fold(listed, state.unfolded) : listed.map((alarm) => ({ alarm }));
+    rows = past ? every : every.slice(0, state.most);
+    table.el.hidden = state.tab === 'top';
+    top.el.hidden = state.tab !== 'top';
+    filters.hidden = !kept;
+    journal.bar.hidden = !past;
+    journal.next.hidden = true;
+    file.hidden = past; // the journal's bar has one, for all that the portal keeps
+    more.hidden = rows.length === every.length;
+    table.draw(rows, { boxes: kept });
+    choice.draw(state.tab);
+    const unseen = listed.filter(isUnseen).length;
+    setText(count, kept ? t(state.tab === 'over' ? 'alarms.count.over' : 'alarms.count', { n: ctx.fmt.count(listed.length), unseen: ctx.fmt.count(unseen) }) : '');
+    setText(note, past ? journal.draw(t('alarms.journal.none')) : state.tab === 'top' ? top.draw() : listed.length === 0 ? emptyText() : '');
   }
 
   function emptyText() {
-    if (state.tab === 'shelved') return t('alarms.shelved.none');
-    if (state.severity.size > 0) return t('alarms.none.filtered');
+    if (state.severity.size > 0 || state.q.trim()) return t('alarms.none.filtered');
+    if (state.tab !== 'now') return t(`alarms.${state.tab}.none`);
     const last = ctx.alarms.lastCleared();
     return last ? t('alarms.none.last', { age: ctx.age(last) }) : t('alarms.none');
   }
 
-  /** keepFocus keeps the keyboard focus when the list changes. */
-  function keepFocus(f) {
-    const at = document.activeElement?.closest?.('[data-key]');
-    const key = at?.getAttribute('data-key');
-    f();
-    if (key) body.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
-  }
-
-  function listHead(all) {
-    const every = all.length > 0 && all.every((a) => state.selected.has(a.alert_id));
-    const box = h('input', { type: 'checkbox', 'aria-label': t('alarms.all'), 'data-key': 'all', onchange: () => {
-      state.selected = new Set(every ? [] : all.map((a) => a.alert_id));
-      dirty(true);
-    } });
-    box.checked = every;
-    return h('tr', {}, h('th', { class: 'col-box' }, state.tab === 'journal' ? '' : box),
-      ...['priority', 'device', 'what', 'since', 'lasted', 'peak', 'times', 'seen'].map((c) => h('th', { class: `col-${c}`, scope: 'col' }, t(`col.${c}`))));
-  }
-
-  function alarmRow(a, inFlood = false) {
-    const box = h('input', { type: 'checkbox', 'aria-label': t('alarms.pick', { device: a.device_id }), 'data-key': `box-${a.alert_id}`, onchange: () => {
-      if (!state.selected.delete(a.alert_id)) state.selected.add(a.alert_id);
-      dirty(true);
-    } });
-    box.checked = state.selected.has(a.alert_id);
-    const raised = a.raised_at || a.timestamp;
-    const lasted = a.status === 'active' ? ctx.age(raised) : ctx.fmt.age((a.cleared_at || a.timestamp) - raised, t);
-    return h('tr', {
-      class: `alarm-row is-${stateOf(a)}${inFlood ? ' is-folded' : ''}${state.open === a.alert_id ? ' is-open' : ''}`,
-      'data-alert': a.alert_id,
-      onclick: (e) => !e.target.closest('a,button,input') && open(a.alert_id),
-    },
-    h('td', { class: 'col-box' }, state.tab === 'journal' ? null : box),
-    h('td', { class: 'col-priority' }, badge(a, t)),
-    h('td', { class: 'col-device' }, ctx.deviceLink(a.device_id, a), h('span', { class: 'sub' }, ctx.place(a.location))),
-    h('td', { class: 'col-what' }, h('button', { class: 'link', 'data-key': `row-${a.alert_id}`, onclick: () => open(a.alert_id) }, ctx.what(a)), h('span', { class: 'sub' }, remarks(a))),
-    h('td', { class: 'col-since num', title: ctx.fmt.utc(raised) }, ctx.fmt.clock(raised, ctx.plant.serverNow())),
-    h('td', { class: 'col-lasted num' }, lasted),
-    h('td', { class: 'col-peak num' }, ctx.peak(a)),
-    h('td', { class: 'col-times num' }, ctx.fmt.count(a.occurrence_count || 1)),
-    h('td', { class: 'col-seen' }, a.ack ? h('span', { title: a.ack.note ?? '' }, a.ack.by) : '–'));
-  }
-
-  /** remarks returns an alarm's special conditions. */
-  function remarks(a) {
-    const out = [];
-    if (a.shelved) out.push(t('remark.shelved', { by: a.shelved.by, time: ctx.fmt.clock(a.shelved.until, ctx.plant.serverNow()) }));
-    if (a.suppressed) out.push(t('remark.suppressed'));
-    if (a.uncertain) out.push(t('remark.uncertain'));
-    if (a.out_of_service) out.push(t('remark.out_of_service', { by: a.out_of_service.by }));
-    if (a.chattering) out.push(t('remark.chattering'));
-    if (a.stale) out.push(t('remark.stale'));
-    if (a.historical) out.push(t('remark.historical'));
-    if (a.assignee) out.push(t('remark.assignee', { name: a.assignee }));
-    if (a.comments?.length) out.push(`“${a.comments.at(-1).text}”`);
-    return out.join(' · ');
-  }
-
-  function floodRow(f, now) {
-    const unfolded = state.unfolded.has(f.building);
-    const worst = sortAlarms(f.alarms)[0];
-    return h('tr', { class: 'flood-row' },
-      h('td', { class: 'col-box' }, h('input', { type: 'checkbox', 'aria-label': t('alarms.all'), 'data-key': `flood-${f.building}`, onchange: (e) => {
-        for (const a of f.alarms) state.selected[e.target.checked ? 'add' : 'delete'](a.alert_id);
-        dirty(true);
-      } })),
-      h('td', { class: 'col-priority' }, badge(worst, t)),
-      h('td', { colspan: '7' }, h('button', { class: 'link', 'aria-expanded': String(unfolded), 'data-key': `fold-${f.building}`, onclick: () => {
-        if (!state.unfolded.delete(f.building)) state.unfolded.add(f.building);
-        dirty(true);
-      } }, `${unfolded ? '▾' : '▸'} ${t('flood.row', { n: ctx.fmt.count(f.alarms.length), building: f.building, age: ctx.fmt.age(now - f.from, t) })}`)));
-  }
-
-  function drawTop() {
-    const list = state.summary?.bad_actors ?? [];
-    head.replaceChildren(h('tr', {}, ...['device', 'what', 'times'].map((c) => h('th', { scope: 'col' }, t(`col.${c}`)))));
-    body.replaceChildren(...list.map((b) => h('tr', {},
-      h('td', {}, ctx.deviceLink(b.device_id)),
-      h('td', {}, ctx.typeText(b.alert_type)),
-      h('td', { class: 'num' }, ctx.fmt.count(b.occurrences)))));
-    setText(count, '');
-    setText(note, state.error || (list.length === 0 ? t(state.summary ? 'alarms.top.none' : 'load.wait') : ''));
-  }
-
-  async function fetchTab() {
-    state.error = '';
-    try {
-      if (state.tab === 'journal') await journal.refresh();
-      else if (state.tab === 'top') state.summary = await get('/api/v1/alerts/summary');
-    } catch (e) {
-      state.error = t('load.failed', { why: e.message });
-    }
+  function grow() {
+    state.most += PAGE;
     dirty(true);
+  }
+
+  async function refresh() {
+    if (state.tab === 'journal') await journal.refresh();
   }
 
   async function open(id) {
@@ -247,13 +201,38 @@ export function createAlarmsPage(ctx, scope, route) {
     dirty(true);
   }
 
-  scope.listen(window, 'keydown', (event) => {
+  /** underCursor are the alarms of the row that has the keyboard's focus. */
+  function underCursor() {
+    const row = table.focused();
+    return row ? (row.group?.alarms ?? [ctx.alarms.all.get(row.alarm.alert_id) ?? row.alarm]) : [];
+  }
+
+  /** keys of the list; those of a field or a dialog are their own. */
+  function key(event) {
     if (ctx.typing(event)) return;
-    if (event.key === 'a') command('acknowledge');
-    if (event.key === 'Escape' && state.open) open('');
+    const row = table.focused();
+    const inRow = row && !document.activeElement.closest('button,a,input');
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity }[event.key];
+    if (step && (row || document.activeElement === document.body || document.activeElement === scroller || document.activeElement.id === 'page')) table.step(step);
+    else if (event.key === ' ' && inRow && LISTS[state.tab]) choice.choose((row.group?.alarms ?? [row.alarm]).map((a) => a.alert_id), !(row.group?.alarms ?? [row.alarm]).every((a) => choice.has(a.alert_id)));
+    else if (event.key === 'Enter' && inRow) row.group ? unfoldBy(row.group.key) : open(row.alarm.alert_id);
+    else if (event.key === 'a' && LISTS[state.tab]) choice.ask('acknowledge');
+    else if (event.key === 'Escape' && state.open) open('');
+    else return;
+    event.preventDefault();
+  }
+
+  function unfoldBy(key) {
+    if (!state.unfolded.delete(key)) state.unfolded.add(key);
+    dirty(true);
+  }
+
+  scope.listen(window, 'keydown', key);
+  scope.listen(scroller, 'scroll', () => {
+    if (!more.hidden && scroller.scrollTop + scroller.clientHeight > scroller.scrollHeight - 300) grow();
   });
   const dirty = scope.draw(draw, ['alarms', 'view', 'slow']);
-  scope.every(15_000, fetchTab);
+  scope.every(15_000, refresh);
   if (state.open) queueMicrotask(() => open(state.open));
   return el;
 }

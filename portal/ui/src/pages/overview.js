@@ -4,23 +4,24 @@ import { createLine } from '../chart/line.js';
 import { createBars, createRound } from '../chart/round.js';
 import { get, query } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
-import { needsAttention, SEVERITIES, sortAlarms, stateOf } from '../model/alarms.js';
+import { SEVERITIES } from '../model/alarms.js';
+import { PRIORITIES } from '../model/fleet.js';
 import { align, RANGES } from '../model/series.js';
-import { badge, field, panel } from '../parts/badge.js';
-import { createBuildings } from '../parts/buildings.js';
-import { createMap } from '../parts/map.js';
+import { createAttention, createSentence } from '../parts/attention.js';
+import { field, panel } from '../parts/badge.js';
+import { createFleetPanel } from '../parts/fleetpanel.js';
+import { offerSensors } from '../parts/offer.js';
 import { gatewayLine } from './gateways.js';
 import { createSparkline } from '../parts/spark.js';
-
-const LISTED = 12;
 
 export function createOverview(ctx, scope) {
   return h(
     'div',
     { class: 'overview' },
+    createSentence(ctx, scope),
     figures(ctx, scope),
-    fleetPanel(ctx, scope),
-    attention(ctx, scope),
+    createFleetPanel(ctx, scope),
+    createAttention(ctx, scope),
     means(ctx, scope),
     states(ctx, scope),
     models(ctx, scope),
@@ -31,7 +32,7 @@ export function createOverview(ctx, scope) {
 
 function figures(ctx, scope) {
   const { t } = ctx;
-  const names = ['devices', 'states', 'alarms', 'rate', 'latency', 'lag', 'clients'];
+  const names = ['devices', 'states', 'rate', 'latency', 'lag', 'clients'];
   const f = Object.fromEntries(names.map((n) => [n, field(t(`figure.${n}`))]));
   const spark = createSparkline();
   f.rate.el.append(spark.el);
@@ -41,11 +42,6 @@ function figures(ctx, scope) {
     f.devices.set(ctx.fmt.count(c.total));
     f.states.set(ctx.fmt.count(c.online), t('figure.states.note', { offline: ctx.fmt.count(c.offline + c.stale + c.unknown), fault: ctx.fmt.count(c.fault) }));
   }, ['fleet', 'view']);
-  scope.draw(() => {
-    const open = ctx.alarms.list((a) => needsAttention(a) && ctx.concerns(a));
-    const unseen = open.filter((a) => stateOf(a) !== 'acknowledged').length;
-    f.alarms.set(ctx.fmt.count(unseen), t('figure.alarms.note', { active: ctx.fmt.count(open.filter((a) => a.status === 'active').length) }));
-  }, ['alarms', 'view']);
   scope.draw(() => {
     const s = ctx.plant.state.stats;
     if (!s) return;
@@ -58,65 +54,6 @@ function figures(ctx, scope) {
     f.clients.set(ctx.fmt.count(s.clients.open), t('figure.clients.note', { n: ctx.fmt.rate(s.pushed.per_second) }));
   }, ['stats']);
   return el;
-}
-
-function fleetPanel(ctx, scope) {
-  const { t } = ctx;
-  const map = createMap(ctx, scope);
-  const mode = h('select', { class: 'control is-small', 'aria-label': t('map.colour'), onchange: () => map.setMode(mode.value) },
-    h('option', { value: 'state' }, t('map.colour.state')));
-  offerSensors(ctx, scope, mode, ['number', 'boolean'], ['battery', 'signal_strength']);
-  const p = panel('fleet', t('map.title'), map.el);
-  p.head.append(h('span', { class: 'panel-space' }), legend(ctx), mode);
-  p.el.append(createBuildings(ctx, scope));
-  ctx.debug.map = map;
-  return p.el;
-}
-
-/** offerSensors keeps the plant's sensors, and some more, among the options of a select. */
-function offerSensors(ctx, scope, select, kinds, more = []) {
-  const fixed = [...select.children];
-  let version = -1;
-  scope.draw(() => {
-    if (version === ctx.sensors.version()) return;
-    version = ctx.sensors.version();
-    const before = select.value;
-    const names = [...ctx.sensors.charted(kinds).map((s) => s.name), ...more];
-    select.replaceChildren(...fixed, ...names.map((n) => h('option', { value: n }, ctx.sensorLabel(n))));
-    if (names.includes(before)) select.value = before;
-  }, ['sensors']);
-}
-
-function legend(ctx) {
-  return h('span', { class: 'legend' }, ['online', 'offline', 'unknown'].map((s) => h('span', { class: 'legend-item' }, h('span', { class: `swatch swatch-${s}`, 'aria-hidden': 'true' }), ctx.t(`state.${s}`))));
-}
-
-function attention(ctx, scope) {
-  const { t } = ctx;
-  const list = h('ol', { class: 'attention-list' });
-  const rest = h('a', { class: 'panel-note', href: '#/alarms' });
-  const p = panel('attention', t('attention.title'), list);
-  p.head.append(h('span', { class: 'panel-space' }), rest);
-  scope.draw(() => {
-    const all = sortAlarms(ctx.alarms.list((a) => needsAttention(a) && ctx.concerns(a)));
-    rest.hidden = all.length <= LISTED;
-    setText(rest, all.length > LISTED ? t('attention.more', { n: ctx.fmt.count(all.length - LISTED) }) : '');
-    if (all.length === 0) {
-      const last = ctx.alarms.lastCleared();
-      list.replaceChildren(h('li', { class: 'empty' }, last ? t('alarms.none.last', { age: ctx.age(last) }) : t('alarms.none')));
-      return;
-    }
-    list.replaceChildren(...all.slice(0, LISTED).map((a) => attentionRow(ctx, a)));
-  }, ['alarms', 'view', 'slow']);
-  return p.el;
-}
-
-function attentionRow(ctx, a) {
-  return h('li', { class: 'attention-row', 'data-alert': a.alert_id },
-    badge(a, ctx.t),
-    h('a', { class: 'attention-device', href: ctx.alarmHref(a), title: a.device_id }, ctx.deviceName(a.device_id)),
-    h('span', { class: 'attention-what' }, ctx.what(a)),
-    h('span', { class: 'attention-since num' }, ctx.age(a.raised_at || a.timestamp)));
 }
 
 /** reloadEvery is how often a range is worth asking for again, in ms. */
@@ -198,12 +135,13 @@ function states(ctx, scope) {
   const chart = createRound(canvas, 'doughnut');
   scope.draw(() => {
     const c = ctx.fleet.counts(ctx.view.building);
+    const by = ctx.fleet.byPriority(ctx.view.building);
     const parts = [
-      { name: 'online', value: c.online - c.fault, color: css('--cell') },
-      { name: 'fault', value: c.fault, color: css('--high-fill') },
-      { name: 'offline', value: c.offline, color: css('--offline') },
-      { name: 'unknown', value: c.unknown + c.stale, color: css('--dim') },
-    ].map((s) => ({ ...s, label: t(`state.${s.name}`) }));
+      { label: t('state.online'), value: c.online - c.fault, color: css('--cell') },
+      ...SEVERITIES.map((s) => ({ label: t(`severity.${s}`), value: by[PRIORITIES.indexOf(s)], color: css(`--${s}-fill`) })),
+      { label: t('state.offline'), value: c.offline, color: css('--offline') },
+      { label: t('state.unknown'), value: c.unknown + c.stale, color: css('--dim') },
+    ];
     chart.update(parts);
     setText(middle, ctx.fmt.count(c.total));
     canvas.setAttribute('aria-label', parts.map((s) => `${s.label} ${s.value}`).join(', '));

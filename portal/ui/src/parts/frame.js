@@ -1,7 +1,7 @@
 // The frame of every page: the top bar with alarms and liveness, the navigation, and the banner
 // for problems of the page, the portal or gateways.
 import { glyph, h, setAttr, setClass, setText } from '../core/dom.js';
-import { needsAttention, SEVERITIES } from '../model/alarms.js';
+import { holds, SEVERITIES } from '../model/alarms.js';
 import { createViewsButton } from './views.js';
 
 export const PAGES = ['overview', 'trends', 'alarms', 'devices', 'shiftnotes', 'gateways', 'system', 'audit'];
@@ -80,7 +80,7 @@ export function createTopbar(ctx, scope) {
     buildings.value = ctx.view.building;
   }, ['fleet', 'view']);
   scope.draw(() => {
-    const by = ctx.alarms.countBySeverity((a) => needsAttention(a) && ctx.concerns(a));
+    const by = ctx.alarms.countBySeverity((a) => holds(a) && ctx.concerns(a));
     for (const c of chips) {
       setText(c.n, by[c.severity]);
       setClass(c.el, 'is-zero', by[c.severity] === 0);

@@ -5,9 +5,10 @@ import { compareIDs } from '../model/fleet.js';
 const TITLE = 20; // of a building
 const LABEL = 14; // of a floor
 const GAP = 12; // between floors
-const MIN_FLOOR = 96;
+const FLOORS = [96, 64]; // least widths of a floor, the roomier first
 const LARGEST = 18;
 export const SMALLEST = 3;
+const READABLE = 10; // where the map is higher than its box for its labels alone
 
 /** group sorts rows into buildings → floors → devices by room. */
 export function group(rows) {
@@ -34,26 +35,32 @@ export function group(rows) {
 
 /**
  * place lays groups out in width × height with the largest cells that fit, and smaller ones
- * than SMALLEST never: what does not fit then is below the edge. Returns {cell, height,
+ * than SMALLEST never: what does not fit then is below the edge, in cells that can be read if there are few. Returns {cell, height,
  * titles: [{x, y, name, count}], floors: [{x, y, top, columns, floor, devices}]} with x and y
  * of the first cell and top of the label.
  */
 export function place(groups, width, height) {
-  for (let cell = LARGEST; ; cell--) {
-    const out = attempt(groups, width, cell);
-    if (out.height <= height || cell === SMALLEST) return out;
+  for (let cell = LARGEST; cell >= SMALLEST; cell--) {
+    for (const least of FLOORS) {
+      const out = attempt(groups, width, cell, least);
+      if (out.height <= height) return out;
+    }
   }
+  const devices = groups.reduce((n, g) => n + countOf(g), 0);
+  return attempt(groups, width, devices * SMALLEST ** 2 > (width * height) / 2 ? SMALLEST : READABLE, FLOORS.at(-1));
 }
 
-function attempt(groups, width, cell) {
+const countOf = (building) => building.floors.reduce((n, f) => n + f.devices.length, 0);
+
+function attempt(groups, width, cell, least) {
   const titles = [];
   const floors = [];
   let y = 0;
   for (const building of groups) {
-    const count = building.floors.reduce((n, f) => n + f.devices.length, 0);
+    const count = countOf(building);
     titles.push({ x: 0, y, name: building.name, count });
     y += TITLE;
-    const most = Math.max(Math.floor((width + GAP) / (MIN_FLOOR + GAP)), 1);
+    const most = Math.max(Math.floor((width + GAP) / (least + GAP)), 1);
     const lines = Math.ceil(building.floors.length / most);
     const across = Math.ceil(building.floors.length / lines);
     const floorWidth = (width - GAP * (across - 1)) / across;

@@ -1,20 +1,23 @@
 // The fleet map: one canvas with a cell per device, coloured by state or by one sensor.
 import { css } from '../chart/palette.js';
 import { h, setAttr } from '../core/dom.js';
-import { PRIORITIES } from '../model/fleet.js';
+import { createPainter, lookOf, rangeOf, scaleOf } from './cell.js';
 import { at, group, place, spot } from './layout.js';
 import { createTip } from './tip.js';
 
-export function createMap(ctx, scope, { mode = 'state' } = {}) {
+/** createMap makes the map; onScale(mode, scale) is told the scale of the sensor that it is coloured by, null for states. */
+export function createMap(ctx, scope, { mode = 'state', onScale = () => {} } = {}) {
   const canvas = h('canvas', { class: 'map-canvas', tabindex: '0', role: 'application', 'aria-label': ctx.t('map.label') });
   const box = h('div', { class: 'map-box' }, canvas);
   const live = h('div', { class: 'sr-only', 'aria-live': 'polite' });
   const el = h('div', { class: 'map' }, box, live);
-  const tip = createTip(ctx, scope, el);
+  const tip = createTip(ctx, scope, el, roomOf);
+  const paintCells = createPainter();
   let layout = null;
   let placed = -1;
   let size = { width: 0, height: 0 };
   let values = [];
+  let scale = null; // of values
   let giveBack = null;
   let focus = null; // device under the keyboard's cursor
   let building = '';
@@ -47,7 +50,7 @@ export function createMap(ctx, scope, { mode = 'state' } = {}) {
     const g = canvas.getContext('2d');
     g.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     g.clearRect(0, 0, canvas.width, canvas.height);
-    const look = readLook(g);
+    const look = { text: css('--text'), muted: css('--muted'), accent: css('--accent') };
     g.textBaseline = 'top';
     for (const title of layout.titles) {
       g.fillStyle = look.text;
@@ -61,50 +64,16 @@ export function createMap(ctx, scope, { mode = 'state' } = {}) {
     g.font = '11px system-ui, sans-serif';
     g.fillStyle = look.muted;
     for (const f of layout.floors) g.fillText(ctx.t('floor', { n: f.floor }), f.x, f.top + 1);
-    cells(g, look);
+    paintCells(g, layout, values, scale);
     if (focus) mark(g, look);
   }
 
-  /** cells draws all devices, grouped by look: few fills are fast. */
-  function cells(g, look) {
-    const buckets = new Map();
-    const loud = [];
-    const ramp = mode === 'state' ? null : rampOf(values);
-    for (const f of layout.floors) {
-      f.devices.forEach((d, i) => {
-        const x = f.x + (i % f.columns) * layout.cell;
-        const y = f.y + Math.floor(i / f.columns) * layout.cell;
-        if (d.priority > 0) {
-          loud.push([d, x, y]);
-          return;
-        }
-        const fill = fillOf(d, look, ramp);
-        let list = buckets.get(fill);
-        if (!list) buckets.set(fill, (list = []));
-        list.push(x, y);
-      });
-    }
-    const inner = Math.max(layout.cell - 1, 2);
-    for (const [fill, list] of buckets) {
-      g.fillStyle = fill;
-      for (let i = 0; i < list.length; i += 2) g.fillRect(list[i], list[i + 1], inner, inner);
-    }
-    for (const [d, x, y] of loud) {
-      const name = PRIORITIES[d.priority];
-      g.fillStyle = look.text_[name];
-      g.fillRect(x, y, inner, inner);
-      const edge = inner >= 8 ? 2 : 1;
-      g.fillStyle = look.fill_[name];
-      if (inner > 2 * edge) g.fillRect(x + edge, y + edge, inner - 2 * edge, inner - 2 * edge);
-    }
-  }
-
-  function fillOf(d, look, ramp) {
-    if (d.state === 2) return look.offline;
-    if (d.state !== 1) return look.dim;
-    if (!ramp) return look.cell;
-    const v = values[d.index];
-    return typeof v !== 'number' && typeof v !== 'boolean' ? look.dim : look.ramp[ramp(v)];
+  /** roomOf says of a device's room how many devices are in it, and between what the chosen sensor is there. */
+  function roomOf(d) {
+    const there = ctx.fleet.rows.filter((r) => r && r.building === d.building && r.floor === d.floor && r.room === d.room);
+    const text = ctx.t('map.room', { room: d.room, n: ctx.fmt.count(there.length) });
+    const range = mode === 'state' ? null : rangeOf(there, values);
+    return range ? `${text} · ${ctx.t('map.room.range', { sensor: ctx.sensorName(mode), low: ctx.quantity(mode, range[0]), high: ctx.quantity(mode, range[1]) })}` : text;
   }
 
   function mark(g, look) {
@@ -120,14 +89,21 @@ export function createMap(ctx, scope, { mode = 'state' } = {}) {
     giveBack?.();
     giveBack = null;
     values = [];
+    rescale();
     if (mode !== 'state') {
       giveBack = scope.subscribe(`sensor/${mode}`, ({ kind, data }) => {
         if (kind === 'snapshot') values = [];
         for (const part of kind === 'snapshot' ? data : [data]) for (const [i, v, unit] of part?.values ?? []) values[i] = unit === undefined ? v : null; // a value in an unknown unit has no colour
+        rescale();
         dirty();
       });
     }
     dirty(true);
+  }
+
+  function rescale() {
+    scale = mode === 'state' ? null : scaleOf(values);
+    onScale(mode, scale);
   }
 
   function pointed(event) {
@@ -177,6 +153,9 @@ export function createMap(ctx, scope, { mode = 'state' } = {}) {
     el,
     setMode,
     mode: () => mode,
+    /** look is what a device's cell shows, for those who test. */
+    look: (id) => lookOf(ctx.fleet.byID.get(id), values[ctx.fleet.byID.get(id).index], scale),
+    cell: () => layout?.cell,
     /** locate scrolls to a device's cell and returns its middle on the screen, for those who test. */
     locate(id) {
       const d = ctx.fleet.byID.get(id);
@@ -186,42 +165,4 @@ export function createMap(ctx, scope, { mode = 'state' } = {}) {
       return s ? { x: r.left + s.x + layout.cell / 2, y: r.top + s.y + layout.cell / 2 } : null;
     },
   };
-}
-
-/** rampOf returns which of five greys a value gets, by the values' own quantiles. */
-function rampOf(values) {
-  const known = values.filter((v) => typeof v === 'number' || typeof v === 'boolean').map(Number).sort((a, b) => a - b);
-  const low = known[Math.floor(known.length * 0.02)] ?? 0;
-  const high = known[Math.floor(known.length * 0.98)] ?? 1;
-  const span = high - low || 1;
-  return (v) => Math.min(Math.max(Math.floor((Number(v) - low) / span * 5), 0), 4);
-}
-
-function readLook(g) {
-  const look = { text: css('--text'), muted: css('--muted'), accent: css('--accent'), cell: css('--cell'), dim: css('--dim'), text_: {}, fill_: {} };
-  for (const name of PRIORITIES.slice(1)) {
-    look.text_[name] = css(`--${name}-text`);
-    look.fill_[name] = css(`--${name}-fill`);
-  }
-  look.ramp = [1, 2, 3, 4, 5].map((n) => css(`--ramp-${n}`));
-  look.offline = hatch(g, css('--offline'), css('--panel'));
-  return look;
-}
-
-/** hatch is a pattern of slanted lines. */
-function hatch(g, line, ground) {
-  const tile = document.createElement('canvas');
-  tile.width = tile.height = 4;
-  const c = tile.getContext('2d');
-  c.fillStyle = ground;
-  c.fillRect(0, 0, 4, 4);
-  c.strokeStyle = line;
-  c.lineWidth = 1.4;
-  c.beginPath();
-  for (const shift of [-4, 0, 4]) {
-    c.moveTo(shift, 4);
-    c.lineTo(shift + 4, 0);
-  }
-  c.stroke();
-  return g.createPattern(tile, 'repeat');
 }

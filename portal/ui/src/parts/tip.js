@@ -4,12 +4,14 @@ import { h, setText } from '../core/dom.js';
 const MOST = 8; // sensors
 const WAIT = 120; // ms of rest before a device is subscribed to
 
-export function createTip(ctx, scope, host) {
+/** createTip makes one within host; roomOf(device) says something of the room. */
+export function createTip(ctx, scope, host, roomOf = () => '') {
   const title = h('div', { class: 'tip-title' });
   const place = h('div', { class: 'tip-place' });
+  const room = h('div', { class: 'tip-place tip-room num' });
   const list = h('dl', { class: 'tip-values' });
   const age = h('div', { class: 'tip-age' });
-  const el = h('div', { class: 'tip', role: 'tooltip', hidden: true }, title, place, list, age);
+  const el = h('div', { class: 'tip', role: 'tooltip', hidden: true }, title, place, room, list, age);
   host.append(el);
   let device = null;
   let giveBack = null;
@@ -58,6 +60,7 @@ export function createTip(ctx, scope, host) {
     if (!device) return;
     setText(title, device.name || device.id);
     setText(place, `${ctx.place(device)} · ${ctx.stateText(device)}`);
+    setText(room, roomOf(device));
     const sensors = last?.reading?.sensors ?? {};
     list.replaceChildren(
       ...ctx.sensors.order(Object.keys(sensors)).slice(0, MOST)

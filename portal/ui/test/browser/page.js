@@ -49,10 +49,13 @@ export function quantile(list, q) {
   return sorted[Math.min(Math.ceil(q * sorted.length) - 1, sorted.length - 1)];
 }
 
-/** watch counts what a page makes its browser do: busy() is the share of the main thread in percent since the last call. */
-export async function watch(page) {
+/**
+ * watch counts what a page makes its browser do: busy() is the share of the main thread in percent since the last call;
+ * by threadTicks, the processor's time alone, it does not count how long others kept it waiting.
+ */
+export async function watch(page, timeDomain = 'timeTicks') {
   const cdp = await page.context().newCDPSession(page);
-  await cdp.send('Performance.enable');
+  await cdp.send('Performance.enable', { timeDomain });
   let last = null;
   return async function busy() {
     const { metrics: list } = await cdp.send('Performance.getMetrics');
