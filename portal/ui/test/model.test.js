@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { format, parse } from '../src/core/router.js';
+import { carry, format, parse } from '../src/core/router.js';
 import { csv } from '../src/core/save.js';
 import { createAlarms, fold, newer, sortAlarms } from '../src/model/alarms.js';
 import { createFleet, filterFleet } from '../src/model/fleet.js';
@@ -68,6 +68,14 @@ test('names and tags are searched, and a sensor can be filtered by', () => {
   assert.deepEqual(ids({ tag: 'pum' }), []);
   assert.deepEqual(fleet.distinct('tags'), ['fan', 'pump', '水']);
   assert.deepEqual(ids({}, [(d) => d.index !== 1]), ['a1', 'a3']);
+});
+
+test('a building is carried from page to page unless an address says another, or none', () => {
+  const to = (hash) => carry(parse(hash), { b: 'B栋' }).params;
+  assert.deepEqual(to('#/alarms?tab=journal'), { b: 'B栋', tab: 'journal' });
+  assert.deepEqual(to('#/alarms?b=A%E6%A0%8B'), { b: 'A栋' });
+  assert.deepEqual(to('#/alarms?b='), { b: '' });
+  assert.deepEqual(carry(parse('#/alarms'), { b: '' }).params, {});
 });
 
 const kinds = [

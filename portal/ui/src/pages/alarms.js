@@ -173,7 +173,7 @@ export function createAlarmsPage(ctx, scope, route) {
     },
     h('td', { class: 'col-box' }, state.tab === 'journal' ? null : box),
     h('td', { class: 'col-priority' }, badge(a, t)),
-    h('td', { class: 'col-device' }, ctx.deviceLink(a.device_id, a), h('span', { class: 'sub' }, ctx.place(a.location))),
+    h('td', { class: 'col-device' }, ctx.deviceLink(a.device_id, a), h('span', { class: 'sub' }, ctx.placeLink(a.location))),
     h('td', { class: 'col-what' }, h('button', { class: 'link', 'data-key': `row-${a.alert_id}`, onclick: () => open(a.alert_id) }, ctx.what(a)), h('span', { class: 'sub' }, remarks(a))),
     h('td', { class: 'col-since num', title: ctx.fmt.utc(raised) }, ctx.fmt.clock(raised, ctx.plant.serverNow())),
     h('td', { class: 'col-lasted num' }, lasted),

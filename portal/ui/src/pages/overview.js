@@ -8,6 +8,7 @@ import { needsAttention, SEVERITIES, sortAlarms, stateOf } from '../model/alarms
 import { align, RANGES } from '../model/series.js';
 import { badge, field, panel } from '../parts/badge.js';
 import { createBuildings } from '../parts/buildings.js';
+import { inAddress, wanted } from '../parts/choice.js';
 import { createMap } from '../parts/map.js';
 import { gatewayLine } from './gateways.js';
 import { createSparkline } from '../parts/spark.js';
@@ -63,8 +64,9 @@ function figures(ctx, scope) {
 function fleetPanel(ctx, scope) {
   const { t } = ctx;
   const map = createMap(ctx, scope);
-  const mode = h('select', { class: 'control is-small', 'aria-label': t('map.colour'), onchange: () => map.setMode(mode.value) },
+  const mode = h('select', { class: 'control is-small', 'aria-label': t('map.colour') },
     h('option', { value: 'state' }, t('map.colour.state')));
+  inAddress(ctx, mode, 'map', 'state', map.setMode);
   offerSensors(ctx, scope, mode, ['number', 'boolean'], ['battery', 'signal_strength']);
   const p = panel('fleet', t('map.title'), map.el);
   p.head.append(h('span', { class: 'panel-space' }), legend(ctx), mode);
@@ -80,7 +82,7 @@ function offerSensors(ctx, scope, select, kinds, more = []) {
   scope.draw(() => {
     if (version === ctx.sensors.version()) return;
     version = ctx.sensors.version();
-    const before = select.value;
+    const before = wanted(select);
     const names = [...ctx.sensors.charted(kinds).map((s) => s.name), ...more];
     select.replaceChildren(...fixed, ...names.map((n) => h('option', { value: n }, ctx.sensorLabel(n))));
     if (names.includes(before)) select.value = before;
@@ -129,17 +131,18 @@ const MEAN_MS = 10_000;
 function means(ctx, scope) {
   const { t } = ctx;
   let parameter = 'temperature';
-  let range = '5m';
+  let range = RANGES[ctx.route().params.range] ? ctx.route().params.range : '5m';
   let chart = null;
   let drawn = '';
   const box = h('div', { class: 'chart' });
   const key = h('span', { class: 'legend' });
   const note = h('span', { class: 'panel-note' });
-  const pick = h('select', { class: 'control is-small', 'aria-label': t('sensor'), onchange: () => ((parameter = pick.value), tryLoad()) });
+  const pick = h('select', { class: 'control is-small', 'aria-label': t('sensor') });
   offerSensors(ctx, scope, pick, ['number']);
   const ranges = h('span', { class: 'group', role: 'group', 'aria-label': t('range') }, Object.keys(RANGES).map((r) =>
     h('button', { class: 'button is-small', 'aria-pressed': String(r === range), onclick: (e) => {
       range = r;
+      ctx.setParams({ range: r === '5m' ? '' : r });
       for (const b of ranges.children) b.setAttribute('aria-pressed', String(b === e.target));
       tryLoad();
     } }, r)));
@@ -173,6 +176,10 @@ function means(ctx, scope) {
     loaded = Date.now();
     return load().catch((e) => setText(note, t(why[e.code] ?? 'series.failed')));
   };
+  inAddress(ctx, pick, 'mean', 'temperature', (name) => {
+    parameter = name;
+    tryLoad();
+  });
   scope.every(2000, async () => {
     if (Date.now() - loaded >= reloadEvery(RANGES[range]) - 500) await tryLoad();
   });
