@@ -162,7 +162,6 @@ export default {
   'quick.weak_signal': 'Weak signal',
   'quick.clock_off': 'Clock wrong',
   'quick.silent': 'Silent longest',
-  'table.sort': 'Sort by {name}',
   'table.resort': 'Sort now',
   'table.resort.title': 'Values change all the time; rows are put in order every 5 s',
   'table.group': 'Group by',

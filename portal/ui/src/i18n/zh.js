@@ -162,7 +162,6 @@ export default {
   'quick.weak_signal': '信号弱',
   'quick.clock_off': '时钟不准',
   'quick.silent': '失联最久',
-  'table.sort': '按{name}排序',
   'table.resort': '重新排序',
   'table.resort.title': '数值不断变化，每 5 秒重新排序一次',
   'table.group': '分组',

@@ -62,6 +62,7 @@ export function createDeviceTable(ctx, scope, { onSort, onOpen }) {
       head.replaceChildren(...table.columns.map(headCell));
     }
     for (const cell of head.children) {
+      setText(cell.querySelector('.head-text'), headText(ctx, cell.dataset.column)); // sensors get their names later
       const sorted = cell.dataset.column === (table.sort || 'device');
       setAttr(cell, 'aria-sort', sorted ? (table.sort && table.down ? 'descending' : 'ascending') : cell.dataset.fixed ? null : 'none');
       setClass(cell, 'is-sorted', sorted);
@@ -72,7 +73,7 @@ export function createDeviceTable(ctx, scope, { onSort, onOpen }) {
     const c = columnOf(name);
     const text = headText(ctx, name);
     return h('div', { class: `cell head-cell cell-${name} ${isRight(c) ? 'is-right' : ''}`, role: 'columnheader', 'data-column': name, 'data-fixed': c.fixed },
-      c.fixed ? text : h('button', { class: 'col-sort', title: t('table.sort', { name: text }), onclick: () => onSort(name) }, h('span', {}, text), h('span', { class: 'sort-mark', 'aria-hidden': 'true' })));
+      c.fixed ? h('span', { class: 'head-text' }, text) : h('button', { class: 'col-sort', onclick: () => onSort(name) }, h('span', { class: 'head-text' }, text), h('span', { class: 'sort-mark', 'aria-hidden': 'true' })));
   }
 
   function place() {
