@@ -139,7 +139,7 @@ func TestAsyncAPIDescribesWhatIsSent(t *testing.T) {
 
 	p := &talk{d, r.dashboard(), "dashboard"}
 	p.until(`"hello"`)
-	p.send(`{"type":"subscribe","id":"1","topics":["fleet","alerts","stats","gateways","device/a03","device/silent","building/A栋","sensors","sensor/temperature","sensor/switch_status"],` +
+	p.send(`{"type":"subscribe","id":"1","topics":["fleet","alerts","stats","gateways","device/a03","device/silent","building/A栋","sensors","fact/seen","fact/firmware","sensor/temperature","sensor/switch_status"],` +
 		`"resume":{"epoch":"0000000000000000","seq":{"alerts":5}}}`)
 	p.until(`"ack"`, `"recovered":{"alerts":false}`)
 	for _, topic := range []string{"stats", "gateways", "building/A栋"} {

@@ -64,8 +64,9 @@ type deviceFilter struct {
 	building, gateway, presence, model string
 	floor                              string // decimal
 	state                              string // a presence, or stateFault
-	text                               string // lower case
-	tag                                string
+	words                              []word
+	tag, room                          string
+	conditions                         []string // all of which it is in
 	sensor                             string   // that it has
 	min, max                           *float64 // of that sensor's value; nil: any
 }
@@ -76,13 +77,17 @@ const stateFault = "fault"
 func readDeviceFilter(c *fiber.Ctx) (deviceFilter, error) {
 	f := deviceFilter{
 		building: c.Query("building"), gateway: c.Query("gateway"), model: c.Query("model"), floor: c.Query("floor"),
-		text: strings.ToLower(c.Query("q")), tag: c.Query("tag"),
+		words: readWords(c.Query("q")), tag: c.Query("tag"), room: c.Query("room"),
 	}
 	if err := f.readSensor(c); err != nil {
 		return f, err
 	}
 	if _, err := strconv.Atoi(f.floor); f.floor != "" && err != nil {
 		return f, badParameter("floor", "a whole number")
+	}
+	conditions := parser{get: func(name string) string { return c.Query(name) }}
+	if f.conditions = conditions.words("condition", conditionWords); conditions.err != nil {
+		return f, conditions.err
 	}
 	var err error
 	if f.presence, err = oneOf(c, "presence", "online", "offline", "unknown"); err != nil {
@@ -188,10 +193,10 @@ func (p *Portal) match(f deviceFilter, sensor string, now int64) []row {
 			return
 		}
 		if !d.Values(&reading) {
-			reading.Sensors = reading.Sensors[:0]
+			reading.Sensors, reading.Info = reading.Sensors[:0], d.Info()
 		}
-		r.value = numberOf(reading.Sensors.Find(sensor))
-		if f.senses(reading.Sensors) {
+		r.value = numberOf(sensorIn(&reading, sensor))
+		if f.senses(&reading) {
 			rows = append(rows, r)
 		}
 	})
@@ -199,11 +204,11 @@ func (p *Portal) match(f deviceFilter, sensor string, now int64) []row {
 }
 
 // senses reports whether the filter's sensor is among these, with a value within its bounds.
-func (f *deviceFilter) senses(list telemetry.Sensors) bool {
+func (f *deviceFilter) senses(reading *telemetry.Reading) bool {
 	if f.sensor == "" {
 		return true
 	}
-	x := list.Find(f.sensor)
+	x := sensorIn(reading, f.sensor)
 	if x == nil {
 		return false
 	}
@@ -212,6 +217,25 @@ func (f *deviceFilter) senses(list telemetry.Sensors) bool {
 	}
 	v := numberOf(x)
 	return !math.IsNaN(v) && (f.min == nil || v >= *f.min) && (f.max == nil || v <= *f.max)
+}
+
+// sensorIn returns a sensor of a reading; battery and signal_strength of device_info are sensors too, unless it has
+// one of that name. It is the rule of the dashboard's topics sensor/<name>.
+func sensorIn(r *telemetry.Reading, name string) *telemetry.Sensor {
+	if x := r.Sensors.Find(name); x != nil {
+		return x
+	}
+	v := telemetry.Optional{}
+	switch name {
+	case "battery":
+		v = r.Info.Battery
+	case "signal_strength":
+		v = r.Info.SignalStrength
+	}
+	if !v.Present {
+		return nil
+	}
+	return &telemetry.Sensor{Name: name, Kind: telemetry.Number, Number: v.Value}
 }
 
 // numberOf returns the value of a sensor that can be compared: a number in a known unit, 1 or 0 of a
@@ -232,7 +256,9 @@ func (p *Portal) rowOf(d *state.Device, f deviceFilter, now int64) (row, bool) {
 		f.model != "" && f.model != d.Info().Model,
 		f.floor != "" && f.floor != strconv.Itoa(d.Location().Floor),
 		f.tag != "" && !slices.Contains(d.Meta().Tags, f.tag),
-		f.text != "" && !contains(d, f.text):
+		f.room != "" && f.room != d.Location().Room,
+		!f.holds(d),
+		!matches(d, f.words):
 		return r, false
 	}
 	active, worst := p.model.Attention(d.ID)
@@ -240,13 +266,34 @@ func (p *Portal) rowOf(d *state.Device, f deviceFilter, now int64) (row, bool) {
 	return r, f.state == "" || f.state == string(r.presence) || (f.state == stateFault && active > 0)
 }
 
-// contains reports whether a device's id, name, description, tags, room, building, model or gateway
-// contains the text.
-func contains(d *state.Device, text string) bool {
-	l, m := d.Location(), d.Meta()
-	in := func(s string) bool { return strings.Contains(strings.ToLower(s), text) }
-	return slices.ContainsFunc([]string{d.ID, m.Name, m.Description, l.Room, l.Building, d.Info().Model, d.Gateway()}, in) ||
-		slices.ContainsFunc(m.Tags, in)
+// Conditions that devices are looked for by.
+const (
+	conditionBattery = "low_battery"
+	conditionSignal  = "weak_signal"
+	conditionClock   = "clock_off"
+)
+
+var conditionWords = []string{conditionBattery, conditionSignal, conditionClock}
+
+// From where on a battery is low, in percent, and a signal weak, in dBm. As in rules, 0 counts as absent.
+const (
+	lowBattery = 20
+	weakSignal = -80
+)
+
+// holds reports whether a device is in all conditions of the filter.
+func (f *deviceFilter) holds(d *state.Device) bool {
+	for _, name := range f.conditions {
+		battery, signal := d.Info().Battery, d.Info().SignalStrength
+		switch {
+		case name == conditionBattery && battery.Present && battery.Value > 0 && battery.Value <= lowBattery,
+			name == conditionSignal && signal.Present && signal.Value <= weakSignal,
+			name == conditionClock && d.ClockOffset() != 0:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // sortRows sorts rows; ties are broken by device id. alerts sorts by need of attention, age from

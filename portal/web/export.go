@@ -35,8 +35,8 @@ var (
 // exportColumn is the column of a sensor.
 type exportColumn struct{ name, unit, head string }
 
-// exportCSV streams the selected devices as a file for spreadsheets, one row each. The filters are
-// those of the list of devices.
+// exportCSV streams the selected devices as a file for spreadsheets, one row each. The filters and
+// sort orders are those of the list of devices.
 func (p *Portal) exportCSV(c *fiber.Ctx) error {
 	f, err := readDeviceFilter(c)
 	if err != nil {
@@ -46,9 +46,13 @@ func (p *Portal) exportCSV(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	order, err := readDeviceSort(c)
+	if err != nil {
+		return err
+	}
 	now := p.model.Now()
-	rows := p.match(f, "", now)
-	sortRows(rows, "device_id")
+	rows := p.match(f, sortedSensor(order), now)
+	sortRows(rows, order)
 	columns := p.exportColumns(rows, lang)
 	head, tail := exportHead, exportTail
 	if lang == "zh" {

@@ -65,9 +65,12 @@ var (
 		textParameter("model", "Model of the device.", "IOT-SENSOR-V2"),
 		wordParameter("presence", "Whether the device is sending.", presenceWords...),
 		wordParameter("state", "Like presence, or fault: the device has an alarm that needs attention.", stateOfDevice...),
-		textParameter("q", "Part of the id, name, description, a tag, room, building, model or gateway, in any case.", "301"),
+		textParameter("room", "Name of the room.", "301"),
+		textParameter("q", "Words that are all found in the id, name, description, tags, building, floor (7, 7F, 7楼), room, model or gateway, in any case. "+
+			"Beside the name of a building, or a floor like 7F, a number is a floor or a room.", "301"),
+		wordsParameter("condition", "low_battery: at most 20 %; weak_signal: at most -80 dBm; clock_off: its clock is wrong. All of them hold.", conditionWords...),
 		textParameter("tag", "A tag that it has.", "pump"),
-		{name: "sensor", about: "A sensor that its newest reading has.", schema: sensorName(), example: "temperature"},
+		{name: "sensor", about: "A sensor that its newest reading has; battery and signal_strength of device_info count, too.", schema: sensorName(), example: "temperature"},
 		{name: "min", about: "With `sensor`: the least value, in the unit of /api/v1/sensors.", schema: typed("number")},
 		{name: "max", about: "With `sensor`: the greatest value, in that unit.", schema: typed("number")},
 	}

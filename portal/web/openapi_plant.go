@@ -119,7 +119,7 @@ var plantEndpoints = []endpoint{
 		summary: "The selected devices as a CSV file",
 		about: "UTF-8 with a byte order mark, one row per device. Text that a spreadsheet could read as a " +
 			"formula gets a leading apostrophe.",
-		params: join(deviceFilterParameters, []parameter{langParameter}),
+		params: join(deviceFilterParameters, []parameter{deviceSortParameter, langParameter}),
 		answers: []response{
 			csvFile, failing(fiber.StatusBadRequest, "bad_parameter"),
 		},

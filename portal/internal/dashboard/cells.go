@@ -69,6 +69,7 @@ func (p *Publisher) scan(now int64, sensors bool) {
 	p.changes.reset()
 	p.tallies.reset()
 	step := scanStep
+	p.openFacts()
 	if sensors {
 		step = decodeStep
 		p.openColumns()
@@ -82,6 +83,7 @@ func (p *Publisher) scan(now int64, sensors bool) {
 			to := min(from+step, len(all))
 			for i := from; i < to; i++ {
 				p.look(all[i], now)
+				p.lookAround(all[i])
 				if sensors {
 					p.lookInside(all[i])
 				}
@@ -90,6 +92,7 @@ func (p *Publisher) scan(now int64, sensors bool) {
 		})
 	}
 	p.scanned = now
+	p.factsFilled()
 	if sensors {
 		p.decoded = now
 		p.columns.filled()

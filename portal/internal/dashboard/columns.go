@@ -38,7 +38,7 @@ type columnEntry struct {
 	number float64
 }
 
-// column has one sensor of every device.
+// column has one sensor, or one fact, of every device.
 type column struct {
 	name    string
 	entries []columnEntry  // by the device's index; nil: no device has it
@@ -215,6 +215,14 @@ func (x *column) keepText(index int, s string) {
 	x.texts[index] = string([]byte(s))
 }
 
+// appendNumber writes whole numbers as such: a time in ms would be 1.7…e+12 otherwise.
+func appendNumber(dst []byte, v float64) []byte {
+	if n := int64(v); float64(n) == v && n > -1e15 && n < 1e15 {
+		return strconv.AppendInt(dst, n, 10)
+	}
+	return strconv.AppendFloat(dst, v, 'g', -1, 64)
+}
+
 // appendTo appends [index,value], and for a value of unknown unit [index,value,"unit"].
 func (x *column) appendTo(dst []byte, index int) []byte {
 	e := x.entries[index]
@@ -229,7 +237,7 @@ func (x *column) appendTo(dst []byte, index int) []byte {
 	case text:
 		dst = appendText(dst, x.texts[index])
 	case number:
-		dst = strconv.AppendFloat(dst, e.number, 'g', -1, 64)
+		dst = appendNumber(dst, e.number)
 	case unknownUnit:
 		dst = strconv.AppendFloat(dst, e.number, 'g', -1, 64)
 		dst = append(dst, ',')

@@ -102,7 +102,9 @@ type Publisher struct {
 	cells            []cell
 	changes          changes
 	columns          columns
-	inventory        []byte // the last data of topic sensors
+	facts            map[string]*column // by their name
+	rounds           int                // of everySecond
+	inventory        []byte             // the last data of topic sensors
 	tallies          tallies
 	reading          telemetry.Reading
 	scanned, decoded int64 // ms

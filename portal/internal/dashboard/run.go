@@ -33,6 +33,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 // everySecond publishes what goes out once a second.
 func (p *Publisher) everySecond() {
 	now := p.model.Now()
+	p.rounds++
 	fleet, sensors := p.scanNeeds()
 	if !sensors {
 		p.columns.close()
@@ -78,7 +79,7 @@ func (p *Publisher) scanNeeds() (fleet, sensors bool) {
 		switch t.kind {
 		case kindBuilding:
 			fleet, p.tallies.on = true, true
-		case kindFleet:
+		case kindFleet, kindFact:
 			fleet = true
 		case kindSensor:
 			sensors = true
@@ -113,7 +114,9 @@ func (p *Publisher) scanAndPublish(now int64, sensors bool) {
 		case kindFleet:
 			parts = p.fleetChanges()
 		case kindSensor:
-			parts = p.sensorChanges(t.arg)
+			parts = p.columnChanges(p.columns.all[t.arg])
+		case kindFact:
+			parts = p.columnChanges(p.facts[t.arg])
 		default:
 			continue
 		}
@@ -154,9 +157,9 @@ func (p *Publisher) fleetChanges() [][]byte {
 	return orNil(out)
 }
 
-func (p *Publisher) sensorChanges(name string) [][]byte {
+func (p *Publisher) columnChanges(x *column) [][]byte {
 	out := newPacker(p.maxData())
-	if x := p.columns.all[name]; x != nil {
+	if x != nil {
 		for _, i := range x.changed {
 			p.buf = x.appendTo(p.buf[:0], i)
 			out.add("values", p.buf)

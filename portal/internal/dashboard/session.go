@@ -134,7 +134,7 @@ func (s *Session) Handle(data []byte) (cost float64, ok bool) {
 
 // cost is what asking for a topic counts for: some have a snapshot of a megabyte.
 func (n topicName) cost(request string) float64 {
-	if request == typeSubscribe && (n.kind == kindFleet || n.kind == kindSensor || n.kind == kindAlerts) {
+	if request == typeSubscribe && (n.kind == kindFleet || n.kind == kindSensor || n.kind == kindFact || n.kind == kindAlerts) {
 		return 5
 	}
 	return 0.01

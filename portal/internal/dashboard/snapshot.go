@@ -38,6 +38,8 @@ func (p *Publisher) freshen(wanted []*topic, now int64) {
 		case kindBuilding:
 			fleet = fleet || p.scanned <= old || !tallied
 			p.tallies.on = true
+		case kindFact:
+			fleet = fleet || p.scanned <= old || p.facts[t.arg] == nil
 		case kindSensor:
 			sensors = sensors || p.decoded <= old || p.columns.all[t.arg] == nil
 		default: // no device is looked at for it
@@ -81,7 +83,9 @@ func (p *Publisher) snapshotOf(t *topic) made {
 	case kindFleet:
 		m.parts = p.fleetSnapshot()
 	case kindSensor:
-		m.parts = p.sensorSnapshot(t.arg)
+		m.parts = p.columnSnapshot(p.columns.all[t.arg])
+	case kindFact:
+		m.parts = p.columnSnapshot(p.facts[t.arg])
 	case kindDevice:
 		m.parts = [][]byte{p.deviceSnapshot(t.arg)}
 	case kindBuilding:
@@ -107,9 +111,9 @@ func (p *Publisher) fleetSnapshot() [][]byte {
 	return out.finish(`{"devices":[]}`)
 }
 
-func (p *Publisher) sensorSnapshot(name string) [][]byte {
+func (p *Publisher) columnSnapshot(x *column) [][]byte {
 	out := newPacker(p.maxData())
-	if x := p.columns.all[name]; x != nil {
+	if x != nil {
 		for i := range x.entries {
 			if x.entries[i].kind != absent {
 				p.buf = x.appendTo(p.buf[:0], i)

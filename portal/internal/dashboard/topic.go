@@ -16,6 +16,7 @@ const (
 	kindReply kind = iota // hello, ack, error, pong: no topic
 	kindFleet
 	kindSensor
+	kindFact
 	kindDevice
 	kindBuilding
 	kindAlerts
@@ -25,7 +26,7 @@ const (
 	kinds // how many there are
 )
 
-var kindNames = [kinds]string{"reply", "fleet", "sensor", "device", "building", "alerts", "stats", "gateways", "sensors"}
+var kindNames = [kinds]string{"reply", "fleet", "sensor", "fact", "device", "building", "alerts", "stats", "gateways", "sensors"}
 
 const maxBuildingName = 256
 
@@ -33,7 +34,7 @@ const maxBuildingName = 256
 type topicName struct {
 	name string
 	kind kind
-	arg  string // a device's id, or the name of a building or sensor
+	arg  string // a device's id, or the name of a building, sensor or fact
 }
 
 // parseTopic reads a topic's name. The error is always a *RequestError.
@@ -73,6 +74,11 @@ func parseTopic(name string) (topicName, error) {
 			return t, unknownTopic(name)
 		}
 		t.kind = kindSensor
+	case "fact":
+		if facts[arg] == nil {
+			return t, unknownTopic(name)
+		}
+		t.kind = kindFact
 	default:
 		return t, unknownTopic(name)
 	}
@@ -80,7 +86,7 @@ func parseTopic(name string) (topicName, error) {
 }
 
 func unknownTopic(name string) error {
-	return &RequestError{codeUnknownTopic, fmt.Sprintf("there is no topic %q; want fleet, alerts, stats, gateways, sensors, device/<id>, building/<name> or sensor/<name>, whose name is 1 to 32 of a-z 0-9 _, a letter first", cut(name))}
+	return &RequestError{codeUnknownTopic, fmt.Sprintf("there is no topic %q; want fleet, alerts, stats, gateways, sensors, device/<id>, building/<name>, fact/<%s> or sensor/<name>, whose name is 1 to 32 of a-z 0-9 _, a letter first", cut(name), strings.Join(factNames(), "|"))}
 }
 
 // topic is a subject that clients follow. Everything in it is guarded by Publisher.mu; what
@@ -97,7 +103,7 @@ type topic struct {
 	made     uint64 // snapshots so far
 	wanted   bool   // a snapshot is to be made
 	dirty    bool   // of kindDevice: there is a reading to be sent
-	lastSent int64  // when the last delta was made, ms; of devices, fleet and sensors
+	lastSent int64  // when the last delta was made, ms; of devices, fleet, sensors and facts
 }
 
 // snapshot is a topic's whole state as frames.
@@ -124,7 +130,7 @@ func (p *Publisher) newTopic(n topicName) *topic {
 	switch n.kind {
 	case kindAlerts:
 		t.log.limit(p.limits.Alerts, p.limits.AlertBytes)
-	case kindFleet, kindSensor:
+	case kindFleet, kindSensor, kindFact:
 		t.log.limit(stateDeltas, stateDeltaBytes)
 	default:
 		t.log.limit(1, 0)
@@ -134,12 +140,12 @@ func (p *Publisher) newTopic(n topicName) *topic {
 
 // lasting reports whether the topic is kept without subscribers.
 func (t *topic) lasting() bool {
-	return t.kind != kindDevice && t.kind != kindBuilding && t.kind != kindSensor
+	return t.kind != kindDevice && t.kind != kindBuilding && t.kind != kindSensor && t.kind != kindFact
 }
 
 // whole reports whether each delta is complete in itself, so that only the newest counts.
 func (t *topic) whole() bool {
-	return t.kind != kindFleet && t.kind != kindSensor && t.kind != kindAlerts
+	return t.kind != kindFleet && t.kind != kindSensor && t.kind != kindFact && t.kind != kindAlerts
 }
 
 // publish appends a delta. The caller wakes the subscribers.

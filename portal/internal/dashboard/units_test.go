@@ -47,13 +47,14 @@ func TestTopicsAreUnderstood(t *testing.T) {
 		"gateways":            {"gateways", kindGateways, ""},
 		"sensors":             {"sensors", kindSensors, ""},
 		"sensor/battery":      {"sensor/battery", kindSensor, "battery"},
+		"fact/seen":           {"fact/seen", kindFact, "seen"},
 		"building/" + longest: {"building/" + longest, kindBuilding, longest},
 	} {
 		got, err := parseTopic(name)
 		require.NoError(t, err, name)
 		require.Equal(t, want, got)
 	}
-	for _, name := range []string{"", "/", "fleet/", "Fleet", "device/", "device/*", "devices/a", "sensor/", "sensor/CO2", "sensor/a b", "sensor/" + longest, "sensors/", "building/", "building/" + longest + "x", "building/\xff"} {
+	for _, name := range []string{"", "/", "fleet/", "Fleet", "device/", "device/*", "devices/a", "sensor/", "sensor/CO2", "sensor/a b", "sensor/" + longest, "sensors/", "fact/", "fact/age", "building/", "building/" + longest + "x", "building/\xff"} {
 		_, err := parseTopic(name)
 		var r *RequestError
 		require.ErrorAs(t, err, &r, name)

@@ -162,7 +162,7 @@ func TestClientThatFallsBehindIsToldAndCatchesUp(t *testing.T) {
 	total := 0.0
 	for _, f := range families {
 		if f.GetName() == "portal_dashboard_dropped_total" {
-			require.Len(t, f.GetMetric(), 9, "one series for each kind of topic")
+			require.Len(t, f.GetMetric(), 10, "one series for each kind of topic")
 			for _, m := range f.GetMetric() {
 				total += m.GetCounter().GetValue()
 			}

@@ -25,8 +25,11 @@ import { createOverview } from './pages/overview.js';
 import { createShiftNotesPage } from './pages/shiftnotes.js';
 import { createSystemPage } from './pages/system.js';
 import { createCommands, operator } from './parts/command.js';
-import { createBanner, createNav, createTopbar } from './parts/frame.js';
+import { createBanner, createTopbar } from './parts/frame.js';
+import { openFinder } from './parts/finder.js';
 import { showHelp } from './parts/help.js';
+import { createNav } from './parts/nav.js';
+import { createPrintHead } from './parts/print.js';
 
 const PAGES = {
   overview: createOverview,
@@ -40,6 +43,7 @@ const PAGES = {
   shiftnotes: createShiftNotesPage,
 };
 const THEMES = ['auto', 'light', 'dark'];
+const CARRIED = ['b']; // the building, on every page
 const RESTS = 1000; // ms out of sight before the page rests
 const FRESH = 30_000; // an alarm older than this is no news to read out
 
@@ -112,6 +116,11 @@ const ctx = {
   place: (d) => (d?.building ? ctx.t('place', { building: d.building, floor: d.floor, room: d.room }) : ''),
   stateText: (d) => ctx.t(`state.${STATES[d.state]}`),
   deviceHref: (id) => href({ page: 'device', subject: id }),
+  pageHref: (page, params = {}) => href({ page, params }),
+  /** placeHref leads to a building, a floor of it, or a room; to all devices without any. */
+  placeHref: ({ building = '', floor = '', room = '' }) => `${href({ page: 'devices', params: { b: building, floor, room } })}${building ? '' : '?b='}`,
+  /** placeLink is where a device stands, as a link to the room. */
+  placeLink: (d) => (d?.building ? h('a', { class: 'place-link', href: ctx.placeHref(d) }, ctx.place(d)) : null),
   alarmHref: (a) => href({ page: 'alarms', params: { alert: a.alert_id } }),
   /** deviceLink leads to a device; the alarms of gateways lead to the gateways. */
   deviceLink: (id, a) => h('a', { href: a?.alert_type?.startsWith('gateway_') ? '#/gateways' : ctx.deviceHref(id), title: id }, ctx.deviceName(id)),
@@ -119,6 +128,7 @@ const ctx = {
   concerns: (a) => !ctx.view.building || a.location?.building === ctx.view.building,
   setBuilding(name) {
     ctx.view.building = name;
+    router.set({ b: name });
     wake('view', true);
   },
   togglePause() {
@@ -158,6 +168,7 @@ function dress() {
 function render(route) {
   scope?.end();
   scope = newScope();
+  ctx.view.building = route.params.b ?? '';
   const make = PAGES[route.page] ?? PAGES.overview;
   const known = PAGES[route.page] ? route : { page: 'overview', subject: '', params: {} };
   const main = h('main', { class: 'page', id: 'page', tabindex: '-1' });
@@ -165,7 +176,7 @@ function render(route) {
   const app = document.getElementById('app');
   const pieces = [createTopbar(ctx, scope), createBanner(ctx, scope), h('div', { class: 'frame' }, createNav(ctx, scope, known), main)];
   app.replaceChildren(h('a', { class: 'skip', href: '#page', onclick: (e) => (e.preventDefault(), main.focus()) }, ctx.t('skip')), ...pieces, announcer, notice);
-  main.append(make(ctx, scope, known));
+  main.append(createPrintHead(ctx, scope), make(ctx, scope, known));
   scope.draw(() => setClass(document.body, 'is-stale', plant.liveness().state !== 'live'), ['tick', 'socket']);
 }
 
@@ -197,7 +208,7 @@ channel.subscribe('gateways', (m) => {
   wake('gateways');
 });
 
-const router = createRouter(render);
+const router = createRouter(render, CARRIED);
 dress();
 document.documentElement.lang = lang === 'zh' ? 'zh-CN' : 'en';
 if (router.current().params.kiosk) document.body.classList.add('is-kiosk');
@@ -209,7 +220,7 @@ listenToKeys(window, {
   pause: ctx.togglePause,
   help: ctx.help,
   kiosk: () => document.body.classList.toggle('is-kiosk'),
-  search: () => document.querySelector('[data-search]')?.focus(),
+  search: () => openFinder(ctx),
 });
 
 let ticks = 0;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { format, parse } from '../src/core/router.js';
+import { carry, format, parse } from '../src/core/router.js';
 import { csv } from '../src/core/save.js';
 import { createAlarms, createSearch, newer, sortAlarms } from '../src/model/alarms.js';
 import { createFleet, filterFleet } from '../src/model/fleet.js';
@@ -54,7 +54,7 @@ test('filters of the fleet', () => {
   fleet.apply({ kind: 'snapshot', data: [{ devices: [row(0, 'a1'), row(1, 'a2', { state: 2, floor: 2 }), row(2, 'b1', { priority: 1, building: 'B栋', room: '777' })] }] });
   const ids = (f) => filterFleet(fleet.sorted(), f).map((d) => d.id);
   assert.deepEqual(ids({}), ['a1', 'a2', 'b1']);
-  assert.deepEqual(ids({ q: 'A' }), ['a1', 'a2']);
+  assert.deepEqual(ids({ q: 'A栋' }), ['a1', 'a2']);
   assert.deepEqual(ids({ q: '777' }), ['b1']);
   assert.deepEqual(ids({ state: 'offline' }), ['a2']);
   assert.deepEqual(ids({ state: 'fault' }), ['b1']);
@@ -64,13 +64,21 @@ test('filters of the fleet', () => {
 test('names and tags are searched, and a sensor can be filtered by', () => {
   const fleet = createFleet();
   fleet.apply({ kind: 'snapshot', data: [{ devices: [row(0, 'a1', { name: '主水泵', tags: ['pump', '水'] }), row(1, 'a2', { tags: ['fan'] }), row(2, 'a3')] }] });
-  const ids = (f, values) => filterFleet(fleet.sorted(), f, values).map((d) => d.id);
+  const ids = (f, has) => filterFleet(fleet.sorted(), f, has).map((d) => d.id);
   assert.deepEqual(ids({ q: '水泵' }), ['a1']);
   assert.deepEqual(ids({ q: 'FAN' }), ['a2']);
   assert.deepEqual(ids({ tag: 'pump' }), ['a1']);
   assert.deepEqual(ids({ tag: 'pum' }), []);
   assert.deepEqual(fleet.distinct('tags'), ['fan', 'pump', '水']);
-  assert.deepEqual(ids({}, [412, null, false]), ['a1', 'a3'], 'an absent value is no value, false is one');
+  assert.deepEqual(ids({}, [(d) => d.index !== 1]), ['a1', 'a3']);
+});
+
+test('a building is carried from page to page unless an address says another, or none', () => {
+  const to = (hash) => carry(parse(hash), { b: 'B栋' }).params;
+  assert.deepEqual(to('#/alarms?tab=journal'), { b: 'B栋', tab: 'journal' });
+  assert.deepEqual(to('#/alarms?b=A%E6%A0%8B'), { b: 'A栋' });
+  assert.deepEqual(to('#/alarms?b='), { b: '' });
+  assert.deepEqual(carry(parse('#/alarms'), { b: '' }).params, {});
 });
 
 const kinds = [

@@ -9,10 +9,20 @@ export function typing(event) {
   return Boolean(event.target.closest?.('input:not([type=checkbox]),textarea,select,dialog'));
 }
 
+/** isFind reports whether a key is Ctrl-K, or ⌘K; a dialog keeps its keys. */
+function isFind(event) {
+  return (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === 'k' && !event.target.closest?.('dialog');
+}
+
 /** listen binds the keys to actions {go, pause, help, kiosk, search}. */
 export function listenToKeys(target, actions) {
   let after = 0;
   target.addEventListener('keydown', (event) => {
+    if (isFind(event)) {
+      event.preventDefault();
+      actions.search();
+      return;
+    }
     if (typing(event)) return;
     const jump = event.timeStamp - after < SEQUENCE ? GOTO[event.key] : undefined;
     after = 0;

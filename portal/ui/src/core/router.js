@@ -26,13 +26,32 @@ export function format({ page, subject = '', params = {} }) {
   return `#/${page}${subject ? `/${encodeURIComponent(subject)}` : ''}${q ? `?${q}` : ''}`;
 }
 
-/** createRouter calls onChange(route) for the current address and each later one. */
-export function createRouter(onChange) {
+/** carry returns a route with the parameters that are kept from page to page; one that is there, even empty, stays. */
+export function carry(route, kept) {
+  const more = Object.entries(kept).filter(([name, value]) => value && !(name in route.params));
+  return more.length === 0 ? route : { ...route, params: { ...Object.fromEntries(more), ...route.params } };
+}
+
+/**
+ * createRouter calls onChange(route) for the current address and each later one. carried are names of parameters
+ * that an address without them takes over from the one before.
+ */
+export function createRouter(onChange, carried = []) {
+  const kept = {};
+  const keep = ({ params }) => carried.forEach((name) => (kept[name] = params[name] ?? ''));
   const current = () => parse(location.hash);
-  addEventListener('hashchange', () => onChange(current()));
+
+  function arrive() {
+    const route = carry(current(), kept);
+    keep(route);
+    if (format(route) !== format(current())) history.replaceState(null, '', format(route));
+    onChange(route);
+  }
+
+  addEventListener('hashchange', arrive);
   return {
     current,
-    start: () => onChange(current()),
+    start: arrive,
     go(page, subject, params) {
       location.hash = format({ page, subject, params });
     },
@@ -41,6 +60,7 @@ export function createRouter(onChange) {
       const now = current();
       const next = format({ ...now, params: { ...now.params, ...params } });
       history.replaceState(null, '', next);
+      keep(parse(next));
       return parse(next);
     },
   };

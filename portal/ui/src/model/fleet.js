@@ -1,5 +1,7 @@
 // All devices with location and state. The source is the topic `fleet`.
 
+import { matches, readWords } from './words.js';
+
 export const STATES = ['unknown', 'online', 'offline', 'stale'];
 const GONE = 4;
 export const PRIORITIES = ['', 'critical', 'high', 'medium', 'low'];
@@ -115,28 +117,20 @@ function count(c, row) {
 }
 
 /**
- * filterFleet returns the rows that match all filters. values are those of the sensor that is
- * filtered by, by index; null without one.
+ * filterFleet returns the rows that match all filters. has are functions of a row that must hold, too.
  */
-export function filterFleet(list, { q = '', building = '', floor = '', model = '', state = '', tag = '' }, values = null) {
-  const words = q.trim().toLowerCase();
+export function filterFleet(list, { q = '', building = '', floor = '', room = '', gateway = '', model = '', state = '', tag = '' }, has = []) {
+  const words = readWords(q);
   const wanted = state === 'fault' ? -1 : STATES.indexOf(state);
-  if (!words && !building && floor === '' && !model && !state && !tag && !values) return list;
   return list.filter((d) => {
     if (building && d.building !== building) return false;
     if (floor !== '' && String(d.floor) !== String(floor)) return false;
+    if (room && d.room !== room) return false;
+    if (gateway && d.gateway !== gateway) return false;
     if (model && d.model !== model) return false;
     if (tag && !d.tags.includes(tag)) return false;
-    if (values && (values[d.index] === undefined || values[d.index] === null)) return false;
     if (state && (wanted === -1 ? d.priority === 0 : d.state !== wanted)) return false;
-    if (!words) return true;
-    return (
-      d.id.toLowerCase().includes(words) ||
-      d.name.toLowerCase().includes(words) ||
-      d.tags.some((x) => x.toLowerCase().includes(words)) ||
-      d.room.toLowerCase().includes(words) ||
-      d.building.toLowerCase().includes(words) ||
-      d.model.toLowerCase().includes(words)
-    );
+    for (const f of has) if (!f(d)) return false;
+    return matches(d, words);
   });
 }

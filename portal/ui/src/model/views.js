@@ -8,7 +8,12 @@ export function viewOf(route) {
   return { page, subject, query: search };
 }
 
-/** viewHref returns the address of a saved view. Its parts are encoded anew: it leads nowhere else. */
+/**
+ * viewHref returns the address of a saved view. Its parts are encoded anew: it leads nowhere else. One of all buildings
+ * says so, or it would be shown of the building that is looked at.
+ */
 export function viewHref(view) {
-  return format({ page: view.page, subject: view.subject ?? '', params: Object.fromEntries(new URLSearchParams(view.query ?? '')) });
+  const href = format({ page: view.page, subject: view.subject ?? '', params: Object.fromEntries(new URLSearchParams(view.query ?? '')) });
+  if (/[?&]b=/.test(href)) return href;
+  return `${href}${href.includes('?') ? '&' : '?'}b=`;
 }

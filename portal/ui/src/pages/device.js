@@ -150,7 +150,7 @@ export function createDevicePage(ctx, scope, route) {
     const key = JSON.stringify(rows);
     if (facts.dataset.key === key) return;
     facts.dataset.key = key;
-    facts.replaceChildren(...rows.flatMap(([k, v]) => [h('dt', {}, k), h('dd', { class: 'num' }, v)]));
+    facts.replaceChildren(...rows.flatMap(([k, v]) => [h('dt', {}, k), h('dd', { class: 'num' }, k === t('fact.place') && d ? ctx.placeLink(d) : v)]));
   }
 
   function drawAlarms() {

@@ -9,6 +9,7 @@ import { PRIORITIES } from '../model/fleet.js';
 import { align, RANGES } from '../model/series.js';
 import { createAttention, createSentence } from '../parts/attention.js';
 import { field, panel } from '../parts/badge.js';
+import { inAddress } from '../parts/choice.js';
 import { createFleetPanel } from '../parts/fleetpanel.js';
 import { offerSensors } from '../parts/offer.js';
 import { gatewayLine } from './gateways.js';
@@ -66,17 +67,18 @@ const MEAN_MS = 10_000;
 function means(ctx, scope) {
   const { t } = ctx;
   let parameter = 'temperature';
-  let range = '5m';
+  let range = RANGES[ctx.route().params.range] ? ctx.route().params.range : '5m';
   let chart = null;
   let drawn = '';
   const box = h('div', { class: 'chart' });
   const key = h('span', { class: 'legend' });
   const note = h('span', { class: 'panel-note' });
-  const pick = h('select', { class: 'control is-small', 'aria-label': t('sensor'), onchange: () => ((parameter = pick.value), tryLoad()) });
+  const pick = h('select', { class: 'control is-small', 'aria-label': t('sensor') });
   offerSensors(ctx, scope, pick, ['number']);
   const ranges = h('span', { class: 'group', role: 'group', 'aria-label': t('range') }, Object.keys(RANGES).map((r) =>
     h('button', { class: 'button is-small', 'aria-pressed': String(r === range), onclick: (e) => {
       range = r;
+      ctx.setParams({ range: r === '5m' ? '' : r });
       for (const b of ranges.children) b.setAttribute('aria-pressed', String(b === e.target));
       tryLoad();
     } }, r)));
@@ -110,6 +112,10 @@ function means(ctx, scope) {
     loaded = Date.now();
     return load().catch((e) => setText(note, t(why[e.code] ?? 'series.failed')));
   };
+  inAddress(ctx, pick, 'mean', 'temperature', (name) => {
+    parameter = name;
+    tryLoad();
+  });
   scope.every(2000, async () => {
     if (Date.now() - loaded >= reloadEvery(RANGES[range]) - 500) await tryLoad();
   });

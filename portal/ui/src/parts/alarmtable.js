@@ -114,7 +114,7 @@ function alarmRow(ctx, on, key) {
     cells.priority.replaceChildren(badge(a, t));
     const device = ctx.deviceLink(a.device_id, a);
     device.tabIndex = -1;
-    cells.device.replaceChildren(device, h('span', { class: 'sub' }, ctx.place(a.location)));
+    cells.device.replaceChildren(device, h('span', { class: 'sub' }, ctx.placeLink(a.location)));
     setText(link, ctx.what(a));
     setText(remarks, remarksOf(ctx, a));
     setText(cells.since, ctx.fmt.clock(raised, ctx.plant.serverNow()));

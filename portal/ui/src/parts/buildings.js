@@ -22,7 +22,7 @@ function row(ctx, name, c) {
     return el;
   };
   return h('li', {},
-    h('a', { class: 'building', href: `#/devices?building=${encodeURIComponent(name)}` },
+    h('a', { class: 'building', href: ctx.placeHref({ building: name }) },
       h('span', { class: 'building-name' }, name || ctx.t('building.none')),
       h('span', { class: 'num' }, ctx.fmt.count(c.total)),
       h('span', { class: 'building-note num' }, ctx.t('figure.states.note', { offline: ctx.fmt.count(away), fault: ctx.fmt.count(c.fault) })),

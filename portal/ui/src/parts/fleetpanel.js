@@ -4,27 +4,25 @@ import { SEVERITIES } from '../model/alarms.js';
 import { panel } from './badge.js';
 import { createBuildings } from './buildings.js';
 import { createPainter, RAMP } from './cell.js';
+import { inAddress } from './choice.js';
 import { createMap } from './map.js';
 import { offerSensors } from './offer.js';
 
 export function createFleetPanel(ctx, scope) {
   const { t } = ctx;
-  const wanted = ctx.route().params.colour ?? '';
   const scale = createScale(ctx);
   const key = legend(ctx);
-  const map = createMap(ctx, scope, { mode: wanted || 'state', onScale: scale.show });
-  const mode = h('select', { class: 'control is-small', 'aria-label': t('map.colour'), title: t('map.colour'), onchange: () => {
-    ctx.setParams({ colour: mode.value === 'state' ? '' : mode.value });
-    colour(mode.value);
-  } }, h('option', { value: 'state' }, t('map.colour.state')));
-  offerSensors(ctx, scope, mode, ['number', 'boolean'], { more: ['battery', 'signal_strength'], wanted });
+  const map = createMap(ctx, scope, { onScale: scale.show });
+  const mode = h('select', { class: 'control is-small', 'aria-label': t('map.colour'), title: t('map.colour') }, h('option', { value: 'state' }, t('map.colour.state')));
+  offerSensors(ctx, scope, mode, ['number', 'boolean'], ['battery', 'signal_strength']);
 
   function colour(name) {
     key.colour(name);
     map.setMode(name);
   }
 
-  key.colour(wanted || 'state');
+  key.colour('state');
+  inAddress(ctx, mode, 'map', 'state', colour);
   const p = panel('fleet', t('map.title'), map.el);
   p.head.append(h('span', { class: 'panel-space' }), scale.el, key.el, mode);
   p.el.append(createBuildings(ctx, scope));

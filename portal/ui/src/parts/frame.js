@@ -2,63 +2,14 @@
 // for problems of the page, the portal or gateways.
 import { glyph, h, setAttr, setClass, setText } from '../core/dom.js';
 import { holds, SEVERITIES } from '../model/alarms.js';
+import { openFinder } from './finder.js';
 import { createViewsButton } from './views.js';
-
-export const PAGES = ['overview', 'trends', 'alarms', 'devices', 'shiftnotes', 'gateways', 'system', 'audit'];
-
-const ICONS = {
-  overview: 'M3 3h8v8H3zM13 3h8v5h-8zM13 10h8v11h-8zM3 13h8v8H3z',
-  trends: 'M3 17l5-6 4 4 5-8 4 5v3l-4-5-5 8-4-4-5 6z',
-  alarms: 'M12 3l10 18H2zM11 9v6h2V9zM11 16.5v2h2v-2z',
-  devices: 'M4 4h16v3H4zM4 9h16v3H4zM4 14h16v3H4zM4 19h16v2H4z',
-  gateways: 'M11 3h2v6h5v5h3v7h-8v-7h3v-3H8v3h3v7H3v-7h3V9h5z',
-  shiftnotes: 'M4 3h16v14h-7l-5 4v-4H4zM6 5v10h4v2l2.5-2H18V5zM8 7.5h8V9H8zM8 11h6v1.5H8z',
-  audit: 'M5 2h11l4 4v16H5zM7 4v16h11V8h-4V4zM9 11h7v1.5H9zM9 14h7v1.5H9zM9 17h5v1.5H9z',
-  system: 'M3 6h4v4H3zM10 6h4v4h-4zM17 6h4v4h-4zM7 7.5h3v1H7zM14 7.5h3v1h-3zM3 14h18v5H3z',
-};
-
-export function icon(name) {
-  const ns = 'http://www.w3.org/2000/svg';
-  const svg = document.createElementNS(ns, 'svg');
-  svg.setAttribute('viewBox', '0 0 24 24');
-  svg.setAttribute('class', 'icon');
-  svg.setAttribute('aria-hidden', 'true');
-  const path = document.createElementNS(ns, 'path');
-  path.setAttribute('d', ICONS[name]);
-  path.setAttribute('fill-rule', 'evenodd');
-  svg.append(path);
-  return svg;
-}
-
-export function createNav(ctx, scope, route) {
-  const active = route.page === 'device' ? 'devices' : route.page;
-  return h(
-    'nav',
-    { class: 'nav', 'aria-label': ctx.t('nav') },
-    ...PAGES.map((name) =>
-      h('a', { class: 'nav-link', href: `#/${name}`, 'aria-current': name === active ? 'page' : null }, icon(name), h('span', {}, ctx.t(`nav.${name}`))),
-    ),
-  );
-}
 
 export function createTopbar(ctx, scope) {
   const { t } = ctx;
   const buildings = h('select', { class: 'control', 'aria-label': t('bar.building'), onchange: () => ctx.setBuilding(buildings.value) });
-  const search = h('input', {
-    class: 'control search',
-    type: 'search',
-    placeholder: t('bar.search'),
-    'aria-label': t('bar.search'),
-    'data-search': true,
-    onkeydown: (event) => {
-      if (event.key !== 'Enter') return;
-      const q = search.value.trim();
-      const device = ctx.fleet.byID.get(q) ?? ctx.fleet.rows.find((d) => d && d.name === q);
-      if (device) ctx.go('device', device.id);
-      else ctx.go('devices', '', { q });
-      search.value = '';
-    },
-  });
+  const search = h('button', { class: 'control search', 'data-search': true, 'aria-haspopup': 'dialog', 'aria-keyshortcuts': 'Control+K', title: t('finder.title'), onclick: () => openFinder(ctx) },
+    h('span', { class: 'search-text' }, t('bar.search')), h('kbd', { 'aria-hidden': 'true' }, 'Ctrl K'));
   const chips = SEVERITIES.map((severity, i) => {
     const n = h('span', { class: 'num' }, '0');
     const el = h('a', { class: `chip chip-${severity}`, href: `#/alarms?severity=${severity}` }, glyph(severity), n);
@@ -76,6 +27,8 @@ export function createTopbar(ctx, scope) {
     const key = JSON.stringify([names, ctx.view.building]);
     if (key === options) return;
     options = key;
+    const chosen = ctx.view.building;
+    if (chosen && !names.includes(chosen)) names.push(chosen); // one of an address, without devices
     buildings.replaceChildren(h('option', { value: '' }, t('bar.buildings')), ...names.map((n) => h('option', { value: n }, n)));
     buildings.value = ctx.view.building;
   }, ['fleet', 'view']);

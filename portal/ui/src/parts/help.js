@@ -2,7 +2,9 @@
 import { h } from '../core/dom.js';
 
 const KEYS = [
+  ['Ctrl K', 'help.search'],
   ['/', 'help.search'],
+  ['↑ ↓', 'help.rows'],
   ['g o', 'nav.overview'],
   ['g t', 'nav.trends'],
   ['g a', 'nav.alarms'],

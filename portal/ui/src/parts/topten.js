@@ -22,7 +22,7 @@ export function createTop(ctx, onChange) {
         drawn = list;
         body.replaceChildren(...list.map((b) => h('tr', { 'data-actor': `${b.device_id}/${b.alert_type}` },
           h('td', { class: 'col-device' }, ctx.deviceLink(b.device_id)),
-          h('td', { class: 'col-place' }, ctx.place(b.location)),
+          h('td', { class: 'col-place' }, ctx.placeLink(b.location)),
           h('td', { class: 'col-what' }, ctx.typeText(b.alert_type)),
           h('td', { class: 'col-times num' }, ctx.fmt.count(b.occurrences)),
           h('td', { class: 'col-last num' }, ctx.fmt.clock(b.last_at, ctx.plant.serverNow())))));
