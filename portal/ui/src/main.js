@@ -88,6 +88,10 @@ const ctx = {
   route: () => router.current(),
   /** age of a moment of the server's clock, in words. */
   age: (ms) => format.age(plant.ageOf(ms), ctx.t),
+  /** asOfTime is the time of day of the last data when the page is cut off. */
+  asOfTime: () => (plant.asOf() ? format.clock(plant.asOf(), plant.serverNow()) : ctx.t('unknown')),
+  /** freshness says how old a value of that moment is, or when it was true if the page is cut off. */
+  freshness: (ms) => (plant.asOf() ? ctx.t('age.asof', { time: format.clock(ms, plant.serverNow()) }) : ctx.t('age.ago', { age: ctx.age(ms) })),
   what: (a) => what(a, ctx),
   /** sensorName is a sensor's name in the page's language. */
   sensorName: (name) => (ctx.t.has(`param.${name}`) ? ctx.t(`param.${name}`) : sensors.get(name)[lang] || name),
@@ -210,11 +214,21 @@ listenToKeys(window, {
   search: () => document.querySelector('[data-search]')?.focus(),
 });
 
+/** noticeSilence redraws what shows ages when data stops coming, or comes again. */
+let liveness = '';
+function noticeSilence() {
+  const { state } = plant.liveness();
+  if (state === liveness) return;
+  liveness = state;
+  wake('liveness', true);
+}
+
 let ticks = 0;
 setInterval(() => {
   if (document.hidden) return;
   ticks++;
   wake('tick');
+  noticeSilence();
   if (ticks % 2 === 0) wake('second');
   if (ticks % 10 === 0) wake('slow');
 }, 500);

@@ -172,7 +172,7 @@ export function createDevicesPage(ctx, scope, route) {
     if (!d) return;
     const f = live.get(d.id)?.frame;
     fillSensors(row, f?.reading?.sensors ?? {});
-    setText(row.cells.age, f?.reading ? ctx.age(f.time) : '');
+    setText(row.cells.age, f?.reading ? (ctx.plant.asOf() ? ctx.freshness(f.time) : ctx.age(f.time)) : '');
     setClass(row.el, 'is-stale', d.state !== 1);
   }
 
