@@ -82,6 +82,8 @@ export default {
   'attention.title': 'Needs attention',
   'attention.more': '{n} more',
   'means.title': 'Building means',
+  'means.band': 'mean of the newest values each {age}, band p10–p90',
+  'means.past': 'means from the history each {age}; their spread is not kept',
   'range.between': 'From–to',
   'range.from': 'From',
   'range.to': 'To',

@@ -82,6 +82,8 @@ export default {
   'attention.title': '需要关注',
   'attention.more': '还有 {n} 条',
   'means.title': '建筑均值',
+  'means.band': '每 {age} 取各设备新值的均值，色带为 p10–p90',
+  'means.past': '历史均值，每 {age} 一点；未保存离散范围',
   'range.between': '起止时间',
   'range.from': '起',
   'range.to': '止',
