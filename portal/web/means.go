@@ -10,19 +10,21 @@ import (
 
 // sampleMeans takes the means of the newest values of all devices, by building, until ctx ends.
 func (p *Portal) sampleMeans(ctx context.Context) error {
-	for lifecycle.Pause(ctx, series.Step*time.Millisecond) {
-		p.sample()
+	values := make(series.Values)
+	for lifecycle.Pause(ctx, untilStep(p.model.Now())) {
+		p.sample(values)
 	}
 	return nil
 }
 
-func (p *Portal) sample() {
-	means := make(map[series.Of]series.Mean)
+// untilStep is how long it is until the next whole step: there every portal takes its samples.
+func untilStep(now int64) time.Duration {
+	return time.Duration(series.Step-now%series.Step) * time.Millisecond
+}
+
+func (p *Portal) sample(values series.Values) {
 	p.model.EachLiveValue(func(building, sensor string, v float64) {
-		of := series.Of{Building: building, Sensor: sensor}
-		m := means[of]
-		m.Add(v)
-		means[of] = m
+		values.Add(series.Of{Building: building, Sensor: sensor}, v)
 	})
-	p.series.Sample(p.model.Now(), means)
+	p.series.Sample(p.model.Now(), values)
 }

@@ -86,7 +86,8 @@ var plantEndpoints = []endpoint{
 		path: "/api/v1/buildings/{name}/series", id: "getBuildingSeries", tag: "buildings", handle: (*Portal).getBuildingSeries,
 		summary: "Time series of a building's means",
 		about: "The mean of the newest values of all its devices, weighted by time, with the lowest and the highest value, by whole minutes; " +
-			"within the last ten minutes each 5 s, of the newest values of the devices that are online.",
+			"within the last ten minutes each 5 s, of the newest values of the devices that are online. `n` is how many devices that are; " +
+			"from `p10` to `p90` are the values without a tenth at either end, which the history does not keep: there both are missing.",
 		params: join([]parameter{inPath("name", "Name of the building, percent-encoded.", "A栋")}, seriesParameters),
 		answers: []response{
 			answered(buildingSeries{}), failing(fiber.StatusBadRequest, "bad_parameter", "bad_request"),

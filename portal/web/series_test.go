@@ -165,9 +165,9 @@ func TestBuildingSeries(t *testing.T) {
 	require.Equal(t, []int64{90_000}, got.Time, "from the history")
 	r.getJSON(fmt.Sprintf("%s&from=%d&to=%d", path, now-600_000, now), &got)
 	require.Equal(t, []int64{90_000}, got.Time, "more than is kept here")
-	r.portal.sample()
+	r.portal.sample(series.Values{})
 	first := r.portal.model.Now() / series.Step * series.Step
-	r.portal.sample() // in another step, if it is late
+	r.portal.sample(series.Values{}) // in another step, if it is late
 	r.getJSON(fmt.Sprintf("%s&from=%d&to=%d", path, first, first+60_000), &got)
 	require.EqualValues(t, series.Step, got.StepMS, "the means of the last minutes are here")
 	require.LessOrEqual(t, got.Begins, first)

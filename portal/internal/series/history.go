@@ -36,9 +36,24 @@ func FromHistory(q *Query, s *history.Series) (Table, error) {
 		if s.StepMS == 0 {
 			lowest, highest = c.Mean, c.Mean
 		}
-		t.Values[name] = Column{Unit: c.Unit, Mean: spread(c.Mean, rows), Min: spread(lowest, rows), Max: spread(highest, rows)}
+		t.Values[name] = Column{Unit: c.Unit, Mean: spread(c.Mean, rows), Min: spread(lowest, rows), Max: spread(highest, rows), N: devices(s, c.N, rows)}
 	}
 	return t, nil
+}
+
+// devices returns of how many devices the means of rows are, nil if the series is no building's or it is not
+// known.
+func devices(s *history.Series, n []int64, rows []int) []*int64 {
+	if s.Building == "" || len(n) != len(s.Time) {
+		return nil
+	}
+	out := make([]*int64, len(rows))
+	for k, i := range rows {
+		if i >= 0 {
+			out[k] = &n[i]
+		}
+	}
+	return out
 }
 
 // wellFormed reports whether every column has a value for every time.

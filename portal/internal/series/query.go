@@ -6,12 +6,17 @@ import (
 	"slices"
 )
 
-// Column is one parameter at the times of a Table; nil where it has no value.
+// Column is one parameter at the times of a Table; nil where it has no value. N, P10 and P90 are of
+// buildings: how many devices have a value, and between which a tenth of the values at either end is
+// left out. The history does not keep P10 and P90: they are empty then.
 type Column struct {
 	Unit string     `json:"unit"` // empty: none
 	Mean []*float64 `json:"mean"`
 	Min  []*float64 `json:"min"`
 	Max  []*float64 `json:"max"`
+	N    []*int64   `json:"n,omitempty"`
+	P10  []*float64 `json:"p10,omitempty"`
+	P90  []*float64 `json:"p90,omitempty"`
 }
 
 // Table is the series of one device or building between two times. Time has the middle of each
@@ -33,21 +38,47 @@ type Query struct {
 	Points     int
 }
 
-// point is one step of one parameter.
+// point is one step of one parameter: the sums over its samples.
 type point struct {
-	n              int64
+	samples, n     int64
 	sum            float64
 	lowest, higher float64
+	p10, p90       float64
 }
 
-func (p *point) merge(n int64, sum, lowest, higher float64) {
-	if p.n == 0 {
-		*p = point{n: n, sum: sum, lowest: lowest, higher: higher}
-		return
+func (p *point) merge(x *bucket) {
+	lowest, higher := float64(x.min), float64(x.max)
+	if p.samples > 0 {
+		lowest, higher = min(p.lowest, lowest), max(p.higher, higher)
 	}
-	p.n += n
-	p.sum += sum
-	p.lowest, p.higher = min(p.lowest, lowest), max(p.higher, higher)
+	p.lowest, p.higher = lowest, higher
+	p.samples++
+	p.n += int64(x.count)
+	p.sum += x.sum
+	p.p10 += float64(x.p10)
+	p.p90 += float64(x.p90)
+}
+
+// appendTo appends the point to a column: of several samples the mean of their figures, the lowest and
+// the highest value.
+func (p *point) appendTo(c *Column) {
+	n := (p.n + p.samples/2) / p.samples
+	samples := float64(p.samples)
+	c.N = append(c.N, &n)
+	for _, x := range []struct {
+		to *[]*float64
+		v  float64
+	}{{&c.Mean, p.sum / float64(p.n)}, {&c.Min, p.lowest}, {&c.Max, p.higher}, {&c.P10, p.p10 / samples}, {&c.P90, p.p90 / samples}} {
+		*x.to = append(*x.to, new(round(x.v)))
+	}
+}
+
+// appendNone appends that there is no value.
+func (c *Column) appendNone() {
+	c.N = append(c.N, nil)
+	for _, to := range []*[]*float64{&c.Mean, &c.Min, &c.Max, &c.P10, &c.P90} {
+		*to = append(*to, nil)
+	}
 }
 
 // grid collects steps of equal width.
@@ -69,8 +100,9 @@ func newGrid(q Query, base int64) *grid {
 	return g
 }
 
-// add merges n values of parameter i at a time.
-func (g *grid) add(i int, at, n int64, sum, lowest, higher float64) {
+// add merges a sample of parameter i.
+func (g *grid) add(i int, x *bucket) {
+	at := int64(x.step) * Step
 	if at < g.q.From || at > g.q.To {
 		return
 	}
@@ -78,7 +110,7 @@ func (g *grid) add(i int, at, n int64, sum, lowest, higher float64) {
 	if *row == nil {
 		*row = make([]point, len(g.q.Parameters))
 	}
-	(*row)[i].merge(n, sum, lowest, higher)
+	(*row)[i].merge(x)
 }
 
 // table returns the grid as a Table. More than maxGap empty steps are a gap.
@@ -91,15 +123,11 @@ func (g *grid) table(begins int64, maxGap int) Table {
 	row := func(at int64, points []point) {
 		t.Time = append(t.Time, at)
 		for i := range columns {
-			var mean, lowest, higher *float64
-			if points != nil && points[i].n > 0 {
-				p := points[i]
-				m := round(p.sum / float64(p.n))
-				lo, hi := round(p.lowest), round(p.higher)
-				mean, lowest, higher = &m, &lo, &hi
+			if points == nil || points[i].n == 0 {
+				columns[i].appendNone()
+				continue
 			}
-			c := &columns[i]
-			c.Mean, c.Min, c.Max = append(c.Mean, mean), append(c.Min, lowest), append(c.Max, higher)
+			points[i].appendTo(&columns[i])
 		}
 	}
 	missing := 0
@@ -154,7 +182,7 @@ func (s *Store) Building(name string, q Query) (Table, bool) {
 		}
 		for k := range r {
 			if x := &r[k]; x.count > 0 {
-				g.add(i, int64(x.step)*Step, int64(x.count), x.sum, float64(x.min), float64(x.max))
+				g.add(i, x)
 			}
 		}
 	}

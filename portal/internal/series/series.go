@@ -4,6 +4,7 @@
 package series
 
 import (
+	"slices"
 	"sync"
 
 	"industrial-iot-monitor/internal/telemetry"
@@ -36,22 +37,11 @@ type Store struct {
 // Of names a mean.
 type Of struct{ Building, Sensor string }
 
-// Mean is what the newest values of a building's devices amount to.
-type Mean struct {
-	Count         int64
-	Sum, Min, Max float64
-}
+// Values are the newest values of devices, by the mean that they are part of.
+type Values map[Of][]float64
 
-// Add adds a value.
-func (m *Mean) Add(v float64) {
-	if m.Count == 0 {
-		*m = Mean{1, v, v, v}
-		return
-	}
-	m.Count++
-	m.Sum += v
-	m.Min, m.Max = min(m.Min, v), max(m.Max, v)
-}
+// Add adds the value of one device.
+func (v Values) Add(of Of, value float64) { v[of] = append(v[of], value) }
 
 // building is the series of one building's means.
 type building struct {
@@ -65,6 +55,31 @@ type bucket struct {
 	count    uint32
 	sum      float64
 	min, max float32
+	p10, p90 float32
+}
+
+// bucketOf sorts values and returns what they amount to.
+func bucketOf(at int64, values []float64) bucket {
+	slices.Sort(values)
+	n, sum := len(values), 0.0
+	for _, v := range values {
+		sum += v
+	}
+	return bucket{
+		step: uint32(at / Step), count: uint32(n), sum: sum,
+		min: float32(values[0]), max: float32(values[n-1]),
+		p10: float32(quantile(values, 0.1)), p90: float32(quantile(values, 0.9)),
+	}
+}
+
+// quantile interpolates between the two sorted values around the q-th.
+func quantile(sorted []float64, q float64) float64 {
+	at := q * float64(len(sorted)-1)
+	i := int(at)
+	if i+1 == len(sorted) {
+		return sorted[i]
+	}
+	return sorted[i] + (sorted[i+1]-sorted[i])*(at-float64(i))
 }
 
 type ring [length]bucket
@@ -80,14 +95,20 @@ func New(o Options) *Store {
 	return &Store{o: o, buildings: make(map[string]*building)}
 }
 
-// Sample adds the means at a time, in ms. Times ascend; of several in one step the last one counts.
-func (s *Store) Sample(at int64, means map[Of]Mean) {
+// Sample adds the values at a time, in ms, and empties them. Times ascend; of several in one step the
+// last one counts.
+func (s *Store) Sample(at int64, values Values) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for of, m := range means {
-		if r := s.ring(of, at); r != nil && m.Count > 0 {
-			r[at/Step%length] = bucket{uint32(at / Step), uint32(m.Count), m.Sum, float32(m.Min), float32(m.Max)}
+	for of, list := range values {
+		if len(list) == 0 {
+			delete(values, of) // it had none at the sample before
+			continue
 		}
+		if r := s.ring(of, at); r != nil {
+			r[at/Step%length] = bucketOf(at, list)
+		}
+		values[of] = list[:0]
 	}
 }
 

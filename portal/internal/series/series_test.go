@@ -17,9 +17,7 @@ const start = 1_700_000_000_000
 
 // sample adds a mean of one device.
 func sample(s *series.Store, at int64, building string, value float64) {
-	var m series.Mean
-	m.Add(value)
-	s.Sample(at, map[series.Of]series.Mean{{Building: building, Sensor: "temperature"}: m})
+	s.Sample(at, series.Values{{Building: building, Sensor: "temperature"}: {value}})
 }
 
 func asked(from, to int64, points int) series.Query {
@@ -64,18 +62,67 @@ func TestMeansOfTheLastTenMinutes(t *testing.T) {
 
 func TestMeansAreBoundedAndOfDevices(t *testing.T) {
 	s := series.New(series.Options{MaxMeans: 1})
-	var m series.Mean
-	for _, v := range []float64{10, 40, 10} {
-		m.Add(v)
-	}
-	s.Sample(start, map[series.Of]series.Mean{{Building: "A", Sensor: "temperature"}: m})
-	s.Sample(start+1000, map[series.Of]series.Mean{{Building: "A", Sensor: "co2"}: m, {Building: "B", Sensor: "co2"}: m})
+	three := func() []float64 { return []float64{10, 40, 10} }
+	s.Sample(start, series.Values{{Building: "A", Sensor: "temperature"}: three()})
+	s.Sample(start+1000, series.Values{{Building: "A", Sensor: "co2"}: three(), {Building: "B", Sensor: "co2"}: three()})
 	table, kept := s.Building("A", series.Query{From: start, To: start + 1000, Points: 10})
 	require.True(t, kept)
 	require.Len(t, table.Values, 1, "there are too many means")
 	require.Equal(t, []float64{20}, numbers(table.Values["temperature"].Mean))
 	require.Equal(t, []float64{10}, numbers(table.Values["temperature"].Min))
 	require.Equal(t, []float64{40}, numbers(table.Values["temperature"].Max))
+	require.EqualValues(t, 3, *table.Values["temperature"].N[0])
+}
+
+func TestBandLeavesOutATenthAtEitherEnd(t *testing.T) {
+	s := series.New(series.Options{})
+	temperature := series.Of{Building: "A", Sensor: "temperature"}
+	values := make(series.Values)
+	for at := range int64(2) {
+		for i := range 101 {
+			values.Add(temperature, float64((i*37)%101)+float64(10*at)) // 0 to 100, in disorder
+		}
+		s.Sample(start+at*series.Step, values)
+		require.Empty(t, values[temperature], "the next sample begins anew")
+	}
+	s.Sample(start+2*series.Step, values)
+	require.NotContains(t, values, temperature, "a sensor without values is forgotten")
+	table, _ := s.Building("A", asked(start, start+series.Step, 10))
+	c := table.Values["temperature"]
+	require.Equal(t, []float64{10, 20}, numbers(c.P10))
+	require.Equal(t, []float64{90, 100}, numbers(c.P90))
+	table, _ = s.Building("A", asked(start, start+series.Step, 1))
+	c = table.Values["temperature"]
+	require.Equal(t, []float64{15}, numbers(c.P10), "of two samples the mean of theirs")
+	require.EqualValues(t, 101, *c.N[0], "not the sum of both")
+	require.Equal(t, []float64{0}, numbers(c.Min))
+	require.Equal(t, []float64{110}, numbers(c.Max))
+}
+
+func TestSeveralPortalsSampleTheSame(t *testing.T) {
+	a, b := series.New(series.Options{}), series.New(series.Options{})
+	of := series.Of{Building: "A", Sensor: "temperature"}
+	a.Sample(start, series.Values{of: {1, 2, 3, 4}})
+	b.Sample(start+40, series.Values{of: {4, 2, 1, 3}})
+	one, _ := a.Building("A", asked(start, start+100, 10))
+	two, _ := b.Building("A", asked(start, start+100, 10))
+	require.Equal(t, one, two)
+}
+
+// BenchmarkSample takes a sample of 10,000 devices with five sensors each.
+func BenchmarkSample(b *testing.B) {
+	s, values := series.New(series.Options{}), make(series.Values)
+	names := []series.Of{{"A", "temperature"}, {"A", "humidity"}, {"A", "pressure"}, {"A", "current"}, {"A", "co2"}}
+	at := int64(start)
+	for b.Loop() {
+		for i := range 10_000 {
+			for _, of := range names {
+				values.Add(of, float64((i*7919)%10_007))
+			}
+		}
+		at += series.Step
+		s.Sample(at, values)
+	}
 }
 
 func TestSampleThatIsMissingIsAGap(t *testing.T) {

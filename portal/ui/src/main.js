@@ -95,6 +95,10 @@ const ctx = {
   what: (a) => alarmText(a, ctx.words()),
   /** words is what texts about alarms are made of. */
   words: () => ({ t: ctx.t, name: ctx.sensorName, unit: (name) => sensors.get(name).unit, decimals: (name) => sensors.get(name).decimals ?? 2 }),
+  /** asOfTime is the time of day of the last data when the page is cut off. */
+  asOfTime: () => (plant.asOf() ? format.clock(plant.asOf(), plant.serverNow()) : ctx.t('unknown')),
+  /** freshness says how old a value of that moment is, or when it was true if the page is cut off. */
+  freshness: (ms) => (plant.asOf() ? ctx.t('age.asof', { time: format.clock(ms, plant.serverNow()) }) : ctx.t('age.ago', { age: ctx.age(ms) })),
   /** sensorName is a sensor's name in the page's language. */
   sensorName: (name) => (ctx.t.has(`param.${name}`) ? ctx.t(`param.${name}`) : sensors.get(name)[lang] || name),
   /** sensorLabel adds its unit. */
@@ -223,12 +227,22 @@ listenToKeys(window, {
   search: () => openFinder(ctx),
 });
 
+/** noticeSilence redraws what shows ages when data stops coming, or comes again. */
+let liveness = '';
+function noticeSilence() {
+  const { state } = plant.liveness();
+  if (state === liveness) return;
+  liveness = state;
+  wake('liveness', true);
+}
+
 let ticks = 0;
 setInterval(() => {
   if (document.hidden) return;
   ticks++;
   setClass(document.body, 'is-beat', ticks % 2 === 0); // unacknowledged badges pulse
   wake('tick');
+  noticeSilence();
   if (ticks % 2 === 0) wake('second');
   if (ticks % 10 === 0) wake('slow');
 }, 500);

@@ -299,7 +299,34 @@ test('the page says that it is stale when nothing comes', () => {
   plant.setSocket('open');
   plant.heard();
   plant.takeStats({ kind: 'delta', data: { ...stats, sources: { hub: false, kafka: true } } });
-  assert.equal(plant.liveness().state, 'stale');
+  assert.equal(plant.liveness().state, 'cut');
+});
+
+test('once nothing comes any more ages stand still', () => {
+  let now = 1_000_000;
+  const plant = createPlant({ now: () => now });
+  assert.equal(plant.liveness().state, 'connecting');
+  assert.equal(plant.asOf(), 0, 'there is nothing yet');
+  plant.setSocket('open');
+  plant.hello({ server_time: now + 500 });
+  const live = (hub) => {
+    plant.heard();
+    plant.takeStats({ kind: 'delta', data: { time: now + 500, readings: { per_second: 1 }, sources: { hub, kafka: true } } });
+  };
+  live(true);
+  const reading = now;
+  now += 2000;
+  assert.equal(plant.asOf(), 0);
+  assert.equal(plant.ageOf(reading), 2500);
+  now += 12_000;
+  assert.equal(plant.liveness().state, 'stale', 'the socket looks open');
+  assert.equal(plant.asOf(), 1_000_500);
+  assert.equal(plant.ageOf(reading), 500);
+  live(false);
+  assert.equal(plant.liveness().state, 'cut');
+  assert.equal(plant.asOf(), 1_000_500, 'readings ended with the hub');
+  live(true);
+  assert.equal(plant.asOf(), 0);
 });
 
 test('lines of different times are put under one', () => {

@@ -110,7 +110,7 @@ export function createDevicePage(ctx, scope, route) {
     }
     setText(state, d ? t(`state.${STATES[d.state]}`) : missing ? t('device.missing') : '');
     setClass(state, 'is-bad', d && d.state === 2);
-    setText(age, r ? t('age.ago', { age: ctx.age(last.time) }) : '');
+    setText(age, r ? ctx.freshness(last.time) : '');
     drawWarning();
     if (!r) return;
     arrange(r.sensors);

@@ -20,7 +20,11 @@ function meter(ctx, g) {
   return el;
 }
 
-const heardAge = (ctx, g) => ctx.fmt.age(g.age_ms + Math.max(Date.now() - g.at, 0), ctx.t);
+/** heard says when a gateway was heard last: text is live's text, which takes an age. */
+function heard(ctx, g, text) {
+  if (ctx.plant.asOf()) return ctx.t('age.asof', { time: ctx.asOfTime() });
+  return ctx.t(text, { age: ctx.fmt.age(g.age_ms + Math.max(Date.now() - g.at, 0), ctx.t) });
+}
 
 /** gatewayLine is a gateway in one line, for the overview. */
 export function gatewayLine(ctx, g) {
@@ -30,7 +34,7 @@ export function gatewayLine(ctx, g) {
     h('span', { class: 'gateway-building' }, g.building),
     meter(ctx, g),
     h('span', { class: 'num' }, horizon(ctx, g)),
-    h('span', { class: 'gateway-age num' }, g.silent ? ctx.t('gateway.silent', { age: heardAge(ctx, g) }) : ctx.t('age.ago', { age: heardAge(ctx, g) })));
+    h('span', { class: 'gateway-age num' }, heard(ctx, g, g.silent ? 'gateway.silent' : 'age.ago')));
 }
 
 export function createGatewaysPage(ctx, scope) {
@@ -49,7 +53,7 @@ export function createGatewaysPage(ctx, scope) {
   scope.draw(() => {
     const all = ctx.plant.state.gateways.filter((g) => !ctx.view.building || g.building === ctx.view.building);
     list.replaceChildren(...(all.length > 0 ? all.map((g) => card(ctx, g, hour(g))) : [h('p', { class: 'empty' }, t('gateways.none'))]));
-  }, ['gateways', 'view']);
+  }, ['gateways', 'view', 'liveness']);
   return h('div', { class: 'gateways-page' }, h('h1', { class: 'sr-only' }, t('gateways.title')), list);
 }
 
@@ -84,7 +88,7 @@ function card(ctx, g, hour) {
   const bad = trouble(g);
   const total = g.ledger?.total ?? {};
   const facts = [
-    [t('gateway.fact.link'), g.silent ? t('gateway.silent', { age: heardAge(ctx, g) }) : t('gateway.up', { age: heardAge(ctx, g) })],
+    [t('gateway.fact.link'), heard(ctx, g, g.silent ? 'gateway.silent' : 'gateway.up')],
     [t('gateway.fact.started'), fmt.clock(g.started, ctx.plant.serverNow())],
     [t('gateway.fact.rate'), g.rate === null ? '–' : t('per.second', { n: fmt.rate(g.rate) })],
     [t('gateway.fact.buffer'), t('gateway.buffer', { used: fmt.bytes(g.buffer_bytes), limit: fmt.bytes(g.buffer_limit) })],

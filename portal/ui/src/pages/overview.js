@@ -1,17 +1,14 @@
 // Overview: whether anything is wrong and where, and whether the data is live.
-import { css, series } from '../chart/palette.js';
-import { createLine } from '../chart/line.js';
+import { css } from '../chart/palette.js';
 import { createBars, createRound } from '../chart/round.js';
-import { get, query } from '../core/api.js';
+import { get } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
 import { SEVERITIES } from '../model/alarms.js';
 import { PRIORITIES } from '../model/fleet.js';
-import { align, RANGES } from '../model/series.js';
 import { createAttention, createSentence } from '../parts/attention.js';
 import { field, panel } from '../parts/badge.js';
-import { inAddress } from '../parts/choice.js';
 import { createFleetPanel } from '../parts/fleetpanel.js';
-import { offerSensors } from '../parts/offer.js';
+import { createMeans } from '../parts/means.js';
 import { gatewayLine } from './gateways.js';
 import { createSparkline } from '../parts/spark.js';
 
@@ -23,7 +20,7 @@ export function createOverview(ctx, scope) {
     figures(ctx, scope),
     createFleetPanel(ctx, scope),
     createAttention(ctx, scope),
-    means(ctx, scope),
+    createMeans(ctx, scope),
     states(ctx, scope),
     models(ctx, scope),
     gateways(ctx, scope),
@@ -38,6 +35,12 @@ function figures(ctx, scope) {
   const spark = createSparkline();
   f.rate.el.append(spark.el);
   const el = h('section', { class: 'panel figures', 'aria-label': t('figures') }, names.map((n) => f[n].el));
+  const asOf = h('p', { class: 'figures-asof num', hidden: true });
+  el.append(asOf);
+  scope.draw(() => {
+    asOf.hidden = !ctx.plant.asOf();
+    setText(asOf, asOf.hidden ? '' : t('age.asof', { time: ctx.asOfTime() }));
+  }, ['liveness']);
   scope.draw(() => {
     const c = ctx.fleet.counts(ctx.view.building);
     f.devices.set(ctx.fmt.count(c.total));
@@ -54,81 +57,6 @@ function figures(ctx, scope) {
     f.lag.set(lag === undefined || lag === null ? '–' : ctx.fmt.count(lag), t('figure.lag.note'));
     f.clients.set(ctx.fmt.count(s.clients.open), t('figure.clients.note', { n: ctx.fmt.rate(s.pushed.per_second) }));
   }, ['stats']);
-  return el;
-}
-
-/** reloadEvery is how often a range is worth asking for again, in ms. */
-const reloadEvery = (span) => Math.min(Math.max(span / 300, 2000), 60_000);
-
-/** MEAN_MS is the least time of a mean: one second has only the devices that happened to report in it. */
-const MEAN_MS = 10_000;
-
-/** means draws a line for each building. */
-function means(ctx, scope) {
-  const { t } = ctx;
-  let parameter = 'temperature';
-  let range = RANGES[ctx.route().params.range] ? ctx.route().params.range : '5m';
-  let chart = null;
-  let drawn = '';
-  const box = h('div', { class: 'chart' });
-  const key = h('span', { class: 'legend' });
-  const note = h('span', { class: 'panel-note' });
-  const pick = h('select', { class: 'control is-small', 'aria-label': t('sensor') });
-  offerSensors(ctx, scope, pick, ['number']);
-  const ranges = h('span', { class: 'group', role: 'group', 'aria-label': t('range') }, Object.keys(RANGES).map((r) =>
-    h('button', { class: 'button is-small', 'aria-pressed': String(r === range), onclick: (e) => {
-      range = r;
-      ctx.setParams({ range: r === '5m' ? '' : r });
-      for (const b of ranges.children) b.setAttribute('aria-pressed', String(b === e.target));
-      tryLoad();
-    } }, r)));
-  const p = panel('means', t('means.title'), box);
-  p.head.append(key, h('span', { class: 'panel-space' }), note, pick, ranges);
-
-  async function load() {
-    const names = ctx.view.building ? [ctx.view.building] : ctx.fleet.distinct('building').slice(0, 8);
-    if (names.length === 0) return;
-    const to = Math.round(ctx.plant.serverNow());
-    const from = to - RANGES[range];
-    const whole = (at) => Math.floor(at / MEAN_MS) * MEAN_MS;
-    const points = Math.min(400, RANGES[range] / MEAN_MS);
-    const which = query({ parameters: parameter, from: whole(from), to: whole(to) - 1, points });
-    const answers = await Promise.all(names.map((n) => get(`/api/v1/buildings/${encodeURIComponent(n)}/series${which}`)));
-    if (scope.isOver()) return;
-    if (drawn !== names.join()) {
-      drawn = names.join();
-      chart?.destroy();
-      chart = createLine(box, { lines: names.map((label) => ({ label })) });
-      key.replaceChildren(...names.map((n, i) => h('span', { class: 'legend-item' }, swatch(i), n)));
-    }
-    chart.setData(align(answers.map((a) => ({ time: a.time, values: a.values[parameter]?.mean ?? [] }))));
-    chart.setRange(from, to);
-    const begins = Math.min(...answers.map((a) => a.begins || Infinity));
-    setText(note, begins > from + 15_000 && Number.isFinite(begins) ? t('series.begins', { time: ctx.fmt.moment(begins, to, ctx.lang()) }) : '');
-  }
-  let loaded = 0;
-  const why = { history_off: 'history.off', history_unavailable: 'history.unreachable' };
-  const tryLoad = () => {
-    loaded = Date.now();
-    return load().catch((e) => setText(note, t(why[e.code] ?? 'series.failed')));
-  };
-  inAddress(ctx, pick, 'mean', 'temperature', (name) => {
-    parameter = name;
-    tryLoad();
-  });
-  scope.every(2000, async () => {
-    if (Date.now() - loaded >= reloadEvery(RANGES[range]) - 500) await tryLoad();
-  });
-  scope.draw(() => {
-    if (drawn === '') tryLoad(); // once the buildings are known
-  }, ['fleet']);
-  scope.onEnd(() => chart?.destroy());
-  return p.el;
-}
-
-function swatch(i) {
-  const el = h('span', { class: 'swatch', 'aria-hidden': 'true' });
-  el.style.background = series(i).color;
   return el;
 }
 
@@ -194,7 +122,7 @@ function gateways(ctx, scope) {
   scope.draw(() => {
     const all = ctx.plant.state.gateways.filter((g) => !ctx.view.building || g.building === ctx.view.building);
     list.replaceChildren(...(all.length > 0 ? all.map((g) => gatewayLine(ctx, g)) : [h('li', { class: 'empty' }, ctx.t('gateways.none'))]));
-  }, ['gateways', 'view']);
+  }, ['gateways', 'view', 'liveness']);
   return p.el;
 }
 

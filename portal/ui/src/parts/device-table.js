@@ -222,7 +222,7 @@ export function createDeviceTable(ctx, scope, { onSort, onOpen }) {
         setText(el, d.alarms > 0 ? ctx.fmt.count(d.alarms) : '');
         return;
       case 'age':
-        setText(el, f?.reading ? ctx.age(f.time) : cellAge(values('age', d)));
+        setText(el, cellAge(f?.reading ? f.time : values('age', d)));
         return;
       case 'firmware':
         setText(el, f?.reading?.device_info?.firmware || values(name, d) || '–');
@@ -240,7 +240,7 @@ export function createDeviceTable(ctx, scope, { onSort, onOpen }) {
     else setText(el, d[name] || '–');
   }
 
-  const cellAge = (seen) => (seen > 0 ? ctx.age(seen) : '');
+  const cellAge = (seen) => (seen > 0 ? (ctx.plant.asOf() ? ctx.freshness(seen) : ctx.age(seen)) : '');
 
   function fillPlace(el, d) {
     const key = `${d.building}\n${d.floor}\n${d.room}`;

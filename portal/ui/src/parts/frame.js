@@ -42,7 +42,7 @@ export function createTopbar(ctx, scope) {
   }, ['alarms', 'view']);
   scope.draw(() => {
     const { state, age } = ctx.plant.liveness();
-    setText(live.lastChild, state === 'live' && ctx.view.paused ? t('live.paused') : t(`live.${state}`, { age: ctx.fmt.age(age, t) }));
+    setText(live.lastChild, state === 'live' && ctx.view.paused ? t('live.paused') : t(`live.${state}`, { age: ctx.fmt.age(age, t), time: ctx.asOfTime() }));
     setAttr(live, 'data-state', state === 'live' && ctx.view.paused ? 'paused' : state);
   }, ['tick', 'socket', 'stats']);
   return el;
@@ -64,20 +64,21 @@ export function createBanner(ctx, scope) {
   return el;
 }
 
+/** In these states of the connection the page knows nothing of the plant. */
+const CUT_OFF = ['refused', 'reconnecting', 'connecting', 'stale'];
+
 const SHOWN = 3; // of the gateways in trouble, by name
 
 function troublesOf(ctx) {
   const { t, plant } = ctx;
-  const { state, age } = plant.liveness();
-  const seconds = ctx.fmt.age(Math.floor(age / 1000) * 1000, t);
+  const { state } = plant.liveness();
+  const time = ctx.asOfTime();
+  if (CUT_OFF.includes(state)) return [t(`banner.${state}`, { time })]; // nothing else is known
   const out = [];
-  if (state === 'refused') out.push(t('banner.refused'));
-  else if (state === 'reconnecting') out.push(t('banner.socket', { age: seconds }));
-  else if (state === 'stale' && plant.state.stats?.sources.hub !== false) out.push(t('banner.stale', { age: seconds }));
-  if (state === 'reconnecting' || state === 'refused') return out; // the rest is unknown
   const sources = plant.state.stats?.sources;
-  if (sources && !sources.hub) out.push(t('banner.hub'));
+  if (sources && !sources.hub) out.push(t('banner.hub', { time }));
   if (sources && !sources.kafka) out.push(t('banner.kafka'));
+  if (state === 'cut') return out; // gateways are heard through the hub
   const silent = plant.state.gateways.filter((g) => g.silent);
   for (const g of silent.slice(0, SHOWN)) {
     out.push(t('banner.gateway', { gateway: g.gateway, building: g.building, age: ctx.fmt.age(g.age_ms, t) }));

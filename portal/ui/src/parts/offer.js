@@ -1,3 +1,4 @@
+// The plant's sensors as the options of a select.
 import { h } from '../core/dom.js';
 import { wanted } from './choice.js';
 

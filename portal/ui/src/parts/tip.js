@@ -66,7 +66,7 @@ export function createTip(ctx, scope, host, roomOf = () => '') {
       ...ctx.sensors.order(Object.keys(sensors)).slice(0, MOST)
         .flatMap((p) => [h('dt', {}, ctx.sensorName(p)), h('dd', { class: 'num' }, ctx.sensorText(p, sensors[p]))]),
     );
-    setText(age, last?.reading ? ctx.t('age.ago', { age: ctx.age(last.time) }) : '');
+    setText(age, last?.reading ? ctx.freshness(last.time) : '');
   }
 
   scope.draw(fill, ['tick']);
