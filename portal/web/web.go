@@ -77,6 +77,7 @@ type Portal struct {
 	census       *census.Census
 	inventory    inventory
 	limits       ruleLimits
+	rules        lastRules
 	lag          *lag.Poller
 	process      *ops.Process
 	operators    *operators.Board
