@@ -24,7 +24,7 @@ var ruleEndpoints = []endpoint{
 		body:    dryRunBody{},
 		example: object{{"rule", "temperature_high"}, {"change", object{{"limit", 78.5}, {"on_delay_ms", 10_000}}}, {"hours", 24}},
 		answers: []response{
-			answered(ruleTrial{}), failing(fiber.StatusBadRequest, "bad_json", "bad_field"), foreign, failing(fiber.StatusConflict, "dry_run_busy"),
+			answered(ruleTrial{}), failing(fiber.StatusBadRequest, "bad_json", "bad_field", "bad_parameter"), foreign, failing(fiber.StatusConflict, "dry_run_busy"),
 			notJSON, failing(fiber.StatusServiceUnavailable, "core_unavailable", "dry_run_failed"),
 		},
 	},

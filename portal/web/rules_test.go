@@ -58,10 +58,10 @@ func TestRulesComeFromCore(t *testing.T) {
 		}
 		return wire.RulesAnswer{Version: "abc", Rules: []wire.Rule{hot, quiet}}
 	})
-	a := alarm("a1", "d2", now-1000, telemetry.AlarmUnacknowledged)
-	a.Rule = "hot"
-	late := alarm("a2", "d1", now-2*dayMS, telemetry.AlarmAcknowledged)
-	late.Rule = "hot"
+	a := alarm("a1", "d2", 1, telemetry.AlarmUnacknowledged)
+	a.Rule, a.RaisedAt = "hot", now-1000
+	late := alarm("a2", "d1", 2, telemetry.AlarmAcknowledged)
+	late.Rule, late.RaisedAt = "hot", now-2*dayMS
 	r.raise(a, late)
 
 	var all rulesJSON
@@ -138,7 +138,7 @@ func TestDryRunAsksCore(t *testing.T) {
 	status, _ = post(question)
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	reply = wire.DryRunAnswer{
-		Rule: "hot", HeldSince: 5, Before: wire.DryRunAlarms{Total: 253, Alarms: []wire.DryRunAlarm{}}, After: wire.DryRunAlarms{Total: 14, Alarms: []wire.DryRunAlarm{{DeviceID: "d1", RaisedAt: 7}}},
+		Rule: "hot", HeldSince: 5, Before: wire.DryRunAlarms{Total: 253, Alarms: []wire.DryRunAlarm{}}, After: wire.DryRunAlarms{Total: 14, Alarms: []wire.DryRunAlarm{{DeviceID: "d1", Severity: telemetry.SeverityHigh, RaisedAt: 7}}},
 	}
 	status, got = post(question)
 	require.Equal(t, http.StatusOK, status)

@@ -6,7 +6,7 @@ import { format } from '../core/router.js';
 import { limitsOf, noisiest, rulesInForce } from '../model/rules.js';
 import { createCourse, RANGES } from '../model/series.js';
 import { createDryRun } from '../parts/dryrun.js';
-import { ruleDelays, ruleHref, ruleText, ruleWhere } from '../parts/rules.js';
+import { duration, ruleDelays, ruleHref, ruleText, ruleWhere } from '../parts/rules.js';
 
 const RELOAD = 15_000;
 
@@ -63,7 +63,7 @@ export function createRulesPage(ctx, scope, route) {
   /** drawDetail opens the chosen rule anew only when the rule itself has changed: a form keeps what was typed. */
   function drawDetail() {
     const r = answer.rules.find((x) => x.id === route.subject);
-    const key = r ? JSON.stringify([r.id, r.version, r.text, r.disabled]) : '';
+    const key = r ? JSON.stringify([r.id, r.version, r.text, r.disabled, ctx.sensors.version() > 0]) : '';
     if (shown === key) return;
     shown = key;
     detail.replaceChildren(...(r ? [open(r)] : []));
@@ -94,8 +94,7 @@ export function createRulesPage(ctx, scope, route) {
     }
     function paint() {
       const now = figures();
-      const seconds = (ms) => ctx.fmt.age(ms, t);
-      setText(caption, [t('rules.chart', { device: ctx.deviceName(r.sample) }), t('rules.delays', { on: seconds(now.on_delay_ms), off: seconds(now.off_delay_ms) })].join(' '));
+      setText(caption, [t('rules.chart', { device: ctx.deviceName(r.sample) }), t('rules.delays', { on: duration(now.on_delay_ms, ctx), off: duration(now.off_delay_ms, ctx) })].join(' '));
       const to = ctx.plant.serverNow();
       const c = course.columns(r.parameter, to - RANGES['1d'], to);
       chart?.setRange(c.time[0] ?? to - RANGES['1d'], to);
@@ -124,8 +123,8 @@ export function createRulesPage(ctx, scope, route) {
     if (!scope.isOver()) draw(true);
   });
   const head = h('tr', {}, ['rule', 'says', 'holds', 'raised', 'share', 'standing', 'seen', 'chatter'].map((c) => h('th', { scope: 'col', class: ['rule', 'says', 'holds'].includes(c) ? '' : 'num', 'aria-sort': c === 'raised' ? 'descending' : null }, t(`rules.col.${c}`))));
-  return h('div', { class: 'alarms-page rules-page' },
-    h('section', { class: 'panel alarm-panel' },
+  return h('div', { class: 'rules-page' },
+    h('section', { class: 'panel' },
       h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('rules.title')), filter, note),
       h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('rules.title') }, h('table', { class: 'alarm-table rules-table' }, h('thead', {}, head), body))),
     detail);

@@ -9,7 +9,7 @@ const WITHIN = 35_000;
 /** createDryRun returns the form and the outcome for one rule. */
 export function createDryRun(ctx, scope, rule) {
   const { t } = ctx;
-  const unit = [ctx.sensors.get(rule.parameter ?? '').unit, rule.per ? t(`rules.per.${rule.per}`) : ''].filter((u) => u && u !== '1').join('/');
+  const unit = [rule.unit, rule.per ? t(`rules.per.${rule.per}`) : ''].filter((u) => u && u !== '1').join('/');
   const fields = fieldsOf(ctx, rule, unit);
   const text = h('textarea', { class: 'control rule-yaml', rows: '12', spellcheck: 'false', 'aria-label': t('rules.try.yaml'), 'data-yaml': true });
   text.value = rule.text ?? '';
@@ -102,9 +102,10 @@ function fieldsOf(ctx, rule, unit) {
       },
     };
   };
+  const named = (name) => (unit ? t(`rules.try.${name}`, { unit }) : t(`rules.try.${name}.plain`));
   const out = [];
   if (typeof rule.limit === 'number' && !rule.other) {
-    out.push(make('limit', 'limit', t('rules.try.limit', { unit }), rule.limit), make('deadband', 'deadband', t('rules.try.deadband', { unit }), rule.deadband ?? 0));
+    out.push(make('limit', 'limit', named('limit'), rule.limit), make('deadband', 'deadband', named('deadband'), rule.deadband ?? 0));
   }
   if (rule.kind !== 'offline') {
     out.push(make('on_delay', 'on_delay_ms', t('rules.try.on'), rule.on_delay_ms, 1000), make('off_delay', 'off_delay_ms', t('rules.try.off'), rule.off_delay_ms, 1000));

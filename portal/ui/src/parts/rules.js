@@ -4,8 +4,8 @@ import { format } from '../core/router.js';
 const HIGHS = new Set(['high', 'high_high']);
 const LOWS = new Set(['low', 'low_low', 'battery_low', 'signal_weak']);
 
-/** time is a duration in words. */
-const time = (ms, { fmt, t }) => (ms < 9950 && ms % 1000 === 0 ? t('age.s', { n: ms / 1000 }) : fmt.age(ms, t));
+/** duration is a time in words; whole seconds stay whole. */
+export const duration = (ms, { fmt, t }) => (ms < 9950 && ms % 1000 === 0 ? t('age.s', { n: ms / 1000 }) : fmt.age(ms, t));
 
 /** conditionText says when one condition holds. */
 function conditionText(c, ctx) {
@@ -16,9 +16,9 @@ function conditionText(c, ctx) {
   if (LOWS.has(c.kind)) return t('rules.say.low', { name, limit });
   switch (c.kind) {
     case 'rate':
-      return t(`rules.say.rate.${c.direction}`, { name, limit, per: t(`rules.per.${c.per}`), window: time(c.window_ms, ctx) });
+      return t(`rules.say.rate.${c.direction}`, { name, limit, per: t(`rules.per.${c.per}`), window: duration(c.window_ms, ctx) });
     case 'stuck':
-      return t('rules.say.stuck', { name, time: time(c.for_ms, ctx) });
+      return t('rules.say.stuck', { name, time: duration(c.for_ms, ctx) });
     case 'deviation':
       return t(`rules.say.deviation.${c.from}`, { name, limit, sensors: c.sensors });
     case 'switch':
@@ -38,10 +38,10 @@ export function ruleText(r, ctx) {
 export function ruleDelays(r, ctx) {
   const { t } = ctx;
   const out = [];
-  if (r.on_delay_ms > 0) out.push(t('rules.for', { time: time(r.on_delay_ms, ctx) }));
+  if (r.on_delay_ms > 0) out.push(t('rules.for', { time: duration(r.on_delay_ms, ctx) }));
   if (r.deadband > 0 && HIGHS.has(r.kind)) out.push(t('rules.back.high', { limit: ctx.quantity(r.parameter, r.limit - r.deadband) }));
   if (r.deadband > 0 && LOWS.has(r.kind)) out.push(t('rules.back.low', { limit: ctx.quantity(r.parameter, r.limit + r.deadband) }));
-  if (r.off_delay_ms > 0) out.push(t('rules.back.for', { time: time(r.off_delay_ms, ctx) }));
+  if (r.off_delay_ms > 0) out.push(t('rules.back.for', { time: duration(r.off_delay_ms, ctx) }));
   return out.join(' · ');
 }
 
