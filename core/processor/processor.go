@@ -29,6 +29,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"industrial-iot-monitor/core/historian"
+	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/core/internal/gateways"
 	"industrial-iot-monitor/core/internal/intake"
@@ -205,6 +206,11 @@ func (p *Processor) Run(ctx context.Context) error {
 	}
 	g.Go("explainer", func(ctx context.Context) error { return explainer.Run(ctx, hub) })
 	g.Go("vitals", reporter.Run)
+	tester := replay.Tester{
+		Log: p.log, Brokers: p.cfg.Brokers, Topic: p.cfg.DeviceData, Rules: func() alarm.RuleSet { return p.rules.load().source },
+	}
+	g.Go("dry runs", func(ctx context.Context) error { return tester.Run(ctx, hub) })
+	g.Go("rules of devices", func(ctx context.Context) error { return p.answerRules(ctx, hub) })
 	g.Go("limits", func(ctx context.Context) error { return p.answerLimits(ctx, hub) })
 	g.Go("rules", p.rules.Run)
 	g.Go("sensors", p.sensors.Run)

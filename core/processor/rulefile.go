@@ -27,6 +27,8 @@ const (
 type ruleSet struct {
 	*alarm.Rules
 	version string // 12 hex digits of the file's SHA-256
+	source  alarm.RuleSet
+	own     map[string]bool // ids of the rules in the file
 }
 
 // ruleFile keeps the rules in force and reloads their file when it changes. An invalid
@@ -133,10 +135,14 @@ func (f *ruleFile) compile(data []byte) (*ruleSet, error) {
 	catalogue := f.sensors()
 	set, version := f.builtIn, builtInVersion
 	set.Catalogue = catalogue
+	inFile := make(map[string]bool)
 	if f.file != "" {
 		own, err := rules.Load(data, catalogue)
 		if err != nil {
 			return nil, err
+		}
+		for i := range own.Rules {
+			inFile[own.Rules[i].ID] = true
 		}
 		sum := sha256.Sum256(data)
 		set, version = f.builtIn.With(own), hex.EncodeToString(sum[:6])
@@ -145,5 +151,5 @@ func (f *ruleFile) compile(data []byte) (*ruleSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ruleSet{Rules: compiled, version: version}, nil
+	return &ruleSet{Rules: compiled, version: version, source: set, own: inFile}, nil
 }

@@ -30,6 +30,12 @@ const (
 	// LimitsSubject answers which limits the rules in force have: the reply is a JSON array
 	// of RuleLimit.
 	LimitsSubject = "alarms.limits"
+	// RulesSubject answers which rules are in force and which apply to devices: the request
+	// is a RulesRequest, the reply a RulesAnswer, both JSON.
+	RulesSubject = "alarms.rules"
+	// DryRunSubject answers what a changed rule would have done with past readings: the
+	// request is a DryRunRequest, the reply a DryRunAnswer, both JSON.
+	DryRunSubject = "alarms.dryrun"
 	// PeersSubject is for core instances alone: they exchange the state that no single
 	// one of them has.
 	PeersSubject = "core.peers"

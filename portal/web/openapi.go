@@ -148,6 +148,7 @@ var tags = []object{
 	{{"name", "buildings"}, {"description", "Buildings and their means."}},
 	{{"name", "alarms"}, {"description", "Alarms, their history and explanation."}},
 	{{"name", "commands"}, {"description", "Operators' commands to alarms. Commands go through Kafka; core applies each once."}},
+	{{"name", "rules"}, {"description", "The rules that raise alarms, and dry runs of changed ones."}},
 	{{"name", "views"}, {"description", "Saved views and dashboards. A change names the version it is made to, so that nobody overwrites another unnoticed."}},
 	{{"name", "notes"}, {"description", "The shift log and notes on devices."}},
 	{{"name", "gateways"}, {"description", "Gateways, their buffers and ledgers."}},

@@ -79,6 +79,7 @@ type Portal struct {
 	census       *census.Census
 	inventory    inventory
 	limits       ruleLimits
+	rules        lastRules
 	lag          *lag.Poller
 	process      *ops.Process
 	pipeline     *pipeline.Board

@@ -8,6 +8,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 )
@@ -30,6 +31,8 @@ type Options struct {
 	From, To int64
 	// Device restricts the run to one device; empty: all.
 	Device string
+	// MaxRaised is after how many alarms the run ends; 0: it does not.
+	MaxRaised int
 }
 
 // Result of a DryRun.
@@ -42,6 +45,12 @@ type Result struct {
 	Raised []*Occurrence
 	// Incomplete names what could not be read; empty when everything was.
 	Incomplete string
+	// Since and Until are when the oldest and the newest record were written, 0 without any.
+	Since, Until int64
+	// HeldSince is since when Kafka has every record, 0 when none of the range was removed.
+	HeldSince int64
+	// Full: the run ended at MaxRaised.
+	Full bool
 }
 
 // Occurrence is one time that an alarm was raised.
@@ -54,6 +63,16 @@ type Occurrence struct {
 // alarms. Alarms that the clock raises (silent devices and gateways) are not in the
 // readings and so not in the result.
 func DryRun(ctx context.Context, o Options) (*Result, error) {
+	results, err := dryRun(ctx, o, []*alarm.Rules{o.Rules})
+	if err != nil {
+		return nil, err
+	}
+	return results[0], ctx.Err()
+}
+
+// dryRun reads the readings once for several sets of rules in place of o.Rules. When ctx
+// ends, the results are of the readings until then.
+func dryRun(ctx context.Context, o Options, sets []*alarm.Rules) ([]*Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	log, err := open(ctx, o.Brokers, o.Topic, dryRunClient)
@@ -65,15 +84,7 @@ func DryRun(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := newPlayer(o)
 	streams := make([]*stream, 0, len(partitions))
-	for _, k := range partitions {
-		s, err := openStream(ctx, log, k, o.From, o.To)
-		if err != nil {
-			return nil, err
-		}
-		streams = append(streams, s)
-	}
 	// Runs before the log is closed. The streams end with ctx.
 	defer func() {
 		cancel()
@@ -81,19 +92,83 @@ func DryRun(ctx context.Context, o Options) (*Result, error) {
 			s.drain()
 		}
 	}()
-	for m := popOldest(streams); m != nil; m = popOldest(streams) {
-		p.record(m)
+	for _, k := range partitions {
+		s, err := openStream(ctx, log, k, o.From, o.To)
+		if err != nil {
+			return nil, err
+		}
+		streams = append(streams, s)
 	}
-	p.result.Devices = len(p.devices)
+	return playAll(ctx, o, sets, streams)
+}
+
+func playAll(ctx context.Context, o Options, sets []*alarm.Rules, streams []*stream) ([]*Result, error) {
+	players := make([]*player, len(sets))
+	results := make([]*Result, len(sets))
+	for i, set := range sets {
+		o.Rules = set
+		players[i] = newPlayer(o)
+		results[i] = &players[i].result
+	}
+	held := heldSince(streams)
+	in := intake.Intake{Sensors: o.Sensors}
+	for m := popOldest(streams); m != nil && ctx.Err() == nil && !full(o, players); m = popOldest(streams) {
+		playOne(players, &in, m)
+	}
+	for i, p := range players {
+		p.result.Devices = len(p.devices)
+		p.result.Until, p.result.HeldSince = p.clock, held
+		if results[i].Full = full(o, players); results[i].Full || ctx.Err() != nil {
+			continue // the streams are not at their end
+		}
+		for _, s := range streams {
+			if s.err != nil && !errors.Is(s.err, errIncomplete) {
+				return nil, s.err
+			}
+			if s.err != nil {
+				p.result.Incomplete = fmt.Sprintf("partition %d: %v", s.partition, s.err)
+			}
+		}
+	}
+	return results, nil
+}
+
+// playOne plays one record to all players; it is decoded once.
+func playOne(players []*player, in *intake.Intake, m *sarama.ConsumerMessage) {
+	wanted := false
+	for _, p := range players {
+		p.advance(m)
+		wanted = wanted || p.wants(m)
+	}
+	if !wanted {
+		return
+	}
+	rec, ok := read(in, m)
+	for _, p := range players {
+		if p.wants(m) {
+			p.take(rec, ok)
+		}
+	}
+}
+
+func full(o Options, players []*player) bool {
+	for _, p := range players {
+		if o.MaxRaised > 0 && len(p.result.Raised) >= o.MaxRaised {
+			return true
+		}
+	}
+	return false
+}
+
+// heldSince returns since when all partitions have their records, when Kafka has removed
+// some of the range; else 0.
+func heldSince(streams []*stream) (since int64) {
 	for _, s := range streams {
-		if s.err != nil && !errors.Is(s.err, errIncomplete) {
-			return nil, s.err
-		}
-		if s.err != nil {
-			p.result.Incomplete = fmt.Sprintf("partition %d: %v", s.partition, s.err)
+		if m := s.peek(); m != nil && s.cut {
+			since = max(since, m.Timestamp.UnixMilli())
 		}
 	}
-	return &p.result, ctx.Err()
+	return since
 }
 
 // stream reads one partition ahead.
@@ -101,6 +176,7 @@ type stream struct {
 	partition int32
 	head      *sarama.ConsumerMessage
 	messages  chan *sarama.ConsumerMessage
+	cut       bool  // Kafka has removed older records, which may be in the range
 	err       error // valid once messages is closed
 }
 
@@ -109,14 +185,14 @@ func openStream(ctx context.Context, log *topicLog, partition int32, from, to in
 	if err != nil {
 		return nil, err
 	}
-	_, end, err := log.bounds(partition)
+	oldest, end, err := log.bounds(partition)
 	if err == nil && to != 0 {
 		end, err = log.at(partition, to)
 	}
 	if err != nil {
 		return nil, err
 	}
-	s := &stream{partition: partition, messages: make(chan *sarama.ConsumerMessage, readAhead)}
+	s := &stream{partition: partition, cut: first == oldest && oldest > 0, messages: make(chan *sarama.ConsumerMessage, readAhead)}
 	go func() {
 		defer close(s.messages)
 		s.err = log.read(ctx, partition, first, end, func(m *sarama.ConsumerMessage) bool {

@@ -7,7 +7,6 @@ import (
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/clock"
-	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/core/internal/rooms"
 	"industrial-iot-monitor/internal/telemetry"
 )
@@ -22,7 +21,6 @@ type player struct {
 	clock   int64 // ms, when the newest record was written
 	ticked  int64 // clock of the last tick
 
-	intake  intake.Intake
 	view    alarm.RoomView
 	changes []alarm.Transition
 }
@@ -36,22 +34,31 @@ type device struct {
 }
 
 func newPlayer(o Options) *player {
-	p := &player{o: o, result: Result{Sensors: make(map[string]bool)}, intake: intake.Intake{Sensors: o.Sensors}, devices: make(map[string]*device), alarms: make(map[string]*Occurrence), rooms: rooms.New()}
+	p := &player{o: o, result: Result{Sensors: make(map[string]bool)}, devices: make(map[string]*device), alarms: make(map[string]*Occurrence), rooms: rooms.New()}
 	p.rooms.Compare(o.Rules.RoomParameters())
 	return p
 }
 
-// record plays one record.
-func (p *player) record(m *sarama.ConsumerMessage) {
-	if written := m.Timestamp.UnixMilli(); written > p.clock {
+// advance sets the clock to when m was written.
+func (p *player) advance(m *sarama.ConsumerMessage) {
+	written := m.Timestamp.UnixMilli()
+	if p.result.Since == 0 {
+		p.result.Since = written
+	}
+	if written > p.clock {
 		p.clock = written
 		p.tick()
 	}
-	// The other devices of a room count even when one device is asked for.
-	if p.o.Device != "" && string(m.Key) != p.o.Device && !p.o.Rules.NeedsRoom() {
-		return
-	}
-	rec, ok := read(&p.intake, m)
+}
+
+// wants reports whether m matters. The other devices of a room count even when one device
+// is asked for.
+func (p *player) wants(m *sarama.ConsumerMessage) bool {
+	return p.o.Device == "" || string(m.Key) == p.o.Device || p.o.Rules.NeedsRoom()
+}
+
+// take plays one record; ok is false of one that is no reading.
+func (p *player) take(rec record, ok bool) {
 	if !ok {
 		p.result.Refused++
 		return

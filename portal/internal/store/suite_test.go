@@ -76,6 +76,7 @@ func suite(t *testing.T, fresh func(t *testing.T) Options) {
 		"the registry has every device":                      registryOfDevices,
 		"the trail tells of devices that are gone":           registryOfTheTrail,
 		"what is past its retention goes":                    retention,
+		"the alarms of rules are counted":                    countsOfRules,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })
 	}
@@ -361,4 +362,27 @@ func refuse(t *testing.T, s *Store) {
 	}
 	_, err := s.opened().ExecContext(t.Context(), statement)
 	require.NoError(t, err)
+}
+
+func countsOfRules(t *testing.T, o Options) {
+	t.Helper()
+	s, _ := open(t, o)
+	alarms := []telemetry.Alert{
+		{AlertID: "old", Rule: "hot", Severity: telemetry.SeverityHigh, RaisedAt: 100, Status: telemetry.AlertActive, State: telemetry.AlarmUnacknowledged},
+		{AlertID: "a", Rule: "hot", Severity: telemetry.SeverityHigh, RaisedAt: 1000, Status: telemetry.AlertActive, State: telemetry.AlarmUnacknowledged},
+		{AlertID: "b", Rule: "hot", Severity: telemetry.SeverityHigh, RaisedAt: 2000, Status: telemetry.AlertCleared, ClearedAt: 2500, State: telemetry.AlarmNormal},
+		{AlertID: "c", Rule: "hot", Severity: telemetry.SeverityLow, RaisedAt: 3000, Status: telemetry.AlertActive, State: telemetry.AlarmAcknowledged},
+	}
+	records := make([]Record, len(alarms))
+	for i, a := range alarms {
+		a.DeviceID, a.AlertType, a.Revision = "d1", "hot", 1
+		records[i] = alarmRecord(0, int64(i), a)
+	}
+	require.NoError(t, s.Write(t.Context(), topic, records))
+	got, err := s.CountByRule(t.Context(), 1000)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []RuleCount{
+		{Rule: "hot", Severity: telemetry.SeverityHigh, Raised: 2, Standing: 1, Acknowledged: 1},
+		{Rule: "hot", Severity: telemetry.SeverityLow, Raised: 1, Standing: 1, Acknowledged: 1},
+	}, got)
 }

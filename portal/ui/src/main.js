@@ -22,6 +22,7 @@ import { createDevicePage } from './pages/device.js';
 import { createDevicesPage } from './pages/devices.js';
 import { createGatewaysPage } from './pages/gateways.js';
 import { createOverview } from './pages/overview.js';
+import { createRulesPage } from './pages/rules.js';
 import { createShiftNotesPage } from './pages/shiftnotes.js';
 import { createSystemPage } from './pages/system.js';
 import { createCommands, operator } from './parts/command.js';
@@ -40,6 +41,7 @@ const PAGES = {
   gateways: createGatewaysPage,
   system: createSystemPage,
   audit: createAuditPage,
+  rules: createRulesPage,
   shiftnotes: createShiftNotesPage,
 };
 const THEMES = ['auto', 'light', 'dark'];

@@ -76,3 +76,6 @@ export function nextLimit(limits, value) {
 const shared = createRules();
 export const { rulesOf, rulesInForce } = shared;
 export const rulesVersion = shared.version;
+
+/** noisiest returns rules by how many alarms they raised, the disabled ones last. */
+export const noisiest = (rules) => [...rules].sort((a, b) => Number(a.disabled) - Number(b.disabled) || (b.day?.raised ?? 0) - (a.day?.raised ?? 0) || (a.id < b.id ? -1 : 1));

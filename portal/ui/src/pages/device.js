@@ -1,17 +1,20 @@
 // One device: its data, current values, history and alarms.
 import { createLine } from '../chart/line.js';
+import { css } from '../chart/palette.js';
 import { get } from '../core/api.js';
-import { h, setClass, setText } from '../core/dom.js';
+import { glyph, h, setClass, setText } from '../core/dom.js';
 import { isOpen, sortAlarms } from '../model/alarms.js';
 import { STATES } from '../model/fleet.js';
+import { conditionsOf, limitsOf, rulesOf } from '../model/rules.js';
 import { UNIT_UNKNOWN } from '../model/sensors.js';
 import { createCourse, RANGES } from '../model/series.js';
 import { badge, panel } from '../parts/badge.js';
 import { removeDevice, renameDevice } from '../parts/device-dialogs.js';
 import { createDeviceNotes } from '../parts/device-notes.js';
 import { createGauge } from '../parts/gauge.js';
-import { limitsOf, marksOf } from '../parts/guides.js';
+import { marksOf } from '../parts/guides.js';
 import { createRange, historyNote } from '../parts/range.js';
+import { ruleDelays, ruleHref, ruleText } from '../parts/rules.js';
 
 const RELOAD = 15_000;
 /** Clocks that differ by less are right. */
@@ -35,6 +38,9 @@ export function createDevicePage(ctx, scope, route) {
   const tags = h('span', { class: 'device-tags' });
   const gaugeRow = h('div', { class: 'gauge-row' });
   const gauges = new Map(); // sensor → {el, update(sensor)}
+  const ruleList = h('ul', { class: 'rule-list' });
+  let rules = null; // that apply here; null: not known yet
+  let rulesFailed = '';
   const alarmList = h('ul', { class: 'attention-list' });
   const raw = h('pre', { class: 'raw', tabindex: '0' });
   const copy = h('button', { class: 'button is-small', onclick: () => navigator.clipboard?.writeText(raw.textContent).then(() => setText(copy, t('copied')), () => {}) }, t('copy'));
@@ -71,14 +77,14 @@ export function createDevicePage(ctx, scope, route) {
   }
 
   function gaugeOf(name) {
-    const gauge = createGauge(ctx.sensorName(name));
+    const gauge = createGauge(ctx.sensorName(name), (d) => t(d > 0 ? 'rules.next.to' : 'rules.next.beyond', { n: ctx.quantity(name, Math.abs(d)) }));
     gauge.el.dataset.sensor = name;
     const mark = h('div', { class: 'gauge-mark' }, t('sensor.unit_unknown'));
     gauge.el.append(mark);
     return {
       el: gauge.el,
       update(s) {
-        gauge.update(s, ctx.sensorText(name, s), limitsOf(ctx, name, [id]), ctx.sensors.get(name));
+        gauge.update(s, ctx.sensorText(name, s), limitsOf(rules ?? [], name), ctx.sensors.get(name));
         mark.hidden = s.status !== UNIT_UNKNOWN;
       },
     };
@@ -159,6 +165,30 @@ export function createDevicePage(ctx, scope, route) {
       h('li', { class: `attention-row${isOpen(a) ? '' : ' is-normal'}` }, badge(a, t), h('a', { class: 'attention-what', href: ctx.alarmHref(a) }, ctx.what(a)), h('span', { class: 'attention-since num', title: ctx.fmt.utc(a.raised_at || a.timestamp) }, ctx.fmt.clock(a.raised_at || a.timestamp, ctx.plant.serverNow())))) : [h('li', { class: 'empty' }, t('device.alarms.none'))]));
   }
 
+  /** drawRules lists the rules for what the device measures; before it sent anything all of them. */
+  function drawRules() {
+    const names = last ? new Set([...Object.keys(last.reading.sensors), ...Object.keys(last.reading.device_info ?? {})]) : null;
+    const here = (rules ?? []).filter((r) => r.kind === 'offline' || !names || conditionsOf(r).some((c) => names.has(c.parameter)));
+    const key = JSON.stringify([here, rulesFailed, rules === null]);
+    if (ruleList.dataset.key === key) return;
+    ruleList.dataset.key = key;
+    const empty = rulesFailed ? t('device.rules.away', { why: rulesFailed }) : rules ? t('device.rules.none') : '…';
+    ruleList.replaceChildren(...(here.length > 0 ? here.map((r) => h('li', { class: 'rule-row', 'data-rule': r.id }, glyph(r.severity), h('a', { href: ruleHref(r.id) }, ruleText(r, ctx)), h('span', { class: 'sub num' }, [ruleDelays(r, ctx), r.version ? t('rules.version', { version: r.version.slice(0, 6) }) : ''].filter(Boolean).join(' · ')))) : [h('li', { class: 'empty' }, empty)]));
+  }
+
+  async function loadRules() {
+    try {
+      rules = (await rulesOf(id)).rules;
+      rulesFailed = '';
+    } catch (e) {
+      rulesFailed = e.message;
+    }
+    if (scope.isOver()) return;
+    drawRules();
+    drawTrends();
+    now(true);
+  }
+
   function drawTrends() {
     const [from, to] = range.window();
     const { text, limit, begins } = historyNote(ctx, [course], from);
@@ -181,13 +211,14 @@ export function createDevicePage(ctx, scope, route) {
     trends.append(h('section', { class: 'panel trend is-compact', 'aria-label': label, 'data-sensor': name }, h('header', { class: 'panel-head' }, h('h2', { class: 'panel-title' }, label), h('span', { class: 'panel-note' }, ctx.sensors.get(name).unit)), box));
     queueMicrotask(() => {
       if (scope.isOver()) return;
-      charts.set(name, createLine(box, { lines: [{ label }], height: 120, sync: 'device', band: true, onZoom: range.zoom, onReset: range.reset, range: isSwitch ? [-0.2, 1.2] : undefined, limits: () => limitsOf(ctx, name, [id]), marks: () => marksOf(ctx, name, [id]) }));
+      charts.set(name, createLine(box, { lines: [{ label }], height: 120, sync: 'device', band: true, onZoom: range.zoom, onReset: range.reset, range: isSwitch ? [-0.2, 1.2] : undefined, limits: () => limitsOf(rules ?? [], name).map((l) => ({ ...l, color: css(`--${l.severity}-text`) })), marks: () => marksOf(ctx, name, [id]) }));
       drawTrends();
     });
   }
 
   const now = scope.draw(drawNow, ['fleet', 'tick', 'sensors']);
   scope.draw(drawAlarms, ['alarms', 'slow']);
+  scope.draw(drawRules, ['slow', 'sensors']);
   scope.draw(drawTrends, ['second']);
   /** load asks for the course; the note says if there is no answer. */
   async function load() {
@@ -198,6 +229,7 @@ export function createDevicePage(ctx, scope, route) {
 
   scope.draw(drawTrends, ['view']);
   load();
+  scope.every(RELOAD, loadRules);
   scope.every(RELOAD, async () => {
     if (!ctx.view.paused && course.isDue()) await load();
     if (!ctx.fleet.byID.has(id)) missing = await get(`/api/v1/devices/${encodeURIComponent(id)}`).then(() => false, (e) => e.status === 404);
@@ -216,5 +248,5 @@ export function createDevicePage(ctx, scope, route) {
     h('section', { class: 'panel device-head' },
       h('div', { class: 'device-line' }, h('a', { class: 'button is-small', href: '#/devices' }, `‹ ${t('nav.devices')}`), title, subtitle, tags, state, age, h('span', { class: 'panel-space' }), rename, remove, h('a', { class: 'button is-small', href: `#/trends?devices=${encodeURIComponent(id)}` }, t('device.compare'))),
       warning, description, facts),
-    gaugePanel.el, h('div', { class: 'device-range' }, range.el, note), trends, panel('device-alarms', t('device.alarms'), alarmList).el, createDeviceNotes(ctx, scope, id), rawPanel.el);
+    gaugePanel.el, h('div', { class: 'device-range' }, range.el, note), trends, panel('device-alarms', t('device.alarms'), alarmList).el, panel('device-rules', t('device.rules'), ruleList).el, createDeviceNotes(ctx, scope, id), rawPanel.el);
 }

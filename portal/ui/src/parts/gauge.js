@@ -1,5 +1,6 @@
-// A value on an arc: grey, with colour only where a limit is known.
+// A value on an arc: grey, with colour only where a limit is known, and how far the next one is.
 import { h, setText } from '../core/dom.js';
+import { nextLimit } from '../model/rules.js';
 import { gaugeRange, isNumber } from '../model/sensors.js';
 
 const NS = 'http://www.w3.org/2000/svg';
@@ -21,7 +22,8 @@ function path(className) {
   return p;
 }
 
-export function createGauge(label) {
+/** createGauge makes one; says(distance) puts the distance to the next limit into words. */
+export function createGauge(label, says = () => '') {
   const svg = document.createElementNS(NS, 'svg');
   svg.setAttribute('viewBox', '0 0 100 84');
   svg.setAttribute('aria-hidden', 'true');
@@ -31,7 +33,8 @@ export function createGauge(label) {
   const ticks = document.createElementNS(NS, 'g');
   svg.append(ground, bar, ticks);
   const value = h('div', { class: 'gauge-value num' }, '–');
-  const el = h('div', { class: 'gauge' }, svg, value, h('div', { class: 'gauge-label' }, label));
+  const next = h('div', { class: 'gauge-next num', hidden: true });
+  const el = h('div', { class: 'gauge' }, svg, value, h('div', { class: 'gauge-label' }, label), next);
   let shown = '';
   let least = Infinity; // of the values shown
   let most = -Infinity;
@@ -41,6 +44,9 @@ export function createGauge(label) {
     update(sensor, text, limits, info) {
       setText(value, text);
       const v = isNumber(sensor) ? sensor.value : undefined;
+      const ahead = typeof v === 'number' ? nextLimit(limits, v) : null;
+      setText(next, ahead ? says(ahead.distance) : '');
+      next.hidden = !ahead;
       const key = `${v} ${JSON.stringify(limits)}`;
       if (key === shown) return;
       shown = key;
@@ -55,7 +61,8 @@ export function createGauge(label) {
       ticks.replaceChildren(...limits.map((l) => {
         const tick = path('gauge-limit');
         tick.setAttribute('d', arc(Math.max(place(l.value) - 0.008, 0), Math.min(place(l.value) + 0.008, 1)));
-        tick.style.stroke = l.color;
+        tick.setAttribute('data-limit', `${l.operator}${l.value}`);
+        tick.style.stroke = l.color ?? `var(--${l.severity}-text)`;
         return tick;
       }));
     },

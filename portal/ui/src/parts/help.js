@@ -12,6 +12,7 @@ const KEYS = [
   ['g n', 'nav.shiftnotes'],
   ['g w', 'nav.gateways'],
   ['g s', 'nav.system'],
+  ['g r', 'nav.rules'],
   ['g u', 'nav.audit'],
   ['p', 'help.pause'],
   ['a', 'help.acknowledge'],
