@@ -156,6 +156,17 @@ func TestSummaryCoversTheOperatorsView(t *testing.T) {
 	require.Len(t, s.BadActors, 1, "what came up long ago does not count")
 	require.Equal(t, 12, s.BadActors[0].Occurrences)
 
+	r.raise(with(alarm("gone", "d1", 1, telemetry.AlarmNormal), func(a *telemetry.Alert) { a.Status = telemetry.AlertCleared }))
+	kept := r.portal.summaries
+	kept.mu.Lock()
+	for key, k := range kept.kept {
+		k.at = k.at.Add(-summaryFor)
+		kept.kept[key] = k
+	}
+	kept.mu.Unlock()
+	r.getJSON("/api/v1/alerts/summary", &s)
+	require.Equal(t, 2, s.ByState["normal"], "a summary is kept for a moment only")
+
 	r.getJSON("/api/v1/alerts/summary?building="+url.QueryEscape("A栋")+"&floor=4&window=1m", &s)
 	require.Zero(t, s.Attention)
 	require.Equal(t, 1, s.Suppressed)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -109,8 +110,54 @@ func (p *Portal) alertSummary(c *fiber.Ctx) error {
 	if r.err != nil {
 		return r.err
 	}
-	now := p.model.Now()
-	return c.JSON(summaryOf(p.model.Figures(scope, window.Milliseconds()), now, window.Milliseconds()))
+	return c.JSON(p.summaries.get(scope, window.Milliseconds()))
+}
+
+const (
+	// summaryFor is how long a summary is good: every page asks each few seconds.
+	summaryFor = 500 * time.Millisecond
+	// mostSummaries bounds the views whose summaries are kept.
+	mostSummaries = 64
+)
+
+// summaryCache lets many clients with one view share one count of the alarms.
+type summaryCache struct {
+	p    *Portal
+	mu   sync.Mutex
+	kept map[summaryKey]keptSummary
+}
+
+type summaryKey struct {
+	building string
+	floor    int
+	floors   bool // one floor only
+	window   int64
+}
+
+type keptSummary struct {
+	at     time.Time
+	answer summaryAnswer
+}
+
+// get returns the summary of a view. Those who ask while it is counted wait for the same.
+func (s *summaryCache) get(scope state.Scope, window int64) summaryAnswer {
+	key := summaryKey{building: scope.Building, window: window}
+	if scope.Floor != nil {
+		key.floor, key.floors = *scope.Floor, true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if k, ok := s.kept[key]; ok && now.Sub(k.at) < summaryFor {
+		return k.answer
+	}
+	if s.kept == nil || len(s.kept) >= mostSummaries {
+		s.kept = make(map[summaryKey]keptSummary)
+	}
+	at := s.p.model.Now()
+	answer := summaryOf(s.p.model.Figures(scope, window), at, window)
+	s.kept[key] = keptSummary{at: now, answer: answer}
+	return answer
 }
 
 func summaryOf(f state.Figures, now, window int64) summaryAnswer {

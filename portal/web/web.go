@@ -89,6 +89,7 @@ type Portal struct {
 	requests     *quota.Limiter
 	orders       *quota.Limiter // of commands
 	stats        *statsCache
+	summaries    *summaryCache
 
 	explainWithin time.Duration
 	answerWithin  time.Duration // of changes of what operators keep
@@ -148,6 +149,7 @@ func (p *Portal) build(o Options) (err error) {
 		return err
 	}
 	p.stats = newStatsCache(p)
+	p.summaries = &summaryCache{p: p}
 	p.census = census.New(p.model)
 	p.catalogue, err = sensorfile.Open(sensorfile.Options{Config: o.Config.Sensors, Log: p.log, Registry: o.Registry, Program: "portal"})
 	if err != nil {

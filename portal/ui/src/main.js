@@ -13,7 +13,7 @@ import { createScheduler } from './core/scheduler.js';
 import { createScopes } from './core/scope.js';
 import { createAlarms } from './model/alarms.js';
 import { alarmText, peakText } from './model/alarmtext.js';
-import { createFleet, STATES } from './model/fleet.js';
+import { createFleet, isWhole, STATES } from './model/fleet.js';
 import { createPlant } from './model/plant.js';
 import { createSensors, UNIT_UNKNOWN } from './model/sensors.js';
 import { createAlarmsPage } from './pages/alarms.js';
@@ -119,7 +119,7 @@ const ctx = {
   deviceName: (id) => fleet.byID.get(id)?.name || id,
   typeText: (type) => (ctx.t.has(`type.${type}`) ? ctx.t(`type.${type}`) : type),
   peak: (a) => peakText(a, ctx.words()),
-  place: (d) => (d?.building ? ctx.t('place', { building: d.building, floor: d.floor, room: d.room }) : ''),
+  place: (d) => (!d?.building ? '' : isWhole(d) ? d.building : ctx.t('place', { building: d.building, floor: d.floor, room: d.room })),
   stateText: (d) => ctx.t(`state.${STATES[d.state]}`),
   deviceHref: (id) => href({ page: 'device', subject: id }),
   pageHref: (page, params = {}) => href({ page, params }),

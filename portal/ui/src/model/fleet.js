@@ -6,6 +6,9 @@ export const STATES = ['unknown', 'online', 'offline', 'stale'];
 const GONE = 4;
 export const PRIORITIES = ['', 'critical', 'high', 'medium', 'low'];
 
+/** isWhole reports that a location is a building and no place in it, as that of a gateway. */
+export const isWhole = (l) => !l.floor && !l.room;
+
 const collator = new Intl.Collator('en', { numeric: true });
 
 /** compareIDs orders ids by their numbers: device_9 before device_10. */

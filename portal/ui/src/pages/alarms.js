@@ -231,7 +231,7 @@ export function createAlarmsPage(ctx, scope, route) {
   scope.listen(scroller, 'scroll', () => {
     if (!more.hidden && scroller.scrollTop + scroller.clientHeight > scroller.scrollHeight - 300) grow();
   });
-  const dirty = scope.draw(draw, ['alarms', 'view', 'slow']);
+  const dirty = scope.draw(draw, ['alarms', 'view', 'slow', 'sensors']);
   scope.every(15_000, refresh);
   if (state.open) queueMicrotask(() => open(state.open));
   return el;

@@ -130,10 +130,10 @@ function alarmRow(ctx, on, key) {
     update(next, boxes) {
       row = next;
       const a = next.alarm;
-      const name = ctx.deviceName(a.device_id);
-      if (drawn !== a || look !== name) {
+      const known = `${ctx.sensors.version()} ${ctx.deviceName(a.device_id)}`; // what its texts are made with
+      if (drawn !== a || look !== known) {
         drawn = a;
-        look = name;
+        look = known;
         fill(a);
       }
       const raised = raisedAt(a);

@@ -1,6 +1,7 @@
 // What needs attention: one sentence that answers "is anything wrong", and a list of what holds.
 import { glyph, h, setAttr, setClass, setText } from '../core/dom.js';
 import { holds, isOverUnseen, raisedAt, SEVERITIES, sortAlarms, stateOf } from '../model/alarms.js';
+import { isWhole } from '../model/fleet.js';
 import { fold } from '../model/flood.js';
 import { badge, panel } from './badge.js';
 import { createFloodBadge } from './floodbadge.js';
@@ -43,7 +44,7 @@ export function createSentence(ctx, scope) {
 /** whereOf says since when the oldest of alarms holds and where it is, and how many more places there are. */
 function whereOf(ctx, alarms) {
   const oldest = alarms.reduce((a, b) => (raisedAt(b) < raisedAt(a) ? b : a));
-  const place = (a) => (a.location?.building ? ctx.t('place.floor', { building: a.location.building, floor: a.location.floor ?? '–' }) : (a.gateway ?? ''));
+  const place = ({ location: l, gateway = '' }) => (!l?.building ? gateway : isWhole(l) ? l.building : ctx.t('place.floor', { building: l.building, floor: l.floor }));
   const places = new Set(alarms.map(place));
   const time = ctx.fmt.moment(raisedAt(oldest), ctx.plant.serverNow(), ctx.lang());
   return ctx.t('sentence.since', { time, place: place(oldest), more: places.size > 1 ? ` +${places.size - 1}` : '' });
@@ -66,7 +67,7 @@ export function createAttention(ctx, scope) {
     over.hidden = unseen === 0;
     setText(over, t('sentence.over', { n: ctx.fmt.count(unseen) }));
     const shown = rows.slice(0, LISTED);
-    const is = JSON.stringify([rows.length, shown.map((r) => (r.alarm ? [r.alarm.alert_id, r.alarm.revision, ctx.deviceName(r.alarm.device_id)] : [r.group.key, r.group.alarms.length]))]);
+    const is = JSON.stringify([rows.length, ctx.sensors.version(), shown.map((r) => (r.alarm ? [r.alarm.alert_id, r.alarm.revision, ctx.deviceName(r.alarm.device_id)] : [r.group.key, r.group.alarms.length]))]);
     if (is === drawn && all.length > 0) {
       for (const el of list.querySelectorAll('[data-since]')) setText(el, ctx.age(Number(el.dataset.since)));
       return;
@@ -75,7 +76,7 @@ export function createAttention(ctx, scope) {
     const key = list.contains(document.activeElement) ? document.activeElement.dataset.key : '';
     list.replaceChildren(...(all.length === 0 ? [emptyRow(ctx)] : shown.map((r) => (r.alarm ? alarmRow(ctx, r) : groupRow(ctx, r.group)))));
     if (key) list.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
-  }, ['alarms', 'view', 'slow', 'fleet']);
+  }, ['alarms', 'view', 'slow', 'fleet', 'sensors']);
   return p.el;
 }
 
