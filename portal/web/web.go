@@ -79,6 +79,7 @@ type Portal struct {
 	limits       ruleLimits
 	lag          *lag.Poller
 	process      *ops.Process
+	together     bool // other programs run in this process
 	operators    *operators.Board
 	share        *share.Share // nil: no Redis is configured
 	requests     *quota.Limiter
@@ -113,10 +114,12 @@ func New(o Options) (*Portal, error) {
 	if o.Registry == nil {
 		o.Registry = ops.NewRegistry()
 	}
+	together := o.Gatherer != nil
 	if o.Gatherer == nil {
 		o.Gatherer = o.Registry
 	}
 	p := &Portal{cfg: o.Config, log: o.Log.With("component", "portal"), explainWithin: explainWithin, answerWithin: cmp.Or(o.AnswerWithin, answerWithin), origins: newOriginPolicy(o.Config.AllowedOrigins)}
+	p.together = together
 	if err := p.build(o); err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ import { createShiftNotesPage } from './pages/shiftnotes.js';
 import { createSystemPage } from './pages/system.js';
 import { createTrends } from './pages/trends.js';
 import { what } from './parts/badge.js';
+import { createCaller } from './parts/call.js';
 import { createCommands, operator } from './parts/command.js';
 import { createBanner, createNav, createTopbar } from './parts/frame.js';
 import { showHelp } from './parts/help.js';
@@ -148,6 +149,7 @@ const ctx = {
   saveCSV: (name, columns, rows) => save(`${name}.csv`, new Blob([csv(columns, rows)], { type: 'text/csv' })),
 };
 ctx.commands = createCommands(ctx);
+ctx.call = createCaller(ctx);
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
@@ -163,7 +165,7 @@ function render(route) {
   const make = PAGES[route.page] ?? PAGES.overview;
   const known = PAGES[route.page] ? route : { page: 'overview', subject: '', params: {} };
   const main = h('main', { class: 'page', id: 'page', tabindex: '-1' });
-  document.title = `${ctx.t(`nav.${known.page === 'device' ? 'devices' : known.page}`)} · ${ctx.t('title')}`;
+  ctx.call.name(`${ctx.t(`nav.${known.page === 'device' ? 'devices' : known.page}`)} · ${ctx.t('title')}`);
   const app = document.getElementById('app');
   const pieces = [createTopbar(ctx, scope), createBanner(ctx, scope), h('div', { class: 'frame' }, createNav(ctx, scope, known), main)];
   app.replaceChildren(h('a', { class: 'skip', href: '#page', onclick: (e) => (e.preventDefault(), main.focus()) }, ctx.t('skip')), ...pieces, announcer, notice);
@@ -188,6 +190,7 @@ channel.subscribe('sensors', (m) => {
 channel.subscribe('alerts', (m) => {
   const fresh = alarms.apply(m);
   if (fresh) announce(fresh);
+  ctx.call.take(m);
   wake('alarms');
 });
 channel.subscribe('stats', (m) => {

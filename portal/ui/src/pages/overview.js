@@ -5,7 +5,7 @@ import { get } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
 import { needsAttention, SEVERITIES, sortAlarms, stateOf } from '../model/alarms.js';
 import { badge, field, panel } from '../parts/badge.js';
-import { createBuildings } from '../parts/buildings.js';
+import { createBuildings, statesNote } from '../parts/buildings.js';
 import { createMap } from '../parts/map.js';
 import { createMeans } from '../parts/means.js';
 import { offerSensors } from '../parts/offer.js';
@@ -45,7 +45,7 @@ function figures(ctx, scope) {
   scope.draw(() => {
     const c = ctx.fleet.counts(ctx.view.building);
     f.devices.set(ctx.fmt.count(c.total));
-    f.states.set(ctx.fmt.count(c.online), t('figure.states.note', { offline: ctx.fmt.count(c.offline + c.stale + c.unknown), fault: ctx.fmt.count(c.fault) }));
+    f.states.set(ctx.fmt.count(c.online), statesNote(ctx, c));
   }, ['fleet', 'view']);
   scope.draw(() => {
     const open = ctx.alarms.list((a) => needsAttention(a) && ctx.concerns(a));
@@ -57,7 +57,7 @@ function figures(ctx, scope) {
     if (!s) return;
     f.rate.set(ctx.fmt.rate(s.readings.per_second));
     spark.draw(ctx.plant.rates);
-    const l = s.latency_ms.to_socket ?? s.latency_ms.to_portal;
+    const l = s.latency_ms.to_socket;
     f.latency.set(l ? ctx.fmt.millis(l.mean) : '–', l ? t('figure.p99', { n: ctx.fmt.millis(l.p99) }) : t('figure.none'));
     const lag = s.kafka?.lag;
     f.lag.set(lag === undefined || lag === null ? '–' : ctx.fmt.count(lag), t('figure.lag.note'));
@@ -124,7 +124,8 @@ function states(ctx, scope) {
       { name: 'online', value: c.online - c.fault, color: css('--cell') },
       { name: 'fault', value: c.fault, color: css('--high-fill') },
       { name: 'offline', value: c.offline, color: css('--offline') },
-      { name: 'unknown', value: c.unknown + c.stale, color: css('--dim') },
+      { name: 'stale', value: c.stale, color: css('--muted') },
+      { name: 'unknown', value: c.unknown, color: css('--dim') },
     ].map((s) => ({ ...s, label: t(`state.${s.name}`) }));
     chart.update(parts);
     setText(middle, ctx.fmt.count(c.total));

@@ -51,6 +51,7 @@ export function createSystemPage(ctx, scope) {
     const p = s.process ?? {};
     facts('portal', [
       [t('system.version'), s.version],
+      [t('system.process'), t(p.shared ? 'system.process.shared' : 'system.process.own')],
       [t('system.memory'), p.memory_bytes === undefined ? '–' : fmt.bytes(p.memory_bytes), 'iot_memory_usage_bytes'],
       [t('system.cpu'), p.cpu_percent === undefined ? '–' : `${fmt.fixed(p.cpu_percent, 1)} %`, 'iot_cpu_usage_percent'],
       [t('system.goroutines'), fmt.count(p.goroutines), 'iot_goroutines_total'],
@@ -59,7 +60,7 @@ export function createSystemPage(ctx, scope) {
     ]);
     facts('push', [
       [t('system.clients'), `${fmt.count(s.clients.open)} / ${fmt.count(s.clients.limit)}`, 'iot_websocket_connections_total'],
-      [t('system.pushed'), fmt.count(s.pushed.total)],
+      [t('system.pushed'), fmt.count(s.pushed.total), 'portal_dialect_messages_total'],
       [t('system.conflated'), fmt.count(s.pushed.conflated)],
       [t('system.sent'), fmt.bytes(s.pushed.bytes)],
       [t('system.slow'), fmt.count(s.clients.closed_slow)],
