@@ -27,7 +27,7 @@ type stats struct {
 	Clients  clientCounts  `json:"clients"`
 	Gateways gatewayCounts `json:"gateways"`
 	Sources  sources       `json:"sources"`
-	Process  ops.Usage     `json:"process"`
+	Process  processUsage  `json:"process"`
 	Kafka    *lag.Lag      `json:"kafka"` // core's consumer lag; null while unknown
 	Store    *storeState   `json:"store"` // the portal's database; null without one
 	// Redis is what portals share; null without REDIS_URL.
@@ -61,6 +61,7 @@ type readingCounts struct {
 	Outdated  int64   `json:"outdated"`
 }
 
+// pushCounts count messages of any kind to WebSocket clients of both dialects.
 type pushCounts struct {
 	PerSecond float64 `json:"per_second"`
 	Total     int64   `json:"total"`
@@ -92,6 +93,13 @@ type clientCounts struct {
 type gatewayCounts struct {
 	Total  int `json:"total"`
 	Silent int `json:"silent"`
+}
+
+// processUsage is what the process uses that the portal runs in; Shared: the other programs of the plant run in
+// it, too.
+type processUsage struct {
+	ops.Usage
+	Shared bool `json:"shared"`
 }
 
 // sources reports which of the portal's sources are connected.
@@ -155,7 +163,7 @@ func (p *Portal) count() stats {
 		Clients:   clientCounts{Open: h.Clients, Limit: h.Limit, ClosedSlow: h.ClosedSlow, Refused: h.Refused},
 		Gateways:  gatewayCounts{Total: s.Gateways, Silent: s.Silent},
 		Sources:   sources{Hub: p.feed.HubConnected(), Kafka: p.feed.KafkaHealthy()},
-		Process:   p.process.Usage(),
+		Process:   processUsage{p.process.Usage(), p.together},
 		Kafka:     p.lag.Last(),
 		Store:     p.storeState(),
 		Operators: p.countOperators(),
@@ -176,7 +184,7 @@ func (p *Portal) count() stats {
 
 func pushed(h fanout.Stats) pushCounts {
 	return pushCounts{
-		PerSecond: h.Pushed.PerSecond, Total: h.Messages, Conflated: h.Conflated, Alerts: h.Alerts, Bytes: h.Bytes,
+		PerSecond: h.PerSecond, Total: h.Messages, Conflated: h.Conflated, Alerts: h.Alerts, Bytes: h.Bytes,
 	}
 }
 

@@ -84,6 +84,7 @@ type Portal struct {
 	process      *ops.Process
 	pipeline     *pipeline.Board
 	vitals       *vitals.Reporter
+	together     bool // other programs run in this process
 	operators    *operators.Board
 	share        *share.Share // nil: no Redis is configured
 	requests     *quota.Limiter
@@ -119,10 +120,12 @@ func New(o Options) (*Portal, error) {
 	if o.Registry == nil {
 		o.Registry = ops.NewRegistry()
 	}
+	together := o.Gatherer != nil
 	if o.Gatherer == nil {
 		o.Gatherer = o.Registry
 	}
 	p := &Portal{cfg: o.Config, log: o.Log.With("component", "portal"), explainWithin: explainWithin, answerWithin: cmp.Or(o.AnswerWithin, answerWithin), origins: newOriginPolicy(o.Config.AllowedOrigins)}
+	p.together = together
 	if err := p.build(o); err != nil {
 		return nil, err
 	}

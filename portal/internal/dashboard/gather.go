@@ -9,6 +9,7 @@ type Batch struct {
 	Buf      []byte
 	Shared   []byte  // one whole frame that must not be changed
 	Received []int64 // gateway receive times of the live readings in it, ms
+	Messages int
 	Readings int
 	Alerts   int
 }
@@ -92,6 +93,7 @@ func (g *gathering) put(k kind, frame []byte) bool {
 	default:
 		g.to.Shared = frame
 	}
+	g.to.Messages++
 	g.b.metrics.sent(k, len(frame))
 	return true
 }

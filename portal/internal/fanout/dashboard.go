@@ -75,6 +75,7 @@ func (c *client) gatherDashboard(b *batch, end *closing) (more bool) {
 	v := dashboard.Batch{Buf: b.buf, Received: b.received}
 	more = c.session.Gather(&v, batchBytes)
 	b.buf, b.shared, b.received = v.Buf, v.Shared, v.Received
+	b.messages += v.Messages
 	b.readings, b.alerts = v.Readings, v.Alerts
 	switch {
 	case end == nil:

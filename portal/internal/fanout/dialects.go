@@ -41,8 +41,8 @@ var reasonNames = [reasons]string{"client", "gone", "shutdown", "slow", "no_pong
 
 // dialectCounters are the totals of one dialect.
 type dialectCounters struct {
-	open, bytes atomic.Int64
-	ends        [reasons]atomic.Int64
+	open, bytes, messages atomic.Int64
+	ends                  [reasons]atomic.Int64
 }
 
 // ended counts the end of a client's connection.
@@ -79,6 +79,7 @@ func (n *counters) byDialect() []prometheus.Collector {
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Name: "portal_dialect_connections", Help: "WebSocket connections that are open now, by dialect.", ConstLabels: labels,
 			}, func() float64 { return float64(d.open.Load()) }),
+			counter("portal_dialect_messages_total", "Messages written to WebSocket clients, by dialect; the sum is what the page shows as sent.", "dialect", name, &d.messages),
 			counter("portal_dialect_sent_bytes_total", "Bytes written to WebSocket clients, by dialect.", "dialect", name, &d.bytes),
 		)
 		for k, reason := range reasonNames {

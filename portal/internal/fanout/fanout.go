@@ -106,8 +106,9 @@ type Broadcaster struct {
 	open      atomic.Int64   // clients in the map
 	rejecting atomic.Int64   // connections being rejected
 
-	meterMu sync.Mutex
-	pushed  meter.Meter // device_data messages written, with their age
+	meterMu  sync.Mutex
+	pushed   meter.Meter // device_data messages written, with their age
+	messages meter.Meter // messages of any kind written
 }
 
 var errMissing = errors.New("fanout: Model, Log and Registry are required")
@@ -313,7 +314,8 @@ func (b *Broadcaster) stop() {
 // Stats are figures for the page.
 type Stats struct {
 	Clients, Limit                int
-	Messages, Alerts, Conflated   int64
+	Messages, Alerts, Conflated   int64   // Messages of any kind, in both dialects
+	PerSecond                     float64 // of Messages, over the last ten seconds
 	Bytes                         int64
 	Pushed                        meter.Recent
 	ClosedSlow, Refused, Rejected int64
@@ -323,11 +325,15 @@ type Stats struct {
 func (b *Broadcaster) Stats() Stats {
 	now := b.model.Now()
 	b.meterMu.Lock()
-	recent := b.pushed.Recent(now)
+	recent, perSecond := b.pushed.Recent(now), b.messages.Recent(now).PerSecond
 	b.meterMu.Unlock()
+	messages := int64(0)
+	for i := range b.counts.dialects {
+		messages += b.counts.dialects[i].messages.Load()
+	}
 	return Stats{
 		Clients: int(b.open.Load()), Limit: b.limits.Connections,
-		Messages: b.counts.readings.Load(), Alerts: b.counts.alerts.Load(),
+		Messages: messages, PerSecond: perSecond, Alerts: b.counts.alerts.Load(),
 		Conflated: b.counts.conflated.Load(), Bytes: b.counts.bytes.Load(), Pushed: recent,
 		ClosedSlow: b.counts.slow.Load(), Refused: b.counts.limit.Load(), Rejected: b.counts.rejected.Load(),
 	}

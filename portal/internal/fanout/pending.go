@@ -143,6 +143,7 @@ func (c *client) gatherAlerts(b *batch) {
 		q := c.alerts[0]
 		b.buf = appendMessage(b.buf, alertHead, q.alert.Raw)
 		b.alerts++
+		b.messages++
 		if !q.snapshot {
 			c.news--
 		}
@@ -174,6 +175,7 @@ func (c *client) gatherReadings(b *batch) (done bool) {
 		}
 		b.buf = c.appendNews(b.buf, d)
 		b.readings++
+		b.messages++
 		if !snapshot && d.Live() {
 			b.received = append(b.received, d.Received())
 		}

@@ -107,6 +107,7 @@ func (c *client) gatherReplays(b *batch) bool {
 			}
 			b.buf = appendReading(b.buf, text, 0, 0)
 			b.readings++
+			b.messages++
 			r.after = r.after.Advance(seq)
 			return true
 		})

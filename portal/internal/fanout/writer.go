@@ -18,6 +18,7 @@ type batch struct {
 	buf      []byte
 	shared   []byte  // a frame that other clients get too; buf is empty then
 	received []int64 // gateway receive times of the live readings in buf
+	messages int     // of any kind
 	readings int     // device_data messages, snapshots included
 	alerts   int
 	final    *closing // buf ends with this close frame
@@ -29,7 +30,7 @@ func newBatch() any { return &batch{buf: make([]byte, 0, batchBytes/16)} }
 
 func (b *batch) reset() {
 	b.buf, b.shared, b.received = b.buf[:0], nil, b.received[:0]
-	b.readings, b.alerts, b.final = 0, 0, nil
+	b.messages, b.readings, b.alerts, b.final = 0, 0, 0, nil
 }
 
 // data returns the bytes to write.
@@ -142,6 +143,7 @@ func (c *client) gatherControl(b *batch) *closing {
 	for _, n := range c.notes {
 		b.buf = append(b.buf, n...)
 	}
+	b.messages += len(c.notes)
 	c.pong, c.ping, c.notes = nil, false, nil
 	return c.closing
 }
@@ -197,17 +199,22 @@ func (b *Broadcaster) account(c *client, sent *batch) {
 	n := int64(len(sent.data()))
 	b.counts.bytes.Add(n)
 	b.counts.dialects[c.dialect()].bytes.Add(n)
+	b.counts.dialects[c.dialect()].messages.Add(int64(sent.messages))
 	b.counts.readings.Add(int64(sent.readings))
 	b.counts.alerts.Add(int64(sent.alerts))
 	if sent.final != nil {
 		b.counts.closed(sent.final.code)
 	}
-	if sent.readings == 0 {
+	if sent.messages == 0 {
 		return
 	}
 	now := b.model.Now()
 	b.meterMu.Lock()
 	defer b.meterMu.Unlock()
+	b.messages.Add(now, sent.messages)
+	if sent.readings == 0 {
+		return
+	}
 	b.pushed.Add(now, sent.readings-len(sent.received))
 	for _, at := range sent.received {
 		b.pushed.AddAge(now, now-at)

@@ -16,15 +16,8 @@ import { alarmText, peakText } from './model/alarmtext.js';
 import { createFleet, isWhole, STATES } from './model/fleet.js';
 import { createPlant } from './model/plant.js';
 import { createSensors, UNIT_UNKNOWN } from './model/sensors.js';
-import { createAlarmsPage } from './pages/alarms.js';
-import { createAuditPage } from './pages/audit.js';
-import { createDevicePage } from './pages/device.js';
-import { createDevicesPage } from './pages/devices.js';
-import { createGatewaysPage } from './pages/gateways.js';
 import { createOverview } from './pages/overview.js';
-import { createRulesPage } from './pages/rules.js';
-import { createShiftNotesPage } from './pages/shiftnotes.js';
-import { createSystemPage } from './pages/system.js';
+import { createCaller } from './parts/call.js';
 import { createCommands, operator } from './parts/command.js';
 import { createBanner, createTopbar } from './parts/frame.js';
 import { openFinder } from './parts/finder.js';
@@ -35,14 +28,14 @@ import { createPrintHead } from './parts/print.js';
 const PAGES = {
   overview: createOverview,
   trends: later(() => import('./pages/trends.js').then((m) => m.createTrends)),
-  alarms: createAlarmsPage,
-  devices: createDevicesPage,
-  device: createDevicePage,
-  gateways: createGatewaysPage,
-  system: createSystemPage,
-  audit: createAuditPage,
-  rules: createRulesPage,
-  shiftnotes: createShiftNotesPage,
+  alarms: later(() => import('./pages/alarms.js').then((m) => m.createAlarmsPage)),
+  devices: later(() => import('./pages/devices.js').then((m) => m.createDevicesPage)),
+  device: later(() => import('./pages/device.js').then((m) => m.createDevicePage)),
+  gateways: later(() => import('./pages/gateways.js').then((m) => m.createGatewaysPage)),
+  system: later(() => import('./pages/system.js').then((m) => m.createSystemPage)),
+  audit: later(() => import('./pages/audit.js').then((m) => m.createAuditPage)),
+  rules: later(() => import('./pages/rules.js').then((m) => m.createRulesPage)),
+  shiftnotes: later(() => import('./pages/shiftnotes.js').then((m) => m.createShiftNotesPage)),
 };
 const THEMES = ['auto', 'light', 'dark'];
 const CARRIED = ['b']; // the building, on every page
@@ -162,6 +155,7 @@ const ctx = {
   saveCSV: (name, columns, rows) => save(`${name}.csv`, new Blob([csv(columns, rows)], { type: 'text/csv' })),
 };
 ctx.commands = createCommands(ctx);
+ctx.call = createCaller(ctx);
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
@@ -178,7 +172,7 @@ function render(route) {
   const make = PAGES[route.page] ?? PAGES.overview;
   const known = PAGES[route.page] ? route : { page: 'overview', subject: '', params: {} };
   const main = h('main', { class: 'page', id: 'page', tabindex: '-1' });
-  document.title = `${ctx.t(`nav.${known.page === 'device' ? 'devices' : known.page}`)} · ${ctx.t('title')}`;
+  ctx.call.name(`${ctx.t(`nav.${known.page === 'device' ? 'devices' : known.page}`)} · ${ctx.t('title')}`);
   const app = document.getElementById('app');
   const pieces = [createTopbar(ctx, scope), createBanner(ctx, scope), h('div', { class: 'frame' }, createNav(ctx, scope, known), main)];
   app.replaceChildren(h('a', { class: 'skip', href: '#page', onclick: (e) => (e.preventDefault(), main.focus()) }, ctx.t('skip')), ...pieces, announcer, notice);
@@ -203,6 +197,7 @@ channel.subscribe('sensors', (m) => {
 channel.subscribe('alerts', (m) => {
   const fresh = alarms.apply(m);
   if (fresh) announce(fresh);
+  ctx.call.take(m);
   wake('alarms');
 });
 channel.subscribe('stats', (m) => {

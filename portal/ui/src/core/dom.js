@@ -42,7 +42,7 @@ export function setClass(el, name, on) {
 const SVG = 'http://www.w3.org/2000/svg';
 
 /** Shapes of the priorities, distinguishable without colour. */
-const shapes = {
+export const shapes = {
   critical: 'M8 1 15 8 8 15 1 8Z',
   high: 'M8 1.5 15 14H1Z',
   medium: 'M2 2h12v12H2Z',

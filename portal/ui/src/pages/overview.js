@@ -7,6 +7,7 @@ import { SEVERITIES } from '../model/alarms.js';
 import { PRIORITIES } from '../model/fleet.js';
 import { createAttention, createSentence } from '../parts/attention.js';
 import { field, panel } from '../parts/badge.js';
+import { statesNote } from '../parts/buildings.js';
 import { createFleetPanel } from '../parts/fleetpanel.js';
 import { createMeans } from '../parts/means.js';
 import { gatewayLine } from './gateways.js';
@@ -44,14 +45,14 @@ function figures(ctx, scope) {
   scope.draw(() => {
     const c = ctx.fleet.counts(ctx.view.building);
     f.devices.set(ctx.fmt.count(c.total));
-    f.states.set(ctx.fmt.count(c.online), t('figure.states.note', { offline: ctx.fmt.count(c.offline + c.stale + c.unknown), fault: ctx.fmt.count(c.fault) }));
+    f.states.set(ctx.fmt.count(c.online), statesNote(ctx, c));
   }, ['fleet', 'view']);
   scope.draw(() => {
     const s = ctx.plant.state.stats;
     if (!s) return;
     f.rate.set(ctx.fmt.rate(s.readings.per_second));
     spark.draw(ctx.plant.rates);
-    const l = s.latency_ms.to_socket ?? s.latency_ms.to_portal;
+    const l = s.latency_ms.to_socket;
     f.latency.set(l ? ctx.fmt.millis(l.mean) : '–', l ? t('figure.p99', { n: ctx.fmt.millis(l.p99) }) : t('figure.none'));
     const lag = s.kafka?.lag;
     f.lag.set(lag === undefined || lag === null ? '–' : ctx.fmt.count(lag), t('figure.lag.note'));
@@ -74,7 +75,8 @@ function states(ctx, scope) {
       { label: t('state.online'), value: c.online - c.fault, color: css('--cell') },
       ...SEVERITIES.map((s) => ({ label: t(`severity.${s}`), value: by[PRIORITIES.indexOf(s)], color: css(`--${s}-fill`) })),
       { label: t('state.offline'), value: c.offline, color: css('--offline') },
-      { label: t('state.unknown'), value: c.unknown + c.stale, color: css('--dim') },
+      { label: t('state.stale'), value: c.stale, color: css('--muted') },
+      { label: t('state.unknown'), value: c.unknown, color: css('--dim') },
     ];
     chart.update(parts);
     setText(middle, ctx.fmt.count(c.total));

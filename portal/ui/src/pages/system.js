@@ -30,7 +30,7 @@ export function createSystemPage(ctx, scope) {
     ]);
     facts('push', [
       [t('system.clients'), `${fmt.count(s.clients.open)} / ${fmt.count(s.clients.limit)}`, 'iot_websocket_connections_total'],
-      [t('system.pushed'), fmt.count(s.pushed.total)],
+      [t('system.pushed'), fmt.count(s.pushed.total), 'portal_dialect_messages_total'],
       [t('system.conflated'), fmt.count(s.pushed.conflated)],
       [t('system.sent'), fmt.bytes(s.pushed.bytes)],
       [t('system.slow'), fmt.count(s.clients.closed_slow)],

@@ -13,6 +13,12 @@ export function createBuildings(ctx, scope) {
   return el;
 }
 
+/** statesNote counts the devices that are not online, each state by its name; stale and unknown ones if there are any. */
+export function statesNote(ctx, c) {
+  const others = ['offline', 'stale', 'unknown'].filter((s) => s === 'offline' || c[s] > 0).map((s) => `${ctx.fmt.count(c[s])} ${ctx.t(`state.${s}`)}`);
+  return [...others, ctx.t('figure.fault', { n: ctx.fmt.count(c.fault) })].join(' · ');
+}
+
 function row(ctx, name, c) {
   const away = c.offline + c.stale + c.unknown;
   const part = (kind, n) => {
@@ -25,6 +31,6 @@ function row(ctx, name, c) {
     h('a', { class: 'building', href: ctx.placeHref({ building: name }) },
       h('span', { class: 'building-name' }, name || ctx.t('building.none')),
       h('span', { class: 'num' }, ctx.fmt.count(c.total)),
-      h('span', { class: 'building-note num' }, ctx.t('figure.states.note', { offline: ctx.fmt.count(away), fault: ctx.fmt.count(c.fault) })),
+      h('span', { class: 'building-note num' }, statesNote(ctx, c)),
       h('span', { class: 'building-bar', 'aria-hidden': 'true' }, part('fault', c.fault), part('away', away), part('well', c.total - c.fault - away))));
 }

@@ -2,6 +2,7 @@
 // for problems of the page, the portal or gateways.
 import { glyph, h, setAttr, setClass, setText } from '../core/dom.js';
 import { holds, SEVERITIES } from '../model/alarms.js';
+import { createCallButton } from './call.js';
 import { openFinder } from './finder.js';
 import { createViewsButton } from './views.js';
 
@@ -19,7 +20,7 @@ export function createTopbar(ctx, scope) {
   const lang = h('button', { class: 'button', lang: t('bar.language.lang'), title: t('bar.language.label'), onclick: () => ctx.setLanguage(ctx.lang() === 'zh' ? 'en' : 'zh') }, t('bar.language'));
   const theme = h('button', { class: 'button', 'aria-label': t('bar.theme', { mode: t(`theme.${ctx.theme()}`) }), title: t('bar.theme', { mode: t(`theme.${ctx.theme()}`) }), onclick: ctx.nextTheme }, '◐');
   const help = h('button', { class: 'button', 'aria-label': t('help.open'), title: t('help.open'), onclick: ctx.help }, '?');
-  const el = h('header', { class: 'topbar' }, h('a', { class: 'brand', href: '#/overview' }, t('title')), buildings, search, h('div', { class: 'chips' }, chips.map((c) => c.el)), live, h('div', { class: 'bar-end' }, createViewsButton(ctx), lang, theme, help));
+  const el = h('header', { class: 'topbar' }, h('a', { class: 'brand', href: '#/overview' }, t('title')), buildings, search, h('div', { class: 'chips' }, chips.map((c) => c.el)), live, h('div', { class: 'bar-end' }, createViewsButton(ctx), createCallButton(ctx, scope), lang, theme, help));
 
   let options = '';
   scope.draw(() => {

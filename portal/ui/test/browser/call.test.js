@@ -1,0 +1,111 @@
+// What calls somebody who looks away, in a real browser: title and icon of a hidden tab, tones in one tab of several.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { launch, open, shot, until, within } from './page.js';
+import { base, startPlant } from './plant.js';
+
+const ON = { call: JSON.stringify({ sound: true, volume: 0.2 }) };
+let plant;
+let browser;
+let next = 0;
+
+before(async () => {
+  plant = await startPlant();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await plant?.close();
+});
+
+/** raise publishes readings over the limit of priority 1 until the portal has the alarm, and gives the device. */
+async function raise() {
+  const id = `call_${++next}`;
+  await plant.publish(id, { temperature: 20 });
+  await plant.publish(id, { temperature: 99.9 });
+  return id;
+}
+
+/** hide puts the page out of sight: headless browsers show every tab. */
+const hide = (page) => page.evaluate(() => {
+  Object.defineProperty(document, 'hidden', { configurable: true, get: () => true });
+  document.dispatchEvent(new Event('visibilitychange'));
+});
+
+const ready = (page) => until(page, () => globalThis.iot?.state?.plant.liveness().state === 'live' && globalThis.iot.state.alarms.version() > 0);
+
+for (const lang of ['en-US', 'zh-CN']) {
+  test(`a new alarm shows in the title of a hidden tab (${lang})`, async (t) => {
+    const { page, context, seen } = await open(browser, '#/system', { lang });
+    t.after(() => context.close());
+    await ready(page);
+    await hide(page);
+    await page.evaluate(() => {
+      globalThis.arrived = 0;
+      globalThis.shown = 0;
+      const note = () => {
+        const alarm = [...globalThis.iot.state.alarms.all.values()].find((a) => a.device_id === globalThis.wanted && a.status === 'active');
+        if (alarm && !globalThis.arrived) globalThis.arrived = performance.now();
+        const n = globalThis.iot.state.alarms.countBySeverity((a) => a.status === 'active' && a.state !== 'normal' && !a.shelved && !a.suppressed && !a.historical && !a.out_of_service)[alarm?.severity] ?? 0;
+        const mark = { critical: '◆', high: '▲', medium: '■', low: '●' }[alarm?.severity];
+        if (alarm && /^[◆▲■●]\d+ /.test(document.title) && (document.title.startsWith(`${mark}${n} `) || !document.title.startsWith(mark))) globalThis.shown ||= performance.now();
+      };
+      setInterval(note, 10);
+    });
+    await page.evaluate((n) => (globalThis.wanted = `call_${n}`), next + 1);
+    await raise();
+    await until(page, () => globalThis.shown > 0);
+    within(t, 'from the alarm to the title', await page.evaluate(() => globalThis.shown - globalThis.arrived), 1000);
+    const icon = await page.getAttribute('link[rel=icon]', 'href');
+    assert.match(icon, /^data:image\/svg/, 'the icon is drawn to match');
+    assert.deepEqual(seen.errors, []);
+  });
+}
+
+test('tones are off until somebody switches them on', async (t) => {
+  const { page, context } = await open(browser, '#/overview');
+  t.after(() => context.close());
+  await ready(page);
+  assert.equal(await page.getAttribute('[data-call]', 'data-mode'), 'off');
+  await page.click('[data-call]');
+  assert.equal(await page.isChecked('input[name=sound]'), false);
+  await page.check('input[name=sound]');
+  await until(page, () => ['on', 'calling'].includes(document.querySelector('[data-call]').dataset.mode));
+  await page.click('[data-test=critical]');
+  await page.click('[data-silence]');
+  await until(page, () => document.querySelector('[data-call]').dataset.mode === 'silent');
+  await shot(page, 'call-dialog');
+  await raise();
+  await until(page, () => [...globalThis.iot.state.alarms.all.values()].some((a) => a.device_id.startsWith('call_') && a.event === 'raised'));
+  assert.equal(await page.evaluate(() => globalThis.iot.sounds ?? 0), 0, 'it is silenced');
+  await page.click('[data-silence]');
+  await until(page, () => document.querySelector('[data-call]').dataset.mode !== 'silent');
+});
+
+test('one of three tabs sounds, and none once it is seen in another', async (t) => {
+  const { page: first, context } = await open(browser, '#/overview', { storage: ON });
+  t.after(() => context.close());
+  const tabs = [first, await context.newPage(), await context.newPage()];
+  for (const page of tabs.slice(1)) await page.goto(`${base}/#/system`);
+  for (const page of tabs) {
+    await ready(page);
+    await page.mouse.click(700, 2);
+    await until(page, () => ['on', 'calling'].includes(document.querySelector('[data-call]').dataset.mode));
+  }
+  await raise();
+  const sounds = () => Promise.all(tabs.map((p) => p.evaluate(() => globalThis.iot.sounds ?? 0)));
+  const heard = async (n) => {
+    const end = Date.now() + 30_000;
+    for (;;) {
+      const all = await sounds();
+      if (all.some((x) => x >= n)) return all;
+      assert.ok(Date.now() < end, `sounded ${all}`);
+      await tabs[0].waitForTimeout(50);
+    }
+  };
+  const all = await heard(2); // again, as nobody has seen it
+  assert.equal(all.filter((n) => n > 0).length, 1, `one tab sounds: ${all}`);
+  const quiet = tabs[all.indexOf(0)];
+  await quiet.keyboard.press('Shift');
+  for (const page of tabs) await until(page, () => document.querySelector('[data-call]').dataset.mode === 'on');
+});

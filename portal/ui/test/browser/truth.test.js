@@ -1,0 +1,94 @@
+// That nothing on the page lies: cut off from the portal it says as of when its values are; means are of all devices.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { launch, open, shot, until, within } from './page.js';
+import { api, base, startPlant } from './plant.js';
+
+let plant;
+let browser;
+
+before(async () => {
+  plant = await startPlant();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await plant?.close();
+});
+
+const LIVE = /current|\blive\b|实时|最新/;
+
+/** cuttable opens a page whose socket stays open and falls silent when cut() is called. */
+async function cuttable(t, hash, options) {
+  const { page, context } = await open(browser, 'blank.html', options);
+  t.after(() => context.close());
+  let isCut = false;
+  await page.routeWebSocket(/\/ws/, (ws) => {
+    if (isCut) return; // what connects now hears nothing either
+    const server = ws.connectToServer();
+    ws.onMessage((m) => isCut || server.send(m));
+    server.onMessage((m) => isCut || ws.send(m));
+  });
+  await page.goto(`${base}/${hash}`);
+  await until(page, () => globalThis.iot?.state?.plant.liveness().state === 'live');
+  return { page, cut: () => (isCut = true), mend: () => (isCut = false) };
+}
+
+for (const [lang, asOf] of [['en-US', /as of \d\d:\d\d:\d\d/], ['zh-CN', /截至 \d\d:\d\d:\d\d/]]) {
+  test(`cut off, the page says as of when its values are (${lang})`, async (t) => {
+    const { page, cut } = await cuttable(t, '#/overview', { lang });
+    await page.waitForSelector('.gateway-line');
+    const before = await page.evaluate(() => document.querySelector('.map-canvas')?.getBoundingClientRect().height);
+    const at = Date.now();
+    cut();
+    await until(page, () => document.querySelector('.live').dataset.state === 'stale');
+    within(t, 'noticed though the socket looks open', Date.now() - at, 8000);
+    await until(page, (source) => new RegExp(source).test(document.querySelector('.gateway-age').textContent), asOf.source);
+    for (const part of ['.banner', '.live', '.figures', '.gateway-line']) assert.match(await page.locator(part).first().textContent(), asOf, part);
+    const words = () => page.evaluate(() => ['.banner', '.figures', '.gateway-strip', '.live'].map((s) => document.querySelector(s)?.innerText ?? '').join('\n'));
+    const frozen = await words();
+    assert.doesNotMatch(await page.evaluate(() => document.body.innerText), LIVE);
+    await until(page, (end) => Date.now() >= end, at + 14_000, 30_000);
+    assert.equal(await words(), frozen, 'no figure counts on');
+    await shot(page, `cut-off-${lang}`);
+    const now = await page.evaluate(() => document.querySelector('.map-canvas')?.getBoundingClientRect().height);
+    assert.ok(now >= 0.7 * before, `the map keeps its size: ${now} of ${before}`);
+  });
+}
+
+test('a building mean is of all its devices and says of how many', async (t) => {
+  const { page, context } = await open(browser, '#/overview');
+  t.after(() => context.close());
+  await until(page, () => globalThis.iot?.means?.columns.every((c) => c.p10?.some((v) => v !== null)), undefined, 40_000);
+  const { names, columns } = await page.evaluate(() => globalThis.iot.means);
+  const { items } = await api('/api/v1/buildings');
+  for (const [i, name] of names.entries()) {
+    const c = columns[i];
+    const n = c.n.findLast((x) => x !== null);
+    const online = items.find((b) => b.building === name)?.devices.online;
+    assert.ok(n > 0 && n <= online, `${name}: n ${n} of ${online} online`);
+    c.mean.forEach((m, k) => m === null || assert.ok(c.p10[k] <= m && m <= c.p90[k], `${name}: ${c.p10[k]} ≤ ${m} ≤ ${c.p90[k]}`));
+  }
+  assert.match(await page.textContent('.means .legend'), /n \d/);
+  const offered = await page.$$eval('[data-range]', (list) => list.map((b) => [b.dataset.range, b.disabled, b.title]));
+  assert.ok(offered.some(([, disabled]) => disabled), 'a young plant has no month of data');
+  for (const [range, disabled, why] of offered) assert.ok(!disabled || why, `${range} says why`);
+  await shot(page, 'means');
+});
+
+test('messages sent are the same in page, API and metrics', async (t) => {
+  const { page, context } = await open(browser, '#/system');
+  t.after(() => context.close());
+  await page.waitForSelector('[data-metric=portal_dialect_messages_total]');
+  const sum = async () => {
+    const text = await (await fetch(`${base}/metrics`)).text();
+    return [...text.matchAll(/^portal_dialect_messages_total\{.*\} (\S+)$/gm)].reduce((n, m) => n + Number(m[1]), 0);
+  };
+  const low = await sum();
+  assert.ok(low > 0);
+  await until(page, (n) => Number(document.querySelector('[data-metric=portal_dialect_messages_total]').textContent.replaceAll(',', '')) >= n, low);
+  const shown = Number((await page.textContent('[data-metric=portal_dialect_messages_total]')).replaceAll(',', ''));
+  const { pushed } = await api('/api/v1/stats');
+  const high = await sum();
+  assert.ok(low <= shown && shown <= high && pushed.total <= high && pushed.total >= low, `${low} ≤ ${shown}, ${pushed.total} ≤ ${high}`);
+});
