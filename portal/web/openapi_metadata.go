@@ -9,7 +9,9 @@ import (
 )
 
 // endpoints are those of all tables.
-func endpoints() [][]endpoint { return [][]endpoint{plantEndpoints, alarmEndpoints, metadataEndpoints} }
+func endpoints() [][]endpoint {
+	return [][]endpoint{plantEndpoints, alarmEndpoints, reportEndpoints, metadataEndpoints}
+}
 
 const (
 	aboutKept = "Kept in Kafka and in the portal's database. 202: it is in Kafka and cannot be lost, the database has not applied it yet."

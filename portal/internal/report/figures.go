@@ -27,13 +27,13 @@ type Figures struct {
 	AckMedianMS       *int64 `json:"ack_median_ms"` // null: nobody acknowledged any
 	AckP90MS          *int64 `json:"ack_p90_ms"`
 
-	StandingCount int        `json:"standing_count"` // held for more than 24 h at the end
-	Standing      []Event    `json:"standing"`
-	BadActors     []Actor    `json:"bad_actors"`
-	Chattering    []Actor    `json:"chattering"`
-	CriticalCount int        `json:"critical_count"`
-	Criticals     []Event    `json:"criticals"`
-	Buildings     []Building `json:"buildings"`
+	StandingCount int           `json:"standing_count"` // held for more than 24 h at the end
+	Standing      []Event       `json:"standing"`
+	BadActors     []Actor       `json:"bad_actors"`
+	Chattering    []Actor       `json:"chattering"`
+	CriticalCount int           `json:"critical_count"`
+	Criticals     []Event       `json:"criticals"`
+	Buildings     []BuildingRow `json:"buildings"`
 }
 
 // Counts are alarms by severity.
@@ -92,8 +92,8 @@ func eventOf(a *Alarm, since int64) Event {
 	return Event{a.ID, a.Device, a.Building, a.Type, a.Severity, since, a.AcknowledgedAt, a.EndedAt}
 }
 
-// Building is a row of the table of buildings.
-type Building struct {
+// BuildingRow is a row of the table of buildings.
+type BuildingRow struct {
 	Building string `json:"building"`
 	Devices  int    `json:"devices"` // that were there in the range
 	// Availability is the share of the devices' time without an alarm device_offline; null: no device is known.

@@ -252,23 +252,23 @@ func (b *Builder) chattering() []Actor {
 	return out[:min(len(out), Most)]
 }
 
-func (b *Builder) perBuilding() []Building {
+func (b *Builder) perBuilding() []BuildingRow {
 	for key, spans := range b.offline {
 		b.building(key.building).offline += union(spans, b.from, b.until)
 	}
 	for key, spans := range b.gateways {
 		b.building(key.building).gatewaySilent += union(spans, b.from, b.until)
 	}
-	out := make([]Building, 0, len(b.buildings))
+	out := make([]BuildingRow, 0, len(b.buildings))
 	for name, t := range b.buildings {
-		x := Building{Building: name, Devices: t.devices, Raised: t.counts, GatewaySilentMS: t.gatewaySilent}
+		x := BuildingRow{Building: name, Devices: t.devices, Raised: t.counts, GatewaySilentMS: t.gatewaySilent}
 		if t.deviceTime > 0 {
 			share := max(0, 1-float64(t.offline)/float64(t.deviceTime))
 			x.Availability = &share
 		}
 		out = append(out, x)
 	}
-	slices.SortFunc(out, func(a, b Building) int { return cmp.Compare(a.Building, b.Building) })
+	slices.SortFunc(out, func(a, b BuildingRow) int { return cmp.Compare(a.Building, b.Building) })
 	return out
 }
 

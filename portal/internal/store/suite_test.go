@@ -75,6 +75,7 @@ func suite(t *testing.T, fresh func(t *testing.T) Options) {
 		"any text of a note is kept and found":               oddText,
 		"the registry has every device":                      registryOfDevices,
 		"the trail tells of devices that are gone":           registryOfTheTrail,
+		"every figure of a report is the script's":           reportOfANight,
 		"what is past its retention goes":                    retention,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })

@@ -20,6 +20,7 @@ import { createDevicePage } from './pages/device.js';
 import { createDevicesPage } from './pages/devices.js';
 import { createGatewaysPage } from './pages/gateways.js';
 import { createOverview } from './pages/overview.js';
+import { createReportPage } from './pages/report.js';
 import { createShiftNotesPage } from './pages/shiftnotes.js';
 import { createSystemPage } from './pages/system.js';
 import { createTrends } from './pages/trends.js';
@@ -36,6 +37,7 @@ const PAGES = {
   device: createDevicePage,
   gateways: createGatewaysPage,
   system: createSystemPage,
+  report: createReportPage,
   audit: createAuditPage,
   shiftnotes: createShiftNotesPage,
 };

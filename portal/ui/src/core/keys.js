@@ -1,6 +1,6 @@
 // Keys that work on every page.
 
-const GOTO = { o: 'overview', t: 'trends', a: 'alarms', d: 'devices', n: 'shiftnotes', w: 'gateways', s: 'system', u: 'audit' };
+const GOTO = { o: 'overview', t: 'trends', a: 'alarms', d: 'devices', n: 'shiftnotes', w: 'gateways', s: 'system', u: 'audit', p: 'report' };
 const SEQUENCE = 1000; // ms between g and the next key
 
 /** typing reports whether a key belongs to a field or to the browser. */

@@ -4,7 +4,7 @@ import { glyph, h, setAttr, setClass, setText } from '../core/dom.js';
 import { needsAttention, SEVERITIES } from '../model/alarms.js';
 import { createViewsButton } from './views.js';
 
-export const PAGES = ['overview', 'trends', 'alarms', 'devices', 'shiftnotes', 'gateways', 'system', 'audit'];
+export const PAGES = ['overview', 'trends', 'alarms', 'devices', 'shiftnotes', 'report', 'gateways', 'system', 'audit'];
 
 const ICONS = {
   overview: 'M3 3h8v8H3zM13 3h8v5h-8zM13 10h8v11h-8zM3 13h8v8H3z',
@@ -13,6 +13,7 @@ const ICONS = {
   devices: 'M4 4h16v3H4zM4 9h16v3H4zM4 14h16v3H4zM4 19h16v2H4z',
   gateways: 'M11 3h2v6h5v5h3v7h-8v-7h3v-3H8v3h3v7H3v-7h3V9h5z',
   shiftnotes: 'M4 3h16v14h-7l-5 4v-4H4zM6 5v10h4v2l2.5-2H18V5zM8 7.5h8V9H8zM8 11h6v1.5H8z',
+  report: 'M4 3h16v18H4zM6 5v14h12V5zM8 13h2v4H8zM11 9h2v8h-2zM14 11h2v6h-2z',
   audit: 'M5 2h11l4 4v16H5zM7 4v16h11V8h-4V4zM9 11h7v1.5H9zM9 14h7v1.5H9zM9 17h5v1.5H9z',
   system: 'M3 6h4v4H3zM10 6h4v4h-4zM17 6h4v4h-4zM7 7.5h3v1H7zM14 7.5h3v1h-3zM3 14h18v5H3z',
 };

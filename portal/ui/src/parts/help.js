@@ -10,6 +10,7 @@ const KEYS = [
   ['g n', 'nav.shiftnotes'],
   ['g w', 'nav.gateways'],
   ['g s', 'nav.system'],
+  ['g p', 'nav.report'],
   ['g u', 'nav.audit'],
   ['p', 'help.pause'],
   ['a', 'help.acknowledge'],
