@@ -27,7 +27,7 @@ var reportEndpoints = []endpoint{
 	{
 		path: "/api/v1/shifts", id: "getShifts", tag: "alarms", handle: (*Portal).getShifts,
 		summary: "When shifts begin: PORTAL_SHIFTS",
-		answers: []response{answered(shiftTimes{})},
+		answers: []response{answered(shiftTimes{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 }
 
