@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -155,4 +156,69 @@ func reportOfANight(t *testing.T, o Options) {
 	require.NoError(t, err)
 	require.EqualValues(t, nightFrom-4000*minuteMS, extent.Since)
 	require.Equal(t, []Reach{{Topic: topic.Name, Partition: 0, First: 3, Next: n.records[len(n.records)-1].Offset + 1}}, extent.Reaches)
+}
+
+// reportAfterAnUpgrade takes away what the version before did not have.
+func reportAfterAnUpgrade(t *testing.T, o Options) {
+	t.Helper()
+	figures := func(s *Store) (report.Figures, int) {
+		b := report.New(nightFrom, nightTo)
+		_, err := s.Report(t.Context(), &ReportQuery{From: nightFrom, To: nightTo}, b)
+		require.NoError(t, err)
+		aside := 0
+		require.NoError(t, s.PutAside(t.Context(), "A栋", nightTo, func(*state.Alert) error { aside++; return nil }))
+		return b.Figures(), aside
+	}
+	s, stop := open(t, o)
+	require.NoError(t, s.Write(t.Context(), topic, script().records))
+	want, aside := figures(s)
+	require.Equal(t, 1, aside)
+	dir := "postgres"
+	if _, ok := s.dialect.(sqlite); ok {
+		dir = "sqlite"
+	}
+	file, err := migrations.ReadFile("migrations/" + dir + "/0003_report.sql")
+	require.NoError(t, err)
+	_, down, _ := strings.Cut(string(file), "-- +goose Down")
+	for statement := range strings.SplitSeq(strings.TrimSuffix(strings.TrimSpace(down), ";"), ";") {
+		_, err := s.opened().ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	_, err = s.opened().ExecContext(t.Context(), "delete from migrations where version_id = 3")
+	require.NoError(t, err)
+	stop()
+	s, _ = open(t, o)
+	got, aside := figures(s)
+	require.Equal(t, want, got)
+	require.Equal(t, 1, aside)
+}
+
+// reportOfRepeats has an alarm with more raises than its record holds: the audit trail has them.
+func reportOfRepeats(t *testing.T, o Options) {
+	t.Helper()
+	s, _ := open(t, o)
+	n := &night{}
+	a := n.of("door-3", "B栋", "switch_on", telemetry.SeverityLow, 10, 0, 0)
+	const times = 40
+	for i := range int64(times) {
+		at := a.RaisedAt + i*minuteMS
+		for _, event := range []telemetry.AlarmEvent{telemetry.EventRepeated, telemetry.EventCleared} {
+			a.History = append(a.History, telemetry.AlarmChange{At: at, Event: event})
+			n.offset++
+			n.records = append(n.records, entry(0, n.offset, at, telemetry.AuditEntry{Time: at, DeviceID: a.DeviceID, AlertID: a.AlertID, AlertType: a.AlertType, Building: "B栋", Event: event}))
+			at += minuteMS / 2
+		}
+	}
+	a.History, a.OccurrenceCount, a.Revision = a.History[len(a.History)-16:], times, 2*times
+	n.offset++
+	n.records = append(n.records, alarmRecord(0, n.offset, a))
+	require.NoError(t, s.Write(t.Context(), topic, n.records))
+	b := report.New(nightFrom, nightTo)
+	partial, err := s.Report(t.Context(), &ReportQuery{From: nightFrom, To: nightTo}, b)
+	require.NoError(t, err)
+	require.False(t, partial)
+	f := b.Figures()
+	require.Equal(t, times, f.Raised.Total)
+	require.Equal(t, times, f.BadActors[0].Count)
+	require.Empty(t, f.Floods, "ten in ten minutes, and no more")
 }

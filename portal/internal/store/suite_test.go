@@ -76,6 +76,8 @@ func suite(t *testing.T, fresh func(t *testing.T) Options) {
 		"the registry has every device":                      registryOfDevices,
 		"the trail tells of devices that are gone":           registryOfTheTrail,
 		"every figure of a report is the script's":           reportOfANight,
+		"a report of a database of before is the same":       reportAfterAnUpgrade,
+		"a report has every raise of an alarm":               reportOfRepeats,
 		"what is past its retention goes":                    retention,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })

@@ -134,12 +134,11 @@ function severities(counts) {
 
 function figures(of) {
   const { r, before: b, t } = of;
-  const minutes = (x) => x && x.flood_ms / 60_000;
   const wait = (x, name) => (Number.isFinite(x?.[name]) ? x[name] / 60_000 : null);
   return h('section', { class: 'report-figures' },
     figure(of, 'raised', String(r.raised.total), { trend: [r.raised.total, b?.raised.total], more: severities(r.raised) }),
     figure(of, 'per_hour', number(r.per_hour), { trend: [r.per_hour, b?.per_hour], more: t('report.target', { n: r.target }), bad: r.per_hour > r.target }),
-    figure(of, 'floods', String(r.floods.length), { trend: [minutes(r), minutes(b)], more: r.floods.length ? t('report.flood.time', { time: duration(of, r.flood_ms), share: percent(r.flood_share) }) : null, bad: r.floods.length > 0 }),
+    figure(of, 'floods', String(r.floods.length), { trend: [r.floods.length, b?.floods.length], more: r.floods.length ? t('report.flood.time', { time: duration(of, r.flood_ms), share: percent(r.flood_share) }) : null, bad: r.floods.length > 0 }),
     figure(of, 'ack_median', duration(of, r.ack_median_ms ?? NaN), { trend: [wait(r, 'ack_median_ms'), wait(b, 'ack_median_ms')], more: t('report.p90', { time: duration(of, r.ack_p90_ms ?? NaN) ?? t('report.unknown') }) }),
     figure(of, 'never_acknowledged', String(r.never_acknowledged), { trend: [r.never_acknowledged, b?.never_acknowledged] }),
     figure(of, 'standing', String(r.standing_count), { trend: [r.standing_count, b?.standing_count] }));
@@ -177,7 +176,7 @@ function alarmCells(of, x) {
 function actors(of, name, list) {
   const { r, ctx } = of;
   return table(of, name, ['device', 'type', 'count', 'share'], list.map((a) => {
-    const journal = href({ page: 'alarms', params: { tab: 'journal', from: r.from, to: r.until, device_id: a.device_id, q: a.device_id } });
+    const journal = href({ page: 'alarms', params: { tab: 'journal', from: r.from, to: r.until, q: a.device_id } });
     return h('tr', { 'data-actor': a.device_id },
       cell([ctx.deviceLink(a.device_id, a), h('span', { class: 'sub' }, a.building)]),
       cell([ctx.typeText(a.alert_type), a.rule ? h('a', { class: 'sub report-rule', href: href({ page: 'rules', subject: a.rule }) }, a.rule) : null]),
