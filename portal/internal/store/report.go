@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"industrial-iot-monitor/internal/telemetry"
@@ -49,10 +52,38 @@ type ReportQuery struct {
 // The value of an alarm is needed only if it was raised more than once. Without it all columns are in an
 // index (alarms_report).
 const (
-	reportColumns = "alert_id, device, building, alert_type, rule, severity, raised_at, ended_at, acknowledged_at, marks"
-	withoutValue  = reportColumns + ", null"
-	withValue     = reportColumns + ", case when occurrences > 1 then value end"
+	withoutValue = packed + ", null"
+	withValue    = packed + ", case when occurrences > 1 then value end"
+	// packed are the columns of an alarm as one text: a row of ten columns takes the driver of SQLite several
+	// times as long. The building is last: it may have any character.
+	packed = "alert_id || '" + unit + "' || device || '" + unit + "' || coalesce(alert_type, '') || '" + unit + "' || coalesce(rule, '') || '" + unit +
+		"' || coalesce(severity, '') || '" + unit + "' || raised_at || '" + unit + "' || coalesce(ended_at, 0) || '" + unit + "' || coalesce(acknowledged_at, 0) || '" + unit +
+		"' || marks || '" + unit + "' || coalesce(building, '')"
+	packedColumns = 10
+	unit          = "\x1f" // the separator of units in ASCII
 )
+
+// errPacked is returned for a row that is not as packed has it.
+var errPacked = errors.New("a row of alarms cannot be taken apart")
+
+// unpack returns the alarm of a row.
+func unpack(row string) (a report.Alarm, err error) {
+	part := strings.SplitN(row, unit, packedColumns)
+	if len(part) != packedColumns {
+		return a, errPacked
+	}
+	var numbers [4]int64
+	for i := range numbers {
+		if numbers[i], err = strconv.ParseInt(part[5+i], 10, 64); err != nil {
+			return a, fmt.Errorf("%w: %w", errPacked, err)
+		}
+	}
+	marks := numbers[3]
+	return report.Alarm{
+		ID: part[0], Device: part[1], Type: part[2], Rule: part[3], Severity: telemetry.Severity(part[4]), Building: part[9],
+		RaisedAt: numbers[0], EndedAt: numbers[1], AcknowledgedAt: numbers[2], Historical: marks&markHistorical != 0, Suppressed: marks&markSuppressed != 0,
+	}, nil
+}
 
 // questions are for the alarms raised in the range or on the day before it, for the few that took longer
 // than a day, and for those that hold; each is a short range of an index.
@@ -151,16 +182,14 @@ func (s *Store) scan(ctx context.Context, db *sql.DB, q *question, f func(*sql.R
 
 // readReportAlarm reports whether the alarm is whole: its record has every raise.
 func readReportAlarm(rows *sql.Rows) (a report.Alarm, whole bool, err error) {
-	var building, kind, rule, severity sql.NullString
-	var ended, ack sql.NullInt64
-	var marks int64
+	var row string
 	var value []byte
-	if err := rows.Scan(&a.ID, &a.Device, &building, &kind, &rule, &severity, &a.RaisedAt, &ended, &ack, &marks, &value); err != nil {
+	if err := rows.Scan(&row, &value); err != nil {
 		return a, false, err
 	}
-	a.Building, a.Type, a.Rule, a.Severity = building.String, kind.String, rule.String, telemetry.Severity(severity.String)
-	a.EndedAt, a.AcknowledgedAt = ended.Int64, ack.Int64
-	a.Historical, a.Suppressed = marks&markHistorical != 0, marks&markSuppressed != 0
+	if a, err = unpack(row); err != nil {
+		return a, false, err
+	}
 	if value == nil {
 		return a, true, nil
 	}
