@@ -46,6 +46,7 @@ type Config struct {
 	CommandRate    float64    `env:"PORTAL_COMMANDS_PER_MINUTE" envDefault:"600" help:"rate limit of commands to alarms and devices, likewise; as many are allowed at once"`
 	AllowedOrigins []string   `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"comma-separated further origins whose pages may open the WebSocket and command alarms, such as https://wall.example.com; *: any; the portal's own host is always allowed"`
 	AuditEntries   int        `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"newest entries of the audit trail kept in memory too, some 500 bytes each: the answers to commands, and what is shown while the database is away"`
+	Shifts         []string   `env:"PORTAL_SHIFTS" envSeparator:"," envDefault:"00:00,08:00,16:00" help:"comma-separated times of day at which shifts begin, for reports"`
 
 	Sensors sensorfile.Config // SENSORS_FILE
 
@@ -100,6 +101,9 @@ func (c *Config) Check() error {
 		if err := store.CheckURL(c.DatabaseURL); err != nil {
 			return fmt.Errorf("DATABASE_URL: %w", err)
 		}
+	}
+	if err := checkShifts(c.Shifts); err != nil {
+		return fmt.Errorf("PORTAL_SHIFTS=%s: %w", strings.Join(c.Shifts, ","), err)
 	}
 	if _, err := parseProxies(c.TrustedProxies); err != nil {
 		return fmt.Errorf("PORTAL_TRUSTED_PROXIES: %w", err)

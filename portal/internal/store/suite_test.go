@@ -75,6 +75,9 @@ func suite(t *testing.T, fresh func(t *testing.T) Options) {
 		"any text of a note is kept and found":               oddText,
 		"the registry has every device":                      registryOfDevices,
 		"the trail tells of devices that are gone":           registryOfTheTrail,
+		"every figure of a report is the script's":           reportOfANight,
+		"a report of a database of before is the same":       reportAfterAnUpgrade,
+		"a report has every raise of an alarm":               reportOfRepeats,
 		"what is past its retention goes":                    retention,
 		"the alarms of rules are counted":                    countsOfRules,
 	} {

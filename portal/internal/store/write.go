@@ -224,12 +224,14 @@ func entryRow(topic int64, r *Record) []any {
 
 var alarmColumns = []string{
 	"alert_id", "revision", "raised_at", "ended_at", "device", "building", "floor", "alert_type", "severity", "rule", "source", "state", "words", "value",
+	"acknowledged_at", "occurrences", "marks",
 }
 
 func alarmRow(a *state.Alert) []any {
 	return []any{
 		clean(a.AlertID), revision(a), a.RaisedAt, ended(a), clean(a.DeviceID), text(a.Location.Building), a.Location.Floor, text(a.AlertType), text(string(a.Severity)),
 		text(a.Rule), text(string(a.Source)), clean(string(a.State)), words(a), string(a.Raw),
+		acknowledged(a), max(a.OccurrenceCount, 1), marks(a),
 	}
 }
 

@@ -34,6 +34,7 @@ const PAGES = {
   gateways: later(() => import('./pages/gateways.js').then((m) => m.createGatewaysPage)),
   system: later(() => import('./pages/system.js').then((m) => m.createSystemPage)),
   audit: later(() => import('./pages/audit.js').then((m) => m.createAuditPage)),
+  report: later(() => import('./pages/report.js').then((m) => m.createReportPage)),
   rules: later(() => import('./pages/rules.js').then((m) => m.createRulesPage)),
   shiftnotes: later(() => import('./pages/shiftnotes.js').then((m) => m.createShiftNotesPage)),
 };

@@ -1,6 +1,6 @@
 // Keys that work on every page.
 
-const GOTO = { o: 'overview', t: 'trends', a: 'alarms', d: 'devices', n: 'shiftnotes', w: 'gateways', r: 'rules', s: 'system', u: 'audit' };
+const GOTO = { o: 'overview', t: 'trends', a: 'alarms', d: 'devices', n: 'shiftnotes', p: 'report', w: 'gateways', r: 'rules', s: 'system', u: 'audit' };
 const SEQUENCE = 1000; // ms between g and the next key
 
 /** typing reports whether a key belongs to a field or to the browser. */

@@ -13,6 +13,7 @@ const KEYS = [
   ['g w', 'nav.gateways'],
   ['g s', 'nav.system'],
   ['g r', 'nav.rules'],
+  ['g p', 'nav.report'],
   ['g u', 'nav.audit'],
   ['p', 'help.pause'],
   ['a', 'help.acknowledge'],

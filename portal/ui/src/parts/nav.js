@@ -3,7 +3,7 @@ import { h, setAttr } from '../core/dom.js';
 
 export const GROUPS = [
   { name: 'operate', pages: ['overview', 'alarms', 'devices', 'trends'] },
-  { name: 'explain', pages: ['shiftnotes', 'rules'] },
+  { name: 'explain', pages: ['report', 'shiftnotes', 'rules'] },
   { name: 'platform', pages: ['gateways', 'system', 'audit'] },
 ];
 export const PAGES = GROUPS.flatMap((g) => g.pages);
@@ -18,6 +18,7 @@ const ICONS = {
   devices: 'M4 4h16v3H4zM4 9h16v3H4zM4 14h16v3H4zM4 19h16v2H4z',
   gateways: 'M11 3h2v6h5v5h3v7h-8v-7h3v-3H8v3h3v7H3v-7h3V9h5z',
   shiftnotes: 'M4 3h16v14h-7l-5 4v-4H4zM6 5v10h4v2l2.5-2H18V5zM8 7.5h8V9H8zM8 11h6v1.5H8z',
+  report: 'M4 3h16v18H4zM6 5v14h12V5zM8 13h2v4H8zM11 9h2v8h-2zM14 11h2v6h-2z',
   rules: 'M3 4h18v2H3zM3 18h18v2H3zM4 15l5-5 4 3 6-6 1.5 1.5L13 16l-4-3-3.5 3.5z',
   audit: 'M5 2h11l4 4v16H5zM7 4v16h11V8h-4V4zM9 11h7v1.5H9zM9 14h7v1.5H9zM9 17h5v1.5H9z',
   system: 'M3 6h4v4H3zM10 6h4v4h-4zM17 6h4v4h-4zM7 7.5h3v1H7zM14 7.5h3v1h-3zM3 14h18v5H3z',
