@@ -266,7 +266,7 @@ func TestStatsAgreeWithWhatHappened(t *testing.T) {
 	require.Equal(t, 1, s.Alerts.Active)
 	require.Equal(t, map[string]int{"critical": 1, "high": 0, "medium": 0, "low": 0}, s.Alerts.Severity)
 	require.Equal(t, int64(50), s.Readings.Total)
-	require.Equal(t, int64(50), s.Pushed.Total)
+	require.Equal(t, int64(52), s.Pushed.Total, "the readings, the alarm and the answer to what is no request")
 	require.Equal(t, int64(1), s.Pushed.Alerts)
 	require.Equal(t, clientCounts{Open: 1, Limit: 1000}, s.Clients)
 	require.Equal(t, sources{Hub: true, Kafka: true}, s.Sources)

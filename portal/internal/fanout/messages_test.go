@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 )
 
@@ -16,7 +15,15 @@ func TestEveryMessageOfADashboardCounts(t *testing.T) {
 	counts := &b.broadcaster.counts.dialects
 	require.EqualValues(t, 2, counts[dashboardDialect].messages.Load())
 	require.Zero(t, counts[simpleDialect].messages.Load())
-	n, err := testutil.GatherAndCount(b.reg, "portal_dialect_messages_total")
+	families, err := b.reg.Gather()
 	require.NoError(t, err)
-	require.Equal(t, 2, n, "one for each dialect")
+	shown := 0.0
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "portal_dialect_messages_total" {
+				shown += m.GetCounter().GetValue()
+			}
+		}
+	}
+	require.InDelta(t, 2, shown, 0)
 }

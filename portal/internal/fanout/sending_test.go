@@ -163,7 +163,7 @@ func TestSentBatchIsCounted(t *testing.T) {
 	raw := &recorder{}
 	c := silentClient(b)
 	c.raw = raw
-	require.True(t, c.send(&batch{buf: []byte("abc"), readings: 3, alerts: 2, received: []int64{time.Now().UnixMilli()}}))
+	require.True(t, c.send(&batch{buf: []byte("abc"), messages: 3, readings: 3, alerts: 2, received: []int64{time.Now().UnixMilli()}}))
 	require.True(t, c.send(&batch{shared: []byte("defgh"), final: &closing{code: CloseNoPong}}))
 	require.Equal(t, "abcdefgh", string(raw.written))
 	s := b.broadcaster.Stats()

@@ -18,10 +18,10 @@ after(async () => {
   await plant?.close();
 });
 
-/** raise publishes readings over the limit of priority 1 until the portal has the alarm, and gives the device. */
+/** raise publishes a normal reading and one over the limit, and gives the device. */
 async function raise() {
   const id = `call_${++next}`;
-  await plant.publish(id, { temperature: 20 });
+  await plant.publish(id, { temperature: 20 }, { timestamp: Date.now() - 1000 });
   await plant.publish(id, { temperature: 99.9 });
   return id;
 }
