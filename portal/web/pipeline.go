@@ -13,8 +13,8 @@ import (
 	"industrial-iot-monitor/portal/internal/pipeline"
 )
 
-// report makes the reporter of this portal. It tells its own board too when the hub is away.
-func (p *Portal) report(o Options) (err error) {
+// makeReporter makes the reporter of this portal. It tells its own board too when the hub is away.
+func (p *Portal) makeReporter(o Options) (err error) {
 	p.vitals, err = vitals.New(vitals.Options{
 		Program: "portal", Instance: vitals.Instance(p.Addr()), Gatherer: o.Gatherer, Log: o.Log,
 		Publish: func(subject string, data []byte) error {

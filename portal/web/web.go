@@ -132,7 +132,7 @@ func New(o Options) (*Portal, error) {
 	if err := p.listen(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(p.join(o), p.report(o)); err != nil {
+	if err := errors.Join(p.join(o), p.makeReporter(o)); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
