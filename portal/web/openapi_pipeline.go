@@ -31,7 +31,7 @@ var pipelineEndpoints = []endpoint{
 		about: "Values of `kind`: started, restarted (`from` and `to` are versions), silent (no report for three intervals), back, " +
 			"changed (a `fact`, such as rules, the version of the alarm rules). The newest 200 are kept.",
 		params:  pagingParameters,
-		answers: []response{answered(list[pipeline.Event]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
+		answers: []response{answered(list[pipeline.PlantEvent]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
 		path: "/api/v1/warnings", id: "listWarnings", tag: "portal", handle: (*Portal).listWarnings,

@@ -16,8 +16,8 @@ const (
 	EventChanged   = "changed"   // a fact, such as the version of the rules
 )
 
-// Event is something that changed in the plant.
-type Event struct {
+// PlantEvent is something that changed in the plant.
+type PlantEvent struct {
 	Time     int64  `json:"time"` // ms since 1970, by the portal's clock
 	Kind     string `json:"kind"`
 	Program  string `json:"program"`
@@ -39,7 +39,7 @@ type Warning struct {
 
 // note records what a report changes. It is called before it is taken.
 func (b *Board) note(p *process, v *wire.Vitals, now int64) {
-	e := Event{Time: now, Program: v.Program, Instance: v.Instance}
+	e := PlantEvent{Time: now, Program: v.Program, Instance: v.Instance}
 	switch {
 	case p.heard == 0 && v.Started < b.begun:
 		return // it was there before this portal
@@ -56,7 +56,7 @@ func (b *Board) note(p *process, v *wire.Vitals, now int64) {
 	}
 	for _, fact := range slices.Sorted(maps.Keys(v.Facts)) {
 		if was, known := p.last.Facts[fact]; known && was != v.Facts[fact] {
-			b.events.add(Event{Time: now, Kind: EventChanged, Program: v.Program, Instance: v.Instance, Fact: fact, From: was, To: v.Facts[fact]})
+			b.events.add(PlantEvent{Time: now, Kind: EventChanged, Program: v.Program, Instance: v.Instance, Fact: fact, From: was, To: v.Facts[fact]})
 		}
 	}
 }
@@ -67,7 +67,7 @@ func (b *Board) silence(now int64) {
 	for n, p := range b.processes {
 		if !p.silent && now-p.heard > silentMS {
 			p.silent = true
-			b.events.add(Event{Time: now, Kind: EventSilent, Program: n.program, Instance: n.instance})
+			b.events.add(PlantEvent{Time: now, Kind: EventSilent, Program: n.program, Instance: n.instance})
 		}
 	}
 }

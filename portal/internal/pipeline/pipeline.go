@@ -31,7 +31,7 @@ type Board struct {
 	processes map[name]*process
 	warned    map[machine]uint64 // number of the newest warning of a process
 	stages    [len(stageNames)]course
-	events    log[Event]
+	events    log[PlantEvent]
 	warnings  log[Warning]
 }
 
@@ -123,7 +123,7 @@ func order(program string) int {
 }
 
 // Events returns what changed, the newest first.
-func (b *Board) Events() []Event {
+func (b *Board) Events() []PlantEvent {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.events.newestFirst()

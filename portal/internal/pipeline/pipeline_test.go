@@ -23,7 +23,7 @@ func report(program, instance string, at int64) wire.Vitals {
 	}
 }
 
-func kinds(events []pipeline.Event) (out []string) {
+func kinds(events []pipeline.PlantEvent) (out []string) {
 	for _, e := range events {
 		out = append(out, fmt.Sprint(e.Kind, " ", e.Instance, " ", e.From, ">", e.To))
 	}

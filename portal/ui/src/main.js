@@ -3,7 +3,7 @@
 import { createChannel } from './core/channel.js';
 import { h, setClass } from './core/dom.js';
 import * as format from './core/format.js';
-import { chooseLanguage, translator } from './core/i18n.js';
+import { chooseLanguage, LANGUAGES, translator } from './core/i18n.js';
 import { listenToKeys, typing } from './core/keys.js';
 import { later } from './core/later.js';
 import { remembered } from './core/remembered.js';
@@ -20,8 +20,6 @@ import { createOverview } from './pages/overview.js';
 import { createCaller } from './parts/call.js';
 import { createCommands, operator } from './parts/command.js';
 import { createBanner, createTopbar } from './parts/frame.js';
-import { openFinder } from './parts/finder.js';
-import { showHelp } from './parts/help.js';
 import { createNav } from './parts/nav.js';
 import { createPrintHead } from './parts/print.js';
 
@@ -38,6 +36,9 @@ const PAGES = {
   rules: later(() => import('./pages/rules.js').then((m) => m.createRulesPage)),
   shiftnotes: later(() => import('./pages/shiftnotes.js').then((m) => m.createShiftNotesPage)),
 };
+/** What is opened by a key is loaded soon after the first paint. */
+const finder = () => import('./parts/finder.js');
+const SOON = 1000; // ms
 const THEMES = ['auto', 'light', 'dark'];
 const CARRIED = ['b']; // the building, on every page
 const RESTS = 1000; // ms out of sight before the page rests
@@ -77,7 +78,7 @@ const ctx = {
   wake,
   view: { building: '', paused: 0 },
   fmt: format,
-  t: translator(lang),
+  t: translator(await LANGUAGES[lang]()),
   lang: () => lang,
   theme: () => theme,
   touch: () => coarse.matches,
@@ -136,10 +137,11 @@ const ctx = {
     wake('view', true);
     wake('tick', true);
   },
-  setLanguage(next) {
+  async setLanguage(next) {
+    const words = await LANGUAGES[next]();
     lang = next;
     remembered.set('lang', next);
-    ctx.t = translator(next);
+    ctx.t = translator(words);
     document.documentElement.lang = next === 'zh' ? 'zh-CN' : 'en';
     render(router.current());
   },
@@ -151,7 +153,9 @@ const ctx = {
   },
   /** tell says something that needs no answer. */
   tell: (text) => (notice.textContent = text),
-  help: () => showHelp(ctx),
+  help: () => import('./parts/help.js').then((m) => m.showHelp(ctx)),
+  /** find opens the search for everything. */
+  find: () => finder().then((m) => m.openFinder(ctx)),
   save,
   saveCSV: (name, columns, rows) => save(`${name}.csv`, new Blob([csv(columns, rows)], { type: 'text/csv' })),
 };
@@ -217,12 +221,13 @@ if (router.current().params.kiosk) document.body.classList.add('is-kiosk');
 router.start();
 channel.present(operator());
 channel.start();
+setTimeout(finder, SOON);
 listenToKeys(window, {
   go: (page) => router.go(page),
   pause: ctx.togglePause,
   help: ctx.help,
   kiosk: () => document.body.classList.toggle('is-kiosk'),
-  search: () => openFinder(ctx),
+  search: ctx.find,
 });
 
 /** noticeSilence redraws what shows ages when data stops coming, or comes again. */

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { translator } from '../src/core/i18n.js';
+import en from '../src/i18n/en.js';
+import zh from '../src/i18n/zh.js';
 import { alarmText, deadbandText, hasValueLimit, kindOf, limitText, otherText, peakText, roomText } from '../src/model/alarmtext.js';
 
 const examples = JSON.parse(readFileSync(new URL('../../internal/alarmtext/testdata/texts.json', import.meta.url), 'utf8'));
@@ -11,7 +13,7 @@ process.env.TZ = examples.zone;
 const OWN = { battery: { unit: '%', decimals: 0 }, signal_strength: { unit: 'dBm', decimals: 0 } };
 
 function env(lang) {
-  const t = translator(lang);
+  const t = translator({ en, zh }[lang]);
   const of = (name) => ({ ...examples.sensors[name], ...OWN[name] });
   return {
     t,

@@ -1,14 +1,15 @@
-// Two flat dictionaries. A text is looked up by its key; {name} in it is filled in.
-import en from '../i18n/en.js';
-import zh from '../i18n/zh.js';
+// Two flat dictionaries, of which a page loads one. A text is looked up by its key; {name} in it is filled in.
 
-export const dictionaries = { en, zh };
+/** LANGUAGES are those there is a dictionary for, with the function that loads it. */
+export const LANGUAGES = {
+  en: () => import('../i18n/en.js').then((m) => m.default),
+  zh: () => import('../i18n/zh.js').then((m) => m.default),
+};
 
-/** translator returns t(key, values) for a language. */
-export function translator(lang) {
-  const words = dictionaries[lang] ?? en;
+/** translator returns t(key, values) for a dictionary. */
+export function translator(words) {
   const t = (key, values) => {
-    const text = words[key] ?? en[key] ?? key;
+    const text = words[key] ?? key;
     return values ? text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? '')) : text;
   };
   t.has = (key) => key in words;
@@ -17,6 +18,6 @@ export function translator(lang) {
 
 /** chooseLanguage prefers the stored choice, then the browser's languages. */
 export function chooseLanguage(saved, preferred) {
-  if (Object.hasOwn(dictionaries, saved ?? '')) return saved;
+  if (Object.hasOwn(LANGUAGES, saved ?? '')) return saved;
   return (preferred ?? '').toLowerCase().startsWith('zh') ? 'zh' : 'en';
 }

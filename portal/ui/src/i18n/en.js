@@ -654,7 +654,6 @@ export default {
   'help.pan': 'Trends: earlier, later',
   'help.zoom': 'Trends: zoom (also the wheel; with Shift it moves)',
   'help.acknowledge': 'Acknowledge selected alarms',
-  'help.rows': 'Move in the alarm list',
   'help.choose': 'Select the alarm',
   'help.row': 'Open the alarm',
   'help.kiosk': 'Kiosk mode',

@@ -2,40 +2,7 @@
 import { createTrace } from '../chart/trace.js';
 import { get } from '../core/api.js';
 import { h } from '../core/dom.js';
-
-/** horizon returns how long the buffer lasts at the current rate. */
-function horizon(ctx, g) {
-  const s = g.horizon_seconds;
-  if (g.buffer_full) return ctx.t('gateway.full');
-  if (s === undefined || s === null || s < 0) return ctx.t('gateway.horizon.unknown');
-  return ctx.t('gateway.horizon', { age: s > 99 * 86_400 ? `>99${ctx.fmt.THIN}d` : ctx.fmt.age(s * 1000, ctx.t) });
-}
-
-/** trouble returns a gateway's first trouble, or null. */
-export const trouble = (g) => g.trouble?.[0] ?? null;
-
-function meter(ctx, g) {
-  const el = h('meter', { min: '0', max: '1', value: String(g.buffer_used ?? 0), 'aria-label': ctx.t('gateway.buffer', { used: ctx.fmt.bytes(g.buffer_bytes), limit: ctx.fmt.bytes(g.buffer_limit) }) });
-  el.title = ctx.t('gateway.buffer', { used: ctx.fmt.bytes(g.buffer_bytes), limit: ctx.fmt.bytes(g.buffer_limit) });
-  return el;
-}
-
-/** heard says when a gateway was heard last: text is live's text, which takes an age. */
-function heard(ctx, g, text) {
-  if (ctx.plant.asOf()) return ctx.t('age.asof', { time: ctx.asOfTime() });
-  return ctx.t(text, { age: ctx.fmt.age(g.age_ms + Math.max(Date.now() - g.at, 0), ctx.t) });
-}
-
-/** gatewayLine is a gateway in one line, for the overview. */
-export function gatewayLine(ctx, g) {
-  const bad = trouble(g);
-  return h('li', { class: `gateway-line${bad ? ' is-bad' : ''}` },
-    h('a', { href: '#/gateways', class: 'gateway-name' }, g.gateway),
-    h('span', { class: 'gateway-building' }, g.building),
-    meter(ctx, g),
-    h('span', { class: 'num' }, horizon(ctx, g)),
-    h('span', { class: 'gateway-age num' }, heard(ctx, g, g.silent ? 'gateway.silent' : 'age.ago')));
-}
+import { heard, horizon, meter, trouble } from '../parts/gateway.js';
 
 export function createGatewaysPage(ctx, scope) {
   const { t } = ctx;

@@ -1,6 +1,6 @@
 // Overview: whether anything is wrong and where, and whether the data is live.
+import { afterPaint } from '../chart/afterpaint.js';
 import { css } from '../chart/palette.js';
-import { createBars, createRound } from '../chart/round.js';
 import { get } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
 import { SEVERITIES } from '../model/alarms.js';
@@ -9,8 +9,8 @@ import { createAttention, createSentence } from '../parts/attention.js';
 import { field, panel } from '../parts/badge.js';
 import { statesNote } from '../parts/buildings.js';
 import { createFleetPanel } from '../parts/fleetpanel.js';
+import { gatewayLine } from '../parts/gateway.js';
 import { createMeans } from '../parts/means.js';
-import { gatewayLine } from './gateways.js';
 import { createSparkline } from '../parts/spark.js';
 
 export function createOverview(ctx, scope) {
@@ -67,7 +67,7 @@ function states(ctx, scope) {
   const middle = h('div', { class: 'round-middle num' });
   const list = h('ul', { class: 'round-legend' });
   const p = panel('states', t('states.title'), h('div', { class: 'round' }, h('div', { class: 'round-box' }, canvas, middle), list));
-  const chart = createRound(canvas, 'doughnut');
+  const chart = afterPaint((m) => m.createRound(canvas, 'doughnut'));
   scope.draw(() => {
     const c = ctx.fleet.counts(ctx.view.building);
     const by = ctx.fleet.byPriority(ctx.view.building);
@@ -102,7 +102,7 @@ function models(ctx, scope) {
   const canvas = h('canvas', { role: 'img' });
   const list = h('ul', { class: 'round-legend' });
   const p = panel('models', t('models.title'), h('div', { class: 'round' }, h('div', { class: 'round-box' }, canvas), list));
-  const chart = createRound(canvas, 'pie');
+  const chart = afterPaint((m) => m.createRound(canvas, 'pie'));
   scope.draw(() => {
     const by = new Map();
     for (const d of ctx.fleet.rows) if (d && (!ctx.view.building || d.building === ctx.view.building)) by.set(d.model, (by.get(d.model) ?? 0) + 1);
@@ -132,7 +132,7 @@ function levels(ctx, scope) {
   const { t } = ctx;
   const canvas = h('canvas', { role: 'img', 'aria-label': t('levels.title') });
   const p = panel('levels', t('levels.title'), h('div', { class: 'chart' }, canvas));
-  const chart = createBars(canvas);
+  const chart = afterPaint((m) => m.createBars(canvas));
   scope.every(15_000, async () => {
     const a = await get('/api/v1/alerts/trend?hours=24');
     if (scope.isOver()) return;

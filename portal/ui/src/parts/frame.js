@@ -3,13 +3,12 @@
 import { glyph, h, setAttr, setClass, setText } from '../core/dom.js';
 import { holds, SEVERITIES } from '../model/alarms.js';
 import { createCallButton } from './call.js';
-import { openFinder } from './finder.js';
 import { createViewsButton } from './views.js';
 
 export function createTopbar(ctx, scope) {
   const { t } = ctx;
   const buildings = h('select', { class: 'control', 'aria-label': t('bar.building'), onchange: () => ctx.setBuilding(buildings.value) });
-  const search = h('button', { class: 'control search', 'data-search': true, 'aria-haspopup': 'dialog', 'aria-keyshortcuts': 'Control+K', title: t('finder.title'), onclick: () => openFinder(ctx) },
+  const search = h('button', { class: 'control search', 'data-search': true, 'aria-haspopup': 'dialog', 'aria-keyshortcuts': 'Control+K', title: t('finder.title'), onclick: ctx.find },
     h('span', { class: 'search-text' }, t('bar.search')), h('kbd', { 'aria-hidden': 'true' }, 'Ctrl K'));
   const chips = SEVERITIES.map((severity, i) => {
     const n = h('span', { class: 'num' }, '0');

@@ -19,7 +19,6 @@ const KEYS = [
   ['a', 'help.acknowledge'],
   ['← →', 'help.pan'],
   ['+ −', 'help.zoom'],
-  ['↑ ↓', 'help.rows'],
   ['␣', 'help.choose'],
   ['↵', 'help.row'],
   ['k', 'help.kiosk'],
