@@ -94,13 +94,8 @@ func (c *Config) Check() error {
 	if _, err := c.history(); err != nil {
 		return err
 	}
-	if c.Retention != 0 && time.Duration(c.Retention) < shortestRetention {
-		return fmt.Errorf("PORTAL_STORE_RETENTION=%s: %w", c.Retention, errRetention)
-	}
-	if c.DatabaseURL != "" {
-		if err := store.CheckURL(c.DatabaseURL); err != nil {
-			return fmt.Errorf("DATABASE_URL: %w", err)
-		}
+	if err := c.checkDatabase(); err != nil {
+		return err
 	}
 	if err := checkShifts(c.Shifts); err != nil {
 		return fmt.Errorf("PORTAL_SHIFTS=%s: %w", strings.Join(c.Shifts, ","), err)
@@ -120,6 +115,19 @@ func (c *Config) Check() error {
 		}
 	}
 	return errors.Join(c.Config.Check(), c.Topics.Check(), c.CheckPprof(c.Addr, "PORTAL_ADDR"))
+}
+
+func (c *Config) checkDatabase() error {
+	if c.Retention != 0 && time.Duration(c.Retention) < shortestRetention {
+		return fmt.Errorf("PORTAL_STORE_RETENTION=%s: %w", c.Retention, errRetention)
+	}
+	if c.DatabaseURL == "" {
+		return nil
+	}
+	if err := store.CheckURL(c.DatabaseURL); err != nil {
+		return fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	return nil
 }
 
 // shortestRetention is that of the database.

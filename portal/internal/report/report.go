@@ -288,7 +288,7 @@ func union(spans []Span, from, to int64) (ms int64) {
 // Change takes the next transition of an alarm that was raised several times, in their order, and reports
 // whether it was raised. Once it was called, Spans has the times that were told.
 func (a *Alarm) Change(event telemetry.AlarmEvent, at int64) (raised bool) {
-	switch event {
+	switch event { //nolint:exhaustive // the others neither raise an alarm nor end it
 	case telemetry.EventRaised, telemetry.EventRepeated:
 		a.Spans = append(a.Spans, Span{From: at})
 		return true

@@ -97,8 +97,10 @@ func (q *ReportQuery) questions() []question {
 	long.add("~raised_at < ?", before)
 	open.add("ended_at is null and raised_at < ?", before)
 	out := []question{
-		{columns: withoutValue, where: near.and("~occurrences = 1")}, {columns: withValue, where: near.and("occurrences > 1")},
-		{columns: withValue, where: long}, {columns: withValue, where: open},
+		{columns: withoutValue, where: near.and("~occurrences = 1")},
+		{columns: withValue, where: near.and("occurrences > 1")},
+		{columns: withValue, where: long},
+		{columns: withValue, where: open},
 	}
 	for i := range out {
 		out[i].table = "alarms"

@@ -118,7 +118,7 @@ func reportOfANight(t *testing.T, o Options) {
 	require.InDelta(t, 21.0/8, f.PerHour, 1e-9)
 	// It begins with the eleventh, at 125 min, and ends ten minutes after the fifth last, of 123.5 min.
 	require.Equal(t, []report.Flood{{From: nightFrom + 125*minuteMS, To: nightFrom + 133*minuteMS + minuteMS/2, Raised: 12}}, f.Floods)
-	require.EqualValues(t, 8.5*minuteMS, f.FloodMS)
+	require.EqualValues(t, 510_000, f.FloodMS)
 	require.InDelta(t, 8.5/480, f.FloodShare, 1e-9)
 	require.Equal(t, 16, f.Acknowledged)
 	require.Equal(t, 3, f.NeverAcknowledged, "fan-2, gw-b and door-3")
