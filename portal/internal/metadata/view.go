@@ -24,7 +24,7 @@ const (
 var Scopes = []string{ScopeShared, ScopeOwn}
 
 // Pages are those that a view can show: the first segment of the page's address.
-var Pages = []string{"overview", "devices", "device", "alarms", "audit", "shiftnotes", "trends", "gateways", "system", "report"}
+var Pages = []string{"overview", "devices", "device", "alarms", "audit", "shiftnotes", "trends", "gateways", "system", "report", "rules"}
 
 // Scope is who sees a view or dashboard.
 type Scope struct {

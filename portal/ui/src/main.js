@@ -36,9 +36,8 @@ const PAGES = {
   rules: later(() => import('./pages/rules.js').then((m) => m.createRulesPage)),
   shiftnotes: later(() => import('./pages/shiftnotes.js').then((m) => m.createShiftNotesPage)),
 };
-/** What is opened by a key is loaded soon after the first paint. */
 const finder = () => import('./parts/finder.js');
-const SOON = 1000; // ms
+const SOON = 500; // ms after the start
 const THEMES = ['auto', 'light', 'dark'];
 const CARRIED = ['b']; // the building, on every page
 const RESTS = 1000; // ms out of sight before the page rests
@@ -221,7 +220,7 @@ if (router.current().params.kiosk) document.body.classList.add('is-kiosk');
 router.start();
 channel.present(operator());
 channel.start();
-setTimeout(finder, SOON);
+setTimeout(prefetch, SOON);
 listenToKeys(window, {
   go: (page) => router.go(page),
   pause: ctx.togglePause,
@@ -237,6 +236,12 @@ function noticeSilence() {
   if (state === liveness) return;
   liveness = state;
   wake('liveness', true);
+}
+
+/** prefetch loads what can be opened by a key, and then the other pages, one after the other. */
+async function prefetch() {
+  await Promise.all([PAGES.alarms.prefetch(), finder().catch(() => {})]);
+  for (const page of Object.values(PAGES)) await page.prefetch?.();
 }
 
 let ticks = 0;
