@@ -34,7 +34,7 @@ const total = async (query) => (await api(`/api/v1/alerts?limit=1&${query}`)).to
 const raised = (name, n, more = 'status=active') => eventually(async () => (await total(`building=${encodeURIComponent(`${name}栋`)}&${more}`)) === n);
 const at = (name) => ({ location: { building: `${name}栋`, floor: 7, room: '702' } });
 
-async function eventually(f, ms = 30_000) {
+async function eventually(f, ms = 90_000) {
   for (const end = Date.now() + ms; !(await f()); await pause(100)) assert.ok(Date.now() < end, `not within ${ms / 1000} s: ${f}`);
 }
 
