@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -147,11 +148,13 @@ func tooMany() string {
 
 func TestBuildingSeries(t *testing.T) {
 	t.Parallel()
+	var begins atomic.Int64
+	begins.Store(7)
 	h := startHistorian(t, func(q *history.Query) (history.Series, int) {
 		if q.Buildings[0] != "A栋" {
 			return history.Series{}, http.StatusOK
 		}
-		return history.Series{Building: q.Buildings[0], StepMS: 60_000, IntervalMS: 60_000, Begins: 7, Time: []int64{60_000}, Values: map[string]history.Column{
+		return history.Series{Building: q.Buildings[0], StepMS: 60_000, IntervalMS: 60_000, Begins: begins.Load(), Time: []int64{60_000}, Values: map[string]history.Column{
 			"temperature": {Mean: history.Numbers{19}, Min: history.Numbers{18}, Max: history.Numbers{20}},
 		}}, http.StatusOK
 	})
@@ -173,6 +176,10 @@ func TestBuildingSeries(t *testing.T) {
 	require.LessOrEqual(t, got.Begins, first)
 	require.InDelta(t, 21.5, *got.Values["temperature"].Mean[0], 0)
 	require.Equal(t, "°C", got.Values["temperature"].Unit)
+
+	begins.Store(got.Begins / 60_000 * 60_000)
+	r.getJSON(fmt.Sprintf("%s&from=%d&to=%d", path, first-600_000, first+60_000), &got)
+	require.EqualValues(t, series.Step, got.StepMS, "of a young plant the history has no more, and not so finely")
 
 	var buildings list[building]
 	r.eventually("three buildings", func() bool {

@@ -242,6 +242,7 @@ function noticeSilence() {
 async function prefetch() {
   await Promise.all([PAGES.alarms.prefetch(), finder().catch(() => {})]);
   for (const page of Object.values(PAGES)) await page.prefetch?.();
+  ctx.debug.prefetched = true;
 }
 
 let ticks = 0;

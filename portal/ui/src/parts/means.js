@@ -1,6 +1,5 @@
 // The means of buildings over time: a line for each, and around it the values without a tenth at either end.
 import { series } from '../chart/palette.js';
-import { createLine } from '../chart/line.js';
 import { get, query } from '../core/api.js';
 import { h, setAttr, setText } from '../core/dom.js';
 import { countOf, offered } from '../model/means.js';
@@ -53,7 +52,9 @@ export function createMeans(ctx, scope) {
     const points = Math.min(400, RANGES[range] / STEP);
     const answers = await Promise.all(shown.map((n) => ask(n, { from: whole(from), to: whole(to) - 1, points })));
     if (scope.isOver() || sensor !== parameter) return;
-    draw(shown, answers.map((a) => ({ time: a.time, ...a.values[sensor] })));
+    const { createLine } = await import('../chart/line.js'); // not needed for the first look
+    if (scope.isOver()) return;
+    draw(createLine, shown, answers.map((a) => ({ time: a.time, ...a.values[sensor] })));
     chart.setRange(from, to);
     const begins = Math.min(...answers.map((a) => a.begins || Infinity));
     const late = begins > from + 15_000 && Number.isFinite(begins);
@@ -64,7 +65,7 @@ export function createMeans(ctx, scope) {
     ].filter(Boolean).join(' · '));
   }
 
-  function draw(shown, columns) {
+  function draw(createLine, shown, columns) {
     if (drawn !== shown.join()) {
       drawn = shown.join();
       chart?.destroy();

@@ -145,6 +145,7 @@ test('the keyboard reaches, chooses, opens and acknowledges', async () => {
   const { page, context } = await open(browser, '#/overview');
   await publish('keys_1', { current: 14 }, at('keys'));
   await raised('keys', 1);
+  await until(page, () => globalThis.iot.prefetched);
   await page.keyboard.press('g');
   await page.keyboard.press('a');
   await page.keyboard.press('ArrowDown');

@@ -63,8 +63,14 @@ check('the page is light and shows its first point at once', async (t, n) => {
   const packed = async (name) => gzipSync(await readFile(new URL(name, dist))).length / 1024;
   const html = await readFile(new URL('index.html', dist), 'utf8');
   const first = [...html.matchAll(/(?:href|src)="\/([^"]+\.(?:js|css))"/g)].map(([, name]) => name);
-  within(t, 'scripts and style of the first load, gzip', (await Promise.all(first.map(packed))).reduce((n, kb) => n + kb, 0), 140, 'KB');
-  for (const name of (await readdir(dist)).filter((f) => f.endsWith('.js') && !first.includes(f))) within(t, `${name}, gzip`, await packed(name), 25, 'KB');
+  const rest = (await readdir(dist)).filter((f) => f.endsWith('.js') && !first.includes(f));
+  const words = rest.filter((f) => f.startsWith('zh-')); // the longer of the two dictionaries, of which one is loaded
+  const charts = rest.filter((f) => /^(round|line)-/.test(f)); // of the overview, after the first paint
+  const sum = async (names) => (await Promise.all(names.map(packed))).reduce((n, kb) => n + kb, 0);
+  assert.deepEqual([words.length, charts.length], [1, 2]);
+  within(t, 'before the first useful pixel, gzip', await sum([...first, ...words]), 75, 'KB');
+  within(t, 'the whole first load, gzip', await sum([...first, ...words, ...charts]), 140, 'KB');
+  for (const name of rest.filter((f) => !charts.includes(f))) within(t, `${name}, gzip`, await packed(name), 25, 'KB');
   const { page, context, seen } = await open(browser);
   await until(page, () => performance.getEntriesByName('chart').length > 0);
   within(t, 'first point after navigation', await page.evaluate(() => performance.getEntriesByName('chart')[0].startTime), 1500);
