@@ -36,7 +36,8 @@ const PAGES = {
   rules: later(() => import('./pages/rules.js').then((m) => m.createRulesPage)),
   shiftnotes: later(() => import('./pages/shiftnotes.js').then((m) => m.createShiftNotesPage)),
 };
-const finder = () => import('./parts/finder.js');
+let openFinder = null;
+const finder = () => import('./parts/finder.js').then((m) => (openFinder = m.openFinder));
 const SOON = 500; // ms after the start
 const THEMES = ['auto', 'light', 'dark'];
 const CARRIED = ['b']; // the building, on every page
@@ -68,6 +69,9 @@ let lang = chooseLanguage(remembered.get('lang'), navigator.language);
 let theme = THEMES.includes(remembered.get('theme')) ? remembered.get('theme') : 'auto';
 let scope = null;
 
+const debug = { state: { fleet, alarms, plant, sensors } }; // what tests look at
+globalThis.iot = debug;
+
 const ctx = {
   fleet,
   alarms,
@@ -82,7 +86,7 @@ const ctx = {
   theme: () => theme,
   touch: () => coarse.matches,
   typing,
-  debug: {}, // what tests look at
+  debug,
   go: (page, subject, params) => router.go(page, subject, params),
   setParams: (params) => router.set(params),
   route: () => router.current(),
@@ -154,7 +158,7 @@ const ctx = {
   tell: (text) => (notice.textContent = text),
   help: () => import('./parts/help.js').then((m) => m.showHelp(ctx)),
   /** find opens the search for everything. */
-  find: () => finder().then((m) => m.openFinder(ctx)),
+  find: () => (openFinder ? openFinder(ctx) : finder().then(() => openFinder(ctx))),
   save,
   saveCSV: (name, columns, rows) => save(`${name}.csv`, new Blob([csv(columns, rows)], { type: 'text/csv' })),
 };
@@ -268,5 +272,3 @@ dark.addEventListener('change', () => {
   wake('theme', true);
   if (theme === 'auto') render(router.current());
 });
-globalThis.iot = ctx.debug;
-ctx.debug.state = { fleet, alarms, plant, sensors };

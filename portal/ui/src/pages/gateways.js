@@ -70,7 +70,7 @@ function card(ctx, g, hour) {
     [t('gateway.fact.version'), g.version],
   ];
   return h('section', { class: `panel gateway-card${bad ? ' is-bad' : ''}`, 'data-gateway': g.gateway },
-    h('header', { class: 'panel-head' }, h('h2', { class: 'panel-title' }, g.gateway), h('span', { class: 'panel-note' }, g.building), h('span', { class: 'panel-space' }),
+    h('header', { class: 'panel-head' }, h('h2', { class: 'panel-title' }, h('a', { href: ctx.pageHref('devices', { gateway: g.gateway }) }, g.gateway)), h('span', { class: 'panel-note' }, g.building), h('span', { class: 'panel-space' }),
       bad ? h('span', { class: 'gateway-trouble' }, t(`gateway.trouble.${bad}`)) : null),
     h('div', { class: 'gateway-body' }, meter(ctx, g), h('dl', { class: 'facts' }, facts.flatMap(([k, v]) => [h('dt', {}, k), h('dd', { class: 'num' }, v)])),
       h('h3', { class: 'gateway-hour-title' }, t('stage.hour')), hour.el));

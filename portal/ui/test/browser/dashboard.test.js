@@ -629,7 +629,7 @@ check('both languages, both themes, three widths, and the keyboard', async (t, n
   for (const [lang, theme, width, height] of [['en-US', 'light', 1440, 900], ['zh-CN', 'dark', 1440, 900], ['zh-CN', 'light', 768, 1024], ['en-US', 'dark', 375, 812]]) {
     const { page, context } = await open(browser, '#/overview', { lang, theme, width, height });
     await until(page, (n) => globalThis.iot.state.fleet.size() >= n, DEVICES);
-    for (const name of ['overview', `trends?devices=${known}`, 'alarms', 'alarms?tab=journal', 'audit', 'devices', `device/${known}`, 'gateways', 'system']) {
+    for (const name of ['overview', `trends?devices=${known}`, 'alarms', 'alarms?tab=journal', 'audit', 'devices', `device/${known}`, 'gateways', 'system', 'rules', 'report']) {
       await page.goto(`${base}/#/${name}`);
       await pause(900);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

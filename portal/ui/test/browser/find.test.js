@@ -192,7 +192,7 @@ for (const [lang, pageName] of [['en-US', 'Gateways'], ['zh-CN', '网关']]) {
     await until(page, () => document.querySelector('[data-place]')?.textContent === '702');
     assert.deepEqual((await search('find_1702'))[0], ['device', 'find_1702']);
     await page.keyboard.press('Escape');
-    assert.equal(await page.locator('dialog').count(), 0);
+    await page.locator('dialog').waitFor({ state: 'detached' });
     await page.click('[data-search]');
     await page.keyboard.type('device_00');
     await page.keyboard.press('ArrowUp'); // around to the last: all that were found

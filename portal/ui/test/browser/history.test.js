@@ -100,7 +100,7 @@ test('what is not held is not promised', async (t) => {
   for (const [code, lang, text] of [['history_unavailable', 'en-US', /not reachable; what you see begins when this page was opened/], ['history_unavailable', 'zh-CN', /始于打开本页之时/], ['history_off', 'en-US', /no history/]]) {
     answer = () => ({ error: { code, message: 'no' } });
     const page = await open(t, hash, lang);
-    await page.waitForFunction((source) => new RegExp(source).test(document.querySelector('.trend-tools > .panel-note').textContent), text.source);
+    await page.waitForFunction((source) => new RegExp(source).test(document.querySelector('.trend-tools > .panel-note')?.textContent), text.source);
     for (const range of ['1h', '1d', '7d', '30d']) {
       const button = page.locator(`[data-range="${range}"]`);
       assert.equal(await button.isDisabled(), true, range);
