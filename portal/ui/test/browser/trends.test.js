@@ -103,7 +103,7 @@ async function open(t, hash, change = {}, options = {}) {
   return page;
 }
 
-const filled = (page, sensor = 'temperature') => page.waitForFunction((s) => globalThis.iot.trends?.get(s)?.data?.time.length > 0, sensor);
+const filled = (page, sensor = 'temperature') => page.waitForFunction((s) => globalThis.iot?.trends?.get(s)?.data?.time.length > 0, sensor);
 const chart = (page, f, arg) => page.evaluate(`(${f})(globalThis.iot.trends.get('temperature'), ${JSON.stringify(arg ?? null)})`);
 const area = (page, n = 0) => page.locator('.trend .u-over').nth(n).boundingBox();
 const windowOf = async (page) => Object.fromEntries([...new URLSearchParams((await page.evaluate(() => location.hash)).split('?')[1])]);
@@ -189,7 +189,7 @@ test('every range is filled from what is kept, and yesterday is what the portal 
     await page.waitForSelector('[data-legend=temperature] [data-compare=d1]');
   }
   await page.reload();
-  await page.waitForFunction(() => document.querySelector('[data-compare="7d"]').getAttribute('aria-pressed') === 'true');
+  await page.waitForFunction(() => document.querySelector('[data-compare="7d"]')?.getAttribute('aria-pressed') === 'true');
 });
 
 test('the wheel zooms to single readings, and one button takes it back', async (t) => {
