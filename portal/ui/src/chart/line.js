@@ -179,8 +179,8 @@ export function createLine(el, options) {
     points: () => last?.time.length ?? 0,
     /** limits returns [{value, label, beyond}] as they were drawn. */
     limits: () => limits,
-    /** shown returns the values between which the chart is, {min, max}. */
-    shown: () => ({ min: plot.scales.y.min, max: plot.scales.y.max }),
+    /** shown returns the values between which the chart is, {min, max}, null before it is drawn. */
+    shown: () => plot && { min: plot.scales.y.min, max: plot.scales.y.max },
     /** width of the area of the lines, in px. */
     width: () => plot.over.clientWidth,
     canvas: () => plot.ctx.canvas,

@@ -103,7 +103,7 @@ async function open(t, hash, change = {}, options = {}) {
   return page;
 }
 
-const filled = (page, sensor = 'temperature') => page.waitForFunction((s) => globalThis.iot?.trends?.get(s)?.data?.time.length > 0, sensor);
+const filled = (page, sensor = 'temperature') => page.waitForFunction((s) => globalThis.iot?.trends?.get(s)?.data?.time.length > 0 && globalThis.iot.trends.get(s).chart.shown(), sensor);
 const chart = (page, f, arg) => page.evaluate(`(${f})(globalThis.iot.trends.get('temperature'), ${JSON.stringify(arg ?? null)})`);
 const area = (page, n = 0) => page.locator('.trend .u-over').nth(n).boundingBox();
 const windowOf = async (page) => Object.fromEntries([...new URLSearchParams((await page.evaluate(() => location.hash)).split('?')[1])]);
