@@ -29,7 +29,7 @@ export async function open(browser, hash = '#/overview', { width = 1440, height 
   page.on('pageerror', (e) => seen.errors.push(e.message));
   const started = Date.now();
   await page.goto(`${at}/${hash}`);
-  if (at === base) await page.waitForFunction(() => document.getElementById('page')); // its dictionary has come, too
+  if (hash.startsWith('#')) await page.waitForFunction(() => document.getElementById('page')); // its dictionary has come, too
   return { page, context, seen, started };
 }
 
