@@ -41,7 +41,7 @@ var texts = map[string]text{
 	"type.temperature_high":       {"temperature high", "温度过高"},
 	"type.temperature_low":        {"temperature low", "温度过低"},
 	"type.humidity_high":          {"humidity high", "湿度过高"},
-	"type.current_high":           {"current high", "电流过高"},
+	"type.current_high":           {"overcurrent", "电流过高"},
 	"type.device_offline":         {"device offline", "设备离线"},
 	"type.device_clock":           {"Device clock wrong", "设备时钟异常"},
 	"type.gateway_down":           {"gateway silent", "网关失联"},

@@ -149,13 +149,14 @@ func (v fleetView) apply(tb testing.TB, m dashMessage) {
 	require.NoError(tb, json.Unmarshal(m.Data, &d))
 	index := func(r []any) int { n, ok := r[0].(float64); require.True(tb, ok); return int(n) }
 	for _, r := range d.Devices {
-		require.Len(tb, r, 12)
+		require.Len(tb, r, 13)
 		v[index(r)] = r[1:]
 	}
 	for _, s := range d.States {
-		require.Len(tb, s, 4)
+		require.Len(tb, s, 5)
 		require.Contains(tb, v, index(s), "a state of a device that has no row")
-		copy(v[index(s)][6:], s[1:])
+		copy(v[index(s)][6:9], s[1:4])
+		v[index(s)][11] = s[4]
 	}
 }
 

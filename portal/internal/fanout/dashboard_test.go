@@ -40,8 +40,8 @@ func TestFleetSnapshotThenDeltas(t *testing.T) {
 		view.apply(t, m)
 		last = m.Seq
 	}
-	require.Equal(t, []any{"d1", "A栋", 2.0, "201", "M1", "gw-a", 1.0, 0.0, 0.0, "", []any{}}, view.row("d1"))
-	require.Equal(t, []any{"d2", "B栋", 2.0, "201", "M1", "gw-a", 2.0, 0.0, 0.0, "", []any{}}, view.row("d2"))
+	require.Equal(t, []any{"d1", "A栋", 2.0, "201", "M1", "gw-a", 1.0, 0.0, 0.0, "", []any{}, 0.0}, view.row("d1"))
+	require.Equal(t, []any{"d2", "B栋", 2.0, "201", "M1", "gw-a", 2.0, 0.0, 0.0, "", []any{}, 0.0}, view.row("d2"))
 
 	b.state("d3", "A栋", telemetry.PresenceOnline)
 	b.raise("a1", "d1", telemetry.AlertActive, 1)

@@ -98,7 +98,7 @@ const ctx = {
   /** asOfTime is the time of day of the last data when the page is cut off. */
   asOfTime: () => (plant.asOf() ? format.clock(plant.asOf(), plant.serverNow()) : ctx.t('unknown')),
   /** freshness says how old a value of that moment is, or when it was true if the page is cut off. */
-  freshness: (ms) => (plant.asOf() ? ctx.t('age.asof', { time: format.clock(ms, plant.serverNow()) }) : ctx.t('age.ago', { age: ctx.age(ms) })),
+  freshness: (ms) => (plant.asOf() ? ctx.t('asof', { time: format.clock(ms, plant.serverNow()) }) : ctx.t('age.ago', { age: ctx.age(ms) })),
   /** sensorName is a sensor's name in the page's language. */
   sensorName: (name) => (ctx.t.has(`param.${name}`) ? ctx.t(`param.${name}`) : sensors.get(name)[lang] || name),
   /** sensorLabel adds its unit. */

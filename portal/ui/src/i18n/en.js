@@ -6,7 +6,7 @@ export default {
   'age.h': '{n} h',
   'age.d': '{n} d',
   'age.ago': '{age} ago',
-  'age.asof': 'as of {time}',
+  'asof': 'as of {time}',
   'per.second': '{n}/s',
   yes: 'yes',
   no: 'no',

@@ -6,7 +6,7 @@ export default {
   'age.h': '{n} 小时',
   'age.d': '{n} 天',
   'age.ago': '{age}前',
-  'age.asof': '截至 {time}',
+  'asof': '截至 {time}',
   'per.second': '{n}/秒',
   yes: '是',
   no: '否',

@@ -40,7 +40,7 @@ function figures(ctx, scope) {
   el.append(asOf);
   scope.draw(() => {
     asOf.hidden = !ctx.plant.asOf();
-    setText(asOf, asOf.hidden ? '' : t('age.asof', { time: ctx.asOfTime() }));
+    setText(asOf, asOf.hidden ? '' : t('asof', { time: ctx.asOfTime() }));
   }, ['liveness']);
   scope.draw(() => {
     const c = ctx.fleet.counts(ctx.view.building);

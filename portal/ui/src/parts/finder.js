@@ -18,8 +18,7 @@ export function openFinder(ctx, text = '') {
   const list = h('ul', { class: 'finder-list', role: 'listbox', id: 'finder-list', 'aria-label': t('finder.title') });
   const note = h('p', { class: 'panel-note finder-note', role: 'status' });
   const dialog = h('dialog', { class: 'dialog finder', 'aria-label': t('finder.title') }, input, list, note);
-  const rows = ctx.fleet.sorted();
-  const places = placesOf(rows).map((p) => ({ ...p, ...placeOffer(ctx, p) }));
+  const places = placesOf(ctx.fleet.sorted()).map((p) => ({ ...p, ...placeOffer(ctx, p) }));
   const things = thingsOf(ctx);
   let offers = [];
   let at = 0;
@@ -27,7 +26,7 @@ export function openFinder(ctx, text = '') {
   function look() {
     const from = performance.now();
     const q = input.value.trim();
-    const found = find(q, { things, places, rows });
+    const found = find(q, { things, places, rows: ctx.fleet.sorted() });
     offers = found.offers.map((x) => (x.kind === 'device' ? { ...x, href: ctx.deviceHref(x.device.id), note: [x.device.name ? x.device.id : '', ctx.place(x.device)].filter(Boolean).join(' · ') } : x));
     if (found.devices > 1) offers.push({ kind: 'all', title: t('finder.all', { n: ctx.fmt.count(found.devices) }), note: q, href: ctx.pageHref('devices', { q }) });
     at = 0;

@@ -21,7 +21,7 @@ export function meter(ctx, g) {
 
 /** heard says when a gateway was heard last: text is live's text, which takes an age. */
 export function heard(ctx, g, text) {
-  if (ctx.plant.asOf()) return ctx.t('age.asof', { time: ctx.asOfTime() });
+  if (ctx.plant.asOf()) return ctx.t('asof', { time: ctx.asOfTime() });
   return ctx.t(text, { age: ctx.fmt.age(g.age_ms + Math.max(Date.now() - g.at, 0), ctx.t) });
 }
 
