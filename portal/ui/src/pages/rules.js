@@ -125,7 +125,7 @@ export function createRulesPage(ctx, scope, route) {
   const head = h('tr', {}, ['rule', 'says', 'holds', 'raised', 'share', 'standing', 'seen', 'chatter'].map((c) => h('th', { scope: 'col', class: ['rule', 'says', 'holds'].includes(c) ? '' : 'num', 'aria-sort': c === 'raised' ? 'descending' : null }, t(`rules.col.${c}`))));
   return h('div', { class: 'rules-page' },
     h('section', { class: 'panel' },
-      h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('rules.title')), filter, note),
-      h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('rules.title') }, h('table', { class: 'alarm-table rules-table' }, h('thead', {}, head), body))),
+      h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('nav.rules')), filter, note),
+      h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('nav.rules') }, h('table', { class: 'alarm-table rules-table' }, h('thead', {}, head), body))),
     detail);
 }
