@@ -172,7 +172,7 @@ export function createDevicePage(ctx, scope, route) {
     const key = JSON.stringify([here, rulesFailed, rules === null]);
     if (ruleList.dataset.key === key) return;
     ruleList.dataset.key = key;
-    const empty = rulesFailed ? t('device.rules.away', { why: rulesFailed }) : rules ? t('device.rules.none') : '…';
+    const empty = rulesFailed ? t('rules.failed', { why: rulesFailed }) : rules ? t('device.rules.none') : '…';
     ruleList.replaceChildren(...(here.length > 0 ? here.map((r) => h('li', { class: 'rule-row', 'data-rule': r.id }, glyph(r.severity), h('a', { href: ruleHref(r.id) }, ruleText(r, ctx)), h('span', { class: 'sub num' }, [ruleDelays(r, ctx), r.version ? t('rules.version', { version: r.version.slice(0, 6) }) : ''].filter(Boolean).join(' · ')))) : [h('li', { class: 'empty' }, empty)]));
   }
 

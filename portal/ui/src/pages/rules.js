@@ -31,11 +31,11 @@ export function createRulesPage(ctx, scope, route) {
       h('td', { class: 'col-rule' }, h('a', { href: r.id === route.subject ? '#/rules' : ruleHref(r.id), 'aria-expanded': String(r.id === route.subject) }, glyph(r.severity), ' ', r.id), h('span', { class: 'sub' }, [r.disabled ? t('rules.disabled') : '', ctx.typeText(r.type) === r.id ? '' : ctx.typeText(r.type), t(`rules.source.${r.source}`)].filter(Boolean).join(' · '))),
       h('td', { class: 'col-says' }, r.disabled && r.kind === 'offline' ? '–' : ruleText(r, ctx), h('span', { class: 'sub num' }, ruleDelays(r, ctx))),
       h('td', { class: 'col-holds' }, t('rules.devices', { n: fmt.count(r.devices) }), h('span', { class: 'sub' }, ruleWhere(r, ctx))),
-      h('td', { class: 'num' }, fmt.count(day.raised ?? 0)),
-      h('td', { class: 'num' }, day.raised ? `${Math.round(day.share * 100)}${fmt.THIN}%` : '–'),
-      h('td', { class: 'num' }, fmt.count(day.standing ?? 0)),
-      h('td', { class: 'num' }, fmt.count(day.acknowledged ?? 0)),
-      h('td', { class: 'num' }, fmt.count(day.chattering ?? 0)));
+      h('td', { class: 'num', 'data-label': t('rules.col.raised') }, fmt.count(day.raised ?? 0)),
+      h('td', { class: 'num', 'data-label': t('rules.col.share') }, day.raised ? `${Math.round(day.share * 100)}${fmt.THIN}%` : '–'),
+      h('td', { class: 'num', 'data-label': t('rules.col.standing') }, fmt.count(day.standing ?? 0)),
+      h('td', { class: 'num', 'data-label': t('rules.col.seen') }, fmt.count(day.acknowledged ?? 0)),
+      h('td', { class: 'num', 'data-label': t('rules.col.chatter') }, fmt.count(day.chattering ?? 0)));
   }
 
   function drawList() {
@@ -125,7 +125,7 @@ export function createRulesPage(ctx, scope, route) {
   const head = h('tr', {}, ['rule', 'says', 'holds', 'raised', 'share', 'standing', 'seen', 'chatter'].map((c) => h('th', { scope: 'col', class: ['rule', 'says', 'holds'].includes(c) ? '' : 'num', 'aria-sort': c === 'raised' ? 'descending' : null }, t(`rules.col.${c}`))));
   return h('div', { class: 'rules-page' },
     h('section', { class: 'panel' },
-      h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('rules.title')), filter, note),
-      h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('rules.title') }, h('table', { class: 'alarm-table rules-table' }, h('thead', {}, head), body))),
+      h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('nav.rules')), filter, note),
+      h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('nav.rules') }, h('table', { class: 'alarm-table rules-table' }, h('thead', {}, head), body))),
     detail);
 }
