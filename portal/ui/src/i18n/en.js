@@ -97,6 +97,7 @@ export default {
   'figure.alarms.note': '{active} active',
   'figure.rate': 'Readings/s',
   'figure.latency': 'Gateway to browser socket',
+  'figure.latency.portal': 'Gateway to portal',
   'figure.p99': 'p99 {n}',
   'figure.none': 'no data for 10 s',
   'figure.lag': 'Kafka lag',

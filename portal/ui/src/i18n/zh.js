@@ -97,6 +97,7 @@ export default {
   'figure.alarms.note': '活动 {active} 条',
   'figure.rate': '读数/秒',
   'figure.latency': '网关至推送时延',
+  'figure.latency.portal': '网关至门户时延',
   'figure.p99': 'p99 {n}',
   'figure.none': '10 秒内无数据',
   'figure.lag': 'Kafka 积压',

@@ -52,7 +52,8 @@ function figures(ctx, scope) {
     if (!s) return;
     f.rate.set(ctx.fmt.rate(s.readings.per_second));
     spark.draw(ctx.plant.rates);
-    const l = s.latency_ms.to_socket;
+    const l = s.latency_ms.to_socket ?? s.latency_ms.to_portal; // of readings: without a chart or a table none goes to a browser
+    f.latency.rename(t(s.latency_ms.to_socket ? 'figure.latency' : 'figure.latency.portal'));
     f.latency.set(l ? ctx.fmt.millis(l.mean) : '–', l ? t('figure.p99', { n: ctx.fmt.millis(l.p99) }) : t('figure.none'));
     const lag = s.kafka?.lag;
     f.lag.set(lag === undefined || lag === null ? '–' : ctx.fmt.count(lag), t('figure.lag.note'));
