@@ -27,7 +27,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // waitTimeout bounds each wait of a test.
-const waitTimeout = 60 * time.Second
+const waitTimeout = 180 * time.Second
 
 var quiet = slog.New(slog.DiscardHandler)
 
