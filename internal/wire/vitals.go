@@ -70,7 +70,7 @@ const (
 // Encode returns the report as JSON.
 func (v *Vitals) Encode() ([]byte, error) { return json.Marshal(v) }
 
-// DecodeVitals parses a report. One that is too large or names nobody is an error.
+// DecodeVitals parses a report. One that is too large, or lacks a name, is an error.
 func DecodeVitals(data []byte) (Vitals, error) {
 	var v Vitals
 	if len(data) > maxVitals {

@@ -68,33 +68,25 @@ func (p *Portal) getPipeline(c *fiber.Ctx) error {
 
 // listProcesses handles GET /api/v1/processes.
 func (p *Portal) listProcesses(c *fiber.Ctx) error {
-	page, err := readPaging(c)
-	if err != nil {
-		return err
-	}
-	return c.JSON(listOfPage(p.pipeline.Processes(p.model.Now()), page, p.model.Now()))
+	return answerPage(c, p.pipeline.Processes(p.model.Now()), p.model.Now())
 }
 
 // listEvents handles GET /api/v1/events.
 func (p *Portal) listEvents(c *fiber.Ctx) error {
-	page, err := readPaging(c)
-	if err != nil {
-		return err
-	}
-	return c.JSON(listOfPage(p.pipeline.Events(), page, p.model.Now()))
+	return answerPage(c, p.pipeline.Events(), p.model.Now())
 }
 
 // listWarnings handles GET /api/v1/warnings.
 func (p *Portal) listWarnings(c *fiber.Ctx) error {
+	return answerPage(c, p.pipeline.Warnings(), p.model.Now())
+}
+
+// answerPage answers with the page of all that the query asks for.
+func answerPage[T any](c *fiber.Ctx, all []T, now int64) error {
 	page, err := readPaging(c)
 	if err != nil {
 		return err
 	}
-	return c.JSON(listOfPage(p.pipeline.Warnings(), page, p.model.Now()))
-}
-
-// listOfPage is the answer with a page of all.
-func listOfPage[T any](all []T, page paging, now int64) list[T] {
 	items := part(all, page)
-	return list[T]{Total: len(all), Count: len(items), Offset: page.Offset, Time: now, Items: items}
+	return c.JSON(list[T]{Total: len(all), Count: len(items), Offset: page.Offset, Time: now, Items: items})
 }

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -217,7 +216,7 @@ func (p *Portal) listen() (err error) {
 
 // join makes what portals share, by a Redis if there is one.
 func (p *Portal) join(o Options) (err error) {
-	p.operators = operators.New(portalName(p.ln.Addr()))
+	p.operators = operators.New(vitals.Instance(p.Addr()))
 	limits := quota.Options{Registry: o.Registry}
 	if o.Config.RedisURL != "" {
 		p.share, err = share.New(share.Options{
@@ -236,18 +235,6 @@ func (p *Portal) join(o Options) (err error) {
 	limits.Name, limits.Rate, limits.Burst = "commands", o.Config.CommandRate/60, max(1, o.Config.CommandRate)
 	p.orders, err = quota.New(limits)
 	return err
-}
-
-// portalName names a portal for people: the machine, and the port that tells several on one apart.
-func portalName(addr net.Addr) string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "portal"
-	}
-	if _, port, err := net.SplitHostPort(addr.String()); err == nil {
-		host = net.JoinHostPort(host, port)
-	}
-	return host
 }
 
 // removed is called with every removal of a device that Kafka has.

@@ -99,7 +99,7 @@ func (x *step) place(a *Alarm, at int64) {
 }
 
 // cause returns the alarm of the worse limit that explains a, nil for none. One that is out of
-// service explains nothing: somebody found its limit useless.
+// service explains nothing: an operator judged its limit useless.
 func (x *step) cause(a *Alarm) *Alarm {
 	want := graver(x.kindOf(a))
 	if want == "" {

@@ -35,8 +35,6 @@ export function createRules({ ask = get, now = () => Date.now() } = {}) {
     },
     /** rulesInForce returns all rules with what they did. */
     rulesInForce: async () => took(await ask('/api/v1/rules')),
-    /** version is that of the newest answer, null before there is one. */
-    version: () => version,
   };
 }
 
@@ -75,7 +73,6 @@ export function nextLimit(limits, value) {
 
 const shared = createRules();
 export const { rulesOf, rulesInForce } = shared;
-export const rulesVersion = shared.version;
 
 /** noisiest returns rules by how many alarms they raised, the disabled ones last. */
 export const noisiest = (rules) => [...rules].sort((a, b) => Number(a.disabled) - Number(b.disabled) || (b.day?.raised ?? 0) - (a.day?.raised ?? 0) || (a.id < b.id ? -1 : 1));
