@@ -38,10 +38,17 @@ export async function shot(page, name) {
   await page.screenshot({ path: `${shots}${name}.png` });
 }
 
-/** within fails when a measured figure is beyond its limit, and prints it in any case. */
-export function within(t, what, got, limit, unit = 'ms') {
-  t.diagnostic(`${what}: ${typeof got === 'number' ? Math.round(got * 10) / 10 : got} ${unit} (limit ${limit})`);
-  assert.ok(got <= limit, `${what}: ${got} ${unit}, want at most ${limit}`);
+/** How many times its limit a figure may be that depends on what else the machine does. */
+const slack = { ms: 4, '%': 2 };
+
+/**
+ * within fails when a measured figure is beyond its limit, and prints it in any case. The limit is for a machine that does
+ * nothing else, as with UI_FULL=1; else a figure that such work changes may be as much as beside.
+ */
+export function within(t, what, got, limit, unit = 'ms', beside = limit * (slack[unit] ?? 1)) {
+  const allowed = process.env.UI_FULL === '1' ? limit : beside;
+  t.diagnostic(`${what}: ${typeof got === 'number' ? Math.round(got * 10) / 10 : got} ${unit} (limit ${limit}${allowed === limit ? '' : `, ${allowed} beside other work`})`);
+  assert.ok(got <= allowed, `${what}: ${got} ${unit}, want at most ${allowed}`);
 }
 
 /** quantile of numbers. */
