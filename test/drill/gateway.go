@@ -13,7 +13,7 @@ import (
 func gatewayFaults() []rig.Fault {
 	return []rig.Fault{{
 		Name: "gateway-kill", Breaks: "a gateway is killed (kill -9) and restarted",
-		Expects: "ready within 2 s", Times: 50, Quick: 5, Site: common(), Run: killGateways,
+		Expects: "ready within 2 s", Times: 50, Quick: 3, Site: common(), Run: killGateways,
 	}}
 }
 

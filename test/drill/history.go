@@ -31,7 +31,7 @@ func historyFaults() []rig.Fault {
 	return []rig.Fault{
 		{
 			Name: "history-kill", Breaks: "the core that keeps the history is killed (kill -9), and restarted",
-			Expects: "the history has each value in device-data once, and no other", Times: 50, Quick: 3, Site: site, Run: killHistory,
+			Expects: "the history has each value in device-data once, and no other", Times: 50, Quick: 2, Site: site, Run: killHistory,
 		},
 		{
 			Name: "history-damage", Breaks: "core is killed, and today's file of the history is overwritten",
@@ -43,7 +43,7 @@ func historyFaults() []rig.Fault {
 		},
 		{
 			Name: "history-bytes", Breaks: "core is killed (kill -9), and HISTORY_MAX_BYTES is less than the history has: its oldest day has to go",
-			Expects: "the oldest days are gone and no other; the history has each value of the others once", Times: 4, Quick: 2, Site: site, Run: boundHistory,
+			Expects: "the oldest days are gone and no other; the history has each value of the others once", Times: 4, Quick: 1, Site: site, Run: boundHistory,
 		},
 	}
 }

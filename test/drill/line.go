@@ -24,7 +24,7 @@ func lineFaults() []rig.Fault {
 	return []rig.Fault{
 		{
 			Name: "line-cut", Breaks: "a gateway's line to the hub is cut while packs are in flight",
-			Expects: "readings arrive within 2 s of the line's return", Times: 50, Quick: 6, Site: site, Run: cutLines,
+			Expects: "readings arrive within 2 s of the line's return", Times: 50, Quick: 3, Site: site, Run: cutLines,
 		},
 		{
 			Name: "line-silent", Breaks: "one line drops everything for 60 s and closes nothing, another is half-open",

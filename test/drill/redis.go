@@ -18,7 +18,7 @@ func redisFaults() []rig.Fault {
 	return []rig.Fault{{
 		Name: "redis-kill", Breaks: "Redis is killed with all that it has and restarted, or suspended",
 		Expects: "the portal answers all the time and fills it again; a portal that starts then has every device's reading from it",
-		Times:   30, Quick: 4, Site: rig.Site{Redis: true}, Run: killRedis,
+		Times:   30, Quick: 2, Site: rig.Site{Redis: true}, Run: killRedis,
 		Possible: func() error { _, err := redistest.Find(); return err },
 	}}
 }

@@ -27,7 +27,7 @@ func storeFaults() []rig.Fault {
 	return []rig.Fault{
 		{
 			Name: "store-kill", Breaks: "the portal is killed (kill -9) while it fills its database, and restarted",
-			Expects: "the database has each audit entry once, and each alarm as it is in Kafka", Times: 50, Quick: 6, Site: site, Run: killPortal,
+			Expects: "the database has each audit entry once, and each alarm as it is in Kafka", Times: 50, Quick: 3, Site: site, Run: killPortal,
 		},
 		{
 			Name: "store-damage", Breaks: "the portal is killed, and its database is overwritten",

@@ -1,6 +1,6 @@
 // What operators were promised of the page, measured in a real browser against a real plant
-// of 10,000 devices that send every second. `make test-ui` runs it; UI_FULL=1 takes the
-// long measurements at full length.
+// whose devices send every second. `make test-ui` runs it; UI_FULL=1 takes 10,000 devices, the
+// long measurements at full length, and the limits without an allowance for other work.
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
