@@ -606,8 +606,8 @@ check('two portals behind a balancer show the same, and one is enough', async (t
       const [first, second] = await Promise.all(portals.map(async (url) => (await fetch(url + means)).json()));
       said = [first, second].map((a) => JSON.stringify([a.time, a.values.temperature.mean]));
       const since = Math.max(first.time[0], second.time[0]); // the later of their starts, in the middle of a step
-      const [one, other] = [first, second].map((a) => new Map(a.time.map((time, i) => [time, a.values.temperature.mean[i]]).filter(([time]) => time > since)));
-      return one.size > 0 && one.size === other.size && [...one].every(([time, mean]) => Math.abs(mean - other.get(time)) < 0.5);
+      const [here, there] = [first, second].map((a) => new Map(a.time.map((time, i) => [time, a.values.temperature.mean[i]]).filter(([time]) => time > since)));
+      return here.size > 0 && here.size === there.size && [...here].every(([time, mean]) => Math.abs(mean - there.get(time)) < 0.5);
     }).catch((e) => { throw new Error(`means of a building: ${said.join(' and ')}`, { cause: e }); });
 
     // One portal dies; its page goes on with the other, and the alarm of the meantime is there once.
