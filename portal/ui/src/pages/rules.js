@@ -76,8 +76,8 @@ export function createRulesPage(ctx, scope, route) {
   function drawDetail() {
     const r = answer.rules.find((x) => x.id === route.subject);
     const key = route.params.new ? 'new' : !route.subject ? '' : r ? 'rule' : 'gone';
-    if (shown.key === key) return r && shown.detail?.update(r);
-    shown = { key, detail: key === 'rule' ? createRuleDetail(ctx, scope, r, route.params.tab, page) : null };
+    if (shown.key === key && (key !== 'rule' || shown.detail.update(r))) return;
+    shown = { key, detail: key === 'rule' ? createRuleDetail(ctx, scope, r, ctx.route().params.tab, page) : null };
     const el = key === 'new' ? createNewRule(ctx, scope, page) : key === 'gone' ? createGoneRule(ctx, scope, route.subject) : shown.detail?.el;
     detail.replaceChildren(...(el ? [el] : []));
   }

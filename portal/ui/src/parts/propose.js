@@ -27,8 +27,9 @@ export function createProposal(ctx, form, dryRun, { version, onDone, onStale }) 
   const by = h('input', { class: 'control', maxlength: '128', name: 'by', required: true, autocomplete: 'name', value: operator() });
   const error = h('p', { class: 'dialog-error', role: 'alert' });
   const go = h('button', { class: 'button is-primary', type: 'submit', 'data-propose': true }, t('rules.propose'));
-  const rest = h('div', { class: 'rule-propose-rest' }, diff, trial, h('label', {}, t('rules.reason'), reason), h('label', {}, t('command.name'), by),
-    h('div', { class: 'rule-propose-end' }, go, h('span', { class: 'panel-note' }, t('rules.propose.what'))), error);
+  const rest = h('div', { class: 'rule-propose-rest' }, h('div', {}, diff, trial),
+    h('div', { class: 'rule-propose-why' }, h('label', {}, t('rules.reason'), reason), h('label', {}, t('command.name'), by),
+      h('div', { class: 'rule-propose-end' }, go, h('span', { class: 'panel-note' }, t('rules.propose.what'))), error));
   let id = newID();
   let sent = '';
 

@@ -25,7 +25,7 @@ export function createRuleChart(ctx, scope, form) {
 function createPlot(ctx, scope, form) {
   const { t } = ctx;
   const { parameter, sample } = form.base();
-  const box = h('div', { class: 'chart rule-plot' });
+  const box = h('div', { class: 'chart' });
   const caption = h('figcaption', { class: 'panel-note' });
   const course = createCourse(sample);
   let chart = null;
@@ -113,7 +113,6 @@ function createPlot(ctx, scope, form) {
   queueMicrotask(async () => {
     if (scope.isOver()) return;
     chart = createLine(box, { lines: [{ label: ctx.sensorName(parameter) }], height: HEIGHT, band: true, limits: lines, range, onDraw: place });
-    box.append(guides);
     paint();
     const to = ctx.plant.serverNow();
     await course.load(Math.round(to - RANGES['1d']), Math.round(to), [parameter]).catch(() => {});
@@ -124,5 +123,5 @@ function createPlot(ctx, scope, form) {
     chart?.destroy();
     chart = null;
   });
-  return { els: [box, caption] };
+  return { els: [h('div', { class: 'rule-plot' }, box, guides), caption] };
 }

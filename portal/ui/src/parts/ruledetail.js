@@ -10,7 +10,13 @@ import { ruleDelays, ruleText } from './rules.js';
 
 const TABS = ['change', 'versions'];
 
-/** createRuleDetail makes the panel of a rule. page is {version(), reload()}. update(rule) is for when the rules were read again. */
+/** formOf is what of a rule the form and the chart are built for: with another one the panel is built anew. */
+const formOf = (r) => JSON.stringify([r.kind, r.parameter, r.unit, r.per, r.disabled, Boolean(r.other), Boolean(r.sample)]);
+
+/**
+ * createRuleDetail makes the panel of a rule. page is {version(), reload()}. update(rule) is for when the rules were read
+ * again; it returns false if the panel does not fit the rule any more.
+ */
 export function createRuleDetail(ctx, scope, rule, tab, page) {
   const { t } = ctx;
   let now = rule;
@@ -76,6 +82,7 @@ export function createRuleDetail(ctx, scope, rule, tab, page) {
       h('p', { class: 'rule-says' }, says, delays), links, Object.values(panels)),
     /** update shows the rule as it is by now. What is being typed stays, and it is said when it is about another rule than before. */
     update(next) {
+      if (formOf(next) !== formOf(now)) return false;
       const isOther = next.text !== now.text;
       if (isOther && form.isChanged()) {
         news.hidden = false;
@@ -87,6 +94,7 @@ export function createRuleDetail(ctx, scope, rule, tab, page) {
       if (isOther && tab === 'versions') versions.load();
       draw();
       if (linked) drawLinks();
+      return true;
     },
   };
 }

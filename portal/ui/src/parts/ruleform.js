@@ -1,6 +1,7 @@
 // A rule as it is being changed: by its figures or by its whole text. What was typed is kept while the page is open.
 import { h, setText } from '../core/dom.js';
 import { changedFigures, differing, lineDiff, withFigures } from '../model/rulechange.js';
+import { problemText } from '../model/ruleproblems.js';
 import { createYamlField } from './yamlfield.js';
 
 const drafts = new Map(); // rule → {byText, typed: {key: text}, yaml, reason}
@@ -20,7 +21,7 @@ export function createRuleForm(ctx, rule, template = '') {
   let made = ''; // the text that the figures make, as it was put into the field
   let byText = false;
   const yaml = createYamlField(ctx, t('rules.try.yaml'));
-  const general = h('ul', { class: 'rule-problems', role: 'alert' });
+  const general = h('ul', { class: 'rule-problems' });
   const figures = h('div', { class: 'rule-figures' });
   const modes = [false, true].map((m) => h('button', { type: 'button', class: 'button is-small', 'data-mode': m ? 'text' : 'form', onclick: () => choose(m) }, t(m ? 'rules.try.bytext' : 'rules.try.byform')));
   const group = h('span', { class: 'group', role: 'group', 'aria-label': t('rules.change') }, modes);
@@ -90,7 +91,7 @@ export function createRuleForm(ctx, rule, template = '') {
 
   return {
     head: [group, undo],
-    el: h('div', { class: 'rule-form' }, figures, yaml.el, general),
+    el: h('div', { class: 'rule-form' }, figures, yaml.el, h('div', { role: 'alert' }, general)),
     draft,
     keep,
     /** base is the rule that is changed. */
@@ -123,8 +124,9 @@ export function createRuleForm(ctx, rule, template = '') {
       if (byText) return yaml.mark(problems);
       for (const p of problems) {
         const at = fields.find((f) => f.name === p.field);
-        if (at) at.mark(p.message);
-        else general.append(h('li', {}, [p.field, p.message].filter(Boolean).join(': ')));
+        const message = problemText(p.message, t);
+        if (at) at.mark(message);
+        else general.append(h('li', {}, [p.field, message].filter(Boolean).join(': ')));
       }
     },
     /** rebase goes on with the rule as it is by now; what was typed stays. */

@@ -1,6 +1,7 @@
 // A field for the text of a rule: its lines have numbers, and problems stand beside their lines.
 import { h } from '../core/dom.js';
 import { lineAt } from '../model/rulechange.js';
+import { problemText } from '../model/ruleproblems.js';
 
 const LEAST = 8; // lines that are shown
 
@@ -9,8 +10,8 @@ export function createYamlField(ctx, label) {
   const { t } = ctx;
   const area = h('textarea', { class: 'control yaml-text', spellcheck: 'false', autocapitalize: 'off', autocomplete: 'off', wrap: 'off', 'aria-label': label, 'data-yaml': true });
   const numbers = h('div', { class: 'yaml-numbers num', 'aria-hidden': 'true' });
-  const problems = h('ul', { class: 'rule-problems', role: 'alert' });
-  const el = h('div', { class: 'yaml-field' }, numbers, area, problems);
+  const problems = h('ul', { class: 'rule-problems' });
+  const el = h('div', { class: 'yaml-field' }, numbers, area, h('div', { role: 'alert' }, problems));
   let wrong = new Set(); // numbers of lines
 
   function number() {
@@ -24,7 +25,8 @@ export function createYamlField(ctx, label) {
     area.setSelectionRange(...lineAt(area.value, line));
   }
 
-  const words = (p) => (p.line ? t('rules.try.line', { line: p.line, field: p.field ?? '', message: p.message }) : [p.field, p.message].filter(Boolean).join(': '));
+  const field = (p) => (p.field ?? '').replace(/^rules\[0\]\.?/, ''); // there is one rule here
+  const words = (p) => (p.line ? t('rules.try.line', { line: p.line, field: field(p), message: problemText(p.message, t) }) : [field(p), problemText(p.message, t)].filter(Boolean).join(': '));
 
   /** place puts each problem beside its line, below the one before where two are near. */
   function place() {
