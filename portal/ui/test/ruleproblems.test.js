@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { translator } from '../src/core/i18n.js';
-import en from '../src/i18n/en.js';
-import zh from '../src/i18n/zh.js';
+import en from '../src/i18n/rules.en.js';
+import zh from '../src/i18n/rules.zh.js';
 import { problemText } from '../src/model/ruleproblems.js';
 
 test("core's messages are shown in the page's language", () => {

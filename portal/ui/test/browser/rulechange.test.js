@@ -230,7 +230,8 @@ test('the journal of a rule is of exactly this rule, by a chip that can be taken
 
 test('nothing is wrong for those who do not see or use a mouse', async (t) => {
   const axe = await readFile(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
-  for (const [lang, theme, width] of [['en-US', 'light', 1440], ['zh-CN', 'dark', 375], ['zh-CN', 'light', 1440], ['en-US', 'dark', 375]]) {
+  const more = process.env.UI_FULL ? [['zh-CN', 'light', 1440], ['en-US', 'dark', 375]] : [];
+  for (const [lang, theme, width] of [['en-US', 'light', 1440], ['zh-CN', 'dark', 375], ...more]) {
     const page = await open(t, undefined, { lang, theme, width });
     await page.waitForSelector('[data-guide=limit][aria-valuenow]');
     await page.fill('[data-figure=limit]', '78');
