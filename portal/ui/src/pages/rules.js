@@ -1,6 +1,7 @@
 // The rules in force: what each says, what it did in a day, and the changes of them that wait for a second person.
 import { glyph, h, setText } from '../core/dom.js';
 import { format } from '../core/router.js';
+import { problemText } from '../model/ruleproblems.js';
 import { noisiest, rulesInForce } from '../model/rules.js';
 import { changesOf, createPending } from '../parts/rulechanges.js';
 import { createGoneRule, createNewRule, createRuleDetail } from '../parts/ruledetail.js';
@@ -23,6 +24,7 @@ export function createRulesPage(ctx, scope, route) {
   filter.value = route.params.q ?? '';
   const note = h('p', { class: 'panel-note', role: 'status' });
   const body = h('tbody');
+  const outOfForce = h('ul', { class: 'rule-problems', 'data-out-of-force': true });
   const detail = h('div', { class: 'rule-detail' });
 
   /** words is what a filter looks in. */
@@ -62,6 +64,7 @@ export function createRulesPage(ctx, scope, route) {
       t('rules.count', { n: list.length, all: answer.rules.length, version: answer.version }),
       answer.complete ? '' : t('rules.memory'),
     ].filter(Boolean).join(' '));
+    drawOutOfForce();
     pending.draw(waiting.changes, Object.fromEntries(answer.rules.map((r) => [r.id, r.severity])), waiting.failure);
     drawDetail();
     const key = JSON.stringify([list, ctx.sensors.version(), waiting.changes.map((c) => c.rule), q]);
@@ -70,6 +73,15 @@ export function createRulesPage(ctx, scope, route) {
     const kept = document.activeElement?.closest?.('tr')?.dataset.rule;
     body.replaceChildren(...(list.length > 0 ? list.map(row) : [h('tr', {}, h('td', { colspan: '8', class: 'empty' }, t('rules.none')))]));
     if (kept) body.querySelector(`[data-rule="${CSS.escape(kept)}"] a`)?.focus();
+  }
+
+  /** drawOutOfForce names the approved changes that core cannot take over: the rule as it was before is in force. */
+  function drawOutOfForce() {
+    const list = answer.problems ?? [];
+    const key = JSON.stringify(list);
+    if (outOfForce.dataset.key === key) return;
+    outOfForce.dataset.key = key;
+    outOfForce.replaceChildren(...list.map((p) => h('li', {}, t('rules.out', { rule: p.rule, why: (p.problems ?? []).map((x) => [x.field, problemText(x.message, t)].filter(Boolean).join(': ')).join('; ') }))));
   }
 
   /** drawDetail opens the chosen rule once: what is typed there stays when rules are read again. */
@@ -114,6 +126,6 @@ export function createRulesPage(ctx, scope, route) {
     pending.el,
     h('section', { class: 'panel' },
       h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('nav.rules')), filter, note, h('span', { class: 'panel-space' }), h('a', { class: 'button is-small', href: '#/rules?new=1', 'data-new': true }, t('rules.new'))),
-      h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('nav.rules') }, h('table', { class: 'alarm-table rules-table' }, h('thead', {}, head), body))),
+      outOfForce, h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('nav.rules') }, h('table', { class: 'alarm-table rules-table' }, h('thead', {}, head), body))),
     detail);
 }

@@ -102,12 +102,15 @@ export function createProposal(ctx, form, dryRun, { version, onDone, onStale }) 
 /** only is the change itself: the portal wants the rule's id beside it. */
 const only = ({ yaml, change }) => (yaml === undefined ? { change } : { yaml });
 
-/** askRemoval asks for the reason to go back to the rule of the file, and proposes it. */
+/** backTo is what taking back all changes of a rule does: the rule of the file or of the settings is in force again, or there is none. */
+export const backTo = (rule) => (rule.source === 'page' ? 'rules.remove' : 'rules.back');
+
+/** askRemoval asks for the reason to take back all changes of a rule, and proposes it. */
 export function askRemoval(ctx, rule, version, onDone) {
   const { t } = ctx;
   const reason = h('textarea', { class: 'control', rows: '2', maxlength: MOST, name: 'reason', required: true });
   const id = newID();
-  askBy(ctx, t('rules.back'), rule.id, [h('p', { class: 'panel-note' }, t('rules.back.what')), h('label', {}, t('rules.reason'), reason)], async (by) => {
+  askBy(ctx, t(backTo(rule)), rule.id, [h('p', { class: 'panel-note' }, t(`${backTo(rule)}.what`)), h('label', {}, t('rules.reason'), reason)], async (by) => {
     await post('/api/v1/rules/changes', { change_id: id, rule: rule.id, remove: true, reason: reason.value.trim(), by, if_version: version });
     ctx.tell(t('rules.proposed'));
     onDone();

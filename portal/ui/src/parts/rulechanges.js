@@ -17,15 +17,17 @@ function changeCard(ctx, c, { severity = '', isOpen = false, isTitled = true, mo
   const { t, fmt } = ctx;
   const moment = (ms) => h('span', { class: 'num', title: fmt.utc(ms) }, fmt.moment(ms, ctx.plant.serverNow(), ctx.lang()));
   const said = (by, at, text) => h('p', { class: 'change-said' }, h('strong', {}, by), ' ', moment(at), text ? h('span', { class: 'note-text' }, ` ${text}`) : null);
+  const decided = (what, at) => h('p', { class: 'change-said' }, what, ' ', moment(at), c.note ? h('span', { class: 'note-text' }, ` ${c.note}`) : null);
   const n = differing(lineDiff(c.before ?? '', c.yaml ?? ''));
   const state = c.state === 'approved' ? (c.in_force ? 'in_force' : 'former') : c.state;
   return h('li', { class: `change is-${c.state}`, 'data-change': c.id, 'data-state': state },
     h('div', { class: 'change-head' }, isTitled ? [severity ? glyph(severity) : null, h('a', { href: ruleHref(c.rule) }, c.rule)] : null, h('span', { class: 'tag' }, t(`rules.kind.${kindOf(c)}`)), h('span', { class: 'change-state' }, t(`rules.state.${state}`))),
     said(c.by, c.at, c.reason),
-    c.approved_by ? h('p', { class: 'change-said' }, t(c.state === 'withdrawn' ? 'rules.withdrawn.by' : 'rules.approved.by', { name: c.approved_by }), ' ', moment(c.approved_at), c.note ? h('span', { class: 'note-text' }, ` ${c.note}`) : null) : null,
+    c.approved_by ? decided(t('rules.approved.by', { name: c.approved_by }), c.approved_at) : null,
+    c.withdrawn_by ? decided(t('rules.withdrawn.by', { name: c.withdrawn_by }), c.withdrawn_at) : null,
     c.state === 'refused' && c.why ? h('p', { class: 'rule-gap' }, t.has(`rules.why.${c.why}`) ? t(`rules.why.${c.why}`) : c.why) : null,
     c.trial ? h('p', { class: 'panel-note num', 'data-trial': true }, trialText(ctx, c.trial)) : null,
-    c.remove && !c.yaml ? h('p', { class: 'panel-note' }, t('rules.back.what')) : null,
+    c.remove ? h('p', { class: 'panel-note' }, t('rules.taken_back')) : null,
     n > 0 ? h('details', { open: isOpen }, h('summary', {}, t('rules.differs', { n })), diffOf(ctx, c.before ?? '', c.yaml ?? '')) : null,
     more.length > 0 ? h('div', { class: 'change-end' }, more) : null);
 }

@@ -2,7 +2,7 @@
 import { h, setAttr, setText } from '../core/dom.js';
 import { format } from '../core/router.js';
 import { createDryRun } from './dryrun.js';
-import { askRemoval, createProposal } from './propose.js';
+import { askRemoval, backTo, createProposal } from './propose.js';
 import { createRuleChart } from './rulechart.js';
 import { createVersions } from './rulechanges.js';
 import { beginWith, createRuleForm } from './ruleform.js';
@@ -68,7 +68,7 @@ export function createRuleDetail(ctx, scope, rule, tab, page) {
     links.replaceChildren(...[
       h('a', { class: 'button is-small', 'data-journal': true, href: format({ page: 'alarms', params: { tab: 'journal', rule: now.id } }) }, t('rules.journal')),
       now.sample ? h('a', { class: 'button is-small', 'data-sample': true, href: ctx.deviceHref(now.sample) }, `${t('rules.sample')}: ${ctx.deviceName(now.sample)}`) : null,
-      now.origin === 'page' ? h('button', { class: 'button is-small', type: 'button', 'data-back': true, 'data-key': 'back', onclick: () => askRemoval(ctx, now, page.version(), changed) }, t('rules.back')) : null,
+      now.origin === 'page' ? h('button', { class: 'button is-small', type: 'button', 'data-back': true, 'data-key': 'back', onclick: () => askRemoval(ctx, now, page.version(), changed) }, t(backTo(now))) : null,
     ].filter(Boolean));
   }
 

@@ -23,7 +23,7 @@ function open(t, hash = '#/rules/temperature_high', options = {}) {
 
 const sent = (path) => state.requests.filter(([method, p]) => method === 'POST' && p === path).map(([, , body]) => body);
 const figure = (page, name) => page.inputValue(`[data-figure=${name}]`);
-const differs = (page, n) => until(page, (want) => document.querySelector('[data-differs]').textContent.includes(`${want} line`) || document.querySelector('[data-differs]').textContent.includes(`${want} 行`), n);
+const differs = (page, n) => until(page, (want) => document.querySelector('[data-differs]').textContent.match(/\d+/)?.[0] === String(want), n);
 
 async function say(page, reason, by) {
   await page.fill('.rule-propose [name=reason]', reason);
@@ -183,7 +183,7 @@ test('versions say who, when and why, one is proposed again, and one goes back t
   await until(page, () => document.querySelectorAll('.rule-versions [data-change]').length === 3);
   assert.equal(await page.evaluate(() => location.hash), '#/rules/temperature_high?tab=versions');
   assert.deepEqual(await page.$$eval('.rule-versions [data-change]', (all) => all.map((e) => e.dataset.state)), ['withdrawn', 'in_force', 'former']);
-  assert.match(await page.textContent('.rule-versions [data-state=in_force]'), /Li .* to 82Approved: Wang .* agreedDiffers in 1 line/);
+  assert.match(await page.textContent('.rule-versions [data-state=in_force]'), /Li .* to 82Approved: Wang .* agreedLines that differ: 1/);
   await page.reload();
   await page.click('.rule-versions [data-state=former] [data-again]');
   assert.match(await page.inputValue('[data-yaml]'), /limit: 78\n/);

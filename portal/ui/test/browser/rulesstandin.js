@@ -17,7 +17,7 @@ const textOf = (id, { limit, deadband, on, off }) => `- id: ${id}\n  kind: high\
 /** withText makes a rule say what a text says: only figures of lines with seconds. */
 function withText(rule, yaml) {
   const figure = (name) => Number(new RegExp(`^ +${name}: ([-\\d.]+)`, 'm').exec(yaml)?.[1] ?? 0);
-  return { ...rule, text: yaml, origin: 'page', source: 'page', versions: rule.versions + 1, limit: figure('limit'), deadband: figure('deadband'), on_delay_ms: figure('on_delay') * 1000, off_delay_ms: figure('off_delay') * 1000 };
+  return { ...rule, text: yaml, origin: 'page', versions: rule.versions + 1, limit: figure('limit'), deadband: figure('deadband'), on_delay_ms: figure('on_delay') * 1000, off_delay_ms: figure('off_delay') * 1000 };
 }
 
 /** rulePortal starts one. state is what tests look at and change: {rules, changes, version, requests, refuse}. */
@@ -42,7 +42,7 @@ export async function rulePortal() {
     if (!c) return error(404, 'change_not_found');
     if (c.state !== 'proposed') return error(409, 'not_proposed');
     if (verb === 'approve' && b.by.trim().toLowerCase() === c.by.trim().toLowerCase()) return error(409, 'same_person');
-    Object.assign(c, { state: verb === 'approve' ? 'approved' : 'withdrawn', approved_by: b.by, approved_at: Date.now(), note: b.note });
+    Object.assign(c, { note: b.note }, verb === 'approve' ? { state: 'approved', approved_by: b.by, approved_at: Date.now() } : { state: 'withdrawn', withdrawn_by: b.by, withdrawn_at: Date.now() });
     if (verb === 'approve') {
       state.changes.forEach((x) => x.rule === c.rule && (x.in_force = x === c));
       const at = state.rules.findIndex((r) => r.id === c.rule);
