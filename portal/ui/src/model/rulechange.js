@@ -3,7 +3,7 @@
 const LIMITS = ['limit', 'deadband'];
 const DELAYS = { on_delay_ms: 'on_delay', off_delay_ms: 'off_delay' };
 /** The order in which a rule's text has its fields; new ones go in front of the first that comes later. */
-const ORDER = ['kind', 'parameter', 'unit', 'limit', 'deadband', 'direction', 'per', 'window', 'from', 'sensors', 'on_delay', 'off_delay', 'severity', 'where', 'disabled'];
+const ORDER = ['kind', 'parameter', 'limit', 'deadband', 'unit', 'direction', 'per', 'window', 'from', 'sensors', 'on_delay', 'off_delay', 'severity', 'where', 'disabled'];
 
 /** changedFigures returns those of the figures that are not a rule's own. */
 export function changedFigures(rule, figures) {

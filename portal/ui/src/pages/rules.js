@@ -22,7 +22,7 @@ export function createRulesPage(ctx, scope, route) {
   const pending = createPending(ctx, reload);
   const filter = h('input', { class: 'control is-small', type: 'search', placeholder: t('rules.filter'), 'aria-label': t('rules.filter'), maxlength: '128', 'data-rule-filter': true, oninput: () => (ctx.setParams({ q: filter.value }), draw(true)) });
   filter.value = route.params.q ?? '';
-  const note = h('p', { class: 'panel-note', role: 'status' });
+  const note = h('p', { class: 'panel-note', role: 'status', 'data-rules-note': true });
   const body = h('tbody');
   const outOfForce = h('ul', { class: 'rule-problems', 'data-out-of-force': true });
   const detail = h('div', { class: 'rule-detail' });
