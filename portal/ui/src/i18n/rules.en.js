@@ -133,4 +133,7 @@ export default {
   'rules.why.not_proposed': 'it was decided already',
   'rules.why.change_not_found': 'the change is not known',
   'rules.why.rule_invalid': 'the rule has errors',
+  'rules.why.kafka_unavailable': 'Kafka is away, nothing is saved; try again',
+  'rules.why.core_unavailable': 'core is unreachable; try again later',
+  'rules.why.dry_run_busy': 'another dry run is going on; try again in half a minute',
 };

@@ -133,4 +133,7 @@ export default {
   'rules.why.not_proposed': '已处理过',
   'rules.why.change_not_found': '没有该变更',
   'rules.why.rule_invalid': '规则有错误',
+  'rules.why.kafka_unavailable': 'Kafka 不可用，未保存，请重试',
+  'rules.why.core_unavailable': '告警服务无法连接，请稍后重试',
+  'rules.why.dry_run_busy': '正在进行另一次试运行，请半分钟后重试',
 };

@@ -1,6 +1,7 @@
 // A dry run: other figures or another text of a rule, and what it would have done.
 import { post } from '../core/api.js';
 import { glyph, h, setText } from '../core/dom.js';
+import { whyNot } from './ruleerrors.js';
 
 const HOURS = [1, 6, 24, 72, 168];
 /** Longer than the portal waits for core. */
@@ -41,7 +42,7 @@ export function createDryRun(ctx, scope, form) {
         if (isWhole(answer)) last = { of, hours: span, before: answer.before.total, after: answer.after.total };
       }
     } catch (e) {
-      setText(state, t('rules.try.failed', { why: e.message }));
+      setText(state, t('rules.try.failed', { why: whyNot(ctx, e) }));
     }
     run.disabled = false;
     told();

@@ -1,18 +1,16 @@
 // From a change that is being typed to a proposal: what differs, why, and who says so.
-import { ApiError, post } from '../core/api.js';
+import { post } from '../core/api.js';
 import { h, setAttr, setText } from '../core/dom.js';
 import { remembered } from '../core/remembered.js';
 import { differing, idIn, lineDiff } from '../model/rulechange.js';
 import { askBy, operator } from './command.js';
 import { diffOf } from './diff.js';
+import { problemsOf, whyNot } from './ruleerrors.js';
 
 const MOST = 1024; // bytes of a reason
 
 /** newID is that of a change; it is sent again when an answer was lost, so that nothing is proposed twice. */
 const newID = () => `c-${crypto.randomUUID?.() ?? `${Date.now()}-${Math.floor(Math.random() * 1e9)}`}`;
-
-/** whyNot says why the portal did not do what it was asked to do with a change. */
-export const whyNot = (ctx, e) => (ctx.t.has(`rules.why.${e.code}`) ? ctx.t(`rules.why.${e.code}`) : e.message);
 
 /** trialText says what a dry run found. */
 export const trialText = (ctx, trial) => ctx.t('rules.trial', { before: ctx.fmt.count(trial.before), after: ctx.fmt.count(trial.after), time: ctx.fmt.age(trial.hours * 3_600_000, ctx.t) });
@@ -87,8 +85,7 @@ export function createProposal(ctx, form, dryRun, { version, onDone, onStale }) 
 
   /** refused says why; what was typed stays. */
   async function refused(e) {
-    const problems = e instanceof ApiError ? (e.body?.error?.problems ?? e.body?.problems) : null;
-    if (problems?.length > 0) form.show(problems);
+    if (problemsOf(e).length > 0) form.show(problemsOf(e));
     if (e.code === 'rule_changed') await onStale();
     setText(error, t('rules.propose.failed', { why: whyNot(ctx, e) }));
   }

@@ -4,7 +4,8 @@ import { glyph, h, setText } from '../core/dom.js';
 import { differing, kindOf, lineDiff, samePerson } from '../model/rulechange.js';
 import { askBy } from './command.js';
 import { diffOf } from './diff.js';
-import { trialText, whyNot } from './propose.js';
+import { trialText } from './propose.js';
+import { whyNot } from './ruleerrors.js';
 import { ruleHref } from './rules.js';
 
 const PAGE = 20;

@@ -113,6 +113,14 @@ test('guides and form say the same: by mouse, by keys, by typing', async (t) => 
   assert.equal(await figure(page, 'off_delay'), '86400', 'at most a day');
   await page.click('[data-discard]');
   assert.deepEqual(await Promise.all(['limit', 'deadband', 'on_delay', 'off_delay'].map((n) => figure(page, n))), ['75', '3', '10', '30']);
+
+  state.rules.push(ruleOf('temperature_low', { kind: 'low', operator: '<', limit: 40, deadband: 2 }));
+  await page.goto(`${portal.at}/#/rules/temperature_low`);
+  await page.waitForSelector('[data-open=temperature_low] [data-guide=deadband][aria-valuenow]');
+  assert.equal((await says('deadband'))[1], 42, 'above a low limit');
+  await guide('deadband').focus();
+  await page.keyboard.press('PageUp');
+  assert.equal(await figure(page, 'deadband'), '2.1');
 });
 
 test('a text takes over the figures, its problems stand at their lines, and Tab leaves it', async (t) => {
