@@ -57,7 +57,7 @@ export function createDryRun(ctx, scope, form) {
   form.onChange(told);
   return {
     el: h('form', { class: 'rule-try', novalidate: true, onsubmit: start },
-      h('div', { class: 'rule-try-head' }, h('h3', {}, t(form.isNew ? 'rules.new' : 'rules.change')), form.head),
+      h('div', { class: 'rule-try-head' }, form.isNew ? null : h('h3', {}, t('rules.change')), form.head),
       form.el,
       h('div', { class: 'rule-try-end' }, h('strong', {}, t('rules.try')), h('label', {}, t('rules.try.hours'), ' ', hours), run, h('span', { class: 'panel-note' }, t('rules.try.note'))),
       state, outcome),

@@ -3,7 +3,7 @@ import { createLine } from '../chart/line.js';
 import { css } from '../chart/palette.js';
 import { h, setText } from '../core/dom.js';
 import { rounded } from '../model/rulechange.js';
-import { limitsOf } from '../model/rules.js';
+import { limitsOf, sampleOf } from '../model/rules.js';
 import { createCourse, RANGES } from '../model/series.js';
 import { createDelays } from './delays.js';
 import { createSlider } from './slider.js';
@@ -15,18 +15,22 @@ const ROOM = 0.15; // of what is shown stays free above and below, for guides to
 export function createRuleChart(ctx, scope, form) {
   const { t } = ctx;
   const delays = createDelays(ctx, form);
-  const plot = form.base().sample && form.base().parameter ? createPlot(ctx, scope, form) : null;
+  const place = h('div', { class: 'rule-plot-place' });
   form.onChange(delays.draw);
   delays.draw();
-  if (!plot && delays.isEmpty) return null;
-  return h('figure', { class: 'rule-chart' }, plot?.els ?? h('figcaption', { class: 'panel-note' }, t('rules.chart.none')), delays.el);
+  if (form.base().parameter) {
+    sampleOf(form.base()).catch(() => '').then((sample) => {
+      if (!scope.isOver()) place.append(...(sample ? createPlot(ctx, scope, form, sample) : [h('p', { class: 'panel-note' }, t('rules.chart.none'))]));
+    });
+  } else if (delays.isEmpty) return null;
+  return h('div', { class: 'rule-chart' }, place, delays.el);
 }
 
-function createPlot(ctx, scope, form) {
+function createPlot(ctx, scope, form, sample) {
   const { t } = ctx;
-  const { parameter, sample } = form.base();
+  const { parameter } = form.base();
   const box = h('div', { class: 'chart' });
-  const caption = h('figcaption', { class: 'panel-note' });
+  const caption = h('p', { class: 'panel-note' });
   const course = createCourse(sample);
   let chart = null;
   let columns = null;
@@ -123,5 +127,5 @@ function createPlot(ctx, scope, form) {
     chart?.destroy();
     chart = null;
   });
-  return { els: [h('div', { class: 'rule-plot' }, box, guides), caption] };
+  return [h('div', { class: 'rule-plot' }, box, guides), caption];
 }

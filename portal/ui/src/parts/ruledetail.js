@@ -11,7 +11,7 @@ import { ruleDelays, ruleText } from './rules.js';
 const TABS = ['change', 'versions'];
 
 /** formOf is what of a rule the form and the chart are built for: with another one the panel is built anew. */
-const formOf = (r) => JSON.stringify([r.kind, r.parameter, r.unit, r.per, r.disabled, Boolean(r.other), Boolean(r.sample)]);
+const formOf = (r) => JSON.stringify([r.kind, r.parameter, r.unit, r.per, r.disabled, Boolean(r.other)]);
 
 /**
  * createRuleDetail makes the panel of a rule. page is {version(), reload()}. update(rule) is for when the rules were read

@@ -151,7 +151,7 @@ test('what was typed outlives a change by somebody else, and an answer that was 
   Object.assign(state, { version: 'v2', rules: [ruleOf('temperature_high', { limit: 80 }), state.rules[1]] });
   await say(page, 'calmer', 'Li');
   await until(page, () => /has changed/.test(document.querySelector('.rule-propose .dialog-error').textContent));
-  assert.match(await page.textContent('[data-news]'), /above 80/);
+  await until(page, () => document.querySelector('[data-news]').textContent.includes('above 80'));
   assert.deepEqual([await figure(page, 'limit'), await figure(page, 'on_delay'), await page.inputValue('[name=reason]')], ['80', '60', 'calmer']);
   await differs(page, 1);
   await page.click('button:has-text("中文")');
