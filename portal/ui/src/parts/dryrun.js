@@ -19,7 +19,8 @@ export function createDryRun(ctx, scope, form) {
   const state = h('p', { class: 'panel-note', role: 'status', 'data-run-state': true });
   const outcome = h('div', { class: 'rule-outcome' });
   const listeners = [];
-  let last = null; // {of, hours, before, after} of the last run
+  let of = ''; // what the outcome that is shown is about
+  let whole = null; // {hours, before, after} of it, if all of its time was covered
 
   /** subject is what a run is about: the text and what it is compared with. */
   const subject = () => JSON.stringify([form.content(), form.base().text]);
@@ -27,9 +28,9 @@ export function createDryRun(ctx, scope, form) {
   async function start(event) {
     event.preventDefault();
     if (!form.check()) return;
-    const [of, span, content] = [subject(), Number(hours.value), form.content()];
+    const [asked, span, content] = [subject(), Number(hours.value), form.content()];
     run.disabled = true;
-    last = null;
+    [of, whole] = ['', null];
     setText(state, t('rules.try.running'));
     outcome.replaceChildren();
     try {
@@ -39,7 +40,8 @@ export function createDryRun(ctx, scope, form) {
       if (answer.problems?.length > 0) form.show(answer.problems);
       else {
         outcome.replaceChildren(...outcomeOf(ctx, answer));
-        if (isWhole(answer)) last = { of, hours: span, before: answer.before.total, after: answer.after.total };
+        of = asked;
+        if (isWhole(answer)) whole = { hours: span, before: answer.before.total, after: answer.after.total };
       }
     } catch (e) {
       setText(state, t('rules.try.failed', { why: whyNot(ctx, e) }));
@@ -50,7 +52,9 @@ export function createDryRun(ctx, scope, form) {
 
   /** told marks an outcome that is of another text by now. */
   function told() {
-    outcome.classList.toggle('is-former', last !== null && last.of !== subject());
+    const isFormer = of !== '' && of !== subject();
+    if (of !== '') setText(state, isFormer ? t('rules.try.former') : '');
+    outcome.classList.toggle('is-former', isFormer);
     for (const f of listeners) f();
   }
 
@@ -62,11 +66,7 @@ export function createDryRun(ctx, scope, form) {
       h('div', { class: 'rule-try-end' }, h('strong', {}, t('rules.try')), h('label', {}, t('rules.try.hours'), ' ', hours), run, h('span', { class: 'panel-note' }, t('rules.try.note'))),
       state, outcome),
     onTrial: (f) => listeners.push(f),
-    trial() {
-      if (last?.of !== subject()) return null;
-      const { of: _, ...figures } = last;
-      return figures;
-    },
+    trial: () => (of === subject() ? whole : null),
   };
 }
 

@@ -111,7 +111,7 @@ function createPlot(ctx, scope, form, sample) {
     columns = course.columns(parameter, to - RANGES['1d'], to);
     chart.setRange(columns.time[0] ?? to - RANGES['1d'], to);
     chart.setData({ time: columns.time, lines: [columns.values], min: [columns.min], max: [columns.max], singles: [columns.single] });
-    setText(caption, [t('rules.chart', { device: ctx.deviceName(sample) }), columns.time.length === 0 ? t('series.nothing') : '', sliders.length > 0 ? t('rules.guide.how') : ''].filter(Boolean).join(' '));
+    setText(caption, [t('rules.chart', { device: ctx.deviceName(sample) }), limits().length > 0 ? t('rules.chart.lines') : '', columns.time.length === 0 ? t('series.nothing') : '', sliders.length > 0 ? t('rules.guide.how') : ''].filter(Boolean).join(' '));
   }
 
   queueMicrotask(async () => {
