@@ -40,6 +40,7 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/rulechange/follower"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/internal/topology"
@@ -61,6 +62,7 @@ type Processor struct {
 	metrics *metrics
 	limits  intake.Limits
 	rules   *ruleFile
+	changes *follower.Follower // of rules
 	sensors *sensorfile.File
 	live    *live.Publisher
 	stage   *live.Stage
@@ -146,6 +148,9 @@ func (p *Processor) makeParts(reg prometheus.Registerer) (err error) {
 	if p.rules, err = newRuleFile(p.log, reg, p.cfg.RulesFile, p.cfg.builtIn(), p.sensors.Catalogue); err != nil {
 		return err
 	}
+	p.changes = follower.New(follower.Options{
+		Brokers: p.cfg.Brokers, Topic: p.cfg.Specs().Rules, ClientID: clientID, Log: p.log, Changed: p.rules.change,
+	})
 	if p.live, err = live.New(live.Options{Log: p.log, Registry: reg}); err != nil {
 		return err
 	}
@@ -209,10 +214,15 @@ func (p *Processor) Run(ctx context.Context) error {
 	tester := replay.Tester{
 		Log: p.log, Brokers: p.cfg.Brokers, Topic: p.cfg.DeviceData, Rules: func() alarm.RuleSet { return p.rules.load().source },
 	}
-	g.Go("dry runs", func(ctx context.Context) error { return tester.Run(ctx, hub) })
-	g.Go("rules of devices", func(ctx context.Context) error { return p.answerRules(ctx, hub) })
-	g.Go("limits", func(ctx context.Context) error { return p.answerLimits(ctx, hub) })
+	g.Go("dry runs", func(ctx context.Context) error {
+		if !p.changesRead(ctx) {
+			return nil
+		}
+		return tester.Run(ctx, hub)
+	})
+	g.Go("questions about rules", func(ctx context.Context) error { return p.answerRules(ctx, hub) })
 	g.Go("rules", p.rules.Run)
+	g.Go("changes of rules", p.changes.Run)
 	g.Go("sensors", p.sensors.Run)
 	g.Go("consumers", p.work)
 	return g.Wait(ctx)

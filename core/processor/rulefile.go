@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -12,8 +13,10 @@ import (
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/rules"
 	"industrial-iot-monitor/internal/reload"
+	"industrial-iot-monitor/internal/rulechange"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
 )
 
 const (
@@ -26,13 +29,16 @@ const (
 // ruleSet is an immutable set of compiled rules.
 type ruleSet struct {
 	*alarm.Rules
-	version string // 12 hex digits of the file's SHA-256
+	version string // 12 hex digits of the SHA-256 of the file and the changes on top of it
 	source  alarm.RuleSet
-	own     map[string]bool // ids of the rules in the file
+	base    alarm.RuleSet         // without changes
+	own     map[string]bool       // ids of the rules in the file
+	page    map[string]string     // ids of the changes in force, by rule
+	out     []wire.RuleOutOfForce // approved changes that are not in force
 }
 
-// ruleFile keeps the rules in force and reloads their file when it changes. An invalid
-// file changes nothing.
+// ruleFile keeps the rules in force: the built-in ones, those in the file, which it reloads
+// when it changes, and on top of them the approved changes. An invalid file changes nothing.
 type ruleFile struct {
 	log     *slog.Logger
 	file    string // empty: the built-in rules alone
@@ -42,13 +48,16 @@ type ruleFile struct {
 
 	current atomic.Pointer[ruleSet]
 
-	mu   sync.Mutex
-	data []byte     // of the rules in force
-	past []*ruleSet // formerly in force, the newest first, to explain their alarms
+	mu       sync.Mutex
+	data     []byte     // of the rules in force
+	past     []*ruleSet // formerly in force, the newest first, to explain their alarms
+	approved []rulechange.Change
+	position int64 // of the changes in their topic
 
-	failures prometheus.Counter
-	loaded   prometheus.Gauge
-	version  *prometheus.GaugeVec
+	failures   prometheus.Counter
+	loaded     prometheus.Gauge
+	version    *prometheus.GaugeVec
+	outOfForce prometheus.Gauge
 }
 
 // newRuleFile reads the file for the first time, when an invalid one is an error.
@@ -65,8 +74,12 @@ func newRuleFile(log *slog.Logger, reg prometheus.Registerer, file string, built
 		}),
 		version: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "core_rules_version",
-			Help: "1 for the version of the rules in force: the first digits of the file's SHA-256, or built-in.",
+			Help: "1 for the version of the rules in force: the first digits of the SHA-256 of the file and the changes on top of it, or built-in.",
 		}, []string{"version"}),
+		outOfForce: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "core_rule_changes_out_of_force",
+			Help: "Approved changes of rules that do not fit the catalogue of sensors or the rules file. The rule as it was before is in force.",
+		}),
 	}
 	var err error
 	f.File, err = reload.Open(reload.Options{
@@ -75,7 +88,7 @@ func newRuleFile(log *slog.Logger, reg prometheus.Registerer, file string, built
 	if err != nil {
 		return nil, err
 	}
-	reg.MustRegister(f.failures, f.loaded, f.version)
+	reg.MustRegister(f.failures, f.loaded, f.version, f.outOfForce)
 	return f, nil
 }
 
@@ -86,16 +99,17 @@ func (f *ruleFile) load() *ruleSet { return f.current.Load() }
 func (f *ruleFile) use(data []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.replace(data)
+	return f.replace(data, f.sensors())
 }
 
-// replace is use with f.mu held.
-func (f *ruleFile) replace(data []byte) error {
-	next, err := f.compile(data)
+// replace is use with f.mu held, and a catalogue.
+func (f *ruleFile) replace(data []byte, catalogue *sensors.Catalogue) error {
+	next, err := f.compile(data, catalogue)
 	if err != nil {
 		return err
 	}
-	if old := f.load(); old != nil {
+	old := f.load()
+	if old != nil {
 		f.past = append([]*ruleSet{old}, f.past[:min(len(f.past), maxPast-1)]...)
 	}
 	f.data = data
@@ -103,7 +117,13 @@ func (f *ruleFile) replace(data []byte) error {
 	f.version.Reset()
 	f.version.WithLabelValues(next.version).Set(1)
 	f.loaded.SetToCurrentTime()
-	f.log.Info("rules in force", "version", next.version, "rules", next.Len())
+	f.outOfForce.Set(float64(len(next.out)))
+	for _, x := range next.out {
+		if old == nil || !slices.ContainsFunc(old.out, func(o wire.RuleOutOfForce) bool { return o.ChangeID == x.ChangeID }) {
+			f.log.Error("approved change of a rule does not fit, the rule stays as it was before", "rule", x.Rule, "change", x.ChangeID, "err", x.Problems[0].Message)
+		}
+	}
+	f.log.Info("rules in force", "version", next.version, "rules", next.Len(), "changed", len(next.page))
 	return nil
 }
 
@@ -112,27 +132,63 @@ func (f *ruleFile) replace(data []byte) error {
 func (f *ruleFile) convert() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.replace(f.data); err != nil {
+	if err := f.replace(f.data, f.sensors()); err != nil {
 		f.failures.Inc()
 		f.log.Error("rules do not fit the new catalogue of sensors, their limits stay as they were", "err", err)
 	}
 }
 
-// forAlert returns the rules that raised an alarm, those in force if they are gone.
-func (f *ruleFile) forAlert(a *telemetry.Alert) *alarm.Rules {
+// change puts the approved changes in force.
+func (f *ruleFile) change(b *rulechange.Book) {
+	approved := b.Approved()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	current := f.load()
-	for _, set := range append([]*ruleSet{current}, f.past...) {
-		if _, version, ok := set.Rule(a.Rule); ok && version == a.RuleVersion {
+	f.position = b.Position()
+	if slices.EqualFunc(approved, f.approved, func(a, b rulechange.Change) bool { return a.ID == b.ID }) {
+		return
+	}
+	f.approved = approved
+	err := f.replace(f.data, f.sensors())
+	if err != nil { // the file does not fit the newest catalogue, which convert has logged
+		err = f.replace(f.data, f.load().Catalogue())
+	}
+	if err != nil {
+		f.failures.Inc()
+		f.log.Error("changes of rules not in force", "err", err)
+	}
+}
+
+// forAlert returns the rules that raised an alarm, those in force if they are gone. Former
+// changes are in their topic for ever, former files are not.
+func (f *ruleFile) forAlert(a *telemetry.Alert) *alarm.Rules {
+	f.mu.Lock()
+	current, past, approved := f.load(), slices.Clone(f.past), f.approved
+	f.mu.Unlock()
+	for _, set := range append([]*ruleSet{current}, past...) {
+		if raisedBy(set.Rules, a) {
 			return set.Rules
+		}
+	}
+	if old, err := alarm.Compile(current.base); err == nil && raisedBy(old, a) {
+		return old
+	}
+	for _, c := range slices.Backward(approved) {
+		if c.Rule != a.Rule || c.Remove {
+			continue
+		}
+		if old, err := layer(current.base, []rulechange.Change{c}); err == nil && raisedBy(old.compiled, a) {
+			return old.compiled
 		}
 	}
 	return current.Rules
 }
 
-func (f *ruleFile) compile(data []byte) (*ruleSet, error) {
-	catalogue := f.sensors()
+func raisedBy(set *alarm.Rules, a *telemetry.Alert) bool {
+	_, version, ok := set.Rule(a.Rule)
+	return ok && version == a.RuleVersion
+}
+
+func (f *ruleFile) compile(data []byte, catalogue *sensors.Catalogue) (*ruleSet, error) {
 	set, version := f.builtIn, builtInVersion
 	set.Catalogue = catalogue
 	inFile := make(map[string]bool)
@@ -147,9 +203,18 @@ func (f *ruleFile) compile(data []byte) (*ruleSet, error) {
 		sum := sha256.Sum256(data)
 		set, version = f.builtIn.With(own), hex.EncodeToString(sum[:6])
 	}
-	compiled, err := alarm.Compile(set)
+	if _, err := alarm.Compile(set); err != nil {
+		return nil, err
+	}
+	top, err := layer(set, f.approved)
 	if err != nil {
 		return nil, err
 	}
-	return &ruleSet{Rules: compiled, version: version, source: set, own: inFile}, nil
+	page := make(map[string]string, len(top.changes))
+	for _, c := range top.changes {
+		page[c.Rule] = c.ID
+	}
+	return &ruleSet{
+		Rules: top.compiled, version: versionOf(version, top.changes), source: top.set, base: set, own: inFile, page: page, out: top.out,
+	}, nil
 }

@@ -18,12 +18,12 @@ const clientID = "core"
 // repeated work.
 const sessionTimeout = 6 * time.Second
 
-// prepare creates the topics that are missing and returns a client. It waits for Kafka
-// until ctx ends. The client ends with life.
+// prepare creates the topics that are missing and returns a client, once the changes of rules
+// have been read. It waits for Kafka until ctx ends. The client ends with life.
 func (p *Processor) prepare(ctx, life context.Context) (sarama.Client, error) {
 	c, specs := &p.cfg, p.cfg.Specs()
 	err := kafka.EnsureTopics(ctx, p.log, c.Brokers, specs.DeviceData, specs.Alerts, specs.DeadLetters, specs.Audit,
-		specs.Commands, specs.AlarmState, specs.DeviceState, specs.DeviceMeta)
+		specs.Commands, specs.AlarmState, specs.DeviceState, specs.DeviceMeta, specs.Rules)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
@@ -38,6 +38,11 @@ func (p *Processor) prepare(ctx, life context.Context) (sarama.Client, error) {
 	if err := p.checkPartitions(client); err != nil {
 		_ = client.Close() // the first error says why
 		return nil, err
+	}
+	// No reading is judged before every approved change of a rule is in force.
+	if !p.changesRead(ctx) {
+		_ = client.Close() // the end of ctx says why
+		return nil, ctx.Err()
 	}
 	return client, nil
 }
@@ -60,6 +65,9 @@ func (p *Processor) checkPartitions(client sarama.Client) error {
 	}
 	want := counts[c.DeviceData]
 	p.partitions.Store(int32(want))
+	if rules, err := client.Partitions(c.Rules); err == nil && len(rules) != 1 {
+		return fmt.Errorf("%w: %s has %d partitions; want one, because the order of its records decides", kafka.ErrUnusable, c.Rules, len(rules))
+	}
 	for _, topic := range topics[1:] {
 		if counts[topic] != want {
 			return fmt.Errorf("%w: %s has %d partitions and %s has %d, but a device's commands and state must be in the partition of its readings: "+

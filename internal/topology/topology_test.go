@@ -21,6 +21,7 @@ func TestTopicsOfTheContract(t *testing.T) {
 		"KAFKA_TOPIC_CHECKPOINTS": "bridge-checkpoints", "KAFKA_TOPIC_ALARM_COMMANDS": "alarm-commands",
 		"KAFKA_TOPIC_ALARM_AUDIT": "alarm-audit",
 		"KAFKA_TOPIC_ALARM_STATE": "alarm-state", "KAFKA_TOPIC_DEVICE_STATE": "device-state",
+		"KAFKA_TOPIC_ALARM_RULES": "alarm-rules",
 		"KAFKA_TOPIC_DEVICE_META": "device-meta", "KAFKA_TOPIC_PORTAL_METADATA": "portal-metadata",
 	}
 	got := map[string]string{}
@@ -49,6 +50,8 @@ func TestTableHasEveryTopicOnce(t *testing.T) {
 	require.True(t, specs.Audit.KeepForever, "who acknowledged an alarm is never forgotten")
 	require.True(t, specs.Metadata.KeepForever, "what operators wrote is nowhere else")
 	require.EqualValues(t, 1, specs.Metadata.Partitions, "the order of all changes decides")
+	require.EqualValues(t, 1, specs.Rules.Partitions, "the order of all approvals decides")
+	require.True(t, specs.Rules.Compacted, "who approved a rule is never forgotten: no record has the key of another")
 }
 
 func TestNamesThatKafkaCannotHaveAreRefused(t *testing.T) {

@@ -36,6 +36,9 @@ const (
 	// DryRunSubject answers what a changed rule would have done with past readings: the
 	// request is a DryRunRequest, the reply a DryRunAnswer, both JSON.
 	DryRunSubject = "alarms.dryrun"
+	// RuleProposalSubject answers whether a change of a rule can be proposed or approved: the
+	// request is a RuleProposalRequest, the reply a RuleProposalAnswer.
+	RuleProposalSubject = "alarms.proposal"
 	// PeersSubject is for core instances alone: they exchange the state that no single
 	// one of them has.
 	PeersSubject = "core.peers"

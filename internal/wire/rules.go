@@ -22,15 +22,19 @@ type RuleDevice struct {
 
 // RulesAnswer are the rules in force, in their order, the disabled ones last.
 type RulesAnswer struct {
-	Version string `json:"version"` // the first digits of the file's SHA-256, or built-in
+	Version string `json:"version"` // the first digits of the SHA-256 of the file and the changes on top of it, or built-in
 	Rules   []Rule `json:"rules"`
-	Error   string `json:"error,omitempty"`
+	// Position is how far core has read the changes: the offset of the next one.
+	Position int64            `json:"position"`
+	Problems []RuleOutOfForce `json:"problems,omitempty"`
+	Error    string           `json:"error,omitempty"`
 }
 
 // Sources of a rule.
 const (
 	RuleBuiltIn = "built_in" // from an ALERT_ variable
 	RuleInFile  = "file"
+	RuleOnPage  = "page" // an approved change
 )
 
 // Rule is a rule with its defaults filled in. Limits are in canonical units.
@@ -41,8 +45,11 @@ type Rule struct {
 	Type     string             `json:"type"` // alert_type; of several rules with one type the first that matches a device applies
 	Severity telemetry.Severity `json:"severity"`
 	Version  string             `json:"version"` // of what it means, as in alarms; empty when disabled
-	Source   string             `json:"source"`  // built_in or file
-	Disabled bool               `json:"disabled"`
+	// Source is where the rule comes from that is in force without changes: built_in, file, or page
+	// if there is none. Origin is where the one in force comes from.
+	Source   string `json:"source"`
+	Origin   string `json:"origin"`
+	Disabled bool   `json:"disabled"`
 	// Combine is all or any of the two conditions; empty with one.
 	Combine    string         `json:"combine,omitempty"`
 	Other      *RuleCondition `json:"other,omitempty"` // the second condition

@@ -7,7 +7,7 @@ import (
 )
 
 // identity is the caller of a request. Only this file decides who a caller is and what that permits.
-// Today every caller is an operator who may view everything, command every alarm and device and write notes, under the
+// Today every caller is an operator who may view everything, command every alarm and device, change rules and write notes, under the
 // name in the header X-Operator, which an authenticating proxy can set, or else in the command.
 type identity struct {
 	Name string // from the header, "" without it
@@ -31,11 +31,13 @@ const (
 	deviceCommand permission = "device_command"
 	// keepNotes is to write notes, views and dashboards.
 	keepNotes permission = "keep_notes"
+	// ruleChange is to propose, approve and withdraw changes of rules.
+	ruleChange permission = "rule_change"
 )
 
 // may reports whether an identity has a permission.
 func (id identity) may(p permission) bool {
-	return id.Role == operator && (p == viewPlant || p == alarmCommand || p == deviceCommand || p == keepNotes)
+	return id.Role == operator && (p == viewPlant || p == alarmCommand || p == deviceCommand || p == keepNotes || p == ruleChange)
 }
 
 // actor returns the name under which an identity acts; claimed is the name in the command.

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/gofiber/fiber/v2"
+
+	"industrial-iot-monitor/internal/wire"
 )
 
 // apiError is an error with a message for the client.
@@ -24,6 +26,8 @@ type errorBody struct {
 	Field string `json:"field,omitempty"`
 	// CommandID is the command at fault.
 	CommandID string `json:"command_id,omitempty"`
+	// Problems are errors in a rule.
+	Problems []wire.RuleProblem `json:"problems,omitempty"`
 }
 
 // refuse returns an error for the client.
@@ -40,6 +44,12 @@ func (e *apiError) at(field string) *apiError {
 // of sets the command at fault.
 func (e *apiError) of(commandID string) *apiError {
 	e.body.CommandID = commandID
+	return e
+}
+
+// because sets the errors in a rule.
+func (e *apiError) because(problems []wire.RuleProblem) *apiError {
+	e.body.Problems = problems
 	return e
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/rulechange"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
@@ -60,6 +61,7 @@ var typeWords = map[reflect.Type][]string{
 	reflect.TypeFor[wire.Shortcoming](): {
 		string(wire.NotByReadings), string(wire.RuleChanged), string(wire.RuleLost), string(wire.ReadingsGone), string(wire.RoomNotKept), string(wire.NotShown),
 	},
+	reflect.TypeFor[rulechange.State]():      append(slices.Clip(ruleStateWords), string(statePending)),
 	reflect.TypeFor[telemetry.AlertStatus](): {string(telemetry.AlertActive), string(telemetry.AlertCleared)},
 	reflect.TypeFor[telemetry.AlarmState]():  stateWords,
 	reflect.TypeFor[telemetry.AlarmSource](): sourceWords,
@@ -92,6 +94,8 @@ var fieldTexts = map[string]string{
 	"web.authorBody.By":          "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
 	"web.shiftNoteBody.By":       "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
 	"web.deviceNoteBody.By":      "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
+	"web.proposalBody.By":        "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
+	"web.decisionBody.By":        "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
 	"web.factsBody.By":           "The operator; the header " + headerOperator + " takes precedence. One of them is required.",
 	"web.commandsBody.AlertType": "With device_id.",
 }
@@ -165,6 +169,12 @@ var fieldSchemas = map[string]object{
 	"web.factsBody.By":                operatorName(),
 	"web.factsBody.Place":             typed("string").with("maxLength", metadata.MaxPlace),
 	"web.factsBody.ExpectedIntervalS": typed("integer").with("minimum", 0).with("maximum", metadata.MaxIntervalS),
+	"web.proposalBody.ChangeID":       chosenID(),
+	"web.proposalBody.By":             operatorName(),
+	"web.proposalBody.YAML":           typed("string").with("maxLength", maxRuleText),
+	"web.proposalBody.Reason":         typed("string").with("minLength", 1).with("maxLength", rulechange.MaxReason),
+	"web.decisionBody.By":             operatorName(),
+	"web.decisionBody.Note":           typed("string").with("maxLength", rulechange.MaxReason),
 	"web.changed.Outcome":             oneWord(changeSaved, changePending),
 	"metadata.View.Page":              oneWord(metadata.Pages...),
 	"metadata.Scope.Scope":            oneWord(metadata.Scopes...),
@@ -192,6 +202,7 @@ var alwaysThere = map[reflect.Type][]string{
 	reflect.TypeFor[dashboardBody]():   {"name", "tiles"},
 	reflect.TypeFor[shiftNoteBody]():   {"text"},
 	reflect.TypeFor[deviceNoteBody]():  {"text"},
+	reflect.TypeFor[proposalBody]():    {"reason"},
 }
 
 // openTypes may have fields that the document does not list: they are passed on unchanged.

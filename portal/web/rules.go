@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
+	"industrial-iot-monitor/internal/rulechange"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/feed"
@@ -30,21 +32,26 @@ const (
 // rulesJSON are rules in force.
 type rulesJSON struct {
 	Time    int64      `json:"time"`
-	Version string     `json:"version"` // the first digits of the SHA-256 of the rules file, or built-in
+	Version string     `json:"version"` // the first digits of the SHA-256 of the rules file and the changes on top of it, or built-in
 	Rules   []ruleJSON `json:"rules"`
 	// AgeMS is how old the answer of core is; Stale: core cannot be reached, these are the last rules known.
 	AgeMS int64 `json:"age_ms"`
 	Stale bool  `json:"stale"`
 	// Complete: the figures of the day are from the database and nothing is missing; else from memory.
 	Complete bool `json:"complete"`
+	// Pending is the number of changes that wait for an approval, null while they are not known.
+	Pending *int `json:"pending"`
+	// Problems are approved changes that are not in force, because they no longer fit.
+	Problems []wire.RuleOutOfForce `json:"problems"`
 }
 
 // ruleJSON is a rule, and without a device what it did.
 type ruleJSON struct {
 	wire.Rule
 
-	Sample string   `json:"sample,omitempty"` // a device that it is for, preferably one with an alarm of it
-	Day    *ruleDay `json:"day,omitempty"`
+	Versions int      `json:"versions"`         // how many of its changes were approved
+	Sample   string   `json:"sample,omitempty"` // a device that it is for, preferably one with an alarm of it
+	Day      *ruleDay `json:"day,omitempty"`
 }
 
 // ruleDay is what a rule did in the last 24 hours.
@@ -63,6 +70,24 @@ type lastRules struct {
 	at int64 // when core answered, 0: never
 	wire.RulesAnswer
 	devices map[string]heldRules // what was asked for single devices
+
+	problems atomic.Pointer[map[string]bool]
+}
+
+// outOfForce returns the ids of approved changes that core cannot take over, as it last said.
+func (l *lastRules) outOfForce() map[string]bool {
+	if ids := l.problems.Load(); ids != nil {
+		return *ids
+	}
+	return nil
+}
+
+func (l *lastRules) setProblems(problems []wire.RuleOutOfForce) {
+	ids := make(map[string]bool, len(problems))
+	for _, x := range problems {
+		ids[x.ChangeID] = true
+	}
+	l.problems.Store(&ids)
 }
 
 type heldRules struct {
@@ -91,7 +116,23 @@ func (p *Portal) listRules(c *fiber.Ctx) error {
 	for i, r := range answer.Rules {
 		out.Rules[i] = ruleJSON{Rule: r, Sample: samples[r.ID], Day: cmp.Or(days[r.ID], &ruleDay{Severities: map[telemetry.Severity]int{}})}
 	}
+	p.withChanges(&out, answer.Problems)
 	return c.JSON(out)
+}
+
+// withChanges adds what is known of the changes of rules.
+func (p *Portal) withChanges(out *rulesJSON, problems []wire.RuleOutOfForce) {
+	out.Problems = append([]wire.RuleOutOfForce{}, problems...)
+	p.changes.View(func(b *rulechange.Book) {
+		out.Pending = new(b.Count(func(c *rulechange.Change) bool { return c.State == rulechange.Proposed }))
+		approved := make(map[string]int)
+		for _, c := range b.Approved() {
+			approved[c.Rule]++
+		}
+		for i := range out.Rules {
+			out.Rules[i].Versions = approved[out.Rules[i].ID]
+		}
+	})
 }
 
 // rulesOfDevice answers with the rules that apply to one device: core decides.
@@ -127,6 +168,7 @@ func (p *Portal) rulesOfDevice(c *fiber.Ctx, id string) error {
 			out.Rules = append(out.Rules, ruleJSON{Rule: r})
 		}
 	}
+	p.withChanges(&out, held.Problems)
 	return c.JSON(out)
 }
 
@@ -135,13 +177,14 @@ func (p *Portal) allRules() (answer wire.RulesAnswer, at int64, stale bool, err 
 	p.rules.mu.Lock() // one question at a time: others wait for its answer
 	defer p.rules.mu.Unlock()
 	now := p.model.Now()
-	if p.rules.at != 0 && now-p.rules.at < rulesFresh.Milliseconds() {
+	if p.rules.at != 0 && now-p.rules.at < rulesFresh.Milliseconds() && p.rules.Position >= p.changesPosition() {
 		return p.rules.RulesAnswer, p.rules.at, false, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), rulesWithin)
 	defer cancel()
 	if answer, err = p.askAllRules(ctx); err == nil {
 		p.rules.at, p.rules.RulesAnswer = now, answer
+		p.rules.setProblems(answer.Problems)
 		return answer, now, false, nil
 	}
 	p.log.Warn("rules not listed", "err", err)

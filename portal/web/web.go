@@ -21,6 +21,7 @@ import (
 	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/rulechange/follower"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/internal/vitals"
 	"industrial-iot-monitor/portal/internal/audit"
@@ -79,6 +80,7 @@ type Portal struct {
 	inventory    inventory
 	limits       ruleLimits
 	rules        lastRules
+	changes      *follower.Follower // of rules
 	lag          *lag.Poller
 	process      *ops.Process
 	pipeline     *pipeline.Board
@@ -93,6 +95,7 @@ type Portal struct {
 
 	explainWithin time.Duration
 	answerWithin  time.Duration // of changes of what operators keep
+	changeWithin  time.Duration // of changes of rules
 
 	origins     originPolicy
 	serveSocket fiber.Handler // behind checkHandshake
@@ -123,7 +126,7 @@ func New(o Options) (*Portal, error) {
 	if o.Gatherer == nil {
 		o.Gatherer = o.Registry
 	}
-	p := &Portal{cfg: o.Config, log: o.Log.With("component", "portal"), explainWithin: explainWithin, answerWithin: cmp.Or(o.AnswerWithin, answerWithin), origins: newOriginPolicy(o.Config.AllowedOrigins)}
+	p := &Portal{cfg: o.Config, log: o.Log.With("component", "portal"), explainWithin: explainWithin, answerWithin: cmp.Or(o.AnswerWithin, answerWithin), changeWithin: changeWithin, origins: newOriginPolicy(o.Config.AllowedOrigins)}
 	p.together = together
 	if err := p.build(o); err != nil {
 		return nil, err
@@ -179,6 +182,9 @@ func (p *Portal) build(o Options) (err error) {
 		return err
 	}
 	p.limits.ask = p.feed.Ask
+	p.changes = follower.New(follower.Options{
+		Brokers: o.Config.Brokers, Topic: o.Config.Topics.Specs().Rules, ClientID: "portal", Log: p.log,
+	})
 	p.lag, err = lag.New(lag.Options{
 		Brokers: o.Config.Brokers, Topic: o.Config.Topics.DeviceData, Group: o.Config.GroupID, Log: o.Log, Registry: o.Registry,
 	})
@@ -279,6 +285,7 @@ func (p *Portal) Run(ctx context.Context) error {
 	g.Go("pipeline", p.samplePipeline)
 	g.Go("sensors", p.catalogue.Run)
 	g.Go("limits", p.limits.run)
+	g.Go("changes of rules", p.changes.Run)
 	g.Go("dashboard", p.dashboard.Run)
 	g.Go("commands", p.commands.Run)
 	g.Go("fanout", p.fanout.Run)

@@ -3,10 +3,8 @@ package replay
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 	"industrial-iot-monitor/core/internal/rules"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
-	"industrial-iot-monitor/internal/yamldoc"
 )
 
 const (
@@ -85,7 +82,7 @@ func (t *Tester) answer(ctx context.Context, request []byte) *wire.DryRunAnswer 
 		return &wire.DryRunAnswer{Error: "the request is not JSON"}
 	}
 	set := t.Rules()
-	changed, problems := changedRule(set, &q)
+	changed, problems := rules.Changed(set, q.Rule, q.Change, q.YAML)
 	if len(problems) > 0 {
 		return &wire.DryRunAnswer{Rule: q.Rule, Problems: problems}
 	}
@@ -104,41 +101,6 @@ func (t *Tester) answer(ctx context.Context, request []byte) *wire.DryRunAnswer 
 	out.Rule, out.Text = changed.ID, rules.Format(changed)
 	if ctx.Err() != nil {
 		out.Incomplete = wire.DryRunSlow
-	}
-	return out
-}
-
-// changedRule returns the rule to try.
-func changedRule(set alarm.RuleSet, q *wire.DryRunRequest) (alarm.Rule, []wire.RuleProblem) {
-	if q.YAML != "" {
-		r, err := rules.LoadOne([]byte(q.YAML), set.Catalogue)
-		if wrong, ok := errors.AsType[*yamldoc.Error](err); ok {
-			return r, problemsOf(wrong)
-		}
-		return named(r), nil
-	}
-	for _, r := range set.Rules {
-		if r.ID != q.Rule {
-			continue
-		}
-		var change wire.RuleChange
-		if q.Change != nil {
-			change = *q.Change
-		}
-		changed, wrong := r.Change(change, set.Catalogue)
-		problems := make([]wire.RuleProblem, len(wrong))
-		for i, w := range wrong {
-			problems[i] = wire.RuleProblem{Field: strings.TrimPrefix(w.Field, "if."), Message: w.Message}
-		}
-		return changed, problems
-	}
-	return alarm.Rule{}, []wire.RuleProblem{{Field: "rule", Message: fmt.Sprintf("%q: no such rule is in force", q.Rule)}}
-}
-
-func problemsOf(wrong *yamldoc.Error) []wire.RuleProblem {
-	out := make([]wire.RuleProblem, len(wrong.Problems))
-	for i, p := range wrong.Problems {
-		out[i] = wire.RuleProblem{Line: p.Line, Column: p.Column, Field: p.Field, Message: p.Message}
 	}
 	return out
 }

@@ -29,7 +29,7 @@ func TestSetupCreatesEveryTopicOfTheProduct(t *testing.T) {
 	require.NoError(t, err)
 	for name, partitions := range map[string]int32{
 		cfg.DeviceData: 10, cfg.Commands: 10, cfg.AlarmState: 10, cfg.DeviceState: 10,
-		cfg.Alerts: 3, cfg.DeadLetters: 3, cfg.Audit: 3, cfg.Checkpoints: 7,
+		cfg.Alerts: 3, cfg.DeadLetters: 3, cfg.Audit: 3, cfg.Checkpoints: 7, cfg.Rules: 1,
 	} {
 		require.Contains(t, slices.Collect(maps.Keys(topics)), name)
 		require.Equal(t, partitions, topics[name].NumPartitions, name)

@@ -3,9 +3,9 @@
 import { createChannel } from './core/channel.js';
 import { h, setClass } from './core/dom.js';
 import * as format from './core/format.js';
-import { chooseLanguage, LANGUAGES, translator } from './core/i18n.js';
+import { chooseLanguage, FURTHER, LANGUAGES, translator } from './core/i18n.js';
 import { listenToKeys, typing } from './core/keys.js';
-import { later } from './core/later.js';
+import { later, sheet } from './core/later.js';
 import { remembered } from './core/remembered.js';
 import { createRouter, format as href } from './core/router.js';
 import { csv, save } from './core/save.js';
@@ -33,9 +33,10 @@ const PAGES = {
   system: later(() => import('./pages/system.js').then((m) => m.createSystemPage)),
   audit: later(() => import('./pages/audit.js').then((m) => m.createAuditPage)),
   report: later(() => import('./pages/report.js').then((m) => m.createReportPage)),
-  rules: later(() => import('./pages/rules.js').then((m) => m.createRulesPage)),
+  rules: later(() => Promise.all([import('./pages/rules.js'), texts('rules'), sheet('rules')]).then(([m]) => m.createRulesPage)),
   shiftnotes: later(() => import('./pages/shiftnotes.js').then((m) => m.createShiftNotesPage)),
 };
+const further = new Set(); // pages whose texts have come, or are coming
 let openFinder = null;
 const finder = () => import('./parts/finder.js').then((m) => (openFinder = m.openFinder));
 const SOON = 500; // ms after the start
@@ -141,10 +142,10 @@ const ctx = {
     wake('tick', true);
   },
   async setLanguage(next) {
-    const words = await LANGUAGES[next]();
+    const words = await Promise.all([LANGUAGES[next](), ...[...further].map((page) => FURTHER[page][next]())]);
     lang = next;
     remembered.set('lang', next);
-    ctx.t = translator(words);
+    ctx.t = translator(Object.assign({}, ...words));
     document.documentElement.lang = next === 'zh' ? 'zh-CN' : 'en';
     render(router.current());
   },
@@ -164,6 +165,12 @@ const ctx = {
 };
 ctx.commands = createCommands(ctx);
 ctx.call = createCaller(ctx);
+
+/** texts adds those of a page to the dictionary; a language that is chosen meanwhile has them, too. */
+function texts(page) {
+  further.add(page);
+  return FURTHER[page][lang]().then(ctx.t.add);
+}
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { chooseLanguage, translator } from '../src/core/i18n.js';
+import { chooseLanguage, FURTHER, translator } from '../src/core/i18n.js';
 import * as f from '../src/core/format.js';
 import en from '../src/i18n/en.js';
 import zh from '../src/i18n/zh.js';
@@ -56,12 +56,16 @@ test('times', () => {
   assert.equal(f.utc(0), '1970-01-01 00:00:00 UTC');
 });
 
-test('both dictionaries have the same texts with the same blanks', () => {
+test('both dictionaries have the same texts with the same blanks, those of pages, too', async () => {
   const blanks = (s) => [...s.matchAll(/\{(\w+)\}/g)].map((m) => m[1]).sort().join();
-  assert.deepEqual(Object.keys(zh).sort(), Object.keys(en).sort());
-  for (const [key, text] of Object.entries(en)) {
-    assert.ok(zh[key].trim(), key);
-    assert.equal(blanks(zh[key]), blanks(text), key);
+  const further = await Promise.all(Object.entries(FURTHER).map(async ([page, { en: one, zh: other }]) => [`${page}.`, await one(), await other()]));
+  for (const [begin, one, other] of [['', en, zh], ...further]) {
+    assert.deepEqual(Object.keys(other).sort(), Object.keys(one).sort());
+    for (const [key, text] of Object.entries(one)) {
+      assert.ok(other[key].trim() && key.startsWith(begin), key);
+      assert.ok(begin === '' || !(key in en), `${key} is there twice`);
+      assert.equal(blanks(other[key]), blanks(text), key);
+    }
   }
 });
 

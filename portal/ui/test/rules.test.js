@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { createRules, limitsOf, nextLimit } from '../src/model/rules.js';
+import { createRules, fits, limitsOf, nextLimit, sampleOf } from '../src/model/rules.js';
 
 const rule = (over) => ({ id: 'r', type: 'r', severity: 'high', kind: 'high', parameter: 'temperature', operator: '>', limit: 75, deadband: 3, ...over });
 
@@ -55,4 +55,27 @@ test('a failure is not kept', async () => {
   await assert.rejects(rules.rulesOf('a'));
   fails = false;
   assert.deepEqual((await rules.rulesOf('a')).rules, []);
+});
+
+test('a rule chooses devices by place, model and id', () => {
+  const d = { device_id: 'cold_12', location: { building: 'A栋', floor: 1 }, device_info: { model: 'X-1.5' } };
+  for (const [where, want] of [
+    [undefined, true], [{}, true], [{ buildings: ['B栋', 'A栋'] }, true], [{ buildings: ['B栋'] }, false], [{ floors: [1] }, true], [{ floors: [2] }, false],
+    [{ models: ['X-*'] }, true], [{ models: ['X-1.5'] }, true], [{ models: ['X-1+5'] }, false], [{ models: ['X-125'] }, false], [{ devices: ['*_1*'] }, true], [{ devices: ['cold'] }, false],
+    [{ buildings: ['A栋'], devices: ['warm_*'] }, false],
+  ]) assert.equal(fits(where, d), want, JSON.stringify(where));
+});
+
+test('a rule without alarms is shown beside a device that it applies to', async () => {
+  const asked = [];
+  const items = ['a_1', 'b_1', 'b_2'].map((device_id) => ({ device_id, location: { building: 'A栋' } }));
+  const ask = async (path) => (asked.push(path), { items });
+  const applies = async (id) => ({ rules: [rule({ id: id === 'b_2' ? 'r' : 'other' })] });
+  const r = rule({ devices: 2, where: { buildings: ['A栋'], devices: ['b_*'] } });
+  assert.equal(await sampleOf(r, ask, applies), 'b_2', 'another rule of its type is for b_1');
+  assert.match(asked[0], /sensor=temperature&presence=online&building=A/);
+  assert.equal(await sampleOf({ ...r, sample: 'x' }, ask, applies), 'x');
+  assert.equal(await sampleOf({ ...r, devices: 0 }, ask, applies), '');
+  assert.equal(await sampleOf({ ...r, parameter: undefined }, ask, applies), '');
+  assert.equal(asked.length, 1);
 });

@@ -26,7 +26,8 @@ const date = (d) => `${String(d.getMonth() + 1).padStart(2, '0')}-${String(d.get
  * createLine draws into el. Options: lines [{label, look, thin, band}], height in px (none: that of el), sync (a
  * name: charts with the same one share their cursor), limits() → [{value, color, label}],
  * marks() → [{time, color, severity, over}], band: draw min–max around each line but thin ones and those with band: false, onZoom(from, to),
- * onReset(), onCursor(index|null), onHover(ms|null), range: [min, max] where it is fixed, axes: false for a small one without labels,
+ * onReset(), onCursor(index|null), onHover(ms|null), onDraw(), range: [min, max] where it is fixed, or a function that returns them, axes: false for
+ * a small one without labels,
  * gestures: {onZoom(at, factor), onPan(by)}, for wheel, fingers and a drag with Shift.
  *
  * setData takes {time: [ms], lines: [[value|null]], min, max, singles, expected}: min and max have a list for
@@ -148,6 +149,7 @@ export function createLine(el, options) {
   function drawGuides(u) {
     limits = drawLimits(u, options.limits?.() ?? [], css('--panel'));
     drawMarks(u, options.marks?.() ?? [], css('--panel'));
+    if (plot) options.onDraw?.();
   }
 
   const data = () => [last.time.map((ms) => ms / 1000), ...last.lines];
@@ -183,6 +185,11 @@ export function createLine(el, options) {
     shown: () => plot && { min: plot.scales.y.min, max: plot.scales.y.max },
     /** width of the area of the lines, in px. */
     width: () => plot.over.clientWidth,
+    /** area is where in the element the lines are, in px. */
+    area: () => ({ left: plot.over.offsetLeft, top: plot.over.offsetTop, width: plot.over.clientWidth, height: plot.over.clientHeight }),
+    /** yOf is how far below the top of the area a value is, in px, and valueAt the inverse. */
+    yOf: (value) => plot.valToPos(value, 'y'),
+    valueAt: (y) => plot.posToVal(y, 'y'),
     canvas: () => plot.ctx.canvas,
     destroy() {
       watch.disconnect();

@@ -1,10 +1,11 @@
 // The REST API. Every call has a deadline.
 
 export class ApiError extends Error {
-  constructor(path, status, code, message) {
+  constructor(path, status, code, message, body = null) {
     super(message || `${path}: ${code}`);
     this.status = status;
     this.code = code;
+    this.body = body;
   }
 }
 
@@ -12,7 +13,7 @@ async function call(path, init, within) {
   const response = await fetch(path, { ...init, signal: AbortSignal.timeout(within) });
   const body = await response.json().catch(() => null);
   if (!response.ok || body === null) {
-    throw new ApiError(path, response.status, body?.error?.code ?? `http ${response.status}`, body?.error?.message);
+    throw new ApiError(path, response.status, body?.error?.code ?? `http ${response.status}`, body?.error?.message, body);
   }
   return body;
 }

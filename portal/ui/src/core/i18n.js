@@ -6,13 +6,23 @@ export const LANGUAGES = {
   zh: () => import('../i18n/zh.js').then((m) => m.default),
 };
 
-/** translator returns t(key, values) for a dictionary. */
-export function translator(words) {
+/** FURTHER are dictionaries that come with a page: their keys begin with its name. */
+export const FURTHER = {
+  rules: {
+    en: () => import('../i18n/rules.en.js').then((m) => m.default),
+    zh: () => import('../i18n/rules.zh.js').then((m) => m.default),
+  },
+};
+
+/** translator returns t(key, values) for a dictionary, to which t.add(more) adds another. */
+export function translator(first) {
+  const words = { ...first };
   const t = (key, values) => {
     const text = words[key] ?? key;
     return values ? text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? '')) : text;
   };
   t.has = (key) => key in words;
+  t.add = (more) => Object.assign(words, more);
   return t;
 }
 

@@ -22,3 +22,11 @@ export function later(load) {
   page.prefetch = () => ready().catch(() => {}); // it is tried again when it is opened
   return page;
 }
+
+/** sheet loads the style sheet of a page that comes later. */
+export function sheet(name) {
+  return new Promise((loaded, failed) => {
+    const link = h('link', { rel: 'stylesheet', href: `/${name}.css`, onload: loaded, onerror: () => (link.remove(), failed(new Error(`${name}.css`))) });
+    document.head.append(link);
+  });
+}

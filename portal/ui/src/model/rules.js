@@ -71,6 +71,28 @@ export function nextLimit(limits, value) {
   return best;
 }
 
+/** fits reports whether a rule's where chooses a device: {device_id, location, device_info}. */
+export function fits(where, d) {
+  const pattern = (p) => new RegExp(`^${p.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('[^]*')}$`);
+  const any = (list, has) => !(list?.length > 0) || list.some(has);
+  return any(where?.buildings, (b) => b === d.location?.building) && any(where?.floors, (f) => f === d.location?.floor)
+    && any(where?.models, (m) => pattern(m).test(d.device_info?.model ?? '')) && any(where?.devices, (x) => pattern(x).test(d.device_id));
+}
+
+const TRIED = 3; // devices of which is asked whether a rule applies
+
+/** sampleOf returns a device that a rule is for: the portal's, or one that measures its sensor, '' without any. */
+export async function sampleOf(rule, ask = get, applies = rulesOf) {
+  if (rule.sample || !rule.parameter || !(rule.devices > 0)) return rule.sample ?? '';
+  const { buildings = [], floors = [] } = rule.where ?? {};
+  const { items } = await ask(`/api/v1/devices${query({ sensor: rule.parameter, presence: 'online', building: buildings.length === 1 ? buildings[0] : '', floor: floors.length === 1 ? floors[0] : '', limit: 200 })}`);
+  for (const d of items.filter((x) => fits(rule.where, x)).slice(0, TRIED)) {
+    const { rules } = await applies(d.device_id); // of several rules of one type only one applies
+    if (rules.some((r) => r.id === rule.id)) return d.device_id;
+  }
+  return '';
+}
+
 const shared = createRules();
 export const { rulesOf, rulesInForce } = shared;
 

@@ -24,6 +24,7 @@ export function createAlarmsPage(ctx, scope, route) {
     tab: TABS.includes(asked) ? asked : 'now',
     severity: new Set((route.params.severity ?? '').split(',').filter((s) => SEVERITIES.includes(s))),
     q: route.params.q ?? '',
+    rule: route.params.rule ?? '', // whose alarms the journal has, '': all
     sort: SORTS.includes(route.params.sort) ? route.params.sort : SORTS[0],
     folded: route.params.fold !== '0',
     unfolded: new Set(),
@@ -60,11 +61,12 @@ export function createAlarmsPage(ctx, scope, route) {
   const journal = createPast(ctx, scope, route.params, {
     path: '/api/v1/journal',
     fields: [{ name: 'q', label: t('alarms.search') }],
-    more: () => ({ severity: [...state.severity].join() }),
+    more: () => ({ severity: [...state.severity].join(), rule: state.rule }),
     inFile: { zone: Intl.DateTimeFormat().resolvedOptions().timeZone },
     shown: () => state.tab === 'journal',
     onChange: () => dirty(true),
   });
+  if (state.rule) journal.bar.prepend(ruleChip());
   const more = h('button', { class: 'button is-small', 'data-more-rows': true, hidden: true, onclick: grow }, t('past.more'));
   const scroller = h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('alarms.title') }, table.el, top.el, more, journal.next);
   const filters = listFilters();
@@ -75,6 +77,17 @@ export function createAlarmsPage(ctx, scope, route) {
       h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('alarms.title')), tabs.el, flood.el, h('span', { class: 'panel-space' }), chips(), file),
       h('div', { class: 'list-bar' }, choice.el, h('span', { class: 'panel-space' }), count, filters), journal.bar, note, scroller),
     drawer.el);
+
+  /** ruleChip says that the journal is of one rule, and ends that. */
+  function ruleChip() {
+    const chip = h('button', { class: 'filter-chip', 'data-rule-chip': state.rule, 'aria-label': t('alarms.rule.remove', { id: state.rule }), onclick: () => {
+      state.rule = '';
+      ctx.setParams({ rule: '' });
+      chip.remove();
+      journal.changed();
+    } }, `${t('alarms.rule', { id: state.rule })} ✕`);
+    return chip;
+  }
 
   function tabBar() {
     const parts = TABS.map((name) => {

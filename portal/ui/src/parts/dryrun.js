@@ -1,117 +1,77 @@
 // A dry run: other figures or another text of a rule, and what it would have done.
 import { post } from '../core/api.js';
 import { glyph, h, setText } from '../core/dom.js';
+import { whyNot } from './ruleerrors.js';
 
 const HOURS = [1, 6, 24, 72, 168];
 /** Longer than the portal waits for core. */
 const WITHIN = 35_000;
 
-/** createDryRun returns the form and the outcome for one rule. */
-export function createDryRun(ctx, scope, rule) {
+/**
+ * createDryRun returns {el, trial(), onTrial(f)} for a form of a rule: trial() is what the last whole run said of the text as it is now, null if
+ * there is none.
+ */
+export function createDryRun(ctx, scope, form) {
   const { t } = ctx;
-  const unit = [rule.unit, rule.per ? t(`rules.per.${rule.per}`) : ''].filter((u) => u && u !== '1').join('/');
-  const fields = fieldsOf(ctx, rule, unit);
-  const text = h('textarea', { class: 'control rule-yaml', rows: '12', spellcheck: 'false', 'aria-label': t('rules.try.yaml'), 'data-yaml': true });
-  text.value = rule.text ?? '';
   const hours = h('select', { class: 'control is-small', 'aria-label': t('rules.try.hours'), 'data-hours': true }, HOURS.map((n) => h('option', { value: n }, ctx.fmt.age(n * 3_600_000, t))));
   hours.value = '24';
-  const run = h('button', { class: 'button is-primary', type: 'submit', 'data-run': true }, t('rules.try.run'));
-  const problems = h('ul', { class: 'rule-problems', role: 'alert' });
-  const state = h('p', { class: 'panel-note', role: 'status' });
+  const run = h('button', { class: 'button', type: 'submit', 'data-run': true }, t('rules.try.run'));
+  const state = h('p', { class: 'panel-note', role: 'status', 'data-run-state': true });
   const outcome = h('div', { class: 'rule-outcome' });
-  let byText = fields.length === 0 || rule.disabled;
-  const figures = h('div', { class: 'rule-figures' }, fields.map((f) => f.el));
-  const modes = [false, true].map((m) => h('button', { type: 'button', class: 'button is-small', 'data-mode': m ? 'text' : 'form', onclick: () => choose(m) }, t(m ? 'rules.try.bytext' : 'rules.try.byform')));
+  const listeners = [];
+  let of = ''; // what the outcome that is shown is about
+  let whole = null; // {hours, before, after} of it, if all of its time was covered
 
-  function choose(mode) {
-    byText = mode;
-    figures.hidden = mode;
-    text.hidden = !mode;
-    for (const [i, b] of modes.entries()) b.setAttribute('aria-pressed', String(Boolean(i) === mode));
-    clear();
-  }
-
-  function clear() {
-    problems.replaceChildren();
-    for (const f of fields) f.mark('');
-  }
-
-  /** show puts each problem where it belongs: under its field, or in the list with its line. */
-  function show(list) {
-    for (const p of list) {
-      const at = !byText && fields.find((f) => f.name === p.field);
-      if (at) at.mark(p.message);
-      else problems.append(h('li', {}, p.line ? t('rules.try.line', { line: p.line, field: p.field ?? '', message: p.message }) : [p.field, p.message].filter(Boolean).join(': ')));
-    }
-    const line = byText && list.find((p) => p.line)?.line;
-    if (line) {
-      const lines = text.value.split('\n');
-      const start = lines.slice(0, line - 1).join('\n').length + (line > 1 ? 1 : 0);
-      text.focus();
-      text.setSelectionRange(start, start + (lines[line - 1]?.length ?? 0));
-    }
-  }
+  /** subject is what a run is about: the text and what it is compared with. */
+  const subject = () => JSON.stringify([form.content(), form.base().text]);
 
   async function start(event) {
     event.preventDefault();
-    clear();
-    const bad = byText ? [] : fields.filter((f) => !f.valid()).map((f) => ({ field: f.name, message: t('rules.try.number') }));
-    if (bad.length > 0) return show(bad);
+    if (!form.check()) return;
+    const [asked, span, content] = [subject(), Number(hours.value), form.content()];
     run.disabled = true;
+    [of, whole] = ['', null];
     setText(state, t('rules.try.running'));
     outcome.replaceChildren();
-    const change = Object.fromEntries(fields.map((f) => [f.key, f.value()]));
     try {
-      const { dry_run: answer } = await post('/api/v1/rules/dryrun', { hours: Number(hours.value), ...(byText ? { yaml: text.value } : { rule: rule.id, change }) }, { within: WITHIN });
+      const { dry_run: answer } = await post('/api/v1/rules/dryrun', { hours: span, ...content }, { within: WITHIN });
       if (scope.isOver()) return;
       setText(state, '');
-      if (answer.problems?.length > 0) show(answer.problems);
-      else outcome.replaceChildren(...outcomeOf(ctx, answer));
+      if (answer.problems?.length > 0) form.show(answer.problems);
+      else {
+        outcome.replaceChildren(...outcomeOf(ctx, answer));
+        of = asked;
+        if (isWhole(answer)) whole = { hours: span, before: answer.before.total, after: answer.after.total };
+      }
     } catch (e) {
-      setText(state, t('rules.try.failed', { why: e.message }));
+      setText(state, t('rules.try.failed', { why: whyNot(ctx, e) }));
     }
     run.disabled = false;
+    told();
   }
 
-  const el = h('form', { class: 'rule-try', novalidate: true, onsubmit: start },
-    h('div', { class: 'rule-try-head' }, h('h3', {}, t('rules.try')), fields.length > 0 ? h('span', { class: 'group' }, modes) : null, h('span', { class: 'panel-note' }, t('rules.try.note'))),
-    figures, text, problems,
-    h('div', { class: 'rule-try-end' }, h('label', {}, t('rules.try.hours'), ' ', hours), run, state), outcome);
-  choose(byText);
-  return { el, /** guide returns the figures as they are being typed. */ guide: () => Object.fromEntries(fields.filter((f) => f.valid()).map((f) => [f.key, f.value()])), onGuide: (f) => figures.addEventListener('input', f) };
-}
+  /** told marks an outcome that is of another text by now. */
+  function told() {
+    const isFormer = of !== '' && of !== subject();
+    if (of !== '') setText(state, isFormer ? t('rules.try.former') : '');
+    outcome.classList.toggle('is-former', isFormer);
+    for (const f of listeners) f();
+  }
 
-/** fieldsOf returns the figures that a rule has: of two conditions those of the first cannot be told apart, so only the delays. */
-function fieldsOf(ctx, rule, unit) {
-  if (rule.disabled) return [];
-  const { t } = ctx;
-  const make = (name, key, label, value, scale = 1) => {
-    const input = h('input', { class: 'control num', type: 'text', inputmode: 'decimal', 'data-figure': name, autocomplete: 'off' });
-    input.value = String(+(value / scale).toPrecision(10));
-    const error = h('span', { class: 'field-error', role: 'alert' });
-    const number = () => (input.value.trim() === '' ? NaN : Number(input.value));
-    return {
-      name,
-      key,
-      el: h('label', {}, label, input, error),
-      value: () => (scale === 1 ? number() : Math.round(number() * scale)),
-      valid: () => Number.isFinite(number()),
-      mark(message) {
-        setText(error, message);
-        input.setAttribute('aria-invalid', String(message !== ''));
-      },
-    };
+  form.onChange(told);
+  return {
+    el: h('form', { class: 'rule-try', novalidate: true, onsubmit: start },
+      h('div', { class: 'rule-try-head' }, form.isNew ? null : h('h3', {}, t('rules.change')), form.head),
+      form.el,
+      h('div', { class: 'rule-try-end' }, h('strong', {}, t('rules.try')), h('label', {}, t('rules.try.hours'), ' ', hours), run, h('span', { class: 'panel-note' }, t('rules.try.note'))),
+      state, outcome),
+    onTrial: (f) => listeners.push(f),
+    trial: () => (of === subject() ? whole : null),
   };
-  const named = (name) => (unit ? t(`rules.try.${name}`, { unit }) : t(`rules.try.${name}.plain`));
-  const out = [];
-  if (typeof rule.limit === 'number' && !rule.other) {
-    out.push(make('limit', 'limit', named('limit'), rule.limit), make('deadband', 'deadband', named('deadband'), rule.deadband ?? 0));
-  }
-  if (rule.kind !== 'offline') {
-    out.push(make('on_delay', 'on_delay_ms', t('rules.try.on'), rule.on_delay_ms, 1000), make('off_delay', 'off_delay_ms', t('rules.try.off'), rule.off_delay_ms, 1000));
-  }
-  return out;
 }
+
+/** isWhole tells whether a run covered all of its time: only such a one goes with a proposal. */
+const isWhole = (a) => a.readings > 0 && !a.incomplete && !a.held_since;
 
 /** outcomeOf shows what the rule did and would have done. */
 function outcomeOf(ctx, a) {

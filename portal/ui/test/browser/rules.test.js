@@ -101,10 +101,10 @@ test('a dry run compares what a rule did with what it would have done', async (t
   await page.fill('[data-yaml]', '- id: temperature_high\n  kind: high\n  parameter: temperature\n  limit: warm\n');
   await page.click('[data-run]');
   await page.waitForSelector('.rule-problems li');
-  assert.match(await page.textContent('.rule-problems li'), /Line 4: .*limit.*warm/);
+  assert.match(await page.textContent('.rule-problems li'), /Line 4: limit "warm": want a number/);
   assert.equal(await page.evaluate(() => getSelection().toString() || document.activeElement.value.slice(document.activeElement.selectionStart, document.activeElement.selectionEnd)), '  limit: warm');
   const href = await page.getAttribute('[data-journal]', 'href');
-  assert.match(href, /^#\/alarms\?tab=journal&.*temperature_high/);
+  assert.equal(href, '#/alarms?tab=journal&rule=temperature_high');
 });
 
 test('a page without core says so and keeps the last rules', async (t) => {
@@ -114,10 +114,57 @@ test('a page without core says so and keeps the last rules', async (t) => {
   await page.route('**/api/v1/rules', (route) => route.fulfill({ json: { ...known, stale: true, age_ms: 90_000 } }));
   await page.route('**/api/v1/rules/dryrun', (route) => route.fulfill({ status: 409, json: { error: { code: 'dry_run_busy', message: 'another dry run is going on' } } }));
   await page.evaluate(() => (location.hash = '#/rules/temperature_high'));
-  await until(page, () => /Core cannot be reached; these are the rules of 90\s+s ago/.test(document.querySelector('.panel-note').textContent));
+  await until(page, () => /Core cannot be reached; these are the rules of 90\s+s ago/.test(document.querySelector('[data-rules-note]').textContent));
   await page.click('[data-run]');
-  await until(page, () => document.querySelector('.rule-try-end [role=status]').textContent.includes('another dry run is going on'));
+  await until(page, () => document.querySelector('[data-run-state]').textContent.includes('another dry run is going on'));
   await page.route('**/api/v1/rules', (route) => route.fulfill({ status: 503, json: { error: { code: 'core_unavailable', message: 'core is unreachable' } } }));
   await page.evaluate(() => (location.hash = '#/rules'));
-  await until(page, () => document.querySelector('.panel-note').textContent.includes('core is unreachable'));
+  await until(page, () => document.querySelector('[data-rules-note]').textContent.includes('core is unreachable'));
 });
+
+test('what two persons agree on is in force, and taking it back restores the rule of the settings', async (t) => {
+  const { page, seen } = await show(t, '#/rules/temperature_high');
+  await page.waitForSelector('[data-figure=limit]');
+  const ruleNow = async () => (await api('/api/v1/rules')).rules.find((r) => r.id === 'temperature_high');
+  const first = await ruleNow();
+  assert.equal(first.limit, 80);
+  await page.fill('[data-figure=limit]', '88');
+  const lines = (where) => page.$$eval(`${where} .diff :is(del, ins)`, (all) => all.map((e) => `${e.tagName} ${e.textContent.trim()}`));
+  const expected = await lines('.rule-propose');
+  assert.ok(expected.includes('DEL limit: 80') && expected.includes('INS limit: 88'));
+  await page.fill('.rule-propose [name=reason]', 'summer');
+  await page.fill('.rule-propose [name=by]', 'Li');
+  await page.click('[data-propose]');
+  await page.waitForSelector('[data-pending] [data-change]');
+  assert.deepEqual(await lines('[data-pending]'), expected, 'as it was shown before');
+
+  await approve(page, 'Wang');
+  await until(page, () => document.querySelector('[data-figure=limit]').value === '88' && document.querySelector('[data-back]'));
+  assert.deepEqual([(await ruleNow()).limit, (await ruleNow()).origin], [88, 'page']);
+  await publish('rules_004', { temperature: 85 });
+  await publish('rules_004', { temperature: 85, humidity: 95 });
+  await publish('rules_005', { temperature: 90 });
+  const raised = async (id) => (await api(`/api/v1/journal?device_id=${id}`)).items.map((a) => a.rule);
+  await happens(async () => (await raised('rules_004')).includes('humidity_high') && (await raised('rules_005')).includes('temperature_high'));
+  assert.deepEqual(await raised('rules_004'), ['humidity_high'], '85 is below the new limit');
+
+  await page.click('[data-tab=versions]');
+  await page.waitForSelector('.rule-versions [data-state=in_force]');
+  assert.match(await page.textContent('.rule-versions [data-state=in_force]'), /Li .* summerApproved: Wang/);
+  await page.click('[data-back]');
+  await page.fill('dialog [name=reason]', 'autumn');
+  await page.fill('dialog [name=by]', 'Li');
+  await page.click('dialog button[type=submit]');
+  await page.waitForSelector('[data-pending] [data-change]');
+  await approve(page, 'Wang');
+  await until(page, () => document.querySelector('[data-figure=limit]').value === '80' && !document.querySelector('[data-back]'));
+  assert.deepEqual({ ...(await ruleNow()), day: 0, versions: 0, devices: 0, sample: '' }, { ...first, day: 0, versions: 0, devices: 0, sample: '' });
+  assert.deepEqual(seen.errors, []);
+});
+
+/** approve approves what waits, in a name. */
+async function approve(page, by) {
+  await page.click('[data-pending] [data-approve]');
+  await page.fill('dialog [name=by]', by);
+  await page.click('dialog button[type=submit]');
+}
