@@ -449,6 +449,7 @@ export default {
   'command.in_service': 'Back in service',
   'command.many': '{n} alarms',
   'command.name': 'Your name',
+  'command.name.signed': 'You are signed in under this name',
   'command.note': 'Note (optional)',
   'command.reason': 'Reason',
   'command.assignee': 'To whom (empty: nobody)',

@@ -449,6 +449,7 @@ export default {
   'command.in_service': '恢复投用',
   'command.many': '{n} 条告警',
   'command.name': '姓名',
+  'command.name.signed': '您以此姓名登录',
   'command.note': '备注（可选）',
   'command.reason': '原因',
   'command.assignee': '指派给（留空则取消）',

@@ -52,7 +52,7 @@ export function createProcesses(ctx, scope) {
 /** createPlantLog shows what changed in the plant, or the warnings of its processes. */
 function createPlantLog(ctx, scope, name, path, entry) {
   const { t, fmt } = ctx;
-  const list = h('ul', { class: 'plant-log' });
+  const list = h('ul', { class: 'plant-log', tabindex: '0', 'aria-label': t(`system.${name}`) });
   const p = panel(`plant-${name}`, t(`system.${name}`), list);
   scope.every(EVERY, async () => {
     const { items } = await get(`${path}?limit=${SHOWN}`);

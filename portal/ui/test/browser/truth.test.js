@@ -1,8 +1,10 @@
 // That nothing on the page lies: cut off from the portal it says as of when its values are; means are of all devices.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { startBalancer } from './balancer.js';
 import { launch, open, shot, until, within } from './page.js';
 import { api, base, startPlant } from './plant.js';
+import { PAGES } from './tour.js';
 
 let plant;
 let browser;
@@ -16,43 +18,43 @@ after(async () => {
   await plant?.close();
 });
 
-const LIVE = /current|\blive\b|实时|最新/;
-
-/** cuttable opens a page whose socket stays open and falls silent when cut() is called. */
-async function cuttable(t, hash, options) {
-  const { page, context } = await open(browser, 'blank.html', options);
-  t.after(() => context.close());
-  let isCut = false;
-  await page.routeWebSocket(/\/ws/, (ws) => {
-    if (isCut) return; // what connects now hears nothing either
-    const server = ws.connectToServer();
-    ws.onMessage((m) => isCut || server.send(m));
-    server.onMessage((m) => isCut || ws.send(m));
-  });
-  await page.goto(`${base}/${hash}`);
-  await until(page, () => globalThis.iot?.state?.plant.liveness().state === 'live');
-  return { page, cut: () => (isCut = true), mend: () => (isCut = false) };
-}
+/** What a page that is cut off may say only of a time: "as of 12:28:46". */
+const LIVE = /current|\b[Ll]ive\b|实时|最新/;
 
 for (const [lang, asOf] of [['en-US', /as of \d\d:\d\d:\d\d/], ['zh-CN', /截至 \d\d:\d\d:\d\d/]]) {
   test(`cut off, the page says as of when its values are (${lang})`, async (t) => {
-    const { page, cut } = await cuttable(t, '#/overview', { lang });
+    const line = await startBalancer([plant.port(8090)]);
+    const { page, context } = await open(browser, '#/overview', { lang, at: line.url });
+    t.after(async () => {
+      await context.close();
+      line.close();
+    });
+    await until(page, () => globalThis.iot?.state?.plant.liveness().state === 'live' && globalThis.iot.prefetched && globalThis.iot.map?.cell());
     await page.waitForSelector('.gateway-line');
-    const before = await page.evaluate(() => document.querySelector('.map-canvas')?.getBoundingClientRect().height);
+    const cell = () => page.evaluate(() => globalThis.iot.map.cell());
+    const before = await cell();
     const at = Date.now();
-    cut();
+    line.mute();
     await until(page, () => document.querySelector('.live').dataset.state === 'stale');
     within(t, 'noticed though the socket looks open', Date.now() - at, 8000);
     await until(page, (source) => new RegExp(source).test(document.querySelector('.gateway-age').textContent), asOf.source);
     for (const part of ['.banner', '.live', '.figures', '.gateway-line']) assert.match(await page.locator(part).first().textContent(), asOf, part);
     const words = () => page.evaluate(() => ['.banner', '.figures', '.gateway-strip', '.live'].map((s) => document.querySelector(s)?.innerText ?? '').join('\n'));
     const frozen = await words();
-    assert.doesNotMatch(await page.evaluate(() => document.body.innerText), LIVE);
+    const says = () => page.evaluate(() => document.body.innerText);
+    assert.doesNotMatch(await says(), LIVE);
     await until(page, (end) => Date.now() >= end, at + 14_000, 30_000);
     assert.equal(await words(), frozen, 'no figure counts on');
     await shot(page, `cut-off-${lang}`);
-    const now = await page.evaluate(() => document.querySelector('.map-canvas')?.getBoundingClientRect().height);
-    assert.ok(now >= 0.7 * before, `the map keeps its size: ${now} of ${before}`);
+    const now = await cell();
+    assert.ok(now >= 0.7 * before, `the map keeps its size: cells of ${now}, before of ${before} px`);
+    // Nor does any other page that is opened now claim what it cannot know.
+    for (const name of PAGES.filter((p) => !p.includes('{') && p !== 'overview')) {
+      await page.evaluate((hash) => (location.hash = hash), `#/${name}`);
+      await until(page, (want) => location.hash.startsWith(want) && document.getElementById('page').children.length > 1, `#/${name.split('?')[0]}`);
+      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+      assert.doesNotMatch(await says(), LIVE, name);
+    }
   });
 }
 
