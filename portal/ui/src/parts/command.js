@@ -3,6 +3,7 @@ import { h, setText } from '../core/dom.js';
 import { post } from '../core/api.js';
 import { remembered } from '../core/remembered.js';
 import { sendMany } from '../model/bulk.js';
+import { reasonText } from '../model/reasons.js';
 import { openDialog } from './dialog.js';
 
 export { openDialog };
@@ -85,14 +86,6 @@ function counted(ctx, r) {
     r.nothing > 0 && ctx.t('command.nothing', { n: n(r.nothing) }),
     r.unknown > 0 && ctx.t('command.late', { n: n(r.unknown) }),
   ].filter(Boolean).join(' ');
-}
-
-/** Refusals of core that a person meets, by the beginning of their text. */
-const REFUSALS = [['unknown alarm', 'gone'], ['there is no such alarm', 'gone'], ['that alarm is over', 'over'], ['the time until which', 'past'], ['too many of the device', 'many']];
-
-function reasonText(t, reason) {
-  const known = REFUSALS.find(([begin]) => reason.startsWith(begin));
-  return known ? t(`refusal.${known[1]}`) : reason || t('unknown');
 }
 
 /** commandFields are the fields of a command's dialog: el, values() to send, missing() what is still wrong, first() to fill. */
