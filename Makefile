@@ -126,6 +126,10 @@ test-ui: build ## the page in headless Chromium (CHROMIUM), 10,000 devices for w
 	cd $(UI) && node --test --test-concurrency=1 test/browser/dashboard.test.js
 	cd $(UI) && UI_DEVICES=$${UI_DEVICES:-$(if $(UI_FULL),10000,1000)} node --test --test-concurrency=1 $(filter-out test/browser/dashboard.test.js,$(patsubst $(UI)/%,%,$(wildcard $(UI)/test/browser/*.test.js)))
 
+.PHONY: pictures
+pictures: build ## take the pictures of README in both languages, docs/img, with headless Chromium
+	cd $(UI) && UI_PICTURES=1 node --test --test-name-pattern 'the pictures of' test/browser/access.test.js
+
 .PHONY: race
 race: web ## Go tests with the race detector, three times in random order
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -count=3 -timeout 40m ./...

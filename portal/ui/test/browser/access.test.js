@@ -1,14 +1,16 @@
 // That every page, list and dialog can be used by everybody: axe-core finds nothing in either language or theme, on
-// a wide screen or a phone; targets can be hit; Chinese is Chinese; the first alarm is three keys away.
+// a wide screen or a phone; targets can be hit; Chinese is Chinese; a reload and a second browser show the same. README's
+// pictures are taken here, too.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { launch, open, shot, until } from './page.js';
-import { startPlant } from './plant.js';
-import { DIALOGS, furnish, PAGES, tour } from './tour.js';
+import { base, startPlant } from './plant.js';
+import { BUILDING, CHOICES, DIALOGS, furnish, PAGES, tour } from './tour.js';
 
 const FULL = process.env.UI_FULL === '1';
-const FEW = 40; // devices: this is about markup
+const PICTURES = process.env.UI_PICTURES === '1'; // `make pictures`
+const FEW = PICTURES ? 1000 : 40; // devices: this is about markup
 
 /** SIGHTS are all combinations; each two and the next two have every language, theme and width once. */
 const SIGHTS = [
@@ -121,5 +123,80 @@ for (const [k, [lang, theme, width]] of SIGHTS.entries()) {
     }
     assert.deepEqual([...new Set(found)], []);
     assert.deepEqual(seen.errors, []);
+  });
+}
+
+/** seen is what a page shows without what moves on by itself, numbers and ages, and how its controls are set. */
+const seen = (page) => page.evaluate(() => {
+  const el = document.getElementById('page');
+  const controls = [document.querySelector('.topbar select'), ...el.querySelectorAll('select, input, [aria-pressed], [aria-selected]')]
+    .filter((e) => e.checkVisibility())
+    .map((e) => e.getAttribute('aria-pressed') ?? e.getAttribute('aria-selected') ?? (e.type === 'checkbox' ? e.checked : e.value));
+  const text = el.innerText.replace(/[-+−]?\d[\d.,:]*(\s?(ms|s|min|h|d|KB|MB|MiB|°C|%|\/s)\b)?/g, '#').replace(/\s+/g, ' ');
+  return JSON.stringify({ controls, text }, null, 1);
+});
+
+test('a reload and a second browser show every choice as it was', async (t) => {
+  const options = { storage: { operator: '李工' } };
+  const [one, two] = [await open(browser, '#/overview', options), await open(browser, 'blank.html', options)];
+  t.after(() => Promise.all([one, two].map(({ context }) => context.close())));
+  await until(one.page, () => globalThis.iot.state.fleet.size() > 0);
+  const { go, settled } = tour(one.page);
+  const other = tour(two.page);
+  one.page.setDefaultTimeout(10_000);
+  for (const [name, choices] of CHOICES) {
+    await go(`${name}?b=${encodeURIComponent(BUILDING)}`);
+    for (const [how, selector, value] of choices) {
+      const control = one.page.locator(`#page ${selector}`).first();
+      if (how === 'select') await control.selectOption(value);
+      else if (how === 'fill') await control.fill(value);
+      else await control.click();
+      if (how === 'fill') await until(one.page, (text) => decodeURIComponent(location.hash).includes(text), value); // it waits for the end of typing
+      await settled();
+    }
+    const same = async (what, page, ready) => {
+      let want = await seen(one.page);
+      let got = '';
+      for (const end = Date.now() + 10_000; ;) {
+        await ready();
+        [want, got] = [page === one.page ? want : await seen(one.page), await seen(page)];
+        if (got === want) return;
+        if (Date.now() > end) assert.equal(got, want, `${name}, ${what}: ${one.page.url()}`);
+      }
+    };
+    await two.page.goto('about:blank');
+    await two.page.goto(one.page.url());
+    await until(two.page, () => globalThis.iot?.state.fleet.size() > 0);
+    await same('a second browser', two.page, other.settled);
+    const before = await seen(one.page);
+    await one.page.reload();
+    await until(one.page, () => globalThis.iot?.state.fleet.size() > 0);
+    await same('a reload', two.page, settled);
+    t.diagnostic(`${name}: ${one.page.url().slice(base.length)} (${before.length} characters)`);
+  }
+});
+
+const root = new URL('../../../../', import.meta.url);
+
+/** take shows what the pictures are of and saves them. */
+async function take(t, named, lang) {
+  const { page, context } = await open(browser, '#/overview', { lang, width: 1440, height: 900, storage: { operator: '李工' } });
+  t.after(() => context.close());
+  const { go } = tour(page);
+  await until(page, () => globalThis.iot.state.fleet.size() > 0);
+  for (const [, file, what] of named) {
+    await go({ overview: 'overview?range=1m', alarms: `alarms?alert=${alarms.critical}` }[what]);
+    if (what === 'overview') await until(page, () => globalThis.iot.means?.columns[0].mean.filter((m) => m !== null).length >= 11, undefined, 120_000);
+    await page.waitForTimeout(2000); // what comes after the first look
+    await page.screenshot({ path: new URL(file, root).pathname });
+  }
+}
+
+for (const [lang, name] of [['en-US', 'README.md'], ['zh-CN', 'README.zh-CN.md']]) {
+  test(`the pictures of ${name} are of the page as it is`, async (t) => {
+    const named = [...(await readFile(new URL(name, root), 'utf8')).matchAll(/!\[[^\]]*\]\((docs\/img\/(\w+)-(\w+)\.png)\)/g)];
+    assert.deepEqual(named.map(([, , what, of]) => `${what} ${of}`), ['overview', 'alarms'].map((what) => `${what} ${lang.slice(0, 2)}`));
+    if (PICTURES) await take(t, named, lang);
+    for (const [, file] of named) await access(new URL(file, root));
   });
 }

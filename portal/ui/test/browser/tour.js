@@ -38,6 +38,19 @@ export const DIALOGS = [
   ['sign', 'shiftnotes', click('[data-sign]')],
 ];
 
+/** CHOICES are [page, what a person chooses there]: everything that changes what is seen, of the building that the tour's devices are in. */
+export const CHOICES = [
+  ['overview', [['select', '.fleet .panel-head select', 'temperature'], ['select', '.means .panel-head select', 'humidity'], ['click', '.means [data-range="1m"]']]],
+  ['trends', [['click', '[data-range="1m"]'], ['click', '[data-sensor=humidity]']]],
+  ['alarms', [['click', '[data-tab=over]'], ['click', '.panel-head .chip-high'], ['select', '[data-sort]', 'device'], ['click', '[data-fold]'], ['fill', '[data-q]', DEVICES.over]]],
+  ['alarms', [['click', '[data-tab=journal]'], ['fill', '[data-field=q]', 'tour'], ['click', '.past-bar [data-range="7d"]']]],
+  ['devices', [['select', '[data-group-by]', 'room'], ['fill', 'input[type=search]', 'tour']]],
+  ['report', [['click', '[data-kind=week]'], ['click', '[data-step="-1"]']]],
+  ['rules', [['fill', '[data-rule-filter]', 'temp']]],
+  ['shiftnotes', [['select', '[data-field=priority]', 'true']]],
+  ['audit', [['select', '[data-field=action]', 'shelve'], ['fill', '[data-field=by]', '李工']]],
+];
+
 async function post(path, body) {
   const r = await fetch(base + path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body), signal: AbortSignal.timeout(15_000) });
   if (!r.ok) throw new Error(`${path}: ${r.status} ${await r.text()}`);

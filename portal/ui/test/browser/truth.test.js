@@ -3,17 +3,27 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startBalancer } from './balancer.js';
 import { launch, open, shot, until, within } from './page.js';
-import { api, base, startPlant } from './plant.js';
+import { api, base, publish, startPlant } from './plant.js';
 import { PAGES } from './tour.js';
 
 let plant;
 let browser;
+let beat;
+
+/** STEADY devices stand in a building of their own; each always sends its own value, every EVERY ms, and not all at once. */
+const STEADY = 20;
+const EVERY = 5000; // ms
+const STEP = 5000; // ms between two points of the newest means
+const steady = (i) => 10 + 1.5 * i;
 
 before(async () => {
   plant = await startPlant();
   browser = await launch();
+  let i = 0;
+  beat = setInterval(() => publish(`steady_${i % STEADY}`, { temperature: steady(i++ % STEADY) }), EVERY / STEADY);
 });
 after(async () => {
+  clearInterval(beat);
   await browser?.close();
   await plant?.close();
 });
@@ -77,6 +87,34 @@ test('a building mean is of all its devices and says of how many', async (t) => 
   assert.ok(offered.some(([, disabled]) => disabled), 'a young plant has no month of data');
   for (const [range, disabled, why] of offered) assert.ok(!disabled || why, `${range} says why`);
   await shot(page, 'means');
+});
+
+/** autocorrelation of a series without its trend, at a lag of steps; 0 of one that does not move. */
+function autocorrelation(list, lag) {
+  const n = list.length;
+  const mean = (xs) => xs.reduce((sum, x) => sum + x, 0) / xs.length;
+  const at = mean(list.map((_, i) => i));
+  const slope = list.reduce((sum, x, i) => sum + (i - at) * x, 0) / list.reduce((sum, _, i) => sum + (i - at) ** 2, 0);
+  const rest = list.map((x, i) => x - mean(list) - slope * (i - at));
+  const power = rest.reduce((sum, x) => sum + x * x, 0);
+  if (power / n < 1e-6) return 0;
+  return rest.slice(lag).reduce((sum, x, i) => sum + x * rest[i], 0) / power;
+}
+
+test('the mean of devices that do not change does not change, whoever sent last', async (t) => {
+  assert.ok(Math.abs(autocorrelation(Array.from({ length: 40 }, (_, i) => (i % 4) + 0.1 * i), 4)) > 0.8, 'a saw of four steps shows');
+  const { page, context } = await open(browser, `#/overview?b=${encodeURIComponent('steady栋')}&range=1m`);
+  t.after(() => context.close());
+  const drawn = (n) => {
+    const c = globalThis.iot?.means?.columns[0];
+    const list = c ? c.mean.filter((m, k) => m !== null && c.n[k] === n) : [];
+    return list.length >= 9 && list;
+  };
+  const list = await (await until(page, drawn, STEADY, 120_000)).jsonValue();
+  const truth = Array.from({ length: STEADY }, (_, i) => steady(i)).reduce((sum, x) => sum + x, 0) / STEADY;
+  within(t, 'from lowest to highest mean', Math.max(...list) - Math.min(...list), 0.05, '°C');
+  assert.ok(Math.abs(list.at(-1) - truth) < 0.05, `${list.at(-1)}, want ${truth}`);
+  within(t, 'autocorrelation at the interval of sending', Math.abs(autocorrelation(list, EVERY / STEP)), 0.3, '');
 });
 
 test('messages sent are the same in page, API and metrics', async (t) => {
