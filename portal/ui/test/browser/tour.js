@@ -68,6 +68,7 @@ async function eventually(what, f) {
 /** furnish gives every page of a plant something to show, and returns the ids of its alarms by what they are. */
 export async function furnish() {
   const place = { location: { building: BUILDING, floor: 7, room: '702' } };
+  for (let s = 40; s > 0; s -= 2) await publish(DEVICES.critical, { temperature: 21, humidity: 55, current: 8 - 0.05 * s + 0.3 * (s % 3) }, { ...place, timestamp: Date.now() - s * 1000 });
   for (const [what, id] of Object.entries(DEVICES)) await publish(id, { temperature: what === 'critical' ? 21 : 82, humidity: 55, current: what === 'critical' ? 12 : 2 }, place);
   const alarms = Object.fromEntries(await Promise.all(Object.entries(DEVICES).map(async ([what, id]) => {
     const a = await eventually(`an alarm of ${id}`, async () => (await api(`/api/v1/alerts?device_id=${id}&status=active&suppressed=false`)).items.find((x) => x.severity === (what === 'critical' ? 'critical' : 'high')));
