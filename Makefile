@@ -125,6 +125,10 @@ drill-quick: web ## the same with fewer and shorter outages, about 8 minutes; DR
 test-ui: build ## the page in headless Chromium (CHROMIUM) with 2,000 devices that send every second; screenshots in bench-results/ui; UI_FULL=1: 10,000 devices, full length, strict limits
 	cd $(UI) && UI_DEVICES=$${UI_DEVICES:-$(if $(UI_FULL),10000,2000)} node --test --test-concurrency=1 test/browser/*.test.js
 
+.PHONY: pictures
+pictures: build ## take the pictures of README in both languages, docs/img, with headless Chromium
+	cd $(UI) && UI_PICTURES=1 node --test --test-name-pattern 'the pictures of' test/browser/access.test.js
+
 .PHONY: race
 race: web ## Go tests with the race detector, three times in random order
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -count=3 -timeout 40m ./...

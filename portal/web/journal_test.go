@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -257,7 +258,8 @@ func TestFilesSayWhatThePageSays(t *testing.T) {
 	silent.AlertType, silent.Source, silent.RaisedAt, silent.SilentSince = "device_offline", telemetry.SourceWatchdog, raised, raised-45_000
 	r := start(t, withStore(filepath.Join(t.TempDir(), "portal.db")))
 	r.raise(rate, silent)
-	r.audited(telemetry.AuditEntry{Time: raised, DeviceID: "d2", AlertType: "device_offline", AlertID: "s", Revision: 1, Event: telemetry.EventRaised})
+	r.audited(telemetry.AuditEntry{Time: raised, DeviceID: "d2", AlertType: "device_offline", AlertID: "s", Revision: 1, Event: telemetry.EventRaised},
+		telemetry.AuditEntry{Time: raised + 1, DeviceID: "d2", AlertType: "device_offline", AlertID: "s", By: "李工", Action: telemetry.ActionAcknowledge, Outcome: telemetry.OutcomeNothing, Reason: "it is acknowledged already by 王工"})
 	r.eventually("stored", func() bool {
 		ids, complete := r.journalIDs("")
 		return complete && len(ids) == 2
@@ -275,7 +277,37 @@ func TestFilesSayWhatThePageSays(t *testing.T) {
 	}
 	r.refused("/api/v1/journal.csv?zone=Local", http.StatusBadRequest, "bad_parameter")
 	r.refused("/api/v1/audit.csv?zone=Nowhere/Land", http.StatusBadRequest, "bad_parameter")
-	r.eventually("the trail", func() bool { return len(r.rows("/api/v1/audit.csv?lang=zh")) == 2 })
+	r.eventually("the trail", func() bool { return len(r.rows("/api/v1/audit.csv?lang=zh")) == 3 })
 	rows := r.rows("/api/v1/audit.csv?lang=zh")
 	require.Equal(t, "设备离线", rows[1][len(rows[1])-1])
+	said := func(query string) []string {
+		for _, row := range r.rows("/api/v1/audit.csv" + query)[1:] {
+			if row[2] == "李工" {
+				return row[3:6]
+			}
+		}
+		return nil
+	}
+	require.Equal(t, []string{"确认", "无需处理", "已被确认"}, said("?lang=zh"))
+	require.Equal(t, []string{"acknowledge", "nothing_to_do", "it is acknowledged already by 王工"}, said(""))
+}
+
+// TestAuditWordsAreThePages compares the words of the file with the page's.
+func TestAuditWordsAreThePages(t *testing.T) {
+	t.Parallel()
+	read := func(name string) string {
+		source, err := os.ReadFile("../ui/src/" + name)
+		require.NoError(t, err)
+		return string(source)
+	}
+	want := map[string]string{"audit.outcome.applied": "已执行"}
+	for _, m := range regexp.MustCompile(`(?m)^  '((?:audit\.(?:action|outcome|event)|refusal|alarmstate|event)\.\w+)': '(.*)',$`).FindAllStringSubmatch(read("i18n/zh.js"), -1) {
+		want[m[1]] = m[2]
+	}
+	require.Equal(t, want, auditChinese)
+	begins := regexp.MustCompile(`\['([^']+)', '(\w+)'\]`).FindAllStringSubmatch(read("model/reasons.js"), -1)
+	require.Len(t, begins, len(reasons))
+	for i, m := range begins {
+		require.Equal(t, reasons[i].begin+" "+reasons[i].key, m[1]+" "+m[2])
+	}
 }

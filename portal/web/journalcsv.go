@@ -173,7 +173,8 @@ func journalRow(a *state.Alert, words alarmtext.Writer) []string {
 
 func auditRow(e *audit.Entry, words alarmtext.Writer) []string {
 	return []string{
-		moment(e.RecordedAt), moment(e.Time), e.By, string(e.Action), string(e.Outcome), e.Reason, e.Note, string(e.Event), string(e.From), string(e.To),
+		moment(e.RecordedAt), moment(e.Time), e.By, auditWords(words.Lang, string(e.Action), "audit.action"), auditWords(words.Lang, string(e.Outcome), "audit.outcome"), auditReason(words.Lang, e.Reason), e.Note,
+		auditWords(words.Lang, string(e.Event), "audit.event", "event"), auditWords(words.Lang, string(e.From), "alarmstate"), auditWords(words.Lang, string(e.To), "alarmstate"),
 		e.DeviceID, e.Building, e.AlertType, e.Rule, e.AlertID, e.CommandID, words.Type(e.AlertType),
 	}
 }

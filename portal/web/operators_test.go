@@ -25,6 +25,14 @@ func (r *rig) screen(header http.Header) *websocket.Conn {
 	return ws
 }
 
+// hello reads the first message of a connection.
+func hello(tb testing.TB, ws *websocket.Conn) (m struct{ Type, Operator string }) {
+	tb.Helper()
+	require.NoError(tb, ws.ReadJSON(&m))
+	require.Equal(tb, "hello", m.Type)
+	return m
+}
+
 // present returns the names at the screens.
 func (r *rig) present() (names []string) {
 	r.tb.Helper()
@@ -44,6 +52,8 @@ func TestOperatorsAtTheScreensAreListed(t *testing.T) {
 	r.connect(r.portal.Addr()) // a program
 	named, unnamed := r.screen(nil), r.screen(nil)
 	proxied := r.screen(http.Header{headerOperator: {"王工"}})
+	require.Equal(t, "王工", hello(t, proxied).Operator)
+	require.Empty(t, hello(t, unnamed).Operator)
 	for _, ws := range []*websocket.Conn{named, proxied} {
 		require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"present","name":"李工"}`)))
 	}

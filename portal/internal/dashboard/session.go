@@ -63,8 +63,9 @@ type helloLimits struct {
 	FrameBytes        int     `json:"frame_bytes"`
 }
 
-// Open returns a session for a new client. Hello waits in it.
-func (p *Publisher) Open(c Client, l ClientLimits) *Session {
+// Open returns a session for a new client. Hello waits in it, with the name of the operator that a proxy signed in, "" without
+// one.
+func (p *Publisher) Open(c Client, l ClientLimits, operator string) *Session {
 	s := &Session{publisher: p, client: c, subs: make(map[string]*subscription)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,9 +75,10 @@ func (p *Publisher) Open(c Client, l ClientLimits) *Session {
 		Session    string      `json:"session"`
 		Epoch      string      `json:"epoch"`
 		ServerTime int64       `json:"server_time"`
+		Operator   string      `json:"operator,omitempty"`
 		Limits     helloLimits `json:"limits"`
 	}{
-		typeHello, randomHex(), p.epoch, p.model.Now(),
+		typeHello, randomHex(), p.epoch, p.model.Now(), operator,
 		helloLimits{p.limits.Topics, l.MessageBytes, l.MessagesPerSecond, p.limits.FrameBytes},
 	})
 	return s

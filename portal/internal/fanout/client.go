@@ -75,7 +75,7 @@ type closing struct {
 	text string
 }
 
-func newClient(b *Broadcaster, ws *websocket.Conn, raw rawSocket) *client {
+func newClient(b *Broadcaster, ws *websocket.Conn, raw rawSocket, operator string) *client {
 	now := time.Now()
 	c := &client{
 		broadcaster: b, ws: ws, raw: raw, pinged: now,
@@ -87,7 +87,7 @@ func newClient(b *Broadcaster, ws *websocket.Conn, raw rawSocket) *client {
 	if t, ok := raw.(*net.TCPConn); ok {
 		_ = t.SetWriteBuffer(sendBuffer) // without it the system's own size holds
 	}
-	c.openSession()
+	c.openSession(operator)
 	ws.SetPingHandler(func(data string) error { c.touch(); c.answerPing(data); return nil })
 	ws.SetPongHandler(func(string) error { c.touch(); return nil })
 	ws.SetCloseHandler(func(code int, _ string) error { c.close(code, ""); return nil })

@@ -154,7 +154,7 @@ type Visitor struct {
 // Serve serves one client until the connection ends. The caller closes the connection.
 func (b *Broadcaster) Serve(ws *websocket.Conn, v Visitor) {
 	raw := rawConn(ws)
-	c, code, reason := b.admit(ws, raw, v.From)
+	c, code, reason := b.admit(ws, raw, &v)
 	if c == nil {
 		b.reject(raw, code, reason)
 		return
@@ -179,7 +179,7 @@ func (b *Broadcaster) Serve(ws *websocket.Conn, v Visitor) {
 }
 
 // admit registers a connection, or returns the close code to reject it with.
-func (b *Broadcaster) admit(ws *websocket.Conn, raw rawSocket, from netip.Addr) (c *client, code int, reason string) {
+func (b *Broadcaster) admit(ws *websocket.Conn, raw rawSocket, v *Visitor) (c *client, code int, reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
@@ -187,11 +187,11 @@ func (b *Broadcaster) admit(ws *websocket.Conn, raw rawSocket, from netip.Addr) 
 		return nil, CloseShutdown, "shutting down"
 	case len(b.clients) >= b.limits.Connections:
 		return nil, CloseLimit, "connection limit reached"
-	case !b.roomFrom(from):
+	case !b.roomFrom(v.From):
 		return nil, CloseLimit, "connection limit of this address reached"
 	}
-	c = newClient(b, ws, raw)
-	c.from = from
+	c = newClient(b, ws, raw, v.Operator)
+	c.from = v.From
 	b.clients[c] = struct{}{}
 	b.count(c, 1)
 	b.open.Store(int64(len(b.clients)))

@@ -18,7 +18,7 @@ import { createPlant } from './model/plant.js';
 import { createSensors, UNIT_UNKNOWN } from './model/sensors.js';
 import { createOverview } from './pages/overview.js';
 import { createCaller } from './parts/call.js';
-import { createCommands, operator } from './parts/command.js';
+import { createCommands, operator, signIn } from './parts/command.js';
 import { createBanner, createTopbar } from './parts/frame.js';
 import { createNav } from './parts/nav.js';
 import { createPrintHead } from './parts/print.js';
@@ -59,7 +59,10 @@ const channel = createChannel({
     wake('socket', true);
   },
   onFrame: plant.heard,
-  onHello: plant.hello,
+  onHello(hello) {
+    signIn(hello.operator ?? '');
+    plant.hello(hello);
+  },
 });
 const { scope: newScope, wake } = createScopes({ scheduler, channel });
 

@@ -11,7 +11,7 @@ import { createPlant, STALE } from '../src/model/plant.js';
 import { createSensors, gaugeRange, isCharted } from '../src/model/sensors.js';
 import { align, createCourse } from '../src/model/series.js';
 import { lookOf, rangeOf, scaleOf } from '../src/parts/cell.js';
-import { at, group, place, SMALLEST, spot } from '../src/parts/layout.js';
+import { at, group, place, placeSteady, SMALLEST, spot } from '../src/parts/layout.js';
 import { windowOf } from '../src/parts/rows.js';
 
 const row = (index, id, more = {}) => {
@@ -267,6 +267,19 @@ test('what does not fit grows below the edge: many devices in the smallest cells
   const tall = place(group(rows(200, 200)), 400, 300);
   assert.equal(tall.cell, 10);
   assert.ok(tall.height > 300);
+});
+
+test('a banner does not shrink the cells of the map a lot', () => {
+  const floors = Array.from({ length: 60 }, (_, i) => ({ building: `B${i % 4}`, floor: Math.floor(i / 20), room: '1', id: `d${i}` }));
+  const groups = group(floors);
+  const [width, height] = [500, place(groups, 500, 1000).height];
+  const cell = place(groups, width, height).cell;
+  for (let h = height; h > 0; h -= 5) {
+    const now = placeSteady(groups, width, h, height);
+    if (h >= height / 2) assert.ok(now.cell >= 0.7 * cell, `${now.cell} of ${cell} at ${h} of ${height}`);
+    else assert.deepEqual(now, place(groups, width, h), 'a much smaller box is another one');
+  }
+  assert.deepEqual(placeSteady(groups, width, height, height / 2), place(groups, width, height), 'a taller box is filled');
 });
 
 test('a cell says what holds, what is over and what is offline', () => {

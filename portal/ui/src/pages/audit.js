@@ -1,5 +1,6 @@
 // The audit trail: what operators and the system did, over any time.
 import { h, setText } from '../core/dom.js';
+import { reasonText } from '../model/reasons.js';
 import { createPast } from '../parts/past.js';
 
 const ACTIONS = ['acknowledge', 'shelve', 'unshelve', 'out_of_service', 'in_service', 'comment', 'assign', 'remove', 'describe'];
@@ -26,7 +27,7 @@ export function createAuditPage(ctx, scope, route) {
       h('td', { class: 'col-done' }, done(e)),
       h('td', { class: 'col-device' }, e.alert_type?.startsWith('gateway_') ? e.device_id : ctx.deviceLink(e.device_id), h('span', { class: 'sub' }, e.building ?? '')),
       h('td', { class: 'col-alarm' }, e.alert_id ? h('a', { href: ctx.alarmHref(e) }, ctx.typeText(e.alert_type)) : ctx.typeText(e.alert_type || '')),
-      h('td', { class: 'col-note' }, [e.note, e.reason].filter(Boolean).join(' · ')));
+      h('td', { class: 'col-note' }, [e.note, e.reason && reasonText(t, e.reason)].filter(Boolean).join(' · ')));
   }
 
   /** done says in words what happened. */

@@ -17,6 +17,7 @@ export function createOverview(ctx, scope) {
   return h(
     'div',
     { class: 'overview' },
+    h('h1', { class: 'sr-only' }, ctx.t('nav.overview')),
     createSentence(ctx, scope),
     figures(ctx, scope),
     createFleetPanel(ctx, scope),

@@ -15,7 +15,7 @@ const COLUMNS = ['priority', 'device', 'what', 'since', 'lasted', 'peak', 'times
 export function createAlarmTable(ctx, on) {
   const { t } = ctx;
   const box = h('input', { type: 'checkbox', 'aria-label': t('alarms.visible'), 'data-box': 'visible', onchange: () => on.chooseVisible(box.checked) });
-  const head = h('thead', {}, h('tr', {}, h('th', { class: 'col-box' }, box), COLUMNS.map((c) => h('th', { class: `col-${c}`, scope: 'col' }, t(`col.${c}`)))));
+  const head = h('thead', {}, h('tr', {}, h('td', { class: 'col-box' }, box), COLUMNS.map((c) => h('th', { class: `col-${c}`, scope: 'col' }, t(`col.${c}`)))));
   const body = h('tbody');
   const el = h('table', { class: 'alarm-table' }, head, body);
   const kept = new Map(); // key → {tr, update}

@@ -45,14 +45,17 @@ export function createCaller(ctx) {
   /** mode is what the button in the bar shows. */
   function mode() {
     if (!settings.sound) return 'off';
-    if (!speaker.isRunning()) return 'blocked';
+    if (!speaker.maySound()) return 'blocked';
     if (Date.now() < call.silentUntil()) return 'silent';
     return call.calls() ? 'calling' : 'on';
   }
 
   function claim() {
-    turns.sound.want(settings.sound && speaker.isRunning());
+    turns.sound.want(settings.sound && speaker.maySound());
     turns.notify.want(settings.notify && canNotify());
+    if (!speaker.maySound()) return;
+    if (turns.sound.isMine()) speaker.wake();
+    else speaker.rest();
   }
 
   function show() {
@@ -87,7 +90,7 @@ export function createCaller(ctx) {
     const old = ctx.alarms.all.get(told.get(group));
     if (old && needsAttention(old) && old.alert_id !== a.alert_id) return; // one is enough
     told.set(group, a.alert_id);
-    const n = new Notification(`${headline('', { [a.severity]: 1 }).slice(0, 1)} ${ctx.what(a)}`, { body: [ctx.deviceName(a.device_id), ctx.place(a.location)].filter(Boolean).join(' · '), tag: group, icon: iconOf(a.severity) });
+    const n = new Notification(`${headline('', { [a.severity]: 1 }).slice(0, 1)} ${ctx.what(a)}`, { body: [ctx.deviceName(a.device_id), ctx.place(a.location)].filter(Boolean).join(' · '), tag: group, icon: iconOf(a.severity), lang: document.documentElement.lang });
     n.onclick = () => {
       focus();
       location.hash = ctx.alarmHref(a);
@@ -119,7 +122,7 @@ export function createCaller(ctx) {
   // Who does something here has seen what there is; and browsers let a page sound from then on.
   for (const type of ['pointerdown', 'keydown']) {
     addEventListener(type, () => {
-      if (settings.sound) speaker.wake().then(claim).then(step);
+      if (settings.sound && !speaker.maySound()) speaker.wake().then(claim).then(step);
       seen();
     }, { capture: true });
   }

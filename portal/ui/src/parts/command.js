@@ -3,6 +3,7 @@ import { h, setText } from '../core/dom.js';
 import { post } from '../core/api.js';
 import { remembered } from '../core/remembered.js';
 import { sendMany } from '../model/bulk.js';
+import { reasonText } from '../model/reasons.js';
 import { openDialog } from './dialog.js';
 
 export { openDialog };
@@ -34,7 +35,7 @@ export function createCommands(ctx) {
       const missing = fields.missing();
       setText(error, missing);
       if (missing) return;
-      remembered.set('operator', fields.by());
+      keepOperator(fields.by());
       ctx.channel.present(fields.by());
       go.disabled = true;
       bar.hidden = alarms.length < SURE;
@@ -87,20 +88,12 @@ function counted(ctx, r) {
   ].filter(Boolean).join(' ');
 }
 
-/** Refusals of core that a person meets, by the beginning of their text. */
-const REFUSALS = [['unknown alarm', 'gone'], ['there is no such alarm', 'gone'], ['that alarm is over', 'over'], ['the time until which', 'past'], ['too many of the device', 'many']];
-
-function reasonText(t, reason) {
-  const known = REFUSALS.find(([begin]) => reason.startsWith(begin));
-  return known ? t(`refusal.${known[1]}`) : reason || t('unknown');
-}
-
 /** commandFields are the fields of a command's dialog: el, values() to send, missing() what is still wrong, first() to fill. */
 function commandFields(ctx, action, alarms) {
   const { t } = ctx;
   const reasoned = REASONED.includes(action);
   const wordless = !reasoned && action !== 'comment';
-  const name = h('input', { class: 'control', required: true, maxlength: '128', value: operator(), name: 'by', autocomplete: 'name' });
+  const name = nameField(t);
   const note = h('textarea', { class: 'control', rows: '2', maxlength: '1024', name: 'note', required: !wordless });
   const time = action === 'shelve' ? h('select', { class: 'control', name: 'time' }, SHELVES.map((ms) => h('option', { value: String(ms), selected: ms === 3_600_000 }, ctx.fmt.age(ms, t)))) : null;
   const who = action === 'assign' ? h('input', { class: 'control', maxlength: '128', name: 'assignee', value: alarms.length === 1 ? (alarms[0].assignee ?? '') : '', autocomplete: 'off' }) : null;
@@ -136,7 +129,7 @@ function commandFields(ctx, action, alarms) {
  */
 export function askBy(ctx, title, subject, fields, give, why = (e) => e.message) {
   const { t } = ctx;
-  const by = h('input', { class: 'control', required: true, maxlength: '128', value: operator(), name: 'by', autocomplete: 'name' });
+  const by = nameField(t);
   const error = h('p', { class: 'dialog-error', role: 'alert' });
   const go = h('button', { class: 'button is-primary', type: 'submit' }, title);
   const form = h('form', { class: 'dialog-form', method: 'dialog' }, h('h2', {}, title), subject ? h('p', { class: 'dialog-subject note-text' }, subject) : null, fields,
@@ -145,7 +138,7 @@ export function askBy(ctx, title, subject, fields, give, why = (e) => e.message)
   const dialog = openDialog(title, form);
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
-    remembered.set('operator', by.value.trim());
+    keepOperator(by.value.trim());
     go.disabled = true;
     error.textContent = '';
     try {
@@ -161,7 +154,24 @@ export function askBy(ctx, title, subject, fields, give, why = (e) => e.message)
   return by;
 }
 
+let signedIn = ''; // by a proxy
+
+/** signIn takes the name that the portal knows the operator by, '' for none: then it is entered. */
+export function signIn(name) {
+  signedIn = name;
+}
+
 /** operator is the name for commands, '' until it was entered. */
 export function operator() {
-  return remembered.get('operator') ?? '';
+  return signedIn || (remembered.get('operator') ?? '');
+}
+
+/** keepOperator remembers the name that was entered. */
+export function keepOperator(name) {
+  if (!signedIn) remembered.set('operator', name);
+}
+
+/** nameField is the field of the operator's name, which cannot be changed by who is signed in. */
+export function nameField(t) {
+  return h('input', { class: 'control', required: true, maxlength: '128', value: operator(), name: 'by', autocomplete: 'name', readonly: Boolean(signedIn), title: signedIn ? t('command.name.signed') : null });
 }

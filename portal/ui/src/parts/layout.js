@@ -50,6 +50,19 @@ export function place(groups, width, height) {
   return attempt(groups, width, devices * SMALLEST ** 2 > (width * height) / 2 ? SMALLEST : READABLE, FLOORS.at(-1));
 }
 
+const LOSS = 0.7; // of the size of cells that a passing loss of height may cost
+
+/**
+ * placeSteady does the same for a box that was tall before something took a part of its height, such as a banner: cells
+ * do not shrink a lot for that, the rest is scrolled to.
+ */
+export function placeSteady(groups, width, height, tall) {
+  const now = place(groups, width, height);
+  if (height >= tall || height < tall / 2) return now;
+  const before = place(groups, width, tall);
+  return now.cell < LOSS * before.cell ? before : now;
+}
+
 const countOf = (building) => building.floors.reduce((n, f) => n + f.devices.length, 0);
 
 function attempt(groups, width, cell, least) {

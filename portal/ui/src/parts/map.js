@@ -2,7 +2,7 @@
 import { css } from '../chart/palette.js';
 import { h, setAttr } from '../core/dom.js';
 import { createPainter, lookOf, rangeOf, scaleOf } from './cell.js';
-import { at, group, place, spot } from './layout.js';
+import { at, group, placeSteady, spot } from './layout.js';
 import { createTip } from './tip.js';
 
 /** createMap makes the map; onScale(mode, scale) is told the scale of the sensor that it is coloured by, null for states. */
@@ -16,6 +16,7 @@ export function createMap(ctx, scope, { mode = 'state', onScale = () => {} } = {
   let layout = null;
   let placed = -1;
   let size = { width: 0, height: 0 };
+  let tall = 0; // the box was, in a window of this size
   let values = [];
   let scale = null; // of values
   let giveBack = null;
@@ -24,7 +25,8 @@ export function createMap(ctx, scope, { mode = 'state', onScale = () => {} } = {
 
   function arrange() {
     const rows = building ? ctx.fleet.rows.filter((r) => r?.building === building) : ctx.fleet.rows;
-    layout = place(group(rows), size.width, size.height);
+    tall = Math.max(tall, size.height);
+    layout = placeSteady(group(rows), size.width, size.height, tall);
     placed = ctx.fleet.placed();
   }
 
@@ -145,6 +147,7 @@ export function createMap(ctx, scope, { mode = 'state', onScale = () => {} } = {
   }
 
   const dirty = scope.draw(draw, ['fleet', 'view', 'theme']);
+  scope.listen(window, 'resize', () => (tall = 0));
   const watch = new ResizeObserver(() => dirty(true));
   watch.observe(box);
   scope.onEnd(() => watch.disconnect());

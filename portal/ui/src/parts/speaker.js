@@ -2,17 +2,28 @@
 
 const LONGEST = 1000; // ms a browser may take to let a page sound
 
-/** createSpeaker plays tones. Browsers start it only once a person did something on the page. */
+/**
+ * createSpeaker plays tones. Browsers start it only once a person did something on the page: then it may sound, from
+ * then on, and rests while it need not.
+ */
 export function createSpeaker() {
   let audio = null;
+  let may = false;
+  let ends = 0; // of the last tone
   const isRunning = () => audio?.state === 'running';
   return {
     isRunning,
+    maySound: () => may,
     /** wake starts it if the browser lets it, and resolves either way. */
     async wake() {
       if (isRunning() || !('AudioContext' in globalThis)) return;
       audio ??= new AudioContext();
       await Promise.race([audio.resume().catch(() => {}), new Promise((done) => setTimeout(done, LONGEST))]);
+      may ||= isRunning();
+    },
+    /** rest stops it once its tones are over. */
+    rest() {
+      if (isRunning() && audio.currentTime >= ends) audio.suspend().catch(() => {});
     },
     /** play plays tones [frequency, start, length] at a volume of 0 to 1. */
     play(tones, volume) {
@@ -27,6 +38,7 @@ export function createSpeaker() {
         tone.connect(gain).connect(audio.destination);
         tone.start(from);
         tone.stop(from + length);
+        ends = Math.max(ends, from + length);
       }
     },
   };

@@ -13,7 +13,7 @@ export function createStages(ctx, scope) {
   const body = h('tbody');
   const slowest = h('span', { class: 'panel-note', 'data-slowest': '' });
   const when = h('span', { class: 'panel-note num' });
-  const p = panel('stages', t('system.pipe'), h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('system.pipe') },
+  const p = panel('stages', t('system.pipe'), h('div', { class: 'scroller', tabindex: '0', role: 'group', 'aria-label': t('system.pipe') },
     h('table', { class: 'stage-table' },
       h('thead', {}, h('tr', {}, ['stage', 'rate', 'rate.course', 'ms', 'ms.course', 'lag', 'lag.course'].map((c) => h('th', { scope: 'col' }, t(`stage.col.${c}`))))),
       body)));

@@ -1,9 +1,8 @@
 // Saved views: the button in the top bar, and the dialog that saves, opens and deletes them.
 import { get, query, send } from '../core/api.js';
 import { h } from '../core/dom.js';
-import { remembered } from '../core/remembered.js';
 import { viewHref, viewOf } from '../model/views.js';
-import { openDialog, operator } from './command.js';
+import { keepOperator, nameField, openDialog, operator } from './command.js';
 
 const NAME = 128; // bytes, as the portal checks it
 
@@ -21,7 +20,7 @@ function showViews(ctx) {
   const error = h('p', { class: 'dialog-error', role: 'alert' });
   const name = h('input', { class: 'control', name: 'name', required: true, maxlength: NAME });
   const own = h('input', { type: 'checkbox', name: 'own' });
-  const by = h('input', { class: 'control', name: 'by', required: true, maxlength: '128', value: operator(), autocomplete: 'name' });
+  const by = nameField(t);
   const save = h('button', { class: 'button is-primary', type: 'submit' }, t('views.save'));
   const form = h('form', { class: 'dialog-form', method: 'dialog' },
     h('h2', {}, t('views.title')), list, note,
@@ -80,7 +79,7 @@ function showViews(ctx) {
   by.addEventListener('change', load);
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    remembered.set('operator', who());
+    keepOperator(who());
     change(save, () => send('POST', '/api/v1/views', { by: who(), name: name.value.trim(), scope: own.checked ? 'own' : 'shared', ...here }));
   });
   load();

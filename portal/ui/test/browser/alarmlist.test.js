@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
+import { startBalancer } from './balancer.js';
 import { api, base, publish, startPlant } from './plant.js';
 import { launch, open, shot, until, watch, within } from './page.js';
 
@@ -32,7 +33,7 @@ async function hot(name, n, value = 96) {
 
 const total = async (query) => (await api(`/api/v1/alerts?limit=1&${query}`)).total;
 const raised = (name, n, more = 'status=active') => eventually(async () => (await total(`building=${encodeURIComponent(`${name}栋`)}&${more}`)) === n);
-const at = (name) => ({ location: { building: `${name}栋`, floor: 7, room: '702' } });
+const place = (name) => ({ location: { building: `${name}栋`, floor: 7, room: '702' } });
 
 async function eventually(f, ms = 90_000) {
   for (const end = Date.now() + ms; !(await f()); await pause(100)) assert.ok(Date.now() < end, `not within ${ms / 1000} s: ${f}`);
@@ -143,7 +144,7 @@ test('all that are listed are acknowledged, in two steps and with a number typed
 
 test('the keyboard reaches, chooses, opens and acknowledges', async () => {
   const { page, context } = await open(browser, '#/overview');
-  await publish('keys_1', { current: 14 }, at('keys'));
+  await publish('keys_1', { current: 14 }, place('keys'));
   await raised('keys', 1);
   await until(page, () => globalThis.iot.prefetched);
   await page.keyboard.press('g');
@@ -186,8 +187,29 @@ test('the keyboard reaches, chooses, opens and acknowledges', async () => {
   await page.locator('.drawer:visible').waitFor();
   await page.keyboard.press('Escape');
   await page.locator('.drawer').waitFor({ state: 'hidden' });
-  await publish('keys_1', { current: 2 }, at('keys'));
+  await publish('keys_1', { current: 2 }, place('keys'));
   await context.close();
+});
+
+test('who is signed in by a proxy acts under that name, and cannot type another', async (t) => {
+  const proxy = await startBalancer([plant.port(8090)], { operator: 'Wang Wei' });
+  const { page, context } = await open(browser, '#/alarms?q=signed_1', { storage, at: proxy.url });
+  t.after(async () => {
+    await context.close();
+    proxy.close();
+  });
+  await publish('signed_1', { current: 14 }, place('signed'));
+  await page.locator('.alarm-row input[type=checkbox]').check();
+  await page.click('[data-action=acknowledge]');
+  const name = page.locator('dialog input[name=by]');
+  await name.focus();
+  await page.keyboard.type('Li Wei');
+  assert.equal(await name.inputValue(), 'Wang Wei');
+  await name.evaluate((el) => (el.value = 'Li Wei')); // by whatever means
+  await page.click('dialog button[type=submit]');
+  await page.locator('.alarm-row.is-acknowledged', { hasText: 'Wang Wei' }).waitFor();
+  assert.equal(await page.evaluate(() => localStorage.getItem('operator')), 'Li Wei', 'the name that others enter at this screen is kept');
+  await publish('signed_1', { current: 2 }, place('signed'));
 });
 
 test('what came and went unseen is on its tab, and in the journal with its duration', async () => {
@@ -213,9 +235,9 @@ test('what came and went unseen is on its tab, and in the journal with its durat
 });
 
 test('a cell’s fill means that an alarm holds, its outline that one is over, its hatching that the device is offline', async () => {
-  for (const [id, value, more] of [['cells_1', 96], ['cells_2', 96], ['cells_3', 20], ['cells_4', 96], ['cells_4', 96, { presence: 'offline' }]]) await publish(id, { temperature: value }, { ...at('cells'), ...more });
+  for (const [id, value, more] of [['cells_1', 96], ['cells_2', 96], ['cells_3', 20], ['cells_4', 96], ['cells_4', 96, { presence: 'offline' }]]) await publish(id, { temperature: value }, { ...place('cells'), ...more });
   await raised('cells', 3, 'alert_type=temperature_high&status=active');
-  await publish('cells_2', { temperature: 20 }, at('cells'));
+  await publish('cells_2', { temperature: 20 }, place('cells'));
   await raised('cells', 2, 'alert_type=temperature_high&status=active');
   const { page, context } = await open(browser, '#/overview', { storage });
   for (const mode of ['state', 'temperature']) {
@@ -237,7 +259,7 @@ test('a cell’s fill means that an alarm holds, its outline that one is over, i
   await page.mouse.move(spot.x, spot.y);
   await page.locator('.tip-room', { hasText: /702: 4 devices · .*20\.0.* to 96\.0/ }).waitFor();
   await shot(page, 'overview-temperature');
-  for (const n of [1, 4]) await publish(`cells_${n}`, { temperature: 20 }, at('cells'));
+  for (const n of [1, 4]) await publish(`cells_${n}`, { temperature: 20 }, place('cells'));
   await context.close();
 });
 

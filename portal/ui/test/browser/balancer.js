@@ -3,17 +3,24 @@
 import { once } from 'node:events';
 import net from 'node:net';
 
-/** startBalancer returns {url, sockets, close}: sockets counts the WebSockets that each port was given. */
-export async function startBalancer(ports) {
+/**
+ * startBalancer returns {url, sockets, mute, close}: sockets counts the WebSockets that each port was given; after
+ * mute() every connection stays open and nothing goes through, as when a cable is pulled behind a switch. With an
+ * operator it signs all requests in under that name.
+ */
+export async function startBalancer(ports, { operator = '' } = {}) {
   const turns = { request: 0, socket: 0 };
   const sockets = Object.fromEntries(ports.map((p) => [p, 0]));
   const open = new Set();
+  let muted = false;
   const server = net.createServer((client) => {
     open.add(client);
     client.on('close', () => open.delete(client));
     client.on('error', () => {});
-    client.once('data', (first) => {
+    client.once('data', (came) => {
       client.pause();
+      if (muted) return;
+      const first = operator ? signed(came, operator) : came;
       const kind = /^upgrade: *websocket/im.test(first.toString('latin1')) ? 'socket' : 'request';
       const start = turns[kind]++;
       connect(0);
@@ -28,6 +35,7 @@ export async function startBalancer(ports) {
           if (kind === 'socket') sockets[port]++;
           portal.write(first);
           client.pipe(portal).pipe(client);
+          client.on('mute', () => [client, portal].forEach((c) => c.unpipe().pause()));
           client.on('close', () => portal.destroy());
           portal.on('close', () => client.destroy());
         });
@@ -38,9 +46,20 @@ export async function startBalancer(ports) {
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     sockets,
+    mute() {
+      muted = true;
+      for (const c of open) c.emit('mute');
+    },
     close() {
       server.close();
       for (const c of open) c.destroy();
     },
   };
+}
+
+/** signed adds the header of who is signed in, and asks for a connection of its own for the next request. */
+function signed(request, operator) {
+  const [head, ...body] = request.toString('latin1').split('\r\n\r\n');
+  const more = head.replace('\r\n', `\r\nX-Operator: ${operator}\r\n`).replace(/^connection: keep-alive/im, 'Connection: close');
+  return Buffer.from([more, ...body].join('\r\n\r\n'), 'latin1');
 }

@@ -82,30 +82,113 @@ test('tones are off until somebody switches them on', async (t) => {
   await until(page, () => document.querySelector('[data-call]').dataset.mode !== 'silent');
 });
 
+/** record keeps what a page makes its browser sound and show. */
+const record = (context) => context.addInitScript(() => {
+  globalThis.audios = [];
+  globalThis.told = [];
+  const { AudioContext: Audio, Notification: Real } = globalThis;
+  globalThis.AudioContext = class extends Audio {
+    constructor() {
+      super();
+      globalThis.audios.push(this);
+    }
+  };
+  globalThis.Notification = class {
+    static get permission() {
+      return Real.permission;
+    }
+    constructor(title, options) {
+      globalThis.told.push([title, options.body, options.lang]);
+    }
+    close() {}
+  };
+});
+
 test('one of three tabs sounds, and none once it is seen in another', async (t) => {
-  const { page: first, context } = await open(browser, '#/overview', { storage: ON });
+  const { page: first, context } = await open(browser, 'blank.html', { lang: 'zh-CN', storage: ON });
   t.after(() => context.close());
+  await record(context);
   const tabs = [first, await context.newPage(), await context.newPage()];
-  for (const page of tabs.slice(1)) await page.goto(`${base}/#/system`);
+  for (const [i, page] of tabs.entries()) await page.goto(`${base}/#/${i === 0 ? 'overview' : 'system'}`);
   for (const page of tabs) {
     await ready(page);
     await page.mouse.click(700, 2);
     await until(page, () => ['on', 'calling'].includes(document.querySelector('[data-call]').dataset.mode));
   }
-  await raise();
-  const sounds = () => Promise.all(tabs.map((p) => p.evaluate(() => globalThis.iot.sounds ?? 0)));
-  const heard = async (n) => {
-    const end = Date.now() + 30_000;
-    for (;;) {
-      const all = await sounds();
-      if (all.some((x) => x >= n)) return all;
-      assert.ok(Date.now() < end, `sounded ${all}`);
+  const every = (f) => Promise.all(tabs.map((p) => p.evaluate(f)));
+  const eventually = async (what, f) => {
+    for (const end = Date.now() + 30_000; ;) {
+      const found = await f();
+      if (found) return found;
+      assert.ok(Date.now() < end, what);
       await tabs[0].waitForTimeout(50);
     }
   };
-  const all = await heard(2); // again, as nobody has seen it
+  const running = () => every(() => globalThis.audios.filter((a) => a.state === 'running').length);
+  await eventually('one runs', async () => String((await running()).sort()) === '0,0,1');
+  await raise();
+  const sounds = () => every(() => globalThis.iot.sounds ?? 0);
+  const all = await eventually('it sounds again, as nobody has seen it', async () => {
+    const now = await sounds();
+    return now.some((n) => n >= 2) && now;
+  });
   assert.equal(all.filter((n) => n > 0).length, 1, `one tab sounds: ${all}`);
+  const speaks = all.findIndex((n) => n > 0);
+  assert.deepEqual((await running()).map(Boolean), all.map((n) => n > 0), 'and no other runs');
   const quiet = tabs[all.indexOf(0)];
   await quiet.keyboard.press('Shift');
   for (const page of tabs) await until(page, () => document.querySelector('[data-call]').dataset.mode === 'on');
+
+  // Silence in one tab is silence in all. A test sounds where it is asked for, and then that tab rests again.
+  await quiet.click('[data-call]');
+  assert.match(await quiet.textContent('.call-dialog'), /提示音/);
+  await quiet.click('[data-test=critical]');
+  await until(quiet, () => globalThis.audios.some((a) => a.state === 'running'));
+  await eventually('it rests again', async () => String((await running()).sort()) === '0,0,1');
+  await quiet.click('[data-silence]');
+  for (const page of tabs) await until(page, () => document.querySelector('[data-call]').dataset.mode === 'silent');
+  await quiet.click('[data-silence]');
+
+  // The tab that sounds is closed: another takes over.
+  await tabs[speaks].close();
+  tabs.splice(speaks, 1);
+  await eventually('another runs', async () => String((await running()).sort()) === '0,1');
+});
+
+test('notifications are off until switched on, in the reader’s language, and shown by one tab', async (t) => {
+  const { page: first, context } = await open(browser, 'blank.html', { lang: 'zh-CN' });
+  t.after(() => context.close());
+  await context.grantPermissions(['notifications'], { origin: base });
+  await record(context);
+  const tabs = [first, await context.newPage(), await context.newPage()];
+  for (const page of tabs) {
+    await page.goto(`${base}/#/overview`);
+    await ready(page);
+  }
+  const told = async () => (await Promise.all(tabs.map((p) => p.evaluate(() => globalThis.told)))).flat();
+  const arrived = async (id) => {
+    for (const page of tabs) await until(page, (want) => [...globalThis.iot.state.alarms.all.values()].some((a) => a.device_id === want), id);
+  };
+  const before = await raise();
+  await arrived(before);
+  assert.deepEqual(await told(), []);
+  await first.click('[data-call]');
+  assert.equal(await first.isChecked('input[name=notify]'), false);
+  await first.check('input[name=notify]');
+  await first.keyboard.press('Escape');
+  for (const page of tabs) {
+    await until(page, () => JSON.parse(localStorage.getItem('call')).notify);
+    await hide(page);
+  }
+  await first.waitForFunction(async () => (await navigator.locks.query()).held.some((l) => l.name === 'iot-notify'));
+  const id = await raise();
+  await arrived(id);
+  const shown = (await told()).filter(([, body]) => body.startsWith(`${id} `));
+  assert.equal(shown.length, 1, JSON.stringify(await told()));
+  const [title, body, lang] = shown[0];
+  t.diagnostic(`${title} | ${body}`);
+  assert.match(title, /^▲ 温度/);
+  assert.match(body, new RegExp(`^${id} · call栋`));
+  assert.equal(lang, 'zh-CN');
+  assert.doesNotMatch(`${title} ${body}`.replaceAll('call', ''), /[A-Za-z]{4}/);
 });

@@ -1,58 +1,70 @@
 // That nothing on the page lies: cut off from the portal it says as of when its values are; means are of all devices.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { startBalancer } from './balancer.js';
 import { launch, open, shot, until, within } from './page.js';
-import { api, base, startPlant } from './plant.js';
+import { api, base, publish, startPlant } from './plant.js';
+import { PAGES } from './tour.js';
 
 let plant;
 let browser;
+let beat;
+
+/** STEADY devices stand in a building of their own; each always sends its own value, every EVERY ms, and not all at once. */
+const STEADY = 20;
+const EVERY = 5000; // ms
+const STEP = 5000; // ms between two points of the newest means
+const steady = (i) => 10 + 1.5 * i;
 
 before(async () => {
   plant = await startPlant();
   browser = await launch();
+  let i = 0;
+  beat = setInterval(() => publish(`steady_${i % STEADY}`, { temperature: steady(i++ % STEADY) }), EVERY / STEADY);
 });
 after(async () => {
+  clearInterval(beat);
   await browser?.close();
   await plant?.close();
 });
 
-const LIVE = /current|\blive\b|实时|最新/;
-
-/** cuttable opens a page whose socket stays open and falls silent when cut() is called. */
-async function cuttable(t, hash, options) {
-  const { page, context } = await open(browser, 'blank.html', options);
-  t.after(() => context.close());
-  let isCut = false;
-  await page.routeWebSocket(/\/ws/, (ws) => {
-    if (isCut) return; // what connects now hears nothing either
-    const server = ws.connectToServer();
-    ws.onMessage((m) => isCut || server.send(m));
-    server.onMessage((m) => isCut || ws.send(m));
-  });
-  await page.goto(`${base}/${hash}`);
-  await until(page, () => globalThis.iot?.state?.plant.liveness().state === 'live');
-  return { page, cut: () => (isCut = true), mend: () => (isCut = false) };
-}
+/** What a page that is cut off may say only of a time: "as of 12:28:46". */
+const LIVE = /current|\b[Ll]ive\b|实时|最新/;
 
 for (const [lang, asOf] of [['en-US', /as of \d\d:\d\d:\d\d/], ['zh-CN', /截至 \d\d:\d\d:\d\d/]]) {
   test(`cut off, the page says as of when its values are (${lang})`, async (t) => {
-    const { page, cut } = await cuttable(t, '#/overview', { lang });
+    const line = await startBalancer([plant.port(8090)]);
+    const { page, context } = await open(browser, '#/overview', { lang, at: line.url });
+    t.after(async () => {
+      await context.close();
+      line.close();
+    });
+    await until(page, () => globalThis.iot?.state?.plant.liveness().state === 'live' && globalThis.iot.prefetched && globalThis.iot.map?.cell());
     await page.waitForSelector('.gateway-line');
-    const before = await page.evaluate(() => document.querySelector('.map-canvas')?.getBoundingClientRect().height);
+    const cell = () => page.evaluate(() => globalThis.iot.map.cell());
+    const before = await cell();
     const at = Date.now();
-    cut();
+    line.mute();
     await until(page, () => document.querySelector('.live').dataset.state === 'stale');
     within(t, 'noticed though the socket looks open', Date.now() - at, 8000);
     await until(page, (source) => new RegExp(source).test(document.querySelector('.gateway-age').textContent), asOf.source);
     for (const part of ['.banner', '.live', '.figures', '.gateway-line']) assert.match(await page.locator(part).first().textContent(), asOf, part);
     const words = () => page.evaluate(() => ['.banner', '.figures', '.gateway-strip', '.live'].map((s) => document.querySelector(s)?.innerText ?? '').join('\n'));
     const frozen = await words();
-    assert.doesNotMatch(await page.evaluate(() => document.body.innerText), LIVE);
+    const says = () => page.evaluate(() => document.body.innerText);
+    assert.doesNotMatch(await says(), LIVE);
     await until(page, (end) => Date.now() >= end, at + 14_000, 30_000);
     assert.equal(await words(), frozen, 'no figure counts on');
     await shot(page, `cut-off-${lang}`);
-    const now = await page.evaluate(() => document.querySelector('.map-canvas')?.getBoundingClientRect().height);
-    assert.ok(now >= 0.7 * before, `the map keeps its size: ${now} of ${before}`);
+    const now = await cell();
+    assert.ok(now >= 0.7 * before, `the map keeps its size: cells of ${now}, before of ${before} px`);
+    // Nor does any other page that is opened now claim what it cannot know.
+    for (const name of PAGES.filter((p) => !p.includes('{') && p !== 'overview')) {
+      await page.evaluate((hash) => (location.hash = hash), `#/${name}`);
+      await until(page, (want) => location.hash.startsWith(want) && document.getElementById('page').children.length > 1, `#/${name.split('?')[0]}`);
+      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+      assert.doesNotMatch(await says(), LIVE, name);
+    }
   });
 }
 
@@ -75,6 +87,34 @@ test('a building mean is of all its devices and says of how many', async (t) => 
   assert.ok(offered.some(([, disabled]) => disabled), 'a young plant has no month of data');
   for (const [range, disabled, why] of offered) assert.ok(!disabled || why, `${range} says why`);
   await shot(page, 'means');
+});
+
+/** autocorrelation of a series without its trend, at a lag of steps; 0 of one that does not move. */
+function autocorrelation(list, lag) {
+  const n = list.length;
+  const mean = (xs) => xs.reduce((sum, x) => sum + x, 0) / xs.length;
+  const at = mean(list.map((_, i) => i));
+  const slope = list.reduce((sum, x, i) => sum + (i - at) * x, 0) / list.reduce((sum, _, i) => sum + (i - at) ** 2, 0);
+  const rest = list.map((x, i) => x - mean(list) - slope * (i - at));
+  const power = rest.reduce((sum, x) => sum + x * x, 0);
+  if (power / n < 1e-6) return 0;
+  return rest.slice(lag).reduce((sum, x, i) => sum + x * rest[i], 0) / power;
+}
+
+test('the mean of devices that do not change does not change, whoever sent last', async (t) => {
+  assert.ok(Math.abs(autocorrelation(Array.from({ length: 40 }, (_, i) => (i % 4) + 0.1 * i), 4)) > 0.8, 'a saw of four steps shows');
+  const { page, context } = await open(browser, `#/overview?b=${encodeURIComponent('steady栋')}&range=1m`);
+  t.after(() => context.close());
+  const drawn = (n) => {
+    const c = globalThis.iot?.means?.columns[0];
+    const list = c ? c.mean.filter((m, k) => m !== null && c.n[k] === n) : [];
+    return list.length >= 9 && list;
+  };
+  const list = await (await until(page, drawn, STEADY, 120_000)).jsonValue();
+  const truth = Array.from({ length: STEADY }, (_, i) => steady(i)).reduce((sum, x) => sum + x, 0) / STEADY;
+  within(t, 'from lowest to highest mean', Math.max(...list) - Math.min(...list), 0.05, '°C');
+  assert.ok(Math.abs(list.at(-1) - truth) < 0.05, `${list.at(-1)}, want ${truth}`);
+  within(t, 'autocorrelation at the interval of sending', Math.abs(autocorrelation(list, EVERY / STEP)), 0.3, '');
 });
 
 test('messages sent are the same in page, API and metrics', async (t) => {
