@@ -12,7 +12,7 @@ import (
 // explains, or no longer does. It is empty for a command that
 // was applied before, and nothing needs to be written.
 func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Transition) (State, []Transition, telemetry.AuditEntry, bool) {
-	if s.mem != nil && slices.ContainsFunc(s.mem.Done, func(d done) bool { return d.ID == c.CommandID }) {
+	if s.applied(c.CommandID) {
 		return s, dst, telemetry.AuditEntry{}, false
 	}
 	x := step{rules: rs, s: s, out: dst, detected: now}
@@ -23,8 +23,7 @@ func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Tr
 	} else {
 		outcome, reason = x.apply(c, now)
 	}
-	m := x.own()
-	m.Done = slices.Concat(m.Done[max(0, len(m.Done)-maxDone+1):], []done{{ID: c.CommandID, At: now}})
+	x.remember(c.CommandID, now)
 	entry := telemetry.AuditEntry{
 		Time: c.At, DeviceID: c.DeviceID, AlertType: c.AlertType, AlertID: c.AlertID,
 		By: c.By, CommandID: c.CommandID, Action: c.Action, Outcome: outcome, Reason: reason, Note: c.Note,
@@ -47,6 +46,12 @@ func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Tr
 	}
 	s, dst, _ = x.end()
 	return s, dst, entry, true
+}
+
+// remember notes that a command was applied.
+func (x *step) remember(command string, now int64) {
+	m := x.own()
+	m.Done = slices.Concat(m.Done[max(0, len(m.Done)-maxDone+1):], []done{{ID: command, At: now}})
 }
 
 // apply carries out c and returns the outcome and the reason.
@@ -127,7 +132,7 @@ func (x *step) shelve(i int, c *telemetry.AlarmCommand, now int64) (telemetry.Ou
 	switch {
 	case c.Until <= now:
 		return telemetry.OutcomeRefused, "the time until which to shelve is past"
-	case a.Shelved != nil && a.Shelved.Until == c.Until:
+	case a.shelvedByHand() && a.Shelved.Until == c.Until:
 		return telemetry.OutcomeNothing, "it is shelved until then already"
 	}
 	a = &x.own().Alarms[i]
@@ -139,11 +144,22 @@ func (x *step) unshelve(i int, c *telemetry.AlarmCommand, now int64) (telemetry.
 	if x.s.mem.Alarms[i].Shelved == nil {
 		return telemetry.OutcomeNothing, "it is not shelved"
 	}
+	if a := &x.s.mem.Alarms[i]; a.Shelved.Maintenance {
+		return telemetry.OutcomeRefused, a.underMaintenance()
+	}
 	a := &x.own().Alarms[i]
-	a.Shelved = nil
+	a.unshelve(x.s.shelfAt(c.At))
 	outcome, reason := x.done(i, c, telemetry.EventUnshelved, a.State)
 	x.drop(i, now)
 	return outcome, reason
+}
+
+// unshelve ends the shelving by hand; shelf is that by the maintenance of the device, nil for none.
+func (a *Alarm) unshelve(shelf *telemetry.Shelved) {
+	a.Shelved = nil
+	if a.State != telemetry.AlarmNormal {
+		a.Shelved = shelf
+	}
 }
 
 // takeOut takes a device's alarm type out of service, whether or not there is an alarm.
