@@ -1,33 +1,30 @@
 package processor
 
 import (
+	"slices"
+
 	"industrial-iot-monitor/internal/telemetry"
 )
 
 // maintain applies a command that begins or ends the maintenance of a device.
 func (t *task) maintain(c *telemetry.AlarmCommand, now int64) {
-	d, known := t.devices[c.DeviceID]
-	if !known {
-		d = &device{id: c.DeviceID}
-	}
-	state, changes, entry, keep := t.alarms.rules.Maintain(d.alarm, c, now, t.alarms.changes[:0])
-	if keep {
-		if !known {
-			d = t.addDevice(c.DeviceID)
-		}
-		d.alarm = state
-	}
-	t.alarms.changes = changes
-	t.alarms.publish(d, keep, t.out)
-	if !keep {
+	if slices.Contains(t.life.metas[c.DeviceID].Commands, c.CommandID) || slices.Contains(t.life.removals[c.DeviceID].Commands, c.CommandID) {
 		return // it was applied before
 	}
-	entry.Building = d.presence.Location().Building
-	t.life.maintain(d.id, d.alarm.Maintenance(), t.out)
-	if m := t.life.metas[d.id]; m.Revision > 0 || m.Maintenance != nil {
-		m.Commands = nil
-		entry.Meta = &m
+	meta, entry := t.life.metas[c.DeviceID], t.entryOf(c)
+	meta.DeviceID, entry.Until = c.DeviceID, c.Until
+	if d := t.devices[c.DeviceID]; d != nil {
+		d.alarm, t.alarms.changes = t.alarms.rules.Maintain(d.alarm, c, now, &entry, t.alarms.changes[:0])
+		t.alarms.publish(d, entry.Outcome == telemetry.OutcomeApplied, t.out)
+		meta.Maintenance = d.alarm.Maintenance()
+	} else {
+		entry.Outcome, entry.Reason = telemetry.OutcomeRefused, "there is no such device"
 	}
+	shown := meta
+	shown.Commands = nil
+	entry.Meta = &shown
+	meta.Commands = newest(slices.Concat(meta.Commands, []string{c.CommandID}))
+	t.life.write(meta, t.out)
 	t.alarms.audit(&entry, t.out)
 }
 
@@ -36,30 +33,17 @@ func (t *task) maintain(c *telemetry.AlarmCommand, now int64) {
 // entry of its own in the audit trail.
 func (t *task) followMaintenance() {
 	for _, d := range t.alarms.changed {
-		if !d.alarmChanged {
-			continue // removed since
+		meta := t.life.metas[d.id]
+		was, is := meta.Maintenance, d.alarm.Maintenance()
+		if !d.alarmChanged || was == is || was != nil && is != nil && *was == *is {
+			continue // or removed since
 		}
-		was := t.life.metas[d.id].Maintenance
-		if t.life.maintain(d.id, d.alarm.Maintenance(), t.out) && was != nil && d.alarm.Maintenance() == nil {
+		meta.DeviceID, meta.Maintenance = d.id, is
+		t.life.write(meta, t.out)
+		if is == nil {
 			t.alarms.audit(&telemetry.AuditEntry{
 				Time: was.Until, DeviceID: d.id, Building: d.presence.Location().Building, Event: telemetry.EventMaintenanceOver,
 			}, t.out)
 		}
 	}
-}
-
-// maintain notes the maintenance of a device, nil for none, and reports whether that is news.
-func (l *lifeStage) maintain(id string, m *telemetry.Maintenance, out *batch) bool {
-	meta := l.metas[id]
-	if m == meta.Maintenance || m != nil && meta.Maintenance != nil && *m == *meta.Maintenance {
-		return false
-	}
-	meta.DeviceID, meta.Maintenance = id, m
-	if m == nil && meta.Revision == 0 {
-		delete(l.metas, id)
-		out.metas[id] = nil // nothing else was written about it
-		return true
-	}
-	l.write(meta, out)
-	return true
 }

@@ -49,9 +49,7 @@ func TestMaintenanceIsShownAndAuditedUntilItEnds(t *testing.T) {
 	later := now + 1000 + 10_000
 	tk.tick(later)
 	b = tk.pending.pop()
-	data, written := b.metas["d1"]
-	require.True(t, written)
-	require.Nil(t, data, "nothing else was written about the device")
+	require.Nil(t, metaOf(t, b, "d1").Maintenance)
 	var over []telemetry.AuditEntry
 	for _, e := range auditsOf(t, b) {
 		if e.Event == telemetry.EventMaintenanceOver {

@@ -12,7 +12,7 @@ import (
 // explains, or no longer does. It is empty for a command that
 // was applied before, and nothing needs to be written.
 func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Transition) (State, []Transition, telemetry.AuditEntry, bool) {
-	if s.applied(c.CommandID) {
+	if s.mem != nil && slices.ContainsFunc(s.mem.Done, func(d done) bool { return d.ID == c.CommandID }) {
 		return s, dst, telemetry.AuditEntry{}, false
 	}
 	x := step{rules: rs, s: s, out: dst, detected: now}
@@ -23,7 +23,8 @@ func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Tr
 	} else {
 		outcome, reason = x.apply(c, now)
 	}
-	x.remember(c.CommandID, now)
+	m := x.own()
+	m.Done = slices.Concat(m.Done[max(0, len(m.Done)-maxDone+1):], []done{{ID: c.CommandID, At: now}})
 	entry := telemetry.AuditEntry{
 		Time: c.At, DeviceID: c.DeviceID, AlertType: c.AlertType, AlertID: c.AlertID,
 		By: c.By, CommandID: c.CommandID, Action: c.Action, Outcome: outcome, Reason: reason, Note: c.Note,
@@ -46,12 +47,6 @@ func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Tr
 	}
 	s, dst, _ = x.end()
 	return s, dst, entry, true
-}
-
-// remember notes that a command was applied.
-func (x *step) remember(command string, now int64) {
-	m := x.own()
-	m.Done = slices.Concat(m.Done[max(0, len(m.Done)-maxDone+1):], []done{{ID: command, At: now}})
 }
 
 // apply carries out c and returns the outcome and the reason.

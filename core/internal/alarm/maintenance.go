@@ -19,16 +19,11 @@ func (s State) Maintenance() *telemetry.Maintenance {
 }
 
 // Maintain applies a command that begins, changes or ends the maintenance of a device, at the
-// clock's now (ms). The entry has its outcome and is written behind those of the transitions;
-// it is empty for a command that was applied before, and nothing needs to be written.
-func (rs *Rules) Maintain(s State, c *telemetry.AlarmCommand, now int64, dst []Transition) (State, []Transition, telemetry.AuditEntry, bool) {
-	if s.applied(c.CommandID) {
-		return s, dst, telemetry.AuditEntry{}, false
-	}
+// clock's now (ms), and puts the outcome into its entry of the audit trail, which is written behind those of
+// the transitions. The state changed if that is OutcomeApplied. Unlike Command it does not know commands
+// that were applied before: the caller does.
+func (rs *Rules) Maintain(s State, c *telemetry.AlarmCommand, now int64, entry *telemetry.AuditEntry, dst []Transition) (State, []Transition) {
 	x := step{rules: rs, s: s, out: dst, detected: now}
-	entry := telemetry.AuditEntry{
-		Time: c.At, DeviceID: c.DeviceID, By: c.By, CommandID: c.CommandID, Action: c.Action, Note: c.Note, Until: c.Until,
-	}
 	entry.Outcome, entry.Reason = x.maintain(c, now)
 	if entry.Outcome == telemetry.OutcomeApplied {
 		entry.Event = telemetry.EventMaintenance
@@ -36,9 +31,8 @@ func (rs *Rules) Maintain(s State, c *telemetry.AlarmCommand, now int64, dst []T
 			entry.Event = telemetry.EventMaintenanceOver
 		}
 	}
-	x.remember(c.CommandID, now)
 	s, dst, _ = x.end()
-	return s, dst, entry, true
+	return s, dst
 }
 
 func (x *step) maintain(c *telemetry.AlarmCommand, now int64) (telemetry.Outcome, string) {
@@ -88,11 +82,10 @@ func (x *step) endMaintenance(how change) {
 			continue
 		}
 		a.Shelved = nil
-		if a.Past {
-			continue
+		if a.State != telemetry.AlarmNormal {
+			how.event, how.from = telemetry.EventUnshelved, a.State
+			x.emit(i, how)
 		}
-		how.event, how.from = telemetry.EventUnshelved, a.State
-		x.emit(i, how)
 		x.drop(i, how.at)
 	}
 }

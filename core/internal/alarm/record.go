@@ -79,7 +79,7 @@ func (x *step) open(a Alarm, at int64) {
 	old := &m.Alarms[i]
 	a.Shelved, a.Chattering = old.Shelved, old.Chattering
 	a.Raises = recent(old.Raises, at)
-	if a.Shelved == nil {
+	if !old.shelvedByHand() {
 		a.Shelved = x.s.shelfAt(at)
 	}
 	a.OutOfService = x.s.outOfService(a.AlertType)

@@ -131,11 +131,6 @@ type done struct {
 	At int64  `json:"at"` // by the clock
 }
 
-// applied reports whether a command was applied before.
-func (s *State) applied(command string) bool {
-	return s.mem != nil && slices.ContainsFunc(s.mem.Done, func(d done) bool { return d.ID == command })
-}
-
 // empty reports whether m has no content.
 func (m *memory) empty() bool {
 	return len(m.Alarms) == 0 && len(m.Cells) == 0 && len(m.OutOfService) == 0 && len(m.Done) == 0 && m.Maintenance == nil
