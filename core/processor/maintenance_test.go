@@ -64,6 +64,9 @@ func TestMaintenanceIsShownAndAuditedUntilItEnds(t *testing.T) {
 func TestMaintenanceLeavesTheDescription(t *testing.T) {
 	tk := newTestTask(t)
 	now := time.Now().UnixMilli()
+	refused := auditsOf(t, tk.order(maintainCommand("m0", "d1", now, now+60_000), now))
+	require.Equal(t, telemetry.OutcomeRefused, refused[0].Outcome, "nobody knows the device")
+	tk.process([]*sarama.ConsumerMessage{message(0, "d1", now-2000, 20)})
 	tk.order(describeCommand("n1", "d1", now, named("Boiler")), now)
 	b := tk.order(maintainCommand("m1", "d1", now, now+60_000), now)
 	m := metaOf(t, b, "d1")
