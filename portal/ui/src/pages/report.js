@@ -170,7 +170,7 @@ function buildings(of) {
 
 /** alarmCells name an alarm type of a device, with the way to the device. */
 function alarmCells(of, x) {
-  return [cell([of.ctx.deviceLink(x.device_id, x), h('span', { class: 'sub' }, x.building)]), cell(of.ctx.typeText(x.alert_type))];
+  return [cell([of.ctx.deviceLink(x.device_id, x), h('span', { class: 'sub' }, x.building)]), cell(x.alert_type ? of.ctx.typeText(x.alert_type) : of.t('device.maintenance'))];
 }
 
 function actors(of, name, list) {

@@ -88,7 +88,7 @@ function counted(ctx, r) {
 }
 
 /** Refusals of core that a person meets, by the beginning of their text. */
-const REFUSALS = [['unknown alarm', 'gone'], ['there is no such alarm', 'gone'], ['that alarm is over', 'over'], ['the time until which', 'past'], ['too many of the device', 'many']];
+const REFUSALS = [['unknown alarm', 'gone'], ['there is no such alarm', 'gone'], ['that alarm is over', 'over'], ['the time until which', 'past'], ['too many of the device', 'many'], ['its device is under', 'maintenance']];
 
 function reasonText(t, reason) {
   const known = REFUSALS.find(([begin]) => reason.startsWith(begin));

@@ -63,6 +63,7 @@ function legend(ctx) {
     item('over', t('map.over'), swatch('over')),
     online,
     item('offline', t('state.offline'), swatch('offline')),
-    item('unknown', t('state.unknown'), swatch('unknown')));
+    item('unknown', t('state.unknown'), swatch('unknown')),
+    item('maintenance', t('device.maintenance'), h('span', { 'aria-hidden': 'true' }, '◷ ')));
   return { el, colour: (mode) => (online.hidden = mode !== 'state') };
 }
