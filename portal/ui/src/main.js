@@ -34,6 +34,7 @@ const PAGES = {
   audit: later(() => import('./pages/audit.js').then((m) => m.createAuditPage)),
   report: later(() => import('./pages/report.js').then((m) => m.createReportPage)),
   rules: later(() => import('./pages/rules.js').then((m) => m.createRulesPage)),
+  plan: later(() => import('./pages/plan.js').then((m) => m.createPlanPage)),
   shiftnotes: later(() => import('./pages/shiftnotes.js').then((m) => m.createShiftNotesPage)),
 };
 let openFinder = null;

@@ -10,6 +10,7 @@ import { UNIT_UNKNOWN } from '../model/sensors.js';
 import { createCourse, RANGES } from '../model/series.js';
 import { badge, panel } from '../parts/badge.js';
 import { endMaintenance, maintainDevice, removeDevice, renameDevice } from '../parts/device-dialogs.js';
+import { createDeviceAbout } from '../parts/device-about.js';
 import { createDeviceNotes } from '../parts/device-notes.js';
 import { createGauge } from '../parts/gauge.js';
 import { marksOf } from '../parts/guides.js';
@@ -259,5 +260,5 @@ export function createDevicePage(ctx, scope, route) {
     h('section', { class: 'panel device-head' },
       h('div', { class: 'device-line' }, h('a', { class: 'button is-small', href: '#/devices' }, `‹ ${t('nav.devices')}`), title, subtitle, tags, state, age, h('span', { class: 'panel-space' }), maintain, endIt, rename, remove, h('a', { class: 'button is-small', href: `#/trends?devices=${encodeURIComponent(id)}` }, t('device.compare'))),
       warning, maintenance, description, facts),
-    gaugePanel.el, h('div', { class: 'device-range' }, range.el, note), trends, panel('device-alarms', t('device.alarms'), alarmList).el, panel('device-rules', t('device.rules'), ruleList).el, createDeviceNotes(ctx, scope, id), rawPanel.el);
+    gaugePanel.el, h('div', { class: 'device-range' }, range.el, note), trends, panel('device-alarms', t('device.alarms'), alarmList).el, panel('device-rules', t('device.rules'), ruleList).el, createDeviceNotes(ctx, scope, id), createDeviceAbout(ctx, scope, id), rawPanel.el);
 }
