@@ -121,7 +121,7 @@ func TestDeviceHasDocumentsAndAPhoto(t *testing.T) {
 	r.storeFilled()
 	r.known("d1")
 	path := "/api/v1/registry/d1"
-	r.eventually("the registry has the device", func() bool { return r.get(path).status == http.StatusOK })
+	require.Equal(t, http.StatusOK, r.get(path).status, "also within the seconds until the registry has it")
 	up := into[imageAnswer](t, r.ask(http.MethodPost, "/api/v1/images", imageJSON(picture(t, 4))), http.StatusOK)
 	v := into[registryAnswer](t, r.ask(http.MethodPut, path, `{"by":"li","place":"here","documents":[{"title":"手册","url":"https://example.com/m"}],"photo":"`+up.Image.ID+`"}`, "If-Match", `"0"`), http.StatusOK)
 	require.Equal(t, []metadata.Link{{Title: "手册", URL: "https://example.com/m"}}, v.Documents)

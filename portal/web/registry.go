@@ -8,6 +8,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"industrial-iot-monitor/portal/internal/feed"
 	"industrial-iot-monitor/portal/internal/metadata"
 	"industrial-iot-monitor/portal/internal/store"
 )
@@ -135,12 +136,24 @@ func (p *Portal) inRegistry(c *fiber.Ctx, id string) (*store.Device, error) {
 	}
 	d, err := p.store.Device(c.UserContext(), id)
 	if errors.Is(err, store.ErrNoDocument) {
-		return nil, errNoDevice
+		return p.unregistered(id)
 	}
 	if err != nil {
 		return nil, p.noStore(err)
 	}
 	return d, nil
+}
+
+// unregistered returns a device that the registry has within seconds.
+func (p *Portal) unregistered(id string) (out *store.Device, err error) {
+	err = errNoDevice
+	p.model.View(func() {
+		if d := p.model.Device(id); d != nil {
+			row := feed.Registered(d, p.model.Now())
+			out, err = &row, nil
+		}
+	})
+	return out, err
 }
 
 func (p *Portal) getRegistered(c *fiber.Ctx) error {

@@ -753,7 +753,7 @@ export default {
   'report.sign.here': 'Handed over by ____________________   Taken over by ____________________',
   'report.complete': 'Made at {made}. Complete: records are held since {time}.',
   'report.incomplete': 'Made at {made}. Not complete: records are held since {time}.',
-  'report.hidden': 'Not counted, since no operator was shown them: {suppressed} suppressed, {historical} found in late readings.',
+  'report.hidden': 'Not counted, since no operator was shown them: {suppressed} suppressed, {historical} found in late readings, {maintained} under maintenance.',
   'report.method': 'Per hour for one operator’s position; a flood has more than 10 alarms in 10 minutes and ends below 5. Availability: time without an offline alarm. Temperature: of the building’s mean.',
   'report.offsets': 'Made from Kafka offsets: {offsets}',
   'report.never': 'never',

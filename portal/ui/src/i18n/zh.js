@@ -753,7 +753,7 @@ export default {
   'report.sign.here': '交班人 ____________________   接班人 ____________________',
   'report.complete': '生成于 {made}。数据完整，自 {time} 起有记录。',
   'report.incomplete': '生成于 {made}。数据不完整，自 {time} 起有记录。',
-  'report.hidden': '未计入（未向操作员显示）：被抑制 {suppressed} 条，补报 {historical} 条。',
+  'report.hidden': '未计入（未向操作员显示）：被抑制 {suppressed} 条，补报 {historical} 条，维护期间 {maintained} 条。',
   'report.method': '每小时告警按一个操作岗位计算；10 分钟内超过 10 条为告警泛滥，少于 5 条时结束。在线率：没有离线告警的时间占比。温度取建筑平均值。',
   'report.offsets': '数据来源（Kafka 偏移量）：{offsets}',
   'report.never': '无',
