@@ -75,6 +75,8 @@ func (t *task) apply(c *telemetry.AlarmCommand, now int64) {
 		t.remove(c, now)
 	case telemetry.ActionDescribe:
 		t.describe(c)
+	case telemetry.ActionMaintain, telemetry.ActionEndMaintenance:
+		t.maintain(c, now)
 	default:
 		t.applyToAlarm(c, now)
 	}

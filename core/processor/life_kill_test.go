@@ -57,6 +57,8 @@ func comingAndGoing(rnd *rand.Rand, from int64) (steps []step) {
 			steps = append(steps, step{command: removeCommand(fmt.Sprint("r", i), id, at), at: at})
 		case 1:
 			steps = append(steps, step{command: describeCommand(fmt.Sprint("n", i), id, at, named(fmt.Sprint("name ", i%3))), at: at})
+		case 3:
+			steps = append(steps, step{command: maintainCommand(fmt.Sprint("m", i), id, at, at+int64(rnd.IntN(40_000))+1), at: at})
 		case 2: // a command that was sent before
 			if j := max(0, len(steps)-1-rnd.IntN(40)); j < len(steps) && steps[j].command != nil {
 				steps = append(steps, step{command: steps[j].command, at: at})

@@ -168,6 +168,7 @@ func fill(chunk []*sarama.ConsumerMessage, messages <-chan *sarama.ConsumerMessa
 
 // flush makes the results so far part of the next transaction.
 func (t *task) flush(now int64) {
+	t.followMaintenance()
 	t.alarms.encode(t.out)
 	t.presence.encode(t.out)
 	t.out.next, t.out.nextCommand = t.progress.next.Load(), t.nextCommand

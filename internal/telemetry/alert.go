@@ -67,6 +67,9 @@ const (
 	EventAssigned     AlarmEvent = "assigned"
 	EventRemoved      AlarmEvent = "removed"   // its device was removed: the last record of the alarm
 	EventDescribed    AlarmEvent = "described" // in the audit trail only, of a device
+	// EventMaintenance and EventMaintenanceOver are in the audit trail only: of a device.
+	EventMaintenance     AlarmEvent = "maintenance"
+	EventMaintenanceOver AlarmEvent = "maintenance_over"
 )
 
 // Alert is the value of a record in the alerts topic: the state of an alarm after one
@@ -168,6 +171,8 @@ type Shelved struct {
 	At     int64  `json:"at"`
 	Until  int64  `json:"until"`
 	Reason string `json:"reason,omitempty"`
+	// Maintenance: the alarm is shelved because its device is under maintenance.
+	Maintenance bool `json:"maintenance,omitempty"`
 }
 
 // Suppressed names the alarm that explains this one.

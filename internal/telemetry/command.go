@@ -3,6 +3,7 @@ package telemetry
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -10,7 +11,7 @@ import (
 type AlarmAction string
 
 // Actions. OutOfService and InService apply to a device's alarm type whether or not there
-// is an alarm; Remove and Describe apply to the device itself; the others need an alarm.
+// is an alarm; those of OfDevice apply to the device itself; the others need an alarm.
 const (
 	ActionAcknowledge  AlarmAction = "acknowledge"
 	ActionShelve       AlarmAction = "shelve"
@@ -24,16 +25,29 @@ const (
 	ActionRemove AlarmAction = "remove"
 	// ActionDescribe changes the device's name, description and tags.
 	ActionDescribe AlarmAction = "describe"
+	// ActionMaintain puts the device under maintenance until a time, for the reason in Note: all
+	// its alarms are shelved until then. ActionEndMaintenance ends that earlier.
+	ActionMaintain       AlarmAction = "maintain"
+	ActionEndMaintenance AlarmAction = "end_maintenance"
 )
 
 // OfDevice reports whether a applies to the device itself, not to an alarm.
-func (a AlarmAction) OfDevice() bool { return a == ActionRemove || a == ActionDescribe }
+func (a AlarmAction) OfDevice() bool {
+	switch a {
+	case ActionRemove, ActionDescribe, ActionMaintain, ActionEndMaintenance:
+		return true
+	default:
+		return false
+	}
+}
 
 // Bounds of a command's texts, in bytes of UTF-8.
 const (
 	MaxCommandID = 64
 	MaxOperator  = 128
 	MaxNote      = 1024
+	// MaxMaintenanceMS is how long, in ms, a device can be under maintenance.
+	MaxMaintenanceMS = 90 * 86_400_000
 )
 
 // AlarmCommand is the value of a record in the alarm-commands topic, key DeviceID: a command
@@ -48,7 +62,7 @@ type AlarmCommand struct {
 	By        string      `json:"by"`
 	At        int64       `json:"at"`                 // ms since 1970, by the portal's clock
 	Note      string      `json:"note,omitempty"`     // reason or comment
-	Until     int64       `json:"until,omitempty"`    // of shelve, ms since 1970
+	Until     int64       `json:"until,omitempty"`    // of shelve and maintain, ms since 1970
 	Assignee  string      `json:"assignee,omitempty"` // of assign; empty: unassigned
 	// Describe is the change that ActionDescribe makes.
 	Describe *DevicePatch `json:"describe,omitempty"`
@@ -79,9 +93,15 @@ func (c *AlarmCommand) Check() error {
 		return bad("assignee", "at most 128 bytes")
 	}
 	switch c.Action {
-	case ActionShelve:
+	case ActionShelve, ActionMaintain:
 		if c.Until <= c.At || !ValidTimestamp(c.Until) {
 			return bad("until", "a time after at")
+		}
+		if c.Action == ActionMaintain && c.Until-c.At > MaxMaintenanceMS {
+			return bad("until", "a time at most 90 days after at")
+		}
+		if c.Action == ActionMaintain && strings.TrimSpace(c.Note) == "" {
+			return bad("note", "the reason")
 		}
 	case ActionComment:
 		if c.Note == "" {
@@ -92,9 +112,9 @@ func (c *AlarmCommand) Check() error {
 			return bad("describe", "the change")
 		}
 		return c.Describe.Check()
-	case ActionAcknowledge, ActionUnshelve, ActionOutOfService, ActionInService, ActionAssign, ActionRemove:
+	case ActionAcknowledge, ActionUnshelve, ActionOutOfService, ActionInService, ActionAssign, ActionRemove, ActionEndMaintenance:
 	default:
-		return bad("action", "acknowledge, shelve, unshelve, out_of_service, in_service, comment, assign, remove or describe")
+		return bad("action", "acknowledge, shelve, unshelve, out_of_service, in_service, comment, assign, remove, describe, maintain or end_maintenance")
 	}
 	return nil
 }
@@ -103,7 +123,8 @@ func text(s string, limit int) bool { return len(s) <= limit && utf8.ValidString
 
 // AuditEntry is the value of a record in the alarm-audit topic, key DeviceID: one
 // command and its outcome, or one transition without a command. That a device was removed is
-// one entry without AlertType, behind one for each alarm that was closed.
+// one entry without AlertType, behind one for each alarm that was closed; so are the start and
+// the end of its maintenance, behind those of the alarms.
 type AuditEntry struct {
 	Time      int64       `json:"time"` // ms since 1970: by the clock for a command, event time for a transition
 	DeviceID  string      `json:"device_id"`
@@ -121,6 +142,7 @@ type AuditEntry struct {
 	Outcome   Outcome     `json:"outcome,omitempty"` // of a command
 	Reason    string      `json:"reason,omitempty"`  // why a command was refused
 	Note      string      `json:"note,omitempty"`
+	Until     int64       `json:"until,omitempty"` // of ActionMaintain, ms since 1970
 	// Meta is the description of the device after ActionDescribe.
 	Meta *DeviceMeta `json:"meta,omitempty"`
 }

@@ -23,11 +23,22 @@ type DeviceMeta struct {
 	Name        string   `json:"name,omitempty"`
 	Description string   `json:"description,omitempty"`
 	Tags        []string `json:"tags,omitempty"` // in the order given, each once
-	Revision    int64    `json:"revision"`       // 1, 2, 3, … of this device
-	By          string   `json:"by"`             // who made this revision
-	At          int64    `json:"at"`             // and when, ms since 1970 by the portal's clock
+	// Maintenance is nil while the device is not under maintenance. It has no part in Revision:
+	// it ends without an operator.
+	Maintenance *Maintenance `json:"maintenance,omitempty"`
+	Revision    int64        `json:"revision"` // 1, 2, 3, … of this device
+	By          string       `json:"by"`       // who made this revision
+	At          int64        `json:"at"`       // and when, ms since 1970 by the portal's clock
 	// Commands are the newest commands applied, oldest first: a repeated one has no effect.
 	Commands []string `json:"commands,omitempty"`
+}
+
+// Maintenance is who put a device under maintenance, until when and why.
+type Maintenance struct {
+	By     string `json:"by"`
+	At     int64  `json:"at"`    // ms since 1970
+	Until  int64  `json:"until"` // ms since 1970
+	Reason string `json:"reason"`
 }
 
 // DevicePatch changes the description of a device. A nil field stays as it is, an empty

@@ -1,14 +1,17 @@
 package web
 
 import (
+	"bytes"
 	"errors"
 	"runtime/debug"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/valyala/fasthttp"
 
 	"industrial-iot-monitor/internal/history"
+	"industrial-iot-monitor/portal/internal/metadata"
 )
 
 // newApp returns an app with the limits and middleware of both ports.
@@ -23,8 +26,22 @@ func (p *Portal) newApp() *fiber.App {
 		ErrorHandler:          p.answerError,
 		Network:               "tcp",
 	})
+	app.Server().HeaderReceived = bodyLimit
 	app.Use(p.recover, p.harden, p.identify)
 	return app
+}
+
+// largeBody is the limit for what may be larger than the commands and documents of text: an image in base64, with
+// its JSON around, and the points of a plan.
+const largeBody = metadata.MaxImage*4/3 + 16<<10
+
+// bodyLimit raises the limit of a request's body where it may be larger.
+func bodyLimit(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	path, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))
+	if bytes.Equal(path, []byte(imagesPath)) || bytes.HasPrefix(path, []byte("/api/v1/buildings/")) && bytes.HasSuffix(path, []byte("/plan")) {
+		return fasthttp.RequestConfig{MaxRequestBodySize: largeBody}
+	}
+	return fasthttp.RequestConfig{}
 }
 
 // routes adds those of the main port.

@@ -60,7 +60,8 @@ var actionWords = []string{
 	string(telemetry.ActionOutOfService), string(telemetry.ActionInService), string(telemetry.ActionComment), string(telemetry.ActionAssign),
 }
 
-var auditActions = append(slices.Clip(actionWords), string(telemetry.ActionRemove), string(telemetry.ActionDescribe))
+var auditActions = append(slices.Clip(actionWords), string(telemetry.ActionRemove), string(telemetry.ActionDescribe),
+	string(telemetry.ActionMaintain), string(telemetry.ActionEndMaintenance))
 
 // listAudit returns the actions of operators and of the system, newest first.
 func (p *Portal) listAudit(c *fiber.Ctx) error {

@@ -117,10 +117,15 @@ func (p *Portal) settled(r *command.Result) (done bool) {
 		case r.Command.Action == telemetry.ActionRemove:
 			done = d.Received() > r.Command.At // it has sent since
 		default:
-			done = m == nil || d.Meta().Revision >= m.Revision
+			done = m == nil || d.Meta().Revision >= m.Revision && sameMaintenance(d.Meta().Maintenance, m.Maintenance)
 		}
 	})
 	return done
+}
+
+// sameMaintenance reports whether two maintenances, nil for none, are one.
+func sameMaintenance(a, b *telemetry.Maintenance) bool {
+	return a == b || a != nil && b != nil && *a == *b
 }
 
 // lookAgain is the interval of checks for the change of a command.

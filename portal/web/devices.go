@@ -19,17 +19,21 @@ import (
 type device struct {
 	DeviceID string `json:"device_id"`
 	// Name, Description and Tags are what operators wrote about it, Revision counts their changes.
-	Name        string               `json:"name"`
-	Description string               `json:"description"`
-	Tags        []string             `json:"tags"`
-	Revision    int64                `json:"revision"`
-	Location    telemetry.Location   `json:"location"`
-	Info        telemetry.DeviceInfo `json:"device_info"`
-	Gateway     string               `json:"gateway"`
-	Presence    telemetry.Presence   `json:"presence"`
-	Since       int64                `json:"since,omitempty"`       // ms, when presence last changed
-	IntervalMS  int64                `json:"interval_ms,omitempty"` // learned sending interval
-	LastSeen    int64                `json:"last_seen,omitempty"`   // ms, plant time of the newest known reading
+	Name        string   `json:"name"`
+	Description string   `json:"description"`
+	Tags        []string `json:"tags"`
+	Revision    int64    `json:"revision"`
+	// Maintenance is left out while the device is not under maintenance, and so is MaintenanceUntil, its end in
+	// ms since 1970.
+	Maintenance      *telemetry.Maintenance `json:"maintenance,omitempty"`
+	MaintenanceUntil int64                  `json:"maintenance_until,omitempty"`
+	Location         telemetry.Location     `json:"location"`
+	Info             telemetry.DeviceInfo   `json:"device_info"`
+	Gateway          string                 `json:"gateway"`
+	Presence         telemetry.Presence     `json:"presence"`
+	Since            int64                  `json:"since,omitempty"`       // ms, when presence last changed
+	IntervalMS       int64                  `json:"interval_ms,omitempty"` // learned sending interval
+	LastSeen         int64                  `json:"last_seen,omitempty"`   // ms, plant time of the newest known reading
 	// ClockOffsetMS is how far its clock is ahead, negative behind; left out while it is right. The
 	// timestamp in Reading is off by it.
 	ClockOffsetMS int64              `json:"clock_offset_ms,omitempty"`
@@ -257,7 +261,7 @@ func (p *Portal) rowOf(d *state.Device, f deviceFilter, now int64) (row, bool) {
 		f.floor != "" && f.floor != strconv.Itoa(d.Location().Floor),
 		f.tag != "" && !slices.Contains(d.Meta().Tags, f.tag),
 		f.room != "" && f.room != d.Location().Room,
-		!f.holds(d),
+		!f.holds(d, now),
 		!matches(d, f.words):
 		return r, false
 	}
@@ -271,9 +275,11 @@ const (
 	conditionBattery = "low_battery"
 	conditionSignal  = "weak_signal"
 	conditionClock   = "clock_off"
+	// conditionMaintenance: it is under maintenance.
+	conditionMaintenance = "maintenance"
 )
 
-var conditionWords = []string{conditionBattery, conditionSignal, conditionClock}
+var conditionWords = []string{conditionBattery, conditionSignal, conditionClock, conditionMaintenance}
 
 // From where on a battery is low, in percent, and a signal weak, in dBm. As in rules, 0 counts as absent.
 const (
@@ -282,13 +288,14 @@ const (
 )
 
 // holds reports whether a device is in all conditions of the filter.
-func (f *deviceFilter) holds(d *state.Device) bool {
+func (f *deviceFilter) holds(d *state.Device, now int64) bool {
 	for _, name := range f.conditions {
 		battery, signal := d.Info().Battery, d.Info().SignalStrength
 		switch {
 		case name == conditionBattery && battery.Present && battery.Value > 0 && battery.Value <= lowBattery,
 			name == conditionSignal && signal.Present && signal.Value <= weakSignal,
-			name == conditionClock && d.ClockOffset() != 0:
+			name == conditionClock && d.ClockOffset() != 0,
+			name == conditionMaintenance && d.Maintenance(now) != nil:
 		default:
 			return false
 		}
@@ -351,6 +358,9 @@ func (p *Portal) describe(d *state.Device, now int64) device {
 		DeviceID: d.ID, Location: d.Location(), Info: d.Info(), Gateway: d.Gateway(), Presence: d.Presence(now),
 		Since: d.Since(), IntervalMS: d.IntervalMS(), LastSeen: d.Seen(), ActiveAlerts: active, Severity: worst,
 		Name: m.Name, Description: m.Description, Tags: append([]string{}, m.Tags...), Revision: m.Revision, ClockOffsetMS: d.ClockOffset(),
+	}
+	if v.Maintenance = d.Maintenance(now); v.Maintenance != nil {
+		v.MaintenanceUntil = v.Maintenance.Until
 	}
 	if v.LastSeen > 0 {
 		age := max(now-v.LastSeen, 0)

@@ -27,9 +27,9 @@ var (
 	exportHead = []string{
 		"device_id", "name", "building", "floor", "room", "gateway", "model", "firmware", "tags", "state", "last_seen", "clock_offset_ms",
 	}
-	exportTail        = []string{"battery", "signal_strength", "active_alerts", "severity"}
+	exportTail        = []string{"battery", "signal_strength", "active_alerts", "severity", "maintenance_until"}
 	exportHeadChinese = []string{"设备", "名称", "建筑", "楼层", "房间", "网关", "型号", "固件", "标签", "状态", "最近读数", "时钟偏差(毫秒)"}
-	exportTailChinese = []string{"电量", "信号", "活动告警", "级别"}
+	exportTailChinese = []string{"电量", "信号", "活动告警", "级别", "维护至"}
 )
 
 // exportColumn is the column of a sensor.
@@ -189,7 +189,7 @@ func exportRow(d *device, columns []exportColumn, r *telemetry.Reading) []string
 	for _, x := range columns {
 		row = append(row, x.text(r.Sensors.Find(x.name)))
 	}
-	return append(row, optional(r.Info.Battery), optional(r.Info.SignalStrength), strconv.Itoa(d.ActiveAlerts), string(d.Severity))
+	return append(row, optional(r.Info.Battery), optional(r.Info.SignalStrength), strconv.Itoa(d.ActiveAlerts), string(d.Severity), moment(d.MaintenanceUntil))
 }
 
 // text returns a value as the column shows it: with its unit if that is not the column's.

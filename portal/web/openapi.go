@@ -34,7 +34,7 @@ type endpoint struct {
 type response struct {
 	status int
 	about  string
-	media  string // default application/json
+	media  string // one or several with commas between; default application/json
 	body   any
 	codes  []string
 }
@@ -151,6 +151,7 @@ var tags = []object{
 	{{"name", "rules"}, {"description", "The rules that raise alarms, and dry runs of changed ones."}},
 	{{"name", "views"}, {"description", "Saved views and dashboards. A change names the version it is made to, so that nobody overwrites another unnoticed."}},
 	{{"name", "notes"}, {"description", "The shift log and notes on devices."}},
+	{{"name", "plans"}, {"description", "Plans of floors, and pictures."}},
 	{{"name", "gateways"}, {"description", "Gateways, their buffers and ledgers."}},
 	{{"name", "portal"}, {"description", "The portal itself."}},
 	{{"name", "operations"}, {"description", "Monitoring of the program."}},
@@ -200,6 +201,9 @@ func (r *response) describe(s *schemas) object {
 	if about == "" {
 		about = "The answer."
 	}
+	if r.body == nil {
+		return object{{"description", about}}
+	}
 	return object{{"description", about}, {"content", content(r.media, s.of(reflect.TypeOf(r.body)))}}
 }
 
@@ -214,7 +218,11 @@ func content(media string, schema object) object {
 	if media == "" {
 		media = fiber.MIMEApplicationJSON
 	}
-	return object{{media, object{{"schema", schema}}}}
+	var out object
+	for one := range strings.SplitSeq(media, ",") {
+		out = append(out, member{one, object{{"schema", schema}}})
+	}
+	return out
 }
 
 func serveOpenAPI(c *fiber.Ctx) error {

@@ -10,7 +10,7 @@ import (
 
 // endpoints are those of all tables.
 func endpoints() [][]endpoint {
-	return [][]endpoint{plantEndpoints, alarmEndpoints, ruleEndpoints, reportEndpoints, metadataEndpoints, pipelineEndpoints}
+	return [][]endpoint{plantEndpoints, alarmEndpoints, ruleEndpoints, reportEndpoints, metadataEndpoints, planEndpoints, pipelineEndpoints}
 }
 
 const (
@@ -142,10 +142,10 @@ var metadataEndpoints = []endpoint{
 	{
 		method: fiber.MethodPut, need: keepNotes,
 		path: "/api/v1/registry/{id}", id: "writeFacts", tag: "devices", handle: (*Portal).writeFacts,
-		summary: "Write where a device is installed and how often it should send",
-		about:   aboutKept + " Facts for people: core does not use them. If-Match is \"0\" when nobody wrote them yet.",
+		summary: "Write where a device is installed, how often it should send, its documents and its photo",
+		about:   aboutKept + " Facts for people: core does not use them. If-Match is \"0\" when nobody wrote them yet. `documents` and `photo` stay as they are if they are left out.",
 		params:  []parameter{deviceInPath, operatorHeader, versionHeader}, body: factsBody{},
-		example: object{{"by", "李工"}, {"place", "冷冻站 3号泵出口"}, {"expected_interval_s", 5}},
+		example: object{{"by", "李工"}, {"place", "冷冻站 3号泵出口"}, {"expected_interval_s", 5}, {"documents", []object{{{"title", "手册"}, {"url", "https://example.com/m.pdf"}}}}},
 		answers: []response{
 			answered(registryAnswer{}), pendingAnswer(registryAnswer{}), badChange,
 			foreign, failing(fiber.StatusNotFound, "device_not_found"), failing(fiber.StatusConflict, "conflict"), notJSON, noVersion, notKeeping,

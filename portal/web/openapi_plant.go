@@ -48,6 +48,24 @@ var plantEndpoints = []endpoint{
 		answers: deviceCommandAnswers("bad_json", "bad_field", "bad_parameter", "operator_missing"),
 	},
 	{
+		method: fiber.MethodPut, need: deviceCommand,
+		path: "/api/v1/devices/{id}/maintenance", id: "maintainDevice", tag: "commands", handle: (*Portal).maintainDevice,
+		summary: "Put a device under maintenance until a time",
+		about: "Its alarms are kept and shelved (`shelved.maintenance`), also those that come up meanwhile: they call nobody. It ends by itself; what still holds is an " +
+			"alarm like any other then. Sent again with another end or reason it is changed. At most 90 days.",
+		params: []parameter{deviceInPath, operatorHeader}, body: maintainBody{},
+		example: object{{"by", "李工"}, {"duration", "4h"}, {"reason", "更换轴承"}},
+		answers: deviceCommandAnswers("bad_json", "bad_field", "bad_parameter", "operator_missing"),
+	},
+	{
+		method: fiber.MethodDelete, need: deviceCommand,
+		path: "/api/v1/devices/{id}/maintenance", id: "endMaintenance", tag: "commands", handle: (*Portal).endMaintenance,
+		summary: "End the maintenance of a device",
+		params:  []parameter{deviceInPath, operatorHeader}, body: endMaintenanceBody{},
+		example: object{{"by", "李工"}},
+		answers: deviceCommandAnswers("bad_json", "bad_field", "bad_parameter", "operator_missing"),
+	},
+	{
 		path: "/api/v1/devices/{id}/series", id: "getDeviceSeries", tag: "devices", handle: (*Portal).getDeviceSeries,
 		summary: "Time series of a device's sensors",
 		about:   "Mean, minimum and maximum of each step, from the history of readings, which starts at `begins`.",

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"industrial-iot-monitor/portal/internal/feed"
 	"industrial-iot-monitor/portal/internal/metadata"
 	"industrial-iot-monitor/portal/internal/store"
 )
@@ -51,9 +52,11 @@ func registryOf(d *store.Device) registryItem {
 // registryAnswer is one device of the registry. Version is that of place and expected_interval_s, 0 if
 // nobody wrote them yet.
 type registryAnswer struct {
-	Time    int64        `json:"time"`
-	Version int64        `json:"version"`
-	Device  registryItem `json:"device"`
+	Time      int64           `json:"time"`
+	Version   int64           `json:"version"`
+	Device    registryItem    `json:"device"`
+	Documents []metadata.Link `json:"documents"` // elsewhere; at most 20
+	Photo     string          `json:"photo"`     // id of an image, empty for none
 }
 
 // factsBody is what operators know of a device.
@@ -61,6 +64,9 @@ type factsBody struct {
 	By                string `json:"by"`                  // operator; see access.go
 	Place             string `json:"place"`               // where exactly it is installed
 	ExpectedIntervalS int64  `json:"expected_interval_s"` // how often it should send; 0: unknown
+	// Documents and Photo stay as they are if they are left out.
+	Documents *[]metadata.Link `json:"documents"`
+	Photo     *string          `json:"photo"` // id of an image, empty for none
 }
 
 func parseRegistry(c *fiber.Ctx) (*store.RegistryQuery, error) {
@@ -130,12 +136,24 @@ func (p *Portal) inRegistry(c *fiber.Ctx, id string) (*store.Device, error) {
 	}
 	d, err := p.store.Device(c.UserContext(), id)
 	if errors.Is(err, store.ErrNoDocument) {
-		return nil, errNoDevice
+		return p.unregistered(id)
 	}
 	if err != nil {
 		return nil, p.noStore(err)
 	}
 	return d, nil
+}
+
+// unregistered returns a device that the registry has within seconds.
+func (p *Portal) unregistered(id string) (out *store.Device, err error) {
+	err = errNoDevice
+	p.model.View(func() {
+		if d := p.model.Device(id); d != nil {
+			row := feed.Registered(d, p.model.Now())
+			out, err = &row, nil
+		}
+	})
+	return out, err
 }
 
 func (p *Portal) getRegistered(c *fiber.Ctx) error {
@@ -149,7 +167,7 @@ func (p *Portal) getRegistered(c *fiber.Ctx) error {
 		return err
 	}
 	setVersion(c, facts.Version)
-	return c.JSON(registryAnswer{p.model.Now(), facts.Version, registryOf(d)})
+	return c.JSON(registered(p.model.Now(), facts, d))
 }
 
 // facts returns the document of what operators know of a device, with version 0 if there is none.
@@ -187,7 +205,30 @@ func (p *Portal) writeFacts(c *fiber.Ctx) error {
 	if before.Version != version {
 		return errChanged(before)
 	}
-	d, outcome, err := p.update(before, by, &metadata.Facts{DeviceID: id, Place: b.Place, ExpectedIntervalS: b.ExpectedIntervalS}, false)
+	next := &metadata.Facts{DeviceID: id, Place: b.Place, ExpectedIntervalS: b.ExpectedIntervalS}
+	if was, ok := before.Doc.(*metadata.Facts); ok {
+		next.Documents, next.Photo = was.Documents, was.Photo
+	}
+	if b.Documents != nil {
+		next.Documents = *b.Documents
+	}
+	if b.Photo != nil && *b.Photo != next.Photo {
+		if next.Photo = *b.Photo; next.Photo != "" {
+			if err := p.checkImage(c, "photo", next.Photo); err != nil {
+				return err
+			}
+		}
+	}
+	d, outcome, err := p.update(before, by, next, false)
 	device.Place, device.ExpectedIntervalS = b.Place, b.ExpectedIntervalS
-	return p.answerChange(c, d, outcome, err, func(at changed, d *store.Document) any { return registryAnswer{at.Time, d.Version, registryOf(device)} })
+	return p.answerChange(c, d, outcome, err, func(at changed, d *store.Document) any { return registered(at.Time, d, device) })
+}
+
+// registered is the answer about a device, whose facts are a document.
+func registered(now int64, facts *store.Document, d *store.Device) registryAnswer {
+	out := registryAnswer{Time: now, Version: facts.Version, Device: registryOf(d), Documents: []metadata.Link{}}
+	if f, ok := facts.Doc.(*metadata.Facts); ok {
+		out.Documents, out.Photo = append(out.Documents, f.Documents...), f.Photo
+	}
+	return out
 }

@@ -42,7 +42,8 @@ type plantReport struct {
 	Unknown []unknown     `json:"unknown"`
 }
 
-// putAside is an alarm that an operator shelved or took out of service.
+// putAside is an alarm that an operator shelved or took out of service. Without AlertType it is all
+// alarms of a device that is under maintenance.
 type putAside struct {
 	DeviceID  string `json:"device_id"`
 	Building  string `json:"building"`
@@ -173,6 +174,9 @@ func (p *Portal) countAside(ctx context.Context, r *plantReport) error {
 		key := [2]string{a.DeviceID, a.AlertType}
 		if s := a.Shelved; s != nil && s.At < r.Until && s.Until > r.From {
 			one.By, one.At, one.Until, one.Reason = s.By, s.At, s.Until, s.Reason
+			if s.Maintenance { // of the whole device
+				one.AlertType, key[1] = "", ""
+			}
 			shelved[key] = one
 		}
 		if s := a.OutOfService; s != nil && s.At < r.Until {
@@ -186,7 +190,7 @@ func (p *Portal) countAside(ctx context.Context, r *plantReport) error {
 	}
 	q := store.TrailQuery{
 		Building: r.Building, From: r.From, To: r.Until, OldestFirst: true, Outcomes: []string{string(telemetry.OutcomeApplied)},
-		Actions: []string{string(telemetry.ActionShelve), string(telemetry.ActionOutOfService)},
+		Actions: []string{string(telemetry.ActionShelve), string(telemetry.ActionOutOfService), string(telemetry.ActionMaintain)},
 	}
 	l, err := p.store.Trail(ctx, &q, store.Page{Limit: store.Counted})
 	if err != nil {
@@ -202,8 +206,22 @@ func (p *Portal) countAside(ctx context.Context, r *plantReport) error {
 	if l.More {
 		r.lacks("alarms", "too_many", 0)
 	}
+	p.noteMaintenance(r, shelved)
 	r.Shelved, r.OutOfService = asideList(shelved), asideList(out)
 	return nil
+}
+
+// noteMaintenance adds the devices that have been under maintenance since before the range.
+func (p *Portal) noteMaintenance(r *plantReport, into map[[2]string]putAside) {
+	p.model.View(func() {
+		for _, d := range p.model.Devices() {
+			m, building := d.Maintenance(r.From), d.Location().Building
+			if !d.Known() || m == nil || m.At >= r.Until || r.Building != "" && r.Building != building {
+				continue
+			}
+			into[[2]string{d.ID, ""}] = putAside{DeviceID: d.ID, Building: building, By: m.By, At: m.At, Until: m.Until, Reason: m.Reason}
+		}
+	})
 }
 
 // note adds an entry of the audit trail, unless the alarm itself says more.

@@ -17,7 +17,7 @@ var (
 		"report": "报告", "alarms": "告警", "flood": "告警泛滥", "building": "建筑", "bad_actor": "高频告警", "chattering": "抖动告警", "standing": "长期告警",
 		"critical": "紧急告警", "shelved": "搁置", "out_of_service": "停用", "unknown": "未知",
 		"from": "开始", "to": "结束", "until": "统计截至", "generated": "生成时间", "since": "数据起始", "complete": "完整",
-		"raised": "触发次数", "per_hour": "每人每小时", "target": "目标", "suppressed": "被抑制", "historical": "补报", "floods": "告警泛滥次数", "flood_time": "告警泛滥时长",
+		"raised": "触发次数", "per_hour": "每人每小时", "target": "目标", "suppressed": "被抑制", "historical": "补报", "maintained": "维护期间", "floods": "告警泛滥次数", "flood_time": "告警泛滥时长",
 		"flood_share": "告警泛滥占比", "acknowledged": "已确认", "never_acknowledged": "未确认", "ack_median": "确认用时中位数", "ack_p90": "确认用时九成位",
 		"standing_over_24h": "持续超过24小时", "devices": "设备数", "availability": "在线率", "temperature_mean": "平均温度", "temperature_max": "最高温度",
 		"completeness": "数据完整率", "sampled_devices": "抽样设备数", "gateway_silent": "网关中断时长", "count": "次数", "share": "占比", "raised_at": "触发时间",
@@ -131,6 +131,7 @@ func (w *reportRows) summary(r *plantReport) {
 	w.number(a, "target", float64(r.Target), "per hour")
 	w.number(a, "suppressed", float64(r.Hidden.Suppressed), "")
 	w.number(a, "historical", float64(r.Hidden.Historical), "")
+	w.number(a, "maintained", float64(r.Hidden.Maintained), "")
 	w.number(a, "floods", float64(len(r.Floods)), "")
 	w.number(a, "flood_time", float64(r.FloodMS)/1000, "s")
 	w.number(a, "flood_share", r.FloodShare*100, "%")

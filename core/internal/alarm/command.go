@@ -127,7 +127,7 @@ func (x *step) shelve(i int, c *telemetry.AlarmCommand, now int64) (telemetry.Ou
 	switch {
 	case c.Until <= now:
 		return telemetry.OutcomeRefused, "the time until which to shelve is past"
-	case a.Shelved != nil && a.Shelved.Until == c.Until:
+	case a.shelvedByHand() && a.Shelved.Until == c.Until:
 		return telemetry.OutcomeNothing, "it is shelved until then already"
 	}
 	a = &x.own().Alarms[i]
@@ -139,11 +139,22 @@ func (x *step) unshelve(i int, c *telemetry.AlarmCommand, now int64) (telemetry.
 	if x.s.mem.Alarms[i].Shelved == nil {
 		return telemetry.OutcomeNothing, "it is not shelved"
 	}
+	if a := &x.s.mem.Alarms[i]; a.Shelved.Maintenance {
+		return telemetry.OutcomeRefused, a.underMaintenance()
+	}
 	a := &x.own().Alarms[i]
-	a.Shelved = nil
+	a.unshelve(x.s.shelfAt(c.At))
 	outcome, reason := x.done(i, c, telemetry.EventUnshelved, a.State)
 	x.drop(i, now)
 	return outcome, reason
+}
+
+// unshelve ends the shelving by hand; shelf is that by the maintenance of the device, nil for none.
+func (a *Alarm) unshelve(shelf *telemetry.Shelved) {
+	a.Shelved = nil
+	if a.State != telemetry.AlarmNormal {
+		a.Shelved = shelf
+	}
 }
 
 // takeOut takes a device's alarm type out of service, whether or not there is an alarm.

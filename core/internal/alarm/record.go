@@ -79,6 +79,9 @@ func (x *step) open(a Alarm, at int64) {
 	old := &m.Alarms[i]
 	a.Shelved, a.Chattering = old.Shelved, old.Chattering
 	a.Raises = recent(old.Raises, at)
+	if !old.shelvedByHand() {
+		a.Shelved = x.s.shelfAt(at)
+	}
 	a.OutOfService = x.s.outOfService(a.AlertType)
 	a.Status, a.State = telemetry.AlertActive, telemetry.AlarmUnacknowledged
 	x.place(&a, at)
@@ -115,7 +118,7 @@ func (x *step) clear(i int, at int64, value float64, text string) {
 	from := a.State
 	a.Status, a.State, a.ClearedAt = telemetry.AlertCleared, telemetry.AlarmReturned, at
 	// An alarm that operators were not shown needs no acknowledgement.
-	if from == telemetry.AlarmAcknowledged || a.Suppressed != nil || a.OutOfService != nil {
+	if from == telemetry.AlarmAcknowledged || a.Suppressed != nil || a.OutOfService != nil || a.unseen() {
 		a.State = telemetry.AlarmNormal
 	}
 	a.Suppressed, a.Stale, a.Uncertain = nil, false, false
@@ -151,7 +154,7 @@ func (x *step) promote(i int) {
 // shelving, or its raises, to detect chatter.
 func (x *step) drop(i int, at int64) {
 	a := &x.s.mem.Alarms[i]
-	if a.State != telemetry.AlarmNormal || a.Shelved != nil || a.Chattering {
+	if a.State != telemetry.AlarmNormal || a.shelvedByHand() || a.Chattering {
 		return
 	}
 	if n := len(a.Raises); n == 0 || at-a.Raises[n-1] >= minute {
@@ -170,8 +173,10 @@ type change struct {
 	from  telemetry.AlarmState
 	at    int64
 	value *float64
-	// Of a command.
+	// Of a command to the alarm.
 	command *telemetry.AlarmCommand
+	// Of a command to the device.
+	by, note string
 }
 
 // emit appends the record of a transition of alarm i, which already has its new state.
@@ -180,10 +185,10 @@ func (x *step) emit(i int, c change) {
 	a := &x.own().Alarms[i]
 	a.Revision++
 	a.Event, a.Timestamp = c.event, c.at
-	h := telemetry.AlarmChange{At: c.at, Event: c.event, State: a.State, Value: c.value}
+	h := telemetry.AlarmChange{At: c.at, Event: c.event, State: a.State, Value: c.value, By: c.by, Note: c.note}
 	audit := telemetry.AuditEntry{
 		Time: c.at, DeviceID: a.DeviceID, AlertType: a.AlertType, AlertID: a.AlertID, Building: a.Location.Building, Rule: a.Rule, Revision: a.Revision,
-		Event: c.event, From: c.from, To: a.State,
+		Event: c.event, From: c.from, To: a.State, By: c.by, Note: c.note,
 	}
 	if c.command != nil {
 		h.By, h.Note = c.command.By, c.command.Note

@@ -50,13 +50,13 @@ func (x *step) close(i int, r Removal) {
 }
 
 // Keeps reports whether s keeps a silent device from being forgotten: an alarm is open that is
-// not about the silence or the clock of the device itself, or an operator took something out of
-// service.
+// not about the silence or the clock of the device itself, an operator took something out of
+// service, or it is under maintenance.
 func (s State) Keeps() bool {
 	if s.mem == nil {
 		return false
 	}
-	if len(s.mem.OutOfService) > 0 {
+	if len(s.mem.OutOfService) > 0 || s.mem.Maintenance != nil {
 		return true
 	}
 	for i := range s.mem.Alarms {

@@ -49,6 +49,8 @@ type memory struct {
 	Cells        []cell         `json:"cells,omitempty"`
 	OutOfService []outOfService `json:"out_of_service,omitempty"`
 	Done         []done         `json:"done,omitempty"`
+	// Maintenance is immutable. Former versions drop it and take its shelvings for those by hand.
+	Maintenance *telemetry.Maintenance `json:"maintenance,omitempty"`
 }
 
 // Alarm is one alarm of a device and its timers.
@@ -131,18 +133,18 @@ type done struct {
 
 // empty reports whether m has no content.
 func (m *memory) empty() bool {
-	return len(m.Alarms) == 0 && len(m.Cells) == 0 && len(m.OutOfService) == 0 && len(m.Done) == 0
+	return len(m.Alarms) == 0 && len(m.Cells) == 0 && len(m.OutOfService) == 0 && len(m.Done) == 0 && m.Maintenance == nil
 }
 
 func (m *memory) clone() *memory {
 	return &memory{
 		Alarms: slices.Clone(m.Alarms), Cells: slices.Clone(m.Cells),
-		OutOfService: slices.Clone(m.OutOfService), Done: slices.Clone(m.Done),
+		OutOfService: slices.Clone(m.OutOfService), Done: slices.Clone(m.Done), Maintenance: m.Maintenance,
 	}
 }
 
 // Forgettable reports whether s can be forgotten at now (ms) without loss: no alarm is
-// open, nothing is out of service, and the last transition and the last command are more
+// open, nothing is out of service or under maintenance, and the last transition and the last command are more
 // than keep ms ago, so that no late reading could raise the same alarm again.
 func (s State) Forgettable(now, keep int64) bool {
 	if now-s.Changed <= keep {
@@ -152,7 +154,7 @@ func (s State) Forgettable(now, keep int64) bool {
 		return true
 	}
 	last := func(d done) bool { return now-d.At <= keep }
-	return len(s.mem.Alarms) == 0 && len(s.mem.Cells) == 0 && len(s.mem.OutOfService) == 0 && !slices.ContainsFunc(s.mem.Done, last)
+	return len(s.mem.Alarms) == 0 && len(s.mem.Cells) == 0 && len(s.mem.OutOfService) == 0 && s.mem.Maintenance == nil && !slices.ContainsFunc(s.mem.Done, last)
 }
 
 // SeenUntil returns s with all readings up to event time ms marked as seen.

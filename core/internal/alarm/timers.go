@@ -14,12 +14,13 @@ const tickGrace = 5_000
 type timer uint8
 
 const (
-	noTimer  timer = iota
-	onDelay        // an on-delay ends
-	offDelay       // an off-delay ends
-	stale          // an alarm has held for too long
-	settle         // an alarm no longer chatters
-	forget         // a normal alarm is no longer needed
+	noTimer    timer = iota
+	onDelay          // an on-delay ends
+	offDelay         // an off-delay ends
+	stale            // an alarm has held for too long
+	settle           // an alarm no longer chatters
+	forget           // a normal alarm is no longer needed
+	maintained       // the maintenance of the device ends
 )
 
 // next returns the timer that is due first: its time, kind, and cell or alarm.
@@ -55,9 +56,12 @@ func (s *State) next() (due int64, what timer, i int) {
 		}
 		if a.Chattering {
 			offer(last+minute, settle, k)
-		} else if a.State == telemetry.AlarmNormal && a.Shelved == nil {
+		} else if a.State == telemetry.AlarmNormal && !a.shelvedByHand() {
 			offer(last+minute, forget, k)
 		}
+	}
+	if m.Maintenance != nil {
+		offer(m.Maintenance.Until, maintained, 0)
 	}
 	return due, what, i
 }
@@ -100,6 +104,9 @@ func (x *step) fire(due int64, what timer, i int) {
 		x.drop(i, due)
 	case forget:
 		x.remove(i)
+	case maintained:
+		x.endMaintenance(change{at: due})
+		x.keep = true
 	case noTimer:
 	}
 }
@@ -149,15 +156,18 @@ func (rs *Rules) Tick(s State, now int64, dst []Transition) (State, []Transition
 	x := step{rules: rs, s: s, out: dst, detected: now}
 	x.s.adopt(rs.signals)
 	x.advance(now - tickGrace - s.Lag)
+	if m := x.s.Maintenance(); m != nil && m.Until <= now-tickGrace-min(s.Lag, maintenanceLag) {
+		x.fire(m.Until, maintained, 0)
+	}
 	for i := len(x.s.mem.Alarms) - 1; i >= 0; i-- {
 		a := &x.s.mem.Alarms[i]
 		switch {
 		case a.DeviceID == "":
 		case a.Past && a.PastDue <= now:
 			x.promote(i)
-		case a.Shelved != nil && a.Shelved.Until <= now:
+		case a.shelvedByHand() && a.Shelved.Until <= now:
 			until := a.Shelved.Until
-			x.own().Alarms[i].Shelved = nil
+			x.own().Alarms[i].unshelve(x.s.shelfAt(until))
 			x.emit(i, change{event: telemetry.EventUnshelved, from: a.State, at: until})
 			x.drop(i, now)
 		}
@@ -180,6 +190,9 @@ func (s State) Due() int64 {
 	if at, what, _ := s.next(); what != noTimer {
 		offer(at + tickGrace + s.Lag)
 	}
+	if m := s.Maintenance(); m != nil {
+		offer(m.Until + tickGrace + min(s.Lag, maintenanceLag))
+	}
 	for i := range s.mem.Alarms {
 		a := &s.mem.Alarms[i]
 		if a.DeviceID == "" {
@@ -188,7 +201,7 @@ func (s State) Due() int64 {
 		if a.Past {
 			offer(a.PastDue)
 		}
-		if a.Shelved != nil {
+		if a.shelvedByHand() {
 			offer(a.Shelved.Until)
 		}
 	}

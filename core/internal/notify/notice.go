@@ -100,6 +100,8 @@ func (n *notice) silenced() string {
 	switch {
 	case a.OutOfService != nil:
 		return "taken out of service by " + a.OutOfService.By
+	case a.Shelved != nil && a.Shelved.Maintenance:
+		return "under maintenance by " + a.Shelved.By + " until " + time.UnixMilli(a.Shelved.Until).UTC().Format(time.RFC3339)
 	case a.Shelved != nil:
 		return "shelved by " + a.Shelved.By + " until " + time.UnixMilli(a.Shelved.Until).UTC().Format(time.RFC3339)
 	case a.Suppressed != nil:

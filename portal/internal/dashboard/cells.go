@@ -184,19 +184,24 @@ func (c *cell) appendTail(dst []byte) []byte {
 	return appendTexts(dst, c.meta.Tags)
 }
 
-// appendRow appends [index,"id",…,state,priority,alarms,"name",["tag",…],over].
+// appendRow appends [index,"id",…,state,priority,alarms,"name",["tag",…],over], and the end of the device's
+// maintenance if there is one, in ms.
 func (c *cell) appendRow(dst []byte) []byte {
-	return c.appendOver(append(c.appendState(append(dst, c.head...)), c.tail...))
+	dst = c.appendOver(append(c.appendState(append(dst, c.head...)), c.tail...))
+	if m := c.meta.Maintenance; m != nil {
+		dst = strconv.AppendInt(append(dst, ','), m.Until, 10)
+	}
+	return append(dst, ']')
 }
 
 // appendChange appends [index,state,priority,alarms,over].
 func (c *cell) appendChange(dst []byte, index int) []byte {
 	dst = append(dst, '[')
-	return c.appendOver(c.appendState(strconv.AppendInt(dst, int64(index), 10)))
+	return append(c.appendOver(c.appendState(strconv.AppendInt(dst, int64(index), 10))), ']')
 }
 
 func (c *cell) appendOver(dst []byte) []byte {
-	return append(strconv.AppendInt(append(dst, ','), int64(c.over), 10), ']')
+	return strconv.AppendInt(append(dst, ','), int64(c.over), 10)
 }
 
 func (c *cell) appendState(dst []byte) []byte {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -164,9 +165,20 @@ func (p *Publisher) deviceSnapshot(id string) (data []byte) {
 		data = appendTexts(append(data, `,"tags":`...), meta.Tags)
 		data = strconv.AppendInt(append(data, `,"revision":`...), meta.Revision, 10)
 		data = strconv.AppendInt(append(data, `,"interval_ms":`...), d.IntervalMS(), 10)
-		data = append(data, '}')
+		data = append(appendMaintenance(data, d.Maintenance(now)), '}')
 	})
 	return data
+}
+
+// appendMaintenance appends ,"maintenance":{"by":…,"at":…,"until":…,"reason":…}, nothing for nil.
+func appendMaintenance(dst []byte, m *telemetry.Maintenance) []byte {
+	if m == nil {
+		return dst
+	}
+	dst = appendText(append(dst, `,"maintenance":{"by":`...), m.By)
+	dst = strconv.AppendInt(append(dst, `,"at":`...), m.At, 10)
+	dst = strconv.AppendInt(append(dst, `,"until":`...), m.Until, 10)
+	return append(appendText(append(dst, `,"reason":`...), m.Reason), '}')
 }
 
 // appendDevice appends {"received":…,"time":…,"clock_offset_ms":…,"backfill":…,"gateway":…,"reading":…}

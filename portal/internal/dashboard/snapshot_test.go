@@ -402,3 +402,22 @@ func TestDeviceSnapshotShowsStateAndPriority(t *testing.T) {
 	g.model.Remove("d", 0)
 	require.Contains(t, string(g.p.deviceSnapshot("d")), `"reading":null,"state":4,"priority":0,`)
 }
+
+// TestMaintenanceIsInRowAndSnapshot as long as it lasts.
+func TestMaintenanceIsInRowAndSnapshot(t *testing.T) {
+	g := newStage(t, Limits{})
+	g.sense("d", `"temperature":{"value":1}`, ``)
+	until := g.now.UnixMilli() + 60_000
+	g.model.ApplyMeta(telemetry.DeviceMeta{DeviceID: "d", Maintenance: &telemetry.Maintenance{By: "李工", At: 1, Until: until, Reason: "\"x\""}})
+	s, _ := g.open()
+	s.Handle([]byte(`{"type":"subscribe","topics":["fleet"]}`))
+	g.work()
+	lines, _ := g.got(s)
+	require.Contains(t, lines[len(lines)-1], fmt.Sprintf(`"",[],0,%d]]`, until))
+	require.Contains(t, string(g.p.deviceSnapshot("d")), fmt.Sprintf(`,"maintenance":{"by":"李工","at":1,"until":%d,"reason":"\"x\""}}`, until))
+	g.model.ApplyMeta(telemetry.DeviceMeta{DeviceID: "d"})
+	g.second()
+	lines, _ = g.got(s)
+	require.Contains(t, lines[len(lines)-1], `"",[],0]]`, "the row without it")
+	require.NotContains(t, string(g.p.deviceSnapshot("d")), "maintenance")
+}

@@ -53,7 +53,7 @@ func (r *registrar) register(ctx context.Context) error {
 	var changed []store.Device
 	now := r.model.Now()
 	r.model.Each(func(d *state.Device) {
-		if row := registered(d, now); !r.store.Registered(&row) {
+		if row := Registered(d, now); !r.store.Registered(&row) {
 			changed = append(changed, row)
 		}
 	})
@@ -68,8 +68,8 @@ func (r *registrar) register(ctx context.Context) error {
 	return nil
 }
 
-// registered returns what the registry has of a device.
-func registered(d *state.Device, now int64) store.Device {
+// Registered returns what the registry has, or will have within seconds, of a device that is seen at now (ms).
+func Registered(d *state.Device, now int64) store.Device {
 	m, l, i := d.Meta(), d.Location(), d.Info()
 	out := store.Device{
 		ID: d.ID, Name: m.Name, Description: m.Description, Tags: m.Tags, DescribedAt: m.At, DescribedBy: m.By,

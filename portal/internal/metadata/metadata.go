@@ -1,5 +1,5 @@
 // Package metadata is what operators keep in the portal: saved views, dashboards, shift notes, notes on
-// devices and facts about them. It defines their forms, their limits and the record by which each change is
+// devices, facts about them, plans of floors and pictures. It defines their forms, their limits and the record by which each change is
 // kept in Kafka. It does no I/O and nothing in it blocks; package store applies the changes.
 package metadata
 
@@ -91,7 +91,7 @@ const ID = `^[A-Za-z0-9_-]{1,64}$`
 
 var (
 	legalID    = regexp.MustCompile(ID)
-	documentID = regexp.MustCompile(`^(device\.)?[A-Za-z0-9_-]{1,64}$`)
+	documentID = regexp.MustCompile(`^((device|image|plan)\.)?[A-Za-z0-9_-]{1,64}$`)
 )
 
 // FactsID is the id of the document with the facts about a device. No client can choose it for another.
@@ -149,6 +149,10 @@ func Read(kind Kind, value []byte) (d Document, err error) {
 		d = &DeviceNote{}
 	case KindDevice:
 		d = &Facts{}
+	case KindImage:
+		d = &Image{}
+	case KindPlan:
+		d = &Plan{}
 	default:
 		return nil, fmt.Errorf("%w: kind %q", ErrInvalid, kind)
 	}

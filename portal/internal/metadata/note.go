@@ -77,6 +77,8 @@ type Facts struct {
 	DeviceID          string `json:"device_id"`
 	Place             string `json:"place,omitempty"`               // where exactly it is installed
 	ExpectedIntervalS int64  `json:"expected_interval_s,omitempty"` // how often it should send, in seconds
+	Documents         []Link `json:"documents,omitempty"`
+	Photo             string `json:"photo,omitempty"` // id of an image
 }
 
 // Kind implements Document.
@@ -94,6 +96,8 @@ func (f *Facts) Check() error {
 		return bad("place", "at most %d bytes in one line without spaces around", MaxPlace)
 	case f.ExpectedIntervalS < 0 || f.ExpectedIntervalS > MaxIntervalS:
 		return bad("expected_interval_s", "seconds from 0, for unknown, to %d", MaxIntervalS)
+	case f.Photo != "" && !imageID(f.Photo):
+		return bad("photo", "the id of an image")
 	}
-	return nil
+	return checkLinks(f.Documents)
 }

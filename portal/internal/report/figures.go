@@ -63,6 +63,7 @@ func (c *Counts) add(s telemetry.Severity) {
 type Hidden struct {
 	Suppressed int `json:"suppressed"` // another alarm explains them
 	Historical int `json:"historical"` // found in late readings
+	Maintained int `json:"maintained"` // their device was under maintenance
 }
 
 // Actor is an alarm type of a device, and how often it was raised.

@@ -38,6 +38,7 @@ type Alarm struct {
 	AcknowledgedAt                   int64 // 0: it is not acknowledged
 	Historical                       bool  // found in late readings: no operator was shown it
 	Suppressed                       bool  // another alarm explains it: likewise
+	Maintained                       bool  // it came up while its device was under maintenance: likewise
 	// Spans are the times in which its condition held, in order; nil: one, from RaisedAt to EndedAt.
 	Spans []Span
 }
@@ -121,7 +122,7 @@ func (b *Builder) AddDevice(building string, there Span) {
 // AddAlarm counts an alarm whose condition held in the range at some time. Each is added once.
 func (b *Builder) AddAlarm(a *Alarm) {
 	b.addSilence(a)
-	if a.Historical || a.Suppressed {
+	if a.Historical || a.Suppressed || a.Maintained {
 		b.addHidden(a)
 		return
 	}
@@ -149,10 +150,13 @@ func (b *Builder) addHidden(a *Alarm) {
 	if a.RaisedAt < b.from || a.RaisedAt >= b.until {
 		return
 	}
-	if a.Historical {
+	switch {
+	case a.Historical:
 		b.hidden.Historical++
-	} else {
+	case a.Suppressed:
 		b.hidden.Suppressed++
+	default:
+		b.hidden.Maintained++
 	}
 }
 

@@ -89,7 +89,7 @@ func TestFiguresAreThoseOfAPlainScan(t *testing.T) {
 	for range 100 {
 		const from, until = 30 * 3_600_000, 38 * 3_600_000
 		b := New(from, until)
-		var raised, standing, never, hidden int
+		var raised, standing, never, hidden, maintained int
 		var waits []int64
 		offline := map[string]int64{}
 		for i := range 300 {
@@ -100,7 +100,7 @@ func TestFiguresAreThoseOfAPlainScan(t *testing.T) {
 			if r.IntN(2) == 0 {
 				a.AcknowledgedAt = a.RaisedAt + r.Int64N(minute)
 			}
-			a.Suppressed = r.IntN(10) == 0
+			a.Suppressed, a.Maintained = r.IntN(10) == 0, r.IntN(10) == 0
 			if a.EndedAt != 0 && a.EndedAt < from {
 				continue
 			}
@@ -114,7 +114,9 @@ func TestFiguresAreThoseOfAPlainScan(t *testing.T) {
 			switch {
 			case a.Suppressed && in:
 				hidden++
-			case a.Suppressed:
+			case a.Maintained && in && !a.Suppressed:
+				maintained++
+			case a.Suppressed, a.Maintained:
 			default:
 				if (a.EndedAt == 0 || a.EndedAt >= until) && a.RaisedAt <= until-standingAfter {
 					standing++
@@ -134,6 +136,7 @@ func TestFiguresAreThoseOfAPlainScan(t *testing.T) {
 		}
 		f := b.Figures()
 		require.Equal(t, []int{raised, standing, never, hidden, len(waits)}, []int{f.Raised.Total, f.StandingCount, f.NeverAcknowledged, f.Hidden.Suppressed, f.Acknowledged})
+		require.Equal(t, maintained, f.Hidden.Maintained)
 		require.Equal(t, f.Raised.Total, f.Raised.Critical+f.Raised.High+f.Raised.Medium+f.Raised.Low)
 		slices.Sort(waits)
 		if len(waits) > 0 {

@@ -127,6 +127,14 @@ func (d *Device) Meta() *telemetry.DeviceMeta {
 	return d.meta
 }
 
+// Maintenance returns the maintenance that the device is under at now (ms), nil for none.
+func (d *Device) Maintenance(now int64) *telemetry.Maintenance {
+	if m := d.Meta().Maintenance; m != nil && m.Until > now {
+		return m
+	}
+	return nil
+}
+
 // Received returns when the gateway took the newest reading, in ms.
 func (d *Device) Received() int64 { return d.received }
 

@@ -22,11 +22,13 @@ const (
 	markSuppressed
 	markShelved
 	markOutOfService
+	markMaintained // it came up while its device was under maintenance
 )
 
 func marks(a *state.Alert) (n int64) {
 	for mark, is := range map[int64]bool{
 		markHistorical: a.Historical, markSuppressed: a.Suppressed != nil, markShelved: a.Shelved != nil, markOutOfService: a.OutOfService != nil,
+		markMaintained: a.Shelved != nil && a.Shelved.Maintenance && a.RaisedAt >= a.Shelved.At,
 	} {
 		if is {
 			n |= mark
@@ -81,7 +83,7 @@ func unpack(row string) (a report.Alarm, err error) {
 	marks := numbers[3]
 	return report.Alarm{
 		ID: part[0], Device: part[1], Type: part[2], Rule: part[3], Severity: telemetry.Severity(part[4]), Building: part[9],
-		RaisedAt: numbers[0], EndedAt: numbers[1], AcknowledgedAt: numbers[2], Historical: marks&markHistorical != 0, Suppressed: marks&markSuppressed != 0,
+		RaisedAt: numbers[0], EndedAt: numbers[1], AcknowledgedAt: numbers[2], Historical: marks&markHistorical != 0, Suppressed: marks&markSuppressed != 0, Maintained: marks&markMaintained != 0,
 	}, nil
 }
 

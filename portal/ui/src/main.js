@@ -34,6 +34,7 @@ const PAGES = {
   audit: later(() => import('./pages/audit.js').then((m) => m.createAuditPage)),
   report: later(() => import('./pages/report.js').then((m) => m.createReportPage)),
   rules: later(() => Promise.all([import('./pages/rules.js'), texts('rules'), sheet('rules')]).then(([m]) => m.createRulesPage)),
+  plan: later(() => import('./pages/plan.js').then((m) => m.createPlanPage)),
   shiftnotes: later(() => import('./pages/shiftnotes.js').then((m) => m.createShiftNotesPage)),
 };
 const further = new Set(); // pages whose texts have come, or are coming

@@ -288,10 +288,11 @@ test('a cell says what holds, what is over and what is offline', () => {
   assert.deepEqual([scale.low, scale.high, scale.step(-5), scale.step(20), scale.step(99)], [1, 20, 1, 5, 5]);
   assert.equal(scaleOf([null, 'auto']), null);
   assert.equal(scaleOf([7, 7]).step(7), 1, 'one value alone');
-  assert.deepEqual(lookOf(d(), 20, null), { ground: 'cell', fill: '', outline: '', hatched: false });
-  assert.deepEqual(lookOf(d({ priority: 1, over: 2 }), 20, scale), { ground: 5, fill: 'critical', outline: 'high', hatched: false });
-  assert.deepEqual(lookOf(d({ over: 4 }), undefined, scale), { ground: 'dim', fill: '', outline: 'low', hatched: false }, 'without a value');
-  for (const s of [null, scale]) assert.deepEqual(lookOf(d({ state: 2, priority: 3 }), 20, s), { ground: 'offline', fill: 'medium', outline: '', hatched: true }, 'offline in every mode, in alarm too');
+  assert.deepEqual(lookOf(d(), 20, null), { ground: 'cell', fill: '', outline: '', hatched: false, maintained: false });
+  assert.deepEqual(lookOf(d({ priority: 1, over: 2 }), 20, scale), { ground: 5, fill: 'critical', outline: 'high', hatched: false, maintained: false });
+  assert.deepEqual(lookOf(d({ over: 4 }), undefined, scale), { ground: 'dim', fill: '', outline: 'low', hatched: false, maintained: false }, 'without a value');
+  for (const s of [null, scale]) assert.deepEqual(lookOf(d({ state: 2, priority: 3 }), 20, s), { ground: 'offline', fill: 'medium', outline: '', hatched: true, maintained: false }, 'offline in every mode, in alarm too');
+  assert.equal(lookOf(d({ maintenance: 1 }), 20, null).maintained, true);
   assert.deepEqual(rangeOf([{ index: 0 }, { index: 1 }, { index: 2 }], [31.4, null, 24]), [24, 31.4]);
   assert.equal(rangeOf([{ index: 1 }], [1, null]), null);
 });

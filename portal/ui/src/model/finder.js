@@ -6,7 +6,7 @@ const MOST_OF = { device: 12, room: 6, floor: 6, alarm: 6 };
 const USUAL_MOST = 8;
 
 /** The kinds in the order in which they are offered when they match equally well. */
-export const KINDS = ['page', 'view', 'building', 'floor', 'room', 'gateway', 'alarm', 'rule', 'device'];
+export const KINDS = ['page', 'view', 'building', 'floor', 'room', 'gateway', 'alarm', 'rule', 'plan', 'device'];
 
 /** placesOf returns the buildings, floors and rooms of rows: [{kind, title, device}], with any device of each. */
 export function placesOf(rows) {

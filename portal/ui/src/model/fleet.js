@@ -34,7 +34,7 @@ export function createFleet() {
     order = null;
   }
 
-  function put([index, id, building, floor, room, model, gateway, state, priority, alarms, name = '', tags = [], over = 0]) {
+  function put([index, id, building, floor, room, model, gateway, state, priority, alarms, name = '', tags = [], over = 0, maintenance = 0]) {
     if (state === GONE) {
       drop(index);
       return;
@@ -46,7 +46,7 @@ export function createFleet() {
       placed++;
       order = null;
     }
-    const row = { index, id, building, floor, room, model, gateway, state, priority, alarms, over, name, tags };
+    const row = { index, id, building, floor, room, model, gateway, state, priority, alarms, over, name, tags, maintenance };
     rows[index] = row;
     byID.set(id, row);
   }

@@ -17,6 +17,7 @@ const REASONS = [
   ['it is out of service already', 'out'],
   ['it is in service', 'in'],
   ['the device has sent nothing', 'silent'],
+  ['its device is under', 'maintenance'],
 ];
 
 /** reasonText returns it as the reader reads it, or as it came if it is not known. */

@@ -17,6 +17,7 @@ const FIXED = {
   signal_strength: { number: true, topic: 'sensor/signal_strength' },
   clock_offset: { number: true, topic: 'fact/clock_offset' },
   alarms: { number: true },
+  maintenance: { number: true }, // until when
   values: { fixed: true },
   age: { number: true, topic: 'fact/seen' },
 };
@@ -30,6 +31,7 @@ export const CONDITIONS = {
   low_battery: { topic: 'sensor/battery', holds: (v) => v > 0 && v <= 20 },
   weak_signal: { topic: 'sensor/signal_strength', holds: (v) => v <= -80 },
   clock_off: { topic: 'fact/clock_offset', holds: (v) => v !== 0 },
+  maintenance: { topic: '', holds: (v, d) => d.maintenance > 0 },
 };
 
 const SENSOR = 'sensors.'; // before a sensor whose name is that of a column
@@ -92,7 +94,7 @@ export function nextSort(table, name) {
 
 /** topicsOf returns what must be known of every device to show a table in its order. */
 export function topicsOf({ sort, columns, group, conditions }, sensor = '') {
-  const topics = conditions.map((c) => CONDITIONS[c].topic);
+  const topics = conditions.map((c) => CONDITIONS[c].topic).filter(Boolean);
   if (sensor) topics.push(`sensor/${sensor}`);
   if (sort && columnOf(sort).topic) topics.push(columnOf(sort).topic);
   const measured = group ? measure({ sort, columns }) : '';
@@ -117,6 +119,7 @@ export function keyOf(name, values = []) {
     case 'alarms': return (d) => (d.priority > 0 ? (5 - d.priority) * 1e6 + d.alarms : 0);
     case 'device': return (d) => d.name || d.id;
     case 'place': return (d) => `${d.building}\t${d.floor}\t${d.room}`;
+    case 'maintenance': return (d) => d.maintenance || undefined;
     case 'tags': return (d) => d.tags.join();
     case 'age': return (d) => (values[d.index] > 0 ? -values[d.index] : undefined);
     case 'clock_offset': return (d) => (values[d.index] ? Math.abs(values[d.index]) : undefined);

@@ -3,7 +3,7 @@ import { h, setText } from '../core/dom.js';
 import { reasonText } from '../model/reasons.js';
 import { createPast } from '../parts/past.js';
 
-const ACTIONS = ['acknowledge', 'shelve', 'unshelve', 'out_of_service', 'in_service', 'comment', 'assign', 'remove', 'describe'];
+const ACTIONS = ['acknowledge', 'shelve', 'unshelve', 'out_of_service', 'in_service', 'comment', 'assign', 'remove', 'describe', 'maintain', 'end_maintenance'];
 
 export function createAuditPage(ctx, scope, route) {
   const { t } = ctx;
@@ -27,7 +27,7 @@ export function createAuditPage(ctx, scope, route) {
       h('td', { class: 'col-done' }, done(e)),
       h('td', { class: 'col-device' }, e.alert_type?.startsWith('gateway_') ? e.device_id : ctx.deviceLink(e.device_id), h('span', { class: 'sub' }, e.building ?? '')),
       h('td', { class: 'col-alarm' }, e.alert_id ? h('a', { href: ctx.alarmHref(e) }, ctx.typeText(e.alert_type)) : ctx.typeText(e.alert_type || '')),
-      h('td', { class: 'col-note' }, [e.note, e.reason && reasonText(t, e.reason)].filter(Boolean).join(' · ')));
+      h('td', { class: 'col-note' }, [e.note, e.until && t('audit.until', { time: ctx.fmt.clock(e.until, ctx.plant.serverNow()) }), e.reason && reasonText(t, e.reason)].filter(Boolean).join(' · ')));
   }
 
   /** done says in words what happened. */

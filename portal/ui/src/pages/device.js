@@ -9,7 +9,8 @@ import { conditionsOf, limitsOf, rulesOf } from '../model/rules.js';
 import { UNIT_UNKNOWN } from '../model/sensors.js';
 import { createCourse, RANGES } from '../model/series.js';
 import { badge, panel } from '../parts/badge.js';
-import { removeDevice, renameDevice } from '../parts/device-dialogs.js';
+import { endMaintenance, maintainDevice, removeDevice, renameDevice } from '../parts/device-dialogs.js';
+import { createDeviceAbout } from '../parts/device-about.js';
 import { createDeviceNotes } from '../parts/device-notes.js';
 import { createGauge } from '../parts/gauge.js';
 import { marksOf } from '../parts/guides.js';
@@ -24,7 +25,7 @@ export function createDevicePage(ctx, scope, route) {
   const { t } = ctx;
   const id = route.subject;
   const course = createCourse(id);
-  const about = { name: '', description: '', tags: [], interval: 0 }; // what snapshots say
+  const about = { name: '', description: '', tags: [], interval: 0, maintenance: null }; // what snapshots say
   let last = null; // the newest frame
   let missing = false;
 
@@ -34,6 +35,7 @@ export function createDevicePage(ctx, scope, route) {
   const age = h('span', { class: 'device-age num', 'data-age': true });
   const state = h('span', { class: 'device-state' });
   const warning = h('p', { class: 'device-warning', role: 'status', hidden: true });
+  const maintenance = h('p', { class: 'device-maintenance', role: 'status', 'data-maintenance': true, hidden: true });
   const description = h('p', { class: 'panel-note' });
   const tags = h('span', { class: 'device-tags' });
   const gaugeRow = h('div', { class: 'gauge-row' });
@@ -56,7 +58,7 @@ export function createDevicePage(ctx, scope, route) {
   scope.subscribe(`device/${id}`, ({ kind, data }) => {
     if (kind === 'lagged') return;
     const d = kind === 'snapshot' ? data[0] : data;
-    if (kind === 'snapshot') Object.assign(about, { name: d.name ?? '', description: d.description ?? '', tags: d.tags ?? [], interval: d.interval_ms ?? 0 });
+    if (kind === 'snapshot') Object.assign(about, { name: d.name ?? '', description: d.description ?? '', tags: d.tags ?? [], interval: d.interval_ms ?? 0, maintenance: d.maintenance ?? null });
     if (d.reading) {
       last = d;
       if (d.backfill) course.missed();
@@ -118,6 +120,7 @@ export function createDevicePage(ctx, scope, route) {
     setClass(state, 'is-bad', d && d.state === 2);
     setText(age, r ? ctx.freshness(last.time) : '');
     drawWarning();
+    drawMaintenance();
     if (!r) return;
     arrange(r.sensors);
     const stale = d ? d.state !== 1 : false;
@@ -137,6 +140,13 @@ export function createDevicePage(ctx, scope, route) {
     if (last?.flaws?.length > 0) lines.push(t('device.flaws', { fields: last.flaws.join(', ') }));
     setText(warning, lines.join(' '));
     warning.hidden = lines.length === 0;
+  }
+
+  function drawMaintenance() {
+    const m = about.maintenance;
+    maintenance.hidden = endIt.hidden = !m;
+    maintain.hidden = Boolean(m);
+    if (m) setText(maintenance, `◷ ${t('device.maintain.note', { ...m, time: ctx.fmt.moment(m.until, ctx.plant.serverNow(), ctx.lang()) })}`);
   }
 
   function drawFacts(d, info) {
@@ -216,6 +226,8 @@ export function createDevicePage(ctx, scope, route) {
     });
   }
 
+  const maintain = h('button', { class: 'button is-small', 'data-maintain': true, onclick: () => maintainDevice(ctx, id) }, t('device.maintain'));
+  const endIt = h('button', { class: 'button is-small', 'data-maintain-end': true, hidden: true, onclick: () => endMaintenance(ctx, id) }, t('device.maintain.end'));
   const now = scope.draw(drawNow, ['fleet', 'tick', 'sensors']);
   scope.draw(drawAlarms, ['alarms', 'slow']);
   scope.draw(drawRules, ['slow', 'sensors']);
@@ -246,7 +258,7 @@ export function createDevicePage(ctx, scope, route) {
   rawPanel.head.append(h('span', { class: 'panel-space' }), copy);
   return h('div', { class: 'device-page' },
     h('section', { class: 'panel device-head' },
-      h('div', { class: 'device-line' }, h('a', { class: 'button is-small', href: '#/devices' }, `‹ ${t('nav.devices')}`), title, subtitle, tags, state, age, h('span', { class: 'panel-space' }), rename, remove, h('a', { class: 'button is-small', href: `#/trends?devices=${encodeURIComponent(id)}` }, t('device.compare'))),
-      warning, description, facts),
-    gaugePanel.el, h('div', { class: 'device-range' }, range.el, note), trends, panel('device-alarms', t('device.alarms'), alarmList).el, panel('device-rules', t('device.rules'), ruleList).el, createDeviceNotes(ctx, scope, id), rawPanel.el);
+      h('div', { class: 'device-line' }, h('a', { class: 'button is-small', href: '#/devices' }, `‹ ${t('nav.devices')}`), title, subtitle, tags, state, age, h('span', { class: 'panel-space' }), maintain, endIt, rename, remove, h('a', { class: 'button is-small', href: `#/trends?devices=${encodeURIComponent(id)}` }, t('device.compare'))),
+      warning, maintenance, description, facts),
+    gaugePanel.el, h('div', { class: 'device-range' }, range.el, note), trends, panel('device-alarms', t('device.alarms'), alarmList).el, panel('device-rules', t('device.rules'), ruleList).el, createDeviceNotes(ctx, scope, id), createDeviceAbout(ctx, scope, id), rawPanel.el);
 }

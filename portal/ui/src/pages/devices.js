@@ -110,6 +110,7 @@ export function createDevicesPage(ctx, scope, route) {
   function has() {
     const out = table.conditions.map((name) => {
       const { topic, holds } = CONDITIONS[name];
+      if (!topic) return (d) => holds(undefined, d);
       const values = columns.get(topic)?.values ?? [];
       return (d) => values[d.index] !== undefined && values[d.index] !== null && holds(values[d.index]);
     });

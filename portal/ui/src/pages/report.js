@@ -170,7 +170,7 @@ function buildings(of) {
 
 /** alarmCells name an alarm type of a device, with the way to the device. */
 function alarmCells(of, x) {
-  return [cell([of.ctx.deviceLink(x.device_id, x), h('span', { class: 'sub' }, x.building)]), cell(of.ctx.typeText(x.alert_type))];
+  return [cell([of.ctx.deviceLink(x.device_id, x), h('span', { class: 'sub' }, x.building)]), cell(x.alert_type ? of.ctx.typeText(x.alert_type) : of.t('device.maintenance'))];
 }
 
 function actors(of, name, list) {
@@ -219,10 +219,10 @@ function foot(of) {
   const { r, t, ctx } = of;
   const time = (ms) => (ms ? ctx.fmt.moment(ms, 0, ctx.lang()) : t('report.never'));
   const offsets = r.offsets.map((o) => `${o.topic} ${o.partition}: ${o.first ?? '?'} – ${o.next}`).join(' · ');
-  const hidden = r.hidden.suppressed + r.hidden.historical;
+  const hidden = r.hidden.suppressed + r.hidden.historical + (r.hidden.maintained ?? 0);
   return h('footer', { class: 'report-foot' },
     h('p', {}, t(r.complete ? 'report.complete' : 'report.incomplete', { time: time(r.since), made: ctx.fmt.clock(r.time, 0) })),
-    hidden ? h('p', {}, t('report.hidden', { suppressed: r.hidden.suppressed, historical: r.hidden.historical })) : null,
+    hidden ? h('p', {}, t('report.hidden', { suppressed: r.hidden.suppressed, historical: r.hidden.historical, maintained: r.hidden.maintained ?? 0 })) : null,
     r.unknown.length ? h('ul', { class: 'report-reasons' }, r.unknown.map((u) => h('li', { 'data-unknown': `${u.what} ${u.why}` }, `${t(`report.what.${u.what}`)}: ${t(`report.why.${u.why}`, { time: time(u.at) })}`))) : null,
     h('p', {}, t('report.method')),
     offsets ? h('p', { class: 'num report-offsets' }, t('report.offsets', { offsets })) : null);

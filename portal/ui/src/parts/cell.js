@@ -1,17 +1,18 @@
 // What a cell of the fleet map looks like. Its fill says that an alarm holds, its outline that one is over and
-// unseen, its hatching that the device is offline, and its ground the state or the chosen sensor.
+// unseen, its hatching that the device is offline, its clock that it is under maintenance, and its ground the state or the
+// chosen sensor.
 import { css } from '../chart/palette.js';
 import { PRIORITIES } from '../model/fleet.js';
 
 export const RAMP = 5; // greys of a sensor's scale
 
 /**
- * lookOf returns a cell's look: ground (cell, dim, offline, or 1 to RAMP), fill and outline (a severity or ''), hatched.
+ * lookOf returns a cell's look: ground (cell, dim, offline, or 1 to RAMP), fill and outline (a severity or ''), hatched, maintained.
  * scale is that of the values in the map, null when states are shown.
  */
 export function lookOf(d, value, scale) {
   const hatched = d.state === 2;
-  return { ground: hatched ? 'offline' : groundOf(d, value, scale), fill: PRIORITIES[d.priority] ?? '', outline: PRIORITIES[d.over] ?? '', hatched };
+  return { ground: hatched ? 'offline' : groundOf(d, value, scale), fill: PRIORITIES[d.priority] ?? '', outline: PRIORITIES[d.over] ?? '', hatched, maintained: d.maintenance > 0 };
 }
 
 function groundOf(d, value, scale) {
@@ -50,7 +51,7 @@ export function createPainter() {
     const key = [document.documentElement.dataset.theme, size, scale].join();
     if (key === made) return;
     made = key;
-    look = { ground: { cell: css('--cell'), dim: css('--dim'), offline: hatch(g, css('--offline'), css('--panel')) }, line: {}, shape: {} };
+    look = { ground: { cell: css('--cell'), dim: css('--dim'), offline: hatch(g, css('--offline'), css('--panel')) }, line: {}, shape: {}, clock: clock(size, scale) };
     for (let n = 1; n <= RAMP; n++) look.ground[n] = css(`--ramp-${n}`);
     for (const name of PRIORITIES.slice(1)) {
       look.line[name] = css(`--${name}-text`);
@@ -64,12 +65,14 @@ export function createPainter() {
     const grounds = new Map();
     const filled = [];
     const outlined = [];
+    const clocks = [];
     for (const f of layout.floors) {
       f.devices.forEach((d, i) => {
         const x = f.x + (i % f.columns) * layout.cell;
         const y = f.y + Math.floor(i / f.columns) * layout.cell;
         const l = lookOf(d, values[d.index], scale);
         if (l.fill) filled.push([look.shape[l.fill + l.hatched], x, y]);
+        if (l.maintained) clocks.push([x, y]);
         if (l.outline) outlined.push([look.line[l.outline], x, y]);
         if (l.fill && !l.hatched) return; // its shape stands on bare ground
         if (!grounds.has(l.ground)) grounds.set(l.ground, []);
@@ -81,6 +84,7 @@ export function createPainter() {
       for (let i = 0; i < list.length; i += 2) g.fillRect(list[i], list[i + 1], inner, inner);
     }
     for (const [sprite, x, y] of filled) g.drawImage(sprite, x, y, inner, inner);
+    for (const [x, y] of clocks) g.drawImage(look.clock, x, y, inner, inner);
     const width = inner >= SHAPED ? 2 : 1;
     g.lineWidth = width;
     for (const [line, x, y] of outlined) {
@@ -125,6 +129,35 @@ function outline(g, name, s, e) {
     points.forEach(([x, y], i) => (i === 0 ? g.moveTo(x, y) : g.lineTo(x, y)));
     g.closePath();
   }
+}
+
+/** clock draws the mark of a device under maintenance once: hatched across, and a clock where there is room. */
+function clock(size, scale) {
+  const sprite = document.createElement('canvas');
+  sprite.width = sprite.height = Math.round(size * scale);
+  const g = sprite.getContext('2d');
+  g.scale(sprite.width / size, sprite.height / size);
+  g.strokeStyle = css('--text');
+  g.globalAlpha = 0.5;
+  g.beginPath();
+  for (let at = 0; at < 2 * size; at += 4) {
+    g.moveTo(at, 0);
+    g.lineTo(at - size, size);
+  }
+  g.stroke();
+  if (size < SHAPED) return sprite;
+  const m = size / 2;
+  const r = m * 0.7;
+  g.globalAlpha = 1;
+  g.fillStyle = css('--panel');
+  g.beginPath();
+  g.arc(m, m, r, 0, 2 * Math.PI);
+  g.fill();
+  g.moveTo(m, m - r * 0.65);
+  g.lineTo(m, m);
+  g.lineTo(m + r * 0.5, m);
+  g.stroke();
+  return sprite;
 }
 
 /** hatch is a pattern of slanted lines. */

@@ -12,7 +12,7 @@ const SETTLE = 120; // ms without scrolling before visible rows are subscribed t
 /** Least width and share of the columns, in CSS. */
 const WIDTHS = {
   state: [100, 0.4], device: [120, 1.1], place: [150, 1.3], building: [80, 0.6], model: [120, 0.8], gateway: [80, 0.6],
-  firmware: [80, 0.5], tags: [120, 1], values: [320, 4], age: [72, 0.4],
+  firmware: [80, 0.5], tags: [120, 1], maintenance: [120, 0.7], values: [320, 4], age: [72, 0.4],
 };
 const USUAL_WIDTH = [104, 0.7];
 
@@ -183,7 +183,8 @@ export function createDeviceTable(ctx, scope, { onSort, onOpen }) {
     setText(row.link, d.name || d.id);
     setAttr(row.link, 'title', d.name ? d.id : null);
     setAttr(row.link, 'href', ctx.deviceHref(d.id));
-    setText(row.state, t(`state.${STATES[d.state]}`));
+    setText(row.state, t(`state.${STATES[d.state]}`) + (d.maintenance ? ' ◷' : ''));
+    setAttr(row.state, 'title', d.maintenance ? t('device.maintenance') : null);
     if (row.by.state) setClass(row.by.state, 'is-offline', d.state === 2);
     const severity = PRIORITIES[d.priority];
     if (row.severity !== severity) {
@@ -214,6 +215,9 @@ export function createDeviceTable(ctx, scope, { onSort, onOpen }) {
         return;
       case 'floor':
         setText(el, d.building ? t('floor', { n: d.floor }) : '');
+        return;
+      case 'maintenance':
+        setText(el, d.maintenance ? ctx.fmt.moment(d.maintenance, ctx.plant.serverNow(), ctx.lang()) : '');
         return;
       case 'tags':
         setText(el, d.tags.join(', '));

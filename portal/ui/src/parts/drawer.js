@@ -30,7 +30,7 @@ export function createDrawer(ctx, scope, onClose) {
         h('p', { 'data-what': true }, ctx.what(alarm)),
         alarm.suppressed ? h('p', { class: 'panel-note' }, h('a', { href: ctx.alarmHref({ alert_id: alarm.suppressed.by_alarm }) }, t('remark.suppressed'))) : null,
         alarm.uncertain ? h('p', { class: 'panel-note is-uncertain' }, t('remark.uncertain')) : null,
-        h('div', { class: 'action-bar' }, ['acknowledge', alarm.shelved ? 'unshelve' : 'shelve', 'comment'].map((a) =>
+        h('div', { class: 'action-bar' }, ['acknowledge', alarm.shelved && !alarm.shelved.maintenance ? 'unshelve' : 'shelve', 'comment'].map((a) =>
           h('button', { class: 'button is-small', onclick: () => ctx.commands.ask(a, [shown]) }, t(`command.${a}`))),
         h('a', { class: 'button is-small', href: ctx.deviceHref(alarm.device_id) }, t('drawer.device'))),
         h('h3', {}, t('drawer.readings')), box, note,

@@ -97,7 +97,11 @@ function thingsOf(ctx) {
   const alarms = sortAlarms(ctx.alarms.list(needsAttention)).slice(0, ALARMS).map((a) => ({
     kind: 'alarm', severity: a.severity, title: `${ctx.deviceName(a.device_id)} · ${ctx.typeText(a.alert_type)}`, also: `${a.device_id} ${a.alert_type} ${ctx.place(a.location)}`, note: ctx.place(a.location), href: ctx.alarmHref(a),
   }));
-  return [...pages, ...gateways, ...alarms];
+  const plans = placesOf(ctx.fleet.sorted()).filter((p) => p.kind === 'floor').map(({ device: d }) => {
+    const at = `${d.building} · ${ctx.t('floor', { n: d.floor })}`;
+    return { kind: 'plan', title: `${ctx.t('nav.plan')} · ${at}`, also: `plan ${at}`, href: ctx.pageHref('plan', { b: d.building, f: d.floor }) };
+  });
+  return [...pages, ...gateways, ...alarms, ...plans];
 }
 
 /** more is what the portal has to be asked for; what it does not have is not offered. */

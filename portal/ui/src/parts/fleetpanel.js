@@ -22,6 +22,7 @@ export function createFleetPanel(ctx, scope) {
   }
 
   key.colour('state');
+  scope.draw(() => key.maintained(ctx.fleet.rows.some((d) => d?.maintenance)), ['fleet', 'slow']);
   inAddress(ctx, mode, 'map', 'state', colour);
   const p = panel('fleet', t('map.title'), map.el);
   p.head.append(h('span', { class: 'panel-space' }), scale.el, key.el, mode);
@@ -58,11 +59,13 @@ function legend(ctx) {
   const item = (name, text, ...mark) => h('span', { class: `legend-item legend-${name}` }, ...mark, text);
   const swatch = (name) => h('span', { class: `swatch swatch-${name}`, 'aria-hidden': 'true' });
   const online = item('online', t('state.online'), swatch('online'));
+  const maintained = item('maintenance', t('quick.maintenance'), h('span', { 'aria-hidden': 'true' }, '◷ '));
   const el = h('span', { class: 'legend' },
     item('holds', t('map.holds'), SEVERITIES.map((s) => glyph(s))),
     item('over', t('map.over'), swatch('over')),
     online,
     item('offline', t('state.offline'), swatch('offline')),
-    item('unknown', t('state.unknown'), swatch('unknown')));
-  return { el, colour: (mode) => (online.hidden = mode !== 'state') };
+    item('unknown', t('state.unknown'), swatch('unknown')),
+    maintained);
+  return { el, colour: (mode) => (online.hidden = mode !== 'state'), maintained: (any) => (maintained.hidden = !any) };
 }

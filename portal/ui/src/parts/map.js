@@ -118,7 +118,16 @@ export function createMap(ctx, scope, { mode = 'state', onScale = () => {} } = {
   canvas.addEventListener('click', (event) => {
     const d = pointed(event);
     if (d) ctx.go('device', d.id);
+    else floorAt(event);
   });
+  /** floorAt opens the plan of the floor whose label was clicked. */
+  function floorAt(event) {
+    const r = canvas.getBoundingClientRect();
+    const [x, y] = [event.clientX - r.left, event.clientY - r.top];
+    const f = layout?.floors.find((one) => x >= one.x && x < one.x + 40 && y >= one.top && y < one.y);
+    if (f) ctx.go('plan', '', { b: f.devices[0].building, f: f.floor });
+  }
+
   canvas.addEventListener('blur', () => setFocus(null));
   canvas.addEventListener('keydown', (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 }[event.key];

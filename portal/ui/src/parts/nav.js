@@ -40,7 +40,7 @@ function icon(name) {
 
 export function createNav(ctx, scope, route) {
   const { t } = ctx;
-  const active = route.page === 'device' ? 'devices' : route.page;
+  const active = ['device', 'plan'].includes(route.page) ? 'devices' : route.page;
   const more = h('button', { class: 'nav-link nav-more', 'aria-expanded': 'false', onclick: () => unfold(more.getAttribute('aria-expanded') !== 'true') }, icon('more'), h('span', {}, t('nav.more')));
   const nav = h('nav', { class: 'nav', 'aria-label': t('nav') },
     GROUPS.map((g) => h('div', { class: `nav-group nav-${g.name}`, role: 'group', 'aria-label': t(`nav.group.${g.name}`) },

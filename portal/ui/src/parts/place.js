@@ -26,5 +26,6 @@ function crumbs(ctx, building, floor, room) {
   return [
     ...steps.flatMap((s) => [h('a', { href: s.href }, s.text), h('span', { class: 'crumb-mark', 'aria-hidden': 'true' }, '›')]),
     h('h1', { class: 'panel-title', 'data-place': true }, last.text),
+    ...(building && floor !== '' && ctx.route().page !== 'plan' ? [h('a', { class: 'place-plan', href: ctx.pageHref('plan', { b: building, f: floor }) }, t('nav.plan'))] : []),
   ];
 }

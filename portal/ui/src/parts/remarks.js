@@ -3,7 +3,7 @@ export function remarksOf(ctx, a) {
   const { t } = ctx;
   const clock = (ms) => ctx.fmt.clock(ms, ctx.plant.serverNow());
   const out = [];
-  if (a.shelved) out.push([t('remark.shelved', { by: a.shelved.by, time: clock(a.shelved.until) }), a.shelved.reason].filter(Boolean).join(t('remark.because')));
+  if (a.shelved) out.push([t(a.shelved.maintenance ? 'remark.maintenance' : 'remark.shelved', { by: a.shelved.by, time: clock(a.shelved.until) }), a.shelved.reason].filter(Boolean).join(t('remark.because')));
   if (a.suppressed) out.push(t('remark.suppressed'));
   if (a.uncertain) out.push(t('remark.uncertain'));
   if (a.out_of_service) out.push([t('remark.out_of_service', { by: a.out_of_service.by }), a.out_of_service.reason].filter(Boolean).join(t('remark.because')));
