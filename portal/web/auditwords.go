@@ -8,7 +8,7 @@ const langChinese = "zh"
 // auditChinese has the words of the audit trail for readers of Chinese, by the keys of the page's dictionary. The codes
 // themselves are plain enough for readers of English.
 var auditChinese = map[string]string{
-	"audit.outcome.applied": "已执行", // which the page need not say
+	"audit.outcome.applied":              "已执行", // which the page need not say
 	"alarmstate.unacknowledged":          "未确认",
 	"alarmstate.acknowledged":            "已确认",
 	"alarmstate.returned_unacknowledged": "已恢复，未确认",
@@ -26,6 +26,7 @@ var auditChinese = map[string]string{
 	"refusal.out":                        "已停用",
 	"refusal.in":                         "未停用",
 	"refusal.silent":                     "设备长期无数据",
+	"refusal.maintenance":                "该设备正在维护",
 	"event.raised":                       "触发",
 	"event.escalated":                    "级别变化",
 	"event.repeated":                     "再次触发",
@@ -55,6 +56,9 @@ var auditChinese = map[string]string{
 	"audit.action.assign":                "指派",
 	"audit.action.remove":                "移除设备",
 	"audit.action.describe":              "修改设备描述",
+	"audit.action.maintain":              "开始维护",
+	"audit.action.end_maintenance":       "结束维护",
+	"audit.event.maintenance_over":       "维护到期",
 	"audit.event.raised":                 "触发",
 	"audit.event.escalated":              "级别变化",
 	"audit.event.repeated":               "再次触发",
@@ -91,6 +95,9 @@ var reasons = []struct{ begin, key string }{
 	{"it is out of service already", "out"},
 	{"it is in service", "in"},
 	{"the device has sent nothing", "silent"},
+	{"its device is under", "maintenance"},
+	{"it is under maintenance until then", "same"},
+	{"it is not under maintenance", "same"},
 }
 
 // auditWords returns code of a kind as a reader of the language reads it; the code itself if there is no word for it.

@@ -18,6 +18,8 @@ const REASONS = [
   ['it is in service', 'in'],
   ['the device has sent nothing', 'silent'],
   ['its device is under', 'maintenance'],
+  ['it is under maintenance until then', 'same'],
+  ['it is not under maintenance', 'same'],
 ];
 
 /** reasonText returns it as the reader reads it, or as it came if it is not known. */
