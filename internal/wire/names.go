@@ -36,6 +36,12 @@ const (
 	// DryRunSubject answers what a changed rule would have done with past readings: the
 	// request is a DryRunRequest, the reply a DryRunAnswer, both JSON.
 	DryRunSubject = "alarms.dryrun"
+	// DeadLettersSubject answers what is in the topic of dead letters: the reply is a
+	// DeadLettersAnswer, JSON.
+	DeadLettersSubject = "deadletters.list"
+	// DeadLettersReplaySubject sends dead letters through once more: the request is a
+	// DeadLetterReplayRequest, the reply a DeadLetterReplayAnswer, both JSON.
+	DeadLettersReplaySubject = "deadletters.replay"
 	// PeersSubject is for core instances alone: they exchange the state that no single
 	// one of them has.
 	PeersSubject = "core.peers"
@@ -154,4 +160,12 @@ const (
 	HeaderPartition = "iot-partition"
 	HeaderOffset    = "iot-offset"
 	HeaderLength    = "iot-length"
+	// HeaderTruncated is the full length of one that a bridge truncated.
+	HeaderTruncated = "iot-truncated"
+
+	// HeaderReplay marks a record of the topic that is no dead letter: a DeadLetterReplay.
+	HeaderReplay = "iot-replay"
+	// HeaderReplayed marks a record of device-data that was a dead letter: its place there,
+	// partition/offset.
+	HeaderReplayed = "iot-replayed"
 )
