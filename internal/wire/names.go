@@ -76,6 +76,9 @@ func LedgerSubject(gateway string) string { return "gateways." + gateway + ".led
 // VitalsSubject returns the subject of the reports of a program's processes.
 func VitalsSubject(program string) string { return "processes." + program }
 
+// LogLevelSubject returns the subject on which the processes of a program take a LogLevelRequest.
+func LogLevelSubject(program string) string { return "processes." + program + ".loglevel" }
+
 // FreshSubject returns the subject on which the bridge sends a gateway's packs as soon as it
 // has them, for screens alone. They arrive in Kafka later, in order.
 func FreshSubject(gateway string) string { return "fresh." + gateway }

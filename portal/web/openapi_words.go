@@ -13,6 +13,7 @@ import (
 	"industrial-iot-monitor/portal/internal/command"
 	"industrial-iot-monitor/portal/internal/lag"
 	"industrial-iot-monitor/portal/internal/metadata"
+	"industrial-iot-monitor/portal/internal/pipeline"
 	"industrial-iot-monitor/portal/internal/share"
 	"industrial-iot-monitor/portal/internal/state"
 )
@@ -165,6 +166,11 @@ var fieldSchemas = map[string]object{
 	"web.factsBody.By":                operatorName(),
 	"web.factsBody.Place":             typed("string").with("maxLength", metadata.MaxPlace),
 	"web.factsBody.ExpectedIntervalS": typed("integer").with("minimum", 0).with("maximum", metadata.MaxIntervalS),
+	"web.levelBody.By":                operatorName(),
+	"web.levelBody.Level":             oneWord("debug", "info", "warn", "error"),
+	"web.replayBody.By":               operatorName(),
+	"web.replayBody.Most":             typed("integer").with("minimum", 1).with("maximum", wire.MaxLettersReplay),
+	"pipeline.Strip.Kind":             oneWord(pipeline.StripLane, pipeline.StripPartition),
 	"web.changed.Outcome":             oneWord(changeSaved, changePending),
 	"metadata.View.Page":              oneWord(metadata.Pages...),
 	"metadata.Scope.Scope":            oneWord(metadata.Scopes...),
@@ -191,6 +197,8 @@ var alwaysThere = map[reflect.Type][]string{
 	reflect.TypeFor[viewBody]():        {"name", "page"},
 	reflect.TypeFor[dashboardBody]():   {"name", "tiles"},
 	reflect.TypeFor[shiftNoteBody]():   {"text"},
+	reflect.TypeFor[levelBody]():       {"program", "instance", "level"},
+	reflect.TypeFor[replayBody]():      {"reason", "most"},
 	reflect.TypeFor[deviceNoteBody]():  {"text"},
 }
 
