@@ -170,6 +170,7 @@ var fieldSchemas = map[string]object{
 	"web.levelBody.Level":             oneWord("debug", "info", "warn", "error"),
 	"web.replayBody.By":               operatorName(),
 	"web.replayBody.Most":             typed("integer").with("minimum", 1).with("maximum", wire.MaxLettersReplay),
+	"wire.DeadLetterSample.Raw":       typed("string").with("format", "byte"),
 	"pipeline.Strip.Kind":             oneWord(pipeline.StripLane, pipeline.StripPartition),
 	"web.changed.Outcome":             oneWord(changeSaved, changePending),
 	"metadata.View.Page":              oneWord(metadata.Pages...),

@@ -37,8 +37,8 @@ func (v dashboardClient) Screen(report []byte) {
 	if b.screens == nil || now-c.screened.Load() < screens.MinGapMS {
 		return
 	}
-	c.screened.Store(now)
 	if r, ok := screens.Parse(report); ok {
+		c.screened.Store(now)
 		b.screens.Take(r, now)
 	}
 }

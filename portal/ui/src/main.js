@@ -48,7 +48,7 @@ const fleet = createFleet();
 const alarms = createAlarms();
 const sensors = createSensors();
 const plant = createPlant();
-const scheduler = createScheduler({ raf: (f) => requestAnimationFrame(f), hidden: () => document.hidden, now: () => performance.now() });
+const scheduler = createScheduler({ raf: (f) => requestAnimationFrame(f), hidden: () => document.hidden, now: () => performance.now(), painted: () => ctx.screen?.painted() });
 
 const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
 const channel = createChannel({
@@ -57,7 +57,11 @@ const channel = createChannel({
     plant.setSocket(name, code);
     wake('socket', true);
   },
-  onFrame: plant.heard,
+  onFrame() {
+    plant.heard();
+    ctx.screen?.heard();
+  },
+  onDelta: (ts) => ctx.screen?.frame(ts),
   onHello: plant.hello,
 });
 const { scope: newScope, wake } = createScopes({ scheduler, channel });
@@ -87,6 +91,7 @@ const ctx = {
   touch: () => coarse.matches,
   typing,
   debug,
+  screen: null, // comes later
   go: (page, subject, params) => router.go(page, subject, params),
   setParams: (params) => router.set(params),
   route: () => router.current(),
@@ -244,6 +249,7 @@ function noticeSilence() {
 
 /** prefetch loads what can be opened by a key, and then the other pages, one after the other. */
 async function prefetch() {
+  import('./core/screen.js').then((m) => (ctx.screen = debug.screen = m.createScreen(channel)), () => {});
   await Promise.all([PAGES.alarms.prefetch(), finder().catch(() => {})]);
   for (const page of Object.values(PAGES)) await page.prefetch?.();
   ctx.debug.prefetched = true;

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { chooseLanguage, translator } from '../src/core/i18n.js';
 import * as f from '../src/core/format.js';
-import en from '../src/i18n/en.js';
-import zh from '../src/i18n/zh.js';
+import first from '../src/i18n/en.js';
+import system from '../src/i18n/system.en.js';
+import systemZh from '../src/i18n/system.zh.js';
+import firstZh from '../src/i18n/zh.js';
 
-const t = translator(en);
+const t = translator(first);
 
 test('ages are in one unit', () => {
   const got = [0, 300, 9949, 9950, 99_000, 99_500, 3_600_000, 6_000_000, 170_000_000, 172_800_000].map((ms) => f.age(ms, t).replace('\u2009', ' '));
@@ -56,7 +58,7 @@ test('times', () => {
   assert.equal(f.utc(0), '1970-01-01 00:00:00 UTC');
 });
 
-test('both dictionaries have the same texts with the same blanks', () => {
+for (const [name, en, zh] of [['all pages', first, firstZh], ['the page System', system, systemZh]]) test(`both dictionaries of ${name} have the same texts with the same blanks`, () => {
   const blanks = (s) => [...s.matchAll(/\{(\w+)\}/g)].map((m) => m[1]).sort().join();
   assert.deepEqual(Object.keys(zh).sort(), Object.keys(en).sort());
   for (const [key, text] of Object.entries(en)) {
@@ -66,7 +68,7 @@ test('both dictionaries have the same texts with the same blanks', () => {
 });
 
 test('translating', () => {
-  assert.equal(translator(zh)('state.online'), '在线');
+  assert.equal(translator(firstZh)('state.online'), '在线');
   assert.equal(t('no.such.key'), 'no.such.key');
   assert.equal(t('gateway.horizon', {}), ' left');
   assert.equal(chooseLanguage(null, 'zh-TW'), 'zh');

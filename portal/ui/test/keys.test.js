@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import test from 'node:test';
-import en from '../src/i18n/en.js';
-import zh from '../src/i18n/zh.js';
+import first from '../src/i18n/en.js';
+import system from '../src/i18n/system.en.js';
+import systemZh from '../src/i18n/system.zh.js';
+import firstZh from '../src/i18n/zh.js';
+
+const en = { ...first, ...system };
+const zh = { ...firstZh, ...systemZh };
 
 
 const src = new URL('../src/', import.meta.url);
@@ -11,6 +16,7 @@ const code = files.map((f) => readFileSync(new URL(f, src), 'utf8')).join('\n');
 
 test('every text is used and every text that is used exists', () => {
   const keys = Object.keys(en);
+  assert.equal(keys.length, Object.keys(first).length + Object.keys(system).length, 'no text is in two dictionaries');
   assert.deepEqual(Object.keys(zh), keys, 'both languages have the same texts, in the same order');
   const quoted = new Set([...code.matchAll(/['`]([a-z]+(?:[._][a-zA-Z0-9_]+)*)['`]/g)].map((m) => m[1]));
   const families = [...code.matchAll(/`([a-z]+(?:\.[a-z]+)*\.)\$\{/g)].map((m) => m[1]);

@@ -16,6 +16,14 @@ export function translator(words) {
   return t;
 }
 
+/** withMore returns a translator that has the texts of words besides those of t. */
+export function withMore(t, words) {
+  const more = translator(words);
+  const both = (key, values) => (more.has(key) ? more(key, values) : t(key, values));
+  both.has = (key) => more.has(key) || t.has(key);
+  return both;
+}
+
 /** chooseLanguage prefers the stored choice, then the browser's languages. */
 export function chooseLanguage(saved, preferred) {
   if (Object.hasOwn(LANGUAGES, saved ?? '')) return saved;
