@@ -38,8 +38,9 @@ func (p *Portal) samplePipeline(ctx context.Context) error {
 }
 
 func (p *Portal) ownFigures() pipeline.Own {
-	received, pushed := p.model.Stats().Received, p.fanout.Stats().Pushed
-	own := pipeline.Own{Received: received.PerSecond, Sent: pushed.PerSecond, Buffers: make(map[string]float64)}
+	received, sent := p.model.Stats().Received, p.fanout.Stats()
+	pushed := sent.Pushed
+	own := pipeline.Own{Received: received.PerSecond, Sent: sent.PerSecond, Buffers: make(map[string]float64)}
 	for _, g := range p.model.Gateways() {
 		if !g.Silent(p.model.Now()) {
 			own.Buffers[g.GatewayStatus.Gateway] = g.BufferUsed()

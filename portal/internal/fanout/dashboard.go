@@ -39,7 +39,7 @@ func (v dashboardClient) Screen(report []byte) {
 	}
 	if r, ok := screens.Parse(report); ok {
 		c.screened.Store(now)
-		b.screens.Take(r, now)
+		b.screens.Take(c, r, now)
 	}
 }
 

@@ -20,10 +20,12 @@ const (
 	maxTimes  = 32
 	maxMS     = 60_000
 	maxFrames = 100_000
-	// windowMS is the time over which the rate is taken, several reports of each screen.
-	windowMS = 30_000
-	// maxReports bounds the reports of a window; further ones do not count.
-	maxReports = 20_000
+	// goneMS is how long a screen may say nothing before it no longer counts.
+	goneMS = 15_000
+	// averaged is over how many reports the rate of a screen is taken.
+	averaged = 6
+	// maxScreens bounds how many are told apart; further ones do not count.
+	maxScreens = 20_000
 )
 
 // Report is what a screen says about the time since its last report.
@@ -61,18 +63,19 @@ type Board struct {
 
 	mu      sync.Mutex
 	painted meter.Meter
-	first   int64 // when the first report of the window came, ms
-	reports []frames
+	screens map[any]*screen
 }
 
-type frames struct {
-	at int64
-	n  int
+// screen is what is known of one: its newest reports, and the time that each is of.
+type screen struct {
+	at      int64 // of the newest, ms
+	reports [averaged]struct{ frames, tookMS int64 }
+	next    int
 }
 
 // New returns a Board whose histogram is portal_screen_latency_seconds.
 func New(reg prometheus.Registerer) (*Board, error) {
-	b := &Board{latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+	b := &Board{screens: make(map[any]*screen), latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "portal_screen_latency_seconds", Help: "Time from the portal's sending of a frame to its painting, as browsers measure and report it.",
 		Buckets: []float64{0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60},
 	})}
@@ -82,53 +85,48 @@ func New(reg prometheus.Registerer) (*Board, error) {
 	return b, nil
 }
 
-// Take adds a report that came now, in ms.
-func (b *Board) Take(r Report, now int64) {
+// Take adds a report of a screen, told apart by key, that came now, in ms. The frames of its first
+// one do not count: nobody knows how long they took.
+func (b *Board) Take(key any, r Report, now int64) {
 	for _, ms := range r.PaintMS {
 		b.latency.Observe(ms / 1000)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.forget(now)
-	if b.first == 0 || len(b.reports) == 0 {
-		b.first = now
-	}
-	if len(b.reports) < maxReports {
-		b.reports = append(b.reports, frames{now, r.Frames})
-	}
 	for _, ms := range r.PaintMS {
 		b.painted.AddAge(now, int64(ms+0.5))
 	}
-}
-
-func (b *Board) forget(now int64) {
-	n := 0
-	for n < len(b.reports) && b.reports[n].at <= now-windowMS {
-		n++
+	s := b.screens[key]
+	if s == nil || now-s.at > goneMS {
+		if s == nil && len(b.screens) >= maxScreens {
+			return
+		}
+		b.screens[key] = &screen{at: now}
+		return
 	}
-	b.reports = append(b.reports[:0], b.reports[n:]...)
+	s.reports[s.next].frames, s.reports[s.next].tookMS = int64(r.Frames), now-s.at
+	s.at, s.next = now, (s.next+1)%averaged
 }
 
-// Figures returns those of the time before now, in ms; ok is false while no screen reports.
+// Figures returns those of the time before now, in ms; ok is false while no screen has a rate.
 func (b *Board) Figures(now int64) (f Figures, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.forget(now)
-	if len(b.reports) == 0 {
-		return Figures{}, false
-	}
-	sum, took := 0, int64(windowMS)
-	for _, r := range b.reports {
-		sum += r.n
-	}
-	if age := now - b.first; age < windowMS { // the first report is of the time before it
-		first := b.reports[0]
-		sum -= first.n
-		took = max(age, 1)
-		if age < MinGapMS {
-			return Figures{}, false
+	for key, s := range b.screens {
+		if now-s.at > goneMS {
+			delete(b.screens, key)
+			continue
+		}
+		var frames, took int64
+		for _, r := range s.reports {
+			frames, took = frames+r.frames, took+r.tookMS
+		}
+		if took > 0 {
+			f.PerSecond += 1000 * float64(frames) / float64(took)
+			ok = true
 		}
 	}
 	recent := b.painted.Recent(now)
-	return Figures{PerSecond: 1000 * float64(sum) / float64(took), Timed: recent.Aged, Mean: recent.Mean, P99: recent.P99}, true
+	f.Timed, f.Mean, f.P99 = recent.Aged, recent.Mean, recent.P99
+	return f, ok
 }

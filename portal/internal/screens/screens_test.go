@@ -57,27 +57,28 @@ func TestRateIsThatOfTheReports(t *testing.T) {
 	_, ok := b.Figures(begin)
 	require.False(t, ok)
 	now := int64(begin)
-	for i := range 20 { // two screens, one of them joins later
+	for i := range 20 { // two screens that report at different times, one of them joins later
 		now += 5000
-		b.Take(Report{Frames: 50, PaintMS: []float64{20, 30}}, now)
+		b.Take("a", Report{Frames: 50, PaintMS: []float64{20, 30}}, now)
 		if i >= 10 {
-			b.Take(Report{Frames: 100}, now)
+			b.Take("b", Report{Frames: 100}, now+2000)
 		}
-		f, ok := b.Figures(now)
+		f, ok := b.Figures(now + 2000)
 		switch {
 		case i == 0:
 			require.False(t, ok, "one report has no rate yet")
-		case i < 10:
+		case i <= 10:
 			require.InDelta(t, 10, f.PerSecond, 0.01, fmt.Sprint(i))
-		case i > 16:
+		default:
 			require.InDelta(t, 30, f.PerSecond, 0.01, fmt.Sprint(i))
 		}
 	}
 	f, _ := b.Figures(now + 1000)
 	require.InDelta(t, 25, f.Mean, 0.1)
 	require.Positive(t, f.P99)
-	_, ok = b.Figures(now + windowMS)
+	_, ok = b.Figures(now + 2001 + goneMS)
 	require.False(t, ok, "they are gone")
+	require.Empty(t, b.screens)
 	require.InDelta(t, 40, count(t, reg), 0)
 }
 
@@ -88,11 +89,11 @@ func count(tb testing.TB, reg *prometheus.Registry) float64 {
 	return float64(all[0].GetMetric()[0].GetHistogram().GetSampleCount())
 }
 
-func TestAFloodOfReportsIsBounded(t *testing.T) {
+func TestTheNumberOfScreensIsBounded(t *testing.T) {
 	b, err := New(prometheus.NewRegistry())
 	require.NoError(t, err)
-	for range 2 * maxReports {
-		b.Take(Report{Frames: 1}, 1_700_000_000_000)
+	for i := range 2 * maxScreens {
+		b.Take(i, Report{Frames: 1}, 1_700_000_000_000)
 	}
-	require.Len(t, b.reports, maxReports)
+	require.Len(t, b.screens, maxScreens)
 }
