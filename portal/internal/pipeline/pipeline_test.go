@@ -186,7 +186,7 @@ func TestTheStageThatIsSlowedDownIsTheSlowest(t *testing.T) {
 	} {
 		b := pipeline.New(begin)
 		plantAt(b, begin, figures[0], figures[1], figures[2], figures[3])
-		b.Sample(pipeline.Own{ToPortal: new(figures[2] + 2), ToSocket: new(figures[2] + 30)}, begin)
+		b.Sample(pipeline.Own{ToPortal: new(figures[2] + 2), ToSocket: new(figures[2] + 30), Painted: new(3.0), PaintedMS: new(900.0)}, begin)
 		require.Equal(t, stage, b.Pipeline(pipeline.Hour, 0, begin).Slowest.Stage)
 	}
 }

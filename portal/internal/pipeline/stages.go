@@ -52,11 +52,11 @@ type StageCourse struct {
 	Lag  []*float64 `json:"lag"`
 }
 
-// Slowest is the stage that takes longest of the last samples.
+// Slowest is the stage that takes longest of the last samples, apart from painted.
 type Slowest struct {
 	Stage string  `json:"stage"`
 	MS    float64 `json:"ms"`
-	Share float64 `json:"share"` // of all stages' time, 0 to 1
+	Share float64 `json:"share"` // of all stages' time up to the sockets, 0 to 1
 }
 
 // Pipeline is all stages. Course i is of the time From + i·StepMS.
@@ -204,12 +204,13 @@ func (c *stageTrack) show(r Range, stage int, first, newest int64) Stage {
 	return s
 }
 
-// slowest compares the newest times.
+// slowest compares the newest times, apart from that to the painting: a page draws four times a
+// second at most, so it takes longer than the others in a plant that is well.
 func slowest(stages []Stage) *Slowest {
 	var worst *Slowest
 	sum := 0.0
 	for _, s := range stages {
-		if s.MS == nil {
+		if s.MS == nil || s.Stage == stageNames[painted] {
 			continue
 		}
 		sum += *s.MS
