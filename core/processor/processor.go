@@ -33,6 +33,7 @@ import (
 	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/core/internal/gateways"
 	"industrial-iot-monitor/core/internal/intake"
+	"industrial-iot-monitor/core/internal/letterbox"
 	"industrial-iot-monitor/core/internal/live"
 	"industrial-iot-monitor/core/internal/notify"
 	"industrial-iot-monitor/core/internal/peers"
@@ -214,6 +215,13 @@ func (p *Processor) Run(ctx context.Context) error {
 	tester := replay.Tester{
 		Log: p.log, Brokers: p.cfg.Brokers, Topic: p.cfg.DeviceData, Rules: func() alarm.RuleSet { return p.rules.load().source },
 	}
+	letters, err := letterbox.New(letterbox.Options{
+		Log: p.base, Kafka: p.cfg.Config, DeadLetters: p.cfg.DeadLetters, DeviceData: p.cfg.DeviceData, TransactionalID: p.cfg.TxnPrefix + "dead-letters",
+	})
+	if err != nil {
+		return errors.Join(err, p.closeServer(), p.closeHistorian())
+	}
+	g.Go("dead letters", func(ctx context.Context) error { return letters.Run(ctx, hub) })
 	g.Go("dry runs", func(ctx context.Context) error {
 		if !p.changesRead(ctx) {
 			return nil

@@ -11,7 +11,7 @@ import (
 // connection to the hub.
 func (p *Processor) newVitals(nc *nats.Conn) (*vitals.Reporter, error) {
 	return vitals.New(vitals.Options{
-		Program: "core", Instance: vitals.Instance(p.Addr()), Gatherer: p.registry, Log: p.base, Publish: nc.Publish,
+		Program: "core", Instance: vitals.Instance(p.Addr()), Gatherer: p.registry, Log: p.base, Publish: nc.Publish, Listen: vitals.Listen(nc),
 		Stages: []vitals.Stage{
 			{Name: wire.StageLiveArrived, Seconds: "core_live_pack_age_seconds", Readings: "core_live_readings_total", Labels: map[string]string{"at": "arrived"}},
 			{Name: wire.StageLiveSent, Seconds: "core_live_pack_age_seconds", Labels: map[string]string{"at": "sent"}},

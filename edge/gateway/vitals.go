@@ -15,6 +15,7 @@ func (g *Gateway) newVitals(metrics prometheus.Gatherer) (*vitals.Reporter, erro
 			Name: wire.StageGateway, Seconds: "edge_pack_ack_duration_seconds", Readings: "edge_readings_accepted_total",
 			Labels: map[string]string{"gateway": g.cfg.ID},
 		}},
+		Listen: vitals.Listen(g.broker.Uplink()),
 		Publish: func(subject string, data []byte) error {
 			if !g.broker.HubWants(subject) {
 				return nil

@@ -19,19 +19,19 @@ type LogConfig struct {
 // Logger is NewLogger, for configurations that embed LogConfig.
 func (cfg LogConfig) Logger(w io.Writer) (*slog.Logger, error) { return NewLogger(cfg, w) }
 
-// NewLogger returns a logger writing to w, whose newest warnings Warnings returns. An unknown level or format is an error that
-// names the variable.
+// NewLogger returns a logger writing to w, whose newest warnings Warnings returns and whose level LevelOf. An unknown
+// level or format is an error that names the variable.
 func NewLogger(cfg LogConfig, w io.Writer) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
+	level := &Level{}
+	if err := level.usual.UnmarshalText([]byte(cfg.Level)); err != nil {
 		return nil, fmt.Errorf("LOG_LEVEL=%q: want debug, info, warn or error", cfg.Level)
 	}
 	o := &slog.HandlerOptions{Level: level}
 	switch strings.ToLower(cfg.Format) {
 	case "text":
-		return keep(slog.NewTextHandler(w, o)), nil
+		return keep(slog.NewTextHandler(w, o), level), nil
 	case "json":
-		return keep(slog.NewJSONHandler(w, o)), nil
+		return keep(slog.NewJSONHandler(w, o), level), nil
 	default:
 		return nil, fmt.Errorf("LOG_FORMAT=%q: want text or json", cfg.Format)
 	}

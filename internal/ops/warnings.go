@@ -21,19 +21,35 @@ type Warning struct {
 	Detail  string // its attributes as key=value pairs
 }
 
-// Warnings returns the newest warnings that log has written with a number above after, oldest
-// first; nil for a logger that is not from NewLogger.
+// Warnings returns the newest warnings of the process with a number above after, oldest first,
+// apart from those of the owners of other loggers: see Own. It returns nil for a logger that is
+// not from NewLogger.
 func Warnings(log *slog.Logger, after uint64) []Warning {
 	k, ok := log.Handler().(*keeper)
 	if !ok {
 		return nil
 	}
-	return k.kept.since(after)
+	return k.kept.since(after, k.owner)
 }
 
-// keep returns a logger for h that keeps its warnings.
-func keep(h slog.Handler) *slog.Logger {
-	return slog.New(&keeper{Handler: h, kept: &warnings{}})
+// Own returns a logger like log for one of several programs in a process: its warnings are that
+// program's alone. A logger that is not from NewLogger is returned as it is.
+func Own(log *slog.Logger) *slog.Logger {
+	k, ok := log.Handler().(*keeper)
+	if !ok {
+		return log
+	}
+	own := *k
+	own.owner = new(owner)
+	return slog.New(&own)
+}
+
+// owner tells programs that share a process apart by its address, so it must have a size.
+type owner struct{ _ byte }
+
+// keep returns a logger for h that keeps its warnings and has a level.
+func keep(h slog.Handler, level *Level) *slog.Logger {
+	return slog.New(&keeper{Handler: h, kept: &warnings{}, level: level})
 }
 
 // keeper keeps the newest warnings that pass through a handler.
@@ -41,23 +57,29 @@ type keeper struct {
 	slog.Handler
 
 	kept   *warnings
+	level  *Level
+	owner  *owner // nil: the process itself
 	group  string // names that qualify the keys, each with a dot
 	detail string
 }
 
 func (k *keeper) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn {
-		k.kept.add(Warning{Time: r.Time, Level: r.Level, Message: r.Message, Detail: k.with(recordAttrs(r))})
+		k.kept.add(kept{Warning{Time: r.Time, Level: r.Level, Message: r.Message, Detail: k.with(recordAttrs(r))}, k.owner})
 	}
 	return k.Handler.Handle(ctx, r)
 }
 
 func (k *keeper) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &keeper{Handler: k.Handler.WithAttrs(attrs), kept: k.kept, group: k.group, detail: k.with(attrs)}
+	next := *k
+	next.Handler, next.detail = k.Handler.WithAttrs(attrs), k.with(attrs)
+	return &next
 }
 
 func (k *keeper) WithGroup(name string) slog.Handler {
-	return &keeper{Handler: k.Handler.WithGroup(name), kept: k.kept, group: k.group + name + ".", detail: k.detail}
+	next := *k
+	next.Handler, next.group = k.Handler.WithGroup(name), k.group+name+"."
+	return &next
 }
 
 // with returns the detail with more attributes.
@@ -86,10 +108,17 @@ func recordAttrs(r slog.Record) []slog.Attr {
 type warnings struct {
 	mu   sync.Mutex
 	n    uint64
-	list []Warning // oldest first
+	list []kept // oldest first
 }
 
-func (w *warnings) add(line Warning) {
+// kept is a warning and whose it is.
+type kept struct {
+	Warning
+
+	owner *owner
+}
+
+func (w *warnings) add(line kept) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.n++
@@ -100,13 +129,13 @@ func (w *warnings) add(line Warning) {
 	w.list = append(w.list, line)
 }
 
-func (w *warnings) since(after uint64) []Warning {
+func (w *warnings) since(after uint64, of *owner) []Warning {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out []Warning
 	for _, line := range w.list {
-		if line.Number > after {
-			out = append(out, line)
+		if line.Number > after && (line.owner == nil || of == nil || line.owner == of) {
+			out = append(out, line.Warning)
 		}
 	}
 	return out

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"industrial-iot-monitor/internal/ops"
@@ -38,8 +39,29 @@ type Options struct {
 	Stages   []Stage
 	// Facts returns what operators want to know when it changes; nil for none.
 	Facts func() map[string]string
+	// Lanes returns those that a bridge runs; nil for none.
+	Lanes func() []wire.LaneVitals
 	// Publish sends a report.
 	Publish func(subject string, data []byte) error
+	// Listen calls answer with the requests on a subject until the function that it returns is
+	// called; the reply is nil for requests that are not meant. Without it the level of the log is
+	// not changed from outside.
+	Listen func(subject string, answer func(request []byte) (reply []byte)) (stop func(), err error)
+}
+
+// Listen returns Options.Listen on a connection.
+func Listen(nc *nats.Conn) func(string, func([]byte) []byte) (func(), error) {
+	return func(subject string, answer func([]byte) []byte) (func(), error) {
+		sub, err := nc.Subscribe(subject, func(m *nats.Msg) {
+			if reply := answer(m.Data); reply != nil && m.Reply != "" {
+				_ = m.Respond(reply) // it fails when the connection is closed
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("subscribing to %s: %w", subject, err)
+		}
+		return func() { _ = sub.Unsubscribe() }, nil // so it does when the connection is closed
+	}
 }
 
 // Reporter reports one program of a process.
@@ -50,6 +72,8 @@ type Reporter struct {
 	last    time.Time
 	before  []reading // by stage
 	warned  uint64
+	level   *ops.Level    // nil: unknown
+	soon    chan struct{} // a report is due now
 }
 
 // New returns a Reporter of this process. Its first report covers the time from now on.
@@ -60,6 +84,7 @@ func New(o Options) (*Reporter, error) {
 	now := time.Now()
 	return &Reporter{
 		o: o, process: ops.NewProcess(), last: now, before: make([]reading, len(o.Stages)),
+		level: ops.LevelOf(o.Log), soon: make(chan struct{}, 1),
 		self: wire.Vitals{
 			Program: o.Program, Instance: o.Instance, Host: hostname(), PID: os.Getpid(), Version: ops.Version, Started: now.UnixMilli(),
 		},
@@ -82,8 +107,15 @@ func Instance(addr string) string {
 	return hostname()
 }
 
-// Run reports every wire.VitalsEvery until ctx ends.
+// Run reports every wire.VitalsEvery, and when the level of the log is changed, until ctx ends.
 func (r *Reporter) Run(ctx context.Context) error {
+	if r.o.Listen != nil {
+		stop, err := r.o.Listen(wire.LogLevelSubject(r.o.Program), r.AnswerLevel)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	tick := time.NewTicker(wire.VitalsEvery * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -92,6 +124,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 		}
 		select {
 		case <-tick.C:
+		case <-r.soon:
 		case <-ctx.Done():
 			return nil
 		}
@@ -117,6 +150,11 @@ func (r *Reporter) report(now time.Time) error {
 	if r.o.Facts != nil {
 		v.Facts = r.o.Facts()
 	}
+	if r.o.Lanes != nil {
+		v.Lanes = r.o.Lanes()
+		v.Lanes = v.Lanes[:min(len(v.Lanes), wire.MaxVitalsLanes)]
+	}
+	r.reportLevel(&v)
 	v.Warnings = r.warnings()
 	data, err := v.Encode()
 	if err != nil {

@@ -136,3 +136,33 @@ func TestAReporterNeedsItsOptions(t *testing.T) {
 	_, err := New(Options{Program: "edge"})
 	require.ErrorContains(t, err, "Instance")
 }
+
+func TestTheLevelOfTheLogIsChangedForATimeAndReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		require.Nil(t, r.AnswerLevel([]byte(`{"instance":"gw-b","level":"debug","by":"Li Wei"}`)), "another gateway is meant")
+		require.Nil(t, r.AnswerLevel([]byte(`rubbish`)))
+		for _, bad := range []string{`{"instance":"gw-a","level":"loud","by":"x"}`, `{"instance":"gw-a","level":"debug"}`} {
+			require.Contains(t, string(r.AnswerLevel([]byte(bad))), "want")
+		}
+		require.NoError(t, r.report(time.Now()))
+		require.Equal(t, "warn", r.reports[0].LogLevel)
+		require.Zero(t, r.reports[0].LogLevelUntil)
+
+		require.NotContains(t, string(r.AnswerLevel([]byte(`{"instance":"gw-a","level":"debug","by":"Li Wei"}`))), "error")
+		require.Len(t, r.soon, 1, "a report is due")
+		require.NoError(t, r.report(time.Now()))
+		v := r.reports[1]
+		require.Equal(t, []any{"debug", "Li Wei", time.Now().UnixMilli() + wire.LogLevelFor}, []any{v.LogLevel, v.LogLevelBy, v.LogLevelUntil})
+		time.Sleep(wire.LogLevelFor * time.Millisecond) //nolint:forbidigo // the bubble's clock
+		require.NoError(t, r.report(time.Now()))
+		require.Equal(t, []any{"warn", ""}, []any{r.reports[2].LogLevel, r.reports[2].LogLevelBy})
+	})
+}
+
+func TestABridgeReportsItsLanes(t *testing.T) {
+	r := newRig(t)
+	r.o.Lanes = func() []wire.LaneVitals { return make([]wire.LaneVitals, wire.MaxVitalsLanes+9) }
+	require.NoError(t, r.report(time.Now()))
+	require.Len(t, r.reports[0].Lanes, wire.MaxVitalsLanes)
+}

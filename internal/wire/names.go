@@ -39,6 +39,12 @@ const (
 	// RuleProposalSubject answers whether a change of a rule can be proposed or approved: the
 	// request is a RuleProposalRequest, the reply a RuleProposalAnswer.
 	RuleProposalSubject = "alarms.proposal"
+	// DeadLettersSubject answers what is in the topic of dead letters: the reply is a
+	// DeadLettersAnswer, JSON.
+	DeadLettersSubject = "deadletters.list"
+	// DeadLettersReplaySubject sends dead letters through once more: the request is a
+	// DeadLetterReplayRequest, the reply a DeadLetterReplayAnswer, both JSON.
+	DeadLettersReplaySubject = "deadletters.replay"
 	// PeersSubject is for core instances alone: they exchange the state that no single
 	// one of them has.
 	PeersSubject = "core.peers"
@@ -72,6 +78,9 @@ func LedgerSubject(gateway string) string { return "gateways." + gateway + ".led
 
 // VitalsSubject returns the subject of the reports of a program's processes.
 func VitalsSubject(program string) string { return "processes." + program }
+
+// LogLevelSubject returns the subject on which the processes of a program take a LogLevelRequest.
+func LogLevelSubject(program string) string { return "processes." + program + ".loglevel" }
 
 // FreshSubject returns the subject on which the bridge sends a gateway's packs as soon as it
 // has them, for screens alone. They arrive in Kafka later, in order.
@@ -157,4 +166,12 @@ const (
 	HeaderPartition = "iot-partition"
 	HeaderOffset    = "iot-offset"
 	HeaderLength    = "iot-length"
+	// HeaderTruncated is the full length of one that a bridge truncated.
+	HeaderTruncated = "iot-truncated"
+
+	// HeaderReplay marks a record of the topic that is no dead letter: a DeadLetterReplay.
+	HeaderReplay = "iot-replay"
+	// HeaderReplayed marks a record of device-data that was a dead letter: its place there,
+	// partition/offset.
+	HeaderReplayed = "iot-replayed"
 )

@@ -12,7 +12,7 @@ const VitalsEvery = 5000
 // Vitals is what a process reports of itself, JSON on processes.<program> at the hub every
 // VitalsEvery. Times are ms since 1970 by the clock of the process.
 type Vitals struct {
-	Program  string `json:"program"`  // edge, bridge, core or portal
+	Program  string `json:"program"`  // edge, bridge, core, historian or portal
 	Instance string `json:"instance"` // tells several of one program apart
 	// Host and PID name the process. Programs that run in one process report the same ones,
 	// and each reports the resources of the whole process.
@@ -27,7 +27,37 @@ type Vitals struct {
 	Stages      []StageVitals     `json:"stages,omitempty"`
 	Facts       map[string]string `json:"facts,omitempty"`    // what operators want to know when it changes, such as the version of the rules
 	Warnings    []Warning         `json:"warnings,omitempty"` // logged since the last report
+	Lanes       []LaneVitals      `json:"lanes,omitempty"`    // that a bridge runs
+	// LogLevel is the least severe level that is logged: debug, info, warn or error. If an
+	// operator changed it, LogLevelBy says who and LogLevelUntil when the usual one is back.
+	LogLevel      string `json:"log_level,omitempty"`
+	LogLevelBy    string `json:"log_level_by,omitempty"`
+	LogLevelUntil int64  `json:"log_level_until,omitempty"`
 }
+
+// LaneVitals are the figures of a lane of a bridge.
+type LaneVitals struct {
+	Lane    int32   `json:"lane"`
+	Rate    float64 `json:"rate"`    // readings committed a second, since the last report
+	Backlog uint64  `json:"backlog"` // readings that its gateways have stored and it has not committed
+}
+
+// LogLevelRequest changes the level of a process's log for LogLevelFor. It is JSON on
+// LogLevelSubject; the process that is meant replies with a LogLevelAnswer.
+type LogLevelRequest struct {
+	Instance string `json:"instance"`
+	Level    string `json:"level"` // debug, info, warn or error
+	By       string `json:"by"`    // operator
+}
+
+// LogLevelAnswer is the reply to a LogLevelRequest.
+type LogLevelAnswer struct {
+	Error string `json:"error,omitempty"`
+	Until int64  `json:"until"` // ms since 1970, when the usual level is back
+}
+
+// LogLevelFor is how long a changed level of a log lasts, in ms.
+const LogLevelFor = 15 * 60_000
 
 // StageVitals are the figures of one stage of the pipeline since the last report.
 type StageVitals struct {
@@ -63,6 +93,7 @@ const (
 	maxVitalsName    = 128      // bytes of a program, instance, host or version
 	maxVitalsStages  = 16
 	maxVitalsFacts   = 16
+	MaxVitalsLanes   = 64
 	MaxWarnings      = 20  // in one report
 	MaxWarningDetail = 500 // bytes of a message or detail
 )
@@ -84,9 +115,12 @@ func DecodeVitals(data []byte) (Vitals, error) {
 			return v, fmt.Errorf("%s of %d bytes; want 1 to %d", name, len(s), maxVitalsName)
 		}
 	}
-	if len(v.Stages) > maxVitalsStages || len(v.Facts) > maxVitalsFacts || len(v.Warnings) > MaxWarnings {
-		return v, fmt.Errorf("%d stages, %d facts and %d warnings; want at most %d, %d and %d",
-			len(v.Stages), len(v.Facts), len(v.Warnings), maxVitalsStages, maxVitalsFacts, MaxWarnings)
+	if len(v.Stages) > maxVitalsStages || len(v.Facts) > maxVitalsFacts || len(v.Warnings) > MaxWarnings || len(v.Lanes) > MaxVitalsLanes {
+		return v, fmt.Errorf("%d stages, %d facts, %d warnings and %d lanes; want at most %d, %d, %d and %d",
+			len(v.Stages), len(v.Facts), len(v.Warnings), len(v.Lanes), maxVitalsStages, maxVitalsFacts, MaxWarnings, MaxVitalsLanes)
+	}
+	if len(v.LogLevel) > maxVitalsName || len(v.LogLevelBy) > maxVitalsName {
+		return v, fmt.Errorf("log level of %d bytes by a name of %d; want at most %d", len(v.LogLevel), len(v.LogLevelBy), maxVitalsName)
 	}
 	return v, nil
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // identity is the caller of a request. Only this file decides who a caller is and what that permits.
-// Today every caller is an operator who may view everything, command every alarm and device, change rules and write notes, under the
-// name in the header X-Operator, which an authenticating proxy can set, or else in the command.
+// Today every caller is an operator who may view everything, command every alarm and device, change rules, write notes and maintain the
+// plant's own programs, under the name in the header X-Operator, which an authenticating proxy can set, or else in the command.
 type identity struct {
 	Name string // from the header, "" without it
 	Role role
@@ -33,11 +33,13 @@ const (
 	keepNotes permission = "keep_notes"
 	// ruleChange is to propose, approve and withdraw changes of rules.
 	ruleChange permission = "rule_change"
+	// maintain is to replay dead letters and to change the level of a log.
+	maintain permission = "maintain"
 )
 
 // may reports whether an identity has a permission.
 func (id identity) may(p permission) bool {
-	return id.Role == operator && (p == viewPlant || p == alarmCommand || p == deviceCommand || p == keepNotes || p == ruleChange)
+	return id.Role == operator && (p == viewPlant || p == alarmCommand || p == deviceCommand || p == keepNotes || p == ruleChange || p == maintain)
 }
 
 // actor returns the name under which an identity acts; claimed is the name in the command.

@@ -14,6 +14,7 @@ import (
 	"industrial-iot-monitor/portal/internal/command"
 	"industrial-iot-monitor/portal/internal/lag"
 	"industrial-iot-monitor/portal/internal/metadata"
+	"industrial-iot-monitor/portal/internal/pipeline"
 	"industrial-iot-monitor/portal/internal/share"
 	"industrial-iot-monitor/portal/internal/state"
 )
@@ -193,6 +194,12 @@ var fieldSchemas = map[string]object{
 	"web.proposalBody.Reason":          typed("string").with("minLength", 1).with("maxLength", rulechange.MaxReason),
 	"web.decisionBody.By":              operatorName(),
 	"web.decisionBody.Note":            typed("string").with("maxLength", rulechange.MaxReason),
+	"web.levelBody.By":                 operatorName(),
+	"web.levelBody.Level":              oneWord("debug", "info", "warn", "error"),
+	"web.replayBody.By":                operatorName(),
+	"web.replayBody.Most":              typed("integer").with("minimum", 1).with("maximum", wire.MaxLettersReplay),
+	"wire.DeadLetterSample.Raw":        typed("string").with("format", "byte"),
+	"pipeline.Strip.Kind":              oneWord(pipeline.StripLane, pipeline.StripPartition),
 	"web.changed.Outcome":              oneWord(changeSaved, changePending),
 	"metadata.View.Page":               oneWord(metadata.Pages...),
 	"metadata.Scope.Scope":             oneWord(metadata.Scopes...),
@@ -219,6 +226,8 @@ var alwaysThere = map[reflect.Type][]string{
 	reflect.TypeFor[viewBody]():        {"name", "page"},
 	reflect.TypeFor[dashboardBody]():   {"name", "tiles"},
 	reflect.TypeFor[shiftNoteBody]():   {"text"},
+	reflect.TypeFor[levelBody]():       {"program", "instance", "level"},
+	reflect.TypeFor[replayBody]():      {"reason", "most"},
 	reflect.TypeFor[deviceNoteBody]():  {"text"},
 	reflect.TypeFor[proposalBody]():    {"reason"},
 }

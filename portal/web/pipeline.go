@@ -38,8 +38,9 @@ func (p *Portal) samplePipeline(ctx context.Context) error {
 }
 
 func (p *Portal) ownFigures() pipeline.Own {
-	received, pushed := p.model.Stats().Received, p.fanout.Stats().Pushed
-	own := pipeline.Own{Received: received.PerSecond, Sent: pushed.PerSecond, Buffers: make(map[string]float64)}
+	received, sent := p.model.Stats().Received, p.fanout.Stats()
+	pushed := sent.Pushed
+	own := pipeline.Own{Received: received.PerSecond, Sent: sent.PerSecond, Buffers: make(map[string]float64)}
 	for _, g := range p.model.Gateways() {
 		if !g.Silent(p.model.Now()) {
 			own.Buffers[g.GatewayStatus.Gateway] = g.BufferUsed()
@@ -53,9 +54,21 @@ func (p *Portal) ownFigures() pipeline.Own {
 	}
 	if l := p.lag.Last(); l != nil {
 		own.Lag = new(l.Total)
+		for _, x := range l.Partitions {
+			own.Partitions = append(own.Partitions, pipeline.Partition{Number: x.Partition, Rate: x.Rate, Lag: x.Lag})
+		}
+	}
+	if f, ok := p.screens.Figures(p.model.Now()); ok {
+		own.Painted = new(f.PerSecond)
+		if f.Timed > 0 {
+			own.PaintedMS, own.PaintedP99 = new(f.Mean), new(f.P99)
+		}
 	}
 	return own
 }
+
+// ranges of the pipeline's courses by their names.
+var ranges = map[string]pipeline.Range{"1h": pipeline.Hour, "6h": pipeline.SixHours}
 
 // getPipeline handles GET /api/v1/pipeline.
 func (p *Portal) getPipeline(c *fiber.Ctx) error {
@@ -63,7 +76,11 @@ func (p *Portal) getPipeline(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(p.pipeline.Pipeline(int64(from), p.model.Now()))
+	back, known := ranges[c.Query("range", "1h")]
+	if !known {
+		return badParameter("range", "1h or 6h")
+	}
+	return c.JSON(p.pipeline.Pipeline(back, int64(from), p.model.Now()))
 }
 
 // listProcesses handles GET /api/v1/processes.

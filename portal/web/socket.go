@@ -13,6 +13,7 @@ import (
 
 	"industrial-iot-monitor/portal/internal/dashboard"
 	"industrial-iot-monitor/portal/internal/fanout"
+	"industrial-iot-monitor/portal/internal/screens"
 )
 
 // visitorKey is the Locals key under which checkHandshake passes a fanout.Visitor on.
@@ -95,7 +96,10 @@ func (p *Portal) buildSockets(o Options) (err error) {
 	if o.Config.MessageRate > 0 {
 		o.Limits.RatePerSecond, o.Limits.RateBurst = o.Config.MessageRate, o.Config.MessageRate*rateBurst
 	}
-	p.fanout, err = fanout.New(fanout.Options{Model: p.model, Log: o.Log, Registry: o.Registry, Publisher: p.dashboard, Limits: o.Limits})
+	if p.screens, err = screens.New(o.Registry); err != nil {
+		return err
+	}
+	p.fanout, err = fanout.New(fanout.Options{Model: p.model, Log: o.Log, Registry: o.Registry, Publisher: p.dashboard, Screens: p.screens, Limits: o.Limits})
 	return err
 }
 

@@ -34,6 +34,7 @@ import (
 	"industrial-iot-monitor/portal/internal/operators"
 	"industrial-iot-monitor/portal/internal/pipeline"
 	"industrial-iot-monitor/portal/internal/quota"
+	"industrial-iot-monitor/portal/internal/screens"
 	"industrial-iot-monitor/portal/internal/series"
 	"industrial-iot-monitor/portal/internal/share"
 	"industrial-iot-monitor/portal/internal/state"
@@ -84,6 +85,7 @@ type Portal struct {
 	lag          *lag.Poller
 	process      *ops.Process
 	pipeline     *pipeline.Board
+	screens      *screens.Board
 	vitals       *vitals.Reporter
 	together     bool // other programs run in this process
 	operators    *operators.Board
@@ -176,7 +178,7 @@ func (p *Portal) build(o Options) (err error) {
 	}
 	p.pipeline = pipeline.New(p.model.Now())
 	p.feed, err = feed.New(feed.Options{
-		Vitals: p.observe, Removed: p.removed, Model: p.model, Trail: p.trail, Store: p.store, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+		Vitals: p.observe, LogLevel: func(q []byte) []byte { return p.vitals.AnswerLevel(q) }, Removed: p.removed, Model: p.model, Trail: p.trail, Store: p.store, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
 	})
 	if err != nil {
 		return err

@@ -19,8 +19,6 @@ const (
 	// maxRefusalText bounds the headers with the reason.
 	maxRefusalText = 1 << 10
 
-	// headerTruncated is the full length of a truncated dead letter.
-	headerTruncated = "iot-truncated"
 	// reasonDamaged marks the dead letter of an unreadable pack.
 	reasonDamaged telemetry.Reason = "damaged_pack"
 
@@ -68,7 +66,7 @@ func newEncoder(topics topology.Topics, maxDeadLetter int) *encoder {
 		gateway:       []byte(wire.HeaderGateway), epoch: []byte(wire.HeaderEpoch), seq: []byte(wire.HeaderSeq),
 		index: []byte(wire.HeaderIndex), received: []byte(wire.HeaderReceived), backfill: []byte(wire.HeaderBackfill),
 		reason: []byte(wire.HeaderReason), field: []byte(wire.HeaderField), message: []byte(wire.HeaderMessage),
-		truncated: []byte(headerTruncated), mapping: []byte(wire.HeaderMapping), one: []byte("1"),
+		truncated: []byte(wire.HeaderTruncated), mapping: []byte(wire.HeaderMapping), one: []byte("1"),
 	}
 	for i := range e.indexes {
 		e.indexes[i] = e.number(uint64(i))

@@ -64,6 +64,13 @@ func (p *Progress) Gateways() []string {
 	return slices.Sorted(maps.Keys(p.gateways))
 }
 
+// Lanes returns the lanes that this bridge runs, sorted.
+func (p *Progress) Lanes() []int32 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(maps.Keys(p.lanes))
+}
+
 // Owns reports whether this bridge runs a lane.
 func (p *Progress) Owns(lane int32) bool {
 	p.mu.Lock()

@@ -68,7 +68,7 @@ func New(o Options) (_ *Plant, err error) {
 }
 
 // build makes the parts in the order of their dependencies. One registry
-// serves all: /metrics of the portal shows the whole plant.
+// serves all: /metrics of the portal shows the whole plant. Each part owns its warnings.
 func (p *Plant) build(reg *prometheus.Registry) (err error) {
 	parts := p.cfg.Parts
 	if len(p.cfg.Brokers) == 0 {
@@ -77,17 +77,17 @@ func (p *Plant) build(reg *prometheus.Registry) (err error) {
 			return fmt.Errorf("DEMO_KAFKA_ADDR=%s: %w", p.cfg.KafkaAddr, err)
 		}
 	}
-	if p.bridge, err = relay.New(relay.Options{Config: parts.Bridge, Log: p.log, Registry: reg}); err != nil {
+	if p.bridge, err = relay.New(relay.Options{Config: parts.Bridge, Log: ops.Own(p.log), Registry: reg}); err != nil {
 		return err
 	}
-	if p.core, err = processor.New(processor.Options{Config: parts.Core, Log: p.log, Registry: reg}); err != nil {
+	if p.core, err = processor.New(processor.Options{Config: parts.Core, Log: ops.Own(p.log), Registry: reg}); err != nil {
 		return err
 	}
-	if p.portal, err = web.New(web.Options{Config: parts.Portal, Log: p.log, Registry: reg, Gatherer: reg}); err != nil {
+	if p.portal, err = web.New(web.Options{Config: parts.Portal, Log: ops.Own(p.log), Registry: reg, Gatherer: reg}); err != nil {
 		return err
 	}
 	for _, b := range buildings {
-		g, err := gateway.New(gateway.Options{Config: p.cfg.gateway(b), Log: p.log, Registry: reg})
+		g, err := gateway.New(gateway.Options{Config: p.cfg.gateway(b), Log: ops.Own(p.log), Registry: reg})
 		if err != nil {
 			return err
 		}

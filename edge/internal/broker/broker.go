@@ -307,6 +307,9 @@ func (b *Broker) Stream() *Stream { return b.stream }
 // BufferLimit returns the limit of the stream in bytes.
 func (b *Broker) BufferLimit() int64 { return b.limit }
 
+// Uplink returns the connection on which requests of the hub arrive.
+func (b *Broker) Uplink() *nats.Conn { return b.uplink }
+
 // PublishUplink publishes to the hub. While the link is down the message is lost.
 func (b *Broker) PublishUplink(subject string, data []byte) error {
 	if err := b.uplink.Publish(subject, data); err != nil {

@@ -62,7 +62,8 @@ type request struct {
 	Topics  *[]string       `json:"topics"`
 	Resume  *resume         `json:"resume"`
 	Command json.RawMessage `json:"command"`
-	Name    string          `json:"name"` // of the operator at the screen
+	Name    string          `json:"name"`   // of the operator at the screen
+	Screen  json.RawMessage `json:"screen"` // of ping: what the screen reports of itself
 
 	names []topicName // Topics, understood and each once
 }

@@ -15,6 +15,9 @@ type Client interface {
 	TooSlow(why string)
 	// Present is called with the name of the operator at the screen. It must not block.
 	Present(name string)
+	// Screen is called with what the screen reports of itself, which may be anything. It must not
+	// block.
+	Screen(report []byte)
 	// Command starts an operator's command; answer is called with its result, a JSON
 	// object. An error that is not a *RequestError is internal. It must not block.
 	Command(command json.RawMessage, answer func(result any)) error
@@ -188,6 +191,9 @@ func (s *Session) apply(req *request) error {
 			s.unsubscribe(req)
 		})
 	case typePing:
+		if len(req.Screen) > 0 {
+			s.client.Screen(req.Screen)
+		}
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		s.reply(struct {

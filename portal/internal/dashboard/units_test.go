@@ -156,11 +156,15 @@ type fakeClient struct {
 	woken   int
 	slow    string
 	present []string
+	screens []string
 }
 
 func (c *fakeClient) Wake(bool)           { c.woken++ }
 func (c *fakeClient) TooSlow(why string)  { c.slow = why }
 func (c *fakeClient) Present(name string) { c.present = append(c.present, name) }
+
+// Screen implements Client.
+func (c *fakeClient) Screen(report []byte) { c.screens = append(c.screens, string(report)) }
 
 func (c *fakeClient) Command(_ json.RawMessage, answer func(any)) error {
 	answer(map[string]any{"type": "x", "status": 200})

@@ -52,6 +52,7 @@ type client struct {
 	closing *closing // the close frame that is due
 
 	lastSeen atomic.Int64 // time of the client's last message or control frame, ns since 1970
+	screened atomic.Int64 // when it last reported of its screen, ms
 	pinged   time.Time    // belongs to Broadcaster.sweep
 
 	from     netip.Addr                // that it counts against, see Visitor

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"industrial-iot-monitor/portal/internal/dashboard"
+	"industrial-iot-monitor/portal/internal/screens"
 )
 
 // dashboardClient is a client as seen by its session.
@@ -26,6 +27,19 @@ func (v dashboardClient) TooSlow(why string) { v.c.close(CloseSlow, why) }
 func (v dashboardClient) Present(name string) {
 	if v.c.present != nil {
 		v.c.present(name)
+	}
+}
+
+// Screen implements dashboard.Client. Reports that come too often do not count.
+func (v dashboardClient) Screen(report []byte) {
+	c, b := v.c, v.c.broadcaster
+	now := b.model.Now()
+	if b.screens == nil || now-c.screened.Load() < screens.MinGapMS {
+		return
+	}
+	if r, ok := screens.Parse(report); ok {
+		c.screened.Store(now)
+		b.screens.Take(c, r, now)
 	}
 }
 

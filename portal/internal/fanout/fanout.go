@@ -38,6 +38,7 @@ import (
 	"industrial-iot-monitor/portal/internal/dashboard"
 	"industrial-iot-monitor/portal/internal/meter"
 	"industrial-iot-monitor/portal/internal/recent"
+	"industrial-iot-monitor/portal/internal/screens"
 	"industrial-iot-monitor/portal/internal/state"
 )
 
@@ -83,6 +84,7 @@ type Options struct {
 	Log       *slog.Logger
 	Registry  prometheus.Registerer
 	Publisher *dashboard.Publisher
+	Screens   *screens.Board // nil: what screens report is ignored
 	Limits    Limits
 }
 
@@ -90,6 +92,7 @@ type Options struct {
 type Broadcaster struct {
 	model     model
 	publisher *dashboard.Publisher // nil: the simple dialect alone
+	screens   *screens.Board       // may be nil
 	log       *slog.Logger
 	limits    Limits
 	router    *router
@@ -121,6 +124,7 @@ func New(o Options) (*Broadcaster, error) {
 	b := &Broadcaster{
 		model:     o.Model,
 		publisher: o.Publisher,
+		screens:   o.Screens,
 		log:       o.Log.With("component", "fanout"),
 		limits:    o.Limits.withDefaults(),
 		clients:   make(map[*client]struct{}),

@@ -26,14 +26,17 @@ import (
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
+	"industrial-iot-monitor/internal/vitals"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/state"
 	"industrial-iot-monitor/portal/internal/store"
 )
 
-// Options of a feed. All but Store, Vitals and Removed are required.
+// Options of a feed. All but Store, Vitals, LogLevel and Removed are required.
 type Options struct {
+	// LogLevel answers requests to change the level of this portal's log, with nil if another one is meant.
+	LogLevel func(request []byte) (reply []byte)
 	// Vitals is called with every report of a process of the plant.
 	Vitals func(wire.Vitals)
 	// Removed is called with every device that was removed, known to the model or not, and when, in ms.
@@ -169,6 +172,10 @@ func (f *Feed) subscribe(nc *nats.Conn) error {
 		if subject == wire.LiveSubjects {
 			f.live.Store(sub)
 		}
+	}
+	if f.opts.LogLevel != nil {
+		_, err := vitals.Listen(nc)(wire.LogLevelSubject("portal"), f.opts.LogLevel)
+		return err
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func TestLagCountsFromTheCommitToTheEnd(t *testing.T) {
 		a := &answers{ends: map[int32]int64{0: 8, 1: 4}, committed: c.committed}
 		l, err := poller(t).ask(a, group{a: a})
 		require.NoError(t, err, name)
-		require.Equal(t, []Partition{{0, c.want[0]}, {1, c.want[1]}}, l.Partitions, name)
+		require.Equal(t, []Partition{{Partition: 0, Lag: c.want[0], end: 8}, {Partition: 1, Lag: c.want[1], end: 4}}, l.Partitions, name)
 		require.Equal(t, c.want[0]+c.want[1], l.Total, name)
 	}
 }
@@ -145,4 +145,15 @@ func TestStopDuringASessionIsNoFailure(t *testing.T) {
 		require.NoError(t, <-done)
 		require.Empty(t, log.String())
 	})
+}
+
+func TestRateIsHowMuchAPartitionGrew(t *testing.T) {
+	before := &Lag{At: 1000, Partitions: []Partition{{Partition: 0, end: 100}, {Partition: 1, end: 50}}}
+	l := &Lag{At: 3000, Partitions: []Partition{{Partition: 0, end: 300}, {Partition: 1, end: 40}, {Partition: 2, end: 9}}}
+	l.rates(nil)
+	require.Nil(t, l.Partitions[0].Rate)
+	l.rates(before)
+	require.InDelta(t, 100, *l.Partitions[0].Rate, 0)
+	require.Nil(t, l.Partitions[1].Rate, "it was made anew")
+	require.Nil(t, l.Partitions[2].Rate, "it is new")
 }

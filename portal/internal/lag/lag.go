@@ -37,6 +37,10 @@ type Options struct {
 type Partition struct {
 	Partition int32 `json:"partition"`
 	Lag       int64 `json:"lag"` // records written and not committed by the group
+	// Rate is how many are written a second; null while unknown.
+	Rate *float64 `json:"rate"`
+
+	end int64
 }
 
 // Lag is that of all partitions. Offsets are compared, so transaction markers count as records.
@@ -117,6 +121,7 @@ func (p *Poller) session(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		l.rates(p.Last())
 		p.mu.Lock()
 		p.last = l
 		p.mu.Unlock()
@@ -144,9 +149,24 @@ func (p *Poller) ask(client sarama.Client, admin sarama.ClusterAdmin) (*Lag, err
 		if b := committed.GetBlock(p.o.Topic, n); b != nil {
 			at = max(b.Offset, 0)
 		}
-		behind := Partition{Partition: n, Lag: max(end-at, 0)}
+		behind := Partition{Partition: n, Lag: max(end-at, 0), end: end}
 		l.Total += behind.Lag
 		l.Partitions = append(l.Partitions, behind)
 	}
 	return l, nil
+}
+
+// rates sets how fast the partitions grew since an earlier answer, nil for none.
+func (l *Lag) rates(before *Lag) {
+	if before == nil || l.At <= before.At {
+		return
+	}
+	for i := range l.Partitions {
+		p := &l.Partitions[i]
+		for _, was := range before.Partitions {
+			if was.Partition == p.Partition && p.end >= was.end {
+				p.Rate = new(1000 * float64(p.end-was.end) / float64(l.At-before.At))
+			}
+		}
+	}
 }

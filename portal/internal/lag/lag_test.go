@@ -111,7 +111,7 @@ func TestLagIsWhatWasWrittenAndNotCommitted(t *testing.T) {
 	p := start(t, o)
 	require.Eventually(t, func() bool { return p.Last() != nil }, waitTimeout, time.Millisecond)
 	l := p.Last()
-	require.Equal(t, []Partition{{0, 2}, {1, 0}, {2, 5}}, l.Partitions)
+	require.Equal(t, []Partition{{Partition: 0, Lag: 2, end: 7}, {Partition: 1, end: 4}, {Partition: 2, Lag: 5, end: 5}}, l.Partitions)
 	require.Equal(t, int64(7), l.Total)
 	require.InDelta(t, time.Now().UnixMilli(), l.At, float64(waitTimeout.Milliseconds()))
 	require.InDelta(t, 7, gauge(t, o), 0)
@@ -127,7 +127,7 @@ func TestCommitBeyondTheEndIsNoLag(t *testing.T) {
 	commit(t, o, 0, 50)
 	p := start(t, o)
 	require.Eventually(t, func() bool { return p.Last() != nil }, waitTimeout, time.Millisecond)
-	require.Equal(t, []Partition{{0, 0}, {1, 3}, {2, 0}}, p.Last().Partitions)
+	require.Equal(t, []Partition{{Partition: 0}, {Partition: 1, Lag: 3, end: 3}, {Partition: 2}}, p.Last().Partitions)
 	require.Equal(t, int64(3), p.Last().Total)
 }
 

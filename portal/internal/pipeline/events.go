@@ -14,6 +14,7 @@ const (
 	EventSilent    = "silent"    // no reports for three intervals
 	EventBack      = "back"      // it reports again
 	EventChanged   = "changed"   // a fact, such as the version of the rules
+	EventLogLevel  = "log_level" // of its log; By is who changed it, empty: the usual one is back
 )
 
 // PlantEvent is something that changed in the plant.
@@ -25,6 +26,7 @@ type PlantEvent struct {
 	Fact     string `json:"fact,omitempty"` // of changed
 	From     string `json:"from,omitempty"`
 	To       string `json:"to,omitempty"`
+	By       string `json:"by,omitempty"` // operator, of log_level
 }
 
 // Warning is a line of a process's log, of level warn or error.
@@ -72,27 +74,61 @@ func (b *Board) silence(now int64) {
 	}
 }
 
-// warn keeps the warnings of a report. Programs that share a process report the same ones.
+// shared is what programs in one process report alike.
+type shared struct {
+	level   string // of the log
+	heard   int64  // newest time of a report, by the clock of the process
+	numbers []uint64
+}
+
+// remembered is how many numbers of warnings are known of a process; it keeps no more lines itself.
+const remembered = 128
+
+// machine returns what the programs of v's process share, afresh if the process is another one
+// with the same number.
+func (b *Board) machine(v *wire.Vitals) *shared {
+	m := machine{host: v.Host, pid: v.PID}
+	s := b.machines[m]
+	if s == nil || v.Started > s.heard {
+		if len(b.machines) > 2*maxProcesses {
+			clear(b.machines)
+		}
+		s = &shared{}
+		b.machines[m] = s
+	}
+	s.heard = max(s.heard, v.Time)
+	return s
+}
+
+// noteLevel records that the level of a process's log changed, once for all programs in it.
+func (b *Board) noteLevel(v *wire.Vitals, now int64) {
+	if v.LogLevel == "" {
+		return
+	}
+	s := b.machine(v)
+	if s.level != "" && s.level != v.LogLevel {
+		b.events.add(PlantEvent{Time: now, Kind: EventLogLevel, Program: v.Program, Instance: v.Instance, From: s.level, To: v.LogLevel, By: v.LogLevelBy})
+	}
+	s.level = v.LogLevel
+}
+
+// warn keeps the warnings of a report. Programs that share a process may report the same ones:
+// those that are none's own.
 func (b *Board) warn(v *wire.Vitals) {
 	if len(v.Warnings) == 0 {
 		return
 	}
-	m := machine{host: v.Host, pid: v.PID}
-	if len(b.warned) > 2*maxProcesses {
-		clear(b.warned)
-	}
-	newest, known := b.warned[m]
-	if known && v.Warnings[len(v.Warnings)-1].Number+wire.MaxWarnings < newest {
-		newest = 0 // the number of a process is used again
-	}
+	s := b.machine(v)
 	for _, w := range v.Warnings {
-		if w.Number <= newest {
+		if slices.Contains(s.numbers, w.Number) {
 			continue
 		}
-		newest = w.Number
+		if len(s.numbers) == remembered {
+			s.numbers = slices.Delete(s.numbers, 0, 1)
+		}
+		s.numbers = append(s.numbers, w.Number)
 		b.warnings.add(Warning{Time: w.Time, Program: v.Program, Instance: v.Instance, Level: w.Level, Message: w.Message, Detail: w.Detail})
 	}
-	b.warned[m] = newest
 }
 
 // logged is how many entries a log keeps.

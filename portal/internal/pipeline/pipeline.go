@@ -1,6 +1,6 @@
-// Package pipeline knows what the plant itself did in the last hour: its processes and their use
-// of the machine, the stages between a device and a screen and how long each takes, and what
-// changed. It learns it from what processes report of themselves, and from the portal's own
+// Package pipeline knows what the plant itself did in the last hours: its processes and their use
+// of the machine, the stages between a device and a screen and how long each takes, lanes and
+// partitions, and what changed. It learns it from what processes report of themselves, and from the portal's own
 // figures. It does no I/O and blocks on a short lock only.
 package pipeline
 
@@ -13,11 +13,8 @@ import (
 )
 
 const (
-	// StepMS is the step of stages' courses, in ms.
-	StepMS = wire.VitalsEvery
-	// keptMS is how long courses, and processes that are gone, are kept.
+	// keptMS is how long the courses of processes, and those that are gone, are kept.
 	keptMS = 3_600_000
-	kept   = keptMS / StepMS
 	// silentMS is the age of a report at which its process is silent.
 	silentMS = 3*wire.VitalsEvery + 500
 	// maxProcesses bounds how many are known. Beyond it the longest silent makes room.
@@ -29,8 +26,9 @@ type Board struct {
 	mu        sync.Mutex
 	begun     int64 // ms, when it began to listen
 	processes map[name]*process
-	warned    map[machine]uint64 // number of the newest warning of a process
-	stages    [len(stageNames)]course
+	machines  map[machine]*shared
+	stages    [len(stageNames)]stageTrack
+	strips    map[stripName]*strip
 	events    log[PlantEvent]
 	warnings  log[Warning]
 }
@@ -46,7 +44,7 @@ type machine struct {
 
 // New returns a Board that knows nothing yet, at a time in ms.
 func New(now int64) *Board {
-	return &Board{begun: now, processes: make(map[name]*process), warned: make(map[machine]uint64)}
+	return &Board{begun: now, processes: make(map[name]*process), machines: make(map[machine]*shared), strips: make(map[stripName]*strip)}
 }
 
 // Observe takes a report that arrived now, a time in ms.
@@ -58,8 +56,16 @@ func (b *Board) Observe(v wire.Vitals, now int64) {
 		return // came twice
 	}
 	b.note(p, &v, now)
+	b.noteLevel(&v, now)
 	p.take(v, now)
 	b.warn(&v)
+}
+
+// Knows reports whether a program has reported within the last hour.
+func (b *Board) Knows(program, instance string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.processes[name{program, instance}] != nil
 }
 
 // process returns the process of this name, a new one if it is unknown.
@@ -116,7 +122,7 @@ func (b *Board) Processes(now int64) []Process {
 
 // order is that of the programs on a reading's way.
 func order(program string) int {
-	if i := slices.Index([]string{"edge", "bridge", "core", "portal"}, program); i >= 0 {
+	if i := slices.Index([]string{"edge", "bridge", "core", "historian", "portal"}, program); i >= 0 {
 		return i
 	}
 	return 99

@@ -166,15 +166,17 @@ func TestEachStageHasTheTimeThatItTakesItself(t *testing.T) {
 	b := pipeline.New(begin)
 	plantAt(b, begin, 2, 5, 6, 12)
 	b.Sample(pipeline.Own{Received: 400, Sent: 3, ToPortal: new(8.0), ToSocket: new(33.0), Lag: new(int64(14))}, begin)
-	p := b.Pipeline(0, begin)
+	p := b.Pipeline(pipeline.Hour, 0, begin)
 	ms := map[string]float64{}
 	for _, s := range p.Stages {
-		ms[s.Stage] = *s.MS
+		if s.MS != nil {
+			ms[s.Stage] = *s.MS
+		}
 	}
 	require.Equal(t, map[string]float64{"gateway": 2, "line": 5, "core": 1, "portal": 2, "screen": 25, "kafka": 12, "commit": 7}, ms)
 	require.InDelta(t, 400, *p.Stages[0].Rate, 0, "of both gateways")
 	require.InDelta(t, 6, *p.Stages[0].P99, 0, "the worst of both")
-	require.InDelta(t, 14, *p.Stages[6].Lag, 0)
+	require.InDelta(t, 14, *p.Stages[7].Lag, 0)
 	require.Equal(t, &pipeline.Slowest{Stage: "screen", MS: 25, Share: 0.463}, p.Slowest)
 }
 
@@ -184,23 +186,23 @@ func TestTheStageThatIsSlowedDownIsTheSlowest(t *testing.T) {
 	} {
 		b := pipeline.New(begin)
 		plantAt(b, begin, figures[0], figures[1], figures[2], figures[3])
-		b.Sample(pipeline.Own{ToPortal: new(figures[2] + 2), ToSocket: new(figures[2] + 30)}, begin)
-		require.Equal(t, stage, b.Pipeline(0, begin).Slowest.Stage)
+		b.Sample(pipeline.Own{ToPortal: new(figures[2] + 2), ToSocket: new(figures[2] + 30), Painted: new(3.0), PaintedMS: new(900.0)}, begin)
+		require.Equal(t, stage, b.Pipeline(pipeline.Hour, 0, begin).Slowest.Stage)
 	}
 }
 
 func TestWhatIsUnknownIsNull(t *testing.T) {
 	b := pipeline.New(begin)
-	p := b.Pipeline(0, begin)
+	p := b.Pipeline(pipeline.Hour, 0, begin)
 	require.Nil(t, p.Slowest)
-	require.Len(t, p.Stages, 7)
+	require.Len(t, p.Stages, 8)
 	for _, s := range p.Stages {
 		require.Nil(t, s.MS)
 		require.Len(t, s.Course.MS, 720)
 	}
 	plantAt(b, begin, 2, 5, 6, 12)
 	b.Sample(pipeline.Own{}, begin+60_000)
-	for _, s := range b.Pipeline(0, begin+60_000).Stages {
+	for _, s := range b.Pipeline(pipeline.Hour, 0, begin+60_000).Stages {
 		require.Nil(t, s.MS, "reports of a minute ago say nothing of now: %s", s.Stage)
 	}
 }
@@ -212,16 +214,16 @@ func TestCoursesAreGivenFromATimeOn(t *testing.T) {
 		b.Sample(pipeline.Own{Received: float64(i)}, at)
 	}
 	now := begin + 999*pipeline.StepMS
-	whole := b.Pipeline(0, now)
+	whole := b.Pipeline(pipeline.Hour, 0, now)
 	rate := whole.Stages[3].Course.Rate
 	require.Len(t, rate, 720)
 	require.InDelta(t, 280, *rate[0], 0)
 	require.InDelta(t, 999, *rate[719], 0)
-	tail := b.Pipeline(now-10*pipeline.StepMS, now)
+	tail := b.Pipeline(pipeline.Hour, now-10*pipeline.StepMS, now)
 	require.Len(t, tail.Stages[3].Course.Rate, 11)
 	require.Equal(t, now-10*pipeline.StepMS, tail.From)
 	require.InDelta(t, 989, *tail.Stages[3].Course.Rate[0], 0)
-	require.Len(t, b.Pipeline(now+99_999_999, now).Stages[0].Course.Rate, 2)
+	require.Len(t, b.Pipeline(pipeline.Hour, now+99_999_999, now).Stages[0].Course.Rate, 2)
 }
 
 func TestAGatewayHasTheCourseOfItsStageAndBuffer(t *testing.T) {
@@ -239,4 +241,117 @@ func TestAGatewayHasTheCourseOfItsStageAndBuffer(t *testing.T) {
 	require.InDelta(t, 20, *c.MS[59], 0, "two of 10 ms, one of 40")
 	require.InDelta(t, 0.25, *c.Buffer[59], 0, "the most of the minute")
 	require.Nil(t, c.Buffer[58])
+}
+
+func TestSixHoursAreInCoarserSteps(t *testing.T) {
+	b := pipeline.New(begin)
+	start := begin - begin%pipeline.WideMS
+	for i := range int64(6 * 700) {
+		at := start + i*pipeline.StepMS
+		b.Sample(pipeline.Own{Received: float64(i % 6), Lag: new(i % 6)}, at)
+	}
+	now := start + (6*700-1)*pipeline.StepMS
+	p := b.Pipeline(pipeline.SixHours, 0, now)
+	require.EqualValues(t, 30_000, p.StepMS)
+	portal, commit := p.Stages[3].Course, p.Stages[7].Course
+	require.Len(t, portal.Rate, 720)
+	require.Nil(t, portal.Rate[19], "before the first sample")
+	require.InDelta(t, 2.5, *portal.Rate[20], 0.01, "the mean of a step")
+	require.InDelta(t, 5, *commit.Lag[20], 0, "the most of a step")
+	require.InDelta(t, 5, *p.Stages[3].Rate, 0, "the newest figure is not a mean")
+	require.Len(t, b.Pipeline(pipeline.SixHours, now-60_000, now).Stages[0].Course.Rate, 3)
+}
+
+func TestLanesAndPartitionsHaveStrips(t *testing.T) {
+	b := pipeline.New(begin)
+	v := report("bridge", "b", begin)
+	v.Lanes = []wire.LaneVitals{{Lane: 1, Rate: 50, Backlog: 700}, {Lane: 0, Rate: 20}}
+	b.Observe(v, begin)
+	own := pipeline.Own{Partitions: []pipeline.Partition{{Number: 2, Lag: 9}, {Number: 0, Rate: new(33.0)}}}
+	b.Sample(own, begin)
+	own.Partitions[0].Lag = 12
+	b.Sample(own, begin+pipeline.StepMS)
+	now := begin + pipeline.StepMS
+	strips := b.Pipeline(pipeline.Hour, 0, now).Strips
+	var got []string
+	for _, s := range strips {
+		got = append(got, fmt.Sprint(s.Kind, s.Number, " ", *s.Lag))
+		require.Len(t, s.Course.Lag, 720)
+	}
+	require.Equal(t, []string{"lane0 0", "lane1 700", "partition0 0", "partition2 12"}, got)
+	require.InDelta(t, 9, *strips[3].Course.Lag[718], 0)
+	require.Nil(t, strips[3].Rate, "unknown")
+	require.InDelta(t, 33, *strips[2].Rate, 0)
+
+	b.Sample(pipeline.Own{}, begin+60_000)
+	strips = b.Pipeline(pipeline.Hour, 0, begin+60_000).Strips
+	require.Len(t, strips, 4)
+	require.Nil(t, strips[0].Lag, "the bridge is silent")
+	b.Sample(pipeline.Own{}, begin+7*3_600_000)
+	require.Empty(t, b.Pipeline(pipeline.Hour, 0, begin+7*3_600_000).Strips)
+}
+
+func TestStripsAreBounded(t *testing.T) {
+	b := pipeline.New(begin)
+	own := pipeline.Own{}
+	for i := range int32(1000) {
+		own.Partitions = append(own.Partitions, pipeline.Partition{Number: i})
+	}
+	b.Sample(own, begin)
+	require.Len(t, b.Pipeline(pipeline.Hour, 0, begin).Strips, 96)
+}
+
+func TestChangedLogLevelIsOneEventWithItsOperator(t *testing.T) {
+	b := pipeline.New(begin)
+	level := func(program, level, by string, at int64) {
+		v := report(program, "x", at)
+		v.LogLevel, v.LogLevelBy = level, by
+		if by != "" {
+			v.LogLevelUntil = at + wire.LogLevelFor
+		}
+		b.Observe(v, at)
+	}
+	for i, at := range []int64{begin, begin + 5000} {
+		level("core", []string{"info", "debug"}[i], []string{"", "Li Wei"}[i], at)
+		level("portal", []string{"info", "debug"}[i], []string{"", "Li Wei"}[i], at+1) // shares the process
+	}
+	require.Equal(t, []string{"log_level x info>debug"}, kinds(b.Events()))
+	require.Equal(t, "Li Wei", b.Events()[0].By)
+	p := b.Processes(begin + 6000)[0]
+	require.Equal(t, []any{"debug", "Li Wei", begin + 5000 + wire.LogLevelFor}, []any{p.LogLevel, p.LogLevelBy, p.LogLevelUntil})
+	level("core", "info", "", begin+10_000)
+	require.Equal(t, "log_level x debug>info", kinds(b.Events())[0])
+	require.Empty(t, b.Events()[0].By)
+	require.True(t, b.Knows("core", "x"))
+	require.False(t, b.Knows("core", "y"))
+}
+
+func TestWarningsOfProgramsInOneProcessAreEachTheirOwn(t *testing.T) {
+	b := pipeline.New(begin)
+	say := func(program string, numbers ...uint64) {
+		v := report(program, "x", begin)
+		for _, n := range numbers {
+			v.Warnings = append(v.Warnings, wire.Warning{Number: n, Time: begin + int64(n), Message: fmt.Sprint("w", n)})
+		}
+		b.Observe(v, begin)
+	}
+	say("portal", 2, 5) // 5 is nobody's own
+	say("core", 1, 4, 5)
+	say("edge", 3, 5)
+	var got []string
+	for _, w := range b.Warnings() {
+		got = append(got, w.Program+" "+w.Message)
+	}
+	require.Equal(t, []string{"portal w5", "core w4", "edge w3", "portal w2", "core w1"}, got)
+}
+
+func TestANewProcessWithTheNumberOfAnOldOneHasItsWarnings(t *testing.T) {
+	b := pipeline.New(begin)
+	for i := range 2 {
+		v := report("core", "x", begin+int64(i)*10_000)
+		v.Started = v.Time - 10
+		v.Warnings = []wire.Warning{{Number: 1, Time: v.Time, Message: "w"}}
+		b.Observe(v, v.Time)
+	}
+	require.Len(t, b.Warnings(), 2)
 }

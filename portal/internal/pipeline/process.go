@@ -33,9 +33,14 @@ type Process struct {
 	Goroutines  int     `json:"goroutines"`
 	// MemoryPerMinute is how fast its memory grew over the last hour, in bytes; null with less
 	// than ten minutes of it.
-	MemoryPerMinute *float64          `json:"memory_per_minute"`
-	Facts           map[string]string `json:"facts"`
-	Course          ProcessCourse     `json:"course"`
+	MemoryPerMinute *float64 `json:"memory_per_minute"`
+	// LogLevel is the least severe level that is logged, empty if unknown. LogLevelBy changed it
+	// until LogLevelUntil (ms since 1970, 0: it is the usual one).
+	LogLevel      string            `json:"log_level"`
+	LogLevelBy    string            `json:"log_level_by,omitempty"`
+	LogLevelUntil int64             `json:"log_level_until,omitempty"`
+	Facts         map[string]string `json:"facts"`
+	Course        ProcessCourse     `json:"course"`
 }
 
 // ProcessCourse is the last hour of a process, with a point a minute: means, and the most of
@@ -110,6 +115,7 @@ func (p *process) show(now int64) Process {
 		Program: v.Program, Instance: v.Instance, Host: v.Host, PID: v.PID, Version: v.Version, Started: v.Started,
 		Restarts: p.restarts, AgeMS: max(now-p.heard, 0), Silent: now-p.heard > silentMS,
 		CPUPercent: v.CPUPercent, MemoryBytes: v.MemoryBytes, Goroutines: v.Goroutines, Facts: v.Facts,
+		LogLevel: v.LogLevel, LogLevelBy: v.LogLevelBy, LogLevelUntil: v.LogLevelUntil,
 		Course: p.hour(now),
 	}
 	if out.Facts == nil {

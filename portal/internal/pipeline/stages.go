@@ -9,11 +9,12 @@ const (
 	core           // in core's live stage
 	portal         // from core into the portal
 	screen         // from the portal to the sockets of its screens
+	painted        // from the portal to what their browsers have painted, as they measure it
 	kafka          // the bridge's transaction
 	commit         // core's transaction
 )
 
-var stageNames = [...]string{gateway: "gateway", line: "line", core: "core", portal: "portal", screen: "screen", kafka: "kafka", commit: "commit"}
+var stageNames = [...]string{gateway: "gateway", line: "line", core: "core", portal: "portal", screen: "screen", painted: "painted", kafka: "kafka", commit: "commit"}
 
 // Own is what the portal measures itself, over the last ten seconds. Ages are since the gateway's
 // receipt, in ms; nil if there were none.
@@ -22,11 +23,15 @@ type Own struct {
 	ToPortal       *float64
 	ToSocket       *float64
 	Lag            *int64 // records that core has not committed yet
+	Partitions     []Partition
+	// Painted is what browsers report of themselves: frames a second, and the mean and 99th
+	// percentile of the time from the portal to the screen, in ms. Nil: none reports.
+	Painted, PaintedMS, PaintedP99 *float64
 	// Buffers are how full those of the gateways are, 0 to 1.
 	Buffers map[string]float64
 }
 
-// Stage is a stage of the pipeline with its last hour. Values that are unknown are null.
+// Stage is a stage of the pipeline with its last hours. Values that are unknown are null.
 type Stage struct {
 	Stage string `json:"stage"`
 	// Path is "live" for the stages on the way to screens, "record" for those to Kafka and alarms.
@@ -36,22 +41,22 @@ type Stage struct {
 	MS   *float64 `json:"ms"` // the mean time that the stage itself takes
 	P99  *float64 `json:"p99_ms"`
 	Lag  *float64 `json:"lag"` // records that wait before it
-	// Course has a value a step for the last hour.
+	// Course has a value a step: means of rate and time, the most of the backlog.
 	Course StageCourse `json:"course"`
 }
 
-// StageCourse is the last hour of a stage.
+// StageCourse is the last hours of a stage.
 type StageCourse struct {
 	Rate []*float64 `json:"rate"`
 	MS   []*float64 `json:"ms"`
 	Lag  []*float64 `json:"lag"`
 }
 
-// Slowest is the stage that takes longest of the last samples.
+// Slowest is the stage that takes longest of the last samples, apart from painted.
 type Slowest struct {
 	Stage string  `json:"stage"`
 	MS    float64 `json:"ms"`
-	Share float64 `json:"share"` // of all stages' time, 0 to 1
+	Share float64 `json:"share"` // of all stages' time up to the sockets, 0 to 1
 }
 
 // Pipeline is all stages. Course i is of the time From + i·StepMS.
@@ -61,16 +66,9 @@ type Pipeline struct {
 	StepMS  int64    `json:"step_ms"`
 	Stages  []Stage  `json:"stages"`
 	Slowest *Slowest `json:"slowest"` // null if no stage's time is known
+	// Strips are the lanes of the bridges and the partitions of device-data, on the same time axis.
+	Strips []Strip `json:"strips"`
 }
-
-// sample is a stage at one time.
-type sample struct {
-	number             int64 // of its step
-	rate, ms, p99, lag *float64
-}
-
-// course is the last hour of a stage: a ring of samples by their numbers.
-type course [kept]sample
 
 // Sample takes the figures of the stages now, a time in ms. It is to be called once a step.
 func (b *Board) Sample(own Own, now int64) {
@@ -83,9 +81,9 @@ func (b *Board) Sample(own Own, now int64) {
 		}
 	}
 	for i, s := range b.figures(own, now) {
-		s.number = now / StepMS
-		b.stages[i][s.number%kept] = s
+		b.stages[i].add(s, now)
 	}
+	b.sampleStrips(&own, now)
 }
 
 // figures of all stages by the newest reports.
@@ -98,6 +96,7 @@ func (b *Board) figures(own Own, now int64) [len(stageNames)]sample {
 	out[core] = sample{rate: arrived.rateOrNil(), ms: minus(sent.mean(), arrived.mean())}
 	out[portal] = sample{rate: rounded(own.Received), ms: minus(own.ToPortal, sent.mean())}
 	out[screen] = sample{rate: rounded(own.Sent), ms: minus(own.ToSocket, own.ToPortal)}
+	out[painted] = sample{rate: own.Painted, ms: own.PaintedMS, p99: own.PaintedP99}
 	out[kafka] = reported[wire.StageKafka].sample()
 	out[commit] = reported[wire.StageCommit].sample()
 	if own.Lag != nil {
@@ -166,44 +165,52 @@ func minus(a, b *float64) *float64 {
 	return rounded(max(*a-*b, 0))
 }
 
-// Pipeline returns the stages and their courses since from, an hour at most; times in ms.
-func (b *Board) Pipeline(from, now int64) Pipeline {
+// Pipeline returns the stages and their courses since from, the range at most; times in ms.
+func (b *Board) Pipeline(r Range, from, now int64) Pipeline {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	newest := now / StepMS
-	first := min(max(newest-kept+1, from/StepMS), newest-1)
-	out := Pipeline{Time: now, From: first * StepMS, StepMS: StepMS}
+	newest := now / r.Step()
+	first := min(max(newest-kept+1, from/r.Step()), newest-1)
+	out := Pipeline{Time: now, From: first * r.Step(), StepMS: r.Step(), Strips: b.showStrips(r, first, newest, now)}
 	for i := range b.stages {
-		out.Stages = append(out.Stages, b.stages[i].show(i, first, newest))
+		out.Stages = append(out.Stages, b.stages[i].show(r, i, first, newest))
+		b.stages[i].now(&out.Stages[i], now)
 	}
 	out.Slowest = slowest(out.Stages)
 	return out
 }
 
-func (c *course) show(stage int, first, newest int64) Stage {
+// stageTrack is the last hours of a stage.
+type stageTrack struct{ track }
+
+// now sets the newest figures of a stage, whatever the range: the step at hand may have no sample yet.
+func (c *stageTrack) now(s *Stage, at int64) {
+	for n := at/StepMS - 1; n <= at/StepMS; n++ {
+		if v := c.at(Hour, n); v.rate != nil || v.ms != nil || v.lag != nil {
+			s.Rate, s.MS, s.P99, s.Lag = v.rate, v.ms, v.p99, v.lag
+		}
+	}
+}
+
+func (c *stageTrack) show(r Range, stage int, first, newest int64) Stage {
 	s := Stage{Stage: stageNames[stage], Path: "live"}
 	if stage >= kafka {
 		s.Path = "record"
 	}
 	for n := first; n <= newest; n++ {
-		v := sample{}
-		if p := c[n%kept]; p.number == n {
-			v = p
-		}
+		v := c.at(r, n)
 		s.Course.Rate, s.Course.MS, s.Course.Lag = append(s.Course.Rate, v.rate), append(s.Course.MS, v.ms), append(s.Course.Lag, v.lag)
-		if n >= newest-1 && (v.rate != nil || v.ms != nil || v.lag != nil) { // the step at hand may have no sample yet
-			s.Rate, s.MS, s.P99, s.Lag = v.rate, v.ms, v.p99, v.lag
-		}
 	}
 	return s
 }
 
-// slowest compares the newest times.
+// slowest compares the newest times, apart from that to the painting: a page draws four times a
+// second at most, so it takes longer than the others in a plant that is well.
 func slowest(stages []Stage) *Slowest {
 	var worst *Slowest
 	sum := 0.0
 	for _, s := range stages {
-		if s.MS == nil {
+		if s.MS == nil || s.Stage == stageNames[painted] {
 			continue
 		}
 		sum += *s.MS

@@ -30,7 +30,7 @@ const PAGES = {
   devices: later(() => import('./pages/devices.js').then((m) => m.createDevicesPage)),
   device: later(() => import('./pages/device.js').then((m) => m.createDevicePage)),
   gateways: later(() => import('./pages/gateways.js').then((m) => m.createGatewaysPage)),
-  system: later(() => import('./pages/system.js').then((m) => m.createSystemPage)),
+  system: later(() => Promise.all([import('./pages/system.js'), texts('system')]).then(([m]) => m.createSystemPage)),
   audit: later(() => import('./pages/audit.js').then((m) => m.createAuditPage)),
   report: later(() => import('./pages/report.js').then((m) => m.createReportPage)),
   rules: later(() => Promise.all([import('./pages/rules.js'), texts('rules'), sheet('rules')]).then(([m]) => m.createRulesPage)),
@@ -50,7 +50,7 @@ const fleet = createFleet();
 const alarms = createAlarms();
 const sensors = createSensors();
 const plant = createPlant();
-const scheduler = createScheduler({ raf: (f) => requestAnimationFrame(f), hidden: () => document.hidden, now: () => performance.now() });
+const scheduler = createScheduler({ raf: (f) => requestAnimationFrame(f), hidden: () => document.hidden, now: () => performance.now(), painted: () => ctx.screen?.painted() });
 
 const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
 const channel = createChannel({
@@ -59,7 +59,11 @@ const channel = createChannel({
     plant.setSocket(name, code);
     wake('socket', true);
   },
-  onFrame: plant.heard,
+  onFrame() {
+    plant.heard();
+    ctx.screen?.heard();
+  },
+  onDelta: (ts) => ctx.screen?.frame(ts),
   onHello(hello) {
     signIn(hello.operator ?? '');
     plant.hello(hello);
@@ -92,6 +96,7 @@ const ctx = {
   touch: () => coarse.matches,
   typing,
   debug,
+  screen: null, // comes later
   go: (page, subject, params) => router.go(page, subject, params),
   setParams: (params) => router.set(params),
   route: () => router.current(),
@@ -255,6 +260,7 @@ function noticeSilence() {
 
 /** prefetch loads what can be opened by a key, and then the other pages, one after the other. */
 async function prefetch() {
+  import('./core/screen.js').then((m) => (ctx.screen = debug.screen = m.createScreen(channel)), () => {});
   await Promise.all([PAGES.alarms.prefetch(), finder().catch(() => {})]);
   for (const page of Object.values(PAGES)) await page.prefetch?.();
   ctx.debug.prefetched = true;

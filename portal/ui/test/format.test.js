@@ -58,12 +58,11 @@ test('times', () => {
 
 test('both dictionaries have the same texts with the same blanks, those of pages, too', async () => {
   const blanks = (s) => [...s.matchAll(/\{(\w+)\}/g)].map((m) => m[1]).sort().join();
-  const further = await Promise.all(Object.entries(FURTHER).map(async ([page, { en: one, zh: other }]) => [`${page}.`, await one(), await other()]));
-  for (const [begin, one, other] of [['', en, zh], ...further]) {
+  const further = await Promise.all(Object.values(FURTHER).map(async (page) => [await page.en(), await page.zh()]));
+  for (const [one, other] of [[en, zh], ...further]) {
     assert.deepEqual(Object.keys(other).sort(), Object.keys(one).sort());
     for (const [key, text] of Object.entries(one)) {
-      assert.ok(other[key].trim() && key.startsWith(begin), key);
-      assert.ok(begin === '' || !(key in en), `${key} is there twice`);
+      assert.ok(other[key].trim(), key);
       assert.equal(blanks(other[key]), blanks(text), key);
     }
   }

@@ -10,8 +10,9 @@ const files = readdirSync(src, { recursive: true }).filter((f) => f.endsWith('.j
 const code = files.map((f) => readFileSync(new URL(f, src), 'utf8')).join('\n');
 
 test('every text is used and every text that is used exists', async () => {
-  const all = async (lang, first) => Object.keys(Object.assign({}, first, ...(await Promise.all(Object.values(FURTHER).map((page) => page[lang]())))));
+  const all = async (lang, first) => [first, ...(await Promise.all(Object.values(FURTHER).map((page) => page[lang]())))].flatMap(Object.keys);
   const keys = await all('en', en);
+  assert.equal(new Set(keys).size, keys.length, 'no text is in two dictionaries');
   assert.deepEqual(await all('zh', zh), keys, 'both languages have the same texts, in the same order');
   const quoted = new Set([...code.matchAll(/['`]([a-z]+(?:[._][a-zA-Z0-9_]+)*)['`]/g)].map((m) => m[1]));
   const families = [...code.matchAll(/`([a-z]+(?:\.[a-z]+)*\.)\$\{/g)].map((m) => m[1]);

@@ -10,9 +10,10 @@ const SILENT = 15_000;
 
 /**
  * createChannel keeps a connection to url. Handlers: onState(name, closeCode) with name
- * connecting|open|waiting|refused, onFrame() for every frame that came, onHello(hello).
+ * connecting|open|waiting|refused, onFrame() for every frame that came, onDelta(ts) for every change with the
+ * server's time, onHello(hello).
  */
-export function createChannel({ url, onState, onFrame = () => {}, onHello = () => {}, WebSocketClass = WebSocket, timer = setTimeout }) {
+export function createChannel({ url, onState, onFrame = () => {}, onDelta = () => {}, onHello = () => {}, WebSocketClass = WebSocket, timer = setTimeout }) {
   const topics = new Map(); // name → {handlers, seq, epoch, parts, wanted}
   const waiting = new Map(); // id of a request → function
   let ws = null;
@@ -72,6 +73,7 @@ export function createChannel({ url, onState, onFrame = () => {}, onHello = () =
         const t = topics.get(m.topic);
         if (!t) return undefined;
         t.seq = m.seq;
+        onDelta(m.ts);
         return each(t, m, 'delta', m.data);
       }
       case 'lagged': {

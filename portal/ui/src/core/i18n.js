@@ -6,11 +6,15 @@ export const LANGUAGES = {
   zh: () => import('../i18n/zh.js').then((m) => m.default),
 };
 
-/** FURTHER are dictionaries that come with a page: their keys begin with its name. */
+/** FURTHER are dictionaries that come with a page. */
 export const FURTHER = {
   rules: {
     en: () => import('../i18n/rules.en.js').then((m) => m.default),
     zh: () => import('../i18n/rules.zh.js').then((m) => m.default),
+  },
+  system: {
+    en: () => import('../i18n/system.en.js').then((m) => m.default),
+    zh: () => import('../i18n/system.zh.js').then((m) => m.default),
   },
 };
 

@@ -4,7 +4,8 @@
 
 const INTERVAL = 250;
 
-export function createScheduler({ raf, hidden, now }) {
+/** createScheduler calls painted() after what was drawn in a frame is painted. */
+export function createScheduler({ raf, hidden, now, painted = () => {} }) {
   const parts = new Map(); // draw → dirty
   let requested = false;
   let last = -Infinity;
@@ -25,6 +26,7 @@ export function createScheduler({ raf, hidden, now }) {
       parts.set(draw, null);
       draw(at);
     }
+    if (due) setTimeout(painted); // a task after this frame
     if (waiting) request();
   }
 

@@ -3,14 +3,15 @@ import { get } from '../core/api.js';
 import { h } from '../core/dom.js';
 import { byName } from '../model/operators.js';
 import { panel } from '../parts/badge.js';
+import { createLetters } from '../parts/letters.js';
 import { createEvents, createProcesses, createWarnings } from '../parts/processes.js';
 import { createStages } from '../parts/stages.js';
 
-export function createSystemPage(ctx, scope) {
+export function createSystemPage(ctx, scope, route) {
   const { t, fmt } = ctx;
-  const tables = ['throughput', 'push', 'kafka', 'sources', 'operators'].map((name) => {
+  const tables = ['throughput', 'push', 'screen', 'sources', 'operators'].map((name) => {
     const dl = h('dl', { class: 'facts' });
-    return { name, dl, el: panel(`system-${name}`, t(`system.${name}`), dl).el };
+    return { name, dl, el: panel(`system-${name}`, t(name === 'screen' ? 'screen.title' : `system.${name}`), dl).el };
   });
 
   function facts(name, rows) {
@@ -19,6 +20,18 @@ export function createSystemPage(ctx, scope) {
     if (dl.dataset.key === key) return;
     dl.dataset.key = key;
     dl.replaceChildren(...rows.flatMap(([k, v, metric]) => [h('dt', {}, k), h('dd', { class: 'num', 'data-metric': metric ?? null }, v)]));
+  }
+
+  /** screenFacts says how long this screen takes, and how that is known. */
+  function screenFacts(f) {
+    const fine = (ms) => `${fmt.fixed(ms, ms < 10 ? 1 : 0)}${fmt.THIN}ms`;
+    if (!f?.paint) return [[t('screen.paint'), t('screen.none')]];
+    return [
+      [t('screen.paint'), t('screen.p', { p50: fine(f.paint.p50), p99: fine(f.paint.p99) }), 'portal_screen_latency_seconds'],
+      [t('screen.frames'), fmt.count(f.count)],
+      [t('screen.clock'), fine(f.offset)],
+      ['', t('screen.how', { n: fmt.count(f.paint.n), ms: fine(f.within) })],
+    ];
   }
 
   scope.draw(() => {
@@ -37,7 +50,7 @@ export function createSystemPage(ctx, scope) {
       [t('system.turned'), fmt.count(s.clients.refused)],
       [t('system.p99'), s.latency_ms.to_socket ? fmt.millis(s.latency_ms.to_socket.p99) : '–'],
     ]);
-    facts('kafka', s.kafka?.partitions?.length ? s.kafka.partitions.map((x) => [t('system.partition', { n: x.partition }), fmt.count(x.lag)]) : [[t('system.lag.unknown'), '–']]);
+    facts('screen', screenFacts(app.screen?.figures()));
     facts('sources', [
       [t('system.hub'), t(s.sources.hub ? 'yes' : 'no')],
       [t('system.kafka.read'), t(s.sources.kafka ? 'yes' : 'no')],
@@ -53,7 +66,7 @@ export function createSystemPage(ctx, scope) {
     ]));
   });
   return h('div', { class: 'system-page' }, h('h1', { class: 'sr-only' }, t('system.title')),
-    createStages(ctx, scope), createProcesses(ctx, scope),
+    ...createStages(ctx, scope, route), createProcesses(ctx, scope), createLetters(ctx, scope),
     h('div', { class: 'system-lists' }, createEvents(ctx, scope), createWarnings(ctx, scope)),
     h('div', { class: 'system-tables' }, tables.map((x) => x.el)),
     h('p', { class: 'panel-note' }, h('a', { href: '/metrics' }, '/metrics'), ' · ', h('a', { href: '/api/docs' }, t('system.docs'))));

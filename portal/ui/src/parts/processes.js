@@ -1,12 +1,14 @@
 // The processes of the plant, what changed in it, and the newest warnings of their logs.
 import { createTrace } from '../chart/trace.js';
-import { get } from '../core/api.js';
+import { get, post } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
 import { groupProcesses, grows, programNames } from '../model/pipeline.js';
 import { panel } from './badge.js';
+import { askBy } from './command.js';
 
 const EVERY = 5000;
 const SHOWN = 200; // processes, events and warnings
+const LEVELS = ['debug', 'info', 'warn', 'error'];
 
 export function createProcesses(ctx, scope) {
   const { t, fmt } = ctx;
@@ -14,7 +16,7 @@ export function createProcesses(ctx, scope) {
   const note = h('span', { class: 'panel-note' }, t('load.wait'));
   const p = panel('processes', t('system.processes'), h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('system.processes') },
     h('table', { class: 'process-table' },
-      h('thead', {}, h('tr', {}, ['name', 'version', 'since', 'restarts', 'cpu', 'memory', 'goroutines'].map((c) => h('th', { scope: 'col' }, t(`process.col.${c}`))))),
+      h('thead', {}, h('tr', {}, ['name', 'version', 'since', 'restarts', 'cpu', 'memory', 'goroutines', 'level'].map((c) => h('th', { scope: 'col' }, t(`process.col.${c}`))))),
       body)));
   p.head.append(note);
 
@@ -29,13 +31,26 @@ export function createProcesses(ctx, scope) {
       h('td', { class: 'num' }, fmt.count(g.restarts)),
       h('td', { class: 'num' }, h('span', {}, `${fmt.fixed(g.cpu_percent, 1)} %`), cpu.el),
       h('td', { class: 'num', 'data-memory': true }, h('span', {}, fmt.bytes(g.memory_bytes), g.memory_per_minute === null ? '' : ` ${trend(g)}`), memory.el),
-      h('td', { class: 'num' }, fmt.count(g.goroutines)));
+      h('td', { class: 'num' }, fmt.count(g.goroutines)),
+      h('td', {}, g.log_level && h('button', { class: 'button is-small', 'data-key': `level ${g.program} ${g.instance}`, title: t('process.level'), onclick: () => askLevel(g) }, level(g))));
     return { el, draw: () => (cpu.set(g.course.cpu_percent), memory.set(g.course.memory_bytes)) };
+  }
+
+  const level = (g) => (g.log_level_until ? t('process.level.now', { level: t(`loglevel.${g.log_level}`), by: g.log_level_by, time: fmt.clock(g.log_level_until, ctx.plant.serverNow()) }) : t(`loglevel.${g.log_level}`));
+
+  function askLevel(g) {
+    const to = h('select', { class: 'control', name: 'level' }, LEVELS.map((l) => h('option', { value: l, selected: l === g.log_level }, t(`loglevel.${l}`))));
+    askBy(ctx, t('process.level'), t('process.level.subject', { program: programNames(g.programs) }), h('label', {}, t('process.level.to'), to),
+      async (by) => {
+        await post('/api/v1/log-levels', { program: g.program, instance: g.instance, level: to.value, by });
+        load().catch(() => {});
+      });
+    to.focus();
   }
 
   const trend = (g) => `(${t('process.trend', { n: `${g.memory_per_minute < 0 ? '−' : '+'}${fmt.bytes(Math.abs(g.memory_per_minute))}` })}${grows(g) ? ' ▲' : ''})`;
 
-  scope.every(EVERY, async () => {
+  async function load() {
     const answer = await get(`/api/v1/processes?limit=${SHOWN}`).catch((e) => {
       setText(note, t('load.failed', { why: e.message }));
       throw e;
@@ -43,9 +58,13 @@ export function createProcesses(ctx, scope) {
     if (scope.isOver()) return;
     const groups = groupProcesses(answer.items).map(row);
     setText(note, t('process.count', { n: fmt.count(answer.total), processes: fmt.count(groups.length) }));
+    const focused = document.activeElement?.dataset.key;
     body.replaceChildren(...groups.map((g) => g.el));
+    if (focused) body.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
     for (const g of groups) g.draw();
-  });
+  }
+
+  scope.every(EVERY, load);
   return p.el;
 }
 
@@ -63,10 +82,13 @@ function createPlantLog(ctx, scope, name, path, entry) {
   return p.el;
 }
 
+/** named is what a value of an event is called: levels of logs have names. */
+const named = (ctx, e, side) => (e.kind === 'log_level' ? ctx.t(`loglevel.${e[side]}`) : (e[side] ?? ''));
+
 /** createEvents shows starts, restarts, silences and changes. */
 export const createEvents = (ctx, scope) => createPlantLog(ctx, scope, 'events', '/api/v1/events', (e) => [
   h('b', {}, `${e.program} ${e.instance}`), ' ',
-  ctx.t(`plantevent.${e.kind}`, { fact: ctx.t.has(`fact.${e.fact}`) ? ctx.t(`fact.${e.fact}`) : (e.fact ?? ''), from: e.from ?? '', to: e.to ?? '' }),
+  ctx.t(`plantevent.${e.kind}`, { fact: ctx.t.has(`fact.${e.fact}`) ? ctx.t(`fact.${e.fact}`) : (e.fact ?? ''), from: named(ctx, e, 'from'), to: named(ctx, e, 'to'), by: e.by ? ctx.t('plantevent.by', { by: e.by }) : '' }),
 ]);
 
 /** createWarnings shows the lines as they are in the logs, which are in English. */

@@ -4,20 +4,33 @@ import { get, query } from '../core/api.js';
 import { h, setAttr, setClass, setText } from '../core/dom.js';
 import { extend, figuresAt } from '../model/pipeline.js';
 import { panel } from './badge.js';
+import { createStrips } from './strips.js';
 
 const EVERY = 5000;
 const COLUMNS = ['rate', 'ms', 'lag'];
+const RANGES = ['1h', '6h'];
 
-export function createStages(ctx, scope) {
+/** createStages returns two panels with one time axis: the stages, and the lanes and partitions. */
+export function createStages(ctx, scope, route) {
   const { t, fmt } = ctx;
   const body = h('tbody');
   const slowest = h('span', { class: 'panel-note', 'data-slowest': '' });
   const when = h('span', { class: 'panel-note num' });
+  let range = RANGES.includes(route.params.range) ? route.params.range : RANGES[0];
+  const choice = h('div', { class: 'stage-range', role: 'group', 'aria-label': t('stage.range') },
+    RANGES.map((r) => h('button', { class: 'button is-small', 'data-range': r, 'aria-pressed': String(r === range), onclick: () => choose(r) }, t(`stage.${r}`))));
+  const back = () => t(range === RANGES[0] ? 'stage.hour' : 'stage.hours');
+  const courses = [];
   const p = panel('stages', t('system.pipe'), h('div', { class: 'scroller', tabindex: '0', role: 'group', 'aria-label': t('system.pipe') },
     h('table', { class: 'stage-table' },
-      h('thead', {}, h('tr', {}, ['stage', 'rate', 'rate.course', 'ms', 'ms.course', 'lag', 'lag.course'].map((c) => h('th', { scope: 'col' }, t(`stage.col.${c}`))))),
+      h('thead', {}, h('tr', {}, ['stage', 'rate', 'rate.course', 'ms', 'ms.course', 'lag', 'lag.course'].map((c) => {
+        const th = h('th', { scope: 'col' }, c.endsWith('.course') ? back() : t(`stage.col.${c}`));
+        if (c.endsWith('.course')) courses.push(th);
+        return th;
+      }))),
       body)));
-  p.head.append(slowest, h('span', { class: 'panel-space' }), when);
+  p.head.append(slowest, h('span', { class: 'panel-space' }), when, choice);
+  const strips = createStrips(ctx, (share) => point(share));
   let data = null;
   let cursor = null; // step
   const rows = new Map(); // stage → its cells
@@ -56,23 +69,37 @@ export function createStages(ctx, scope) {
     const w = data.slowest;
     setText(slowest, w ? t('stage.slowest.is', { stage: t(`stage.${w.stage}`), ms: fine(w.ms), share: Math.round(w.share * 100) }) : '');
     setAttr(slowest, 'data-slowest', w?.stage ?? '');
-    setText(when, cursor === null ? t('stage.hour') : fmt.clock(data.from + cursor * data.step_ms, ctx.plant.serverNow()));
+    strips.draw(data, cursor);
+    setText(when, cursor === null ? back() : fmt.clock(data.from + cursor * data.step_ms, ctx.plant.serverNow()));
   }
 
   /** fine has a digit behind the point for short times. */
   const fine = (ms) => (ms < 10 ? `${fmt.fixed(ms, 1)}${fmt.THIN}ms` : fmt.millis(ms));
 
-  scope.every(EVERY, async () => {
+  function choose(r) {
+    range = r;
+    data = null;
+    cursor = null;
+    ctx.setParams({ range: r === RANGES[0] ? '' : r });
+    for (const b of choice.children) setAttr(b, 'aria-pressed', String(b.dataset.range === r));
+    for (const th of courses) setText(th, back());
+    load().catch(() => {}); // the next one tries again
+  }
+
+  async function load() {
+    const asked = range;
     const from = data ? data.from + (data.stages[0].course.rate.length - 3) * data.step_ms : '';
-    const next = await get(`/api/v1/pipeline${query({ from })}`);
-    if (scope.isOver()) return;
+    const next = await get(`/api/v1/pipeline${query({ from, range: asked === RANGES[0] ? '' : asked })}`);
+    if (scope.isOver() || asked !== range) return;
     data = extend(data, next);
     ctx.debug.pipeline = data;
     draw();
-  });
+  }
+
+  scope.every(EVERY, load);
   scope.draw(draw, ['theme']);
   const watch = new ResizeObserver(draw);
   watch.observe(p.el);
   scope.onEnd(() => watch.disconnect());
-  return p.el;
+  return [p.el, strips.el];
 }
