@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -455,4 +456,24 @@ func TestDryRunForetellsWhatApprovingDoes(t *testing.T) {
 		got[raised{a.DeviceID, a.RaisedAt}] = true
 	}
 	require.Equal(t, want, got)
+}
+
+// BenchmarkChangesComeIntoForce is one more approval, after many: of a few rules, and of as
+// many rules as there can be.
+func BenchmarkChangesComeIntoForce(b *testing.B) {
+	for _, rules := range []int{20, 900} {
+		b.Run(strconv.Itoa(rules)+" rules", func(b *testing.B) {
+			c := newChanges(b)
+			for i := range 1800 {
+				id := "r" + strconv.Itoa(i%rules)
+				c.approve("c"+strconv.Itoa(i), id, above(id, strconv.Itoa(50+i%7), ""))
+			}
+			cfg := defaultConfig(b)
+			f := &ruleFile{builtIn: cfg.builtIn(), approved: c.book.Approved()}
+			for b.Loop() {
+				_, err := f.compile(nil, sensors.Default())
+				require.NoError(b, err)
+			}
+		})
+	}
 }
