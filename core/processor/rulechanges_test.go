@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -374,6 +375,30 @@ func TestReadingsAreJudgedByApprovedChanges(t *testing.T) {
 	b.approve("c3", "hot", "")
 	p.change(b)
 	require.Eventually(t, func() bool { limit, _ := limitOf(t, c.rules, "hot"); return limit == 30 }, waitTimeout, 10*time.Millisecond)
+}
+
+// TestNoReadingIsJudgedBeforeTheChangesAreRead makes reading the changes slow: somebody else's
+// transaction is open at their end.
+func TestNoReadingIsJudgedBeforeTheChangesAreRead(t *testing.T) {
+	t.Parallel()
+	p := newEnv(t)
+	b := newChanges(t)
+	b.approve("c1", "temperature_high", above("temperature_high", "90", ""))
+	p.change(b)
+	foreign, err := kafka.NewProducer(t.Context(), discardLog(), kafka.Config{Brokers: p.cfg.Brokers}, "test", kafkatest.Name(t, "tx"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, foreign.Close()) }()
+	require.NoError(t, foreign.Begin())
+	for range 3 { // enough to be sent before the end
+		require.NoError(t, foreign.SendTo(0, &sarama.ProducerMessage{Topic: p.cfg.Rules, Key: sarama.StringEncoder("x"), Value: sarama.ByteEncoder(make([]byte, 600_000))}))
+	}
+	p.createInput(1)
+	now := time.Now().UnixMilli()
+	p.produce(reading("d1", now-9000, 85), reading("d2", now-9000, 95))
+	p.startReady()
+	for _, a := range p.alerts(1) {
+		require.Equal(t, "d2", a.DeviceID, "of the two in one partition")
+	}
 }
 
 // ask asks core on a subject.
