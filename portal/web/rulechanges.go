@@ -151,15 +151,15 @@ func (p *Portal) proposeRule(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if repeated {
-		if !body.repeats(&known, by) {
+	judged, err := p.judgeRule(&wire.RuleProposalRequest{
+		Rule: body.Rule, Change: body.Change, YAML: body.YAML, Remove: body.Remove, IfVersion: body.IfVersion,
+	})
+	if repeated && judged.Rule != "" { // whatever core says to it now
+		if !body.repeats(&known, by, &judged) {
 			return errChangeIDUsed
 		}
 		return p.answerRuleChange(c, fiber.StatusCreated, &known)
 	}
-	judged, err := p.judgeRule(&wire.RuleProposalRequest{
-		Rule: body.Rule, Change: body.Change, YAML: body.YAML, Remove: body.Remove, IfVersion: body.IfVersion,
-	})
 	if err != nil {
 		return err
 	}
@@ -210,9 +210,9 @@ func (b *proposalBody) check() error {
 	return nil
 }
 
-// repeats reports whether the body was sent before as change c.
-func (b *proposalBody) repeats(c *rulechange.Change, by string) bool {
-	return rulechange.SamePerson(by, c.By) && (b.Rule == "" || b.Rule == c.Rule) && b.Reason == c.Reason && b.Remove == c.Remove
+// repeats reports whether the body, which core has judged, was sent before as change c.
+func (b *proposalBody) repeats(c *rulechange.Change, by string, judged *wire.RuleProposalAnswer) bool {
+	return rulechange.SamePerson(by, c.By) && judged.Rule == c.Rule && b.Reason == c.Reason && b.Remove == c.Remove && judged.Text == c.YAML
 }
 
 // judgeRule asks core whether a change can be made.

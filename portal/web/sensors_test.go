@@ -142,9 +142,11 @@ func TestLimitsAreAskedForWhenTheRulesChange(t *testing.T) {
 	r := start(t, nil)
 	mixed(r)
 	var value atomic.Int64
-	answers(r, wire.LimitsSubject, func(any) []wire.RuleLimit {
-		return []wire.RuleLimit{{Parameter: "co2", Operator: ">", Value: float64(value.Load()), Severity: telemetry.SeverityMedium, Rule: "co2_high"}}
+	_, err := r.nc.Subscribe(wire.LimitsSubject, func(m *nats.Msg) {
+		_ = m.Respond(fmt.Appendf(nil, `[{"parameter":"co2","operator":">","value":%d,"severity":"medium","rule":"co2_high"}]`, value.Load()))
 	})
+	require.NoError(t, err)
+	require.NoError(t, r.nc.Flush())
 	for i, version := range []string{"a", "b", "a"} {
 		value.Store(int64(1000 + i))
 		for _, program := range []string{"portal", "core"} {
