@@ -3,6 +3,7 @@ package processor
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/rules"
@@ -19,12 +20,6 @@ type layers struct {
 	out      []wire.RuleOutOfForce
 }
 
-// candidate is a change that may come into force.
-type candidate struct {
-	change rulechange.Change
-	rule   alarm.Rule
-}
-
 // layer puts approved changes on top of base, which compiles. Of each rule the newest change
 // counts that fits the catalogue and the other rules: one that does not must never keep core
 // from starting, or the other changes from being in force. A rule that only exists by changes
@@ -38,43 +33,51 @@ func layer(base alarm.RuleSet, approved []rulechange.Change) (*layers, error) {
 		}
 		stacks[c.Rule] = append(stacks[c.Rule], c)
 	}
-	alone := func(alarm.Rule) error { return nil }
-	l := &layers{set: base}
+	l, top := &layers{}, alarm.RuleSet{}
 	for _, id := range order {
-		l.settle(stacks[id], base.Catalogue, alone)
+		if r, ok := l.settle(stacks[id], base.Catalogue, func(alarm.Rule) error { return nil }); ok {
+			top.Rules = append(top.Rules, r)
+		}
 	}
 	var err error
+	l.set = base.With(top)
 	if l.compiled, err = alarm.Compile(l.set); err == nil {
 		return l, nil
 	}
 	// They do not fit together, or no longer fit the file: one after the other.
 	l = &layers{set: base}
 	for _, id := range order {
-		l.settle(stacks[id], base.Catalogue, func(r alarm.Rule) error {
-			_, err := alarm.Compile(l.set.With(alarm.RuleSet{Rules: []alarm.Rule{r}}))
+		with := func(r alarm.Rule) alarm.RuleSet { return l.set.With(alarm.RuleSet{Rules: []alarm.Rule{r}}) }
+		r, ok := l.settle(stacks[id], base.Catalogue, func(r alarm.Rule) error {
+			_, err := alarm.Compile(with(r))
 			return err
 		})
+		if ok {
+			l.set = with(r)
+		}
 	}
 	l.compiled, err = alarm.Compile(l.set)
 	return l, err
 }
 
-// settle adds the newest change of a rule that fits.
-func (l *layers) settle(stack []rulechange.Change, catalogue *sensors.Catalogue, fits func(alarm.Rule) error) {
-	for i := len(stack) - 1; i >= 0 && !stack[i].Remove; i-- {
-		c := candidate{change: stack[i]}
-		var err error
-		if c.rule, err = rules.LoadOne([]byte(c.change.YAML), catalogue); err == nil {
-			err = fits(c.rule)
+// settle returns the rule of the newest change in a stack that fits, if there is one, and notes
+// what became of the changes.
+func (l *layers) settle(stack []rulechange.Change, catalogue *sensors.Catalogue, fits func(alarm.Rule) error) (alarm.Rule, bool) {
+	for _, c := range slices.Backward(stack) {
+		if c.Remove {
+			break
 		}
-		if err != nil {
-			l.out = append(l.out, wire.RuleOutOfForce{Rule: c.change.Rule, ChangeID: c.change.ID, Problems: rules.Problems(err)})
-			continue
+		r, err := rules.LoadOne([]byte(c.YAML), catalogue)
+		if err == nil {
+			err = fits(r)
 		}
-		l.set = l.set.With(alarm.RuleSet{Rules: []alarm.Rule{c.rule}})
-		l.changes = append(l.changes, c.change)
-		return
+		if err == nil {
+			l.changes = append(l.changes, c)
+			return r, true
+		}
+		l.out = append(l.out, wire.RuleOutOfForce{Rule: c.Rule, ChangeID: c.ID, Problems: rules.Problems(err)})
 	}
+	return alarm.Rule{}, false
 }
 
 // versionOf returns the version of the rules in a file with changes on top: without any that

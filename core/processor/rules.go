@@ -20,6 +20,7 @@ func (p *Processor) answerRules(ctx context.Context, nc *nats.Conn) error {
 	if !p.changesRead(ctx) {
 		return nil
 	}
+	var subs []*nats.Subscription
 	for subject, answer := range map[string]func([]byte) any{
 		wire.RulesSubject:        func(q []byte) any { return p.rulesAnswer(q) },
 		wire.RuleProposalSubject: func(q []byte) any { return p.proposalAnswer(q) },
@@ -37,9 +38,12 @@ func (p *Processor) answerRules(ctx context.Context, nc *nats.Conn) error {
 		if err != nil {
 			return fmt.Errorf("subscribing to %s: %w", subject, err)
 		}
-		defer func() { _ = sub.Unsubscribe() }() // the connection is closed next
+		subs = append(subs, sub)
 	}
 	<-ctx.Done()
+	for _, sub := range subs {
+		_ = sub.Unsubscribe() // the connection is closed next
+	}
 	return nil
 }
 

@@ -11,10 +11,12 @@ import (
 )
 
 // ruleLimits are the limits of core's rules, by the name of the sensor. They are asked for again and
-// again: rules change while core runs.
+// again, and when core reports another version of its rules.
 type ruleLimits struct {
-	ask func(ctx context.Context, subject string, question []byte) ([]byte, error)
-	by  atomic.Pointer[map[string][]limit]
+	version atomic.Value  // string, as core last reported it
+	wake    chan struct{} // has room for one
+	ask     func(ctx context.Context, subject string, question []byte) ([]byte, error)
+	by      atomic.Pointer[map[string][]limit]
 }
 
 const (
@@ -32,6 +34,16 @@ func (l *ruleLimits) of(name string) []limit {
 	return []limit{}
 }
 
+// heard notes the version of the rules that a core has in force.
+func (l *ruleLimits) heard(version string) {
+	if before := l.version.Swap(version); before != version {
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // run keeps the limits until ctx ends. While core is unreachable the last ones stay.
 func (l *ruleLimits) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
@@ -41,6 +53,7 @@ func (l *ruleLimits) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
+		case <-l.wake:
 		}
 		next := limitsEvery
 		if l.load(ctx) != nil {

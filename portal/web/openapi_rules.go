@@ -60,11 +60,15 @@ var ruleEndpoints = []endpoint{
 			"it is proposed once. `if_version`: 409 if the rule is another one than in that version of the rules.",
 		params: []parameter{operatorHeader}, body: proposalBody{},
 		example: object{
-			{"rule", "temperature_high"}, {"change", object{{"limit", 78.5}, {"on_delay_ms", 10_000}}}, {"reason", "夏季误报过多"}, {"by", "李工"},
+			{"rule", "temperature_high"},
+			{"change", object{{"limit", 78.5}, {"on_delay_ms", 10_000}}},
+			{"reason", "夏季误报过多"},
+			{"by", "李工"},
 			{"trial", object{{"hours", 24}, {"before", 253}, {"after", 14}}},
 		},
 		answers: []response{
-			{status: fiber.StatusCreated, about: "The change, proposed.", body: ruleChangeItem{}}, pendingRule, badChange, foreign,
+			{status: fiber.StatusCreated, about: "The change, proposed.", body: ruleChangeItem{}},
+			pendingRule, badChange, foreign,
 			failing(fiber.StatusConflict, "rule_changed", "id_used"), notJSON, invalidRule,
 			failing(fiber.StatusServiceUnavailable, "core_unavailable", "kafka_unavailable"),
 		},

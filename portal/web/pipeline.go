@@ -27,7 +27,12 @@ func (p *Portal) makeReporter(o Options) (err error) {
 	return err
 }
 
-func (p *Portal) observe(v wire.Vitals) { p.pipeline.Observe(v, p.model.Now()) }
+func (p *Portal) observe(v wire.Vitals) {
+	p.pipeline.Observe(v, p.model.Now())
+	if version := v.Facts["rules"]; v.Program == "core" && version != "" {
+		p.limits.heard(version)
+	}
+}
 
 // samplePipeline takes the figures of the stages once a step, until ctx ends.
 func (p *Portal) samplePipeline(ctx context.Context) error {

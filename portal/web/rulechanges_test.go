@@ -85,14 +85,17 @@ const (
 
 func TestAChangeOfARuleIsProposedAndApproved(t *testing.T) {
 	t.Parallel()
-	r, _ := startRules(t)
+	r, core := startRules(t)
 	c := r.change(changesPath, proposal, http.StatusCreated)
 	require.Equal(t, ruleChangeItem{
 		ID: "c1", Rule: "hot", YAML: "- id: hot\n  limit: 78\n", Before: "- id: hot\n  limit: 80\n", Base: "v1", By: "李工", At: c.At,
 		Reason: "too many alarms", State: rulechange.Proposed, Trial: &rulechange.Trial{Hours: 24, Before: 253, After: 14},
 	}, c)
 	require.Equal(t, c, r.change(changesPath, proposal, http.StatusCreated), "a retry")
-	r.fails(changesPath, strings.Replace(proposal, "many", "few", 1), http.StatusConflict, "id_used")
+	for _, other := range [][2]string{{"many", "few"}, {"78", "79"}, {"李工", "王工"}, {`"change":{"limit":78}`, `"remove":true`}, {`"rule":"hot"`, `"rule":"cold"`}} {
+		require.Contains(t, proposal, other[0])
+		r.fails(changesPath, strings.Replace(proposal, other[0], other[1], 1), http.StatusConflict, "id_used")
+	}
 
 	var rules rulesJSON
 	r.getJSON("/api/v1/rules", &rules)
@@ -113,6 +116,11 @@ func TestAChangeOfARuleIsProposedAndApproved(t *testing.T) {
 	require.Equal(t, "fine", approved.Note)
 	require.True(t, approved.InForce)
 	require.Equal(t, approved, r.change(changesPath+"/c1/approve", `{"by":"王工"}`, http.StatusOK), "a retry")
+	core.set(func() {
+		core.rules["hot"] = approved.YAML
+		core.problems = []wire.RuleProblem{{Message: "that is what is in force"}}
+	})
+	require.Equal(t, approved, r.change(changesPath, proposal, http.StatusCreated), "a very late retry")
 	r.fails(changesPath+"/c1/approve", `{"by":"张工"}`, http.StatusConflict, "not_proposed")
 	r.fails(changesPath+"/c1/withdraw", `{"by":"李工"}`, http.StatusConflict, "not_proposed")
 

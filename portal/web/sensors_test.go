@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
@@ -132,6 +134,31 @@ func TestLimitsAreAskedForAtTheStart(t *testing.T) {
 	r.eventually("the limit", func() bool {
 		return strings.Contains(r.get("/api/v1/sensors?occurring=true").body, `"limits":[{"operator":"\u003e","value":1000,"severity":"medium","rule":"co2_high","everywhere":false}]`)
 	})
+}
+
+// TestLimitsAreAskedForWhenTheRulesChange has core report a version of its rules.
+func TestLimitsAreAskedForWhenTheRulesChange(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	mixed(r)
+	var value atomic.Int64
+	_, err := r.nc.Subscribe(wire.LimitsSubject, func(m *nats.Msg) {
+		_ = m.Respond(fmt.Appendf(nil, `[{"parameter":"co2","operator":">","value":%d,"severity":"medium","rule":"co2_high"}]`, value.Load()))
+	})
+	require.NoError(t, err)
+	require.NoError(t, r.nc.Flush())
+	for i, version := range []string{"a", "b", "a"} {
+		value.Store(int64(1000 + i))
+		for _, program := range []string{"portal", "core"} {
+			r.portal.observe(wire.Vitals{Program: program, Instance: "x", Facts: map[string]string{"rules": version}})
+		}
+		asked := time.Now()
+		r.eventually("the limit", func() bool {
+			l := r.portal.limits.of("co2")
+			return len(l) == 1 && l[0].Value == float64(1000+i)
+		})
+		require.Less(t, time.Since(asked), limitsEvery/2)
+	}
 }
 
 func TestFileOfSensorsIsReloaded(t *testing.T) {

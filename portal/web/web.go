@@ -183,7 +183,7 @@ func (p *Portal) build(o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	p.limits.ask = p.feed.Ask
+	p.limits.ask, p.limits.wake = p.feed.Ask, make(chan struct{}, 1)
 	p.changes = follower.New(follower.Options{
 		Brokers: o.Config.Brokers, Topic: o.Config.Topics.Specs().Rules, ClientID: "portal", Log: p.log,
 	})

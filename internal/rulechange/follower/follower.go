@@ -205,7 +205,7 @@ func (f *Follower) follow(ctx context.Context, pc sarama.PartitionConsumer, book
 			return e
 		case <-quiet.C:
 			if !reached && pc.HighWaterMarkOffset() >= end {
-				f.log.Warn("the newest changes of rules were deleted from kafka, going on without them", "position", book.Position(), "end", end)
+				f.log.Warn("no records at the end of the changes of rules, taking them as read", "position", book.Position(), "end", end)
 				reached = true
 				f.publish(book)
 			}
