@@ -8,7 +8,7 @@ const langChinese = "zh"
 // auditChinese has the words of the audit trail for readers of Chinese, by the keys of the page's dictionary. The codes
 // themselves are plain enough for readers of English.
 var auditChinese = map[string]string{
-	"audit.outcome.applied": "已执行", // which the page need not say
+	"audit.outcome.applied":              "已执行", // which the page need not say
 	"alarmstate.unacknowledged":          "未确认",
 	"alarmstate.acknowledged":            "已确认",
 	"alarmstate.returned_unacknowledged": "已恢复，未确认",
