@@ -287,29 +287,47 @@ func readingStep(from, to int64) int64 { return history.StepFor(from, to, 200) }
 
 func (p *Portal) measureBuilding(ctx context.Context, r *plantReport, b *report.BuildingRow) error {
 	const temperature = "temperature"
-	step := readingStep(r.From, r.Until)
-	devices := p.sampleDevices(b.Building)
-	// Whole steps only: what a step has before the range is not told apart.
-	from, to := (r.From+step-1)/step*step, r.Until/step*step-1
-	if from >= to {
-		return nil
-	}
-	answer, err := p.history.Series(ctx, &history.Query{Buildings: []string{b.Building}, Parameters: []string{temperature}, From: r.From, To: r.Until - 1, Step: step})
+	answer, err := p.history.Series(ctx, &history.Query{Buildings: []string{b.Building}, Parameters: []string{temperature}, From: r.From, To: r.Until - 1, Step: readingStep(r.From, r.Until)})
 	if err != nil {
 		return err
 	}
 	for i := range answer.Series {
 		b.TemperatureMean, b.TemperatureMax = report.Temperature(answer.Series[i].Values[temperature])
 	}
+	devices := p.sampleDevices(b.Building)
 	if len(devices) == 0 {
 		return nil
 	}
-	answer, err = p.history.Series(ctx, &history.Query{Devices: devices, From: from, To: to, Step: step})
-	if err != nil {
+	begins, err := p.countReadings(ctx, devices, r.From, r.Until, b)
+	if err != nil || b.Completeness != nil || begins <= r.From || begins >= r.Until {
 		return err
 	}
+	// The steps of the whole range are too wide for devices that have sent for so short a time.
+	if _, err = p.countReadings(ctx, devices, begins, r.Until, b); err == nil && b.Completeness == nil {
+		r.lacks("completeness", "history_begins", begins)
+	}
+	return err
+}
+
+// countReadings sets how complete the readings of devices in [from, until) are, unknown if they have none in a whole step of it: what a
+// step has outside the range is not told apart. It returns when the oldest of their readings was taken, 0 if there is none.
+func (p *Portal) countReadings(ctx context.Context, devices []string, from, until int64, b *report.BuildingRow) (begins int64, err error) {
+	step := readingStep(from, until)
+	from, to := (from+step-1)/step*step, until/step*step-1
+	if from >= to {
+		return 0, nil
+	}
+	answer, err := p.history.Series(ctx, &history.Query{Devices: devices, From: from, To: to, Step: step})
+	if err != nil {
+		return 0, err
+	}
 	b.Completeness, b.Sampled = report.Completeness(answer.Series, from, to+1)
-	return nil
+	for i := range answer.Series {
+		if at := answer.Series[i].Begins; at != 0 && (begins == 0 || at < begins) {
+			begins = at
+		}
+	}
+	return begins, nil
 }
 
 // sampleDevices returns as many devices of a building as one question may be about, evenly spread.

@@ -105,6 +105,39 @@ func TestReportRefuses(t *testing.T) {
 	require.Equal(t, []string{"00:00", "08:00", "16:00"}, shifts.Starts)
 }
 
+// TestReportOfAYoungPlantKnowsItsReadings asks again in finer steps for devices that began to send shortly before the end of a long range.
+func TestReportOfAYoungPlantKnowsItsReadings(t *testing.T) {
+	t.Parallel()
+	began := time.Now().UnixMilli() - 120_000
+	h := startHistorian(t, func(q *history.Query) (history.Series, int) {
+		s := history.Series{IntervalMS: 1000, Begins: began, StepMS: q.Step, Values: map[string]history.Column{}}
+		if len(q.Devices) > 0 {
+			col := history.Column{}
+			for at := (began + q.Step - 1) / q.Step * q.Step; at+q.Step <= q.To+1; at += q.Step {
+				s.Time, col.N = append(s.Time, at), append(col.N, q.Step/1000)
+			}
+			s.Values["temperature"] = col
+		}
+		return s, http.StatusOK
+	})
+	r := start(t, func(o *Options) {
+		withStore(filepath.Join(t.TempDir(), "portal.db"))(o)
+		o.Config.HistoryURL = h.URL
+	})
+	populate(r)
+	r.storeFilled()
+	var got plantReport
+	now := time.Now().UnixMilli()
+	r.eventually("a building", func() bool {
+		r.getJSON(fmt.Sprintf("/api/v1/report?from=%d&to=%d", now-7*dayMS, now), &got)
+		return len(got.Buildings) > 0
+	})
+	for _, b := range got.Buildings {
+		require.NotNil(t, b.Completeness, b.Building)
+		require.InDelta(t, 1, *b.Completeness, 0.02, b.Building)
+	}
+}
+
 func TestShiftsAreChecked(t *testing.T) {
 	t.Parallel()
 	for text, good := range map[string]bool{"": true, "06:00,14:00,22:00": true, "00:00": true, "6:00": false, "08:00,08:00": false, "16:00,08:00": false, "24:00": false, "now": false} {
