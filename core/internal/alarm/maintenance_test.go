@@ -216,10 +216,10 @@ func TestFormerVersionEndsMaintenanceInTime(t *testing.T) {
 	rs := hot(t)
 	s, _ := play(rs, State{}, at(t0, 85))
 	s, _ = under(t, rs, s, maintain("m1", 1, 60))
-	var former map[string]any
+	var former written
 	require.NoError(t, json.Unmarshal(encode(t, s), &former))
-	delete(former, "maintenance")
-	delete(former["alarms"].([]any)[0].(map[string]any)["shelved"].(map[string]any), "maintenance")
+	former.Maintenance = nil
+	former.Alarms[0].Shelved.Maintenance = false
 	data, err := json.Marshal(former)
 	require.NoError(t, err)
 	s, err = DecodeState(data)

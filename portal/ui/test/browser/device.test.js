@@ -104,6 +104,12 @@ test('a device is put under maintenance: its alarm is set aside everywhere, and 
   await context.close();
 });
 
+/** onPicture checks that places are measured on the picture as it is drawn. */
+async function onPicture(page) {
+  const [a, b] = await Promise.all(['.plan-picture', '.plan-points'].map((s) => page.locator(s).boundingBox()));
+  for (const side of ['x', 'y', 'width', 'height']) assert.ok(Math.abs(a[side] - b[side]) <= 1, `${side}: picture ${a[side]}, points ${b[side]}`);
+}
+
 test('a floor gets a picture and its devices on it, by mouse and by keys; another browser shows the same', async () => {
   const { page, context, seen } = await open(browser, `#/plan?b=${encodeURIComponent(HALL)}&f=2`);
   await known(page, SPOT);
@@ -146,6 +152,7 @@ test('a floor gets a picture and its devices on it, by mouse and by keys; anothe
     await until(p, () => document.querySelectorAll('a.plan-point').length === 2 && document.querySelector('.plan-picture').naturalWidth === 2000);
     assert.deepEqual(await places(p), want);
   }
+  await onPicture(page);
   // Whoever is slower does not overwrite the other.
   await page.click('[data-edit]');
   await page.focus('.plan-point[data-id=plan_2]');
@@ -164,6 +171,7 @@ test('a floor gets a picture and its devices on it, by mouse and by keys; anothe
   await page.click('a.plan-point[data-id=plan_1]');
   await until(page, () => location.hash.startsWith('#/device/plan_1'));
   await until(page, () => document.querySelector('.device-about .plan-point')?.dataset.id === 'plan_1' && document.querySelector('.device-about .plan-picture').naturalWidth === 2000);
+  await onPicture(page);
   await page.keyboard.press('Control+k');
   await page.fill('[data-finder]', `plan ${HALL}`);
   await page.waitForSelector('.finder-row[data-kind=plan]');
