@@ -9,7 +9,7 @@ for (const name of await readdir(dist)) {
   if (name !== '.gitkeep') await rm(new URL(name, dist), { recursive: true });
 }
 const result = await build({
-  entryPoints: { app: 'src/main.js', style: 'src/main.css' },
+  entryPoints: { app: 'src/main.js', style: 'src/main.css', plan: 'src/styles/plan.css' },
   absWorkingDir: new URL('.', import.meta.url).pathname,
   outdir: 'dist',
   bundle: true,

@@ -2,6 +2,9 @@
 import { glyph, h, setAttr, setClass } from '../core/dom.js';
 import { PRIORITIES } from '../model/fleet.js';
 
+// The style of this page and of the device's is not needed before it: it is no part of the first load.
+if (!document.querySelector('link[href="/plan.css"]')) document.head.append(h('link', { rel: 'stylesheet', href: '/plan.css' }));
+
 /** createPlanMap makes it. only is the one device to show, '' for all. It is {el, picture, show(url, points, devices), draw(), at(event), point(id)}. */
 export function createPlanMap(ctx, { only = '' } = {}) {
   const picture = h('img', { class: 'plan-picture', alt: '', draggable: 'false' });
