@@ -48,28 +48,27 @@ func (p *Portal) uploadImage(c *fiber.Ctx) error {
 	if err != nil {
 		return notKept(err)
 	}
-	d, outcome, err := p.keepImage(c, image, by)
+	outcome, err := p.keepImage(c, image, by)
 	if err != nil {
 		return err
 	}
 	if outcome == changePending {
 		c.Status(fiber.StatusAccepted)
 	}
-	return c.JSON(imageAnswer{changed{p.model.Now(), outcome}, imageItem{image.ID(), image.Type, image.Width, image.Height, len(d.Doc.(*metadata.Image).Data)}})
+	return c.JSON(imageAnswer{changed{p.model.Now(), outcome}, imageItem{image.ID(), image.Type, image.Width, image.Height, len(image.Data)}})
 }
 
 // keepImage keeps an image, unless it is there already: then nobody changes anything.
-func (p *Portal) keepImage(c *fiber.Ctx, image *metadata.Image, by string) (*store.Document, string, error) {
+func (p *Portal) keepImage(c *fiber.Ctx, image *metadata.Image, by string) (outcome string, err error) {
 	id := metadata.ImageDocument(image.ID())
-	if d, err := p.document(c, metadata.KindImage, id); !errors.Is(err, errNoDocument) {
-		return d, changeSaved, err
+	if _, err := p.document(c, metadata.KindImage, id); !errors.Is(err, errNoDocument) {
+		return changeSaved, err
 	}
-	d, outcome, err := p.update(&store.Document{ID: id, Kind: metadata.KindImage}, by, image, false)
+	_, outcome, err = p.update(&store.Document{ID: id, Kind: metadata.KindImage}, by, image, false)
 	if conflict(err) { // somebody else sent it at the same time
-		d, err = p.document(c, metadata.KindImage, id)
-		return d, changeSaved, err
+		return changeSaved, nil
 	}
-	return d, outcome, err
+	return outcome, err
 }
 
 // getImage handles GET /api/v1/images/{id}. What an id names never changes. The browser shows it as an image or not

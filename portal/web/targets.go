@@ -69,14 +69,14 @@ func concerns(action telemetry.AlarmAction, a *state.Alert) bool {
 	case telemetry.ActionShelve:
 		return a.Open() && a.Shelved == nil
 	case telemetry.ActionUnshelve:
-		return a.Shelved != nil
+		return a.Shelved != nil && !a.Shelved.Maintenance
 	case telemetry.ActionOutOfService:
 		return a.Open() && a.OutOfService == nil
 	case telemetry.ActionInService:
 		return a.OutOfService != nil
 	case telemetry.ActionComment, telemetry.ActionAssign:
 		return a.Open()
-	case telemetry.ActionRemove, telemetry.ActionDescribe: // of devices
+	case telemetry.ActionRemove, telemetry.ActionDescribe, telemetry.ActionMaintain, telemetry.ActionEndMaintenance: // of devices
 	}
 	return false
 }

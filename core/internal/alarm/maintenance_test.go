@@ -2,6 +2,7 @@ package alarm
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -216,10 +217,10 @@ func TestFormerVersionEndsMaintenanceInTime(t *testing.T) {
 	rs := hot(t)
 	s, _ := play(rs, State{}, at(t0, 85))
 	s, _ = under(t, rs, s, maintain("m1", 1, 60))
-	var former map[string]any
+	var former written
 	require.NoError(t, json.Unmarshal(encode(t, s), &former))
-	delete(former, "maintenance")
-	delete(former["alarms"].([]any)[0].(map[string]any)["shelved"].(map[string]any), "maintenance")
+	former.Maintenance = nil
+	former.Alarms[0].Shelved.Maintenance = false
 	data, err := json.Marshal(former)
 	require.NoError(t, err)
 	s, err = DecodeState(data)
@@ -227,4 +228,35 @@ func TestFormerVersionEndsMaintenanceInTime(t *testing.T) {
 	require.Nil(t, s.Maintenance())
 	_, out, _ := rs.Tick(s, t0+60*int64(time.Second/time.Millisecond), nil)
 	require.Equal(t, []brief{{"temperature_high", telemetry.EventUnshelved, 60}}, briefs(out))
+}
+
+// shelved checks that while a device is under maintenance all its alarms are shelved that were raised
+// before its end, and no alarm is shelved by a maintenance that is over.
+func shelved(t *testing.T, s State) {
+	t.Helper()
+	m := s.Maintenance()
+	for i := range s.open() {
+		a := &s.mem.Alarms[i]
+		switch byIt := a.Shelved != nil && a.Shelved.Maintenance; {
+		case a.Past && byIt, m == nil && byIt, byIt && a.State != telemetry.AlarmNormal && a.Shelved.Until != m.Until:
+			t.Fatalf("%s: shelved by a maintenance that is not", a.AlertType)
+		case m != nil && !a.Past && a.State != telemetry.AlarmNormal && a.Shelved == nil && a.Since < m.Until:
+			t.Fatalf("%s: calls although its device is under maintenance", a.AlertType)
+		}
+	}
+}
+
+// maintain begins, changes or ends the maintenance of the device.
+func (w *world) maintain(now int64) {
+	w.n++
+	c := &telemetry.AlarmCommand{
+		CommandID: fmt.Sprint("m", w.n), DeviceID: "d1", Action: telemetry.ActionMaintain, By: "operator", At: now, Note: "note",
+		Until: now + w.rnd.Int64N(60_000) + 1,
+	}
+	if w.rnd.IntN(3) == 0 {
+		c.Action, c.Until = telemetry.ActionEndMaintenance, 0
+	}
+	var entry telemetry.AuditEntry
+	w.s, w.journal = w.rs.Maintain(w.s, c, now, &entry, w.journal)
+	require.NotEmpty(w.t, entry.Outcome)
 }

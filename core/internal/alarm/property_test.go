@@ -167,22 +167,6 @@ func (w *world) step(in Input) {
 	shelved(w.t, w.s)
 }
 
-// shelved checks that while a device is under maintenance all its alarms are shelved that were raised
-// before its end, and no alarm is shelved by a maintenance that is over.
-func shelved(t *testing.T, s State) {
-	t.Helper()
-	m := s.Maintenance()
-	for i := range s.open() {
-		a := &s.mem.Alarms[i]
-		switch byIt := a.Shelved != nil && a.Shelved.Maintenance; {
-		case a.Past && byIt, m == nil && byIt, byIt && a.State != telemetry.AlarmNormal && a.Shelved.Until != m.Until:
-			t.Fatalf("%s: shelved by a maintenance that is not", a.AlertType)
-		case m != nil && !a.Past && a.State != telemetry.AlarmNormal && a.Shelved == nil && a.Since < m.Until:
-			t.Fatalf("%s: calls although its device is under maintenance", a.AlertType)
-		}
-	}
-}
-
 // related checks that the alarms of s are in line with each other.
 func related(t *testing.T, s State) {
 	t.Helper()
@@ -220,21 +204,6 @@ func encode(t *testing.T, s State) []byte {
 	data, err := s.Encode()
 	require.NoError(t, err)
 	return data
-}
-
-// maintain begins, changes or ends the maintenance of the device.
-func (w *world) maintain(now int64) {
-	w.n++
-	c := &telemetry.AlarmCommand{
-		CommandID: fmt.Sprint("m", w.n), DeviceID: "d1", Action: telemetry.ActionMaintain, By: "operator", At: now, Note: "note",
-		Until: now + w.rnd.Int64N(60_000) + 1,
-	}
-	if w.rnd.IntN(3) == 0 {
-		c.Action, c.Until = telemetry.ActionEndMaintenance, 0
-	}
-	var entry telemetry.AuditEntry
-	w.s, w.journal = w.rs.Maintain(w.s, c, now, &entry, w.journal)
-	require.NotEmpty(w.t, entry.Outcome)
 }
 
 func (w *world) command(now int64) {

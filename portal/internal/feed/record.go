@@ -22,7 +22,9 @@ import (
 const (
 	// recorderQueue is how many records wait for the database; then Kafka is not read on.
 	recorderQueue = 1000
-	// recorderBatch is how many are written at once.
+	// recorderBatch is how many are written at once, recorderBytes from how many bytes on no more are added to
+	// them: a picture is as long as hundreds of others.
+	recorderBytes = 4 << 20
 	recorderBatch = 500
 	// recorderRetry is the pause before a write is tried again.
 	recorderRetry = time.Second
@@ -155,7 +157,7 @@ func (r *recorder) session(ctx context.Context) error {
 func (r *recorder) copy(ctx context.Context, topic store.Topic, messages <-chan *sarama.ConsumerMessage, t *tail) error {
 	tick := time.NewTicker(recorderRetry)
 	defer tick.Stop()
-	batch := make([]store.Record, 0, recorderBatch)
+	batch, size := make([]store.Record, 0, recorderBatch), 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -164,12 +166,12 @@ func (r *recorder) copy(ctx context.Context, topic store.Topic, messages <-chan 
 			r.behind.Store(!t.caughtUp())
 			continue
 		case m := <-messages:
-			batch = append(batch[:0], r.parse(m))
+			batch, size = append(batch[:0], r.parse(m)), len(m.Value)
 		}
-		for more := true; more && len(batch) < recorderBatch; {
+		for more := true; more && len(batch) < recorderBatch && size < recorderBytes; {
 			select {
 			case m := <-messages:
-				batch = append(batch, r.parse(m))
+				batch, size = append(batch, r.parse(m)), size+len(m.Value)
 			default:
 				more = false
 			}

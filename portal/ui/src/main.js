@@ -28,13 +28,13 @@ const PAGES = {
   trends: later(() => import('./pages/trends.js').then((m) => m.createTrends)),
   alarms: later(() => import('./pages/alarms.js').then((m) => m.createAlarmsPage)),
   devices: later(() => import('./pages/devices.js').then((m) => m.createDevicesPage)),
-  device: later(() => import('./pages/device.js').then((m) => m.createDevicePage)),
+  device: later(() => Promise.all([import('./pages/device.js'), sheet('plan')]).then(([m]) => m.createDevicePage)),
   gateways: later(() => import('./pages/gateways.js').then((m) => m.createGatewaysPage)),
   system: later(() => Promise.all([import('./pages/system.js'), texts('system')]).then(([m]) => m.createSystemPage)),
   audit: later(() => import('./pages/audit.js').then((m) => m.createAuditPage)),
   report: later(() => import('./pages/report.js').then((m) => m.createReportPage)),
   rules: later(() => Promise.all([import('./pages/rules.js'), texts('rules'), sheet('rules')]).then(([m]) => m.createRulesPage)),
-  plan: later(() => import('./pages/plan.js').then((m) => m.createPlanPage)),
+  plan: later(() => Promise.all([import('./pages/plan.js'), sheet('plan')]).then(([m]) => m.createPlanPage)),
   shiftnotes: later(() => import('./pages/shiftnotes.js').then((m) => m.createShiftNotesPage)),
 };
 const further = new Set(); // pages whose texts have come, or are coming

@@ -23,10 +23,19 @@ export function later(load) {
   return page;
 }
 
-/** sheet loads the style sheet of a page that comes later. */
+const sheets = new Map(); // those that have come, or are coming
+
+/** sheet loads the style sheet of pages that come later, once. */
 export function sheet(name) {
-  return new Promise((loaded, failed) => {
-    const link = h('link', { rel: 'stylesheet', href: `/${name}.css`, onload: loaded, onerror: () => (link.remove(), failed(new Error(`${name}.css`))) });
-    document.head.append(link);
-  });
+  if (!sheets.has(name)) {
+    sheets.set(name, new Promise((loaded, failed) => {
+      const link = h('link', { rel: 'stylesheet', href: `/${name}.css`, onload: loaded, onerror: () => {
+        link.remove();
+        sheets.delete(name);
+        failed(new Error(`${name}.css`));
+      } });
+      document.head.append(link);
+    }));
+  }
+  return sheets.get(name);
 }

@@ -51,6 +51,7 @@ export function createPlanMap(ctx, { only = '' } = {}) {
     setAttr(mark, 'data-fill', PRIORITIES[d.priority] || null);
     setAttr(mark, 'data-outline', PRIORITIES[d.over] || null);
     setClass(mark, 'is-offline', d.state === 2);
+    setClass(mark, 'is-maintained', Boolean(d.maintenance));
     setClass(mark, 'is-dim', d.state !== 1);
     mark.replaceChildren(d.priority > 0 ? glyph(PRIORITIES[d.priority]) : h('span', { class: 'plan-dot' }), ...(d.maintenance ? [h('span', { class: 'plan-clock', 'aria-hidden': 'true' }, '◷')] : []));
   }

@@ -7,8 +7,8 @@ import { api, base, publish, startPlant } from './plant.js';
 
 const HALL = 'plan栋';
 const SPOT = 'plan_1';
+const PATIENT = 60_000; // ms for what goes through Kafka, on a busy machine
 const SHOTS = process.env.UI_SHOTS === '1';
-const storage = { 'iot.operator': JSON.stringify('Li') };
 
 let plant;
 let browser;
@@ -69,16 +69,16 @@ test('a device is put under maintenance: its alarm is set aside everywhere, and 
   const { page, context, seen } = await open(browser, `#/device/${SPOT}`);
   await known(page, SPOT);
   await publish(SPOT, { temperature: 99 }, { location: { building: HALL, floor: 2, room: '201' } });
-  await until(page, (id) => globalThis.iot.state.fleet.byID.get(id).priority > 0, SPOT);
+  await until(page, (id) => globalThis.iot.state.fleet.byID.get(id).priority > 0, SPOT, PATIENT);
   await page.click('[data-maintain]');
   await page.click('dialog [data-hours="8"]');
   await page.fill('dialog [name=by]', 'Li');
   await page.click('dialog button[type=submit]');
   assert.equal(await page.locator('dialog').count(), 1, 'without a reason it is not sent');
   await sign(page, { reason: 'new bearing' });
-  await page.waitForSelector('[data-maintenance]:not([hidden])');
+  await page.waitForSelector('[data-maintenance]:not([hidden])', { timeout: PATIENT });
   assert.match(await page.textContent('[data-maintenance]'), /Li .*new bearing/);
-  await until(page, (id) => globalThis.iot.state.fleet.byID.get(id).priority === 0, SPOT);
+  await until(page, (id) => globalThis.iot.state.fleet.byID.get(id).priority === 0, SPOT, PATIENT);
   const d = await api(`/api/v1/devices/${SPOT}`);
   assert.equal(d.active_alerts, 0);
   assert.ok(Math.abs(d.maintenance_until - Date.now() - 8 * 3_600_000) < 120_000, 'until then');
@@ -87,7 +87,7 @@ test('a device is put under maintenance: its alarm is set aside everywhere, and 
   if (SHOTS) await shot(page, 'device-maintenance');
 
   await page.goto(`${base}/#/devices?condition=maintenance&col=device,maintenance`);
-  await until(page, (id) => [...document.querySelectorAll('.rows .row:not([hidden])')].map((r) => r.dataset.id).join() === id, SPOT);
+  await until(page, (id) => [...document.querySelectorAll('.rows .row:not([hidden])')].map((r) => r.dataset.id).join() === id, SPOT, PATIENT);
   assert.match(await page.textContent('.rows .cell-maintenance'), /\d\d:\d\d/);
 
   await page.goto(`${base}/#/overview?b=${encodeURIComponent(HALL)}`);
@@ -96,13 +96,19 @@ test('a device is put under maintenance: its alarm is set aside everywhere, and 
   await page.goto(`${base}/#/device/${SPOT}`);
   await page.click('[data-maintain-end]:not([hidden])');
   await sign(page);
-  await page.waitForSelector('[data-maintain]:not([hidden])');
-  await until(page, (id) => globalThis.iot.state.fleet.byID.get(id).priority > 0, SPOT);
+  await page.waitForSelector('[data-maintain]:not([hidden])', { timeout: PATIENT });
+  await until(page, (id) => globalThis.iot.state.fleet.byID.get(id).priority > 0, SPOT, PATIENT);
   const trail = (await api(`/api/v1/audit?device_id=${SPOT}&action=maintain,end_maintenance`)).items.map((e) => [e.action, e.by, e.outcome]);
   assert.deepEqual(trail, [['end_maintenance', 'Li', 'applied'], ['maintain', 'Li', 'applied']]);
   assert.deepEqual(seen.errors, []);
   await context.close();
 });
+
+/** onPicture checks that places are measured on the picture as it is drawn. */
+async function onPicture(page) {
+  const [a, b] = await Promise.all(['.plan-picture', '.plan-points'].map((s) => page.locator(s).boundingBox()));
+  for (const side of ['x', 'y', 'width', 'height']) assert.ok(Math.abs(a[side] - b[side]) <= 1, `${side}: picture ${a[side]}, points ${b[side]}`);
+}
 
 test('a floor gets a picture and its devices on it, by mouse and by keys; another browser shows the same', async () => {
   const { page, context, seen } = await open(browser, `#/plan?b=${encodeURIComponent(HALL)}&f=2`);
@@ -146,6 +152,7 @@ test('a floor gets a picture and its devices on it, by mouse and by keys; anothe
     await until(p, () => document.querySelectorAll('a.plan-point').length === 2 && document.querySelector('.plan-picture').naturalWidth === 2000);
     assert.deepEqual(await places(p), want);
   }
+  await onPicture(page);
   // Whoever is slower does not overwrite the other.
   await page.click('[data-edit]');
   await page.focus('.plan-point[data-id=plan_2]');
@@ -164,6 +171,7 @@ test('a floor gets a picture and its devices on it, by mouse and by keys; anothe
   await page.click('a.plan-point[data-id=plan_1]');
   await until(page, () => location.hash.startsWith('#/device/plan_1'));
   await until(page, () => document.querySelector('.device-about .plan-point')?.dataset.id === 'plan_1' && document.querySelector('.device-about .plan-picture').naturalWidth === 2000);
+  await onPicture(page);
   await page.keyboard.press('Control+k');
   await page.fill('[data-finder]', `plan ${HALL}`);
   await page.waitForSelector('.finder-row[data-kind=plan]');
