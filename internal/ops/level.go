@@ -43,7 +43,7 @@ func (l *Level) Changed() *LevelChange {
 	return c
 }
 
-// Level implements slog.Leveler.
+// Level returns the level in force, as slog asks for it.
 func (l *Level) Level() slog.Level {
 	if c := l.Changed(); c != nil {
 		return c.Level

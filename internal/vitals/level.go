@@ -38,7 +38,7 @@ func (r *Reporter) SetLevel(level, by string) (until int64, problem string) {
 	}
 	end := time.Now().Add(wire.LogLevelFor * time.Millisecond)
 	r.level.Set(ops.LevelChange{Level: l, By: by, Until: end})
-	r.o.Log.Info("log level changed", "component", "vitals", "level", level, "by", by, "until", end)
+	r.o.Log.Info("log level changed", "component", "vitals", "log_level", level, "by", by, "until", end)
 	select {
 	case r.soon <- struct{}{}:
 	default:

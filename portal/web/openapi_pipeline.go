@@ -71,7 +71,7 @@ var pipelineEndpoints = []endpoint{
 		path: "/api/v1/dead-letters/replays", id: "replayDeadLetters", tag: "portal", handle: (*Portal).replayLetters,
 		summary: "Send refused messages that would be accepted now through once more",
 		about: "The oldest `most` letters of a reason that are `ready` go to device-data, in one Kafka transaction with the record that they did: none goes twice, " +
-			"whoever asks how often. They carry their origin and count as readings that waited, so they raise no alarm.",
+			"whoever asks how often. They carry their origin and count as readings that waited in their gateway: alarms of old ones are historical.",
 		body:    replayBody{},
 		example: object{{"reason", "invalid_timestamp"}, {"by", "Li Wei"}, {"most", 120}},
 		answers: []response{

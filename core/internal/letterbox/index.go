@@ -136,7 +136,7 @@ func (x *index) reason(name string) uint16 {
 		x.reasons = append(x.reasons, name)
 		i = len(x.reasons) - 1
 	}
-	return uint16(i) //nolint:gosec // maxReasons + 1 at most
+	return uint16(i)
 }
 
 // mark takes over the record of a replay.

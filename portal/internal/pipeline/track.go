@@ -86,7 +86,7 @@ func (t *track) at(r Range, n int64) sample {
 }
 
 func known(v float32) *float64 {
-	if v != v { //nolint:gocritic // not a number
+	if math.IsNaN(float64(v)) {
 		return nil
 	}
 	return rounded(float64(v))
