@@ -157,7 +157,8 @@ func (r *recorder) session(ctx context.Context) error {
 func (r *recorder) copy(ctx context.Context, topic store.Topic, messages <-chan *sarama.ConsumerMessage, t *tail) error {
 	tick := time.NewTicker(recorderRetry)
 	defer tick.Stop()
-	batch, size := make([]store.Record, 0, recorderBatch), 0
+	batch := make([]store.Record, 0, recorderBatch)
+	var size int // of batch, in bytes
 	for {
 		select {
 		case <-ctx.Done():
