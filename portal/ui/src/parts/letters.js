@@ -15,7 +15,7 @@ export function createLetters(ctx, scope) {
   const note = h('span', { class: 'panel-note num', role: 'status' }, t('load.wait'));
   const history = h('ul', { class: 'plant-log' });
   const past = h('div', { hidden: true }, h('h3', { class: 'letters-history' }, t('letters.history')), history);
-  const table = h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('letters.title') },
+  const table = h('div', { class: 'scroller', tabindex: '0', role: 'group', 'aria-label': t('letters.title') },
     h('table', { class: 'letter-table' },
       h('thead', {}, h('tr', {}, ['reason', 'count', 'newest', 'state'].map((c) => h('th', { scope: 'col' }, t(`letters.col.${c}`))), h('td'))), body));
   const about = h('p', { class: 'panel-note' }, t('letters.about'));

@@ -14,7 +14,7 @@ export function createProcesses(ctx, scope) {
   const { t, fmt } = ctx;
   const body = h('tbody');
   const note = h('span', { class: 'panel-note' }, t('load.wait'));
-  const p = panel('processes', t('system.processes'), h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('system.processes') },
+  const p = panel('processes', t('system.processes'), h('div', { class: 'scroller', tabindex: '0', role: 'group', 'aria-label': t('system.processes') },
     h('table', { class: 'process-table' },
       h('thead', {}, h('tr', {}, ['name', 'version', 'since', 'restarts', 'cpu', 'memory', 'goroutines', 'level'].map((c) => h('th', { scope: 'col' }, t(`process.col.${c}`))))),
       body)));

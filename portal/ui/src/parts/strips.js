@@ -12,7 +12,7 @@ export function createStrips(ctx, point) {
   const body = h('tbody');
   const none = h('p', { class: 'panel-note empty' }, t('strip.none'));
   const legend = h('span', { class: 'strip-legend panel-note' });
-  const p = panel('strips', t('strip.title'), none, h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('strip.title') },
+  const p = panel('strips', t('strip.title'), none, h('div', { class: 'scroller', tabindex: '0', role: 'group', 'aria-label': t('strip.title') },
     h('table', { class: 'strip-table' }, h('thead', {}, h('tr', {}, COLUMNS.map((c) => h('th', { scope: 'col' }, t(`strip.col.${c}`))))), body)));
   p.head.append(legend);
   const rows = new Map();

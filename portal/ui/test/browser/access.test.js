@@ -78,7 +78,7 @@ function latin(page) {
     const { state } = globalThis.iot;
     const ids = [...state.fleet.distinct('model'), ...state.fleet.byID.keys(), ...state.plant.state.gateways.map((g) => g.gateway)];
     // What has one name in every language: products and files, programs, versions, addresses.
-    const known = /\b(?:Kafka|CSV|PNG|YAML|industrial-iot-monitor|edge|bridge|core|portal|[0-9a-f]{7,}(?:-dirty)?)\b|(?<=^|\s)\/[a-z/]+/g;
+    const known = /\b(?:Kafka|CSV|PNG|YAML|industrial-iot-monitor|edge|bridge|core|portal|https?|[0-9a-f]{7,}(?:-dirty)?)\b|(?<=^|\s)\/[a-z/]+/g;
     const said = new Set();
     const take = (text, el) => {
       const rest = ids.reduce((s, id) => s.replaceAll(id, ''), text).replace(known, '').replace(/\b[a-z0-9]+(?:[_.-][a-zA-Z0-9]+)+\b/g, '');
