@@ -10,6 +10,7 @@ import (
 	"github.com/IBM/sarama"
 	"golang.org/x/sync/errgroup"
 
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -38,8 +39,8 @@ type index struct {
 }
 
 // read takes over what is new in the topic.
-func (x *index) read(ctx context.Context, log *topicLog, id string) error {
-	partitions, err := log.partitions()
+func (x *index) read(ctx context.Context, log *kafka.Log, id string) error {
+	partitions, err := log.Partitions()
 	if err != nil {
 		return err
 	}
@@ -67,8 +68,8 @@ func (x *index) read(ctx context.Context, log *topicLog, id string) error {
 
 // fetch reads on from where the last call ended, and drops what the topic no longer has. Without
 // an id it ends at the end of the partition, else at the beginning of that replay.
-func (p *part) fetch(ctx context.Context, log *topicLog, n int32, most int64, id string, take func(*sarama.ConsumerMessage)) error {
-	oldest, end, err := log.bounds(n)
+func (p *part) fetch(ctx context.Context, log *kafka.Log, n int32, most int64, id string, take func(*sarama.ConsumerMessage)) error {
+	oldest, end, err := log.Bounds(n)
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (p *part) fetch(ctx context.Context, log *topicLog, n int32, most int64, id
 	if id == "" && (end == p.end || p.next >= end) {
 		return nil
 	}
-	err = log.read(ctx, n, p.next, end, id != "", func(m *sarama.ConsumerMessage) bool {
+	err = readLog(ctx, log, n, p.next, end, id != "", func(m *sarama.ConsumerMessage) bool {
 		p.next = m.Offset + 1
 		take(m)
 		return id == "" || header(m, wire.HeaderReplay) != id || !begins(m)

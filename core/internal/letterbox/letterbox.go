@@ -117,11 +117,11 @@ const errKafkaAway = "Kafka is unavailable at the moment"
 // update brings the index up to date: to the end of the topic, or with an id up to the record in
 // each partition with which the replay of that id begun.
 func (b *Box) update(ctx context.Context, id string) (err error) {
-	log, err := open(ctx, b.o.Kafka.Brokers, b.o.DeadLetters)
+	log, err := kafka.OpenLog(ctx, b.o.Kafka.Brokers, b.o.DeadLetters, clientID)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.close() }() // it was read
+	defer func() { _ = log.Close() }() // it was read
 	if err := b.index.read(ctx, log, id); err != nil {
 		b.index = index{} // from the beginning next time
 		return err

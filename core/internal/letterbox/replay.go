@@ -137,15 +137,15 @@ var errGone = errors.New("a dead letter is gone: its time is over")
 // letters reads dead letters again: the index has their places only. They are fewer than chosen if
 // they are large.
 func (b *Box) letters(ctx context.Context, chosen map[int32][]int64) (out []*sarama.ConsumerMessage, err error) {
-	log, err := open(ctx, b.o.Kafka.Brokers, b.o.DeadLetters)
+	log, err := kafka.OpenLog(ctx, b.o.Kafka.Brokers, b.o.DeadLetters, clientID)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.close() }() // it was read
+	defer func() { _ = log.Close() }() // it was read
 	size := 0
 	for _, n := range slices.Sorted(maps.Keys(chosen)) {
 		offsets, found := chosen[n], 0
-		err := log.read(ctx, n, offsets[0], offsets[len(offsets)-1]+1, true, func(m *sarama.ConsumerMessage) bool {
+		err := readLog(ctx, log, n, offsets[0], offsets[len(offsets)-1]+1, true, func(m *sarama.ConsumerMessage) bool {
 			for found < len(offsets) && offsets[found] < m.Offset {
 				return false
 			}

@@ -9,6 +9,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/intake"
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 )
@@ -75,12 +76,12 @@ func DryRun(ctx context.Context, o Options) (*Result, error) {
 func dryRun(ctx context.Context, o Options, sets []*alarm.Rules) ([]*Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	log, err := open(ctx, o.Brokers, o.Topic, dryRunClient)
+	log, err := kafka.OpenLog(ctx, o.Brokers, o.Topic, dryRunClient)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.close() }()
-	partitions, err := log.partitions()
+	defer func() { _ = log.Close() }()
+	partitions, err := log.Partitions()
 	if err != nil {
 		return nil, err
 	}
@@ -180,14 +181,14 @@ type stream struct {
 	err       error // valid once messages is closed
 }
 
-func openStream(ctx context.Context, log *topicLog, partition int32, from, to int64) (*stream, error) {
-	first, err := log.at(partition, from)
+func openStream(ctx context.Context, log *kafka.Log, partition int32, from, to int64) (*stream, error) {
+	first, err := log.At(partition, from)
 	if err != nil {
 		return nil, err
 	}
-	oldest, end, err := log.bounds(partition)
+	oldest, end, err := log.Bounds(partition)
 	if err == nil && to != 0 {
-		end, err = log.at(partition, to)
+		end, err = log.At(partition, to)
 	}
 	if err != nil {
 		return nil, err
@@ -195,7 +196,7 @@ func openStream(ctx context.Context, log *topicLog, partition int32, from, to in
 	s := &stream{partition: partition, cut: first == oldest && oldest > 0, messages: make(chan *sarama.ConsumerMessage, readAhead)}
 	go func() {
 		defer close(s.messages)
-		s.err = log.read(ctx, partition, first, end, func(m *sarama.ConsumerMessage) bool {
+		s.err = readLog(ctx, log, partition, first, end, func(m *sarama.ConsumerMessage) bool {
 			select {
 			case s.messages <- m:
 				return true

@@ -14,6 +14,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/intake"
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
@@ -121,17 +122,17 @@ func (e *Explainer) explain(ctx context.Context, a *telemetry.Alert) wire.Explan
 // evidence reads the readings of an alarm's device around its evidence; missing is why
 // some are not among them. Units are converted as the rules' limits were.
 func (e *Explainer) evidence(ctx context.Context, a *telemetry.Alert, catalogue *sensors.Catalogue) (inputs []alarm.Input, missing string, err error) {
-	log, err := open(ctx, e.Brokers, e.Topic, e.ClientID)
+	log, err := kafka.OpenLog(ctx, e.Brokers, e.Topic, e.ClientID)
 	if err != nil {
 		return nil, "", err
 	}
-	defer func() { _ = log.close() }()
+	defer func() { _ = log.Close() }()
 	from, to, missing, err := around(ctx, log, a)
 	if err != nil || from >= to {
 		return nil, missing, err
 	}
 	var records []record
-	err = log.read(ctx, a.Evidence.Partition, from, to, func(m *sarama.ConsumerMessage) bool {
+	err = readLog(ctx, log, a.Evidence.Partition, from, to, func(m *sarama.ConsumerMessage) bool {
 		if string(m.Key) == a.DeviceID {
 			if r, ok := read(&intake.Intake{Sensors: catalogue}, m); ok {
 				records = append(records, r)
@@ -150,9 +151,9 @@ func (e *Explainer) evidence(ctx context.Context, a *telemetry.Alert, catalogue 
 }
 
 // around returns the offsets to read: the evidence, and some minutes before and after.
-func around(ctx context.Context, log *topicLog, a *telemetry.Alert) (from, to int64, missing string, err error) {
+func around(ctx context.Context, log *kafka.Log, a *telemetry.Alert) (from, to int64, missing string, err error) {
 	ev := a.Evidence
-	oldest, end, err := log.bounds(ev.Partition)
+	oldest, end, err := log.Bounds(ev.Partition)
 	if err != nil {
 		return 0, 0, "", err
 	}
@@ -164,19 +165,19 @@ func around(ctx context.Context, log *topicLog, a *telemetry.Alert) (from, to in
 	}
 	first := max(ev.FirstOffset, oldest)
 	var written time.Time
-	err = log.read(ctx, ev.Partition, first, end, func(m *sarama.ConsumerMessage) bool {
+	err = readLog(ctx, log, ev.Partition, first, end, func(m *sarama.ConsumerMessage) bool {
 		written = m.Timestamp
 		return false
 	})
 	if err != nil {
 		return 0, 0, missing, err
 	}
-	if from, err = log.at(ev.Partition, written.Add(-explainMargin).UnixMilli()); err != nil {
+	if from, err = log.At(ev.Partition, written.Add(-explainMargin).UnixMilli()); err != nil {
 		return 0, 0, missing, err
 	}
 	from = max(min(from, first), first-maxRecords, oldest)
 	lasted := time.Duration(max(a.LastSeen, a.ClearedAt)-a.RaisedAt) * time.Millisecond
-	if to, err = log.at(ev.Partition, written.Add(max(lasted, 0)+explainMargin).UnixMilli()); err != nil {
+	if to, err = log.At(ev.Partition, written.Add(max(lasted, 0)+explainMargin).UnixMilli()); err != nil {
 		return 0, 0, missing, err
 	}
 	to = min(max(to, ev.LastOffset+1), max(first+maxRecords, ev.LastOffset+1), end)
