@@ -326,7 +326,7 @@ export default {
   'photo.choose': 'Photo…',
   'photo.remove': 'Remove photo',
   'photo.of': 'Photo of {device}',
-  'picture.bad': 'This is no picture that can be kept: PNG, JPEG or WebP, no SVG.',
+  'picture.bad': '{file} is no picture that can be kept: PNG, JPEG or WebP, no SVG.',
   'plan.edit': 'Change',
   'plan.save': 'Save plan',
   'plan.picture': 'Picture…',

@@ -326,7 +326,7 @@ export default {
   'photo.choose': '照片…',
   'photo.remove': '移除照片',
   'photo.of': '{device} 的照片',
-  'picture.bad': '无法使用该图片，请选择位图格式的照片或图纸（不支持矢量图）。',
+  'picture.bad': '无法使用 {file}，请选择位图格式的照片或图纸（不支持矢量图）。',
   'plan.edit': '修改',
   'plan.save': '保存平面图',
   'plan.picture': '选择图片…',

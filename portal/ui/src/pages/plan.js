@@ -19,6 +19,7 @@ export function createPlanPage(ctx, scope, route) {
   let plan = null; // as the portal has it
   let draft = null; // {points, picture} while it is changed
   let failed = '';
+  let refused = ''; // why the file that was chosen is no picture
 
   const title = createPlaceTitle(ctx);
   const map = createPlanMap(ctx);
@@ -31,8 +32,12 @@ export function createPlanPage(ctx, scope, route) {
   const leave = h('button', { class: 'button is-small', 'data-leave': true, onclick: end }, t('cancel'));
   const choose = choosePicture(ctx, t('plan.picture'), (picture) => {
     draft.picture = picture;
+    refused = '';
     draw();
-  }, (why) => setText(status, why));
+  }, (why) => {
+    refused = why;
+    draw();
+  });
   const tools = h('span', { class: 'group', hidden: true }, choose, save, leave);
 
   const here = () => ctx.fleet.sorted().filter((d) => d.building === building && String(d.floor) === floor);
@@ -61,6 +66,7 @@ export function createPlanPage(ctx, scope, route) {
 
   function begin() {
     draft = { points: read(plan?.points ?? []), picture: null };
+    refused = '';
     draw();
   }
 
@@ -122,6 +128,7 @@ export function createPlanPage(ctx, scope, route) {
 
   function said(url, devices, points) {
     if (failed) return failed;
+    if (draft && refused) return refused;
     if (!building) return t('plan.building');
     if (!plan) return t('load.wait');
     if (!url) return t(draft ? 'plan.none.edit' : 'plan.none');

@@ -19,7 +19,7 @@ export function choosePicture(ctx, label, give, fail) {
     try {
       give(await shrink(file));
     } catch {
-      fail(ctx.t('picture.bad'));
+      fail(ctx.t('picture.bad', { file: file.name }));
     }
   } });
   return h('span', {}, h('button', { class: 'button is-small', type: 'button', 'data-picture': true, onclick: () => input.click() }, label), input);

