@@ -55,7 +55,7 @@ export default {
   'process.count': '{processes} 个进程，{n} 个程序',
   'system.events': '事件',
   'system.events.none': '门户启动以来无变化。',
-  'system.warnings': '最新日志警告',
+  'system.warnings': '近期日志警告',
   'system.warnings.none': '门户启动以来无警告。',
   'plantevent.started': '已启动，版本 {to}',
   'plantevent.restarted': '已重启，版本 {from} → {to}',

@@ -339,7 +339,7 @@ export default {
   'plan.count': '已放置 {n}/{total} 台设备',
   'plan.spot': '查看平面图',
   'plan.nospot': '尚未放到平面图上',
-  'device.raw': '最新读数',
+  'device.raw': '末次读数',
   'device.compare': '对比',
   'device.flaws': '已忽略类型错误的字段：{fields}',
   'device.clock.behind': '设备时钟慢 {age}，此处时间均为工厂时间。',
