@@ -81,7 +81,7 @@ func (f *Follower) View(look func(*rulechange.Book)) bool {
 // Await calls look like View, now and after each record, until it returns true. It reports
 // whether it did before ctx ended.
 func (f *Follower) Await(ctx context.Context, look func(*rulechange.Book) bool) bool {
-	for {
+	for ctx.Err() == nil {
 		f.mu.Lock()
 		next, done := f.changed, f.book != nil && look(f.book)
 		f.mu.Unlock()
@@ -91,9 +91,9 @@ func (f *Follower) Await(ctx context.Context, look func(*rulechange.Book) bool) 
 		select {
 		case <-next:
 		case <-ctx.Done():
-			return false
 		}
 	}
+	return false
 }
 
 // Run reads until ctx ends.
