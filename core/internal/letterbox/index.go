@@ -85,7 +85,9 @@ func (p *part) fetch(ctx context.Context, log *kafka.Log, n int32, most int64, i
 		take(m)
 		return id == "" || header(m, wire.HeaderReplay) != id || !begins(m)
 	})
-	p.end = end
+	if end-p.next <= maxMarkers { // else an open transaction hides some, or they did not come in time
+		p.end = end
+	}
 	return err
 }
 

@@ -34,7 +34,7 @@ func readLog(ctx context.Context, log *kafka.Log, partition int32, from, end int
 		}
 		return stallTime
 	}
-	idle := time.NewTimer(pause(from))
+	idle := time.NewTimer(stallTime) // until something has come the connection may only be in the making
 	defer idle.Stop()
 	next := from
 	for {
@@ -51,8 +51,9 @@ func readLog(ctx context.Context, log *kafka.Log, partition int32, from, end int
 		case e := <-pc.Errors():
 			return e // names topic and partition
 		case <-idle.C:
-			if !wait && pc.HighWaterMarkOffset() != 0 {
-				return nil // something came, or there is nothing that can be seen yet
+			// A busy machine may wake up for both at once.
+			if !wait && len(pc.Messages()) == 0 && pc.HighWaterMarkOffset() != 0 {
+				return nil // the rest cannot be seen, or not yet
 			}
 			idle.Reset(pause(next))
 		case <-ctx.Done():
