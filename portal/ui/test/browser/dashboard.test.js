@@ -104,7 +104,7 @@ check('the overview is calm for the machine that shows it', async (t, n) => {
   });
   const busy = await watch(page);
   await busy();
-  await pause(seconds(60, 30));
+  await pause(seconds(60, 15));
   const share = await busy();
   const m = await page.evaluate(() => globalThis.measured);
   assert.ok(share > 0, 'the main thread is measured');
@@ -119,7 +119,7 @@ check('memory and elements stay flat', async (t, n) => {
   await until(page, (n) => globalThis.iot.state.fleet.size() >= n, DEVICES);
   await pause(10_000);
   const first = { heap: await heap(page) };
-  await pause(seconds(600, 45));
+  await pause(seconds(600, 20));
   const last = { heap: await heap(page), nodes: await page.evaluate(() => document.getElementsByTagName('*').length) };
   within(t, 'heap', last.heap / 1e6, 80, 'MB');
   within(t, 'growth of the heap', (last.heap - first.heap) / 1e6, 5, 'MB');
