@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { carry, format, parse } from '../src/core/router.js';
+import { carry, createRouter, format, parse } from '../src/core/router.js';
 import { csv } from '../src/core/save.js';
 import { createAlarms, createSearch, newer, sortAlarms } from '../src/model/alarms.js';
 import { createFleet, filterFleet } from '../src/model/fleet.js';
@@ -399,4 +399,21 @@ test('programs that share a process are one', () => {
   assert.equal(grows(p('core', 'c', 1)), false, 'too little is known');
   assert.equal(grows({ memory_bytes: 100, memory_per_minute: 0.5 }), true);
   assert.equal(grows({ memory_bytes: 100, memory_per_minute: 0.4 }), false);
+});
+
+test('the building stays when a page sets its parameters before a new address arrives', () => {
+  const before = ['location', 'history', 'addEventListener'].map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)]);
+  const place = (value) => ({ value, configurable: true, writable: true });
+  Object.defineProperties(globalThis, {
+    location: place({ hash: '#/overview?b=B' }), history: place({ replaceState: (_state, _title, hash) => (location.hash = hash) }), addEventListener: place(() => {}),
+  });
+  try {
+    const router = createRouter(() => {}, ['b']);
+    router.start();
+    location.hash = '#/devices'; // the event comes later
+    assert.equal(router.set({ sort: 'id' }).params.b, 'B');
+    assert.equal(router.set({ b: '' }).params.b, undefined, 'who leaves the building has left it');
+  } finally {
+    for (const [name, was] of before) was ? Object.defineProperty(globalThis, name, was) : delete globalThis[name];
+  }
 });

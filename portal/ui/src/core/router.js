@@ -57,7 +57,7 @@ export function createRouter(onChange, carried = []) {
     },
     /** set changes parameters of the present page without a new entry in the history. */
     set(params) {
-      const now = current();
+      const now = carry(current(), kept); // a page may set them after the address changed and before it arrives
       const next = format({ ...now, params: { ...now.params, ...params } });
       history.replaceState(null, '', next);
       keep(parse(next));

@@ -50,7 +50,7 @@ export function createSystemPage(ctx, scope, route) {
       [t('system.turned'), fmt.count(s.clients.refused)],
       [t('system.p99'), s.latency_ms.to_socket ? fmt.millis(s.latency_ms.to_socket.p99) : '–'],
     ]);
-    facts('screen', screenFacts(app.screen?.figures()));
+    facts('screen', screenFacts(ctx.screen?.figures()));
     facts('sources', [
       [t('system.hub'), t(s.sources.hub ? 'yes' : 'no')],
       [t('system.kafka.read'), t(s.sources.kafka ? 'yes' : 'no')],

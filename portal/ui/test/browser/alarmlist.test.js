@@ -147,6 +147,7 @@ test('the keyboard reaches, chooses, opens and acknowledges', async () => {
   await until(page, () => globalThis.iot.prefetched);
   await page.keyboard.press('g');
   await page.keyboard.press('a');
+  await page.waitForSelector('.alarm-row');
   await page.keyboard.press('ArrowDown');
   await page.waitForSelector('.alarm-table tbody tr:focus');
   await page.fill('[data-q]', 'keys_1');
