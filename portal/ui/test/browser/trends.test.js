@@ -140,8 +140,8 @@ test('a spike between two points is drawn, and the cursor says what it was betwe
   };
   const page = await open(t, '#/trends?devices=d1,d2&sensors=temperature&range=1h', { series });
   await filled(page);
-  await page.keyboard.press('p');
   await page.waitForFunction(() => globalThis.iot.trends.get('temperature').chart.shown()?.max >= 99); // in view
+  await page.keyboard.press('p');
   assert.ok(await painted(page, spike, 95), 'painted');
   const box = await area(page);
   const [from, to] = await chart(page, '(c) => c.range');
