@@ -56,10 +56,7 @@ type replayJSON struct {
 // replayLetters handles POST /api/v1/dead-letters/replays.
 func (p *Portal) replayLetters(c *fiber.Ctx) error {
 	var body replayBody
-	if err := decode(c.Request().Body(), &body); err != nil {
-		return err
-	}
-	by, err := operatorOf(c, body.By)
+	by, err := decodeBy(c, &body, &body.By)
 	switch {
 	case err != nil:
 		return err

@@ -10,7 +10,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/vitals"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/feed"
@@ -36,10 +35,7 @@ type levelJSON struct {
 // setLogLevel handles POST /api/v1/log-levels.
 func (p *Portal) setLogLevel(c *fiber.Ctx) error {
 	var body levelBody
-	if err := decode(c.Request().Body(), &body); err != nil {
-		return err
-	}
-	by, err := operatorOf(c, body.By)
+	by, err := decodeBy(c, &body, &body.By)
 	switch {
 	case err != nil:
 		return err
@@ -81,16 +77,4 @@ func (p *Portal) changeLevel(program string, q wire.LogLevelRequest) (a wire.Log
 		return a, fmt.Errorf("reading an answer about a log level: %w", err)
 	}
 	return a, nil
-}
-
-// operatorOf returns the name under which a request acts, bounded as in commands.
-func operatorOf(c *fiber.Ctx, claimed string) (string, error) {
-	by, err := who(c).actor(claimed)
-	if err != nil {
-		return "", err
-	}
-	if len(by) > telemetry.MaxOperator {
-		return "", badField("by", fmt.Sprintf("at most %d bytes", telemetry.MaxOperator))
-	}
-	return strings.Clone(by), nil
 }

@@ -1,29 +1,17 @@
 // A trace: a course without axes: a line with gaps, from zero to the highest value, and a cursor.
+import { blank, courseCanvas } from './canvas.js';
 import { css } from './palette.js';
-import { h } from '../core/dom.js';
 
 /** createTrace makes a canvas; onPoint(share or null) is called with where it is pointed at, 0 to 1. */
 export function createTrace(onPoint = null) {
-  const el = h('canvas', { class: 'trace', 'aria-hidden': 'true' });
+  const el = courseCanvas('trace', onPoint);
   let values = [];
   let cursor = null;
-  if (onPoint) {
-    el.addEventListener('mousemove', (e) => {
-      const r = el.getBoundingClientRect();
-      onPoint(Math.min(Math.max((e.clientX - r.left) / r.width, 0), 1));
-    });
-    el.addEventListener('mouseleave', () => onPoint(null));
-  }
 
   function paint() {
-    const { clientWidth: width, clientHeight: height } = el;
-    if (width === 0) return;
-    const scale = devicePixelRatio;
-    if (el.width !== Math.round(width * scale)) el.width = Math.round(width * scale);
-    if (el.height !== Math.round(height * scale)) el.height = Math.round(height * scale);
-    const g = el.getContext('2d');
-    g.setTransform(scale, 0, 0, scale, 0, 0);
-    g.clearRect(0, 0, width, height);
+    const sheet = blank(el);
+    if (!sheet) return;
+    const { g, width, height } = sheet;
     const top = Math.max(...values.filter((v) => v !== null), 0) || 1;
     const x = (i) => (i / Math.max(values.length - 1, 1)) * (width - 2) + 1;
     g.strokeStyle = css('--muted');
