@@ -21,7 +21,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const written = 1_700_000_000_000
+// written is when the letters were: Kafka drops a segment whose newest record is older than its topic keeps.
+var written = time.Now().Add(-time.Hour).UnixMilli()
 
 // plant is two topics with boxes over them.
 type plant struct {
@@ -49,7 +50,7 @@ func (p *plant) box() *Box {
 }
 
 func reading(device string, n int) string {
-	return fmt.Sprintf(`{"device_id":%q,"timestamp":%d,"location":{"building":"A栋"},"sensors":{"temperature":{"value":%d}}}`, device, written+n, n)
+	return fmt.Sprintf(`{"device_id":%q,"timestamp":%d,"location":{"building":"A栋"},"sensors":{"temperature":{"value":%d}}}`, device, written+int64(n), n)
 }
 
 func letter(reason telemetry.Reason, key, value string, more ...string) kafkatest.Record {

@@ -2,6 +2,7 @@
 
 const GOTO = { o: 'overview', t: 'trends', a: 'alarms', d: 'devices', n: 'shiftnotes', p: 'report', w: 'gateways', r: 'rules', s: 'system', u: 'audit' };
 const SEQUENCE = 1000; // ms between g and the next key
+const NEVER = -Infinity; // the time of an event is counted from when the page began
 
 /** typing reports whether a key belongs to a field or to the browser. */
 export function typing(event) {
@@ -16,7 +17,7 @@ function isFind(event) {
 
 /** listen binds the keys to actions {go, pause, help, kiosk, search}. */
 export function listenToKeys(target, actions) {
-  let after = 0;
+  let after = NEVER; // when g was pressed
   target.addEventListener('keydown', (event) => {
     if (isFind(event)) {
       event.preventDefault();
@@ -25,7 +26,7 @@ export function listenToKeys(target, actions) {
     }
     if (typing(event)) return;
     const jump = event.timeStamp - after < SEQUENCE ? GOTO[event.key] : undefined;
-    after = 0;
+    after = NEVER;
     if (jump) {
       event.preventDefault();
       event.stopImmediatePropagation();

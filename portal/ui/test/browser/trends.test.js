@@ -142,6 +142,7 @@ test('a spike between two points is drawn, and the cursor says what it was betwe
   await filled(page);
   await page.waitForFunction(() => globalThis.iot.trends.get('temperature').chart.shown()?.max >= 99); // in view
   await page.keyboard.press('p');
+  await page.waitForFunction(() => document.querySelector('.trend-tools').textContent.includes('Follow')); // time stands still
   assert.ok(await painted(page, spike, 95), 'painted');
   const box = await area(page);
   const [from, to] = await chart(page, '(c) => c.range');
