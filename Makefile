@@ -182,7 +182,7 @@ bench-chain: web ## the chain at RATES (go run ./loadtest/bench -h) for DURATION
 
 .PHONY: load
 load: $(K6) ## k6: CLIENTS (1000) WebSocket clients for LOAD (60s) against a running portal (make demo; more than 900: with WEBSOCKET_MAX_CONNECTIONS)
-	$(K6) run -e CLIENTS=$(CLIENTS) -e DURATION=$(LOAD) loadtest/portal.js
+	GOGC=400 $(K6) run -e CLIENTS=$(CLIENTS) -e DURATION=$(LOAD) loadtest/portal.js
 
 $(K6):
 	$(GO) install go.k6.io/k6@$(K6_VERSION)
