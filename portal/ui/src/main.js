@@ -40,7 +40,7 @@ const PAGES = {
 const further = new Set(); // pages whose texts have come, or are coming
 let openFinder = null;
 const finder = () => import('./parts/finder.js').then((m) => (openFinder = m.openFinder));
-const SOON = 500; // ms after the start
+const LATEST = 2000; // ms after the start that what can wait waits for the alarms
 const THEMES = ['auto', 'light', 'dark'];
 const CARRIED = ['b']; // the building, on every page
 const RESTS = 1000; // ms out of sight before the page rests
@@ -81,6 +81,7 @@ let scope = null;
 const debug = { state: { fleet, alarms, plant, sensors } }; // what tests look at
 globalThis.iot = debug;
 
+let show;
 const ctx = {
   fleet,
   alarms,
@@ -97,6 +98,10 @@ const ctx = {
   typing,
   debug,
   screen: null, // comes later
+  listed: new Promise((done) => { // the alarms are on the screen: what can wait comes now
+    show = done;
+    setTimeout(done, LATEST);
+  }),
   go: (page, subject, params) => router.go(page, subject, params),
   setParams: (params) => router.set(params),
   route: () => router.current(),
@@ -222,7 +227,8 @@ channel.subscribe('alerts', (m) => {
   const fresh = alarms.apply(m);
   if (fresh) announce(fresh);
   ctx.call.take(m);
-  wake('alarms');
+  wake('alarms', m.kind === 'snapshot'); // at once: somebody waits for it
+  if (m.kind === 'snapshot') requestAnimationFrame(() => setTimeout(show)); // painted by then
 });
 channel.subscribe('stats', (m) => {
   if (m.kind !== 'lagged') plant.takeStats(m);
@@ -240,7 +246,7 @@ if (router.current().params.kiosk) document.body.classList.add('is-kiosk');
 router.start();
 channel.present(operator());
 channel.start();
-setTimeout(prefetch, SOON);
+ctx.listed.then(prefetch);
 listenToKeys(window, {
   go: (page) => router.go(page),
   pause: ctx.togglePause,

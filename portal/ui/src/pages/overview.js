@@ -69,7 +69,7 @@ function states(ctx, scope) {
   const middle = h('div', { class: 'round-middle num' });
   const list = h('ul', { class: 'round-legend' });
   const p = panel('states', t('states.title'), h('div', { class: 'round' }, h('div', { class: 'round-box' }, canvas, middle), list));
-  const chart = afterPaint((m) => m.createRound(canvas, 'doughnut'));
+  const chart = afterPaint(ctx.listed, (m) => m.createRound(canvas, 'doughnut'));
   scope.draw(() => {
     const c = ctx.fleet.counts(ctx.view.building);
     const by = ctx.fleet.byPriority(ctx.view.building);
@@ -104,7 +104,7 @@ function models(ctx, scope) {
   const canvas = h('canvas', { role: 'img' });
   const list = h('ul', { class: 'round-legend' });
   const p = panel('models', t('models.title'), h('div', { class: 'round' }, h('div', { class: 'round-box' }, canvas), list));
-  const chart = afterPaint((m) => m.createRound(canvas, 'pie'));
+  const chart = afterPaint(ctx.listed, (m) => m.createRound(canvas, 'pie'));
   scope.draw(() => {
     const by = new Map();
     for (const d of ctx.fleet.rows) if (d && (!ctx.view.building || d.building === ctx.view.building)) by.set(d.model, (by.get(d.model) ?? 0) + 1);
@@ -134,7 +134,7 @@ function levels(ctx, scope) {
   const { t } = ctx;
   const canvas = h('canvas', { role: 'img', 'aria-label': t('levels.title') });
   const p = panel('levels', t('levels.title'), h('div', { class: 'chart' }, canvas));
-  const chart = afterPaint((m) => m.createBars(canvas));
+  const chart = afterPaint(ctx.listed, (m) => m.createBars(canvas));
   scope.every(15_000, async () => {
     const a = await get('/api/v1/alerts/trend?hours=24');
     if (scope.isOver()) return;
