@@ -215,6 +215,7 @@ function announce(a) {
   announcer.textContent = ctx.t('alarms.new', { device: ctx.deviceName(a.device_id), what: ctx.what(a) });
 }
 
+const listed = scheduler.add(() => alarms.version() > 0 && setTimeout(show)); // painted by then
 channel.subscribe('fleet', (m) => {
   fleet.apply(m);
   wake('fleet');
@@ -228,7 +229,7 @@ channel.subscribe('alerts', (m) => {
   if (fresh) announce(fresh);
   ctx.call.take(m);
   wake('alarms', m.kind === 'snapshot'); // at once: somebody waits for it
-  if (m.kind === 'snapshot') requestAnimationFrame(() => setTimeout(show)); // painted by then
+  if (m.kind === 'snapshot') listed(true);
 });
 channel.subscribe('stats', (m) => {
   if (m.kind !== 'lagged') plant.takeStats(m);
