@@ -50,10 +50,8 @@ export function createMeans(ctx, scope) {
     const from = to - RANGES[range];
     const whole = (at) => Math.floor(at / STEP) * STEP;
     const points = Math.min(400, RANGES[range] / STEP);
-    const answers = await Promise.all(shown.map((n) => ask(n, { from: whole(from), to: whole(to) - 1, points })));
+    const [{ createLine }, ...answers] = await Promise.all([import('../chart/line.js'), ...shown.map((n) => ask(n, { from: whole(from), to: whole(to) - 1, points }))]);
     if (scope.isOver() || sensor !== parameter) return;
-    const { createLine } = await import('../chart/line.js'); // not needed for the first look
-    if (scope.isOver()) return;
     draw(createLine, shown, answers.map((a) => ({ time: a.time, ...a.values[sensor] })));
     chart.setRange(from, to);
     const begins = Math.min(...answers.map((a) => a.begins || Infinity));

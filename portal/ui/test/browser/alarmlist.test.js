@@ -252,7 +252,7 @@ test('a cell’s fill means that an alarm holds, its outline that one is over, i
     });
     assert.ok(wrong.length < 5, `fills that no alarm explains, beside those that just changed: ${wrong}`);
   }
-  assert.match(await page.locator('.map-scale').textContent(), /\d.*\d.*°C/);
+  await page.locator('.map-scale', { hasText: /\d.*\d.*°C/ }).waitFor();
   assert.match(page.url(), /map=temperature/);
   const spot = await page.evaluate(() => globalThis.iot.map.locate('cells_3'));
   await page.mouse.move(spot.x, spot.y);
