@@ -656,7 +656,7 @@ check('a tablet, the change of language, and the keyboard', async (t, n) => {
     await context.close();
   }
   const { page, context } = await open(browser, '#/overview', { lang: 'zh-CN' });
-  await until(page, (n) => globalThis.iot.state.fleet.size() >= n, DEVICES);
+  await until(page, (n) => globalThis.iot.prefetched && globalThis.iot.state.fleet.size() >= n, DEVICES);
   const took = await page.evaluate(async () => {
     const from = performance.now();
     [...document.querySelectorAll('.bar-end .button')].find((b) => b.textContent.trim() === 'EN').click();
