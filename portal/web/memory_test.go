@@ -23,19 +23,25 @@ func TestMemoryOfADevice(t *testing.T) {
 	}
 	one := newPlant(t, 1)
 	run(t, one, 1)
-	p := newPlant(t, devices)
-	for range rounds {
-		p.now += every
-		run(t, p, devices)
-	}
-	with := heap()
-	runtime.KeepAlive(p)
-	p = nil // what is freed now is nobody else's
-	perDevice := (with - heap()) / devices
+	// What is freed between the two is nobody else's.
+	perDevice := (filled(t, devices, rounds, every, heap) - heap()) / devices
 	t.Logf("%d bytes a device, %.0f MB for 20,000", perDevice, float64(perDevice)*20_000/1e6)
 	runtime.KeepAlive(one)
 	require.Greater(t, perDevice, int64(500), "or nothing was measured")
 	require.Less(t, perDevice, int64(4_000))
+}
+
+// filled returns what heap says while a plant holds so many readings of each device.
+func filled(tb testing.TB, devices, rounds int, every int64, heap func() int64) int64 {
+	tb.Helper()
+	p := newPlant(tb, devices)
+	for range rounds {
+		p.now += every
+		run(tb, p, devices)
+	}
+	size := heap()
+	runtime.KeepAlive(p)
+	return size
 }
 
 // run sends one reading of each device.

@@ -108,7 +108,7 @@ func TestLettersAreCountedByReasonWithTheNewestAsASample(t *testing.T) {
 	require.Equal(t, 2, got["invalid_json"].Count)
 	s := got["invalid_json"].Sample
 	require.Equal(t, "\xff<script>", string(s.Raw))
-	require.Equal(t, []any{int32(1), int64(0), int64(written + 5), "d2", "gw-a", "was refused"}, []any{s.Partition, s.Offset, s.Time, s.Device, s.Gateway, s.Message})
+	require.Equal(t, []any{int32(1), int64(0), written + 5, "d2", "gw-a", "was refused"}, []any{s.Partition, s.Offset, s.Time, s.Device, s.Gateway, s.Message})
 	require.Contains(t, s.Again, "invalid_utf8")
 	require.Equal(t, 1, got["invalid_timestamp"].Ready)
 	require.Empty(t, got["invalid_timestamp"].Blocked)

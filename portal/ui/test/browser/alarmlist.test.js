@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { startBalancer } from './balancer.js';
 import { api, base, publish, startPlant } from './plant.js';
-import { launch, open, shot, until, watch, within } from './page.js';
+import { launch, open, quantile, shot, until, watch, within } from './page.js';
 
 const FULL = process.env.UI_FULL === '1';
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -41,6 +41,19 @@ async function eventually(f, ms = 90_000) {
 async function file(page, button) {
   const [download] = await Promise.all([page.waitForEvent('download'), page.click(button)]);
   return (await readFile(await download.path(), 'utf8')).trim().split('\r\n').slice(1);
+}
+
+/** coldStart returns how long somebody new waits for the list of what needs attention, in ms, with a CPU that is slower by a factor. */
+async function coldStart(factor) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  const page = await context.newPage();
+  const cdp = await context.newCDPSession(page);
+  await cdp.send('Emulation.setCPUThrottlingRate', { rate: factor });
+  await page.goto(`${base}/#/overview`, { waitUntil: 'commit' });
+  const at = await page.waitForFunction(() => document.querySelector('.attention-row') && performance.now());
+  const took = await at.jsonValue();
+  await context.close();
+  return took;
 }
 
 test('a flood is a few rows, and a critical alarm has its own at once', async (t) => {
@@ -105,6 +118,11 @@ test('all that are listed are acknowledged, in two steps and with a number typed
   await busy();
   await pause(FULL ? 30_000 : 6000);
   within(t, 'main thread with more than a thousand alarms', await busy(), 8, '%', 16);
+  for (const [factor, limit] of [[1, 1000], [4, 3000]]) {
+    const took = [];
+    for (let i = 0; i < (FULL ? 5 : 1); i++) took.push(await coldStart(factor));
+    within(t, `cold to the list of what needs attention, CPU ×${factor}`, quantile(took, 0.5), limit);
+  }
 
   await page.check('[data-box=visible]');
   await until(page, () => document.querySelector('[data-chosen]').textContent.startsWith('100 '));
