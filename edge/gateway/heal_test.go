@@ -48,6 +48,7 @@ func TestHorizon(t *testing.T) {
 func TestHeartbeatHoldsTheTotals(t *testing.T) {
 	g, h := startWithHub(t)
 	ch := h.heartbeats(t)
+	next(t, ch) // the rate is measured from a heartbeat on
 	send(t, g, 2, 5)
 	_, err := dial(t, g).Request(wire.TelemetrySubject("device_001"), []byte("bad"), waitTimeout)
 	require.NoError(t, err)
