@@ -15,7 +15,8 @@ export function createMap(ctx, scope, { mode = 'state', onScale = () => {} } = {
   const paintCells = createPainter();
   let layout = null;
   let placed = -1;
-  let size = { width: 0, height: 0 };
+  let room = { width: 0, height: 0 }; // of the box; asked while others draw, it would have the page laid out once more
+  let size = { width: 0, height: 0 }; // for which the layout is
   let tall = 0; // the box was, in a window of this size
   let values = [];
   let scale = null; // of values
@@ -31,8 +32,7 @@ export function createMap(ctx, scope, { mode = 'state', onScale = () => {} } = {
   }
 
   function draw() {
-    const width = box.clientWidth;
-    const height = box.clientHeight;
+    const { width, height } = room;
     if (width < 10 || height < 10) return;
     const wanted = ctx.view.building;
     if (width !== size.width || height !== size.height || placed !== ctx.fleet.placed() || wanted !== building) {
@@ -157,7 +157,10 @@ export function createMap(ctx, scope, { mode = 'state', onScale = () => {} } = {
 
   const dirty = scope.draw(draw, ['fleet', 'view', 'theme']);
   scope.listen(window, 'resize', () => (tall = 0));
-  const watch = new ResizeObserver(() => dirty(true));
+  const watch = new ResizeObserver(() => {
+    room = { width: box.clientWidth, height: box.clientHeight };
+    dirty(true);
+  });
   watch.observe(box);
   scope.onEnd(() => watch.disconnect());
   if (mode !== 'state') setMode(mode);

@@ -15,7 +15,7 @@ let plant;
 let browser;
 
 before(async () => {
-  plant = await startPlant();
+  plant = await startPlant({ interval: '5s' }); // an ordinary load
   browser = await launch();
 }, { timeout: 240_000 });
 

@@ -36,8 +36,8 @@ export const api = async (path) => {
   return r.json();
 };
 
-/** startPlant starts a plant of devices that send every second. */
-export async function startPlant({ devices = DEVICES } = {}) {
+/** startPlant starts a plant of devices that send at an interval. */
+export async function startPlant({ devices = DEVICES, interval = '1s' } = {}) {
   const dir = await mkdtemp(join(tmpdir(), 'ui-plant-'));
   const children = [];
   const run = (name, more) => {
@@ -45,7 +45,7 @@ export async function startPlant({ devices = DEVICES } = {}) {
     children.push(child);
     return child;
   };
-  run('allinone', { DEMO_PORT_OFFSET: String(OFFSET), DEMO_DEVICES: String(devices), DEMO_INTERVAL: '1s', DEMO_DATA_DIR: join(dir, 'data') });
+  run('allinone', { DEMO_PORT_OFFSET: String(OFFSET), DEMO_DEVICES: String(devices), DEMO_INTERVAL: interval, DEMO_DATA_DIR: join(dir, 'data') });
   await until('the plant being ready', ready(`http://127.0.0.1:${port(8080)}`));
   let portal = null;
   const plant = {
