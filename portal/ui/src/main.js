@@ -81,7 +81,7 @@ let scope = null;
 const debug = { state: { fleet, alarms, plant, sensors } }; // what tests look at
 globalThis.iot = debug;
 
-let show;
+let show; // keeps ctx.listed
 const ctx = {
   fleet,
   alarms,
