@@ -192,8 +192,10 @@ function readDashboard(data, state) {
 }
 
 function inspect(data, state) {
-  if (!data.startsWith('{"type":"delta","topic":"device/')) { // these can be large: only the head is read
-    frameAge.add(Date.now() - Number(/"ts":(\d+)/.exec(data.slice(0, 500))[1]));
+  if (!data.startsWith('{"type":"delta","topic":"device/')) { // these can be large: only head and end are looked at
+    const ts = /"ts":(\d+)/.exec(data.slice(0, 500));
+    if (ts && data.endsWith('}')) frameAge.add(Date.now() - Number(ts[1]));
+    else wrong(`not a frame: ${data.slice(0, 200)}`);
     return;
   }
   const m = JSON.parse(data);

@@ -23,7 +23,7 @@ func TestMemoryOfADevice(t *testing.T) {
 	}
 	one := newPlant(t, 1)
 	run(t, one, 1)
-	// What is freed between the two is nobody else's.
+	// The difference of one garbage collection: other tests free memory, too.
 	perDevice := (filled(t, devices, rounds, every, heap) - heap()) / devices
 	t.Logf("%d bytes a device, %.0f MB for 20,000", perDevice, float64(perDevice)*20_000/1e6)
 	runtime.KeepAlive(one)

@@ -228,7 +228,7 @@ channel.subscribe('alerts', (m) => {
   const fresh = alarms.apply(m);
   if (fresh) announce(fresh);
   ctx.call.take(m);
-  wake('alarms', m.kind === 'snapshot'); // at once: somebody waits for it
+  wake('alarms', m.kind === 'snapshot'); // at once: a person waits for it
   if (m.kind === 'snapshot') listed(true);
 });
 channel.subscribe('stats', (m) => {

@@ -43,7 +43,7 @@ async function file(page, button) {
   return (await readFile(await download.path(), 'utf8')).trim().split('\r\n').slice(1);
 }
 
-/** coldStart returns how long somebody new waits for the list of what needs attention, in ms, with a CPU that is slower by a factor. */
+/** coldStart returns how long a new visitor waits for the list of what needs attention, in ms, with a CPU that is slower by a factor. */
 async function coldStart(factor) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
   const page = await context.newPage();
