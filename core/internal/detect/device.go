@@ -2,6 +2,7 @@ package detect
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"industrial-iot-monitor/internal/telemetry"
@@ -33,6 +34,10 @@ func (d *Device) Step(set *Settings, at int64, samples []Sample, dst []Verdict) 
 	}
 	for i := range samples {
 		s := d.stream(samples[i].Sensor, i)
+		if s == nil {
+			dst = append(dst, Verdict{Learning: true})
+			continue
+		}
 		dst = append(dst, s.step(set, at, &samples[i]))
 	}
 	d.seen = at
@@ -70,7 +75,7 @@ func (d *Device) Accept(sensor string) bool {
 	return i >= 0
 }
 
-// stream returns the stream of a sensor, a new one if there is none. Readings of a device have
+// stream returns the stream of a sensor, a new one if there is none, nil if there are too many. Readings of a device have
 // their sensors in one order, mostly: guess is tried first.
 func (d *Device) stream(sensor string, guess int) *stream {
 	if guess < len(d.names) && d.names[guess] == sensor {
@@ -78,8 +83,10 @@ func (d *Device) stream(sensor string, guess int) *stream {
 	}
 	i := slices.Index(d.names, sensor)
 	if i < 0 {
-		i = len(d.names)
-		d.names = append(d.names, sensor)
+		if i = len(d.names); i == maxSensors {
+			return nil
+		}
+		d.names = append(d.names, strings.Clone(sensor)) // it may share a whole reading's text
 		d.streams = append(d.streams, stream{})
 	}
 	return &d.streams[i]

@@ -1,0 +1,57 @@
+package detect
+
+import "math"
+
+// cycle is the usual course of a day: by how much the mean of each hour (UTC) is above that of the days.
+type cycle struct {
+	Hours     [24]float32
+	Mean      float64
+	Off, Left float32 // mean distance of an hour from Mean, and from Mean and its hour
+	Days      float32
+
+	Sum  float64 // of the hour at hand
+	N    int32
+	Hour int32 // at hand, since 1970
+}
+
+// at returns the usual distance from the mean at a time, 0 while there is none that explains the most
+// of how hours differ.
+func (c *cycle) at(t int64) float64 {
+	if c.Days < 2 || c.Left > 0.7*c.Off {
+		return 0
+	}
+	t -= hour / 2
+	h := t / hour
+	part := float32(t-h*hour) / hour
+	a, b := c.Hours[h%24], c.Hours[(h+1)%24]
+	return float64(a + (b-a)*part)
+}
+
+// learn adds a value to its hour.
+func (c *cycle) learn(t int64, x float64) {
+	if h := int32(t / hour); h != c.Hour {
+		if c.N > 0 {
+			c.endHour(c.Sum / float64(c.N))
+		}
+		c.Sum, c.N, c.Hour = 0, 0, h
+	}
+	c.Sum += x
+	c.N++
+}
+
+func (c *cycle) endHour(x float64) {
+	if c.Days == 0 {
+		c.Mean = x
+	}
+	c.Mean += (x - c.Mean) * float64(max(1/(24*c.Days+1), 1.0/72))
+	h := &c.Hours[c.Hour%24]
+	off := float32(x - c.Mean)
+	if c.Days >= 1 {
+		c.Off += (abs(off) - c.Off) / 24
+		c.Left += (abs(off-*h) - c.Left) / 24
+	}
+	*h += (off - *h) * max(1/(c.Days+1), 1.0/5)
+	c.Days += 1.0 / 24
+}
+
+func abs(x float32) float32 { return float32(math.Abs(float64(x))) }

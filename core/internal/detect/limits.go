@@ -1,0 +1,128 @@
+package detect
+
+// limits are the range that a quantity of a stream had on the days before. The day at hand does not
+// count before it is over, so that what moves slowly is seen to move.
+type limits struct {
+	Low, High       float32 // of the days before
+	Lowest, Highest float32 // of the day at hand
+	Since           int64   // of the present excess, plant time in ms; 0: none
+	Until           int64   // when the excess before ended
+	Above           bool    // the side of the newest excess
+	Bottom, Top     float32 // outermost values since the episode of the stream began; within Low, High: none
+	Known           bool    // a day is over
+	Begun           bool    // the day at hand has values
+	Upper           bool    // it was above the middle later than below
+	Turns           float32 // how often it went from below the middle to above
+}
+
+// forget is by which part of itself a range shrinks in a day.
+const forget = 0.03
+
+// excess returns how far x is outside in units of the range, negative below; 0 inside. floor is the
+// least range.
+func (l *limits) excess(x, floor float32) float32 {
+	switch span := max(l.High-l.Low, floor); {
+	case !l.Known || span <= 0:
+		return 0
+	case x > l.High:
+		return (x - l.High) / span
+	case x < l.Low:
+		return (x - l.Low) / span
+	default:
+		return 0
+	}
+}
+
+// trust is by how much a limit is wider because the range was gone through a few times only: what
+// wanders slowly can go further than it did.
+func (l *limits) trust() float32 {
+	if l.Low == l.High {
+		return 1.5 // it never moved
+	}
+	return 1 + 12/(l.Turns+4)
+}
+
+// learn adds x to the day at hand.
+func (l *limits) learn(x float32) {
+	if l.Known {
+		switch part := (l.High - l.Low) * 2 / 5; {
+		case l.Upper && x < l.Low+part:
+			l.Upper = false
+		case !l.Upper && x > l.High-part:
+			l.Upper = true
+			l.Turns++
+		}
+	}
+	if !l.Begun {
+		l.Lowest, l.Highest, l.Begun = x, x, true
+		return
+	}
+	l.Lowest, l.Highest = min(l.Lowest, x), max(l.Highest, x)
+}
+
+// widen makes x usual.
+func (l *limits) widen(x float32) { l.Low, l.High = min(l.Low, x), max(l.High, x) }
+
+// begin begins an episode.
+func (l *limits) begin(at int64) {
+	if l.Since != at {
+		l.Bottom, l.Top = l.Low, l.High
+	}
+}
+
+// accept makes usual what was outside in the newest episode.
+func (l *limits) accept() {
+	l.Low, l.High, l.Since = min(l.Low, l.Bottom), max(l.High, l.Top), 0
+}
+
+// day ends the day at hand: what it brought is usual from now on.
+func (l *limits) day() {
+	switch {
+	case !l.Begun:
+	case !l.Known:
+		l.Low, l.High, l.Known = l.Lowest, l.Highest, true
+	default:
+		was := l.High - l.Low
+		l.Low, l.High = min(l.Low+forget/2*was, l.Lowest), max(l.High-forget/2*was, l.Highest)
+		if is := l.High - l.Low; is > was {
+			l.Turns *= was / is * was / is // turns within a part of the range say less
+		}
+	}
+	l.Begun = false
+}
+
+// judge returns how far x is outside: 1 at limit, which is in units of the range. It learns x unless
+// that is at least half of it. settled reports that this has lasted for settle ms: the caller makes it
+// usual, and its time starts anew.
+func (l *limits) judge(at int64, x, limit, floor float32, settle int64) (e float32, settled bool) {
+	e = l.excess(x, floor) / (limit * l.trust())
+	if -0.5 < e && e < 0.5 {
+		if l.Since != 0 {
+			l.Since, l.Until = 0, at
+		}
+		l.learn(x)
+		return e, false
+	}
+	if l.Since == 0 {
+		l.Since = at
+	}
+	l.Bottom, l.Top = min(l.Bottom, x), max(l.Top, x)
+	if at-l.Since < settle {
+		return e, false
+	}
+	l.Since = 0
+	return 0, true
+}
+
+// swung reports whether an excess begins on the other side than one that ended less than ms ago: it is
+// over, and what x was measured from had followed it. It is for judge's e of the same time.
+func (l *limits) swung(at int64, e float32, ms int64) bool {
+	if l.Since == 0 {
+		return false
+	}
+	swung := l.Since == at && l.Until != 0 && at-l.Until < ms && l.Above != (e > 0)
+	if l.Since == at {
+		l.Above = e > 0
+	}
+	return swung
+}
