@@ -33,13 +33,10 @@ func (l *limits) excess(x, floor float32) float32 {
 	}
 }
 
-// trust is by how much a limit is wider because the range was gone through a few times only: what
+// doubt is by how much a limit is wider because the range was gone through a few times only: what
 // wanders slowly can go further than it did.
-func (l *limits) trust() float32 {
-	if l.Low == l.High {
-		return 1.5 // it never moved
-	}
-	return 1 + 12/(l.Turns+4)
+func (l *limits) doubt() float32 {
+	return 1 + 60/(l.Turns+10)
 }
 
 // learn adds x to the day at hand.
@@ -95,7 +92,7 @@ func (l *limits) day() {
 // that is at least half of it. settled reports that this has lasted for settle ms: the caller makes it
 // usual, and its time starts anew.
 func (l *limits) judge(at int64, x, limit, floor float32, settle int64) (e float32, settled bool) {
-	e = l.excess(x, floor) / (limit * l.trust())
+	e = l.excess(x, floor) / limit
 	if -0.5 < e && e < 0.5 {
 		if l.Since != 0 {
 			l.Since, l.Until = 0, at

@@ -150,7 +150,7 @@ func (s *stream) move(found *findings, at int64, x, gap float64, settle int64) {
 		return
 	}
 	found.add(kindStuck, stuck)
-	steps, settled := s.Steps.judge(at, float32(step), limitStep, floor, settle)
+	steps, settled := s.Steps.judge(at, float32(step), limitStep*s.Steps.doubt(), floor, settle)
 	if settled {
 		s.Steps.widen(float32(step))
 	}
@@ -168,8 +168,8 @@ func least(quantum, span float32) float32 { return max(quantum, span) * 1e-5 }
 
 // level judges the newest value and the fast mean around Mid, which stays where it is while they are outside.
 func (s *stream) level(found *findings, at int64, x, gap float64, floor float32, settle int64) {
-	value, settledValue := s.Values.judge(at, float32(x-s.Mid), limitValue, floor, settle)
-	level, settledLevel := s.Levels.judge(at, float32(s.Fast-s.Mid), limitLevel, floor, settle)
+	value, settledValue := s.Values.judge(at, float32(x-s.Mid), limitValue*s.Values.doubt(), floor, settle)
+	level, settledLevel := s.Levels.judge(at, float32(s.Fast-s.Mid), limitLevel*s.Levels.doubt(), floor, settle)
 	if s.Steps.Since != 0 {
 		found.add(kindSpike, value)
 	} else {
@@ -193,7 +193,7 @@ func (s *stream) level(found *findings, at int64, x, gap float64, floor float32,
 
 // drift judges the mean of minutes around that of hours.
 func (s *stream) drift(found *findings, at int64, x, gap float64, floor float32, settle int64) {
-	drift, settled := s.Drifts.judge(at, float32(s.Short-s.Long), limitDrift, floor, settle)
+	drift, settled := s.Drifts.judge(at, float32(s.Short-s.Long), limitDrift*s.Drifts.doubt(), floor, settle)
 	found.add(kindDrift, s.own(drift))
 	switch {
 	case settled:
@@ -250,7 +250,7 @@ func (s *stream) compare(found *findings, at int64, distance float64, settle int
 	if s.PeerCount < fewest {
 		return
 	}
-	e, settled := s.Peers.judge(at, float32(s.PeerFast), limitPeers, 4*s.Quantum, settle)
+	e, settled := s.Peers.judge(at, float32(s.PeerFast), limitPeers*s.Peers.doubt(), 4*s.Quantum, settle)
 	if settled {
 		s.Peers.widen(float32(s.PeerFast))
 	}
