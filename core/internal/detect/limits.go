@@ -18,25 +18,24 @@ type limits struct {
 // forget is by which part of itself a range shrinks in a day.
 const forget = 0.03
 
-// excess returns how far x is outside in units of the range, negative below; 0 inside. floor is the
-// least range.
-func (l *limits) excess(x, floor float32) float32 {
-	switch span := max(l.High-l.Low, floor); {
-	case !l.Known || span <= 0:
+// beyond returns how far x is outside, negative below; 0 inside.
+func (l *limits) beyond(x float32) float32 {
+	switch {
+	case !l.Known:
 		return 0
 	case x > l.High:
-		return (x - l.High) / span
+		return x - l.High
 	case x < l.Low:
-		return (x - l.Low) / span
+		return x - l.Low
 	default:
 		return 0
 	}
 }
 
-// doubt is by how much a limit is wider because the range was gone through a few times only: what
-// wanders slowly can go further than it did.
-func (l *limits) doubt() float32 {
-	return 1 + 60/(l.Turns+10)
+// part returns a part of the range, which is floor at least. It is more if the range was gone through a few
+// times only: what wanders slowly can go further than it did.
+func (l *limits) part(of, floor float32) float32 {
+	return of * max(l.High-l.Low, floor) * (1 + 60/(l.Turns+10))
 }
 
 // learn adds x to the day at hand.
@@ -88,12 +87,14 @@ func (l *limits) day() {
 	l.Begun = false
 }
 
-// judge returns how far x is outside: 1 at limit, which is in units of the range. It learns x unless
-// that is at least half of it. settled reports that this has lasted for settle ms: the caller makes it
-// usual, and its time starts anew.
-func (l *limits) judge(at int64, x, limit, floor float32, settle int64) (e float32, settled bool) {
-	e = l.excess(x, floor) / limit
-	if -0.5 < e && e < 0.5 {
+// judge returns how far x is outside: 1 at limit. It learns x unless that is at least half of it.
+// settled reports that this has lasted for settle ms: the caller makes it usual, and its time starts
+// anew.
+func (l *limits) judge(at int64, x, limit float32, settle int64) (e float32, settled bool) {
+	if d := l.beyond(x); d != 0 && limit > 0 {
+		e = d / limit
+	}
+	if -over < e && e < over {
 		if l.Since != 0 {
 			l.Since, l.Until = 0, at
 		}
@@ -109,6 +110,15 @@ func (l *limits) judge(at int64, x, limit, floor float32, settle int64) (e float
 	}
 	l.Since = 0
 	return 0, true
+}
+
+// tell is judge for a quantity that is measured from nothing: what lasts widens the range.
+func (l *limits) tell(at int64, x, limit float32, settle int64) float32 {
+	e, settled := l.judge(at, x, limit, settle)
+	if settled {
+		l.widen(x)
+	}
+	return e
 }
 
 // swung reports whether an excess begins on the other side than one that ended less than ms ago: it is
