@@ -1,7 +1,8 @@
 // Command core processes every reading in Kafka: it sets statuses, aggregates, raises and
 // clears alarms, tracks which devices are online, and publishes live frames on the hub.
 // Several instances share the work as a consumer group; one of them keeps the history of readings.
-// "core historian" does that alone, "core history" exports it, "core rules" tries a rules file.
+// "core historian" does that alone, "core history" exports it, "core rules" tries a rules file, "core
+// detect" tries the detector of anomalies.
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 
+	"industrial-iot-monitor/core/detection"
 	"industrial-iot-monitor/core/historian"
 	"industrial-iot-monitor/core/processor"
 	"industrial-iot-monitor/internal/lifecycle"
@@ -21,6 +23,8 @@ func main() {
 		switch os.Args[1] {
 		case "rules":
 			os.Exit(command(processor.RulesCommand))
+		case "detect":
+			os.Exit(command(detection.Command))
 		case "history":
 			os.Exit(command(historian.Command))
 		case "historian":
@@ -28,7 +32,7 @@ func main() {
 		}
 	}
 	program.CollectAt(50) // what it keeps of each device outweighs what a reading leaves behind
-	load := program.FromEnvironment[processor.Config]("core", "processes readings: statuses, aggregates, alarms, presence, live frames, history; \"core rules\" tries a rules file, \"core history\" exports readings, \"core historian\" only keeps them", os.Args[1:])
+	load := program.FromEnvironment[processor.Config]("core", "processes readings: statuses, aggregates, alarms, presence, live frames, history; \"core rules\" tries a rules file, \"core detect\" tries the detector, \"core history\" exports readings, \"core historian\" only keeps them", os.Args[1:])
 	os.Exit(program.Run("core", load, func(cfg processor.Config, log *slog.Logger) (*processor.Processor, error) {
 		return processor.New(processor.Options{Config: cfg, Log: log})
 	}))

@@ -53,10 +53,11 @@ func (f *findings) kind() kind {
 
 // episode is a time in which a stream is unusual without a pause.
 type episode struct {
-	Kind  kind
-	Since int64   // plant time in ms
-	Peak  float32 // largest strength
-	Told  float32 // strength that was told
+	Kind    kind
+	Since   int64   // plant time in ms
+	Stepped bool    // it began with a step, so it is no drift
+	Peak    float32 // largest strength
+	Told    float32 // strength that was told
 }
 
 // over is the strength below which an episode ends.
@@ -70,7 +71,7 @@ func (e *episode) verdict(at int64, f *findings, learning bool) Verdict {
 		return Verdict{Learning: learning, State: squash(strength), Score: squash(strength)}
 	}
 	if e.Told == 0 {
-		*e = episode{Since: at}
+		*e = episode{Since: at, Stepped: f[kindSpike] >= over}
 	}
 	v := Verdict{State: squash(strength)}
 	if e.Told < 1 || strength > 2*e.Told {
@@ -79,10 +80,22 @@ func (e *episode) verdict(at int64, f *findings, learning bool) Verdict {
 	}
 	e.Peak = max(e.Peak, strength)
 	if now := f.kind(); e.Kind == kindNone || f[now] >= 1 {
-		e.Kind = now
+		e.Kind = e.seen(at, now)
 	}
 	v.Kind = e.Kind.name()
 	return v
+}
+
+// seen returns what a kind is in this episode: what began with a step is a spike, and a level if it stays.
+func (e *episode) seen(at int64, k kind) kind {
+	switch {
+	case k != kindDrift || !e.Stepped:
+		return k
+	case at == e.Since:
+		return kindSpike
+	default:
+		return kindLevel
+	}
 }
 
 func (e *episode) score() float64 { return squash(e.Peak) }
