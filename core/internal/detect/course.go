@@ -41,6 +41,19 @@ func (s *stream) drift(found *findings, at int64, x, gap float64, floor float32,
 	}
 }
 
+// pattern judges the mean of minutes around what is usual on such a day at this hour.
+func (s *stream) pattern(found *findings, at int64, floor float32, settle int64) {
+	if !s.Cycle.regular() {
+		return
+	}
+	off := float32(s.Short - s.Cycle.Mean - s.Cycle.at(at))
+	if s.Cycle.Days < patternDays {
+		s.Patterns.learn(off)
+		return
+	}
+	found.add(kindPattern, s.own(s.Patterns.tell(at, off, s.Patterns.part(limitPattern, floor), settle)))
+}
+
 // spread judges how much the values move.
 func (s *stream) spread(found *findings, at int64, settle int64) {
 	found.add(kindNoise, max(s.Noises.tell(at, s.Noise.Step, limitNoise, settle), 0))

@@ -2,9 +2,10 @@ package detect
 
 import "math"
 
-// cycle is the usual course of a day: by how much the mean of each hour (UTC) is above that of the days.
+// cycle is the usual course of a working day and of a day of the weekend (UTC): by how much the mean of
+// each hour is above that of all.
 type cycle struct {
-	Hours     [24]float32
+	Hours     [48]float32
 	Mean      float64
 	Off, Left float32 // mean distance of an hour from Mean, and from Mean and its hour
 	Days      float32
@@ -13,6 +14,18 @@ type cycle struct {
 	N    int32
 	Hour int32 // at hand, since 1970
 }
+
+// hourOf returns where the h-th hour since 1970 is in Hours.
+func hourOf(h int64) int64 {
+	const thursday = 4 // was 1970-01-01, Sunday is 0
+	if d := (h/24 + thursday) % 7; d == 0 || d == 6 {
+		return 24 + h%24
+	}
+	return h % 24
+}
+
+// regular reports whether the cycle of a whole week explains the most of how hours differ.
+func (c *cycle) regular() bool { return c.Days >= 8 && c.Left <= c.Off/2 }
 
 // at returns the usual distance from the mean at a time, 0 while there is none that explains the most
 // of how hours differ.
@@ -23,7 +36,7 @@ func (c *cycle) at(t int64) float64 {
 	t -= hour / 2
 	h := t / hour
 	part := float32(t-h*hour) / hour
-	a, b := c.Hours[h%24], c.Hours[(h+1)%24]
+	a, b := c.Hours[hourOf(h)], c.Hours[hourOf(h+1)]
 	return float64(a + (b-a)*part)
 }
 
@@ -44,7 +57,7 @@ func (c *cycle) endHour(x float64) {
 		c.Mean = x
 	}
 	c.Mean += (x - c.Mean) * float64(max(1/(24*c.Days+1), 1.0/72))
-	h := &c.Hours[c.Hour%24]
+	h := &c.Hours[hourOf(int64(c.Hour))]
 	off := float32(x - c.Mean)
 	if c.Days >= 1 {
 		c.Off += (abs(off) - c.Off) / 24

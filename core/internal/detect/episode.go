@@ -39,7 +39,7 @@ func (f *findings) add(k kind, strength float32) { f[k] = max(f[k], strength, -s
 func (f *findings) strongest() float32 { return slices.Max(f[:]) }
 
 // specific are the kinds from the most telling to the least: noise, too, has values that are far out.
-var specific = [...]kind{kindDropout, kindStuck, kindNoise, kindOscillation, kindDrift, kindLevel, kindPeers, kindSpike}
+var specific = [...]kind{kindDropout, kindStuck, kindNoise, kindOscillation, kindDrift, kindLevel, kindPeers, kindSpike, kindPattern}
 
 // kind returns the most telling kind that is worth an alarm, else the strongest.
 func (f *findings) kind() kind {

@@ -34,6 +34,13 @@ func (s *stream) describe() telemetry.Anomaly {
 		a.PerHour = (s.Short - s.Long) / (float64(longSpan-shortSpan) / hour)
 	case kindDropout:
 		a.Missing = float64(s.Missing)
+	case kindPattern:
+		usual := s.Cycle.Mean + s.Cycle.at(s.Last)
+		a.Seasonal, a.Value, a.Expected = true, s.Short, usual
+		a.Low, a.High = usual+float64(s.Patterns.Low), usual+float64(s.Patterns.High)
+		if s.Cycle.Left > 0 {
+			a.Sigma = (a.Value - a.Expected) / (1.25 * float64(s.Cycle.Left))
+		}
 	case kindStuck:
 		a.Since = s.Still.Since
 	default:

@@ -13,6 +13,9 @@ const (
 	largest = 1e30
 	// fewestOfDay are the values that a day must have; with fewer it takes longer.
 	fewestOfDay = 120
+	// patternDays are the days after which a day is compared with those before: two weeks, the second of
+	// which shows how much weeks differ.
+	patternDays = 15
 	// fastSpan is about how many values the fast mean, the swing and the share of missing values are of.
 	fastSpan, swingSpan, missingSpan = 8, 16, 32
 	// midSpan and longSpan are the time constants, in ms, of the means that the newest values are compared with.
@@ -28,6 +31,7 @@ const (
 	limitStep    = 0.25
 	limitLevel   = 0.3
 	limitDrift   = 0.4
+	limitPattern = 0.3
 	limitPeers   = 0.5
 	limitNoise   = 0.6
 	limitSwing   = 0.6
@@ -55,9 +59,9 @@ type stream struct {
 	Apart                            float32 // strength of the newest distance from the neighbours
 
 	// Limits of the newest value and of the fast mean around Mid, of the newest value around Fast, of
-	// Short around Long, of spreads in octaves, of the share that is missing, and of the distance from
+	// Short around Long and around what is usual at this hour, of spreads in octaves, of the share that is missing, and of the distance from
 	// the neighbours.
-	Values, Levels, Steps, Drifts, Noises, Swings, Gaps, Peers limits
+	Values, Levels, Steps, Drifts, Patterns, Noises, Swings, Gaps, Peers limits
 
 	Episode episode
 }
@@ -157,6 +161,7 @@ func (s *stream) move(found *findings, at int64, x, gap float64, settle int64) {
 	found.add(kindSpike, s.Steps.tell(at, float32(step), s.Steps.part(limitStep, floor), settle))
 	s.level(found, at, x, gap, floor, settle)
 	s.drift(found, at, x, gap, floor, settle)
+	s.pattern(found, at, floor, settle)
 	s.spread(found, at, settle)
 	if found.strongest() < over {
 		s.Cycle.learn(at, x)
@@ -175,6 +180,6 @@ func (s *stream) endDay(at int64) {
 }
 
 // all returns the limits of the stream.
-func (s *stream) all() [8]*limits {
-	return [...]*limits{&s.Values, &s.Levels, &s.Steps, &s.Drifts, &s.Noises, &s.Swings, &s.Gaps, &s.Peers}
+func (s *stream) all() [9]*limits {
+	return [...]*limits{&s.Values, &s.Levels, &s.Steps, &s.Drifts, &s.Patterns, &s.Noises, &s.Swings, &s.Gaps, &s.Peers}
 }
