@@ -41,17 +41,19 @@ func (s *stream) drift(found *findings, at int64, x, gap float64, floor float32,
 	}
 }
 
-// pattern judges the mean of minutes around what is usual on such a day at this hour.
-func (s *stream) pattern(found *findings, at int64, floor float32, settle int64) {
-	if !s.Cycle.regular() {
-		return
-	}
-	off := float32(s.Short - s.Cycle.Mean - s.Cycle.at(at))
-	if s.Cycle.Days < patternDays {
+// pattern judges each hour, once it is over, around what is usual on such a day at this hour.
+func (s *stream) pattern(found *findings, at int64, x float64, floor float32, settle int64) {
+	off, over := s.Cycle.add(at, x, found.strongest() < over)
+	switch {
+	case !over:
+	case !s.Cycle.regular():
+		s.Odd = 0
+	case s.Cycle.Days < patternDays:
 		s.Patterns.learn(off)
-		return
+	default:
+		s.Odd = s.own(s.Patterns.tell(at, off, s.Patterns.part(limitPattern, floor), settle))
 	}
-	found.add(kindPattern, s.own(s.Patterns.tell(at, off, s.Patterns.part(limitPattern, floor), settle)))
+	found.add(kindPattern, s.Odd)
 }
 
 // spread judges how much the values move.

@@ -40,31 +40,38 @@ func (c *cycle) at(t int64) float64 {
 	return float64(a + (b-a)*part)
 }
 
-// learn adds a value to its hour.
-func (c *cycle) learn(t int64, x float64) {
+// add adds a value to its hour. When an hour is over it returns by how much that was above what is usual
+// for it; teach: it is learned.
+func (c *cycle) add(t int64, x float64, teach bool) (off float32, over bool) {
 	if h := int32(t / hour); h != c.Hour {
-		if c.N > 0 {
-			c.endHour(c.Sum / float64(c.N))
+		if over = c.N > 0; over {
+			off = c.endHour(c.Sum/float64(c.N), teach)
 		}
 		c.Sum, c.N, c.Hour = 0, 0, h
 	}
 	c.Sum += x
 	c.N++
+	return off, over
 }
 
-func (c *cycle) endHour(x float64) {
+func (c *cycle) endHour(x float64, teach bool) (off float32) {
 	if c.Days == 0 {
 		c.Mean = x
 	}
-	c.Mean += (x - c.Mean) * float64(max(1/(24*c.Days+1), 1.0/72))
 	h := &c.Hours[hourOf(int64(c.Hour))]
-	off := float32(x - c.Mean)
-	if c.Days >= 1 {
-		c.Off += (abs(off) - c.Off) / 24
-		c.Left += (abs(off-*h) - c.Left) / 24
+	off = float32(x-c.Mean) - *h
+	if !teach {
+		return off
 	}
-	*h += (off - *h) * max(1/(c.Days+1), 1.0/5)
+	c.Mean += (x - c.Mean) * float64(max(1/(24*c.Days+1), 1.0/(7*24)))
+	above := float32(x - c.Mean)
+	if c.Days >= 1 {
+		c.Off += (abs(above) - c.Off) / 24
+		c.Left += (abs(off) - c.Left) / 24
+	}
+	*h += (above - *h) * max(1/(c.Days+1), 1.0/5)
 	c.Days += 1.0 / 24
+	return off
 }
 
 func abs(x float32) float32 { return float32(math.Abs(float64(x))) }

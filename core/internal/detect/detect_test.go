@@ -121,6 +121,7 @@ var faults = map[telemetry.AnomalyKind]struct {
 }
 
 func TestEveryKindOfFaultIsFoundAndEnds(t *testing.T) {
+	t.Parallel()
 	for kind, f := range faults {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
@@ -266,7 +267,7 @@ func TestDecodeRefusesWhatIsNoState(t *testing.T) {
 	c.run(hour, func(int64, detect.Sample, detect.Verdict) {})
 	data, err := c.device.Encode()
 	require.NoError(t, err)
-	for n := range len(data) {
+	for n := range data {
 		_, err := detect.Decode(data[:n])
 		require.Error(t, err, n)
 	}
@@ -347,4 +348,31 @@ func BenchmarkStep(b *testing.B) {
 		out = d.Step(&set, at, readings[i%len(readings)], out[:0])
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/3, "ns/value")
+}
+
+// TestAnHourThatIsNotAsUsualIsFound has a machine that works by day, and once at night.
+func TestAnHourThatIsNotAsUsualIsFound(t *testing.T) {
+	var d detect.Device
+	set := detect.Defaults()
+	rng := rand.New(rand.NewPCG(8, 9))
+	night := start + 23*day + 2*hour // a Wednesday
+	var found telemetry.Anomaly
+	for at := start; at < night+2*hour; at += 60_000 {
+		x := 1.0
+		if h, w := at%day/hour, (at-start)/day%7; h >= 6 && h < 18 && w < 5 || at >= night {
+			x = 8
+		}
+		x = round(x+0.5*rng.NormFloat64(), 100)
+		for _, v := range d.Step(&set, at, []detect.Sample{{Sensor: "current", Value: x}}, nil) {
+			if at < night {
+				require.Less(t, v.State, 0.5, time.UnixMilli(at).UTC())
+			} else if v.Kind == telemetry.AnomalyPattern && v.State >= 0.5 && found.Kind == "" {
+				found, _ = d.Describe("current")
+			}
+		}
+	}
+	require.Equal(t, telemetry.AnomalyPattern, found.Kind)
+	require.True(t, found.Seasonal)
+	require.InDelta(t, 1, found.Expected, 1)
+	require.Greater(t, found.Sigma, 3.0)
 }

@@ -23,6 +23,7 @@ type Device struct {
 	names   []string
 	streams []stream
 	seen    int64 // plant time in ms of the newest reading
+	unusual int   // sensors that are unusual in it
 }
 
 // Step learns a reading that was taken at plant time at (ms) and appends a verdict for each sample
@@ -32,13 +33,18 @@ func (d *Device) Step(set *Settings, at int64, samples []Sample, dst []Verdict) 
 	if at <= d.seen {
 		return append(dst, make([]Verdict, len(samples))...)
 	}
+	d.unusual = 0
 	for i := range samples {
 		s := d.stream(samples[i].Sensor, i)
 		if s == nil {
 			dst = append(dst, Verdict{Learning: true})
 			continue
 		}
-		dst = append(dst, s.step(set, at, &samples[i]))
+		v := s.step(set, at, &samples[i])
+		if v.State >= 0.5 {
+			d.unusual++
+		}
+		dst = append(dst, v)
 	}
 	d.seen = at
 	return dst
@@ -52,7 +58,7 @@ func (d *Device) Describe(sensor string) (telemetry.Anomaly, bool) {
 		return telemetry.Anomaly{}, false
 	}
 	a := d.streams[i].describe()
-	a.Sensor = sensor
+	a.Sensor, a.Sensors = sensor, d.unusual
 	return a, true
 }
 

@@ -53,13 +53,14 @@ type stream struct {
 	Still                            still
 	Noise                            noise
 	Cycle                            cycle
+	Odd                              float32 // strength of the newest hour around what is usual for it
 	Missing                          float32
 	PeerFast                         float64
 	PeerCount                        int32
 	Apart                            float32 // strength of the newest distance from the neighbours
 
 	// Limits of the newest value and of the fast mean around Mid, of the newest value around Fast, of
-	// Short around Long and around what is usual at this hour, of spreads in octaves, of the share that is missing, and of the distance from
+	// Short around Long, of the mean of an hour around what is usual for it, of spreads in octaves, of the share that is missing, and of the distance from
 	// the neighbours.
 	Values, Levels, Steps, Drifts, Patterns, Noises, Swings, Gaps, Peers limits
 
@@ -161,11 +162,8 @@ func (s *stream) move(found *findings, at int64, x, gap float64, settle int64) {
 	found.add(kindSpike, s.Steps.tell(at, float32(step), s.Steps.part(limitStep, floor), settle))
 	s.level(found, at, x, gap, floor, settle)
 	s.drift(found, at, x, gap, floor, settle)
-	s.pattern(found, at, floor, settle)
 	s.spread(found, at, settle)
-	if found.strongest() < over {
-		s.Cycle.learn(at, x)
-	}
+	s.pattern(found, at, x, floor, settle)
 }
 
 // least returns the least step that can be a sensor's resolution: smaller ones are errors of computing.
