@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"industrial-iot-monitor/sim/fleet"
+	"industrial-iot-monitor/internal/fleet"
 )
 
 // nullLink discards everything and never answers.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"industrial-iot-monitor/sim/fleet"
+	"industrial-iot-monitor/internal/fleet"
 )
 
 const (

@@ -13,8 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/internal/wire"
-	"industrial-iot-monitor/sim/fleet"
 )
 
 // Protocol of the devices.

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/wire"
-	"industrial-iot-monitor/sim/fleet"
 )
 
 // phase of a sender's current message.

@@ -15,9 +15,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
-	"industrial-iot-monitor/sim/fleet"
 	"industrial-iot-monitor/sim/publisher"
 )
 

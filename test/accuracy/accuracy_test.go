@@ -16,12 +16,12 @@ import (
 
 	"industrial-iot-monitor/core/processor"
 	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/internal/wire"
-	"industrial-iot-monitor/sim/fleet"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"industrial-iot-monitor/sim/fleet"
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/test/cluster"
 	"industrial-iot-monitor/test/drill/rig"
 	"industrial-iot-monitor/test/oracle"

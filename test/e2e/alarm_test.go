@@ -18,10 +18,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/internal/wire"
-	"industrial-iot-monitor/sim/fleet"
 	"industrial-iot-monitor/test/cluster"
 	"industrial-iot-monitor/test/viewer"
 )

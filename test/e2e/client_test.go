@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/sim/fleet"
 	"industrial-iot-monitor/test/oracle"
 	"industrial-iot-monitor/test/viewer"
 )

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/internal/kafkatest"
-	"industrial-iot-monitor/sim/fleet"
 	"industrial-iot-monitor/test/cluster"
 	"industrial-iot-monitor/test/oracle"
 )

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/sim/fleet"
 )
 
 // Alarms compares the alerts topic with the simulator's labelled faults: every transition of

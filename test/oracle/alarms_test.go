@@ -5,8 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/internal/telemetry"
-	"industrial-iot-monitor/sim/fleet"
 )
 
 func TestAlarmVerdict(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"industrial-iot-monitor/sim/fleet"
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/test/cluster"
 	"industrial-iot-monitor/test/soak/trend"
 )

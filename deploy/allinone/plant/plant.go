@@ -18,10 +18,10 @@ import (
 	"industrial-iot-monitor/core/processor"
 	"industrial-iot-monitor/edge/gateway"
 	"industrial-iot-monitor/internal/devkafka"
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/portal/web"
-	"industrial-iot-monitor/sim/fleet"
 	"industrial-iot-monitor/sim/publisher"
 )
 

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/loadtest/bench/report"
-	"industrial-iot-monitor/sim/fleet"
 )
 
 // Options of a benchmark.

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/loadtest/bench/report"
-	"industrial-iot-monitor/sim/fleet"
 	"industrial-iot-monitor/sim/simulator"
 	"industrial-iot-monitor/test/oracle"
 )

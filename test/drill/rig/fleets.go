@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"industrial-iot-monitor/sim/fleet"
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/test/cluster"
 )
 

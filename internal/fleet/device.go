@@ -30,6 +30,11 @@ const (
 	keyVibration
 	keyAir
 	keyWater
+	keyRoom
+	keyStop
+	keyAnomaly
+	keyBurst
+	keyDropout
 )
 
 // device is the fixed traits of one device.
@@ -37,6 +42,11 @@ type device struct {
 	id  string
 	key uint64
 	loc telemetry.Location
+
+	// course is the key of slow courses: key, or the room's in a fleet with a rhythm.
+	course uint64
+	shifts shifts
+	mates  int // other devices in the room
 
 	model   *model
 	foreign bool  // it sends other units than its model's, where it has any
@@ -48,6 +58,7 @@ type device struct {
 	trend     int64   // ms, period of the slow trend
 	humidity  float64 // % at that warmth
 	rated     float64 // A at full load
+	heating   float64 // °C that full load adds to the room
 	loadSlot  int64   // ms between two load steps
 	loadShift int64   // ms
 	signal    float64 // dBm
@@ -58,7 +69,7 @@ type device struct {
 func newDevice(seed uint64, number int, mixed bool, loc telemetry.Location) device {
 	key := hash(mix(seed), uint64(number))
 	r := hash(key, keyTraits)
-	d := device{id: DeviceID(number), key: key, loc: loc, model: &models[0]}
+	d := device{id: DeviceID(number), key: key, course: key, loc: loc, model: &models[0]}
 	if mixed {
 		d.model = drawModel(hash(key, keyModel))
 		d.foreign = unit(hash(key, keyModel+1)) < foreignShare
@@ -69,6 +80,7 @@ func newDevice(seed uint64, number int, mixed bool, loc telemetry.Location) devi
 	d.trend = int64(between(r, 4, 4, 9) * float64(day))
 	d.humidity = between(r, 5, 42, 58)
 	d.rated = between(r, 6, 1.5, 6)
+	d.heating = 1.1 * d.rated
 	d.loadSlot = int64(between(r, 7, 2, 10) * float64(minute))
 	d.loadShift = int64(between(r, 8, 0, 1) * float64(d.loadSlot))
 	d.signal = between(r, 9, -78, -42)
@@ -87,7 +99,11 @@ func (d *device) load(t int64) (level, heat float64) {
 
 func (d *device) loadLevel(n int64) float64 {
 	levels := [...]float64{0, 0.35, 0.5, 0.7, 0.85, 1}
-	return levels[hash(d.key+keyLoad, uint64(n))%uint64(len(levels))]
+	draw := hash(d.course+keyLoad, uint64(n))
+	if d.shifts != noShifts {
+		return d.shifts.at(n*d.loadSlot-d.loadShift) * levels[1+draw%uint64(len(levels)-1)]
+	}
+	return levels[draw%uint64(len(levels))]
 }
 
 // Generator makes readings. It is for one goroutine.
@@ -95,11 +111,12 @@ type Generator struct {
 	moment  moment
 	values  [maxChannels]float64
 	reading telemetry.Reading
+	played  player
 }
 
 // Generator returns a new generator.
 func (f *Fleet) Generator() *Generator {
-	return &Generator{moment: moment{fleet: f, noise: newWhiteNoise()}}
+	return &Generator{moment: moment{fleet: f, noise: newWhiteNoise()}, played: newPlayer(f)}
 }
 
 // Append appends the reading of device i at t (ms since 1970) as the contract's JSON. Its
@@ -109,10 +126,33 @@ func (g *Generator) Append(dst []byte, i int, t int64) []byte {
 	return wire.AppendReading(dst, &g.reading)
 }
 
-// Reading fills r with the reading of device i at t (ms since 1970).
+// Reading fills r with the reading of device i at t (ms since 1970). Values that a fault makes
+// missing are left out; see also Silent.
 func (g *Generator) Reading(i int, t int64, r *telemetry.Reading) {
-	f := g.moment.fleet
-	d := &f.devices[i]
+	d := &g.moment.fleet.devices[i]
+	m := &g.moment
+	channels := d.model.channels
+	a := g.anomaly(i, t) // first: it uses the same memory
+	v := g.clean(d, t)
+	g.moment.fleet.plan.apply(d, t, v)
+	g.play(a, d, t, v)
+
+	r.DeviceID, r.Timestamp, r.Location = d.id, t+d.clock, d.loc
+	r.Sensors = r.Sensors[:0]
+	for _, k := range d.model.order {
+		if isMissing(v[k]) {
+			continue
+		}
+		r.Sensors = append(r.Sensors, channels[k].sensor(v[k], d.foreign))
+	}
+	r.Info = telemetry.DeviceInfo{Model: d.model.name, Firmware: "1.2.3", SignalStrength: telemetry.Some(m.signal())}
+	if !d.model.mains {
+		r.Info.Battery = telemetry.Some(d.battery(t))
+	}
+}
+
+// clean returns the values of a device's channels without any fault. They are valid until the next call.
+func (g *Generator) clean(d *device, t int64) []float64 {
 	m := &g.moment
 	m.aim(d, t)
 	channels := d.model.channels
@@ -121,17 +161,7 @@ func (g *Generator) Reading(i int, t int64, r *telemetry.Reading) {
 		c := &channels[k]
 		v[k] = max(c.low, min(c.high, c.value(m)))
 	}
-	f.plan.apply(d, t, v)
-
-	r.DeviceID, r.Timestamp, r.Location = d.id, t+d.clock, d.loc
-	r.Sensors = r.Sensors[:0]
-	for _, k := range d.model.order {
-		r.Sensors = append(r.Sensors, channels[k].sensor(v[k], d.foreign))
-	}
-	r.Info = telemetry.DeviceInfo{Model: d.model.name, Firmware: "1.2.3", SignalStrength: telemetry.Some(m.signal())}
-	if !d.model.mains {
-		r.Info.Battery = telemetry.Some(d.battery(t))
-	}
+	return v
 }
 
 // moment is a device at a time: what its sensors measure.
@@ -141,6 +171,7 @@ type moment struct {
 	d           *device
 	t           int64
 	level, heat float64 // of the machine, 0 to 1
+	stopped     bool    // for maintenance
 	warming     float64 // °C above the room's mean
 }
 
@@ -150,15 +181,24 @@ func (m *moment) aim(d *device, t int64) {
 	m.d, m.t = d, t
 	m.noise.aim(d.key+keyNoise, t)
 	m.level, m.heat = d.load(t)
+	if m.fleet.rhythm {
+		m.rest()
+	}
 	m.warming = d.daily*cycle(t, day, d.phase) + 1.2*cycle(t, d.trend, d.phase) +
-		0.8*drift(d.key+keyTemperature, t, 20*minute) + 1.1*d.rated*m.heat
+		0.8*drift(d.course+keyTemperature, t, 20*minute) + d.heating*m.heat
 }
 
 // noisy returns v with white noise of deviation sigma at a variance of 1.
 func (m *moment) noisy(v, sigma float64) float64 { return v + m.noise.normal(sigma*m.fleet.variance) }
 
 // drift returns smooth noise in [-1, 1], one course for each key.
-func (m *moment) drift(key uint64, period int64) float64 { return drift(m.d.key+key, m.t, period) }
+func (m *moment) drift(key uint64, period int64) float64 {
+	own := drift(m.d.key+key, m.t, period)
+	if m.d.course == m.d.key {
+		return own
+	}
+	return ownCourse*own + (1-ownCourse)*drift(m.d.course+key, m.t, period)
+}
 
 func (d *device) battery(t int64) float64 {
 	_, used := slot(t+d.batteryShift, d.batterySpan)

@@ -30,6 +30,8 @@ type channel struct {
 	low, high  float64 // bounds of ordinary values
 	value      func(m *moment) float64
 	other      *scale                 // the unit of foreign devices; nil: the same
+	driven     bool                   // by the load of the machine, and low while it rests
+	counter    bool                   // it only rises
 	status     func(v float64) string // nil: normal
 	text       func(v float64) string // of a text
 }
@@ -86,8 +88,11 @@ var models = [...]model{
 		name: "MOTOR-GUARD-3", share: 0.2, mains: true, order: []int{0, 1, 2, 3, 4, 5},
 		channels: []channel{
 			{
-				name: "vibration", unit: "mm/s", steps: 100, low: 0, high: 6.5,
+				name: "vibration", unit: "mm/s", steps: 100, low: 0, high: 6.5, driven: true,
 				value: func(m *moment) float64 {
+					if m.stopped {
+						return 0
+					}
 					return m.noisy(0.25+2.2*m.level*(1+0.3*m.drift(keyVibration, 15*minute)), 0.5)
 				},
 			},
@@ -97,7 +102,7 @@ var models = [...]model{
 			},
 			motorCurrent,
 			{
-				name: "speed", unit: "rpm", steps: 1, low: 0, high: 3200,
+				name: "speed", unit: "rpm", steps: 1, low: 0, high: 3200, driven: true,
 				value: func(m *moment) float64 {
 					if m.level == 0 {
 						return 0
@@ -124,12 +129,17 @@ var models = [...]model{
 			},
 			motorCurrent,
 			{
-				name: "power", unit: "kW", steps: 1000, low: 0, high: 2.2,
-				value: func(m *moment) float64 { return m.noisy(0.23*0.92*(0.04+m.d.rated*m.level), 0.02) },
+				name: "power", unit: "kW", steps: 1000, low: 0, high: 2.2, driven: true,
+				value: func(m *moment) float64 {
+					if m.stopped {
+						return 0
+					}
+					return m.noisy(0.23*0.92*(0.04+m.d.rated*m.level), 0.02)
+				},
 			},
 			{
 				// The mean load of all time, so that the counter never runs backwards.
-				name: "energy", unit: "kWh", steps: 100, low: 0, high: math.MaxFloat64,
+				name: "energy", unit: "kWh", steps: 100, low: 0, high: math.MaxFloat64, counter: true,
 				value: func(m *moment) float64 { return 0.12 * m.d.rated * float64(m.t-telemetry.MinTimestamp) / float64(hour) },
 			},
 			{
@@ -149,7 +159,7 @@ var models = [...]model{
 			{
 				name: "co2", unit: "ppm", steps: 1, low: 380, high: 1400,
 				value: func(m *moment) float64 {
-					people := max(0, cycle(m.t, day, m.d.phase+0.05)) // in the room during the day
+					people := m.fleet.attendance(m.t) * max(0, cycle(m.t, day, m.d.phase+0.05)) // in the room during the day
 					return m.noisy(430+520*people+60*m.drift(keyAir, 30*minute), 80)
 				},
 			},
@@ -158,7 +168,7 @@ var models = [...]model{
 				value: func(m *moment) float64 { return m.noisy(18+9*m.drift(keyAir+1<<8, 2*hour), 10) },
 			},
 			{
-				name: "noise", unit: "dB", steps: 10, low: 25, high: 84,
+				name: "noise", unit: "dB", steps: 10, low: 25, high: 84, driven: true,
 				value: func(m *moment) float64 { return m.noisy(41+27*m.level, 20) },
 			},
 		},
@@ -167,7 +177,7 @@ var models = [...]model{
 		name: "WATER-QUALITY-5", share: 0.1, order: []int{0, 1, 2, 3, 4},
 		channels: []channel{
 			{
-				name: "flow", unit: "m³/h", steps: 100, low: 0, high: 40, other: &scale{unit: "L/min", factor: 1000.0 / 60, steps: 1},
+				name: "flow", unit: "m³/h", steps: 100, low: 0, high: 40, driven: true, other: &scale{unit: "L/min", factor: 1000.0 / 60, steps: 1},
 				value: func(m *moment) float64 { return m.noisy(22*m.level*(1+0.1*m.drift(keyWater, 5*minute)), 4) },
 			},
 			{
@@ -204,8 +214,11 @@ var roomHumidity = channel{
 }
 
 var motorCurrent = channel{
-	name: telemetry.Current, unit: "A", steps: 100, low: 0, high: 8.5, other: milliamps,
+	name: telemetry.Current, unit: "A", steps: 100, low: 0, high: 8.5, driven: true, other: milliamps,
 	value: func(m *moment) float64 {
+		if m.stopped {
+			return 0
+		}
 		if m.level == 0 {
 			return 0.04
 		}

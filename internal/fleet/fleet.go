@@ -7,6 +7,7 @@ package fleet
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -40,6 +41,16 @@ type Options struct {
 	Clocks []time.Duration
 	// Faults is the mean number of labelled faults per minute in the whole fleet.
 	Faults float64
+	// Rhythm gives the plant a week: shifts, quiet weekends, batches of work that the machines of
+	// a room share, a climate that its devices share, and stops for maintenance. Rooms then have
+	// several devices. Without it every device goes its own way.
+	Rhythm bool
+	// Anomalies is the mean number of labelled anomalies per device and day.
+	Anomalies float64
+	// Kinds are those that Anomalies are drawn from, in equal shares; none means AnomalyKinds.
+	Kinds []telemetry.AnomalyKind
+	// AnomaliesFrom is the time in ms since 1970 before which there is none.
+	AnomaliesFrom int64
 }
 
 // Fleet is an immutable set of devices, safe for concurrent use.
@@ -49,6 +60,8 @@ type Fleet struct {
 	variance  float64
 	buildings []string
 	plan      faultPlan
+	anomalies anomalyPlan
+	rhythm    bool
 }
 
 // New returns a fleet.
@@ -68,13 +81,19 @@ func New(o Options) (*Fleet, error) {
 		variance:  o.Variance,
 		buildings: o.Buildings,
 		plan:      newFaultPlan(o),
+		anomalies: newAnomalyPlan(&o),
+		rhythm:    o.Rhythm,
 	}
 	for b, name := range o.Buildings {
 		from, to := f.Block(b)
 		for i := from; i < to; i++ {
-			f.devices[i] = newDevice(o.Seed, o.First+i, o.Mixed, place(name, i-from, to-from))
+			f.devices[i] = newDevice(o.Seed, o.First+i, o.Mixed, place(name, i-from, to-from, o.perRoom()))
+			if o.Rhythm {
+				f.devices[i].join(o.Seed)
+			}
 		}
 	}
+	f.countMates()
 	for i, offset := range o.Clocks {
 		f.devices[i].clock = offset.Milliseconds()
 	}
@@ -93,10 +112,17 @@ func (o Options) check() error {
 		return fmt.Errorf("variance: %v is not in 0..10", o.Variance)
 	case !(o.Faults >= 0 && o.Faults <= 1e6):
 		return fmt.Errorf("faults: %v per minute is not in 0..1000000", o.Faults)
+	case !(o.Anomalies >= 0 && o.Anomalies <= maxAnomalies):
+		return fmt.Errorf("anomalies: %v per device and day is not in 0..%d", o.Anomalies, maxAnomalies)
 	case len(o.Clocks) > o.Devices:
 		return fmt.Errorf("clocks: %d for %d devices, want at most one per device", len(o.Clocks), o.Devices)
 	case len(o.Buildings) > o.Devices:
 		return fmt.Errorf("buildings: %d for %d devices, want at most one per device", len(o.Buildings), o.Devices)
+	}
+	for _, k := range o.Kinds {
+		if !slices.Contains(AnomalyKinds, k) {
+			return fmt.Errorf("anomaly kind %q: want one of %v", k, AnomalyKinds)
+		}
 	}
 	return nil
 }
@@ -113,6 +139,29 @@ func (f *Fleet) Timestamp(i int, t int64) int64 { return t + f.devices[i].clock 
 // Buildings returns the names of the buildings.
 func (f *Fleet) Buildings() []string { return f.buildings }
 
+// Room returns the devices that share the room of device i: from ≤ i < to.
+func (f *Fleet) Room(i int) (from, to int) {
+	from, to = i, i+1
+	for from > 0 && f.devices[from-1].loc == f.devices[i].loc {
+		from--
+	}
+	for to < len(f.devices) && f.devices[to].loc == f.devices[i].loc {
+		to++
+	}
+	return from, to
+}
+
+// countMates notes how many others share each device's room.
+func (f *Fleet) countMates() {
+	for from := 0; from < len(f.devices); {
+		_, to := f.Room(from)
+		for i := from; i < to; i++ {
+			f.devices[i].mates = to - from - 1
+		}
+		from = to
+	}
+}
+
 // Block returns the devices of building b: from ≤ i < to.
 func (f *Fleet) Block(b int) (from, to int) {
 	n, k := len(f.devices), len(f.buildings)
@@ -128,10 +177,18 @@ const (
 	roomsPerFloor = 40
 )
 
-// place puts device k of n in a building: floor by floor, several to a room.
-func place(building string, k, n int) telemetry.Location {
-	perFloor := (n + floors - 1) / floors
-	rooms := min(perFloor, roomsPerFloor)
+// perRoom returns how many devices a room has at least, where there are as many.
+func (o *Options) perRoom() int {
+	if o.Rhythm {
+		return 5
+	}
+	return 1
+}
+
+// place puts device k of n in a building: floor by floor, at least perRoom to a room.
+func place(building string, k, n, perRoom int) telemetry.Location {
+	perFloor := max((n+floors-1)/floors, perRoom)
+	rooms := max(1, min(perFloor/perRoom, roomsPerFloor))
 	floor := 1 + k/perFloor
 	room := 1 + k%perFloor*rooms/perFloor
 	return telemetry.Location{

@@ -180,7 +180,7 @@ func TestWrongClocksChangeOnlyTheTimestamp(t *testing.T) {
 func TestRoomNumbersMatchTheirFloor(t *testing.T) {
 	for _, n := range []int{1, 9, 10, 334, 33_334} {
 		for k := range n {
-			loc := place("A栋", k, n)
+			loc := place("A栋", k, n, 1)
 			require.GreaterOrEqual(t, loc.Floor, 1)
 			require.LessOrEqual(t, loc.Floor, floors)
 			require.Regexp(t, fmt.Sprintf(`^%d\d\d$`, loc.Floor), loc.Room)
