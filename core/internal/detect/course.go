@@ -4,12 +4,14 @@ import "math"
 
 // level judges the newest value and the fast mean around Mid, which stays where it is while they are outside.
 func (s *stream) level(found *findings, at int64, x, gap float64, floor float32, settle int64) {
-	value, settledValue := s.Values.judge(at, float32(x-s.Mid), s.Values.part(limitValue, floor), settle)
+	value, settledValue := s.Values.judge(at, float32(x-s.Mid), limitValue*max(s.Values.High-s.Values.Low, floor)*s.Levels.doubt(), settle)
 	level, settledLevel := s.Levels.judge(at, float32(s.Fast-s.Mid), s.Levels.part(limitLevel, floor), settle)
+	beyond := s.beyond(at, x, floor, settle)
 	if s.Steps.Since != 0 {
-		found.add(kindSpike, value)
-	} else {
-		found.add(kindLevel, s.own(value)) // it came there in small steps
+		found.add(kindSpike, max(abs(value), abs(beyond)))
+	} else { // it came there in small steps
+		found.add(kindLevel, s.own(value))
+		found.add(kindLevel, s.own(beyond))
 	}
 	found.add(kindLevel, s.own(level))
 	switch {
@@ -25,6 +27,17 @@ func (s *stream) level(found *findings, at int64, x, gap float64, floor float32,
 	default:
 		s.Mid += s.Cycle.at(at) - s.Cycle.at(s.Last)
 	}
+}
+
+// beyond judges the newest value by all that the sensor showed: a load has a sharp upper end, where a
+// little more than ever is much. A value that wanders has none.
+func (s *stream) beyond(at int64, x float64, floor float32, settle int64) float32 {
+	limit := s.Raws.part(limitRaw, floor) + 6*float32(math.Exp2(float64(s.Noise.Step)))
+	e := s.Raws.tell(at, float32(x-s.Origin), limit, settle)
+	if s.Raws.Turns < sharpTurns {
+		return 0
+	}
+	return e
 }
 
 // drift judges the mean of minutes around that of hours.
@@ -78,23 +91,35 @@ func (s *stream) lack(found *findings, at int64, n float64, settle int64) {
 	found.add(kindDropout, max(s.Gaps.tell(at, s.Missing, limitMissing, settle), 0))
 }
 
-// compare judges the distance from the neighbours.
-func (s *stream) compare(found *findings, at int64, distance float64, settle int64) {
-	s.PeerCount++
-	s.PeerFast += (distance - s.PeerFast) / min(fastSpan, float64(s.PeerCount))
-	if s.PeerCount < fewest {
+// compare judges the distance from the neighbours: its mean of hours, and that of a minute around it,
+// which moves with what the sensor does on its own.
+func (s *stream) compare(found *findings, at int64, x, distance, gap float64, settle int64) {
+	p := &s.Peer
+	p.learn(x, distance, gap)
+	if p.Count < fewest || !p.related() {
+		p.Apart = -1
 		return
 	}
-	e := s.Peers.tell(at, float32(s.PeerFast), s.Peers.part(limitPeers, 4*s.Quantum), settle)
-	found.add(kindPeers, e)
-	s.Apart = max(e, -e)
+	floor := 4 * s.Quantum
+	apart, settled := p.Moves.judge(at, float32(p.Short-p.Mid), p.Moves.part(limitApart, floor), settle)
+	switch {
+	case settled:
+		p.Mid = p.Short
+	case p.Moves.Since == 0:
+		p.Mid += (distance - p.Mid) * max(gap/(midSpan+gap), 1/float64(p.Count))
+	}
+	p.Apart = abs(apart)
+	far := p.Far.tell(at, float32(p.Long), p.Far.part(limitPeers, floor), settle)
+	if p.Far.Days >= peerDays {
+		found.add(kindPeers, far)
+	}
 }
 
 // own returns the strength of what moved slowly if the sensor's neighbours did not move with it: the
 // weather is nobody's fault.
 func (s *stream) own(strength float32) float32 {
-	if s.Peers.Known && s.PeerCount >= fewest {
-		return min(max(strength, -strength), 2*s.Apart)
+	if s.Peer.Moves.Known && s.Peer.Apart >= 0 {
+		return min(abs(strength), 2*s.Peer.Apart)
 	}
 	return strength
 }

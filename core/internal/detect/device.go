@@ -34,13 +34,14 @@ func (d *Device) Step(set *Settings, at int64, samples []Sample, dst []Verdict) 
 		return append(dst, make([]Verdict, len(samples))...)
 	}
 	d.unusual = 0
+	off := zeros(samples) >= 2
 	for i := range samples {
 		s := d.stream(samples[i].Sensor, i)
 		if s == nil {
 			dst = append(dst, Verdict{Learning: true})
 			continue
 		}
-		v := s.step(set, at, &samples[i])
+		v := s.step(set, at, &samples[i], off)
 		if v.State >= 0.5 {
 			d.unusual++
 		}
@@ -48,6 +49,16 @@ func (d *Device) Step(set *Settings, at int64, samples []Sample, dst []Verdict) 
 	}
 	d.seen = at
 	return dst
+}
+
+// zeros counts the sensors that are exactly 0: of a machine that is off, current, speed and flow are.
+func zeros(samples []Sample) (n int) {
+	for i := range samples {
+		if samples[i].Value == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // Describe returns what the newest verdict on a sensor was about, with the figures of its reason;

@@ -11,6 +11,7 @@ type limits struct {
 	Bottom, Top     float32 // outermost values since the episode of the stream began; within Low, High: none
 	Known           bool    // a day is over
 	Begun           bool    // the day at hand has values
+	Days            float32 // over
 	Upper           bool    // it was above the middle later than below
 	Turns           float32 // how often it went from below the middle to above
 }
@@ -35,25 +36,38 @@ func (l *limits) beyond(x float32) float32 {
 // part returns a part of the range, which is floor at least. It is more if the range was gone through a few
 // times only: what wanders slowly can go further than it did.
 func (l *limits) part(of, floor float32) float32 {
-	return of * max(l.High-l.Low, floor) * (1 + 60/(l.Turns+10))
+	return of * max(l.High-l.Low, floor) * l.doubt()
 }
+
+func (l *limits) doubt() float32 { return 1 + 100/(l.Turns+15) }
 
 // learn adds x to the day at hand.
 func (l *limits) learn(x float32) {
-	if l.Known {
-		switch part := (l.High - l.Low) * 2 / 5; {
-		case l.Upper && x < l.Low+part:
-			l.Upper = false
-		case !l.Upper && x > l.High-part:
-			l.Upper = true
-			l.Turns++
-		}
-	}
 	if !l.Begun {
 		l.Lowest, l.Highest, l.Begun = x, x, true
 		return
 	}
+	was := l.Highest - l.Lowest
 	l.Lowest, l.Highest = min(l.Lowest, x), max(l.Highest, x)
+	low, high := l.Low, l.High
+	if !l.Known {
+		low, high = l.Lowest, l.Highest
+		l.grow(was, high-low)
+	}
+	switch part := (high - low) / 3; {
+	case l.Upper && x < low+part:
+		l.Upper = false
+	case !l.Upper && x > high-part:
+		l.Upper = true
+		l.Turns++
+	}
+}
+
+// grow takes away from Turns: those within a part of the range say less.
+func (l *limits) grow(was, is float32) {
+	if is > was {
+		l.Turns *= was / is * was / is
+	}
 }
 
 // widen makes x usual.
@@ -80,11 +94,10 @@ func (l *limits) day() {
 	default:
 		was := l.High - l.Low
 		l.Low, l.High = min(l.Low+forget/2*was, l.Lowest), max(l.High-forget/2*was, l.Highest)
-		if is := l.High - l.Low; is > was {
-			l.Turns *= was / is * was / is // turns within a part of the range say less
-		}
+		l.grow(was, l.High-l.Low)
 	}
 	l.Begun = false
+	l.Days++
 }
 
 // judge returns how far x is outside: 1 at limit. It learns x unless that is at least half of it.

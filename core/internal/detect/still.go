@@ -76,8 +76,8 @@ func (s *still) step(at int64, x, previous float64) float32 {
 	return e
 }
 
-// resting reports whether x is the value that is repeated much more than others.
-func (s *still) resting(x float64) bool { return x == s.Rest && s.Weight > s.Seen/32 }
+// resting reports whether x is 0 or the value that is repeated much more than others.
+func (s *still) resting(x float64) bool { return x == 0 || x == s.Rest && s.Weight > s.Seen/32 }
 
 // repeat learns that a value was repeated, by the majority vote of Boyer and Moore (1981).
 func (s *still) repeat(x float64) {

@@ -16,10 +16,15 @@ const (
 	// patternDays are the days after which a day is compared with those before: two weeks, the second of
 	// which shows how much weeks differ.
 	patternDays = 15
+	// peerDays are the days after which the distance from the neighbours is judged.
+	peerDays = 3
+	// sharpTurns are how often a value must have gone through its range for the ends of it to be known.
+	sharpTurns = 60
 	// fastSpan is about how many values the fast mean, the swing and the share of missing values are of.
 	fastSpan, swingSpan, missingSpan = 8, 16, 32
 	// midSpan and longSpan are the time constants, in ms, of the means that the newest values are compared with.
 	shortSpan, midSpan, longSpan = 10 * minute, hour, 4 * hour
+	peerShort, peerLong          = minute, hour
 	// pause is how many intervals a gap may have to count as missing values; a longer one is a pause.
 	pause = 30
 )
@@ -28,11 +33,13 @@ const (
 // units of the usual range, of noise and swing in octaves, of missing in shares.
 const (
 	limitValue   = 0.25
+	limitRaw     = 0.08
 	limitStep    = 0.25
 	limitLevel   = 0.3
 	limitDrift   = 0.4
 	limitPattern = 0.3
-	limitPeers   = 0.5
+	limitApart   = 0.3
+	limitPeers   = 0.8
 	limitNoise   = 0.6
 	limitSwing   = 0.6
 	limitMissing = 0.1
@@ -47,6 +54,7 @@ type stream struct {
 	DayCount int32
 	Interval float32
 
+	Origin                           float64 // the first value
 	Previous, Fast, Short, Mid, Long float64 // the newest value, and means
 	Spread                           float32 // mean distance from Mid
 	Quantum                          float32 // least difference between two values
@@ -55,20 +63,18 @@ type stream struct {
 	Cycle                            cycle
 	Odd                              float32 // strength of the newest hour around what is usual for it
 	Missing                          float32
-	PeerFast                         float64
-	PeerCount                        int32
-	Apart                            float32 // strength of the newest distance from the neighbours
+	Peer                             peer
 
-	// Limits of the newest value and of the fast mean around Mid, of the newest value around Fast, of
-	// Short around Long, of the mean of an hour around what is usual for it, of spreads in octaves, of the share that is missing, and of the distance from
-	// the neighbours.
-	Values, Levels, Steps, Drifts, Patterns, Noises, Swings, Gaps, Peers limits
+	// Limits of the newest value from Origin on, of it and of the fast mean around Mid, of the newest value around Fast, of
+	// Short around Long, of the mean of an hour around what is usual for it, of spreads in octaves, and of
+	// the share that is missing.
+	Raws, Values, Levels, Steps, Drifts, Patterns, Noises, Swings, Gaps limits
 
 	Episode episode
 }
 
-// step learns a value and judges it.
-func (s *stream) step(set *Settings, at int64, v *Sample) Verdict {
+// step learns a value and judges it. off: the machine is off, so that a 0 says nothing.
+func (s *stream) step(set *Settings, at int64, v *Sample, off bool) Verdict {
 	value := min(max(v.Value, -largest), largest)
 	if s.Count == 0 {
 		s.begin(at, value)
@@ -78,9 +84,9 @@ func (s *stream) step(set *Settings, at int64, v *Sample) Verdict {
 	settle := set.Settle.Milliseconds()
 	var found findings
 	if v.HasPeers {
-		s.compare(&found, at, value-min(max(v.Peers, -largest), largest), settle)
+		s.compare(&found, at, value, value-min(max(v.Peers, -largest), largest), gap, settle)
 	}
-	s.move(&found, at, value, gap, settle)
+	s.move(&found, at, value, gap, settle, off && value == 0)
 	s.Previous, s.Last = value, at
 	s.Count++
 	if s.DayCount++; at-s.Day >= day && s.DayCount >= fewestOfDay {
@@ -96,13 +102,13 @@ func (s *stream) step(set *Settings, at int64, v *Sample) Verdict {
 
 func (s *stream) begin(at int64, x float64) {
 	s.Count, s.First, s.Last, s.Day = 1, at, at, at
-	s.Previous, s.Fast, s.Short, s.Mid, s.Long = x, x, x, x, x
+	s.Origin, s.Previous, s.Fast, s.Short, s.Mid, s.Long = x, x, x, x, x, x
 }
 
 // resume goes on after a pause: what came meanwhile is not known, and nothing is measured from before it.
 func (s *stream) resume(x float64) {
 	s.Fast, s.Short, s.Mid, s.Long = x, x, x, x
-	for _, l := range [...]*limits{&s.Values, &s.Levels, &s.Steps, &s.Drifts} {
+	for _, l := range [...]*limits{&s.Raws, &s.Values, &s.Levels, &s.Steps, &s.Drifts} {
 		l.Since = 0
 	}
 }
@@ -129,7 +135,7 @@ func (s *stream) mean(of float64, x, gap, span float64) float64 {
 }
 
 // move judges the course of values.
-func (s *stream) move(found *findings, at int64, x, gap float64, settle int64) {
+func (s *stream) move(found *findings, at int64, x, gap float64, settle int64, off bool) {
 	diff := float32(math.Abs(x - s.Previous))
 	if diff > least(s.Quantum, s.Values.High-s.Values.Low) && (s.Quantum == 0 || diff < s.Quantum) {
 		s.Quantum = diff
@@ -144,6 +150,9 @@ func (s *stream) move(found *findings, at int64, x, gap float64, settle int64) {
 		s.Noise.learn(x-s.Previous, diff, s.Quantum)
 	}
 	stuck := s.Still.step(at, x, s.Previous)
+	if off {
+		return
+	}
 	floor := 4 * s.Quantum
 	if floor == 0 {
 		floor = float32(math.Abs(s.Mid)) / 100
@@ -178,6 +187,6 @@ func (s *stream) endDay(at int64) {
 }
 
 // all returns the limits of the stream.
-func (s *stream) all() [9]*limits {
-	return [...]*limits{&s.Values, &s.Levels, &s.Steps, &s.Drifts, &s.Patterns, &s.Noises, &s.Swings, &s.Gaps, &s.Peers}
+func (s *stream) all() [11]*limits {
+	return [...]*limits{&s.Raws, &s.Values, &s.Levels, &s.Steps, &s.Drifts, &s.Patterns, &s.Noises, &s.Swings, &s.Gaps, &s.Peer.Moves, &s.Peer.Far}
 }
