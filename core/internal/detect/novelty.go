@@ -2,191 +2,271 @@ package detect
 
 import "math"
 
-// noveltySet holds what the novelty measure was tuned by. There is one set for all streams.
+// noveltySet is what the novelty measure can be tuned by. The product has one set for all streams:
+// defaultNovelty. How it was chosen is in docs/detection-nab.md.
 type noveltySet struct {
-	warm             uint32  // values before any is judged
-	settle           float64 // s: until a stream is this old its scores are lowered in proportion
-	forget           float64 // s: time constant by which what was extreme draws back to the middle
-	half             float64 // exceedance, in ranges, that is worth a score of 0.5
-	level            int     // values in the mean of the newest
-	floor            float64 // of the ratio of roughness, so that perfect calm is a number
-	rhythm           float64 // the daily rhythm must take away this share of the deviation to be believed
-	day              float64 // s in an hour's bin after which the oldest days are forgotten
-	week             float64 // s, the same for the bins of the week
-	prior            float64 // s that an hour of the day counts as in an hour of the week
-	hold             float64 // values for which a score is told only if it is well above the one told last
-	decay            float64 // values in which the score told last fades after that
-	beyond           float64 // how far above the faded score a new one must be
-	cap, rough, mean float64
-	surprise         float64 // exceedance of the first other value after a constant start
+	Weight [noveltyParts]float64 // of each part's excess; 0 leaves it out
+	Half   float64               // excess, in ranges, that has score 0.5
+
+	Warm   uint32  // values that a part sees before it judges one
+	Settle float64 // s: a younger stream's excess is lowered in proportion to its age
+	Memory float64 // values in which a range shrinks to 1/e, see pace
+
+	Level       int     // values in the mean of the newest; at most recent
+	Calm        float64 // added to the ratio of roughness, so that perfect calm has a logarithm
+	Rhythm      float64 // the share of the deviation that a rhythm must explain to be believed
+	Day, Week   float64 // s that are remembered of each hour of the day and of the week
+	Prior       float64 // s that what is usual at an hour of the day counts in an hour of the week
+	Short, Long float64 // values in the two means whose distance is the trend
+
+	// A new score must be Beyond times as high as the one told last, which counts in full for Hold
+	// values and then fades to 1/e in Fade.
+	Beyond, Hold, Fade float64
 }
 
 func defaultNovelty() noveltySet {
 	return noveltySet{
-		warm: 20, settle: 0, forget: 1.5e6, half: 0.065, level: 20, floor: 0.3, rhythm: 0.4,
-		day: 15000, week: 3000, prior: 900, hold: 20, decay: 50, beyond: 1.5, cap: 2e-4, rough: 1. / 2000, mean: 1. / 1000,
+		Weight: [noveltyParts]float64{partValue: 1, partLevel: 1, partCalm: 1, partRhythm: 1, partTrend: 0.5},
+		Half:   0.065,
+		Warm:   20, Settle: 86400, Memory: 5000,
+		Level: 20, Calm: 0.3, Rhythm: 0.4, Day: 15000, Week: 3000, Prior: 1800, Short: 40, Long: 400,
+		Beyond: 1.75, Hold: 30, Fade: 50,
 	}
 }
 
+// noveltyPart is what the measure compares with the past.
+type noveltyPart uint8
+
 const (
-	recent  = 60 // values that are kept
-	hours   = 24
-	weekly  = 7 * hours
-	hourMS  = 3600 * 1000
-	longest = 3600 // s: a longer gap counts as this
+	partValue  noveltyPart = iota // the value
+	partLevel                     // the mean of the newest values
+	partCalm                      // the newest values' roughness, downwards alone
+	partRhythm                    // the value without the rhythm of days and weeks
+	partTrend                     // a short mean's distance from a long one
+	noveltyParts
+)
+
+const (
+	recent   = 60 // values that are kept
+	dayHours = 24
+	hours    = 7 * dayHours
+	hourMS   = 3600 * 1000
+	// pace is the time in s between values that memories are counted in. Faster values count less,
+	// so that a day is a day, and slower ones no more, so that a memory holds enough of them.
+	pace = 300
+	// longest is the longest time in s that one value stands for.
+	longest = 3600
+	// extreme bounds values, so that sums and float32 stay finite.
+	extreme = 1e30
 )
 
 // novelty measures how far a value, or the course that it completes, is beyond everything that its
-// stream has shown: the value, the mean of the newest ones, how calm they are, and what is left of
-// the value when the rhythm of days and weeks is taken away. Each is compared with its own extremes
-// (record); the farthest counts. It needs no scale and no distribution. The zero value knows nothing.
+// stream has shown. Several parts are compared, each with its own range, and the farthest counts:
+// there is no scale to set, no distribution to assume, and a stream that is wild by habit has wide
+// ranges. A range grows at once and shrinks slowly. What has never moved has no range and no novelty.
 //
-// All fields are plain, so that they can be encoded.
+// The zero value knows nothing. All fields have a fixed size and are exported, so that package
+// encoding/binary can write and read them.
 type novelty struct {
-	N                          uint32
-	First                      int64   // ms: time of the first value
-	At                         int64   // ms: time of the newest
-	Origin                     float64 // the first value: the others are kept as distances from it
-	Recent                     [recent]float32
-	Moves                      float64 // sum of the steps between Recent's values
-	Rough                      float64 // mean step, over Forget
-	Mean                       float64 // over days
-	Spread                     float64 // mean distance from Mean, and what is left of it without the rhythm
-	Left                       float64
-	Day                        [hours]float32
-	DaySeen                    [hours]float32 // s
-	Week                       [weekly]float32
-	WeekSeen                   [weekly]float32
-	Value, Level, Calm, Rhythm record
-	Told                       float64 // exceedance that was told last
-	Since                      uint32  // values since then
+	N         uint32  // values seen
+	First, At int64   // ms: of the first and the newest value
+	Origin    float64 // the first value; all others are kept as distances from it
+
+	Recent [recent]float32
+	Sum    float64 // of the newest noveltySet.Level values
+	Steps  float64 // sum of the distances between neighbours in Recent
+	Rough  float64 // mean of such a distance, over a week
+
+	Mean         float64
+	Spread, Left float64 // mean distance from Mean, and from what is usual at the hour
+	Day          [dayHours]float32
+	Week         [hours]float32
+	DaySeen      [dayHours]uint16 // s
+	WeekSeen     [hours]uint16    // s
+
+	Short, Long float64
+
+	Ranges [noveltyParts]span
+	Excess float64     // of the newest value, in ranges, before what was told is left out; negative: below
+	Part   noveltyPart // that Excess is of
+
+	Told  float64 // excess that was told last
+	Since uint32  // values since then
 }
 
-// record is the range of a feature. It grows at once and shrinks slowly.
-type record struct {
-	N         uint32
-	Low, High float64
-}
-
-// step returns how far x is beyond the range, in ranges; sign is −1 below it. It then widens the range.
-func (r *record) step(x, shrink float64, set *noveltySet) (excess float64) {
-	r.N++
-	if r.N == 1 {
-		r.Low, r.High = x, x
-		return 0
-	}
-	if width := r.High - r.Low; r.N > set.warm {
-		over := max(x-r.High, r.Low-x, 0)
-		if width > 0 {
-			excess = over / width
-		} else if over > 0 {
-			excess = set.surprise
-		}
-		if r.Low-x > 0 {
-			excess = -excess
-		}
-	}
-	draw := (r.High - r.Low) / 2 * shrink
-	r.High, r.Low = max(r.High-draw, x), min(r.Low+draw, x)
-	return excess
-}
-
-// step learns a value and returns its score, 0 to 1. at is in ms and after that of the value before.
+// step learns a value and returns its score, 0 to 1. at is its time in ms, after that of the value before.
 func (n *novelty) step(set *noveltySet, at int64, value float64) float64 {
 	if n.N == 0 {
 		n.First, n.At, n.Origin = at, at, value
 	}
 	dt := min(float64(at-n.At)/1000, longest)
 	n.At = at
-	x := value - n.Origin
-	level, rough := n.window(set, x)
+	x := max(-extreme, min(value-n.Origin, extreme))
+	n.push(set, x)
 	n.N++
-	shrink := min(dt/set.forget, set.cap)
-	top := math.Abs(n.Value.step(x, shrink, set))
-	if n.N >= uint32(set.level) {
-		top = max(top, math.Abs(n.Level.step(level, shrink, set)))
-	}
-	if dt > 0 {
-		n.Rough += max(1/float64(n.N-1), min(set.rough, dt/604800)) * (rough.step - n.Rough)
-	}
-	if n.N > recent && n.Rough > 0 {
-		top = max(top, -n.Calm.step(math.Log(rough.mean/n.Rough+set.floor), shrink, set))
-	}
-	if left, ok := n.season(set, at, dt, x); ok {
-		top = max(top, math.Abs(n.Rhythm.step(left, shrink, set)))
-	}
-	if set.settle > 0 {
-		top *= min(1, float64(at-n.First)/1000/set.settle)
-	}
-	top = n.news(set, top)
-	return top / (top + set.half)
-}
-
-type roughness struct{ step, mean float64 }
-
-// window puts x into Recent; it returns the mean of the newest values and how rough they are.
-func (n *novelty) window(set *noveltySet, x float64) (level float64, r roughness) {
-	i := int(n.N % recent)
-	at := func(back int) float64 { return float64(n.Recent[(i-back+2*recent)%recent]) }
-	if n.N >= recent {
-		n.Moves -= math.Abs(at(-1) - at(0))
-	}
-	last := at(1)
-	n.Recent[i] = float32(x)
-	if n.N > 0 {
-		r.step = math.Abs(at(0) - last)
-		n.Moves += r.step
-	}
-	for k := range set.level {
-		level += at(k)
-	}
-	r.mean = max(n.Moves, 0) / (recent - 1)
-	return level / float64(set.level), r
-}
-
-// season returns what is left of x without the rhythm of days and weeks, if there is one, and learns x.
-func (n *novelty) season(set *noveltySet, at int64, dt, x float64) (left float64, ok bool) {
-	h := int(at / hourMS % weekly)
-	d := h % hours
-	n.Mean += max(1/float64(n.N), min(set.mean, dt/300e3)) * (x - n.Mean)
-	usual := n.Mean
-	if w := float64(n.DaySeen[d]); w > 0 {
-		usual = (usual*300 + float64(n.Day[d])*w) / (300 + w)
-	}
-	if w := float64(n.WeekSeen[h]); w > 0 {
-		usual = (usual*set.prior + float64(n.Week[h])*w) / (set.prior + w)
-	}
-	left = x - usual
-	rate := min(set.mean, dt/300e3)
-	n.Left += rate * (math.Abs(left) - n.Left)
-	n.Spread += rate * (math.Abs(x-n.Mean) - n.Spread)
-	learn(&n.Day[d], &n.DaySeen[d], x, dt, set.day)
-	learn(&n.Week[h], &n.WeekSeen[h], x, dt, set.week)
-	return left, n.Left < (1-set.rhythm)*n.Spread
-}
-
-// learn moves a bin's mean towards x by the share that dt has of the time seen, memory at most.
-func learn(mean, seen *float32, x, dt, memory float64) {
-	if dt <= 0 {
-		return
-	}
-	w := min(float64(*seen)+dt, max(memory, dt))
-	*seen = float32(w)
-	*mean += float32(dt / w * (x - float64(*mean)))
-}
-
-// news lowers to 0 what is not well above what was told a short time before.
-func (n *novelty) news(set *noveltySet, top float64) float64 {
-	n.Since++
-	told := n.Told
-	if over := float64(n.Since) - set.hold; over > 0 {
-		told *= math.Exp(-over / set.decay)
-	}
-	if top > told {
-		n.Told, n.Since = top, 0
-	}
-	if top <= told*set.beyond {
+	n.Excess, n.Part = 0, partValue
+	n.compare(set, dt, at, x)
+	excess := math.Abs(n.Excess) * min(1, float64(at-n.First)/1000/max(set.Settle, 1e-3))
+	if excess = n.news(set, excess); excess == 0 {
 		return 0
 	}
-	return top
+	return excess / (excess + set.Half)
+}
+
+// compare compares all parts with their ranges.
+func (n *novelty) compare(set *noveltySet, dt float64, at int64, x float64) {
+	weight := min(dt/pace, 1)
+	shrink := weight / set.Memory
+	n.part(set, partValue, x, shrink)
+	if n.N >= uint32(set.Level) {
+		n.part(set, partLevel, n.Sum/float64(set.Level), shrink)
+	}
+	if ratio := n.roughness(weight); ratio >= 0 {
+		n.part(set, partCalm, math.Log(ratio+set.Calm), shrink)
+	}
+	if left, ok := n.rhythm(set, at, dt, weight, x); ok {
+		n.part(set, partRhythm, left, shrink)
+	}
+	if trend := n.trend(set, x); float64(n.N) > set.Long {
+		n.part(set, partTrend, trend, shrink)
+	}
+}
+
+// part compares one part; Excess and Part become its own if it is the farthest so far.
+func (n *novelty) part(set *noveltySet, p noveltyPart, x, shrink float64) {
+	excess := n.Ranges[p].step(set.Warm, x, shrink) * set.Weight[p]
+	if p == partCalm {
+		excess = min(excess, 0)
+	}
+	if math.Abs(excess) > math.Abs(n.Excess) {
+		n.Excess, n.Part = excess, p
+	}
+}
+
+// span is the range of a part's values.
+type span struct {
+	N         uint32
+	Low, High float64
+}
+
+// step returns how far x is outside of the range, in its widths, negative below it, and includes x.
+func (s *span) step(warm uint32, x, shrink float64) (excess float64) {
+	if s.N == 0 {
+		s.Low, s.High = x, x
+	}
+	s.N++
+	if width := s.High - s.Low; width > 0 {
+		if s.N > warm {
+			excess = (max(x-s.High, 0) - max(s.Low-x, 0)) / width
+		}
+		draw := width / 2 * shrink
+		s.Low, s.High = s.Low+draw, s.High-draw
+	}
+	s.Low, s.High = min(s.Low, x), max(s.High, x)
+	return excess
+}
+
+// push puts x in the place of the oldest value.
+func (n *novelty) push(set *noveltySet, x float64) {
+	i := int(n.N % recent)
+	old := (i + recent - set.Level) % recent
+	n.Sum += float64(float32(x))
+	if n.N >= uint32(set.Level) {
+		n.Sum -= float64(n.Recent[old])
+	}
+	if n.N >= recent {
+		n.Steps -= n.distance((i + 1) % recent)
+	}
+	n.Recent[i] = float32(x)
+	if n.N > 0 {
+		n.Steps += n.distance(i)
+	}
+	if i == recent-1 {
+		n.resum(set)
+	}
+}
+
+// distance is that of a value in Recent from the one before it.
+func (n *novelty) distance(i int) float64 {
+	return math.Abs(float64(n.Recent[i]) - float64(n.Recent[(i+recent-1)%recent]))
+}
+
+// resum takes what rounding has left out of the sums. The newest value is Recent's last.
+func (n *novelty) resum(set *noveltySet) {
+	n.Sum, n.Steps = 0, 0
+	for i := recent - set.Level; i < recent; i++ {
+		n.Sum += float64(n.Recent[i])
+	}
+	for i := 1; i < recent; i++ {
+		n.Steps += n.distance(i)
+	}
+}
+
+// roughness is the mean distance between neighbours in Recent, as a ratio to what it is by habit;
+// negative: it is not known.
+func (n *novelty) roughness(weight float64) float64 {
+	if n.N < 2 {
+		return -1
+	}
+	n.Rough += max(1/float64(n.N-1), weight/2000) * (n.distance(int((n.N-1)%recent)) - n.Rough)
+	if n.N <= recent || n.Rough <= 0 {
+		return -1
+	}
+	return max(n.Steps, 0) / (recent - 1) / n.Rough
+}
+
+// rhythm returns how far x is from what is usual at this hour, and whether the hours explain enough
+// of the stream's deviation to be believed.
+func (n *novelty) rhythm(set *noveltySet, at int64, dt, weight, x float64) (left float64, ok bool) {
+	hour := uint64(at) / hourMS % hours
+	day := hour % dayHours
+	n.Mean += max(1/float64(n.N), weight/1000) * (x - n.Mean)
+	usual := blend(n.Mean, pace, n.Day[day], n.DaySeen[day])
+	usual = blend(usual, set.Prior, n.Week[hour], n.WeekSeen[hour])
+	left = x - usual
+	n.Left += weight / 1000 * (math.Abs(left) - n.Left)
+	n.Spread += weight / 1000 * (math.Abs(x-n.Mean) - n.Spread)
+	remember(&n.Day[day], &n.DaySeen[day], x, dt, set.Day)
+	remember(&n.Week[hour], &n.WeekSeen[hour], x, dt, set.Week)
+	return left, n.Left < (1-set.Rhythm)*n.Spread
+}
+
+// blend is the mean of what is known before, worth prior seconds, and of a bin's mean.
+func blend(before, prior float64, mean float32, seen uint16) float64 {
+	return (before*prior + float64(mean)*float64(seen)) / (prior + float64(seen))
+}
+
+// remember moves a bin's mean to x by the share of dt in the time that the bin remembers.
+func remember(mean *float32, seen *uint16, x, dt, memory float64) {
+	if dt = math.Ceil(dt); dt < 1 {
+		return
+	}
+	total := max(min(float64(*seen)+dt, memory), dt)
+	*seen = uint16(total)
+	*mean += float32(dt / total * (x - float64(*mean)))
+}
+
+func (n *novelty) trend(set *noveltySet, x float64) float64 {
+	n.Short += max(1/float64(n.N), 1/set.Short) * (x - n.Short)
+	n.Long += max(1/float64(n.N), 1/set.Long) * (x - n.Long)
+	return n.Short - n.Long
+}
+
+// news returns excess, or 0 if it is not well above what was told a short time before.
+func (n *novelty) news(set *noveltySet, excess float64) float64 {
+	n.Since++
+	if excess == 0 {
+		return 0
+	}
+	told := n.Told
+	if over := float64(n.Since) - set.Hold; over > 0 {
+		told *= math.Exp(-over / set.Fade)
+	}
+	if excess > told {
+		n.Told, n.Since = excess, 0
+	}
+	if excess <= told*set.Beyond {
+		return 0
+	}
+	return excess
 }
