@@ -9,10 +9,11 @@ type noveltySet struct {
 	Half   float64               // excess, in ranges, that has score 0.5
 
 	Warm   uint32  // values that a part sees before it judges one
-	Settle float64 // s: a younger stream's excess is lowered in proportion to its age
+	Settle float64 // s: a younger stream's excess is lowered in proportion to its age; seven times that for the rhythm
 	Memory float64 // values in which a range shrinks to 1/e, see pace
 
 	Level       int     // values in the mean of the newest; at most recent
+	Widen       float64 // the share of the way that the range of that mean goes to it at once
 	Calm        float64 // added to the ratio of roughness, so that perfect calm has a logarithm
 	Rhythm      float64 // the share of the deviation that a rhythm must explain to be believed
 	Day, Week   float64 // s that are remembered of each hour of the day and of the week
@@ -26,10 +27,10 @@ type noveltySet struct {
 
 func defaultNovelty() noveltySet {
 	return noveltySet{
-		Weight: [noveltyParts]float64{partValue: 1, partLevel: 1, partCalm: 1, partRhythm: 1, partTrend: 0.5},
+		Weight: [noveltyParts]float64{partValue: 1, partLevel: 0.2, partCalm: 1, partRhythm: 1, partTrend: 0.5},
 		Half:   0.065,
 		Warm:   20, Settle: 86400, Memory: 5000,
-		Level: 20, Calm: 0.3, Rhythm: 0.4, Day: 15000, Week: 3000, Prior: 1800, Short: 40, Long: 400,
+		Level: 20, Widen: 0.05, Calm: 0.3, Rhythm: 0.4, Day: 15000, Week: 3000, Prior: 1800, Short: 40, Long: 400,
 		Beyond: 1.75, Hold: 30, Fade: 50,
 	}
 }
@@ -106,10 +107,7 @@ func (n *novelty) step(set *noveltySet, at int64, value float64) float64 {
 	n.N++
 	n.Excess, n.Part = 0, partValue
 	n.compare(set, dt, at, x)
-	excess := math.Abs(n.Excess) * min(1, float64(at-n.First)/1000/max(set.Settle, 1e-3))
-	if excess = n.news(set, excess); excess == 0 {
-		return 0
-	}
+	excess := n.news(set, math.Abs(n.Excess))
 	return excess / (excess + set.Half)
 }
 
@@ -134,9 +132,19 @@ func (n *novelty) compare(set *noveltySet, dt float64, at int64, x float64) {
 
 // part compares one part; Excess and Part become its own if it is the farthest so far.
 func (n *novelty) part(set *noveltySet, p noveltyPart, x, shrink float64) {
-	excess := n.Ranges[p].step(set.Warm, x, shrink) * set.Weight[p]
-	if p == partCalm {
+	age, settle, widen := float64(n.At-n.First)/1000, set.Settle, 1.0
+	if p == partLevel {
+		widen = set.Widen // a mean moves in small steps, and they are to add up
+	}
+	excess := n.Ranges[p].step(set.Warm, x, shrink, widen) * set.Weight[p]
+	switch p {
+	case partCalm:
 		excess = min(excess, 0)
+	case partRhythm:
+		settle *= 7 // the first week end is unlike all days before it
+	}
+	if age < settle {
+		excess *= age / settle
 	}
 	if math.Abs(excess) > math.Abs(n.Excess) {
 		n.Excess, n.Part = excess, p
@@ -149,8 +157,9 @@ type span struct {
 	Low, High float64
 }
 
-// step returns how far x is outside of the range, in its widths, negative below it, and includes x.
-func (s *span) step(warm uint32, x, shrink float64) (excess float64) {
+// step returns how far x is outside of the range, in its widths, negative below it. The range then
+// goes to x, or a share of the way.
+func (s *span) step(warm uint32, x, shrink, widen float64) (excess float64) {
 	if s.N == 0 {
 		s.Low, s.High = x, x
 	}
@@ -162,7 +171,11 @@ func (s *span) step(warm uint32, x, shrink float64) (excess float64) {
 		draw := width / 2 * shrink
 		s.Low, s.High = s.Low+draw, s.High-draw
 	}
-	s.Low, s.High = min(s.Low, x), max(s.High, x)
+	if s.N <= warm {
+		widen = 1
+	}
+	s.Low -= widen * max(s.Low-x, 0)
+	s.High += widen * max(x-s.High, 0)
 	return excess
 }
 
@@ -262,11 +275,9 @@ func (n *novelty) news(set *noveltySet, excess float64) float64 {
 	if over := float64(n.Since) - set.Hold; over > 0 {
 		told *= math.Exp(-over / set.Fade)
 	}
-	if excess > told {
-		n.Told, n.Since = excess, 0
-	}
 	if excess <= told*set.Beyond {
 		return 0
 	}
+	n.Told, n.Since = excess, 0
 	return excess
 }

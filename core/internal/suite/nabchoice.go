@@ -76,3 +76,46 @@ func split(judged []nabJudged, folder string) (rest, held []nabJudged) {
 	}
 	return rest, held
 }
+
+// Rate returns a detector's scores by profile: at the best threshold for all series, and when each
+// folder is judged by the threshold that is best for the others, which is the one to choose by.
+func (c *NABCorpus) Rate(detector func() Judge) (best, left [3]float64) {
+	judged := c.judge(detector)
+	for p := range best {
+		best[p], _ = bestThreshold(p, judged)
+		left[p] = leftOut(p, [][]nabJudged{judged}).score
+	}
+	return best, left
+}
+
+// LeaveOneOutBy scores a way to choose: choose gets the corpus without one folder and returns a
+// detector; that folder is then judged by it, at the thresholds that are best for the others.
+func (c *NABCorpus) LeaveOneOutBy(choose func(rest *NABCorpus, without string) func() Judge) (scores [3]float64) {
+	var sums [3]float64
+	windows := 0
+	for i := range c.series {
+		folder := c.series[i].folder()
+		if i > 0 && c.series[i-1].folder() == folder {
+			continue
+		}
+		var rest NABCorpus
+		for k := range c.series {
+			if c.series[k].folder() != folder {
+				rest.series = append(rest.series, c.series[k])
+			}
+		}
+		others, held := split(c.judge(choose(&rest, folder)), folder)
+		n := 0
+		for p := range sums {
+			_, threshold := bestThreshold(p, others)
+			var sum float64
+			sum, n = sumAt(p, held, threshold)
+			sums[p] += sum
+		}
+		windows += n
+	}
+	for p := range sums {
+		scores[p] = normalise(p, windows, sums[p])
+	}
+	return scores
+}
