@@ -137,11 +137,11 @@ func (n *novelty) part(set *noveltySet, p noveltyPart, x, shrink float64) {
 		widen = set.Widen // a mean moves in small steps, and they are to add up
 	}
 	excess := n.Ranges[p].step(set.Warm, x, shrink, widen) * set.Weight[p]
-	switch p {
-	case partCalm:
+	if p == partCalm {
 		excess = min(excess, 0)
-	case partRhythm:
-		settle *= 7 // the first week end is unlike all days before it
+	}
+	if p == partRhythm {
+		settle *= 7 // the first weekend is unlike all days before it
 	}
 	if age < settle {
 		excess *= age / settle

@@ -195,19 +195,46 @@ func normalise(profile, windows int, sum float64) float64 {
 
 // bestThreshold is the threshold with the highest score. Each score that occurs is tried.
 func bestThreshold(profile int, judged []nabJudged) (score, threshold float64) {
-	rows := pooled(judged)
-	t := newTally(profile, judged)
+	scores, thresholds := curve(profile, judged)
 	threshold = math.Inf(1)
-	for i, r := range rows {
-		t.add(r)
-		if i+1 < len(rows) && rows[i+1].score == r.score {
-			continue
-		}
-		if s := t.score(); s > score {
-			score, threshold = s, r.score
+	for i, s := range scores {
+		if s > score {
+			score, threshold = s, thresholds[i]
 		}
 	}
 	return score, threshold
+}
+
+// calmThreshold is the threshold around which the scores are highest: of thresholds that give from
+// 0.7 to 1.4 times as many alarms, the mean counts. It is the one to take to series that were not
+// seen, for which the peak of the curve is an accident.
+func calmThreshold(profile int, judged []nabJudged) (score, threshold float64) {
+	scores, thresholds := curve(profile, judged)
+	sums := make([]float64, len(scores)+1)
+	for i, s := range scores {
+		sums[i+1] = sums[i] + s
+	}
+	threshold = math.Inf(1)
+	for i := range scores {
+		from, to := i*7/10, min((i+1)*14/10, len(scores))
+		if s := (sums[to] - sums[from]) / float64(to-from); s > score {
+			score, threshold = s, thresholds[i]
+		}
+	}
+	return score, threshold
+}
+
+// curve returns the score at each threshold that occurs, the highest first.
+func curve(profile int, judged []nabJudged) (scores, thresholds []float64) {
+	rows := pooled(judged)
+	t := newTally(profile, judged)
+	for i, r := range rows {
+		t.add(r)
+		if i+1 == len(rows) || rows[i+1].score != r.score {
+			scores, thresholds = append(scores, t.score()), append(thresholds, r.score)
+		}
+	}
+	return scores, thresholds
 }
 
 // pooled returns the rows of all series, the highest score first.
@@ -283,7 +310,7 @@ func events(judged []nabJudged, threshold float64) NABEvents {
 	}
 	e := measure(each, func(i int) int { return i })
 	const rounds = 2000
-	rng, f1 := rand.New(rand.NewPCG(1, 2)), make([]float64, rounds) //nolint:gosec // the same draw each time is wanted
+	rng, f1 := rand.New(rand.NewPCG(1, 2)), make([]float64, rounds)
 	for i := range f1 {
 		f1[i] = measure(each, func(int) int { return rng.IntN(len(each)) }).F1
 	}

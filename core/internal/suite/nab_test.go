@@ -65,7 +65,7 @@ func TestNABGivesPerfect100AndNever0(t *testing.T) {
 	root := writeCorpus(t)
 	perfect, err := NAB(root, alarmsAt([]int{20, 60}, nil))
 	require.NoError(t, err)
-	never, err := NAB(root, func() Judge { return constant(0) })
+	never, err := NAB(root, func() Judge { return flat(0) })
 	require.NoError(t, err)
 	for p := range nabProfiles {
 		require.InDelta(t, 100, perfect.Profiles[p].Score, 1e-9)
@@ -87,8 +87,8 @@ func TestNABWeighsEarlyLateAndFalse(t *testing.T) {
 		rows  [][]int
 		worth [3]float64 // sum by profile, beyond that of a detector that never gives alarm
 	}{
-		"one hit in the middle":         {[][]int{{25}, nil}, [3]float64{1 + inWindow, 1 + inWindow, 2 + inWindow}},
-		"the first of two alarms count": {[][]int{{25, 27}, nil}, [3]float64{1 + inWindow, 1 + inWindow, 2 + inWindow}},
+		"one hit in the middle":          {[][]int{{25}, nil}, [3]float64{1 + inWindow, 1 + inWindow, 2 + inWindow}},
+		"the first of two alarms counts": {[][]int{{25, 27}, nil}, [3]float64{1 + inWindow, 1 + inWindow, 2 + inWindow}},
 		"an alarm behind costs less": {[][]int{{25, 38}, nil}, [3]float64{
 			1 + inWindow + .11*behind, 1 + inWindow + .22*behind, 2 + inWindow + .11*behind,
 		}},
@@ -133,7 +133,7 @@ func TestNABChoosesTheBestThreshold(t *testing.T) {
 
 // Of each folder, threshold and candidate are those that the other folders ask for: what fits a
 // folder alone does not help it.
-func TestLeaveOneOutChoosesWithoutTheFolderThatIsScored(t *testing.T) {
+func TestNABLeaveOneOutChoosesWithoutTheFolderThatIsScored(t *testing.T) {
 	c, err := ReadNAB(writeCorpus(t), "")
 	require.NoError(t, err)
 	good := NABCandidate{"good", alarmsAt([]int{20, 60}, nil)}
@@ -144,7 +144,7 @@ func TestLeaveOneOutChoosesWithoutTheFolderThatIsScored(t *testing.T) {
 	require.Zero(t, out.Scores[0], "the threshold that is best for b alone is never")
 }
 
-func TestEventsCountRunsOutsideOfWindows(t *testing.T) {
+func TestNABEventsCountRunsOutsideOfWindows(t *testing.T) {
 	r, err := NAB(writeCorpus(t), alarmsAt([]int{22, 23, 40, 41, 42, 50}, []int{90}))
 	require.NoError(t, err)
 	e := r.Fixed
@@ -166,8 +166,8 @@ func TestReadNABSaysWhatIsWrong(t *testing.T) {
 	require.ErrorContains(t, err, "line 2")
 }
 
-func TestBaselines(t *testing.T) {
-	for _, b := range Baselines() {
+func TestNABBaselines(t *testing.T) {
+	for _, b := range NABBaselines() {
 		judge := b.New()
 		var last float64
 		for i := range 300 {
@@ -184,4 +184,19 @@ func TestBaselines(t *testing.T) {
 			require.True(t, unusual, b.Name)
 		}
 	}
+}
+
+// A way to choose sees the corpus without the folder that its choice is scored on.
+func TestNABLeaveOneOutByHidesTheFolder(t *testing.T) {
+	c, err := ReadNAB(writeCorpus(t), "")
+	require.NoError(t, err)
+	seen := map[string][]string{}
+	scores := c.LeaveOneOutBy(func(rest *NABCorpus, without string) func() Judge {
+		for i := range rest.series {
+			seen[without] = append(seen[without], rest.series[i].name)
+		}
+		return alarmsAt([]int{20, 60}, nil)
+	})
+	require.Equal(t, map[string][]string{"a": {"b/two.csv"}, "b": {"a/one.csv"}}, seen)
+	require.Zero(t, scores[0], "b has no window: its best threshold is never")
 }

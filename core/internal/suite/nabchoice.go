@@ -59,7 +59,7 @@ func bestCandidate(profile int, candidates [][]nabJudged, without string) (best 
 	top := -1.0
 	for i := range candidates {
 		rest, _ := split(candidates[i], without)
-		if s, t := bestThreshold(profile, rest); s > top {
+		if s, t := calmThreshold(profile, rest); s > top {
 			top, best, threshold = s, i, t
 		}
 	}
@@ -83,7 +83,7 @@ func (c *NABCorpus) Rate(detector func() Judge) (best, left [3]float64) {
 	judged := c.judge(detector)
 	for p := range best {
 		best[p], _ = bestThreshold(p, judged)
-		left[p] = leftOut(p, [][]nabJudged{judged}).score
+		left[p], _ = calmThreshold(p, judged)
 	}
 	return best, left
 }
@@ -107,7 +107,7 @@ func (c *NABCorpus) LeaveOneOutBy(choose func(rest *NABCorpus, without string) f
 		others, held := split(c.judge(choose(&rest, folder)), folder)
 		n := 0
 		for p := range sums {
-			_, threshold := bestThreshold(p, others)
+			_, threshold := calmThreshold(p, others)
 			var sum float64
 			sum, n = sumAt(p, held, threshold)
 			sums[p] += sum

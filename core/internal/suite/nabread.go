@@ -42,7 +42,7 @@ func ReadNAB(root, labels string) (*NABCorpus, error) {
 	if labels == "" {
 		labels = filepath.Join(root, "combined_windows.json")
 	}
-	data, err := os.ReadFile(labels) //nolint:gosec // the operator names the file
+	data, err := os.ReadFile(labels)
 	if err != nil {
 		return nil, fmt.Errorf("reading NAB's labels: %w", err)
 	}
@@ -70,7 +70,7 @@ func ReadNAB(root, labels string) (*NABCorpus, error) {
 }
 
 func readNABSeries(file string, windows [][2]string) (nabSeries, error) {
-	f, err := os.Open(file) //nolint:gosec // the operator names the directory
+	f, err := os.Open(file)
 	if err != nil {
 		return nabSeries{}, fmt.Errorf("opening a series: %w", err)
 	}

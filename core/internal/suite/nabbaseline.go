@@ -2,21 +2,22 @@ package suite
 
 import "math"
 
-// Baselines are what a detector has to be better than, by name. Their scores are high where a
+// NABBaselines are what a detector has to be better than, by name. Their scores are high where a
 // deviation is, and 0.5 where the method that they are named after gives alarm.
-func Baselines() []NABCandidate {
+func NABBaselines() []NABCandidate {
 	return []NABCandidate{
-		{"always", func() Judge { return constant(1) }},
-		{"never", func() Judge { return constant(0) }},
+		{"always", func() Judge { return flat(1) }},
+		{"never", func() Judge { return flat(0) }},
 		{"3 σ of all rows so far", func() Judge { return &deviation{} }},
 		{"moving z-score, 100 rows", func() Judge { return &deviation{window: 100} }},
 	}
 }
 
-type constant float64
+// flat gives each row the same score.
+type flat float64
 
 // Row implements Judge.
-func (c constant) Row(int64, []float64) (score float64, unusual bool) {
+func (c flat) Row(int64, []float64) (score float64, unusual bool) {
 	return float64(c), c >= 0.5
 }
 
