@@ -195,7 +195,10 @@ func normalise(profile, windows int, sum float64) float64 {
 
 // bestThreshold is the threshold with the highest score. Each score that occurs is tried.
 func bestThreshold(profile int, judged []nabJudged) (score, threshold float64) {
-	scores, thresholds := curve(profile, judged)
+	return peak(curve(profile, judged))
+}
+
+func peak(scores, thresholds []float64) (score, threshold float64) {
 	threshold = math.Inf(1)
 	for i, s := range scores {
 		if s > score {
@@ -205,23 +208,17 @@ func bestThreshold(profile int, judged []nabJudged) (score, threshold float64) {
 	return score, threshold
 }
 
-// calmThreshold is the threshold around which the scores are highest: of thresholds that give from
-// 0.7 to 1.4 times as many alarms, the mean counts. It is the one to take to series that were not
-// seen, for which the peak of the curve is an accident.
-func calmThreshold(profile int, judged []nabJudged) (score, threshold float64) {
-	scores, thresholds := curve(profile, judged)
+// plateau is the highest mean of scores at thresholds that give 0.7 to 1.4 times as many alarms as one.
+func plateau(scores []float64) (height float64) {
 	sums := make([]float64, len(scores)+1)
 	for i, s := range scores {
 		sums[i+1] = sums[i] + s
 	}
-	threshold = math.Inf(1)
 	for i := range scores {
 		from, to := i*7/10, min((i+1)*14/10, len(scores))
-		if s := (sums[to] - sums[from]) / float64(to-from); s > score {
-			score, threshold = s, thresholds[i]
-		}
+		height = max(height, (sums[to]-sums[from])/float64(to-from))
 	}
-	return score, threshold
+	return height
 }
 
 // curve returns the score at each threshold that occurs, the highest first.

@@ -200,3 +200,22 @@ func TestNABLeaveOneOutByHidesTheFolder(t *testing.T) {
 	require.Equal(t, map[string][]string{"a": {"b/two.csv"}, "b": {"a/one.csv"}}, seen)
 	require.Zero(t, scores[0], "b has no window: its best threshold is never")
 }
+
+func TestNABPlateauIsLowerThanAPeak(t *testing.T) {
+	require.InDelta(t, 30, plateau([]float64{0, 30, 30, 30, 30, 0}), 1e-9)
+	require.Less(t, plateau([]float64{0, 0, 0, 0, 90, 0, 0, 0, 0}), 60.0)
+	require.Zero(t, plateau(nil))
+}
+
+// Of two alarms in a window the earlier one counts, whichever has the higher score.
+func TestNABAnEarlierAlarmIsWorthMore(t *testing.T) {
+	c, err := ReadNAB(writeCorpus(t), "")
+	require.NoError(t, err)
+	r := c.Score(func() Judge {
+		l := &listed{scores: make([]float64, testRows)}
+		l.scores[28], l.scores[20], l.scores[68], l.scores[60] = 0.9, 0.8, 0.9, 0.8
+		return l
+	})
+	require.InDelta(t, 0.8, r.Profiles[0].Threshold, 1e-12)
+	require.InDelta(t, 100-100*4*0.11/4, r.Profiles[0].Score, 1e-9, "the second series has no window: four false alarms")
+}

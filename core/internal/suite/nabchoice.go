@@ -59,7 +59,7 @@ func bestCandidate(profile int, candidates [][]nabJudged, without string) (best 
 	top := -1.0
 	for i := range candidates {
 		rest, _ := split(candidates[i], without)
-		if s, t := calmThreshold(profile, rest); s > top {
+		if s, t := bestThreshold(profile, rest); s > top {
 			top, best, threshold = s, i, t
 		}
 	}
@@ -77,15 +77,17 @@ func split(judged []nabJudged, folder string) (rest, held []nabJudged) {
 	return rest, held
 }
 
-// Rate returns a detector's scores by profile: at the best threshold for all series, and when each
-// folder is judged by the threshold that is best for the others, which is the one to choose by.
-func (c *NABCorpus) Rate(detector func() Judge) (best, left [3]float64) {
+// Rate returns a detector's scores by profile: at the best threshold for all series, and around it.
+// A search does better by the second one: the peak of the curve over thresholds is an accident of
+// the series, and a search finds accidents.
+func (c *NABCorpus) Rate(detector func() Judge) (best, around [3]float64) {
 	judged := c.judge(detector)
 	for p := range best {
-		best[p], _ = bestThreshold(p, judged)
-		left[p], _ = calmThreshold(p, judged)
+		scores, thresholds := curve(p, judged)
+		best[p], _ = peak(scores, thresholds)
+		around[p] = plateau(scores)
 	}
-	return best, left
+	return best, around
 }
 
 // LeaveOneOutBy scores a way to choose: choose gets the corpus without one folder and returns a
@@ -107,7 +109,7 @@ func (c *NABCorpus) LeaveOneOutBy(choose func(rest *NABCorpus, without string) f
 		others, held := split(c.judge(choose(&rest, folder)), folder)
 		n := 0
 		for p := range sums {
-			_, threshold := calmThreshold(p, others)
+			_, threshold := bestThreshold(p, others)
 			var sum float64
 			sum, n = sumAt(p, held, threshold)
 			sums[p] += sum
