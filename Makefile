@@ -115,7 +115,7 @@ e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exac
 
 .PHONY: eval-nab
 eval-nab: ## the novelty measure on the series of NAB_DIR (combined_windows.json and CSVs; NAB_LABELS, if the labels are elsewhere): the tables of docs/detection-nab.md (5 minutes)
-	$(GO) test -tags nab -count=1 -timeout 30m -run 'NAB|OneFolderOut' -v ./core/internal/detect -args -nab "$(abspath $(NAB_DIR))" -nab-labels "$(if $(NAB_LABELS),$(abspath $(NAB_LABELS)))"
+	$(GO) test -tags nab -count=1 -timeout 30m -run 'NAB|OneFolderOut|UsualDays' -v ./core/internal/detect -args -nab "$(abspath $(NAB_DIR))" -nab-labels "$(if $(NAB_LABELS),$(abspath $(NAB_LABELS)))"
 
 .PHONY: drill
 drill: web ## outages of everything under load: nothing lost, duplicated, out of order (70 minutes; needs Java, Maven, root)

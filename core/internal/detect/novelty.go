@@ -28,8 +28,8 @@ type noveltySet struct {
 func defaultNovelty() noveltySet {
 	return noveltySet{
 		Weight: [noveltyParts]float64{partValue: 1, partLevel: 0.2, partCalm: 1, partRhythm: 1, partTrend: 0.5},
-		Half:   0.065,
-		Warm:   20, Settle: 86400, Memory: 5000,
+		Half:   0.06,
+		Warm:   20, Settle: 86400, Memory: 7000,
 		Level: 20, Widen: 0.05, Calm: 0.3, Rhythm: 0.4, Day: 15000, Week: 3000, Prior: 1800, Short: 40, Long: 400,
 		Beyond: 1.75, Hold: 30, Fade: 50,
 	}

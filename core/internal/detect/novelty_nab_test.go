@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -91,8 +92,8 @@ func noveltyVariants() []suite.NABCandidate {
 		one("without trend", func(s *noveltySet) { s.Weight[partTrend] = 0 }),
 		one("trend in full", func(s *noveltySet) { s.Weight[partTrend] = 1 }),
 		one("all parts in full, unfaded", func(s *noveltySet) { s.Weight[partTrend], s.Beyond, s.Hold = 1, 1, 0 }),
-		one("memory 2,500", func(s *noveltySet) { s.Memory = 2500 }),
-		one("memory 10,000", func(s *noveltySet) { s.Memory = 10000 }),
+		one("memory 3,500", func(s *noveltySet) { s.Memory = 3500 }),
+		one("memory 14,000", func(s *noveltySet) { s.Memory = 14000 }),
 		one("level 10", func(s *noveltySet) { s.Level = 10 }),
 		one("level 30", func(s *noveltySet) { s.Level = 30 }),
 		one("level 40", func(s *noveltySet) { s.Level = 40 }),
@@ -125,14 +126,14 @@ func noveltyGrid() []suite.NABCandidate {
 		level, trend, memory := pick(4), pick(3), pick(3)
 		calm, rhythm, beyond := pick(2), pick(2), pick(2)
 		name := fmt.Sprintf("level %d trend %.1f memory %d calm %d rhythm %d beyond %.2f",
-			[...]int{0, 10, 20, 40}[level], float64(trend)/2, 2500<<memory, calm, rhythm, 1+0.75*float64(beyond))
+			[...]int{0, 10, 20, 40}[level], float64(trend)/2, 3500<<memory, calm, rhythm, 1+0.75*float64(beyond))
 		out = append(out, noveltyCandidate(name, func(s *noveltySet) {
 			s.Weight = [noveltyParts]float64{
 				partValue: 1, partLevel: 0.2 * float64(min(level, 1)), partTrend: float64(trend) / 2,
 				partCalm: float64(calm), partRhythm: float64(rhythm),
 			}
 			s.Level = [...]int{20, 10, 20, 40}[level]
-			s.Memory = float64(int(2500 << memory))
+			s.Memory = float64(int(3500 << memory))
 			s.Beyond = 1 + 0.75*float64(beyond)
 		}))
 	}
@@ -150,7 +151,7 @@ func noveltyChoices() []func(*noveltySet, int) bool {
 		}
 	}
 	choices := []func(*noveltySet, int) bool{
-		list(func(s *noveltySet, v float64) { s.Memory = v }, 2000, 3500, 5000, 7000, 10000, 20000),
+		list(func(s *noveltySet, v float64) { s.Memory = v }, 2000, 3500, 5000, 7000, 10000, 14000, 20000),
 		list(func(s *noveltySet, v float64) { s.Level = int(v) }, 5, 10, 15, 20, 30, 40, 60),
 		list(func(s *noveltySet, v float64) { s.Widen = v }, 0.05, 0.1, 0.2, 1),
 		list(func(s *noveltySet, v float64) { s.Calm = v }, 0.03, 0.1, 0.3, 1),
@@ -174,7 +175,7 @@ func noveltyChoices() []func(*noveltySet, int) bool {
 // neutralNovelty is where a search begins: nothing in it was chosen for its score.
 func neutralNovelty() noveltySet {
 	s := noveltySet{
-		Half: 0.065, Warm: 50, Memory: 10000, Level: 10, Calm: 0.1, Rhythm: 0.5, Day: 15000, Week: 6000, Prior: 3600,
+		Half: 0.06, Warm: 50, Memory: 10000, Level: 10, Calm: 0.1, Rhythm: 0.5, Day: 15000, Week: 6000, Prior: 3600,
 		Widen: 1, Short: 20, Long: 200, Beyond: 1, Hold: 10, Fade: 50,
 	}
 	for p := range s.Weight {
@@ -228,4 +229,26 @@ func TestNoveltySearchLeavesOneFolderOut(t *testing.T) {
 	t.Logf("leave one folder out, search: %.1f %.1f %.1f", scores[0], scores[1], scores[2])
 	r := c.Score(func() suite.Judge { return &noveltyJudge{set: neutralNovelty()} })
 	logScore(t, "where the search began", &r)
+}
+
+// What 0.5 costs on a made-up plant where nothing happens, and what a higher bound does.
+func TestNoveltyOnUsualDays(t *testing.T) {
+	const streams, days = 40, 21
+	bounds := [...]float64{0.5, 0.6, 0.7, 0.8}
+	for _, interval := range []int64{10_000, minute, 5 * minute} {
+		var alarms [len(bounds)]float64
+		for k := range uint64(streams) {
+			rng := rand.New(rand.NewPCG(k, 9))
+			var n novelty
+			for _, s := range play(&n, defaultNovelty(), monday, monday+days*dayMS, interval, func(at int64) float64 { return plantCourse(rng, at) }) {
+				for i, b := range bounds {
+					if s >= b {
+						alarms[i] += 1.0 / streams / days
+					}
+				}
+			}
+		}
+		t.Logf("a value every %3d s: alarms per stream and day at %v: %.4f", interval/1000, bounds, alarms)
+		require.True(t, interval > minute || alarms[2] < 0.005)
+	}
 }

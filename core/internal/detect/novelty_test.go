@@ -235,18 +235,49 @@ func TestNoveltyOfWhatNeverMovesIsNone(t *testing.T) {
 	}
 }
 
-// Scores are numbers between 0 and 1, whatever finite values there are, and the sums recover.
-func TestNoveltyScoreIsANumber(t *testing.T) {
+// Scores and what is learnt are numbers, whatever finite values there are.
+func TestNoveltyIsANumber(t *testing.T) {
 	wild := []float64{-math.MaxFloat64, 0, 1, -1, math.MaxFloat64, math.SmallestNonzeroFloat64, 1e-300, 1e30, -1e30, 42}
 	rng := rand.New(rand.NewPCG(7, 1))
 	var n novelty
-	play(&n, defaultNovelty(), monday-minute, monday, minute, func(int64) float64 { return wild[0] })
-	for i, s := range play(&n, defaultNovelty(), monday, monday+10*dayMS, minute, func(int64) float64 { return wild[rng.IntN(len(wild))] }) {
+	scores := play(&n, defaultNovelty(), monday-minute, monday, minute, func(int64) float64 { return wild[0] })
+	scores = append(scores, play(&n, defaultNovelty(), monday, monday+10*dayMS, minute, func(int64) float64 { return wild[rng.IntN(len(wild))] })...)
+	for i, s := range scores {
 		require.False(t, math.IsNaN(s) || s < 0 || s > 1, "%d: %v", i, s)
 	}
-	play(&n, defaultNovelty(), monday+10*dayMS, monday+10*dayMS+200*minute, minute, func(int64) float64 { return n.Origin })
-	require.InDelta(t, 0, n.Sum, 1e-6)
+	for p, r := range n.Ranges {
+		require.False(t, math.IsNaN(r.High-r.Low) || math.IsInf(r.High-r.Low, 0), "part %d", p)
+	}
+}
+
+// A value that is out of all proportion leaves no trace in the sums once it is gone.
+func TestNoveltySumsRecover(t *testing.T) {
+	rng, wild := rand.New(rand.NewPCG(10, 1)), []float64{0.1, 7, 1e30, -3e29}
+	var n novelty
+	play(&n, defaultNovelty(), monday, monday+1, 1, func(int64) float64 { return 0 })
+	play(&n, defaultNovelty(), monday+minute, monday+dayMS, minute, func(int64) float64 { return wild[rng.IntN(4)] })
+	play(&n, defaultNovelty(), monday+dayMS, monday+dayMS+200*minute, minute, func(int64) float64 { return 3 })
+	require.InDelta(t, 60, n.Sum, 1e-6)
 	require.InDelta(t, 0, n.Steps, 1e-6)
+}
+
+// A range shrinks by a day as much if there is a value every 10 s as if there is one every 5 min,
+// and by a value as much if they are rarer.
+func TestNoveltyForgetsByTime(t *testing.T) {
+	left := func(interval int64) float64 {
+		rng := rand.New(rand.NewPCG(11, 1))
+		var n novelty
+		play(&n, defaultNovelty(), monday, monday+6*dayMS, interval, func(at int64) float64 {
+			if at < monday+dayMS {
+				return float64(at / interval % 2 * 1000)
+			}
+			return 500 + rng.NormFloat64()
+		})
+		return (n.Ranges[partValue].High - n.Ranges[partValue].Low) / 1000
+	}
+	require.InDelta(t, math.Exp(-5*288.0/7000), left(5*minute), 0.01)
+	require.InDelta(t, math.Exp(-5*288.0/7000), left(10_000), 0.01)
+	require.InDelta(t, math.Exp(-5*24.0/7000), left(60*minute), 0.01)
 }
 
 func BenchmarkNovelty(b *testing.B) {

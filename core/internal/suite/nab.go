@@ -31,8 +31,8 @@ type NABProfile struct {
 	LeftOut   float64 // score when each folder is judged by the threshold that is best for all others
 }
 
-// NABEvents are plain measures: a window is found or it is not, and what lies outside of the windows
-// counts by runs of rows, whatever their place.
+// NABEvents are plain measures, whatever the place in a window or the distance from it: a window is
+// found or not, and rows outside of windows that follow each other are one false alarm.
 type NABEvents struct {
 	Windows, Hits, Alarms int
 	Precision, Recall, F1 float64
@@ -86,6 +86,7 @@ type nabRow struct {
 type nabJudged struct {
 	name, folder string
 	windows      int
+	length       int // rows, those without a score included
 	rows         []nabRow
 }
 
@@ -97,7 +98,7 @@ func (c *NABCorpus) judge(detector func() Judge) []nabJudged {
 		for r := range s.values {
 			scores[r], _ = judge.Row(s.at[r], s.values[r:r+1:r+1])
 		}
-		out[i] = nabJudged{s.name, s.folder(), len(s.windows), s.rate(scores)}
+		out[i] = nabJudged{s.name, s.folder(), len(s.windows), len(s.values), s.rate(scores)}
 	}
 	return out
 }
@@ -316,17 +317,19 @@ func events(judged []nabJudged, threshold float64) NABEvents {
 	return e
 }
 
-// count counts windows with an alarm, and runs of alarms outside of windows.
+// count counts windows with an alarm, and runs of alarms outside of windows. A run counts again for
+// every further twentieth of the series that it lasts: giving alarm all the time is not one alarm.
 func (j *nabJudged) count(threshold float64) NABEvents {
 	e := NABEvents{Windows: j.windows}
-	window, last := -1, -2
+	window, last, begin := -1, -2, 0
 	for _, r := range j.rows {
 		if r.score < threshold {
 			continue
 		}
 		switch {
-		case r.window < 0 && r.row != last+1:
+		case r.window < 0 && (r.row != last+1 || r.row-begin >= max(j.length/20, 1)):
 			e.Alarms++
+			begin = r.row
 		case r.window > window:
 			e.Hits++
 			window = r.window

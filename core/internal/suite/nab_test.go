@@ -156,6 +156,13 @@ func TestNABEventsCountRunsOutsideOfWindows(t *testing.T) {
 	require.GreaterOrEqual(t, e.F1High, e.F1)
 }
 
+func TestNABAlwaysIsNotOneAlarm(t *testing.T) {
+	r, err := NAB(writeCorpus(t), func() Judge { return flat(1) })
+	require.NoError(t, err)
+	require.Equal(t, 2, r.Fixed.Hits)
+	require.Equal(t, 1+6+6+17, r.Fixed.Alarms, "rows 15 to 19, 30 to 59 and 70 to 99 of one series, 15 to 99 of the other, by fives")
+}
+
 func TestReadNABSaysWhatIsWrong(t *testing.T) {
 	root := writeCorpus(t)
 	_, err := ReadNAB(t.TempDir(), filepath.Join(root, "combined_windows.json"))

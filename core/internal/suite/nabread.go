@@ -108,7 +108,7 @@ func parseNABSeries(r io.Reader) (nabSeries, error) {
 			return s, fmt.Errorf("line %d: %w", line, err)
 		}
 		v, err := strconv.ParseFloat(cells[1], 64)
-		if err != nil || math.IsInf(v, 0) {
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 			return s, fmt.Errorf("line %d: %q is no finite number", line, cells[1])
 		}
 		s.at, s.values = append(s.at, at), append(s.values, v)
