@@ -163,6 +163,14 @@ func TestNABAlwaysIsNotOneAlarm(t *testing.T) {
 	require.Equal(t, 1+6+6+17, r.Fixed.Alarms, "rows 15 to 19, 30 to 59 and 70 to 99 of one series, 15 to 99 of the other, by fives")
 }
 
+func TestReadNABReadsOneFolderAlone(t *testing.T) {
+	root := writeCorpus(t)
+	c, err := ReadNAB(filepath.Join(root, "a"), filepath.Join(root, "combined_windows.json"))
+	require.NoError(t, err)
+	require.Len(t, c.series, 1)
+	require.Equal(t, [][2]int{{20, 29}, {60, 69}}, c.series[0].windows)
+}
+
 func TestReadNABSaysWhatIsWrong(t *testing.T) {
 	root := writeCorpus(t)
 	_, err := ReadNAB(t.TempDir(), filepath.Join(root, "combined_windows.json"))

@@ -35,7 +35,7 @@ type nabSeries struct {
 // folder is what is left out at a time when a choice is tested on what it has not seen.
 func (s *nabSeries) folder() string { return path.Dir(s.name) }
 
-// ReadNAB reads those series below root that the labels' file names. labels may be empty: the file
+// ReadNAB reads those series below root that the labels' file names, with or without their folder. labels may be empty: the file
 // is then root/combined_windows.json. Series that root does not have are left out, so that a part of
 // the corpus is scored by its own windows alone.
 func ReadNAB(root, labels string) (*NABCorpus, error) {
@@ -53,6 +53,9 @@ func ReadNAB(root, labels string) (*NABCorpus, error) {
 	c := &NABCorpus{}
 	for name, w := range windows {
 		s, err := readNABSeries(filepath.Join(root, filepath.FromSlash(name)), w)
+		if errors.Is(err, fs.ErrNotExist) { // root may be one folder of the corpus
+			s, err = readNABSeries(filepath.Join(root, path.Base(name)), w)
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
