@@ -1,0 +1,181 @@
+package detect
+
+import (
+	"math"
+	"time"
+)
+
+// maxJoint is how many sensors of a device the joint measure looks at: the first ones. The cost of
+// a reading grows with the cube of their number.
+const maxJoint = 16
+
+// jointParams are the parameters of the joint measure, the same for every device. Those in readings
+// do not depend on the interval.
+type jointParams struct {
+	Learn    int     // readings of a sensor before it is judged
+	Moves    int     // of them that must differ from the one before: a switch that was never used is not judged
+	Short    float64 // readings of the mean that is judged
+	Block    int     // readings whose means are compared to see how a sensor drifts
+	Centre   float64 // readings of the centre of a sensor that does not drift
+	Drift    float64 // factor on the drift that was learned
+	Leverage float64 // how much less a residual counts per squared distance of the others
+	Ridge    float64 // share of a correlation that is not believed
+	Bound    float64 // residual in deviations that is worth an alarm
+	Release  float64 // share of the peak below which a state has ended
+	Hold     int     // readings that it must stay below it
+}
+
+// jointDefaults were chosen once, see docs/detection.md for the grid and the figures of its neighbours.
+func jointDefaults() jointParams {
+	return jointParams{
+		Learn: 350, Moves: 30, Short: 8, Block: 64, Centre: 600, Drift: 1,
+		Leverage: 0.1, Ridge: 0.05, Bound: 3.5, Release: 0.4, Hold: 40,
+	}
+}
+
+// joint measures whether the sensors of a device still move together as they did. Each sensor has a
+// centre that follows as fast as it drifted while it was learned: the level of a local level model
+// (Harvey 1989), with a gain from the ratio of drift and noise. What is judged is the short mean of
+// each sensor around its centre, given those of all others: its residual in a multivariate EWMA
+// chart (Lowry et al. 1992), decomposed after Mason, Tracy and Young (1995). A state of load that
+// moves the sensors together leaves no residual, however high it is. While a state is unusual
+// nothing is learned from it, until it has lasted for Settings.Settle.
+type joint struct {
+	Sensors []jointSensor
+	Cov     []float64 // of the short means around the centres, lower triangle by rows
+	At      int64     // ms, of the newest reading
+	State   jointState
+}
+
+// jointSensor is what is known about a sensor on its own.
+type jointSensor struct {
+	N, Moves      int     // values seen; those that differed from the one before
+	At            int64   // ms, of the newest value
+	Every         float64 // ms between values
+	Last          float64
+	Mean, Centre  float64 // short mean, centre
+	Noise         float64 // variance from one value to the next
+	Drift         float64 // variance that the level gains in a ms
+	Sum           float64 // of the values in the block
+	InBlock       int
+	Blocks        int
+	Before        float64 // mean of the block before
+	BlockAt, Prev int64   // ms, begin of the block and of the one before
+	Residual      float64 // given the others, in deviations
+	Held          bool    // it has part in the present state: its centre stays where it was
+}
+
+// jointState is the state of the device as a whole.
+type jointState struct {
+	On    bool
+	Since int64 // ms
+	Peak  float64
+	Floor float64 // below this, what remains of a state that has ended is not a new one
+	Under int
+	Level float64
+}
+
+// jointVerdict is how unusual a device is as a whole.
+type jointVerdict struct {
+	Level    float64 // 0 to 1; 0.5 is the boundary, kept as long as the state lasts
+	Unusual  bool
+	Learning bool // fewer than two sensors can be judged
+}
+
+// step learns the values of a reading, NaN where a sensor is missing, and returns how unusual the
+// device is. Values beyond maxJoint are not looked at.
+func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []float64) jointVerdict {
+	values = values[:min(len(values), maxJoint)]
+	j.grow(len(values))
+	if len(j.Sensors) > 0 && at <= j.At && j.At != 0 {
+		return jointVerdict{Level: j.level(p), Unusual: j.State.On}
+	}
+	if j.State.On && at-j.State.Since >= settle.Milliseconds() {
+		j.relearn()
+	}
+	w := jointWork{settle: max(float64(settle.Milliseconds()), 1)}
+	for i, v := range values {
+		if !math.IsNaN(v) {
+			w.add(i, j.Sensors[i].observe(p, &w, at, v, j.State.On))
+		}
+	}
+	judged := j.residuals(p, &w, at)
+	if !j.State.On {
+		j.learn(&w)
+	}
+	j.follow(p, &w, values)
+	j.At = at
+	if judged < 2 {
+		return jointVerdict{Learning: true}
+	}
+	j.State.step(p, at, j.distance())
+	j.hold(p)
+	return jointVerdict{Level: j.level(p), Unusual: j.State.On}
+}
+
+// grow makes room for n sensors.
+func (j *joint) grow(n int) {
+	for len(j.Sensors) < n {
+		j.Sensors = append(j.Sensors, jointSensor{})
+		j.Cov = append(j.Cov, make([]float64, len(j.Sensors))...)
+	}
+}
+
+// relearn makes usual what is there now.
+func (j *joint) relearn() {
+	for i := range j.Sensors {
+		j.Sensors[i] = jointSensor{}
+	}
+	clear(j.Cov)
+	j.State = jointState{}
+}
+
+// distance returns the largest residual; of a state that lasts, that of the sensors that made it.
+func (j *joint) distance() float64 {
+	d := 0.0
+	for i := range j.Sensors {
+		if s := &j.Sensors[i]; !j.State.On || s.Held {
+			d = max(d, math.Abs(s.Residual))
+		}
+	}
+	return d
+}
+
+// hold marks the sensors that have part in an unusual state.
+func (j *joint) hold(p *jointParams) {
+	for i := range j.Sensors {
+		s := &j.Sensors[i]
+		s.Held = j.State.On && (s.Held || math.Abs(s.Residual) >= p.Bound)
+	}
+}
+
+// level returns the distance on a scale of 0 to 1.
+func (j *joint) level(p *jointParams) float64 {
+	d, b := j.State.Level, p.Bound
+	l := d * d / (d*d + b*b)
+	if j.State.On {
+		return max(0.5, l)
+	}
+	return min(l, math.Nextafter(0.5, 0))
+}
+
+// step follows a state from its begin to its end.
+func (s *jointState) step(p *jointParams, at int64, d float64) {
+	s.Level = d
+	s.Floor -= s.Floor / p.Centre
+	if !s.On {
+		if d >= max(p.Bound, s.Floor) {
+			*s = jointState{On: true, Since: at, Peak: d, Level: d}
+		}
+		return
+	}
+	s.Peak = max(s.Peak, d)
+	end := max(p.Release*s.Peak, p.Bound/2)
+	if d >= end {
+		s.Under = 0
+		return
+	}
+	if s.Under++; s.Under > p.Hold {
+		*s = jointState{Floor: end, Level: d}
+	}
+}
