@@ -28,8 +28,8 @@ type jointParams struct {
 // jointDefaults were chosen once, see docs/detection.md for the grid and the figures of its neighbours.
 func jointDefaults() jointParams {
 	return jointParams{
-		Learn: 350, Moves: 30, Short: 8, Block: 64, Centre: 600, Drift: 1,
-		Leverage: 0.1, Ridge: 0.05, Bound: 3.5, Release: 0.4, Hold: 40,
+		Learn: 350, Moves: 30, Short: 10, Block: 64, Centre: 600, Drift: 0.3,
+		Leverage: 0.08, Ridge: 0.2, Bound: 3.5, Release: 0.4, Hold: 40,
 	}
 }
 
@@ -43,7 +43,8 @@ func jointDefaults() jointParams {
 type joint struct {
 	Sensors []jointSensor
 	Cov     []float64 // of the short means around the centres, lower triangle by rows
-	At      int64     // ms, of the newest reading
+	Begin   int64     // ms, of the first reading
+	At      int64     // ms, of the newest one
 	State   jointState
 }
 
@@ -90,8 +91,11 @@ func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []fl
 	if len(j.Sensors) > 0 && at <= j.At && j.At != 0 {
 		return jointVerdict{Level: j.level(p), Unusual: j.State.On}
 	}
-	if j.State.On && at-j.State.Since >= settle.Milliseconds() {
-		j.relearn()
+	if j.Begin == 0 {
+		j.Begin = at
+	}
+	if j.State.On && at-j.State.Since >= min(settle.Milliseconds(), 2*(j.State.Since-j.Begin)) {
+		j.accept()
 	}
 	w := jointWork{settle: max(float64(settle.Milliseconds()), 1)}
 	for i, v := range values {
@@ -121,12 +125,20 @@ func (j *joint) grow(n int) {
 	}
 }
 
-// relearn makes usual what is there now.
-func (j *joint) relearn() {
+// accept makes usual what is there now. How far the sensors that made it have gone since they were
+// first seen counts as drift: they are known to do that now.
+func (j *joint) accept() {
 	for i := range j.Sensors {
-		j.Sensors[i] = jointSensor{}
+		s := &j.Sensors[i]
+		if age := float64(s.At - j.Begin); s.Held && age > 0 {
+			d := s.Mean - s.Centre
+			s.Drift = max(0, s.Drift) + d*d/age
+		}
+		if s.Held {
+			s.Centre, s.Held, s.Residual = s.Mean, false, 0
+			s.Sum, s.InBlock, s.BlockAt = 0, 0, s.At
+		}
 	}
-	clear(j.Cov)
 	j.State = jointState{}
 }
 
