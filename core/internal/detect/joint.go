@@ -23,13 +23,15 @@ type jointParams struct {
 	Bound    float64 // residual in deviations that is worth an alarm
 	Release  float64 // share of the peak below which a state has ended
 	Hold     int     // readings that it must stay below it
+	Tail, Least, Sure float64
+ Delay,Stable int
 }
 
 // jointDefaults were chosen once, see docs/detection.md for the grid and the figures of its neighbours.
 func jointDefaults() jointParams {
 	return jointParams{
 		Learn: 350, Moves: 30, Short: 10, Block: 64, Centre: 600, Drift: 0.3,
-		Leverage: 0.08, Ridge: 0.2, Bound: 3.5, Release: 0.4, Hold: 40,
+		Leverage: 0.08, Ridge: 0.2, Bound: 3.5, Release: 0.4, Hold: 40, Tail: 9, Least: 2.5, Sure: 2, Delay: 32, Stable: 100,
 	}
 }
 
@@ -63,6 +65,11 @@ type jointSensor struct {
 	Before        float64 // mean of the block before
 	BlockAt, Prev int64   // ms, begin of the block and of the one before
 	Residual      float64 // given the others, in deviations
+	Square        float64 // mean of the squared raw residual
+	Fourth        float64 // mean of its fourth power
+	Pn, Qn int
+P2,P4,Q2,Q4 float64
+	Weighed       int     // residuals in these
 	Held          bool    // it has part in the present state: its centre stays where it was
 }
 
@@ -109,6 +116,11 @@ func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []fl
 	}
 	j.follow(p, &w, values)
 	j.At = at
+	if !j.State.On && j.Sensors[0].N <= p.Learn {
+		for i := range j.Sensors {
+			j.Sensors[i].Residual = 0
+		}
+	}
 	if judged < 2 {
 		return jointVerdict{Learning: true}
 	}

@@ -35,35 +35,23 @@ func TestExplore(t *testing.T) {
 		cs = append(cs, suite.Candidate{Name: name, New: n})
 	}
 	add("default", func(p *jointParams) {})
-	for _, v := range []float64{2.5, 3, 4, 4.5, 5} {
+	for _, v := range []float64{2.5, 2.75, 3, 3.25, 4, 4.5, 5} {
 		add(fmt.Sprint("bound ", v), func(p *jointParams) { p.Bound = v })
 	}
-	for _, v := range []float64{.2, .3, .5, 2, 4} {
-		add(fmt.Sprint("drift ", v), func(p *jointParams) { p.Drift = v })
-	}
-	for _, v := range []float64{0, .03, .05, .2, .4} {
+	for _, v := range []float64{0, .03, .05, .2} {
 		add(fmt.Sprint("lev ", v), func(p *jointParams) { p.Leverage = v })
 	}
-	for _, v := range []float64{0, .1, .2, .4, 1} {
-		add(fmt.Sprint("ridge ", v), func(p *jointParams) { p.Ridge = v })
+	for _, v := range []float64{0,1,3,4} {
+		add(fmt.Sprint("sure ", v), func(p *jointParams) { p.Sure = v })
+		add(fmt.Sprint("b3 sure ", v), func(p *jointParams) { p.Sure = v; p.Bound=3 })
 	}
-	for _, v := range []float64{4, 6, 12, 16, 24} {
-		add(fmt.Sprint("short ", v), func(p *jointParams) { p.Short = v })
+	for _, v := range []int{1,16,64} {
+		add(fmt.Sprint("delay ", v), func(p *jointParams) { p.Delay = v })
+		add(fmt.Sprint("b3 delay ", v), func(p *jointParams) { p.Delay = v; p.Bound=3 })
 	}
-	for _, v := range []float64{300, 400, 1000, 3000} {
-		add(fmt.Sprint("centre ", v), func(p *jointParams) { p.Centre = v })
-	}
-	for _, v := range []float64{.2, .3, .5, .6} {
-		add(fmt.Sprint("release ", v), func(p *jointParams) { p.Release = v })
-	}
-	for _, v := range []int{0, 10, 20, 30, 60} {
-		add(fmt.Sprint("hold ", v), func(p *jointParams) { p.Hold = v })
-	}
-	for _, v := range []int{24, 32, 48, 80, 100} {
-		add(fmt.Sprint("block ", v), func(p *jointParams) { p.Block = v })
-	}
-	for _, v := range []int{250, 300, 400, 450} {
-		add(fmt.Sprint("learn ", v), func(p *jointParams) { p.Learn = v })
+	for _, v := range []int{50,150,200,250} {
+		add(fmt.Sprint("stable ", v), func(p *jointParams) { p.Stable = v })
+		add(fmt.Sprint("b3 stable ", v), func(p *jointParams) { p.Stable = v; p.Bound=3 })
 	}
 	r, chosen, err := suite.SKABLeaveOneOut(dir, cs)
 	if err != nil {
