@@ -23,15 +23,15 @@ type jointParams struct {
 	Bound    float64 // residual in deviations that is worth an alarm
 	Release  float64 // share of the peak below which a state has ended
 	Hold     int     // readings that it must stay below it
-	Tail, Least, Sure float64
- Delay,Stable int
+	Chance   float64 // deviations of a kurtosis that are put down to chance
+	Wait     int     // residuals that wait before they count as usual
 }
 
 // jointDefaults were chosen once, see docs/detection.md for the grid and the figures of its neighbours.
 func jointDefaults() jointParams {
 	return jointParams{
 		Learn: 350, Moves: 30, Short: 10, Block: 64, Centre: 600, Drift: 0.3,
-		Leverage: 0.08, Ridge: 0.2, Bound: 3.5, Release: 0.4, Hold: 40, Tail: 9, Least: 2.5, Sure: 2, Delay: 32, Stable: 100,
+		Leverage: 0.08, Ridge: 0.2, Bound: 3.5, Release: 0.4, Hold: 40, Chance: 0.5, Wait: 32,
 	}
 }
 
@@ -65,12 +65,21 @@ type jointSensor struct {
 	Before        float64 // mean of the block before
 	BlockAt, Prev int64   // ms, begin of the block and of the one before
 	Residual      float64 // given the others, in deviations
-	Square        float64 // mean of the squared raw residual
-	Fourth        float64 // mean of its fourth power
-	Pn, Qn int
-P2,P4,Q2,Q4 float64
-	Weighed       int     // residuals in these
-	Held          bool    // it has part in the present state: its centre stays where it was
+	Tails         jointTails
+	Held          bool // it has part in the present state: its centre stays where it was
+}
+
+// jointTails is how heavy the tails of a sensor's residuals were.
+type jointTails struct {
+	N              int     // residuals in the means
+	Square, Fourth float64 // means of the second and fourth power
+	Old, New       jointSums
+}
+
+// jointSums are residuals that wait: those of a state that only begins must not make it usual.
+type jointSums struct {
+	N              int
+	Square, Fourth float64
 }
 
 // jointState is the state of the device as a whole.
@@ -116,15 +125,10 @@ func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []fl
 	}
 	j.follow(p, &w, values)
 	j.At = at
-	if !j.State.On && j.Sensors[0].N <= p.Learn {
-		for i := range j.Sensors {
-			j.Sensors[i].Residual = 0
-		}
-	}
 	if judged < 2 {
 		return jointVerdict{Learning: true}
 	}
-	j.State.step(p, at, j.distance())
+	j.State.step(p, at, j.distance(p))
 	j.hold(p)
 	return jointVerdict{Level: j.level(p), Unusual: j.State.On}
 }
@@ -155,21 +159,24 @@ func (j *joint) accept() {
 }
 
 // distance returns the largest residual; of a state that lasts, that of the sensors that made it.
-func (j *joint) distance() float64 {
+func (j *joint) distance(p *jointParams) float64 {
 	d := 0.0
 	for i := range j.Sensors {
-		if s := &j.Sensors[i]; !j.State.On || s.Held {
+		if s := &j.Sensors[i]; s.known(p) && (!j.State.On || s.Held) {
 			d = max(d, math.Abs(s.Residual))
 		}
 	}
 	return d
 }
 
+// known returns whether residuals of a sensor count.
+func (s *jointSensor) known(p *jointParams) bool { return s.N > p.Learn && s.Tails.N >= p.Learn/3 }
+
 // hold marks the sensors that have part in an unusual state.
 func (j *joint) hold(p *jointParams) {
 	for i := range j.Sensors {
 		s := &j.Sensors[i]
-		s.Held = j.State.On && (s.Held || math.Abs(s.Residual) >= p.Bound)
+		s.Held = j.State.On && s.known(p) && (s.Held || math.Abs(s.Residual) >= p.Bound)
 	}
 }
 

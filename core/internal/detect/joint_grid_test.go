@@ -21,24 +21,24 @@ func TestGrid(t *testing.T) {
 	var rows []row
 	var cs []suite.Candidate
 	marg := map[string][]float64{}
-	for _, bound := range []float64{2.75, 3, 3.25, 3.5, 3.75} {
+	for _, bound := range []float64{3, 3.25, 3.5, 3.75} {
 		for _, lev := range []float64{.03, .05, .08} {
 			for _, ridge := range []float64{.05, .2} {
-				for _, drift := range []float64{.3, .6, 1} {
+				for _, drift := range []float64{.3, .6} {
 					for _, short := range []float64{8, 10, 12} {
-						for _, block := range []int{48, 64} {
-						for _, rel := range []float64{.3, .4} {
-							p := jointDefaults()
-							p.Bound, p.Leverage, p.Ridge, p.Drift, p.Short, p.Block, p.Release = bound, lev, ridge, drift, short, block, rel
-							n := func() suite.Judge { return &JointJudge{params: p, settle: Defaults().Settle} }
-							r, _ := suite.SKAB(dir, n)
-							name := fmt.Sprint("bound ", bound, " lev ", lev, " ridge ", ridge, " drift ", drift, " short ", short, " block ", block, " rel ", rel)
-							rows = append(rows, row{name, r})
-							cs = append(cs, suite.Candidate{Name: name, New: n})
-							for _, k := range []string{fmt.Sprint("bound ", bound), fmt.Sprint("lev ", lev), fmt.Sprint("ridge ", ridge), fmt.Sprint("drift ", drift), fmt.Sprint("short ", short), fmt.Sprint("block ", block), fmt.Sprint("rel ", rel)} {
-								marg[k] = append(marg[k], r.F1())
+						for _, block := range []int{64} {
+							for _, rel := range []float64{.4, .5} {
+								p := jointDefaults()
+								p.Bound, p.Leverage, p.Ridge, p.Drift, p.Short, p.Block, p.Release = bound, lev, ridge, drift, short, block, rel
+								n := func() suite.Judge { return &JointJudge{params: p, settle: Defaults().Settle} }
+								r, _ := suite.SKAB(dir, n)
+								name := fmt.Sprint("bound ", bound, " lev ", lev, " ridge ", ridge, " drift ", drift, " short ", short, " block ", block, " rel ", rel)
+								rows = append(rows, row{name, r})
+								cs = append(cs, suite.Candidate{Name: name, New: n})
+								for _, k := range []string{fmt.Sprint("bound ", bound), fmt.Sprint("lev ", lev), fmt.Sprint("ridge ", ridge), fmt.Sprint("drift ", drift), fmt.Sprint("short ", short), fmt.Sprint("block ", block), fmt.Sprint("rel ", rel)} {
+									marg[k] = append(marg[k], r.F1())
+								}
 							}
-						}
 						}
 					}
 				}

@@ -117,7 +117,7 @@ func (j *joint) learn(w *jointWork) {
 }
 
 // ready returns whether a sensor can be judged.
-func (s *jointSensor) ready(p *jointParams) bool { return s.N > p.Stable && s.Moves >= p.Moves }
+func (s *jointSensor) ready(p *jointParams) bool { return s.N > p.Learn/3 && s.Moves >= p.Moves }
 
 // residuals sets the residual of each sensor that is there and ready, given the others, and returns
 // how many they are.
@@ -163,52 +163,54 @@ func (j *joint) residuals(p *jointParams, w *jointWork, at int64) int {
 	for a := range n {
 		e := m.pz[a] / math.Sqrt(m.diag[a])
 		far := max(0, m.t2-e*e) // squared distance of the others
-		j.Sensors[who[a]].weigh(p, &w2{w, !j.State.On}, e/math.Sqrt(1+p.Leverage*far))
+		j.Sensors[who[a]].weigh(p, w, e/math.Sqrt(1+p.Leverage*far), j.State.On)
 	}
 	return n
 }
 
-type w2 struct {
-	*jointWork
-	learn bool
+// weigh sets the residual from what it is by the covariance, such that it is comparable to a normal one however
+// heavy the tails were that it had, and takes it into the tails.
+func (s *jointSensor) weigh(p *jointParams, w *jointWork, e float64, unusual bool) {
+	s.Residual = s.Tails.normal(p, e)
+	s.Tails.add(p, w, s, e, unusual)
 }
 
-func (s *jointSensor) weigh(p *jointParams, w *w2, e float64) {
-	q := e * e
-	k := (s.Fourth + 3*p.Prior()) / ((s.Square + p.Prior()) * (s.Square + p.Prior()))
-	_ = k
-	kurt := 3.0
-	if s.Square > 0 {
-		kurt = s.Fourth / (s.Square * s.Square)
+// normal returns the quantile of the normal distribution that e is of a t distribution with the
+// kurtosis that was seen, by Wallace's approximation (1959). Of the kurtosis counts what is beyond
+// the chance of so few values that depend on each other.
+func (t *jointTails) normal(p *jointParams, e float64) float64 {
+	kurtosis := 3.0
+	if t.Square > 0 {
+		kurtosis = t.Fourth / (t.Square * t.Square)
 	}
-	sure := p.Sure * math.Sqrt(24*2*p.Short/float64(max(s.Weighed, 1)))
-	nu := p.Least + p.Tail/max(kurt-3-sure, .05)
-	z2 := q
-	g := (8*nu + 1) / (8*nu + 3) * math.Sqrt(nu*math.Log1p(z2/nu))
-	s.Residual = math.Copysign(g, e)
-	if !w.learn {
-		s.Pn, s.P2, s.P4, s.Qn = 0, 0, 0, 0
-		return
-	}
-	s.Pn++
-	s.P2 += q
-	s.P4 += q * q
-	if s.Pn < p.Delay {
-		return
-	}
-	if s.Qn > 0 || p.Delay <= 1 {
-		if p.Delay <= 1 {
-			s.Qn, s.Q2, s.Q4 = s.Pn, s.P2, s.P4
-		}
-		s.Weighed += s.Qn
-		f := float64(s.Qn) * w.forget(s.Weighed, s.Every)
-		s.Square += f * (s.Q2/float64(s.Qn) - s.Square)
-		s.Fourth += f * (s.Q4/float64(s.Qn) - s.Fourth)
-	}
-	s.Qn, s.Q2, s.Q4 = s.Pn, s.P2, s.P4
-	s.Pn, s.P2, s.P4 = 0, 0, 0
+	chance := p.Chance * math.Sqrt(24*2*p.Short/float64(max(t.N, 1)))
+	nu := leastFreedom + tailFreedom/max(kurtosis-3-chance, 0.05)
+	return math.Copysign((8*nu+1)/(8*nu+3)*math.Sqrt(nu*math.Log1p(e*e/nu)), e)
 }
-func (p *jointParams) Prior() float64 { return 0 }
+
+const leastFreedom, tailFreedom = 2.5, 9
+
+// add takes a residual into what waits. While a state lasts that a sensor has part in, it waits for its end.
+func (t *jointTails) add(p *jointParams, w *jointWork, s *jointSensor, e float64, unusual bool) {
+	q := e * e
+	t.New.add(q)
+	if t.New.N < p.Wait || unusual {
+		return
+	}
+	if n := t.Old.N; n > 0 {
+		t.N += n
+		f := min(1, float64(n)*w.forget(t.N, s.Every))
+		t.Square += f * (t.Old.Square/float64(n) - t.Square)
+		t.Fourth += f * (t.Old.Fourth/float64(n) - t.Fourth)
+	}
+	t.Old, t.New = t.New, jointSums{}
+}
+
+func (m *jointSums) add(q float64) {
+	m.N++
+	m.Square += q
+	m.Fourth += q * q
+}
 
 // noiseFloor is the least variance of a short mean, in that of a value: a sensor whose values were
 // the same for long by its resolution is not judged by less than that.
