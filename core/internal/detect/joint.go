@@ -23,6 +23,7 @@ type jointParams struct {
 	Bound    float64 // residual in deviations that is worth an alarm
 	Release  float64 // share of the peak below which a state has ended
 	Hold     int     // readings that it must stay below it
+	Grow     float64
 	Chance   float64 // deviations of a kurtosis that are put down to chance
 	Wait     int     // residuals that wait before they count as usual
 }
@@ -30,8 +31,8 @@ type jointParams struct {
 // jointDefaults were chosen once, see docs/detection.md for the grid and the figures of its neighbours.
 func jointDefaults() jointParams {
 	return jointParams{
-		Learn: 350, Moves: 30, Short: 10, Block: 64, Centre: 600, Drift: 0.3,
-		Leverage: 0.08, Ridge: 0.2, Bound: 3.5, Release: 0.4, Hold: 40, Chance: 0.5, Wait: 32,
+		Learn: 350, Moves: 30, Short: 8, Block: 64, Centre: 600, Drift: 0.3,
+		Leverage: 0.05, Ridge: 0.2, Bound: 3, Release: 0.5, Hold: 40, Chance: 0.5, Grow: 1, Wait: 32,
 	}
 }
 
@@ -90,6 +91,7 @@ type jointState struct {
 	Floor float64 // below this, what remains of a state that has ended is not a new one
 	Under int
 	Level float64
+	Bound float64
 }
 
 // jointVerdict is how unusual a device is as a whole.
@@ -127,6 +129,17 @@ func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []fl
 	j.At = at
 	if judged < 2 {
 		return jointVerdict{Learning: true}
+	}
+	if !j.State.On {
+		n := 0
+		for i := range j.Sensors {
+			n = max(n, j.Sensors[i].N)
+		}
+		r := max(float64(n)/float64(p.Learn), 1)
+		if e := j.Sensors[0].Every; e > 0 {
+			r = min(r, w.settle/e/float64(p.Learn))
+		}
+		j.State.Bound = math.Sqrt(p.Bound*p.Bound + 2*p.Grow*math.Log(max(r, 1)))
 	}
 	j.State.step(p, at, j.distance(p))
 	j.hold(p)
@@ -176,13 +189,13 @@ func (s *jointSensor) known(p *jointParams) bool { return s.N > p.Learn && s.Tai
 func (j *joint) hold(p *jointParams) {
 	for i := range j.Sensors {
 		s := &j.Sensors[i]
-		s.Held = j.State.On && s.known(p) && (s.Held || math.Abs(s.Residual) >= p.Bound)
+		s.Held = j.State.On && s.known(p) && (s.Held || math.Abs(s.Residual) >= j.State.Bound)
 	}
 }
 
 // level returns the distance on a scale of 0 to 1.
 func (j *joint) level(p *jointParams) float64 {
-	d, b := j.State.Level, p.Bound
+	d, b := j.State.Level, j.State.Bound
 	l := d * d / (d*d + b*b)
 	if j.State.On {
 		return max(0.5, l)
@@ -195,18 +208,18 @@ func (s *jointState) step(p *jointParams, at int64, d float64) {
 	s.Level = d
 	s.Floor -= s.Floor / p.Centre
 	if !s.On {
-		if d >= max(p.Bound, s.Floor) {
-			*s = jointState{On: true, Since: at, Peak: d, Level: d}
+		if d >= max(s.Bound, s.Floor) {
+			*s = jointState{On: true, Since: at, Peak: d, Level: d, Bound: s.Bound}
 		}
 		return
 	}
 	s.Peak = max(s.Peak, d)
-	end := max(p.Release*s.Peak, p.Bound/2)
+	end := max(p.Release*s.Peak, s.Bound/2)
 	if d >= end {
 		s.Under = 0
 		return
 	}
 	if s.Under++; s.Under > p.Hold {
-		*s = jointState{Floor: end, Level: d}
+		*s = jointState{Floor: end, Level: d, Bound: s.Bound}
 	}
 }

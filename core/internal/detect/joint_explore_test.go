@@ -41,17 +41,9 @@ func TestExplore(t *testing.T) {
 	for _, v := range []float64{0, .03, .05, .2} {
 		add(fmt.Sprint("lev ", v), func(p *jointParams) { p.Leverage = v })
 	}
-	for _, v := range []float64{0, 1, 3, 4} {
-		add(fmt.Sprint("sure ", v), func(p *jointParams) { p.Chance = v })
-		add(fmt.Sprint("b3 sure ", v), func(p *jointParams) { p.Chance = v; p.Bound = 3 })
-	}
-	for _, v := range []int{1, 16, 64} {
-		add(fmt.Sprint("delay ", v), func(p *jointParams) { p.Wait = v })
-		add(fmt.Sprint("b3 delay ", v), func(p *jointParams) { p.Wait = v; p.Bound = 3 })
-	}
-	for _, v := range []int{50, 150, 200, 250} {
-		add(fmt.Sprint("stable ", v), func(p *jointParams) { p.Moves = v })
-		add(fmt.Sprint("b3 stable ", v), func(p *jointParams) { p.Moves = v; p.Bound = 3 })
+	for _, v := range []float64{0, .5, 2} {
+		add(fmt.Sprint("grow ", v), func(p *jointParams) { p.Grow = v })
+		add(fmt.Sprint("3.25 grow ", v), func(p *jointParams) { p.Grow = v; p.Bound = 3.25 })
 	}
 	r, chosen, err := suite.SKABLeaveOneOut(dir, cs)
 	if err != nil {

@@ -21,11 +21,11 @@ func TestGrid(t *testing.T) {
 	var rows []row
 	var cs []suite.Candidate
 	marg := map[string][]float64{}
-	for _, bound := range []float64{3, 3.25, 3.5, 3.75} {
+	for _, bound := range []float64{2.75, 3, 3.25} {
 		for _, lev := range []float64{.03, .05, .08} {
 			for _, ridge := range []float64{.05, .2} {
 				for _, drift := range []float64{.3, .6} {
-					for _, short := range []float64{8, 10, 12} {
+					for _, short := range []float64{6, 8, 10} {
 						for _, block := range []int{64} {
 							for _, rel := range []float64{.4, .5} {
 								p := jointDefaults()

@@ -181,7 +181,8 @@ func (s *jointSensor) weigh(p *jointParams, w *jointWork, e float64, unusual boo
 func (t *jointTails) normal(p *jointParams, e float64) float64 {
 	kurtosis := 3.0
 	if t.Square > 0 {
-		kurtosis = t.Fourth / (t.Square * t.Square)
+		u := min(t.Square, 1)
+		kurtosis = t.Fourth / (u * u)
 	}
 	chance := p.Chance * math.Sqrt(24*2*p.Short/float64(max(t.N, 1)))
 	nu := leastFreedom + tailFreedom/max(kurtosis-3-chance, 0.05)
