@@ -32,7 +32,7 @@ type jointParams struct {
 func jointDefaults() jointParams {
 	return jointParams{
 		Learn: 350, Moves: 30, Short: 8, Block: 64, Centre: 600, Drift: 0.3,
-		Leverage: 0.05, Ridge: 0.2, Bound: 3, Release: 0.5, Hold: 40, Chance: 0.5, Grow: 1, Wait: 32,
+		Leverage: 0.08, Ridge: 0.2, Bound: 3, Release: 0.5, Hold: 40, Chance: 0.5, Grow: 1, Wait: 32,
 	}
 }
 
@@ -118,13 +118,11 @@ func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []fl
 	w := jointWork{settle: max(float64(settle.Milliseconds()), 1)}
 	for i, v := range values {
 		if !math.IsNaN(v) {
-			w.add(i, j.Sensors[i].observe(p, &w, at, v, j.State.On))
+			w.add(i, j.Sensors[i].observe(p, &w, at, v, j.Sensors[i].Held))
 		}
 	}
 	judged := j.residuals(p, &w, at)
-	if !j.State.On {
-		j.learn(&w)
-	}
+	j.learn(&w)
 	j.follow(p, &w, values)
 	j.At = at
 	if judged < 2 {

@@ -110,6 +110,9 @@ func (j *joint) learn(w *jointWork) {
 		row := j.Cov[ia*(ia+1)/2:]
 		for b := range a + 1 {
 			ib := w.index[b]
+			if j.Sensors[ia].Held || j.Sensors[ib].Held {
+				continue
+			}
 			n := min(j.Sensors[ia].N, j.Sensors[ib].N)
 			row[ib] += w.forget(n, max(w.gap[a], w.gap[b])) * (w.off[a]*w.off[b] - row[ib])
 		}
@@ -162,8 +165,9 @@ func (j *joint) residuals(p *jointParams, w *jointWork, at int64) int {
 	m.solve(n)
 	for a := range n {
 		e := m.pz[a] / math.Sqrt(m.diag[a])
+		s := &j.Sensors[who[a]]
 		far := max(0, m.t2-e*e) // squared distance of the others
-		j.Sensors[who[a]].weigh(p, w, e/math.Sqrt(1+p.Leverage*far), j.State.On)
+		s.weigh(p, w, e/math.Sqrt(1+p.Leverage*far), s.Held)
 	}
 	return n
 }
