@@ -13,135 +13,92 @@ const maxJoint = 16
 // do not depend on the interval.
 type jointParams struct {
 	Learn    int     // readings of a sensor before it is judged
-	Moves    int     // of them that must differ from the one before: a switch that was never used is not judged
+	Moves    int     // of these that must differ from the one before: a switch that was never used is not judged
 	Short    float64 // readings of the mean that is judged
 	Block    int     // readings whose means are compared to see how a sensor drifts
 	Centre   float64 // readings of the centre of a sensor that does not drift
-	Drift    float64 // factor on the drift that was learned
-	Leverage float64 // how much less a residual counts per squared distance of the others
+	Drift    float64 // share of the drift seen that is allowed for
 	Ridge    float64 // share of a correlation that is not believed
-	Bound    float64 // residual in deviations that is worth an alarm
+	Leverage float64 // how much less a residual counts for each squared deviation of the other sensors
+	Chance   float64 // standard deviations of a kurtosis that are put down to chance
+	Wait     int     // residuals that wait before they count as usual
+	Bound    float64 // residual, in deviations, that is unusual when Learn readings were seen
 	Release  float64 // share of the peak below which a state has ended
 	Hold     int     // readings that it must stay below it
-	Grow     float64
-	Chance   float64 // deviations of a kurtosis that are put down to chance
-	Wait     int     // residuals that wait before they count as usual
 }
 
-// jointDefaults were chosen once, see docs/detection.md for the grid and the figures of its neighbours.
+// jointDefaults were chosen once; docs/detection-skab.md has the grid, how, and what others give.
 func jointDefaults() jointParams {
 	return jointParams{
-		Learn: 350, Moves: 30, Short: 8, Block: 64, Centre: 600, Drift: 0.3,
-		Leverage: 0.08, Ridge: 0.2, Bound: 3, Release: 0.5, Hold: 40, Chance: 0.5, Grow: 1, Wait: 32,
+		Learn: 350, Moves: 30, Short: 6, Block: 64, Centre: 600, Drift: 0.3, Ridge: 0.2,
+		Leverage: 0.08, Chance: 0.5, Wait: 32, Bound: 3, Release: 0.5, Hold: 40,
 	}
 }
 
 // joint measures whether the sensors of a device still move together as they did. Each sensor has a
-// centre that follows as fast as it drifted while it was learned: the level of a local level model
-// (Harvey 1989), with a gain from the ratio of drift and noise. What is judged is the short mean of
-// each sensor around its centre, given those of all others: its residual in a multivariate EWMA
-// chart (Lowry et al. 1992), decomposed after Mason, Tracy and Young (1995). A state of load that
-// moves the sensors together leaves no residual, however high it is. While a state is unusual
-// nothing is learned from it, until it has lasted for Settings.Settle.
+// centre that follows as fast as the sensor drifts: a local level model (Harvey 1989), whose gain
+// follows from drift and noise. What is judged is the short mean of each sensor around its centre,
+// given those of all others: a multivariate EWMA chart (Lowry et al. 1992), decomposed by sensors
+// (Mason, Tracy, Young 1995). A state of load that moves the sensors together as before leaves no
+// residual, however high it is. From a sensor that has part in an unusual state nothing is learned
+// until the state ends or becomes usual.
 type joint struct {
 	Sensors []jointSensor
-	Cov     []float64 // of the short means around the centres, lower triangle by rows
+	Cov     []float64 // of the short means around the centres: lower triangle by rows
+	N       int       // readings
 	Begin   int64     // ms, of the first reading
 	At      int64     // ms, of the newest one
 	State   jointState
 }
 
-// jointSensor is what is known about a sensor on its own.
-type jointSensor struct {
-	N, Moves      int     // values seen; those that differed from the one before
-	At            int64   // ms, of the newest value
-	Every         float64 // ms between values
-	Last          float64
-	Mean, Centre  float64 // short mean, centre
-	Noise         float64 // variance from one value to the next
-	Drift         float64 // variance that the level gains in a ms
-	Sum           float64 // of the values in the block
-	InBlock       int
-	Blocks        int
-	Before        float64 // mean of the block before
-	BlockAt, Prev int64   // ms, begin of the block and of the one before
-	Residual      float64 // given the others, in deviations
-	Tails         jointTails
-	Held          bool // it has part in the present state: its centre stays where it was
-}
-
-// jointTails is how heavy the tails of a sensor's residuals were.
-type jointTails struct {
-	N              int     // residuals in the means
-	Square, Fourth float64 // means of the second and fourth power
-	Old, New       jointSums
-}
-
-// jointSums are residuals that wait: those of a state that only begins must not make it usual.
-type jointSums struct {
-	N              int
-	Square, Fourth float64
-}
-
 // jointState is the state of the device as a whole.
 type jointState struct {
 	On    bool
-	Since int64 // ms
-	Peak  float64
+	Since int64   // ms, while On
+	Level float64 // largest residual now
+	Bound float64 // what is unusual; it stays where it was while On
+	Peak  float64 // largest residual of the state
 	Floor float64 // below this, what remains of a state that has ended is not a new one
-	Under int
-	Level float64
-	Bound float64
+	Under int     // readings that the residual is far below the peak
 }
 
 // jointVerdict is how unusual a device is as a whole.
 type jointVerdict struct {
-	Level    float64 // 0 to 1; 0.5 is the boundary, kept as long as the state lasts
+	Level    float64 // 0 to 1; 0.5 is the boundary, and the state does not go below while it lasts
 	Unusual  bool
-	Learning bool // fewer than two sensors can be judged
+	Learning bool // fewer than two sensors are known well enough
 }
 
 // step learns the values of a reading, NaN where a sensor is missing, and returns how unusual the
-// device is. Values beyond maxJoint are not looked at.
+// device is. A reading that is not newer than all before teaches nothing. Values beyond maxJoint are
+// not looked at.
 func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []float64) jointVerdict {
 	values = values[:min(len(values), maxJoint)]
-	j.grow(len(values))
-	if len(j.Sensors) > 0 && at <= j.At && j.At != 0 {
-		return jointVerdict{Level: j.level(p), Unusual: j.State.On}
+	if j.N > 0 && at <= j.At {
+		return j.verdict(p)
 	}
-	if j.Begin == 0 {
+	j.grow(len(values))
+	if j.N == 0 {
 		j.Begin = at
 	}
-	if j.State.On && at-j.State.Since >= min(settle.Milliseconds(), 2*(j.State.Since-j.Begin)) {
+	j.N++
+	if j.State.On && at-j.State.Since >= j.patience(settle) {
 		j.accept()
 	}
 	w := jointWork{settle: max(float64(settle.Milliseconds()), 1)}
 	for i, v := range values {
 		if !math.IsNaN(v) {
-			w.add(i, j.Sensors[i].observe(p, &w, at, v, j.Sensors[i].Held))
+			w.add(i, j.Sensors[i].observe(p, &w, at, v))
 		}
 	}
-	judged := j.residuals(p, &w, at)
+	j.residuals(p, &w, at)
 	j.learn(&w)
 	j.follow(p, &w, values)
+	j.bound(p, &w, at)
 	j.At = at
-	if judged < 2 {
-		return jointVerdict{Learning: true}
-	}
-	if !j.State.On {
-		n := 0
-		for i := range j.Sensors {
-			n = max(n, j.Sensors[i].N)
-		}
-		r := max(float64(n)/float64(p.Learn), 1)
-		if e := j.Sensors[0].Every; e > 0 {
-			r = min(r, w.settle/e/float64(p.Learn))
-		}
-		j.State.Bound = math.Sqrt(p.Bound*p.Bound + 2*p.Grow*math.Log(max(r, 1)))
-	}
 	j.State.step(p, at, j.distance(p))
 	j.hold(p)
-	return jointVerdict{Level: j.level(p), Unusual: j.State.On}
+	return j.verdict(p)
 }
 
 // grow makes room for n sensors.
@@ -152,62 +109,70 @@ func (j *joint) grow(n int) {
 	}
 }
 
-// accept makes usual what is there now. How far the sensors that made it have gone since they were
-// first seen counts as drift: they are known to do that now.
+// patience returns how many ms a state has to last to become usual: the settling time, or twice the
+// time that the device was known for, if that is less. A state that lasted for longer than all that
+// was seen before it is as usual as that.
+func (j *joint) patience(settle time.Duration) int64 {
+	return min(settle.Milliseconds(), 2*(j.State.Since-j.Begin))
+}
+
+// accept makes usual what is there now. How far the sensors that made it have gone counts as drift
+// since they were first seen.
 func (j *joint) accept() {
 	for i := range j.Sensors {
 		s := &j.Sensors[i]
-		if age := float64(s.At - j.Begin); s.Held && age > 0 {
+		if !s.Held {
+			continue
+		}
+		if known := float64(s.At - j.Begin); known > 0 {
 			d := s.Mean - s.Centre
-			s.Drift = max(0, s.Drift) + d*d/age
+			s.Drift = max(0, s.Drift) + d*d/known
 		}
-		if s.Held {
-			s.Centre, s.Held, s.Residual = s.Mean, false, 0
-			s.Sum, s.InBlock, s.BlockAt = 0, 0, s.At
-		}
+		s.Held, s.Centre, s.Residual = false, s.Mean, 0
+		s.Sum, s.InBlock, s.BlockAt = 0, 0, s.At
 	}
-	j.State = jointState{}
+	j.State = jointState{Bound: j.State.Bound}
+}
+
+// bound sets what is unusual. The longer a device was watched, up to the settling time, the rarer a
+// residual has to be: the boundary rises so that the probability beyond it falls in proportion.
+func (j *joint) bound(p *jointParams, w *jointWork, at int64) {
+	if j.State.On {
+		return
+	}
+	n := float64(j.N)
+	if known := float64(at - j.Begin); known > w.settle {
+		n *= w.settle / known
+	}
+	j.State.Bound = math.Sqrt(p.Bound*p.Bound + 2*math.Log(max(1, n/float64(p.Learn))))
 }
 
 // distance returns the largest residual; of a state that lasts, that of the sensors that made it.
 func (j *joint) distance(p *jointParams) float64 {
 	d := 0.0
 	for i := range j.Sensors {
-		if s := &j.Sensors[i]; s.known(p) && (!j.State.On || s.Held) {
+		if s := &j.Sensors[i]; s.known(p) && (s.Held || !j.State.On) {
 			d = max(d, math.Abs(s.Residual))
 		}
 	}
 	return d
 }
 
-// known returns whether residuals of a sensor count.
-func (s *jointSensor) known(p *jointParams) bool { return s.N > p.Learn && s.Tails.N >= p.Learn/3 }
-
 // hold marks the sensors that have part in an unusual state.
 func (j *joint) hold(p *jointParams) {
 	for i := range j.Sensors {
 		s := &j.Sensors[i]
-		s.Held = j.State.On && s.known(p) && (s.Held || math.Abs(s.Residual) >= j.State.Bound)
+		s.Held = j.State.On && (s.Held || s.known(p) && math.Abs(s.Residual) >= j.State.Bound)
 	}
 }
 
-// level returns the distance on a scale of 0 to 1.
-func (j *joint) level(p *jointParams) float64 {
-	d, b := j.State.Level, j.State.Bound
-	l := d * d / (d*d + b*b)
-	if j.State.On {
-		return max(0.5, l)
-	}
-	return min(l, math.Nextafter(0.5, 0))
-}
-
-// step follows a state from its begin to its end.
+// step follows a state from its begin to its end. d is the largest residual.
 func (s *jointState) step(p *jointParams, at int64, d float64) {
 	s.Level = d
 	s.Floor -= s.Floor / p.Centre
 	if !s.On {
 		if d >= max(s.Bound, s.Floor) {
-			*s = jointState{On: true, Since: at, Peak: d, Level: d, Bound: s.Bound}
+			s.On, s.Since, s.Peak, s.Floor, s.Under = true, at, d, 0, 0
 		}
 		return
 	}
@@ -221,3 +186,31 @@ func (s *jointState) step(p *jointParams, at int64, d float64) {
 		*s = jointState{Floor: end, Level: d, Bound: s.Bound}
 	}
 }
+
+func (j *joint) verdict(p *jointParams) jointVerdict {
+	known := 0
+	for i := range j.Sensors {
+		if j.Sensors[i].known(p) {
+			known++
+		}
+	}
+	if known < 2 {
+		return jointVerdict{Learning: true}
+	}
+	return jointVerdict{Level: j.State.level(), Unusual: j.State.On}
+}
+
+// level returns the largest residual on a scale from 0 to 1.
+func (s *jointState) level() float64 {
+	d, b := s.Level*s.Level, s.Bound*s.Bound
+	switch {
+	case s.On:
+		return max(0.5, d/(d+b))
+	case d >= b: // what remains of a state that has ended
+		return belowHalf
+	}
+	return d / (d + b)
+}
+
+// belowHalf is the highest level that is not worth an alarm.
+var belowHalf = math.Nextafter(0.5, 0)

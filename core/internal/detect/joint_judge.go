@@ -3,7 +3,7 @@ package detect
 import "time"
 
 // JointJudge judges the readings of a device by the joint measure of its sensors alone, for the
-// suites of package suite and for trying it.
+// suites of package suite and for trying it. The zero value is not usable.
 type JointJudge struct {
 	joint  joint
 	params jointParams
