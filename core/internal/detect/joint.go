@@ -48,10 +48,11 @@ type joint struct {
 	N       int       // readings
 	Begin   int64     // ms, of the first reading
 	At      int64     // ms, of the newest one
-	State   jointState
+	// State is that of the levels, Relation that of how they move together.
+	State, Relation jointState
 }
 
-// jointState is the state of the device as a whole.
+// jointState is a state of the device as a whole.
 type jointState struct {
 	On    bool
 	Since int64   // ms, while On
@@ -85,6 +86,9 @@ func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []fl
 	if j.State.On && at-j.State.Since >= j.patience(settle) {
 		j.accept()
 	}
+	if j.Relation.On && at-j.Relation.Since >= settle.Milliseconds() {
+		j.acceptRelation()
+	}
 	w := jointWork{settle: max(float64(settle.Milliseconds()), 1)}
 	for i, v := range values {
 		if !math.IsNaN(v) {
@@ -98,6 +102,7 @@ func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []fl
 	j.At = at
 	j.State.step(p, at, j.distance(p))
 	j.hold(p)
+	j.relate(p, at)
 	return j.verdict(p)
 }
 
@@ -197,13 +202,15 @@ func (j *joint) verdict(p *jointParams) jointVerdict {
 	if known < 2 {
 		return jointVerdict{Learning: true}
 	}
-	return jointVerdict{Level: j.State.level(), Unusual: j.State.On}
+	return jointVerdict{Level: max(j.State.level(), j.Relation.level()), Unusual: j.State.On || j.Relation.On}
 }
 
 // level returns the largest residual on a scale from 0 to 1.
 func (s *jointState) level() float64 {
 	d, b := s.Level*s.Level, s.Bound*s.Bound
 	switch {
+	case b == 0:
+		return 0
 	case s.On:
 		return max(0.5, d/(d+b))
 	case d >= b: // what remains of a state that has ended

@@ -24,6 +24,7 @@ type jointSensor struct {
 	Residual float64 // given the others, in deviations
 	Gap      float64 // the same in the sensor's unit: short mean less what the others make expect
 	Tails    jointTails
+	Relation jointRelation
 	Held     bool // it has part in the present state: its centre stays
 }
 
