@@ -44,10 +44,11 @@ func jointDefaults() jointParams {
 // until the state ends or becomes usual.
 type joint struct {
 	Sensors []jointSensor
-	Cov     []float64 // of the short means around the centres: lower triangle by rows
-	N       int       // readings
-	Begin   int64     // ms, of the first reading
-	At      int64     // ms, of the newest one
+	Cov     []float64   // of the short means around the centres: lower triangle by rows
+	Pairs   []jointPair // the same without the diagonal
+	N       int         // readings
+	Begin   int64       // ms, of the first reading
+	At      int64       // ms, of the newest one
 	// State is that of the levels, Relation that of how they move together.
 	State, Relation jointState
 }
@@ -102,13 +103,14 @@ func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []fl
 	j.At = at
 	j.State.step(p, at, j.distance(p))
 	j.hold(p)
-	j.relate(p, at)
+	j.relate(p, &w, at, values)
 	return j.verdict(p)
 }
 
 // grow makes room for n sensors.
 func (j *joint) grow(n int) {
 	for len(j.Sensors) < n {
+		j.Pairs = append(j.Pairs, make([]jointPair, len(j.Sensors))...)
 		j.Sensors = append(j.Sensors, jointSensor{})
 		j.Cov = append(j.Cov, make([]float64, len(j.Sensors))...)
 	}

@@ -1,8 +1,8 @@
 package detect
 
 import (
-	"math/rand/v2"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"testing"
 
@@ -22,7 +22,7 @@ func TestPlantX(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for d := range 200 {
 		g.Reading(d, 1780000000000, &r)
-		for _, sc := range []string{"none", "temperature", "humidity", "current", "vibration", "power", "speed", "flow","noise", "power_factor"} {
+		for _, sc := range []string{"none", "temperature", "humidity", "current", "vibration", "power", "speed", "flow", "noise", "power_factor"} {
 			has := sc == "none"
 			for _, s := range r.Sensors {
 				has = has || s.Name == sc

@@ -3,100 +3,149 @@ package detect
 import "math"
 
 const (
-	// relationWindow is how many readings, with weights that fall, a slope is taken over.
-	relationWindow = 360
-	// relationLearn is how many readings a slope is learned from before it is judged.
-	relationLearn = 4 * relationWindow
-	// relationLeast is the least share of a sensor's movement that the others have to explain.
+	// relationWindow is how many readings, with weights that fall, the present relation is taken over:
+	// 2 h at 10 s, several steps of a machine's load. Movements slower than that are not compared.
+	relationWindow = 720
+	relationQuick  = 12 // readings of the mean whose movements are compared
+	// relationLearn is how many readings the relation of two sensors is learned from before it is judged.
+	relationLearn = 3 * relationWindow
+	// relationLeast is the least share of one's movement that the other explains: less is no relation.
 	relationLeast = 0.5
-	// relationChange is the least change of a slope, which is 1 by nature, that is unusual, and
-	// relationSpread how many of its usual deviations it has to be.
-	relationChange, relationSpread = 0.6, 5
-	// relationPrior is how much movement, in usual squared residuals over the window, weighs as much
-	// as the slope that was learned.
-	relationPrior = 0.5
+	// relationChange is the least change of the slope, by its usual one, that is unusual;
+	// relationSpread is how many of its usual deviations it has to be.
+	relationChange, relationSpread = 0.5, 5
+	// relationPrior is how much movement, in usual movement, weighs as much as the usual slope: while
+	// nothing moves the relation stays what it was.
+	relationPrior = 0.3
 )
 
-// jointRelation is how far a sensor does what the others make expect: the slope of its movement on
-// the expected one. A single movement that it does not follow may leave a residual no larger than
-// those of an ordinary load step; the slope falls to 0 all the same.
-type jointRelation struct {
-	N              int
-	Moved, Missed  float64 // usual square of the expected movement and of the residual
-	Both, Expected float64 // in the window: movement times the expected one, square of that
-	Slope, Spread  float64 // usual slope, and its variance
-	Change         float64 // of the slope now, over what is unusual
-	Apart          bool    // it has part in a broken relation
+// jointMotion is how a sensor moves around its mean of the last hours. It is slower than what the
+// residuals look at: humidity follows temperature within minutes, not within a reading.
+type jointMotion struct {
+	N             int
+	Quick, Slow   float64 // means
+	Usual, Recent float64 // square of their difference
 }
 
-// observe takes the movement of a sensor around its centre and the one that is expected.
-func (r *jointRelation) observe(w *jointWork, every, moved, expected float64) {
-	r.N++
-	k := max(1/float64(r.N), 1.0/relationWindow)
-	r.Both += k * (moved*expected - r.Both)
-	r.Expected += k * (expected*expected - r.Expected)
-	prior := relationPrior * r.Missed
-	usual := r.Slope
-	if r.N <= relationWindow {
-		usual = 1
+func (m *jointMotion) observe(w *jointWork, every, v float64, apart bool) {
+	m.N++
+	if m.N == 1 {
+		m.Quick, m.Slow = v, v
 	}
-	slope := usual
-	if r.Expected+prior > 0 {
-		slope = (r.Both + prior*usual) / (r.Expected + prior)
-	}
-	if !r.Apart {
-		r.learn(w, every, moved-expected, expected, slope)
-	}
-	r.Change = 0
-	if r.N > relationLearn && r.Moved >= relationLeast*(r.Moved+r.Missed) {
-		r.Change = math.Abs(slope-r.Slope) / max(relationChange, relationSpread*math.Sqrt(r.Spread))
+	m.Quick += max(1/float64(m.N), 1.0/relationQuick) * (v - m.Quick)
+	k := max(1/float64(m.N), 1.0/relationWindow)
+	m.Slow += k * (v - m.Slow)
+	d := m.off()
+	m.Recent += k * (d*d - m.Recent)
+	if !apart {
+		m.Usual += w.forget(m.N, every) * (d*d - m.Usual)
 	}
 }
 
-func (r *jointRelation) learn(w *jointWork, every, missed, expected, slope float64) {
-	k := w.forget(r.N, every)
-	r.Moved += k * (expected*expected - r.Moved)
-	r.Missed += k * (missed*missed - r.Missed)
-	if r.N <= relationWindow {
-		r.Slope = 1
-		return
-	}
-	k = w.forget(r.N-relationWindow, every)
-	d := slope - r.Slope
-	r.Slope += k * d
-	r.Spread += k * ((1-k)*d*d - r.Spread)
+func (m *jointMotion) off() float64 { return m.Quick - m.Slow }
+
+// jointPair is how two sensors move together: the product of their movements, and for each of the
+// two its slope on the other, by the usual one. Where a sensor no longer follows, a single movement
+// leaves a residual that a load step may leave as well, but the slope falls to 0.
+type jointPair struct {
+	Usual, Recent float64
+	N             int // slopes learned
+	Slopes        [2]jointSlope
+	Apart         bool // it has part in a broken relation
 }
 
-// relate follows the state of the relations between the sensors.
-func (j *joint) relate(p *jointParams, at int64) {
+type jointSlope struct{ Mean, Spread, Change float64 }
+
+// pair returns how sensors a and b, a > b, move together.
+func (j *joint) pair(a, b int) *jointPair { return &j.Pairs[a*(a-1)/2+b] }
+
+// relate follows how the sensors of a reading move together, and the state of that.
+func (j *joint) relate(p *jointParams, w *jointWork, at int64, values []float64) {
+	for a := range w.n {
+		s := &j.Sensors[w.index[a]]
+		s.Motion.observe(w, s.Every, values[w.index[a]], s.Apart)
+	}
+	for a := range w.n {
+		for b := range a {
+			j.pair(w.index[a], w.index[b]).observe(w, &j.Sensors[w.index[a]], &j.Sensors[w.index[b]])
+		}
+	}
 	d := 0.0
-	for i := range j.Sensors {
-		if r := &j.Sensors[i].Relation; r.Apart || !j.Relation.On {
-			d = max(d, r.Change)
+	for i := range j.Pairs {
+		if q := &j.Pairs[i]; q.Apart || !j.Relation.On {
+			d = max(d, q.change())
 		}
 	}
 	j.Relation.Bound = 1
 	j.Relation.step(p, at, d)
-	for i := range j.Sensors {
-		r := &j.Sensors[i].Relation
-		r.Apart = j.Relation.On && (r.Apart || r.Change >= 1)
+	j.part()
+}
+
+// part marks the pairs that have part in a broken relation, and their sensors.
+func (j *joint) part() {
+	for a := range j.Sensors {
+		j.Sensors[a].Apart = false
+		for b := range a {
+			q := j.pair(a, b)
+			q.Apart = j.Relation.On && (q.Apart || q.change() >= 1)
+			if q.Apart {
+				j.Sensors[a].Apart, j.Sensors[b].Apart = true, true
+			}
+		}
+	}
+}
+
+func (q *jointPair) change() float64 { return max(q.Slopes[0].Change, q.Slopes[1].Change) }
+
+func (q *jointPair) observe(w *jointWork, s, o *jointSensor) {
+	n := min(s.Motion.N, o.Motion.N)
+	d := s.Motion.off() * o.Motion.off()
+	q.Recent += max(1/float64(n), 1.0/relationWindow) * (d - q.Recent)
+	apart := s.Apart || o.Apart
+	if !apart {
+		q.Usual += w.forget(n, s.Every) * (d - q.Usual)
+	}
+	explained := q.Usual * q.Usual
+	if n <= relationWindow || explained < relationLeast*s.Motion.Usual*o.Motion.Usual || explained == 0 {
+		q.Slopes[0].Change, q.Slopes[1].Change = 0, 0
+		return
+	}
+	if !apart {
+		q.N++
+	}
+	q.slope(w, s.Every, &q.Slopes[0], &o.Motion, apart)
+	q.slope(w, o.Every, &q.Slopes[1], &s.Motion, apart)
+}
+
+// slope compares the slope on the movement m with the usual one.
+func (q *jointPair) slope(w *jointWork, every float64, s *jointSlope, m *jointMotion, apart bool) {
+	usual := m.Usual / q.Usual // inverse
+	prior := relationPrior * m.Usual
+	v := (q.Recent*usual + prior) / (m.Recent + prior)
+	if !apart {
+		k := w.forget(q.N, every)
+		d := v - s.Mean
+		s.Mean += k * d
+		s.Spread += k * ((1-k)*d*d - s.Spread)
+	}
+	s.Change = 0
+	if q.N > relationLearn {
+		s.Change = math.Abs(v-s.Mean) / max(relationChange, relationSpread*math.Sqrt(s.Spread))
 	}
 }
 
 // acceptRelation makes usual how the sensors move together now: they are learned anew.
 func (j *joint) acceptRelation() {
+	for a := range j.Sensors {
+		for b := range a {
+			if q := j.pair(a, b); q.Apart {
+				*q = jointPair{Usual: q.Recent, Recent: q.Recent}
+			}
+		}
+	}
 	for i := range j.Sensors {
-		s, row := j.row(i)
-		if !s.Relation.Apart {
-			continue
-		}
-		s.Relation = jointRelation{}
-		for k := range i {
-			row[k] = 0
-		}
-		for k := i + 1; k < len(j.Sensors); k++ {
-			_, other := j.row(k)
-			other[i] = 0
+		if s := &j.Sensors[i]; s.Apart {
+			s.Apart, s.Motion.Usual = false, s.Motion.Recent
 		}
 	}
 	j.Relation = jointState{}

@@ -27,7 +27,7 @@ func (j *joint) learn(w *jointWork) {
 		s, row := j.row(w.index[a])
 		for b := range a + 1 {
 			o := &j.Sensors[w.index[b]]
-			if s.Held || o.Held || a != b && (s.Relation.Apart || o.Relation.Apart) {
+			if s.Held || o.Held {
 				continue
 			}
 			k := w.forget(min(s.N, o.N), max(w.gap[a], w.gap[b]))
@@ -72,8 +72,6 @@ func (j *joint) residuals(p *jointParams, w *jointWork, at int64) {
 		e /= math.Sqrt(1 + p.Leverage*far)
 		s.Residual, s.Gap = s.Tails.normal(p, e), m.pz[a]/m.diag[a]*m.sd[a]
 		s.Tails.add(p, w, s.Every, e, s.Held)
-		d := s.Mean - s.Centre
-		s.Relation.observe(w, s.Every, d, d-s.Gap)
 	}
 }
 

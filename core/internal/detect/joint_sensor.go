@@ -24,8 +24,9 @@ type jointSensor struct {
 	Residual float64 // given the others, in deviations
 	Gap      float64 // the same in the sensor's unit: short mean less what the others make expect
 	Tails    jointTails
-	Relation jointRelation
+	Motion   jointMotion
 	Held     bool // it has part in the present state: its centre stays
+	Apart    bool // it has part in a broken relation
 }
 
 // jointWork is what is worked out for one reading.
