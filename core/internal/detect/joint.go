@@ -9,6 +9,9 @@ import (
 // a reading grows with the cube of their number.
 const maxJoint = 16
 
+// maxJointValue bounds what is looked at, so that no fourth power is infinite. NaN is not below it.
+const maxJointValue = 1e60
+
 // jointParams are the parameters of the joint measure, the same for every device. Those in readings
 // do not depend on the interval.
 type jointParams struct {
@@ -92,14 +95,14 @@ func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []fl
 	}
 	w := jointWork{settle: max(float64(settle.Milliseconds()), 1)}
 	for i, v := range values {
-		if !math.IsNaN(v) {
+		if math.Abs(v) < maxJointValue {
 			w.add(i, j.Sensors[i].observe(p, &w, at, v))
 		}
 	}
 	j.residuals(p, &w, at)
-	j.learn(&w)
+	j.learn(p, &w)
 	j.follow(p, &w, values)
-	j.bound(p, &w, at)
+	j.bound(p, &w)
 	j.At = at
 	j.State.step(p, at, j.distance(p))
 	j.hold(p)
@@ -141,15 +144,15 @@ func (j *joint) accept() {
 	j.State = jointState{Bound: j.State.Bound}
 }
 
-// bound sets what is unusual. The longer a device was watched, up to the settling time, the rarer a
-// residual has to be: the boundary rises so that the probability beyond it falls in proportion.
-func (j *joint) bound(p *jointParams, w *jointWork, at int64) {
-	if j.State.On {
+// bound sets what is unusual. The more readings a device had, up to those of the settling time, the
+// rarer a residual has to be: the boundary rises so that the probability beyond it falls in proportion.
+func (j *joint) bound(p *jointParams, w *jointWork) {
+	if j.State.On || w.n == 0 {
 		return
 	}
 	n := float64(j.N)
-	if known := float64(at - j.Begin); known > w.settle {
-		n *= w.settle / known
+	if every := j.Sensors[w.index[0]].Every; every > 0 {
+		n = min(n, w.settle/every)
 	}
 	j.State.Bound = math.Sqrt(p.Bound*p.Bound + 2*math.Log(max(1, n/float64(p.Learn))))
 }

@@ -13,10 +13,10 @@ const (
 	relationLeast = 0.5
 	// relationChange is the least change of the slope, by its usual one, that is unusual;
 	// relationSpread is how many of its usual deviations it has to be.
-	relationChange, relationSpread = 0.5, 5
+	relationChange, relationSpread = 0.5, 4
 	// relationPrior is how much movement, in usual movement, weighs as much as the usual slope: while
 	// nothing moves the relation stays what it was.
-	relationPrior = 0.3
+	relationPrior = 0.15
 )
 
 // jointMotion is how a sensor moves around its mean of the last hours. It is slower than what the

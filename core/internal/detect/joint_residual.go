@@ -22,15 +22,15 @@ func (j *joint) follow(p *jointParams, w *jointWork, values []float64) {
 }
 
 // learn takes the short means around the centres into their covariance.
-func (j *joint) learn(w *jointWork) {
+func (j *joint) learn(p *jointParams, w *jointWork) {
 	for a := range w.n {
 		s, row := j.row(w.index[a])
 		for b := range a + 1 {
 			o := &j.Sensors[w.index[b]]
-			if s.Held || o.Held {
+			if s.Held || o.Held || !s.settled(p) || !o.settled(p) {
 				continue
 			}
-			k := w.forget(min(s.N, o.N), max(w.gap[a], w.gap[b]))
+			k := w.forget(min(s.N, o.N), s.Every)
 			row[w.index[b]] += k * (w.off[a]*w.off[b] - row[w.index[b]])
 		}
 	}
@@ -63,7 +63,8 @@ func (j *joint) residuals(p *jointParams, w *jointWork, at int64) {
 	if n < 2 {
 		return
 	}
-	m := j.matrix(p, at, who[:n])
+	var m jointMatrix
+	j.fill(&m, p, at, who[:n])
 	m.solve(n)
 	for a := range n {
 		s := &j.Sensors[who[a]]
@@ -75,9 +76,8 @@ func (j *joint) residuals(p *jointParams, w *jointWork, at int64) {
 	}
 }
 
-// matrix returns the correlation of the short means of sensors, and these.
-func (j *joint) matrix(p *jointParams, at int64, who []int) *jointMatrix {
-	m := &jointMatrix{}
+// fill sets m to the correlation of the short means of sensors, and to these.
+func (j *joint) fill(m *jointMatrix, p *jointParams, at int64, who []int) {
 	for a, i := range who {
 		s, row := j.row(i)
 		v := j.variance(i)
@@ -91,7 +91,6 @@ func (j *joint) matrix(p *jointParams, at int64, who []int) *jointMatrix {
 			m.c[a][a] += s.wander(p, float64(at-j.State.Since)) / v
 		}
 	}
-	return m
 }
 
 // jointMatrix is a correlation, a vector z, and what solve makes of them.

@@ -6,6 +6,7 @@ import "math"
 type jointSensor struct {
 	N      int   // values seen
 	Moves  int   // of these that differed from the one before
+	Fresh  int   // of these since the last gap
 	At     int64 // ms, of the newest value
 	Every  float64
 	Last   float64
@@ -58,26 +59,32 @@ func (s *jointSensor) observe(p *jointParams, w *jointWork, at int64, v float64)
 	}
 	gap := float64(at - s.At)
 	s.At = at
-	switch s.N {
-	case 1:
-	case 2:
-		s.Every = gap
-	default:
-		s.Every += (min(gap, 10*s.Every) - s.Every) * w.forget(s.N-1, gap)
+	if s.intervals(gap) > jointGap {
+		s.Fresh = 0
 	}
-	u := s.intervals(gap)
-	s.Mean += max(u/(u+p.Short-1), 1/float64(s.N)) * (v - s.Mean)
+	s.Fresh++
+	usual := min(gap, jointGap*s.Every)
+	if s.N == 2 {
+		usual, s.Every = gap, gap
+	} else if s.N > 2 {
+		s.Every += (usual - s.Every) * w.forget(s.N-1, usual)
+	}
+	u := s.intervals(usual)
+	s.Mean += max(u/(u+p.Short-1), 1/float64(s.Fresh)) * (v - s.Mean)
 	d := v - s.Last
 	s.Last = v
 	if d != 0 {
 		s.Moves++
 	}
 	if !s.Held {
-		s.Noise += w.forget(s.N, gap) * (d*d/2 - s.Noise)
+		s.Noise += w.forget(s.N, usual) * (d*d/2 - s.Noise)
 	}
 	s.block(p, w, at, v)
 	return gap
 }
+
+// jointGap is from how many usual intervals on a pause is a gap, after which the short mean begins anew.
+const jointGap = 10
 
 // intervals returns how many usual intervals ms are.
 func (s *jointSensor) intervals(ms float64) float64 {
@@ -98,7 +105,7 @@ func (s *jointSensor) block(p *jointParams, w *jointWork, at int64, v float64) {
 	mean := s.Sum / n
 	if ms := float64(s.BlockAt - s.Prev); s.Blocks > 0 && ms > 0 && !s.Held {
 		d := mean - s.Before
-		s.Drift += w.forget(s.Blocks, ms) * ((d*d-2*s.Noise/n)/ms - s.Drift)
+		s.Drift += w.forget(s.Blocks, min(ms, jointGap*n*s.Every)) * ((d*d-2*s.Noise/n)/ms - s.Drift)
 	}
 	s.Blocks++
 	s.Before, s.Prev = mean, s.BlockAt
@@ -122,8 +129,14 @@ func (s *jointSensor) gain(p *jointParams, ms float64) float64 {
 	return min(k, 1)
 }
 
-// ready returns whether a sensor's residual can be worked out, known whether it counts.
-func (s *jointSensor) ready(p *jointParams) bool { return s.N > p.Learn/3 && s.Moves >= p.Moves }
+// settled returns whether the short mean is one of enough values, ready whether a residual can be
+// worked out, and known whether that counts.
+func (s *jointSensor) settled(p *jointParams) bool { return float64(s.Fresh) >= 2*p.Short }
+
+func (s *jointSensor) ready(p *jointParams) bool {
+	return s.N > p.Learn/3 && s.Moves >= p.Moves && s.Noise > 0 && s.settled(p)
+}
+
 func (s *jointSensor) known(p *jointParams) bool { return s.N > p.Learn && s.Tails.N >= p.Learn/3 }
 
 // jointTails is how heavy the tails of a sensor's residuals were. A sensor of a machine that starts
