@@ -34,7 +34,7 @@ type jointParams struct {
 func jointDefaults() jointParams {
 	return jointParams{
 		Learn: 350, Moves: 30, Short: 6, Block: 64, Centre: 600, Drift: 0.3, Ridge: 0.2,
-		Leverage: 0.08, Chance: 0.5, Wait: 32, Bound: 3, Release: 0.5, Hold: 40,
+		Leverage: 0.12, Chance: 0.5, Wait: 32, Bound: 3, Release: 0.5, Hold: 40,
 	}
 }
 

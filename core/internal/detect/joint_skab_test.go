@@ -1,22 +1,27 @@
+//go:build skab
+
 package detect
 
 import (
+	"flag"
 	"fmt"
-	"os"
 	"testing"
 
 	"industrial-iot-monitor/core/internal/suite"
 )
 
-// skabDir returns the directory of SKAB's tables, which are not part of the repository
-// (https://github.com/waico/SKAB, folder data).
+// skabPath is where SKAB's tables are, which are not part of the repository
+// (https://github.com/waico/SKAB, folder data):
+//
+//	go test -tags skab ./core/internal/detect -run SKAB -v -args -skab data/valve1
+var skabPath = flag.String("skab", "", "directory with tables of SKAB")
+
 func skabDir(tb testing.TB) string {
 	tb.Helper()
-	dir := os.Getenv("SKAB_DIR")
-	if dir == "" {
-		tb.Skip("needs SKAB_DIR, a directory with tables of SKAB, e.g. data/valve1")
+	if *skabPath == "" {
+		tb.Fatal("needs -skab, a directory with tables of SKAB")
 	}
-	return dir
+	return *skabPath
 }
 
 func jointCandidate(name string, set func(p *jointParams)) suite.Candidate {
@@ -86,7 +91,7 @@ func skabNeighbours() []suite.Candidate {
 	for _, v := range []float64{4, 8, 12} {
 		add("short", v, func(p *jointParams, v float64) { p.Short = v })
 	}
-	for _, v := range []float64{0, 0.04, 0.16} {
+	for _, v := range []float64{0, 0.06, 0.08, 0.16, 0.24} {
 		add("leverage", v, func(p *jointParams, v float64) { p.Leverage = v })
 	}
 	for _, v := range []float64{0, 0.15, 0.6, 1} {
@@ -116,7 +121,7 @@ func skabNeighbours() []suite.Candidate {
 func skabGrid() []suite.Candidate {
 	var out []suite.Candidate
 	for _, bound := range []float64{2.75, 3, 3.25} {
-		for _, leverage := range []float64{0.05, 0.08, 0.12} {
+		for _, leverage := range []float64{0.08, 0.12, 0.16} {
 			for _, short := range []float64{6, 8} {
 				for _, release := range []float64{0.4, 0.5} {
 					out = append(out, jointCandidate(fmt.Sprintf("bound %v leverage %v short %v release %v", bound, leverage, short, release), func(p *jointParams) {

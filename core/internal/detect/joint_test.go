@@ -49,12 +49,12 @@ func (r *jointRig) steady(int) []float64 {
 }
 
 // machine returns current, vibration and temperature of a machine whose load steps every five
-// minutes between levels up to top, and the humidity of its room.
-func (r *jointRig) machine(top int) func(i int) []float64 {
+// minutes between levels up to *top, and the humidity of its room.
+func (r *jointRig) machine(top *int) func(i int) []float64 {
 	load, heat := 0.0, 0.0
 	return func(i int) []float64 {
 		if i%30 == 0 {
-			load = float64(r.rng.IntN(top+1)) / 4
+			load = float64(r.rng.IntN(*top+1)) / 4
 		}
 		heat += (load - heat) / 9
 		return []float64{
@@ -125,10 +125,13 @@ func TestJointStateBecomesUsual(t *testing.T) {
 
 func TestJointLoadStepsAreUsual(t *testing.T) {
 	r := newJointRig(24*time.Hour, 10_000)
-	r.run(4000, r.machine(3))
-	count, _ := r.run(4000, r.machine(3))
+	top := 3
+	machine := r.machine(&top)
+	r.run(4000, machine)
+	count, _ := r.run(4000, machine)
 	assert.Zero(t, count)
-	count, _ = r.run(2000, r.machine(4))
+	top = 5
+	count, _ = r.run(2000, machine)
 	assert.Zero(t, count, "a load that was never seen, by which the sensors move as before")
 }
 
@@ -140,7 +143,8 @@ func TestJointFindsABrokenRelation(t *testing.T) {
 	}{{"current on, vibration off", 1, 1}, {"temperature up, humidity not down", 3, 46}} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newJointRig(24*time.Hour, 10_000)
-			machine := r.machine(4)
+			top := 4
+			machine := r.machine(&top)
 			count, _ := r.run(8640, machine)
 			require.Zero(t, count)
 			_, first := r.run(1500, func(i int) []float64 {
