@@ -154,7 +154,7 @@ func (j *joint) bound(p *jointParams, w *jointWork) {
 	if every := j.Sensors[w.index[0]].Every; every > 0 {
 		n = min(n, w.settle/every)
 	}
-	j.State.Bound = math.Sqrt(p.Bound*p.Bound + 2*math.Log(max(1, n/float64(p.Learn))))
+	j.State.Bound = math.Sqrt(p.Bound*p.Bound + 3*math.Log(max(1, n/float64(p.Learn))))
 }
 
 // distance returns the largest residual; of a state that lasts, that of the sensors that made it.

@@ -13,7 +13,9 @@ const (
 	relationLeast = 0.5
 	// relationChange is the least change of the slope, by its usual one, that is unusual;
 	// relationSpread is how many of its usual deviations it has to be.
-	relationChange, relationSpread = 0.5, 4
+	relationChange, relationSpread = 0.55, 4
+	// relationDoubt is the share of an unusual change from which on nothing is learned from it.
+	relationDoubt = 0.7
 	// relationPrior is how much movement, in usual movement, weighs as much as the usual slope: while
 	// nothing moves the relation stays what it was.
 	relationPrior = 0.15
@@ -101,7 +103,7 @@ func (q *jointPair) observe(w *jointWork, s, o *jointSensor) {
 	n := min(s.Motion.N, o.Motion.N)
 	d := s.Motion.off() * o.Motion.off()
 	q.Recent += max(1/float64(n), 1.0/relationWindow) * (d - q.Recent)
-	apart := s.Apart || o.Apart
+	apart := s.Apart || o.Apart || q.change() >= relationDoubt
 	if !apart {
 		q.Usual += w.forget(n, s.Every) * (d - q.Usual)
 	}
