@@ -8,12 +8,12 @@ const (
 	relationWindow = 720
 	relationQuick  = 12 // readings of the mean whose movements are compared
 	// relationLearn is how many readings the relation of two sensors is learned from before it is judged.
-	relationLearn = 3 * relationWindow
+	relationLearn = 6 * relationWindow
 	// relationLeast is the least share of one's movement that the other explains: less is no relation.
 	relationLeast = 0.5
 	// relationChange is the least change of the slope, by its usual one, that is unusual;
 	// relationSpread is how many of its usual deviations it has to be.
-	relationChange, relationSpread = 0.55, 4
+	relationChange, relationSpread = 0.55, 5
 	// relationDoubt is the share of an unusual change from which on nothing is learned from it.
 	relationDoubt = 0.7
 	// relationPrior is how much movement, in usual movement, weighs as much as the usual slope: while
