@@ -94,6 +94,7 @@ func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []fl
 		j.acceptRelation()
 	}
 	w := jointWork{settle: max(float64(settle.Milliseconds()), 1)}
+	w.grown = float64(at-j.Begin) >= w.settle/2
 	for i, v := range values {
 		if math.Abs(v) < maxJointValue {
 			w.add(i, j.Sensors[i].observe(p, &w, at, v))
@@ -104,8 +105,9 @@ func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []fl
 	j.follow(p, &w, values)
 	j.bound(p, &w)
 	j.At = at
+	since := j.State.Since
 	j.State.step(p, at, j.distance(p))
-	j.hold(p)
+	j.hold(p, float64(at-since))
 	j.relate(p, &w, at, values)
 	return j.verdict(p)
 }
@@ -168,11 +170,17 @@ func (j *joint) distance(p *jointParams) float64 {
 	return d
 }
 
-// hold marks the sensors that have part in an unusual state.
-func (j *joint) hold(p *jointParams) {
+// hold marks the sensors that have part in an unusual state, which has lasted for ms. After its end
+// their centres catch up with the drift that was possible meanwhile.
+func (j *joint) hold(p *jointParams, ms float64) {
 	for i := range j.Sensors {
 		s := &j.Sensors[i]
-		s.Held = j.State.On && (s.Held || s.known(p) && math.Abs(s.Residual) >= j.State.Bound)
+		was := s.Held
+		s.Held = j.State.On && (was || s.known(p) && math.Abs(s.Residual) >= j.State.Bound)
+		if was && !s.Held {
+			d := s.wander(p, ms)
+			s.Centre += d / (d + j.variance(i)) * (s.Mean - s.Centre)
+		}
 	}
 }
 

@@ -7,7 +7,8 @@ const (
 	// 2 h at 10 s, several steps of a machine's load. Movements slower than that are not compared.
 	relationWindow = 720
 	relationQuick  = 12 // readings of the mean whose movements are compared
-	// relationLearn is how many readings the relation of two sensors is learned from before it is judged.
+	// relationLearn is how many readings the relation of two sensors is learned from before it is
+	// judged. The device must also be known for half of the settling time: a machine has its rhythm.
 	relationLearn = 6 * relationWindow
 	// relationLeast is the least share of one's movement that the other explains: less is no relation.
 	relationLeast = 0.5
@@ -131,7 +132,7 @@ func (q *jointPair) slope(w *jointWork, every float64, s *jointSlope, m *jointMo
 		s.Spread += k * ((1-k)*d*d - s.Spread)
 	}
 	s.Change = 0
-	if q.N > relationLearn {
+	if q.N > relationLearn && w.grown {
 		s.Change = math.Abs(v-s.Mean) / max(relationChange, relationSpread*math.Sqrt(s.Spread))
 	}
 }

@@ -33,6 +33,7 @@ type jointSensor struct {
 // jointWork is what is worked out for one reading.
 type jointWork struct {
 	settle float64 // ms
+	grown  bool    // the device is known for half of the settling time
 	n      int     // sensors that are there
 	index  [maxJoint]int
 	gap    [maxJoint]float64 // ms since the value before
