@@ -14,7 +14,7 @@ const (
 	relationLeast = 0.5
 	// relationChange is the least change of the slope, by its usual one, that is unusual;
 	// relationSpread is how many of its usual deviations it has to be.
-	relationChange, relationSpread = 0.55, 5
+	relationChange, relationSpread = 0.6, 6
 	// relationDoubt is the share of an unusual change from which on nothing is learned from it.
 	relationDoubt = 0.7
 	// relationPrior is how much movement, in usual movement, weighs as much as the usual slope: while

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 	"unsafe"
@@ -293,7 +294,7 @@ func TestJointFitsItsBudget(t *testing.T) {
 
 func BenchmarkJoint(b *testing.B) {
 	for _, n := range []int{2, 5, 8, maxJoint} {
-		b.Run(string(rune('a'+n-1)), func(b *testing.B) {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			r := newJointRig(24*time.Hour, 1000)
 			rows := make([][]float64, 4096)
 			for i := range rows {
