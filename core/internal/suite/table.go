@@ -33,7 +33,7 @@ func ReadTableFile(path string) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a table: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	return ReadTable(path, f)
 }
 
