@@ -105,9 +105,9 @@ func (g *Generator) find(d *device, n int64) (anomaly, bool) {
 		return anomaly{}, false
 	}
 	var week []usual
-	draw := hash(key, 1)
+	first := int(hash(key, 1) % uint64(len(p.kinds)))
 	for k := range p.kinds {
-		a := anomaly{kind: p.kinds[(draw+uint64(k))%uint64(len(p.kinds))], key: key, channel: -1, other: -1}
+		a := anomaly{kind: p.kinds[(first+k)%len(p.kinds)], key: key, channel: -1, other: -1}
 		a.time(p, n)
 		if a.onset < p.from || g.moment.fleet.rhythm && d.stopNear(a.onset-hour, a.end+hour) {
 			continue
@@ -147,10 +147,12 @@ func (g *Generator) fit(d *device, a *anomaly, week []usual) bool {
 	case telemetry.AnomalyCorrelation:
 		return g.fitPair(d, a, week)
 	}
-	draw := hash(a.key, 6)
-	for k := range d.model.channels {
-		k = int((draw + uint64(k)) % uint64(len(d.model.channels)))
-		if a.channel, a.usual = k, week[k]; g.fits(d, a) {
+	n := uint64(len(d.model.channels))
+	first, intensity := hash(a.key, 6)%n, a.intensity
+	for k := range n {
+		a.channel = int((first + k) % n)
+		a.usual, a.intensity = week[a.channel], intensity
+		if g.fits(d, a) {
 			return true
 		}
 	}
