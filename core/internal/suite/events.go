@@ -4,6 +4,7 @@ package suite
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -207,7 +208,7 @@ func (t *Tally) Delay(k telemetry.AnomalyKind, q float64) time.Duration {
 		return 0
 	}
 	slices.Sort(took)
-	return took[min(len(took)-1, int(q*float64(len(took))))]
+	return took[max(0, int(math.Ceil(q*float64(len(took))))-1)]
 }
 
 func ratio(n, of int) float64 {
