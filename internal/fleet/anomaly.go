@@ -141,10 +141,10 @@ func (a *anomaly) time(p *anomalyPlan, n int64) {
 
 // fit chooses the sensor. It reports whether there is one.
 func (g *Generator) fit(d *device, a *anomaly, week []usual) bool {
-	switch a.kind {
-	case Silence:
+	if a.kind == Silence {
 		return true
-	case telemetry.AnomalyCorrelation:
+	}
+	if a.kind == telemetry.AnomalyCorrelation {
 		return g.fitPair(d, a, week)
 	}
 	n := uint64(len(d.model.channels))

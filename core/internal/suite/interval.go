@@ -24,7 +24,7 @@ func Confidence(seeds []Tally, figure func(*Tally) float64) Interval {
 	if len(seeds) < 2 {
 		return out
 	}
-	rng := rand.New(rand.NewPCG(1, uint64(len(seeds)))) //nolint:gosec // a bootstrap, not a secret
+	rng := rand.New(rand.NewPCG(1, uint64(len(seeds))))
 	values := make([]float64, resamples)
 	for n := range values {
 		var drawn Tally

@@ -3,7 +3,6 @@ package suite
 import (
 	"context"
 	"math"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -163,26 +162,4 @@ func TestPeersAreTheOthersNewestValues(t *testing.T) {
 	require.Equal(t, []float64{1.5, 1.5}, c.medians[:2])
 	require.True(t, math.IsNaN(a.medians[2]), "one neighbour is left")
 	require.InDelta(t, 1.5, c.medians[2], 0)
-}
-
-// TestPlantAtSize prints the published tables. It takes minutes: PLANT_EVAL=full is 2,000 devices for
-// 7 days, any other value a tenth of it.
-func TestPlantAtSize(t *testing.T) {
-	size := os.Getenv("PLANT_EVAL") //nolint:forbidigo // a switch of this test alone
-	if size == "" {
-		t.Skip("needs PLANT_EVAL=full, or PLANT_EVAL=tenth")
-	}
-	o := DefaultPlant()
-	if size != "full" {
-		o.Devices = 200
-	}
-	contestants := append(Baselines(), Product("core", detect.Defaults()))
-	for _, rate := range []float64{o.Anomalies, 0} {
-		o.Anomalies = rate
-		results, cost, err := Plant(t.Context(), o, contestants...)
-		require.NoError(t, err)
-		var out strings.Builder
-		PrintPlant(&out, o, results, cost)
-		t.Log("\n" + out.String())
-	}
 }
