@@ -176,15 +176,10 @@ func (g *Generator) fits(d *device, a *anomaly) bool {
 	case telemetry.AnomalyNoise:
 		return a.usual.noise > 0 && !c.driven
 	case telemetry.AnomalyPeers:
-		return d.mates >= 2 && sharedByRoom(c.name) && a.displace(c, 1.5)
+		return g.moment.fleet.comparable(d, c) && a.displace(c, 1.5)
 	default:
 		return a.displace(c, 2.5)
 	}
-}
-
-// sharedByRoom reports whether the devices of a room measure much the same.
-func sharedByRoom(sensor string) bool {
-	return sensor == telemetry.Temperature || sensor == telemetry.Humidity || sensor == telemetry.Pressure
 }
 
 // displace sets the offset to intensity spreads, or to what is left until the bounds of ordinary

@@ -221,6 +221,48 @@ func TestNothingIsUnlabelled(t *testing.T) {
 	}
 }
 
+// TestPeersStandOutFromTheirRoom compares each with the median of its neighbours, when it has reached
+// its full offset and a day before.
+func TestPeersStandOutFromTheirRoom(t *testing.T) {
+	o := anomalous()
+	o.Kinds = []telemetry.AnomalyKind{telemetry.AnomalyPeers}
+	f := newFleet(t, o)
+	g := f.Generator()
+	o.Anomalies = 0
+	healthy := newFleet(t, o).Generator() // a neighbour has its own anomalies
+	apart := func(i int, sensor string, ts int64) float64 {
+		var own float64
+		var others []float64
+		from, to := f.Room(i)
+		for k := from; k < to; k++ {
+			s := slices.Index(f.Sensors(k), sensor)
+			if s < 0 {
+				continue
+			}
+			if k == i {
+				v, _ := g.Values(k, ts, nil)
+				own = v[s]
+			} else {
+				v, _ := healthy.Values(k, ts, nil)
+				others = append(others, v[s])
+			}
+		}
+		slices.Sort(others)
+		return own - others[len(others)/2]
+	}
+	seen := 0
+	for _, l := range f.Anomalies(start, start+4*day) {
+		i := slices.IndexFunc(f.devices, func(d device) bool { return d.id == l.Device })
+		if seen++; seen < 30 {
+			k := slices.Index(f.Sensors(i), l.Sensor)
+			week := measure(f, i, k, l.Onset)
+			change := math.Abs(apart(i, l.Sensor, l.End) - apart(i, l.Sensor, l.Onset-second))
+			require.Greater(t, change, 0.5*l.Intensity*week.spread, "%+v", l)
+		}
+	}
+	require.Greater(t, seen, 30)
+}
+
 func TestAnomaliesComeFromTheSeed(t *testing.T) {
 	o := anomalous()
 	labels := newFleet(t, o).Anomalies(start, start+4*day)

@@ -49,6 +49,10 @@ func printKinds(w io.Writer, o PlantOptions, r *Result, kinds []telemetry.Anomal
 			continue
 		}
 		fmt.Fprintf(w, "| %s | %d | %s |", k, n, Confidence(r.Seeds, func(t *Tally) float64 { return t.RecallOf(k) }).text("%.3f"))
+		if all.Found[k] == 0 {
+			fmt.Fprintln(w, " – | – | – | – |")
+			continue
+		}
 		for _, q := range []float64{0.5, 0.9} {
 			at := func(unit time.Duration) Interval {
 				return Confidence(r.Seeds, func(t *Tally) float64 { return float64(t.Delay(k, q)) / float64(unit) })
