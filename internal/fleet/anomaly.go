@@ -97,7 +97,7 @@ type anomaly struct {
 }
 
 // find returns the anomaly of device d in slot n. Kinds and sensors that the device cannot show
-// visibly are passed over for the next.
+// visibly are passed over for another.
 func (g *Generator) find(d *device, n int64) (anomaly, bool) {
 	p := &g.moment.fleet.anomalies
 	key := hash(d.key+keyAnomaly, uint64(n))
@@ -105,9 +105,8 @@ func (g *Generator) find(d *device, n int64) (anomaly, bool) {
 		return anomaly{}, false
 	}
 	var week []usual
-	first := int(hash(key, 1) % uint64(len(p.kinds)))
-	for k := range p.kinds {
-		a := anomaly{kind: p.kinds[(first+k)%len(p.kinds)], key: key, channel: -1, other: -1}
+	for _, k := range shuffled(hash(key, 1), len(p.kinds)) {
+		a := anomaly{kind: p.kinds[k], key: key, channel: -1, other: -1}
 		a.time(p, n)
 		if a.onset < p.from || g.moment.fleet.rhythm && d.stopNear(a.onset-hour, a.end+hour) {
 			continue
@@ -120,6 +119,19 @@ func (g *Generator) find(d *device, n int64) (anomaly, bool) {
 		}
 	}
 	return anomaly{}, false
+}
+
+// shuffled returns 0 to n-1 in an order that depends on key.
+func shuffled(key uint64, n int) []int {
+	order := make([]int, n)
+	for k := range order {
+		order[k] = k
+	}
+	for k := range order {
+		other := k + int(hash(key, uint64(k))%uint64(n-k))
+		order[k], order[other] = order[other], order[k]
+	}
+	return order
 }
 
 // time draws when the anomaly begins and ends in slot n.
@@ -147,10 +159,8 @@ func (g *Generator) fit(d *device, a *anomaly, week []usual) bool {
 	if a.kind == telemetry.AnomalyCorrelation {
 		return g.fitPair(d, a, week)
 	}
-	n := uint64(len(d.model.channels))
-	first, intensity := hash(a.key, 6)%n, a.intensity
-	for k := range n {
-		a.channel = int((first + k) % n)
+	intensity := a.intensity
+	for _, a.channel = range shuffled(hash(a.key, 6), len(d.model.channels)) {
 		a.usual, a.intensity = week[a.channel], intensity
 		if g.fits(d, a) {
 			return true

@@ -145,6 +145,7 @@ func TestRunReportsAndKeepsALedger(t *testing.T) {
 	c, err := Load([]string{
 		"-devices=20", "-interval=100ms", "-duration=2500ms", "-progress=1s", "-http=127.0.0.1:0",
 		"-nats=" + startGateway(t), "-ledger=" + name, "-summary=" + name + ".json",
+		"-anomalies=24", "-anomaly-kinds=stuck", "-labels=" + name + ".labels",
 	}, io.Discard)
 	require.NoError(t, err)
 	var out bytes.Buffer
@@ -169,6 +170,10 @@ func TestRunReportsAndKeepsALedger(t *testing.T) {
 	require.NoError(t, json.Unmarshal(raw, &sum))
 	require.Equal(t, stats, sum.Stats)
 	require.Positive(t, sum.AckP99MS)
+
+	raw, err = os.ReadFile(name + ".labels")
+	require.NoError(t, err)
+	require.Contains(t, string(raw), `"kind":"stuck"`, "nearly half of the devices are stuck at any time")
 
 	raw, err = os.ReadFile(name)
 	require.NoError(t, err)

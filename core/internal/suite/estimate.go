@@ -5,21 +5,21 @@ import (
 	"slices"
 )
 
-// Interval is a figure over all seeds with its 95 % confidence interval. With one seed there is none,
+// Estimate is a figure over all seeds with its 95 % confidence interval. With one seed there is none,
 // and Low and High are Value.
-type Interval struct{ Value, Low, High float64 }
+type Estimate struct{ Value, Low, High float64 }
 
 // resamples of the bootstrap.
 const resamples = 1000
 
 // Confidence returns a figure of the sum of the tallies, one per seed, and its confidence interval by
 // the percentile bootstrap over seeds (Efron 1979). The same tallies give the same interval.
-func Confidence(seeds []Tally, figure func(*Tally) float64) Interval {
+func Confidence(seeds []Tally, figure func(*Tally) float64) Estimate {
 	var all Tally
 	for i := range seeds {
 		all.Add(&seeds[i])
 	}
-	out := Interval{Value: figure(&all)}
+	out := Estimate{Value: figure(&all)}
 	out.Low, out.High = out.Value, out.Value
 	if len(seeds) < 2 {
 		return out
