@@ -184,7 +184,7 @@ func (g *Generator) fits(d *device, a *anomaly) bool {
 		// resolution often does.
 		return a.usual.noise*c.steps > 0.7 && (!c.driven || a.hold > a.usual.mean)
 	case telemetry.AnomalyNoise:
-		return a.usual.noise > 0 && !c.driven
+		return !c.driven && a.intensity*a.usual.noise >= 3/c.steps
 	case telemetry.AnomalyPeers:
 		return g.moment.fleet.comparable(d, c) && a.displace(c, 1.5)
 	default:
