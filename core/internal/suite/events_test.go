@@ -74,6 +74,16 @@ func TestAnEventOfTheWholeDeviceIsFoundByAnySensor(t *testing.T) {
 	require.Equal(t, 2, tally.Right)
 }
 
+// TestAnAlarmThatHoldsFromTheBeginningIsFalse even if a fault begins with the span.
+func TestAnAlarmThatHoldsFromTheBeginningIsFalse(t *testing.T) {
+	spike := Event{Device: "d", Sensor: "current", Kind: telemetry.AnomalySpike, Onset: at(0), End: at(1)}
+	var tally Tally
+	tally.Judge([]Event{spike}, []Alarm{alarm("current", -1, 5)}, twoDays, DefaultTolerance)
+	require.Equal(t, 1, tally.Missed[telemetry.AnomalySpike])
+	require.Equal(t, 1, tally.False)
+	require.Equal(t, 1, tally.Right)
+}
+
 // TestFiguresByHand has 3 found, 1 missed, 2 false on 10 device-days of which 7 are right.
 func TestFiguresByHand(t *testing.T) {
 	tally := Tally{
