@@ -97,7 +97,7 @@ type anomaly struct {
 }
 
 // find returns the anomaly of device d in slot n. Kinds and sensors that the device cannot show
-// visibly are passed over for the next.
+// visibly are passed over for another.
 func (g *Generator) find(d *device, n int64) (anomaly, bool) {
 	p := &g.moment.fleet.anomalies
 	key := hash(d.key+keyAnomaly, uint64(n))
@@ -105,9 +105,8 @@ func (g *Generator) find(d *device, n int64) (anomaly, bool) {
 		return anomaly{}, false
 	}
 	var week []usual
-	draw := hash(key, 1)
-	for k := range p.kinds {
-		a := anomaly{kind: p.kinds[(draw+uint64(k))%uint64(len(p.kinds))], key: key, channel: -1, other: -1}
+	for _, k := range shuffled(hash(key, 1), len(p.kinds)) {
+		a := anomaly{kind: p.kinds[k], key: key, channel: -1, other: -1}
 		a.time(p, n)
 		if a.onset < p.from || g.moment.fleet.rhythm && d.stopNear(a.onset-hour, a.end+hour) {
 			continue
@@ -120,6 +119,19 @@ func (g *Generator) find(d *device, n int64) (anomaly, bool) {
 		}
 	}
 	return anomaly{}, false
+}
+
+// shuffled returns 0 to n-1 in an order that depends on key.
+func shuffled(key uint64, n int) []int {
+	order := make([]int, n)
+	for k := range order {
+		order[k] = k
+	}
+	for k := range order {
+		other := k + int(hash(key, uint64(k))%uint64(n-k))
+		order[k], order[other] = order[other], order[k]
+	}
+	return order
 }
 
 // time draws when the anomaly begins and ends in slot n.
@@ -141,16 +153,16 @@ func (a *anomaly) time(p *anomalyPlan, n int64) {
 
 // fit chooses the sensor. It reports whether there is one.
 func (g *Generator) fit(d *device, a *anomaly, week []usual) bool {
-	switch a.kind {
-	case Silence:
+	if a.kind == Silence {
 		return true
-	case telemetry.AnomalyCorrelation:
+	}
+	if a.kind == telemetry.AnomalyCorrelation {
 		return g.fitPair(d, a, week)
 	}
-	draw := hash(a.key, 6)
-	for k := range d.model.channels {
-		k = int((draw + uint64(k)) % uint64(len(d.model.channels)))
-		if a.channel, a.usual = k, week[k]; g.fits(d, a) {
+	intensity := a.intensity
+	for _, a.channel = range shuffled(hash(a.key, 6), len(d.model.channels)) {
+		a.usual, a.intensity = week[a.channel], intensity
+		if g.fits(d, a) {
 			return true
 		}
 	}
@@ -172,17 +184,12 @@ func (g *Generator) fits(d *device, a *anomaly) bool {
 		// resolution often does.
 		return a.usual.noise*c.steps > 0.7 && (!c.driven || a.hold > a.usual.mean)
 	case telemetry.AnomalyNoise:
-		return a.usual.noise > 0 && !c.driven
+		return !c.driven && a.intensity*a.usual.noise >= 3/c.steps
 	case telemetry.AnomalyPeers:
-		return d.mates >= 2 && sharedByRoom(c.name) && a.displace(c, 1.5)
+		return g.moment.fleet.comparable(d, c) && a.displace(c, 1.5)
 	default:
 		return a.displace(c, 2.5)
 	}
-}
-
-// sharedByRoom reports whether the devices of a room measure much the same.
-func sharedByRoom(sensor string) bool {
-	return sensor == telemetry.Temperature || sensor == telemetry.Humidity || sensor == telemetry.Pressure
 }
 
 // displace sets the offset to intensity spreads, or to what is left until the bounds of ordinary

@@ -44,9 +44,9 @@ type device struct {
 	loc telemetry.Location
 
 	// course is the key of slow courses: key, or the room's in a fleet with a rhythm.
-	course uint64
-	shifts shifts
-	mates  int // other devices in the room
+	course   uint64
+	shifts   shifts
+	from, to int // the devices of its room: from ≤ i < to
 
 	model   *model
 	foreign bool  // it sends other units than its model's, where it has any

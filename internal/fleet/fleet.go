@@ -93,7 +93,7 @@ func New(o Options) (*Fleet, error) {
 			}
 		}
 	}
-	f.countMates()
+	f.findRooms()
 	for i, offset := range o.Clocks {
 		f.devices[i].clock = offset.Milliseconds()
 	}
@@ -140,26 +140,38 @@ func (f *Fleet) Timestamp(i int, t int64) int64 { return t + f.devices[i].clock 
 func (f *Fleet) Buildings() []string { return f.buildings }
 
 // Room returns the devices that share the room of device i: from ≤ i < to.
-func (f *Fleet) Room(i int) (from, to int) {
-	from, to = i, i+1
-	for from > 0 && f.devices[from-1].loc == f.devices[i].loc {
-		from--
-	}
-	for to < len(f.devices) && f.devices[to].loc == f.devices[i].loc {
-		to++
-	}
-	return from, to
-}
+func (f *Fleet) Room(i int) (from, to int) { return f.devices[i].from, f.devices[i].to }
 
-// countMates notes how many others share each device's room.
-func (f *Fleet) countMates() {
+// findRooms notes which devices share a room; they are neighbours by number.
+func (f *Fleet) findRooms() {
 	for from := 0; from < len(f.devices); {
-		_, to := f.Room(from)
+		to := from + 1
+		for to < len(f.devices) && f.devices[to].loc == f.devices[from].loc {
+			to++
+		}
 		for i := from; i < to; i++ {
-			f.devices[i].mates = to - from - 1
+			f.devices[i].from, f.devices[i].to = from, to
 		}
 		from = to
 	}
+}
+
+// comparable reports whether a channel of d can be compared with those of its neighbours: it measures
+// the room, and so do at least two of the others with that sensor, and more than half of them.
+func (f *Fleet) comparable(d *device, c *channel) bool {
+	others, alike := 0, 0
+	for i := d.from; i < d.to; i++ {
+		o := &f.devices[i]
+		k := o.model.channel(c.name)
+		if o.id == d.id || k < 0 {
+			continue
+		}
+		others++
+		if o.model.channels[k].room {
+			alike++
+		}
+	}
+	return c.room && alike >= 2 && 2*alike > others
 }
 
 // Block returns the devices of building b: from ≤ i < to.

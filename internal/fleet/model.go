@@ -32,6 +32,7 @@ type channel struct {
 	other      *scale                 // the unit of foreign devices; nil: the same
 	driven     bool                   // by the load of the machine, and low while it rests
 	counter    bool                   // it only rises
+	room       bool                   // it measures the room, so that neighbours agree
 	status     func(v float64) string // nil: normal
 	text       func(v float64) string // of a text
 }
@@ -76,7 +77,7 @@ var models = [...]model{
 		channels: []channel{
 			roomTemperature, roomHumidity,
 			{
-				name: telemetry.Pressure, unit: "hPa", steps: 100, low: 930, high: 1060, other: kilopascal,
+				name: telemetry.Pressure, unit: "hPa", steps: 100, low: 930, high: 1060, room: true, other: kilopascal,
 				value: func(m *moment) float64 {
 					return m.noisy(m.fleet.weather(m.t)-0.42*float64(m.d.loc.Floor)+0.2*m.drift(keyPressure, 10*minute), 2)
 				},
@@ -201,13 +202,13 @@ var models = [...]model{
 }
 
 var roomTemperature = channel{
-	name: telemetry.Temperature, unit: "°C", steps: 10, low: 5, high: 70, other: fahrenheit,
+	name: telemetry.Temperature, unit: "°C", steps: 10, low: 5, high: 70, room: true, other: fahrenheit,
 	value: func(m *moment) float64 { return m.noisy(m.d.warmth+m.warming, 3) },
 }
 
 // roomHumidity falls as the room warms.
 var roomHumidity = channel{
-	name: telemetry.Humidity, unit: "%", steps: 10, low: 12, high: 82,
+	name: telemetry.Humidity, unit: "%", steps: 10, low: 12, high: 82, room: true,
 	value: func(m *moment) float64 {
 		return m.noisy(m.d.humidity-1.3*m.warming+3*m.drift(keyHumidity, 30*minute), 8)
 	},

@@ -73,9 +73,8 @@ type player struct {
 }
 
 type played struct {
-	n  int64 // number of the slot + 1
-	ok bool
-	a  *anomaly
+	n int64    // number of the slot + 1
+	a *anomaly // nil for none
 }
 
 func newPlayer(f *Fleet) player {
@@ -111,7 +110,7 @@ func (g *Generator) Silent(i int, t int64) bool {
 
 var missing = math.NaN()
 
-func isMissing(v float64) bool { return v != v }
+func isMissing(v float64) bool { return math.IsNaN(v) }
 
 // ramp rises from 0 to 1 within rise ms of the onset.
 func (a *anomaly) ramp(t, rise int64) float64 {

@@ -16,8 +16,11 @@ import (
 func (w *worker) makeMessage(sender int, t int64) {
 	s := &w.senders[sender]
 	readings := w.size(sender)
-	w.stats.Due += readings
 	s.last = max(t, s.last+1)
+	if from, _ := w.block(sender); w.opts.Batch == 1 && w.gen.Silent(from, s.last) {
+		return // the device is to send nothing: nothing is due
+	}
+	w.stats.Due += readings
 	switch {
 	case s.phase == idle:
 		w.begin(sender, s.last)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/sim/publisher"
@@ -32,6 +33,10 @@ type Config struct {
 	First       int
 	Seed        uint64
 	Faults      float64 // per minute, in the whole fleet
+	Anomalies   float64 // per device and day
+	Kinds       []string
+	Rhythm      bool
+	Labels      string  // file name, "" for none
 	Fleet       string  // mixed or uniform
 	Batch       int     // devices of a concentrator; 1: none
 	Repeat      float64 // share of acknowledged messages that are sent again
@@ -52,6 +57,7 @@ Examples:
   sim -devices=10000 -interval=1s -nats=127.0.0.1:4222,127.0.0.1:4223,127.0.0.1:4224
   sim -devices=200 -interval=100ms -protocol=mqtt -connections=device
   sim -devices=10000 -interval=1s -batch=50
+  sim -devices=500 -interval=1s -excursions=0 -rhythm -anomalies=2 -labels=labels.jsonl
   sim -devices=100 -interval=1s -clocks=-5h,8h,-230000h -repeat=0.05
 
 Common intervals are 100ms, 300ms, 500ms, 1s, 2s, 3s, 5s and 10s; any from 10ms up works.
@@ -61,6 +67,8 @@ Several gateways get equal blocks of the devices, each block as a separate build
 With -connections=device every device needs a file descriptor here and at the gateway:
 raise "ulimit -n" above the number of devices.
 Two simulators on one machine need different -http addresses, or none: -http=
+Anomalies stay clear of the usual alarm limits and never fall into a stop for maintenance, which is
+labelled but no fault. With -batch, list the kinds without silence: a concentrator sends for all.
 Flags override DEVICE_COUNT, SEND_INTERVAL, DATA_VARIANCE and SIM_HTTP_ADDR; LOG_LEVEL and LOG_FORMAT also apply.
 `
 
@@ -99,6 +107,10 @@ func (c *Config) flags(out io.Writer) *flag.FlagSet {
 	fs.IntVar(&c.First, "first", 0, "`number` of the first device, to share a fleet between simulators")
 	fs.Uint64Var(&c.Seed, "seed", 1, "`seed` of the fleet: the same seed and time give the same readings")
 	fs.Float64Var(&c.Faults, "excursions", 3, "`number` of labelled faults per minute in the whole fleet; 0 for none")
+	fs.Float64Var(&c.Anomalies, "anomalies", 0, "`number` of labelled anomalies per device and day, up to 24; 0 for none")
+	fs.Var(list{&c.Kinds}, "anomaly-kinds", "`kinds` of -anomalies, comma-separated (default all: "+kindList()+")")
+	fs.BoolVar(&c.Rhythm, "rhythm", false, "give the plant a week: shifts, quiet weekends, rooms that share load and climate, stops for maintenance")
+	fs.StringVar(&c.Labels, "labels", "", "`file` for the labels of anomalies, stops and excursions of the run, one JSON object a line, written at its end")
 	fs.StringVar(&c.Fleet, "fleet", fleetMixed, "`kind`: mixed, five models with different sensors and units, or uniform, the contract's five sensors")
 	fs.IntVar(&c.Batch, "batch", 1, "`number` of devices that share a concentrator, which sends their readings in one message, 1 to 1000")
 	fs.Float64Var(&c.Repeat, "repeat", 0, "`share` of acknowledged messages that are sent again, 0 to 1, as by devices that missed the answer")
@@ -136,6 +148,9 @@ func (c *Config) check() error {
 	}
 	if c.Batch < 1 || c.Batch > wire.MaxBatchReadings {
 		return fmt.Errorf("-batch=%d: want 1 to %d", c.Batch, wire.MaxBatchReadings)
+	}
+	if c.Batch > 1 && c.Anomalies > 0 && (len(c.Kinds) == 0 || slices.Contains(c.Kinds, string(fleet.Silence))) {
+		return fmt.Errorf("-batch=%d has no anomalies of kind %s: set -anomaly-kinds", c.Batch, fleet.Silence)
 	}
 	if !(c.Repeat >= 0 && c.Repeat <= 1) {
 		return fmt.Errorf("-repeat=%v: want 0 to 1", c.Repeat)
@@ -176,6 +191,15 @@ const (
 	fleetMixed   = "mixed"
 	fleetUniform = "uniform"
 )
+
+// kindList names the kinds of anomalies.
+func kindList() string {
+	names := make([]string, len(fleet.AnomalyKinds))
+	for i, k := range fleet.AnomalyKinds {
+		names[i] = string(k)
+	}
+	return strings.Join(names, ",")
+}
 
 // durations is a flag.Value of comma-separated durations.
 type durations struct{ to *[]time.Duration }

@@ -18,6 +18,7 @@ import (
 	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/sim/publisher"
 )
 
@@ -32,6 +33,7 @@ type Options struct {
 type Simulator struct {
 	cfg    Config
 	out    io.Writer
+	fleet  *fleet.Fleet
 	pub    *publisher.Publisher
 	log    *slog.Logger
 	http   *ops.Server        // nil without SIM_HTTP_ADDR
@@ -43,14 +45,11 @@ type Simulator struct {
 // connect yet.
 func New(o Options) (*Simulator, error) {
 	c := o.Config
-	f, err := fleet.New(fleet.Options{
-		Devices: c.Devices, First: c.First, Seed: c.Seed, Variance: c.Variance,
-		Interval: c.Interval, Buildings: c.Buildings, Faults: c.Faults, Mixed: c.Fleet == fleetMixed, Clocks: c.Clocks,
-	})
+	f, err := newFleet(&c)
 	if err != nil {
 		return nil, err
 	}
-	s := &Simulator{acks: publisher.NewLatency(), cfg: c, out: o.Out, log: o.Log}
+	s := &Simulator{acks: publisher.NewLatency(), fleet: f, cfg: c, out: o.Out, log: o.Log}
 	po := publisher.Options{
 		Fleet: f, Gateways: c.gateways(), Protocol: c.Protocol, PerDevice: c.PerDevice,
 		Batch: c.Batch, Repeat: c.Repeat, Interval: c.Interval, AckTimeout: c.AckTimeout, Backlog: c.Backlog, Log: o.Log,
@@ -68,6 +67,18 @@ func New(o Options) (*Simulator, error) {
 		return nil, errors.Join(err, s.closeLedger())
 	}
 	return s, nil
+}
+
+func newFleet(c *Config) (*fleet.Fleet, error) {
+	kinds := make([]telemetry.AnomalyKind, len(c.Kinds))
+	for i, k := range c.Kinds {
+		kinds[i] = telemetry.AnomalyKind(k)
+	}
+	return fleet.New(fleet.Options{
+		Devices: c.Devices, First: c.First, Seed: c.Seed, Variance: c.Variance,
+		Interval: c.Interval, Buildings: c.Buildings, Faults: c.Faults, Mixed: c.Fleet == fleetMixed, Clocks: c.Clocks,
+		Rhythm: c.Rhythm, Anomalies: c.Anomalies, Kinds: kinds,
+	})
 }
 
 // listen binds the operations server.
@@ -108,6 +119,9 @@ func (s *Simulator) Run(ctx context.Context) error {
 	fmt.Fprint(s.out, totals(&total, s.acks, time.Since(start)))
 	if s.cfg.Summary != "" {
 		err = errors.Join(err, writeSummary(s.cfg.Summary, &total, s.acks))
+	}
+	if s.cfg.Labels != "" {
+		err = errors.Join(err, writeLabels(s.cfg.Labels, s.fleet, start.UnixMilli(), time.Now().UnixMilli()))
 	}
 	return err
 }

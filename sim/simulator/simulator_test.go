@@ -42,6 +42,11 @@ func TestLoad(t *testing.T) {
 	require.InDelta(t, 0.1, c.Repeat, 0)
 	require.Equal(t, []time.Duration{-5 * time.Hour, 8 * time.Hour}, c.Clocks)
 
+	c, err = Load([]string{"-batch=5", "-anomalies=1", "-anomaly-kinds=spike,drift", "-rhythm", "-labels=l"}, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, []string{"spike", "drift"}, c.Kinds)
+	require.True(t, c.Rhythm)
+
 	t.Setenv("DEVICE_COUNT", "7")
 	t.Setenv("SEND_INTERVAL", "300ms")
 	t.Setenv("DATA_VARIANCE", "0.5")
@@ -71,6 +76,7 @@ func TestLoadRefuses(t *testing.T) {
 		"large batch":       {"-batch=1001"},
 		"repeat":            {"-repeat=2"},
 		"clock":             {"-clocks=1h,late"},
+		"silent batch":      {"-batch=5", "-anomalies=1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(args, io.Discard)
@@ -86,7 +92,7 @@ func TestHelpNamesEveryFlagAndVariable(t *testing.T) {
 	var out bytes.Buffer
 	_, err := Load([]string{"-h"}, &out)
 	require.ErrorIs(t, err, config.ErrHelp)
-	for _, v := range []string{"DEVICE_COUNT", "SEND_INTERVAL", "DATA_VARIANCE", "-excursions", "ulimit"} {
+	for _, v := range []string{"DEVICE_COUNT", "SEND_INTERVAL", "DATA_VARIANCE", "-excursions", "ulimit", "-anomaly-kinds", "oscillation,dropout,silence"} {
 		require.Contains(t, out.String(), v)
 	}
 }
@@ -139,6 +145,7 @@ func TestRunReportsAndKeepsALedger(t *testing.T) {
 	c, err := Load([]string{
 		"-devices=20", "-interval=100ms", "-duration=2500ms", "-progress=1s", "-http=127.0.0.1:0",
 		"-nats=" + startGateway(t), "-ledger=" + name, "-summary=" + name + ".json",
+		"-anomalies=24", "-anomaly-kinds=stuck", "-labels=" + name + ".labels",
 	}, io.Discard)
 	require.NoError(t, err)
 	var out bytes.Buffer
@@ -163,6 +170,10 @@ func TestRunReportsAndKeepsALedger(t *testing.T) {
 	require.NoError(t, json.Unmarshal(raw, &sum))
 	require.Equal(t, stats, sum.Stats)
 	require.Positive(t, sum.AckP99MS)
+
+	raw, err = os.ReadFile(name + ".labels")
+	require.NoError(t, err)
+	require.Contains(t, string(raw), `"kind":"stuck"`, "nearly half of the devices are stuck at any time")
 
 	raw, err = os.ReadFile(name)
 	require.NoError(t, err)

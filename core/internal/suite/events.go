@@ -4,6 +4,7 @@ package suite
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -173,25 +174,25 @@ func sum(of map[telemetry.AnomalyKind]int) (n int) {
 
 // Precision is the share of true ones: found events among found events and false alarms. It is 0
 // without any alarm.
-func (t *Tally) Precision() float64 { return ratio(sum(t.Found), sum(t.Found)+t.False) }
+func (t *Tally) Precision() float64 { return quotient(sum(t.Found), sum(t.Found)+t.False) }
 
 // Recall is the share of the events that were found.
-func (t *Tally) Recall() float64 { return ratio(sum(t.Found), sum(t.Found)+sum(t.Missed)) }
+func (t *Tally) Recall() float64 { return quotient(sum(t.Found), sum(t.Found)+sum(t.Missed)) }
 
 // F1 is the harmonic mean of Precision and Recall.
 func (t *Tally) F1() float64 {
-	return ratio(2*sum(t.Found), 2*sum(t.Found)+t.False+sum(t.Missed))
+	return quotient(2*sum(t.Found), 2*sum(t.Found)+t.False+sum(t.Missed))
 }
 
 // Accuracy is the share of device-days with the right verdict.
-func (t *Tally) Accuracy() float64 { return ratio(t.Right, t.Days) }
+func (t *Tally) Accuracy() float64 { return quotient(t.Right, t.Days) }
 
 // FalsePerDay is the number of false alarms per device and day.
-func (t *Tally) FalsePerDay() float64 { return ratio(t.False, t.Days) }
+func (t *Tally) FalsePerDay() float64 { return quotient(t.False, t.Days) }
 
 // RecallOf is the share of the events of a kind that were found.
 func (t *Tally) RecallOf(k telemetry.AnomalyKind) float64 {
-	return ratio(t.Found[k], t.Found[k]+t.Missed[k])
+	return quotient(t.Found[k], t.Found[k]+t.Missed[k])
 }
 
 // Delay returns the quantile q of the delays of a kind, 0 if none was found. Quantiles are nearest
@@ -207,10 +208,10 @@ func (t *Tally) Delay(k telemetry.AnomalyKind, q float64) time.Duration {
 		return 0
 	}
 	slices.Sort(took)
-	return took[min(len(took)-1, int(q*float64(len(took))))]
+	return took[max(0, int(math.Ceil(q*float64(len(took))))-1)]
 }
 
-func ratio(n, of int) float64 {
+func quotient(n, of int) float64 {
 	if of == 0 {
 		return 0
 	}

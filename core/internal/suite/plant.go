@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -149,14 +150,14 @@ func (p *plant) run(ctx context.Context, seed int) error {
 	for _, l := range f.Anomalies(span.From, span.To-1) {
 		events[l.Device] = append(events[l.Device], Event{l.Device, l.Sensor, l.With, l.Kind, l.Onset, l.End})
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, running := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for from := 0; from < f.Len() && ctx.Err() == nil; {
+	for from := 0; from < f.Len() && running.Err() == nil; {
 		_, to := f.Room(from)
 		first := from
 		g.Go(func() error {
 			r := newRoom(p, f, first, to)
-			if err := r.run(ctx); err != nil {
+			if err := r.run(running); err != nil {
 				return err
 			}
 			p.collect(r, seed, events, span)
@@ -164,7 +165,7 @@ func (p *plant) run(ctx context.Context, seed int) error {
 		})
 		from = to
 	}
-	return g.Wait()
+	return errors.Join(g.Wait(), ctx.Err())
 }
 
 // collect judges the alarms of a room.

@@ -122,7 +122,7 @@ func (r *room) generate(from, interval int64, n int) {
 	for _, d := range r.devices {
 		d.values = d.values[:0]
 		for k := range int64(n) {
-			sends := false
+			var sends bool
 			if d.values, sends = r.gen.Values(d.number, from+k*interval, d.values); !sends {
 				for range d.sensors {
 					d.values = append(d.values, math.NaN())
@@ -158,13 +158,11 @@ func (g *peerGroup) compare(k int, at int64) {
 	slices.Sort(g.sorted)
 	for i := range g.members {
 		m := &g.members[i]
-		median := math.NaN()
 		own := -1
 		if at-m.at <= rooms.MaxAge.Milliseconds() {
 			own, _ = slices.BinarySearch(g.sorted, m.newest)
 		}
-		median = medianWithout(g.sorted, own)
-		m.device.medians[k*len(m.device.sensors)+m.column] = median
+		m.device.medians[k*len(m.device.sensors)+m.column] = medianWithout(g.sorted, own)
 	}
 }
 

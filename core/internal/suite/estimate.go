@@ -5,26 +5,26 @@ import (
 	"slices"
 )
 
-// Interval is a figure over all seeds with its 95 % confidence interval. With one seed there is none,
+// Estimate is a figure over all seeds with its 95 % confidence interval. With one seed there is none,
 // and Low and High are Value.
-type Interval struct{ Value, Low, High float64 }
+type Estimate struct{ Value, Low, High float64 }
 
 // resamples of the bootstrap.
 const resamples = 1000
 
 // Confidence returns a figure of the sum of the tallies, one per seed, and its confidence interval by
 // the percentile bootstrap over seeds (Efron 1979). The same tallies give the same interval.
-func Confidence(seeds []Tally, figure func(*Tally) float64) Interval {
+func Confidence(seeds []Tally, figure func(*Tally) float64) Estimate {
 	var all Tally
 	for i := range seeds {
 		all.Add(&seeds[i])
 	}
-	out := Interval{Value: figure(&all)}
+	out := Estimate{Value: figure(&all)}
 	out.Low, out.High = out.Value, out.Value
 	if len(seeds) < 2 {
 		return out
 	}
-	rng := rand.New(rand.NewPCG(1, uint64(len(seeds)))) //nolint:gosec // a bootstrap, not a secret
+	rng := rand.New(rand.NewPCG(1, uint64(len(seeds))))
 	values := make([]float64, resamples)
 	for n := range values {
 		var drawn Tally
