@@ -1,9 +1,7 @@
 package anomaly
 
 const (
-	// Share is how many alarms a device may raise in a day on average, and MinBudget how many a
-	// building may raise however few devices it has.
-	Share     = 0.05
+	// MinBudget is how many alarms a building may raise in a day however few devices it has.
 	MinBudget = 5
 	dayMS     = 24 * 3_600_000
 	// maxRaises bounds the raises that are kept of a building.
@@ -17,10 +15,10 @@ type Budget struct {
 }
 
 // Allowed returns the alarms that one of a number of partitions may raise in a day for the devices
-// of a building that it has. Devices are spread evenly, so the minimum of the building is shared
+// of a building that it has, with a share for each device. Devices are spread evenly, so the minimum of the building is shared
 // evenly; each partition may raise at least one.
-func Allowed(devices, partitions int) float64 {
-	return max(Share*float64(devices), MinBudget/float64(max(partitions, 1)), 1)
+func Allowed(share float64, devices, partitions int) float64 {
+	return max(share*float64(devices), MinBudget/float64(max(partitions, 1)), 1)
 }
 
 // Pressure returns the share of the budget that is spent at plant time at, 0 to 1.
