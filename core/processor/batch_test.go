@@ -44,7 +44,7 @@ func TestBatchAbsorbsTheLaterOne(t *testing.T) {
 	idle := newBatch()
 	idle.absorb(filled("a", 10))
 	require.True(t, idle.moved)
-	require.Equal(t, 12, idle.size())
+	require.Equal(t, 15, idle.size())
 }
 
 // TestNothingFromBeforeARemovalIsWritten checks that records are deleted before later ones are
