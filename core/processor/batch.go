@@ -22,6 +22,7 @@ type batch struct {
 	alarms  map[string][]byte
 	devices map[string][]byte
 	metas   map[string][]byte
+	detect  map[string][]byte
 	windows []telemetry.Window
 }
 
@@ -53,13 +54,13 @@ type deadLetter struct {
 func newBatch() *batch {
 	return &batch{
 		next: -1, nextCommand: -1,
-		alarms: make(map[string][]byte), devices: make(map[string][]byte), metas: make(map[string][]byte),
+		alarms: make(map[string][]byte), devices: make(map[string][]byte), metas: make(map[string][]byte), detect: make(map[string][]byte),
 	}
 }
 
 // size is the number of records to write.
 func (b *batch) size() int {
-	return len(b.alerts) + len(b.audits) + len(b.letters) + len(b.alarms) + len(b.devices) + len(b.metas) + 3*len(b.removed)
+	return len(b.alerts) + len(b.audits) + len(b.letters) + len(b.alarms) + len(b.devices) + len(b.metas) + len(b.detect) + 4*len(b.removed)
 }
 
 // empty reports whether there is nothing to commit or announce.
@@ -73,6 +74,7 @@ func (b *batch) remove(id string, why cause) {
 	delete(b.alarms, id)
 	delete(b.devices, id)
 	delete(b.metas, id)
+	delete(b.detect, id)
 }
 
 // absorb adds the results of o, which are later.
@@ -87,6 +89,7 @@ func (b *batch) absorb(o *batch) {
 	maps.Copy(b.alarms, o.alarms)
 	maps.Copy(b.devices, o.devices)
 	maps.Copy(b.metas, o.metas)
+	maps.Copy(b.detect, o.detect)
 	b.windows = append(b.windows, o.windows...)
 }
 
@@ -95,6 +98,7 @@ func (b *batch) reset() {
 	clear(b.alarms)
 	clear(b.devices)
 	clear(b.metas)
+	clear(b.detect)
 	clear(b.letters)
 	clear(b.alerts)
 	clear(b.audits)

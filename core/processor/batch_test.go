@@ -19,13 +19,14 @@ func filled(s string, next int64) *batch {
 	b.alarms["both"], b.alarms[s] = []byte(s), nil
 	b.devices["both"], b.devices[s] = []byte(s), []byte(s)
 	b.metas["both"], b.metas[s] = []byte(s), []byte(s)
+	b.detect["both"], b.detect[s] = []byte(s), []byte(s)
 	b.removed = append(b.removed, removed{s + "-removed", byCommand})
 	return b
 }
 
 func TestBatchAbsorbsTheLaterOne(t *testing.T) {
 	b, later := filled("a", 10), filled("b", 20)
-	require.Equal(t, 1+1+1+2+2+2+3, b.size())
+	require.Equal(t, 1+1+1+2+2+2+2+4, b.size())
 	later.moved = false
 	b.absorb(later)
 	require.Equal(t, &batch{
@@ -37,12 +38,13 @@ func TestBatchAbsorbsTheLaterOne(t *testing.T) {
 		alarms:  map[string][]byte{"both": []byte("b"), "a": nil, "b": nil},
 		devices: map[string][]byte{"both": []byte("b"), "a": []byte("a"), "b": []byte("b")},
 		metas:   map[string][]byte{"both": []byte("b"), "a": []byte("a"), "b": []byte("b")},
+		detect:  map[string][]byte{"both": []byte("b"), "a": []byte("a"), "b": []byte("b")},
 		removed: []removed{{"a-removed", byCommand}, {"b-removed", byCommand}},
 	}, b)
 	idle := newBatch()
 	idle.absorb(filled("a", 10))
 	require.True(t, idle.moved)
-	require.Equal(t, 12, idle.size())
+	require.Equal(t, 15, idle.size())
 }
 
 // TestNothingFromBeforeARemovalIsWritten checks that records are deleted before later ones are

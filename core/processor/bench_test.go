@@ -22,19 +22,21 @@ func BenchmarkReading(b *testing.B) {
 	for _, bench := range []struct {
 		name        string
 		temperature float64
+		detect      string
 	}{
-		{"normal", 25.6},     // nothing to rewrite
-		{"rewritten", 85.25}, // in alarm from the first reading on: the status is written
+		{"normal", 25.6, detectOff},     // nothing to rewrite
+		{"rewritten", 85.25, detectOff}, // in alarm from the first reading on: the status is written
+		{"detecting", 25.6, detectOn},
 	} {
-		b.Run(bench.name, func(b *testing.B) { benchmarkReading(b, bench.temperature) })
+		b.Run(bench.name, func(b *testing.B) { benchmarkReading(b, bench.temperature, bench.detect) })
 	}
 }
 
-func benchmarkReading(b *testing.B, temperature float64) {
+func benchmarkReading(b *testing.B, temperature float64, mode string) {
 	b.Helper()
 	const devices = 10_000
 	cfg := defaultConfig(b)
-	cfg.HTTPAddr = ""
+	cfg.HTTPAddr, cfg.DetectMode = "", mode
 	p, err := New(Options{Config: cfg, Log: discardLog()})
 	require.NoError(b, err)
 	ctx, stop := context.WithCancel(b.Context())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"industrial-iot-monitor/core/internal/anomaly"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -88,6 +89,11 @@ func (t *task) applyToAlarm(c *telemetry.AlarmCommand, now int64) {
 		d = &device{id: c.DeviceID}
 	}
 	state, changes, entry, keep := t.alarms.rules.Command(d.alarm, c, now, t.alarms.changes[:0])
+	if sensor, ok := anomaly.Sensor(c.AlertType); ok && c.Action == telemetry.ActionNotAnomaly && entry.Outcome == telemetry.OutcomeApplied {
+		if !t.detects.accept(d, sensor) && len(changes) == 0 {
+			entry.Outcome, entry.Event, entry.Reason = telemetry.OutcomeRefused, "", "the detector does not know that sensor"
+		}
+	}
 	if keep {
 		if !known {
 			d = t.addDevice(c.DeviceID)

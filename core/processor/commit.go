@@ -84,7 +84,7 @@ func (s *session) write(partition int32, b *batch) (err error) {
 		send(l.message)
 	}
 	for _, r := range b.removed {
-		for _, topic := range []string{c.DeviceState, c.AlarmState, c.DeviceMeta} {
+		for _, topic := range []string{c.DeviceState, c.AlarmState, c.DeviceMeta, c.DetectState} {
 			if err == nil {
 				err = s.producer.SendTo(partition, record(topic, r.device, nil))
 			}
@@ -100,6 +100,7 @@ func (s *session) write(partition int32, b *batch) (err error) {
 	store(c.AlarmState, b.alarms)
 	store(c.DeviceState, b.devices)
 	store(c.DeviceMeta, b.metas)
+	store(c.DetectState, b.detect)
 	return err
 }
 

@@ -42,6 +42,10 @@ type Config struct {
 	GatewaySilence time.Duration `env:"CORE_GATEWAY_SILENCE" envDefault:"10s" help:"time without a heartbeat after which a gateway raises an alarm"`
 	BufferHorizon  time.Duration `env:"CORE_BUFFER_HORIZON" envDefault:"6h" help:"a gateway raises an alarm when its buffer would last a shorter outage at the present rate; 0: no alarm"`
 
+	DetectMode    string        `env:"DETECT_MODE" envDefault:"shadow" help:"what happens when the detector finds a sensor unusual: on raises alarms, shadow counts what it would raise, off learns nothing"`
+	DetectSettle  time.Duration `env:"DETECT_SETTLE" envDefault:"24h" help:"how long another level, spread or silence of a value must last to become usual"`
+	AnomalyBudget float64       `env:"ANOMALY_BUDGET" envDefault:"0.05" help:"alarms about unusual sensors for each device of a building and day, at least 5 for a building; the more of them are spent, the more unusual a sensor must be"`
+
 	CommitMin    time.Duration `env:"CORE_COMMIT_MIN" envDefault:"50ms" help:"least time between transactions; alerts wait no longer"`
 	CommitMax    time.Duration `env:"CORE_COMMIT_MAX" envDefault:"1s" help:"most time between transactions, when there are no alerts"`
 	TxnPrefix    string        `env:"CORE_TXN_PREFIX" envDefault:"core-" help:"prefix of the Kafka transactional ids"`
@@ -80,6 +84,9 @@ func (c *Config) Check() error {
 	want(c.BufferHorizon >= 0, "CORE_BUFFER_HORIZON=%s: want 0 or more", c.BufferHorizon)
 	want(c.CommitMax >= time.Millisecond && c.CommitMax <= 10*time.Second, "CORE_COMMIT_MAX=%s: want 1ms to 10s", c.CommitMax)
 	want(c.CommitMin >= 0 && c.CommitMin <= c.CommitMax, "CORE_COMMIT_MIN=%s: want 0 to CORE_COMMIT_MAX=%s", c.CommitMin, c.CommitMax)
+	want(c.DetectMode == detectOff || c.DetectMode == detectShadow || c.DetectMode == detectOn, "DETECT_MODE=%q: want off, shadow or on", c.DetectMode)
+	want(c.DetectSettle >= time.Minute, "DETECT_SETTLE=%s: want 1m or more", c.DetectSettle)
+	want(c.AnomalyBudget >= 0 && c.AnomalyBudget <= 1000, "ANOMALY_BUDGET=%v: want 0 to 1000", c.AnomalyBudget)
 	want(c.StateRefresh >= time.Second, "CORE_STATE_REFRESH=%s: want 1s or more", c.StateRefresh)
 	want(c.ForgetAfter == 0 || c.ForgetAfter >= time.Hour, "CORE_FORGET_AFTER=%s: want 1h or more, or 0 to keep all devices", c.ForgetAfter)
 	want(c.GroupID != "", "KAFKA_GROUP_ID is empty")

@@ -50,6 +50,11 @@ func TestSettingsAreRefusedBeyondTheirBounds(t *testing.T) {
 		{"KAFKA_GROUP_ID", func(c *Config) { c.GroupID = "" }, false},
 		{"KAFKA_BROKERS", func(c *Config) { c.Brokers = nil }, false},
 		{"KAFKA_TOPIC_ALARM_STATE", func(c *Config) { c.AlarmState = "" }, false},
+		{"DETECT_MODE", func(c *Config) { c.DetectMode = "loud" }, false},
+		{"DETECT_MODE", func(c *Config) { c.DetectMode = "on" }, true},
+		{"DETECT_SETTLE", func(c *Config) { c.DetectSettle = time.Minute - 1 }, false},
+		{"ANOMALY_BUDGET", func(c *Config) { c.AnomalyBudget = math.NaN() }, false},
+		{"ANOMALY_BUDGET", func(c *Config) { c.AnomalyBudget = 0 }, true},
 		{"HUB_URL", func(c *Config) { c.HubURL = "" }, false},
 		{"HUB_URL", func(*Config) {}, true},
 	}

@@ -142,6 +142,7 @@ func (t *task) drop(d *device) {
 	if t.alarms.rooms != nil {
 		t.alarms.rooms.Remove(&d.room)
 	}
+	t.detects.drop(d)
 	t.presence.count(d.presence.Online(), false)
 	t.presence.countClock(d.presence.ClockOffset(), 0)
 	t.p.offsets.Set(d.id, 0)

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -23,7 +24,7 @@ var events = []telemetry.AlarmEvent{
 	telemetry.EventSuppressed, telemetry.EventUnsuppressed, telemetry.EventChattering, telemetry.EventSettled,
 	telemetry.EventStale, telemetry.EventAcknowledged, telemetry.EventShelved, telemetry.EventUnshelved,
 	telemetry.EventOutOfService, telemetry.EventInService, telemetry.EventCommented, telemetry.EventAssigned,
-	telemetry.EventRemoved,
+	telemetry.EventRemoved, telemetry.EventNotAnomaly,
 }
 
 type metrics struct {
@@ -40,6 +41,8 @@ type metrics struct {
 	unknownUnits       *prometheus.CounterVec // by kind of the catalogue
 	removed            *prometheus.CounterVec
 	ofRemoved          prometheus.Counter
+	anomalies          *prometheus.CounterVec
+	detect             *histogram
 	commit, restore    prometheus.Histogram
 	processing         *histogram
 	endToEnd           *histogram
@@ -102,6 +105,7 @@ func newMetrics(reg prometheus.Registerer, p *Processor) *metrics {
 		m.processing, m.endToEnd, newAssignment(p))
 	m.addAlarms(reg)
 	m.addRemovals(reg)
+	m.addAnomalies(reg)
 	return m
 }
 
@@ -147,6 +151,28 @@ func (m *metrics) addRemovals(reg prometheus.Registerer) {
 		m.removed.WithLabelValues(string(c))
 	}
 	reg.MustRegister(m.removed, m.ofRemoved)
+}
+
+// kinds are the kinds of anomalies.
+var kinds = []telemetry.AnomalyKind{
+	telemetry.AnomalySpike, telemetry.AnomalyLevel, telemetry.AnomalyDrift, telemetry.AnomalyStuck, telemetry.AnomalyNoise,
+	telemetry.AnomalyOscillation, telemetry.AnomalyDropout, telemetry.AnomalyPattern, telemetry.AnomalyCorrelation, telemetry.AnomalyPeers,
+}
+
+// addAnomalies adds the metrics of the detector.
+func (m *metrics) addAnomalies(reg prometheus.Registerer) {
+	m.anomalies = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "core_anomalies_total",
+		Help: "Alarms about unusual sensors, by kind and mode: on, raised; shadow, only counted. Those of an aborted transaction count again.",
+	}, []string{"kind", "mode"})
+	m.detect = newHistogram("core_detect_seconds", "Time that the detector takes for a reading, of one reading in 64.",
+		[]float64{5e-7, 1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 1e-3})
+	for _, k := range kinds {
+		for _, mode := range []string{detectOn, detectShadow} {
+			m.anomalies.WithLabelValues(string(k), mode)
+		}
+	}
+	reg.MustRegister(m.anomalies, m.detect)
 }
 
 // alert counts a committed record of an alarm.
@@ -201,6 +227,7 @@ type assignment struct {
 	p                      *Processor
 	partitions, lag, alive *prometheus.Desc
 	clocks                 *prometheus.Desc
+	streams, tightest      *prometheus.Desc
 }
 
 func newAssignment(p *Processor) *assignment {
@@ -209,6 +236,9 @@ func newAssignment(p *Processor) *assignment {
 		partitions: prometheus.NewDesc("core_partitions_owned", "Partitions of device-data assigned to this process.", nil, nil),
 		lag: prometheus.NewDesc("core_partition_lag",
 			"Unread offsets of an assigned partition, transaction markers included.", []string{"partition"}, nil),
+		streams: prometheus.NewDesc("core_detect_streams", "Sensors whose usual values the detector knows, in the assigned partitions.", nil, nil),
+		tightest: prometheus.NewDesc("core_anomaly_budget_spent",
+			"Highest share of its budget of anomaly alarms that a building has spent in a partition, 0 to 1.", nil, nil),
 		alive: prometheus.NewDesc("iot_active_devices_total", "Devices online in the assigned partitions.", nil, nil),
 		clocks: prometheus.NewDesc("core_device_clocks",
 			"Devices of the assigned partitions with a wrong clock, by state: ahead or behind.", []string{"state"}, nil),
@@ -221,6 +251,8 @@ func (a *assignment) Describe(ch chan<- *prometheus.Desc) {
 	ch <- a.lag
 	ch <- a.alive
 	ch <- a.clocks
+	ch <- a.streams
+	ch <- a.tightest
 }
 
 // Collect implements prometheus.Collector.
@@ -230,12 +262,17 @@ func (a *assignment) Collect(ch chan<- prometheus.Metric) {
 		tasks = s.order
 	}
 	online, ahead, behind := int64(0), int64(0), int64(0)
+	streams, spent := int64(0), 0.0
 	for _, t := range tasks {
 		online += t.presence.online.Load()
+		streams += t.detects.streams.Load()
+		spent = max(spent, math.Float64frombits(t.detects.spent.Load()))
 		ahead += t.presence.ahead.Load()
 		behind += t.presence.behind.Load()
 		ch <- prometheus.MustNewConstMetric(a.lag, prometheus.GaugeValue, float64(t.progress.lag()), strconv.Itoa(int(t.partition)))
 	}
+	ch <- prometheus.MustNewConstMetric(a.streams, prometheus.GaugeValue, float64(streams))
+	ch <- prometheus.MustNewConstMetric(a.tightest, prometheus.GaugeValue, spent)
 	ch <- prometheus.MustNewConstMetric(a.partitions, prometheus.GaugeValue, float64(len(tasks)))
 	ch <- prometheus.MustNewConstMetric(a.clocks, prometheus.GaugeValue, float64(ahead), "ahead")
 	ch <- prometheus.MustNewConstMetric(a.clocks, prometheus.GaugeValue, float64(behind), "behind")

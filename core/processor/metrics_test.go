@@ -98,7 +98,8 @@ func TestSeriesAreThereFromTheStart(t *testing.T) {
 		"core_dead_letters_total": len(reasons), "core_alerts_total": 2 * 4, "core_alarm_events_total": len(events),
 		"core_alarm_commands_total": 4, "core_devices_removed_total": 2, "core_removed_readings_total": 1, "core_readings_total": 1, "core_late_total": 1, "core_commit_duration_seconds": 1,
 		"core_restore_duration_seconds": 1, "iot_message_processing_duration_seconds": 1, "core_end_to_end_seconds": 1,
-		"core_partitions_owned": 1, "iot_active_devices_total": 1, "core_device_clocks": 2,
+		"core_partitions_owned": 1, "iot_active_devices_total": 1, "core_device_clocks": 2, "core_anomalies_total": 2 * len(kinds), "core_detect_seconds": 1,
+		"core_detect_streams": 1, "core_anomaly_budget_spent": 1,
 	} {
 		require.Equal(t, n, series[name], name)
 	}
@@ -120,5 +121,5 @@ func TestAssignmentIsShown(t *testing.T) {
 	require.InDelta(t, 0, c.value(t, "core_partition_lag", "0"), 0)
 	descriptions := make(chan *prometheus.Desc, 10)
 	newAssignment(tk.p).Describe(descriptions)
-	require.Len(t, descriptions, 4)
+	require.Len(t, descriptions, 6)
 }

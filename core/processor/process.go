@@ -80,6 +80,7 @@ func (t *task) values(m *sarama.ConsumerMessage, p intake.Placed, d *device, gat
 		Reading: r, At: p.At, Restart: p.Found, Gateway: gateway, Received: p.Received, Waited: p.Waited, Now: now,
 		Partition: t.partition, Offset: m.Offset,
 	}, p.Backfill, t.out)
+	t.detect(d, p, gateway, now)
 	if gateway == intake.Direct || t.unshown(o) {
 		t.p.live.Add(gateway, wire.FrameEntry{
 			Device: d.id, Timestamp: p.At, Received: o.Received, Backfill: p.Backfill, ClockOffset: p.Offset, Payload: payload, Reading: r,
@@ -117,6 +118,7 @@ func (t *task) tick(now int64) {
 	t.watchdog.inspectSources(now)
 	for _, d := range t.devices {
 		t.presence.check(d, now)
+		t.detects.tick(d, now)
 		if !behind {
 			t.alarms.tick(d, now, t.out)
 			if w, news := t.watchdog.silence(d, now); news {
@@ -131,6 +133,8 @@ func (t *task) tick(now int64) {
 		t.watchGateways(now)
 	}
 	t.shareWithPeers(now)
+	t.endOrphans(now)
+	t.detects.report(now)
 	t.alarms.sweep(now, t.out)
 	t.forget(now, behind)
 	t.flush(now)

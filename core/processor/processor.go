@@ -206,6 +206,7 @@ func (p *Processor) Run(ctx context.Context) error {
 	g.Go("live publisher", func(ctx context.Context) error { return p.live.Run(ctx, hub) })
 	g.Go("live stage", func(ctx context.Context) error { return p.stage.Run(ctx, hub) })
 	g.Go("gateways", func(ctx context.Context) error { return p.gateways.Run(ctx, hub) })
+	g.Go("unusual devices", func(ctx context.Context) error { return p.reportUnusual(ctx, hub) })
 	g.Go("peers", func(ctx context.Context) error { return p.peers.Run(ctx, hub) })
 	explainer := replay.Explainer{
 		Log: p.log, Brokers: p.cfg.Brokers, Topic: p.cfg.DeviceData, ClientID: clientID, Rules: p.rules.forAlert,

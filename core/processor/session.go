@@ -111,13 +111,17 @@ func (s *session) takeOver(ctx context.Context, partition int32) (_ *task, _ *ka
 	if err != nil {
 		return nil, nil, err
 	}
+	learnt, err := kafka.Restore(ctx, s.log, c.Brokers, producer, c.DetectState, partition)
+	if err != nil {
+		return nil, nil, err
+	}
 	t := newTask(s.p, partition, s.hurry)
-	s.load(t, stored{alarms, devices, metas})
+	s.load(t, stored{alarms, devices, metas, learnt})
 	return t, producer, nil
 }
 
 // stored is the state of a task as Kafka has it: the newest values of its compacted topics.
-type stored struct{ alarms, devices, metas map[string][]byte }
+type stored struct{ alarms, devices, metas, learnt map[string][]byte }
 
 // load restores the state of a task. The device of an unreadable record starts afresh.
 func (s *session) load(t *task, from stored) {
@@ -159,6 +163,7 @@ func (s *session) load(t *task, from stored) {
 		d.alarm = state.SeenUntil(d.alarm.Seen())
 		t.alarms.stored[d] = struct{}{}
 	}
+	s.loadDetect(t, from.learnt)
 	t.watchdog.expect(t.devices, now)
 }
 
@@ -215,7 +220,7 @@ func (s *session) stopsWithin(d time.Duration) bool {
 // session early; the next session then repeats the work since the last commit.
 func (s *session) close(quit <-chan struct{}) error {
 	for _, t := range s.order {
-		t.finish()
+		t.finish(stopBytes / len(s.order))
 		s.p.peers.Forget(t.partition)
 	}
 	close(s.stop)

@@ -44,6 +44,7 @@ type task struct {
 	presence presenceStage
 	watchdog watchdog
 	life     lifeStage
+	detects  *detectStage
 
 	counts   counts
 	out      *batch // of the chunk at hand
@@ -59,7 +60,8 @@ type device struct {
 	presence presence.Device
 	windows  aggregate.Device
 	room     rooms.Device
-	silence  report // of its silence
+	detect   *detected // nil until it has sent a number
+	silence  report    // of its silence
 	wrong    wrongClock
 
 	alarmChanged, stateChanged bool // listed to be written
@@ -76,6 +78,7 @@ func newTask(p *Processor, partition int32, wake func()) *task {
 		presence: presenceStage{log: p.log, offsets: p.offsets},
 		watchdog: newWatchdog(p.gateways, p.peers),
 		life:     newLifeStage(p.log, p.cfg.ForgetAfter),
+		detects:  newDetectStage(p),
 		out:      newBatch(), pending: newPending(wake), progress: newProgress(now),
 	}
 	t.presence.Tracker = presence.New(presence.Options{
@@ -124,6 +127,7 @@ func (t *task) reloadRules() {
 // run processes a claim until ctx ends or failed is closed.
 func (t *task) run(ctx context.Context, claim sarama.ConsumerGroupClaim, failed <-chan struct{}) {
 	t.progress.next.Store(claim.InitialOffset())
+	t.relearn(ctx, claim.InitialOffset())
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	chunk := make([]*sarama.ConsumerMessage, 0, maxChunk)
@@ -171,12 +175,16 @@ func (t *task) flush(now int64) {
 	t.followMaintenance()
 	t.alarms.encode(t.out)
 	t.presence.encode(t.out)
+	t.detects.encode(t.out, t.progress.next.Load(), now)
 	t.out.next, t.out.nextCommand = t.progress.next.Load(), t.nextCommand
 	t.out = t.pending.add(t.out, now)
 }
 
-// finish flushes the open windows after run has ended.
-func (t *task) finish() {
+// finish flushes the open windows after run has ended, and what the detector has learnt, up to a
+// size in bytes.
+func (t *task) finish(learnt int) {
+	now := time.Now().UnixMilli()
 	t.out.windows = t.windows.Flush(t.out.windows)
-	t.flush(time.Now().UnixMilli())
+	t.detects.stop(t.devices, learnt, t.progress.next.Load(), now, t.out)
+	t.flush(now)
 }

@@ -164,7 +164,7 @@ func TestTickFindsSilentDevicesAndClosedWindows(t *testing.T) {
 	require.NotEmpty(t, b.windows, "the second is closed")
 	require.Len(t, b.alerts, 1, "no gateway, so it is the device")
 	tk.process([]*sarama.ConsumerMessage{message(2, "d1", now, 20)})
-	tk.finish()
+	tk.finish(0)
 	require.True(t, slices.ContainsFunc(tk.pending.pop().windows, func(w telemetry.Window) bool {
 		return w.WidthMS == 60_000 && w.Start == now-now%60_000
 	}), "open windows too")

@@ -23,7 +23,7 @@ const sessionTimeout = 6 * time.Second
 func (p *Processor) prepare(ctx, life context.Context) (sarama.Client, error) {
 	c, specs := &p.cfg, p.cfg.Specs()
 	err := kafka.EnsureTopics(ctx, p.log, c.Brokers, specs.DeviceData, specs.Alerts, specs.DeadLetters, specs.Audit,
-		specs.Commands, specs.AlarmState, specs.DeviceState, specs.DeviceMeta, specs.Rules)
+		specs.Commands, specs.AlarmState, specs.DeviceState, specs.DeviceMeta, specs.DetectState, specs.Rules)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
@@ -52,7 +52,7 @@ func (p *Processor) prepare(ctx, life context.Context) (sarama.Client, error) {
 func (p *Processor) checkPartitions(client sarama.Client) error {
 	c := &p.cfg
 	counts := make(map[string]int)
-	topics := []string{c.DeviceData, c.Commands, c.AlarmState, c.DeviceState, c.DeviceMeta}
+	topics := []string{c.DeviceData, c.Commands, c.AlarmState, c.DeviceState, c.DeviceMeta, c.DetectState}
 	if err := client.RefreshMetadata(topics...); err != nil {
 		return fmt.Errorf("refreshing the metadata of %v: %w", topics, err)
 	}

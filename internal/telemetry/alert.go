@@ -65,8 +65,9 @@ const (
 	EventInService    AlarmEvent = "in_service"
 	EventCommented    AlarmEvent = "commented"
 	EventAssigned     AlarmEvent = "assigned"
-	EventRemoved      AlarmEvent = "removed"   // its device was removed: the last record of the alarm
-	EventDescribed    AlarmEvent = "described" // in the audit trail only, of a device
+	EventNotAnomaly   AlarmEvent = "not_anomaly" // an operator says that what is unusual is not
+	EventRemoved      AlarmEvent = "removed"     // its device was removed: the last record of the alarm
+	EventDescribed    AlarmEvent = "described"   // in the audit trail only, of a device
 	// EventMaintenance and EventMaintenanceOver are in the audit trail only: of a device.
 	EventMaintenance     AlarmEvent = "maintenance"
 	EventMaintenanceOver AlarmEvent = "maintenance_over"
@@ -132,6 +133,8 @@ type Alert struct {
 	Historical    bool           `json:"historical,omitempty"` // found in late readings: recorded, no notification is sent
 	History       []AlarmChange  `json:"history,omitempty"`    // the newest transitions, oldest first
 	Evidence      *AlarmEvidence `json:"evidence,omitempty"`
+	// Anomaly says what is unusual, of an alarm with SourceAnomaly.
+	Anomaly *Anomaly `json:"anomaly,omitempty"`
 }
 
 // Measure says what the figures of an alarm measure.

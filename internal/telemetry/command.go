@@ -20,6 +20,9 @@ const (
 	ActionInService    AlarmAction = "in_service"
 	ActionComment      AlarmAction = "comment"
 	ActionAssign       AlarmAction = "assign"
+	// ActionNotAnomaly says that what an alarm of type anomaly_… is about is usual; there need not
+	// be an alarm any more.
+	ActionNotAnomaly AlarmAction = "not_anomaly"
 	// ActionRemove removes the device: its alarms are closed and all that is stored about it
 	// is deleted. If it sends again it is new.
 	ActionRemove AlarmAction = "remove"
@@ -103,6 +106,10 @@ func (c *AlarmCommand) Check() error {
 		if c.Action == ActionMaintain && strings.TrimSpace(c.Note) == "" {
 			return bad("note", "the reason")
 		}
+	case ActionNotAnomaly:
+		if sensor, ok := strings.CutPrefix(c.AlertType, "anomaly_"); !ok || !ValidSensorName(sensor) {
+			return bad("alert_type", "anomaly_ and the name of a sensor")
+		}
 	case ActionComment:
 		if c.Note == "" {
 			return bad("note", "a text")
@@ -114,7 +121,7 @@ func (c *AlarmCommand) Check() error {
 		return c.Describe.Check()
 	case ActionAcknowledge, ActionUnshelve, ActionOutOfService, ActionInService, ActionAssign, ActionRemove, ActionEndMaintenance:
 	default:
-		return bad("action", "acknowledge, shelve, unshelve, out_of_service, in_service, comment, assign, remove, describe, maintain or end_maintenance")
+		return bad("action", "acknowledge, shelve, unshelve, out_of_service, in_service, comment, assign, not_anomaly, remove, describe, maintain or end_maintenance")
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ type Topics struct {
 	DeviceState string `env:"KAFKA_TOPIC_DEVICE_STATE" envDefault:"device-state" help:"compacted Kafka topic of device presence"`
 	DeviceMeta  string `env:"KAFKA_TOPIC_DEVICE_META" envDefault:"device-meta" help:"compacted Kafka topic of devices' names, descriptions and tags"`
 	Rules       string `env:"KAFKA_TOPIC_ALARM_RULES" envDefault:"alarm-rules" help:"compacted Kafka topic of changes of rules made on the page, with who approved them"`
+	DetectState string `env:"KAFKA_TOPIC_DETECT_STATE" envDefault:"detect-state" help:"compacted Kafka topic of what is usual for each sensor"`
 	Metadata    string `env:"KAFKA_TOPIC_PORTAL_METADATA" envDefault:"portal-metadata" help:"Kafka topic of what operators keep in the portal: views, dashboards, notes; kept for ever"`
 }
 
@@ -62,7 +63,7 @@ func Suffixed(suffix string) (t Topics) {
 
 // Specs describes each topic as it is created when missing.
 type Specs struct {
-	DeviceData, DeadLetters, Alerts, Audit, Commands, AlarmState, DeviceState, DeviceMeta, Checkpoints, Rules, Metadata kafka.Topic
+	DeviceData, DeadLetters, Alerts, Audit, Commands, AlarmState, DeviceState, DeviceMeta, DetectState, Checkpoints, Rules, Metadata kafka.Topic
 }
 
 // Specs returns the table. The caller sets the partitions of Checkpoints where BRIDGE_LANES
@@ -80,6 +81,7 @@ func (t *Topics) Specs() Specs {
 		AlarmState:  kafka.Topic{Name: t.AlarmState, Like: &data, Compacted: true, MaxMessageBytes: most},
 		DeviceState: kafka.Topic{Name: t.DeviceState, Like: &data, Compacted: true, MaxMessageBytes: most},
 		DeviceMeta:  kafka.Topic{Name: t.DeviceMeta, Like: &data, Compacted: true, MaxMessageBytes: most},
+		DetectState: kafka.Topic{Name: t.DetectState, Like: &data, Compacted: true, MaxMessageBytes: most},
 		Checkpoints: kafka.Topic{Name: t.Checkpoints, Partitions: lanes, Compacted: true},
 		// One partition: the order of all decisions is the decision.
 		Rules: kafka.Topic{Name: t.Rules, Partitions: 1, Compacted: true, MaxMessageBytes: most},
@@ -90,5 +92,5 @@ func (t *Topics) Specs() Specs {
 
 // All lists every topic.
 func (s *Specs) All() []kafka.Topic {
-	return []kafka.Topic{s.DeviceData, s.DeadLetters, s.Alerts, s.Audit, s.Commands, s.AlarmState, s.DeviceState, s.DeviceMeta, s.Checkpoints, s.Rules, s.Metadata}
+	return []kafka.Topic{s.DeviceData, s.DeadLetters, s.Alerts, s.Audit, s.Commands, s.AlarmState, s.DeviceState, s.DeviceMeta, s.DetectState, s.Checkpoints, s.Rules, s.Metadata}
 }

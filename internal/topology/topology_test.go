@@ -21,7 +21,7 @@ func TestTopicsOfTheContract(t *testing.T) {
 		"KAFKA_TOPIC_CHECKPOINTS": "bridge-checkpoints", "KAFKA_TOPIC_ALARM_COMMANDS": "alarm-commands",
 		"KAFKA_TOPIC_ALARM_AUDIT": "alarm-audit",
 		"KAFKA_TOPIC_ALARM_STATE": "alarm-state", "KAFKA_TOPIC_DEVICE_STATE": "device-state",
-		"KAFKA_TOPIC_ALARM_RULES": "alarm-rules",
+		"KAFKA_TOPIC_ALARM_RULES": "alarm-rules", "KAFKA_TOPIC_DETECT_STATE": "detect-state",
 		"KAFKA_TOPIC_DEVICE_META": "device-meta", "KAFKA_TOPIC_PORTAL_METADATA": "portal-metadata",
 	}
 	got := map[string]string{}

@@ -135,6 +135,7 @@ func (l *layout) with(more map[string]string) map[string]string {
 		"KAFKA_TOPIC_ALARM_AUDIT":     l.Topics.Audit,
 		"KAFKA_TOPIC_DEVICE_STATE":    l.Topics.DeviceState,
 		"KAFKA_TOPIC_DEVICE_META":     l.Topics.DeviceMeta,
+		"KAFKA_TOPIC_DETECT_STATE":    l.Topics.DetectState,
 		"KAFKA_TOPIC_ALARM_RULES":     l.Topics.Rules,
 		"KAFKA_TOPIC_PORTAL_METADATA": l.Topics.Metadata,
 	}

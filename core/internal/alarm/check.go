@@ -50,13 +50,16 @@ func (r Rule) Check(catalogue *sensors.Catalogue) []FieldError {
 	c.want(priority(r.Severity) != 0, "severity", "%q: want critical, high, medium or low", r.Severity)
 	c.want(r.OnDelay >= 0 && r.OnDelay <= MaxDelay, "on_delay", "%s: want 0s to 24h", r.OnDelay)
 	c.want(r.OffDelay >= 0 && r.OffDelay <= MaxDelay, "off_delay", "%s: want 0s to 24h", r.OffDelay)
+	if r.If.Kind == Anomaly {
+		c.want(priority(r.Severity) > priority(telemetry.SeverityHigh), "severity", "%q: of a rule of kind anomaly want medium or low", r.Severity)
+	}
 	c.prefix = "if."
 	r.If.check(&c, catalogue)
 	if r.Other != nil {
-		c.want(r.If.Kind != Offline, "kind", "offline: it cannot be combined")
+		c.want(!r.If.outside(), "kind", "%s: it cannot be combined", r.If.Kind)
 		c.prefix = "other."
 		r.Other.check(&c, catalogue)
-		c.want(r.Other.Kind != Offline, "kind", "offline: it cannot be combined")
+		c.want(!r.Other.outside(), "kind", "%s: it cannot be combined", r.Other.Kind)
 		c.prefix = ""
 		c.want(r.Combine == And || r.Combine == Or, "combine", "%q: want and, or", r.Combine)
 	}
@@ -101,8 +104,12 @@ func (c *Condition) check(out *problems, catalogue *sensors.Catalogue) {
 	case SwitchIs:
 		parameter()
 	case Offline:
+	case Anomaly:
+		want(c.Parameter == AnySensor || telemetry.ValidSensorName(c.Parameter), "parameter", "%q: want %s, or * for all", c.Parameter, WantParameter)
+		_, known := sensitivities[c.Sensitivity]
+		want(known, "sensitivity", "%q: want low, medium or high", c.Sensitivity)
 	default:
-		want(false, "kind", "%q: want high, high_high, low, low_low, rate, stuck, deviation, switch, battery_low, signal_weak or offline", c.Kind)
+		want(false, "kind", "%q: want high, high_high, low, low_low, rate, stuck, deviation, switch, battery_low, signal_weak, offline or anomaly", c.Kind)
 	}
 }
 

@@ -55,7 +55,7 @@ func TestEveryFieldOfARuleIsChecked(t *testing.T) {
 		field(deviation, func(r *Rule, v int) { r.If.Sensors = v }, []int{0, 1, 1000}, []int{-1, 1001}, "if.sensors", "want 1 to 1000"),
 		field(battery, limit, []float64{0.001, 100}, []float64{0, 100.001}, "if.limit", "want a percentage, more than 0 and at most 100"),
 		field(weak, limit, []float64{-0.001}, []float64{0, 1}, "if.limit", "want dBm, less than 0"),
-		field(high, func(r *Rule, v Kind) { r.If.Kind = v }, []Kind{High, HighHigh, Low, LowLow, SwitchIs, Offline}, []Kind{"", "higher"}, "if.kind", "want high, high_high, low, low_low, rate, stuck, deviation, switch, battery_low, signal_weak or offline"),
+		field(high, func(r *Rule, v Kind) { r.If.Kind = v }, []Kind{High, HighHigh, Low, LowLow, SwitchIs, Offline}, []Kind{"", "higher"}, "if.kind", "want high, high_high, low, low_low, rate, stuck, deviation, switch, battery_low, signal_weak, offline or anomaly"),
 		field(pair, func(r *Rule, v Kind) { r.If.Kind = v }, []Kind{High}, []Kind{Offline}, "if.kind", "offline: it cannot be combined"),
 		field(pair, func(r *Rule, v Kind) { r.Other = &Condition{Kind: v, Limit: 1} }, []Kind{SwitchIs, BatteryLow}, []Kind{Offline}, "other.kind", "offline: it cannot be combined"),
 		field(pair, func(r *Rule, v Combine) { r.Combine = v }, []Combine{"", And, Or}, []Combine{"xor"}, "combine", "want and, or"),

@@ -38,8 +38,11 @@ func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Tr
 	}
 	if entry.Event == "" && outcome == telemetry.OutcomeApplied { // without an alarm
 		entry.Event = telemetry.EventOutOfService
-		if c.Action == telemetry.ActionInService {
+		switch c.Action { //nolint:exhaustive // the others need an alarm
+		case telemetry.ActionInService:
 			entry.Event = telemetry.EventInService
+		case telemetry.ActionNotAnomaly:
+			entry.Event = telemetry.EventNotAnomaly
 		}
 	}
 	if c.Action == telemetry.ActionOutOfService || c.Action == telemetry.ActionInService {
@@ -60,6 +63,8 @@ func (x *step) apply(c *telemetry.AlarmCommand, now int64) (telemetry.Outcome, s
 		return x.takeOut(i, c)
 	case telemetry.ActionInService:
 		return x.putBack(i, c)
+	case telemetry.ActionNotAnomaly:
+		return x.notAnomaly(i, c)
 	default:
 	}
 	if i < 0 {
@@ -186,4 +191,29 @@ func (x *step) putBack(i int, c *telemetry.AlarmCommand) (telemetry.Outcome, str
 	}
 	m.Alarms[i].OutOfService = nil
 	return x.done(i, c, telemetry.EventInService, m.Alarms[i].State)
+}
+
+// notAnomaly ends an alarm of which an operator says that what it is about is usual. It needs no
+// acknowledgement. Without an alarm there is nothing to end: what follows for the detector is the
+// caller's.
+func (x *step) notAnomaly(i int, c *telemetry.AlarmCommand) (telemetry.Outcome, string) {
+	if i < 0 || x.s.mem.Alarms[i].State == telemetry.AlarmNormal {
+		if c.AlertID != "" && (i < 0 || c.AlertID != x.s.mem.Alarms[i].AlertID) {
+			return telemetry.OutcomeRefused, "that alarm is over"
+		}
+		return telemetry.OutcomeApplied, ""
+	}
+	a := &x.own().Alarms[i]
+	if c.AlertID != "" && c.AlertID != a.AlertID {
+		return telemetry.OutcomeRefused, "that alarm is over; the present one is " + a.AlertID
+	}
+	from, at := a.State, max(c.At, a.Since)
+	if a.holds() {
+		a.ClearedAt = at
+	}
+	a.Status, a.State = telemetry.AlertCleared, telemetry.AlarmNormal
+	a.Suppressed, a.Stale, a.Uncertain, a.Message = nil, false, false, "an operator says that it is usual"
+	x.emit(i, change{event: telemetry.EventNotAnomaly, from: from, at: at, command: c})
+	x.drop(i, at)
+	return telemetry.OutcomeApplied, ""
 }

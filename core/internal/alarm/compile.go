@@ -20,6 +20,7 @@ const (
 	defaultPer     = time.Minute
 	defaultWindow  = time.Minute
 	defaultSensors = 2
+	defaultQuiet   = 5 * time.Minute
 )
 
 // Rules is a compiled set of rules. It is immutable and may be shared.
@@ -30,6 +31,7 @@ type Rules struct {
 	offlineTypes map[string]bool // types of rules of kind offline, disabled or not
 	signals      *signals
 	catalogue    *sensors.Catalogue
+	anomalies    []*rule  // those of kind anomaly, in order
 	graver       bits     // rules about the worse of two limits
 	rates        []int    // indexes in rules of those with a rate of change
 	room         []string // parameters that are compared within a room
@@ -160,6 +162,9 @@ func (rs *Rules) index(compiled []*rule) error {
 		if r.n == 1 && (r.If.Kind == HighHigh || r.If.Kind == LowLow) {
 			rs.graver.set(len(rs.rules) - 1)
 		}
+		if r.If.Kind == Anomaly {
+			rs.anomalies = append(rs.anomalies, r)
+		}
 		group := rs.byType[r.Type]
 		if len(group) > 0 && group[0].parameter() != r.parameter() {
 			return fmt.Errorf("rules %s and %s: one type, %s, but two parameters, %s and %s",
@@ -236,7 +241,7 @@ func newRule(r Rule, catalogue *sensors.Catalogue) *rule {
 	if r.Other != nil {
 		c.conds[1], c.n = newCond(*canonical.Other, r.ID+"/2"), 2
 	}
-	c.plain = c.n == 1 && c.conds[0].look == atValue && r.If.Kind != Offline
+	c.plain = c.n == 1 && c.conds[0].look == atValue && !r.If.outside()
 	return c
 }
 
@@ -271,7 +276,7 @@ func newCond(c Condition, key string) cond {
 
 // parameter returns the parameter of the rule's alarm; empty for findings.
 func (r *rule) parameter() string {
-	if r.If.Kind == Offline {
+	if r.If.outside() {
 		return ""
 	}
 	return r.If.Parameter
@@ -284,6 +289,9 @@ func (r Rule) normal() Rule {
 	}
 	if r.Severity == "" {
 		r.Severity = telemetry.SeverityMedium
+	}
+	if r.If.Kind == Anomaly && r.OffDelay == 0 {
+		r.OffDelay = defaultQuiet
 	}
 	r.If = r.If.normal()
 	if r.Other != nil {
@@ -314,6 +322,8 @@ func (c Condition) normal() Condition {
 		if c.Window == 0 {
 			c.Window = defaultWindow
 		}
+	case Anomaly:
+		c.Parameter, c.Sensitivity = cmp.Or(c.Parameter, AnySensor), cmp.Or(c.Sensitivity, SensitivityMedium)
 	case Deviation:
 		if c.Sensors == 0 {
 			c.Sensors = defaultSensors

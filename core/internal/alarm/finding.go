@@ -1,6 +1,7 @@
 package alarm
 
 import (
+	"cmp"
 	"strings"
 
 	"industrial-iot-monitor/internal/telemetry"
@@ -17,7 +18,7 @@ import (
 // exist and none matches the device, there is no alarm. Two incidents of one type must
 // differ in Since.
 func (rs *Rules) Apply(s State, f Finding, dst []Transition) (State, []Transition, bool) {
-	x := step{rules: rs, s: s, out: dst, detected: f.Now}
+	x := step{rules: rs, s: s, out: dst, detected: cmp.Or(f.Detected, f.Now)}
 	r, wanted := rs.offline(&f)
 	i := x.s.find(f.Type)
 	holding := i >= 0 && x.s.mem.Alarms[i].holds()
@@ -61,7 +62,7 @@ func (x *step) raiseFinding(i int, r *rule, f *Finding) {
 			DeviceID: f.Device, AlertType: f.Type, Severity: f.severity(r), Message: f.Message, Status: telemetry.AlertActive,
 			Threshold: f.Threshold, CurrentValue: f.Value, PeakValue: f.Value, Source: f.Source,
 			Measure: telemetry.Measure{Kind: f.Type}, SilentSince: f.SilentSince,
-			DetectedAt: f.Now, OccurrenceCount: 1, Location: f.Location, Gateway: f.Gateway,
+			DetectedAt: x.detected, OccurrenceCount: 1, Location: f.Location, Gateway: f.Gateway,
 		},
 	}
 	if a.Source == "" {
@@ -72,6 +73,11 @@ func (x *step) raiseFinding(i int, r *rule, f *Finding) {
 	}
 	if strings.HasPrefix(f.Threshold.Operator, "<") {
 		a.Fold = negated
+	}
+	if f.Anomaly != nil {
+		a.Anomaly, a.Measure = f.Anomaly, telemetry.Measure{Kind: string(Anomaly), Unit: f.Unit}
+		_, a.RuleVersion, _ = x.rules.Rule(f.Rule)
+		a.Rule = f.Rule
 	}
 	if r != nil {
 		a.Rule, a.RuleVersion, a.OnDelayMS = r.ID, r.version, r.onDelay
@@ -104,6 +110,9 @@ func (x *step) updateFinding(i int, r *rule, f *Finding) {
 	if s := f.severity(r); s != a.Severity {
 		a = &x.own().Alarms[i]
 		a.Severity, a.Priority, a.CurrentValue = s, priority(s), f.Value
+		if f.Anomaly != nil {
+			a.Anomaly = f.Anomaly
+		}
 		a.LastSeen = max(a.LastSeen, f.Now)
 		if f.Message != "" {
 			a.Message = f.Message

@@ -78,6 +78,13 @@ type Finding struct {
 	// The rest is needed while it holds.
 	Source   telemetry.AlarmSource // empty: watchdog
 	Severity telemetry.Severity    // overridden by a rule of kind offline with this type; empty: medium
+	// Detected is the clock where Now is plant time; 0: Now.
+	Detected int64
+	// Rule is the id of the rule that adjusted an anomaly, empty for none; Anomaly and Unit say
+	// what is unusual.
+	Rule    string
+	Anomaly *telemetry.Anomaly
+	Unit    string
 	// Threshold and Value are shown with the alarm; Value is also its peak.
 	Threshold telemetry.Threshold
 	Value     float64

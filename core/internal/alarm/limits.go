@@ -10,7 +10,7 @@ func (rs *Rules) ValueLimits() []wire.RuleLimit {
 		r := &rs.rules[i]
 		for k := range r.n {
 			c := &r.conds[k]
-			if c.look != atValue || c.Parameter == "" {
+			if c.look != atValue || c.Parameter == "" || c.outside() {
 				continue
 			}
 			out = append(out, wire.RuleLimit{

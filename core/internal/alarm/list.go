@@ -28,7 +28,7 @@ func Describe(r Rule, catalogue *sensors.Catalogue) wire.Rule {
 func describeCondition(c Condition, catalogue *sensors.Catalogue) wire.RuleCondition {
 	c, _ = c.canonical(catalogue) // of a rule that was compiled it cannot fail
 	out := wire.RuleCondition{Kind: string(c.Kind), Parameter: c.Parameter}
-	if c.Kind == Offline {
+	if c.outside() {
 		return out
 	}
 	x := newCond(c, "")

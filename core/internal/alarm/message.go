@@ -47,7 +47,7 @@ func (c *Condition) limitUnit(of string) string {
 			return of + "/s"
 		}
 		return of + "/min"
-	case Stuck, SwitchIs, Offline:
+	case Stuck, SwitchIs, Offline, Anomaly:
 		return ""
 	default:
 		return of

@@ -29,6 +29,7 @@ const (
 	BatteryLow Kind = "battery_low" // below a limit in percent
 	SignalWeak Kind = "signal_weak" // below a limit in dBm
 	Offline    Kind = "offline"     // nothing comes: judged outside, see Finding
+	Anomaly    Kind = "anomaly"     // not as usual: judged outside; the rule adjusts that, see AnomalyLimits
 )
 
 // Direction of a rate of change.
@@ -40,6 +41,19 @@ const (
 	Up   Direction = "up"
 	Down Direction = "down"
 )
+
+// Sensitivity is how little must be unusual for an alarm.
+type Sensitivity string
+
+// Sensitivities.
+const (
+	SensitivityLow    Sensitivity = "low"
+	SensitivityMedium Sensitivity = "medium"
+	SensitivityHigh   Sensitivity = "high"
+)
+
+// outside reports whether the condition is judged outside of this package, on findings.
+func (c *Condition) outside() bool { return c.Kind == Offline || c.Kind == Anomaly }
 
 // Combine is how two conditions make one.
 type Combine string
@@ -75,7 +89,7 @@ type Rule struct {
 func (r Rule) Sensors() (names []string) {
 	r = r.normal()
 	for _, c := range []*Condition{&r.If, r.Other} {
-		if c != nil && c.Kind != Offline && c.Kind != BatteryLow && c.Kind != SignalWeak {
+		if c != nil && !c.outside() && c.Kind != BatteryLow && c.Kind != SignalWeak {
 			names = append(names, c.Parameter)
 		}
 	}
@@ -114,6 +128,9 @@ type Condition struct {
 	On        bool          // of switch: which state is the alarm
 	Mean      bool          // of deviation: from the mean; else from the median
 	Sensors   int           // of deviation: how many others must have a value; 0: 2
+
+	Sensitivity Sensitivity `json:",omitempty"` // of anomaly; empty: SensitivityMedium
+	Off         bool        `json:",omitempty"` // of anomaly: no alarm
 }
 
 // RuleSet is the source of Rules.

@@ -99,7 +99,7 @@ func newSignals(rules []rule, catalogue *sensors.Catalogue) *signals {
 		r := &rules[k]
 		for i := range r.n {
 			c := &r.conds[i]
-			if c.Kind == Offline {
+			if c.outside() {
 				continue
 			}
 			n := signalName{name: c.Parameter, info: c.Kind == BatteryLow || c.Kind == SignalWeak}

@@ -79,7 +79,10 @@ func (w *writer) condition(c *alarm.Condition) {
 	for _, f := range kindFields[c.Kind] {
 		switch f {
 		case "parameter":
-			if c.Kind != alarm.SwitchIs || c.Parameter != telemetry.SwitchStatus {
+			switch {
+			case c.Kind == alarm.Anomaly:
+				w.text(f, strconv.Quote(c.Parameter))
+			case c.Kind != alarm.SwitchIs || c.Parameter != telemetry.SwitchStatus:
 				w.text(f, c.Parameter)
 			}
 		case "unit":
@@ -105,6 +108,12 @@ func (w *writer) condition(c *alarm.Condition) {
 		case "sensors":
 			if c.Sensors != 0 {
 				w.line("%s: %d", f, c.Sensors)
+			}
+		case "sensitivity":
+			w.text(f, string(c.Sensitivity))
+		case "enabled":
+			if c.Off {
+				w.line("enabled: false")
 			}
 		case "is":
 			w.text(f, map[bool]string{true: `"on"`, false: `"off"`}[c.On])

@@ -28,8 +28,9 @@ var (
 		alarm.BatteryLow: {"limit", "deadband"},
 		alarm.SignalWeak: {"limit", "deadband"},
 		alarm.Offline:    {},
+		alarm.Anomaly:    {"parameter", "sensitivity", "enabled"},
 	}
-	kinds = []string{"high", "high_high", "low", "low_low", "rate", "stuck", "deviation", "switch", "battery_low", "signal_weak", "offline"}
+	kinds = []string{"high", "high_high", "low", "low_low", "rate", "stuck", "deviation", "switch", "battery_low", "signal_weak", "offline", "anomaly"}
 )
 
 // rule reads one rule and returns it with the node of its id.
@@ -130,7 +131,7 @@ func (p *reader) condition(m *yamldoc.Map, others []string) alarm.Condition {
 	p.Only(m, slices.Concat(others, []string{"kind"}, fields)...)
 	has := func(f string) bool { return slices.Contains(fields, f) }
 	if has("parameter") {
-		c.Parameter = p.parameter(m, c.Kind != alarm.SwitchIs)
+		c.Parameter = p.parameter(m, &c)
 	}
 	if has("unit") {
 		c.Unit = p.Text(m, "unit", false, "a unit")
@@ -150,14 +151,22 @@ func (p *reader) condition(m *yamldoc.Map, others []string) alarm.Condition {
 		c.Sensors = p.count(m, "sensors")
 	case alarm.SwitchIs:
 		c.On = p.switchState(m)
+	case alarm.Anomaly:
+		c.Sensitivity = alarm.Sensitivity(p.Choice(m, "sensitivity", "medium", "low", "medium", "high"))
+		if _, ok := m.Get("enabled"); ok {
+			c.Off = !p.Boolean(m, "enabled")
+		}
 	default:
 	}
 	return c
 }
 
 // parameter reads the name of a sensor.
-func (p *reader) parameter(m *yamldoc.Map, required bool) string {
-	name := p.Text(m, "parameter", required, alarm.WantParameter)
+func (p *reader) parameter(m *yamldoc.Map, c *alarm.Condition) string {
+	name := p.Text(m, "parameter", c.Kind != alarm.SwitchIs && c.Kind != alarm.Anomaly, alarm.WantParameter)
+	if c.Kind == alarm.Anomaly && name == alarm.AnySensor {
+		return name
+	}
 	if n, ok := m.Get("parameter"); ok && name != "" && !telemetry.ValidSensorName(name) {
 		p.Wrong(n, m.Path("parameter"), "%s: want %s", yamldoc.Show(n), alarm.WantParameter)
 	}

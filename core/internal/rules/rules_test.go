@@ -144,7 +144,7 @@ func TestFiles(t *testing.T) {
 		{"no id", "rules:\n  - kind: offline\n", "line 2: rules[0].id: missing; want a name of letters, digits, _ or -", false},
 		{"bad id", "rules:\n  - id: too hot\n    kind: offline\n", `line 2: rules[0].id: "too hot": want 1 to 64 letters, digits, _ or -`, false},
 		{"no kind", rule("limit: 5"), "line 2: rules[0].kind: missing; want high, high_high,", false},
-		{"unknown kind", rule("kind: hihi", "limit: 5"), `line 3: rules[0].kind: "hihi": want high, high_high, low, low_low, rate, stuck, deviation, switch, battery_low, signal_weak or offline`, false},
+		{"unknown kind", rule("kind: hihi", "limit: 5"), `line 3: rules[0].kind: "hihi": want high, high_high, low, low_low, rate, stuck, deviation, switch, battery_low, signal_weak, offline or anomaly`, false},
 		{"limit is a text", rule("kind: high", "parameter: temperature", "limit: hot"), `line 5: rules[0].limit: "hot": want a number`, false},
 		{"limit is quoted", rule("kind: high", "parameter: temperature", `limit: "80"`), `line 5: rules[0].limit: "80": want a number`, false},
 		{"limit is infinite", rule("kind: high", "parameter: temperature", "limit: .inf"), "line 5: rules[0].limit: .inf: want a number", false},

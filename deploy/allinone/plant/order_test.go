@@ -50,7 +50,7 @@ func TestAnyProgramMayStartFirst(t *testing.T) {
 			launch(first)
 			creates := map[string][]string{
 				"bridge": {topics.DeadLetters, topics.Checkpoints},
-				"core":   {topics.Alerts, topics.DeadLetters, topics.Audit, topics.Commands, topics.AlarmState, topics.DeviceState, topics.DeviceMeta},
+				"core":   {topics.Alerts, topics.DeadLetters, topics.Audit, topics.Commands, topics.AlarmState, topics.DeviceState, topics.DeviceMeta, topics.DetectState},
 				"portal": {topics.Alerts, topics.Audit, topics.Commands, topics.DeviceState, topics.DeviceMeta, topics.Metadata},
 			}[first]
 			admin, err := sarama.NewClusterAdmin(cfg.Brokers, kafka.NewSettings("test"))
@@ -78,7 +78,7 @@ func TestAnyProgramMayStartFirst(t *testing.T) {
 			}
 			require.Eventually(t, func() bool { return p.Ready() == nil || len(ends) > 0 }, waitTimeout, 20*time.Millisecond)
 			require.Empty(t, ends, "no program has ended")
-			for _, name := range []string{topics.DeviceData, topics.Commands, topics.AlarmState, topics.DeviceState, topics.DeviceMeta} {
+			for _, name := range []string{topics.DeviceData, topics.Commands, topics.AlarmState, topics.DeviceState, topics.DeviceMeta, topics.DetectState} {
 				require.EqualValues(t, partitions, listed()[name].NumPartitions, name)
 			}
 		})
