@@ -10,7 +10,7 @@ import (
 // AlarmAction is an operator's command to an alarm.
 type AlarmAction string
 
-// Actions. OutOfService and InService apply to a device's alarm type whether or not there
+// Actions. OutOfService, InService and NotAnomaly apply to a device's alarm type whether or not there
 // is an alarm; those of OfDevice apply to the device itself; the others need an alarm.
 const (
 	ActionAcknowledge  AlarmAction = "acknowledge"
@@ -29,7 +29,13 @@ const (
 	// its alarms are shelved until then. ActionEndMaintenance ends that earlier.
 	ActionMaintain       AlarmAction = "maintain"
 	ActionEndMaintenance AlarmAction = "end_maintenance"
+	// ActionNotAnomaly says that what a sensor shows, or showed when it was last unusual, is no anomaly: its
+	// detector learns that it is usual. AlertType is that of the sensor, whether or not there is an alarm.
+	ActionNotAnomaly AlarmAction = "not_anomaly"
 )
+
+// AnomalyType begins the AlertType of an anomaly; the name of its sensor follows.
+const AnomalyType = "anomaly_"
 
 // OfDevice reports whether a applies to the device itself, not to an alarm.
 func (a AlarmAction) OfDevice() bool {
@@ -103,6 +109,10 @@ func (c *AlarmCommand) Check() error {
 		if c.Action == ActionMaintain && strings.TrimSpace(c.Note) == "" {
 			return bad("note", "the reason")
 		}
+	case ActionNotAnomaly:
+		if sensor, ok := strings.CutPrefix(c.AlertType, AnomalyType); !ok || !ValidSensorName(sensor) {
+			return bad("alert_type", AnomalyType+" and the name of a sensor")
+		}
 	case ActionComment:
 		if c.Note == "" {
 			return bad("note", "a text")
@@ -114,7 +124,7 @@ func (c *AlarmCommand) Check() error {
 		return c.Describe.Check()
 	case ActionAcknowledge, ActionUnshelve, ActionOutOfService, ActionInService, ActionAssign, ActionRemove, ActionEndMaintenance:
 	default:
-		return bad("action", "acknowledge, shelve, unshelve, out_of_service, in_service, comment, assign, remove, describe, maintain or end_maintenance")
+		return bad("action", "acknowledge, shelve, unshelve, out_of_service, in_service, comment, assign, remove, describe, maintain, end_maintenance or not_anomaly")
 	}
 	return nil
 }
