@@ -24,9 +24,10 @@ export function createAnomaly(ctx, alarm) {
   const note = h('p', { class: 'panel-note', role: 'status', 'data-anomaly-note': true }, t('load.wait'));
   const daysNote = h('p', { class: 'panel-note', role: 'status' });
   const others = h('dl', { class: 'facts' });
+  const quantity = (v) => ctx.fmt.value({ value: v, unit: alarm.unit ?? ctx.sensors.get(a.sensor).unit }, ctx.sensors.get(a.sensor).decimals);
   const write = {
-    quantity: (v) => ctx.quantity(a.sensor, v),
-    range: ([low, high]) => `${ctx.quantity(a.sensor, low)} – ${ctx.quantity(a.sensor, high)}`,
+    quantity,
+    range: ([low, high]) => `${quantity(low)} – ${quantity(high)}`,
     sigma: (v) => `${v.toFixed(1)} σ`,
     ratio: (v) => `× ${v.toFixed(1)}`,
     share: (v) => `${Math.round(100 * v)} %`,
