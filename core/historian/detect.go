@@ -83,10 +83,10 @@ func plan(ctx context.Context, from source, q *history.DetectQuery, most int64) 
 	s := &answer.Series[0]
 	latest := max(0, q.From-dayMS)
 	begin, total := oldest, int64(0)
-	for i := len(s.Time) - 1; i >= 0; i-- {
+	for i, day := range slices.Backward(s.Time) {
 		n := weight(s, i)
-		if total+n > most && s.Time[i]+dayMS <= latest {
-			begin = s.Time[i] + dayMS
+		if total+n > most && day+dayMS <= latest {
+			begin = day + dayMS
 			break
 		}
 		total += n
