@@ -15,10 +15,11 @@ import (
 )
 
 const (
-	// questions and exports bound those answered at the same time, and so their memory. A question
-	// does not wait for exports, which take long.
+	// questions, exports and replays bound those answered at the same time, and so their memory. A
+	// question does not wait for exports and replays, which take long.
 	questions = 4
 	exports   = 2
+	replays   = 2
 	// answerTime is the longest that an answer may take, and exportPause that a client of an
 	// export may take none of it.
 	answerTime  = 30 * time.Second
@@ -44,6 +45,7 @@ func (h *Historian) server() *http.Server {
 	}
 	asked := make(chan struct{}, questions)
 	mux.HandleFunc("GET "+history.SeriesPath, take(asked, h.series))
+	mux.HandleFunc("GET "+history.DetectPath, take(make(chan struct{}, replays), h.detect))
 	mux.HandleFunc("GET "+history.StatusPath, take(asked, h.status))
 	mux.HandleFunc("GET "+history.ExportPath, take(make(chan struct{}, exports), h.export))
 	mux.Handle(prom.Prefix+"/", h.promql())

@@ -77,3 +77,17 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		require.ErrorContains(t, q.Check(), want)
 	}
 }
+
+func TestDetectQuestionComesBack(t *testing.T) {
+	q := DetectQuery{Device: "a", Parameters: []string{"co2"}, From: 1, To: 2_000, Points: 5}
+	require.NoError(t, q.Check())
+	back, err := ParseDetectQuery(q.Values())
+	require.NoError(t, err)
+	require.Equal(t, q, back)
+	q.Device = "a b"
+	require.ErrorContains(t, q.Check(), "is not the id of a device")
+	q.Device, q.Points = "a", 1
+	require.ErrorContains(t, q.Check(), "points:")
+	a := DetectAnswer{Sensors: []DetectedSensor{{Time: []int64{1}}}}
+	require.ErrorIs(t, a.Check(), errDetectAnswer)
+}

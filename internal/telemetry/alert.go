@@ -94,6 +94,8 @@ type Alert struct {
 	Combine string `json:"combine,omitempty"`
 	// Other is the second condition of two, if it held when the alarm was raised.
 	Other *OtherCondition `json:"other,omitempty"`
+	// Anomaly is what the detector said, with the figures of its reason, of an alarm of SourceAnomaly.
+	Anomaly *Anomaly `json:"anomaly,omitempty"`
 	// SilentSince is when the device or gateway was last heard of, of an alarm about silence.
 	SilentSince int64 `json:"silent_since,omitempty"`
 
@@ -133,8 +135,6 @@ type Alert struct {
 	Historical    bool           `json:"historical,omitempty"` // found in late readings: recorded, no notification is sent
 	History       []AlarmChange  `json:"history,omitempty"`    // the newest transitions, oldest first
 	Evidence      *AlarmEvidence `json:"evidence,omitempty"`
-	// Anomaly says what is unusual, of an alarm with SourceAnomaly.
-	Anomaly *Anomaly `json:"anomaly,omitempty"`
 }
 
 // Measure says what the figures of an alarm measure.

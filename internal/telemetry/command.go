@@ -10,7 +10,7 @@ import (
 // AlarmAction is an operator's command to an alarm.
 type AlarmAction string
 
-// Actions. OutOfService and InService apply to a device's alarm type whether or not there
+// Actions. OutOfService, InService and NotAnomaly apply to a device's alarm type whether or not there
 // is an alarm; those of OfDevice apply to the device itself; the others need an alarm.
 const (
 	ActionAcknowledge  AlarmAction = "acknowledge"
@@ -20,9 +20,6 @@ const (
 	ActionInService    AlarmAction = "in_service"
 	ActionComment      AlarmAction = "comment"
 	ActionAssign       AlarmAction = "assign"
-	// ActionNotAnomaly says that what an alarm of type anomaly_… is about is usual; there need not
-	// be an alarm any more.
-	ActionNotAnomaly AlarmAction = "not_anomaly"
 	// ActionRemove removes the device: its alarms are closed and all that is stored about it
 	// is deleted. If it sends again it is new.
 	ActionRemove AlarmAction = "remove"
@@ -32,7 +29,13 @@ const (
 	// its alarms are shelved until then. ActionEndMaintenance ends that earlier.
 	ActionMaintain       AlarmAction = "maintain"
 	ActionEndMaintenance AlarmAction = "end_maintenance"
+	// ActionNotAnomaly says that what a sensor shows, or showed when it was last unusual, is no anomaly: its
+	// detector learns that it is usual. AlertType is that of the sensor, whether or not there is an alarm.
+	ActionNotAnomaly AlarmAction = "not_anomaly"
 )
+
+// AnomalyType begins the AlertType of an anomaly; the name of its sensor follows.
+const AnomalyType = "anomaly_"
 
 // OfDevice reports whether a applies to the device itself, not to an alarm.
 func (a AlarmAction) OfDevice() bool {
@@ -107,8 +110,8 @@ func (c *AlarmCommand) Check() error {
 			return bad("note", "the reason")
 		}
 	case ActionNotAnomaly:
-		if sensor, ok := strings.CutPrefix(c.AlertType, "anomaly_"); !ok || !ValidSensorName(sensor) {
-			return bad("alert_type", "anomaly_ and the name of a sensor")
+		if sensor, ok := strings.CutPrefix(c.AlertType, AnomalyType); !ok || !ValidSensorName(sensor) {
+			return bad("alert_type", AnomalyType+" and the name of a sensor")
 		}
 	case ActionComment:
 		if c.Note == "" {
@@ -121,7 +124,7 @@ func (c *AlarmCommand) Check() error {
 		return c.Describe.Check()
 	case ActionAcknowledge, ActionUnshelve, ActionOutOfService, ActionInService, ActionAssign, ActionRemove, ActionEndMaintenance:
 	default:
-		return bad("action", "acknowledge, shelve, unshelve, out_of_service, in_service, comment, assign, not_anomaly, remove, describe, maintain or end_maintenance")
+		return bad("action", "acknowledge, shelve, unshelve, out_of_service, in_service, comment, assign, remove, describe, maintain, end_maintenance or not_anomaly")
 	}
 	return nil
 }

@@ -58,6 +58,7 @@ type auditAnswer struct {
 var actionWords = []string{
 	string(telemetry.ActionAcknowledge), string(telemetry.ActionShelve), string(telemetry.ActionUnshelve),
 	string(telemetry.ActionOutOfService), string(telemetry.ActionInService), string(telemetry.ActionComment), string(telemetry.ActionAssign),
+	string(telemetry.ActionNotAnomaly),
 }
 
 var auditActions = append(slices.Clip(actionWords), string(telemetry.ActionRemove), string(telemetry.ActionDescribe),

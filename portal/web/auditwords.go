@@ -54,6 +54,7 @@ var auditChinese = map[string]string{
 	"audit.action.in_service":            "恢复启用",
 	"audit.action.comment":               "备注",
 	"audit.action.assign":                "指派",
+	"audit.action.not_anomaly":           "不是异常",
 	"audit.action.remove":                "移除设备",
 	"audit.action.describe":              "修改设备描述",
 	"audit.action.maintain":              "开始维护",

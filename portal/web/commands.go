@@ -148,7 +148,7 @@ func (p *Portal) prototype(id identity, action telemetry.AlarmAction, body comma
 		return c, badField("assignee", "none: only assign has an assignee")
 	}
 	probe := c // valid names, to check everything else
-	probe.DeviceID, probe.AlertType = "x", "x"
+	probe.DeviceID, probe.AlertType = "x", telemetry.AnomalyType+"x"
 	if err := probe.Check(); err != nil {
 		return c, wrongCommand(err)
 	}

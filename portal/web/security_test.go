@@ -129,11 +129,11 @@ func TestCompressedBodyIsRefusedBeforeItIsUnpacked(t *testing.T) {
 	for _, table := range endpoints() {
 		for i := range table {
 			if e := &table[i]; e.verb() != http.MethodGet {
-				targets = append(targets, target{e.verb(), strings.NewReplacer("{id}", "a1", "{note}", "n1", "{action}", "acknowledge", "{name}", "b", "{floor}", "1").Replace(e.path)})
+				targets = append(targets, target{e.verb(), strings.NewReplacer("{id}", "a1", "{note}", "n1", "{action}", "acknowledge", "{sensor}", "s", "{name}", "b", "{floor}", "1").Replace(e.path)})
 			}
 		}
 	}
-	require.Len(t, targets, 26)
+	require.Len(t, targets, 27)
 	for coding, body := range bombs {
 		const bodyLimit = 64 << 10
 		if len(body) >= bodyLimit { // gzip of 64 MiB is just above it

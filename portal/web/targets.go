@@ -76,6 +76,8 @@ func concerns(action telemetry.AlarmAction, a *state.Alert) bool {
 		return a.OutOfService != nil
 	case telemetry.ActionComment, telemetry.ActionAssign:
 		return a.Open()
+	case telemetry.ActionNotAnomaly:
+		return a.Open() && a.Source == telemetry.SourceAnomaly
 	case telemetry.ActionRemove, telemetry.ActionDescribe, telemetry.ActionMaintain, telemetry.ActionEndMaintenance: // of devices
 	}
 	return false

@@ -24,6 +24,7 @@ import (
 	"industrial-iot-monitor/internal/rulechange/follower"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/internal/vitals"
+	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/census"
 	"industrial-iot-monitor/portal/internal/command"
@@ -39,6 +40,7 @@ import (
 	"industrial-iot-monitor/portal/internal/share"
 	"industrial-iot-monitor/portal/internal/state"
 	"industrial-iot-monitor/portal/internal/store"
+	"industrial-iot-monitor/portal/internal/unusual"
 	"industrial-iot-monitor/portal/ui"
 )
 
@@ -86,6 +88,7 @@ type Portal struct {
 	process      *ops.Process
 	pipeline     *pipeline.Board
 	screens      *screens.Board
+	unusual      unusual.Board
 	vitals       *vitals.Reporter
 	together     bool // other programs run in this process
 	operators    *operators.Board
@@ -178,7 +181,8 @@ func (p *Portal) build(o Options) (err error) {
 	}
 	p.pipeline = pipeline.New(p.model.Now())
 	p.feed, err = feed.New(feed.Options{
-		Vitals: p.observe, LogLevel: func(q []byte) []byte { return p.vitals.AnswerLevel(q) }, Removed: p.removed, Model: p.model, Trail: p.trail, Store: p.store, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+		Unusual: func(r wire.UnusualReport) { p.unusual.Add(r, p.model.Now()) },
+		Vitals:  p.observe, LogLevel: func(q []byte) []byte { return p.vitals.AnswerLevel(q) }, Removed: p.removed, Model: p.model, Trail: p.trail, Store: p.store, HubURL: o.Config.HubURL, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
 	})
 	if err != nil {
 		return err

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-
 // plantCourse is a made-up sensor: a daily rhythm, weekends half as strong, noise.
 func plantCourse(rng *rand.Rand, at int64) float64 {
 	day := float64(at%dayMS) / dayMS

@@ -29,12 +29,14 @@ type condition struct {
 	threshold telemetry.Threshold
 	value     float64
 	known     bool // value is
+	anomaly   *telemetry.Anomaly
+	raised    int64
 }
 
 // Text describes an alarm. One that is over is described by its peak.
 func (w Writer) Text(a *telemetry.Alert) string {
 	over := a.Status != telemetry.AlertActive
-	c := condition{Measure: a.Measure, threshold: a.Threshold, value: a.CurrentValue, known: true}
+	c := condition{Measure: a.Measure, threshold: a.Threshold, value: a.CurrentValue, known: true, anomaly: a.Anomaly, raised: a.RaisedAt}
 	if over {
 		c.value = a.PeakValue
 	}
@@ -97,6 +99,9 @@ func (w Writer) typeText(a *telemetry.Alert) string {
 	if text, ok := w.words("type." + a.AlertType); ok {
 		return text
 	}
+	if name, ok := strings.CutPrefix(a.AlertType, telemetry.AnomalyType); ok {
+		return w.say("type.anomaly", "name", w.sensor(name).name)
+	}
 	return cmp.Or(a.Message, a.AlertType)
 }
 
@@ -144,6 +149,11 @@ func (w Writer) measured(c *condition, over bool) string {
 		state, _ := w.words(choose(c.threshold.Value != 0, "switch.on", "switch.off"))
 		return w.sayOver("what.switch", over, "name", s.name, "state", state)
 	case "anomaly":
+		if c.anomaly != nil {
+			if text := w.unusual(c.anomaly, s, unit, c.raised); text != "" {
+				return text
+			}
+		}
 		return w.say("what.anomaly", "name", s.name, "value", withUnit(fixed(c.value, s.decimals), unit))
 	case "high", "high_high", "low", "low_low", "battery_low", "signal_weak":
 		value := ""

@@ -101,7 +101,7 @@ func TestExamplesHaveTheSensorsOfTheCatalogue(t *testing.T) {
 
 // TestTextsAreThePages compares the texts with the page's dictionaries.
 func TestTextsAreThePages(t *testing.T) {
-	line := regexp.MustCompile(`(?m)^  '((?:what|type|param|switch|age)\.[\w.]+)': '(.*)',$`)
+	line := regexp.MustCompile(`(?m)^  '((?:what|type|param|switch|age|week)\.[\w.]+)': '(.*)',$`)
 	want := map[string]text{}
 	for lang, set := range map[string]func(*text, string){"en": func(x *text, s string) { x.en = s }, "zh": func(x *text, s string) { x.zh = s }} {
 		source, err := os.ReadFile("../../ui/src/i18n/" + lang + ".js")

@@ -33,12 +33,14 @@ import (
 	"industrial-iot-monitor/portal/internal/store"
 )
 
-// Options of a feed. All but Store, Vitals, LogLevel and Removed are required.
+// Options of a feed. All but Store, Vitals, LogLevel, Unusual and Removed are required.
 type Options struct {
 	// LogLevel answers requests to change the level of this portal's log, with nil if another one is meant.
 	LogLevel func(request []byte) (reply []byte)
 	// Vitals is called with every report of a process of the plant.
 	Vitals func(wire.Vitals)
+	// Unusual is called with every report of a core instance on unusual devices.
+	Unusual func(wire.UnusualReport)
 	// Removed is called with every device that was removed, known to the model or not, and when, in ms.
 	Removed  func(id string, at int64)
 	Model    *state.Model
@@ -153,6 +155,7 @@ func (f *Feed) subscribe(nc *nats.Conn) error {
 		wire.LedgerSubjects:   f.applyLedger,
 		wire.AggregateSubject: f.applyWindows,
 		wire.VitalsSubjects:   f.applyVitals,
+		wire.UnusualSubject:   f.applyUnusual,
 	} {
 		var limit ops.LogLimit // of this subscription's goroutine
 		sub, err := nc.Subscribe(subject, func(m *nats.Msg) {
@@ -230,6 +233,14 @@ func (f *Feed) applyVitals(data []byte) error {
 		f.opts.Vitals(v)
 	}
 	return nil
+}
+
+func (f *Feed) applyUnusual(data []byte) error {
+	r, err := wire.DecodeUnusualReport(data)
+	if err == nil && f.opts.Unusual != nil {
+		f.opts.Unusual(r)
+	}
+	return err
 }
 
 func (f *Feed) applyAlert(m *sarama.ConsumerMessage, live bool) {

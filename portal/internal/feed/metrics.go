@@ -26,7 +26,7 @@ func newMetrics(reg prometheus.Registerer, f *Feed) (*metrics, error) {
 	}, []string{"source"})
 	m := &metrics{malformed: make(map[string]prometheus.Counter)}
 	for key, source := range map[string]string{
-		wire.LiveSubjects: "live", wire.StatusSubjects: "status", wire.LedgerSubjects: "ledger", wire.AggregateSubject: "aggregates", wire.VitalsSubjects: "vitals",
+		wire.LiveSubjects: "live", wire.StatusSubjects: "status", wire.LedgerSubjects: "ledger", wire.AggregateSubject: "aggregates", wire.VitalsSubjects: "vitals", wire.UnusualSubject: "unusual",
 		sourceAlerts: "alerts", sourceStates: "device_state", sourceMetas: "device_meta", sourceAudit: "audit",
 	} {
 		m.malformed[key] = malformed.WithLabelValues(source)

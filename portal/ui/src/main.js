@@ -28,7 +28,7 @@ const PAGES = {
   trends: later(() => import('./pages/trends.js').then((m) => m.createTrends)),
   alarms: later(() => import('./pages/alarms.js').then((m) => m.createAlarmsPage)),
   devices: later(() => import('./pages/devices.js').then((m) => m.createDevicesPage)),
-  device: later(() => Promise.all([import('./pages/device.js'), sheet('plan')]).then(([m]) => m.createDevicePage)),
+  device: later(() => Promise.all([import('./pages/device.js'), sheet('plan'), texts('anomaly')]).then(([m]) => m.createDevicePage)),
   gateways: later(() => import('./pages/gateways.js').then((m) => m.createGatewaysPage)),
   system: later(() => Promise.all([import('./pages/system.js'), texts('system')]).then(([m]) => m.createSystemPage)),
   audit: later(() => import('./pages/audit.js').then((m) => m.createAuditPage)),
@@ -130,7 +130,7 @@ const ctx = {
   },
   /** deviceName is a device's name, its id if it has none. */
   deviceName: (id) => fleet.byID.get(id)?.name || id,
-  typeText: (type) => (ctx.t.has(`type.${type}`) ? ctx.t(`type.${type}`) : type),
+  typeText: (type) => (ctx.t.has(`type.${type}`) ? ctx.t(`type.${type}`) : type.startsWith('anomaly_') ? ctx.t('type.anomaly', { name: ctx.sensorName(type.slice(8)) }) : type),
   peak: (a) => peakText(a, ctx.words()),
   place: (d) => (!d?.building ? '' : isWhole(d) ? d.building : ctx.t('place', { building: d.building, floor: d.floor, room: d.room })),
   stateText: (d) => ctx.t(`state.${STATES[d.state]}`),
@@ -177,6 +177,7 @@ const ctx = {
   save,
   saveCSV: (name, columns, rows) => save(`${name}.csv`, new Blob([csv(columns, rows)], { type: 'text/csv' })),
 };
+ctx.texts = texts;
 ctx.commands = createCommands(ctx);
 ctx.call = createCaller(ctx);
 

@@ -8,6 +8,10 @@ export const LANGUAGES = {
 
 /** FURTHER are dictionaries that come with a page. */
 export const FURTHER = {
+  anomaly: {
+    en: () => import('../i18n/anomaly.en.js').then((m) => m.default),
+    zh: () => import('../i18n/anomaly.zh.js').then((m) => m.default),
+  },
   rules: {
     en: () => import('../i18n/rules.en.js').then((m) => m.default),
     zh: () => import('../i18n/rules.zh.js').then((m) => m.default),

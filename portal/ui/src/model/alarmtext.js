@@ -36,7 +36,7 @@ export function alarmText(a, env) {
   return other ? env.t('what.and', { a: text, b: other }) : text;
 }
 
-const fallback = (a, { t }) => (t.has(`type.${a.alert_type}`) ? t(`type.${a.alert_type}`) : a.message || a.alert_type);
+const fallback = (a, { t, name }) => (t.has(`type.${a.alert_type}`) ? t(`type.${a.alert_type}`) : a.alert_type?.startsWith('anomaly_') ? t('type.anomaly', { name: name(a.alert_type.slice(8)) }) : a.message || a.alert_type);
 
 /** say looks a text up; some have a form of their own for what is over. */
 const say = (t, key, over, values) => t(over && t.has(`${key}.over`) ? `${key}.over` : key, values);
@@ -65,13 +65,49 @@ function measured(c, over, env) {
     case 'switch':
       return say(t, 'what.switch', over, { name: label, state: t(c.threshold.value ? 'switch.on' : 'switch.off') });
     case 'anomaly':
-      return t('what.anomaly', { name: label, value: quantity(c.value, unit, places) });
+      return (c.anomaly && unusualText(c.anomaly, { label, unit, places, raised: c.raised_at }, env)) || t('what.anomaly', { name: label, value: quantity(c.value, unit, places) });
     default:
   }
   if (!ON_VALUE.includes(kind)) return null;
   const value = known ? `${quantity(c.value, unit, places)} ` : '';
   return t('what.beyond', { name: label, value, op: c.threshold.operator, limit: withUnit(short(c.threshold.value, places), unit) });
 }
+
+/** unusualText says in what a sensor is unusual, '' if the anomaly does not have the figures of its kind. */
+function unusualText(a, { label, unit, places, raised }, { t, name }) {
+  const say = (kind, values) => t(`what.anomaly.${kind}`, { name: label, ...values });
+  const exact = (v) => withUnit(precise(v, places), unit);
+  switch (a.kind) {
+    case 'spike':
+    case 'pattern': {
+      const at = new Date(a.since);
+      const values = { n: fixed(Math.abs(a.sigma ?? 0), 1), day: t('week.days').split(',')[at.getDay()], hour: at.getHours() };
+      return a.sigma ? say(`${a.seasonal ? 'season' : 'spike'}.${a.value < a.expected ? 'down' : 'up'}`, values) : '';
+    }
+    case 'level':
+      return say('level', { value: quantity(a.value, unit, places), expected: quantity(a.expected, unit, places) });
+    case 'drift':
+      return say('drift', { n: exact(a.per_hour ?? 0) });
+    case 'stuck':
+      return say('stuck', { time: moment(a.since, raised) });
+    case 'noise':
+      return say('noise', { n: short(a.ratio ?? 0, 0) });
+    case 'oscillation':
+      return say('oscillation');
+    case 'dropout':
+      return say('dropout', { n: withUnit(fixed(100 * (a.missing ?? 0), 0), '%') });
+    case 'correlation':
+      return say('correlation', { with: name(a.with) });
+    case 'peers':
+      return say('peers', { n: exact(Math.abs(a.value - a.expected)) });
+    default:
+      return '';
+  }
+}
+
+/** anomalyText says the same of what is unusual without an alarm; at is what times of day are of. */
+export const anomalyText = (a, at, env) =>
+  measured({ kind: 'anomaly', threshold: { parameter: a.sensor, value: 0 }, unit: a.unit, value: a.value, anomaly: a, raised_at: at }, false, env);
 
 /** watched describes what a watchdog found, null if there is nothing to say beyond the alarm's type. */
 function watched(a, over, { t }) {

@@ -1,10 +1,12 @@
 // One device: its data, current values, history and alarms.
 import { createLine } from '../chart/line.js';
 import { css } from '../chart/palette.js';
-import { get } from '../core/api.js';
-import { glyph, h, setClass, setText } from '../core/dom.js';
+import { get, query } from '../core/api.js';
+import { glyph, h, setAttr, setClass, setText } from '../core/dom.js';
+import { remembered } from '../core/remembered.js';
 import { isOpen, sortAlarms } from '../model/alarms.js';
 import { STATES } from '../model/fleet.js';
+import { bandAt } from '../model/anomaly.js';
 import { conditionsOf, limitsOf, rulesOf } from '../model/rules.js';
 import { UNIT_UNKNOWN } from '../model/sensors.js';
 import { createCourse, RANGES } from '../model/series.js';
@@ -53,6 +55,14 @@ export function createDevicePage(ctx, scope, route) {
     load();
   });
   const trends = h('div', { class: 'device-trends' });
+  const usual = { shown: remembered.get('usual') !== 'off', answer: null, asked: 0 }; // the usual range of the sensors
+  const toggle = h('button', { class: 'button is-small', 'data-usual': true, hidden: true, 'aria-pressed': String(usual.shown), onclick: () => {
+    usual.shown = !usual.shown;
+    remembered.set('usual', usual.shown ? 'on' : 'off');
+    setAttr(toggle, 'aria-pressed', String(usual.shown));
+    drawTrends();
+    if (usual.shown) loadUsual(...range.window().map(Math.round));
+  } }, t('anomaly.range'));
   const charts = new Map();
 
   scope.subscribe(`device/${id}`, ({ kind, data }) => {
@@ -209,7 +219,8 @@ export function createDevicePage(ctx, scope, route) {
       if (!chart) continue; // not laid out yet
       const c = course.columns(name, from, to);
       chart.setRange(from, to);
-      chart.setData({ time: c.time, lines: [c.values], min: [c.min], max: [c.max], singles: [c.single] });
+      const band = usual.shown && usual.answer?.sensors.find((s) => s.parameter === name);
+      chart.setData({ time: c.time, lines: [c.values], min: [c.min], max: [c.max], singles: [c.single], expected: band ? [bandAt(band, c.time)] : [] });
     }
   }
 
@@ -236,7 +247,19 @@ export function createDevicePage(ctx, scope, route) {
   async function load() {
     const [from, to] = range.window();
     await course.load(Math.round(from), Math.round(to)).catch(() => {});
-    if (!scope.isOver()) drawTrends();
+    if (scope.isOver()) return;
+    drawTrends();
+    loadUsual(Math.round(from), Math.round(to));
+  }
+
+  /** loadUsual asks for the usual range; without an answer the trend is as ever. */
+  async function loadUsual(from, to) {
+    const mine = ++usual.asked;
+    const answer = usual.shown ? await get(`/api/v1/devices/${encodeURIComponent(id)}/anomalies${query({ from, to, points: 600 })}`, { within: 12_000 }).catch(() => null) : null;
+    if (mine !== usual.asked || scope.isOver()) return;
+    usual.answer = answer;
+    toggle.hidden = usual.shown && !answer;
+    if (answer) drawTrends();
   }
 
   scope.draw(drawTrends, ['view']);
@@ -260,5 +283,5 @@ export function createDevicePage(ctx, scope, route) {
     h('section', { class: 'panel device-head' },
       h('div', { class: 'device-line' }, h('a', { class: 'button is-small', href: '#/devices' }, `‹ ${t('nav.devices')}`), title, subtitle, tags, state, age, h('span', { class: 'panel-space' }), maintain, endIt, rename, remove, h('a', { class: 'button is-small', href: `#/trends?devices=${encodeURIComponent(id)}` }, t('device.compare'))),
       warning, maintenance, description, facts),
-    gaugePanel.el, h('div', { class: 'device-range' }, range.el, note), trends, panel('device-alarms', t('device.alarms'), alarmList).el, panel('device-rules', t('device.rules'), ruleList).el, createDeviceNotes(ctx, scope, id), createDeviceAbout(ctx, scope, id), rawPanel.el);
+    gaugePanel.el, h('div', { class: 'device-range' }, range.el, toggle, note), trends, panel('device-alarms', t('device.alarms'), alarmList).el, panel('device-rules', t('device.rules'), ruleList).el, createDeviceNotes(ctx, scope, id), createDeviceAbout(ctx, scope, id), rawPanel.el);
 }

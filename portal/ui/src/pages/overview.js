@@ -3,6 +3,7 @@ import { afterPaint } from '../chart/afterpaint.js';
 import { css } from '../chart/palette.js';
 import { get } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
+import { sheet } from '../core/later.js';
 import { SEVERITIES } from '../model/alarms.js';
 import { PRIORITIES } from '../model/fleet.js';
 import { createAttention, createSentence } from '../parts/attention.js';
@@ -22,6 +23,7 @@ export function createOverview(ctx, scope) {
     figures(ctx, scope),
     createFleetPanel(ctx, scope),
     createAttention(ctx, scope),
+    unusual(ctx, scope),
     createMeans(ctx, scope),
     states(ctx, scope),
     models(ctx, scope),
@@ -95,6 +97,15 @@ function legendRows(ctx, parts) {
     mark.style.background = s.color;
     return h('li', { class: s.value === 0 ? 'is-zero' : '' }, mark, h('span', {}, s.label), h('span', { class: 'num' }, ctx.fmt.count(s.value)));
   });
+}
+
+/** unusual makes room for the most unusual devices, which come after the alarms. */
+function unusual(ctx, scope) {
+  const el = h('section', { class: 'panel unusual' });
+  ctx.listed.then(() => Promise.all([import('../parts/unusual.js'), ctx.texts('anomaly'), sheet('anomaly')])).then(([m]) => {
+    if (!scope.isOver()) m.fillUnusual(ctx, scope, el);
+  }, () => el.remove()); // the overview is whole without
+  return el;
 }
 
 const MODELS = 5;

@@ -3,6 +3,7 @@ import { css } from '../chart/palette.js';
 import { createLine } from '../chart/line.js';
 import { get } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
+import { sheet } from '../core/later.js';
 import { deadbandText, kindOf, limitText, otherText, roomText } from '../model/alarmtext.js';
 import { drawing, eventsOf, extent } from '../model/evidence.js';
 import { badge } from './badge.js';
@@ -12,6 +13,7 @@ export function createDrawer(ctx, scope, onClose) {
   const el = h('aside', { class: 'drawer panel', hidden: true, 'aria-label': t('drawer.title') });
   let shown = null;
   let chart = null;
+  let anomaly = null; // what explains one
   let asked = 0;
 
   function show(alarm) {
@@ -19,8 +21,12 @@ export function createDrawer(ctx, scope, onClose) {
     el.hidden = !alarm;
     chart?.destroy();
     chart = null;
+    anomaly?.end();
+    anomaly = null;
     el.replaceChildren();
     if (!alarm) return;
+    const unusual = alarm.source === 'anomaly' && alarm.anomaly;
+    const reason = h('div');
     const box = h('div', { class: 'chart drawer-chart' });
     const note = h('p', { class: 'panel-note', 'data-explained': true }, t('load.wait'));
     el.append(
@@ -30,15 +36,16 @@ export function createDrawer(ctx, scope, onClose) {
         h('p', { 'data-what': true }, ctx.what(alarm)),
         alarm.suppressed ? h('p', { class: 'panel-note' }, h('a', { href: ctx.alarmHref({ alert_id: alarm.suppressed.by_alarm }) }, t('remark.suppressed'))) : null,
         alarm.uncertain ? h('p', { class: 'panel-note is-uncertain' }, t('remark.uncertain')) : null,
-        h('div', { class: 'action-bar' }, ['acknowledge', alarm.shelved && !alarm.shelved.maintenance ? 'unshelve' : 'shelve', 'comment'].map((a) =>
+        h('div', { class: 'action-bar' }, ['acknowledge', alarm.shelved && !alarm.shelved.maintenance ? 'unshelve' : 'shelve', 'comment', ...(alarm.source === 'anomaly' ? ['not_anomaly'] : [])].map((a) =>
           h('button', { class: 'button is-small', onclick: () => ctx.commands.ask(a, [shown]) }, t(`command.${a}`))),
         h('a', { class: 'button is-small', href: ctx.deviceHref(alarm.device_id) }, t('drawer.device'))),
-        h('h3', {}, t('drawer.readings')), box, note,
+        unusual ? reason : h('h3', {}, t('drawer.readings')), unusual ? null : box, unusual ? null : note,
         h('h3', {}, t('drawer.rule')), rule(alarm),
         h('h3', {}, t('drawer.history')), history(alarm),
         alarm.comments?.length ? h('h3', {}, t('drawer.comments')) : null,
         alarm.comments?.length ? h('ul', { class: 'drawer-list' }, alarm.comments.map((c) => h('li', {}, h('b', {}, c.by), ` ${ctx.fmt.clock(c.at, ctx.plant.serverNow())} `, c.text))) : null));
-    explain(alarm, box, note);
+    if (unusual) explainAnomaly(alarm, reason);
+    else explain(alarm, box, note);
   }
 
   function rule(a) {
@@ -65,6 +72,18 @@ export function createDrawer(ctx, scope, onClose) {
 
   /** why says what an explanation lacks. */
   const why = (e) => (t.has(`explain.${e.why}`) ? t(`explain.${e.why}`) : e.error || e.incomplete || '');
+
+  async function explainAnomaly(alarm, into) {
+    const mine = ++asked;
+    try {
+      const [m] = await Promise.all([import('./anomaly.js'), ctx.texts('anomaly'), sheet('anomaly')]);
+      if (mine !== asked || scope.isOver()) return;
+      anomaly = m.createAnomaly(ctx, alarm);
+      into.replaceChildren(anomaly.el);
+    } catch (e) {
+      if (mine === asked) setText(into, t('drawer.explain.failed', { why: e.message }));
+    }
+  }
 
   /** explain fetches core's explanation and draws it. */
   async function explain(alarm, box, note) {
@@ -94,6 +113,9 @@ export function createDrawer(ctx, scope, onClose) {
     const now = shown && ctx.alarms.all.get(shown.alert_id);
     if (now && now !== shown) show(now);
   }, ['alarms']);
-  scope.onEnd(() => chart?.destroy());
+  scope.onEnd(() => {
+    chart?.destroy();
+    anomaly?.end();
+  });
   return { el, show };
 }

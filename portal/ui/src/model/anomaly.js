@@ -1,0 +1,48 @@
+// What was usual for a device, by the portal's answer about anomalies.
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+/**
+ * bandAt returns {low, high} of the usual range of a sensor at times, null where it is not known. A time takes the newest
+ * range that is not later by more than one step of the answer.
+ */
+export function bandAt(sensor, time) {
+  const low = new Array(time.length).fill(null);
+  const high = [...low];
+  const steps = sensor.time.slice(1).map((t, i) => t - sensor.time[i]).sort((a, b) => a - b);
+  const reach = 3 * (steps[steps.length >> 1] ?? 60_000);
+  let k = 0;
+  time.forEach((t, i) => {
+    while (k + 1 < sensor.time.length && sensor.time[k + 1] <= t) k++;
+    const at = sensor.time[k];
+    if (at === undefined || Math.abs(t - at) > reach) return;
+    low[i] = sensor.low[k];
+    high[i] = sensor.high[k];
+  });
+  return { low, high };
+}
+
+/** around is the time that an alarm for an anomaly is explained by: [from, to], an hour before and after at least. */
+export function around(a, now) {
+  const since = a.anomaly?.since || a.raised_at;
+  const end = a.cleared_at || Math.min(now, since + DAY);
+  return [since - HOUR, Math.max(Math.min(end + HOUR / 2, now), since + 60_000)];
+}
+
+/** earlier are the same hours of the days before: [[from, to]…], the newest first. */
+export const earlier = (at, days = 3) => Array.from({ length: days }, (_, i) => [at - HOUR / 2 - (i + 1) * DAY, at + HOUR / 2 - (i + 1) * DAY]);
+
+/** partsOf are the figures of an anomaly's reason: [[key, kind, value]…]; kind is how the value is written. */
+export function partsOf(a) {
+  return [
+    ['value', 'quantity', a.value],
+    ['expected', 'quantity', a.expected],
+    ['band', 'range', a.low < a.high ? [a.low, a.high] : 0],
+    ['sigma', 'sigma', a.sigma],
+    ['ratio', 'ratio', a.ratio],
+    ['hour', 'quantity', a.per_hour],
+    ['missing', 'share', a.missing],
+    ['sensors', 'count', a.sensors],
+  ].filter(([key, , v]) => v || (v === 0 && (key === 'value' || key === 'expected') && a.kind !== 'dropout'));
+}
