@@ -36,7 +36,12 @@ type findings [len(kindNames)]float32
 // add keeps the stronger of two of one kind. Strengths may have a sign.
 func (f *findings) add(k kind, strength float32) { f[k] = max(f[k], strength, -strength) }
 
-func (f *findings) strongest() float32 { return slices.Max(f[:]) }
+func (f *findings) strongest() (most float32) {
+	for _, s := range f {
+		most = max(most, s)
+	}
+	return most
+}
 
 // specific are the kinds from the most telling to the least: noise, too, has values that are far out.
 var specific = [...]kind{kindDropout, kindStuck, kindNoise, kindOscillation, kindDrift, kindLevel, kindPeers, kindSpike, kindPattern}

@@ -15,19 +15,19 @@ const maxJointValue = 1e60
 // jointParams are the parameters of the joint measure, the same for every device. Those in readings
 // do not depend on the interval.
 type jointParams struct {
-	Learn    int     // readings of a sensor before it is judged
-	Moves    int     // of these that must differ from the one before: a switch that was never used is not judged
+	Learn    int64   // readings of a sensor before it is judged
+	Moves    int64   // of these that must differ from the one before: a switch that was never used is not judged
 	Short    float64 // readings of the mean that is judged
-	Block    int     // readings whose means are compared to see how a sensor drifts
+	Block    int64   // readings whose means are compared to see how a sensor drifts
 	Centre   float64 // readings of the centre of a sensor that does not drift
 	Drift    float64 // share of the drift seen that is allowed for
 	Ridge    float64 // share of a correlation that is not believed
 	Leverage float64 // how much less a residual counts for each squared deviation of the other sensors
 	Chance   float64 // standard deviations of a kurtosis that are put down to chance
-	Wait     int     // residuals that wait before they count as usual
+	Wait     int64   // residuals that wait before they count as usual
 	Bound    float64 // residual, in deviations, that is unusual when Learn readings were seen
 	Release  float64 // share of the peak below which a state has ended
-	Hold     int     // readings that it must stay below it
+	Hold     int64   // readings that it must stay below it
 }
 
 // jointDefaults were chosen once; docs/detection-skab.md has the grid, how, and what others give.
@@ -49,7 +49,7 @@ type joint struct {
 	Sensors []jointSensor
 	Cov     []float64   // of the short means around the centres: lower triangle by rows
 	Pairs   []jointPair // the same without the diagonal
-	N       int         // readings
+	N       int64       // readings
 	Begin   int64       // ms, of the first reading
 	At      int64       // ms, of the newest one
 	// State is that of the levels, Relation that of how they move together.
@@ -64,7 +64,7 @@ type jointState struct {
 	Bound float64 // what is unusual; it stays where it was while On
 	Peak  float64 // largest residual of the state
 	Floor float64 // below this, what remains of a state that has ended is not a new one
-	Under int     // readings that the residual is far below the peak
+	Under int64   // readings that the residual is far below the peak
 }
 
 // jointVerdict is how unusual a device is as a whole.

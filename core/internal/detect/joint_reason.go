@@ -12,6 +12,21 @@ type jointReason struct {
 	With            int
 }
 
+// concerns reports whether a sensor has part in the present state.
+func (j *joint) concerns(sensor int) bool {
+	if sensor >= len(j.Sensors) {
+		return false
+	}
+	if j.State.On && j.Sensors[sensor].Held {
+		return true
+	}
+	if !j.Relation.On {
+		return false
+	}
+	r, ok := j.brokenPair()
+	return ok && r.Sensor == sensor
+}
+
 // strongPair is from which correlation on two sensors are said to move together.
 const strongPair = 0.5
 

@@ -25,7 +25,7 @@ const (
 // jointMotion is how a sensor moves around its mean of the last hours. It is slower than what the
 // residuals look at: humidity follows temperature within minutes, not within a reading.
 type jointMotion struct {
-	N             int
+	N             int64
 	Quick, Slow   float64 // means
 	Usual, Recent float64 // square of their difference
 }
@@ -52,7 +52,7 @@ func (m *jointMotion) off() float64 { return m.Quick - m.Slow }
 // leaves a residual that a load step may leave as well, but the slope falls to 0.
 type jointPair struct {
 	Usual, Recent float64
-	N             int // slopes learned
+	N             int64 // slopes learned
 	Slopes        [2]jointSlope
 	Apart         bool // it has part in a broken relation
 }

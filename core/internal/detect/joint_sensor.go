@@ -4,9 +4,9 @@ import "math"
 
 // jointSensor is what is known about a sensor.
 type jointSensor struct {
-	N      int   // values seen
-	Moves  int   // of these that differed from the one before
-	Fresh  int   // of these since the last gap
+	N      int64 // values seen
+	Moves  int64 // of these that differed from the one before
+	Fresh  int64 // of these since the last gap
 	At     int64 // ms, of the newest value
 	Every  float64
 	Last   float64
@@ -16,8 +16,8 @@ type jointSensor struct {
 	Drift  float64 // variance that the level gains in a ms; a little below 0 by chance if it is steady
 
 	Sum     float64 // of the values in the block
-	InBlock int
-	Blocks  int
+	InBlock int64
+	Blocks  int64
 	Before  float64 // mean of the block before
 	BlockAt int64   // ms, begin of the block
 	Prev    int64   // ms, begin of the one before
@@ -47,7 +47,7 @@ func (w *jointWork) add(i int, gap float64) {
 
 // forget returns the weight of a new observation, after ms, among n: that of a plain mean at first,
 // later such that what is older than the settling time is forgotten.
-func (w *jointWork) forget(n int, ms float64) float64 {
+func (w *jointWork) forget(n int64, ms float64) float64 {
 	return max(1/float64(n), min(1, ms/w.settle))
 }
 
@@ -143,7 +143,7 @@ func (s *jointSensor) known(p *jointParams) bool { return s.N > p.Learn && s.Tai
 // jointTails is how heavy the tails of a sensor's residuals were. A sensor of a machine that starts
 // and stops has heavy ones.
 type jointTails struct {
-	N        int     // residuals in the means
+	N        int64   // residuals in the means
 	Square   float64 // mean of the second power
 	Fourth   float64 // mean of the fourth
 	Old, New jointSums
@@ -151,7 +151,7 @@ type jointTails struct {
 
 // jointSums are residuals that wait: those of a state that only begins must not make it usual.
 type jointSums struct {
-	N              int
+	N              int64
 	Square, Fourth float64
 }
 

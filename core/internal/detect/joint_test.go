@@ -66,7 +66,7 @@ func (r *jointRig) machine(top *int) func(i int) []float64 {
 
 func TestJointNeedsNoTrainingByHand(t *testing.T) {
 	r := newJointRig(24*time.Hour, 1000)
-	r.run(jointDefaults().Learn, r.steady)
+	r.run(int(jointDefaults().Learn), r.steady)
 	assert.True(t, r.judge.joint.verdict(&r.judge.params).Learning)
 	r.run(50, r.steady)
 	assert.False(t, r.judge.joint.verdict(&r.judge.params).Learning)

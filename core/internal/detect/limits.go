@@ -11,7 +11,7 @@ type limits struct {
 	Bottom, Top     float32 // outermost values since the episode of the stream began; within Low, High: none
 	Known           bool    // a day is over
 	Begun           bool    // the day at hand has values
-	Days            float32 // over
+	Days            uint8   // over
 	Upper           bool    // it was above the middle later than below
 	Turns           float32 // how often it went from below the middle to above
 }
@@ -97,7 +97,7 @@ func (l *limits) day() {
 		l.grow(was, l.High-l.Low)
 	}
 	l.Begun = false
-	l.Days++
+	l.Days = max(l.Days, l.Days+1)
 }
 
 // judge returns how far x is outside: 1 at limit. It learns x unless that is at least half of it.

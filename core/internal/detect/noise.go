@@ -32,6 +32,12 @@ func (n *noise) learn(step float64, size, quantum float32) {
 // swing returns the logarithm of what goes back and forth.
 func (n *noise) swing(quantum float32) float32 { return octaves(n.Back, quantum) }
 
-func octaves(x, quantum float32) float32 {
-	return float32(math.Log2(float64(x + quantum/2)))
+func octaves(x, quantum float32) float32 { return log2(x + quantum/2) }
+
+// log2 returns the logarithm to the base 2 of a positive number, to a hundredth: the mantissa's by a
+// parabola.
+func log2(x float32) float32 {
+	bits := math.Float32bits(x)
+	m := math.Float32frombits(bits&(1<<23-1) | 127<<23) // 1 to 2
+	return float32(int32(bits>>23)-127) + (2-m/3)*m - 5.0/3
 }

@@ -1,6 +1,10 @@
 package detect
 
-import "math"
+import (
+	"math"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
 
 const (
 	minute = 60_000 // ms
@@ -48,8 +52,7 @@ const (
 // stream is what is known about one sensor. All fields have fixed sizes, so that its state is plain bytes.
 type stream struct {
 	Count    int64
-	First    int64 // plant time in ms, as all times here
-	Last     int64 // of the newest value
+	Last     int64 // plant time in ms of the newest value, as all times here
 	Day      int64 // when the day at hand began
 	DayCount int32
 	Interval float32
@@ -71,14 +74,20 @@ type stream struct {
 	Raws, Values, Levels, Steps, Drifts, Patterns, Noises, Swings, Gaps limits
 
 	Episode episode
+	Novelty novelty
+
+	// Apart: it does not fit the other sensors of its device.
+	Apart      bool
+	ApartSince int64
 }
 
 // step learns a value and judges it. off: the machine is off, so that a 0 says nothing.
 func (s *stream) step(set *Settings, at int64, v *Sample, off bool) Verdict {
 	value := min(max(v.Value, -largest), largest)
+	novelty := s.Novelty.step(&newness, at, value)
 	if s.Count == 0 {
 		s.begin(at, value)
-		return Verdict{Learning: true}
+		return Verdict{Learning: true, Novelty: novelty}
 	}
 	gap := s.elapse(at)
 	settle := set.Settle.Milliseconds()
@@ -97,11 +106,30 @@ func (s *stream) step(set *Settings, at int64, v *Sample, off bool) Verdict {
 			l.begin(at)
 		}
 	}
-	return s.Episode.verdict(at, &found, !s.Values.Known)
+	out := s.Episode.verdict(at, &found, !s.Values.Known)
+	out.Novelty = novelty
+	return out
+}
+
+// together adds to a verdict that the sensor does not fit the others of its device; level is how little
+// they fit.
+func (s *stream) together(at int64, level float64, apart bool, v *Verdict) {
+	if !apart {
+		s.Apart = false
+		return
+	}
+	if !s.Apart {
+		s.Apart, s.ApartSince = true, at
+		v.Score = max(v.Score, level)
+	}
+	v.State = max(v.State, level)
+	if v.Kind == "" {
+		v.Kind = telemetry.AnomalyCorrelation
+	}
 }
 
 func (s *stream) begin(at int64, x float64) {
-	s.Count, s.First, s.Last, s.Day = 1, at, at, at
+	s.Count, s.Last, s.Day = 1, at, at
 	s.Origin, s.Previous, s.Fast, s.Short, s.Mid, s.Long = x, x, x, x, x, x
 }
 
