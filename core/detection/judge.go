@@ -25,7 +25,8 @@ func newJudge(settings detect.Settings, sensors []string) *judge {
 
 var _ suite.Judge = (*judge)(nil)
 
-// Row implements suite.Judge: a row is as unusual as the most unusual of its sensors.
+// Row implements suite.Judge: the score is how new the newest value of a sensor is, the verdict whether a
+// sensor is in an unusual state.
 func (j *judge) Row(at int64, values []float64) (score float64, unusual bool) {
 	j.samples = j.samples[:0]
 	for i, v := range values {
@@ -35,7 +36,7 @@ func (j *judge) Row(at int64, values []float64) (score float64, unusual bool) {
 	}
 	j.verdicts = j.device.Step(&j.settings, at, j.samples, j.verdicts[:0])
 	for _, v := range j.verdicts {
-		score = max(score, v.Score)
+		score = max(score, v.Novelty)
 		unusual = unusual || v.State >= alarmFrom
 	}
 	return score, unusual
