@@ -16,19 +16,22 @@ import (
 // astray are readings of devices that learn and then, each at its own time, go astray and come
 // back, in waves.
 func astray(devices int, from int64) (waves [][]kafkatest.Record) {
-	const each = 60
-	at := from
+	const each, learnt = 60, 6
+	at := from - learnt*each*apart
 	for wave := range 12 {
 		var records []kafkatest.Record
 		for i := range each {
 			step := int64(1000)
-			if wave > 7 {
+			switch {
+			case wave < learnt:
+				step = apart
+			case wave > 7:
 				step = 10_000 // the off-delay passes
 			}
 			at += step
 			for d := range devices {
 				value := ordinary(wave*each + i + d)
-				if wave >= 6 && i == 7*d && (wave+d)%3 == 0 {
+				if wave >= learnt && i == 7*d && (wave+d)%3 == 0 {
 					value = 4000 * float64(wave)
 				}
 				records = append(records, receivedAt(reading(fmt.Sprint("d", d), at, value), at))
@@ -118,7 +121,7 @@ func TestUnusualDevicesReachTheHub(t *testing.T) {
 	now := time.Now().UnixMilli()
 	var records []kafkatest.Record
 	for i := range learning {
-		at := now + int64(i-learning)*1000
+		at := now + int64(i-learning)*apart
 		records = append(records, receivedAt(reading("d1", at, ordinary(i)), at))
 	}
 	p.produce(append(records, reading("d1", now, 4000))...)

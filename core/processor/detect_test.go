@@ -32,15 +32,19 @@ func newDetectTask(tb testing.TB, mode string) *task {
 // ordinary is the i-th value of a sensor that changes evenly.
 func ordinary(i int) float64 { return 20 + float64(i*7%13)/10 }
 
-const learning = 400 // readings until the detector judges
+const (
+	// learning readings, one every apart ms, are more than the day until the detector judges.
+	learning = 400
+	apart    = 300_000
+)
 
-// taught returns readings of a device, one a second, and the time of the last.
-func taught(id string, from int64, n int) (in []*sarama.ConsumerMessage, last int64) {
-	for i := range n {
-		last = from + int64(i)*1000
-		in = append(in, message(int64(i), id, last, ordinary(i)))
+// taught returns readings of a device up to a time.
+func taught(id string, last int64, n int) []*sarama.ConsumerMessage {
+	in := make([]*sarama.ConsumerMessage, n)
+	for i := range in {
+		in[i] = message(int64(i), id, last-int64(n-1-i)*apart, ordinary(i))
 	}
-	return in, last
+	return in
 }
 
 func anomalies(tb testing.TB, b *batch) (out []telemetry.Alert) {
@@ -58,7 +62,8 @@ func anomalies(tb testing.TB, b *batch) (out []telemetry.Alert) {
 func TestAnExcursionIsAnAnomalyAlarm(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
 	from := time.Now().UnixMilli() - 600_000
-	in, last := taught("d1", from, learning)
+	last := from
+	in := taught("d1", last, learning)
 	tk.process(in)
 	require.Empty(t, anomalies(t, tk.pending.pop()))
 	tk.process([]*sarama.ConsumerMessage{message(learning, "d1", last+1000, 4000)})
@@ -85,7 +90,8 @@ func TestShadowCountsAndRaisesNothing(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	tk.p.metrics = newMetrics(reg, tk.p)
 	c := &core{Processor: tk.p, reg: reg}
-	in, last := taught("d1", time.Now().UnixMilli()-600_000, learning)
+	last := time.Now().UnixMilli()-600_000
+	in := taught("d1", last, learning)
 	tk.process(append(in, message(learning, "d1", last+1000, 4000)))
 	require.Empty(t, tk.pending.pop().alerts)
 	require.InDelta(t, 1, c.value(t, "core_anomalies_total", detectShadow), 0)
@@ -95,7 +101,7 @@ func TestShadowCountsAndRaisesNothing(t *testing.T) {
 
 func TestOffLearnsNothing(t *testing.T) {
 	tk := newDetectTask(t, detectOff)
-	in, _ := taught("d1", time.Now().UnixMilli()-600_000, 10)
+	in := taught("d1", time.Now().UnixMilli()-600_000, 10)
 	tk.process(in)
 	require.Nil(t, tk.devices["d1"].detect)
 	require.Empty(t, tk.pending.pop().detect)
@@ -104,7 +110,8 @@ func TestOffLearnsNothing(t *testing.T) {
 // TestAlarmOfAnotherModeEnds restarts with the detector off while its alarm holds.
 func TestAlarmOfAnotherModeEnds(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
-	in, last := taught("d1", time.Now().UnixMilli()-600_000, learning)
+	last := time.Now().UnixMilli()-600_000
+	in := taught("d1", last, learning)
 	tk.process(append(in, message(learning, "d1", last+1000, 4000)))
 	b := tk.pending.pop()
 	for _, mode := range []string{detectOff, detectShadow} {
@@ -124,7 +131,8 @@ func TestAlarmOfAnotherModeEnds(t *testing.T) {
 func TestLateAndOldReadingsRaiseNothing(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
 	now := time.Now().UnixMilli()
-	in, last := taught("d1", now-7200_000, learning)
+	last := now-7200_000
+	in := taught("d1", last, learning)
 	tk.process(in)
 	tk.pending.pop()
 	tk.process([]*sarama.ConsumerMessage{message(learning, "d1", last-500, 4000)})
@@ -138,7 +146,8 @@ func TestLateAndOldReadingsRaiseNothing(t *testing.T) {
 
 func TestADeviceUnderMaintenanceTeachesNothing(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
-	in, last := taught("d1", time.Now().UnixMilli()-600_000, learning)
+	last := time.Now().UnixMilli()-600_000
+	in := taught("d1", last, learning)
 	tk.process(in)
 	tk.apply(maintainCommand("m1", "d1", last, last+3_600_000), last)
 	tk.process([]*sarama.ConsumerMessage{message(learning, "d1", last+1000, 4000)})
@@ -154,7 +163,8 @@ func notAnomaly(id, device string, at int64) *telemetry.AlarmCommand {
 
 func TestFeedbackEndsTheAlarmOnce(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
-	in, last := taught("d1", time.Now().UnixMilli()-600_000, learning)
+	last := time.Now().UnixMilli()-600_000
+	in := taught("d1", last, learning)
 	tk.process(append(in, message(learning, "d1", last+1000, 4000)))
 	tk.pending.pop()
 	apply := func(c *telemetry.AlarmCommand) *batch {
@@ -195,7 +205,8 @@ func TestFeedbackEndsTheAlarmOnce(t *testing.T) {
 
 func TestARemovedDeviceLeavesNoState(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
-	in, last := taught("d1", time.Now().UnixMilli()-600_000, 10)
+	last := time.Now().UnixMilli()-600_000
+	in := taught("d1", last, 10)
 	tk.process(in)
 	require.EqualValues(t, 4, tk.detects.streams.Load())
 	tk.remove(removeCommand("r1", "d1", last), last)
@@ -209,7 +220,7 @@ func TestARemovedDeviceLeavesNoState(t *testing.T) {
 
 func TestUnreadableStatesAreLearntAnew(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
-	in, _ := taught("d1", time.Now().UnixMilli()-600_000, 10)
+	in := taught("d1", time.Now().UnixMilli()-600_000, 10)
 	tk.process(in)
 	b := tk.pending.pop()
 	require.NotEmpty(t, b.detect["d1"])
@@ -228,7 +239,8 @@ func TestUnreadableStatesAreLearntAnew(t *testing.T) {
 
 func TestUnusualDevicesAreReportedWhileTheyAre(t *testing.T) {
 	tk := newDetectTask(t, detectShadow)
-	in, last := taught("d1", time.Now().UnixMilli()-learning*1000, learning)
+	last := time.Now().UnixMilli()-learning*1000
+	in := taught("d1", last, learning)
 	tk.process(append(in, message(learning, "d1", last+1, 4000)))
 	s := newSession(tk.p, nil)
 	s.order = []*task{tk}
@@ -269,7 +281,7 @@ func excursive(rnd *rand.Rand, from int64) (steps []step) {
 	offset, command := int64(0), 0
 	for round := range rounds {
 		for d := range devices {
-			at, id := from+int64(round)*1000+int64(d), fmt.Sprint("d", d)
+			at, id := from+int64(round)*1000-max(0, int64(300-round))*apart+int64(d), fmt.Sprint("d", d)
 			value := ordinary(round + d)
 			if round > 300 && rnd.IntN(60) == 0 {
 				value *= 50 + float64(rnd.IntN(100))*float64(round)

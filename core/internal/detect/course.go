@@ -15,10 +15,7 @@ func (s *stream) level(found *findings, at int64, x, gap float64, floor float32,
 	}
 	found.add(kindLevel, s.own(level))
 	switch {
-	case settledValue || settledLevel:
-		s.Mid = s.Fast
-		s.Values.Since, s.Levels.Since = 0, 0
-	case s.Levels.swung(at, level, hour):
+	case settledValue, settledLevel, s.Levels.swung(at, level, hour):
 		s.Mid, s.Fast = x, x
 		s.Values.Since, s.Levels.Since = 0, 0
 	case s.Values.Since == 0 && s.Levels.Since == 0:

@@ -94,7 +94,7 @@ func (e *episode) verdict(at int64, f *findings, learning bool) Verdict {
 // seen returns what a kind is in this episode: what began with a step is a spike, and a level if it stays.
 func (e *episode) seen(at int64, k kind) kind {
 	switch {
-	case k != kindDrift || !e.Stepped:
+	case k != kindDrift && k != kindLevel || !e.Stepped:
 		return k
 	case at == e.Since:
 		return kindSpike

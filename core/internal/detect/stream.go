@@ -174,23 +174,21 @@ func (s *stream) move(found *findings, at int64, x, gap float64, settle int64, o
 		missed = math.Round(gap/float64(s.Interval)) - 1
 	}
 	s.lack(found, at, max(missed, 0), settle)
-	if s.Quantum > 0 {
-		s.Noise.learn(x-s.Previous, diff, s.Quantum)
-	}
 	stuck := s.Still.step(at, x, s.Previous)
+	floor := s.floor()
+	if s.Quantum > 0 {
+		s.Noise.learn(x-s.Previous, min(diff, float32(s.reach(floor))), s.Quantum)
+	}
 	if off {
 		return
-	}
-	floor := 4 * s.Quantum
-	if floor == 0 {
-		floor = float32(math.Abs(s.Mid)) / 100
 	}
 	if paused {
 		s.resume(x)
 	}
 	step := x - s.Fast
-	s.Fast += (x - s.Fast) / min(fastSpan, float64(s.Count+1))
-	s.Short = s.mean(s.Short, x, gap, shortSpan)
+	near := s.Mid + max(-s.reach(floor), min(x-s.Mid, s.reach(floor)))
+	s.Fast += (near - s.Fast) / min(fastSpan, float64(s.Count+1))
+	s.Short = s.mean(s.Short, near, gap, shortSpan)
 	if s.Count < fewest || s.Quantum == 0 {
 		s.Mid, s.Long = s.mean(s.Mid, x, gap, midSpan), s.mean(s.Long, x, gap, longSpan)
 		return
@@ -198,9 +196,26 @@ func (s *stream) move(found *findings, at int64, x, gap float64, settle int64, o
 	found.add(kindStuck, stuck)
 	found.add(kindSpike, s.Steps.tell(at, float32(step), s.Steps.part(limitStep, floor), settle))
 	s.level(found, at, x, gap, floor, settle)
-	s.drift(found, at, x, gap, floor, settle)
+	s.drift(found, at, near, gap, floor, settle)
 	s.spread(found, at, settle)
 	s.pattern(found, at, x, floor, settle)
+}
+
+// floor is the least range of values.
+func (s *stream) floor() float32 {
+	if s.Quantum == 0 {
+		return float32(math.Abs(s.Mid)) / 100
+	}
+	return 4 * s.Quantum
+}
+
+// reach is how far from Mid a value counts in the means: a single one, however far out, must not move
+// them for long.
+func (s *stream) reach(floor float32) float64 {
+	if !s.Values.Known {
+		return math.Inf(1)
+	}
+	return 2 * float64(max(s.Values.High-s.Values.Low, floor))
 }
 
 // least returns the least step that can be a sensor's resolution: smaller ones are errors of computing.
