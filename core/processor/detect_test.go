@@ -90,7 +90,7 @@ func TestShadowCountsAndRaisesNothing(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	tk.p.metrics = newMetrics(reg, tk.p)
 	c := &core{Processor: tk.p, reg: reg}
-	last := time.Now().UnixMilli()-600_000
+	last := time.Now().UnixMilli() - 600_000
 	in := taught("d1", last, learning)
 	tk.process(append(in, message(learning, "d1", last+1000, 4000)))
 	require.Empty(t, tk.pending.pop().alerts)
@@ -110,7 +110,7 @@ func TestOffLearnsNothing(t *testing.T) {
 // TestAlarmOfAnotherModeEnds restarts with the detector off while its alarm holds.
 func TestAlarmOfAnotherModeEnds(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
-	last := time.Now().UnixMilli()-600_000
+	last := time.Now().UnixMilli() - 600_000
 	in := taught("d1", last, learning)
 	tk.process(append(in, message(learning, "d1", last+1000, 4000)))
 	b := tk.pending.pop()
@@ -131,7 +131,7 @@ func TestAlarmOfAnotherModeEnds(t *testing.T) {
 func TestLateAndOldReadingsRaiseNothing(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
 	now := time.Now().UnixMilli()
-	last := now-7200_000
+	last := now - 7200_000
 	in := taught("d1", last, learning)
 	tk.process(in)
 	tk.pending.pop()
@@ -146,7 +146,7 @@ func TestLateAndOldReadingsRaiseNothing(t *testing.T) {
 
 func TestADeviceUnderMaintenanceTeachesNothing(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
-	last := time.Now().UnixMilli()-600_000
+	last := time.Now().UnixMilli() - 600_000
 	in := taught("d1", last, learning)
 	tk.process(in)
 	tk.apply(maintainCommand("m1", "d1", last, last+3_600_000), last)
@@ -163,7 +163,7 @@ func notAnomaly(id, device string, at int64) *telemetry.AlarmCommand {
 
 func TestFeedbackEndsTheAlarmOnce(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
-	last := time.Now().UnixMilli()-600_000
+	last := time.Now().UnixMilli() - 600_000
 	in := taught("d1", last, learning)
 	tk.process(append(in, message(learning, "d1", last+1000, 4000)))
 	tk.pending.pop()
@@ -205,7 +205,7 @@ func TestFeedbackEndsTheAlarmOnce(t *testing.T) {
 
 func TestARemovedDeviceLeavesNoState(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
-	last := time.Now().UnixMilli()-600_000
+	last := time.Now().UnixMilli() - 600_000
 	in := taught("d1", last, 10)
 	tk.process(in)
 	require.EqualValues(t, 4, tk.detects.streams.Load())
@@ -239,7 +239,7 @@ func TestUnreadableStatesAreLearntAnew(t *testing.T) {
 
 func TestUnusualDevicesAreReportedWhileTheyAre(t *testing.T) {
 	tk := newDetectTask(t, detectShadow)
-	last := time.Now().UnixMilli()-learning*1000
+	last := time.Now().UnixMilli() - learning*1000
 	in := taught("d1", last, learning)
 	tk.process(append(in, message(learning, "d1", last+1, 4000)))
 	s := newSession(tk.p, nil)

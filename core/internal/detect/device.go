@@ -78,11 +78,12 @@ func (d *Device) judgeTogether(set *Settings, at int64, samples []Sample, verdic
 	if slices.ContainsFunc(verdicts, func(v Verdict) bool { return v.State >= 0.5 }) {
 		d.alone = at
 	}
-	apart := v.Unusual && (d.unexplained(&d.joint.State) || d.unexplained(&d.joint.Relation))
+	levels := !d.known() && d.unexplained(&d.joint.State)
+	pair := d.unexplained(&d.joint.Relation)
 	d.unusual = 0
 	for i := range samples {
 		if k := d.stream(samples[i].Sensor, i); k >= 0 {
-			d.streams[k].together(at, v.Level, apart && d.joint.concerns(k), &verdicts[i])
+			d.streams[k].together(at, v.Level, d.joint.concerns(k, levels, pair), &verdicts[i])
 		}
 		if verdicts[i].State >= 0.5 {
 			d.unusual++
@@ -95,6 +96,12 @@ func (d *Device) judgeTogether(set *Settings, at int64, samples []Sample, verdic
 const explainedFor = 4 * hour
 
 func (d *Device) unexplained(s *jointState) bool { return s.On && s.Since > d.alone+explainedFor }
+
+// known reports whether a day of the first sensor is over. Until then levels are judged by those of the
+// other sensors, afterwards by their own days: starts and stops leave levels that do not fit for minutes.
+func (d *Device) known() bool {
+	return len(d.streams) > 0 && d.streams[0].Values.Known
+}
 
 // zeros counts the sensors that are exactly 0: of a machine that is off, current, speed and flow are.
 func zeros(samples []Sample) (n int) {

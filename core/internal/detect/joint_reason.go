@@ -12,15 +12,12 @@ type jointReason struct {
 	With            int
 }
 
-// concerns reports whether a sensor has part in the present state.
-func (j *joint) concerns(sensor int) bool {
-	if sensor >= len(j.Sensors) {
-		return false
-	}
-	if j.State.On && j.Sensors[sensor].Held {
+// concerns reports whether a sensor has part in the present state: in that of the levels, in a broken pair.
+func (j *joint) concerns(sensor int, levels, pair bool) bool {
+	if levels && sensor < len(j.Sensors) && j.Sensors[sensor].Held {
 		return true
 	}
-	if !j.Relation.On {
+	if !pair {
 		return false
 	}
 	r, ok := j.brokenPair()

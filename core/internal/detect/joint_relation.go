@@ -11,7 +11,7 @@ const (
 	// judged. The device must also be known for half of the settling time: a machine has its rhythm.
 	relationLearn = 6 * relationWindow
 	// relationLeast is the least share of one's movement that the other explains: less is no relation.
-	relationLeast = 0.5
+	relationLeast = 0.8
 	// relationChange is the least change of the slope, by its usual one, that is unusual;
 	// relationSpread is how many of its usual deviations it has to be.
 	relationChange, relationSpread = 0.6, 6

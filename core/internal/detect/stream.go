@@ -43,7 +43,7 @@ const (
 	limitDrift   = 0.4
 	limitPattern = 0.3
 	limitApart   = 0.3
-	limitPeers   = 0.8
+	limitPeers   = 3
 	limitNoise   = 0.6
 	limitSwing   = 0.6
 	limitMissing = 0.1

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,6 +64,8 @@ func DefaultPlant() PlantOptions {
 	return PlantOptions{
 		Devices: 2000, Days: 7, Interval: 10 * time.Second, Seeds: []uint64{101, 102, 103}, Variance: 0.1,
 		Anomalies: 0.2, Settled: 24 * time.Hour, Rule: DefaultRule(), Tolerance: DefaultTolerance,
+		// A device that sends nothing is told by the watchdog while it is silent.
+		Kinds: slices.DeleteFunc(slices.Clone(fleet.AnomalyKinds), func(k telemetry.AnomalyKind) bool { return k == fleet.Silence }),
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 // reaches anything, and nobody is judged on other readings than the rest.
 func TestQuickPlantPutsTheBaselinesInTheirPlaces(t *testing.T) {
 	o := QuickPlant()
+	o.Kinds = nil // silence, too
 	o.Seeds, o.Interval = []uint64{1, 2}, time.Minute
 	results, cost, err := Plant(t.Context(), o, Baselines()...)
 	require.NoError(t, err)

@@ -520,6 +520,7 @@ export default {
   'event.in_service': 'back in service',
   'event.commented': 'commented',
   'event.assigned': 'assigned',
+  'event.not_anomaly': 'not an anomaly',
   'event.removed': 'device removed',
   'event.described': 'described',
   'type.temperature_high': 'temperature high',

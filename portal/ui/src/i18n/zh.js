@@ -520,6 +520,7 @@ export default {
   'event.in_service': '恢复投用',
   'event.commented': '备注',
   'event.assigned': '指派',
+  'event.not_anomaly': '不是异常',
   'event.removed': '设备已移除',
   'event.described': '修改描述',
   'type.temperature_high': '温度过高',
