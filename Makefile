@@ -24,6 +24,8 @@ BENCH_OUTAGE   ?= 0
 BENCH_COUNT    ?= 1
 BENCH_FAIL     ?= 0
 BENCH_PROFILES ?= 0
+EVAL_DEVICES   ?= 2000
+EVAL_SEEDS     ?= 101,102,103
 LINT       := $(shell $(GO) env GOPATH)/bin/golangci-lint
 LINT_VERSION := v2.15.0
 K6         := $(shell $(GO) env GOPATH)/bin/k6
@@ -112,6 +114,10 @@ test-redis: web ## what portals share by a real Redis (apt): readings, operators
 .PHONY: e2e
 e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exactly once, in order (test-kafka does it with Apache Kafka)
 	$(GO) test -tags e2e -count=1 -timeout 20m -v ./test/e2e/...
+
+.PHONY: eval
+eval: ## the detector of anomalies on simulated plants (EVAL_DEVICES, EVAL_SEEDS) and on public data in NAB_DIR and SKAB_DIR: the tables of docs/detection.md (2,000 devices need half an hour)
+	$(GO) run ./core detect eval -devices $(EVAL_DEVICES) -seeds $(EVAL_SEEDS) $(if $(NAB_DIR),-nab "$(abspath $(NAB_DIR))") $(if $(NAB_LABELS),-nab-labels "$(abspath $(NAB_LABELS))") $(if $(SKAB_DIR),-skab "$(abspath $(SKAB_DIR))")
 
 .PHONY: eval-nab
 eval-nab: ## the novelty measure on the series of NAB_DIR (combined_windows.json and CSVs; NAB_LABELS, if the labels are elsewhere): the tables of docs/detection-nab.md (5 minutes)

@@ -28,8 +28,8 @@ const (
 	maxDetected = 16
 	// A device's state is written once it has learnt from snapshotReadings readings, or has not
 	// been written for snapshotMS, but not more often than every snapshotMinMS of plant time.
-	snapshotReadings = 256
-	snapshotMS       = 5 * 60_000
+	snapshotReadings = 1024
+	snapshotMS       = 20 * 60_000
 	snapshotMinMS    = 60_000
 	// notableState is the state from which on a device is a candidate for the report of unusual ones.
 	notableState = 0.2

@@ -29,7 +29,7 @@ const (
 	// maxRelearn and relearnMS bound the readings that are read again after a stop that was not
 	// clean: all states were written in the last 6 minutes before it, or have nothing to learn.
 	maxRelearn = 3_000_000
-	relearnMS  = 10 * 60_000
+	relearnMS  = 25 * 60_000
 	// relearnPause is how long nothing may come before the rest of them is given up.
 	relearnPause = 5 * time.Second
 	// stopBytes bounds the states that are written at a stop, for all partitions of a process.

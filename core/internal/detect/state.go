@@ -35,7 +35,7 @@ func (d *Device) Encode() ([]byte, error) {
 // parts returns all that is encoded with a fixed size once the numbers of streams are known.
 func (d *Device) parts() []any {
 	j := &d.joint
-	return []any{d.streams, j.Sensors, j.Cov, j.Pairs, &jointHead{int64(j.N), j.Begin, j.At, j.State, j.Relation, d.alone}}
+	return []any{d.streams, j.Sensors, j.Cov, j.Pairs, &jointHead{j.N, j.Begin, j.At, j.State, j.Relation, d.alone}}
 }
 
 // jointHead is a joint without what has a size of its own.
