@@ -10,12 +10,13 @@ import (
 
 	"industrial-iot-monitor/core/internal/detect"
 	"industrial-iot-monitor/core/internal/suite"
+	"industrial-iot-monitor/core/internal/suite/plant"
 )
 
 // evalOptions say what is measured.
 type evalOptions struct {
 	nab, nabLabels, skab string
-	plant                suite.PlantOptions
+	plant                plant.Options
 	healthy              bool
 }
 
@@ -42,7 +43,7 @@ func eval(ctx context.Context, args []string, out, errs io.Writer) error {
 }
 
 func parseEval(args []string, errs io.Writer) (evalOptions, error) {
-	o := evalOptions{plant: suite.DefaultPlant()}
+	o := evalOptions{plant: plant.Default()}
 	f := flags("eval", errs)
 	f.StringVar(&o.nab, "nab", "", "directory with series of the Numenta Anomaly Benchmark and combined_windows.json")
 	f.StringVar(&o.nabLabels, "nab-labels", "", "file of their windows, if it is elsewhere")
@@ -121,11 +122,11 @@ func evalPlant(ctx context.Context, o *evalOptions, out io.Writer) error {
 			}
 			fmt.Fprint(out, "\nWithout faults:\n\n")
 		}
-		results, cost, err := suite.Plant(ctx, p, append([]suite.Contestant{suite.Product("product", detect.Defaults())}, suite.Baselines()...)...)
+		results, cost, err := plant.Run(ctx, p, append([]plant.Contestant{plant.Product("product", detect.Defaults())}, plant.Baselines()...)...)
 		if err != nil {
 			return errors.Join(errFailed, err)
 		}
-		suite.PrintPlant(out, p, results, cost)
+		plant.Print(out, p, results, cost)
 	}
 	return nil
 }

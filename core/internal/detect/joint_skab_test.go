@@ -107,13 +107,13 @@ func skabNeighbours() []suite.Candidate {
 		add("centre", v, func(p *jointParams, v float64) { p.Centre = v })
 	}
 	for _, v := range []float64{48, 96} {
-		add("block", v, func(p *jointParams, v float64) { p.Block = int(v) })
+		add("block", v, func(p *jointParams, v float64) { p.Block = int64(v) })
 	}
 	for _, v := range []float64{0, 0.3, 0.4, 0.6} {
 		add("release", v, func(p *jointParams, v float64) { p.Release = v })
 	}
 	for _, v := range []float64{0, 20, 60} {
-		add("hold", v, func(p *jointParams, v float64) { p.Hold = int(v) })
+		add("hold", v, func(p *jointParams, v float64) { p.Hold = int64(v) })
 	}
 	return out
 }

@@ -1,6 +1,6 @@
 //go:build eval
 
-package suite
+package plant
 
 import (
 	"flag"
@@ -13,14 +13,14 @@ import (
 )
 
 var (
-	plantDevices   = flag.Int("plant.devices", DefaultPlant().Devices, "size of the plants of TestPlantAtSize")
-	plantSeeds     = flag.Int("plant.seeds", len(DefaultPlant().Seeds), "how many of its seeds it takes")
+	plantDevices   = flag.Int("plant.devices", Default().Devices, "size of the plants of TestPlantAtSize")
+	plantSeeds     = flag.Int("plant.seeds", len(Default().Seeds), "how many of its seeds it takes")
 	plantBaselines = flag.Bool("plant.baselines", true, "whether it measures the baselines, too")
 )
 
 // TestPlantAtSize prints the published tables, see docs/detection-plant.md. It takes many minutes.
 func TestPlantAtSize(t *testing.T) {
-	o := DefaultPlant()
+	o := Default()
 	o.Devices, o.Seeds = *plantDevices, o.Seeds[:*plantSeeds]
 	var contestants []Contestant
 	if *plantBaselines {
@@ -29,10 +29,10 @@ func TestPlantAtSize(t *testing.T) {
 	contestants = append(contestants, Product("core", detect.Defaults()))
 	for _, rate := range []float64{o.Anomalies, 0} {
 		o.Anomalies = rate
-		results, cost, err := Plant(t.Context(), o, contestants...)
+		results, cost, err := Run(t.Context(), o, contestants...)
 		require.NoError(t, err)
 		var out strings.Builder
-		PrintPlant(&out, o, results, cost)
+		Print(&out, o, results, cost)
 		t.Log("\n" + out.String())
 	}
 }

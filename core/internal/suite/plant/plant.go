@@ -1,4 +1,4 @@
-package suite
+package plant
 
 import (
 	"context"
@@ -42,8 +42,8 @@ func (p *product) Step(at int64, samples []detect.Sample, dst []detect.Verdict) 
 	return p.device.Step(&p.settings, at, samples, dst)
 }
 
-// PlantOptions of a simulated plant. DefaultPlant and QuickPlant return usable ones.
-type PlantOptions struct {
+// Options of a simulated plant. Default and Quick return usable ones.
+type Options struct {
 	Devices   int
 	Days      int
 	Interval  time.Duration // between two readings of a device
@@ -59,9 +59,9 @@ type PlantOptions struct {
 	Tolerance Tolerance
 }
 
-// DefaultPlant is the size that figures are published for: about 121 million readings a seed.
-func DefaultPlant() PlantOptions {
-	return PlantOptions{
+// Default is the size that figures are published for: about 121 million readings a seed.
+func Default() Options {
+	return Options{
 		Devices: 2000, Days: 7, Interval: 10 * time.Second, Seeds: []uint64{101, 102, 103}, Variance: 0.1,
 		Anomalies: 0.2, Settled: 24 * time.Hour, Rule: DefaultRule(), Tolerance: DefaultTolerance,
 		// A device that sends nothing is told by the watchdog while it is silent.
@@ -69,9 +69,9 @@ func DefaultPlant() PlantOptions {
 	}
 }
 
-// QuickPlant is a small plant for tests: 40 devices for two days.
-func QuickPlant() PlantOptions {
-	o := DefaultPlant()
+// Quick is a small plant for tests: 40 devices for two days.
+func Quick() Options {
+	o := Default()
 	o.Devices, o.Days, o.Seeds, o.Anomalies = 40, 2, []uint64{1}, 0.8
 	return o
 }
@@ -79,7 +79,7 @@ func QuickPlant() PlantOptions {
 // monday is 2026-01-05 0 h UTC.
 const monday = int64(1_767_571_200_000)
 
-func (o *PlantOptions) check() error {
+func (o *Options) check() error {
 	switch {
 	case o.Days < 1 || time.Duration(o.Days)*24*time.Hour <= o.Settled:
 		return fmt.Errorf("days: %d leave nothing to judge after %s", o.Days, o.Settled)
@@ -94,7 +94,7 @@ func (o *PlantOptions) check() error {
 // Result is what became of one contestant.
 type Result struct {
 	Name  string
-	Seeds []Tally       // in the order of PlantOptions.Seeds
+	Seeds []Tally       // in the order of Options.Seeds
 	Took  time.Duration // of all its steps, on one core
 }
 
@@ -105,9 +105,9 @@ type Cost struct {
 	Took             time.Duration
 }
 
-// Plant runs the contestants over simulated plants with a weekly rhythm, room by room on all cores.
+// Run runs the contestants over simulated plants with a weekly rhythm, room by room on all cores.
 // All see the same readings. The same options give the same tallies.
-func Plant(ctx context.Context, o PlantOptions, contestants ...Contestant) ([]Result, Cost, error) {
+func Run(ctx context.Context, o Options, contestants ...Contestant) ([]Result, Cost, error) {
 	if o.Start == 0 {
 		o.Start = monday
 	}
@@ -130,7 +130,7 @@ func Plant(ctx context.Context, o PlantOptions, contestants ...Contestant) ([]Re
 
 // plant collects the results of all rooms.
 type plant struct {
-	opts        PlantOptions
+	opts        Options
 	contestants []Contestant
 
 	mu      sync.Mutex

@@ -1,6 +1,6 @@
-// Package suite measures detectors of anomalies on labelled data. It is not part of a running core.
-// What it does blocks for as long as the data take; it does no I/O.
-package suite
+// Package plant measures detectors of anomalies on simulated plants whose faults are known, by the plain
+// measures of events. It is not part of a running core. Run blocks for as long as the data take; nothing does I/O.
+package plant
 
 import (
 	"cmp"

@@ -1,4 +1,4 @@
-package suite
+package plant
 
 import (
 	"fmt"
@@ -9,9 +9,9 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// PrintPlant writes the results as tables in Markdown: event measures with 95 % confidence intervals
+// Print writes the results as tables in Markdown: event measures with 95 % confidence intervals
 // over seeds, then recall and delay for each kind of fault.
-func PrintPlant(w io.Writer, o PlantOptions, results []Result, c Cost) {
+func Print(w io.Writer, o Options, results []Result, c Cost) {
 	fmt.Fprintf(w, "%d devices × %d days at %s, %d seeds: %d readings, %d values in %s; the generator took %s a value.\n\n",
 		o.Devices, o.Days, o.Interval, len(o.Seeds), c.Readings, c.Values, c.Took.Round(time.Second),
 		c.Generating/time.Duration(max(1, c.Values)))
@@ -37,7 +37,7 @@ func PrintPlant(w io.Writer, o PlantOptions, results []Result, c Cost) {
 }
 
 // printKinds writes recall and delay of a contestant for each kind that occurred.
-func printKinds(w io.Writer, o PlantOptions, r *Result, kinds []telemetry.AnomalyKind) {
+func printKinds(w io.Writer, o Options, r *Result, kinds []telemetry.AnomalyKind) {
 	all := r.All()
 	if sum(all.Found) == 0 {
 		return

@@ -1,4 +1,4 @@
-package suite
+package plant
 
 import (
 	"context"
@@ -17,10 +17,10 @@ import (
 // TestQuickPlantPutsTheBaselinesInTheirPlaces: neither one that always cries nor one that never does
 // reaches anything, and nobody is judged on other readings than the rest.
 func TestQuickPlantPutsTheBaselinesInTheirPlaces(t *testing.T) {
-	o := QuickPlant()
+	o := Quick()
 	o.Kinds = nil // silence, too
 	o.Seeds, o.Interval = []uint64{1, 2}, time.Minute
-	results, cost, err := Plant(t.Context(), o, Baselines()...)
+	results, cost, err := Run(t.Context(), o, Baselines()...)
 	require.NoError(t, err)
 	require.Len(t, results, 4)
 	all := make([]Tally, len(results))
@@ -44,7 +44,7 @@ func TestQuickPlantPutsTheBaselinesInTheirPlaces(t *testing.T) {
 	require.Greater(t, cost.Values, 3*readings)
 
 	var out strings.Builder
-	PrintPlant(&out, o, results, cost)
+	Print(&out, o, results, cost)
 	for _, want := range []string{"40 devices × 2 days at 1m0s, 2 seeds", "| moving z-score | 0.", "| oscillation |", "| silence |"} {
 		require.Contains(t, out.String(), want)
 	}
@@ -67,12 +67,12 @@ func (o *oracle) Step(at int64, samples []detect.Sample, dst []detect.Verdict) [
 
 // TestDetectorsSeeEachReadingOnceInOrder and what they say comes out in the figures.
 func TestDetectorsSeeEachReadingOnceInOrder(t *testing.T) {
-	o := QuickPlant()
+	o := Quick()
 	o.Devices, o.Interval = 10, time.Minute
 	o.Kinds, o.Rule.OffDelay = []telemetry.AnomalyKind{telemetry.AnomalyLevel}, 0
 	var made []*oracle
 	var mu sync.Mutex // ten devices are two rooms, at the same time
-	results, cost, err := Plant(t.Context(), o, Contestant{"oracle", func() Detector {
+	results, cost, err := Run(t.Context(), o, Contestant{"oracle", func() Detector {
 		mu.Lock()
 		defer mu.Unlock()
 		made = append(made, &oracle{})
@@ -94,10 +94,10 @@ func TestDetectorsSeeEachReadingOnceInOrder(t *testing.T) {
 
 // TestTheSamePlantGivesTheSameFigures whatever the order in which the rooms finish.
 func TestTheSamePlantGivesTheSameFigures(t *testing.T) {
-	o := QuickPlant()
+	o := Quick()
 	o.Interval = time.Minute
 	run := func() Tally {
-		results, _, err := Plant(t.Context(), o, Baselines()[2])
+		results, _, err := Run(t.Context(), o, Baselines()[2])
 		require.NoError(t, err)
 		return results[0].All()
 	}
@@ -108,24 +108,24 @@ func TestTheSamePlantGivesTheSameFigures(t *testing.T) {
 }
 
 func TestPlantRefusesWhatCannotBeJudged(t *testing.T) {
-	for name, change := range map[string]func(*PlantOptions){
-		"no day is left":  func(o *PlantOptions) { o.Days = 1 },
-		"half a day":      func(o *PlantOptions) { o.Settled = 12 * time.Hour },
-		"no seed":         func(o *PlantOptions) { o.Seeds = nil },
-		"no interval":     func(o *PlantOptions) { o.Interval = 0 },
-		"start at 1 h":    func(o *PlantOptions) { o.Start = monday + hourMS },
-		"too many faults": func(o *PlantOptions) { o.Anomalies = 100 },
+	for name, change := range map[string]func(*Options){
+		"no day is left":  func(o *Options) { o.Days = 1 },
+		"half a day":      func(o *Options) { o.Settled = 12 * time.Hour },
+		"no seed":         func(o *Options) { o.Seeds = nil },
+		"no interval":     func(o *Options) { o.Interval = 0 },
+		"start at 1 h":    func(o *Options) { o.Start = monday + hourMS },
+		"too many faults": func(o *Options) { o.Anomalies = 100 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := QuickPlant()
+			o := Quick()
 			change(&o)
-			_, _, err := Plant(t.Context(), o)
+			_, _, err := Run(t.Context(), o)
 			require.Error(t, err)
 		})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err := Plant(ctx, QuickPlant(), Baselines()...)
+	_, _, err := Run(ctx, Quick(), Baselines()...)
 	require.ErrorIs(t, err, context.Canceled)
 }
 

@@ -1,4 +1,4 @@
-package suite
+package plant
 
 import (
 	"time"
