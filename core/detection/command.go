@@ -19,7 +19,7 @@ const (
 )
 
 const usage = `usage: core detect run -file FILE [-settle 24h]
-       core detect eval [-nab DIR [-nab-labels FILE]] [-skab DIR] [-devices N [-days 7] [-seeds 101,102,103]]
+       core detect eval [-nab DIR [-nab-labels FILE]] [-skab DIR] [-devices N [-days 7] [-seeds 11,12,13]]
 
 run judges each row of a CSV file: first column the time, each other column a sensor, separated by
 commas or semicolons. Columns named anomaly and changepoint are labels, which the detector does not

@@ -51,7 +51,7 @@ func parseEval(args []string, errs io.Writer) (evalOptions, error) {
 	f.IntVar(&o.plant.Devices, "devices", 0, "simulated devices; 0: none")
 	f.IntVar(&o.plant.Days, "days", o.plant.Days, "simulated days, the first of which is learning")
 	f.BoolVar(&o.healthy, "healthy", true, "simulate the plant without faults, too")
-	seeds := f.String("seeds", "101,102,103", "seeds of simulated plants")
+	seeds := f.String("seeds", "11,12,13", "seeds of simulated plants")
 	if err := parse(f, args); err != nil {
 		return o, err
 	}

@@ -376,3 +376,34 @@ func TestAnHourThatIsNotAsUsualIsFound(t *testing.T) {
 	require.InDelta(t, 1, found.Expected, 1)
 	require.Greater(t, found.Sigma, 3.0)
 }
+
+// TestASensorThatLeavesItsNeighboursIsFound has a temperature that moves away by less than its own day,
+// and later one that does what all the room does.
+func TestASensorThatLeavesItsNeighboursIsFound(t *testing.T) {
+	for _, alone := range []bool{true, false} {
+		var d detect.Device
+		set := detect.Defaults()
+		rng := rand.New(rand.NewPCG(10, 11))
+		from, found := start+6*day, telemetry.AnomalyKind("")
+		for at := start; at < from+8*hour; at += 60_000 {
+			room := 22 + 2*math.Sin(2*math.Pi*float64(at%day)/float64(day)) + 0.5*math.Sin(float64(at)/float64(hour))
+			away := 2.5 * min(1, max(0, float64(at-from))/float64(3*hour))
+			own, peers := room+away, room
+			if !alone {
+				peers += away
+			}
+			s := detect.Sample{Sensor: "temperature", Value: round(own+0.1*rng.NormFloat64(), 100), Peers: round(peers+0.05*rng.NormFloat64(), 100), HasPeers: true}
+			for _, v := range d.Step(&set, at, []detect.Sample{s}, nil) {
+				if v.State < 0.5 {
+					continue
+				}
+				require.GreaterOrEqual(t, at, from)
+				require.True(t, alone, "%v at %s", v, time.UnixMilli(at).UTC())
+				found = v.Kind
+			}
+		}
+		if alone {
+			require.Equal(t, telemetry.AnomalyPeers, found)
+		}
+	}
+}

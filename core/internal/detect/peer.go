@@ -20,6 +20,9 @@ func (p *peer) learn(x, distance, gap float64) {
 	first := 1 / float64(p.Count)
 	p.Short += (distance - p.Short) * max(gap/(peerShort+gap), first)
 	p.Long += (distance - p.Long) * max(gap/(peerLong+gap), first)
+	if p.Moves.Since != 0 || p.Far.Since != 0 {
+		return // what is unusual says nothing about what is usual
+	}
 	slow := max(gap/(day+gap), first)
 	p.Level += (x - p.Level) * slow
 	p.Distance += (distance - p.Distance) * slow

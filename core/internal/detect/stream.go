@@ -37,13 +37,13 @@ const (
 // units of the usual range, of noise and swing in octaves, of missing in shares.
 const (
 	limitValue   = 0.25
-	limitRaw     = 0.08
+	limitRaw     = 0.15
 	limitStep    = 0.25
 	limitLevel   = 0.3
 	limitDrift   = 0.4
 	limitPattern = 0.3
 	limitApart   = 0.3
-	limitPeers   = 3
+	limitPeers   = 8
 	limitNoise   = 0.6
 	limitSwing   = 0.6
 	limitMissing = 0.1

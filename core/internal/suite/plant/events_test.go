@@ -139,11 +139,13 @@ func TestRuleBeginsAndEndsAlarms(t *testing.T) {
 		ends     []int
 	}{
 		"a score begins, a low state ends":    {Rule{On: 0.5, Off: 0.35}, []verdict{{Score: 0.4}, {Score: 0.5}, {State: 0.1}}, []int{1}, []int{2}},
-		"a state between the limits holds":    {Rule{On: 0.5, Off: 0.35}, []verdict{{State: 0.6}, {State: 0.4}, {State: 0.35}, {State: 0.34}}, []int{0}, []int{3}},
+		"a state between the limits holds":    {Rule{On: 0.5, Off: 0.35}, []verdict{{Score: 0.6}, {State: 0.4}, {State: 0.35}, {State: 0.34}}, []int{0}, []int{3}},
+		"without news nothing begins":         {Rule{On: 0.5, Off: 0.35}, []verdict{{State: 0.9}, {State: 0.9}}, nil, nil},
+		"nothing begins while it learns":      {Rule{On: 0.5, Off: 0.35}, []verdict{{Score: 0.9, Learning: true}, {State: 0.9}}, nil, nil},
 		"between the limits nothing begins":   {Rule{On: 0.5, Off: 0.35}, []verdict{{State: 0.45}, {State: 0.49}}, nil, nil},
 		"a new score holds it":                {Rule{On: 0.5, Off: 0.35}, []verdict{{Score: 0.9}, {Score: 0.9}, {}}, []int{0}, []int{2}},
-		"it must last for the on-delay":       {Rule{On: 0.5, Off: 0.35, OnDelay: 2 * time.Minute}, []verdict{{State: 1}, {State: 1}, {}, {State: 1}, {State: 1}, {State: 1}}, []int{5}, nil},
-		"it must be over for the off-delay":   {Rule{On: 0.5, Off: 0.35, OffDelay: 2 * time.Minute}, []verdict{{State: 1}, {}, {}, {State: 1}, {}, {}, {}, {}}, []int{0}, []int{6}},
+		"it must last for the on-delay":       {Rule{On: 0.5, Off: 0.35, OnDelay: 2 * time.Minute}, []verdict{{Score: 1}, {State: 1}, {}, {Score: 1}, {State: 1}, {State: 1}}, []int{5}, nil},
+		"it must be over for the off-delay":   {Rule{On: 0.5, Off: 0.35, OffDelay: 2 * time.Minute}, []verdict{{Score: 1}, {}, {}, {State: 1}, {}, {}, {}, {}}, []int{0}, []int{6}},
 		"it can begin again after its end":    {Rule{On: 0.5, Off: 0.35}, []verdict{{Score: 1}, {}, {Score: 1}, {}}, []int{0, 2}, []int{1, 3}},
 		"the ordinary rule joins an hour's":   {DefaultRule(), []verdict{{Score: 1}, {}, {}, {Score: 1}, {}, {}, {}, {}, {}, {}}, []int{0}, []int{9}},
 		"the ordinary rule takes one verdict": {DefaultRule(), []verdict{{}, {Score: 0.5}}, []int{1}, nil},

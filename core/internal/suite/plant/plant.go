@@ -62,7 +62,7 @@ type Options struct {
 // Default is the size that figures are published for: about 121 million readings a seed.
 func Default() Options {
 	return Options{
-		Devices: 2000, Days: 7, Interval: 10 * time.Second, Seeds: []uint64{101, 102, 103}, Variance: 0.1,
+		Devices: 2000, Days: 7, Interval: 10 * time.Second, Seeds: []uint64{11, 12, 13}, Variance: 0.1,
 		Anomalies: 0.2, Settled: 24 * time.Hour, Rule: DefaultRule(), Tolerance: DefaultTolerance,
 		// A device that sends nothing is told by the watchdog while it is silent.
 		Kinds: slices.DeleteFunc(slices.Clone(fleet.AnomalyKinds), func(k telemetry.AnomalyKind) bool { return k == fleet.Silence }),

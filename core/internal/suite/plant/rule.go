@@ -26,7 +26,8 @@ type latch struct {
 
 // step applies the verdict at time at (ms). It reports whether an alarm begins or ends with it.
 func (r *Rule) step(l *latch, at int64, v *detect.Verdict) (begins, ends bool) {
-	wants, delay := max(v.Score, v.State) >= r.On, r.OnDelay
+	// As in core: an alarm begins with news from a sensor whose days are known.
+	wants, delay := !v.Learning && (v.Score >= r.On || l.pending && v.State >= r.On), r.OnDelay
 	if l.on {
 		wants, delay = v.State < r.Off && v.Score < r.On, r.OffDelay
 	}
