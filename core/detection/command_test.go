@@ -95,3 +95,36 @@ func TestWhatCannotBeDoneIsSaid(t *testing.T) {
 	require.Zero(t, code)
 	require.Contains(t, out, "core detect run")
 }
+
+func TestEvalPrintsTheTables(t *testing.T) {
+	nab := t.TempDir()
+	series := write(t, ",", "1", 1500, 1200)
+	data, err := os.ReadFile(series)
+	require.NoError(t, err)
+	unlabelled := strings.NewReplacer(",anomaly\n", "\n", ",0\n", "\n", ",1\n", "\n").Replace(string(data))
+	require.NoError(t, os.WriteFile(filepath.Join(nab, "one.csv"), []byte(unlabelled), 0o600))
+	labels := `{"one.csv": [["2026-03-02 19:50:00.000000", "2026-03-02 21:00:00.000000"]]}`
+	require.NoError(t, os.WriteFile(filepath.Join(nab, "labels.json"), []byte(labels), 0o600))
+
+	code, out, errs := command(t, "eval", "-nab", nab, "-nab-labels", filepath.Join(nab, "labels.json"), "-skab", filepath.Dir(series),
+		"-devices", "10", "-days", "2", "-seeds", "1, 2", "-healthy=false")
+	require.Zero(t, code, errs)
+	for _, want := range []string{"## NAB", "1 of 1", "## SKAB", "## Simulated plants", "2 seeds", "| product |", "| always |", "| never |"} {
+		require.Contains(t, out, want)
+	}
+	require.NotContains(t, out, "Without faults")
+}
+
+func TestEvalSaysWhatCannotBeMeasured(t *testing.T) {
+	for want, args := range map[string][]string{
+		"nothing to measure":    {"eval"},
+		`"x" is no seed`:        {"eval", "-devices", "5", "-seeds", "x"},
+		"-days from 2 on":       {"eval", "-devices", "5", "-days", "1"},
+		"combined_windows.json": {"eval", "-nab", t.TempDir()},
+		"column anomaly":        {"eval", "-skab", t.TempDir()},
+	} {
+		code, _, errs := command(t, args...)
+		require.NotZero(t, code, args)
+		require.Contains(t, errs, want, args)
+	}
+}
