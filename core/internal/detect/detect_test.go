@@ -267,7 +267,7 @@ func TestDecodeRefusesWhatIsNoState(t *testing.T) {
 	c.run(hour, func(int64, detect.Sample, detect.Verdict) {})
 	data, err := c.device.Encode()
 	require.NoError(t, err)
-	for n := range data {
+	for n := 0; n < len(data); n += 1 + n/8 {
 		_, err := detect.Decode(data[:n])
 		require.Error(t, err, n)
 	}
@@ -294,14 +294,14 @@ func TestOddStreams(t *testing.T) {
 		"constant": func(int) float64 { return 7 }, "zero": func(int) float64 { return 0 },
 		"counter": func(i int) float64 { return 1e9 + float64(i/7) }, "huge": func(i int) float64 { return 1e300 * float64(i%5) },
 		"tiny": func(i int) float64 { return 1e-300 * float64(i%5) }, "switching": func(i int) float64 { return float64(i / 50 % 2) },
-		"once": func(i int) float64 { return float64(i / 10_000) },
+		"once": func(i int) float64 { return float64(i / 2_000) },
 	}
 	gaps := []int64{1_000, 5_000, 60_000, 600_000, 1_000, 3 * hour}
 	for name, value := range streams {
 		var d detect.Device
 		set := detect.Defaults()
 		at := start
-		for i := range 20_000 {
+		for i := range 4_000 {
 			at += gaps[i%len(gaps)]
 			for _, v := range d.Step(&set, at, []detect.Sample{{Sensor: name, Value: value(i)}}, nil) {
 				require.True(t, v.State >= 0 && v.State <= 1 && v.Score >= 0 && v.Score <= 1, "%s: %+v", name, v)
