@@ -82,7 +82,7 @@ func evalNAB(o *evalOptions, out io.Writer) error {
 	}
 	fmt.Fprint(out, "## NAB\n\nScores of the three profiles at the best threshold, at 0.5, and with each folder judged by the threshold that is best for the others.\n\n"+
 		"| detector | standard | low false positives | low false negatives | at 0.5 | threshold left out | windows found | false alarms | precision | recall | F1 (95 %) |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
-	for _, d := range append([]suite.NABCandidate{{Name: "product", New: product}}, suite.NABBaselines()...) {
+	for _, d := range append([]suite.Candidate{{Name: "product", New: product}}, suite.NABBaselines()...) {
 		r := c.Score(d.New)
 		p, e := &r.Profiles, &r.Fixed
 		fmt.Fprintf(out, "| %s | %.1f | %.1f | %.1f | %.1f / %.1f / %.1f | %.1f / %.1f / %.1f | %d of %d | %d | %.3f | %.3f | %.3f (%.3f–%.3f) |\n", d.Name,

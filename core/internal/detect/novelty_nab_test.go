@@ -26,10 +26,10 @@ func (j *noveltyJudge) Row(at int64, values []float64) (score float64, unusual b
 	return score, score >= 0.5
 }
 
-func noveltyCandidate(name string, change func(*noveltySet)) suite.NABCandidate {
+func noveltyCandidate(name string, change func(*noveltySet)) suite.Candidate {
 	set := defaultNovelty()
 	change(&set)
-	return suite.NABCandidate{Name: name, New: func() suite.Judge { return &noveltyJudge{set: set} }}
+	return suite.Candidate{Name: name, New: func() suite.Judge { return &noveltyJudge{set: set} }}
 }
 
 var (
@@ -80,9 +80,9 @@ func TestNoveltyVariantsOnNAB(t *testing.T) {
 	}
 }
 
-func noveltyVariants() []suite.NABCandidate {
+func noveltyVariants() []suite.Candidate {
 	one := noveltyCandidate
-	return []suite.NABCandidate{
+	return []suite.Candidate{
 		one("as it is", func(*noveltySet) {}),
 		one("value alone", func(s *noveltySet) { s.Weight = [noveltyParts]float64{partValue: 1} }),
 		one("without value", func(s *noveltySet) { s.Weight[partValue] = 0 }),
@@ -118,8 +118,8 @@ func noveltyVariants() []suite.NABCandidate {
 }
 
 // noveltyGrid is which parts there are, over which memories and lengths: 288 sets.
-func noveltyGrid() []suite.NABCandidate {
-	var out []suite.NABCandidate
+func noveltyGrid() []suite.Candidate {
+	var out []suite.Candidate
 	for i := range 288 {
 		k := i
 		pick := func(n int) int { v := k % n; k /= n; return v }

@@ -136,9 +136,9 @@ func TestNABChoosesTheBestThreshold(t *testing.T) {
 func TestNABLeaveOneOutChoosesWithoutTheFolderThatIsScored(t *testing.T) {
 	c, err := ReadNAB(writeCorpus(t), "")
 	require.NoError(t, err)
-	good := NABCandidate{"good", alarmsAt([]int{20, 60}, nil)}
-	bad := NABCandidate{"bad", alarmsAt([]int{40}, []int{50})}
-	out := c.LeaveOneOut([]NABCandidate{bad, good})
+	good := Candidate{"good", alarmsAt([]int{20, 60}, nil)}
+	bad := Candidate{"bad", alarmsAt([]int{40}, []int{50})}
+	out := c.LeaveOneOut([]Candidate{bad, good})
 	require.Equal(t, "good", out.Chosen["b"][0])
 	require.Equal(t, "bad", out.Chosen["a"][0], "without a, both have the same score and the first one is taken")
 	require.Zero(t, out.Scores[0], "the threshold that is best for b alone is never")

@@ -4,8 +4,8 @@ import "math"
 
 // NABBaselines are what a detector has to be better than, by name. Their scores are high where a
 // deviation is, and 0.5 where the method that they are named after gives alarm.
-func NABBaselines() []NABCandidate {
-	return []NABCandidate{
+func NABBaselines() []Candidate {
+	return []Candidate{
 		{"always", func() Judge { return flat(1) }},
 		{"never", func() Judge { return flat(0) }},
 		{"3 σ of all rows so far", func() Judge { return &deviation{} }},

@@ -1,11 +1,5 @@
 package suite
 
-// NABCandidate is a detector to choose from: one set of parameters.
-type NABCandidate struct {
-	Name string
-	New  func() Judge
-}
-
 // NABLeftOut is what a choice between candidates is worth on series that had no part in it.
 type NABLeftOut struct {
 	Scores [3]float64           // by profile
@@ -15,7 +9,7 @@ type NABLeftOut struct {
 // LeaveOneOut scores the choice between candidates: of each folder, the detector and its threshold
 // are those with the highest score on all other folders. Profiles choose for themselves, as NAB lets
 // them choose their thresholds.
-func (c *NABCorpus) LeaveOneOut(candidates []NABCandidate) NABLeftOut {
+func (c *NABCorpus) LeaveOneOut(candidates []Candidate) NABLeftOut {
 	judged := make([][]nabJudged, len(candidates))
 	for i := range candidates {
 		judged[i] = c.judge(candidates[i].New)
