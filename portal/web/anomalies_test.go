@@ -159,9 +159,9 @@ func TestUnusualDevices(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, r.nc.Publish(wire.UnusualSubject, []byte("no report")))
 	require.NoError(t, r.nc.Publish(wire.UnusualSubject, data))
-	r.eventually("the report", func() bool {
+	r.eventually("the report, and the name from another topic", func() bool {
 		r.getJSON("/api/v1/unusual", &got)
-		return got.Instances == 1
+		return got.Instances == 1 && got.Items[0].Name != ""
 	})
 	require.Len(t, got.Items, 10)
 	require.Equal(t, unusualDevice{report.Devices[0], "东泵"}, got.Items[0])
