@@ -26,16 +26,16 @@ func (s *stream) level(found *findings, at int64, x, gap float64, floor float32,
 	}
 }
 
-// beyond judges the newest value by all that the sensor showed: a load has a sharp upper end, where a
-// little more than ever is much. A value that wanders has none.
+// beyond judges the newest value by all that the sensor showed: the load of a machine has an upper end, where a
+// little more than ever is much.
 func (s *stream) beyond(at int64, x float64, floor float32, settle int64) float32 {
 	off, limit := float32(x-s.Origin), float32(1)
 	if s.Raws.beyond(off) != 0 {
 		limit = s.Raws.part(limitRaw, floor) + 6*float32(math.Exp2(float64(s.Noise.Step)))
 	}
 	e := s.Raws.tell(at, off, limit, settle)
-	if s.Raws.Turns < sharpTurns {
-		return 0
+	if s.Raws.Turns < 1 {
+		return 0 // a counter is always more than ever
 	}
 	return e
 }

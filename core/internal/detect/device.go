@@ -23,13 +23,15 @@ func Defaults() Settings { return Settings{Settle: 24 * time.Hour} }
 type Device struct {
 	names   []string
 	streams []stream
-	joint   joint // of the first maxJoint streams
+	joint   joint // of the first maxJoint streams, as are pairs
+	pairs   pairs
 	seen    int64 // plant time in ms of the newest reading
 	unusual int   // sensors that are unusual in it
-	// alone is when a sensor was last unusual on its own, plant time in ms.
-	alone int64
 
-	values []float64 // of the reading, by stream
+	// Of the reading: the streams of its samples; by stream its value, NaN if it is missing, and what was found.
+	columns []int
+	values  []float64
+	found   []findings
 }
 
 // Parameters of the parts, the same for all devices.
@@ -45,45 +47,75 @@ func (d *Device) Step(set *Settings, at int64, samples []Sample, dst []Verdict) 
 	if at <= d.seen {
 		return append(dst, make([]Verdict, len(samples))...)
 	}
+	d.seen = at
 	off := zeros(samples) >= 2
+	d.place(samples)
+	for i, k := range d.columns {
+		if k >= 0 {
+			d.found[k] = d.streams[k].step(set, at, &samples[i], off)
+		}
+	}
 	begin := len(dst)
-	d.blank()
-	for i := range samples {
-		k := d.stream(samples[i].Sensor, i)
+	for i, k := range d.columns {
 		if k < 0 {
 			dst = append(dst, Verdict{Learning: true})
 			continue
 		}
-		d.values[k] = samples[i].Value
-		dst = append(dst, d.streams[k].step(set, at, &samples[i], off))
+		s := &d.streams[k]
+		if !off {
+			d.follow(set, at, s, &d.found[k])
+		}
+		v := s.verdict(at, &d.found[k])
+		v.Novelty = s.Novelty.step(&newness, at, min(max(samples[i].Value, -largest), largest))
+		dst = append(dst, v)
 	}
-	d.judgeTogether(set, at, samples, dst[begin:])
-	d.seen = at
+	d.judgeTogether(set, at, dst[begin:])
+	if !off {
+		d.bind(at)
+	}
 	return dst
 }
 
-// blank makes the values of all streams missing.
-func (d *Device) blank() {
-	for len(d.values) < len(d.names) {
-		d.values = append(d.values, 0)
+// follow adds to what was found in a stream that it does not follow the sensor that it has a bond with. If that
+// one is unusual on its own, this one is not to blame.
+func (d *Device) follow(set *Settings, at int64, s *stream, found *findings) {
+	with := int(s.Bond.With) - 1
+	if with < 0 || math.IsNaN(d.values[with]) {
+		return
 	}
-	for i := range d.values {
-		d.values[i] = math.NaN()
+	e := s.Bond.judge(at, s.Previous, d.values[with], s.floor(), set.Settle.Milliseconds())
+	if d.found[with].own() < over {
+		found.add(kindCorrelation, e)
 	}
 }
 
-// judgeTogether judges how the sensors move together, and counts those that are unusual.
-func (d *Device) judgeTogether(set *Settings, at int64, samples []Sample, verdicts []Verdict) {
-	v := d.joint.step(&jointSet, set.Settle, at, d.values)
-	if slices.ContainsFunc(verdicts, func(v Verdict) bool { return v.State >= 0.5 }) {
-		d.alone = at
-	}
-	levels := !d.known() && d.unexplained(&d.joint.State)
-	pair := d.unexplained(&d.joint.Relation)
-	d.unusual = 0
+// place finds the streams of samples and sets their values.
+func (d *Device) place(samples []Sample) {
+	d.columns = d.columns[:0]
 	for i := range samples {
-		if k := d.stream(samples[i].Sensor, i); k >= 0 {
-			d.streams[k].together(at, v.Level, d.joint.concerns(k, levels, pair), &verdicts[i])
+		d.columns = append(d.columns, d.stream(samples[i].Sensor, i))
+	}
+	d.values, d.found = d.values[:0], d.found[:0]
+	for range d.names {
+		d.values, d.found = append(d.values, math.NaN()), append(d.found, findings{})
+	}
+	for i, k := range d.columns {
+		if k >= 0 {
+			d.values[k] = samples[i].Value
+		}
+	}
+}
+
+// judgeTogether adds what the levels of all sensors together say on the first day, and counts the sensors
+// that are unusual. Later they are judged by their own days: starts and stops leave levels that do
+// not fit for minutes.
+func (d *Device) judgeTogether(set *Settings, at int64, verdicts []Verdict) {
+	v := d.joint.step(&jointSet, set.Settle, at, d.values)
+	known := len(d.streams) > 0 && d.streams[0].Values.Known
+	d.unusual = 0
+	for i, k := range d.columns {
+		if k >= 0 {
+			d.streams[k].together(at, v.Level, !known && d.joint.holds(k), &verdicts[i])
 		}
 		if verdicts[i].State >= 0.5 {
 			d.unusual++
@@ -91,16 +123,22 @@ func (d *Device) judgeTogether(set *Settings, at int64, samples []Sample, verdic
 	}
 }
 
-// explainedFor is how long, in ms, a sensor that was unusual on its own explains why sensors do not fit
-// each other.
-const explainedFor = 4 * hour
-
-func (d *Device) unexplained(s *jointState) bool { return s.On && s.Since > d.alone+explainedFor }
-
-// known reports whether a day of the first sensor is over. Until then levels are judged by those of the
-// other sensors, afterwards by their own days: starts and stops leave levels that do not fit for minutes.
-func (d *Device) known() bool {
-	return len(d.streams) > 0 && d.streams[0].Values.Known
+// bind learns how the values of a reading move together, but for unusual ones. At the end of its day a sensor
+// gets the bond that explains it best.
+func (d *Device) bind(at int64) {
+	for _, k := range d.columns {
+		if k >= 0 && d.streams[k].Episode.Told > 0 {
+			d.values[k] = math.NaN()
+		}
+	}
+	if len(d.streams) > 0 {
+		d.pairs.learn(d.values, float64(d.streams[0].Interval))
+	}
+	for k := range min(len(d.streams), maxJoint) {
+		if s := &d.streams[k]; s.Day == at && s.Values.Known {
+			s.Bond = d.pairs.bind(k, len(d.streams), s.Bond)
+		}
+	}
 }
 
 // zeros counts the sensors that are exactly 0: of a machine that is off, current, speed and flow are.
@@ -122,8 +160,14 @@ func (d *Device) Describe(sensor string) (telemetry.Anomaly, bool) {
 	}
 	s := &d.streams[i]
 	a := s.describe()
-	if s.Apart && s.Episode.Told == 0 {
+	switch {
+	case s.Apart && s.Episode.Told == 0:
 		a = d.describeTogether(s, a)
+	case s.Episode.Kind == kindCorrelation && s.Bond.With > 0:
+		with := s.Bond.With - 1
+		a.With, a.Sigma = d.names[with], 0
+		a.Expected = s.Bond.expected(d.streams[with].Previous)
+		a.Low, a.High = a.Expected+float64(s.Bond.Left.Low), a.Expected+float64(s.Bond.Left.High)
 	}
 	a.Sensor, a.Sensors = sensor, d.unusual
 	return a, true
@@ -132,7 +176,7 @@ func (d *Device) Describe(sensor string) (telemetry.Anomaly, bool) {
 // describeTogether returns why a sensor does not fit the others of its device.
 func (d *Device) describeTogether(s *stream, a telemetry.Anomaly) telemetry.Anomaly {
 	a.Kind, a.Since, a.Sigma = telemetry.AnomalyCorrelation, s.ApartSince, 0
-	a.Score = max(d.joint.State.level(), d.joint.Relation.level())
+	a.Score = d.joint.State.level()
 	a.Tail = math.Exp(-10*(a.Score-0.5)) / float64(s.Count+1)
 	r, ok := d.joint.reason(&jointSet)
 	if !ok {
@@ -168,9 +212,13 @@ func (d *Device) Accept(sensor string) bool {
 	}
 	if d.streams[i].Apart {
 		d.joint.accept()
-		d.joint.acceptRelation()
 	}
 	d.streams[i].accept()
+	for k := range d.streams {
+		if b := &d.streams[k].Bond; int(b.With) == i+1 {
+			b.Left.accept()
+		}
+	}
 	return true
 }
 
@@ -187,7 +235,6 @@ func (d *Device) stream(sensor string, guess int) int {
 		}
 		d.names = append(d.names, strings.Clone(sensor)) // it may share a whole reading's text
 		d.streams = append(d.streams, stream{})
-		d.values = append(d.values, math.NaN())
 	}
 	return i
 }

@@ -43,8 +43,18 @@ func (f *findings) strongest() (most float32) {
 	return most
 }
 
+// own is the strongest of those that no other sensor has a part in.
+func (f *findings) own() (most float32) {
+	for k, s := range f {
+		if kind(k) != kindCorrelation {
+			most = max(most, s)
+		}
+	}
+	return most
+}
+
 // specific are the kinds from the most telling to the least: noise, too, has values that are far out.
-var specific = [...]kind{kindDropout, kindStuck, kindNoise, kindOscillation, kindDrift, kindLevel, kindPeers, kindSpike, kindPattern}
+var specific = [...]kind{kindDropout, kindStuck, kindNoise, kindOscillation, kindDrift, kindLevel, kindPeers, kindSpike, kindCorrelation, kindPattern}
 
 // kind returns the most telling kind that is worth an alarm, else the strongest.
 func (f *findings) kind() kind {

@@ -47,13 +47,11 @@ func jointDefaults() jointParams {
 // until the state ends or becomes usual.
 type joint struct {
 	Sensors []jointSensor
-	Cov     []float64   // of the short means around the centres: lower triangle by rows
-	Pairs   []jointPair // the same without the diagonal
-	N       int64       // readings
-	Begin   int64       // ms, of the first reading
-	At      int64       // ms, of the newest one
-	// State is that of the levels, Relation that of how they move together.
-	State, Relation jointState
+	Cov     []float64 // of the short means around the centres: lower triangle by rows
+	N       int64     // readings
+	Begin   int64     // ms, of the first reading
+	At      int64     // ms, of the newest one
+	State   jointState
 }
 
 // jointState is a state of the device as a whole.
@@ -90,11 +88,7 @@ func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []fl
 	if j.State.On && at-j.State.Since >= j.patience(settle) {
 		j.accept()
 	}
-	if j.Relation.On && at-j.Relation.Since >= settle.Milliseconds() {
-		j.acceptRelation()
-	}
 	w := jointWork{settle: max(float64(settle.Milliseconds()), 1)}
-	w.grown = float64(at-j.Begin) >= w.settle/2
 	for i, v := range values {
 		if math.Abs(v) < maxJointValue {
 			w.add(i, j.Sensors[i].observe(p, &w, at, v))
@@ -108,14 +102,12 @@ func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []fl
 	since := j.State.Since
 	j.State.step(p, at, j.distance(p))
 	j.hold(p, float64(at-since))
-	j.relate(p, &w, at, values)
 	return j.verdict(p)
 }
 
 // grow makes room for n sensors.
 func (j *joint) grow(n int) {
 	for len(j.Sensors) < n {
-		j.Pairs = append(j.Pairs, make([]jointPair, len(j.Sensors))...)
 		j.Sensors = append(j.Sensors, jointSensor{})
 		j.Cov = append(j.Cov, make([]float64, len(j.Sensors))...)
 	}
@@ -215,7 +207,7 @@ func (j *joint) verdict(p *jointParams) jointVerdict {
 	if known < 2 {
 		return jointVerdict{Learning: true}
 	}
-	return jointVerdict{Level: max(j.State.level(), j.Relation.level()), Unusual: j.State.On || j.Relation.On}
+	return jointVerdict{Level: j.State.level(), Unusual: j.State.On}
 }
 
 // level returns the largest residual on a scale from 0 to 1.

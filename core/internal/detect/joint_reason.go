@@ -12,17 +12,8 @@ type jointReason struct {
 	With            int
 }
 
-// concerns reports whether a sensor has part in the present state: in that of the levels, in a broken pair.
-func (j *joint) concerns(sensor int, levels, pair bool) bool {
-	if levels && sensor < len(j.Sensors) && j.Sensors[sensor].Held {
-		return true
-	}
-	if !pair {
-		return false
-	}
-	r, ok := j.brokenPair()
-	return ok && r.Sensor == sensor
-}
+// holds reports whether a sensor has part in the present state.
+func (j *joint) holds(sensor int) bool { return sensor < len(j.Sensors) && j.Sensors[sensor].Held }
 
 // strongPair is from which correlation on two sensors are said to move together.
 const strongPair = 0.5
@@ -30,9 +21,6 @@ const strongPair = 0.5
 // reason returns why the device is as unusual as it is; false: nothing is known yet. It is for what
 // is shown, not for every reading.
 func (j *joint) reason(p *jointParams) (jointReason, bool) {
-	if j.Relation.On && (!j.State.On || j.Relation.level() > j.State.level()) {
-		return j.brokenPair()
-	}
 	r := jointReason{Sensor: -1}
 	sum, most := 0.0, 0.0
 	for i := range j.Sensors {
@@ -53,35 +41,6 @@ func (j *joint) reason(p *jointParams) (jointReason, bool) {
 	r.Share = math.Copysign(most*most/sum, s.Residual)
 	r.Value, r.Expected = s.Mean, s.Mean-s.Gap
 	r.With = j.broken(p, r.Sensor)
-	return r, true
-}
-
-// brokenPair returns the reason of a broken relation: of the two sensors the one that follows the
-// other least.
-func (j *joint) brokenPair() (jointReason, bool) {
-	r, most := jointReason{Sensor: -1}, 0.0
-	for a := range j.Sensors {
-		for b := range a {
-			q := j.pair(a, b)
-			if q.change() <= most {
-				continue
-			}
-			most = q.change()
-			r.Sensor, r.With = a, b
-			if q.Slopes[1].Change > q.Slopes[0].Change {
-				r.Sensor, r.With = b, a
-			}
-		}
-	}
-	if r.Sensor < 0 {
-		return r, false
-	}
-	s, o, q := &j.Sensors[r.Sensor].Motion, &j.Sensors[r.With].Motion, j.pair(max(r.Sensor, r.With), min(r.Sensor, r.With))
-	r.Share = 1
-	r.Value, r.Expected = s.Quick, s.Slow
-	if o.Usual > 0 {
-		r.Expected += q.Usual / o.Usual * o.off()
-	}
 	return r, true
 }
 

@@ -25,15 +25,12 @@ type jointSensor struct {
 	Residual float64 // given the others, in deviations
 	Gap      float64 // the same in the sensor's unit: short mean less what the others make expect
 	Tails    jointTails
-	Motion   jointMotion
 	Held     bool // it has part in the present state: its centre stays
-	Apart    bool // it has part in a broken relation
 }
 
 // jointWork is what is worked out for one reading.
 type jointWork struct {
 	settle float64 // ms
-	grown  bool    // the device is known for half of the settling time
 	n      int     // sensors that are there
 	index  [maxJoint]int
 	gap    [maxJoint]float64 // ms since the value before

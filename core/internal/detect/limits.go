@@ -89,7 +89,7 @@ func (l *limits) accept() {
 func (l *limits) day() {
 	switch {
 	case !l.Begun:
-	case !l.Known:
+	case !l.Known || l.Days == 0:
 		l.Low, l.High, l.Known = l.Lowest, l.Highest, true
 	default:
 		was := l.High - l.Low

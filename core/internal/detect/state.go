@@ -8,7 +8,7 @@ import (
 
 // stateVersion is the version of a state's encoding. A state of another version is not read: its
 // device learns from the start.
-const stateVersion = 1
+const stateVersion = 2
 
 // maxSensors bounds the streams of a device. Further sensors are not judged.
 const maxSensors = 64
@@ -34,15 +34,15 @@ func (d *Device) Encode() ([]byte, error) {
 
 // parts returns all that is encoded with a fixed size once the numbers of streams are known.
 func (d *Device) parts() []any {
+	d.pairs.grow(len(d.streams))
 	j := &d.joint
-	return []any{d.streams, j.Sensors, j.Cov, j.Pairs, &jointHead{j.N, j.Begin, j.At, j.State, j.Relation, d.alone}}
+	return []any{d.streams, j.Sensors, j.Cov, d.pairs, &jointHead{j.N, j.Begin, j.At, j.State}}
 }
 
 // jointHead is a joint without what has a size of its own.
 type jointHead struct {
-	N, Begin, At    int64
-	State, Relation jointState
-	Alone           int64 // see Device
+	N, Begin, At int64
+	State        jointState
 }
 
 var streamBytes = binary.Size(stream{})
@@ -69,6 +69,7 @@ func Decode(data []byte) (Device, error) {
 		d.names[i], data = string(data[1:1+int(data[0])]), data[1+int(data[0]):]
 	}
 	d.joint.grow(joined)
+	d.pairs.grow(n)
 	return d, d.decodeParts(data)
 }
 
@@ -85,8 +86,7 @@ func (d *Device) decodeParts(data []byte) error {
 	if len(data) > 0 {
 		return errState
 	}
-	d.joint.N, d.joint.Begin, d.joint.At, d.joint.State, d.joint.Relation = h.N, h.Begin, h.At, h.State, h.Relation
-	d.alone = h.Alone
+	d.joint.N, d.joint.Begin, d.joint.At, d.joint.State = h.N, h.Begin, h.At, h.State
 	return nil
 }
 

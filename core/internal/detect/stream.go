@@ -22,8 +22,6 @@ const (
 	patternDays = 15
 	// peerDays are the days after which the distance from the neighbours is judged.
 	peerDays = 3
-	// sharpTurns are how often a value must have gone through its range for the ends of it to be known.
-	sharpTurns = 60
 	// fastSpan is about how many values the fast mean, the swing and the share of missing values are of.
 	fastSpan, swingSpan, missingSpan = 8, 16, 32
 	// midSpan and longSpan are the time constants, in ms, of the means that the newest values are compared with.
@@ -33,8 +31,8 @@ const (
 	pause = 30
 )
 
-// Limits of the ways in which a stream can be unusual: of value, step, level, drift and peers in
-// units of the usual range, of noise and swing in octaves, of missing in shares.
+// Limits of the ways in which a stream can be unusual: of value, step, level, drift, peers and what another
+// sensor leaves in units of the usual range, of noise and swing in octaves, of missing in shares.
 const (
 	limitValue   = 0.25
 	limitRaw     = 0.15
@@ -47,6 +45,7 @@ const (
 	limitNoise   = 0.6
 	limitSwing   = 0.6
 	limitMissing = 0.1
+	limitLeft    = 0.3
 )
 
 // stream is what is known about one sensor. All fields have fixed sizes, so that its state is plain bytes.
@@ -68,6 +67,8 @@ type stream struct {
 	Missing                          float32
 	Peer                             peer
 
+	Bond bond
+
 	// Limits of the newest value from Origin on, of it and of the fast mean around Mid, of the newest value around Fast, of
 	// Short around Long, of the mean of an hour around what is usual for it, of spreads in octaves, and of
 	// the share that is missing.
@@ -81,17 +82,16 @@ type stream struct {
 	ApartSince int64
 }
 
-// step learns a value and judges it. off: the machine is off, so that a 0 says nothing.
-func (s *stream) step(set *Settings, at int64, v *Sample, off bool) Verdict {
+// step learns a value and returns how it is unusual on its own. off: the machine is off, so that a 0 says
+// nothing.
+func (s *stream) step(set *Settings, at int64, v *Sample, off bool) (found findings) {
 	value := min(max(v.Value, -largest), largest)
-	novelty := s.Novelty.step(&newness, at, value)
 	if s.Count == 0 {
 		s.begin(at, value)
-		return Verdict{Learning: true, Novelty: novelty}
+		return found
 	}
 	gap := s.elapse(at)
 	settle := set.Settle.Milliseconds()
-	var found findings
 	if v.HasPeers {
 		s.compare(&found, at, value, value-min(max(v.Peers, -largest), largest), gap, settle)
 	}
@@ -101,14 +101,17 @@ func (s *stream) step(set *Settings, at int64, v *Sample, off bool) Verdict {
 	if s.DayCount++; at-s.Day >= day && s.DayCount >= fewestOfDay {
 		s.endDay(at)
 	}
+	return found
+}
+
+// verdict ends a reading: how unusual the stream is by all that was found.
+func (s *stream) verdict(at int64, found *findings) Verdict {
 	if found.strongest() >= over && s.Episode.Told == 0 {
 		for _, l := range s.all() {
 			l.begin(at)
 		}
 	}
-	out := s.Episode.verdict(at, &found, !s.Values.Known)
-	out.Novelty = novelty
-	return out
+	return s.Episode.verdict(at, found, !s.Values.Known)
 }
 
 // together adds to a verdict that the sensor does not fit the others of its device; level is how little
@@ -230,6 +233,6 @@ func (s *stream) endDay(at int64) {
 }
 
 // all returns the limits of the stream.
-func (s *stream) all() [11]*limits {
-	return [...]*limits{&s.Raws, &s.Values, &s.Levels, &s.Steps, &s.Drifts, &s.Patterns, &s.Noises, &s.Swings, &s.Gaps, &s.Peer.Moves, &s.Peer.Far}
+func (s *stream) all() [12]*limits {
+	return [...]*limits{&s.Raws, &s.Values, &s.Levels, &s.Steps, &s.Drifts, &s.Patterns, &s.Noises, &s.Swings, &s.Gaps, &s.Peer.Moves, &s.Peer.Far, &s.Bond.Left}
 }
