@@ -28,7 +28,7 @@ type Device struct {
 	seen    int64 // plant time in ms of the newest reading
 	unusual int   // sensors that are unusual in it
 
-	// Of the reading: the streams of its samples; by stream its value, NaN if it is missing, and what was found.
+	// Of the reading: the streams of its samples; by stream the value, NaN if it is missing, and what was found.
 	columns []int
 	values  []float64
 	found   []findings
@@ -52,11 +52,11 @@ func (d *Device) Step(set *Settings, at int64, samples []Sample, dst []Verdict) 
 	d.place(samples)
 	for i, k := range d.columns {
 		if k >= 0 {
-			d.found[k] = d.streams[k].step(set, at, &samples[i], off)
+			d.found[k] = d.streams[k].step(set, at, d.values[k], &samples[i], off)
 		}
 	}
 	begin := len(dst)
-	for i, k := range d.columns {
+	for _, k := range d.columns {
 		if k < 0 {
 			dst = append(dst, Verdict{Learning: true})
 			continue
@@ -66,13 +66,14 @@ func (d *Device) Step(set *Settings, at int64, samples []Sample, dst []Verdict) 
 			d.follow(set, at, s, &d.found[k])
 		}
 		v := s.verdict(at, &d.found[k])
-		v.Novelty = s.Novelty.step(&newness, at, min(max(samples[i].Value, -largest), largest))
+		v.Novelty = s.Novelty.step(&newness, at, d.values[k])
 		dst = append(dst, v)
 	}
 	d.judgeTogether(set, at, dst[begin:])
 	if !off {
-		d.bind(at)
+		d.pair()
 	}
+	d.bind(at)
 	return dst
 }
 
@@ -101,7 +102,7 @@ func (d *Device) place(samples []Sample) {
 	}
 	for i, k := range d.columns {
 		if k >= 0 {
-			d.values[k] = samples[i].Value
+			d.values[k] = min(max(samples[i].Value, -largest), largest)
 		}
 	}
 }
@@ -123,9 +124,8 @@ func (d *Device) judgeTogether(set *Settings, at int64, verdicts []Verdict) {
 	}
 }
 
-// bind learns how the values of a reading move together, but for unusual ones. At the end of its day a sensor
-// gets the bond that explains it best.
-func (d *Device) bind(at int64) {
+// pair learns how the values of the reading move together, but for those of sensors that are unusual.
+func (d *Device) pair() {
 	for _, k := range d.columns {
 		if k >= 0 && d.streams[k].Episode.Told > 0 {
 			d.values[k] = math.NaN()
@@ -134,6 +134,10 @@ func (d *Device) bind(at int64) {
 	if len(d.streams) > 0 {
 		d.pairs.learn(d.values, float64(d.streams[0].Interval))
 	}
+}
+
+// bind gives each sensor whose day has ended the bond that explains it best.
+func (d *Device) bind(at int64) {
 	for k := range min(len(d.streams), maxJoint) {
 		if s := &d.streams[k]; s.Day == at && s.Values.Known {
 			s.Bond = d.pairs.bind(k, len(d.streams), s.Bond)

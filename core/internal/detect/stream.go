@@ -82,10 +82,9 @@ type stream struct {
 	ApartSince int64
 }
 
-// step learns a value and returns how it is unusual on its own. off: the machine is off, so that a 0 says
-// nothing.
-func (s *stream) step(set *Settings, at int64, v *Sample, off bool) (found findings) {
-	value := min(max(v.Value, -largest), largest)
+// step learns the value of a sample, within the largest, and returns how it is unusual on its own. off: the
+// machine is off, so that a 0 says nothing.
+func (s *stream) step(set *Settings, at int64, value float64, v *Sample, off bool) (found findings) {
 	if s.Count == 0 {
 		s.begin(at, value)
 		return found
