@@ -15,7 +15,7 @@ func (s *stream) level(found *findings, at int64, x, gap float64, floor float32,
 	}
 	found.add(kindLevel, s.own(level))
 	switch {
-	case settledValue, settledLevel, s.Levels.swung(at, level, hour):
+	case settledValue, settledLevel, s.Levels.swung(at, level, hour), s.Levels.Since == at && s.returned(at):
 		s.Mid, s.Fast = x, x
 		s.Values.Since, s.Levels.Since = 0, 0
 	case s.Values.Since == 0 && s.Levels.Since == 0:
@@ -34,10 +34,16 @@ func (s *stream) beyond(at int64, x float64, floor float32, settle int64) float3
 		limit = s.Raws.part(limitRaw, floor) + 6*float32(math.Exp2(float64(s.Noise.Step)))
 	}
 	e := s.Raws.tell(at, off, limit, settle)
-	if s.Raws.Turns < 1 {
-		return 0 // a counter is always more than ever
+	if x == 0 || s.Raws.Turns < 1 {
+		return 0 // a machine that rests; a counter, which is always more than ever
 	}
 	return e
+}
+
+// returned reports whether the value is back from where Mid had followed it to: it was unusual by something
+// else than its distance from Mid, less than an hour ago, and no longer is.
+func (s *stream) returned(at int64) bool {
+	return s.Raws.ended(at, hour) || s.Bond.Left.ended(at, hour) || s.Drifts.ended(at, hour)
 }
 
 // drift judges the mean of minutes around that of hours.

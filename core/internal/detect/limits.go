@@ -134,6 +134,9 @@ func (l *limits) tell(at int64, x, limit float32, settle int64) float32 {
 	return e
 }
 
+// ended reports whether there is no excess, and one ended less than ms ago.
+func (l *limits) ended(at, ms int64) bool { return l.Since == 0 && l.Until != 0 && at-l.Until < ms }
+
 // swung reports whether an excess begins on the other side than one that ended less than ms ago: it is
 // over, and what x was measured from had followed it. It is for judge's e of the same time.
 func (l *limits) swung(at int64, e float32, ms int64) bool {

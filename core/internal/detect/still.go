@@ -79,9 +79,10 @@ func (s *still) step(at int64, x, previous float64) float32 {
 // resting reports whether x is 0 or the value that is repeated much more than others.
 func (s *still) resting(x float64) bool { return x == 0 || x == s.Rest && s.Weight > s.Seen/32 }
 
-// repeat learns that a value was repeated, by the majority vote of Boyer and Moore (1981).
+// repeat learns that a value was repeated, by the majority vote of Boyer and Moore (1981). 0 is at rest anyway.
 func (s *still) repeat(x float64) {
 	switch {
+	case x == 0:
 	case x == s.Rest:
 		s.Weight++
 	case s.Weight > 0:

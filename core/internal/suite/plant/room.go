@@ -140,6 +140,12 @@ func (r *room) generate(from, interval int64, n int) {
 	}
 }
 
+// counts reports whether the member's newest value says something about the others at the time at. A machine that
+// stands still, with a 0, does not.
+func (m *member) counts(at int64) bool {
+	return at-m.at <= rooms.MaxAge.Milliseconds() && m.newest != 0
+}
+
 // minPeers is how many others must have a value for a comparison.
 const minPeers = 2
 
@@ -151,7 +157,7 @@ func (g *peerGroup) compare(k int, at int64) {
 		if v := m.device.values[k*len(m.device.sensors)+m.column]; !math.IsNaN(v) {
 			m.newest, m.at = v, at
 		}
-		if at-m.at <= rooms.MaxAge.Milliseconds() {
+		if m.counts(at) {
 			g.sorted = append(g.sorted, m.newest)
 		}
 	}
@@ -159,7 +165,7 @@ func (g *peerGroup) compare(k int, at int64) {
 	for i := range g.members {
 		m := &g.members[i]
 		own := -1
-		if at-m.at <= rooms.MaxAge.Milliseconds() {
+		if m.counts(at) {
 			own, _ = slices.BinarySearch(g.sorted, m.newest)
 		}
 		m.device.medians[k*len(m.device.sensors)+m.column] = medianWithout(g.sorted, own)
