@@ -27,7 +27,7 @@ type step struct {
 // never killed.
 func TestKillAtAnyCommitRemovesOnce(t *testing.T) {
 	p := newTestTask(t).p
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		rnd := rand.New(rand.NewPCG(seed, 8))
 		steps := comingAndGoing(rnd, time.Now().UnixMilli()-300_000)
 		want := lived(t, p, steps, func() (commit, kill bool) { return true, false })
