@@ -58,8 +58,15 @@ export async function startPlant({ devices = DEVICES, interval = '1s' } = {}) {
     children.push(child);
     return child;
   };
+  const close = async () => {
+    await Promise.all(children.filter((c) => c.exitCode === null && c.signalCode === null).map((c) => {
+      const gone = once(c, 'exit');
+      c.kill('SIGTERM');
+      return gone;
+    }));
+    await rm(dir, { recursive: true, force: true });
+  };
   run('allinone', { DEMO_PORT_OFFSET: String(OFFSET), DEMO_DEVICES: String(devices), DEMO_INTERVAL: interval, DEMO_DATA_DIR: join(dir, 'data') });
-  await until('the plant being ready', ready(`http://127.0.0.1:${port(8080)}`));
   let portal = null;
   const plant = {
     port,
@@ -86,21 +93,20 @@ export async function startPlant({ devices = DEVICES, interval = '1s' } = {}) {
       if (portal.exitCode !== null || portal.signalCode !== null) await plant.startPortal();
     },
     publish,
-    async close() {
-      await Promise.all(children.filter((c) => c.exitCode === null && c.signalCode === null).map((c) => {
-        const gone = once(c, 'exit');
-        c.kill('SIGTERM');
-        return gone;
-      }));
-      await rm(dir, { recursive: true, force: true });
-    },
+    close,
   };
-  await plant.startPortal();
-  await until('every device being known', async () => (await api('/api/v1/stats')).devices.online >= devices);
-  await until('the plant having caught up with its own start', async () => {
-    const { latency_ms: latency, kafka } = await api('/api/v1/stats');
-    return (latency.to_portal?.p99 ?? Infinity) < 500 && kafka?.lag < Math.max(devices, 100);
-  });
+  try {
+    await until('the plant being ready', ready(`http://127.0.0.1:${port(8080)}`));
+    await plant.startPortal();
+    await until('every device being known', async () => (await api('/api/v1/stats')).devices.online >= devices);
+    await until('the plant having caught up with its own start', async () => {
+      const { latency_ms: latency, kafka } = await api('/api/v1/stats');
+      return (latency.to_portal?.p99 ?? Infinity) < 500 && kafka?.lag < Math.max(devices, 100);
+    });
+  } catch (e) {
+    await close(); // or its processes keep the file of tests from ending
+    throw e;
+  }
   return plant;
 }
 
