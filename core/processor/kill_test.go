@@ -23,7 +23,7 @@ import (
 // reading writes one.
 func TestKillAtAnyCommitChangesNothing(t *testing.T) {
 	tk := newTestTask(t)
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		rnd := rand.New(rand.NewPCG(seed, 4))
 		in := wandering(rnd, time.Now().UnixMilli()-300_000)
 		want := played(t, tk.p, in, func() (commit, kill bool) { return true, false })

@@ -15,7 +15,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 )
 
-// step is one record of the inputs of TestKillAtAnyCommitRemovesOnce.
+// step is one record of the inputs of a task: a reading or a command.
 type step struct {
 	reading *sarama.ConsumerMessage
 	command *telemetry.AlarmCommand
@@ -27,7 +27,7 @@ type step struct {
 // never killed.
 func TestKillAtAnyCommitRemovesOnce(t *testing.T) {
 	p := newTestTask(t).p
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		rnd := rand.New(rand.NewPCG(seed, 8))
 		steps := comingAndGoing(rnd, time.Now().UnixMilli()-300_000)
 		want := lived(t, p, steps, func() (commit, kill bool) { return true, false })
@@ -82,55 +82,29 @@ type outcome struct {
 // lived processes steps. After each, next decides whether to commit, and whether to kill.
 func lived(t *testing.T, p *Processor, steps []step, next func() (commit, kill bool)) outcome {
 	t.Helper()
-	out := outcome{alerts: map[string][]telemetry.Alert{}, audits: map[string][]telemetry.AuditEntry{}, removed: map[string]int{}}
-	kept, position := newBatch(), 0
-	restart := func() *task {
-		tk := newTask(p, 0, func() {})
-		newSession(p, nil).load(tk, stored{alarms: kept.alarms, devices: kept.devices, metas: kept.metas})
-		return tk
+	out := outcome{audits: map[string][]telemetry.AuditEntry{}, removed: map[string]int{}}
+	r := killable{
+		start: func(kept *batch, _ int) *task {
+			tk := newTask(p, 0, func() {})
+			newSession(p, nil).load(tk, stored{alarms: kept.alarms, devices: kept.devices, metas: kept.metas})
+			return tk
+		},
+		committed: func(b *batch) {
+			for _, e := range auditsOf(t, b) {
+				out.audits[e.DeviceID] = append(out.audits[e.DeviceID], e)
+			}
+		},
 	}
-	tk := restart()
-	done := 0
-	store := func() {
-		b := tk.pending.pop()
-		if b == nil {
-			return
-		}
-		position = done
-		for _, a := range alertsOf(t, b) {
-			a.DetectedAt, a.LastSeen = 0, 0
-			out.alerts[a.DeviceID] = append(out.alerts[a.DeviceID], a)
-			if a.Event == telemetry.EventRemoved {
-				out.removed[a.AlertID]++
+	r.run(t, steps, next)
+	kept := r.kept
+	out.alerts = r.alerts
+	for _, all := range r.alerts {
+		for i := range all {
+			if all[i].Event == telemetry.EventRemoved {
+				out.removed[all[i].AlertID]++
 			}
 		}
-		for _, e := range auditsOf(t, b) {
-			out.audits[e.DeviceID] = append(out.audits[e.DeviceID], e)
-		}
-		kept.absorb(&batch{removed: b.removed, alarms: b.alarms, devices: b.devices, metas: b.metas})
-		for _, m := range []map[string][]byte{kept.alarms, kept.devices, kept.metas} {
-			maps.DeleteFunc(m, func(_ string, v []byte) bool { return v == nil })
-		}
 	}
-	for done < len(steps) {
-		s := &steps[done]
-		done++
-		if s.reading != nil {
-			tk.process([]*sarama.ConsumerMessage{s.reading})
-		} else {
-			tk.apply(s.command, s.at)
-			tk.out.moved = true
-			tk.flush(s.at)
-		}
-		commit, kill := next()
-		if commit {
-			store()
-		}
-		if kill {
-			tk, done = restart(), position
-		}
-	}
-	store()
 	out.devices = slices.Sorted(maps.Keys(kept.devices))
 	out.metas = map[string]string{}
 	for id, data := range kept.metas {
@@ -141,4 +115,65 @@ func lived(t *testing.T, p *Processor, steps []step, next func() (commit, kill b
 		return known || strings.HasPrefix(key, removalPrefix)
 	}), "alarm states of removed devices")
 	return out
+}
+
+// killable runs a task that can be killed after each step and starts again from what was committed.
+type killable struct {
+	start     func(kept *batch, position int) *task // position: how many steps were committed
+	committed func(b *batch)                        // looks at what is committed; may be nil
+
+	task   *task // after the last step
+	kept   *batch
+	alerts map[string][]telemetry.Alert // committed ones, by device
+}
+
+// run processes steps and commits at the end. After each, next decides whether to commit, and whether to kill.
+func (k *killable) run(t *testing.T, steps []step, next func() (commit, kill bool)) {
+	t.Helper()
+	k.kept, k.alerts = newBatch(), map[string][]telemetry.Alert{}
+	position, done := 0, 0
+	k.task = k.start(k.kept, position)
+	store := func() {
+		b := k.task.pending.pop()
+		if b == nil {
+			return
+		}
+		position = done
+		k.store(t, b)
+	}
+	for done < len(steps) {
+		s := &steps[done]
+		done++
+		if s.reading != nil {
+			k.task.process([]*sarama.ConsumerMessage{s.reading})
+		} else {
+			k.task.apply(s.command, s.at)
+			k.task.out.moved = true
+			k.task.flush(s.at)
+		}
+		commit, kill := next()
+		if commit {
+			store()
+		}
+		if kill {
+			k.task, done = k.start(k.kept, position), position
+		}
+	}
+	store()
+}
+
+// store keeps what a commit leaves in Kafka.
+func (k *killable) store(t *testing.T, b *batch) {
+	t.Helper()
+	for _, a := range alertsOf(t, b) {
+		a.DetectedAt, a.LastSeen = 0, 0
+		k.alerts[a.DeviceID] = append(k.alerts[a.DeviceID], a)
+	}
+	if k.committed != nil {
+		k.committed(b)
+	}
+	k.kept.absorb(&batch{removed: b.removed, alarms: b.alarms, devices: b.devices, metas: b.metas, detect: b.detect})
+	for _, m := range []map[string][]byte{k.kept.alarms, k.kept.devices, k.kept.metas} {
+		maps.DeleteFunc(m, func(_ string, v []byte) bool { return v == nil })
+	}
 }

@@ -338,10 +338,10 @@ func TestEntriesWithoutADeviceAreFreed(t *testing.T) {
 	require.Empty(t, tk.alarms.stored)
 }
 
-// TestMemoryOfDevicesThatComeAndGoIsFreed lets 10,000 devices come and go, by command and by
+// TestMemoryOfDevicesThatComeAndGoIsFreed lets 2,000 devices come and go, by command and by
 // silence, in waves.
 func TestMemoryOfDevicesThatComeAndGoIsFreed(t *testing.T) {
-	const devices = 10_000
+	const devices = 2_000
 	tk := newTestTask(t)
 	tk.alarms.reload()
 	now := time.Now().UnixMilli()

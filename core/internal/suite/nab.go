@@ -94,17 +94,17 @@ func (c *NABCorpus) judge(detector func() Judge) []nabJudged {
 	out := make([]nabJudged, len(c.series))
 	for i := range c.series {
 		s := &c.series[i]
-		judge, scores := detector(), make([]float64, len(s.values))
-		for r := range s.values {
-			scores[r], _ = judge.Row(s.at[r], s.values[r:r+1:r+1])
+		judge, scores := detector(), make([]float64, len(s.rows))
+		for r := range s.rows {
+			scores[r], _ = judge.Row(s.at[r], s.rows[r])
 		}
-		out[i] = nabJudged{s.name, s.folder(), len(s.windows), len(s.values), s.rate(scores)}
+		out[i] = nabJudged{s.name, s.folder(), len(s.windows), len(s.rows), s.rate(scores)}
 	}
 	return out
 }
 
 // probation is how many rows at the start are not scored: 15 % of a series, of 5,000 rows at most.
-func (s *nabSeries) probation() int { return int(0.15 * float64(min(len(s.values), 5000))) }
+func (s *nabSeries) probation() int { return int(0.15 * float64(min(len(s.rows), 5000))) }
 
 // rate says of each row with a score what it would be worth as an alarm.
 func (s *nabSeries) rate(scores []float64) []nabRow {

@@ -1,21 +1,16 @@
 package suite
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"sort"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // ErrNoSeries means that a directory has none of the files that the labels name.
@@ -28,7 +23,7 @@ type NABCorpus struct{ series []nabSeries }
 type nabSeries struct {
 	name    string // path in the labels' file, with slashes
 	at      []int64
-	values  []float64
+	rows    [][]float64
 	windows [][2]int // first and last row of each, in order
 }
 
@@ -73,15 +68,14 @@ func ReadNAB(root, labels string) (*NABCorpus, error) {
 }
 
 func readNABSeries(file string, windows [][2]string) (nabSeries, error) {
-	f, err := os.Open(file)
+	t, err := ReadTableFile(file)
 	if err != nil {
-		return nabSeries{}, fmt.Errorf("opening a series: %w", err)
+		return nabSeries{}, err
 	}
-	defer func() { _ = f.Close() }()
-	s, err := parseNABSeries(f)
-	if err != nil {
-		return s, err
+	if len(t.Sensors) != 1 {
+		return nabSeries{}, fmt.Errorf("%w: %d sensors, a series of NAB has one", ErrTable, len(t.Sensors))
 	}
+	s := nabSeries{at: t.At, rows: t.Rows}
 	for _, w := range windows {
 		if err := s.addWindow(w); err != nil {
 			return s, err
@@ -90,49 +84,12 @@ func readNABSeries(file string, windows [][2]string) (nabSeries, error) {
 	return s, nil
 }
 
-// parseNABSeries reads rows of time and value behind one line of names.
-func parseNABSeries(r io.Reader) (nabSeries, error) {
-	var s nabSeries
-	in := csv.NewReader(r)
-	in.ReuseRecord, in.FieldsPerRecord = true, 2
-	for line := 1; ; line++ {
-		cells, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			return s, nil
-		}
-		if err != nil {
-			return s, fmt.Errorf("line %d: %w", line, err)
-		}
-		if line == 1 {
-			continue
-		}
-		at, err := parseNABTime(cells[0])
-		if err != nil {
-			return s, fmt.Errorf("line %d: %w", line, err)
-		}
-		v, err := strconv.ParseFloat(cells[1], 64)
-		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-			return s, fmt.Errorf("line %d: %q is no finite number", line, cells[1])
-		}
-		s.at, s.values = append(s.at, at), append(s.values, v)
-	}
-}
-
-// parseNABTime returns ms since 1970 of a time with or without a fraction.
-func parseNABTime(text string) (int64, error) {
-	t, err := time.Parse(time.DateTime, text) // accepts a fraction, too
-	if err != nil {
-		return 0, fmt.Errorf("reading a time: %w", err)
-	}
-	return t.UnixMilli(), nil
-}
-
 func (s *nabSeries) addWindow(w [2]string) error {
-	from, err := parseNABTime(w[0])
+	from, err := parseTime(w[0])
 	if err != nil {
 		return fmt.Errorf("window %v: %w", w, err)
 	}
-	to, err := parseNABTime(w[1])
+	to, err := parseTime(w[1])
 	if err != nil {
 		return fmt.Errorf("window %v: %w", w, err)
 	}

@@ -108,7 +108,7 @@ func TestSKABLeaveOneOutDoesNotSeeTheFileItScores(t *testing.T) {
 	writeTable(t, filepath.Join(dir, "2.csv"), "..xxxxx...", "..xxxxx...")
 	writeTable(t, filepath.Join(dir, "3.csv"), "xxx...xxxx", "...xxx....")
 	candidates := []Candidate{
-		{"always", func() Judge { return constantRow(true) }},
+		{"always", func() Judge { return flat(1) }},
 		{"echo", func() Judge { return &echo{} }},
 	}
 	r, chosen, err := SKABLeaveOneOut(dir, candidates)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, open, shot, until, within } from './page.js';
-import { base, startPlant } from './plant.js';
+import { base, FEW, startPlant } from './plant.js';
 
 const ON = { call: JSON.stringify({ sound: true, volume: 0.2 }) };
 let plant;
@@ -10,7 +10,7 @@ let browser;
 let next = 0;
 
 before(async () => {
-  plant = await startPlant();
+  plant = await startPlant({ devices: FEW });
   browser = await launch();
 });
 after(async () => {

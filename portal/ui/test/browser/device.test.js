@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
 import { launch, open, shot, until } from './page.js';
-import { api, base, publish, startPlant } from './plant.js';
+import { api, base, FEW, publish, startPlant } from './plant.js';
 
 const HALL = 'plan栋';
 const SPOT = 'plan_1';
@@ -14,7 +14,7 @@ let plant;
 let browser;
 
 before(async () => {
-  plant = await startPlant();
+  plant = await startPlant({ devices: FEW });
   browser = await launch();
   for (const n of [1, 2, 3]) await publish(`plan_${n}`, { temperature: 21 }, { location: { building: HALL, floor: 2, room: '201' } });
   for (;;) if ((await api(`/api/v1/devices?building=${encodeURIComponent(HALL)}`)).total === 3) break;

@@ -9,11 +9,24 @@ import { once } from 'node:events';
 
 const root = new URL('../../../../', import.meta.url).pathname;
 
-/** The ports of this plant lie this far above the usual ones, so that two fit on one machine. */
-const OFFSET = Number(process.env.UI_PORT_OFFSET || 20_000);
+/**
+ * The ports of this plant lie this far above the usual ones. Two files of tests can run at the same time: each takes an
+ * offset of its own by a port that it holds until its process ends.
+ */
+async function offset() {
+  for (const by of process.env.UI_PORT_OFFSET ? [Number(process.env.UI_PORT_OFFSET)] : [20_000, 10_000]) {
+    const held = net.createServer().unref().listen(by + 8000, '127.0.0.1');
+    if (await once(held, 'listening').then(() => true, () => false)) return by;
+  }
+  throw new Error('two plants are running; UI_PORT_OFFSET moves the ports of another');
+}
+
+const OFFSET = await offset();
 const port = (usual) => usual + OFFSET;
 
 export const DEVICES = Number(process.env.UI_DEVICES || 10_000);
+/** Enough devices for what does not depend on how many there are. */
+export const FEW = process.env.UI_FULL === '1' ? DEVICES : Math.min(DEVICES, 300);
 export const base = `http://127.0.0.1:${port(8090)}`;
 
 const env = (more) => ({ ...process.env, LOG_LEVEL: 'warn', ...more });
@@ -45,8 +58,15 @@ export async function startPlant({ devices = DEVICES, interval = '1s' } = {}) {
     children.push(child);
     return child;
   };
+  const close = async () => {
+    await Promise.all(children.filter((c) => c.exitCode === null && c.signalCode === null).map((c) => {
+      const gone = once(c, 'exit');
+      c.kill('SIGTERM');
+      return gone;
+    }));
+    await rm(dir, { recursive: true, force: true });
+  };
   run('allinone', { DEMO_PORT_OFFSET: String(OFFSET), DEMO_DEVICES: String(devices), DEMO_INTERVAL: interval, DEMO_DATA_DIR: join(dir, 'data') });
-  await until('the plant being ready', ready(`http://127.0.0.1:${port(8080)}`));
   let portal = null;
   const plant = {
     port,
@@ -73,21 +93,20 @@ export async function startPlant({ devices = DEVICES, interval = '1s' } = {}) {
       if (portal.exitCode !== null || portal.signalCode !== null) await plant.startPortal();
     },
     publish,
-    async close() {
-      await Promise.all(children.filter((c) => c.exitCode === null && c.signalCode === null).map((c) => {
-        const gone = once(c, 'exit');
-        c.kill('SIGTERM');
-        return gone;
-      }));
-      await rm(dir, { recursive: true, force: true });
-    },
+    close,
   };
-  await plant.startPortal();
-  await until('every device being known', async () => (await api('/api/v1/stats')).devices.online >= devices);
-  await until('the plant having caught up with its own start', async () => {
-    const { latency_ms: latency, kafka } = await api('/api/v1/stats');
-    return (latency.to_portal?.p99 ?? Infinity) < 500 && kafka?.lag < Math.max(devices, 100);
-  });
+  try {
+    await until('the plant being ready', ready(`http://127.0.0.1:${port(8080)}`));
+    await plant.startPortal();
+    await until('every device being known', async () => (await api('/api/v1/stats')).devices.online >= devices);
+    await until('the plant having caught up with its own start', async () => {
+      const { latency_ms: latency, kafka } = await api('/api/v1/stats');
+      return (latency.to_portal?.p99 ?? Infinity) < 500 && kafka?.lag < Math.max(devices, 100);
+    });
+  } catch (e) {
+    await close(); // or its processes keep the file of tests from ending
+    throw e;
+  }
   return plant;
 }
 

@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, open, until } from './page.js';
-import { api, publish, startPlant } from './plant.js';
+import { api, FEW, publish, startPlant } from './plant.js';
 
 let plant;
 let browser;
 
 before(async () => {
-  plant = await startPlant();
+  plant = await startPlant({ devices: FEW });
   browser = await launch();
 });
 

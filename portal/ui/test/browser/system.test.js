@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { launch, open, shot, until } from './page.js';
-import { api, base, publish, startPlant } from './plant.js';
+import { api, base, FEW, publish, startPlant } from './plant.js';
 
 let plant;
 let browser;
 
 before(async () => {
-  plant = await startPlant();
+  plant = await startPlant({ devices: FEW });
   browser = await launch();
 });
 

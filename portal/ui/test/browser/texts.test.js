@@ -5,10 +5,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-
-process.env.UI_DEVICES = '300'; // what an alarm says does not depend on how many others there are
-const { api, base, publish, startPlant } = await import('./plant.js');
-const { launch, open, shot, until } = await import('./page.js');
+import { launch, open, shot, until } from './page.js';
+import { api, base, publish, startPlant } from './plant.js';
 
 const root = new URL('../../../../', import.meta.url).pathname;
 const PLACE = { building: '文栋', floor: 1, room: '101' };
@@ -68,7 +66,7 @@ before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'ui-texts-'));
   process.env.CORE_RULES_FILE = join(dir, 'rules.yaml');
   await writeFile(process.env.CORE_RULES_FILE, RULES);
-  plant = await startPlant();
+  plant = await startPlant({ devices: 300 }); // what an alarm says does not depend on how many others there are
   browser = await launch();
   const started = Date.now();
   const send = async () => {

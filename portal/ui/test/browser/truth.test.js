@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startBalancer } from './balancer.js';
 import { launch, open, shot, until, within } from './page.js';
-import { api, base, publish, startPlant } from './plant.js';
+import { api, base, FEW, publish, startPlant } from './plant.js';
 import { PAGES } from './tour.js';
 
 let plant;
@@ -17,7 +17,7 @@ const STEP = 5000; // ms between two points of the newest means
 const steady = (i) => 10 + 1.5 * i;
 
 before(async () => {
-  plant = await startPlant();
+  plant = await startPlant({ devices: FEW });
   browser = await launch();
   let i = 0;
   beat = setInterval(() => publish(`steady_${i % STEADY}`, { temperature: steady(i++ % STEADY) }), EVERY / STEADY);
