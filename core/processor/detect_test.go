@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -12,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
-	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -316,9 +316,10 @@ func detectedIn(t *testing.T, p *Processor, steps []step, next func() (commit, k
 	start := func() *task {
 		tk := newTask(p, 0, func() {})
 		newSession(p, nil).load(tk, stored{alarms: kept.alarms, devices: kept.devices, metas: kept.metas, learnt: kept.detect})
-		again := relearning{task: tk, clocks: map[*device]*clock.Clock{}}
+		again := newRelearning(tk)
+		_, since, _ := tk.unknown(math.MaxInt64)
 		for i := range steps[:position] {
-			if m := steps[i].reading; m != nil {
+			if m := steps[i].reading; m != nil && m.Timestamp.UnixMilli() >= since {
 				again.record(m)
 				tk.progress.next.Store(m.Offset + 1)
 			}
@@ -361,7 +362,8 @@ func detectedIn(t *testing.T, p *Processor, steps []step, next func() (commit, k
 	}
 	store()
 	for id, d := range tk.devices {
-		h := snapshotHead{Building: d.detect.building, Written: d.detect.Seen(), Held: d.detect.held, Streams: d.detect.streams, Alarms: d.detect.alarms}
+		d.detect.settle()
+		h := snapshotHead{Neighbours: d.detect.near.State(), Building: d.detect.building, Written: d.detect.Seen(), Held: d.detect.held, Streams: d.detect.streams, Alarms: d.detect.alarms}
 		data, err := encodeSnapshot(&h, &d.detect.Device)
 		require.NoError(t, err)
 		out.states[id] = string(data)
