@@ -23,16 +23,19 @@ func BenchmarkReading(b *testing.B) {
 		name        string
 		temperature float64
 		detect      string
+		live        bool
 	}{
-		{"normal", 25.6, detectOff},     // nothing to rewrite
-		{"rewritten", 85.25, detectOff}, // in alarm from the first reading on: the status is written
-		{"detecting", 25.6, detectOn},
+		{"normal", 25.6, detectOff, false},     // nothing to rewrite
+		{"rewritten", 85.25, detectOff, false}, // in alarm from the first reading on: the status is written
+		{"detecting", 25.6, detectOn, false},
+		{"comparing", 25.6, detectOn, true}, // with the others of rooms of ten, of one model
 	} {
-		b.Run(bench.name, func(b *testing.B) { benchmarkReading(b, bench.temperature, bench.detect) })
+		b.Run(bench.name, func(b *testing.B) { benchmarkReading(b, bench.temperature, bench.detect, bench.live) })
 	}
 }
 
-func benchmarkReading(b *testing.B, temperature float64, mode string) {
+// benchmarkReading has devices with clocks of long ago, or live ones.
+func benchmarkReading(b *testing.B, temperature float64, mode string, live bool) {
 	b.Helper()
 	const devices = 10_000
 	cfg := defaultConfig(b)
@@ -63,6 +66,12 @@ func benchmarkReading(b *testing.B, temperature float64, mode string) {
 	}
 	at := bytes.Index(messages[0].Value, []byte(`"timestamp":`)) + len(`"timestamp":`)
 	ts := now.UnixMilli() - 1_000_000_000
+	if live {
+		ts = now.UnixMilli()
+		for i, m := range messages {
+			m.Value = bytes.Replace(m.Value, []byte(`"301"`), fmt.Appendf(nil, `"%d"`, 1000+i/10), 1)
+		}
+	}
 	chunks := func(n int) {
 		for n > 0 {
 			ts += 1000 // every device sends once a second, so no reading is late
@@ -71,6 +80,11 @@ func benchmarkReading(b *testing.B, temperature float64, mode string) {
 				c = c[:min(len(c), n)]
 				for _, m := range c {
 					strconv.AppendInt(m.Value[at:at:len(m.Value)], ts, 10)
+					if live {
+						m.Timestamp = time.UnixMilli(ts)
+						received := m.Headers[len(m.Headers)-1].Value
+						strconv.AppendInt(received[:0], ts, 10)
+					}
 				}
 				t.process(c)
 				n -= len(c)

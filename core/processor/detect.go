@@ -13,6 +13,7 @@ import (
 	"industrial-iot-monitor/core/internal/anomaly"
 	"industrial-iot-monitor/core/internal/detect"
 	"industrial-iot-monitor/core/internal/intake"
+	"industrial-iot-monitor/core/internal/neighbours"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -53,6 +54,9 @@ type detectStage struct {
 	changes  []anomaly.Change
 	policy   policy
 
+	neighbours *neighbours.Table
+	record     int64 // ms: when the newest record of a reading was written
+
 	buildings  map[string]*building
 	changed    []*device            // states to write
 	candidates map[*device]struct{} // those that may be unusual now
@@ -77,6 +81,7 @@ type building struct {
 type detected struct {
 	detect.Device
 	alarms   anomaly.Device
+	near     neighbours.Device
 	building string
 	phase    int   // readings until the first snapshot, so that devices take turns
 	read     int   // readings since the last snapshot
@@ -84,6 +89,8 @@ type detected struct {
 	clock    int64 // ms by the clock of the last snapshot
 	position int64 // offset from which on readings are unknown; as restored
 	offset   int64 // of the device's clock, as restored
+	record   int64 // when the newest record before position was written, as restored
+	restored *neighbours.State
 	streams  int
 	held     bool // under maintenance: it learns nothing
 	listed   bool
@@ -107,6 +114,7 @@ func newDetectStage(p *Processor) *detectStage {
 		log: p.log, metrics: func() *metrics { return p.metrics }, mode: p.cfg.DetectMode, set: detect.Defaults(),
 		share: p.cfg.AnomalyBudget, maxWait: p.cfg.AlertMaxDelay.Milliseconds(),
 		parts: func() int { return int(p.partitions.Load()) }, buildings: make(map[string]*building), candidates: make(map[*device]struct{}),
+		neighbours: neighbours.New(),
 	}
 	s.set.Settle = p.cfg.DetectSettle
 	s.policy.stage = s
@@ -132,15 +140,15 @@ func (t *task) detect(d *device, p intake.Placed, gateway string, now int64) {
 	if s.timed%timedPart == 0 {
 		defer func(start time.Time) { s.metrics().detect.observe(time.Since(start).Seconds(), 1) }(time.Now())
 	}
-	room := &t.alarms.view
-	if p.Backfill || !t.alarms.comparesRooms() {
-		room = nil
-	}
 	r := &t.intake.Reading
-	if !s.collect(r, room) {
+	if !s.collect(r) {
 		return
 	}
 	x := s.of(d, r)
+	x.settle()
+	if s.record = t.progress.written; !p.Backfill {
+		s.compare(x, s.neighbours.Put(&x.near, s.record, r))
+	}
 	if held := d.alarm.Maintenance() != nil; held != x.held {
 		x.held = held
 		s.list(d)
@@ -161,7 +169,7 @@ func (t *task) detect(d *device, p intake.Placed, gateway string, now int64) {
 }
 
 // collect gathers the values that are watched; false: there are none.
-func (s *detectStage) collect(r *telemetry.Reading, room *alarm.RoomView) bool {
+func (s *detectStage) collect(r *telemetry.Reading) bool {
 	s.samples, s.units = s.samples[:0], s.units[:0]
 	for i := range r.Sensors {
 		m := &r.Sensors[i]
@@ -171,13 +179,7 @@ func (s *detectStage) collect(r *telemetry.Reading, room *alarm.RoomView) bool {
 		if len(s.samples) == maxDetected {
 			break
 		}
-		sample := detect.Sample{Sensor: m.Name, Value: m.Number}
-		if room != nil {
-			if v := room.Of(m.Name); v.Count >= 2 {
-				sample.Peers, sample.HasPeers = v.Median, true
-			}
-		}
-		s.samples, s.units = append(s.samples, sample), append(s.units, m.Unit)
+		s.samples, s.units = append(s.samples, detect.Sample{Sensor: m.Name, Value: m.Number}), append(s.units, m.Unit)
 	}
 	return len(s.samples) > 0
 }
@@ -262,7 +264,7 @@ func (t *task) anomaly(d *device, c *anomaly.Change, at int64, gateway string, n
 	s, x := t.detects, d.detect
 	s.list(d)
 	sample := &s.samples[c.Index]
-	a, _ := x.Describe(sample.Sensor)
+	a, _ := x.describe(sample.Sensor)
 	a.Sensor, a.Sensors = strings.Clone(sample.Sensor), s.together()
 	if c.Step == anomaly.Raise {
 		b := s.buildings[x.building]
@@ -330,6 +332,7 @@ func (s *detectStage) drop(d *device) {
 	if x := d.detect; x != nil {
 		s.buildings[x.building].devices--
 		s.streams.Add(-int64(x.streams))
+		s.neighbours.Remove(&x.near)
 		x.listed = false
 	}
 	d.detect = nil

@@ -3,6 +3,7 @@ package processor
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -11,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
-	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -313,9 +313,10 @@ func detectedIn(t *testing.T, p *Processor, steps []step, next func() (commit, k
 	r := killable{start: func(kept *batch, position int) *task {
 		tk := newTask(p, 0, func() {})
 		newSession(p, nil).load(tk, stored{alarms: kept.alarms, devices: kept.devices, metas: kept.metas, learnt: kept.detect})
-		again := relearning{task: tk, clocks: map[*device]*clock.Clock{}}
+		again := newRelearning(tk)
+		_, since, _ := tk.unknown(math.MaxInt64)
 		for i := range steps[:position] {
-			if m := steps[i].reading; m != nil {
+			if m := steps[i].reading; m != nil && m.Timestamp.UnixMilli() >= since {
 				again.record(m)
 				tk.progress.next.Store(m.Offset + 1)
 			}
@@ -325,7 +326,8 @@ func detectedIn(t *testing.T, p *Processor, steps []step, next func() (commit, k
 	r.run(t, steps, next)
 	out := learnt{alerts: r.alerts, states: map[string]string{}}
 	for id, d := range r.task.devices {
-		h := snapshotHead{Building: d.detect.building, Written: d.detect.Seen(), Held: d.detect.held, Streams: d.detect.streams, Alarms: d.detect.alarms}
+		d.detect.settle()
+		h := snapshotHead{Neighbours: d.detect.near.State(), Building: d.detect.building, Written: d.detect.Seen(), Held: d.detect.held, Streams: d.detect.streams, Alarms: d.detect.alarms}
 		data, err := encodeSnapshot(&h, &d.detect.Device)
 		require.NoError(t, err)
 		out.states[id] = string(data)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/core/internal/detect"
 	"industrial-iot-monitor/core/internal/intake"
+	"industrial-iot-monitor/core/internal/neighbours"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/telemetry"
 )
@@ -30,6 +30,8 @@ const (
 	// clean: all states were written in the last 6 minutes before it, or have nothing to learn.
 	maxRelearn = 3_000_000
 	relearnMS  = 25 * 60_000
+	// recordSlack is how many ms records may be out of the order of their times: bridges have clocks.
+	recordSlack = 10_000
 	// relearnPause is how long nothing may come before the rest of them is given up.
 	relearnPause = 5 * time.Second
 	// stopBytes bounds the states that are written at a stop, for all partitions of a process.
@@ -45,7 +47,10 @@ type snapshotHead struct {
 	Clock    int64          `json:"clock"`   // ms by the clock
 	Held     bool           `json:"held,omitempty"`
 	Streams  int            `json:"streams"`
+	Record   int64          `json:"record,omitempty"` // ms: when the newest record before Position was written
 	Alarms   anomaly.Device `json:"alarms,omitzero"`
+
+	Neighbours *neighbours.State `json:"neighbours,omitempty"`
 }
 
 var errSnapshot = errors.New("not a state of this version")
@@ -109,8 +114,10 @@ func (s *detectStage) encode(out *batch, next, now int64) {
 func (s *detectStage) write(d *device, next, now int64, out *batch) int {
 	x := d.detect
 	x.listed = false
+	x.settle()
 	h := snapshotHead{
 		Position: next, Building: x.building, Offset: d.clock.Offset(), Written: x.Seen(), Clock: now, Held: x.held, Streams: x.streams, Alarms: x.alarms,
+		Record: s.record, Neighbours: x.near.State(),
 	}
 	data, err := encodeSnapshot(&h, &x.Device)
 	if err != nil {
@@ -167,7 +174,9 @@ func (s *session) loadDetect(t *task, states map[string][]byte) {
 		d.detect = &detected{
 			Device: state, alarms: h.Alarms, phase: snapshotReadings, written: h.Written, clock: h.Clock,
 			position: h.Position, offset: h.Offset, streams: h.Streams, held: h.Held,
+			record: h.Record, restored: h.Neighbours,
 		}
+		t.detects.record = max(t.detects.record, h.Record)
 		t.detects.enter(d.detect, h.Building)
 		t.detects.streams.Add(int64(h.Streams))
 	}
@@ -199,20 +208,15 @@ func (t *task) endOrphans(now int64) {
 
 // relearn reads again what the restored states do not know of the readings before the offset end,
 // and teaches the detector, so that it is where it was at the last commit. Nothing is raised: that
-// a device raised, changed or cleared an alarm, moved, or came under maintenance is in a state that
-// was written with it, so that none of these is among what is read again.
+// a device raised, changed or cleared an alarm, moved to another building, or came under maintenance is
+// in a state that was written with it, so that none of these is among what is read again.
 func (t *task) relearn(ctx context.Context, end int64) {
-	first, newest := int64(math.MaxInt64), int64(0)
-	for _, d := range t.devices {
-		if d.detect != nil {
-			first, newest = min(first, d.detect.position), max(newest, d.detect.clock)
-		}
-	}
-	if first >= end || end < 0 {
+	first, since, newest := t.unknown(end)
+	if newest == 0 || end < 0 {
 		return
 	}
 	start := time.Now()
-	from, n, err := t.readAgain(ctx, first, end, newest)
+	from, n, err := t.readAgain(ctx, max(since, newest-relearnMS), end)
 	if ctx.Err() != nil {
 		t.detects.partial = true
 		return
@@ -221,25 +225,44 @@ func (t *task) relearn(ctx context.Context, end int64) {
 		t.p.log.Warn("readings not read again, the detector lacks them", "partition", t.partition, "from", from, "to", end, "err", err)
 		return
 	}
-	t.p.log.Info("detector restored", "partition", t.partition, "from", from, "to", end, "cut", from-first, "learnt", n,
+	t.p.log.Info("detector restored", "partition", t.partition, "from", from, "to", end, "cut", max(0, from-first), "learnt", n,
 		"took", time.Since(start).Round(time.Millisecond))
 }
 
-func (t *task) readAgain(ctx context.Context, first, end, newest int64) (from int64, n int, err error) {
+// unknown returns from which offset on there are readings that a state does not know, and from when on (ms)
+// records are to be read again: a little earlier, for the values of neighbours. The newest state is of
+// newest, 0 if there are none.
+func (t *task) unknown(end int64) (first, since, newest int64) {
+	first, since = end, t.detects.record
+	for _, d := range t.devices {
+		x := d.detect
+		if x == nil {
+			continue
+		}
+		first, since = min(first, x.position), min(since, x.record)
+		if newest = max(newest, x.record); x.record == 0 { // of an older version
+			newest = max(newest, x.clock)
+		}
+	}
+	return first, since - neighbours.Window.Milliseconds() - recordSlack, newest
+}
+
+// readAgain reads the records from since (ms) to the offset end, unless these are too many.
+func (t *task) readAgain(ctx context.Context, since, end int64) (from int64, n int, err error) {
 	log, err := kafka.OpenLog(ctx, t.p.cfg.Brokers, t.p.cfg.DeviceData, clientID)
 	if err != nil {
-		return first, 0, err
+		return 0, 0, err
 	}
 	defer func() { _ = log.Close() }() // nothing was written through it
 	oldest, _, err := log.Bounds(t.partition)
 	if err != nil {
-		return first, 0, err
+		return 0, 0, err
 	}
-	recent, err := log.At(t.partition, newest-relearnMS)
+	first, err := log.At(t.partition, since)
 	if err != nil {
-		return first, 0, err
+		return 0, 0, err
 	}
-	from = max(first, oldest, recent, end-maxRelearn)
+	from = max(first, oldest, end-maxRelearn)
 	if from >= end {
 		return from, 0, nil
 	}
@@ -248,7 +271,7 @@ func (t *task) readAgain(ctx context.Context, first, end, newest int64) (from in
 		return from, 0, err
 	}
 	defer kafka.Discard(pc)
-	again := relearning{task: t, clocks: make(map[*device]*clock.Clock)}
+	again := newRelearning(t)
 	quiet := time.NewTimer(relearnPause)
 	defer quiet.Stop()
 	for {
@@ -274,15 +297,25 @@ func (t *task) readAgain(ctx context.Context, first, end, newest int64) (from in
 
 // relearning teaches the detector of a task.
 type relearning struct {
-	task   *task
-	clocks map[*device]*clock.Clock
-	n      int
+	task    *task
+	devices map[*device]*again
+	n       int
+}
+
+// again is a device whose readings are read again: those that its state knows, then the others.
+type again struct {
+	clock  clock.Clock
+	learns bool
+}
+
+func newRelearning(t *task) *relearning {
+	return &relearning{task: t, devices: make(map[*device]*again)}
 }
 
 func (l *relearning) record(m *sarama.ConsumerMessage) {
 	t := l.task
 	d := t.devices[string(m.Key)]
-	if d == nil || d.detect == nil || m.Offset < d.detect.position {
+	if d == nil || d.detect == nil {
 		return
 	}
 	o := intake.Origin{Written: m.Timestamp.UnixMilli()}
@@ -296,18 +329,37 @@ func (l *relearning) record(m *sarama.ConsumerMessage) {
 	if r.DeviceID != d.id || t.late(r, &o) || r.Offline && len(r.Sensors) == 0 {
 		return
 	}
-	c := l.clocks[d]
-	if c == nil {
-		restored := clock.Restore(d.detect.offset)
-		c = &restored
-		l.clocks[d] = c
-	}
-	p := o.Place(c, r)
-	if t.detects.collect(r, nil) && t.detects.learn(d.detect, r, p, t.alarms.rules.Rules, true) {
-		d.detect.read++
-		l.n++
-		if d.detect.state > notableState {
-			t.detects.candidates[d] = struct{}{}
+	learns := m.Offset >= d.detect.position
+	a := l.devices[d]
+	if a == nil || learns && !a.learns {
+		a = &again{clock: clock.Restore(d.detect.offset), learns: learns}
+		l.devices[d] = a
+		if learns {
+			d.detect.settle()
 		}
+	}
+	l.learn(d, o.Place(&a.clock, r), o.Written, learns)
+}
+
+// learn takes in the reading at hand, of which learns says that the state of d does not know it.
+func (l *relearning) learn(d *device, p intake.Placed, written int64, learns bool) {
+	s, r := l.task.detects, &l.task.intake.Reading
+	if !s.collect(r) {
+		return
+	}
+	if !p.Backfill {
+		moved := s.neighbours.Put(&d.detect.near, written, r)
+		if learns {
+			s.compare(d.detect, moved)
+		}
+	}
+	if !learns || !s.learn(d.detect, r, p, l.task.alarms.rules.Rules, true) {
+		return
+	}
+	s.record = max(s.record, written)
+	d.detect.read++
+	l.n++
+	if d.detect.state > notableState {
+		s.candidates[d] = struct{}{}
 	}
 }

@@ -28,7 +28,7 @@ func describeUnusual(devices []*device) []telemetry.Unusual {
 	out := make([]telemetry.Unusual, 0, min(len(devices), wire.MaxUnusual))
 	for _, d := range devices[:min(len(devices), wire.MaxUnusual)] {
 		x := d.detect
-		a, ok := x.Describe(x.sensor)
+		a, ok := x.describe(x.sensor)
 		if !ok {
 			continue
 		}

@@ -14,7 +14,16 @@ const (
 	AnomalyDropout     AnomalyKind = "dropout"     // values are missing
 	AnomalyPattern     AnomalyKind = "pattern"     // not as usual on this day at this hour
 	AnomalyCorrelation AnomalyKind = "correlation" // no longer moves with another sensor of its device
-	AnomalyPeers       AnomalyKind = "peers"       // differs from its neighbours in the room
+	AnomalyPeers       AnomalyKind = "peers"       // differs from its neighbours: see PeerGroup
+)
+
+// PeerGroup is which neighbours a sensor is compared with.
+type PeerGroup string
+
+// Groups of neighbours.
+const (
+	PeersInRoom  PeerGroup = "room"  // the devices of the room
+	PeersOfModel PeerGroup = "model" // the devices of the model in the building
 )
 
 // Anomaly is what a detector says about one sensor of a device, with the figures of its reason.
@@ -46,6 +55,8 @@ type Anomaly struct {
 	Missing float64 `json:"missing,omitempty"`
 	// With is the other sensor, of a correlation.
 	With string `json:"with,omitempty"`
+	// Group is which neighbours it differs from, of peers; empty, in older records: PeersInRoom.
+	Group PeerGroup `json:"group,omitempty"`
 	// Sensors is how many sensors of the device are unusual at this time, this one included.
 	Sensors int `json:"sensors,omitempty"`
 }

@@ -173,6 +173,7 @@ func TestWords(t *testing.T) {
 		"steps between two levels":                      {Kind: telemetry.AnomalyOscillation},
 		"drifts 0.4 °C/h":                               {Kind: telemetry.AnomalyDrift, PerHour: 0.4},
 		"differs from its room neighbours by 3 °C":      {Kind: telemetry.AnomalyPeers, Value: 18, Expected: 21},
+		"differs from others of its model by 3 °C":      {Kind: telemetry.AnomalyPeers, Group: telemetry.PeersOfModel, Value: 18, Expected: 21},
 		"no longer moves with humidity":                 {Kind: telemetry.AnomalyCorrelation, With: "humidity"},
 		"30 % of values missing":                        {Kind: telemetry.AnomalyDropout, Missing: 0.3},
 		"level moved from 20 to 24 °C":                  {Kind: telemetry.AnomalyLevel, Value: 24, Expected: 20},

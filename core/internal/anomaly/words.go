@@ -27,12 +27,19 @@ func Words(a telemetry.Anomaly, unit string) string {
 	case telemetry.AnomalyCorrelation:
 		return "no longer moves with " + a.With
 	case telemetry.AnomalyPeers:
-		return "differs from its room neighbours by " + quantity(math.Abs(a.Value-a.Expected), unit)
+		return "differs from " + others(a.Group) + " by " + quantity(math.Abs(a.Value-a.Expected), unit)
 	case telemetry.AnomalySpike, telemetry.AnomalyPattern:
 		return distance(a, unit)
 	default:
 		return "is unusual: " + quantity(a.Value, unit)
 	}
+}
+
+func others(g telemetry.PeerGroup) string {
+	if g == telemetry.PeersOfModel {
+		return "others of its model"
+	}
+	return "its room neighbours"
 }
 
 // distance says how far a value is from what is usual.

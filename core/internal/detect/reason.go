@@ -43,6 +43,10 @@ func (s *stream) describe() telemetry.Anomaly {
 		}
 	case kindStuck:
 		a.Since = s.Still.Since
+	case kindPeers: // from the neighbours on, by how far from them it was on the days before
+		l, here := &s.Peer.Far, a.Value-s.Peer.Long
+		a.Low, a.Expected, a.High = here+float64(l.Low), here+float64(l.Low+l.High)/2, here+float64(l.High)
+		a.Sigma = 0
 	default:
 	}
 	return a

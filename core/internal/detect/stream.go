@@ -91,7 +91,7 @@ func (s *stream) step(set *Settings, at int64, value float64, v *Sample, off boo
 	}
 	gap := s.elapse(at)
 	settle := set.Settle.Milliseconds()
-	if v.HasPeers {
+	if v.HasPeers && value != 0 {
 		s.compare(&found, at, value, value-min(max(v.Peers, -largest), largest), gap, settle)
 	}
 	s.move(&found, at, value, gap, settle, off && value == 0)

@@ -36,6 +36,7 @@ func (w Writer) unusual(a *telemetry.Anomaly, s sensor, unit string, raised int6
 	case telemetry.AnomalyCorrelation:
 		return w.say(key, "name", s.name, "with", w.sensor(a.With).name)
 	case telemetry.AnomalyPeers:
+		key += choose(a.Group == telemetry.PeersOfModel, ".model", "")
 		return w.say(key, "name", s.name, "n", quantity(math.Abs(a.Value-a.Expected)))
 	default:
 		return ""

@@ -1,7 +1,7 @@
 // What was usual for a device, and the figures of an anomaly.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { around, bandAt, earlier, partsOf } from '../src/model/anomaly.js';
+import { around, bandAt, earlier, kindKey, partsOf } from '../src/model/anomaly.js';
 
 const HOUR = 3_600_000;
 
@@ -20,6 +20,13 @@ test('an alarm is explained by the time around it, up to now', () => {
 
 test('comparable hours are those of the days before', () => {
   assert.deepEqual(earlier(100 * HOUR, 2), [[75.5 * HOUR, 76.5 * HOUR], [51.5 * HOUR, 52.5 * HOUR]]);
+});
+
+test('a kind says which neighbours', () => {
+  assert.equal(kindKey({ kind: 'peers', group: 'model' }), 'anomaly.kind.peers.model');
+  assert.equal(kindKey({ kind: 'peers', group: 'room' }), 'anomaly.kind.peers');
+  assert.equal(kindKey({ kind: 'peers' }), 'anomaly.kind.peers');
+  assert.equal(kindKey({ kind: 'drift' }), 'anomaly.kind.drift');
 });
 
 test('an anomaly has the figures of its kind alone', () => {

@@ -15,6 +15,7 @@ export default {
   'anomaly.kind.pattern': 'unusual for the time',
   'anomaly.kind.correlation': 'broken relation',
   'anomaly.kind.peers': 'unlike its room',
+  'anomaly.kind.peers.model': 'unlike others of its model',
   'anomaly.parts': 'Why it is unusual',
   'anomaly.value': 'Value',
   'anomaly.expected': 'Expected',

@@ -15,6 +15,7 @@ export default {
   'anomaly.kind.pattern': '时段异常',
   'anomaly.kind.correlation': '相关中断',
   'anomaly.kind.peers': '与同室不符',
+  'anomaly.kind.peers.model': '与同型号不符',
   'anomaly.parts': '异常依据',
   'anomaly.value': '数值',
   'anomaly.expected': '预期值',

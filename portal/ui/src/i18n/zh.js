@@ -562,6 +562,7 @@ export default {
   'what.anomaly.dropout': '{name}有 {n} 的值缺失',
   'what.anomaly.correlation': '{name}不再随{with}变化',
   'what.anomaly.peers': '{name}与同室其他传感器相差 {n}',
+  'what.anomaly.peers.model': '{name}与同型号其他设备相差 {n}',
   'what.and': '{a}，且{b}',
   'what.device_offline': '自 {time} 起无数据',
   'what.device_offline.over': '{time} 至 {end} 无数据',

@@ -99,7 +99,7 @@ function unusualText(a, { label, unit, places, raised }, { t, name }) {
     case 'correlation':
       return say('correlation', { with: name(a.with) });
     case 'peers':
-      return say('peers', { n: exact(Math.abs(a.value - a.expected)) });
+      return say(a.group === 'model' ? 'peers.model' : 'peers', { n: exact(Math.abs(a.value - a.expected)) });
     default:
       return '';
   }

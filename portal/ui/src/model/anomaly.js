@@ -33,6 +33,9 @@ export function around(a, now) {
 /** earlier are the same hours of the days before: [[from, to]…], the newest first. */
 export const earlier = (at, days = 3) => Array.from({ length: days }, (_, i) => [at - HOUR / 2 - (i + 1) * DAY, at + HOUR / 2 - (i + 1) * DAY]);
 
+/** kindKey is the text's key of an anomaly's kind. */
+export const kindKey = (a) => `anomaly.kind.${a.kind}${a.kind === 'peers' && a.group === 'model' ? '.model' : ''}`;
+
 /** partsOf are the figures of an anomaly's reason: [[key, kind, value]…]; kind is how the value is written. */
 export function partsOf(a) {
   return [

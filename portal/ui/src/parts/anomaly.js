@@ -4,7 +4,7 @@ import { createLine } from '../chart/line.js';
 import { css } from '../chart/palette.js';
 import { get, query } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
-import { around, bandAt, earlier, partsOf } from '../model/anomaly.js';
+import { around, bandAt, earlier, kindKey, partsOf } from '../model/anomaly.js';
 import { align, shifted } from '../model/series.js';
 
 const WORTH = 0.5;
@@ -33,7 +33,7 @@ export function createAnomaly(ctx, alarm) {
     share: (v) => `${Math.round(100 * v)} %`,
     count: (v) => ctx.fmt.count(v),
   };
-  const rows = [[t('anomaly.kind'), t(`anomaly.kind.${a.kind}`)], ...partsOf(a).map(([key, kind, v]) => [t(`anomaly.${key}`), write[kind](v)])];
+  const rows = [[t('anomaly.kind'), t(kindKey(a))], ...partsOf(a).map(([key, kind, v]) => [t(`anomaly.${key}`), write[kind](v)])];
   const el = h('div', { 'data-anomaly': a.kind },
     h('h3', {}, t('anomaly.parts')), h('dl', { class: 'facts' }, rows.flatMap(([k, v]) => [h('dt', {}, k), h('dd', { class: 'num' }, v)])),
     course, h('h3', {}, t('anomaly.score')), score, note,
