@@ -63,6 +63,18 @@ func TestMedianOfTheOthersInTheRoom(t *testing.T) {
 	}
 }
 
+func TestAMachineAtRestIsNoNeighbour(t *testing.T) {
+	table, all := New(), devices(4)
+	put(table, 0, "101", "", all, 3, 0, 5, 7)
+	put(table, period, "101", "", all, 3, 0, 5, 7)
+	got, _, ok := all[0].Median(0, "temperature")
+	require.True(t, ok)
+	require.InDelta(t, 6, got, 0, "of 5 and 7")
+	got, _, ok = all[1].Median(0, "temperature")
+	require.True(t, ok)
+	require.InDelta(t, 5, got, 0, "of 3, 5 and 7")
+}
+
 func TestTooFewInTheRoomAreComparedWithTheirModel(t *testing.T) {
 	table, all := New(), devices(5)
 	at := int64(0)
@@ -73,7 +85,7 @@ func TestTooFewInTheRoomAreComparedWithTheirModel(t *testing.T) {
 			if i < 2 {
 				room = "pair"
 			}
-			table.Put(d, at, reading(room, "T1", float64(i)))
+			table.Put(d, at, reading(room, "T1", float64(i+1)))
 		}
 	}
 	round()
@@ -81,19 +93,19 @@ func TestTooFewInTheRoomAreComparedWithTheirModel(t *testing.T) {
 	got, begins, ok := all[0].Median(0, "temperature")
 	require.True(t, ok)
 	require.False(t, begins)
-	require.InDelta(t, 2.5, got, 0, "of 1, 2, 3, 4")
+	require.InDelta(t, 3.5, got, 0, "of 2, 3, 4, 5")
 	require.False(t, all[0].InRoom("temperature"))
 
 	other := new(Device)
 	table.Put(other, at, reading("pair", "T2", 7))
 	got, begins, ok = other.Median(0, "temperature")
 	require.True(t, ok && begins)
-	require.InDelta(t, 0.5, got, 0, "of 0 and 1")
+	require.InDelta(t, 1.5, got, 0, "of 1 and 2")
 	round()
 	got, begins, ok = all[0].Median(0, "temperature")
 	require.True(t, ok)
 	require.True(t, begins, "the room from now on")
-	require.InDelta(t, 4, got, 0, "of 1 and 7")
+	require.InDelta(t, 4.5, got, 0, "of 2 and 7")
 
 	table.Remove(other)
 	round()
