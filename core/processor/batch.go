@@ -31,6 +31,7 @@ type alertRecord struct {
 	status   telemetry.AlertStatus
 	severity telemetry.Severity
 	event    telemetry.AlarmEvent
+	from     telemetry.AlarmState // before the event
 	quiet    bool // it calls no operator
 	data     []byte
 }

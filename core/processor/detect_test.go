@@ -165,8 +165,13 @@ func TestFeedbackEndsTheAlarmOnce(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
 	last := time.Now().UnixMilli() - 600_000
 	in := taught("d1", last, learning)
+	reg := prometheus.NewRegistry()
+	tk.p.metrics = newMetrics(reg, tk.p)
+	c := &core{Processor: tk.p, reg: reg}
+	s := newSession(tk.p, nil)
 	tk.process(append(in, message(learning, "d1", last+1000, 4000)))
-	tk.pending.pop()
+	s.announce(tk.pending.pop())
+	require.InDelta(t, 1, c.value(t, "core_alerts_total", "active", "low"), 0)
 	apply := func(c *telemetry.AlarmCommand) *batch {
 		tk.apply(c, last+2000)
 		tk.out.moved = true
@@ -179,6 +184,8 @@ func TestFeedbackEndsTheAlarmOnce(t *testing.T) {
 	require.Equal(t, telemetry.EventNotAnomaly, got[0].Event)
 	require.Equal(t, telemetry.AlarmNormal, got[0].State)
 	require.Equal(t, telemetry.AlertCleared, got[0].Status)
+	s.announce(b)
+	require.InDelta(t, 1, c.value(t, "core_alerts_total", "cleared", "low"), 0)
 	entries := auditsOf(t, b)
 	require.Len(t, entries, 1)
 	require.Equal(t, "c1", entries[0].CommandID)
