@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -241,6 +242,26 @@ func TestUnreadableStatesAreLearntAnew(t *testing.T) {
 		}})
 		require.Equal(t, name == "good", next.devices["d1"].detect != nil, name)
 		require.Len(t, next.devices, 1)
+	}
+}
+
+// TestAnUntaughtDetectorJudgesNothing ends a session while readings are read again: those that wait
+// are left to the next owner, who learns what this one lacks.
+func TestAnUntaughtDetectorJudgesNothing(t *testing.T) {
+	tk := newDetectTask(t, detectOn)
+	tk.process(taught("d1", time.Now().UnixMilli()-600_000, learning))
+	b := tk.pending.pop()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 16 { // it would choose by chance between the end and what waits
+		next := newDetectTask(t, detectOn)
+		newSession(next.p, nil).load(next, stored{devices: b.devices, learnt: b.detect})
+		next.devices["d1"].detect.position = 1
+		waiting := make(chan *sarama.ConsumerMessage, 1)
+		waiting <- message(learning, "d1", time.Now().UnixMilli(), 4000)
+		next.run(ctx, claim{messages: waiting, initial: learning}, nil)
+		next.finish(stopBytes)
+		require.Nil(t, next.pending.pop())
 	}
 }
 

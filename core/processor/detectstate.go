@@ -201,7 +201,7 @@ func (t *task) endOrphans(now int64) {
 // and teaches the detector, so that it is where it was at the last commit. Nothing is raised: that
 // a device raised, changed or cleared an alarm, moved, or came under maintenance is in a state that
 // was written with it, so that none of these is among what is read again.
-func (t *task) relearn(ctx context.Context, end int64) {
+func (t *task) relearn(ctx context.Context, end int64) bool {
 	first, newest := int64(math.MaxInt64), int64(0)
 	for _, d := range t.devices {
 		if d.detect != nil {
@@ -209,20 +209,21 @@ func (t *task) relearn(ctx context.Context, end int64) {
 		}
 	}
 	if first >= end || end < 0 {
-		return
+		return true
 	}
 	start := time.Now()
 	from, n, err := t.readAgain(ctx, first, end, newest)
 	if ctx.Err() != nil {
 		t.detects.partial = true
-		return
+		return false
 	}
 	if err != nil {
 		t.p.log.Warn("readings not read again, the detector lacks them", "partition", t.partition, "from", from, "to", end, "err", err)
-		return
+		return true
 	}
 	t.p.log.Info("detector restored", "partition", t.partition, "from", from, "to", end, "cut", from-first, "learnt", n,
 		"took", time.Since(start).Round(time.Millisecond))
+	return true
 }
 
 func (t *task) readAgain(ctx context.Context, first, end, newest int64) (from int64, n int, err error) {
