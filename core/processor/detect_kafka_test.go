@@ -83,7 +83,7 @@ func TestAnomaliesAreTheSameWhoeverJoinsAndLeaves(t *testing.T) {
 	p := newEnv(t)
 	p.cfg.DetectMode, p.cfg.TemperatureHigh, p.cfg.TemperatureLow = detectOn, 1e9, -1e9
 	p.createInput(2)
-	const devices = 4
+	const devices = 8 // so that each member has some that wrote nothing for a while
 	first, done := p.startReady(), 0
 	var second *core
 	for i, wave := range astray(devices, time.Now().UnixMilli()-4_000_000) {
