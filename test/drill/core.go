@@ -12,20 +12,27 @@ import (
 func coreFaults() []rig.Fault {
 	return []rig.Fault{{
 		Name: "core-kill", Breaks: "one of two cores is killed (kill -9) or stopped, and restarted",
-		Expects: "each transition of an alarm is in alerts exactly once", Times: 20, Quick: 2,
+		Expects: "each transition of an alarm is in alerts exactly once; those of the detector are what one run of it gives", Times: 20, Quick: 2,
 		Site: alarming(), Run: killCores,
 	}}
 }
 
-// alarming is a site where alarms come and go all the time.
-func alarming() rig.Site { return rig.Site{Cores: 2, Load: rig.Load{Excursions: 400}} }
+// alarming is a site where alarms of rules and of the detector come and go all the time.
+func alarming() rig.Site {
+	return rig.Site{Cores: 2, Strays: 12, Env: "DETECT_MODE=on;ANOMALY_BUDGET=4", Load: rig.Load{Excursions: 400}}
+}
 
 func killCores(ctx context.Context, r *rig.Round) error {
 	journal := newJournal(r)
-	remove := r.Observe(journal.observe)
+	detection := newDetection(r)
+	remove, forget := r.Observe(journal.observe), r.Observe(detection.observe)
 	defer remove()
+	defer forget()
 	for i := range r.Times {
 		if err := r.Moment(ctx, 2*time.Second, 4*time.Second); err != nil {
+			return err
+		}
+		if err := detection.tell(ctx, 2*i); err != nil { // one whose budget is not spent
 			return err
 		}
 		name := cluster.Numbered(cluster.Core, r.Rand.IntN(r.Site.Cores))
@@ -44,10 +51,14 @@ func killCores(ctx context.Context, r *rig.Round) error {
 		if err := restart(ctx, r, name, "ready again", 0); err != nil {
 			return err
 		}
+		if err := detection.settle(ctx); err != nil {
+			return err
+		}
 	}
 	if err := rig.Sleep(ctx, 3*time.Second); err != nil {
 		return err
 	}
+	r.AtEnd(detection.check)
 	r.AtEnd(func(ctx context.Context) error { return journal.check(ctx, r) })
 	return nil
 }
