@@ -245,6 +245,27 @@ func TestUnreadableStatesAreLearntAnew(t *testing.T) {
 	}
 }
 
+// TestAnAlarmEndsThoughItsReadingsAreLearntAgain restarts with a rule that wants no alarm, while what
+// ends it then is among the readings that are read again.
+func TestAnAlarmEndsThoughItsReadingsAreLearntAgain(t *testing.T) {
+	tk := newDetectTask(t, detectOn)
+	last := time.Now().UnixMilli() - 600_000
+	tk.process(append(taught("d1", last, learning), message(learning, "d1", last+1000, 4000)))
+	b := tk.pending.pop()
+	require.Len(t, anomalies(t, b), 1)
+	next := newDetectTask(t, detectOn)
+	useRules(t, next, "rules:\n  - {id: none, kind: anomaly, parameter: \"*\", enabled: false}\n")
+	next = newTask(next.p, 0, func() {})
+	newSession(next.p, nil).load(next, stored{alarms: b.alarms, devices: b.devices, learnt: b.detect})
+	again := relearning{task: next, clocks: map[*device]*clock.Clock{}}
+	again.record(message(learning+1, "d1", last+2000, ordinary(learning+1)))
+	next.process([]*sarama.ConsumerMessage{message(learning+2, "d1", last+3000, ordinary(learning+2))})
+	got := anomalies(t, next.pending.pop())
+	require.Len(t, got, 1)
+	require.Equal(t, telemetry.EventCleared, got[0].Event)
+	require.Empty(t, next.devices["d1"].alarm.Anomalies())
+}
+
 // TestAnUntaughtDetectorJudgesNothing ends a session while readings are read again: those that wait
 // are left to the next owner, who learns what this one lacks.
 func TestAnUntaughtDetectorJudgesNothing(t *testing.T) {

@@ -305,10 +305,21 @@ func (l *relearning) record(m *sarama.ConsumerMessage) {
 	}
 	p := o.Place(c, r)
 	if t.detects.collect(r, nil) && t.detects.learn(d.detect, r, p, t.alarms.rules.Rules, true) {
+		l.carryOut(d, p.At, o.Gateway)
 		d.detect.read++
 		l.n++
 		if d.detect.state > notableState {
 			t.detects.candidates[d] = struct{}{}
 		}
+	}
+}
+
+// carryOut carries out the changes of alarms that the reading at hand makes. There are none unless
+// the rules have changed since it was judged first: then alarms end that the detector would not
+// mention again.
+func (l *relearning) carryOut(d *device, at int64, gateway []byte) {
+	t := l.task
+	for i := range t.detects.changes {
+		t.anomaly(d, &t.detects.changes[i], at, intake.GatewayName(gateway), time.Now().UnixMilli())
 	}
 }

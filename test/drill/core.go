@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"industrial-iot-monitor/test/cluster"
@@ -28,12 +29,17 @@ func killCores(ctx context.Context, r *rig.Round) error {
 	remove, forget := r.Observe(journal.observe), r.Observe(detection.observe)
 	defer remove()
 	defer forget()
+	if err := detection.launch(ctx); err != nil {
+		return err
+	}
 	for i := range r.Times {
 		if err := r.Moment(ctx, 2*time.Second, 4*time.Second); err != nil {
 			return err
 		}
-		if err := detection.tell(ctx, 2*i); err != nil { // one whose budget is not spent
-			return err
+		if i%2 == 0 {
+			if err := errors.Join(detection.settle(ctx), detection.tell(ctx, i)); err != nil {
+				return err
+			}
 		}
 		name := cluster.Numbered(cluster.Core, r.Rand.IntN(r.Site.Cores))
 		end := r.Kill
@@ -51,11 +57,11 @@ func killCores(ctx context.Context, r *rig.Round) error {
 		if err := restart(ctx, r, name, "ready again", 0); err != nil {
 			return err
 		}
-		if err := detection.settle(ctx); err != nil {
-			return err
-		}
 	}
 	if err := rig.Sleep(ctx, 3*time.Second); err != nil {
+		return err
+	}
+	if err := detection.settle(ctx); err != nil {
 		return err
 	}
 	r.AtEnd(detection.check)
