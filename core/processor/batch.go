@@ -32,7 +32,7 @@ type alertRecord struct {
 	severity telemetry.Severity
 	event    telemetry.AlarmEvent
 	from     telemetry.AlarmState // before the event
-	quiet    bool // it calls no operator
+	quiet    bool                 // it calls no operator
 	data     []byte
 }
 

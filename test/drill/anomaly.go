@@ -81,49 +81,51 @@ func (d *detection) position(device string) position {
 
 // tell sends the command that what the i-th stray shows is no anomaly. The device waits from before
 // the command until settle returns, so that it is known between which readings the command is.
-func (d *detection) tell(ctx context.Context, i int) (err error) {
+func (d *detection) tell(ctx context.Context, i int) error {
 	s := d.r.Strays[i%len(d.r.Strays)]
 	last, resume, err := s.Pause(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			resume()
-		}
-	}()
-	if _, err = rig.Await(ctx, "the newest reading of "+s.Device+" in Kafka", func() error {
-		if got := d.position(s.Device).at; got != last {
+	command, err := d.send(ctx, s.Device, last)
+	if err != nil {
+		resume()
+		return err
+	}
+	d.told[s.Device] = append(d.told[s.Device], feedback{last, command})
+	d.paused = &paused{resume, command}
+	return nil
+}
+
+// send sends the command about a device once the reading with the timestamp last, its newest, is processed.
+func (d *detection) send(ctx context.Context, device string, last int64) (*kgo.Record, error) {
+	_, err := rig.Await(ctx, "the newest reading of "+device+" in Kafka", func() error {
+		if got := d.position(device).at; got != last {
 			return fmt.Errorf("%d, not %d", got, last)
 		}
 		return nil
-	}); err != nil {
-		return err
-	}
-	p := d.position(s.Device)
-	if err = d.awaitGroup(ctx, d.group(), d.r.Topics.DeviceData, map[int32]int64{p.partition: p.next}); err != nil {
-		return err
-	}
-	c := telemetry.AlarmCommand{
-		CommandID: fmt.Sprintf("%s-%d", s.Device, last), DeviceID: s.Device, AlertType: telemetry.AnomalyType + "power",
-		Action: telemetry.ActionNotAnomaly, By: "drill", At: time.Now().UnixMilli(),
-	}
-	value, err := json.Marshal(&c)
+	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	command := &kgo.Record{Topic: d.r.Topics.Commands, Partition: p.partition, Key: []byte(s.Device), Value: value}
+	p := d.position(device)
+	if err := d.awaitGroup(ctx, d.group(), d.r.Topics.DeviceData, map[int32]int64{p.partition: p.next}); err != nil {
+		return nil, err
+	}
+	value, err := json.Marshal(&telemetry.AlarmCommand{
+		CommandID: fmt.Sprintf("%s-%d", device, last), DeviceID: device, AlertType: telemetry.AnomalyType + "power",
+		Action: telemetry.ActionNotAnomaly, By: "drill", At: time.Now().UnixMilli(),
+	})
+	if err != nil {
+		return nil, err
+	}
 	w, err := newWriter(d.r.Brokers())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer w.close()
-	if err = w.write(ctx, command); err != nil {
-		return err
-	}
-	d.told[s.Device] = append(d.told[s.Device], feedback{last, &kgo.Record{Partition: p.partition, Key: command.Key, Value: value}})
-	d.paused = &paused{resume, command}
-	return nil
+	command := &kgo.Record{Topic: d.r.Topics.Commands, Partition: p.partition, Key: []byte(device), Value: value}
+	return command, w.write(ctx, command)
 }
 
 // settle waits until the newest command is carried out, and lets its stray go on.
@@ -260,7 +262,7 @@ func (d *detection) replay(ctx context.Context) (ends map[int32]int64, n int, er
 	return ends, n, d.awaitGroup(limit, group, d.once.DeviceData, next)
 }
 
-// commandAfter returns a copy of the command that was carried out after a reading, nil for none.
+// commandAfter returns a copy, without a topic, of the command that was carried out after a reading, nil for none.
 func (d *detection) commandAfter(rec *kgo.Record) (*kgo.Record, error) {
 	told := d.told[string(rec.Key)]
 	if len(told) == 0 {
@@ -274,8 +276,8 @@ func (d *detection) commandAfter(rec *kgo.Record) (*kgo.Record, error) {
 	if i < 0 {
 		return nil, nil
 	}
-	c := *told[i].command
-	return &c, nil
+	c := told[i].command
+	return &kgo.Record{Partition: c.Partition, Key: c.Key, Value: c.Value}, nil
 }
 
 // alerts calls each for the records of a topic of alerts.

@@ -70,9 +70,9 @@ func add(to map[string][]transition, r *telemetry.Alert) {
 	if r.Source != telemetry.SourceAnomaly {
 		return
 	}
-	switch r.Event { //nolint:exhaustive // the others are the clock's or an operator's
+	switch r.Event {
 	case telemetry.EventRaised, telemetry.EventRepeated, telemetry.EventEscalated, telemetry.EventCleared, telemetry.EventNotAnomaly:
-	default:
+	default: // the clock's or an operator's
 		return
 	}
 	t := transition{
@@ -130,7 +130,7 @@ func (v *AnomalyVerdict) compare(device string, got, want []transition) {
 }
 
 func (v *AnomalyVerdict) count(e telemetry.AlarmEvent) {
-	switch e { //nolint:exhaustive // see add
+	switch e {
 	case telemetry.EventRaised, telemetry.EventRepeated:
 		v.Raised++
 	case telemetry.EventCleared:
