@@ -36,7 +36,7 @@ func acknowledge(t *testing.T) (addr string, messages <-chan strayed) {
 			if err != nil {
 				return
 			}
-			var answer packets.ControlPacket = packets.NewControlPacket(packets.Connack)
+			answer := packets.NewControlPacket(packets.Connack)
 			if m, ok := p.(*packets.PublishPacket); ok {
 				var s strayed
 				if json.Unmarshal(m.Payload, &s) != nil {
