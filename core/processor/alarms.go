@@ -100,7 +100,8 @@ func (a *alarmStage) publish(d *device, keep bool, out *batch) {
 			continue
 		}
 		out.alerts = append(out.alerts, alertRecord{
-			device: d.id, status: alert.Status, severity: alert.Severity, event: alert.Event, quiet: quiet(alert), data: data,
+			device: d.id, status: alert.Status, severity: alert.Severity, event: alert.Event, from: a.changes[i].Audit.From,
+			quiet: quiet(alert), data: data,
 		})
 		a.audit(&a.changes[i].Audit, out)
 	}

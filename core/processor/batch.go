@@ -31,7 +31,8 @@ type alertRecord struct {
 	status   telemetry.AlertStatus
 	severity telemetry.Severity
 	event    telemetry.AlarmEvent
-	quiet    bool // it calls no operator
+	from     telemetry.AlarmState // before the event
+	quiet    bool                 // it calls no operator
 	data     []byte
 }
 

@@ -351,6 +351,9 @@ func TestForwardEndsWithItsClaim(t *testing.T) {
 type claim struct {
 	sarama.ConsumerGroupClaim
 	messages chan *sarama.ConsumerMessage
+	initial  int64
 }
+
+func (c claim) InitialOffset() int64 { return c.initial }
 
 func (c claim) Messages() <-chan *sarama.ConsumerMessage { return c.messages }

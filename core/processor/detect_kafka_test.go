@@ -3,6 +3,9 @@ package processor
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,18 +72,59 @@ func TestAnomaliesAreTheSameWhateverFails(t *testing.T) {
 	}
 	p.processed(done)
 	c.stop()
-	got, learnt := p.await(1, ofDetector), p.learnt(devices)
+	p.requireReplay(done, devices)
+}
 
+// TestAnomaliesAreTheSameWhoeverJoinsAndLeaves lets a second member join while devices learn, and
+// the first one lose what it has not committed, as if it were killed, and leave while they go
+// astray: the alarms, the budgets and what the detector knows are those of one member.
+func TestAnomaliesAreTheSameWhoeverJoinsAndLeaves(t *testing.T) {
+	t.Parallel()
+	p := newEnv(t)
+	p.cfg.DetectMode, p.cfg.TemperatureHigh, p.cfg.TemperatureLow = detectOn, 1e9, -1e9
+	p.createInput(2)
+	const devices = 8 // so that each member has some that wrote nothing for a while
+	first, done := p.startReady(), 0
+	var second *core
+	for i, wave := range astray(devices, time.Now().UnixMilli()-4_000_000) {
+		p.produce(wave...)
+		done += len(wave)
+		switch i {
+		case 3:
+			second = p.start()
+		case 6: // each has a share
+			var own *session
+			require.Eventually(t, func() bool {
+				s := second.session.Load()
+				own = first.session.Load()
+				return s != nil && own != nil && len(s.order) == 1 && len(own.order) == 1
+			}, waitTimeout, 10*time.Millisecond)
+			p.processed(done)
+			require.NoError(t, p.steal(strconv.Itoa(int(own.order[0].partition))).Close())
+		case 7:
+			first.stop()
+		}
+	}
+	p.processed(done)
+	second.stop()
+	p.requireReplay(done, devices)
+}
+
+// requireReplay processes the input of done readings again from its start, by one member that
+// nothing happens to, and checks that it left the same.
+func (p *env) requireReplay(done, devices int) {
+	p.t.Helper()
+	got, learnt := p.await(1, ofDetector), p.learnt(devices)
 	input := p.cfg.DeviceData
-	p.cfg.Topics = kafkatest.Topics(t)
+	p.cfg.Topics = kafkatest.Topics(p.t)
 	p.cfg.DeviceData = input
-	p.cfg.GroupID = kafkatest.Name(t, "core")
-	c = p.start()
+	p.cfg.GroupID = kafkatest.Name(p.t, "core")
+	c := p.start()
 	p.processed(done)
 	c.stop()
 	want := p.await(1, ofDetector)
-	require.Equal(t, p.learnt(devices), learnt, "what the detector knows")
-	require.ElementsMatch(t, undetected(want), undetected(got))
+	require.Equal(p.t, p.learnt(devices), learnt, "what the detector knows, and the budgets")
+	require.ElementsMatch(p.t, undetected(want), undetected(got))
 	raised, cleared := 0, 0
 	for _, a := range got {
 		switch a.Event { //nolint:exhaustive // the others are not of interest
@@ -90,24 +134,31 @@ func TestAnomaliesAreTheSameWhateverFails(t *testing.T) {
 			cleared++
 		}
 	}
-	require.Positive(t, raised)
-	require.Positive(t, cleared)
+	require.Positive(p.t, raised)
+	require.Positive(p.t, cleared)
 }
 
-// learnt returns the newest states of the detector by device, without where and when they were written.
+// learnt returns the newest states of the detector by device, without where and when they were
+// written, and the budgets by partition.
 func (p *env) learnt(devices int) map[string]string {
 	p.t.Helper()
-	out := map[string]string{}
+	states, budgets := map[string]string{}, map[string]string{}
 	for _, r := range kafkatest.ReadAll(p.t, p.cfg.Brokers, p.cfg.DetectState, 0, waitTimeout) {
+		if strings.HasPrefix(string(r.Key), budgetPrefix) {
+			budgets[fmt.Sprint(r.Partition, string(r.Key))] = string(r.Value)
+			continue
+		}
 		if h, d, err := decodeSnapshot(r.Value); err == nil {
 			h.Position, h.Clock = 0, 0
 			data, err := encodeSnapshot(&h, &d)
 			require.NoError(p.t, err)
-			out[string(r.Key)] = string(data)
+			states[string(r.Key)] = string(data)
 		}
 	}
-	require.Len(p.t, out, devices)
-	return out
+	require.Len(p.t, states, devices)
+	require.NotEmpty(p.t, budgets)
+	maps.Copy(states, budgets)
+	return states
 }
 
 // TestUnusualDevicesReachTheHub waits for the report of a device that is unusual.

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -164,8 +165,13 @@ func TestFeedbackEndsTheAlarmOnce(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
 	last := time.Now().UnixMilli() - 600_000
 	in := taught("d1", last, learning)
+	reg := prometheus.NewRegistry()
+	tk.p.metrics = newMetrics(reg, tk.p)
+	c := &core{Processor: tk.p, reg: reg}
+	s := newSession(tk.p, nil)
 	tk.process(append(in, message(learning, "d1", last+1000, 4000)))
-	tk.pending.pop()
+	s.announce(tk.pending.pop())
+	require.InDelta(t, 1, c.value(t, "core_alerts_total", "active", "low"), 0)
 	apply := func(c *telemetry.AlarmCommand) *batch {
 		tk.apply(c, last+2000)
 		tk.out.moved = true
@@ -178,6 +184,8 @@ func TestFeedbackEndsTheAlarmOnce(t *testing.T) {
 	require.Equal(t, telemetry.EventNotAnomaly, got[0].Event)
 	require.Equal(t, telemetry.AlarmNormal, got[0].State)
 	require.Equal(t, telemetry.AlertCleared, got[0].Status)
+	s.announce(b)
+	require.InDelta(t, 1, c.value(t, "core_alerts_total", "cleared", "low"), 0)
 	entries := auditsOf(t, b)
 	require.Len(t, entries, 1)
 	require.Equal(t, "c1", entries[0].CommandID)
@@ -233,6 +241,47 @@ func TestUnreadableStatesAreLearntAnew(t *testing.T) {
 		}})
 		require.Equal(t, name == "good", next.devices["d1"].detect != nil, name)
 		require.Len(t, next.devices, 1)
+	}
+}
+
+// TestAnAlarmEndsThoughItsReadingsAreLearntAgain restarts with a rule that wants no alarm, while what
+// ends it then is among the readings that are read again.
+func TestAnAlarmEndsThoughItsReadingsAreLearntAgain(t *testing.T) {
+	tk := newDetectTask(t, detectOn)
+	last := time.Now().UnixMilli() - 600_000
+	tk.process(append(taught("d1", last, learning), message(learning, "d1", last+1000, 4000)))
+	b := tk.pending.pop()
+	require.Len(t, anomalies(t, b), 1)
+	next := newDetectTask(t, detectOn)
+	useRules(t, next, "rules:\n  - {id: none, kind: anomaly, parameter: \"*\", enabled: false}\n")
+	next = newTask(next.p, 0, func() {})
+	newSession(next.p, nil).load(next, stored{alarms: b.alarms, devices: b.devices, learnt: b.detect})
+	again := newRelearning(next)
+	again.record(message(learning+1, "d1", last+2000, ordinary(learning+1)))
+	next.process([]*sarama.ConsumerMessage{message(learning+2, "d1", last+3000, ordinary(learning+2))})
+	got := anomalies(t, next.pending.pop())
+	require.Len(t, got, 1)
+	require.Equal(t, telemetry.EventCleared, got[0].Event)
+	require.Empty(t, next.devices["d1"].alarm.Anomalies())
+}
+
+// TestAnUntaughtDetectorJudgesNothing ends a session while readings are read again: those that wait
+// are left to the next owner, who learns what this one lacks.
+func TestAnUntaughtDetectorJudgesNothing(t *testing.T) {
+	tk := newDetectTask(t, detectOn)
+	tk.process(taught("d1", time.Now().UnixMilli()-600_000, learning))
+	b := tk.pending.pop()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 16 { // it would choose by chance between the end and what waits
+		next := newDetectTask(t, detectOn)
+		newSession(next.p, nil).load(next, stored{devices: b.devices, learnt: b.detect})
+		next.devices["d1"].detect.position = 1
+		waiting := make(chan *sarama.ConsumerMessage, 1)
+		waiting <- message(learning, "d1", time.Now().UnixMilli(), 4000)
+		next.run(ctx, claim{messages: waiting, initial: learning}, nil)
+		next.finish(stopBytes)
+		require.Nil(t, next.pending.pop())
 	}
 }
 

@@ -210,23 +210,24 @@ func (t *task) endOrphans(now int64) {
 // and teaches the detector, so that it is where it was at the last commit. Nothing is raised: that
 // a device raised, changed or cleared an alarm, moved to another building, or came under maintenance is
 // in a state that was written with it, so that none of these is among what is read again.
-func (t *task) relearn(ctx context.Context, end int64) {
+func (t *task) relearn(ctx context.Context, end int64) bool {
 	first, since, newest := t.unknown(end)
 	if newest == 0 || end < 0 {
-		return
+		return true
 	}
 	start := time.Now()
 	from, n, err := t.readAgain(ctx, max(since, newest-relearnMS), end)
 	if ctx.Err() != nil {
 		t.detects.partial = true
-		return
+		return false
 	}
 	if err != nil {
 		t.p.log.Warn("readings not read again, the detector lacks them", "partition", t.partition, "from", from, "to", end, "err", err)
-		return
+		return true
 	}
 	t.p.log.Info("detector restored", "partition", t.partition, "from", from, "to", end, "cut", max(0, from-first), "learnt", n,
 		"took", time.Since(start).Round(time.Millisecond))
+	return true
 }
 
 // unknown returns from which offset on there are readings that a state does not know, and from when on (ms)
@@ -338,17 +339,17 @@ func (l *relearning) record(m *sarama.ConsumerMessage) {
 			d.detect.settle()
 		}
 	}
-	l.learn(d, o.Place(&a.clock, r), o.Written, learns)
+	l.learn(d, o.Place(&a.clock, r), &o, learns)
 }
 
 // learn takes in the reading at hand, of which learns says that the state of d does not know it.
-func (l *relearning) learn(d *device, p intake.Placed, written int64, learns bool) {
+func (l *relearning) learn(d *device, p intake.Placed, o *intake.Origin, learns bool) {
 	s, r := l.task.detects, &l.task.intake.Reading
 	if !s.collect(r) {
 		return
 	}
 	if !p.Backfill {
-		moved := s.neighbours.Put(&d.detect.near, written, r)
+		moved := s.neighbours.Put(&d.detect.near, o.Written, r)
 		if learns {
 			s.compare(d.detect, moved)
 		}
@@ -356,10 +357,21 @@ func (l *relearning) learn(d *device, p intake.Placed, written int64, learns boo
 	if !learns || !s.learn(d.detect, r, p, l.task.alarms.rules.Rules, true) {
 		return
 	}
-	s.record = max(s.record, written)
+	l.carryOut(d, p.At, o.Gateway)
+	s.record = max(s.record, o.Written)
 	d.detect.read++
 	l.n++
 	if d.detect.state > notableState {
 		s.candidates[d] = struct{}{}
+	}
+}
+
+// carryOut carries out the changes of alarms that the reading at hand makes. There are none unless
+// the rules have changed since it was judged first: then alarms end that the detector would not
+// mention again.
+func (l *relearning) carryOut(d *device, at int64, gateway []byte) {
+	t := l.task
+	for i := range t.detects.changes {
+		t.anomaly(d, &t.detects.changes[i], at, intake.GatewayName(gateway), time.Now().UnixMilli())
 	}
 }

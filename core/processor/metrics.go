@@ -178,8 +178,14 @@ func (m *metrics) addAnomalies(reg prometheus.Registerer) {
 // alert counts a committed record of an alarm.
 func (m *metrics) alert(a *alertRecord) {
 	m.events.WithLabelValues(string(a.event)).Inc()
+	changed := false
 	switch a.event { //nolint:exhaustive // the others leave the status as it was
 	case telemetry.EventRaised, telemetry.EventRepeated, telemetry.EventCleared:
+		changed = true
+	case telemetry.EventNotAnomaly, telemetry.EventRemoved: // of an alarm that may have cleared before
+		changed = a.from == telemetry.AlarmUnacknowledged || a.from == telemetry.AlarmAcknowledged
+	}
+	if changed {
 		m.alerts.WithLabelValues(string(a.status), string(a.severity)).Inc()
 	}
 }

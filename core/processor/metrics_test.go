@@ -81,6 +81,12 @@ func TestAlertsAreCountedByStatusAndEvent(t *testing.T) {
 		require.InDelta(t, 1, c.value(t, "core_alarm_events_total", string(e)), 0)
 	}
 	require.InDelta(t, 3, c.value(t, "core_alerts_total", "active", "low"), 0, "an acknowledgement raises nothing")
+	for _, from := range []telemetry.AlarmState{telemetry.AlarmUnacknowledged, telemetry.AlarmAcknowledged, telemetry.AlarmReturned} {
+		for _, e := range []telemetry.AlarmEvent{telemetry.EventNotAnomaly, telemetry.EventRemoved} {
+			m.alert(&alertRecord{status: telemetry.AlertCleared, severity: telemetry.SeverityLow, event: e, from: from})
+		}
+	}
+	require.InDelta(t, 4, c.value(t, "core_alerts_total", "cleared", "low"), 0, "one that had returned was counted then")
 	m.deadLetter(telemetry.ReasonEmpty)
 	require.InDelta(t, 1, c.value(t, "core_dead_letters_total", string(telemetry.ReasonEmpty)), 0)
 }

@@ -127,7 +127,9 @@ func (t *task) reloadRules() {
 // run processes a claim until ctx ends or failed is closed.
 func (t *task) run(ctx context.Context, claim sarama.ConsumerGroupClaim, failed <-chan struct{}) {
 	t.progress.next.Store(claim.InitialOffset())
-	t.relearn(ctx, claim.InitialOffset())
+	if !t.relearn(ctx, claim.InitialOffset()) {
+		return
+	}
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	chunk := make([]*sarama.ConsumerMessage, 0, maxChunk)

@@ -2,6 +2,7 @@ package kafkatest
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,18 +12,29 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Committed returns a consumer group's committed offset (next to read) of each
-// partition of a topic; a partition without one is absent. It waits for offsets of a
-// transaction whose commit is still being written.
+// Committed is GroupOffsets for a test.
 func Committed(tb testing.TB, brokers []string, group, topic string) map[int32]int64 {
 	tb.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
-	require.NoError(tb, err)
-	defer cl.Close()
 	ctx, cancel := context.WithTimeout(tb.Context(), 30*time.Second)
 	defer cancel()
-	all, err := partitions(ctx, cl, topic)
+	offsets, err := GroupOffsets(ctx, brokers, group, topic)
 	require.NoError(tb, err)
+	return offsets
+}
+
+// GroupOffsets returns a consumer group's committed offset (next to read) of each
+// partition of a topic; a partition without one is absent. It waits for offsets of a
+// transaction whose commit is still being written.
+func GroupOffsets(ctx context.Context, brokers []string, group, topic string) (map[int32]int64, error) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
+	if err != nil {
+		return nil, fmt.Errorf("asking for the offsets of group %s: %w", group, err)
+	}
+	defer cl.Close()
+	all, err := partitions(ctx, cl, topic)
+	if err != nil {
+		return nil, err
+	}
 	// The request lists each partition: for a request for all partitions of a group, a broker
 	// omits those that have only an undecided offset.
 	rt := kmsg.NewOffsetFetchRequestGroupTopic()
@@ -35,18 +47,18 @@ func Committed(tb testing.TB, brokers []string, group, topic string) map[int32]i
 	req.Groups = append(req.Groups, rg)
 	for {
 		resp, err := req.RequestWith(ctx, cl)
-		if err == nil {
+		switch {
+		case err == nil:
 			if settled, ok := offsetsOf(resp); ok {
-				return settled
+				return settled, nil
 			}
-		} else {
-			// A new broker has no coordinator until its first group made the offsets topic.
-			require.True(tb, kerr.IsRetriable(err), "the offsets of group %s: %v", group, err)
+		case !kerr.IsRetriable(err): // a new broker has no coordinator until its first group made the offsets topic
+			return nil, fmt.Errorf("the offsets of group %s: %w", group, err)
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			require.NoError(tb, ctx.Err(), "the offsets of group %s remain undecided", group)
+			return nil, fmt.Errorf("the offsets of group %s remain undecided: %w", group, ctx.Err())
 		}
 	}
 }

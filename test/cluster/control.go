@@ -22,6 +22,22 @@ func (c *Cluster) SetEnv(name string, env map[string]string) error {
 	return nil
 }
 
+// AddLike defines one more process that is run as another one is, at an HTTP address of its own
+// and with other variables.
+func (c *Cluster) AddLike(name, like, addr string, env map[string]string) error {
+	pr, err := c.process(like)
+	if err != nil {
+		return err
+	}
+	pr.mu.Lock()
+	prog := pr.prog
+	pr.mu.Unlock()
+	prog.HTTP, prog.Env = addr, maps.Clone(prog.Env)
+	maps.Copy(prog.Env, env)
+	c.Add(name, prog)
+	return nil
+}
+
 // Env returns a variable that a process is started with.
 func (c *Cluster) Env(name, variable string) string {
 	pr, err := c.process(name)

@@ -3,8 +3,11 @@ package cluster
 import (
 	"maps"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
+
+	"industrial-iot-monitor/internal/topology"
 )
 
 // layout defines the processes of a cluster in the order of their start.
@@ -123,24 +126,19 @@ func (l *layout) defineGateways() error {
 
 // with returns the environment shared by all programs, plus more variables.
 func (l *layout) with(more map[string]string) map[string]string {
-	env := map[string]string{
-		"LOG_LEVEL":                   "info",
-		"KAFKA_BROKERS":               strings.Join(l.brokers, ","),
-		"KAFKA_TOPIC_DEVICE_DATA":     l.Topics.DeviceData,
-		"KAFKA_TOPIC_ALERTS":          l.Topics.Alerts,
-		"KAFKA_TOPIC_DEAD_LETTERS":    l.Topics.DeadLetters,
-		"KAFKA_TOPIC_CHECKPOINTS":     l.Topics.Checkpoints,
-		"KAFKA_TOPIC_ALARM_STATE":     l.Topics.AlarmState,
-		"KAFKA_TOPIC_ALARM_COMMANDS":  l.Topics.Commands,
-		"KAFKA_TOPIC_ALARM_AUDIT":     l.Topics.Audit,
-		"KAFKA_TOPIC_DEVICE_STATE":    l.Topics.DeviceState,
-		"KAFKA_TOPIC_DEVICE_META":     l.Topics.DeviceMeta,
-		"KAFKA_TOPIC_DETECT_STATE":    l.Topics.DetectState,
-		"KAFKA_TOPIC_ALARM_RULES":     l.Topics.Rules,
-		"KAFKA_TOPIC_PORTAL_METADATA": l.Topics.Metadata,
-	}
+	env := map[string]string{"LOG_LEVEL": "info", "KAFKA_BROKERS": strings.Join(l.brokers, ",")}
+	maps.Copy(env, TopicEnv(l.Topics))
 	maps.Copy(env, more)
 	maps.Copy(env, l.o.Env)
+	return env
+}
+
+// TopicEnv returns the environment that names the topics.
+func TopicEnv(t topology.Topics) map[string]string {
+	env := map[string]string{}
+	for field, value := range reflect.ValueOf(t).Fields() {
+		env[field.Tag.Get("env")] = value.String()
+	}
 	return env
 }
 

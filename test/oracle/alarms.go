@@ -99,6 +99,10 @@ func (a *Alarms) Alert(r *telemetry.Alert) {
 			return
 		}
 		i.occurrences[n-1].to = r.Timestamp
+	case telemetry.EventNotAnomaly: // of one that may have cleared before
+		if active {
+			i.occurrences[n-1].to = r.Timestamp
+		}
 	default: // acknowledged, shelved, …
 	}
 }

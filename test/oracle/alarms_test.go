@@ -16,7 +16,7 @@ func TestAlarmVerdict(t *testing.T) {
 	}
 	watchdog := record(1, telemetry.EventRaised, 500)
 	watchdog.Source = telemetry.SourceWatchdog
-	raised, cleared := record(1, telemetry.EventRaised, 100), record(2, telemetry.EventCleared, 205)
+	raised, cleared, cleared4 := record(1, telemetry.EventRaised, 100), record(2, telemetry.EventCleared, 205), record(4, telemetry.EventCleared, 205)
 	for name, c := range map[string]struct {
 		readings []int64
 		alerts   []telemetry.Alert
@@ -25,6 +25,7 @@ func TestAlarmVerdict(t *testing.T) {
 	}{
 		"raised and cleared":           {[]int64{150}, []telemetry.Alert{raised, cleared}, 0, ""},
 		"acknowledged in between":      {[]int64{150}, []telemetry.Alert{raised, record(2, telemetry.EventAcknowledged, 120), record(3, telemetry.EventCleared, 205)}, 0, ""},
+		"ended by an operator":         {[]int64{150}, []telemetry.Alert{raised, record(2, telemetry.EventNotAnomaly, 120), record(3, telemetry.EventRepeated, 130), cleared4}, 0, ""},
 		"repeated":                     {[]int64{150}, []telemetry.Alert{raised, record(2, telemetry.EventCleared, 150), record(3, telemetry.EventRepeated, 160)}, 0, ""},
 		"earlier alarm":                {[]int64{150}, []telemetry.Alert{record(1, telemetry.EventRaised, 10), record(2, telemetry.EventCleared, 20), record(3, telemetry.EventRepeated, 100)}, 90, ""},
 		"still active":                 {[]int64{150}, []telemetry.Alert{raised}, 0, ""},

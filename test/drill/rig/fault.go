@@ -53,6 +53,9 @@ type Site struct {
 	Lines    bool // gateways reach the hub through lines that can be broken: Round.Lines
 	Redis    bool // there is a Redis for the portal: Round.Redis
 	Proxy    bool // bridges reach Kafka through a proxy that can break their requests: Round.Proxy
+	// Strays is how many devices go astray, beside the load: Round.Strays. Their first readings are as
+	// old as a day, so the fault must be the only one of its site.
+	Strays int
 	// Env is added to every program's environment, as in "A=1;B=2".
 	Env  string
 	Load Load

@@ -14,10 +14,11 @@ import (
 	"industrial-iot-monitor/test/cluster"
 )
 
-// load is the simulators and meters of one fault, each with a ledger of its own.
+// load is the simulators, meters and strays of one fault, each with a ledger of its own.
 type load struct {
 	scene   *Scene
 	meters  *meters
+	strays  *strays
 	names   []string
 	ledgers []string
 	totals  []string
@@ -56,6 +57,12 @@ func (s *Scene) startLoad(ctx context.Context, number int) (*load, error) {
 		return nil, err
 	}
 	l.ledgers = append(l.ledgers, ledger)
+	ledger = filepath.Join(s.dir, fmt.Sprintf("strays-%d.ledger", number))
+	if l.strays, err = startStrays(ledger, s.MQTT(), number, s.Site.Strays); err != nil {
+		l.meters.stop()
+		return nil, err
+	}
+	l.ledgers = append(l.ledgers, ledger)
 	if err := s.Start(ctx, l.names...); err != nil {
 		return nil, errors.Join(err, l.stop())
 	}
@@ -77,7 +84,8 @@ func (l *load) stop() error {
 		l.sent = time.Since(l.started)
 	}
 	l.meters.stop()
-	errs := []error{l.meters.err}
+	l.strays.stop()
+	errs := []error{l.meters.err, l.strays.err}
 	for _, name := range l.names {
 		if l.scene.Running(name) {
 			errs = append(errs, l.scene.Stop(name))
@@ -99,5 +107,5 @@ func (l *load) acked() (n uint64, err error) {
 		}
 		n += s.Acked
 	}
-	return n + l.meters.acked.Load(), nil
+	return n + l.meters.acked.Load() + l.strays.acked.Load(), nil
 }

@@ -24,13 +24,23 @@ const mappings = `mappings:
     sensors:
       - {name: power, path: load.w, unit: W}
       - {name: flow, path: flow, unit: L/min}
+  - id: strays
+    topic: strays/{device}/state
+    device: "stray_{device}"
+    location: {building: "{.building}"}
+    timestamp: {path: at, format: ms}
+    sensors:
+      - {name: power, path: load.w, unit: W}
+      - {name: flow, path: flow, unit: L/min}
 `
 
 // writeMappings writes the gateways' mappings file and returns its name.
-func writeMappings(dir string) (string, error) {
-	name := filepath.Join(dir, "mappings.yaml")
-	if err := os.WriteFile(name, []byte(mappings), 0o600); err != nil {
-		return "", fmt.Errorf("writing the mappings: %w", err)
+func writeMappings(dir string) (string, error) { return writeFile(dir, "mappings.yaml", mappings) }
+
+func writeFile(dir, name, text string) (string, error) {
+	name = filepath.Join(dir, name)
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		return "", fmt.Errorf("writing a file for the programs: %w", err)
 	}
 	return name, nil
 }
@@ -45,46 +55,69 @@ const (
 // meters are devices that do not know the product: one at each gateway, with payloads of
 // its own on a mapped topic by MQTT.
 type meters struct {
+	*ackFile
+	stop func() // may be called again
+	done sync.WaitGroup
+}
+
+// ackFile is where devices of this process note what was acknowledged. Safe for concurrent use.
+type ackFile struct {
 	acked atomic.Uint64
-	stop  func() // may be called again
-	done  sync.WaitGroup
+	file  *os.File
 
 	mu  sync.Mutex
 	out *bufio.Writer
 	err error
 }
 
+func createAckFile(name string) (*ackFile, error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, fmt.Errorf("creating a ledger: %w", err)
+	}
+	return &ackFile{file: f, out: bufio.NewWriter(f)}, nil
+}
+
+// note records an acknowledgement.
+func (l *ackFile) note(device string, at int64) {
+	l.acked.Add(1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, err := fmt.Fprintf(l.out, "%s,%d,1\n", device, at)
+	l.err = errors.Join(l.err, err)
+}
+
+// close ends it, after which err is set if something could not be written.
+func (l *ackFile) close() { l.err = errors.Join(l.err, l.out.Flush(), l.file.Close()) }
+
 // startMeters starts a meter at each of the MQTT addresses. number makes their ids unique.
 func startMeters(ledger string, addresses []string, number int) (*meters, error) {
-	f, err := os.Create(ledger)
+	out, err := createAckFile(ledger)
 	if err != nil {
-		return nil, fmt.Errorf("creating the meters' ledger: %w", err)
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &meters{out: bufio.NewWriter(f)}
+	m := &meters{ackFile: out}
 	for i, addr := range addresses {
 		m.done.Go(func() { m.run(ctx, addr, fmt.Sprintf("%d_%d", number, i)) })
 	}
 	m.stop = sync.OnceFunc(func() {
 		cancel()
 		m.done.Wait()
-		m.err = errors.Join(m.err, m.out.Flush(), f.Close())
+		m.close()
 	})
 	return m, nil
 }
 
 // run publishes until ctx ends. The newest message is sent again until it is acknowledged.
 func (m *meters) run(ctx context.Context, addr, name string) {
-	c := &meterClient{addr: addr, name: name}
+	c := &meterClient{addr: addr, name: "meter-" + name}
 	defer c.close()
 	for n := 0; ; n++ {
 		at := time.Now().UnixMilli()
 		payload := fmt.Sprintf(`{"at":%d,"load":{"w":%d},"flow":%.1f}`, at, 1000+n%100, 10+float64(n%7))
-		for c.publish(ctx, "meters/"+name+"/state", payload) != nil {
-			c.close()
-			if Sleep(ctx, 200*time.Millisecond) != nil {
-				return
-			}
+		if c.insist(ctx, "meters/"+name+"/state", payload) != nil {
+			return
 		}
 		m.note("meter_"+name, at)
 		if Sleep(ctx, meterInterval) != nil {
@@ -100,6 +133,17 @@ type meterClient struct {
 	conn       net.Conn // nil while there is none
 	in         *bufio.Reader
 	id         uint16
+}
+
+// insist publishes a message until it is acknowledged, or ctx ends.
+func (c *meterClient) insist(ctx context.Context, topic, payload string) error {
+	for c.publish(ctx, topic, payload) != nil {
+		c.close()
+		if err := Sleep(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // publish sends a message and waits for its PUBACK. After an error the connection is of no use.
@@ -131,7 +175,7 @@ func (c *meterClient) connect(ctx context.Context) (err error) {
 	c.in = bufio.NewReader(c.conn)
 	ack, err := c.exchange(&packets.ConnectPacket{
 		FixedHeader:  packets.FixedHeader{MessageType: packets.Connect},
-		ProtocolName: "MQTT", ProtocolVersion: 4, CleanSession: true, ClientIdentifier: "meter-" + c.name,
+		ProtocolName: "MQTT", ProtocolVersion: 4, CleanSession: true, ClientIdentifier: c.name,
 	})
 	if err != nil {
 		return err
@@ -158,13 +202,4 @@ func (c *meterClient) close() {
 		_ = c.conn.Close() // nothing is expected of it any more
 		c.conn = nil
 	}
-}
-
-// note records an acknowledgement.
-func (m *meters) note(device string, at int64) {
-	m.acked.Add(1)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	_, err := fmt.Fprintf(m.out, "%s,%d,1\n", device, at)
-	m.err = errors.Join(m.err, err)
 }

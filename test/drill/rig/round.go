@@ -16,6 +16,8 @@ type Round struct {
 	Times int        // how often to break things
 	Quick bool
 	Dir   string // an empty directory of the fault's own
+	// Strays are the devices of Site.Strays.
+	Strays []*Stray
 
 	result    *Result
 	allowLoss func(lost []oracle.Reading) error

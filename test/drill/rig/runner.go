@@ -143,6 +143,7 @@ func (d *drill) try(ctx context.Context, f *Fault, res *Result) error {
 		return err
 	}
 	defer func() { _ = load.stop() }() // after an error
+	r.Strays = load.strays.all
 	if _, err := s.AwaitNew(ctx); err != nil {
 		return fmt.Errorf("before anything was broken: %w", err)
 	}

@@ -57,6 +57,11 @@ func startScene(ctx context.Context, site Site, o *Options, dir, bin string) (_ 
 	if po.Env["EDGE_MAPPINGS_FILE"], err = writeMappings(dir); err != nil {
 		return nil, err
 	}
+	if site.Strays > 0 {
+		if po.Env["CORE_RULES_FILE"], err = writeFile(dir, "rules.yaml", strayRules); err != nil {
+			return nil, err
+		}
+	}
 	if site.Redis {
 		if s.Redis, err = redistest.Launch(ctx, dir); err != nil {
 			return nil, err
