@@ -27,7 +27,7 @@ const (
 	// budgetPrefix starts the keys of budgets; a building's name follows. No device's id contains it.
 	budgetPrefix = "budget|"
 	// maxRelearn and relearnMS bound the readings that are read again after a stop that was not
-	// clean: all states were written in the last 6 minutes before it, or have nothing to learn.
+	// clean: most states were written in the last 20 minutes before it, or have nothing to learn.
 	maxRelearn = 3_000_000
 	relearnMS  = 25 * 60_000
 	// recordSlack is how many ms records may be out of the order of their times: bridges have clocks.

@@ -34,12 +34,14 @@ func (l *limits) beyond(x float32) float32 {
 }
 
 // part returns a part of the range, which is floor at least. It is more if the range was gone through a few
-// times only: what wanders slowly can go further than it did.
+// times only, or is that of a few days: what wanders slowly, or is seldom, can go further than it did.
 func (l *limits) part(of, floor float32) float32 {
 	return of * max(l.High-l.Low, floor) * l.doubt()
 }
 
-func (l *limits) doubt() float32 { return 1 + 100/(l.Turns+15) }
+func (l *limits) doubt() float32 {
+	return (0.7 + 60/(l.Turns+15)) * (1 + 0.7/float32(max(l.Days, 1)))
+}
 
 // learn adds x to the day at hand.
 func (l *limits) learn(x float32) {
