@@ -9,7 +9,6 @@ GO         ?= go
 KAFKA_ADDR ?= 127.0.0.1:9092
 UI         := portal/ui
 UI_SOURCES := $(shell find $(UI) -path $(UI)/node_modules -prune -o -path $(UI)/dist -prune -o -type f -print 2>/dev/null)
-UI_MEASURES := dashboard.test.js alarmlist.test.js trends.test.js
 FUZZTIME   ?= 10s
 RATES      ?= 200@5s,2000@5s,20000,20000+busy,100000,100000x50,100000+one,drain,drain20,idle
 DURATION   ?= 60s
@@ -133,10 +132,7 @@ drill-quick: web ## the same with fewer and shorter outages, about 8 minutes; DR
 
 .PHONY: test-ui
 test-ui: build ## the page in headless Chromium (CHROMIUM) with 2,000 devices that send every second; screenshots in bench-results/ui; UI_FULL=1: 10,000 devices, full length, strict limits
-	@# Files that measure run alone, the others two at a time; a failure of the first leaves none of the others out.
-	cd $(UI)/test/browser && export UI_DEVICES=$${UI_DEVICES:-$(if $(UI_FULL),10000,2000)}; \
-	node --test --test-concurrency=1 $(UI_MEASURES); measures=$$?; \
-	node --test --test-concurrency=$(if $(UI_FULL),1,2) $(filter-out $(UI_MEASURES),$(notdir $(wildcard $(UI)/test/browser/*.test.js))) && exit $$measures
+	cd $(UI) && UI_DEVICES=$${UI_DEVICES:-$(if $(UI_FULL),10000,2000)} node --test --test-concurrency=1 test/browser/*.test.js
 
 .PHONY: pictures
 pictures: build ## take the pictures of README in both languages, docs/img, with headless Chromium

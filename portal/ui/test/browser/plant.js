@@ -9,19 +9,8 @@ import { once } from 'node:events';
 
 const root = new URL('../../../../', import.meta.url).pathname;
 
-/**
- * The ports of this plant lie this far above the usual ones. Two files of tests can run at the same time: each takes an
- * offset of its own by a port that it holds until its process ends.
- */
-async function offset() {
-  for (const by of process.env.UI_PORT_OFFSET ? [Number(process.env.UI_PORT_OFFSET)] : [20_000, 10_000]) {
-    const held = net.createServer().unref().listen(by + 8000, '127.0.0.1');
-    if (await once(held, 'listening').then(() => true, () => false)) return by;
-  }
-  throw new Error('two plants are running; UI_PORT_OFFSET moves the ports of another');
-}
-
-const OFFSET = await offset();
+/** The ports of this plant lie this far above the usual ones, so that two fit on one machine. */
+const OFFSET = Number(process.env.UI_PORT_OFFSET || 20_000);
 const port = (usual) => usual + OFFSET;
 
 export const DEVICES = Number(process.env.UI_DEVICES || 10_000);
