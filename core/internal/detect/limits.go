@@ -40,7 +40,7 @@ func (l *limits) part(of, floor float32) float32 {
 }
 
 func (l *limits) doubt() float32 {
-	return (0.7 + 60/(l.Turns+15)) * (1 + 0.7/float32(max(l.Days, 1)))
+	return (0.8 + 60/(l.Turns+15)) * (1 + 1/float32(max(l.Days, 1)))
 }
 
 // learn adds x to the day at hand.
