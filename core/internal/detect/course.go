@@ -4,7 +4,7 @@ import "math"
 
 // level judges the newest value and the fast mean around Mid, which stays where it is while they are outside.
 func (s *stream) level(found *findings, at int64, x, gap float64, floor float32, settle int64) {
-	value, settledValue := s.Values.judge(at, float32(x-s.Mid), limitValue*max(s.Values.High-s.Values.Low, floor)*s.Levels.doubt(), settle)
+	value, settledValue := s.Values.judge(at, float32(x-s.Mid), limitValue*max(s.Values.span(), floor)*s.Levels.doubt(), settle)
 	level, settledLevel := s.Levels.judge(at, float32(s.Fast-s.Mid), s.Levels.part(limitLevel, floor), settle)
 	beyond := s.beyond(at, x, floor, settle)
 	if s.Steps.Since != 0 {
@@ -27,15 +27,16 @@ func (s *stream) level(found *findings, at int64, x, gap float64, floor float32,
 }
 
 // beyond judges the newest value by all that the sensor showed: the load of a machine has an upper end, where a
-// little more than ever is much.
+// little more than ever is much. What wanders has none, as weather: it does not go through its range within an
+// hour, or has seldom done so.
 func (s *stream) beyond(at int64, x float64, floor float32, settle int64) float32 {
 	off, limit := float32(x-s.Origin), float32(1)
 	if s.Raws.beyond(off) != 0 {
 		limit = s.Raws.part(limitRaw, floor) + 6*float32(math.Exp2(float64(s.Noise.Step)))
 	}
 	e := s.Raws.tell(at, off, limit, settle)
-	if x == 0 || s.Raws.Turns < 1 {
-		return 0 // a machine that rests; a counter, which is always more than ever
+	if x == 0 || s.Raws.Turns < sharpTurns || s.Values.span() < s.Raws.span()/2 { // 0 is a machine that rests
+		return 0
 	}
 	return e
 }

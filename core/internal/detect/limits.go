@@ -19,6 +19,8 @@ type limits struct {
 // forget is by which part of itself a range shrinks in a day.
 const forget = 0.03
 
+func (l *limits) span() float32 { return l.High - l.Low }
+
 // beyond returns how far x is outside, negative below; 0 inside.
 func (l *limits) beyond(x float32) float32 {
 	switch {
@@ -36,7 +38,7 @@ func (l *limits) beyond(x float32) float32 {
 // part returns a part of the range, which is floor at least. It is more if the range was gone through a few
 // times only, or is that of a few days: what wanders slowly, or is seldom, can go further than it did.
 func (l *limits) part(of, floor float32) float32 {
-	return of * max(l.High-l.Low, floor) * l.doubt()
+	return of * max(l.span(), floor) * l.doubt()
 }
 
 func (l *limits) doubt() float32 {

@@ -22,6 +22,8 @@ const (
 	patternDays = 15
 	// peerDays are the days after which the distance from the neighbours is judged.
 	peerDays = 3
+	// sharpTurns are how often a value must have gone through its range for the ends of it to be known.
+	sharpTurns = 60
 	// fastSpan is about how many values the fast mean, the swing and the share of missing values are of.
 	fastSpan, swingSpan, missingSpan = 8, 16, 32
 	// midSpan and longSpan are the time constants, in ms, of the means that the newest values are compared with.
@@ -167,7 +169,7 @@ func (s *stream) mean(of float64, x, gap, span float64) float64 {
 // move judges the course of values.
 func (s *stream) move(found *findings, at int64, x, gap float64, settle int64, off bool) {
 	diff := float32(math.Abs(x - s.Previous))
-	if diff > least(s.Quantum, s.Values.High-s.Values.Low) && (s.Quantum == 0 || diff < s.Quantum) {
+	if diff > least(s.Quantum, s.Values.span()) && (s.Quantum == 0 || diff < s.Quantum) {
 		s.Quantum = diff
 	}
 	paused := gap > pause*float64(s.Interval)
@@ -217,7 +219,7 @@ func (s *stream) reach(floor float32) float64 {
 	if !s.Values.Known {
 		return math.Inf(1)
 	}
-	return 2 * float64(max(s.Values.High-s.Values.Low, floor))
+	return 2 * float64(max(s.Values.span(), floor))
 }
 
 // least returns the least step that can be a sensor's resolution: smaller ones are errors of computing.
