@@ -73,8 +73,8 @@ func (p pairs) of(a, b int) pair {
 // grow makes room for n sensors.
 func (p *pairs) grow(n int) {
 	n = min(n, maxJoint)
-	for len(*p) < n*(n-1)/2 {
-		*p = append(*p, pair{})
+	if more := n*(n-1)/2 - len(*p); more > 0 {
+		*p = append(*p, make(pairs, more)...)
 	}
 }
 

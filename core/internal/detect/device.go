@@ -92,6 +92,10 @@ func (d *Device) follow(set *Settings, at int64, s *stream, found *findings) {
 
 // place finds the streams of samples and sets their values.
 func (d *Device) place(samples []Sample) {
+	if d.streams == nil { // a device sends the same sensors, mostly
+		n := min(len(samples), maxSensors)
+		d.names, d.streams = make([]string, 0, n), make([]stream, 0, n)
+	}
 	d.columns = d.columns[:0]
 	for i := range samples {
 		d.columns = append(d.columns, d.stream(samples[i].Sensor, i))

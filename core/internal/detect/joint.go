@@ -107,9 +107,9 @@ func (j *joint) step(p *jointParams, settle time.Duration, at int64, values []fl
 
 // grow makes room for n sensors.
 func (j *joint) grow(n int) {
-	for len(j.Sensors) < n {
-		j.Sensors = append(j.Sensors, jointSensor{})
-		j.Cov = append(j.Cov, make([]float64, len(j.Sensors))...)
+	if more := n - len(j.Sensors); more > 0 {
+		j.Sensors = append(j.Sensors, make([]jointSensor, more)...)
+		j.Cov = append(j.Cov, make([]float64, n*(n+1)/2-len(j.Cov))...)
 	}
 }
 
