@@ -80,15 +80,14 @@ func (p *pairs) grow(n int) {
 
 // learn learns the values of a reading, NaN for those that say nothing. every is the usual time in ms
 // between readings.
-func (p *pairs) learn(values []float64, every float64) {
-	p.grow(len(values))
+func (p pairs) learn(values []float64, every float64) {
 	n := min(len(values), maxJoint)
 	k := min(1, every/bondMemory)
 	i := 0
 	for a := range n {
 		for b := range a {
 			if x, y := values[a], values[b]; !math.IsNaN(x) && !math.IsNaN(y) {
-				(*p)[i].learn(x, y, k)
+				p[i].learn(x, y, k)
 			}
 			i++
 		}

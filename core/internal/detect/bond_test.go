@@ -88,3 +88,20 @@ func TestASensorThatNoLongerFollowsAnotherIsFound(t *testing.T) {
 
 // motorLoad is 1 to 4, another one every 20 minutes.
 func motorLoad(t int64) int { return 1 + rand.New(rand.NewPCG(7, uint64(t/(20*60_000)))).IntN(4) }
+
+// TestAMachineThatIsOffForDaysHasNoBonds has sensors of which no reading says how they move together.
+func TestAMachineThatIsOffForDaysHasNoBonds(t *testing.T) {
+	t.Parallel()
+	var d detect.Device
+	set := detect.Defaults()
+	for at := start; at < start+2*day+hour; at += step {
+		samples := []detect.Sample{{Sensor: "current"}, {Sensor: "power"}, {Sensor: "voltage", Value: 230 + float64(at/step%7)}}
+		for _, v := range d.Step(&set, at, samples, nil) {
+			require.Less(t, v.State, 0.5)
+		}
+	}
+	data, err := d.Encode()
+	require.NoError(t, err)
+	_, err = detect.Decode(data)
+	require.NoError(t, err)
+}

@@ -100,6 +100,7 @@ func (d *Device) place(samples []Sample) {
 	for i := range samples {
 		d.columns = append(d.columns, d.stream(samples[i].Sensor, i))
 	}
+	d.pairs.grow(len(d.names))
 	d.values, d.found = d.values[:0], d.found[:0]
 	for range d.names {
 		d.values, d.found = append(d.values, math.NaN()), append(d.found, findings{})

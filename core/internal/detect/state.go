@@ -34,7 +34,6 @@ func (d *Device) Encode() ([]byte, error) {
 
 // parts returns all that is encoded with a fixed size once the numbers of streams are known.
 func (d *Device) parts() []any {
-	d.pairs.grow(len(d.streams))
 	j := &d.joint
 	return []any{d.streams, j.Sensors, j.Cov, d.pairs, &jointHead{j.N, j.Begin, j.At, j.State}}
 }
