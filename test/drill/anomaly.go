@@ -199,7 +199,7 @@ func (d *detection) check(ctx context.Context) error {
 	if err := errors.Join(d.alerts(ctx, d.r.Topics.Alerts, a.Got), d.alerts(ctx, d.once.Alerts, a.Want)); err != nil {
 		return err
 	}
-	v := a.Verdict(func(device string) bool { return d.r.ClockOffset(device) != 0 }) // a restart learns a wrong clock anew
+	v := a.Verdict(func(device string) bool { return d.r.ClockOffset(device) != 0 }) // a restart learns a wrong clock again
 	told := 0
 	for _, all := range d.told {
 		told += len(all)

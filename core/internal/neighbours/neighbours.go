@@ -3,8 +3,8 @@
 // devices of the same model in the building.
 //
 // A Table has the devices of one partition and only those, and its time is that of the records. So what
-// it says follows from the order of the records alone: whoever reads the last Window of them again is
-// told the same from then on. It does no I/O and nothing in it blocks. Package rooms is the other kind:
+// it says follows from the order of the records alone: reading the last Window of them again gives
+// the same from then on. It does no I/O and nothing in it blocks. Package rooms is the other kind:
 // it has the devices of all partitions, and what it says depends on when their values came.
 package neighbours
 
