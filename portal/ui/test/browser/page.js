@@ -4,6 +4,9 @@ import { mkdir } from 'node:fs/promises';
 import { chromium } from 'playwright-core';
 import { base } from './plant.js';
 
+/** A time of day as the page writes it: with the date when it is not today's, as it is of some around midnight. */
+export const CLOCK = String.raw`(\d\d-\d\d )?\d\d:\d\d:\d\d`;
+
 const shots = new URL('../../../../bench-results/ui/', import.meta.url).pathname;
 
 /** launch starts a browser and shows it a blank page: its own start is none of the page's. */

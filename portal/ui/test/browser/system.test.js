@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { launch, open, shot, until } from './page.js';
+import { CLOCK, launch, open, shot, until } from './page.js';
 import { api, base, FEW, publish, startPlant } from './plant.js';
 
 let plant;
@@ -33,7 +33,7 @@ test('the pipeline up to the screen, its strips, a log level and a dead letter',
     assert.match(await cell(3), /^[\d,]+$/);
     await page.locator('[data-strip="lane 0"] canvas').hover({ position: { x: 30, y: 5 } });
     await until(page, () => document.querySelector('[data-strip="lane 0"] td:nth-child(3)').textContent === '–'); // an hour ago nothing was known
-    assert.match(await page.textContent('.stages .panel-head'), /\d\d:\d\d:\d\d/, 'the cursor is that of the stages');
+    assert.match(await page.textContent('.stages .panel-head'), new RegExp(CLOCK), 'the cursor is that of the stages');
     await page.mouse.move(0, 0);
     await until(page, () => document.querySelector('[data-strip="lane 0"] td:nth-child(3)').textContent !== '–');
   });
@@ -43,7 +43,7 @@ test('the pipeline up to the screen, its strips, a log level and a dead letter',
     await page.selectOption('[name=level]', 'error');
     await page.fill('[name=by]', 'Li Wei');
     await page.click('dialog .is-primary');
-    await until(page, () => [...document.querySelectorAll('[data-key^="level "]')].some((b) => /error, by Li Wei until \d\d:\d\d:\d\d/.test(b.textContent)));
+    await until(page, (text) => [...document.querySelectorAll('[data-key^="level "]')].some((b) => new RegExp(text).test(b.textContent)), `error, by Li Wei until ${CLOCK}`);
     await until(page, () => /log level .* → error by Li Wei/.test(document.querySelector('.plant-events').textContent));
   });
 

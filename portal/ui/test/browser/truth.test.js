@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startBalancer } from './balancer.js';
-import { launch, open, shot, until, within } from './page.js';
+import { CLOCK, launch, open, shot, until, within } from './page.js';
 import { api, base, FEW, publish, startPlant } from './plant.js';
 import { PAGES } from './tour.js';
 
@@ -31,7 +31,7 @@ after(async () => {
 /** What a page that is cut off may say only of a time: "as of 12:28:46". */
 const LIVE = /current|\b[Ll]ive\b|实时|最新/;
 
-for (const [lang, asOf] of [['en-US', /as of \d\d:\d\d:\d\d/], ['zh-CN', /截至 \d\d:\d\d:\d\d/]]) {
+for (const [lang, asOf] of [['en-US', new RegExp(`as of ${CLOCK}`)], ['zh-CN', new RegExp(`截至 ${CLOCK}`)]]) {
   test(`cut off, the page says as of when its values are (${lang})`, async (t) => {
     const line = await startBalancer([plant.port(8090)]);
     const { page, context } = await open(browser, '#/overview', { lang, at: line.url });
