@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"industrial-iot-monitor/core/internal/detect"
+	"industrial-iot-monitor/core/internal/novelty"
 	"industrial-iot-monitor/core/internal/suite"
 )
 
@@ -15,6 +16,7 @@ type judge struct {
 	settings detect.Settings
 	device   detect.Device
 	sensors  []string
+	novelty  []novelty.Measure // by column
 	samples  []detect.Sample
 	verdicts []detect.Verdict
 }
@@ -29,14 +31,17 @@ var _ suite.Judge = (*judge)(nil)
 // sensor is in an unusual state.
 func (j *judge) Row(at int64, values []float64) (score float64, unusual bool) {
 	j.samples = j.samples[:0]
+	if more := len(values) - len(j.novelty); more > 0 {
+		j.novelty = append(j.novelty, make([]novelty.Measure, more)...)
+	}
 	for i, v := range values {
 		if !math.IsNaN(v) {
 			j.samples = append(j.samples, detect.Sample{Sensor: j.name(i), Value: v})
+			score = max(score, j.novelty[i].Step(at, v))
 		}
 	}
 	j.verdicts = j.device.Step(&j.settings, at, j.samples, j.verdicts[:0])
 	for _, v := range j.verdicts {
-		score = max(score, v.Novelty)
 		unusual = unusual || v.State >= alarmFrom
 	}
 	return score, unusual

@@ -25,10 +25,6 @@ type Verdict struct {
 	// lasts for Settings.Settle becomes usual.
 	State float64
 	Kind  telemetry.AnomalyKind // of the higher of the two; empty: nothing is unusual
-	// Novelty is how far the newest value, or what it completes, is beyond all that the sensor has
-	// shown, 0 to 1. It is for ranking: at 0.5 it finds most of what is labelled in public series, and
-	// gives false alarms that a plant would not bear.
-	Novelty float64
 	// Learning: too few values were seen for a verdict.
 	Learning bool
 }

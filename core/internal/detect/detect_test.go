@@ -251,7 +251,7 @@ func TestStateIsAllThereIs(t *testing.T) {
 		parts.run(min(int64(rng.IntN(int(4*hour)))/step*step, whole.now-parts.now), func(_ int64, _ detect.Sample, v detect.Verdict) { got = append(got, v) })
 		data, err := parts.device.Encode()
 		require.NoError(t, err)
-		require.Less(t, len(data), 3*3<<10, "bytes of three streams")
+		require.Less(t, len(data), 3*2<<10, "bytes of three streams")
 		parts.device, err = detect.Decode(data)
 		require.NoError(t, err)
 	}

@@ -34,11 +34,7 @@ type Device struct {
 	found   []findings
 }
 
-// Parameters of the parts, the same for all devices.
-var (
-	jointSet = jointDefaults()
-	newness  = defaultNovelty()
-)
+var jointSet = jointDefaults() // the same for all devices
 
 // Step learns a reading that was taken at plant time at (ms) and appends a verdict for each sample
 // to dst, in their order. A reading that is not newer than all before teaches nothing, and its
@@ -65,9 +61,7 @@ func (d *Device) Step(set *Settings, at int64, samples []Sample, dst []Verdict) 
 		if !off {
 			d.follow(set, at, s, &d.found[k])
 		}
-		v := s.verdict(at, &d.found[k])
-		v.Novelty = s.Novelty.step(&newness, at, d.values[k])
-		dst = append(dst, v)
+		dst = append(dst, s.verdict(at, &d.found[k]))
 	}
 	d.judgeTogether(set, at, dst[begin:])
 	if !off {
@@ -113,15 +107,19 @@ func (d *Device) place(samples []Sample) {
 }
 
 // judgeTogether adds what the levels of all sensors together say on the first day, and counts the sensors
-// that are unusual. Later they are judged by their own days: starts and stops leave levels that do
-// not fit for minutes.
+// that are unusual. Later they are judged by their own days, and how they move together is forgotten: starts
+// and stops leave levels that do not fit for minutes.
 func (d *Device) judgeTogether(set *Settings, at int64, verdicts []Verdict) {
-	v := d.joint.step(&jointSet, set.Settle, at, d.values)
-	known := len(d.streams) > 0 && d.streams[0].Values.Known
+	level := 0.0
+	if len(d.streams) > 0 && d.streams[0].Values.Known {
+		d.joint = joint{}
+	} else {
+		level = d.joint.step(&jointSet, set.Settle, at, d.values).Level
+	}
 	d.unusual = 0
 	for i, k := range d.columns {
 		if k >= 0 {
-			d.streams[k].together(at, v.Level, !known && d.joint.holds(k), &verdicts[i])
+			d.streams[k].together(at, level, d.joint.holds(k), &verdicts[i])
 		}
 		if verdicts[i].State >= 0.5 {
 			d.unusual++

@@ -8,7 +8,7 @@ import (
 
 // stateVersion is the version of a state's encoding. A state of another version is not read: its
 // device learns from the start.
-const stateVersion = 2
+const stateVersion = 3
 
 // maxSensors bounds the streams of a device. Further sensors are not judged.
 const maxSensors = 64

@@ -77,7 +77,6 @@ type stream struct {
 	Raws, Values, Levels, Steps, Drifts, Patterns, Noises, Swings, Gaps limits
 
 	Episode episode
-	Novelty novelty
 
 	// Apart: it does not fit the other sensors of its device.
 	Apart      bool

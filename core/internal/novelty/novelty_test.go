@@ -1,12 +1,10 @@
-package detect
+package novelty
 
 import (
-	"encoding/binary"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
@@ -22,7 +20,7 @@ func plantCourse(rng *rand.Rand, at int64) float64 {
 }
 
 // play feeds a novelty with course, one value every interval ms, and returns the scores.
-func play(n *novelty, set noveltySet, from, to, interval int64, course func(at int64) float64) []float64 {
+func play(n *Measure, set params, from, to, interval int64, course func(at int64) float64) []float64 {
 	var out []float64
 	for at := from; at < to; at += interval {
 		out = append(out, n.step(&set, at, course(at)))
@@ -31,16 +29,17 @@ func play(n *novelty, set noveltySet, from, to, interval int64, course func(at i
 }
 
 const (
+	minute = 60_000
 	dayMS  = 86_400_000
 	weekMS = 7 * dayMS
 	monday = 4 * dayMS // 1970-01-05
 )
 
 // The scores until a moment are the same, whatever comes after it.
-func TestNoveltyKnowsOnlyThePast(t *testing.T) {
+func TestKnowsOnlyThePast(t *testing.T) {
 	course := func(fault bool) []float64 {
 		rng := rand.New(rand.NewPCG(1, 1))
-		return play(&novelty{}, defaultNovelty(), monday, monday+10*dayMS, 5*minute, func(at int64) float64 {
+		return play(&Measure{}, defaults(), monday, monday+10*dayMS, 5*minute, func(at int64) float64 {
 			v := plantCourse(rng, at)
 			if fault && at > monday+9*dayMS {
 				v = 900
@@ -53,25 +52,11 @@ func TestNoveltyKnowsOnlyThePast(t *testing.T) {
 	require.Greater(t, course(true)[same], 0.9)
 }
 
-// What is written and read back goes on as if nothing had happened, and is small.
-func TestNoveltyStateCanBeEncoded(t *testing.T) {
-	rng := rand.New(rand.NewPCG(2, 1))
-	var n, restored novelty
-	play(&n, defaultNovelty(), monday, monday+8*dayMS, 5*minute, func(at int64) float64 { return plantCourse(rng, at) })
-	data, err := binary.Append(nil, binary.LittleEndian, &n)
-	require.NoError(t, err)
-	require.LessOrEqual(t, len(data), 1800)
-	require.LessOrEqual(t, int(unsafe.Sizeof(n)), 1800)
-	_, err = binary.Decode(data, binary.LittleEndian, &restored)
-	require.NoError(t, err)
-	require.Equal(t, n, restored)
-}
-
 // Scores do not depend on a sensor's unit.
-func TestNoveltyHasNoScale(t *testing.T) {
+func TestHasNoScale(t *testing.T) {
 	run := func(scale, offset float64) []float64 {
 		rng := rand.New(rand.NewPCG(3, 1))
-		return play(&novelty{}, defaultNovelty(), monday, monday+9*dayMS, 5*minute, func(at int64) float64 {
+		return play(&Measure{}, defaults(), monday, monday+9*dayMS, 5*minute, func(at int64) float64 {
 			v := plantCourse(rng, at)
 			if at > monday+8*dayMS && at < monday+8*dayMS+40*minute {
 				v += 15
@@ -86,11 +71,11 @@ func TestNoveltyHasNoScale(t *testing.T) {
 }
 
 // Each part, alone, finds what it is for.
-func TestNoveltyParts(t *testing.T) {
+func TestParts(t *testing.T) {
 	const fault = monday + 30*dayMS
 	noise := func(rng *rand.Rand, _ int64) float64 { return 40 + rng.NormFloat64() }
 	for name, c := range map[string]struct {
-		part   noveltyPart
+		part   part
 		usual  func(rng *rand.Rand, at int64) float64
 		form   func(usual float64) float64
 		within int // values until it is told
@@ -104,7 +89,7 @@ func TestNoveltyParts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rng, set := rand.New(rand.NewPCG(4, 1)), only(c.part)
-			var n novelty
+			var n Measure
 			alarms := 0
 			for at := int64(monday); at < fault; at += 5 * minute {
 				if n.step(&set, at, c.usual(rng, at)) >= 0.8 {
@@ -116,16 +101,16 @@ func TestNoveltyParts(t *testing.T) {
 				return c.form(c.usual(rng, at))
 			})
 			require.GreaterOrEqual(t, slices.Max(scores), 0.5)
-			require.Equal(t, c.part, n.Part)
+			require.Equal(t, c.part, n.farthest)
 		})
 	}
 }
 
 // only is the set with one part alone.
-func only(part noveltyPart) noveltySet {
-	set := defaultNovelty()
+func only(keep part) params {
+	set := defaults()
 	for p := range set.Weight {
-		if noveltyPart(p) != part {
+		if part(p) != keep {
 			set.Weight[p] = 0
 		}
 	}
@@ -133,9 +118,9 @@ func only(part noveltyPart) noveltySet {
 }
 
 // More noise than ever is no calm.
-func TestNoveltyCalmIsOneSided(t *testing.T) {
+func TestCalmIsOneSided(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 1))
-	scores := play(&novelty{}, only(partCalm), monday, monday+12*dayMS, 5*minute, func(at int64) float64 {
+	scores := play(&Measure{}, only(partCalm), monday, monday+12*dayMS, 5*minute, func(at int64) float64 {
 		if at > monday+10*dayMS {
 			return 10 * rng.NormFloat64()
 		}
@@ -145,25 +130,25 @@ func TestNoveltyCalmIsOneSided(t *testing.T) {
 }
 
 // The first weekend is unlike all days before it, and no alarm; weekends have hours of their own.
-func TestNoveltyLearnsWeekends(t *testing.T) {
+func TestLearnsWeekends(t *testing.T) {
 	alarms := 0
 	for seed := range uint64(10) {
 		rng := rand.New(rand.NewPCG(seed, 9))
-		var n novelty
+		var n Measure
 		for _, s := range play(&n, only(partRhythm), monday, monday+3*weekMS, 5*minute, func(at int64) float64 { return plantCourse(rng, at) }) {
 			if s >= 0.5 {
 				alarms++
 			}
 		}
 		saturday := (2*24 + 6) % hours // 6 o'clock: days are counted from a Thursday
-		require.InDelta(t, 45, n.Origin+float64(n.Week[saturday]), 1)
-		require.InDelta(t, 50, n.Origin+float64(n.Week[saturday+48]), 1)
+		require.InDelta(t, 45, n.origin+float64(n.week[saturday]), 1)
+		require.InDelta(t, 50, n.origin+float64(n.week[saturday+48]), 1)
 	}
 	require.LessOrEqual(t, alarms, 15, "of ten streams in three weeks")
 }
 
 // Bins count whole seconds, and values of parts of a second are remembered, too.
-func TestNoveltyRemembersFastValues(t *testing.T) {
+func TestRemembersFastValues(t *testing.T) {
 	var mean float32
 	var seen uint16
 	for i := range 1000 {
@@ -173,22 +158,22 @@ func TestNoveltyRemembersFastValues(t *testing.T) {
 }
 
 // The figures are worked by hand.
-func TestNoveltyRange(t *testing.T) {
+func TestRange(t *testing.T) {
 	var s span
 	for _, x := range []float64{10, 20, 15} {
 		require.Zero(t, s.step(3, x, 0, 1), "not judged yet")
 	}
 	require.InDelta(t, 0.5, s.step(3, 25, 0, 1), 1e-12, "5 above 10 to 20")
 	require.InDelta(t, -2.0/3, s.step(3, 0, 0, 0.5), 1e-12, "10 below 10 to 25")
-	require.InDelta(t, 5, s.Low, 1e-12, "half of the way to 0")
+	require.InDelta(t, 5, s.low, 1e-12, "half of the way to 0")
 	require.Zero(t, s.step(3, 15, 0.1, 1))
-	require.Equal(t, []float64{6, 24}, []float64{s.Low, s.High}, "a tenth of the way to the middle")
+	require.Equal(t, []float64{6, 24}, []float64{s.low, s.high}, "a tenth of the way to the middle")
 }
 
 // A level that stays is told when it begins, and not again.
-func TestNoveltyIsToldOnce(t *testing.T) {
+func TestIsToldOnce(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 1))
-	scores := play(&novelty{}, defaultNovelty(), monday, monday+12*dayMS, 5*minute, func(at int64) float64 {
+	scores := play(&Measure{}, defaults(), monday, monday+12*dayMS, 5*minute, func(at int64) float64 {
 		v := plantCourse(rng, at)
 		if at >= monday+10*dayMS {
 			v += 60
@@ -206,10 +191,10 @@ func TestNoveltyIsToldOnce(t *testing.T) {
 }
 
 // Values come when they come: from 1 s to 10 min apart, with gaps of days.
-func TestNoveltyBearsIrregularIntervals(t *testing.T) {
+func TestBearsIrregularIntervals(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 1))
-	set := defaultNovelty()
-	var n novelty
+	set := defaults()
+	var n Measure
 	alarms, values := 0, 0
 	for at := int64(monday); at < monday+4*weekMS; {
 		s := n.step(&set, at, plantCourse(rng, at))
@@ -224,54 +209,54 @@ func TestNoveltyBearsIrregularIntervals(t *testing.T) {
 	}
 	require.Greater(t, values, 10_000)
 	require.LessOrEqual(t, alarms, 2, "in three weeks")
-	require.Greater(t, n.step(&set, n.At+1000, 100), 0.9)
+	require.Greater(t, n.step(&set, n.at+1000, 100), 0.9)
 }
 
-func TestNoveltyOfWhatNeverMovesIsNone(t *testing.T) {
-	for _, s := range play(&novelty{}, defaultNovelty(), monday, monday+dayMS, minute, func(int64) float64 { return 21.5 }) {
+func TestOfWhatNeverMovesIsNone(t *testing.T) {
+	for _, s := range play(&Measure{}, defaults(), monday, monday+dayMS, minute, func(int64) float64 { return 21.5 }) {
 		require.Zero(t, s)
 	}
 }
 
 // Scores and what is learnt are numbers, whatever finite values there are.
-func TestNoveltyIsANumber(t *testing.T) {
+func TestIsANumber(t *testing.T) {
 	wild := []float64{-math.MaxFloat64, 0, 1, -1, math.MaxFloat64, math.SmallestNonzeroFloat64, 1e-300, 1e30, -1e30, 42}
 	rng := rand.New(rand.NewPCG(7, 1))
-	var n novelty
-	scores := play(&n, defaultNovelty(), monday-minute, monday, minute, func(int64) float64 { return wild[0] })
-	scores = append(scores, play(&n, defaultNovelty(), monday, monday+10*dayMS, minute, func(int64) float64 { return wild[rng.IntN(len(wild))] })...)
+	var n Measure
+	scores := play(&n, defaults(), monday-minute, monday, minute, func(int64) float64 { return wild[0] })
+	scores = append(scores, play(&n, defaults(), monday, monday+10*dayMS, minute, func(int64) float64 { return wild[rng.IntN(len(wild))] })...)
 	for i, s := range scores {
 		require.False(t, math.IsNaN(s) || s < 0 || s > 1, "%d: %v", i, s)
 	}
-	for p, r := range n.Ranges {
-		require.False(t, math.IsNaN(r.High-r.Low) || math.IsInf(r.High-r.Low, 0), "part %d", p)
+	for p, r := range n.ranges {
+		require.False(t, math.IsNaN(r.high-r.low) || math.IsInf(r.high-r.low, 0), "part %d", p)
 	}
 }
 
 // A value that is out of all proportion leaves no trace in the sums once it is gone.
-func TestNoveltySumsRecover(t *testing.T) {
+func TestSumsRecover(t *testing.T) {
 	rng, wild := rand.New(rand.NewPCG(10, 1)), []float64{0.1, 7, 1e30, -3e29}
-	var n novelty
-	play(&n, defaultNovelty(), monday, monday+1, 1, func(int64) float64 { return 0 })
-	play(&n, defaultNovelty(), monday+minute, monday+dayMS, minute, func(int64) float64 { return wild[rng.IntN(4)] })
-	play(&n, defaultNovelty(), monday+dayMS, monday+dayMS+200*minute, minute, func(int64) float64 { return 3 })
-	require.InDelta(t, 60, n.Sum, 1e-6)
-	require.InDelta(t, 0, n.Steps, 1e-6)
+	var n Measure
+	play(&n, defaults(), monday, monday+1, 1, func(int64) float64 { return 0 })
+	play(&n, defaults(), monday+minute, monday+dayMS, minute, func(int64) float64 { return wild[rng.IntN(4)] })
+	play(&n, defaults(), monday+dayMS, monday+dayMS+200*minute, minute, func(int64) float64 { return 3 })
+	require.InDelta(t, 60, n.sum, 1e-6)
+	require.InDelta(t, 0, n.steps, 1e-6)
 }
 
 // A range shrinks by a day as much if there is a value every 10 s as if there is one every 5 min,
 // and by a value as much if they are rarer.
-func TestNoveltyForgetsByTime(t *testing.T) {
+func TestForgetsByTime(t *testing.T) {
 	left := func(interval int64) float64 {
 		rng := rand.New(rand.NewPCG(11, 1))
-		var n novelty
-		play(&n, defaultNovelty(), monday, monday+6*dayMS, interval, func(at int64) float64 {
+		var n Measure
+		play(&n, defaults(), monday, monday+6*dayMS, interval, func(at int64) float64 {
 			if at < monday+dayMS {
 				return float64(at / interval % 2 * 1000)
 			}
 			return 500 + rng.NormFloat64()
 		})
-		return (n.Ranges[partValue].High - n.Ranges[partValue].Low) / 1000
+		return (n.ranges[partValue].high - n.ranges[partValue].low) / 1000
 	}
 	require.InDelta(t, math.Exp(-5*288.0/7000), left(5*minute), 0.01)
 	require.InDelta(t, math.Exp(-5*288.0/7000), left(10_000), 0.01)
@@ -284,8 +269,8 @@ func BenchmarkNovelty(b *testing.B) {
 	for i := range values {
 		values[i] = plantCourse(rng, monday+int64(i)*10_000)
 	}
-	set := defaultNovelty()
-	var n novelty
+	set := defaults()
+	var n Measure
 	at := int64(monday)
 	for i := 0; b.Loop(); i++ {
 		n.step(&set, at, values[i%len(values)])
