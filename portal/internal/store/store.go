@@ -26,6 +26,8 @@ const (
 	connectEvery = 2 * time.Second
 	// checkEvery is how often an open database is asked whether it is still there.
 	checkEvery = 5 * time.Second
+	// closePause is the time between two looks whether all connections are closed.
+	closePause = 10 * time.Millisecond
 	// checkWithin is how long it may take to answer that.
 	checkWithin = 3 * time.Second
 	// connectWithin bounds an attempt to open it, migrations included.
@@ -102,7 +104,7 @@ func (s *Store) Run(ctx context.Context) error {
 	defer trimming.Wait()
 	trimming.Go(func() { s.trimEver(ctx) })
 	for ctx.Err() == nil {
-		s.replaceDamaged()
+		s.replaceDamaged(ctx)
 		look := s.check
 		if s.opened() == nil {
 			look = s.open
@@ -161,7 +163,7 @@ func (s *Store) suspect(db *sql.DB, err error) {
 
 // replaceDamaged sets a damaged database aside. An empty one takes its place, and gets what Kafka
 // still has.
-func (s *Store) replaceDamaged() {
+func (s *Store) replaceDamaged(ctx context.Context) {
 	s.mu.Lock()
 	db, damaged := s.db, s.damaged
 	if damaged {
@@ -173,6 +175,12 @@ func (s *Store) replaceDamaged() {
 	}
 	if db != nil {
 		_ = db.Close() // it is damaged
+		// A connection that is closed later would delete the journal of the new database, which has the same name.
+		for db.Stats().OpenConnections > 0 {
+			if !lifecycle.Pause(ctx, closePause) {
+				return
+			}
+		}
 	}
 	aside, err := s.dialect.setAside(time.Now())
 	if err != nil {
