@@ -58,6 +58,7 @@ type Gateway struct {
 	mqtt      *ingest.MQTTIntake
 	http      *ops.Server               // nil without EDGE_HTTP_ADDR
 	alive     atomic.Pointer[time.Time] // of the newest successful probe of the stream
+	listening atomic.Bool               // devices can publish
 	vitals    *vitals.Reporter
 	restarts  atomic.Uint64 // of storage
 	diskBad   atomic.Bool   // the disk accepts no writes
@@ -193,6 +194,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	parts.OnStop("nats intake", nats.Stop)
 	g.mqtt.Serve()
+	g.listening.Store(true)
 	parts.OnStop("mqtt intake", func(context.Context) error { g.mqtt.StopIntake(); return nil })
 	g.log.Info("gateway started", "building", g.cfg.Building, "nats", g.NATSAddr(), "mqtt", g.MQTTAddr(), "mqtt_ws", g.MQTTWebSocketAddr(),
 		"http", g.Addr(), "hub", natsconn.Redact(g.cfg.HubURL), "buffer_bytes", g.broker.BufferLimit(), "epoch", g.Epoch()) // not the instance id: it is the password at the hub

@@ -205,7 +205,11 @@ func (g *Gateway) Ready() error {
 	if r := g.collector.Refusing(); r != nil {
 		refusing = r
 	}
-	return readiness(refusing, g.alive.Load(), g.collector.Waiting(), probeMaxAge)
+	alive := g.alive.Load()
+	if !g.listening.Load() {
+		alive = nil
+	}
+	return readiness(refusing, alive, g.collector.Waiting(), probeMaxAge)
 }
 
 func readiness(refusing error, alive *time.Time, waiting time.Time, limit time.Duration) error {

@@ -75,6 +75,9 @@ func ListenNATS(o NATSOptions) (*NATSIntake, error) {
 	if o.Mapper != nil {
 		n.mapped = n.followMappings(o.Mapper)
 	}
+	if err := o.Conn.Flush(); err != nil { // or the first messages would find no listener
+		return nil, fmt.Errorf("subscribing: %w", err)
+	}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "edge_intake_dropped_total",
