@@ -356,4 +356,6 @@ type claim struct {
 
 func (c claim) InitialOffset() int64 { return c.initial }
 
+func (c claim) HighWaterMarkOffset() int64 { return c.initial }
+
 func (c claim) Messages() <-chan *sarama.ConsumerMessage { return c.messages }

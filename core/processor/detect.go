@@ -55,14 +55,17 @@ type detectStage struct {
 	policy   policy
 
 	neighbours *neighbours.Table
-	record     int64 // ms: when the newest record of a reading was written
+	record     int64 // ms: when the newest record that it has learnt from was written
+	behind     *behind
+	mark       mark
+	marked     int64 // ms: when the mark moved
+	markDue    bool
 
 	buildings  map[string]*building
 	changed    []*device            // states to write
 	candidates map[*device]struct{} // those that may be unusual now
 	orphans    []*device            // with alarms that nothing would end
 	timed      int
-	partial    bool // it has not learnt all that was committed, so nothing is written
 
 	// Read by anyone.
 	unusual atomic.Pointer[[]telemetry.Unusual]
@@ -87,13 +90,16 @@ type detected struct {
 	read     int   // readings since the last snapshot
 	written  int64 // ms of plant time of the last snapshot
 	clock    int64 // ms by the clock of the last snapshot
-	position int64 // offset from which on readings are unknown; as restored
+	position int64 // offset from which on the last snapshot knows no reading
+	record   int64 // when the newest record before position was written
 	offset   int64 // of the device's clock, as restored
-	record   int64 // when the newest record before position was written, as restored
 	restored *neighbours.State
 	streams  int
 	held     bool // under maintenance: it learns nothing
 	listed   bool
+
+	lacks              bool // the last snapshot lacks a reading: that at the offset since, written at sinceRecord
+	since, sinceRecord int64
 
 	state  float64 // the highest of its sensors, after the newest reading
 	sensor string
@@ -130,12 +136,18 @@ func (p *policy) Limits(sensor string) anomaly.Limits {
 	}
 }
 
-// detect learns from the accepted reading and raises what is unusual.
-func (t *task) detect(d *device, p intake.Placed, gateway string, now int64) {
-	s := t.detects
-	if s.mode == detectOff {
-		return
+// detect learns from the accepted reading and raises what is unusual, unless the detector is behind: then it
+// reads the same record later.
+func (t *task) detect(d *device, p intake.Placed, gateway string, offset, now int64) {
+	if t.detects.mode != detectOff && t.detects.behind == nil {
+		t.judge(d, p, gateway, offset, t.progress.written, now)
 	}
+}
+
+// judge learns from the reading at hand, which is at offset in device-data and was written there at the time
+// written, and raises what is unusual.
+func (t *task) judge(d *device, p intake.Placed, gateway string, offset, written, now int64) {
+	s := t.detects
 	s.timed++
 	if s.timed%timedPart == 0 {
 		defer func(start time.Time) { s.metrics().detect.observe(time.Since(start).Seconds(), 1) }(time.Now())
@@ -146,8 +158,10 @@ func (t *task) detect(d *device, p intake.Placed, gateway string, now int64) {
 	}
 	x := s.of(d, r)
 	x.settle()
-	if s.record = t.progress.written; !p.Backfill {
-		s.compare(x, s.neighbours.Put(&x.near, s.record, r))
+	s.record = written
+	x.lack(offset, written)
+	if !p.Backfill {
+		s.compare(x, s.neighbours.Put(&x.near, written, r))
 	}
 	if held := d.alarm.Maintenance() != nil; held != x.held {
 		x.held = held
@@ -159,12 +173,24 @@ func (t *task) detect(d *device, p intake.Placed, gateway string, now int64) {
 	for i := range s.changes {
 		t.anomaly(d, &s.changes[i], p.At, gateway, now)
 	}
+	s.learnt(d, p.At)
+}
+
+// learnt notes that d has learnt from a reading of the plant time at.
+func (s *detectStage) learnt(d *device, at int64) {
+	x := d.detect
 	if x.state > notableState {
 		s.candidates[d] = struct{}{}
 	}
-	x.read++
-	if x.read >= x.phase && p.At-x.written >= snapshotMinMS {
+	if x.read++; x.read >= x.phase && at-x.written >= snapshotMinMS {
 		s.list(d)
+	}
+}
+
+// lack notes that the last snapshot lacks the reading at an offset.
+func (x *detected) lack(offset, written int64) {
+	if !x.lacks {
+		x.lacks, x.since, x.sinceRecord = true, offset, written
 	}
 }
 
@@ -341,7 +367,7 @@ func (s *detectStage) drop(d *device) {
 
 // tick writes states that have waited long.
 func (s *detectStage) tick(d *device, now int64) {
-	if x := d.detect; x != nil && x.read > 0 && now-x.clock >= snapshotMS+int64(x.phase)*100 {
+	if x := d.detect; x != nil && x.lacks && now-x.clock >= snapshotMS+int64(x.phase)*100 {
 		s.list(d)
 	}
 }

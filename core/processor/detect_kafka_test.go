@@ -149,7 +149,7 @@ func (p *env) learnt(devices int) map[string]string {
 			continue
 		}
 		if h, d, err := decodeSnapshot(r.Value); err == nil {
-			h.Position, h.Clock = 0, 0
+			h.Position, h.Record, h.Clock = 0, 0, 0
 			data, err := encodeSnapshot(&h, &d)
 			require.NoError(p.t, err)
 			states[string(r.Key)] = string(data)

@@ -1,10 +1,8 @@
 package processor
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -256,8 +254,10 @@ func TestAnAlarmEndsThoughItsReadingsAreLearntAgain(t *testing.T) {
 	useRules(t, next, "rules:\n  - {id: none, kind: anomaly, parameter: \"*\", enabled: false}\n")
 	next = newTask(next.p, 0, func() {})
 	newSession(next.p, nil).load(next, stored{alarms: b.alarms, devices: b.devices, learnt: b.detect})
-	again := newRelearning(next)
-	again.record(message(learning+1, "d1", last+2000, ordinary(learning+1)))
+	next.detects.fall(learning+2, nil, func() {})
+	next.progress.next.Store(learning + 2)
+	next.learnAgain([]*sarama.ConsumerMessage{message(learning+1, "d1", last+2000, ordinary(learning+1))})
+	require.Nil(t, next.detects.behind)
 	next.process([]*sarama.ConsumerMessage{message(learning+2, "d1", last+3000, ordinary(learning+2))})
 	got := anomalies(t, next.pending.pop())
 	require.Len(t, got, 1)
@@ -265,23 +265,59 @@ func TestAnAlarmEndsThoughItsReadingsAreLearntAgain(t *testing.T) {
 	require.Empty(t, next.devices["d1"].alarm.Anomalies())
 }
 
-// TestAnUntaughtDetectorJudgesNothing ends a session while readings are read again: those that wait
-// are left to the next owner, who learns what this one lacks.
-func TestAnUntaughtDetectorJudgesNothing(t *testing.T) {
+// TestADetectorThatIsBehindJudgesLater stops while the detector has not caught up: a reading that the task has
+// processed and committed meanwhile is judged after the next start, by what the detector has learnt until then.
+func TestADetectorThatIsBehindJudgesLater(t *testing.T) {
 	tk := newDetectTask(t, detectOn)
-	tk.process(taught("d1", time.Now().UnixMilli()-600_000, learning))
+	last := time.Now().UnixMilli() - 600_000
+	in := taught("d1", last, learning)
+	tk.process(in[:learning-1])
 	b := tk.pending.pop()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	for range 16 { // it would choose by chance between the end and what waits
-		next := newDetectTask(t, detectOn)
-		newSession(next.p, nil).load(next, stored{devices: b.devices, learnt: b.detect})
-		next.devices["d1"].detect.position = 1
-		waiting := make(chan *sarama.ConsumerMessage, 1)
-		waiting <- message(learning, "d1", time.Now().UnixMilli(), 4000)
-		next.run(ctx, claim{messages: waiting, initial: learning}, nil)
-		next.finish(stopBytes)
-		require.Nil(t, next.pending.pop())
+	astray := message(learning, "d1", last+1000, 4000)
+	kept := stored{devices: b.devices, learnt: b.detect}
+
+	second := newDetectTask(t, detectOn)
+	newSession(second.p, nil).load(second, kept)
+	second.detects.fall(learning, nil, func() {})
+	second.process([]*sarama.ConsumerMessage{astray})
+	second.finish(stopBytes)
+	b = second.pending.pop()
+	require.Empty(t, anomalies(t, b))
+	require.NotContains(t, b.detect, "d1", "it has learnt nothing")
+	kept.learnt[markKey] = b.detect[markKey]
+
+	third := newDetectTask(t, detectOn)
+	newSession(third.p, nil).load(third, kept)
+	third.detects.fall(learning+1, nil, func() {})
+	third.progress.next.Store(learning + 1)
+	third.learnAgain(in[learning-1:])
+	require.Nil(t, third.pending.pop().alerts)
+	third.learnAgain([]*sarama.ConsumerMessage{astray})
+	b = third.pending.pop()
+	require.Len(t, anomalies(t, b), 1)
+	require.Nil(t, third.detects.behind)
+	var m mark
+	require.NoError(t, json.Unmarshal(b.detect[markKey], &m))
+	require.Zero(t, m.Judged)
+}
+
+// TestTheMarkGoesAsFarAsAllStates moves it up to the first reading that a state lacks.
+func TestTheMarkGoesAsFarAsAllStates(t *testing.T) {
+	tk := newDetectTask(t, detectOn)
+	last := time.Now().UnixMilli() - 600_000
+	first := taught("d1", last, 3)
+	tk.process(first) // writes that d1 exists
+	tk.process([]*sarama.ConsumerMessage{message(3, "d2", last, 20)})
+	tk.process([]*sarama.ConsumerMessage{message(4, "d1", last+1000, 20), message(5, "d2", last+1000, 20)})
+	tk.detects.note(tk.devices, 6, last)
+	require.EqualValues(t, 4, tk.detects.mark.Known)
+	tk.finish(stopBytes)
+	b := tk.pending.pop()
+	next := newDetectTask(t, detectOn)
+	newSession(next.p, nil).load(next, stored{devices: b.devices, learnt: b.detect})
+	require.EqualValues(t, 6, next.detects.mark.Known)
+	for _, d := range next.devices {
+		require.EqualValues(t, 6, d.detect.position, d.id)
 	}
 }
 
@@ -316,9 +352,9 @@ func TestKillTeachesTheSame(t *testing.T) {
 	for seed := range uint64(4) {
 		rnd := rand.New(rand.NewPCG(seed, 5))
 		steps := excursive(rnd, time.Now().UnixMilli()-1_500_000)
-		want := detectedIn(t, tk.p, steps, func() (commit, kill bool) { return true, false })
+		want := detectedIn(t, tk.p, rnd, steps, func() (commit, kill bool) { return true, false })
 		require.NotEmpty(t, want.alerts, "seed %d", seed)
-		got := detectedIn(t, tk.p, steps, func() (commit, kill bool) { return rnd.IntN(3) == 0, rnd.IntN(40) == 0 })
+		got := detectedIn(t, tk.p, rnd, steps, func() (commit, kill bool) { return rnd.IntN(3) == 0, rnd.IntN(40) == 0 })
 		require.Equal(t, want, got, "seed %d", seed)
 	}
 }
@@ -350,6 +386,16 @@ func excursive(rnd *rand.Rand, from int64) (steps []step) {
 	return steps
 }
 
+// maintained reports whether a device is under maintenance. When it ends depends on the task alone.
+func maintained(tk *task) bool {
+	for _, d := range tk.devices {
+		if d.alarm.Maintenance() != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // learnt is what a run left.
 type learnt struct {
 	alerts map[string][]telemetry.Alert
@@ -357,20 +403,38 @@ type learnt struct {
 }
 
 // detectedIn processes steps. After each, next decides whether to commit, and whether to kill.
-func detectedIn(t *testing.T, p *Processor, steps []step, next func() (commit, kill bool)) learnt {
+func detectedIn(t *testing.T, p *Processor, rnd *rand.Rand, steps []step, next func() (commit, kill bool)) learnt {
 	t.Helper()
 	r := killable{start: func(kept *batch, position int) *task {
 		tk := newTask(p, 0, func() {})
 		newSession(p, nil).load(tk, stored{alarms: kept.alarms, devices: kept.devices, metas: kept.metas, learnt: kept.detect})
-		again := newRelearning(tk)
-		_, since, _ := tk.unknown(math.MaxInt64)
-		for i := range steps[:position] {
-			if m := steps[i].reading; m != nil && m.Timestamp.UnixMilli() >= since {
-				again.record(m)
-				tk.progress.next.Store(m.Offset + 1)
+		since, _, _ := tk.detects.unknown(tk.devices)
+		end, records := int64(0), make(chan *sarama.ConsumerMessage, len(steps))
+		for i := range steps {
+			m := steps[i].reading
+			if m == nil {
+				continue
+			}
+			if m.Timestamp.UnixMilli() >= since || m.Offset >= tk.detects.mark.Judged && tk.detects.mark.Judged > 0 {
+				records <- m
+			}
+			if i < position {
+				end = m.Offset + 1
 			}
 		}
+		if position > 0 {
+			tk.progress.next.Store(end)
+			tk.detects.fall(end, records, func() {})
+		}
 		return tk
+	}, between: func(tk *task, next *step) {
+		for tk.detects.behind != nil && (next == nil || next.command != nil || maintained(tk) || rnd.IntN(8) == 0) {
+			records := tk.detects.unread()
+			tk.learnAgain(fill(append(make([]*sarama.ConsumerMessage, 0, 1+rnd.IntN(maxChunk)), <-records), records))
+		}
+		if rnd.IntN(30) == 0 {
+			tk.detects.note(tk.devices, tk.progress.next.Load(), 0)
+		}
 	}}
 	r.run(t, steps, next)
 	out := learnt{alerts: r.alerts, states: map[string]string{}}

@@ -64,8 +64,8 @@ func TestASensorThatLeavesItsNeighboursIsAnAnomaly(t *testing.T) {
 		"model": {roomsOfTheirOwn, telemetry.PeersOfModel, "differs from others of its model by"},
 		"moved": {oneMoves, telemetry.PeersInRoom, "differs from its room neighbours by"},
 	} {
-		steps := neighbourly(c.room)
-		want := detectedIn(t, tk.p, steps, func() (commit, kill bool) { return true, false })
+		rnd, steps := rand.New(rand.NewPCG(2, 2)), neighbourly(c.room)
+		want := detectedIn(t, tk.p, rnd, steps, func() (commit, kill bool) { return true, false })
 		require.Len(t, want.alerts, 1, name)
 		a := want.alerts["d0"][0]
 		require.Equal(t, telemetry.AnomalyPeers, a.Anomaly.Kind, name)
@@ -73,8 +73,7 @@ func TestASensorThatLeavesItsNeighboursIsAnAnomaly(t *testing.T) {
 		require.Contains(t, a.Message, c.words, name)
 		require.Less(t, a.Anomaly.Low, a.Anomaly.Expected)
 		require.Less(t, a.Anomaly.High, a.Anomaly.Value)
-		rnd := rand.New(rand.NewPCG(2, 2))
-		got := detectedIn(t, tk.p, steps, func() (commit, kill bool) { return rnd.IntN(3) == 0, rnd.IntN(1500) == 0 })
+		got := detectedIn(t, tk.p, rnd, steps, func() (commit, kill bool) { return rnd.IntN(3) == 0, rnd.IntN(1500) == 0 })
 		require.Equal(t, want.alerts, got.alerts, name)
 		require.Empty(t, differing(want.states, got.states), name)
 	}

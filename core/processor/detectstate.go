@@ -1,23 +1,16 @@
 package processor
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
-
-	"github.com/IBM/sarama"
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/anomaly"
-	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/core/internal/detect"
-	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/core/internal/neighbours"
-	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -26,14 +19,10 @@ const (
 	detectVersion = 1
 	// budgetPrefix starts the keys of budgets; a building's name follows. No device's id contains it.
 	budgetPrefix = "budget|"
-	// maxRelearn and relearnMS bound the readings that are read again after a stop that was not
-	// clean: most states were written in the last 20 minutes before it, or have nothing to learn.
-	maxRelearn = 3_000_000
-	relearnMS  = 25 * 60_000
-	// recordSlack is how many ms records may be out of the order of their times: bridges have clocks.
-	recordSlack = 10_000
-	// relearnPause is how long nothing may come before the rest of them is given up.
-	relearnPause = 5 * time.Second
+	// markKey is that of a partition's mark.
+	markKey = "mark|"
+	// markEvery is the time in ms between two marks of a detector that has caught up.
+	markEvery = 60_000
 	// stopBytes bounds the states that are written at a stop, for all partitions of a process.
 	stopBytes = 16 << 20
 )
@@ -51,6 +40,13 @@ type snapshotHead struct {
 	Alarms   anomaly.Device `json:"alarms,omitzero"`
 
 	Neighbours *neighbours.State `json:"neighbours,omitempty"`
+}
+
+// mark is how far a partition's states go. Offsets are in device-data.
+type mark struct {
+	Known  int64 `json:"known"`            // no state lacks a reading before this offset
+	Record int64 `json:"record"`           // ms: when about the record at Known was written
+	Judged int64 `json:"judged,omitempty"` // while the detector is behind: alarms were raised for what is before this offset; 0: for all that is committed
 }
 
 var errSnapshot = errors.New("not a state of this version")
@@ -84,10 +80,10 @@ func decodeSnapshot(data []byte) (h snapshotHead, d detect.Device, err error) {
 	return h, d, err
 }
 
-// encode adds the listed states to out: next is the offset of the first reading they do not know.
+// encode adds the listed states to out, and the mark when it is due. next is the offset that the task continues from.
 func (s *detectStage) encode(out *batch, next, now int64) {
-	if s.partial {
-		return
+	if s.behind != nil {
+		next = s.behind.next
 	}
 	for _, d := range s.changed {
 		if x := d.detect; x != nil && x.listed {
@@ -96,6 +92,7 @@ func (s *detectStage) encode(out *batch, next, now int64) {
 	}
 	clear(s.changed)
 	s.changed = s.changed[:0]
+	s.encodeMark(out)
 	for name, b := range s.buildings {
 		if !b.changed {
 			continue
@@ -110,14 +107,49 @@ func (s *detectStage) encode(out *batch, next, now int64) {
 	}
 }
 
-// write adds the state of d to out and returns its size.
+// note moves the mark to where the states go: the first reading that one of them lacks, or next if none does.
+func (s *detectStage) note(devices map[string]*device, next, now int64) {
+	known, record := next, s.record
+	if s.behind != nil {
+		known = s.behind.next
+	}
+	for _, d := range devices {
+		if x := d.detect; x != nil && x.lacks && x.since < known {
+			known, record = x.since, x.sinceRecord
+		}
+	}
+	if known > s.mark.Known {
+		s.mark.Known, s.mark.Record = known, record
+		s.markDue, s.marked = true, now
+	}
+}
+
+func (s *detectStage) encodeMark(out *batch) {
+	if s.behind == nil && !s.markDue {
+		return
+	}
+	s.markDue = false
+	s.mark.Judged = 0
+	if s.behind != nil {
+		s.mark.Judged = max(s.behind.judged, s.behind.next)
+	}
+	data, err := json.Marshal(&s.mark)
+	if err != nil {
+		s.log.Error("mark of the detector's states not encodable, not stored", "err", err)
+		return
+	}
+	out.detect[markKey] = data
+}
+
+// write adds the state of d to out and returns its size. next is the first reading that the detector does not know.
 func (s *detectStage) write(d *device, next, now int64, out *batch) int {
 	x := d.detect
 	x.listed = false
 	x.settle()
+	x.position, x.record = max(x.position, next), max(x.record, s.record)
 	h := snapshotHead{
-		Position: next, Building: x.building, Offset: d.clock.Offset(), Written: x.Seen(), Clock: now, Held: x.held, Streams: x.streams, Alarms: x.alarms,
-		Record: s.record, Neighbours: x.near.State(),
+		Position: x.position, Building: x.building, Offset: s.offset(d), Written: x.Seen(), Clock: now, Held: x.held, Streams: x.streams, Alarms: x.alarms,
+		Record: x.record, Neighbours: x.near.State(),
 	}
 	data, err := encodeSnapshot(&h, &x.Device)
 	if err != nil {
@@ -125,24 +157,28 @@ func (s *detectStage) write(d *device, next, now int64, out *batch) int {
 		return 0
 	}
 	out.detect[d.id] = data
-	x.read, x.written, x.clock = 0, h.Written, now
+	x.read, x.lacks, x.written, x.clock = 0, false, h.Written, now
 	x.phase = snapshotReadings
 	return len(data)
 }
 
-// stop adds the states that have learnt something to out, up to a size; the rest is read again.
+// stop adds the states that lack something to out, up to a size, and the mark; the rest is read again.
 func (s *detectStage) stop(devices map[string]*device, limit int, next, now int64, out *batch) {
+	at := next
+	if s.behind != nil {
+		at = s.behind.next
+	}
 	size, left := 0, 0
 	for _, d := range devices {
 		switch {
-		case s.partial:
-		case d.detect == nil || d.detect.read == 0:
+		case d.detect == nil || !d.detect.lacks:
 		case size < limit:
-			size += s.write(d, next, now, out)
+			size += s.write(d, at, now, out)
 		default:
 			left++
 		}
 	}
+	s.note(devices, next, now)
 	if left > 0 {
 		s.log.Info("states of the detector left to be learnt again", "devices", left)
 	}
@@ -160,7 +196,11 @@ func (s *session) loadDetect(t *task, states map[string][]byte) {
 	if t.detects.mode == detectOff {
 		return
 	}
+	t.detects.loadMark(states[markKey])
 	for key, data := range states {
+		if key == markKey {
+			continue
+		}
 		if name, ok := strings.CutPrefix(key, budgetPrefix); ok {
 			t.detects.loadBudget(name, data)
 			continue
@@ -173,12 +213,22 @@ func (s *session) loadDetect(t *task, states map[string][]byte) {
 		}
 		d.detect = &detected{
 			Device: state, alarms: h.Alarms, phase: snapshotReadings, written: h.Written, clock: h.Clock,
-			position: h.Position, offset: h.Offset, streams: h.Streams, held: h.Held,
-			record: h.Record, restored: h.Neighbours,
+			position: max(h.Position, t.detects.mark.Known), record: max(h.Record, t.detects.mark.Record),
+			offset: h.Offset, streams: h.Streams, held: h.Held, restored: h.Neighbours,
 		}
-		t.detects.record = max(t.detects.record, h.Record)
 		t.detects.enter(d.detect, h.Building)
 		t.detects.streams.Add(int64(h.Streams))
+	}
+}
+
+// loadMark restores the mark. Without one every state goes as far as it says itself.
+func (s *detectStage) loadMark(data []byte) {
+	if data == nil {
+		return
+	}
+	if err := json.Unmarshal(data, &s.mark); err != nil {
+		s.log.Warn("mark of the detector's states unreadable, more is read again", "err", err)
+		s.mark = mark{}
 	}
 }
 
@@ -204,174 +254,4 @@ func (t *task) endOrphans(now int64) {
 		}
 	}
 	t.detects.orphans = nil
-}
-
-// relearn reads again what the restored states do not know of the readings before the offset end,
-// and teaches the detector, so that it is where it was at the last commit. Nothing is raised: that
-// a device raised, changed or cleared an alarm, moved to another building, or came under maintenance is
-// in a state that was written with it, so that none of these is among what is read again.
-func (t *task) relearn(ctx context.Context, end int64) bool {
-	first, since, newest := t.unknown(end)
-	if newest == 0 || end < 0 {
-		return true
-	}
-	start := time.Now()
-	from, n, err := t.readAgain(ctx, max(since, newest-relearnMS), end)
-	if ctx.Err() != nil {
-		t.detects.partial = true
-		return false
-	}
-	if err != nil {
-		t.p.log.Warn("readings not read again, the detector lacks them", "partition", t.partition, "from", from, "to", end, "err", err)
-		return true
-	}
-	t.p.log.Info("detector restored", "partition", t.partition, "from", from, "to", end, "cut", max(0, from-first), "learnt", n,
-		"took", time.Since(start).Round(time.Millisecond))
-	return true
-}
-
-// unknown returns from which offset on there are readings that a state does not know, and from when on (ms)
-// records are to be read again: a little earlier, for the values of neighbours. The newest state is of
-// newest, 0 if there are none.
-func (t *task) unknown(end int64) (first, since, newest int64) {
-	first, since = end, t.detects.record
-	for _, d := range t.devices {
-		x := d.detect
-		if x == nil {
-			continue
-		}
-		first, since = min(first, x.position), min(since, x.record)
-		if newest = max(newest, x.record); x.record == 0 { // of an older version
-			newest = max(newest, x.clock)
-		}
-	}
-	return first, since - neighbours.Window.Milliseconds() - recordSlack, newest
-}
-
-// readAgain reads the records from since (ms) to the offset end, unless these are too many.
-func (t *task) readAgain(ctx context.Context, since, end int64) (from int64, n int, err error) {
-	log, err := kafka.OpenLog(ctx, t.p.cfg.Brokers, t.p.cfg.DeviceData, clientID)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer func() { _ = log.Close() }() // nothing was written through it
-	oldest, _, err := log.Bounds(t.partition)
-	if err != nil {
-		return 0, 0, err
-	}
-	first, err := log.At(t.partition, since)
-	if err != nil {
-		return 0, 0, err
-	}
-	from = max(first, oldest, end-maxRelearn)
-	if from >= end {
-		return from, 0, nil
-	}
-	pc, err := log.Consume(t.partition, from)
-	if err != nil {
-		return from, 0, err
-	}
-	defer kafka.Discard(pc)
-	again := newRelearning(t)
-	quiet := time.NewTimer(relearnPause)
-	defer quiet.Stop()
-	for {
-		select {
-		case m, ok := <-pc.Messages():
-			if !ok || m.Offset >= end {
-				return from, again.n, nil
-			}
-			again.record(m)
-			if m.Offset == end-1 {
-				return from, again.n, nil
-			}
-			quiet.Reset(relearnPause)
-		case e := <-pc.Errors():
-			return from, again.n, e.Err
-		case <-quiet.C: // the rest is the markers of transactions
-			return from, again.n, nil
-		case <-ctx.Done():
-			return from, again.n, ctx.Err()
-		}
-	}
-}
-
-// relearning teaches the detector of a task.
-type relearning struct {
-	task    *task
-	devices map[*device]*again
-	n       int
-}
-
-// again is a device whose readings are read again: those that its state knows, then the others.
-type again struct {
-	clock  clock.Clock
-	learns bool
-}
-
-func newRelearning(t *task) *relearning {
-	return &relearning{task: t, devices: make(map[*device]*again)}
-}
-
-func (l *relearning) record(m *sarama.ConsumerMessage) {
-	t := l.task
-	d := t.devices[string(m.Key)]
-	if d == nil || d.detect == nil {
-		return
-	}
-	o := intake.Origin{Written: m.Timestamp.UnixMilli()}
-	for _, h := range m.Headers {
-		o.ReadHeader(h.Key, h.Value)
-	}
-	if _, refusal := t.intake.Accept(m.Key, m.Value, &o); refusal != nil {
-		return
-	}
-	r := &t.intake.Reading
-	if r.DeviceID != d.id || t.late(r, &o) || r.Offline && len(r.Sensors) == 0 {
-		return
-	}
-	learns := m.Offset >= d.detect.position
-	a := l.devices[d]
-	if a == nil || learns && !a.learns {
-		a = &again{clock: clock.Restore(d.detect.offset), learns: learns}
-		l.devices[d] = a
-		if learns {
-			d.detect.settle()
-		}
-	}
-	l.learn(d, o.Place(&a.clock, r), &o, learns)
-}
-
-// learn takes in the reading at hand, of which learns says that the state of d does not know it.
-func (l *relearning) learn(d *device, p intake.Placed, o *intake.Origin, learns bool) {
-	s, r := l.task.detects, &l.task.intake.Reading
-	if !s.collect(r) {
-		return
-	}
-	if !p.Backfill {
-		moved := s.neighbours.Put(&d.detect.near, o.Written, r)
-		if learns {
-			s.compare(d.detect, moved)
-		}
-	}
-	if !learns || !s.learn(d.detect, r, p, l.task.alarms.rules.Rules, true) {
-		return
-	}
-	l.carryOut(d, p.At, o.Gateway)
-	s.record = max(s.record, o.Written)
-	d.detect.read++
-	l.n++
-	if d.detect.state > notableState {
-		s.candidates[d] = struct{}{}
-	}
-}
-
-// carryOut carries out the changes of alarms that the reading at hand makes. There are none unless
-// the rules have changed since it was judged first: then alarms end that the detector would not
-// mention again.
-func (l *relearning) carryOut(d *device, at int64, gateway []byte) {
-	t := l.task
-	for i := range t.detects.changes {
-		t.anomaly(d, &t.detects.changes[i], at, intake.GatewayName(gateway), time.Now().UnixMilli())
-	}
 }

@@ -121,6 +121,7 @@ func lived(t *testing.T, p *Processor, steps []step, next func() (commit, kill b
 type killable struct {
 	start     func(kept *batch, position int) *task // position: how many steps were committed
 	committed func(b *batch)                        // looks at what is committed; may be nil
+	between   func(tk *task, next *step)            // before each step, and before the last commit with nil; may be nil
 
 	task   *task // after the last step
 	kept   *batch
@@ -143,6 +144,9 @@ func (k *killable) run(t *testing.T, steps []step, next func() (commit, kill boo
 	}
 	for done < len(steps) {
 		s := &steps[done]
+		if k.between != nil {
+			k.between(k.task, s)
+		}
 		done++
 		if s.reading != nil {
 			k.task.process([]*sarama.ConsumerMessage{s.reading})
@@ -158,6 +162,9 @@ func (k *killable) run(t *testing.T, steps []step, next func() (commit, kill boo
 		if kill {
 			k.task, done = k.start(k.kept, position), position
 		}
+	}
+	if k.between != nil {
+		k.between(k.task, nil)
 	}
 	store()
 }

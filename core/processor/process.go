@@ -80,7 +80,7 @@ func (t *task) values(m *sarama.ConsumerMessage, p intake.Placed, d *device, gat
 		Reading: r, At: p.At, Restart: p.Found, Gateway: gateway, Received: p.Received, Waited: p.Waited, Now: now,
 		Partition: t.partition, Offset: m.Offset,
 	}, p.Backfill, t.out)
-	t.detect(d, p, gateway, now)
+	t.detect(d, p, gateway, m.Offset, now)
 	if gateway == intake.Direct || t.unshown(o) {
 		t.p.live.Add(gateway, wire.FrameEntry{
 			Device: d.id, Timestamp: p.At, Received: o.Received, Backfill: p.Backfill, ClockOffset: p.Offset, Payload: payload, Reading: r,
@@ -135,6 +135,9 @@ func (t *task) tick(now int64) {
 	t.shareWithPeers(now)
 	t.endOrphans(now)
 	t.detects.report(now)
+	if now-t.detects.marked >= markEvery {
+		t.detects.note(t.devices, t.progress.next.Load(), now)
+	}
 	t.alarms.sweep(now, t.out)
 	t.forget(now, behind)
 	t.flush(now)

@@ -127,9 +127,7 @@ func (t *task) reloadRules() {
 // run processes a claim until ctx ends or failed is closed.
 func (t *task) run(ctx context.Context, claim sarama.ConsumerGroupClaim, failed <-chan struct{}) {
 	t.progress.next.Store(claim.InitialOffset())
-	if !t.relearn(ctx, claim.InitialOffset()) {
-		return
-	}
+	defer t.fallBehind(ctx, claim.InitialOffset())()
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	chunk := make([]*sarama.ConsumerMessage, 0, maxChunk)
@@ -145,6 +143,10 @@ func (t *task) run(ctx context.Context, claim sarama.ConsumerGroupClaim, failed 
 			t.tick(now.UnixMilli())
 		case m := <-t.commands:
 			t.command(m)
+		case m := <-t.detects.unread():
+			chunk = fill(append(chunk[:0], m), t.detects.unread())
+			t.learnAgain(chunk)
+			clear(chunk)
 		case m, ok := <-messages:
 			if !ok {
 				return
