@@ -127,7 +127,8 @@ func (t *task) reloadRules() {
 // run processes a claim until ctx ends or failed is closed.
 func (t *task) run(ctx context.Context, claim sarama.ConsumerGroupClaim, failed <-chan struct{}) {
 	t.progress.next.Store(claim.InitialOffset())
-	defer t.fallBehind(ctx, claim.InitialOffset())()
+	stop := t.fallBehind(ctx, claim.InitialOffset())
+	defer stop()
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	chunk := make([]*sarama.ConsumerMessage, 0, maxChunk)
