@@ -109,6 +109,9 @@ func (s *detectStage) encode(out *batch, next, now int64) {
 
 // note moves the mark to where the states go: the first reading that one of them lacks, or next if none does.
 func (s *detectStage) note(devices map[string]*device, next, now int64) {
+	if s.mode == detectOff {
+		return
+	}
 	known, record := next, s.record
 	if s.behind != nil {
 		known = s.behind.next
