@@ -201,11 +201,11 @@ func (t *track) anomaly(at int64, v *detect.Verdict, d *detect.Device) {
 			t.Anomalies = append(t.Anomalies, history.Period{Anomaly: a})
 			t.open, t.worst = true, now
 		}
-	case t.open && now > t.worst:
+	case t.open && (now > t.worst || now >= unusual && v.Kind != t.Anomalies[len(t.Anomalies)-1].Kind): // a spike that stays is a level
 		if a, ok := d.Describe(t.Parameter); ok {
 			last := &t.Anomalies[len(t.Anomalies)-1].Anomaly
-			a.Since = min(a.Since, last.Since)
-			*last, t.worst = a, now
+			a.Since, a.Score = min(a.Since, last.Since), max(a.Score, last.Score)
+			*last, t.worst = a, max(now, t.worst)
 		}
 	}
 }

@@ -133,6 +133,28 @@ func TestReplayIsWhatTheDetectorSaysReadingByReading(t *testing.T) {
 	require.Equal(t, s.Anomalies, steps.Anomalies, "found from all readings")
 }
 
+func TestSpikeThatStaysIsToldAsALevel(t *testing.T) {
+	log := course()
+	for i := range log {
+		for k := range log[i].Sensors {
+			if s := &log[i].Sensors[k]; s.Name == "temperature" && log[i].At >= spikeMS {
+				s.Number += 10
+			}
+		}
+	}
+	q := history.DetectQuery{Device: "d1", Parameters: []string{"temperature"}, From: spikeMS - 3_600_000, To: spikeMS + 3_600_000, Points: 100}
+	for after, kind := range map[int64]telemetry.AnomalyKind{0: telemetry.AnomalySpike, 3_600_000: telemetry.AnomalyLevel} {
+		q.To = spikeMS + after
+		answer, err := replay(t.Context(), kept(t, log), &q, mostReadings)
+		require.NoError(t, err)
+		found := answer.Sensors[0].Anomalies
+		require.Len(t, found, 1)
+		require.Equal(t, kind, found[0].Kind)
+		require.EqualValues(t, spikeMS, found[0].Since)
+		require.Zero(t, found[0].Until)
+	}
+}
+
 func highest(list history.Numbers) (top float64) {
 	for _, v := range list {
 		top = max(top, v)

@@ -101,7 +101,7 @@ type detected struct {
 	lacks              bool // the last snapshot lacks a reading: that at the offset since, written at sinceRecord
 	since, sinceRecord int64
 
-	state  float64 // the highest of its sensors, after the newest reading
+	state  float64 // the highest of its sensors that are unusual, after the newest reading
 	sensor string
 	unit   string
 }
@@ -259,7 +259,7 @@ func (s *detectStage) learn(x *detected, r *telemetry.Reading, p intake.Placed, 
 	x.state = 0
 	best := -1
 	for i := range s.verdicts {
-		if v := &s.verdicts[i]; !v.Learning && v.State > x.state {
+		if v := &s.verdicts[i]; !v.Learning && v.Kind != "" && v.State > x.state {
 			x.state, best = v.State, i
 		}
 	}

@@ -344,6 +344,25 @@ func TestUnusualDevicesAreReportedWhileTheyAre(t *testing.T) {
 	require.Empty(t, tk.detects.candidates)
 }
 
+func TestADeviceIsNotReportedBeforeWhatIsUnusualHasAKind(t *testing.T) {
+	tk := newDetectTask(t, detectShadow)
+	last := time.Now().UnixMilli() - learning*1000
+	tk.process(taught("d1", last, learning))
+	s := newSession(tk.p, nil)
+	s.order = []*task{tk}
+	tk.p.session.Store(s)
+	for i := int64(1); ; i++ { // further and further off, by a little
+		require.Less(t, i, int64(1000))
+		tk.process([]*sarama.ConsumerMessage{message(learning+i, "d1", last+i, 21+float64(i)/50)})
+		tk.detects.report(last)
+		if got := tk.p.unusual(); len(got) > 0 {
+			require.NotEmpty(t, got[0].Kind)
+			require.Equal(t, last+i, got[0].Since)
+			return
+		}
+	}
+}
+
 // TestKillTeachesTheSame kills a task at random and continues from what was committed last, reading
 // again what the states do not know: the alarms about anomalies, the budget and what the detector
 // knows are those of a task that was never killed. Feedback and maintenance come in between.

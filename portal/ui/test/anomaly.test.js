@@ -1,14 +1,27 @@
 // What was usual for a device, and the figures of an anomaly.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { around, bandAt, earlier, kindKey, partsOf } from '../src/model/anomaly.js';
+import { around, bandAt, earlier, HELD, kindKey, partsOf, stayed } from '../src/model/anomaly.js';
 
 const HOUR = 3_600_000;
 
 test('a time takes the usual range before it, and none across a gap', () => {
-  const s = { time: [1000, 2000, 3000, 20_000], low: [1, 2, null, 4], high: [5, 6, null, 8] };
-  assert.deepEqual(bandAt(s, [500, 1000, 1999, 2500, 3000, 7000, 20_500]), { low: [1, 1, 1, 2, null, null, 4], high: [5, 5, 5, 6, null, null, 8] });
+  const s = { time: [1000, 2000, 3000, 20_000, 21_000], low: [1, 2, 3, 4, 5], high: [5, 6, 7, 8, 9] };
+  const at = [500, 1000, 1999, 2500, 3000, 7000, 20_500];
+  assert.deepEqual(bandAt(s, at), { low: [1, 1, 1, 2, 3, null, 4], high: [5, 5, 5, 6, 7, null, 8] });
   assert.deepEqual(bandAt({ time: [], low: [], high: [] }, [1]), { low: [null], high: [null] });
+});
+
+test('where readings were rarer, the usual range has no holes between them', () => {
+  const rare = Array.from({ length: 10 }, (_, i) => 60_000 * i);
+  const time = [...rare, ...Array.from({ length: 50 }, (_, i) => 541_000 + 1000 * i)];
+  const { low } = bandAt({ time, low: time.map(() => 1), high: time.map(() => 2) }, rare.slice(0, -1).flatMap((t) => [t, t + 30_000, t + 59_999]));
+  assert.deepEqual(new Set(low), new Set([1]));
+});
+
+test('the newest usual range holds for some minutes of later readings', () => {
+  const s = { time: [1000, 2000], low: [1, 2], high: [5, 6] };
+  assert.deepEqual(bandAt(s, [5000, 2000 + HELD, 2001 + HELD]).low, [2, 2, null]);
 });
 
 test('an alarm is explained by the time around it, up to now', () => {
@@ -27,6 +40,14 @@ test('a kind says which neighbours', () => {
   assert.equal(kindKey({ kind: 'peers', group: 'room' }), 'anomaly.kind.peers');
   assert.equal(kindKey({ kind: 'peers' }), 'anomaly.kind.peers');
   assert.equal(kindKey({ kind: 'drift' }), 'anomaly.kind.drift');
+});
+
+test('a spike that stayed is what it became', () => {
+  const periods = [{ kind: 'drift', since: 0, until: 5000 }, { kind: 'level', since: 61_000, until: 0 }];
+  assert.equal(stayed({ kind: 'spike', since: 60_000 }, periods), 'level');
+  assert.equal(stayed({ kind: 'spike', since: 60_000 }, [{ kind: 'spike', since: 60_000, until: 0 }]), '');
+  assert.equal(stayed({ kind: 'peers', since: 60_000 }, periods), '', 'a replay knows no neighbours');
+  assert.equal(stayed({ kind: 'spike', since: 600_000 }, []), '');
 });
 
 test('an anomaly has the figures of its kind alone', () => {

@@ -6,7 +6,7 @@ import { glyph, h, setAttr, setClass, setText } from '../core/dom.js';
 import { remembered } from '../core/remembered.js';
 import { isOpen, sortAlarms } from '../model/alarms.js';
 import { STATES } from '../model/fleet.js';
-import { bandAt } from '../model/anomaly.js';
+import { bandAt, HELD } from '../model/anomaly.js';
 import { conditionsOf, limitsOf, rulesOf } from '../model/rules.js';
 import { UNIT_UNKNOWN } from '../model/sensors.js';
 import { createCourse, RANGES } from '../model/series.js';
@@ -55,7 +55,7 @@ export function createDevicePage(ctx, scope, route) {
     load();
   });
   const trends = h('div', { class: 'device-trends' });
-  const usual = { shown: remembered.get('usual') !== 'off', answer: null, asked: 0 }; // the usual range of the sensors
+  const usual = { shown: remembered.get('usual') !== 'off', answer: null, asked: 0, at: 0 }; // the usual range of the sensors
   const toggle = h('button', { class: 'button is-small', 'data-usual': true, hidden: true, 'aria-pressed': String(usual.shown), onclick: () => {
     usual.shown = !usual.shown;
     remembered.set('usual', usual.shown ? 'on' : 'off');
@@ -255,6 +255,7 @@ export function createDevicePage(ctx, scope, route) {
   /** loadUsual asks for the usual range; without an answer the trend is as ever. */
   async function loadUsual(from, to) {
     const mine = ++usual.asked;
+    usual.at = Date.now();
     const answer = usual.shown ? await get(`/api/v1/devices/${encodeURIComponent(id)}/anomalies${query({ from, to, points: 600 })}`, { within: 12_000 }).catch(() => null) : null;
     if (mine !== usual.asked || scope.isOver()) return;
     usual.answer = answer;
@@ -267,6 +268,7 @@ export function createDevicePage(ctx, scope, route) {
   scope.every(RELOAD, loadRules);
   scope.every(RELOAD, async () => {
     if (!ctx.view.paused && course.isDue()) await load();
+    else if (!ctx.view.paused && usual.shown && Date.now() - usual.at > HELD) loadUsual(...range.window().map(Math.round));
     if (!ctx.fleet.byID.has(id)) missing = await get(`/api/v1/devices/${encodeURIComponent(id)}`).then(() => false, (e) => e.status === 404);
     now(true);
   });

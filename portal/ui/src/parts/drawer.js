@@ -15,9 +15,11 @@ export function createDrawer(ctx, scope, onClose) {
   let chart = null;
   let anomaly = null; // what explains one
   let asked = 0;
+  let named = true; // the names of the sensors were known when it was drawn
 
   function show(alarm) {
     shown = alarm;
+    named = ctx.sensors.all().length > 0;
     el.hidden = !alarm;
     chart?.destroy();
     chart = null;
@@ -110,9 +112,9 @@ export function createDrawer(ctx, scope, onClose) {
   }
 
   scope.draw(() => {
-    const now = shown && ctx.alarms.all.get(shown.alert_id);
-    if (now && now !== shown) show(now);
-  }, ['alarms']);
+    const now = shown && (ctx.alarms.all.get(shown.alert_id) ?? shown);
+    if (now && (now !== shown || (!named && ctx.sensors.all().length > 0))) show(now);
+  }, ['alarms', 'sensors']);
   scope.onEnd(() => {
     chart?.destroy();
     anomaly?.end();

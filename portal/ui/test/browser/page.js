@@ -1,6 +1,6 @@
 // A real browser on the page, with what tests want to know of it.
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { chromium } from 'playwright-core';
 import { base } from './plant.js';
 
@@ -39,6 +39,15 @@ export async function open(browser, hash = '#/overview', { width = 1440, height 
 export async function shot(page, name) {
   await mkdir(shots, { recursive: true });
   await page.screenshot({ path: `${shots}${name}.png` });
+}
+
+const axe = await readFile(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
+
+/** accessible fails on what axe finds serious in a part of the page. */
+export async function accessible(page, part) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(async (s) => (await globalThis.axe.run(s, { resultTypes: ['violations'] })).violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' ')}`), part);
+  assert.deepEqual(found, []);
 }
 
 /** How many times its limit a figure may be that depends on what else the machine does. */

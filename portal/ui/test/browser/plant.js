@@ -20,7 +20,8 @@ export const base = `http://127.0.0.1:${port(8090)}`;
 
 const env = (more) => ({ ...process.env, LOG_LEVEL: 'warn', ...more });
 
-async function until(what, f, within = 120_000) {
+/** eventually waits until f resolves to true. */
+export async function eventually(what, f, within = 120_000) {
   const end = Date.now() + within;
   for (;;) {
     const last = await f().catch((e) => e);
@@ -38,8 +39,8 @@ export const api = async (path) => {
   return r.json();
 };
 
-/** startPlant starts a plant of devices that send at an interval. */
-export async function startPlant({ devices = DEVICES, interval = '1s' } = {}) {
+/** startPlant starts a plant of devices that send at an interval; more are other variables of its programs. */
+export async function startPlant({ devices = DEVICES, interval = '1s', ...more } = {}) {
   const dir = await mkdtemp(join(tmpdir(), 'ui-plant-'));
   const children = [];
   const run = (name, more) => {
@@ -55,7 +56,7 @@ export async function startPlant({ devices = DEVICES, interval = '1s' } = {}) {
     }));
     await rm(dir, { recursive: true, force: true });
   };
-  run('allinone', { DEMO_PORT_OFFSET: String(OFFSET), DEMO_DEVICES: String(devices), DEMO_INTERVAL: interval, DEMO_DATA_DIR: join(dir, 'data') });
+  run('allinone', { DEMO_PORT_OFFSET: String(OFFSET), DEMO_DEVICES: String(devices), DEMO_INTERVAL: interval, DEMO_DATA_DIR: join(dir, 'data'), ...more });
   let portal = null;
   const plant = {
     port,
@@ -69,7 +70,7 @@ export async function startPlant({ devices = DEVICES, interval = '1s' } = {}) {
         PORTAL_HISTORY_URL: `http://127.0.0.1:${port(9106)}`,
         PORTAL_STORE: join(dir, 'portal.db'),
       });
-      await until('the portal being ready', ready(base));
+      await eventually('the portal being ready', ready(base));
     },
     /** killPortal ends it at once. */
     async killPortal() {
@@ -85,10 +86,10 @@ export async function startPlant({ devices = DEVICES, interval = '1s' } = {}) {
     close,
   };
   try {
-    await until('the plant being ready', ready(`http://127.0.0.1:${port(8080)}`));
+    await eventually('the plant being ready', ready(`http://127.0.0.1:${port(8080)}`));
     await plant.startPortal();
-    await until('every device being known', async () => (await api('/api/v1/stats')).devices.online >= devices);
-    await until('the plant having caught up with its own start', async () => {
+    await eventually('every device being known', async () => (await api('/api/v1/stats')).devices.online >= devices);
+    await eventually('the plant having caught up with its own start', async () => {
       const { latency_ms: latency, kafka } = await api('/api/v1/stats');
       return (latency.to_portal?.p99 ?? Infinity) < 500 && kafka?.lag < Math.max(devices, 100);
     });
@@ -100,26 +101,50 @@ export async function startPlant({ devices = DEVICES, interval = '1s' } = {}) {
 }
 
 let socket = null;
+let answered = null; // takes the answer to the request on its way
 
-/** publish sends a reading as a device does, by NATS. Devices of one kind stand in a building of their own, so that their alarms are no part of another's flood. */
-export async function publish(id, sensors, more = {}) {
-  if (!socket) {
-    socket = net.connect(port(4222), '127.0.0.1');
-    socket.on('data', (data) => String(data).includes('PING') && socket.write('PONG\r\n'));
-    socket.unref();
-    await once(socket, 'connect');
-    socket.write('CONNECT {"verbose":false}\r\n');
-  }
-  const body = JSON.stringify({
-    device_id: id,
-    timestamp: Date.now(),
-    location: { building: `${id.replace(/_\d+$/, '')}栋`, floor: 99, room: '9901' },
-    sensors: Object.fromEntries(Object.entries(sensors).map(([k, v]) => [k, typeof v === 'object' ? v : { value: v, unit: UNITS[k] }])),
-    device_info: { model: 'TEST-PROBE', firmware: '1.0.0', battery: 90, signal_strength: -50 },
-    ...more,
+async function connect() {
+  if (socket) return;
+  socket = net.connect(port(4222), '127.0.0.1');
+  let text = '';
+  socket.on('data', (data) => {
+    text += data;
+    for (let m; (m = /^(?:(PING)|MSG .*\r\n(.*)|(?!MSG ).*)\r\n/.exec(text)); text = text.slice(m[0].length)) {
+      if (m[1]) socket.write('PONG\r\n');
+      if (m[2]) answered(JSON.parse(m[2]));
+    }
   });
+  socket.unref();
+  await once(socket, 'connect');
+  socket.write('CONNECT {"verbose":false}\r\nSUB answers 1\r\n');
+}
+
+/** reading is what a device sends. Devices of one kind stand in a building of their own, so that their alarms are no part of another's flood. */
+export const reading = (id, sensors, more = {}) => ({
+  device_id: id,
+  timestamp: Date.now(),
+  location: { building: `${id.replace(/_\d+$/, '')}栋`, floor: 99, room: '9901' },
+  sensors: Object.fromEntries(Object.entries(sensors).map(([k, v]) => [k, typeof v === 'object' ? v : { value: v, unit: UNITS[k] }])),
+  device_info: { model: 'TEST-PROBE', firmware: '1.0.0', battery: 90, signal_strength: -50 },
+  ...more,
+});
+
+/** publish sends a reading as a device does, by NATS. */
+export async function publish(id, sensors, more = {}) {
+  await connect();
+  const body = JSON.stringify(reading(id, sensors, more));
   socket.write(`PUB devices.${id}.telemetry ${Buffer.byteLength(body)}\r\n${body}\r\n`);
   return Date.now();
+}
+
+/** store sends up to 1,000 readings of several devices, and waits until their gateway has stored them. One call at a time. */
+export async function store(readings) {
+  await connect();
+  const body = JSON.stringify(readings);
+  const answer = new Promise((done) => (answered = done));
+  socket.write(`PUB concentrators.recorder.telemetry answers ${Buffer.byteLength(body)}\r\n${body}\r\n`);
+  const { accepted } = await answer;
+  if (accepted !== readings.length) throw new Error(`${accepted} of ${readings.length} readings accepted`);
 }
 
 const UNITS = { temperature: '°C', humidity: '%', pressure: 'hPa', current: 'A', co2: 'ppm' };
