@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,6 +72,7 @@ func TestAnomaliesAreTheSameWhateverFails(t *testing.T) {
 		}
 	}
 	p.processed(done)
+	c.knowsAll(t)
 	c.stop()
 	p.requireReplay(done, devices)
 }
@@ -106,8 +108,18 @@ func TestAnomaliesAreTheSameWhoeverJoinsAndLeaves(t *testing.T) {
 		}
 	}
 	p.processed(done)
+	second.knowsAll(t)
 	second.stop()
 	p.requireReplay(done, devices)
+}
+
+// knowsAll waits until the detector is behind in no partition.
+func (c *core) knowsAll(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		s := c.session.Load()
+		return s != nil && !slices.ContainsFunc(s.order, func(t *task) bool { return t.detects.lag.Load() != 0 })
+	}, waitTimeout, time.Millisecond)
 }
 
 // requireReplay processes the input of done readings again from its start, by one member that

@@ -60,6 +60,7 @@ func (t *task) fallBehind(ctx context.Context, end int64) (stop func()) {
 	since, newest, found := s.unknown(t.devices)
 	if !found || end < 0 {
 		s.markDue = s.mark.Judged > 0
+		s.lag.Store(0)
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -83,6 +84,7 @@ func (t *task) fallBehind(ctx context.Context, end int64) (stop func()) {
 // caught up, and then calls stop.
 func (s *detectStage) fall(end int64, records <-chan *sarama.ConsumerMessage, stop func()) {
 	s.behind = &behind{judged: end, devices: make(map[*device]*again), records: records, stop: stop, begun: time.Now(), from: -1}
+	s.lag.Store(1)
 	if s.mark.Judged > 0 {
 		s.behind.judged = min(end, s.mark.Judged)
 	}
@@ -140,6 +142,9 @@ func (t *task) learnAgain(chunk []*sarama.ConsumerMessage) {
 			break
 		}
 	}
+	if t.detects.behind != nil {
+		t.detects.lag.Store(next - b.next)
+	}
 	t.flush(now)
 }
 
@@ -149,6 +154,7 @@ func (t *task) caughtUp() {
 	b := s.behind
 	b.stop()
 	s.behind, s.markDue = nil, true
+	s.lag.Store(0)
 	t.p.log.Info("detector restored", "partition", t.partition, "from", b.from, "to", b.next, "learnt", b.learnt, "took", time.Since(b.begun).Round(time.Millisecond))
 }
 

@@ -81,5 +81,6 @@ func TestAlarmsByRulesDoNotWaitForTheDetector(t *testing.T) {
 	cancel()
 	<-ended
 	require.Nil(t, tk.detects.behind)
+	require.Zero(t, tk.detects.lag.Load())
 	require.Equal(t, now, tk.devices["d1"].detect.Seen())
 }

@@ -234,6 +234,7 @@ type assignment struct {
 	partitions, lag, alive *prometheus.Desc
 	clocks                 *prometheus.Desc
 	streams, tightest      *prometheus.Desc
+	detectLag              *prometheus.Desc
 }
 
 func newAssignment(p *Processor) *assignment {
@@ -243,6 +244,8 @@ func newAssignment(p *Processor) *assignment {
 		lag: prometheus.NewDesc("core_partition_lag",
 			"Unread offsets of an assigned partition, transaction markers included.", []string{"partition"}, nil),
 		streams: prometheus.NewDesc("core_detect_streams", "Sensors whose usual values the detector knows, in the assigned partitions.", nil, nil),
+		detectLag: prometheus.NewDesc("core_detect_lag",
+			"Offsets that the detector of anomalies still has to read in an assigned partition after a start.", []string{"partition"}, nil),
 		tightest: prometheus.NewDesc("core_anomaly_budget_spent",
 			"Highest share of its budget of anomaly alarms that a building has spent in a partition, 0 to 1.", nil, nil),
 		alive: prometheus.NewDesc("iot_active_devices_total", "Devices online in the assigned partitions.", nil, nil),
@@ -259,6 +262,7 @@ func (a *assignment) Describe(ch chan<- *prometheus.Desc) {
 	ch <- a.clocks
 	ch <- a.streams
 	ch <- a.tightest
+	ch <- a.detectLag
 }
 
 // Collect implements prometheus.Collector.
@@ -275,7 +279,9 @@ func (a *assignment) Collect(ch chan<- prometheus.Metric) {
 		spent = max(spent, math.Float64frombits(t.detects.spent.Load()))
 		ahead += t.presence.ahead.Load()
 		behind += t.presence.behind.Load()
-		ch <- prometheus.MustNewConstMetric(a.lag, prometheus.GaugeValue, float64(t.progress.lag()), strconv.Itoa(int(t.partition)))
+		partition := strconv.Itoa(int(t.partition))
+		ch <- prometheus.MustNewConstMetric(a.lag, prometheus.GaugeValue, float64(t.progress.lag()), partition)
+		ch <- prometheus.MustNewConstMetric(a.detectLag, prometheus.GaugeValue, float64(max(t.detects.lag.Load(), 0)), partition)
 	}
 	ch <- prometheus.MustNewConstMetric(a.streams, prometheus.GaugeValue, float64(streams))
 	ch <- prometheus.MustNewConstMetric(a.tightest, prometheus.GaugeValue, spent)
