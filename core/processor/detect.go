@@ -70,7 +70,7 @@ type detectStage struct {
 	// Read by anyone.
 	unusual atomic.Pointer[[]telemetry.Unusual]
 	streams atomic.Int64
-	lag     atomic.Int64  // offsets that it is behind its task, at least 1 while it is; -1: the task has not begun
+	lag     atomic.Int64  // offsets that it is behind its task; at least 1 while it is, or the task has not begun
 	spent   atomic.Uint64 // bits of the highest pressure of a building
 }
 
@@ -124,7 +124,7 @@ func newDetectStage(p *Processor) *detectStage {
 		neighbours: neighbours.New(),
 	}
 	s.set.Settle = p.cfg.DetectSettle
-	s.lag.Store(-1)
+	s.lag.Store(1)
 	s.policy.stage = s
 	return s
 }

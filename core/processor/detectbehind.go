@@ -84,7 +84,6 @@ func (t *task) fallBehind(ctx context.Context, end int64) (stop func()) {
 // caught up, and then calls stop.
 func (s *detectStage) fall(end int64, records <-chan *sarama.ConsumerMessage, stop func()) {
 	s.behind = &behind{judged: end, devices: make(map[*device]*again), records: records, stop: stop, begun: time.Now(), from: -1}
-	s.lag.Store(1)
 	if s.mark.Judged > 0 {
 		s.behind.judged = min(end, s.mark.Judged)
 	}

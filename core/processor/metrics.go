@@ -281,7 +281,7 @@ func (a *assignment) Collect(ch chan<- prometheus.Metric) {
 		behind += t.presence.behind.Load()
 		partition := strconv.Itoa(int(t.partition))
 		ch <- prometheus.MustNewConstMetric(a.lag, prometheus.GaugeValue, float64(t.progress.lag()), partition)
-		ch <- prometheus.MustNewConstMetric(a.detectLag, prometheus.GaugeValue, float64(max(t.detects.lag.Load(), 0)), partition)
+		ch <- prometheus.MustNewConstMetric(a.detectLag, prometheus.GaugeValue, float64(t.detects.lag.Load()), partition)
 	}
 	ch <- prometheus.MustNewConstMetric(a.streams, prometheus.GaugeValue, float64(streams))
 	ch <- prometheus.MustNewConstMetric(a.tightest, prometheus.GaugeValue, spent)

@@ -109,7 +109,7 @@ func (d *detection) send(ctx context.Context, device string, last int64) (*kgo.R
 		return nil, err
 	}
 	p := d.position(device)
-	if err := d.awaitGroup(ctx, d.group(), d.r.Topics.DeviceData, map[int32]int64{p.partition: p.next}); err != nil {
+	if err := d.awaitDetectors(ctx, map[int32]int64{p.partition: p.next}); err != nil {
 		return nil, err
 	}
 	value, err := json.Marshal(&telemetry.AlarmCommand{
@@ -161,6 +161,32 @@ func (d *detection) awaitGroup(ctx context.Context, group, topic string, next ma
 	return err
 }
 
+// awaitDetectors waits until the cores have committed everything before the offsets next, by partition, and their
+// detectors, which a start puts behind, know all of it.
+func (d *detection) awaitDetectors(ctx context.Context, next map[int32]int64) error {
+	if err := d.awaitGroup(ctx, d.group(), d.r.Topics.DeviceData, next); err != nil {
+		return err
+	}
+	_, err := rig.Await(ctx, "the detectors having caught up", func() error {
+		for i := range d.r.Site.Cores {
+			name := cluster.Numbered(cluster.Core, i)
+			owned, err := d.r.Metric(ctx, name, "core_partitions_owned")
+			if err != nil {
+				return err
+			}
+			lag, err := d.r.Metric(ctx, name, "core_detect_lag")
+			if err != nil {
+				return err
+			}
+			if owned == 0 || lag > 0 {
+				return fmt.Errorf("%s owns %g partitions and is %g offsets behind", name, owned, lag)
+			}
+		}
+		return nil
+	})
+	return err
+}
+
 // once is the name of the second core, and the end of the names of its topics, group and transactions.
 const once = "core-once"
 
@@ -192,7 +218,7 @@ func (d *detection) check(ctx context.Context) error {
 		return err
 	}
 	took := time.Since(start).Round(10 * time.Millisecond)
-	if err := d.awaitGroup(ctx, d.group(), d.r.Topics.DeviceData, ends); err != nil {
+	if err := d.awaitDetectors(ctx, ends); err != nil {
 		return err
 	}
 	a := oracle.NewAnomalies()
