@@ -125,7 +125,8 @@ func TestAssignmentIsShown(t *testing.T) {
 	require.InDelta(t, 3, c.value(t, "iot_active_devices_total"), 0)
 	require.InDelta(t, 10, c.value(t, "core_partition_lag", "7"), 0)
 	require.InDelta(t, 0, c.value(t, "core_partition_lag", "0"), 0)
+	require.InDelta(t, 1, c.value(t, "core_detect_lag", "0"), 0, "it has not begun")
 	descriptions := make(chan *prometheus.Desc, 10)
 	newAssignment(tk.p).Describe(descriptions)
-	require.Len(t, descriptions, 6)
+	require.Len(t, descriptions, 7)
 }
