@@ -113,6 +113,14 @@ func (s *detectStage) unread() <-chan *sarama.ConsumerMessage {
 	return s.behind.records
 }
 
+// reached returns the offset that the detector continues from, whose task continues from next.
+func (s *detectStage) reached(next int64) int64 {
+	if s.behind != nil {
+		return s.behind.next
+	}
+	return next
+}
+
 // offset returns that of the clock of d where the detector is.
 func (s *detectStage) offset(d *device) int64 {
 	if s.behind == nil {
@@ -163,10 +171,7 @@ func (t *task) recordAgain(m *sarama.ConsumerMessage, now int64) {
 	if d == nil || d.detect == nil && m.Offset < b.judged {
 		return
 	}
-	o := intake.Origin{Written: m.Timestamp.UnixMilli()}
-	for _, h := range m.Headers {
-		o.ReadHeader(h.Key, h.Value)
-	}
+	o := originOf(m)
 	if _, refusal := t.intake.Accept(m.Key, m.Value, &o); refusal != nil {
 		return
 	}

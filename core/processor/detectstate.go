@@ -82,9 +82,7 @@ func decodeSnapshot(data []byte) (h snapshotHead, d detect.Device, err error) {
 
 // encode adds the listed states to out, and the mark when it is due. next is the offset that the task continues from.
 func (s *detectStage) encode(out *batch, next, now int64) {
-	if s.behind != nil {
-		next = s.behind.next
-	}
+	next = s.reached(next)
 	for _, d := range s.changed {
 		if x := d.detect; x != nil && x.listed {
 			s.write(d, next, now, out)
@@ -112,10 +110,7 @@ func (s *detectStage) note(devices map[string]*device, next, now int64) {
 	if s.mode == detectOff {
 		return
 	}
-	known, record := next, s.record
-	if s.behind != nil {
-		known = s.behind.next
-	}
+	known, record := s.reached(next), s.record
 	for _, d := range devices {
 		if x := d.detect; x != nil && x.lacks && x.since < known {
 			known, record = x.since, x.sinceRecord
@@ -167,10 +162,7 @@ func (s *detectStage) write(d *device, next, now int64, out *batch) int {
 
 // stop adds the states that lack something to out, up to a size, and the mark; the rest is read again.
 func (s *detectStage) stop(devices map[string]*device, limit int, next, now int64, out *batch) {
-	at := next
-	if s.behind != nil {
-		at = s.behind.next
-	}
+	at := s.reached(next)
 	size, left := 0, 0
 	for _, d := range devices {
 		switch {

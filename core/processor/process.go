@@ -31,10 +31,7 @@ func (t *task) process(chunk []*sarama.ConsumerMessage) {
 
 // record runs one record through the stages.
 func (t *task) record(m *sarama.ConsumerMessage, now int64) {
-	o := intake.Origin{Written: m.Timestamp.UnixMilli()}
-	for _, h := range m.Headers {
-		o.ReadHeader(h.Key, h.Value)
-	}
+	o := originOf(m)
 	t.progress.written = o.Written
 	t.progress.newest = max(t.progress.newest, o.Received)
 	payload, refusal := t.intake.Accept(m.Key, m.Value, &o)
@@ -67,6 +64,15 @@ func (t *task) record(m *sarama.ConsumerMessage, now int64) {
 	})
 	from.received(&o, now)
 	t.counts.reading(&o, now)
+}
+
+// originOf returns what a record says about where its reading comes from.
+func originOf(m *sarama.ConsumerMessage) intake.Origin {
+	o := intake.Origin{Written: m.Timestamp.UnixMilli()}
+	for _, h := range m.Headers {
+		o.ReadHeader(h.Key, h.Value)
+	}
+	return o
 }
 
 // values passes the values of the accepted reading to the stages, and to screens what the

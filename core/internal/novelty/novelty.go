@@ -228,7 +228,7 @@ func (n *Measure) resum(set *params) {
 	}
 }
 
-// roughness is the mean distance between neighbours in recent, as a ratio to what it is by habit;
+// roughness is the mean distance between neighbours in recent, relative to its usual value;
 // negative: it is not known.
 func (n *Measure) roughness(weight float64) float64 {
 	if n.count < 2 {
