@@ -243,11 +243,12 @@ func (g *liveGateway) flows(now time.Time) bool {
 	return g.reading && (g.held.IsZero() || now.Sub(g.held) < heldFor)
 }
 
-// caughtUp reports whether the lane reads the gateway's newest packs again.
-func (g *liveGateway) caughtUp(now time.Time) bool {
+// caughtUp reports whether the lane reads the gateway's newest packs again. heard is the newest
+// sequence by the gateway's heartbeat.
+func (g *liveGateway) caughtUp(heard uint64, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.flows(now) && g.reached >= g.sent.newest()
+	return g.flows(now) && g.reached >= max(heard, g.sent.newest())
 }
 
 // resumes returns the last pack sent and whether a scout can start after it: few packs follow,

@@ -85,7 +85,7 @@ func TestScreensStayLiveWithoutKafka(t *testing.T) {
 	for want := range uint64(4) {
 		require.Equal(t, want+1, s.next(), "those before it are fresh, too")
 	}
-	require.Eventually(t, func() bool { return r.lane.o.Live.gateway("gw-a").caughtUp(time.Now()) }, waitTimeout, time.Millisecond)
+	require.Eventually(t, func() bool { return r.lane.o.Live.gateway("gw-a").caughtUp(29, time.Now()) }, waitTimeout, time.Millisecond)
 	r.testGateway.store(3, 1)
 	for want := uint64(30); want < 33; want++ {
 		require.Equal(t, want, s.next())
@@ -174,6 +174,20 @@ func TestWhenAScoutIsWanted(t *testing.T) {
 		g.hold(false)
 		require.False(t, g.wants(8, now.Add(time.Hour)))
 	})
+}
+
+func TestWhenTheLaneHasCaughtUp(t *testing.T) {
+	now := time.UnixMilli(1_700_000_000_000)
+	g := &liveGateway{reading: true, reached: 10, sent: spans{{1, 10}}}
+	require.True(t, g.caughtUp(10, now))
+	require.True(t, g.caughtUp(9, now), "a heartbeat is older than the packs")
+	require.False(t, g.caughtUp(11, now), "a pack has not arrived that the gateway has")
+	g.sent = spans{{1, 12}}
+	require.False(t, g.caughtUp(10, now), "screens are ahead of the lane")
+	g.reached = 12
+	require.True(t, g.caughtUp(10, now))
+	g.held = now.Add(-heldFor)
+	require.False(t, g.caughtUp(10, now), "it is held up")
 }
 
 func TestWhereAScoutStarts(t *testing.T) {

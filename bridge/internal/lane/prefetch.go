@@ -24,8 +24,12 @@ const (
 	largestPack = 4 << 20
 )
 
-// errEnded is returned when a gateway's server no longer serves the consumer.
-var errEnded = errors.New("the gateway's server ended the delivery")
+var (
+	// errEnded is returned when a gateway's server no longer serves the consumer.
+	errEnded = errors.New("the gateway's server ended the delivery")
+	// errMissing is returned when packs that the gateway's server sent did not arrive.
+	errMissing = errors.New("packs were lost on their way")
+)
 
 // prefetcher receives the packs of one consumer. It requests the next ones while half of the
 // window is still to come, so that neither end waits for the other. The client library's
@@ -39,8 +43,9 @@ type prefetcher struct {
 	msgs    chan *nats.Msg
 	silence *time.Timer
 
-	pending  int // packs requested and not received
-	maxBytes int // least byte limit of a request
+	pending  int    // packs requested and not received
+	received uint64 // packs, since the consumer was created
+	maxBytes int    // least byte limit of a request
 }
 
 // prefetch opens a prefetcher for a consumer. Nothing is requested yet.
@@ -68,7 +73,8 @@ func (f *prefetcher) stop() {
 }
 
 // next returns the next pack. It fails with jetstream.ErrNoHeartbeat when heartbeats are
-// missing.
+// missing, and with errMissing when packs are: a line that is cut and repaired at once may
+// lose some without any other sign, and the gap in the sequence shows only with the next pack.
 func (f *prefetcher) next(ctx context.Context, w window) (*nats.Msg, error) {
 	f.silence.Reset(2 * w.heartbeat)
 	for {
@@ -83,6 +89,7 @@ func (f *prefetcher) next(ctx context.Context, w window) (*nats.Msg, error) {
 		case msg := <-f.msgs:
 			if len(msg.Data) > 0 || len(msg.Header) == 0 {
 				f.pending = max(0, f.pending-1)
+				f.received++
 				return msg, nil
 			}
 			if err := f.status(msg.Header); err != nil {
@@ -126,13 +133,23 @@ func (f *prefetcher) status(h nats.Header) error {
 	left, err := strconv.Atoi(h.Get("Nats-Pending-Messages"))
 	switch {
 	case code == idle:
-		return nil
+		return f.complete(h)
 	case (code != timeout && code != conflict) || err != nil || text == "Server Shutdown":
 		return fmt.Errorf("%w: %s %s", errEnded, code, text)
 	}
 	f.pending = max(0, f.pending-left)
 	if code == conflict && left > 0 {
 		f.grow(h.Get("Nats-Pending-Bytes"))
+	}
+	return nil
+}
+
+// complete compares the packs received with those that a heartbeat says were sent before it.
+// Both take the same way, in order.
+func (f *prefetcher) complete(heartbeat nats.Header) error {
+	sent, err := strconv.ParseUint(heartbeat.Get("Nats-Last-Consumer"), 10, 64)
+	if err == nil && sent > f.received {
+		return fmt.Errorf("%w: %d of %d arrived", errMissing, f.received, sent)
 	}
 	return nil
 }

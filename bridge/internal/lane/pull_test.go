@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"industrial-iot-monitor/bridge/internal/checkpoint"
+	"industrial-iot-monitor/internal/wire"
 )
 
 // A jump in the sequence is a hole in the stream or a pack lost between the gateway and the
@@ -28,6 +29,39 @@ func TestPackThatVanishedOnItsWayIsNotBelievedAsAHole(t *testing.T) {
 	require.ErrorIs(t, p.inSequence(t.Context(), 6), errJump, "the stream has pack 5")
 	p.g.pos.Seq = 6
 	require.ErrorIs(t, p.inSequence(t.Context(), 8), jetstream.ErrMsgNotFound, "the stream ends before it")
+}
+
+// A line that is cut and repaired at once swallows packs and leaves the request alone. If no more
+// packs follow, only the heartbeats of the gateway's server tell.
+func TestLastPackThatVanishedOnItsWayIsRequestedAgain(t *testing.T) {
+	g := newTestGateway(t, 0)
+	p := pulling(t, g.source, 0)
+	cons, err := g.consume(t.Context(), 1)
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() { ended <- p.pull(t.Context(), cons) }()
+	g.store(1, 1)
+	require.Equal(t, uint64(1), (<-p.r.packs).next.Seq)
+
+	name := wire.PackStream(g.gateway) + "." + cons.CachedInfo().Name
+	g.inboxes.mu.Lock()
+	inbox := g.inboxes.open[name]
+	g.inboxes.open[name] = make(chan *nats.Msg, 1)
+	swallowed := g.inboxes.open[name]
+	g.inboxes.mu.Unlock()
+	g.store(1, 1)
+	require.NotEmpty(t, (<-swallowed).Data)
+	g.inboxes.mu.Lock()
+	g.inboxes.open[name] = inbox
+	g.inboxes.mu.Unlock()
+	require.ErrorIs(t, <-ended, errMissing)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { ended <- p.session(ctx) }()
+	require.Equal(t, uint64(2), (<-p.r.packs).next.Seq)
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
 }
 
 // pulling is a puller whose lane is the test.

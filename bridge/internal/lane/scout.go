@@ -75,7 +75,7 @@ func (s *scout) read(ctx context.Context) error {
 	s.log.Info("reading the newest packs for screens apart from the lane")
 	for start := time.Now(); ; {
 		now := time.Now()
-		if s.g.caughtUp(now) {
+		if s.g.caughtUp(s.latest(), now) {
 			s.log.Info("the lane has caught up")
 			return nil
 		}
