@@ -85,9 +85,7 @@ func (g *gateway) start() {
 	g.packed.set(0, wire.PackTotals{})
 	leaf, err := url.Parse("nats-leaf://" + g.leaf)
 	require.NoError(g.t, err)
-	if g.instance != "" {
-		leaf.User = url.UserPassword(g.id, g.instance)
-	}
+	leaf.User = url.UserPassword(g.id, g.instance)
 	uplink := server.NewAccount("UPLINK")
 	so := &server.Options{
 		ServerName: g.id, Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, MaxPayload: 2 << 20,

@@ -46,8 +46,9 @@ type Relay struct {
 	cfg       Config
 	base      *slog.Logger // for the parts, which add their component
 	log       *slog.Logger
-	hub       *hub.Hub // nil with an external hub
-	nc        *nats.Conn
+	hub       *hub.Hub    // nil with an external hub
+	nc        *nats.Conn  // into the plant's account
+	lines     *lines      // into those of gateways, at the hub of another bridge
 	http      *ops.Server // nil without BRIDGE_HTTP_ADDR
 	roster    *roster.Roster
 	progress  *lane.Progress
@@ -97,6 +98,7 @@ func New(o Options) (_ *Relay, err error) {
 	if r.nc, err = r.connect(o.Log); err != nil {
 		return nil, err
 	}
+	r.lines = newLines(r.cfg.HubURL, o.Log)
 	if r.cfg.HTTPAddr != "" {
 		r.http, err = ops.NewServer(ops.ServerOptions{
 			Addr: r.cfg.HTTPAddr, AddrVar: "BRIDGE_HTTP_ADDR", Gatherer: o.Registry, Ready: r.Ready, Log: o.Log, Pprof: r.cfg.PprofConfig,
@@ -106,7 +108,7 @@ func New(o Options) (_ *Relay, err error) {
 		}
 	}
 	r.metrics = lane.NewMetrics(o.Registry)
-	r.live, err = lane.NewLive(lane.LiveOptions{NATS: r.nc, Roster: r.roster, Log: o.Log, Registry: o.Registry, Serves: r.serves})
+	r.live, err = lane.NewLive(lane.LiveOptions{NATS: r.nc, Line: r.line, Roster: r.roster, Log: o.Log, Registry: o.Registry, Serves: r.serves})
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +130,18 @@ func (r *Relay) connect(log *slog.Logger) (*nats.Conn, error) {
 	return natsconn.Connect(o)
 }
 
+// line returns the connection by which a gateway is read: its own one at a hub that has accounts, else
+// the common one.
+func (r *Relay) line(gateway string) (*nats.Conn, error) {
+	switch {
+	case r.hub != nil:
+		return r.hub.Line(gateway)
+	case r.nc.ConnectedServerName() == hub.Name:
+		return r.lines.to(gateway)
+	}
+	return r.nc, nil
+}
+
 // serves reports whether this bridge sends a gateway's packs to screens. While the number of
 // lanes is unknown it has none.
 func (r *Relay) serves(gateway string) bool {
@@ -147,6 +161,7 @@ func (r *Relay) Close() error {
 func (r *Relay) closeHub() {
 	if r.nc != nil {
 		r.nc.Close()
+		r.lines.close()
 	}
 	if r.hub != nil {
 		r.hub.Shutdown()

@@ -2,10 +2,13 @@ package hub
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"industrial-iot-monitor/internal/telemetry"
 )
 
 const (
@@ -15,20 +18,25 @@ const (
 	refusalEvery = 30 * time.Second
 	// maxAdmissions bounds the entries of gateways that are gone.
 	maxAdmissions = 4096
+	// maxAccounts bounds the accounts, which stay: as many gateways as the roster has.
+	maxAccounts = 10_000
 )
 
-// guard admits one installation of each gateway. A gateway connects with its id as the user
-// and the id of its installation as the password; one that sends neither is admitted, as are
-// clients. It is no access control: that is up to the network, or to an external hub with
-// real credentials.
+// guard gives every connection its account, and admits one installation of each gateway. A
+// gateway connects with its id as the user and the id of its installation as the password, and
+// gets an account of its own: there is no path from it to another gateway, or to core and
+// portal. A bridge gets into that account as the user bridge/<gateway>. Every other client is in
+// the account of the plant.
 type guard struct {
 	log     *slog.Logger
 	refused func(gateway, instance, remote string) // may be nil
+	arrived func(gateway string)                   // after it was admitted; must not block
 
 	mu          sync.Mutex
 	srv         *server.Server
-	admitted    map[string]admission // by gateway
-	logged      map[string]time.Time // the last line about a refusal, by gateway and instance
+	accounts    map[string]*server.Account // by gateway
+	admitted    map[string]admission       // by gateway
+	logged      map[string]time.Time       // the last line about a refusal, by gateway and instance
 	disconnects sync.WaitGroup
 }
 
@@ -40,25 +48,59 @@ type admission struct {
 	at       time.Time
 }
 
-func newGuard(log *slog.Logger, refused func(gateway, instance, remote string)) *guard {
-	return &guard{log: log, refused: refused, admitted: map[string]admission{}, logged: map[string]time.Time{}}
+func newGuard(log *slog.Logger, refused func(gateway, instance, remote string), arrived func(gateway string)) *guard {
+	return &guard{
+		log: log, refused: refused, arrived: arrived,
+		accounts: map[string]*server.Account{}, admitted: map[string]admission{}, logged: map[string]time.Time{},
+	}
 }
 
 // Check implements server.Authentication.
 func (g *guard) Check(c server.ClientAuthentication) bool {
-	if c.Kind() != server.LEAF {
-		return true
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	c.RegisterUser(&server.User{Account: g.srv.GlobalAccount()})
-	gateway, next := c.GetOpts().Username, admission{instance: c.GetOpts().Password, id: c.GetID(), at: time.Now()}
-	if gateway == "" {
-		return true
+	if c.Kind() == server.LEAF {
+		return g.admit(c)
 	}
+	account := g.srv.GlobalAccount()
+	if gateway, ok := strings.CutPrefix(c.GetOpts().Username, BridgeUser("")); ok {
+		if account = g.account(gateway); account == nil {
+			return false
+		}
+	}
+	c.RegisterUser(&server.User{Account: account})
+	return true
+}
+
+// BridgeUser is the user by which a bridge gets into the account of a gateway.
+func BridgeUser(gateway string) string { return "bridge/" + gateway }
+
+// account returns the account of a gateway, nil if that is no gateway's id or there are too many.
+// g.mu is held.
+func (g *guard) account(gateway string) *server.Account {
+	if a := g.accounts[gateway]; a != nil {
+		return a
+	}
+	if !telemetry.ValidDeviceID(gateway) || len(g.accounts) >= maxAccounts {
+		return nil
+	}
+	a, _ := g.srv.LookupOrRegisterAccount("GW_" + gateway)
+	g.accounts[gateway] = a
+	return a
+}
+
+// admit decides about the connection of a gateway. g.mu is held.
+func (g *guard) admit(c server.ClientAuthentication) bool {
+	gateway, next := c.GetOpts().Username, admission{instance: c.GetOpts().Password, id: c.GetID(), at: time.Now()}
 	if addr := c.RemoteAddress(); addr != nil {
 		next.remote = addr.String()
 	}
+	account := g.account(gateway)
+	if account == nil {
+		g.unnamed(gateway, next)
+		return false
+	}
+	c.RegisterUser(&server.User{Account: account})
 	old, known := g.admitted[gateway]
 	switch {
 	case !known || !g.alive(old):
@@ -71,8 +113,20 @@ func (g *guard) Check(c server.ClientAuthentication) bool {
 	}
 	g.evict()
 	g.admitted[gateway] = next
+	g.arrived(gateway)
 	return true
 }
+
+// unnamed logs a connection that names no gateway, or one gateway too many. g.mu is held.
+func (g *guard) unnamed(gateway string, next admission) {
+	if g.quiet("") {
+		return
+	}
+	g.log.Error("gateway refused, it does not say who it is or there are too many: an edge says its EDGE_GATEWAY_ID if EDGE_HUB_URL has no user",
+		"user", cut(gateway), "remote", next.remote, "known", len(g.accounts), "most", maxAccounts)
+}
+
+func cut(s string) string { return s[:min(len(s), 80)] }
 
 // alive reports whether an admitted gateway is still connected. g.mu is held.
 func (g *guard) alive(a admission) bool {
@@ -84,17 +138,24 @@ func (g *guard) refuse(gateway string, old, next admission) {
 	if g.refused != nil {
 		g.refused(gateway, next.instance, next.remote)
 	}
-	key := gateway + " " + next.instance
-	if time.Since(g.logged[key]) < refusalEvery {
+	if g.quiet(gateway + " " + next.instance) {
 		return
+	}
+	// The instances are left out: they serve as passwords.
+	g.log.Error("gateway refused, another installation with this id is connected: give one of them another EDGE_GATEWAY_ID",
+		"gateway", gateway, "remote", next.remote, "connected_remote", old.remote)
+}
+
+// quiet reports whether a refusal was logged lately. g.mu is held.
+func (g *guard) quiet(key string) bool {
+	if time.Since(g.logged[key]) < refusalEvery {
+		return true
 	}
 	if len(g.logged) >= maxAdmissions {
 		clear(g.logged)
 	}
 	g.logged[key] = time.Now()
-	// The instances are left out: they serve as passwords.
-	g.log.Error("gateway refused, another installation with this id is connected: give one of them another EDGE_GATEWAY_ID",
-		"gateway", gateway, "remote", next.remote, "connected_remote", old.remote)
+	return false
 }
 
 // evict removes gateways that are gone, once there are many. g.mu is held.

@@ -73,14 +73,29 @@ func connected(t *testing.T, h *Hub, n int) {
 	require.Eventually(t, func() bool { return h.Leafs() == n }, waitTimeout, 5*time.Millisecond, "%d gateways are connected", n)
 }
 
-// crosses reports whether a message published at a gateway arrives at the hub.
+// crosses reports whether a message published at gateway gw-a arrives at its line.
 func crosses(t *testing.T, h *Hub, from *server.Server, subject string) bool {
 	t.Helper()
-	in, err := nats.Connect(h.URL())
-	require.NoError(t, err)
-	defer in.Close()
+	return arrives(t, lineOf(t, h, "gw-a"), from, subject)
+}
+
+// lineOf returns the line of a gateway once it is there.
+func lineOf(t *testing.T, h *Hub, gateway string) (nc *nats.Conn) {
+	t.Helper()
+	require.Eventually(t, func() (there bool) {
+		var err error
+		nc, err = h.Line(gateway)
+		return err == nil
+	}, waitTimeout, 5*time.Millisecond, "%s has a line", gateway)
+	return nc
+}
+
+// arrives reports whether a message published at a gateway arrives at a connection to the hub.
+func arrives(t *testing.T, in *nats.Conn, from *server.Server, subject string) bool {
+	t.Helper()
 	sub, err := in.SubscribeSync(subject)
 	require.NoError(t, err)
+	defer func() { require.NoError(t, sub.Unsubscribe()) }()
 	require.NoError(t, in.Flush())
 	out, err := nats.Connect(from.ClientURL())
 	require.NoError(t, err)
@@ -143,10 +158,10 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestOthersAreLetIn(t *testing.T) {
 	h, _ := guarded(t, quiet())
-	for i, creds := range []string{"", "gw-b", "gw-c"} { // one that sends no credentials, as before
-		srv := leaf(t, h.LeafAddr(), fmt.Sprintf("server-%d", i), creds, "same")
+	for i, id := range []string{"gw-b", "gw-c"} {
+		srv := leaf(t, h.LeafAddr(), fmt.Sprintf("server-%d", i), id, "same")
 		connected(t, h, i+1)
-		require.True(t, crosses(t, h, srv, "hello"))
+		require.True(t, arrives(t, lineOf(t, h, id), srv, "hello"))
 	}
 	nc, err := nats.Connect(h.URL(), nats.UserInfo("core", "whatever"))
 	require.NoError(t, err, "a client with credentials is let in too")

@@ -1,7 +1,8 @@
 // Package hub is the NATS server in the centre: gateways dial it as leaf nodes, core and
-// portal as clients. It stores nothing: JetStream runs in the gateways. It does not read or
-// write messages. New blocks until the server accepts connections, Shutdown until it has
-// ended.
+// portal as clients. It stores nothing: JetStream runs in the gateways. Each gateway has an
+// account of its own, so that no gateway reaches another one, or core and portal; what may pass
+// between these accounts and that of the plant, the hub passes on (porter). New blocks until the
+// server accepts connections, Shutdown until it has ended.
 package hub
 
 import (
@@ -39,11 +40,15 @@ type Options struct {
 	Refused func(gateway, instance, remote string)
 }
 
+// Name is the name of the server, by which a bridge knows that its hub has accounts.
+const Name = "iot-hub"
+
 // Hub is a running embedded server.
 type Hub struct {
-	srv   *server.Server
-	guard *guard
-	leaf  string
+	srv    *server.Server
+	guard  *guard
+	porter *porter
+	leaf   string
 }
 
 // New starts the server. The error about an unusable address names its variable.
@@ -60,7 +65,7 @@ func New(o Options) (*Hub, error) {
 		return nil, err
 	}
 	so := &server.Options{
-		ServerName: "hub",
+		ServerName: Name,
 		Host:       host,
 		Port:       port,
 		NoSigs:     true,
@@ -76,15 +81,13 @@ func New(o Options) (*Hub, error) {
 	if o.PlainLinks {
 		so.LeafNode.Compression = server.CompressionOpts{Mode: server.CompressionOff}
 	}
-	// A gateway has no business with another one. Without this, each would be told of the
-	// subscriptions of all others, and memory and restarts grow with the square of their number.
-	so.LeafNode.IsolateLeafnodeInterest = true
 	// A gateway dials its configured address. The one that this server sees of itself may be
 	// unreachable for it.
 	so.LeafNode.NoAdvertise = true
-	guard := newGuard(o.Log.With("component", "hub"), o.Refused)
-	so.CustomClientAuthentication = guard
 	log := newServerLog(o.Log.With("component", "hub"))
+	porter := newPorter(o.Log.With("component", "hub"))
+	guard := newGuard(o.Log.With("component", "hub"), o.Refused, porter.arrived)
+	so.CustomClientAuthentication = guard
 	srv, err := server.NewServer(so)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the hub: %w", err)
@@ -98,7 +101,12 @@ func New(o Options) (*Hub, error) {
 		return nil, fmt.Errorf("starting the hub on BRIDGE_HUB_ADDR=%s, BRIDGE_LEAF_ADDR=%s: %w",
 			o.Addr, o.LeafAddr, errors.Join(log.fatal(), errNotReady))
 	}
-	return &Hub{srv: srv, guard: guard, leaf: net.JoinHostPort(leafHost, strconv.Itoa(so.LeafNode.Port))}, nil
+	h := &Hub{srv: srv, guard: guard, porter: porter, leaf: net.JoinHostPort(leafHost, strconv.Itoa(so.LeafNode.Port))}
+	if err := porter.start(srv); err != nil {
+		h.Shutdown()
+		return nil, err
+	}
+	return h, nil
 }
 
 // compressFrom returns the round trips from which packs are compressed fast, and better.
@@ -132,6 +140,10 @@ func probe(addr, envVar string) (host string, port int, err error) {
 // InProcess lets a client of the same process connect without a socket.
 func (h *Hub) InProcess() nats.InProcessConnProvider { return h.srv }
 
+// Line returns the connection into the account of a gateway, an error before that gateway has
+// connected. It lives as long as the hub.
+func (h *Hub) Line(gateway string) (*nats.Conn, error) { return h.porter.line(gateway) }
+
 // URL returns the URL for clients.
 func (h *Hub) URL() string { return h.srv.ClientURL() }
 
@@ -144,6 +156,7 @@ func (h *Hub) Leafs() int { return h.srv.NumLeafNodes() }
 // Shutdown closes every connection and waits for the server to end. Calling it again does
 // nothing.
 func (h *Hub) Shutdown() {
+	h.porter.stop()
 	h.srv.Shutdown()
 	h.srv.WaitForShutdown()
 	h.guard.disconnects.Wait()

@@ -70,32 +70,13 @@ func TestTakenPortNamesTheVariable(t *testing.T) {
 	require.ErrorContains(t, err, "Log is required")
 }
 
-func TestGatewaysAreNotToldOfEachOther(t *testing.T) {
-	h, _ := guarded(t, quiet())
-	a, b := leaf(t, h.LeafAddr(), "a", "", ""), leaf(t, h.LeafAddr(), "b", "", "")
-	ofA, err := nats.Connect(a.ClientURL())
-	require.NoError(t, err)
-	defer ofA.Close()
-	ofHub, err := nats.Connect(h.URL())
-	require.NoError(t, err)
-	defer ofHub.Close()
-	for subject, nc := range map[string]*nats.Conn{"gateway": ofA, "centre": ofHub} {
-		_, err := nc.Subscribe(subject, func(*nats.Msg) {})
-		require.NoError(t, err)
-		require.NoError(t, nc.Flush())
-	}
-	knows := func(s *server.Server, subject string) bool { return s.GlobalAccount().Interest(subject) > 0 }
-	require.Eventually(t, func() bool { return knows(h.srv, "gateway") && knows(b, "centre") }, waitTimeout, time.Millisecond)
-	require.False(t, knows(b, "gateway"))
-}
-
 func TestPlainLinksAreNotCompressed(t *testing.T) {
 	for name, plain := range map[string]bool{"off": true, "s2_uncompressed": false} {
 		t.Run(name, func(t *testing.T) {
 			h, err := New(Options{Addr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0", Log: quiet(), PlainLinks: plain})
 			require.NoError(t, err)
 			t.Cleanup(h.Shutdown)
-			leaf(t, h.LeafAddr(), "a", "", "")
+			leaf(t, h.LeafAddr(), "a", "gw-a", "")
 			require.Eventually(t, func() bool { return h.Leafs() == 1 }, waitTimeout, time.Millisecond)
 			z, err := h.srv.Leafz(nil)
 			require.NoError(t, err)

@@ -26,7 +26,6 @@ func TestNewRefusesIncompleteOptions(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"no log":         func(o *Options) { o.Log = nil },
 		"no producer":    func(o *Options) { o.Open = nil },
-		"no connection":  func(o *Options) { o.NATS = nil },
 		"no roster":      func(o *Options) { o.Roster = nil },
 		"no progress":    func(o *Options) { o.Progress = nil },
 		"no metrics":     func(o *Options) { o.Metrics = nil },

@@ -46,7 +46,7 @@ func newTestGateway(tb testing.TB, delay time.Duration) *testGateway {
 		Users:     []*server.User{{Username: "uplink", Password: "x", Account: uplink}},
 		JetStream: true, JetStreamDomain: wire.Domain(id), StoreDir: tb.TempDir(),
 	}
-	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{LocalAccount: "UPLINK", URLs: []*url.URL{{Scheme: "nats-leaf", Host: slowLine(tb, h.LeafAddr(), delay)}}}}
+	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{LocalAccount: "UPLINK", URLs: []*url.URL{{Scheme: "nats-leaf", User: url.UserPassword(id, ""), Host: slowLine(tb, h.LeafAddr(), delay)}}}}
 	srv, err := server.NewServer(so)
 	require.NoError(tb, err)
 	srv.Start()
@@ -62,9 +62,8 @@ func newTestGateway(tb testing.TB, delay time.Duration) *testGateway {
 	require.NoError(tb, err)
 	_, err = js.CreateStream(tb.Context(), jetstream.StreamConfig{Name: wire.PackStream(id), Subjects: []string{wire.PackSubject(id)}})
 	require.NoError(tb, err)
-	nc, err := nats.Connect("", nats.InProcessServer(h.InProcess()))
-	require.NoError(tb, err)
-	tb.Cleanup(nc.Close)
+	var nc *nats.Conn
+	require.Eventually(tb, func() bool { nc, err = h.Line(id); return err == nil }, time.Minute, 10*time.Millisecond)
 	s := source{nc: nc, inboxes: newInboxes(nc), gateway: id}
 	require.Eventually(tb, func() bool { _, err := s.view(tb.Context(), 0); return err == nil }, time.Minute, 10*time.Millisecond)
 	return &testGateway{source: s, t: tb, js: js, epoch: epochA}

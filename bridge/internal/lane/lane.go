@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
@@ -68,7 +67,6 @@ type Options struct {
 	// Open creates the lane's producer, which fences the previous owner, and reads the
 	// lane's checkpoints by gateway.
 	Open     func(ctx context.Context) (Producer, map[string][]byte, error)
-	NATS     *nats.Conn // to the hub
 	Roster   *roster.Roster
 	Live     *Live
 	Progress *Progress
@@ -97,8 +95,8 @@ func New(o Options) (*Lane, error) {
 	switch {
 	case o.Log == nil:
 		return nil, errors.New("lane: Options.Log is required")
-	case o.Open == nil, o.NATS == nil, o.Roster == nil, o.Live == nil, o.Progress == nil, o.Metrics == nil:
-		return nil, errors.New("lane: Options.Open, NATS, Roster, Live, Progress and Metrics are required")
+	case o.Open == nil, o.Roster == nil, o.Live == nil, o.Progress == nil, o.Metrics == nil:
+		return nil, errors.New("lane: Options.Open, Roster, Live, Progress and Metrics are required")
 	case o.MaxReadings < 1 || o.Lanes < 1:
 		return nil, errors.New("lane: Options.MaxReadings and Lanes must be positive")
 	}

@@ -44,7 +44,7 @@ func testLane(t *testing.T, open func(ctx context.Context) (Producer, map[string
 	t.Helper()
 	known := emptyRoster(t)
 	l, err := New(Options{
-		Lanes: 1, Open: open, NATS: &nats.Conn{}, Roster: known, Live: testLive(t, &nats.Conn{}, known, prometheus.NewRegistry()), Progress: NewProgress(), Metrics: NewMetrics(prometheus.NewRegistry()),
+		Lanes: 1, Open: open, Roster: known, Live: testLive(t, &nats.Conn{}, known, prometheus.NewRegistry()), Progress: NewProgress(), Metrics: NewMetrics(prometheus.NewRegistry()),
 		Topics: topics, Log: slog.New(slog.DiscardHandler), MaxReadings: 10,
 	})
 	require.NoError(t, err)
@@ -55,7 +55,7 @@ func testLane(t *testing.T, open func(ctx context.Context) (Producer, map[string
 func testLive(tb testing.TB, nc *nats.Conn, known *roster.Roster, reg prometheus.Registerer) *Live {
 	tb.Helper()
 	l, err := NewLive(LiveOptions{
-		NATS: nc, Roster: known, Log: slog.New(slog.DiscardHandler), Registry: reg,
+		NATS: nc, Line: func(string) (*nats.Conn, error) { return nc, nil }, Roster: known, Log: slog.New(slog.DiscardHandler), Registry: reg,
 		Serves: func(string) bool { return true },
 	})
 	require.NoError(tb, err)

@@ -42,15 +42,18 @@ type Live struct {
 	log     *slog.Logger
 	metrics *liveMetrics
 
-	inboxes  *inboxes
 	due      chan *liveGateway // check it at once
 	mu       sync.Mutex
 	gateways map[string]*liveGateway
+	inboxes  map[*nats.Conn]*inboxes
 }
 
 // LiveOptions are the options of a Live. All are required.
 type LiveOptions struct {
-	NATS     *nats.Conn // to the hub
+	NATS *nats.Conn // into the plant's account
+	// Line returns the connection by which a gateway's stream is read, an error if there is none
+	// yet. It may be the same one for all.
+	Line     func(gateway string) (*nats.Conn, error)
 	Roster   *roster.Roster
 	Log      *slog.Logger
 	Registry prometheus.Registerer
@@ -65,8 +68,8 @@ type liveMetrics struct {
 
 // NewLive returns a Live.
 func NewLive(o LiveOptions) (*Live, error) {
-	if o.NATS == nil || o.Roster == nil || o.Log == nil || o.Registry == nil || o.Serves == nil {
-		return nil, errors.New("lane: LiveOptions.NATS, Roster, Log, Registry and Serves are required")
+	if o.NATS == nil || o.Line == nil || o.Roster == nil || o.Log == nil || o.Registry == nil || o.Serves == nil {
+		return nil, errors.New("lane: LiveOptions.NATS, Line, Roster, Log, Registry and Serves are required")
 	}
 	packs := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "bridge_live_packs_total",
@@ -81,7 +84,7 @@ func NewLive(o LiveOptions) (*Live, error) {
 	o.Registry.MustRegister(packs, m.scouts)
 	return &Live{
 		o: o, log: o.Log.With("component", "live"), metrics: m, gateways: make(map[string]*liveGateway), due: make(chan *liveGateway, maxDue),
-		inboxes: newInboxes(o.NATS),
+		inboxes: make(map[*nats.Conn]*inboxes),
 	}, nil
 }
 
@@ -132,6 +135,22 @@ func (l *Live) gateway(id string) *liveGateway {
 		l.gateways[id] = g
 	}
 	return g
+}
+
+// source returns the source of a gateway's packs. Sources on one connection share its inboxes.
+func (l *Live) source(gateway string) (source, error) {
+	nc, err := l.o.Line(gateway)
+	if err != nil {
+		return source{}, fmt.Errorf("no line to the gateway: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	in := l.inboxes[nc]
+	if in == nil {
+		in = newInboxes(nc)
+		l.inboxes[nc] = in
+	}
+	return source{nc: nc, inboxes: in, gateway: gateway}, nil
 }
 
 // send sends a pack unless it was sent already. It fails only when the connection is closed.

@@ -68,6 +68,8 @@ func TestLastPackThatVanishedOnItsWayIsRequestedAgain(t *testing.T) {
 func pulling(t *testing.T, s source, from uint64) *puller {
 	t.Helper()
 	l := testLane(t, func(context.Context) (Producer, map[string][]byte, error) { return nil, nil, nil })
+	l.o.Live.o.Line = func(string) (*nats.Conn, error) { return s.nc, nil }
+	l.o.Live.inboxes[s.nc] = s.inboxes
 	r := &run{Lane: l, budget: semaphore.NewWeighted(memory), packs: make(chan item)}
 	p := newPuller(r, &gateway{id: s.gateway, pos: checkpoint.Checkpoint{Gateway: s.gateway, Seq: from}})
 	p.src = s

@@ -39,7 +39,7 @@ type puller struct {
 	g    *gateway
 	live *liveGateway
 	log  *slog.Logger
-	src  source
+	src  source // of the newest session
 	// failures counts the failed sessions since the stream was last readable.
 	failures int
 	pace     pace
@@ -49,7 +49,6 @@ type puller struct {
 func newPuller(r *run, g *gateway) *puller {
 	return &puller{
 		r: r, g: g, live: r.o.Live.gateway(g.id), log: r.log.With("gateway", g.id),
-		src: source{nc: r.o.NATS, inboxes: r.o.Live.inboxes, gateway: g.id},
 	}
 }
 
@@ -87,7 +86,10 @@ func (p *puller) failed(err error) {
 // session creates a consumer, compares the position with the stream, then reads packs until
 // something fails. The consumer comes first and lives in the memory of the gateway's server:
 // packs of a stream that was replaced in the meantime never arrive through it.
-func (p *puller) session(ctx context.Context) error {
+func (p *puller) session(ctx context.Context) (err error) {
+	if p.src, err = p.r.o.Live.source(p.g.id); err != nil {
+		return err
+	}
 	cons, err := p.src.consume(ctx, p.g.pos.Seq+1)
 	if err != nil {
 		return err

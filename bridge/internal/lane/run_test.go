@@ -110,7 +110,7 @@ func newRunning(t *testing.T, change func(*Options)) *running {
 		store: &memoryKafka{checkpoints: map[string][]byte{}},
 	}
 	o := Options{
-		Lanes: 1, NATS: r.nc, Roster: r.roster, Live: testLive(t, r.nc, r.roster, r.reg), Progress: NewProgress(), Metrics: NewMetrics(r.reg), Topics: topics,
+		Lanes: 1, Roster: r.roster, Live: testLive(t, r.nc, r.roster, r.reg), Progress: NewProgress(), Metrics: NewMetrics(r.reg), Topics: topics,
 		Log: slog.New(slog.DiscardHandler), MaxReadings: 50, CommitMin: time.Millisecond, CommitMax: time.Millisecond, TrimMargin: 3,
 		Open: func(context.Context) (Producer, map[string][]byte, error) {
 			r.store.mu.Lock()

@@ -31,11 +31,11 @@ type scout struct {
 	l   *Live
 	g   *liveGateway
 	log *slog.Logger
-	src source
+	src source // of the newest attempt
 }
 
 func newScout(l *Live, g *liveGateway) *scout {
-	return &scout{l: l, g: g, log: l.log.With("gateway", g.id), src: source{nc: l.o.NATS, inboxes: l.inboxes, gateway: g.id}}
+	return &scout{l: l, g: g, log: l.log.With("gateway", g.id)}
 }
 
 // errStale is returned when a scout's packs are no longer the newest.
@@ -61,7 +61,10 @@ func (s *scout) latest() uint64 { return s.l.o.Roster.Latest(s.g.id).LastSeq }
 // read sends the gateway's newest packs, those after the last one sent if they are few. When
 // it falls behind it fails with errStale, to start again at the newest pack: the live path
 // does not need the gap.
-func (s *scout) read(ctx context.Context) error {
+func (s *scout) read(ctx context.Context) (err error) {
+	if s.src, err = s.l.source(s.g.id); err != nil {
+		return err
+	}
 	cons, err := s.consume(ctx)
 	if err != nil {
 		return err
