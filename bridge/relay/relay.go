@@ -123,11 +123,10 @@ func New(o Options) (_ *Relay, err error) {
 }
 
 func (r *Relay) connect(log *slog.Logger) (*nats.Conn, error) {
-	o := natsconn.Options{Name: "bridge", Log: log, URL: r.cfg.HubURL}
 	if r.hub != nil {
-		o.InProcess, o.MustConnect = r.hub.InProcess(), true
+		return r.hub.Connect("bridge", log)
 	}
-	return natsconn.Connect(o)
+	return natsconn.Connect(natsconn.Options{Name: "bridge", Log: log, URL: r.cfg.HubURL})
 }
 
 // line returns the connection by which a gateway is read: its own one at a hub that has accounts, else

@@ -1,6 +1,10 @@
 package hub
 
 import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -8,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"industrial-iot-monitor/internal/access"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -22,128 +27,259 @@ const (
 	maxAccounts = 10_000
 )
 
+// Gate decides who may connect. It is called while a connection waits, for one at a time.
+type Gate interface {
+	// Gateway decides about a gateway that has proved to own a key and shows the secret of a
+	// claim; either may be empty.
+	Gateway(id, key, secret string) error
+	// Holds reports whether a gateway that was let in with this key may stay.
+	Holds(id, key string) bool
+	// Client decides about a program that has proved to own a key, empty if none. An empty role
+	// is one that may do everything in the plant's account.
+	Client(key string) (access.Role, error)
+}
+
+var (
+	errID        = errors.New("it names no gateway: an edge says its EDGE_GATEWAY_ID if EDGE_HUB_URL has no user")
+	errTooMany   = errors.New("there are too many gateways")
+	errSignature = errors.New("its signature is wrong")
+	errTwin      = errors.New("another installation with this id is connected: give one of them another EDGE_GATEWAY_ID")
+)
+
 // guard gives every connection its account, and admits one installation of each gateway. A
-// gateway connects with its id as the user and the id of its installation as the password, and
-// gets an account of its own: there is no path from it to another gateway, or to core and
-// portal. A bridge gets into that account as the user bridge/<gateway>. Every other client is in
-// the account of the plant.
+// gateway connects with its id as the user, proves its key if it has one, and gets an account of
+// its own: there is no path from it to another gateway, or to core and portal. A bridge gets into
+// that account as the user bridge/<gateway>. Every other client is in the account of the plant.
 type guard struct {
 	log     *slog.Logger
+	gate    Gate                                   // nil: everybody is let in under the name they give
 	refused func(gateway, instance, remote string) // may be nil
 	arrived func(gateway string)                   // after it was admitted; must not block
+	// own is the password of the hub's own connections, drawn at start.
+	own string
 
 	mu          sync.Mutex
 	srv         *server.Server
 	accounts    map[string]*server.Account // by gateway
 	admitted    map[string]admission       // by gateway
-	logged      map[string]time.Time       // the last line about a refusal, by gateway and instance
+	programs    map[uint64]string          // keys of the programs let in by one, by connection
+	logged      map[string]time.Time       // the last line about a refusal, by gateway and cause
 	disconnects sync.WaitGroup
 }
 
 // admission is the connection of an admitted gateway.
 type admission struct {
+	key      string // that it proved, empty if none
 	instance string
 	remote   string
 	id       uint64
 	at       time.Time
 }
 
-func newGuard(log *slog.Logger, refused func(gateway, instance, remote string), arrived func(gateway string)) *guard {
+func newGuard(o Options, arrived func(gateway string)) *guard {
 	return &guard{
-		log: log, refused: refused, arrived: arrived,
-		accounts: map[string]*server.Account{}, admitted: map[string]admission{}, logged: map[string]time.Time{},
+		log: o.Log.With("component", "hub"), gate: o.Gate, refused: o.Refused, arrived: arrived, own: rand.Text(),
+		accounts: map[string]*server.Account{}, admitted: map[string]admission{}, programs: map[uint64]string{}, logged: map[string]time.Time{},
 	}
 }
 
 // Check implements server.Authentication.
 func (g *guard) Check(c server.ClientAuthentication) bool {
+	key, err := provedKey(c)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	who, check := "program", g.admitProgram
 	if c.Kind() == server.LEAF {
-		return g.admit(c)
+		who, check = "gateway", g.admitGateway
 	}
-	account := g.srv.GlobalAccount()
-	if gateway, ok := strings.CutPrefix(c.GetOpts().Username, BridgeUser("")); ok {
-		if account = g.account(gateway); account == nil {
-			return false
-		}
+	if err == nil {
+		err = check(c, key)
 	}
-	c.RegisterUser(&server.User{Account: account})
-	return true
+	if err == nil {
+		return true
+	}
+	if user := c.GetOpts().Username; !g.quiet(who + " " + cut(user) + " " + err.Error()) {
+		g.log.Error(who+" refused", "user", cut(user), "remote", remote(c), "err", err)
+	}
+	return false
+}
+
+func cut(s string) string { return s[:min(len(s), 80)] }
+
+func remote(c server.ClientAuthentication) string {
+	if addr := c.RemoteAddress(); addr != nil {
+		return addr.String()
+	}
+	return ""
+}
+
+// provedKey returns the key whose possession a connection proves by a signature of the nonce that it
+// was given, empty if it claims none.
+func provedKey(c server.ClientAuthentication) (string, error) {
+	o := c.GetOpts()
+	if o.Nkey == "" {
+		return "", nil
+	}
+	signature, err := base64.RawURLEncoding.DecodeString(o.Sig)
+	if err != nil || !access.Proves(o.Nkey, c.GetNonce(), signature) {
+		return "", errSignature
+	}
+	return o.Nkey, nil
 }
 
 // BridgeUser is the user by which a bridge gets into the account of a gateway.
 func BridgeUser(gateway string) string { return "bridge/" + gateway }
 
-// account returns the account of a gateway, nil if that is no gateway's id or there are too many.
-// g.mu is held.
-func (g *guard) account(gateway string) *server.Account {
-	if a := g.accounts[gateway]; a != nil {
-		return a
+// hubUser is the user of the hub's own connection into the account of the plant.
+const hubUser = "hub"
+
+// admitProgram gives a program its account and its rights there. g.mu is held.
+func (g *guard) admitProgram(c server.ClientAuthentication, key string) error {
+	user := c.GetOpts().Username
+	gateway, reader := strings.CutPrefix(user, BridgeUser(""))
+	role := access.RoleBridge
+	if own := subtle.ConstantTimeCompare([]byte(c.GetOpts().Password), []byte(g.own)) == 1; !own && g.gate != nil {
+		var err error
+		if role, err = g.gate.Client(key); err != nil {
+			return err
+		}
+		if reader && role != access.RoleBridge && role != "" {
+			return errors.New("only a bridge may read gateways")
+		}
+		g.note(c.GetID(), key)
+	} else if !own {
+		role = ""
 	}
-	if !telemetry.ValidDeviceID(gateway) || len(g.accounts) >= maxAccounts {
-		return nil
+	u := &server.User{Username: user, Account: g.srv.GlobalAccount(), Permissions: permissions(role)}
+	if reader {
+		account, err := g.account(gateway)
+		if err != nil {
+			return err
+		}
+		u.Account, u.Permissions = account, nil
+	}
+	if user == hubUser && role == access.RoleBridge {
+		u.Permissions = nil
+	}
+	c.RegisterUser(u)
+	return nil
+}
+
+// note remembers the key of a program, for Recheck. g.mu is held.
+func (g *guard) note(id uint64, key string) {
+	if key == "" {
+		return
+	}
+	if len(g.programs) >= maxAdmissions {
+		for id := range g.programs {
+			if g.srv.GetClient(id) == nil {
+				delete(g.programs, id)
+			}
+		}
+	}
+	g.programs[id] = key
+}
+
+// account returns the account of a gateway. g.mu is held.
+func (g *guard) account(gateway string) (*server.Account, error) {
+	if a := g.accounts[gateway]; a != nil {
+		return a, nil
+	}
+	if !telemetry.ValidDeviceID(gateway) {
+		return nil, errID
+	}
+	if len(g.accounts) >= maxAccounts {
+		return nil, errTooMany
 	}
 	a, _ := g.srv.LookupOrRegisterAccount("GW_" + gateway)
 	g.accounts[gateway] = a
-	return a
+	return a, nil
 }
 
-// admit decides about the connection of a gateway. g.mu is held.
-func (g *guard) admit(c server.ClientAuthentication) bool {
-	gateway, next := c.GetOpts().Username, admission{instance: c.GetOpts().Password, id: c.GetID(), at: time.Now()}
-	if addr := c.RemoteAddress(); addr != nil {
-		next.remote = addr.String()
+// claimMark begins the password of a gateway that shows the secret of a claim; another password
+// is the id of its installation.
+const claimMark = "claim:"
+
+// ClaimPassword is the password by which a gateway shows the secret of a claim.
+func ClaimPassword(secret string) string { return claimMark + secret }
+
+// admitGateway decides about the connection of a gateway. g.mu is held.
+func (g *guard) admitGateway(c server.ClientAuthentication, key string) error {
+	gateway := c.GetOpts().Username
+	if !telemetry.ValidDeviceID(gateway) {
+		return errID
 	}
-	account := g.account(gateway)
-	if account == nil {
-		g.unnamed(gateway, next)
-		return false
+	next := admission{key: key, remote: remote(c), id: c.GetID(), at: time.Now()}
+	secret, claims := strings.CutPrefix(c.GetOpts().Password, claimMark)
+	if !claims {
+		next.instance, secret = secret, ""
 	}
-	c.RegisterUser(&server.User{Account: account})
-	old, known := g.admitted[gateway]
-	switch {
-	case !known || !g.alive(old):
-	case old.instance == next.instance:
-		// It reconnects after its line broke, before the hub closed the old connection.
-		g.disconnects.Go(func() { _ = g.srv.DisconnectClientByID(old.id) }) // an error means that it is gone
-	default:
-		g.refuse(gateway, old, next)
-		return false
+	if g.gate != nil {
+		if err := g.gate.Gateway(gateway, key, secret); err != nil {
+			return err
+		}
+	} else if key == "" && claims {
+		return access.ErrNoKey
 	}
+	if err := g.succeed(gateway, next); err != nil {
+		return err
+	}
+	account, err := g.account(gateway)
+	if err != nil {
+		return err
+	}
+	c.RegisterUser(&server.User{Username: gateway, Account: account})
 	g.evict()
 	g.admitted[gateway] = next
 	g.arrived(gateway)
-	return true
+	return nil
 }
 
-// unnamed logs a connection that names no gateway, or one gateway too many. g.mu is held.
-func (g *guard) unnamed(gateway string, next admission) {
-	if g.quiet("") {
-		return
+// succeed ends the connection that a gateway has already, or refuses the next one. g.mu is held.
+func (g *guard) succeed(gateway string, next admission) error {
+	old, known := g.admitted[gateway]
+	switch {
+	case !known || !g.alive(old):
+		return nil
+	case next.key != "" && g.gate != nil, next.key == old.key && next.instance == old.instance:
+		// It reconnects after its line broke, before the hub closed the old connection. Who proves
+		// the gateway's key is the gateway.
+		g.disconnect(old.id)
+		return nil
 	}
-	g.log.Error("gateway refused, it does not say who it is or there are too many: an edge says its EDGE_GATEWAY_ID if EDGE_HUB_URL has no user",
-		"user", cut(gateway), "remote", next.remote, "known", len(g.accounts), "most", maxAccounts)
+	if g.refused != nil {
+		g.refused(gateway, next.instance, next.remote)
+	}
+	return errTwin
 }
 
-func cut(s string) string { return s[:min(len(s), 80)] }
+// disconnect ends a connection; an error means that it is gone. g.mu is held.
+func (g *guard) disconnect(id uint64) {
+	g.disconnects.Go(func() { _ = g.srv.DisconnectClientByID(id) })
+}
+
+// recheck ends the connections that may not stay.
+func (g *guard) recheck() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for gateway, a := range g.admitted {
+		if !g.gate.Holds(gateway, a.key) {
+			g.log.Warn("gateway disconnected, it may not stay", "gateway", gateway, "remote", a.remote)
+			g.disconnect(a.id)
+			delete(g.admitted, gateway)
+		}
+	}
+	for id, key := range g.programs {
+		if _, err := g.gate.Client(key); err != nil {
+			g.disconnect(id)
+			delete(g.programs, id)
+		}
+	}
+}
 
 // alive reports whether an admitted gateway is still connected. g.mu is held.
 func (g *guard) alive(a admission) bool {
 	return g.srv.GetLeafNode(a.id) != nil || time.Since(a.at) < admissionGrace
-}
-
-// refuse reports a refusal. g.mu is held.
-func (g *guard) refuse(gateway string, old, next admission) {
-	if g.refused != nil {
-		g.refused(gateway, next.instance, next.remote)
-	}
-	if g.quiet(gateway + " " + next.instance) {
-		return
-	}
-	// The instances are left out: they serve as passwords.
-	g.log.Error("gateway refused, another installation with this id is connected: give one of them another EDGE_GATEWAY_ID",
-		"gateway", gateway, "remote", next.remote, "connected_remote", old.remote)
 }
 
 // quiet reports whether a refusal was logged lately. g.mu is held.

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
 )
 
@@ -24,7 +25,10 @@ import (
 // pack of a gateway.
 const MaxPayload = 8 << 20
 
-const readyTimeout = 10 * time.Second
+const (
+	readyTimeout = 10 * time.Second
+	authTimeout  = 5 // seconds
+)
 
 // Options of a Hub. Addr, LeafAddr and Log are required.
 type Options struct {
@@ -35,6 +39,8 @@ type Options struct {
 	// that is fast enough to be left uncompressed for now, takes 4 MB at both ends for the
 	// buffers of nats-server.
 	PlainLinks bool
+	// Gate decides who may connect; nil: everybody may, under the name that they give.
+	Gate Gate
 	// Refused is called after a second installation with the id of a connected gateway was
 	// refused. It must not block.
 	Refused func(gateway, instance, remote string)
@@ -86,8 +92,11 @@ func New(o Options) (*Hub, error) {
 	so.LeafNode.NoAdvertise = true
 	log := newServerLog(o.Log.With("component", "hub"))
 	porter := newPorter(o.Log.With("component", "hub"))
-	guard := newGuard(o.Log.With("component", "hub"), o.Refused, porter.arrived)
+	guard := newGuard(o, porter.arrived)
 	so.CustomClientAuthentication = guard
+	so.AlwaysEnableNonce = true
+	// A gateway waits while the use of its claim is written down.
+	so.AuthTimeout, so.LeafNode.AuthTimeout = authTimeout, authTimeout
 	srv, err := server.NewServer(so)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the hub: %w", err)
@@ -102,7 +111,7 @@ func New(o Options) (*Hub, error) {
 			o.Addr, o.LeafAddr, errors.Join(log.fatal(), errNotReady))
 	}
 	h := &Hub{srv: srv, guard: guard, porter: porter, leaf: net.JoinHostPort(leafHost, strconv.Itoa(so.LeafNode.Port))}
-	if err := porter.start(srv); err != nil {
+	if err := porter.start(srv, guard.own); err != nil {
 		h.Shutdown()
 		return nil, err
 	}
@@ -137,8 +146,14 @@ func probe(addr, envVar string) (host string, port int, err error) {
 	return host, port, nil
 }
 
-// InProcess lets a client of the same process connect without a socket.
-func (h *Hub) InProcess() nats.InProcessConnProvider { return h.srv }
+// Connect returns a connection of this process into the account of the plant, with the rights of a
+// bridge.
+func (h *Hub) Connect(name string, log *slog.Logger) (*nats.Conn, error) {
+	return natsconn.Connect(natsconn.Options{Name: name, User: name, Password: h.guard.own, Log: log, InProcess: h.srv, MustConnect: true})
+}
+
+// Recheck ends the connections of those who may not stay, after the gate's mind has changed.
+func (h *Hub) Recheck() { h.guard.recheck() }
 
 // Line returns the connection into the account of a gateway, an error before that gateway has
 // connected. It lives as long as the hub.

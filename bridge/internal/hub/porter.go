@@ -35,8 +35,9 @@ type porter struct {
 	done    chan struct{} // closed by stop
 	working sync.WaitGroup
 
-	srv   *server.Server
-	plant *nats.Conn
+	srv      *server.Server
+	password string // of this process's own connections
+	plant    *nats.Conn
 
 	mu    sync.Mutex
 	lines map[string]*nats.Conn
@@ -47,9 +48,9 @@ func newPorter(log *slog.Logger) *porter {
 }
 
 // start connects to the plant's account and opens lines from now on.
-func (p *porter) start(srv *server.Server) (err error) {
-	p.srv = srv
-	if p.plant, err = natsconn.Connect(natsconn.Options{Name: "hub", Log: p.log, InProcess: srv, MustConnect: true}); err != nil {
+func (p *porter) start(srv *server.Server, password string) (err error) {
+	p.srv, p.password = srv, password
+	if p.plant, err = p.connect(hubUser); err != nil {
 		return err
 	}
 	if _, err := p.plant.Subscribe(wire.LogLevelSubject("edge"), p.ask); err != nil {
@@ -71,6 +72,10 @@ func (p *porter) arrived(gateway string) {
 	}
 }
 
+func (p *porter) connect(user string) (*nats.Conn, error) {
+	return natsconn.Connect(natsconn.Options{Name: user, User: user, Password: p.password, Log: p.log, InProcess: p.srv, MustConnect: true})
+}
+
 // run opens the lines of gateways that arrive until stop.
 func (p *porter) run() {
 	for {
@@ -90,9 +95,7 @@ func (p *porter) open(gateway string) error {
 	if _, err := p.line(gateway); err == nil {
 		return nil
 	}
-	nc, err := natsconn.Connect(natsconn.Options{
-		Name: BridgeUser(gateway), User: BridgeUser(gateway), Log: p.log, InProcess: p.srv, MustConnect: true,
-	})
+	nc, err := p.connect(BridgeUser(gateway))
 	if err != nil {
 		return err
 	}
