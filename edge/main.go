@@ -1,4 +1,5 @@
-// Command edge runs the gateway of one building. "edge mappings" tries a mappings file.
+// Command edge runs the gateway of one building. "edge enroll" makes it known to the hub, "edge
+// mappings" tries a mappings file.
 package main
 
 import (
@@ -6,6 +7,7 @@ import (
 	"os"
 
 	"industrial-iot-monitor/edge/gateway"
+	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/program"
 )
 
@@ -15,7 +17,12 @@ func run(args []string) int {
 	if len(args) > 0 && args[0] == "mappings" {
 		return gateway.MappingsCommand(args[1:], os.Stdin, os.Stdout, os.Stderr)
 	}
-	load := program.FromEnvironment[gateway.Config]("edge", "takes the readings of one building by NATS and MQTT and keeps them until they are delivered; \"edge mappings\" tries a mappings file", args)
+	if len(args) > 0 && args[0] == "enroll" {
+		ctx, stop := lifecycle.SignalContext()
+		defer stop()
+		return gateway.EnrolCommand(ctx, args[1:], os.Stdout, os.Stderr)
+	}
+	load := program.FromEnvironment[gateway.Config]("edge", "takes the readings of one building by NATS and MQTT and keeps them until they are delivered; \"edge enroll\" makes it known to the hub, \"edge mappings\" tries a mappings file", args)
 	return program.Run("edge", load, func(cfg gateway.Config, log *slog.Logger) (*gateway.Gateway, error) {
 		return gateway.New(gateway.Options{Config: cfg, Log: log})
 	})

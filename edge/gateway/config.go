@@ -1,24 +1,26 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"time"
 
+	"industrial-iot-monitor/edge/internal/enrolment"
 	"industrial-iot-monitor/internal/ops"
 )
 
 // Config is the environment of one gateway.
 type Config struct {
-	ID         string `env:"EDGE_GATEWAY_ID" help:"required: name of this gateway, unique in the plant; 1 to 32 of A-Z a-z 0-9 _ -"`
-	Building   string `env:"EDGE_BUILDING" help:"name of the building the gateway is installed in"`
+	ID         string `env:"EDGE_GATEWAY_ID" help:"name of this gateway, unique in the plant; 1 to 32 of A-Z a-z 0-9 _ -; required unless it was enrolled by edge enroll"`
+	Building   string `env:"EDGE_BUILDING" help:"name of the building the gateway is installed in; empty: as it was enrolled"`
 	NATSAddr   string `env:"EDGE_NATS_ADDR" envDefault:"127.0.0.1:4222" help:"address on which devices connect by NATS; port 0 picks a free one"`
 	MQTTAddr   string `env:"EDGE_MQTT_ADDR" envDefault:"127.0.0.1:1883" help:"address on which devices connect by MQTT; port 0 picks a free one"`
 	MQTTWSAddr string `env:"EDGE_MQTT_WS_ADDR" help:"address on which devices and browsers connect by MQTT over WebSocket; port 0 picks a free one; empty: none"`
 	// MQTTWSOrigins protects devices' topics from pages that an operator visits: a browser sends the page's origin.
 	MQTTWSOrigins []string      `env:"EDGE_MQTT_WS_ORIGINS" envSeparator:"," help:"comma-separated origins whose pages may connect by MQTT over WebSocket, such as https://wall.example.com; *: any; the gateway's own host and clients other than browsers are always allowed"`
 	MappingsFile  string        `env:"EDGE_MAPPINGS_FILE" help:"YAML file with the mappings of other formats to readings, see deploy/mappings; reloaded when it changes; try it with edge mappings test"`
-	HubURL        string        `env:"EDGE_HUB_URL" envDefault:"nats-leaf://127.0.0.1:7422" help:"leaf node URL of the hub; the hub may be down at any time"`
+	HubURL        string        `env:"EDGE_HUB_URL" envDefault:"nats-leaf://127.0.0.1:7422" help:"leaf node URL of the hub; the hub may be down at any time; the one that edge enroll was told takes the place of the default"`
 	DataDir       string        `env:"EDGE_DATA_DIR" envDefault:"./data/edge" help:"directory of the buffer; each gateway uses a subdirectory"`
 	BufferBytes   int64         `env:"EDGE_BUFFER_BYTES" envDefault:"10737418240" help:"limit of the buffer for undelivered readings, in bytes; lowered to the room on the disk"`
 	HTTPAddr      string        `env:"EDGE_HTTP_ADDR" envDefault:"127.0.0.1:9101" help:"address of /metrics, /livez and /readyz; empty: none"`
@@ -29,10 +31,27 @@ type Config struct {
 
 const maxLinger = time.Second
 
+// defaultHub is the default of EDGE_HUB_URL.
+const defaultHub = "nats-leaf://127.0.0.1:7422"
+
+// Complete takes from the enrolment what the environment leaves open.
+func (c *Config) Complete() error {
+	e, err := enrolment.Load(c.DataDir)
+	if err != nil || e == nil || (c.ID != "" && c.ID != e.Gateway) {
+		return err
+	}
+	c.ID = e.Gateway
+	c.Building = cmp.Or(c.Building, e.Building)
+	if c.HubURL == defaultHub {
+		c.HubURL = e.Hub
+	}
+	return nil
+}
+
 // Check names the variable of an unusable value.
 func (c *Config) Check() error {
 	if !validID(c.ID) {
-		return fmt.Errorf("EDGE_GATEWAY_ID=%q: want 1 to 32 of A-Z a-z 0-9 _ -", c.ID)
+		return fmt.Errorf("EDGE_GATEWAY_ID=%q: want 1 to 32 of A-Z a-z 0-9 _ -, or enrol this gateway with edge enroll", c.ID)
 	}
 	for name, addr := range map[string]string{"EDGE_NATS_ADDR": c.NATSAddr, "EDGE_MQTT_ADDR": c.MQTTAddr} {
 		if addr == "" {

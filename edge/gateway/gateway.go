@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"industrial-iot-monitor/edge/internal/broker"
+	"industrial-iot-monitor/edge/internal/enrolment"
 	"industrial-iot-monitor/edge/internal/ingest"
 	"industrial-iot-monitor/edge/internal/mapping"
 	"industrial-iot-monitor/internal/lifecycle"
@@ -92,8 +93,12 @@ func New(o Options) (_ *Gateway, err error) {
 			err = errors.Join(err, g.Close())
 		}
 	}()
+	seed, err := enrolment.Seed(g.cfg.DataDir, g.cfg.ID)
+	if err != nil {
+		return nil, err
+	}
 	g.broker, err = broker.New(broker.Options{
-		Gateway: g.cfg.ID, Addr: g.cfg.NATSAddr, HubURL: g.cfg.HubURL,
+		Gateway: g.cfg.ID, Addr: g.cfg.NATSAddr, HubURL: g.cfg.HubURL, HubSeed: seed,
 		Dir: filepath.Join(g.cfg.DataDir, g.cfg.ID), BufferBytes: g.cfg.BufferBytes,
 		Log: g.log, OnReconnect: g.metrics.reconnects.Inc,
 	})

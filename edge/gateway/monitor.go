@@ -191,7 +191,7 @@ func (g *Gateway) reportRefusal() {
 		return
 	}
 	g.refused = time.Now()
-	g.log.Warn("the hub refuses this gateway: another gateway with its id is connected, or the hub has no such user as in EDGE_HUB_URL; readings stay in the buffer",
+	g.log.Warn("the hub refuses this gateway: it was revoked or is not enrolled there (edge enroll), another gateway with its id is connected, or the hub has no such user as in EDGE_HUB_URL; readings stay in the buffer",
 		"refusals", times)
 }
 

@@ -97,3 +97,18 @@ func (c Claim) check() error {
 	}
 	return nil
 }
+
+// claimMark begins the password of a gateway that shows a claim; another password is the id of its
+// installation.
+const claimMark = "claim:"
+
+// ClaimPassword is the password by which a gateway shows the secret of a claim to the hub.
+func ClaimPassword(secret string) string { return claimMark + secret }
+
+// SecretOfPassword returns the secret that a gateway shows, and whether it shows one.
+func SecretOfPassword(password string) (secret string, shown bool) {
+	if secret, shown = strings.CutPrefix(password, claimMark); shown {
+		return secret, true
+	}
+	return "", false
+}

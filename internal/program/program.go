@@ -71,10 +71,14 @@ func run[C Settings, S Service](ctx context.Context, name string, stderr io.Writ
 }
 
 // FromEnvironment returns a load function for a program whose only argument is --help: see
-// config.Load. Settings with a method Check are checked by it.
+// config.Load. Settings with a method Complete take by it from elsewhere what the environment leaves
+// open, and those with a method Check are checked by it.
 func FromEnvironment[C any](name, summary string, args []string) func() (C, error) {
 	return func() (cfg C, err error) {
 		err = config.Load(config.Program{Name: name, Summary: summary, Args: args, Out: os.Stdout}, &cfg)
+		if c, found := any(&cfg).(interface{ Complete() error }); found && err == nil {
+			err = c.Complete()
+		}
 		if c, found := any(&cfg).(interface{ Check() error }); found && err == nil {
 			err = c.Check()
 		}

@@ -196,13 +196,6 @@ func (g *guard) account(gateway string) (*server.Account, error) {
 	return a, nil
 }
 
-// claimMark begins the password of a gateway that shows the secret of a claim; another password
-// is the id of its installation.
-const claimMark = "claim:"
-
-// ClaimPassword is the password by which a gateway shows the secret of a claim.
-func ClaimPassword(secret string) string { return claimMark + secret }
-
 // admitGateway decides about the connection of a gateway. g.mu is held.
 func (g *guard) admitGateway(c server.ClientAuthentication, key string) error {
 	gateway := c.GetOpts().Username
@@ -210,16 +203,14 @@ func (g *guard) admitGateway(c server.ClientAuthentication, key string) error {
 		return errID
 	}
 	next := admission{key: key, remote: remote(c), id: c.GetID(), at: time.Now()}
-	secret, claims := strings.CutPrefix(c.GetOpts().Password, claimMark)
+	secret, claims := access.SecretOfPassword(c.GetOpts().Password)
 	if !claims {
-		next.instance, secret = secret, ""
+		next.instance = c.GetOpts().Password
 	}
 	if g.gate != nil {
 		if err := g.gate.Gateway(gateway, key, secret); err != nil {
 			return err
 		}
-	} else if key == "" && claims {
-		return access.ErrNoKey
 	}
 	if err := g.succeed(gateway, next); err != nil {
 		return err

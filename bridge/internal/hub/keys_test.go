@@ -209,17 +209,17 @@ func TestClaimWorksOnce(t *testing.T) {
 	g.set(access.Gateway{ID: "gw-other", Claim: &access.Open{Hash: access.HashOf("another"), Until: time.Now().Add(time.Hour).UnixMilli()}})
 	first, second := newKey(t), newKey(t)
 
-	g.refusedLeaf(g.dial("gw-a", key{}, ClaimPassword(secret)), access.ErrNoKey.Error())
-	g.refusedLeaf(g.dial("gw-a", first, ClaimPassword("guess")), access.ErrSpent.Error())
-	g.refusedLeaf(g.dial("gw-late", first, ClaimPassword(secret)), access.ErrExpired.Error())
-	g.refusedLeaf(g.dial("gw-other", first, ClaimPassword(secret)), access.ErrSpent.Error())
+	g.refusedLeaf(g.dial("gw-a", key{}, access.ClaimPassword(secret)), access.ErrNoKey.Error())
+	g.refusedLeaf(g.dial("gw-a", first, access.ClaimPassword("guess")), access.ErrSpent.Error())
+	g.refusedLeaf(g.dial("gw-late", first, access.ClaimPassword(secret)), access.ErrExpired.Error())
+	g.refusedLeaf(g.dial("gw-other", first, access.ClaimPassword(secret)), access.ErrSpent.Error())
 
-	srv := g.dial("gw-a", first, ClaimPassword(secret))
+	srv := g.dial("gw-a", first, access.ClaimPassword(secret))
 	inAtOnce(t, srv)
 	kept, ok := g.kept.Load(access.GatewayRecordKey("gw-a"))
 	require.True(t, ok, "it is written down before the gateway is in")
 	require.Contains(t, fmt.Sprintf("%s", kept), first.public)
-	g.refusedLeaf(g.dial("gw-a", second, ClaimPassword(secret)), access.ErrSpent.Error())
+	g.refusedLeaf(g.dial("gw-a", second, access.ClaimPassword(secret)), access.ErrSpent.Error())
 	stopLeaf(srv)
 	inAtOnce(t, g.dial("gw-a", first, "1111"))
 }
@@ -404,7 +404,7 @@ func TestObserveLetsInWhoHasNoKeyYet(t *testing.T) {
 	secret := access.NewSecret()
 	g.set(access.Gateway{ID: "gw-old", Claim: &access.Open{Hash: access.HashOf(secret), Until: time.Now().Add(time.Hour).UnixMilli()}})
 	require.Eventually(t, func() bool { return g.Leafs() == 2 }, waitTimeout, time.Millisecond, "it stays until it has a key")
-	inAtOnce(t, g.dial("gw-old", newKey(t), ClaimPassword(secret)))
+	inAtOnce(t, g.dial("gw-old", newKey(t), access.ClaimPassword(secret)))
 	require.Empty(t, g.reg.Unproved())
 }
 

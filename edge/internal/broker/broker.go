@@ -47,6 +47,7 @@ type Options struct {
 	Gateway string
 	Addr    string // host:port for devices, from EDGE_NATS_ADDR; port 0 picks a free one
 	HubURL  string // nats-leaf://host:port, from EDGE_HUB_URL; empty: no hub
+	HubSeed string // of the key that the gateway proves to the hub; empty: none
 	Dir     string // of this gateway alone
 	// BufferBytes limits the stream. It is lowered to the room on the disk.
 	BufferBytes int64
@@ -187,6 +188,7 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{
 		LocalAccount:     accountUplink,
 		URLs:             []*url.URL{hub},
+		Nkey:             o.HubSeed,
 		FirstInfoTimeout: 10 * time.Second,
 		// No compression on a fast link, the fastest from 10 ms RTT, never a costlier one: a
 		// busy machine has a high RTT too and must not be loaded further.

@@ -30,6 +30,19 @@ func lockDir(dir string) (*dirLock, error) {
 	return &dirLock{f: f}, nil
 }
 
+// InUse reports whether a gateway runs on a directory.
+func InUse(dir string) bool {
+	if _, err := os.Stat(filepath.Join(dir, "lock")); err != nil {
+		return false
+	}
+	l, err := lockDir(dir)
+	if err != nil {
+		return true
+	}
+	_ = l.release() // nothing was written
+	return false
+}
+
 func (l *dirLock) release() error {
 	if l == nil || l.f == nil {
 		return nil

@@ -1,0 +1,121 @@
+// Package enrolment keeps what makes a gateway known to the hub, on the gateway's disk: its key, drawn
+// here and never sent, and where the hub is. It is not for connecting. Everything in it blocks on the disk.
+package enrolment
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/nats-io/nkeys"
+
+	"industrial-iot-monitor/internal/access"
+)
+
+// Enrolment says for which gateway a directory was enrolled, and where.
+type Enrolment struct {
+	Hub      string `json:"hub"`
+	Gateway  string `json:"gateway"`
+	Building string `json:"building,omitempty"`
+}
+
+// Load returns the enrolment of a data directory, nil if there was none.
+func Load(dataDir string) (*Enrolment, error) {
+	data, err := os.ReadFile(file(dataDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the enrolment: %w", err)
+	}
+	var e Enrolment
+	if err := json.Unmarshal(data, &e); err != nil {
+		return nil, fmt.Errorf("reading the enrolment in %s: %w; enrol again", file(dataDir), err)
+	}
+	return &e, nil
+}
+
+func file(dataDir string) string { return filepath.Join(dataDir, "enrolment.json") }
+
+func keyFile(dataDir, gateway string) string {
+	return filepath.Join(dataDir, gateway, "security", "gateway.nk")
+}
+
+// newSuffix marks a file that is not in force yet.
+const newSuffix = ".new"
+
+// Seed returns the seed of a gateway's key, empty if it has none.
+func Seed(dataDir, gateway string) (string, error) { return readSeed(keyFile(dataDir, gateway)) }
+
+func readSeed(name string) (string, error) {
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading the gateway's key: %w", err)
+	}
+	kp, err := nkeys.FromSeed(data)
+	if err != nil {
+		return "", fmt.Errorf("reading the gateway's key in %s: %w; enrol again", name, err)
+	}
+	defer kp.Wipe()
+	seed, err := kp.Seed()
+	return string(seed), err
+}
+
+// Draw returns the seed of a new key for the gateway of a claim. The key is on the disk before it is
+// used: an attempt that was interrupted goes on with the same one.
+func Draw(dataDir string, c access.Claim) (seed string, err error) {
+	name := keyFile(dataDir, c.Gateway) + newSuffix
+	if seed, err = readSeed(name); err != nil || seed != "" {
+		return seed, err
+	}
+	kp, err := nkeys.CreateUser()
+	if err != nil {
+		return "", fmt.Errorf("drawing a key: %w", err)
+	}
+	raw, err := kp.Seed()
+	if err != nil {
+		return "", fmt.Errorf("drawing a key: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return "", fmt.Errorf("EDGE_DATA_DIR: making a directory for the key: %w", err)
+	}
+	return string(raw), write(name, raw)
+}
+
+// Finish puts the key that was drawn in force, and remembers the hub.
+func Finish(dataDir string, c access.Claim) error {
+	name := keyFile(dataDir, c.Gateway)
+	if err := os.Rename(name+newSuffix, name); err != nil {
+		return fmt.Errorf("keeping the key: %w", err)
+	}
+	data, err := json.Marshal(Enrolment{Hub: c.Hub, Gateway: c.Gateway, Building: c.Building})
+	if err != nil {
+		return err
+	}
+	if err := write(file(dataDir)+newSuffix, data); err != nil {
+		return err
+	}
+	if err := os.Rename(file(dataDir)+newSuffix, file(dataDir)); err != nil {
+		return fmt.Errorf("keeping the enrolment: %w", err)
+	}
+	return nil
+}
+
+// write writes a file that only its owner can read, and syncs it.
+func write(name string, data []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err == nil {
+		_, err = f.Write(data)
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("EDGE_DATA_DIR: writing %s: %w", filepath.Base(name), err)
+	}
+	return nil
+}
