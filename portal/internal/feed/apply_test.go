@@ -113,6 +113,11 @@ func TestDroppedFramesAreCounted(t *testing.T) {
 	require.Zero(t, r.feed.dropped(), "the connection is closed")
 }
 
+// read is a topic that was read to its end.
+type read struct{ follower }
+
+func (read) CaughtUp() bool { return true }
+
 func TestReadyNamesTheTopicThatIsStillRead(t *testing.T) {
 	r, _ := idle(t)
 	nc, err := nats.Connect(startNATS(t, -1).ClientURL())
@@ -122,15 +127,15 @@ func TestReadyNamesTheTopicThatIsStillRead(t *testing.T) {
 	require.InDelta(t, 1, r.value("portal_hub_connected"), 0)
 	for _, step := range []struct {
 		want error
-		tail *tail
-	}{{errNoAlerts, r.feed.alerts}, {errNoStates, r.feed.states}, {errNoMetas, r.feed.metas}, {errNoAudit, r.feed.audit}} {
+		tail *follower
+	}{{errNoAlerts, &r.feed.alerts}, {errNoStates, &r.feed.states}, {errNoMetas, &r.feed.metas}, {errNoAudit, &r.feed.audit}} {
 		require.ErrorIs(t, r.feed.Ready(), step.want)
-		step.tail.complete = true
+		*step.tail = read{*step.tail}
 	}
 	require.NoError(t, r.feed.Ready())
 	require.True(t, r.feed.KafkaHealthy())
 	require.InDelta(t, 1, r.value("portal_kafka_connected"), 0)
-	r.feed.alerts.failed()
+	r.feed.alerts.Failed()
 	require.False(t, r.feed.KafkaHealthy())
 	require.NoError(t, r.feed.Ready(), "what was read is still served")
 }
@@ -138,14 +143,14 @@ func TestReadyNamesTheTopicThatIsStillRead(t *testing.T) {
 func TestTopicThatCannotBeCreatedCountsAsFailure(t *testing.T) {
 	r, _ := idle(t)
 	r.feed.opts.Brokers = kafkatest.Brokers(t)
-	r.feed.states.failed() // of another topic
+	r.feed.states.Failed() // of another topic
 	done := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		defer close(done)
 		r.feed.follow(ctx, r.feed.alerts, kafka.Topic{Name: "not a name", Partitions: 1})
 	}()
-	r.eventually("failing", r.feed.alerts.failing)
+	r.eventually("failing", r.feed.alerts.Failing)
 	require.False(t, r.feed.KafkaHealthy())
 	cancel()
 	<-done

@@ -24,6 +24,7 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/tail"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/internal/vitals"
@@ -59,15 +60,23 @@ type Feed struct {
 	model     *state.Model
 	log       *slog.Logger
 	metrics   *metrics
-	alerts    *tail
-	states    *tail
-	metas     *tail
-	audit     *tail
+	alerts    follower
+	states    follower
+	metas     follower
+	audit     follower
 	copies    []*recorder // into the store
 	registrar *registrar  // nil: there is no store
 	nc        atomic.Pointer[nats.Conn]
 	live      atomic.Pointer[nats.Subscription]
 	frame     wire.Frame // of the goroutine that applies frames
+}
+
+// follower reads a topic whole: a tail.Tail.
+type follower interface {
+	Run(ctx context.Context)
+	CaughtUp() bool
+	Failing() bool
+	Failed()
 }
 
 var errMissing = errors.New("feed: Model, Trail, HubURL, Brokers, Topics, Log and Registry are required")
@@ -79,17 +88,17 @@ func New(o Options) (*Feed, error) {
 		return nil, errMissing
 	}
 	f := &Feed{opts: o, model: o.Model, log: o.Log.With("component", "feed")}
-	f.alerts = newTail(tailOptions{
-		Brokers: o.Brokers, Topic: o.Topics.Alerts, Log: f.log, Apply: f.applyAlert, CaughtUp: o.Model.AlertsCaughtUp,
+	f.alerts = tail.New(tail.Options{
+		Brokers: o.Brokers, ClientID: "portal", Topic: o.Topics.Alerts, Log: f.log, Apply: f.applyAlert, CaughtUp: o.Model.AlertsCaughtUp,
 	})
-	f.states = newTail(tailOptions{
-		Brokers: o.Brokers, Topic: o.Topics.DeviceState, Log: f.log, Apply: f.applyState,
+	f.states = tail.New(tail.Options{
+		Brokers: o.Brokers, ClientID: "portal", Topic: o.Topics.DeviceState, Log: f.log, Apply: f.applyState,
 	})
-	f.metas = newTail(tailOptions{
-		Brokers: o.Brokers, Topic: o.Topics.DeviceMeta, Log: f.log, Apply: f.applyMeta,
+	f.metas = tail.New(tail.Options{
+		Brokers: o.Brokers, ClientID: "portal", Topic: o.Topics.DeviceMeta, Log: f.log, Apply: f.applyMeta,
 	})
-	f.audit = newTail(tailOptions{
-		Brokers: o.Brokers, Topic: o.Topics.Audit, Log: f.log, Apply: f.applyAudit, Restart: o.Trail.Forget,
+	f.audit = tail.New(tail.Options{
+		Brokers: o.Brokers, ClientID: "portal", Topic: o.Topics.Audit, Log: f.log, Apply: f.applyAudit, Restart: o.Trail.Forget,
 		Last: int64(o.Trail.Figures().Limit), Skipped: func(at time.Time) { o.Trail.Skipped(at.UnixMilli()) },
 	})
 	f.copyInto(o.Store)
@@ -127,17 +136,17 @@ func (f *Feed) Run(ctx context.Context) error {
 }
 
 // follow creates a topic if it is missing and reads it until ctx ends.
-func (f *Feed) follow(ctx context.Context, t *tail, topic kafka.Topic) {
+func (f *Feed) follow(ctx context.Context, t follower, topic kafka.Topic) {
 	for ctx.Err() == nil {
 		err := kafka.EnsureTopics(ctx, f.log, f.opts.Brokers, topic)
 		if err == nil {
-			t.run(ctx)
+			t.Run(ctx)
 			return
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		t.failed()
+		t.Failed()
 		f.log.Error("topic unavailable, retrying", "topic", topic.Name, "err", err)
 		lifecycle.Pause(ctx, 5*time.Second)
 	}
@@ -315,20 +324,20 @@ func (f *Feed) Ready() error {
 	switch {
 	case !f.HubConnected():
 		return errNoHub
-	case !f.alerts.caughtUp():
+	case !f.alerts.CaughtUp():
 		return errNoAlerts
-	case !f.states.caughtUp():
+	case !f.states.CaughtUp():
 		return errNoStates
-	case !f.metas.caughtUp():
+	case !f.metas.CaughtUp():
 		return errNoMetas
-	case !f.audit.caughtUp():
+	case !f.audit.CaughtUp():
 		return errNoAudit
 	}
 	return nil
 }
 
 // StatesRead reports whether the states of all devices that were in Kafka at the start have been read.
-func (f *Feed) StatesRead() bool { return f.states.caughtUp() }
+func (f *Feed) StatesRead() bool { return f.states.CaughtUp() }
 
 // HubConnected reports whether live readings can arrive.
 func (f *Feed) HubConnected() bool {
@@ -339,7 +348,7 @@ func (f *Feed) HubConnected() bool {
 // KafkaHealthy reports whether alerts can arrive: the topic was read to its end and Kafka has not
 // failed for some seconds.
 func (f *Feed) KafkaHealthy() bool {
-	return f.alerts.caughtUp() && !f.alerts.failing()
+	return f.alerts.CaughtUp() && !f.alerts.Failing()
 }
 
 // dropped returns how many live frames were dropped because the portal was too slow.

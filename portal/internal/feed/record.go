@@ -13,6 +13,7 @@ import (
 
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/tail"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/metadata"
 	"industrial-iot-monitor/portal/internal/state"
@@ -51,7 +52,7 @@ func (f *Feed) copyInto(s *store.Store) {
 		return
 	}
 	specs := f.opts.Topics.Specs()
-	f.registrar = &registrar{store: s, model: f.model, log: f.log, ready: func() bool { return f.states.caughtUp() && f.metas.caughtUp() }}
+	f.registrar = &registrar{store: s, model: f.model, log: f.log, ready: func() bool { return f.states.CaughtUp() && f.metas.CaughtUp() }}
 	add := func(t kafka.Topic, read func(*sarama.ConsumerMessage) (store.Record, error)) {
 		f.copies = append(f.copies, &recorder{store: s, brokers: f.opts.Brokers, topic: t, read: read, log: f.log})
 	}
@@ -125,8 +126,8 @@ func (r *recorder) session(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	messages := make(chan *sarama.ConsumerMessage, recorderQueue)
-	t := newTail(tailOptions{
-		Brokers: r.brokers, Topic: r.topic.Name, Log: r.log, Start: start,
+	t := tail.New(tail.Options{
+		Brokers: r.brokers, ClientID: "portal", Topic: r.topic.Name, Log: r.log, Start: start,
 		Apply: func(m *sarama.ConsumerMessage, _ bool) {
 			select {
 			case messages <- m:
@@ -142,7 +143,7 @@ func (r *recorder) session(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		t.run(ctx)
+		t.Run(ctx)
 	}()
 	err = r.copy(ctx, topic, messages, t)
 	stop(nil)
@@ -154,7 +155,7 @@ func (r *recorder) session(ctx context.Context) error {
 }
 
 // copy writes messages until ctx ends.
-func (r *recorder) copy(ctx context.Context, topic store.Topic, messages <-chan *sarama.ConsumerMessage, t *tail) error {
+func (r *recorder) copy(ctx context.Context, topic store.Topic, messages <-chan *sarama.ConsumerMessage, t follower) error {
 	tick := time.NewTicker(recorderRetry)
 	defer tick.Stop()
 	batch := make([]store.Record, 0, recorderBatch)
@@ -164,7 +165,7 @@ func (r *recorder) copy(ctx context.Context, topic store.Topic, messages <-chan 
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-tick.C:
-			r.behind.Store(!t.caughtUp())
+			r.behind.Store(!t.CaughtUp())
 			continue
 		case m := <-messages:
 			batch, size = append(batch[:0], r.parse(m)), len(m.Value)
@@ -180,7 +181,7 @@ func (r *recorder) copy(ctx context.Context, topic store.Topic, messages <-chan 
 		if err := r.write(ctx, topic, batch); err != nil {
 			return err
 		}
-		r.behind.Store(!t.caughtUp() || len(messages) > recorderBatch)
+		r.behind.Store(!t.CaughtUp() || len(messages) > recorderBatch)
 	}
 }
 

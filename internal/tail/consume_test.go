@@ -1,4 +1,4 @@
-package feed
+package tail
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/logtest"
 )
@@ -47,7 +48,7 @@ func (o opened) Close() error                             { return nil }
 // reading is a tail that reads one partition from a source.
 type reading struct {
 	tb      testing.TB
-	tail    *tail
+	tail    *Tail
 	pos     *position
 	source  *source
 	applied []string
@@ -56,13 +57,13 @@ type reading struct {
 }
 
 // read starts reading a partition that ends at an offset; it must run in a bubble.
-func read(tb testing.TB, o tailOptions, pos position, end int64) *reading {
+func read(tb testing.TB, o Options, pos position, end int64) *reading {
 	tb.Helper()
 	r := &reading{tb: tb, pos: &pos, done: make(chan error, 1)}
 	r.source = &source{messages: make(chan *sarama.ConsumerMessage), errs: make(chan *sarama.ConsumerError)}
 	o.Log = quiet
 	o.Apply = func(m *sarama.ConsumerMessage, live bool) { r.applied = append(r.applied, fmt.Sprint(m.Offset, live)) }
-	r.tail = newTail(o)
+	r.tail = New(o)
 	r.tail.partitions[0] = r.pos
 	ctx, cancel := context.WithCancel(tb.Context())
 	r.stop = cancel
@@ -99,13 +100,13 @@ func (r *reading) ends() error {
 
 func TestRecordsAreOldUpToTheEndFoundAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := read(t, tailOptions{}, position{next: sarama.OffsetOldest}, 3)
+		r := read(t, Options{}, position{next: sarama.OffsetOldest}, 3)
 		require.Equal(t, sarama.OffsetOldest, r.source.from)
 		r.deliver(0)
 		r.deliver(1)
-		require.False(t, r.tail.caughtUp())
+		require.False(t, r.tail.CaughtUp())
 		r.deliver(2)
-		require.True(t, r.tail.caughtUp())
+		require.True(t, r.tail.CaughtUp())
 		r.deliver(3)
 		require.Equal(t, []string{"0 false", "1 false", "2 false", "3 true"}, r.applied)
 		require.Equal(t, int64(4), r.pos.next)
@@ -125,8 +126,8 @@ func TestNothingToReadIsCaughtUpAtOnce(t *testing.T) {
 		"everything to do": {sarama.OffsetOldest, 9, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := read(t, tailOptions{}, position{next: c.next}, c.end)
-			require.Equal(t, c.want, r.tail.caughtUp(), name)
+			r := read(t, Options{}, position{next: c.next}, c.end)
+			require.Equal(t, c.want, r.tail.CaughtUp(), name)
 			require.Equal(t, c.next, r.source.from, name)
 			require.NoError(t, r.ends())
 		})
@@ -141,14 +142,14 @@ func TestSilenceIsTheEndOfAPartition(t *testing.T) {
 		"failure": func(r *reading) { r.fail(sarama.ErrOutOfBrokers) },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := read(t, tailOptions{}, position{next: sarama.OffsetOldest}, 3)
+			r := read(t, Options{}, position{next: sarama.OffsetOldest}, 3)
 			r.pass(nearly)
 			event(r)
 			r.pass(nearly)
-			require.False(t, r.tail.caughtUp(), "a %s breaks the silence", name)
+			require.False(t, r.tail.CaughtUp(), "a %s breaks the silence", name)
 			r.pass(time.Millisecond)
-			require.True(t, r.tail.caughtUp(), name)
-			require.Equal(t, name == "failure", r.tail.failing())
+			require.True(t, r.tail.CaughtUp(), name)
+			require.Equal(t, name == "failure", r.tail.Failing())
 			require.NoError(t, r.ends())
 		})
 	}
@@ -157,7 +158,7 @@ func TestSilenceIsTheEndOfAPartition(t *testing.T) {
 func TestLostPositionIsReadAgainFromTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var restarted []int32
-		o := tailOptions{Restart: func(p int32) { restarted = append(restarted, p) }}
+		o := Options{Restart: func(p int32) { restarted = append(restarted, p) }}
 		r := read(t, o, position{next: 7, caughtUp: true}, 9)
 		r.fail(sarama.ErrOutOfBrokers)
 		require.Empty(t, restarted, "the consumer retries other failures by itself")
@@ -172,7 +173,7 @@ func TestLostPositionIsReadAgainFromTheStart(t *testing.T) {
 func TestRefusedPositionIsReadAgainFromTheStart(t *testing.T) {
 	for refusal, want := range map[error]int64{sarama.ErrOffsetOutOfRange: sarama.OffsetOldest, sarama.ErrOutOfBrokers: 7} {
 		pos := &position{next: 7}
-		err := newTail(tailOptions{Log: quiet}).partition(t.Context(), offsets{oldest: 9}, &source{refusal: refusal}, 4, pos)
+		err := New(Options{Log: quiet}).partition(t.Context(), offsets{oldest: 9}, &source{refusal: refusal}, 4, pos)
 		require.ErrorIs(t, err, refusal)
 		require.ErrorContains(t, err, "reading partition 4")
 		require.Equal(t, want, pos.next, refusal)
@@ -184,7 +185,7 @@ func TestEndedConsumerIsAnError(t *testing.T) {
 		"messages": func(s *source) { close(s.messages) }, "errors": func(s *source) { close(s.errs) },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := read(t, tailOptions{}, position{next: 1}, 1)
+			r := read(t, Options{}, position{next: 1}, 1)
 			end(r.source)
 			synctest.Wait()
 			require.ErrorIs(t, r.ends(), errEnded, name)
@@ -196,7 +197,7 @@ func TestSkippedRecordsAreReportedOnce(t *testing.T) {
 	for skipped, want := range map[bool][]int64{true: {5}, false: nil} {
 		synctest.Test(t, func(t *testing.T) {
 			var got []int64
-			o := tailOptions{Skipped: func(at time.Time) { got = append(got, at.UnixMilli()) }}
+			o := Options{Skipped: func(at time.Time) { got = append(got, at.UnixMilli()) }}
 			r := read(t, o, position{next: 5, skipped: skipped}, 7)
 			r.deliver(5)
 			r.deliver(6)
@@ -205,7 +206,7 @@ func TestSkippedRecordsAreReportedOnce(t *testing.T) {
 		})
 	}
 	synctest.Test(t, func(t *testing.T) {
-		r := read(t, tailOptions{}, position{next: 5, skipped: true}, 7)
+		r := read(t, Options{}, position{next: 5, skipped: true}, 7)
 		r.deliver(5)
 		require.NoError(t, r.ends(), "a stop is no failure")
 	})
@@ -226,7 +227,7 @@ func (s started) GetOffset(_ string, _ int32, at int64) (int64, error) {
 }
 
 func TestUnknownOffsetsAreErrors(t *testing.T) {
-	tl, failed := newTail(tailOptions{Log: quiet, Last: 3}), errors.New("no reply")
+	tl, failed := New(Options{Log: quiet, Last: 3}), errors.New("no reply")
 	err := tl.partition(t.Context(), offsets{err: failed}, nil, 4, &position{})
 	require.ErrorIs(t, err, failed)
 	require.ErrorContains(t, err, "looking up the end of partition 4")
@@ -269,7 +270,7 @@ func TestAddedPartitionsEndTheSession(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		done := make(chan error, 1)
-		check := func() { done <- newTail(tailOptions{Log: quiet}).checkPartitions(ctx, g, 2) }
+		check := func() { done <- New(Options{Log: quiet}).checkPartitions(ctx, g, 2) }
 		minute := func() {
 			time.Sleep(partitionsEvery) //nolint:forbidigo // the bubble's clock
 			synctest.Wait()
@@ -295,12 +296,12 @@ func TestAddedPartitionsEndTheSession(t *testing.T) {
 
 func TestFailureCountsForSixSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tl := newTail(tailOptions{Log: quiet})
-		tl.failed()
+		tl := New(Options{Log: quiet})
+		tl.Failed()
 		time.Sleep(failingFor - 1) //nolint:forbidigo // the bubble's clock
-		require.True(t, tl.failing())
+		require.True(t, tl.Failing())
 		time.Sleep(time.Nanosecond) //nolint:forbidigo // the bubble's clock
-		require.False(t, tl.failing())
+		require.False(t, tl.Failing())
 	})
 }
 
@@ -308,12 +309,12 @@ func TestFailureCountsForSixSeconds(t *testing.T) {
 func TestFailedSessionIsRetriedAndLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &logtest.Buffer{}
-		tl := newTail(tailOptions{Brokers: []string{"127.0.0.1:1"}, Topic: "alerts", Log: slog.New(slog.NewTextHandler(log, nil))})
+		tl := New(Options{Brokers: []string{"127.0.0.1:1"}, Topic: "alerts", Log: slog.New(slog.NewTextHandler(log, nil))})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); tl.run(ctx) }()
+		go func() { defer close(done); tl.Run(ctx) }()
 		time.Sleep(retryAfter) //nolint:forbidigo // the bubble's clock
-		require.True(t, tl.failing())
+		require.True(t, tl.Failing())
 		require.Equal(t, 1, strings.Count(log.String(), "retrying"), log)
 		require.Contains(t, log.String(), "topic=alerts")
 		require.Contains(t, log.String(), "connecting to kafka")
@@ -328,12 +329,14 @@ func TestFailedSessionIsRetriedAndLogged(t *testing.T) {
 
 func TestSessionEndsWithTheFirstFailure(t *testing.T) {
 	brokers := kafkatest.Brokers(t)
-	tl := newTail(tailOptions{Brokers: brokers, Topic: kafkatest.Name(t, "missing"), Log: quiet})
+	tl := New(Options{Brokers: brokers, Topic: kafkatest.Name(t, "missing"), Log: quiet})
 	require.ErrorContains(t, tl.session(t.Context()), "looking up partitions")
 
-	topics := kafkatest.Topics(t)
-	ensure(t, brokers, topics)
-	tl = newTail(tailOptions{Brokers: brokers, Topic: topics.Alerts, Log: quiet})
+	topic := kafkatest.Name(t, "followed")
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
+	defer cancel()
+	require.NoError(t, kafka.EnsureTopics(ctx, quiet, brokers, kafka.Topic{Name: topic, Partitions: 3}))
+	tl = New(Options{Brokers: brokers, Topic: topic, Log: quiet})
 	tl.partitions[1] = &position{next: 99}
 	require.ErrorIs(t, tl.session(t.Context()), sarama.ErrOffsetOutOfRange)
 	require.Equal(t, sarama.OffsetOldest, tl.partitions[1].next)

@@ -1,4 +1,7 @@
-package feed
+// Package tail reads every partition of a topic from its start and follows it, without a consumer
+// group: for topics that every process reads whole. It does not write. Run blocks until its context
+// ends, and retries for ever.
+package tail
 
 import (
 	"context"
@@ -29,11 +32,12 @@ const (
 	partitionsEvery = time.Minute
 )
 
-// tailOptions of a tail. The functions but Apply may be nil.
-type tailOptions struct {
-	Brokers []string
-	Topic   string
-	Log     *slog.Logger
+// Options of a Tail. The functions but Apply may be nil.
+type Options struct {
+	Brokers  []string
+	ClientID string
+	Topic    string
+	Log      *slog.Logger
 	// Apply receives each committed record, in order within its partition. live is false for
 	// records that were there at the start.
 	Apply func(m *sarama.ConsumerMessage, live bool)
@@ -49,10 +53,9 @@ type tailOptions struct {
 	Restart func(partition int32)
 }
 
-// tail reads every partition of a topic from its start and follows it, without a consumer
-// group: every portal reads everything.
-type tail struct {
-	o           tailOptions
+// Tail reads one topic. Its methods but Run may be called by any goroutine.
+type Tail struct {
+	o           Options
 	lastFailure atomic.Int64 // ns since 1970
 
 	mu         sync.Mutex
@@ -68,13 +71,14 @@ type position struct {
 	skipped  bool // records before the first one read were left out
 }
 
-func newTail(o tailOptions) *tail {
+// New returns a Tail, which reads once it runs.
+func New(o Options) *Tail {
 	o.Log = o.Log.With("topic", o.Topic)
-	return &tail{o: o, partitions: make(map[int32]*position)}
+	return &Tail{o: o, partitions: make(map[int32]*position)}
 }
 
-// run reads until ctx ends.
-func (t *tail) run(ctx context.Context) {
+// Run reads until ctx ends.
+func (t *Tail) Run(ctx context.Context) {
 	var limit ops.LogLimit
 	for {
 		err := t.session(ctx)
@@ -82,7 +86,7 @@ func (t *tail) run(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			t.failed()
+			t.Failed()
 			if skipped, ok := limit.Allow(); ok {
 				t.o.Log.Warn("reading from kafka failed, retrying", "err", err, "skipped", skipped)
 			}
@@ -94,8 +98,8 @@ func (t *tail) run(ctx context.Context) {
 var errMorePartitions = errors.New("partitions were added")
 
 // session reads with one client until a partition fails.
-func (t *tail) session(ctx context.Context) error {
-	settings := kafka.NewSettings("portal")
+func (t *Tail) session(ctx context.Context) error {
+	settings := kafka.NewSettings(t.o.ClientID)
 	settings.Metadata.Retry.Max = 1 // consumers retry by themselves and report each failure
 	client, err := kafka.NewClient(ctx, t.o.Brokers, settings)
 	if err != nil {
@@ -121,7 +125,7 @@ func (t *tail) session(ctx context.Context) error {
 }
 
 // positionsOf returns the positions of all partitions, new ones included.
-func (t *tail) positionsOf(partitions []int32) map[int32]*position {
+func (t *Tail) positionsOf(partitions []int32) map[int32]*position {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	out := make(map[int32]*position, len(partitions))
@@ -138,7 +142,7 @@ func (t *tail) positionsOf(partitions []int32) map[int32]*position {
 }
 
 // checkPartitions ends the session when partitions were added.
-func (t *tail) checkPartitions(ctx context.Context, client sarama.Client, n int) error {
+func (t *Tail) checkPartitions(ctx context.Context, client sarama.Client, n int) error {
 	for lifecycle.Pause(ctx, partitionsEvery) {
 		if client.RefreshMetadata(t.o.Topic) != nil {
 			continue // the partitions' consumers report the failure
@@ -151,7 +155,7 @@ func (t *tail) checkPartitions(ctx context.Context, client sarama.Client, n int)
 }
 
 // partition reads one partition until ctx ends or its consumer gives up.
-func (t *tail) partition(ctx context.Context, client sarama.Client, consumer sarama.Consumer, p int32, pos *position) error {
+func (t *Tail) partition(ctx context.Context, client sarama.Client, consumer sarama.Consumer, p int32, pos *position) error {
 	end, err := client.GetOffset(t.o.Topic, p, sarama.OffsetNewest)
 	if err != nil {
 		return fmt.Errorf("looking up the end of partition %d: %w", p, err)
@@ -196,7 +200,7 @@ func (t *tail) partition(ctx context.Context, client sarama.Client, consumer sar
 			if !ok {
 				return fmt.Errorf("partition %d: %w", p, errEnded)
 			}
-			t.failed()
+			t.Failed()
 			quiet.Reset(silenceIsEnd)
 			if errors.Is(err, sarama.ErrOffsetOutOfRange) {
 				t.restart(p, pos)
@@ -209,7 +213,7 @@ func (t *tail) partition(ctx context.Context, client sarama.Client, consumer sar
 }
 
 // chooseStart sets the offset from which a partition is read first.
-func (t *tail) chooseStart(client sarama.Client, p int32, pos *position, end int64) error {
+func (t *Tail) chooseStart(client sarama.Client, p int32, pos *position, end int64) error {
 	if pos.started || t.o.Last == 0 {
 		return nil
 	}
@@ -230,7 +234,7 @@ var errEnded = errors.New("consumer stopped")
 
 // restart rewinds a partition that no longer has the position: the topic was created again or
 // its tail deleted. Alerts that are read twice are recognised by their ids.
-func (t *tail) restart(p int32, pos *position) {
+func (t *Tail) restart(p int32, pos *position) {
 	t.o.Log.Warn("position out of range, reading the partition from its start", "partition", p, "offset", pos.next)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -241,7 +245,7 @@ func (t *tail) restart(p int32, pos *position) {
 }
 
 // reachedEnd notes that a partition was read to its end.
-func (t *tail) reachedEnd(pos *position) {
+func (t *Tail) reachedEnd(pos *position) {
 	t.mu.Lock()
 	if pos.caughtUp {
 		t.mu.Unlock()
@@ -259,13 +263,15 @@ func (t *tail) reachedEnd(pos *position) {
 	}
 }
 
-// caughtUp reports whether the records that were there at the start have been read.
-func (t *tail) caughtUp() bool {
+// CaughtUp reports whether the records that were there at the start have been read.
+func (t *Tail) CaughtUp() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.complete
 }
 
-func (t *tail) failed() { t.lastFailure.Store(time.Now().UnixNano()) }
+// Failed notes a failure of what the topic needs.
+func (t *Tail) Failed() { t.lastFailure.Store(time.Now().UnixNano()) }
 
-func (t *tail) failing() bool { return time.Since(time.Unix(0, t.lastFailure.Load())) < failingFor }
+// Failing reports whether Kafka failed lately.
+func (t *Tail) Failing() bool { return time.Since(time.Unix(0, t.lastFailure.Load())) < failingFor }
