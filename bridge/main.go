@@ -1,17 +1,29 @@
-// Command bridge moves the packs of all gateways into Kafka, exactly once.
+// Command bridge moves the packs of all gateways into Kafka, exactly once. "bridge gateway" and "bridge
+// client" say who may connect to its hub.
 package main
 
 import (
 	"log/slog"
 	"os"
 
+	"industrial-iot-monitor/bridge/admin"
 	"industrial-iot-monitor/bridge/relay"
+	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/program"
 )
 
 func main() {
-	load := program.FromEnvironment[relay.Config]("bridge", "runs the hub that gateways dial, and moves their packs into Kafka, each reading exactly once", os.Args[1:])
+	if len(os.Args) > 1 && (os.Args[1] == "gateway" || os.Args[1] == "client") {
+		os.Exit(command(os.Args[1:]))
+	}
+	load := program.FromEnvironment[relay.Config]("bridge", "runs the hub that gateways dial, and moves their packs into Kafka, each reading exactly once; \"bridge gateway\" and \"bridge client\" say who may connect to the hub", os.Args[1:])
 	os.Exit(program.Run("bridge", load, func(cfg relay.Config, log *slog.Logger) (*relay.Relay, error) {
 		return relay.New(relay.Options{Config: cfg, Log: log})
 	}))
+}
+
+func command(args []string) int {
+	ctx, stop := lifecycle.SignalContext()
+	defer stop()
+	return admin.Command(ctx, args, os.Stdout, os.Stderr)
 }

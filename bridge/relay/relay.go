@@ -47,6 +47,7 @@ type Relay struct {
 	base      *slog.Logger // for the parts, which add their component
 	log       *slog.Logger
 	hub       *hub.Hub    // nil with an external hub
+	admission *admission  // nil if everybody may connect
 	nc        *nats.Conn  // into the plant's account
 	lines     *lines      // into those of gateways, at the hub of another bridge
 	http      *ops.Server // nil without BRIDGE_HTTP_ADDR
@@ -88,17 +89,14 @@ func New(o Options) (_ *Relay, err error) {
 		}
 	}()
 	if r.cfg.HubURL == "" {
-		r.hub, err = hub.New(hub.Options{
-			Addr: r.cfg.HubAddr, LeafAddr: r.cfg.LeafAddr, PlainLinks: r.cfg.LeafCompression == compressOff, Log: o.Log, Refused: r.roster.Refused,
-		})
-		if err != nil {
+		if err := r.openHub(o); err != nil {
 			return nil, err
 		}
 	}
 	if r.nc, err = r.connect(o.Log); err != nil {
 		return nil, err
 	}
-	r.lines = newLines(r.cfg.HubURL, o.Log)
+	r.lines = newLines(r.cfg.HubURL, r.cfg.HubKeyFile, o.Log)
 	if r.cfg.HTTPAddr != "" {
 		r.http, err = ops.NewServer(ops.ServerOptions{
 			Addr: r.cfg.HTTPAddr, AddrVar: "BRIDGE_HTTP_ADDR", Gatherer: o.Registry, Ready: r.Ready, Log: o.Log, Pprof: r.cfg.PprofConfig,
@@ -126,7 +124,7 @@ func (r *Relay) connect(log *slog.Logger) (*nats.Conn, error) {
 	if r.hub != nil {
 		return r.hub.Connect("bridge", log)
 	}
-	return natsconn.Connect(natsconn.Options{Name: "bridge", Log: log, URL: r.cfg.HubURL})
+	return natsconn.Connect(natsconn.Options{Name: "bridge", Log: log, URL: r.cfg.HubURL, KeyFile: r.cfg.HubKeyFile})
 }
 
 // line returns the connection by which a gateway is read: its own one at a hub that has accounts, else
@@ -216,6 +214,9 @@ func (r *Relay) Run(ctx context.Context) error {
 		parts.Go("operations server", r.http.Run)
 	}
 	parts.Go("roster", r.roster.Run)
+	if r.admission != nil {
+		parts.Go("admission", r.admission.run)
+	}
 	if err := r.listen(parts); err != nil {
 		return errors.Join(err, parts.Stop())
 	}

@@ -28,10 +28,11 @@ type ProgramConfig struct {
 	topology.Topics
 	Sensors sensorfile.Config // SENSORS_FILE
 
-	GroupID  string `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"consumer group of the core instances; the historian's has the suffix -history"`
-	HubURL   string `env:"HUB_URL" help:"NATS hub to which the historian reports itself; empty: it does not"`
-	HTTPAddr string `env:"CORE_HTTP_ADDR" envDefault:"127.0.0.1:9103" help:"address of /metrics, /livez and /readyz; empty for none"`
-	History  Config // the HISTORY variables
+	GroupID    string `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"consumer group of the core instances; the historian's has the suffix -history"`
+	HubURL     string `env:"HUB_URL" help:"NATS hub to which the historian reports itself; empty: it does not"`
+	HubKeyFile string `env:"HUB_KEY_FILE" help:"file with the key that this program proves to the hub, from bridge client add; empty: none"`
+	HTTPAddr   string `env:"CORE_HTTP_ADDR" envDefault:"127.0.0.1:9103" help:"address of /metrics, /livez and /readyz; empty for none"`
+	History    Config // the HISTORY variables
 }
 
 var errOff = errors.New("HISTORY=off: want embedded, or no core historian")
@@ -77,7 +78,7 @@ func NewProgram(cfg *ProgramConfig, log *slog.Logger) (_ *Program, err error) {
 		})
 	}
 	if err == nil && cfg.HubURL != "" {
-		err = p.join(cfg.HubURL, reg, log)
+		err = p.join(cfg.HubURL, cfg.HubKeyFile, reg, log)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -86,8 +87,8 @@ func NewProgram(cfg *ProgramConfig, log *slog.Logger) (_ *Program, err error) {
 }
 
 // join starts connecting to the hub and makes the reporter.
-func (p *Program) join(url string, reg *prometheus.Registry, log *slog.Logger) (err error) {
-	p.hub, err = natsconn.Connect(natsconn.Options{URL: url, Name: "historian", Log: log, Extra: []nats.Option{nats.ReconnectBufSize(-1)}}) // drop while disconnected
+func (p *Program) join(url, keyFile string, reg *prometheus.Registry, log *slog.Logger) (err error) {
+	p.hub, err = natsconn.Connect(natsconn.Options{URL: url, KeyFile: keyFile, Name: "historian", Log: log, Extra: []nats.Option{nats.ReconnectBufSize(-1)}}) // drop while disconnected
 	if err != nil {
 		return fmt.Errorf("HUB_URL: %w", err)
 	}

@@ -25,9 +25,10 @@ type Config struct {
 	topology.Topics
 	Sensors sensorfile.Config // SENSORS_FILE
 
-	GroupID  string `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"consumer group of all core instances"`
-	HubURL   string `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live frames; processing continues without it"`
-	HTTPAddr string `env:"CORE_HTTP_ADDR" envDefault:"127.0.0.1:9103" help:"address of /metrics, /livez and /readyz; empty for none"`
+	GroupID    string `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"consumer group of all core instances"`
+	HubURL     string `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live frames; processing continues without it"`
+	HubKeyFile string `env:"HUB_KEY_FILE" help:"file with the key that this program proves to the hub, from bridge client add; empty: none"`
+	HTTPAddr   string `env:"CORE_HTTP_ADDR" envDefault:"127.0.0.1:9103" help:"address of /metrics, /livez and /readyz; empty for none"`
 
 	TemperatureHigh float64 `env:"ALERT_TEMPERATURE_HIGH" envDefault:"80" help:"temperature above which an alarm is raised, in °C"`
 	TemperatureLow  float64 `env:"ALERT_TEMPERATURE_LOW" envDefault:"0" help:"temperature below which an alarm is raised, in °C"`

@@ -71,6 +71,24 @@ type Gateway struct {
 	stepped time.Duration // sum of the clock's steps since the start
 }
 
+// openBroker starts the embedded server, with the key that the gateway proves to the hub if it has one.
+func (g *Gateway) openBroker() error {
+	seed, err := enrolment.Seed(g.cfg.DataDir, g.cfg.ID)
+	if err != nil {
+		return err
+	}
+	g.broker, err = broker.New(broker.Options{
+		Gateway: g.cfg.ID, Addr: g.cfg.NATSAddr, HubURL: g.cfg.HubURL, HubSeed: seed,
+		Dir: filepath.Join(g.cfg.DataDir, g.cfg.ID), BufferBytes: g.cfg.BufferBytes,
+		Log: g.log, OnReconnect: g.metrics.reconnects.Inc,
+	})
+	if err != nil {
+		return err
+	}
+	g.metrics.bufferLimit.Set(float64(g.broker.BufferLimit()))
+	return nil
+}
+
 // New starts the embedded server, which recovers the store, and binds MQTT and HTTP. The
 // caller must call Run or Close.
 func New(o Options) (_ *Gateway, err error) {
@@ -93,19 +111,9 @@ func New(o Options) (_ *Gateway, err error) {
 			err = errors.Join(err, g.Close())
 		}
 	}()
-	seed, err := enrolment.Seed(g.cfg.DataDir, g.cfg.ID)
-	if err != nil {
+	if err := g.openBroker(); err != nil {
 		return nil, err
 	}
-	g.broker, err = broker.New(broker.Options{
-		Gateway: g.cfg.ID, Addr: g.cfg.NATSAddr, HubURL: g.cfg.HubURL, HubSeed: seed,
-		Dir: filepath.Join(g.cfg.DataDir, g.cfg.ID), BufferBytes: g.cfg.BufferBytes,
-		Log: g.log, OnReconnect: g.metrics.reconnects.Inc,
-	})
-	if err != nil {
-		return nil, err
-	}
-	g.metrics.bufferLimit.Set(float64(g.broker.BufferLimit()))
 	g.noteDamage()
 	g.collector = ingest.New(ingest.Options{
 		Store: g.broker.Stream(), Epoch: g.epoch, Log: g.log, Registerer: g.reg,

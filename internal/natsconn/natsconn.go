@@ -31,6 +31,8 @@ type Options struct {
 	// InProcess connects to an embedded server instead of URL.
 	InProcess      nats.InProcessConnProvider
 	User, Password string
+	// KeyFile has the seed of the nkey that is proved to the server; empty: none.
+	KeyFile string
 	// MustConnect makes an unreachable server an error; without it the connection is
 	// returned at once and established in the background.
 	MustConnect bool
@@ -47,7 +49,15 @@ func Connect(o Options) (*nats.Conn, error) {
 	}
 	log := o.Log.With("connection", o.Name)
 	var late atomic.Bool
-	nc, err := nats.Connect(o.URL, append(settings(o, log, &late), o.Extra...)...)
+	opts := append(settings(o, log, &late), o.Extra...)
+	if o.KeyFile != "" {
+		key, err := nats.NkeyOptionFromSeed(o.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the key for NATS in %s: %w", o.KeyFile, err)
+		}
+		opts = append(opts, key)
+	}
+	nc, err := nats.Connect(o.URL, opts...)
 	if _, ok := errors.AsType[*url.Error](err); ok {
 		err = errInvalidURL // the parser's error quotes the URL, password included
 	}

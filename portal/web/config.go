@@ -35,6 +35,7 @@ type Config struct {
 	MessageRate    float64    `env:"WEBSOCKET_MESSAGES_PER_SECOND" envDefault:"50" help:"rate limit of messages from a WebSocket client; bursts of ten times as many are allowed"`
 	ReplayBytes    int        `env:"PORTAL_REPLAY_BYTES" envDefault:"33554432" help:"memory for the readings of the last minute, from which reconnecting clients of the simple dialect resume; 0: none"`
 	HubURL         string     `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live readings"`
+	HubKeyFile     string     `env:"HUB_KEY_FILE" help:"file with the key that this program proves to the hub, from bridge client add; empty: none"`
 	GroupID        string     `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"core's consumer group, to report its lag"`
 	HistoryURL     string     `env:"PORTAL_HISTORY_URL" envDefault:"http://127.0.0.1:9106" help:"where core keeps the history of readings (CORE_HISTORY_ADDR), for charts and exports; empty: there is none"`
 	StorePath      string     `env:"PORTAL_STORE" envDefault:"./data/portal.db" help:"file of the portal's database (SQLite): alarms and audit trail, for as long as you keep it; empty: none"`

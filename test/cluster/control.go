@@ -2,7 +2,10 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"os/exec"
+	"strings"
 )
 
 // SetEnv changes variables of a process for its next start.
@@ -47,6 +50,30 @@ func (c *Cluster) Env(name, variable string) string {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
 	return pr.prog.Env[variable]
+}
+
+// Tool runs a command of a process's program with the process's variables and others, and returns its
+// standard output.
+func (c *Cluster) Tool(ctx context.Context, name string, env map[string]string, args ...string) (string, error) {
+	pr, err := c.process(name)
+	if err != nil {
+		return "", err
+	}
+	pr.mu.Lock()
+	all := maps.Clone(pr.prog.Env)
+	pr.mu.Unlock()
+	maps.Copy(all, env)
+	cmd := exec.CommandContext(ctx, pr.bin, args...)
+	cmd.Dir = pr.dir
+	for k, v := range all {
+		cmd.Env = append(cmd.Env, k+"="+v)
+	}
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(args[:min(2, len(args))], " "), err, strings.TrimSpace(errs.String()))
+	}
+	return out.String(), nil
 }
 
 // PID returns the process id of a running process, 0 for one that does not run.

@@ -16,6 +16,7 @@ func faults() []rig.Fault {
 		hubFaults(),
 		bridgeFaults(),
 		twinFaults(),
+		enrolFaults(),
 		poisonFaults(),
 		liveFaults(),
 		takeoverFaults(),

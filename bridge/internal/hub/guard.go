@@ -99,7 +99,7 @@ func (g *guard) Check(c server.ClientAuthentication) bool {
 		return true
 	}
 	if user := c.GetOpts().Username; !g.quiet(who + " " + cut(user) + " " + err.Error()) {
-		g.log.Error(who+" refused", "user", cut(user), "remote", remote(c), "err", err)
+		g.log.Error("connection refused", "from", who, "user", cut(user), "remote", remote(c), "err", err)
 	}
 	return false
 }

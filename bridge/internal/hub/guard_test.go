@@ -148,7 +148,7 @@ func TestRefusalLogsNoCredentials(t *testing.T) {
 	h.Shutdown()
 	mu.Lock()
 	defer mu.Unlock()
-	require.Contains(t, out.String(), "gateway refused")
+	require.Contains(t, out.String(), "connection refused")
 	require.NotContains(t, out.String(), "secret")
 }
 

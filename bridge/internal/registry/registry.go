@@ -28,6 +28,9 @@ const (
 	Required Mode = "required"
 )
 
+// Modes lists all modes.
+func Modes() []Mode { return []Mode{Off, Observe, Required} }
+
 // keepTimeout bounds writing the use of a claim down; the gateway waits for it.
 const keepTimeout = 3 * time.Second
 

@@ -43,15 +43,17 @@ type Options struct {
 	// Unusual is called with every report of a core instance on unusual devices.
 	Unusual func(wire.UnusualReport)
 	// Removed is called with every device that was removed, known to the model or not, and when, in ms.
-	Removed  func(id string, at int64)
-	Model    *state.Model
-	Trail    *audit.Trail
-	Store    *store.Store // nil: there is none
-	HubURL   string
-	Brokers  []string
-	Topics   topology.Topics
-	Log      *slog.Logger
-	Registry prometheus.Registerer
+	Removed func(id string, at int64)
+	Model   *state.Model
+	Trail   *audit.Trail
+	Store   *store.Store // nil: there is none
+	HubURL  string
+	// HubKeyFile has the key that is proved to the hub; empty: none.
+	HubKeyFile string
+	Brokers    []string
+	Topics     topology.Topics
+	Log        *slog.Logger
+	Registry   prometheus.Registerer
 }
 
 // Feed owns the connections to the hub and to Kafka.
@@ -109,7 +111,7 @@ func New(o Options) (*Feed, error) {
 
 // Run fills the model until ctx ends.
 func (f *Feed) Run(ctx context.Context) error {
-	nc, err := natsconn.Connect(natsconn.Options{URL: f.opts.HubURL, Name: "portal", Log: f.log})
+	nc, err := natsconn.Connect(natsconn.Options{URL: f.opts.HubURL, KeyFile: f.opts.HubKeyFile, Name: "portal", Log: f.log})
 	if err != nil {
 		return err
 	}

@@ -27,11 +27,26 @@ type Received[T any] struct {
 	Value T
 }
 
+// ListenWith listens at the hub with a key from now on.
+func (s *Scene) ListenWith(keyFile string) error {
+	key, err := nats.NkeyOptionFromSeed(keyFile)
+	if err != nil {
+		return fmt.Errorf("reading a key: %w", err)
+	}
+	next, err := listenHub(s.HubURL(), key)
+	if err != nil {
+		return err
+	}
+	s.hub.close()
+	s.hub = next
+	return nil
+}
+
 // listenHub subscribes at a hub, which may be down at times.
-func listenHub(url string) (*hubListener, error) {
+func listenHub(url string, more ...nats.Option) (*hubListener, error) {
 	h := &hubListener{statuses: map[string]Received[wire.GatewayStatus]{}, ledgers: map[string]Received[wire.GatewayLedger]{}}
-	nc, err := nats.Connect(url, nats.Name("drill"), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
-		nats.ReconnectWait(100*time.Millisecond), nats.IgnoreDiscoveredServers(), nats.Timeout(5*time.Second))
+	nc, err := nats.Connect(url, append(more, nats.Name("drill"), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
+		nats.ReconnectWait(100*time.Millisecond), nats.IgnoreDiscoveredServers(), nats.Timeout(5*time.Second))...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the hub: %w", err)
 	}

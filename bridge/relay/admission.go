@@ -1,0 +1,70 @@
+package relay
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/bridge/internal/hub"
+	"industrial-iot-monitor/bridge/internal/records"
+	"industrial-iot-monitor/bridge/internal/registry"
+)
+
+// admission follows the records of who may connect, and has the hub end the connections of those who may
+// no longer.
+type admission struct {
+	registry *registry.Registry
+	store    records.Store
+	changed  chan struct{} // has room for one
+	recheck  func()
+}
+
+func newAdmission(cfg *Config, log *slog.Logger, reg prometheus.Registerer) (g *admission, err error) {
+	g = &admission{changed: make(chan struct{}, 1), store: records.Store{Brokers: cfg.Brokers, Topic: cfg.Specs().Access, Log: log}}
+	g.registry, err = registry.New(registry.Options{
+		Mode: registry.Mode(cfg.HubAuth), Keep: g.store.Keep, Log: log, Registry: reg,
+		Changed: func() {
+			select {
+			case g.changed <- struct{}{}:
+			default: // it is known already
+			}
+		},
+	})
+	return g, err
+}
+
+// run follows the records until ctx ends.
+func (g *admission) run(ctx context.Context) error {
+	var rechecks sync.WaitGroup
+	defer rechecks.Wait()
+	rechecks.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-g.changed:
+				g.recheck()
+			}
+		}
+	})
+	return g.store.Follow(ctx, g.registry.Apply, g.registry.Complete)
+}
+
+// openHub starts the embedded hub.
+func (r *Relay) openHub(o Options) (err error) {
+	ho := hub.Options{
+		Addr: r.cfg.HubAddr, LeafAddr: r.cfg.LeafAddr, PlainLinks: r.cfg.LeafCompression == compressOff, Log: o.Log, Refused: r.roster.Refused,
+	}
+	if registry.Mode(r.cfg.HubAuth) != registry.Off {
+		if r.admission, err = newAdmission(&r.cfg, o.Log, o.Registry); err != nil {
+			return err
+		}
+		ho.Gate = r.admission.registry
+	}
+	if r.hub, err = hub.New(ho); err == nil && r.admission != nil {
+		r.admission.recheck = r.hub.Recheck
+	}
+	return err
+}
