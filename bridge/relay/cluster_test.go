@@ -69,7 +69,7 @@ func newClusterAt(tb testing.TB, brokers []string) *cluster {
 	p.cfg = Config{
 		HubAddr: "127.0.0.1:0", LeafAddr: "127.0.0.1:0",
 		Lanes: 4, GroupID: kafkatest.Name(tb, "bridge"), TxnPrefix: kafkatest.Name(tb, "bridge") + "-",
-		LeafCompression: compressAuto, TrimMargin: 100, Batch: 5000, CommitMin: 2 * time.Millisecond, CommitMax: 2 * time.Millisecond,
+		HubAuth: "off", LeafCompression: compressAuto, TrimMargin: 100, Batch: 5000, CommitMin: 2 * time.Millisecond, CommitMax: 2 * time.Millisecond,
 	}
 	p.cfg.Brokers, p.cfg.Topics = p.brokers, p.topics
 	return p

@@ -35,6 +35,8 @@ func TestBadValueNamesTheVariable(t *testing.T) {
 		"BRIDGE_COMMIT_MAX":        func(c *Config) { c.CommitMax = time.Minute },
 		"BRIDGE_TRIM_MARGIN":       func(c *Config) { c.TrimMargin = 0 },
 		"BRIDGE_LEAF_COMPRESSION":  func(c *Config) { c.LeafCompression = "best" },
+		"BRIDGE_HUB_AUTH: want":    func(c *Config) { c.HubAuth = "on" },
+		"BRIDGE_HUB_AUTH is for":   func(c *Config) { c.HubAuth, c.HubURL = "required", "nats://hub:4222" },
 		"BRIDGE_GROUP_ID":          func(c *Config) { c.GroupID = "" },
 		"BRIDGE_TXN_PREFIX":        func(c *Config) { c.TxnPrefix = "" },
 		"KAFKA_BROKERS":            func(c *Config) { c.Brokers = nil },

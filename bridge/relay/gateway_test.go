@@ -31,11 +31,11 @@ type gateway struct {
 	leaf string
 	want *expected
 
-	srv *server.Server
-	nc  *nats.Conn
-	js  jetstream.JetStream
-	// instance is the installation; user and password at the hub are left out without it.
-	instance string
+	srv      *server.Server
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	instance string // id of the installation
+	seed     string // of its key; empty: none
 	epoch    uint64
 	packed   packed
 	stopped  chan struct{}
@@ -70,7 +70,13 @@ func newGateway(tb testing.TB, id, leaf string, want *expected) *gateway {
 // newInstallation starts a gateway with an instance id.
 func newInstallation(tb testing.TB, id, instance, leaf string, want *expected) *gateway {
 	tb.Helper()
-	g := &gateway{t: tb, id: id, instance: instance, dir: tb.TempDir(), leaf: leaf, want: want}
+	return newKeyed(tb, id, instance, "", leaf, want)
+}
+
+// newKeyed starts a gateway that proves the key of a seed.
+func newKeyed(tb testing.TB, id, instance, seed, leaf string, want *expected) *gateway {
+	tb.Helper()
+	g := &gateway{t: tb, id: id, instance: instance, seed: seed, dir: tb.TempDir(), leaf: leaf, want: want}
 	g.start()
 	tb.Cleanup(g.stop)
 	return g
@@ -96,7 +102,7 @@ func (g *gateway) start() {
 		PingInterval: time.Second, MaxPingsOut: 2,
 	}
 	so.LeafNode.ReconnectInterval = 100 * time.Millisecond
-	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{LocalAccount: "UPLINK", URLs: []*url.URL{leaf}}}
+	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{LocalAccount: "UPLINK", URLs: []*url.URL{leaf}, Nkey: g.seed}}
 	g.srv, err = server.NewServer(so)
 	require.NoError(g.t, err)
 	g.srv.Start()

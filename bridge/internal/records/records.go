@@ -24,7 +24,11 @@ type Store struct {
 }
 
 // Keep writes a record and returns when all brokers that must have it have it. A nil value removes it.
+// The topic is created if it is missing.
 func (s *Store) Keep(ctx context.Context, key string, value []byte) (err error) {
+	if err := kafka.EnsureTopics(ctx, s.Log, s.Brokers, s.Topic); err != nil {
+		return err
+	}
 	settings := kafka.NewSettings(clientID)
 	settings.Producer.RequiredAcks = sarama.WaitForAll
 	settings.Producer.Return.Successes = true
