@@ -1,5 +1,5 @@
-// Command edge runs the gateway of one building. "edge enroll" makes it known to the hub, "edge
-// mappings" tries a mappings file.
+// Command edge runs the gateway of one building. "edge enroll" makes it known to the hub, "edge key"
+// prints its public key for a hub that is told it, "edge mappings" tries a mappings file.
 package main
 
 import (
@@ -22,7 +22,10 @@ func run(args []string) int {
 		defer stop()
 		return gateway.EnrolCommand(ctx, args[1:], os.Stdout, os.Stderr)
 	}
-	load := program.FromEnvironment[gateway.Config]("edge", "takes the readings of one building by NATS and MQTT and keeps them until they are delivered; \"edge enroll\" makes it known to the hub, \"edge mappings\" tries a mappings file", args)
+	if len(args) > 0 && args[0] == "key" {
+		return gateway.KeyCommand(args[1:], os.Stdout, os.Stderr)
+	}
+	load := program.FromEnvironment[gateway.Config]("edge", "takes the readings of one building by NATS and MQTT and keeps them until they are delivered; \"edge enroll\" makes it known to the hub, \"edge key\" prints its public key, \"edge mappings\" tries a mappings file", args)
 	return program.Run("edge", load, func(cfg gateway.Config, log *slog.Logger) (*gateway.Gateway, error) {
 		return gateway.New(gateway.Options{Config: cfg, Log: log})
 	})

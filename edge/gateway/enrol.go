@@ -56,6 +56,30 @@ func EnrolCommand(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
+// KeyCommand is "edge key": it prints the public key of the gateway, for a hub that is told the keys of
+// its gateways, and returns the exit code.
+func KeyCommand(args []string, out, errs io.Writer) int {
+	var cfg Config
+	err := environment.FromEnvironment(&cfg)
+	if err == nil {
+		err = errors.Join(cfg.Complete(), cfg.Check())
+	}
+	if len(args) > 0 {
+		err = errors.New("usage: edge key")
+	}
+	if err != nil {
+		fmt.Fprintln(errs, "edge key:", err)
+		return 2
+	}
+	public, err := enrolment.Public(cfg.DataDir, cfg.ID)
+	if err != nil {
+		fmt.Fprintln(errs, "edge key:", err)
+		return 1
+	}
+	fmt.Fprintln(out, public)
+	return 0
+}
+
 func enrol(ctx context.Context, claim access.Claim, dataDir string) error {
 	seed, err := enrolment.Draw(dataDir, claim)
 	if err != nil {

@@ -127,3 +127,20 @@ func TestDamagedKeyIsNamedAndNotReplaced(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "enrolment.json"), []byte("{"), 0o600))
 	require.ErrorContains(t, (&Config{DataDir: dir}).Complete(), "enrol again")
 }
+
+func TestKeyIsDrawnOnceAndPrinted(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("EDGE_DATA_DIR", dir)
+	t.Setenv("EDGE_GATEWAY_ID", "gw-c")
+	var first, second, errs bytes.Buffer
+	require.Zero(t, KeyCommand(nil, &first, &errs))
+	require.Zero(t, KeyCommand(nil, &second, &errs))
+	require.Equal(t, first.String(), second.String())
+	seed, err := enrolment.Seed(dir, "gw-c")
+	require.NoError(t, err)
+	require.Equal(t, publicOf(t, seed)+"\n", first.String())
+	require.Equal(t, 2, KeyCommand([]string{"x"}, &first, &errs))
+	t.Setenv("EDGE_GATEWAY_ID", "")
+	require.Equal(t, 2, KeyCommand(nil, &first, &errs))
+	require.Contains(t, errs.String(), "EDGE_GATEWAY_ID")
+}

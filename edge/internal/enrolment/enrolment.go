@@ -70,7 +70,26 @@ func readSeed(name string) (string, error) {
 // Draw returns the seed of a new key for the gateway of a claim. The key is on the disk before it is
 // used: an attempt that was interrupted goes on with the same one.
 func Draw(dataDir string, c access.Claim) (seed string, err error) {
-	name := keyFile(dataDir, c.Gateway) + newSuffix
+	return drawn(keyFile(dataDir, c.Gateway) + newSuffix)
+}
+
+// Public returns the public key of a gateway, and draws the key if it has none: for a hub that is
+// told the keys of its gateways.
+func Public(dataDir, gateway string) (string, error) {
+	seed, err := drawn(keyFile(dataDir, gateway))
+	if err != nil {
+		return "", err
+	}
+	kp, err := nkeys.FromSeed([]byte(seed))
+	if err != nil {
+		return "", fmt.Errorf("reading the gateway's key: %w", err)
+	}
+	defer kp.Wipe()
+	return kp.PublicKey()
+}
+
+// drawn returns the seed in a file, which gets a new one if it does not exist.
+func drawn(name string) (seed string, err error) {
 	if seed, err = readSeed(name); err != nil || seed != "" {
 		return seed, err
 	}
