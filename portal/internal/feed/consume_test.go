@@ -14,6 +14,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/logtest"
 )
@@ -308,7 +309,7 @@ func TestFailureCountsForSixSeconds(t *testing.T) {
 func TestFailedSessionIsRetriedAndLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &logtest.Buffer{}
-		tl := newTail(tailOptions{Brokers: []string{"127.0.0.1:1"}, Topic: "alerts", Log: slog.New(slog.NewTextHandler(log, nil))})
+		tl := newTail(tailOptions{Cluster: kafka.At("127.0.0.1:1"), Topic: "alerts", Log: slog.New(slog.NewTextHandler(log, nil))})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); tl.run(ctx) }()
@@ -328,12 +329,12 @@ func TestFailedSessionIsRetriedAndLogged(t *testing.T) {
 
 func TestSessionEndsWithTheFirstFailure(t *testing.T) {
 	brokers := kafkatest.Brokers(t)
-	tl := newTail(tailOptions{Brokers: brokers, Topic: kafkatest.Name(t, "missing"), Log: quiet})
+	tl := newTail(tailOptions{Cluster: kafka.At(brokers...), Topic: kafkatest.Name(t, "missing"), Log: quiet})
 	require.ErrorContains(t, tl.session(t.Context()), "looking up partitions")
 
 	topics := kafkatest.Topics(t)
 	ensure(t, brokers, topics)
-	tl = newTail(tailOptions{Brokers: brokers, Topic: topics.Alerts, Log: quiet})
+	tl = newTail(tailOptions{Cluster: kafka.At(brokers...), Topic: topics.Alerts, Log: quiet})
 	tl.partitions[1] = &position{next: 99}
 	require.ErrorIs(t, tl.session(t.Context()), sarama.ErrOffsetOutOfRange)
 	require.Equal(t, sarama.OffsetOldest, tl.partitions[1].next)

@@ -31,7 +31,7 @@ const (
 
 // tailOptions of a tail. The functions but Apply may be nil.
 type tailOptions struct {
-	Brokers []string
+	Cluster kafka.Cluster
 	Topic   string
 	Log     *slog.Logger
 	// Apply receives each committed record, in order within its partition. live is false for
@@ -95,9 +95,9 @@ var errMorePartitions = errors.New("partitions were added")
 
 // session reads with one client until a partition fails.
 func (t *tail) session(ctx context.Context) error {
-	settings := kafka.NewSettings("portal")
+	settings := t.o.Cluster.Settings("portal")
 	settings.Metadata.Retry.Max = 1 // consumers retry by themselves and report each failure
-	client, err := kafka.NewClient(ctx, t.o.Brokers, settings)
+	client, err := kafka.NewClient(ctx, t.o.Cluster, settings)
 	if err != nil {
 		return err
 	}
