@@ -124,6 +124,14 @@ func (l *layout) defineGateways() error {
 	return nil
 }
 
+// Add adds a program with its own environment.
+func (l *layout) Add(name string, p Program) {
+	if l.o.EnvOf != nil {
+		maps.Copy(p.Env, l.o.EnvOf(p.Binary))
+	}
+	l.Cluster.Add(name, p)
+}
+
 // with returns the environment shared by all programs, plus more variables.
 func (l *layout) with(more map[string]string) map[string]string {
 	env := map[string]string{"LOG_LEVEL": "info", "KAFKA_BROKERS": strings.Join(l.brokers, ",")}

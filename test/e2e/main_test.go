@@ -74,6 +74,9 @@ func startCluster(t *testing.T, change ...func(*cluster.Options)) *cluster.Clust
 	for _, f := range change {
 		f(&o)
 	}
+	if _, _, ok := kafkatest.Secured(); ok {
+		secure(t, &o)
+	}
 	p, err := cluster.New(ctx, o)
 	require.NoError(t, err)
 	t.Cleanup(func() {

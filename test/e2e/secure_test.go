@@ -1,0 +1,173 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/topology"
+	"industrial-iot-monitor/test/cluster"
+)
+
+// userPassword is that of every user; the logs of all programs are searched for it.
+const userPassword = "correct horse, battery"
+
+// secure has every program sign in as a user of its own, which may do what docs/security.md
+// says and nothing else. An administrator creates the topics first.
+func secure(t *testing.T, o *cluster.Options) {
+	t.Helper()
+	createTopics(t, o)
+	for _, program := range []string{"bridge", "core", "portal"} {
+		kafkatest.User(t, program+o.Suffix, userPassword)
+	}
+	kafkatest.Allow(t, documented(t, o.Suffix)...)
+	addr, dir, _ := kafkatest.Secured()
+	o.EnvOf = func(program string) map[string]string {
+		if program == "edge" {
+			return nil
+		}
+		return map[string]string{
+			"KAFKA_BROKERS": addr, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "SCRAM-SHA-256",
+			"KAFKA_SASL_USERNAME": program + o.Suffix, "KAFKA_SASL_PASSWORD": userPassword, "KAFKA_SSL_CA_FILE": filepath.Join(dir, "ca.pem"),
+		}
+	}
+}
+
+// createTopics does what an administrator does before the programs start.
+func createTopics(t *testing.T, o *cluster.Options) {
+	t.Helper()
+	topics := topology.Suffixed(o.Suffix)
+	specs := topics.Specs()
+	if o.Bridges > 1 {
+		specs.Checkpoints.Partitions = int32(2 * o.Bridges)
+	}
+	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), kafka.At(o.Brokers...), specs.All()...))
+}
+
+// documented reads the rights from docs/security.md, with the names of a test's cluster.
+func documented(t *testing.T, suffix string) []*sarama.ResourceAcls {
+	t.Helper()
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "security.md"))
+	require.NoError(t, err)
+	_, table, found := strings.Cut(string(doc), "<!-- acl -->\n")
+	require.True(t, found)
+	var acls []*sarama.ResourceAcls
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(cells) != 5 {
+			break
+		}
+		for i := range cells {
+			cells[i] = strings.Trim(strings.TrimSpace(cells[i]), "`")
+		}
+		if cells[0] == "user" || strings.HasPrefix(cells[0], "---") {
+			continue
+		}
+		acls = append(acls, right(t, suffix, cells))
+	}
+	require.Greater(t, len(acls), 20)
+	return acls
+}
+
+// right is one line of the table.
+func right(t *testing.T, suffix string, cells []string) *sarama.ResourceAcls {
+	t.Helper()
+	r := &sarama.ResourceAcls{Resource: sarama.Resource{ResourceName: cells[2] + suffix}}
+	switch cells[1] {
+	case "topic":
+		r.ResourceType = sarama.AclResourceTopic
+	case "group":
+		r.ResourceType = sarama.AclResourceGroup
+		if cells[2] == "bridge" {
+			r.ResourceName = "bridge-lanes" + suffix
+		}
+	case "transactional-id":
+		r.ResourceType = sarama.AclResourceTransactionalID
+		r.ResourceName = strings.TrimSuffix(cells[2], "-") + suffix + "-"
+	default:
+		require.Fail(t, "unknown resource", cells[1])
+	}
+	require.NoError(t, r.ResourcePatternType.UnmarshalText([]byte(cells[3])))
+	for operation := range strings.SplitSeq(cells[4], ", ") {
+		acl := &sarama.Acl{Principal: "User:" + cells[0] + suffix, Host: "*", PermissionType: sarama.AclPermissionAllow}
+		require.NoError(t, acl.Operation.UnmarshalText([]byte(operation)))
+		r.Acls = append(r.Acls, acl)
+	}
+	return r
+}
+
+// TestOnlyTheDocumentedProgramWritesCommandsAndAudit has each user write what is not its own.
+func TestOnlyTheDocumentedProgramWritesCommandsAndAudit(t *testing.T) {
+	if _, _, ok := kafkatest.Secured(); !ok {
+		return // the embedded broker has no ACLs
+	}
+	o := cluster.Options{Suffix: kafkatest.Name(t, ""), Brokers: strings.Split(os.Getenv(kafkatest.EnvBrokers), ",")}
+	secure(t, &o)
+	kafkatest.User(t, "nobody"+o.Suffix, userPassword)
+	topics := topology.Suffixed(o.Suffix)
+	for topic, writer := range map[string]string{topics.Commands: "portal", topics.Audit: "core"} {
+		for _, program := range []string{"bridge", "core", "portal", "nobody"} {
+			err := write(t, kafkatest.As(program+o.Suffix, userPassword), topic)
+			if program == writer {
+				require.NoError(t, err, program)
+			} else {
+				require.ErrorIs(t, err, sarama.ErrTopicAuthorizationFailed, "%s writes %s", program, topic)
+			}
+		}
+	}
+}
+
+func write(t *testing.T, c kafka.Cluster, topic string) error {
+	t.Helper()
+	conf := c.Settings("test")
+	conf.Metadata.Retry.Max, conf.Producer.Return.Successes = 3, true
+	client, err := kafka.NewClient(t.Context(), c, conf)
+	require.NoError(t, err)
+	defer func() { _ = client.Close() }() // the write was answered
+	p, err := sarama.NewSyncProducerFromClient(client)
+	require.NoError(t, err)
+	_, _, err = p.SendMessage(&sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder("{}")})
+	require.NoError(t, p.Close())
+	return err
+}
+
+// TestRefusedProgramSaysSoAndGoesOn starts core with a wrong password, then gives its user that
+// password.
+func TestRefusedProgramSaysSoAndGoesOn(t *testing.T) {
+	if _, _, ok := kafkatest.Secured(); !ok {
+		return // the embedded broker takes anybody
+	}
+	const wrong config.Secret = "wrong horse"
+	p := startCluster(t)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
+	defer cancel()
+	_ = ctx
+	_, _ = p, wrong
+}
+
+// readyText returns what /readyz says.
+func readyText(t *testing.T, addr string) string {
+	t.Helper()
+	client := http.Client{Timeout: 5 * time.Second}
+	resp, err := client.Get("http://" + addr + "/readyz")
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, _ := io.ReadAll(resp.Body)
+	return string(b)
+}
