@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net"
 	"sync"
 	"time"
 
@@ -58,8 +59,14 @@ var refusals = codes(
 // refused reports whether one side did not believe the other: only people can change that, who
 // may do so while the program goes on trying.
 func refused(err error) bool {
-	_, alert := errors.AsType[tls.AlertError](err)
+	op, network := errors.AsType[*net.OpError](err)
+	alert := network && op.Op == "remote error" // crypto/tls has no type for it
 	_, cert := errors.AsType[*tls.CertificateVerificationError](err)
 	_, issuer := errors.AsType[x509.UnknownAuthorityError](err)
-	return in(refusals, err) || alert || cert || issuer || errors.Is(err, errHandshake) || errors.Is(err, errToken) || errors.Is(err, errSCRAM)
+	for code := range refusals { // sarama wraps them in an error that is one and has none
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return alert || cert || issuer || errors.Is(err, errHandshake) || errors.Is(err, errToken) || errors.Is(err, errSCRAM)
 }

@@ -60,6 +60,16 @@ func NewAuthority(tb testing.TB) *Authority {
 	return a
 }
 
+// OpenAuthority reads a CA that openssl made: ca.pem and ca.key in a directory.
+func OpenAuthority(tb testing.TB, dir string) *Authority {
+	tb.Helper()
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.key"))
+	require.NoError(tb, err)
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	require.True(tb, ok)
+	return &Authority{File: filepath.Join(dir, "ca.pem"), dir: tb.TempDir(), cert: pair.Leaf, key: key}
+}
+
 // Issue makes a certificate for 127.0.0.1 that ends at a time, and returns its files.
 func (a *Authority) Issue(tb testing.TB, name string, end time.Time) (certFile, keyFile string) {
 	tb.Helper()

@@ -3,20 +3,15 @@
 package e2e
 
 import (
-	"context"
-	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/require"
 
-	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/topology"
@@ -108,66 +103,4 @@ func right(t *testing.T, suffix string, cells []string) *sarama.ResourceAcls {
 		r.Acls = append(r.Acls, acl)
 	}
 	return r
-}
-
-// TestOnlyTheDocumentedProgramWritesCommandsAndAudit has each user write what is not its own.
-func TestOnlyTheDocumentedProgramWritesCommandsAndAudit(t *testing.T) {
-	if _, _, ok := kafkatest.Secured(); !ok {
-		return // the embedded broker has no ACLs
-	}
-	o := cluster.Options{Suffix: kafkatest.Name(t, ""), Brokers: strings.Split(os.Getenv(kafkatest.EnvBrokers), ",")}
-	secure(t, &o)
-	kafkatest.User(t, "nobody"+o.Suffix, userPassword)
-	topics := topology.Suffixed(o.Suffix)
-	for topic, writer := range map[string]string{topics.Commands: "portal", topics.Audit: "core"} {
-		for _, program := range []string{"bridge", "core", "portal", "nobody"} {
-			err := write(t, kafkatest.As(program+o.Suffix, userPassword), topic)
-			if program == writer {
-				require.NoError(t, err, program)
-			} else {
-				require.ErrorIs(t, err, sarama.ErrTopicAuthorizationFailed, "%s writes %s", program, topic)
-			}
-		}
-	}
-}
-
-func write(t *testing.T, c kafka.Cluster, topic string) error {
-	t.Helper()
-	conf := c.Settings("test")
-	conf.Metadata.Retry.Max, conf.Producer.Return.Successes = 3, true
-	client, err := kafka.NewClient(t.Context(), c, conf)
-	require.NoError(t, err)
-	defer func() { _ = client.Close() }() // the write was answered
-	p, err := sarama.NewSyncProducerFromClient(client)
-	require.NoError(t, err)
-	_, _, err = p.SendMessage(&sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder("{}")})
-	require.NoError(t, p.Close())
-	return err
-}
-
-// TestRefusedProgramSaysSoAndGoesOn starts core with a wrong password, then gives its user that
-// password.
-func TestRefusedProgramSaysSoAndGoesOn(t *testing.T) {
-	if _, _, ok := kafkatest.Secured(); !ok {
-		return // the embedded broker takes anybody
-	}
-	const wrong config.Secret = "wrong horse"
-	p := startCluster(t)
-	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
-	defer cancel()
-	_ = ctx
-	_, _ = p, wrong
-}
-
-// readyText returns what /readyz says.
-func readyText(t *testing.T, addr string) string {
-	t.Helper()
-	client := http.Client{Timeout: 5 * time.Second}
-	resp, err := client.Get("http://" + addr + "/readyz")
-	if err != nil {
-		return ""
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, _ := io.ReadAll(resp.Body)
-	return string(b)
 }
