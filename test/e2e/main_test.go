@@ -79,6 +79,9 @@ func startCluster(t *testing.T, change ...func(*cluster.Options)) *cluster.Clust
 	}
 	p, err := cluster.New(ctx, o)
 	require.NoError(t, err)
+	if o.EnvOf != nil {
+		requireSignedIn(t, p, o.Suffix)
+	}
 	t.Cleanup(func() {
 		if err := p.Close(); err != nil {
 			t.Errorf("stopping the cluster: %v", err)

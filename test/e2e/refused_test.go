@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -60,7 +61,7 @@ func TestRefusedProgramSaysSoAndGoesOn(t *testing.T) {
 		addr, name := freeAddr(t), program+"-refused"
 		env := map[string]string{
 			"KAFKA_SASL_PASSWORD": wrong, "LOG_LEVEL": "debug", variable: addr, "BRIDGE_HUB_ADDR": freeAddr(t), "BRIDGE_LEAF_ADDR": freeAddr(t),
-			"CORE_HISTORY_ADDR": "", "WEBSOCKET_PORT": "0", "PORTAL_STORE": "",
+			"HISTORY": "off", "WEBSOCKET_PORT": "0", "PORTAL_STORE": filepath.Join(t.TempDir(), "portal.db"),
 		}
 		require.NoError(t, p.AddLike(name, program, addr, env))
 		require.NoError(t, p.Launch(name))

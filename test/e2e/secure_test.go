@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,24 +22,37 @@ import (
 // userPassword is that of every user; the logs of all programs are searched for it.
 const userPassword = "correct horse, battery"
 
+// users are the programs that connect to Kafka.
+var users = []string{"bridge", "core", "portal"}
+
 // secure has every program sign in as a user of its own, which may do what docs/security.md
 // says and nothing else. An administrator creates the topics first.
 func secure(t *testing.T, o *cluster.Options) {
 	t.Helper()
 	createTopics(t, o)
-	for _, program := range []string{"bridge", "core", "portal"} {
+	for _, program := range users {
 		kafkatest.User(t, program+o.Suffix, userPassword)
 	}
 	kafkatest.Allow(t, documented(t, o.Suffix)...)
 	addr, dir, _ := kafkatest.Secured()
 	o.EnvOf = func(program string) map[string]string {
-		if program == "edge" {
+		if !slices.Contains(users, program) {
 			return nil
 		}
 		return map[string]string{
 			"KAFKA_BROKERS": addr, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "SCRAM-SHA-256",
 			"KAFKA_SASL_USERNAME": program + o.Suffix, "KAFKA_SASL_PASSWORD": userPassword, "KAFKA_SSL_CA_FILE": filepath.Join(dir, "ca.pem"),
 		}
+	}
+}
+
+// requireSignedIn makes sure that no program of the test comes as somebody else.
+func requireSignedIn(t *testing.T, p *cluster.Cluster, suffix string) {
+	t.Helper()
+	addr, _, _ := kafkatest.Secured()
+	for _, program := range users {
+		require.Equal(t, program+suffix, p.Env(program, "KAFKA_SASL_USERNAME"))
+		require.Equal(t, addr, p.Env(program, "KAFKA_BROKERS"))
 	}
 }
 
