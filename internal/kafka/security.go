@@ -40,8 +40,10 @@ func (s Security) check() error {
 		return err
 	}
 	ssl := []variable{
-		{"KAFKA_SSL_CA_FILE", s.CAFile}, {"KAFKA_SSL_CERT_FILE", s.CertFile},
-		{"KAFKA_SSL_KEY_FILE", s.KeyFile}, {"KAFKA_SSL_SERVER_NAME", s.ServerName},
+		{"KAFKA_SSL_CA_FILE", s.CAFile},
+		{"KAFKA_SSL_CERT_FILE", s.CertFile},
+		{"KAFKA_SSL_KEY_FILE", s.KeyFile},
+		{"KAFKA_SSL_SERVER_NAME", s.ServerName},
 	}
 	if !s.Protocol.tls() {
 		return unused(ssl, "KAFKA_SECURITY_PROTOCOL=SSL or SASL_SSL")
@@ -57,7 +59,8 @@ func (s Security) checkSASL() error {
 	mechanism := []variable{{"KAFKA_SASL_MECHANISM", string(s.Mechanism)}}
 	user := []variable{{"KAFKA_SASL_USERNAME", s.Username}, {"KAFKA_SASL_PASSWORD", string(s.Password)}}
 	oauth := []variable{
-		{"KAFKA_SASL_OAUTH_TOKEN_URL", s.OAuth.TokenURL}, {"KAFKA_SASL_OAUTH_CLIENT_ID", s.OAuth.ClientID},
+		{"KAFKA_SASL_OAUTH_TOKEN_URL", s.OAuth.TokenURL},
+		{"KAFKA_SASL_OAUTH_CLIENT_ID", s.OAuth.ClientID},
 		{"KAFKA_SASL_OAUTH_CLIENT_SECRET", string(s.OAuth.ClientSecret)},
 	}
 	scopes := variable{"KAFKA_SASL_OAUTH_SCOPES", strings.Join(s.OAuth.Scopes, ",")}

@@ -99,7 +99,8 @@ func get(addr, path string) string {
 	if err != nil {
 		return ""
 	}
-	resp, err := http.DefaultClient.Do(req)
+	client := http.Client{Timeout: waitTimeout}
+	resp, err := client.Do(req)
 	if err != nil {
 		return ""
 	}
