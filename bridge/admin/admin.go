@@ -64,7 +64,7 @@ func Command(ctx context.Context, args []string, out, errs io.Writer) int {
 	defer cancel()
 	t := &tool{
 		out: out, errs: errs, cfg: cfg, now: time.Now(), by: operator(),
-		store: &records.Store{Brokers: cfg.Brokers, Topic: cfg.Specs().Access, Log: slog.New(slog.DiscardHandler)},
+		store: &records.Store{Cluster: cfg.Cluster, Topic: cfg.Specs().Access, Log: slog.New(slog.DiscardHandler)},
 	}
 	switch err := t.run(ctx, args); {
 	case errors.Is(err, errUsage):

@@ -16,6 +16,7 @@ import (
 
 	"industrial-iot-monitor/bridge/internal/records"
 	"industrial-iot-monitor/internal/access"
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 )
 
@@ -36,7 +37,7 @@ func newDesk(t *testing.T) *desk {
 	topics := kafkatest.Topics(t)
 	d.tool = tool{
 		out: &d.out, errs: &d.errs, cfg: Config{LeafURL: "nats-leaf://hub.example.com:7422"}, now: time.Now(), by: "anna",
-		store: &records.Store{Brokers: kafkatest.Brokers(t), Topic: topics.Specs().Access, Log: slog.New(slog.DiscardHandler)},
+		store: &records.Store{Cluster: kafka.At(kafkatest.Brokers(t)...), Topic: topics.Specs().Access, Log: slog.New(slog.DiscardHandler)},
 	}
 	return d
 }
@@ -191,7 +192,7 @@ func TestBadCommandsSayWhatWouldBeRight(t *testing.T) {
 
 func TestCommandWithoutKafkaSaysSo(t *testing.T) {
 	d := newDesk(t)
-	d.tool.store.Brokers = []string{"127.0.0.1:1"}
+	d.tool.store.Cluster = kafka.At("127.0.0.1:1")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	require.ErrorIs(t, d.tool.run(ctx, []string{"gateway", "list"}), context.DeadlineExceeded)

@@ -22,7 +22,7 @@ type admission struct {
 }
 
 func newAdmission(cfg *Config, log *slog.Logger, reg prometheus.Registerer) (g *admission, err error) {
-	g = &admission{changed: make(chan struct{}, 1), store: records.Store{Brokers: cfg.Brokers, Topic: cfg.Specs().Access, Log: log}}
+	g = &admission{changed: make(chan struct{}, 1), store: records.Store{Cluster: cfg.Cluster, Topic: cfg.Specs().Access, Log: log}}
 	g.registry, err = registry.New(registry.Options{
 		Mode: registry.Mode(cfg.HubAuth), Keep: g.store.Keep, Log: log, Registry: reg,
 		Changed: func() {

@@ -99,7 +99,7 @@ func TestFencedLaneIsLeftAndTakenAgain(t *testing.T) {
 	g := newGateway(t, "gw-a", b.LeafAddr(), want)
 	g.storeMany(10, 10)
 	want.check(t, p)
-	other, err := kafka.NewProducer(t.Context(), slog.New(slog.DiscardHandler), kafka.Config{Brokers: p.brokers}, "other", p.cfg.TxnPrefix+"0")
+	other, err := kafka.NewProducer(t.Context(), slog.New(slog.DiscardHandler), kafka.Config{Cluster: kafka.At(p.brokers...)}, "other", p.cfg.TxnPrefix+"0")
 	require.NoError(t, err)
 	defer func() { _ = other.Close() }()
 	g.storeMany(10, 10)

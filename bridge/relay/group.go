@@ -44,10 +44,10 @@ func (r *Relay) joinGroup(ctx context.Context) error {
 func (r *Relay) prepare(ctx, life context.Context) (sarama.Client, error) {
 	specs := r.cfg.Specs()
 	specs.Checkpoints.Partitions = int32(r.cfg.Lanes)
-	if err := kafka.EnsureTopics(ctx, r.log, r.cfg.Brokers, specs.DeviceData, specs.DeadLetters, specs.Checkpoints); err != nil {
+	if err := kafka.EnsureTopics(ctx, r.log, r.cfg.Cluster, specs.DeviceData, specs.DeadLetters, specs.Checkpoints); err != nil {
 		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
-	client, err := kafka.NewClient(life, r.cfg.Brokers, groupSettings())
+	client, err := kafka.NewClient(life, r.cfg.Cluster, r.groupSettings())
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +57,8 @@ func (r *Relay) prepare(ctx, life context.Context) (sarama.Client, error) {
 	return client, nil
 }
 
-func groupSettings() *sarama.Config {
-	c := kafka.NewSettings(clientID)
+func (r *Relay) groupSettings() *sarama.Config {
+	c := r.cfg.Settings(clientID)
 	c.Consumer.Offsets.Initial = sarama.OffsetNewest // kafka.Restore reads the earlier ones
 	c.Consumer.Group.Session.Timeout = sessionTimeout
 	c.Consumer.Group.Heartbeat.Interval = groupHeartbeat
@@ -141,7 +141,7 @@ func (r *Relay) open(ctx context.Context, partition int32) (lane.Producer, map[s
 	}
 	giveUp := context.AfterFunc(ctx, func() { _ = p.Close() }) // Restore writes, which has no context
 	defer giveUp()
-	state, err := kafka.Restore(ctx, r.log, r.cfg.Brokers, p, r.cfg.Checkpoints, partition)
+	state, err := kafka.Restore(ctx, r.log, r.cfg.Cluster, p, r.cfg.Checkpoints, partition)
 	if err != nil {
 		return nil, nil, errors.Join(err, p.Close())
 	}

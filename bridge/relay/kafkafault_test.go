@@ -202,7 +202,7 @@ func TestReadersAreNotHeldUpByADeadBridge(t *testing.T) {
 	died := time.Now()
 	trap.Release(kafkaproxy.Cut)
 
-	other, err := kafka.NewProducer(p.within(), slog.New(slog.DiscardHandler), kafka.Config{Brokers: p.brokers}, "other", kafkatest.Name(t, "other"))
+	other, err := kafka.NewProducer(p.within(), slog.New(slog.DiscardHandler), kafka.Config{Cluster: kafka.At(p.brokers...)}, "other", kafkatest.Name(t, "other"))
 	require.NoError(t, err)
 	defer func() { _ = other.Close() }()
 	require.NoError(t, other.Begin())

@@ -145,7 +145,7 @@ func TestUpgradedBridgeGoesOnFromOldCheckpoints(t *testing.T) {
 	delete(c, "accounts")
 	first, err := json.Marshal(c)
 	require.NoError(t, err)
-	tx, err := kafka.NewProducer(t.Context(), slog.New(slog.DiscardHandler), kafka.Config{Brokers: p.brokers}, "old", p.cfg.TxnPrefix+"0")
+	tx, err := kafka.NewProducer(t.Context(), slog.New(slog.DiscardHandler), kafka.Config{Cluster: kafka.At(p.brokers...)}, "old", p.cfg.TxnPrefix+"0")
 	require.NoError(t, err)
 	require.NoError(t, tx.Begin())
 	require.NoError(t, tx.SendTo(0, &sarama.ProducerMessage{Topic: p.topics.Checkpoints, Key: sarama.StringEncoder("gw-a"), Value: sarama.ByteEncoder(first)}))

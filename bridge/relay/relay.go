@@ -76,6 +76,7 @@ func New(o Options) (_ *Relay, err error) {
 	if o.Registry == nil {
 		o.Registry = ops.NewRegistry()
 	}
+	o.Config.Cluster = o.Config.Open()
 	r := &Relay{
 		cfg: o.Config, base: o.Log, log: o.Log.With("component", "relay"), progress: lane.NewProgress(), members: newMembership(),
 		wrap: func(_ int32, p lane.Producer) lane.Producer { return p },
@@ -194,6 +195,8 @@ func (r *Relay) Ready() error {
 	switch ever, _, _ := r.members.now(); {
 	case !r.nc.IsConnected():
 		return fmt.Errorf("%w: hub %s not connected", errNotReady, natsconn.Redact(r.HubURL()))
+	case r.cfg.Refusal() != nil:
+		return fmt.Errorf("%w: kafka: %w", errNotReady, r.cfg.Refusal())
 	case r.lanes.Load() == 0:
 		return fmt.Errorf("%w: kafka at %v unreachable so far", errNotReady, r.cfg.Brokers)
 	case !ever:

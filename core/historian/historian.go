@@ -30,7 +30,7 @@ import (
 // Options of a Historian. All are required, but Letters for an archive.
 type Options struct {
 	Config   Config
-	Brokers  []string
+	Cluster  kafka.Cluster
 	Topic    kafka.Topic // the readings
 	Letters  kafka.Topic // readings that an engine refuses; not for an archive
 	GroupID  string      // of core; that of the historian has a suffix
@@ -100,6 +100,9 @@ func (h *Historian) Ready() error {
 	if why := h.refused.Load(); why != nil {
 		return errors.New(*why) //nolint:err113 // it was one
 	}
+	if err := h.o.Cluster.Refusal(); err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
 	if h.behind.Load() == nil {
 		return errIdle
 	}
@@ -148,10 +151,10 @@ func (h *Historian) connect(ctx, life context.Context) (sarama.Client, error) {
 	if h.keeper.Shared() {
 		topics = append(topics, h.o.Letters)
 	}
-	if err := kafka.EnsureTopics(ctx, h.log, h.o.Brokers, topics...); err != nil {
+	if err := kafka.EnsureTopics(ctx, h.log, h.o.Cluster, topics...); err != nil {
 		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
-	conf := kafka.NewSettings(h.clientID())
+	conf := h.o.Cluster.Settings(h.clientID())
 	conf.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{kafka.Sole{}}
 	if h.keeper.Shared() {
 		conf.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyRange()}
@@ -161,7 +164,7 @@ func (h *Historian) connect(ctx, life context.Context) (sarama.Client, error) {
 	// Kafka, and to tell other historians.
 	conf.Consumer.Offsets.AutoCommit.Enable = true
 	conf.Consumer.Offsets.AutoCommit.Interval = time.Second
-	client, err := kafka.NewClient(life, h.o.Brokers, conf)
+	client, err := kafka.NewClient(life, h.o.Cluster, conf)
 	if err != nil {
 		return nil, err
 	}

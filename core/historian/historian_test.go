@@ -51,7 +51,7 @@ type plant struct {
 func newPlant(t *testing.T) *plant {
 	t.Helper()
 	p := &plant{t: t, brokers: kafkatest.Brokers(t), topics: kafkatest.Topics(t), group: kafkatest.Name(t, "core"), now: time.Now().UnixMilli()}
-	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), p.brokers, p.topics.Specs().DeviceData))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), kafka.At(p.brokers...), p.topics.Specs().DeviceData))
 	return p
 }
 
@@ -81,7 +81,7 @@ func (p *plant) options(dir string) (Options, *logtest.Buffer) {
 	text := new(logtest.Buffer)
 	return Options{
 		Config:  Config{Mode: Embedded, DataDir: dir, Addr: "127.0.0.1:0", Flush: time.Minute, Retention: config.Age(90 * 24 * time.Hour)},
-		Brokers: p.brokers, Topic: p.topics.Specs().DeviceData, GroupID: p.group, Log: slog.New(slog.NewTextHandler(text, nil)),
+		Cluster: kafka.At(p.brokers...), Topic: p.topics.Specs().DeviceData, GroupID: p.group, Log: slog.New(slog.NewTextHandler(text, nil)),
 		Registry: prometheus.NewRegistry(), Catalogue: sensors.Default,
 	}, text
 }
@@ -261,7 +261,7 @@ func TestSecondHistorianIsRefused(t *testing.T) {
 	third := p.start(dir)
 	require.Error(t, refused(third), "the first one may come back")
 	third.stop()
-	admin, err := sarama.NewClusterAdmin(p.brokers, kafka.NewSettings("test"))
+	admin, err := sarama.NewClusterAdmin(p.brokers, kafka.Cluster{}.Settings("test"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, admin.Close()) }()
 	require.NoError(t, admin.DeleteConsumerGroup(p.group+groupSuffix))

@@ -67,7 +67,7 @@ func NewProgram(cfg *ProgramConfig, log *slog.Logger) (_ *Program, err error) {
 		return nil, err
 	}
 	p.historian, err = New(Options{
-		Config: cfg.History, Brokers: cfg.Brokers, Topic: cfg.Specs().DeviceData, Letters: cfg.Specs().DeadLetters, GroupID: cfg.GroupID, Log: log, Registry: reg, Catalogue: p.sensors.Catalogue,
+		Config: cfg.History, Cluster: cfg.Open(), Topic: cfg.Specs().DeviceData, Letters: cfg.Specs().DeadLetters, GroupID: cfg.GroupID, Log: log, Registry: reg, Catalogue: p.sensors.Catalogue,
 	})
 	if err != nil {
 		return nil, err

@@ -262,7 +262,7 @@ func (r *rereader) run(ctx context.Context) {
 }
 
 func (r *rereader) read(ctx context.Context) error {
-	log, err := kafka.OpenLog(ctx, r.cfg.Brokers, r.cfg.DeviceData, clientID)
+	log, err := kafka.OpenLog(ctx, r.cfg.Cluster, r.cfg.DeviceData, clientID)
 	if err != nil {
 		return err
 	}

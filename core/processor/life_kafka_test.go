@@ -65,7 +65,7 @@ func TestDeviceIsRemovedAndComesBackAsANewOne(t *testing.T) {
 			p.createInput(1)
 			if compacted { // Kafka deletes records at a test's request only where it may delete any
 				for _, topic := range []string{p.cfg.DeviceState, p.cfg.AlarmState, p.cfg.DeviceMeta} {
-					require.NoError(t, kafka.EnsureTopics(t.Context(), discardLog(), p.cfg.Brokers, kafka.Topic{Name: topic, Partitions: 1}))
+					require.NoError(t, kafka.EnsureTopics(t.Context(), discardLog(), p.cfg.Cluster, kafka.Topic{Name: topic, Partitions: 1}))
 				}
 			}
 			c := p.startReady()
@@ -117,7 +117,7 @@ func TestDeviceIsRemovedAndComesBackAsANewOne(t *testing.T) {
 // that is before them. d2 is written again, as compaction keeps it.
 func (p *env) compact(removed string) {
 	p.t.Helper()
-	admin, err := sarama.NewClusterAdmin(p.cfg.Brokers, kafka.NewSettings("test"))
+	admin, err := sarama.NewClusterAdmin(p.cfg.Brokers, kafka.Cluster{}.Settings("test"))
 	require.NoError(p.t, err)
 	defer func() { require.NoError(p.t, admin.Close()) }()
 	for _, topic := range []string{p.cfg.DeviceState, p.cfg.AlarmState, p.cfg.DeviceMeta} {

@@ -76,7 +76,7 @@ func startHub(t *testing.T) string {
 // createInput creates device-data with n partitions.
 func (p *env) createInput(n int32) {
 	p.t.Helper()
-	require.NoError(p.t, kafka.EnsureTopics(p.t.Context(), discardLog(), p.cfg.Brokers,
+	require.NoError(p.t, kafka.EnsureTopics(p.t.Context(), discardLog(), p.cfg.Cluster,
 		kafka.Topic{Name: p.cfg.DeviceData, Partitions: n}))
 }
 

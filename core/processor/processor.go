@@ -95,6 +95,7 @@ func New(o Options) (*Processor, error) {
 	if reg == nil {
 		reg = ops.NewRegistry()
 	}
+	o.Config.Cluster = o.Config.Open()
 	p := &Processor{
 		cfg: o.Config, base: o.Log, registry: reg, log: o.Log.With("component", "core"), limits: o.Config.limits(),
 		placement: sarama.NewMurmur2Partitioner(o.Config.DeviceData), offsets: clock.NewOffsets(),
@@ -116,7 +117,7 @@ func New(o Options) (*Processor, error) {
 	if o.Config.History.Enabled() {
 		var err error
 		p.historian, err = historian.New(historian.Options{
-			Config: o.Config.History, Brokers: o.Config.Brokers, Topic: o.Config.Specs().DeviceData, Letters: o.Config.Specs().DeadLetters, GroupID: o.Config.GroupID,
+			Config: o.Config.History, Cluster: o.Config.Cluster, Topic: o.Config.Specs().DeviceData, Letters: o.Config.Specs().DeadLetters, GroupID: o.Config.GroupID,
 			Log: o.Log, Registry: reg, Catalogue: p.sensors.Catalogue,
 		})
 		if err != nil {
@@ -150,7 +151,7 @@ func (p *Processor) makeParts(reg prometheus.Registerer) (err error) {
 		return err
 	}
 	p.changes = follower.New(follower.Options{
-		Brokers: p.cfg.Brokers, Topic: p.cfg.Specs().Rules, ClientID: clientID, Log: p.log, Changed: p.rules.change,
+		Cluster: p.cfg.Cluster, Topic: p.cfg.Specs().Rules, ClientID: clientID, Log: p.log, Changed: p.rules.change,
 	})
 	if p.live, err = live.New(live.Options{Log: p.log, Registry: reg}); err != nil {
 		return err
@@ -209,12 +210,12 @@ func (p *Processor) Run(ctx context.Context) error {
 	g.Go("unusual devices", func(ctx context.Context) error { return p.reportUnusual(ctx, hub) })
 	g.Go("peers", func(ctx context.Context) error { return p.peers.Run(ctx, hub) })
 	explainer := replay.Explainer{
-		Log: p.log, Brokers: p.cfg.Brokers, Topic: p.cfg.DeviceData, ClientID: clientID, Rules: p.rules.forAlert,
+		Log: p.log, Cluster: p.cfg.Cluster, Topic: p.cfg.DeviceData, ClientID: clientID, Rules: p.rules.forAlert,
 	}
 	g.Go("explainer", func(ctx context.Context) error { return explainer.Run(ctx, hub) })
 	g.Go("vitals", reporter.Run)
 	tester := replay.Tester{
-		Log: p.log, Brokers: p.cfg.Brokers, Topic: p.cfg.DeviceData, Rules: func() alarm.RuleSet { return p.rules.load().source },
+		Log: p.log, Cluster: p.cfg.Cluster, Topic: p.cfg.DeviceData, Rules: func() alarm.RuleSet { return p.rules.load().source },
 	}
 	letters, err := letterbox.New(letterbox.Options{
 		Log: p.base, Kafka: p.cfg.Config, DeadLetters: p.cfg.DeadLetters, DeviceData: p.cfg.DeviceData, TransactionalID: p.cfg.TxnPrefix + "dead-letters",

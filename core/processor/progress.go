@@ -30,6 +30,9 @@ var errNoSession = errors.New("not a member of the consumer group, or still rest
 // than partitions) and each makes progress: what was read is committed, and what arrives
 // is read.
 func (p *Processor) Ready() error {
+	if err := p.cfg.Refusal(); err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
 	s := p.session.Load()
 	if s == nil {
 		return errNoSession

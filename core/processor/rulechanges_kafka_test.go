@@ -19,7 +19,7 @@ import (
 // change writes records of changes into Kafka.
 func (p *env) change(c *changes) {
 	p.t.Helper()
-	require.NoError(p.t, kafka.EnsureTopics(p.t.Context(), discardLog(), p.cfg.Brokers, p.cfg.Specs().Rules))
+	require.NoError(p.t, kafka.EnsureTopics(p.t.Context(), discardLog(), p.cfg.Cluster, p.cfg.Specs().Rules))
 	kafkatest.Produce(p.t, p.cfg.Brokers, p.cfg.Rules, 0, c.records...)
 	c.records = nil
 }
@@ -74,7 +74,7 @@ func TestNoReadingIsJudgedBeforeTheChangesAreRead(t *testing.T) {
 	b := newChanges(t)
 	b.approve("c1", "temperature_high", above("temperature_high", "90", ""))
 	p.change(b)
-	foreign, err := kafka.NewProducer(t.Context(), discardLog(), kafka.Config{Brokers: p.cfg.Brokers}, "test", kafkatest.Name(t, "tx"))
+	foreign, err := kafka.NewProducer(t.Context(), discardLog(), kafka.Config{Cluster: kafka.At(p.cfg.Brokers...)}, "test", kafkatest.Name(t, "tx"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, foreign.Close()) }()
 	require.NoError(t, foreign.Begin())
@@ -120,7 +120,7 @@ func TestNobodyAnswersBeforeTheChangesAreRead(t *testing.T) {
 func TestSeveralPartitionsOfChangesAreUnusable(t *testing.T) {
 	t.Parallel()
 	p := newEnv(t)
-	require.NoError(t, kafka.EnsureTopics(t.Context(), discardLog(), p.cfg.Brokers, kafka.Topic{Name: p.cfg.Rules, Partitions: 2, Compacted: true}))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), discardLog(), p.cfg.Cluster, kafka.Topic{Name: p.cfg.Rules, Partitions: 2, Compacted: true}))
 	c, err := New(Options{Config: p.cfg, Log: discardLog()})
 	require.NoError(t, err)
 	err = c.Run(t.Context())

@@ -99,19 +99,19 @@ func (s *session) takeOver(ctx context.Context, partition int32) (_ *task, _ *ka
 			_ = producer.Close() // the first error says why
 		}
 	}()
-	alarms, err := kafka.Restore(ctx, s.log, c.Brokers, producer, c.AlarmState, partition)
+	alarms, err := kafka.Restore(ctx, s.log, c.Cluster, producer, c.AlarmState, partition)
 	if err != nil {
 		return nil, nil, err
 	}
-	devices, err := kafka.Restore(ctx, s.log, c.Brokers, producer, c.DeviceState, partition)
+	devices, err := kafka.Restore(ctx, s.log, c.Cluster, producer, c.DeviceState, partition)
 	if err != nil {
 		return nil, nil, err
 	}
-	metas, err := kafka.Restore(ctx, s.log, c.Brokers, producer, c.DeviceMeta, partition)
+	metas, err := kafka.Restore(ctx, s.log, c.Cluster, producer, c.DeviceMeta, partition)
 	if err != nil {
 		return nil, nil, err
 	}
-	learnt, err := kafka.Restore(ctx, s.log, c.Brokers, producer, c.DetectState, partition)
+	learnt, err := kafka.Restore(ctx, s.log, c.Cluster, producer, c.DetectState, partition)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -121,7 +121,7 @@ func TestPartitionsMustMatch(t *testing.T) {
 	t.Parallel()
 	p := newEnv(t)
 	p.createInput(3)
-	require.NoError(t, kafka.EnsureTopics(t.Context(), discardLog(), p.cfg.Brokers,
+	require.NoError(t, kafka.EnsureTopics(t.Context(), discardLog(), p.cfg.Cluster,
 		kafka.Topic{Name: p.cfg.AlarmState, Partitions: 2, Compacted: true}))
 	c, err := New(Options{Config: p.cfg, Log: discardLog()})
 	require.NoError(t, err)

@@ -28,7 +28,7 @@ func RulesCommand(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	c := replay.Command{
-		Brokers: cfg.Brokers, Topic: cfg.DeviceData, BuiltIn: cfg.builtIn(), Sensors: catalogue,
+		Cluster: cfg.Cluster, Topic: cfg.DeviceData, BuiltIn: cfg.builtIn(), Sensors: catalogue,
 		Out: out, Err: errs, Now: time.Now(),
 	}
 	return c.Run(ctx, args)

@@ -22,16 +22,16 @@ const sessionTimeout = 6 * time.Second
 // have been read. It waits for Kafka until ctx ends. The client ends with life.
 func (p *Processor) prepare(ctx, life context.Context) (sarama.Client, error) {
 	c, specs := &p.cfg, p.cfg.Specs()
-	err := kafka.EnsureTopics(ctx, p.log, c.Brokers, specs.DeviceData, specs.Alerts, specs.DeadLetters, specs.Audit,
+	err := kafka.EnsureTopics(ctx, p.log, c.Cluster, specs.DeviceData, specs.Alerts, specs.DeadLetters, specs.Audit,
 		specs.Commands, specs.AlarmState, specs.DeviceState, specs.DeviceMeta, specs.DetectState, specs.Rules)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
-	conf := kafka.NewSettings(clientID)
+	conf := c.Settings(clientID)
 	// Range assigns the same partitions of both inputs to a member.
 	conf.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyRange()}
 	conf.Consumer.Group.Session.Timeout = sessionTimeout
-	client, err := kafka.NewClient(life, c.Brokers, conf)
+	client, err := kafka.NewClient(life, c.Cluster, conf)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ controller_port=${KAFKA_CONTROLLER_PORT:-$((port + 1))}
 data=${KAFKA_DATA_DIR:-$root/data/kafka}
 libs=${KAFKA_LIBS_DIR:-$root/data/kafka/libs}
 heap=${KAFKA_HEAP:-512m}
+secure_port=${KAFKA_SECURE_PORT:-}
 pid_file=$data/kafka.pid
 log_file=$data/kafka.log
 
@@ -27,6 +28,9 @@ variables:
   KAFKA_DATA_DIR=data/kafka   data, log and pid file
   KAFKA_LIBS_DIR=data/kafka/libs  the jars
   KAFKA_HEAP=512m             the Java heap
+  KAFKA_SECURE_PORT           a second listener with SASL_SSL (SCRAM), none by default; who comes
+                              over it may do only what ACLs allow, over KAFKA_PORT anybody
+                              everything; its CA is KAFKA_DATA_DIR/tls/ca.pem (needs openssl)
 TEXT
 }
 
@@ -98,6 +102,41 @@ auto.create.topics.enable=false
 TEXT
 }
 
+# make_certificates makes a CA for tests and the broker's certificate, once, for two days.
+make_certificates() {
+  need openssl "openssl for the certificates of KAFKA_SECURE_PORT"
+  local dir=$data/tls ec=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
+  [[ -f $dir/broker.pem ]] && return
+  mkdir -p "$dir"
+  openssl req -x509 "${ec[@]}" -keyout "$dir/ca.key" -out "$dir/ca.pem" -days 2 -subj "/CN=CA of a test" 2>/dev/null
+  openssl req "${ec[@]}" -keyout "$dir/broker.key" -out "$dir/broker.csr" -subj "/CN=127.0.0.1" 2>/dev/null
+  openssl x509 -req -in "$dir/broker.csr" -CA "$dir/ca.pem" -CAkey "$dir/ca.key" -CAcreateserial -days 2 \
+    -extfile <(echo "subjectAltName=IP:127.0.0.1") -out "$dir/broker.crt" 2>/dev/null
+  cat "$dir/broker.key" "$dir/broker.crt" >"$dir/broker.pem"
+}
+
+# secure adds the second listener to the configuration.
+secure() {
+  make_certificates
+  sed -i -e "s|^listeners=.*|&,SASL_SSL://127.0.0.1:$secure_port|" \
+    -e "s|^advertised.listeners=.*|&,SASL_SSL://127.0.0.1:$secure_port|" \
+    -e "s|^listener.security.protocol.map=.*|&,SASL_SSL:SASL_SSL|" "$data/server.properties"
+  cat >>"$data/server.properties" <<TEXT
+# Who does not sign in is ANONYMOUS.
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+sasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.keystore.type=PEM
+ssl.keystore.location=$data/tls/broker.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$data/tls/ca.pem
+# A certificate of a program is checked if it shows one.
+listener.name.sasl_ssl.ssl.client.auth=requested
+TEXT
+}
+
 java_kafka() {
   java -cp "$libs/*" -Dlog4j2.configurationFile="$here/log4j2.properties" "$@"
 }
@@ -135,9 +174,11 @@ up() {
     return
   fi
   port_open "$port" && die "port $port is taken (KAFKA_PORT)"
+  [[ -n $secure_port ]] && port_open "$secure_port" && die "port $secure_port is taken (KAFKA_SECURE_PORT)"
   port_open "$controller_port" && die "port $controller_port is taken (KAFKA_CONTROLLER_PORT)"
   fetch_jars
   write_config
+  [[ -z $secure_port ]] || secure
   format
   nohup java -Xmx"$heap" -XX:+UseG1GC -cp "$libs/*" -Dlog4j2.configurationFile="$here/log4j2.properties" \
     kafka.Kafka "$data/server.properties" </dev/null >"$log_file" 2>&1 &

@@ -9,7 +9,7 @@ root=$(cd "$here/../.." && pwd)
 cd "$root"
 
 export KAFKA_PORT=${TEST_KAFKA_PORT:-19092}
-export KAFKA_CONTROLLER_PORT=$((KAFKA_PORT + 1))
+export KAFKA_CONTROLLER_PORT=$((KAFKA_PORT + 1)) KAFKA_SECURE_PORT=$((KAFKA_PORT + 2))
 export KAFKA_DATA_DIR=$root/data/kafka-test
 export KAFKA_LIBS_DIR=${KAFKA_LIBS_DIR:-$root/data/kafka/libs}
 go=${GO:-go}
@@ -23,11 +23,13 @@ trap '"$here/kafka.sh" down' EXIT
 "$here/kafka.sh" up
 
 export TEST_KAFKA_BROKERS=127.0.0.1:$KAFKA_PORT
+# The second listener: users, TLS and ACLs. The end-to-end test uses it for everything.
+export TEST_KAFKA_SECURE=127.0.0.1:$KAFKA_SECURE_PORT TEST_KAFKA_TLS=$KAFKA_DATA_DIR/tls
 # Only tests that use kafkatest meet this broker; all others are in `make test`.
 mapfile -t packages < <(grep -rl --include='*_test.go' '"industrial-iot-monitor/internal/kafkatest"' internal bridge core portal | xargs dirname | sort -u | sed 's|^|./|')
 [[ ${#packages[@]} -gt 5 ]] || {
   echo "kafka: found only ${#packages[@]} packages that are tested against a broker" >&2
   exit 1
 }
-"$go" test -count=1 -timeout 15m "${packages[@]}"
-"$go" test -tags e2e -count=1 -timeout 20m -v ./test/e2e/...
+"$go" test -tags secured -count=1 -timeout 15m "${packages[@]}"
+"$go" test -tags e2e,secured -count=1 -timeout 20m -v ./test/e2e/...

@@ -69,6 +69,9 @@ func FromEnvironment(cfg any) error {
 }
 
 func parse(cfg any, environ map[string]string) error {
+	if err := readSecrets(cfg, environ); err != nil {
+		return err
+	}
 	err := env.ParseWithOptions(cfg, env.Options{Environment: environ})
 	if err != nil {
 		return explain(err, cfg, environ)

@@ -39,6 +39,7 @@ type leaf struct {
 	v      Var
 	field  reflect.StructField
 	prefix string
+	twin   bool // names the file of the secret before it
 }
 
 func leaves(t reflect.Type, prefix string) []leaf {
@@ -57,11 +58,26 @@ func leaves(t reflect.Type, prefix string) []leaf {
 				field:  reflect.StructField{Name: f.Name, Type: f.Type, Tag: f.Tag},
 				prefix: prefix,
 			})
+			if f.Type == secretType {
+				out = append(out, twin(f.Name, prefix, name))
+			}
 		case f.Type.Kind() == reflect.Struct:
 			out = append(out, leaves(f.Type, prefix+f.Tag.Get("envPrefix"))...)
 		}
 	}
 	return out
+}
+
+// twin describes the variable that names the file of a secret.
+func twin(field, prefix, name string) leaf {
+	name += fileSuffix
+	return leaf{
+		v: Var{Name: prefix + name, Help: "file that holds " + prefix + strings.TrimSuffix(name, fileSuffix) + ", in place of it; read at start", Field: field},
+		field: reflect.StructField{
+			Name: field, Type: reflect.TypeFor[string](), Tag: reflect.StructTag(fmt.Sprintf("env:%q", name)),
+		},
+		prefix: prefix, twin: true,
+	}
 }
 
 // WriteHelp prints the program's summary and every variable with default and meaning.

@@ -47,7 +47,7 @@ func producer(t *testing.T, addr, id string) *kafka.Producer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
-	p, err := kafka.NewProducer(ctx, quiet(), kafka.Config{Brokers: []string{addr}}, "test", id)
+	p, err := kafka.NewProducer(ctx, quiet(), kafka.Config{Cluster: kafka.At(addr)}, "test", id)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = p.Close() })
 	return p
@@ -72,7 +72,7 @@ func TestRestartGoesOnWhereItStopped(t *testing.T) {
 	b := start(t, o)
 	o.Addr = b.Addr()
 	const topic, group = "topic", "group"
-	require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), []string{o.Addr}, kafka.Topic{Name: topic, Partitions: 2, Compacted: true}))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), kafka.At(o.Addr), kafka.Topic{Name: topic, Partitions: 2, Compacted: true}))
 	offsets := func(at int64) map[string][]*sarama.PartitionOffsetMetadata {
 		return map[string][]*sarama.PartitionOffsetMetadata{topic: {{Partition: 0, Offset: at}}}
 	}
@@ -112,12 +112,12 @@ func TestStateSurvivesCleaning(t *testing.T) {
 	b := start(t, o)
 	o.Addr = b.Addr()
 	const topic = "state"
-	require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), []string{o.Addr}, kafka.Topic{Name: topic, Partitions: 1, Compacted: true}))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), kafka.At(o.Addr), kafka.Topic{Name: topic, Partitions: 1, Compacted: true}))
 	p := producer(t, o.Addr, "tx")
 	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	restore := func() map[string][]byte {
-		state, err := kafka.Restore(ctx, quiet(), []string{o.Addr}, p, topic, 0)
+		state, err := kafka.Restore(ctx, quiet(), kafka.At(o.Addr), p, topic, 0)
 		require.NoError(t, err)
 		return state
 	}
@@ -146,7 +146,7 @@ func compactedTopic(t *testing.T, o devkafka.Options) (b *devkafka.Broker, topic
 	t.Helper()
 	b = start(t, o)
 	topic = "state"
-	require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), []string{b.Addr()}, kafka.Topic{Name: topic, Partitions: 1, Compacted: true}))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), kafka.At(b.Addr()), kafka.Topic{Name: topic, Partitions: 1, Compacted: true}))
 	return b, topic
 }
 
@@ -240,7 +240,7 @@ func TestStateSurvivesCleaningUnderLoad(t *testing.T) {
 	maps.DeleteFunc(want, func(_ string, v []byte) bool { return v == nil })
 	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
-	state, err := kafka.Restore(ctx, quiet(), []string{b.Addr()}, producer(t, b.Addr(), "tx"), topic, 0)
+	state, err := kafka.Restore(ctx, quiet(), kafka.At(b.Addr()), producer(t, b.Addr(), "tx"), topic, 0)
 	require.NoError(t, err)
 	require.Equal(t, want, state)
 	require.NoError(t, b.Clean(t.Context())) // those before may have come too early for the last transactions
@@ -274,7 +274,7 @@ func TestRetentionIsApplied(t *testing.T) {
 	o.Retention = 64 << 10
 	b := start(t, o)
 	const topic = "data"
-	require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), []string{b.Addr()},
+	require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), kafka.At(b.Addr()),
 		kafka.Topic{Name: topic, Partitions: 1}, kafka.Topic{Name: "audit", Partitions: 1, KeepForever: true}))
 	p := producer(t, b.Addr(), "tx")
 	for range 40 {
@@ -292,7 +292,7 @@ func TestRetentionIsApplied(t *testing.T) {
 func TestTwoBrokersAtOnce(t *testing.T) {
 	a, b := start(t, options(t)), start(t, options(t))
 	for _, addr := range []string{a.Addr(), b.Addr()} {
-		require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), []string{addr}, kafka.Topic{Name: "topic", Partitions: 1}))
+		require.NoError(t, kafka.EnsureTopics(t.Context(), quiet(), kafka.At(addr), kafka.Topic{Name: "topic", Partitions: 1}))
 	}
 	p := producer(t, a.Addr(), "tx")
 	require.NoError(t, p.Begin())
@@ -304,7 +304,7 @@ func TestTwoBrokersAtOnce(t *testing.T) {
 
 func TestUnknownTopicsAreNotMade(t *testing.T) {
 	b := start(t, options(t))
-	c := kafka.NewSettings("test")
+	c := kafka.Cluster{}.Settings("test")
 	c.Metadata.AllowAutoTopicCreation = true
 	c.Metadata.Retry.Max = 0
 	client, err := sarama.NewClient([]string{b.Addr()}, c)

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -14,11 +13,11 @@ import (
 // ctx ends its connections are cut, its retries end at once and it is closed, so that
 // closing its consumers does not wait for unreachable brokers. The settings must not be
 // shared with another client. Closing it twice does nothing.
-func NewClient(ctx context.Context, brokers []string, settings *sarama.Config) (sarama.Client, error) {
+func NewClient(ctx context.Context, cluster Cluster, settings *sarama.Config) (sarama.Client, error) {
 	Bind(ctx, settings)
-	c, err := sarama.NewClient(brokers, settings)
+	c, err := cluster.connect(settings)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to kafka: %w", err)
+		return nil, err
 	}
 	m := &ctxClient{Client: c, end: sync.OnceValue(c.Close)}
 	// Cutting connections is not enough: sarama nests retries (a group that fetches its
@@ -45,8 +44,11 @@ func (m *ctxClient) Close() error {
 // contexts, return soon. ctx must outlive an orderly close: leaving a group needs a
 // connection.
 func Bind(ctx context.Context, c *sarama.Config) {
-	c.Net.Proxy.Enable = true // sarama's only hook for a dialer
-	c.Net.Proxy.Dialer = &ctxDialer{ctx: ctx, dialer: net.Dialer{Timeout: c.Net.DialTimeout}}
+	bound := &ctxDialer{ctx: ctx, dialer: net.Dialer{Timeout: c.Net.DialTimeout}}
+	if d, ok := c.Net.Proxy.Dialer.(*ctxDialer); ok {
+		bound.tls = d.tls
+	}
+	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, bound
 	while := func(pause time.Duration) func(int, int) time.Duration {
 		return func(int, int) time.Duration {
 			if ctx.Err() != nil {
@@ -71,15 +73,23 @@ func bindOnce(ctx context.Context, c *sarama.Config) {
 type ctxDialer struct {
 	ctx    context.Context //nolint:containedctx // it lives as long as the client
 	dialer net.Dialer
+	tls    *SSL // nil for none
 }
 
 // Dial implements sarama's proxy.Dialer.
 func (d *ctxDialer) Dial(network, addr string) (net.Conn, error) {
-	conn, err := d.dialer.DialContext(d.ctx, network, addr)
+	conn, err := d.dial(network, addr)
 	if err != nil {
 		return nil, err
 	}
 	return &ctxConn{Conn: conn, stop: context.AfterFunc(d.ctx, func() { _ = conn.Close() })}, nil
+}
+
+func (d *ctxDialer) dial(network, addr string) (net.Conn, error) {
+	if d.tls != nil {
+		return d.tls.dialTLS(d.ctx, &d.dialer, network, addr)
+	}
+	return d.dialer.DialContext(d.ctx, network, addr)
 }
 
 // ctxConn is a connection that ends with a context.

@@ -46,7 +46,6 @@ var permanentCodes = codes(
 	sarama.ErrGroupAuthorizationFailed,
 	sarama.ErrClusterAuthorizationFailed,
 	sarama.ErrTransactionalIDAuthorizationFailed,
-	sarama.ErrSASLAuthenticationFailed,
 	sarama.ErrUnsupportedVersion,
 	sarama.ErrInvalidTransactionTimeout,
 )
@@ -114,7 +113,7 @@ func Permanent(err error) bool {
 // errors and while leaders and coordinators move.
 func retriable(err error) bool {
 	if code, ok := errors.AsType[sarama.KError](err); ok {
-		return retriableCodes[code]
+		return retriableCodes[code] || refusals[code]
 	}
 	_, encoding := errors.AsType[sarama.PacketEncodingError](err)
 	_, config := errors.AsType[sarama.ConfigurationError](err)

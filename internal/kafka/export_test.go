@@ -8,8 +8,8 @@ func (p *Producer) Fence(topic string, partition int32, nonce []byte) error {
 }
 
 // RestoreUpTo is restore: Restore after its fence is written.
-func RestoreUpTo(ctx context.Context, brokers []string, p *Producer, topic string, partition int32, nonce []byte) (map[string][]byte, error) {
-	return restore(ctx, brokers, p, topic, partition, nonce)
+func RestoreUpTo(ctx context.Context, c Cluster, p *Producer, topic string, partition int32, nonce []byte) (map[string][]byte, error) {
+	return restore(ctx, c, p, topic, partition, nonce)
 }
 
 // NextSequence is nextSequence.

@@ -45,7 +45,7 @@ func faultyBroker(t *testing.T) (*devkafka.Broker, []string) {
 	t.Helper()
 	b := kafkatest.Embedded(t, devkafka.Options{})
 	brokers := []string{b.Addr()}
-	require.NoError(t, kafka.EnsureTopics(within(t), quiet(), brokers, kafka.Topic{Name: faultTopic, Partitions: 3}))
+	require.NoError(t, kafka.EnsureTopics(within(t), quiet(), kafka.At(brokers...), kafka.Topic{Name: faultTopic, Partitions: 3}))
 	return b, brokers
 }
 
@@ -214,7 +214,7 @@ func TestRefusedProducerIsNotMade(t *testing.T) {
 		kmsg.InitProducerID: kerr.TransactionalIDAuthorizationFailed, kmsg.FindCoordinator: kerr.TransactionalIDAuthorizationFailed,
 	} {
 		b.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: code})
-		p, err := kafka.NewProducer(within(t), quiet(), kafka.Config{Brokers: brokers}, "test", "tx")
+		p, err := kafka.NewProducer(within(t), quiet(), kafka.Config{Cluster: kafka.At(brokers...)}, "test", "tx")
 		require.ErrorIs(t, err, sarama.ErrTransactionalIDAuthorizationFailed)
 		require.ErrorContains(t, err, "initialising transactional producer tx")
 		require.True(t, kafka.Permanent(err))

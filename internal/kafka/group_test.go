@@ -31,7 +31,7 @@ func join(t *testing.T, brokers []string, group, topic string) *sarama.ConsumerG
 // joinAs makes a member with a client id and returns its first session.
 func joinAs(t *testing.T, brokers []string, clientID, group, topic string) sarama.ConsumerGroupSession {
 	t.Helper()
-	g, err := sarama.NewConsumerGroup(brokers, group, kafka.NewSettings(clientID))
+	g, err := sarama.NewConsumerGroup(brokers, group, kafka.Cluster{}.Settings(clientID))
 	require.NoError(t, err)
 	m := member{joined: make(chan sarama.ConsumerGroupSession, 1)}
 	done := make(chan struct{})
@@ -102,7 +102,7 @@ func TestEvictRemovesTheMembersOfAClientAlone(t *testing.T) {
 	brokers := kafkatest.Brokers(t)
 	in := newTopic(t, brokers, kafka.Topic{Partitions: 2})
 	group := kafkatest.Name(t, "group")
-	client, err := kafka.NewClient(t.Context(), brokers, kafka.NewSettings("test"))
+	client, err := kafka.NewClient(t.Context(), kafka.At(brokers...), kafka.Cluster{}.Settings("test"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
 

@@ -1,20 +1,18 @@
 // Package kafka is the product's Kafka client: settings, topic creation, transactional
 // producers, consumer group members and restoring compacted topics. It is not for readings
-// or packs, nor for plain consumers: use sarama's with NewSettings. Functions that call the
+// or packs, nor for plain consumers: use sarama's with Cluster.Settings. Functions that call the
 // broker block until it answers or their context ends.
 package kafka
 
 import (
-	"errors"
 	"fmt"
-	"net"
 
 	"github.com/IBM/sarama"
 )
 
 // Config is the part of a program's environment that reaches Kafka.
 type Config struct {
-	Brokers     []string    `env:"KAFKA_BROKERS" envDefault:"127.0.0.1:9092" envSeparator:"," help:"Kafka bootstrap servers, host:port, comma separated"`
+	Cluster
 	Compression Compression `env:"KAFKA_COMPRESSION" envDefault:"zstd" help:"compression of what is written to Kafka: zstd, lz4, snappy or none"`
 }
 
@@ -45,18 +43,10 @@ func (c Compression) codec() (sarama.CompressionCodec, int, bool) {
 	}
 }
 
-// Check refuses bootstrap servers that are no addresses.
+// Check refuses what cannot be used or contradicts itself.
 func (c Config) Check() error {
-	if len(c.Brokers) == 0 {
-		return errors.New("KAFKA_BROKERS is empty: want host:port")
-	}
 	if _, _, ok := c.Compression.codec(); !ok {
 		return fmt.Errorf("KAFKA_COMPRESSION=%s: want zstd, lz4, snappy or none", c.Compression)
 	}
-	for _, addr := range c.Brokers {
-		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
-			return fmt.Errorf("KAFKA_BROKERS: %q: want host:port", addr)
-		}
-	}
-	return nil
+	return c.Cluster.Check()
 }

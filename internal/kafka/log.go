@@ -19,10 +19,10 @@ type Log struct {
 
 // OpenLog connects to Kafka, within seconds or not at all: a person waits for the answer. The
 // connections end with ctx.
-func OpenLog(ctx context.Context, brokers []string, topic, clientID string) (*Log, error) {
-	settings := NewSettings(clientID)
+func OpenLog(ctx context.Context, cluster Cluster, topic, clientID string) (*Log, error) {
+	settings := cluster.Settings(clientID)
 	settings.Metadata.Retry.Max = 4
-	client, err := NewClient(ctx, brokers, settings)
+	client, err := NewClient(ctx, cluster, settings)
 	if err != nil {
 		return nil, err
 	}

@@ -34,14 +34,14 @@ func within(tb testing.TB) context.Context {
 func newTopic(tb testing.TB, brokers []string, topic kafka.Topic) string {
 	tb.Helper()
 	topic.Name = kafkatest.Name(tb, "topic")
-	require.NoError(tb, kafka.EnsureTopics(within(tb), quiet(), brokers, topic))
+	require.NoError(tb, kafka.EnsureTopics(within(tb), quiet(), kafka.At(brokers...), topic))
 	return topic.Name
 }
 
 // newProducer returns a producer that is closed with the test.
 func newProducer(tb testing.TB, brokers []string, id string) *kafka.Producer {
 	tb.Helper()
-	p, err := kafka.NewProducer(within(tb), quiet(), kafka.Config{Brokers: brokers}, "test", id)
+	p, err := kafka.NewProducer(within(tb), quiet(), kafka.Config{Cluster: kafka.At(brokers...)}, "test", id)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = p.Close() })
 	return p

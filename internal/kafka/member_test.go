@@ -37,7 +37,7 @@ func TestMemberComesBackAfterEveryFailure(t *testing.T) {
 			if tries++; tries < 3 {
 				return nil, errors.New("no broker")
 			}
-			return kafka.NewClient(life, brokers, kafka.NewSettings("test"))
+			return kafka.NewClient(life, kafka.At(brokers...), kafka.Cluster{}.Settings("test"))
 		},
 		Session: func(sarama.Client, sarama.ConsumerGroup) sarama.ConsumerGroupHandler {
 			if sessions++; sessions == 1 {
@@ -77,7 +77,7 @@ func TestMemberEndsWhenASessionFindsUnusableTopics(t *testing.T) {
 	m := kafka.Member{
 		Log: quiet(), Group: kafkatest.Name(t, "group"), Topics: []string{topic},
 		Connect: func(_, life context.Context) (sarama.Client, error) {
-			return kafka.NewClient(life, brokers, kafka.NewSettings("test"))
+			return kafka.NewClient(life, kafka.At(brokers...), kafka.Cluster{}.Settings("test"))
 		},
 		Session: func(sarama.Client, sarama.ConsumerGroup) sarama.ConsumerGroupHandler {
 			return unusable{failing{member{make(chan sarama.ConsumerGroupSession, 1)}}}

@@ -36,12 +36,12 @@ func (c *counter) run(ctx context.Context, n int, done func(next int)) error {
 }
 
 func (c *counter) session(ctx context.Context, n int, done func(next int)) error {
-	p, err := kafka.NewProducer(ctx, quiet(), kafka.Config{Brokers: c.brokers}, "test", c.id)
+	p, err := kafka.NewProducer(ctx, quiet(), kafka.Config{Cluster: kafka.At(c.brokers...)}, "test", c.id)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = p.Close() }()
-	state, err := kafka.Restore(ctx, quiet(), c.brokers, p, c.checkpoints, 0)
+	state, err := kafka.Restore(ctx, quiet(), kafka.At(c.brokers...), p, c.checkpoints, 0)
 	if err != nil {
 		return err
 	}

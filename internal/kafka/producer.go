@@ -72,10 +72,10 @@ func NewProducer(ctx context.Context, log *slog.Logger, c Config, clientID, tran
 	conns, sever := context.WithCancel(context.WithoutCancel(ctx))
 	made := context.AfterFunc(ctx, sever)
 	defer made()
-	conf := newProducerSettings(clientID)
+	conf := newProducerSettings(c.Cluster, clientID)
 	bindOnce(conns, conf)
 	log = log.With("component", "kafka")
-	client, err := dial(ctx, log, c.Brokers, conf)
+	client, err := dial(ctx, log, c.Cluster, conf)
 	if err != nil {
 		sever()
 		return nil, fmt.Errorf("initialising transactional producer %s: %w", transactionalID, err)
@@ -96,9 +96,9 @@ func NewProducer(ctx context.Context, log *slog.Logger, c Config, clientID, tran
 }
 
 // dial connects a client, retrying until ctx ends.
-func dial(ctx context.Context, log *slog.Logger, brokers []string, conf *sarama.Config) (client sarama.Client, err error) {
+func dial(ctx context.Context, log *slog.Logger, cluster Cluster, conf *sarama.Config) (client sarama.Client, err error) {
 	err = persist(ctx, log, "connecting to kafka", func() (err error) {
-		client, err = sarama.NewClient(brokers, conf)
+		client, err = cluster.connect(conf)
 		return err
 	})
 	return client, err

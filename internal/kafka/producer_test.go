@@ -180,7 +180,7 @@ func TestClosedTransactionIsNeverRead(t *testing.T) {
 	require.ErrorIs(t, p.AddOffsets(nil, nil), kafka.ErrClosed)
 	_, err := p.Acknowledged(topic)
 	require.ErrorIs(t, err, kafka.ErrClosed)
-	_, err = kafka.Restore(within(t), quiet(), brokers, p, topic, 0)
+	_, err = kafka.Restore(within(t), quiet(), kafka.At(brokers...), p, topic, 0)
 	require.ErrorIs(t, err, kafka.ErrClosed)
 
 	other := newProducer(t, brokers, kafkatest.Name(t, "tx")) // need not fence anybody: it was aborted
@@ -238,7 +238,7 @@ func TestNewProducerEndsWithItsContext(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
 			start := time.Now()
-			_, err := kafka.NewProducer(ctx, quiet(), kafka.Config{Brokers: []string{addr}}, "test", "tx")
+			_, err := kafka.NewProducer(ctx, quiet(), kafka.Config{Cluster: kafka.At(addr)}, "test", "tx")
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.Less(t, time.Since(start), 10*time.Second)
 		})
@@ -249,7 +249,7 @@ func TestProducerOutlivesTheContextItWasMadeWith(t *testing.T) {
 	brokers := kafkatest.Brokers(t)
 	topic := newTopic(t, brokers, kafka.Topic{Partitions: 1})
 	ctx, cancel := context.WithCancel(t.Context())
-	p, err := kafka.NewProducer(ctx, quiet(), kafka.Config{Brokers: brokers}, "test", kafkatest.Name(t, "tx"))
+	p, err := kafka.NewProducer(ctx, quiet(), kafka.Config{Cluster: kafka.At(brokers...)}, "test", kafkatest.Name(t, "tx"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = p.Close() })
 	cancel()

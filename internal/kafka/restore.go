@@ -26,14 +26,14 @@ const fenceTimeout = 5 * time.Second
 // decided before Restore returns. An older owner with p's transactional id was fenced and
 // its transaction aborted when p was made; Restore waits for one with another id until the
 // broker times it out.
-func Restore(ctx context.Context, log *slog.Logger, brokers []string, p *Producer, topic string, partition int32) (map[string][]byte, error) {
+func Restore(ctx context.Context, log *slog.Logger, cluster Cluster, p *Producer, topic string, partition int32) (map[string][]byte, error) {
 	nonce := []byte(rand.Text())
 	if err := p.fence(topic, partition, nonce); err != nil {
 		return nil, fmt.Errorf("fencing %s/%d: %w", topic, partition, err)
 	}
 	var state map[string][]byte
 	err := persist(ctx, log, "reading state", func() (err error) {
-		state, err = restore(ctx, brokers, p, topic, partition, nonce)
+		state, err = restore(ctx, cluster, p, topic, partition, nonce)
 		return err
 	})
 	if err != nil {
@@ -54,12 +54,12 @@ func (p *Producer) fence(topic string, partition int32, nonce []byte) error {
 	return p.Commit()
 }
 
-func restore(ctx context.Context, brokers []string, p *Producer, topic string, partition int32, nonce []byte) (map[string][]byte, error) {
+func restore(ctx context.Context, cluster Cluster, p *Producer, topic string, partition int32, nonce []byte) (map[string][]byte, error) {
 	conns, cut := context.WithCancel(ctx)
 	defer cut()
-	conf := NewSettings(p.client.Config().ClientID)
+	conf := cluster.Settings(p.client.Config().ClientID)
 	bindOnce(conns, conf)
-	consumer, err := sarama.NewConsumer(brokers, conf)
+	consumer, err := sarama.NewConsumer(cluster.Brokers, conf)
 	if err != nil {
 		return nil, err
 	}

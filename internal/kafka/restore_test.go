@@ -15,7 +15,7 @@ import (
 
 func restore(t *testing.T, brokers []string, p *kafka.Producer, topic string) map[string]string {
 	t.Helper()
-	state, err := kafka.Restore(within(t), quiet(), brokers, p, topic, 0)
+	state, err := kafka.Restore(within(t), quiet(), kafka.At(brokers...), p, topic, 0)
 	require.NoError(t, err)
 	out := make(map[string]string, len(state))
 	for k, v := range state {
@@ -89,7 +89,7 @@ func TestRestoreWaitsForAnotherProducersOpenTransaction(t *testing.T) {
 
 	short, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	_, err := kafka.Restore(short, quiet(), brokers, p, topic, 0)
+	_, err := kafka.Restore(short, quiet(), kafka.At(brokers...), p, topic, 0)
 	require.ErrorIs(t, err, context.DeadlineExceeded, "it is not decided yet")
 
 	require.NoError(t, other.SendTo(0, message(topic, "a", "decided")))
@@ -110,7 +110,7 @@ func TestRestoreWhereTheLogDoesNotStartAtZero(t *testing.T) {
 // deleteRecords moves the start of partition 0; -1 is its end.
 func deleteRecords(t *testing.T, brokers []string, topic string, to int64) {
 	t.Helper()
-	admin, err := sarama.NewClusterAdmin(brokers, kafka.NewSettings("test"))
+	admin, err := sarama.NewClusterAdmin(brokers, kafka.Cluster{}.Settings("test"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, admin.Close()) }()
 	require.NoError(t, admin.DeleteRecords(topic, map[int32]int64{0: to}))
@@ -124,7 +124,7 @@ func TestRestoreFindsItsEndAgainWhenTheFenceIsGone(t *testing.T) {
 	require.NoError(t, p.Fence(topic, 0, nonce))
 	deleteRecords(t, brokers, topic, -1) // as compaction may
 	commit(t, p, message(topic, "a", "1"))
-	state, err := kafka.RestoreUpTo(within(t), brokers, p, topic, 0, nonce)
+	state, err := kafka.RestoreUpTo(within(t), kafka.At(brokers...), p, topic, 0, nonce)
 	require.NoError(t, err)
 	require.Equal(t, map[string][]byte{"a": []byte("1")}, state)
 }
@@ -136,6 +136,6 @@ func TestRestoreByAFencedOwnerFails(t *testing.T) {
 	older := newProducer(t, brokers, id)
 	newer := newProducer(t, brokers, id)
 	require.Empty(t, restore(t, brokers, newer, topic))
-	_, err := kafka.Restore(within(t), quiet(), brokers, older, topic, 0)
+	_, err := kafka.Restore(within(t), quiet(), kafka.At(brokers...), older, topic, 0)
 	require.ErrorIs(t, err, kafka.ErrFenced)
 }

@@ -1,6 +1,8 @@
 package kafka
 
 import (
+	"context"
+	"net"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -10,8 +12,25 @@ import (
 // message of up to 1 MB fits into the dead letters with room to spare.
 const MaxRecordBytes = 4 << 20
 
-// NewSettings returns the sarama settings every client of this product starts from.
-func NewSettings(clientID string) *sarama.Config {
+// Settings returns the sarama settings every client of this product starts from.
+func (c Cluster) Settings(clientID string) *sarama.Config {
+	conf := newSettings(clientID)
+	d := &ctxDialer{ctx: context.Background(), dialer: net.Dialer{Timeout: conf.Net.DialTimeout}}
+	if c.Protocol.tls() {
+		d.tls = &c.SSL
+	}
+	conf.Net.Proxy.Enable, conf.Net.Proxy.Dialer = true, d // sarama's only hook for a dialer
+	if c.Protocol.sasl() {
+		tokens := c.OAuth.tokens()
+		if c.link != nil {
+			tokens = c.link.tokens
+		}
+		c.SASL.apply(conf, tokens)
+	}
+	return conf
+}
+
+func newSettings(clientID string) *sarama.Config {
 	muteSarama()
 	c := sarama.NewConfig()
 	c.ClientID = clientID
@@ -69,8 +88,8 @@ func NewSettings(clientID string) *sarama.Config {
 }
 
 // newProducerSettings returns the settings of a transactional producer's client.
-func newProducerSettings(clientID string) *sarama.Config {
-	c := NewSettings(clientID)
+func newProducerSettings(cluster Cluster, clientID string) *sarama.Config {
+	c := cluster.Settings(clientID)
 	c.Net.MaxOpenRequests = 1 // the producer has one request in flight per broker
 	// A broker that accepts a request and never answers must not block a lane for long;
 	// it may wait for its replicas first.

@@ -16,7 +16,7 @@ import (
 )
 
 func TestSettingsKeepThePromises(t *testing.T) {
-	c := kafka.NewSettings("test")
+	c := kafka.Cluster{}.Settings("test")
 	require.NoError(t, c.Validate())
 	require.Equal(t, sarama.ReadCommitted, c.Consumer.IsolationLevel)
 	require.Equal(t, sarama.OffsetOldest, c.Consumer.Offsets.Initial)
@@ -36,7 +36,7 @@ func TestSettingsKeepThePromises(t *testing.T) {
 
 func TestRetriesDoNotPauseWhenTheirTimeIsOver(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
-	c := kafka.NewSettings("test")
+	c := kafka.Cluster{}.Settings("test")
 	kafka.Bind(ctx, c)
 	for name, pause := range map[string]func(int, int) time.Duration{
 		"metadata": c.Metadata.Retry.BackoffFunc, "transactions": c.Producer.Transaction.Retry.BackoffFunc,
@@ -49,10 +49,10 @@ func TestRetriesDoNotPauseWhenTheirTimeIsOver(t *testing.T) {
 }
 
 func TestBrokersHaveToBeAddresses(t *testing.T) {
-	require.NoError(t, kafka.Config{Brokers: []string{"127.0.0.1:9092", "[::1]:9092", "kafka:9092"}}.Check())
+	require.NoError(t, kafka.Config{Cluster: kafka.At("127.0.0.1:9092", "[::1]:9092", "kafka:9092")}.Check())
 	require.ErrorContains(t, kafka.Config{}.Check(), "KAFKA_BROKERS is empty")
 	for _, bad := range []string{"", "kafka", ":9092", "kafka:"} {
-		require.ErrorContains(t, kafka.Config{Brokers: []string{"kafka:9092", bad}}.Check(), "KAFKA_BROKERS: \""+bad+"\"")
+		require.ErrorContains(t, kafka.Config{Cluster: kafka.At("kafka:9092", bad)}.Check(), "KAFKA_BROKERS: \""+bad+"\"")
 	}
 }
 
@@ -66,7 +66,7 @@ func TestBatchesAreCompressedAsConfigured(t *testing.T) {
 	} {
 		t.Run(string(c), func(t *testing.T) {
 			topic := newTopic(t, brokers, kafka.Topic{Partitions: 1})
-			config := kafka.Config{Brokers: brokers, Compression: c}
+			config := kafka.Config{Cluster: kafka.At(brokers...), Compression: c}
 			require.NoError(t, config.Check())
 			p, err := kafka.NewProducer(within(t), quiet(), config, "test", kafkatest.Name(t, "tx"))
 			require.NoError(t, err)
@@ -82,10 +82,10 @@ func TestBatchesAreCompressedAsConfigured(t *testing.T) {
 			require.Equal(t, want, record.Attrs.CompressionType())
 		})
 	}
-	require.ErrorContains(t, kafka.Config{Brokers: brokers, Compression: "gzip"}.Check(), "KAFKA_COMPRESSION=gzip: want zstd")
+	require.ErrorContains(t, kafka.Config{Cluster: kafka.At(brokers...), Compression: "gzip"}.Check(), "KAFKA_COMPRESSION=gzip: want zstd")
 }
 
 // TestSaramaMeasuresNothing would see the goroutine of sarama's meters in goleak too.
 func TestSaramaMeasuresNothing(t *testing.T) {
-	require.IsType(t, metrics.NilMeter{}, metrics.GetOrRegisterMeter("any", kafka.NewSettings("test").MetricRegistry))
+	require.IsType(t, metrics.NilMeter{}, metrics.GetOrRegisterMeter("any", kafka.Cluster{}.Settings("test").MetricRegistry))
 }

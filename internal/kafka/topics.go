@@ -66,9 +66,9 @@ const unlimited = "-1"
 // EnsureTopics creates the topics that are missing, with the broker's default
 // replication factor, and leaves the others as they are. It waits until each has
 // leaders. It retries until ctx ends while the brokers are unreachable.
-func EnsureTopics(ctx context.Context, log *slog.Logger, brokers []string, topics ...Topic) error {
+func EnsureTopics(ctx context.Context, log *slog.Logger, cluster Cluster, topics ...Topic) error {
 	return persist(ctx, log, "creating topics", func() error {
-		admin, err := newAdmin(ctx, brokers)
+		admin, err := cluster.admin(ctx)
 		if err != nil {
 			return err
 		}
@@ -93,12 +93,6 @@ func EnsureTopics(ctx context.Context, log *slog.Logger, brokers []string, topic
 		_, err = ensure(ctx, log, admin, second)
 		return err
 	})
-}
-
-func newAdmin(ctx context.Context, brokers []string) (sarama.ClusterAdmin, error) {
-	c := NewSettings("topics")
-	bindOnce(ctx, c)
-	return sarama.NewClusterAdmin(brokers, c)
 }
 
 // ensure creates the missing topics and returns the metadata of all.
@@ -203,8 +197,8 @@ func led(known map[string]*sarama.TopicMetadata, topics []Topic) bool {
 
 // TopicID returns the id that Kafka gave a topic when it was made: another one if it was made again
 // under its name. Brokers before 2.8 give none, which is an id of zeros.
-func TopicID(ctx context.Context, brokers []string, topic string) (id string, err error) {
-	admin, err := newAdmin(ctx, brokers)
+func TopicID(ctx context.Context, cluster Cluster, topic string) (id string, err error) {
+	admin, err := cluster.admin(ctx)
 	if err != nil {
 		return "", err
 	}

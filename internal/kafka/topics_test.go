@@ -25,7 +25,7 @@ func TestEnsureTopicsCreatesWhatIsMissingAndLeavesTheRest(t *testing.T) {
 	compacted := kafka.Topic{Name: kafkatest.Name(t, "topic"), Partitions: 1, Compacted: true, MaxMessageBytes: kafka.MaxRecordBytes}
 	all := []kafka.Topic{{Name: kept, Partitions: 7, Compacted: true}, plain, compacted}
 	for range 2 {
-		require.NoError(t, kafka.EnsureTopics(within(t), log, brokers, all...))
+		require.NoError(t, kafka.EnsureTopics(within(t), log, kafka.At(brokers...), all...))
 	}
 	topics := listTopics(t, brokers)
 	require.EqualValues(t, 2, topics[kept].NumPartitions, "left as it was")
@@ -38,7 +38,7 @@ func TestEnsureTopicsCreatesWhatIsMissingAndLeavesTheRest(t *testing.T) {
 
 func newAdmin(t *testing.T, brokers []string) sarama.ClusterAdmin {
 	t.Helper()
-	admin, err := sarama.NewClusterAdmin(brokers, kafka.NewSettings("test"))
+	admin, err := sarama.NewClusterAdmin(brokers, kafka.Cluster{}.Settings("test"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, admin.Close()) })
 	return admin
@@ -72,10 +72,10 @@ func TestTopicsHaveThePartitionsOfTheTopicTheyFollow(t *testing.T) {
 			want := data.Partitions
 			if given > 0 {
 				want = given
-				require.NoError(t, kafka.EnsureTopics(within(t), quiet(), brokers, kafka.Topic{Name: data.Name, Partitions: given}))
+				require.NoError(t, kafka.EnsureTopics(within(t), quiet(), kafka.At(brokers...), kafka.Topic{Name: data.Name, Partitions: given}))
 			}
 			a, b := kafka.Topic{Name: kafkatest.Name(t, "a"), Like: &data}, kafka.Topic{Name: kafkatest.Name(t, "b"), Like: &data, Compacted: true}
-			require.NoError(t, kafka.EnsureTopics(within(t), quiet(), brokers, a, b, data))
+			require.NoError(t, kafka.EnsureTopics(within(t), quiet(), kafka.At(brokers...), a, b, data))
 			topics := listTopics(t, brokers)
 			for _, name := range []string{data.Name, a.Name, b.Name} {
 				require.Equal(t, want, topics[name].NumPartitions, name)
@@ -113,7 +113,7 @@ func ensureLogged(t *testing.T, brokers []string, topic string) string {
 	t.Helper()
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
-	require.NoError(t, kafka.EnsureTopics(within(t), log, brokers, kafka.Topic{Name: topic, Partitions: 1, KeepForever: true}))
+	require.NoError(t, kafka.EnsureTopics(within(t), log, kafka.At(brokers...), kafka.Topic{Name: topic, Partitions: 1, KeepForever: true}))
 	return out.String()
 }
 
@@ -123,7 +123,7 @@ func TestEnsureTopicsByManyAtOnce(t *testing.T) {
 	results := make(chan error, 4)
 	ctx := within(t)
 	for range cap(results) {
-		go func() { results <- kafka.EnsureTopics(ctx, quiet(), brokers, topic) }()
+		go func() { results <- kafka.EnsureTopics(ctx, quiet(), kafka.At(brokers...), topic) }()
 	}
 	for range cap(results) {
 		require.NoError(t, <-results)
@@ -138,18 +138,18 @@ func TestEnsureTopicsWaitsForTheBroker(t *testing.T) {
 	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	topic := kafka.Topic{Name: kafkatest.Name(t, "topic"), Partitions: 1}
-	require.ErrorIs(t, kafka.EnsureTopics(short, quiet(), []string{addr}, topic), context.DeadlineExceeded)
+	require.ErrorIs(t, kafka.EnsureTopics(short, quiet(), kafka.At(addr), topic), context.DeadlineExceeded)
 
 	result := make(chan error, 1)
 	ctx := within(t)
-	go func() { result <- kafka.EnsureTopics(ctx, quiet(), []string{addr}, topic) }()
+	go func() { result <- kafka.EnsureTopics(ctx, quiet(), kafka.At(addr), topic) }()
 	kafkatest.Embedded(t, devkafka.Options{Addr: addr})
 	require.NoError(t, <-result)
 }
 
 func TestEnsureTopicsRefusedByTheBroker(t *testing.T) {
 	brokers := kafkatest.Brokers(t)
-	err := kafka.EnsureTopics(within(t), quiet(), brokers, kafka.Topic{Name: kafkatest.Name(t, "topic"), Partitions: 0})
+	err := kafka.EnsureTopics(within(t), quiet(), kafka.At(brokers...), kafka.Topic{Name: kafkatest.Name(t, "topic"), Partitions: 0})
 	require.ErrorIs(t, err, sarama.ErrInvalidPartitions)
 	require.True(t, kafka.Permanent(err))
 }
@@ -164,21 +164,21 @@ func TestSequencesStartAgainAfter31Bits(t *testing.T) {
 func TestTopicIDIsThatOfOneTopic(t *testing.T) {
 	brokers := kafkatest.Brokers(t)
 	name := newTopic(t, brokers, kafka.Topic{Partitions: 1})
-	first, err := kafka.TopicID(within(t), brokers, name)
+	first, err := kafka.TopicID(within(t), kafka.At(brokers...), name)
 	require.NoError(t, err)
 	require.NotEqual(t, sarama.Uuid{}.String(), first)
-	again, err := kafka.TopicID(within(t), brokers, name)
+	again, err := kafka.TopicID(within(t), kafka.At(brokers...), name)
 	require.NoError(t, err)
 	require.Equal(t, first, again)
 
 	require.NoError(t, newAdmin(t, brokers).DeleteTopic(name))
 	require.Eventually(t, func() bool {
-		_, err = kafka.TopicID(within(t), brokers, name)
+		_, err = kafka.TopicID(within(t), kafka.At(brokers...), name)
 		return err != nil
 	}, 10*time.Second, 10*time.Millisecond)
 	require.ErrorIs(t, err, sarama.ErrUnknownTopicOrPartition)
-	require.NoError(t, kafka.EnsureTopics(within(t), quiet(), brokers, kafka.Topic{Name: name, Partitions: 1}))
-	made, err := kafka.TopicID(within(t), brokers, name)
+	require.NoError(t, kafka.EnsureTopics(within(t), quiet(), kafka.At(brokers...), kafka.Topic{Name: name, Partitions: 1}))
+	made, err := kafka.TopicID(within(t), kafka.At(brokers...), name)
 	require.NoError(t, err)
 	require.NotEqual(t, first, made, "made again under the same name")
 }
@@ -190,8 +190,8 @@ func TestTopicIDStaysWhenTheEmbeddedBrokerStartsAgain(t *testing.T) {
 		b, err := devkafka.Start(devkafka.Options{Addr: "127.0.0.1:0", DataDir: dir, Log: quiet()})
 		require.NoError(t, err)
 		brokers := []string{b.Addr()}
-		require.NoError(t, kafka.EnsureTopics(within(t), quiet(), brokers, kafka.Topic{Name: "kept", Partitions: 1}))
-		id, err := kafka.TopicID(within(t), brokers, "kept")
+		require.NoError(t, kafka.EnsureTopics(within(t), quiet(), kafka.At(brokers...), kafka.Topic{Name: "kept", Partitions: 1}))
+		id, err := kafka.TopicID(within(t), kafka.At(brokers...), "kept")
 		require.NoError(t, err)
 		ids = append(ids, id)
 		require.NoError(t, b.Close())

@@ -22,7 +22,7 @@ const waitTimeout = 60 * time.Second
 func TestReadAllSeesWhatProduceWrote(t *testing.T) {
 	brokers := kafkatest.Brokers(t)
 	topics := kafkatest.Topics(t)
-	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), brokers, kafka.Topic{Name: topics.Alerts, Partitions: 3}))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), kafka.At(brokers...), kafka.Topic{Name: topics.Alerts, Partitions: 3}))
 	require.Empty(t, kafkatest.ReadAll(t, brokers, topics.Alerts, 0, waitTimeout))
 	const n = 20_000
 	start := time.Now().Add(-time.Hour) // Kafka may drop what is older than its topic keeps
@@ -52,9 +52,9 @@ func TestReadAllSeesCommittedRecordsAlone(t *testing.T) {
 	brokers := kafkatest.Brokers(t)
 	topic := kafkatest.Name(t, "topic")
 	log := slog.New(slog.DiscardHandler)
-	require.NoError(t, kafka.EnsureTopics(t.Context(), log, brokers, kafka.Topic{Name: topic, Partitions: 1}))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), log, kafka.At(brokers...), kafka.Topic{Name: topic, Partitions: 1}))
 	write := func(end func(p *kafka.Producer) error) {
-		p, err := kafka.NewProducer(t.Context(), log, kafka.Config{Brokers: brokers}, "test", kafkatest.Name(t, "tx"))
+		p, err := kafka.NewProducer(t.Context(), log, kafka.Config{Cluster: kafka.At(brokers...)}, "test", kafkatest.Name(t, "tx"))
 		require.NoError(t, err)
 		defer func() { _ = p.Close() }()
 		require.NoError(t, p.Begin())

@@ -25,7 +25,7 @@ func TestNoRecordIsLostWhenPollEnds(t *testing.T) {
 	brokers, topic := Brokers(t), Name(t, "reader")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	require.NoError(t, kafka.EnsureTopics(ctx, slog.New(slog.DiscardHandler), brokers, kafka.Topic{Name: topic, Partitions: 3}))
+	require.NoError(t, kafka.EnsureTopics(ctx, slog.New(slog.DiscardHandler), kafka.At(brokers...), kafka.Topic{Name: topic, Partitions: 3}))
 	Produce(t, brokers, topic, 0, Record{Value: []byte("1")}, Record{Value: []byte("2")}, Record{Value: []byte("3")})
 	r, err := NewReader(brokers, topic)
 	require.NoError(t, err)

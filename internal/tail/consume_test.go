@@ -309,7 +309,7 @@ func TestFailureCountsForSixSeconds(t *testing.T) {
 func TestFailedSessionIsRetriedAndLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &logtest.Buffer{}
-		tl := New(Options{Brokers: []string{"127.0.0.1:1"}, Topic: "alerts", Log: slog.New(slog.NewTextHandler(log, nil))})
+		tl := New(Options{Cluster: kafka.At("127.0.0.1:1"), Topic: "alerts", Log: slog.New(slog.NewTextHandler(log, nil))})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); tl.Run(ctx) }()
@@ -329,14 +329,14 @@ func TestFailedSessionIsRetriedAndLogged(t *testing.T) {
 
 func TestSessionEndsWithTheFirstFailure(t *testing.T) {
 	brokers := kafkatest.Brokers(t)
-	tl := New(Options{Brokers: brokers, Topic: kafkatest.Name(t, "missing"), Log: quiet})
+	tl := New(Options{Cluster: kafka.At(brokers...), Topic: kafkatest.Name(t, "missing"), Log: quiet})
 	require.ErrorContains(t, tl.session(t.Context()), "looking up partitions")
 
 	topic := kafkatest.Name(t, "followed")
 	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
-	require.NoError(t, kafka.EnsureTopics(ctx, quiet, brokers, kafka.Topic{Name: topic, Partitions: 3}))
-	tl = New(Options{Brokers: brokers, Topic: topic, Log: quiet})
+	require.NoError(t, kafka.EnsureTopics(ctx, quiet, kafka.At(brokers...), kafka.Topic{Name: topic, Partitions: 3}))
+	tl = New(Options{Cluster: kafka.At(brokers...), Topic: topic, Log: quiet})
 	tl.partitions[1] = &position{next: 99}
 	require.ErrorIs(t, tl.session(t.Context()), sarama.ErrOffsetOutOfRange)
 	require.Equal(t, sarama.OffsetOldest, tl.partitions[1].next)

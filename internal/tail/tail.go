@@ -34,7 +34,7 @@ const (
 
 // Options of a Tail. The functions but Apply may be nil.
 type Options struct {
-	Brokers  []string
+	Cluster  kafka.Cluster
 	ClientID string
 	Topic    string
 	Log      *slog.Logger
@@ -99,9 +99,9 @@ var errMorePartitions = errors.New("partitions were added")
 
 // session reads with one client until a partition fails.
 func (t *Tail) session(ctx context.Context) error {
-	settings := kafka.NewSettings(t.o.ClientID)
+	settings := t.o.Cluster.Settings(t.o.ClientID)
 	settings.Metadata.Retry.Max = 1 // consumers retry by themselves and report each failure
-	client, err := kafka.NewClient(ctx, t.o.Brokers, settings)
+	client, err := kafka.NewClient(ctx, t.o.Cluster, settings)
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func TestCommandReachesKafkaAndItsOutcomeComesBack(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(o *Options) { // more partitions than usual: commands follow the readings
 		c := o.Config
-		require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), c.Brokers, kafka.Topic{Name: c.DeviceData, Partitions: 13}))
+		require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), c.Cluster, kafka.Topic{Name: c.DeviceData, Partitions: 13}))
 	})
 	r.raise(alarm("a1", "device_001", 1, telemetry.AlarmUnacknowledged))
 	got := r.posting("/api/v1/alerts/a1/acknowledge", `{"by":"李工","note":"on my way","command_id":"c-1"}`)

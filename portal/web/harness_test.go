@@ -67,7 +67,7 @@ func start(tb testing.TB, change func(*Options)) *rig {
 	r := &rig{tb: tb, hub: h, brokers: kafkatest.Brokers(tb), client: &http.Client{Timeout: waitTimeout, Transport: checkedTransport(tb)}}
 	r.cfg = Config{
 		Addr: "127.0.0.1:0", WebSocketPath: "/ws", MaxConnections: 1000, AuditEntries: 1000, HubURL: h.ClientURL(),
-		GroupID: kafkatest.Name(tb, "core"), Config: kafka.Config{Brokers: r.brokers}, Topics: kafkatest.Topics(tb),
+		GroupID: kafkatest.Name(tb, "core"), Config: kafka.Config{Cluster: kafka.At(r.brokers...)}, Topics: kafkatest.Topics(tb),
 	}
 	o := Options{Config: r.cfg, Log: slog.New(slog.DiscardHandler), AnswerWithin: waitTimeout}
 	if change != nil {

@@ -78,7 +78,7 @@ func TestLongMessageEndsADashboardToo(t *testing.T) {
 }
 
 func TestSocketSettingsAreChecked(t *testing.T) {
-	good := Config{Addr: "127.0.0.1:0", WebSocketPath: "/ws", MaxConnections: 1, AuditEntries: 1, Topics: topology.Suffixed(""), Config: kafka.Config{Brokers: []string{"127.0.0.1:9092"}}}
+	good := Config{Addr: "127.0.0.1:0", WebSocketPath: "/ws", MaxConnections: 1, AuditEntries: 1, Topics: topology.Suffixed(""), Config: kafka.Config{Cluster: kafka.At("127.0.0.1:9092")}}
 	require.NoError(t, good.Check())
 	for name, change := range map[string]func(*Config){
 		"WEBSOCKET_MAX_CONNECTIONS_PER_IP": func(c *Config) { c.MaxPerAddress = -1 },

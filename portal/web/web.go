@@ -127,6 +127,7 @@ func New(o Options) (*Portal, error) {
 	if o.Registry == nil {
 		o.Registry = ops.NewRegistry()
 	}
+	o.Config.Cluster = o.Config.Open()
 	together := o.Gatherer != nil
 	if o.Gatherer == nil {
 		o.Gatherer = o.Registry
@@ -170,7 +171,7 @@ func (p *Portal) build(o Options) (err error) {
 	}
 	p.trail = audit.NewTrail(o.Config.AuditEntries)
 	p.commands, err = command.New(command.Options{
-		Model: p.model, Trail: p.trail, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+		Model: p.model, Trail: p.trail, Cluster: o.Config.Cluster, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
 		AnswerWithin: o.AnswerWithin,
 	})
 	if err != nil {
@@ -182,17 +183,17 @@ func (p *Portal) build(o Options) (err error) {
 	p.pipeline = pipeline.New(p.model.Now())
 	p.feed, err = feed.New(feed.Options{
 		Unusual: func(r wire.UnusualReport) { p.unusual.Add(r, p.model.Now()) },
-		Vitals:  p.observe, LogLevel: func(q []byte) []byte { return p.vitals.AnswerLevel(q) }, Removed: p.removed, Model: p.model, Trail: p.trail, Store: p.store, HubURL: o.Config.HubURL, HubKeyFile: o.Config.HubKeyFile, Brokers: o.Config.Brokers, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+		Vitals:  p.observe, LogLevel: func(q []byte) []byte { return p.vitals.AnswerLevel(q) }, Removed: p.removed, Model: p.model, Trail: p.trail, Store: p.store, HubURL: o.Config.HubURL, HubKeyFile: o.Config.HubKeyFile, Cluster: o.Config.Cluster, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
 	})
 	if err != nil {
 		return err
 	}
 	p.limits.ask, p.limits.wake = p.feed.Ask, make(chan struct{}, 1)
 	p.changes = follower.New(follower.Options{
-		Brokers: o.Config.Brokers, Topic: o.Config.Topics.Specs().Rules, ClientID: "portal", Log: p.log,
+		Cluster: o.Config.Cluster, Topic: o.Config.Topics.Specs().Rules, ClientID: "portal", Log: p.log,
 	})
 	p.lag, err = lag.New(lag.Options{
-		Brokers: o.Config.Brokers, Topic: o.Config.Topics.DeviceData, Group: o.Config.GroupID, Log: o.Log, Registry: o.Registry,
+		Cluster: o.Config.Cluster, Topic: o.Config.Topics.DeviceData, Group: o.Config.GroupID, Log: o.Log, Registry: o.Registry,
 	})
 	if err != nil {
 		return err

@@ -244,7 +244,7 @@ func TestOnePortForBoth(t *testing.T) {
 }
 
 func TestConfigNamesTheVariable(t *testing.T) {
-	good := Config{Addr: "127.0.0.1:0", WebSocketPort: 0, WebSocketPath: "/ws", MaxConnections: 1, AuditEntries: 1, Topics: topology.Suffixed(""), Config: kafka.Config{Brokers: []string{"127.0.0.1:9092"}}}
+	good := Config{Addr: "127.0.0.1:0", WebSocketPort: 0, WebSocketPath: "/ws", MaxConnections: 1, AuditEntries: 1, Topics: topology.Suffixed(""), Config: kafka.Config{Cluster: kafka.At("127.0.0.1:9092")}}
 	require.NoError(t, good.Check())
 	for name, change := range map[string]func(*Config){
 		"PORTAL_ADDR":                func(c *Config) { c.Addr = "nonsense" },

@@ -163,7 +163,7 @@ func requireLabels(t *testing.T, f *fleet.Fleet, all []excursion, from, to int64
 // produce writes the fleet's readings as the bridge would have and returns them.
 func produce(t *testing.T, brokers []string, topic string, f *fleet.Fleet, from, to int64) []telemetry.Reading {
 	t.Helper()
-	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), brokers, kafka.Topic{Name: topic, Partitions: 4}))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), kafka.At(brokers...), kafka.Topic{Name: topic, Partitions: 4}))
 	g := f.Generator()
 	var all []telemetry.Reading
 	var records []kafkatest.Record

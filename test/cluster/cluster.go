@@ -60,6 +60,8 @@ type Options struct {
 	BridgeBrokers func(brokers []string) ([]string, error)
 	// Env is added to the environment of every program.
 	Env map[string]string
+	// EnvOf, when set, returns what is added to that of one: bridge, core, portal or edge.
+	EnvOf func(program string) map[string]string
 }
 
 // Cluster is a set of processes. Make it with New and Close it.

@@ -35,7 +35,7 @@ func (c *Cluster) define(o Options) error {
 	l.defineKafka()
 	c.hub, l.leaf = l.next(), l.next()
 	if o.OwnHub {
-		c.Add(Hub, Program{Binary: "natshub", Args: []string{"-addr", c.hub, "-leaf", l.leaf}, Listens: c.hub})
+		l.Add(Hub, Program{Binary: "natshub", Args: []string{"-addr", c.hub, "-leaf", l.leaf}, Listens: c.hub})
 	}
 	if err := l.defineBridges(); err != nil {
 		return err
@@ -49,7 +49,7 @@ func (c *Cluster) define(o Options) error {
 		if i == 0 {
 			keeps = "embedded"
 		}
-		c.Add(Numbered(Core, i), Program{Binary: "core", HTTP: addr, Env: l.with(map[string]string{
+		l.Add(Numbered(Core, i), Program{Binary: "core", HTTP: addr, Env: l.with(map[string]string{
 			"CORE_HTTP_ADDR": addr, "HUB_URL": c.HubURL(),
 			"KAFKA_GROUP_ID": "iot-consumer-group" + o.Suffix, "CORE_TXN_PREFIX": "core" + o.Suffix + "-",
 			"HISTORY": keeps, "CORE_HISTORY_ADDR": c.history, "CORE_DATA_DIR": filepath.Join(l.dir, "core"),
@@ -57,7 +57,7 @@ func (c *Cluster) define(o Options) error {
 	}
 	c.portal = l.next()
 	_, c.wsPort, _ = strings.Cut(l.next(), ":")
-	c.Add(Portal, Program{Binary: "portal", HTTP: c.portal, Env: l.with(map[string]string{
+	l.Add(Portal, Program{Binary: "portal", HTTP: c.portal, Env: l.with(map[string]string{
 		"PORTAL_ADDR": c.portal, "KAFKA_GROUP_ID": "iot-consumer-group" + o.Suffix, "WEBSOCKET_PORT": c.wsPort, "HUB_URL": c.HubURL(),
 		"PORTAL_HISTORY_URL": c.HistoryURL(), "PORTAL_STORE": filepath.Join(l.dir, "portal.db"),
 	})})
@@ -122,6 +122,14 @@ func (l *layout) defineGateways() error {
 		})})
 	}
 	return nil
+}
+
+// Add adds a program with its own environment.
+func (l *layout) Add(name string, p Program) {
+	if l.o.EnvOf != nil {
+		maps.Copy(p.Env, l.o.EnvOf(p.Binary))
+	}
+	l.Cluster.Add(name, p)
 }
 
 // with returns the environment shared by all programs, plus more variables.

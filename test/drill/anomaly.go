@@ -205,7 +205,7 @@ func (d *detection) launch(ctx context.Context) error {
 	})
 	return errors.Join(
 		d.r.AddLike(once, cluster.Core, addr[0], env),
-		kafka.EnsureTopics(ctx, slog.New(slog.DiscardHandler), d.r.Brokers(), d.once.Specs().DeviceData),
+		kafka.EnsureTopics(ctx, slog.New(slog.DiscardHandler), kafka.At(d.r.Brokers()...), d.once.Specs().DeviceData),
 		d.r.Launch(once),
 	)
 }

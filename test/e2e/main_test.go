@@ -74,8 +74,14 @@ func startCluster(t *testing.T, change ...func(*cluster.Options)) *cluster.Clust
 	for _, f := range change {
 		f(&o)
 	}
+	if _, _, ok := kafkatest.Secured(); ok {
+		secure(t, &o)
+	}
 	p, err := cluster.New(ctx, o)
 	require.NoError(t, err)
+	if o.EnvOf != nil {
+		requireSignedIn(t, p, o.Suffix)
+	}
 	t.Cleanup(func() {
 		if err := p.Close(); err != nil {
 			t.Errorf("stopping the cluster: %v", err)

@@ -45,7 +45,7 @@ func TestCommittedRecordsAloneCount(t *testing.T) {
 	brokers, topic := kafkatest.Brokers(t), kafkatest.Name(t, "oracle")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	require.NoError(t, kafka.EnsureTopics(ctx, slog.New(slog.DiscardHandler), brokers, kafka.Topic{Name: topic, Partitions: 3}))
+	require.NoError(t, kafka.EnsureTopics(ctx, slog.New(slog.DiscardHandler), kafka.At(brokers...), kafka.Topic{Name: topic, Partitions: 3}))
 	start := time.Now().UnixMilli()
 	produce(t, brokers, topic, "device_1", true, start, start+1)
 	produce(t, brokers, topic, "device_2", false, start+2)

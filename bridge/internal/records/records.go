@@ -18,7 +18,7 @@ const clientID = "bridge-access"
 
 // Store is the topic. It has one partition: the order of its records decides between two of them.
 type Store struct {
-	Brokers []string
+	Cluster kafka.Cluster
 	Topic   kafka.Topic
 	Log     *slog.Logger
 }
@@ -26,14 +26,14 @@ type Store struct {
 // Keep writes a record and returns when all brokers that must have it have it. A nil value removes it.
 // The topic is created if it is missing.
 func (s *Store) Keep(ctx context.Context, key string, value []byte) (err error) {
-	if err := kafka.EnsureTopics(ctx, s.Log, s.Brokers, s.Topic); err != nil {
+	if err := kafka.EnsureTopics(ctx, s.Log, s.Cluster, s.Topic); err != nil {
 		return err
 	}
-	settings := kafka.NewSettings(clientID)
+	settings := s.Cluster.Settings(clientID)
 	settings.Producer.RequiredAcks = sarama.WaitForAll
 	settings.Producer.Return.Successes = true
 	settings.Producer.Retry.Max = 0 // the caller decides
-	client, err := kafka.NewClient(ctx, s.Brokers, settings)
+	client, err := kafka.NewClient(ctx, s.Cluster, settings)
 	if err != nil {
 		return err
 	}
@@ -56,11 +56,11 @@ func (s *Store) Keep(ctx context.Context, key string, value []byte) (err error) 
 // Follow creates the topic if it is missing and calls apply for each record, in order, and complete
 // once those that were there at the start have been applied, until ctx ends.
 func (s *Store) Follow(ctx context.Context, apply func(key string, value []byte), complete func()) error {
-	if err := kafka.EnsureTopics(ctx, s.Log, s.Brokers, s.Topic); err != nil {
+	if err := kafka.EnsureTopics(ctx, s.Log, s.Cluster, s.Topic); err != nil {
 		return err
 	}
 	tail.New(tail.Options{
-		Brokers: s.Brokers, ClientID: clientID, Topic: s.Topic.Name, Log: s.Log,
+		Cluster: s.Cluster, ClientID: clientID, Topic: s.Topic.Name, Log: s.Log,
 		Apply:    func(m *sarama.ConsumerMessage, _ bool) { apply(string(m.Key), m.Value) },
 		CaughtUp: complete,
 	}).Run(ctx)

@@ -117,7 +117,7 @@ const errKafkaAway = "Kafka is unavailable at the moment"
 // update brings the index up to date: to the end of the topic, or with an id up to the record in
 // each partition with which the replay of that id begun.
 func (b *Box) update(ctx context.Context, id string) (err error) {
-	log, err := kafka.OpenLog(ctx, b.o.Kafka.Brokers, b.o.DeadLetters, clientID)
+	log, err := kafka.OpenLog(ctx, b.o.Kafka.Cluster, b.o.DeadLetters, clientID)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ type plant struct {
 func newPlant(t *testing.T) *plant {
 	t.Helper()
 	p := &plant{t: t, brokers: kafkatest.Brokers(t), letters: kafkatest.Name(t, "dlq"), data: kafkatest.Name(t, "data"), txn: kafkatest.Name(t, "txn")}
-	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), p.brokers,
+	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), kafka.At(p.brokers...),
 		kafka.Topic{Name: p.letters, Partitions: 2}, kafka.Topic{Name: p.data, Partitions: 2}))
 	return p
 }
@@ -43,7 +43,7 @@ func newPlant(t *testing.T) *plant {
 func (p *plant) box() *Box {
 	p.t.Helper()
 	b, err := New(Options{
-		Log: slog.New(slog.DiscardHandler), Kafka: kafka.Config{Brokers: p.brokers}, DeadLetters: p.letters, DeviceData: p.data, TransactionalID: p.txn,
+		Log: slog.New(slog.DiscardHandler), Kafka: kafka.Config{Cluster: kafka.At(p.brokers...)}, DeadLetters: p.letters, DeviceData: p.data, TransactionalID: p.txn,
 	})
 	require.NoError(p.t, err)
 	return b

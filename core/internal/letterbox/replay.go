@@ -137,7 +137,7 @@ var errGone = errors.New("a dead letter is gone: its time is over")
 // letters reads dead letters again: the index has their places only. They are fewer than chosen if
 // they are large.
 func (b *Box) letters(ctx context.Context, chosen map[int32][]int64) (out []*sarama.ConsumerMessage, err error) {
-	log, err := kafka.OpenLog(ctx, b.o.Kafka.Brokers, b.o.DeadLetters, clientID)
+	log, err := kafka.OpenLog(ctx, b.o.Kafka.Cluster, b.o.DeadLetters, clientID)
 	if err != nil {
 		return nil, err
 	}

@@ -7,16 +7,17 @@ import (
 	"strings"
 	"time"
 
+	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
 // Config is the part of core's environment about notifications. Without a URL none are
 // sent.
 type Config struct {
-	WebhookURL       string   `env:"NOTIFY_WEBHOOK_URL" help:"where alarms are posted in the form that Prometheus Alertmanager gives to webhooks; empty for nowhere"`
-	AlertmanagerURLs []string `env:"NOTIFY_ALERTMANAGER_URL" envSeparator:"," help:"base URLs of Prometheus Alertmanagers that get every alarm, comma separated (all members of a cluster); empty for none"`
-	ExternalURL      string   `env:"NOTIFY_EXTERNAL_URL" envDefault:"http://127.0.0.1:8080" help:"the portal's address as recipients of notifications can open it; notifications link to it"`
-	BearerToken      string   `env:"NOTIFY_BEARER_TOKEN" help:"sent to the receivers of alarms as Authorization: Bearer; never logged"`
+	WebhookURL       string        `env:"NOTIFY_WEBHOOK_URL" help:"where alarms are posted in the form that Prometheus Alertmanager gives to webhooks; empty for nowhere"`
+	AlertmanagerURLs []string      `env:"NOTIFY_ALERTMANAGER_URL" envSeparator:"," help:"base URLs of Prometheus Alertmanagers that get every alarm, comma separated (all members of a cluster); empty for none"`
+	ExternalURL      string        `env:"NOTIFY_EXTERNAL_URL" envDefault:"http://127.0.0.1:8080" help:"the portal's address as recipients of notifications can open it; notifications link to it"`
+	BearerToken      config.Secret `env:"NOTIFY_BEARER_TOKEN" help:"sent to the receivers of alarms as Authorization: Bearer; never logged"`
 
 	MinSeverity    string        `env:"NOTIFY_MIN_SEVERITY" envDefault:"low" help:"the lowest severity that is sent: critical, high, medium or low"`
 	GroupWait      time.Duration `env:"NOTIFY_GROUP_WAIT" envDefault:"10s" help:"how long a webhook message waits for more alarms of the same building"`
@@ -52,7 +53,7 @@ func (c *Config) Check() error {
 	if c.ExternalURL != "" {
 		address("NOTIFY_EXTERNAL_URL", c.ExternalURL)
 	}
-	want(!strings.ContainsAny(c.BearerToken, "\r\n"), "NOTIFY_BEARER_TOKEN: want one line")
+	want(!strings.ContainsAny(string(c.BearerToken), "\r\n"), "NOTIFY_BEARER_TOKEN: want one line")
 	want(rank(telemetry.Severity(c.MinSeverity)) > 0, "NOTIFY_MIN_SEVERITY=%q: want critical, high, medium or low", c.MinSeverity)
 	want(c.GroupWait >= 0, "NOTIFY_GROUP_WAIT=%s: want 0 or more", c.GroupWait)
 	want(c.GroupInterval >= 0, "NOTIFY_GROUP_INTERVAL=%s: want 0 or more", c.GroupInterval)

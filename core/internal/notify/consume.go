@@ -35,14 +35,14 @@ func (n *Notifier) consume(ctx context.Context) error {
 }
 
 func (n *Notifier) prepare(ctx, life context.Context) (sarama.Client, error) {
-	if err := kafka.EnsureTopics(ctx, n.log, n.brokers, n.spec); err != nil {
+	if err := kafka.EnsureTopics(ctx, n.log, n.cluster, n.spec); err != nil {
 		return nil, fmt.Errorf("%w: %w", kafka.ErrUnusable, err)
 	}
-	conf := kafka.NewSettings(clientID)
+	conf := n.cluster.Settings(clientID)
 	// Marked offsets are committed: see position.
 	conf.Consumer.Offsets.AutoCommit.Enable = true
 	conf.Consumer.Offsets.AutoCommit.Interval = commitEvery
-	return kafka.NewClient(life, n.brokers, conf)
+	return kafka.NewClient(life, n.cluster, conf)
 }
 
 // handler holds one session of the group: one assignment of partitions.

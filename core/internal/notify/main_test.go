@@ -196,9 +196,9 @@ func newPlant(t *testing.T, cfg Config) *plant {
 	t.Helper()
 	p := &plant{t: t, log: newLog(t)}
 	p.o = Options{
-		Config: cfg, Kafka: kafka.Config{Brokers: kafkatest.Brokers(t)}, Topics: kafkatest.Topics(t), GroupID: kafkatest.Name(t, "core"), Log: p.log,
+		Config: cfg, Kafka: kafka.Config{Cluster: kafka.At(kafkatest.Brokers(t)...)}, Topics: kafkatest.Topics(t), GroupID: kafkatest.Name(t, "core"), Log: p.log,
 	}
-	require.NoError(t, kafka.EnsureTopics(t.Context(), p.log, p.o.Kafka.Brokers, kafka.Topic{Name: p.o.Topics.Alerts, Partitions: topology.AlertPartitions}))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), p.log, p.o.Kafka.Cluster, kafka.Topic{Name: p.o.Topics.Alerts, Partitions: topology.AlertPartitions}))
 	return p
 }
 

@@ -59,7 +59,7 @@ type Options struct {
 // Notifier is one member of the group that sends notifications.
 type Notifier struct {
 	cfg     Config
-	brokers []string
+	cluster kafka.Cluster
 	topic   string
 	spec    kafka.Topic // of topic
 	group   string
@@ -80,7 +80,7 @@ func New(o Options) (*Notifier, error) {
 		return nil, err
 	}
 	n := &Notifier{
-		cfg: o.Config, brokers: o.Kafka.Brokers, topic: o.Topics.Alerts, spec: o.Topics.Specs().Alerts, group: o.GroupID + "-notify",
+		cfg: o.Config, cluster: o.Kafka.Cluster, topic: o.Topics.Alerts, spec: o.Topics.Specs().Alerts, group: o.GroupID + "-notify",
 		log: o.Log.With("component", "notify"), transport: newTransport(),
 	}
 	if err := n.outputs(o.Registry); err != nil {
@@ -115,7 +115,7 @@ func (n *Notifier) outputs(reg prometheus.Registerer) error {
 	for o, out := range all {
 		d := &deliverer{
 			name: out.kind, o: o, b: n.outbox, counts: n.metrics.counts(out.kind), log: n.log.With("output", out.kind, "number", o+1),
-			poster: newPoster(out.url, n.cfg.BearerToken, n.cfg.Timeout, n.transport),
+			poster: newPoster(out.url, string(n.cfg.BearerToken), n.cfg.Timeout, n.transport),
 		}
 		if out.kind == kindWebhook {
 			d.planner = newWebhook(n.outbox, o, &n.cfg)

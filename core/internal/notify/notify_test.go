@@ -216,7 +216,7 @@ func TestFirstPositionIsCommittedAtOnce(t *testing.T) {
 // committed returns the offsets that the notifiers committed, by partition.
 func (p *plant) committed(t *testing.T) map[int32]int64 {
 	t.Helper()
-	admin, err := sarama.NewClusterAdmin(p.o.Kafka.Brokers, kafka.NewSettings("test"))
+	admin, err := sarama.NewClusterAdmin(p.o.Kafka.Brokers, kafka.Cluster{}.Settings("test"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, admin.Close()) }()
 	r, err := admin.ListConsumerGroupOffsets(p.o.GroupID+"-notify", map[string][]int32{p.o.Topics.Alerts: {0, 1, 2}})
@@ -306,7 +306,7 @@ func TestNotifierWaitsForKafka(t *testing.T) {
 	cfg := fast(t)
 	cfg.WebhookURL = newEndpoint(t, nil).URL
 	reg := prometheus.NewRegistry()
-	n, err := New(Options{Config: cfg, Kafka: kafka.Config{Brokers: []string{"127.0.0.1:1"}}, Topics: kafkatest.Topics(t), GroupID: "g", Log: newLog(t), Registry: reg})
+	n, err := New(Options{Config: cfg, Kafka: kafka.Config{Cluster: kafka.At("127.0.0.1:1")}, Topics: kafkatest.Topics(t), GroupID: "g", Log: newLog(t), Registry: reg})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -16,6 +16,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/rules"
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 )
@@ -39,7 +40,7 @@ or a time such as 2026-01-02T15:04:05Z; it refers to when readings were written 
 
 // Command is "core rules …" on the command line.
 type Command struct {
-	Brokers []string
+	Cluster kafka.Cluster
 	Topic   string
 	BuiltIn alarm.RuleSet
 	Sensors *sensors.Catalogue
@@ -60,7 +61,7 @@ func (c *Command) Run(ctx context.Context, args []string) int {
 	file := flags.String("rules", "", "rules file")
 	from := flags.String("from", "1h", "")
 	to := flags.String("to", "", "")
-	o := Options{Brokers: c.Brokers, Topic: c.Topic, Sensors: c.Sensors}
+	o := Options{Cluster: c.Cluster, Topic: c.Topic, Sensors: c.Sensors}
 	flags.StringVar(&o.Device, "device", "", "")
 	rows := flags.Int("rows", 200, "")
 	if err := flags.Parse(args[1:]); err != nil {

@@ -23,7 +23,7 @@ const (
 
 // Options of a DryRun. Brokers, Topic, Rules and Sensors are required.
 type Options struct {
-	Brokers []string
+	Cluster kafka.Cluster
 	Topic   string
 	Rules   *alarm.Rules
 	Sensors *sensors.Catalogue
@@ -76,7 +76,7 @@ func DryRun(ctx context.Context, o Options) (*Result, error) {
 func dryRun(ctx context.Context, o Options, sets []*alarm.Rules) ([]*Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	log, err := kafka.OpenLog(ctx, o.Brokers, o.Topic, dryRunClient)
+	log, err := kafka.OpenLog(ctx, o.Cluster, o.Topic, dryRunClient)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ const (
 // Explainer answers requests to explain why an alarm was raised. All fields are required.
 type Explainer struct {
 	Log             *slog.Logger
-	Brokers         []string
+	Cluster         kafka.Cluster
 	Topic, ClientID string
 	// Rules returns the rules that raised an alarm, or those in force if they are gone.
 	Rules func(*telemetry.Alert) *alarm.Rules
@@ -122,7 +122,7 @@ func (e *Explainer) explain(ctx context.Context, a *telemetry.Alert) wire.Explan
 // evidence reads the readings of an alarm's device around its evidence; missing is why
 // some are not among them. Units are converted as the rules' limits were.
 func (e *Explainer) evidence(ctx context.Context, a *telemetry.Alert, catalogue *sensors.Catalogue) (inputs []alarm.Input, missing string, err error) {
-	log, err := kafka.OpenLog(ctx, e.Brokers, e.Topic, e.ClientID)
+	log, err := kafka.OpenLog(ctx, e.Cluster, e.Topic, e.ClientID)
 	if err != nil {
 		return nil, "", err
 	}

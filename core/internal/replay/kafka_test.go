@@ -36,7 +36,7 @@ func newTopic(t *testing.T, partitions int32) (brokers []string, topic string) {
 	t.Helper()
 	brokers = kafkatest.Brokers(t)
 	topic = kafkatest.Name(t, "device-data")
-	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), brokers, kafka.Topic{Name: topic, Partitions: partitions}))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), kafka.At(brokers...), kafka.Topic{Name: topic, Partitions: partitions}))
 	return brokers, topic
 }
 
@@ -74,7 +74,7 @@ func TestOpenTransactionMakesTheAnswerIncomplete(t *testing.T) {
 	rules := compile(t, hot(80))
 	t.Run("dry run", func(t *testing.T) {
 		t.Parallel()
-		r, err := DryRun(t.Context(), Options{Brokers: brokers, Topic: topic, Rules: rules})
+		r, err := DryRun(t.Context(), Options{Cluster: kafka.At(brokers...), Topic: topic, Rules: rules})
 		require.NoError(t, err)
 		require.EqualValues(t, 5, r.Readings)
 		require.Len(t, r.Raised, 1)
@@ -83,7 +83,7 @@ func TestOpenTransactionMakesTheAnswerIncomplete(t *testing.T) {
 	t.Run("explanation", func(t *testing.T) {
 		t.Parallel()
 		e := &Explainer{
-			Log: slog.New(slog.DiscardHandler), Brokers: brokers, Topic: topic, ClientID: "test",
+			Log: slog.New(slog.DiscardHandler), Cluster: kafka.At(brokers...), Topic: topic, ClientID: "test",
 			Rules: func(*telemetry.Alert) *alarm.Rules { return rules },
 		}
 		a := play(t, rules, series(20, 81, 82, 83))
@@ -105,7 +105,7 @@ func TestDryRunMergesPartitionsByTime(t *testing.T) {
 	kafkatest.Produce(t, brokers, topic, 1, kafkatest.Record{Key: []byte("d2"), Value: []byte("poison"), Timestamp: time.UnixMilli(now)})
 	rules := compile(t, hot(80))
 	run := func(o Options) *Result {
-		o.Brokers, o.Topic, o.Rules = brokers, topic, rules
+		o.Cluster, o.Topic, o.Rules = kafka.At(brokers...), topic, rules
 		r, err := DryRun(t.Context(), o)
 		require.NoError(t, err)
 		require.Empty(t, r.Incomplete)
@@ -140,14 +140,14 @@ func TestReplayConvertsUnitsAsCoreDoes(t *testing.T) {
 	}
 	kafkatest.Produce(t, brokers, topic, 0, records...)
 	rules := compile(t, hot(80))
-	r, err := DryRun(t.Context(), Options{Brokers: brokers, Topic: topic, Rules: rules, Sensors: sensors.Default()})
+	r, err := DryRun(t.Context(), Options{Cluster: kafka.At(brokers...), Topic: topic, Rules: rules, Sensors: sensors.Default()})
 	require.NoError(t, err)
 	require.EqualValues(t, 6, r.Readings)
 	require.Len(t, r.Raised, 1)
 	require.InDelta(t, 81.67, r.Raised[0].PeakValue, 0.01)
 
 	e := &Explainer{
-		Log: slog.New(slog.DiscardHandler), Brokers: brokers, Topic: topic, ClientID: "test",
+		Log: slog.New(slog.DiscardHandler), Cluster: kafka.At(brokers...), Topic: topic, ClientID: "test",
 		Rules: func(*telemetry.Alert) *alarm.Rules { return rules },
 	}
 	a := r.Raised[0].Alert

@@ -12,6 +12,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/alarm"
 	"industrial-iot-monitor/core/internal/rules"
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -29,7 +30,7 @@ const (
 // asked, it reads all partitions from Kafka. All fields are required.
 type Tester struct {
 	Log     *slog.Logger
-	Brokers []string
+	Cluster kafka.Cluster
 	Topic   string
 	// Rules returns the rules in force, with their catalogue.
 	Rules func() alarm.RuleSet
@@ -91,7 +92,7 @@ func (t *Tester) answer(ctx context.Context, request []byte) *wire.DryRunAnswer 
 		return &wire.DryRunAnswer{Rule: changed.ID, Problems: []wire.RuleProblem{{Message: err.Error()}}}
 	}
 	results, err := dryRun(ctx, Options{
-		Brokers: t.Brokers, Topic: t.Topic, Sensors: set.Catalogue, From: q.From, Device: q.Device, MaxRaised: dryRunRaised,
+		Cluster: t.Cluster, Topic: t.Topic, Sensors: set.Catalogue, From: q.From, Device: q.Device, MaxRaised: dryRunRaised,
 	}, []*alarm.Rules{before, after})
 	if err != nil {
 		t.Log.Warn("dry run failed", "rule", changed.ID, "err", err)

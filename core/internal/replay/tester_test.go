@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/core/internal/alarm"
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
@@ -27,7 +28,7 @@ func TestDryRunComparesTheRuleInForceWithItsChange(t *testing.T) {
 		{ID: "hot", Severity: telemetry.SeverityHigh, If: alarm.Condition{Kind: alarm.High, Parameter: "temperature", Limit: 80}},
 		{ID: "damp", If: alarm.Condition{Kind: alarm.Low, Parameter: "temperature", Limit: 90}}, // another type: it does not count
 	}}
-	tester := &Tester{Log: slog.New(slog.DiscardHandler), Brokers: brokers, Topic: topic, Rules: func() alarm.RuleSet { return set }}
+	tester := &Tester{Log: slog.New(slog.DiscardHandler), Cluster: kafka.At(brokers...), Topic: topic, Rules: func() alarm.RuleSet { return set }}
 	ask := func(q wire.DryRunRequest) *wire.DryRunAnswer {
 		data, err := json.Marshal(q)
 		require.NoError(t, err)
@@ -66,7 +67,7 @@ func TestDryRunEndsAtItsBounds(t *testing.T) {
 	for _, d := range []string{"d1", "d2", "d3"} {
 		kafkatest.Produce(t, brokers, topic, 0, hotReadings(d, now-60_000, 91, 92, 93, 94, 95)...)
 	}
-	r, err := DryRun(t.Context(), Options{Brokers: brokers, Topic: topic, Rules: compile(t, hot(80)), MaxRaised: 2})
+	r, err := DryRun(t.Context(), Options{Cluster: kafka.At(brokers...), Topic: topic, Rules: compile(t, hot(80)), MaxRaised: 2})
 	require.NoError(t, err)
 	require.True(t, r.Full)
 	require.Len(t, r.Raised, 2)

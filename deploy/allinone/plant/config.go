@@ -14,6 +14,7 @@ import (
 	"industrial-iot-monitor/core/processor"
 	"industrial-iot-monitor/edge/gateway"
 	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/portal/web"
 )
@@ -151,12 +152,12 @@ func (c *Config) place() error {
 		errs = append(errs, err)
 		p.Portal.WebSocketPort += c.PortOffset
 	}
-	brokers := c.Brokers
-	if len(brokers) == 0 {
-		brokers = []string{c.KafkaAddr}
+	cluster := p.Bridge.Cluster // every part reads the same variables
+	if cluster.Brokers = c.Brokers; len(c.Brokers) == 0 {
+		cluster = kafka.At(c.KafkaAddr) // the embedded broker takes anybody
 	}
 	hub := "nats://" + p.Bridge.HubAddr
-	p.Bridge.Brokers, p.Core.Brokers, p.Portal.Brokers = brokers, brokers, brokers
+	p.Bridge.Cluster, p.Core.Cluster, p.Portal.Cluster = cluster, cluster, cluster
 	p.Bridge.HubURL, p.Core.HubURL, p.Portal.HubURL = "", hub, hub
 	p.Edge.HubURL = "nats-leaf://" + p.Bridge.LeafAddr
 	p.Edge.DataDir = filepath.Join(c.DataDir, "edge")

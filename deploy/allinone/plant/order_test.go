@@ -28,7 +28,7 @@ func TestAnyProgramMayStartFirst(t *testing.T) {
 			parts.Bridge.GroupID, parts.Core.GroupID = kafkatest.Name(t, "bridge"), kafkatest.Name(t, "core")
 			data := topics.Specs().DeviceData
 			data.Partitions = partitions
-			require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), cfg.Brokers, data))
+			require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), kafka.At(cfg.Brokers...), data))
 
 			p := start(t, cfg, io.Discard)
 			runs := map[string]func(context.Context) error{
@@ -53,7 +53,7 @@ func TestAnyProgramMayStartFirst(t *testing.T) {
 				"core":   {topics.Alerts, topics.DeadLetters, topics.Audit, topics.Commands, topics.AlarmState, topics.DeviceState, topics.DeviceMeta, topics.DetectState},
 				"portal": {topics.Alerts, topics.Audit, topics.Commands, topics.DeviceState, topics.DeviceMeta, topics.Metadata},
 			}[first]
-			admin, err := sarama.NewClusterAdmin(cfg.Brokers, kafka.NewSettings("test"))
+			admin, err := sarama.NewClusterAdmin(cfg.Brokers, kafka.Cluster{}.Settings("test"))
 			require.NoError(t, err)
 			defer func() { require.NoError(t, admin.Close()) }()
 			listed := func() map[string]sarama.TopicDetail {

@@ -43,5 +43,5 @@ func create(cfg *settings) error {
 	defer cancel()
 	specs := cfg.Specs()
 	specs.Checkpoints.Partitions = cfg.Lanes
-	return kafka.EnsureTopics(ctx, log, cfg.Brokers, specs.All()...)
+	return kafka.EnsureTopics(ctx, log, cfg.Cluster, specs.All()...)
 }

@@ -22,7 +22,7 @@ func TestSetupCreatesEveryTopicOfTheProduct(t *testing.T) {
 	require.NoError(t, config.FromEnvironment(&cfg))
 	cfg.Brokers, cfg.Topics, cfg.Lanes = kafkatest.Brokers(t), kafkatest.Topics(t), 7
 	require.NoError(t, create(&cfg))
-	admin, err := sarama.NewClusterAdmin(cfg.Brokers, kafka.NewSettings("test"))
+	admin, err := sarama.NewClusterAdmin(cfg.Brokers, kafka.Cluster{}.Settings("test"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, admin.Close()) }()
 	topics, err := admin.ListTopics()

@@ -31,7 +31,7 @@ const (
 
 // Options of a Follower. All but Changed are required.
 type Options struct {
-	Brokers  []string
+	Cluster  kafka.Cluster
 	Topic    kafka.Topic // created if it is missing
 	ClientID string
 	Log      *slog.Logger
@@ -117,16 +117,16 @@ var (
 
 // session reads with one client until it fails.
 func (f *Follower) session(ctx context.Context) error {
-	if err := kafka.EnsureTopics(ctx, f.log, f.o.Brokers, f.o.Topic); err != nil {
+	if err := kafka.EnsureTopics(ctx, f.log, f.o.Cluster, f.o.Topic); err != nil {
 		return err
 	}
-	id, err := kafka.TopicID(ctx, f.o.Brokers, f.o.Topic.Name)
+	id, err := kafka.TopicID(ctx, f.o.Cluster, f.o.Topic.Name)
 	if err != nil {
 		return err
 	}
-	settings := kafka.NewSettings(f.o.ClientID)
+	settings := f.o.Cluster.Settings(f.o.ClientID)
 	settings.Metadata.Retry.Max = 1 // the consumer retries by itself and reports each failure
-	client, err := kafka.NewClient(ctx, f.o.Brokers, settings)
+	client, err := kafka.NewClient(ctx, f.o.Cluster, settings)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func newRig(t *testing.T, brokers []string, topic kafka.Topic) *rig {
 	t.Helper()
 	r := &rig{t: t, brokers: brokers, topic: topic, log: &logtest.Buffer{}}
 	r.Follower = New(Options{
-		Brokers: brokers, Topic: topic, ClientID: "test", Log: slog.New(slog.NewTextHandler(r.log, nil)),
+		Cluster: kafka.At(brokers...), Topic: topic, ClientID: "test", Log: slog.New(slog.NewTextHandler(r.log, nil)),
 		Changed: func(*rulechange.Book) { r.changed.Add(1) },
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -69,7 +69,7 @@ func propose(t *testing.T, brokers []string, topic, id string) {
 
 func (r *rig) ensure() {
 	r.t.Helper()
-	require.NoError(r.t, kafka.EnsureTopics(r.t.Context(), slog.New(slog.DiscardHandler), r.brokers, r.topic))
+	require.NoError(r.t, kafka.EnsureTopics(r.t.Context(), slog.New(slog.DiscardHandler), kafka.At(r.brokers...), r.topic))
 }
 
 // await waits until there are n changes.
@@ -85,7 +85,7 @@ func (r *rig) await(n int) {
 func TestEverythingIsReadBeforeItIsShown(t *testing.T) {
 	t.Parallel()
 	brokers, topic := kafkatest.Brokers(t), ruleTopic(t)
-	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), brokers, topic))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), kafka.At(brokers...), topic))
 	for _, id := range []string{"c1", "c2", "c3"} {
 		propose(t, brokers, topic.Name, id)
 	}
@@ -150,7 +150,7 @@ func TestTopicThatWasMadeAgainCounts(t *testing.T) {
 		propose(t, brokers, topic.Name, id)
 	}
 	r.await(2)
-	admin, err := sarama.NewClusterAdmin(brokers, kafka.NewSettings("test"))
+	admin, err := sarama.NewClusterAdmin(brokers, kafka.Cluster{}.Settings("test"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, admin.Close()) }()
 	require.NoError(t, admin.DeleteTopic(topic.Name))
@@ -166,7 +166,7 @@ func TestSeveralPartitionsAreNotRead(t *testing.T) {
 	brokers, topic := kafkatest.Brokers(t), ruleTopic(t)
 	wrong := topic
 	wrong.Partitions = 2
-	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), brokers, wrong))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), kafka.At(brokers...), wrong))
 	r := newRig(t, brokers, topic)
 	require.Eventually(t, func() bool {
 		return len(r.log.String()) > 0
@@ -179,9 +179,9 @@ func TestSeveralPartitionsAreNotRead(t *testing.T) {
 func TestEndThatIsNoRecordIsFound(t *testing.T) {
 	t.Parallel()
 	brokers, topic := kafkatest.Brokers(t), ruleTopic(t)
-	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), brokers, topic))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), kafka.At(brokers...), topic))
 	propose(t, brokers, topic.Name, "c1")
-	p, err := kafka.NewProducer(t.Context(), slog.New(slog.DiscardHandler), kafka.Config{Brokers: brokers}, "test", kafkatest.Name(t, "tx"))
+	p, err := kafka.NewProducer(t.Context(), slog.New(slog.DiscardHandler), kafka.Config{Cluster: kafka.At(brokers...)}, "test", kafkatest.Name(t, "tx"))
 	require.NoError(t, err)
 	require.NoError(t, p.Begin())
 	require.NoError(t, p.SendTo(0, &sarama.ProducerMessage{Topic: topic.Name, Key: sarama.StringEncoder("x"), Value: sarama.ByteEncoder("x")}))

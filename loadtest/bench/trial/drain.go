@@ -87,7 +87,7 @@ func (p *plant) fillGateways(ctx context.Context, o *Options) (uint64, error) {
 
 // bare measures the loop that any bridge contains.
 func (p *plant) bare(ctx context.Context, found report.Sample) error {
-	err := kafka.EnsureTopics(ctx, slog.New(slog.DiscardHandler), p.Brokers(), kafka.Topic{Name: bareTopic, Partitions: topology.DataPartitions})
+	err := kafka.EnsureTopics(ctx, slog.New(slog.DiscardHandler), kafka.At(p.Brokers()...), kafka.Topic{Name: bareTopic, Partitions: topology.DataPartitions})
 	if err != nil {
 		return err
 	}

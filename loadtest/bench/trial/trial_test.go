@@ -143,7 +143,7 @@ func TestTrialWithFakePrograms(t *testing.T) {
 	o, err := ParseFlags([]string{"-duration=1s", "-warmup=100ms", "-profile", "-rates=50", "-busy=1", "-results=" + t.TempDir()}, io.Discard)
 	require.NoError(t, err)
 	o.Brokers = kafkatest.Brokers(t)
-	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), o.Brokers,
+	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), kafka.At(o.Brokers...),
 		kafka.Topic{Name: "device-data-bench-run-1", Partitions: 1}))
 
 	r, notes, err := measure(t.Context(), o, o.Loads[0], w, "1")

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/logtest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/portal/internal/state"
@@ -182,7 +183,7 @@ func TestFailedProducerIsRetriedAndLogged(t *testing.T) {
 
 // TestKafkaIsGivenUpWithinSeconds holds because an operator waits for the outcome.
 func TestKafkaIsGivenUpWithinSeconds(t *testing.T) {
-	c := newSettings()
+	c := newSettings(kafka.Cluster{})
 	require.NoError(t, c.Validate())
 	require.Equal(t, 1, c.Net.MaxOpenRequests)
 	require.Equal(t, time.Second, c.Net.DialTimeout)

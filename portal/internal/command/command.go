@@ -17,6 +17,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/portal/internal/audit"
@@ -44,7 +45,7 @@ var (
 type Options struct {
 	Model    *state.Model
 	Trail    *audit.Trail
-	Brokers  []string
+	Cluster  kafka.Cluster
 	Topics   topology.Topics
 	Log      *slog.Logger
 	Registry prometheus.Registerer
@@ -69,7 +70,7 @@ var errMissing = errors.New("command: Model, Trail, Brokers, Topics, Log and Reg
 
 // New returns a Dispatcher; Run connects it.
 func New(o Options) (*Dispatcher, error) {
-	if o.Model == nil || o.Trail == nil || len(o.Brokers) == 0 || o.Topics.Commands == "" || o.Log == nil || o.Registry == nil {
+	if o.Model == nil || o.Trail == nil || len(o.Cluster.Brokers) == 0 || o.Topics.Commands == "" || o.Log == nil || o.Registry == nil {
 		return nil, errMissing
 	}
 	if o.SendWithin == 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
@@ -30,7 +31,7 @@ func start(tb testing.TB, brokers []string, answer time.Duration) (*Dispatcher, 
 	tb.Helper()
 	topics := kafkatest.Topics(tb)
 	d, err := New(Options{
-		Model: state.New(state.Options{}), Trail: audit.NewTrail(10_000), Brokers: brokers, Topics: topics,
+		Model: state.New(state.Options{}), Trail: audit.NewTrail(10_000), Cluster: kafka.At(brokers...), Topics: topics,
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), SendWithin: waitTimeout, AnswerWithin: answer,
 	})
 	require.NoError(tb, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/portal/internal/audit"
@@ -31,7 +32,7 @@ func (p *fakeProducer) SendMessages(m []*sarama.ProducerMessage) error { return 
 
 func complete() Options {
 	return Options{
-		Model: state.New(state.Options{}), Trail: audit.NewTrail(100), Brokers: []string{"127.0.0.1:1"}, Topics: topology.Topics{Commands: "commands"},
+		Model: state.New(state.Options{}), Trail: audit.NewTrail(100), Cluster: kafka.At("127.0.0.1:1"), Topics: topology.Topics{Commands: "commands"},
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), SendWithin: waitTimeout, AnswerWithin: waitTimeout,
 	}
 }
@@ -78,7 +79,7 @@ func counted(tb testing.TB, d *Dispatcher, outcome telemetry.Outcome) float64 {
 
 func TestEachPartIsRequired(t *testing.T) {
 	for name, change := range map[string]func(*Options){
-		"Model": func(o *Options) { o.Model = nil }, "Trail": func(o *Options) { o.Trail = nil }, "Brokers": func(o *Options) { o.Brokers = nil },
+		"Model": func(o *Options) { o.Model = nil }, "Trail": func(o *Options) { o.Trail = nil }, "Brokers": func(o *Options) { o.Cluster.Brokers = nil },
 		"Topics": func(o *Options) { o.Topics.Commands = "" }, "Log": func(o *Options) { o.Log = nil }, "Registry": func(o *Options) { o.Registry = nil },
 	} {
 		o := complete()
@@ -223,7 +224,7 @@ func TestWithoutWriterCommandsWaitForOne(t *testing.T) {
 
 // TestRetriesOfTheProducerWriteOnce needs an idempotent producer that waits for all replicas.
 func TestRetriesOfTheProducerWriteOnce(t *testing.T) {
-	c := newSettings()
+	c := newSettings(kafka.Cluster{})
 	require.NoError(t, c.Validate())
 	require.True(t, c.Producer.Idempotent)
 	require.Equal(t, sarama.WaitForAll, c.Producer.RequiredAcks)

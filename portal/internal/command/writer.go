@@ -34,8 +34,8 @@ type writer struct {
 
 // newSettings returns the producer's settings: idempotent, all replicas, short timeouts because
 // an operator is waiting.
-func newSettings() *sarama.Config {
-	c := kafka.NewSettings("portal-commands")
+func newSettings(cluster kafka.Cluster) *sarama.Config {
+	c := cluster.Settings("portal-commands")
 	c.Net.MaxOpenRequests = 1 // required by idempotence
 	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = time.Second, 5*time.Second, 2*time.Second
 	c.Metadata.Retry.Max, c.Metadata.Retry.Backoff, c.Metadata.Timeout = 3, 100*time.Millisecond, 2*time.Second
@@ -65,13 +65,13 @@ func (d *Dispatcher) serve(ctx context.Context) error {
 	life, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	making := context.AfterFunc(ctx, cut)
-	client, err := kafka.NewClient(life, d.o.Brokers, newSettings())
+	client, err := kafka.NewClient(life, d.o.Cluster, newSettings(d.o.Cluster))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = client.Close() }() // every write was answered or abandoned
 	// With the partitions of the readings: the owner of a device's readings reads its commands.
-	if err := kafka.EnsureTopics(ctx, d.log, d.o.Brokers, d.o.Topics.Specs().Commands); err != nil {
+	if err := kafka.EnsureTopics(ctx, d.log, d.o.Cluster, d.o.Topics.Specs().Commands); err != nil {
 		return err
 	}
 	producer, err := sarama.NewSyncProducerFromClient(client)

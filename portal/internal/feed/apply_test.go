@@ -23,7 +23,7 @@ func idle(tb testing.TB) (*rig, Options) {
 	r := &rig{tb: tb, model: state.New(state.Options{}), trail: audit.NewTrail(100), news: &news{}, reg: prometheus.NewRegistry()}
 	r.model.Observe(r.news)
 	o := Options{
-		Model: r.model, Trail: r.trail, HubURL: "nats://127.0.0.1:1", Brokers: []string{"127.0.0.1:1"},
+		Model: r.model, Trail: r.trail, HubURL: "nats://127.0.0.1:1", Cluster: kafka.At("127.0.0.1:1"),
 		Topics: kafkatest.Topics(tb), Log: quiet, Registry: r.reg,
 	}
 	var err error
@@ -142,7 +142,7 @@ func TestReadyNamesTheTopicThatIsStillRead(t *testing.T) {
 
 func TestTopicThatCannotBeCreatedCountsAsFailure(t *testing.T) {
 	r, _ := idle(t)
-	r.feed.opts.Brokers = kafkatest.Brokers(t)
+	r.feed.opts.Cluster = kafka.At(kafkatest.Brokers(t)...)
 	r.feed.states.Failed() // of another topic
 	done := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())

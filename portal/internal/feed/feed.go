@@ -50,7 +50,7 @@ type Options struct {
 	HubURL  string
 	// HubKeyFile has the key that is proved to the hub; empty: none.
 	HubKeyFile string
-	Brokers    []string
+	Cluster    kafka.Cluster
 	Topics     topology.Topics
 	Log        *slog.Logger
 	Registry   prometheus.Registerer
@@ -85,22 +85,22 @@ var errMissing = errors.New("feed: Model, Trail, HubURL, Brokers, Topics, Log an
 
 // New returns a feed; Run connects it.
 func New(o Options) (*Feed, error) {
-	if o.Model == nil || o.Trail == nil || o.HubURL == "" || len(o.Brokers) == 0 ||
+	if o.Model == nil || o.Trail == nil || o.HubURL == "" || len(o.Cluster.Brokers) == 0 ||
 		o.Topics.Alerts == "" || o.Topics.DeviceState == "" || o.Topics.DeviceMeta == "" || o.Topics.Audit == "" || o.Log == nil || o.Registry == nil {
 		return nil, errMissing
 	}
 	f := &Feed{opts: o, model: o.Model, log: o.Log.With("component", "feed")}
 	f.alerts = tail.New(tail.Options{
-		Brokers: o.Brokers, ClientID: "portal", Topic: o.Topics.Alerts, Log: f.log, Apply: f.applyAlert, CaughtUp: o.Model.AlertsCaughtUp,
+		Cluster: o.Cluster, ClientID: "portal", Topic: o.Topics.Alerts, Log: f.log, Apply: f.applyAlert, CaughtUp: o.Model.AlertsCaughtUp,
 	})
 	f.states = tail.New(tail.Options{
-		Brokers: o.Brokers, ClientID: "portal", Topic: o.Topics.DeviceState, Log: f.log, Apply: f.applyState,
+		Cluster: o.Cluster, ClientID: "portal", Topic: o.Topics.DeviceState, Log: f.log, Apply: f.applyState,
 	})
 	f.metas = tail.New(tail.Options{
-		Brokers: o.Brokers, ClientID: "portal", Topic: o.Topics.DeviceMeta, Log: f.log, Apply: f.applyMeta,
+		Cluster: o.Cluster, ClientID: "portal", Topic: o.Topics.DeviceMeta, Log: f.log, Apply: f.applyMeta,
 	})
 	f.audit = tail.New(tail.Options{
-		Brokers: o.Brokers, ClientID: "portal", Topic: o.Topics.Audit, Log: f.log, Apply: f.applyAudit, Restart: o.Trail.Forget,
+		Cluster: o.Cluster, ClientID: "portal", Topic: o.Topics.Audit, Log: f.log, Apply: f.applyAudit, Restart: o.Trail.Forget,
 		Last: int64(o.Trail.Figures().Limit), Skipped: func(at time.Time) { o.Trail.Skipped(at.UnixMilli()) },
 	})
 	f.copyInto(o.Store)
@@ -140,7 +140,7 @@ func (f *Feed) Run(ctx context.Context) error {
 // follow creates a topic if it is missing and reads it until ctx ends.
 func (f *Feed) follow(ctx context.Context, t follower, topic kafka.Topic) {
 	for ctx.Err() == nil {
-		err := kafka.EnsureTopics(ctx, f.log, f.opts.Brokers, topic)
+		err := kafka.EnsureTopics(ctx, f.log, f.opts.Cluster, topic)
 		if err == nil {
 			t.Run(ctx)
 			return
@@ -323,6 +323,9 @@ var (
 // Ready returns nil while the hub is connected, once the records that were in Kafka at the start
 // have been read.
 func (f *Feed) Ready() error {
+	if err := f.opts.Cluster.Refusal(); err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
 	switch {
 	case !f.HubConnected():
 		return errNoHub

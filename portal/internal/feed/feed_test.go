@@ -96,7 +96,7 @@ func TestOldAlertsAreNotNewsAndAbortedOnesNeverRead(t *testing.T) {
 		alert("old", telemetry.AlertActive), alert("old", telemetry.AlertCleared), alert("still", telemetry.AlertActive))
 	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
-	p, err := kafka.NewProducer(ctx, quiet, kafka.Config{Brokers: brokers}, "test", kafkatest.Name(t, "txn"))
+	p, err := kafka.NewProducer(ctx, quiet, kafka.Config{Cluster: kafka.At(brokers...)}, "test", kafkatest.Name(t, "txn"))
 	require.NoError(t, err)
 	send := func(a kafkatest.Record) {
 		t.Helper()
@@ -185,7 +185,7 @@ func TestLedgersAndAuditTrailArrive(t *testing.T) {
 	brokers, topics := kafkatest.Brokers(t), kafkatest.Topics(t)
 	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
-	require.NoError(t, kafka.EnsureTopics(ctx, quiet, brokers, kafka.Topic{Name: topics.Audit, Partitions: 2}))
+	require.NoError(t, kafka.EnsureTopics(ctx, quiet, kafka.At(brokers...), kafka.Topic{Name: topics.Audit, Partitions: 2}))
 	first := time.Now().Add(-time.Hour).UnixMilli() // Kafka may drop what is older than its topic keeps
 	old := make([]kafkatest.Record, 250)
 	for i := range old {

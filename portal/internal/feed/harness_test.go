@@ -89,7 +89,7 @@ func start(tb testing.TB, brokers []string, topics topology.Topics) *rig {
 	r.model.Observe(r.news)
 	var err error
 	r.feed, err = New(Options{
-		Model: r.model, Trail: r.trail, HubURL: r.hub.ClientURL(), Brokers: brokers, Topics: topics, Log: quiet, Registry: r.reg,
+		Model: r.model, Trail: r.trail, HubURL: r.hub.ClientURL(), Cluster: kafka.At(brokers...), Topics: topics, Log: quiet, Registry: r.reg,
 	})
 	require.NoError(tb, err)
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it must end before the servers do
@@ -172,6 +172,6 @@ func ensure(tb testing.TB, brokers []string, topics topology.Topics) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), waitTimeout)
 	defer cancel()
-	require.NoError(tb, kafka.EnsureTopics(ctx, quiet, brokers,
+	require.NoError(tb, kafka.EnsureTopics(ctx, quiet, kafka.At(brokers...),
 		kafka.Topic{Name: topics.Alerts, Partitions: 3}, kafka.Topic{Name: topics.DeviceState, Partitions: 10, Compacted: true}))
 }

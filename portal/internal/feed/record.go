@@ -35,7 +35,7 @@ const (
 // away it reads nothing; then it catches up.
 type recorder struct {
 	store   *store.Store
-	brokers []string
+	cluster kafka.Cluster
 	topic   kafka.Topic
 	read    func(*sarama.ConsumerMessage) (store.Record, error)
 	log     *slog.Logger
@@ -54,7 +54,7 @@ func (f *Feed) copyInto(s *store.Store) {
 	specs := f.opts.Topics.Specs()
 	f.registrar = &registrar{store: s, model: f.model, log: f.log, ready: func() bool { return f.states.CaughtUp() && f.metas.CaughtUp() }}
 	add := func(t kafka.Topic, read func(*sarama.ConsumerMessage) (store.Record, error)) {
-		f.copies = append(f.copies, &recorder{store: s, brokers: f.opts.Brokers, topic: t, read: read, log: f.log})
+		f.copies = append(f.copies, &recorder{store: s, cluster: f.opts.Cluster, topic: t, read: read, log: f.log})
 	}
 	add(specs.Audit, readEntry)
 	add(specs.Alerts, readAlarm)
@@ -108,12 +108,12 @@ var errRewound = errors.New("a partition has lost the position")
 // session copies until ctx ends, or the topic is another one.
 func (r *recorder) session(ctx context.Context) error {
 	if r.missing {
-		if err := kafka.EnsureTopics(ctx, r.log, r.brokers, r.topic); err != nil {
+		if err := kafka.EnsureTopics(ctx, r.log, r.cluster, r.topic); err != nil {
 			return err
 		}
 		r.missing = false
 	}
-	id, err := kafka.TopicID(ctx, r.brokers, r.topic.Name)
+	id, err := kafka.TopicID(ctx, r.cluster, r.topic.Name)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (r *recorder) session(ctx context.Context) error {
 	defer stop(nil)
 	messages := make(chan *sarama.ConsumerMessage, recorderQueue)
 	t := tail.New(tail.Options{
-		Brokers: r.brokers, ClientID: "portal", Topic: r.topic.Name, Log: r.log, Start: start,
+		Cluster: r.cluster, ClientID: "portal", Topic: r.topic.Name, Log: r.log, Start: start,
 		Apply: func(m *sarama.ConsumerMessage, _ bool) {
 			select {
 			case messages <- m:

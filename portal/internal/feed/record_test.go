@@ -40,7 +40,7 @@ func copyTopics(tb testing.TB, brokers []string, topics topology.Topics, o store
 	var err error
 	c.store, err = store.New(o)
 	require.NoError(tb, err)
-	c.feed = &Feed{opts: Options{Brokers: brokers, Topics: topics}, log: quiet}
+	c.feed = &Feed{opts: Options{Cluster: kafka.At(brokers...), Topics: topics}, log: quiet}
 	c.feed.copyInto(c.store)
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it must end before the broker does
 	var parts sync.WaitGroup
@@ -110,7 +110,7 @@ func produceEntries(tb testing.TB, brokers []string, topic string, n, m int) {
 func auditTopic(tb testing.TB, brokers []string, topics topology.Topics) {
 	tb.Helper()
 	specs := topics.Specs()
-	require.NoError(tb, kafka.EnsureTopics(tb.Context(), quiet, brokers, specs.Audit, specs.Alerts))
+	require.NoError(tb, kafka.EnsureTopics(tb.Context(), quiet, kafka.At(brokers...), specs.Audit, specs.Alerts))
 }
 
 func TestStoreHasEachRecordOnceAcrossRestarts(t *testing.T) {
@@ -159,11 +159,11 @@ func TestStoreKeepsTheEntriesOfATopicThatIsMadeAgain(t *testing.T) {
 	c := copyTopics(t, brokers, topics, o)
 	produceEntries(t, brokers, topics.Audit, 0, 20)
 	c.has(0, 20)
-	admin, err := sarama.NewClusterAdmin(brokers, kafka.NewSettings("test"))
+	admin, err := sarama.NewClusterAdmin(brokers, kafka.Cluster{}.Settings("test"))
 	require.NoError(t, err)
 	require.NoError(t, admin.DeleteTopic(topics.Audit))
 	require.Eventually(t, func() bool {
-		_, err := kafka.TopicID(t.Context(), brokers, topics.Audit)
+		_, err := kafka.TopicID(t.Context(), kafka.At(brokers...), topics.Audit)
 		return err != nil
 	}, waitTimeout, 10*time.Millisecond)
 	require.NoError(t, admin.Close())

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/logtest"
 )
 
@@ -53,7 +54,7 @@ func (g group) ListConsumerGroupOffsets(_ string, topics map[string][]int32) (*s
 
 func poller(tb testing.TB) *Poller {
 	tb.Helper()
-	p, err := New(Options{Brokers: []string{"x:1"}, Topic: "t", Group: "g", Log: quiet, Registry: prometheus.NewRegistry()})
+	p, err := New(Options{Cluster: kafka.At("x:1"), Topic: "t", Group: "g", Log: quiet, Registry: prometheus.NewRegistry()})
 	require.NoError(tb, err)
 	return p
 }
@@ -116,7 +117,7 @@ func TestMetricIsTheTotal(t *testing.T) {
 func TestFailedSessionIsRetriedAndLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, log := poller(t), &logtest.Buffer{}
-		p.o.Brokers, p.o.Log = []string{"127.0.0.1:1"}, slog.New(slog.NewTextHandler(log, nil))
+		p.o.Cluster, p.o.Log = kafka.At("127.0.0.1:1"), slog.New(slog.NewTextHandler(log, nil))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- p.Run(ctx) }()
@@ -136,7 +137,7 @@ func TestFailedSessionIsRetriedAndLogged(t *testing.T) {
 func TestStopDuringASessionIsNoFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, log := poller(t), &logtest.Buffer{}
-		p.o.Brokers, p.o.Log = []string{"127.0.0.1:1"}, slog.New(slog.NewTextHandler(log, nil))
+		p.o.Cluster, p.o.Log = kafka.At("127.0.0.1:1"), slog.New(slog.NewTextHandler(log, nil))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- p.Run(ctx) }()

@@ -26,7 +26,7 @@ const (
 
 // Options of a Poller. All are required.
 type Options struct {
-	Brokers  []string
+	Cluster  kafka.Cluster
 	Topic    string
 	Group    string
 	Log      *slog.Logger
@@ -62,7 +62,7 @@ var errMissing = errors.New("lag: Brokers, Topic, Group, Log and Registry are re
 
 // New returns a Poller; Run makes it ask.
 func New(o Options) (*Poller, error) {
-	if len(o.Brokers) == 0 || o.Topic == "" || o.Group == "" || o.Log == nil || o.Registry == nil {
+	if len(o.Cluster.Brokers) == 0 || o.Topic == "" || o.Group == "" || o.Log == nil || o.Registry == nil {
 		return nil, errMissing
 	}
 	p := &Poller{o: o}
@@ -104,9 +104,9 @@ func (p *Poller) Run(ctx context.Context) error {
 
 // session polls with one client until something fails.
 func (p *Poller) session(ctx context.Context) error {
-	settings := kafka.NewSettings("portal-lag")
+	settings := p.o.Cluster.Settings("portal-lag")
 	settings.Metadata.Retry.Max = 1
-	client, err := kafka.NewClient(ctx, p.o.Brokers, settings)
+	client, err := kafka.NewClient(ctx, p.o.Cluster, settings)
 	if err != nil {
 		return err
 	}

@@ -26,10 +26,10 @@ var quiet = slog.New(slog.DiscardHandler)
 // options returns those for a topic with three partitions.
 func options(tb testing.TB, brokers []string) Options {
 	tb.Helper()
-	o := Options{Brokers: brokers, Topic: kafkatest.Name(tb, "readings"), Group: kafkatest.Name(tb, "core"), Log: quiet, Registry: prometheus.NewRegistry()}
+	o := Options{Cluster: kafka.At(brokers...), Topic: kafkatest.Name(tb, "readings"), Group: kafkatest.Name(tb, "core"), Log: quiet, Registry: prometheus.NewRegistry()}
 	ctx, cancel := context.WithTimeout(tb.Context(), waitTimeout)
 	defer cancel()
-	require.NoError(tb, kafka.EnsureTopics(ctx, quiet, brokers, kafka.Topic{Name: o.Topic, Partitions: 3}))
+	require.NoError(tb, kafka.EnsureTopics(ctx, quiet, kafka.At(brokers...), kafka.Topic{Name: o.Topic, Partitions: 3}))
 	return o
 }
 
@@ -52,7 +52,7 @@ func commit(tb testing.TB, o Options, partition int32, offset int64) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), waitTimeout)
 	defer cancel()
-	client, err := kafka.NewClient(ctx, o.Brokers, kafka.NewSettings("test"))
+	client, err := kafka.NewClient(ctx, o.Cluster, kafka.Cluster{}.Settings("test"))
 	require.NoError(tb, err)
 	defer func() { _ = client.Close() }()
 	coordinator, err := client.Coordinator(o.Group)
@@ -62,12 +62,12 @@ func commit(tb testing.TB, o Options, partition int32, offset int64) {
 	resp, err := coordinator.CommitOffset(req)
 	require.NoError(tb, err)
 	require.Equal(tb, sarama.ErrNoError, resp.Errors[o.Topic][partition])
-	require.Equal(tb, offset, kafkatest.Committed(tb, o.Brokers, o.Group, o.Topic)[partition])
+	require.Equal(tb, offset, kafkatest.Committed(tb, o.Cluster.Brokers, o.Group, o.Topic)[partition])
 }
 
 func produce(tb testing.TB, o Options, partition int32, n int) {
 	tb.Helper()
-	kafkatest.Produce(tb, o.Brokers, o.Topic, partition, make([]kafkatest.Record, n)...)
+	kafkatest.Produce(tb, o.Cluster.Brokers, o.Topic, partition, make([]kafkatest.Record, n)...)
 }
 
 // gauge returns the value of the only metric.
@@ -83,9 +83,9 @@ func gauge(tb testing.TB, o Options) float64 {
 }
 
 func TestNewNeedsItsParts(t *testing.T) {
-	good := Options{Brokers: []string{"x:1"}, Topic: "t", Group: "g", Log: quiet, Registry: prometheus.NewRegistry()}
+	good := Options{Cluster: kafka.At("x:1"), Topic: "t", Group: "g", Log: quiet, Registry: prometheus.NewRegistry()}
 	for name, change := range map[string]func(*Options){
-		"Brokers": func(o *Options) { o.Brokers = nil }, "Topic": func(o *Options) { o.Topic = "" }, "Group": func(o *Options) { o.Group = "" },
+		"Brokers": func(o *Options) { o.Cluster.Brokers = nil }, "Topic": func(o *Options) { o.Topic = "" }, "Group": func(o *Options) { o.Group = "" },
 		"Log": func(o *Options) { o.Log = nil }, "Registry": func(o *Options) { o.Registry = nil },
 	} {
 		o := good
@@ -136,7 +136,7 @@ func TestFailureIsLoggedWithItsReason(t *testing.T) {
 	good := options(t, []string{kafkatest.Embedded(t, devkafka.Options{}).Addr()})
 	commit(t, good, 0, 0)
 	for reason, change := range map[string]func(*Options){
-		"connecting to":           func(o *Options) { o.Brokers = []string{"127.0.0.1:1"} },
+		"connecting to":           func(o *Options) { o.Cluster = kafka.At("127.0.0.1:1") },
 		"looking up partitions":   func(o *Options) { o.Topic = kafkatest.Name(t, "missing") },
 		"reading the group's off": func(o *Options) { o.Group = kafkatest.Name(t, "missing") },
 		"":                        func(*Options) {},
@@ -159,7 +159,7 @@ func TestFailureIsLoggedWithItsReason(t *testing.T) {
 }
 
 func TestOldAnswerIsNone(t *testing.T) {
-	o := Options{Brokers: []string{"x:1"}, Topic: "t", Group: "g", Log: quiet, Registry: prometheus.NewRegistry()}
+	o := Options{Cluster: kafka.At("x:1"), Topic: "t", Group: "g", Log: quiet, Registry: prometheus.NewRegistry()}
 	p, err := New(o)
 	require.NoError(t, err)
 	require.Nil(t, p.Last())
@@ -184,6 +184,6 @@ func TestKafkaMayGoAwayAndComeBack(t *testing.T) {
 	p.mu.Lock()
 	p.last = nil
 	p.mu.Unlock()
-	kafkatest.Embedded(t, devkafka.Options{Addr: o.Brokers[0], DataDir: dir})
+	kafkatest.Embedded(t, devkafka.Options{Addr: o.Cluster.Brokers[0], DataDir: dir})
 	require.Eventually(t, func() bool { return p.Last() != nil && p.Last().Total == 1 }, waitTimeout, time.Millisecond)
 }

@@ -186,7 +186,7 @@ func ledger(t *testing.T, device string, timestamps ...int64) []string {
 // TestTallyCountsLossDuplicatesAndDisorder settles one tally after another on one topic.
 func TestTallyCountsLossDuplicatesAndDisorder(t *testing.T) {
 	brokers, topic := kafkatest.Brokers(t), kafkatest.Name(t, "tally")
-	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), brokers, kafka.Topic{Name: topic, Partitions: 3}))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), kafka.At(brokers...), kafka.Topic{Name: topic, Partitions: 3}))
 	b, err := openTallies(brokers, topic, nil)
 	require.NoError(t, err)
 	defer b.reader.Close()
@@ -215,7 +215,7 @@ func TestTallyCountsLossDuplicatesAndDisorder(t *testing.T) {
 
 func TestInvalidRecordIsAnErrorUnlessIgnored(t *testing.T) {
 	brokers, topic := kafkatest.Brokers(t), kafkatest.Name(t, "tally-invalid")
-	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), brokers, kafka.Topic{Name: topic, Partitions: 1}))
+	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), kafka.At(brokers...), kafka.Topic{Name: topic, Partitions: 1}))
 	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
 	require.NoError(t, err)
 	defer cl.Close()

@@ -37,7 +37,7 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	// The proxy supports one broker: the first of TEST_KAFKA_BROKERS.
 	r := &rig{t: t, direct: kafkatest.Brokers(t), topic: kafkatest.Name(t, "topic"), id: kafkatest.Name(t, "tx")}
-	require.NoError(t, kafka.EnsureTopics(r.ctx(), quiet(), r.direct, kafka.Topic{Name: r.topic, Partitions: 1}))
+	require.NoError(t, kafka.EnsureTopics(r.ctx(), quiet(), kafka.At(r.direct...), kafka.Topic{Name: r.topic, Partitions: 1}))
 	var err error
 	r.proxy, err = kafkaproxy.New(kafkaproxy.Options{Listen: "127.0.0.1:0", Upstream: r.direct[0], Log: quiet()})
 	require.NoError(t, err)
@@ -54,7 +54,7 @@ func (r *rig) ctx() context.Context {
 // producer makes a producer behind the proxy.
 func (r *rig) producer() *kafka.Producer {
 	r.t.Helper()
-	p, err := kafka.NewProducer(r.ctx(), quiet(), kafka.Config{Brokers: []string{r.proxy.Addr()}}, "test", r.id)
+	p, err := kafka.NewProducer(r.ctx(), quiet(), kafka.Config{Cluster: kafka.At(r.proxy.Addr())}, "test", r.id)
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() { _ = p.Close() })
 	return p

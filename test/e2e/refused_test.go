@@ -1,0 +1,110 @@
+//go:build e2e && secured
+
+package e2e
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/topology"
+	"industrial-iot-monitor/test/cluster"
+)
+
+// TestOnlyTheDocumentedProgramWritesCommandsAndAudit has each user write what is not its own.
+func TestOnlyTheDocumentedProgramWritesCommandsAndAudit(t *testing.T) {
+	o := cluster.Options{Suffix: kafkatest.Name(t, ""), Brokers: strings.Split(os.Getenv(kafkatest.EnvBrokers), ",")}
+	secure(t, &o)
+	kafkatest.User(t, "nobody"+o.Suffix, userPassword)
+	topics := topology.Suffixed(o.Suffix)
+	for topic, writer := range map[string]string{topics.Commands: "portal", topics.Audit: "core"} {
+		for _, program := range []string{"bridge", "core", "portal", "nobody"} {
+			err := write(t, kafkatest.As(program+o.Suffix, userPassword), topic)
+			if program == writer {
+				require.NoError(t, err, program)
+			} else {
+				require.ErrorIs(t, err, sarama.ErrTopicAuthorizationFailed, "%s writes %s", program, topic)
+			}
+		}
+	}
+}
+
+func write(t *testing.T, c kafka.Cluster, topic string) error {
+	t.Helper()
+	conf := c.Settings("test")
+	conf.Metadata.Retry.Max, conf.Producer.Return.Successes = 3, true
+	client, err := kafka.NewClient(t.Context(), c, conf)
+	require.NoError(t, err)
+	defer func() { _ = client.Close() }() // the write was answered
+	p, err := sarama.NewSyncProducerFromClient(client)
+	require.NoError(t, err)
+	_, _, err = p.SendMessage(&sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder("{}")})
+	require.NoError(t, p.Close())
+	return err
+}
+
+// TestRefusedProgramSaysSoAndGoesOn starts each program once more, with a wrong password.
+func TestRefusedProgramSaysSoAndGoesOn(t *testing.T) {
+	const wrong = "wrong horse, battery"
+	p := startCluster(t)
+	for program, variable := range map[string]string{"bridge": "BRIDGE_HTTP_ADDR", "core": "CORE_HTTP_ADDR", "portal": "PORTAL_ADDR"} {
+		addr, name := freeAddr(t), program+"-refused"
+		env := map[string]string{
+			"KAFKA_SASL_PASSWORD": wrong, "LOG_LEVEL": "debug", variable: addr, "BRIDGE_HUB_ADDR": freeAddr(t), "BRIDGE_LEAF_ADDR": freeAddr(t),
+			"HISTORY": "off", "WEBSOCKET_PORT": "0", "PORTAL_STORE": filepath.Join(t.TempDir(), "portal.db"),
+		}
+		require.NoError(t, p.AddLike(name, program, addr, env))
+		require.NoError(t, p.Launch(name))
+		require.Eventually(t, func() bool { return strings.Contains(get(addr, "/readyz"), "SASL Authentication failed") }, waitTimeout, pollInterval, name)
+		require.True(t, p.Running(name))
+		require.Contains(t, logs(t, p, name), "kafka refused the connection, retrying")
+		for _, secret := range []string{wrong, userPassword} {
+			require.NotContains(t, logs(t, p, name)+get(addr, "/readyz")+get(addr, "/metrics"), secret)
+			require.NotContains(t, logs(t, p, program), secret)
+		}
+	}
+}
+
+func logs(t *testing.T, p *cluster.Cluster, name string) string {
+	t.Helper()
+	text, err := p.Logs(name)
+	require.NoError(t, err)
+	return text
+}
+
+// freeAddr returns an address that was free a moment ago.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, ln.Close()) }()
+	return ln.Addr().String()
+}
+
+// get returns the body of a page, empty while there is none.
+func get(addr, path string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, http.NoBody)
+	if err != nil {
+		return ""
+	}
+	client := http.Client{Timeout: waitTimeout}
+	resp, err := client.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, _ := io.ReadAll(resp.Body) // half a page is none of interest
+	return string(b)
+}
