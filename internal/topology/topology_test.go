@@ -23,6 +23,7 @@ func TestTopicsOfTheContract(t *testing.T) {
 		"KAFKA_TOPIC_ALARM_STATE": "alarm-state", "KAFKA_TOPIC_DEVICE_STATE": "device-state",
 		"KAFKA_TOPIC_ALARM_RULES": "alarm-rules", "KAFKA_TOPIC_DETECT_STATE": "detect-state",
 		"KAFKA_TOPIC_DEVICE_META": "device-meta", "KAFKA_TOPIC_PORTAL_METADATA": "portal-metadata",
+		"KAFKA_TOPIC_ACCESS": "access",
 	}
 	got := map[string]string{}
 	for _, v := range config.Describe(topology.Topics{}) {
