@@ -48,6 +48,9 @@ type Client struct {
 	lastTopic string
 	aliases   map[uint16]string
 	pub       Publish
+
+	aliasBytes int      // length of aliases' topics
+	filters    []uint64 // hashes of subscribed ones
 }
 
 // ID returns the client identifier.

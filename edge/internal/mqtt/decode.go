@@ -135,6 +135,7 @@ const (
 	protocolMQTT31       = 3
 	bridgeBit            = 0x80
 	maxTopicAliases      = 128
+	maxAliasBytes        = 64 << 10 // of all topics with an alias; one topic may have as much
 	defaultReceiveMaxium = 65535
 )
 

@@ -2,6 +2,8 @@ package mqtt
 
 import (
 	"bytes"
+	"hash/maphash"
+	"slices"
 	"strings"
 )
 
@@ -53,6 +55,9 @@ func (c *Client) topic(name []byte, alias uint16) (string, *fault) {
 		c.lastTopic = string(name)
 	}
 	if alias != 0 {
+		if c.aliasBytes += len(name) - len(c.aliases[alias]); c.aliasBytes > maxAliasBytes {
+			return "", faultf(topicAliasInvalid, "topic aliases of %d bytes: want at most %d", c.aliasBytes, maxAliasBytes)
+		}
 		if c.aliases == nil {
 			c.aliases = map[uint16]string{}
 		}
@@ -72,6 +77,8 @@ func (c *Client) accept(p *Publish) *fault {
 		case exchangeStored:
 			c.ack(typePubrec, p.ID, Success, "")
 			return nil
+		case exchangeRefused:
+			return faultf(receiveMaximumExceeded, "more than %d unfinished QoS 2 exchanges", receiveMaximum)
 		case exchangeNew:
 		}
 	}
@@ -139,8 +146,12 @@ func (c *Client) pubrel(body []byte) *fault {
 	return nil
 }
 
+// maxFilters is how many filters a connection may subscribe to: some devices insist on a
+// subscription, but no message is ever delivered.
+const maxFilters = 8
+
 // subscribe answers a SUBSCRIBE or UNSUBSCRIBE (sections 3.8 and 3.10). Subscriptions are
-// granted and forgotten: no message is ever delivered.
+// counted and end with the connection.
 func (c *Client) subscribe(kind byte, body []byte) *fault {
 	cur := &cursor{rest: body}
 	id := cur.uint16("packet identifier")
@@ -193,7 +204,28 @@ func (c *Client) filter(cur *cursor, kind byte) Code {
 		}
 		return topicFilterInvalid
 	}
-	return Code(options & 3) // granted
+	return c.count(filter, kind, Code(options&3))
+}
+
+// count keeps a hash of each filter, and returns granted or that there are too many. MQTT 3.1
+// has no code for a refusal and grants all (3.1, section 3.9): nothing is kept of those.
+func (c *Client) count(filter string, kind byte, granted Code) Code {
+	hash := maphash.String(c.srv.seed, filter)
+	i := slices.Index(c.filters, hash)
+	switch {
+	case kind == typeUnsubscribe:
+		if i >= 0 {
+			c.filters = slices.Delete(c.filters, i, i+1)
+		}
+	case i >= 0 || c.version == protocolMQTT31:
+	case len(c.filters) < maxFilters:
+		c.filters = append(c.filters, hash)
+	case c.version == protocolMQTT5:
+		return QuotaExceeded
+	default:
+		return unspecifiedError
+	}
+	return granted
 }
 
 // validFilter checks wildcards (section 4.7.1) and the share name (section 4.8.2).

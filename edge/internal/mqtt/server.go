@@ -21,6 +21,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"log/slog"
 	"net"
@@ -56,7 +57,8 @@ type Receiver interface {
 
 // Options of a Server. NewReceiver, MaxPacket and Log are required.
 type Options struct {
-	// NewReceiver is called for each client that connects.
+	// NewReceiver is called for each client that connects, and for a will that outlives its
+	// connection. It must not block.
 	NewReceiver func(*Client) Receiver
 	// MaxPacket is the largest packet in bytes, fixed header included.
 	MaxPacket uint32
@@ -73,6 +75,7 @@ type Server struct {
 	maxPacket   uint32
 	log         *slog.Logger
 	limit       logLimit
+	seed        maphash.Seed // of the hashes of filters
 
 	stopping atomic.Bool   // no more messages are accepted
 	stopped  chan struct{} // closed then
@@ -85,7 +88,7 @@ type Server struct {
 	listeners []io.Closer
 	conns     map[*Client]struct{}
 	sessions  map[string]*session // by client id
-	kept      int                 // sessions without a connection
+	kept      keptSessions
 }
 
 // New returns a server; Serve gives it a listener.
@@ -98,7 +101,7 @@ func New(o Options) (*Server, error) {
 	}
 	return &Server{
 		newReceiver: o.NewReceiver, onClosed: o.OnClosed, maxPacket: o.MaxPacket, log: o.Log,
-		stopped: make(chan struct{}), conns: map[*Client]struct{}{}, sessions: map[string]*session{},
+		seed: maphash.MakeSeed(), stopped: make(chan struct{}), conns: map[*Client]struct{}{}, sessions: map[string]*session{},
 	}, nil
 }
 

@@ -5,13 +5,8 @@ import (
 	"time"
 )
 
-const (
-	// maxSessionExpiry is how long a session is kept at most after its connection ended.
-	maxSessionExpiry = 24 * time.Hour
-	// maxKept bounds the sessions without a connection. Beyond it a session ends with its
-	// connection; its client then finds no session present, as after a restart.
-	maxKept = 100_000
-)
+// maxSessionExpiry is how long a session is kept at most after its connection ended.
+const maxSessionExpiry = 24 * time.Hour
 
 // session is what outlives a client's connection (section 4.1): the ids of unfinished QoS 2
 // exchanges and a delayed will.
@@ -22,6 +17,7 @@ type session struct {
 	end    *time.Timer // of a disconnected session
 	will   *will       // of a disconnected client, delayed
 	delay  *time.Timer // of will
+	place  place       // among the kept sessions
 
 	mu       sync.Mutex
 	received map[uint16]exchange
@@ -46,6 +42,7 @@ const (
 	exchangeNew exchangeState = iota
 	exchangePending
 	exchangeStored
+	exchangeRefused // too many are unfinished
 )
 
 // begin notes a QoS 2 PUBLISH and returns what became of an earlier one with that id.
@@ -60,6 +57,8 @@ func (x *session) begin(id uint16, c *Client) exchangeState {
 	case ok:
 		x.received[id] = exchange{to: c} // the PUBREC goes to the newest connection
 		return exchangePending
+	case len(x.received) >= receiveMaximum:
+		return exchangeRefused
 	}
 	if x.received == nil {
 		x.received = map[uint16]exchange{}
@@ -112,7 +111,7 @@ func (s *Server) attach(c *Client, p *connectPacket) (present bool, err *fault) 
 		if previous != nil {
 			last, previous.will = previous.will, nil
 		} else {
-			s.kept--
+			s.kept.remove(x)
 		}
 		present = !p.clean && (previous == nil || x.expiry > 0)
 		if present && (previous == nil || last != nil && last.delay > 0) {
@@ -151,18 +150,23 @@ func (s *Server) detach(c *Client) {
 	if s.stopping.Load() {
 		last = nil // a stop is no loss of the client
 	}
-	if x.expiry == 0 || s.closed || s.kept >= maxKept {
+	due := []*will{last}
+	if x.expiry == 0 || s.closed {
 		delete(s.sessions, c.id)
 	} else {
-		s.kept++
 		x.end = time.AfterFunc(x.expiry, func() { s.expire(c.id, x) })
 		if last != nil && last.delay > 0 {
-			x.will, last = last, nil
+			due = nil
+			// A receiver of its own, or the will would keep the buffers of the connection.
+			x.will = &will{msg: last.msg, delay: last.delay, to: s.newReceiver(&Client{srv: s, id: c.id, version: c.version})}
 			x.delay = time.AfterFunc(x.will.delay, func() { s.publishDelayed(x) })
 		}
+		due = append(due, s.keep(c.id, x)...)
 	}
 	s.mu.Unlock()
-	last.publish()
+	for _, w := range due {
+		w.publish()
+	}
 }
 
 func (x *session) stopTimers() {
@@ -185,7 +189,7 @@ func (s *Server) expire(id string, x *session) {
 	last := x.will
 	x.stopTimers()
 	delete(s.sessions, id)
-	s.kept--
+	s.kept.remove(x)
 	done := s.working()
 	s.mu.Unlock()
 	defer done()
@@ -212,7 +216,7 @@ func (s *Server) endSessions() {
 			due = append(due, x.will)
 			x.stopTimers()
 			delete(s.sessions, id)
-			s.kept--
+			s.kept.remove(x)
 		}
 	}
 	s.mu.Unlock()

@@ -171,7 +171,7 @@ func TestSessionIsKeptForItsExpiry(t *testing.T) {
 					require.Equal(t, !late && tt.kept > 0, c.Connack.SessionPresent)
 					b.mu.Lock()
 					require.Len(t, b.sessions, 1)
-					require.Zero(t, b.kept)
+					require.Zero(t, b.kept.order.Len())
 					b.mu.Unlock()
 					b.stop()
 				})
@@ -249,25 +249,6 @@ func TestMessagesOfATakenOverConnectionComeFirst(t *testing.T) {
 		next.Publish(topic, 1, 1, "new")
 		require.EqualValues(t, 1, next.Read().PacketID)
 		require.Equal(t, []string{"old", "new"}, b.st.payloads())
-		b.stop()
-	})
-}
-
-func TestKeptSessionsAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBubble(t)
-		b.kept = maxKept - 1
-		for i := range 2 {
-			c := b.connect(4, mqtttest.As(fmt.Sprint("device-", i)))
-			require.NoError(t, c.Close())
-			synctest.Wait()
-		}
-		b.mu.Lock()
-		require.Len(t, b.sessions, 1)
-		require.Contains(t, b.sessions, "device-0")
-		require.Equal(t, maxKept, b.kept)
-		b.kept = 1
-		b.mu.Unlock()
 		b.stop()
 	})
 }
