@@ -202,6 +202,11 @@ func (r *Relay) Ready() error {
 	case !ever:
 		return fmt.Errorf("%w: lanes not assigned yet", errNotReady)
 	}
+	if r.admission != nil {
+		if err := r.admission.registry.Ready(); err != nil {
+			return fmt.Errorf("%w: %w", errNotReady, err)
+		}
+	}
 	return r.monitor.stuck(time.Now())
 }
 

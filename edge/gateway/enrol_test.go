@@ -14,6 +14,7 @@ import (
 	"industrial-iot-monitor/edge/internal/broker"
 	"industrial-iot-monitor/edge/internal/enrolment"
 	"industrial-iot-monitor/internal/access"
+	environment "industrial-iot-monitor/internal/config"
 )
 
 // startGate runs a hub that lets in who proves a key.
@@ -76,6 +77,16 @@ func TestEnrolmentIsAllThatAGatewayNeeds(t *testing.T) {
 	other := Config{DataDir: dir, HubURL: defaultHub, ID: "gw-d"}
 	require.NoError(t, other.Complete())
 	require.Equal(t, defaultHub, other.HubURL, "another gateway on the same disk")
+}
+
+func TestDefaultHubIsTheDocumentedOne(t *testing.T) {
+	for _, v := range environment.Describe(Config{}) {
+		if v.Name == "EDGE_HUB_URL" {
+			require.Equal(t, defaultHub, v.Default)
+			return
+		}
+	}
+	t.Fatal("EDGE_HUB_URL is not documented")
 }
 
 func TestRefusedOrUnreachableHubChangesNothing(t *testing.T) {

@@ -30,9 +30,10 @@ const (
 // Gate decides who may connect. It is called while a connection waits, for one at a time.
 type Gate interface {
 	// Gateway decides about a gateway that has proved to own a key and shows the secret of a
-	// claim; either may be empty.
-	Gateway(id, key, secret string) error
-	// Holds reports whether a gateway that was let in with this key may stay.
+	// claim; either may be empty. known reports whether the key is the gateway's.
+	Gateway(id, key, secret string) (known bool, err error)
+	// Holds reports whether a gateway that was let in with this key, empty for none that is
+	// known, may stay.
 	Holds(id, key string) bool
 	// Client decides about a program that has proved to own a key, empty if none. An empty role
 	// is one that may do everything in the plant's account.
@@ -69,7 +70,7 @@ type guard struct {
 
 // admission is the connection of an admitted gateway.
 type admission struct {
-	key      string // that it proved, empty if none
+	key      string // its own, that it proved; empty if none
 	instance string
 	remote   string
 	id       uint64
@@ -202,14 +203,18 @@ func (g *guard) admitGateway(c server.ClientAuthentication, key string) error {
 	if !telemetry.ValidDeviceID(gateway) {
 		return errID
 	}
-	next := admission{key: key, remote: remote(c), id: c.GetID(), at: time.Now()}
+	next := admission{remote: remote(c), id: c.GetID(), at: time.Now()}
 	secret, claims := access.SecretOfPassword(c.GetOpts().Password)
 	if !claims {
 		next.instance = c.GetOpts().Password
 	}
 	if g.gate != nil {
-		if err := g.gate.Gateway(gateway, key, secret); err != nil {
+		known, err := g.gate.Gateway(gateway, key, secret)
+		if err != nil {
 			return err
+		}
+		if known {
+			next.key = key
 		}
 	}
 	if err := g.succeed(gateway, next); err != nil {
@@ -232,7 +237,7 @@ func (g *guard) succeed(gateway string, next admission) error {
 	switch {
 	case !known || !g.alive(old):
 		return nil
-	case next.key != "" && g.gate != nil, next.key == old.key && next.instance == old.instance:
+	case next.key != "", next.key == old.key && next.instance == old.instance:
 		// It reconnects after its line broke, before the hub closed the old connection. Who proves
 		// the gateway's key is the gateway.
 		g.disconnect(old.id)

@@ -234,7 +234,7 @@ func TestClaimThatTwoUseAtOnceIsUsedByOne(t *testing.T) {
 	for range racers {
 		k := newKey(t)
 		running.Go(func() {
-			if g.reg.Gateway("gw-a", k.public, secret) == nil {
+			if known, err := g.reg.Gateway("gw-a", k.public, secret); err == nil && known {
 				won.Add(1)
 			}
 		})
@@ -397,6 +397,8 @@ func TestObserveLetsInWhoHasNoKeyYet(t *testing.T) {
 	require.Equal(t, []string{"gw-old"}, g.reg.Unproved())
 	g.refusedLeaf(g.dial("gw-a", key{}, "1111"), access.ErrNoKey.Error())
 	inAtOnce(t, g.dial("gw-a", right, "1111"))
+	stranger := g.dial("gw-old", newKey(t), "2222")
+	g.refusedLeaf(stranger, errTwin.Error())
 	nc, err := nats.Connect(g.URL())
 	require.NoError(t, err, "a program without a key")
 	nc.Close()
@@ -415,6 +417,8 @@ func TestNobodyIsLetInBeforeTheRecordsWereRead(t *testing.T) {
 			Keep: func(context.Context, string, []byte) error { return nil },
 		})
 		require.NoError(t, err)
-		require.ErrorIs(t, r.Gateway("gw-a", "", ""), registry.ErrUnread)
+		require.ErrorIs(t, r.Ready(), registry.ErrUnread)
+		_, err = r.Gateway("gw-a", "", "")
+		require.ErrorIs(t, err, registry.ErrUnread)
 	}
 }

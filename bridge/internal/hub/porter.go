@@ -21,6 +21,8 @@ var ErrNoLine = errors.New("the gateway has not connected yet")
 const (
 	// maxWaiting bounds the gateways that were admitted and have no line yet.
 	maxWaiting = maxAccounts
+	// lineRetry is the pause after a line could not be opened.
+	lineRetry = time.Second
 	// askTimeout bounds a question to a gateway.
 	askTimeout = 2 * time.Second
 )
@@ -84,7 +86,8 @@ func (p *porter) run() {
 			return
 		case gateway := <-p.waiting:
 			if err := p.open(gateway); err != nil {
-				p.log.Error("no line to a gateway", "gateway", gateway, "err", err)
+				p.log.Error("no line to a gateway, retrying", "gateway", gateway, "err", err)
+				time.AfterFunc(lineRetry, func() { p.arrived(gateway) })
 			}
 		}
 	}

@@ -151,49 +151,59 @@ func (r *Registry) Complete() {
 }
 
 // Gateway decides about a gateway that has proved to own a key, empty if none, and shows the
-// secret of a claim, empty if none.
-func (r *Registry) Gateway(id, key, secret string) error {
+// secret of a claim, empty if none. known reports whether the key is the gateway's.
+func (r *Registry) Gateway(id, key, secret string) (known bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	err := r.gateway(id, key, secret)
-	if err != nil {
+	if known, err = r.gateway(id, key, secret); err != nil {
 		r.refused.WithLabelValues(reasonOf(err)).Inc()
 	}
-	return err
+	return known, err
 }
 
-func (r *Registry) gateway(id, key, secret string) error {
+func (r *Registry) gateway(id, key, secret string) (known bool, err error) {
 	if !r.read {
-		return ErrUnread
+		return false, ErrUnread
 	}
 	g := r.gateways[id]
 	if r.o.Mode == Observe && (g == nil || len(g.Keys) == 0 && g.Revoked == 0) && secret == "" {
 		if len(r.unproved) < maxUnproved {
 			r.unproved[id] = true
 		}
-		return nil
+		return false, nil
 	}
 	next, err := g.Admit(key, secret, time.Now().UnixMilli())
 	if err != nil || next == nil {
-		return err
+		return err == nil, err
 	}
 	// The registry is held meanwhile: a claim that is used by two at once is used by one.
 	ctx, cancel := context.WithTimeout(context.Background(), keepTimeout)
 	defer cancel()
 	if err := r.o.Keep(ctx, access.GatewayRecordKey(id), next.Encode()); err != nil {
-		return fmt.Errorf("writing down that the claim was used: %w", err)
+		return false, fmt.Errorf("writing down that the claim was used: %w", err)
 	}
 	r.gateways[id] = next
 	delete(r.unproved, id)
 	r.log.Info("gateway enrolled", "gateway", id, "building", next.Building, "key", key)
-	return nil
+	return true, nil
 }
 
-// Holds reports whether a gateway that was let in with a key, empty for none, may stay.
+// Holds reports whether a gateway that was let in with a key, empty for none that is known, may stay.
 func (r *Registry) Holds(id, key string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.gateway(id, key, "") == nil
+	_, err := r.gateway(id, key, "")
+	return err == nil
+}
+
+// Ready returns ErrUnread until the records were read once.
+func (r *Registry) Ready() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.read {
+		return ErrUnread
+	}
+	return nil
 }
 
 // Client decides about a program that has proved to own a key, empty if none. With Observe one
