@@ -158,7 +158,7 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 		NoSublistCache: true,
 		Accounts:       []*server.Account{devices, uplink},
 		Nkeys: []*server.NkeyUser{
-			{Nkey: u.device.name, Account: devices},
+			{Nkey: u.device.name, Account: devices, Permissions: ofDevices()},
 			{Nkey: u.ingest.name, Account: devices},
 			{Nkey: u.uplink.name, Account: uplink},
 		},

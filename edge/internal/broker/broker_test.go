@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,6 +91,46 @@ func TestHugeBufferIsLoweredToTheDisk(t *testing.T) {
 	require.Less(t, b.BufferLimit(), free+1<<30)
 }
 
+// A device that heard the readings of another could answer first.
+func TestDeviceNeitherHearsNorAnswersAnother(t *testing.T) {
+	b := start(t, options(t))
+	_, err := b.Devices().Subscribe(wire.TelemetrySubjects, func(m *nats.Msg) { _ = m.Respond([]byte("stored")) })
+	require.NoError(t, err)
+	require.NoError(t, b.Devices().Flush())
+	violations := make(chan error, 100)
+	forger, err := nats.Connect(b.Addr(), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { violations <- err }))
+	require.NoError(t, err)
+	defer forger.Close()
+	var heard atomic.Int64
+	for _, subject := range []string{wire.TelemetrySubjects, wire.TelemetrySubject("d1"), "devices.>", ">", "*.*.*", "packs.*", "$SYS.>", "$JS.>"} {
+		_, err := forger.Subscribe(subject, func(m *nats.Msg) {
+			heard.Add(1)
+			_ = m.Respond([]byte("forged"))
+		})
+		require.NoError(t, err)
+		require.ErrorIs(t, <-violations, nats.ErrPermissionViolation, subject)
+	}
+	device, err := nats.Connect(b.Addr())
+	require.NoError(t, err)
+	defer device.Close()
+	for range 50 {
+		m, err := device.Request(wire.TelemetrySubject("d1"), []byte("{}"), waitTimeout)
+		require.NoError(t, err)
+		require.Equal(t, "stored", string(m.Data))
+	}
+	// It answers without having heard the question, at an inbox that it guessed.
+	inbox := device.NewInbox()
+	answers, err := device.SubscribeSync(inbox)
+	require.NoError(t, err)
+	require.NoError(t, device.PublishRequest(wire.TelemetrySubject("d1"), inbox, []byte("{}")))
+	require.NoError(t, forger.Publish(inbox, []byte("forged")))
+	require.ErrorIs(t, <-violations, nats.ErrPermissionViolation)
+	m, err := answers.NextMsg(waitTimeout)
+	require.NoError(t, err)
+	require.Equal(t, "stored", string(m.Data))
+	require.Zero(t, heard.Load())
+}
+
 // Devices cannot reach the stream, its API or the hub.
 func TestDevicesAreConfinedToTheirAccount(t *testing.T) {
 	b := start(t, options(t))
@@ -109,7 +150,7 @@ func TestDevicesAreConfinedToTheirAccount(t *testing.T) {
 	}
 	_, err = nc.Request(wire.PackSubject("gw-a"), pack(7, 2, 10), waitTimeout)
 	require.ErrorIs(t, err, nats.ErrNoResponders)
-	sub, err := nc.SubscribeSync(wire.StatusSubjects)
+	sub, err := nc.SubscribeSync(wire.StatusSubjects) // it is not even allowed to
 	require.NoError(t, err)
 	require.NoError(t, nc.Flush())
 	require.NoError(t, b.PublishUplink(wire.StatusSubject("gw-a"), []byte("{}")))

@@ -3,8 +3,22 @@ package broker
 import (
 	"fmt"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 )
+
+// inboxes match the subjects on which answers arrive.
+const inboxes = "_INBOX.>"
+
+// ofDevices are the permissions of devices: they publish, and hear answers. Only the gateway answers
+// them, and no device hears the readings of another: who does could answer first, and its sender
+// would forget a reading that was never stored.
+func ofDevices() *server.Permissions {
+	return &server.Permissions{
+		Publish:   &server.SubjectPermission{Deny: []string{inboxes}},
+		Subscribe: &server.SubjectPermission{Allow: []string{inboxes}},
+	}
+}
 
 // users are the three kinds of clients of the embedded server, with new keys at every
 // start.
