@@ -25,11 +25,17 @@ type Config struct {
 	BufferBytes   int64         `env:"EDGE_BUFFER_BYTES" envDefault:"10737418240" help:"limit of the buffer for undelivered readings, in bytes; lowered to the room on the disk"`
 	HTTPAddr      string        `env:"EDGE_HTTP_ADDR" envDefault:"127.0.0.1:9101" help:"address of /metrics, /livez and /readyz; empty: none"`
 	Linger        time.Duration `env:"EDGE_LINGER" envDefault:"12ms" help:"how long a pack stays open for further readings at most before it is written to disk, a quarter of it while packs are rare; 0 to 1s"`
+	// Per address of MQTT alone: nats-server has no such limit.
+	MaxConnections int `env:"EDGE_MAX_CONNECTIONS" envDefault:"10000" help:"connections at most, by MQTT and MQTT over WebSocket together, and as many by NATS; 1 to 1000000"`
+	MaxPerIP       int `env:"EDGE_MAX_CONNECTIONS_PER_IP" envDefault:"1000" help:"connections by MQTT from one address at most, from one /64 of IPv6; loopback is not counted; 1 to 1000000"`
 	ops.LogConfig
 	ops.PprofConfig
 }
 
-const maxLinger = time.Second
+const (
+	maxLinger         = time.Second
+	maxMaxConnections = 1_000_000
+)
 
 // defaultHub is the default of EDGE_HUB_URL.
 const defaultHub = "nats-leaf://127.0.0.1:7422"
@@ -60,6 +66,11 @@ func (c *Config) Check() error {
 	}
 	if c.Linger < 0 || c.Linger > maxLinger {
 		return fmt.Errorf("EDGE_LINGER=%s: want 0 to %s", c.Linger, maxLinger)
+	}
+	for name, n := range map[string]int{"EDGE_MAX_CONNECTIONS": c.MaxConnections, "EDGE_MAX_CONNECTIONS_PER_IP": c.MaxPerIP} {
+		if n < 1 || n > maxMaxConnections {
+			return fmt.Errorf("%s=%d: want 1 to %d", name, n, maxMaxConnections)
+		}
 	}
 	return c.checkOrigins()
 }

@@ -79,7 +79,7 @@ func (g *Gateway) openBroker() error {
 	}
 	g.broker, err = broker.New(broker.Options{
 		Gateway: g.cfg.ID, Addr: g.cfg.NATSAddr, HubURL: g.cfg.HubURL, HubSeed: seed,
-		Dir: filepath.Join(g.cfg.DataDir, g.cfg.ID), BufferBytes: g.cfg.BufferBytes,
+		Dir: filepath.Join(g.cfg.DataDir, g.cfg.ID), BufferBytes: g.cfg.BufferBytes, MaxConnections: g.cfg.MaxConnections,
 		Log: g.log, OnReconnect: g.metrics.reconnects.Inc,
 	})
 	if err != nil {
@@ -126,6 +126,7 @@ func New(o Options) (_ *Gateway, err error) {
 	}
 	g.mqtt, err = ingest.ListenMQTT(ingest.MQTTOptions{
 		Addr: g.cfg.MQTTAddr, WebSocketAddr: g.cfg.MQTTWSAddr, Origins: g.cfg.MQTTWSOrigins,
+		MaxConnections: g.cfg.MaxConnections, MaxPerAddress: g.cfg.MaxPerIP,
 		Collector: g.collector, Mapper: g.mapper, Log: g.log, Registerer: g.reg,
 	})
 	if err != nil {

@@ -276,3 +276,44 @@ func TestOperationsServer(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 	}
 }
+
+func TestConnectionsAreBounded(t *testing.T) {
+	cfg := config(t)
+	cfg.MaxConnections = 3
+	g := start(t, cfg)
+	for range 3 {
+		device, err := nats.Connect(g.NATSAddr(), nats.NoReconnect())
+		require.NoError(t, err)
+		t.Cleanup(device.Close)
+	}
+	_, err := nats.Connect(g.NATSAddr(), nats.NoReconnect())
+	require.Error(t, err, "one too many is closed, whether it hears why or not")
+
+	// They say nothing, and are dropped for it in the end; one more is at once.
+	var silent []net.Conn
+	for range 4 {
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", g.MQTTAddr())
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = c.Close() })
+		silent = append(silent, c)
+	}
+	first := make(chan int, len(silent))
+	for i, c := range silent {
+		go func() { _, _ = c.Read(make([]byte, 1)); first <- i }()
+	}
+	require.Equal(t, 3, <-first, "the one too many ends before the others")
+	for range 3 {
+		<-first
+	}
+}
+
+func TestBadConnectionLimitsAreRefused(t *testing.T) {
+	for variable, change := range map[string]func(*Config){
+		"EDGE_MAX_CONNECTIONS=0":        func(c *Config) { c.MaxConnections = 0 },
+		"EDGE_MAX_CONNECTIONS_PER_IP=0": func(c *Config) { c.MaxPerIP = 0 },
+	} {
+		cfg := config(t)
+		change(&cfg)
+		require.ErrorContains(t, cfg.Check(), variable)
+	}
+}

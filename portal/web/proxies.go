@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"industrial-iot-monitor/internal/connlimit"
 )
 
 // proxies are the addresses whose forwarded headers count.
@@ -39,9 +41,8 @@ func (p proxies) has(a netip.Addr) bool {
 
 // caller returns the address for which a connection counts: the peer's, or the one that trusted
 // proxies forwarded. Each proxy appends the address of its peer, so the last address that is
-// not a trusted proxy's is the client's. For IPv6 it is the /64, the least that a household
-// gets. It is invalid, and not counted, on loopback, where all clients of a local proxy that
-// is not listed have the same address.
+// not a trusted proxy's is the client's. See connlimit.Caller for IPv6 and loopback, where all
+// clients of a local proxy that is not listed have the same address.
 func (p proxies) caller(from netip.Addr, forwardedFor string) netip.Addr {
 	from = from.Unmap().WithZone("")
 	hops := strings.Split(forwardedFor, ",")
@@ -52,11 +53,5 @@ func (p proxies) caller(from netip.Addr, forwardedFor string) netip.Addr {
 		}
 		from = hop.Unmap().WithZone("")
 	}
-	if !from.IsValid() || from.IsLoopback() {
-		return netip.Addr{}
-	}
-	if from.Is6() {
-		return netip.PrefixFrom(from, 64).Masked().Addr()
-	}
-	return from
+	return connlimit.Caller(from)
 }

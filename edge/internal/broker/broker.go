@@ -51,7 +51,9 @@ type Options struct {
 	Dir     string // of this gateway alone
 	// BufferBytes limits the stream. It is lowered to the room on the disk.
 	BufferBytes int64
-	Log         *slog.Logger
+	// MaxConnections limits those of devices; 0: no limit.
+	MaxConnections int
+	Log            *slog.Logger
 	// OnReconnect is called when an internal connection has reconnected.
 	OnReconnect func()
 }
@@ -175,6 +177,9 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 		// A silently dead link is closed after MaxPingsOut+1 intervals.
 		PingInterval: 5 * time.Second,
 		MaxPingsOut:  2,
+	}
+	if o.MaxConnections > 0 {
+		so.MaxConn = o.MaxConnections + ownConnections
 	}
 	if o.HubURL == "" {
 		return so, nil
@@ -330,11 +335,11 @@ func (b *Broker) HubWants(subject string) bool {
 // HubConnected reports whether the leaf link is up.
 func (b *Broker) HubConnected() bool { return b.srv.Load().NumLeafNodes() > 0 }
 
+// ownConnections are those of the gateway itself.
+const ownConnections = 2
+
 // Clients returns the number of device connections by NATS.
-func (b *Broker) Clients() int {
-	const own = 2
-	return max(b.srv.Load().NumClients()-own, 0)
-}
+func (b *Broker) Clients() int { return max(b.srv.Load().NumClients()-ownConnections, 0) }
 
 // Shutdown closes the connections, stops the server and waits for it, then unlocks
 // the directory. A second call does nothing.

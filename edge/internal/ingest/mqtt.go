@@ -11,6 +11,7 @@ import (
 
 	"industrial-iot-monitor/edge/internal/broker"
 	"industrial-iot-monitor/edge/internal/mqtt"
+	"industrial-iot-monitor/internal/connlimit"
 	"industrial-iot-monitor/internal/ops"
 )
 
@@ -19,10 +20,13 @@ type MQTTOptions struct {
 	Addr          string   // host:port, from EDGE_MQTT_ADDR; port 0 picks a free one
 	WebSocketAddr string   // likewise, from EDGE_MQTT_WS_ADDR; empty: none
 	Origins       []string // pages that may open the WebSocket, see mqtt.Server.ServeWebSocket
-	Collector     *Collector
-	Mapper        Mapper // of messages that are no readings; may be nil
-	Log           *slog.Logger
-	Registerer    prometheus.Registerer
+	// MaxConnections and MaxPerAddress limit the connections of both, see package connlimit.
+	MaxConnections, MaxPerAddress int
+
+	Collector  *Collector
+	Mapper     Mapper // of messages that are no readings; may be nil
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
 }
 
 // MQTTIntake receives readings published by MQTT to devices/<device_id>/telemetry and
@@ -59,6 +63,7 @@ func ListenMQTT(o MQTTOptions) (_ *MQTTIntake, err error) {
 			return nil, err
 		}
 	}
+	m.limit(o)
 	closed := mqttMetrics(o.Registerer, func() float64 { return float64(m.srv.Clients()) })
 	m.srv, err = mqtt.New(mqtt.Options{
 		NewReceiver: func(c *mqtt.Client) mqtt.Receiver { return newMQTTSender(o.Collector, o.Mapper, c) },
@@ -70,6 +75,26 @@ func ListenMQTT(o MQTTOptions) (_ *MQTTIntake, err error) {
 		return nil, fmt.Errorf("setting up MQTT: %w", err)
 	}
 	return m, nil
+}
+
+// limit counts the connections of both listeners together.
+func (m *MQTTIntake) limit(o MQTTOptions) {
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "edge_mqtt_connections_refused_total", Help: "MQTT connections closed at once because there were too many, in total or from their address.",
+	}, []string{"reason"})
+	for _, reason := range connlimit.Reasons() {
+		refused.WithLabelValues(reason)
+	}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(refused)
+	}
+	limits := connlimit.New(connlimit.Options{
+		Total: o.MaxConnections, PerAddress: o.MaxPerAddress, OnRefused: func(reason string) { refused.WithLabelValues(reason).Inc() },
+	})
+	m.ln = limits.Listen(m.ln)
+	if m.ws != nil {
+		m.ws = limits.Listen(m.ws)
+	}
 }
 
 // mqttMetrics registers the metrics of the connections, and returns the one that counts

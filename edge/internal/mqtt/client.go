@@ -11,8 +11,12 @@ import (
 )
 
 const (
-	// connectTimeout is how long a connection may stay without a CONNECT (section 3.1.4).
-	connectTimeout = 10 * time.Second
+	// connectTimeout is how long a connection may stay without a whole CONNECT (section 3.1.4).
+	connectTimeout = 5 * time.Second
+	// maxKeepAlive is the largest keep alive, also of a client that asks for none: a lost
+	// client would hold its connection for ever (section 3.2.2.3.14; MQTT 3.1.1, section
+	// 3.1.2.10, lets a server end clients that seem to be gone).
+	maxKeepAlive   = 10 * time.Minute
 	readBufferSize = 8 << 10
 	// bodyStep is how much memory a packet gets at a time, so that the announcement of a large
 	// packet costs nothing.
@@ -43,7 +47,8 @@ type Client struct {
 	// Used by the goroutine that reads the client.
 	r         *bufio.Reader
 	refusal   []byte        // CONNACK that says why the client is refused; nil: none
-	timeout   time.Duration // between two packets; 0: none
+	timeout   time.Duration // between two packets
+	connectBy time.Time     // when the CONNECT must be complete; zero once it is
 	body      []byte
 	lastTopic string
 	aliases   map[uint16]string
@@ -64,7 +69,7 @@ var errGoodbye = errors.New("the client disconnected")
 // run serves the client until its connection ends.
 func (c *Client) run() {
 	c.r = bufio.NewReaderSize(c.conn, readBufferSize)
-	c.timeout = connectTimeout
+	c.timeout, c.connectBy = connectTimeout, time.Now().Add(connectTimeout)
 	err := c.connect()
 	if err == nil {
 		c.srv.clients.Add(1)
@@ -118,7 +123,8 @@ func (c *Client) connect() error {
 	if f != nil {
 		return c.refuse(f)
 	}
-	c.timeout = p.keepAlive + p.keepAlive/2 // [MQTT-3.1.2-22]
+	keepAlive := p.serverKeepAlive()
+	c.timeout, c.connectBy = keepAlive+keepAlive/2, time.Time{} // [MQTT-3.1.2-22]
 	return c.greet(c.connack(&p, present, assigned))
 }
 
@@ -217,7 +223,7 @@ func (c *Client) next() error {
 // read returns the next packet. The body is valid until the next call.
 func (c *Client) read() (kind, flags byte, body []byte, err error) {
 	if c.r.Buffered() == 0 {
-		if err = c.conn.extend(c.timeout); err != nil {
+		if err = c.extend(); err != nil {
 			return 0, 0, nil, err
 		}
 	}
@@ -240,6 +246,14 @@ func (c *Client) read() (kind, flags byte, body []byte, err error) {
 	return kind, flags, body, err
 }
 
+// extend gives the client its time again, but no more for a CONNECT that comes bit by bit.
+func (c *Client) extend() error {
+	if c.connectBy.IsZero() {
+		return c.conn.extend(time.Now().Add(c.timeout))
+	}
+	return c.conn.extend(c.connectBy)
+}
+
 // readLength decodes the remaining length (section 2.1.4) and returns the size of the fixed
 // header too.
 func (c *Client) readLength() (length, size int, err error) {
@@ -260,7 +274,7 @@ func (c *Client) readLength() (length, size int, err error) {
 func (c *Client) readBody(n int) ([]byte, error) {
 	if n <= readBufferSize {
 		if c.r.Buffered() < n {
-			if err := c.conn.extend(c.timeout); err != nil { // a slow link is not a silent client
+			if err := c.extend(); err != nil { // a slow link is not a silent client
 				return nil, err
 			}
 		}
@@ -273,7 +287,7 @@ func (c *Client) readBody(n int) ([]byte, error) {
 	}
 	b := c.body[:0]
 	for len(b) < n {
-		if err := c.conn.extend(c.timeout); err != nil {
+		if err := c.extend(); err != nil {
 			return nil, err
 		}
 		step := min(bodyStep, n-len(b))

@@ -138,17 +138,12 @@ func (c *conn) linger() {
 	_ = c.Conn.Close()                                      // nothing is left to send
 }
 
-// extend sets the read deadline to timeout from now, to none if timeout is 0. Writes have
-// deadlines of their own.
-func (c *conn) extend(timeout time.Duration) error {
+// extend sets the read deadline. Writes have deadlines of their own.
+func (c *conn) extend(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return net.ErrClosed
-	}
-	var t time.Time
-	if timeout > 0 {
-		t = time.Now().Add(timeout)
 	}
 	return c.SetReadDeadline(t)
 }

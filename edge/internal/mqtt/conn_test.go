@@ -47,7 +47,7 @@ func TestQueuedBytesArriveInOrderBeforeClose(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 	writers.Wait()
-	require.ErrorIs(t, c.extend(time.Second), net.ErrClosed)
+	require.ErrorIs(t, c.extend(time.Now().Add(time.Second)), net.ErrClosed)
 }
 
 func TestCloseEndsTheReader(t *testing.T) {

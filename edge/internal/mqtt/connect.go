@@ -117,6 +117,14 @@ func (p *connectPacket) sessionExpiry() time.Duration {
 	return maxSessionExpiry
 }
 
+// serverKeepAlive is the keep alive that counts.
+func (p *connectPacket) serverKeepAlive() time.Duration {
+	if p.keepAlive == 0 {
+		return maxKeepAlive
+	}
+	return min(p.keepAlive, maxKeepAlive)
+}
+
 // connack encodes the accepting CONNACK and its properties (section 3.2.2.3): those of the
 // limits that differ from the protocol's defaults.
 func (c *Client) connack(p *connectPacket, present, assigned bool) []byte {
@@ -131,6 +139,10 @@ func (c *Client) connack(p *connectPacket, present, assigned bool) []byte {
 		if e := uint32(p.sessionExpiry() / time.Second); e != p.props.sessionExpiry {
 			props = append(props, propSessionExpiry)
 			props = binary.BigEndian.AppendUint32(props, e)
+		}
+		if k := p.serverKeepAlive(); k != p.keepAlive { // [MQTT-3.1.2-21]
+			props = append(props, propServerKeepAlive)
+			props = binary.BigEndian.AppendUint16(props, uint16(k/time.Second))
 		}
 		if assigned { // [MQTT-3.1.3-7]
 			props = appendText(append(props, propAssignedID), c.id)

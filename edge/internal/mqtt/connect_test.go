@@ -119,15 +119,23 @@ func TestLimitsAreAnnounced(t *testing.T) {
 	require.NotEqual(t, p.AssignedClientID, mqtttest.Connect(t, addr, 5, func(pk *packets.Packet) { pk.Connect.ClientIdentifier = "" }).Connack.Properties.AssignedClientID)
 }
 
-// TestSilentClientIsDisconnectedAfterOneAndAHalfKeepAlives also tries values at which 16 bits
-// overflow ([MQTT-3.1.2-22]).
+// TestSilentClientIsDisconnectedAfterOneAndAHalfKeepAlives also tries values that are too large
+// and none ([MQTT-3.1.2-22]); MQTT 5 clients hear which one counts.
 func TestSilentClientIsDisconnectedAfterOneAndAHalfKeepAlives(t *testing.T) {
-	for _, seconds := range []uint16{1, 3, 60, 43690, 43691, 65535} {
+	for _, seconds := range []uint16{1, 3, 60, 600, 601, 43691, 65535, 0} {
 		for _, version := range []byte{3, 4, 5} {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBubble(t)
 				c := b.connect(version, func(pk *packets.Packet) { pk.Connect.Keepalive = seconds })
 				limit := time.Duration(seconds) * 1500 * time.Millisecond
+				announced := version == 5 && (seconds == 0 || seconds > 600)
+				if seconds == 0 || seconds > 600 {
+					limit = 15 * time.Minute
+				}
+				require.Equal(t, announced, c.Connack.Properties.ServerKeepAliveFlag)
+				if announced {
+					require.EqualValues(t, 600, c.Connack.Properties.ServerKeepAlive)
+				}
 				pass(limit - time.Millisecond)
 				c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}})
 				require.Equal(t, packets.Pingresp, c.Read().FixedHeader.Type)
@@ -139,17 +147,6 @@ func TestSilentClientIsDisconnectedAfterOneAndAHalfKeepAlives(t *testing.T) {
 			})
 		}
 	}
-}
-
-func TestKeepAliveZeroKeepsASilentClient(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBubble(t)
-		c := b.connect(4, func(pk *packets.Packet) { pk.Connect.Keepalive = 0 })
-		pass(72 * time.Hour)
-		c.Publish(topic, 1, 1, "r")
-		require.EqualValues(t, 1, c.Read().PacketID)
-		b.stop()
-	})
 }
 
 // TestSlowUploadIsNoSilence sends a large message for longer than the keep alive.
@@ -175,6 +172,23 @@ func TestConnectionWithoutConnectEnds(t *testing.T) {
 		b := newBubble(t)
 		opened := time.Now()
 		require.Zero(t, b.open(4).Disconnected())
+		require.Equal(t, connectTimeout, time.Since(opened))
+		b.stop()
+	})
+}
+
+// TestHalfAConnectEnds sends a large CONNECT slowly: what has come gives it no more time.
+func TestHalfAConnectEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		opened := time.Now()
+		c := b.open(4)
+		c.Raw(typeConnect<<4, 0x80, 0x80, 0x20) // 512 KiB
+		for range 4 {
+			pass(time.Second)
+			c.Raw(make([]byte, bodyStep)...)
+		}
+		require.Zero(t, c.Disconnected())
 		require.Equal(t, connectTimeout, time.Since(opened))
 		b.stop()
 	})

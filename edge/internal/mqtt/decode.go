@@ -107,6 +107,7 @@ const (
 	propSubscriptionID   = 0x0B
 	propSessionExpiry    = 0x11
 	propAssignedID       = 0x12
+	propServerKeepAlive  = 0x13
 	propAuthMethod       = 0x15
 	propAuthData         = 0x16
 	propProblemInfo      = 0x17
