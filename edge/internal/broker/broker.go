@@ -155,6 +155,7 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 		Port:       port,
 		NoSigs:     true,
 		MaxPayload: MaxPayload,
+		MaxSubs:    maxSubscriptions,
 		// A request has a reply subject of its own, so a cache of subjects costs more than
 		// matching against the few subscriptions of a gateway.
 		NoSublistCache: true,
@@ -334,6 +335,10 @@ func (b *Broker) HubWants(subject string) bool {
 
 // HubConnected reports whether the leaf link is up.
 func (b *Broker) HubConnected() bool { return b.srv.Load().NumLeafNodes() > 0 }
+
+// maxSubscriptions bounds those of one connection. A device needs one for its answers; the gateway's own
+// connection has one for each subject that is mapped.
+const maxSubscriptions = 1024
 
 // ownConnections are those of the gateway itself.
 const ownConnections = 2

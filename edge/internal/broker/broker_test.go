@@ -131,6 +131,19 @@ func TestDeviceNeitherHearsNorAnswersAnother(t *testing.T) {
 	require.Zero(t, heard.Load())
 }
 
+func TestDeviceCannotSubscribeWithoutEnd(t *testing.T) {
+	b := start(t, options(t))
+	failed := make(chan error, 10*maxSubscriptions)
+	nc, err := nats.Connect(b.Addr(), nats.NoReconnect(), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { failed <- err }))
+	require.NoError(t, err)
+	defer nc.Close()
+	for range maxSubscriptions + 10 {
+		_, err := nc.SubscribeSync(nc.NewInbox())
+		require.NoError(t, err)
+	}
+	require.ErrorIs(t, <-failed, nats.ErrMaxSubscriptionsExceeded)
+}
+
 // Devices cannot reach the stream, its API or the hub.
 func TestDevicesAreConfinedToTheirAccount(t *testing.T) {
 	b := start(t, options(t))
