@@ -35,8 +35,13 @@ const (
 	offsetsPerMessage = 5_000
 	// offsetsEvery is the number of rounds after which all offsets are sent again.
 	offsetsEvery = 60
-	// maxPeerRooms bounds the rooms that a peer can make this instance keep.
-	maxPeerRooms = 50_000
+	// maxPeerRooms and maxPeerValues bound what a peer can make this instance keep, maxPeers how
+	// many peers can: core has as many instances as device-data has partitions at most.
+	maxPeerRooms  = 50_000
+	maxPeerValues = 2_000_000
+	maxPeers      = 16
+	// maxMember is the longest name of a member in bytes.
+	maxMember = 64
 )
 
 // Message is a part of one instance's state. Messages with one Round make a whole.
@@ -83,6 +88,7 @@ type peerState struct {
 	at    int64 // ms by the clock
 	down  map[string]string
 	rooms map[string]*rooms.Values
+	held  int // values in rooms
 }
 
 // Options of an Exchange. All are required.
@@ -290,7 +296,7 @@ func (e *Exchange) receive(data []byte, now int64) {
 		e.log.Debug("message of a peer is unreadable", "err", err)
 		return
 	}
-	if m.Member == e.member {
+	if m.Member == e.member || m.Member == "" || len(m.Member) > maxMember || !e.knows(m.Member, now) {
 		return
 	}
 	e.gateways.Expect(m.Gateways...)
@@ -320,8 +326,24 @@ func (e *Exchange) receive(data []byte, now int64) {
 	}
 }
 
+// knows reports whether a member is known, or there is room for one more: those that fell silent
+// are forgotten.
+func (e *Exchange) knows(member string, now int64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for name, o := range e.others {
+		if now-o.at >= validFor {
+			delete(e.others, name)
+		}
+	}
+	return e.others[member] != nil || len(e.others) < maxPeers
+}
+
 // add adds values of a room, which several partitions may share.
 func (o *peerState) add(v *rooms.Values) {
+	if o.held += v.Len(); o.held > maxPeerValues {
+		return
+	}
 	sum := o.rooms[v.Room]
 	if sum == nil {
 		if len(o.rooms) >= maxPeerRooms {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -217,4 +218,35 @@ func TestPeersKnowTheOffsetsOfClocks(t *testing.T) {
 		offsets += len(m.Offsets)
 	}
 	require.Equal(t, offsetsPerMessage, offsets)
+}
+
+// Somebody on the hub speaks as many members, or repeats one round.
+func TestWhatPeersMakeKeptIsBounded(t *testing.T) {
+	e, g := newExchange(t)
+	say := func(m Message, at int64) {
+		data, err := json.Marshal(m)
+		require.NoError(t, err)
+		e.receive(data, at)
+	}
+	for i := range 10 * maxPeers {
+		say(Message{Member: fmt.Sprint("m", i), Round: 1, First: true, Gateways: []string{fmt.Sprint("gw-", i)}}, 1000)
+	}
+	require.Len(t, e.others, maxPeers)
+	require.Len(t, g.names, maxPeers, "what one too many names does not count")
+	say(Message{Member: strings.Repeat("x", maxMember+1), Round: 1}, 1000+validFor)
+	say(Message{Round: 1}, 1000+validFor)
+	require.Len(t, e.others, maxPeers, "no member says that")
+	say(Message{Member: "new", Round: 1}, 1000+validFor)
+	require.Len(t, e.others, 1, "those that fell silent are forgotten")
+
+	o := &peerState{rooms: map[string]*rooms.Values{}}
+	many, kept := values("r", make([]float64, 1000)...), 0
+	for range 2 * maxPeerValues / 1000 {
+		many.Room += "x"
+		o.add(&many)
+	}
+	for _, v := range o.rooms {
+		kept += v.Len()
+	}
+	require.Equal(t, maxPeerValues, kept)
 }
