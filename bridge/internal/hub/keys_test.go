@@ -243,7 +243,7 @@ func TestClaimThatTwoUseAtOnceIsUsedByOne(t *testing.T) {
 	require.Equal(t, int32(1), won.Load())
 }
 
-// Whoever connects first under a gateway's id kept the real one out.
+// The one that came first under a gateway's id kept the real one out.
 func TestStrangerKeepsNobodyOut(t *testing.T) {
 	g := newGuardedHub(t, registry.Required)
 	right := newKey(t)

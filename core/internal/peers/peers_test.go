@@ -220,7 +220,7 @@ func TestPeersKnowTheOffsetsOfClocks(t *testing.T) {
 	require.Equal(t, offsetsPerMessage, offsets)
 }
 
-// Somebody on the hub speaks as many members, or repeats one round.
+// A stranger on the hub speaks as many members, or repeats one round.
 func TestWhatPeersMakeKeptIsBounded(t *testing.T) {
 	e, g := newExchange(t)
 	say := func(m Message, at int64) {
