@@ -35,11 +35,12 @@ const (
 	offsetsPerMessage = 5_000
 	// offsetsEvery is the number of rounds after which all offsets are sent again.
 	offsetsEvery = 60
-	// maxPeerRooms and maxPeerValues bound what a peer can make this instance keep, maxPeers how
-	// many peers can: core has as many instances as device-data has partitions at most.
+	// maxPeerRooms bounds the rooms that a peer can make this instance keep, maxPeerValues the values
+	// that all of them can, maxPeers how many there can be: core has as many instances as device-data
+	// has partitions at most.
 	maxPeerRooms  = 50_000
 	maxPeerValues = 2_000_000
-	maxPeers      = 16
+	maxPeers      = 64
 	// maxMember is the longest name of a member in bytes.
 	maxMember = 64
 )
@@ -321,7 +322,14 @@ func (e *Exchange) receive(data []byte, now int64) {
 		o.down = m.Down
 	}
 	o.at = now
+	room := maxPeerValues
+	for _, other := range e.others {
+		room -= other.held
+	}
 	for i := range m.Rooms {
+		if room -= m.Rooms[i].Len(); room < 0 {
+			return
+		}
 		o.add(&m.Rooms[i])
 	}
 }
@@ -341,9 +349,6 @@ func (e *Exchange) knows(member string, now int64) bool {
 
 // add adds values of a room, which several partitions may share.
 func (o *peerState) add(v *rooms.Values) {
-	if o.held += v.Len(); o.held > maxPeerValues {
-		return
-	}
 	sum := o.rooms[v.Room]
 	if sum == nil {
 		if len(o.rooms) >= maxPeerRooms {
@@ -353,4 +358,5 @@ func (o *peerState) add(v *rooms.Values) {
 		o.rooms[v.Room] = sum
 	}
 	sum.AddAll(v)
+	o.held += v.Len()
 }

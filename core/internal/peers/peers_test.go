@@ -236,17 +236,16 @@ func TestWhatPeersMakeKeptIsBounded(t *testing.T) {
 	say(Message{Member: strings.Repeat("x", maxMember+1), Round: 1}, 1000+validFor)
 	say(Message{Round: 1}, 1000+validFor)
 	require.Len(t, e.others, maxPeers, "no member says that")
-	say(Message{Member: "new", Round: 1}, 1000+validFor)
+	say(Message{Member: "new", Round: 1}, 20_000)
 	require.Len(t, e.others, 1, "those that fell silent are forgotten")
 
-	o := &peerState{rooms: map[string]*rooms.Values{}}
-	many, kept := values("r", make([]float64, 1000)...), 0
-	for range 2 * maxPeerValues / 1000 {
+	many := values("r", make([]float64, 1000)...)
+	e.others["new"].held = maxPeerValues - 2500
+	for range 5 {
 		many.Room += "x"
-		o.add(&many)
+		say(Message{Member: "m", Round: 7, Rooms: []rooms.Values{many}}, 20_000)
 	}
-	for _, v := range o.rooms {
-		kept += v.Len()
-	}
-	require.Equal(t, maxPeerValues, kept)
+	require.Equal(t, 2000, e.others["m"].held, "all of them together")
+	say(Message{Member: "m", Round: 8, Rooms: []rooms.Values{many}}, 20_100)
+	require.Equal(t, 1000, e.others["m"].held, "the next round counts by itself")
 }

@@ -337,8 +337,9 @@ func (b *Broker) HubWants(subject string) bool {
 func (b *Broker) HubConnected() bool { return b.srv.Load().NumLeafNodes() > 0 }
 
 // maxSubscriptions bounds those of one connection. A device needs one for its answers; the gateway's own
-// connection has one for each subject that is mapped.
-const maxSubscriptions = 1024
+// connection, which nats-server cannot except, has one for each subject that is mapped: 256 mappings of
+// 64 topics at most.
+const maxSubscriptions = 256*64 + 100
 
 // ownConnections are those of the gateway itself.
 const ownConnections = 2

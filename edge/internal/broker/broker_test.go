@@ -137,8 +137,9 @@ func TestDeviceCannotSubscribeWithoutEnd(t *testing.T) {
 	nc, err := nats.Connect(b.Addr(), nats.NoReconnect(), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { failed <- err }))
 	require.NoError(t, err)
 	defer nc.Close()
+	heard := make(chan *nats.Msg)
 	for range maxSubscriptions + 10 {
-		_, err := nc.SubscribeSync(nc.NewInbox())
+		_, err := nc.ChanSubscribe(nc.NewInbox(), heard)
 		require.NoError(t, err)
 	}
 	require.ErrorIs(t, <-failed, nats.ErrMaxSubscriptionsExceeded)
