@@ -74,9 +74,16 @@ func (p *porter) arrived(gateway string) {
 	}
 }
 
+// connect returns a connection within this process, which needs no pings to know that the hub lives.
 func (p *porter) connect(user string) (*nats.Conn, error) {
-	return natsconn.Connect(natsconn.Options{Name: user, User: user, Password: p.password, Log: p.log, InProcess: p.srv, MustConnect: true})
+	return natsconn.Connect(natsconn.Options{
+		Name: user, User: user, Password: p.password, Log: p.log, InProcess: p.srv, MustConnect: true,
+		Extra: []nats.Option{nats.PingInterval(pingInterval)},
+	})
 }
+
+// pingInterval is as good as never.
+const pingInterval = time.Hour
 
 // run opens the lines of gateways that arrive until stop.
 func (p *porter) run() {
