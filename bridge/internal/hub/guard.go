@@ -44,6 +44,7 @@ var (
 	errID        = errors.New("it names no gateway: an edge says its EDGE_GATEWAY_ID if EDGE_HUB_URL has no user")
 	errTooMany   = errors.New("there are too many gateways")
 	errSignature = errors.New("its signature is wrong")
+	errReader    = errors.New("only a bridge may read gateways")
 	errTwin      = errors.New("another installation with this id is connected: give one of them another EDGE_GATEWAY_ID")
 )
 
@@ -137,38 +138,44 @@ const hubUser = "hub"
 // admitProgram gives a program its account and its rights there. g.mu is held.
 func (g *guard) admitProgram(c server.ClientAuthentication, key string) error {
 	user := c.GetOpts().Username
+	own := subtle.ConstantTimeCompare([]byte(c.GetOpts().Password), []byte(g.own)) == 1
+	role, err := g.role(own, key)
+	if err != nil {
+		return err
+	}
+	u := &server.User{Username: user, Account: g.srv.GlobalAccount()}
 	gateway, reader := strings.CutPrefix(user, BridgeUser(""))
-	role := access.RoleBridge
-	if own := subtle.ConstantTimeCompare([]byte(c.GetOpts().Password), []byte(g.own)) == 1; !own && g.gate != nil {
-		var err error
-		if role, err = g.gate.Client(key); err != nil {
+	switch {
+	case reader && role != access.RoleBridge && role != "":
+		return errReader
+	case reader:
+		if u.Account, err = g.account(gateway); err != nil {
 			return err
 		}
-		if reader && role != access.RoleBridge && role != "" {
-			return errors.New("only a bridge may read gateways")
-		}
+	case !own || user != hubUser:
+		u.Permissions = permissions(role)
+	}
+	if !own {
 		g.note(c.GetID(), key)
-	} else if !own {
-		role = ""
-	}
-	u := &server.User{Username: user, Account: g.srv.GlobalAccount(), Permissions: permissions(role)}
-	if reader {
-		account, err := g.account(gateway)
-		if err != nil {
-			return err
-		}
-		u.Account, u.Permissions = account, nil
-	}
-	if user == hubUser && role == access.RoleBridge {
-		u.Permissions = nil
 	}
 	c.RegisterUser(u)
 	return nil
 }
 
+// role returns that of a program; of one that needs no key where that is allowed: none.
+func (g *guard) role(own bool, key string) (access.Role, error) {
+	switch {
+	case own:
+		return access.RoleBridge, nil
+	case g.gate == nil:
+		return "", nil
+	}
+	return g.gate.Client(key)
+}
+
 // note remembers the key of a program, for Recheck. g.mu is held.
 func (g *guard) note(id uint64, key string) {
-	if key == "" {
+	if key == "" || g.gate == nil {
 		return
 	}
 	if len(g.programs) >= maxAdmissions {

@@ -356,6 +356,19 @@ func concrete(pattern string) string {
 	return string(out)
 }
 
+// Only the hub's own connection may do everything, not a program that takes its name.
+func TestNameOfTheHubGivesNoRights(t *testing.T) {
+	g := newGuardedHub(t, registry.Required)
+	k := newKey(t)
+	g.program("bridge-2", access.RoleBridge, k)
+	violations := make(chan error, 1)
+	nc, err := nats.Connect(g.URL(), k.option(t), nats.UserInfo(hubUser, ""), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { violations <- err }))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	require.NoError(t, nc.Publish(wire.StatusSubject("gw-a"), nil))
+	require.ErrorIs(t, <-violations, nats.ErrPermissionViolation)
+}
+
 func TestAnsweringIsAllowedToWhoWasAsked(t *testing.T) {
 	g := newGuardedHub(t, registry.Required)
 	connect := func(role access.Role) *nats.Conn {

@@ -69,7 +69,7 @@ type Registry struct {
 	bad      ops.LogLimit
 }
 
-// New returns an empty registry, which lets nobody in before Complete.
+// New returns an empty registry, which refuses every connection before Complete.
 func New(o Options) (*Registry, error) {
 	if o.Keep == nil || o.Changed == nil || o.Log == nil || o.Registry == nil {
 		return nil, errors.New("registry: Options.Keep, Changed, Log and Registry are required")
@@ -94,14 +94,12 @@ func New(o Options) (*Registry, error) {
 func (r *Registry) Apply(key string, value []byte) {
 	if err := r.apply(key, value); err != nil {
 		if skipped, ok := r.bad.Allow(); ok {
-			r.log.Error("record of who may connect is unusable, the one before it stays in force", "key", cut(key), "err", err, "skipped", skipped)
+			r.log.Error("record of who may connect is unusable, the one before it stays in force", "key", fmt.Sprintf("%.80s", key), "err", err, "skipped", skipped)
 		}
 		return
 	}
 	r.o.Changed()
 }
-
-func cut(s string) string { return s[:min(len(s), 80)] }
 
 func (r *Registry) apply(key string, value []byte) error {
 	r.mu.Lock()
@@ -127,7 +125,10 @@ func (r *Registry) apply(key string, value []byte) error {
 	c := &access.Client{Name: name}
 	if value != nil {
 		var err error
-		if c, err = access.DecodeClient(value); err != nil {
+		if c, err = access.DecodeClient(value); err == nil && c.Name != name {
+			err = access.ErrNoRecord
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -58,6 +58,8 @@ func TestBadRecordLeavesTheOneBeforeInForce(t *testing.T) {
 		r.Apply(access.GatewayRecordKey("gw-a"), []byte(bad))
 		r.Apply(access.ClientRecordKey("core"), []byte(bad))
 	}
+	other := access.Client{Name: "portal", Role: access.RolePortal, Public: key}
+	r.Apply(access.ClientRecordKey("core"), other.Encode())
 	r.Apply("device/d1", []byte("of a newer version"))
 	require.NoError(t, r.gatewayErr("gw-a", key, ""))
 	role, err := r.Client(key)
