@@ -1,5 +1,5 @@
 // Command edge runs the gateway of one building. "edge enroll" makes it known to the hub, "edge key"
-// prints its public key for a hub that is told it, "edge mappings" tries a mappings file.
+// prints its public key for an external hub, "edge mappings" tries a mappings file.
 package main
 
 import (

@@ -10,13 +10,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"os/user"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
-
-	"github.com/nats-io/nkeys"
 
 	"industrial-iot-monitor/bridge/internal/records"
 	"industrial-iot-monitor/internal/access"
@@ -231,6 +231,17 @@ func (t *tool) revokeGateway(ctx context.Context, args []string) error {
 }
 
 func (t *tool) listGateways(ctx context.Context, args []string) error {
+	return t.list(ctx, args, access.OfGatewayRecordKey, "GATEWAY\tBUILDING\tSTATE\tCHANGED\tBY", func(data []byte) (string, error) {
+		g, err := access.DecodeGateway(data)
+		if err != nil {
+			return "", err
+		}
+		return strings.Join([]string{g.ID, g.Building, t.state(g), date(g.Changed), g.By}, "\t"), nil
+	})
+}
+
+// list prints the records whose keys are of one kind, a row each.
+func (t *tool) list(ctx context.Context, args []string, kind func(key string) (string, bool), head string, row func(data []byte) (string, error)) error {
 	if len(args) > 0 {
 		return errUsage
 	}
@@ -239,27 +250,18 @@ func (t *tool) listGateways(ctx context.Context, args []string) error {
 		return err
 	}
 	table := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "GATEWAY\tBUILDING\tSTATE\tCHANGED\tBY")
-	for _, key := range sorted(all) {
-		if _, ok := access.OfGatewayRecordKey(key); !ok {
+	fmt.Fprintln(table, head)
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if _, ok := kind(key); !ok {
 			continue
 		}
-		g, err := access.DecodeGateway(all[key])
+		text, err := row(all[key])
 		if err != nil {
 			return fmt.Errorf("record %.80q: %w", key, err)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", g.ID, g.Building, t.state(g), date(g.Changed), g.By)
+		fmt.Fprintln(table, text)
 	}
 	return table.Flush()
-}
-
-func sorted(all map[string][]byte) []string {
-	keys := make([]string, 0, len(all))
-	for k := range all {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 func date(ms int64) string { return time.UnixMilli(ms).Format("2006-01-02 15:04") }
@@ -294,17 +296,9 @@ func (t *tool) addClient(ctx context.Context, args []string) error {
 	if *out == "" {
 		*out = name + ".nk"
 	}
-	kp, err := nkeys.CreateUser()
+	seed, public, err := access.NewKey()
 	if err != nil {
-		return fmt.Errorf("drawing a key: %w", err)
-	}
-	seed, err := kp.Seed()
-	if err != nil {
-		return fmt.Errorf("drawing a key: %w", err)
-	}
-	public, err := kp.PublicKey()
-	if err != nil {
-		return fmt.Errorf("drawing a key: %w", err)
+		return err
 	}
 	if err := writeNew(*out, seed); err != nil {
 		return err
@@ -356,28 +350,15 @@ func (t *tool) revokeClient(ctx context.Context, args []string) error {
 }
 
 func (t *tool) listClients(ctx context.Context, args []string) error {
-	if len(args) > 0 {
-		return errUsage
-	}
-	all, err := t.store.Read(ctx)
-	if err != nil {
-		return err
-	}
-	table := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PROGRAM\tROLE\tSTATE\tCHANGED\tBY")
-	for _, key := range sorted(all) {
-		if _, ok := access.OfClientRecordKey(key); !ok {
-			continue
-		}
-		c, err := access.DecodeClient(all[key])
+	return t.list(ctx, args, access.OfClientRecordKey, "PROGRAM\tROLE\tSTATE\tCHANGED\tBY", func(data []byte) (string, error) {
+		c, err := access.DecodeClient(data)
 		if err != nil {
-			return fmt.Errorf("record %.80q: %w", key, err)
+			return "", err
 		}
 		state := "may connect"
 		if c.Revoked != 0 {
 			state = "revoked " + date(c.Revoked)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", c.Name, c.Role, state, date(c.Changed), c.By)
-	}
-	return table.Flush()
+		return strings.Join([]string{c.Name, string(c.Role), state, date(c.Changed), c.By}, "\t"), nil
+	})
 }

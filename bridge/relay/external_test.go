@@ -131,7 +131,7 @@ func TestExternalHubWithAccounts(t *testing.T) {
 		}
 	}
 
-	// Nobody gets in without a key of the file.
+	// A connection without a key of the file is refused.
 	_, err = nats.Connect(e.srv.ClientURL())
 	require.ErrorIs(t, err, nats.ErrAuthorization)
 	stranger := newKeyed(t, "gw-c", "1111111111111111", "", e.leaf, newExpected())

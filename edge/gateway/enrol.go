@@ -56,8 +56,8 @@ func EnrolCommand(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
-// KeyCommand is "edge key": it prints the public key of the gateway, for a hub that is told the keys of
-// its gateways, and returns the exit code.
+// KeyCommand is "edge key": it prints the public key of the gateway, for the configuration of an external
+// hub, and returns the exit code.
 func KeyCommand(args []string, out, errs io.Writer) int {
 	var cfg Config
 	err := environment.FromEnvironment(&cfg)

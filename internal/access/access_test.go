@@ -79,7 +79,7 @@ func TestWhoIsAdmitted(t *testing.T) {
 		key, secret string
 		err         error
 	}{
-		"nobody knows it":             {nil, "K1", secret, ErrUnknown},
+		"no record":                   {nil, "K1", secret, ErrUnknown},
 		"its key":                     {&enrolled, "K1", "", nil},
 		"its key and a spent claim":   {&enrolled, "K1", secret, nil},
 		"no key":                      {&enrolled, "", "", ErrNoKey},

@@ -138,6 +138,21 @@ func OfGatewayRecordKey(key string) (gateway string, ok bool) {
 	return strings.CutPrefix(key, keyOfGateway)
 }
 
+// NewKey draws a key: its seed, which stays where it is drawn, and its public half.
+func NewKey() (seed []byte, public string, err error) {
+	kp, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, "", fmt.Errorf("drawing a key: %w", err)
+	}
+	if seed, err = kp.Seed(); err == nil {
+		public, err = kp.PublicKey()
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("drawing a key: %w", err)
+	}
+	return seed, public, nil
+}
+
 // Proves reports whether a signature of a nonce was made with the private half of a key.
 func Proves(key string, nonce, signature []byte) bool {
 	if !nkeys.IsValidPublicUserKey(key) || len(nonce) == 0 {

@@ -18,7 +18,7 @@ import (
 const claimPrefix = "iotc_"
 
 // sumBytes is the length of the check sum at the end of a claim: a line that was copied without its
-// end is told from one that is wrong.
+// end is recognised.
 const sumBytes = 4
 
 // maxClaim bounds the text of a claim.

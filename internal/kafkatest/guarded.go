@@ -21,7 +21,7 @@ import (
 	"industrial-iot-monitor/internal/devkafka"
 )
 
-// Guarded starts an embedded broker that takes nobody without a password, and returns its
+// Guarded starts an embedded broker that takes only clients with a password, and returns its
 // address. Users are added by kfake.Superuser, TLS by kfake.TLS.
 func Guarded(tb testing.TB, opts ...kfake.Opt) string {
 	tb.Helper()

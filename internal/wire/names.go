@@ -54,6 +54,8 @@ const (
 	LiveSubjects = "live.*"
 	// AlertSubjects matches alerts of every severity on the hub.
 	AlertSubjects = "alerts.*"
+	// Inboxes matches the subjects on which answers arrive.
+	Inboxes = "_INBOX.>"
 	// AggregateSubject carries batches of aggregate windows on the hub.
 	AggregateSubject = "aggregates"
 )

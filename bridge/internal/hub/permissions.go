@@ -9,9 +9,6 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-// inboxes match the subjects on which answers arrive.
-const inboxes = "_INBOX.>"
-
 // answerWithin is how long a program may take for an answer: a dry run of rules takes longest.
 const answerWithin = 5 * time.Minute
 
@@ -20,7 +17,7 @@ const answerWithin = 5 * time.Minute
 var rights = map[access.Role]struct{ say, hear []string }{
 	access.RoleBridge: {
 		say:  []string{wire.FreshSubjects, wire.LedgerSubjects, wire.VitalsSubject("bridge")},
-		hear: []string{wire.StatusSubjects, wire.LogLevelSubject("bridge"), inboxes},
+		hear: []string{wire.StatusSubjects, wire.LogLevelSubject("bridge"), wire.Inboxes},
 	},
 	access.RoleCore: {
 		say: []string{
@@ -30,7 +27,7 @@ var rights = map[access.Role]struct{ say, hear []string }{
 		hear: []string{
 			wire.FreshSubjects, wire.StatusSubjects, wire.LedgerSubjects, wire.PeersSubject, wire.ExplainSubject, wire.LimitsSubject, wire.RulesSubject,
 			wire.DryRunSubject, wire.RuleProposalSubject, wire.DeadLettersSubject, wire.DeadLettersReplaySubject,
-			wire.LogLevelSubject("core"), wire.LogLevelSubject("historian"), inboxes,
+			wire.LogLevelSubject("core"), wire.LogLevelSubject("historian"), wire.Inboxes,
 		},
 	},
 	access.RolePortal: {
@@ -40,7 +37,7 @@ var rights = map[access.Role]struct{ say, hear []string }{
 		},
 		hear: []string{
 			wire.LiveSubjects, wire.AlertSubjects, wire.AggregateSubject, wire.StatusSubjects, wire.LedgerSubjects, wire.UnusualSubject, wire.VitalsSubjects,
-			wire.LogLevelSubject("portal"), inboxes,
+			wire.LogLevelSubject("portal"), wire.Inboxes,
 		},
 	},
 }

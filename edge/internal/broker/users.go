@@ -5,18 +5,17 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
-)
 
-// inboxes match the subjects on which answers arrive.
-const inboxes = "_INBOX.>"
+	"industrial-iot-monitor/internal/wire"
+)
 
 // ofDevices are the permissions of devices: they publish, and hear answers. Only the gateway answers
 // them, and no device hears the readings of another: who does could answer first, and its sender
 // would forget a reading that was never stored.
 func ofDevices() *server.Permissions {
 	return &server.Permissions{
-		Publish:   &server.SubjectPermission{Deny: []string{inboxes}},
-		Subscribe: &server.SubjectPermission{Allow: []string{inboxes}},
+		Publish:   &server.SubjectPermission{Deny: []string{wire.Inboxes}},
+		Subscribe: &server.SubjectPermission{Allow: []string{wire.Inboxes}},
 	}
 }
 

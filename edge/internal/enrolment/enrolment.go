@@ -73,8 +73,8 @@ func Draw(dataDir string, c access.Claim) (seed string, err error) {
 	return drawn(keyFile(dataDir, c.Gateway) + newSuffix)
 }
 
-// Public returns the public key of a gateway, and draws the key if it has none: for a hub that is
-// told the keys of its gateways.
+// Public returns the public key of a gateway, and draws the key if it has none: an external hub has
+// it in its configuration.
 func Public(dataDir, gateway string) (string, error) {
 	seed, err := drawn(keyFile(dataDir, gateway))
 	if err != nil {
@@ -93,13 +93,9 @@ func drawn(name string) (seed string, err error) {
 	if seed, err = readSeed(name); err != nil || seed != "" {
 		return seed, err
 	}
-	kp, err := nkeys.CreateUser()
+	raw, _, err := access.NewKey()
 	if err != nil {
-		return "", fmt.Errorf("drawing a key: %w", err)
-	}
-	raw, err := kp.Seed()
-	if err != nil {
-		return "", fmt.Errorf("drawing a key: %w", err)
+		return "", err
 	}
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return "", fmt.Errorf("EDGE_DATA_DIR: making a directory for the key: %w", err)
