@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -144,10 +145,11 @@ func TestRefusalLogsNoCredentials(t *testing.T) {
 	leaf(t, h.LeafAddr(), "gw-a", "gw-a", "first-secret")
 	connected(t, h, 1)
 	leaf(t, h.LeafAddr(), "gw-a", "gw-a", "second-secret")
-	require.Eventually(t, func() bool { return refused.of("gw-a", "second-secret") > 0 }, waitTimeout, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return refused.of("gw-a", "second-secret") > 2 }, waitTimeout, 5*time.Millisecond)
 	h.Shutdown()
 	mu.Lock()
 	defer mu.Unlock()
+	require.Equal(t, 1, strings.Count(out.String(), "level=ERROR"), "one line, however often it tries")
 	require.Contains(t, out.String(), "connection refused")
 	require.NotContains(t, out.String(), "secret")
 }

@@ -1,9 +1,11 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 )
 
@@ -40,9 +42,14 @@ func (l *serverLog) Fatalf(format string, v ...any) {
 	l.died.CompareAndSwap(nil, &s)
 }
 
-// Errorf implements server.Logger.
+// Errorf implements server.Logger. A refused connection is a debug line: it may come several times a
+// second, and the guard logs it in its own words, less often.
 func (l *serverLog) Errorf(format string, v ...any) {
-	l.log.Error("nats server", "detail", fmt.Sprintf(format, v...))
+	text, level := fmt.Sprintf(format, v...), slog.LevelError
+	if strings.Contains(text, "authentication error") {
+		level = slog.LevelDebug
+	}
+	l.log.Log(context.Background(), level, "nats server", "detail", text)
 }
 
 // Debugf implements server.Logger.
