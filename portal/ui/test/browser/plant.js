@@ -102,6 +102,8 @@ export async function startPlant({ devices = DEVICES, interval = '1s', ...more }
 
 let socket = null;
 let answered = null; // takes the answer to the request on its way
+let refused = null; // takes the gateway's word that something is not allowed
+const inbox = '_INBOX.recorder'; // a device may hear inboxes only
 
 async function connect() {
   if (socket) return;
@@ -109,14 +111,15 @@ async function connect() {
   let text = '';
   socket.on('data', (data) => {
     text += data;
-    for (let m; (m = /^(?:(PING)|MSG .*\r\n(.*)|(?!MSG ).*)\r\n/.exec(text)); text = text.slice(m[0].length)) {
+    for (let m; (m = /^(?:(PING)|MSG .*\r\n(.*)|-ERR (.*)|(?!MSG ).*)\r\n/.exec(text)); text = text.slice(m[0].length)) {
       if (m[1]) socket.write('PONG\r\n');
       if (m[2]) answered(JSON.parse(m[2]));
+      if (m[3]) refused?.(new Error(`gateway: ${m[3]}`));
     }
   });
   socket.unref();
   await once(socket, 'connect');
-  socket.write('CONNECT {"verbose":false}\r\nSUB answers 1\r\n');
+  socket.write(`CONNECT {"verbose":false}\r\nSUB ${inbox} 1\r\n`);
 }
 
 /** reading is what a device sends. Devices of one kind stand in a building of their own, so that their alarms are no part of another's flood. */
@@ -141,8 +144,8 @@ export async function publish(id, sensors, more = {}) {
 export async function store(readings) {
   await connect();
   const body = JSON.stringify(readings);
-  const answer = new Promise((done) => (answered = done));
-  socket.write(`PUB concentrators.recorder.telemetry answers ${Buffer.byteLength(body)}\r\n${body}\r\n`);
+  const answer = new Promise((done, fail) => ([answered, refused] = [done, fail]));
+  socket.write(`PUB concentrators.recorder.telemetry ${inbox} ${Buffer.byteLength(body)}\r\n${body}\r\n`);
   const { accepted } = await answer;
   if (accepted !== readings.length) throw new Error(`${accepted} of ${readings.length} readings accepted`);
 }
