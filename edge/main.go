@@ -1,5 +1,6 @@
 // Command edge runs the gateway of one building. "edge enroll" makes it known to the hub, "edge key"
-// prints its public key for an external hub, "edge mappings" tries a mappings file.
+// prints its public key for an external hub, "edge device" gives devices their secrets, "edge mappings"
+// tries a mappings file.
 package main
 
 import (
@@ -25,7 +26,10 @@ func run(args []string) int {
 	if len(args) > 0 && args[0] == "key" {
 		return gateway.KeyCommand(args[1:], os.Stdout, os.Stderr)
 	}
-	load := program.FromEnvironment[gateway.Config]("edge", "takes the readings of one building by NATS and MQTT and keeps them until they are delivered; \"edge enroll\" makes it known to the hub, \"edge key\" prints its public key, \"edge mappings\" tries a mappings file", args)
+	if len(args) > 0 && args[0] == "device" {
+		return gateway.DeviceCommand(args[1:], os.Stdout, os.Stderr)
+	}
+	load := program.FromEnvironment[gateway.Config]("edge", "takes the readings of one building by NATS and MQTT and keeps them until they are delivered; \"edge enroll\" makes it known to the hub, \"edge key\" prints its public key, \"edge device\" gives devices their secrets, \"edge mappings\" tries a mappings file", args)
 	return program.Run("edge", load, func(cfg gateway.Config, log *slog.Logger) (*gateway.Gateway, error) {
 		return gateway.New(gateway.Options{Config: cfg, Log: log})
 	})

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
+	"industrial-iot-monitor/edge/internal/devices"
 	"industrial-iot-monitor/edge/internal/enrolment"
 	"industrial-iot-monitor/internal/ops"
 )
@@ -28,6 +30,8 @@ type Config struct {
 	// Per address of MQTT alone: nats-server has no such limit.
 	MaxConnections int `env:"EDGE_MAX_CONNECTIONS" envDefault:"10000" help:"connections at most, by MQTT and MQTT over WebSocket together, and as many by NATS; 1 to 1000000"`
 	MaxPerIP       int `env:"EDGE_MAX_CONNECTIONS_PER_IP" envDefault:"1000" help:"connections by MQTT from one address at most, from one /64 of IPv6; loopback is not counted; 1 to 1000000"`
+	// DeviceAuth off is for a building where every device may be any.
+	DeviceAuth devices.Mode `env:"EDGE_DEVICE_AUTH" envDefault:"off" help:"whether devices have to prove who they are, see edge device: off; observe: who does not is let in and counted; required: only devices with a credential connect, and each publishes under its own name"`
 	ops.LogConfig
 	ops.PprofConfig
 }
@@ -71,6 +75,9 @@ func (c *Config) Check() error {
 		if n < 1 || n > maxMaxConnections {
 			return fmt.Errorf("%s=%d: want 1 to %d", name, n, maxMaxConnections)
 		}
+	}
+	if !slices.Contains(devices.Modes(), c.DeviceAuth) {
+		return fmt.Errorf("EDGE_DEVICE_AUTH=%s: want one of %v", c.DeviceAuth, devices.Modes())
 	}
 	return c.checkOrigins()
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"industrial-iot-monitor/edge/internal/broker"
+	"industrial-iot-monitor/edge/internal/devices"
 	"industrial-iot-monitor/edge/internal/enrolment"
 	"industrial-iot-monitor/edge/internal/ingest"
 	"industrial-iot-monitor/edge/internal/mapping"
@@ -53,6 +54,7 @@ type Gateway struct {
 
 	reg       *registrations
 	metrics   *metrics
+	devices   *devices.Store // nil with EDGE_DEVICE_AUTH=off
 	broker    *broker.Broker
 	collector *ingest.Collector
 	mapper    *mapping.Mapper
@@ -77,10 +79,18 @@ func (g *Gateway) openBroker() error {
 	if err != nil {
 		return err
 	}
+	var gate broker.Gate
+	if g.cfg.DeviceAuth != devices.Off {
+		file := devices.File(g.cfg.DataDir, g.cfg.ID)
+		if g.devices, err = devices.Open(devices.Options{File: file, Mode: g.cfg.DeviceAuth, Log: g.log, Registry: g.reg}); err != nil {
+			return err
+		}
+		gate = g.devices
+	}
 	g.broker, err = broker.New(broker.Options{
 		Gateway: g.cfg.ID, Addr: g.cfg.NATSAddr, HubURL: g.cfg.HubURL, HubSeed: seed,
 		Dir: filepath.Join(g.cfg.DataDir, g.cfg.ID), BufferBytes: g.cfg.BufferBytes, MaxConnections: g.cfg.MaxConnections,
-		Log: g.log, OnReconnect: g.metrics.reconnects.Inc,
+		Gate: gate, Log: g.log, OnReconnect: g.metrics.reconnects.Inc,
 	})
 	if err != nil {
 		return err
@@ -127,7 +137,7 @@ func New(o Options) (_ *Gateway, err error) {
 	g.mqtt, err = ingest.ListenMQTT(ingest.MQTTOptions{
 		Addr: g.cfg.MQTTAddr, WebSocketAddr: g.cfg.MQTTWSAddr, Origins: g.cfg.MQTTWSOrigins,
 		MaxConnections: g.cfg.MaxConnections, MaxPerAddress: g.cfg.MaxPerIP,
-		Collector: g.collector, Mapper: g.mapper, Log: g.log, Registerer: g.reg,
+		Collector: g.collector, Mapper: g.mapper, Devices: g.devices, Log: g.log, Registerer: g.reg,
 	})
 	if err != nil {
 		return nil, err
@@ -198,9 +208,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 	parts.OnStop("resends", func(context.Context) error { g.collector.SaveResends(); return nil })
 	parts.Go("collector", g.collector.Run)
 	parts.Go("mappings", g.mapper.Run)
+	if g.devices != nil {
+		parts.Go("devices", g.devices.Run)
+		parts.Go("device rights", g.followDevices)
+	}
 	parts.Go("resends", g.collector.KeepResends)
 	nats, err := ingest.ListenNATS(ingest.NATSOptions{
-		Conn: g.broker.Devices(), Collector: g.collector, Mapper: g.mapper, Stream: g.broker.Stream().Name(),
+		Conn: g.broker.Devices(), Collector: g.collector, Mapper: g.mapper, Devices: g.devices, Stream: g.broker.Stream().Name(),
 		Log: g.log, Registerer: g.reg,
 	})
 	if err != nil {
@@ -213,6 +227,20 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.log.Info("gateway started", "building", g.cfg.Building, "nats", g.NATSAddr(), "mqtt", g.MQTTAddr(), "mqtt_ws", g.MQTTWebSocketAddr(),
 		"http", g.Addr(), "hub", natsconn.Redact(g.cfg.HubURL), "buffer_bytes", g.broker.BufferLimit(), "epoch", g.Epoch()) // not the instance id: it is the password at the hub
 	return parts.Wait(ctx)
+}
+
+// followDevices ends the connections of devices that are revoked, until ctx ends.
+func (g *Gateway) followDevices(ctx context.Context) error {
+	for {
+		changed := g.devices.Changed()
+		g.broker.Recheck()
+		g.mqtt.Recheck()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // stopBroker flushes the last replies and stops the server.

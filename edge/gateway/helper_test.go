@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/edge/internal/devices"
 )
 
 // waitTimeout bounds every wait of these tests, which also run on small, busy machines.
@@ -41,7 +43,7 @@ func config(tb testing.TB) Config {
 	tb.Helper()
 	return Config{
 		ID: "gw-a", Building: "A栋", NATSAddr: "127.0.0.1:0", MQTTAddr: "127.0.0.1:0", HTTPAddr: "127.0.0.1:0",
-		DataDir: tb.TempDir(), BufferBytes: 1 << 30, Linger: 3 * time.Millisecond, MaxConnections: 10_000, MaxPerIP: 1_000,
+		DataDir: tb.TempDir(), BufferBytes: 1 << 30, Linger: 3 * time.Millisecond, MaxConnections: 10_000, MaxPerIP: 1_000, DeviceAuth: devices.Off,
 	}
 }
 

@@ -209,7 +209,10 @@ func (g *Gateway) Ready() error {
 	if !g.listening.Load() {
 		alive = nil
 	}
-	return readiness(refusing, alive, g.collector.Waiting(), probeMaxAge)
+	if err := readiness(refusing, alive, g.collector.Waiting(), probeMaxAge); err != nil || g.devices == nil {
+		return err
+	}
+	return g.devices.Ready()
 }
 
 func readiness(refusing error, alive *time.Time, waiting time.Time, limit time.Duration) error {

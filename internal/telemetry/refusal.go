@@ -21,6 +21,7 @@ const (
 	ReasonDeviceMismatch   Reason = "device_mismatch"
 	ReasonInvalidDevice    Reason = "invalid_device_id"
 	ReasonInvalidTopic     Reason = "invalid_topic"    // published to a topic that is not for readings
+	ReasonNotAllowed       Reason = "not_allowed"      // of a device that its sender has no right to publish for
 	ReasonInvalidBatch     Reason = "invalid_batch"    // no readings in it, or too many
 	ReasonInvalidEncoding  Reason = "invalid_encoding" // cannot be decompressed
 	ReasonWrongStream      Reason = "wrong_stream"     // published for another stream: Nats-Expected-Stream

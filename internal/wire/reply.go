@@ -83,6 +83,8 @@ func codesOf(r telemetry.Reason) (code, nats int) {
 		return 413, natsTooLarge
 	case telemetry.ReasonWrongStream:
 		return 400, natsStreamMismatch
+	case telemetry.ReasonNotAllowed:
+		return 403, natsBadRequest
 	default:
 		return 400, natsBadRequest
 	}

@@ -2,8 +2,7 @@
 // of packs on disk, and the leaf link to the hub. It does not validate or pack readings
 // (package ingest does) and never opens a payload.
 //
-// Devices use the account DEVICES without a password; serverOptions alone decides who may
-// connect. The stream and the leaf link use the account UPLINK, which devices cannot
+// Devices use the account DEVICES; guard alone decides who may connect, and what for. The stream and the leaf link use the account UPLINK, which devices cannot
 // reach.
 //
 // New and Restart block while an existing store is examined and recovered; Put, Settle,
@@ -53,7 +52,9 @@ type Options struct {
 	BufferBytes int64
 	// MaxConnections limits those of devices; 0: no limit.
 	MaxConnections int
-	Log            *slog.Logger
+	// Gate decides which devices may connect; nil: every one.
+	Gate Gate
+	Log  *slog.Logger
 	// OnReconnect is called when an internal connection has reconnected.
 	OnReconnect func()
 }
@@ -67,7 +68,7 @@ type Broker struct {
 	limit    int64
 	addr     string // as bound
 	instance string
-	users    users
+	guard    *guard
 	lock     *dirLock
 	marker   *salvage.Marker
 
@@ -86,7 +87,7 @@ type Broker struct {
 // New locks the directory, examines the store, starts the server, recovers or creates
 // the stream, and returns when devices can connect. The hub may be down.
 func New(o Options) (_ *Broker, err error) {
-	b := &Broker{o: o, log: o.Log.With("component", "broker"), gateway: o.Gateway, dir: o.Dir, addr: o.Addr}
+	b := &Broker{o: o, log: o.Log.With("component", "broker"), gateway: o.Gateway, dir: o.Dir, addr: o.Addr, guard: newGuard(o.Gate)}
 	defer func() {
 		if err != nil {
 			b.Shutdown()
@@ -101,9 +102,6 @@ func New(o Options) (_ *Broker, err error) {
 	if b.instance, err = loadInstance(o.Dir); err != nil {
 		return nil, err
 	}
-	if b.users, err = newUsers(); err != nil {
-		return nil, err
-	}
 	if err := b.start(false); err != nil {
 		return nil, err
 	}
@@ -113,10 +111,10 @@ func New(o Options) (_ *Broker, err error) {
 	}
 	// Readings come over loopback TCP: at 35,000 a second, an in-process connection (an
 	// unbuffered pipe) was measured to cost a tenth more of the gateway's CPU.
-	if b.devices, err = connect(o, "ingest", b.users.ingest, natsconn.Options{URL: b.srv.Load().ClientURL()}); err != nil {
+	if b.devices, err = b.connect(ingestUser, natsconn.Options{URL: b.srv.Load().ClientURL()}); err != nil {
 		return nil, err
 	}
-	if b.uplink, err = connect(o, "uplink", b.users.uplink, natsconn.Options{InProcess: b}); err != nil {
+	if b.uplink, err = b.connect(uplinkUser, natsconn.Options{InProcess: b}); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
@@ -134,7 +132,7 @@ const openTimeout = 30 * time.Second
 func (b *Broker) InProcessConn() (net.Conn, error) { return b.srv.Load().InProcessConn() }
 
 func (b *Broker) serverOptions() (*server.Options, error) {
-	o, u := b.o, b.users
+	o := b.o
 	o.Addr = b.addr
 	addr, err := net.ResolveTCPAddr("tcp", o.Addr)
 	if err != nil {
@@ -158,14 +156,10 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 		MaxSubs:    maxSubscriptions,
 		// A request has a reply subject of its own, so a cache of subjects costs more than
 		// matching against the few subscriptions of a gateway.
-		NoSublistCache: true,
-		Accounts:       []*server.Account{devices, uplink},
-		Nkeys: []*server.NkeyUser{
-			{Nkey: u.device.name, Account: devices, Permissions: ofDevices()},
-			{Nkey: u.ingest.name, Account: devices},
-			{Nkey: u.uplink.name, Account: uplink},
-		},
-		NoAuthUser: u.device.name, // a client without credentials is a device
+		NoSublistCache:             true,
+		Accounts:                   []*server.Account{devices, uplink},
+		CustomClientAuthentication: b.guard,
+		AlwaysEnableNonce:          true, // for devices with an nkey
 
 		JetStream:       true,
 		JetStreamDomain: wire.Domain(o.Gateway),
@@ -240,6 +234,9 @@ func (b *Broker) start(examineAll bool) error {
 	if err != nil {
 		return fmt.Errorf("setting up the NATS server: %w", err)
 	}
+	if err := b.guard.serve(srv); err != nil {
+		return err
+	}
 	b.srv.Store(srv)
 	log := &serverLog{log: b.log, refused: &b.refused}
 	srv.SetLoggerV2(log, false, false, false)
@@ -250,7 +247,7 @@ func (b *Broker) start(examineAll bool) error {
 	if !srv.ReadyForConnections(10 * time.Second) {
 		return fmt.Errorf("starting the NATS server on EDGE_NATS_ADDR=%s: not ready within 10s", b.addr)
 	}
-	return b.setUpAccounts(srv)
+	return b.setUpAccounts()
 }
 
 // salvage repairs damaged files before the server opens them.
@@ -268,17 +265,9 @@ func (b *Broker) salvage(all bool) error {
 	return err
 }
 
-func (b *Broker) setUpAccounts(srv *server.Server) error {
-	devices, err := srv.LookupAccount(accountDevices)
-	if err != nil {
-		return fmt.Errorf("looking up account %s: %w", accountDevices, err)
-	}
-	b.unmap(devices)
-	uplink, err := srv.LookupAccount(accountUplink)
-	if err != nil {
-		return fmt.Errorf("looking up account %s: %w", accountUplink, err)
-	}
-	if err := uplink.EnableJetStream(nil, nil); err != nil {
+func (b *Broker) setUpAccounts() error {
+	b.unmap(b.guard.accounts[ingestUser])
+	if err := b.guard.accounts[uplinkUser].EnableJetStream(nil, nil); err != nil {
 		return fmt.Errorf("opening the store in %s: %w", b.dir, err)
 	}
 	return nil
@@ -293,10 +282,11 @@ func (b *Broker) unmap(devices *server.Account) {
 	}
 }
 
-func connect(o Options, name string, u user, to natsconn.Options) (*nats.Conn, error) {
-	to.Name, to.Log, to.MustConnect, to.OnReconnect = name, o.Log, true, o.OnReconnect
+// connect opens one of the gateway's own connections.
+func (b *Broker) connect(user string, to natsconn.Options) (*nats.Conn, error) {
+	to.Name, to.Log, to.MustConnect, to.OnReconnect = user, b.o.Log, true, b.o.OnReconnect
 	to.Extra = []nats.Option{
-		nats.Nkey(u.name, u.key.Sign),
+		nats.UserInfo(user, b.guard.own),
 		// The server has already validated the reply subjects.
 		nats.SkipSubjectValidation(),
 	}
@@ -371,6 +361,9 @@ func (b *Broker) Shutdown() {
 		b.log.Warn("unlocking the data directory failed", "err", err)
 	}
 }
+
+// Recheck ends the connections of devices that may not stay any more.
+func (b *Broker) Recheck() { b.guard.recheck() }
 
 // Flush waits until the server has received every reply to devices.
 func (b *Broker) Flush(ctx context.Context) error {

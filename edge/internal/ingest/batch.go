@@ -31,6 +31,9 @@ func (v *validator) batch(m *Message, from wire.Sender, payload []byte) {
 		refusal := v.check(name, e)
 		if from.Concentrator {
 			name = v.named()
+			if refusal == nil && v.may != nil && !v.may(name) {
+				refusal, name = v.notAllowed(name), from.ID
+			}
 		}
 		if refusal != nil && len(e) > keptBytes {
 			e = e[:keptBytes]

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"slices"
 	"time"
 
 	"industrial-iot-monitor/edge/internal/mapping"
@@ -40,6 +41,11 @@ func (v *validator) other(m *Message, mapper Mapper, levels mapping.Levels, topi
 	v.mapped = r
 	if len(r.Readings) == 0 && r.Refusal != nil {
 		m.Refusal = r.Refusal
+		m.clip(keptBatchBytes)
+		return true
+	}
+	if i := slices.IndexFunc(r.Readings, func(d mapping.Reading) bool { return v.may != nil && !v.may(d.Device) }); i >= 0 {
+		m.Refusal = v.notAllowed(r.Readings[i].Device)
 		m.clip(keptBatchBytes)
 		return true
 	}

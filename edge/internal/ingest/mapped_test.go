@@ -181,17 +181,3 @@ func TestMappedSubjectsFollowTheFile(t *testing.T) {
 	require.Zero(t, intake.dropped())
 	require.NoError(t, intake.Stop(context.WithoutCancel(t.Context())))
 }
-
-func TestSubjectMatches(t *testing.T) {
-	for pattern, subjects := range map[string][]string{
-		"a.b": {"a.b"}, "a.*": {"a.b", "a.c"}, "a.>": {"a.b", "a.c", "a.b.c"}, "*.c": {"a.c"},
-	} {
-		for _, s := range []string{"a", "a.b", "a.c", "a.b.c"} {
-			want := false
-			for _, x := range subjects {
-				want = want || x == s
-			}
-			require.Equal(t, want, subjectMatches(pattern, s), "%s %s", pattern, s)
-		}
-	}
-}

@@ -32,7 +32,7 @@ const (
 var reasons = []telemetry.Reason{
 	telemetry.ReasonEmpty, telemetry.ReasonTooLarge, telemetry.ReasonInvalidUTF8, telemetry.ReasonInvalidJSON,
 	telemetry.ReasonTooDeep, telemetry.ReasonDuplicateKey, telemetry.ReasonInvalidReading, telemetry.ReasonInvalidTimestamp,
-	telemetry.ReasonDeviceMismatch, telemetry.ReasonInvalidDevice, telemetry.ReasonInvalidTopic,
+	telemetry.ReasonDeviceMismatch, telemetry.ReasonInvalidDevice, telemetry.ReasonInvalidTopic, telemetry.ReasonNotAllowed,
 	telemetry.ReasonInvalidBatch, telemetry.ReasonInvalidEncoding, telemetry.ReasonWrongStream,
 	telemetry.ReasonInvalidMapping, telemetry.ReasonBeforeBirth,
 	telemetry.ReasonBufferFull, telemetry.ReasonUnavailable,

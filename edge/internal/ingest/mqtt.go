@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"industrial-iot-monitor/edge/internal/broker"
+	"industrial-iot-monitor/edge/internal/devices"
 	"industrial-iot-monitor/edge/internal/mqtt"
 	"industrial-iot-monitor/internal/connlimit"
 	"industrial-iot-monitor/internal/ops"
@@ -24,7 +25,8 @@ type MQTTOptions struct {
 	MaxConnections, MaxPerAddress int
 
 	Collector  *Collector
-	Mapper     Mapper // of messages that are no readings; may be nil
+	Mapper     Mapper         // of messages that are no readings; may be nil
+	Devices    *devices.Store // that clients have to be; nil: any
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -65,7 +67,12 @@ func ListenMQTT(o MQTTOptions) (_ *MQTTIntake, err error) {
 	}
 	m.limit(o)
 	closed := mqttMetrics(o.Registerer, func() float64 { return float64(m.srv.Clients()) })
+	var gate mqtt.Gate
+	if o.Devices != nil {
+		gate = mqttGate{o.Devices}
+	}
 	m.srv, err = mqtt.New(mqtt.Options{
+		Gate:        gate,
 		NewReceiver: func(c *mqtt.Client) mqtt.Receiver { return newMQTTSender(o.Collector, o.Mapper, c) },
 		MaxPacket:   broker.MaxPayload,
 		Log:         o.Log.With("component", "ingest", "protocol", MQTT.String()),
@@ -132,6 +139,9 @@ func (m *MQTTIntake) WebSocketAddr() net.Addr {
 	}
 	return m.ws.Addr()
 }
+
+// Recheck ends the connections of devices that may not stay any more.
+func (m *MQTTIntake) Recheck() { m.srv.Recheck() }
 
 // StopIntake accepts no more clients and messages. Messages in flight still get their
 // replies.

@@ -263,7 +263,7 @@ func TestMQTTIntakeThatNeverServed(t *testing.T) {
 // TestMQTTMessageIDReachesTheCollector: the user property message-id and the content type
 // are fields of the message, of one alone.
 func TestMQTTMessageIDReachesTheCollector(t *testing.T) {
-	s := newMQTTSender(New(Options{Store: &memStore{}, Log: discard()}), nil, nil)
+	s := newMQTTSender(New(Options{Store: &memStore{}, Log: discard()}), nil, &mqtt.Client{})
 	s.Publish(&mqtt.Publish{Topic: topic, Payload: []byte(good()), MessageID: "m-1", ContentType: "application/json"})
 	require.Equal(t, []string{"m-1", "application/json"}, []string{s.msg.ID, s.msg.ContentType})
 	s.Publish(&mqtt.Publish{Topic: topic, Payload: []byte(good())})

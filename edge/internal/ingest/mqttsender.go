@@ -3,6 +3,7 @@ package ingest
 import (
 	"time"
 
+	"industrial-iot-monitor/edge/internal/devices"
 	"industrial-iot-monitor/edge/internal/mapping"
 	"industrial-iot-monitor/edge/internal/mqtt"
 	"industrial-iot-monitor/internal/telemetry"
@@ -23,6 +24,9 @@ type mqttSender struct {
 func newMQTTSender(c *Collector, m Mapper, client *mqtt.Client) *mqttSender {
 	s := &mqttSender{collector: c, mapper: m, client: client}
 	s.twice.s = s
+	if pass, ok := client.Identity().(*devices.Pass); ok {
+		s.check.sender, s.check.may = pass.Device(), pass.MayPublish
+	}
 	return s
 }
 
@@ -71,6 +75,8 @@ func (s *mqttSender) answer(qos byte, t *Ticket, seq uint64, r *telemetry.Refusa
 		code = mqtt.QuotaExceeded
 	case r.Reason == telemetry.ReasonInvalidTopic:
 		code = mqtt.TopicNameInvalid
+	case r.Reason == telemetry.ReasonNotAllowed:
+		code = mqtt.NotAuthorized
 	}
 	s.client.Answer(qos, t.Packet, code, r.Error())
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"industrial-iot-monitor/edge/internal/devices"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -28,12 +29,13 @@ const (
 // drainTime is how long a stopping intake accepts the messages already queued.
 const drainTime = 500 * time.Millisecond
 
-// NATSOptions of a NATSIntake. All are required but Registerer.
+// NATSOptions of a NATSIntake. Conn, Collector, Stream and Log are required.
 type NATSOptions struct {
 	Conn       *nats.Conn // in the account of the devices
 	Collector  *Collector
-	Mapper     Mapper // of messages that are no readings; may be nil
-	Stream     string // name in acknowledgements
+	Mapper     Mapper         // of messages that are no readings; may be nil
+	Devices    *devices.Store // that have to be the senders; nil: any
+	Stream     string         // name in acknowledgements
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -125,6 +127,9 @@ func (q *natsQueue) receive(msg *nats.Msg) {
 	from, ok := wire.SenderOfSubject(msg.Subject, '.')
 	if !ok { // excluded by the subscription
 		return
+	}
+	if d := q.n.o.Devices; d != nil && from.Concentrator { // of a device the server has let in its own subject alone
+		q.check.sender, q.check.may = from.ID, func(device string) bool { return d.Concentrates(from.ID, device) }
 	}
 	q.offer(msg, func(m *Message, encoding string) bool {
 		q.check.accept(m, from, msg.Data, encoding)

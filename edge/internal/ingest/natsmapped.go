@@ -2,10 +2,10 @@ package ingest
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"industrial-iot-monitor/edge/internal/mapping"
@@ -78,11 +78,14 @@ func (s *mappedSubjects) set(subjects []string) {
 // takes it.
 func (s *mappedSubjects) receive(q *natsQueue, subject string, msg *nats.Msg) {
 	s.mu.Lock()
-	i := slices.IndexFunc(s.subjects, func(x string) bool { return subjectMatches(x, msg.Subject) })
+	i := slices.IndexFunc(s.subjects, func(x string) bool { return server.SubjectMatchesFilter(msg.Subject, x) })
 	first := i < 0 || s.subjects[i] == subject
 	s.mu.Unlock()
 	if !first {
 		return
+	}
+	if d := s.n.o.Devices; d != nil {
+		q.check.sender, q.check.may = msg.Subject, func(device string) bool { return d.Maps(msg.Subject, device) }
 	}
 	q.offer(msg, func(m *Message, encoding string) bool {
 		return q.check.other(m, s.mapper, mapping.Subjects, msg.Subject, msg.Data, encoding)
@@ -102,23 +105,6 @@ func (s *mappedSubjects) drain() (err error) {
 		}
 	}
 	return err
-}
-
-// subjectMatches reports whether a subject matches a subscription's.
-func subjectMatches(pattern, subject string) bool {
-	for {
-		p, restP, moreP := strings.Cut(pattern, ".")
-		t, restT, moreT := strings.Cut(subject, ".")
-		switch {
-		case p == ">":
-			return true
-		case p != "*" && p != t:
-			return false
-		case !moreP || !moreT:
-			return moreP == moreT
-		}
-		pattern, subject = restP, restT
-	}
 }
 
 // begin returns the queue's message for msg, without its content.

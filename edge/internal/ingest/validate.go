@@ -26,6 +26,11 @@ type validator struct {
 	reading  telemetry.Reading
 	elements [][]byte // of the newest batch
 	mapped   *mapping.Result
+
+	// sender is who has proved to be the sender, empty for nobody; may reports whether it may publish
+	// readings of a device, nil: of every one.
+	sender string
+	may    func(device string) bool
 }
 
 // accept validates a payload published by a sender, compressed with an encoding if that is not
@@ -42,6 +47,9 @@ func (v *validator) accept(m *Message, from wire.Sender, payload []byte, encodin
 		}
 	}
 	m.Ticket.Batch = nil
+	if r := v.foreign(from); r != nil {
+		m.Refusal, from = r, wire.Sender{ID: v.sender} // not a word under the name of another
+	}
 	if m.Refusal != nil {
 		v.refuse(m, from, payload)
 		return
@@ -55,6 +63,28 @@ func (v *validator) accept(m *Message, from wire.Sender, payload []byte, encodin
 		}
 	}
 	m.identify(from, plain)
+}
+
+// foreign refuses a topic that belongs to another sender.
+func (v *validator) foreign(from wire.Sender) *telemetry.Refusal {
+	switch {
+	case v.may == nil || from.Concentrator && from.ID == v.sender || !from.Concentrator && v.may(from.ID):
+		return nil
+	case from.Concentrator:
+		return &telemetry.Refusal{
+			Reason:  telemetry.ReasonNotAllowed,
+			Message: fmt.Sprintf("published as concentrator %q by %q; want its own name", clip(from.ID), v.sender),
+		}
+	}
+	return v.notAllowed(from.ID)
+}
+
+// notAllowed refuses a reading of a device that the sender may not publish for.
+func (v *validator) notAllowed(device string) *telemetry.Refusal {
+	return &telemetry.Refusal{
+		Reason:  telemetry.ReasonNotAllowed,
+		Message: fmt.Sprintf("a reading of device %q by %q, which may not publish for it; see edge device list", clip(device), v.sender),
+	}
 }
 
 // refuse sets what the message holds to a dead letter with m.Refusal.

@@ -30,6 +30,7 @@ type Client struct {
 	done     chan struct{} // closed when nothing more of the client is received
 	version  byte          // 3: 3.1, 4: 3.1.1, 5
 	id       string
+	identity Identity // nil: not proved
 	receiver Receiver
 	session  *session
 	will     *will // guarded by Server.mu
@@ -118,8 +119,14 @@ func (c *Client) connect() error {
 		c.id = newClientID()
 	}
 	c.maxPacket, c.problems = p.props.maxPacket, !p.props.noProblemInfo
+	if f := c.admit(&p); f != nil {
+		return c.refuse(f)
+	}
 	c.receiver = c.srv.newReceiver(c)
 	present, f := c.srv.attach(c, &p)
+	if f == nil && !c.srv.gate.Holds(c.identity) { // Recheck may have missed it
+		f = errNoLonger
+	}
 	if f != nil {
 		return c.refuse(f)
 	}

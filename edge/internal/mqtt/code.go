@@ -18,6 +18,8 @@ const (
 	protocolError           Code = 0x82
 	unsupportedVersion      Code = 0x84
 	clientIDNotValid        Code = 0x85
+	NotAuthorized           Code = 0x87
+	serverBusy              Code = 0x89
 	serverShuttingDown      Code = 0x8B
 	badAuthenticationMethod Code = 0x8C
 	keepAliveTimeout        Code = 0x8D
@@ -35,6 +37,7 @@ const (
 	returnUnsupportedVersion Code = 1
 	returnClientIDRejected   Code = 2
 	returnUnavailable        Code = 3
+	returnNotAuthorized      Code = 5
 )
 
 // causes are the reasons that Options.OnClosed gets.
@@ -43,7 +46,7 @@ var causes = map[Code]string{
 	clientIDNotValid: "invalid_client_id", badAuthenticationMethod: "bad_authentication_method",
 	keepAliveTimeout: "keep_alive_timeout", sessionTakenOver: "session_taken_over", topicAliasInvalid: "topic_alias_invalid",
 	receiveMaximumExceeded: "receive_maximum_exceeded", packetTooLarge: "packet_too_large", QuotaExceeded: "retry_later",
-	TopicNameInvalid: "topic_name_invalid",
+	TopicNameInvalid: "topic_name_invalid", NotAuthorized: "not_authorized", serverBusy: "server_busy",
 }
 
 // Causes returns all values that Options.OnClosed gets.
@@ -70,8 +73,10 @@ func (f *fault) returnCode() (Code, bool) {
 		return returnUnsupportedVersion, true
 	case clientIDNotValid:
 		return returnClientIDRejected, true
-	case serverShuttingDown:
+	case serverShuttingDown, serverBusy:
 		return returnUnavailable, true
+	case NotAuthorized:
+		return returnNotAuthorized, true
 	default:
 		return 0, false
 	}

@@ -11,6 +11,8 @@ import (
 type connectPacket struct {
 	version   byte
 	id        string
+	user      string
+	password  []byte
 	clean     bool
 	keepAlive time.Duration
 	will      *Publish
@@ -49,10 +51,10 @@ func decodeConnect(body []byte) (p connectPacket, err *fault) {
 	p.id = string(c.text("client identifier"))
 	p.decodeWill(c, flags)
 	if flags&0x80 != 0 {
-		c.text("user name")
+		p.user = string(c.text("user name"))
 	}
 	if flags&0x40 != 0 {
-		c.bytes("password")
+		p.password = c.bytes("password")
 	}
 	if c.err == nil {
 		c.err = p.check(c, flags)

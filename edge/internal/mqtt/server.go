@@ -60,6 +60,8 @@ type Options struct {
 	// NewReceiver is called for each client that connects, and for a will that outlives its
 	// connection. It must not block.
 	NewReceiver func(*Client) Receiver
+	// Gate decides which clients may connect; nil: every one.
+	Gate Gate
 	// MaxPacket is the largest packet in bytes, fixed header included.
 	MaxPacket uint32
 	Log       *slog.Logger
@@ -71,6 +73,7 @@ type Options struct {
 // Server accepts MQTT clients.
 type Server struct {
 	newReceiver func(*Client) Receiver
+	gate        Gate
 	onClosed    func(string)
 	maxPacket   uint32
 	log         *slog.Logger
@@ -87,7 +90,7 @@ type Server struct {
 	closed    bool
 	listeners []io.Closer
 	conns     map[*Client]struct{}
-	sessions  map[string]*session // by client id
+	sessions  map[string]*session // by Client.sessionKey
 	kept      keptSessions
 }
 
@@ -99,8 +102,11 @@ func New(o Options) (*Server, error) {
 	if o.OnClosed == nil {
 		o.OnClosed = func(string) {}
 	}
+	if o.Gate == nil {
+		o.Gate = everybody{}
+	}
 	return &Server{
-		newReceiver: o.NewReceiver, onClosed: o.OnClosed, maxPacket: o.MaxPacket, log: o.Log,
+		newReceiver: o.NewReceiver, gate: o.Gate, onClosed: o.OnClosed, maxPacket: o.MaxPacket, log: o.Log,
 		seed: maphash.MakeSeed(), stopped: make(chan struct{}), conns: map[*Client]struct{}{}, sessions: map[string]*session{},
 	}, nil
 }

@@ -18,6 +18,7 @@ type session struct {
 	will   *will       // of a disconnected client, delayed
 	delay  *time.Timer // of will
 	place  place       // among the kept sessions
+	taken  time.Time   // when a connection last took it from another
 
 	mu       sync.Mutex
 	received map[uint16]exchange
@@ -102,14 +103,20 @@ func (s *Server) attach(c *Client, p *connectPacket) (present bool, err *fault) 
 		s.mu.Unlock()
 		return false, faultf(serverShuttingDown, "the gateway stops")
 	}
-	x := s.sessions[c.id]
+	x := s.sessions[c.sessionKey()]
 	var previous *Client
 	var last *will
+	var taken time.Time
 	if x != nil {
+		if c.identity != nil && x.client != nil && time.Since(x.taken) < takeOverPause {
+			s.mu.Unlock()
+			return false, faultf(serverBusy, "client identifier %.80q is in use and was taken over a moment ago: two devices use it", c.id)
+		}
 		previous, last = x.client, x.will
+		taken = x.taken
 		x.stopTimers()
 		if previous != nil {
-			last, previous.will = previous.will, nil
+			last, previous.will, taken = previous.will, nil, time.Now()
 		} else {
 			s.kept.remove(x)
 		}
@@ -119,10 +126,13 @@ func (s *Server) attach(c *Client, p *connectPacket) (present bool, err *fault) 
 		}
 	}
 	if !present {
+		if x != nil {
+			x.client = nil // its detach would end the new session
+		}
 		x = &session{}
-		s.sessions[c.id] = x
+		s.sessions[c.sessionKey()] = x
 	}
-	x.client, x.expiry = c, p.sessionExpiry()
+	x.client, x.expiry, x.taken = c, p.sessionExpiry(), taken
 	c.session = x
 	if p.will != nil {
 		c.will = &will{msg: p.will, delay: p.willDelay, to: c.receiver}
@@ -152,16 +162,17 @@ func (s *Server) detach(c *Client) {
 	}
 	due := []*will{last}
 	if x.expiry == 0 || s.closed {
-		delete(s.sessions, c.id)
+		delete(s.sessions, c.sessionKey())
 	} else {
-		x.end = time.AfterFunc(x.expiry, func() { s.expire(c.id, x) })
+		key := c.sessionKey()
+		x.end = time.AfterFunc(x.expiry, func() { s.expire(key, x) })
 		if last != nil && last.delay > 0 {
 			due = nil
 			// A receiver of its own, or the will would keep the buffers of the connection.
-			x.will = &will{msg: last.msg, delay: last.delay, to: s.newReceiver(&Client{srv: s, id: c.id, version: c.version})}
+			x.will = &will{msg: last.msg, delay: last.delay, to: s.newReceiver(&Client{srv: s, id: c.id, identity: c.identity, version: c.version})}
 			x.delay = time.AfterFunc(x.will.delay, func() { s.publishDelayed(x) })
 		}
-		due = append(due, s.keep(c.id, x)...)
+		due = append(due, s.keep(key, x)...)
 	}
 	s.mu.Unlock()
 	for _, w := range due {
@@ -180,15 +191,15 @@ func (x *session) stopTimers() {
 }
 
 // expire ends a session that no client came back to.
-func (s *Server) expire(id string, x *session) {
+func (s *Server) expire(key string, x *session) {
 	s.mu.Lock()
-	if s.sessions[id] != x || x.client != nil || x.end == nil {
+	if s.sessions[key] != x || x.client != nil || x.end == nil {
 		s.mu.Unlock()
 		return
 	}
 	last := x.will
 	x.stopTimers()
-	delete(s.sessions, id)
+	delete(s.sessions, key)
 	s.kept.remove(x)
 	done := s.working()
 	s.mu.Unlock()

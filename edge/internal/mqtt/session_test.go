@@ -199,9 +199,21 @@ func TestCleanStartEndsTheSession(t *testing.T) {
 // TestOneConnectionPerClientID connects many at once: one stays, the others are closed, with
 // the reason if they had been accepted.
 func TestOneConnectionPerClientID(t *testing.T) {
+	for name, rest := range map[string][]byte{
+		"going on":           {0, 0, 60, 5, 0x11, 0, 0, 0x0e, 0x10, 0, 1, 'a'},
+		"clean start":        {2, 0, 60, 5, 0x11, 0, 0, 0x0e, 0x10, 0, 1, 'a'},
+		"clean start, ended": {2, 0, 60, 0, 0, 1, 'a'},
+	} {
+		t.Run(name, func(t *testing.T) { oneConnection(t, rest) })
+	}
+}
+
+// oneConnection connects with the rest of a CONNECT behind the protocol's name and version.
+func oneConnection(t *testing.T, rest []byte) {
+	t.Helper()
 	s, addr := start(t, &store{})
 	const n = 30
-	connect := packet(typeConnect, 0, append([]byte("\x00\x04MQTT\x05\x00\x00\x3c\x05\x11\x00\x00\x0e\x10"), 0, 1, 'a'))
+	connect := packet(typeConnect, 0, append([]byte("\x00\x04MQTT\x05"), rest...))
 	ended := make(chan []byte, n)
 	clients := make([]*mqtttest.Client, n)
 	for i := range clients {
@@ -223,7 +235,7 @@ func TestOneConnectionPerClientID(t *testing.T) {
 	require.Eventually(t, func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.Clients() == 1 && len(s.sessions) == 1 && s.sessions["a"].client.greeted.Load()
+		return s.Clients() == 1 && len(s.sessions) == 1 && s.sessions["a"].client != nil && s.sessions["a"].client.greeted.Load()
 	}, waitTimeout, time.Millisecond)
 	require.Empty(t, ended)
 	require.NoError(t, s.Close(t.Context()))

@@ -140,6 +140,7 @@ export default {
   'reason.device_mismatch': 'another device',
   'reason.invalid_device_id': 'wrong device id',
   'reason.invalid_topic': 'wrong topic',
+  'reason.not_allowed': 'not allowed to the sender',
   'reason.invalid_batch': 'wrong batch',
   'reason.invalid_encoding': 'cannot be decompressed',
   'reason.wrong_stream': 'for another stream',

@@ -140,6 +140,7 @@ export default {
   'reason.device_mismatch': '设备不符',
   'reason.invalid_device_id': '设备编号错误',
   'reason.invalid_topic': '主题错误',
+  'reason.not_allowed': '发送者无权',
   'reason.invalid_batch': '批量消息错误',
   'reason.invalid_encoding': '无法解压',
   'reason.wrong_stream': '目标流不符',

@@ -1,0 +1,320 @@
+package devices
+
+import (
+	"cmp"
+	"encoding/csv"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/nats-io/nkeys"
+)
+
+const usage = `usage: edge device add ID [-kind secret|nkey] [-key PUBLIC] [-publishes ID,PREFIX*] [-subjects SUBJECT,…]
+       edge device list
+       edge device rotate ID [-end]
+       edge device revoke ID
+       edge device import FILE.csv
+
+add     prints the secret, once. A concentrator names the devices it publishes for: -publishes "plc7_*".
+        -kind nkey draws a key for NATS and prints its seed; -key takes a public key that the device has drawn.
+        -subjects are those of other formats, for devices that publish them by NATS: -subjects "shellies.kitchen.>".
+rotate  prints a second secret; the first one holds until rotate -end. A new nkey holds at once, alone.
+revoke  cuts the device within a second. add lets it in again with a new secret.
+import  reads a CSV file with the columns id and argon2id, and optionally publishes (separated by blanks).
+
+A running gateway notices every change by itself; the hub is not needed.
+`
+
+// Command is "edge device": it changes the file of credentials.
+type Command struct {
+	File string // see File
+	In   func(name string) (io.ReadCloser, error)
+	Out  io.Writer
+	Err  io.Writer
+	Now  time.Time
+}
+
+var errUsage = errors.New("wrong usage")
+
+// Run returns the exit code.
+func (c *Command) Run(args []string) int {
+	commands := map[string]func([]string) error{
+		"add": c.add, "list": c.list, "rotate": c.rotate, "revoke": c.revoke, "import": c.importFile,
+	}
+	if len(args) == 0 || commands[args[0]] == nil {
+		fmt.Fprint(c.Err, usage)
+		return 2
+	}
+	err := commands[args[0]](args[1:])
+	switch {
+	case errors.Is(err, errUsage):
+		fmt.Fprint(c.Err, usage)
+		return 2
+	case err != nil:
+		fmt.Fprintf(c.Err, "edge device %s: %v\n", args[0], err)
+		return 1
+	}
+	return 0
+}
+
+// parse reads flags before or behind the one other argument.
+func parse(set *flag.FlagSet, args []string) (string, error) {
+	set.SetOutput(io.Discard)
+	var rest []string
+	for len(args) > 0 {
+		if err := set.Parse(args); err != nil {
+			return "", errUsage
+		}
+		if args = set.Args(); len(args) > 0 {
+			rest, args = append(rest, args[0]), args[1:]
+		}
+	}
+	if len(rest) != 1 {
+		return "", errUsage
+	}
+	return rest[0], nil
+}
+
+func list(s string) []string {
+	return slices.DeleteFunc(strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' }), func(s string) bool { return s == "" })
+}
+
+func (c *Command) add(args []string) error {
+	flags := flag.NewFlagSet("add", flag.ContinueOnError)
+	kind := flags.String("kind", string(Secret), "")
+	key := flags.String("key", "", "")
+	publishes := flags.String("publishes", "", "")
+	subjects := flags.String("subjects", "", "")
+	id, err := parse(flags, args)
+	if err != nil {
+		return err
+	}
+	n := &Credential{ID: id, Kind: Kind(*kind), Public: *key, Publishes: list(*publishes), Subjects: list(*subjects), Added: c.Now.UnixMilli()}
+	if *key != "" {
+		n.Kind = Nkey
+	}
+	shown, err := n.draw()
+	if err != nil {
+		return err
+	}
+	err = change(c.File, func(set *Set) ([]*Credential, error) {
+		if old := set.Of(id); old != nil && old.Revoked == 0 {
+			return nil, fmt.Errorf("%s %w; rotate gives it another secret", id, errTwice)
+		}
+		return []*Credential{n}, nil
+	})
+	if err != nil {
+		return err
+	}
+	c.show(n, shown)
+	return nil
+}
+
+// draw gives the credential a new secret or key, and returns what the device needs of it, empty if it
+// has that already.
+func (c *Credential) draw() (string, error) {
+	switch {
+	case c.Kind == Secret:
+		secret := NewSecret()
+		c.Hashes = append(c.Hashes, hashOf(secret))
+		c.Hashes = c.Hashes[max(0, len(c.Hashes)-maxHashes):]
+		return secret, nil
+	case c.Kind == Nkey && c.Public == "":
+		kp, err := nkeys.CreateUser()
+		if err != nil {
+			return "", fmt.Errorf("drawing a key: %w", err)
+		}
+		seed, err := kp.Seed()
+		if err == nil {
+			c.Public, err = kp.PublicKey()
+		}
+		return string(seed), err
+	case c.Kind == Nkey:
+		return "", nil
+	}
+	return "", fmt.Errorf("%w: want -kind secret or nkey; passwords are imported", errCredential)
+}
+
+// show prints what has to be set at the device.
+func (c *Command) show(n *Credential, shown string) {
+	switch {
+	case shown == "":
+		fmt.Fprintf(c.Out, "%s may connect with its nkey.\n", n.ID)
+	case n.Kind == Nkey:
+		fmt.Fprintf(c.Out, "nkey seed  %s\n", shown)
+	default:
+		fmt.Fprintf(c.Out, "user      %s\npassword  %s\n", n.ID, shown)
+	}
+	if shown != "" {
+		fmt.Fprintln(c.Out, "It is shown this once.")
+	}
+}
+
+func (c *Command) list(args []string) error {
+	if len(args) > 0 {
+		return errUsage
+	}
+	_, set, err := read(c.File)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "DEVICE\tKIND\tPUBLISHES FOR\tADDED\tSTATE")
+	for _, id := range set.IDs() {
+		n := set.Of(id)
+		state := "in force"
+		switch {
+		case n.Revoked != 0:
+			state = "revoked " + day(n.Revoked)
+		case len(n.Hashes) > 1:
+			state = "two secrets, until rotate -end"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", id, n.Kind, cmp.Or(strings.Join(n.Publishes, " "), "-"), day(n.Added), state)
+	}
+	return w.Flush()
+}
+
+func day(ms int64) string {
+	if ms == 0 {
+		return "-"
+	}
+	return time.UnixMilli(ms).UTC().Format(time.DateOnly)
+}
+
+// existing returns a copy of a credential that is in force.
+func (s *Set) existing(id string) (*Credential, error) {
+	old := s.Of(id)
+	if old == nil || old.Revoked != 0 {
+		return nil, fmt.Errorf("%s has no credential in force; edge device list shows them", id)
+	}
+	n := *old
+	return &n, nil
+}
+
+func (c *Command) rotate(args []string) error {
+	flags := flag.NewFlagSet("rotate", flag.ContinueOnError)
+	end := flags.Bool("end", false, "")
+	id, err := parse(flags, args)
+	if err != nil {
+		return err
+	}
+	var n *Credential
+	var shown string
+	err = change(c.File, func(set *Set) ([]*Credential, error) {
+		if n, err = set.existing(id); err != nil {
+			return nil, err
+		}
+		n.Hashes = slices.Clone(n.Hashes)
+		if *end {
+			if len(n.Hashes) < maxHashes {
+				return nil, fmt.Errorf("%s has one secret alone", id)
+			}
+			n.Hashes = n.Hashes[len(n.Hashes)-1:]
+			return []*Credential{n}, nil
+		}
+		n.Public = ""
+		shown, err = n.draw()
+		return []*Credential{n}, err
+	})
+	switch {
+	case err != nil:
+		return err
+	case *end:
+		fmt.Fprintf(c.Out, "The newest secret of %s is its only one.\n", id)
+		return nil
+	}
+	c.show(n, shown)
+	if n.Kind == Secret {
+		fmt.Fprintf(c.Out, "The one of before holds until: edge device rotate %s -end\n", id)
+	}
+	return nil
+}
+
+func (c *Command) revoke(args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	err := change(c.File, func(set *Set) ([]*Credential, error) {
+		n, err := set.existing(args[0])
+		if err != nil {
+			return nil, err
+		}
+		n.Revoked = c.Now.UnixMilli()
+		return []*Credential{n}, nil
+	})
+	if err == nil {
+		fmt.Fprintf(c.Out, "%s is revoked.\n", args[0])
+	}
+	return err
+}
+
+// importFile adds all devices of a file, or none.
+func (c *Command) importFile(args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	in, err := c.In(args[0])
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }() // it was read
+	added, err := readCSV(in, c.Now.UnixMilli())
+	if err != nil {
+		return fmt.Errorf("%s: %w", args[0], err)
+	}
+	err = change(c.File, func(set *Set) ([]*Credential, error) {
+		for _, n := range added {
+			if old := set.Of(n.ID); old != nil && old.Revoked == 0 && old.Kind != Password {
+				return nil, fmt.Errorf("%s %w of kind %s", n.ID, errTwice, old.Kind)
+			}
+		}
+		return added, nil
+	})
+	if err == nil {
+		fmt.Fprintf(c.Out, "%d devices imported.\n", len(added))
+	}
+	return err
+}
+
+// readCSV reads credentials with imported hashes. The error names the line.
+func readCSV(in io.Reader, now int64) (all []*Credential, err error) {
+	r := csv.NewReader(in)
+	r.TrimLeadingSpace = true
+	head, err := r.Read()
+	if err != nil {
+		return nil, fmt.Errorf("reading the first line: %w", err)
+	}
+	id, hash, publishes := slices.Index(head, "id"), slices.Index(head, "argon2id"), slices.Index(head, "publishes")
+	if id < 0 || hash < 0 {
+		return nil, fmt.Errorf("the first line is %.80q: want the columns id and argon2id", strings.Join(head, ","))
+	}
+	seen := map[string]bool{}
+	for {
+		row, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		line, _ := r.FieldPos(0)
+		n := &Credential{ID: row[id], Kind: Password, Password: row[hash], Added: now}
+		if publishes >= 0 {
+			n.Publishes = list(row[publishes])
+		}
+		if err := n.check(); err != nil {
+			return nil, fmt.Errorf("line %d: %w", line, err)
+		}
+		if seen[n.ID] {
+			return nil, fmt.Errorf("line %d: %s stands there twice", line, n.ID)
+		}
+		seen[n.ID] = true
+		all = append(all, n)
+	}
+}
