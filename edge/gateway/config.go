@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"net/url"
 	"slices"
 	"time"
@@ -32,6 +33,12 @@ type Config struct {
 	MaxPerIP       int `env:"EDGE_MAX_CONNECTIONS_PER_IP" envDefault:"1000" help:"connections by MQTT from one address at most, from one /64 of IPv6; loopback is not counted; 1 to 1000000"`
 	// DeviceAuth off is for a building where every device may be any.
 	DeviceAuth devices.Mode `env:"EDGE_DEVICE_AUTH" envDefault:"off" help:"whether devices have to prove who they are, see edge device: off; observe: who does not is let in and counted; required: only devices with a credential connect, and each publishes under its own name"`
+	// What follows keeps one broken or stolen device from taking the gateway from the others.
+	DeviceRate      float64 `env:"EDGE_DEVICE_RATE" envDefault:"100" help:"readings a second that one device may store, ten times as many at once after a pause; 0: no limit"`
+	DeviceBytes     float64 `env:"EDGE_DEVICE_BYTES" envDefault:"262144" help:"bytes a second that one device may store, ten times as many at once after a pause; 0: no limit"`
+	MaxDevices      int     `env:"EDGE_MAX_DEVICES" envDefault:"50000" help:"devices that the gateway remembers at most; the one silent for longest makes room"`
+	NewDevices      float64 `env:"EDGE_NEW_DEVICES" envDefault:"60" help:"devices without a credential and not heard before that the gateway takes a minute, unless EDGE_DEVICE_AUTH is off; 0: no limit"`
+	DeadLetterBytes float64 `env:"EDGE_DEAD_LETTER_BYTES" envDefault:"67108864" help:"bytes of refused messages that the gateway keeps an hour, an eighth of them of one device; 0: no limit"`
 	ops.LogConfig
 	ops.PprofConfig
 }
@@ -39,6 +46,7 @@ type Config struct {
 const (
 	maxLinger         = time.Second
 	maxMaxConnections = 1_000_000
+	maxMaxDevices     = 1_000_000
 )
 
 // defaultHub is the default of EDGE_HUB_URL.
@@ -74,6 +82,16 @@ func (c *Config) Check() error {
 	for name, n := range map[string]int{"EDGE_MAX_CONNECTIONS": c.MaxConnections, "EDGE_MAX_CONNECTIONS_PER_IP": c.MaxPerIP} {
 		if n < 1 || n > maxMaxConnections {
 			return fmt.Errorf("%s=%d: want 1 to %d", name, n, maxMaxConnections)
+		}
+	}
+	if c.MaxDevices < 1 || c.MaxDevices > maxMaxDevices {
+		return fmt.Errorf("EDGE_MAX_DEVICES=%d: want 1 to %d", c.MaxDevices, maxMaxDevices)
+	}
+	for name, n := range map[string]float64{
+		"EDGE_DEVICE_RATE": c.DeviceRate, "EDGE_DEVICE_BYTES": c.DeviceBytes, "EDGE_NEW_DEVICES": c.NewDevices, "EDGE_DEAD_LETTER_BYTES": c.DeadLetterBytes,
+	} {
+		if n < 0 || math.IsNaN(n) || math.IsInf(n, 0) {
+			return fmt.Errorf("%s=%g: want 0, for no limit, or more", name, n)
 		}
 	}
 	if !slices.Contains(devices.Modes(), c.DeviceAuth) {

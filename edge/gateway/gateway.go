@@ -24,6 +24,7 @@ import (
 	"industrial-iot-monitor/edge/internal/enrolment"
 	"industrial-iot-monitor/edge/internal/ingest"
 	"industrial-iot-monitor/edge/internal/mapping"
+	"industrial-iot-monitor/edge/internal/quota"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
@@ -55,6 +56,7 @@ type Gateway struct {
 	reg       *registrations
 	metrics   *metrics
 	devices   *devices.Store // nil with EDGE_DEVICE_AUTH=off
+	quota     *quota.Table
 	broker    *broker.Broker
 	collector *ingest.Collector
 	mapper    *mapping.Mapper
@@ -125,9 +127,12 @@ func New(o Options) (_ *Gateway, err error) {
 		return nil, err
 	}
 	g.noteDamage()
+	if err := g.openQuota(); err != nil {
+		return nil, err
+	}
 	g.collector = ingest.New(ingest.Options{
 		Store: g.broker.Stream(), Epoch: g.epoch, Log: g.log, Registerer: g.reg,
-		Linger: g.cfg.Linger, StallAfter: o.StallAfter, StuckAfter: stuckAfter, KeepWaiting: g.diskBad.Load, Resends: g.recall(),
+		Quota: g.quota, Linger: g.cfg.Linger, StallAfter: o.StallAfter, StuckAfter: stuckAfter, KeepWaiting: g.diskBad.Load, Resends: g.recall(),
 		Mark: func(m ingest.Mark) { g.broker.Mark(g.epoch, m.Counter, m.Seq, m.Totals) },
 	})
 	g.mapper, err = mapping.New(mapping.Options{File: g.cfg.MappingsFile, Building: g.cfg.Building, Log: g.log, Registerer: g.reg})
@@ -213,6 +218,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		parts.Go("device rights", g.followDevices)
 	}
 	parts.Go("resends", g.collector.KeepResends)
+	parts.Go("known devices", g.keepKnown)
 	nats, err := ingest.ListenNATS(ingest.NATSOptions{
 		Conn: g.broker.Devices(), Collector: g.collector, Mapper: g.mapper, Devices: g.devices, Stream: g.broker.Stream().Name(),
 		Log: g.log, Registerer: g.reg,

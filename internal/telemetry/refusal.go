@@ -32,6 +32,7 @@ const (
 
 	ReasonBufferFull  Reason = "buffer_full"
 	ReasonUnavailable Reason = "unavailable"
+	ReasonRateLimited Reason = "rate_limited" // its device sends more than the gateway takes of one
 )
 
 // Refusal is why a message was not accepted: the field, what was found and what was
@@ -52,5 +53,5 @@ func (r *Refusal) Error() string {
 
 // Temporary reports whether the sender should retry the same message later.
 func (r *Refusal) Temporary() bool {
-	return r.Reason == ReasonBufferFull || r.Reason == ReasonUnavailable
+	return r.Reason == ReasonBufferFull || r.Reason == ReasonUnavailable || r.Reason == ReasonRateLimited
 }

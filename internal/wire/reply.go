@@ -79,6 +79,8 @@ func codesOf(r telemetry.Reason) (code, nats int) {
 		return 503, natsNoResources
 	case telemetry.ReasonUnavailable:
 		return 503, natsUnavailable
+	case telemetry.ReasonRateLimited:
+		return 429, natsNoResources
 	case telemetry.ReasonTooLarge:
 		return 413, natsTooLarge
 	case telemetry.ReasonWrongStream:

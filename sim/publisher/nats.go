@@ -150,12 +150,12 @@ func (l *natsLink) answer(m *nats.Msg) {
 		l.w.later(sender, serial)
 	case r.Error == nil:
 		l.w.acked(sender, serial, r.Refused)
-	case r.Error.Code == laterCode:
+	case r.Error.Code == unavailable || r.Error.Code == tooMany:
 		l.w.later(sender, serial)
 	default:
 		l.w.refused(sender, serial, r.Error)
 	}
 }
 
-// laterCode is the code of "retry later".
-const laterCode = 503
+// Codes of "retry later".
+const unavailable, tooMany = 503, 429

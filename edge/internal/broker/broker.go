@@ -39,7 +39,7 @@ const (
 
 // MaxPayload is the largest NATS message in bytes. The server closes the connection of a
 // client that sends a larger one.
-const MaxPayload = 2 << 20
+const MaxPayload = 1 << 20
 
 // Options of a Broker. Gateway, Addr, Dir, BufferBytes and Log are required.
 type Options struct {

@@ -33,7 +33,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"industrial-iot-monitor/edge/internal/quota"
 	"industrial-iot-monitor/edge/internal/resend"
+	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -79,6 +81,8 @@ type Options struct {
 	StallAfter time.Duration         // how long a write may take before new messages are refused; 0 means 1.25 s
 	StuckAfter time.Duration         // how long storage may fail before Run returns ErrStuck; 0 means 60 s
 	RetryEvery time.Duration         // interval of probes of a full or silent store; 0 means 250 ms
+	// Quota bounds what each device stores; nil: nothing does.
+	Quota *quota.Table
 	// Resends is what was remembered before this start.
 	Resends Resends
 	// KeepWaiting true prevents ErrStuck, as while the disk accepts no writes. May be nil.
@@ -104,6 +108,8 @@ type Collector struct {
 	stored   uint64 // sequence of the newest stored pack
 	memory   *resend.Memory
 	refusing *telemetry.Refusal // nil while messages are accepted
+	uses     []quota.Use        // of the message that is being offered
+	overUse  ops.LogLimit
 
 	linger  atomic.Int64 // time.Duration
 	mark    atomic.Pointer[Mark]
@@ -374,6 +380,11 @@ func (c *Collector) Offer(m *Message) *telemetry.Refusal {
 		c.room.Wait()
 	}
 	if r := c.refusing; r != nil {
+		c.mu.Unlock()
+		c.refused(m.Ticket.Protocol, r, m.count())
+		return r
+	}
+	if r := c.overQuota(m); r != nil {
 		c.mu.Unlock()
 		c.refused(m.Ticket.Protocol, r, m.count())
 		return r

@@ -35,7 +35,7 @@ var reasons = []telemetry.Reason{
 	telemetry.ReasonDeviceMismatch, telemetry.ReasonInvalidDevice, telemetry.ReasonInvalidTopic, telemetry.ReasonNotAllowed,
 	telemetry.ReasonInvalidBatch, telemetry.ReasonInvalidEncoding, telemetry.ReasonWrongStream,
 	telemetry.ReasonInvalidMapping, telemetry.ReasonBeforeBirth,
-	telemetry.ReasonBufferFull, telemetry.ReasonUnavailable,
+	telemetry.ReasonBufferFull, telemetry.ReasonUnavailable, telemetry.ReasonRateLimited,
 }
 
 type metrics struct {
