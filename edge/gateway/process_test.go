@@ -31,14 +31,16 @@ type process struct {
 // childVariable makes this test binary a gateway.
 const childVariable = "EDGE_BENCH_CHILD"
 
-func startProcess(b *testing.B) *process {
+// startProcess starts a gateway with data in a directory, and more of the environment.
+func startProcess(b *testing.B, dir string, env ...string) *process {
 	b.Helper()
 	h := startHub(b, -1)
 	beats, err := h.nc.SubscribeSync(wire.StatusSubject("gw-a"))
 	require.NoError(b, err)
 	cmd := exec.CommandContext(b.Context(), os.Args[0])
-	cmd.Env = append(cmd.Environ(), childVariable+"=1", "EDGE_GATEWAY_ID=gw-a", "EDGE_DATA_DIR="+b.TempDir(), "EDGE_HUB_URL="+h.url(), "OPS_PPROF=true",
+	cmd.Env = append(cmd.Environ(), childVariable+"=1", "EDGE_GATEWAY_ID=gw-a", "EDGE_DATA_DIR="+dir, "EDGE_HUB_URL="+h.url(), "OPS_PPROF=true",
 		"EDGE_NATS_ADDR=127.0.0.1:0", "EDGE_MQTT_ADDR=127.0.0.1:0", "EDGE_HTTP_ADDR=127.0.0.1:0", "EDGE_BUFFER_BYTES=17179869184")
+	cmd.Env = append(cmd.Env, env...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	require.NoError(b, err)

@@ -72,7 +72,7 @@ function send() {
 }
 
 before(async () => {
-  plant = await startPlant({ devices: 30, DETECT_MODE: 'on' });
+  plant = await startPlant({ devices: 30, DETECT_MODE: 'on', EDGE_DEVICE_RATE: '0', EDGE_DEVICE_BYTES: '0' }) // three days in a minute;
   browser = await launch();
   const now = Date.now();
   await past(now - DAYS * DAY, now - 10 * MINUTE, PAST);
