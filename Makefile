@@ -28,6 +28,8 @@ EVAL_DEVICES   ?= 2000
 EVAL_SEEDS     ?= 11,12,13
 LINT       := $(shell $(GO) env GOPATH)/bin/golangci-lint
 LINT_VERSION := v2.15.0
+VULN_VERSION := v1.9.0
+SBOM_VERSION := v1.10.0
 K6         := $(shell $(GO) env GOPATH)/bin/k6
 K6_VERSION := v1.8.1
 COMPOSE    ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
@@ -168,6 +170,17 @@ fuzz: ## fuzz every decoder for FUZZTIME (10s) each
 	@$(GO) list -f '{{$$d := .ImportPath}}{{range .TestGoFiles}}{{$$d}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$d}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}' ./... | \
 	while read -r pkg file; do [ -n "$$file" ] && sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file" | while read -r f; do \
 	echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null || exit 1; done || exit 1; done
+
+.PHONY: vuln
+vuln: ## known vulnerabilities that the programs' code reaches (govulncheck); needs vuln.go.dev, or GOVULNDB=file:///copy of its database
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(VULN_VERSION) ./...
+	cd $(UI) && npm audit --omit=dev
+
+.PHONY: sbom
+sbom: $(UI)/node_modules ## what the programs and the page are made of, as CycloneDX, into dist: sbom.go.json, sbom.ui.json
+	@mkdir -p dist
+	$(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM_VERSION) mod -licenses -json -output dist/sbom.go.json
+	cd $(UI) && npm sbom --sbom-format cyclonedx --omit dev > ../../dist/sbom.ui.json
 
 .PHONY: mutate
 mutate: web ## mutation testing: which faults in the code of PKG its tests miss; N mutants per package (40; 0: all), SEED, MUTATE='-p 2 -min 80'; a nightly job (2 hours)

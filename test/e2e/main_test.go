@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -145,4 +147,29 @@ func (f fleetPart) add(p *cluster.Cluster, dir string) {
 		fmt.Sprintf("-interval=%s", interval), fmt.Sprintf("-excursions=%d", faults),
 		"-ledger=" + f.ledger(dir), "-progress=1s",
 	}})
+}
+
+func logs(t *testing.T, p *cluster.Cluster, name string) string {
+	t.Helper()
+	text, err := p.Logs(name)
+	require.NoError(t, err)
+	return text
+}
+
+// get returns the body of a page, empty while there is none.
+func get(addr, path string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, http.NoBody)
+	if err != nil {
+		return ""
+	}
+	client := http.Client{Timeout: waitTimeout}
+	resp, err := client.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, _ := io.ReadAll(resp.Body) // half a page is none of interest
+	return string(b)
 }

@@ -3,10 +3,7 @@
 package e2e
 
 import (
-	"context"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,13 +72,6 @@ func TestRefusedProgramSaysSoAndGoesOn(t *testing.T) {
 	}
 }
 
-func logs(t *testing.T, p *cluster.Cluster, name string) string {
-	t.Helper()
-	text, err := p.Logs(name)
-	require.NoError(t, err)
-	return text
-}
-
 // freeAddr returns an address that was free a moment ago.
 func freeAddr(t *testing.T) string {
 	t.Helper()
@@ -89,22 +79,4 @@ func freeAddr(t *testing.T) string {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, ln.Close()) }()
 	return ln.Addr().String()
-}
-
-// get returns the body of a page, empty while there is none.
-func get(addr, path string) string {
-	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, http.NoBody)
-	if err != nil {
-		return ""
-	}
-	client := http.Client{Timeout: waitTimeout}
-	resp, err := client.Do(req)
-	if err != nil {
-		return ""
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, _ := io.ReadAll(resp.Body) // half a page is none of interest
-	return string(b)
 }
