@@ -46,16 +46,17 @@ func bodyLimit(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 
 // routes adds those of the main port.
 func (p *Portal) routes(app *fiber.App) {
-	app.Use("/api/v1", p.limitRequests, p.allow(viewPlant), noStore)
+	app.Use("/api/v1", p.allow(viewPlant), noStore)
 	p.register(app, endpoints()...)
+	app.Use("/api/v1", p.limitRequests(atHand)) // paths that do not exist
 	app.Get("/api/openapi.json", serveOpenAPI)
 	app.Get("/api/asyncapi.yaml", serveAsyncAPI)
 	app.Get(p.cfg.WebSocketPath, p.allow(viewPlant), p.checkHandshake, p.serveSocket)
 	if p.cfg.Pprof {
 		app.Get("/debug/pprof/*", p.operations)
 	}
-	app.Get(history.PromPath+"/*", p.limitRequests, p.allow(viewPlant), noStore, p.askPrometheus)
-	app.Post(history.PromPath+"/*", p.limitRequests, p.allow(viewPlant), noStore, p.askPrometheus)
+	app.Get(history.PromPath+"/*", p.limitRequests(sorting), p.allow(viewPlant), noStore, p.askPrometheus)
+	app.Post(history.PromPath+"/*", p.limitRequests(sorting), p.allow(viewPlant), noStore, p.askPrometheus)
 	app.Get("/*", p.page.serve)
 }
 
