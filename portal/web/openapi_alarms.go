@@ -49,11 +49,11 @@ var alarmEndpoints = []endpoint{
 	{
 		path: "/api/v1/alerts/{id}/explain", id: "explainAlert", tag: "alarms", cost: sorting, handle: (*Portal).explain,
 		summary: "Why an alarm was raised: rule, conditions, and the readings that the rule saw",
-		about:   "core reads the readings from Kafka again; `error` is set if it could not explain the alarm.",
+		about:   "core reads the readings from Kafka again; `error` is set if it could not explain the alarm. One explanation at a time for an address.",
 		params:  []parameter{alertInPath},
 		answers: []response{
 			answered(explainAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), noAlert,
-			failing(fiber.StatusServiceUnavailable, "explain_unavailable"),
+			failing(fiber.StatusTooManyRequests, "explain_busy", "rate_limited"), failing(fiber.StatusServiceUnavailable, "explain_unavailable"),
 		},
 	},
 	{

@@ -98,6 +98,7 @@ type Portal struct {
 	stats        *statsCache
 	summaries    *summaryCache
 
+	explaining    explaining
 	explainWithin time.Duration
 	answerWithin  time.Duration // of changes of what operators keep
 	changeWithin  time.Duration // of changes of rules
