@@ -152,14 +152,18 @@ var plantEndpoints = []endpoint{
 		path: "/readyz", id: "ready", tag: "operations", handle: (*Portal).operations,
 		summary: "Readiness: the hub is connected and Kafka's topics have been read",
 		answers: []response{
-			{status: fiber.StatusOK, about: "ready", media: fiber.MIMETextPlain, body: ""},
-			{status: fiber.StatusServiceUnavailable, about: "The reason.", media: fiber.MIMETextPlain, body: ""},
+			{status: fiber.StatusOK, about: "`ready`; `ok` to other machines without the token.", media: fiber.MIMETextPlain, body: ""},
+			{status: fiber.StatusServiceUnavailable, about: "`not ready`, and the reason: not to other machines without the token.", media: fiber.MIMETextPlain, body: ""},
 		},
 	},
 	{
 		path: "/metrics", id: "metrics", tag: "operations", handle: (*Portal).operations,
 		summary: "Metrics in the text format of Prometheus",
-		answers: []response{{status: fiber.StatusOK, about: "The metrics.", media: fiber.MIMETextPlain, body: ""}},
+		about:   "From other machines, and by proxies, with `Authorization: Bearer` and the token OPS_TOKEN.",
+		answers: []response{
+			{status: fiber.StatusOK, about: "The metrics.", media: fiber.MIMETextPlain, body: ""},
+			{status: fiber.StatusUnauthorized, about: "Another machine without the token.", media: fiber.MIMETextPlain, body: ""},
+		},
 	},
 }
 
