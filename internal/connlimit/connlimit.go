@@ -37,6 +37,9 @@ func Reasons() []string { return []string{ReasonTotal, ReasonAddress} }
 type Options struct {
 	Total      int
 	PerAddress int // see Caller
+	// Proxy reports whether an address is that of a proxy, whose connections count in total
+	// only. May be nil.
+	Proxy func(netip.Addr) bool
 	// OnRefused is called with the reason. It must not block. May be nil.
 	OnRefused func(reason string)
 }
@@ -73,7 +76,7 @@ func (l listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		caller := callerOf(nc)
+		caller := l.l.callerOf(nc)
 		reason := l.l.admit(caller)
 		if reason == "" {
 			return &conn{Conn: nc, release: sync.OnceFunc(func() { l.l.release(caller) })}, nil
@@ -83,12 +86,17 @@ func (l listener) Accept() (net.Conn, error) {
 	}
 }
 
-// callerOf is invalid for what has no IP address, such as a pipe.
-func callerOf(nc net.Conn) netip.Addr {
-	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-		return Caller(a.AddrPort().Addr())
+// callerOf is invalid for what has no IP address, such as a pipe, and for a proxy.
+func (l *Limiter) callerOf(nc net.Conn) netip.Addr {
+	a, ok := nc.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
 	}
-	return netip.Addr{}
+	from := a.AddrPort().Addr().Unmap()
+	if l.o.Proxy != nil && l.o.Proxy(from) {
+		return netip.Addr{}
+	}
+	return Caller(from)
 }
 
 // admit counts a connection, or returns why it is refused.
@@ -136,6 +144,14 @@ func (c *conn) Close() error {
 func (c *conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// SetWriteBuffer sets what the system may hold of what was written, as of a TCP connection.
+func (c *conn) SetWriteBuffer(bytes int) error {
+	if tcp, ok := c.Conn.(interface{ SetWriteBuffer(int) error }); ok {
+		return tcp.SetWriteBuffer(bytes)
 	}
 	return errors.ErrUnsupported
 }

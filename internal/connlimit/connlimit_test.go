@@ -116,6 +116,16 @@ func TestConnectionsAreBoundedInTotal(t *testing.T) {
 	require.Equal(t, map[string]int{ReasonTotal: 2}, p.refused)
 }
 
+// TestProxyIsNoAddressOfItsOwn: all clients of a proxy come from its address.
+func TestProxyIsNoAddressOfItsOwn(t *testing.T) {
+	proxy := netip.MustParseAddr("10.0.0.1")
+	l := New(Options{PerAddress: 1, Proxy: func(a netip.Addr) bool { return a == proxy }})
+	for from, want := range map[string]netip.Addr{"10.0.0.1": {}, "::ffff:10.0.0.1": {}, "10.0.0.2": netip.MustParseAddr("10.0.0.2")} {
+		got := l.callerOf(fromAddr{nil, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(from), 1))})
+		require.Equal(t, want, got, from)
+	}
+}
+
 // TestEndedConnectionsLeaveNothing: an address is forgotten with its last connection.
 func TestEndedConnectionsLeaveNothing(t *testing.T) {
 	l := New(Options{Total: 5, PerAddress: 5})

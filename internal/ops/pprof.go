@@ -5,11 +5,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+
+	"industrial-iot-monitor/internal/config"
 )
 
-// PprofConfig is the part of every program's environment that serves profiles.
+// PprofConfig is the part of every program's environment about its operations endpoints.
 type PprofConfig struct {
-	Pprof bool `env:"OPS_PPROF" envDefault:"false" help:"serve /debug/pprof beside /metrics; that address has to be a loopback one then"`
+	OpsToken config.Secret `env:"OPS_TOKEN" help:"who sends it as Authorization: Bearer sees /metrics and the reason in /readyz from other machines too; empty: only this machine does"`
+	Pprof    bool          `env:"OPS_PPROF" envDefault:"false" help:"serve /debug/pprof beside /metrics; that address has to be a loopback one then"`
 }
 
 // CheckPprof refuses profiles on an address that other machines reach: a profile shows
@@ -23,10 +26,10 @@ func (cfg PprofConfig) CheckPprof(addr, addrVar string) error {
 }
 
 // handlePprof adds /debug/pprof.
-func handlePprof(mux *http.ServeMux) {
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+func handlePprof(mux *http.ServeMux, a access) {
+	for path, h := range map[string]http.HandlerFunc{
+		"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace,
+	} {
+		mux.Handle("GET /debug/pprof/"+path, a.only(h))
+	}
 }

@@ -61,22 +61,31 @@ func NewServer(o ServerOptions) (*Server, error) {
 	}}, nil
 }
 
-// Handler returns the operations routes.
+// Handler returns the operations routes. What tells of the plant, metrics and the reason why a program is not ready,
+// is for this machine and for who has the token.
 func Handler(g prometheus.Gatherer, ready func() error, profiles PprofConfig) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{}))
+	a := access{profiles.OpsToken}
+	mux.Handle("GET /metrics", a.only(promhttp.HandlerFor(g, promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		var err error
 		if ready != nil {
-			if err := ready(); err != nil {
-				http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
-				return
-			}
+			err = ready()
 		}
-		fmt.Fprintln(w, "ready")
+		switch full := a.allows(r); {
+		case err != nil && full:
+			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
+		case err != nil:
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+		case full:
+			fmt.Fprintln(w, "ready")
+		default:
+			fmt.Fprintln(w, "ok")
+		}
 	})
 	if profiles.Pprof {
-		handlePprof(mux)
+		handlePprof(mux, a)
 	}
 	return mux
 }

@@ -250,6 +250,43 @@ func TestExplainAsksCore(t *testing.T) {
 	require.Equal(t, want, got.Explanation)
 }
 
+// TestOneExplanationAtATimeForACaller: who asks for fifty at once gets one, and others get theirs meanwhile.
+func TestOneExplanationAtATimeForACaller(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(o *Options) { o.Config.TrustedProxies = []string{"127.0.0.1"} })
+	r.raise(alarm("a1", "d1", 1, telemetry.AlarmUnacknowledged), alarm("a2", "d1", 1, telemetry.AlarmUnacknowledged))
+	r.portal.explainWithin = waitTimeout
+	held := make(chan *nats.Msg, 50) // requests to explain a1
+	_, err := r.nc.Subscribe(wire.ExplainSubject, func(m *nats.Msg) {
+		var q wire.ExplainRequest
+		if json.Unmarshal(m.Data, &q) == nil && q.Alert.AlertID == "a1" {
+			held <- m
+			return
+		}
+		_ = m.Respond([]byte("{\"conditions\":[],\"samples\":[]}"))
+	})
+	require.NoError(t, err)
+	require.NoError(t, r.nc.Flush())
+	explain := func(id, from string) answer { return r.get("/api/v1/alerts/"+id+"/explain", "X-Forwarded-For", from) }
+
+	statuses := make(chan int, 50)
+	for range 50 {
+		go func() { statuses <- explain("a1", "192.0.2.1").status }()
+	}
+	for range 49 {
+		require.Equal(t, http.StatusTooManyRequests, <-statuses)
+	}
+	a := explain("a2", "192.0.2.1")
+	require.Equal(t, http.StatusTooManyRequests, a.status)
+	require.Equal(t, "explain_busy", a.failure(t).Code)
+	require.Equal(t, "1", a.header.Get("Retry-After"))
+	require.Equal(t, http.StatusOK, explain("a2", "192.0.2.2").status, "others go on")
+	require.NoError(t, (<-held).Respond([]byte("{\"conditions\":[],\"samples\":[]}")))
+	require.Equal(t, http.StatusOK, <-statuses)
+	require.Equal(t, http.StatusOK, explain("a2", "192.0.2.1").status, "one after the other")
+	require.Empty(t, held)
+}
+
 func TestGatewaysShowTheirLedger(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)

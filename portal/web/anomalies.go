@@ -150,7 +150,7 @@ func (p *Portal) listUnusual(c *fiber.Ctx) error {
 // anomalyEndpoints are those of what is unusual.
 var anomalyEndpoints = []endpoint{
 	{
-		path: "/api/v1/devices/{id}/anomalies", id: "listDeviceAnomalies", tag: "devices", handle: (*Portal).getDeviceAnomalies,
+		path: "/api/v1/devices/{id}/anomalies", id: "listDeviceAnomalies", tag: "devices", cost: sorting, handle: (*Portal).getDeviceAnomalies,
 		summary: "What was usual and unusual for a device in a time",
 		about: "The history's readings are shown to a fresh detector, from eight days before `from` on or from `learned_from`; neighbours and " +
 			"operators' feedback are not. `low`, `expected` and `high` are the usual range, `score` and `state` (0 to 1, 0.5: worth an alarm) the highest " +

@@ -18,7 +18,7 @@ import (
 func (p *Portal) newApp() *fiber.App {
 	app := fiber.New(fiber.Config{
 		DisableStartupMessage: true,
-		ReadTimeout:           10 * time.Second,
+		ReadTimeout:           headWithin,
 		WriteTimeout:          30 * time.Second,
 		IdleTimeout:           60 * time.Second,
 		BodyLimit:             64 << 10,
@@ -31,31 +31,40 @@ func (p *Portal) newApp() *fiber.App {
 	return app
 }
 
+const (
+	// headWithin is how long the head of a request may take, from the connection on or from its first byte.
+	headWithin = 5 * time.Second
+	// bodyWithin is how long its body may take after that.
+	bodyWithin = 10 * time.Second
+)
+
 // largeBody is the limit for what may be larger than the commands and documents of text: an image in base64, with
 // its JSON around, and the points of a plan.
 const largeBody = metadata.MaxImage*4/3 + 16<<10
 
-// bodyLimit raises the limit of a request's body where it may be larger.
+// bodyLimit gives the body its time, and raises its limit where it may be larger.
 func bodyLimit(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	c := fasthttp.RequestConfig{ReadTimeout: bodyWithin}
 	path, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))
 	if bytes.Equal(path, []byte(imagesPath)) || bytes.HasPrefix(path, []byte("/api/v1/buildings/")) && bytes.HasSuffix(path, []byte("/plan")) {
-		return fasthttp.RequestConfig{MaxRequestBodySize: largeBody}
+		c.MaxRequestBodySize = largeBody
 	}
-	return fasthttp.RequestConfig{}
+	return c
 }
 
 // routes adds those of the main port.
 func (p *Portal) routes(app *fiber.App) {
-	app.Use("/api/v1", p.limitRequests, p.allow(viewPlant), noStore)
+	app.Use("/api/v1", p.allow(viewPlant), noStore)
 	p.register(app, endpoints()...)
+	app.Use("/api/v1", p.limitRequests(atHand)) // paths that do not exist
 	app.Get("/api/openapi.json", serveOpenAPI)
 	app.Get("/api/asyncapi.yaml", serveAsyncAPI)
 	app.Get(p.cfg.WebSocketPath, p.allow(viewPlant), p.checkHandshake, p.serveSocket)
 	if p.cfg.Pprof {
 		app.Get("/debug/pprof/*", p.operations)
 	}
-	app.Get(history.PromPath+"/*", p.limitRequests, p.allow(viewPlant), noStore, p.askPrometheus)
-	app.Post(history.PromPath+"/*", p.limitRequests, p.allow(viewPlant), noStore, p.askPrometheus)
+	app.Get(history.PromPath+"/*", p.limitRequests(sorting), p.allow(viewPlant), noStore, p.askPrometheus)
+	app.Post(history.PromPath+"/*", p.limitRequests(sorting), p.allow(viewPlant), noStore, p.askPrometheus)
 	app.Get("/*", p.page.serve)
 }
 

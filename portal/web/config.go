@@ -30,6 +30,8 @@ type Config struct {
 	WebSocketPath  string     `env:"WEBSOCKET_PATH" envDefault:"/ws" help:"path of the WebSocket on both ports"`
 	MaxConnections int        `env:"WEBSOCKET_MAX_CONNECTIONS" envDefault:"1000" help:"limit of open WebSocket connections, both ports together"`
 	MaxPerAddress  int        `env:"WEBSOCKET_MAX_CONNECTIONS_PER_IP" envDefault:"200" help:"limit of these for one IP address (IPv6: one /64), loopback excepted; 0: none; behind a proxy see PORTAL_TRUSTED_PROXIES"`
+	MaxTCP         int        `env:"PORTAL_MAX_CONNECTIONS" envDefault:"10000" help:"connections at most, both ports together, of browsers, programs and WebSockets; further ones are closed at once; 0: no limit"`
+	MaxTCPPerIP    int        `env:"PORTAL_MAX_CONNECTIONS_PER_IP" envDefault:"1000" help:"these from one IP address (IPv6: one /64) at most, loopback and PORTAL_TRUSTED_PROXIES excepted; 0: no limit"`
 	Hosts          []string   `env:"PORTAL_HOSTS" envSeparator:"," help:"comma-separated host names of the portal, such as portal.example.com; localhost and its own IP addresses are always allowed, requests for other hosts get 421"`
 	TrustedProxies []string   `env:"PORTAL_TRUSTED_PROXIES" envSeparator:"," help:"comma-separated IP addresses and networks (10.0.0.0/8) of reverse proxies; X-Forwarded-For and X-Forwarded-Host are ignored from others"`
 	MessageRate    float64    `env:"WEBSOCKET_MESSAGES_PER_SECOND" envDefault:"50" help:"rate limit of messages from a WebSocket client; bursts of ten times as many are allowed"`
@@ -43,7 +45,7 @@ type Config struct {
 	DatabaseURL    string     `env:"DATABASE_URL" help:"PostgreSQL in place of PORTAL_STORE, for several portals: postgres://user:password@host:5432/database"`
 	RedisURL       string     `env:"REDIS_URL" help:"Redis (6.2 or newer) that portals share, for the newest readings when one starts, who is at the screens, and rate limits: redis://user:password@host:6379/0, rediss:// for TLS; empty: none"`
 	RedisPrefix    string     `env:"REDIS_PREFIX" envDefault:"iot" help:"first part of all keys in Redis; plants that share a Redis need different ones"`
-	RequestRate    float64    `env:"PORTAL_REQUESTS_PER_SECOND" envDefault:"100" help:"rate limit of API requests from one IP address (IPv6: one /64), loopback excepted, over all portals that share a Redis; bursts of ten times as many are allowed; 0: none"`
+	RequestRate    float64    `env:"PORTAL_REQUESTS_PER_SECOND" envDefault:"100" help:"tokens a second for API requests from one IP address (IPv6: one /64), loopback excepted, over all portals that share a Redis; ten times as many can be saved up; lists and charts take 5, files and reports 20; 0: no limit"`
 	CommandRate    float64    `env:"PORTAL_COMMANDS_PER_MINUTE" envDefault:"600" help:"rate limit of commands to alarms and devices, likewise; as many are allowed at once"`
 	AllowedOrigins []string   `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"comma-separated further origins whose pages may open the WebSocket and command alarms, such as https://wall.example.com; *: any; the portal's own host is always allowed"`
 	AuditEntries   int        `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"newest entries of the audit trail kept in memory too, some 500 bytes each: the answers to commands, and what is shown while the database is away"`
@@ -68,11 +70,8 @@ func (c *Config) Check() error {
 	if !strings.HasPrefix(c.WebSocketPath, "/") || strings.ContainsAny(c.WebSocketPath, "*:?# ") || c.WebSocketPath == "/" {
 		return fmt.Errorf("WEBSOCKET_PATH=%q: %w", c.WebSocketPath, errPath)
 	}
-	if c.MaxConnections < 1 {
-		return fmt.Errorf("WEBSOCKET_MAX_CONNECTIONS=%d: %w", c.MaxConnections, errCount)
-	}
-	if c.MaxPerAddress < 0 {
-		return fmt.Errorf("WEBSOCKET_MAX_CONNECTIONS_PER_IP=%d: %w", c.MaxPerAddress, errNotNegative)
+	if err := c.checkConnections(); err != nil {
+		return err
 	}
 	if c.ReplayBytes < 0 {
 		return fmt.Errorf("PORTAL_REPLAY_BYTES=%d: %w", c.ReplayBytes, errNotNegative)
@@ -118,6 +117,22 @@ func (c *Config) Check() error {
 	return errors.Join(c.Config.Check(), c.Topics.Check(), c.CheckPprof(c.Addr, "PORTAL_ADDR"))
 }
 
+func (c *Config) checkConnections() error {
+	if c.MaxConnections < 1 {
+		return fmt.Errorf("WEBSOCKET_MAX_CONNECTIONS=%d: %w", c.MaxConnections, errCount)
+	}
+	if c.MaxPerAddress < 0 {
+		return fmt.Errorf("WEBSOCKET_MAX_CONNECTIONS_PER_IP=%d: %w", c.MaxPerAddress, errNotNegative)
+	}
+	if c.MaxTCP < 0 || c.MaxTCP > 0 && c.MaxTCP < c.MaxConnections {
+		return fmt.Errorf("PORTAL_MAX_CONNECTIONS=%d: %w", c.MaxTCP, errFewer)
+	}
+	if c.MaxTCPPerIP < 0 {
+		return fmt.Errorf("PORTAL_MAX_CONNECTIONS_PER_IP=%d: %w", c.MaxTCPPerIP, errNotNegative)
+	}
+	return nil
+}
+
 func (c *Config) checkDatabase() error {
 	if c.Retention != 0 && time.Duration(c.Retention) < shortestRetention {
 		return fmt.Errorf("PORTAL_STORE_RETENTION=%s: %w", c.Retention, errRetention)
@@ -155,6 +170,7 @@ var (
 	errRetention   = errors.New("want 30d or more, or 0 to keep them for ever")
 	errPort        = errors.New("want a port, 0 to 65535")
 	errNotNegative = errors.New("want 0 or more")
+	errFewer       = errors.New("want WEBSOCKET_MAX_CONNECTIONS or more, or 0 for no limit")
 	errPath        = errors.New("want a path such as /ws")
 	errCount       = errors.New("want 1 or more")
 	errPrefix      = errors.New("want 1 to 64 of A-Z a-z 0-9 _ . -")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -28,6 +29,12 @@ func (p *Portal) explain(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	payer := p.payer(c)
+	if !p.explaining.enter(payer) {
+		c.Set(fiber.HeaderRetryAfter, "1")
+		return errExplaining
+	}
+	defer p.explaining.leave(payer)
 	ctx, cancel := context.WithTimeout(context.Background(), p.explainWithin)
 	defer cancel()
 	data, err := p.feed.Ask(ctx, wire.ExplainSubject, question)
@@ -39,6 +46,38 @@ func (p *Portal) explain(c *fiber.Ctx) error {
 		return p.unexplained(err)
 	}
 	return c.JSON(explainAnswer{Time: p.model.Now(), Explanation: e})
+}
+
+var errExplaining = refuse(fiber.StatusTooManyRequests, "explain_busy", "another explanation for this address is being made; ask again when it is done")
+
+// explaining are the callers for whom core explains an alarm. Each has one at a time: core reads Kafka for it,
+// for as long as 8 s, and explains two at a time.
+type explaining struct {
+	mu  sync.Mutex
+	who map[string]struct{}
+}
+
+// enter reports whether a caller may ask; "" always may. Who entered has to leave.
+func (e *explaining) enter(who string) bool {
+	if who == "" {
+		return true
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, busy := e.who[who]; busy {
+		return false
+	}
+	if e.who == nil {
+		e.who = make(map[string]struct{})
+	}
+	e.who[who] = struct{}{}
+	return true
+}
+
+func (e *explaining) leave(who string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.who, who)
 }
 
 // explainWithin is how long core may take to explain an alarm.

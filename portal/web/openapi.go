@@ -23,6 +23,7 @@ type endpoint struct {
 	summary string
 	about   string
 	need    permission // in addition to viewPlant
+	cost    float64    // tokens, default atHand; see rates.go
 	handle  func(*Portal, *fiber.Ctx) error
 	params  []parameter
 	body    any    // a value of the type of the JSON body, nil: none
@@ -66,6 +67,9 @@ func (p *Portal) register(app *fiber.App, tables ...[]endpoint) {
 		for i := range table {
 			e := &table[i]
 			var chain []fiber.Handler
+			if strings.HasPrefix(e.path, "/api/v1/") {
+				chain = append(chain, p.limitRequests(max(e.cost, atHand)))
+			}
 			if e.need != "" {
 				chain = append(chain, p.allow(e.need))
 			}

@@ -62,12 +62,12 @@ var metadataEndpoints = []endpoint{
 		path: "/api/v1/dashboards/{id}", id: "deleteDashboard", tag: "views", handle: dashboards.delete, summary: "Delete a dashboard", params: []parameter{documentInPath},
 	}, dashboardAnswer{}),
 	{
-		path: "/api/v1/shiftnotes", id: "listShiftNotes", tag: "notes", handle: (*Portal).listShiftNotes,
+		path: "/api/v1/shiftnotes", id: "listShiftNotes", tag: "notes", cost: sorting, handle: (*Portal).listShiftNotes,
 		summary: "The shift log, the newest shift first", about: aboutList,
 		params: join(shiftNoteParameters, pagingParameters), answers: listAnswers(pages[shiftNoteItem]{}),
 	},
 	{
-		path: "/api/v1/shiftnotes.csv", id: "exportShiftNotes", tag: "notes", handle: (*Portal).exportShiftNotes,
+		path: "/api/v1/shiftnotes.csv", id: "exportShiftNotes", tag: "notes", cost: gathering, handle: (*Portal).exportShiftNotes,
 		summary: "The shift log as a file for spreadsheets", about: aboutPastCSV,
 		params:  join(shiftNoteParameters, []parameter{langParameter}),
 		answers: []response{csvFile, failing(fiber.StatusBadRequest, "bad_parameter"), storeAway},
@@ -124,12 +124,12 @@ var metadataEndpoints = []endpoint{
 		answers: append(listAnswers(pages[changeItem]{}), noDocument),
 	},
 	{
-		path: "/api/v1/registry", id: "listRegistry", tag: "devices", handle: (*Portal).listRegistry,
+		path: "/api/v1/registry", id: "listRegistry", tag: "devices", cost: sorting, handle: (*Portal).listRegistry,
 		summary: "Every device that was ever seen, by id", about: aboutList + " It has a new device within seconds.",
 		params: join(registryParameters, pagingParameters), answers: listAnswers(pages[registryItem]{}),
 	},
 	{
-		path: "/api/v1/registry.csv", id: "exportRegistry", tag: "devices", handle: (*Portal).exportRegistry,
+		path: "/api/v1/registry.csv", id: "exportRegistry", tag: "devices", cost: gathering, handle: (*Portal).exportRegistry,
 		summary: "The registry of devices as a file for spreadsheets", about: aboutPastCSV,
 		params:  join(registryParameters, []parameter{langParameter}),
 		answers: []response{csvFile, failing(fiber.StatusBadRequest, "bad_parameter"), storeAway},

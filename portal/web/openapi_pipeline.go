@@ -30,7 +30,7 @@ var pipelineEndpoints = []endpoint{
 		answers: []response{answered(list[pipeline.Process]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/events", id: "listEvents", tag: "portal", handle: (*Portal).listEvents,
+		path: "/api/v1/events", id: "listEvents", tag: "portal", cost: sorting, handle: (*Portal).listEvents,
 		summary: "What changed in the plant since this portal started, the newest first",
 		about: "Values of `kind`: started, restarted (`from` and `to` are versions), silent (no report for three intervals), back, " +
 			"changed (a `fact`, such as rules, the version of the alarm rules), log_level (the level of its log, changed `by` an operator, or back by itself). The newest 200 are kept.",
@@ -38,7 +38,7 @@ var pipelineEndpoints = []endpoint{
 		answers: []response{answered(list[pipeline.PlantEvent]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/warnings", id: "listWarnings", tag: "portal", handle: (*Portal).listWarnings,
+		path: "/api/v1/warnings", id: "listWarnings", tag: "portal", cost: sorting, handle: (*Portal).listWarnings,
 		summary: "The newest warnings and errors in the logs of the plant's processes",
 		about:   "The newest 200 since this portal started. The texts are those of the logs, in English.",
 		params:  pagingParameters,
@@ -58,7 +58,7 @@ var pipelineEndpoints = []endpoint{
 		},
 	},
 	{
-		path: "/api/v1/dead-letters", id: "listDeadLetters", tag: "portal", handle: (*Portal).listDeadLetters,
+		path: "/api/v1/dead-letters", id: "listDeadLetters", tag: "portal", cost: sorting, handle: (*Portal).listDeadLetters,
 		summary: "Refused messages by reason, with a sample, and what was replayed",
 		about: "core reads device-data-dlq, the newest 100,000 letters. `ready` are those that core would accept now; `blocked` counts the others by why: " +
 			"refused_again (`sample.again` says why), processed (core has judged and counted it, only an engine that keeps the history refused it), " +

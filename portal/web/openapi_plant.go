@@ -12,7 +12,7 @@ import (
 // plantEndpoints are those of devices, buildings, gateways and the portal itself.
 var plantEndpoints = []endpoint{
 	{
-		path: "/api/v1/devices", id: "listDevices", tag: "devices", handle: (*Portal).listDevices,
+		path: "/api/v1/devices", id: "listDevices", tag: "devices", cost: sorting, handle: (*Portal).listDevices,
 		summary: "Devices with place, presence, age, alarms and newest reading",
 		params: join(deviceFilterParameters, []parameter{
 			deviceSortParameter,
@@ -66,7 +66,7 @@ var plantEndpoints = []endpoint{
 		answers: deviceCommandAnswers("bad_json", "bad_field", "bad_parameter", "operator_missing"),
 	},
 	{
-		path: "/api/v1/devices/{id}/series", id: "getDeviceSeries", tag: "devices", handle: (*Portal).getDeviceSeries,
+		path: "/api/v1/devices/{id}/series", id: "getDeviceSeries", tag: "devices", cost: sorting, handle: (*Portal).getDeviceSeries,
 		summary: "Time series of a device's sensors",
 		about:   "Mean, minimum and maximum of each step, from the history of readings, which starts at `begins`.",
 		params:  join([]parameter{deviceInPath}, seriesParameters),
@@ -76,21 +76,21 @@ var plantEndpoints = []endpoint{
 		},
 	},
 	{
-		path: "/api/v1/devices/{id}/readings.csv", id: "exportReadingsCSV", tag: "devices", handle: (*Portal).exportReadingsCSV,
+		path: "/api/v1/devices/{id}/readings.csv", id: "exportReadingsCSV", tag: "devices", cost: gathering, handle: (*Portal).exportReadingsCSV,
 		summary: "All readings of a device as CSV",
 		about:   "A line for each value. Oldest first. A download that ends early ends without its last chunk.",
 		params:  join([]parameter{deviceInPath}, exportParameters),
 		answers: readingsAnswers("text/csv"),
 	},
 	{
-		path: "/api/v1/devices/{id}/readings.ndjson", id: "exportReadingsNDJSON", tag: "devices", handle: (*Portal).exportReadingsNDJSON,
+		path: "/api/v1/devices/{id}/readings.ndjson", id: "exportReadingsNDJSON", tag: "devices", cost: gathering, handle: (*Portal).exportReadingsNDJSON,
 		summary: "All readings of a device as NDJSON",
 		about:   "A line for each reading, with its sensors as in the message of the device. Oldest first. A download that ends early ends without its last chunk.",
 		params:  join([]parameter{deviceInPath}, exportParameters),
 		answers: readingsAnswers("application/x-ndjson"),
 	},
 	{
-		path: "/api/v1/sensors", id: "listSensors", tag: "devices", handle: (*Portal).listSensors,
+		path: "/api/v1/sensors", id: "listSensors", tag: "devices", cost: sorting, handle: (*Portal).listSensors,
 		summary: "Sensors: the catalogue, and what occurs in the plant",
 		params:  []parameter{flagParameter("occurring", "Whether a device has it in its newest reading.")},
 		answers: []response{answered(list[sensor]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
@@ -101,7 +101,7 @@ var plantEndpoints = []endpoint{
 		answers: []response{answered(list[building]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/buildings/{name}/series", id: "getBuildingSeries", tag: "buildings", handle: (*Portal).getBuildingSeries,
+		path: "/api/v1/buildings/{name}/series", id: "getBuildingSeries", tag: "buildings", cost: sorting, handle: (*Portal).getBuildingSeries,
 		summary: "Time series of a building's means",
 		about: "The mean of the newest values of all its devices, weighted by time, with the lowest and the highest value, by whole minutes; " +
 			"within the last ten minutes each 5 s, of the newest values of the devices that are online. `n` is how many devices that are; " +
@@ -134,7 +134,7 @@ var plantEndpoints = []endpoint{
 		answers: []response{answered(list[operators.Operator]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/export.csv", id: "exportDevices", tag: "devices", handle: (*Portal).exportCSV,
+		path: "/api/v1/export.csv", id: "exportDevices", tag: "devices", cost: gathering, handle: (*Portal).exportCSV,
 		summary: "The selected devices as a CSV file",
 		about: "UTF-8 with a byte order mark, one row per device. Text that a spreadsheet could read as a " +
 			"formula gets a leading apostrophe.",
@@ -152,14 +152,18 @@ var plantEndpoints = []endpoint{
 		path: "/readyz", id: "ready", tag: "operations", handle: (*Portal).operations,
 		summary: "Readiness: the hub is connected and Kafka's topics have been read",
 		answers: []response{
-			{status: fiber.StatusOK, about: "ready", media: fiber.MIMETextPlain, body: ""},
-			{status: fiber.StatusServiceUnavailable, about: "The reason.", media: fiber.MIMETextPlain, body: ""},
+			{status: fiber.StatusOK, about: "`ready`; `ok` to other machines without the token.", media: fiber.MIMETextPlain, body: ""},
+			{status: fiber.StatusServiceUnavailable, about: "`not ready`, and the reason: not to other machines without the token.", media: fiber.MIMETextPlain, body: ""},
 		},
 	},
 	{
 		path: "/metrics", id: "metrics", tag: "operations", handle: (*Portal).operations,
 		summary: "Metrics in the text format of Prometheus",
-		answers: []response{{status: fiber.StatusOK, about: "The metrics.", media: fiber.MIMETextPlain, body: ""}},
+		about:   "From other machines, and by proxies, with `Authorization: Bearer` and the token OPS_TOKEN.",
+		answers: []response{
+			{status: fiber.StatusOK, about: "The metrics.", media: fiber.MIMETextPlain, body: ""},
+			{status: fiber.StatusUnauthorized, about: "Another machine without the token.", media: fiber.MIMETextPlain, body: ""},
+		},
 	},
 }
 

@@ -31,7 +31,7 @@ var ruleEndpoints = []endpoint{
 	},
 	{
 		method: fiber.MethodPost,
-		path:   "/api/v1/rules/dryrun", id: "dryRunRule", tag: "rules", handle: (*Portal).dryRun,
+		path:   "/api/v1/rules/dryrun", id: "dryRunRule", tag: "rules", cost: sorting, handle: (*Portal).dryRun,
 		summary: "What a changed rule would have done with past readings",
 		about: "core sends the readings that Kafka has through the alarm engine twice, with the rules in force and with the change, for at most 25 s, one dry run at a time. " +
 			"`problems` has errors in the rule, `incomplete` and `held_since` tell what is not covered. Nothing is changed. At most 200 alarms of each side are listed.",

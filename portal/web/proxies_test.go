@@ -58,3 +58,21 @@ func TestConnectionsAreCountedByCaller(t *testing.T) {
 	err := visit("198.51.100.1")
 	require.True(t, websocket.IsCloseError(err, fanout.CloseLimit), "%v", err)
 }
+
+// TestProxyIsNotThisMachine: what a proxy beside the portal forwards sees no metrics without the token, listed or not.
+func TestProxyIsNotThisMachine(t *testing.T) {
+	t.Parallel()
+	for name, trusted := range map[string][]string{"trusted": {"127.0.0.1"}, "not listed": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, func(o *Options) { o.Config.TrustedProxies, o.Config.OpsToken = trusted, "s3cret" })
+			const by, from = "X-Forwarded-For", "198.51.100.1"
+			require.Equal(t, http.StatusUnauthorized, r.get("/metrics", by, from).status)
+			require.Equal(t, "ok\n", r.get("/readyz", by, from).body)
+			require.Equal(t, http.StatusUnauthorized, r.get("/metrics", by, from, "Authorization", "Bearer wrong").status)
+			require.Contains(t, r.get("/metrics", by, from, "Authorization", "Bearer s3cret").body, "\nportal_")
+			require.Equal(t, "ready\n", r.get("/readyz", by, from, "Authorization", "Bearer s3cret").body)
+			require.Contains(t, r.get("/metrics").body, "\nportal_")
+		})
+	}
+}

@@ -268,3 +268,36 @@ func TestExportHoldsNoFormula(t *testing.T) {
 		require.Equal(t, want, safe(text), "%q", text)
 	}
 }
+
+// TestNoChangeComesFromAFormOrAForeignPage: every endpoint that changes something refuses what a browser sends without
+// asking first, a form or text with JSON in it, and pages of other origins or of none.
+func TestNoChangeComesFromAFormOrAForeignPage(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	changes := 0
+	for _, table := range endpoints() {
+		for i := range table {
+			e := &table[i]
+			if e.verb() == http.MethodGet {
+				continue
+			}
+			changes++
+			path := strings.NewReplacer("{id}", "a1", "{action}", "acknowledge", "{note}", "n1", "{name}", "A", "{floor}", "1", "{sensor}", "temperature").Replace(e.path)
+			require.NotContains(t, path, "{")
+			const by = `{"by":"x"}`
+			for kind, body := range map[string]string{
+				"": by, "text/plain": by, "text/plain; application/json": by, "application/x-www-form-urlencoded": by,
+				"multipart/form-data; boundary=x": "--x\r\nContent-Disposition: form-data; name=\"by\"\r\n\r\nx\r\n--x--\r\n",
+			} {
+				a := r.ask(e.verb(), path, body, "Content-Type", kind)
+				require.Equal(t, http.StatusUnsupportedMediaType, a.status, "%s %s as %q: %s", e.verb(), path, kind, a.body)
+			}
+			for _, origin := range []string{"null", "https://evil.example.com", "file://"} {
+				a := r.ask(e.verb(), path, by, "Origin", origin)
+				require.Equal(t, http.StatusForbidden, a.status, "%s %s from %s: %s", e.verb(), path, origin, a.body)
+				require.Equal(t, "origin_not_allowed", a.failure(t).Code)
+			}
+		}
+	}
+	require.Greater(t, changes, 15)
+}

@@ -54,7 +54,7 @@ func (p *Portal) checkHandshake(c *fiber.Ctx) error {
 		return refuse(fiber.StatusBadRequest, "bad_handshake", "the WebSocket handshake is not complete")
 	}
 	from := p.caller(c)
-	c.Locals(visitorKey, fanout.Visitor{Commands: p.socketCommands(who(c), from), Operator: who(c).Name, From: from})
+	c.Locals(visitorKey, fanout.Visitor{Commands: p.socketCommands(who(c), p.payer(c)), Operator: who(c).Name, From: from})
 	return c.Next()
 }
 

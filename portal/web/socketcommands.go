@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/netip"
 
 	"github.com/gofiber/fiber/v2"
 )
@@ -19,15 +18,15 @@ type socketResult struct {
 	Error     *errorBody `json:"error,omitempty"`
 }
 
-// socketCommands handles the commands of a connection opened by id from an address.
-func (p *Portal) socketCommands(id identity, from netip.Addr) func(context.Context, json.RawMessage) any {
+// socketCommands handles the commands of a connection opened by id; payer pays for them.
+func (p *Portal) socketCommands(id identity, payer string) func(context.Context, json.RawMessage) any {
 	return func(ctx context.Context, raw json.RawMessage) any {
 		var body socketCommand
 		out := socketResult{Type: "command_result"}
 		err := decode(raw, &body)
 		out.CommandID = body.CommandID
 		if err == nil {
-			err = tooOften(p.orders.Allow(ctx, from))
+			err = tooOften(p.orders.Allow(ctx, payer, 1))
 		}
 		if err == nil {
 			out.Status, out.Result, err = p.socketCommand(ctx, id, body)

@@ -98,6 +98,7 @@ type Portal struct {
 	stats        *statsCache
 	summaries    *summaryCache
 
+	explaining    explaining
 	explainWithin time.Duration
 	answerWithin  time.Duration // of changes of what operators keep
 	changeWithin  time.Duration // of changes of rules
@@ -140,7 +141,7 @@ func New(o Options) (*Portal, error) {
 	if err := p.listen(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(p.join(o), p.makeReporter(o)); err != nil {
+	if err := errors.Join(p.limitConnections(o.Registry), p.join(o), p.makeReporter(o)); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil

@@ -247,20 +247,22 @@ func TestConfigNamesTheVariable(t *testing.T) {
 	good := Config{Addr: "127.0.0.1:0", WebSocketPort: 0, WebSocketPath: "/ws", MaxConnections: 1, AuditEntries: 1, Topics: topology.Suffixed(""), Config: kafka.Config{Cluster: kafka.At("127.0.0.1:9092")}}
 	require.NoError(t, good.Check())
 	for name, change := range map[string]func(*Config){
-		"PORTAL_ADDR":                func(c *Config) { c.Addr = "nonsense" },
-		"WEBSOCKET_PORT":             func(c *Config) { c.WebSocketPort = 70000 },
-		"WEBSOCKET_PATH":             func(c *Config) { c.WebSocketPath = "ws" },
-		"PORTAL_ADDR=0.0.0.0:80":     func(c *Config) { c.Addr, c.Pprof = "0.0.0.0:80", true },
-		"KAFKA_TOPIC_ALARM_AUDIT":    func(c *Config) { c.Audit = "bad topic!" },
-		"WEBSOCKET_MAX_CONNECTIONS":  func(c *Config) { c.MaxConnections = 0 },
-		"PORTAL_STORE_RETENTION":     func(c *Config) { c.Retention = 1 },
-		"PORTAL_AUDIT_ENTRIES":       func(c *Config) { c.AuditEntries = 0 },
-		"DATABASE_URL":               func(c *Config) { c.DatabaseURL = "localhost:5432" },
-		"PORTAL_ALLOWED_ORIGINS":     func(c *Config) { c.AllowedOrigins = []string{"wall"} },
-		"REDIS_URL":                  func(c *Config) { c.RedisURL = "localhost:6379" },
-		"REDIS_PREFIX":               func(c *Config) { c.RedisURL, c.RedisPrefix = "redis://h", "{a}" },
-		"PORTAL_REQUESTS_PER_SECOND": func(c *Config) { c.RequestRate = -1 },
-		"PORTAL_COMMANDS_PER_MINUTE": func(c *Config) { c.CommandRate = -1 },
+		"PORTAL_ADDR":                   func(c *Config) { c.Addr = "nonsense" },
+		"WEBSOCKET_PORT":                func(c *Config) { c.WebSocketPort = 70000 },
+		"WEBSOCKET_PATH":                func(c *Config) { c.WebSocketPath = "ws" },
+		"PORTAL_ADDR=0.0.0.0:80":        func(c *Config) { c.Addr, c.Pprof = "0.0.0.0:80", true },
+		"KAFKA_TOPIC_ALARM_AUDIT":       func(c *Config) { c.Audit = "bad topic!" },
+		"WEBSOCKET_MAX_CONNECTIONS":     func(c *Config) { c.MaxConnections = 0 },
+		"PORTAL_STORE_RETENTION":        func(c *Config) { c.Retention = 1 },
+		"PORTAL_AUDIT_ENTRIES":          func(c *Config) { c.AuditEntries = 0 },
+		"DATABASE_URL":                  func(c *Config) { c.DatabaseURL = "localhost:5432" },
+		"PORTAL_ALLOWED_ORIGINS":        func(c *Config) { c.AllowedOrigins = []string{"wall"} },
+		"REDIS_URL":                     func(c *Config) { c.RedisURL = "localhost:6379" },
+		"REDIS_PREFIX":                  func(c *Config) { c.RedisURL, c.RedisPrefix = "redis://h", "{a}" },
+		"PORTAL_MAX_CONNECTIONS":        func(c *Config) { c.MaxConnections, c.MaxTCP = 5, 4 },
+		"PORTAL_MAX_CONNECTIONS_PER_IP": func(c *Config) { c.MaxTCPPerIP = -1 },
+		"PORTAL_REQUESTS_PER_SECOND":    func(c *Config) { c.RequestRate = -1 },
+		"PORTAL_COMMANDS_PER_MINUTE":    func(c *Config) { c.CommandRate = -1 },
 	} {
 		c := good
 		change(&c)

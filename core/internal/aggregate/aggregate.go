@@ -6,6 +6,7 @@
 package aggregate
 
 import (
+	"container/list"
 	"strings"
 	"time"
 
@@ -24,8 +25,14 @@ const (
 	Minute = 60_000
 )
 
-// maxBuildings bounds the memory that names in readings can claim.
-const maxBuildings = 1000
+const (
+	// maxBuildings bounds the memory that names in readings can claim. A further building takes
+	// the place of the one that was not heard for longest.
+	maxBuildings = 1000
+	// maxDone bounds the windows that lost their place and wait to be collected. Beyond it a
+	// further building is not counted.
+	maxDone = 20_000
+)
 
 // Options of an Aggregator. All are required.
 type Options struct {
@@ -47,6 +54,7 @@ type Aggregator struct {
 	devices     []*Device
 	cursor      int // where the scan of devices continues
 	buildings   map[string]*building
+	heard       *list.List // of *building, the one heard last in front
 	// done holds windows that lost their slot. Partials add up, so they need not wait for
 	// their closing time.
 	done []window
@@ -68,6 +76,7 @@ type Device struct {
 
 type building struct {
 	source
+	heard   *list.Element // in Aggregator.heard
 	seconds [16]slot
 	minutes [2]slot
 }
@@ -105,7 +114,7 @@ type stray struct {
 func New(o Options) *Aggregator {
 	return &Aggregator{
 		grace: o.Grace.Milliseconds(), idle: o.Idle.Milliseconds(),
-		buildings: make(map[string]*building), strays: make(map[stray]*strayCells),
+		buildings: make(map[string]*building), heard: list.New(), strays: make(map[stray]*strayCells),
 		names: names{index: make(map[string]uint32)},
 	}
 }
@@ -146,10 +155,17 @@ func (a *Aggregator) Add(now int64, d *Device, at int64, r *telemetry.Reading) (
 
 func (a *Aggregator) building(name string) *building {
 	if b, ok := a.buildings[name]; ok {
+		a.heard.MoveToFront(b.heard)
 		return b
 	}
-	if name == "" || len(a.buildings) >= maxBuildings {
+	if name == "" {
 		return nil
+	}
+	if len(a.buildings) >= maxBuildings {
+		if len(a.done) >= maxDone {
+			return nil
+		}
+		a.detach(a.heard.Back().Value.(*building)) //nolint:errcheck,forcetypeassert // the list has no others
 	}
 	name = strings.Clone(name) // the reading's strings share its whole text
 	b := &building{source: source{id: name, isBuilding: true}}
@@ -159,8 +175,29 @@ func (a *Aggregator) building(name string) *building {
 	for i := range b.minutes {
 		b.minutes[i].places = new([]uint16)
 	}
+	b.heard = a.heard.PushFront(b)
 	a.buildings[name] = b
 	return b
+}
+
+// detach forgets a building. What it counted in its open windows is emitted with the next Collect.
+func (a *Aggregator) detach(b *building) {
+	for _, of := range []struct {
+		slots []slot
+		width int64
+	}{{b.seconds[:], Second}, {b.minutes[:], Minute}} {
+		for i := range of.slots {
+			if sl := &of.slots[i]; sl.used {
+				a.done = append(a.done, window{of: &b.source, start: sl.start, width: of.width, cells: sl.detach()})
+			}
+		}
+	}
+	a.forget(b)
+}
+
+func (a *Aggregator) forget(b *building) {
+	a.heard.Remove(b.heard)
+	delete(a.buildings, b.id)
 }
 
 // count adds values to the window of slots that starts at start. An older window in its slot

@@ -207,9 +207,64 @@ func TestBuildingNamesAreBounded(t *testing.T) {
 		add(a, t0, d, r)
 	}
 	require.Len(t, a.buildings, maxBuildings)
-	add(a, t0+70_000, d, reading(t0+70_000, 1)) // not counted: there is no room
+	add(a, t0+70_000, d, reading(t0+70_000, 1))
 	a.Collect(t0+70_000, all, nil)
-	require.Empty(t, a.buildings, "those without open windows are forgotten")
+	require.Len(t, a.buildings, 1, "those without open windows are forgotten")
+	a.Flush(nil)
+	require.Empty(t, a.buildings)
+	require.Zero(t, a.heard.Len())
+}
+
+// TestInventedBuildingsTakeNothingFromRealOnes: whether 5,000 names come before a real building or after it, each of its
+// readings is counted once.
+func TestInventedBuildingsTakeNothingFromRealOnes(t *testing.T) {
+	a := newAggregator()
+	d := device(a, "d1")
+	from := func(building string, at int64) {
+		r := reading(at, 1)
+		r.Location.Building = building
+		add(a, at, d, r)
+	}
+	counted := make(map[string]int64)
+	count := func(ws []telemetry.Window) {
+		for _, w := range ws {
+			if w.Scope == ScopeBuilding && w.Parameter == "temperature" {
+				counted[fmt.Sprint(w.ID, " ", w.WidthMS)] += w.Count
+			}
+		}
+	}
+	const invented = 5000
+	from("real", t0)
+	for i := range invented {
+		from(fmt.Sprint("b", i), t0)
+		if i%100 == 0 {
+			from("real", t0)
+		}
+		if i%1000 == 0 {
+			count(a.Collect(t0, all, nil))
+		}
+	}
+	from("late", t0)
+	require.Len(t, a.buildings, maxBuildings)
+	count(a.Flush(nil))
+	for _, width := range []int{Second, Minute} {
+		require.EqualValues(t, 1+invented/100, counted[fmt.Sprint("real ", width)])
+		require.EqualValues(t, 1, counted[fmt.Sprint("late ", width)])
+		require.EqualValues(t, 1, counted[fmt.Sprint("b0 ", width)])
+	}
+}
+
+// TestInventedBuildingsAreBoundedBetweenTwoCollections: what lost its place waits for the next one.
+func TestInventedBuildingsAreBoundedBetweenTwoCollections(t *testing.T) {
+	a := newAggregator()
+	d := device(a, "d1")
+	for i := range maxDone {
+		r := reading(t0, 1)
+		r.Location.Building = fmt.Sprint("b", i)
+		add(a, t0, d, r)
+	}
+	require.Len(t, a.buildings, maxBuildings)
+	require.Less(t, len(a.done), maxDone+2)
 }
 
 func TestOverflowStaysANumber(t *testing.T) {

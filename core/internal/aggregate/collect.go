@@ -56,11 +56,11 @@ func (a *Aggregator) collectStrays(room int, dst []telemetry.Window) []telemetry
 
 // collectBuildings also removes buildings without open windows.
 func (a *Aggregator) collectBuildings(due func(start, width int64) bool, dst []telemetry.Window) []telemetry.Window {
-	for name, b := range a.buildings {
+	for _, b := range a.buildings {
 		dst = a.collect(dst, &b.source, b.seconds[:], Second, due)
 		dst = a.collect(dst, &b.source, b.minutes[:], Minute, due)
 		if !anyUsed(b.seconds[:]) && !anyUsed(b.minutes[:]) {
-			delete(a.buildings, name)
+			a.forget(b)
 		}
 	}
 	return dst

@@ -115,7 +115,7 @@ func (n *Notifier) outputs(reg prometheus.Registerer) error {
 	for o, out := range all {
 		d := &deliverer{
 			name: out.kind, o: o, b: n.outbox, counts: n.metrics.counts(out.kind), log: n.log.With("output", out.kind, "number", o+1),
-			poster: newPoster(out.url, string(n.cfg.BearerToken), n.cfg.Timeout, n.transport),
+			poster: newPoster(out.url, n.cfg.token(out.kind), n.cfg.Timeout, n.transport),
 		}
 		if out.kind == kindWebhook {
 			d.planner = newWebhook(n.outbox, o, &n.cfg)

@@ -131,7 +131,7 @@ func TestSecretsAreNotLogged(t *testing.T) {
 			defer s.Close()
 			cfg := fast(t)
 			cfg.WebhookURL = "http://user:secret1@" + s.Listener.Addr().String() + "/hook/secret2?key=secret3"
-			cfg.BearerToken = "secret4"
+			cfg.WebhookToken = "secret4"
 			var out bytes.Buffer
 			n, err := New(Options{Config: cfg, Log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})), Registry: prometheus.NewRegistry()})
 			require.NoError(t, err)
@@ -148,12 +148,79 @@ func TestSecretsAreNotLogged(t *testing.T) {
 		})
 	}
 	cfg := defaultConfig(t)
-	cfg.WebhookURL, cfg.AlertmanagerURLs, cfg.BearerToken = "ftp://secret", []string{"http://secret\x7f"}, "secret\n"
+	cfg.WebhookURL, cfg.AlertmanagerURLs, cfg.WebhookToken = "ftp://secret", []string{"http://secret\x7f"}, "secret\n"
 	err := cfg.Check()
 	require.ErrorContains(t, err, "NOTIFY_WEBHOOK_URL")
 	require.ErrorContains(t, err, "NOTIFY_ALERTMANAGER_URL")
-	require.ErrorContains(t, err, "NOTIFY_BEARER_TOKEN")
+	require.ErrorContains(t, err, "NOTIFY_WEBHOOK_TOKEN: want one line")
 	require.NotContains(t, err.Error(), "secret")
+}
+
+// TestEachReceiverGetsItsOwnToken: the token of one is not shown to another.
+func TestEachReceiverGetsItsOwnToken(t *testing.T) {
+	for name, c := range map[string]struct {
+		set                   func(*Config)
+		webhook, alertmanager string
+	}{
+		"two tokens": {func(c *Config) { c.WebhookToken, c.AlertmanagerToken = "w", "a" }, "w", "a"},
+		"one token":  {func(c *Config) { c.WebhookToken = "w" }, "w", ""},
+		"none":       {func(*Config) {}, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			webhook, alertmanager := newEndpoint(t, nil), newEndpoint(t, nil)
+			cfg := fast(t)
+			cfg.WebhookURL, cfg.AlertmanagerURLs = webhook.URL, []string{alertmanager.URL}
+			c.set(&cfg)
+			require.NoError(t, cfg.Check())
+			n, err := New(Options{Config: cfg, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+			require.NoError(t, err)
+			defer n.transport.CloseIdleConnections()
+			for _, d := range n.deliverers {
+				require.Equal(t, accepted, d.poster.post(t.Context(), []byte("{}")).outcome)
+			}
+			for e, token := range map[*endpoint]string{webhook: c.webhook, alertmanager: c.alertmanager} {
+				want := ""
+				if token != "" {
+					want = "Bearer " + token
+				}
+				require.Equal(t, want, e.headers[0].Get("Authorization"))
+			}
+		})
+	}
+}
+
+func TestTokenThatOthersCouldReadIsRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		set  func(*Config)
+		want string // "": it is good
+	}{
+		"https":         {func(c *Config) { c.WebhookURL, c.WebhookToken = "https://pager.example/hook", "t" }, ""},
+		"http":          {func(c *Config) { c.WebhookURL, c.WebhookToken = "http://pager.example/hook", "t" }, "NOTIFY_WEBHOOK_TOKEN: it would go to another machine in clear: want https:// in NOTIFY_WEBHOOK_URL"},
+		"http, told":    {func(c *Config) { c.WebhookURL, c.WebhookToken, c.TokenInClear = "http://pager.example/hook", "t", true }, ""},
+		"without token": {func(c *Config) { c.WebhookURL = "http://pager.example/hook" }, ""},
+		"this machine":  {func(c *Config) { c.WebhookURL, c.WebhookToken = "http://localhost:9/hook", "t" }, ""},
+		"by its address": {func(c *Config) {
+			c.AlertmanagerURLs, c.AlertmanagerToken = []string{"http://127.0.0.1:9", " http://[::1]:9"}, "t"
+		}, ""},
+		"one of several": {func(c *Config) {
+			c.AlertmanagerURLs, c.AlertmanagerToken = []string{"https://a.example", " http://10.0.0.7:9093"}, "t"
+		}, "NOTIFY_ALERTMANAGER_TOKEN: it would"},
+		"no receiver": {func(c *Config) { c.WebhookURL, c.AlertmanagerToken = "https://pager.example", "t" }, "NOTIFY_ALERTMANAGER_TOKEN: there is no NOTIFY_ALERTMANAGER_URL"},
+		"former name": {func(c *Config) { c.WebhookURL, c.BearerToken = "https://pager.example", "t" }, ""},
+		"for two kinds": {func(c *Config) {
+			c.WebhookURL, c.AlertmanagerURLs, c.BearerToken = "https://pager.example", []string{"https://a.example"}, "t"
+		}, "NOTIFY_BEARER_TOKEN: it would go to both"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := defaultConfig(t)
+			c.set(&cfg)
+			if c.want == "" {
+				require.NoError(t, cfg.Check())
+				return
+			}
+			require.ErrorContains(t, cfg.Check(), c.want)
+		})
+	}
 }
 
 func TestBadSettingsAreNamed(t *testing.T) {

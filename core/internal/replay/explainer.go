@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,15 +36,20 @@ const (
 	// record, those of other devices included; maxSamples how many readings are shown.
 	maxRecords = 200_000
 	maxSamples = 5_000
+	// maxBytes bounds what is read for one alarm, records of other devices included; at most half of it are
+	// records before the evidence.
+	maxBytes = 64 << 20
 )
 
-// Explainer answers requests to explain why an alarm was raised. All fields are required.
+// Explainer answers requests to explain why an alarm was raised. All fields but MaxBytes are required.
 type Explainer struct {
 	Log             *slog.Logger
 	Cluster         kafka.Cluster
 	Topic, ClientID string
 	// Rules returns the rules that raised an alarm, or those in force if they are gone.
 	Rules func(*telemetry.Alert) *alarm.Rules
+	// MaxBytes bounds the records that are read for one alarm; 0: 64 MiB.
+	MaxBytes int
 }
 
 // Run answers requests on nc until ctx ends.
@@ -131,23 +137,51 @@ func (e *Explainer) evidence(ctx context.Context, a *telemetry.Alert, catalogue 
 	if err != nil || from >= to {
 		return nil, missing, err
 	}
-	var records []record
+	records, err := e.gather(ctx, log, a, from, to, catalogue)
+	if errors.Is(err, errEarly) {
+		missing = "the readings before the alarm are not shown, there is too much between them"
+		records, err = e.gather(ctx, log, a, a.Evidence.FirstOffset, to, catalogue)
+	}
+	inputs = placeAll(records)
+	switch {
+	case errors.Is(err, errIncomplete):
+		return inputs, "the newest readings are in a transaction that is still open", nil
+	case errors.Is(err, errLarge):
+		return inputs, fmt.Sprintf("only the readings in the first %d MiB are shown", e.most()>>20), nil
+	case len(inputs) == maxSamples:
+		missing = fmt.Sprintf("only the first %d readings are shown", maxSamples)
+	}
+	return inputs, missing, err
+}
+
+var (
+	// errLarge is returned when the records are larger than what is read for one alarm.
+	errLarge = errors.New("more to read than one explanation may")
+	// errEarly is returned when those before the evidence are.
+	errEarly = errors.New("more to read before the evidence than one explanation may")
+)
+
+func (e *Explainer) most() int { return cmp.Or(e.MaxBytes, maxBytes) }
+
+// gather reads the readings of the alarm's device from the offsets. With errLarge it returns those up to the bound.
+func (e *Explainer) gather(ctx context.Context, log *kafka.Log, a *telemetry.Alert, from, to int64, catalogue *sensors.Catalogue) (records []record, err error) {
+	size := 0
+	var large error
 	err = readLog(ctx, log, a.Evidence.Partition, from, to, func(m *sarama.ConsumerMessage) bool {
-		if string(m.Key) == a.DeviceID {
+		size += len(m.Key) + len(m.Value)
+		switch early := m.Offset < a.Evidence.FirstOffset; {
+		case early && size > e.most()/2:
+			large = errEarly
+		case size > e.most():
+			large = errLarge
+		case string(m.Key) == a.DeviceID:
 			if r, ok := read(&intake.Intake{Sensors: catalogue}, m); ok {
 				records = append(records, r)
 			}
 		}
-		return len(records) < maxSamples
+		return large == nil && len(records) < maxSamples
 	})
-	inputs = placeAll(records)
-	if errors.Is(err, errIncomplete) {
-		return inputs, "the newest readings are in a transaction that is still open", nil
-	}
-	if len(inputs) == maxSamples {
-		missing = fmt.Sprintf("only the first %d readings are shown", maxSamples)
-	}
-	return inputs, missing, err
+	return records, cmp.Or(err, large)
 }
 
 // around returns the offsets to read: the evidence, and some minutes before and after.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
 )
 
 // hotReadings returns records of readings of one device, one a second.
@@ -156,4 +158,44 @@ func TestReplayConvertsUnitsAsCoreDoes(t *testing.T) {
 	require.Empty(t, x.Error)
 	require.Len(t, x.Samples, 6)
 	require.InDelta(t, 31.11, *x.Samples[1].Values[0], 0.01)
+}
+
+// TestExplanationReadsNoMoreThanItMay: neither a plant with large records nor evidence that claims to be endless
+// makes core read without bound.
+func TestExplanationReadsNoMoreThanItMay(t *testing.T) {
+	brokers, topic := newTopic(t, 1)
+	now := time.Now().UnixMilli()
+	own := hotReadings("d1", now-60_000, 20, 81, 82, 83, 84)
+	size := len(own[0].Key) + len(own[0].Value)
+	others := hotReadings("d2", now-60_000, temperatures(20, 20)...)
+	kafkatest.Produce(t, brokers, topic, 0, own[0])
+	kafkatest.Produce(t, brokers, topic, 0, others...)
+	kafkatest.Produce(t, brokers, topic, 0, own[1:]...)
+	kafkatest.Produce(t, brokers, topic, 0, others...)
+	rules := compile(t, hot(80))
+	a := play(t, rules, series(20, 81, 82, 83))
+	a.Evidence = &telemetry.AlarmEvidence{Partition: 0, FirstOffset: 21, LastOffset: 23}
+	explain := func(records int) wire.Explanation {
+		e := &Explainer{
+			Log: slog.New(slog.DiscardHandler), Cluster: kafka.At(brokers...), Topic: topic, ClientID: "test",
+			Rules: func(*telemetry.Alert) *alarm.Rules { return rules }, MaxBytes: records * size,
+		}
+		x := e.explain(t.Context(), &a)
+		require.Empty(t, x.Error)
+		return x
+	}
+	x := explain(100)
+	require.Len(t, x.Samples, 5)
+	require.Empty(t, x.Incomplete)
+
+	x = explain(30)
+	require.Len(t, x.Samples, 4, "from the evidence on")
+	require.Contains(t, x.Incomplete, "before the alarm are not shown")
+
+	x = explain(3)
+	require.Len(t, x.Samples, 3)
+	require.Contains(t, x.Incomplete, "only the readings in the first")
+
+	a.Evidence.LastOffset = math.MaxInt64 - 1
+	require.Len(t, explain(3).Samples, 3)
 }

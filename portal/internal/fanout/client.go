@@ -85,7 +85,7 @@ func newClient(b *Broadcaster, ws *websocket.Conn, raw rawSocket, operator strin
 		allowance: b.limits.RateBurst, allowedAt: now,
 	}
 	c.lastSeen.Store(now.UnixNano())
-	if t, ok := raw.(*net.TCPConn); ok {
+	if t, ok := raw.(interface{ SetWriteBuffer(int) error }); ok {
 		_ = t.SetWriteBuffer(sendBuffer) // without it the system's own size holds
 	}
 	c.openSession(operator)

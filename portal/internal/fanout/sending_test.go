@@ -293,3 +293,43 @@ func TestMessagesOfTheDashboardAreCountedByTheirFate(t *testing.T) {
 	n := &b.broadcaster.counts
 	require.Eventually(t, func() bool { return n.accepted.Load() == 3 && n.rejected.Load() == 1 }, waitTimeout, time.Millisecond)
 }
+
+// TestSubscribingAgainAndAgainTakesNoMemory: a client that subscribes to everything 240 times, with 2,000 open alarms, and
+// reads nothing holds each alarm once at most, and is closed.
+func TestSubscribingAgainAndAgainTakesNoMemory(t *testing.T) {
+	const alarms, rounds, most = 2000, 240, 16 << 20
+	b := newBench(t, Limits{WriteStallTimeout: 2 * time.Second, CloseTimeout: waitTimeout, RatePerSecond: 10_000, RateBurst: 10_000})
+	for i := range alarms {
+		b.raise(fmt.Sprint("a", i), "d1", telemetry.AlertActive, int64(i))
+	}
+	p := b.dial()
+	require.Eventually(t, func() bool { return b.broadcaster.Stats().Clients == 1 }, waitTimeout, time.Millisecond)
+	c := b.broadcaster.snapshot()[0]
+	holds := func() (entries, bytes int) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, q := range c.alerts {
+			bytes += len(q.alert.Raw)
+		}
+		return cap(c.alerts), bytes
+	}
+	for range rounds {
+		p.send(`{"type":"subscribe_all"}`)
+		p.send(`{"type":"unsubscribe"}`)
+		entries, bytes := holds()
+		require.LessOrEqual(t, entries, 4*alarms)
+		require.Less(t, bytes, most)
+	}
+	p.send(`{"type":"subscribe_all"}`)
+	ts := int64(alarms)
+	require.Eventually(t, func() bool { // what the kernel holds is used up at some time
+		for range 20 {
+			ts++
+			b.raise(fmt.Sprint("b", ts), "d1", telemetry.AlertActive, ts)
+		}
+		_, bytes := holds()
+		require.Less(t, bytes, most)
+		return b.broadcaster.Stats().ClosedSlow == 1
+	}, waitTimeout, 20*time.Millisecond)
+	p.expectClose(CloseSlow)
+}

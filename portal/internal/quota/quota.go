@@ -1,13 +1,13 @@
-// Package quota limits how often a client may ask. Each client has a bucket of tokens here, and one
-// that all portals share when there is a Redis: both have to have a token. The one here alone counts
-// while Redis is away. Allow blocks as long as Shared.Take does, which is bounded.
+// Package quota limits how much a client may ask. Each client has a bucket of tokens here, and one
+// that all portals share when there is a Redis: both have to have the tokens that a request costs. The
+// one here alone counts while Redis is away. Allow blocks as long as Shared.Take does, which is bounded.
 package quota
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"math"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -16,10 +16,10 @@ import (
 
 // Shared are buckets that several portals share.
 type Shared interface {
-	// Take takes a token from the bucket with this key, which holds burst tokens at most and gets rate new ones a
-	// second. It returns 0, or how long it takes until there is a token. An error means that the
+	// Take takes cost tokens from the bucket with this key, which holds burst tokens at most and gets rate new ones a
+	// second. It returns 0, or how long it takes until there are as many. An error means that the
 	// bucket could not be asked; it comes within a few milliseconds.
-	Take(ctx context.Context, key string, rate, burst float64) (wait time.Duration, err error)
+	Take(ctx context.Context, key string, rate, burst, cost float64) (wait time.Duration, err error)
 }
 
 // Options of a Limiter. Name and Registry are required.
@@ -32,17 +32,19 @@ type Options struct {
 	Now      func() time.Time // nil: time.Now
 }
 
-// Limiter limits the clients, each by its address. It is safe for concurrent use.
+// Limiter limits the clients. It is safe for concurrent use.
 type Limiter struct {
 	o       Options
 	metrics *metrics
 
 	mu      sync.Mutex
-	buckets map[netip.Addr]*bucket
+	buckets map[string]*list.Element
+	recent  *list.List // of *bucket, the one asked last in front
 }
 
 // bucket has tokens as of a moment.
 type bucket struct {
+	who    string
 	tokens float64
 	at     time.Time
 }
@@ -61,19 +63,20 @@ func New(o Options) (*Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Limiter{o: o, metrics: m, buckets: make(map[netip.Addr]*bucket)}, nil
+	return &Limiter{o: o, metrics: m, buckets: make(map[string]*list.Element), recent: list.New()}, nil
 }
 
-// Allow takes a token of a client. It returns 0, or how long the client has to wait for the next one. An
-// invalid address has no limit.
-func (l *Limiter) Allow(ctx context.Context, who netip.Addr) (wait time.Duration) {
-	if l.o.Rate <= 0 || !who.IsValid() {
+// Allow takes cost tokens of a client, or all that its bucket can hold if that is less. It returns 0, or how
+// long the client has to wait until it has them. The client "" has no limit.
+func (l *Limiter) Allow(ctx context.Context, who string, cost float64) (wait time.Duration) {
+	if l.o.Rate <= 0 || who == "" {
 		return 0
 	}
-	wait = l.take(who)
+	cost = min(cost, l.o.Burst)
+	wait = l.take(who, cost)
 	if wait == 0 && l.o.Shared != nil {
 		// What one portal refuses all would: a client that asks too often costs Redis nothing.
-		if shared, err := l.o.Shared.Take(ctx, l.o.Name+":"+who.String(), l.o.Rate, l.o.Burst); err == nil {
+		if shared, err := l.o.Shared.Take(ctx, l.o.Name+":"+who, l.o.Rate, l.o.Burst, cost); err == nil {
 			wait = shared
 		}
 	}
@@ -85,45 +88,35 @@ func (l *Limiter) Allow(ctx context.Context, who netip.Addr) (wait time.Duration
 	return 0
 }
 
-// take takes a token from the bucket here.
-func (l *Limiter) take(who netip.Addr) (wait time.Duration) {
+// take takes tokens from the bucket here.
+func (l *Limiter) take(who string, cost float64) (wait time.Duration) {
 	now := l.o.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.buckets[who]
-	if b == nil {
-		l.makeRoom(now)
-		b = &bucket{tokens: l.o.Burst, at: now}
-		l.buckets[who] = b
-	}
-	b.tokens = l.level(b, now)
+	b := l.bucket(who, now)
+	b.tokens = min(l.o.Burst, b.tokens+max(now.Sub(b.at).Seconds(), 0)*l.o.Rate)
 	b.at = now
-	if b.tokens >= 1 {
-		b.tokens--
+	if b.tokens >= cost {
+		b.tokens -= cost
 		return 0
 	}
-	return time.Duration(math.Ceil((1 - b.tokens) / l.o.Rate * float64(time.Second)))
-}
-
-// level is how many tokens a bucket has now.
-func (l *Limiter) level(b *bucket, now time.Time) float64 {
-	return min(l.o.Burst, b.tokens+max(now.Sub(b.at).Seconds(), 0)*l.o.Rate)
+	return time.Duration(math.Ceil((cost - b.tokens) / l.o.Rate * float64(time.Second)))
 }
 
 // mostBuckets bounds the clients that are remembered.
 const mostBuckets = 20_000
 
-// makeRoom drops full buckets, which are like new ones, when there are too many; if none is full, all.
-func (l *Limiter) makeRoom(now time.Time) {
-	if len(l.buckets) < mostBuckets {
-		return
+// bucket returns that of a client. A new one takes the place of the client that has been silent for longest.
+func (l *Limiter) bucket(who string, now time.Time) *bucket {
+	if e := l.buckets[who]; e != nil {
+		l.recent.MoveToFront(e)
+		return e.Value.(*bucket) //nolint:errcheck,forcetypeassert // the list has no others
 	}
-	for who, b := range l.buckets {
-		if l.level(b, now) >= l.o.Burst {
-			delete(l.buckets, who)
-		}
+	if l.recent.Len() >= mostBuckets {
+		oldest := l.recent.Remove(l.recent.Back()).(*bucket) //nolint:errcheck,forcetypeassert // likewise
+		delete(l.buckets, oldest.who)
 	}
-	if len(l.buckets) >= mostBuckets {
-		clear(l.buckets)
-	}
+	b := &bucket{who: who, tokens: l.o.Burst, at: now}
+	l.buckets[who] = l.recent.PushFront(b)
+	return b
 }

@@ -14,9 +14,12 @@ import (
 const (
 	Step   = 5_000
 	length = 120
+	// quietAfter is how long a building must have no values, in ms, to make room for another one.
+	quietAfter = 60_000
 )
 
-// Options of a Store. The zero value is usable. Beyond a bound there is no series.
+// Options of a Store. The zero value is usable. Beyond a bound, a series takes the place of the
+// building that had no values for longest; while all had some lately, there is none.
 type Options struct {
 	// MaxBuildings bounds the buildings with a series; 0 means 1,000.
 	MaxBuildings int
@@ -31,7 +34,8 @@ type Store struct {
 
 	mu        sync.RWMutex
 	buildings map[string]*building
-	means     int // of all buildings
+	means     int   // of all buildings
+	fullUntil int64 // ms, no building makes room before
 }
 
 // Of names a mean.
@@ -116,7 +120,7 @@ func (s *Store) Sample(at int64, values Values) {
 func (s *Store) ring(of Of, at int64) *ring {
 	b := s.buildings[of.Building]
 	if b == nil {
-		if len(s.buildings) >= s.o.MaxBuildings {
+		if len(s.buildings) >= s.o.MaxBuildings && !s.makeRoom(at) {
 			return nil
 		}
 		b = &building{begins: at - at%Step, by: make(map[string]*ring)}
@@ -125,7 +129,7 @@ func (s *Store) ring(of Of, at int64) *ring {
 	b.newest = at - at%Step
 	r := b.by[of.Sensor]
 	if r == nil {
-		if len(b.by) >= telemetry.MaxSensors || s.means >= s.o.MaxMeans {
+		if len(b.by) >= telemetry.MaxSensors || s.means >= s.o.MaxMeans && !s.makeRoom(at) {
 			return nil
 		}
 		s.means++
@@ -133,4 +137,27 @@ func (s *Store) ring(of Of, at int64) *ring {
 		b.by[of.Sensor] = r
 	}
 	return r
+}
+
+// makeRoom forgets the building that had no values for longest, unless it had some lately. s.mu is held.
+func (s *Store) makeRoom(at int64) bool {
+	if at < s.fullUntil {
+		return false
+	}
+	oldest := ""
+	for name, b := range s.buildings {
+		if oldest == "" || b.newest < s.buildings[oldest].newest {
+			oldest = name
+		}
+	}
+	b := s.buildings[oldest]
+	if b == nil {
+		return false
+	}
+	if s.fullUntil = b.newest + quietAfter; at < s.fullUntil {
+		return false
+	}
+	s.means -= len(b.by)
+	delete(s.buildings, oldest)
+	return true
 }

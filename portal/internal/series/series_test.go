@@ -1,6 +1,7 @@
 package series_test
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -58,6 +59,41 @@ func TestMeansOfTheLastTenMinutes(t *testing.T) {
 	table, kept = s.Building("B", asked(newest, newest+5000, 10))
 	require.False(t, kept, "there are too many buildings")
 	require.Empty(t, table.Time)
+}
+
+// TestInventedBuildingsLeaveRealOnesTheirCharts: what has values stays, and what comes later gets the place of what fell silent.
+func TestInventedBuildingsLeaveRealOnesTheirCharts(t *testing.T) {
+	s := series.New(series.Options{})
+	const invented = 5000
+	at := int64(start)
+	step := func(names ...string) {
+		values := make(series.Values)
+		for _, name := range names {
+			values.Add(series.Of{Building: name, Sensor: "temperature"}, 7)
+		}
+		at += series.Step
+		s.Sample(at, values)
+	}
+	drawn := func(name string) int {
+		table, _ := s.Building(name, series.Query{From: at - 10*series.Step, To: at, Points: 20})
+		return len(table.Values)
+	}
+	step("real")
+	names := []string{"real"}
+	for i := range invented {
+		names = append(names, fmt.Sprint("b", i))
+	}
+	for range 20 {
+		step(names...)
+	}
+	require.Equal(t, 1, drawn("real"))
+	step("real", "late")
+	require.Zero(t, drawn("late"), "the others had values a moment ago")
+	for range 12 {
+		step("real", "late")
+	}
+	require.Equal(t, 1, drawn("real"))
+	require.Equal(t, 1, drawn("late"))
 }
 
 func TestMeansAreBoundedAndOfDevices(t *testing.T) {

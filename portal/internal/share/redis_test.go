@@ -295,7 +295,7 @@ func TestLimitHoldsOverAllPortals(t *testing.T) {
 		var wait time.Duration
 		require.Eventually(t, func() (ok bool) {
 			var err error
-			wait, err = p.share.Take(t.Context(), "commands:192.0.2.1", 0.01, 4)
+			wait, err = p.share.Take(t.Context(), "commands:192.0.2.1", 0.01, 4, 1)
 			return err == nil
 		}, waitTimeout, 10*time.Millisecond) // the machine may be too busy for 50 ms
 		return wait
@@ -307,7 +307,7 @@ func TestLimitHoldsOverAllPortals(t *testing.T) {
 	for _, p := range []*portal{first, second} {
 		require.InDelta(t, 100, take(p).Seconds(), 5)
 	}
-	wait, err := first.share.Take(t.Context(), "commands:192.0.2.2", 0.01, 4)
+	wait, err := first.share.Take(t.Context(), "commands:192.0.2.2", 0.01, 4, 1)
 	require.NoError(t, err)
 	require.Zero(t, wait)
 	c := client(t, server)
@@ -328,7 +328,7 @@ func TestRedisThatWasKilledIsFilledAgain(t *testing.T) {
 		first.eventually("down", func() bool { return !first.share.Figures().Up })
 		began := time.Now()
 		for range 100 {
-			_, err := first.share.Take(t.Context(), "k", 1, 1)
+			_, err := first.share.Take(t.Context(), "k", 1, 1, 1)
 			require.Error(t, err)
 		}
 		require.Less(t, time.Since(began), 10*time.Second, "100 requests do not wait 100 times")
@@ -411,7 +411,7 @@ func TestSlowRedisHoldsNothingUp(t *testing.T) {
 			waited := time.Duration(0)
 			for i := range 200 {
 				began := time.Now()
-				_, err := p.share.Take(t.Context(), "k", 1000, 1000)
+				_, err := p.share.Take(t.Context(), "k", 1000, 1000, 1)
 				require.Error(t, err)
 				waited += time.Since(began)
 				p.apply(reading("d", t0+int64(i), t0+int64(i)))
@@ -423,7 +423,7 @@ func TestSlowRedisHoldsNothingUp(t *testing.T) {
 			p.eventually("up", func() bool { return p.share.Figures().Up })
 			p.settled()
 			p.eventually("requests ask again", func() bool {
-				_, err := p.share.Take(t.Context(), "k", 1000, 1000)
+				_, err := p.share.Take(t.Context(), "k", 1000, 1000, 1)
 				return err == nil
 			})
 		})

@@ -188,4 +188,15 @@ func TestLedgerAndHeartbeatAreOneGateway(t *testing.T) {
 		p.ApplyHeartbeat(wire.GatewayStatus{Gateway: fmt.Sprint(i)})
 	}
 	require.Len(t, p.Gateways(), maxGateways)
+	c.ms += quietAfter
+	p.ApplyHeartbeat(wire.GatewayStatus{Gateway: "g"})
+	for _, name := range []string{"late", "later"} {
+		p.ApplyHeartbeat(wire.GatewayStatus{Gateway: name})
+	}
+	names := make(map[string]bool)
+	for _, g := range p.Gateways() {
+		names[g.Gateway] = true
+	}
+	require.Len(t, names, maxGateways)
+	require.True(t, names["g"] && names["late"] && names["later"], "those that fell silent make room")
 }

@@ -11,7 +11,8 @@ const (
 	// GatewaySilentAfter is how long, in ms, a gateway may send no heartbeat before it counts as
 	// silent: it sends a heartbeat every second.
 	GatewaySilentAfter = 5_000
-	// maxGateways bounds the memory that heartbeats and frames can claim.
+	// maxGateways bounds the memory that heartbeats and frames can claim. Beyond it, a gateway
+	// takes the place of the one that was silent for longest.
 	maxGateways = 4096
 )
 
@@ -41,7 +42,7 @@ func (m *Model) ApplyHeartbeat(s wire.GatewayStatus) {
 	now := m.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if g := m.gateway(s.Gateway); g != nil {
+	if g := m.gateway(s.Gateway, now); g != nil {
 		g.GatewayStatus, g.HeardAt = s, now
 	}
 }
@@ -51,19 +52,34 @@ func (m *Model) ApplyLedger(l wire.GatewayLedger) {
 	now := m.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if g := m.gateway(l.Gateway); g != nil {
+	if g := m.gateway(l.Gateway, now); g != nil {
 		g.Ledger, g.LedgerAt = &l, now
 	}
 }
 
-// gateway returns the gateway with this id, created if needed; nil when there are too many.
-func (m *Model) gateway(id string) *Gateway {
+// gateway returns the gateway with this id, created if needed; nil when there are too many that are not silent.
+func (m *Model) gateway(id string, now int64) *Gateway {
 	g := m.gateways[id]
-	if g == nil && len(m.gateways) < maxGateways {
+	if g == nil && (len(m.gateways) < maxGateways || m.dropGateway(now)) {
 		g = &Gateway{GatewayStatus: wire.GatewayStatus{Gateway: id, HorizonSeconds: -1}}
 		m.gateways[id] = g
 	}
 	return g
+}
+
+// dropGateway forgets the gateway that was silent for longest, unless it was heard lately.
+func (m *Model) dropGateway(now int64) bool {
+	oldest, heard := "", now
+	for id, g := range m.gateways {
+		if at := max(g.HeardAt, g.LedgerAt); at < heard {
+			oldest, heard = id, at
+		}
+	}
+	if now-heard < quietAfter {
+		return false
+	}
+	delete(m.gateways, oldest)
+	return true
 }
 
 // Gateways returns all gateways by id.

@@ -48,7 +48,7 @@ func TestWindowsOfManyBuildingsAreBounded(t *testing.T) {
 		w.Parameter = fmt.Sprint(i)
 		p.ApplyWindows([]telemetry.Window{w})
 	}
-	require.Len(t, p.windows.buildings["0"], telemetry.MaxSensors)
+	require.Len(t, p.windows.buildings["0"].parameters, telemetry.MaxSensors)
 }
 
 func TestMeansOfAllBuildingsAreBounded(t *testing.T) {
@@ -56,8 +56,37 @@ func TestMeansOfAllBuildingsAreBounded(t *testing.T) {
 	x.rings = maxMeans - 1
 	for _, building := range []string{"A", "B"} {
 		w := window(building, t0, 1, 1, 1, 1)
-		x.put(&w)
+		x.put(&w, t0)
 	}
 	require.Len(t, x.means("A", t0, t0+1), 1)
 	require.Empty(t, x.means("B", t0, t0+1))
+}
+
+// TestInventedBuildingsLeaveRealOnesTheirMeans: what is heard stays, and what comes later gets the place of what fell silent.
+func TestInventedBuildingsLeaveRealOnesTheirMeans(t *testing.T) {
+	p, c := newModel(Options{})
+	put := func(building string) { p.ApplyWindows([]telemetry.Window{window(building, c.ms, 1, 7, 7, 7)}) }
+	means := func(building string) int { return len(p.windows.means(building, c.ms-meansOver, c.ms+1)) }
+	put("real")
+	for i := range 5000 {
+		put(fmt.Sprint(i))
+		put("real")
+		c.ms += 10
+	}
+	require.Equal(t, 1, means("real"))
+	put("late")
+	require.Zero(t, means("late"), "the others were heard a moment ago")
+	c.ms += quietAfter
+	for range 2 {
+		put("real")
+		put("late")
+	}
+	require.Equal(t, 1, means("real"))
+	require.Equal(t, 1, means("late"))
+	require.Len(t, p.windows.buildings, maxBuildings)
+	rings := 0
+	for _, of := range p.windows.buildings {
+		rings += len(of.parameters)
+	}
+	require.Equal(t, rings, p.windows.rings)
 }

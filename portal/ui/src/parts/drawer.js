@@ -8,6 +8,8 @@ import { deadbandText, kindOf, limitText, otherText, roomText } from '../model/a
 import { drawing, eventsOf, extent } from '../model/evidence.js';
 import { badge } from './badge.js';
 
+const BUSY = 1000; // ms until an explanation is asked for again
+
 export function createDrawer(ctx, scope, onClose) {
   const { t } = ctx;
   const el = h('aside', { class: 'drawer panel', hidden: true, 'aria-label': t('drawer.title') });
@@ -87,13 +89,18 @@ export function createDrawer(ctx, scope, onClose) {
     }
   }
 
-  /** explain fetches core's explanation and draws it. */
+  /** explain fetches core's explanation and draws it. It waits while the portal has another one made for this address. */
   async function explain(alarm, box, note) {
     const mine = ++asked;
     let e;
     try {
       e = (await get(`/api/v1/alerts/${alarm.alert_id}/explain`, { within: 12_000 })).explanation;
     } catch (err) {
+      if (err.code === 'explain_busy') {
+        await new Promise((done) => setTimeout(done, BUSY));
+        if (mine === asked && !scope.isOver()) await explain(alarm, box, note);
+        return;
+      }
       if (mine === asked) setText(note, t('drawer.explain.failed', { why: err.message }));
       return;
     }
