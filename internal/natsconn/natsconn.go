@@ -55,7 +55,13 @@ func Connect(o Options) (*nats.Conn, error) {
 	}
 	log := o.Log.With("connection", o.Name)
 	var late atomic.Bool
-	opts := append(settings(o, log, &late), o.Extra...)
+	opts := settings(o, log, &late)
+	if o.CAFile != "" {
+		if _, err := tlsfiles.Client(o.CAFile, tls.VersionTLS13); err != nil {
+			return nil, err
+		}
+		opts = append(opts, nats.RootCAs(o.CAFile))
+	}
 	if o.KeyFile != "" {
 		key, err := nats.NkeyOptionFromSeed(o.KeyFile)
 		if err != nil {
@@ -63,13 +69,7 @@ func Connect(o Options) (*nats.Conn, error) {
 		}
 		opts = append(opts, key)
 	}
-	if o.CAFile != "" {
-		if _, err := tlsfiles.Client(o.CAFile, tls.VersionTLS13); err != nil {
-			return nil, err
-		}
-		opts = append(opts, nats.RootCAs(o.CAFile))
-	}
-	nc, err := nats.Connect(o.URL, opts...)
+	nc, err := nats.Connect(o.URL, append(opts, o.Extra...)...)
 	if _, ok := errors.AsType[*url.Error](err); ok {
 		err = errInvalidURL // the parser's error quotes the URL, password included
 	}

@@ -18,16 +18,17 @@ import (
 )
 
 // handshake connects a client to a server and returns the certificate that the server has shown.
-func handshake(server, client *tls.Config) (*x509.Certificate, error) {
+func handshake(t *testing.T, server, client *tls.Config) (*x509.Certificate, error) {
+	t.Helper()
 	a, b := net.Pipe()
-	done := make(chan error, 1)
+	done := make(chan struct{})
 	go func() {
-		err := tls.Server(a, server).Handshake()
-		done <- err
+		defer close(done)
+		_ = tls.Server(a, server).HandshakeContext(t.Context()) // the client's side is looked at
 		_ = a.Close()
 	}()
 	c := tls.Client(b, client)
-	err := c.Handshake()
+	err := c.HandshakeContext(t.Context())
 	_ = b.Close()
 	<-done
 	if err != nil {
@@ -48,24 +49,24 @@ func TestARenewedCertificateNeedsNoRestart(t *testing.T) {
 		client, err := Client(filepath.Join(dir, "ca.pem"), tls.VersionTLS12)
 		require.NoError(t, err)
 		client.ServerName = "hub"
-		first, err := handshake(server, client)
+		first, err := handshake(t, server, client)
 		require.NoError(t, err)
 		require.NoError(t, ca.Renew(dir, time.Now()))
 		time.Sleep(lookEvery) //nolint:forbidigo // the clock of the bubble
-		second, err := handshake(server, client)
+		second, err := handshake(t, server, client)
 		require.NoError(t, err)
 		require.NotEqual(t, first.SerialNumber, second.SerialNumber)
 		for _, bad := range []string{"nonsense", ""} {
 			require.NoError(t, os.WriteFile(cert, []byte(bad), 0o600))
 			time.Sleep(lookEvery) //nolint:forbidigo // likewise
-			third, err := handshake(server, client)
+			third, err := handshake(t, server, client)
 			require.NoError(t, err)
 			require.Equal(t, second.SerialNumber, third.SerialNumber)
 			require.Contains(t, log.String(), "keeping the one of before")
 		}
 		old := client.Clone()
 		old.MaxVersion = tls.VersionTLS12
-		_, err = handshake(server, old)
+		_, err = handshake(t, server, old)
 		require.ErrorContains(t, err, "protocol version")
 	})
 }
