@@ -20,6 +20,7 @@ import (
 
 	"industrial-iot-monitor/bridge/internal/records"
 	"industrial-iot-monitor/internal/access"
+	"industrial-iot-monitor/internal/ca"
 	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/telemetry"
@@ -32,6 +33,7 @@ const kafkaTimeout = 30 * time.Second
 // Config is the environment of the commands.
 type Config struct {
 	LeafURL string `env:"BRIDGE_LEAF_URL" envDefault:"nats-leaf://127.0.0.1:7422" help:"URL by which gateways reach the hub, for the claims that bridge gateway add prints"`
+	CAFile  string `env:"BRIDGE_TLS_CA_FILE" help:"PEM file of the certificate that the hub's is signed by (ca.pem of bridge ca init): the claims hold its hash, so that a gateway trusts no other one; empty: the hub has no TLS"`
 
 	kafka.Config
 	topology.Topics
@@ -194,13 +196,18 @@ func (t *tool) known(ctx context.Context, id string) (*access.Gateway, error) {
 }
 
 // claim opens a claim for a gateway and prints it.
-func (t *tool) claim(ctx context.Context, g *access.Gateway, ttl, keep time.Duration) error {
+func (t *tool) claim(ctx context.Context, g *access.Gateway, ttl, keep time.Duration) (err error) {
 	if ttl <= 0 || keep < 0 {
 		return errors.New("-ttl and -keep: want a duration such as 24h")
 	}
 	c := access.Claim{Hub: t.cfg.LeafURL, Gateway: g.ID, Building: g.Building, Secret: access.NewSecret()}
 	if _, err := access.ParseClaim(c.String()); err != nil {
 		return fmt.Errorf("BRIDGE_LEAF_URL=%s: want a URL such as nats-leaf://hub.example.com:7422", t.cfg.LeafURL)
+	}
+	if t.cfg.CAFile != "" {
+		if c.CA, err = ca.HashOf(t.cfg.CAFile); err != nil {
+			return fmt.Errorf("BRIDGE_TLS_CA_FILE: %w", err)
+		}
 	}
 	until := t.now.Add(ttl)
 	g.Claim = &access.Open{Hash: access.HashOf(c.Secret), Until: until.UnixMilli(), KeepFor: keep.Milliseconds()}

@@ -2,6 +2,8 @@ package relay
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"sync"
 
@@ -10,6 +12,7 @@ import (
 	"industrial-iot-monitor/bridge/internal/hub"
 	"industrial-iot-monitor/bridge/internal/records"
 	"industrial-iot-monitor/bridge/internal/registry"
+	"industrial-iot-monitor/internal/tlsfiles"
 )
 
 // admission follows the records of who may connect, and has the hub end the connections of those who may
@@ -62,6 +65,11 @@ func (r *Relay) openHub(o Options) (err error) {
 			return err
 		}
 		ho.Gate = r.admission.registry
+	}
+	if r.cfg.TLSCertFile != "" {
+		if ho.TLS, err = tlsfiles.Server(r.cfg.TLSCertFile, r.cfg.TLSKeyFile, tls.VersionTLS13, o.Log); err != nil {
+			return fmt.Errorf("BRIDGE_TLS_CERT_FILE: %w", err)
+		}
 	}
 	if r.hub, err = hub.New(ho); err == nil && r.admission != nil {
 		r.admission.recheck = r.hub.Recheck

@@ -17,9 +17,12 @@ type Config struct {
 	HubAddr         string `env:"BRIDGE_HUB_ADDR" envDefault:"127.0.0.1:4230" help:"address of the embedded hub for core and portal; port 0 picks a free one"`
 	LeafAddr        string `env:"BRIDGE_LEAF_ADDR" envDefault:"127.0.0.1:7422" help:"address of the embedded hub that gateways dial; port 0 picks a free one"`
 	HubAuth         string `env:"BRIDGE_HUB_AUTH" envDefault:"off" help:"who may connect to the embedded hub: off, everybody; observe, also gateways and programs that have no key yet, which are counted; required, only those with a key (bridge gateway add, bridge client add)"`
+	TLSCertFile     string `env:"BRIDGE_TLS_CERT_FILE" help:"PEM file of the embedded hub's certificate and those that sign it (bridge ca init); with it gateways and programs connect by TLS alone; a new one is taken without a restart; empty: in clear"`
+	TLSKeyFile      string `env:"BRIDGE_TLS_KEY_FILE" help:"PEM file of the key of BRIDGE_TLS_CERT_FILE"`
 	LeafCompression string `env:"BRIDGE_LEAF_COMPRESSION" envDefault:"auto" help:"compression of the embedded hub's links to gateways: auto, by round trip; or off, which saves 4 MB a gateway at both ends"`
 	HubURL          string `env:"HUB_URL" help:"external NATS hub to use, as in nats://hub:4222; when set, nothing is embedded. It has to allow max_payload 8MB"`
 	HubKeyFile      string `env:"HUB_KEY_FILE" help:"file with the key that this program proves to the hub of HUB_URL, from bridge client add; empty: none"`
+	HubCAFile       string `env:"HUB_CA_FILE" help:"PEM file of the certificates that the hub's is signed by, for a HUB_URL of tls://; empty: those of the system"`
 	HTTPAddr        string `env:"BRIDGE_HTTP_ADDR" envDefault:"127.0.0.1:9102" help:"address of /metrics, /livez and /readyz; empty: none"`
 
 	Lanes     int    `env:"BRIDGE_LANES" envDefault:"1" help:"lanes that bridges share, at least one for each bridge; the partitions of the checkpoints topic, and fixed once that exists"`
@@ -74,6 +77,9 @@ func (c *Config) Check() error {
 	}
 	if modes := registry.Modes(); !slices.Contains(modes, registry.Mode(c.HubAuth)) {
 		return fmt.Errorf("BRIDGE_HUB_AUTH: want one of %v: %w", modes, errConfig)
+	}
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		return fmt.Errorf("BRIDGE_TLS_CERT_FILE and BRIDGE_TLS_KEY_FILE: want both or none: %w", errConfig)
 	}
 	if c.HubURL != "" && registry.Mode(c.HubAuth) != registry.Off {
 		return fmt.Errorf("BRIDGE_HUB_AUTH is for the embedded hub; with HUB_URL the external one decides, see docs/security.md: %w", errConfig)

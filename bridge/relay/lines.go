@@ -13,15 +13,15 @@ import (
 // lines are this bridge's connections into the accounts of gateways at the hub of another bridge,
 // each made when it is first asked for. They are safe for concurrent use.
 type lines struct {
-	url, keyFile string
-	log          *slog.Logger
+	url, keyFile, caFile string
+	log                  *slog.Logger
 
 	mu   sync.Mutex
 	open map[string]*nats.Conn // nil after close
 }
 
-func newLines(url, keyFile string, log *slog.Logger) *lines {
-	return &lines{url: url, keyFile: keyFile, log: log, open: map[string]*nats.Conn{}}
+func newLines(url, keyFile, caFile string, log *slog.Logger) *lines {
+	return &lines{url: url, keyFile: keyFile, caFile: caFile, log: log, open: map[string]*nats.Conn{}}
 }
 
 // to returns the line of a gateway.
@@ -35,7 +35,7 @@ func (l *lines) to(gateway string) (*nats.Conn, error) {
 		return nil, nats.ErrConnectionClosed
 	}
 	user := hub.BridgeUser(gateway)
-	nc, err := natsconn.Connect(natsconn.Options{URL: l.url, Name: user, User: user, KeyFile: l.keyFile, Log: l.log})
+	nc, err := natsconn.Connect(natsconn.Options{URL: l.url, Name: user, User: user, KeyFile: l.keyFile, CAFile: l.caFile, Log: l.log})
 	if err != nil {
 		return nil, err
 	}

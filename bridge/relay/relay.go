@@ -97,7 +97,7 @@ func New(o Options) (_ *Relay, err error) {
 	if r.nc, err = r.connect(o.Log); err != nil {
 		return nil, err
 	}
-	r.lines = newLines(r.cfg.HubURL, r.cfg.HubKeyFile, o.Log)
+	r.lines = newLines(r.cfg.HubURL, r.cfg.HubKeyFile, r.cfg.HubCAFile, o.Log)
 	if r.cfg.HTTPAddr != "" {
 		r.http, err = ops.NewServer(ops.ServerOptions{
 			Addr: r.cfg.HTTPAddr, AddrVar: "BRIDGE_HTTP_ADDR", Gatherer: o.Registry, Ready: r.Ready, Log: o.Log, Pprof: r.cfg.PprofConfig,
@@ -125,7 +125,7 @@ func (r *Relay) connect(log *slog.Logger) (*nats.Conn, error) {
 	if r.hub != nil {
 		return r.hub.Connect("bridge", log)
 	}
-	return natsconn.Connect(natsconn.Options{Name: "bridge", Log: log, URL: r.cfg.HubURL, KeyFile: r.cfg.HubKeyFile})
+	return natsconn.Connect(natsconn.Options{Name: "bridge", Log: log, URL: r.cfg.HubURL, KeyFile: r.cfg.HubKeyFile, CAFile: r.cfg.HubCAFile})
 }
 
 // line returns the connection by which a gateway is read: its own one at a hub that has accounts, else

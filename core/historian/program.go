@@ -31,6 +31,7 @@ type ProgramConfig struct {
 	GroupID    string `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"consumer group of the core instances; the historian's has the suffix -history"`
 	HubURL     string `env:"HUB_URL" help:"NATS hub to which the historian reports itself; empty: it does not"`
 	HubKeyFile string `env:"HUB_KEY_FILE" help:"file with the key that this program proves to the hub, from bridge client add; empty: none"`
+	HubCAFile  string `env:"HUB_CA_FILE" help:"PEM file of the certificates that the hub's is signed by, for a HUB_URL of tls://; empty: those of the system"`
 	HTTPAddr   string `env:"CORE_HTTP_ADDR" envDefault:"127.0.0.1:9103" help:"address of /metrics, /livez and /readyz; empty for none"`
 	History    Config // the HISTORY variables
 }

@@ -28,6 +28,7 @@ type Config struct {
 	GroupID    string `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"consumer group of all core instances"`
 	HubURL     string `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live frames; processing continues without it"`
 	HubKeyFile string `env:"HUB_KEY_FILE" help:"file with the key that this program proves to the hub, from bridge client add; empty: none"`
+	HubCAFile  string `env:"HUB_CA_FILE" help:"PEM file of the certificates that the hub's is signed by, for a HUB_URL of tls://; empty: those of the system"`
 	HTTPAddr   string `env:"CORE_HTTP_ADDR" envDefault:"127.0.0.1:9103" help:"address of /metrics, /livez and /readyz; empty for none"`
 
 	TemperatureHigh float64 `env:"ALERT_TEMPERATURE_HIGH" envDefault:"80" help:"temperature above which an alarm is raised, in °C"`

@@ -255,7 +255,7 @@ func (p *Processor) work(ctx context.Context) error {
 // connect starts connecting to the hub in the background.
 func (p *Processor) connect() (*nats.Conn, error) {
 	nc, err := natsconn.Connect(natsconn.Options{
-		URL: p.cfg.HubURL, KeyFile: p.cfg.HubKeyFile, Name: "core", Log: p.log,
+		URL: p.cfg.HubURL, KeyFile: p.cfg.HubKeyFile, CAFile: p.cfg.HubCAFile, Name: "core", Log: p.log,
 		Extra: []nats.Option{
 			nats.ReconnectBufSize(-1), // drop while disconnected
 			nats.FlusherTimeout(time.Second),

@@ -24,6 +24,7 @@ type Config struct {
 	MQTTWSOrigins []string      `env:"EDGE_MQTT_WS_ORIGINS" envSeparator:"," help:"comma-separated origins whose pages may connect by MQTT over WebSocket, such as https://wall.example.com; *: any; the gateway's own host and clients other than browsers are always allowed"`
 	MappingsFile  string        `env:"EDGE_MAPPINGS_FILE" help:"YAML file with the mappings of other formats to readings, see deploy/mappings; reloaded when it changes; try it with edge mappings test"`
 	HubURL        string        `env:"EDGE_HUB_URL" envDefault:"nats-leaf://127.0.0.1:7422" help:"leaf node URL of the hub; the hub may be down at any time; the one that edge enroll was told takes the place of the default"`
+	HubCAFile     string        `env:"EDGE_HUB_CA_FILE" help:"PEM file of the certificates that the hub's is signed by; empty: the one that edge enroll has found, else those of the system for an EDGE_HUB_URL of tls://"`
 	DataDir       string        `env:"EDGE_DATA_DIR" envDefault:"./data/edge" help:"directory of the buffer; each gateway uses a subdirectory"`
 	BufferBytes   int64         `env:"EDGE_BUFFER_BYTES" envDefault:"10737418240" help:"limit of the buffer for undelivered readings, in bytes; lowered to the room on the disk"`
 	HTTPAddr      string        `env:"EDGE_HTTP_ADDR" envDefault:"127.0.0.1:9101" help:"address of /metrics, /livez and /readyz; empty: none"`

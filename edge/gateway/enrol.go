@@ -87,12 +87,12 @@ func enrol(ctx context.Context, claim access.Claim, dataDir string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, enrolTimeout)
 	defer cancel()
-	err = broker.Enrol(ctx, claim, seed, slog.New(slog.DiscardHandler))
+	ca, err := broker.Enrol(ctx, claim, seed, slog.New(slog.DiscardHandler))
 	if errors.Is(err, broker.ErrUnreachable) {
 		return fmt.Errorf("%w within %s; nothing was changed, try again when the line is there", err, enrolTimeout)
 	}
 	if err != nil {
 		return err
 	}
-	return enrolment.Finish(dataDir, claim)
+	return enrolment.Finish(dataDir, claim, ca)
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,11 +21,17 @@ import (
 // startGate runs a hub that lets in who proves a key.
 func startGate(t *testing.T, public string) (url string) {
 	t.Helper()
+	return startGateWith(t, public, nil)
+}
+
+func startGateWith(t *testing.T, public string, settings *tls.Config) (url string) {
+	t.Helper()
 	so := &server.Options{
 		ServerName: "hub", Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
 		Nkeys: []*server.NkeyUser{{Nkey: public}},
 	}
 	so.LeafNode.Host, so.LeafNode.Port = "127.0.0.1", server.RANDOM_PORT
+	so.LeafNode.TLSConfig, so.LeafNode.TLSTimeout = settings, 5
 	srv, err := server.NewServer(so)
 	require.NoError(t, err)
 	srv.Start()

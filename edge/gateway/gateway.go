@@ -7,6 +7,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -90,7 +91,7 @@ func (g *Gateway) openBroker() error {
 		gate = g.devices
 	}
 	g.broker, err = broker.New(broker.Options{
-		Gateway: g.cfg.ID, Addr: g.cfg.NATSAddr, HubURL: g.cfg.HubURL, HubSeed: seed,
+		Gateway: g.cfg.ID, Addr: g.cfg.NATSAddr, HubURL: g.cfg.HubURL, HubSeed: seed, HubCAFile: cmp.Or(g.cfg.HubCAFile, enrolment.CAFile(g.cfg.DataDir, g.cfg.ID)),
 		Dir: filepath.Join(g.cfg.DataDir, g.cfg.ID), BufferBytes: g.cfg.BufferBytes, MaxConnections: g.cfg.MaxConnections,
 		Gate: gate, Log: g.log, OnReconnect: g.metrics.reconnects.Inc,
 	})

@@ -33,6 +33,8 @@ type Claim struct {
 	Gateway  string `json:"g"`
 	Building string `json:"b,omitempty"`
 	Secret   string `json:"s"` // 160 random bits, base64
+	// CA is the SHA-256 of the certificate that the hub's is signed by; empty: the hub has no TLS.
+	CA []byte `json:"c,omitempty"`
 }
 
 // NewSecret returns a secret for a claim.
@@ -92,6 +94,8 @@ func (c Claim) check() error {
 		return fmt.Errorf("%w: its hub is no URL such as nats-leaf://hub:7422", ErrClaim)
 	case !telemetry.ValidDeviceID(c.Gateway):
 		return fmt.Errorf("%w: its gateway id is none", ErrClaim)
+	case len(c.CA) != 0 && len(c.CA) != sha256.Size:
+		return fmt.Errorf("%w: its hash of a certificate is none", ErrClaim)
 	case c.Secret == "":
 		return fmt.Errorf("%w: it has no secret", ErrClaim)
 	}

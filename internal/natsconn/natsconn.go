@@ -5,6 +5,7 @@ package natsconn
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"industrial-iot-monitor/internal/tlsfiles"
 )
 
 // Timing of every connection.
@@ -33,6 +36,9 @@ type Options struct {
 	User, Password string
 	// KeyFile has the seed of the nkey that is proved to the server; empty: none.
 	KeyFile string
+	// CAFile has the certificates that the server's is signed by, read for each connection; empty:
+	// those of the system, where the URL asks for TLS.
+	CAFile string
 	// MustConnect makes an unreachable server an error; without it the connection is
 	// returned at once and established in the background.
 	MustConnect bool
@@ -49,7 +55,13 @@ func Connect(o Options) (*nats.Conn, error) {
 	}
 	log := o.Log.With("connection", o.Name)
 	var late atomic.Bool
-	opts := append(settings(o, log, &late), o.Extra...)
+	opts := settings(o, log, &late)
+	if o.CAFile != "" {
+		if _, err := tlsfiles.Client(o.CAFile, tls.VersionTLS13); err != nil {
+			return nil, err
+		}
+		opts = append(opts, nats.RootCAs(o.CAFile))
+	}
 	if o.KeyFile != "" {
 		key, err := nats.NkeyOptionFromSeed(o.KeyFile)
 		if err != nil {
@@ -57,7 +69,7 @@ func Connect(o Options) (*nats.Conn, error) {
 		}
 		opts = append(opts, key)
 	}
-	nc, err := nats.Connect(o.URL, opts...)
+	nc, err := nats.Connect(o.URL, append(opts, o.Extra...)...)
 	if _, ok := errors.AsType[*url.Error](err); ok {
 		err = errInvalidURL // the parser's error quotes the URL, password included
 	}

@@ -184,7 +184,7 @@ func (p *Portal) build(o Options) (err error) {
 	p.pipeline = pipeline.New(p.model.Now())
 	p.feed, err = feed.New(feed.Options{
 		Unusual: func(r wire.UnusualReport) { p.unusual.Add(r, p.model.Now()) },
-		Vitals:  p.observe, LogLevel: func(q []byte) []byte { return p.vitals.AnswerLevel(q) }, Removed: p.removed, Model: p.model, Trail: p.trail, Store: p.store, HubURL: o.Config.HubURL, HubKeyFile: o.Config.HubKeyFile, Cluster: o.Config.Cluster, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+		Vitals:  p.observe, LogLevel: func(q []byte) []byte { return p.vitals.AnswerLevel(q) }, Removed: p.removed, Model: p.model, Trail: p.trail, Store: p.store, HubURL: o.Config.HubURL, HubKeyFile: o.Config.HubKeyFile, HubCAFile: o.Config.HubCAFile, Cluster: o.Config.Cluster, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
 	})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ package hub
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,6 +29,7 @@ const MaxPayload = 8 << 20
 const (
 	readyTimeout = 10 * time.Second
 	authTimeout  = 5 // seconds
+	tlsTimeout   = 5 // seconds
 )
 
 // Options of a Hub. Addr, LeafAddr and Log are required.
@@ -41,6 +43,8 @@ type Options struct {
 	PlainLinks bool
 	// Gate decides who may connect; nil: everybody may, under the name that they give.
 	Gate Gate
+	// TLS of both ports; nil: none.
+	TLS *tls.Config
 	// Refused is called after a second installation with the id of a connected gateway was
 	// refused. It must not block.
 	Refused func(gateway, instance, remote string)
@@ -93,6 +97,10 @@ func New(o Options) (*Hub, error) {
 	log := newServerLog(o.Log.With("component", "hub"))
 	porter := newPorter(o.Log.With("component", "hub"))
 	guard := newGuard(o, porter.arrived)
+	if o.TLS != nil {
+		so.TLSConfig, so.TLSTimeout = o.TLS, tlsTimeout
+		so.LeafNode.TLSConfig, so.LeafNode.TLSTimeout = o.TLS, tlsTimeout
+	}
 	so.CustomClientAuthentication = guard
 	so.AlwaysEnableNonce = true
 	// A gateway waits while the use of its claim is written down.

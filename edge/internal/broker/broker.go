@@ -12,6 +12,7 @@ package broker
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,6 +29,7 @@ import (
 	"industrial-iot-monitor/edge/internal/salvage"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/tlsfiles"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -47,7 +49,10 @@ type Options struct {
 	Addr    string // host:port for devices, from EDGE_NATS_ADDR; port 0 picks a free one
 	HubURL  string // nats-leaf://host:port, from EDGE_HUB_URL; empty: no hub
 	HubSeed string // of the key that the gateway proves to the hub; empty: none
-	Dir     string // of this gateway alone
+	// HubCAFile has the certificate that the hub's must be signed by; empty: the system's for a HubURL of
+	// tls://, else no TLS.
+	HubCAFile string
+	Dir       string // of this gateway alone
 	// BufferBytes limits the stream. It is lowered to the room on the disk.
 	BufferBytes int64
 	// MaxConnections limits those of devices; 0: no limit.
@@ -185,7 +190,12 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 	}
 	so.LeafNode.ReconnectInterval = time.Second / 4 // plus a random part of up to as much
 	so.LeafNode.DialTimeout = 10 * time.Second
+	trust, err := hubTLS(hub, o.HubCAFile)
+	if err != nil {
+		return nil, err
+	}
 	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{
+		TLS: trust != nil, TLSConfig: trust, TLSTimeout: tlsTimeout,
 		LocalAccount:     accountUplink,
 		URLs:             []*url.URL{hub},
 		Nkey:             o.HubSeed,
@@ -210,6 +220,22 @@ func (b *Broker) hubURL() (*url.URL, error) {
 		hub.User = url.UserPassword(b.gateway, b.instance)
 	}
 	return hub, nil
+}
+
+// tlsTimeout bounds a handshake with the hub, in seconds: long, for a bad line.
+const tlsTimeout = 10
+
+// hubTLS returns the settings of TLS to the hub, nil for none.
+func hubTLS(hub *url.URL, caFile string) (*tls.Config, error) {
+	if caFile == "" && hub.Scheme != "tls" {
+		return nil, nil
+	}
+	c, err := tlsfiles.Client(caFile, tls.VersionTLS13)
+	if err != nil {
+		return nil, fmt.Errorf("EDGE_HUB_CA_FILE: %w", err)
+	}
+	c.ServerName = hub.Hostname()
+	return c, nil
 }
 
 // start examines the store and starts the server on it. Where nats-server would exit the

@@ -1,11 +1,17 @@
 package broker
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -17,26 +23,37 @@ import (
 var (
 	ErrRefused     = errors.New("the hub refuses the claim: it was used, has expired, or was replaced by a newer one; ask for another one")
 	ErrUnreachable = errors.New("the hub did not answer")
+	ErrCertificate = errors.New("the hub's certificate is not the right one: somebody may be in between, or the claim is older than the certificate")
 )
 
 // enrolEvery is how often the outcome of an enrolment is looked at.
 const enrolEvery = 20 * time.Millisecond
 
-// Enrol connects to the hub of a claim once, shows the claim and proves the key of a seed. It returns
-// nil when the hub has let the gateway in, and ErrRefused or ErrUnreachable. It blocks until then or
-// until ctx ends.
-func Enrol(ctx context.Context, c access.Claim, seed string, log *slog.Logger) error {
+// Enrol connects to the hub of a claim once, shows the claim and proves the key of a seed. It returns the
+// certificate, in PEM, that the hub's is signed by, nil without TLS, when the hub has let the gateway in;
+// else ErrRefused, ErrUnreachable or ErrCertificate. It blocks until then or until ctx ends.
+func Enrol(ctx context.Context, c access.Claim, seed string, log *slog.Logger) (ca []byte, err error) {
 	hub, err := url.Parse(c.Hub)
 	if err != nil {
-		return access.ErrClaim
+		return nil, access.ErrClaim
+	}
+	trust, err := hubTLS(hub, "")
+	if err != nil {
+		return nil, err
+	}
+	pin := pinned{hash: c.CA, host: hub.Hostname()}
+	if len(c.CA) > 0 {
+		trust = pin.settings()
 	}
 	hub.User = url.UserPassword(c.Gateway, access.ClaimPassword(c.Secret))
 	so := &server.Options{ServerName: c.Gateway, DontListen: true, NoSigs: true}
-	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{URLs: []*url.URL{hub}, Nkey: seed, FirstInfoTimeout: 5 * time.Second}}
+	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{
+		URLs: []*url.URL{hub}, Nkey: seed, FirstInfoTimeout: 5 * time.Second, TLS: trust != nil, TLSConfig: trust, TLSTimeout: tlsTimeout,
+	}}
 	so.LeafNode.ReconnectInterval, so.LeafNode.DialTimeout = time.Second/4, 5*time.Second
 	srv, err := server.NewServer(so)
 	if err != nil {
-		return fmt.Errorf("setting up the connection: %w", err)
+		return nil, fmt.Errorf("setting up the connection: %w", err)
 	}
 	var refused refusals
 	srv.SetLoggerV2(&serverLog{log: log, refused: &refused}, false, false, false)
@@ -47,14 +64,78 @@ func Enrol(ctx context.Context, c access.Claim, seed string, log *slog.Logger) e
 	for {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w at %s", ErrUnreachable, hub.Host)
+			return nil, fmt.Errorf("%w at %s", ErrUnreachable, hub.Host)
 		case <-tick.C:
 		}
 		if refused.n.Load() > 0 {
-			return ErrRefused
+			return nil, ErrRefused
+		}
+		if err := pin.failed(); err != nil {
+			return nil, err
 		}
 		if srv.NumLeafNodes() > 0 {
-			return nil
+			return pin.pem(), nil
 		}
 	}
+}
+
+// pinned trusts the hub whose certificate is signed by one with a hash, which the hub has to send with its
+// own.
+type pinned struct {
+	hash []byte
+	host string
+
+	mu  sync.Mutex
+	ca  *x509.Certificate
+	err error
+}
+
+func (p *pinned) settings() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, ServerName: p.host,
+		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection verifies more
+		VerifyConnection:   func(s tls.ConnectionState) error { return p.note(p.verify(s.PeerCertificates)) },
+	}
+}
+
+// verify returns the certificate with the hash, by which the first one of a chain is signed.
+func (p *pinned) verify(chain []*x509.Certificate) (*x509.Certificate, error) {
+	for _, c := range chain[1:] {
+		if sum := sha256.Sum256(c.Raw); !bytes.Equal(sum[:], p.hash) {
+			continue
+		}
+		o := x509.VerifyOptions{DNSName: p.host, Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool()}
+		o.Roots.AddCert(c)
+		for _, between := range chain[1:] {
+			o.Intermediates.AddCert(between)
+		}
+		if _, err := chain[0].Verify(o); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrCertificate, err)
+		}
+		return c, nil
+	}
+	return nil, fmt.Errorf("%w: it is not signed by the authority that the claim names", ErrCertificate)
+}
+
+func (p *pinned) note(ca *x509.Certificate, err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ca, p.err = ca, err
+	return err
+}
+
+func (p *pinned) failed() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+// pem returns the certificate that was found, nil if none was asked for.
+func (p *pinned) pem() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ca == nil {
+		return nil
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.ca.Raw})
 }

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+
+	"industrial-iot-monitor/internal/ops"
 )
 
 // leafConnectError is the prefix of the server's log line about an unreachable hub.
@@ -18,8 +20,9 @@ type serverLog struct {
 	log     *slog.Logger
 	refused *refusals
 
-	mu  sync.Mutex
-	err error
+	mu    sync.Mutex
+	err   error
+	limit ops.LogLimit // of failed handshakes with the hub, four a second
 }
 
 func (l *serverLog) fatal() error {
@@ -30,7 +33,12 @@ func (l *serverLog) fatal() error {
 
 // Noticef implements server.Logger.
 func (l *serverLog) Noticef(format string, v ...any) {
-	l.log.Debug("NATS server notice", "text", fmt.Sprintf(format, v...))
+	text := fmt.Sprintf(format, v...)
+	if isHandshake(text) {
+		l.handshake(text)
+		return
+	}
+	l.log.Debug("NATS server notice", "text", text)
 }
 
 // Warnf implements server.Logger.
@@ -46,6 +54,10 @@ func (l *serverLog) Errorf(format string, v ...any) {
 		l.log.Debug("NATS server error", "text", text) // the gateway logs it in its own words, less often
 		return
 	}
+	if isHandshake(text) {
+		l.handshake(text)
+		return
+	}
 	level := slog.LevelError
 	if strings.HasPrefix(format, leafConnectError) {
 		level = slog.LevelWarn // the hub may be down at any time
@@ -57,6 +69,20 @@ func (l *serverLog) Errorf(format string, v ...any) {
 // no event for it.
 func isRefusal(text string) bool {
 	return strings.Contains(text, "Leafnode Error") && strings.Contains(text, "Authorization Violation")
+}
+
+// isHandshake recognises the log lines of a leaf link whose TLS failed.
+func isHandshake(text string) bool {
+	return strings.Contains(text, "TLS leafnode handshake error") || strings.Contains(text, "Leafnode connection closed: TLS Handshake Failure")
+}
+
+func (l *serverLog) handshake(text string) {
+	l.mu.Lock()
+	skipped, ok := l.limit.Allow()
+	l.mu.Unlock()
+	if ok {
+		l.log.Warn("no TLS with the hub, retrying: its certificate is not the right one, or it speaks none", "err", text, "skipped", skipped)
+	}
 }
 
 // Fatalf implements server.Logger.

@@ -103,8 +103,25 @@ func drawn(name string) (seed string, err error) {
 	return string(raw), write(name, raw)
 }
 
-// Finish puts the key that was drawn in force, and remembers the hub.
-func Finish(dataDir string, c access.Claim) error {
+// CAFile returns the file with the certificate that the hub's must be signed by, empty if there is none.
+func CAFile(dataDir, gateway string) string {
+	name := caFile(dataDir, gateway)
+	if _, err := os.Stat(name); err != nil {
+		return ""
+	}
+	return name
+}
+
+func caFile(dataDir, gateway string) string {
+	return filepath.Join(dataDir, gateway, "security", "hub-ca.pem")
+}
+
+// Finish puts the key that was drawn in force, and remembers the hub and the certificate that the hub's is
+// signed by, nil for a hub without TLS.
+func Finish(dataDir string, c access.Claim, ca []byte) error {
+	if err := keepCA(caFile(dataDir, c.Gateway), ca); err != nil {
+		return err
+	}
 	name := keyFile(dataDir, c.Gateway)
 	if err := os.Rename(name+newSuffix, name); err != nil {
 		return fmt.Errorf("keeping the key: %w", err)
@@ -120,6 +137,16 @@ func Finish(dataDir string, c access.Claim) error {
 		return fmt.Errorf("keeping the enrolment: %w", err)
 	}
 	return nil
+}
+
+func keepCA(name string, ca []byte) error {
+	if ca == nil {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing the certificate of another hub: %w", err)
+		}
+		return nil
+	}
+	return write(name, ca)
 }
 
 // write writes a file that only its owner can read, and syncs it.

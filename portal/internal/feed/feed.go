@@ -50,10 +50,12 @@ type Options struct {
 	HubURL  string
 	// HubKeyFile has the key that is proved to the hub; empty: none.
 	HubKeyFile string
-	Cluster    kafka.Cluster
-	Topics     topology.Topics
-	Log        *slog.Logger
-	Registry   prometheus.Registerer
+	// HubCAFile has the certificates that the hub's is signed by; empty: those of the system.
+	HubCAFile string
+	Cluster   kafka.Cluster
+	Topics    topology.Topics
+	Log       *slog.Logger
+	Registry  prometheus.Registerer
 }
 
 // Feed owns the connections to the hub and to Kafka.
@@ -111,7 +113,7 @@ func New(o Options) (*Feed, error) {
 
 // Run fills the model until ctx ends.
 func (f *Feed) Run(ctx context.Context) error {
-	nc, err := natsconn.Connect(natsconn.Options{URL: f.opts.HubURL, KeyFile: f.opts.HubKeyFile, Name: "portal", Log: f.log})
+	nc, err := natsconn.Connect(natsconn.Options{URL: f.opts.HubURL, KeyFile: f.opts.HubKeyFile, CAFile: f.opts.HubCAFile, Name: "portal", Log: f.log})
 	if err != nil {
 		return err
 	}
