@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"net/url"
@@ -33,7 +34,10 @@ type Config struct {
 	MaxConnections int `env:"EDGE_MAX_CONNECTIONS" envDefault:"10000" help:"connections at most, by MQTT and MQTT over WebSocket together, and as many by NATS; 1 to 1000000"`
 	MaxPerIP       int `env:"EDGE_MAX_CONNECTIONS_PER_IP" envDefault:"1000" help:"connections by MQTT from one address at most, from one /64 of IPv6; loopback is not counted; 1 to 1000000"`
 	// DeviceAuth off is for a building where every device may be any.
-	DeviceAuth devices.Mode `env:"EDGE_DEVICE_AUTH" envDefault:"off" help:"whether devices have to prove who they are, see edge device: off; observe: who does not is let in and counted; required: only devices with a credential connect, and each publishes under its own name"`
+	DeviceAuth  devices.Mode `env:"EDGE_DEVICE_AUTH" envDefault:"off" help:"whether devices have to prove who they are, see edge device: off; observe: who does not is let in and counted; required: only devices with a credential connect, and each publishes under its own name"`
+	TLSCertFile string       `env:"EDGE_TLS_CERT_FILE" help:"PEM file of the certificate that devices see, and those that sign it (bridge ca issue); with it they connect by TLS, by MQTT, MQTT over WebSocket and NATS; a new one is taken without a restart; empty: in clear"`
+	TLSKeyFile  string       `env:"EDGE_TLS_KEY_FILE" help:"PEM file of the key of EDGE_TLS_CERT_FILE"`
+	TLSMode     string       `env:"EDGE_TLS" envDefault:"required" help:"with EDGE_TLS_CERT_FILE: required; or optional, which lets devices in that speak no TLS, on the same ports, while a building goes over"`
 	// What follows keeps one broken or stolen device from taking the gateway from the others.
 	DeviceRate      float64 `env:"EDGE_DEVICE_RATE" envDefault:"100" help:"readings a second that one device may store, ten times as many at once after a pause; 0: no limit"`
 	DeviceBytes     float64 `env:"EDGE_DEVICE_BYTES" envDefault:"262144" help:"bytes a second that one device may store, ten times as many at once after a pause; 0: no limit"`
@@ -49,6 +53,9 @@ const (
 	maxMaxConnections = 1_000_000
 	maxMaxDevices     = 1_000_000
 )
+
+// Values of EDGE_TLS.
+const tlsRequired, tlsOptional = "required", "optional"
 
 // defaultHub is the default of EDGE_HUB_URL.
 const defaultHub = "nats-leaf://127.0.0.1:7422"
@@ -84,6 +91,12 @@ func (c *Config) Check() error {
 		if n < 1 || n > maxMaxConnections {
 			return fmt.Errorf("%s=%d: want 1 to %d", name, n, maxMaxConnections)
 		}
+	}
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		return errors.New("EDGE_TLS_CERT_FILE and EDGE_TLS_KEY_FILE: want both or none")
+	}
+	if c.TLSMode != tlsRequired && c.TLSMode != tlsOptional {
+		return fmt.Errorf("EDGE_TLS=%s: want %s or %s", c.TLSMode, tlsRequired, tlsOptional)
 	}
 	if c.MaxDevices < 1 || c.MaxDevices > maxMaxDevices {
 		return fmt.Errorf("EDGE_MAX_DEVICES=%d: want 1 to %d", c.MaxDevices, maxMaxDevices)

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/tlsfiles"
 	"industrial-iot-monitor/internal/vitals"
 )
 
@@ -58,6 +60,7 @@ type Gateway struct {
 	metrics   *metrics
 	devices   *devices.Store // nil with EDGE_DEVICE_AUTH=off
 	quota     *quota.Table
+	tls       *tls.Config // of devices; nil: none
 	broker    *broker.Broker
 	collector *ingest.Collector
 	mapper    *mapping.Mapper
@@ -82,6 +85,11 @@ func (g *Gateway) openBroker() error {
 	if err != nil {
 		return err
 	}
+	if g.cfg.TLSCertFile != "" {
+		if g.tls, err = tlsfiles.Server(g.cfg.TLSCertFile, g.cfg.TLSKeyFile, tls.VersionTLS12, g.log); err != nil {
+			return fmt.Errorf("EDGE_TLS_CERT_FILE: %w", err)
+		}
+	}
 	var gate broker.Gate
 	if g.cfg.DeviceAuth != devices.Off {
 		file := devices.File(g.cfg.DataDir, g.cfg.ID)
@@ -93,7 +101,7 @@ func (g *Gateway) openBroker() error {
 	g.broker, err = broker.New(broker.Options{
 		Gateway: g.cfg.ID, Addr: g.cfg.NATSAddr, HubURL: g.cfg.HubURL, HubSeed: seed, HubCAFile: cmp.Or(g.cfg.HubCAFile, enrolment.CAFile(g.cfg.DataDir, g.cfg.ID)),
 		Dir: filepath.Join(g.cfg.DataDir, g.cfg.ID), BufferBytes: g.cfg.BufferBytes, MaxConnections: g.cfg.MaxConnections,
-		Gate: gate, Log: g.log, OnReconnect: g.metrics.reconnects.Inc,
+		TLS: g.tls, PlainToo: g.cfg.TLSMode == tlsOptional, Gate: gate, Log: g.log, OnReconnect: g.metrics.reconnects.Inc,
 	})
 	if err != nil {
 		return err
@@ -143,6 +151,7 @@ func New(o Options) (_ *Gateway, err error) {
 	g.mqtt, err = ingest.ListenMQTT(ingest.MQTTOptions{
 		Addr: g.cfg.MQTTAddr, WebSocketAddr: g.cfg.MQTTWSAddr, Origins: g.cfg.MQTTWSOrigins,
 		MaxConnections: g.cfg.MaxConnections, MaxPerAddress: g.cfg.MaxPerIP,
+		TLS: g.tls, PlainToo: g.cfg.TLSMode == tlsOptional,
 		Collector: g.collector, Mapper: g.mapper, Devices: g.devices, Log: g.log, Registerer: g.reg,
 	})
 	if err != nil {
@@ -231,7 +240,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.mqtt.Serve()
 	g.listening.Store(true)
 	parts.OnStop("mqtt intake", func(context.Context) error { g.mqtt.StopIntake(); return nil })
-	g.log.Info("gateway started", "building", g.cfg.Building, "nats", g.NATSAddr(), "mqtt", g.MQTTAddr(), "mqtt_ws", g.MQTTWebSocketAddr(),
+	g.log.Info("gateway started", "building", g.cfg.Building, "nats", g.NATSAddr(), "mqtt", g.MQTTAddr(), "mqtt_ws", g.MQTTWebSocketAddr(), "tls", g.tls != nil,
 		"http", g.Addr(), "hub", natsconn.Redact(g.cfg.HubURL), "buffer_bytes", g.broker.BufferLimit(), "epoch", g.Epoch()) // not the instance id: it is the password at the hub
 	return parts.Wait(ctx)
 }

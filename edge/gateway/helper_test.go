@@ -43,7 +43,7 @@ func config(tb testing.TB) Config {
 	tb.Helper()
 	return Config{
 		ID: "gw-a", Building: "A栋", NATSAddr: "127.0.0.1:0", MQTTAddr: "127.0.0.1:0", HTTPAddr: "127.0.0.1:0",
-		DataDir: tb.TempDir(), BufferBytes: 1 << 30, Linger: 3 * time.Millisecond, MaxConnections: 10_000, MaxPerIP: 1_000, DeviceAuth: devices.Off,
+		DataDir: tb.TempDir(), BufferBytes: 1 << 30, Linger: 3 * time.Millisecond, MaxConnections: 10_000, MaxPerIP: 1_000, DeviceAuth: devices.Off, TLSMode: tlsRequired,
 		MaxDevices: 1000,
 	}
 }

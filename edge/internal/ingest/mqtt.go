@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"industrial-iot-monitor/edge/internal/mqtt"
 	"industrial-iot-monitor/internal/connlimit"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/tlsfiles"
 )
 
 // MQTTOptions of an MQTTIntake. Addr, Collector and Log are required.
@@ -23,6 +25,9 @@ type MQTTOptions struct {
 	Origins       []string // pages that may open the WebSocket, see mqtt.Server.ServeWebSocket
 	// MaxConnections and MaxPerAddress limit the connections of both, see package connlimit.
 	MaxConnections, MaxPerAddress int
+
+	TLS      *tls.Config // of both; nil: none
+	PlainToo bool        // with TLS: also clients that speak none
 
 	Collector  *Collector
 	Mapper     Mapper         // of messages that are no readings; may be nil
@@ -84,7 +89,7 @@ func ListenMQTT(o MQTTOptions) (_ *MQTTIntake, err error) {
 	return m, nil
 }
 
-// limit counts the connections of both listeners together.
+// limit counts the connections of both listeners together, before TLS costs anything.
 func (m *MQTTIntake) limit(o MQTTOptions) {
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "edge_mqtt_connections_refused_total", Help: "MQTT connections closed at once because there were too many, in total or from their address.",
@@ -98,9 +103,14 @@ func (m *MQTTIntake) limit(o MQTTOptions) {
 	limits := connlimit.New(connlimit.Options{
 		Total: o.MaxConnections, PerAddress: o.MaxPerAddress, OnRefused: func(reason string) { refused.WithLabelValues(reason).Inc() },
 	})
-	m.ln = limits.Listen(m.ln)
-	if m.ws != nil {
-		m.ws = limits.Listen(m.ws)
+	for _, ln := range []*net.Listener{&m.ln, &m.ws} {
+		if *ln == nil {
+			continue
+		}
+		*ln = limits.Listen(*ln)
+		if o.TLS != nil {
+			*ln = tlsfiles.Listen(*ln, o.TLS, o.PlainToo)
+		}
 	}
 }
 
