@@ -27,7 +27,7 @@ func TestDevicesConnectByTLS(t *testing.T) {
 	trust, err := tlsfiles.Client(filepath.Join(dir, "ca.pem"), tls.VersionTLS12)
 	require.NoError(t, err)
 	old := trust.Clone()
-	old.MinVersion, old.MaxVersion = tls.VersionTLS11, tls.VersionTLS11 //nolint:gosec // the gateway refuses it
+	old.MinVersion, old.MaxVersion = tls.VersionTLS11, tls.VersionTLS11
 	stranger := &tls.Config{MinVersion: tls.VersionTLS12}
 	for _, mode := range []string{tlsRequired, tlsOptional} {
 		t.Run(mode, func(t *testing.T) {

@@ -78,7 +78,7 @@ func (c *undecided) Close() error {
 
 // CloseWrite says that nothing more comes.
 func (c *undecided) CloseWrite() error {
-	var nc net.Conn = c.Conn
+	nc := c.Conn
 	if p := c.decided.Load(); p != nil {
 		nc = *p
 	}

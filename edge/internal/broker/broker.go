@@ -41,7 +41,7 @@ const (
 
 // MaxPayload is the largest NATS message in bytes. The server closes the connection of a
 // client that sends a larger one.
-const MaxPayload = 1 << 20
+const MaxPayload = 5 << 18 // 1.25 MiB
 
 // Options of a Broker. Gateway, Addr, Dir, BufferBytes and Log are required.
 type Options struct {
@@ -195,15 +195,21 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 	if o.HubURL == "" {
 		return so, nil
 	}
+	return so, b.dialHub(so)
+}
+
+// dialHub adds the leaf link to the hub.
+func (b *Broker) dialHub(so *server.Options) error {
+	o := b.o
 	hub, err := b.hubURL()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	so.LeafNode.ReconnectInterval = time.Second / 4 // plus a random part of up to as much
 	so.LeafNode.DialTimeout = 10 * time.Second
 	trust, err := hubTLS(hub, o.HubCAFile)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{
 		TLS: trust != nil, TLSConfig: trust, TLSTimeout: tlsTimeout,
@@ -217,7 +223,7 @@ func (b *Broker) serverOptions() (*server.Options, error) {
 			Mode: server.CompressionS2Auto, RTTThresholds: []time.Duration{10 * time.Millisecond, time.Hour},
 		},
 	}}
-	return so, nil
+	return nil
 }
 
 // hubURL returns the URL of the hub. Without a user in the configuration it adds gateway
