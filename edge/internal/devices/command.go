@@ -81,8 +81,9 @@ func parse(set *flag.FlagSet, args []string) (string, error) {
 	return rest[0], nil
 }
 
-func list(s string) []string {
-	return slices.DeleteFunc(strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' }), func(s string) bool { return s == "" })
+// words splits at commas and blanks.
+func words(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 func (c *Command) add(args []string) error {
@@ -95,7 +96,7 @@ func (c *Command) add(args []string) error {
 	if err != nil {
 		return err
 	}
-	n := &Credential{ID: id, Kind: Kind(*kind), Public: *key, Publishes: list(*publishes), Subjects: list(*subjects), Added: c.Now.UnixMilli()}
+	n := &Credential{ID: id, Kind: Kind(*kind), Public: *key, Publishes: words(*publishes), Subjects: words(*subjects), Added: c.Now.UnixMilli()}
 	if *key != "" {
 		n.Kind = Nkey
 	}
@@ -306,7 +307,7 @@ func readCSV(in io.Reader, now int64) (all []*Credential, err error) {
 		line, _ := r.FieldPos(0)
 		n := &Credential{ID: row[id], Kind: Password, Password: row[hash], Added: now}
 		if publishes >= 0 {
-			n.Publishes = list(row[publishes])
+			n.Publishes = words(row[publishes])
 		}
 		if err := n.check(); err != nil {
 			return nil, fmt.Errorf("line %d: %w", line, err)

@@ -187,14 +187,20 @@ func TestFileThatCannotBeUsedChangesNothing(t *testing.T) {
 		rewrite(t, s, bad)
 		unharmed()
 	}
+	require.ErrorContains(t, s.Ready(), "the file is empty")
 	rewrite(t, s, good)
+	require.NoError(t, s.Ready())
+	require.NoError(t, os.Rename(path, path+".away"))
+	s.file.Reread()
+	unharmed()
+	require.ErrorContains(t, s.Ready(), "it cannot be read")
+	require.NoError(t, os.Rename(path+".away", path))
+	s.file.Reread()
 	require.NoError(t, s.Ready())
 	require.NoError(t, os.Chmod(path, 0o644)) //nolint:gosec // that is the point
 	rewrite(t, s, line(t, secretOf("d2", secret)))
 	unharmed()
-	require.NoError(t, os.Remove(path))
-	s.file.Reread()
-	unharmed()
+	require.ErrorContains(t, s.Ready(), "0644")
 }
 
 func TestChangeOfTheFileHoldsAtOnce(t *testing.T) {

@@ -95,7 +95,7 @@ func Open(o Options) (*Store, error) {
 	failed := s.register()
 	var err error
 	s.file, err = reload.Open(reload.Options{
-		Path: o.File, Var: "EDGE_DATA_DIR", Name: "devices", Log: o.Log, Failed: failed.Inc, Use: s.use,
+		Path: o.File, Var: "EDGE_DATA_DIR", Name: "devices", Log: o.Log, Use: s.use, Failed: func() { failed.Inc(); s.note(errUnreadable) },
 	})
 	return s, err
 }
@@ -127,11 +127,8 @@ var errEmptied = errors.New("the file is empty: want the credentials; a device i
 
 // use puts the content of the file in force.
 func (s *Store) use(data []byte) (err error) {
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.failed = err
-	}()
+	s.note(nil)
+	defer func() { s.note(err) }()
 	if err := private(s.o.File); err != nil {
 		return err
 	}
@@ -149,6 +146,17 @@ func (s *Store) use(data []byte) (err error) {
 	close(s.changed)
 	s.changed = make(chan struct{})
 	return nil
+}
+
+var errUnreadable = errors.New("it cannot be read")
+
+// note keeps the first reason why the file cannot be used, until nil says that it is looked at again.
+func (s *Store) note(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil || s.failed == nil {
+		s.failed = err
+	}
 }
 
 // Run follows the file until ctx ends.
