@@ -79,7 +79,7 @@ func NewProgram(cfg *ProgramConfig, log *slog.Logger) (_ *Program, err error) {
 		})
 	}
 	if err == nil && cfg.HubURL != "" {
-		err = p.join(cfg.HubURL, cfg.HubKeyFile, reg, log)
+		err = p.join(cfg, reg, log)
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -88,8 +88,8 @@ func NewProgram(cfg *ProgramConfig, log *slog.Logger) (_ *Program, err error) {
 }
 
 // join starts connecting to the hub and makes the reporter.
-func (p *Program) join(url, keyFile string, reg *prometheus.Registry, log *slog.Logger) (err error) {
-	p.hub, err = natsconn.Connect(natsconn.Options{URL: url, KeyFile: keyFile, Name: "historian", Log: log, Extra: []nats.Option{nats.ReconnectBufSize(-1)}}) // drop while disconnected
+func (p *Program) join(cfg *ProgramConfig, reg *prometheus.Registry, log *slog.Logger) (err error) {
+	p.hub, err = natsconn.Connect(natsconn.Options{URL: cfg.HubURL, KeyFile: cfg.HubKeyFile, CAFile: cfg.HubCAFile, Name: "historian", Log: log, Extra: []nats.Option{nats.ReconnectBufSize(-1)}}) // drop while disconnected
 	if err != nil {
 		return fmt.Errorf("HUB_URL: %w", err)
 	}
