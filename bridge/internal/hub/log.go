@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
+
+	"industrial-iot-monitor/internal/ops"
 )
 
 // serverLog forwards the server's log to slog. Its notices become debug lines, and a fatal
@@ -14,6 +17,9 @@ import (
 type serverLog struct {
 	log  *slog.Logger
 	died atomic.Pointer[string]
+
+	mu         sync.Mutex
+	handshakes ops.LogLimit
 }
 
 func newServerLog(log *slog.Logger) *serverLog { return &serverLog{log: log} }
@@ -46,10 +52,23 @@ func (l *serverLog) Fatalf(format string, v ...any) {
 // second, and the guard logs it in its own words, less often.
 func (l *serverLog) Errorf(format string, v ...any) {
 	text, level := fmt.Sprintf(format, v...), slog.LevelError
+	if strings.Contains(text, "handshake error") { // who does not trust the certificate tries again and again
+		l.handshake(text)
+		return
+	}
 	if strings.Contains(text, "authentication error") {
 		level = slog.LevelDebug
 	}
 	l.log.Log(context.Background(), level, "nats server", "detail", text)
+}
+
+func (l *serverLog) handshake(text string) {
+	l.mu.Lock()
+	skipped, ok := l.handshakes.Allow()
+	l.mu.Unlock()
+	if ok {
+		l.log.Warn("a connection failed at TLS", "detail", text, "skipped", skipped)
+	}
 }
 
 // Debugf implements server.Logger.

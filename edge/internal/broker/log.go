@@ -22,7 +22,7 @@ type serverLog struct {
 
 	mu    sync.Mutex
 	err   error
-	limit ops.LogLimit // of failed handshakes with the hub, four a second
+	limit ops.LogLimit // of failed handshakes: with the hub there are four a second
 }
 
 func (l *serverLog) fatal() error {
@@ -71,9 +71,9 @@ func isRefusal(text string) bool {
 	return strings.Contains(text, "Leafnode Error") && strings.Contains(text, "Authorization Violation")
 }
 
-// isHandshake recognises the log lines of a leaf link whose TLS failed.
+// isHandshake recognises the log lines of a failed TLS, with the hub or a device.
 func isHandshake(text string) bool {
-	return strings.Contains(text, "TLS leafnode handshake error") || strings.Contains(text, "Leafnode connection closed: TLS Handshake Failure")
+	return strings.Contains(text, "handshake error") || strings.Contains(text, "TLS Handshake Failure")
 }
 
 func (l *serverLog) handshake(text string) {
@@ -81,7 +81,7 @@ func (l *serverLog) handshake(text string) {
 	skipped, ok := l.limit.Allow()
 	l.mu.Unlock()
 	if ok {
-		l.log.Warn("no TLS with the hub, retrying: its certificate is not the right one, or it speaks none", "err", text, "skipped", skipped)
+		l.log.Warn("TLS failed: the certificate is not trusted, or one side speaks no TLS", "err", text, "skipped", skipped)
 	}
 }
 
