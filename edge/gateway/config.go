@@ -34,7 +34,7 @@ type Config struct {
 	MaxConnections int `env:"EDGE_MAX_CONNECTIONS" envDefault:"10000" help:"connections at most, by MQTT and MQTT over WebSocket together, and as many by NATS; 1 to 1000000"`
 	MaxPerIP       int `env:"EDGE_MAX_CONNECTIONS_PER_IP" envDefault:"1000" help:"connections by MQTT from one address at most, from one /64 of IPv6; loopback is not counted; 1 to 1000000"`
 	// DeviceAuth off is for a building where every device may be any.
-	DeviceAuth  devices.Mode `env:"EDGE_DEVICE_AUTH" envDefault:"off" help:"whether devices have to prove who they are, see edge device: off; observe: who does not is let in and counted; required: only devices with a credential connect, and each publishes under its own name"`
+	DeviceAuth  devices.Mode `env:"EDGE_DEVICE_AUTH" envDefault:"off" help:"whether devices have to prove who they are, see edge device: off; observe: a connection without a right proof is let in and counted; required: only devices with a credential connect, and each publishes under its own name"`
 	TLSCertFile string       `env:"EDGE_TLS_CERT_FILE" help:"PEM file of the certificate that devices see, and those that sign it (bridge ca issue); with it they connect by TLS, by MQTT, MQTT over WebSocket and NATS; a new one is taken without a restart; empty: in clear"`
 	TLSKeyFile  string       `env:"EDGE_TLS_KEY_FILE" help:"PEM file of the key of EDGE_TLS_CERT_FILE"`
 	TLSMode     string       `env:"EDGE_TLS" envDefault:"required" help:"with EDGE_TLS_CERT_FILE: required; or optional, which lets devices in that speak no TLS, on the same ports, while a building goes over"`

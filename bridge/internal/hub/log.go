@@ -52,7 +52,7 @@ func (l *serverLog) Fatalf(format string, v ...any) {
 // second, and the guard logs it in its own words, less often.
 func (l *serverLog) Errorf(format string, v ...any) {
 	text, level := fmt.Sprintf(format, v...), slog.LevelError
-	if strings.Contains(text, "handshake error") { // who does not trust the certificate tries again and again
+	if strings.Contains(text, "handshake error") { // a client that does not trust the certificate keeps trying
 		l.handshake(text)
 		return
 	}

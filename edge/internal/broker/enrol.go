@@ -23,7 +23,7 @@ import (
 var (
 	ErrRefused     = errors.New("the hub refuses the claim: it was used, has expired, or was replaced by a newer one; ask for another one")
 	ErrUnreachable = errors.New("the hub did not answer")
-	ErrCertificate = errors.New("the hub's certificate is not the right one: somebody may be in between, or the claim is older than the certificate")
+	ErrCertificate = errors.New("the hub's certificate is not the right one: another machine may be in between, or the claim is older than the certificate")
 )
 
 // enrolEvery is how often the outcome of an enrolment is looked at.

@@ -22,8 +22,7 @@ import (
 // Mode is how strict the gateway is with devices.
 type Mode string
 
-// Modes. Observe is for buildings that exist: who does not prove to be a device of the gateway is let in
-// and counted.
+// Modes. Observe is for buildings that exist: a connection without a right proof is let in and counted.
 const (
 	Off      Mode = "off"
 	Observe  Mode = "observe"

@@ -27,7 +27,7 @@ type validator struct {
 	elements [][]byte // of the newest batch
 	mapped   *mapping.Result
 
-	// sender is who has proved to be the sender, empty for nobody; may reports whether it may publish
+	// sender is the device that has proved to be the sender, empty if none has; may reports whether it may publish
 	// readings of a device, nil: of every one.
 	sender string
 	may    func(device string) bool
