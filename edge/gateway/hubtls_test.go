@@ -1,13 +1,12 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"industrial-iot-monitor/edge/internal/enrolment"
 	"industrial-iot-monitor/internal/access"
 	"industrial-iot-monitor/internal/ca"
+	"industrial-iot-monitor/internal/logtest"
 	"industrial-iot-monitor/internal/tlsfiles"
 )
 
@@ -34,24 +34,6 @@ func hubOf(t *testing.T, dir string) *tls.Config {
 	c, err := tlsfiles.Server(filepath.Join(dir, "hub.pem"), filepath.Join(dir, "hub.key"), tls.VersionTLS13, discard())
 	require.NoError(t, err)
 	return c
-}
-
-// record is a log that a test reads while it is written.
-type record struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (r *record) Write(b []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.buf.Write(b)
-}
-
-func (r *record) has(text string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return bytes.Contains(r.buf.Bytes(), []byte(text))
 }
 
 // TestAGatewayTrustsTheHubOfItsClaimAlone: another authority, another name, a hub without TLS, and one with an
@@ -92,7 +74,7 @@ func TestAGatewayTrustsTheHubOfItsClaimAlone(t *testing.T) {
 			if tt.said == "" {
 				require.NoError(t, enrol(t.Context(), claim, dir))
 			} else {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second) // nobody answers
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second) // no answer comes
 				defer cancel()
 				_, err := broker.Enrol(ctx, claim, seed, discard())
 				require.ErrorIs(t, err, tt.enrol)
@@ -105,7 +87,7 @@ func TestAGatewayTrustsTheHubOfItsClaimAlone(t *testing.T) {
 			}
 			cfg := config(t)
 			cfg.DataDir, cfg.HubURL = dir, claim.Hub
-			var log record
+			var log logtest.Buffer
 			g, err := New(Options{Config: cfg, Log: slog.New(slog.NewTextHandler(&log, nil))})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, g.Close()) }()
@@ -113,7 +95,7 @@ func TestAGatewayTrustsTheHubOfItsClaimAlone(t *testing.T) {
 				require.Eventually(t, g.HubConnected, waitTimeout, 5*time.Millisecond)
 				return
 			}
-			require.Eventually(t, func() bool { return log.has(tt.said) }, waitTimeout, 5*time.Millisecond, "%s", &log.buf)
+			require.Eventually(t, func() bool { return strings.Contains(log.String(), tt.said) }, waitTimeout, 5*time.Millisecond, "%s", log.String())
 			require.False(t, g.HubConnected())
 		})
 	}

@@ -2,8 +2,8 @@
 // of packs on disk, and the leaf link to the hub. It does not validate or pack readings
 // (package ingest does) and never opens a payload.
 //
-// Devices use the account DEVICES; guard alone decides who may connect, and what for. The stream and the leaf link use the account UPLINK, which devices cannot
-// reach.
+// Devices use the account DEVICES; guard alone decides which may connect, and what for. The stream
+// and the leaf link use the account UPLINK, which devices cannot reach.
 //
 // New and Restart block while an existing store is examined and recovered; Put, Settle,
 // Probe and Info until the server responds or their context ends; Shutdown until the

@@ -12,7 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/nats-io/nkeys"
+	"industrial-iot-monitor/internal/access"
 )
 
 const usage = `usage: edge device add ID [-kind secret|nkey] [-key PUBLIC] [-publishes ID,PREFIX*] [-subjects SUBJECT,…]
@@ -127,14 +127,8 @@ func (c *Credential) draw() (string, error) {
 		c.Hashes = c.Hashes[max(0, len(c.Hashes)-maxHashes):]
 		return secret, nil
 	case c.Kind == Nkey && c.Public == "":
-		kp, err := nkeys.CreateUser()
-		if err != nil {
-			return "", fmt.Errorf("drawing a key: %w", err)
-		}
-		seed, err := kp.Seed()
-		if err == nil {
-			c.Public, err = kp.PublicKey()
-		}
+		seed, public, err := access.NewKey()
+		c.Public = public
 		return string(seed), err
 	case c.Kind == Nkey:
 		return "", nil

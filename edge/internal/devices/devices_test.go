@@ -9,18 +9,17 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nkeys"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/argon2"
+
+	"industrial-iot-monitor/internal/access"
 )
 
 func newKey(t *testing.T) string {
 	t.Helper()
-	kp, err := nkeys.CreateUser()
-	require.NoError(t, err)
-	public, err := kp.PublicKey()
+	_, public, err := access.NewKey()
 	require.NoError(t, err)
 	return public
 }

@@ -16,14 +16,22 @@ import (
 // Save writes which devices are known, one a line with the second when it was last heard, so that they
 // are no new ones after a restart.
 func (t *Table) Save(path string) error {
-	var b bytes.Buffer
+	type line struct {
+		device string
+		second int64
+	}
+	var lines []line // readings wait while the table is locked
 	t.mu.Lock()
 	for e := t.ring.after; e != &t.ring; e = e.after {
 		if e.device != "" {
-			fmt.Fprintln(&b, e.device, e.heard.Unix())
+			lines = append(lines, line{e.device, e.heard.Unix()})
 		}
 	}
 	t.mu.Unlock()
+	var b bytes.Buffer
+	for _, l := range lines {
+		fmt.Fprintln(&b, l.device, l.second)
+	}
 	if err := os.WriteFile(path+".new", b.Bytes(), 0o600); err != nil {
 		return fmt.Errorf("keeping the known devices: %w", err)
 	}
