@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"industrial-iot-monitor/internal/ops"
@@ -15,10 +14,8 @@ import (
 // serverLog forwards the server's log to slog. Its notices become debug lines, and a fatal
 // one is kept as the reason why it did not start.
 type serverLog struct {
-	log  *slog.Logger
-	died atomic.Pointer[string]
-
-	mu         sync.Mutex
+	log        *slog.Logger
+	died       atomic.Pointer[string]
 	handshakes ops.LogLimit
 }
 
@@ -63,10 +60,7 @@ func (l *serverLog) Errorf(format string, v ...any) {
 }
 
 func (l *serverLog) handshake(text string) {
-	l.mu.Lock()
-	skipped, ok := l.handshakes.Allow()
-	l.mu.Unlock()
-	if ok {
+	if skipped, ok := l.handshakes.Allow(); ok {
 		l.log.Warn("a connection failed at TLS", "detail", text, "skipped", skipped)
 	}
 }

@@ -20,9 +20,10 @@ type serverLog struct {
 	log     *slog.Logger
 	refused *refusals
 
-	mu    sync.Mutex
-	err   error
 	limit ops.LogLimit // of failed handshakes: with the hub there are four a second
+
+	mu  sync.Mutex
+	err error
 }
 
 func (l *serverLog) fatal() error {
@@ -77,10 +78,7 @@ func isHandshake(text string) bool {
 }
 
 func (l *serverLog) handshake(text string) {
-	l.mu.Lock()
-	skipped, ok := l.limit.Allow()
-	l.mu.Unlock()
-	if ok {
+	if skipped, ok := l.limit.Allow(); ok {
 		l.log.Warn("TLS failed: the certificate is not trusted, or one side speaks no TLS", "err", text, "skipped", skipped)
 	}
 }

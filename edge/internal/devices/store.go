@@ -68,9 +68,9 @@ type Store struct {
 	set      atomic.Pointer[Set]
 	refused  *prometheus.CounterVec
 	unproved *prometheus.CounterVec
+	limit    ops.LogLimit
 
 	mu         sync.Mutex
-	limit      ops.LogLimit
 	changed    chan struct{} // closed with the next change
 	remembered map[string]struct{}
 	checks     chan struct{} // has room for one check each
@@ -227,10 +227,7 @@ func (s *Store) Admit(p Proof) (*Pass, error) {
 	} else {
 		s.refused.WithLabelValues(reasons[err]).Inc()
 	}
-	s.mu.Lock()
-	skipped, ok := s.limit.Allow()
-	s.mu.Unlock()
-	if ok {
+	if skipped, ok := s.limit.Allow(); ok {
 		s.o.Log.Warn("a connection does not prove to be a device of this gateway", "device", p.ID[:min(len(p.ID), telemetry.MaxDeviceIDBytes)],
 			"remote", p.Remote, "let_in", observed, "err", err, "skipped", skipped)
 	}
