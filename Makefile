@@ -134,7 +134,7 @@ drill-quick: web ## the same with fewer and shorter outages, about 8 minutes; DR
 
 .PHONY: test-ui
 test-ui: build ## the page in headless Chromium (CHROMIUM) with 2,000 devices that send every second; screenshots in bench-results/ui; UI_FULL=1: 10,000 devices, full length, strict limits
-	cd $(UI) && UI_DEVICES=$${UI_DEVICES:-$(if $(UI_FULL),10000,2000)} node --test --test-timeout=$(if $(UI_FULL),3600000,480000) --test-concurrency=1 test/browser/*.test.js
+	cd $(UI) && UI_DEVICES=$${UI_DEVICES:-$(if $(UI_FULL),10000,2000)} node --test --test-timeout=$(if $(UI_FULL),3600000,900000) --test-concurrency=1 test/browser/*.test.js
 
 .PHONY: pictures
 pictures: build ## take the pictures of README in both languages, docs/img, with headless Chromium

@@ -67,8 +67,8 @@ test('a flood is a few rows, and a critical alarm has its own at once', async (t
   const last = Date.now();
   const group = page.locator('.flood-row', { hasText: 'wave栋' });
   await page.locator('.flood-row', { hasText: /200 .*wave栋/ }).waitFor({ timeout: 20_000 });
-  within(t, 'the count is right', Date.now() - last, 2000, 'ms', 10_000);
-  within(t, 'long tasks in sum', await page.evaluate(() => globalThis.tasks.reduce((a, b) => a + b, 0)), 500, 'ms', 2500);
+  within(t, 'the count is right', Date.now() - last, 2000);
+  within(t, 'long tasks in sum', await page.evaluate(() => globalThis.tasks.reduce((a, b) => a + b, 0)), 500);
   assert.match(await group.textContent(), /temperature high/);
   assert.match(await group.textContent(), new RegExp(`since ${CLOCK}`));
   assert.equal(await page.locator('.alarm-row', { hasText: 'wave_' }).count(), 3, 'with the newest three');
@@ -77,7 +77,7 @@ test('a flood is a few rows, and a critical alarm has its own at once', async (t
     [...document.querySelectorAll('.flood-row')].find((r) => r.textContent.includes('wave栋')).querySelector('[data-ack]').click();
     return document.querySelector('dialog[open]') ? performance.now() - from : Infinity;
   });
-  within(t, 'the dialog to acknowledge', took, 100, 'ms', 500);
+  within(t, 'the dialog to acknowledge', took, 100);
   await page.keyboard.press('Escape');
 
   const sent = await publish('worst_1', { current: 14 });
@@ -87,7 +87,7 @@ test('a flood is a few rows, and a critical alarm has its own at once', async (t
     const own = rows.findIndex((r) => r.textContent.includes('worst_1') && r.checkVisibility());
     return own >= 0 && (own < 3 || rows.slice(0, own).every((r) => r.querySelector('.badge-critical')));
   }, null, 60_000);
-  within(t, 'the critical one among the first three rows', Date.now() - sent, 1000, 'ms', 60_000);
+  within(t, 'the critical one among the first three rows', Date.now() - sent, 1000);
   await page.locator('.flood-badge:visible').waitFor();
   const { flood } = await api('/api/v1/alerts/summary');
   assert.equal(flood.active, true, 'the mark is the portal’s');
@@ -117,7 +117,7 @@ test('all that are listed are acknowledged, in two steps and with a number typed
   const busy = await watch(page, 'threadTicks');
   await busy();
   await pause(FULL ? 30_000 : 6000);
-  within(t, 'main thread with more than a thousand alarms', await busy(), 8, '%', 16);
+  within(t, 'main thread with more than a thousand alarms', await busy(), 8, '%');
   for (const [factor, limit] of [[1, 1000], [4, 3000]]) {
     const took = [];
     for (let i = 0; i < (FULL ? 5 : 1); i++) took.push(await coldStart(factor));
@@ -138,7 +138,7 @@ test('all that are listed are acknowledged, in two steps and with a number typed
   await page.locator('.notice', { hasText: /^[\d,]+ done/ }).waitFor({ timeout: 60_000 });
   if (FULL) assert.match(await page.locator('.notice').textContent(), /^1,185 done/);
   await eventually(async () => (await total(`building=${encodeURIComponent('crowd栋')}&state=unacknowledged`)) === 0);
-  within(t, 'acknowledged', Date.now() - from, 3000, 'ms', 60_000);
+  within(t, 'acknowledged', Date.now() - from, 3000);
 
   const ids = await file(page, '[data-csv]');
   assert.equal(ids.length, MANY, 'the file has what the list has, not what the window shows');
@@ -263,12 +263,11 @@ test('a cell’s fill means that an alarm holds, its outline that one is over, i
       const look = (n) => globalThis.iot.state.fleet.byID.has(`cells_${n}`) && globalThis.iot.map.look(`cells_${n}`);
       return look(1) && look(1).fill === 'high' && look(2).outline === 'high' && !look(2).fill && !look(3).fill && !look(3).outline && look(4).hatched && look(4).ground === 'offline' && look(4).fill === 'high';
     });
-    const wrong = await page.evaluate(() => {
+    await until(page, () => { // each fill by an alarm that holds, but for those that change in this moment
       const { fleet, alarms } = globalThis.iot.state;
       const holding = new Set(alarms.list((a) => a.status === 'active' && !a.shelved && !a.suppressed && !a.out_of_service && !a.historical).map((a) => a.device_id));
-      return fleet.rows.filter((d) => d && Boolean(globalThis.iot.map.look(d.id).fill) !== holding.has(d.id)).map((d) => d.id);
-    });
-    assert.ok(wrong.length < 5, `fills that no alarm explains, beside those that just changed: ${wrong}`);
+      return fleet.rows.filter((d) => d && Boolean(globalThis.iot.map.look(d.id).fill) !== holding.has(d.id)).length < 5;
+    }, undefined, 60_000);
   }
   await page.locator('.map-scale', { hasText: /\d.*\d.*°C/ }).waitFor();
   assert.match(page.url(), /map=temperature/);

@@ -104,7 +104,7 @@ check('the overview is calm for the machine that shows it', async (t, n) => {
   });
   const busy = await watch(page);
   await busy();
-  await pause(seconds(60, 15));
+  await pause(seconds(60, 5));
   const share = await busy();
   const m = await page.evaluate(() => globalThis.measured);
   assert.ok(share > 0, 'the main thread is measured');
@@ -117,12 +117,12 @@ check('the overview is calm for the machine that shows it', async (t, n) => {
 check('memory and elements stay flat', async (t, n) => {
   const { page, context } = await open(browser);
   await until(page, (n) => globalThis.iot.state.fleet.size() >= n, DEVICES);
-  await pause(10_000);
+  await pause(seconds(10, 5));
   const first = { heap: await heap(page) };
-  await pause(seconds(600, 20));
+  await pause(seconds(600, 10));
   const last = { heap: await heap(page), nodes: await page.evaluate(() => document.getElementsByTagName('*').length) };
   within(t, 'heap', last.heap / 1e6, 80, 'MB');
-  within(t, 'growth of the heap', (last.heap - first.heap) / 1e6, 2, 'MB', 5);
+  within(t, 'growth of the heap', (last.heap - first.heap) / 1e6, FULL ? 2 : 5, 'MB');
   within(t, 'elements', last.nodes, 5000, '');
   await context.close();
 });
@@ -143,7 +143,7 @@ check('a value reaches the screen', async (t, n) => {
   await until(page, (id) => globalThis.iot.map?.locate(id), `probe_value${n}`);
   await page.selectOption('.fleet select', 'temperature');
   const fleet = [];
-  for (let i = 0; i <= 40; i++) { // so many that one stumble of the machine is not the p95
+  for (let i = 0; i <= (FULL ? 40 : 10); i++) { // so many that one stumble of the machine is not the p95
     const value = i % 2 ? 5 : 60; // neither is an alarm
     const before = await colourOf(page, `probe_value${n}`);
     const at = await publish(`probe_value${n}`, { temperature: value });
@@ -372,7 +372,7 @@ check('a client that stops reading costs only itself', async (t, n) => {
   // Heap in use after a collection: the least of several samples.
   const memory = async () => {
     const looks = [];
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < (FULL ? 40 : 10); i++) {
       const text = await (await fetch(`${base}/metrics`)).text();
       looks.push(Number(text.match(/^go_memstats_heap_alloc_bytes (\S+)$/m)[1]));
       await pause(250);
@@ -381,7 +381,7 @@ check('a client that stops reading costs only itself', async (t, n) => {
   };
   const round = async (first) => {
     const out = [];
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < (FULL ? 40 : 15); i++) {
       const at = await publish(`probe_slow${n}`, { temperature: first + i });
       await until(page, (v) => document.querySelector('.gauge-value')?.textContent.startsWith(v), (first + i).toFixed(1));
       out.push(Date.now() - at);
@@ -391,15 +391,14 @@ check('a client that stops reading costs only itself', async (t, n) => {
   // Twice the same, alone and beside it: the portal's own memory of the plant grows meanwhile.
   const idle = await memory();
   const alone = await round(30);
-  await pause(seconds(30, 15));
+  await pause(seconds(30, 5));
   const before = await memory();
   const slow = await stopReading();
-  await pause(seconds(30, 15));
+  await pause(seconds(30, 5));
   const beside = await round(30.5);
   const after = await memory();
   within(t, 'growth of the portal', (after - before - Math.max(0, before - idle)) / 1e6, 2, 'MB');
-  t.diagnostic(`p95 of others: ${alone} ms before, ${beside} ms beside it`);
-  assert.ok(beside <= Math.max(1.5 * alone, alone + 100), `${beside} ms beside it, ${alone} ms before`);
+  within(t, `p95 of others, ${alone} ms before`, beside, Math.max(1.5 * alone, alone + 100));
   slow.destroy();
   await context.close();
 });
@@ -506,7 +505,7 @@ check('a hidden tab rests and is current at once when it is seen', async (t, n) 
   await pause(5000); // what the page was at is done, and what it left is collected
   const busy = await watch(page);
   await busy();
-  await pause(seconds(300, 20));
+  await pause(seconds(300, 5));
   const share = await busy();
   assert.ok(share > 0, 'the main thread is measured');
   within(t, 'main thread while hidden', share, 1, '%');

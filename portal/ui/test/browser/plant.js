@@ -43,6 +43,11 @@ export const api = async (path) => {
 export async function startPlant({ devices = DEVICES, interval = '1s', ...more } = {}) {
   const dir = await mkdtemp(join(tmpdir(), 'ui-plant-'));
   const children = [];
+  // A file that takes too long is ended by the runner; its plant has to leave the ports to the next.
+  process.once('SIGTERM', () => {
+    for (const child of children) child.kill('SIGKILL');
+    process.exit(1);
+  });
   const run = (name, more) => {
     const child = spawn(join(root, 'bin', name), { cwd: dir, env: env(more), stdio: ['ignore', 'ignore', 'inherit'] });
     children.push(child);

@@ -474,7 +474,7 @@ test('eight devices with three sensors leave the browser alone while they go on'
   const busy = await watch(page);
   await busy();
   await new Promise((done) => setTimeout(done, FULL ? 30_000 : 6000));
-  within(t, 'main thread', await busy(), 8, '%', 25);
+  within(t, 'main thread', await busy(), 8, '%');
   const took = [];
   for (let i = 0; i < (FULL ? 10 : 4); i++) {
     for (const to of ['#/gateways', `${ALL}&range=1h`]) {
@@ -488,5 +488,5 @@ test('eight devices with three sensors leave the browser alone while they go on'
     }
     await filled(page, 'current');
   }
-  within(t, 'page switch, p95', quantile(took, 0.95), 150, 'ms', 600);
+  within(t, 'page switch, p95', quantile(took, 0.95), 150);
 });
