@@ -2,44 +2,82 @@ package web
 
 import (
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
+
+	"industrial-iot-monitor/portal/internal/people"
 )
 
 // identity is the caller of a request. Only this file decides who a caller is and what that permits.
-// Today every caller is an operator who may view everything, command every alarm and device, change rules, write notes and maintain the
-// plant's own programs, under the name in the header X-Operator, which an authenticating proxy can set, or else in the command.
+// Today every caller may do everything, under the name in the header X-Operator, which an authenticating
+// proxy can set, or else in the command.
 type identity struct {
 	Name string // from the header, "" without it
-	Role role
+	Role people.Role
 }
-
-type role string
-
-const operator role = "operator"
 
 // headerOperator names the operator who makes a request.
 const headerOperator = "X-Operator"
 
-// permission is required by a request.
+// permission is required by a request. Every route names one.
 type permission string
 
 const (
-	viewPlant    permission = "view"
+	// anyone is for what a browser needs before somebody has signed in.
+	anyone    permission = "anyone"
+	viewPlant permission = "view"
+	// investigate is to export, to have an alarm explained, and to read the audit trail.
+	investigate  permission = "investigate"
 	alarmCommand permission = "alarm_command"
-	// deviceCommand is to name and to remove devices.
+	// alarmsAtLarge is to shelve for longer than a shift, to take an alarm out of service and back, and to command more
+	// than mostAtOnce alarms at once.
+	alarmsAtLarge permission = "alarms_at_large"
+	// deviceCommand is to name and to remove devices, and to put them under maintenance.
 	deviceCommand permission = "device_command"
-	// keepNotes is to write notes, views and dashboards.
+	// keepNotes is to write notes, views, dashboards and plans.
 	keepNotes permission = "keep_notes"
-	// ruleChange is to propose, approve and withdraw changes of rules.
+	// ruleChange is to try, propose, approve and withdraw changes of rules.
 	ruleChange permission = "rule_change"
-	// maintain is to replay dead letters and to change the level of a log.
+	// maintain is to replay dead letters, to change the level of a log, and to profile the portal.
 	maintain permission = "maintain"
+)
+
+// permissions has the least role that has each permission.
+var permissions = map[permission]people.Role{
+	anyone:        people.Nobody,
+	viewPlant:     people.Viewer,
+	investigate:   people.Operator,
+	alarmCommand:  people.Operator,
+	keepNotes:     people.Operator,
+	alarmsAtLarge: people.Engineer,
+	deviceCommand: people.Engineer,
+	ruleChange:    people.Engineer,
+	maintain:      people.Engineer,
+}
+
+const (
+	// shift is for how long an operator may shelve an alarm.
+	shift = 8 * time.Hour
+	// mostAtOnce is how many alarms an operator may command at once.
+	mostAtOnce = 100
 )
 
 // may reports whether an identity has a permission.
 func (id identity) may(p permission) bool {
-	return id.Role == operator && (p == viewPlant || p == alarmCommand || p == deviceCommand || p == keepNotes || p == ruleChange || p == maintain)
+	least, known := permissions[p]
+	return known && id.Role.Includes(least)
+}
+
+// check returns the error of an identity without the permission.
+func (id identity) check(p permission) error {
+	switch {
+	case id.may(p):
+		return nil
+	case id.Role == people.Nobody:
+		return refuse(fiber.StatusUnauthorized, "not_signed_in", "sign in first")
+	}
+	return refuse(fiber.StatusForbidden, "forbidden", "not permitted")
 }
 
 // actor returns the name under which an identity acts; claimed is the name in the command.
@@ -58,7 +96,7 @@ type identityKey struct{}
 
 // identify determines the caller.
 func (p *Portal) identify(c *fiber.Ctx) error {
-	c.Locals(identityKey{}, identity{Name: strings.Clone(c.Get(headerOperator)), Role: operator})
+	c.Locals(identityKey{}, identity{Name: strings.Clone(c.Get(headerOperator)), Role: people.Admin})
 	return c.Next()
 }
 
@@ -74,13 +112,9 @@ func who(c *fiber.Ctx) identity {
 // allow refuses callers without the permission.
 func (p *Portal) allow(need permission) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		if !who(c).may(need) {
-			return errForbidden()
+		if err := who(c).check(need); err != nil {
+			return err
 		}
 		return c.Next()
 	}
-}
-
-func errForbidden() error {
-	return refuse(fiber.StatusForbidden, "forbidden", "not permitted")
 }

@@ -150,7 +150,7 @@ func (p *Portal) listUnusual(c *fiber.Ctx) error {
 // anomalyEndpoints are those of what is unusual.
 var anomalyEndpoints = []endpoint{
 	{
-		path: "/api/v1/devices/{id}/anomalies", id: "listDeviceAnomalies", tag: "devices", cost: sorting, handle: (*Portal).getDeviceAnomalies,
+		path: "/api/v1/devices/{id}/anomalies", id: "listDeviceAnomalies", need: viewPlant, tag: "devices", cost: sorting, handle: (*Portal).getDeviceAnomalies,
 		summary: "What was usual and unusual for a device in a time",
 		about: "The history's readings are shown to a fresh detector, from eight days before `from` on or from `learned_from`; neighbours and " +
 			"operators' feedback are not. `low`, `expected` and `high` are the usual range, `score` and `state` (0 to 1, 0.5: worth an alarm) the highest " +
@@ -179,7 +179,7 @@ var anomalyEndpoints = []endpoint{
 		},
 	},
 	{
-		path: "/api/v1/unusual", id: "listUnusual", tag: "devices", handle: (*Portal).listUnusual,
+		path: "/api/v1/unusual", id: "listUnusual", need: viewPlant, tag: "devices", handle: (*Portal).listUnusual,
 		summary: "The ten most unusual devices now",
 		about:   "By the newest reports of all instances of core, which come every two seconds; `instances` is 0 if none came for ten seconds: core is away, or detection is off.",
 		answers: []response{answered(unusualAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter")},

@@ -52,26 +52,38 @@ func bodyLimit(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	return c
 }
 
+// route adds a route for callers with a permission, who pay its cost in tokens; there is no other way to add one.
+// Those without the permission pay, too.
+func (p *Portal) route(app *fiber.App, method, path string, need permission, cost float64, chain ...fiber.Handler) {
+	chain = append([]fiber.Handler{p.limitRequests(cost), p.allow(need)}, chain...)
+	if method == fiber.MethodGet {
+		app.Get(path, chain...) // with HEAD
+		return
+	}
+	app.Add(method, path, chain...)
+}
+
 // routes adds those of the main port.
 func (p *Portal) routes(app *fiber.App) {
-	app.Use("/api/v1", p.allow(viewPlant), noStore)
+	app.Use("/api/v1", noStore)
 	p.register(app, endpoints()...)
 	app.Use("/api/v1", p.limitRequests(atHand)) // paths that do not exist
-	app.Get("/api/openapi.json", serveOpenAPI)
-	app.Get("/api/asyncapi.yaml", serveAsyncAPI)
-	app.Get(p.cfg.WebSocketPath, p.allow(viewPlant), p.checkHandshake, p.serveSocket)
+	p.route(app, fiber.MethodGet, "/api/openapi.json", anyone, free, serveOpenAPI)
+	p.route(app, fiber.MethodGet, "/api/asyncapi.yaml", anyone, free, serveAsyncAPI)
+	p.route(app, fiber.MethodGet, p.cfg.WebSocketPath, viewPlant, free, p.checkHandshake, p.serveSocket)
 	if p.cfg.Pprof {
-		app.Get("/debug/pprof/*", p.operations)
+		p.route(app, fiber.MethodGet, "/debug/pprof/*", maintain, free, p.operations)
 	}
-	app.Get(history.PromPath+"/*", p.limitRequests(sorting), p.allow(viewPlant), noStore, p.askPrometheus)
-	app.Post(history.PromPath+"/*", p.limitRequests(sorting), p.allow(viewPlant), noStore, p.askPrometheus)
-	app.Get("/*", p.page.serve)
+	for _, method := range []string{fiber.MethodGet, fiber.MethodPost} {
+		p.route(app, method, history.PromPath+"/*", viewPlant, sorting, noStore, p.askPrometheus)
+	}
+	p.route(app, fiber.MethodGet, "/*", anyone, free, p.page.serve)
 }
 
 // socketRoutes adds those of the second port: the WebSocket and /livez.
 func (p *Portal) socketRoutes(app *fiber.App) {
-	app.Get("/livez", adaptor.HTTPHandler(p.ops))
-	app.Get(p.cfg.WebSocketPath, p.allow(viewPlant), p.checkHandshake, p.serveSocket)
+	p.route(app, fiber.MethodGet, "/livez", anyone, free, adaptor.HTTPHandler(p.ops))
+	p.route(app, fiber.MethodGet, p.cfg.WebSocketPath, viewPlant, free, p.checkHandshake, p.serveSocket)
 }
 
 var errPanic = errors.New("panic in a handler")

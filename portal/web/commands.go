@@ -141,6 +141,11 @@ func (p *Portal) prototype(id identity, action telemetry.AlarmAction, body comma
 	if c.Until, err = shelfEnd(action, body, now); err != nil {
 		return c, err
 	}
+	if c.Until > now+shift.Milliseconds() || action == telemetry.ActionOutOfService || action == telemetry.ActionInService {
+		if err := id.check(alarmsAtLarge); err != nil {
+			return c, err
+		}
+	}
 	if action == telemetry.ActionShelve && strings.TrimSpace(body.Note) == "" {
 		return c, badField("note", "the reason: nothing is shelved without one")
 	}
@@ -247,6 +252,11 @@ func (p *Portal) commandAlarms(ctx context.Context, id identity, body commandsBo
 	if n := len(commands) + len(missing); n > mostCommands {
 		return 0, nil, refuse(fiber.StatusBadRequest, "too_many_alerts",
 			fmt.Sprintf("%d alarms match, the limit is %d; nothing was done: narrow the filter", n, mostCommands))
+	}
+	if len(commands) > mostAtOnce {
+		if err := id.check(alarmsAtLarge); err != nil {
+			return 0, nil, err
+		}
 	}
 	out := commandsAnswer{Outcomes: make(map[telemetry.Outcome]int), Items: []commandResult{}}
 	results := p.commands.Do(ctx, commands)

@@ -22,8 +22,8 @@ type endpoint struct {
 	id, tag string
 	summary string
 	about   string
-	need    permission // in addition to viewPlant
-	cost    float64    // tokens, default atHand; see rates.go
+	need    permission
+	cost    float64 // tokens, default atHand; see rates.go
 	handle  func(*Portal, *fiber.Ctx) error
 	params  []parameter
 	body    any    // a value of the type of the JSON body, nil: none
@@ -51,6 +51,14 @@ func (e *endpoint) verb() string {
 	return e.method
 }
 
+// price returns the tokens that a request takes.
+func (e *endpoint) price() float64 {
+	if strings.HasPrefix(e.path, "/api/v1/") {
+		return max(e.cost, atHand)
+	}
+	return free
+}
+
 // query returns the parameters in the query.
 func (e *endpoint) query() (out []parameter) {
 	for _, p := range e.params {
@@ -67,12 +75,6 @@ func (p *Portal) register(app *fiber.App, tables ...[]endpoint) {
 		for i := range table {
 			e := &table[i]
 			var chain []fiber.Handler
-			if strings.HasPrefix(e.path, "/api/v1/") {
-				chain = append(chain, p.limitRequests(max(e.cost, atHand)))
-			}
-			if e.need != "" {
-				chain = append(chain, p.allow(e.need))
-			}
 			if e.verb() != fiber.MethodGet {
 				chain = append(chain, p.changing, p.limitCommands)
 			}
@@ -80,12 +82,7 @@ func (p *Portal) register(app *fiber.App, tables ...[]endpoint) {
 				chain = append(chain, knownToTable(e))
 			}
 			chain = append(chain, func(c *fiber.Ctx) error { return e.handle(p, c) })
-			route := strings.NewReplacer("{", ":", "}", "").Replace(e.path)
-			if e.verb() == fiber.MethodGet {
-				app.Get(route, chain...) // with HEAD
-				continue
-			}
-			app.Add(e.verb(), route, chain...)
+			p.route(app, e.verb(), strings.NewReplacer("{", ":", "}", "").Replace(e.path), e.need, e.price(), chain...)
 		}
 	}
 }
@@ -98,7 +95,7 @@ A list is {total, count, offset, time, items}: total counts all matches, count t
 The WebSocket is described in [/api/asyncapi.yaml](/api/asyncapi.yaml).`
 
 // Error codes of any path.
-var commonCodes = []string{"bad_request", "forbidden", "host_not_allowed", "not_found", "method_not_allowed", "rate_limited", "timeout", "too_large", "unsupported_media_type", "internal"}
+var commonCodes = []string{"bad_request", "forbidden", "host_not_allowed", "not_found", "not_signed_in", "method_not_allowed", "rate_limited", "timeout", "too_large", "unsupported_media_type", "internal"}
 
 // openAPI returns the document, generated on first use.
 var openAPI = sync.OnceValues(func() (*file, error) {

@@ -10,7 +10,7 @@ import (
 // paths that it also matches.
 var alarmEndpoints = []endpoint{
 	{
-		path: "/api/v1/alerts", id: "listAlerts", tag: "alarms", cost: sorting, handle: (*Portal).listAlerts,
+		path: "/api/v1/alerts", id: "listAlerts", need: viewPlant, tag: "alarms", cost: sorting, handle: (*Portal).listAlerts,
 		summary: "Each alarm once, by its newest record",
 		about: "Sorted by `attention` by default: unacknowledged, acknowledged, set aside, closed; " +
 			"in each group by priority, then newest first. The portal keeps all alarms that are not normal and the newest 10,000 that are.",
@@ -18,13 +18,13 @@ var alarmEndpoints = []endpoint{
 		answers: []response{answered(list[alertJSON]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/alerts/trend", id: "getAlertTrend", tag: "alarms", cost: sorting, handle: (*Portal).getAlertTrend,
+		path: "/api/v1/alerts/trend", id: "getAlertTrend", need: viewPlant, tag: "alarms", cost: sorting, handle: (*Portal).getAlertTrend,
 		summary: "Alarms raised in each hour, by severity",
 		params:  []parameter{numberParameter("hours", "Number of hours, including the current one.", 24, 1, 168)},
 		answers: []response{answered(alertTrend{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/alerts/summary", id: "getAlertSummary", tag: "alarms", cost: sorting, handle: (*Portal).alertSummary,
+		path: "/api/v1/alerts/summary", id: "getAlertSummary", need: viewPlant, tag: "alarms", cost: sorting, handle: (*Portal).alertSummary,
 		summary: "Counts by state, severity and building; flood, chattering and stale alarms, bad actors",
 		params: []parameter{
 			textParameter("building", "Only this building.", "A栋"), floorParameter,
@@ -33,21 +33,21 @@ var alarmEndpoints = []endpoint{
 		answers: []response{answered(summaryAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/alerts/{id}", id: "getAlert", tag: "alarms", handle: (*Portal).getAlert,
+		path: "/api/v1/alerts/{id}", id: "getAlert", need: viewPlant, tag: "alarms", handle: (*Portal).getAlert,
 		summary: "One alarm",
 		params:  []parameter{alertInPath},
 		about:   "Of those that are over it may be in the portal's database only.",
 		answers: []response{answered(alertAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), noAlert, slowStore},
 	},
 	{
-		path: "/api/v1/alerts/{id}/history", id: "getAlertHistory", tag: "alarms", cost: sorting, handle: (*Portal).getHistory,
+		path: "/api/v1/alerts/{id}/history", id: "getAlertHistory", need: viewPlant, tag: "alarms", cost: sorting, handle: (*Portal).getHistory,
 		summary: "History of an alarm from the audit trail, oldest first",
 		about:   "Of alarms that the portal's database has, however old, and the newest in memory; at most 1,000 entries.",
 		params:  []parameter{alertInPath},
 		answers: []response{answered(historyAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), noAlert, slowStore},
 	},
 	{
-		path: "/api/v1/alerts/{id}/explain", id: "explainAlert", tag: "alarms", cost: sorting, handle: (*Portal).explain,
+		path: "/api/v1/alerts/{id}/explain", id: "explainAlert", need: investigate, tag: "alarms", cost: sorting, handle: (*Portal).explain,
 		summary: "Why an alarm was raised: rule, conditions, and the readings that the rule saw",
 		about:   "core reads the readings from Kafka again; `error` is set if it could not explain the alarm. One explanation at a time for an address.",
 		params:  []parameter{alertInPath},
@@ -57,7 +57,7 @@ var alarmEndpoints = []endpoint{
 		},
 	},
 	{
-		path: "/api/v1/audit", id: "listAudit", tag: "alarms", cost: sorting, handle: (*Portal).listAudit,
+		path: "/api/v1/audit", id: "listAudit", need: investigate, tag: "alarms", cost: sorting, handle: (*Portal).listAudit,
 		summary: "The audit trail: actions of operators and of the system",
 		about:   aboutPast,
 		params: join(auditParameters, []parameter{
@@ -66,21 +66,21 @@ var alarmEndpoints = []endpoint{
 		answers: []response{answered(auditAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), slowStore},
 	},
 	{
-		path: "/api/v1/audit.csv", id: "exportAudit", tag: "alarms", cost: gathering, handle: (*Portal).exportAudit,
+		path: "/api/v1/audit.csv", id: "exportAudit", need: investigate, tag: "alarms", cost: gathering, handle: (*Portal).exportAudit,
 		summary: "The audit trail as a file for spreadsheets, newest first",
 		about:   aboutPastCSV,
 		params:  join(auditParameters, []parameter{langParameter, zoneParameter}),
 		answers: []response{csvFile, failing(fiber.StatusBadRequest, "bad_parameter"), storeAway},
 	},
 	{
-		path: "/api/v1/journal", id: "listJournal", tag: "alarms", cost: sorting, handle: (*Portal).listJournal,
+		path: "/api/v1/journal", id: "listJournal", need: viewPlant, tag: "alarms", cost: sorting, handle: (*Portal).listJournal,
 		summary: "The alarms of a time, each by its newest record, the newest raised first",
 		about:   aboutPast,
 		params:  join(journalParameters, pagingParameters),
 		answers: []response{answered(journal{}), failing(fiber.StatusBadRequest, "bad_parameter"), slowStore},
 	},
 	{
-		path: "/api/v1/journal.csv", id: "exportJournal", tag: "alarms", cost: gathering, handle: (*Portal).exportJournal,
+		path: "/api/v1/journal.csv", id: "exportJournal", need: investigate, tag: "alarms", cost: gathering, handle: (*Portal).exportJournal,
 		summary: "The alarms of a time as a file for spreadsheets, the newest raised first",
 		about:   aboutPastCSV,
 		params:  join(journalParameters, []parameter{langParameter, zoneParameter}),

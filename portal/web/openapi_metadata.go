@@ -21,13 +21,13 @@ const (
 // metadataEndpoints are those of what operators keep, and of the registry of devices.
 var metadataEndpoints = []endpoint{
 	{
-		path: "/api/v1/views", id: "listViews", tag: "views", handle: (*Portal).listViews,
+		path: "/api/v1/views", id: "listViews", need: viewPlant, tag: "views", handle: (*Portal).listViews,
 		summary: "Saved views: shared ones and the operator's own, by name", about: aboutList,
 		params:  join(ownedParameters, []parameter{wordParameter("page", "Views of this page.", metadata.Pages...)}, pagingParameters),
 		answers: listAnswers(pages[viewItem]{}),
 	},
 	{
-		path: "/api/v1/views/{id}", id: "getView", tag: "views", handle: (*Portal).getView,
+		path: "/api/v1/views/{id}", id: "getView", need: viewPlant, tag: "views", handle: (*Portal).getView,
 		summary: "One view", params: []parameter{documentInPath}, answers: oneAnswers(viewItem{}),
 	},
 	creates(endpoint{
@@ -42,12 +42,12 @@ var metadataEndpoints = []endpoint{
 		path: "/api/v1/views/{id}", id: "deleteView", tag: "views", handle: views.delete, summary: "Delete a view", params: []parameter{documentInPath},
 	}, viewAnswer{}),
 	{
-		path: "/api/v1/dashboards", id: "listDashboards", tag: "views", handle: (*Portal).listDashboards,
+		path: "/api/v1/dashboards", id: "listDashboards", need: viewPlant, tag: "views", handle: (*Portal).listDashboards,
 		summary: "Dashboards: shared ones and the operator's own, by name", about: aboutList,
 		params: join(ownedParameters, pagingParameters), answers: listAnswers(pages[dashboardItem]{}),
 	},
 	{
-		path: "/api/v1/dashboards/{id}", id: "getDashboard", tag: "views", handle: (*Portal).getDashboard,
+		path: "/api/v1/dashboards/{id}", id: "getDashboard", need: viewPlant, tag: "views", handle: (*Portal).getDashboard,
 		summary: "One dashboard", params: []parameter{documentInPath}, answers: oneAnswers(dashboardItem{}),
 	},
 	creates(endpoint{
@@ -62,18 +62,18 @@ var metadataEndpoints = []endpoint{
 		path: "/api/v1/dashboards/{id}", id: "deleteDashboard", tag: "views", handle: dashboards.delete, summary: "Delete a dashboard", params: []parameter{documentInPath},
 	}, dashboardAnswer{}),
 	{
-		path: "/api/v1/shiftnotes", id: "listShiftNotes", tag: "notes", cost: sorting, handle: (*Portal).listShiftNotes,
+		path: "/api/v1/shiftnotes", id: "listShiftNotes", need: viewPlant, tag: "notes", cost: sorting, handle: (*Portal).listShiftNotes,
 		summary: "The shift log, the newest shift first", about: aboutList,
 		params: join(shiftNoteParameters, pagingParameters), answers: listAnswers(pages[shiftNoteItem]{}),
 	},
 	{
-		path: "/api/v1/shiftnotes.csv", id: "exportShiftNotes", tag: "notes", cost: gathering, handle: (*Portal).exportShiftNotes,
+		path: "/api/v1/shiftnotes.csv", id: "exportShiftNotes", need: investigate, tag: "notes", cost: gathering, handle: (*Portal).exportShiftNotes,
 		summary: "The shift log as a file for spreadsheets", about: aboutPastCSV,
 		params:  join(shiftNoteParameters, []parameter{langParameter}),
 		answers: []response{csvFile, failing(fiber.StatusBadRequest, "bad_parameter"), storeAway},
 	},
 	{
-		path: "/api/v1/shiftnotes/{id}", id: "getShiftNote", tag: "notes", handle: (*Portal).getShiftNote,
+		path: "/api/v1/shiftnotes/{id}", id: "getShiftNote", need: viewPlant, tag: "notes", handle: (*Portal).getShiftNote,
 		summary: "One note of the shift log", params: []parameter{documentInPath}, answers: oneAnswers(shiftNoteItem{}),
 	},
 	creates(endpoint{
@@ -98,7 +98,7 @@ var metadataEndpoints = []endpoint{
 		},
 	},
 	{
-		path: "/api/v1/devices/{id}/notes", id: "listDeviceNotes", tag: "notes", handle: (*Portal).listDeviceNotes,
+		path: "/api/v1/devices/{id}/notes", id: "listDeviceNotes", need: viewPlant, tag: "notes", handle: (*Portal).listDeviceNotes,
 		summary: "Notes on a device, the newest first", about: aboutList,
 		params:  join([]parameter{deviceInPath, wordParameter("deleted", "true: also those that were deleted.", "true", "false")}, pagingParameters),
 		answers: listAnswers(pages[deviceNoteItem]{}),
@@ -118,24 +118,24 @@ var metadataEndpoints = []endpoint{
 		summary: "Delete a note on a device", about: "Its history stays.", params: []parameter{deviceInPath, noteInPath},
 	}, deviceNoteAnswer{}),
 	{
-		path: "/api/v1/devices/{id}/notes/{note}/history", id: "listNoteChanges", tag: "notes", handle: (*Portal).listNoteChanges,
+		path: "/api/v1/devices/{id}/notes/{note}/history", id: "listNoteChanges", need: viewPlant, tag: "notes", handle: (*Portal).listNoteChanges,
 		summary: "What a note on a device was, the newest change first", about: aboutList,
 		params:  join([]parameter{deviceInPath, noteInPath}, pagingParameters),
 		answers: append(listAnswers(pages[changeItem]{}), noDocument),
 	},
 	{
-		path: "/api/v1/registry", id: "listRegistry", tag: "devices", cost: sorting, handle: (*Portal).listRegistry,
+		path: "/api/v1/registry", id: "listRegistry", need: viewPlant, tag: "devices", cost: sorting, handle: (*Portal).listRegistry,
 		summary: "Every device that was ever seen, by id", about: aboutList + " It has a new device within seconds.",
 		params: join(registryParameters, pagingParameters), answers: listAnswers(pages[registryItem]{}),
 	},
 	{
-		path: "/api/v1/registry.csv", id: "exportRegistry", tag: "devices", cost: gathering, handle: (*Portal).exportRegistry,
+		path: "/api/v1/registry.csv", id: "exportRegistry", need: investigate, tag: "devices", cost: gathering, handle: (*Portal).exportRegistry,
 		summary: "The registry of devices as a file for spreadsheets", about: aboutPastCSV,
 		params:  join(registryParameters, []parameter{langParameter}),
 		answers: []response{csvFile, failing(fiber.StatusBadRequest, "bad_parameter"), storeAway},
 	},
 	{
-		path: "/api/v1/registry/{id}", id: "getRegistered", tag: "devices", handle: (*Portal).getRegistered,
+		path: "/api/v1/registry/{id}", id: "getRegistered", need: viewPlant, tag: "devices", handle: (*Portal).getRegistered,
 		summary: "One device of the registry", params: []parameter{deviceInPath},
 		answers: []response{answered(registryAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), failing(fiber.StatusNotFound, "device_not_found"), notReading},
 	},

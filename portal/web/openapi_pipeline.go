@@ -9,7 +9,7 @@ import (
 // pipelineEndpoints are those of the plant's own programs.
 var pipelineEndpoints = []endpoint{
 	{
-		path: "/api/v1/pipeline", id: "getPipeline", tag: "portal", handle: (*Portal).getPipeline,
+		path: "/api/v1/pipeline", id: "getPipeline", need: viewPlant, tag: "portal", handle: (*Portal).getPipeline,
 		summary: "The stages between a device and a screen: rate, time and backlog, now and over the last hours",
 		about: "Stages of the live path: gateway (from a message to its acknowledgement), line (from there to core: lines and bridge), core, " +
 			"portal (from core into this portal), screen (into the sockets of its screens), painted (from the portal to what browsers have painted, as they report it). Beside it, of the record path: kafka (a transaction of the bridge), " +
@@ -22,7 +22,7 @@ var pipelineEndpoints = []endpoint{
 		answers: []response{answered(pipeline.Pipeline{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/processes", id: "listProcesses", tag: "portal", handle: (*Portal).listProcesses,
+		path: "/api/v1/processes", id: "listProcesses", need: viewPlant, tag: "portal", handle: (*Portal).listProcesses,
 		summary: "The processes of the plant: version, restarts, CPU and memory of the last hour",
 		about: "Gateways, bridges, cores, historians and portals report themselves every five seconds over the hub; one that has not for an hour is dropped. " +
 			"Programs with the same `host` and `pid` share a process, and its resources are told of each of them.",
@@ -30,7 +30,7 @@ var pipelineEndpoints = []endpoint{
 		answers: []response{answered(list[pipeline.Process]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/events", id: "listEvents", tag: "portal", cost: sorting, handle: (*Portal).listEvents,
+		path: "/api/v1/events", id: "listEvents", need: viewPlant, tag: "portal", cost: sorting, handle: (*Portal).listEvents,
 		summary: "What changed in the plant since this portal started, the newest first",
 		about: "Values of `kind`: started, restarted (`from` and `to` are versions), silent (no report for three intervals), back, " +
 			"changed (a `fact`, such as rules, the version of the alarm rules), log_level (the level of its log, changed `by` an operator, or back by itself). The newest 200 are kept.",
@@ -38,7 +38,7 @@ var pipelineEndpoints = []endpoint{
 		answers: []response{answered(list[pipeline.PlantEvent]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/warnings", id: "listWarnings", tag: "portal", cost: sorting, handle: (*Portal).listWarnings,
+		path: "/api/v1/warnings", id: "listWarnings", need: viewPlant, tag: "portal", cost: sorting, handle: (*Portal).listWarnings,
 		summary: "The newest warnings and errors in the logs of the plant's processes",
 		about:   "The newest 200 since this portal started. The texts are those of the logs, in English.",
 		params:  pagingParameters,
@@ -58,7 +58,7 @@ var pipelineEndpoints = []endpoint{
 		},
 	},
 	{
-		path: "/api/v1/dead-letters", id: "listDeadLetters", tag: "portal", cost: sorting, handle: (*Portal).listDeadLetters,
+		path: "/api/v1/dead-letters", id: "listDeadLetters", need: viewPlant, tag: "portal", cost: sorting, handle: (*Portal).listDeadLetters,
 		summary: "Refused messages by reason, with a sample, and what was replayed",
 		about: "core reads device-data-dlq, the newest 100,000 letters. `ready` are those that core would accept now; `blocked` counts the others by why: " +
 			"refused_again (`sample.again` says why), processed (core has judged and counted it, only an engine that keeps the history refused it), " +

@@ -21,7 +21,7 @@ var planEndpoints = []endpoint{
 		answers: []response{answered(imageAnswer{}), pendingAnswer(imageAnswer{}), badChange, foreign, notJSON, notKeeping},
 	},
 	{
-		path: imagesPath + "/{id}", id: "getImage", tag: "plans", handle: (*Portal).getImage,
+		path: imagesPath + "/{id}", id: "getImage", need: viewPlant, tag: "plans", handle: (*Portal).getImage,
 		summary: "A picture", about: "It never changes, and may be kept by the browser.",
 		params: []parameter{inPath("id", "Its id.", "0000000000000000000000000000000000000000000000000000000000000000")},
 		answers: []response{
@@ -31,13 +31,13 @@ var planEndpoints = []endpoint{
 		},
 	},
 	{
-		path: "/api/v1/plans", id: "listPlans", tag: "plans", handle: (*Portal).listPlans,
+		path: "/api/v1/plans", id: "listPlans", need: viewPlant, tag: "plans", handle: (*Portal).listPlans,
 		summary: "Plans of floors, the newest first", about: aboutList,
 		params:  join([]parameter{textParameter("building", "Name of the building.", "A栋")}, pagingParameters),
 		answers: listAnswers(pages[planItem]{}),
 	},
 	{
-		path: "/api/v1/buildings/{name}/floors/{floor}/plan", id: "getPlan", tag: "plans", handle: (*Portal).getPlan,
+		path: "/api/v1/buildings/{name}/floors/{floor}/plan", id: "getPlan", need: viewPlant, tag: "plans", handle: (*Portal).getPlan,
 		summary: "The plan of a floor", about: "Version 0, without a picture and points, if nobody made one.",
 		params:  floorInPath,
 		answers: []response{answered(planAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), notReading},

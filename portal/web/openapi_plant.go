@@ -12,7 +12,7 @@ import (
 // plantEndpoints are those of devices, buildings, gateways and the portal itself.
 var plantEndpoints = []endpoint{
 	{
-		path: "/api/v1/devices", id: "listDevices", tag: "devices", cost: sorting, handle: (*Portal).listDevices,
+		path: "/api/v1/devices", id: "listDevices", need: viewPlant, tag: "devices", cost: sorting, handle: (*Portal).listDevices,
 		summary: "Devices with place, presence, age, alarms and newest reading",
 		params: join(deviceFilterParameters, []parameter{
 			deviceSortParameter,
@@ -20,7 +20,7 @@ var plantEndpoints = []endpoint{
 		answers: []response{answered(list[device]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/devices/{id}", id: "getDevice", tag: "devices", handle: (*Portal).getDevice,
+		path: "/api/v1/devices/{id}", id: "getDevice", need: viewPlant, tag: "devices", handle: (*Portal).getDevice,
 		summary: "One device",
 		params:  []parameter{deviceInPath},
 		answers: []response{
@@ -66,7 +66,7 @@ var plantEndpoints = []endpoint{
 		answers: deviceCommandAnswers("bad_json", "bad_field", "bad_parameter", "operator_missing"),
 	},
 	{
-		path: "/api/v1/devices/{id}/series", id: "getDeviceSeries", tag: "devices", cost: sorting, handle: (*Portal).getDeviceSeries,
+		path: "/api/v1/devices/{id}/series", id: "getDeviceSeries", need: viewPlant, tag: "devices", cost: sorting, handle: (*Portal).getDeviceSeries,
 		summary: "Time series of a device's sensors",
 		about:   "Mean, minimum and maximum of each step, from the history of readings, which starts at `begins`.",
 		params:  join([]parameter{deviceInPath}, seriesParameters),
@@ -76,32 +76,32 @@ var plantEndpoints = []endpoint{
 		},
 	},
 	{
-		path: "/api/v1/devices/{id}/readings.csv", id: "exportReadingsCSV", tag: "devices", cost: gathering, handle: (*Portal).exportReadingsCSV,
+		path: "/api/v1/devices/{id}/readings.csv", id: "exportReadingsCSV", need: investigate, tag: "devices", cost: gathering, handle: (*Portal).exportReadingsCSV,
 		summary: "All readings of a device as CSV",
 		about:   "A line for each value. Oldest first. A download that ends early ends without its last chunk.",
 		params:  join([]parameter{deviceInPath}, exportParameters),
 		answers: readingsAnswers("text/csv"),
 	},
 	{
-		path: "/api/v1/devices/{id}/readings.ndjson", id: "exportReadingsNDJSON", tag: "devices", cost: gathering, handle: (*Portal).exportReadingsNDJSON,
+		path: "/api/v1/devices/{id}/readings.ndjson", id: "exportReadingsNDJSON", need: investigate, tag: "devices", cost: gathering, handle: (*Portal).exportReadingsNDJSON,
 		summary: "All readings of a device as NDJSON",
 		about:   "A line for each reading, with its sensors as in the message of the device. Oldest first. A download that ends early ends without its last chunk.",
 		params:  join([]parameter{deviceInPath}, exportParameters),
 		answers: readingsAnswers("application/x-ndjson"),
 	},
 	{
-		path: "/api/v1/sensors", id: "listSensors", tag: "devices", cost: sorting, handle: (*Portal).listSensors,
+		path: "/api/v1/sensors", id: "listSensors", need: viewPlant, tag: "devices", cost: sorting, handle: (*Portal).listSensors,
 		summary: "Sensors: the catalogue, and what occurs in the plant",
 		params:  []parameter{flagParameter("occurring", "Whether a device has it in its newest reading.")},
 		answers: []response{answered(list[sensor]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/buildings", id: "listBuildings", tag: "buildings", handle: (*Portal).listBuildings,
+		path: "/api/v1/buildings", id: "listBuildings", need: viewPlant, tag: "buildings", handle: (*Portal).listBuildings,
 		summary: "Buildings with devices, alarms and means of the last minute",
 		answers: []response{answered(list[building]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/buildings/{name}/series", id: "getBuildingSeries", tag: "buildings", cost: sorting, handle: (*Portal).getBuildingSeries,
+		path: "/api/v1/buildings/{name}/series", id: "getBuildingSeries", need: viewPlant, tag: "buildings", cost: sorting, handle: (*Portal).getBuildingSeries,
 		summary: "Time series of a building's means",
 		about: "The mean of the newest values of all its devices, weighted by time, with the lowest and the highest value, by whole minutes; " +
 			"within the last ten minutes each 5 s, of the newest values of the devices that are online. `n` is how many devices that are; " +
@@ -114,7 +114,7 @@ var plantEndpoints = []endpoint{
 		},
 	},
 	{
-		path: "/api/v1/gateways", id: "listGateways", tag: "gateways", handle: (*Portal).listGateways,
+		path: "/api/v1/gateways", id: "listGateways", need: viewPlant, tag: "gateways", handle: (*Portal).listGateways,
 		summary: "Gateways: last heartbeat, ledger and troubles",
 		about: "Values of `trouble`: silent (no heartbeat for 5 s), buffer_full (devices must retry later), horizon (a tenth of the buffer " +
 			"is used and the rest lasts for less than 2 h), duplicate (two installations use this id), difference (the ledger does not add up), " +
@@ -122,19 +122,19 @@ var plantEndpoints = []endpoint{
 		answers: []response{answered(list[gateway]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/stats", id: "getStats", tag: "portal", handle: (*Portal).getStats,
+		path: "/api/v1/stats", id: "getStats", need: viewPlant, tag: "portal", handle: (*Portal).getStats,
 		summary: "Counts, rates and latencies of the last ten seconds, means by building",
 		answers: []response{answered(stats{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/operators", id: "listOperators", tag: "portal", handle: (*Portal).listOperators,
+		path: "/api/v1/operators", id: "listOperators", need: viewPlant, tag: "portal", handle: (*Portal).listOperators,
 		summary: "Who is at the screens",
 		about: "The operators whose pages are connected to this portal and to those that share a Redis with it, one entry for each portal. " +
 			"The name is that of the header X-Operator, or the one that was entered at the screen; an entry without a name counts the screens without one.",
 		answers: []response{answered(list[operators.Operator]{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{
-		path: "/api/v1/export.csv", id: "exportDevices", tag: "devices", cost: gathering, handle: (*Portal).exportCSV,
+		path: "/api/v1/export.csv", id: "exportDevices", need: investigate, tag: "devices", cost: gathering, handle: (*Portal).exportCSV,
 		summary: "The selected devices as a CSV file",
 		about: "UTF-8 with a byte order mark, one row per device. Text that a spreadsheet could read as a " +
 			"formula gets a leading apostrophe.",
@@ -144,12 +144,12 @@ var plantEndpoints = []endpoint{
 		},
 	},
 	{
-		path: "/livez", id: "live", tag: "operations", handle: (*Portal).operations,
+		path: "/livez", id: "live", need: anyone, tag: "operations", handle: (*Portal).operations,
 		summary: "Liveness",
 		answers: []response{{status: fiber.StatusOK, about: "ok", media: fiber.MIMETextPlain, body: ""}},
 	},
 	{
-		path: "/readyz", id: "ready", tag: "operations", handle: (*Portal).operations,
+		path: "/readyz", id: "ready", need: anyone, tag: "operations", handle: (*Portal).operations,
 		summary: "Readiness: the hub is connected and Kafka's topics have been read",
 		answers: []response{
 			{status: fiber.StatusOK, about: "`ready`; `ok` to other machines without the token.", media: fiber.MIMETextPlain, body: ""},
@@ -157,7 +157,7 @@ var plantEndpoints = []endpoint{
 		},
 	},
 	{
-		path: "/metrics", id: "metrics", tag: "operations", handle: (*Portal).operations,
+		path: "/metrics", id: "metrics", need: anyone, tag: "operations", handle: (*Portal).operations,
 		summary: "Metrics in the text format of Prometheus",
 		about:   "From other machines, and by proxies, with `Authorization: Bearer` and the token OPS_TOKEN.",
 		answers: []response{

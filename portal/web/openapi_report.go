@@ -13,19 +13,19 @@ const aboutReport = "From the portal's database and the history of readings; doc
 // reportEndpoints are those of reports.
 var reportEndpoints = []endpoint{
 	{
-		path: "/api/v1/report", id: "getReport", tag: "alarms", cost: gathering, handle: (*Portal).getReport,
+		path: "/api/v1/report", id: "getReport", need: viewPlant, tag: "alarms", cost: gathering, handle: (*Portal).getReport,
 		summary: "What happened in a shift, a day or a week: alarms, floods, bad actors, availability", about: aboutReport,
 		params:  reportParameters,
 		answers: []response{answered(plantReport{}), failing(fiber.StatusBadRequest, "bad_parameter"), reportAway},
 	},
 	{
-		path: "/api/v1/report.csv", id: "exportReport", tag: "alarms", cost: gathering, handle: (*Portal).exportReport,
+		path: "/api/v1/report.csv", id: "exportReport", need: investigate, tag: "alarms", cost: gathering, handle: (*Portal).exportReport,
 		summary: "The same as a file for spreadsheets", about: aboutReport + " One figure a row: section, building, device, type, severity, figure, value, unit.",
 		params:  join(reportParameters, []parameter{langParameter}),
 		answers: []response{csvFile, failing(fiber.StatusBadRequest, "bad_parameter"), reportAway},
 	},
 	{
-		path: "/api/v1/shifts", id: "getShifts", tag: "alarms", handle: (*Portal).getShifts,
+		path: "/api/v1/shifts", id: "getShifts", need: viewPlant, tag: "alarms", handle: (*Portal).getShifts,
 		summary: "When shifts begin: PORTAL_SHIFTS",
 		answers: []response{answered(shiftTimes{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},

@@ -19,7 +19,7 @@ var (
 // ruleEndpoints are those of the rules that raise alarms.
 var ruleEndpoints = []endpoint{
 	{
-		path: "/api/v1/rules", id: "listRules", tag: "rules", handle: (*Portal).listRules,
+		path: "/api/v1/rules", id: "listRules", need: viewPlant, tag: "rules", handle: (*Portal).listRules,
 		summary: "The rules in force and what they did in the last 24 hours, or the rules of one device",
 		about: "core lists the rules and decides which apply to a device: of several with one type the first that matches. While core is unreachable the last " +
 			"known rules are answered with `stale` and their age. Limits are in canonical units. `origin` is where the rule in force comes from, `source` where the one would come from without changes on the page. With `device` there are no figures of the day.",
@@ -30,8 +30,8 @@ var ruleEndpoints = []endpoint{
 		},
 	},
 	{
-		method: fiber.MethodPost,
-		path:   "/api/v1/rules/dryrun", id: "dryRunRule", tag: "rules", cost: sorting, handle: (*Portal).dryRun,
+		method: fiber.MethodPost, need: ruleChange,
+		path: "/api/v1/rules/dryrun", id: "dryRunRule", tag: "rules", cost: sorting, handle: (*Portal).dryRun,
 		summary: "What a changed rule would have done with past readings",
 		about: "core sends the readings that Kafka has through the alarm engine twice, with the rules in force and with the change, for at most 25 s, one dry run at a time. " +
 			"`problems` has errors in the rule, `incomplete` and `held_since` tell what is not covered. Nothing is changed. At most 200 alarms of each side are listed.",
@@ -43,7 +43,7 @@ var ruleEndpoints = []endpoint{
 		},
 	},
 	{
-		path: "/api/v1/rules/changes", id: "listRuleChanges", tag: "rules", handle: (*Portal).listRuleChanges,
+		path: "/api/v1/rules/changes", id: "listRuleChanges", need: viewPlant, tag: "rules", handle: (*Portal).listRuleChanges,
 		summary: "Changes of rules made on the page: who, when, why, and who approved them; newest first",
 		about:   "All there ever were: Kafka keeps them for ever, and they are the record of who changed a rule.",
 		params: join([]parameter{

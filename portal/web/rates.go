@@ -29,6 +29,7 @@ func (p *Portal) payer(c *fiber.Ctx) string {
 // Tokens that a request takes, by what it makes the portal, the database or core do. Ten pages of a control room
 // that load twelve charts each at once take some 700, of the 1,000 that an address can save up by default.
 const (
+	free      = 0 // the page, its documents, probes, and what has its own limit, as the WebSocket
 	atHand    = 1
 	sorting   = 5  // all devices or alarms, or a question to the database, the historian or core
 	gathering = 20 // a file without a limit of rows, or the figures of a shift
@@ -36,7 +37,12 @@ const (
 
 // limitRequests refuses callers that ask too much.
 func (p *Portal) limitRequests(cost float64) fiber.Handler {
-	return func(c *fiber.Ctx) error { return p.limit(c, p.requests, cost) }
+	return func(c *fiber.Ctx) error {
+		if cost == free {
+			return c.Next()
+		}
+		return p.limit(c, p.requests, cost)
+	}
 }
 
 // limitCommands refuses callers that command too often.

@@ -48,8 +48,8 @@ func (p *Portal) socketCommands(id identity, payer string) func(context.Context,
 }
 
 func (p *Portal) socketCommand(ctx context.Context, id identity, body socketCommand) (int, any, error) {
-	if !id.may(alarmCommand) {
-		return 0, nil, errForbidden()
+	if err := id.check(alarmCommand); err != nil {
+		return 0, nil, err
 	}
 	if body.AlertID == "" {
 		return p.commandAlarms(ctx, id, body.commandsBody)
