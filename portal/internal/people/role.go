@@ -1,4 +1,3 @@
-// Package people knows who may use the portal, and in which role.
 package people
 
 import "slices"

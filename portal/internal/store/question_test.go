@@ -35,7 +35,7 @@ var (
 	outcomes = []string{"applied", "refused"}
 	places   = []string{"A栋", "B栋"}
 	types    = []string{"temperature_high", "door_open"}
-	people   = []string{"李工", "Zhang"}
+	authors  = []string{"李工", "Zhang"}
 )
 
 func trailQuestions(t *testing.T, o Options) {
@@ -47,7 +47,7 @@ func trailQuestions(t *testing.T, o Options) {
 	for i := range int64(3000) {
 		records = append(records, entry(int32(r.IntN(3)), i, 1_700_000_000_000+r.Int64N(3*month)/60_000*60_000, telemetry.AuditEntry{
 			DeviceID: fmt.Sprint("d", r.IntN(10)), Building: pick(r, places...), AlertType: pick(r, types...), AlertID: pick(r, "a1", "a2"), Rule: pick(r, types...),
-			By: pick(r, people...), Action: telemetry.AlarmAction(pick(r, actions...)), Outcome: telemetry.Outcome(pick(r, outcomes...)),
+			By: pick(r, authors...), Action: telemetry.AlarmAction(pick(r, actions...)), Outcome: telemetry.Outcome(pick(r, outcomes...)),
 			CommandID: pick(r, "c1", "c2"), Note: fmt.Sprint(i),
 		}))
 	}
@@ -59,7 +59,7 @@ func trailQuestions(t *testing.T, o Options) {
 	for n := range 400 {
 		q := TrailQuery{
 			Device: pick(r, "d1", "d2", "nobody"), Building: pick(r, places...), AlertType: pick(r, types...), AlertID: pick(r, "a1"), Rule: pick(r, types...),
-			By: pick(r, people...), CommandID: pick(r, "c1"), OldestFirst: r.IntN(2) == 0,
+			By: pick(r, authors...), CommandID: pick(r, "c1"), OldestFirst: r.IntN(2) == 0,
 		}
 		if r.IntN(3) == 0 {
 			q.Actions = actions[r.IntN(2):]

@@ -177,14 +177,16 @@ func reportAfterAnUpgrade(t *testing.T, o Options) {
 	if _, ok := s.dialect.(sqlite); ok {
 		dir = "sqlite"
 	}
-	file, err := migrations.ReadFile("migrations/" + dir + "/0003_report.sql")
-	require.NoError(t, err)
-	_, down, _ := strings.Cut(string(file), "-- +goose Down")
-	for statement := range strings.SplitSeq(strings.TrimSuffix(strings.TrimSpace(down), ";"), ";") {
-		_, err := s.opened().ExecContext(t.Context(), statement)
+	for _, name := range []string{"0004_people.sql", "0003_report.sql"} {
+		file, err := migrations.ReadFile("migrations/" + dir + "/" + name)
 		require.NoError(t, err)
+		_, down, _ := strings.Cut(string(file), "-- +goose Down")
+		for statement := range strings.SplitSeq(strings.TrimSuffix(strings.TrimSpace(down), ";"), ";") {
+			_, err := s.opened().ExecContext(t.Context(), statement)
+			require.NoError(t, err)
+		}
 	}
-	_, err = s.opened().ExecContext(t.Context(), "delete from migrations where version_id = 3")
+	_, err := s.opened().ExecContext(t.Context(), "delete from migrations where version_id >= 3")
 	require.NoError(t, err)
 	stop()
 	s, _ = open(t, o)

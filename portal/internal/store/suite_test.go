@@ -80,6 +80,10 @@ func suite(t *testing.T, fresh func(t *testing.T) Options) {
 		"a report has every raise of an alarm":               reportOfRepeats,
 		"what is past its retention goes":                    retention,
 		"the alarms of rules are counted":                    countsOfRules,
+		"people are kept":                                    peopleAreKept,
+		"sessions end":                                       sessionsEnd,
+		"places of people are known":                         placesAreKnown,
+		"tokens end":                                         tokensEnd,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })
 	}
