@@ -58,6 +58,7 @@ type client struct {
 	from     netip.Addr                // that it counts against, see Visitor
 	commands func(json.RawMessage) any // nil: refused
 	present  func(name string)         // nil: ignored
+	ended    func() bool               // nil: never
 	working  chan struct{}             // one for each running command
 	workers  sync.WaitGroup
 

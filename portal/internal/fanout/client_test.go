@@ -170,6 +170,7 @@ func TestEveryEndIsCountedUnderItsReason(t *testing.T) {
 		{&closing{code: CloseShutdown}, "shutdown"},
 		{&closing{code: CloseSlow}, "slow"},
 		{&closing{code: CloseNoPong}, "no_pong"},
+		{&closing{code: CloseEnded}, "signed_out"},
 		{&closing{code: closeTooBig}, "too_big"},
 	} {
 		var n counters
@@ -186,7 +187,7 @@ func TestEveryEndIsCountedUnderItsReason(t *testing.T) {
 
 func TestCloseFramesAreCountedByCode(t *testing.T) {
 	b := quietBench(t, Limits{Connections: 7, RecentBytes: -1})
-	for i, code := range []int{CloseShutdown, CloseSlow, CloseNoPong, CloseLimit, closeTooBig} {
+	for i, code := range []int{CloseShutdown, CloseSlow, CloseNoPong, CloseLimit, closeTooBig, CloseEnded} {
 		for range i + 1 {
 			b.broadcaster.counts.closed(code)
 		}
@@ -205,7 +206,7 @@ func TestCloseFramesAreCountedByCode(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]float64{
-		"4001": 1, "4008": 2, "4012": 3, "4504": 4, "1009": 5, "portal_websocket_connections_limit": 7, "portal_recent_bytes_limit": 0,
+		"4001": 1, "4008": 2, "4012": 3, "4504": 4, "1009": 5, "4003": 6, "portal_websocket_connections_limit": 7, "portal_recent_bytes_limit": 0,
 	}, got)
 }
 

@@ -34,10 +34,11 @@ const (
 	endedSlow
 	endedPongTimeout
 	endedTooBig
+	endedSignedOut
 	reasons
 )
 
-var reasonNames = [reasons]string{"client", "gone", "shutdown", "slow", "no_pong", "too_big"}
+var reasonNames = [reasons]string{"client", "gone", "shutdown", "slow", "no_pong", "too_big", "signed_out"}
 
 // dialectCounters are the totals of one dialect.
 type dialectCounters struct {
@@ -64,6 +65,8 @@ func (n *counters) ended(c *client) {
 			why = endedPongTimeout
 		case closeTooBig:
 			why = endedTooBig
+		case CloseEnded:
+			why = endedSignedOut
 		}
 	}
 	n.dialects[c.dialect()].ends[why].Add(1)

@@ -153,6 +153,9 @@ type Visitor struct {
 	Present func(name string)
 	// Commands executes its alarm commands; nil: they are refused.
 	Commands Commands
+	// Ended reports whether it may not be connected any more: it is closed with 4003 within a quarter of a second.
+	// nil: never. It must not block.
+	Ended func() bool
 }
 
 // Serve serves one client until the connection ends. The caller closes the connection.
@@ -195,7 +198,7 @@ func (b *Broadcaster) admit(ws *websocket.Conn, raw rawSocket, v *Visitor) (c *c
 		return nil, CloseLimit, "connection limit of this address reached"
 	}
 	c = newClient(b, ws, raw, v.Operator)
-	c.from = v.From
+	c.from, c.ended = v.From, v.Ended
 	b.clients[c] = struct{}{}
 	b.count(c, 1)
 	b.open.Store(int64(len(b.clients)))
@@ -245,7 +248,7 @@ func (b *Broadcaster) reject(raw rawSocket, code int, reason string) {
 // Run sends pings and ends silent connections until ctx ends; then it closes every
 // connection with 4001 and waits for them, two seconds at most.
 func (b *Broadcaster) Run(ctx context.Context) error {
-	every := min(max(b.limits.PingInterval/10, 10*time.Millisecond), time.Second)
+	every := min(max(b.limits.PingInterval/10, 10*time.Millisecond), time.Second/4)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	var parts sync.WaitGroup
@@ -265,10 +268,12 @@ func (b *Broadcaster) Run(ctx context.Context) error {
 	}
 }
 
-// sweep sends the pings that are due and closes silent clients.
+// sweep sends the pings that are due, and closes silent clients and those whose session has ended.
 func (b *Broadcaster) sweep(now time.Time) {
 	for _, c := range b.snapshot() {
 		switch {
+		case c.ended != nil && c.ended():
+			c.close(CloseEnded, "the session has ended: sign in again")
 		case now.Sub(c.lastSeenAt()) > b.limits.PongTimeout:
 			c.close(CloseNoPong, "no answer to pings")
 		case now.Sub(c.pinged) >= b.limits.PingInterval:

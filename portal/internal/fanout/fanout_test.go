@@ -3,6 +3,7 @@ package fanout
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,6 +229,19 @@ func TestSilentClientIsClosedWith4012(t *testing.T) {
 	mute.expectClose(CloseNoPong)
 	lively.send(`{"type":"?"}`)
 	require.NoError(t, <-heard)
+}
+
+func TestClientWhoseSessionEndedIsClosedWith4003(t *testing.T) {
+	b := newBench(t, Limits{})
+	var over atomic.Bool
+	b.ended = over.Load
+	p, dash := b.dial(), b.dashboard()
+	p.send(`{"type":"subscribe_all"}`)
+	p.synced()
+	p.quiet()
+	over.Store(true)
+	p.expectClose(CloseEnded)
+	dash.expectClose(CloseEnded)
 }
 
 func TestShutdownClosesEverybodyWith4001(t *testing.T) {

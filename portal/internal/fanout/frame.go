@@ -18,9 +18,10 @@ const (
 // maxControl is the longest payload of a control frame.
 const maxControl = 125
 
-// Close codes of the contract. The client may connect again after the first three.
+// Close codes of the contract. The client may connect again after 4001, 4008 and 4012.
 const (
 	CloseShutdown = 4001
+	CloseEnded    = 4003
 	CloseSlow     = 4008
 	CloseNoPong   = 4012
 	CloseLimit    = 4504

@@ -50,6 +50,7 @@ type bench struct {
 	commands Commands   // of connections opened from now on; nil: not taken
 	from     netip.Addr // of connections opened from now on
 	present  func(string)
+	ended    func() bool
 }
 
 func newBench(tb testing.TB, limits Limits) *bench {
@@ -71,7 +72,9 @@ func newBenchWith(tb testing.TB, limits Limits, o dashboard.Options) *bench {
 	up := websocket.FastHTTPUpgrader{ReadBufferSize: 512, WriteBufferPool: &sync.Pool{}, Subprotocols: []string{dashboard.Subprotocol}}
 	b := &bench{tb: tb, model: p, broadcaster: h, publisher: bd, reg: reg, addr: ln.Addr().String()}
 	srv := &fasthttp.Server{Handler: func(c *fasthttp.RequestCtx) {
-		_ = up.Upgrade(c, func(ws *websocket.Conn) { h.Serve(ws, Visitor{From: b.from, Commands: b.commands, Present: b.present}) })
+		_ = up.Upgrade(c, func(ws *websocket.Conn) {
+			h.Serve(ws, Visitor{From: b.from, Commands: b.commands, Present: b.present, Ended: b.ended})
+		})
 	}}
 	served := make(chan struct{})
 	go func() { defer close(served); _ = srv.Serve(ln) }()

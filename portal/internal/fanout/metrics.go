@@ -12,7 +12,7 @@ type counters struct {
 	readings, alerts, bytes, conflated atomic.Int64
 	accepted, rejected                 atomic.Int64
 	shutdown, slow, noPong, limit      atomic.Int64 // closes by code
-	tooBig                             atomic.Int64
+	tooBig, over                       atomic.Int64
 	dialects                           [dialects]dialectCounters
 }
 
@@ -27,6 +27,8 @@ func (n *counters) closed(code int) {
 		n.noPong.Add(1)
 	case CloseLimit:
 		n.limit.Add(1)
+	case CloseEnded:
+		n.over.Add(1)
 	case closeTooBig:
 		n.tooBig.Add(1)
 	}
@@ -62,7 +64,7 @@ func (b *Broadcaster) register(reg prometheus.Registerer) error {
 	}
 	cs = append(cs, n.byDialect()...)
 	const closes = "WebSocket connections closed by the portal, by close code."
-	for code, v := range map[string]*atomic.Int64{"4001": &n.shutdown, "4008": &n.slow, "4012": &n.noPong, "4504": &n.limit, "1009": &n.tooBig} {
+	for code, v := range map[string]*atomic.Int64{"4001": &n.shutdown, "4003": &n.over, "4008": &n.slow, "4012": &n.noPong, "4504": &n.limit, "1009": &n.tooBig} {
 		cs = append(cs, counter("portal_websocket_closes_total", closes, "code", code, v))
 	}
 	for _, c := range cs {
