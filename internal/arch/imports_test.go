@@ -159,7 +159,7 @@ func TestMainKnowsItsAppAlone(t *testing.T) {
 	start := []string{"internal/program", "internal/lifecycle"}
 	for program, apps := range map[string][]string{
 		"edge": {"edge/gateway"}, "bridge": {"bridge/relay", "bridge/admin"}, "core": {"core/processor", "core/historian", "core/detection"},
-		"portal": {"portal/web"}, "sim": {"sim/simulator"}, "deploy/allinone": {"deploy/allinone/plant"},
+		"portal": {"portal/web", "portal/admin"}, "sim": {"sim/simulator"}, "deploy/allinone": {"deploy/allinone/plant"},
 	} {
 		main := packages(t, program)
 		i := slices.IndexFunc(main, func(p pkg) bool { return p.path() == program })

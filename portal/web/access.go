@@ -1,24 +1,41 @@
 package web
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"industrial-iot-monitor/portal/internal/people"
+	"industrial-iot-monitor/portal/internal/store"
 )
 
 // identity is the caller of a request. Only this file decides who a caller is and what that permits.
-// Today every caller may do everything, under the name in the header X-Operator, which an authenticating
-// proxy can set, or else in the command.
 type identity struct {
-	Name string // from the header, "" without it
+	Name string // "" for nobody, and for those who may name themselves (PORTAL_AUTH=off)
 	Role people.Role
+	Via  string // people.ViaLocal and so on, viaProxy, or "" for nobody
+	// session is the name of the session or token, endsAt when it ends at the latest, in ms.
+	session string
+	endsAt  int64
+	// credential proves it, "" if nothing of its own does.
+	credential string
+	// passing: nobody signed in, and PORTAL_ANONYMOUS_ROLE lets them see.
+	passing bool
+	// trouble is why it is not known who the caller is, though they showed something.
+	trouble error
 }
 
-// headerOperator names the operator who makes a request.
+// viaProxy is the way of an identity that a trusted proxy vouches for.
+const viaProxy = "proxy"
+
+// headerOperator names the operator who makes a request, with PORTAL_AUTH=off.
 const headerOperator = "X-Operator"
+
+// tokenMark begins the name of a program, so that none passes for a person: no name of a person has a colon.
+const tokenMark = "token:"
 
 // permission is required by a request. Every route names one.
 type permission string
@@ -41,6 +58,8 @@ const (
 	ruleChange permission = "rule_change"
 	// maintain is to replay dead letters, to change the level of a log, and to profile the portal.
 	maintain permission = "maintain"
+	// managePeople is to say who may use the portal.
+	managePeople permission = "manage_people"
 )
 
 // permissions has the least role that has each permission.
@@ -54,6 +73,7 @@ var permissions = map[permission]people.Role{
 	deviceCommand: people.Engineer,
 	ruleChange:    people.Engineer,
 	maintain:      people.Engineer,
+	managePeople:  people.Admin,
 }
 
 const (
@@ -74,13 +94,18 @@ func (id identity) check(p permission) error {
 	switch {
 	case id.may(p):
 		return nil
-	case id.Role == people.Nobody:
-		return refuse(fiber.StatusUnauthorized, "not_signed_in", "sign in first")
+	case id.trouble != nil:
+		return id.trouble
+	case id.Role == people.Nobody || id.passing:
+		return errNotSignedIn
 	}
 	return refuse(fiber.StatusForbidden, "forbidden", "not permitted")
 }
 
-// actor returns the name under which an identity acts; claimed is the name in the command.
+var errNotSignedIn = refuse(fiber.StatusUnauthorized, "not_signed_in", "sign in first")
+
+// actor returns the name under which an identity acts; claimed is the name in the command, which counts only if the
+// identity has none.
 func (id identity) actor(claimed string) (string, error) {
 	name := claimed
 	if id.Name != "" {
@@ -92,12 +117,122 @@ func (id identity) actor(claimed string) (string, error) {
 	return name, nil
 }
 
+// ambient reports whether a browser adds by itself what proves the identity, whoever made it send the request.
+func (id identity) ambient() bool {
+	return id.Via != "" && id.Via != people.ViaToken
+}
+
+// subject names who has proved to be somebody, "" for all others. It is no address: names that anybody can claim are none.
+func (id identity) subject() string {
+	if id.Via == "" {
+		return ""
+	}
+	return "who:" + id.Name
+}
+
 type identityKey struct{}
 
-// identify determines the caller.
+// identify determines the caller. Headers that could name one, but not from there, are refused and not
+// ignored: who sends them believes to be somebody.
 func (p *Portal) identify(c *fiber.Ctx) error {
-	c.Locals(identityKey{}, identity{Name: strings.Clone(c.Get(headerOperator)), Role: people.Admin})
+	if p.cfg.off() {
+		c.Locals(identityKey{}, identity{Name: strings.Clone(c.Get(headerOperator)), Role: people.Admin})
+		return c.Next()
+	}
+	id, err := p.vouched(c)
+	if err != nil {
+		return err
+	}
+	if id.Name == "" {
+		id = p.shown(c)
+	}
+	if id.Role == people.Nobody && id.trouble == nil {
+		id.Role, id.passing = people.Role(p.cfg.AnonymousRole), true
+	}
+	c.Locals(identityKey{}, id)
 	return c.Next()
+}
+
+// vouched returns the identity that a trusted proxy vouches for, a zero one without any.
+func (p *Portal) vouched(c *fiber.Ctx) (identity, error) {
+	trusted := p.cfg.uses(authProxy) && p.proxies.has(remoteIP(c))
+	for _, header := range []string{headerOperator, p.cfg.ProxyHeader, p.cfg.ProxyRoleHeader} {
+		ours := trusted && (strings.EqualFold(header, p.cfg.ProxyHeader) || strings.EqualFold(header, p.cfg.ProxyRoleHeader))
+		if n := len(c.Request().Header.PeekAll(header)); n > 1 || n == 1 && !ours {
+			return identity{}, refuse(fiber.StatusBadRequest, "identity_header", "the header "+header+" is taken once, and from trusted proxies only; see PORTAL_AUTH").at(header)
+		}
+	}
+	if !trusted || c.Get(p.cfg.ProxyHeader) == "" {
+		return identity{}, nil
+	}
+	id := identity{Name: strings.Clone(c.Get(p.cfg.ProxyHeader)), Role: people.Viewer, Via: viaProxy}
+	if role := c.Get(p.cfg.ProxyRoleHeader); role != "" {
+		id.Role = people.Role(strings.Clone(role))
+	}
+	if err := people.CheckName(id.Name); err != nil {
+		return identity{}, refuse(fiber.StatusBadRequest, "identity_header", err.Error()).at(p.cfg.ProxyHeader)
+	}
+	if !id.Role.Valid() {
+		return identity{}, refuse(fiber.StatusForbidden, "forbidden", "no role of the portal: "+cut(string(id.Role))).at(p.cfg.ProxyRoleHeader)
+	}
+	return id, nil
+}
+
+const bearer = "Bearer "
+
+// shown returns the identity that a token or a cookie proves. A token that proves nothing is an error, a cookie
+// that does not any more is none.
+func (p *Portal) shown(c *fiber.Ctx) identity {
+	if text := c.Get(fiber.HeaderAuthorization); p.cfg.uses(authToken) && len(text) > len(bearer) && strings.EqualFold(text[:len(bearer)], bearer) {
+		id, err := p.proved(c.UserContext(), strings.Clone(strings.TrimSpace(text[len(bearer):])), people.KindToken, !reads(c))
+		if err != nil {
+			return identity{trouble: err}
+		}
+		return id
+	}
+	cookie := strings.Clone(c.Cookies(p.cookieName(c)))
+	if cookie == "" || !p.cfg.uses(authLocal) {
+		return identity{}
+	}
+	id, err := p.proved(c.UserContext(), cookie, people.KindSession, !reads(c))
+	if err != nil && !errors.Is(err, errBadCredential) {
+		return identity{trouble: err}
+	}
+	return id
+}
+
+// reads reports whether a request changes nothing.
+func reads(c *fiber.Ctx) bool { return c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead }
+
+var errBadCredential = refuse(fiber.StatusUnauthorized, "not_signed_in", "this token or session proves nothing, or nothing any more")
+
+// proved returns the identity that a credential proves. What is to change something is asked for fresh.
+func (p *Portal) proved(ctx context.Context, credential string, want people.Kind, fresh bool) (identity, error) {
+	if people.KindOf(credential) != want {
+		return identity{}, errBadCredential
+	}
+	g, err := p.people.Check(ctx, credential, fresh)
+	switch {
+	case errors.Is(err, people.ErrNotSignedIn):
+		return identity{}, errBadCredential
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrSlow):
+		return identity{}, errStoreAway
+	case err != nil:
+		return identity{}, err
+	}
+	id := identity{Name: g.Name, Role: g.Role, Via: g.Via, session: g.ID, endsAt: g.EndsAt, credential: credential}
+	if g.Via == people.ViaToken {
+		id.Name = tokenMark + g.Name
+	}
+	return id, nil
+}
+
+// renew returns the identity as it is now: a WebSocket lives longer than a role.
+func (p *Portal) renew(ctx context.Context, id identity) (identity, error) {
+	if id.credential == "" {
+		return id, nil
+	}
+	return p.proved(ctx, id.credential, people.KindOf(id.credential), true)
 }
 
 // who returns the identity that identify found.
@@ -112,9 +247,13 @@ func who(c *fiber.Ctx) identity {
 // allow refuses callers without the permission.
 func (p *Portal) allow(need permission) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		if err := who(c).check(need); err != nil {
-			return err
+		err := who(c).check(need)
+		if err == nil {
+			return c.Next()
 		}
-		return c.Next()
+		if e, ours := errors.AsType[*apiError](err); ours && e.status == fiber.StatusUnauthorized && p.cfg.uses(authToken) {
+			c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
+		}
+		return err
 	}
 }

@@ -16,8 +16,8 @@ import (
 // changing guards requests that change state: a page may send them only from an origin that may open
 // the WebSocket, and only with a content type that an HTML form cannot send.
 func (p *Portal) changing(c *fiber.Ctx) error {
-	if !p.origins.allows(c.Get(fiber.HeaderOrigin), p.host(c)) {
-		return refuse(fiber.StatusForbidden, "origin_not_allowed", "origin not allowed; see PORTAL_ALLOWED_ORIGINS")
+	if err := p.checkOrigin(c); err != nil {
+		return err
 	}
 	if c.Method() == fiber.MethodDelete && len(c.Request().Body()) == 0 {
 		return c.Next() // no form can send it either

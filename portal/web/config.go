@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,7 +47,7 @@ type Config struct {
 	DatabaseURL    string     `env:"DATABASE_URL" help:"PostgreSQL in place of PORTAL_STORE, for several portals: postgres://user:password@host:5432/database"`
 	RedisURL       string     `env:"REDIS_URL" help:"Redis (6.2 or newer) that portals share, for the newest readings when one starts, who is at the screens, and rate limits: redis://user:password@host:6379/0, rediss:// for TLS; empty: none"`
 	RedisPrefix    string     `env:"REDIS_PREFIX" envDefault:"iot" help:"first part of all keys in Redis; plants that share a Redis need different ones"`
-	RequestRate    float64    `env:"PORTAL_REQUESTS_PER_SECOND" envDefault:"100" help:"tokens a second for API requests from one IP address (IPv6: one /64), loopback excepted, over all portals that share a Redis; ten times as many can be saved up; lists and charts take 5, files and reports 20; 0: no limit"`
+	RequestRate    float64    `env:"PORTAL_REQUESTS_PER_SECOND" envDefault:"100" help:"tokens a second for API requests of one person or program that has signed in, or else from one IP address (IPv6: one /64), loopback excepted, over all portals that share a Redis; ten times as many can be saved up; lists and charts take 5, files and reports 20; 0: no limit"`
 	CommandRate    float64    `env:"PORTAL_COMMANDS_PER_MINUTE" envDefault:"600" help:"rate limit of commands to alarms and devices, likewise; as many are allowed at once"`
 	AllowedOrigins []string   `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"comma-separated further origins whose pages may open the WebSocket and command alarms, such as https://wall.example.com; *: any; the portal's own host is always allowed"`
 	AuditEntries   int        `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"newest entries of the audit trail kept in memory too, some 500 bytes each: the answers to commands, and what is shown while the database is away"`
@@ -54,6 +55,7 @@ type Config struct {
 
 	Sensors sensorfile.Config // SENSORS_FILE
 
+	AuthConfig
 	kafka.Config
 	topology.Topics
 	ops.LogConfig
@@ -107,6 +109,17 @@ func (c *Config) Check() error {
 	if err := checkHosts(c.Hosts); err != nil {
 		return fmt.Errorf("PORTAL_HOSTS: %w", err)
 	}
+	if err := c.checkOrigins(); err != nil {
+		return err
+	}
+	anyOrigin := slices.Contains(c.AllowedOrigins, "*") || slices.Contains(c.AllowedOrigins, "null")
+	if err := c.check(c.StorePath != "" || c.DatabaseURL != "", len(c.TrustedProxies) > 0, anyOrigin); err != nil {
+		return err
+	}
+	return errors.Join(c.Config.Check(), c.Topics.Check(), c.CheckPprof(c.Addr, "PORTAL_ADDR"))
+}
+
+func (c *Config) checkOrigins() error {
 	for _, o := range c.AllowedOrigins {
 		if o == "*" || o == "null" {
 			continue
@@ -115,7 +128,7 @@ func (c *Config) Check() error {
 			return fmt.Errorf("PORTAL_ALLOWED_ORIGINS: %q: %w", o, errOrigin)
 		}
 	}
-	return errors.Join(c.Config.Check(), c.Topics.Check(), c.CheckPprof(c.Addr, "PORTAL_ADDR"))
+	return nil
 }
 
 func (c *Config) checkConnections() error {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -95,7 +96,13 @@ A list is {total, count, offset, time, items}: total counts all matches, count t
 The WebSocket is described in [/api/asyncapi.yaml](/api/asyncapi.yaml).`
 
 // Error codes of any path.
-var commonCodes = []string{"bad_request", "forbidden", "host_not_allowed", "not_found", "not_signed_in", "method_not_allowed", "rate_limited", "timeout", "too_large", "unsupported_media_type", "internal"}
+var commonCodes = []string{"bad_request", "forbidden", "host_not_allowed", "identity_header", "not_found", "not_signed_in", "method_not_allowed", "rate_limited", "store_unavailable", "timeout", "too_large", "unsupported_media_type", "internal"}
+
+// callerCodes are the error codes of any path that are about who the caller is, by status.
+var callerCodes = map[int][]string{
+	fiber.StatusBadRequest: {"identity_header"}, fiber.StatusUnauthorized: {"not_signed_in"}, fiber.StatusForbidden: {"forbidden"},
+	fiber.StatusServiceUnavailable: {"store_unavailable"},
+}
 
 // openAPI returns the document, generated on first use.
 var openAPI = sync.OnceValues(func() (*file, error) {
@@ -154,6 +161,7 @@ var tags = []object{
 	{{"name", "notes"}, {"description", "The shift log and notes on devices."}},
 	{{"name", "plans"}, {"description", "Plans of floors, and pictures."}},
 	{{"name", "gateways"}, {"description", "Gateways, their buffers and ledgers."}},
+	{{"name", "people"}, {"description", "Who may use the portal: sessions, people, tokens of programs."}},
 	{{"name", "portal"}, {"description", "The portal itself."}},
 	{{"name", "operations"}, {"description", "Monitoring of the program."}},
 }
@@ -195,8 +203,14 @@ func (e *endpoint) describe(s *schemas) object {
 
 func (r *response) describe(s *schemas) object {
 	if len(r.codes) > 0 {
-		about := "`" + strings.Join(r.codes, "`, `") + "`"
-		return object{{"description", about}, {"content", content("", s.failure(r.codes))}}
+		codes := slices.Clone(r.codes)
+		for _, code := range callerCodes[r.status] {
+			if !slices.Contains(codes, code) {
+				codes = append(codes, code)
+			}
+		}
+		about := "`" + strings.Join(codes, "`, `") + "`"
+		return object{{"description", about}, {"content", content("", s.failure(codes))}}
 	}
 	about := r.about
 	if about == "" {

@@ -49,7 +49,7 @@ var alarmEndpoints = []endpoint{
 	{
 		path: "/api/v1/alerts/{id}/explain", id: "explainAlert", need: investigate, tag: "alarms", cost: sorting, handle: (*Portal).explain,
 		summary: "Why an alarm was raised: rule, conditions, and the readings that the rule saw",
-		about:   "core reads the readings from Kafka again; `error` is set if it could not explain the alarm. One explanation at a time for an address.",
+		about:   "core reads the readings from Kafka again; `error` is set if it could not explain the alarm. One explanation at a time for a caller.",
 		params:  []parameter{alertInPath},
 		answers: []response{
 			answered(explainAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), noAlert,

@@ -18,8 +18,12 @@ func (p *Portal) caller(c *fiber.Ctx) netip.Addr {
 	return p.proxies.caller(remoteIP(c), forwarded(c, fiber.HeaderXForwardedFor))
 }
 
-// payer returns whose tokens a request takes, "" for nobody's: those of its address.
+// payer returns whose tokens a request takes, "" for nobody's: those of who has proved to be somebody, from wherever
+// they come, or else of the address.
 func (p *Portal) payer(c *fiber.Ctx) string {
+	if subject := who(c).subject(); subject != "" {
+		return subject
+	}
 	if from := p.caller(c); from.IsValid() {
 		return from.String()
 	}
@@ -27,7 +31,7 @@ func (p *Portal) payer(c *fiber.Ctx) string {
 }
 
 // Tokens that a request takes, by what it makes the portal, the database or core do. Ten pages of a control room
-// that load twelve charts each at once take some 700, of the 1,000 that an address can save up by default.
+// that load twelve charts each at once take some 700, of the 1,000 that a caller can save up by default.
 const (
 	free      = 0 // the page, its documents, probes, and what has its own limit, as the WebSocket
 	atHand    = 1

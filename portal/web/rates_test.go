@@ -10,6 +10,8 @@ import (
 
 	"github.com/fasthttp/websocket"
 	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/portal/internal/people"
 )
 
 // TestFloodOfListsIsRefusedAndLiveValuesGoOn: a list of all devices costs more than one device, and who asks for
@@ -64,4 +66,35 @@ func TestControlRoomStaysBelowTheLimit(t *testing.T) {
 	}
 	require.Equal(t, http.StatusNotFound, r.get("/api/v1/nonsense", "X-Forwarded-For", "192.0.2.1").status)
 	require.Contains(t, r.get("/metrics").body, `portal_rate_limit_total{limit="requests",result="allowed"} 191`, "each is counted, unknown paths too")
+}
+
+// TestCallersPayForThemselves: who is signed in pays from all addresses together, and others nothing for them. Who
+// may not see anything pays by address.
+func TestCallersPayForThemselves(t *testing.T) {
+	t.Parallel()
+	r := signedInRig(t, func(o *Options) {
+		o.Config.TrustedProxies, o.Config.RequestRate = []string{"127.0.0.1"}, 1 // ten at once
+	})
+	person := r.signIn("viewer")
+	secret, _, err := r.portal.people.AddToken(t.Context(), firstAdmin, "viewer", people.Viewer, time.Hour)
+	require.NoError(t, err)
+	flood := func(from func(i int) string, want int, header ...string) {
+		t.Helper()
+		began, let := time.Now(), 0
+		for i := range 50 {
+			a := r.get("/api/v1/devices", append([]string{"X-Forwarded-For", from(i)}, header...)...)
+			if a.status == want {
+				let++
+				continue
+			}
+			require.Equal(t, http.StatusTooManyRequests, a.status, a.body)
+		}
+		require.GreaterOrEqual(t, let, 2, "ten tokens are two lists")
+		require.LessOrEqual(t, float64(let), 2+time.Since(began).Seconds()/sorting+1)
+	}
+	everywhere := func(i int) string { return fmt.Sprint("192.0.2.", i) }
+	flood(everywhere, http.StatusOK, person...)
+	flood(everywhere, http.StatusOK, "Authorization", "Bearer "+secret)
+	flood(func(int) string { return "192.0.2.1" }, http.StatusUnauthorized)
+	require.Equal(t, http.StatusUnauthorized, r.get("/api/v1/devices", "X-Forwarded-For", "192.0.2.2").status)
 }

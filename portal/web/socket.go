@@ -16,15 +16,15 @@ import (
 	"industrial-iot-monitor/portal/internal/screens"
 )
 
-// visitorKey is the Locals key under which checkHandshake passes a fanout.Visitor on.
+// visitorKey is the Locals key under which checkHandshake passes a visitor on.
 const visitorKey = "visitor"
 
 // socketHandler returns the handler that upgrades a request checked by checkHandshake and
 // runs serve for as long as the connection lives. A panic in serve ends the connection; it
 // is logged and never sent to the client, as the library would by default.
-func socketHandler(log *slog.Logger, serve func(*fastws.Conn, fanout.Visitor)) fiber.Handler {
+func socketHandler(log *slog.Logger, serve func(*fastws.Conn, visitor)) fiber.Handler {
 	return websocket.New(func(c *websocket.Conn) {
-		if v, ok := c.Locals(visitorKey).(fanout.Visitor); ok {
+		if v, ok := c.Locals(visitorKey).(visitor); ok {
 			serve(c.Conn, v)
 		}
 	}, websocket.Config{
@@ -46,7 +46,7 @@ func (p *Portal) checkHandshake(c *fiber.Ctx) error {
 	case !websocket.IsWebSocketUpgrade(c):
 		c.Set(fiber.HeaderUpgrade, "websocket")
 		return refuse(fiber.StatusUpgradeRequired, "upgrade_required", "this address speaks WebSocket only")
-	case !p.origins.allows(c.Get(fiber.HeaderOrigin), p.host(c)):
+	case p.checkOrigin(c) != nil:
 		return refuse(fiber.StatusForbidden, "origin_not_allowed", "pages of this origin may not connect; see PORTAL_ALLOWED_ORIGINS")
 	case unknownSubprotocol(c.Get(fiber.HeaderSecWebSocketProtocol)):
 		return refuse(fiber.StatusBadRequest, "unknown_subprotocol", "this address speaks "+dashboard.Subprotocol+", or the simple dialect to those that name no subprotocol")
@@ -54,18 +54,31 @@ func (p *Portal) checkHandshake(c *fiber.Ctx) error {
 		return refuse(fiber.StatusBadRequest, "bad_handshake", "the WebSocket handshake is not complete")
 	}
 	from := p.caller(c)
-	c.Locals(visitorKey, fanout.Visitor{Commands: p.socketCommands(who(c), p.payer(c)), Operator: who(c).Name, From: from})
+	id := who(c)
+	c.Locals(visitorKey, visitor{fanout.Visitor{Commands: p.socketCommands(id, p.payer(c)), Operator: id.Name, From: from}, id.credential})
 	return c.Next()
 }
 
+// visitor is a client whose credential, if it showed one, must hold as long as it is connected.
+type visitor struct {
+	fanout.Visitor
+
+	credential string
+}
+
 // serveClient serves a connection. Who is at a page counts as an operator; programs speak the simple dialect.
-func (p *Portal) serveClient(conn *fastws.Conn, v fanout.Visitor) {
+func (p *Portal) serveClient(conn *fastws.Conn, v visitor) {
+	if v.credential != "" {
+		watch := p.people.Watch(v.credential)
+		defer watch.Close()
+		v.Ended = watch.Ended
+	}
 	if conn.Subprotocol() == dashboard.Subprotocol {
 		seat := p.operators.Join(v.Operator)
 		defer seat.Leave()
 		v.Present = seat.Rename
 	}
-	p.fanout.Serve(conn, v)
+	p.fanout.Serve(conn, v.Visitor)
 }
 
 // unknownSubprotocol tells whether a client asks for subprotocols and we speak none of

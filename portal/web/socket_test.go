@@ -10,8 +10,6 @@ import (
 	"github.com/fasthttp/websocket"
 	"github.com/gofiber/fiber/v2"
 	"github.com/stretchr/testify/require"
-
-	"industrial-iot-monitor/portal/internal/fanout"
 )
 
 // The handshake is checked by us: the library would allow every origin and answer every
@@ -51,9 +49,9 @@ func TestPanicOfASocketIsLoggedAndNotSentToTheClient(t *testing.T) {
 	logged := make(lines, 1)
 	app := fiber.New(fiber.Config{DisableStartupMessage: true})
 	app.Get("/ws", func(c *fiber.Ctx) error {
-		c.Locals(visitorKey, fanout.Visitor{})
+		c.Locals(visitorKey, visitor{})
 		return c.Next()
-	}, socketHandler(slog.New(slog.NewTextHandler(logged, nil)), func(*websocket.Conn, fanout.Visitor) { panic("secret") }))
+	}, socketHandler(slog.New(slog.NewTextHandler(logged, nil)), func(*websocket.Conn, visitor) { panic("secret") }))
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	served := make(chan error, 1)

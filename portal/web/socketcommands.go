@@ -18,7 +18,7 @@ type socketResult struct {
 	Error     *errorBody `json:"error,omitempty"`
 }
 
-// socketCommands handles the commands of a connection opened by id; payer pays for them.
+// socketCommands handles the commands of a connection opened by id; payer pays for them. Each one asks again what id may.
 func (p *Portal) socketCommands(id identity, payer string) func(context.Context, json.RawMessage) any {
 	return func(ctx context.Context, raw json.RawMessage) any {
 		var body socketCommand
@@ -28,8 +28,12 @@ func (p *Portal) socketCommands(id identity, payer string) func(context.Context,
 		if err == nil {
 			err = tooOften(p.orders.Allow(ctx, payer, 1))
 		}
+		var now identity
 		if err == nil {
-			out.Status, out.Result, err = p.socketCommand(ctx, id, body)
+			now, err = p.renew(ctx, id)
+		}
+		if err == nil {
+			out.Status, out.Result, err = p.socketCommand(ctx, now, body)
 		}
 		if err == nil {
 			return out

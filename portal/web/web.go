@@ -33,6 +33,7 @@ import (
 	"industrial-iot-monitor/portal/internal/feed"
 	"industrial-iot-monitor/portal/internal/lag"
 	"industrial-iot-monitor/portal/internal/operators"
+	"industrial-iot-monitor/portal/internal/people"
 	"industrial-iot-monitor/portal/internal/pipeline"
 	"industrial-iot-monitor/portal/internal/quota"
 	"industrial-iot-monitor/portal/internal/screens"
@@ -68,7 +69,8 @@ type Portal struct {
 	log       *slog.Logger
 	model     *state.Model
 	trail     *audit.Trail
-	store     *store.Store // nil: none is configured
+	store     *store.Store      // nil: none is configured
+	people    *people.Directory // nil: PORTAL_AUTH does not need one
 	feed      *feed.Feed
 	commands  *command.Dispatcher
 	fanout    *fanout.Broadcaster
@@ -178,7 +180,7 @@ func (p *Portal) build(o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if p.store, err = o.Config.store(o.Log, o.Registry); err != nil {
+	if err := p.buildStore(o); err != nil {
 		return err
 	}
 	p.pipeline = pipeline.New(p.model.Now())
@@ -208,6 +210,15 @@ func (p *Portal) build(o Options) (err error) {
 	p.app = p.newApp()
 	p.routes(p.app)
 	return nil
+}
+
+// buildStore makes the database, and what only it knows.
+func (p *Portal) buildStore(o Options) (err error) {
+	if p.store, err = o.Config.store(o.Log, o.Registry); err != nil {
+		return err
+	}
+	p.people, err = o.Config.people(p.store, o.Log, o.Registry)
+	return err
 }
 
 // listen binds both ports.
@@ -285,6 +296,9 @@ func (p *Portal) Run(ctx context.Context) error {
 	}
 	if p.share != nil {
 		g.Go("redis", p.share.Run)
+	}
+	if p.people != nil {
+		g.Go("people", p.people.Run)
 	}
 	g.Go("feed", p.feed.Run)
 	g.Go("lag", p.lag.Run)

@@ -30,8 +30,8 @@ func hashOf(credential string) string {
 // idOf is a part of a credential's hash by which people and the audit trail name it.
 func idOf(hash string) string { return hash[:12] }
 
-// kindOf tells a token from a session.
-func kindOf(credential string) Kind {
+// KindOf tells a token from a session.
+func KindOf(credential string) Kind {
 	if strings.HasPrefix(credential, tokenPrefix) {
 		return KindToken
 	}

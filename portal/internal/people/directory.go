@@ -40,6 +40,8 @@ type Options struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 	Now      func() time.Time // nil: time.Now
+	// First is the administrator that Run adds if there is nobody. Without a password it adds none.
+	First, FirstPassword string
 }
 
 // Directory answers who somebody is. It is safe for concurrent use.
@@ -50,6 +52,7 @@ type Directory struct {
 	hasher   *hasher
 	throttle *throttle
 	metrics  *metrics
+	first    User // to be added, see Options
 
 	mu         sync.Mutex
 	version    int64
@@ -71,7 +74,7 @@ func New(o Options) (*Directory, error) {
 		o.Now = time.Now
 	}
 	d := &Directory{
-		store: o.Store, log: o.Log.With("component", "people"), now: o.Now, hasher: newHasher(argonMemory), throttle: newThrottle(o.Now),
+		first: User{Name: o.First, Password: o.FirstPassword}, store: o.Store, log: o.Log.With("component", "people"), now: o.Now, hasher: newHasher(argonMemory), throttle: newThrottle(o.Now),
 		remembered: make(map[string]Grant), used: make(map[string]Use), watches: make(map[*Watch]struct{}),
 	}
 	var err error
@@ -81,7 +84,9 @@ func New(o Options) (*Directory, error) {
 
 // Run looks for changes that other portals made, and writes what was used, until ctx ends.
 func (d *Directory) Run(ctx context.Context) error {
+	settled := false
 	for noted := time.Now(); lifecycle.Pause(ctx, lookEvery); {
+		settled = settled || d.settle(ctx)
 		d.look(ctx)
 		d.judge(ctx)
 		if time.Since(noted) >= noteEvery {
@@ -90,6 +95,26 @@ func (d *Directory) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// settle sees to it that somebody can sign in, and reports whether it knows that, or said that nobody can.
+func (d *Directory) settle(ctx context.Context) bool {
+	if d.first.Password == "" {
+		all, err := d.store.Users(ctx)
+		if err == nil && len(all) == 0 {
+			d.log.Warn("nobody can sign in with a password yet; add an administrator with portal user add NAME -role admin, or PORTAL_ADMIN_PASSWORD_FILE")
+		}
+		return err == nil
+	}
+	added, err := d.AddFirst(ctx, d.first.Name, d.first.Password)
+	if added {
+		d.log.Info("first administrator added", "name", d.first.Name)
+	}
+	if errors.Is(err, ErrInvalid) {
+		d.log.Error("first administrator not added", "err", err)
+		return true
+	}
+	return err == nil
 }
 
 // look reads the version, and forgets what is remembered if it is another one.
@@ -132,7 +157,7 @@ func (d *Directory) Check(ctx context.Context, credential string, fresh bool) (G
 	if credential == "" || len(credential) > longestCredential {
 		return Grant{}, ErrNotSignedIn
 	}
-	return d.check(ctx, kindOf(credential), hashOf(credential), fresh)
+	return d.check(ctx, KindOf(credential), hashOf(credential), fresh)
 }
 
 func (d *Directory) check(ctx context.Context, kind Kind, hash string, fresh bool) (Grant, error) {
@@ -215,7 +240,7 @@ type Watch struct {
 
 // Watch watches a credential until Close.
 func (d *Directory) Watch(credential string) *Watch {
-	w := &Watch{d: d, kind: kindOf(credential), hash: hashOf(credential), doubted: true}
+	w := &Watch{d: d, kind: KindOf(credential), hash: hashOf(credential), doubted: true}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.watches[w] = struct{}{}

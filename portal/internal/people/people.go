@@ -144,8 +144,8 @@ type Store interface {
 // Key is what names are compared by.
 func Key(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
 
-// checkName returns an error for what cannot be a name of a person or token.
-func checkName(name string) error {
+// CheckName returns an error for what cannot be a name of a person or token.
+func CheckName(name string) error {
 	odd := func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.M, r) && !strings.ContainsRune("-_.@ ", r)
 	}
@@ -174,7 +174,8 @@ const (
 	longestPassword  = 256
 )
 
-func checkPassword(name, password string) error {
+// CheckPassword returns an error for what cannot be the password of a person.
+func CheckPassword(name, password string) error {
 	switch {
 	case utf8.RuneCountInString(password) < shortestPassword || len(password) > longestPassword || !utf8.ValidString(password):
 		return fmt.Errorf("%w: password: want %d characters or more, %d bytes at most", ErrInvalid, shortestPassword, longestPassword)

@@ -74,7 +74,7 @@ func (d *Directory) SignOutEverywhere(ctx context.Context, name string) error {
 // SetOwnPassword changes the password of a person who knows it; their other sessions than the one of the
 // credential end. It fails as SignIn does, or with ErrInvalid.
 func (d *Directory) SetOwnPassword(ctx context.Context, credential, name, old, password, place string) error {
-	if err := checkPassword(name, password); err != nil {
+	if err := CheckPassword(name, password); err != nil {
 		return err
 	}
 	if _, err := d.prove(ctx, Key(name), old, place); err != nil {
@@ -119,10 +119,10 @@ func (d *Directory) AddFirst(ctx context.Context, name, password string) (bool, 
 }
 
 func (d *Directory) add(ctx context.Context, by, name string, role Role, password string, first bool) error {
-	if err := errors.Join(checkName(name), checkRole(role)); err != nil {
+	if err := errors.Join(CheckName(name), checkRole(role)); err != nil {
 		return err
 	}
-	if err := checkPassword(name, password); err != nil {
+	if err := CheckPassword(name, password); err != nil {
 		return err
 	}
 	hash, err := d.hasher.hash(ctx, password)
@@ -152,7 +152,7 @@ func (d *Directory) ChangeUser(ctx context.Context, by, name string, c Change) e
 	}
 	hash := ""
 	if c.Password != nil {
-		if err := checkPassword(name, *c.Password); err != nil {
+		if err := CheckPassword(name, *c.Password); err != nil {
 			return err
 		}
 		var err error
@@ -184,7 +184,7 @@ const (
 
 // AddToken adds a token and returns the credential, which is shown once. It fails with ErrInvalid.
 func (d *Directory) AddToken(ctx context.Context, by, name string, role Role, ttl time.Duration) (credential string, t Token, err error) {
-	if err := errors.Join(checkName(name), checkRole(role)); err != nil {
+	if err := errors.Join(CheckName(name), checkRole(role)); err != nil {
 		return "", t, err
 	}
 	if ttl < shortestToken || ttl > longestToken {

@@ -1,0 +1,311 @@
+// Package admin is what platform engineers run beside a portal: "portal user" says who may sign in, "portal
+// token" which programs may use the API. It writes into the portal's database; running portals follow
+// within a second. Commands block until the database has the change.
+package admin
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/user"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/portal/internal/people"
+	"industrial-iot-monitor/portal/internal/store"
+	"industrial-iot-monitor/portal/web"
+)
+
+// within bounds a command.
+const within = 30 * time.Second
+
+// errUsage ends a command with exit code 2.
+var errUsage = errors.New("usage")
+
+const usage = `usage:
+  portal user add NAME -role viewer|operator|engineer|admin   the password is the first line of the input
+  portal user role NAME -role ROLE
+  portal user passwd NAME                                     likewise; who is signed in as NAME is signed out
+  portal user disable NAME                                    they are signed out everywhere
+  portal user enable NAME
+  portal user list
+  portal token add NAME -role ROLE [-ttl 90d]                 prints the token, once
+  portal token revoke ID
+  portal token list
+The database is that of PORTAL_STORE or DATABASE_URL.
+`
+
+// Streams are where a command reads and writes.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// tool is one command.
+type tool struct {
+	Streams
+
+	people *people.Directory
+	by     string
+}
+
+// Command is "portal user" or "portal token"; it returns the exit code.
+func Command(ctx context.Context, args []string, s Streams) int {
+	var cfg web.Config
+	if err := config.FromEnvironment(&cfg); err != nil {
+		fmt.Fprintln(s.Err, "portal:", err)
+		return 2
+	}
+	return run(ctx, store.Options{Path: cfg.StorePath, URL: cfg.DatabaseURL}, args, s)
+}
+
+func run(ctx context.Context, o store.Options, args []string, s Streams) int {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	t := &tool{Streams: s, by: operator()}
+	switch err := t.withPeople(ctx, o, func() error { return t.run(ctx, args) }); {
+	case errors.Is(err, errUsage):
+		fmt.Fprint(s.Err, usage)
+		return 2
+	case err != nil:
+		fmt.Fprintln(s.Err, "portal:", err)
+		return 1
+	}
+	return 0
+}
+
+// operator is who runs the command, as the machine knows them.
+func operator() string {
+	if u, err := user.Current(); err == nil {
+		return "shell:" + u.Username // no name of a person has a colon
+	}
+	return "shell:"
+}
+
+// withPeople calls f while the database is open.
+func (t *tool) withPeople(ctx context.Context, o store.Options, f func() error) (err error) {
+	if o.URL != "" {
+		o.Path = ""
+	}
+	if o.URL == "" && o.Path == "" {
+		return errors.New("PORTAL_STORE and DATABASE_URL are empty: there is no database")
+	}
+	log, reg := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	o.Log, o.Registry = log, reg
+	s, err := store.New(o)
+	if err != nil {
+		return fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(running) }()
+	defer func() {
+		stop()
+		err = errors.Join(err, <-ended)
+	}()
+	for s.Up() != nil {
+		if !lifecycle.Pause(ctx, 10*time.Millisecond) {
+			return s.Up()
+		}
+	}
+	if t.people, err = people.New(people.Options{Store: s.People(), Log: log, Registry: reg}); err != nil {
+		return err
+	}
+	return f()
+}
+
+func (t *tool) run(ctx context.Context, args []string) error {
+	if len(args) < 2 {
+		return errUsage
+	}
+	commands := map[string]func(context.Context, []string) error{
+		"user add": t.addUser, "user role": t.setRole, "user passwd": t.setPassword, "user disable": t.disable(true), "user enable": t.disable(false), "user list": t.listUsers,
+		"token add": t.addToken, "token revoke": t.revokeToken, "token list": t.listTokens,
+	}
+	f := commands[args[0]+" "+args[1]]
+	if f == nil {
+		return errUsage
+	}
+	return f(ctx, args[2:])
+}
+
+// parse reads flags before and after one name.
+func parse(flags *flag.FlagSet, args []string) (string, error) {
+	flags.SetOutput(io.Discard)
+	if err := flags.Parse(args); err != nil || flags.NArg() == 0 {
+		return "", errUsage
+	}
+	name := flags.Arg(0)
+	if err := flags.Parse(flags.Args()[1:]); err != nil || flags.NArg() > 0 {
+		return "", errUsage
+	}
+	return name, nil
+}
+
+// withRole reads a name and a role.
+func withRole(what string, args []string) (name string, role people.Role, err error) {
+	flags := flag.NewFlagSet(what, flag.ContinueOnError)
+	text := flags.String("role", "", "")
+	if name, err = parse(flags, args); err == nil && *text == "" {
+		err = errUsage
+	}
+	return name, people.Role(*text), err
+}
+
+// password reads the first line of the input: a command line is seen by everybody on the machine.
+func (t *tool) password() (string, error) {
+	fmt.Fprint(t.Err, "Password: ")
+	line, err := bufio.NewReader(t.In).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("reading the password: %w", err)
+	}
+	return strings.TrimRight(line, "\r\n"), nil
+}
+
+func (t *tool) addUser(ctx context.Context, args []string) error {
+	name, role, err := withRole("add", args)
+	if err != nil {
+		return err
+	}
+	password, err := t.password()
+	if err != nil {
+		return err
+	}
+	return t.people.AddUser(ctx, t.by, name, role, password)
+}
+
+func (t *tool) setRole(ctx context.Context, args []string) error {
+	name, role, err := withRole("role", args)
+	if err != nil {
+		return err
+	}
+	return t.change(ctx, name, people.Change{Role: &role})
+}
+
+func (t *tool) setPassword(ctx context.Context, args []string) error {
+	name, err := parse(flag.NewFlagSet("passwd", flag.ContinueOnError), args)
+	if err != nil {
+		return err
+	}
+	password, err := t.password()
+	if err != nil {
+		return err
+	}
+	return t.change(ctx, name, people.Change{Password: &password})
+}
+
+func (t *tool) disable(disabled bool) func(context.Context, []string) error {
+	return func(ctx context.Context, args []string) error {
+		name, err := parse(flag.NewFlagSet("disable", flag.ContinueOnError), args)
+		if err != nil {
+			return err
+		}
+		return t.change(ctx, name, people.Change{Disabled: &disabled})
+	}
+}
+
+func (t *tool) change(ctx context.Context, name string, c people.Change) error {
+	err := t.people.ChangeUser(ctx, t.by, name, c)
+	if errors.Is(err, people.ErrUnknown) {
+		return fmt.Errorf("there is no %q; portal user list shows all", name)
+	}
+	return err
+}
+
+func (t *tool) listUsers(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		return errUsage
+	}
+	all, err := t.people.Users(ctx)
+	if err != nil {
+		return err
+	}
+	rows := [][]string{{"NAME", "ROLE", "STATE", "SIGNED IN", "ADDED BY"}}
+	for i := range all {
+		u := &all[i]
+		state := "enabled"
+		if u.Disabled {
+			state = "disabled"
+		}
+		rows = append(rows, []string{u.Name, string(u.Role), state, day(u.SignedInAt), u.CreatedBy})
+	}
+	return t.table(rows)
+}
+
+func (t *tool) addToken(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("add", flag.ContinueOnError)
+	role := flags.String("role", "", "")
+	ttl := config.Age(90 * 24 * time.Hour)
+	flags.Func("ttl", "", func(text string) error { return ttl.UnmarshalText([]byte(text)) })
+	name, err := parse(flags, args)
+	if err != nil || *role == "" {
+		return errUsage
+	}
+	secret, token, err := t.people.AddToken(ctx, t.by, name, people.Role(*role), time.Duration(ttl))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(t.Out, secret)
+	fmt.Fprintf(t.Err, "Token %s of %s, %s until %s. It is not shown again.\n", token.ID, name, *role, day(token.ExpiresAt))
+	return nil
+}
+
+func (t *tool) revokeToken(ctx context.Context, args []string) error {
+	id, err := parse(flag.NewFlagSet("revoke", flag.ContinueOnError), args)
+	if err != nil {
+		return err
+	}
+	err = t.people.RevokeToken(ctx, t.by, id)
+	if errors.Is(err, people.ErrUnknown) {
+		return fmt.Errorf("there is no token %q; portal token list shows all", id)
+	}
+	return err
+}
+
+func (t *tool) listTokens(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		return errUsage
+	}
+	all, err := t.people.Tokens(ctx)
+	if err != nil {
+		return err
+	}
+	rows := [][]string{{"ID", "NAME", "ROLE", "STATE", "UNTIL", "USED", "ADDED BY"}}
+	for i := range all {
+		k := &all[i]
+		state := "valid"
+		switch {
+		case k.RevokedAt != 0:
+			state = "revoked"
+		case k.ExpiresAt <= time.Now().UnixMilli():
+			state = "expired"
+		}
+		rows = append(rows, []string{k.ID, k.Name, string(k.Role), state, day(k.ExpiresAt), day(k.UsedAt), k.CreatedBy})
+	}
+	return t.table(rows)
+}
+
+// day returns a time to the minute.
+func day(ms int64) string {
+	if ms == 0 {
+		return "never"
+	}
+	return time.UnixMilli(ms).Format("2006-01-02 15:04")
+}
+
+func (t *tool) table(rows [][]string) error {
+	w := tabwriter.NewWriter(t.Out, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	return w.Flush()
+}
