@@ -32,7 +32,8 @@ const PAGES = {
   gateways: later(() => import('./pages/gateways.js').then((m) => m.createGatewaysPage)),
   system: later(() => Promise.all([import('./pages/system.js'), texts('system')]).then(([m]) => m.createSystemPage)),
   audit: later(() => import('./pages/audit.js').then((m) => m.createAuditPage)),
-  report: later(() => import('./pages/report.js').then((m) => m.createReportPage)),
+  people: later(() => Promise.all([import('./pages/people.js'), texts('people'), sheet('people')]).then(([m]) => m.createPeoplePage)),
+  report: later(() => Promise.all([import('./pages/report.js'), texts('report')]).then(([m]) => m.createReportPage)),
   rules: later(() => Promise.all([import('./pages/rules.js'), texts('rules'), sheet('rules')]).then(([m]) => m.createRulesPage)),
   plan: later(() => Promise.all([import('./pages/plan.js'), sheet('plan')]).then(([m]) => m.createPlanPage)),
   shiftnotes: later(() => import('./pages/shiftnotes.js').then((m) => m.createShiftNotesPage)),
@@ -58,6 +59,7 @@ const channel = createChannel({
   onState(name, code) {
     plant.setSocket(name, code);
     wake('socket', true);
+    if (code) guard(code).catch(() => {}); // the portal may be away: the next time
   },
   onFrame() {
     plant.heard();
@@ -198,6 +200,7 @@ function dress() {
 function render(route) {
   scope?.end();
   scope = newScope();
+  if (gate) return document.getElementById('app').replaceChildren(gate(), notice);
   ctx.view.building = route.params.b ?? '';
   const make = PAGES[route.page] ?? PAGES.overview;
   const known = PAGES[route.page] ? route : { page: 'overview', subject: '', params: {} };
@@ -208,6 +211,17 @@ function render(route) {
   app.replaceChildren(h('a', { class: 'skip', href: '#page', onclick: (e) => (e.preventDefault(), main.focus()) }, ctx.t('skip')), ...pieces, announcer, notice);
   main.append(createPrintHead(ctx, scope), make(ctx, scope, known));
   scope.draw(() => setClass(document.body, 'is-stale', plant.liveness().state !== 'live'), ['tick', 'socket']);
+}
+
+let gate = null; // shows the sign-in in place of the pages
+
+/** guard looks, after a connection failed or ended with a code, whether somebody has to sign in. */
+async function guard(code) {
+  const [m] = await Promise.all([import('./parts/signin.js'), texts('people'), sheet('people')]);
+  const s = await m.session();
+  if (gate || !m.needed(s)) return;
+  gate = () => m.createSignIn(ctx, { ...s, ended: code === 4003 });
+  render(router.current());
 }
 
 /** announce reads out new critical alarms, and nothing else. */

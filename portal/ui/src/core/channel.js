@@ -4,7 +4,7 @@ import { pause } from './pause.js';
 
 export const SUBPROTOCOL = 'iot.v1.json';
 /** Close codes after which reconnecting soon is pointless. */
-const FINAL = new Set([4500, 4501, 4504]);
+const FINAL = new Set([4003, 4500, 4501, 4504]);
 /** The server sends stats every second; without a frame for this long the connection is dead. */
 const SILENT = 15_000;
 

@@ -12,6 +12,14 @@ export const FURTHER = {
     en: () => import('../i18n/anomaly.en.js').then((m) => m.default),
     zh: () => import('../i18n/anomaly.zh.js').then((m) => m.default),
   },
+  people: {
+    en: () => import('../i18n/people.en.js').then((m) => m.default),
+    zh: () => import('../i18n/people.zh.js').then((m) => m.default),
+  },
+  report: {
+    en: () => import('../i18n/report.en.js').then((m) => m.default),
+    zh: () => import('../i18n/report.zh.js').then((m) => m.default),
+  },
   rules: {
     en: () => import('../i18n/rules.en.js').then((m) => m.default),
     zh: () => import('../i18n/rules.zh.js').then((m) => m.default),

@@ -4,7 +4,7 @@ import { h, setAttr } from '../core/dom.js';
 export const GROUPS = [
   { name: 'operate', pages: ['overview', 'alarms', 'devices', 'trends'] },
   { name: 'explain', pages: ['report', 'shiftnotes', 'rules'] },
-  { name: 'platform', pages: ['gateways', 'system', 'audit'] },
+  { name: 'platform', pages: ['gateways', 'system', 'audit', 'people'] },
 ];
 export const PAGES = GROUPS.flatMap((g) => g.pages);
 
@@ -21,6 +21,7 @@ const ICONS = {
   report: 'M4 3h16v18H4zM6 5v14h12V5zM8 13h2v4H8zM11 9h2v8h-2zM14 11h2v6h-2z',
   rules: 'M3 4h18v2H3zM3 18h18v2H3zM4 15l5-5 4 3 6-6 1.5 1.5L13 16l-4-3-3.5 3.5z',
   audit: 'M5 2h11l4 4v16H5zM7 4v16h11V8h-4V4zM9 11h7v1.5H9zM9 14h7v1.5H9zM9 17h5v1.5H9z',
+  people: 'M12 3a4 4 0 1 1 0 8a4 4 0 0 1 0-8zM4 21c0-5 3-8 8-8s8 3 8 8z',
   system: 'M3 6h4v4H3zM10 6h4v4h-4zM17 6h4v4h-4zM7 7.5h3v1H7zM14 7.5h3v1h-3zM3 14h18v5H3z',
   more: 'M4 10h4v4H4zM10 10h4v4h-4zM16 10h4v4h-4z',
 };

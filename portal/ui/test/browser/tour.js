@@ -8,7 +8,7 @@ export const BUILDING = '试验栋';
 /** PAGES are addresses after '#/'; {critical} is the id of an alarm. */
 export const PAGES = [
   'overview', `trends?devices=${DEVICES.critical},${DEVICES.high}&range=5m`, 'alarms', 'alarms?alert={critical}', 'alarms?tab=over', 'alarms?tab=aside', 'alarms?tab=journal', 'alarms?tab=top',
-  'devices', 'devices?group=room', `device/${DEVICES.critical}`, 'gateways', 'system', 'rules', 'rules/temperature_high', 'rules/temperature_high?tab=versions', 'plan', 'report', 'shiftnotes', 'audit',
+  'devices', 'devices?group=room', `device/${DEVICES.critical}`, 'gateways', 'system', 'rules', 'rules/temperature_high', 'rules/temperature_high?tab=versions', 'plan', 'report', 'shiftnotes', 'audit', 'people',
 ];
 
 const click = (selector) => (page) => page.locator(selector).first().click();
