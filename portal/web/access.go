@@ -191,7 +191,7 @@ func (p *Portal) shown(c *fiber.Ctx) identity {
 		return id
 	}
 	cookie := strings.Clone(c.Cookies(p.cookieName(c)))
-	if cookie == "" || !p.cfg.uses(authLocal) {
+	if cookie == "" || !p.cfg.uses(authLocal) && !p.cfg.uses(authOIDC) {
 		return identity{}
 	}
 	id, err := p.proved(c.UserContext(), cookie, people.KindSession, !reads(c))

@@ -77,6 +77,8 @@ func (p *Portal) routes(app *fiber.App) {
 	for _, method := range []string{fiber.MethodGet, fiber.MethodPost} {
 		p.route(app, method, history.PromPath+"/*", viewPlant, sorting, noStore, p.askPrometheus)
 	}
+	p.route(app, fiber.MethodGet, oidcPath, anyone, atHand, noStore, p.beginOIDC)
+	p.route(app, fiber.MethodGet, oidcPath+"/callback", anyone, sorting, noStore, p.finishOIDC)
 	p.route(app, fiber.MethodGet, "/*", anyone, free, p.page.serve)
 }
 

@@ -117,7 +117,7 @@ func find(method string, u *url.URL) *endpoint {
 
 // check returns how an answer violates the document, nil if it does not.
 func (k *contract) check(method string, u *url.URL, status int, kind string, body []byte) error {
-	if status == http.StatusNotModified || method == http.MethodHead {
+	if status == http.StatusNotModified || status == http.StatusFound || method == http.MethodHead {
 		return nil // without a body
 	}
 	media, _, err := mime.ParseMediaType(kind)

@@ -39,6 +39,7 @@ func TestEveryRouteIsInTheDocument(t *testing.T) {
 	}
 	others := []string{
 		"GET /api/openapi.json", "GET /api/asyncapi.yaml", "GET " + r.cfg.WebSocketPath, "GET /*",
+		"GET " + oidcPath, "GET " + oidcPath + "/callback", // for browsers
 		"GET /prom/*", "POST /prom/*", // documented by Prometheus
 	}
 	served := []string{}

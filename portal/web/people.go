@@ -16,7 +16,7 @@ import (
 // sessionAnswer tells a browser who is signed in, and how somebody can.
 type sessionAnswer struct {
 	Time int64 `json:"time"`
-	// Auth are the ways to sign in: local, token, proxy; off if nobody has to.
+	// Auth are the ways to sign in: local, token, oidc, proxy; off if nobody has to.
 	Auth []string `json:"auth"`
 	// Person is who is signed in, null for nobody.
 	Person *signedIn `json:"person"`
@@ -28,7 +28,7 @@ type sessionAnswer struct {
 type signedIn struct {
 	Name string `json:"name"`
 	Role string `json:"role"`
-	// Via is how they proved it: local, token, proxy.
+	// Via is how they proved it: local, token, oidc, proxy.
 	Via string `json:"via"`
 	// EndsAt is when the session or token ends at the latest, 0 for others.
 	EndsAt int64 `json:"ends_at"`
@@ -209,10 +209,13 @@ func (p *Portal) cookie(c *fiber.Ctx, credential string) *fiber.Cookie {
 	return k
 }
 
+// hasSession reports whether a session proves the identity.
+func (id identity) hasSession() bool { return id.Via == people.ViaLocal || id.Via == people.ViaOIDC }
+
 // signOut handles DELETE /api/v1/session.
 func (p *Portal) signOut(c *fiber.Ctx) error {
 	id := who(c)
-	if id.Via != people.ViaLocal {
+	if !id.hasSession() {
 		return errNoPass
 	}
 	return p.finish(c, p.people.SignOut(c.UserContext(), id.credential), true)
@@ -221,10 +224,10 @@ func (p *Portal) signOut(c *fiber.Ctx) error {
 // signOutEverywhere handles DELETE /api/v1/sessions.
 func (p *Portal) signOutEverywhere(c *fiber.Ctx) error {
 	id := who(c)
-	if id.Via != people.ViaLocal {
+	if !id.hasSession() {
 		return errNoPass
 	}
-	return p.finish(c, p.people.SignOutEverywhere(c.UserContext(), id.Name), true)
+	return p.finish(c, p.people.SignOutEverywhere(c.UserContext(), id.Via, id.Name), true)
 }
 
 // setOwnPassword handles PUT /api/v1/session/password.

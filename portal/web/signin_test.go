@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -298,7 +299,7 @@ func TestTokensOfPrograms(t *testing.T) {
 	t.Parallel()
 	var logged logtest.Buffer
 	r := signedInRig(t, func(o *Options) {
-		o.Log = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		o.Log = logTo(&logged)
 	})
 	admin := r.signIn(firstAdmin)
 	a := r.ask(http.MethodPost, "/api/v1/tokens", `{"name":"ci","role":"viewer","ttl":"90d"}`, admin...)
@@ -429,4 +430,8 @@ func TestAuthSettingsAreChecked(t *testing.T) {
 		c.change(&wrong)
 		require.ErrorContains(t, wrong.check(c.database, c.proxies, c.anyOrigin), want)
 	}
+}
+
+func logTo(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }

@@ -32,6 +32,7 @@ import (
 	"industrial-iot-monitor/portal/internal/fanout"
 	"industrial-iot-monitor/portal/internal/feed"
 	"industrial-iot-monitor/portal/internal/lag"
+	"industrial-iot-monitor/portal/internal/openid"
 	"industrial-iot-monitor/portal/internal/operators"
 	"industrial-iot-monitor/portal/internal/people"
 	"industrial-iot-monitor/portal/internal/pipeline"
@@ -71,6 +72,7 @@ type Portal struct {
 	trail     *audit.Trail
 	store     *store.Store      // nil: none is configured
 	people    *people.Directory // nil: PORTAL_AUTH does not need one
+	openID    *openid.Provider  // nil: likewise
 	feed      *feed.Feed
 	commands  *command.Dispatcher
 	fanout    *fanout.Broadcaster
@@ -217,7 +219,10 @@ func (p *Portal) buildStore(o Options) (err error) {
 	if p.store, err = o.Config.store(o.Log, o.Registry); err != nil {
 		return err
 	}
-	p.people, err = o.Config.people(p.store, o.Log, o.Registry)
+	if p.people, err = o.Config.people(p.store, o.Log, o.Registry); err != nil {
+		return err
+	}
+	p.openID, err = o.Config.openID()
 	return err
 }
 
@@ -311,6 +316,12 @@ func (p *Portal) Run(ctx context.Context) error {
 	g.Go("dashboard", p.dashboard.Run)
 	g.Go("commands", p.commands.Run)
 	g.Go("fanout", p.fanout.Run)
+	if p.openID != nil {
+		g.OnStop("OpenID provider", func(context.Context) error {
+			p.openID.Close()
+			return nil
+		})
+	}
 	if p.history != nil {
 		g.OnStop("history", func(context.Context) error {
 			p.history.Close()

@@ -196,7 +196,7 @@ func TestAChangeHoldsOnTheOtherPortal(t *testing.T) {
 		"disabled": func() error {
 			return here.ChangeUser(t.Context(), "Li", "Wang", people.Change{Disabled: &disabled})
 		},
-		"signed out everywhere": func() error { return here.SignOutEverywhere(t.Context(), "Wang") },
+		"signed out everywhere": func() error { return here.SignOutEverywhere(t.Context(), people.ViaLocal, "Wang") },
 		"password": func() error {
 			return here.ChangeUser(t.Context(), "Li", "Wang", people.Change{Password: &other})
 		},
@@ -446,4 +446,23 @@ func TestUsersAreChecked(t *testing.T) {
 	require.ErrorIs(t, d.ChangeUser(t.Context(), "Li", "Li", people.Change{Role: &viewer}), people.ErrLastAdmin)
 	require.ErrorIs(t, d.ChangeUser(t.Context(), "Li", "Li", people.Change{Disabled: &disabled}), people.ErrLastAdmin)
 	require.ErrorIs(t, d.ChangeUser(t.Context(), "Li", "nobody", people.Change{Disabled: &disabled}), people.ErrUnknown)
+}
+
+func TestProviderVouchesForPeople(t *testing.T) {
+	t.Parallel()
+	d, _, _ := plant(t)
+	_, err := d.Begin(t.Context(), "WANG", people.Admin, home)
+	require.ErrorIs(t, err, people.ErrTaken, "the name of somebody else")
+	_, err = d.Begin(t.Context(), "zhao@example.com", "root", home)
+	require.ErrorIs(t, err, people.ErrInvalid)
+	_, err = d.Begin(t.Context(), "token:ci", people.Viewer, home)
+	require.ErrorIs(t, err, people.ErrInvalid)
+	credential, err := d.Begin(t.Context(), "zhao@example.com", people.Engineer, home)
+	require.NoError(t, err)
+	g, err := d.Check(t.Context(), credential, false)
+	require.NoError(t, err)
+	require.Equal(t, people.Grant{Name: "zhao@example.com", Role: people.Engineer, Via: people.ViaOIDC, ID: g.ID, UsedAt: g.UsedAt, EndsAt: g.EndsAt, Idle: people.LongestIdle.Milliseconds()}, g)
+	require.NoError(t, d.SignOutEverywhere(t.Context(), people.ViaOIDC, "zhao@example.com"))
+	_, err = d.Check(t.Context(), credential, false)
+	require.ErrorIs(t, err, people.ErrNotSignedIn)
 }

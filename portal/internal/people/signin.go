@@ -29,6 +29,32 @@ func (d *Directory) SignIn(ctx context.Context, name, password, place string) (c
 	return credential, nil
 }
 
+// Begin begins a session of somebody whom an OpenID provider vouches for. It fails with ErrTaken if the name is that of
+// a person with a password.
+func (d *Directory) Begin(ctx context.Context, name string, role Role, place string) (credential string, err error) {
+	if err := errors.Join(CheckName(name), checkRole(role)); err != nil {
+		return "", err
+	}
+	_, err = d.store.User(ctx, Key(name))
+	if err == nil {
+		return "", ErrTaken
+	}
+	if !errors.Is(err, ErrUnknown) {
+		return "", err
+	}
+	credential = newSecret()
+	now := d.now()
+	s := Session{Name: name, Role: role, Via: ViaOIDC, Place: place, CreatedAt: now.UnixMilli(), UsedAt: now.UnixMilli(), EndsAt: now.Add(longestSession).UnixMilli()}
+	if err := d.store.AddSession(ctx, oidcKey(name), hashOf(credential), &s); err != nil {
+		return "", err
+	}
+	d.log.Info("signed in", "name", name, "role", role, "from", place, "session", idOf(hashOf(credential)), "via", ViaOIDC)
+	return credential, nil
+}
+
+// oidcKey is that of sessions of somebody who has no password here: no name has a colon.
+func oidcKey(name string) string { return ViaOIDC + ":" + Key(name) }
+
 // prove returns the person whose password it is.
 func (d *Directory) prove(ctx context.Context, key, password, place string) (User, error) {
 	u, err := d.store.User(ctx, key)
@@ -65,10 +91,14 @@ func (d *Directory) SignOut(ctx context.Context, credential string) error {
 	return d.store.EndSessions(ctx, "", hashOf(credential))
 }
 
-// SignOutEverywhere ends all sessions of a person.
-func (d *Directory) SignOutEverywhere(ctx context.Context, name string) error {
+// SignOutEverywhere ends all sessions of a person who signed in by a way.
+func (d *Directory) SignOutEverywhere(ctx context.Context, via, name string) error {
 	defer d.changed()
-	return d.store.EndSessions(ctx, Key(name), "")
+	key := Key(name)
+	if via == ViaOIDC {
+		key = oidcKey(name)
+	}
+	return d.store.EndSessions(ctx, key, "")
 }
 
 // SetOwnPassword changes the password of a person who knows it; their other sessions than the one of the

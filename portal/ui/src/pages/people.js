@@ -30,11 +30,11 @@ function createYou(ctx, s) {
   const title = t('people.you');
   if (s.auth.includes('off')) return panel(title, null, h('p', { class: 'panel-note' }, t('people.you.off')));
   if (!s.person) return panel(title, null, h('p', { class: 'panel-note' }, t('people.you.nobody')), s.auth.includes('local') ? signInForm(ctx) : null);
-  const own = s.person.via === 'local';
+  const own = ['local', 'oidc'].includes(s.person.via); // with a session
   const facts = [[t('people.name'), s.person.name], [t('people.role'), t(`people.role.${s.person.role}`)], [t('people.via'), t(`people.via.${s.person.via}`)]];
   if (own) facts.push([t('people.ends'), when(ctx, s.person.ends_at)]);
   const tools = !own ? null : [
-    h('button', { class: 'button is-small', 'data-password': '', onclick: () => askPassword(ctx) }, t('people.password')),
+    s.person.via === 'local' && h('button', { class: 'button is-small', 'data-password': '', onclick: () => askPassword(ctx) }, t('people.password')),
     h('button', { class: 'button is-small', 'data-everywhere': '', onclick: () => ask(ctx, t('people.signout.all'), [h('p', {}, t('people.signout.all.sure'))], () => leave('/api/v1/sessions')) }, t('people.signout.all')),
     h('button', { class: 'button is-small', 'data-signout': '', onclick: () => leave('/api/v1/session').catch((e) => ctx.tell(why(t, e))) }, t('people.signout')),
   ];

@@ -45,8 +45,8 @@ export function signInForm(ctx) {
 export function createSignIn(ctx, s) {
   const { t } = ctx;
   const languages = h('div', { class: 'signin-languages' }, [['zh', '中文'], ['en', 'English']].map(([lang, name]) => h('button', { class: 'button is-small', lang, 'aria-pressed': String(ctx.lang() === lang), onclick: () => ctx.setLanguage(lang) }, name)));
-  const how = s.auth.includes('local') ? signInForm(ctx)
-    : [h('p', {}, t('people.signin.elsewhere')), h('div', { class: 'dialog-end' }, h('button', { class: 'button is-primary', onclick: () => location.reload() }, t('people.signin.reload')))];
+  const elsewhere = s.auth.includes('oidc') ? h('a', { class: 'button', href: '/signin/oidc' }, t('people.signin.oidc')) : null;
+  const how = s.auth.includes('local') ? [signInForm(ctx), elsewhere] : elsewhere ?? [h('p', {}, t('people.signin.elsewhere')), h('div', { class: 'dialog-end' }, h('button', { class: 'button is-primary', onclick: () => location.reload() }, t('people.signin.reload')))];
   return h('main', { class: 'signin', id: 'page', tabindex: '-1' },
     h('section', { class: 'panel signin-panel' }, h('h1', {}, t('title')), s.ended ? h('p', { class: 'panel-note', role: 'status' }, t('people.signin.ended')) : null, how, languages));
 }
