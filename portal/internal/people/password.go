@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 
@@ -23,7 +24,8 @@ const (
 )
 
 const (
-	// mostHashes run at once, so that sign-ins leave memory and, on a machine with more cores, CPU for the rest.
+	// mostHashes run at once, and at least one core is left for the rest: so many goroutines that never wait would hold up
+	// all others.
 	mostHashes = 2
 	// mostWaiting wait for that.
 	mostWaiting = 32
@@ -44,7 +46,7 @@ type hasher struct {
 func newHasher(memory uint32) *hasher {
 	random := make([]byte, saltBytes+hashBytes)
 	_, _ = rand.Read(random) // never fails: crypto/rand crashes the process instead
-	h := &hasher{slots: make(chan struct{}, mostHashes), memory: memory}
+	h := &hasher{slots: make(chan struct{}, max(1, min(mostHashes, runtime.NumCPU()-1))), memory: memory}
 	h.nobodys = h.format(random[:saltBytes], random[saltBytes:])
 	return h
 }
