@@ -23,6 +23,8 @@ type AuthConfig struct {
 	OIDC            OIDCConfig    `envPrefix:"PORTAL_OIDC_"`
 	ProxyHeader     string        `env:"PORTAL_PROXY_HEADER" envDefault:"X-Forwarded-User" help:"with PORTAL_AUTH=proxy: the header with the name of the person; the proxy must remove it from what its clients send"`
 	ProxyRoleHeader string        `env:"PORTAL_PROXY_ROLE_HEADER" envDefault:"X-Forwarded-Role" help:"with PORTAL_AUTH=proxy: the header with their role (viewer, operator, engineer, admin); without it they are viewers"`
+
+	hashMemory uint32 // in KiB, 0: as package people has it
 }
 
 // OIDCConfig is the OpenID provider.
@@ -71,7 +73,7 @@ func (c *AuthConfig) people(s *store.Store, log *slog.Logger, reg prometheus.Reg
 	if !c.keepsPeople() {
 		return nil, nil //nolint:nilnil // there may be none
 	}
-	o := people.Options{Store: s.People(), Log: log, Registry: reg}
+	o := people.Options{Store: s.People(), Log: log, Registry: reg, HashMemory: c.hashMemory}
 	if c.uses(authLocal) {
 		o.First, o.FirstPassword = firstAdmin, string(c.AdminPassword)
 	}

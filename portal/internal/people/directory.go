@@ -40,6 +40,8 @@ type Options struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 	Now      func() time.Time // nil: time.Now
+	// HashMemory is what the hash of a new password takes, in KiB; 0: 64 MiB. Less is for tests.
+	HashMemory uint32
 	// First is the administrator that Run adds if there is nobody. Without a password it adds none.
 	First, FirstPassword string
 }
@@ -73,8 +75,11 @@ func New(o Options) (*Directory, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.HashMemory == 0 {
+		o.HashMemory = argonMemory
+	}
 	d := &Directory{
-		first: User{Name: o.First, Password: o.FirstPassword}, store: o.Store, log: o.Log.With("component", "people"), now: o.Now, hasher: newHasher(argonMemory), throttle: newThrottle(o.Now),
+		first: User{Name: o.First, Password: o.FirstPassword}, store: o.Store, log: o.Log.With("component", "people"), now: o.Now, hasher: newHasher(o.HashMemory), throttle: newThrottle(o.Now),
 		remembered: make(map[string]Grant), used: make(map[string]Use), watches: make(map[*Watch]struct{}),
 	}
 	var err error

@@ -20,6 +20,3 @@ const (
 	LongestIdle    = longestIdle
 	LongestSession = longestSession
 )
-
-// Cheapen makes hashes cost little.
-func (d *Directory) Cheapen() { d.hasher = newHasher(64) }

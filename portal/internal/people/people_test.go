@@ -71,10 +71,8 @@ func running(tb testing.TB, run func(context.Context) error) (stop func()) {
 
 func directory(tb testing.TB, s people.Store, c *clock) *people.Directory {
 	tb.Helper()
-	d, err := people.New(people.Options{Store: s, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Now: c.Now})
+	d, err := people.New(people.Options{Store: s, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Now: c.Now, HashMemory: 64})
 	require.NoError(tb, err)
-	require.True(tb, strings.HasPrefix(d.Nobodys(), people.Cost))
-	d.Cheapen()
 	return d
 }
 
@@ -96,6 +94,19 @@ func signIn(tb testing.TB, d *people.Directory, name, place string) string {
 	credential, err := d.SignIn(tb.Context(), name, password, place)
 	require.NoError(tb, err)
 	return credential
+}
+
+func TestAHashTakesItsMemory(t *testing.T) {
+	t.Parallel()
+	s, _ := database(t)
+	d, err := people.New(people.Options{Store: s.People(), Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	require.NoError(t, err)
+	require.NoError(t, d.AddUser(t.Context(), "", "Li", people.Admin, password))
+	u, err := s.People().User(t.Context(), people.Key("Li"))
+	require.NoError(t, err)
+	for _, hash := range []string{u.Password, d.Nobodys()} {
+		require.True(t, strings.HasPrefix(hash, people.Cost), hash)
+	}
 }
 
 func TestSignIn(t *testing.T) {
