@@ -23,7 +23,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-const waitTimeout = 30 * time.Second
+const waitTimeout = 180 * time.Second
 
 // asProgram is the argument that makes the test binary run the program.
 const asProgram = "as-edge"

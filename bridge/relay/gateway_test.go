@@ -106,7 +106,7 @@ func (g *gateway) start() {
 	g.srv, err = server.NewServer(so)
 	require.NoError(g.t, err)
 	g.srv.Start()
-	require.True(g.t, g.srv.ReadyForConnections(30*time.Second))
+	require.True(g.t, g.srv.ReadyForConnections(180*time.Second))
 	account, err := g.srv.LookupAccount("UPLINK")
 	require.NoError(g.t, err)
 	require.NoError(g.t, account.EnableJetStream(nil, nil))
@@ -125,7 +125,7 @@ func (g *gateway) start() {
 }
 
 func (g *gateway) deadline() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(g.t.Context()), 30*time.Second)
+	return context.WithTimeout(context.WithoutCancel(g.t.Context()), 180*time.Second)
 }
 
 // beat sends heartbeats until the gateway stops.

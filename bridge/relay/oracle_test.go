@@ -14,7 +14,7 @@ import (
 )
 
 // waitTimeout bounds the wait for an event in a test.
-const waitTimeout = 60 * time.Second
+const waitTimeout = 180 * time.Second
 
 // expected is what gateways stored and Kafka must have: every message exactly once, in
 // order per device, byte for byte. test/oracle judges; its timestamps are the order of

@@ -28,7 +28,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // waitTimeout bounds every wait for a condition.
-const waitTimeout = 60 * time.Second
+const waitTimeout = 180 * time.Second
 
 // defaultConfig returns the settings an empty environment gives.
 func defaultConfig(tb testing.TB) Config {

@@ -15,7 +15,7 @@ import (
 )
 
 // waitTimeout bounds every wait of these tests, which also run on small, busy machines.
-const waitTimeout = 30 * time.Second
+const waitTimeout = 180 * time.Second
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" { //nolint:forbidigo // says what this process is

@@ -18,7 +18,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // waitTimeout bounds every wait of a test.
-const waitTimeout = 60 * time.Second
+const waitTimeout = 180 * time.Second
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const waitTimeout = 60 * time.Second
+const waitTimeout = 180 * time.Second
 
 func TestReadAllSeesWhatProduceWrote(t *testing.T) {
 	brokers := kafkatest.Brokers(t)

@@ -49,7 +49,7 @@ func Produce(tb testing.TB, brokers []string, topic string, partition int32, rec
 	for i, r := range records {
 		out[i] = &kgo.Record{Topic: topic, Partition: max(partition, 0), Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp}
 	}
-	ctx, cancel := context.WithTimeout(tb.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(tb.Context(), 180*time.Second)
 	defer cancel()
 	require.NoError(tb, cl.ProduceSync(ctx, out...).FirstErr())
 }

@@ -18,7 +18,7 @@ import (
 	"industrial-iot-monitor/internal/natsconn"
 )
 
-const waitTimeout = 30 * time.Second
+const waitTimeout = 180 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -25,7 +25,7 @@ import (
 )
 
 // waitTimeout bounds each wait of a test.
-const waitTimeout = 60 * time.Second
+const waitTimeout = 180 * time.Second
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	waitTimeout = 60 * time.Second
+	waitTimeout = 180 * time.Second
 	often       = 5 * time.Millisecond
 )
 

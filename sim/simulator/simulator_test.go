@@ -153,7 +153,7 @@ func TestRunReportsAndKeepsALedger(t *testing.T) {
 	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(t.Context()) }()
-	require.Eventually(t, func() bool { return s.Ready() == nil && s.pub.Stats().Acked > 0 }, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return s.Ready() == nil && s.pub.Stats().Acked > 0 }, 180*time.Second, 10*time.Millisecond)
 	require.Contains(t, get(t, s, "/metrics"), "\nsim_readings_acknowledged_total ")
 	require.Contains(t, get(t, s, "/readyz"), "ready")
 	require.NoError(t, <-ended)

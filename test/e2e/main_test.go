@@ -23,7 +23,7 @@ import (
 )
 
 // waitTimeout is how long to wait for an expected event: long, for a busy machine.
-const waitTimeout = 90 * time.Second
+const waitTimeout = 180 * time.Second
 
 // pollInterval is how often a condition is checked.
 const pollInterval = 100 * time.Millisecond

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const waitTimeout = 60 * time.Second
+const waitTimeout = 180 * time.Second
 
 // leaf starts a gateway's server that dials addr with these credentials.
 func leaf(t *testing.T, addr, name, user, password string) *server.Server {

@@ -133,7 +133,7 @@ func TestUndeliveredPacksAreRequestedAgain(t *testing.T) {
 	p.say("408", "Request Timeout", "7", "5000")
 	require.NoError(t, p.nc.Flush())
 	p.blink(ample)
-	require.Eventually(t, func() bool { p.blink(ample); n, _, _ := p.requests.Pending(); return n > 0 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { p.blink(ample); n, _, _ := p.requests.Pending(); return n > 0 }, 180*time.Second, time.Millisecond)
 	require.Equal(t, 10, p.request().Batch)
 }
 
@@ -145,11 +145,11 @@ func TestRequestGrowsUntilALargePackFits(t *testing.T) {
 		r := p.request()
 		require.Equal(t, want, r.MaxBytes)
 		p.say("409", "Message Size Exceeds MaxBytes", "10", jsonNumber(t, r.MaxBytes))
-		require.Eventually(t, func() bool { p.blink(w); n, _, _ := p.requests.Pending(); return n > 0 }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { p.blink(w); n, _, _ := p.requests.Pending(); return n > 0 }, 180*time.Second, time.Millisecond)
 	}
 	require.Equal(t, hub.MaxPayload+envelope, p.request().MaxBytes, "the largest message there can be")
 	p.say("409", "Message Size Exceeds MaxBytes", "9", "100")
-	require.Eventually(t, func() bool { p.blink(w); n, _, _ := p.requests.Pending(); return n > 0 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { p.blink(w); n, _, _ := p.requests.Pending(); return n > 0 }, 180*time.Second, time.Millisecond)
 	require.Equal(t, hub.MaxPayload+envelope, p.request().MaxBytes, "some had come")
 }
 
@@ -159,7 +159,7 @@ func TestRequestDoesNotGrowBecauseItExpired(t *testing.T) {
 	p.blink(w)
 	r := p.request()
 	p.say("408", "Request Timeout", "10", jsonNumber(t, r.MaxBytes))
-	require.Eventually(t, func() bool { p.blink(w); n, _, _ := p.requests.Pending(); return n > 0 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { p.blink(w); n, _, _ := p.requests.Pending(); return n > 0 }, 180*time.Second, time.Millisecond)
 	require.Equal(t, r.MaxBytes, p.request().MaxBytes)
 }
 

@@ -22,7 +22,7 @@ import (
 )
 
 // waitTimeout bounds the wait for an event in a test.
-const waitTimeout = 60 * time.Second
+const waitTimeout = 180 * time.Second
 
 // memoryKafka is Kafka for one lane: the committed records of its producers.
 type memoryKafka struct {

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	// waitTimeout bounds every wait for something that will happen.
-	waitTimeout = 60 * time.Second
+	waitTimeout = 180 * time.Second
 	often       = 10 * time.Millisecond
 )
 

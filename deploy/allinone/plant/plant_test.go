@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	)
 }
 
-const waitTimeout = 60 * time.Second
+const waitTimeout = 180 * time.Second
 
 // testConfig is a plant of its own on ports that are free.
 func testConfig(t *testing.T, dir string) Config {

@@ -11,7 +11,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-const waitTimeout = 30 * time.Second
+const waitTimeout = 180 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -188,7 +188,7 @@ func TestLateReplyIsNotTakenForThatOfALaterPut(t *testing.T) {
 	cancel()
 	_, err := s.Put(ended, pack(7, 1, 10))
 	require.ErrorIs(t, err, context.Canceled)
-	require.Eventually(t, func() bool { return len(s.acks) == 1 }, 30*time.Second, time.Millisecond, "the server replied all the same")
+	require.Eventually(t, func() bool { return len(s.acks) == 1 }, 180*time.Second, time.Millisecond, "the server replied all the same")
 	seq, stored, err := s.Settle(t.Context(), 7, 1)
 	require.NoError(t, err)
 	require.True(t, stored)

@@ -17,7 +17,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
-const waitTimeout = 30 * time.Second
+const waitTimeout = 180 * time.Second
 
 // natsConns returns connections to a NATS server of their own inside this process.
 func natsConns(t *testing.T, n int) []*nats.Conn {

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	waitTimeout = 30 * time.Second
+	waitTimeout = 180 * time.Second
 	stream      = "PACKS_gw-a"
 	subject     = "packs.gw-a"
 	perPack     = 3 // readings

@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // waitTimeout bounds each wait of a test.
-const waitTimeout = 60 * time.Second
+const waitTimeout = 180 * time.Second
 
 // start runs a dispatcher; the end of the test stops it.
 func start(tb testing.TB, brokers []string, answer time.Duration) (*Dispatcher, topology.Topics) {

@@ -26,7 +26,7 @@ import (
 )
 
 // waitTimeout is how long a test waits for what must happen.
-const waitTimeout = 30 * time.Second
+const waitTimeout = 180 * time.Second
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,

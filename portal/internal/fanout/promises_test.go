@@ -65,7 +65,7 @@ func TestBackfilledReadingsAreNotCountedAsLive(t *testing.T) {
 	old, now := entry("old", 1000, 1), entry("new", 1000, 1)
 	old.Received, old.Backfill = time.Now().UnixMilli()-hour, true
 	b.push([]wire.FrameEntry{old, now}...)
-	require.Eventually(t, func() bool { all, _ := b.delivered(); return all == 4 }, 30*time.Second, 5*time.Millisecond, "both, to both clients")
+	require.Eventually(t, func() bool { all, _ := b.delivered(); return all == 4 }, 180*time.Second, 5*time.Millisecond, "both, to both clients")
 	_, aged := b.delivered()
 	require.Equal(t, uint64(2), aged, "only the live one, to both clients")
 	require.Less(t, b.broadcaster.pushed.Recent(time.Now().UnixMilli()+1000).Mean, float64(hour)/10)

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const waitTimeout = 60 * time.Second
+const waitTimeout = 180 * time.Second
 
 var quiet = slog.New(slog.DiscardHandler)
 

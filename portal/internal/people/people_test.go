@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	waitTimeout = 60 * time.Second
+	waitTimeout = 180 * time.Second
 	password    = "correct horse 电池"
 	home        = "192.0.2.1"
 )

@@ -29,7 +29,7 @@ import (
 const t0 = int64(1_700_000_000_000)
 
 // waitTimeout bounds each wait of a test.
-const waitTimeout = 60 * time.Second
+const waitTimeout = 180 * time.Second
 
 // portal is a running Share with a model of its own.
 type portal struct {

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const waitTimeout = 60 * time.Second
+const waitTimeout = 180 * time.Second
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 

@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const waitTimeout = 30 * time.Second
+const waitTimeout = 180 * time.Second
 
 // echo starts a server that echoes lines.
 func echo(t *testing.T) string {

@@ -26,7 +26,7 @@ type TB interface {
 }
 
 // Timeout bounds every wait for the server.
-const Timeout = 30 * time.Second
+const Timeout = 180 * time.Second
 
 // Client is one connection. Every failure fails its test.
 type Client struct {
