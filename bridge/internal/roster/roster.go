@@ -129,15 +129,16 @@ func (e *entry) note(s wire.GatewayStatus) {
 	e.beats = e.beats[max(0, len(e.beats)-maxEpochs):]
 }
 
-// makeRoom removes a gateway that is silent. r.mu is held.
+// makeRoom removes the gateway that has been silent for longest. r.mu is held.
 func (r *Roster) makeRoom() bool {
+	var oldest string
 	for id, e := range r.gateways {
-		if e.silent {
-			delete(r.gateways, id)
-			return true
+		if e.silent && (oldest == "" || e.heard.Before(r.gateways[oldest].heard)) {
+			oldest = id
 		}
 	}
-	return false
+	delete(r.gateways, oldest)
+	return oldest != ""
 }
 
 // notify signals the listeners. r.mu is held.

@@ -100,6 +100,10 @@ func TestRosterIsBounded(t *testing.T) {
 	}
 	require.ErrorIs(t, r.record(wire.GatewayStatus{Gateway: "one-more"}), ErrInvalid)
 	require.NoError(t, r.record(wire.GatewayStatus{Gateway: "1"}))
-	r.gateways["2"].silent = true
-	require.NoError(t, r.record(wire.GatewayStatus{Gateway: "one-more"}), "a silent one makes room")
+	for i, id := range []string{"2", "3", "4"} {
+		r.gateways[id].silent, r.gateways[id].heard = true, time.Now().Add(-time.Duration(i%2+1)*time.Hour)
+	}
+	require.NoError(t, r.record(wire.GatewayStatus{Gateway: "one-more"}))
+	require.NotContains(t, r.gateways, "3", "the one that has been silent for longest makes room")
+	require.Len(t, r.gateways, maxGateways)
 }

@@ -110,7 +110,7 @@ func (p *Publisher) Add(gatewayID string, e wire.FrameEntry) {
 	defer p.mu.Unlock()
 	g := p.gateways[gatewayID]
 	if g == nil {
-		if len(p.gateways) >= maxGateways {
+		if len(p.gateways) >= maxGateways && !p.makeRoom() {
 			p.metrics.dropped.Inc()
 			return
 		}
@@ -129,6 +129,21 @@ func (p *Publisher) Add(gatewayID string, e wire.FrameEntry) {
 	if g.frame.builder.Count() >= frameReadings || g.frame.builder.Size() >= frameBytes {
 		p.queue(g, time.Now())
 	}
+}
+
+// makeRoom forgets the gateway of which nothing was sent for longest, of those with nothing to send. p.mu is held.
+func (p *Publisher) makeRoom() bool {
+	var oldest *gateway
+	for _, g := range p.gateways {
+		if !g.listed && g.frame == nil && (oldest == nil || g.sent.Before(oldest.sent)) {
+			oldest = g
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	delete(p.gateways, oldest.name)
+	return true
 }
 
 func (p *Publisher) newFrame(g *gateway) *frame {

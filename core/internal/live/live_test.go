@@ -223,7 +223,17 @@ func TestNamesOfGatewaysAreBounded(t *testing.T) {
 		p.Add(fmt.Sprint("g", i), entry(i))
 	}
 	require.Len(t, p.gateways, maxGateways)
-	require.InDelta(t, 5, value(t, p.metrics.dropped), 0)
+	require.InDelta(t, 5, value(t, p.metrics.dropped), 0, "all others have something to send")
+
+	p.flush(time.Now(), 0)
+	p.Add("g0", entry(0))
+	p.flush(time.Now(), 0)
+	for i := range 100 {
+		p.Add(fmt.Sprint("h", i), entry(i))
+	}
+	require.Len(t, p.gateways, maxGateways)
+	require.Contains(t, p.gateways, "g0", "those that had nothing to send for longest make room")
+	require.InDelta(t, 5, value(t, p.metrics.dropped)-value(t, p.metrics.framesDropped), 0)
 }
 
 func TestRequiredOptions(t *testing.T) {

@@ -20,8 +20,6 @@ import (
 const MaxAge = time.Minute
 
 const (
-	// maxRooms bounds the rooms that readings can make a Table keep.
-	maxRooms = 50_000
 	// maxValues bounds the values of one parameter of one room. Of more sensors only
 	// some count.
 	maxValues = 1_000
@@ -58,6 +56,7 @@ type value struct {
 	isCounted bool
 }
 
+// room exists while devices are in it, so that no other rooms can take its place.
 type room struct {
 	key      string
 	location telemetry.Location // its devices share these strings
@@ -164,7 +163,7 @@ func (t *Table) move(d *place, l telemetry.Location) {
 	key := Key(l)
 	rm := t.rooms[key]
 	switch {
-	case l.Room == "", rm == nil && len(t.rooms) >= maxRooms:
+	case l.Room == "":
 		d.location = owned(l)
 		return
 	case rm == nil:
