@@ -102,7 +102,10 @@ func (g *gateway) start() {
 		PingInterval: time.Second, MaxPingsOut: 2,
 	}
 	so.LeafNode.ReconnectInterval = 100 * time.Millisecond
-	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{LocalAccount: "UPLINK", URLs: []*url.URL{leaf}, Nkey: g.seed}}
+	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{
+		LocalAccount: "UPLINK", URLs: []*url.URL{leaf}, Nkey: g.seed,
+		Compression: server.CompressionOpts{Mode: server.CompressionS2Auto, RTTThresholds: []time.Duration{10 * time.Millisecond, time.Hour}}, // as edge
+	}}
 	g.srv, err = server.NewServer(so)
 	require.NoError(g.t, err)
 	g.srv.Start()
