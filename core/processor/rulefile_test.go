@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
@@ -250,9 +251,11 @@ func TestRulesCommand(t *testing.T) {
 	}
 	p.createInput(3)
 	now := time.Now().UnixMilli()
+	var sent []kafkatest.Record // at once: what arrives late has another plant time
 	for i, v := range []float64{20, 40, 41, 20, 45} {
-		p.produce(reading("d1", now-20_000+int64(i)*1000, v), reading("d2", now-20_000+int64(i)*1000, 25))
+		sent = append(sent, reading("d1", now-20_000+int64(i)*1000, v), reading("d2", now-20_000+int64(i)*1000, 25))
 	}
+	p.produce(sent...)
 	write(t, file, hotRule)
 	code, out, errs := run("test", "-rules", file, "-from", "1h")
 	require.Zero(t, code, errs)

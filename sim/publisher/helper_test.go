@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -45,7 +46,7 @@ func (l *ledger) Acked(device string, timestamp int64, attempts int) {
 func (l *ledger) snapshot() map[string][]entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.all
+	return maps.Clone(l.all)
 }
 
 func testFleet(t *testing.T, devices, buildings int) *fleet.Fleet {
