@@ -41,7 +41,7 @@ const tokenMark = "token:"
 type permission string
 
 const (
-	// anyone is for what a browser needs before somebody has signed in.
+	// anyone is for what a browser needs before a person has signed in.
 	anyone    permission = "anyone"
 	viewPlant permission = "view"
 	// investigate is to export, to have an alarm explained, and to read the audit trail.
@@ -117,12 +117,12 @@ func (id identity) actor(claimed string) (string, error) {
 	return name, nil
 }
 
-// ambient reports whether a browser adds by itself what proves the identity, whoever made it send the request.
+// ambient reports whether a browser adds by itself what proves the identity, whatever page made it send the request.
 func (id identity) ambient() bool {
 	return id.Via != "" && id.Via != people.ViaToken
 }
 
-// subject names who has proved to be somebody, "" for all others. It is no address: names that anybody can claim are none.
+// subject names a caller who has proved who they are, "" for all others. It is no address: names that anybody can claim are none.
 func (id identity) subject() string {
 	if id.Via == "" {
 		return ""
@@ -133,7 +133,7 @@ func (id identity) subject() string {
 type identityKey struct{}
 
 // identify determines the caller. Headers that could name one, but not from there, are refused and not
-// ignored: who sends them believes to be somebody.
+// ignored: their sender expects to act under a name.
 func (p *Portal) identify(c *fiber.Ctx) error {
 	if p.cfg.off() {
 		c.Locals(identityKey{}, identity{Name: strings.Clone(c.Get(headerOperator)), Role: people.Admin})

@@ -95,7 +95,7 @@ func (c *AuthConfig) uses(way string) bool { return slices.Contains(c.Auth, way)
 // off reports whether nobody has to prove who they are.
 func (c *AuthConfig) off() bool { return len(c.Auth) == 0 || c.uses(authOff) }
 
-// keepsPeople reports whether the database has to be asked who somebody is.
+// keepsPeople reports whether the database has to be asked who a caller is.
 func (c *AuthConfig) keepsPeople() bool {
 	return c.uses(authLocal) || c.uses(authToken) || c.uses(authOIDC)
 }

@@ -6,7 +6,7 @@ import "github.com/gofiber/fiber/v2"
 var peopleEndpoints = []endpoint{
 	{
 		path: sessionPath, id: "getSession", need: anyone, tag: "people", handle: (*Portal).getSession,
-		summary: "Who is signed in, what they may do, and how somebody can sign in",
+		summary: "Who is signed in, what they may do, and how to sign in",
 		answers: []response{answered(sessionAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter")},
 	},
 	{

@@ -13,7 +13,7 @@ import (
 	"industrial-iot-monitor/portal/internal/people"
 )
 
-// sessionAnswer tells a browser who is signed in, and how somebody can.
+// sessionAnswer tells a browser who is signed in, and how to sign in.
 type sessionAnswer struct {
 	Time int64 `json:"time"`
 	// Auth are the ways to sign in: local, token, oidc, proxy; off if nobody has to.

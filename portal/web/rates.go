@@ -18,7 +18,7 @@ func (p *Portal) caller(c *fiber.Ctx) netip.Addr {
 	return p.proxies.caller(remoteIP(c), forwarded(c, fiber.HeaderXForwardedFor))
 }
 
-// payer returns whose tokens a request takes, "" for nobody's: those of who has proved to be somebody, from wherever
+// payer returns whose tokens a request takes, "" for nobody's: those of the caller who has proved who they are, from wherever
 // they come, or else of the address.
 func (p *Portal) payer(c *fiber.Ctx) string {
 	if subject := who(c).subject(); subject != "" {

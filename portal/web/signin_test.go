@@ -146,7 +146,7 @@ func TestOtherPortOfTheHostIsAnotherOrigin(t *testing.T) {
 	_, status, _ := r.dial(r.portal.Addr(), http.Header{"Cookie": {cookie}})
 	require.Equal(t, http.StatusForbidden, status)
 	require.Equal(t, "origin_not_allowed", r.ask(http.MethodPost, sessionPath, fmt.Sprintf(`{"name":"viewer","password":%q}`, goodPassword), "Origin", "http://127.0.0.1:3000").failure(t).Code,
-		"nor can another program sign somebody in")
+		"nor can another program sign a person in")
 }
 
 // TestNameInAHeaderFromAnybodyIsRefused is attempt 9.

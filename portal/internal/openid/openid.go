@@ -70,7 +70,7 @@ var (
 	errRoles   = errors.New("want value=role, with a role of viewer, operator, engineer, admin, as in iot-admins=admin,ops=operator")
 )
 
-// New returns a Provider; it is asked when somebody signs in.
+// New returns a Provider; it is asked when a person signs in.
 func New(o Options) (*Provider, error) {
 	u, err := url.Parse(o.Issuer)
 	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {

@@ -46,7 +46,7 @@ type Options struct {
 	First, FirstPassword string
 }
 
-// Directory answers who somebody is. It is safe for concurrent use.
+// Directory answers who a caller is. It is safe for concurrent use.
 type Directory struct {
 	store    Store
 	log      *slog.Logger
@@ -102,7 +102,7 @@ func (d *Directory) Run(ctx context.Context) error {
 	return nil
 }
 
-// settle sees to it that somebody can sign in, and reports whether it knows that, or said that nobody can.
+// settle makes the first administrator if there is none, and reports whether there is one, or said that nobody can sign in.
 func (d *Directory) settle(ctx context.Context) bool {
 	if d.first.Password == "" {
 		all, err := d.store.Users(ctx)

@@ -14,9 +14,9 @@ import (
 )
 
 var (
-	// ErrUnknown is returned for somebody or something that is not there.
+	// ErrUnknown is returned for a person or token that is not there.
 	ErrUnknown = errors.New("unknown")
-	// ErrTaken is returned for a name that somebody has or had: the audit trail must stay clear.
+	// ErrTaken is returned for a name that a person has or had: the audit trail must stay clear.
 	ErrTaken = errors.New("the name is taken")
 	// ErrLastAdmin is returned for a change after which nobody could say who may use the portal.
 	ErrLastAdmin = errors.New("there would be no administrator left")
@@ -115,7 +115,7 @@ const (
 )
 
 // Store keeps people, tokens and sessions; several portals may share it. Secrets reach it as hashes only. Every
-// change by which somebody may do less changes the version.
+// change by which a person or program may do less changes the version.
 type Store interface {
 	Version(ctx context.Context) (int64, error)
 	Users(ctx context.Context) ([]User, error)

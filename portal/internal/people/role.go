@@ -2,7 +2,7 @@ package people
 
 import "slices"
 
-// Role is what somebody may do in the plant. Each role may do what those before it in Roles may.
+// Role is what a person or program may do in the plant. Each role may do what those before it in Roles may.
 type Role string
 
 // Roles. The zero value is nobody, who may do nothing.

@@ -29,7 +29,7 @@ func (d *Directory) SignIn(ctx context.Context, name, password, place string) (c
 	return credential, nil
 }
 
-// Begin begins a session of somebody whom an OpenID provider vouches for. It fails with ErrTaken if the name is that of
+// Begin begins a session of a person whom an OpenID provider vouches for. It fails with ErrTaken if the name is that of
 // a person with a password.
 func (d *Directory) Begin(ctx context.Context, name string, role Role, place string) (credential string, err error) {
 	if err := errors.Join(CheckName(name), checkRole(role)); err != nil {
@@ -52,7 +52,7 @@ func (d *Directory) Begin(ctx context.Context, name string, role Role, place str
 	return credential, nil
 }
 
-// oidcKey is that of sessions of somebody who has no password here: no name has a colon.
+// oidcKey is that of sessions of a person who has no password here: no name has a colon.
 func oidcKey(name string) string { return ViaOIDC + ":" + Key(name) }
 
 // prove returns the person whose password it is.

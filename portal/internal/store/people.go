@@ -42,7 +42,7 @@ func (p People) ask(ctx context.Context, what string, f func(context.Context, *s
 	return p.s.explain(ctx, db, what, err)
 }
 
-// change calls f in a transaction. One in which somebody may lose something changes the version first, for
+// change calls f in a transaction. One that takes something away changes the version first, for
 // which others wait.
 func (p People) change(ctx context.Context, what string, loss bool, f func(context.Context, *sql.Tx) error) error {
 	return p.ask(ctx, what, func(ctx context.Context, db *sql.DB) error {

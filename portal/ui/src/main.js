@@ -215,7 +215,7 @@ function render(route) {
 
 let gate = null; // shows the sign-in in place of the pages
 
-/** guard looks, after a connection failed or ended with a code, whether somebody has to sign in. */
+/** guard looks, after a connection failed or ended with a code, whether a person has to sign in. */
 async function guard(code) {
   const [m] = await Promise.all([import('./parts/signin.js'), texts('people'), sheet('people')]);
   const s = await m.session();

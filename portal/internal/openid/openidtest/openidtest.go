@@ -1,4 +1,4 @@
-// Package openidtest is an OpenID provider for tests, on a loopback port. It signs in whoever comes, and lies on
+// Package openidtest is an OpenID provider for tests, on a loopback port. It signs in every browser, and lies on
 // request. It never blocks.
 package openidtest
 

@@ -4,10 +4,10 @@ import { h, setText } from '../core/dom.js';
 
 const SESSION = '/api/v1/session';
 
-/** session asks the portal who is signed in, and how somebody can. */
+/** session asks the portal who is signed in, and how to sign in. */
 export const session = () => get(SESSION);
 
-/** needed tells whether nothing can be seen before somebody has signed in. */
+/** needed tells whether nothing can be seen before a person has signed in. */
 export const needed = (s) => !s.permissions.includes('view');
 
 /** why says in words what the portal refused. */

@@ -37,7 +37,7 @@ async function signedIn(who) {
   return r.headers.get('set-cookie').split(';')[0];
 }
 
-/** enter signs somebody in on the page. */
+/** enter signs a person in on the page. */
 async function enter(page, name, password = PASSWORD) {
   await page.fill('.signin input[name=name]', name);
   await page.fill('.signin input[name=password]', password);
@@ -47,7 +47,7 @@ async function enter(page, name, password = PASSWORD) {
 const live = (page) => until(page, () => globalThis.iot?.state.fleet.size() > 0);
 
 for (const [lang, theme, width, wrong] of [['en-US', 'light', 1440, 'Wrong name or password.'], ['zh-CN', 'dark', 375, '姓名或密码错误。']]) {
-  test(`somebody signs in, and sees the plant (${lang}, ${theme}, ${width})`, async (t) => {
+  test(`a person signs in, and sees the plant (${lang}, ${theme}, ${width})`, async (t) => {
     const { page, context } = await open(browser, '#/devices', { lang, theme, width, at });
     t.after(() => context.close());
     await page.waitForSelector('.signin input[name=name]');

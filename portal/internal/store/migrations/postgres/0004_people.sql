@@ -13,7 +13,7 @@ create table people (
     signed_in_at bigint not null
 );
 
--- The addresses from which somebody signed in last.
+-- The addresses from which a person signed in last.
 create table people_places (
     person text not null references people (key),
     place text not null,
@@ -21,7 +21,7 @@ create table people_places (
     primary key (person, place)
 );
 
--- A number that changes whenever somebody may do less than before, so that portals know when to look again.
+-- A number that changes whenever a person or program may do less than before, so that portals know when to look again.
 create table people_version (version bigint not null);
 insert into people_version (version) values (1);
 
