@@ -23,6 +23,7 @@ import (
 	"industrial-iot-monitor/internal/ca"
 	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/program"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
 )
@@ -38,9 +39,6 @@ type Config struct {
 	kafka.Config
 	topology.Topics
 }
-
-// errUsage ends a command with exit code 2.
-var errUsage = errors.New("usage")
 
 // tool is one command.
 type tool struct {
@@ -69,7 +67,7 @@ func Command(ctx context.Context, args []string, out, errs io.Writer) int {
 		store: &records.Store{Cluster: cfg.Cluster, Topic: cfg.Specs().Access, Log: slog.New(slog.DiscardHandler)},
 	}
 	switch err := t.run(ctx, args); {
-	case errors.Is(err, errUsage):
+	case errors.Is(err, program.ErrUsage):
 		fmt.Fprint(errs, usage)
 		return 2
 	case err != nil:
@@ -98,34 +96,20 @@ func operator() string {
 }
 
 func (t *tool) run(ctx context.Context, args []string) error {
-	if len(args) < 2 {
-		return errUsage
-	}
 	commands := map[string]func(context.Context, []string) error{
 		"gateway add": t.addGateway, "gateway rotate": t.rotateGateway, "gateway revoke": t.revokeGateway, "gateway list": t.listGateways,
 		"client add": t.addClient, "client revoke": t.revokeClient, "client list": t.listClients,
 	}
-	run := commands[args[0]+" "+args[1]]
-	if run == nil {
-		return errUsage
-	}
-	return run(ctx, args[2:])
+	return program.Subcommand(ctx, commands, args)
 }
 
-// parse reads flags before and after one name, which must be an id.
+// parse reads flags before and behind one name, which must be an id.
 func parse(flags *flag.FlagSet, args []string) (string, error) {
-	flags.SetOutput(io.Discard)
-	if err := flags.Parse(args); err != nil || flags.NArg() == 0 {
-		return "", errUsage
+	name, err := program.NameAndFlags(flags, args)
+	if err == nil && !telemetry.ValidDeviceID(name) {
+		err = fmt.Errorf("%.80q: want an id of A-Z a-z 0-9 _ -", name)
 	}
-	name := flags.Arg(0)
-	if err := flags.Parse(flags.Args()[1:]); err != nil || flags.NArg() > 0 {
-		return "", errUsage
-	}
-	if !telemetry.ValidDeviceID(name) {
-		return "", fmt.Errorf("%.80q: want an id of A-Z a-z 0-9 _ -", name)
-	}
-	return name, nil
+	return name, err
 }
 
 // gateway returns the record of a gateway, nil if there is none.
@@ -250,7 +234,7 @@ func (t *tool) listGateways(ctx context.Context, args []string) error {
 // list prints the records whose keys are of one kind, a row each.
 func (t *tool) list(ctx context.Context, args []string, kind func(key string) (string, bool), head string, row func(data []byte) (string, error)) error {
 	if len(args) > 0 {
-		return errUsage
+		return program.ErrUsage
 	}
 	all, err := t.store.Read(ctx)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"industrial-iot-monitor/internal/access"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/program"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -169,7 +170,7 @@ func TestBadCommandsSayWhatWouldBeRight(t *testing.T) {
 		{"client", "revoke"},
 	} {
 		_, err := d.run(args...)
-		require.ErrorIs(t, err, errUsage, args)
+		require.ErrorIs(t, err, program.ErrUsage, args)
 	}
 	for want, args := range map[string][]string{
 		"want an id":                    {"gateway", "add", "../x"},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"industrial-iot-monitor/internal/ca"
+	"industrial-iot-monitor/internal/program"
 )
 
 const usageOfCA = `usage:
@@ -21,7 +22,7 @@ const usageOfCA = `usage:
 // CACommand is "bridge ca"; it returns the exit code.
 func CACommand(args []string, out, errs io.Writer) int {
 	switch err := runCA(args, out); {
-	case errors.Is(err, errUsage):
+	case errors.Is(err, program.ErrUsage):
 		fmt.Fprint(errs, usageOfCA)
 		return 2
 	case err != nil:
@@ -38,7 +39,7 @@ func runCA(args []string, out io.Writer) error {
 	names := flags.String("names", "", "")
 	file := flags.String("out", "", "")
 	if len(args) == 0 || flags.Parse(args[1:]) != nil || flags.NArg() > 0 || *dir == "" {
-		return errUsage
+		return program.ErrUsage
 	}
 	all := strings.FieldsFunc(*names, func(r rune) bool { return r == ',' || r == ' ' })
 	hub := filepath.Join(*dir, ca.Hub)
@@ -58,7 +59,7 @@ func runCA(args []string, out io.Writer) error {
 		return nil
 	case "issue":
 		if *file == "" {
-			return errUsage
+			return program.ErrUsage
 		}
 		if err := ca.Issue(*dir, *file, all, time.Now()); err != nil {
 			return err
@@ -66,5 +67,5 @@ func runCA(args []string, out io.Writer) error {
 		fmt.Fprintf(out, "On the gateway: EDGE_TLS_CERT_FILE=%s.pem EDGE_TLS_KEY_FILE=%s.key\nDevices trust %s.\n", *file, *file, filepath.Join(*dir, "ca.pem"))
 		return nil
 	}
-	return errUsage
+	return program.ErrUsage
 }

@@ -20,6 +20,7 @@ import (
 
 	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/program"
 	"industrial-iot-monitor/portal/internal/people"
 	"industrial-iot-monitor/portal/internal/store"
 	"industrial-iot-monitor/portal/web"
@@ -27,9 +28,6 @@ import (
 
 // within bounds a command.
 const within = 30 * time.Second
-
-// errUsage ends a command with exit code 2.
-var errUsage = errors.New("usage")
 
 const usage = `usage:
   portal user add NAME -role viewer|operator|engineer|admin   the password is the first line of the input
@@ -73,7 +71,7 @@ func run(ctx context.Context, o store.Options, args []string, s Streams) int {
 	defer cancel()
 	t := &tool{Streams: s, by: operator()}
 	switch err := t.withPeople(ctx, o, func() error { return t.run(ctx, args) }); {
-	case errors.Is(err, errUsage):
+	case errors.Is(err, program.ErrUsage):
 		fmt.Fprint(s.Err, usage)
 		return 2
 	case err != nil:
@@ -124,39 +122,18 @@ func (t *tool) withPeople(ctx context.Context, o store.Options, f func() error) 
 }
 
 func (t *tool) run(ctx context.Context, args []string) error {
-	if len(args) < 2 {
-		return errUsage
-	}
 	commands := map[string]func(context.Context, []string) error{
 		"user add": t.addUser, "user role": t.setRole, "user passwd": t.setPassword, "user disable": t.disable(true), "user enable": t.disable(false), "user list": t.listUsers,
 		"token add": t.addToken, "token revoke": t.revokeToken, "token list": t.listTokens,
 	}
-	f := commands[args[0]+" "+args[1]]
-	if f == nil {
-		return errUsage
-	}
-	return f(ctx, args[2:])
+	return program.Subcommand(ctx, commands, args)
 }
 
-// parse reads flags before and after one name.
-func parse(flags *flag.FlagSet, args []string) (string, error) {
-	flags.SetOutput(io.Discard)
-	if err := flags.Parse(args); err != nil || flags.NArg() == 0 {
-		return "", errUsage
-	}
-	name := flags.Arg(0)
-	if err := flags.Parse(flags.Args()[1:]); err != nil || flags.NArg() > 0 {
-		return "", errUsage
-	}
-	return name, nil
-}
-
-// withRole reads a name and a role.
-func withRole(what string, args []string) (name string, role people.Role, err error) {
-	flags := flag.NewFlagSet(what, flag.ContinueOnError)
+// withRole reads a name, its role, and the other flags.
+func withRole(flags *flag.FlagSet, args []string) (name string, role people.Role, err error) {
 	text := flags.String("role", "", "")
-	if name, err = parse(flags, args); err == nil && *text == "" {
-		err = errUsage
+	if name, err = program.NameAndFlags(flags, args); err == nil && *text == "" {
+		err = program.ErrUsage
 	}
 	return name, people.Role(*text), err
 }
@@ -172,7 +149,7 @@ func (t *tool) password() (string, error) {
 }
 
 func (t *tool) addUser(ctx context.Context, args []string) error {
-	name, role, err := withRole("add", args)
+	name, role, err := withRole(flag.NewFlagSet("add", flag.ContinueOnError), args)
 	if err != nil {
 		return err
 	}
@@ -184,7 +161,7 @@ func (t *tool) addUser(ctx context.Context, args []string) error {
 }
 
 func (t *tool) setRole(ctx context.Context, args []string) error {
-	name, role, err := withRole("role", args)
+	name, role, err := withRole(flag.NewFlagSet("role", flag.ContinueOnError), args)
 	if err != nil {
 		return err
 	}
@@ -192,7 +169,7 @@ func (t *tool) setRole(ctx context.Context, args []string) error {
 }
 
 func (t *tool) setPassword(ctx context.Context, args []string) error {
-	name, err := parse(flag.NewFlagSet("passwd", flag.ContinueOnError), args)
+	name, err := program.NameAndFlags(flag.NewFlagSet("passwd", flag.ContinueOnError), args)
 	if err != nil {
 		return err
 	}
@@ -205,7 +182,7 @@ func (t *tool) setPassword(ctx context.Context, args []string) error {
 
 func (t *tool) disable(disabled bool) func(context.Context, []string) error {
 	return func(ctx context.Context, args []string) error {
-		name, err := parse(flag.NewFlagSet("disable", flag.ContinueOnError), args)
+		name, err := program.NameAndFlags(flag.NewFlagSet("disable", flag.ContinueOnError), args)
 		if err != nil {
 			return err
 		}
@@ -223,7 +200,7 @@ func (t *tool) change(ctx context.Context, name string, c people.Change) error {
 
 func (t *tool) listUsers(ctx context.Context, args []string) error {
 	if len(args) > 0 {
-		return errUsage
+		return program.ErrUsage
 	}
 	all, err := t.people.Users(ctx)
 	if err != nil {
@@ -243,24 +220,23 @@ func (t *tool) listUsers(ctx context.Context, args []string) error {
 
 func (t *tool) addToken(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("add", flag.ContinueOnError)
-	role := flags.String("role", "", "")
 	ttl := config.Age(90 * 24 * time.Hour)
 	flags.Func("ttl", "", func(text string) error { return ttl.UnmarshalText([]byte(text)) })
-	name, err := parse(flags, args)
-	if err != nil || *role == "" {
-		return errUsage
+	name, role, err := withRole(flags, args)
+	if err != nil {
+		return err
 	}
-	secret, token, err := t.people.AddToken(ctx, t.by, name, people.Role(*role), time.Duration(ttl))
+	secret, token, err := t.people.AddToken(ctx, t.by, name, role, time.Duration(ttl))
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(t.Out, secret)
-	fmt.Fprintf(t.Err, "Token %s of %s, %s until %s. It is not shown again.\n", token.ID, name, *role, day(token.ExpiresAt))
+	fmt.Fprintf(t.Err, "Token %s of %s, %s until %s. It is not shown again.\n", token.ID, name, role, day(token.ExpiresAt))
 	return nil
 }
 
 func (t *tool) revokeToken(ctx context.Context, args []string) error {
-	id, err := parse(flag.NewFlagSet("revoke", flag.ContinueOnError), args)
+	id, err := program.NameAndFlags(flag.NewFlagSet("revoke", flag.ContinueOnError), args)
 	if err != nil {
 		return err
 	}
@@ -273,7 +249,7 @@ func (t *tool) revokeToken(ctx context.Context, args []string) error {
 
 func (t *tool) listTokens(ctx context.Context, args []string) error {
 	if len(args) > 0 {
-		return errUsage
+		return program.ErrUsage
 	}
 	all, err := t.people.Tokens(ctx)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"industrial-iot-monitor/internal/access"
+	"industrial-iot-monitor/internal/program"
 )
 
 const usage = `usage: edge device add ID [-kind secret|nkey] [-key PUBLIC] [-publishes ID,PREFIX*] [-subjects SUBJECT,…]
@@ -40,8 +41,6 @@ type Command struct {
 	Now  time.Time
 }
 
-var errUsage = errors.New("wrong usage")
-
 // Run returns the exit code.
 func (c *Command) Run(args []string) int {
 	commands := map[string]func([]string) error{
@@ -53,7 +52,7 @@ func (c *Command) Run(args []string) int {
 	}
 	err := commands[args[0]](args[1:])
 	switch {
-	case errors.Is(err, errUsage):
+	case errors.Is(err, program.ErrUsage):
 		fmt.Fprint(c.Err, usage)
 		return 2
 	case err != nil:
@@ -61,24 +60,6 @@ func (c *Command) Run(args []string) int {
 		return 1
 	}
 	return 0
-}
-
-// parse reads flags before or behind the one other argument.
-func parse(set *flag.FlagSet, args []string) (string, error) {
-	set.SetOutput(io.Discard)
-	var rest []string
-	for len(args) > 0 {
-		if err := set.Parse(args); err != nil {
-			return "", errUsage
-		}
-		if args = set.Args(); len(args) > 0 {
-			rest, args = append(rest, args[0]), args[1:]
-		}
-	}
-	if len(rest) != 1 {
-		return "", errUsage
-	}
-	return rest[0], nil
 }
 
 // words splits at commas and blanks.
@@ -92,7 +73,7 @@ func (c *Command) add(args []string) error {
 	key := flags.String("key", "", "")
 	publishes := flags.String("publishes", "", "")
 	subjects := flags.String("subjects", "", "")
-	id, err := parse(flags, args)
+	id, err := program.NameAndFlags(flags, args)
 	if err != nil {
 		return err
 	}
@@ -153,7 +134,7 @@ func (c *Command) show(n *Credential, shown string) {
 
 func (c *Command) list(args []string) error {
 	if len(args) > 0 {
-		return errUsage
+		return program.ErrUsage
 	}
 	_, set, err := read(c.File)
 	if err != nil {
@@ -195,7 +176,7 @@ func (s *Set) existing(id string) (*Credential, error) {
 func (c *Command) rotate(args []string) error {
 	flags := flag.NewFlagSet("rotate", flag.ContinueOnError)
 	end := flags.Bool("end", false, "")
-	id, err := parse(flags, args)
+	id, err := program.NameAndFlags(flags, args)
 	if err != nil {
 		return err
 	}
@@ -233,7 +214,7 @@ func (c *Command) rotate(args []string) error {
 
 func (c *Command) revoke(args []string) error {
 	if len(args) != 1 {
-		return errUsage
+		return program.ErrUsage
 	}
 	err := change(c.File, func(set *Set) ([]*Credential, error) {
 		n, err := set.existing(args[0])
@@ -252,7 +233,7 @@ func (c *Command) revoke(args []string) error {
 // importFile adds all devices of a file, or none.
 func (c *Command) importFile(args []string) error {
 	if len(args) != 1 {
-		return errUsage
+		return program.ErrUsage
 	}
 	in, err := c.In(args[0])
 	if err != nil {
