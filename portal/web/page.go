@@ -11,8 +11,11 @@ import (
 	"mime"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
+
+	"industrial-iot-monitor/portal/ui"
 )
 
 // page serves the bundle. All files are in memory under their paths, so a path outside the bundle
@@ -33,6 +36,9 @@ const notBuilt = `<!doctype html>
 <p>Run <code>make web</code>, then build again. The API is at <a href="/api/v1/stats">/api/v1/stats</a>.</p>
 </html>
 `
+
+// builtPage is the page of this build. It is compressed once, however many portals a process has.
+var builtPage = sync.OnceValues(func() (*page, error) { return loadPage(ui.Files()) })
 
 func loadPage(bundle fs.FS) (*page, error) {
 	p := &page{files: make(map[string]*file)}

@@ -43,7 +43,6 @@ import (
 	"industrial-iot-monitor/portal/internal/state"
 	"industrial-iot-monitor/portal/internal/store"
 	"industrial-iot-monitor/portal/internal/unusual"
-	"industrial-iot-monitor/portal/ui"
 )
 
 // Options of a portal. Config and Log are required.
@@ -204,7 +203,7 @@ func (p *Portal) build(o Options) (err error) {
 		return err
 	}
 	p.process = ops.NewProcess()
-	if p.page, err = loadPage(ui.Files()); err != nil {
+	if p.page, err = builtPage(); err != nil {
 		return err
 	}
 	p.serveSocket = socketHandler(p.log, p.serveClient)
