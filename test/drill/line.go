@@ -14,8 +14,7 @@ import (
 // Limits of the line between a gateway and the hub.
 const (
 	detectLimit = 20 * time.Second
-	// The quick drill runs on machines that are busy with other things too.
-	resumeLimit, quickResumeLimit = 2 * time.Second, 5 * time.Second
+	resumeLimit = 2 * time.Second
 )
 
 // lineFaults break the line between gateways and the hub.
@@ -64,7 +63,7 @@ func resume(ctx context.Context, r *rig.Round, i int) error {
 	if err != nil {
 		return fmt.Errorf("after the line of %s was restored: %w", name, err)
 	}
-	r.Recovered("readings of "+name+" after its line was restored", took, r.Short(quickResumeLimit, resumeLimit))
+	r.Recovered("readings of "+name+" after its line was restored", took, resumeLimit)
 	return nil
 }
 

@@ -12,9 +12,8 @@ import (
 
 const (
 	// screenLimit is how old the newest reading of a building may be on a screen while Kafka
-	// is away or a backlog drains. The quick drill runs on machines that are busy with other
-	// things too: it finds screens that stand still for as long as the outage.
-	screenLimit, quickScreenLimit = time.Second, 4 * time.Second
+	// is away or a backlog drains.
+	screenLimit = time.Second
 	// darkLimit is how long screens may be dark after the bridge, which is also the hub, was
 	// killed while Kafka is away.
 	darkLimit = 15 * time.Second
@@ -74,6 +73,7 @@ func watchWithoutKafka(ctx context.Context, r *rig.Round) error {
 		return err
 	}
 	r.Recovered("readings of every gateway after Apache Kafka was back", took, kafkaResumeLimit)
+	r.CheckMemory(bridgeMemoryLimit, cluster.Bridge)
 	return nil
 }
 
@@ -86,7 +86,7 @@ func watch(ctx context.Context, r *rig.Round, s *screen, d time.Duration, what s
 			return err
 		}
 	}
-	r.Recovered(what, worst, r.Short(quickScreenLimit, screenLimit))
+	r.Recovered(what, worst, screenLimit)
 	return nil
 }
 
