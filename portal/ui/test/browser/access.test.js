@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { access, readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { launch, open, shot, until } from './page.js';
-import { base, startPlant } from './plant.js';
+import { base, PATIENCE, startPlant } from './plant.js';
 import { BUILDING, CHOICES, DIALOGS, furnish, PAGES, tour } from './tour.js';
 
 const FULL = process.env.UI_FULL === '1';
@@ -31,7 +31,7 @@ before(async () => {
   browser = await launch();
   axe = await readFile(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
   alarms = await furnish();
-}, { timeout: 240_000 });
+}, { timeout: 600_000 });
 
 after(async () => {
   await browser?.close();
@@ -143,7 +143,6 @@ test('a reload and a second browser show every choice as it was', async (t) => {
   await until(one.page, () => globalThis.iot.state.fleet.size() > 0);
   const { go, settled } = tour(one.page);
   const other = tour(two.page);
-  one.page.setDefaultTimeout(10_000);
   for (const [name, choices] of CHOICES) {
     await go(`${name}?b=${encodeURIComponent(BUILDING)}`);
     for (const [how, selector, value] of choices) {
@@ -157,7 +156,7 @@ test('a reload and a second browser show every choice as it was', async (t) => {
     const same = async (what, page, ready) => {
       let want = await seen(one.page);
       let got = '';
-      for (const end = Date.now() + 10_000; ;) {
+      for (const end = Date.now() + PATIENCE; ;) {
         await ready();
         [want, got] = [page === one.page ? want : await seen(one.page), await seen(page)];
         if (got === want) return;
@@ -186,7 +185,7 @@ async function take(t, named, lang) {
   await until(page, () => globalThis.iot.state.fleet.size() > 0);
   for (const [, file, what] of named) {
     await go({ overview: 'overview?range=1m', alarms: `alarms?alert=${alarms.critical}` }[what]);
-    if (what === 'overview') await until(page, () => globalThis.iot.means?.columns[0].mean.filter((m) => m !== null).length >= 11, undefined, 120_000);
+    if (what === 'overview') await until(page, () => globalThis.iot.means?.columns[0].mean.filter((m) => m !== null).length >= 11);
     await page.waitForTimeout(2000); // what comes after the first look
     await page.screenshot({ path: new URL(file, root).pathname });
   }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { startBalancer } from './balancer.js';
-import { api, base, publish, startPlant } from './plant.js';
+import { api, base, eventually, PATIENCE, publish, startPlant } from './plant.js';
 import { CLOCK, launch, open, quantile, shot, until, watch, within } from './page.js';
 
 const FULL = process.env.UI_FULL === '1';
@@ -17,7 +17,7 @@ let browser;
 before(async () => {
   plant = await startPlant({ interval: '5s' }); // an ordinary load
   browser = await launch();
-}, { timeout: 240_000 });
+}, { timeout: 600_000 });
 
 after(async () => {
   await browser?.close();
@@ -30,12 +30,8 @@ async function hot(name, n, value = 96) {
 }
 
 const total = async (query) => (await api(`/api/v1/alerts?limit=1&${query}`)).total;
-const raised = (name, n, more = 'status=active') => eventually(async () => (await total(`building=${encodeURIComponent(`${name}栋`)}&${more}`)) === n);
+const raised = (name, n, more = 'status=active') => eventually(`${n} alarms of ${name}`, async () => (await total(`building=${encodeURIComponent(`${name}栋`)}&${more}`)) === n);
 const place = (name) => ({ location: { building: `${name}栋`, floor: 7, room: '702' } });
-
-async function eventually(f, ms = 90_000) {
-  for (const end = Date.now() + ms; !(await f()); await pause(100)) assert.ok(Date.now() < end, `not within ${ms / 1000} s: ${f}`);
-}
 
 /** file saves what a button saves and returns its lines without the head. */
 async function file(page, button) {
@@ -46,6 +42,7 @@ async function file(page, button) {
 /** coldStart returns how long a new visitor waits for the list of what needs attention, in ms, with a CPU that is slower by a factor. */
 async function coldStart(factor) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   const cdp = await context.newCDPSession(page);
   await cdp.send('Emulation.setCPUThrottlingRate', { rate: factor });
@@ -66,7 +63,7 @@ test('a flood is a few rows, and a critical alarm has its own at once', async (t
   await hot('wave', 200);
   const last = Date.now();
   const group = page.locator('.flood-row', { hasText: 'wave栋' });
-  await page.locator('.flood-row', { hasText: /200 .*wave栋/ }).waitFor({ timeout: 20_000 });
+  await page.locator('.flood-row', { hasText: /200 .*wave栋/ }).waitFor();
   within(t, 'the count is right', Date.now() - last, 2000);
   within(t, 'long tasks in sum', await page.evaluate(() => globalThis.tasks.reduce((a, b) => a + b, 0)), 500);
   assert.match(await group.textContent(), /temperature high/);
@@ -86,7 +83,7 @@ test('a flood is a few rows, and a critical alarm has its own at once', async (t
     const rows = [...document.querySelectorAll('.alarm-table tbody tr')];
     const own = rows.findIndex((r) => r.textContent.includes('worst_1') && r.checkVisibility());
     return own >= 0 && (own < 3 || rows.slice(0, own).every((r) => r.querySelector('.badge-critical')));
-  }, null, 60_000);
+  });
   within(t, 'the critical one among the first three rows', Date.now() - sent, 1000);
   await page.locator('.flood-badge:visible').waitFor();
   const { flood } = await api('/api/v1/alerts/summary');
@@ -118,7 +115,7 @@ test('all that are listed are acknowledged, in two steps and with a number typed
   await busy();
   await pause(FULL ? 30_000 : 6000);
   within(t, 'main thread with more than a thousand alarms', await busy(), 8, '%');
-  for (const [factor, limit] of [[1, 1000], [4, 3000]]) {
+  for (const [factor, limit] of FULL ? [[1, 1000], [4, 3000]] : [[1, 1000]]) {
     const took = [];
     for (let i = 0; i < (FULL ? 5 : 1); i++) took.push(await coldStart(factor));
     within(t, `cold to the list of what needs attention, CPU ×${factor}`, quantile(took, 0.5), limit);
@@ -135,9 +132,9 @@ test('all that are listed are acknowledged, in two steps and with a number typed
   await page.fill('dialog input[name=sure]', '1,185');
   const from = Date.now();
   await page.click('dialog button[type=submit]');
-  await page.locator('.notice', { hasText: /^[\d,]+ done/ }).waitFor({ timeout: 60_000 });
+  await page.locator('.notice', { hasText: /^[\d,]+ done/ }).waitFor();
   if (FULL) assert.match(await page.locator('.notice').textContent(), /^1,185 done/);
-  await eventually(async () => (await total(`building=${encodeURIComponent('crowd栋')}&state=unacknowledged`)) === 0);
+  await eventually('all are acknowledged', async () => (await total(`building=${encodeURIComponent('crowd栋')}&state=unacknowledged`)) === 0);
   within(t, 'acknowledged', Date.now() - from, 3000);
 
   const ids = await file(page, '[data-csv]');
@@ -267,7 +264,7 @@ test('a cell’s fill means that an alarm holds, its outline that one is over, i
       const { fleet, alarms } = globalThis.iot.state;
       const holding = new Set(alarms.list((a) => a.status === 'active' && !a.shelved && !a.suppressed && !a.out_of_service && !a.historical).map((a) => a.device_id));
       return fleet.rows.filter((d) => d && Boolean(globalThis.iot.map.look(d.id).fill) !== holding.has(d.id)).length < 5;
-    }, undefined, 60_000);
+    });
   }
   await page.locator('.map-scale', { hasText: /\d.*\d.*°C/ }).waitFor();
   assert.match(page.url(), /map=temperature/);

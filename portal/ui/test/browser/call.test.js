@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, open, shot, until, within } from './page.js';
-import { base, FEW, startPlant } from './plant.js';
+import { base, eventually, FEW, startPlant } from './plant.js';
 
 const ON = { call: JSON.stringify({ sound: true, volume: 0.2 }) };
 let plant;
@@ -118,14 +118,6 @@ test('one of three tabs sounds, and none once it is seen in another', async (t) 
     await until(page, () => ['on', 'calling'].includes(document.querySelector('[data-call]').dataset.mode));
   }
   const every = (f) => Promise.all(tabs.map((p) => p.evaluate(f)));
-  const eventually = async (what, f) => {
-    for (const end = Date.now() + 30_000; ;) {
-      const found = await f();
-      if (found) return found;
-      assert.ok(Date.now() < end, what);
-      await tabs[0].waitForTimeout(50);
-    }
-  };
   const running = () => every(() => globalThis.audios.filter((a) => a.state === 'running').length);
   await eventually('one runs', async () => String((await running()).sort()) === '0,0,1');
   await raise();

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import { chromium } from 'playwright-core';
-import { base } from './plant.js';
+import { base, PATIENCE } from './plant.js';
 
 /** A time of day as the page writes it: with the date when it is not today's, as it is of some around midnight. */
 export const CLOCK = String.raw`(\d\d-\d\d )?\d\d:\d\d:\d\d`;
@@ -25,6 +25,7 @@ export async function open(browser, hash = '#/overview', { width = 1440, height 
   await context.addInitScript((s) => {
     for (const [k, v] of Object.entries(s)) localStorage.setItem(k, v);
   }, storage);
+  context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   const seen = { foreign: [], errors: [] };
   page.on('request', (r) => !r.url().startsWith(at) && !/^(data|blob):/.test(r.url()) && seen.foreign.push(r.url()));
@@ -96,4 +97,4 @@ export async function heap(page) {
 }
 
 /** until waits for a condition in the page; polls at every frame. */
-export const until = (page, f, arg, timeout = 20_000) => page.waitForFunction(f, arg, { timeout });
+export const until = (page, f, arg) => page.waitForFunction(f, arg, { timeout: PATIENCE });

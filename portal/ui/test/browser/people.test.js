@@ -21,7 +21,7 @@ before(async () => {
     const r = await call(cookie, 'POST', '/api/v1/users', { name, role, password: PASSWORD });
     assert.equal(r.status, 200, await r.text());
   }
-}, { timeout: 240_000 });
+}, { timeout: 600_000 });
 
 after(async () => {
   await browser?.close();

@@ -18,15 +18,18 @@ export const DEVICES = Number(process.env.UI_DEVICES || 10_000);
 export const FEW = process.env.UI_FULL === '1' ? DEVICES : Math.min(DEVICES, 300);
 export const base = `http://127.0.0.1:${port(8090)}`;
 
+/** How long tests wait for what has to happen, in ms: long enough for a machine that is slow or busy with other things too. */
+export const PATIENCE = 180_000;
+
 const env = (more) => ({ ...process.env, LOG_LEVEL: 'warn', ...more });
 
-/** eventually waits until f resolves to true. */
-export async function eventually(what, f, within = 120_000) {
-  const end = Date.now() + within;
-  for (;;) {
-    const last = await f().catch((e) => e);
-    if (last === true) return;
-    if (Date.now() > end) throw new Error(`${what} did not happen within ${within / 1000} s: ${last?.message ?? last}`);
+/** eventually waits until f resolves to something true, and returns it; what names it, or is a function that does. */
+export async function eventually(what, f) {
+  for (const end = Date.now() + PATIENCE; ;) {
+    let why = null;
+    const found = await f().catch((e) => void (why = e));
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`${typeof what === 'function' ? what() : what}: not within ${PATIENCE / 1000} s`, { cause: why });
     await new Promise((done) => setTimeout(done, 100));
   }
 }
@@ -34,7 +37,7 @@ export async function eventually(what, f, within = 120_000) {
 const ready = (url) => async () => (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2000) })).ok;
 
 export const api = async (path) => {
-  const r = await fetch(base + path, { signal: AbortSignal.timeout(15_000) });
+  const r = await fetch(base + path, { signal: AbortSignal.timeout(PATIENCE) });
   if (!r.ok) throw new Error(`${path}: ${r.status} ${await r.text()}`);
   return r.json();
 };

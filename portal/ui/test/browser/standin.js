@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { launch } from './page.js';
+import { PATIENCE } from './plant.js';
 
 const TYPES = { html: 'text/html', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' };
 const dist = new URL('../../dist/', import.meta.url);
@@ -30,6 +31,7 @@ export async function standIn(answer) {
     async open(t, hash, { lang = 'en-US', width = 1440, height = 900, theme = 'light', hasTouch = false, ready = () => {} } = {}) {
       const context = await browser.newContext({ viewport: { width, height }, locale: lang, colorScheme: theme, hasTouch, acceptDownloads: true });
       t.after(() => context.close());
+      context.setDefaultTimeout(PATIENCE);
       const page = await context.newPage();
       page.on('pageerror', (e) => t.diagnostic(`page: ${e.message}`));
       await ready(page);

@@ -22,12 +22,12 @@ test('the pipeline up to the screen, its strips, a log level and a dead letter',
   await publish('letter_1', {}, { timestamp: '\u202e<img src=x onerror=alert(1)>' });
   const { page, context, seen } = await open(browser, '#/system');
   t.after(() => context.close());
-  await until(page, () => globalThis.iot?.screen?.figures().paint?.n >= 5, undefined, 30_000);
+  await until(page, () => globalThis.iot?.screen?.figures().paint?.n >= 5);
   const count = () => page.evaluate(() => ({ n: globalThis.iot.screen.figures().count, at: performance.now() }));
   let first = await count();
 
   await t.test('lanes and partitions are strips on the axis of the stages', async () => {
-    await until(page, () => document.querySelectorAll('[data-strip^="partition"]').length >= 3 && document.querySelector('[data-strip="lane 0"]'), undefined, 30_000);
+    await until(page, () => document.querySelectorAll('[data-strip^="partition"]').length >= 3 && document.querySelector('[data-strip="lane 0"]'));
     const cell = (n) => page.locator(`[data-strip="lane 0"] td:nth-child(${n})`).textContent();
     assert.match(await cell(2), /\/s$/);
     assert.match(await cell(3), /^[\d,]+$/);
@@ -48,7 +48,7 @@ test('the pipeline up to the screen, its strips, a log level and a dead letter',
   });
 
   await t.test('a refused message is a dead letter by its reason, with a sample as it was sent', async () => {
-    const reason = await until(page, () => document.querySelector('.letters [data-reason]')?.dataset.reason, undefined, 40_000).then((h) => h.jsonValue());
+    const reason = await until(page, () => document.querySelector('.letters [data-reason]')?.dataset.reason).then((h) => h.jsonValue());
     await page.click(`[data-key="sample ${reason}"]`);
     const raw = await page.textContent('.letter-raw');
     assert.match(raw, /\\xe2\\x80\\xae<img src=x/, 'the character that turns a text around is shown by its bytes');
@@ -63,13 +63,13 @@ test('the pipeline up to the screen, its strips, a log level and a dead letter',
   await t.test('what it says of screens is what the browser counted (check 27)', async () => {
     // Rates are of ten seconds; one in which the machine did something else is no measure.
     for (let tries = 0; ; tries++) {
-      await until(page, (at) => performance.now() >= at + 17_000, first.at, 60_000);
+      await until(page, (at) => performance.now() >= at + 17_000, first.at);
       const last = await count();
       const counted = (1000 * (last.n - first.n)) / (last.at - first.at);
       const { screen, painted } = Object.fromEntries((await api('/api/v1/pipeline')).stages.map((s) => [s.stage, s]));
       t.diagnostic(`counted ${counted.toFixed(2)}/s, reported ${painted.rate}/s, sent ${screen.rate}/s; painted after ${painted.ms} ms, p99 ${painted.p99_ms} ms`);
       if ([painted.rate, screen.rate].every((rate) => Math.abs(rate - counted) <= 0.1 * counted)) break;
-      assert.ok(tries < 3, 'the rates differ by more than a tenth each time');
+      assert.ok(tries < 9, 'the rates differ by more than a tenth each time');
       first = last;
     }
     assert.match(await (await fetch(`${base}/metrics`)).text(), /portal_screen_latency_seconds_count [1-9]/);
@@ -120,7 +120,7 @@ test('the page fits a phone, opened on six hours', async (t) => {
   t.after(() => context.close());
   await page.waitForSelector('[data-strip="lane 0"]');
   assert.equal(await page.evaluate(() => globalThis.iot.pipeline.step_ms), 30_000);
-  await page.waitForSelector('.letters [data-reason]', { timeout: 40_000 });
+  await page.waitForSelector('.letters [data-reason]');
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing is wider than the window');
   for (const part of ['stages', 'strips', 'letters']) {
     await page.evaluate((p) => document.querySelector(`.${p}`).scrollIntoView({ block: 'center' }), part);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { launch, open, shot, until } from './page.js';
-import { api, base, publish, startPlant } from './plant.js';
+import { api, base, eventually, publish, startPlant } from './plant.js';
 
 const root = new URL('../../../../', import.meta.url).pathname;
 const PLACE = { building: '文栋', floor: 1, room: '101' };
@@ -77,7 +77,7 @@ before(async () => {
   };
   await send(); // the first one connects
   beat = setInterval(send, 500);
-  await eventually(async () => {
+  await eventually(() => `missing: ${Object.keys(alarms ?? {}).filter((k) => !alarms[k])}`, async () => {
     const { items } = await api(`/api/v1/alerts?building=${encodeURIComponent(PLACE.building)}&status=active&limit=1000`);
     const of = (device, type) => items.find((a) => a.device_id === device && a.alert_type === type);
     alarms = Object.fromEntries(Object.keys(EXPECTED).map((type) => [type, of(type, type)]));
@@ -85,8 +85,8 @@ before(async () => {
     alarms.silent = of('text_silent', 'text_high');
     alarms.explained = of('text_high_high', 'text_high');
     return Object.values(alarms).every(Boolean) && alarms.silent.uncertain;
-  }, () => `missing: ${Object.keys(alarms ?? {}).filter((k) => !alarms[k])}`);
-}, { timeout: 240_000 });
+  });
+}, { timeout: 600_000 });
 
 after(async () => {
   clearInterval(beat);
@@ -95,14 +95,6 @@ after(async () => {
   delete process.env.CORE_RULES_FILE;
   if (dir) await rm(dir, { recursive: true, force: true });
 }, { timeout: 60_000 });
-
-async function eventually(f, what, within = 60_000) {
-  const end = Date.now() + within;
-  while (!(await f())) {
-    if (Date.now() > end) throw new Error(what());
-    await new Promise((done) => setTimeout(done, 200));
-  }
-}
 
 /** rowsOf parses a file for spreadsheets. */
 function rowsOf(text) {

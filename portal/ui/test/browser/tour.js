@@ -1,5 +1,5 @@
 // A tour of everything that the page can show: its pages, lists and dialogs, each with something in it.
-import { api, base, publish } from './plant.js';
+import { api, base, eventually, PATIENCE, publish } from './plant.js';
 
 /** What the tour's devices are: one with a critical alarm, one with a high one, one whose alarm is over, one put aside. */
 export const DEVICES = { critical: 'tour_1', high: 'tour_2', over: 'tour_3', aside: 'tour_4' };
@@ -54,17 +54,8 @@ export const CHOICES = [
 ];
 
 async function post(path, body) {
-  const r = await fetch(base + path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body), signal: AbortSignal.timeout(15_000) });
+  const r = await fetch(base + path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE) });
   if (!r.ok) throw new Error(`${path}: ${r.status} ${await r.text()}`);
-}
-
-async function eventually(what, f) {
-  for (const end = Date.now() + 60_000; ;) {
-    const found = await f();
-    if (found) return found;
-    if (Date.now() > end) throw new Error(`${what} did not happen within 60 s`);
-    await new Promise((done) => setTimeout(done, 100));
-  }
 }
 
 /** furnish gives every page of a plant something to show, and returns the ids of its alarms by what they are. */
@@ -96,7 +87,7 @@ export function tour(page) {
 
   /** settled waits for what was asked for, for live data (what is stale is faint), and for two frames. */
   async function settled() {
-    for (const end = Date.now() + 30_000; ;) {
+    for (const end = Date.now() + PATIENCE; ;) {
       await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
       const waits = await page.evaluate(() => document.querySelector('.page').children.length < 2 || document.body.classList.contains('is-stale'));
       if (open <= 0 && !waits) return;
