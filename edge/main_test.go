@@ -273,3 +273,63 @@ func TestMappingsAreTriedOnTheCommandLine(t *testing.T) {
 	out, code = try("elsewhere", "4.2")
 	require.Equal(t, 1, code, out)
 }
+
+// output is a process's log, read while it is written.
+type output struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// TestGatewayBeyondLoopbackStartsOnlyWithInsecure: without authentication and TLS it ends with code 2 and
+// names what to set; with INSECURE it starts, and shows that in its log, its metrics and its readiness.
+func TestGatewayBeyondLoopbackStartsOnlyWithInsecure(t *testing.T) {
+	ops := freeAddr(t)
+	env := []string{
+		"EDGE_GATEWAY_ID=gw-k", "EDGE_HUB_URL=nats-leaf://127.0.0.1:1", "EDGE_NATS_ADDR=127.0.0.1:0", "EDGE_MQTT_ADDR=0.0.0.0:0", "EDGE_HTTP_ADDR=" + ops,
+		"EDGE_DATA_DIR=" + filepath.Join(t.TempDir(), "data"),
+	}
+	start := func(env []string) (*exec.Cmd, *output) {
+		out := &output{}
+		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], asProgram)
+		cmd.Dir, cmd.Env, cmd.Stderr = t.TempDir(), env, out
+		require.NoError(t, cmd.Start())
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		return cmd, out
+	}
+	cmd, out := start(env)
+	require.Error(t, cmd.Wait())
+	require.Equal(t, 2, cmd.ProcessState.ExitCode())
+	require.Contains(t, out.String(), "edge: EDGE_MQTT_ADDR=0.0.0.0:0 can be reached from other machines without authentication: set EDGE_DEVICE_AUTH=required, or INSECURE=anonymous")
+	require.Contains(t, out.String(), "set EDGE_TLS_CERT_FILE and EDGE_TLS_KEY_FILE, or INSECURE=plaintext")
+	require.NoDirExists(t, strings.TrimPrefix(env[len(env)-1], "EDGE_DATA_DIR="), "it has opened nothing")
+
+	_, out = start(append(env, "INSECURE=anonymous,plaintext"))
+	ready(t, ops)
+	require.Contains(t, out.String(), "level=WARN msg=\"INSECURE is set")
+	get := func(path string) string {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+ops+path, nil)
+		require.NoError(t, err)
+		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return string(body)
+	}
+	require.Contains(t, get("/readyz"), "INSECURE=anonymous,plaintext")
+	for _, what := range []string{"anonymous", "plaintext"} {
+		require.Contains(t, get("/metrics"), fmt.Sprintf("iot_insecure{what=%q} 1\n", what))
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"industrial-iot-monitor/bridge/internal/registry"
 	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/listen"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/topology"
 )
@@ -84,5 +85,24 @@ func (c *Config) Check() error {
 	if c.HubURL != "" && registry.Mode(c.HubAuth) != registry.Off {
 		return fmt.Errorf("BRIDGE_HUB_AUTH is for the embedded hub; with HUB_URL the external one decides, see docs/security.md: %w", errConfig)
 	}
-	return errors.Join(c.Config.Check(), c.Topics.Check())
+	return errors.Join(c.Config.Check(), c.Topics.Check(), c.CheckPorts(c.ports()...))
+}
+
+// ports returns where the bridge listens, for the start rule.
+func (c *Config) ports() []listen.Port {
+	ports := []listen.Port{c.OpsPort("BRIDGE_HTTP_ADDR", c.HTTPAddr)}
+	if c.HubURL != "" {
+		return ports // nothing is embedded
+	}
+	var proof, encryption string
+	if registry.Mode(c.HubAuth) != registry.Required {
+		proof = "BRIDGE_HUB_AUTH=required"
+	}
+	if c.TLSCertFile == "" {
+		encryption = "BRIDGE_TLS_CERT_FILE and BRIDGE_TLS_KEY_FILE"
+	}
+	return append(ports,
+		listen.Port{Variable: "BRIDGE_HUB_ADDR", Addr: c.HubAddr, Proof: proof, Encryption: encryption},
+		listen.Port{Variable: "BRIDGE_LEAF_ADDR", Addr: c.LeafAddr, Proof: proof, Encryption: encryption},
+	)
 }

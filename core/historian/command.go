@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/history"
 )
 
@@ -73,8 +74,8 @@ func parseExport(args []string, errs io.Writer) (*export, error) {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	var err error
-	if e.client, err = history.NewClient(*url); err != nil {
-		return nil, fmt.Errorf("-url: %w", err)
+	if err = e.open(*url); err != nil {
+		return nil, err
 	}
 	last, err := parseTime(*to, time.Now())
 	if err != nil {
@@ -88,6 +89,22 @@ func parseExport(args []string, errs io.Writer) (*export, error) {
 	e.query.ID = rand.Text()
 	e.query.Devices, e.query.Parameters = names(*devices), names(*parameters)
 	return e, e.query.Check()
+}
+
+// open makes the client, with the token and the authority of the environment.
+func (e *export) open(url string) error {
+	var env struct {
+		Token  config.Secret `env:"CORE_HISTORY_TOKEN"`
+		CAFile string        `env:"PORTAL_HISTORY_CA_FILE"`
+	}
+	err := config.FromEnvironment(&env)
+	if err != nil {
+		return err
+	}
+	if e.client, err = history.NewClient(history.Options{URL: url, Token: string(env.Token), CAFile: env.CAFile}); err != nil {
+		return fmt.Errorf("-url: %w", err)
+	}
+	return nil
 }
 
 func names(list string) []string {

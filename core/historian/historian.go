@@ -8,6 +8,7 @@ package historian
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,7 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/sensors"
+	"industrial-iot-monitor/internal/tlsfiles"
 )
 
 // Options of a Historian. All are required, but Letters for an archive.
@@ -69,6 +71,9 @@ func New(o Options) (*Historian, error) {
 	if h.ln, err = ops.Listen(o.Config.Addr, "CORE_HISTORY_ADDR"); err != nil {
 		return nil, err
 	}
+	if h.ln, err = h.encrypt(h.ln); err != nil {
+		return nil, err
+	}
 	h.keeper, err = h.open()
 	if err != nil {
 		return nil, errors.Join(err, h.ln.Close())
@@ -78,6 +83,19 @@ func New(o Options) (*Historian, error) {
 	}, func() float64 { return float64(h.lag()) }))
 	h.srv = h.server()
 	return h, nil
+}
+
+// encrypt returns ln, with TLS if there is a certificate. It closes ln if the certificate is unusable.
+func (h *Historian) encrypt(ln net.Listener) (net.Listener, error) {
+	c := &h.o.Config
+	if c.TLSCertFile == "" {
+		return ln, nil
+	}
+	settings, err := tlsfiles.Server(c.TLSCertFile, c.TLSKeyFile, tls.VersionTLS13, h.log)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("CORE_HISTORY_TLS_CERT_FILE, CORE_HISTORY_TLS_KEY_FILE: %w", err), ln.Close())
+	}
+	return tlsfiles.Listen(ln, settings, false), nil
 }
 
 // Addr returns the bound address.

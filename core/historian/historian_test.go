@@ -97,7 +97,13 @@ func (p *plant) run(o Options, text *logtest.Buffer) *running {
 	p.t.Helper()
 	h, err := New(o)
 	require.NoError(p.t, err)
-	client, err := history.NewClient("http://" + h.Addr())
+	return p.runAs(h, text, history.Options{URL: "http://" + h.Addr()})
+}
+
+// runAs runs a historian; o are the options of its client.
+func (p *plant) runAs(h *Historian, text *logtest.Buffer, o history.Options) *running {
+	p.t.Helper()
+	client, err := history.NewClient(o)
 	require.NoError(p.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -44,7 +44,8 @@ func (c *ProgramConfig) Check() error {
 	if !c.History.Enabled() {
 		err = errOff
 	}
-	return errors.Join(err, c.Config.Check(), c.Topics.Check(), c.History.Check())
+	ports := append(c.History.Ports(), c.OpsPort("CORE_HTTP_ADDR", c.HTTPAddr))
+	return errors.Join(err, c.Config.Check(), c.Topics.Check(), c.History.Check(), c.CheckPorts(ports...))
 }
 
 // Program is a historian alone.

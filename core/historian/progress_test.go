@@ -33,7 +33,7 @@ func TestProgressIsShown(t *testing.T) {
 		fmt.Fprint(w, `{"done":5,"of":10,"readings":123}`)
 	}))
 	defer s.Close()
-	c, err := history.NewClient(s.URL)
+	c, err := history.NewClient(history.Options{URL: s.URL})
 	require.NoError(t, err)
 	defer c.Close()
 	to := new(logtest.Buffer)

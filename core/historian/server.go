@@ -12,6 +12,7 @@ import (
 
 	"industrial-iot-monitor/core/internal/prom"
 	"industrial-iot-monitor/internal/history"
+	"industrial-iot-monitor/internal/ops"
 )
 
 const (
@@ -51,9 +52,24 @@ func (h *Historian) server() *http.Server {
 	mux.Handle(prom.Prefix+"/", h.promql())
 	mux.HandleFunc("GET "+history.ProgressPath, h.progress)
 	return &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: h.authenticated(mux), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
 	}
+}
+
+// authenticated passes requests with CORE_HISTORY_TOKEN to next, or all if that is not set.
+func (h *Historian) authenticated(next http.Handler) http.Handler {
+	if h.o.Config.Token == "" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !ops.HasToken(r, h.o.Config.Token) {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "send Authorization: Bearer with CORE_HISTORY_TOKEN; a portal has it as PORTAL_HISTORY_TOKEN", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // questionError is a question that cannot be answered.

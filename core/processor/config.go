@@ -59,8 +59,13 @@ type Config struct {
 	History historian.Config // the HISTORY variables
 }
 
-// Check returns the invalid settings, each named by its variable.
+// Check returns the invalid settings, each named by its variable, and what the start rule lacks.
 func (c *Config) Check() error {
+	return errors.Join(c.checkValues(), c.CheckPorts(append(c.History.Ports(), c.OpsPort("CORE_HTTP_ADDR", c.HTTPAddr))...))
+}
+
+// checkValues is Check for commands, which listen nowhere.
+func (c *Config) checkValues() error {
 	var errs []error
 	want := func(ok bool, format string, args ...any) {
 		if !ok {

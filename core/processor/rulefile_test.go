@@ -244,6 +244,7 @@ func TestRulesCommand(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	t.Setenv("KAFKA_BROKERS", p.cfg.Brokers[0])
 	t.Setenv("KAFKA_TOPIC_DEVICE_DATA", p.cfg.DeviceData)
+	t.Setenv("CORE_HTTP_ADDR", "0.0.0.0:9103") // as in the image: a command listens nowhere
 	run := func(args ...string) (int, string, string) {
 		var out, errs bytes.Buffer
 		code := RulesCommand(t.Context(), args, &out, &errs)

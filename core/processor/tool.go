@@ -17,7 +17,7 @@ func RulesCommand(ctx context.Context, args []string, out, errs io.Writer) int {
 	var cfg Config
 	err := config.FromEnvironment(&cfg)
 	if err == nil {
-		err = cfg.Check()
+		err = cfg.checkValues()
 	}
 	var catalogue *sensors.Catalogue
 	if err == nil {

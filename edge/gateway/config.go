@@ -11,6 +11,7 @@ import (
 
 	"industrial-iot-monitor/edge/internal/devices"
 	"industrial-iot-monitor/edge/internal/enrolment"
+	"industrial-iot-monitor/internal/listen"
 	"industrial-iot-monitor/internal/ops"
 )
 
@@ -74,8 +75,16 @@ func (c *Config) Complete() error {
 	return nil
 }
 
-// Check names the variable of an unusable value.
+// Check names the variable of an unusable value, and what the start rule lacks.
 func (c *Config) Check() error {
+	if err := c.checkValues(); err != nil {
+		return err
+	}
+	return c.CheckPorts(c.ports()...)
+}
+
+// checkValues is Check for commands, which listen nowhere: devices get their credentials before they are required.
+func (c *Config) checkValues() error {
 	if !validID(c.ID) {
 		return fmt.Errorf("EDGE_GATEWAY_ID=%q: want 1 to 32 of A-Z a-z 0-9 _ -, or enrol this gateway with edge enroll", c.ID)
 	}
@@ -112,6 +121,27 @@ func (c *Config) Check() error {
 		return fmt.Errorf("EDGE_DEVICE_AUTH=%s: want one of %v", c.DeviceAuth, devices.Modes())
 	}
 	return c.checkOrigins()
+}
+
+// ports returns where the gateway listens, for the start rule.
+func (c *Config) ports() []listen.Port {
+	var proof, encryption string
+	if c.DeviceAuth != devices.Required {
+		proof = "EDGE_DEVICE_AUTH=required"
+	}
+	switch {
+	case c.TLSCertFile == "":
+		encryption = "EDGE_TLS_CERT_FILE and EDGE_TLS_KEY_FILE"
+	case c.TLSMode != tlsRequired:
+		encryption = "EDGE_TLS=required"
+	}
+	ports := []listen.Port{c.OpsPort("EDGE_HTTP_ADDR", c.HTTPAddr)}
+	for _, p := range []struct{ variable, addr string }{
+		{"EDGE_NATS_ADDR", c.NATSAddr}, {"EDGE_MQTT_ADDR", c.MQTTAddr}, {"EDGE_MQTT_WS_ADDR", c.MQTTWSAddr},
+	} {
+		ports = append(ports, listen.Port{Variable: p.variable, Addr: p.addr, Proof: proof, Encryption: encryption})
+	}
+	return ports
 }
 
 // checkOrigins refuses what no browser sends as an origin.

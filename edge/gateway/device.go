@@ -17,7 +17,7 @@ func DeviceCommand(args []string, out, errs io.Writer) int {
 	var cfg Config
 	err := environment.FromEnvironment(&cfg)
 	if err == nil {
-		err = errors.Join(cfg.Complete(), cfg.Check())
+		err = errors.Join(cfg.Complete(), cfg.checkValues())
 	}
 	if err != nil {
 		fmt.Fprintln(errs, "edge device:", err)

@@ -346,3 +346,17 @@ func TestObserveRefusesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 8, b.collector.Stats().Accepted)
 }
+
+// TestDevicesAreAddedBeforeAuthIsRequired: commands listen nowhere, so the start rule does not stop them.
+func TestDevicesAreAddedBeforeAuthIsRequired(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, value := range map[string]string{"EDGE_GATEWAY_ID": "gw-1", "EDGE_DATA_DIR": t.TempDir(), "EDGE_MQTT_ADDR": "0.0.0.0:1883"} {
+		t.Setenv(name, value)
+	}
+	var out, errs bytes.Buffer
+	require.Zero(t, DeviceCommand([]string{"add", "device_001"}, &out, &errs), errs.String())
+	require.Contains(t, out.String(), "device_001")
+	c := config(t)
+	c.MQTTAddr = "0.0.0.0:1883"
+	require.ErrorContains(t, c.Check(), "EDGE_MQTT_ADDR=0.0.0.0:1883 can be reached")
+}

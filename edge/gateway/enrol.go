@@ -62,7 +62,7 @@ func KeyCommand(args []string, out, errs io.Writer) int {
 	var cfg Config
 	err := environment.FromEnvironment(&cfg)
 	if err == nil {
-		err = errors.Join(cfg.Complete(), cfg.Check())
+		err = errors.Join(cfg.Complete(), cfg.checkValues())
 	}
 	if len(args) > 0 {
 		err = errors.New("usage: edge key")

@@ -3,6 +3,7 @@ package history
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"industrial-iot-monitor/internal/tlsfiles"
 )
 
 // Paths of the historian's HTTP interface.
@@ -92,17 +95,41 @@ const answerTimeout = 10 * time.Second
 
 // Client asks a historian. It is safe for concurrent use.
 type Client struct {
-	base string
-	http *http.Client
+	base  string
+	token string
+	http  *http.Client
 }
 
-// NewClient returns a client of the historian at base, such as http://127.0.0.1:9106.
-func NewClient(base string) (*Client, error) {
-	u, err := url.Parse(base)
+// Options of a Client. URL is required.
+type Options struct {
+	URL    string // of the historian, such as http://127.0.0.1:9106
+	Token  string // CORE_HISTORY_TOKEN of the historian; empty: none is sent
+	CAFile string // PEM file of the authority of an https:// URL; empty: those of the system
+}
+
+// NewClient returns a client of a historian.
+func NewClient(o Options) (*Client, error) {
+	u, err := url.Parse(o.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("%q: want a URL such as http://127.0.0.1:9106", base)
+		return nil, fmt.Errorf("%q: want a URL such as http://127.0.0.1:9106", o.URL)
 	}
-	return &Client{base: strings.TrimSuffix(base, "/"), http: &http.Client{}}, nil
+	c := &Client{base: strings.TrimSuffix(o.URL, "/"), token: o.Token, http: &http.Client{}}
+	if o.CAFile != "" {
+		settings, err := tlsfiles.Client(o.CAFile, tls.VersionTLS13)
+		if err != nil {
+			return nil, err
+		}
+		c.http.Transport = &http.Transport{TLSClientConfig: settings, Proxy: http.ProxyFromEnvironment}
+	}
+	return c, nil
+}
+
+// do sends a request with the token.
+func (c *Client) do(req *http.Request) (*http.Response, error) {
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	return c.http.Do(req)
 }
 
 // Close closes idle connections.
@@ -174,7 +201,7 @@ func (c *Client) Forward(ctx context.Context, method, path, query, contentType s
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.do(req)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -186,7 +213,7 @@ func (c *Client) get(ctx context.Context, path string, v url.Values) (io.ReadClo
 	if err != nil {
 		return nil, fmt.Errorf("asking the historian: %w", err)
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.do(req)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -18,11 +18,16 @@ func (a access) allows(r *http.Request) bool {
 	if local(r) {
 		return true
 	}
+	return HasToken(r, a.token)
+}
+
+// HasToken reports whether a request has the token, as Authorization: Bearer; false for an empty token.
+func HasToken(r *http.Request, token config.Secret) bool {
 	sent, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || a.token == "" {
+	if !ok || token == "" {
 		return false
 	}
-	got, want := sha256.Sum256([]byte(sent)), sha256.Sum256([]byte(a.token)) // of one length
+	got, want := sha256.Sum256([]byte(sent)), sha256.Sum256([]byte(token)) // of one length
 	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/listen"
 	"industrial-iot-monitor/internal/ops"
 )
 
@@ -64,6 +65,13 @@ func TestOtherMachinesSeeOnlyWhetherAProgramIsReady(t *testing.T) {
 				require.Equal(t, "Bearer", w.Header().Get("WWW-Authenticate"))
 				require.NotContains(t, w.Body.String(), "iot_")
 			}
+			insecure := ops.PprofConfig{OpsToken: config.Secret(c.token), Rule: listen.Rule{Insecure: []string{"plaintext"}}}
+			h = ops.Handler(ops.NewRegistry(), func() error { return why }, insecure)
+			if c.full {
+				ready = "ready, INSECURE=plaintext\n"
+				require.Contains(t, ask("/metrics").Body.String(), "iot_insecure{what=\"plaintext\"} 1\n")
+			}
+			require.Equal(t, ready, ask("/readyz").Body.String())
 			why = errors.New("gateway gw-7 at 10.0.0.7")
 			w := ask("/readyz")
 			require.Equal(t, http.StatusServiceUnavailable, w.Code)

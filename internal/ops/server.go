@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
@@ -66,7 +67,11 @@ func NewServer(o ServerOptions) (*Server, error) {
 func Handler(g prometheus.Gatherer, ready func() error, profiles PprofConfig) http.Handler {
 	mux := http.NewServeMux()
 	a := access{profiles.OpsToken}
-	mux.Handle("GET /metrics", a.only(promhttp.HandlerFor(g, promhttp.HandlerOpts{})))
+	readyText := "ready"
+	if len(profiles.Insecure) > 0 {
+		readyText += ", INSECURE=" + strings.Join(profiles.Insecure, ",")
+	}
+	mux.Handle("GET /metrics", a.only(promhttp.HandlerFor(profiles.Gatherer(g), promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		var err error
@@ -79,7 +84,7 @@ func Handler(g prometheus.Gatherer, ready func() error, profiles PprofConfig) ht
 		case err != nil:
 			http.Error(w, "not ready", http.StatusServiceUnavailable)
 		case full:
-			fmt.Fprintln(w, "ready")
+			fmt.Fprintln(w, readyText)
 		default:
 			fmt.Fprintln(w, "ok")
 		}

@@ -22,7 +22,8 @@ const (
 	misuse = 2 // the settings or the command line are unusable; a restart does not help
 )
 
-// Settings are a program's environment; embedding ops.LogConfig implements it.
+// Settings are a program's environment; embedding ops.LogConfig implements it. A method Warn, such
+// as that of listen.Rule, logs settings that are usable but unsafe.
 type Settings interface {
 	Logger(w io.Writer) (*slog.Logger, error)
 }
@@ -59,6 +60,9 @@ func run[C Settings, S Service](ctx context.Context, name string, stderr io.Writ
 	log, err := cfg.Logger(stderr)
 	if err != nil {
 		return end(misuse, err)
+	}
+	if c, found := any(cfg).(interface{ Warn(log *slog.Logger) }); found {
+		c.Warn(log)
 	}
 	service, err := start(cfg, log)
 	if err != nil {

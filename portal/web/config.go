@@ -17,6 +17,7 @@ import (
 	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/listen"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/internal/topology"
@@ -26,32 +27,36 @@ import (
 
 // Config is the portal's environment.
 type Config struct {
-	Addr           string     `env:"PORTAL_ADDR" envDefault:"127.0.0.1:8080" help:"address of the page, the API and /ws, host:port"`
-	WebSocketPort  int        `env:"WEBSOCKET_PORT" envDefault:"8081" help:"second port for the WebSocket, on the host of PORTAL_ADDR; 0: a free one"`
-	WebSocketPath  string     `env:"WEBSOCKET_PATH" envDefault:"/ws" help:"path of the WebSocket on both ports"`
-	MaxConnections int        `env:"WEBSOCKET_MAX_CONNECTIONS" envDefault:"1000" help:"limit of open WebSocket connections, both ports together"`
-	MaxPerAddress  int        `env:"WEBSOCKET_MAX_CONNECTIONS_PER_IP" envDefault:"200" help:"limit of these for one IP address (IPv6: one /64), loopback excepted; 0: none; behind a proxy see PORTAL_TRUSTED_PROXIES"`
-	MaxTCP         int        `env:"PORTAL_MAX_CONNECTIONS" envDefault:"10000" help:"connections at most, both ports together, of browsers, programs and WebSockets; further ones are closed at once; 0: no limit"`
-	MaxTCPPerIP    int        `env:"PORTAL_MAX_CONNECTIONS_PER_IP" envDefault:"1000" help:"these from one IP address (IPv6: one /64) at most, loopback and PORTAL_TRUSTED_PROXIES excepted; 0: no limit"`
-	Hosts          []string   `env:"PORTAL_HOSTS" envSeparator:"," help:"comma-separated host names of the portal, such as portal.example.com; localhost and its own IP addresses are always allowed, requests for other hosts get 421"`
-	TrustedProxies []string   `env:"PORTAL_TRUSTED_PROXIES" envSeparator:"," help:"comma-separated IP addresses and networks (10.0.0.0/8) of reverse proxies; X-Forwarded-For and X-Forwarded-Host are ignored from others"`
-	MessageRate    float64    `env:"WEBSOCKET_MESSAGES_PER_SECOND" envDefault:"50" help:"rate limit of messages from a WebSocket client; bursts of ten times as many are allowed"`
-	ReplayBytes    int        `env:"PORTAL_REPLAY_BYTES" envDefault:"33554432" help:"memory for the readings of the last minute, from which reconnecting clients of the simple dialect resume; 0: none"`
-	HubURL         string     `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live readings"`
-	HubKeyFile     string     `env:"HUB_KEY_FILE" help:"file with the key that this program proves to the hub, from bridge client add; empty: none"`
-	HubCAFile      string     `env:"HUB_CA_FILE" help:"PEM file of the certificates that the hub's is signed by, for a HUB_URL of tls://; empty: those of the system"`
-	GroupID        string     `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"core's consumer group, to report its lag"`
-	HistoryURL     string     `env:"PORTAL_HISTORY_URL" envDefault:"http://127.0.0.1:9106" help:"where core keeps the history of readings (CORE_HISTORY_ADDR), for charts and exports; empty: there is none"`
-	StorePath      string     `env:"PORTAL_STORE" envDefault:"./data/portal.db" help:"file of the portal's database (SQLite): alarms and audit trail, for as long as you keep it; empty: none"`
-	Retention      config.Age `env:"PORTAL_STORE_RETENTION" envDefault:"0" help:"how long the database keeps audit entries and alarms that are over, such as 1000d, 30d at least; 0: for ever"`
-	DatabaseURL    string     `env:"DATABASE_URL" help:"PostgreSQL in place of PORTAL_STORE, for several portals: postgres://user:password@host:5432/database"`
-	RedisURL       string     `env:"REDIS_URL" help:"Redis (6.2 or newer) that portals share, for the newest readings when one starts, who is at the screens, and rate limits: redis://user:password@host:6379/0, rediss:// for TLS; empty: none"`
-	RedisPrefix    string     `env:"REDIS_PREFIX" envDefault:"iot" help:"first part of all keys in Redis; plants that share a Redis need different ones"`
-	RequestRate    float64    `env:"PORTAL_REQUESTS_PER_SECOND" envDefault:"100" help:"tokens a second for API requests of one person or program that has signed in, or else from one IP address (IPv6: one /64), loopback excepted, over all portals that share a Redis; ten times as many can be saved up; lists and charts take 5, files and reports 20; 0: no limit"`
-	CommandRate    float64    `env:"PORTAL_COMMANDS_PER_MINUTE" envDefault:"600" help:"rate limit of commands to alarms and devices, likewise; as many are allowed at once"`
-	AllowedOrigins []string   `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"comma-separated further origins whose pages may open the WebSocket and command alarms, such as https://wall.example.com; *: any; the portal's own host is always allowed"`
-	AuditEntries   int        `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"newest entries of the audit trail kept in memory too, some 500 bytes each: the answers to commands, and what is shown while the database is away"`
-	Shifts         []string   `env:"PORTAL_SHIFTS" envSeparator:"," envDefault:"00:00,08:00,16:00" help:"comma-separated times of day at which shifts begin, for reports"`
+	Addr           string        `env:"PORTAL_ADDR" envDefault:"127.0.0.1:8080" help:"address of the page, the API and /ws, host:port"`
+	WebSocketPort  int           `env:"WEBSOCKET_PORT" envDefault:"8081" help:"second port for the WebSocket, on the host of PORTAL_ADDR; 0: a free one"`
+	WebSocketPath  string        `env:"WEBSOCKET_PATH" envDefault:"/ws" help:"path of the WebSocket on both ports"`
+	MaxConnections int           `env:"WEBSOCKET_MAX_CONNECTIONS" envDefault:"1000" help:"limit of open WebSocket connections, both ports together"`
+	MaxPerAddress  int           `env:"WEBSOCKET_MAX_CONNECTIONS_PER_IP" envDefault:"200" help:"limit of these for one IP address (IPv6: one /64), loopback excepted; 0: none; behind a proxy see PORTAL_TRUSTED_PROXIES"`
+	MaxTCP         int           `env:"PORTAL_MAX_CONNECTIONS" envDefault:"10000" help:"connections at most, both ports together, of browsers, programs and WebSockets; further ones are closed at once; 0: no limit"`
+	MaxTCPPerIP    int           `env:"PORTAL_MAX_CONNECTIONS_PER_IP" envDefault:"1000" help:"these from one IP address (IPv6: one /64) at most, loopback and PORTAL_TRUSTED_PROXIES excepted; 0: no limit"`
+	Hosts          []string      `env:"PORTAL_HOSTS" envSeparator:"," help:"comma-separated host names of the portal, such as portal.example.com; localhost and its own IP addresses are always allowed, requests for other hosts get 421"`
+	TrustedProxies []string      `env:"PORTAL_TRUSTED_PROXIES" envSeparator:"," help:"comma-separated IP addresses and networks (10.0.0.0/8) of reverse proxies; X-Forwarded-For and X-Forwarded-Host are ignored from others"`
+	TLSCertFile    string        `env:"PORTAL_TLS_CERT_FILE" help:"PEM file of the portal's certificate and those that sign it (bridge ca issue); with it browsers and programs connect by TLS alone, on both ports; a new one is taken without a restart; empty: in clear"`
+	TLSKeyFile     string        `env:"PORTAL_TLS_KEY_FILE" help:"PEM file of the key of PORTAL_TLS_CERT_FILE"`
+	MessageRate    float64       `env:"WEBSOCKET_MESSAGES_PER_SECOND" envDefault:"50" help:"rate limit of messages from a WebSocket client; bursts of ten times as many are allowed"`
+	ReplayBytes    int           `env:"PORTAL_REPLAY_BYTES" envDefault:"33554432" help:"memory for the readings of the last minute, from which reconnecting clients of the simple dialect resume; 0: none"`
+	HubURL         string        `env:"HUB_URL" envDefault:"nats://127.0.0.1:4230" help:"NATS hub for live readings"`
+	HubKeyFile     string        `env:"HUB_KEY_FILE" help:"file with the key that this program proves to the hub, from bridge client add; empty: none"`
+	HubCAFile      string        `env:"HUB_CA_FILE" help:"PEM file of the certificates that the hub's is signed by, for a HUB_URL of tls://; empty: those of the system"`
+	GroupID        string        `env:"KAFKA_GROUP_ID" envDefault:"iot-consumer-group" help:"core's consumer group, to report its lag"`
+	HistoryURL     string        `env:"PORTAL_HISTORY_URL" envDefault:"http://127.0.0.1:9106" help:"where core keeps the history of readings (CORE_HISTORY_ADDR), for charts and exports; empty: there is none"`
+	HistoryToken   config.Secret `env:"PORTAL_HISTORY_TOKEN" help:"CORE_HISTORY_TOKEN of the core at PORTAL_HISTORY_URL"`
+	HistoryCAFile  string        `env:"PORTAL_HISTORY_CA_FILE" help:"PEM file of the certificates that the one of PORTAL_HISTORY_URL is signed by, for an https:// one; empty: those of the system"`
+	StorePath      string        `env:"PORTAL_STORE" envDefault:"./data/portal.db" help:"file of the portal's database (SQLite): alarms and audit trail, for as long as you keep it; empty: none"`
+	Retention      config.Age    `env:"PORTAL_STORE_RETENTION" envDefault:"0" help:"how long the database keeps audit entries and alarms that are over, such as 1000d, 30d at least; 0: for ever"`
+	DatabaseURL    string        `env:"DATABASE_URL" help:"PostgreSQL in place of PORTAL_STORE, for several portals: postgres://user:password@host:5432/database"`
+	RedisURL       string        `env:"REDIS_URL" help:"Redis (6.2 or newer) that portals share, for the newest readings when one starts, who is at the screens, and rate limits: redis://user:password@host:6379/0, rediss:// for TLS; empty: none"`
+	RedisPrefix    string        `env:"REDIS_PREFIX" envDefault:"iot" help:"first part of all keys in Redis; plants that share a Redis need different ones"`
+	RequestRate    float64       `env:"PORTAL_REQUESTS_PER_SECOND" envDefault:"100" help:"tokens a second for API requests of one person or program that has signed in, or else from one IP address (IPv6: one /64), loopback excepted, over all portals that share a Redis; ten times as many can be saved up; lists and charts take 5, files and reports 20; 0: no limit"`
+	CommandRate    float64       `env:"PORTAL_COMMANDS_PER_MINUTE" envDefault:"600" help:"rate limit of commands to alarms and devices, likewise; as many are allowed at once"`
+	AllowedOrigins []string      `env:"PORTAL_ALLOWED_ORIGINS" envSeparator:"," help:"comma-separated further origins whose pages may open the WebSocket and command alarms, such as https://wall.example.com; *: any; the portal's own host is always allowed"`
+	AuditEntries   int           `env:"PORTAL_AUDIT_ENTRIES" envDefault:"20000" help:"newest entries of the audit trail kept in memory too, some 500 bytes each: the answers to commands, and what is shown while the database is away"`
+	Shifts         []string      `env:"PORTAL_SHIFTS" envSeparator:"," envDefault:"00:00,08:00,16:00" help:"comma-separated times of day at which shifts begin, for reports"`
 
 	Sensors sensorfile.Config // SENSORS_FILE
 
@@ -106,6 +111,9 @@ func (c *Config) Check() error {
 	if _, err := parseProxies(c.TrustedProxies); err != nil {
 		return fmt.Errorf("PORTAL_TRUSTED_PROXIES: %w", err)
 	}
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		return errTLS
+	}
 	if err := checkHosts(c.Hosts); err != nil {
 		return fmt.Errorf("PORTAL_HOSTS: %w", err)
 	}
@@ -116,7 +124,20 @@ func (c *Config) Check() error {
 	if err := c.check(c.StorePath != "" || c.DatabaseURL != "", len(c.TrustedProxies) > 0, anyOrigin); err != nil {
 		return err
 	}
-	return errors.Join(c.Config.Check(), c.Topics.Check(), c.CheckPprof(c.Addr, "PORTAL_ADDR"))
+	return errors.Join(c.Config.Check(), c.Topics.Check(), c.CheckPprof(c.Addr, "PORTAL_ADDR"), c.CheckPorts(c.port()))
+}
+
+// port returns where the portal listens, for the start rule. WEBSOCKET_PORT is on the same host, with the same
+// sign-in and certificate.
+func (c *Config) port() listen.Port {
+	p := listen.Port{Variable: "PORTAL_ADDR", Addr: c.Addr}
+	if c.off() {
+		p.Proof = "PORTAL_AUTH"
+	}
+	if c.TLSCertFile == "" && len(c.TrustedProxies) == 0 {
+		p.Encryption = "PORTAL_TLS_CERT_FILE and PORTAL_TLS_KEY_FILE, or PORTAL_TRUSTED_PROXIES to the proxy that ends TLS in front"
+	}
+	return p
 }
 
 func (c *Config) checkOrigins() error {
@@ -181,6 +202,7 @@ func (c *Config) checkRedis() error {
 }
 
 var (
+	errTLS         = errors.New("PORTAL_TLS_CERT_FILE and PORTAL_TLS_KEY_FILE: want both or none")
 	errRetention   = errors.New("want 30d or more, or 0 to keep them for ever")
 	errPort        = errors.New("want a port, 0 to 65535")
 	errNotNegative = errors.New("want 0 or more")
@@ -196,9 +218,9 @@ func (c *Config) history() (*history.Client, error) {
 	if c.HistoryURL == "" {
 		return nil, nil //nolint:nilnil // there may be none
 	}
-	client, err := history.NewClient(c.HistoryURL)
+	client, err := history.NewClient(history.Options{URL: c.HistoryURL, Token: string(c.HistoryToken), CAFile: c.HistoryCAFile})
 	if err != nil {
-		return nil, fmt.Errorf("PORTAL_HISTORY_URL=%w", err)
+		return nil, fmt.Errorf("PORTAL_HISTORY_URL, PORTAL_HISTORY_CA_FILE: %w", err)
 	}
 	return client, nil
 }

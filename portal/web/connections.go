@@ -1,11 +1,14 @@
 package web
 
 import (
+	"crypto/tls"
+	"fmt"
 	"net"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"industrial-iot-monitor/internal/connlimit"
+	"industrial-iot-monitor/internal/tlsfiles"
 )
 
 // limitConnections bounds the connections of both listeners together, before anything of them is read.
@@ -29,4 +32,31 @@ func (p *Portal) limitConnections(reg prometheus.Registerer) error {
 		}
 	}
 	return nil
+}
+
+// encrypt puts TLS on both listeners if there is a certificate. It comes after the limits, so that connections beyond
+// them cost no handshake.
+func (p *Portal) encrypt() error {
+	if p.cfg.TLSCertFile == "" {
+		return nil
+	}
+	settings, err := tlsfiles.Server(p.cfg.TLSCertFile, p.cfg.TLSKeyFile, tls.VersionTLS12, p.log)
+	if err != nil {
+		return fmt.Errorf("PORTAL_TLS_CERT_FILE, PORTAL_TLS_KEY_FILE: %w", err)
+	}
+	settings.NextProtos = []string{"http/1.1"} // fasthttp has no HTTP/2
+	for _, ln := range []*net.Listener{&p.ln, &p.wsLn} {
+		if *ln != nil {
+			*ln = tlsfiles.Listen(*ln, settings, false)
+		}
+	}
+	return nil
+}
+
+// URL returns the address of the page.
+func (p *Portal) URL() string {
+	if p.cfg.TLSCertFile != "" {
+		return "https://" + p.Addr()
+	}
+	return "http://" + p.Addr()
 }

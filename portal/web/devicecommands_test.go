@@ -18,7 +18,7 @@ import (
 // asking sends a body as JSON in the background.
 func (r *rig) asking(method, path, body string, header ...string) <-chan reply {
 	r.tb.Helper()
-	req, err := http.NewRequestWithContext(r.tb.Context(), method, "http://"+r.portal.Addr()+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(r.tb.Context(), method, r.portal.URL()+path, strings.NewReader(body))
 	require.NoError(r.tb, err)
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")

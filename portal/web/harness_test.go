@@ -166,7 +166,7 @@ type answer struct {
 // get asks the portal; header holds names and values in turn.
 func (r *rig) get(path string, header ...string) answer {
 	r.tb.Helper()
-	req, err := http.NewRequestWithContext(r.tb.Context(), http.MethodGet, "http://"+r.portal.Addr()+path, nil)
+	req, err := http.NewRequestWithContext(r.tb.Context(), http.MethodGet, r.portal.URL()+path, nil)
 	require.NoError(r.tb, err)
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])

@@ -8,6 +8,10 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
+// keepTLS makes browsers use TLS alone for a year (RFC 6797). A proxy in front sets its own; for loopback names it would
+// shut out other programs of the machine.
+const keepTLS = "max-age=31536000"
+
 // harden sets the headers that restrict browsers to what the page needs. It refuses requests for a
 // foreign host, and compressed bodies: BodyLimit counts compressed bytes, and 405 bytes of
 // brotli become 512 MiB.
@@ -22,6 +26,9 @@ func (p *Portal) harden(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
 	c.Set("Cross-Origin-Opener-Policy", "same-origin")
 	c.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if p.cfg.TLSCertFile != "" && !loopback(hostName(host)) {
+		c.Set(fiber.HeaderStrictTransportSecurity, keepTLS)
+	}
 	c.Set(fiber.HeaderPermissionsPolicy, "camera=(), microphone=(), geolocation=(), payment=(), usb=()")
 	if host == "" {
 		return refuse(fiber.StatusMisdirectedRequest, "host_not_allowed", "host not allowed; see PORTAL_HOSTS")

@@ -95,7 +95,7 @@ const rateBurst = 10
 // buildSockets makes what speaks with WebSocket clients.
 func (p *Portal) buildSockets(o Options) (err error) {
 	p.dashboard, err = dashboard.New(dashboard.Options{
-		Model: p.model, Log: o.Log, Registry: o.Registry, Limits: o.Dashboard,
+		Model: p.model, Log: o.Log, Registry: o.Registry, Limits: o.Dashboard, Insecure: o.Config.Insecure,
 		Stats:    func() any { return p.stats.get() },
 		Gateways: func() any { return p.gateways() },
 		Sensors:  func() any { return p.inventory.get(p) },

@@ -144,7 +144,7 @@ func New(o Options) (*Portal, error) {
 	if err := p.listen(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(p.limitConnections(o.Registry), p.join(o), p.makeReporter(o)); err != nil {
+	if err := errors.Join(p.limitConnections(o.Registry), p.encrypt(), p.join(o), p.makeReporter(o)); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil

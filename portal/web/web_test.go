@@ -259,6 +259,7 @@ func TestConfigNamesTheVariable(t *testing.T) {
 		"PORTAL_ALLOWED_ORIGINS":        func(c *Config) { c.AllowedOrigins = []string{"wall"} },
 		"REDIS_URL":                     func(c *Config) { c.RedisURL = "localhost:6379" },
 		"REDIS_PREFIX":                  func(c *Config) { c.RedisURL, c.RedisPrefix = "redis://h", "{a}" },
+		"PORTAL_TLS_CERT_FILE":          func(c *Config) { c.TLSKeyFile = "portal.key" },
 		"PORTAL_MAX_CONNECTIONS":        func(c *Config) { c.MaxConnections, c.MaxTCP = 5, 4 },
 		"PORTAL_MAX_CONNECTIONS_PER_IP": func(c *Config) { c.MaxTCPPerIP = -1 },
 		"PORTAL_REQUESTS_PER_SECOND":    func(c *Config) { c.RequestRate = -1 },

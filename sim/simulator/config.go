@@ -167,7 +167,7 @@ func (c *Config) check() error {
 	if len(c.Buildings) != n {
 		return fmt.Errorf("-buildings has %d names for %d gateways", len(c.Buildings), n)
 	}
-	return nil
+	return c.CheckPorts(c.OpsPort("SIM_HTTP_ADDR", c.HTTPAddr))
 }
 
 // gateways returns the addresses for the protocol in use.

@@ -290,7 +290,7 @@ func (c *comparison) inKafka(ctx context.Context) (map[moment]content, int, erro
 
 // differs reads the whole history and returns the first difference from the records.
 func (c *comparison) differs(ctx context.Context, records map[moment]content) (err error) {
-	client, err := history.NewClient(c.r.HistoryURL())
+	client, err := history.NewClient(history.Options{URL: c.r.HistoryURL()})
 	if err != nil {
 		return err
 	}

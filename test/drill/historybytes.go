@@ -35,7 +35,7 @@ func boundHistory(ctx context.Context, r *rig.Round) error {
 	if err := writePast(ctx, r, today); err != nil {
 		return err
 	}
-	client, err := history.NewClient(r.HistoryURL())
+	client, err := history.NewClient(history.Options{URL: r.HistoryURL()})
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func (p *Plant) introduce() {
 	} else {
 		fmt.Fprintf(w, "kafka\t\t%s\n", strings.Join(p.cfg.Brokers, ","))
 	}
-	fmt.Fprintf(w, "portal\t\thttp://%s\tws://%s%s\n", p.portal.Addr(), p.portal.WSAddr(), p.cfg.Parts.Portal.WebSocketPath)
+	fmt.Fprintf(w, "portal\t\t%s\tWebSocket %s%s\n", p.portal.URL(), p.portal.WSAddr(), p.cfg.Parts.Portal.WebSocketPath)
 	if p.sim != nil {
 		fmt.Fprintf(w, "devices\t\t%d simulated\tone reading each %s\n", p.cfg.Devices, p.cfg.Interval)
 	}
@@ -44,7 +44,7 @@ func (p *Plant) announceReady(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
-	fmt.Fprintf(p.out, "ready after %.1f s: http://%s\n", time.Since(start).Seconds(), p.portal.Addr())
+	fmt.Fprintf(p.out, "ready after %.1f s: %s\n", time.Since(start).Seconds(), p.portal.URL())
 	fmt.Fprintf(p.out, "to see an alarm, be a device that is too hot:\n  %s\n", p.hotDevice())
 }
 

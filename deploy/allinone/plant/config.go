@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 	"industrial-iot-monitor/edge/gateway"
 	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/listen"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/portal/web"
 )
@@ -73,6 +75,11 @@ func (c *Config) check() error {
 	edge := placed.gateway(buildings[0])
 	// The first complaint alone: programs share variables.
 	errs = append(errs, cmp.Or(edge.Check(), p.Bridge.Check(), p.Core.Check(), p.Portal.Check()))
+	if len(placed.Brokers) == 0 {
+		errs = append(errs, p.Edge.CheckPorts(listen.Port{
+			Variable: "DEMO_KAFKA_ADDR", Addr: placed.KafkaAddr, Proof: realKafka, Encryption: realKafka,
+		}))
+	}
 	if c.Devices < 0 || c.Devices > 100_000 {
 		errs = append(errs, fmt.Errorf("DEMO_DEVICES=%d: want 0 to 100000", c.Devices))
 	}
@@ -87,6 +94,12 @@ func (c *Config) check() error {
 	}
 	return errors.Join(errs...)
 }
+
+// realKafka is what to set in place of the embedded broker, which has neither authentication nor TLS.
+const realKafka = "KAFKA_BROKERS to a real Kafka"
+
+// Warn is listen.Rule.Warn, once for all parts: they share INSECURE.
+func (c Config) Warn(log *slog.Logger) { c.Parts.Portal.Warn(log) }
 
 // building is one of the plant's three buildings with its gateway.
 type building struct {
@@ -145,7 +158,10 @@ func (c *Config) place() error {
 	p.Core.History.DataDir = filepath.Join(c.DataDir, "core")
 	p.Portal.StorePath = filepath.Join(c.DataDir, "portal.db")
 	if p.Portal.HistoryURL = ""; p.Core.History.Enabled() {
-		p.Portal.HistoryURL = "http://" + p.Core.History.Addr
+		p.Portal.HistoryURL, p.Portal.HistoryToken = "http://"+p.Core.History.Addr, p.Core.History.Token
+		if p.Core.History.TLSCertFile != "" {
+			p.Portal.HistoryURL = "https://" + p.Core.History.Addr
+		}
 	}
 	if port := p.Portal.WebSocketPort; port != 0 {
 		_, err := c.shift("WEBSOCKET_PORT", ":"+strconv.Itoa(port))

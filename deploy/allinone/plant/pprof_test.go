@@ -29,6 +29,7 @@ func TestProfilesOfThePlantAreServedByThePortal(t *testing.T) {
 
 func TestEveryProgramRefusesProfilesBeyondLoopback(t *testing.T) {
 	t.Setenv("OPS_PPROF", "true")
+	t.Setenv("OPS_TOKEN", "a token does not open them")
 	parts := testConfig(t, t.TempDir()).Parts
 	const everywhere = "0.0.0.0:0"
 	log := slog.New(slog.DiscardHandler)

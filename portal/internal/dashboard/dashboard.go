@@ -68,6 +68,7 @@ type Options struct {
 	// when it has changed.
 	Stats, Gateways, Sensors func() any
 	Limits                   Limits
+	Insecure                 []string // words of INSECURE, for the page to warn
 }
 
 // Publisher owns the topics. It is a state.Observer.

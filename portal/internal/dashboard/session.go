@@ -79,9 +79,10 @@ func (p *Publisher) Open(c Client, l ClientLimits, operator string) *Session {
 		Epoch      string      `json:"epoch"`
 		ServerTime int64       `json:"server_time"`
 		Operator   string      `json:"operator,omitempty"`
+		Insecure   []string    `json:"insecure,omitempty"`
 		Limits     helloLimits `json:"limits"`
 	}{
-		typeHello, randomHex(), p.epoch, p.model.Now(), operator,
+		typeHello, randomHex(), p.epoch, p.model.Now(), operator, p.opts.Insecure,
 		helloLimits{p.limits.Topics, l.MessageBytes, l.MessagesPerSecond, p.limits.FrameBytes},
 	})
 	return s

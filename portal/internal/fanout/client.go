@@ -86,7 +86,11 @@ func newClient(b *Broadcaster, ws *websocket.Conn, raw rawSocket, operator strin
 		allowance: b.limits.RateBurst, allowedAt: now,
 	}
 	c.lastSeen.Store(now.UnixNano())
-	if t, ok := raw.(interface{ SetWriteBuffer(int) error }); ok {
+	below := net.Conn(raw)
+	if t, ok := below.(interface{ NetConn() net.Conn }); ok { // TLS
+		below = t.NetConn()
+	}
+	if t, ok := below.(interface{ SetWriteBuffer(int) error }); ok {
 		_ = t.SetWriteBuffer(sendBuffer) // without it the system's own size holds
 	}
 	c.openSession(operator)

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { carry, createRouter, format, parse } from '../src/core/router.js';
 import { csv } from '../src/core/save.js';
+import en from '../src/i18n/en.js';
+import zh from '../src/i18n/zh.js';
 import { createAlarms, createSearch, newer, sortAlarms } from '../src/model/alarms.js';
 import { createFleet, filterFleet } from '../src/model/fleet.js';
 import { byName } from '../src/model/operators.js';
@@ -314,6 +316,16 @@ test('the page says that it is stale when nothing comes', () => {
   plant.heard();
   plant.takeStats({ kind: 'delta', data: { ...stats, sources: { hub: false, kafka: true } } });
   assert.equal(plant.liveness().state, 'cut');
+});
+
+test('the words of INSECURE are those of the portal the page is connected to', () => {
+  const plant = createPlant({ now: () => 0 });
+  assert.deepEqual(plant.state.insecure, []);
+  plant.hello({ server_time: 0, insecure: ['anonymous', 'plaintext'] });
+  assert.deepEqual(plant.state.insecure, ['anonymous', 'plaintext']);
+  for (const words of [en, zh]) for (const what of plant.state.insecure) assert.ok(words[`banner.insecure.${what}`], what);
+  plant.hello({ server_time: 0 });
+  assert.deepEqual(plant.state.insecure, [], 'started again without');
 });
 
 test('once nothing comes any more ages stand still', () => {

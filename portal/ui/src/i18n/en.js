@@ -79,6 +79,8 @@ export default {
   'live.stale': 'stale, as of {time}',
   'live.refused': 'connection limit',
   'live.title': 'Age of the latest data from the portal',
+  'banner.insecure.anonymous': 'INSECURE=anonymous: other machines may connect without authentication.',
+  'banner.insecure.plaintext': 'INSECURE=plaintext: other machines may connect without TLS, so their traffic can be read and changed on its way.',
   'banner.reconnecting': 'Disconnected from the portal, reconnecting. Values are as of {time}.',
   'banner.connecting': 'No connection to the portal yet, trying.',
   'banner.refused': 'The portal is at its connection limit, retrying. Values are as of {time}.',

@@ -79,6 +79,8 @@ export default {
   'live.stale': '数据停滞，截至 {time}',
   'live.refused': '连接数已满',
   'live.title': '距最近一次门户数据的时间',
+  'banner.insecure.anonymous': 'INSECURE=anonymous：其他机器无须验证身份即可连接。',
+  'banner.insecure.plaintext': 'INSECURE=plaintext：其他机器可以不经 TLS 连接，通信途中可被读取和篡改。',
   'banner.reconnecting': '与门户断开连接，正在重连。显示的是截至 {time} 的数值。',
   'banner.connecting': '尚未连上门户，正在尝试。',
   'banner.refused': '门户连接数已达上限，正在重试。显示的是截至 {time} 的数值。',

@@ -5,7 +5,7 @@
 export const STALE = 2500;
 
 export function createPlant({ now = Date.now } = {}) {
-  const state = { stats: null, gateways: [], socket: 'connecting', since: now(), closeCode: 0, frame: 0, begun: now(), hub: 0 };
+  const state = { stats: null, gateways: [], socket: 'connecting', since: now(), closeCode: 0, frame: 0, begun: now(), hub: 0, insecure: [] };
   let offset = 0; // the server's clock minus ours
   const rates = []; // readings a second, for the sparkline
 
@@ -39,6 +39,7 @@ export function createPlant({ now = Date.now } = {}) {
     serverNow,
     hello(h) {
       offset = h.server_time - now();
+      state.insecure = h.insecure ?? [];
     },
     heard() {
       state.frame = now();

@@ -73,8 +73,8 @@ function troublesOf(ctx) {
   const { t, plant } = ctx;
   const { state } = plant.liveness();
   const time = ctx.asOfTime();
-  if (CUT_OFF.includes(state)) return [t(`banner.${state}`, { time })]; // nothing else is known
-  const out = [];
+  const out = plant.state.insecure.map((what) => t(`banner.insecure.${what}`));
+  if (CUT_OFF.includes(state)) return [t(`banner.${state}`, { time }), ...out]; // nothing else is known
   const sources = plant.state.stats?.sources;
   if (sources && !sources.hub) out.push(t('banner.hub', { time }));
   if (sources && !sources.kafka) out.push(t('banner.kafka'));
