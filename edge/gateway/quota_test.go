@@ -52,13 +52,16 @@ func TestALoudDeviceIsHeldBack(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, accepted, 50, "its burst")
 	loud := mqtttest.Connect(t, g.MQTTAddr(), 5, nil)
-	batch := "[" + strings.Repeat(string(reading("loud", 1))+",", 99) + string(reading("loud", 1)) + "]"
-	for code := byte(0); code != quotaExceeded; { // a batch is taken once there is room for its first reading
-		code = publish(loud, wire.TelemetryTopic("loud"), []byte(strings.ReplaceAll(batch, ":1,", fmt.Sprintf(":%d,", time.Now().UnixMilli()))))
-		if code == 0 {
-			accepted += 100
-		}
+	// A batch is taken once there is room for its first reading, and there is none for minutes then.
+	const size = 1000
+	batch := func(at int64) []byte {
+		return []byte("[" + strings.Repeat(string(reading("loud", at))+",", size-1) + string(reading("loud", at)) + "]")
 	}
+	require.Eventually(t, func() bool {
+		return publish(loud, wire.TelemetryTopic("loud"), batch(1640995250000)) == 0
+	}, waitTimeout, time.Millisecond)
+	accepted += size
+	require.EqualValues(t, quotaExceeded, publish(loud, wire.TelemetryTopic("loud"), batch(1640995260000)))
 	old := mqtttest.Connect(t, g.MQTTAddr(), 4, nil)
 	old.Publish(wire.TelemetryTopic("loud"), 1, 7, string(reading("loud", 1640995300000)))
 	require.Zero(t, old.Disconnected(), "MQTT 3 has no code")
