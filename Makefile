@@ -129,7 +129,7 @@ drill: web ## outages of everything under load: nothing lost, duplicated, out of
 	$(GO) run ./test/drill $(DRILL)
 
 .PHONY: drill-quick
-drill-quick: web ## the same with fewer and shorter outages, about 12 minutes; DRILL='-only gateway-kill' for single faults
+drill-quick: web ## the same with fewer and shorter outages, about 10 minutes; DRILL='-only gateway-kill' for single faults
 	$(GO) run ./test/drill -quick $(DRILL)
 
 .PHONY: test-ui

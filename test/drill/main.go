@@ -48,7 +48,7 @@ func parse(args []string, out io.Writer) (rig.Options, error) {
 	var list bool
 	fs := flag.NewFlagSet("drill", flag.ContinueOnError)
 	fs.SetOutput(out)
-	fs.BoolVar(&o.Quick, "quick", false, "fewer and shorter outages, in about 12 minutes")
+	fs.BoolVar(&o.Quick, "quick", false, "fewer and shorter outages, in about 10 minutes")
 	fs.StringVar(&only, "only", "", "`names` of the faults to try, comma separated; empty: all")
 	fs.Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "`seed` of the random moments; it is printed")
 	fs.BoolVar(&list, "list", false, "list the faults and exit")
