@@ -20,6 +20,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"industrial-iot-monitor/internal/logtest"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -274,24 +275,6 @@ func TestMappingsAreTriedOnTheCommandLine(t *testing.T) {
 	require.Equal(t, 1, code, out)
 }
 
-// output is a process's log, read while it is written.
-type output struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 // TestGatewayBeyondLoopbackStartsOnlyWithInsecure: without authentication and TLS it ends with code 2 and
 // names what to set; with INSECURE it starts, and shows that in its log, its metrics and its readiness.
 func TestGatewayBeyondLoopbackStartsOnlyWithInsecure(t *testing.T) {
@@ -300,8 +283,8 @@ func TestGatewayBeyondLoopbackStartsOnlyWithInsecure(t *testing.T) {
 		"EDGE_GATEWAY_ID=gw-k", "EDGE_HUB_URL=nats-leaf://127.0.0.1:1", "EDGE_NATS_ADDR=127.0.0.1:0", "EDGE_MQTT_ADDR=0.0.0.0:0", "EDGE_HTTP_ADDR=" + ops,
 		"EDGE_DATA_DIR=" + filepath.Join(t.TempDir(), "data"),
 	}
-	start := func(env []string) (*exec.Cmd, *output) {
-		out := &output{}
+	start := func(env []string) (*exec.Cmd, *logtest.Buffer) {
+		out := &logtest.Buffer{}
 		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], asProgram)
 		cmd.Dir, cmd.Env, cmd.Stderr = t.TempDir(), env, out
 		require.NoError(t, cmd.Start())
@@ -318,18 +301,8 @@ func TestGatewayBeyondLoopbackStartsOnlyWithInsecure(t *testing.T) {
 	_, out = start(append(env, "INSECURE=anonymous,plaintext"))
 	ready(t, ops)
 	require.Contains(t, out.String(), "level=WARN msg=\"INSECURE is set")
-	get := func(path string) string {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+ops+path, nil)
-		require.NoError(t, err)
-		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
-		require.NoError(t, err)
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		require.NoError(t, err)
-		return string(body)
-	}
-	require.Contains(t, get("/readyz"), "INSECURE=anonymous,plaintext")
+	require.Contains(t, get(t, ops, "/readyz"), "INSECURE=anonymous,plaintext")
 	for _, what := range []string{"anonymous", "plaintext"} {
-		require.Contains(t, get("/metrics"), fmt.Sprintf("iot_insecure{what=%q} 1\n", what))
+		require.Contains(t, get(t, ops, "/metrics"), fmt.Sprintf("iot_insecure{what=%q} 1\n", what))
 	}
 }
