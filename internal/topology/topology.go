@@ -34,6 +34,7 @@ type Topics struct {
 	Rules       string `env:"KAFKA_TOPIC_ALARM_RULES" envDefault:"alarm-rules" help:"compacted Kafka topic of changes of rules made on the page, with who approved them"`
 	DetectState string `env:"KAFKA_TOPIC_DETECT_STATE" envDefault:"detect-state" help:"compacted Kafka topic of what is usual for each sensor"`
 	Access      string `env:"KAFKA_TOPIC_ACCESS" envDefault:"access" help:"compacted Kafka topic of who may connect: gateways, programs"`
+	Security    string `env:"KAFKA_TOPIC_SECURITY_AUDIT" envDefault:"security-audit" help:"Kafka topic of sign-ins, changes of who may do what, and refusals, each with the hash of the one before; kept for ever"`
 	Metadata    string `env:"KAFKA_TOPIC_PORTAL_METADATA" envDefault:"portal-metadata" help:"Kafka topic of what operators keep in the portal: views, dashboards, notes; kept for ever"`
 }
 
@@ -64,7 +65,7 @@ func Suffixed(suffix string) (t Topics) {
 
 // Specs describes each topic as it is created when missing.
 type Specs struct {
-	DeviceData, DeadLetters, Alerts, Audit, Commands, AlarmState, DeviceState, DeviceMeta, DetectState, Checkpoints, Rules, Access, Metadata kafka.Topic
+	DeviceData, DeadLetters, Alerts, Audit, Commands, AlarmState, DeviceState, DeviceMeta, DetectState, Checkpoints, Rules, Access, Security, Metadata kafka.Topic
 }
 
 // Specs returns the table. The caller sets the partitions of Checkpoints where BRIDGE_LANES
@@ -88,6 +89,8 @@ func (t *Topics) Specs() Specs {
 		Rules: kafka.Topic{Name: t.Rules, Partitions: 1, Compacted: true, MaxMessageBytes: most},
 		// One partition: the newest record of a gateway decides.
 		Access: kafka.Topic{Name: t.Access, Partitions: 1, Compacted: true},
+		// One partition: a record that is missing is a missing offset.
+		Security: kafka.Topic{Name: t.Security, Partitions: 1, KeepForever: true},
 		// One partition: the order of all changes decides between two of them.
 		Metadata: kafka.Topic{Name: t.Metadata, Partitions: 1, MaxMessageBytes: most, KeepForever: true},
 	}
@@ -95,5 +98,5 @@ func (t *Topics) Specs() Specs {
 
 // All lists every topic.
 func (s *Specs) All() []kafka.Topic {
-	return []kafka.Topic{s.DeviceData, s.DeadLetters, s.Alerts, s.Audit, s.Commands, s.AlarmState, s.DeviceState, s.DeviceMeta, s.DetectState, s.Checkpoints, s.Rules, s.Access, s.Metadata}
+	return []kafka.Topic{s.DeviceData, s.DeadLetters, s.Alerts, s.Audit, s.Commands, s.AlarmState, s.DeviceState, s.DeviceMeta, s.DetectState, s.Checkpoints, s.Rules, s.Access, s.Security, s.Metadata}
 }

@@ -23,7 +23,7 @@ func TestTopicsOfTheContract(t *testing.T) {
 		"KAFKA_TOPIC_ALARM_STATE": "alarm-state", "KAFKA_TOPIC_DEVICE_STATE": "device-state",
 		"KAFKA_TOPIC_ALARM_RULES": "alarm-rules", "KAFKA_TOPIC_DETECT_STATE": "detect-state",
 		"KAFKA_TOPIC_DEVICE_META": "device-meta", "KAFKA_TOPIC_PORTAL_METADATA": "portal-metadata",
-		"KAFKA_TOPIC_ACCESS": "access",
+		"KAFKA_TOPIC_ACCESS": "access", "KAFKA_TOPIC_SECURITY_AUDIT": "security-audit",
 	}
 	got := map[string]string{}
 	for _, v := range config.Describe(topology.Topics{}) {
@@ -49,6 +49,8 @@ func TestTableHasEveryTopicOnce(t *testing.T) {
 		require.Equal(t, 1, listed[name], name)
 	}
 	require.True(t, specs.Audit.KeepForever, "who acknowledged an alarm is never forgotten")
+	require.True(t, specs.Security.KeepForever, "who let whom in is never forgotten")
+	require.EqualValues(t, 1, specs.Security.Partitions, "a record that is missing is a missing offset")
 	require.True(t, specs.Metadata.KeepForever, "what operators wrote is nowhere else")
 	require.EqualValues(t, 1, specs.Metadata.Partitions, "the order of all changes decides")
 	require.EqualValues(t, 1, specs.Rules.Partitions, "the order of all approvals decides")
