@@ -112,8 +112,11 @@ func (t *task) refuse(m *sarama.ConsumerMessage, c *telemetry.AlarmCommand, why 
 	why = cut(strings.ToValidUTF8(why, "?"), telemetry.MaxNote)
 	t.out.letters = append(t.out.letters, newDeadLetter(t.p.cfg.DeadLetters, m,
 		&telemetry.Refusal{Reason: telemetry.ReasonInvalidCommand, Message: why}))
+	c.Via, c.Address, c.Session = cut(c.Via, telemetry.MaxActor), cut(c.Address, telemetry.MaxActor), cut(c.Session, telemetry.MaxActor)
+	c.ClaimedBy = cut(c.ClaimedBy, telemetry.MaxOperator)
 	t.alarms.audit(&telemetry.AuditEntry{
-		Time: now, DeviceID: name(c.DeviceID), AlertType: name(c.AlertType), CommandID: name(c.CommandID),
+		Actor: c.Actor,
+		Time:  now, DeviceID: name(c.DeviceID), AlertType: name(c.AlertType), CommandID: name(c.CommandID),
 		By: cut(c.By, telemetry.MaxOperator), Action: telemetry.AlarmAction(name(string(c.Action))),
 		Outcome: telemetry.OutcomeRefused, Reason: why,
 	}, t.out)

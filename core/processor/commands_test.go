@@ -359,3 +359,30 @@ func (c claim) InitialOffset() int64 { return c.initial }
 func (c claim) HighWaterMarkOffset() int64 { return c.initial }
 
 func (c claim) Messages() <-chan *sarama.ConsumerMessage { return c.messages }
+
+// TestEntriesOfCommandsSayByWhatMeans has a command of each kind: its entries and those of the alarms that it changes say how
+// its sender proved who they are.
+func TestEntriesOfCommandsSayByWhatMeans(t *testing.T) {
+	tk := commandTask(t)
+	now := time.Now().UnixMilli()
+	useRules(t, tk, hotRule)
+	tk.process([]*sarama.ConsumerMessage{message(0, "d1", now-2000, 41)})
+	actor := telemetry.Actor{Via: "token", Address: "192.0.2.1", Session: "0123456789ab", ClaimedBy: "李工"}
+	for _, c := range []*telemetry.AlarmCommand{
+		acknowledge("c1", "d1", now), acknowledge("c2", "d1", now), describeCommand("c3", "d1", now, named("Boiler")),
+		maintainCommand("c4", "d1", now, now+60_000), removeCommand("c5", "d1", now), removeCommand("c6", "d1", now),
+	} {
+		c.Actor = actor
+		entries := auditsOf(t, tk.order(c, now))
+		require.NotEmpty(t, entries, c.CommandID)
+		for i := range entries {
+			require.Equal(t, actor, entries[i].Actor, "%s: %+v", c.CommandID, entries[i])
+		}
+	}
+	bad := acknowledge("c7", "d1", now)
+	bad.Address = strings.Repeat("x", telemetry.MaxActor+1)
+	tk.command(commandRecord(t, 0, bad))
+	entries := auditsOf(t, tk.pending.pop())
+	require.Equal(t, telemetry.OutcomeRefused, entries[0].Outcome)
+	require.Len(t, entries[0].Address, telemetry.MaxActor)
+}

@@ -102,7 +102,7 @@ func (t *task) remove(c *telemetry.AlarmCommand, now int64) {
 	delete(t.life.metas, c.DeviceID)
 	if known {
 		gone.Seen = max(gone.Seen, d.alarm.Seen())
-		t.release(d, alarm.Removal{Device: d.id, By: c.By, Note: c.Note, Message: "the device was removed", Now: now})
+		t.release(d, alarm.Removal{Device: d.id, Actor: c.Actor, By: c.By, Note: c.Note, Message: "the device was removed", Now: now})
 	}
 	entry.Outcome, entry.Event = telemetry.OutcomeApplied, telemetry.EventRemoved
 	if !known && !described {
@@ -120,7 +120,7 @@ func newest(ids []string) []string { return ids[max(0, len(ids)-commandsKept):] 
 // entryOf returns the audit entry of a command to a device, without its outcome.
 func (t *task) entryOf(c *telemetry.AlarmCommand) telemetry.AuditEntry {
 	entry := telemetry.AuditEntry{
-		Time: c.At, DeviceID: c.DeviceID, By: c.By, CommandID: c.CommandID, Action: c.Action, Note: c.Note,
+		Actor: c.Actor, Time: c.At, DeviceID: c.DeviceID, By: c.By, CommandID: c.CommandID, Action: c.Action, Note: c.Note,
 	}
 	if d, known := t.devices[c.DeviceID]; known {
 		entry.Building = d.presence.Location().Building

@@ -60,6 +60,8 @@ const (
 // to an alarm, or to the device itself. The owner of the device applies commands in order. A
 // command is applied once, however often it is sent: CommandID names it.
 type AlarmCommand struct {
+	Actor
+
 	CommandID string      `json:"command_id"` // chosen by the sender, 1 to 64 of [A-Za-z0-9_-]
 	DeviceID  string      `json:"device_id"`
 	AlertType string      `json:"alert_type"`         // empty if Action is one of a device
@@ -72,6 +74,34 @@ type AlarmCommand struct {
 	Assignee  string      `json:"assignee,omitempty"` // of assign; empty: unassigned
 	// Describe is the change that ActionDescribe makes.
 	Describe *DevicePatch `json:"describe,omitempty"`
+}
+
+// Actor says by what means somebody acted, as far as the portal knew. Commands and entries of before have none of it.
+type Actor struct {
+	// Via is how they proved who they are: local, token, oidc or proxy; empty: they did not have to.
+	Via string `json:"via,omitempty"`
+	// Address is the one they called from.
+	Address string `json:"address,omitempty"`
+	// Session names their session or token. It is not its secret.
+	Session string `json:"session,omitempty"`
+	// ClaimedBy is the name that a token which may act for others gave.
+	ClaimedBy string `json:"claimed_by,omitempty"`
+}
+
+// MaxActor bounds the texts of an Actor but for ClaimedBy, in bytes of UTF-8.
+const MaxActor = 64
+
+// bad returns the first field of a that is too long, empty if none is.
+func (a *Actor) bad() string {
+	switch {
+	case !text(a.Via, MaxActor):
+		return "via"
+	case !text(a.Address, MaxActor):
+		return "address"
+	case !text(a.Session, MaxActor):
+		return "session"
+	}
+	return ""
 }
 
 // ErrCommand is wrapped by every error of Check.
@@ -93,6 +123,10 @@ func (c *AlarmCommand) Check() error {
 		return bad("by", "a name of 1 to 128 bytes")
 	case !ValidTimestamp(c.At):
 		return bad("at", "milliseconds since 1970")
+	case c.bad() != "":
+		return bad(c.bad(), "at most 64 bytes")
+	case !text(c.ClaimedBy, MaxOperator):
+		return bad("claimed_by", "at most 128 bytes")
 	case !text(c.Note, MaxNote):
 		return bad("note", "at most 1024 bytes")
 	case !text(c.Assignee, MaxOperator):
@@ -136,6 +170,8 @@ func text(s string, limit int) bool { return len(s) <= limit && utf8.ValidString
 // one entry without AlertType, behind one for each alarm that was closed; so are the start and
 // the end of its maintenance, behind those of the alarms.
 type AuditEntry struct {
+	Actor // of a command
+
 	Time      int64       `json:"time"` // ms since 1970: by the clock for a command, event time for a transition
 	DeviceID  string      `json:"device_id"`
 	AlertType string      `json:"alert_type"`

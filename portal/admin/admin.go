@@ -36,7 +36,7 @@ const usage = `usage:
   portal user disable NAME                                    they are signed out everywhere
   portal user enable NAME
   portal user list
-  portal token add NAME -role ROLE [-ttl 90d]                 prints the token, once
+  portal token add NAME -role ROLE [-ttl 90d] [-act-as]       prints the token, once; -act-as: it may name the person for whom it acts
   portal token revoke ID
   portal token list
 The database is that of PORTAL_STORE or DATABASE_URL.
@@ -220,13 +220,14 @@ func (t *tool) listUsers(ctx context.Context, args []string) error {
 
 func (t *tool) addToken(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("add", flag.ContinueOnError)
+	actAs := flags.Bool("act-as", false, "")
 	ttl := config.Age(90 * 24 * time.Hour)
 	flags.Func("ttl", "", func(text string) error { return ttl.UnmarshalText([]byte(text)) })
 	name, role, err := withRole(flags, args)
 	if err != nil {
 		return err
 	}
-	secret, token, err := t.people.AddToken(ctx, t.by, name, role, time.Duration(ttl))
+	secret, token, err := t.people.AddToken(ctx, t.by, people.NewToken{Name: name, Role: role, TTL: time.Duration(ttl), ActsAs: *actAs})
 	if err != nil {
 		return err
 	}

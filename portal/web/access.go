@@ -8,6 +8,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/portal/internal/people"
 	"industrial-iot-monitor/portal/internal/store"
 )
@@ -20,6 +21,10 @@ type identity struct {
 	// session is the name of the session or token, endsAt when it ends at the latest, in ms.
 	session string
 	endsAt  int64
+	// address is the one that the request came from, as far as trusted proxies tell.
+	address string
+	// actsAs: it may name somebody else for whom it acts.
+	actsAs bool
 	// credential proves it, "" if nothing of its own does.
 	credential string
 	// passing: nobody signed in, and PORTAL_ANONYMOUS_ROLE lets them see.
@@ -117,6 +122,18 @@ func (id identity) actor(claimed string) (string, error) {
 	return name, nil
 }
 
+// acts returns the name under which an identity commands, as actor does, and what else the audit trail has of it.
+func (id identity) acts(claimed string) (by string, a telemetry.Actor, err error) {
+	if by, err = id.actor(claimed); err != nil {
+		return "", a, err
+	}
+	a = telemetry.Actor{Via: id.Via, Address: id.address, Session: id.session}
+	if id.actsAs {
+		a.ClaimedBy = strings.TrimSpace(claimed)
+	}
+	return by, a, nil
+}
+
 // ambient reports whether a browser adds by itself what proves the identity, whatever page made it send the request.
 func (id identity) ambient() bool {
 	return id.Via != "" && id.Via != people.ViaToken
@@ -136,7 +153,7 @@ type identityKey struct{}
 // ignored: their sender expects to act under a name.
 func (p *Portal) identify(c *fiber.Ctx) error {
 	if p.cfg.off() {
-		c.Locals(identityKey{}, identity{Name: strings.Clone(c.Get(headerOperator)), Role: people.Admin})
+		c.Locals(identityKey{}, identity{Name: strings.Clone(c.Get(headerOperator)), Role: people.Admin, address: p.place(c)})
 		return c.Next()
 	}
 	id, err := p.vouched(c)
@@ -149,6 +166,7 @@ func (p *Portal) identify(c *fiber.Ctx) error {
 	if id.Role == people.Nobody && id.trouble == nil {
 		id.Role, id.passing = people.Role(p.cfg.AnonymousRole), true
 	}
+	id.address = p.place(c)
 	c.Locals(identityKey{}, id)
 	return c.Next()
 }
@@ -220,7 +238,7 @@ func (p *Portal) proved(ctx context.Context, credential string, want people.Kind
 	case err != nil:
 		return identity{}, err
 	}
-	id := identity{Name: g.Name, Role: g.Role, Via: g.Via, session: g.ID, endsAt: g.EndsAt, credential: credential}
+	id := identity{Name: g.Name, Role: g.Role, Via: g.Via, session: g.ID, endsAt: g.EndsAt, credential: credential, actsAs: g.ActsAs}
 	if g.Via == people.ViaToken {
 		id.Name = tokenMark + g.Name
 	}
@@ -232,7 +250,9 @@ func (p *Portal) renew(ctx context.Context, id identity) (identity, error) {
 	if id.credential == "" {
 		return id, nil
 	}
-	return p.proved(ctx, id.credential, people.KindOf(id.credential), true)
+	now, err := p.proved(ctx, id.credential, people.KindOf(id.credential), true)
+	now.address = id.address
+	return now, err
 }
 
 // who returns the identity that identify found.

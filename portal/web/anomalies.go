@@ -96,7 +96,7 @@ func (p *Portal) feedBack(c *fiber.Ctx) error {
 		AlertID: body.AlertID, Action: telemetry.ActionNotAnomaly, At: p.model.Now(), Note: body.Note,
 	}
 	var err error
-	if cmd.By, err = who(c).actor(body.By); err != nil {
+	if cmd.By, cmd.Actor, err = who(c).acts(body.By); err != nil {
 		return err
 	}
 	if err := cmd.Check(); err != nil {

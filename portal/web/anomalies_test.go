@@ -95,6 +95,7 @@ func TestFeedbackReachesKafkaAndItsOutcomeComesBack(t *testing.T) {
 	got := r.asking(http.MethodPost, path, body)
 	_, sent := r.commands(1)
 	require.Equal(t, telemetry.AlarmCommand{
+		Actor:     telemetry.Actor{Address: "127.0.0.1"},
 		CommandID: "c-1", DeviceID: "d1", AlertType: "anomaly_temperature", Action: telemetry.ActionNotAnomaly, By: "李工", At: sent[0].At, Note: "试运行",
 	}, sent[0])
 	r.audited(outcome(sent[0], telemetry.OutcomeApplied, 0))

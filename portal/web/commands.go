@@ -132,7 +132,7 @@ func (p *Portal) prototype(id identity, action telemetry.AlarmAction, body comma
 		return c, badField("action", strings.Join(actionWords, ", "))
 	}
 	var err error
-	if c.By, err = id.actor(body.By); err != nil {
+	if c.By, c.Actor, err = id.acts(body.By); err != nil {
 		return c, err
 	}
 	if c.CommandID == "" {

@@ -123,6 +123,7 @@ func TestCommandReachesKafkaAndItsOutcomeComesBack(t *testing.T) {
 	require.Len(t, commands, 1)
 	c := commands[0]
 	require.Equal(t, telemetry.AlarmCommand{
+		Actor:     telemetry.Actor{Address: "127.0.0.1"},
 		CommandID: "c-1", DeviceID: "device_001", AlertType: "temperature_high", AlertID: "a1", Action: telemetry.ActionAcknowledge,
 		By: "李工", At: c.At, Note: "on my way",
 	}, c)

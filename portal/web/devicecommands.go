@@ -68,7 +68,7 @@ func (p *Portal) removeDevice(c *fiber.Ctx) error {
 // commandDevice executes a command to a device.
 func (p *Portal) commandDevice(c *fiber.Ctx, cmd telemetry.AlarmCommand, by string) (err error) {
 	cmd.DeviceID, cmd.At = strings.Clone(c.Params("id")), p.model.Now()
-	if cmd.By, err = who(c).actor(by); err != nil {
+	if cmd.By, cmd.Actor, err = who(c).acts(by); err != nil {
 		return err
 	}
 	if cmd.CommandID == "" {

@@ -29,10 +29,10 @@ var (
 		"次数", "确认人", "确认时间", "负责人", "规则", "来源", "告警编号",
 	}
 	auditHead = []string{
-		"recorded_at", "time", "by", "action", "outcome", "reason", "note", "event", "from", "to", "device_id", "building", "alert_type", "rule", "alert_id", "command_id", "alarm",
+		"recorded_at", "time", "by", "action", "outcome", "reason", "note", "event", "from", "to", "device_id", "building", "alert_type", "rule", "alert_id", "command_id", "alarm", "claimed_by", "via", "address", "session",
 	}
 	auditHeadChinese = []string{
-		"记录时间", "时间", "操作人", "操作", "结果", "原因", "备注", "事件", "原状态", "新状态", "设备", "建筑", "类型", "规则", "告警编号", "命令编号", "告警",
+		"记录时间", "时间", "操作人", "操作", "结果", "原因", "备注", "事件", "原状态", "新状态", "设备", "建筑", "类型", "规则", "告警编号", "命令编号", "告警", "代何人操作", "登录方式", "来源地址", "会话",
 	}
 )
 
@@ -175,6 +175,6 @@ func auditRow(e *audit.Entry, words alarmtext.Writer) []string {
 	return []string{
 		moment(e.RecordedAt), moment(e.Time), e.By, auditWords(words.Lang, string(e.Action), "audit.action"), auditWords(words.Lang, string(e.Outcome), "audit.outcome"), auditReason(words.Lang, e.Reason), e.Note,
 		auditWords(words.Lang, string(e.Event), "audit.event", "event"), auditWords(words.Lang, string(e.From), "alarmstate"), auditWords(words.Lang, string(e.To), "alarmstate"),
-		e.DeviceID, e.Building, e.AlertType, e.Rule, e.AlertID, e.CommandID, words.Type(e.AlertType),
+		e.DeviceID, e.Building, e.AlertType, e.Rule, e.AlertID, e.CommandID, words.Type(e.AlertType), e.ClaimedBy, auditWords(words.Lang, e.Via, "audit.via"), e.Address, e.Session,
 	}
 }

@@ -75,9 +75,11 @@ type userBody struct {
 
 // tokenItem is a token of a program, without what proves it.
 type tokenItem struct {
-	ID        string `json:"id"`
-	Name      string `json:"name"`
-	Role      string `json:"role"`
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Role string `json:"role"`
+	// ActAs: it may say in "by" for whom it acts.
+	ActAs     bool   `json:"act_as"`
 	CreatedAt int64  `json:"created_at"`
 	CreatedBy string `json:"created_by"`
 	ExpiresAt int64  `json:"expires_at"`
@@ -94,6 +96,8 @@ type newTokenBody struct {
 	Role string `json:"role"`
 	// TTL is for how long it holds: 90d, 12h.
 	TTL string `json:"ttl"`
+	// ActAs lets it say in "by" for whom it acts; the audit trail has that as claimed_by.
+	ActAs bool `json:"act_as"`
 }
 
 // tokenAnswer has a new token, which is shown this once.

@@ -90,7 +90,7 @@ func (p *Portal) listTokens(c *fiber.Ctx) error {
 }
 
 func showToken(t *people.Token) tokenItem {
-	return tokenItem{t.ID, t.Name, string(t.Role), t.CreatedAt, t.CreatedBy, t.ExpiresAt, t.RevokedAt, t.RevokedBy, t.UsedAt}
+	return tokenItem{t.ID, t.Name, string(t.Role), t.ActsAs, t.CreatedAt, t.CreatedBy, t.ExpiresAt, t.RevokedAt, t.RevokedBy, t.UsedAt}
 }
 
 // addToken handles POST /api/v1/tokens.
@@ -107,7 +107,7 @@ func (p *Portal) addToken(c *fiber.Ctx) error {
 		return badField("ttl", "a time such as 90d or 12h")
 	}
 	id := who(c)
-	secret, token, err := p.people.AddToken(c.UserContext(), id.Name, body.Name, people.Role(body.Role), time.Duration(ttl))
+	secret, token, err := p.people.AddToken(c.UserContext(), id.Name, people.NewToken{Name: body.Name, Role: people.Role(body.Role), TTL: time.Duration(ttl), ActsAs: body.ActAs})
 	p.noted(id, err, "token added", "token", token.ID, "for", body.Name, "role", body.Role)
 	if err != nil {
 		return p.peopleError(c, err)

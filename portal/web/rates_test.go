@@ -76,7 +76,7 @@ func TestCallersPayForThemselves(t *testing.T) {
 		o.Config.TrustedProxies, o.Config.RequestRate = []string{"127.0.0.1"}, 1 // ten at once
 	})
 	person := r.signIn("viewer")
-	secret, _, err := r.portal.people.AddToken(t.Context(), firstAdmin, "viewer", people.Viewer, time.Hour)
+	secret, _, err := r.portal.people.AddToken(t.Context(), firstAdmin, people.NewToken{Name: "viewer", Role: people.Viewer, TTL: time.Hour})
 	require.NoError(t, err)
 	flood := func(from func(i int) string, want int, header ...string) {
 		t.Helper()

@@ -207,16 +207,23 @@ func TestIdentityStandsInTheAudit(t *testing.T) {
 	ws, _, err := r.dial(r.portal.Addr(), asSocket(header))
 	require.NoError(t, err)
 	require.NoError(t, ws.WriteJSON(map[string]any{"type": "alarm_command", "command": map[string]any{"action": "comment", "note": "x", "alert_id": "a1", "by": "plant-manager"}}))
-	secret, _, err := r.portal.people.AddToken(t.Context(), firstAdmin, "robot", people.Operator, time.Hour)
+	secret, _, err := r.portal.people.AddToken(t.Context(), firstAdmin, people.NewToken{Name: "robot", Role: people.Operator, TTL: time.Hour})
 	require.NoError(t, err)
 	a = r.post("/api/v1/alerts/commands", `{"by":"plant-manager","action":"acknowledge","alert_ids":["a1"]}`, "Authorization", "Bearer "+secret)
 	require.Equal(t, http.StatusAccepted, a.status, a.body)
-	_, commands := r.commands(3)
+	deputy, token, err := r.portal.people.AddToken(t.Context(), firstAdmin, people.NewToken{Name: "mes", Role: people.Operator, TTL: time.Hour, ActsAs: true})
+	require.NoError(t, err)
+	a = r.post("/api/v1/alerts/commands", `{"by":"李工","action":"acknowledge","alert_ids":["a1"]}`, "Authorization", "Bearer "+deputy)
+	require.Equal(t, http.StatusAccepted, a.status, a.body)
+	_, commands := r.commands(4)
 	by := map[string]int{}
 	for i := range commands {
-		by[commands[i].By]++
+		c := &commands[i]
+		by[strings.Join([]string{c.By, c.Via, c.ClaimedBy, c.Address}, "|")]++
+		require.NotEmpty(t, c.Session, "by "+c.By)
+		require.True(t, c.By != "token:mes" || c.Session == token.ID)
 	}
-	require.Equal(t, map[string]int{"operator": 2, "token:robot": 1}, by)
+	require.Equal(t, map[string]int{"operator|local||127.0.0.1": 2, "token:robot|token||127.0.0.1": 1, "token:mes|token|李工|127.0.0.1": 1}, by)
 }
 
 // TestEndedSessionEndsItsWebSocket is attempts 13 and 14, on a portal and another one with the same database.
@@ -341,7 +348,7 @@ func TestTokensOfPrograms(t *testing.T) {
 func TestOpsTokenSignsNobodyIn(t *testing.T) {
 	t.Parallel()
 	r := signedInRig(t, func(o *Options) { o.Config.OpsToken = "of operations" })
-	admin, _, err := r.portal.people.AddToken(t.Context(), firstAdmin, "ci", people.Admin, time.Hour)
+	admin, _, err := r.portal.people.AddToken(t.Context(), firstAdmin, people.NewToken{Name: "ci", Role: people.Admin, TTL: time.Hour})
 	require.NoError(t, err)
 	for token, want := range map[string][2]int{
 		"of operations": {http.StatusOK, http.StatusUnauthorized},

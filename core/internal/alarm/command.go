@@ -26,7 +26,7 @@ func (rs *Rules) Command(s State, c *telemetry.AlarmCommand, now int64, dst []Tr
 	m := x.own()
 	m.Done = slices.Concat(m.Done[max(0, len(m.Done)-maxDone+1):], []done{{ID: c.CommandID, At: now}})
 	entry := telemetry.AuditEntry{
-		Time: c.At, DeviceID: c.DeviceID, AlertType: c.AlertType, AlertID: c.AlertID,
+		Actor: c.Actor, Time: c.At, DeviceID: c.DeviceID, AlertType: c.AlertType, AlertID: c.AlertID,
 		By: c.By, CommandID: c.CommandID, Action: c.Action, Outcome: outcome, Reason: reason, Note: c.Note,
 	}
 	if len(x.out) > len(dst) {

@@ -41,7 +41,7 @@ func (x *step) maintain(c *telemetry.AlarmCommand, now int64) (telemetry.Outcome
 	case c.Action == telemetry.ActionEndMaintenance && was == nil:
 		return telemetry.OutcomeNothing, "it is not under maintenance"
 	case c.Action == telemetry.ActionEndMaintenance:
-		x.endMaintenance(change{at: c.At, by: c.By, note: c.Note})
+		x.endMaintenance(change{at: c.At, actor: c.Actor, by: c.By, note: c.Note})
 	case c.Until <= now:
 		return telemetry.OutcomeRefused, "the end of the maintenance is past"
 	case was != nil && was.Until == c.Until && was.Reason == c.Note:
@@ -67,7 +67,7 @@ func (x *step) beginMaintenance(c *telemetry.AlarmCommand) {
 		}
 		a.DeviceID = c.DeviceID // states of the first version lack it
 		a.Shelved = shelf(next)
-		x.emit(i, change{event: telemetry.EventShelved, from: a.State, at: c.At, by: c.By, note: c.Note})
+		x.emit(i, change{event: telemetry.EventShelved, from: a.State, at: c.At, actor: c.Actor, by: c.By, note: c.Note})
 	}
 }
 

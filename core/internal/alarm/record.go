@@ -176,6 +176,7 @@ type change struct {
 	// Of a command to the alarm.
 	command *telemetry.AlarmCommand
 	// Of a command to the device.
+	actor    telemetry.Actor
 	by, note string
 }
 
@@ -188,11 +189,11 @@ func (x *step) emit(i int, c change) {
 	h := telemetry.AlarmChange{At: c.at, Event: c.event, State: a.State, Value: c.value, By: c.by, Note: c.note}
 	audit := telemetry.AuditEntry{
 		Time: c.at, DeviceID: a.DeviceID, AlertType: a.AlertType, AlertID: a.AlertID, Building: a.Location.Building, Rule: a.Rule, Revision: a.Revision,
-		Event: c.event, From: c.from, To: a.State, By: c.by, Note: c.note,
+		Event: c.event, From: c.from, To: a.State, Actor: c.actor, By: c.by, Note: c.note,
 	}
 	if c.command != nil {
 		h.By, h.Note = c.command.By, c.command.Note
-		audit.By, audit.Note = c.command.By, c.command.Note
+		audit.Actor, audit.By, audit.Note = c.command.Actor, c.command.By, c.command.Note
 		audit.CommandID, audit.Action, audit.Outcome = c.command.CommandID, c.command.Action, telemetry.OutcomeApplied
 	}
 	// The slice is shared with emitted records: never written to.

@@ -4,6 +4,7 @@ import "industrial-iot-monitor/internal/telemetry"
 
 // Removal is the end of a device.
 type Removal struct {
+	Actor  telemetry.Actor
 	Device string
 	By     string // empty: the system
 	Note   string // of the operator
@@ -44,7 +45,7 @@ func (x *step) close(i int, r Removal) {
 	a.Suppressed, a.Shelved, a.Stale, a.Chattering, a.Uncertain = nil, nil, false, false, false
 	x.emit(i, change{event: telemetry.EventRemoved, from: from, at: at})
 	t := &x.out[len(x.out)-1]
-	t.Audit.By, t.Audit.Note = r.By, r.Note
+	t.Audit.Actor, t.Audit.By, t.Audit.Note = r.Actor, r.By, r.Note
 	last := &t.Alert.History[len(t.Alert.History)-1] // in a slice that emit made
 	last.By, last.Note = r.By, r.Note
 }

@@ -56,6 +56,7 @@ type Token struct {
 	ID        string
 	Name      string
 	Role      Role
+	ActsAs    bool // it may name the person for whom it acts
 	CreatedAt int64
 	CreatedBy string
 	ExpiresAt int64
@@ -88,6 +89,7 @@ type Grant struct {
 	Role   Role
 	Via    string
 	ID     string // of the token, or of the session: not its secret
+	ActsAs bool   // of a token: see Token
 	UsedAt int64
 	EndsAt int64
 	Idle   int64 // ms without use after which it ends, 0: it does not

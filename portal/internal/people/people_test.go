@@ -408,20 +408,20 @@ func TestTokens(t *testing.T) {
 		role people.Role
 		ttl  time.Duration
 	}{{"", people.Viewer, time.Hour}, {"ci", "root", time.Hour}, {"ci", "", time.Hour}, {"ci", people.Viewer, 0}, {"ci", people.Viewer, 10 * 366 * 24 * time.Hour}, {"a\nb", people.Viewer, time.Hour}} {
-		_, _, err := d.AddToken(t.Context(), "Li", bad.name, bad.role, bad.ttl)
+		_, _, err := d.AddToken(t.Context(), "Li", people.NewToken{Name: bad.name, Role: bad.role, TTL: bad.ttl})
 		require.ErrorIs(t, err, people.ErrInvalid, "%+v", bad)
 	}
-	credential, token, err := d.AddToken(t.Context(), "Li", "ci", people.Viewer, 48*time.Hour)
+	credential, token, err := d.AddToken(t.Context(), "Li", people.NewToken{Name: "ci", Role: people.Viewer, TTL: 48 * time.Hour, ActsAs: true})
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(credential, "iotp_"))
 	c.advance(47 * time.Hour) // it is never idle
 	g, err := d.Check(t.Context(), credential, false)
 	require.NoError(t, err)
-	require.Equal(t, people.Grant{Name: "ci", Role: people.Viewer, Via: people.ViaToken, ID: token.ID, EndsAt: token.ExpiresAt}, g)
+	require.Equal(t, people.Grant{Name: "ci", Role: people.Viewer, Via: people.ViaToken, ID: token.ID, ActsAs: true, EndsAt: token.ExpiresAt}, g)
 	c.advance(time.Hour)
 	_, err = d.Check(t.Context(), credential, false)
 	require.ErrorIs(t, err, people.ErrNotSignedIn, "expired")
-	credential, token, err = d.AddToken(t.Context(), "Li", "ci", people.Viewer, time.Hour)
+	credential, token, err = d.AddToken(t.Context(), "Li", people.NewToken{Name: "ci", Role: people.Viewer, TTL: time.Hour})
 	require.NoError(t, err)
 	_, err = d.Check(t.Context(), credential, false)
 	require.NoError(t, err)

@@ -212,17 +212,25 @@ const (
 	longestToken  = 5 * 366 * 24 * time.Hour
 )
 
+// NewToken describes a token to be added.
+type NewToken struct {
+	Name   string
+	Role   Role
+	TTL    time.Duration
+	ActsAs bool
+}
+
 // AddToken adds a token and returns the credential, which is shown once. It fails with ErrInvalid.
-func (d *Directory) AddToken(ctx context.Context, by, name string, role Role, ttl time.Duration) (credential string, t Token, err error) {
-	if err := errors.Join(CheckName(name), checkRole(role)); err != nil {
+func (d *Directory) AddToken(ctx context.Context, by string, n NewToken) (credential string, t Token, err error) {
+	if err := errors.Join(CheckName(n.Name), checkRole(n.Role)); err != nil {
 		return "", t, err
 	}
-	if ttl < shortestToken || ttl > longestToken {
+	if n.TTL < shortestToken || n.TTL > longestToken {
 		return "", t, errTTL
 	}
 	credential = tokenPrefix + newSecret()
 	now := d.now()
-	t = Token{ID: idOf(hashOf(credential)), Name: name, Role: role, CreatedAt: now.UnixMilli(), CreatedBy: by, ExpiresAt: now.Add(ttl).UnixMilli()}
+	t = Token{ID: idOf(hashOf(credential)), Name: n.Name, Role: n.Role, ActsAs: n.ActsAs, CreatedAt: now.UnixMilli(), CreatedBy: by, ExpiresAt: now.Add(n.TTL).UnixMilli()}
 	return credential, t, d.store.AddToken(ctx, hashOf(credential), &t)
 }
 

@@ -173,21 +173,23 @@ func (p People) ChangeUser(ctx context.Context, key, except string, f func(*peop
 }
 
 func readToken(scan func(...any) error) (t people.Token, err error) {
-	err = scan(&t.ID, &t.Name, &t.Role, &t.CreatedAt, &t.CreatedBy, &t.ExpiresAt, &t.RevokedAt, &t.RevokedBy, &t.UsedAt)
+	var actsAs int
+	err = scan(&t.ID, &t.Name, &t.Role, &actsAs, &t.CreatedAt, &t.CreatedBy, &t.ExpiresAt, &t.RevokedAt, &t.RevokedBy, &t.UsedAt)
+	t.ActsAs = actsAs != 0
 	return t, err
 }
 
 // Tokens implements people.Store.
 func (p People) Tokens(ctx context.Context) ([]people.Token, error) {
-	const statement = "select id, name, role, created_at, created_by, expires_at, revoked_at, revoked_by, used_at from tokens order by created_at desc, id"
+	const statement = "select id, name, role, acts_as, created_at, created_by, expires_at, revoked_at, revoked_by, used_at from tokens order by created_at desc, id"
 	return everything(ctx, p, "reading tokens", statement, readToken)
 }
 
 // AddToken implements people.Store.
 func (p People) AddToken(ctx context.Context, hash string, t *people.Token) error {
 	return p.change(ctx, "adding a token", false, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := p.exec(ctx, tx, "insert into tokens (id, hash, name, role, created_at, created_by, expires_at, revoked_at, revoked_by, used_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			t.ID, hash, t.Name, string(t.Role), t.CreatedAt, t.CreatedBy, t.ExpiresAt, t.RevokedAt, t.RevokedBy, t.UsedAt)
+		_, err := p.exec(ctx, tx, "insert into tokens (id, hash, name, role, acts_as, created_at, created_by, expires_at, revoked_at, revoked_by, used_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			t.ID, hash, t.Name, string(t.Role), bit(t.ActsAs), t.CreatedAt, t.CreatedBy, t.ExpiresAt, t.RevokedAt, t.RevokedBy, t.UsedAt)
 		return err
 	})
 }
@@ -258,13 +260,16 @@ func (p People) EndSessions(ctx context.Context, key, hash string) error {
 
 // Grant implements people.Store.
 func (p People) Grant(ctx context.Context, kind people.Kind, hash string) (g people.Grant, err error) {
-	statement := "select t.name, t.role, '" + people.ViaToken + "', t.used_at, t.expires_at from tokens t where t.hash = ? and t.revoked_at = 0"
+	statement := "select t.name, t.role, '" + people.ViaToken + "', t.used_at, t.expires_at, t.acts_as from tokens t where t.hash = ? and t.revoked_at = 0"
 	if kind == people.KindSession {
-		statement = "select coalesce(p.name, s.name), coalesce(p.role, s.role), s.via, s.used_at, s.ends_at from sessions s " +
+		statement = "select coalesce(p.name, s.name), coalesce(p.role, s.role), s.via, s.used_at, s.ends_at, 0 from sessions s " +
 			"left join people p on p.key = s.person and s.via = '" + people.ViaLocal + "' where s.hash = ? and coalesce(p.disabled, 0) = 0"
 	}
 	err = p.ask(ctx, "reading a credential", func(ctx context.Context, db *sql.DB) error {
-		return db.QueryRowContext(ctx, p.s.dialect.bind(statement), hash).Scan(&g.Name, &g.Role, &g.Via, &g.UsedAt, &g.EndsAt)
+		var actsAs int
+		err := db.QueryRowContext(ctx, p.s.dialect.bind(statement), hash).Scan(&g.Name, &g.Role, &g.Via, &g.UsedAt, &g.EndsAt, &actsAs)
+		g.ActsAs = actsAs != 0
+		return err
 	})
 	return g, err
 }

@@ -148,12 +148,15 @@ func tokensEnd(t *testing.T, o Options) {
 	p := s.People()
 	ctx := t.Context()
 	first := people.Token{ID: "a", Name: "ci", Role: people.Viewer, CreatedAt: 1, CreatedBy: "Li", ExpiresAt: 100}
-	second := people.Token{ID: "b", Name: "ci", Role: people.Operator, CreatedAt: 2, CreatedBy: "Li", ExpiresAt: 100}
+	second := people.Token{ID: "b", Name: "ci", Role: people.Operator, ActsAs: true, CreatedAt: 2, CreatedBy: "Li", ExpiresAt: 100}
 	require.NoError(t, p.AddToken(ctx, "hash a", &first))
 	require.NoError(t, p.AddToken(ctx, "hash b", &second))
 	g, err := p.Grant(ctx, people.KindToken, "hash a")
 	require.NoError(t, err)
 	require.Equal(t, people.Grant{Name: "ci", Role: people.Viewer, Via: people.ViaToken, EndsAt: 100}, g)
+	g, err = p.Grant(ctx, people.KindToken, "hash b")
+	require.NoError(t, err)
+	require.True(t, g.ActsAs)
 	_, err = p.Grant(ctx, people.KindSession, "hash a")
 	require.ErrorIs(t, err, people.ErrUnknown, "a token is no session")
 	require.ErrorIs(t, p.RevokeToken(ctx, "c", "Li", 5), people.ErrUnknown)

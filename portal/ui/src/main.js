@@ -31,7 +31,7 @@ const PAGES = {
   device: later(() => Promise.all([import('./pages/device.js'), sheet('plan'), texts('anomaly')]).then(([m]) => m.createDevicePage)),
   gateways: later(() => import('./pages/gateways.js').then((m) => m.createGatewaysPage)),
   system: later(() => Promise.all([import('./pages/system.js'), texts('system')]).then(([m]) => m.createSystemPage)),
-  audit: later(() => import('./pages/audit.js').then((m) => m.createAuditPage)),
+  audit: later(() => Promise.all([import('./pages/audit.js'), texts('audit')]).then(([m]) => m.createAuditPage)),
   people: later(() => Promise.all([import('./pages/people.js'), texts('people'), sheet('people')]).then(([m]) => m.createPeoplePage)),
   report: later(() => Promise.all([import('./pages/report.js'), texts('report')]).then(([m]) => m.createReportPage)),
   rules: later(() => Promise.all([import('./pages/rules.js'), texts('rules'), sheet('rules')]).then(([m]) => m.createRulesPage)),

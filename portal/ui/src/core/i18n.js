@@ -12,6 +12,10 @@ export const FURTHER = {
     en: () => import('../i18n/anomaly.en.js').then((m) => m.default),
     zh: () => import('../i18n/anomaly.zh.js').then((m) => m.default),
   },
+  audit: {
+    en: () => import('../i18n/audit.en.js').then((m) => m.default),
+    zh: () => import('../i18n/audit.zh.js').then((m) => m.default),
+  },
   people: {
     en: () => import('../i18n/people.en.js').then((m) => m.default),
     zh: () => import('../i18n/people.zh.js').then((m) => m.default),

@@ -23,11 +23,16 @@ export function createAuditPage(ctx, scope, route) {
   function row(e) {
     return h('tr', { class: e.outcome === 'refused' || e.outcome === 'conflict' ? 'is-refused' : '' },
       h('td', { class: 'num col-time', title: ctx.fmt.utc(e.recorded_at) }, ctx.fmt.clock(e.recorded_at, ctx.plant.serverNow())),
-      h('td', { class: 'col-by' }, e.by || h('span', { class: 'sub' }, t('audit.system'))),
+      h('td', { class: 'col-by', title: e.session ? t('audit.session', { id: e.session }) : null }, e.by || h('span', { class: 'sub' }, t('audit.system')), h('span', { class: 'sub' }, means(e))),
       h('td', { class: 'col-done' }, done(e)),
       h('td', { class: 'col-device' }, e.alert_type?.startsWith('gateway_') ? e.device_id : ctx.deviceLink(e.device_id), h('span', { class: 'sub' }, e.building ?? '')),
       h('td', { class: 'col-alarm' }, e.alert_id ? h('a', { href: ctx.alarmHref(e) }, ctx.typeText(e.alert_type)) : ctx.typeText(e.alert_type || '')),
       h('td', { class: 'col-note' }, [e.note, e.until && t('audit.until', { time: ctx.fmt.clock(e.until, ctx.plant.serverNow()) }), e.reason && reasonText(t, e.reason)].filter(Boolean).join(' · ')));
+  }
+
+  /** means says for whom, how and from where somebody acted, as far as that is known. */
+  function means(e) {
+    return [e.claimed_by && t('audit.claimed', { name: e.claimed_by }), e.via && t(`audit.via.${e.via}`), e.address].filter(Boolean).join(' · ');
   }
 
   /** done says in words what happened. */
