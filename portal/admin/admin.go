@@ -1,6 +1,8 @@
 // Package admin is what platform engineers run beside a portal: "portal user" says who may sign in, "portal
-// token" which programs may use the API. It writes into the portal's database; running portals follow
-// within a second. Commands block until the database has the change.
+// token" which programs may use the API, and "portal audit verify" whether the security audit is as it was written. The first two
+// write into the portal's database, and running portals follow
+// within a second; they change nothing that the security audit does not have. Commands block until Kafka and the database
+// have answered.
 package admin
 
 import (
@@ -11,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"os/user"
 	"strings"
 	"text/tabwriter"
@@ -19,14 +22,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/program"
+	"industrial-iot-monitor/internal/securityaudit"
+	"industrial-iot-monitor/internal/securityaudit/auditlog"
 	"industrial-iot-monitor/portal/internal/people"
 	"industrial-iot-monitor/portal/internal/store"
 	"industrial-iot-monitor/portal/web"
 )
 
-// within bounds a command.
+// within bounds a command but for the reading of the audit, which is as long as it is.
 const within = 30 * time.Second
 
 const usage = `usage:
@@ -39,7 +45,8 @@ const usage = `usage:
   portal token add NAME -role ROLE [-ttl 90d] [-act-as]       prints the token, once; -act-as: it may name the person for whom it acts
   portal token revoke ID
   portal token list
-The database is that of PORTAL_STORE or DATABASE_URL.
+  portal audit verify                                         code 1: records of the security audit were changed, removed or doubled
+The database is that of PORTAL_STORE or DATABASE_URL, the security audit is in Kafka.
 `
 
 // Streams are where a command reads and writes.
@@ -53,24 +60,38 @@ type tool struct {
 	Streams
 
 	people *people.Directory
+	audit  *auditlog.Journal
 	by     string
 }
 
-// Command is "portal user" or "portal token"; it returns the exit code.
+// settings are where a command finds what it needs.
+type settings struct {
+	store   store.Options
+	cluster kafka.Cluster
+	topic   kafka.Topic // of the security audit
+}
+
+// Command is "portal user", "portal token" or "portal audit"; it returns the exit code.
 func Command(ctx context.Context, args []string, s Streams) int {
 	var cfg web.Config
 	if err := config.FromEnvironment(&cfg); err != nil {
 		fmt.Fprintln(s.Err, "portal:", err)
 		return 2
 	}
-	return run(ctx, store.Options{Path: cfg.StorePath, URL: cfg.DatabaseURL}, args, s)
+	return run(ctx, settings{store.Options{Path: cfg.StorePath, URL: cfg.DatabaseURL}, cfg.Open(), cfg.Specs().Security}, args, s)
 }
 
-func run(ctx context.Context, o store.Options, args []string, s Streams) int {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
+func run(ctx context.Context, o settings, args []string, s Streams) int {
 	t := &tool{Streams: s, by: operator()}
-	switch err := t.withPeople(ctx, o, func() error { return t.run(ctx, args) }); {
+	do := func() error {
+		ctx, cancel := context.WithTimeout(ctx, within)
+		defer cancel()
+		return t.withAudit(ctx, o, func() error { return t.run(ctx, args) })
+	}
+	if len(args) > 0 && args[0] == "audit" {
+		do = func() error { return t.verify(ctx, o, args[1:]) }
+	}
+	switch err := do(); {
 	case errors.Is(err, program.ErrUsage):
 		fmt.Fprint(s.Err, usage)
 		return 2
@@ -87,6 +108,30 @@ func operator() string {
 		return "shell:" + u.Username // no name of a person has a colon
 	}
 	return "shell:"
+}
+
+// withAudit calls f while the database is open, and writes the rest of what is to be recorded.
+func (t *tool) withAudit(ctx context.Context, o settings, f func() error) (err error) {
+	t.audit, err = auditlog.New(auditlog.Options{Cluster: o.cluster, Topic: o.topic, Program: "portal", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	err = t.withPeople(ctx, o.store, f)
+	return errors.Join(err, t.audit.Flush(ctx))
+}
+
+// record makes a change, if the security audit can have it.
+func (t *tool) record(ctx context.Context, what securityaudit.What, about, detail string, f func(*securityaudit.Record) error) error {
+	return securityaudit.Change(ctx, t.audit, securityaudit.Record{Who: t.by, Via: "shell", Address: host(), What: what, About: about, Detail: detail}, f)
+}
+
+// host is the machine on which the command runs.
+func host() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
 }
 
 // withPeople calls f while the database is open.
@@ -157,7 +202,9 @@ func (t *tool) addUser(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return t.people.AddUser(ctx, t.by, name, role, password)
+	return t.record(ctx, securityaudit.UserAdd, name, string(role), func(*securityaudit.Record) error {
+		return t.people.AddUser(ctx, t.by, name, role, password)
+	})
 }
 
 func (t *tool) setRole(ctx context.Context, args []string) error {
@@ -191,7 +238,7 @@ func (t *tool) disable(disabled bool) func(context.Context, []string) error {
 }
 
 func (t *tool) change(ctx context.Context, name string, c people.Change) error {
-	err := t.people.ChangeUser(ctx, t.by, name, c)
+	err := t.record(ctx, securityaudit.UserChange, name, c.String(), func(*securityaudit.Record) error { return t.people.ChangeUser(ctx, t.by, name, c) })
 	if errors.Is(err, people.ErrUnknown) {
 		return fmt.Errorf("there is no %q; portal user list shows all", name)
 	}
@@ -227,7 +274,14 @@ func (t *tool) addToken(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	secret, token, err := t.people.AddToken(ctx, t.by, people.NewToken{Name: name, Role: role, TTL: time.Duration(ttl), ActsAs: *actAs})
+	n := people.NewToken{Name: name, Role: role, TTL: time.Duration(ttl), ActsAs: *actAs}
+	var secret string
+	var token people.Token
+	err = t.record(ctx, securityaudit.TokenAdd, name, n.String(), func(r *securityaudit.Record) (err error) {
+		secret, token, err = t.people.AddToken(ctx, t.by, n)
+		r.Detail += ", id " + token.ID
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -241,7 +295,7 @@ func (t *tool) revokeToken(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = t.people.RevokeToken(ctx, t.by, id)
+	err = t.record(ctx, securityaudit.TokenRevoke, id, "", func(*securityaudit.Record) error { return t.people.RevokeToken(ctx, t.by, id) })
 	if errors.Is(err, people.ErrUnknown) {
 		return fmt.Errorf("there is no token %q; portal token list shows all", id)
 	}

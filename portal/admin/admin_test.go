@@ -2,21 +2,29 @@ package admin
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
+	"industrial-iot-monitor/internal/kafka"
+	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/securityaudit"
 	"industrial-iot-monitor/portal/internal/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestCommands(t *testing.T) {
-	o := store.Options{Path: filepath.Join(t.TempDir(), "portal.db")}
+	topics := kafkatest.Topics(t)
+	o := settings{store.Options{Path: filepath.Join(t.TempDir(), "portal.db")}, kafka.At(kafkatest.Brokers(t)...), topics.Specs().Security}
 	command := func(code int, input string, args ...string) (out, errs string) {
 		t.Helper()
 		var stdout, stderr bytes.Buffer
@@ -54,6 +62,15 @@ func TestCommands(t *testing.T) {
 	require.Contains(t, out, "revoked")
 	command(1, "", "token", "revoke", "0123456789ab")
 
+	out, _ = command(0, "", "audit", "verify")
+	require.Regexp(t, `^2\d records of 1\d chains hold\n$`, out)
+	records := readAudit(t, o)
+	require.Equal(t, securityaudit.Begun, records[0].Outcome)
+	first := records[1]
+	require.Equal(t, []any{securityaudit.UserAdd, "Li", "admin", securityaudit.Done, "shell"}, []any{first.What, first.About, first.Detail, first.Outcome, first.Via})
+	require.Contains(t, first.Who, "shell:")
+	require.Equal(t, securityaudit.Failed, records[5].Outcome, "the name was taken")
+
 	for _, args := range [][]string{
 		{},
 		{"user"},
@@ -66,13 +83,35 @@ func TestCommands(t *testing.T) {
 		{"token", "add", "x", "-role", "viewer", "-ttl", "soon"},
 		{"token", "list", "x"},
 		{"token", "revoke"},
+		{"audit"},
+		{"audit", "verify", "x"},
 	} {
 		_, errs := command(2, "", args...)
 		require.Equal(t, usage, errs, "%v", args)
 	}
-	o = store.Options{}
+	away := o
+	away.cluster = kafka.At("127.0.0.1:1")
+	var stderr bytes.Buffer
+	brief, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	require.Equal(t, 1, run(brief, away, []string{"user", "enable", "王工"}, Streams{strings.NewReader(""), io.Discard, &stderr}))
+	require.Contains(t, stderr.String(), "the security audit cannot be written")
+	o.store = store.Options{}
 	_, errs = command(1, "", "user", "list")
 	require.Contains(t, errs, "PORTAL_STORE")
-	o.URL = "mysql://x"
+	o.store.URL = "mysql://x"
 	command(1, "", "user", "list")
+}
+
+func readAudit(t *testing.T, o settings) (out []*securityaudit.Record) {
+	t.Helper()
+	r, err := kafkatest.NewReader(o.cluster.Brokers, o.topic.Name)
+	require.NoError(t, err)
+	defer r.Close()
+	require.NoError(t, r.CatchUp(t.Context(), func(m *kgo.Record) error {
+		record, err := securityaudit.Decode(m.Value)
+		out = append(out, record)
+		return err
+	}))
+	return out
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"industrial-iot-monitor/internal/securityaudit"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/portal/internal/people"
 	"industrial-iot-monitor/portal/internal/store"
@@ -203,6 +204,11 @@ const bearer = "Bearer "
 func (p *Portal) shown(c *fiber.Ctx) identity {
 	if text := c.Get(fiber.HeaderAuthorization); p.cfg.uses(authToken) && len(text) > len(bearer) && strings.EqualFold(text[:len(bearer)], bearer) {
 		id, err := p.proved(c.UserContext(), strings.Clone(strings.TrimSpace(text[len(bearer):])), people.KindToken, !reads(c))
+		if errors.Is(err, errBadCredential) {
+			r := identity{Via: people.ViaToken, address: p.place(c)}.record(securityaudit.SignIn, "", "")
+			r.Outcome, r.Reason = securityaudit.Failed, "the token is unknown, revoked or expired"
+			p.audit.Note(r)
+		}
 		if err != nil {
 			return identity{trouble: err}
 		}

@@ -69,13 +69,14 @@ func (c *AuthConfig) checkOIDC() error {
 }
 
 // people returns who may use the portal, nil if PORTAL_AUTH does not need to know.
-func (c *AuthConfig) people(s *store.Store, log *slog.Logger, reg prometheus.Registerer) (*people.Directory, error) {
+func (c *AuthConfig) people(s *store.Store, log *slog.Logger, reg prometheus.Registerer, firstAdded func(name string)) (*people.Directory, error) {
 	if !c.keepsPeople() {
 		return nil, nil //nolint:nilnil // there may be none
 	}
 	o := people.Options{Store: s.People(), Log: log, Registry: reg, HashMemory: c.hashMemory}
 	if c.uses(authLocal) {
 		o.First, o.FirstPassword = firstAdmin, string(c.AdminPassword)
+		o.FirstAdded = firstAdded
 	}
 	return people.New(o)
 }

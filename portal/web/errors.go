@@ -62,6 +62,9 @@ func (p *Portal) answerError(c *fiber.Ctx, err error) error {
 	if !ok {
 		ours = p.translate(c, err)
 	}
+	if !reads(c) {
+		p.noteRefused(who(c), commandOf(c), ours)
+	}
 	return c.Status(ours.status).JSON(errorAnswer{ours.body})
 }
 

@@ -84,12 +84,14 @@ func (p *Portal) finishOIDC(c *fiber.Ctx) error {
 	}
 	switch {
 	case err == nil:
+		p.noteOIDC(ctx, c, credential, nil)
 		c.Cookie(p.cookie(c, credential))
 		return c.Redirect("/", fiber.StatusFound)
 	case errors.Is(err, openid.ErrUnavailable):
 		p.log.Warn("provider of identities unavailable", "issuer", p.cfg.OIDC.Issuer, "err", err)
 		return errOIDCAway
 	}
+	p.noteOIDC(ctx, c, "", err)
 	p.log.Warn("sign-in refused", "name", person.Name, "from", p.place(c), "via", people.ViaOIDC, "err", err)
 	switch {
 	case errors.Is(err, openid.ErrRefused):

@@ -54,7 +54,7 @@ var peopleEndpoints = []endpoint{
 		path: "/api/v1/users", id: "addUser", tag: "people", handle: (*Portal).addUser,
 		summary: "Add a person", about: "A name is given once: the audit trail stays clear.",
 		body: newUserBody{}, example: object{{"name", "王工"}, {"role", "operator"}, {"password", "correct horse battery"}},
-		answers: []response{answered(done{}), badPeople, foreign, failing(fiber.StatusConflict, "name_taken", "sign_in_off"), notJSON, tooManyTries, peopleAway},
+		answers: []response{answered(done{}), badPeople, foreign, failing(fiber.StatusConflict, "name_taken", "sign_in_off"), notJSON, tooManyTries, notAudited},
 	},
 	{
 		method: fiber.MethodPatch, need: managePeople,
@@ -64,7 +64,7 @@ var peopleEndpoints = []endpoint{
 		params:  []parameter{inPath("name", "Name of the person, percent-encoded.", "王工")},
 		body:    userBody{}, example: object{{"role", "engineer"}},
 		answers: []response{
-			answered(done{}), badPeople, foreign, failing(fiber.StatusNotFound, "user_not_found"), failing(fiber.StatusConflict, "last_admin", "sign_in_off"), notJSON, tooManyTries, peopleAway,
+			answered(done{}), badPeople, foreign, failing(fiber.StatusNotFound, "user_not_found"), failing(fiber.StatusConflict, "last_admin", "sign_in_off"), notJSON, tooManyTries, notAudited,
 		},
 	},
 	{
@@ -78,14 +78,14 @@ var peopleEndpoints = []endpoint{
 		summary: "Add a token for a program",
 		about:   "`secret` is shown this once; the portal keeps its SHA-256 only. Programs send it as `Authorization: Bearer iotp_…`. What they do is by `token:` and the name.",
 		body:    newTokenBody{}, example: object{{"name", "ci"}, {"role", "viewer"}, {"ttl", "90d"}},
-		answers: []response{answered(tokenAnswer{}), badPeople, foreign, failing(fiber.StatusConflict, "tokens_off"), notJSON, peopleAway},
+		answers: []response{answered(tokenAnswer{}), badPeople, foreign, failing(fiber.StatusConflict, "tokens_off"), notJSON, notAudited},
 	},
 	{
 		method: fiber.MethodDelete, need: managePeople,
 		path: "/api/v1/tokens/{id}", id: "revokeToken", tag: "people", handle: (*Portal).revokeToken,
 		summary: "Revoke a token",
 		params:  []parameter{inPath("id", "Id of the token.", "0123456789ab")},
-		answers: []response{answered(done{}), badPeople, foreign, failing(fiber.StatusNotFound, "token_not_found"), failing(fiber.StatusConflict, "tokens_off"), notJSON, peopleAway},
+		answers: []response{answered(done{}), badPeople, foreign, failing(fiber.StatusNotFound, "token_not_found"), failing(fiber.StatusConflict, "tokens_off"), notJSON, notAudited},
 	},
 }
 
@@ -94,6 +94,7 @@ const sessionPath = "/api/v1/session"
 var (
 	badPeople    = failing(fiber.StatusBadRequest, "bad_json", "bad_field", "bad_parameter")
 	tooManyTries = failing(fiber.StatusTooManyRequests, "too_many_attempts", "rate_limited")
+	notAudited   = failing(fiber.StatusServiceUnavailable, "store_unavailable", "store_slow", "audit_unavailable")
 	peopleAway   = failing(fiber.StatusServiceUnavailable, "store_unavailable", "store_slow")
 )
 

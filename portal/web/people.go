@@ -10,6 +10,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"industrial-iot-monitor/internal/securityaudit"
 	"industrial-iot-monitor/portal/internal/people"
 )
 
@@ -126,6 +127,8 @@ func (p *Portal) peopleError(c *fiber.Ctx, err error) error {
 		return refuse(fiber.StatusTooManyRequests, "too_many_attempts", err.Error())
 	}
 	switch {
+	case errors.Is(err, errNoAudit):
+		return err
 	case errors.Is(err, people.ErrWrong):
 		return refuse(fiber.StatusUnauthorized, "wrong_password", err.Error())
 	case errors.Is(err, people.ErrBusy):
@@ -184,12 +187,15 @@ func (p *Portal) signIn(c *fiber.Ctx) error {
 	defer cancel()
 	credential, err := p.people.SignIn(ctx, body.Name, body.Password, p.place(c))
 	if err != nil {
+		p.noteSignIn(ctx, identity{Via: people.ViaLocal, address: p.place(c)}, body.Name, err)
 		return p.peopleError(c, err)
 	}
 	id, err := p.proved(ctx, credential, people.KindSession, true)
 	if err != nil {
 		return err
 	}
+	id.address = p.place(c)
+	p.noteSignIn(ctx, id, "", nil)
 	c.Cookie(p.cookie(c, credential))
 	return c.JSON(p.session(id))
 }
@@ -222,7 +228,9 @@ func (p *Portal) signOut(c *fiber.Ctx) error {
 	if !id.hasSession() {
 		return errNoPass
 	}
-	return p.finish(c, p.people.SignOut(c.UserContext(), id.credential), true)
+	err := p.people.SignOut(c.UserContext(), id.credential)
+	p.noteOwn(id, securityaudit.SignOut, "", err)
+	return p.finish(c, err, true)
 }
 
 // signOutEverywhere handles DELETE /api/v1/sessions.
@@ -231,7 +239,9 @@ func (p *Portal) signOutEverywhere(c *fiber.Ctx) error {
 	if !id.hasSession() {
 		return errNoPass
 	}
-	return p.finish(c, p.people.SignOutEverywhere(c.UserContext(), id.Via, id.Name), true)
+	err := p.people.SignOutEverywhere(c.UserContext(), id.Via, id.Name)
+	p.noteOwn(id, securityaudit.SignOut, "everywhere", err)
+	return p.finish(c, err, true)
 }
 
 // setOwnPassword handles PUT /api/v1/session/password.
@@ -246,7 +256,9 @@ func (p *Portal) setOwnPassword(c *fiber.Ctx) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), signInWithin)
 	defer cancel()
-	return p.finish(c, p.people.SetOwnPassword(ctx, id.credential, id.Name, body.Old, body.Password, p.place(c)), false)
+	err := p.people.SetOwnPassword(ctx, id.credential, id.Name, body.Old, body.Password, p.place(c))
+	p.noteOwn(id, securityaudit.PasswordChange, "", err)
+	return p.finish(c, err, false)
 }
 
 // finish answers a change.

@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/securityaudit"
 	"industrial-iot-monitor/portal/internal/people"
 )
 
@@ -42,7 +43,9 @@ func (p *Portal) addUser(c *fiber.Ctx) error {
 	ctx, cancel := context.WithTimeout(context.Background(), signInWithin)
 	defer cancel()
 	id := who(c)
-	err := p.people.AddUser(ctx, id.Name, body.Name, people.Role(body.Role), body.Password)
+	err := p.administer(id, securityaudit.UserAdd, body.Name, body.Role, func(*securityaudit.Record) error {
+		return p.people.AddUser(ctx, id.Name, body.Name, people.Role(body.Role), body.Password)
+	})
 	p.noted(id, err, "person added", "person", body.Name, "role", body.Role)
 	return p.finish(c, err, false)
 }
@@ -68,7 +71,7 @@ func (p *Portal) changeUser(c *fiber.Ctx) error {
 	ctx, cancel := context.WithTimeout(context.Background(), signInWithin)
 	defer cancel()
 	id := who(c)
-	err = p.people.ChangeUser(ctx, id.Name, name, change)
+	err = p.administer(id, securityaudit.UserChange, name, change.String(), func(*securityaudit.Record) error { return p.people.ChangeUser(ctx, id.Name, name, change) })
 	p.noted(id, err, "person changed", "person", name, "role", change.Role, "disabled", change.Disabled, "password", change.Password != nil)
 	return p.finish(c, err, false)
 }
@@ -107,7 +110,14 @@ func (p *Portal) addToken(c *fiber.Ctx) error {
 		return badField("ttl", "a time such as 90d or 12h")
 	}
 	id := who(c)
-	secret, token, err := p.people.AddToken(c.UserContext(), id.Name, people.NewToken{Name: body.Name, Role: people.Role(body.Role), TTL: time.Duration(ttl), ActsAs: body.ActAs})
+	n := people.NewToken{Name: body.Name, Role: people.Role(body.Role), TTL: time.Duration(ttl), ActsAs: body.ActAs}
+	var secret string
+	var token people.Token
+	err := p.administer(id, securityaudit.TokenAdd, n.Name, n.String(), func(r *securityaudit.Record) (err error) {
+		secret, token, err = p.people.AddToken(c.UserContext(), id.Name, n)
+		r.Detail += ", id " + token.ID
+		return err
+	})
 	p.noted(id, err, "token added", "token", token.ID, "for", body.Name, "role", body.Role)
 	if err != nil {
 		return p.peopleError(c, err)
@@ -121,7 +131,7 @@ func (p *Portal) revokeToken(c *fiber.Ctx) error {
 		return errNoToken
 	}
 	id, token := who(c), strings.Clone(c.Params("id"))
-	err := p.people.RevokeToken(c.UserContext(), id.Name, token)
+	err := p.administer(id, securityaudit.TokenRevoke, token, "", func(*securityaudit.Record) error { return p.people.RevokeToken(c.UserContext(), id.Name, token) })
 	p.noted(id, err, "token revoked", "token", token)
 	if errors.Is(err, people.ErrUnknown) {
 		return refuse(fiber.StatusNotFound, "token_not_found", "no such token")

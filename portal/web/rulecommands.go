@@ -12,6 +12,7 @@ import (
 
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/rulechange"
+	"industrial-iot-monitor/internal/securityaudit"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/feed"
 )
@@ -49,7 +50,7 @@ func (p *Portal) proposeRule(c *fiber.Ctx) error {
 		r.Change = "p-" + rand.Text()
 	}
 	p.changes.View(func(b *rulechange.Book) { r.Proposal.After = b.Newest(judged.Rule) })
-	made, err := p.writeRuleChange(&r)
+	made, err := p.writeRuleChange(who(c), &r)
 	switch {
 	case err != nil:
 		return err
@@ -123,7 +124,7 @@ func (p *Portal) judgeRule(q *wire.RuleProposalRequest) (a wire.RuleProposalAnsw
 
 // writeRuleChange writes a record into Kafka and waits until it was read back; the change is
 // nil if that takes too long.
-func (p *Portal) writeRuleChange(r *rulechange.Record) (c *rulechange.Change, err error) {
+func (p *Portal) writeRuleChange(id identity, r *rulechange.Record) (c *rulechange.Change, err error) {
 	if err := r.Check(); err != nil {
 		text := strings.TrimPrefix(err.Error(), rulechange.ErrInvalid.Error()+": ")
 		field, _, _ := strings.Cut(text, ": ")
@@ -137,6 +138,12 @@ func (p *Portal) writeRuleChange(r *rulechange.Record) (c *rulechange.Change, er
 	if err := p.commands.Put(context.Background(), p.cfg.Topics.Rules, key, value); err != nil {
 		return nil, errChangeKafka
 	}
+	note := id.record(securityaudit.RuleChange, r.Change, string(r.Act))
+	note.Who, note.Outcome = r.By, securityaudit.Done
+	if r.Proposal != nil {
+		note.Detail += " " + r.Proposal.Rule
+	}
+	p.audit.Note(note)
 	ctx, cancel := context.WithTimeout(context.Background(), p.changeWithin)
 	defer cancel()
 	p.changes.Await(ctx, func(b *rulechange.Book) bool {
@@ -200,7 +207,7 @@ func (p *Portal) decideRule(c *fiber.Ctx, act rulechange.Act, check func(x *rule
 	if err := check(&change, by, body.Note); err != nil {
 		return err
 	}
-	after, err := p.writeRuleChange(&rulechange.Record{Act: act, Change: change.ID, By: by, At: p.model.Now(), Note: body.Note})
+	after, err := p.writeRuleChange(who(c), &rulechange.Record{Act: act, Change: change.ID, By: by, At: p.model.Now(), Note: body.Note})
 	switch {
 	case err != nil:
 		return err

@@ -43,6 +43,7 @@ func (p *Portal) socketCommands(id identity, payer string) func(context.Context,
 			p.log.Error("command failed", "err", err)
 			e = refuse(fiber.StatusInternalServerError, "internal", "internal error; see the portal's log")
 		}
+		p.noteRefused(now, "WebSocket "+string(body.Action), e)
 		if out.CommandID == "" {
 			out.CommandID = e.body.CommandID
 		}

@@ -22,6 +22,8 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/rulechange/follower"
+	"industrial-iot-monitor/internal/securityaudit"
+	"industrial-iot-monitor/internal/securityaudit/auditlog"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/internal/vitals"
 	"industrial-iot-monitor/internal/wire"
@@ -58,6 +60,8 @@ type Options struct {
 	Limits fanout.Limits
 	// Dashboard are the limits of the dashboard's dialect; zero fields take the defaults.
 	Dashboard dashboard.Limits
+	// Audit is the security audit; nil: that in Kafka.
+	Audit securityaudit.Writer
 	// AnswerWithin is how long a command to an alarm waits for what becomes of it; 0
 	// means 2 s.
 	AnswerWithin time.Duration
@@ -72,6 +76,8 @@ type Portal struct {
 	store     *store.Store      // nil: none is configured
 	people    *people.Directory // nil: PORTAL_AUTH does not need one
 	openID    *openid.Provider  // nil: likewise
+	audit     securityaudit.Writer
+	journal   *auditlog.Journal // of audit; nil: Options has another one
 	feed      *feed.Feed
 	commands  *command.Dispatcher
 	fanout    *fanout.Broadcaster
@@ -181,7 +187,7 @@ func (p *Portal) build(o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := p.buildStore(o); err != nil {
+	if err := errors.Join(p.newJournal(o), p.buildStore(o)); err != nil {
 		return err
 	}
 	p.pipeline = pipeline.New(p.model.Now())
@@ -218,7 +224,7 @@ func (p *Portal) buildStore(o Options) (err error) {
 	if p.store, err = o.Config.store(o.Log, o.Registry); err != nil {
 		return err
 	}
-	if p.people, err = o.Config.people(p.store, o.Log, o.Registry); err != nil {
+	if p.people, err = o.Config.people(p.store, o.Log, o.Registry, p.noteFirst); err != nil {
 		return err
 	}
 	p.openID, err = o.Config.openID()
@@ -303,6 +309,9 @@ func (p *Portal) Run(ctx context.Context) error {
 	}
 	if p.people != nil {
 		g.Go("people", p.people.Run)
+	}
+	if p.journal != nil {
+		g.Go("security audit", p.journal.Run)
 	}
 	g.Go("feed", p.feed.Run)
 	g.Go("lag", p.lag.Run)

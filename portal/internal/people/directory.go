@@ -44,6 +44,8 @@ type Options struct {
 	HashMemory uint32
 	// First is the administrator that Run adds if there is nobody. Without a password it adds none.
 	First, FirstPassword string
+	// FirstAdded is called after Run added it; may be nil.
+	FirstAdded func(name string)
 }
 
 // Directory answers who a caller is. It is safe for concurrent use.
@@ -55,6 +57,7 @@ type Directory struct {
 	throttle *throttle
 	metrics  *metrics
 	first    User // to be added, see Options
+	added    func(name string)
 
 	mu         sync.Mutex
 	version    int64
@@ -79,7 +82,7 @@ func New(o Options) (*Directory, error) {
 		o.HashMemory = argonMemory
 	}
 	d := &Directory{
-		first: User{Name: o.First, Password: o.FirstPassword}, store: o.Store, log: o.Log.With("component", "people"), now: o.Now, hasher: newHasher(o.HashMemory), throttle: newThrottle(o.Now),
+		first: User{Name: o.First, Password: o.FirstPassword}, added: o.FirstAdded, store: o.Store, log: o.Log.With("component", "people"), now: o.Now, hasher: newHasher(o.HashMemory), throttle: newThrottle(o.Now),
 		remembered: make(map[string]Grant), used: make(map[string]Use), watches: make(map[*Watch]struct{}),
 	}
 	var err error
@@ -114,6 +117,9 @@ func (d *Directory) settle(ctx context.Context) bool {
 	added, err := d.AddFirst(ctx, d.first.Name, d.first.Password)
 	if added {
 		d.log.Info("first administrator added", "name", d.first.Name)
+		if d.added != nil {
+			d.added(d.first.Name)
+		}
 	}
 	if errors.Is(err, ErrInvalid) {
 		d.log.Error("first administrator not added", "err", err)

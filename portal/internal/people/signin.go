@@ -3,6 +3,7 @@ package people
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -163,6 +164,15 @@ func (d *Directory) add(ctx context.Context, by, name string, role Role, passwor
 	return d.store.AddUser(ctx, Key(name), &User{Name: name, Role: role, Password: hash, CreatedAt: now, CreatedBy: by, ChangedAt: now, ChangedBy: by}, first)
 }
 
+// Known returns the name of the person whom a name means, empty if there is none, or it is not known.
+func (d *Directory) Known(ctx context.Context, name string) string {
+	u, err := d.store.User(ctx, Key(name))
+	if err != nil {
+		return ""
+	}
+	return u.Name
+}
+
 // Users returns all people, by name.
 func (d *Directory) Users(ctx context.Context) ([]User, error) { return d.store.Users(ctx) }
 
@@ -171,6 +181,24 @@ type Change struct {
 	Role     *Role
 	Disabled *bool
 	Password *string
+}
+
+// String says in words what changes, without the password.
+func (c *Change) String() string {
+	var parts []string
+	if c.Role != nil {
+		parts = append(parts, "role "+string(*c.Role))
+	}
+	if c.Disabled != nil && *c.Disabled {
+		parts = append(parts, "disabled")
+	}
+	if c.Disabled != nil && !*c.Disabled {
+		parts = append(parts, "enabled")
+	}
+	if c.Password != nil {
+		parts = append(parts, "password")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // ChangeUser changes a person. Another role holds for their sessions, another password ends them. It fails with ErrInvalid, ErrUnknown or ErrLastAdmin.
@@ -218,6 +246,15 @@ type NewToken struct {
 	Role   Role
 	TTL    time.Duration
 	ActsAs bool
+}
+
+// String says in words what the token may do, and for how long.
+func (n *NewToken) String() string {
+	text := string(n.Role) + " for " + n.TTL.String()
+	if n.ActsAs {
+		text += ", may act for others"
+	}
+	return text
 }
 
 // AddToken adds a token and returns the credential, which is shown once. It fails with ErrInvalid.

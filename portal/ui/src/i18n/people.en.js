@@ -12,6 +12,7 @@ export default {
   'people.error.too_many_attempts': 'Too many tries. Wait for a moment and try again.',
   'people.error.https_needed': 'People sign in over an encrypted connection (https) only.',
   'people.error.store_unavailable': 'The database gives no answer. Try again soon.',
+  'people.error.audit_unavailable': 'The security audit cannot be written, so nothing was changed. Try again soon.',
   'people.error.name_taken': 'This name is taken, or was once.',
   'people.error.last_admin': 'There would be no administrator left.',
   'people.error.forbidden': 'Your role does not permit this.',

@@ -12,6 +12,7 @@ export default {
   'people.error.too_many_attempts': '尝试次数过多，请稍候再试。',
   'people.error.https_needed': '只能通过加密连接登录。',
   'people.error.store_unavailable': '数据库无响应，请稍后再试。',
+  'people.error.audit_unavailable': '安全审计暂时无法写入，未做任何更改，请稍后重试。',
   'people.error.name_taken': '该姓名已被使用过。',
   'people.error.last_admin': '至少要保留一名管理员。',
   'people.error.forbidden': '您的角色无此权限。',
