@@ -11,7 +11,7 @@ type Fault struct {
 // Verifier checks the records of the topic from its beginning, in their order. The zero value is ready for use.
 //
 // It finds a record that was changed, and every one that is missing or there twice, but for one case: records that were
-// removed from the end of a chain, if no other chain began behind them. What somebody wrote with right hashes, who may
+// removed from the end of a chain, if no other chain began behind them. What was written with right hashes by a program that may
 // write the topic, is no fault.
 type Verifier struct {
 	records int

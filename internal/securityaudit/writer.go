@@ -17,7 +17,7 @@ type Writer interface {
 	Note(r Record)
 }
 
-// Change makes a change of what somebody may do: only if that it began could be written. The change may complete the record of
+// Change makes a change of access: only if that it began could be written. The change may complete the record of
 // its end. It returns the error of the change, or ErrUnavailable.
 func Change(ctx context.Context, w Writer, r Record, change func(*Record) error) error {
 	r.Outcome = Begun

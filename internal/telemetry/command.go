@@ -76,7 +76,7 @@ type AlarmCommand struct {
 	Describe *DevicePatch `json:"describe,omitempty"`
 }
 
-// Actor says by what means somebody acted, as far as the portal knew. Commands and entries of before have none of it.
+// Actor says how and from where a person or program acted, as far as the portal knew. Commands and entries of before have none of it.
 type Actor struct {
 	// Via is how they proved who they are: local, token, oidc or proxy; empty: they did not have to.
 	Via string `json:"via,omitempty"`

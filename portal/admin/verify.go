@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"industrial-iot-monitor/internal/program"
 	"industrial-iot-monitor/internal/securityaudit/auditlog"
 )
 
@@ -17,7 +18,7 @@ var errFaults = errors.New("the security audit is not as it was written")
 // verify reads the security audit from its beginning and names what does not hold.
 func (t *tool) verify(ctx context.Context, o settings, args []string) error {
 	if len(args) != 1 || args[0] != "verify" {
-		return errUsage
+		return program.ErrUsage
 	}
 	v, err := auditlog.Verify(ctx, slog.New(slog.DiscardHandler), o.cluster, o.topic)
 	if err != nil {

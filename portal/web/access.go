@@ -24,7 +24,7 @@ type identity struct {
 	endsAt  int64
 	// address is the one that the request came from, as far as trusted proxies tell.
 	address string
-	// actsAs: it may name somebody else for whom it acts.
+	// actsAs: it may name a person for whom it acts.
 	actsAs bool
 	// credential proves it, "" if nothing of its own does.
 	credential string

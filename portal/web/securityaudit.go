@@ -47,7 +47,7 @@ func (p *Portal) noteFirst(name string) {
 	p.audit.Note(securityaudit.Record{What: securityaudit.UserAdd, About: name, Detail: "PORTAL_ADMIN_PASSWORD", Outcome: securityaudit.Done})
 }
 
-// noteSignIn records a sign-in or an attempt. The name of somebody who is not known is left out: it may be a password
+// noteSignIn records a sign-in or an attempt. An unknown name is left out: it may be a password
 // in the wrong field, and the record stays for ever.
 func (p *Portal) noteSignIn(ctx context.Context, id identity, name string, err error) {
 	r := id.record(securityaudit.SignIn, "", "")
@@ -79,7 +79,7 @@ func (p *Portal) noteOIDC(ctx context.Context, c *fiber.Ctx, credential string, 
 	p.audit.Note(r)
 }
 
-// noteOwn records what somebody does with their own sessions and password.
+// noteOwn records what people do with their own sessions and password.
 func (p *Portal) noteOwn(id identity, what securityaudit.What, detail string, err error) {
 	r := id.record(what, id.Name, detail)
 	if r.Outcome = securityaudit.Done; err != nil {
@@ -88,7 +88,7 @@ func (p *Portal) noteOwn(id identity, what securityaudit.What, detail string, er
 	p.audit.Note(r)
 }
 
-// noteRefused records what somebody who is known may not do; looking at something is left out.
+// noteRefused records what a known person or program may not do; looking at something is left out.
 func (p *Portal) noteRefused(id identity, command string, e *apiError) {
 	if e.status != fiber.StatusForbidden || e.body.Code != "forbidden" || id.Name == "" || id.Via == "" {
 		return

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// writeWithin bounds a Write: somebody waits for it.
+	// writeWithin bounds a Write: its caller waits for it.
 	writeWithin = 10 * time.Second
 	// mostWaiting bounds the notes that wait for Kafka; of further ones only the number is known.
 	mostWaiting = 1000
@@ -47,7 +47,7 @@ type Journal struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	turn chan struct{} // holds one value while nobody writes
+	turn chan struct{} // holds one value while no write runs
 	line *line         // nil: none is open; of who has the turn
 
 	mu      sync.Mutex

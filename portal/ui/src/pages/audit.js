@@ -30,7 +30,7 @@ export function createAuditPage(ctx, scope, route) {
       h('td', { class: 'col-note' }, [e.note, e.until && t('audit.until', { time: ctx.fmt.clock(e.until, ctx.plant.serverNow()) }), e.reason && reasonText(t, e.reason)].filter(Boolean).join(' · ')));
   }
 
-  /** means says for whom, how and from where somebody acted, as far as that is known. */
+  /** means says for whom, how and from where a person or program acted, as far as that is known. */
   function means(e) {
     return [e.claimed_by && t('audit.claimed', { name: e.claimed_by }), e.via && t(`audit.via.${e.via}`), e.address].filter(Boolean).join(' · ');
   }
