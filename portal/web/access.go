@@ -154,7 +154,7 @@ type identityKey struct{}
 // ignored: their sender expects to act under a name.
 func (p *Portal) identify(c *fiber.Ctx) error {
 	if p.cfg.off() {
-		c.Locals(identityKey{}, identity{Name: strings.Clone(c.Get(headerOperator)), Role: people.Admin, address: p.place(c)})
+		c.Locals(identityKey{}, identity{Name: strings.Clone(c.Get(headerOperator)), Role: people.Admin, address: p.address(c)})
 		return c.Next()
 	}
 	id, err := p.vouched(c)
@@ -167,7 +167,7 @@ func (p *Portal) identify(c *fiber.Ctx) error {
 	if id.Role == people.Nobody && id.trouble == nil {
 		id.Role, id.passing = people.Role(p.cfg.AnonymousRole), true
 	}
-	id.address = p.place(c)
+	id.address = p.address(c)
 	c.Locals(identityKey{}, id)
 	return c.Next()
 }
@@ -205,7 +205,7 @@ func (p *Portal) shown(c *fiber.Ctx) identity {
 	if text := c.Get(fiber.HeaderAuthorization); p.cfg.uses(authToken) && len(text) > len(bearer) && strings.EqualFold(text[:len(bearer)], bearer) {
 		id, err := p.proved(c.UserContext(), strings.Clone(strings.TrimSpace(text[len(bearer):])), people.KindToken, !reads(c))
 		if errors.Is(err, errBadCredential) {
-			r := identity{Via: people.ViaToken, address: p.place(c)}.record(securityaudit.SignIn, "", "")
+			r := identity{Via: people.ViaToken, address: p.address(c)}.record(securityaudit.SignIn, "", "")
 			r.Outcome, r.Reason = securityaudit.Failed, "the token is unknown, revoked or expired"
 			p.audit.Note(r)
 		}

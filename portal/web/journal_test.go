@@ -279,7 +279,8 @@ func TestFilesSayWhatThePageSays(t *testing.T) {
 	r.refused("/api/v1/audit.csv?zone=Nowhere/Land", http.StatusBadRequest, "bad_parameter")
 	r.eventually("the trail", func() bool { return len(r.rows("/api/v1/audit.csv?lang=zh")) == 3 })
 	rows := r.rows("/api/v1/audit.csv?lang=zh")
-	require.Equal(t, "设备离线", rows[1][len(rows[1])-1])
+	require.Equal(t, "告警", rows[0][16])
+	require.Equal(t, "设备离线", rows[1][16])
 	said := func(query string) []string {
 		for _, row := range r.rows("/api/v1/audit.csv" + query)[1:] {
 			if row[2] == "李工" {
@@ -301,7 +302,7 @@ func TestAuditWordsAreThePages(t *testing.T) {
 		return string(source)
 	}
 	want := map[string]string{"audit.outcome.applied": "已执行"}
-	for _, m := range regexp.MustCompile(`(?m)^  '((?:audit\.(?:action|outcome|event)|refusal|alarmstate|event)\.\w+)': '(.*)',$`).FindAllStringSubmatch(read("i18n/zh.js"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^  '((?:audit\.(?:action|outcome|event|via)|refusal|alarmstate|event)\.\w+)': '(.*)',$`).FindAllStringSubmatch(read("i18n/zh.js")+read("i18n/audit.zh.js"), -1) {
 		want[m[1]] = m[2]
 	}
 	require.Equal(t, want, auditChinese)

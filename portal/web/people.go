@@ -187,14 +187,14 @@ func (p *Portal) signIn(c *fiber.Ctx) error {
 	defer cancel()
 	credential, err := p.people.SignIn(ctx, body.Name, body.Password, p.place(c))
 	if err != nil {
-		p.noteSignIn(ctx, identity{Via: people.ViaLocal, address: p.place(c)}, body.Name, err)
+		p.noteSignIn(ctx, identity{Via: people.ViaLocal, address: p.address(c)}, body.Name, err)
 		return p.peopleError(c, err)
 	}
 	id, err := p.proved(ctx, credential, people.KindSession, true)
 	if err != nil {
 		return err
 	}
-	id.address = p.place(c)
+	id.address = p.address(c)
 	p.noteSignIn(ctx, id, "", nil)
 	c.Cookie(p.cookie(c, credential))
 	return c.JSON(p.session(id))
@@ -206,6 +206,14 @@ func (p *Portal) place(c *fiber.Ctx) string {
 		return from.String()
 	}
 	return "this machine"
+}
+
+// address returns the one that a request came from, as far as trusted proxies tell, for the audit.
+func (p *Portal) address(c *fiber.Ctx) string {
+	if from := p.caller(c); from.IsValid() {
+		return from.String()
+	}
+	return remoteIP(c).String()
 }
 
 // cookie returns the cookie of a session; it ends with the browser, or with the session. With an empty

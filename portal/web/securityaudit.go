@@ -71,7 +71,7 @@ func (p *Portal) noteOIDC(ctx context.Context, c *fiber.Ctx, credential string, 
 	if failed == nil {
 		id, _ = p.proved(ctx, credential, people.KindSession, true) // if not, the next request says why
 	}
-	id.address = p.place(c)
+	id.address = p.address(c)
 	r := id.record(securityaudit.SignIn, "", "")
 	if r.Outcome = securityaudit.Done; failed != nil {
 		r.Outcome, r.Reason = securityaudit.Failed, failed.Error()

@@ -121,11 +121,15 @@ func (j *Journal) Run(ctx context.Context) error {
 	var limit ops.LogLimit
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	// A write that is cut off may be in the topic all the same, and would be there twice: the last one has its time.
+	life, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cut) })()
 	for ctx.Err() == nil {
 		j.mu.Lock()
 		j.keep(j.sum.Due(j.o.Now().UnixMilli(), false))
 		j.mu.Unlock()
-		if err := j.drain(ctx); err != nil && ctx.Err() == nil {
+		if err := j.drain(life); err != nil && ctx.Err() == nil {
 			if skipped, ok := limit.Allow(); ok {
 				j.log.Error("security audit not written, retrying", "waiting", j.Waiting(), "err", err, "skipped", skipped)
 			}
@@ -137,9 +141,7 @@ func (j *Journal) Run(ctx context.Context) error {
 		case <-j.wake:
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	if err := j.Flush(ctx); err != nil {
+	if err := j.Flush(life); err != nil {
 		j.log.Error("security audit not written at the end", "waiting", j.Waiting(), "err", err)
 	}
 	return nil
