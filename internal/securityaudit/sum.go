@@ -1,8 +1,8 @@
 package securityaudit
 
 import (
+	"bytes"
 	"slices"
-	"strings"
 )
 
 const (
@@ -79,7 +79,7 @@ func (s *Sum) Due(now int64, whole bool) (out []Record) {
 	if len(s.kinds) == 0 {
 		s.kinds = nil // a map does not shrink
 	}
-	slices.SortFunc(out, func(a, b Record) int { return strings.Compare(string(a.Canonical()), string(b.Canonical())) })
+	slices.SortFunc(out, func(a, b Record) int { return bytes.Compare(a.Canonical(), b.Canonical()) })
 	return out
 }
 

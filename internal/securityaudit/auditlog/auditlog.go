@@ -124,7 +124,8 @@ func (j *Journal) Run(ctx context.Context) error {
 	// A write that is cut off may be in the topic all the same, and would be there twice: the last one has its time.
 	life, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cut) })()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cut) })
+	defer stop()
 	for ctx.Err() == nil {
 		j.mu.Lock()
 		j.keep(j.sum.Due(j.o.Now().UnixMilli(), false))

@@ -10,8 +10,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
+	"industrial-iot-monitor/internal/devkafka"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/securityaudit"
@@ -91,8 +93,8 @@ var added = securityaudit.Record{Who: "李工", What: securityaudit.UserAdd, Abo
 func TestSeveralWritersAtOnceNeedNoLock(t *testing.T) {
 	p := newPlant(t)
 	var all sync.WaitGroup
-	for _, program := range []string{"portal", "bridge", "portal"} {
-		j := p.journal(program)
+	writers := []*auditlog.Journal{p.journal("portal"), p.journal("bridge"), p.journal("portal")}
+	for _, j := range writers {
 		for range 4 {
 			all.Go(func() {
 				for range 5 {
@@ -102,9 +104,11 @@ func TestSeveralWritersAtOnceNeedNoLock(t *testing.T) {
 				}
 			})
 		}
-		defer func() { require.NoError(t, j.Flush(context.Background())) }() //nolint:usetesting // t.Context ends before
 	}
 	all.Wait()
+	for _, j := range writers {
+		require.NoError(t, j.Flush(t.Context()))
+	}
 	j := p.journal("portal")
 	require.NoError(t, j.Write(t.Context(), added))
 	require.NoError(t, j.Flush(t.Context()))
@@ -168,6 +172,23 @@ func TestFloodIsCounted(t *testing.T) {
 	require.Equal(t, []int{0, 999}, counts, "the first one, and the rest when the program ends")
 	faults, _ := p.verify(p.topic)
 	require.Empty(t, faults)
+}
+
+// TestTheLastRecordIsThereOnce ends the program while Kafka takes a record.
+func TestTheLastRecordIsThereOnce(t *testing.T) {
+	broker := kafkatest.Embedded(t, devkafka.Options{})
+	topics := kafkatest.Topics(t)
+	p := &plant{tb: t, brokers: []string{broker.Addr()}, topic: topics.Specs().Security}
+	ctx, cancel := context.WithCancel(t.Context())
+	broker.Cluster().ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		cancel()
+		return nil, nil, false
+	})
+	j := p.journal("portal")
+	j.Note(added)
+	require.NoError(t, j.Run(ctx))
+	require.Error(t, ctx.Err())
+	require.Len(t, p.values(), 1)
 }
 
 // TestWithoutKafkaWritesFailAndNotesWait has no broker.
