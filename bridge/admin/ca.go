@@ -16,7 +16,7 @@ import (
 const usageOfCA = `usage:
   bridge ca init -dir D -names hub.example.com,10.0.0.5      the plant's authority (ca.pem, ca.key) and the hub's certificate (hub.pem, hub.key)
   bridge ca renew -dir D                                     a new certificate for the hub; a running bridge takes it by itself
-  bridge ca issue -dir D -names gw-c.example.com -out FILE   FILE.pem and FILE.key for the devices' ports of a gateway
+  bridge ca issue -dir D -names gw-c.example.com -out FILE   FILE.pem and FILE.key for the ports of a gateway, portal or core's history
 `
 
 // CACommand is "bridge ca"; it returns the exit code.
@@ -64,7 +64,7 @@ func runCA(args []string, out io.Writer) error {
 		if err := ca.Issue(*dir, *file, all, time.Now()); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "On the gateway: EDGE_TLS_CERT_FILE=%s.pem EDGE_TLS_KEY_FILE=%s.key\nDevices trust %s.\n", *file, *file, filepath.Join(*dir, "ca.pem"))
+		fmt.Fprintf(out, "On the gateway: EDGE_TLS_CERT_FILE=%[1]s.pem EDGE_TLS_KEY_FILE=%[1]s.key\nOr at the portal: PORTAL_TLS_CERT_FILE, PORTAL_TLS_KEY_FILE; at core's history: CORE_HISTORY_TLS_CERT_FILE, CORE_HISTORY_TLS_KEY_FILE\nWhat connects to it trusts %[2]s.\n", *file, filepath.Join(*dir, "ca.pem"))
 		return nil
 	}
 	return program.ErrUsage

@@ -367,6 +367,7 @@ func TestEntriesOfCommandsSayByWhatMeans(t *testing.T) {
 	now := time.Now().UnixMilli()
 	useRules(t, tk, hotRule)
 	tk.process([]*sarama.ConsumerMessage{message(0, "d1", now-2000, 41)})
+	require.Len(t, auditsOf(t, tk.pending.pop()), 1, "the alarm itself")
 	actor := telemetry.Actor{Via: "token", Address: "192.0.2.1", Session: "0123456789ab", ClaimedBy: "李工"}
 	for _, c := range []*telemetry.AlarmCommand{
 		acknowledge("c1", "d1", now), acknowledge("c2", "d1", now), describeCommand("c3", "d1", now, named("Boiler")),

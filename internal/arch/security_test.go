@@ -44,3 +44,20 @@ func allTests(t *testing.T) (names []string) {
 	}))
 	return names
 }
+
+// TestActionsStandByTheirHash keeps what CI runs from being replaced under its name.
+func TestActionsStandByTheirHash(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, ".github", "workflows", "*.yml"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	pinned := regexp.MustCompile(`^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		uses := regexp.MustCompile(`(?m)^\s*(?:- )?uses:\s*(.*)$`).FindAllStringSubmatch(string(text), -1)
+		require.NotEmpty(t, uses, file)
+		for _, m := range uses {
+			require.Regexp(t, pinned, m[1], file)
+		}
+	}
+}
