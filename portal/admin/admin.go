@@ -6,7 +6,6 @@
 package admin
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
@@ -62,6 +61,7 @@ type tool struct {
 	people *people.Directory
 	audit  *auditlog.Journal
 	by     string
+	place  string // of the database
 }
 
 // settings are where a command finds what it needs.
@@ -136,8 +136,9 @@ func host() string {
 
 // withPeople calls f while the database is open.
 func (t *tool) withPeople(ctx context.Context, o store.Options, f func() error) (err error) {
+	t.place = "PORTAL_STORE=" + o.Path
 	if o.URL != "" {
-		o.Path = ""
+		o.Path, t.place = "", "DATABASE_URL"
 	}
 	if o.URL == "" && o.Path == "" {
 		return errors.New("PORTAL_STORE and DATABASE_URL are empty: there is no database")
@@ -183,16 +184,6 @@ func withRole(flags *flag.FlagSet, args []string) (name string, role people.Role
 	return name, people.Role(*text), err
 }
 
-// password reads the first line of the input: a command line is seen by everybody on the machine.
-func (t *tool) password() (string, error) {
-	fmt.Fprint(t.Err, "Password: ")
-	line, err := bufio.NewReader(t.In).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("reading the password: %w", err)
-	}
-	return strings.TrimRight(line, "\r\n"), nil
-}
-
 func (t *tool) addUser(ctx context.Context, args []string) error {
 	name, role, err := withRole(flag.NewFlagSet("add", flag.ContinueOnError), args)
 	if err != nil {
@@ -202,9 +193,13 @@ func (t *tool) addUser(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return t.record(ctx, securityaudit.UserAdd, name, string(role), func(*securityaudit.Record) error {
+	err = t.record(ctx, securityaudit.UserAdd, name, string(role), func(*securityaudit.Record) error {
 		return t.people.AddUser(ctx, t.by, name, role, password)
 	})
+	if err == nil {
+		fmt.Fprintf(t.Err, "%s may sign in as %s, at portals with %s.\n", name, role, t.place)
+	}
+	return err
 }
 
 func (t *tool) setRole(ctx context.Context, args []string) error {
@@ -286,7 +281,7 @@ func (t *tool) addToken(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Fprintln(t.Out, secret)
-	fmt.Fprintf(t.Err, "Token %s of %s, %s until %s. It is not shown again.\n", token.ID, name, role, day(token.ExpiresAt))
+	fmt.Fprintf(t.Err, "Token %s of %s, %s until %s, for portals with %s. It is not shown again.\n", token.ID, name, role, day(token.ExpiresAt), t.place)
 	return nil
 }
 

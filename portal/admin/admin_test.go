@@ -32,9 +32,10 @@ func TestCommands(t *testing.T) {
 		return stdout.String(), stderr.String()
 	}
 	const password = "correct horse 电池"
-	command(0, password+"\n", "user", "add", "Li", "-role", "admin")
+	_, errs := command(0, password+"\n", "user", "add", "Li", "-role", "admin")
+	require.Contains(t, errs, "Li may sign in as admin, at portals with PORTAL_STORE="+o.store.Path)
 	command(0, password+"\r\n", "user", "add", "-role", "operator", "王工")
-	_, errs := command(1, password, "user", "add", "li", "-role", "viewer")
+	_, errs = command(1, password, "user", "add", "li", "-role", "viewer")
 	require.Contains(t, errs, "taken")
 	_, errs = command(1, "short", "user", "add", "x", "-role", "viewer")
 	require.Contains(t, errs, "password: want")
