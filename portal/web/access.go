@@ -95,6 +95,17 @@ func (id identity) may(p permission) bool {
 	return known && id.Role.Includes(least)
 }
 
+// permissions returns all that an identity has, without what anybody may do.
+func (id identity) permissions() []string {
+	out := []string{}
+	for _, need := range permissionWords {
+		if need != string(anyone) && id.may(permission(need)) {
+			out = append(out, need)
+		}
+	}
+	return out
+}
+
 // check returns the error of an identity without the permission.
 func (id identity) check(p permission) error {
 	switch {

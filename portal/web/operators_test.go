@@ -26,7 +26,11 @@ func (r *rig) screen(header http.Header) *websocket.Conn {
 }
 
 // hello reads the first message of a connection.
-func hello(tb testing.TB, ws *websocket.Conn) (m struct{ Type, Operator string }) {
+func hello(tb testing.TB, ws *websocket.Conn) (m struct {
+	Type, Operator string
+	Permissions    []string
+},
+) {
 	tb.Helper()
 	require.NoError(tb, ws.ReadJSON(&m))
 	require.Equal(tb, "hello", m.Type)
@@ -53,7 +57,9 @@ func TestOperatorsAtTheScreensAreListed(t *testing.T) {
 	named, unnamed := r.screen(nil), r.screen(nil)
 	proxied := r.screen(http.Header{headerOperator: {"王工"}})
 	require.Equal(t, "王工", hello(t, proxied).Operator)
-	require.Empty(t, hello(t, unnamed).Operator)
+	said := hello(t, unnamed)
+	require.Empty(t, said.Operator)
+	require.Nil(t, said.Permissions, "nobody signs in here: the page offers all")
 	for _, ws := range []*websocket.Conn{named, proxied} {
 		require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"present","name":"李工"}`)))
 	}

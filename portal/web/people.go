@@ -155,14 +155,9 @@ const signInWithin = 10 * time.Second
 func (p *Portal) getSession(c *fiber.Ctx) error { return c.JSON(p.session(who(c))) }
 
 func (p *Portal) session(id identity) sessionAnswer {
-	out := sessionAnswer{Time: p.model.Now(), Auth: p.cfg.Auth, Permissions: []string{}}
+	out := sessionAnswer{Time: p.model.Now(), Auth: p.cfg.Auth, Permissions: id.permissions()}
 	if p.cfg.off() {
 		out.Auth = []string{authOff}
-	}
-	for _, need := range permissionWords {
-		if need != string(anyone) && id.may(permission(need)) {
-			out.Permissions = append(out.Permissions, need)
-		}
 	}
 	if id.Via != "" {
 		out.Person = &signedIn{Name: id.Name, Role: string(id.Role), Via: id.Via, EndsAt: id.endsAt}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -260,7 +261,10 @@ func TestEndedSessionEndsItsWebSocket(t *testing.T) {
 		header := here.signIn(name)
 		require.Equal(t, http.StatusOK, there.get("/api/v1/devices", header[:2]...).status)
 		ws := open(header)
-		require.Equal(t, name, hello(t, ws).Operator)
+		said := hello(t, ws)
+		require.Equal(t, name, said.Operator)
+		require.Equal(t, name == "engineer", slices.Contains(said.Permissions, string(ruleChange)))
+		require.Equal(t, name != "viewer", slices.Contains(said.Permissions, string(alarmCommand)))
 		end(header)
 		require.Equal(t, http.StatusUnauthorized, here.get("/api/v1/devices", header[:2]...).status, "replayed")
 		there.closedWith(ws, fanout.CloseEnded)

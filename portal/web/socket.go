@@ -55,8 +55,17 @@ func (p *Portal) checkHandshake(c *fiber.Ctx) error {
 	}
 	from := p.caller(c)
 	id := who(c)
-	c.Locals(visitorKey, visitor{fanout.Visitor{Commands: p.socketCommands(id, p.payer(c)), Operator: id.Name, From: from}, id.credential})
+	c.Locals(visitorKey, visitor{fanout.Visitor{Commands: p.socketCommands(id, p.payer(c)), Caller: p.callerOf(id), From: from}, id.credential})
 	return c.Next()
+}
+
+// callerOf returns what a page is told about who is at it, so that it offers what they may do. Nothing rests on it: each request is checked.
+func (p *Portal) callerOf(id identity) dashboard.Caller {
+	c := dashboard.Caller{Operator: id.Name}
+	if !p.cfg.off() {
+		c.Permissions = id.permissions()
+	}
+	return c
 }
 
 // visitor is a client whose credential, if it showed one, must hold as long as it is connected.

@@ -30,7 +30,7 @@ func BenchmarkFleetDelta(b *testing.B) {
 	}
 	sessions := make([]*Session, clients)
 	for i := range sessions {
-		sessions[i] = bd.Open(&fakeClient{}, ClientLimits{}, "")
+		sessions[i] = bd.Open(&fakeClient{}, ClientLimits{}, Caller{})
 		sessions[i].Handle([]byte(`{"type":"subscribe","topics":["fleet"]}`))
 	}
 	bd.makeSnapshots()
@@ -69,7 +69,7 @@ func BenchmarkSensorScan(b *testing.B) {
 	now := time.Now()
 	p := state.New(state.Options{Now: func() time.Time { return now }})
 	bd := newTestPublisher(b, p)
-	s := bd.Open(&fakeClient{}, ClientLimits{}, "")
+	s := bd.Open(&fakeClient{}, ClientLimits{}, Caller{})
 	s.Handle([]byte(`{"type":"subscribe","topics":["sensor/temperature"]}`))
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {

@@ -301,7 +301,7 @@ func (*failing) Command(json.RawMessage, func(any)) error { return errors.New("s
 
 func TestInternalErrorsAreHiddenFromClients(t *testing.T) {
 	g := newStage(t, Limits{})
-	s := g.p.Open(&failing{}, ClientLimits{}, "")
+	s := g.p.Open(&failing{}, ClientLimits{}, Caller{})
 	_, ok := s.Handle([]byte(`{"type":"command","id":"c","command":{}}`))
 	require.False(t, ok)
 	require.Contains(t, string(s.replies[1]), `"id":"c","code":"internal"`)

@@ -66,23 +66,30 @@ type helloLimits struct {
 	FrameBytes        int     `json:"frame_bytes"`
 }
 
-// Open returns a session for a new client. Hello waits in it, with the name of the operator that a proxy signed in, "" without
-// one.
-func (p *Publisher) Open(c Client, l ClientLimits, operator string) *Session {
+// Caller is who is at a client, as far as it was proved.
+type Caller struct {
+	// Operator is their name, "" for nobody's.
+	Operator string `json:"operator,omitempty"`
+	// Permissions are what they may do; nil: everything, since nobody signs in.
+	Permissions []string `json:"permissions,omitempty"`
+}
+
+// Open returns a session for a new client. Hello waits in it, with who is there.
+func (p *Publisher) Open(c Client, l ClientLimits, who Caller) *Session {
 	s := &Session{publisher: p, client: c, subs: make(map[string]*subscription)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clients++
 	s.reply(struct {
-		Type       string      `json:"type"`
-		Session    string      `json:"session"`
-		Epoch      string      `json:"epoch"`
-		ServerTime int64       `json:"server_time"`
-		Operator   string      `json:"operator,omitempty"`
-		Insecure   []string    `json:"insecure,omitempty"`
-		Limits     helloLimits `json:"limits"`
+		Type       string `json:"type"`
+		Session    string `json:"session"`
+		Epoch      string `json:"epoch"`
+		ServerTime int64  `json:"server_time"`
+		Caller
+		Insecure []string    `json:"insecure,omitempty"`
+		Limits   helloLimits `json:"limits"`
 	}{
-		typeHello, randomHex(), p.epoch, p.model.Now(), operator, p.opts.Insecure,
+		typeHello, randomHex(), p.epoch, p.model.Now(), who, p.opts.Insecure,
 		helloLimits{p.limits.Topics, l.MessageBytes, l.MessagesPerSecond, p.limits.FrameBytes},
 	})
 	return s

@@ -68,7 +68,7 @@ func (g *stage) raise(id, device string) {
 
 func (g *stage) open() (*Session, *fakeClient) {
 	c := &fakeClient{}
-	return g.p.Open(c, ClientLimits{MessageBytes: 10, MessagesPerSecond: 5}, ""), c
+	return g.p.Open(c, ClientLimits{MessageBytes: 10, MessagesPerSecond: 5}, Caller{}), c
 }
 
 // got gathers everything and returns it, a line per message: type topic seq data.
@@ -396,7 +396,7 @@ func (c *urgency) Wake(urgent bool) {
 func TestAnswersSnapshotsAndAlertsAreUrgentDeltasAreNot(t *testing.T) {
 	g := newStage(t, Limits{})
 	c := &urgency{}
-	s := g.p.Open(c, ClientLimits{}, "")
+	s := g.p.Open(c, ClientLimits{}, Caller{})
 	woken := func(urgent, normal int) {
 		t.Helper()
 		require.Equal(t, []int{urgent, normal}, []int{c.urgent, c.normal})

@@ -125,7 +125,7 @@ func FuzzHandle(f *testing.F) {
 	b := newTestPublisher(f, state.New(state.Options{}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := &fakeClient{}
-		s := b.Open(c, ClientLimits{MessageBytes: 1, MessagesPerSecond: 1}, "")
+		s := b.Open(c, ClientLimits{MessageBytes: 1, MessagesPerSecond: 1}, Caller{})
 		cost, ok := s.Handle(data)
 		require.LessOrEqual(t, len(s.subs), b.limits.Topics)
 		require.GreaterOrEqual(t, cost, float64(len(s.subs))/101)
@@ -181,7 +181,7 @@ func newTestPublisher(tb testing.TB, p *state.Model) *Publisher {
 func TestAnswersThatAreNotTakenEndTheConnection(t *testing.T) {
 	b := newTestPublisher(t, state.New(state.Options{}))
 	c := &fakeClient{}
-	s := b.Open(c, ClientLimits{}, "")
+	s := b.Open(c, ClientLimits{}, Caller{})
 	for range b.limits.Replies + 1 {
 		s.Handle([]byte(`{"type":"ping"}`))
 	}
@@ -201,7 +201,7 @@ func TestClientThatDoesNotReadCostsNoMemory(t *testing.T) {
 	for i := range 1000 {
 		p.ApplyState(telemetry.DeviceState{DeviceID: fmt.Sprint("d", i), Presence: telemetry.PresenceOnline})
 	}
-	s := b.Open(&fakeClient{}, ClientLimits{}, "")
+	s := b.Open(&fakeClient{}, ClientLimits{}, Caller{})
 	s.Handle([]byte(`{"type":"subscribe","topics":["fleet","sensor/temperature","device/d1","stats"]}`))
 	for i := range 300 {
 		p.ApplyState(telemetry.DeviceState{
@@ -274,7 +274,7 @@ func TestFramesAreSharedByAllClients(t *testing.T) {
 	}
 	var frames []*byte
 	for range 3 {
-		s := b.Open(&fakeClient{}, ClientLimits{}, "")
+		s := b.Open(&fakeClient{}, ClientLimits{}, Caller{})
 		s.Handle([]byte(`{"type":"subscribe","topics":["fleet"]}`))
 		b.makeSnapshots()
 		for more := true; more; {

@@ -77,7 +77,7 @@ type closing struct {
 	text string
 }
 
-func newClient(b *Broadcaster, ws *websocket.Conn, raw rawSocket, operator string) *client {
+func newClient(b *Broadcaster, ws *websocket.Conn, raw rawSocket, who dashboard.Caller) *client {
 	now := time.Now()
 	c := &client{
 		broadcaster: b, ws: ws, raw: raw, pinged: now,
@@ -93,7 +93,7 @@ func newClient(b *Broadcaster, ws *websocket.Conn, raw rawSocket, operator strin
 	if t, ok := below.(interface{ SetWriteBuffer(int) error }); ok {
 		_ = t.SetWriteBuffer(sendBuffer) // without it the system's own size holds
 	}
-	c.openSession(operator)
+	c.openSession(who)
 	ws.SetPingHandler(func(data string) error { c.touch(); c.answerPing(data); return nil })
 	ws.SetPongHandler(func(string) error { c.touch(); return nil })
 	ws.SetCloseHandler(func(code int, _ string) error { c.close(code, ""); return nil })

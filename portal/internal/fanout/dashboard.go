@@ -63,13 +63,13 @@ func (v dashboardClient) Command(raw json.RawMessage, answer func(any)) error {
 }
 
 // openSession gives a client of the dashboard's dialect its session.
-func (c *client) openSession(operator string) {
+func (c *client) openSession(who dashboard.Caller) {
 	if c.broadcaster.publisher == nil || c.ws.Subprotocol() != dashboard.Subprotocol {
 		return
 	}
 	c.session = c.broadcaster.publisher.Open(dashboardClient{c}, dashboard.ClientLimits{
 		MessageBytes: c.broadcaster.limits.MessageBytes, MessagesPerSecond: c.broadcaster.limits.RatePerSecond,
-	}, operator)
+	}, who)
 }
 
 // handleDashboard executes a message in the dashboard's dialect.

@@ -146,8 +146,9 @@ func New(o Options) (*Broadcaster, error) {
 type Visitor struct {
 	// From is the address it counts against; an invalid one counts against none.
 	From netip.Addr
-	// Operator is who an authenticating proxy says is at it, "" for nobody.
-	Operator string
+	// Caller is who is at it.
+	dashboard.Caller
+
 	// Present is called with the name of the operator whenever the client says it; nil: it is ignored. It must
 	// not block.
 	Present func(name string)
@@ -197,7 +198,7 @@ func (b *Broadcaster) admit(ws *websocket.Conn, raw rawSocket, v *Visitor) (c *c
 	case !b.roomFrom(v.From):
 		return nil, CloseLimit, "connection limit of this address reached"
 	}
-	c = newClient(b, ws, raw, v.Operator)
+	c = newClient(b, ws, raw, v.Caller)
 	c.from, c.ended = v.From, v.Ended
 	b.clients[c] = struct{}{}
 	b.count(c, 1)

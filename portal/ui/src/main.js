@@ -1,7 +1,7 @@
 // The page: puts the parts together and keeps them fed, by the WebSocket in the dialect
 // iot.v1.json, and by the REST API for everything else.
 import { createChannel } from './core/channel.js';
-import { h, setClass } from './core/dom.js';
+import { h, setAttr, setClass } from './core/dom.js';
 import * as format from './core/format.js';
 import { chooseLanguage, FURTHER, LANGUAGES, translator } from './core/i18n.js';
 import { listenToKeys, typing } from './core/keys.js';
@@ -68,6 +68,7 @@ const channel = createChannel({
   onDelta: (ts) => ctx.screen?.frame(ts),
   onHello(hello) {
     signIn(hello.operator ?? '');
+    setAttr(document.documentElement, 'data-may', hello.permissions?.join(' ')); // the stylesheet hides what needs more
     plant.hello(hello);
   },
 });

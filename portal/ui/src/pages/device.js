@@ -237,8 +237,8 @@ export function createDevicePage(ctx, scope, route) {
     });
   }
 
-  const maintain = h('button', { class: 'button is-small', 'data-maintain': true, onclick: () => maintainDevice(ctx, id) }, t('device.maintain'));
-  const endIt = h('button', { class: 'button is-small', 'data-maintain-end': true, hidden: true, onclick: () => endMaintenance(ctx, id) }, t('device.maintain.end'));
+  const maintain = h('button', { class: 'button is-small', 'data-maintain': true, 'data-needs': 'device_command', onclick: () => maintainDevice(ctx, id) }, t('device.maintain'));
+  const endIt = h('button', { class: 'button is-small', 'data-maintain-end': true, 'data-needs': 'device_command', hidden: true, onclick: () => endMaintenance(ctx, id) }, t('device.maintain.end'));
   const now = scope.draw(drawNow, ['fleet', 'tick', 'sensors']);
   scope.draw(drawAlarms, ['alarms', 'slow']);
   scope.draw(drawRules, ['slow', 'sensors']);
@@ -276,8 +276,8 @@ export function createDevicePage(ctx, scope, route) {
     for (const c of charts.values()) c?.destroy();
   });
 
-  const rename = h('button', { class: 'button is-small', 'data-rename': true, onclick: () => renameDevice(ctx, id, { ...about, ...ctx.fleet.byID.get(id) }) }, t('device.rename'));
-  const remove = h('button', { class: 'button is-small', 'data-remove': true, onclick: () => removeDevice(ctx, id, () => ctx.go('devices')) }, t('device.remove'));
+  const rename = h('button', { class: 'button is-small', 'data-rename': true, 'data-needs': 'device_command', onclick: () => renameDevice(ctx, id, { ...about, ...ctx.fleet.byID.get(id) }) }, t('device.rename'));
+  const remove = h('button', { class: 'button is-small', 'data-remove': true, 'data-needs': 'device_command', onclick: () => removeDevice(ctx, id, () => ctx.go('devices')) }, t('device.remove'));
   const gaugePanel = panel('gauges', t('device.now'), gaugeRow);
   const rawPanel = panel('raw-panel', t('device.raw'), raw);
   rawPanel.head.append(h('span', { class: 'panel-space' }), copy);

@@ -40,7 +40,7 @@ export function createDevicesPage(ctx, scope, route) {
   const quick = h('span', { class: 'group', role: 'group', 'aria-label': t('quick') }, QUICK.map((q) =>
     h('button', { class: 'button is-small', 'data-quick': q, 'aria-pressed': 'false', onclick: () => pressQuick(q) }, t(`quick.${q}`))));
   const chips = h('span', { class: 'filter-chips' });
-  const csv = h('a', { class: 'button is-small', download: 'devices.csv' }, t('export.csv'));
+  const csv = h('a', { class: 'button is-small', download: 'devices.csv', 'data-needs': 'investigate' }, t('export.csv'));
   const none = h('p', { class: 'empty', hidden: true });
   const rows = createDeviceTable(ctx, scope, {
     onSort: (name) => arrange(nextSort({ ...table, sort: table.sort || 'device' }, name)),

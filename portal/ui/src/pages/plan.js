@@ -27,7 +27,7 @@ export function createPlanPage(ctx, scope, route) {
   const status = h('p', { class: 'panel-note', role: 'status', 'data-plan-status': true });
   const list = h('ul', { class: 'plan-list', 'data-unplaced': true });
   const beside = h('aside', { class: 'plan-beside', hidden: true, 'aria-label': t('plan.unplaced') }, h('h2', { class: 'panel-title' }, t('plan.unplaced')), h('p', { class: 'panel-note' }, t('plan.how')), list);
-  const edit = h('button', { class: 'button is-small', 'data-edit': true, onclick: begin }, t('plan.edit'));
+  const edit = h('button', { class: 'button is-small', 'data-edit': true, 'data-needs': 'keep_notes', onclick: begin }, t('plan.edit'));
   const save = h('button', { class: 'button is-small is-primary', 'data-save': true, onclick: keep }, t('plan.save'));
   const leave = h('button', { class: 'button is-small', 'data-leave': true, onclick: end }, t('cancel'));
   const choose = choosePicture(ctx, t('plan.picture'), (picture) => {

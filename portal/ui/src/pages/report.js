@@ -23,7 +23,7 @@ export function createReportPage(ctx, scope, route) {
   const from = h('input', { class: 'control is-small', type: 'datetime-local', 'aria-label': t('range.from'), onchange: typed });
   const to = h('input', { class: 'control is-small', type: 'datetime-local', 'aria-label': t('range.to'), onchange: typed });
   const form = h('span', { class: 'group', hidden: true }, from, to);
-  const file = h('a', { class: 'button is-small', 'data-file': true }, t('export.csv'));
+  const file = h('a', { class: 'button is-small', 'data-file': true, 'data-needs': 'investigate' }, t('export.csv'));
   const step = (way, text) => h('button', { class: 'button is-small', 'data-step': way, 'aria-label': text, title: text, onclick: () => show(beside(state.kind, window(), way, times)) }, way < 0 ? '‹' : '›');
 
   const now = () => ctx.plant.serverNow();

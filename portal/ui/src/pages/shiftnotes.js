@@ -37,8 +37,8 @@ export function createShiftNotesPage(ctx, scope, route) {
       h('td', { class: 'col-by' }, n.created_by, h('span', { class: 'sub', title: ctx.fmt.utc(n.created_at) }, ctx.fmt.moment(n.created_at, now, ctx.lang()))),
       h('td', { class: 'col-signed' }, signed.length > 0 ? h('span', { class: 'narrow' }, t('shift.col.signed')) : null, signed),
       h('td', { class: 'col-do' }, old ? null : [
-        h('button', { class: 'button is-small', 'data-sign': n.id, onclick: () => sign(n) }, t('shift.sign')),
-        h('button', { class: 'button is-small', 'data-correct': n.id, onclick: () => write(n) }, t('shift.correct')),
+        h('button', { class: 'button is-small', 'data-sign': n.id, 'data-needs': 'keep_notes', onclick: () => sign(n) }, t('shift.sign')),
+        h('button', { class: 'button is-small', 'data-correct': n.id, 'data-needs': 'keep_notes', onclick: () => write(n) }, t('shift.correct')),
       ]));
   }
 
@@ -86,7 +86,7 @@ export function createShiftNotesPage(ctx, scope, route) {
   return h('div', { class: 'alarms-page' },
     h('section', { class: 'panel alarm-panel' },
       h('header', { class: 'panel-head' }, h('h1', { class: 'panel-title' }, t('shift.title')),
-        h('button', { class: 'button is-primary is-small', 'data-write': true, onclick: () => write(null) }, t('shift.write'))),
+        h('button', { class: 'button is-primary is-small', 'data-write': true, 'data-needs': 'keep_notes', onclick: () => write(null) }, t('shift.write'))),
       past.bar, note,
       h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': t('shift.title') },
         h('table', { class: 'alarm-table shift-table' }, h('thead', {}, head), body), past.next)));

@@ -8,6 +8,9 @@ const OFFERED = {
   aside: ['unshelve', 'in_service', 'assign', 'comment'],
 };
 
+/** AT_LARGE are the actions that an operator may not take. */
+const AT_LARGE = ['out_of_service', 'in_service'];
+
 /**
  * createChoice makes the bar of actions. listed() are the alarms of the tab, visible() those with a row;
  * fallback() is what an action is about when nothing is chosen.
@@ -19,7 +22,7 @@ export function createChoice(ctx, { listed, visible, fallback, onChange }) {
   const all = h('button', { class: 'button is-small', 'data-all': true, onclick: () => choose(listed().map((a) => a.alert_id), true) });
   const none = h('button', { class: 'button is-small', onclick: clear }, t('alarms.clear'));
   const group = h('span', { class: 'group' });
-  const el = h('div', { class: 'action-bar' }, group, note, all, none);
+  const el = h('div', { class: 'action-bar', 'data-needs': 'alarm_command' }, group, note, all, none);
   let tab = '';
 
   const alarms = () => [...chosen].map((id) => ctx.alarms.all.get(id)).filter(Boolean);
@@ -52,7 +55,7 @@ export function createChoice(ctx, { listed, visible, fallback, onChange }) {
       if (el.hidden) return;
       if (tab !== now) {
         tab = now;
-        group.replaceChildren(...OFFERED[now].map((a) => h('button', { class: 'button is-small', 'data-action': a, onclick: () => ask(a) }, t(`command.${a}`))));
+        group.replaceChildren(...OFFERED[now].map((a) => h('button', { class: 'button is-small', 'data-action': a, 'data-needs': AT_LARGE.includes(a) && 'alarms_at_large', onclick: () => ask(a) }, t(`command.${a}`))));
       }
       const here = listed();
       if (chosen.size > 0) {

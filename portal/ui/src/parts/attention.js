@@ -99,6 +99,6 @@ function groupRow(ctx, g) {
   return h('li', { class: 'attention-row attention-group', 'data-group': g.key },
     badge(g.alarms[0], t),
     h('a', { class: 'attention-device', href: `#/alarms?severity=${g.severity}` }, t('fold.row', { n, building: g.building || t('building.none'), type: ctx.typeText(g.type) })),
-    stateOf(g.alarms[0]) === 'acknowledged' ? null : h('button', { class: 'button is-small', 'data-key': `y/${g.key}`, 'aria-label': t('fold.acknowledge', { n }), onclick: () => ctx.commands.ask('acknowledge', g.alarms) }, t('command.acknowledge')),
+    stateOf(g.alarms[0]) === 'acknowledged' ? null : h('button', { class: 'button is-small', 'data-needs': 'alarm_command', 'data-key': `y/${g.key}`, 'aria-label': t('fold.acknowledge', { n }), onclick: () => ctx.commands.ask('acknowledge', g.alarms) }, t('command.acknowledge')),
     h('span', { class: 'attention-since num', 'data-since': g.since }, ctx.age(g.since)));
 }

@@ -17,7 +17,7 @@ export function createDeviceAbout(ctx, scope, id) {
   const list = h('ul', { class: 'document-list' });
   const status = h('p', { class: 'panel-note', role: 'status' });
   const photo = h('img', { class: 'device-photo', alt: t('photo.of', { device: ctx.deviceName(id) }), hidden: true });
-  const drop = h('button', { class: 'button is-small', 'data-photo-remove': true, hidden: true, onclick: () => change(t('photo.remove'), ctx.deviceName(id), [], () => ({ photo: '' })) }, t('photo.remove'));
+  const drop = h('button', { class: 'button is-small', 'data-photo-remove': true, 'data-needs': 'keep_notes', hidden: true, onclick: () => change(t('photo.remove'), ctx.deviceName(id), [], () => ({ photo: '' })) }, t('photo.remove'));
   const map = createPlanMap(ctx, { only: id });
   const toPlan = h('a', { class: 'link', 'data-spot': true, hidden: true }, t('plan.spot'));
   const noSpot = h('a', { class: 'link', hidden: true }, t('plan.nospot'));
@@ -47,7 +47,7 @@ export function createDeviceAbout(ctx, scope, id) {
     list.dataset.key = key;
     list.replaceChildren(...(facts?.documents ?? []).map((d, i) => h('li', { class: 'document-row' },
       h('a', { href: d.url, target: '_blank', rel: 'noopener noreferrer', title: d.url }, d.title),
-      h('button', { class: 'button is-small', 'aria-label': t('documents.remove.what', { title: d.title }), onclick: () => change(t('documents.remove'), d.title, [], () => ({ documents: facts.documents.filter((_, k) => k !== i) })) }, t('documents.remove')))));
+      h('button', { class: 'button is-small', 'data-needs': 'keep_notes', 'aria-label': t('documents.remove.what', { title: d.title }), onclick: () => change(t('documents.remove'), d.title, [], () => ({ documents: facts.documents.filter((_, k) => k !== i) })) }, t('documents.remove')))));
     photo.hidden = drop.hidden = !facts?.photo;
     if (facts?.photo) photo.src = imagePath(facts.photo);
     else photo.removeAttribute('src');
@@ -87,7 +87,7 @@ export function createDeviceAbout(ctx, scope, id) {
   }, (why) => (status.textContent = why));
   const out = panel('device-about', t('documents.head'), h('div', { class: 'device-about-body' }, h('div', {}, list, status), h('div', { class: 'device-about-pictures' }, photo, h('div', { class: 'plan-small' }, map.el, toPlan, noSpot))));
   map.el.hidden = true;
-  out.head.append(h('span', { class: 'panel-space' }), h('button', { class: 'button is-small', 'data-document-add': true, onclick: addDocument }, t('documents.add')), choose, drop);
+  out.head.append(h('span', { class: 'panel-space' }), h('button', { class: 'button is-small', 'data-document-add': true, 'data-needs': 'keep_notes', onclick: addDocument }, t('documents.add')), choose, drop);
   scope.every(RELOAD, load);
   scope.every(RELOAD, loadPlan);
   let known = false;

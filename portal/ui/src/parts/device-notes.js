@@ -34,8 +34,8 @@ export function createDeviceNotes(ctx, scope, id) {
       h('span', { class: 'note-text' }, n.text),
       h('span', { class: 'sub', title: ctx.fmt.utc(n.changed_at) }, `${n.changed_by} · ${ctx.fmt.moment(n.changed_at, ctx.plant.serverNow(), ctx.lang())}${n.version > 1 ? ` · ${t('notes.changed')}` : ''}`),
       h('span', { class: 'note-do' },
-        h('button', { class: 'button is-small', onclick: () => ask(t('notes.change'), n.text, (by, text) => send('PUT', one, { by, text }, match)) }, t('notes.change')),
-        h('button', { class: 'button is-small', onclick: () => ask(t('notes.delete'), null, (by) => send('DELETE', one, { by }, match), n.text) }, t('notes.delete'))));
+        h('button', { class: 'button is-small', 'data-needs': 'keep_notes', onclick: () => ask(t('notes.change'), n.text, (by, text) => send('PUT', one, { by, text }, match)) }, t('notes.change')),
+        h('button', { class: 'button is-small', 'data-needs': 'keep_notes', onclick: () => ask(t('notes.delete'), null, (by) => send('DELETE', one, { by }, match), n.text) }, t('notes.delete'))));
   }
 
   /** ask asks for a text, unless it is null, and a name; then it gives what give() sends. */
@@ -47,7 +47,7 @@ export function createDeviceNotes(ctx, scope, id) {
   }
 
   const out = panel('device-notes', t('notes.title'), h('div', {}, list, status));
-  out.head.append(h('span', { class: 'panel-space' }), h('button', { class: 'button is-small', 'data-note-add': true, onclick: () => ask(t('notes.add'), '', (by, text) => post(path, { by, text })) }, t('notes.add')));
+  out.head.append(h('span', { class: 'panel-space' }), h('button', { class: 'button is-small', 'data-note-add': true, 'data-needs': 'keep_notes', onclick: () => ask(t('notes.add'), '', (by, text) => post(path, { by, text })) }, t('notes.add')));
   load();
   scope.every(30_000, load);
   return out.el;

@@ -40,7 +40,7 @@ export function createDrawer(ctx, scope, onClose) {
         h('p', { 'data-what': true }, ctx.what(alarm)),
         alarm.suppressed ? h('p', { class: 'panel-note' }, h('a', { href: ctx.alarmHref({ alert_id: alarm.suppressed.by_alarm }) }, t('remark.suppressed'))) : null,
         alarm.uncertain ? h('p', { class: 'panel-note is-uncertain' }, t('remark.uncertain')) : null,
-        h('div', { class: 'action-bar' }, ['acknowledge', alarm.shelved && !alarm.shelved.maintenance ? 'unshelve' : 'shelve', 'comment', ...(alarm.source === 'anomaly' ? ['not_anomaly'] : [])].map((a) =>
+        h('div', { class: 'action-bar', 'data-needs': 'alarm_command' }, ['acknowledge', alarm.shelved && !alarm.shelved.maintenance ? 'unshelve' : 'shelve', 'comment', ...(alarm.source === 'anomaly' ? ['not_anomaly'] : [])].map((a) =>
           h('button', { class: 'button is-small', onclick: () => ctx.commands.ask(a, [shown]) }, t(`command.${a}`))),
         h('a', { class: 'button is-small', href: ctx.deviceHref(alarm.device_id) }, t('drawer.device'))),
         unusual ? reason : h('h3', {}, t('drawer.readings')), unusual ? null : box, unusual ? null : note,

@@ -15,7 +15,7 @@ export function createDryRun(ctx, scope, form) {
   const { t } = ctx;
   const hours = h('select', { class: 'control is-small', 'aria-label': t('rules.try.hours'), 'data-hours': true }, HOURS.map((n) => h('option', { value: n }, ctx.fmt.age(n * 3_600_000, t))));
   hours.value = '24';
-  const run = h('button', { class: 'button', type: 'submit', 'data-run': true }, t('rules.try.run'));
+  const run = h('button', { class: 'button', type: 'submit', 'data-run': true, 'data-needs': 'rule_change' }, t('rules.try.run'));
   const state = h('p', { class: 'panel-note', role: 'status', 'data-run-state': true });
   const outcome = h('div', { class: 'rule-outcome' });
   const listeners = [];

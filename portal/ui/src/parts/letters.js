@@ -39,7 +39,7 @@ export function createLetters(ctx, scope) {
       h('td', { class: 'letter-state' }, states.map((s) => h('span', {}, s))),
       h('td', { class: 'letter-do' },
         h('button', { class: 'button is-small', 'data-key': `sample ${r.reason}`, onclick: () => showSample(r) }, t('letters.sample')),
-        n > 0 && h('button', { class: 'button is-small', 'data-key': `replay ${r.reason}`, onclick: () => askReplay(r, n) }, t('letters.replay', { n: fmt.count(n) }))));
+        n > 0 && h('button', { class: 'button is-small', 'data-key': `replay ${r.reason}`, 'data-needs': 'maintain', onclick: () => askReplay(r, n) }, t('letters.replay', { n: fmt.count(n) }))));
   }
 
   function showSample(r) {

@@ -49,7 +49,7 @@ export function createNav(ctx, scope, route) {
   if (!IN_BAR.includes(active)) more.classList.add('is-here');
 
   function link(name) {
-    return h('a', { class: `nav-link ${IN_BAR.includes(name) ? '' : 'is-more'}`, href: `#/${name}`, 'aria-current': name === active ? 'page' : null }, icon(name), h('span', {}, t(`nav.${name}`)));
+    return h('a', { class: `nav-link ${IN_BAR.includes(name) ? '' : 'is-more'}`, href: `#/${name}`, 'data-needs': name === 'audit' && 'investigate', 'aria-current': name === active ? 'page' : null }, icon(name), h('span', {}, t(`nav.${name}`)));
   }
 
   function unfold(on) {

@@ -38,7 +38,7 @@ export function createPast(ctx, scope, params, { path, fields, usual = '1d', mor
     el.value = params[f.name] ?? '';
     return el;
   });
-  const file = h('a', { class: 'button is-small', 'data-file': true }, t('export.csv'));
+  const file = h('a', { class: 'button is-small', 'data-file': true, 'data-needs': 'investigate' }, t('export.csv'));
   const count = h('span', { class: 'panel-note num', 'data-past-count': true, role: 'status' });
   const next = h('button', { class: 'button is-small', 'data-more': true, hidden: true, onclick: () => load(false) }, t('past.more'));
 

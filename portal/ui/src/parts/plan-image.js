@@ -22,7 +22,7 @@ export function choosePicture(ctx, label, give, fail) {
       fail(ctx.t('picture.bad', { file: file.name }));
     }
   } });
-  return h('span', {}, h('button', { class: 'button is-small', type: 'button', 'data-picture': true, onclick: () => input.click() }, label), input);
+  return h('span', { 'data-needs': 'keep_notes' }, h('button', { class: 'button is-small', type: 'button', 'data-picture': true, onclick: () => input.click() }, label), input);
 }
 
 /** shrink draws a picture anew, within the portal's limits. */

@@ -93,7 +93,7 @@ export function createProposal(ctx, form, dryRun, { version, onDone, onStale }) 
   form.onChange(draw);
   dryRun.onTrial(drawTrial);
   draw();
-  return h('form', { class: 'rule-propose', novalidate: true, onsubmit: propose, 'aria-label': t('rules.propose') }, h('h3', {}, t('rules.propose')), differs, rest);
+  return h('form', { class: 'rule-propose', 'data-needs': 'rule_change', novalidate: true, onsubmit: propose, 'aria-label': t('rules.propose') }, h('h3', {}, t('rules.propose')), differs, rest);
 }
 
 /** only is the change itself: the portal wants the rule's id beside it. */

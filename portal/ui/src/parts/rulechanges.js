@@ -66,7 +66,7 @@ export function createPending(ctx, onDone) {
     by.focus();
   }
 
-  const button = (c, verb, primary) => h('button', { class: `button is-small${primary ? ' is-primary' : ''}`, [`data-${verb}`]: c.id, 'data-key': `${verb} ${c.id}`, onclick: () => decide(c, verb) }, t(`rules.${verb}`));
+  const button = (c, verb, primary) => h('button', { class: `button is-small${primary ? ' is-primary' : ''}`, [`data-${verb}`]: c.id, 'data-needs': 'rule_change', 'data-key': `${verb} ${c.id}`, onclick: () => decide(c, verb) }, t(`rules.${verb}`));
 
   return {
     el,

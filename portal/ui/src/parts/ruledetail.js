@@ -68,7 +68,7 @@ export function createRuleDetail(ctx, scope, rule, tab, page) {
     links.replaceChildren(...[
       h('a', { class: 'button is-small', 'data-journal': true, href: format({ page: 'alarms', params: { tab: 'journal', rule: now.id } }) }, t('rules.journal')),
       now.sample ? h('a', { class: 'button is-small', 'data-sample': true, href: ctx.deviceHref(now.sample) }, `${t('rules.sample')}: ${ctx.deviceName(now.sample)}`) : null,
-      now.origin === 'page' ? h('button', { class: 'button is-small', type: 'button', 'data-back': true, 'data-key': 'back', onclick: () => askRemoval(ctx, now, page.version(), changed) }, t(backTo(now))) : null,
+      now.origin === 'page' ? h('button', { class: 'button is-small', type: 'button', 'data-back': true, 'data-needs': 'rule_change', 'data-key': 'back', onclick: () => askRemoval(ctx, now, page.version(), changed) }, t(backTo(now))) : null,
     ].filter(Boolean));
   }
 

@@ -13,7 +13,7 @@ const stamp = (ms) => local(ms).replace('T', ' ');
 export function createTrendFiles(ctx, feed, view) {
   const { t } = ctx;
   const shown = h('button', { class: 'button is-small', 'data-csv': true, onclick: saveShown }, t('export.shown'));
-  const raw = h('button', { class: 'button is-small', 'data-raw': true, onclick: saveReadings }, t('export.raw'));
+  const raw = h('button', { class: 'button is-small', 'data-raw': true, 'data-needs': 'investigate', onclick: saveReadings }, t('export.raw'));
   const png = h('button', { class: 'button is-small', 'data-png': true, onclick: savePNG }, t('export.png'));
 
   function saveShown() {

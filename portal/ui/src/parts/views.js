@@ -21,7 +21,7 @@ function showViews(ctx) {
   const name = h('input', { class: 'control', name: 'name', required: true, maxlength: NAME });
   const own = h('input', { type: 'checkbox', name: 'own' });
   const by = nameField(t);
-  const save = h('button', { class: 'button is-primary', type: 'submit' }, t('views.save'));
+  const save = h('button', { class: 'button is-primary', type: 'submit', 'data-needs': 'keep_notes' }, t('views.save'));
   const form = h('form', { class: 'dialog-form', method: 'dialog' },
     h('h2', {}, t('views.title')), list, note,
     h('h3', {}, t('views.this')),
@@ -43,7 +43,7 @@ function showViews(ctx) {
 
   function row(v) {
     const title = v.scope === 'own' ? t('views.mine', { name: v.name }) : v.name;
-    const gone = h('button', { class: 'button is-small', type: 'button', 'aria-label': t('views.delete', { name: v.name }), title: t('views.delete', { name: v.name }), onclick: () => remove(v, gone) }, '✕');
+    const gone = h('button', { class: 'button is-small', type: 'button', 'data-needs': 'keep_notes', 'aria-label': t('views.delete', { name: v.name }), title: t('views.delete', { name: v.name }), onclick: () => remove(v, gone) }, '✕');
     return h('li', { class: 'view-row' },
       h('a', { href: viewHref(v), onclick: () => dialog.close() }, title),
       h('span', { class: 'sub' }, `${t(`nav.${v.page === 'device' ? 'devices' : v.page}`)} · ${v.changed_by}`), gone);

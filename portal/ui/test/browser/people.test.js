@@ -88,6 +88,29 @@ test('the signed-in name stands in dialogs', async (t) => {
   assert.notEqual(await by.getAttribute('readonly'), null);
 });
 
+for (const [name, may] of [['Zhang', []], ['王工', ['investigate', 'alarm_command', 'keep_notes']]]) {
+  test(`the page offers ${name} what their role permits`, async (t) => {
+    const { page, context } = await open(browser, '#/overview', { at });
+    t.after(() => context.close());
+    await page.waitForSelector('.signin');
+    await enter(page, name);
+    await live(page);
+    const device = await page.evaluate(() => globalThis.iot.state.fleet.sorted()[0].id);
+    const seen = new Set();
+    for (const [hash, marker] of [['#/alarms', '[data-action=out_of_service]'], ['#/devices', '[download]'], [`#/device/${device}`, '[data-note-add]'], ['#/shiftnotes', '[data-write]'], ['#/trends', '[data-raw]'], ['#/rules', '[data-rule]']]) {
+      await page.evaluate((to) => (location.hash = to), hash);
+      await page.locator(marker).first().waitFor({ state: 'attached' });
+      const offered = await page.evaluate(() => [...document.querySelectorAll('[data-needs]')].map((el) => [el.dataset.needs, getComputedStyle(el).display !== 'none']));
+      for (const [need, shown] of offered) {
+        seen.add(need);
+        assert.ok(!shown || may.includes(need), `${hash}: ${need}`);
+      }
+      for (const need of may) assert.ok(offered.every(([n]) => n !== need) || offered.some(([n, shown]) => n === need && shown), `${hash}: nothing that ${need} permits is shown`);
+    }
+    for (const need of ['investigate', 'alarm_command', 'alarms_at_large', 'device_command', 'keep_notes']) assert.ok(seen.has(need), need);
+  });
+}
+
 test('a page whose session ends elsewhere asks again', async (t) => {
   const { page, context } = await open(browser, '#/people', { at });
   t.after(() => context.close());
