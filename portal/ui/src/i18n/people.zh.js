@@ -25,7 +25,7 @@ export default {
   'people.you.nobody': '您尚未登录，只能查看。',
   'people.name': '姓名',
   'people.role': '角色',
-  'people.role.viewer': '访客',
+  'people.role.viewer': '查看人员',
   'people.role.operator': '操作员',
   'people.role.engineer': '工程师',
   'people.role.admin': '管理员',
