@@ -1,6 +1,7 @@
 // Package admin is what platform engineers run beside a bridge: "bridge gateway" says which gateways
 // may connect to the hub, "bridge client" which programs. It writes records (package access) to Kafka,
-// which the bridge follows. Commands block until Kafka has the record.
+// which the bridge follows, and changes nothing that the security audit does not have. Commands block until Kafka
+// has both.
 package admin
 
 import (
@@ -12,7 +13,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"os/user"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -24,6 +24,8 @@ import (
 	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/program"
+	"industrial-iot-monitor/internal/securityaudit"
+	"industrial-iot-monitor/internal/securityaudit/auditlog"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
 )
@@ -47,6 +49,7 @@ type tool struct {
 	cfg       Config
 	now       time.Time
 	by        string
+	audit     *auditlog.Shell
 }
 
 // Command is "bridge gateway" or "bridge client"; it returns the exit code.
@@ -62,11 +65,11 @@ func Command(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	ctx, cancel := context.WithTimeout(ctx, kafkaTimeout)
 	defer cancel()
-	t := &tool{
-		out: out, errs: errs, cfg: cfg, now: time.Now(), by: operator(),
-		store: &records.Store{Cluster: cfg.Cluster, Topic: cfg.Specs().Access, Log: slog.New(slog.DiscardHandler)},
+	t, err := newTool(cfg, out, errs)
+	if err == nil {
+		err = errors.Join(t.run(ctx, args), t.audit.End(ctx))
 	}
-	switch err := t.run(ctx, args); {
+	switch {
 	case errors.Is(err, program.ErrUsage):
 		fmt.Fprint(errs, usage)
 		return 2
@@ -75,6 +78,17 @@ func Command(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+func newTool(cfg Config, out, errs io.Writer) (*tool, error) {
+	audit, err := auditlog.NewShell("bridge", cfg.Cluster, cfg.Specs().Security)
+	if err != nil {
+		return nil, err
+	}
+	return &tool{
+		out: out, errs: errs, cfg: cfg, now: time.Now(), by: audit.By(), audit: audit,
+		store: &records.Store{Cluster: cfg.Cluster, Topic: cfg.Specs().Access, Log: slog.New(slog.DiscardHandler)},
+	}, nil
 }
 
 const usage = `usage:
@@ -86,14 +100,6 @@ const usage = `usage:
   bridge client revoke NAME
   bridge client list
 `
-
-// operator is who runs the command, as the machine knows them.
-func operator() string {
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return ""
-}
 
 func (t *tool) run(ctx context.Context, args []string) error {
 	commands := map[string]func(context.Context, []string) error{
@@ -125,9 +131,12 @@ func (t *tool) gateway(ctx context.Context, id string) (*access.Gateway, error) 
 	return access.DecodeGateway(data)
 }
 
-func (t *tool) keep(ctx context.Context, g *access.Gateway) error {
+// keep writes the record of a gateway, if the security audit can have the change.
+func (t *tool) keep(ctx context.Context, what securityaudit.What, g *access.Gateway, detail string) error {
 	g.Changed, g.By = t.now.UnixMilli(), t.by
-	return t.store.Keep(ctx, access.GatewayRecordKey(g.ID), g.Encode())
+	return t.audit.Change(ctx, what, g.ID, detail, func(*securityaudit.Record) error {
+		return t.store.Keep(ctx, access.GatewayRecordKey(g.ID), g.Encode())
+	})
 }
 
 func (t *tool) addGateway(ctx context.Context, args []string) error {
@@ -149,7 +158,7 @@ func (t *tool) addGateway(ctx context.Context, args []string) error {
 		g.Building = *building
 	}
 	g.Revoked = 0
-	return t.claim(ctx, g, *ttl, 0)
+	return t.claim(ctx, securityaudit.GatewayAdd, g, *ttl, 0)
 }
 
 func (t *tool) rotateGateway(ctx context.Context, args []string) error {
@@ -167,7 +176,7 @@ func (t *tool) rotateGateway(ctx context.Context, args []string) error {
 	if g.Revoked != 0 {
 		return fmt.Errorf("%s was revoked; bridge gateway add %s lets it in again", id, id)
 	}
-	return t.claim(ctx, g, *ttl, *keep)
+	return t.claim(ctx, securityaudit.GatewayRotate, g, *ttl, *keep)
 }
 
 // known returns the record of a gateway that must exist.
@@ -180,7 +189,7 @@ func (t *tool) known(ctx context.Context, id string) (*access.Gateway, error) {
 }
 
 // claim opens a claim for a gateway and prints it.
-func (t *tool) claim(ctx context.Context, g *access.Gateway, ttl, keep time.Duration) (err error) {
+func (t *tool) claim(ctx context.Context, what securityaudit.What, g *access.Gateway, ttl, keep time.Duration) (err error) {
 	if ttl <= 0 || keep < 0 {
 		return errors.New("-ttl and -keep: want a duration such as 24h")
 	}
@@ -195,7 +204,11 @@ func (t *tool) claim(ctx context.Context, g *access.Gateway, ttl, keep time.Dura
 	}
 	until := t.now.Add(ttl)
 	g.Claim = &access.Open{Hash: access.HashOf(c.Secret), Until: until.UnixMilli(), KeepFor: keep.Milliseconds()}
-	if err := t.keep(ctx, g); err != nil {
+	detail := "claim until " + until.UTC().Format(time.RFC3339)
+	if g.Building != "" {
+		detail += ", building " + g.Building
+	}
+	if err := t.keep(ctx, what, g, detail); err != nil {
 		return err
 	}
 	fmt.Fprintln(t.out, "edge enroll "+c.String())
@@ -214,7 +227,7 @@ func (t *tool) revokeGateway(ctx context.Context, args []string) error {
 		return err
 	}
 	g.Revoked, g.Claim = t.now.UnixMilli(), nil
-	if err := t.keep(ctx, g); err != nil {
+	if err := t.keep(ctx, securityaudit.GatewayRevoke, g, ""); err != nil {
 		return err
 	}
 	fmt.Fprintf(t.out, "%s is revoked. Readings that it has not delivered stay on its disk.\n", id)
@@ -291,12 +304,18 @@ func (t *tool) addClient(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeNew(*out, seed); err != nil {
-		return err
-	}
 	c := &access.Client{Name: name, Role: access.Role(*role), Public: public, Changed: t.now.UnixMilli(), By: t.by}
-	if err := t.store.Keep(ctx, access.ClientRecordKey(name), c.Encode()); err != nil {
-		return errors.Join(err, os.Remove(*out))
+	err = t.audit.Change(ctx, securityaudit.ClientAdd, name, *role+", key "+public, func(*securityaudit.Record) error {
+		if err := writeNew(*out, seed); err != nil {
+			return err
+		}
+		if err := t.store.Keep(ctx, access.ClientRecordKey(name), c.Encode()); err != nil {
+			return errors.Join(err, os.Remove(*out))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	fmt.Fprintf(t.out, "%s may connect as %s. Its key is in %s: HUB_KEY_FILE=%s\n", name, *role, *out, *out)
 	return nil
@@ -333,7 +352,10 @@ func (t *tool) revokeClient(ctx context.Context, args []string) error {
 		return err
 	}
 	c.Revoked, c.Changed, c.By = t.now.UnixMilli(), t.now.UnixMilli(), t.by
-	if err := t.store.Keep(ctx, access.ClientRecordKey(name), c.Encode()); err != nil {
+	err = t.audit.Change(ctx, securityaudit.ClientRevoke, name, "", func(*securityaudit.Record) error {
+		return t.store.Keep(ctx, access.ClientRecordKey(name), c.Encode())
+	})
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(t.out, "%s is revoked.\n", name)

@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,11 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"industrial-iot-monitor/bridge/internal/records"
 	"industrial-iot-monitor/internal/access"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/program"
+	"industrial-iot-monitor/internal/securityaudit"
+	"industrial-iot-monitor/internal/securityaudit/auditlog"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,19 +30,35 @@ const waitTimeout = 180 * time.Second
 // desk runs commands against a Kafka.
 type desk struct {
 	t         *testing.T
-	tool      tool
+	tool      *tool
 	out, errs bytes.Buffer
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{t: t}
-	topics := kafkatest.Topics(t)
-	d.tool = tool{
-		out: &d.out, errs: &d.errs, cfg: Config{LeafURL: "nats-leaf://hub.example.com:7422"}, now: time.Now(), by: "anna",
-		store: &records.Store{Cluster: kafka.At(kafkatest.Brokers(t)...), Topic: topics.Specs().Access, Log: slog.New(slog.DiscardHandler)},
-	}
+	cfg := Config{LeafURL: "nats-leaf://hub.example.com:7422", Topics: kafkatest.Topics(t)}
+	cfg.Cluster = kafka.At(kafkatest.Brokers(t)...)
+	var err error
+	d.tool, err = newTool(cfg, &d.out, &d.errs)
+	require.NoError(t, err)
 	return d
+}
+
+// audit returns the security audit, which must hold.
+func (d *desk) audit() (out []securityaudit.Record) {
+	d.t.Helper()
+	topic := d.tool.cfg.Specs().Security
+	v, err := auditlog.Verify(d.t.Context(), slog.New(slog.DiscardHandler), d.tool.cfg.Cluster, topic)
+	require.NoError(d.t, err)
+	require.Empty(d.t, v.Faults())
+	n, _ := v.Counts()
+	for _, m := range kafkatest.ReadAll(d.t, d.tool.cfg.Brokers, topic.Name, n, waitTimeout) {
+		r, err := securityaudit.Decode(m.Value)
+		require.NoError(d.t, err)
+		out = append(out, *r)
+	}
+	return out
 }
 
 // run runs a command and returns what it prints.
@@ -49,7 +67,7 @@ func (d *desk) run(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(d.t.Context(), waitTimeout)
 	defer cancel()
 	d.out.Reset()
-	err := d.tool.run(ctx, args)
+	err := errors.Join(d.tool.run(ctx, args), d.tool.audit.End(ctx))
 	return d.out.String(), err
 }
 
@@ -87,7 +105,8 @@ func TestGatewayIsAddedRotatedAndRevoked(t *testing.T) {
 	g := d.gateway("gw-c")
 	require.Equal(t, access.HashOf(c.Secret), g.Claim.Hash, "the secret itself is kept nowhere")
 	require.Equal(t, d.tool.now.Add(time.Hour).UnixMilli(), g.Claim.Until)
-	require.Equal(t, "anna", g.By)
+	require.Equal(t, d.tool.by, g.By)
+	require.Contains(t, g.By, "shell:")
 	require.Contains(t, d.ok("gateway", "list"), "waits for edge enroll until")
 
 	next, err := g.Admit("", c.Secret, d.tool.now.UnixMilli())
@@ -96,7 +115,7 @@ func TestGatewayIsAddedRotatedAndRevoked(t *testing.T) {
 	_, key := newKey(t)
 	next, err = g.Admit(key, c.Secret, d.tool.now.UnixMilli())
 	require.NoError(t, err)
-	require.NoError(t, d.tool.keep(t.Context(), next))
+	require.NoError(t, d.tool.store.Keep(t.Context(), access.GatewayRecordKey(next.ID), next.Encode()))
 	require.Contains(t, d.ok("gateway", "list"), "enrolled ")
 
 	rotated := d.claim("gateway", "rotate", "gw-c", "-keep", "2h")
@@ -116,6 +135,18 @@ func TestGatewayIsAddedRotatedAndRevoked(t *testing.T) {
 	g = d.gateway("gw-c")
 	require.Zero(t, g.Revoked)
 	require.Equal(t, "C栋", g.Building, "it is kept")
+
+	var changes []string
+	for _, r := range d.audit() {
+		require.Equal(t, []string{d.tool.by, "shell", "gw-c", "bridge"}, []string{r.Who, r.Via, r.About, r.Program})
+		require.NotEmpty(t, r.Address)
+		require.NotContains(t, r.Detail, c.Secret)
+		changes = append(changes, string(r.What)+" "+string(r.Outcome))
+	}
+	require.Equal(t, []string{
+		"gateway_add begun", "gateway_add done", "gateway_rotate begun", "gateway_rotate done",
+		"gateway_revoke begun", "gateway_revoke done", "gateway_add begun", "gateway_add done",
+	}, changes)
 }
 
 func newKey(t *testing.T) (seed []byte, public string) {
@@ -153,6 +184,18 @@ func TestProgramGetsAKeyThatOnlyItsOwnerReads(t *testing.T) {
 	require.ErrorContains(t, err, "-out: writing the key", "a key is never overwritten")
 	d.ok("client", "revoke", "portal")
 	require.Contains(t, d.ok("client", "list"), "revoked ")
+
+	var changes []string
+	for _, r := range d.audit() {
+		require.Equal(t, []string{d.tool.by, "portal"}, []string{r.Who, r.About})
+		changes = append(changes, string(r.What)+" "+string(r.Outcome))
+		if r.What == securityaudit.ClientAdd && r.Outcome == securityaudit.Done {
+			require.Equal(t, "portal, key "+public, r.Detail)
+		}
+	}
+	require.Equal(t, []string{
+		"client_add begun", "client_add done", "client_add begun", "client_add failed", "client_revoke begun", "client_revoke done",
+	}, changes)
 }
 
 func TestBadCommandsSayWhatWouldBeRight(t *testing.T) {
@@ -189,6 +232,36 @@ func TestBadCommandsSayWhatWouldBeRight(t *testing.T) {
 		_, err := d.run(args...)
 		require.ErrorContains(t, err, want, args)
 	}
+}
+
+// TestNoAccessIsChangedWithoutTheAudit has a Kafka that takes no security audit.
+func TestNoAccessIsChangedWithoutTheAudit(t *testing.T) {
+	d := newDesk(t)
+	d.claim("gateway", "add", "gw-c")
+	dir := t.TempDir()
+	d.ok("client", "add", "portal", "-role", "portal", "-out", filepath.Join(dir, "portal.nk"))
+	before, err := d.tool.store.Read(t.Context())
+	require.NoError(t, err)
+	topic := d.tool.cfg.Specs().Security
+	topic.Name, topic.Partitions = topic.Name+"-of-none", 0
+	d.tool.audit, err = auditlog.NewShell("bridge", d.tool.cfg.Cluster, topic)
+	require.NoError(t, err)
+	for _, args := range [][]string{
+		{"gateway", "add", "gw-new"},
+		{"gateway", "rotate", "gw-c"},
+		{"gateway", "revoke", "gw-c"},
+		{"client", "add", "core", "-role", "core", "-out", filepath.Join(dir, "core.nk")},
+		{"client", "revoke", "portal"},
+	} {
+		out, err := d.run(args...)
+		require.ErrorIs(t, err, securityaudit.ErrUnavailable, args)
+		require.ErrorContains(t, err, "nothing was changed: the security audit cannot be written", args)
+		require.Empty(t, out, "no claim is printed")
+	}
+	after, err := d.tool.store.Read(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+	require.NoFileExists(t, filepath.Join(dir, "core.nk"))
 }
 
 func TestCommandWithoutKafkaSaysSo(t *testing.T) {

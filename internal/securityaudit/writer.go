@@ -9,11 +9,16 @@ import (
 // ErrUnavailable is returned while the audit cannot be written.
 var ErrUnavailable = errors.New("the security audit cannot be written")
 
-// Writer writes records. Both methods give a record its time and program.
+// Writer writes records. Its methods give a record its time and program.
 type Writer interface {
+	Noter
 	// Write returns when the record can no longer be lost. It fails with ErrUnavailable.
 	Write(ctx context.Context, r Record) error
-	// Note writes it later, counted with others that are alike. It does not block.
+}
+
+// Noter writes records later.
+type Noter interface {
+	// Note writes it counted with others that are alike. It does not block.
 	Note(r Record)
 }
 

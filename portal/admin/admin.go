@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"os/user"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -59,7 +57,7 @@ type tool struct {
 	Streams
 
 	people *people.Directory
-	audit  *auditlog.Journal
+	audit  *auditlog.Shell
 	by     string
 	place  string // of the database
 }
@@ -82,7 +80,7 @@ func Command(ctx context.Context, args []string, s Streams) int {
 }
 
 func run(ctx context.Context, o settings, args []string, s Streams) int {
-	t := &tool{Streams: s, by: operator()}
+	t := &tool{Streams: s}
 	do := func() error {
 		ctx, cancel := context.WithTimeout(ctx, within)
 		defer cancel()
@@ -102,36 +100,14 @@ func run(ctx context.Context, o settings, args []string, s Streams) int {
 	return 0
 }
 
-// operator is who runs the command, as the machine knows them.
-func operator() string {
-	if u, err := user.Current(); err == nil {
-		return "shell:" + u.Username // no name of a person has a colon
-	}
-	return "shell:"
-}
-
 // withAudit calls f while the database is open, and writes the rest of what is to be recorded.
 func (t *tool) withAudit(ctx context.Context, o settings, f func() error) (err error) {
-	t.audit, err = auditlog.New(auditlog.Options{Cluster: o.cluster, Topic: o.topic, Program: "portal", Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
+	if t.audit, err = auditlog.NewShell("portal", o.cluster, o.topic); err != nil {
 		return err
 	}
+	t.by = t.audit.By()
 	err = t.withPeople(ctx, o.store, f)
-	return errors.Join(err, t.audit.Flush(ctx))
-}
-
-// record makes a change, if the security audit can have it.
-func (t *tool) record(ctx context.Context, what securityaudit.What, about, detail string, f func(*securityaudit.Record) error) error {
-	return securityaudit.Change(ctx, t.audit, securityaudit.Record{Who: t.by, Via: "shell", Address: host(), What: what, About: about, Detail: detail}, f)
-}
-
-// host is the machine on which the command runs.
-func host() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return ""
-	}
-	return name
+	return errors.Join(err, t.audit.End(ctx))
 }
 
 // withPeople calls f while the database is open.
@@ -193,7 +169,7 @@ func (t *tool) addUser(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = t.record(ctx, securityaudit.UserAdd, name, string(role), func(*securityaudit.Record) error {
+	err = t.audit.Change(ctx, securityaudit.UserAdd, name, string(role), func(*securityaudit.Record) error {
 		return t.people.AddUser(ctx, t.by, name, role, password)
 	})
 	if err == nil {
@@ -233,7 +209,7 @@ func (t *tool) disable(disabled bool) func(context.Context, []string) error {
 }
 
 func (t *tool) change(ctx context.Context, name string, c people.Change) error {
-	err := t.record(ctx, securityaudit.UserChange, name, c.String(), func(*securityaudit.Record) error { return t.people.ChangeUser(ctx, t.by, name, c) })
+	err := t.audit.Change(ctx, securityaudit.UserChange, name, c.String(), func(*securityaudit.Record) error { return t.people.ChangeUser(ctx, t.by, name, c) })
 	if errors.Is(err, people.ErrUnknown) {
 		return fmt.Errorf("there is no %q; portal user list shows all", name)
 	}
@@ -272,7 +248,7 @@ func (t *tool) addToken(ctx context.Context, args []string) error {
 	n := people.NewToken{Name: name, Role: role, TTL: time.Duration(ttl), ActsAs: *actAs}
 	var secret string
 	var token people.Token
-	err = t.record(ctx, securityaudit.TokenAdd, name, n.String(), func(r *securityaudit.Record) (err error) {
+	err = t.audit.Change(ctx, securityaudit.TokenAdd, name, n.String(), func(r *securityaudit.Record) (err error) {
 		secret, token, err = t.people.AddToken(ctx, t.by, n)
 		r.Detail += ", id " + token.ID
 		return err
@@ -290,7 +266,7 @@ func (t *tool) revokeToken(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = t.record(ctx, securityaudit.TokenRevoke, id, "", func(*securityaudit.Record) error { return t.people.RevokeToken(ctx, t.by, id) })
+	err = t.audit.Change(ctx, securityaudit.TokenRevoke, id, "", func(*securityaudit.Record) error { return t.people.RevokeToken(ctx, t.by, id) })
 	if errors.Is(err, people.ErrUnknown) {
 		return fmt.Errorf("there is no token %q; portal token list shows all", id)
 	}
