@@ -58,7 +58,8 @@ func (g *admission) run(ctx context.Context) error {
 // openHub starts the embedded hub.
 func (r *Relay) openHub(o Options) (err error) {
 	ho := hub.Options{
-		Addr: r.cfg.HubAddr, LeafAddr: r.cfg.LeafAddr, PlainLinks: r.cfg.LeafCompression == compressOff, Log: o.Log, Refused: r.roster.Refused,
+		Addr: r.cfg.HubAddr, LeafAddr: r.cfg.LeafAddr, PlainLinks: r.cfg.LeafCompression == compressOff, Log: o.Log,
+		Audit: r.audit, Refused: r.roster.Refused,
 	}
 	if registry.Mode(r.cfg.HubAuth) != registry.Off {
 		if r.admission, err = newAdmission(&r.cfg, o.Log, o.Registry); err != nil {

@@ -26,6 +26,7 @@ import (
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/securityaudit/auditlog"
 	"industrial-iot-monitor/internal/vitals"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -46,8 +47,9 @@ type Relay struct {
 	cfg       Config
 	base      *slog.Logger // for the parts, which add their component
 	log       *slog.Logger
-	hub       *hub.Hub    // nil with an external hub
-	admission *admission  // nil if everybody may connect
+	hub       *hub.Hub   // nil with an external hub
+	admission *admission // nil if everybody may connect
+	audit     *auditlog.Journal
 	nc        *nats.Conn  // into the plant's account
 	lines     *lines      // into those of gateways, at the hub of another bridge
 	http      *ops.Server // nil without BRIDGE_HTTP_ADDR
@@ -82,6 +84,12 @@ func New(o Options) (_ *Relay, err error) {
 		wrap: func(_ int32, p lane.Producer) lane.Producer { return p },
 	}
 	if r.roster, err = roster.New(roster.Options{Log: o.Log}); err != nil {
+		return nil, err
+	}
+	r.audit, err = auditlog.New(auditlog.Options{
+		Cluster: r.cfg.Cluster, Topic: r.cfg.Specs().Security, Program: "bridge", Log: o.Log, Registry: o.Registry,
+	})
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -217,6 +225,8 @@ var errNotReady = errors.New("bridge not ready")
 // permanently.
 func (r *Relay) Run(ctx context.Context) error {
 	parts := lifecycle.New(r.log, stopTimeout)
+	auditlog.NoteInsecure(r.audit, r.cfg.Insecure)
+	parts.Go("security audit", r.audit.Run)
 	parts.OnStop("hub", func(context.Context) error { r.closeHub(); return nil })
 	if r.http != nil {
 		parts.Go("operations server", r.http.Run)

@@ -50,8 +50,9 @@ type Open struct {
 	KeepFor int64 `json:"keep_for,omitempty"`
 }
 
-// Reasons why a connection is refused.
+// Reasons why a connection is refused. With ErrUnread nothing was decided about it.
 var (
+	ErrUnread   = errors.New("the records of who may connect were not read yet")
 	ErrUnknown  = errors.New("the gateway is not enrolled")
 	ErrRevoked  = errors.New("the gateway was revoked")
 	ErrNoKey    = errors.New("the gateway proves no key")

@@ -17,7 +17,7 @@ import (
 // What happened.
 type What string
 
-// Events. Those of gateways and clients (programs at the hub) are the bridge's, the others the portal's.
+// Events. Those of gateways and clients (programs at the hub) are the bridge's, InsecureStart is of both, the others are the portal's.
 const (
 	SignIn         What = "sign_in"
 	SignOut        What = "sign_out"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/listen"
 	"industrial-iot-monitor/internal/securityaudit"
 	"industrial-iot-monitor/internal/securityaudit/auditlog"
 	"industrial-iot-monitor/internal/telemetry"
@@ -101,7 +103,9 @@ func (l *lost) Note(r securityaudit.Record) {
 func TestNothingIsChangedWithoutTheAudit(t *testing.T) {
 	t.Parallel()
 	audit := &lost{}
-	r := signedInRig(t, func(o *Options) { o.AnswerWithin, o.Audit = time.Millisecond, audit })
+	r := signedInRig(t, func(o *Options) {
+		o.AnswerWithin, o.Audit, o.Config.Insecure = time.Millisecond, audit, []string{listen.Plaintext}
+	})
 	r.raise(alarm("a1", "d1", 1, telemetry.AlarmUnacknowledged))
 	admin := r.signIn(firstAdmin)
 	for path, body := range map[string]string{
@@ -125,5 +129,8 @@ func TestNothingIsChangedWithoutTheAudit(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, a.status, a.body)
 	audit.mu.Lock()
 	defer audit.mu.Unlock()
+	require.True(t, slices.ContainsFunc(audit.notes, func(x securityaudit.Record) bool {
+		return x.What == securityaudit.InsecureStart && x.Detail == listen.Plaintext
+	}))
 	require.Equal(t, securityaudit.Done, audit.notes[len(audit.notes)-1].Outcome, "the sign-in waits for Kafka")
 }

@@ -310,6 +310,7 @@ func (p *Portal) Run(ctx context.Context) error {
 	if p.people != nil {
 		g.Go("people", p.people.Run)
 	}
+	auditlog.NoteInsecure(p.audit, p.cfg.Insecure)
 	if p.journal != nil {
 		g.Go("security audit", p.journal.Run)
 	}

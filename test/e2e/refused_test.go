@@ -3,9 +3,11 @@
 package e2e
 
 import (
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +16,9 @@ import (
 
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/logtest"
+	"industrial-iot-monitor/internal/securityaudit"
+	"industrial-iot-monitor/internal/securityaudit/auditlog"
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/test/cluster"
 )
@@ -24,16 +29,37 @@ func TestOnlyTheDocumentedProgramWritesCommandsAndAudit(t *testing.T) {
 	secure(t, &o)
 	kafkatest.User(t, "nobody"+o.Suffix, userPassword)
 	topics := topology.Suffixed(o.Suffix)
-	for topic, writer := range map[string]string{topics.Commands: "portal", topics.Audit: "core"} {
+	for topic, writers := range map[string][]string{topics.Commands: {"portal"}, topics.Audit: {"core"}, topics.Security: {"bridge", "portal"}} {
 		for _, program := range []string{"bridge", "core", "portal", "nobody"} {
 			err := write(t, kafkatest.As(program+o.Suffix, userPassword), topic)
-			if program == writer {
+			if slices.Contains(writers, program) {
 				require.NoError(t, err, program)
 			} else {
 				require.ErrorIs(t, err, sarama.ErrTopicAuthorizationFailed, "%s writes %s", program, topic)
 			}
 		}
 	}
+}
+
+// TestDocumentedRightsAreEnoughForTheSecurityAudit has bridge and portal write it, and a portal check it.
+func TestDocumentedRightsAreEnoughForTheSecurityAudit(t *testing.T) {
+	o := cluster.Options{Suffix: kafkatest.Name(t, ""), Brokers: strings.Split(os.Getenv(kafkatest.EnvBrokers), ",")}
+	secure(t, &o)
+	topics := topology.Suffixed(o.Suffix)
+	topic := topics.Specs().Security
+	var log logtest.Buffer
+	for _, program := range []string{"bridge", "portal"} {
+		j, err := auditlog.New(auditlog.Options{Cluster: kafkatest.As(program+o.Suffix, userPassword), Topic: topic, Program: program, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		require.NoError(t, err)
+		require.NoError(t, j.Write(t.Context(), securityaudit.Record{What: securityaudit.InsecureStart, Outcome: securityaudit.Done}), program)
+		require.NoError(t, j.Flush(t.Context()))
+	}
+	require.NotContains(t, log.String(), "level=WARN", "its retention is seen, and unlimited")
+	v, err := auditlog.Verify(t.Context(), slog.New(slog.DiscardHandler), kafkatest.As("portal"+o.Suffix, userPassword), topic)
+	require.NoError(t, err)
+	require.Empty(t, v.Faults())
+	records, chains := v.Counts()
+	require.Equal(t, []int{2, 2}, []int{records, chains})
 }
 
 func write(t *testing.T, c kafka.Cluster, topic string) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"industrial-iot-monitor/internal/access"
+	"industrial-iot-monitor/internal/securityaudit"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -30,14 +31,16 @@ const (
 // Gate decides who may connect. It is called while a connection waits, for one at a time.
 type Gate interface {
 	// Gateway decides about a gateway that has proved to own a key and shows the secret of a
-	// claim; either may be empty. known reports whether the key is the gateway's.
-	Gateway(id, key, secret string) (known bool, err error)
+	// claim; either may be empty. known reports whether the key is the gateway's, enrolled whether
+	// the claim was used for that now. With access.ErrUnread nothing was decided.
+	Gateway(id, key, secret string) (known, enrolled bool, err error)
 	// Holds reports whether a gateway that was let in with this key, empty for none that is
 	// known, may stay.
 	Holds(id, key string) bool
 	// Client decides about a program that has proved to own a key, empty if none. An empty role
-	// is one that may do everything in the plant's account.
-	Client(key string) (access.Role, error)
+	// is one that may do everything in the plant's account. With an error, too, it returns what is
+	// known of the program; with access.ErrUnread nothing was decided.
+	Client(key string) (access.Client, error)
 }
 
 var (
@@ -55,6 +58,7 @@ var (
 type guard struct {
 	log     *slog.Logger
 	gate    Gate                                   // nil: everybody is let in under the name they give
+	audit   securityaudit.Noter                    // may be nil
 	refused func(gateway, instance, remote string) // may be nil
 	arrived func(gateway string)                   // after it was admitted; must not block
 	// own is the password of the hub's own connections, drawn at start.
@@ -80,7 +84,7 @@ type admission struct {
 
 func newGuard(o Options, arrived func(gateway string)) *guard {
 	return &guard{
-		log: o.Log.With("component", "hub"), gate: o.Gate, refused: o.Refused, arrived: arrived, own: rand.Text(),
+		log: o.Log.With("component", "hub"), gate: o.Gate, audit: o.Audit, refused: o.Refused, arrived: arrived, own: rand.Text(),
 		accounts: map[string]*server.Account{}, admitted: map[string]admission{}, programs: map[uint64]string{}, logged: map[string]time.Time{},
 	}
 }
@@ -90,16 +94,17 @@ func (g *guard) Check(c server.ClientAuthentication) bool {
 	key, err := provedKey(c)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	who, check := "program", g.admitProgram
+	who, about, check := "program", "", g.admitProgram
 	if c.Kind() == server.LEAF {
 		who, check = "gateway", g.admitGateway
 	}
 	if err == nil {
-		err = check(c, key)
+		about, err = check(c, key)
 	}
 	if err == nil {
 		return true
 	}
+	g.noteRefused(c, key, about, err)
 	if user := c.GetOpts().Username; !g.quiet(who + " " + cut(user) + " " + err.Error()) {
 		g.log.Error("connection refused", "from", who, "user", cut(user), "remote", remote(c), "err", err)
 	}
@@ -135,40 +140,41 @@ func BridgeUser(gateway string) string { return "bridge/" + gateway }
 // hubUser is the user of the hub's own connection into the account of the plant.
 const hubUser = "hub"
 
-// admitProgram gives a program its account and its rights there. g.mu is held.
-func (g *guard) admitProgram(c server.ClientAuthentication, key string) error {
+// admitProgram gives a program its account and its rights there, and returns its name if that is known.
+// g.mu is held.
+func (g *guard) admitProgram(c server.ClientAuthentication, key string) (name string, err error) {
 	user := c.GetOpts().Username
 	own := subtle.ConstantTimeCompare([]byte(c.GetOpts().Password), []byte(g.own)) == 1
-	role, err := g.role(own, key)
+	program, err := g.program(own, key)
 	if err != nil {
-		return err
+		return program.Name, err
 	}
 	u := &server.User{Username: user, Account: g.srv.GlobalAccount()}
 	gateway, reader := strings.CutPrefix(user, BridgeUser(""))
 	switch {
-	case reader && role != access.RoleBridge && role != "":
-		return errReader
+	case reader && program.Role != access.RoleBridge && program.Role != "":
+		return program.Name, errReader
 	case reader:
 		if u.Account, err = g.account(gateway); err != nil {
-			return err
+			return program.Name, err
 		}
 	case !own || user != hubUser:
-		u.Permissions = permissions(role)
+		u.Permissions = permissions(program.Role)
 	}
 	if !own {
 		g.note(c.GetID(), key)
 	}
 	c.RegisterUser(u)
-	return nil
+	return program.Name, nil
 }
 
-// role returns that of a program; of one that needs no key where that is allowed: none.
-func (g *guard) role(own bool, key string) (access.Role, error) {
+// program returns a program by its key; one that needs none where that is allowed has no role.
+func (g *guard) program(own bool, key string) (access.Client, error) {
 	switch {
 	case own:
-		return access.RoleBridge, nil
+		return access.Client{Role: access.RoleBridge}, nil
 	case g.gate == nil:
-		return "", nil
+		return access.Client{}, nil
 	}
 	return g.gate.Client(key)
 }
@@ -204,11 +210,11 @@ func (g *guard) account(gateway string) (*server.Account, error) {
 	return a, nil
 }
 
-// admitGateway decides about the connection of a gateway. g.mu is held.
-func (g *guard) admitGateway(c server.ClientAuthentication, key string) error {
+// admitGateway decides about the connection of a gateway, and returns its id if that is known. g.mu is held.
+func (g *guard) admitGateway(c server.ClientAuthentication, key string) (id string, err error) {
 	gateway := c.GetOpts().Username
 	if !telemetry.ValidDeviceID(gateway) {
-		return errID
+		return "", errID
 	}
 	next := admission{remote: remote(c), id: c.GetID(), at: time.Now()}
 	secret, claims := access.SecretOfPassword(c.GetOpts().Password)
@@ -216,26 +222,31 @@ func (g *guard) admitGateway(c server.ClientAuthentication, key string) error {
 		next.instance = c.GetOpts().Password
 	}
 	if g.gate != nil {
-		known, err := g.gate.Gateway(gateway, key, secret)
-		if err != nil {
-			return err
+		known, enrolled, err := g.gate.Gateway(gateway, key, secret)
+		switch {
+		case errors.Is(err, access.ErrUnknown):
+			return "", err
+		case err != nil:
+			return gateway, err
+		case enrolled:
+			g.noteEnrolled(c, gateway, key)
 		}
 		if known {
 			next.key = key
 		}
 	}
 	if err := g.succeed(gateway, next); err != nil {
-		return err
+		return gateway, err
 	}
 	account, err := g.account(gateway)
 	if err != nil {
-		return err
+		return gateway, err
 	}
 	c.RegisterUser(&server.User{Username: gateway, Account: account})
 	g.evict()
 	g.admitted[gateway] = next
 	g.arrived(gateway)
-	return nil
+	return gateway, nil
 }
 
 // succeed ends the connection that a gateway has already, or refuses the next one. g.mu is held.

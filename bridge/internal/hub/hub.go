@@ -20,6 +20,7 @@ import (
 
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/securityaudit"
 )
 
 // MaxPayload is the largest message that passes the hub, in bytes: more than the largest
@@ -45,6 +46,8 @@ type Options struct {
 	Gate Gate
 	// TLS of both ports; nil: none.
 	TLS *tls.Config
+	// Audit takes what the hub has of the security audit: claims that were used, and who was refused. It may be nil.
+	Audit securityaudit.Noter
 	// Refused is called after a second installation with the id of a connected gateway was
 	// refused. It must not block.
 	Refused func(gateway, instance, remote string)

@@ -226,7 +226,7 @@ func TestClaimThatTwoUseAtOnceIsUsedByOne(t *testing.T) {
 	for range racers {
 		k := newKey(t)
 		running.Go(func() {
-			if known, err := g.reg.Gateway("gw-a", k.public, secret); err == nil && known {
+			if known, _, err := g.reg.Gateway("gw-a", k.public, secret); err == nil && known {
 				won.Add(1)
 			}
 		})
@@ -422,8 +422,8 @@ func TestNobodyIsLetInBeforeTheRecordsWereRead(t *testing.T) {
 			Keep: func(context.Context, string, []byte) error { return nil },
 		})
 		require.NoError(t, err)
-		require.ErrorIs(t, r.Ready(), registry.ErrUnread)
-		_, err = r.Gateway("gw-a", "", "")
-		require.ErrorIs(t, err, registry.ErrUnread)
+		require.ErrorIs(t, r.Ready(), access.ErrUnread)
+		_, _, err = r.Gateway("gw-a", "", "")
+		require.ErrorIs(t, err, access.ErrUnread)
 	}
 }

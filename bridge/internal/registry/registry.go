@@ -37,12 +37,8 @@ const keepTimeout = 3 * time.Second
 // maxUnproved bounds the ids that are remembered of gateways without a key.
 const maxUnproved = 10_000
 
-var (
-	// ErrUnread is returned until the records were read once.
-	ErrUnread = errors.New("the records of who may connect were not read yet")
-	// ErrClient is returned for a program without a key that holds.
-	ErrClient = errors.New("the program proves no key that holds")
-)
+// ErrClient is returned for a program without a key that holds.
+var ErrClient = errors.New("the program proves no key that holds")
 
 // Options of a Registry. All are required.
 type Options struct {
@@ -152,78 +148,82 @@ func (r *Registry) Complete() {
 }
 
 // Gateway decides about a gateway that has proved to own a key, empty if none, and shows the
-// secret of a claim, empty if none. known reports whether the key is the gateway's.
-func (r *Registry) Gateway(id, key, secret string) (known bool, err error) {
+// secret of a claim, empty if none. known reports whether the key is the gateway's, enrolled whether
+// the claim was used for that now.
+func (r *Registry) Gateway(id, key, secret string) (known, enrolled bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known, err = r.gateway(id, key, secret); err != nil {
+	if known, enrolled, err = r.gateway(id, key, secret); err != nil {
 		r.refused.WithLabelValues(reasonOf(err)).Inc()
 	}
-	return known, err
+	return known, enrolled, err
 }
 
-func (r *Registry) gateway(id, key, secret string) (known bool, err error) {
+func (r *Registry) gateway(id, key, secret string) (known, enrolled bool, err error) {
 	if !r.read {
-		return false, ErrUnread
+		return false, false, access.ErrUnread
 	}
 	g := r.gateways[id]
 	if r.o.Mode == Observe && (g == nil || len(g.Keys) == 0 && g.Revoked == 0) && secret == "" {
 		if len(r.unproved) < maxUnproved {
 			r.unproved[id] = true
 		}
-		return false, nil
+		return false, false, nil
 	}
 	next, err := g.Admit(key, secret, time.Now().UnixMilli())
 	if err != nil || next == nil {
-		return err == nil, err
+		return err == nil, false, err
 	}
 	// The registry is held meanwhile: a claim that is used by two at once is used by one.
 	ctx, cancel := context.WithTimeout(context.Background(), keepTimeout)
 	defer cancel()
 	if err := r.o.Keep(ctx, access.GatewayRecordKey(id), next.Encode()); err != nil {
-		return false, fmt.Errorf("writing down that the claim was used: %w", err)
+		return false, false, fmt.Errorf("writing down that the claim was used: %w", err)
 	}
 	r.gateways[id] = next
 	delete(r.unproved, id)
 	r.log.Info("gateway enrolled", "gateway", id, "building", next.Building, "key", key)
-	return true, nil
+	return true, true, nil
 }
 
 // Holds reports whether a gateway that was let in with a key, empty for none that is known, may stay.
 func (r *Registry) Holds(id, key string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, err := r.gateway(id, key, "")
+	_, _, err := r.gateway(id, key, "")
 	return err == nil
 }
 
-// Ready returns ErrUnread until the records were read once.
+// Ready returns access.ErrUnread until the records were read once.
 func (r *Registry) Ready() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.read {
-		return ErrUnread
+		return access.ErrUnread
 	}
 	return nil
 }
 
 // Client decides about a program that has proved to own a key, empty if none. With Observe one
-// without a key gets no role and no error.
-func (r *Registry) Client(key string) (access.Role, error) {
+// without a key gets no role and no error. With an error, too, it is what is known of the program.
+func (r *Registry) Client(key string) (access.Client, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.clients[key]
 	switch {
 	case key == "" && r.o.Mode == Observe:
-		return "", nil
+		return access.Client{}, nil
 	case !r.read:
-		r.refused.WithLabelValues(reasonOf(ErrUnread)).Inc()
-		return "", ErrUnread
-	case c == nil || c.Revoked != 0:
+		r.refused.WithLabelValues(reasonOf(access.ErrUnread)).Inc()
+		return access.Client{}, access.ErrUnread
+	case c == nil:
 		r.refused.WithLabelValues(reasonOf(ErrClient)).Inc()
-		return "", ErrClient
+		return access.Client{}, ErrClient
+	case c.Revoked != 0:
+		r.refused.WithLabelValues(reasonOf(ErrClient)).Inc()
+		return access.Client{Name: c.Name}, fmt.Errorf("%w: %s was revoked", ErrClient, c.Name)
 	}
-	return c.Role, nil
+	return *c, nil
 }
 
 // Unproved returns the gateways that were let in without a key and have none.
@@ -244,7 +244,7 @@ var why = []struct {
 	err   error
 	label string
 }{
-	{ErrUnread, "unread"},
+	{access.ErrUnread, "unread"},
 	{ErrClient, "client"},
 	{access.ErrUnknown, "unknown"},
 	{access.ErrRevoked, "revoked"},

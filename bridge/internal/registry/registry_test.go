@@ -44,7 +44,7 @@ func (r *Registry) count(t *testing.T, reason string) int {
 }
 
 func (r *Registry) gatewayErr(id, key, secret string) error {
-	_, err := r.Gateway(id, key, secret)
+	_, _, err := r.Gateway(id, key, secret)
 	return err
 }
 
@@ -62,9 +62,9 @@ func TestBadRecordLeavesTheOneBeforeInForce(t *testing.T) {
 	r.Apply(access.ClientRecordKey("core"), other.Encode())
 	r.Apply("device/d1", []byte("of a newer version"))
 	require.NoError(t, r.gatewayErr("gw-a", key, ""))
-	role, err := r.Client(key)
+	known, err := r.Client(key)
 	require.NoError(t, err)
-	require.Equal(t, access.RoleCore, role)
+	require.Equal(t, access.RoleCore, known.Role)
 
 	r.Apply(access.GatewayRecordKey("gw-a"), nil)
 	r.Apply(access.ClientRecordKey("core"), nil)

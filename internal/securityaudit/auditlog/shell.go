@@ -69,7 +69,7 @@ func (s *Shell) End(ctx context.Context) error {
 	return nil
 }
 
-// NoteInsecure records that a program starts although INSECURE lets other machines in; without its words it does nothing.
+// NoteInsecure records that a program starts with these words of INSECURE. Without any it does nothing.
 func NoteInsecure(n securityaudit.Noter, insecure []string) {
 	if len(insecure) > 0 {
 		n.Note(securityaudit.Record{Address: machine(), What: securityaudit.InsecureStart, Detail: strings.Join(insecure, ","), Outcome: securityaudit.Done})
