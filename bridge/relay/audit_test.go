@@ -256,3 +256,17 @@ func TestRefusalDoesNotWaitForKafka(t *testing.T) {
 	require.Equal(t, 1, b.metric("bridge_security_audit_waiting"), "the others are counted")
 	require.Zero(t, b.metric("bridge_security_audit_written_total"))
 }
+
+// TestNothingIsRecordedOfWhatWasNotDecided has a bridge that could not read who may connect.
+func TestNothingIsRecordedOfWhatWasNotDecided(t *testing.T) {
+	p := newClusterAt(t, []string{"127.0.0.1:1"})
+	p.cfg.HubAuth = "required"
+	b := p.bridge(nil)
+	in, err := newCaller(t).dials(t.Context(), b.LeafAddr(), "gw-a", "")
+	require.NoError(t, err)
+	require.False(t, in)
+	_, err = nats.Connect(b.HubURL())
+	require.ErrorIs(t, err, nats.ErrAuthorization)
+	require.Equal(t, 2, b.metric("bridge_hub_refused_total", "reason", "unread"))
+	require.Zero(t, b.metric("bridge_security_audit_waiting"))
+}
