@@ -48,7 +48,7 @@ type Config struct {
 	HistoryToken   config.Secret `env:"PORTAL_HISTORY_TOKEN" help:"CORE_HISTORY_TOKEN of the core at PORTAL_HISTORY_URL"`
 	HistoryCAFile  string        `env:"PORTAL_HISTORY_CA_FILE" help:"PEM file of the certificates that the one of PORTAL_HISTORY_URL is signed by, for an https:// one; empty: those of the system"`
 	StorePath      string        `env:"PORTAL_STORE" envDefault:"./data/portal.db" help:"file of the portal's database (SQLite): alarms and audit trail, for as long as you keep it; empty: none"`
-	Retention      config.Age    `env:"PORTAL_STORE_RETENTION" envDefault:"0" help:"how long the database keeps audit entries and alarms that are over, such as 1000d, 30d at least; 0: for ever"`
+	Retention      config.Age    `env:"PORTAL_STORE_RETENTION" envDefault:"0" help:"how long the database keeps audit entries, records of the security audit and alarms that are over, such as 1000d, 30d at least; 0: for ever"`
 	DatabaseURL    string        `env:"DATABASE_URL" help:"PostgreSQL in place of PORTAL_STORE, for several portals: postgres://user:password@host:5432/database"`
 	RedisURL       string        `env:"REDIS_URL" help:"Redis (6.2 or newer) that portals share, for the newest readings when one starts, who is at the screens, and rate limits: redis://user:password@host:6379/0, rediss:// for TLS; empty: none"`
 	RedisPrefix    string        `env:"REDIS_PREFIX" envDefault:"iot" help:"first part of all keys in Redis; plants that share a Redis need different ones"`

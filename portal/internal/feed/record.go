@@ -13,6 +13,7 @@ import (
 
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/securityaudit"
 	"industrial-iot-monitor/internal/tail"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/metadata"
@@ -53,13 +54,13 @@ func (f *Feed) copyInto(s *store.Store) {
 	}
 	specs := f.opts.Topics.Specs()
 	f.registrar = &registrar{store: s, model: f.model, log: f.log, ready: func() bool { return f.states.CaughtUp() && f.metas.CaughtUp() }}
-	add := func(t kafka.Topic, read func(*sarama.ConsumerMessage) (store.Record, error)) {
-		f.copies = append(f.copies, &recorder{store: s, cluster: f.opts.Cluster, topic: t, read: read, log: f.log})
+	add := func(t kafka.Topic, missing bool, read func(*sarama.ConsumerMessage) (store.Record, error)) {
+		f.copies = append(f.copies, &recorder{store: s, cluster: f.opts.Cluster, topic: t, read: read, log: f.log, missing: missing})
 	}
-	add(specs.Audit, readEntry)
-	add(specs.Alerts, readAlarm)
-	add(specs.Metadata, readChange)
-	f.copies[len(f.copies)-1].missing = true
+	add(specs.Audit, false, readEntry)
+	add(specs.Alerts, false, readAlarm)
+	add(specs.Metadata, true, readChange)
+	add(specs.Security, true, readSecurity)
 }
 
 func readEntry(m *sarama.ConsumerMessage) (store.Record, error) {
@@ -77,9 +78,20 @@ func readChange(m *sarama.ConsumerMessage) (store.Record, error) {
 	return store.Record{Change: c}, err
 }
 
-// StoreBehind reports whether Kafka has records that the store lacks, as far as is known.
+func readSecurity(m *sarama.ConsumerMessage) (store.Record, error) {
+	r, err := securityaudit.Decode(m.Value)
+	return store.Record{Security: r, Value: m.Value}, err
+}
+
+// StoreBehind reports whether Kafka has records that the store lacks, as far as is known. The security audit does not
+// count: who may not read it at Kafka has the plant's past whole.
 func (f *Feed) StoreBehind() bool {
-	return slices.ContainsFunc(f.copies, func(r *recorder) bool { return r.behind.Load() })
+	return slices.ContainsFunc(f.copies, func(r *recorder) bool { return r.topic.Name != f.opts.Topics.Security && r.behind.Load() })
+}
+
+// SecurityBehind reports the same of the security audit.
+func (f *Feed) SecurityBehind() bool {
+	return slices.ContainsFunc(f.copies, func(r *recorder) bool { return r.topic.Name == f.opts.Topics.Security && r.behind.Load() })
 }
 
 // run copies until ctx ends.
@@ -219,7 +231,7 @@ func (r *recorder) write(ctx context.Context, topic store.Topic, records []store
 			}
 			records = records[half:]
 			continue
-		case errors.Is(err, store.ErrRefused) && (records[0].Entry != nil || records[0].Alarm != nil || records[0].Change != nil):
+		case errors.Is(err, store.ErrRefused) && !records[0].Unread():
 			r.store.Refused()
 			r.log.Error("the database refuses a record, left out", "topic", topic.Name, "partition", records[0].Partition, "offset", records[0].Offset, "err", err)
 			records = []store.Record{{Partition: records[0].Partition, Offset: records[0].Offset}}

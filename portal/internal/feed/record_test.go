@@ -18,6 +18,7 @@ import (
 
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
+	"industrial-iot-monitor/internal/securityaudit"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/portal/internal/audit"
@@ -226,5 +227,43 @@ func TestADamagedStoreGetsTheRecordsAgain(t *testing.T) {
 			return
 		}
 		require.True(t, time.Now().Before(end), "the damage was not found")
+	}
+}
+
+// TestTheSecurityAuditIsCopiedOnce has two portals that share a database, one that starts again, and what is no record.
+func TestTheSecurityAuditIsCopiedOnce(t *testing.T) {
+	brokers, topics := kafkatest.Brokers(t), kafkatest.Topics(t)
+	o := store.Options{Path: filepath.Join(t.TempDir(), "portal.db")}
+	first, second := copyTopics(t, brokers, topics, o), copyTopics(t, brokers, topics, o)
+	require.Eventually(t, func() bool { return !first.feed.SecurityBehind() && !second.feed.SecurityBehind() }, waitTimeout, 10*time.Millisecond, "the topic was missing")
+	require.True(t, first.feed.StoreBehind(), "the others are missing still")
+	chain := securityaudit.NewChain("")
+	want := []int64{}
+	for i := range int64(20) {
+		value := []byte(`{"what":"sign_in"}`)
+		if i%5 > 0 {
+			r := chain.Link(securityaudit.Record{Time: i, What: securityaudit.SignIn, Outcome: securityaudit.Done, Program: "portal"})
+			value, want = r.Encode(), append(want, i)
+		}
+		kafkatest.Produce(t, brokers, topics.Security, 0, kafkatest.Record{Value: value})
+		if i == 10 {
+			second.stop()
+			second = copyTopics(t, brokers, topics, o)
+		}
+	}
+	for _, c := range []*copying{first, second} {
+		offsets := func() []int64 {
+			out := []int64{}
+			l, err := c.store.Security(t.Context(), &store.SecurityQuery{OldestFirst: true}, store.Page{Limit: 100})
+			if err == nil {
+				for _, r := range l.Items {
+					out = append(out, r.Offset)
+				}
+			}
+			return out
+		}
+		require.Eventually(t, func() bool { return len(offsets()) >= len(want) }, waitTimeout, 10*time.Millisecond)
+		require.Equal(t, want, offsets())
+		require.InDelta(t, 0, c.written("refused"), 0)
 	}
 }

@@ -12,7 +12,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer, s *Store) (*metrics, error) {
 	m := &metrics{
 		written: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "portal_store_records_total", Help: "Records of Kafka for the portal's database, by what became of them: audit, alarm, metadata (what operators keep), or refused by the database; and devices written into the registry.",
+			Name: "portal_store_records_total", Help: "Records of Kafka for the portal's database, by what became of them: audit, alarm, metadata (what operators keep), security (the security audit), or refused by the database; and devices written into the registry.",
 		}, []string{"result"}),
 		asked: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "portal_store_query_seconds", Help: "Time of a question to the portal's database.",
@@ -21,7 +21,7 @@ func newMetrics(reg prometheus.Registerer, s *Store) (*metrics, error) {
 	}
 	m.damaged = prometheus.NewCounter(prometheus.CounterOpts{Name: "portal_store_damaged_total", Help: "Damaged databases of the portal that were set aside."})
 	m.trimmed = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "portal_store_deleted_total", Help: "Rows deleted from the portal's database because they were older than PORTAL_STORE_RETENTION: audit, alarm.",
+		Name: "portal_store_deleted_total", Help: "Rows deleted from the portal's database because they were older than PORTAL_STORE_RETENTION: audit, alarm, security.",
 	}, []string{"result"})
 	up := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "portal_store_up", Help: "1 while the portal's database answers, else 0."}, func() float64 {
 		if s.Up() != nil {
@@ -34,10 +34,10 @@ func newMetrics(reg prometheus.Registerer, s *Store) (*metrics, error) {
 			return nil, err
 		}
 	}
-	for _, result := range []string{"audit", "alarm", "metadata", "device", "refused"} {
+	for _, result := range []string{"audit", "alarm", "metadata", "security", "device", "refused"} {
 		m.written.WithLabelValues(result)
 	}
-	for _, result := range []string{"audit", "alarm"} {
+	for _, result := range []string{"audit", "alarm", "security"} {
 		m.trimmed.WithLabelValues(result)
 	}
 	return m, nil

@@ -177,7 +177,7 @@ func reportAfterAnUpgrade(t *testing.T, o Options) {
 	if _, ok := s.dialect.(sqlite); ok {
 		dir = "sqlite"
 	}
-	for _, name := range []string{"0005_acts_as.sql", "0004_people.sql", "0003_report.sql"} {
+	for _, name := range []string{"0006_security.sql", "0005_acts_as.sql", "0004_people.sql", "0003_report.sql"} {
 		file, err := migrations.ReadFile("migrations/" + dir + "/" + name)
 		require.NoError(t, err)
 		_, down, _ := strings.Cut(string(file), "-- +goose Down")

@@ -70,14 +70,19 @@ func (s *Store) Trim(ctx context.Context, now time.Time) error {
 		entries += more
 	}
 	s.metrics.trimmed.WithLabelValues("audit").Add(float64(entries))
-	var alarms int64
+	var security, alarms int64
+	if err == nil {
+		security, err = s.deleteRows(ctx, db, "delete from security where (at, topic, partition, record) in "+
+			"(select at, topic, partition, record from security where at < ? order by at limit ?)", before, trimBatch)
+	}
+	s.metrics.trimmed.WithLabelValues("security").Add(float64(security))
 	if err == nil {
 		alarms, err = s.deleteRows(ctx, db, "delete from alarms where alert_id in "+
 			"(select alert_id from alarms where raised_at < ? and ended_at < ? and state = ? order by raised_at limit ?)", before, before, string(telemetry.AlarmNormal), trimBatch)
 	}
 	s.metrics.trimmed.WithLabelValues("alarm").Add(float64(alarms))
-	if entries+alarms > 0 {
-		s.log.Info("records past their retention were deleted", "database", s.Where(), "entries", entries, "alarms", alarms)
+	if entries+security+alarms > 0 {
+		s.log.Info("records past their retention were deleted", "database", s.Where(), "entries", entries, "security", security, "alarms", alarms)
 	}
 	return s.explain(ctx, db, "deleting records past their retention", err)
 }

@@ -1,4 +1,4 @@
-// Package store is the portal's database: the audit trail and every alarm, as far back as Kafka had
+// Package store is the portal's database: the audit trail, the security audit and every alarm, as far back as Kafka had
 // them when the store was made, and longer; what operators keep; and every device that was ever seen. It
 // is a SQLite file of one portal, or a PostgreSQL that several share. The package feed writes into it what
 // it reads from Kafka, and the position in Kafka in the same transaction, so each record is in it once.
@@ -49,7 +49,7 @@ type Options struct {
 	URL      string // of a PostgreSQL database: postgres://user:password@host:5432/name
 	Log      *slog.Logger
 	Registry prometheus.Registerer
-	// Retention is how long entries of the audit trail and alarms that are over are kept; 0: for ever.
+	// Retention is how long entries of the audit trail, records of the security audit and alarms that are over are kept; 0: for ever.
 	// What operators keep and the registry of devices are never deleted.
 	Retention time.Duration
 }

@@ -79,6 +79,8 @@ func suite(t *testing.T, fresh func(t *testing.T) Options) {
 		"a report of a database of before is the same":       reportAfterAnUpgrade,
 		"a report has every raise of an alarm":               reportOfRepeats,
 		"what is past its retention goes":                    retention,
+		"the security audit is there once":                   securityOnce,
+		"questions to the security audit are a plain scan's": securityQuestions,
 		"the alarms of rules are counted":                    countsOfRules,
 		"people are kept":                                    peopleAreKept,
 		"sessions end":                                       sessionsEnd,

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"industrial-iot-monitor/internal/securityaudit"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/metadata"
 	"industrial-iot-monitor/portal/internal/state"
@@ -20,14 +21,20 @@ const writeWithin = 30 * time.Second
 type Topic struct{ Name, ID string }
 
 // Record is one record of a topic: an entry of the audit trail, an alarm, a change of what operators
-// keep, or none of them if it could not be read, and then only its position counts.
+// keep, a record of the security audit, or none of them if it could not be read, and then only its position counts.
 type Record struct {
 	Partition int32
 	Offset    int64
 	Entry     *audit.Entry
-	Value     []byte // of Entry, as it was
+	Value     []byte // of Entry and Security, as it was
 	Alarm     *state.Alert
 	Change    *metadata.Change
+	Security  *securityaudit.Record
+}
+
+// Unread reports whether only the position counts.
+func (r *Record) Unread() bool {
+	return r.Entry == nil && r.Alarm == nil && r.Change == nil && r.Security == nil
 }
 
 // ErrStartOver is wrapped by errors of a database that took the place of a damaged one since Positions
@@ -89,6 +96,8 @@ func (s *Store) Write(ctx context.Context, t Topic, records []Record) error {
 			s.metrics.written.WithLabelValues("alarm").Inc()
 		case r.Change != nil:
 			s.metrics.written.WithLabelValues("metadata").Inc()
+		case r.Security != nil:
+			s.metrics.written.WithLabelValues("security").Inc()
 		}
 	}
 	s.forgetPrints(records)
@@ -140,7 +149,7 @@ func (s *Store) write(ctx context.Context, db *sql.DB, t Topic, records []Record
 		return err
 	}
 	from := s.keptSince(time.Now())
-	var entries, alarms, positions []any
+	var entries, security, alarms, positions []any
 	next := make(map[int32]int64)
 	newest := make(map[string]*state.Alert)
 	for i := range records {
@@ -148,6 +157,9 @@ func (s *Store) write(ctx context.Context, db *sql.DB, t Topic, records []Record
 		next[r.Partition] = max(next[r.Partition], r.Offset+1)
 		if r.Entry != nil && r.Entry.RecordedAt >= from {
 			entries = append(entries, entryRow(number, r)...)
+		}
+		if r.Security != nil && r.Security.Time >= from {
+			security = append(security, securityRow(number, r)...)
 		}
 		if a := r.Alarm; a != nil && !outdated(a, from) && (newest[a.AlertID] == nil || revision(a) > revision(newest[a.AlertID])) {
 			newest[a.AlertID] = a
@@ -166,6 +178,7 @@ func (s *Store) write(ctx context.Context, db *sql.DB, t Topic, records []Record
 		clash   string
 	}{
 		{"audit", entryColumns, entries, "do nothing"},
+		{"security", securityColumns, security, "do nothing"},
 		{"alarms", alarmColumns, alarms, "(alert_id) do update set " + updates(alarmColumns[1:]) + " where excluded.revision > alarms.revision"},
 		{"positions", []string{"topic", "partition", "next"}, positions, "(topic, partition) do update set next = excluded.next where excluded.next > positions.next"},
 	} {
