@@ -84,8 +84,8 @@ type found[T any] struct {
 // ask returns a part of the past: from the database, and while that is away from memory.
 func ask[T any](p *Portal, at paging, stored func() (store.List[T], error), memory func() []T) (found[T], error) {
 	if p.store != nil {
-		if at.Offset > store.MaxOffset {
-			return found[T]{}, badParameter("offset", fmt.Sprintf("at most %d; a shorter time, from and to, finds what is behind it", store.MaxOffset))
+		if err := at.within(); err != nil {
+			return found[T]{}, err
 		}
 		l, err := stored()
 		if err == nil {
@@ -97,6 +97,14 @@ func ask[T any](p *Portal, at paging, stored func() (store.List[T], error), memo
 	}
 	all := memory()
 	return found[T]{part(all, at), len(all), past{}}, nil
+}
+
+// within returns an error if the database does not go as far back as that.
+func (at paging) within() error {
+	if at.Offset > store.MaxOffset {
+		return badParameter("offset", fmt.Sprintf("at most %d; a shorter time, from and to, finds what is behind it", store.MaxOffset))
+	}
+	return nil
 }
 
 // noStore returns what a client is told of an error of the database.

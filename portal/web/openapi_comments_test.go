@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write openapi.comments.json from the Go
 
 // commented are the packages with types of answers.
 var commented = []string{
-	".", "../internal/series", "../internal/audit", "../internal/metadata", "../internal/lag", "../internal/operators", "../internal/pipeline", "../internal/report", "../internal/share", "../../internal/telemetry", "../../internal/wire", "../../internal/rulechange", "../../internal/ops",
+	".", "../internal/series", "../internal/audit", "../internal/metadata", "../internal/lag", "../internal/operators", "../internal/pipeline", "../internal/report", "../internal/share", "../internal/store", "../../internal/securityaudit", "../../internal/telemetry", "../../internal/wire", "../../internal/rulechange", "../../internal/ops",
 }
 
 func TestCommentsInTheDocumentAreThoseOfTheSources(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/rulechange"
+	"industrial-iot-monitor/internal/securityaudit"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
@@ -23,15 +24,16 @@ import (
 
 // typeNames are names of types in the document that differ from those in Go.
 var typeNames = map[reflect.Type]string{
-	reflect.TypeFor[alertJSON]():     "Alert",
-	reflect.TypeFor[*audit.Entry]():  "AuditEntry",
-	reflect.TypeFor[audit.Entry]():   "AuditEntry",
-	reflect.TypeFor[auditAnswer]():   "AuditEntryList",
-	reflect.TypeFor[journal]():       "Journal",
-	reflect.TypeFor[lag.Lag]():       "KafkaLag",
-	reflect.TypeFor[lag.Partition](): "PartitionLag",
-	reflect.TypeFor[ops.Usage]():     "ProcessUsage",
-	reflect.TypeFor[share.Figures](): "RedisFigures",
+	reflect.TypeFor[alertJSON]():      "Alert",
+	reflect.TypeFor[*audit.Entry]():   "AuditEntry",
+	reflect.TypeFor[audit.Entry]():    "AuditEntry",
+	reflect.TypeFor[auditAnswer]():    "AuditEntryList",
+	reflect.TypeFor[securityAnswer](): "SecurityRecordList",
+	reflect.TypeFor[journal]():        "Journal",
+	reflect.TypeFor[lag.Lag]():        "KafkaLag",
+	reflect.TypeFor[lag.Partition]():  "PartitionLag",
+	reflect.TypeFor[ops.Usage]():      "ProcessUsage",
+	reflect.TypeFor[share.Figures]():  "RedisFigures",
 }
 
 // typeSchemas are schemas of types with their own JSON form.
@@ -77,6 +79,8 @@ var typeWords = map[reflect.Type][]string{
 		string(telemetry.EventRemoved), string(telemetry.EventDescribed),
 		string(telemetry.EventMaintenance), string(telemetry.EventMaintenanceOver),
 	},
+	reflect.TypeFor[securityaudit.What]():    securityWhats,
+	reflect.TypeFor[securityaudit.Outcome](): securityOutcomes,
 	reflect.TypeFor[telemetry.Outcome](): {
 		string(telemetry.OutcomeApplied), string(telemetry.OutcomeNothing), string(telemetry.OutcomeRefused),
 		string(telemetry.OutcomeConflict), string(telemetry.OutcomeForgotten),
