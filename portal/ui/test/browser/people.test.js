@@ -174,6 +174,52 @@ for (const [lang, theme, width] of [['en-US', 'light', 1440], ['zh-CN', 'dark', 
   });
 }
 
+for (const [lang, theme, width, refused] of [['en-US', 'light', 1440, 'command · refused'], ['zh-CN', 'dark', 375, '命令 · 被拒绝']]) {
+  test(`an administrator looks at the security audit (${lang}, ${width})`, async (t) => {
+    const { page, context, seen } = await open(browser, '#/audit?tab=security', { lang, theme, width, at });
+    t.after(() => context.close());
+    await page.waitForSelector('.signin');
+    const name = `audited ${width}`;
+    assert.equal((await call(await signedIn(ADMIN), 'POST', '/api/v1/users', { name, role: 'viewer', password: PASSWORD })).status, 200);
+    assert.equal((await call(await signedIn({ name, password: PASSWORD }), 'POST', '/api/v1/tokens', {})).status, 403);
+    seen.errors.length = 0; // nobody was signed in
+    await enter(page, 'admin');
+    await page.fill('[data-field=who]', name);
+    await page.selectOption('[data-field=outcome]', 'refused');
+    await page.getByText(refused).waitFor(); // within 15 s: the list is fetched again
+    assert.equal(await page.locator('.audit-table tbody tr').count(), 1);
+    assert.match(page.url(), /tab=security&who=audited/);
+    await page.fill('[data-field=who]', '');
+    await page.fill('[data-field=about]', name);
+    await page.selectOption('[data-field=outcome]', '');
+    await until(page, () => document.querySelectorAll('.audit-table tbody tr').length === 2);
+    await accessible(page, 'body');
+    await page.fill('[data-field=about]', '');
+    await until(page, () => document.querySelectorAll('.audit-table tbody tr').length > 5);
+    await shot(page, `security-audit-${lang}`);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing beside the screen');
+    const file = await page.locator('[data-file]').getAttribute('href');
+    const cookie = (await context.cookies()).map((c) => `${c.name}=${c.value}`).join();
+    const text = await (await fetch(at + file, { headers: { Cookie: cookie } })).text();
+    assert.match(text, lang === 'zh-CN' ? /命令,POST [^,]+tokens,,被拒绝,该角色无此权限/ : /command,POST [^,]+tokens,,refused,not permitted to a viewer/);
+    await page.click('[data-tab=alarms]');
+    await page.locator('[data-field=device_id]').waitFor();
+    assert.equal(new URL(page.url()).hash.includes('tab='), false);
+    await page.click('[data-tab=security]');
+    await until(page, () => document.querySelectorAll('.audit-table tbody tr').length > 5);
+    assert.deepEqual(seen.errors, []);
+  });
+}
+
+test('others have the audit trail of alarms alone', async (t) => {
+  const { page, context } = await open(browser, '#/audit?tab=security', { at });
+  t.after(() => context.close());
+  await page.waitForSelector('.signin');
+  await enter(page, '王工');
+  await page.locator('[data-field=device_id]').waitFor();
+  assert.equal(await page.locator('[data-tab=security]').isVisible(), false);
+});
+
 test('a person changes their password and signs out everywhere', async (t) => {
   const { page, context } = await open(browser, '#/people', { at });
   t.after(() => context.close());
