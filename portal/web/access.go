@@ -64,7 +64,7 @@ const (
 	ruleChange permission = "rule_change"
 	// maintain is to replay dead letters, to change the level of a log, and to profile the portal.
 	maintain permission = "maintain"
-	// managePeople is to say who may use the portal.
+	// managePeople is to say who may use the portal, and to read the security audit.
 	managePeople permission = "manage_people"
 )
 
