@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nkeys"
 
+	"industrial-iot-monitor/internal/credential"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -140,19 +141,7 @@ func OfGatewayRecordKey(key string) (gateway string, ok bool) {
 }
 
 // NewKey draws a key: its seed, which stays where it is drawn, and its public half.
-func NewKey() (seed []byte, public string, err error) {
-	kp, err := nkeys.CreateUser()
-	if err != nil {
-		return nil, "", fmt.Errorf("drawing a key: %w", err)
-	}
-	if seed, err = kp.Seed(); err == nil {
-		public, err = kp.PublicKey()
-	}
-	if err != nil {
-		return nil, "", fmt.Errorf("drawing a key: %w", err)
-	}
-	return seed, public, nil
-}
+func NewKey() (seed []byte, public string, err error) { return credential.NewKey() }
 
 // Proves reports whether a signature of a nonce was made with the private half of a key.
 func Proves(key string, nonce, signature []byte) bool {

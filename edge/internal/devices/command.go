@@ -12,7 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"industrial-iot-monitor/internal/access"
+	"industrial-iot-monitor/internal/credential"
 	"industrial-iot-monitor/internal/program"
 )
 
@@ -81,7 +81,7 @@ func (c *Command) add(args []string) error {
 	if *key != "" {
 		n.Kind = Nkey
 	}
-	shown, err := n.draw()
+	shown, err := n.Draw()
 	if err != nil {
 		return err
 	}
@@ -96,25 +96,6 @@ func (c *Command) add(args []string) error {
 	}
 	c.show(n, shown)
 	return nil
-}
-
-// draw gives the credential a new secret or key, and returns what the device needs of it, empty if it
-// has that already.
-func (c *Credential) draw() (string, error) {
-	switch {
-	case c.Kind == Secret:
-		secret := NewSecret()
-		c.Hashes = append(c.Hashes, hashOf(secret))
-		c.Hashes = c.Hashes[max(0, len(c.Hashes)-maxHashes):]
-		return secret, nil
-	case c.Kind == Nkey && c.Public == "":
-		seed, public, err := access.NewKey()
-		c.Public = public
-		return string(seed), err
-	case c.Kind == Nkey:
-		return "", nil
-	}
-	return "", fmt.Errorf("%w: want -kind secret or nkey; passwords are imported", errCredential)
 }
 
 // show prints what has to be set at the device.
@@ -186,16 +167,15 @@ func (c *Command) rotate(args []string) error {
 		if n, err = set.existing(id); err != nil {
 			return nil, err
 		}
-		n.Hashes = slices.Clone(n.Hashes)
 		if *end {
-			if len(n.Hashes) < maxHashes {
+			if len(n.Hashes) < credential.MaxHashes {
 				return nil, fmt.Errorf("%s has one secret alone", id)
 			}
 			n.Hashes = n.Hashes[len(n.Hashes)-1:]
 			return []*Credential{n}, nil
 		}
 		n.Public = ""
-		shown, err = n.draw()
+		shown, err = n.Draw()
 		return []*Credential{n}, err
 	})
 	switch {
@@ -284,7 +264,7 @@ func readCSV(in io.Reader, now int64) (all []*Credential, err error) {
 		if publishes >= 0 {
 			n.Publishes = words(row[publishes])
 		}
-		if err := n.check(); err != nil {
+		if err := n.Check(); err != nil {
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
 		if seen[n.ID] {

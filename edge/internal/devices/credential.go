@@ -1,160 +1,22 @@
 // Package devices knows who the devices of a gateway are: their credentials, in a file that is read
-// again when it changes, and what each of them may publish. It works without the hub. It is not for
-// connections. Store.Run blocks until its context ends; checking an imported password blocks for the
-// time of its hash.
+// again when it changes and in what the centre sent, and what each of them may publish. It works without
+// the hub. It is not for connections. Store.Run blocks until its context ends; checking an imported
+// password blocks for the time of its hash, Merge for that of a write to disk.
 package devices
 
-import (
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
-	"errors"
-	"fmt"
-	"slices"
-	"strings"
+import "industrial-iot-monitor/internal/credential"
 
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nkeys"
-
-	"industrial-iot-monitor/internal/telemetry"
+// The same words for the gateway's file and for the centre.
+type (
+	// Credential is what the gateway knows of one device.
+	Credential = credential.Credential
+	// Kind is how a device proves who it is.
+	Kind = credential.Kind
 )
-
-// Kind is how a device proves who it is.
-type Kind string
 
 // Kinds.
 const (
-	Secret   Kind = "secret"   // a generated one; its hash is kept
-	Nkey     Kind = "nkey"     // an Ed25519 key, by NATS alone
-	Password Kind = "password" // imported, with its argon2id hash
+	Secret   = credential.Secret
+	Nkey     = credential.Nkey
+	Password = credential.Password
 )
-
-// Kinds lists all kinds.
-func Kinds() []Kind { return []Kind{Secret, Nkey, Password} }
-
-const (
-	// secretPrefix begins every generated secret, so that people and scanners know one.
-	secretPrefix = "iotd_"
-	// secretBytes are 192 random bits: a fast hash is enough for what is kept.
-	secretBytes = 24
-	sumBytes    = 4
-	// maxHashes bounds the secrets that hold at the same time: two while one is changed.
-	maxHashes = 2
-	// maxPatterns bounds the devices that one credential may publish for, and its subjects.
-	maxPatterns     = 64
-	maxSubjectBytes = 256
-)
-
-// Credential is what the gateway knows of one device, or of a concentrator, which publishes for many.
-// Times are ms since 1970.
-type Credential struct {
-	ID        string   `json:"id"`
-	Kind      Kind     `json:"kind"`
-	Hashes    [][]byte `json:"hashes,omitempty"`    // SHA-256 of its secrets, the newest last
-	Public    string   `json:"public,omitempty"`    // its nkey
-	Password  string   `json:"password,omitempty"`  // argon2id, in the form of the PHC string format
-	Publishes []string `json:"publishes,omitempty"` // further device ids; a * at the end stands for any rest
-	Subjects  []string `json:"subjects,omitempty"`  // NATS subjects of other formats, which need a mapping
-	Added     int64    `json:"added,omitempty"`
-	Revoked   int64    `json:"revoked,omitempty"` // 0: not
-}
-
-var errCredential = errors.New("not a credential")
-
-// check says what is wrong with a credential.
-func (c *Credential) check() error {
-	switch {
-	case !telemetry.ValidDeviceID(c.ID):
-		return fmt.Errorf("%w: id %.80q: want 1 to %d of A-Z a-z 0-9 _ -", errCredential, c.ID, telemetry.MaxDeviceIDBytes)
-	case !slices.Contains(Kinds(), c.Kind):
-		return fmt.Errorf("%w: %s has kind %.20q: want one of %v", errCredential, c.ID, c.Kind, Kinds())
-	case c.Kind == Secret && (len(c.Hashes) == 0 || len(c.Hashes) > maxHashes):
-		return fmt.Errorf("%w: %s has %d hashes: want 1 or %d", errCredential, c.ID, len(c.Hashes), maxHashes)
-	case slices.ContainsFunc(c.Hashes, func(h []byte) bool { return len(h) != sha256.Size }):
-		return fmt.Errorf("%w: a hash of %s is none", errCredential, c.ID)
-	case c.Kind == Nkey && !nkeys.IsValidPublicUserKey(c.Public):
-		return fmt.Errorf("%w: the key of %s is no public nkey of a user", errCredential, c.ID)
-	case len(c.Publishes) > maxPatterns:
-		return fmt.Errorf("%w: %s publishes for %d patterns: want at most %d", errCredential, c.ID, len(c.Publishes), maxPatterns)
-	}
-	if err := c.checkSubjects(); err != nil {
-		return err
-	}
-	for _, p := range c.Publishes {
-		if id := strings.TrimSuffix(p, "*"); id != "" && !telemetry.ValidDeviceID(id) {
-			return fmt.Errorf("%w: %s publishes for %.80q: want a device id, or the beginning of some and *", errCredential, c.ID, p)
-		}
-	}
-	if c.Kind == Password {
-		if _, err := parseHash(c.Password); err != nil {
-			return fmt.Errorf("%w: the password of %s: %w", errCredential, c.ID, err)
-		}
-	}
-	return nil
-}
-
-// checkSubjects refuses what is no subject, and those that the gateway itself uses.
-func (c *Credential) checkSubjects() error {
-	if len(c.Subjects) > maxPatterns {
-		return fmt.Errorf("%w: %s has %d subjects: want at most %d", errCredential, c.ID, len(c.Subjects), maxPatterns)
-	}
-	for _, s := range c.Subjects {
-		first, _, _ := strings.Cut(s, ".")
-		switch {
-		case len(s) > maxSubjectBytes || !server.IsValidSubject(s) || strings.HasPrefix(s, "$"):
-		case first == ">" || first == "*" || first == "_INBOX" || first == "devices" || first == "concentrators":
-		default:
-			continue
-		}
-		return fmt.Errorf("%w: %s has the subject %.80q: want one of another format, such as shellies.%s.>", errCredential, c.ID, s, c.ID)
-	}
-	return nil
-}
-
-// sends reports whether a subject is one of the owner's other formats.
-func (c *Credential) sends(subject string) bool {
-	return slices.ContainsFunc(c.Subjects, func(s string) bool { return server.SubjectMatchesFilter(subject, s) })
-}
-
-// MayPublish reports whether the owner may publish readings of a device.
-func (c *Credential) MayPublish(device string) bool {
-	if device == c.ID {
-		return true
-	}
-	return slices.ContainsFunc(c.Publishes, func(p string) bool {
-		start, open := strings.CutSuffix(p, "*")
-		return device == p || open && strings.HasPrefix(device, start)
-	})
-}
-
-// NewSecret returns a secret for a device. It ends with a check sum, so that one that was copied
-// without its end is told from a wrong one.
-func NewSecret() string {
-	var b [secretBytes]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand crashes the process instead
-	return secretPrefix + base64.RawURLEncoding.EncodeToString(append(b[:], sum(b[:])...))
-}
-
-func sum(b []byte) []byte {
-	h := sha256.Sum256(b)
-	return h[:sumBytes]
-}
-
-// hashOf returns what is kept of a secret.
-func hashOf(secret string) []byte {
-	h := sha256.Sum256([]byte(secret))
-	return h[:]
-}
-
-// hash returns the kept hash of a secret, nil if it is none of the credential's, in a time that does
-// not tell which part of it is wrong.
-func (c *Credential) hash(secret string) (found []byte) {
-	h := hashOf(secret)
-	for _, known := range c.Hashes {
-		if subtle.ConstantTimeCompare(h, known) == 1 {
-			found = known
-		}
-	}
-	return found
-}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/argon2"
 
 	"industrial-iot-monitor/internal/access"
+	"industrial-iot-monitor/internal/credential"
 )
 
 func newKey(t *testing.T) string {
@@ -34,7 +35,7 @@ func imported(password string) string {
 
 // secretOf is a credential with a secret.
 func secretOf(id, secret string, more ...string) Credential {
-	return Credential{ID: id, Kind: Secret, Hashes: [][]byte{hashOf(secret)}, Publishes: more}
+	return Credential{ID: id, Kind: Secret, Hashes: [][]byte{credential.HashOf(secret)}, Publishes: more}
 }
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -111,10 +112,10 @@ func rewrite(t *testing.T, s *Store, text string) {
 
 func TestWhoIsLetIn(t *testing.T) {
 	key, strange := newKey(t), newKey(t)
-	secret, second := NewSecret(), NewSecret()
-	text := line(t, Credential{ID: "d1", Kind: Secret, Hashes: [][]byte{hashOf(secret), hashOf(second)}}) +
+	secret, second := credential.NewSecret(), credential.NewSecret()
+	text := line(t, Credential{ID: "d1", Kind: Secret, Hashes: [][]byte{credential.HashOf(secret), credential.HashOf(second)}}) +
 		line(t, Credential{ID: "d2", Kind: Nkey, Public: key}) + line(t, Credential{ID: "d3", Kind: Password, Password: imported("correct horse")}) +
-		line(t, Credential{ID: "d4", Kind: Secret, Hashes: [][]byte{hashOf(secret)}, Revoked: 1})
+		line(t, Credential{ID: "d4", Kind: Secret, Hashes: [][]byte{credential.HashOf(secret)}, Revoked: 1})
 	required, _ := open(t, Required, text)
 	observe, _ := open(t, Observe, text)
 	for name, tt := range map[string]struct {
@@ -124,7 +125,7 @@ func TestWhoIsLetIn(t *testing.T) {
 	}{
 		"a secret":                 {Proof{ID: "d1", Secret: secret}, "d1", nil},
 		"the other one":            {Proof{ID: "d1", Secret: second}, "d1", nil},
-		"a wrong one":              {Proof{ID: "d1", Secret: NewSecret()}, "", ErrWrong},
+		"a wrong one":              {Proof{ID: "d1", Secret: credential.NewSecret()}, "", ErrWrong},
 		"none":                     {Proof{ID: "d1"}, "", ErrNothing},
 		"that of another":          {Proof{ID: "d2", Secret: secret}, "", ErrWrong},
 		"nobody":                   {Proof{}, "", ErrNothing},
@@ -167,7 +168,7 @@ func TestWhoIsLetIn(t *testing.T) {
 // TestFileThatCannotBeUsedChangesNothing: half written, empty, gone or open to others, it never lets
 // everybody in, nor locks everybody out.
 func TestFileThatCannotBeUsedChangesNothing(t *testing.T) {
-	secret := NewSecret()
+	secret := credential.NewSecret()
 	good := line(t, secretOf("d1", secret))
 	s, path := open(t, Required, good)
 	known, strange := Proof{ID: "d1", Secret: secret}, Proof{ID: "d2", Secret: secret}
@@ -203,7 +204,7 @@ func TestFileThatCannotBeUsedChangesNothing(t *testing.T) {
 }
 
 func TestChangeOfTheFileHoldsAtOnce(t *testing.T) {
-	first, second := NewSecret(), NewSecret()
+	first, second := credential.NewSecret(), credential.NewSecret()
 	s, _ := open(t, Required, line(t, secretOf("d1", first)))
 	pass := func(secret string) *Pass {
 		t.Helper()
@@ -212,7 +213,7 @@ func TestChangeOfTheFileHoldsAtOnce(t *testing.T) {
 		return p
 	}
 	old, changed := pass(first), s.Changed()
-	both := Credential{ID: "d1", Kind: Secret, Hashes: [][]byte{hashOf(first), hashOf(second)}}
+	both := Credential{ID: "d1", Kind: Secret, Hashes: [][]byte{credential.HashOf(first), credential.HashOf(second)}}
 	rewrite(t, s, line(t, both))
 	<-changed
 	young := pass(second)
@@ -224,14 +225,14 @@ func TestChangeOfTheFileHoldsAtOnce(t *testing.T) {
 	require.False(t, s.Holds(young), "it has other rights")
 	young = pass(second)
 	require.True(t, young.MayPublish("d2"))
-	rewrite(t, s, line(t, Credential{ID: "d1", Kind: Secret, Hashes: [][]byte{hashOf(second)}, Revoked: 1}))
+	rewrite(t, s, line(t, Credential{ID: "d1", Kind: Secret, Hashes: [][]byte{credential.HashOf(second)}, Revoked: 1}))
 	require.False(t, s.Holds(young))
 }
 
 func TestWhoMayPublishByNATS(t *testing.T) {
 	text := line(t, secretOf("plc7", "s", "plc7_*")) +
-		line(t, Credential{ID: "kitchen", Kind: Secret, Hashes: [][]byte{hashOf("s")}, Subjects: []string{"shellies.kitchen.>"}}) +
-		line(t, Credential{ID: "hall", Kind: Secret, Hashes: [][]byte{hashOf("s")}, Publishes: []string{"hall_*"}, Subjects: []string{"modbus.hall.*"}})
+		line(t, Credential{ID: "kitchen", Kind: Secret, Hashes: [][]byte{credential.HashOf("s")}, Subjects: []string{"shellies.kitchen.>"}}) +
+		line(t, Credential{ID: "hall", Kind: Secret, Hashes: [][]byte{credential.HashOf("s")}, Publishes: []string{"hall_*"}, Subjects: []string{"modbus.hall.*"}})
 	s, _ := open(t, Required, text)
 	require.True(t, s.Concentrates("plc7", "plc7_1"))
 	require.False(t, s.Concentrates("plc7", "plc8_1"))
@@ -262,7 +263,7 @@ func TestOnlyAFewPasswordsAreCheckedAtOnce(t *testing.T) {
 }
 
 func FuzzFile(f *testing.F) {
-	f.Add([]byte(`{"id":"d1","kind":"secret","hashes":["` + base64.StdEncoding.EncodeToString(hashOf("s")) + `"],"publishes":["a*"]}`))
+	f.Add([]byte(`{"id":"d1","kind":"secret","hashes":["` + base64.StdEncoding.EncodeToString(credential.HashOf("s")) + `"],"publishes":["a*"]}`))
 	f.Add([]byte(`{"id":"d1","kind":"password","password":"` + imported("x") + `"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		set, err := Parse(data)
@@ -270,7 +271,7 @@ func FuzzFile(f *testing.F) {
 			return
 		}
 		for id, c := range set.byID {
-			require.NoError(t, c.check())
+			require.NoError(t, c.Check())
 			require.Equal(t, id, c.ID)
 		}
 	})

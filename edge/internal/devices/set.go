@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"industrial-iot-monitor/internal/credential"
 )
 
 const (
@@ -52,16 +54,16 @@ func (s *Set) add(line []byte) error {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(c); err != nil {
-		return fmt.Errorf("%w: %w", errCredential, err)
+		return fmt.Errorf("%w: %w", credential.ErrCredential, err)
 	}
 	if d.More() {
-		return fmt.Errorf("%w: something follows it on its line", errCredential)
+		return fmt.Errorf("%w: something follows it on its line", credential.ErrCredential)
 	}
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return err
 	}
 	if len(s.byID) >= maxCredentials {
-		return fmt.Errorf("%w: more than %d", errCredential, maxCredentials)
+		return fmt.Errorf("%w: more than %d", credential.ErrCredential, maxCredentials)
 	}
 	if s.byID[c.ID] != nil {
 		return fmt.Errorf("%s %w", c.ID, errTwice)
@@ -91,10 +93,10 @@ func (s *Set) Of(id string) *Credential { return s.byID[id] }
 // mayMap reports whether a device's reading may come from a NATS subject of another format: the
 // device, or one that publishes for it, has the subject.
 func (s *Set) mayMap(subject, device string) bool {
-	if c := s.byID[device]; c != nil && c.Revoked == 0 && c.sends(subject) {
+	if c := s.byID[device]; c != nil && c.Revoked == 0 && c.Sends(subject) {
 		return true
 	}
 	return slices.ContainsFunc(s.many, func(c *Credential) bool {
-		return c.Revoked == 0 && c.sends(subject) && c.MayPublish(device)
+		return c.Revoked == 0 && c.Sends(subject) && c.MayPublish(device)
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"industrial-iot-monitor/internal/credential"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/reload"
 	"industrial-iot-monitor/internal/telemetry"
@@ -257,7 +258,7 @@ func (s *Store) check(set *Set, p Proof) (*Pass, error) {
 	switch {
 	case p.Key != "":
 	case c.Kind == Secret:
-		pass.proof = c.hash(p.Secret)
+		pass.proof = c.Hash(p.Secret)
 		if pass.proof == nil {
 			return nil, ErrWrong
 		}
@@ -276,7 +277,7 @@ func (s *Store) check(set *Set, p Proof) (*Pass, error) {
 
 // checkPassword compares a password with an imported hash, once for each change of the file.
 func (s *Store) checkPassword(c *Credential, password string) error {
-	key := c.ID + string(hashOf(c.Password+password))
+	key := c.ID + string(credential.HashOf(c.Password+password))
 	s.mu.Lock()
 	_, known := s.remembered[key]
 	s.mu.Unlock()
@@ -289,8 +290,8 @@ func (s *Store) checkPassword(c *Credential, password string) error {
 	default:
 		return ErrBusy
 	}
-	h, err := parseHash(c.Password)
-	if err != nil || !h.matches(password) { // it was checked when the file was read
+	h, err := credential.ParseHash(c.Password)
+	if err != nil || !h.Matches(password) { // it was checked when the file was read
 		return ErrWrong
 	}
 	s.mu.Lock()

@@ -1,4 +1,4 @@
-package devices
+package credential
 
 import (
 	"crypto/subtle"
@@ -20,14 +20,15 @@ const (
 
 var errHash = errors.New("want an argon2id hash such as $argon2id$v=19$m=65536,t=3,p=1$c2FsdHNhbHQ$…")
 
-// argonHash is a decoded hash in the PHC string format.
-type argonHash struct {
+// PasswordHash is an imported password: a decoded hash in the PHC string format.
+type PasswordHash struct {
 	memory, passes uint32
 	threads        uint8
 	salt, sum      []byte
 }
 
-func parseHash(text string) (h argonHash, err error) {
+// ParseHash reads one in the form of the PHC string format.
+func ParseHash(text string) (h PasswordHash, err error) {
 	parts := strings.Split(text, "$")
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
 		return h, errHash
@@ -47,8 +48,8 @@ func parseHash(text string) (h argonHash, err error) {
 	return h, nil
 }
 
-// matches takes as long as the hash wants.
-func (h *argonHash) matches(password string) bool {
+// Matches takes as long as the hash wants.
+func (h *PasswordHash) Matches(password string) bool {
 	sum := argon2.IDKey([]byte(password), h.salt, h.passes, h.memory, h.threads, uint32(len(h.sum)))
 	return subtle.ConstantTimeCompare(sum, h.sum) == 1
 }
