@@ -26,6 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/edge/internal/devices"
+	"industrial-iot-monitor/internal/credential"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -219,7 +220,7 @@ func addDevices(tb testing.TB, dataDir string, n int) (secrets []string) {
 	tb.Helper()
 	var file bytes.Buffer
 	for i := range n {
-		secrets = append(secrets, devices.NewSecret())
+		secrets = append(secrets, credential.NewSecret())
 		sum := sha256.Sum256([]byte(secrets[i]))
 		require.NoError(tb, json.NewEncoder(&file).Encode(devices.Credential{ID: deviceName(i), Kind: devices.Secret, Hashes: [][]byte{sum[:]}}))
 	}

@@ -93,7 +93,7 @@ func (g *Gateway) openBroker() error {
 	var gate broker.Gate
 	if g.cfg.DeviceAuth != devices.Off {
 		file := devices.File(g.cfg.DataDir, g.cfg.ID)
-		if g.devices, err = devices.Open(devices.Options{File: file, Mode: g.cfg.DeviceAuth, Log: g.log, Registry: g.reg}); err != nil {
+		if g.devices, err = devices.Open(devices.Options{File: file, Gateway: g.cfg.ID, Mode: g.cfg.DeviceAuth, Log: g.log, Registry: g.reg}); err != nil {
 			return err
 		}
 		gate = g.devices
@@ -226,6 +226,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.devices != nil {
 		parts.Go("devices", g.devices.Run)
 		parts.Go("device rights", g.followDevices)
+		if err := g.hearCentre(parts); err != nil {
+			return errors.Join(err, parts.Stop())
+		}
 	}
 	parts.Go("resends", g.collector.KeepResends)
 	parts.Go("known devices", g.keepKnown)

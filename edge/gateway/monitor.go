@@ -127,7 +127,7 @@ func (g *Gateway) status(state broker.State) wire.GatewayStatus {
 		Version:    ops.Version,
 		Instance:   g.broker.Instance(), Counter: stored.Counter, Packed: stored.Totals,
 		BytesPerSecond: perSecond, HorizonSeconds: horizon(state.Bytes, uint64(g.broker.BufferLimit()), perSecond),
-		Salvaged: salvaged.Salvaged, DamagedBytes: salvaged.DamagedBytes, StoreRestarts: g.restarts.Load(),
+		Salvaged: salvaged.Salvaged, DamagedBytes: salvaged.DamagedBytes, StoreRestarts: g.restarts.Load(), Devices: g.stored(),
 		KeepFrom: g.collector.KeepFrom(),
 	}
 	if !state.Oldest.IsZero() {

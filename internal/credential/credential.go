@@ -42,6 +42,7 @@ const (
 	// maxPatterns bounds the devices that one credential may publish for, and its subjects.
 	maxPatterns     = 64
 	maxSubjectBytes = 256
+	maxOver         = 128
 )
 
 // Credential is what is known of one device, or of a concentrator, which publishes for many.
@@ -56,6 +57,8 @@ type Credential struct {
 	Subjects  []string `json:"subjects,omitempty"`  // NATS subjects of other formats, which need a mapping
 	Added     int64    `json:"added,omitempty"`
 	Revoked   int64    `json:"revoked,omitempty"` // 0: not
+	// Over, in a gateway's own file, names the record of the centre that a revocation there outweighs.
+	Over string `json:"over,omitempty"`
 }
 
 // ErrCredential is returned for what is none.
@@ -74,6 +77,8 @@ func (c *Credential) Check() error {
 		return fmt.Errorf("%w: a hash of %s is none", ErrCredential, c.ID)
 	case c.Kind == Nkey && !nkeys.IsValidPublicUserKey(c.Public):
 		return fmt.Errorf("%w: the key of %s is no public nkey of a user", ErrCredential, c.ID)
+	case len(c.Over) > maxOver:
+		return fmt.Errorf("%w: %s outweighs a record whose name has %d bytes: want at most %d", ErrCredential, c.ID, len(c.Over), maxOver)
 	case len(c.Publishes) > maxPatterns:
 		return fmt.Errorf("%w: %s publishes for %d patterns: want at most %d", ErrCredential, c.ID, len(c.Publishes), maxPatterns)
 	}

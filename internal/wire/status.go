@@ -42,6 +42,9 @@ type GatewayStatus struct {
 	// KeepFrom is the oldest pack that must not be trimmed yet: by it and those after it a
 	// restart of the gateway recognises messages that are sent again. 0 for none.
 	KeepFrom uint64 `json:"keep_from,omitempty"`
+	// Devices is what the gateway has stored of the centre's records of its devices; nil if it
+	// takes none, because it asks devices for nothing.
+	Devices *DeviceVersion `json:"devices,omitempty"`
 }
 
 // Encode returns the heartbeat as JSON.

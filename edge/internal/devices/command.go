@@ -27,6 +27,7 @@ add     prints the secret, once. A concentrator names the devices it publishes f
         -subjects are those of other formats, for devices that publish them by NATS: -subjects "shellies.kitchen.>".
 rotate  prints a second secret; the first one holds until rotate -end. A new nkey holds at once, alone.
 revoke  cuts the device within a second. add lets it in again with a new secret.
+        A device that the centre has added is cut too, until the centre gives it another secret.
 import  reads a CSV file with the columns id and argon2id, and optionally publishes (separated by blanks).
 
 A running gateway notices every change by itself; the hub is not needed.
@@ -85,7 +86,14 @@ func (c *Command) add(args []string) error {
 	if err != nil {
 		return err
 	}
+	said, err := c.centre()
+	if err != nil {
+		return err
+	}
 	err = change(c.File, func(set *Set) ([]*Credential, error) {
+		if err := said.leaves(id); err != nil {
+			return nil, err
+		}
 		if old := set.Of(id); old != nil && old.Revoked == 0 {
 			return nil, fmt.Errorf("%s %w; rotate gives it another secret", id, errTwice)
 		}
@@ -117,12 +125,17 @@ func (c *Command) list(args []string) error {
 	if len(args) > 0 {
 		return program.ErrUsage
 	}
-	_, set, err := read(c.File)
+	_, local, err := read(c.File)
 	if err != nil {
 		return err
 	}
+	said, err := c.centre()
+	if err != nil {
+		return err
+	}
+	set := said.join(local)
 	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "DEVICE\tKIND\tPUBLISHES FOR\tADDED\tSTATE")
+	fmt.Fprintln(w, "DEVICE\tKIND\tPUBLISHES FOR\tADDED\tFROM\tSTATE")
 	for _, id := range set.IDs() {
 		n := set.Of(id)
 		state := "in force"
@@ -132,9 +145,38 @@ func (c *Command) list(args []string) error {
 		case len(n.Hashes) > 1:
 			state = "two secrets, until rotate -end"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", id, n.Kind, cmp.Or(strings.Join(n.Publishes, " "), "-"), day(n.Added), state)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", id, cmp.Or(n.Kind, "-"), cmp.Or(strings.Join(n.Publishes, " "), "-"), day(n.Added), said.from(id), state)
 	}
 	return w.Flush()
+}
+
+// centre returns what the centre said of devices.
+func (c *Command) centre() (*centre, error) {
+	said, _, err := readCentre(c.File + centreSuffix)
+	return said, err
+}
+
+var errCentral = errors.New("is the centre's: give it another secret on the portal, where it was added")
+
+// leaves returns an error if it is the centre that gives a device its credential.
+func (c *centre) leaves(id string) error {
+	switch d, said := c.devices[id]; {
+	case !said:
+		return nil
+	case d.Device.Revoked != 0:
+		return fmt.Errorf("the centre has revoked %s: %w", id, errRevokedThere)
+	}
+	return fmt.Errorf("%s %w", id, errCentral)
+}
+
+var errRevokedThere = errors.New("it has to be added on the portal")
+
+// from returns who says what counts of a device.
+func (c *centre) from(id string) string {
+	if _, said := c.devices[id]; said {
+		return "centre"
+	}
+	return "here"
 }
 
 func day(ms int64) string {
@@ -161,9 +203,16 @@ func (c *Command) rotate(args []string) error {
 	if err != nil {
 		return err
 	}
+	said, err := c.centre()
+	if err != nil {
+		return err
+	}
 	var n *Credential
 	var shown string
 	err = change(c.File, func(set *Set) ([]*Credential, error) {
+		if err := said.leaves(id); err != nil {
+			return nil, err
+		}
 		if n, err = set.existing(id); err != nil {
 			return nil, err
 		}
@@ -196,12 +245,19 @@ func (c *Command) revoke(args []string) error {
 	if len(args) != 1 {
 		return program.ErrUsage
 	}
-	err := change(c.File, func(set *Set) ([]*Credential, error) {
-		n, err := set.existing(args[0])
+	said, err := c.centre()
+	if err != nil {
+		return err
+	}
+	err = change(c.File, func(set *Set) ([]*Credential, error) {
+		n, err := said.join(set).existing(args[0])
 		if err != nil {
 			return nil, err
 		}
 		n.Revoked = c.Now.UnixMilli()
+		if d, ok := said.devices[n.ID]; ok {
+			n.Over = d.stamp()
+		}
 		return []*Credential{n}, nil
 	})
 	if err == nil {
@@ -224,8 +280,15 @@ func (c *Command) importFile(args []string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", args[0], err)
 	}
+	said, err := c.centre()
+	if err != nil {
+		return err
+	}
 	err = change(c.File, func(set *Set) ([]*Credential, error) {
 		for _, n := range added {
+			if err := said.leaves(n.ID); err != nil {
+				return nil, err
+			}
 			if old := set.Of(n.ID); old != nil && old.Revoked == 0 && old.Kind != Password {
 				return nil, fmt.Errorf("%s %w of kind %s", n.ID, errTwice, old.Kind)
 			}

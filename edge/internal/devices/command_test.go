@@ -57,7 +57,7 @@ func TestDeviceOnTheCommandLine(t *testing.T) {
 	x.ok("add", "-publishes", "plc7_*, meter_1", "plc7")
 	require.NoError(t, os.WriteFile(x.file, append([]byte("# A栋\n"), x.content()...), 0o600))
 
-	s, err := Open(Options{File: x.file, Mode: Required, Log: discard(), Registry: registry()})
+	s, err := Open(Options{File: x.file, Gateway: "gw-a", Mode: Required, Log: discard(), Registry: registry()})
 	require.NoError(t, err)
 	admit := func(id, secret string) (*Pass, error) {
 		s.file.Reread()
@@ -80,8 +80,8 @@ func TestDeviceOnTheCommandLine(t *testing.T) {
 	require.ErrorIs(t, err, ErrRevoked)
 	x.fails(1, "no credential in force", "rotate", "d1")
 	list := x.ok("list")
-	require.Regexp(t, `d1 +secret +- +2026-05-04 +revoked 2026-05-04`, list)
-	require.Regexp(t, `plc7 +secret +plc7_\* meter_1 +2026-05-04 +in force`, list)
+	require.Regexp(t, `d1 +secret +- +2026-05-04 +here +revoked 2026-05-04`, list)
+	require.Regexp(t, `plc7 +secret +plc7_\* meter_1 +2026-05-04 +here +in force`, list)
 	_, err = admit("d1", secretIn(x.ok("add", "d1")))
 	require.NoError(t, err, "added again")
 

@@ -98,7 +98,7 @@ func open(t *testing.T, mode Mode, text string) (*Store, string) {
 	path := File(t.TempDir(), "gw-a")
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-	s, err := Open(Options{File: path, Mode: mode, Log: discard(), Registry: registry()})
+	s, err := Open(Options{File: path, Gateway: "gw-a", Mode: mode, Log: discard(), Registry: registry()})
 	require.NoError(t, err)
 	return s, path
 }

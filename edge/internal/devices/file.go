@@ -124,6 +124,13 @@ func replace(path string, data []byte) error {
 	if err := os.Rename(path+".new", path); err != nil {
 		return fmt.Errorf("writing the credentials: %w", err)
 	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("writing the credentials: %w", err)
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil { // else the old file may come back
+		return fmt.Errorf("writing the credentials: %w", err)
+	}
 	return nil
 }
 

@@ -68,16 +68,10 @@ func (s *Set) add(line []byte) error {
 	if s.byID[c.ID] != nil {
 		return fmt.Errorf("%s %w", c.ID, errTwice)
 	}
-	s.byID[c.ID] = c
-	if len(c.Publishes) > 0 && len(c.Subjects) > 0 {
-		s.many = append(s.many, c)
+	if c.Public != "" && s.byKey[c.Public] != nil {
+		return fmt.Errorf("the key of %s: %s %w", c.ID, s.byKey[c.Public].ID, errTwice)
 	}
-	if c.Public != "" {
-		if s.byKey[c.Public] != nil {
-			return fmt.Errorf("the key of %s: %s %w", c.ID, s.byKey[c.Public].ID, errTwice)
-		}
-		s.byKey[c.Public] = c
-	}
+	s.put(c)
 	return nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/reload"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/wire"
 )
 
 // Mode is how strict the gateway is with devices.
@@ -54,18 +55,21 @@ const (
 	maxRemembered = maxCredentials
 )
 
-// Options of a Store. Dir, Log and Registry are required.
+// Options of a Store. File, Gateway, Log and Registry are required.
 type Options struct {
 	File     string // see File
+	Gateway  string // whose devices they are
 	Mode     Mode   // Observe or Required
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 }
 
-// Store is the credentials in force, as they are in the file. It is safe for concurrent use.
+// Store is the credentials in force: those of the file, and what the centre said. It is safe for concurrent
+// use.
 type Store struct {
 	o        Options
 	file     *reload.File
+	said     *reload.File // by the centre
 	set      atomic.Pointer[Set]
 	refused  *prometheus.CounterVec
 	unproved *prometheus.CounterVec
@@ -76,6 +80,13 @@ type Store struct {
 	remembered map[string]struct{}
 	checks     chan struct{} // has room for one check each
 	failed     error         // why the file was not usable at the last look
+	unsaid     error         // likewise that with what the centre said
+	stored     wire.DeviceVersion
+
+	changing sync.Mutex // held while one of these is replaced
+	local    *Set       // of the file
+	centre   *centre    // nil before its file was read
+	written  []byte     // what its file has
 }
 
 // File returns where the credentials of a gateway's devices are.
@@ -85,14 +96,17 @@ func File(dataDir, gateway string) string {
 
 // Open reads the file, which is made if it is missing.
 func Open(o Options) (*Store, error) {
-	if o.File == "" || o.Log == nil || o.Registry == nil {
-		return nil, errors.New("devices: Options.File, Log and Registry are required")
+	if o.File == "" || o.Gateway == "" || o.Log == nil || o.Registry == nil {
+		return nil, errors.New("devices: Options.File, Gateway, Log and Registry are required")
 	}
 	s := &Store{o: o, changed: make(chan struct{}), remembered: map[string]struct{}{}, checks: make(chan struct{}, maxChecks)}
 	if err := create(o.File); err != nil {
 		return nil, err
 	}
 	failed := s.register()
+	if err := s.openCentre(failed); err != nil {
+		return nil, err
+	}
 	var err error
 	s.file, err = reload.Open(reload.Options{
 		Path: o.File, Var: "EDGE_DATA_DIR", Name: "devices", Log: o.Log, Use: s.use, Failed: func() { failed.Inc(); s.note(errUnreadable) },
@@ -136,16 +150,24 @@ func (s *Store) use(data []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	if before := s.set.Load(); before != nil && before.Len() > 0 && set.Len() == 0 {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if s.local != nil && s.local.Len() > 0 && set.Len() == 0 {
 		return errEmptied
 	}
-	s.set.Store(set)
+	s.local = set
+	s.install()
+	return nil
+}
+
+// install puts in force what both files say. s.changing is held.
+func (s *Store) install() {
+	s.set.Store(s.centre.join(s.local))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.remembered)
 	close(s.changed)
 	s.changed = make(chan struct{})
-	return nil
 }
 
 var errUnreadable = errors.New("it cannot be read")
@@ -159,8 +181,13 @@ func (s *Store) note(err error) {
 	}
 }
 
-// Run follows the file until ctx ends.
-func (s *Store) Run(ctx context.Context) error { return s.file.Run(ctx) }
+// Run follows the files until ctx ends.
+func (s *Store) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { _ = s.said.Run(ctx) }) // it has no error
+	return s.file.Run(ctx)
+}
 
 // Changed returns a channel that is closed when other credentials are in force.
 func (s *Store) Changed() <-chan struct{} {
@@ -169,12 +196,15 @@ func (s *Store) Changed() <-chan struct{} {
 	return s.changed
 }
 
-// Ready returns an error while the file cannot be used.
+// Ready returns an error while a file cannot be used.
 func (s *Store) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failed != nil {
 		return fmt.Errorf("the file of device credentials cannot be used, those of before are in force: %w", s.failed)
+	}
+	if s.unsaid != nil {
+		return fmt.Errorf("the file of what the centre said of devices cannot be used: %w", s.unsaid)
 	}
 	return nil
 }
@@ -256,6 +286,8 @@ func (s *Store) check(set *Set, p Proof) (*Pass, error) {
 	}
 	pass := &Pass{credential: c}
 	switch {
+	case c.Kind == "":
+		return nil, ErrRevoked // by the centre, which knows no more of it
 	case p.Key != "":
 	case c.Kind == Secret:
 		pass.proof = c.Hash(p.Secret)
