@@ -20,8 +20,10 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"industrial-iot-monitor/bridge/internal/handover"
 	"industrial-iot-monitor/bridge/internal/hub"
 	"industrial-iot-monitor/bridge/internal/lane"
+	"industrial-iot-monitor/bridge/internal/records"
 	"industrial-iot-monitor/bridge/internal/roster"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
@@ -50,8 +52,9 @@ type Relay struct {
 	hub       *hub.Hub   // nil with an external hub
 	admission *admission // nil if everybody may connect
 	audit     *auditlog.Journal
-	nc        *nats.Conn  // into the plant's account
-	lines     *lines      // into those of gateways, at the hub of another bridge
+	nc        *nats.Conn // into the plant's account
+	lines     *lines     // into those of gateways, at the hub of another bridge
+	handover  *handover.Handover
 	http      *ops.Server // nil without BRIDGE_HTTP_ADDR
 	roster    *roster.Roster
 	progress  *lane.Progress
@@ -117,6 +120,9 @@ func New(o Options) (_ *Relay, err error) {
 	r.metrics = lane.NewMetrics(o.Registry)
 	r.live, err = lane.NewLive(lane.LiveOptions{NATS: r.nc, Line: r.line, Roster: r.roster, Log: o.Log, Registry: o.Registry, Serves: r.serves})
 	if err != nil {
+		return nil, err
+	}
+	if r.handover, err = handover.New(handover.Options{Line: r.line, Serves: r.serves, Log: o.Log, Registry: o.Registry}); err != nil {
 		return nil, err
 	}
 	r.monitor = newMonitor(r.roster, r.progress, r.members, o.Registry)
@@ -235,6 +241,11 @@ func (r *Relay) Run(ctx context.Context) error {
 	if r.admission != nil {
 		parts.Go("admission", r.admission.run)
 	}
+	parts.Go("devices", func(ctx context.Context) error {
+		defer r.handover.Close()
+		store := records.Store{Cluster: r.cfg.Cluster, Topic: r.cfg.Specs().Access, Log: r.log}
+		return store.Watch(ctx, r.handover)
+	})
 	if err := r.listen(parts); err != nil {
 		return errors.Join(err, parts.Stop())
 	}
@@ -261,10 +272,13 @@ func (r *Relay) listen(parts *lifecycle.Group) error {
 func (r *Relay) observer() nats.MsgHandler {
 	var limit ops.LogLimit
 	return func(m *nats.Msg) {
-		if err := r.roster.Observe(m.Subject, m.Data); err != nil {
-			if skipped, ok := limit.Allow(); ok {
-				r.log.Warn("heartbeat refused", "subject", m.Subject, "err", err, "skipped", skipped)
-			}
+		err := r.roster.Observe(m.Subject, m.Data)
+		if err == nil {
+			r.handover.Beat(m.Subject, m.Data)
+			return
+		}
+		if skipped, ok := limit.Allow(); ok {
+			r.log.Warn("heartbeat refused", "subject", m.Subject, "err", err, "skipped", skipped)
 		}
 	}
 }
