@@ -23,12 +23,12 @@ import (
 	"industrial-iot-monitor/bridge/internal/handover"
 	"industrial-iot-monitor/bridge/internal/hub"
 	"industrial-iot-monitor/bridge/internal/lane"
-	"industrial-iot-monitor/bridge/internal/records"
 	"industrial-iot-monitor/bridge/internal/roster"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/securityaudit/auditlog"
+	"industrial-iot-monitor/internal/tail"
 	"industrial-iot-monitor/internal/vitals"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -243,8 +243,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	}
 	parts.Go("devices", func(ctx context.Context) error {
 		defer r.handover.Close()
-		store := records.Store{Cluster: r.cfg.Cluster, Topic: r.cfg.Specs().Access, Log: r.log}
-		return store.Watch(ctx, r.handover)
+		return tail.Watch(ctx, tail.Options{Cluster: r.cfg.Cluster, ClientID: "bridge-devices", Log: r.log}, r.cfg.Specs().Access, r.handover)
 	})
 	if err := r.listen(parts); err != nil {
 		return errors.Join(err, parts.Stop())

@@ -10,7 +10,7 @@ import (
 
 // endpoints are those of all tables.
 func endpoints() [][]endpoint {
-	return [][]endpoint{plantEndpoints, anomalyEndpoints, alarmEndpoints, ruleEndpoints, reportEndpoints, metadataEndpoints, planEndpoints, pipelineEndpoints, peopleEndpoints, securityEndpoints}
+	return [][]endpoint{plantEndpoints, centralEndpoints, anomalyEndpoints, alarmEndpoints, ruleEndpoints, reportEndpoints, metadataEndpoints, planEndpoints, pipelineEndpoints, peopleEndpoints, securityEndpoints}
 }
 
 const (

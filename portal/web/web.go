@@ -25,12 +25,14 @@ import (
 	"industrial-iot-monitor/internal/securityaudit"
 	"industrial-iot-monitor/internal/securityaudit/auditlog"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
+	"industrial-iot-monitor/internal/tail"
 	"industrial-iot-monitor/internal/vitals"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/census"
 	"industrial-iot-monitor/portal/internal/command"
 	"industrial-iot-monitor/portal/internal/dashboard"
+	"industrial-iot-monitor/portal/internal/devicebook"
 	"industrial-iot-monitor/portal/internal/fanout"
 	"industrial-iot-monitor/portal/internal/feed"
 	"industrial-iot-monitor/portal/internal/lag"
@@ -93,6 +95,7 @@ type Portal struct {
 	limits       ruleLimits
 	rules        lastRules
 	changes      *follower.Follower // of rules
+	devices      *devicebook.Book   // what the centre says of them
 	lag          *lag.Poller
 	process      *ops.Process
 	pipeline     *pipeline.Board
@@ -106,6 +109,8 @@ type Portal struct {
 	orders       *quota.Limiter // of commands
 	stats        *statsCache
 	summaries    *summaryCache
+
+	changingDevices sync.Mutex // held while one of them is changed
 
 	explaining    explaining
 	explainWithin time.Duration
@@ -202,6 +207,7 @@ func (p *Portal) build(o Options) (err error) {
 	p.changes = follower.New(follower.Options{
 		Cluster: o.Config.Cluster, Topic: o.Config.Topics.Specs().Rules, ClientID: "portal", Log: p.log,
 	})
+	p.devices = devicebook.New(p.log)
 	p.lag, err = lag.New(lag.Options{
 		Cluster: o.Config.Cluster, Topic: o.Config.Topics.DeviceData, Group: o.Config.GroupID, Log: o.Log, Registry: o.Registry,
 	})
@@ -315,6 +321,9 @@ func (p *Portal) Run(ctx context.Context) error {
 		g.Go("security audit", p.journal.Run)
 	}
 	g.Go("feed", p.feed.Run)
+	g.Go("credentials of devices", func(ctx context.Context) error {
+		return tail.Watch(ctx, tail.Options{Cluster: p.cfg.Cluster, ClientID: "portal-devices", Log: p.log}, p.cfg.Specs().Access, p.devices)
+	})
 	g.Go("lag", p.lag.Run)
 	g.Go("means", p.sampleMeans)
 	g.Go("vitals", p.vitals.Run)
