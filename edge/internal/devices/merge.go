@@ -18,10 +18,10 @@ func (s *Store) openCentre(failed prometheus.Counter) (err error) {
 	if err := create(path); err != nil {
 		return err
 	}
+	first := true
 	s.said, err = reload.Open(reload.Options{
 		Path: path, Var: "EDGE_DATA_DIR", Name: "devices of the centre", Log: s.o.Log, Failed: failed.Inc,
 		Use: func([]byte) error {
-			first := s.centre == nil
 			err := s.look(path)
 			if err == nil || !first {
 				return err
@@ -31,6 +31,7 @@ func (s *Store) openCentre(failed prometheus.Counter) (err error) {
 			return nil
 		},
 	})
+	first = false
 	return err
 }
 
