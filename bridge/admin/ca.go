@@ -17,6 +17,7 @@ const usageOfCA = `usage:
   bridge ca init -dir D -names hub.example.com,10.0.0.5      the plant's authority (ca.pem, ca.key) and the hub's certificate (hub.pem, hub.key)
   bridge ca renew -dir D                                     a new certificate for the hub; a running bridge takes it by itself
   bridge ca issue -dir D -names gw-c.example.com -out FILE   FILE.pem and FILE.key for the ports of a gateway, portal or core's history
+  bridge ca issue -dir D -device pump-1 -out FILE            FILE.pem and FILE.key with which a device proves that it is pump-1
 `
 
 // CACommand is "bridge ca"; it returns the exit code.
@@ -38,6 +39,7 @@ func runCA(args []string, out io.Writer) error {
 	dir := flags.String("dir", "", "")
 	names := flags.String("names", "", "")
 	file := flags.String("out", "", "")
+	device := flags.String("device", "", "")
 	if len(args) == 0 || flags.Parse(args[1:]) != nil || flags.NArg() > 0 || *dir == "" {
 		return program.ErrUsage
 	}
@@ -58,8 +60,15 @@ func runCA(args []string, out io.Writer) error {
 		fmt.Fprintf(out, "%s.pem holds for another year.\n", hub)
 		return nil
 	case "issue":
-		if *file == "" {
+		switch {
+		case *file == "", *device != "" && *names != "":
 			return program.ErrUsage
+		case *device != "":
+			if err := ca.IssueDevice(*dir, *file, *device, time.Now()); err != nil {
+				return err
+			}
+			fmt.Fprintf(out, "On the device %s: %s.pem and %s.key.\nOn its gateway: EDGE_TLS_CLIENT_CA_FILE=%s\n", *device, *file, *file, filepath.Join(*dir, "ca.pem"))
+			return nil
 		}
 		if err := ca.Issue(*dir, *file, all, time.Now()); err != nil {
 			return err

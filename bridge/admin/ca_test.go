@@ -32,7 +32,14 @@ func TestCertificatesOnTheCommandLine(t *testing.T) {
 	code, out, errs = run("issue", "-dir", dir, "-names", "gw-c.example.com", "-out", gateway)
 	require.Zero(t, code, errs)
 	require.Contains(t, out, "EDGE_TLS_CERT_FILE="+gateway+".pem")
-	for _, args := range [][]string{{}, {"init"}, {"fly", "-dir", dir}, {"issue", "-dir", dir, "-names", "a"}, {"init", "-dir", dir, "more"}} {
+	pump := filepath.Join(t.TempDir(), "pump-1")
+	code, out, errs = run("issue", "-dir", dir, "-device", "pump-1", "-out", pump)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "EDGE_TLS_CLIENT_CA_FILE="+dir+"/ca.pem")
+	code, _, errs = run("issue", "-dir", dir, "-device", "pump 1", "-out", pump)
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "want the device's id")
+	for _, args := range [][]string{{}, {"init"}, {"fly", "-dir", dir}, {"issue", "-dir", dir, "-names", "a"}, {"issue", "-dir", dir, "-names", "a", "-device", "b", "-out", "c"}, {"init", "-dir", dir, "more"}} {
 		code, _, errs = run(args...)
 		require.Equal(t, 2, code, args)
 		require.Contains(t, errs, "usage:")

@@ -38,7 +38,9 @@ type Config struct {
 	DeviceAuth  devices.Mode `env:"EDGE_DEVICE_AUTH" envDefault:"off" help:"whether devices have to prove who they are, see edge device: off; observe: a connection without a right proof is let in and counted; required: only devices with a credential connect, and each publishes under its own name"`
 	TLSCertFile string       `env:"EDGE_TLS_CERT_FILE" help:"PEM file of the certificate that devices see, and those that sign it (bridge ca issue); with it they connect by TLS, by MQTT, MQTT over WebSocket and NATS; a new one is taken without a restart; empty: in clear"`
 	TLSKeyFile  string       `env:"EDGE_TLS_KEY_FILE" help:"PEM file of the key of EDGE_TLS_CERT_FILE"`
-	TLSMode     string       `env:"EDGE_TLS" envDefault:"required" help:"with EDGE_TLS_CERT_FILE: required; or optional, which lets devices in that speak no TLS, on the same ports, while a building goes over"`
+	// TLSClientCAFile is for plants whose devices have certificates.
+	TLSClientCAFile string `env:"EDGE_TLS_CLIENT_CA_FILE" help:"PEM file of the certificates that sign those of devices (bridge ca issue -device); with it a device may prove by TLS who it is: the common name, or a URI urn:device:ID, is its id; a new file is taken without a restart; empty: none do"`
+	TLSMode         string `env:"EDGE_TLS" envDefault:"required" help:"with EDGE_TLS_CERT_FILE: required; or optional, which lets devices in that speak no TLS, on the same ports, while a building goes over"`
 	// What follows keeps one broken or stolen device from taking the gateway from the others.
 	DeviceRate      float64 `env:"EDGE_DEVICE_RATE" envDefault:"100" help:"readings a second that one device may store, ten times as many at once after a pause; 0: no limit"`
 	DeviceBytes     float64 `env:"EDGE_DEVICE_BYTES" envDefault:"262144" help:"bytes a second that one device may store, ten times as many at once after a pause; 0: no limit"`
@@ -103,6 +105,9 @@ func (c *Config) checkValues() error {
 	}
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
 		return errors.New("EDGE_TLS_CERT_FILE and EDGE_TLS_KEY_FILE: want both or none")
+	}
+	if c.TLSClientCAFile != "" && (c.TLSCertFile == "" || c.DeviceAuth == devices.Off) {
+		return errors.New("EDGE_TLS_CLIENT_CA_FILE: want EDGE_TLS_CERT_FILE too, and EDGE_DEVICE_AUTH=observe or required")
 	}
 	if c.TLSMode != tlsRequired && c.TLSMode != tlsOptional {
 		return fmt.Errorf("EDGE_TLS=%s: want %s or %s", c.TLSMode, tlsRequired, tlsOptional)

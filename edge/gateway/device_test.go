@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"bytes"
+	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,7 +48,7 @@ func (b *building) start() *building {
 func (b *building) device(args ...string) string {
 	b.t.Helper()
 	var out, errs bytes.Buffer
-	c := devices.Command{File: devices.File(b.cfg.DataDir, b.cfg.ID), Out: &out, Err: &errs, Now: time.Now()}
+	c := devices.Command{File: devices.File(b.cfg.DataDir, b.cfg.ID), Out: &out, Err: &errs, Now: time.Now(), In: func(name string) (io.ReadCloser, error) { return os.Open(name) }}
 	require.Zero(b.t, c.Run(args), errs.String())
 	for word := range strings.FieldsSeq(out.String()) {
 		if strings.HasPrefix(word, "iotd_") || strings.HasPrefix(word, "SU") {

@@ -89,6 +89,11 @@ func (g *Gateway) openBroker() error {
 		if g.tls, err = tlsfiles.Server(g.cfg.TLSCertFile, g.cfg.TLSKeyFile, tls.VersionTLS12, g.log); err != nil {
 			return fmt.Errorf("EDGE_TLS_CERT_FILE: %w", err)
 		}
+		if g.cfg.TLSClientCAFile != "" {
+			if err := tlsfiles.AskClients(g.tls, g.cfg.TLSClientCAFile, g.log); err != nil {
+				return fmt.Errorf("EDGE_TLS_CLIENT_CA_FILE: %w", err)
+			}
+		}
 	}
 	var gate broker.Gate
 	if g.cfg.DeviceAuth != devices.Off {

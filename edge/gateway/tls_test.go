@@ -18,6 +18,42 @@ import (
 	"industrial-iot-monitor/internal/wire"
 )
 
+// waysByTLS are all in which a device connects and publishes a reading; without settings in clear.
+func waysByTLS(t *testing.T, g *Gateway) map[string]func(settings *tls.Config, id string, at int64) error {
+	t.Helper()
+	byMQTT := func(scheme, secure string, addr func() string) func(*tls.Config, string, int64) error {
+		return func(settings *tls.Config, id string, at int64) error {
+			url := scheme
+			if settings != nil {
+				url = secure
+			}
+			c := paho.NewClient(paho.NewClientOptions().AddBroker(url + "://" + addr()).SetTLSConfig(settings).SetAutoReconnect(false).SetHTTPHeaders(http.Header{}))
+			token := c.Connect()
+			require.True(t, token.WaitTimeout(waitTimeout))
+			if token.Error() != nil {
+				return token.Error()
+			}
+			defer c.Disconnect(0)
+			token = c.Publish(wire.TelemetryTopic(id), 1, false, reading(id, at))
+			require.True(t, token.WaitTimeout(waitTimeout))
+			return token.Error()
+		}
+	}
+	return map[string]func(*tls.Config, string, int64) error{
+		"nats": func(settings *tls.Config, id string, at int64) error {
+			nc, err := nats.Connect(g.NATSAddr(), func(o *nats.Options) error { o.TLSConfig, o.Secure = settings, settings != nil; return nil })
+			if err != nil {
+				return err
+			}
+			defer nc.Close()
+			_, err = nc.Request(wire.TelemetrySubject(id), reading(id, at), waitTimeout)
+			return err
+		},
+		"mqtt": byMQTT("mqtt", "mqtts", g.MQTTAddr),
+		"ws":   byMQTT("ws", "wss", func() string { return g.MQTTWebSocketAddr() + "/mqtt" }),
+	}
+}
+
 // TestDevicesConnectByTLS: by all three ways, with the right authority and no old version; in clear only where
 // that is optional.
 func TestDevicesConnectByTLS(t *testing.T) {
@@ -35,46 +71,22 @@ func TestDevicesConnectByTLS(t *testing.T) {
 			cfg.TLSCertFile, cfg.TLSKeyFile, cfg.TLSMode, cfg.MQTTWSAddr = server+".pem", server+".key", mode, "127.0.0.1:0"
 			g := start(t, cfg)
 			n := int64(1640995200000)
-			byNATS := func(settings *tls.Config) error {
-				nc, err := nats.Connect(g.NATSAddr(), func(o *nats.Options) error { o.TLSConfig, o.Secure = settings, settings != nil; return nil })
-				if err != nil {
+			ways := map[string]func(*tls.Config) error{}
+			for way, publish := range waysByTLS(t, g) {
+				ways[way] = func(settings *tls.Config) error {
+					err := publish(settings, "d1", n+1)
+					if err == nil {
+						n++
+					}
 					return err
 				}
-				defer nc.Close()
-				n++
-				_, err = nc.Request(wire.TelemetrySubject("d1"), reading("d1", n), waitTimeout)
-				return err
 			}
-			byMQTT := func(url string) func(*tls.Config) error {
-				return func(settings *tls.Config) error {
-					scheme := url
-					if settings != nil {
-						scheme += "s"
-					}
-					addr := g.MQTTAddr()
-					if url == "ws" {
-						addr = g.MQTTWebSocketAddr() + "/mqtt"
-					}
-					o := paho.NewClientOptions().AddBroker(scheme + "://" + addr).SetTLSConfig(settings).SetAutoReconnect(false).SetHTTPHeaders(http.Header{})
-					c := paho.NewClient(o)
-					token := c.Connect()
-					require.True(t, token.WaitTimeout(waitTimeout))
-					if token.Error() != nil {
-						return token.Error()
-					}
-					defer c.Disconnect(0)
-					n++
-					token = c.Publish(wire.TelemetryTopic("d1"), 1, false, reading("d1", n))
-					require.True(t, token.WaitTimeout(waitTimeout))
-					return token.Error()
-				}
-			}
-			for name, connect := range map[string]func(*tls.Config) error{"nats": byNATS, "mqtt": byMQTT("mqtt"), "ws": byMQTT("ws")} {
+			for name, connect := range ways {
 				require.NoError(t, connect(trust), name)
 				require.ErrorContains(t, connect(stranger), "certificate signed by unknown authority", name)
 				require.ErrorContains(t, connect(old), "protocol version", name)
 			}
-			for name, connect := range map[string]func(*tls.Config) error{"nats": byNATS, "mqtt": byMQTT("mqtt"), "ws": byMQTT("ws")} {
+			for name, connect := range ways {
 				if mode == tlsOptional {
 					require.NoError(t, connect(nil), name)
 				} else { // a NATS client is told to use TLS, and does not trust the certificate

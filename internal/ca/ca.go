@@ -1,5 +1,5 @@
 // Package ca makes the certificates of a plant that has no authority of its own: one that signs, and those
-// of the hub and of gateways. It does not serve anything; everything in it blocks on the disk.
+// of the hub, of gateways and of devices. It does not serve anything; everything in it blocks on the disk.
 package ca
 
 import (
@@ -18,6 +18,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"industrial-iot-monitor/internal/telemetry"
 )
 
 // Names of the files in a directory.
@@ -29,6 +31,7 @@ const (
 const (
 	yearsOfCA      = 10
 	daysOfServer   = 365
+	daysOfDevice   = 5 * 365   // nobody is beside a device each year
 	allowedBehind  = time.Hour // how far behind the clock of a gateway may be
 	blockCert      = "CERTIFICATE"
 	blockKey       = "PRIVATE KEY"
@@ -84,11 +87,41 @@ func Renew(dir string, now time.Time) error {
 	return Issue(dir, filepath.Join(dir, Hub), names, now)
 }
 
-// Issue writes out.pem, which has the authority's certificate at its end, and out.key.
+// Issue writes out.pem, which has the authority's certificate at its end, and out.key, for a server.
 func Issue(dir, out string, names []string, now time.Time) error {
 	if len(names) == 0 {
 		return errors.New("-names: want the names and addresses by which the server is reached, such as hub.example.com,10.0.0.5")
 	}
+	t, err := template(names[0], now, now.AddDate(0, 0, daysOfServer))
+	if err != nil {
+		return err
+	}
+	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	for _, n := range names {
+		if ip := net.ParseIP(n); ip != nil {
+			t.IPAddresses = append(t.IPAddresses, ip)
+		} else {
+			t.DNSNames = append(t.DNSNames, n)
+		}
+	}
+	return sign(dir, out, t)
+}
+
+// IssueDevice does the same for a device, with which it can be no server.
+func IssueDevice(dir, out, id string, now time.Time) error {
+	if !telemetry.ValidDeviceID(id) {
+		return fmt.Errorf("-device %.80q: want the device's id, 1 to %d of A-Z a-z 0-9 _ -", id, telemetry.MaxDeviceIDBytes)
+	}
+	t, err := template(id, now, now.AddDate(0, 0, daysOfDevice))
+	if err != nil {
+		return err
+	}
+	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	return sign(dir, out, t)
+}
+
+// sign draws a key for what t says and writes both.
+func sign(dir, out string, t *x509.Certificate) error {
 	authority, err := readCert(filepath.Join(dir, caCert))
 	if err != nil {
 		return err
@@ -101,18 +134,7 @@ func Issue(dir, out string, names []string, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("drawing a key: %w", err)
 	}
-	t, err := template(names[0], now, now.AddDate(0, 0, daysOfServer))
-	if err != nil {
-		return err
-	}
-	t.KeyUsage, t.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	for _, n := range names {
-		if ip := net.ParseIP(n); ip != nil {
-			t.IPAddresses = append(t.IPAddresses, ip)
-		} else {
-			t.DNSNames = append(t.DNSNames, n)
-		}
-	}
+	t.KeyUsage = x509.KeyUsageDigitalSignature
 	der, err := x509.CreateCertificate(rand.Reader, t, authority, key.Public(), signer)
 	if err != nil {
 		return fmt.Errorf("signing: %w", err)

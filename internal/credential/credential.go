@@ -26,10 +26,11 @@ const (
 	Secret   Kind = "secret"   // a generated one; its hash is kept
 	Nkey     Kind = "nkey"     // an Ed25519 key, by NATS alone
 	Password Kind = "password" // imported, with its argon2id hash
+	X509     Kind = "x509"     // a certificate that an authority of devices has signed
 )
 
 // Kinds lists all kinds.
-func Kinds() []Kind { return []Kind{Secret, Nkey, Password} }
+func Kinds() []Kind { return []Kind{Secret, Nkey, Password, X509} }
 
 const (
 	// secretPrefix begins every generated secret, so that people and scanners know one.
@@ -50,7 +51,7 @@ const (
 type Credential struct {
 	ID        string   `json:"id"`
 	Kind      Kind     `json:"kind"`
-	Hashes    [][]byte `json:"hashes,omitempty"`    // SHA-256 of its secrets, the newest last
+	Hashes    [][]byte `json:"hashes,omitempty"`    // SHA-256 of its secrets, or of the public keys of its certificates, the newest last
 	Public    string   `json:"public,omitempty"`    // its nkey
 	Password  string   `json:"password,omitempty"`  // argon2id, in the form of the PHC string format
 	Publishes []string `json:"publishes,omitempty"` // further device ids; a * at the end stands for any rest
@@ -71,7 +72,7 @@ func (c *Credential) Check() error {
 		return fmt.Errorf("%w: id %.80q: want 1 to %d of A-Z a-z 0-9 _ -", ErrCredential, c.ID, telemetry.MaxDeviceIDBytes)
 	case !slices.Contains(Kinds(), c.Kind):
 		return fmt.Errorf("%w: %s has kind %.20q: want one of %v", ErrCredential, c.ID, c.Kind, Kinds())
-	case c.Kind == Secret && (len(c.Hashes) == 0 || len(c.Hashes) > MaxHashes):
+	case c.Kind == Secret && len(c.Hashes) == 0 || len(c.Hashes) > MaxHashes:
 		return fmt.Errorf("%w: %s has %d hashes: want 1 or %d", ErrCredential, c.ID, len(c.Hashes), MaxHashes)
 	case slices.ContainsFunc(c.Hashes, func(h []byte) bool { return len(h) != sha256.Size }):
 		return fmt.Errorf("%w: a hash of %s is none", ErrCredential, c.ID)
@@ -191,8 +192,8 @@ func (c *Credential) Draw() (string, error) {
 		seed, public, err := NewKey()
 		c.Public = public
 		return string(seed), err
-	case c.Kind == Nkey:
+	case c.Kind == Nkey, c.Kind == X509:
 		return "", nil
 	}
-	return "", fmt.Errorf("%w: want -kind secret or nkey; passwords are imported", ErrCredential)
+	return "", fmt.Errorf("%w: want -kind secret, nkey or x509; passwords are imported", ErrCredential)
 }

@@ -87,13 +87,20 @@ func Client(caFile string, lowest uint16) (*tls.Config, error) {
 	if caFile == "" {
 		return c, nil
 	}
-	pem, err := os.ReadFile(caFile)
+	var err error
+	c.RootCAs, err = poolOf(caFile)
+	return c, err
+}
+
+// poolOf reads the certificates of a file.
+func poolOf(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificates to trust: %w", err)
 	}
-	c.RootCAs = x509.NewCertPool()
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: %w", caFile, ErrNoCertificate)
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: %w", file, ErrNoCertificate)
 	}
-	return c, nil
+	return pool, nil
 }

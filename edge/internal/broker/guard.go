@@ -94,6 +94,9 @@ func (g *guard) admit(c server.ClientAuthentication) (*devices.Pass, error) {
 	if addr := c.RemoteAddress(); addr != nil {
 		p.Remote = addr.String()
 	}
+	if s := c.GetTLSConnectionState(); s != nil && len(s.PeerCertificates) > 0 {
+		p.Certificate = s.PeerCertificates[0]
+	}
 	if o.Nkey != "" {
 		p.Secret = ""
 		signature, err := base64.RawURLEncoding.DecodeString(o.Sig)

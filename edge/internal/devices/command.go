@@ -16,17 +16,20 @@ import (
 	"industrial-iot-monitor/internal/program"
 )
 
-const usage = `usage: edge device add ID [-kind secret|nkey] [-key PUBLIC] [-publishes ID,PREFIX*] [-subjects SUBJECT,…]
+const usage = `usage: edge device add ID [-kind secret|nkey|x509] [-key PUBLIC] [-cert FILE.pem] [-publishes ID,PREFIX*] [-subjects SUBJECT,…]
        edge device list
-       edge device rotate ID [-end]
-       edge device revoke ID
+       edge device rotate ID [-end] [-cert FILE.pem]
+       edge device revoke ID [-kind x509]
        edge device import FILE.csv
 
 add     prints the secret, once. A concentrator names the devices it publishes for: -publishes "plc7_*".
         -kind nkey draws a key for NATS and prints its seed; -key takes a public key that the device has drawn.
+        A device with a certificate of EDGE_TLS_CLIENT_CA_FILE needs no add but to publish for others; with -cert that
+        certificate's key alone holds.
         -subjects are those of other formats, for devices that publish them by NATS: -subjects "shellies.kitchen.>".
 rotate  prints a second secret; the first one holds until rotate -end. A new nkey holds at once, alone.
-revoke  cuts the device within a second. add lets it in again with a new secret.
+revoke  cuts the device within a second. add lets it in again with a new secret or, -cert, a new certificate.
+        -kind x509 is for one that has a certificate and was not added.
         A device that the centre has added is cut too, until the centre gives it another secret.
 import  reads a CSV file with the columns id and argon2id, and optionally publishes (separated by blanks).
 
@@ -72,6 +75,7 @@ func (c *Command) add(args []string) error {
 	flags := flag.NewFlagSet("add", flag.ContinueOnError)
 	kind := flags.String("kind", string(Secret), "")
 	key := flags.String("key", "", "")
+	cert := flags.String("cert", "", "")
 	publishes := flags.String("publishes", "", "")
 	subjects := flags.String("subjects", "", "")
 	id, err := program.NameAndFlags(flags, args)
@@ -79,8 +83,13 @@ func (c *Command) add(args []string) error {
 		return err
 	}
 	n := &Credential{ID: id, Kind: Kind(*kind), Public: *key, Publishes: words(*publishes), Subjects: words(*subjects), Added: c.Now.UnixMilli()}
-	if *key != "" {
+	switch {
+	case *key != "":
 		n.Kind = Nkey
+	case *cert != "":
+		if err := c.pin(n, *cert); err != nil {
+			return err
+		}
 	}
 	shown, err := n.Draw()
 	if err != nil {
@@ -96,6 +105,8 @@ func (c *Command) add(args []string) error {
 		}
 		if old := set.Of(id); old != nil && old.Revoked == 0 {
 			return nil, fmt.Errorf("%s %w; rotate gives it another secret", id, errTwice)
+		} else if old != nil && n.Kind == X509 && len(n.Hashes) == 0 {
+			return nil, fmt.Errorf("%s was revoked: %w", id, errWhichCertificate)
 		}
 		return []*Credential{n}, nil
 	})
@@ -109,6 +120,8 @@ func (c *Command) add(args []string) error {
 // show prints what has to be set at the device.
 func (c *Command) show(n *Credential, shown string) {
 	switch {
+	case n.Kind == X509:
+		fmt.Fprintf(c.Out, "%s may connect with its certificate.\n", n.ID)
 	case shown == "":
 		fmt.Fprintf(c.Out, "%s may connect with its nkey.\n", n.ID)
 	case n.Kind == Nkey:
@@ -143,7 +156,7 @@ func (c *Command) list(args []string) error {
 		case n.Revoked != 0:
 			state = "revoked " + day(n.Revoked)
 		case len(n.Hashes) > 1:
-			state = "two secrets, until rotate -end"
+			state = "two hold, until rotate -end"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", id, cmp.Or(n.Kind, "-"), cmp.Or(strings.Join(n.Publishes, " "), "-"), day(n.Added), said.from(id), state)
 	}
@@ -199,6 +212,7 @@ func (s *Set) existing(id string) (*Credential, error) {
 func (c *Command) rotate(args []string) error {
 	flags := flag.NewFlagSet("rotate", flag.ContinueOnError)
 	end := flags.Bool("end", false, "")
+	cert := flags.String("cert", "", "")
 	id, err := program.NameAndFlags(flags, args)
 	if err != nil {
 		return err
@@ -218,10 +232,13 @@ func (c *Command) rotate(args []string) error {
 		}
 		if *end {
 			if len(n.Hashes) < credential.MaxHashes {
-				return nil, fmt.Errorf("%s has one secret alone", id)
+				return nil, fmt.Errorf("%s has one secret or certificate alone", id)
 			}
 			n.Hashes = n.Hashes[len(n.Hashes)-1:]
 			return []*Credential{n}, nil
+		}
+		if n.Kind == X509 || *cert != "" {
+			return []*Credential{n}, c.another(n, *cert)
 		}
 		n.Public = ""
 		shown, err = n.Draw()
@@ -231,18 +248,21 @@ func (c *Command) rotate(args []string) error {
 	case err != nil:
 		return err
 	case *end:
-		fmt.Fprintf(c.Out, "The newest secret of %s is its only one.\n", id)
+		fmt.Fprintf(c.Out, "The newest one of %s is its only one.\n", id)
 		return nil
 	}
 	c.show(n, shown)
-	if n.Kind == Secret {
+	if len(n.Hashes) > 1 {
 		fmt.Fprintf(c.Out, "The one of before holds until: edge device rotate %s -end\n", id)
 	}
 	return nil
 }
 
 func (c *Command) revoke(args []string) error {
-	if len(args) != 1 {
+	flags := flag.NewFlagSet("revoke", flag.ContinueOnError)
+	kind := flags.String("kind", "", "")
+	id, err := program.NameAndFlags(flags, args)
+	if err != nil || *kind != "" && Kind(*kind) != X509 {
 		return program.ErrUsage
 	}
 	said, err := c.centre()
@@ -250,7 +270,11 @@ func (c *Command) revoke(args []string) error {
 		return err
 	}
 	err = change(c.File, func(set *Set) ([]*Credential, error) {
-		n, err := said.join(set).existing(args[0])
+		known := said.join(set)
+		if known.Of(id) == nil && *kind != "" { // it has a certificate alone
+			return []*Credential{{ID: id, Kind: X509, Added: c.Now.UnixMilli(), Revoked: c.Now.UnixMilli()}}, nil
+		}
+		n, err := known.existing(id)
 		if err != nil {
 			return nil, err
 		}
@@ -261,7 +285,7 @@ func (c *Command) revoke(args []string) error {
 		return []*Credential{n}, nil
 	})
 	if err == nil {
-		fmt.Fprintf(c.Out, "%s is revoked.\n", args[0])
+		fmt.Fprintf(c.Out, "%s is revoked.\n", id)
 	}
 	return err
 }

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/internal/ca"
 )
 
 // tool runs "edge device" on one file.
@@ -74,7 +77,7 @@ func TestDeviceOnTheCommandLine(t *testing.T) {
 	x.ok("rotate", "d1", "-end")
 	_, err = admit("d1", first)
 	require.ErrorIs(t, err, ErrWrong)
-	x.fails(1, "one secret alone", "rotate", "-end", "d1")
+	x.fails(1, "one secret or certificate alone", "rotate", "-end", "d1")
 	x.ok("revoke", "d1")
 	_, err = admit("d1", second)
 	require.ErrorIs(t, err, ErrRevoked)
@@ -145,6 +148,38 @@ func TestWrongUsage(t *testing.T) {
 		x.fails(2, "usage: edge device add", args...)
 	}
 	x.fails(1, `id "../x"`, "add", "../x")
-	x.fails(1, "want -kind secret or nkey", "add", "d1", "-kind", "password")
+	x.fails(1, "want -kind secret, nkey or x509", "add", "d1", "-kind", "password")
 	x.fails(1, "no public nkey", "add", "d1", "-key", "x")
+}
+
+// TestCertificateOnTheCommandLine pins the keys of a device's certificates.
+func TestCertificateOnTheCommandLine(t *testing.T) {
+	x := newTool(t)
+	dir := filepath.Join(t.TempDir(), "ca")
+	require.NoError(t, ca.Init(dir, []string{"x"}, time.Now()))
+	issue := func(id string) string {
+		out := filepath.Join(t.TempDir(), id)
+		require.NoError(t, ca.IssueDevice(dir, out, id, time.Now()))
+		data, err := os.ReadFile(out + ".pem")
+		require.NoError(t, err)
+		return string(data)
+	}
+	x.ok("revoke", "d1", "-kind", "x509")
+	x.fails(1, "d1 was revoked: its certificates of before would hold again", "add", "d1", "-kind", "x509")
+	x.csv = issue("d2")
+	x.fails(1, `is the certificate of "d2", not of d1`, "add", "d1", "-cert", "d1.pem")
+	x.csv = "nothing"
+	x.fails(1, "want the device's certificate in PEM", "add", "d1", "-cert", "d1.pem")
+	x.csv = issue("d1")
+	require.Equal(t, "d1 may connect with its certificate.\n", x.ok("add", "d1", "-cert", "d1.pem"))
+	x.fails(1, "d1 has one secret or certificate alone", "rotate", "d1", "-end")
+	x.csv = issue("d1")
+	require.Contains(t, x.ok("rotate", "d1", "-cert", "d1.pem"), "The one of before holds until: edge device rotate d1 -end")
+	require.Regexp(t, `(?m)^d1 +x509 +- .*two hold, until rotate -end`, x.ok("list"))
+	x.ok("rotate", "d1", "-end")
+	x.ok("add", "d3", "-kind", "x509", "-publishes", "d3_*")
+	x.fails(1, "d3: want -cert for a device that was added with -cert", "rotate", "d3")
+	x.ok("add", "d4")
+	x.fails(1, "d4: want -cert for a device that was added with -cert", "rotate", "d4", "-cert", "d1.pem")
+	x.fails(2, "usage:", "revoke", "d4", "-kind", "secret")
 }

@@ -19,4 +19,5 @@ const (
 	Secret   = credential.Secret
 	Nkey     = credential.Nkey
 	Password = credential.Password
+	X509     = credential.X509
 )

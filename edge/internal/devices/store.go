@@ -3,6 +3,7 @@ package devices
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,7 +40,7 @@ var (
 	ErrUnknown = errors.New("the device has no credential")
 	ErrWrong   = errors.New("the secret or key is not the device's")
 	ErrRevoked = errors.New("the device was revoked")
-	ErrNothing = errors.New("it proves nothing: want the device's id as the user and its secret as the password, or its nkey")
+	ErrNothing = errors.New("it proves nothing: want the device's id as the user and its secret as the password, its nkey, or its certificate")
 	ErrBusy    = errors.New("too many passwords are being checked")
 )
 
@@ -78,9 +79,10 @@ type Store struct {
 	mu         sync.Mutex
 	changed    chan struct{} // closed with the next change
 	remembered map[string]struct{}
-	checks     chan struct{} // has room for one check each
-	failed     error         // why the file was not usable at the last look
-	unsaid     error         // likewise that with what the centre said
+	certified  map[string]struct{} // devices that a certificate alone has let in
+	checks     chan struct{}       // has room for one check each
+	failed     error               // why the file was not usable at the last look
+	unsaid     error               // likewise that with what the centre said
 	stored     wire.DeviceVersion
 
 	changing sync.Mutex // held while one of these is replaced
@@ -99,7 +101,7 @@ func Open(o Options) (*Store, error) {
 	if o.File == "" || o.Gateway == "" || o.Log == nil || o.Registry == nil {
 		return nil, errors.New("devices: Options.File, Gateway, Log and Registry are required")
 	}
-	s := &Store{o: o, changed: make(chan struct{}), remembered: map[string]struct{}{}, checks: make(chan struct{}, maxChecks)}
+	s := &Store{o: o, changed: make(chan struct{}), remembered: map[string]struct{}{}, certified: map[string]struct{}{}, checks: make(chan struct{}, maxChecks)}
 	if err := create(o.File); err != nil {
 		return nil, err
 	}
@@ -214,14 +216,17 @@ type Proof struct {
 	ID     string // who it says it is; may be empty with Key
 	Secret string // its password
 	Key    string // an nkey whose possession was proved
-	Remote string // its address, for the log
+	// Certificate is one that an authority of devices has signed, and whose key was proved; nil: none.
+	Certificate *x509.Certificate
+	Remote      string // its address, for the log
 }
 
 // Pass is what a device that has proved who it is may do. A nil Pass is of a connection that was let in
 // without.
 type Pass struct {
 	credential *Credential
-	proof      []byte // the hash of the secret, nil for other kinds
+	proof      []byte // the hash of the secret or of the certificate's key, nil if the credential has none
+	unlisted   bool   // by a certificate alone
 }
 
 // Device returns the id of the device.
@@ -270,6 +275,13 @@ func (s *Store) Admit(p Proof) (*Pass, error) {
 
 // check returns one of the errors in reasons.
 func (s *Store) check(set *Set, p Proof) (*Pass, error) {
+	if p.Certificate != nil && p.Secret == "" && p.Key == "" {
+		pass, err := set.certified(p)
+		if err == nil && pass.unlisted {
+			s.know(pass.Device())
+		}
+		return pass, err
+	}
 	c := set.Of(p.ID)
 	if p.Key != "" {
 		c = set.byKey[p.Key]
@@ -341,12 +353,12 @@ func (s *Store) Holds(p *Pass) bool {
 		return s.o.Mode != Required
 	}
 	was, now := p.credential, s.set.Load().Of(p.credential.ID)
-	if was == now {
+	if was == now || now == nil && p.unlisted {
 		return true
 	}
 	return now != nil && now.Revoked == 0 && now.Kind == was.Kind && now.Public == was.Public && now.Password == was.Password &&
 		slices.Equal(now.Publishes, was.Publishes) && slices.Equal(now.Subjects, was.Subjects) &&
-		(p.proof == nil || slices.ContainsFunc(now.Hashes, func(h []byte) bool { return bytes.Equal(h, p.proof) }))
+		(p.proof == nil && (now.Kind != X509 || len(now.Hashes) == 0) || slices.ContainsFunc(now.Hashes, func(h []byte) bool { return bytes.Equal(h, p.proof) }))
 }
 
 // Concentrates reports whether a concentrator, whose name the subject of its message proves, may publish
@@ -369,8 +381,22 @@ func (s *Store) IsOther(p *Pass, id string) bool {
 	return p != nil && id != p.Device() && s.set.Load().Of(id) != nil
 }
 
-// IsKnown reports whether a device has a credential in force.
+// IsKnown reports whether a device has a credential in force, or a certificate that has let it in.
 func (s *Store) IsKnown(id string) bool {
-	c := s.set.Load().Of(id)
-	return c != nil && c.Revoked == 0
+	if c := s.set.Load().Of(id); c != nil {
+		return c.Revoked == 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, known := s.certified[id]
+	return known
+}
+
+// know remembers a device that a certificate alone has let in.
+func (s *Store) know(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.certified) < maxCredentials {
+		s.certified[id] = struct{}{}
+	}
 }

@@ -13,7 +13,7 @@ type mqttGate struct{ store *devices.Store }
 
 // Admit implements mqtt.Gate.
 func (g mqttGate) Admit(l mqtt.Login) (mqtt.Identity, error) {
-	pass, err := g.store.Admit(devices.Proof{ID: l.User, Secret: string(l.Password), Remote: l.Remote.String()})
+	pass, err := g.store.Admit(devices.Proof{ID: l.User, Secret: string(l.Password), Remote: l.Remote.String(), Certificate: l.Certificate})
 	switch {
 	case errors.Is(err, devices.ErrBusy):
 		return nil, mqtt.ErrBusy

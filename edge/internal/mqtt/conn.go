@@ -34,6 +34,9 @@ type conn struct {
 	last    bool // a last packet was queued, which says why the connection ends
 }
 
+// NetConn returns the connection under the queue.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
 // Write implements net.Conn. It fails when the client is gone.
 func (c *conn) Write(b []byte) (int, error) {
 	c.mu.Lock()

@@ -1,9 +1,12 @@
 package mqtt
 
 import (
+	"crypto/x509"
 	"errors"
 	"net"
 	"time"
+
+	"industrial-iot-monitor/internal/tlsfiles"
 )
 
 // Login is what a client shows of itself when it connects. It is valid until Gate.Admit returns.
@@ -12,6 +15,8 @@ type Login struct {
 	User     string
 	Password []byte
 	Remote   net.Addr
+	// Certificate is the one that it has shown by TLS, nil for none.
+	Certificate *x509.Certificate
 }
 
 // Identity is who a client has proved to be.
@@ -44,7 +49,7 @@ func (c *Client) Identity() Identity { return c.identity }
 // admit asks the gate. What it says is for the log of the gateway: a stranger is not told whether a
 // device exists.
 func (c *Client) admit(p *connectPacket) *fault {
-	i, err := c.srv.gate.Admit(Login{ClientID: p.id, User: p.user, Password: p.password, Remote: c.conn.RemoteAddr()})
+	i, err := c.srv.gate.Admit(Login{ClientID: p.id, User: p.user, Password: p.password, Remote: c.conn.RemoteAddr(), Certificate: tlsfiles.PeerOf(c.conn)})
 	switch {
 	case errors.Is(err, ErrBusy):
 		return faultf(serverBusy, "%v", err)

@@ -132,6 +132,9 @@ func (c *wsConn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
+// NetConn returns the connection under the WebSocket.
+func (c *wsConn) NetConn() net.Conn { return c.Conn }
+
 // Close implements net.Conn.
 func (c *wsConn) Close() error {
 	c.bye()
