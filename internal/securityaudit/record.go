@@ -36,6 +36,9 @@ const (
 	ClientAdd      What = "client_add"
 	ClientRevoke   What = "client_revoke"
 	ClientConnect  What = "client_connect"
+	DeviceAdd      What = "device_add" // from the centre, as the next two
+	DeviceRotate   What = "device_rotate"
+	DeviceRevoke   What = "device_revoke"
 	InsecureStart  What = "insecure_start"
 )
 
@@ -43,7 +46,8 @@ const (
 func Whats() []What {
 	return []What{
 		SignIn, SignOut, PasswordChange, UserAdd, UserChange, TokenAdd, TokenRevoke, Command, RuleChange,
-		GatewayAdd, GatewayRotate, GatewayRevoke, GatewayEnrol, GatewayConnect, ClientAdd, ClientRevoke, ClientConnect, InsecureStart,
+		GatewayAdd, GatewayRotate, GatewayRevoke, GatewayEnrol, GatewayConnect, ClientAdd, ClientRevoke, ClientConnect,
+		DeviceAdd, DeviceRotate, DeviceRevoke, InsecureStart,
 	}
 }
 
@@ -74,7 +78,7 @@ type Record struct {
 	// Session names their session or token. It is not its secret.
 	Session string `json:"session,omitempty"`
 	What    What   `json:"what"`
-	// About is what it was done to: a person, token, gateway, client, rule or alarm.
+	// About is what it was done to: a person, token, gateway, client, rule or alarm, or GATEWAY/DEVICE.
 	About string `json:"about,omitempty"`
 	// Detail says more in words: the new role, the action of a command.
 	Detail  string  `json:"detail,omitempty"`

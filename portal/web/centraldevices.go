@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"industrial-iot-monitor/internal/access"
 	"industrial-iot-monitor/internal/credential"
+	"industrial-iot-monitor/internal/securityaudit"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/devicebook"
@@ -149,7 +151,7 @@ func (p *Portal) addCentralDevice(c *fiber.Ctx) error {
 	if err != nil {
 		return wrongCredential(err)
 	}
-	return p.changeCentral(c, body.DeviceID, by, "device added", func(old devicebook.Device, known bool) (credential.Credential, string, error) {
+	return p.changeCentral(c, body.DeviceID, by, securityaudit.DeviceAdd, func(old devicebook.Device, known bool) (credential.Credential, string, error) {
 		if known && old.Revoked == 0 {
 			return next, "", errDeviceExists
 		}
@@ -172,7 +174,7 @@ func (p *Portal) rotateCentralDevice(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return p.changeCentral(c, strings.Clone(c.Params("device")), by, "device rotated", func(old devicebook.Device, known bool) (next credential.Credential, secret string, err error) {
+	return p.changeCentral(c, strings.Clone(c.Params("device")), by, securityaudit.DeviceRotate, func(old devicebook.Device, known bool) (next credential.Credential, secret string, err error) {
 		if !known || old.Revoked != 0 {
 			return next, "", errNoCredential
 		}
@@ -209,7 +211,7 @@ func (p *Portal) revokeCentralDevice(c *fiber.Ctx) error {
 	if !telemetry.ValidDeviceID(id) {
 		return errNoCredential
 	}
-	return p.changeCentral(c, id, by, "device revoked", func(old devicebook.Device, known bool) (credential.Credential, string, error) {
+	return p.changeCentral(c, id, by, securityaudit.DeviceRevoke, func(old devicebook.Device, known bool) (credential.Credential, string, error) {
 		next := credential.Credential{ID: id}
 		if known {
 			next = old.Credential
@@ -223,7 +225,7 @@ func (p *Portal) revokeCentralDevice(c *fiber.Ctx) error {
 
 // changeCentral writes what the centre says of a device from now on, and answers once Kafka has it. The
 // gateway has it later: the state says when.
-func (p *Portal) changeCentral(c *fiber.Ctx, id, by, what string, edit func(old devicebook.Device, known bool) (credential.Credential, string, error)) error {
+func (p *Portal) changeCentral(c *fiber.Ctx, id, by string, what securityaudit.What, edit func(old devicebook.Device, known bool) (credential.Credential, string, error)) error {
 	gateway, err := p.gatewayOfPath(c)
 	if err != nil {
 		return err
@@ -242,11 +244,17 @@ func (p *Portal) changeCentral(c *fiber.Ctx, id, by, what string, edit func(old 
 		return errKeyUsed
 	}
 	d := &access.Device{Gateway: gateway, Credential: next, Changed: p.model.Now(), By: by}
-	if err := p.commands.Put(context.Background(), p.cfg.Topics.Access, access.DeviceRecordKey(gateway, id), d.Encode()); err != nil {
-		return errDeviceUnstored
-	}
 	caller := who(c)
-	p.log.Info("who may be a device has changed", "what", what, "gateway", gateway, "device", id, "by", by, "session", caller.session)
+	caller.Name = cmp.Or(caller.Name, by)
+	err = p.administer(caller, what, gateway+"/"+id, string(next.Kind), func(*securityaudit.Record) error {
+		if err := p.commands.Put(context.Background(), p.cfg.Topics.Access, access.DeviceRecordKey(gateway, id), d.Encode()); err != nil {
+			return errDeviceUnstored
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), p.answerWithin)
 	defer cancel()
 	now, ok := p.devices.Await(ctx, d)

@@ -19,9 +19,9 @@ import (
 const devicesOfA = "/api/v1/gateways/gw-a/devices"
 
 // startDevices starts a portal that has heard a gateway with nothing stored.
-func startDevices(t *testing.T) *rig {
+func startDevices(t *testing.T, change func(*Options)) *rig {
 	t.Helper()
-	r := start(t, nil)
+	r := start(t, change)
 	r.stores(wire.DeviceVersion{})
 	r.eventually("the records are read", func() bool { return r.get(devicesOfA).status == http.StatusOK })
 	return r
@@ -66,7 +66,7 @@ func (r *rig) record(id string) *access.Device {
 
 // TestDeviceFromTheCentre is added, rotated and revoked; each step is pending until the gateway has stored it.
 func TestDeviceFromTheCentre(t *testing.T) {
-	r := startDevices(t)
+	r := startDevices(t, nil)
 	added := r.changed(http.MethodPost, devicesOfA, `{"by":"李工","device_id":"d1","publishes":["plc7_*"]}`)
 	require.True(t, strings.HasPrefix(added.Secret, "iotd_"))
 	require.Equal(t, devicebook.Pending, added.Device.State)
@@ -127,7 +127,7 @@ func (r *rig) refuses(method, path, body string, status int, code string) {
 }
 
 func TestWrongChangeOfADeviceIsRefused(t *testing.T) {
-	r := startDevices(t)
+	r := startDevices(t, nil)
 	r.changed(http.MethodPost, devicesOfA, `{"by":"李工","device_id":"d1"}`)
 	r.changed(http.MethodPost, devicesOfA, `{"by":"李工","device_id":"d2"}`)
 	r.changed(http.MethodDelete, devicesOfA+"/d2", `{"by":"李工"}`)
@@ -177,4 +177,21 @@ func TestOperatorGivesNoCredentials(t *testing.T) {
 		require.Equal(t, want, r.ask(http.MethodDelete, devicesOfA+"/d1", "", header...).status, role)
 	}
 	require.Equal(t, string(people.Engineer), r.record("d1").By)
+	r.stop()
+	var got []string
+	for _, x := range r.securityRecords() {
+		if x.About == "gw-a/d1" {
+			got = append(got, strings.Join([]string{x.Who, string(x.What), string(x.Outcome)}, " "))
+		}
+	}
+	require.ElementsMatch(t, []string{
+		"engineer device_add begun", "engineer device_add done", "engineer device_rotate begun", "engineer device_rotate done",
+		"engineer device_revoke begun", "engineer device_revoke done",
+	}, got)
+}
+
+func TestNoDeviceWithoutTheAudit(t *testing.T) {
+	r := startDevices(t, func(o *Options) { o.Audit = &lost{} })
+	r.refuses(http.MethodPost, devicesOfA, `{"by":"李工","device_id":"d1"}`, http.StatusServiceUnavailable, "audit_unavailable")
+	require.Empty(t, r.central())
 }

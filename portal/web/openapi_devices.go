@@ -60,6 +60,6 @@ func centralAnswers(missing string, conflicts ...string) []response {
 	return []response{
 		answered(centralDeviceAnswer{}), failing(fiber.StatusBadRequest, "bad_json", "bad_field", "bad_parameter", "operator_missing"), foreign,
 		failing(fiber.StatusNotFound, strings.Fields(missing)...), failing(fiber.StatusConflict, conflicts...), notJSON,
-		failing(fiber.StatusServiceUnavailable, "kafka_unavailable"),
+		failing(fiber.StatusServiceUnavailable, "kafka_unavailable", "audit_unavailable"),
 	}
 }

@@ -5,7 +5,7 @@ import { createPast } from './past.js';
 
 const WHATS = [
   'sign_in', 'sign_out', 'password_change', 'user_add', 'user_change', 'token_add', 'token_revoke', 'command', 'rule_change',
-  'gateway_add', 'gateway_rotate', 'gateway_revoke', 'gateway_enrol', 'gateway_connect', 'client_add', 'client_revoke', 'client_connect', 'insecure_start',
+  'gateway_add', 'gateway_rotate', 'gateway_revoke', 'gateway_enrol', 'gateway_connect', 'client_add', 'client_revoke', 'client_connect', 'device_add', 'device_rotate', 'device_revoke', 'insecure_start',
 ];
 const OUTCOMES = ['begun', 'done', 'failed', 'delayed', 'refused'];
 
