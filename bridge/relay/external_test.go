@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -93,9 +94,16 @@ func TestExternalHubWithAccounts(t *testing.T) {
 	beats, err := portal.SubscribeSync(wire.StatusSubjects)
 	require.NoError(t, err)
 	require.NoError(t, portal.Flush())
+	_, err = a.nc.Subscribe(wire.DevicesSubject("gw-a"), func(m *nats.Msg) { _ = m.Respond([]byte("taken")) })
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		m, err := b.nc.Request(wire.DevicesSubject("gw-a"), nil, waitTimeout)
+		return err == nil && string(m.Data) == "taken"
+	}, waitTimeout, 10*time.Millisecond, "the bridge hands over records of devices")
 	name := wire.PackStream("gw-a")
 	for _, subject := range []string{
 		"$JS.gw-a.API.STREAM.INFO." + name, "$JS.gw-a.API.STREAM.PURGE." + name, "$JS.gw-a.API.STREAM.DELETE." + name, wire.PackSubject("gw-a"),
+		wire.DevicesSubject("gw-a"),
 	} {
 		_, err := stolen.nc.Request(subject, nil, waitTimeout)
 		require.ErrorIs(t, err, nats.ErrNoResponders, subject)
@@ -123,7 +131,7 @@ func TestExternalHubWithAccounts(t *testing.T) {
 	require.Equal(t, "because", string(answer.Data))
 	require.Empty(t, violations)
 	for nc, subjects := range map[*nats.Conn][]string{
-		portal: {wire.LiveSubject("gw-a"), "$JS.gw-a.API.STREAM.PURGE." + name}, core: {wire.StatusSubject("gw-a"), "$JS.gw-a.API.STREAM.PURGE." + name},
+		portal: {wire.LiveSubject("gw-a"), wire.DevicesSubject("gw-a"), "$JS.gw-a.API.STREAM.PURGE." + name}, core: {wire.StatusSubject("gw-a"), "$JS.gw-a.API.STREAM.PURGE." + name},
 	} {
 		for _, subject := range subjects {
 			require.NoError(t, nc.Publish(subject, nil))

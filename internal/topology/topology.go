@@ -33,7 +33,7 @@ type Topics struct {
 	DeviceMeta  string `env:"KAFKA_TOPIC_DEVICE_META" envDefault:"device-meta" help:"compacted Kafka topic of devices' names, descriptions and tags"`
 	Rules       string `env:"KAFKA_TOPIC_ALARM_RULES" envDefault:"alarm-rules" help:"compacted Kafka topic of changes of rules made on the page, with who approved them"`
 	DetectState string `env:"KAFKA_TOPIC_DETECT_STATE" envDefault:"detect-state" help:"compacted Kafka topic of what is usual for each sensor"`
-	Access      string `env:"KAFKA_TOPIC_ACCESS" envDefault:"access" help:"compacted Kafka topic of who may connect: gateways, programs"`
+	Access      string `env:"KAFKA_TOPIC_ACCESS" envDefault:"access" help:"compacted Kafka topic of who may connect: gateways, programs, devices"`
 	Security    string `env:"KAFKA_TOPIC_SECURITY_AUDIT" envDefault:"security-audit" help:"Kafka topic of sign-ins, changes of who may do what, and refusals, each with the hash of the one before; kept for ever"`
 	Metadata    string `env:"KAFKA_TOPIC_PORTAL_METADATA" envDefault:"portal-metadata" help:"Kafka topic of what operators keep in the portal: views, dashboards, notes; kept for ever"`
 }

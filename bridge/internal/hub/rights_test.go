@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/access"
+	"industrial-iot-monitor/internal/wire"
 )
 
 // The table in the documentation and the configuration of an external hub give the same rights as the
@@ -32,7 +33,7 @@ func TestRightsAreDocumented(t *testing.T) {
 		require.NotNil(t, list, role)
 		say := rights[role].say
 		if role == access.RoleBridge {
-			say = append([]string{"$JS.*.API.>"}, say...) // by imports, in place of a connection into each account
+			say = append([]string{"$JS.*.API.>", wire.DevicesSubject("*")}, say...) // by imports, in place of a connection into each account
 		}
 		require.ElementsMatch(t, say, quoted(list[1], `"`), "%s says, in hub.conf", role)
 		require.ElementsMatch(t, rights[role].hear, quoted(list[2], `"`), "%s hears, in hub.conf", role)

@@ -88,6 +88,9 @@ func New(o Options) (*Registry, error) {
 
 // Apply takes a record of the topic; a nil value removes it.
 func (r *Registry) Apply(key string, value []byte) {
+	if _, _, ok := access.OfDeviceRecordKey(key); ok {
+		return // package handover has those
+	}
 	if err := r.apply(key, value); err != nil {
 		if skipped, ok := r.bad.Allow(); ok {
 			r.log.Error("record of who may connect is unusable, the one before it stays in force", "key", fmt.Sprintf("%.80s", key), "err", err, "skipped", skipped)
