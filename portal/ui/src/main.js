@@ -29,7 +29,7 @@ const PAGES = {
   alarms: later(() => import('./pages/alarms.js').then((m) => m.createAlarmsPage)),
   devices: later(() => import('./pages/devices.js').then((m) => m.createDevicesPage)),
   device: later(() => Promise.all([import('./pages/device.js'), sheet('plan'), texts('anomaly')]).then(([m]) => m.createDevicePage)),
-  gateways: later(() => import('./pages/gateways.js').then((m) => m.createGatewaysPage)),
+  gateways: later(() => Promise.all([import('./pages/gateways.js'), texts('credentials')]).then(([m]) => m.createGatewaysPage)),
   system: later(() => Promise.all([import('./pages/system.js'), texts('system')]).then(([m]) => m.createSystemPage)),
   audit: later(() => Promise.all([import('./pages/audit.js'), texts('audit')]).then(([m]) => m.createAuditPage)),
   people: later(() => Promise.all([import('./pages/people.js'), texts('people'), sheet('people')]).then(([m]) => m.createPeoplePage)),
@@ -181,6 +181,7 @@ const ctx = {
   saveCSV: (name, columns, rows) => save(`${name}.csv`, new Blob([csv(columns, rows)], { type: 'text/csv' })),
 };
 ctx.texts = texts;
+ctx.scope = newScope;
 ctx.commands = createCommands(ctx);
 ctx.call = createCaller(ctx);
 

@@ -16,6 +16,10 @@ export const FURTHER = {
     en: () => import('../i18n/audit.en.js').then((m) => m.default),
     zh: () => import('../i18n/audit.zh.js').then((m) => m.default),
   },
+  credentials: {
+    en: () => import('../i18n/credentials.en.js').then((m) => m.default),
+    zh: () => import('../i18n/credentials.zh.js').then((m) => m.default),
+  },
   people: {
     en: () => import('../i18n/people.en.js').then((m) => m.default),
     zh: () => import('../i18n/people.zh.js').then((m) => m.default),

@@ -1,7 +1,7 @@
 // Who is signed in; and for administrators, people and tokens of programs.
 import { get, send } from '../core/api.js';
 import { h, setText } from '../core/dom.js';
-import { openDialog } from '../parts/dialog.js';
+import { ask, field, panel, table, when } from '../parts/manage.js';
 import { session, signInForm, why } from '../parts/signin.js';
 
 const ROLES = ['viewer', 'operator', 'engineer', 'admin'];
@@ -20,9 +20,6 @@ export function createPeoplePage(ctx, scope) {
   }, (e) => setText(failed, why(t, e)));
   return el;
 }
-
-const panel = (title, tools, ...content) => h('section', { class: 'panel alarm-panel', 'aria-label': title }, h('header', { class: 'panel-head' }, h('h2', { class: 'panel-title' }, title), h('span', { class: 'panel-space' }), tools), ...content);
-const when = (ctx, ms) => (ms ? h('time', { title: ctx.fmt.utc(ms) }, ctx.fmt.clock(ms, ctx.plant.serverNow())) : ctx.t('people.users.never'));
 
 /** createYou is who is signed in, or can. */
 function createYou(ctx, s) {
@@ -46,35 +43,6 @@ async function leave(path) {
   location.reload();
 }
 
-/** ask is a dialog of fields; give() sends what was filled in, and may give what is shown in its place then. */
-function ask(ctx, title, fields, give) {
-  const { t } = ctx;
-  const error = h('p', { class: 'dialog-error', role: 'alert' });
-  const go = h('button', { class: 'button is-primary', type: 'submit' }, title);
-  const stop = h('button', { class: 'button', type: 'button', onclick: () => dialog.close() }, t('cancel'));
-  const body = h('div', { class: 'dialog-form' }, fields);
-  const form = h('form', { class: 'dialog-form', method: 'dialog' }, h('h2', {}, title), body, error, h('div', { class: 'dialog-end' }, stop, go));
-  const dialog = openDialog(title, form);
-  form.addEventListener('submit', async (event) => {
-    event.preventDefault();
-    go.disabled = true;
-    setText(error, '');
-    try {
-      const shown = await give(new FormData(form));
-      if (!shown) return dialog.close();
-      body.replaceChildren(shown);
-      go.remove();
-      setText(stop, t('close'));
-      stop.focus();
-    } catch (e) {
-      setText(error, why(t, e));
-      go.disabled = false;
-    }
-    return undefined;
-  });
-}
-
-const field = (label, input) => h('label', {}, label, input);
 const nameField = (t) => field(t('people.name'), h('input', { class: 'control', name: 'name', required: true, maxlength: '128', autocomplete: 'off' }));
 const newPassword = (label, required = true) => field(label, h('input', { class: 'control', name: 'password', type: 'password', required, minlength: '10', maxlength: '256', autocomplete: 'new-password' }));
 const roleField = (t, role) => field(t('people.role'), h('select', { class: 'control', name: 'role' }, ROLES.map((r) => h('option', { value: r, selected: r === role }, t(`people.role.${r}`)))));
@@ -87,20 +55,6 @@ function askPassword(ctx) {
     await send('PUT', '/api/v1/session/password', { old: form.get('old'), password: form.get('password') });
     ctx.tell(t('people.password.done'));
   });
-}
-
-/** table is a table of rows that load() gives, and refresh() to load them again. */
-function table(ctx, scope, label, columns, load, row, none = '') {
-  const body = h('tbody');
-  const note = h('p', { class: 'panel-note', role: 'status' });
-  const refresh = () => load().then((items) => {
-    if (scope.isOver()) return;
-    body.replaceChildren(...items.map(row));
-    setText(note, items.length === 0 ? none : '');
-  }, (e) => setText(note, why(ctx.t, e)));
-  refresh();
-  const head = h('tr', {}, columns.map((c) => h('th', { scope: 'col' }, c)));
-  return { refresh, el: [note, h('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': label }, h('table', { class: 'people-table' }, h('thead', {}, head), body))] };
 }
 
 function createUsers(ctx, scope) {
