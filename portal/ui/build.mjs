@@ -9,7 +9,7 @@ for (const name of await readdir(dist)) {
   if (name !== '.gitkeep') await rm(new URL(name, dist), { recursive: true });
 }
 const result = await build({
-  entryPoints: { app: 'src/main.js', style: 'src/main.css', rules: 'src/styles/rulespage.css', plan: 'src/styles/plan.css', anomaly: 'src/styles/anomaly.css', people: 'src/styles/people.css' }, // style sheets beside style come with their pages
+  entryPoints: { app: 'src/main.js', style: 'src/main.css', rules: 'src/styles/rulespage.css', plan: 'src/styles/plan.css', anomaly: 'src/styles/anomaly.css', people: 'src/styles/people.css', report: 'src/styles/report.css' }, // style sheets beside style come with their pages
   absWorkingDir: new URL('.', import.meta.url).pathname,
   outdir: 'dist',
   bundle: true,

@@ -33,7 +33,7 @@ const PAGES = {
   system: later(() => Promise.all([import('./pages/system.js'), texts('system')]).then(([m]) => m.createSystemPage)),
   audit: later(() => Promise.all([import('./pages/audit.js'), texts('audit')]).then(([m]) => m.createAuditPage)),
   people: later(() => Promise.all([import('./pages/people.js'), texts('people'), sheet('people')]).then(([m]) => m.createPeoplePage)),
-  report: later(() => Promise.all([import('./pages/report.js'), texts('report')]).then(([m]) => m.createReportPage)),
+  report: later(() => Promise.all([import('./pages/report.js'), texts('report'), sheet('report')]).then(([m]) => m.createReportPage)),
   rules: later(() => Promise.all([import('./pages/rules.js'), texts('rules'), sheet('rules')]).then(([m]) => m.createRulesPage)),
   plan: later(() => Promise.all([import('./pages/plan.js'), sheet('plan')]).then(([m]) => m.createPlanPage)),
   shiftnotes: later(() => import('./pages/shiftnotes.js').then((m) => m.createShiftNotesPage)),
