@@ -127,12 +127,17 @@ func New(o Options) (_ *Relay, err error) {
 	}
 	r.monitor = newMonitor(r.roster, r.progress, r.members, o.Registry)
 	r.publisher = newLedgerPublisher(r.roster, r.progress, r.nc, r.log, o.Registry)
-	r.vitals, err = vitals.New(vitals.Options{
+	r.vitals, err = r.measure(o)
+	return r, err
+}
+
+// measure makes what says how the bridge itself is.
+func (r *Relay) measure(o Options) (*vitals.Reporter, error) {
+	return vitals.New(vitals.Options{
 		Program: "bridge", Instance: vitals.Instance(r.Addr()), Gatherer: o.Registry, Log: o.Log, Publish: r.nc.Publish, Listen: vitals.Listen(r.nc),
 		Lanes:  (&laneFigures{roster: r.roster, progress: r.progress, now: time.Now}).measure,
 		Stages: []vitals.Stage{{Name: wire.StageKafka, Seconds: "bridge_transaction_duration_seconds", Readings: "bridge_records_total"}},
 	})
-	return r, err
 }
 
 func (r *Relay) connect(log *slog.Logger) (*nats.Conn, error) {

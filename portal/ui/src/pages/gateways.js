@@ -31,8 +31,8 @@ export function createGatewaysPage(ctx, scope) {
     scope.onEnd(chosen.end);
     const panel = m.createCredentials(ctx, chosen, gateway);
     below.replaceChildren(panel);
-    panel.scrollIntoView({ block: 'nearest' });
-    panel.querySelector('button').focus();
+    panel.scrollIntoView({ block: 'start' });
+    panel.querySelector('button').focus({ preventScroll: true });
   }
   scope.draw(() => {
     const all = ctx.plant.state.gateways.filter((g) => !ctx.view.building || g.building === ctx.view.building);
