@@ -31,7 +31,9 @@ func (g *Gateway) mergeDevices(m *nats.Msg) {
 		have, err = g.devices.Merge(&records)
 	}
 	if err != nil {
-		g.log.Error("what the centre says of devices was not taken", "err", err)
+		if skipped, ok := g.untaken.Allow(); ok { // it is sent again each second
+			g.log.Error("what the centre says of devices was not taken", "err", err, "skipped", skipped)
+		}
 		have.Error = err.Error()
 	}
 	answer, err := json.Marshal(have)

@@ -71,6 +71,7 @@ type Gateway struct {
 	vitals    *vitals.Reporter
 	restarts  atomic.Uint64 // of storage
 	diskBad   atomic.Bool   // the disk accepts no writes
+	untaken   ops.LogLimit  // of records of the centre
 
 	// Used by monitor alone.
 	held    broker.State // the stream at its newest successful probe

@@ -115,6 +115,21 @@ func TestClaimIsSpentByItsUse(t *testing.T) {
 	require.ErrorIs(t, err, ErrKey, "the key of before")
 }
 
+// TestAClockThatIsSetLetsNoRevokedGatewayIn: not with its key, nor with a claim that was used.
+func TestAClockThatIsSetLetsNoRevokedGatewayIn(t *testing.T) {
+	g := &Gateway{ID: "gw-a", Keys: []Key{{Public: "K1"}}, Claim: &Open{Hash: HashOf(secret), Until: now + hour}}
+	used, err := g.Admit("K2", secret, now)
+	require.NoError(t, err)
+	revoked := *used
+	revoked.Revoked = now
+	for _, at := range []int64{now - hour, now, now + hour} {
+		_, err := revoked.Admit("K2", "", at)
+		require.ErrorIs(t, err, ErrRevoked)
+		_, err = used.Admit("K3", secret, at)
+		require.ErrorIs(t, err, ErrSpent)
+	}
+}
+
 func TestOldKeyHoldsForADayWhileItIsRotated(t *testing.T) {
 	g := &Gateway{ID: "gw-a", Keys: []Key{{Public: "K0", Until: now}, {Public: "K1"}}, Claim: &Open{Hash: HashOf(secret), Until: now + hour, KeepFor: 24 * hour}}
 	next, err := g.Admit("K2", secret, now)

@@ -79,7 +79,7 @@ func TestSecurityAuditHasWhoDidWhat(t *testing.T) {
 		"viewer sign_in   failed":                                 1, "sign_in   failed": 2,
 		"admin user_add 王工 operator begun": 1, "admin user_add 王工 operator done": 1,
 		"admin user_change admin role viewer, disabled, password begun": 1, "admin user_change admin role viewer, disabled, password failed": 1,
-		"admin token_add mes operator for 24h0m0s, may act for others begun": 1, "admin token_add mes operator for 24h0m0s, may act for others done": 1,
+		"admin token_add mes operator for 1d, may act for others begun": 1, "admin token_add mes operator for 1d, may act for others done": 1,
 		"admin token_revoke 0123456789ab  begun": 1, "admin token_revoke 0123456789ab  failed": 1,
 		"viewer sign_out viewer  done": 1,
 	}, got)

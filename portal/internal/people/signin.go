@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"industrial-iot-monitor/internal/config"
 )
 
 // SignIn begins a session of a person with a password from an address, and returns the credential that proves
@@ -250,7 +252,7 @@ type NewToken struct {
 
 // String says in words what the token may do, and for how long.
 func (n *NewToken) String() string {
-	text := string(n.Role) + " for " + n.TTL.String()
+	text := string(n.Role) + " for " + config.Age(n.TTL).String()
 	if n.ActsAs {
 		text += ", may act for others"
 	}

@@ -4,7 +4,6 @@ import { get } from '../core/api.js';
 import { h } from '../core/dom.js';
 import { sheet } from '../core/later.js';
 import { heard, horizon, meter, trouble } from '../parts/gateway.js';
-import { session } from '../parts/signin.js';
 
 export function createGatewaysPage(ctx, scope) {
   const { t } = ctx;
@@ -20,8 +19,6 @@ export function createGatewaysPage(ctx, scope) {
     for (const p of items) if (p.program === 'edge') hours.get(p.instance)?.set(p);
   });
   const below = h('div', { class: 'gateway-credentials' }); // of the gateway that was chosen
-  let engineer = false;
-  session().then((s) => { engineer = s.permissions.includes('device_command'); }, () => {}); // else they are not offered
   let chosen = null;
   async function credentials(gateway) {
     const [m] = await Promise.all([import('../parts/credentials.js'), ctx.texts('people'), sheet('people')]);
@@ -36,7 +33,7 @@ export function createGatewaysPage(ctx, scope) {
   }
   scope.draw(() => {
     const all = ctx.plant.state.gateways.filter((g) => !ctx.view.building || g.building === ctx.view.building);
-    list.replaceChildren(...(all.length > 0 ? all.map((g) => card(ctx, g, hour(g), engineer && credentials)) : [h('p', { class: 'empty' }, t('gateways.none'))]));
+    list.replaceChildren(...(all.length > 0 ? all.map((g) => card(ctx, g, hour(g), credentials)) : [h('p', { class: 'empty' }, t('gateways.none'))]));
   }, ['gateways', 'view', 'liveness']);
   return h('div', { class: 'gateways-page' }, h('h1', { class: 'sr-only' }, t('gateways.title')), list, below);
 }
@@ -89,7 +86,7 @@ function card(ctx, g, hour, credentials) {
   return h('section', { class: `panel gateway-card${bad ? ' is-bad' : ''}`, 'data-gateway': g.gateway },
     h('header', { class: 'panel-head' }, h('h2', { class: 'panel-title' }, h('a', { href: ctx.pageHref('devices', { gateway: g.gateway }) }, g.gateway)), h('span', { class: 'panel-note' }, g.building), h('span', { class: 'panel-space' }),
       bad ? h('span', { class: 'gateway-trouble' }, t(`gateway.trouble.${bad}`)) : null,
-      credentials ? h('button', { class: 'button is-small', 'data-key': `credentials-${g.gateway}`, 'aria-label': `${t('credentials.open')}: ${g.gateway}`, onclick: () => credentials(g.gateway).catch((e) => ctx.tell(e.message)) }, t('credentials.open')) : null),
+      h('button', { class: 'button is-small', 'data-needs': 'device_command', 'data-key': `credentials-${g.gateway}`, 'aria-label': `${t('credentials.open')}: ${g.gateway}`, onclick: () => credentials(g.gateway).catch((e) => ctx.tell(e.message)) }, t('credentials.open'))),
     h('div', { class: 'gateway-body' }, meter(ctx, g), h('dl', { class: 'facts' }, facts.flatMap(([k, v]) => [h('dt', {}, k), h('dd', { class: 'num' }, v)])),
       h('h3', { class: 'gateway-hour-title' }, t('stage.hour')), hour.el));
 }
