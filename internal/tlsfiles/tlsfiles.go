@@ -9,72 +9,23 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
-	"time"
 )
-
-// lookEvery is how often a handshake looks whether the files have changed, at most.
-const lookEvery = time.Second
 
 // Server returns the settings of a server with a certificate, its chain behind it, and a key, both PEM.
 // Files that cannot be used are an error now; later the certificate of before stays in force and the
 // error is logged.
 func Server(certFile, keyFile string, lowest uint16, log *slog.Logger) (*tls.Config, error) {
-	k := &keeper{certFile: certFile, keyFile: keyFile, log: log}
-	if err := k.load(); err != nil {
+	pair, err := keep(log, func() (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the certificate %s and its key %s: %w", certFile, keyFile, err)
+		}
+		return &pair, nil
+	}, certFile, keyFile)
+	if err != nil {
 		return nil, err
 	}
-	return &tls.Config{MinVersion: lowest, GetCertificate: k.certificate}, nil
-}
-
-// keeper is a certificate in force.
-type keeper struct {
-	certFile, keyFile string
-	log               *slog.Logger
-
-	mu      sync.Mutex
-	current *tls.Certificate
-	state   [2]fileState // of the files that were last tried
-	looked  time.Time
-}
-
-// fileState tells a file from a later one.
-type fileState struct {
-	size    int64
-	changed time.Time
-}
-
-func (k *keeper) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if time.Since(k.looked) >= lookEvery {
-		if err := k.load(); err != nil {
-			k.log.Error("certificate cannot be read, keeping the one of before", "cert", k.certFile, "key", k.keyFile, "err", err)
-		}
-	}
-	return k.current, nil
-}
-
-// load reads the files if they have changed.
-func (k *keeper) load() error {
-	k.looked = time.Now()
-	var state [2]fileState
-	for i, name := range []string{k.certFile, k.keyFile} {
-		info, err := os.Stat(name)
-		if err != nil {
-			return fmt.Errorf("reading the certificate: %w", err)
-		}
-		state[i] = fileState{info.Size(), info.ModTime()}
-	}
-	if state == k.state {
-		return nil
-	}
-	pair, err := tls.LoadX509KeyPair(k.certFile, k.keyFile)
-	if err != nil {
-		return fmt.Errorf("reading the certificate %s and its key %s: %w", k.certFile, k.keyFile, err)
-	}
-	k.current, k.state = &pair, state
-	return nil
+	return &tls.Config{MinVersion: lowest, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.get(), nil }}, nil
 }
 
 // ErrNoCertificate is returned for a file without one.

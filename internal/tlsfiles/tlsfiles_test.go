@@ -62,7 +62,7 @@ func TestARenewedCertificateNeedsNoRestart(t *testing.T) {
 			third, err := handshake(t, server, client)
 			require.NoError(t, err)
 			require.Equal(t, second.SerialNumber, third.SerialNumber)
-			require.Contains(t, log.String(), "keeping the one of before")
+			require.Contains(t, log.String(), "keeping those of before")
 		}
 		old := client.Clone()
 		old.MaxVersion = tls.VersionTLS12
