@@ -1,7 +1,6 @@
 package plant
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -63,30 +62,12 @@ func newCentre(t *testing.T) *centre {
 	return c
 }
 
-// running runs a program until its stop is called.
-func (c *centre) running(run func(context.Context) error) (stop func()) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(c.t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- run(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		require.NoError(c.t, <-done)
-	}
-	c.t.Cleanup(stop)
-	return stop
-}
-
 // startHub starts the bridge, always on the same ports.
 func (c *centre) startHub() {
 	c.t.Helper()
 	b, err := relay.New(relay.Options{Config: c.hub, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(c.t, err)
-	c.bridge, c.stopHub = b, c.running(b.Run)
+	c.bridge, c.stopHub = b, running(c.t, b.Run)
 	c.hub.LeafAddr, c.hub.HubAddr = b.LeafAddr(), strings.TrimPrefix(b.HubURL(), "nats://")
 	c.edge.HubURL, c.page.HubURL = "nats-leaf://"+b.LeafAddr(), b.HubURL()
 }
@@ -95,7 +76,7 @@ func (c *centre) startEdge() {
 	c.t.Helper()
 	g, err := gateway.New(gateway.Options{Config: c.edge, Log: slog.New(slog.DiscardHandler), StallAfter: centreTimeout})
 	require.NoError(c.t, err)
-	c.gateway, c.stopEdge = g, c.running(g.Run)
+	c.gateway, c.stopEdge = g, running(c.t, g.Run)
 	c.edge.NATSAddr = g.NATSAddr()
 }
 
@@ -103,7 +84,7 @@ func (c *centre) startPortal() {
 	c.t.Helper()
 	p, err := web.New(web.Options{Config: c.page, Log: slog.New(slog.DiscardHandler), AnswerWithin: centreTimeout})
 	require.NoError(c.t, err)
-	c.portal, c.stop = p, c.running(p.Run)
+	c.portal, c.stop = p, running(c.t, p.Run)
 	c.eventually(func() bool { return p.Ready() == nil })
 }
 

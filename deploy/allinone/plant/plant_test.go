@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,27 +62,29 @@ func start(t *testing.T, cfg Config, out io.Writer) *Plant {
 	return p
 }
 
-// run runs p until the returned function is called, which waits for its end.
-func run(t *testing.T, p *Plant) (stop func()) {
+// running runs a program until the returned function is called, which waits for its end.
+func running(t *testing.T, run func(context.Context) error) (stop func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
+	go func() { done <- run(ctx) }()
+	stop = sync.OnceFunc(func() {
 		cancel()
 		select {
 		case err := <-done:
 			require.NoError(t, err)
 		case <-time.After(waitTimeout):
-			t.Fatal("the plant did not stop")
+			t.Error("it did not stop")
 		}
-	}
+	})
 	t.Cleanup(stop)
+	return stop
+}
+
+// run does the same with a plant, which is ready then.
+func run(t *testing.T, p *Plant) (stop func()) {
+	t.Helper()
+	stop = running(t, p.Run)
 	require.Eventually(t, func() bool { return p.Ready() == nil }, waitTimeout, 20*time.Millisecond)
 	return stop
 }
