@@ -8,7 +8,7 @@ func DevicesSubject(gateway string) string { return "gateways." + gateway + ".de
 
 // DeviceRecords is what the centre says of devices of a gateway, in the order of their versions.
 type DeviceRecords struct {
-	// Topic is the id of the Kafka topic that the records are from: another one counts anew.
+	// Topic is the id of the Kafka topic that the records are from: another one counts from its start.
 	Topic string `json:"topic"`
 	// After is the version that the gateway must have before it takes the records, 0 for none.
 	After   int64          `json:"after"`

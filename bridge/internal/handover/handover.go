@@ -94,7 +94,7 @@ func (h *Handover) Complete() {
 }
 
 // Apply takes a record of the topic with its version. Those of others than devices are skipped. A nil value
-// is no longer handed to anybody; a gateway that has it keeps it.
+// is no longer handed over; a gateway that has it keeps it.
 func (h *Handover) Apply(key string, value []byte, version int64) {
 	gateway, device, ok := access.OfDeviceRecordKey(key)
 	if !ok {
@@ -228,7 +228,7 @@ func (h *Handover) ask(gateway string, m *wire.DeviceRecords) (have wire.DeviceV
 	return have, nil
 }
 
-// Close hands nothing to anybody any more and waits for those that answer still.
+// Close hands nothing over any more and waits for those that answer still.
 func (h *Handover) Close() {
 	h.mu.Lock()
 	h.closed = true

@@ -143,7 +143,7 @@ func TestOnlyWhatAGatewayLacksTravels(t *testing.T) {
 	add(h, "d1", 1)
 	h.Complete()
 	beat(h, g)
-	require.Equal(t, map[string]int64{"d1": 1}, g.taken, "another topic counts anew")
+	require.Equal(t, map[string]int64{"d1": 1}, g.taken, "another topic counts from its start")
 }
 
 // TestManyDevicesTravelInSeveralMessages that a gateway takes.

@@ -82,7 +82,7 @@ type Store struct {
 	certified  map[string]struct{} // devices that a certificate alone has let in
 	checks     chan struct{}       // has room for one check each
 	failed     error               // why the file was not usable at the last look
-	unsaid     error               // likewise that with what the centre said
+	unsaid     error               // why the file with what the centre said is not
 	stored     wire.DeviceVersion
 
 	changing sync.Mutex // held while one of these is replaced

@@ -16,7 +16,7 @@ export const eventText = (t, r) => [word(t, 'what', r.what), r.count > 1 && t('s
 /** outcomeText is what came of it, empty if it is done. */
 export const outcomeText = (t, r) => (!r.outcome || r.outcome === 'done' ? '' : word(t, 'outcome', r.outcome));
 
-/** thwarted tells whether somebody did not get what they wanted. */
+/** thwarted tells whether it was refused, or failed. */
 export const thwarted = (r) => ['failed', 'delayed', 'refused'].includes(r.outcome);
 
 /** meansText is how a person or program proved who they are, and from where. */

@@ -1,4 +1,4 @@
-// What pages have in common on which somebody manages things: panels, tables, and dialogs that ask.
+// What pages for managing people, tokens and devices have in common: panels, tables, and dialogs that ask.
 import { h, setText } from '../core/dom.js';
 import { openDialog } from './dialog.js';
 import { why } from './signin.js';
