@@ -148,7 +148,7 @@ func short(r *securityaudit.Record) string {
 	return fmt.Sprintf("%s %s %s: %s", r.What, r.About, r.Outcome, r.Reason)
 }
 
-// TestEveryUseOfAClaimIsInTheAudit is attempt 42, at a bridge that was started with INSECURE.
+// TestEveryUseOfAClaimIsInTheAudit is at a bridge that was started with INSECURE.
 func TestEveryUseOfAClaimIsInTheAudit(t *testing.T) {
 	secret := access.NewSecret()
 	open := func(until time.Duration) *access.Open {

@@ -111,7 +111,7 @@ func TestPermissionsGrowWithTheRole(t *testing.T) {
 	require.False(t, identity{Role: "root"}.may(viewPlant), "an unknown role is nobody's")
 }
 
-// TestViewerCommandsNothing is attempt 11: by REST, by both dialects of the WebSocket, which share a function,
+// TestViewerCommandsNothing by REST, by both dialects of the WebSocket, which share a function,
 // and in bulk.
 func TestViewerCommandsNothing(t *testing.T) {
 	p := idle(t, nil)
@@ -135,7 +135,7 @@ func TestViewerCommandsNothing(t *testing.T) {
 	}
 }
 
-// TestOperatorShelvesForAShift is attempt 12: longer, or out of service, takes an engineer.
+// TestOperatorShelvesForAShift: longer, or out of service, takes an engineer.
 func TestOperatorShelvesForAShift(t *testing.T) {
 	p := idle(t, nil)
 	for _, c := range []struct {

@@ -77,7 +77,7 @@ func TestPeopleSignInAtAProvider(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, r.get("/api/v1/devices", "Cookie", session).status)
 }
 
-// TestRefusedSignInsAtAProvider is attempt 18 as the portal answers it; package openid has every forged token.
+// TestRefusedSignInsAtAProvider has the portal's answers; package openid has every forged token.
 func TestRefusedSignInsAtAProvider(t *testing.T) {
 	t.Parallel()
 	var logged logtest.Buffer

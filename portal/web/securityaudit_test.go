@@ -38,7 +38,7 @@ func (r *rig) securityRecords() (out []*securityaudit.Record) {
 	return out
 }
 
-// TestSecurityAuditHasWhoDidWhat is attempts 11, 12, 19 and 20, in the audit.
+// TestSecurityAuditHasWhoDidWhat signs in and out, changes what people may do, and tries what is forbidden.
 func TestSecurityAuditHasWhoDidWhat(t *testing.T) {
 	t.Parallel()
 	r := signedInRig(t, func(o *Options) { o.AnswerWithin = time.Millisecond })

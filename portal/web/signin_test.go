@@ -114,7 +114,7 @@ func TestSignInSetsACookieThatScriptsCannotRead(t *testing.T) {
 	}
 }
 
-// TestOtherPortOfTheHostIsAnotherOrigin is attempts 6, 7 and 8.
+// TestOtherPortOfTheHostIsAnotherOrigin: a page there has the cookie, and changes nothing with it.
 func TestOtherPortOfTheHostIsAnotherOrigin(t *testing.T) {
 	t.Parallel()
 	r := signedInRig(t, func(o *Options) { o.Config.AllowedOrigins = []string{"https://wall.example.com"} })
@@ -150,7 +150,7 @@ func TestOtherPortOfTheHostIsAnotherOrigin(t *testing.T) {
 		"nor can another program sign a person in")
 }
 
-// TestNameInAHeaderFromAnybodyIsRefused is attempt 9.
+// TestNameInAHeaderFromAnybodyIsRefused: a proxy's headers count from proxies alone.
 func TestNameInAHeaderFromAnybodyIsRefused(t *testing.T) {
 	t.Parallel()
 	r := signedInRig(t, nil)
@@ -197,7 +197,7 @@ func TestProxyVouchesForPeople(t *testing.T) {
 	require.Equal(t, "identity_header", r.get("/api/v1/devices", ours...).failure(t).Code, "from elsewhere")
 }
 
-// TestIdentityStandsInTheAudit is attempt 20.
+// TestIdentityStandsInTheAudit, whatever name a command gives.
 func TestIdentityStandsInTheAudit(t *testing.T) {
 	t.Parallel()
 	r := signedInRig(t, func(o *Options) { o.AnswerWithin = time.Millisecond })
@@ -227,7 +227,7 @@ func TestIdentityStandsInTheAudit(t *testing.T) {
 	require.Equal(t, map[string]int{"operator|local||127.0.0.1": 2, "token:robot|token||127.0.0.1": 1, "token:mes|token|李工|127.0.0.1": 1}, by)
 }
 
-// TestEndedSessionEndsItsWebSocket is attempts 13 and 14, on a portal and another one with the same database.
+// TestEndedSessionEndsItsWebSocket on a portal and another one with the same database.
 func TestEndedSessionEndsItsWebSocket(t *testing.T) {
 	t.Parallel()
 	here := signedInRig(t, nil)
@@ -290,7 +290,7 @@ func TestRoleThatIsTakenAwayStopsTheNextCommand(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.get("/api/v1/devices", header...).status, "they may still look")
 }
 
-// TestEngineerMakesNoToken is the other half of attempt 12.
+// TestEngineerMakesNoToken: administrators do.
 func TestEngineerMakesNoToken(t *testing.T) {
 	t.Parallel()
 	r := signedInRig(t, nil)
@@ -307,7 +307,7 @@ func TestEngineerMakesNoToken(t *testing.T) {
 	}
 }
 
-// TestTokensOfPrograms is attempt 19.
+// TestTokensOfPrograms has revoked, expired and unknown ones, and one in the query.
 func TestTokensOfPrograms(t *testing.T) {
 	t.Parallel()
 	var logged logtest.Buffer

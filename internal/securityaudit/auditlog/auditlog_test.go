@@ -124,7 +124,7 @@ func TestSeveralWritersAtOnceNeedNoLock(t *testing.T) {
 	require.NotEmpty(t, newest.Previous, "the end of the chains before is held by it")
 }
 
-// TestChangedRecordIsNamed is attempt 54.
+// TestChangedRecordIsNamed changes, removes and doubles records of a topic.
 func TestChangedRecordIsNamed(t *testing.T) {
 	p := newPlant(t)
 	j := p.journal("portal")

@@ -86,7 +86,7 @@ func TestRolesAreThoseOfTheClaim(t *testing.T) {
 	}
 }
 
-// TestForgedTokensAreRefused is attempt 18.
+// TestForgedTokensAreRefused, each for its own reason.
 func TestForgedTokensAreRefused(t *testing.T) {
 	p, there := provider(t)
 	other, err := rsa.GenerateKey(rand.Reader, 2048)

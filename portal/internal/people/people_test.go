@@ -145,7 +145,7 @@ func TestPasswordsCostToTry(t *testing.T) {
 	signIn(t, d, "Li", home)
 }
 
-// TestAnythingButTheCookieProvesNothing is attempt 15.
+// TestAnythingButTheCookieProvesNothing: one that was changed, cut, or has ended.
 func TestAnythingButTheCookieProvesNothing(t *testing.T) {
 	t.Parallel()
 	d, _, _ := plant(t)
@@ -191,7 +191,7 @@ func TestSessionsEndByThemselves(t *testing.T) {
 	require.ErrorIs(t, err, people.ErrNotSignedIn)
 }
 
-// TestAChangeHoldsOnTheOtherPortal is attempts 13 and 14: both portals remember the credential, one of them makes
+// TestAChangeHoldsOnTheOtherPortal: both portals remember the credential, one of them makes
 // the change.
 func TestAChangeHoldsOnTheOtherPortal(t *testing.T) {
 	t.Parallel()
@@ -269,7 +269,7 @@ func TestNothingIsRememberedWithoutTheDatabase(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrUnavailable)
 }
 
-// TestWrongPasswordsOfManyAddresses is attempt 16: a name is tried from everywhere.
+// TestWrongPasswordsOfManyAddresses: a name is tried from everywhere.
 func TestWrongPasswordsOfManyAddresses(t *testing.T) {
 	t.Parallel()
 	d, _, c := plant(t)
@@ -303,7 +303,7 @@ func TestWrongPasswordsOfManyAddresses(t *testing.T) {
 	require.ErrorIs(t, err, people.ErrWrong, "counted from the start")
 }
 
-// TestManyNamesFromOneAddress is the other half of attempt 16.
+// TestManyNamesFromOneAddress delays that address alone.
 func TestManyNamesFromOneAddress(t *testing.T) {
 	t.Parallel()
 	d, _, c := plant(t)
@@ -362,7 +362,7 @@ func TestManyAtOnceComputeTwoHashes(t *testing.T) {
 	require.Equal(t, 10-people.FreeTries, late, "each counts from its start")
 }
 
-// TestUnknownNameCostsWhatAWrongPasswordCosts is attempt 17. The time is that of the hash.
+// TestUnknownNameCostsWhatAWrongPasswordCosts: the time is that of the hash.
 func TestUnknownNameCostsWhatAWrongPasswordCosts(t *testing.T) {
 	t.Parallel()
 	d, _, _ := plant(t)
@@ -399,7 +399,7 @@ func TestOwnPassword(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestTokens is attempt 19.
+// TestTokens has bad, expired, revoked and unknown ones.
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	d, _, c := plant(t)
