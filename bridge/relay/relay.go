@@ -276,9 +276,9 @@ func (r *Relay) listen(parts *lifecycle.Group) error {
 func (r *Relay) observer() nats.MsgHandler {
 	var limit ops.LogLimit
 	return func(m *nats.Msg) {
-		err := r.roster.Observe(m.Subject, m.Data)
+		s, err := r.roster.Observe(m.Subject, m.Data)
 		if err == nil {
-			r.handover.Beat(m.Subject, m.Data)
+			r.handover.Beat(s.Gateway, s.Devices)
 			return
 		}
 		if skipped, ok := limit.Allow(); ok {

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -129,30 +128,22 @@ func (h *Handover) Apply(key string, value []byte, version int64) {
 
 var errMany = fmt.Errorf("more than %d devices of one gateway", access.MaxDevices)
 
-// Beat takes a heartbeat. If the gateway lacks records it is handed them now: so it is after each change,
-// after each failure, and as soon as it connects.
-func (h *Handover) Beat(subject string, heartbeat []byte) {
-	gateway := strings.TrimSuffix(strings.TrimPrefix(subject, "gateways."), ".status")
-	if !h.has(gateway) {
-		return
-	}
-	var s struct {
-		Gateway string              `json:"gateway"`
-		Devices *wire.DeviceVersion `json:"devices"`
-	}
-	if json.Unmarshal(heartbeat, &s) != nil || s.Gateway != gateway || s.Devices == nil || !h.o.Serves(gateway) {
+// Beat takes what a gateway's heartbeat says that it has stored, nil if it takes no records. If it lacks some it
+// is handed them now: so it is after each change, after each failure, and as soon as it connects.
+func (h *Handover) Beat(gateway string, have *wire.DeviceVersion) {
+	if have == nil || !h.has(gateway) || !h.o.Serves(gateway) {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	b := h.gateways[gateway]
-	if b == nil || !s.Devices.Lacks(h.topic, b.newest) || h.busy[gateway] || len(h.busy) >= maxBusy || h.closed {
+	if b == nil || !have.Lacks(h.topic, b.newest) || h.busy[gateway] || len(h.busy) >= maxBusy || h.closed {
 		return
 	}
-	topic, lacking := h.topic, b.since(h.topic, *s.Devices)
+	topic, lacking := h.topic, b.since(h.topic, *have)
 	h.busy[gateway] = true
 	h.working.Go(func() {
-		err := h.hand(gateway, topic, *s.Devices, lacking)
+		err := h.hand(gateway, topic, *have, lacking)
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		delete(h.busy, gateway)

@@ -60,11 +60,11 @@ func (g *gateway) answer(m *nats.Msg) {
 	_ = m.Respond(data)
 }
 
-func (g *gateway) beat() []byte {
+// stored is what its heartbeat says.
+func (g *gateway) stored() *wire.DeviceVersion {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	data, _ := json.Marshal(wire.GatewayStatus{Gateway: "gw-a", Devices: &g.have}) // likewise
-	return data
+	return new(g.have)
 }
 
 func (g *gateway) set(problem string, have wire.DeviceVersion) {
@@ -101,7 +101,7 @@ func start(t *testing.T) (*Handover, *gateway) {
 
 // beat has the gateway's heartbeat arrive, and waits until what it starts has ended.
 func beat(h *Handover, g *gateway) {
-	h.Beat(wire.StatusSubject("gw-a"), g.beat())
+	h.Beat("gw-a", g.stored())
 	h.working.Wait()
 }
 
@@ -168,8 +168,8 @@ func TestBadRecordLeavesTheOneBefore(t *testing.T) {
 	h.Apply(access.DeviceRecordKey("gw-a", "d1"), []byte(`{`), 3)
 	h.Apply(access.GatewayRecordKey("gw-a"), []byte(`{}`), 4)
 	h.Complete()
-	h.Beat(wire.StatusSubject("gw-a"), []byte(`{"gateway":"gw-b","devices":{}}`))
-	h.Beat(wire.StatusSubject("gw-a"), []byte(`{"gateway":"gw-a"}`))
+	h.Beat("gw-b", &wire.DeviceVersion{})
+	h.Beat("gw-a", nil)
 	h.working.Wait()
 	require.Zero(t, g.asked, "another gateway, one that takes none")
 	beat(h, g)
@@ -177,5 +177,5 @@ func TestBadRecordLeavesTheOneBefore(t *testing.T) {
 	h.Apply(access.DeviceRecordKey("gw-a", "d1"), nil, 5)
 	g.set("", wire.DeviceVersion{})
 	beat(h, g)
-	require.Equal(t, 1, g.asked, "nobody is handed what was removed")
+	require.Equal(t, 1, g.asked, "what was removed is not handed over")
 }

@@ -123,7 +123,8 @@ func (g *testGateway) beat(r *roster.Roster, instance string) {
 		FirstSeq: st.FirstSeq, LastSeq: st.LastSeq, BufferLimit: 1 << 30,
 	}.Encode()
 	require.NoError(g.t, err)
-	require.NoError(g.t, r.Observe(wire.StatusSubject(g.gateway), data))
+	_, err = r.Observe(wire.StatusSubject(g.gateway), data)
+	require.NoError(g.t, err)
 }
 
 func (g *testGateway) state() jetstream.StreamState {

@@ -18,7 +18,8 @@ func heard(t *testing.T, s wire.GatewayStatus) *run {
 	require.NoError(t, err)
 	data, err := s.Encode()
 	require.NoError(t, err)
-	require.NoError(t, known.Observe(wire.StatusSubject(s.Gateway), data))
+	_, err = known.Observe(wire.StatusSubject(s.Gateway), data)
+	require.NoError(t, err)
 	return &run{Lane: &Lane{o: Options{Roster: known}, log: slog.New(slog.DiscardHandler)}}
 }
 

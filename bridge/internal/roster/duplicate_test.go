@@ -21,7 +21,7 @@ func installation(t *testing.T, r *Roster, instance string) (stop func()) {
 		for {
 			data, err := wire.GatewayStatus{Gateway: "gw", Instance: instance, Epoch: instance, Building: "A栋"}.Encode()
 			if err == nil {
-				_ = r.Observe(wire.StatusSubject("gw"), data)
+				_, _ = r.Observe(wire.StatusSubject("gw"), data)
 			}
 			select {
 			case <-done:

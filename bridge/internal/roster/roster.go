@@ -76,22 +76,22 @@ func New(o Options) (*Roster, error) {
 	}, nil
 }
 
-// Observe records a heartbeat received on subject. Its error wraps ErrInvalid and gives
+// Observe records a heartbeat received on subject, and returns it. Its error wraps ErrInvalid and gives
 // the reason.
-func (r *Roster) Observe(subject string, data []byte) error {
+func (r *Roster) Observe(subject string, data []byte) (wire.GatewayStatus, error) {
 	s, err := wire.DecodeGatewayStatus(data)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
+		return s, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	// A gateway's id is a NATS subject token, a JetStream domain and part of a
 	// stream's name: the rule of device ids suits all three.
 	if !telemetry.ValidDeviceID(s.Gateway) {
-		return fmt.Errorf("%w: gateway id %.80q", ErrInvalid, s.Gateway)
+		return s, fmt.Errorf("%w: gateway id %.80q", ErrInvalid, s.Gateway)
 	}
 	if subject != wire.StatusSubject(s.Gateway) {
-		return fmt.Errorf("%w: gateway %s on subject %.200s", ErrInvalid, s.Gateway, subject)
+		return s, fmt.Errorf("%w: gateway %s on subject %.200s", ErrInvalid, s.Gateway, subject)
 	}
-	return r.record(s)
+	return s, r.record(s)
 }
 
 func (r *Roster) record(s wire.GatewayStatus) error {

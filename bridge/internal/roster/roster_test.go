@@ -27,7 +27,8 @@ func beat(t *testing.T, r *Roster, s wire.GatewayStatus) {
 	t.Helper()
 	data, err := s.Encode()
 	require.NoError(t, err)
-	require.NoError(t, r.Observe(wire.StatusSubject(s.Gateway), data))
+	_, err = r.Observe(wire.StatusSubject(s.Gateway), data)
+	require.NoError(t, err)
 }
 
 func TestGatewaysComeAndGo(t *testing.T) {
@@ -87,7 +88,8 @@ func TestObserveRefuses(t *testing.T) {
 		"other's subject": {"gateways.other.status", `{"gateway":"gw"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.ErrorIs(t, r.Observe(tc.subject, []byte(tc.data)), ErrInvalid)
+			_, err := r.Observe(tc.subject, []byte(tc.data))
+			require.ErrorIs(t, err, ErrInvalid)
 		})
 	}
 	require.Empty(t, r.Gateways())
