@@ -212,18 +212,23 @@ func (r *Registry) Ready() error {
 func (r *Registry) Client(key string) (access.Client, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	c, err := r.client(key)
+	if err != nil {
+		r.refused.WithLabelValues(reasonOf(err)).Inc()
+	}
+	return c, err
+}
+
+func (r *Registry) client(key string) (access.Client, error) {
 	c := r.clients[key]
 	switch {
 	case key == "" && r.o.Mode == Observe:
 		return access.Client{}, nil
 	case !r.read:
-		r.refused.WithLabelValues(reasonOf(access.ErrUnread)).Inc()
 		return access.Client{}, access.ErrUnread
 	case c == nil:
-		r.refused.WithLabelValues(reasonOf(ErrClient)).Inc()
 		return access.Client{}, ErrClient
 	case c.Revoked != 0:
-		r.refused.WithLabelValues(reasonOf(ErrClient)).Inc()
 		return access.Client{Name: c.Name}, fmt.Errorf("%w: %s was revoked", ErrClient, c.Name)
 	}
 	return *c, nil
