@@ -22,6 +22,7 @@ import (
 	"industrial-iot-monitor/internal/access"
 	"industrial-iot-monitor/internal/ca"
 	"industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/credential"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/program"
 	"industrial-iot-monitor/internal/securityaudit"
@@ -300,7 +301,7 @@ func (t *tool) addClient(ctx context.Context, args []string) error {
 	if *out == "" {
 		*out = name + ".nk"
 	}
-	seed, public, err := access.NewKey()
+	seed, public, err := credential.NewKey()
 	if err != nil {
 		return err
 	}

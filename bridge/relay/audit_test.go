@@ -19,6 +19,7 @@ import (
 
 	"industrial-iot-monitor/bridge/internal/records"
 	"industrial-iot-monitor/internal/access"
+	"industrial-iot-monitor/internal/credential"
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/listen"
@@ -34,7 +35,7 @@ type caller struct {
 
 func newCaller(tb testing.TB) caller {
 	tb.Helper()
-	seed, public, err := access.NewKey()
+	seed, public, err := credential.NewKey()
 	require.NoError(tb, err)
 	return caller{seed, public}
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/nats-io/nkeys"
 
-	"industrial-iot-monitor/internal/credential"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -139,9 +138,6 @@ func GatewayRecordKey(gateway string) string { return keyOfGateway + gateway }
 func OfGatewayRecordKey(key string) (gateway string, ok bool) {
 	return strings.CutPrefix(key, keyOfGateway)
 }
-
-// NewKey draws a key: its seed, which stays where it is drawn, and its public half.
-func NewKey() (seed []byte, public string, err error) { return credential.NewKey() }
 
 // Proves reports whether a signature of a nonce was made with the private half of a key.
 func Proves(key string, nonce, signature []byte) bool {

@@ -14,13 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/argon2"
 
-	"industrial-iot-monitor/internal/access"
 	"industrial-iot-monitor/internal/credential"
 )
 
 func newKey(t *testing.T) string {
 	t.Helper()
-	_, public, err := access.NewKey()
+	_, public, err := credential.NewKey()
 	require.NoError(t, err)
 	return public
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"industrial-iot-monitor/internal/access"
+	"industrial-iot-monitor/internal/credential"
 )
 
 // Enrolment says for which gateway a directory was enrolled, and where.
@@ -93,7 +94,7 @@ func drawn(name string) (seed string, err error) {
 	if seed, err = readSeed(name); err != nil || seed != "" {
 		return seed, err
 	}
-	raw, _, err := access.NewKey()
+	raw, _, err := credential.NewKey()
 	if err != nil {
 		return "", err
 	}
