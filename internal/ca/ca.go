@@ -31,7 +31,7 @@ const (
 const (
 	yearsOfCA      = 10
 	daysOfServer   = 365
-	daysOfDevice   = 5 * 365   // nobody is beside a device each year
+	daysOfDevice   = 5 * 365   // a yearly visit to each device is too much
 	allowedBehind  = time.Hour // how far behind the clock of a gateway may be
 	blockCert      = "CERTIFICATE"
 	blockKey       = "PRIVATE KEY"

@@ -8,7 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// FuzzCredential sends what nobody was given, as the cookie of a session, as a token and as the header of a proxy.
+// FuzzCredential sends invented text, as the cookie of a session, as a token and as the header of a proxy.
 func FuzzCredential(f *testing.F) {
 	r := signedInRig(f, func(o *Options) { o.Config.RequestRate = 0 })
 	handle := r.portal.app.Handler()

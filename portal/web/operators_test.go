@@ -59,7 +59,7 @@ func TestOperatorsAtTheScreensAreListed(t *testing.T) {
 	require.Equal(t, "王工", hello(t, proxied).Operator)
 	said := hello(t, unnamed)
 	require.Empty(t, said.Operator)
-	require.Nil(t, said.Permissions, "nobody signs in here: the page offers all")
+	require.Nil(t, said.Permissions, "without sign-in the page offers all")
 	for _, ws := range []*websocket.Conn{named, proxied} {
 		require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(`{"type":"present","name":"李工"}`)))
 	}

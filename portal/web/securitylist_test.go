@@ -33,7 +33,7 @@ func (r *rig) security(query string, headers ...string) (a securityAnswer) {
 	return a
 }
 
-// TestAdministratorsReadTheSecurityAudit looks at what the portal wrote of what people did, and nobody else does.
+// TestAdministratorsReadTheSecurityAudit looks at what the portal wrote of what people did; other roles may not.
 func TestAdministratorsReadTheSecurityAudit(t *testing.T) {
 	t.Parallel()
 	r := signedInRig(t, nil)

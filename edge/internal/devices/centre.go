@@ -123,8 +123,8 @@ func (c *centre) encode() ([]byte, error) {
 }
 
 // merge returns what the centre says with these records of a gateway; c itself if it has them all. A device
-// that a new topic does not mention stays as it is: a centre that lost its records locks nobody out, and
-// lets nobody in.
+// that a new topic does not mention stays as it is: a centre that lost its records shuts out no device, and
+// lets none in.
 func (c *centre) merge(gateway string, m *wire.DeviceRecords) (*centre, error) {
 	last := c.have
 	if m.Topic != last.Topic {

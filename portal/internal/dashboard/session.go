@@ -68,9 +68,9 @@ type helloLimits struct {
 
 // Caller is who is at a client, as far as it was proved.
 type Caller struct {
-	// Operator is their name, "" for nobody's.
+	// Operator is their name, empty if it is not known.
 	Operator string `json:"operator,omitempty"`
-	// Permissions are what they may do; nil: everything, since nobody signs in.
+	// Permissions are what they may do; nil: everything, without sign-in.
 	Permissions []string `json:"permissions,omitempty"`
 }
 

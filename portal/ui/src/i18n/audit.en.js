@@ -16,7 +16,7 @@ export default {
   'security.outcome': 'Any outcome',
   'security.none': 'No records in this time.',
   'security.col.about': 'About',
-  'security.nobody': 'not known',
+  'security.unknown': 'not known',
   'security.times': '{n} times',
   'security.place': 'record at offset {offset}',
   'security.what.sign_in': 'sign-in',

@@ -16,7 +16,7 @@ export default {
   'security.outcome': '全部结果',
   'security.none': '该时段没有记录。',
   'security.col.about': '对象',
-  'security.nobody': '未知',
+  'security.unknown': '未知',
   'security.times': '{n} 次',
   'security.place': '第 {offset} 条记录',
   'security.what.sign_in': '登录',

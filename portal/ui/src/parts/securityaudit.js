@@ -33,7 +33,7 @@ export function createSecurityAudit(ctx, scope, params, shown) {
     const outcome = outcomeText(t, r);
     return h('tr', { class: r.outcome === 'begun' ? 'is-refused' : '' },
       h('td', { class: 'num col-time', title: ctx.fmt.utc(r.time) }, ctx.fmt.clock(r.time, ctx.plant.serverNow())),
-      h('td', { class: 'col-by is-wide', title: r.session ? t('audit.session', { id: r.session }) : null }, r.who || h('span', { class: 'sub' }, t('security.nobody')), h('span', { class: 'sub' }, meansText(t, r))),
+      h('td', { class: 'col-by is-wide', title: r.session ? t('audit.session', { id: r.session }) : null }, r.who || h('span', { class: 'sub' }, t('security.unknown')), h('span', { class: 'sub' }, meansText(t, r))),
       h('td', { class: 'col-done', title: t('security.place', { offset: r.offset }) }, eventText(t, r), outcome && [' · ', h(thwarted(r) ? 'strong' : 'span', {}, outcome)]),
       h('td', { class: 'col-device' }, r.about ?? ''),
       h('td', { class: 'col-note' }, noteText(t, r)));
