@@ -256,11 +256,16 @@ func (t *Tail) reachedEnd(pos *position) {
 	for _, other := range t.partitions {
 		all = all && other.caughtUp
 	}
-	t.complete = t.complete || all
 	t.mu.Unlock()
-	if all && t.o.CaughtUp != nil {
+	if !all {
+		return
+	}
+	if t.o.CaughtUp != nil {
 		t.o.CaughtUp()
 	}
+	t.mu.Lock() // last: what CaughtUp did is done where the tail is seen complete
+	t.complete = true
+	t.mu.Unlock()
 }
 
 // CaughtUp reports whether the records that were there at the start have been read.

@@ -55,7 +55,9 @@ func (f *Feed) copyInto(s *store.Store) {
 	specs := f.opts.Topics.Specs()
 	f.registrar = &registrar{store: s, model: f.model, log: f.log, ready: func() bool { return f.states.CaughtUp() && f.metas.CaughtUp() }}
 	add := func(t kafka.Topic, missing bool, read func(*sarama.ConsumerMessage) (store.Record, error)) {
-		f.copies = append(f.copies, &recorder{store: s, cluster: f.opts.Cluster, topic: t, read: read, log: f.log, missing: missing})
+		r := &recorder{store: s, cluster: f.opts.Cluster, topic: t, read: read, log: f.log, missing: missing}
+		r.behind.Store(true) // nothing is known yet
+		f.copies = append(f.copies, r)
 	}
 	add(specs.Audit, false, readEntry)
 	add(specs.Alerts, false, readAlarm)
@@ -96,7 +98,6 @@ func (f *Feed) SecurityBehind() bool {
 
 // run copies until ctx ends.
 func (r *recorder) run(ctx context.Context) {
-	r.behind.Store(true)
 	down := false // it was said
 	for ctx.Err() == nil {
 		err := r.session(ctx)

@@ -57,6 +57,13 @@ func copyTopics(tb testing.TB, brokers []string, topics topology.Topics, o store
 	return c
 }
 
+func TestACopyIsBehindUntilItHasRead(t *testing.T) {
+	f := &Feed{opts: Options{Topics: kafkatest.Topics(t)}, log: quiet}
+	f.copyInto(&store.Store{})
+	require.True(t, f.StoreBehind())
+	require.True(t, f.SecurityBehind())
+}
+
 // notes returns the notes of all entries, the oldest first.
 func (c *copying) notes() []string {
 	l, err := c.store.Trail(c.tb.Context(), &store.TrailQuery{OldestFirst: true}, store.Page{Limit: store.MaxOffset})
