@@ -112,6 +112,10 @@ test-store: web ## the portal's database in a real PostgreSQL (apt): what SQLite
 test-redis: web ## what portals share by a real Redis (apt): readings, operators, limits; one that is killed, slow or stands still
 	deploy/redis/test.sh
 
+.PHONY: test-api
+test-api: web ## the portal against its own OpenAPI document, by schemathesis (Python with venv): thousands of requests to a running plant; SEED
+	test/api/test.sh
+
 .PHONY: e2e
 e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exactly once, in order (test-kafka does it with Apache Kafka)
 	$(GO) test -tags e2e -count=1 -timeout 20m -v ./test/e2e/...
@@ -159,7 +163,7 @@ lint: $(LINT) ## golangci-lint, shellcheck, go mod tidy check
 	$(LINT) run --build-tags engines ./core/historian/... ./core/internal/{prom,remote}/...
 	$(LINT) run --build-tags postgres ./portal/...
 	$(LINT) run --build-tags redis ./portal/...
-	@if command -v shellcheck >/dev/null; then shellcheck deploy/*/*.sh .ci/run; else echo "shellcheck is not installed"; exit 1; fi
+	@if command -v shellcheck >/dev/null; then shellcheck deploy/*/*.sh test/*/*.sh .ci/run; else echo "shellcheck is not installed"; exit 1; fi
 	$(GO) mod tidy -diff
 
 $(LINT):

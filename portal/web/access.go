@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -124,6 +125,9 @@ var errNotSignedIn = refuse(fiber.StatusUnauthorized, "not_signed_in", "sign in 
 // actor returns the name under which an identity acts; claimed is the name in the command, which counts only if the
 // identity has none.
 func (id identity) actor(claimed string) (string, error) {
+	if len(claimed) > telemetry.MaxOperator {
+		return "", badField("by", fmt.Sprintf("at most %d bytes", telemetry.MaxOperator))
+	}
 	name := claimed
 	if id.Name != "" {
 		name = id.Name

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -26,7 +27,9 @@ func (p *Portal) newApp() *fiber.App {
 		ErrorHandler:          p.answerError,
 		Network:               "tcp",
 	})
-	app.Server().HeaderReceived = bodyLimit
+	server := app.Server()
+	server.HeaderReceived = bodyLimit
+	server.Handler = knownMethods(server.Handler)
 	app.Use(p.recover, p.harden, p.identify)
 	return app
 }
@@ -52,6 +55,17 @@ func bodyLimit(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	return c
 }
 
+// knownMethods passes methods that Fiber does not know on as TRACE, which no path allows: Fiber itself answers them
+// with 400 and without a header of ours.
+func knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(c *fasthttp.RequestCtx) {
+		if !slices.Contains(fiber.DefaultMethods, string(c.Method())) {
+			c.Request.Header.SetMethod(fiber.MethodTrace)
+		}
+		next(c)
+	}
+}
+
 // route adds a route for callers with a permission, who pay its cost in tokens; there is no other way to add one.
 // Those without the permission pay, too.
 func (p *Portal) route(app *fiber.App, method, path string, need permission, cost float64, chain ...fiber.Handler) {
@@ -65,7 +79,7 @@ func (p *Portal) route(app *fiber.App, method, path string, need permission, cos
 
 // routes adds those of the main port.
 func (p *Portal) routes(app *fiber.App) {
-	app.Use("/api/v1", noStore)
+	app.Use("/api/v1", noStore, onlyMethods)
 	p.register(app, endpoints()...)
 	app.Use("/api/v1", p.limitRequests(atHand)) // paths that do not exist
 	p.route(app, fiber.MethodGet, "/api/openapi.json", anyone, free, serveOpenAPI)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,40 +35,98 @@ func badField(name, want string) *apiError {
 	return refuse(fiber.StatusBadRequest, "bad_field", fmt.Sprintf("%s: want %s", name, want)).at(name)
 }
 
-// decode reads a JSON object into the struct that into points to. An unknown field or one of the wrong
-// type is an error that names it. An empty body is an empty object.
+// decode reads a JSON object into the struct that into points to. A field that is unknown, of the wrong type, or null
+// without being a pointer is an error that names it. An empty body is an empty object.
 func decode(data []byte, into any) error {
 	if len(data) == 0 {
 		return nil
 	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
+	var body map[string]json.RawMessage
+	if err := json.Unmarshal(data, &body); err != nil {
 		return refuse(fiber.StatusBadRequest, "bad_json", "not a JSON object: "+err.Error())
 	}
-	known := fieldNames(reflect.TypeOf(into).Elem())
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if !slices.Contains(known, name) {
-			return refuse(fiber.StatusBadRequest, "bad_field", "unknown field; valid ones are "+strings.Join(known, ", ")).at(cut(name))
-		}
+	if body == nil {
+		return refuse(fiber.StatusBadRequest, "bad_json", "want a JSON object, not null")
+	}
+	if string(body["by"]) == `""` {
+		return badField("by", "the operator's name, or no such field")
+	}
+	if err := checkFields(data, reflect.TypeOf(into).Elem(), ""); err != nil {
+		return err
 	}
 	if err := json.Unmarshal(data, into); err != nil {
 		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return badField(wrong.Field, "not a JSON "+wrong.Value)
+			return badField(withoutEmbedded(wrong.Field, reflect.TypeOf(into).Elem()), "not a JSON "+wrong.Value)
 		}
 		return refuse(fiber.StatusBadRequest, "bad_json", "malformed JSON: "+err.Error())
 	}
 	return nil
 }
 
-// fieldNames returns the JSON names of a struct's fields, those of embedded structs included.
-func fieldNames(t reflect.Type) []string {
-	var out []string
-	for _, f := range reflect.VisibleFields(t) {
-		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
-			out = append(out, name)
+// withoutEmbedded takes the name of an embedded struct of t out of the path to a field, where encoding/json has it.
+func withoutEmbedded(path string, t reflect.Type) string {
+	for f := range t.Fields() {
+		if f.Anonymous {
+			path = strings.TrimPrefix(path, f.Name+".")
 		}
 	}
-	return out
+	return path
+}
+
+// checkFields refuses what encoding/json would pass over: unknown fields, and null, which leaves a field as it was. Types
+// that decode themselves check what is in them. Other errors are left to encoding/json.
+func checkFields(data json.RawMessage, t reflect.Type, name string) error {
+	null := string(bytes.TrimSpace(data)) == "null"
+	switch {
+	case null && t.Kind() != reflect.Pointer:
+		return badField(name, "a value instead of null, or no such field")
+	case null:
+		return nil
+	case t.Kind() == reflect.Pointer:
+		return checkFields(data, t.Elem(), name)
+	case reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()):
+		return nil
+	case t.Kind() == reflect.Struct:
+		return checkStruct(data, t, name)
+	case t.Kind() == reflect.Slice:
+		return checkItems(data, t.Elem(), name)
+	}
+	return nil
+}
+
+func checkStruct(data json.RawMessage, t reflect.Type, name string) error {
+	var fields map[string]json.RawMessage
+	_ = json.Unmarshal(data, &fields) // what is no object is refused later, with its type
+	known := make(map[string]reflect.Type)
+	for _, f := range jsonFields(t) {
+		known[f.name] = f.kind
+		if f.optional && f.kind.Kind() == reflect.Pointer {
+			known[f.name] = f.kind.Elem() // left out in place of null
+		}
+	}
+	for _, field := range slices.Sorted(maps.Keys(fields)) {
+		path := strings.TrimPrefix(name+"."+field, ".")
+		kind, ok := known[field]
+		if !ok {
+			valid := strings.Join(slices.Sorted(maps.Keys(known)), ", ")
+			return refuse(fiber.StatusBadRequest, "bad_field", "unknown field; valid ones are "+valid).at(cut(path))
+		}
+		if err := checkFields(fields[field], kind, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkItems(data json.RawMessage, t reflect.Type, name string) error {
+	var items []json.RawMessage
+	_ = json.Unmarshal(data, &items) // likewise
+	for i, item := range items {
+		if err := checkFields(item, t, fmt.Sprintf("%s[%d]", name, i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // cut shortens a client's text before it is quoted.

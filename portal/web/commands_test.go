@@ -292,6 +292,8 @@ func TestBadCommandsNameTheField(t *testing.T) {
 	}{
 		{"a1/acknowledge", `{`, 400, "bad_json", ""},
 		{"a1/acknowledge", `[]`, 400, "bad_json", ""},
+		{"a1/acknowledge", `null`, 400, "bad_json", ""},
+		{"a1/acknowledge", `{"by":null}`, 400, "bad_field", "by"},
 		{"a1/acknowledge", ``, 400, "operator_missing", "by"},
 		{"a1/acknowledge", `{"by":"  "}`, 400, "operator_missing", "by"},
 		{"a1/acknowledge", `{"by":5}`, 400, "bad_field", "by"},
@@ -333,6 +335,7 @@ func TestBadCommandsNameTheField(t *testing.T) {
 		require.Equal(t, c.field, e.Field, "%s %s: %s", c.path, c.body, a.body)
 	}
 	const good, path = `{"by":"x"}`, "/api/v1/alerts/a1/acknowledge"
+	require.Equal(t, "by", r.post(path, `{"by":"`+long+`"}`, headerOperator, "x").failure(t).Field, "the header takes precedence, and the body is checked all the same")
 	require.Equal(t, "unsupported_media_type", r.post(path, good, "Content-Type", "text/plain").failure(t).Code)
 	require.Equal(t, "unsupported_media_type", r.post(path, good, "Content-Type", "application/x-www-form-urlencoded").failure(t).Code)
 	require.Equal(t, "origin_not_allowed", r.post(path, good, "Origin", "https://evil.example.com").failure(t).Code)

@@ -88,6 +88,57 @@ func (p *Portal) register(app *fiber.App, tables ...[]endpoint) {
 	}
 }
 
+// matches reports whether a path is one of the endpoint's, and how many of its parts are given by name.
+func (e *endpoint) matches(path string) (named int, ok bool) {
+	parts := strings.Split(e.path, "/")
+	if strings.Count(path, "/") != len(parts)-1 {
+		return 0, false
+	}
+	for part := range strings.SplitSeq(path, "/") {
+		switch want := parts[0]; {
+		case part == want:
+			named++
+		case part == "" || !strings.HasPrefix(want, "{"):
+			return 0, false
+		}
+		parts = parts[1:]
+	}
+	return named, true
+}
+
+// methodsOf returns the methods of a path, none if it is in no table. A path that is given by name is no other's:
+// /alerts/commands is not one of /alerts/{id}.
+func methodsOf(path string) []string {
+	var methods []string
+	most := -1
+	for _, table := range endpoints() {
+		for i := range table {
+			named, ok := table[i].matches(path)
+			if !ok || named < most {
+				continue
+			}
+			if named > most {
+				most, methods = named, nil
+			}
+			methods = append(methods, table[i].verb())
+		}
+	}
+	if slices.Contains(methods, fiber.MethodGet) {
+		methods = append(methods, fiber.MethodHead)
+	}
+	return methods
+}
+
+// onlyMethods refuses methods that the document does not have for a path. Fiber would look on, for a pattern that takes them.
+func onlyMethods(c *fiber.Ctx) error {
+	methods := methodsOf(c.Path())
+	if methods == nil || slices.Contains(methods, c.Method()) {
+		return c.Next()
+	}
+	c.Set(fiber.HeaderAllow, strings.Join(methods, ", "))
+	return fiber.ErrMethodNotAllowed
+}
+
 const aboutAPI = `Queries and commands for operators and programs.
 
 Times are milliseconds since 1970, UTC. An unknown parameter is an error.

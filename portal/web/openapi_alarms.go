@@ -62,7 +62,7 @@ var alarmEndpoints = []endpoint{
 		about:   aboutPast,
 		params: join(auditParameters, []parameter{
 			sortParameter("-recorded_at by default: newest first.", "-recorded_at", "recorded_at"),
-		}, pagingParameters),
+		}, storePagingParameters),
 		answers: []response{answered(auditAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), slowStore},
 	},
 	{
@@ -76,7 +76,7 @@ var alarmEndpoints = []endpoint{
 		path: "/api/v1/journal", id: "listJournal", need: viewPlant, tag: "alarms", cost: sorting, handle: (*Portal).listJournal,
 		summary: "The alarms of a time, each by its newest record, the newest raised first",
 		about:   aboutPast,
-		params:  join(journalParameters, pagingParameters),
+		params:  join(journalParameters, storePagingParameters),
 		answers: []response{answered(journal{}), failing(fiber.StatusBadRequest, "bad_parameter"), slowStore},
 	},
 	{

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -80,6 +81,32 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 		require.Contains(t, []int{http.StatusMethodNotAllowed, http.StatusNotFound}, status, "%s: %s", request, body)
 	}
 	require.Equal(t, telemetry.AlarmUnacknowledged, r.portal.model.Alert("a1").State)
+}
+
+func TestUnknownMethodsAreAnsweredWithThoseOfThePath(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	methods := map[string][]string{}
+	for _, table := range endpoints() {
+		for i := range table {
+			e := &table[i]
+			methods[e.path] = append(methods[e.path], e.verb())
+			if e.verb() == http.MethodGet {
+				methods[e.path] = append(methods[e.path], http.MethodHead)
+			}
+		}
+	}
+	for path, allowed := range methods {
+		for _, method := range []string{"QUERY", "x", http.MethodTrace, http.MethodOptions} {
+			a := r.ask(method, regexp.MustCompile(`{\w+}`).ReplaceAllString(path, "x1"), "")
+			require.Equal(t, http.StatusMethodNotAllowed, a.status, "%s %s: %s", method, path, a.body)
+			require.Equal(t, "method_not_allowed", a.failure(t).Code)
+			require.ElementsMatch(t, allowed, strings.Split(a.header.Get("Allow"), ", "), "%s %s", method, path)
+			require.NotEmpty(t, a.header.Get("Content-Security-Policy"))
+		}
+	}
+	require.Equal(t, http.StatusMethodNotAllowed, r.ask("QUERY", "/app.js", "").status)
+	require.Equal(t, "GET, HEAD", r.ask("QUERY", "/app.js", "").header.Get("Allow"))
 }
 
 func TestPanicsRevealNothing(t *testing.T) {

@@ -23,7 +23,7 @@ var metadataEndpoints = []endpoint{
 	{
 		path: "/api/v1/views", id: "listViews", need: viewPlant, tag: "views", handle: (*Portal).listViews,
 		summary: "Saved views: shared ones and the operator's own, by name", about: aboutList,
-		params:  join(ownedParameters, []parameter{wordParameter("page", "Views of this page.", metadata.Pages...)}, pagingParameters),
+		params:  join(ownedParameters, []parameter{wordParameter("page", "Views of this page.", metadata.Pages...)}, storePagingParameters),
 		answers: listAnswers(pages[viewItem]{}),
 	},
 	{
@@ -44,7 +44,7 @@ var metadataEndpoints = []endpoint{
 	{
 		path: "/api/v1/dashboards", id: "listDashboards", need: viewPlant, tag: "views", handle: (*Portal).listDashboards,
 		summary: "Dashboards: shared ones and the operator's own, by name", about: aboutList,
-		params: join(ownedParameters, pagingParameters), answers: listAnswers(pages[dashboardItem]{}),
+		params: join(ownedParameters, storePagingParameters), answers: listAnswers(pages[dashboardItem]{}),
 	},
 	{
 		path: "/api/v1/dashboards/{id}", id: "getDashboard", need: viewPlant, tag: "views", handle: (*Portal).getDashboard,
@@ -64,7 +64,7 @@ var metadataEndpoints = []endpoint{
 	{
 		path: "/api/v1/shiftnotes", id: "listShiftNotes", need: viewPlant, tag: "notes", cost: sorting, handle: (*Portal).listShiftNotes,
 		summary: "The shift log, the newest shift first", about: aboutList,
-		params: join(shiftNoteParameters, pagingParameters), answers: listAnswers(pages[shiftNoteItem]{}),
+		params: join(shiftNoteParameters, storePagingParameters), answers: listAnswers(pages[shiftNoteItem]{}),
 	},
 	{
 		path: "/api/v1/shiftnotes.csv", id: "exportShiftNotes", need: investigate, tag: "notes", cost: gathering, handle: (*Portal).exportShiftNotes,
@@ -100,7 +100,7 @@ var metadataEndpoints = []endpoint{
 	{
 		path: "/api/v1/devices/{id}/notes", id: "listDeviceNotes", need: viewPlant, tag: "notes", handle: (*Portal).listDeviceNotes,
 		summary: "Notes on a device, the newest first", about: aboutList,
-		params:  join([]parameter{deviceInPath, wordParameter("deleted", "true: also those that were deleted.", "true", "false")}, pagingParameters),
+		params:  join([]parameter{deviceInPath, wordParameter("deleted", "true: also those that were deleted.", "true", "false")}, storePagingParameters),
 		answers: listAnswers(pages[deviceNoteItem]{}),
 	},
 	creates(endpoint{
@@ -120,13 +120,13 @@ var metadataEndpoints = []endpoint{
 	{
 		path: "/api/v1/devices/{id}/notes/{note}/history", id: "listNoteChanges", need: viewPlant, tag: "notes", handle: (*Portal).listNoteChanges,
 		summary: "What a note on a device was, the newest change first", about: aboutList,
-		params:  join([]parameter{deviceInPath, noteInPath}, pagingParameters),
+		params:  join([]parameter{deviceInPath, noteInPath}, storePagingParameters),
 		answers: append(listAnswers(pages[changeItem]{}), noDocument),
 	},
 	{
 		path: "/api/v1/registry", id: "listRegistry", need: viewPlant, tag: "devices", cost: sorting, handle: (*Portal).listRegistry,
 		summary: "Every device that was ever seen, by id", about: aboutList + " It has a new device within seconds.",
-		params: join(registryParameters, pagingParameters), answers: listAnswers(pages[registryItem]{}),
+		params: join(registryParameters, storePagingParameters), answers: listAnswers(pages[registryItem]{}),
 	},
 	{
 		path: "/api/v1/registry.csv", id: "exportRegistry", need: investigate, tag: "devices", cost: gathering, handle: (*Portal).exportRegistry,
@@ -166,7 +166,7 @@ var (
 	documentInPath = inPath("id", "Its id.", "p-1")
 	noteInPath     = inPath("note", "Id of the note.", "p-1")
 	versionHeader  = parameter{
-		name: fiber.HeaderIfMatch, about: "The version to which the change is made, as in \"3\". Required.", schema: typed("string").with("pattern", `^"?[0-9]{1,18}"?$`), header: true,
+		name: fiber.HeaderIfMatch, about: "The version to which the change is made, as in \"3\".", schema: typed("string").with("pattern", `^"?[0-9]{1,18}"?$`), example: `"3"`, header: true, required: true,
 	}
 	ownedParameters = []parameter{
 		{name: "scope", about: "Only shared ones, or only the operator's own.", schema: oneWord(metadata.Scopes...)},

@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/portal/internal/store"
 )
 
 // parameter is a parameter of an endpoint: in the path if the path has it in braces, in a header if
@@ -16,6 +17,7 @@ type parameter struct {
 	schema      object
 	several     bool // comma separated
 	header      bool
+	required    bool // those in the path are always
 	example     any
 }
 
@@ -55,6 +57,11 @@ var (
 	pagingParameters = []parameter{
 		numberParameter("limit", "Most items to return.", defaultLimit, 1, maxLimit),
 		numberParameter("offset", "Items to skip.", 0, 0, 1<<31-1),
+	}
+	// storePagingParameters are those of lists from the database.
+	storePagingParameters = []parameter{
+		pagingParameters[0],
+		numberParameter("offset", "Items to skip. A narrower question, such as a shorter time, finds those behind the last offset.", 0, 0, store.MaxOffset),
 	}
 	floorParameter = parameter{name: "floor", about: "Floor, a whole number.", schema: typed("integer"), example: 3}
 
@@ -153,7 +160,7 @@ func names(params []parameter) (out []string) {
 // describe returns the parameter for the document.
 func (p *parameter) describe(in string) object {
 	out := object{{"name", p.name}, {"in", in}, {"description", p.about}, {"schema", p.schema}}
-	if in == "path" {
+	if in == "path" || p.required {
 		out = out.with("required", true)
 	}
 	if p.several {

@@ -50,6 +50,7 @@ var pipelineEndpoints = []endpoint{
 		summary: "Change the level of a process's log for 15 minutes",
 		about: "The usual level is back by itself. Programs that share a process share its log. The list of processes shows the level and who changed it; " +
 			"the change and its end are events.",
+		params:  []parameter{operatorHeader},
 		body:    levelBody{},
 		example: object{{"program", "core"}, {"instance", "plant-1:9103"}, {"level", "debug"}, {"by", "Li Wei"}},
 		answers: []response{
@@ -72,6 +73,7 @@ var pipelineEndpoints = []endpoint{
 		summary: "Send refused messages that would be accepted now through once more",
 		about: "The oldest `most` letters of a reason that are `ready` go to device-data, in one Kafka transaction with the record that they did: none goes twice, " +
 			"whoever asks how often. They carry their origin and count as readings that waited in their gateway: alarms of old ones are historical.",
+		params:  []parameter{operatorHeader},
 		body:    replayBody{},
 		example: object{{"reason", "invalid_timestamp"}, {"by", "Li Wei"}, {"most", 120}},
 		answers: []response{

@@ -17,7 +17,7 @@ var planEndpoints = []endpoint{
 		about: aboutKept + " PNG, JPEG or WebP, at most 512 KiB and 2000 × 2000 pixels, which its first bytes say; no SVG. Its id is the SHA-256 of its bytes, " +
 			"so the same picture is kept once. Plans and devices name it by that.",
 		params: []parameter{operatorHeader}, body: imageBody{},
-		example: object{{"by", "李工"}, {"data", "iVBORw0KGgo="}},
+		example: object{{"by", "李工"}, {"data", "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="}},
 		answers: []response{answered(imageAnswer{}), pendingAnswer(imageAnswer{}), badChange, foreign, notJSON, notKeeping},
 	},
 	{
@@ -33,7 +33,7 @@ var planEndpoints = []endpoint{
 	{
 		path: "/api/v1/plans", id: "listPlans", need: viewPlant, tag: "plans", handle: (*Portal).listPlans,
 		summary: "Plans of floors, the newest first", about: aboutList,
-		params:  join([]parameter{textParameter("building", "Name of the building.", "A栋")}, pagingParameters),
+		params:  join([]parameter{textParameter("building", "Name of the building.", "A栋")}, storePagingParameters),
 		answers: listAnswers(pages[planItem]{}),
 	},
 	{

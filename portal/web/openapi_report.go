@@ -1,10 +1,14 @@
 package web
 
-import "github.com/gofiber/fiber/v2"
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"industrial-iot-monitor/internal/telemetry"
+)
 
 var reportParameters = []parameter{
-	timeParameter("from", "Start; eight hours before to by default. At most 31 days before it.", 0),
-	timeParameter("to", "End; now by default. Of one that is to come, the report ends now.", 0),
+	timeParameter("from", "Start; eight hours before to by default. At most 31 days before it.", telemetry.MinTimestamp),
+	timeParameter("to", "End; now by default. Of one that is to come, the report ends now.", telemetry.MinTimestamp),
 	textParameter("building", "Only this building.", "A栋"),
 }
 

@@ -11,7 +11,7 @@ var securityEndpoints = []endpoint{
 			"`complete` is false while the database lacks records that Kafka has.",
 		params: join(securityParameters, []parameter{
 			sortParameter("-time by default: newest first.", "-time", "time"),
-		}, pagingParameters),
+		}, storePagingParameters),
 		answers: []response{answered(securityAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), noSecurity},
 	},
 	{

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 
+	"industrial-iot-monitor/internal/history"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/rulechange"
 	"industrial-iot-monitor/internal/securityaudit"
@@ -42,6 +43,7 @@ var typeSchemas = map[reflect.Type]object{
 	reflect.TypeFor[json.RawMessage]():    ref("Reading"),
 	reflect.TypeFor[filterBody]():         ref("AlertFilter"),
 	reflect.TypeFor[telemetry.Optional](): typed("number"),
+	reflect.TypeFor[history.Numbers]():    listOf(orNull(typed("number"))),
 }
 
 var (
@@ -77,7 +79,7 @@ var typeWords = map[reflect.Type][]string{
 		string(telemetry.EventStale), string(telemetry.EventAcknowledged), string(telemetry.EventShelved), string(telemetry.EventUnshelved),
 		string(telemetry.EventOutOfService), string(telemetry.EventInService), string(telemetry.EventCommented), string(telemetry.EventAssigned),
 		string(telemetry.EventRemoved), string(telemetry.EventDescribed),
-		string(telemetry.EventMaintenance), string(telemetry.EventMaintenanceOver),
+		string(telemetry.EventMaintenance), string(telemetry.EventMaintenanceOver), string(telemetry.EventNotAnomaly),
 	},
 	reflect.TypeFor[securityaudit.What]():    securityWhats,
 	reflect.TypeFor[securityaudit.Outcome](): securityOutcomes,
@@ -144,25 +146,25 @@ var fieldSchemas = map[string]object{
 	"web.building.Means":               bySensor(ref("Mean")),
 	"series.Table.Values":              bySensor(ref("Column")),
 	"telemetry.AuditEntry.Outcome":     oneWord(auditOutcomes...),
-	"web.commandBody.CommandID":        typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
+	"web.commandBody.CommandID":        chosenID(),
 	"web.commandBody.Note":             typed("string").with("maxLength", telemetry.MaxNote),
 	"web.commandBody.By":               typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
 	"web.commandBody.Assignee":         typed("string").with("maxLength", telemetry.MaxOperator),
 	"web.commandBody.Duration":         typed("string").with("examples", []string{"15m", "8h"}),
-	"web.describeBody.CommandID":       typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
+	"web.describeBody.CommandID":       chosenID(),
 	"web.describeBody.By":              typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
 	"web.describeBody.Name":            orNull(typed("string")).with("maxLength", telemetry.MaxDeviceName),
 	"web.describeBody.Description":     orNull(typed("string")).with("maxLength", telemetry.MaxDescription),
-	"web.describeBody.Tags":            orNull(typed("array")).with("items", typed("string").with("minLength", 1).with("maxLength", telemetry.MaxTag)).with("maxItems", telemetry.MaxTags),
+	"web.describeBody.Tags":            orNull(typed("array")).with("items", typed("string").with("minLength", 1).with("maxLength", telemetry.MaxTag)).with("maxItems", telemetry.MaxTags).with("uniqueItems", true),
 	"web.describeBody.IfRevision":      orNull(typed("integer")).with("minimum", 0),
-	"web.removeBody.CommandID":         typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
+	"web.removeBody.CommandID":         chosenID(),
 	"web.removeBody.By":                typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
 	"web.removeBody.Note":              typed("string").with("maxLength", telemetry.MaxNote),
-	"web.maintainBody.CommandID":       typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
+	"web.maintainBody.CommandID":       chosenID(),
 	"web.maintainBody.By":              typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
 	"web.maintainBody.Reason":          typed("string").with("minLength", 1).with("maxLength", telemetry.MaxNote),
 	"web.maintainBody.Duration":        typed("string").with("examples", []string{"4h", "72h"}),
-	"web.endMaintenanceBody.CommandID": typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
+	"web.endMaintenanceBody.CommandID": chosenID(),
 	"web.endMaintenanceBody.By":        typed("string").with("minLength", 1).with("maxLength", telemetry.MaxOperator),
 	"web.endMaintenanceBody.Note":      typed("string").with("maxLength", telemetry.MaxNote),
 	"web.commandsBody.AlertIDs":        listOf(typed("string")).with("maxItems", mostCommands),
@@ -192,6 +194,7 @@ var fieldSchemas = map[string]object{
 	"web.imageBody.Data":               typed("string").with("contentEncoding", "base64"),
 	"web.planBody.By":                  operatorName(),
 	"web.planBody.Image":               imageIDSchema,
+	"web.addDeviceBody.DeviceID":       typed("string").with("pattern", "^[A-Za-z0-9_-]{1,64}$"),
 	"web.proposalBody.ChangeID":        chosenID(),
 	"web.proposalBody.By":              operatorName(),
 	"web.proposalBody.YAML":            typed("string").with("maxLength", maxRuleText),
@@ -227,6 +230,8 @@ var alwaysThere = map[reflect.Type][]string{
 	// The others are missing in records from before there were revisions.
 	reflect.TypeFor[telemetry.Alert](): {"alert_id", "device_id", "alert_type", "severity", "message", "timestamp", "status"},
 	reflect.TypeFor[commandsBody]():    {"action"},
+	reflect.TypeFor[addDeviceBody]():   {"device_id"},
+	reflect.TypeFor[imageBody]():       {"data"},
 	reflect.TypeFor[viewBody]():        {"name", "page"},
 	reflect.TypeFor[dashboardBody]():   {"name", "tiles"},
 	reflect.TypeFor[shiftNoteBody]():   {"text"},

@@ -101,7 +101,7 @@ func (p *Portal) alertSummary(c *fiber.Ctx) error {
 	r := parser{get: func(name string) string { return c.Query(name) }}
 	scope := state.Scope{Building: strings.Clone(c.Query("building")), Floor: r.floor()}
 	window := longestWindow
-	if text := c.Query("window"); text != "" {
+	if text, given := queryText(c, "window"); given {
 		var err error
 		if window, err = time.ParseDuration(text); err != nil || window < shortestWindow || window > longestWindow {
 			r.bad("window", "a duration from 1m to 24h")

@@ -97,7 +97,7 @@ func (b *viewBody) document(by string) (metadata.Document, error) {
 
 func (b *dashboardBody) document(by string) (metadata.Document, error) {
 	if len(b.Tiles) == 0 {
-		b.Tiles = json.RawMessage("[]")
+		return nil, badField("tiles", "the list of tiles; [] for none")
 	}
 	tiles, err := metadata.ParseTiles(b.Tiles)
 	if err != nil {
