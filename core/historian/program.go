@@ -76,7 +76,7 @@ func NewProgram(cfg *ProgramConfig, log *slog.Logger) (_ *Program, err error) {
 	}
 	if cfg.HTTPAddr != "" {
 		p.server, err = ops.NewServer(ops.ServerOptions{
-			Addr: cfg.HTTPAddr, AddrVar: "CORE_HTTP_ADDR", Gatherer: reg, Ready: p.historian.Ready, Pprof: cfg.PprofConfig,
+			Addr: cfg.HTTPAddr, AddrVar: "CORE_HTTP_ADDR", Gatherer: reg, Ready: p.historian.Ready, Log: log, Pprof: cfg.PprofConfig,
 		})
 	}
 	if err == nil && cfg.HubURL != "" {

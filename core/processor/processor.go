@@ -108,7 +108,7 @@ func New(o Options) (*Processor, error) {
 	if o.Config.HTTPAddr != "" {
 		var err error
 		p.server, err = ops.NewServer(ops.ServerOptions{
-			Addr: o.Config.HTTPAddr, AddrVar: "CORE_HTTP_ADDR", Gatherer: reg, Ready: p.Ready, Pprof: o.Config.PprofConfig,
+			Addr: o.Config.HTTPAddr, AddrVar: "CORE_HTTP_ADDR", Gatherer: reg, Ready: p.Ready, Log: o.Log, Pprof: o.Config.PprofConfig,
 		})
 		if err != nil {
 			return nil, err

@@ -168,7 +168,7 @@ func New(o Options) (_ *Gateway, err error) {
 	}
 	if g.cfg.HTTPAddr != "" {
 		g.http, err = ops.NewServer(ops.ServerOptions{
-			Addr: g.cfg.HTTPAddr, AddrVar: "EDGE_HTTP_ADDR", Gatherer: o.Registry, Ready: g.Ready, Pprof: g.cfg.PprofConfig,
+			Addr: g.cfg.HTTPAddr, AddrVar: "EDGE_HTTP_ADDR", Gatherer: o.Registry, Ready: g.Ready, Log: g.log, Pprof: g.cfg.PprofConfig,
 		})
 		if err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package ops_test
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -38,7 +39,7 @@ func TestOtherMachinesSeeOnlyWhetherAProgramIsReady(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var why error
-			h := ops.Handler(ops.NewRegistry(), func() error { return why }, ops.PprofConfig{OpsToken: config.Secret(c.token), Pprof: true})
+			h := ops.Handler(ops.NewRegistry(), func() error { return why }, ops.PprofConfig{OpsToken: config.Secret(c.token), Pprof: true}, slog.New(slog.DiscardHandler))
 			ask := func(path string) *httptest.ResponseRecorder {
 				r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
 				r.RemoteAddr = c.from
@@ -66,7 +67,7 @@ func TestOtherMachinesSeeOnlyWhetherAProgramIsReady(t *testing.T) {
 				require.NotContains(t, w.Body.String(), "iot_")
 			}
 			insecure := ops.PprofConfig{OpsToken: config.Secret(c.token), Rule: listen.Rule{Insecure: []string{"plaintext"}}}
-			h = ops.Handler(ops.NewRegistry(), func() error { return why }, insecure)
+			h = ops.Handler(ops.NewRegistry(), func() error { return why }, insecure, slog.New(slog.DiscardHandler))
 			if c.full {
 				ready = "ready, INSECURE=plaintext\n"
 				require.Contains(t, ask("/metrics").Body.String(), "iot_insecure{what=\"plaintext\"} 1\n")

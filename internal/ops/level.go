@@ -1,7 +1,9 @@
 package ops
 
 import (
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -17,6 +19,17 @@ type LevelChange struct {
 	Level slog.Level
 	By    string    // operator
 	Until time.Time // when the usual level is back
+}
+
+var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+
+// ParseLevel reads a level: debug, info, warn or error, in any case.
+func ParseLevel(text string) (slog.Level, error) {
+	level, ok := levels[strings.ToLower(text)]
+	if !ok {
+		return 0, fmt.Errorf("%q: want debug, info, warn or error", text)
+	}
+	return level, nil
 }
 
 // LevelOf returns the level of a logger from NewLogger, nil for another one. Loggers made from it

@@ -22,10 +22,11 @@ func (cfg LogConfig) Logger(w io.Writer) (*slog.Logger, error) { return NewLogge
 // NewLogger returns a logger writing to w, whose newest warnings Warnings returns and whose level LevelOf. An unknown
 // level or format is an error that names the variable.
 func NewLogger(cfg LogConfig, w io.Writer) (*slog.Logger, error) {
-	level := &Level{}
-	if err := level.usual.UnmarshalText([]byte(cfg.Level)); err != nil {
-		return nil, fmt.Errorf("LOG_LEVEL=%q: want debug, info, warn or error", cfg.Level)
+	usual, err := ParseLevel(cfg.Level)
+	if err != nil {
+		return nil, fmt.Errorf("LOG_LEVEL=%w", err)
 	}
+	level := &Level{usual: usual}
 	o := &slog.HandlerOptions{Level: level}
 	switch strings.ToLower(cfg.Format) {
 	case "text":

@@ -26,11 +26,11 @@ type ServerOptions struct {
 	Pprof    PprofConfig
 	// Ready returns nil while the program makes progress, otherwise the reason.
 	Ready func() error
-	// Log gets the HTTP server's own errors; nil keeps it silent.
+	// Log gets the HTTP server's own errors; nil keeps it silent. Its level is the one that /debug/loglevel changes.
 	Log *slog.Logger
 }
 
-// Server serves /metrics, /livez and /readyz, and /debug/pprof when asked to.
+// Server serves /metrics, /livez, /readyz and /debug/loglevel, and /debug/pprof when asked to.
 type Server struct {
 	ln  net.Listener
 	srv *http.Server
@@ -53,7 +53,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 		return nil, err
 	}
 	return &Server{ln: ln, srv: &http.Server{
-		Handler:           Handler(o.Gatherer, o.Ready, o.Pprof),
+		Handler:           Handler(o.Gatherer, o.Ready, o.Pprof, log),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -63,8 +63,8 @@ func NewServer(o ServerOptions) (*Server, error) {
 }
 
 // Handler returns the operations routes. What tells of the plant, metrics and the reason why a program is not ready,
-// is for this machine and for who has the token.
-func Handler(g prometheus.Gatherer, ready func() error, profiles PprofConfig) http.Handler {
+// is for this machine and for who has the token; the level of log, if it is one of NewLogger, for this machine alone.
+func Handler(g prometheus.Gatherer, ready func() error, profiles PprofConfig, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	a := access{profiles.OpsToken}
 	readyText := "ready"
@@ -89,6 +89,7 @@ func Handler(g prometheus.Gatherer, ready func() error, profiles PprofConfig) ht
 			fmt.Fprintln(w, "ok")
 		}
 	})
+	handleLevel(mux, log)
 	if profiles.Pprof {
 		handlePprof(mux, a)
 	}

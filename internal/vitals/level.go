@@ -2,7 +2,6 @@ package vitals
 
 import (
 	"encoding/json"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -27,12 +26,12 @@ func (r *Reporter) AnswerLevel(request []byte) []byte {
 // SetLevel changes the level of the process's log for wire.LogLevelFor. It returns when the usual
 // one is back, in ms, or what is wrong.
 func (r *Reporter) SetLevel(level, by string) (until int64, problem string) {
-	l, known := levels[level]
+	l, err := ops.ParseLevel(level)
 	switch {
 	case r.level == nil:
 		return 0, "the level of this log cannot be changed"
-	case !known:
-		return 0, "want debug, info, warn or error"
+	case err != nil:
+		return 0, err.Error()
 	case by == "" || len(by) > maxName:
 		return 0, "want the operator's name"
 	}
@@ -48,8 +47,6 @@ func (r *Reporter) SetLevel(level, by string) (until int64, problem string) {
 
 // maxName bounds an operator's name, in bytes.
 const maxName = 128
-
-var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 
 // reportLevel puts the level of the log into a report.
 func (r *Reporter) reportLevel(v *wire.Vitals) {

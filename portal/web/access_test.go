@@ -50,7 +50,7 @@ func (p *Portal) as(id identity, routes func(*fiber.App)) *fiber.App {
 }
 
 // open are the routes that need nobody.
-var open = []string{"/livez", "/readyz", "/metrics", "/api/openapi.json", "/api/asyncapi.yaml", sessionPath, oidcPath, oidcPath + "/callback", "/*"}
+var open = []string{"/livez", "/readyz", "/metrics", "/debug/loglevel", "/api/openapi.json", "/api/asyncapi.yaml", sessionPath, oidcPath, oidcPath + "/callback", "/*"}
 
 // needed returns the permission that a route is documented to need, viewPlant for those without a document.
 func needed(method, path string) permission {
@@ -61,6 +61,9 @@ func needed(method, path string) permission {
 				return e.need
 			}
 		}
+	}
+	if path == "/debug/loglevel" {
+		return anyone // of this machine
 	}
 	if strings.HasPrefix(path, "/debug/") {
 		return maintain

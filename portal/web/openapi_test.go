@@ -41,6 +41,7 @@ func TestEveryRouteIsInTheDocument(t *testing.T) {
 		"GET /api/openapi.json", "GET /api/asyncapi.yaml", "GET " + r.cfg.WebSocketPath, "GET /*",
 		"GET " + oidcPath, "GET " + oidcPath + "/callback", // for browsers
 		"GET /prom/*", "POST /prom/*", // documented by Prometheus
+		"GET /debug/loglevel", "PUT /debug/loglevel", // those of every program, in docs/operations.md
 	}
 	served := []string{}
 	for _, route := range r.portal.app.GetRoutes(true) {

@@ -219,7 +219,7 @@ func (p *Portal) build(o Options) (err error) {
 		return err
 	}
 	p.serveSocket = socketHandler(p.log, p.serveClient)
-	p.ops = ops.Handler(o.Gatherer, p.Ready, o.Config.PprofConfig)
+	p.ops = ops.Handler(o.Gatherer, p.Ready, o.Config.PprofConfig, o.Log)
 	p.app = p.newApp()
 	p.routes(p.app)
 	return nil
