@@ -71,6 +71,7 @@ func (r *Relay) openHub(o Options) (err error) {
 		if ho.TLS, err = tlsfiles.Server(r.cfg.TLSCertFile, r.cfg.TLSKeyFile, tls.VersionTLS13, o.Log); err != nil {
 			return fmt.Errorf("BRIDGE_TLS_CERT_FILE: %w", err)
 		}
+		o.Registry.MustRegister(tlsfiles.Expiry("bridge_certificate_expiry_timestamp_seconds", ho.TLS))
 	}
 	if r.hub, err = hub.New(ho); err == nil && r.admission != nil {
 		r.admission.recheck = r.hub.Recheck

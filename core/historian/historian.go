@@ -95,6 +95,7 @@ func (h *Historian) encrypt(ln net.Listener) (net.Listener, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("CORE_HISTORY_TLS_CERT_FILE, CORE_HISTORY_TLS_KEY_FILE: %w", err), ln.Close())
 	}
+	h.o.Registry.MustRegister(tlsfiles.Expiry("core_history_certificate_expiry_timestamp_seconds", settings))
 	return tlsfiles.Listen(ln, settings, false), nil
 }
 

@@ -90,6 +90,7 @@ func (g *Gateway) openBroker() error {
 		if g.tls, err = tlsfiles.Server(g.cfg.TLSCertFile, g.cfg.TLSKeyFile, tls.VersionTLS12, g.log); err != nil {
 			return fmt.Errorf("EDGE_TLS_CERT_FILE: %w", err)
 		}
+		g.reg.MustRegister(tlsfiles.Expiry("edge_certificate_expiry_timestamp_seconds", g.tls))
 		if g.cfg.TLSClientCAFile != "" {
 			if err := tlsfiles.AskClients(g.tls, g.cfg.TLSClientCAFile, g.log); err != nil {
 				return fmt.Errorf("EDGE_TLS_CLIENT_CA_FILE: %w", err)

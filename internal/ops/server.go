@@ -71,7 +71,7 @@ func Handler(g prometheus.Gatherer, ready func() error, profiles PprofConfig, lo
 	if len(profiles.Insecure) > 0 {
 		readyText += ", INSECURE=" + strings.Join(profiles.Insecure, ",")
 	}
-	mux.Handle("GET /metrics", a.only(promhttp.HandlerFor(profiles.Gatherer(g), promhttp.HandlerOpts{})))
+	mux.Handle("GET /metrics", a.only(promhttp.HandlerFor(prometheus.Gatherers{profiles.Gatherer(g), readiness(ready)}, promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		var err error
@@ -94,6 +94,20 @@ func Handler(g prometheus.Gatherer, ready func() error, profiles PprofConfig, lo
 		handlePprof(mux, a)
 	}
 	return mux
+}
+
+// readiness is the metric of what /readyz answers. It has a registry of its own, since programs of one process share theirs.
+func readiness(ready func() error) prometheus.Gatherer {
+	own := prometheus.NewRegistry()
+	own.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "iot_ready", Help: "1 while the program makes progress, as /readyz says, else 0.",
+	}, func() float64 {
+		if ready != nil && ready() != nil {
+			return 0
+		}
+		return 1
+	}))
+	return own
 }
 
 // Addr returns the bound address.

@@ -68,11 +68,15 @@ func TestReadyzTellsWhyNotAndLivezStaysUp(t *testing.T) {
 	base := serve(t, ops.ServerOptions{Ready: func() error { return why }})
 	status, _ := get(t, base+"/readyz")
 	require.Equal(t, http.StatusOK, status)
+	_, metrics := get(t, base+"/metrics")
+	require.Contains(t, metrics, "\niot_ready 1\n")
 
 	why = errors.New("the hub cannot be reached")
 	status, body := get(t, base+"/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Equal(t, "not ready: the hub cannot be reached\n", body)
+	_, metrics = get(t, base+"/metrics")
+	require.Contains(t, metrics, "\niot_ready 0\n")
 
 	status, _ = get(t, base+"/livez")
 	require.Equal(t, http.StatusOK, status)

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/ca"
@@ -56,6 +57,7 @@ func TestARenewedCertificateNeedsNoRestart(t *testing.T) {
 		second, err := handshake(t, server, client)
 		require.NoError(t, err)
 		require.NotEqual(t, first.SerialNumber, second.SerialNumber)
+		require.InDelta(t, second.NotAfter.Unix(), testutil.ToFloat64(Expiry("x_seconds", server)), 0, "the metric knows the renewed one")
 		for _, bad := range []string{"nonsense", ""} {
 			require.NoError(t, os.WriteFile(cert, []byte(bad), 0o600))
 			time.Sleep(lookEvery) //nolint:forbidigo // likewise

@@ -30,7 +30,7 @@ func (p *Portal) newApp() *fiber.App {
 	server := app.Server()
 	server.HeaderReceived = bodyLimit
 	server.Handler = knownMethods(server.Handler)
-	app.Use(p.recover, p.harden, p.identify)
+	app.Use(p.countAnswer, p.recover, p.harden, p.identify)
 	return app
 }
 

@@ -36,13 +36,16 @@ func (p *Portal) limitConnections(reg prometheus.Registerer) error {
 
 // encrypt puts TLS on both listeners if there is a certificate. It comes after the limits, so that connections beyond
 // them cost no handshake.
-func (p *Portal) encrypt() error {
+func (p *Portal) encrypt(reg prometheus.Registerer) error {
 	if p.cfg.TLSCertFile == "" {
 		return nil
 	}
 	settings, err := tlsfiles.Server(p.cfg.TLSCertFile, p.cfg.TLSKeyFile, tls.VersionTLS12, p.log)
 	if err != nil {
 		return fmt.Errorf("PORTAL_TLS_CERT_FILE, PORTAL_TLS_KEY_FILE: %w", err)
+	}
+	if err := reg.Register(tlsfiles.Expiry("portal_certificate_expiry_timestamp_seconds", settings)); err != nil {
+		return err
 	}
 	settings.NextProtos = []string{"http/1.1"} // fasthttp has no HTTP/2
 	for _, ln := range []*net.Listener{&p.ln, &p.wsLn} {

@@ -239,13 +239,18 @@ func TestPortalWithoutItsDatabase(t *testing.T) {
 		return a.Total == 1 && !a.Complete
 	})
 	require.Contains(t, r.refused("/api/v1/journal.csv", http.StatusServiceUnavailable, "store_unavailable"), "log")
-	require.Contains(t, r.get("/metrics").body, "portal_store_up 0")
+	metrics := r.get("/metrics").body
+	require.Contains(t, metrics, "portal_store_up 0")
+	require.Contains(t, metrics, "portal_store_behind 1")
+	require.Contains(t, metrics, `portal_http_requests_total{class="5xx"} 1`)
 	require.NoError(t, os.Remove(dir))
 	r.eventually("it catches up", func() bool {
 		ids, complete := r.journalIDs("")
 		return complete && len(ids) == 4
 	})
-	require.Contains(t, r.get("/metrics").body, "portal_store_up 1")
+	metrics = r.get("/metrics").body
+	require.Contains(t, metrics, "portal_store_up 1")
+	require.Contains(t, metrics, "portal_store_behind 0")
 }
 
 // TestFilesSayWhatThePageSays: alarms in the reader's language and time zone.

@@ -123,6 +123,7 @@ type Portal struct {
 	hosts       hosts
 	page        *page
 	ops         http.Handler
+	classes     *statusClasses
 
 	app, wsApp *fiber.App
 	ln, wsLn   net.Listener // wsLn is nil when ln serves its port too
@@ -155,7 +156,7 @@ func New(o Options) (*Portal, error) {
 	if err := p.listen(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(p.limitConnections(o.Registry), p.encrypt(), p.join(o), p.makeReporter(o)); err != nil {
+	if err := errors.Join(p.limitConnections(o.Registry), p.encrypt(o.Registry), p.join(o), p.makeReporter(o)); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
@@ -220,9 +221,12 @@ func (p *Portal) build(o Options) (err error) {
 	}
 	p.serveSocket = socketHandler(p.log, p.serveClient)
 	p.ops = ops.Handler(o.Gatherer, p.Ready, o.Config.PprofConfig, o.Log)
+	if p.classes, err = newStatusClasses(o.Registry); err != nil {
+		return err
+	}
 	p.app = p.newApp()
 	p.routes(p.app)
-	return nil
+	return p.watchStore(o.Registry)
 }
 
 // buildStore makes the database, and what only it knows.
@@ -235,6 +239,21 @@ func (p *Portal) buildStore(o Options) (err error) {
 	}
 	p.openID, err = o.Config.openID()
 	return err
+}
+
+// watchStore registers whether the database lacks records, if there is one.
+func (p *Portal) watchStore(reg prometheus.Registerer) error {
+	if p.store == nil {
+		return nil
+	}
+	return reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "portal_store_behind", Help: "1 while the portal's database lacks records that Kafka has, or may, else 0.",
+	}, func() float64 {
+		if p.feed.StoreBehind() {
+			return 1
+		}
+		return 0
+	}))
 }
 
 // listen binds both ports.
