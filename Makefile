@@ -116,6 +116,14 @@ test-redis: web ## what portals share by a real Redis (apt): readings, operators
 test-api: web ## the portal against its own OpenAPI document, by schemathesis (Python with venv): thousands of requests to a running plant; SEED
 	test/api/test.sh
 
+.PHONY: test-rules
+test-rules: ## the alerts of deploy/prometheus: promtool's checks, and its tests of each alert (needs promtool and amtool)
+	deploy/prometheus/check.sh
+
+.PHONY: test-monitoring
+test-monitoring: web ## the alerts with a real Prometheus and Alertmanager (apt) that watch the real programs while some break (10 minutes); a nightly job
+	deploy/prometheus/test.sh
+
 .PHONY: e2e
 e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exactly once, in order (test-kafka does it with Apache Kafka)
 	$(GO) test -tags e2e -count=1 -timeout 20m -v ./test/e2e/...
@@ -163,6 +171,7 @@ lint: $(LINT) ## golangci-lint, shellcheck, go mod tidy check
 	$(LINT) run --build-tags engines ./core/historian/... ./core/internal/{prom,remote}/...
 	$(LINT) run --build-tags postgres ./portal/...
 	$(LINT) run --build-tags redis ./portal/...
+	$(LINT) run --build-tags monitoring ./test/monitoring/...
 	@if command -v shellcheck >/dev/null; then shellcheck deploy/*/*.sh test/*/*.sh .ci/run; else echo "shellcheck is not installed"; exit 1; fi
 	$(GO) mod tidy -diff
 

@@ -123,7 +123,7 @@ type Portal struct {
 	hosts       hosts
 	page        *page
 	ops         http.Handler
-	classes     *statusClasses
+	answered    [5]prometheus.Counter // by class of the status: 1xx to 5xx
 
 	app, wsApp *fiber.App
 	ln, wsLn   net.Listener // wsLn is nil when ln serves its port too
@@ -156,7 +156,7 @@ func New(o Options) (*Portal, error) {
 	if err := p.listen(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(p.limitConnections(o.Registry), p.encrypt(o.Registry), p.join(o), p.makeReporter(o)); err != nil {
+	if err := errors.Join(p.limitConnections(o.Registry), p.encrypt(o.Registry), p.join(o), p.makeReporter(o), p.countAnswers(o.Registry), p.watchStore(o.Registry)); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
@@ -221,12 +221,9 @@ func (p *Portal) build(o Options) (err error) {
 	}
 	p.serveSocket = socketHandler(p.log, p.serveClient)
 	p.ops = ops.Handler(o.Gatherer, p.Ready, o.Config.PprofConfig, o.Log)
-	if p.classes, err = newStatusClasses(o.Registry); err != nil {
-		return err
-	}
 	p.app = p.newApp()
 	p.routes(p.app)
-	return p.watchStore(o.Registry)
+	return nil
 }
 
 // buildStore makes the database, and what only it knows.
