@@ -54,6 +54,7 @@ func TestBrowsersReachThePortalByTLS(t *testing.T) {
 	require.Empty(t, r.get("/").header.Get("Strict-Transport-Security"), "not on this machine, where other programs are")
 	require.Equal(t, http.StatusMisdirectedRequest, r.get("/api/v1/devices", "Host", "evil.example").status)
 
+	require.Contains(t, r.get("/metrics").body, "\nportal_certificate_expiry_timestamp_seconds 1.")
 	in := r.ask(http.MethodPost, sessionPath, `{"name":"admin","password":"`+goodPassword+`"}`)
 	require.Equal(t, http.StatusOK, in.status, in.body)
 	cookie, attributes, _ := strings.Cut(in.header.Get("Set-Cookie"), ";")
