@@ -124,6 +124,10 @@ test-rules: ## the alerts of deploy/prometheus: promtool's checks, and its tests
 test-monitoring: web ## the alerts with a real Prometheus and Alertmanager (apt) that watch the real programs while some break (10 minutes); a nightly job
 	deploy/prometheus/test.sh
 
+.PHONY: test-deploy
+test-deploy: ## deploy.sh with local processes (apt): profile recommended started, started again, broken, mended, stopped (needs Java, Maven, root)
+	deploy/test.sh
+
 .PHONY: e2e
 e2e: web ## real programs as processes: 1,000 devices, restarts, bad input; exactly once, in order (test-kafka does it with Apache Kafka)
 	$(GO) test -tags e2e -count=1 -timeout 20m -v ./test/e2e/...
@@ -172,7 +176,7 @@ lint: $(LINT) ## golangci-lint, shellcheck, go mod tidy check
 	$(LINT) run --build-tags postgres ./portal/...
 	$(LINT) run --build-tags redis ./portal/...
 	$(LINT) run --build-tags monitoring ./test/monitoring/...
-	@if command -v shellcheck >/dev/null; then shellcheck deploy/*/*.sh test/*/*.sh .ci/run; else echo "shellcheck is not installed"; exit 1; fi
+	@if command -v shellcheck >/dev/null; then shellcheck deploy/*.sh deploy/*/*.sh test/*/*.sh .ci/run; else echo "shellcheck is not installed"; exit 1; fi
 	$(GO) mod tidy -diff
 
 $(LINT):

@@ -111,11 +111,10 @@ read_deployed() {
 }
 
 deploy() {
-  local was last
+  local was
   profile=$command
   services=$(profile_services "$profile" "$backend")
   was=$(cat "$state/deployed" 2>/dev/null || true)
-  last=$(cat "$state/stopped" 2>/dev/null || echo "$was")
   [[ -z $was || ${was% *} == "$backend" ]] || die "the plant runs as ${was/ /, }: stop it first (deploy.sh down)"
   "${backend}_check"
   deadline=$((SECONDS + timeout))
@@ -128,19 +127,11 @@ deploy() {
     say "nothing to change: $(wc -w <<<"$services") services run and are healthy"
   else
     say "changed: ${changed[*]}"
-    note_history "${last#* }"
     check_reading
     check_stores
     check_targets
   fi
   print_addresses
-}
-
-# note_history says what a change of the engine leaves behind.
-note_history() {
-  [[ -n $1 && $1 != "$profile" ]] || return 0
-  [[ $1 == full || $profile == full ]] || return 0
-  say "another engine keeps the history from now on: readings from before are not in it (docs/operations.md, In an engine elsewhere)"
 }
 
 print_addresses() {

@@ -61,10 +61,29 @@ send_reading() {
   [[ $answer == *'"seq":'* ]] || die "gateway edge-a refused a reading: ${answer%$'\r'}"
 }
 
+# move_history lets another engine than before begin. Core refuses to, as long as its consumer group says which
+# engine has the readings; without the group the new one reads all that Kafka still has. Core must not run.
+move_history() {
+  local engine group before
+  engine=$(history_engine "$profile" "$backend")
+  before=$(cat "$state/history" 2>/dev/null || echo "$engine")
+  if [[ $before != "$engine" ]]; then
+    group=$(setting KAFKA_GROUP_ID iot-consumer-group)-history
+    say "the history moves from $before to $engine, which reads from Kafka what that still has"
+    # A core that was killed is a member until its session ends.
+    until "${backend}_delete_group" "$group" >"$logs/move-history.log" 2>&1 && ! grep -q "Error" "$logs/move-history.log"; do
+      ! grep -q GroupIdNotFound "$logs/move-history.log" || break
+      [[ $SECONDS -lt $deadline ]] || die "the consumer group $group could not be deleted: $(tail -3 "$logs/move-history.log")"
+      sleep 1
+    done
+  fi
+  echo "$engine" >"$state/history"
+}
+
 # check_reading sends one reading of a device of its own and looks for it at the portal; then it removes the device.
 check_reading() {
-  local value begin answer
-  value=$(date +%s)
+  local value begin answer series
+  value=$(($(date +%s) % 1000000)) # the history answers with seven digits
   begin=$(date +%s%3N)
   send_reading "$value"
   until answer=$(portal_ask "/api/v1/devices/$check_device" 2>&1) && grep -q "\"value\":${value}[,}]" <<<"$answer"; do
@@ -74,6 +93,12 @@ check_reading() {
     sleep 0.02
   done
   say "a reading came from gateway edge-a to the portal in $(($(date +%s%3N) - begin)) ms"
+  series="/api/v1/devices/$check_device/series?parameters=deploy_check&points=10&from=$((begin - 60000))&to=$((begin + 60000))"
+  until answer=$(portal_ask "$series" 2>&1) && grep -qE "[[,]${value}[],]" <<<"$answer"; do
+    [[ $SECONDS -lt $deadline ]] || die "the reading is not in the history; the portal says: ${answer:0:300}"
+    sleep 0.2
+  done
+  say "the history has it, too"
   answer=$(portal_ask "/api/v1/devices/$check_device" -X DELETE -H 'X-Operator: deploy.sh' -w '\n%{http_code}') || true
   [[ ${answer##*$'\n'} == 20? ]] || say "device $check_device stays in the list, removing it failed: ${answer:0:300}"
 }

@@ -35,6 +35,10 @@ compose_export() {
   fi
 }
 
+compose_delete_group() {
+  compose exec -T kafka /opt/kafka/bin/kafka-consumer-groups.sh --bootstrap-server kafka:19092 --delete --group "$1"
+}
+
 container_of() { compose --profile "$profile" ps -q "$1" 2>/dev/null | head -1; }
 
 # containers prints the ids of all that run, to see what a run has changed.
@@ -57,6 +61,11 @@ compose_up() {
   if [[ ${#surplus[@]} -gt 0 ]]; then
     compose --profile full rm --stop --force "${surplus[@]}" >"$logs/compose.log" 2>&1 || die "stopping ${surplus[*]} failed: $(tail -5 "$logs/compose.log")"
   fi
+  if [[ -s $state/history && $(<"$state/history") != $(history_engine "$profile" compose) ]]; then
+    { compose stop core && compose up -d kafka; } >"$logs/compose.log" 2>&1 || die "stopping core failed: $(tail -5 "$logs/compose.log")"
+    await_healthy kafka
+  fi
+  move_history
   compose --profile "$profile" up -d --build >"$logs/compose.log" 2>&1 || die "docker compose up failed:
 $(tail -20 "$logs/compose.log")"
   [[ $(containers) == "$before" ]] || changed+=(containers)
@@ -69,7 +78,9 @@ compose_state() {
   found=$(docker inspect -f '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{end}}' "$id" 2>/dev/null) || found=""
   case $found in
   "running healthy") echo healthy ;;
-  running*) echo "unhealthy: ${found#running }: $(docker inspect -f '{{with .State.Health}}{{with .Log}}{{(index . 0).Output}}{{end}}{{end}}' "$id" | head -1)" ;;
+  "running starting") echo "starting: no health check has passed yet" ;;
+  "running ") echo "unhealthy: it has no health check" ;;
+  running*) echo "unhealthy: $(docker inspect -f '{{with .State.Health}}{{with .Log}}{{(index . 0).Output}}{{end}}{{end}}' "$id" | head -1)" ;;
   *) echo stopped ;;
   esac
 }

@@ -127,6 +127,7 @@ local_start() {
     say "$name: its program or settings changed, restarting"
     local_stop "$name"
   fi
+  [[ $name != core ]] || move_history
   if [[ $name == kafka ]]; then
     # kafka.sh waits until it answers. Its output has the reason if it does not.
     (exec {lock}>&- && KAFKA_DATA_DIR=$data/kafka "${run[@]}" >"$logs/kafka.sh.log" 2>&1) || die "Kafka did not start: $(tail -20 "$logs/kafka.sh.log")"
@@ -156,7 +157,6 @@ local_stop() {
     if ! local_pid "$name" >/dev/null; then
       rm -f "$state/$name".{pid,spec}
       [[ $name != kafka ]] || rm -f "$data/kafka/kafka.pid"
-      changed+=("$name")
       return
     fi
     sleep 0.1
@@ -209,6 +209,7 @@ local_up() {
     if ! grep -qx "$name" <<<"$services" && local_pid "$name" >/dev/null; then
       say "$name: not in the profile $profile, stopping"
       local_stop "$name"
+      changed+=("$name")
     fi
   done
   for name in $services; do
@@ -219,6 +220,11 @@ local_up() {
       after_start "$name"
     fi
   done
+}
+
+local_delete_group() {
+  java -cp "${KAFKA_LIBS_DIR:-$root/data/kafka/libs}/*" -Dlog4j2.configurationFile="$root/deploy/kafka/log4j2.properties" \
+    org.apache.kafka.tools.consumer.group.ConsumerGroupCommand --bootstrap-server "127.0.0.1:$KAFKA_PORT" --delete --group "$1"
 }
 
 local_down() {

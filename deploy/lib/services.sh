@@ -9,9 +9,7 @@ profile_services() {
   local -r profile=$1 backend=$2
   echo kafka
   [[ $profile == minimal ]] || printf '%s\n' redis postgres
-  if [[ $profile == full ]]; then
-    [[ $backend == local ]] && echo influxdb || echo victoriametrics
-  fi
+  if [[ $profile == full ]]; then history_engine full "$backend"; fi
   printf '%s\n' "${programs[@]}"
   [[ $profile == minimal ]] || echo prometheus
   [[ $profile == full ]] || return 0
@@ -27,6 +25,15 @@ left_out() {
   [[ $1 == full ]] || return 0
   echo "grafana Debian has no package of it"
   echo "jaeger Debian has no package of it"
+}
+
+# history_engine PROFILE BACKEND prints what keeps the history, as the setting HISTORY names it.
+history_engine() {
+  case "$1 $2" in
+  "full local") echo influxdb ;;
+  "full compose") echo victoriametrics ;;
+  *) echo embedded ;;
+  esac
 }
 
 # service_url NAME prints the address for people, if the service has a page.
