@@ -80,6 +80,7 @@ read_arguments() {
     esac
   done
   [[ -n $command ]] || misuse "say which profile, or status, test or down"
+  [[ $install == no || $backend == local ]] || misuse "--install is for --local: containers need no packages"
   [[ $remove_data == no || $command == down ]] || misuse "--data is for down"
 }
 
@@ -112,7 +113,6 @@ read_deployed() {
 
 deploy() {
   local was
-  profile=$command
   services=$(profile_services "$profile" "$backend")
   was=$(cat "$state/deployed" 2>/dev/null || true)
   [[ -z $was || ${was% *} == "$backend" ]] || die "the plant runs as ${was/ /, }: stop it first (deploy.sh down)"
@@ -174,10 +174,11 @@ take_down() {
 main() {
   changed=() compose_command=() profile="" services=""
   read_arguments "$@"
-  [[ $backend == local ]] || profile=$command # for messages
   open_data
   case $command in
   minimal | recommended | full)
+    profile=$command
+    "${backend}_tools"
     write_env_file
     load_settings
     deploy
@@ -188,7 +189,7 @@ main() {
   load_settings
   services=$(profile_services "$profile" "$backend")
   if [[ $backend == compose ]]; then
-    compose_find
+    compose_tools
     compose_export
   fi
   case $command in

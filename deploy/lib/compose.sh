@@ -9,8 +9,8 @@ compose() {
   "${compose_command[@]}" -p "$compose_project" -f "$root/docker-compose.yml" --env-file "$env_file" "$@"
 }
 
-# compose_find fails unless Docker and Docker Compose are here and the Docker Engine answers.
-compose_find() {
+# compose_tools fails unless Docker and Docker Compose are here and the Docker Engine answers.
+compose_tools() {
   local -r hint="or run the plant without containers: deploy.sh --local $profile"
   command -v docker >/dev/null || die "docker is missing: install Docker (Debian: apt-get install docker.io docker-compose), $hint"
   command -v curl >/dev/null || die "curl is missing: apt-get install curl"
@@ -21,7 +21,7 @@ compose_find() {
   else
     die "Docker Compose is missing (Debian: apt-get install docker-compose), $hint"
   fi
-  docker info >/dev/null 2>&1 || die "the Docker Engine does not answer: start it, or use an account that may ($(docker info 2>&1 | tail -1)), $hint"
+  docker info >/dev/null 2>&1 || die "the Docker Engine does not answer: start it, or use an account that may ($(docker info 2>&1 | tail -1 || true)), $hint"
 }
 
 # compose_export sets the variables of docker-compose.yml that depend on the profile.
@@ -45,7 +45,6 @@ container_of() { compose --profile "$profile" ps -q "$1" 2>/dev/null | head -1; 
 containers() { docker ps -q --no-trunc --filter "label=com.docker.compose.project=$compose_project" | sort; }
 
 compose_check() {
-  compose_find
   [[ $profile != full || -f $root/deploy/prometheus/alertmanager.yml ]] ||
     die "deploy/prometheus/alertmanager.yml is missing: Alertmanager needs it"
 }

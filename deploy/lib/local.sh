@@ -33,9 +33,13 @@ TOOLS
 
 as_root() { if [[ $(id -u) -eq 0 ]]; then "$@"; else sudo "$@"; fi; }
 
-# local_install installs what is missing, or says how; with $install=yes it does it.
-local_install() {
+# local_tools says what the profile lacks here, and installs the packages that are missing if $install is yes.
+local_tools() {
+  local name reason
   local -a packages
+  left_out "$profile" | while read -r name reason; do
+    say "left out here: $name ($reason; the profile has it in containers)"
+  done
   mapfile -t packages < <(local_missing "$profile")
   if [[ ${#packages[@]} -gt 0 ]]; then
     [[ $install == yes ]] || die "these packages are missing; --install installs them, or do it yourself:
@@ -192,13 +196,8 @@ local_since() {
   pid=$(local_pid "$1") && echo "$(date -d "$(ps -o lstart= -p "$pid")" '+%F %T') pid $pid"
 }
 
-# local_check does all that can fail before anything is started.
+# local_check does what else can fail before anything is started.
 local_check() {
-  local name reason
-  left_out "$profile" | while read -r name reason; do
-    say "left out here: $name ($reason; the profile has it in containers)"
-  done
-  local_install
   local_check_ports
   local_build
 }
