@@ -8,14 +8,13 @@ import (
 	"time"
 
 	"industrial-iot-monitor/edge/internal/devices"
-	environment "industrial-iot-monitor/internal/config"
 )
 
 // DeviceCommand is "edge device": it changes the credentials of devices, also while the gateway runs, and
 // returns the exit code.
 func DeviceCommand(args []string, out, errs io.Writer) int {
 	var cfg Config
-	err := environment.FromEnvironment(&cfg)
+	_, err := cfg.load("")
 	if err == nil {
 		err = errors.Join(cfg.Complete(), cfg.checkValues())
 	}

@@ -12,7 +12,6 @@ import (
 	"industrial-iot-monitor/edge/internal/broker"
 	"industrial-iot-monitor/edge/internal/enrolment"
 	"industrial-iot-monitor/internal/access"
-	environment "industrial-iot-monitor/internal/config"
 )
 
 // enrolTimeout bounds the connection to the hub.
@@ -32,8 +31,9 @@ func EnrolCommand(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	claim, err := access.ParseClaim(args[0])
 	var cfg Config
+	packaged := false
 	if err == nil {
-		err = environment.FromEnvironment(&cfg)
+		packaged, err = cfg.load("")
 	}
 	if err != nil {
 		fmt.Fprintln(errs, "edge enroll:", err)
@@ -48,10 +48,14 @@ func EnrolCommand(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 1
 	}
 	fmt.Fprintf(out, "%s is enrolled at %s. Its key is in %s.\n", claim.Gateway, claim.Hub, filepath.Join(cfg.DataDir, claim.Gateway, "security"))
+	start, restart := "edge", ""
+	if packaged {
+		start, restart = "systemctl enable --now iot-edge", " with systemctl restart iot-edge"
+	}
 	if broker.InUse(filepath.Join(cfg.DataDir, claim.Gateway)) {
-		fmt.Fprintln(out, "Restart the gateway: it runs without the key until then, and its readings stay in its buffer.")
+		fmt.Fprintf(out, "Restart the gateway%s: it runs without the key until then, and its readings stay in its buffer.\n", restart)
 	} else {
-		fmt.Fprintln(out, "Start the gateway now: edge")
+		fmt.Fprintln(out, "Start the gateway now:", start)
 	}
 	return 0
 }
@@ -60,7 +64,7 @@ func EnrolCommand(ctx context.Context, args []string, out, errs io.Writer) int {
 // hub, and returns the exit code.
 func KeyCommand(args []string, out, errs io.Writer) int {
 	var cfg Config
-	err := environment.FromEnvironment(&cfg)
+	_, err := cfg.load("")
 	if err == nil {
 		err = errors.Join(cfg.Complete(), cfg.checkValues())
 	}

@@ -47,14 +47,17 @@ type Options struct {
 	// StallAfter is how long a pack write may take before devices get "retry later";
 	// 0 means 1.25 s.
 	StallAfter time.Duration
+	// Notify tells the supervisor of the process how the gateway is, in the words of sd_notify(3); nil: none.
+	Notify func(state string) error
 }
 
 // Gateway is one building's gateway.
 type Gateway struct {
-	cfg     Config
-	log     *slog.Logger
-	epoch   uint64
-	started time.Time
+	cfg        Config
+	log        *slog.Logger
+	epoch      uint64
+	started    time.Time
+	supervisor func(state string) error // may be nil
 
 	reg       *registrations
 	metrics   *metrics
@@ -130,7 +133,7 @@ func New(o Options) (_ *Gateway, err error) {
 		o.Registry = ops.NewRegistry()
 	}
 	g := &Gateway{
-		cfg: o.Config, log: o.Log.With("gateway", o.Config.ID), epoch: newEpoch(), started: time.Now(),
+		cfg: o.Config, log: o.Log.With("gateway", o.Config.ID), epoch: newEpoch(), started: time.Now(), supervisor: o.Notify,
 		reg: &registrations{Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"gateway": o.Config.ID}, o.Registry)},
 	}
 	g.metrics = newMetrics(g.reg)
@@ -252,6 +255,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 	parts.OnStop("mqtt intake", func(context.Context) error { g.mqtt.StopIntake(); return nil })
 	g.log.Info("gateway started", "building", g.cfg.Building, "nats", g.NATSAddr(), "mqtt", g.MQTTAddr(), "mqtt_ws", g.MQTTWebSocketAddr(), "tls", g.tls != nil,
 		"http", g.Addr(), "hub", natsconn.Redact(g.cfg.HubURL), "buffer_bytes", g.broker.BufferLimit(), "epoch", g.Epoch()) // not the instance id: it is the password at the hub
+	unfollow := g.supervised(ctx)
+	defer unfollow()
 	return parts.Wait(ctx)
 }
 

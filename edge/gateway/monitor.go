@@ -70,7 +70,9 @@ func (g *Gateway) beat(ctx context.Context, listening bool) {
 	}
 	g.metrics.hubConnected.Set(asFloat(g.broker.HubConnected()))
 	g.metrics.natsClients.Set(float64(g.broker.Clients()))
-	if state, err := g.probe(ctx); err == nil {
+	state, err := g.probe(ctx)
+	g.alivePulse(err == nil)
+	if err == nil {
 		now := time.Now()
 		g.alive.Store(&now)
 		g.held = state

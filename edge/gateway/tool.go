@@ -6,17 +6,23 @@ import (
 	"time"
 
 	"industrial-iot-monitor/edge/internal/mapping"
-	environment "industrial-iot-monitor/internal/config"
+	"industrial-iot-monitor/internal/ops"
 )
 
 // MappingsCommand is "edge mappings check" and "edge mappings test": it tries a mappings
 // file without running a gateway. It returns the exit code.
 func MappingsCommand(args []string, in io.Reader, out, errs io.Writer) int {
 	var cfg Config
-	if err := environment.FromEnvironment(&cfg); err != nil {
+	if _, err := cfg.load(""); err != nil {
 		fmt.Fprintln(errs, err)
 		return 2
 	}
 	c := mapping.Command{In: in, Out: out, Err: errs, Building: cfg.Building, Now: time.Now()}
 	return c.Run(args)
+}
+
+// VersionCommand is "edge --version".
+func VersionCommand(out io.Writer) int {
+	fmt.Fprintln(out, "edge", ops.Version)
+	return 0
 }

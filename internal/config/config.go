@@ -56,16 +56,43 @@ func Load(p Program, cfg any) error {
 func Defaults(cfg any) error { return parse(cfg, map[string]string{}) }
 
 // FromEnvironment is Load without a command line, for programs that own their flags.
-func FromEnvironment(cfg any) error {
-	environ, err := godotenv.Read()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("reading .env: %w", err)
+func FromEnvironment(cfg any) error { return FromFile(cfg, "") }
+
+// FromFile is FromEnvironment with the variables of one more file, over which .env and the environment win;
+// "" for none. Its form is that of .env, and of EnvironmentFile= of systemd as long as values with a space,
+// a # or a $ are in single quotes.
+func FromFile(cfg any, file string) error {
+	environ, err := environment(file)
+	if err != nil {
+		return err
 	}
-	if environ == nil {
-		environ = map[string]string{}
-	}
-	maps.Copy(environ, env.ToMap(os.Environ()))
 	return parse(cfg, environ)
+}
+
+// IsSet reports whether .env or the environment sets a variable.
+func IsSet(variable string) (bool, error) {
+	environ, err := environment("")
+	_, set := environ[variable]
+	return set, err
+}
+
+// environment returns the variables of a file, "" for none, of .env and of the process, later ones winning.
+func environment(file string) (map[string]string, error) {
+	environ := map[string]string{}
+	if file != "" {
+		of, err := godotenv.Read(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading settings from %s: %w", file, err)
+		}
+		maps.Copy(environ, of)
+	}
+	local, err := godotenv.Read()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading .env: %w", err)
+	}
+	maps.Copy(environ, local)
+	maps.Copy(environ, env.ToMap(os.Environ()))
+	return environ, nil
 }
 
 func parse(cfg any, environ map[string]string) error {

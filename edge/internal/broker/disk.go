@@ -18,27 +18,39 @@ const (
 	diskReserve = 128 << 20
 )
 
+// Room is how much of a disk the buffer has and could have, in bytes.
+type Room struct {
+	Limit int64 // of the buffer: as wanted, or lowered to the disk
+	Used  int64 // by the store now
+	Free  int64 // on the disk
+}
+
+// RoomIn returns the room for a buffer of want bytes of the gateway with a directory, which need not exist
+// yet: then above is a directory on the same disk. It fails if a gateway would not start there.
+func RoomIn(dir, above string, want int64) (r Room, err error) {
+	if r.Free, err = diskFree(above); err != nil {
+		return r, err
+	}
+	if r.Used, err = dirSize(storeDir(dir)); err != nil {
+		return r, err
+	}
+	r.Limit, err = fit(want, r.Free, r.Used)
+	return r, err
+}
+
 // fitBuffer lowers the wanted limit to the room on the disk without diskReserve and logs
 // a warning: a gateway with a smaller buffer is better than none. A disk without room for
 // minBuffer is an error.
 func (b *Broker) fitBuffer(want int64) (int64, error) {
-	free, err := diskFree(b.dir)
-	if err != nil {
-		return 0, err
-	}
-	used, err := dirSize(storeDir(b.dir))
-	if err != nil {
-		return 0, err
-	}
-	limit, err := fit(want, free, used)
+	room, err := RoomIn(b.dir, b.dir, want)
 	if err != nil {
 		return 0, fmt.Errorf("%w (in %s)", err, b.dir)
 	}
-	if limit < want {
+	if room.Limit < want {
 		b.log.Warn("disk too small for EDGE_BUFFER_BYTES, buffer limit lowered",
-			"wanted_bytes", want, "buffer_bytes", limit, "disk_free_bytes", free, "dir", b.dir)
+			"wanted_bytes", want, "buffer_bytes", room.Limit, "disk_free_bytes", room.Free, "dir", b.dir)
 	}
-	return limit, nil
+	return room.Limit, nil
 }
 
 // fit returns the limit of a buffer of want bytes, of which used are on disk already, on

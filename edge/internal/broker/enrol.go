@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -46,14 +47,56 @@ func Enrol(ctx context.Context, c access.Claim, seed string, log *slog.Logger) (
 		trust = pin.settings()
 	}
 	hub.User = url.UserPassword(c.Gateway, access.ClaimPassword(c.Secret))
-	so := &server.Options{ServerName: c.Gateway, DontListen: true, NoSigs: true}
+	if err := tryLink(ctx, attempt{gateway: c.Gateway, hub: hub, seed: seed, trust: trust, failed: pin.failed}, log); err != nil {
+		return nil, err
+	}
+	return pin.pem(), nil
+}
+
+// ErrNotLetIn is returned by TryHub.
+var ErrNotLetIn = errors.New("the hub refuses this gateway: it was revoked, is not enrolled there, or another one with its id is connected")
+
+// TryHub connects to the hub as the gateway with these options would, and disconnects. It returns nil when
+// the hub has let it in, else ErrNotLetIn or ErrUnreachable. It is not for a gateway that runs: the hub takes a
+// second connection for another installation. It blocks until then or until ctx ends.
+func TryHub(ctx context.Context, o Options) error {
+	// Before the first start there is no instance id yet, and any will do.
+	b := &Broker{o: o, gateway: o.Gateway, dir: o.Dir, instance: cmp.Or(readInstance(o.Dir), newInstance())}
+	hub, err := b.hubURL()
+	if err != nil {
+		return err
+	}
+	trust, err := hubTLS(hub, o.HubCAFile)
+	if err != nil {
+		return err
+	}
+	err = tryLink(ctx, attempt{gateway: o.Gateway, hub: hub, seed: o.HubSeed, trust: trust, failed: func() error { return nil }}, o.Log)
+	if errors.Is(err, ErrRefused) {
+		return ErrNotLetIn
+	}
+	return err
+}
+
+// attempt is one connection to the hub.
+type attempt struct {
+	gateway string
+	hub     *url.URL
+	seed    string
+	trust   *tls.Config
+	failed  func() error // what ends it beside an answer
+}
+
+// tryLink connects to the hub once and disconnects. It returns nil when the hub has let the gateway in, else
+// ErrRefused, ErrUnreachable when ctx ends, or what failed says.
+func tryLink(ctx context.Context, a attempt, log *slog.Logger) error {
+	so := &server.Options{ServerName: a.gateway, DontListen: true, NoSigs: true}
 	so.LeafNode.Remotes = []*server.RemoteLeafOpts{{
-		URLs: []*url.URL{hub}, Nkey: seed, FirstInfoTimeout: 5 * time.Second, TLS: trust != nil, TLSConfig: trust, TLSTimeout: tlsTimeout,
+		URLs: []*url.URL{a.hub}, Nkey: a.seed, FirstInfoTimeout: 5 * time.Second, TLS: a.trust != nil, TLSConfig: a.trust, TLSTimeout: tlsTimeout,
 	}}
 	so.LeafNode.ReconnectInterval, so.LeafNode.DialTimeout = time.Second/4, 5*time.Second
 	srv, err := server.NewServer(so)
 	if err != nil {
-		return nil, fmt.Errorf("setting up the connection: %w", err)
+		return fmt.Errorf("setting up the connection: %w", err)
 	}
 	var refused refusals
 	srv.SetLoggerV2(&serverLog{log: log, refused: &refused}, false, false, false)
@@ -64,17 +107,17 @@ func Enrol(ctx context.Context, c access.Claim, seed string, log *slog.Logger) (
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w at %s", ErrUnreachable, hub.Host)
+			return fmt.Errorf("%w at %s", ErrUnreachable, a.hub.Host)
 		case <-tick.C:
 		}
 		if refused.n.Load() > 0 {
-			return nil, ErrRefused
+			return ErrRefused
 		}
-		if err := pin.failed(); err != nil {
-			return nil, err
+		if err := a.failed(); err != nil {
+			return err
 		}
 		if srv.NumLeafNodes() > 0 {
-			return pin.pem(), nil
+			return nil
 		}
 	}
 }

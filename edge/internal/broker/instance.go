@@ -18,15 +18,11 @@ const instanceDigits = 16
 // dir. An unreadable one is replaced; nothing else depends on it.
 func loadInstance(dir string) (string, error) {
 	removeTries(dir)
-	name := filepath.Join(dir, "instance")
-	if data, err := os.ReadFile(name); err == nil {
-		if id := strings.TrimSpace(string(data)); len(id) == instanceDigits && strings.Trim(id, "0123456789abcdef") == "" {
-			return id, nil
-		}
+	name := instanceFile(dir)
+	if id := readInstance(dir); id != "" {
+		return id, nil
 	}
-	var b [instanceDigits / 2]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand crashes the process instead
-	id := hex.EncodeToString(b[:])
+	id := newInstance()
 	if err := os.WriteFile(name+".new", []byte(id+"\n"), 0o600); err != nil {
 		return "", fmt.Errorf("EDGE_DATA_DIR: saving the instance id: %w", err)
 	}
@@ -34,6 +30,23 @@ func loadInstance(dir string) (string, error) {
 		return "", fmt.Errorf("EDGE_DATA_DIR: saving the instance id: %w", err)
 	}
 	return id, nil
+}
+
+func instanceFile(dir string) string { return filepath.Join(dir, "instance") }
+
+// readInstance returns the id that is kept in dir, empty if there is none or an unreadable one.
+func readInstance(dir string) string {
+	data, err := os.ReadFile(instanceFile(dir))
+	if id := strings.TrimSpace(string(data)); err == nil && len(id) == instanceDigits && strings.Trim(id, "0123456789abcdef") == "" {
+		return id
+	}
+	return ""
+}
+
+func newInstance() string {
+	var b [instanceDigits / 2]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand crashes the process instead
+	return hex.EncodeToString(b[:])
 }
 
 // Instance returns the id of this installation: 16 hex digits.

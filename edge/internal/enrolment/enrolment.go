@@ -41,7 +41,8 @@ func Load(dataDir string) (*Enrolment, error) {
 
 func file(dataDir string) string { return filepath.Join(dataDir, "enrolment.json") }
 
-func keyFile(dataDir, gateway string) string {
+// KeyFile returns the file with the seed of a gateway's key.
+func KeyFile(dataDir, gateway string) string {
 	return filepath.Join(dataDir, gateway, "security", "gateway.nk")
 }
 
@@ -49,7 +50,7 @@ func keyFile(dataDir, gateway string) string {
 const newSuffix = ".new"
 
 // Seed returns the seed of a gateway's key, empty if it has none.
-func Seed(dataDir, gateway string) (string, error) { return readSeed(keyFile(dataDir, gateway)) }
+func Seed(dataDir, gateway string) (string, error) { return readSeed(KeyFile(dataDir, gateway)) }
 
 func readSeed(name string) (string, error) {
 	data, err := os.ReadFile(name)
@@ -71,13 +72,13 @@ func readSeed(name string) (string, error) {
 // Draw returns the seed of a new key for the gateway of a claim. The key is on the disk before it is
 // used: an attempt that was interrupted goes on with the same one.
 func Draw(dataDir string, c access.Claim) (seed string, err error) {
-	return drawn(keyFile(dataDir, c.Gateway) + newSuffix)
+	return drawn(KeyFile(dataDir, c.Gateway) + newSuffix)
 }
 
 // Public returns the public key of a gateway, and draws the key if it has none: an external hub has
 // it in its configuration.
 func Public(dataDir, gateway string) (string, error) {
-	seed, err := drawn(keyFile(dataDir, gateway))
+	seed, err := drawn(KeyFile(dataDir, gateway))
 	if err != nil {
 		return "", err
 	}
@@ -123,7 +124,7 @@ func Finish(dataDir string, c access.Claim, ca []byte) error {
 	if err := keepCA(caFile(dataDir, c.Gateway), ca); err != nil {
 		return err
 	}
-	name := keyFile(dataDir, c.Gateway)
+	name := KeyFile(dataDir, c.Gateway)
 	if err := os.Rename(name+newSuffix, name); err != nil {
 		return fmt.Errorf("keeping the key: %w", err)
 	}
