@@ -171,6 +171,7 @@ cover: web ## Go tests with total coverage and coverage.html, without the race d
 lint: $(LINT) ## golangci-lint, shellcheck, go mod tidy check
 	$(LINT) run ./...
 	$(LINT) run --build-tags e2e ./test/...
+	$(LINT) run --build-tags upgrade ./test/upgrade/...
 	$(LINT) run --build-tags nab ./core/internal/novelty/...
 	$(LINT) run --build-tags engines ./core/historian/... ./core/internal/{prom,remote}/...
 	$(LINT) run --build-tags postgres ./portal/...
@@ -198,6 +199,18 @@ sbom: $(UI)/node_modules ## what the programs and the page are made of, as Cyclo
 	@mkdir -p dist
 	$(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM_VERSION) mod -licenses -json -output dist/sbom.go.json
 	cd $(UI) && npm sbom --sbom-format cyclonedx --omit dev > ../../dist/sbom.ui.json
+
+.PHONY: packages
+packages: web ## dist: the programs as static binaries and the package of the gateway (deb, rpm, apk), amd64 and arm64, SHA256SUMS; PACKAGE_VERSION=1.4.0 (the first time builds for minutes)
+	GO="$(GO)" VERSION="$(VERSION)" LDFLAGS="$(LDFLAGS)" deploy/packages/build.sh
+
+.PHONY: test-packages
+test-packages: ## the deb in a throwaway copy of this machine: install, enrol at a real hub, run, upgrade, remove, purge; metadata of rpm and apk; a nightly job (Debian, root)
+	GO="$(GO)" deploy/packages/test.sh
+
+.PHONY: test-upgrade
+test-upgrade: ## the release named in test/upgrade/before (or UPGRADE_FROM) and this version take turns on one buffer: nothing lost or doubled; a nightly job (needs the history of git)
+	$(GO) test -tags upgrade -count=1 -timeout 20m -v ./test/upgrade/...
 
 .PHONY: mutate
 mutate: web ## mutation testing: which faults in the code of PKG its tests miss; N mutants per package (40; 0: all), SEED, MUTATE='-p 2 -min 80'; a nightly job (2 hours)
