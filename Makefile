@@ -204,6 +204,11 @@ sbom: $(UI)/node_modules ## what the programs and the page are made of, as Cyclo
 packages: web ## dist: the programs as static binaries and the package of the gateway (deb, rpm, apk), amd64 and arm64, SHA256SUMS; PACKAGE_VERSION=1.4.0 (the first time builds for minutes)
 	GO="$(GO)" VERSION="$(VERSION)" LDFLAGS="$(LDFLAGS)" deploy/packages/build.sh
 
+.PHONY: sbom-packages
+sbom-packages: ## what each program in dist (make packages) is made of, as CycloneDX beside it, read from the program itself; apart from packages, which need no such tool
+	@set -e; ls dist/*-linux-* >/dev/null; for f in $$(ls dist/*-linux-* | grep -v 'cdx.json$$'); do echo "sbom $$f.cdx.json"; \
+	$(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM_VERSION) bin -json -output $$f.cdx.json $$f; done
+
 .PHONY: test-packages
 test-packages: ## the deb in a throwaway copy of this machine: install, enrol at a real hub, run, upgrade, remove, purge; metadata of rpm and apk; a nightly job (Debian, root)
 	GO="$(GO)" deploy/packages/test.sh
