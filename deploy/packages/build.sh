@@ -48,7 +48,7 @@ version=${VERSION:-$(git describe --tags --always --dirty 2>/dev/null || echo de
 ldflags=${LDFLAGS:--s -w -X industrial-iot-monitor/internal/ops.Version=$version}
 
 mkdir -p "$out"
-rm -f "$out"/iot-edge[_-]*.{deb,rpm,apk} "$out"/*-linux-{amd64,arm64}{,.cdx.json} "$out"/SHA256SUMS{,.sig}
+rm -f "$out"/iot-edge[_-]*.{deb,rpm,apk} "$out"/*-linux-{amd64,arm64}{,.cdx.json} "$out"/SHA256SUMS
 for arch in $arches; do
   for program in $programs; do
     echo "build $out/$program-linux-$arch"
