@@ -209,6 +209,10 @@ sbom-packages: ## what each program in dist (make packages) is made of, as Cyclo
 	@set -e; ls dist/*-linux-* >/dev/null; for f in $$(ls dist/*-linux-* | grep -v 'cdx.json$$'); do echo "sbom $$f.cdx.json"; \
 	$(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM_VERSION) bin -json -output $$f.cdx.json $$f; done
 
+.PHONY: sign
+sign: ## sign dist/SHA256SUMS (make packages) with KEY=path of a pair of keys without .key (deploy/packages/sign.sh key makes one); the first time builds cosign for minutes
+	GO="$(GO)" KEY="$(KEY)" deploy/packages/sign.sh sign
+
 .PHONY: test-packages
 test-packages: ## the deb in a throwaway copy of this machine: install, enrol at a real hub, run, upgrade, remove, purge; metadata of rpm and apk; a nightly job (Debian, root)
 	GO="$(GO)" deploy/packages/test.sh

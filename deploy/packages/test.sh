@@ -115,6 +115,23 @@ build again 1.0.0 deb
 cp "$work"/1.0.[01]/*.deb "$root/tmp/"
 ok "the same commit gives the same deb" cmp "$work/1.0.0/iot-edge_1.0.0-1_$arch.deb" "$work/again/iot-edge_1.0.0-1_$arch.deb"
 ok "SHA256SUMS" bash -c "cd $work/1.0.0 && sha256sum -c SHA256SUMS"
+echo "sign (the first time builds cosign)"
+export COSIGN_PASSWORD=of-a-test
+sign() { OUT=$work/1.0.0 KEY=$1 deploy/packages/sign.sh "$2"; }
+refused() { ! sign "$@" >/dev/null 2>&1; }
+ok "a pair of keys" sign "$work/release" key
+ok "another pair" sign "$work/other" key
+ok "sign" sign "$work/release" sign
+ok "verify" sign "$work/release" verify
+ok "another key is refused" refused "$work/other" verify
+cp "$work/1.0.0/SHA256SUMS" "$work/sums"
+sed -i '1s/^./x/' "$work/1.0.0/SHA256SUMS"
+ok "changed sums are refused" refused "$work/release" verify
+cp "$work/sums" "$work/1.0.0/SHA256SUMS"
+cp "$work/1.0.0/edge-linux-$arch" "$work/kept"
+echo x >>"$work/1.0.0/edge-linux-$arch"
+ok "a changed file is refused" refused "$work/release" verify
+cp "$work/kept" "$work/1.0.0/edge-linux-$arch"
 CGO_ENABLED=0 "$go" build -trimpath -o "$work/bin/" ./bridge ./sim ./test/faults/cmd/devkafka || die "building the hub failed (see above)"
 
 echo "---- installation"

@@ -27,7 +27,7 @@ func (cfg PprofConfig) CheckPprof(addr, addrVar string) error {
 }
 
 // OpsPort returns the port of the operations endpoints for the start rule. Plain HTTP is enough there: without the
-// token they tell readiness alone, with it they tell figures, and they change nothing.
+// token they tell readiness alone, with it figures; what they change, the level of the log, only this machine changes.
 func (cfg PprofConfig) OpsPort(variable, addr string) listen.Port {
 	p := listen.Port{Variable: variable, Addr: addr}
 	if cfg.OpsToken == "" {
