@@ -120,7 +120,7 @@ func checkStruct(data json.RawMessage, t reflect.Type, name string) error {
 
 func checkItems(data json.RawMessage, t reflect.Type, name string) error {
 	var items []json.RawMessage
-	_ = json.Unmarshal(data, &items) // likewise
+	_ = json.Unmarshal(data, &items) // as above
 	for i, item := range items {
 		if err := checkFields(item, t, fmt.Sprintf("%s[%d]", name, i)); err != nil {
 			return err
