@@ -90,18 +90,20 @@ func (p *Portal) register(app *fiber.App, tables ...[]endpoint) {
 
 // matches reports whether a path is one of the endpoint's, and how many of its parts are given by name.
 func (e *endpoint) matches(path string) (named int, ok bool) {
-	parts := strings.Split(e.path, "/")
-	if strings.Count(path, "/") != len(parts)-1 {
-		return 0, false
-	}
-	for part := range strings.SplitSeq(path, "/") {
-		switch want := parts[0]; {
+	pattern, more := e.path, true
+	for more {
+		var part, want string
+		var wanted bool
+		part, path, more = strings.Cut(path, "/")
+		want, pattern, wanted = strings.Cut(pattern, "/")
+		switch {
+		case more != wanted:
+			return 0, false
 		case part == want:
 			named++
 		case part == "" || !strings.HasPrefix(want, "{"):
 			return 0, false
 		}
-		parts = parts[1:]
 	}
 	return named, true
 }
