@@ -34,9 +34,6 @@ func run(args []string) int {
 		defer stop()
 		return gateway.DoctorCommand(ctx, args[1:], os.Stdout, os.Stderr)
 	}
-	if len(args) == 1 && args[0] == "--version" {
-		return gateway.VersionCommand(os.Stdout)
-	}
 	load := program.FromEnvironment[gateway.Config]("edge", "takes the readings of one building by NATS and MQTT and keeps them until they are delivered; \"edge enroll\" makes it known to the hub, \"edge key\" prints its public key, \"edge device\" gives devices their secrets, \"edge mappings\" tries a mappings file, \"edge doctor\" examines the machine", args)
 	return program.Run("edge", load, func(cfg gateway.Config, log *slog.Logger) (*gateway.Gateway, error) {
 		return gateway.New(gateway.Options{Config: cfg, Log: log, Notify: gateway.Notify})

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"industrial-iot-monitor/edge/internal/mapping"
-	"industrial-iot-monitor/internal/ops"
 )
 
 // MappingsCommand is "edge mappings check" and "edge mappings test": it tries a mappings
@@ -19,10 +18,4 @@ func MappingsCommand(args []string, in io.Reader, out, errs io.Writer) int {
 	}
 	c := mapping.Command{In: in, Out: out, Err: errs, Building: cfg.Building, Now: time.Now()}
 	return c.Run(args)
-}
-
-// VersionCommand is "edge --version".
-func VersionCommand(out io.Writer) int {
-	fmt.Fprintln(out, "edge", ops.Version)
-	return 0
 }

@@ -13,6 +13,7 @@ import (
 
 	"industrial-iot-monitor/internal/config"
 	"industrial-iot-monitor/internal/lifecycle"
+	"industrial-iot-monitor/internal/ops"
 )
 
 // Exit codes.
@@ -74,11 +75,15 @@ func run[C Settings, S Service](ctx context.Context, name string, stderr io.Writ
 	return ok
 }
 
-// FromEnvironment returns a load function for a program whose only argument is --help: see
-// config.Load. Settings with a method Complete take by it from elsewhere what the environment leaves
+// FromEnvironment returns a load function for a program whose only arguments are --version, alone, and --help: see
+// config.Load. Both end with config.ErrHelp. Settings with a method Complete take by it from elsewhere what the environment leaves
 // open, and those with a method Check are checked by it.
 func FromEnvironment[C any](name, summary string, args []string) func() (C, error) {
 	return func() (cfg C, err error) {
+		if len(args) == 1 && args[0] == "--version" {
+			fmt.Fprintln(os.Stdout, name, ops.Version)
+			return cfg, config.ErrHelp
+		}
 		err = config.Load(config.Program{Name: name, Summary: summary, Args: args, Out: os.Stdout}, &cfg)
 		if c, found := any(&cfg).(interface{ Complete() error }); found && err == nil {
 			err = c.Complete()

@@ -88,3 +88,14 @@ func TestUnusableSettingsAreMisuse(t *testing.T) {
 	require.Equal(t, 2, code)
 	require.Equal(t, "gate: X=\"y\": want a number\n", stderr.String())
 }
+
+func TestVersionAloneEndsWithoutSettings(t *testing.T) {
+	type none struct {
+		Missing string `env:"PROGRAM_TEST_MISSING,required"`
+	}
+	_, err := FromEnvironment[none]("edge", "", []string{"--version"})()
+	require.ErrorIs(t, err, config.ErrHelp)
+	_, err = FromEnvironment[none]("edge", "", []string{"--version", "x"})()
+	require.NotErrorIs(t, err, config.ErrHelp)
+	require.Error(t, err)
+}
