@@ -99,7 +99,7 @@ test: web ## all tests: Go with the race detector in random order, then the page
 	cd $(UI) && npm test --silent
 
 .PHONY: test-kafka
-test-kafka: web ## the broker-facing tests and the end-to-end test against Apache Kafka
+test-kafka: web ## the broker-facing tests and the end-to-end test against Apache Kafka; TEST_KAFKA_ALL=1: with those of the portal's API
 	deploy/kafka/test.sh
 
 .PHONY: test-history

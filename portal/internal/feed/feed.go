@@ -121,6 +121,13 @@ func (f *Feed) Run(ctx context.Context) error {
 	if err := f.subscribe(nc); err != nil {
 		return err
 	}
+	// The hub has the subscriptions before HubConnected says that readings can arrive. One that is
+	// away gets them when it comes.
+	if nc.IsConnected() {
+		if err := nc.FlushTimeout(subscribeTimeout); err != nil {
+			f.log.Warn("the hub did not confirm the subscriptions in time, it gets them again when it is back", "err", err)
+		}
+	}
 	f.nc.Store(nc)
 
 	specs := f.opts.Topics.Specs()
@@ -160,6 +167,9 @@ func (f *Feed) follow(ctx context.Context, t follower, topic kafka.Topic) {
 // What is older than that is better dropped, since newer readings wait behind it: at full
 // load it is half a second.
 const pendingBytes = 32 << 20
+
+// subscribeTimeout bounds the wait for a hub that is connected and does not answer.
+const subscribeTimeout = 5 * time.Second
 
 func (f *Feed) subscribe(nc *nats.Conn) error {
 	for subject, apply := range map[string]func([]byte) error{
