@@ -10,7 +10,8 @@ import (
 )
 
 func main() {
-	load := func() (simulator.Config, error) { return simulator.Load(os.Args[1:], os.Stdout) }
+	args := os.Args[1:]
+	load := program.WithVersion("sim", args, func() (simulator.Config, error) { return simulator.Load(args, os.Stdout) })
 	os.Exit(program.Run("sim", load, func(cfg simulator.Config, log *slog.Logger) (*simulator.Simulator, error) {
 		return simulator.New(simulator.Options{Config: cfg, Log: log, Out: os.Stdout})
 	}))

@@ -12,7 +12,8 @@ import (
 )
 
 func main() {
-	load := func() (plant.Config, error) { return plant.LoadConfig(os.Args[1:], os.Stdout) }
+	args := os.Args[1:]
+	load := program.WithVersion("allinone", args, func() (plant.Config, error) { return plant.LoadConfig(args, os.Stdout) })
 	os.Exit(program.Run("allinone", load, func(cfg plant.Config, log *slog.Logger) (*plant.Plant, error) {
 		return plant.New(plant.Options{Config: cfg, Log: log, Out: os.Stdout})
 	}))

@@ -75,15 +75,23 @@ func run[C Settings, S Service](ctx context.Context, name string, stderr io.Writ
 	return ok
 }
 
+// WithVersion returns a load function that answers --version, alone, on standard output, and leaves other arguments to load.
+func WithVersion[C any](name string, args []string, load func() (C, error)) func() (C, error) {
+	return func() (C, error) {
+		if len(args) == 1 && args[0] == "--version" {
+			fmt.Fprintln(os.Stdout, name, ops.Version)
+			var none C
+			return none, config.ErrHelp
+		}
+		return load()
+	}
+}
+
 // FromEnvironment returns a load function for a program whose only arguments are --version, alone, and --help: see
 // config.Load. Both end with config.ErrHelp. Settings with a method Complete take by it from elsewhere what the environment leaves
 // open, and those with a method Check are checked by it.
 func FromEnvironment[C any](name, summary string, args []string) func() (C, error) {
-	return func() (cfg C, err error) {
-		if len(args) == 1 && args[0] == "--version" {
-			fmt.Fprintln(os.Stdout, name, ops.Version)
-			return cfg, config.ErrHelp
-		}
+	return WithVersion(name, args, func() (cfg C, err error) {
 		err = config.Load(config.Program{Name: name, Summary: summary, Args: args, Out: os.Stdout}, &cfg)
 		if c, found := any(&cfg).(interface{ Complete() error }); found && err == nil {
 			err = c.Complete()
@@ -92,5 +100,5 @@ func FromEnvironment[C any](name, summary string, args []string) func() (C, erro
 			err = c.Check()
 		}
 		return cfg, err
-	}
+	})
 }
