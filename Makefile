@@ -128,6 +128,7 @@ test-monitoring: web ## the alerts with a real Prometheus and Alertmanager (apt)
 
 .PHONY: test-deploy
 test-deploy: ## deploy.sh with local processes (apt): profile recommended started, started again, broken, mended, stopped (needs Java, Maven, root)
+	deploy/release/test.sh
 	deploy/test.sh
 
 .PHONY: e2e
@@ -207,6 +208,14 @@ sbom-packages: ## what each program in dist (make packages) is made of, as Cyclo
 .PHONY: sign
 sign: ## sign dist/SHA256SUMS (make packages) with KEY=path of a pair of keys without .key (deploy/packages/sign.sh key makes one); the first time builds cosign for minutes
 	GO="$(GO)" KEY="$(KEY)" deploy/packages/sign.sh sign
+
+.PHONY: release
+release: ## a release of the tagged commit in dist: programs, packages, SBOM, checksums, signature (KEY=path of the pair of keys without .key), notes from CHANGELOG.md; publishes nothing
+	KEY="$(KEY)" MAKE="$(MAKE)" deploy/release/release.sh build
+
+.PHONY: test-release
+test-release: web ## what a release refuses, and one of a single program; a nightly job (make test-deploy has all but the build)
+	BUILD=1 deploy/release/test.sh
 
 .PHONY: test-packages
 test-packages: ## the deb in a throwaway copy of this machine: install, enrol at a real hub, run, upgrade, remove, purge; metadata of rpm and apk; a nightly job (Debian, root)
