@@ -81,9 +81,9 @@ notes() {
 ## Check what you downloaded
 
     sha256sum --check --ignore-missing SHA256SUMS
-    cosign verify-blob --key release.pub --insecure-ignore-tlog=true --bundle SHA256SUMS.sigstore.json SHA256SUMS
+    cosign verify-blob --key deploy/release/release.pub --insecure-ignore-tlog=true --bundle SHA256SUMS.sigstore.json SHA256SUMS
 
-\`docs/upgrade.md\` has the order in which programs are upgraded.
+The key is in the repository: one that you cloned before cannot have been changed with a release. \`docs/upgrade.md\` has the order in which programs are upgraded.
 TEXT
 }
 
@@ -92,6 +92,7 @@ build() {
   if [[ ${UNSIGNED:-} != 1 ]]; then
     [[ -n ${KEY:-} ]] || die "KEY is missing: want the path of the pair of keys that signs, without .key (deploy/packages/sign.sh key makes one), or UNSIGNED=1"
     [[ -f $KEY.key ]] || die "$KEY.key is missing"
+    [[ -f deploy/release/release.pub ]] || die "deploy/release/release.pub is missing: commit the public key, by which people check a release"
   fi
   rm -rf "$out" # no file of another release
   "$make" packages sbom-packages VERSION="$tag" PACKAGE_VERSION="$version"
@@ -101,6 +102,7 @@ build() {
   (cd "$out" && find . -maxdepth 1 -type f ! -name 'SHA256SUMS*' ! -name NOTES.md -printf '%P\0' | sort -z | xargs -0 sha256sum >SHA256SUMS)
   if [[ ${UNSIGNED:-} != 1 ]]; then
     deploy/packages/sign.sh sign
+    KEY=deploy/release/release deploy/packages/sign.sh verify # the key is the one that people have
   else
     echo "release: $out is not signed"
   fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What release.sh refuses, and what it makes, in a throwaway repository that has the files of this one. BUILD=1 builds a
-# release of one program, too, and takes a minute.
+# What release.sh refuses, and what it makes, in a throwaway repository that has the files of this one. BUILD=1 builds and
+# signs a release of one program, too: a minute, and more when it has to build its tools.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
@@ -95,9 +95,23 @@ if [[ $notes == "$want"* && $notes != *Later* && $notes != *older* && $notes != 
 if [[ ${BUILD:-} == 1 ]]; then
   mkdir -p portal/ui/dist && cp -r "$root/portal/ui/dist/." portal/ui/dist
   cp -r "$root/portal/ui/node_modules" portal/ui
-  UNSIGNED=1 PROGRAMS=edge ARCHES=$(go env GOARCH) FORMATS=deb deploy/release/release.sh build
+  export COSIGN_PASSWORD=test FORMATS=deb ARCHES
+  ARCHES=$(go env GOARCH)
+  KEY=$work/key deploy/packages/sign.sh key
+  KEY=$work/other deploy/packages/sign.sh key
+  export KEY=$work/key
+  refused "a public key that is not in the repository" "deploy/release/release.pub is missing" build
+  cp "$work/other.pub" deploy/release/release.pub
+  git add deploy/release/release.pub
+  git commit -q -m key
+  tag v1.4.0
+  refused "a key other than the one people have" "was not signed with this key" build
+  cp "$work/key.pub" deploy/release/release.pub
+  git commit -q -a -m key
+  tag v1.4.0
+  deploy/release/release.sh build
   said=$(cd dist && ls && sha256sum --check --quiet SHA256SUMS && cat NOTES.md) || fail "a release" "$said"
-  for f in "edge-linux-$(go env GOARCH)" "edge-linux-$(go env GOARCH).cdx.json" "iot-edge_1.4.0_$(go env GOARCH).deb"; do
+  for f in "edge-linux-$(go env GOARCH)" "edge-linux-$(go env GOARCH).cdx.json" "iot-edge_1.4.0-1_$(go env GOARCH).deb"; do
     if grep -q "  $f\$" dist/SHA256SUMS; then pass "a release has $f"; else fail "a release has $f" "$(cat dist/SHA256SUMS)"; fi
   done
   said=$("dist/edge-linux-$(go env GOARCH)" --version)

@@ -49,21 +49,25 @@ type owner struct{ _ byte }
 
 // keep returns a logger for h that keeps its warnings and has a level.
 func keep(h slog.Handler, level *Level) *slog.Logger {
-	return slog.New(&keeper{Handler: h, kept: &warnings{}, level: level})
+	return slog.New(&keeper{Handler: h, kept: &warnings{}, repeats: &repeats{places: map[place]*count{}}, level: level})
 }
 
-// keeper keeps the newest warnings that pass through a handler.
+// keeper limits the lines that pass to a handler, and keeps the newest warnings of them.
 type keeper struct {
 	slog.Handler
 
-	kept   *warnings
-	level  *Level
-	owner  *owner // nil: the process itself
-	group  string // names that qualify the keys, each with a dot
-	detail string
+	kept    *warnings
+	repeats *repeats
+	level   *Level
+	owner   *owner // nil: the process itself
+	group   string // names that qualify the keys, each with a dot
+	detail  string
 }
 
 func (k *keeper) Handle(ctx context.Context, r slog.Record) error {
+	if !k.repeats.allow(&r) {
+		return nil
+	}
 	if r.Level >= slog.LevelWarn {
 		k.kept.add(kept{Warning{Time: r.Time, Level: r.Level, Message: r.Message, Detail: k.with(recordAttrs(r))}, k.owner})
 	}
