@@ -82,6 +82,9 @@ func New(o Options) (_ *Relay, err error) {
 		o.Registry = ops.NewRegistry()
 	}
 	o.Config.Cluster = o.Config.Open()
+	if err := o.Config.Register(o.Registry, "bridge"); err != nil {
+		return nil, err
+	}
 	r := &Relay{
 		cfg: o.Config, base: o.Log, log: o.Log.With("component", "relay"), progress: lane.NewProgress(), members: newMembership(),
 		wrap: func(_ int32, p lane.Producer) lane.Producer { return p },
@@ -257,6 +260,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	parts.Go("ledgers", r.publisher.run)
 	parts.Go("vitals", r.vitals.Run)
 	parts.Go("live", r.live.Run)
+	parts.Go("settings of topics", func(ctx context.Context) error { return r.cfg.WatchTopics(ctx, r.log) })
 	parts.Go("lanes", r.joinGroup)
 	r.log.Info("bridge started", "hub", natsconn.Redact(r.HubURL()), "leaf", r.LeafAddr(), "http", r.Addr(), "kafka", r.cfg.Brokers)
 	return parts.Wait(ctx)

@@ -54,6 +54,7 @@ type Program struct {
 	sensors   *sensorfile.File
 	historian *Historian
 	server    *ops.Server // nil without an address
+	cluster   kafka.Cluster
 	hub       *nats.Conn  // nil without HUB_URL
 	reporter  *vitals.Reporter
 }
@@ -61,7 +62,10 @@ type Program struct {
 // NewProgram binds the listeners; Run starts the work.
 func NewProgram(cfg *ProgramConfig, log *slog.Logger) (_ *Program, err error) {
 	reg := ops.NewRegistry()
-	p := &Program{log: log.With("component", "historian")}
+	p := &Program{log: log.With("component", "historian"), cluster: cfg.Open()}
+	if err := p.cluster.Register(reg, "historian"); err != nil {
+		return nil, err
+	}
 	p.sensors, err = sensorfile.Open(sensorfile.Options{
 		Config: cfg.Sensors, Log: p.log, Registry: reg, Program: "core", Changed: func(*sensors.Catalogue) {},
 	})
@@ -69,7 +73,7 @@ func NewProgram(cfg *ProgramConfig, log *slog.Logger) (_ *Program, err error) {
 		return nil, err
 	}
 	p.historian, err = New(Options{
-		Config: cfg.History, Cluster: cfg.Open(), Topic: cfg.Specs().DeviceData, Letters: cfg.Specs().DeadLetters, GroupID: cfg.GroupID, Log: log, Registry: reg, Catalogue: p.sensors.Catalogue,
+		Config: cfg.History, Cluster: p.cluster, Topic: cfg.Specs().DeviceData, Letters: cfg.Specs().DeadLetters, GroupID: cfg.GroupID, Log: log, Registry: reg, Catalogue: p.sensors.Catalogue,
 	})
 	if err != nil {
 		return nil, err
@@ -134,6 +138,7 @@ func (p *Program) Run(ctx context.Context) error {
 		g.Go("vitals", p.reporter.Run)
 	}
 	g.Go("sensors", p.sensors.Run)
+	g.Go("settings of topics", func(ctx context.Context) error { return p.cluster.WatchTopics(ctx, p.log) })
 	g.Go("historian", p.historian.Run)
 	return g.Wait(ctx)
 }

@@ -96,6 +96,9 @@ func New(o Options) (*Processor, error) {
 		reg = ops.NewRegistry()
 	}
 	o.Config.Cluster = o.Config.Open()
+	if err := o.Config.Register(reg, "core"); err != nil {
+		return nil, err
+	}
 	p := &Processor{
 		cfg: o.Config, base: o.Log, registry: reg, log: o.Log.With("component", "core"), limits: o.Config.limits(),
 		placement: sarama.NewMurmur2Partitioner(o.Config.DeviceData), offsets: clock.NewOffsets(),
@@ -234,6 +237,7 @@ func (p *Processor) Run(ctx context.Context) error {
 	g.Go("rules", p.rules.Run)
 	g.Go("changes of rules", p.changes.Run)
 	g.Go("sensors", p.sensors.Run)
+	g.Go("settings of topics", func(ctx context.Context) error { return p.cfg.WatchTopics(ctx, p.log) })
 	g.Go("consumers", p.work)
 	return g.Wait(ctx)
 }

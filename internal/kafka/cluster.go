@@ -20,10 +20,10 @@ type Cluster struct {
 // At is an unsecured cluster.
 func At(brokers ...string) Cluster { return Cluster{Brokers: brokers} }
 
-// Open returns the cluster with what its connections share: one token, and why the brokers
-// last refused them, for Refusal. It does not connect. The cluster may be used without, too.
+// Open returns the cluster with what its connections share: one token, why the brokers
+// last refused them, for Refusal, and which settings of topics are wrong, for Register. It does not connect. The cluster may be used without, too.
 func (c Cluster) Open() Cluster {
-	c.link = &link{}
+	c.link = &link{promised: newPromised()}
 	c.link.tokens = c.OAuth.tokens()
 	return c
 }

@@ -1,6 +1,9 @@
 package kafka
 
-import "context"
+import (
+	"context"
+	"log/slog"
+)
 
 // Fence is fence, for tests that lose a fence record.
 func (p *Producer) Fence(topic string, partition int32, nonce []byte) error {
@@ -14,3 +17,6 @@ func RestoreUpTo(ctx context.Context, c Cluster, p *Producer, topic string, part
 
 // NextSequence is nextSequence.
 var NextSequence = nextSequence
+
+// Recheck is recheck, which WatchTopics calls.
+func Recheck(ctx context.Context, c Cluster, log *slog.Logger) { c.recheck(ctx, log) }

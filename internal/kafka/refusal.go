@@ -19,9 +19,10 @@ const refusalAge = 30 * time.Second
 type link struct {
 	tokens sarama.AccessTokenProvider
 
-	mu      sync.Mutex
-	refusal error
-	at      time.Time
+	mu       sync.Mutex
+	promised promised
+	refusal  error
+	at       time.Time
 }
 
 // note keeps a refusal until a connection succeeds.

@@ -24,6 +24,10 @@ type Topic struct {
 	Compacted bool
 	// KeepForever switches deletion by age and size off.
 	KeepForever bool
+	// OnePartition says that the topic must have one: the order of its records decides.
+	OnePartition bool
+	// MinRetention is the shortest retention.ms with which the product keeps its promises; 0: any.
+	MinRetention time.Duration
 	// MaxMessageBytes, when not 0, is set as max.message.bytes.
 	MaxMessageBytes int
 }
@@ -65,7 +69,8 @@ const unlimited = "-1"
 
 // EnsureTopics creates the topics that are missing, with the broker's default
 // replication factor, and leaves the others as they are. It waits until each has
-// leaders. It retries until ctx ends while the brokers are unreachable.
+// leaders. It retries until ctx ends while the brokers are unreachable. Settings of a topic that break a
+// promise are logged, and counted if the cluster is of Open; they are no error.
 func EnsureTopics(ctx context.Context, log *slog.Logger, cluster Cluster, topics ...Topic) error {
 	return persist(ctx, log, "creating topics", func() error {
 		admin, err := cluster.admin(ctx)
@@ -84,14 +89,19 @@ func EnsureTopics(ctx context.Context, log *slog.Logger, cluster Cluster, topics
 			}
 		}
 		known, err := ensure(ctx, log, admin, first)
-		if err != nil || len(second) == 0 {
+		if err != nil {
 			return err
 		}
 		for i := range second {
 			second[i].Partitions = int32(len(known[second[i].Like.Name].Partitions))
 		}
-		_, err = ensure(ctx, log, admin, second)
-		return err
+		if len(second) > 0 {
+			if _, err = ensure(ctx, log, admin, second); err != nil {
+				return err
+			}
+		}
+		cluster.checkSettings(log, admin, topics)
+		return nil
 	})
 }
 
@@ -101,7 +111,6 @@ func ensure(ctx context.Context, log *slog.Logger, admin sarama.ClusterAdmin, to
 	if err != nil {
 		return nil, err
 	}
-	var kept []string // by a previous creator, whose retention may be limited
 	for _, t := range topics {
 		err := error(sarama.ErrTopicAlreadyExists)
 		if known[t.Name] == nil {
@@ -112,33 +121,9 @@ func ensure(ctx context.Context, log *slog.Logger, admin sarama.ClusterAdmin, to
 			log.Info("topic created", "topic", t.Name, "partitions", t.Partitions)
 		case !errors.Is(err, sarama.ErrTopicAlreadyExists):
 			return nil, fmt.Errorf("creating topic %s: %w", t.Name, err)
-		case t.KeepForever:
-			kept = append(kept, t.Name)
 		}
 	}
-	if known, err = awaitLeaders(ctx, admin, topics); err != nil {
-		return nil, err
-	}
-	for _, name := range kept {
-		warnOfDeletion(log, admin, name)
-	}
-	return known, nil
-}
-
-// warnOfDeletion logs a limited retention of a topic that is meant to be kept.
-func warnOfDeletion(log *slog.Logger, admin sarama.ClusterAdmin, topic string) {
-	found, err := admin.DescribeConfigs([]*sarama.ConfigResource{
-		{Type: sarama.TopicResource, Name: topic, ConfigNames: retention},
-	}, sarama.DescribeConfigsOptions{})
-	if err != nil || len(found) != 1 || found[0].ErrorCode != 0 {
-		log.Warn("retention of a topic unknown: make sure that it is unlimited", "topic", topic, "err", err)
-		return
-	}
-	for _, e := range found[0].Configs {
-		if slices.Contains(retention, e.Name) && e.Value != unlimited {
-			log.Warn("retention of a topic is limited, Kafka deletes its oldest records", "topic", topic, e.Name, e.Value, "want", e.Name+"="+unlimited)
-		}
-	}
+	return awaitLeaders(ctx, admin, topics)
 }
 
 // describe returns the topics that exist, by name.

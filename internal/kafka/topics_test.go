@@ -102,7 +102,7 @@ func TestLimitedRetentionOfAKeptTopicIsReported(t *testing.T) {
 		NumPartitions: 1, ReplicationFactor: -1, ConfigEntries: map[string]*string{"retention.ms": &week},
 	}, false))
 	logged := ensureLogged(t, brokers, topic)
-	for _, part := range []string{"level=WARN", "topic=" + topic, "retention.ms=604800000", `want="retention.ms=-1"`} {
+	for _, part := range []string{"level=WARN", "topic=" + topic, "setting=retention.ms value=604800000 want=-1", "kept for ever"} {
 		require.Contains(t, logged, part)
 	}
 	require.Equal(t, week, configOf(t, brokers, topic)["retention.ms"], "left as it was")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"time"
 
 	"industrial-iot-monitor/internal/kafka"
 )
@@ -18,6 +19,9 @@ const (
 	AlertPartitions = 3
 	lanes           = 1
 )
+
+// day is how long core, the history or a portal may be down and find everything it has not read.
+const day = 24 * time.Hour
 
 // Topics names the Kafka topics. The zero value is not usable; config fills in the
 // defaults of the contract.
@@ -72,27 +76,27 @@ type Specs struct {
 // is known.
 func (t *Topics) Specs() Specs {
 	const most = kafka.MaxRecordBytes
-	data := kafka.Topic{Name: t.DeviceData, Partitions: DataPartitions, MaxMessageBytes: most}
+	data := kafka.Topic{Name: t.DeviceData, Partitions: DataPartitions, MaxMessageBytes: most, MinRetention: day}
 	return Specs{
 		DeviceData:  data,
-		DeadLetters: kafka.Topic{Name: t.DeadLetters, Partitions: AlertPartitions, MaxMessageBytes: most},
-		Alerts:      kafka.Topic{Name: t.Alerts, Partitions: AlertPartitions, MaxMessageBytes: most},
+		DeadLetters: kafka.Topic{Name: t.DeadLetters, Partitions: AlertPartitions, MaxMessageBytes: most, MinRetention: day},
+		Alerts:      kafka.Topic{Name: t.Alerts, Partitions: AlertPartitions, MaxMessageBytes: most, MinRetention: day},
 		Audit:       kafka.Topic{Name: t.Audit, Partitions: AlertPartitions, MaxMessageBytes: most, KeepForever: true},
 		// A device's commands and state are in the partition of its readings.
-		Commands:    kafka.Topic{Name: t.Commands, Like: &data, MaxMessageBytes: most},
+		Commands:    kafka.Topic{Name: t.Commands, Like: &data, MaxMessageBytes: most, MinRetention: day},
 		AlarmState:  kafka.Topic{Name: t.AlarmState, Like: &data, Compacted: true, MaxMessageBytes: most},
 		DeviceState: kafka.Topic{Name: t.DeviceState, Like: &data, Compacted: true, MaxMessageBytes: most},
 		DeviceMeta:  kafka.Topic{Name: t.DeviceMeta, Like: &data, Compacted: true, MaxMessageBytes: most},
 		DetectState: kafka.Topic{Name: t.DetectState, Like: &data, Compacted: true, MaxMessageBytes: most},
 		Checkpoints: kafka.Topic{Name: t.Checkpoints, Partitions: lanes, Compacted: true},
 		// One partition: the order of all decisions is the decision.
-		Rules: kafka.Topic{Name: t.Rules, Partitions: 1, Compacted: true, MaxMessageBytes: most},
+		Rules: kafka.Topic{Name: t.Rules, Partitions: 1, OnePartition: true, Compacted: true, MaxMessageBytes: most},
 		// One partition: the newest record of a gateway decides.
-		Access: kafka.Topic{Name: t.Access, Partitions: 1, Compacted: true},
+		Access: kafka.Topic{Name: t.Access, Partitions: 1, OnePartition: true, Compacted: true},
 		// One partition: a record that is missing is a missing offset.
-		Security: kafka.Topic{Name: t.Security, Partitions: 1, KeepForever: true},
+		Security: kafka.Topic{Name: t.Security, Partitions: 1, OnePartition: true, KeepForever: true},
 		// One partition: the order of all changes decides between two of them.
-		Metadata: kafka.Topic{Name: t.Metadata, Partitions: 1, MaxMessageBytes: most, KeepForever: true},
+		Metadata: kafka.Topic{Name: t.Metadata, Partitions: 1, OnePartition: true, MaxMessageBytes: most, KeepForever: true},
 	}
 }
 

@@ -144,6 +144,9 @@ func New(o Options) (*Portal, error) {
 		o.Registry = ops.NewRegistry()
 	}
 	o.Config.Cluster = o.Config.Open()
+	if err := o.Config.Register(o.Registry, "portal"); err != nil {
+		return nil, err
+	}
 	together := o.Gatherer != nil
 	if o.Gatherer == nil {
 		o.Gatherer = o.Registry
@@ -341,6 +344,7 @@ func (p *Portal) Run(ctx context.Context) error {
 		return tail.Watch(ctx, tail.Options{Cluster: p.cfg.Cluster, ClientID: "portal-devices", Log: p.log}, p.cfg.Specs().Access, p.devices)
 	})
 	g.Go("lag", p.lag.Run)
+	g.Go("settings of topics", func(ctx context.Context) error { return p.cfg.WatchTopics(ctx, p.log) })
 	g.Go("means", p.sampleMeans)
 	g.Go("vitals", p.vitals.Run)
 	g.Go("pipeline", p.samplePipeline)
