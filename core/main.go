@@ -2,7 +2,7 @@
 // clears alarms, tracks which devices are online, and publishes live frames on the hub.
 // Several instances share the work as a consumer group; one of them keeps the history of readings.
 // "core historian" does that alone, "core history" exports it, "core rules" tries a rules file, "core
-// detect" tries the detector of anomalies.
+// detect" tries the detector of anomalies, "core topics" exports and imports the topics whose records are nowhere else.
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 
+	"industrial-iot-monitor/core/backup"
 	"industrial-iot-monitor/core/detection"
 	"industrial-iot-monitor/core/historian"
 	"industrial-iot-monitor/core/processor"
@@ -27,12 +28,14 @@ func main() {
 			os.Exit(command(detection.Command))
 		case "history":
 			os.Exit(command(historian.Command))
+		case "topics":
+			os.Exit(command(backup.Command))
 		case "historian":
 			os.Exit(keepHistory())
 		}
 	}
 	program.CollectAt(50) // what it keeps of each device outweighs what a reading leaves behind
-	load := program.FromEnvironment[processor.Config]("core", "processes readings: statuses, aggregates, alarms, presence, live frames, history; \"core rules\" tries a rules file, \"core detect\" tries the detector, \"core history\" exports readings, \"core historian\" only keeps them", os.Args[1:])
+	load := program.FromEnvironment[processor.Config]("core", "processes readings: statuses, aggregates, alarms, presence, live frames, history; \"core rules\" tries a rules file, \"core detect\" tries the detector, \"core history\" exports readings, \"core historian\" only keeps them, \"core topics\" backs up Kafka topics", os.Args[1:])
 	os.Exit(program.Run("core", load, func(cfg processor.Config, log *slog.Logger) (*processor.Processor, error) {
 		return processor.New(processor.Options{Config: cfg, Log: log})
 	}))

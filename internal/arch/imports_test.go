@@ -158,7 +158,7 @@ func TestOnlyCompositionsHoldSeveralPrograms(t *testing.T) {
 func TestMainKnowsItsAppAlone(t *testing.T) {
 	start := []string{"internal/program", "internal/lifecycle"}
 	for program, apps := range map[string][]string{
-		"edge": {"edge/gateway"}, "bridge": {"bridge/relay", "bridge/admin"}, "core": {"core/processor", "core/historian", "core/detection"},
+		"edge": {"edge/gateway"}, "bridge": {"bridge/relay", "bridge/admin"}, "core": {"core/processor", "core/historian", "core/detection", "core/backup"},
 		"portal": {"portal/web", "portal/admin"}, "sim": {"sim/simulator"}, "deploy/allinone": {"deploy/allinone/plant"},
 	} {
 		main := packages(t, program)

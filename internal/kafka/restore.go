@@ -14,6 +14,9 @@ import (
 // fenceKey is reserved in every restored topic.
 const fenceKey = "\x00fence"
 
+// Reserved reports whether a record's key is that of the fences that Restore writes.
+func Reserved(key []byte) bool { return string(key) == fenceKey }
+
 // fenceTimeout is how long Restore reads without finding its fence before it commits another
 // one: a newer owner's fence may have compacted the first one away, and then the commit
 // fails.

@@ -180,6 +180,22 @@ func led(known map[string]*sarama.TopicMetadata, topics []Topic) bool {
 	return true
 }
 
+// Missing returns those of the topics that do not exist.
+func Missing(ctx context.Context, cluster Cluster, topics ...Topic) (missing []string, err error) {
+	admin, err := cluster.admin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, admin.Close()) }()
+	known, err := describe(admin, topics)
+	for _, t := range topics {
+		if err == nil && known[t.Name] == nil {
+			missing = append(missing, t.Name)
+		}
+	}
+	return missing, err
+}
+
 // TopicID returns the id that Kafka gave a topic when it was made: another one if it was made again
 // under its name. Brokers before 2.8 give none, which is an id of zeros.
 func TopicID(ctx context.Context, cluster Cluster, topic string) (id string, err error) {
