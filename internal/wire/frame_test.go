@@ -188,3 +188,13 @@ func FuzzOpenFrame(f *testing.F) {
 		require.Equal(t, entries, again)
 	})
 }
+
+// TestFrameOfANewerVersionIsRefused: a portal that is older than core shows nothing live, and says why.
+func TestFrameOfANewerVersionIsRefused(t *testing.T) {
+	data, err := os.ReadFile("testdata/frame_v2.golden")
+	require.NoError(t, err)
+	data[4] = 4
+	_, err = wire.OpenFrame(data)
+	require.ErrorIs(t, err, wire.ErrDamagedFrame)
+	require.ErrorContains(t, err, "version 4 is unknown")
+}

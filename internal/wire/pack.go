@@ -49,6 +49,10 @@ const (
 // ErrDamagedPack is returned for bytes that are not a whole, undamaged pack.
 var ErrDamagedPack = errors.New("damaged pack")
 
+// ErrNewerPack is returned for a whole pack of a version that this program does not know. It must be kept: a newer
+// program reads it. Every version begins with magic and version and ends with the checksum.
+var ErrNewerPack = errors.New("pack of a newer version")
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // PackHeader identifies a pack. Epoch is drawn at random at every start of the
@@ -204,7 +208,7 @@ type Pack struct {
 }
 
 // OpenPack checks the length and checksum of data and returns it for iteration. The
-// error is ErrDamagedPack, wrapped with the reason.
+// error is ErrDamagedPack or ErrNewerPack, wrapped with the reason.
 func OpenPack(data []byte) (*Pack, error) {
 	if len(data) < packHeadLen+packTailLen {
 		return nil, fmt.Errorf("%w: %d bytes are too few", ErrDamagedPack, len(data))
@@ -212,12 +216,15 @@ func OpenPack(data []byte) (*Pack, error) {
 	if string(data[:4]) != packMagic {
 		return nil, fmt.Errorf("%w: it does not start with %s", ErrDamagedPack, packMagic)
 	}
-	known := flagsOf(data[packVersionAt])
-	if known == 0 {
-		return nil, fmt.Errorf("%w: version %d is unknown", ErrDamagedPack, data[packVersionAt])
-	}
+	known, version := flagsOf(data[packVersionAt]), data[packVersionAt]
 	end := len(data) - packTailLen
-	if crc32.Checksum(data[:end], castagnoli) != binary.BigEndian.Uint32(data[end:]) {
+	sound := crc32.Checksum(data[:end], castagnoli) == binary.BigEndian.Uint32(data[end:])
+	switch {
+	case known == 0 && sound && version > packVersion:
+		return nil, fmt.Errorf("%w: it has version %d, this program reads up to %d: upgrade it", ErrNewerPack, version, packVersion)
+	case known == 0:
+		return nil, fmt.Errorf("%w: version %d is unknown", ErrDamagedPack, version)
+	case !sound:
 		return nil, fmt.Errorf("%w: checksum mismatch", ErrDamagedPack)
 	}
 	count := binary.BigEndian.Uint32(data[packCountAt:])

@@ -209,7 +209,7 @@ func TestPackBadContentWithGoodChecksum(t *testing.T) {
 		"flag of version 3": {append(head(1), 8, 0, 0, 0), "entry 0 is unreadable"},
 		"unknown flag":      {append(newHead(1), 16, 0, 0, 0), "entry 0 is unreadable"},
 		"id cut short":      {append(newHead(1), 2, 0, 0, 0, 1, 2, 3), "entry 0 is unreadable"},
-		"unknown version":   {append(append([]byte("IOTP\x04"), make([]byte, 40)...), 0, 0, 0, 0), "version 4 is unknown"},
+		"unknown version":   {append(append([]byte("IOTP\x01"), make([]byte, 40)...), 0, 0, 0, 0), "version 1 is unknown"},
 		"bytes at the end":  {append(head(1), 0, 0, 0, 0, 7), "1 bytes after the last entry"},
 		"second entry gone": {append(head(2), 0, 0, 0, 4, 'a', 'b', 'c', 'd'), "entry 1 is unreadable"},
 	}
@@ -295,4 +295,21 @@ func BenchmarkPackRead(b *testing.B) {
 			}
 		}
 	}
+}
+
+// TestPackOfANewerVersionIsNoDamage: a bridge leaves it at the gateway until it is upgraded. A version that is
+// unknown because a bit changed is damage.
+func TestPackOfANewerVersionIsNoDamage(t *testing.T) {
+	var b wire.PackBuilder
+	data := bytes.Clone(buildPack(&b, 1, 1, flaggedPackEntries()))
+	data[4] = 4
+	_, err := wire.OpenPack(data)
+	require.ErrorIs(t, err, wire.ErrDamagedPack)
+	require.NotErrorIs(t, err, wire.ErrNewerPack)
+	end := len(data) - 4
+	binary.BigEndian.PutUint32(data[end:], crc32.Checksum(data[:end], crc32.MakeTable(crc32.Castagnoli)))
+	_, err = wire.OpenPack(data)
+	require.ErrorIs(t, err, wire.ErrNewerPack)
+	require.NotErrorIs(t, err, wire.ErrDamagedPack)
+	require.ErrorContains(t, err, "it has version 4, this program reads up to 3: upgrade it")
 }

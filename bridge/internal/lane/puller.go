@@ -212,6 +212,9 @@ func (p *puller) inSequence(ctx context.Context, seq uint64) error {
 // receive passes on the pack at seq.
 func (p *puller) receive(ctx context.Context, seq uint64, data []byte) error {
 	pack, err := wire.OpenPack(data)
+	if errors.Is(err, wire.ErrNewerPack) {
+		return fmt.Errorf("pack %d stays at the gateway: %w", seq, err) // to skip it would lose its readings
+	}
 	if err != nil {
 		p.log.Error("pack unreadable", "seq", seq, "err", err)
 		step := p.g.pos.ReadDamaged(seq)

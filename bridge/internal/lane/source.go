@@ -104,8 +104,12 @@ func (s source) view(ctx context.Context, seq uint64) (checkpoint.View, error) {
 	case err != nil:
 		return v, fmt.Errorf("reading the pack at the checkpoint: %w", err)
 	}
-	if pack, err := wire.OpenPack(msg.Data); err == nil {
+	pack, err := wire.OpenPack(msg.Data)
+	switch {
+	case err == nil:
 		v.Anchor = checkpoint.Anchor{Readable: true, Epoch: pack.Header.Epoch, Counter: pack.Header.Counter}
+	case errors.Is(err, wire.ErrNewerPack): // a newer bridge took it
+		return v, fmt.Errorf("reading the pack at the checkpoint: %w", err)
 	}
 	return v, nil
 }
