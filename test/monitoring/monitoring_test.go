@@ -71,12 +71,13 @@ type plant struct {
 	junk context.CancelFunc
 }
 
-// startPlant starts two gateways with 100 devices, and monitoring once readings flow.
-func startPlant(t *testing.T) *plant {
+// startPlant starts two gateways with 100 devices, and monitoring once readings flow. It may be given an environment for
+// some programs, and more programs.
+func startPlant(t *testing.T, env func(program string) map[string]string, more ...func(c *cluster.Cluster)) *plant {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
-	c, err := cluster.New(ctx, cluster.Options{Dir: t.TempDir(), Gateways: 2})
+	c, err := cluster.New(ctx, cluster.Options{Dir: t.TempDir(), Gateways: 2, EnvOf: env})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
@@ -86,6 +87,9 @@ func startPlant(t *testing.T) *plant {
 	c.Add("sim", cluster.Program{Binary: "sim", Args: []string{
 		"-http=", "-protocol=nats", "-nats=" + strings.Join(c.NATS(), ","), "-devices=100", "-interval=1s", "-progress=10s",
 	}})
+	for _, add := range more {
+		add(c)
+	}
 	require.NoError(t, c.StartAll(ctx))
 	p := &plant{Cluster: c, hook: startWebhook(t)}
 	require.Eventually(t, func() bool {
@@ -150,7 +154,7 @@ func (p *plant) requireQuiet(t *testing.T) {
 
 // TestAlertsArriveAndEnd: none in health; after each fault the right one, and its end after the repair.
 func TestAlertsArriveAndEnd(t *testing.T) {
-	p := startPlant(t)
+	p := startPlant(t, nil)
 	p.prom.requireQuietFor(t, healthy)
 	require.Empty(t, p.hook.notices(t), "no alert was sent in health")
 	p.prom.requireRulesWork(t)

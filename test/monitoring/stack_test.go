@@ -185,6 +185,9 @@ func scrapes(c *cluster.Cluster, manager, rules string) string {
 	for i := range c.Gateways() {
 		targets["edge"] = append(targets["edge"], c.Env(cluster.Gateway(i), "EDGE_HTTP_ADDR"))
 	}
+	if addr := c.Env(elsewhere, "CORE_HTTP_ADDR"); addr != "" {
+		targets["core"] = append(targets["core"], addr)
+	}
 	text := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\nrule_files: [%s/*.yml]\n"+
 		"alerting: {alertmanagers: [{static_configs: [{targets: [%q]}]}]}\nscrape_configs:\n", rules, manager)
 	for _, job := range slices.Sorted(maps.Keys(targets)) {
