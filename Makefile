@@ -119,8 +119,17 @@ test-api: web ## the portal against its own OpenAPI document, by schemathesis (P
 	test/api/test.sh
 
 .PHONY: test-rules
-test-rules: ## the alerts of deploy/prometheus: promtool's checks, and its tests of each alert (needs promtool and amtool)
+test-rules: ## the alerts of deploy/prometheus: promtool's checks, and its tests of each alert (needs promtool and amtool); the files of deploy/grafana
 	deploy/prometheus/check.sh
+	deploy/grafana/check.sh
+
+.PHONY: dashboards
+dashboards: ## write the dashboards' files from deploy/grafana/*.go
+	deploy/grafana/check.sh update
+
+.PHONY: test-dashboards
+test-dashboards: web ## every query of the dashboards with a real Prometheus and VictoriaMetrics (apt) that watch the real programs: none fails or has no data (a minute)
+	deploy/grafana/test.sh
 
 .PHONY: test-monitoring
 test-monitoring: web ## the alerts with a real Prometheus and Alertmanager (apt) that watch the real programs while some break (10 minutes); a nightly job
@@ -174,6 +183,7 @@ lint: $(LINT) ## golangci-lint, shellcheck, go mod tidy check
 	$(LINT) run --build-tags $(LINT_TAGS) ./...
 	@if command -v shellcheck >/dev/null; then shellcheck deploy/*.sh deploy/*/*.sh test/*/*.sh .ci/run; else echo "shellcheck is not installed"; exit 1; fi
 	$(GO) mod tidy -diff
+	deploy/grafana/check.sh lint
 
 $(LINT):
 	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -293,4 +294,55 @@ func TestSteps(t *testing.T) {
 		require.NoError(t, err)
 		require.JSONEq(t, want, string(got), "%v", l)
 	}
+}
+
+// TestProvisioning: Grafana finds the sources that the dashboards name, and the files, where docker-compose.yml puts them.
+func TestProvisioning(t *testing.T) {
+	t.Parallel()
+	var sources struct {
+		Datasources []struct {
+			Name, UID, Type, URL string
+			JSONData             struct {
+				Exemplars []struct {
+					Name string
+					UID  string `yaml:"datasourceUid"`
+				} `yaml:"exemplarTraceIdDestinations"`
+			} `yaml:"jsonData"`
+		}
+	}
+	decode(t, "provisioning/datasources/plant.yaml", &sources)
+	var files struct {
+		Providers []struct{ Options struct{ Path string } }
+	}
+	decode(t, "provisioning/dashboards/plant.yaml", &files)
+	var compose struct {
+		Services map[string]struct {
+			Volumes []string
+		}
+	}
+	decode(t, "../../docker-compose.yml", &compose)
+	for _, dir := range []string{"provisioning/datasources", "provisioning/dashboards"} {
+		require.Contains(t, compose.Services["grafana"].Volumes, "./deploy/grafana/"+dir+":/etc/grafana/"+dir+":ro")
+	}
+	require.Contains(t, compose.Services["grafana"].Volumes, "./deploy/grafana/dashboards:"+files.Providers[0].Options.Path+":ro")
+
+	types := map[source]string{}
+	uids := map[string]string{}
+	for _, s := range sources.Datasources {
+		types[source{s.UID, s.Name}], uids[s.UID] = s.Type, s.Type
+		address, err := url.Parse(s.URL)
+		require.NoError(t, err)
+		require.Contains(t, compose.Services, address.Hostname(), s.Name)
+	}
+	for _, b := range boards() {
+		require.Equal(t, "prometheus", types[b.from], b.uid)
+	}
+	require.Equal(t, "jaeger", uids[sources.Datasources[0].JSONData.Exemplars[0].UID])
+}
+
+func decode(t *testing.T, file string, v any) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal(text, v), file)
 }
