@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
@@ -109,7 +110,7 @@ func (p *panel) text() string {
 
 // runbook returns the name of an alert's runbook: those of the budgets share one.
 func runbook(alert string) string {
-	if len(alert) > 7 && alert[:7] == "SLOBurn" {
+	if strings.HasPrefix(alert, "SLOBurn") {
 		return "SLOBurn"
 	}
 	return alert
@@ -120,7 +121,8 @@ type document = dashboard.Dashboard //nolint:staticcheck // Grafana 12 has the n
 
 // build returns the dashboard as Grafana reads it from a file.
 func (b *board) build() (document, error) {
-	d := dashboard.NewDashboardBuilder(b.title).Uid(b.uid).Description(b.about).Tags([]string{"iot"}).Readonly().
+	d := dashboard.NewDashboardBuilder(b.title) //nolint:staticcheck // see document
+	d.Uid(b.uid).Description(b.about).Tags([]string{"iot"}).Readonly().
 		Time("now-3h", "now").Refresh("30s").Timezone("browser").Tooltip(dashboard.DashboardCursorSyncCrosshair).
 		Link(dashboard.NewDashboardLinkBuilder("Dashboards of the plant").Type(dashboard.DashboardLinkTypeDashboards).
 			Tags([]string{"iot"}).AsDropdown(true).KeepTime(true)).

@@ -10,28 +10,7 @@ func history() board {
 		about:     "Does the history of readings keep up, and has it everything. The readings themselves are in the dashboards Readings.",
 		variables: []variable{{"instance", "core_history_lag_records", "instance"}},
 		rows: []row{
-			{"Writing", []panel{
-				{
-					title: "Behind", unit: seconds, about: "Time that the history needs for what waits in Kafka, at the rate of now.",
-					queries: one("plant:history_behind_seconds", "history"), alert: "HistoryBehind", limit: limit{above, 300},
-				},
-				{
-					title: "Readings", unit: perSecond, about: "Readings taken into the history.",
-					queries: one("sum by (instance) (rate(core_history_readings_total"+of+"[$__rate_interval]))", "{{instance}}"),
-				},
-				{
-					title: "Written", unit: byteRate, about: "Bytes written to files, or to the engine.",
-					queries: one("sum by (instance) (rate(core_history_written_bytes_total"+of+"[$__rate_interval]))", "{{instance}}"),
-				},
-				{
-					title: "A write takes", unit: seconds, about: "The readings of a partition to files, or a batch to the engine.",
-					queries: times("core_history_flush_seconds", of),
-				},
-				{
-					title: "Lost in an hour", unit: count, about: "Records that Kafka removed before the history had read them.",
-					queries: one("increase(core_history_lost_total"+of+"[1h])", "{{instance}}"), alert: "HistoryLost", limit: limit{above, 0},
-				},
-			}},
+			{"Writing", writing(of)},
 			{"Files (HISTORY=embedded)", []panel{
 				{
 					title: "Size", unit: bytes, about: "Of all files.",
@@ -68,6 +47,31 @@ func history() board {
 					queries: one("sum by (instance) (rate(core_history_refused_total"+of+"[$__rate_interval]))", "{{instance}}"),
 				},
 			}},
+		},
+	}
+}
+
+func writing(of string) []panel {
+	return []panel{
+		{
+			title: "Behind", unit: seconds, about: "Time that the history needs for what waits in Kafka, at the rate of now.",
+			queries: one("plant:history_behind_seconds", "history"), alert: "HistoryBehind", limit: limit{above, 300},
+		},
+		{
+			title: "Readings", unit: perSecond, about: "Readings taken into the history.",
+			queries: one("sum by (instance) (rate(core_history_readings_total"+of+"[$__rate_interval]))", "{{instance}}"),
+		},
+		{
+			title: "Written", unit: byteRate, about: "Bytes written to files, or to the engine.",
+			queries: one("sum by (instance) (rate(core_history_written_bytes_total"+of+"[$__rate_interval]))", "{{instance}}"),
+		},
+		{
+			title: "A write takes", unit: seconds, about: "The readings of a partition to files, or a batch to the engine.",
+			queries: times("core_history_flush_seconds", of),
+		},
+		{
+			title: "Lost in an hour", unit: count, about: "Records that Kafka removed before the history had read them.",
+			queries: one("increase(core_history_lost_total"+of+"[1h])", "{{instance}}"), alert: "HistoryLost", limit: limit{above, 0},
 		},
 	}
 }
