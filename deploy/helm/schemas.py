@@ -11,7 +11,7 @@ import kubernetes_validate
 import yaml
 
 KUBERNETES = pathlib.Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / "v1.36.0-local-strict"
-DEFINITIONS = "_definitions.json#/$defs/"
+DEFINITIONS = "#/$defs/"  # behind the address of the common file, or alone within it
 
 
 def name_of(kind, api_version):
@@ -26,10 +26,11 @@ def localise(node, used):
     if isinstance(node, dict):
         ref = node.get("$ref")
         if isinstance(ref, str) and DEFINITIONS in ref:
-            target = ref.split("/$defs/")[1]
+            target = ref.split(DEFINITIONS)[1]
             used.add(target)
-            return {"$ref": "#/$defs/" + target}
-        return {key: localise(value, used) for key, value in node.items()}
+            return {"$ref": "#/definitions/" + target}
+        # An id of its own would make references relative to an address that cannot be reached.
+        return {key: localise(value, used) for key, value in node.items() if not (key in ("$id", "$schema") and isinstance(value, str))}
     if isinstance(node, list):
         return [localise(item, used) for item in node]
     return node
@@ -47,7 +48,7 @@ def self_contained(schema, definitions):
         kept[target] = localise(definitions[target], more)
         waiting.extend(sorted(more - kept.keys()))
     if kept:
-        out["$defs"] = kept
+        out["definitions"] = kept
     return out
 
 

@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 helm=$1 out=$2
 mkdir -p "$out"
 rm -f "$out"/{bridge,core,history,portal,disruption,networkpolicy}.yaml
-"$helm" template plant deploy/helm/iot-monitor --namespace plant --kube-version 1.36.3 --set fullnameOverride=iot | awk -v out="$out" '
+"$helm" template plant deploy/helm/iot-monitor --namespace plant --kube-version 1.36.3 --set fullnameOverride=iot 2> >(grep -vF "found symbolic link" >&2) | awk -v out="$out" '
   /^# Source: / { n = split($3, path, "/"); file = out "/" path[n]; next }
   /^---$/ { separator = 1; next }
   /^ *(helm\.sh\/|app\.kubernetes\.io\/managed-by)/ { next }

@@ -61,6 +61,9 @@ once, by bridge.yaml.
 {{- if and $v.portal.ingress.enabled (not $v.portal.trustedProxies) }}
 {{- $errors = append $errors "portal.ingress is enabled without portal.trustedProxies: list the addresses of the ingress controller's pods, such as 10.42.0.0/16, or the portal takes all its clients for one" }}
 {{- end }}
+{{- if and $v.monitoring.podMonitor.enabled $anonymous }}
+{{- $errors = append $errors "monitoring.podMonitor is enabled with insecure=[anonymous]: there is no ops-token then, and programs show /metrics to no other machine without one; remove one of the two" }}
+{{- end }}
 {{- with $errors }}
 {{- fail (printf "\n\n%d value(s) to correct:\n- %s\n" (len .) (join "\n- " .)) }}
 {{- end }}
