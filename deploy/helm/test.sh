@@ -10,7 +10,8 @@ readonly validate_version=1.37.0 # of kubernetes-validate
 readonly keda_version=v2.21.0 operator_version=v0.85.0 # of which the kinds are checked: KEDA, the operator of Prometheus
 readonly tools=$PWD/data/kubernetes-tools go=${GO:-go}
 readonly python=$tools/kubernetes-validate-$validate_version/bin/python
-readonly schemas=$tools/schemas-$(cksum <deploy/helm/schemas.py | cut -d' ' -f1)-$validate_version-$keda_version-$operator_version
+sum=$(cksum <deploy/helm/schemas.py | cut -d' ' -f1)
+readonly schemas=$tools/schemas-$sum-$validate_version-$keda_version-$operator_version
 readonly helm=$tools/helm-$helm_version kubeconform=$tools/kubeconform-$kubeconform_version kustomize=$tools/kustomize-$kustomize_version
 
 die() {
@@ -173,17 +174,18 @@ refused "/gatewayId" iot-edge --set gatewayId=Haus.A
 refused "secrets.existingSecret is empty" iot-edge --set gatewayId=gw-a
 refused "both take the node's ports" iot-edge -f "$edge/ci/isolated.yaml" --set service.type=LoadBalancer
 
-# What checks must find faults: each of these changes has to be seen.
+# fault WHAT FROM TO TEXT: the checks must find the fault that replacing FROM makes, and say TEXT.
 fault() {
-  local -r what=$1 from=$2 to=$3
+  local -r what=$1 from=$2 to=$3 text=$4
   sed "s|$from|$to|" "$work/defaults.yaml" >"$work/fault.yaml"
   ! cmp -s "$work/defaults.yaml" "$work/fault.yaml" || die "fault $what: $from is not in the manifests"
-  if (valid fault) >/dev/null 2>&1; then die "fault $what: not found"; fi
+  if (valid fault) >"$work/found" 2>&1; then die "fault $what: not found"; fi
+  grep -qF -- "$text" "$work/found" || die "fault $what: found as $(cat "$work/found"), want: $text"
   ok "found: $what"
 }
-fault "a field that Kubernetes does not know" "readOnlyRootFilesystem" "readOnlyRootFileSystem"
-fault "a variable that no program reads" "KAFKA_BROKERS" "KAFKA_BROKER"
-fault "a writable root" "readOnlyRootFilesystem: true" "readOnlyRootFilesystem: false"
-fault "a Service without pods" "component: portal" "component: portals"
+fault "a field that Kubernetes does not know" readOnlyRootFilesystem readOnlyRootFileSystem "kubernetes-validate: "
+fault "a variable that no program reads" KAFKA_BROKERS KAFKA_BROKER "KAFKA_BROKER is no setting in .env.example"
+fault "a writable root" "readOnlyRootFilesystem: true" "readOnlyRootFilesystem: false" "readOnlyRootFilesystem is not true"
+fault "a policy for pods that are not there" "operator: In, values: .core, history." "operator: In, values: [cores]" "selects no pod"
 
 echo "test-helm: $passed passed"
