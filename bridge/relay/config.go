@@ -11,6 +11,7 @@ import (
 	"industrial-iot-monitor/internal/listen"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/topology"
+	"industrial-iot-monitor/internal/tracing"
 )
 
 // Config is the bridge's environment.
@@ -38,6 +39,7 @@ type Config struct {
 	kafka.Config
 	topology.Topics
 	ops.LogConfig
+	Tracing tracing.Config
 	ops.PprofConfig
 }
 
@@ -85,7 +87,7 @@ func (c *Config) Check() error {
 	if c.HubURL != "" && registry.Mode(c.HubAuth) != registry.Off {
 		return fmt.Errorf("BRIDGE_HUB_AUTH is for the embedded hub; with HUB_URL the external one decides, see docs/security.md: %w", errConfig)
 	}
-	return errors.Join(c.Config.Check(), c.Topics.Check(), c.CheckPorts(c.ports()...))
+	return errors.Join(c.Config.Check(), c.Topics.Check(), c.Tracing.Check(), c.CheckPorts(c.ports()...))
 }
 
 // ports returns where the bridge listens, for the start rule.

@@ -128,7 +128,7 @@ func (r *Relay) newLane(partition int32) (*lane.Lane, error) {
 	return lane.New(lane.Options{
 		Partition: partition, Lanes: r.lanes.Load(),
 		Open:   func(ctx context.Context) (lane.Producer, map[string][]byte, error) { return r.open(ctx, partition) },
-		Roster: r.roster, Live: r.live, Progress: r.progress, Metrics: r.metrics, Topics: r.cfg.Topics, Log: r.base,
+		Roster: r.roster, Live: r.live, Progress: r.progress, Metrics: r.metrics, Tracer: r.tracer, Topics: r.cfg.Topics, Log: r.base,
 		MaxReadings: r.cfg.Batch, CommitMin: r.cfg.CommitMin, CommitMax: r.cfg.CommitMax, TrimMargin: r.cfg.TrimMargin,
 	})
 }

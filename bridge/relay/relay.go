@@ -29,6 +29,7 @@ import (
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/securityaudit/auditlog"
 	"industrial-iot-monitor/internal/tail"
+	"industrial-iot-monitor/internal/tracing"
 	"industrial-iot-monitor/internal/vitals"
 	"industrial-iot-monitor/internal/wire"
 )
@@ -64,6 +65,7 @@ type Relay struct {
 	monitor   *monitor
 	publisher *ledgerPublisher
 	vitals    *vitals.Reporter
+	tracer    *tracing.Tracer // nil without traces
 
 	lanes atomic.Int32 // partitions of the checkpoints topic, 0 until Kafka was reachable
 	// wrap lets tests replace the producer of a lane.
@@ -120,9 +122,7 @@ func New(o Options) (_ *Relay, err error) {
 			return nil, err
 		}
 	}
-	r.metrics = lane.NewMetrics(o.Registry)
-	r.live, err = lane.NewLive(lane.LiveOptions{NATS: r.nc, Line: r.line, Roster: r.roster, Log: o.Log, Registry: o.Registry, Serves: r.serves})
-	if err != nil {
+	if err := r.makeLive(o); err != nil {
 		return nil, err
 	}
 	if r.handover, err = handover.New(handover.Options{Line: r.line, Serves: r.serves, Log: o.Log, Registry: o.Registry}); err != nil {
@@ -132,6 +132,16 @@ func New(o Options) (_ *Relay, err error) {
 	r.publisher = newLedgerPublisher(r.roster, r.progress, r.nc, r.log, o.Registry)
 	r.vitals, err = r.measure(o)
 	return r, err
+}
+
+// makeLive makes what lanes and the live path need.
+func (r *Relay) makeLive(o Options) (err error) {
+	if r.tracer, err = tracing.New(tracing.Options{Config: r.cfg.Tracing, Program: "bridge", Instance: vitals.Instance(r.Addr()), Log: o.Log, Registry: o.Registry}); err != nil {
+		return err
+	}
+	r.metrics = lane.NewMetrics(o.Registry)
+	r.live, err = lane.NewLive(lane.LiveOptions{NATS: r.nc, Line: r.line, Roster: r.roster, Tracer: r.tracer, Log: o.Log, Registry: o.Registry, Serves: r.serves})
+	return err
 }
 
 // measure makes what says how the bridge itself is.
@@ -239,6 +249,9 @@ var errNotReady = errors.New("bridge not ready")
 // permanently.
 func (r *Relay) Run(ctx context.Context) error {
 	parts := lifecycle.New(r.log, stopTimeout)
+	if r.tracer != nil {
+		parts.Go("traces", r.tracer.Run)
+	}
 	auditlog.NoteInsecure(r.audit, r.cfg.Insecure)
 	parts.Go("security audit", r.audit.Run)
 	parts.OnStop("hub", func(context.Context) error { r.closeHub(); return nil })

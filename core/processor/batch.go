@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"github.com/IBM/sarama"
+	"go.opentelemetry.io/otel/trace"
 
 	"industrial-iot-monitor/internal/telemetry"
 )
@@ -24,6 +25,7 @@ type batch struct {
 	metas   map[string][]byte
 	detect  map[string][]byte
 	windows []telemetry.Window
+	traces  []trace.SpanContext // of readings in it
 }
 
 type alertRecord struct {
@@ -92,6 +94,7 @@ func (b *batch) absorb(o *batch) {
 	maps.Copy(b.metas, o.metas)
 	maps.Copy(b.detect, o.detect)
 	b.windows = append(b.windows, o.windows...)
+	b.traces = append(b.traces, o.traces...)
 }
 
 // reset empties b and keeps its capacity.
@@ -104,6 +107,6 @@ func (b *batch) reset() {
 	clear(b.alerts)
 	clear(b.audits)
 	clear(b.removed)
-	b.moved, b.windows = false, b.windows[:0]
+	b.moved, b.windows, b.traces = false, b.windows[:0], b.traces[:0]
 	b.alerts, b.audits, b.letters, b.removed = b.alerts[:0], b.audits[:0], b.letters[:0], b.removed[:0]
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/wire"
@@ -107,6 +108,7 @@ func benchmarkReading(b *testing.B, temperature float64, mode string, live bool)
 type discard struct{}
 
 func (discard) Publish(string, []byte) error       { return nil }
+func (discard) PublishMsg(*nats.Msg) error         { return nil }
 func (discard) FlushTimeout(d time.Duration) error { return nil }
 
 // cpuTime returns the processor time this process has used.

@@ -27,11 +27,14 @@ func (s *session) commit() error {
 	}
 	m := s.p.metrics
 	start := time.Now()
+	span := s.trace(all, start)
+	defer span.End()
 	if err := s.transact(all); err != nil {
+		span.Fail(err)
 		return fmt.Errorf("committing a transaction: %w", err)
 	}
 	m.committed.Inc()
-	m.commit.Observe(time.Since(start).Seconds())
+	span.Observe(m.commit, time.Since(start).Seconds())
 	for _, w := range all {
 		w.task.pending.committed()
 		s.announce(w.batch)

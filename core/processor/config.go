@@ -15,11 +15,13 @@ import (
 	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
+	"industrial-iot-monitor/internal/tracing"
 )
 
 // Config is core's environment.
 type Config struct {
 	ops.LogConfig
+	Tracing tracing.Config
 	ops.PprofConfig
 	kafka.Config
 	topology.Topics
@@ -61,7 +63,7 @@ type Config struct {
 
 // Check returns the invalid settings, each named by its variable, and what the start rule lacks.
 func (c *Config) Check() error {
-	return errors.Join(c.checkValues(), c.CheckPorts(append(c.History.Ports(), c.OpsPort("CORE_HTTP_ADDR", c.HTTPAddr))...))
+	return errors.Join(c.checkValues(), c.Tracing.Check(), c.CheckPorts(append(c.History.Ports(), c.OpsPort("CORE_HTTP_ADDR", c.HTTPAddr))...))
 }
 
 // checkValues is Check for commands, which listen nowhere.

@@ -23,6 +23,7 @@ func (t *task) process(chunk []*sarama.ConsumerMessage) {
 	}
 	t.counts.uncounted = t.windows.Dropped()
 	t.p.live.Flush()
+	t.endTraces(len(chunk))
 	t.progress.advance(chunk[len(chunk)-1].Offset+1, now)
 	t.out.moved = true
 	t.flush(now)
@@ -32,6 +33,9 @@ func (t *task) process(chunk []*sarama.ConsumerMessage) {
 // record runs one record through the stages.
 func (t *task) record(m *sarama.ConsumerMessage, now int64) {
 	o := originOf(m)
+	if o.TraceParent != nil {
+		t.trace(m, &o)
+	}
 	t.progress.written = o.Written
 	t.progress.newest = max(t.progress.newest, o.Received)
 	payload, refusal := t.intake.Accept(m.Key, m.Value, &o)
@@ -88,6 +92,9 @@ func (t *task) values(m *sarama.ConsumerMessage, p intake.Placed, d *device, gat
 	}, p.Backfill, t.out)
 	t.detect(d, p, gateway, m.Offset, now)
 	if gateway == intake.Direct || t.unshown(o) {
+		if o.TraceParent != nil {
+			t.p.live.Trace(gateway, t.traced())
+		}
 		t.p.live.Add(gateway, wire.FrameEntry{
 			Device: d.id, Timestamp: p.At, Received: o.Received, Backfill: p.Backfill, ClockOffset: p.Offset, Payload: payload, Reading: r,
 		})

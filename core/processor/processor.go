@@ -45,6 +45,8 @@ import (
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/internal/topology"
+	"industrial-iot-monitor/internal/tracing"
+	"industrial-iot-monitor/internal/vitals"
 )
 
 // Options of a Processor. Log is required.
@@ -71,6 +73,7 @@ type Processor struct {
 	server  *ops.Server // nil without an address
 
 	registry *prometheus.Registry
+	tracer   *tracing.Tracer // nil without traces
 
 	gateways  *gateways.Watchdog
 	peers     *peers.Exchange
@@ -156,11 +159,14 @@ func (p *Processor) makeParts(reg prometheus.Registerer) (err error) {
 	p.changes = follower.New(follower.Options{
 		Cluster: p.cfg.Cluster, Topic: p.cfg.Specs().Rules, ClientID: clientID, Log: p.log, Changed: p.rules.change,
 	})
+	if p.tracer, err = tracing.New(tracing.Options{Config: p.cfg.Tracing, Program: "core", Instance: vitals.Instance(p.cfg.HTTPAddr), Log: p.log, Registry: reg}); err != nil {
+		return err
+	}
 	if p.live, err = live.New(live.Options{Log: p.log, Registry: reg}); err != nil {
 		return err
 	}
 	p.stage, err = live.NewStage(live.StageOptions{
-		Publisher: p.live, Registry: reg, Limits: p.limits, Catalogue: p.sensors.Catalogue, Offsets: p.offsets, Behind: p.behind,
+		Publisher: p.live, Registry: reg, Limits: p.limits, Catalogue: p.sensors.Catalogue, Offsets: p.offsets, Behind: p.behind, Tracer: p.tracer,
 	})
 	if err != nil {
 		return err
@@ -200,6 +206,9 @@ func (p *Processor) Run(ctx context.Context) error {
 		return errors.Join(err, p.closeServer(), p.closeHistorian())
 	}
 	g := lifecycle.New(p.log, lifecycle.DefaultStopTimeout)
+	if p.tracer != nil {
+		g.Go("traces", p.tracer.Run)
+	}
 	if p.server != nil {
 		g.Go("operations server", p.server.Run)
 	}

@@ -13,6 +13,7 @@ import (
 	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/core/internal/presence"
 	"industrial-iot-monitor/core/internal/rooms"
+	"industrial-iot-monitor/internal/tracing"
 )
 
 const (
@@ -47,7 +48,8 @@ type task struct {
 	detects  *detectStage
 
 	counts   counts
-	out      *batch // of the chunk at hand
+	out      *batch          // of the chunk at hand
+	spans    []*tracing.Span // of its traced readings
 	pending  *pending
 	progress *progress
 }

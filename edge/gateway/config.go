@@ -13,6 +13,7 @@ import (
 	"industrial-iot-monitor/edge/internal/enrolment"
 	"industrial-iot-monitor/internal/listen"
 	"industrial-iot-monitor/internal/ops"
+	"industrial-iot-monitor/internal/tracing"
 )
 
 // Config is the environment of one gateway.
@@ -47,6 +48,7 @@ type Config struct {
 	MaxDevices      int     `env:"EDGE_MAX_DEVICES" envDefault:"50000" help:"devices that the gateway remembers at most; the one silent for longest makes room"`
 	NewDevices      float64 `env:"EDGE_NEW_DEVICES" envDefault:"60" help:"devices without a credential and not heard before that the gateway takes a minute, unless EDGE_DEVICE_AUTH is off; 0: no limit"`
 	DeadLetterBytes float64 `env:"EDGE_DEAD_LETTER_BYTES" envDefault:"67108864" help:"bytes of refused messages that the gateway keeps an hour, an eighth of them of one device; 0: no limit"`
+	Tracing         tracing.Config
 	ops.LogConfig
 	ops.PprofConfig
 }
@@ -125,7 +127,7 @@ func (c *Config) checkValues() error {
 	if !slices.Contains(devices.Modes(), c.DeviceAuth) {
 		return fmt.Errorf("EDGE_DEVICE_AUTH=%s: want one of %v", c.DeviceAuth, devices.Modes())
 	}
-	return c.checkOrigins()
+	return cmp.Or(c.checkOrigins(), c.Tracing.Check())
 }
 
 // ports returns where the gateway listens, for the start rule.

@@ -31,6 +31,7 @@ import (
 	"industrial-iot-monitor/internal/natsconn"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/tlsfiles"
+	"industrial-iot-monitor/internal/tracing"
 	"industrial-iot-monitor/internal/vitals"
 )
 
@@ -72,9 +73,10 @@ type Gateway struct {
 	alive     atomic.Pointer[time.Time] // of the newest successful probe of the stream
 	listening atomic.Bool               // devices can publish
 	vitals    *vitals.Reporter
-	restarts  atomic.Uint64 // of storage
-	diskBad   atomic.Bool   // the disk accepts no writes
-	untaken   ops.LogLimit  // of records of the centre
+	tracer    *tracing.Tracer // nil without traces
+	restarts  atomic.Uint64   // of storage
+	diskBad   atomic.Bool     // the disk accepts no writes
+	untaken   ops.LogLimit    // of records of the centre
 
 	// Used by monitor alone.
 	held    broker.State // the stream at its newest successful probe
@@ -149,8 +151,12 @@ func New(o Options) (_ *Gateway, err error) {
 	if err := g.openQuota(); err != nil {
 		return nil, err
 	}
+	if g.tracer, err = tracing.New(tracing.Options{Config: g.cfg.Tracing, Program: "edge", Instance: g.cfg.ID, Log: g.log, Registry: g.reg}); err != nil {
+		return nil, err
+	}
 	g.collector = ingest.New(ingest.Options{
-		Store: g.broker.Stream(), Epoch: g.epoch, Log: g.log, Registerer: g.reg,
+		Tracer: g.tracer,
+		Store:  g.broker.Stream(), Epoch: g.epoch, Log: g.log, Registerer: g.reg,
 		Quota: g.quota, Linger: g.cfg.Linger, StallAfter: o.StallAfter, StuckAfter: stuckAfter, KeepWaiting: g.diskBad.Load, Resends: g.recall(),
 		Mark: func(m ingest.Mark) { g.broker.Mark(g.epoch, m.Counter, m.Seq, m.Totals) },
 	})
@@ -222,6 +228,9 @@ func (g *Gateway) Epoch() string { return fmt.Sprintf("%016x", g.epoch) }
 // if a part fails, ingest.ErrStuck if storage fails for good.
 func (g *Gateway) Run(ctx context.Context) error {
 	parts := lifecycle.New(g.log, stopTimeout)
+	if g.tracer != nil {
+		parts.Go("traces", g.tracer.Run)
+	}
 	parts.OnStop("broker", g.stopBroker)
 	if g.http != nil {
 		parts.Go("operations server", g.http.Run)

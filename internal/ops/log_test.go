@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace"
 
 	"industrial-iot-monitor/internal/ops"
 )
@@ -30,6 +31,26 @@ func TestLoggerWritesWhatTheEnvironmentAsksFor(t *testing.T) {
 		require.Equal(t, "said", line["msg"])
 		require.Equal(t, "DEBUG", line["level"])
 	})
+}
+
+func TestLinesOfATraceNameIt(t *testing.T) {
+	var out bytes.Buffer
+	log, err := ops.NewLogger(ops.LogConfig{Level: "info", Format: "json"}, &out)
+	require.NoError(t, err)
+	of := trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled}
+	said := func(of trace.SpanContextConfig) map[string]any {
+		out.Reset()
+		log.With("component", "lane").ErrorContext(trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(of)), "said", "n", 1)
+		var line map[string]any
+		require.NoError(t, json.Unmarshal(out.Bytes(), &line))
+		return line
+	}
+	line := said(of)
+	require.Equal(t, "01000000000000000000000000000000", line["trace_id"])
+	require.Equal(t, "0200000000000000", line["span_id"])
+	require.Contains(t, ops.Warnings(log, 0)[0].Detail, "trace_id=01")
+	of.TraceFlags = 0
+	require.NotContains(t, said(of), "trace_id", "no collector has it")
 }
 
 func TestLoggerNamesTheBadVariable(t *testing.T) {

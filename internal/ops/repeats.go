@@ -51,6 +51,7 @@ func (s *repeats) allow(r *slog.Record) bool {
 	}
 	c.written++
 	if c.skipped > 0 {
+		*r = r.Clone() // the caller's may be used again
 		r.AddAttrs(slog.Int("repeats_skipped", c.skipped))
 		c.skipped = 0
 	}

@@ -62,7 +62,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 	}}, nil
 }
 
-// Handler returns the operations routes. What tells of the plant, metrics and the reason why a program is not ready,
+// Handler returns the operations routes. Metrics are in the form of OpenMetrics, with exemplars, for who asks for it. What tells of the plant, metrics and the reason why a program is not ready,
 // is for this machine and for who has the token; the level of log, if it is one of NewLogger, for this machine alone.
 func Handler(g prometheus.Gatherer, ready func() error, profiles PprofConfig, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
@@ -71,7 +71,7 @@ func Handler(g prometheus.Gatherer, ready func() error, profiles PprofConfig, lo
 	if len(profiles.Insecure) > 0 {
 		readyText += ", INSECURE=" + strings.Join(profiles.Insecure, ",")
 	}
-	mux.Handle("GET /metrics", a.only(promhttp.HandlerFor(prometheus.Gatherers{profiles.Gatherer(g), readiness(ready)}, promhttp.HandlerOpts{})))
+	mux.Handle("GET /metrics", a.only(promhttp.HandlerFor(prometheus.Gatherers{profiles.Gatherer(g), readiness(ready)}, promhttp.HandlerOpts{EnableOpenMetrics: true})))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		var err error

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // keptWarnings is how many warnings a logger keeps.
@@ -64,9 +66,14 @@ type keeper struct {
 	detail  string
 }
 
+// Handle adds the trace that ctx is in, if it is sampled.
 func (k *keeper) Handle(ctx context.Context, r slog.Record) error {
 	if !k.repeats.allow(&r) {
 		return nil
+	}
+	if of := trace.SpanContextFromContext(ctx); of.IsSampled() {
+		r = r.Clone() // the caller's may be used again
+		r.AddAttrs(slog.String("trace_id", of.TraceID().String()), slog.String("span_id", of.SpanID().String()))
 	}
 	if r.Level >= slog.LevelWarn {
 		k.kept.add(kept{Warning{Time: r.Time, Level: r.Level, Message: r.Message, Detail: k.with(recordAttrs(r))}, k.owner})

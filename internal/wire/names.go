@@ -149,7 +149,10 @@ const (
 	HeaderIndex    = "iot-index"    // decimal position in the pack, from 0
 	HeaderReceived = "iot-received" // decimal ms since 1970 when the gateway took the message
 	HeaderBackfill = "iot-backfill" // "1" when the reading waited in the gateway's buffer
-	HeaderMapping  = "iot-mapping"  // name of the mapping by which the gateway made the reading from another format
+	// The trace of a reading that was asked for, or of a pack, on one of its records: W3C Trace Context.
+	HeaderTraceParent = "traceparent"
+	HeaderTraceState  = "tracestate"
+	HeaderMapping     = "iot-mapping" // name of the mapping by which the gateway made the reading from another format
 )
 
 // BackfillAge is the age from which a reading counts as backfilled: it waited in its

@@ -21,6 +21,7 @@ import (
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/internal/topology"
+	"industrial-iot-monitor/internal/tracing"
 	"industrial-iot-monitor/portal/internal/share"
 	"industrial-iot-monitor/portal/internal/store"
 )
@@ -64,6 +65,7 @@ type Config struct {
 	kafka.Config
 	topology.Topics
 	ops.LogConfig
+	Tracing tracing.Config
 	ops.PprofConfig
 }
 
@@ -113,6 +115,9 @@ func (c *Config) Check() error {
 	}
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
 		return errTLS
+	}
+	if err := c.Tracing.Check(); err != nil {
+		return err
 	}
 	if err := checkHosts(c.Hosts); err != nil {
 		return fmt.Errorf("PORTAL_HOSTS: %w", err)

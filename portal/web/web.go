@@ -26,6 +26,7 @@ import (
 	"industrial-iot-monitor/internal/securityaudit/auditlog"
 	"industrial-iot-monitor/internal/sensors/sensorfile"
 	"industrial-iot-monitor/internal/tail"
+	"industrial-iot-monitor/internal/tracing"
 	"industrial-iot-monitor/internal/vitals"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
@@ -102,7 +103,8 @@ type Portal struct {
 	screens      *screens.Board
 	unusual      unusual.Board
 	vitals       *vitals.Reporter
-	together     bool // other programs run in this process
+	tracer       *tracing.Tracer // nil without traces
+	together     bool            // other programs run in this process
 	operators    *operators.Board
 	share        *share.Share // nil: no Redis is configured
 	requests     *quota.Limiter
@@ -200,9 +202,12 @@ func (p *Portal) build(o Options) (err error) {
 		return err
 	}
 	p.pipeline = pipeline.New(p.model.Now())
+	if p.tracer, err = tracing.New(tracing.Options{Config: o.Config.Tracing, Program: "portal", Instance: vitals.Instance(o.Config.Addr), Log: o.Log, Registry: o.Registry}); err != nil {
+		return err
+	}
 	p.feed, err = feed.New(feed.Options{
 		Unusual: func(r wire.UnusualReport) { p.unusual.Add(r, p.model.Now()) },
-		Vitals:  p.observe, LogLevel: func(q []byte) []byte { return p.vitals.AnswerLevel(q) }, Removed: p.removed, Model: p.model, Trail: p.trail, Store: p.store, HubURL: o.Config.HubURL, HubKeyFile: o.Config.HubKeyFile, HubCAFile: o.Config.HubCAFile, Cluster: o.Config.Cluster, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
+		Vitals:  p.observe, LogLevel: func(q []byte) []byte { return p.vitals.AnswerLevel(q) }, Removed: p.removed, Model: p.model, Trail: p.trail, Store: p.store, Tracer: p.tracer, HubURL: o.Config.HubURL, HubKeyFile: o.Config.HubKeyFile, HubCAFile: o.Config.HubCAFile, Cluster: o.Config.Cluster, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
 	})
 	if err != nil {
 		return err
@@ -326,6 +331,9 @@ const httpStop = 2 * time.Second
 // then commands and feed.
 func (p *Portal) Run(ctx context.Context) error {
 	g := lifecycle.New(p.log, 0)
+	if p.tracer != nil {
+		g.Go("traces", p.tracer.Run)
+	}
 	if p.store != nil {
 		g.Go("store", p.store.Run)
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"industrial-iot-monitor/bridge/internal/checkpoint"
+	"industrial-iot-monitor/internal/tracing"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -16,6 +17,7 @@ type item struct {
 	loss    *loss                 // detected at this pack
 	late    bool                  // it waited in the gateway
 	hurry   bool                  // a backlog is behind it
+	span    *tracing.Span         // of a traced pack, until it is committed
 	weight  int64                 // bytes of the lane's memory
 }
 
@@ -51,6 +53,7 @@ type batch struct {
 	entries int   // messages in the items
 	hurry   bool  // a backlog is behind one of them
 	weight  int64 // of the items
+	traced  int   // items with a span
 	sent    sent
 }
 
@@ -68,6 +71,9 @@ func (b *batch) add(it *item) {
 	b.entries += it.entries()
 	b.weight += it.weight
 	b.hurry = b.hurry || it.hurry
+	if it.span != nil {
+		b.traced++
+	}
 	if it.loss != nil {
 		b.losses = append(b.losses, *it.loss)
 	}

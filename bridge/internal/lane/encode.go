@@ -9,6 +9,7 @@ import (
 	"industrial-iot-monitor/bridge/internal/checkpoint"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
+	"industrial-iot-monitor/internal/tracing"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -95,6 +96,9 @@ type packHeaders struct {
 	// received is the receive time of the previous entry, often that of the next too.
 	received []byte
 	at       int64
+	// trace has the headers of a traced pack; they are on the record at index traced alone.
+	trace  []sarama.RecordHeader
+	traced int
 }
 
 // send sends the records of an item to the producer.
@@ -117,6 +121,9 @@ func (e *encoder) sendPack(p Producer, b *batch, it *item, o *packHeaders) error
 	h := &it.pack.Header
 	o.epoch = []byte(checkpoint.Hex(h.Epoch))
 	o.backfill = it.late
+	if it.span != nil {
+		o.trace, o.traced = traceHeaders(it.span), tracing.Reading(it.span.Context())
+	}
 	index := 0
 	for ; ; index++ {
 		entry, ok := it.pack.Next()
@@ -164,6 +171,9 @@ func (e *encoder) fill(topic string, entry *wire.PackEntry, o *packHeaders, inde
 	}
 	if entry.Mapping != "" {
 		headers = append(headers, sarama.RecordHeader{Key: e.mapping, Value: e.copied(entry.Mapping)})
+	}
+	if o.trace != nil && index == o.traced {
+		headers = append(headers, o.trace...)
 	}
 	e.value = entry.Payload
 	e.record = sarama.ProducerMessage{Topic: topic, Value: &e.value, Headers: headers, Timestamp: e.now.stamp}

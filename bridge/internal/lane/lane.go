@@ -31,6 +31,7 @@ import (
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/lifecycle"
 	"industrial-iot-monitor/internal/topology"
+	"industrial-iot-monitor/internal/tracing"
 )
 
 const (
@@ -60,7 +61,7 @@ type Producer interface {
 	Acknowledged(topic string) (int, error)
 }
 
-// Options of a Lane. All but CommitMin, CommitMax and TrimMargin are required.
+// Options of a Lane. All but CommitMin, CommitMax, Tracer and TrimMargin are required.
 type Options struct {
 	Partition int32 // of the checkpoints topic, the number of the lane
 	Lanes     int32 // number of lanes
@@ -78,7 +79,8 @@ type Options struct {
 	// CommitMin and CommitMax are how long a transaction gathers packs: CommitMin when they
 	// are worth one, at most CommitMax.
 	CommitMin, CommitMax time.Duration
-	TrimMargin           uint64 // packs kept in a gateway's stream behind the checkpoint
+	Tracer               *tracing.Tracer // nil: packs are not followed
+	TrimMargin           uint64          // packs kept in a gateway's stream behind the checkpoint
 }
 
 // Lane is one lane.

@@ -11,8 +11,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
 
 	"industrial-iot-monitor/bridge/internal/roster"
+	"industrial-iot-monitor/internal/tracing"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -48,7 +50,7 @@ type Live struct {
 	inboxes  map[*nats.Conn]*inboxes
 }
 
-// LiveOptions are the options of a Live. All are required.
+// LiveOptions are the options of a Live. All but Tracer are required.
 type LiveOptions struct {
 	NATS *nats.Conn // into the plant's account
 	// Line returns the connection by which a gateway's stream is read, an error if there is none
@@ -57,6 +59,7 @@ type LiveOptions struct {
 	Roster   *roster.Roster
 	Log      *slog.Logger
 	Registry prometheus.Registerer
+	Tracer   *tracing.Tracer // nil: packs are not followed
 	// Serves reports whether this bridge is the one that sends the packs of a gateway.
 	Serves func(gateway string) bool
 }
@@ -154,11 +157,16 @@ func (l *Live) source(gateway string) (source, error) {
 }
 
 // send sends a pack unless it was sent already. It fails only when the connection is closed.
-func (l *Live) send(g *liveGateway, seq, epoch uint64, data []byte) error {
+func (l *Live) send(g *liveGateway, seq, epoch uint64, msg *nats.Msg) error {
 	if !g.note(seq, epoch) {
 		return nil
 	}
-	switch err := l.o.NATS.Publish(g.subject, data); {
+	span := l.o.Tracer.Continue("forward pack", msg.Header)
+	defer span.End()
+	if span != nil {
+		span.Set(attribute.String("iot.gateway", g.id), attribute.Int64("iot.seq", int64(seq)))
+	}
+	switch err := l.publish(g.subject, msg.Data, span); {
 	case errors.Is(err, nats.ErrMaxPayload): // the limit of an external hub
 		l.metrics.tooLarge.Inc()
 	case err != nil:
@@ -167,6 +175,14 @@ func (l *Live) send(g *liveGateway, seq, epoch uint64, data []byte) error {
 		l.metrics.sent.Inc()
 	}
 	return nil
+}
+
+// publish publishes a pack. Only that of a traced pack has headers.
+func (l *Live) publish(subject string, data []byte, span *tracing.Span) error {
+	if span == nil {
+		return l.o.NATS.Publish(subject, data)
+	}
+	return l.o.NATS.PublishMsg(&nats.Msg{Subject: subject, Data: data, Header: span.Header()})
 }
 
 // liveGateway is what Live knows of a gateway.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/attribute"
 
 	"industrial-iot-monitor/bridge/internal/checkpoint"
 	"industrial-iot-monitor/internal/lifecycle"
@@ -184,7 +185,7 @@ func (p *puller) pull(ctx context.Context, cons jetstream.Consumer) error {
 		if err := p.inSequence(ctx, seq); err != nil {
 			return err
 		}
-		if err := p.receive(ctx, seq, msg.Data); err != nil {
+		if err := p.receive(ctx, seq, msg); err != nil {
 			return err
 		}
 	}
@@ -210,7 +211,8 @@ func (p *puller) inSequence(ctx context.Context, seq uint64) error {
 }
 
 // receive passes on the pack at seq.
-func (p *puller) receive(ctx context.Context, seq uint64, data []byte) error {
+func (p *puller) receive(ctx context.Context, seq uint64, msg *nats.Msg) error {
+	data := msg.Data
 	pack, err := wire.OpenPack(data)
 	if errors.Is(err, wire.ErrNewerPack) {
 		return fmt.Errorf("pack %d stays at the gateway: %w", seq, err) // to skip it would lose its readings
@@ -222,12 +224,15 @@ func (p *puller) receive(ctx context.Context, seq uint64, data []byte) error {
 		return p.enqueueData(ctx, item{next: step.Next, damaged: data, loss: l}, len(data))
 	}
 	content := contentOf(seq, pack, time.Now())
-	p.show(seq, content, data)
+	p.show(seq, content, msg)
 	step := p.g.pos.Read(content, p.claims)
 	if step.Known {
 		return p.enqueue(ctx, item{next: step.Next})
 	}
 	it := item{next: step.Next, pack: pack, late: content.Late, hurry: content.Late && p.draining(seq)}
+	if it.span = p.r.o.Tracer.Continue("deliver pack", msg.Header); it.span != nil {
+		it.span.Set(attribute.String("iot.gateway", p.g.id), attribute.Int64("iot.seq", int64(seq)), attribute.Int("iot.messages", pack.Header.Count), attribute.Bool("iot.backfill", content.Late))
+	}
 	switch {
 	case content.Broken > 0:
 		it.loss = p.loss("a pack has unreadable entries", step, seq)
@@ -239,9 +244,9 @@ func (p *puller) receive(ctx context.Context, seq uint64, data []byte) error {
 
 // show sends a pack to screens, unless it waited in the gateway: screens get those through
 // Kafka, at its pace.
-func (p *puller) show(seq uint64, content checkpoint.Pack, data []byte) {
+func (p *puller) show(seq uint64, content checkpoint.Pack, msg *nats.Msg) {
 	if !content.Late {
-		if err := p.r.o.Live.send(p.live, seq, content.Epoch, data); err != nil {
+		if err := p.r.o.Live.send(p.live, seq, content.Epoch, msg); err != nil {
 			p.log.Debug("pack not sent to screens", "seq", seq, "err", err)
 		}
 	}

@@ -126,5 +126,5 @@ func (s *scout) pass(msg *nats.Msg) error {
 	if err != nil {
 		return nil //nolint:nilerr // see above
 	}
-	return s.l.send(s.g, md.Sequence.Stream, pack.Header.Epoch, msg.Data)
+	return s.l.send(s.g, md.Sequence.Stream, pack.Header.Epoch, msg)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"industrial-iot-monitor/internal/tracing"
 )
 
 // collect gathers packs into batches. A batch is flushed when the committer is free and the
@@ -78,12 +80,15 @@ func (r *run) commit(ctx context.Context) error {
 			return nil
 		case b := <-r.ready:
 			start := time.Now()
-			if err := r.transact(b, start); err != nil {
+			span := r.trace(b, start)
+			err := r.transact(b, start)
+			endTraces(b, span, err)
+			if err != nil {
 				r.o.Metrics.failed.Inc()
 				return err
 			}
 			r.committed = true
-			r.done(b, time.Since(start))
+			r.done(b, time.Since(start), span)
 		}
 	}
 }
@@ -127,10 +132,10 @@ func (r *run) reconcile(b *batch) error {
 }
 
 // done records a committed batch in metrics, log and progress, and frees it.
-func (r *run) done(b *batch, took time.Duration) {
+func (r *run) done(b *batch, took time.Duration, span *tracing.Span) {
 	m := r.o.Metrics
 	m.committed.Inc()
-	m.txnSeconds.Observe(took.Seconds())
+	span.Observe(m.txnSeconds, took.Seconds())
 	m.txnReadings.Observe(float64(b.sent.readings))
 	m.records.Add(float64(b.sent.readings))
 	m.deadLetters.Add(float64(b.sent.letters))
@@ -139,7 +144,7 @@ func (r *run) done(b *batch, took time.Duration) {
 	for _, l := range b.losses {
 		m.losses.WithLabelValues(l.gateway).Inc()
 		m.lostPacks.WithLabelValues(l.gateway).Add(float64(l.packs))
-		r.log.Error("packs of a gateway lost", "gateway", l.gateway, "reason", l.reason, "known_lost_packs", l.packs, "known_lost_readings", l.readings, "seq", l.seq)
+		r.log.ErrorContext(span.Into(context.Background()), "packs of a gateway lost", "gateway", l.gateway, "reason", l.reason, "known_lost_packs", l.packs, "known_lost_readings", l.readings, "seq", l.seq)
 	}
 	r.o.Progress.commit(b.updates)
 	r.budget.Release(b.weight)

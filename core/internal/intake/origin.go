@@ -31,6 +31,8 @@ type Origin struct {
 	Written  int64  // ms, when it was written to Kafka
 	Backfill bool   // it waited in the gateway's buffer
 	Clock    Clock  // set by Place
+	// TraceParent and TraceState name the trace that the reading is part of; nil for none.
+	TraceParent, TraceState []byte
 }
 
 // ReadHeader sets the field of o that a header of the record contains. Other headers are
@@ -43,6 +45,10 @@ func (o *Origin) ReadHeader(key, value []byte) {
 		o.Received = milliseconds(value)
 	case wire.HeaderBackfill:
 		o.Backfill = len(value) == 1 && value[0] == '1'
+	case wire.HeaderTraceParent:
+		o.TraceParent = value
+	case wire.HeaderTraceState:
+		o.TraceState = value
 	}
 }
 

@@ -13,9 +13,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/tracing"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -40,6 +43,7 @@ const (
 // while the hub is unreachable.
 type Conn interface {
 	Publish(subject string, data []byte) error
+	PublishMsg(m *nats.Msg) error
 	FlushTimeout(d time.Duration) error
 }
 
@@ -70,13 +74,15 @@ type gateway struct {
 	name, subject string
 	frame         *frame // nil while empty
 	sent          time.Time
-	listed        bool // in waiting
+	listed        bool              // in waiting
+	trace         trace.SpanContext // of a reading in the frame, or of the next one; zero for none
 }
 
 // frame is one message; its buffer is reused.
 type frame struct {
 	subject string
 	builder wire.FrameBuilder
+	trace   trace.SpanContext // of a reading in it; zero for none
 }
 
 // note is any other message.
@@ -108,15 +114,10 @@ func New(o Options) (*Publisher, error) {
 func (p *Publisher) Add(gatewayID string, e wire.FrameEntry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	g := p.gateways[gatewayID]
+	g := p.gateway(gatewayID)
 	if g == nil {
-		if len(p.gateways) >= maxGateways && !p.makeRoom() {
-			p.metrics.dropped.Inc()
-			return
-		}
-		name := strings.Clone(gatewayID)
-		g = &gateway{name: name, subject: wire.LiveSubject(name)}
-		p.gateways[name] = g
+		p.metrics.dropped.Inc()
+		return
 	}
 	if g.frame == nil {
 		g.frame = p.newFrame(g)
@@ -129,6 +130,34 @@ func (p *Publisher) Add(gatewayID string, e wire.FrameEntry) {
 	if g.frame.builder.Count() >= frameReadings || g.frame.builder.Size() >= frameBytes {
 		p.queue(g, time.Now())
 	}
+}
+
+// Trace names the trace of the next reading of a gateway that is added. A frame is in the trace of its first such reading.
+func (p *Publisher) Trace(gatewayID string, of trace.SpanContext) {
+	if !of.IsSampled() {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.gateway(gatewayID)
+	if g != nil && !g.trace.IsValid() {
+		g.trace = of
+	}
+}
+
+// gateway returns the state of a gateway, nil if there is no room for another one. p.mu is held.
+func (p *Publisher) gateway(id string) *gateway {
+	g := p.gateways[id]
+	if g != nil {
+		return g
+	}
+	if len(p.gateways) >= maxGateways && !p.makeRoom() {
+		return nil
+	}
+	name := strings.Clone(id)
+	g = &gateway{name: name, subject: wire.LiveSubject(name)}
+	p.gateways[name] = g
+	return g
 }
 
 // makeRoom forgets the gateway of which nothing was sent for longest, of those with nothing to send. p.mu is held.
@@ -189,6 +218,7 @@ func (p *Publisher) flush(now time.Time, pause time.Duration) {
 func (p *Publisher) queue(g *gateway, now time.Time) {
 	f := g.frame
 	g.frame, g.sent = nil, now
+	f.trace, g.trace = g.trace, trace.SpanContext{}
 	select {
 	case p.frames <- f:
 	default:
@@ -277,13 +307,21 @@ func (p *Publisher) finish(conn Conn) {
 
 func (p *Publisher) sendFrame(conn Conn, f *frame) {
 	data := f.builder.Finish()
-	if err := conn.Publish(f.subject, data); err != nil {
+	if err := publishFrame(conn, f, data); err != nil {
 		p.drop(f)
 		return
 	}
 	p.metrics.framesPublished.Inc()
 	p.metrics.bytes.Add(float64(len(data)))
 	p.recycle(f)
+}
+
+// publishFrame publishes a frame. Only one with a traced reading has headers.
+func publishFrame(conn Conn, f *frame, data []byte) error {
+	if !f.trace.IsSampled() {
+		return conn.Publish(f.subject, data)
+	}
+	return conn.PublishMsg(&nats.Msg{Subject: f.subject, Data: data, Header: tracing.HeaderOf(f.trace)})
 }
 
 func (p *Publisher) sendNote(conn Conn, n note) {

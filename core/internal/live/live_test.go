@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -44,6 +45,8 @@ func (h *hub) Publish(subject string, data []byte) error {
 	h.messages = append(h.messages, message{subject, slices.Clone(data), time.Now()})
 	return nil
 }
+
+func (h *hub) PublishMsg(m *nats.Msg) error { return h.Publish(m.Subject, m.Data) }
 
 func (h *hub) FlushTimeout(time.Duration) error { return nil }
 

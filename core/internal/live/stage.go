@@ -9,11 +9,13 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
 
 	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/core/internal/intake"
 	"industrial-iot-monitor/internal/sensors"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/tracing"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -27,7 +29,7 @@ const (
 	freshMS = 1_000
 )
 
-// StageOptions are the options of a Stage. All are required, except Limits.
+// StageOptions are the options of a Stage. All are required, except Limits and Tracer.
 type StageOptions struct {
 	Publisher *Publisher
 	Registry  prometheus.Registerer
@@ -36,6 +38,7 @@ type StageOptions struct {
 	Catalogue func() *sensors.Catalogue
 	// Offsets are the devices' clock offsets, kept by the record path.
 	Offsets *clock.Offsets
+	Tracer  *tracing.Tracer // nil: packs are not followed
 	// Behind reports whether the record path is behind, at a time in ms by the clock. Then
 	// screens get fewer readings, because alarms need the CPU more.
 	Behind func(now int64) bool
@@ -110,12 +113,18 @@ func (s *Stage) Run(ctx context.Context, nc *nats.Conn) error {
 			return fmt.Errorf("receiving packs: %w", err)
 		}
 		_, gateway, _ := strings.Cut(m.Subject, ".")
-		s.show(gateway, m.Data, time.Now().UnixMilli())
+		span := s.o.Tracer.Continue("show pack", m.Header)
+		if span != nil {
+			span.Set(attribute.String("iot.gateway", gateway))
+			s.o.Publisher.Trace(gateway, span.Context())
+		}
+		s.show(gateway, m.Data, time.Now().UnixMilli(), span)
+		span.End()
 	}
 }
 
 // show publishes the readings of a pack.
-func (s *Stage) show(gateway string, data []byte, now int64) {
+func (s *Stage) show(gateway string, data []byte, now int64, span *tracing.Span) {
 	pack, err := wire.OpenPack(data)
 	if err != nil || !telemetry.ValidDeviceID(gateway) {
 		s.damaged.Inc()
@@ -125,7 +134,7 @@ func (s *Stage) show(gateway string, data []byte, now int64) {
 		s.shed.Add(float64(pack.Header.Count))
 		return
 	}
-	s.arrived.Observe(seconds(now - pack.Header.Base))
+	span.Observe(s.arrived, seconds(now-pack.Header.Base))
 	s.intake.Sensors = s.o.Catalogue()
 	shown, refused := 0, 0
 	for e, ok := pack.Next(); ok; e, ok = pack.Next() {
@@ -143,7 +152,7 @@ func (s *Stage) show(gateway string, data []byte, now int64) {
 		s.damaged.Inc()
 	}
 	s.o.Publisher.Flush()
-	s.sent.Observe(seconds(time.Now().UnixMilli() - pack.Header.Base))
+	span.Observe(s.sent, seconds(time.Now().UnixMilli()-pack.Header.Base))
 }
 
 // seconds are those of an age in ms, none if the clocks of two machines disagree.

@@ -31,7 +31,7 @@ func (f *stageFeed) pack(device string, received, ts int64, more string) []byte 
 // fresh passes a pack of one reading and returns its frame entry.
 func (f *stageFeed) fresh(device string, received, ts int64, more string) (wire.FrameEntry, bool) {
 	f.t.Helper()
-	f.s.show("gw-a", f.pack(device, received, ts, more), f.now)
+	f.s.show("gw-a", f.pack(device, received, ts, more), f.now, nil)
 	p := f.s.o.Publisher
 	g := p.gateways["gw-a"]
 	var data []byte
@@ -98,8 +98,8 @@ func TestFreshReadingsAreOnPlantTime(t *testing.T) {
 
 func TestStageCountsWhatItDoesNotShow(t *testing.T) {
 	f := newStageFeed(t)
-	f.s.show("gw-a", []byte("no pack"), f.now)
-	f.s.show("no gateway", f.pack("d1", f.now, f.now, ""), f.now)
+	f.s.show("gw-a", []byte("no pack"), f.now, nil)
+	f.s.show("no gateway", f.pack("d1", f.now, f.now, ""), f.now, nil)
 	require.InDelta(t, 2, value(t, f.s.damaged), 0)
 	_, shown := f.fresh("d1", f.now, f.now, `,"timestamp":"twice"`)
 	require.False(t, shown)

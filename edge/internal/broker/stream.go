@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"industrial-iot-monitor/internal/tracing"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -172,6 +173,7 @@ func (s *Stream) store(ctx context.Context, pack []byte) (seq uint64, err error)
 	msg := &nats.Msg{Subject: s.subject, Reply: reply, Data: pack, Header: nats.Header{
 		nats.ExpectedLastSeqHdr: {strconv.FormatUint(s.last, 10)},
 	}}
+	tracing.Inject(ctx, msg.Header)
 	if err := s.b.uplink.PublishMsg(msg); err != nil {
 		return 0, err
 	}

@@ -32,11 +32,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"industrial-iot-monitor/edge/internal/quota"
 	"industrial-iot-monitor/edge/internal/resend"
 	"industrial-iot-monitor/internal/ops"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/tracing"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -85,6 +87,8 @@ type Options struct {
 	Quota *quota.Table
 	// Resends is what was remembered before this start.
 	Resends Resends
+	// Tracer follows packs; nil: none are followed.
+	Tracer *tracing.Tracer
 	// KeepWaiting true prevents ErrStuck, as while the disk accepts no writes. May be nil.
 	KeepWaiting func() bool
 }
@@ -116,6 +120,7 @@ type Collector struct {
 	failing moment // start of the current storage failure, a full buffer excluded
 	waiting moment // arrival of the first message of the pack being stored
 	keeper  keeper // used by KeepResends alone
+	asking  asking
 
 	// Used by Run alone.
 	spare   *pack
@@ -156,6 +161,7 @@ type Message struct {
 	// if it cannot be computed from the entry in the pack.
 	identity resend.Message
 	explicit bool
+	asked    *trace.SpanContext // the trace in which its sender wants it; nil for none
 	// Entries are what the message holds, in place of Device, Payload and Refusal, if
 	// Ticket.Batch is not nil: see Message.Batch. They are copied.
 	Entries []wire.PackEntry
@@ -252,8 +258,10 @@ type Responder interface {
 type pack struct {
 	b       wire.PackBuilder
 	tickets []Ticket
-	first   time.Time // arrival of its first message
-	closed  bool      // a message did not fit
+	first   time.Time          // arrival of its first message
+	closed  bool               // a message did not fit
+	asked   *trace.SpanContext // of a message in it; nil for none
+	span    *tracing.Span      // while it is being stored; nil unless it is traced
 
 	// Guarded by Collector.mu, also while the pack is being stored.
 	seq     uint64           // expected in the stream
@@ -262,7 +270,7 @@ type pack struct {
 }
 
 func (p *pack) reset(epoch, counter, seq uint64) {
-	p.closed = false
+	p.closed, p.asked, p.span = false, nil, nil
 	p.seq = seq
 	p.seen = p.seen[:0]
 	p.b.Reset(epoch, counter)
@@ -282,6 +290,9 @@ func (p *pack) fits(m *Message) bool {
 		return true
 	case p.closed:
 		return false
+	case m.asked != nil && p.inOtherTrace(m):
+		p.closed = true
+		return false
 	case m.Ticket.Batch == nil:
 		return p.b.Count() < limitEntries && p.b.Size() < limitBytes
 	}
@@ -294,6 +305,9 @@ func (p *pack) add(m *Message) {
 	received := m.Received.UnixMilli()
 	if p.b.Count() == 0 {
 		p.first = m.Received
+	}
+	if m.asked != nil {
+		p.follow(m)
 	}
 	var id resend.Message
 	if m.explicit {
@@ -344,6 +358,7 @@ func New(o Options) *Collector {
 		c.memory = resend.New()
 	}
 	c.keeper.begin(o.Resends)
+	c.asking.begin(o.Registerer)
 	c.metrics.watch(o.Registerer, c.senders)
 	c.room.L = &c.mu
 	c.timer.Stop()

@@ -34,7 +34,7 @@ func newMQTTSender(c *Collector, m Mapper, client *mqtt.Client) *mqttSender {
 func (s *mqttSender) Publish(p *mqtt.Publish) {
 	m := &s.msg
 	m.Received = time.Now()
-	m.ID, m.ContentType = p.MessageID, p.ContentType
+	m.ID, m.ContentType, m.asked = p.MessageID, p.ContentType, s.collector.askedBy(p.TraceParent, p.TraceState)
 	m.Ticket = Ticket{Protocol: MQTT, Packet: p.ID}
 	switch p.QoS {
 	case 1:

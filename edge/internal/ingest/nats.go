@@ -16,6 +16,7 @@ import (
 
 	"industrial-iot-monitor/edge/internal/devices"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/internal/tracing"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -157,6 +158,7 @@ func (q *natsQueue) offer(msg *nats.Msg, take func(m *Message, encoding string) 
 		}
 		m.ID, encoding = msg.Header.Get(nats.MsgIdHdr), msg.Header.Get(encodingHeader)
 		m.Ticket.JetStream = isJetStream(msg.Header)
+		m.asked = n.o.Collector.askedBy(msg.Header.Get(tracing.HeaderParent), msg.Header.Get(tracing.HeaderState))
 	}
 	if !take(m, encoding) {
 		return

@@ -111,7 +111,7 @@ func (s *mappedSubjects) drain() (err error) {
 func (q *natsQueue) begin(msg *nats.Msg) *Message {
 	m := &q.msg
 	m.Received = time.Now()
-	m.ID = ""
+	m.ID, m.asked = "", nil
 	m.Ticket = Ticket{Protocol: NATS, Reply: msg.Reply}
 	if msg.Reply != "" {
 		m.Ticket.To = q.n

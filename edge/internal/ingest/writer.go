@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"industrial-iot-monitor/edge/internal/broker"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
@@ -61,17 +63,20 @@ func (c *Collector) store(ctx context.Context, p *pack) error {
 	data := p.b.Finish()
 	c.metrics.packEntries.Observe(float64(p.b.Count()))
 	c.metrics.packBytes.Observe(float64(len(data)))
+	ctx = c.trace(ctx, p)
+	defer p.span.End()
 	start := time.Now()
 	putCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.putTimeout(ctx))
 	seq, err := c.o.Store.Put(putCtx, data)
 	cancel()
-	c.metrics.storeSeconds.Observe(time.Since(start).Seconds())
+	p.span.Observe(c.metrics.storeSeconds, time.Since(start).Seconds())
+	p.span.Fail(err)
 	switch {
 	case err == nil:
 		c.acknowledge(p, seq)
 		return nil
 	case errors.Is(err, broker.ErrFull):
-		c.log.Warn("buffer full, asking devices to retry later", "err", err)
+		c.log.WarnContext(ctx, "buffer full, asking devices to retry later", "err", err)
 		c.metrics.packFailures.WithLabelValues(failFull).Inc()
 		r := retryLater(telemetry.ReasonBufferFull, bufferIsFull)
 		c.refuseAll(r)
@@ -82,7 +87,7 @@ func (c *Collector) store(ctx context.Context, p *pack) error {
 		c.resume()
 		return nil
 	default:
-		c.log.Error("pack write outcome unknown, probing the stream", "counter", c.counter+1, "err", err)
+		c.log.ErrorContext(ctx, "pack write outcome unknown, probing the stream", "counter", c.counter+1, "err", err)
 		c.metrics.packFailures.WithLabelValues(failUnknown).Inc()
 		return c.settle(ctx, p)
 	}
@@ -104,7 +109,10 @@ func (c *Collector) acknowledge(p *pack, seq uint64) {
 	resends := c.land(p, seq)
 	c.answer(p.tickets, seq, nil)
 	c.answer(resends, seq, nil)
-	c.metrics.ackSeconds.Observe(time.Since(p.first).Seconds())
+	p.span.Observe(c.metrics.ackSeconds, time.Since(p.first).Seconds())
+	if p.span != nil {
+		p.span.Set(attribute.Int64("iot.seq", int64(seq)))
+	}
 }
 
 // fail tells the senders of p that it is not stored.

@@ -82,6 +82,9 @@ func (c *cursor) text(what string) []byte {
 // is recognised.
 const MessageID = "message-id"
 
+// User properties of W3C Trace Context.
+const traceParent, traceState = "traceparent", "tracestate"
+
 // properties are those properties (section 2.2.2) of a client's packet that this server uses.
 type properties struct {
 	seen          uint64 // bit i: identifier i
@@ -93,6 +96,8 @@ type properties struct {
 	authMethod    bool
 	contentType   string
 	messageID     string
+	traceParent   string
+	traceState    string
 }
 
 func (p *properties) has(id byte) bool { return p.seen&(1<<id) != 0 }
@@ -128,7 +133,7 @@ const (
 	propertiesOfUnsub    = 1 << propUser
 	propertiesOfAck      = 1<<propReasonString | 1<<propUser
 	propertiesOfGoodbye  = 1<<propSessionExpiry | 1<<propReasonString | 1<<propUser
-	maxMessageIDBytes    = 256
+	maxUserBytes         = 256
 	maxContentTypeBytes  = 256
 	sessionNeverExpires  = 0xFFFFFFFF
 	protocolMQTT5        = 5
@@ -168,9 +173,7 @@ func (c *cursor) property(p *properties, allowed uint64) {
 	switch id {
 	case propUser:
 		name, value := c.text("user property"), c.text("user property")
-		if string(name) == MessageID && p.messageID == "" && len(value) <= maxMessageIDBytes {
-			p.messageID = string(value)
-		}
+		p.user(name, value)
 	case propContentType:
 		if v := c.text("content type"); len(v) <= maxContentTypeBytes {
 			p.contentType = string(v)
@@ -188,6 +191,24 @@ func (c *cursor) property(p *properties, allowed uint64) {
 		}
 	default:
 		c.number(p, id)
+	}
+}
+
+// user takes the first of each user property that this server knows.
+func (p *properties) user(name, value []byte) {
+	var to *string
+	switch string(name) {
+	case MessageID:
+		to = &p.messageID
+	case traceParent:
+		to = &p.traceParent
+	case traceState:
+		to = &p.traceState
+	default:
+		return
+	}
+	if *to == "" && len(value) <= maxUserBytes {
+		*to = string(value)
 	}
 }
 

@@ -28,6 +28,7 @@ func (c *Client) publish(flags byte, body []byte) *fault {
 			cur.properties(&props, propertiesOfPublish)
 		}
 		alias, p.MessageID, p.ContentType = props.alias, props.messageID, props.contentType
+		p.TraceParent, p.TraceState = props.traceParent, props.traceState
 	}
 	if cur.err != nil {
 		return cur.err

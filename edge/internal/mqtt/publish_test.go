@@ -221,7 +221,7 @@ func TestMessageIDAndContentTypeArePassedOn(t *testing.T) {
 	c := mqtttest.Connect(t, addr, 5, nil)
 	for _, p := range []packets.Properties{
 		{ContentType: "application/zstd", User: []packets.UserProperty{{Key: "a", Val: "b"}, {Key: MessageID, Val: "m-1"}, {Key: MessageID, Val: "m-2"}}},
-		{ContentType: strings.Repeat("x", maxContentTypeBytes+1), User: []packets.UserProperty{{Key: MessageID, Val: strings.Repeat("x", maxMessageIDBytes+1)}}},
+		{ContentType: strings.Repeat("x", maxContentTypeBytes+1), User: []packets.UserProperty{{Key: MessageID, Val: strings.Repeat("x", maxUserBytes+1)}}},
 		{},
 	} {
 		c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1}, PacketID: 1, TopicName: topic, Properties: p})

@@ -45,6 +45,8 @@ type Publish struct {
 	ID          uint16 // for Client.Answer; 0 with QoS 0
 	MessageID   string // user property message-id of MQTT 5; may be empty
 	ContentType string // of MQTT 5; may be empty
+	TraceParent string // user property traceparent of MQTT 5; may be empty
+	TraceState  string // likewise tracestate
 	Will        bool   // the last message of a lost client, always QoS 0
 }
 

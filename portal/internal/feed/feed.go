@@ -27,6 +27,7 @@ import (
 	"industrial-iot-monitor/internal/tail"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
+	"industrial-iot-monitor/internal/tracing"
 	"industrial-iot-monitor/internal/vitals"
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
@@ -34,7 +35,7 @@ import (
 	"industrial-iot-monitor/portal/internal/store"
 )
 
-// Options of a feed. All but Store, Vitals, LogLevel, Unusual and Removed are required.
+// Options of a feed. All but Store, Tracer, Vitals, LogLevel, Unusual and Removed are required.
 type Options struct {
 	// LogLevel answers requests to change the level of this portal's log, with nil if another one is meant.
 	LogLevel func(request []byte) (reply []byte)
@@ -46,7 +47,8 @@ type Options struct {
 	Removed func(id string, at int64)
 	Model   *state.Model
 	Trail   *audit.Trail
-	Store   *store.Store // nil: there is none
+	Store   *store.Store    // nil: there is none
+	Tracer  *tracing.Tracer // nil: frames are not followed
 	HubURL  string
 	// HubKeyFile has the key that is proved to the hub; empty: none.
 	HubKeyFile string
@@ -182,7 +184,10 @@ func (f *Feed) subscribe(nc *nats.Conn) error {
 	} {
 		var limit ops.LogLimit // of this subscription's goroutine
 		sub, err := nc.Subscribe(subject, func(m *nats.Msg) {
+			span := f.opts.Tracer.Continue("apply frame", m.Header)
+			defer span.End()
 			if err := apply(m.Data); err != nil {
+				span.Fail(err)
 				f.metrics.malformed[subject].Inc()
 				if skipped, ok := limit.Allow(); ok {
 					f.log.Warn("malformed message dropped", "subject", m.Subject, "err", err, "skipped", skipped)
