@@ -31,7 +31,7 @@ compose_export() {
     export DATABASE_URL="postgres://iot:$postgres_password@postgres:5432/iot?sslmode=disable" REDIS_URL="redis://:$redis_password@redis:6379/0"
   fi
   if [[ $profile == full ]]; then
-    export HISTORY=victoriametrics HISTORY_URL=http://victoriametrics:8428 NOTIFY_ALERTMANAGER_URL=http://alertmanager:9093
+    export HISTORY=victoriametrics HISTORY_URL=http://victoriametrics:8428 NOTIFY_ALERTMANAGER_URL=http://alertmanager:9093 OTEL_EXPORTER_OTLP_ENDPOINT=http://jaeger:4318
   fi
 }
 
