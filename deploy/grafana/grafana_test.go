@@ -137,14 +137,13 @@ func TestPanelsAreComplete(t *testing.T) {
 		uids[*d.Uid] = true
 		require.Equal(t, "datasource", d.Templating.List[0].Name, *d.Uid)
 		ids, titles := map[uint32]bool{}, map[string]bool{}
-		row := ""
 		for _, p := range d.Panels {
 			if p.RowPanel != nil {
 				require.False(t, ids[p.RowPanel.Id], "%s: id %d twice", *d.Uid, p.RowPanel.Id)
-				ids[p.RowPanel.Id], row = true, *p.RowPanel.Title
+				ids[p.RowPanel.Id] = true
 				continue
 			}
-			name := *d.Uid + ": " + row + ": " + *p.Panel.Title
+			name := *d.Uid + ": " + *p.Panel.Title
 			require.False(t, titles[name], "%s is there twice", name)
 			titles[name] = true
 			require.False(t, ids[*p.Panel.Id], "%s: id %d twice", name, *p.Panel.Id)

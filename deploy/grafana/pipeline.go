@@ -48,7 +48,7 @@ func ledger() []panel {
 func bridge() []panel {
 	return []panel{
 		{
-			title: "Readings", unit: perSecond, about: "Readings committed to device-data.",
+			title: "Committed by the bridge", unit: perSecond, about: "Readings committed to device-data.",
 			queries: one("sum by (instance) (rate(bridge_records_total[$__rate_interval]))", "{{instance}}"),
 		},
 		{
@@ -56,7 +56,7 @@ func bridge() []panel {
 			queries: one(`sum(increase(bridge_transactions_total{result="failed"}[5m]))`, "failed"), alert: "BridgeTransactionsFail", limit: limit{above, 0},
 		},
 		{
-			title: "A transaction takes", unit: seconds, about: "From its begin to Kafka's confirmation.",
+			title: "A transaction of the bridge takes", unit: seconds, about: "From its begin to Kafka's confirmation.",
 			queries: times("bridge_transaction_duration_seconds", ""),
 		},
 		{
@@ -82,7 +82,7 @@ func core() []panel {
 	const of = `{instance=~"$instance"}`
 	return []panel{
 		{
-			title: "Readings", unit: perSecond, about: "Readings processed by an instance.",
+			title: "Processed by core", unit: perSecond, about: "Readings processed by an instance.",
 			queries: one("sum by (instance) (rate(core_readings_total"+of+"[$__rate_interval]))", "{{instance}}"),
 		},
 		{
@@ -98,7 +98,7 @@ func core() []panel {
 			queries: one("sum by (result) (rate(core_transactions_total"+of+"[$__rate_interval]))", "{{result}}"),
 		},
 		{
-			title: "A transaction takes", unit: seconds, about: "From its begin to Kafka's confirmation.",
+			title: "A transaction of core takes", unit: seconds, about: "From its begin to Kafka's confirmation.",
 			queries: times("core_commit_duration_seconds", of),
 		},
 		{
