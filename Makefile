@@ -29,7 +29,7 @@ EVAL_SEEDS     ?= 11,12,13
 LINT       := $(shell $(GO) env GOPATH)/bin/golangci-lint
 LINT_VERSION := v2.15.0
 # Of all tests that make test leaves out: none of them excludes another.
-LINT_TAGS  := e2e,engines,monitoring,nab,postgres,redis,upgrade
+LINT_TAGS  := e2e,engines,monitoring,nab,postgres,redis,tracing,upgrade
 VULN_VERSION := v1.9.0
 SBOM_VERSION := v1.10.0
 K6         := $(shell $(GO) env GOPATH)/bin/k6
@@ -113,6 +113,10 @@ test-store: web ## the portal's database in a real PostgreSQL (apt): what SQLite
 .PHONY: test-redis
 test-redis: web ## what portals share by a real Redis (apt): readings, operators, limits; one that is killed, slow or stands still
 	deploy/redis/test.sh
+
+.PHONY: test-tracing
+test-tracing: web ## one reading as one trace in a real Jaeger; a nightly job (the first time builds Jaeger for minutes)
+	test/tracing/test.sh
 
 .PHONY: test-api
 test-api: web ## the portal against its own OpenAPI document, by schemathesis (Python with venv): thousands of requests to a running plant; SEED
