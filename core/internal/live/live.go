@@ -145,6 +145,15 @@ func (p *Publisher) Trace(gatewayID string, of trace.SpanContext) {
 	}
 }
 
+// EndTrace forgets the trace of a gateway if no reading was added since Trace.
+func (p *Publisher) EndTrace(gatewayID string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if g := p.gateways[gatewayID]; g != nil && g.frame == nil {
+		g.trace = trace.SpanContext{}
+	}
+}
+
 // gateway returns the state of a gateway, nil if there is no room for another one. p.mu is held.
 func (p *Publisher) gateway(id string) *gateway {
 	g := p.gateways[id]

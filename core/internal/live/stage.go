@@ -113,14 +113,20 @@ func (s *Stage) Run(ctx context.Context, nc *nats.Conn) error {
 			return fmt.Errorf("receiving packs: %w", err)
 		}
 		_, gateway, _ := strings.Cut(m.Subject, ".")
-		span := s.o.Tracer.Continue("show pack", m.Header)
-		if span != nil {
-			span.Set(attribute.String("iot.gateway", gateway))
-			s.o.Publisher.Trace(gateway, span.Context())
-		}
-		s.show(gateway, m.Data, time.Now().UnixMilli(), span)
-		span.End()
+		s.follow(gateway, m)
 	}
+}
+
+// follow shows a pack, in its trace if it is traced: the frame of its first reading continues it.
+func (s *Stage) follow(gateway string, m *nats.Msg) {
+	span := s.o.Tracer.Continue("show pack", m.Header)
+	if span != nil {
+		span.Set(attribute.String("iot.gateway", gateway))
+		s.o.Publisher.Trace(gateway, span.Context())
+		defer s.o.Publisher.EndTrace(gateway) // a pack may have nothing to show
+		defer span.End()
+	}
+	s.show(gateway, m.Data, time.Now().UnixMilli(), span)
 }
 
 // show publishes the readings of a pack.

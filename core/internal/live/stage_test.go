@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -12,9 +13,11 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace"
 
 	"industrial-iot-monitor/core/internal/clock"
 	"industrial-iot-monitor/internal/sensors"
+	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
 )
 
@@ -173,4 +176,21 @@ func natsServer(t *testing.T) *server.Server {
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
 	require.True(t, srv.ReadyForConnections(time.Minute))
 	return srv
+}
+
+func TestOnlyTheFrameOfATracedPackIsTraced(t *testing.T) {
+	of := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
+	p, err := New(Options{Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	require.NoError(t, err)
+	p.Trace("gw-a", of)
+	p.EndTrace("gw-a") // a pack that had nothing to show
+	for i, want := range []bool{false, true, false} {
+		if want {
+			p.Trace("gw-a", of)
+		}
+		p.Add("gw-a", wire.FrameEntry{Device: "d1", Payload: []byte(`{}`), Reading: &telemetry.Reading{}})
+		p.EndTrace("gw-a")
+		p.flush(time.Now(), 0)
+		require.Equal(t, want, (<-p.frames).trace.IsSampled(), "frame %d", i)
+	}
 }
