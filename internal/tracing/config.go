@@ -3,6 +3,7 @@ package tracing
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"strings"
 
@@ -62,7 +63,7 @@ func (c *Config) target() (string, error) {
 
 // sampler returns the sampler, which always takes what Asked marks.
 func (c *Config) sampler() (sdktrace.Sampler, error) {
-	if c.SamplerArg < 0 || c.SamplerArg > 1 || c.SamplerArg != c.SamplerArg {
+	if c.SamplerArg < 0 || c.SamplerArg > 1 || math.IsNaN(c.SamplerArg) {
 		return nil, fmt.Errorf("OTEL_TRACES_SAMPLER_ARG=%g: want 0 to 1", c.SamplerArg)
 	}
 	root, parentBased := strings.CutPrefix(c.Sampler, "parentbased_")

@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"context"
+	"maps"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
@@ -86,9 +87,7 @@ func Inject(ctx context.Context, h map[string][]string) {
 	if !c.IsSampled() {
 		return
 	}
-	for name, values := range HeaderOf(c) {
-		h[name] = values
-	}
+	maps.Copy(h, HeaderOf(c))
 }
 
 // Observe observes a value, with the trace as its exemplar.

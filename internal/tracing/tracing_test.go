@@ -29,7 +29,7 @@ const (
 )
 
 // run makes a Tracer and runs it until stop is called, or the test ends.
-func run(t *testing.T, o tracing.Options) (tracer *tracing.Tracer, stop func()) {
+func run(t *testing.T, o tracing.Options) (_ *tracing.Tracer, stop func()) {
 	t.Helper()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -53,7 +53,7 @@ func TestOffCostsNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, tracer)
 	header := map[string][]string{tracing.HeaderParent: {parent}}
-	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "x"})
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "x", Help: "x"})
 	ctx := t.Context()
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
 		span := tracer.Continue("pack", header)
@@ -197,7 +197,7 @@ func TestExemplarNamesTheTrace(t *testing.T) {
 	tracer, stop := run(t, tracing.Options{Config: tracingtest.Start(t).Config()})
 	defer stop()
 	reg := prometheus.NewRegistry()
-	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "seconds", Buckets: []float64{1}})
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "seconds", Help: "x", Buckets: []float64{1}})
 	reg.MustRegister(h)
 	span := tracer.Start("pack", tracer.Parse(parent, ""))
 	span.Observe(h, 0.5)

@@ -198,13 +198,10 @@ func (p *Portal) build(o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(p.newJournal(o), p.buildStore(o)); err != nil {
+	if err := errors.Join(p.newJournal(o), p.buildStore(o), p.buildTracer(o)); err != nil {
 		return err
 	}
 	p.pipeline = pipeline.New(p.model.Now())
-	if p.tracer, err = tracing.New(tracing.Options{Config: o.Config.Tracing, Program: "portal", Instance: vitals.Instance(o.Config.Addr), Log: o.Log, Registry: o.Registry}); err != nil {
-		return err
-	}
 	p.feed, err = feed.New(feed.Options{
 		Unusual: func(r wire.UnusualReport) { p.unusual.Add(r, p.model.Now()) },
 		Vitals:  p.observe, LogLevel: func(q []byte) []byte { return p.vitals.AnswerLevel(q) }, Removed: p.removed, Model: p.model, Trail: p.trail, Store: p.store, Tracer: p.tracer, HubURL: o.Config.HubURL, HubKeyFile: o.Config.HubKeyFile, HubCAFile: o.Config.HubCAFile, Cluster: o.Config.Cluster, Topics: o.Config.Topics, Log: o.Log, Registry: o.Registry,
@@ -232,6 +229,11 @@ func (p *Portal) build(o Options) (err error) {
 	p.app = p.newApp()
 	p.routes(p.app)
 	return nil
+}
+
+func (p *Portal) buildTracer(o Options) (err error) {
+	p.tracer, err = tracing.New(tracing.Options{Config: o.Config.Tracing, Program: "portal", Instance: vitals.Instance(o.Config.Addr), Log: o.Log, Registry: o.Registry})
+	return err
 }
 
 // buildStore makes the database, and what only it knows.

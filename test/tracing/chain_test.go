@@ -139,7 +139,7 @@ func requireExemplars(t *testing.T, c *chain) {
 		var e exemplar.Exemplar
 		parser.Labels(&of)
 		if parser.Exemplar(&e) && e.Labels.Get("trace_id") == traceID {
-			found[strings.TrimSuffix(of.Get(labels.MetricName), "_bucket")] = true
+			found[strings.TrimSuffix(of.Get("__name__"), "_bucket")] = true
 		}
 	}
 	for _, name := range []string{

@@ -44,17 +44,13 @@ exporters:
   jaeger_storage_exporter: {trace_storage: memory}
 `
 
-// freeAddrs returns addresses on loopback that nothing listens on.
-func freeAddrs(t *testing.T, n int) []string {
+// freeAddr returns an address on loopback that nothing listens on.
+func freeAddr(t *testing.T) string {
 	t.Helper()
-	out := make([]string, n)
-	for i := range out {
-		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer func() { _ = ln.Close() }() // only its number is wanted
-		out[i] = ln.Addr().String()
-	}
-	return out
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = ln.Close() }() // only its number is wanted
+	return ln.Addr().String()
 }
 
 // startJaeger starts the Jaeger that make test-tracing has built, until the test ends.
@@ -62,7 +58,7 @@ func startJaeger(t *testing.T) (api, collector string) {
 	t.Helper()
 	program := os.Getenv("JAEGER")
 	require.NotEmpty(t, program, "JAEGER is not set: run make test-tracing")
-	addrs := freeAddrs(t, 3)
+	addrs := [3]string{freeAddr(t), freeAddr(t), freeAddr(t)}
 	file := filepath.Join(t.TempDir(), "jaeger.yaml")
 	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, jaegerConfig, addrs[0], addrs[1], addrs[2]), 0o600))
 	var out logtest.Buffer
