@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/bridge/internal/checkpoint"
@@ -22,7 +23,7 @@ func TestPackOfANewerGatewayStaysThere(t *testing.T) {
 	end := len(data) - 4
 	binary.BigEndian.PutUint32(data[end:], crc32.Checksum(data[:end], crc32.MakeTable(crc32.Castagnoli)))
 	p := pulling(t, newTestGateway(t, 0).source, 0)
-	err := p.receive(t.Context(), 1, data)
+	err := p.receive(t.Context(), 1, &nats.Msg{Data: data})
 	require.ErrorIs(t, err, wire.ErrNewerPack)
 	require.ErrorContains(t, err, "pack 1 stays at the gateway")
 	require.Equal(t, checkpoint.Checkpoint{Gateway: p.g.id}, p.g.pos, "it is read again")
@@ -30,7 +31,7 @@ func TestPackOfANewerGatewayStaysThere(t *testing.T) {
 
 	data[end] ^= 1
 	done := make(chan error, 1)
-	go func() { done <- p.receive(t.Context(), 1, data) }()
+	go func() { done <- p.receive(t.Context(), 1, &nats.Msg{Data: data}) }()
 	require.NotNil(t, (<-p.r.packs).damaged, "a damaged one is passed on")
 	require.NoError(t, <-done)
 }
