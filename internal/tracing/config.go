@@ -81,7 +81,7 @@ func (c *Config) sampler() (sdktrace.Sampler, error) {
 	if parentBased {
 		s = sdktrace.ParentBased(s)
 	}
-	return asked{s}, nil
+	return s, nil
 }
 
 // attributes returns those of OTEL_RESOURCE_ATTRIBUTES.
@@ -98,20 +98,4 @@ func (c *Config) attributes() (out []attribute.KeyValue, err error) {
 		out = append(out, attribute.String(key, text))
 	}
 	return out, nil
-}
-
-// askedFor marks a span that an operator asked for.
-const askedFor = attribute.Key("iot.asked")
-
-// asked takes every span that is marked, and the others as the sampler within does.
-type asked struct{ sdktrace.Sampler }
-
-// ShouldSample implements sdktrace.Sampler.
-func (s asked) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
-	for i := range p.Attributes {
-		if p.Attributes[i].Key == askedFor {
-			return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample}
-		}
-	}
-	return s.Sampler.ShouldSample(p)
 }

@@ -156,14 +156,6 @@ func (t *Tracer) Continue(name string, h map[string][]string) *Span {
 	return t.Start(name, parent)
 }
 
-// Ask starts a trace that is sampled whatever the sampler says; nil only if tracing is off.
-func (t *Tracer) Ask(name string) *Span {
-	if t == nil {
-		return nil
-	}
-	return t.start(context.Background(), name, trace.WithNewRoot(), trace.WithAttributes(askedFor.Bool(true)))
-}
-
 func (t *Tracer) start(ctx context.Context, name string, options ...trace.SpanStartOption) *Span {
 	_, span := t.tracer.Start(ctx, name, options...)
 	if !span.SpanContext().IsSampled() {

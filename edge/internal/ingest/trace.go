@@ -24,7 +24,7 @@ type asking struct {
 func (a *asking) begin(reg prometheus.Registerer) {
 	asked := register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "edge_traces_asked_total",
-		Help: "Messages whose trace their sender or an operator asked for: traced, or limited because there were too many.",
+		Help: "Messages whose trace their sender asked for: traced, or limited because there were too many.",
 	}, []string{"result"}))
 	a.limit, a.taken, a.beyond = rate.NewLimiter(askedRate, askedBurst), asked.WithLabelValues("traced"), asked.WithLabelValues("limited")
 }
