@@ -55,7 +55,7 @@ type Program struct {
 	historian *Historian
 	server    *ops.Server // nil without an address
 	cluster   kafka.Cluster
-	hub       *nats.Conn  // nil without HUB_URL
+	hub       *nats.Conn // nil without HUB_URL
 	reporter  *vitals.Reporter
 }
 
