@@ -148,6 +148,10 @@ test-deploy: ## deploy.sh with local processes (apt): profile recommended starte
 test-helm: ## Helm charts and Kustomize overlays without a cluster: lint, schemas of Kubernetes, wrong values (Python with venv; the first time builds helm for minutes)
 	GO="$(GO)" deploy/helm/test.sh
 
+.PHONY: test-k8s
+test-k8s: ## the charts in a real control plane of Kubernetes, with nodes that kwok plays: install, upgrade, rollback, scale, drain; a nightly job (the first time builds Kubernetes for 10 minutes; needs kubectl, apt or etcd)
+	GO="$(GO)" test/k8s/test.sh
+
 .PHONY: kustomize-base
 kustomize-base: ## write deploy/kustomize/base from the chart (after make test-helm has built helm)
 	deploy/kustomize/render.sh "$$(ls data/kubernetes-tools/helm-v* | tail -1)" deploy/kustomize/base
