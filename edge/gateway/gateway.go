@@ -238,6 +238,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	parts.OnStop("mqtt", g.mqtt.Close)
 	parts.Go("monitor", g.monitor)
 	parts.Go("vitals", g.vitals.Run)
+	parts.Go("requests for traces", g.hearTraces)
 	parts.Go("healer", g.heal)
 	parts.OnStop("resends", func(context.Context) error { g.collector.SaveResends(); return nil })
 	parts.Go("collector", g.collector.Run)

@@ -1,6 +1,8 @@
 package tracing
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"strconv"
 
 	"go.opentelemetry.io/otel/trace"
@@ -66,6 +68,14 @@ func (t *Tracer) FromHeader(h map[string][]string) trace.SpanContext {
 		state = all[0]
 	}
 	return t.Parse(h[HeaderParent][0], state)
+}
+
+// NewParent returns a traceparent of a new trace that is sampled, and the trace's id.
+func NewParent() (parent, id string) {
+	var of [24]byte
+	_, _ = rand.Read(of[:]) // it never fails
+	id = hex.EncodeToString(of[:16])
+	return "00-" + id + "-" + hex.EncodeToString(of[16:]) + "-01", id
 }
 
 // Format returns the two headers for what follows in a trace; state is empty if there is none.

@@ -84,6 +84,9 @@ func VitalsSubject(program string) string { return "processes." + program }
 // LogLevelSubject returns the subject on which the processes of a program take a LogLevelRequest.
 func LogLevelSubject(program string) string { return "processes." + program + ".loglevel" }
 
+// TraceSubject is the subject on which gateways take a TraceRequest.
+const TraceSubject = "processes.edge.trace"
+
 // FreshSubject returns the subject on which the bridge sends a gateway's packs as soon as it
 // has them, for screens alone. They arrive in Kafka later, in order.
 func FreshSubject(gateway string) string { return "fresh." + gateway }

@@ -56,6 +56,24 @@ type LogLevelAnswer struct {
 	Until int64  `json:"until"` // ms since 1970, when the usual level is back
 }
 
+// TraceRequest asks a gateway to follow the next reading of a device. It is JSON on TraceSubject; the
+// gateway replies with a TraceAnswer at once.
+type TraceRequest struct {
+	Instance    string `json:"instance"` // the gateway
+	DeviceID    string `json:"device_id"`
+	TraceParent string `json:"traceparent"` // by W3C Trace Context
+	By          string `json:"by"`          // operator
+}
+
+// TraceAnswer is the reply to a TraceRequest.
+type TraceAnswer struct {
+	Error string `json:"error,omitempty"` // why it follows none
+	Until int64  `json:"until"`           // ms since 1970, when it gives up waiting for the reading
+}
+
+// TraceFor is how long a gateway waits for a reading that it was asked to follow, in ms.
+const TraceFor = 60_000
+
 // LogLevelFor is how long a changed level of a log lasts, in ms.
 const LogLevelFor = 15 * 60_000
 

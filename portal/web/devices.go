@@ -50,6 +50,8 @@ type device struct {
 type deviceAnswer struct {
 	Time int64 `json:"time"`
 	device
+
+	Trace *traceJSON `json:"trace,omitempty"` // with trace=1
 }
 
 // row has the fields of a device that filters and sort orders need.
@@ -168,7 +170,11 @@ func (p *Portal) getDevice(c *fiber.Ctx) error {
 	if found == nil {
 		return errNoDevice
 	}
-	return c.JSON(deviceAnswer{now, *found})
+	trace, err := p.traceNext(c, found.DeviceID, found.Gateway)
+	if err != nil {
+		return err
+	}
+	return c.JSON(deviceAnswer{now, *found, trace})
 }
 
 // deviceNow returns a device for the API, nil if it is unknown.

@@ -22,9 +22,12 @@ var plantEndpoints = []endpoint{
 	{
 		path: "/api/v1/devices/{id}", id: "getDevice", need: viewPlant, tag: "devices", handle: (*Portal).getDevice,
 		summary: "One device",
-		params:  []parameter{deviceInPath},
+		about: "With `trace=1`, which needs the permission `maintain`, its gateway follows the next reading that it stores within a minute: `trace.id` is the trace's in the collector. " +
+			"traces_off: the portal sends no traces. not_traced: the gateway says why it follows none.",
+		params: []parameter{deviceInPath, wordParameter("trace", "1: the next reading of the device is traced.", "1")},
 		answers: []response{
 			answered(deviceAnswer{}), failing(fiber.StatusBadRequest, "bad_parameter"), failing(fiber.StatusNotFound, "device_not_found"),
+			failing(fiber.StatusConflict, "traces_off"), failing(fiber.StatusServiceUnavailable, "gateway_unreachable", "not_traced"),
 		},
 	},
 	{

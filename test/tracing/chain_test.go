@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -160,6 +161,42 @@ func TestAReadingByNATSIsOneTrace(t *testing.T) {
 	}, waitTimeout)
 	require.NoError(t, err)
 	traces.Wait(t, traceID, hops...)
+}
+
+func TestAnOperatorAsksForOneReading(t *testing.T) {
+	traces := tracingtest.Start(t)
+	c := start(t, traces.Config())
+	publishMQTT(t, c.addr(1883), wire.TelemetryTopic("asked"), reading("asked"), nil)
+	var answer struct {
+		Trace struct {
+			ID    string
+			Until int64
+		}
+	}
+	require.Eventually(t, func() bool { // the portal has to know the device, and the gateway to have told of its interest
+		status, body := get(t, "http://"+c.Addr()+"/api/v1/devices/asked?trace=1")
+		return status == http.StatusOK && json.Unmarshal(body, &answer) == nil
+	}, waitTimeout, 20*time.Millisecond)
+	require.Greater(t, answer.Trace.Until, time.Now().UnixMilli())
+	require.Empty(t, traces.All())
+
+	publishMQTT(t, c.addr(1883), wire.TelemetryTopic("other"), reading("other"), nil)
+	publishMQTT(t, c.addr(1883), wire.TelemetryTopic("asked"), reading("asked"), nil)
+	traces.Wait(t, answer.Trace.ID, hops...)
+	publishMQTT(t, c.addr(1883), wire.TelemetryTopic("asked"), reading("asked"), nil)
+	require.Len(t, traces.All(), len(hops), "one reading, once: %v", traces.All())
+}
+
+func get(t *testing.T, url string) (status int, body []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	body, err = io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, body
 }
 
 func TestWithoutAnEndpointThereAreNoHeaders(t *testing.T) {

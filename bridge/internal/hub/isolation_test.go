@@ -165,26 +165,33 @@ func TestGatewaySpeaksAndHearsForItselfAlone(t *testing.T) {
 	}
 }
 
-func TestQuestionAboutALogReachesItsGatewayAlone(t *testing.T) {
+func TestQuestionReachesItsGatewayAlone(t *testing.T) {
 	h, _ := guarded(t, quiet())
 	a, b := newBox(t, h, "gw-a"), newBox(t, h, "gw-b")
 	for _, x := range []*box{a, b} {
-		_, err := x.nc.Subscribe(wire.LogLevelSubject("edge"), func(m *nats.Msg) { _ = m.Respond([]byte(x.id)) })
-		require.NoError(t, err)
+		for _, subject := range []string{wire.LogLevelSubject("edge"), wire.TraceSubject} {
+			_, err := x.nc.Subscribe(subject, func(m *nats.Msg) { _ = m.Respond([]byte(x.id)) })
+			require.NoError(t, err)
+		}
 		require.NoError(t, x.nc.Flush())
 	}
 	plant := h.inPlant(t)
-	ask := func(instance string) (string, error) {
-		q, err := json.Marshal(wire.LogLevelRequest{Instance: instance, Level: "debug"})
+	ask := func(subject string, question any) (string, error) {
+		q, err := json.Marshal(question)
 		require.NoError(t, err)
-		m, err := plant.Request(wire.LogLevelSubject("edge"), q, 3*askTimeout)
+		m, err := plant.Request(subject, q, 3*askTimeout)
 		if err != nil {
 			return "", err
 		}
 		return string(m.Data), nil
 	}
 	for _, id := range []string{"gw-a", "gw-b"} {
-		require.Eventually(t, func() bool { answer, _ := ask(id); return answer == id }, waitTimeout, time.Millisecond, "the interest travels first")
+		for subject, question := range map[string]any{
+			wire.LogLevelSubject("edge"): wire.LogLevelRequest{Instance: id, Level: "debug"},
+			wire.TraceSubject:            wire.TraceRequest{Instance: id, DeviceID: "d"},
+		} {
+			require.Eventually(t, func() bool { answer, _ := ask(subject, question); return answer == id }, waitTimeout, time.Millisecond, "the interest travels first")
+		}
 	}
 }
 

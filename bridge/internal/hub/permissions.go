@@ -34,6 +34,7 @@ var rights = map[access.Role]struct{ say, hear []string }{
 		say: []string{
 			wire.ExplainSubject, wire.LimitsSubject, wire.RulesSubject, wire.DryRunSubject, wire.RuleProposalSubject,
 			wire.DeadLettersSubject, wire.DeadLettersReplaySubject, wire.VitalsSubject("portal"), wire.LogLevelSubject("*"),
+			wire.TraceSubject,
 		},
 		hear: []string{
 			wire.LiveSubjects, wire.AlertSubjects, wire.AggregateSubject, wire.StatusSubjects, wire.LedgerSubjects, wire.UnusualSubject, wire.VitalsSubjects,

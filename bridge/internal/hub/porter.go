@@ -29,7 +29,7 @@ const (
 
 // porter has one connection into the account of each gateway that ever connected, and one into the
 // account of the plant. From a gateway to the plant pass its own heartbeats and reports, in the other
-// direction questions about the level of its log. Nothing passes between gateways. It is safe for
+// direction questions about the level of its log and requests for a trace. Nothing passes between gateways. It is safe for
 // concurrent use.
 type porter struct {
 	log     *slog.Logger
@@ -55,8 +55,10 @@ func (p *porter) start(srv *server.Server, password string) (err error) {
 	if p.plant, err = p.connect(hubUser); err != nil {
 		return err
 	}
-	if _, err := p.plant.Subscribe(wire.LogLevelSubject("edge"), p.ask); err != nil {
-		return fmt.Errorf("listening for questions to gateways: %w", err)
+	for _, subject := range []string{wire.LogLevelSubject("edge"), wire.TraceSubject} {
+		if _, err := p.plant.Subscribe(subject, p.ask); err != nil {
+			return fmt.Errorf("listening for questions to gateways: %w", err)
+		}
 	}
 	p.working.Go(p.run)
 	return nil
@@ -143,9 +145,11 @@ func ofGateway(vitals []byte, gateway string) bool {
 	return json.Unmarshal(vitals, &v) == nil && v.Program == "edge" && v.Instance == gateway
 }
 
-// ask passes a question about the level of a log on to its gateway, and the answer back.
+// ask passes a question on to its gateway, and the answer back.
 func (p *porter) ask(m *nats.Msg) {
-	var q wire.LogLevelRequest
+	var q struct {
+		Instance string `json:"instance"`
+	}
 	if json.Unmarshal(m.Data, &q) != nil {
 		return
 	}

@@ -161,7 +161,8 @@ type Message struct {
 	// if it cannot be computed from the entry in the pack.
 	identity resend.Message
 	explicit bool
-	asked    *trace.SpanContext // the trace in which its sender wants it; nil for none
+	asked    *trace.SpanContext // the trace in which its sender, or an operator, wants it; nil for none
+	askedAt  int                // which of its entries
 	// Entries are what the message holds, in place of Device, Payload and Refusal, if
 	// Ticket.Batch is not nil: see Message.Batch. They are copied.
 	Entries []wire.PackEntry
@@ -377,6 +378,7 @@ func (c *Collector) Offer(m *Message) *telemetry.Refusal {
 		c.answer([]Ticket{m.Ticket}, c.mark.Load().Seq, nil)
 		return nil
 	}
+	m.askedAt = 0
 	c.mu.Lock()
 	for {
 		if of, seq := c.earlier(m); of != nil {
@@ -388,7 +390,10 @@ func (c *Collector) Offer(m *Message) *telemetry.Refusal {
 			c.answer([]Ticket{m.Ticket}, seq, nil)
 			return nil
 		}
-		if c.refusing != nil || c.open.fits(m) {
+		if c.refusing != nil {
+			break
+		}
+		if c.want(m); c.open.fits(m) {
 			break
 		}
 		signal(c.due)
