@@ -174,7 +174,7 @@ func TestAnOperatorAsksForOneReading(t *testing.T) {
 		}
 	}
 	require.Eventually(t, func() bool { // the portal has to know the device, and the gateway to have told of its interest
-		status, body := get(t, "http://"+c.Addr()+"/api/v1/devices/asked?trace=1")
+		status, body := fetch(t, "http://"+c.Addr()+"/api/v1/devices/asked?trace=1")
 		return status == http.StatusOK && json.Unmarshal(body, &answer) == nil
 	}, waitTimeout, 20*time.Millisecond)
 	require.Greater(t, answer.Trace.Until, time.Now().UnixMilli())
@@ -187,7 +187,7 @@ func TestAnOperatorAsksForOneReading(t *testing.T) {
 	require.Len(t, traces.All(), len(hops), "one reading, once: %v", traces.All())
 }
 
-func get(t *testing.T, url string) (status int, body []byte) {
+func fetch(t *testing.T, url string) (status int, body []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	require.NoError(t, err)
