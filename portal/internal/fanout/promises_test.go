@@ -60,7 +60,9 @@ func TestBackfilledReadingsAreNotCountedAsLive(t *testing.T) {
 	simple.send(`{"type":"subscribe_all"}`)
 	simple.synced()
 	dash.subscribe("device/old")
+	dash.snapshot("device/old") // what comes before it would be in it, and not sent
 	dash.subscribe("device/new")
+	dash.snapshot("device/new")
 	hour := time.Hour.Milliseconds()
 	old, now := entry("old", 1000, 1), entry("new", 1000, 1)
 	old.Received, old.Backfill = time.Now().UnixMilli()-hour, true
