@@ -225,7 +225,7 @@ func (i *importer) write(ctx context.Context, p *place, there map[int32]int) err
 	if err != nil {
 		return fmt.Errorf("creating a producer: %w", err)
 	}
-	defer func() { _ = producer.Close() }() // likewise
+	defer func() { _ = producer.Close() }() // as above
 	var waiting []*sarama.ProducerMessage
 	size, seen := 0, make(map[int32]int)
 	send := func() error {

@@ -46,7 +46,7 @@ type Publish struct {
 	MessageID   string // user property message-id of MQTT 5; may be empty
 	ContentType string // of MQTT 5; may be empty
 	TraceParent string // user property traceparent of MQTT 5; may be empty
-	TraceState  string // likewise tracestate
+	TraceState  string // its tracestate
 	Will        bool   // the last message of a lost client, always QoS 0
 }
 

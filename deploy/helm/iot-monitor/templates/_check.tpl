@@ -53,7 +53,7 @@ once, by bridge.yaml.
 {{- $errors = append $errors "history.tls.existingSecret is empty, and other pods reach the history: want a Secret with its certificate, or insecure=[plaintext] on an isolated network" }}
 {{- end }}
 {{- if and (eq $v.portal.auth "off") (not $anonymous) }}
-{{- $errors = append $errors "portal.auth is off, and everybody who reaches the portal could command the plant: want local, token, oidc or proxy, or insecure=[anonymous] on an isolated network" }}
+{{- $errors = append $errors "portal.auth is off, and all who reach the portal could command the plant: want local, token, oidc or proxy, or insecure=[anonymous] on an isolated network" }}
 {{- end }}
 {{- if and (not $v.portal.tls.existingSecret) (not $v.portal.trustedProxies) (not $plaintext) }}
 {{- $errors = append $errors "portal.tls.existingSecret and portal.trustedProxies are empty: want a Secret with the portal's certificate, or the addresses of a proxy that ends TLS, or insecure=[plaintext] on an isolated network" }}
