@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/IBM/sarama"
+
+	"industrial-iot-monitor/internal/lifecycle"
 )
 
 // Log is a topic opened for reading from any offset, without a consumer group. It is safe for
 // concurrent use.
 type Log struct {
+	ctx      context.Context //nolint:containedctx // of the connections, which end with it
 	topic    string
 	client   sarama.Client
 	consumer sarama.Consumer
@@ -30,7 +34,7 @@ func OpenLog(ctx context.Context, cluster Cluster, topic, clientID string) (*Log
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("creating a consumer: %w", err), client.Close())
 	}
-	return &Log{topic: topic, client: client, consumer: consumer}, nil
+	return &Log{ctx: ctx, topic: topic, client: client, consumer: consumer}, nil
 }
 
 // Close frees the connections.
@@ -64,8 +68,15 @@ func (l *Log) At(partition int32, ms int64) (int64, error) {
 	return offset, err
 }
 
+// A partition that was just made, or moves, has no leader for a moment.
+const leaderRetries, leaderWait = 20, 250 * time.Millisecond
+
 func (l *Log) offset(partition int32, at int64) (int64, error) {
 	offset, err := l.client.GetOffset(l.topic, partition, at)
+	for n := 0; n < leaderRetries && (errors.Is(err, sarama.ErrNotLeaderForPartition) || errors.Is(err, sarama.ErrLeaderNotAvailable)); n++ {
+		lifecycle.Pause(l.ctx, leaderWait)
+		offset, err = l.client.GetOffset(l.topic, partition, at)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("finding an offset of %s/%d: %w", l.topic, partition, err)
 	}
