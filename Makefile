@@ -189,7 +189,7 @@ race: web ## Go tests with the race detector, three times in random order
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -count=3 -timeout 40m ./...
 
 .PHONY: cover
-cover: web ## Go tests with total coverage (goal: 85 %), coverage.html and the badge of README, without the race detector: counting beside it takes several times as long; a nightly job
+cover: web ## Go tests with the coverage of the product (goal: 85 %), coverage.html and the badge of README, without the race detector: counting beside it takes several times as long; a nightly job
 	$(GO) test -timeout 15m -coverprofile=coverage.out ./...
 	$(GO) tool cover -html=coverage.out -o coverage.html
 	@GO="$(GO)" test/coverage/badge.sh coverage.out docs/img/coverage.svg
