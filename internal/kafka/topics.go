@@ -204,6 +204,19 @@ func TopicID(ctx context.Context, cluster Cluster, topic string) (id string, err
 		return "", err
 	}
 	defer func() { err = errors.Join(err, admin.Close()) }()
+	return topicID(admin, topic)
+}
+
+// TopicIDOver is TopicID over the connections of a client.
+func TopicIDOver(client sarama.Client, topic string) (string, error) {
+	admin, err := sarama.NewClusterAdminFromClient(client) // not closed, which would close the client
+	if err != nil {
+		return "", err
+	}
+	return topicID(admin, topic)
+}
+
+func topicID(admin sarama.ClusterAdmin, topic string) (string, error) {
 	known, err := describe(admin, []Topic{{Name: topic}})
 	if err != nil {
 		return "", err

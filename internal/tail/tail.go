@@ -30,6 +30,8 @@ const (
 	retryAfter = 500 * time.Millisecond
 	// partitionsEvery is how often the number of partitions is checked.
 	partitionsEvery = time.Minute
+	// idEvery is how often the id of the topic is checked.
+	idEvery = 3 * time.Second
 )
 
 // Options of a Tail. The functions but Apply may be nil.
@@ -51,6 +53,10 @@ type Options struct {
 	Skipped func(time.Time)
 	// Restart is called before a partition is read again from its start.
 	Restart func(partition int32)
+	// ID, if not empty, is the topic's (kafka.TopicID). MadeAgain is called, and has to end Run's context,
+	// when there is another topic under its name: consumers go on in it at their offset.
+	ID        string
+	MadeAgain func()
 }
 
 // Tail reads one topic. Its methods but Run may be called by any goroutine.
@@ -106,6 +112,9 @@ func (t *Tail) session(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = client.Close() }() // nothing is written through it
+	if err := t.checkID(client); err != nil {
+		return err
+	}
 	partitions, err := client.Partitions(t.o.Topic)
 	if err != nil {
 		return fmt.Errorf("looking up partitions: %w", err)
@@ -121,7 +130,34 @@ func (t *Tail) session(ctx context.Context) error {
 		group.Go(func() error { return t.partition(ctx, client, consumer, p, pos) })
 	}
 	group.Go(func() error { return t.checkPartitions(ctx, client, len(partitions)) })
+	group.Go(func() error { return t.watchID(ctx, client) })
 	return group.Wait()
+}
+
+var errMadeAgain = errors.New("the topic was deleted and made again")
+
+// watchID ends the session when the topic was made again.
+func (t *Tail) watchID(ctx context.Context, client sarama.Client) error {
+	for lifecycle.Pause(ctx, idEvery) {
+		if err := t.checkID(client); errors.Is(err, errMadeAgain) {
+			return err // the partitions' consumers report other failures
+		}
+	}
+	return nil
+}
+
+// checkID fails if the topic has another id than it should, or Kafka does not tell.
+func (t *Tail) checkID(client sarama.Client) error {
+	if t.o.ID == "" {
+		return nil
+	}
+	id, err := kafka.TopicIDOver(client, t.o.Topic)
+	if err == nil && id != t.o.ID {
+		t.o.Log.Warn("the topic was deleted and made again")
+		t.o.MadeAgain()
+		err = errMadeAgain
+	}
+	return err
 }
 
 // positionsOf returns the positions of all partitions, new ones included.

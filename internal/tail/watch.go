@@ -11,15 +11,15 @@ import (
 
 // Watcher is called with what is in a topic of one partition: Start with the topic's id, then Apply with each
 // record and its version, which is its offset and 1, Complete once those that were there at the start have been applied. If Kafka has lost
-// records it begins again.
+// records, or the topic was deleted and made again, it begins again: within seconds.
 type Watcher interface {
 	Start(topic string)
 	Apply(key string, value []byte, version int64)
 	Complete()
 }
 
-// Watch creates the topic if it is missing and has w see all of it, until ctx ends. Apply, CaughtUp and Restart
-// of the options are not used.
+// Watch creates the topic if it is missing and has w see all of it, until ctx ends. Apply, CaughtUp, Restart,
+// ID and MadeAgain of the options are not used.
 func Watch(ctx context.Context, o Options, topic kafka.Topic, w Watcher) error {
 	if err := kafka.EnsureTopics(ctx, o.Log, o.Cluster, topic); err != nil {
 		return err
@@ -29,7 +29,7 @@ func Watch(ctx context.Context, o Options, topic kafka.Topic, w Watcher) error {
 		id, err := kafka.TopicID(ctx, o.Cluster, topic.Name)
 		if err == nil {
 			w.Start(id)
-			watch(ctx, o, w)
+			watch(ctx, o, id, w)
 			continue
 		}
 		if ctx.Err() == nil {
@@ -40,8 +40,8 @@ func Watch(ctx context.Context, o Options, topic kafka.Topic, w Watcher) error {
 	return nil
 }
 
-// watch reads until ctx ends or Kafka has lost records.
-func watch(ctx context.Context, o Options, w Watcher) {
+// watch reads the topic with an id until ctx ends, Kafka has lost records or the topic has another id.
+func watch(ctx context.Context, o Options, id string, w Watcher) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	o.Apply = func(m *sarama.ConsumerMessage, _ bool) {
@@ -50,5 +50,6 @@ func watch(ctx context.Context, o Options, w Watcher) {
 		}
 	}
 	o.CaughtUp, o.Restart = w.Complete, func(int32) { cancel() }
+	o.ID, o.MadeAgain = id, cancel
 	New(o).Run(ctx)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/kafka"
@@ -48,27 +49,54 @@ func (s *seen) has(n int, records map[string]int64) bool {
 	return len(s.topics) == n && s.complete && maps.Equal(s.records, records)
 }
 
-// TestTopicThatWasMadeAnewIsWatchedFromItsStart, under its own id: its offsets begin at 0 again.
-func TestTopicThatWasMadeAnewIsWatchedFromItsStart(t *testing.T) {
-	const timeout = 3 * time.Minute
+// TestTopicThatWasMadeAgainIsWatchedFromItsStart, under its own id: its offsets begin at 0 again, and
+// soon go beyond those that were read.
+func TestTopicThatWasMadeAgainIsWatchedFromItsStart(t *testing.T) {
+	const timeout, poll = 3 * time.Minute, 10 * time.Millisecond
 	brokers := kafkatest.Brokers(t)
 	cluster, log := kafka.At(brokers...), slog.New(slog.DiscardHandler)
-	topic := kafka.Topic{Name: kafkatest.Name(t, "watched"), Partitions: 1, Compacted: true}
 	record := func(key string) kafkatest.Record { return kafkatest.Record{Key: []byte(key), Value: []byte("x")} }
-	require.NoError(t, kafka.EnsureTopics(t.Context(), log, cluster, topic))
-	kafkatest.Produce(t, brokers, topic.Name, 0, record("a"), record("b"), record("a"))
-	ctx, cancel := context.WithCancel(t.Context())
-	s, done := &seen{}, make(chan error, 1)
-	go func() { done <- Watch(ctx, Options{Cluster: cluster, ClientID: "test", Log: log}, topic, s) }()
-	require.Eventually(t, func() bool { return s.has(1, map[string]int64{"a": 3, "b": 2}) }, timeout, 10*time.Millisecond)
+	for name, c := range map[string]struct {
+		second []kafkatest.Record
+		want   map[string]int64
+	}{
+		"fewer records": {[]kafkatest.Record{record("c")}, map[string]int64{"c": 1}},
+		"more records": {
+			[]kafkatest.Record{record("c"), record("d"), record("e"), record("f"), record("g")},
+			map[string]int64{"c": 1, "d": 2, "e": 3, "f": 4, "g": 5},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			topic := kafka.Topic{Name: kafkatest.Name(t, "watched"), Partitions: 1, Compacted: true}
+			require.NoError(t, kafka.EnsureTopics(t.Context(), log, cluster, topic))
+			kafkatest.Produce(t, brokers, topic.Name, 0, record("a"), record("b"), record("a"))
+			ctx, cancel := context.WithCancel(t.Context())
+			s, done := &seen{}, make(chan error, 1)
+			go func() { done <- Watch(ctx, Options{Cluster: cluster, ClientID: "test", Log: log}, topic, s) }()
+			require.Eventually(t, func() bool { return s.has(1, map[string]int64{"a": 3, "b": 2}) }, timeout, poll)
+			remake(t, brokers, topic)
+			kafkatest.Produce(t, brokers, topic.Name, 0, c.second...)
+			require.Eventually(t, func() bool { return s.has(2, c.want) }, timeout, poll)
+			require.NotEqual(t, s.topics[0], s.topics[1])
+			cancel()
+			require.NoError(t, <-done)
+		})
+	}
+}
+
+// remake deletes a topic and makes it again, once the brokers no longer have the first one: they learn of
+// it after the controller has answered.
+func remake(t *testing.T, brokers []string, topic kafka.Topic) {
+	t.Helper()
+	cluster := kafka.At(brokers...)
 	admin, err := sarama.NewClusterAdmin(brokers, cluster.Settings("admin"))
 	require.NoError(t, err)
 	require.NoError(t, admin.DeleteTopic(topic.Name))
 	require.NoError(t, admin.Close())
-	require.NoError(t, kafka.EnsureTopics(t.Context(), log, cluster, topic))
-	kafkatest.Produce(t, brokers, topic.Name, 0, record("c"))
-	require.Eventually(t, func() bool { return s.has(2, map[string]int64{"c": 1}) }, timeout, 10*time.Millisecond)
-	require.NotEqual(t, s.topics[0], s.topics[1])
-	cancel()
-	require.NoError(t, <-done)
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		missing, err := kafka.Missing(t.Context(), cluster, topic)
+		require.NoError(c, err)
+		require.Len(c, missing, 1)
+	}, 3*time.Minute, 20*time.Millisecond)
+	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), cluster, topic))
 }

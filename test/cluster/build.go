@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -45,40 +42,4 @@ func BuildPackages(ctx context.Context, dir string, names ...string) error {
 		return fmt.Errorf("building the programs: %w\n%s", err, out)
 	}
 	return nil
-}
-
-// Ports are below the system's ephemeral range, so that no outgoing connection uses one
-// between a stop and a start.
-const firstPort, lastPort = 12_000, 32_000
-
-// freePorts returns n free ports.
-func freePorts(n int) ([]string, error) {
-	var ports []string
-	port := firstPort + rand.N(lastPort-firstPort)
-	for range lastPort - firstPort {
-		if len(ports) == n {
-			return ports, nil
-		}
-		if port++; port >= lastPort {
-			port = firstPort
-		}
-		ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:"+strconv.Itoa(port))
-		if err != nil {
-			continue // taken
-		}
-		if err := ln.Close(); err != nil {
-			return nil, err
-		}
-		ports = append(ports, strconv.Itoa(port))
-	}
-	return nil, fmt.Errorf("found %d free ports, want %d", len(ports), n)
-}
-
-// FreeAddresses returns n unused loopback addresses.
-func FreeAddresses(n int) ([]string, error) {
-	ports, err := freePorts(n)
-	for i, p := range ports {
-		ports[i] = "127.0.0.1:" + p
-	}
-	return ports, err
 }

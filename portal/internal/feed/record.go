@@ -118,6 +118,9 @@ func (r *recorder) run(ctx context.Context) {
 // its records up to there were deleted.
 var errRewound = errors.New("a partition has lost the position")
 
+// errMadeAgain ends a session when there is another topic under the name.
+var errMadeAgain = errors.New("the topic was deleted and made again")
+
 // session copies until ctx ends, or the topic is another one.
 func (r *recorder) session(ctx context.Context) error {
 	if r.missing {
@@ -126,7 +129,12 @@ func (r *recorder) session(ctx context.Context) error {
 		}
 		r.missing = false
 	}
-	id, err := kafka.TopicID(ctx, r.cluster, r.topic.Name)
+	client, err := kafka.NewClient(ctx, r.cluster, r.cluster.Settings("portal"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close() }() // nothing is written through it
+	id, err := kafka.TopicIDOver(client, r.topic.Name)
 	if err != nil {
 		return err
 	}
@@ -152,13 +160,20 @@ func (r *recorder) session(ctx context.Context) error {
 				stop(errRewound)
 			}
 		},
+		ID: id, MadeAgain: func() { stop(errMadeAgain) },
 	})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		t.Run(ctx)
 	}()
-	err = r.copy(ctx, topic, messages, t)
+	err = r.copy(ctx, topic, messages, t, func() error {
+		now, err := kafka.TopicIDOver(client, r.topic.Name)
+		if err == nil && now != id {
+			err = errMadeAgain
+		}
+		return err
+	})
 	stop(nil)
 	<-done
 	if errors.Is(err, errRewound) {
@@ -167,8 +182,9 @@ func (r *recorder) session(ctx context.Context) error {
 	return err
 }
 
-// copy writes messages until ctx ends.
-func (r *recorder) copy(ctx context.Context, topic store.Topic, messages <-chan *sarama.ConsumerMessage, t follower) error {
+// copy writes messages until ctx ends. What came is of the topic if verify, called after it came, says so: it is
+// not stored under the id of a topic before.
+func (r *recorder) copy(ctx context.Context, topic store.Topic, messages <-chan *sarama.ConsumerMessage, t follower, verify func() error) error {
 	tick := time.NewTicker(recorderRetry)
 	defer tick.Stop()
 	batch := make([]store.Record, 0, recorderBatch)
@@ -190,6 +206,9 @@ func (r *recorder) copy(ctx context.Context, topic store.Topic, messages <-chan 
 			default:
 				more = false
 			}
+		}
+		if err := verify(); err != nil {
+			return err
 		}
 		if err := r.write(ctx, topic, batch); err != nil {
 			return err

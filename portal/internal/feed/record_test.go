@@ -161,25 +161,29 @@ func TestStoreCatchesUpAfterItWasAway(t *testing.T) {
 }
 
 func TestStoreKeepsTheEntriesOfATopicThatIsMadeAgain(t *testing.T) {
-	brokers, topics := kafkatest.Brokers(t), kafkatest.Topics(t)
-	auditTopic(t, brokers, topics)
-	o := store.Options{Path: filepath.Join(t.TempDir(), "portal.db")}
-	c := copyTopics(t, brokers, topics, o)
-	produceEntries(t, brokers, topics.Audit, 0, 20)
-	c.has(0, 20)
-	admin, err := sarama.NewClusterAdmin(brokers, kafka.Cluster{}.Settings("test"))
-	require.NoError(t, err)
-	require.NoError(t, admin.DeleteTopic(topics.Audit))
-	require.Eventually(t, func() bool {
-		_, err := kafka.TopicID(t.Context(), kafka.At(brokers...), topics.Audit)
-		return err != nil
-	}, waitTimeout, 10*time.Millisecond)
-	require.NoError(t, admin.Close())
-	auditTopic(t, brokers, topics)
-	produceEntries(t, brokers, topics.Audit, 20, 25) // fewer: the old position does not exist
-	c.has(0, 25)
-	produceEntries(t, brokers, topics.Audit, 25, 60)
-	c.has(0, 60)
+	for name, next := range map[string]int{"the old position does not exist": 25, "the old position exists": 50} {
+		t.Run(name, func(t *testing.T) {
+			brokers, topics := kafkatest.Brokers(t), kafkatest.Topics(t)
+			auditTopic(t, brokers, topics)
+			o := store.Options{Path: filepath.Join(t.TempDir(), "portal.db")}
+			c := copyTopics(t, brokers, topics, o)
+			produceEntries(t, brokers, topics.Audit, 0, 20)
+			c.has(0, 20)
+			admin, err := sarama.NewClusterAdmin(brokers, kafka.Cluster{}.Settings("test"))
+			require.NoError(t, err)
+			require.NoError(t, admin.DeleteTopic(topics.Audit))
+			require.Eventually(t, func() bool {
+				_, err := kafka.TopicID(t.Context(), kafka.At(brokers...), topics.Audit)
+				return err != nil
+			}, waitTimeout, 10*time.Millisecond)
+			require.NoError(t, admin.Close())
+			auditTopic(t, brokers, topics)
+			produceEntries(t, brokers, topics.Audit, 20, next)
+			c.has(0, next)
+			produceEntries(t, brokers, topics.Audit, next, 60)
+			c.has(0, 60)
+		})
+	}
 }
 
 func TestARefusedRecordIsLeftOutAlone(t *testing.T) {
