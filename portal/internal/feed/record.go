@@ -106,6 +106,8 @@ func (r *recorder) run(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, store.ErrUnavailable): // the store logs it
+		case errors.Is(err, sarama.ErrUnknownTopicOrPartition) && !down: // at the first start of a plant
+			r.log.Info("a topic does not exist yet, waiting until core creates it", "topic", r.topic.Name)
 		case err != nil && !down:
 			r.log.Warn("copying a topic into the database failed, retrying", "topic", r.topic.Name, "err", err)
 		}
