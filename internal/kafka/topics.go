@@ -216,6 +216,19 @@ func TopicIDOver(client sarama.Client, topic string) (string, error) {
 	return topicID(admin, topic)
 }
 
+// ErrMadeAgain says that a topic was deleted, and that there is another one under its name.
+var ErrMadeAgain = errors.New("the topic was deleted and made again")
+
+// SameTopic is nil if the topic has that id, ErrMadeAgain if it has another one. What a consumer, which
+// knows names alone, delivered before is of the topic with that id only if this is nil.
+func SameTopic(client sarama.Client, topic, id string) error {
+	now, err := TopicIDOver(client, topic)
+	if err == nil && now != id {
+		err = ErrMadeAgain
+	}
+	return err
+}
+
 func topicID(admin sarama.ClusterAdmin, topic string) (string, error) {
 	known, err := describe(admin, []Topic{{Name: topic}})
 	if err != nil {

@@ -171,16 +171,19 @@ func TestTopicIDIsThatOfOneTopic(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, first, again)
 
-	require.NoError(t, newAdmin(t, brokers).DeleteTopic(name))
-	require.Eventually(t, func() bool {
-		_, err = kafka.TopicID(within(t), kafka.At(brokers...), name)
-		return err != nil
-	}, 10*time.Second, 10*time.Millisecond)
+	client, err := kafka.NewClient(t.Context(), kafka.At(brokers...), kafka.At(brokers...).Settings("test"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, client.Close()) }()
+	require.NoError(t, kafka.SameTopic(client, name, first))
+
+	kafkatest.DeleteTopic(t, brokers, name)
+	_, err = kafka.TopicID(within(t), kafka.At(brokers...), name)
 	require.ErrorIs(t, err, sarama.ErrUnknownTopicOrPartition)
 	require.NoError(t, kafka.EnsureTopics(within(t), quiet(), kafka.At(brokers...), kafka.Topic{Name: name, Partitions: 1}))
 	made, err := kafka.TopicID(within(t), kafka.At(brokers...), name)
 	require.NoError(t, err)
 	require.NotEqual(t, first, made, "made again under the same name")
+	require.ErrorIs(t, kafka.SameTopic(client, name, first), kafka.ErrMadeAgain)
 }
 
 func TestTopicIDStaysWhenTheEmbeddedBrokerStartsAgain(t *testing.T) {

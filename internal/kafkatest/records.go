@@ -3,12 +3,17 @@ package kafkatest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"industrial-iot-monitor/internal/kafka"
 )
 
 // Record is a record of a topic.
@@ -80,4 +85,19 @@ func ReadAll(tb testing.TB, brokers []string, topic string, want int, timeout ti
 		return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
 	})
 	return all
+}
+
+// DeleteTopic deletes a topic and waits until the brokers no longer have it: they learn of it after the
+// controller has answered. Nothing else may create it meanwhile.
+func DeleteTopic(tb testing.TB, brokers []string, topic string) {
+	tb.Helper()
+	cluster := kafka.At(brokers...)
+	admin, err := sarama.NewClusterAdmin(brokers, cluster.Settings("administrator"))
+	require.NoError(tb, err)
+	require.NoError(tb, errors.Join(admin.DeleteTopic(topic), admin.Close()))
+	require.EventuallyWithT(tb, func(c *assert.CollectT) {
+		missing, err := kafka.Missing(tb.Context(), cluster, kafka.Topic{Name: topic})
+		require.NoError(c, err)
+		require.Equal(c, []string{topic}, missing)
+	}, 3*time.Minute, 20*time.Millisecond)
 }

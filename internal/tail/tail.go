@@ -134,12 +134,10 @@ func (t *Tail) session(ctx context.Context) error {
 	return group.Wait()
 }
 
-var errMadeAgain = errors.New("the topic was deleted and made again")
-
 // watchID ends the session when the topic was made again.
 func (t *Tail) watchID(ctx context.Context, client sarama.Client) error {
 	for lifecycle.Pause(ctx, idEvery) {
-		if err := t.checkID(client); errors.Is(err, errMadeAgain) {
+		if err := t.checkID(client); errors.Is(err, kafka.ErrMadeAgain) {
 			return err // the partitions' consumers report other failures
 		}
 	}
@@ -151,11 +149,10 @@ func (t *Tail) checkID(client sarama.Client) error {
 	if t.o.ID == "" {
 		return nil
 	}
-	id, err := kafka.TopicIDOver(client, t.o.Topic)
-	if err == nil && id != t.o.ID {
+	err := kafka.SameTopic(client, t.o.Topic, t.o.ID)
+	if errors.Is(err, kafka.ErrMadeAgain) {
 		t.o.Log.Warn("the topic was deleted and made again")
 		t.o.MadeAgain()
-		err = errMadeAgain
 	}
 	return err
 }

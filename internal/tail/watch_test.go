@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/kafka"
@@ -74,7 +72,8 @@ func TestTopicThatWasMadeAgainIsWatchedFromItsStart(t *testing.T) {
 			s, done := &seen{}, make(chan error, 1)
 			go func() { done <- Watch(ctx, Options{Cluster: cluster, ClientID: "test", Log: log}, topic, s) }()
 			require.Eventually(t, func() bool { return s.has(1, map[string]int64{"a": 3, "b": 2}) }, timeout, poll)
-			remake(t, brokers, topic)
+			kafkatest.DeleteTopic(t, brokers, topic.Name)
+			require.NoError(t, kafka.EnsureTopics(t.Context(), log, cluster, topic))
 			kafkatest.Produce(t, brokers, topic.Name, 0, c.second...)
 			require.Eventually(t, func() bool { return s.has(2, c.want) }, timeout, poll)
 			require.NotEqual(t, s.topics[0], s.topics[1])
@@ -82,21 +81,4 @@ func TestTopicThatWasMadeAgainIsWatchedFromItsStart(t *testing.T) {
 			require.NoError(t, <-done)
 		})
 	}
-}
-
-// remake deletes a topic and makes it again, once the brokers no longer have the first one: they learn of
-// it after the controller has answered.
-func remake(t *testing.T, brokers []string, topic kafka.Topic) {
-	t.Helper()
-	cluster := kafka.At(brokers...)
-	admin, err := sarama.NewClusterAdmin(brokers, cluster.Settings("admin"))
-	require.NoError(t, err)
-	require.NoError(t, admin.DeleteTopic(topic.Name))
-	require.NoError(t, admin.Close())
-	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		missing, err := kafka.Missing(t.Context(), cluster, topic)
-		require.NoError(c, err)
-		require.Len(c, missing, 1)
-	}, 3*time.Minute, 20*time.Millisecond)
-	require.NoError(t, kafka.EnsureTopics(t.Context(), slog.New(slog.DiscardHandler), cluster, topic))
 }

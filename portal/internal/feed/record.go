@@ -120,9 +120,6 @@ func (r *recorder) run(ctx context.Context) {
 // its records up to there were deleted.
 var errRewound = errors.New("a partition has lost the position")
 
-// errMadeAgain ends a session when there is another topic under the name.
-var errMadeAgain = errors.New("the topic was deleted and made again")
-
 // session copies until ctx ends, or the topic is another one.
 func (r *recorder) session(ctx context.Context) error {
 	if r.missing {
@@ -162,20 +159,14 @@ func (r *recorder) session(ctx context.Context) error {
 				stop(errRewound)
 			}
 		},
-		ID: id, MadeAgain: func() { stop(errMadeAgain) },
+		ID: id, MadeAgain: func() { stop(kafka.ErrMadeAgain) },
 	})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		t.Run(ctx)
 	}()
-	err = r.copy(ctx, topic, messages, t, func() error {
-		now, err := kafka.TopicIDOver(client, r.topic.Name)
-		if err == nil && now != id {
-			err = errMadeAgain
-		}
-		return err
-	})
+	err = r.copy(ctx, topic, messages, t, func() error { return kafka.SameTopic(client, r.topic.Name, id) })
 	stop(nil)
 	<-done
 	if errors.Is(err, errRewound) {
@@ -184,9 +175,9 @@ func (r *recorder) session(ctx context.Context) error {
 	return err
 }
 
-// copy writes messages until ctx ends. What came is of the topic if verify, called after it came, says so: it is
-// not stored under the id of a topic before.
-func (r *recorder) copy(ctx context.Context, topic store.Topic, messages <-chan *sarama.ConsumerMessage, t follower, verify func() error) error {
+// copy writes messages until ctx ends. It calls same before it stores what came, so that no record of a topic
+// that was made again is stored under the id of the one before.
+func (r *recorder) copy(ctx context.Context, topic store.Topic, messages <-chan *sarama.ConsumerMessage, t follower, same func() error) error {
 	tick := time.NewTicker(recorderRetry)
 	defer tick.Stop()
 	batch := make([]store.Record, 0, recorderBatch)
@@ -209,7 +200,7 @@ func (r *recorder) copy(ctx context.Context, topic store.Topic, messages <-chan 
 				more = false
 			}
 		}
-		if err := verify(); err != nil {
+		if err := same(); err != nil {
 			return err
 		}
 		if err := r.write(ctx, topic, batch); err != nil {

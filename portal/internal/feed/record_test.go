@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
@@ -169,14 +168,7 @@ func TestStoreKeepsTheEntriesOfATopicThatIsMadeAgain(t *testing.T) {
 			c := copyTopics(t, brokers, topics, o)
 			produceEntries(t, brokers, topics.Audit, 0, 20)
 			c.has(0, 20)
-			admin, err := sarama.NewClusterAdmin(brokers, kafka.Cluster{}.Settings("test"))
-			require.NoError(t, err)
-			require.NoError(t, admin.DeleteTopic(topics.Audit))
-			require.Eventually(t, func() bool {
-				_, err := kafka.TopicID(t.Context(), kafka.At(brokers...), topics.Audit)
-				return err != nil
-			}, waitTimeout, 10*time.Millisecond)
-			require.NoError(t, admin.Close())
+			kafkatest.DeleteTopic(t, brokers, topics.Audit)
 			auditTopic(t, brokers, topics)
 			produceEntries(t, brokers, topics.Audit, 20, next)
 			c.has(0, next)
