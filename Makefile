@@ -177,8 +177,8 @@ drill-quick: web ## the same with fewer and shorter outages, about 10 minutes; D
 	$(GO) run ./test/drill -quick $(DRILL)
 
 .PHONY: test-ui
-test-ui: build ## the page in headless Chromium (CHROMIUM) with 500 devices that send every second; screenshots in bench-results/ui; UI_FULL=1: 10,000 devices, full length, strict limits
-	cd $(UI) && UI_DEVICES=$${UI_DEVICES:-$(if $(UI_FULL),10000,500)} node --test --test-timeout=$(if $(UI_FULL),3600000,1500000) --test-concurrency=1 test/browser/*.test.js
+test-ui: build ## the page in headless Chromium (CHROMIUM) with 1,000 devices that send every second; screenshots in bench-results/ui; UI_FULL=1: 10,000 devices, full length, strict limits
+	cd $(UI) && UI_DEVICES=$${UI_DEVICES:-$(if $(UI_FULL),10000,1000)} node --test --test-timeout=$(if $(UI_FULL),3600000,1500000) --test-concurrency=1 test/browser/*.test.js
 
 .PHONY: pictures
 pictures: build ## take the pictures of README in both languages, docs/img, with headless Chromium

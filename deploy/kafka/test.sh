@@ -33,6 +33,5 @@ mapfile -t packages < <(grep -rl --include='*_test.go' '"industrial-iot-monitor/
   echo "kafka: found only ${#packages[@]} packages that are tested against a broker" >&2
   exit 1
 }
-# They wait for the broker most of the time.
-"$go" test -p 3 -tags secured -count=1 -timeout 15m "${packages[@]}"
+"$go" test -tags secured -count=1 -timeout 15m "${packages[@]}"
 "$go" test -tags e2e,secured -count=1 -timeout 20m -v ./test/e2e/...
