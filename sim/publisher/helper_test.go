@@ -1,13 +1,12 @@
 package publisher
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/fleet"
+	"industrial-iot-monitor/test/freeport"
 )
 
 const (
@@ -68,7 +68,7 @@ type running struct {
 
 func run(t *testing.T, o Options) *running {
 	t.Helper()
-	o.Log = slog.New(slog.DiscardHandler)
+	o.Log, o.Drain = slog.New(slog.DiscardHandler), cmp.Or(o.Drain, waitTimeout/2)
 	p, err := New(o)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -118,23 +118,10 @@ func gateways(t *testing.T, p Protocol, m *memory, n int) []string {
 		if p == MQTT {
 			addrs = append(addrs, startMQTT(t, m, "127.0.0.1:0").addr)
 		} else {
-			addrs = append(addrs, startNATS(t, m, freePort(t)).addr())
+			addrs = append(addrs, startNATS(t, m, freeport.Address(t)).addr())
 		}
 	}
 	return addrs
-}
-
-// freePort returns a free port.
-func freePort(t *testing.T) int {
-	t.Helper()
-	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	require.NoError(t, err)
-	require.NoError(t, ln.Close())
-	n, err := strconv.Atoi(port)
-	require.NoError(t, err)
-	return n
 }
 
 // variant is one way to connect.
