@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +21,7 @@ import (
 
 	"industrial-iot-monitor/internal/logtest"
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/test/freeport"
 )
 
 const waitTimeout = 180 * time.Second
@@ -46,14 +46,6 @@ func spawn(t *testing.T, env ...string) *exec.Cmd {
 	return cmd
 }
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, ln.Close()) }()
-	return ln.Addr().String()
-}
-
 func ready(t *testing.T, addr string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -71,7 +63,7 @@ func ready(t *testing.T, addr string) {
 // TestAckedReadingSurvivesKill kills the program three times while ten devices publish.
 func TestAckedReadingSurvivesKill(t *testing.T) {
 	hub, js := startHub(t)
-	addr, ops := freeAddr(t), freeAddr(t)
+	addr, ops := freeport.Address(t), freeport.Address(t)
 	env := []string{
 		"EDGE_GATEWAY_ID=gw-k", "EDGE_NATS_ADDR=" + addr, "EDGE_MQTT_ADDR=127.0.0.1:0", "EDGE_HTTP_ADDR=" + ops,
 		"EDGE_HUB_URL=" + hub, "EDGE_DATA_DIR=" + filepath.Join(t.TempDir(), "data"), "LOG_LEVEL=error",
@@ -193,7 +185,7 @@ func TestHubPasswordIsNotInTheLog(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			ops := freeAddr(t)
+			ops := freeport.Address(t)
 			ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, os.Args[0], asProgram)
@@ -278,7 +270,7 @@ func TestMappingsAreTriedOnTheCommandLine(t *testing.T) {
 // TestGatewayBeyondLoopbackStartsOnlyWithInsecure: without authentication and TLS it ends with code 2 and
 // names what to set; with INSECURE it starts, and shows that in its log, its metrics and its readiness.
 func TestGatewayBeyondLoopbackStartsOnlyWithInsecure(t *testing.T) {
-	ops := freeAddr(t)
+	ops := freeport.Address(t)
 	env := []string{
 		"EDGE_GATEWAY_ID=gw-k", "EDGE_HUB_URL=nats-leaf://127.0.0.1:1", "EDGE_NATS_ADDR=127.0.0.1:0", "EDGE_MQTT_ADDR=0.0.0.0:0", "EDGE_HTTP_ADDR=" + ops,
 		"EDGE_DATA_DIR=" + filepath.Join(t.TempDir(), "data"),

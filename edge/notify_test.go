@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/test/freeport"
 )
 
 // TestSystemdHearsTheGateway: the program says when devices can publish, that it gets on, and that it stops.
@@ -32,7 +34,7 @@ func TestSystemdHearsTheGateway(t *testing.T) {
 		for hear() != state { //nolint:revive // hear fails when nothing comes
 		}
 	}
-	ops := freeAddr(t)
+	ops := freeport.Address(t)
 	cmd := spawn(t, "NOTIFY_SOCKET="+name, "EDGE_GATEWAY_ID=gw-n", "EDGE_NATS_ADDR=127.0.0.1:0", "EDGE_MQTT_ADDR=127.0.0.1:0", "EDGE_HTTP_ADDR="+ops,
 		"EDGE_HUB_URL=nats-leaf://127.0.0.1:1", "EDGE_DATA_DIR="+filepath.Join(dir, "data"), "LOG_LEVEL=error")
 	awaits("READY=1")

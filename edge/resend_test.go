@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/test/freeport"
 )
 
 // TestResendAfterKillsIsStoredOnce kills the program again and again, each time with readings
@@ -17,7 +18,7 @@ import (
 // reading is sent again after the restart, also those that were trimmed before the kill.
 func TestResendAfterKillsIsStoredOnce(t *testing.T) {
 	hub, js := startHub(t)
-	addr, ops := freeAddr(t), freeAddr(t)
+	addr, ops := freeport.Address(t), freeport.Address(t)
 	env := []string{
 		"EDGE_GATEWAY_ID=gw-k", "EDGE_NATS_ADDR=" + addr, "EDGE_MQTT_ADDR=127.0.0.1:0", "EDGE_HTTP_ADDR=" + ops,
 		"EDGE_HUB_URL=" + hub, "EDGE_DATA_DIR=" + filepath.Join(t.TempDir(), "data"), "LOG_LEVEL=error",

@@ -14,6 +14,7 @@ import (
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/test/freeport"
 )
 
 // change writes records of changes into Kafka.
@@ -106,7 +107,7 @@ func (p *env) ask(subject string, question []byte) (answer []byte) {
 // TestNobodyAnswersBeforeTheChangesAreRead: core without Kafka does not know the rules.
 func TestNobodyAnswersBeforeTheChangesAreRead(t *testing.T) {
 	p := newEnv(t)
-	p.cfg.Brokers = []string{freeAddr(t)}
+	p.cfg.Brokers = []string{freeport.Address(t)}
 	c := p.start()
 	require.Eventually(t, func() bool {
 		_, err := p.hub.Request(wire.ExplainSubject, []byte("{"), time.Second)

@@ -13,16 +13,8 @@ import (
 	"industrial-iot-monitor/internal/kafka"
 	"industrial-iot-monitor/internal/kafkatest"
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/test/freeport"
 )
-
-// freeAddr returns an address on which nothing listens yet. Tests that use it do not run in
-// parallel: a server of another could take the port.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln := listen(t)
-	require.NoError(t, ln.Close())
-	return ln.Addr().String()
-}
 
 func listen(t *testing.T) net.Listener {
 	t.Helper()
@@ -33,7 +25,7 @@ func listen(t *testing.T) net.Listener {
 
 func TestStartsBeforeKafkaAndHub(t *testing.T) {
 	p := newEnv(t)
-	kafkaAddr, hubAddr := freeAddr(t), freeAddr(t)
+	kafkaAddr, hubAddr := freeport.Address(t), freeport.Address(t)
 	p.cfg.Brokers = []string{kafkaAddr}
 	p.cfg.HubURL = "nats://" + hubAddr
 	c := p.start()
@@ -85,7 +77,7 @@ func TestStopIsPromptWhateverIsAway(t *testing.T) {
 
 func TestKafkaOutageIsRiddenOut(t *testing.T) {
 	p := newEnv(t)
-	addr, dir := freeAddr(t), t.TempDir()
+	addr, dir := freeport.Address(t), t.TempDir()
 	broker := kafkatest.Embedded(t, devkafka.Options{Addr: addr, DataDir: dir})
 	p.cfg.Brokers = []string{addr}
 	c := p.startReady()

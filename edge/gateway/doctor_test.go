@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"industrial-iot-monitor/edge/internal/doctor"
 	"industrial-iot-monitor/edge/internal/enrolment"
 	"industrial-iot-monitor/internal/access"
+	"industrial-iot-monitor/test/freeport"
 )
 
 // examine runs "edge doctor -json" and returns its report by the names of the checks.
@@ -102,12 +102,9 @@ func TestDoctorTriesTheKeyWhileNoGatewayRuns(t *testing.T) {
 }
 
 func TestTryHubSaysWhyNot(t *testing.T) {
-	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, ln.Close()) // nothing listens there any more
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	o := broker.Options{Gateway: "gw-a", HubURL: "nats-leaf://" + ln.Addr().String(), Dir: t.TempDir(), Log: discard()}
+	o := broker.Options{Gateway: "gw-a", HubURL: "nats-leaf://" + freeport.Address(t), Dir: t.TempDir(), Log: discard()}
 	require.ErrorIs(t, broker.TryHub(ctx, o), broker.ErrUnreachable)
 	o.HubURL = "nonsense"
 	require.ErrorContains(t, broker.TryHub(ctx, o), "EDGE_HUB_URL")

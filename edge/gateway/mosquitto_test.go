@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/test/freeport"
 )
 
 // findMosquitto returns the program; Debian keeps it where users do not look. A machine
@@ -31,21 +32,12 @@ func findMosquitto(t *testing.T) (string, bool) {
 	return "", false
 }
 
-// freeAddr returns an address that nothing listens on.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, ln.Close())
-	return ln.Addr().String()
-}
-
 // startBridge runs a mosquitto that forwards devices' topics to the gateway, with the default
 // settings of a bridge. Only the number of messages in flight is raised: at its limit mosquitto
 // lets a message overtake those that wait. It returns where its devices connect.
 func startBridge(t *testing.T, path, gateway, settings string) string {
 	t.Helper()
-	addr := freeAddr(t)
+	addr := freeport.Address(t)
 	_, port, err := net.SplitHostPort(addr)
 	require.NoError(t, err)
 	conf := filepath.Join(t.TempDir(), "mosquitto.conf")

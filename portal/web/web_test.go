@@ -20,6 +20,7 @@ import (
 	"industrial-iot-monitor/internal/telemetry"
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/portal/internal/fanout"
+	"industrial-iot-monitor/test/freeport"
 )
 
 func TestReadingAndAlertReachBothPorts(t *testing.T) {
@@ -218,7 +219,7 @@ func TestTakenPortsAreNamed(t *testing.T) {
 	cfg.Addr = r.portal.Addr()
 	_, err := New(Options{Config: cfg, Log: slog.New(slog.DiscardHandler)})
 	require.ErrorContains(t, err, "PORTAL_ADDR")
-	cfg.Addr = freeAddr(t)
+	cfg.Addr = freeport.Address(t)
 	_, port, err := net.SplitHostPort(r.portal.WSAddr())
 	require.NoError(t, err)
 	cfg.WebSocketPort, err = strconv.Atoi(port)
@@ -232,7 +233,7 @@ func TestTakenPortsAreNamed(t *testing.T) {
 }
 
 func TestOnePortForBoth(t *testing.T) {
-	addr := freeAddr(t)
+	addr := freeport.Address(t)
 	_, port, err := net.SplitHostPort(addr)
 	require.NoError(t, err)
 	r := start(t, func(o *Options) {

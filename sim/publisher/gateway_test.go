@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -114,9 +115,13 @@ type natsGateway struct {
 	nc  *nats.Conn
 }
 
-func startNATS(t *testing.T, mem *memory, port int) *natsGateway {
+func startNATS(t *testing.T, mem *memory, addr string) *natsGateway {
 	t.Helper()
-	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true})
+	host, port, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
+	number, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	srv, err := server.NewServer(&server.Options{Host: host, Port: number, NoLog: true, NoSigs: true})
 	require.NoError(t, err)
 	srv.Start()
 	require.True(t, srv.ReadyForConnections(30*time.Second))

@@ -1,7 +1,6 @@
 package publisher
 
 import (
-	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -9,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/test/freeport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -169,13 +170,12 @@ func TestGatewayComesAndGoes(t *testing.T) {
 	for _, p := range []Protocol{NATS, MQTT} {
 		t.Run(string(p), func(t *testing.T) {
 			m, l := newMemory(), &ledger{}
-			port := freePort(t)
-			addr := fmt.Sprintf("127.0.0.1:%d", port)
+			addr := freeport.Address(t)
 			up := func() func() {
 				if p == MQTT {
 					return startMQTT(t, m, addr).stop
 				}
-				return startNATS(t, m, port).stop
+				return startNATS(t, m, addr).stop
 			}
 			// The gateway is down at the start.
 			r := run(t, Options{

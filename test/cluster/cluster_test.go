@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"industrial-iot-monitor/test/freeport"
 )
 
 func TestMain(m *testing.M) {
@@ -46,9 +48,7 @@ func newCluster(t *testing.T) (*Cluster, string) {
 	}
 	p, err := New(t.Context(), Options{Dir: t.TempDir(), Bin: bin, Brokers: []string{"127.0.0.1:1"}, Suffix: "-x"})
 	require.NoError(t, err)
-	ports, err := freePorts(1)
-	require.NoError(t, err)
-	addr := "127.0.0.1:" + ports[0]
+	addr := freeport.Address(t)
 	p.Add("served", Program{Binary: "sim", HTTP: addr, Env: map[string]string{"CLUSTER_TEST_SERVE": addr}})
 	t.Cleanup(func() { _ = p.Close() }) // the test binary exits with an error code on SIGTERM
 	return p, "served"

@@ -8,30 +8,31 @@ import (
 	"strings"
 
 	"industrial-iot-monitor/internal/topology"
+	"industrial-iot-monitor/test/freeport"
 )
 
 // layout defines the processes of a cluster in the order of their start.
 type layout struct {
 	*Cluster
-	o     Options
-	ports []string
-	leaf  string // the hub's address for gateways
+	o    Options
+	free []string // addresses
+	leaf string   // the hub's address for gateways
 }
 
 // next returns an unused address.
 func (l *layout) next() string {
-	a := "127.0.0.1:" + l.ports[0]
-	l.ports = l.ports[1:]
+	a := l.free[0]
+	l.free = l.free[1:]
 	return a
 }
 
 // define defines all processes.
 func (c *Cluster) define(o Options) error {
-	ports, err := freePorts(9 + 3*o.Gateways + o.Bridges + o.Cores)
+	free, err := freeport.Addresses(9 + 3*o.Gateways + o.Bridges + o.Cores)
 	if err != nil {
 		return err
 	}
-	l := &layout{Cluster: c, o: o, ports: ports}
+	l := &layout{Cluster: c, o: o, free: free}
 	l.defineKafka()
 	c.hub, l.leaf = l.next(), l.next()
 	if o.OwnHub {

@@ -20,6 +20,7 @@ import (
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/test/cluster"
 	"industrial-iot-monitor/test/drill/rig"
+	"industrial-iot-monitor/test/freeport"
 	"industrial-iot-monitor/test/oracle"
 )
 
@@ -194,7 +195,7 @@ const once = "core-once"
 func (d *detection) launch(ctx context.Context) error {
 	d.once = topology.Suffixed(strings.TrimPrefix(d.r.Topics.DeviceData, topology.Suffixed("").DeviceData) + "-" + once)
 	d.once.Rules = d.r.Topics.Rules
-	addr, err := cluster.FreeAddresses(1)
+	addr, err := freeport.Addresses(1)
 	if err != nil {
 		return err
 	}

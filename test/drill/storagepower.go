@@ -13,6 +13,7 @@ import (
 
 	"industrial-iot-monitor/test/cluster"
 	"industrial-iot-monitor/test/drill/rig"
+	"industrial-iot-monitor/test/freeport"
 )
 
 const (
@@ -155,7 +156,7 @@ func drain(ctx context.Context, r *rig.Round, gateway string) error {
 	}
 	was := map[string]string{"EDGE_NATS_ADDR": "", "EDGE_MQTT_ADDR": ""}
 	away := map[string]string{}
-	addrs, err := cluster.FreeAddresses(len(was))
+	addrs, err := freeport.Addresses(len(was))
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/test/cluster"
 	"industrial-iot-monitor/test/drill/rig"
+	"industrial-iot-monitor/test/freeport"
 	"industrial-iot-monitor/test/oracle"
 )
 
@@ -66,7 +67,7 @@ func oneTwin(ctx context.Context, r *rig.Round, i, k int) (err error) {
 	if err != nil {
 		return err
 	}
-	addrs, err := cluster.FreeAddresses(3)
+	addrs, err := freeport.Addresses(3)
 	if err != nil {
 		return err
 	}

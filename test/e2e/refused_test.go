@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +20,7 @@ import (
 	"industrial-iot-monitor/internal/securityaudit/auditlog"
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/test/cluster"
+	"industrial-iot-monitor/test/freeport"
 )
 
 // TestOnlyTheDocumentedProgramWritesCommandsAndAudit has each user write what is not its own.
@@ -81,9 +81,9 @@ func TestRefusedProgramSaysSoAndGoesOn(t *testing.T) {
 	const wrong = "wrong horse, battery"
 	p := startCluster(t)
 	for program, variable := range map[string]string{"bridge": "BRIDGE_HTTP_ADDR", "core": "CORE_HTTP_ADDR", "portal": "PORTAL_ADDR"} {
-		addr, name := freeAddr(t), program+"-refused"
+		addr, name := freeport.Address(t), program+"-refused"
 		env := map[string]string{
-			"KAFKA_SASL_PASSWORD": wrong, "LOG_LEVEL": "debug", variable: addr, "BRIDGE_HUB_ADDR": freeAddr(t), "BRIDGE_LEAF_ADDR": freeAddr(t),
+			"KAFKA_SASL_PASSWORD": wrong, "LOG_LEVEL": "debug", variable: addr, "BRIDGE_HUB_ADDR": freeport.Address(t), "BRIDGE_LEAF_ADDR": freeport.Address(t),
 			"HISTORY": "off", "WEBSOCKET_PORT": "0", "PORTAL_STORE": filepath.Join(t.TempDir(), "portal.db"),
 		}
 		require.NoError(t, p.AddLike(name, program, addr, env))
@@ -96,13 +96,4 @@ func TestRefusedProgramSaysSoAndGoesOn(t *testing.T) {
 			require.NotContains(t, logs(t, p, program), secret)
 		}
 	}
-}
-
-// freeAddr returns an address that was free a moment ago.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, ln.Close()) }()
-	return ln.Addr().String()
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/test/freeport"
 )
 
 // Kinds of engines, as in HISTORY.
@@ -38,14 +39,6 @@ type Engine struct {
 	cmd     *exec.Cmd
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = ln.Close() }() // only its number is wanted
-	return ln.Addr().String()
-}
-
 // program returns the path in a variable, which make test-history sets.
 func program(t *testing.T, variable string) string {
 	t.Helper()
@@ -58,7 +51,7 @@ func program(t *testing.T, variable string) string {
 func Start(t *testing.T, kind string, flags ...string) *Engine {
 	t.Helper()
 	e := &Engine{t: t, Kind: kind}
-	dir, addr := t.TempDir(), freePort(t)
+	dir, addr := t.TempDir(), freeport.Address(t)
 	e.URL = "http://" + addr
 	switch kind {
 	case VictoriaMetrics:
@@ -70,7 +63,7 @@ func Start(t *testing.T, kind string, flags ...string) *Engine {
 		e.ready = e.URL + "/health"
 	case InfluxDB:
 		file := filepath.Join(dir, "influxdb.conf")
-		require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, influxConfig, freePort(t), dir, addr), 0o600))
+		require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, influxConfig, freeport.Address(t), dir, addr), 0o600))
 		e.command = []string{program(t, "INFLUXD"), "run", "-config", file}
 		e.ready = e.URL + "/query?q=show+databases"
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/test/freeport"
 )
 
 // Prometheus is the kind of StartPrometheus. It is no engine of the product.
@@ -16,7 +18,7 @@ const Prometheus = "prometheus"
 // program is PROMETHEUS. It ends with the test.
 func StartPrometheus(t *testing.T, samples []byte, flags ...string) *Engine {
 	t.Helper()
-	dir, addr := t.TempDir(), freePort(t)
+	dir, addr := t.TempDir(), freeport.Address(t)
 	file, config := filepath.Join(dir, "samples"), filepath.Join(dir, "prometheus.yml")
 	require.NoError(t, os.WriteFile(file, samples, 0o600))
 	require.NoError(t, os.WriteFile(config, nil, 0o600))

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -22,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/test/cluster"
+	"industrial-iot-monitor/test/freeport"
 )
 
 const (
@@ -145,21 +145,13 @@ func get(t *testing.T, address string, v any) error {
 	return json.NewDecoder(resp.Body).Decode(v)
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = ln.Close() }() // only its number is wanted
-	return ln.Addr().String()
-}
-
 // prometheus is a running one with the shipped rules.
 type prometheus struct{ url string }
 
 // watch starts Alertmanager and Prometheus for a cluster. Alerts go to the webhook.
 func watch(t *testing.T, c *cluster.Cluster, to *webhook) prometheus {
 	t.Helper()
-	dir, manager, addr := t.TempDir(), freePort(t), freePort(t)
+	dir, manager, addr := t.TempDir(), freeport.Address(t), freeport.Address(t)
 	config := shortened(t, t.TempDir(), filepath.Join(deploy, "alertmanager.yml"), alertDurations, "http://127.0.0.1:9099", to.URL)
 	run(t, "http://"+manager+"/-/ready", "prometheus-alertmanager", "--config.file="+config, "--storage.path="+filepath.Join(dir, "am"),
 		"--web.listen-address="+manager, "--cluster.listen-address=", "--log.level=warn")

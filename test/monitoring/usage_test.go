@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/test/cluster"
+	"industrial-iot-monitor/test/freeport"
 	"industrial-iot-monitor/test/viewer"
 )
 
@@ -27,7 +28,7 @@ const elsewhere = "engine"
 // startEngine starts VictoriaMetrics and returns its address. Values are there at once.
 func startEngine(t *testing.T) string {
 	t.Helper()
-	addr := freePort(t)
+	addr := freeport.Address(t)
 	run(t, "http://"+addr+"/health", "victoria-metrics", "-storageDataPath="+t.TempDir(), "-httpListenAddr="+addr,
 		"-dedup.minScrapeInterval=1ms", "-search.latencyOffset=1s", "-memory.allowedBytes=100MB", "-loggerLevel=ERROR")
 	return "http://" + addr
@@ -35,9 +36,9 @@ func startEngine(t *testing.T) string {
 
 func addHistorian(t *testing.T, c *cluster.Cluster, engine string) {
 	t.Helper()
-	addr := freePort(t)
+	addr := freeport.Address(t)
 	c.Add(elsewhere, cluster.Program{Binary: "core", Args: []string{"historian"}, HTTP: addr, Env: map[string]string{
-		"CORE_HTTP_ADDR": addr, "CORE_HISTORY_ADDR": freePort(t), "CORE_DATA_DIR": filepath.Join(t.TempDir(), "core"),
+		"CORE_HTTP_ADDR": addr, "CORE_HISTORY_ADDR": freeport.Address(t), "CORE_DATA_DIR": filepath.Join(t.TempDir(), "core"),
 		"KAFKA_BROKERS": strings.Join(c.Brokers(), ","), "KAFKA_GROUP_ID": "elsewhere", "HISTORY": "victoriametrics", "HISTORY_URL": engine,
 	}})
 }

@@ -19,13 +19,15 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // database/sql's driver "pgx"
 	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/test/freeport"
 )
 
 // Server is a PostgreSQL server.
 type Server struct {
 	tb        testing.TB
 	dir       string
-	port      string
+	addr      string
 	as        *syscall.Credential // nil: the user of the test
 	cmd       *exec.Cmd
 	log       *os.File
@@ -38,7 +40,7 @@ func Start(tb testing.TB) *Server {
 	tb.Helper()
 	dir, err := os.MkdirTemp("", "postgres") //nolint:usetesting // another user has to reach it
 	require.NoError(tb, err)
-	s := &Server{tb: tb, dir: filepath.Join(dir, "data"), port: freePort(tb)}
+	s := &Server{tb: tb, dir: filepath.Join(dir, "data"), addr: freeport.Address(tb)}
 	tb.Cleanup(func() { require.NoError(tb, os.RemoveAll(dir)) })
 	if os.Getuid() == 0 { // which PostgreSQL refuses
 		u, err := user.Lookup("postgres")
@@ -68,16 +70,6 @@ func number(tb testing.TB, text string) uint32 {
 	return uint32(n)
 }
 
-func freePort(tb testing.TB) string {
-	tb.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(tb, err)
-	defer func() { _ = ln.Close() }() // only its number is wanted
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	require.NoError(tb, err)
-	return port
-}
-
 // program returns a command of PostgreSQL.
 func (s *Server) program(name string, args ...string) *exec.Cmd {
 	bin := os.Getenv("POSTGRES_BIN")
@@ -103,7 +95,9 @@ func (s *Server) Restart() {
 }
 
 func (s *Server) start() {
-	s.cmd = s.program("postgres", "-D", s.dir, "-p", s.port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "logging_collector=off")
+	_, port, err := net.SplitHostPort(s.addr)
+	require.NoError(s.tb, err)
+	s.cmd = s.program("postgres", "-D", s.dir, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "logging_collector=off")
 	s.cmd.Stderr = s.log
 	require.NoError(s.tb, s.cmd.Start())
 	cmd, ended := s.cmd, make(chan struct{})
@@ -155,7 +149,7 @@ func (s *Server) Database() string {
 }
 
 func (s *Server) url(database string) string {
-	return "postgres://portal@127.0.0.1:" + s.port + "/" + database + "?sslmode=disable&connect_timeout=3"
+	return "postgres://portal@" + s.addr + "/" + database + "?sslmode=disable&connect_timeout=3"
 }
 
 func (s *Server) exec(statement string) error {

@@ -17,11 +17,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"industrial-iot-monitor/test/freeport"
 )
 
 // Server is a Redis server that keeps nothing on disk: after Kill and Restart it is empty.
 type Server struct {
-	program, dir, port string
+	program, dir, addr string
 
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when cmd has ended
@@ -46,15 +48,11 @@ func Launch(ctx context.Context, dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	addr, err := freeport.Addresses(1)
 	if err != nil {
 		return nil, err
 	}
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	if err := errors.Join(err, ln.Close()); err != nil {
-		return nil, err
-	}
-	s := &Server{program: program, dir: dir, port: port}
+	s := &Server{program: program, dir: dir, addr: addr[0]}
 	if err := s.Restart(ctx); err != nil {
 		return nil, err
 	}
@@ -76,7 +74,7 @@ func Start(tb testing.TB) *Server {
 }
 
 // Addr returns host:port.
-func (s *Server) Addr() string { return "127.0.0.1:" + s.port }
+func (s *Server) Addr() string { return s.addr }
 
 // URL returns the address for REDIS_URL.
 func (s *Server) URL() string { return "redis://" + s.Addr() + "/0" }
@@ -95,7 +93,11 @@ const startWithin = 30 * time.Second
 
 // Restart starts the server after Kill, empty, and waits until it answers.
 func (s *Server) Restart(ctx context.Context) error {
-	s.cmd = exec.Command(s.program, "--port", s.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", //nolint:noctx // it ends with Kill
+	_, port, err := net.SplitHostPort(s.addr)
+	if err != nil {
+		return err
+	}
+	s.cmd = exec.Command(s.program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", //nolint:noctx // it ends with Kill
 		"--dir", s.dir, "--logfile", "redis.log", "--daemonize", "no")
 	if err := s.cmd.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", s.program, err)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"industrial-iot-monitor/test/cluster"
+	"industrial-iot-monitor/test/freeport"
 )
 
 // programs are the processes under test.
@@ -42,7 +43,7 @@ func newPlant(ctx context.Context, o options) (*plant, error) {
 		return nil, err
 	}
 	p := &plant{o: o, cluster: c, busy: gatewayID(o.Gateways - 1)}
-	if p.http, err = cluster.FreeAddresses(o.Processes); err != nil {
+	if p.http, err = freeport.Addresses(o.Processes); err != nil {
 		return nil, err
 	}
 	self, err := os.Executable()

@@ -14,6 +14,7 @@ import (
 
 	"industrial-iot-monitor/internal/fleet"
 	"industrial-iot-monitor/test/cluster"
+	"industrial-iot-monitor/test/freeport"
 	"industrial-iot-monitor/test/soak/trend"
 )
 
@@ -90,7 +91,7 @@ func (p *plant) processes() []string {
 }
 
 func defineProcesses(o options, c *cluster.Cluster) (string, error) {
-	addr, err := cluster.FreeAddresses(1)
+	addr, err := freeport.Addresses(1)
 	if err != nil {
 		return "", err
 	}

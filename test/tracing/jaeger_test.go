@@ -5,7 +5,6 @@ package tracing
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"industrial-iot-monitor/internal/logtest"
 	"industrial-iot-monitor/internal/tracing"
 	"industrial-iot-monitor/internal/wire"
+	"industrial-iot-monitor/test/freeport"
 )
 
 // jaegerConfig is a Jaeger that takes OTLP by HTTP, keeps traces in memory and answers questions.
@@ -44,21 +44,12 @@ exporters:
   jaeger_storage_exporter: {trace_storage: memory}
 `
 
-// freeAddr returns an address on loopback that nothing listens on.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = ln.Close() }() // only its number is wanted
-	return ln.Addr().String()
-}
-
 // startJaeger starts the Jaeger that make test-tracing has built, until the test ends.
 func startJaeger(t *testing.T) (api, collector string) {
 	t.Helper()
 	program := os.Getenv("JAEGER")
 	require.NotEmpty(t, program, "JAEGER is not set: run make test-tracing")
-	addrs := [3]string{freeAddr(t), freeAddr(t), freeAddr(t)}
+	addrs := [3]string{freeport.Address(t), freeport.Address(t), freeport.Address(t)}
 	file := filepath.Join(t.TempDir(), "jaeger.yaml")
 	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, jaegerConfig, addrs[0], addrs[1], addrs[2]), 0o600))
 	var out logtest.Buffer

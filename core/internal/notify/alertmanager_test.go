@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"industrial-iot-monitor/internal/telemetry"
+	"industrial-iot-monitor/test/freeport"
 )
 
 // alertmanagers are the names under which distributions ship it.
@@ -47,10 +47,7 @@ type router struct {
 // startRouter runs an Alertmanager that forwards alerts to a webhook.
 func startRouter(t *testing.T, path, webhook string) *router {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once
-	require.NoError(t, err)
-	r := &router{t: t, path: path, addr: ln.Addr().String(), dir: t.TempDir()}
-	require.NoError(t, ln.Close())
+	r := &router{t: t, path: path, addr: freeport.Address(t), dir: t.TempDir()}
 	conf := fmt.Sprintf(`route:
   receiver: ours
   group_by: [building]

@@ -14,6 +14,7 @@ import (
 
 	"industrial-iot-monitor/internal/ca"
 	"industrial-iot-monitor/internal/tlsfiles"
+	"industrial-iot-monitor/test/freeport"
 )
 
 const waitTimeout = 180 * time.Second
@@ -67,14 +68,6 @@ func other(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-func closed(t *testing.T) string {
-	t.Helper()
-	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, ln.Close())
-	return ln.Addr().String()
-}
-
 func TestTheWayToTheHubIsExaminedStepByStep(t *testing.T) {
 	const host = "127.0.0.1"
 	today := time.Now()
@@ -96,7 +89,7 @@ func TestTheWayToTheHubIsExaminedStepByStep(t *testing.T) {
 		"no TLS here":      {"nats-leaf://" + hub(t, right), "", []Verdict{Fail}, "speaks TLS alone"},
 		"no file":          {"nats-leaf://" + hub(t, right), "/none.pem", []Verdict{Fail}, "/none.pem"},
 		"another program":  {"nats-leaf://" + other(t), "", []Verdict{Fail}, "no NATS server"},
-		"nothing there":    {"nats-leaf://" + closed(t), "", []Verdict{Fail}, "firewall"},
+		"nothing there":    {"nats-leaf://" + freeport.Address(t), "", []Verdict{Fail}, "firewall"},
 		"no such name":     {"nats-leaf://hub.invalid:7422", "", []Verdict{Fail}, "DNS"},
 		"no URL":           {"hub", "", []Verdict{Fail}, "want nats-leaf://"},
 		"WebSocket":        {"wss://" + host + ":443", "", []Verdict{Skip}, "not examined"},

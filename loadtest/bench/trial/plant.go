@@ -14,6 +14,7 @@ import (
 
 	"industrial-iot-monitor/loadtest/bench/report"
 	"industrial-iot-monitor/test/cluster"
+	"industrial-iot-monitor/test/freeport"
 )
 
 // allinone is the program, and the process, that contains all others.
@@ -191,7 +192,7 @@ func (p *plant) awaitAllInOne(ctx context.Context) error {
 
 // addSim defines the simulator.
 func (p *plant) addSim(o *Options, load report.Load, more ...string) error {
-	addr, err := cluster.FreeAddresses(1)
+	addr, err := freeport.Addresses(1)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net"
 	"testing"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"industrial-iot-monitor/internal/topology"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/state"
+	"industrial-iot-monitor/test/freeport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -99,10 +99,7 @@ func TestBadCommandIsNotSentAndDoesNotStopTheOthers(t *testing.T) {
 }
 
 func TestDispatcherWaitsForKafkaNoLongerThanAllowed(t *testing.T) {
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := l.Addr().String()
-	require.NoError(t, l.Close())
+	addr := freeport.Address(t)
 	d, _ := start(t, []string{addr}, time.Millisecond)
 	d.o.SendWithin = 50 * time.Millisecond
 	results := d.Do(t.Context(), []telemetry.AlarmCommand{commandTo("d1", "c1")})

@@ -3,7 +3,6 @@ package feed
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"strconv"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"industrial-iot-monitor/internal/wire"
 	"industrial-iot-monitor/portal/internal/audit"
 	"industrial-iot-monitor/portal/internal/state"
+	"industrial-iot-monitor/test/freeport"
 )
 
 func TestNewNeedsItsParts(t *testing.T) {
@@ -171,10 +171,7 @@ func TestRecreatedTopicIsReadFromItsStart(t *testing.T) {
 }
 
 func TestFeedWaitsForKafkaAndStopsMeanwhile(t *testing.T) {
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := l.Addr().String()
-	require.NoError(t, l.Close())
+	addr := freeport.Address(t)
 	r := start(t, []string{addr}, kafkatest.Topics(t))
 	r.eventually("hub", r.feed.HubConnected)
 	require.ErrorIs(t, r.feed.Ready(), errNoAlerts)

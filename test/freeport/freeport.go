@@ -1,4 +1,5 @@
-package cluster
+// Package freeport finds free ports on loopback for programs that tests and drills start.
+package freeport
 
 import (
 	"context"
@@ -7,6 +8,9 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Ports are below the system's ephemeral range, so that no outgoing connection uses one
@@ -26,38 +30,47 @@ var ports struct {
 	claims []net.Listener // until the process ends
 }
 
-// freePorts returns n free ports.
-func freePorts(n int) ([]string, error) {
+// Addresses returns n loopback addresses, "127.0.0.1:PORT", that no other caller gets as long as
+// this process runs.
+func Addresses(n int) ([]string, error) {
 	ports.mu.Lock()
 	defer ports.mu.Unlock()
 	var free []string
 	for len(free) < n {
 		if ports.next == ports.end {
-			if err := claimPorts(); err != nil {
+			if err := claim(); err != nil {
 				return nil, err
 			}
 		}
-		port := ports.next
+		addr := address(ports.next)
 		ports.next++
-		ln, err := listen(port)
+		ln, err := listen(addr)
 		if err != nil {
 			continue // taken
 		}
 		if err := ln.Close(); err != nil {
 			return nil, err
 		}
-		free = append(free, strconv.Itoa(port))
+		free = append(free, addr)
 	}
 	return free, nil
 }
 
-// claimPorts takes a block that no other process has.
-func claimPorts() error {
+// Address is Addresses for one, in a test.
+func Address(tb testing.TB) string {
+	tb.Helper()
+	free, err := Addresses(1)
+	require.NoError(tb, err)
+	return free[0]
+}
+
+// claim takes a block that no other process has.
+func claim() error {
 	const blocks = (lastPort - firstPort) / blockSize
 	start := rand.N(blocks)
 	for i := range blocks {
 		first := firstPort + (start+i)%blocks*blockSize
-		if ln, err := listen(first); err == nil {
+		if ln, err := listen(address(first)); err == nil {
 			ports.claims = append(ports.claims, ln)
 			ports.next, ports.end = first+1, first+blockSize
 			return nil
@@ -66,15 +79,8 @@ func claimPorts() error {
 	return fmt.Errorf("all %d blocks of ports from %d to %d are taken", blocks, firstPort, lastPort) //nolint:err113 // for a person
 }
 
-func listen(port int) (net.Listener, error) {
-	return new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:"+strconv.Itoa(port))
-}
+func address(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
 
-// FreeAddresses returns n unused loopback addresses.
-func FreeAddresses(n int) ([]string, error) {
-	free, err := freePorts(n)
-	for i, p := range free {
-		free[i] = "127.0.0.1:" + p
-	}
-	return free, err
+func listen(addr string) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 }
