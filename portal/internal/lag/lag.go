@@ -136,6 +136,9 @@ func (p *Poller) ask(client sarama.Client, admin sarama.ClusterAdmin) (*Lag, err
 		return nil, fmt.Errorf("looking up partitions: %w", err)
 	}
 	committed, err := admin.ListConsumerGroupOffsets(p.o.Group, map[string][]int32{p.o.Topic: partitions})
+	if errors.Is(err, sarama.ErrGroupIDNotFound) { // core was never started; not every Kafka says so
+		committed, err = &sarama.OffsetFetchResponse{}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the group's offsets: %w", err)
 	}

@@ -120,6 +120,18 @@ func TestLagIsWhatWasWrittenAndNotCommitted(t *testing.T) {
 	require.GreaterOrEqual(t, p.Last().At-l.At, every.Milliseconds(), "with a pause between the answers")
 }
 
+// TestAllIsLagBeforeCoreIsStarted has no group at all, as on the first day.
+func TestAllIsLagBeforeCoreIsStarted(t *testing.T) {
+	log := &logtest.Buffer{}
+	o := options(t, kafkatest.Brokers(t))
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
+	produce(t, o, 1, 3)
+	p := start(t, o)
+	require.Eventually(t, func() bool { return p.Last() != nil }, waitTimeout, time.Millisecond)
+	require.Equal(t, []Partition{{Partition: 0}, {Partition: 1, Lag: 3, end: 3}, {Partition: 2}}, p.Last().Partitions)
+	require.Empty(t, log.String())
+}
+
 // TestCommitBeyondTheEndIsNoLag is a topic that was created again behind a group's commits.
 func TestCommitBeyondTheEndIsNoLag(t *testing.T) {
 	o := options(t, kafkatest.Brokers(t))
@@ -132,14 +144,11 @@ func TestCommitBeyondTheEndIsNoLag(t *testing.T) {
 }
 
 func TestFailureIsLoggedWithItsReason(t *testing.T) {
-	// Apache Kafka reports no error for an unknown group.
-	good := options(t, []string{kafkatest.Embedded(t, devkafka.Options{}).Addr()})
-	commit(t, good, 0, 0)
+	good := options(t, kafkatest.Brokers(t))
 	for reason, change := range map[string]func(*Options){
-		"connecting to":           func(o *Options) { o.Cluster = kafka.At("127.0.0.1:1") },
-		"looking up partitions":   func(o *Options) { o.Topic = kafkatest.Name(t, "missing") },
-		"reading the group's off": func(o *Options) { o.Group = kafkatest.Name(t, "missing") },
-		"":                        func(*Options) {},
+		"connecting to":         func(o *Options) { o.Cluster = kafka.At("127.0.0.1:1") },
+		"looking up partitions": func(o *Options) { o.Topic = kafkatest.Name(t, "missing") },
+		"":                      func(*Options) {},
 	} {
 		o, log := good, &logtest.Buffer{}
 		o.Log, o.Registry = slog.New(slog.NewTextHandler(log, nil)), prometheus.NewRegistry()
