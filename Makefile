@@ -107,7 +107,7 @@ test-history: ## the history in real VictoriaMetrics and InfluxDB (apt): same an
 	deploy/history/test.sh
 
 .PHONY: test-store
-test-store: web ## the portal's database in a real PostgreSQL (apt): what SQLite does, and a server that is killed or stands still
+test-store: web ## the portal's database in a real PostgreSQL (apt): what SQLite does (the tests ask both more questions here than in make test), and a server that is killed or stands still
 	deploy/postgres/test.sh
 
 .PHONY: test-redis
