@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, open, quantile, until, within } from './page.js';
-import { api, base, DEVICES, publish, startPlant } from './plant.js';
+import { api, base, DEVICES, PATIENCE, publish, startPlant } from './plant.js';
 
 const HALL = 'find栋'; // where devices find_<n> stand
 
@@ -46,7 +46,7 @@ test('sorted by a column the first row is the extreme of the export, and the add
       if (!down && column !== 'battery') continue; // the youngest are another one each moment, and an export of all devices takes its time
       const value = (r) => (column === 'age' ? -Date.parse(r[head]) : number(r[head]));
       let last = [];
-      for (const end = Date.now() + 20_000; Date.now() < end; ) { // a simulated device may just have become the extreme, or no longer be it
+      for (const end = Date.now() + PATIENCE; Date.now() < end; ) { // a simulated device may just have become the extreme, or no longer be it
         const rows = (await exported()).filter((r) => !Number.isNaN(value(r)));
         const best = rows.reduce((a, b) => ((down ? value(b) > value(a) : value(b) < value(a)) ? b : a));
         await page.click('[data-resort]');
