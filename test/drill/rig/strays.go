@@ -115,23 +115,27 @@ func (s *Stray) run(ctx context.Context, l *ackFile, after time.Duration) {
 		if s.publish(ctx, l, time.Now().UnixMilli(), factor) != nil {
 			return
 		}
-		if factor == 1 {
-			if Sleep(ctx, strayInterval) != nil {
-				return
-			}
-			continue
+		if factor != 1 && s.waitIfAsked(ctx) {
+			far *= 4
 		}
+		if Sleep(ctx, strayInterval) != nil {
+			return
+		}
+	}
+}
+
+// waitIfAsked waits for the end of a pause, and reports whether there was one.
+func (s *Stray) waitIfAsked(ctx context.Context) bool {
+	select {
+	case p := <-s.pauses:
+		p.last <- s.last
 		select {
-		case p := <-s.pauses:
-			p.last <- s.last
-			select {
-			case <-p.resume:
-				far *= 4
-			case <-ctx.Done():
-				return
-			}
-		case <-time.After(strayInterval):
+		case <-p.resume:
+		case <-ctx.Done():
 		}
+		return true
+	default:
+		return false
 	}
 }
 
