@@ -12,6 +12,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"industrial-iot-monitor/internal/durable"
 	"industrial-iot-monitor/internal/kafka"
 )
 
@@ -49,29 +50,10 @@ func export(ctx context.Context, cluster kafka.Cluster, chosen []place, dir stri
 			return errors.Join(err, os.RemoveAll(part))
 		}
 	}
-	return publish(part, dir)
-}
-
-// publish gives a directory its name, on the disk too.
-func publish(part, dir string) error {
-	for _, step := range []func() error{
-		func() error { return syncDir(part) },
-		func() error { return os.Rename(part, dir) },
-		func() error { return syncDir(filepath.Dir(dir)) },
-	} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func syncDir(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
+	if err := durable.Sync(part); err != nil { // the names of the files
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Rename(part, dir)
 }
 
 var errNoTopics = errors.New("none of the topics exists: wrong KAFKA_BROKERS or KAFKA_TOPIC_… variables?")

@@ -27,7 +27,7 @@ var programs = []string{"edge", "bridge", "core", "portal", "sim"}
 // infrastructure lists the packages that every program uses and that depend on no message.
 var infrastructure = []string{
 	"internal/config", "internal/ops", "internal/lifecycle", "internal/program", "internal/natsconn", "internal/kafka", devkafka,
-	"internal/reload", "internal/yamldoc", "internal/sensors/sensorfile",
+	"internal/reload", "internal/yamldoc", "internal/durable", "internal/sensors/sensorfile",
 }
 
 // ban lists imports that the packages below from must not have, and the reason.

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"industrial-iot-monitor/internal/durable"
 	"industrial-iot-monitor/internal/telemetry"
 )
 
@@ -216,10 +217,7 @@ func write(dir, name string, chain [][]byte, key *ecdsa.PrivateKey) error {
 }
 
 func replace(name string, data []byte, mode fs.FileMode) error {
-	if err := os.WriteFile(name+".new", data, mode); err != nil {
-		return fmt.Errorf("writing %s: %w", filepath.Base(name), err)
-	}
-	if err := os.Rename(name+".new", name); err != nil {
+	if err := durable.Replace(name, data, mode); err != nil {
 		return fmt.Errorf("writing %s: %w", filepath.Base(name), err)
 	}
 	return nil

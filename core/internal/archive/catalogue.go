@@ -103,7 +103,7 @@ func identify(dir string) (who identity, err error) {
 }
 
 func tryCatalogue(ctx context.Context, path string) (*sql.DB, error) {
-	db, err := openDB(path, durable)
+	db, err := openDB(path, safe)
 	if err != nil {
 		return nil, err
 	}

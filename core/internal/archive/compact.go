@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"industrial-iot-monitor/core/internal/samples"
+	"industrial-iot-monitor/internal/durable"
 )
 
 const (
@@ -164,16 +164,13 @@ func (a *Archive) replace(ctx context.Context, d *day) error {
 	if err := a.copyRest(ctx, d); err != nil {
 		return err
 	}
-	if err := syncFile(d.path + newSuffix); err != nil {
+	if err := durable.Sync(d.path + newSuffix); err != nil {
 		return err
 	}
 	if err := d.shut(); err != nil { // moves its journal into it
 		return err
 	}
-	if err := os.Rename(d.path+newSuffix, d.path); err != nil {
-		return err
-	}
-	return syncFile(filepath.Dir(d.path))
+	return durable.Rename(d.path+newSuffix, d.path)
 }
 
 // copyRest adds the chunks and positions that the old file got since rewrite.
@@ -227,12 +224,4 @@ func (a *Archive) copyRest(ctx context.Context, d *day) (err error) {
 func lastOf(ctx context.Context, tx *sql.Tx) (last int64) {
 	_ = tx.QueryRowContext(ctx, `select value from meta where key = ?`, metaLast).Scan(&last) // rewrite wrote it; without, all are copied
 	return last
-}
-
-func syncFile(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -80,7 +80,7 @@ func openDB(path, pragmas string) (*sql.DB, error) {
 	return db, nil
 }
 
-const durable = "&_pragma=journal_mode(wal)&_pragma=synchronous(full)"
+const safe = "&_pragma=journal_mode(wal)&_pragma=synchronous(full)"
 
 // acquire opens the file if needed. The caller calls release when it no longer uses db.
 func (d *day) acquire(ctx context.Context, now int64) (err error) {
@@ -111,7 +111,7 @@ func (d *day) release() { d.mu.RUnlock() }
 // open opens the file and reads its positions. d.mu is held for writing.
 func (d *day) open(ctx context.Context) error {
 	_ = os.Remove(d.path + newSuffix) // of a compaction that did not finish
-	db, err := openDB(d.path, durable)
+	db, err := openDB(d.path, safe)
 	if err != nil {
 		return fmt.Errorf("opening %s: %w", d.path, err)
 	}

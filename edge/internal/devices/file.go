@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"industrial-iot-monitor/internal/durable"
 )
 
 // create makes the file if it is missing.
@@ -110,25 +112,17 @@ func replace(path string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("writing the credentials: %w", err)
 	}
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
+	next := path + ".new"
+	if err := durable.Write(next, data, 0o600); err != nil {
 		return fmt.Errorf("writing the credentials: %w", err)
 	}
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
-		err = f.Chown(int(owner.Uid), int(owner.Gid))
+		err = os.Chown(next, int(owner.Uid), int(owner.Gid))
 	}
-	_, writeErr := f.Write(data)
-	if err := errors.Join(err, writeErr, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("writing the credentials: %w", err)
+	if err == nil {
+		err = durable.Rename(next, path)
 	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("writing the credentials: %w", err)
-	}
-	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return fmt.Errorf("writing the credentials: %w", err)
-	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil { // else the old file may come back
 		return fmt.Errorf("writing the credentials: %w", err)
 	}
 	return nil

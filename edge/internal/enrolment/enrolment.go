@@ -14,6 +14,7 @@ import (
 
 	"industrial-iot-monitor/internal/access"
 	"industrial-iot-monitor/internal/credential"
+	"industrial-iot-monitor/internal/durable"
 )
 
 // Enrolment says for which gateway a directory was enrolled, and where.
@@ -125,17 +126,14 @@ func Finish(dataDir string, c access.Claim, ca []byte) error {
 		return err
 	}
 	name := KeyFile(dataDir, c.Gateway)
-	if err := os.Rename(name+newSuffix, name); err != nil {
+	if err := durable.Rename(name+newSuffix, name); err != nil {
 		return fmt.Errorf("keeping the key: %w", err)
 	}
 	data, err := json.Marshal(Enrolment{Hub: c.Hub, Gateway: c.Gateway, Building: c.Building})
 	if err != nil {
 		return err
 	}
-	if err := write(file(dataDir)+newSuffix, data); err != nil {
-		return err
-	}
-	if err := os.Rename(file(dataDir)+newSuffix, file(dataDir)); err != nil {
+	if err := durable.Replace(file(dataDir), data, 0o600); err != nil {
 		return fmt.Errorf("keeping the enrolment: %w", err)
 	}
 	return nil
@@ -151,14 +149,9 @@ func keepCA(name string, ca []byte) error {
 	return write(name, ca)
 }
 
-// write writes a file that only its owner can read, and syncs it.
+// write writes a file that only its owner can read.
 func write(name string, data []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err == nil {
-		_, err = f.Write(data)
-		err = errors.Join(err, f.Sync(), f.Close())
-	}
-	if err != nil {
+	if err := durable.Write(name, data, 0o600); err != nil {
 		return fmt.Errorf("EDGE_DATA_DIR: writing %s: %w", filepath.Base(name), err)
 	}
 	return nil

@@ -8,8 +8,9 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"time"
+
+	"industrial-iot-monitor/internal/durable"
 )
 
 // Keep is how long a message is remembered at least.
@@ -147,33 +148,12 @@ func (m *Memory) read(rest []byte, seq, last uint64) bool {
 // ahead is more packs than are stored while a snapshot is taken.
 const ahead = seqMask / 2
 
-// Write replaces the file with a snapshot and syncs it: it survives a power cut.
+// Write replaces the file with a snapshot, which survives a power cut.
 func Write(name string, snapshot []byte) error {
-	next := name + ".new"
-	f, err := os.OpenFile(next, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("writing the snapshot of resends: %w", err)
-	}
-	_, err = f.Write(snapshot)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(next, name)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(name))
-	}
-	if err != nil {
+	if err := durable.Replace(name, snapshot, 0o600); err != nil {
 		return fmt.Errorf("writing the snapshot of resends: %w", err)
 	}
 	return nil
-}
-
-func syncDir(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Load reads the snapshot in a file. Without a file it returns an empty memory of no packs.

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"industrial-iot-monitor/internal/durable"
 )
 
 func (s *salvager) msgs() string             { return filepath.Join(s.o.Dir, "msgs") }
@@ -32,7 +34,7 @@ func blockNumber(name string) (uint32, bool) {
 // the damaged one has been moved away, and otherwise removed, to be written again.
 func (s *salvager) finish(n uint32) error {
 	if _, err := os.Lstat(s.block(n)); errors.Is(err, fs.ErrNotExist) {
-		return os.Rename(s.repaired(n), s.block(n))
+		return durable.Rename(s.repaired(n), s.block(n))
 	}
 	return os.Remove(s.repaired(n))
 }
@@ -149,7 +151,7 @@ func (s *salvager) read(n uint32) ([]byte, error) {
 // either of them, and no index.
 func (s *salvager) replace(n uint32, content []byte) error {
 	if len(content) > 0 {
-		if err := writeSynced(s.repaired(n), content); err != nil {
+		if err := durable.Write(s.repaired(n), content, 0o600); err != nil {
 			return err
 		}
 	}
@@ -162,10 +164,7 @@ func (s *salvager) replace(n uint32, content []byte) error {
 	if len(content) == 0 {
 		return nil
 	}
-	if err := os.Rename(s.repaired(n), s.block(n)); err != nil {
-		return err
-	}
-	return syncDir(s.msgs())
+	return durable.Rename(s.repaired(n), s.block(n))
 }
 
 // write creates a block file.
@@ -173,13 +172,10 @@ func (s *salvager) write(n uint32, content []byte) error {
 	if err := os.MkdirAll(s.msgs(), 0o750); err != nil {
 		return err
 	}
-	if err := writeSynced(s.repaired(n), content); err != nil {
+	if err := durable.Write(s.repaired(n), content, 0o600); err != nil {
 		return err
 	}
-	if err := os.Rename(s.repaired(n), s.block(n)); err != nil {
-		return err
-	}
-	return syncDir(s.msgs())
+	return durable.Rename(s.repaired(n), s.block(n))
 }
 
 // dropIndex sets the index aside, so that the server reads the blocks.
@@ -201,11 +197,11 @@ func (s *salvager) setAside(name string) error {
 		return err
 	}
 	to := filepath.Join(s.aside, strings.ReplaceAll(rel, string(filepath.Separator), "_"))
-	if err := os.Rename(name, to); err != nil {
+	if err := durable.Rename(name, to); err != nil {
 		return err
 	}
 	s.report.SetAside = append(s.report.SetAside, to)
-	return errors.Join(syncDir(s.aside), syncDir(filepath.Dir(name)))
+	return durable.Sync(filepath.Dir(name))
 }
 
 // checkMeta sets aside damaged metadata of the stream or a consumer, on which the server
@@ -253,23 +249,4 @@ func (s *salvager) setAsideIfPresent(name string) error {
 		return nil
 	}
 	return s.setAside(name)
-}
-
-func writeSynced(name string, content []byte) error {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(content); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
-func syncDir(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
