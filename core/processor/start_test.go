@@ -16,13 +16,6 @@ import (
 	"industrial-iot-monitor/test/freeport"
 )
 
-func listen(t *testing.T) net.Listener {
-	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	return ln
-}
-
 func TestStartsBeforeKafkaAndHub(t *testing.T) {
 	p := newEnv(t)
 	kafkaAddr, hubAddr := freeport.Address(t), freeport.Address(t)
@@ -123,11 +116,12 @@ func TestPartitionsMustMatch(t *testing.T) {
 }
 
 func TestTakenPortIsNamed(t *testing.T) {
-	ln := listen(t)
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
 	defer func() { _ = ln.Close() }()
 	cfg := defaultConfig(t)
 	cfg.HTTPAddr = ln.Addr().String()
-	_, err := New(Options{Config: cfg, Log: discardLog()})
+	_, err = New(Options{Config: cfg, Log: discardLog()})
 	require.ErrorContains(t, err, "CORE_HTTP_ADDR")
 }
 

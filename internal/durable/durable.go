@@ -27,8 +27,7 @@ func Replace(name string, data []byte, mode fs.FileMode) error {
 	return Rename(next, name)
 }
 
-// Rename renames a file or directory and syncs the directory that it is in then. A move out of another
-// directory needs Sync of that one, too.
+// Rename renames a file or directory within one directory, and syncs that.
 func Rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package freeport
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// TestNoTwoCallersGetTheSame has three processes choose at once, which hold what they chose.
+// TestNoTwoCallersGetTheSame has four processes choose, each while the others hold what they chose.
 func TestNoTwoCallersGetTheSame(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -36,10 +37,9 @@ func TestNoTwoCallersGetTheSame(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, cmd.Start())
 		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-		line := make([]byte, 1<<16)
-		n, err := out.Read(line)
+		line, err := bufio.NewReader(out).ReadString('\n')
 		require.NoError(t, err)
-		fields := strings.Fields(string(line[:n]))
+		fields := strings.Fields(line)
 		require.Equal(t, "<nil>", fields[len(fields)-1])
 		all = append(all, fields[:len(fields)-1]...)
 	}

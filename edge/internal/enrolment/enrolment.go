@@ -133,10 +133,7 @@ func Finish(dataDir string, c access.Claim, ca []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := durable.Replace(file(dataDir), data, 0o600); err != nil {
-		return fmt.Errorf("keeping the enrolment: %w", err)
-	}
-	return nil
+	return write(file(dataDir), data)
 }
 
 func keepCA(name string, ca []byte) error {
@@ -149,9 +146,9 @@ func keepCA(name string, ca []byte) error {
 	return write(name, ca)
 }
 
-// write writes a file that only its owner can read.
+// write writes a file that only its owner can read, whole or not at all.
 func write(name string, data []byte) error {
-	if err := durable.Write(name, data, 0o600); err != nil {
+	if err := durable.Replace(name, data, 0o600); err != nil {
 		return fmt.Errorf("EDGE_DATA_DIR: writing %s: %w", filepath.Base(name), err)
 	}
 	return nil

@@ -197,11 +197,11 @@ func (s *salvager) setAside(name string) error {
 		return err
 	}
 	to := filepath.Join(s.aside, strings.ReplaceAll(rel, string(filepath.Separator), "_"))
-	if err := durable.Rename(name, to); err != nil {
+	if err := os.Rename(name, to); err != nil {
 		return err
 	}
 	s.report.SetAside = append(s.report.SetAside, to)
-	return durable.Sync(filepath.Dir(name))
+	return errors.Join(durable.Sync(s.aside), durable.Sync(filepath.Dir(name)))
 }
 
 // checkMeta sets aside damaged metadata of the stream or a consumer, on which the server
